@@ -1,0 +1,14 @@
+//! Topics as record batches.
+//!
+//! * [`record`]: raw records with an address, as columns;
+//! * [`format`](mod@format): bytes to Arrow columns and back, one file a format;
+//! * [`transport`]: where records come from and go to, in batches both ways;
+//! * [`table`]: a topic as a DataFusion table.
+//!
+//! Nothing here knows SQL. Formats know no transport and transports no format: what travels
+//! between them is a [`record::RawBatch`].
+
+pub mod format;
+pub mod record;
+pub mod table;
+pub mod transport;

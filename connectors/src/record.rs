@@ -1,0 +1,168 @@
+//! Raw records with an address, as columns: what a transport hands to a format and back.
+//!
+//! A batch is one partition's run of records: one buffer for keys, one for values, arrays of
+//! offsets and timestamps. Nothing in it is one message at a time, so a transport that takes whole
+//! record batches off the wire can fill it without touching a record.
+//!
+//! This room knows no SQL and no format: a payload is bytes.
+
+use std::fmt;
+use std::sync::Arc;
+
+use arrow::array::{Array, BinaryArray, ListArray};
+use arrow::buffer::{NullBuffer, ScalarBuffer};
+
+/// One partition of one topic.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TopicPartition {
+    /// The topic's name, as the cluster spells it.
+    pub topic: Arc<str>,
+    /// The partition's number, from 0.
+    pub partition: i32,
+}
+
+impl TopicPartition {
+    /// Names one partition.
+    pub fn new(topic: impl Into<Arc<str>>, partition: i32) -> Self {
+        Self { topic: topic.into(), partition }
+    }
+}
+
+impl fmt::Display for TopicPartition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}[{}]", self.topic, self.partition)
+    }
+}
+
+/// A run of consecutive records of one partition, as columns of equal length.
+///
+/// Offsets rise strictly but may have gaps (compaction, transaction markers). A column that the
+/// reader did not ask for ([`Wanted`]) is `None`; `value_nulls` is always there, so that
+/// tombstones can be told from records without copying a value.
+#[derive(Clone, Debug)]
+pub struct RawBatch {
+    /// Where the records come from.
+    pub origin: TopicPartition,
+    /// Offset of each record.
+    pub offsets: ScalarBuffer<i64>,
+    /// Timestamp of each record: ms since the epoch, -1 where the record has none.
+    pub timestamps_ms: ScalarBuffer<i64>,
+    /// Keys; null where the record has none. `None` when not asked for.
+    pub keys: Option<BinaryArray>,
+    /// Values; null for a tombstone. `None` when not asked for.
+    pub values: Option<BinaryArray>,
+    /// Which records have a value; `None` when all have.
+    pub value_nulls: Option<NullBuffer>,
+    /// All headers in order, as [`headers_type`]; empty where a record has none. `None` when not asked for.
+    pub headers: Option<ListArray>,
+    /// Size of all keys and values in bytes, whether copied or not.
+    pub payload_bytes: u64,
+}
+
+impl RawBatch {
+    /// Number of records.
+    pub fn len(&self) -> usize {
+        self.offsets.len()
+    }
+
+    /// True when there is no record.
+    pub fn is_empty(&self) -> bool {
+        self.offsets.is_empty()
+    }
+
+    /// Asserts that all columns have one length: called where a batch is made and where it is read.
+    pub fn check(&self) {
+        let n = self.len();
+        debug_assert_eq!(self.timestamps_ms.len(), n, "one timestamp a record");
+        debug_assert!(self.keys.as_ref().is_none_or(|c| c.len() == n), "one key a record");
+        debug_assert!(self.values.as_ref().is_none_or(|c| c.len() == n), "one value a record");
+        debug_assert!(self.value_nulls.as_ref().is_none_or(|c| c.len() == n), "one bit a record");
+        debug_assert!(self.headers.as_ref().is_none_or(|c| c.len() == n), "one header list a record");
+    }
+}
+
+/// Which parts of a record a reader needs; the others are not copied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// Keys are read.
+    pub keys: bool,
+    /// Values are read.
+    pub values: bool,
+    /// Headers are read.
+    pub headers: bool,
+}
+
+impl Wanted {
+    /// Keys, values and headers.
+    pub const ALL: Self = Self { keys: true, values: true, headers: true };
+    /// Only addresses and timestamps.
+    pub const NOTHING: Self = Self { keys: false, values: false, headers: false };
+}
+
+/// Records to be written to one topic, as columns of equal length.
+#[derive(Clone, Debug)]
+pub struct OutBatch {
+    /// The topic, which must exist.
+    pub topic: Arc<str>,
+    /// Partition of each record; `None` places every record as the Java client does: murmur2 of
+    /// the key, and records without a key spread over the partitions.
+    pub partitions: Option<ScalarBuffer<i32>>,
+    /// Keys; null for none.
+    pub keys: BinaryArray,
+    /// Values; null for a tombstone.
+    pub values: BinaryArray,
+    /// Timestamp of each record in ms since the epoch; `None` lets the client take the time of sending.
+    pub timestamps_ms: Option<ScalarBuffer<i64>>,
+    /// Headers of each record as [`headers_type`]; `None` for none at all.
+    pub headers: Option<ListArray>,
+}
+
+impl OutBatch {
+    /// Number of records.
+    pub fn len(&self) -> usize {
+        self.values.len()
+    }
+
+    /// True when there is no record.
+    pub fn is_empty(&self) -> bool {
+        self.values.is_empty()
+    }
+}
+
+/// The Arrow type of a header column: `List<Struct<KEY: Utf8, VALUE: Binary>>`, all nullable.
+pub fn headers_type() -> arrow::datatypes::DataType {
+    use arrow::datatypes::{DataType, Field, Fields};
+    let entry = Fields::from(vec![Field::new("KEY", DataType::Utf8, true), Field::new("VALUE", DataType::Binary, true)]);
+    DataType::List(Arc::new(Field::new("item", DataType::Struct(entry), true)))
+}
+
+/// The half of a record that a payload is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Side {
+    /// The record's key.
+    Key,
+    /// The record's value.
+    Value,
+}
+
+impl fmt::Display for Side {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Key => "key",
+            Self::Value => "value",
+        })
+    }
+}
+
+/// A record that could not be decoded, with its address. It is counted and shown; reading goes on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reject {
+    /// The partition it is in.
+    pub origin: TopicPartition,
+    /// Its offset there.
+    pub offset: i64,
+    /// Which half is bad.
+    pub side: Side,
+    /// Why, in words for a user, with the place in the payload where it is known.
+    pub reason: String,
+}

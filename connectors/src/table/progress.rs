@@ -1,0 +1,77 @@
+//! How far a bounded scan is, and the records it could not decode: counters that the scan's
+//! threads write and that anyone may read at any time.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::Mutex;
+
+use crate::record::Reject;
+
+/// Most rejects that are kept with their reason; beyond it they are only counted.
+pub const REJECTS_KEPT_MAX: usize = 1_000;
+
+/// Counters of one bounded query, shared by all its scans.
+#[derive(Debug, Default)]
+pub struct Progress {
+    records_read: AtomicU64,
+    bytes_read: AtomicU64,
+    offsets_done: AtomicU64,
+    offsets_total: AtomicU64,
+    rejects: AtomicU64,
+    kept: Mutex<Vec<Reject>>,
+}
+
+/// The counters of a [`Progress`] at one moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Snapshot {
+    /// Records read so far.
+    pub records_read: u64,
+    /// Bytes of keys and values of these records.
+    pub bytes_read: u64,
+    /// Offsets behind us, gaps included.
+    pub offsets_done: u64,
+    /// Offsets that are to be read in all, gaps included.
+    pub offsets_total: u64,
+    /// Records that could not be decoded.
+    pub rejects: u64,
+}
+
+impl Progress {
+    /// Adds offsets to the whole of what is to be read.
+    pub fn add_total(&self, offsets: u64) {
+        self.offsets_total.fetch_add(offsets, Ordering::Relaxed);
+    }
+
+    /// Adds records that were read, with their size and the offsets they cover.
+    pub fn add_read(&self, records: u64, bytes: u64, offsets: u64) {
+        self.records_read.fetch_add(records, Ordering::Relaxed);
+        self.bytes_read.fetch_add(bytes, Ordering::Relaxed);
+        self.offsets_done.fetch_add(offsets, Ordering::Relaxed);
+    }
+
+    /// Adds a record that could not be decoded; the first [`REJECTS_KEPT_MAX`] are kept.
+    pub fn add_reject(&self, reject: Reject) {
+        self.rejects.fetch_add(1, Ordering::Relaxed);
+        let mut kept = self.kept.lock();
+        if kept.len() < REJECTS_KEPT_MAX {
+            kept.push(reject);
+        }
+    }
+
+    /// The counters now.
+    pub fn snapshot(&self) -> Snapshot {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        Snapshot {
+            records_read: read(&self.records_read),
+            bytes_read: read(&self.bytes_read),
+            offsets_done: read(&self.offsets_done),
+            offsets_total: read(&self.offsets_total),
+            rejects: read(&self.rejects),
+        }
+    }
+
+    /// The rejects kept so far, in the order they were found.
+    pub fn rejects(&self) -> Vec<Reject> {
+        self.kept.lock().clone()
+    }
+}

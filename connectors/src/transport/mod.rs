@@ -1,0 +1,207 @@
+//! Where records come from and go to: [`Source`], [`Sink`] and [`Admin`], in batches both ways.
+//!
+//! All calls block the calling thread for at most the timeout they are given (or the transport's
+//! own, which is named where there is one); asynchronous callers use a blocking thread. Nothing
+//! above this room knows which transport it talks to: `memory` for simulation and tests, `kafka`
+//! for the rest (the embedded broker speaks the Kafka protocol too).
+//!
+//! ```text
+//! Source:  open_sources → poll* (Batch … Batch, Finished for each bounded range) → drop
+//! Sink:    open_sink → [begin] → write* → flush | commit | abort → drop
+//! ```
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::record::{OutBatch, RawBatch, TopicPartition, Wanted};
+
+/// A cluster, real or simulated.
+pub trait Transport: Send + Sync + fmt::Debug {
+    /// Topics, offsets and settings of the cluster.
+    fn admin(&self) -> &dyn Admin;
+
+    /// Opens one source for each plan. The sources share one connection to each broker and may be
+    /// driven by different threads.
+    fn open_sources(&self, plans: Vec<ReadPlan>) -> Result<Vec<Box<dyn Source>>, TransportError>;
+
+    /// Opens a sink.
+    fn open_sink(&self, options: SinkOptions) -> Result<Box<dyn Sink>, TransportError>;
+}
+
+/// What one source reads.
+#[derive(Clone, Debug)]
+pub struct ReadPlan {
+    /// The ranges, each of another partition.
+    pub ranges: Vec<ReadRange>,
+    /// The parts of each record that are copied.
+    pub wanted: Wanted,
+    /// Which records are seen.
+    pub isolation: Isolation,
+    /// Most records in one batch.
+    pub batch_records_max: usize,
+}
+
+/// A run of offsets of one partition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReadRange {
+    /// The partition.
+    pub partition: TopicPartition,
+    /// First offset that is read; one that no longer exists means the first after it that does.
+    pub start: i64,
+    /// First offset that is not read; `None` reads for ever.
+    pub end: Option<i64>,
+}
+
+/// Which records of transactions are seen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Isolation {
+    /// Only committed ones; reading ends at the last stable offset.
+    #[default]
+    ReadCommitted,
+    /// All; reading ends at the high watermark.
+    ReadUncommitted,
+}
+
+/// A reader of partitions.
+pub trait Source: Send {
+    /// Waits at most `timeout` for the next event, but returns the first records at once: a batch is
+    /// never held back to be filled.
+    fn poll(&mut self, timeout: Duration) -> Result<SourceEvent, TransportError>;
+}
+
+/// What a [`Source`] has to say.
+#[derive(Debug)]
+pub enum SourceEvent {
+    /// The next records of one partition, never empty, never outside their range.
+    Batch(RawBatch),
+    /// The range of this partition is read to its end, also where its last offsets are transaction
+    /// markers or were compacted away. Said once for each bounded range.
+    Finished(TopicPartition),
+    /// Nothing came within the timeout.
+    Idle,
+}
+
+/// How a sink writes.
+#[derive(Clone, Debug, Default)]
+pub struct SinkOptions {
+    /// With an id every write is inside a transaction and opening fences the id's former owner.
+    pub transactional_id: Option<String>,
+}
+
+/// A writer of records.
+pub trait Sink: Send {
+    /// Takes all records of the batch; they are sent in order for each partition. Waits while the
+    /// send buffer is full. A delivery that fails later is reported by `flush` or `commit`.
+    fn write(&mut self, batch: &OutBatch) -> Result<(), TransportError>;
+
+    /// Waits until every record is acknowledged, at most `timeout`.
+    fn flush(&mut self, timeout: Duration) -> Result<(), TransportError>;
+
+    /// Begins a transaction; only with a transactional id, once before each commit or abort.
+    fn begin(&mut self) -> Result<(), TransportError>;
+
+    /// Commits the records written since `begin` and `offsets` (next offset to read for each
+    /// partition, under the consumer group `group`), all or nothing.
+    fn commit(&mut self, group: &str, offsets: &BTreeMap<TopicPartition, i64>, timeout: Duration) -> Result<(), TransportError>;
+
+    /// Gives up the records written since `begin`.
+    fn abort(&mut self, timeout: Duration) -> Result<(), TransportError>;
+}
+
+/// Topics, offsets and settings of a cluster.
+pub trait Admin: Send + Sync {
+    /// All topics by name, internal ones included.
+    fn topics(&self) -> Result<Vec<TopicInfo>, TransportError>;
+
+    /// One topic; `None` when it does not exist.
+    fn topic(&self, name: &str) -> Result<Option<TopicInfo>, TransportError>;
+
+    /// Creates a topic and waits until it can be read and written.
+    fn create_topic(&self, topic: &NewTopic) -> Result<(), TransportError>;
+
+    /// Deletes a topic and waits until it is gone.
+    fn delete_topic(&self, name: &str) -> Result<(), TransportError>;
+
+    /// Log start and end of each partition of a topic, in order of partition. The end is the last
+    /// stable offset when `isolation` is read_committed, else the high watermark.
+    fn watermarks(&self, topic: &str, isolation: Isolation) -> Result<Vec<Watermarks>, TransportError>;
+
+    /// For each partition given, the first offset whose record's timestamp is at or after the given
+    /// time in ms; `None` where there is no such record. Every record before the offset is older.
+    fn offsets_for_times(&self, times_ms: &BTreeMap<TopicPartition, i64>) -> Result<BTreeMap<TopicPartition, Option<i64>>, TransportError>;
+
+    /// The topic's settings by name, as the cluster shows them.
+    fn topic_settings(&self, topic: &str) -> Result<BTreeMap<String, String>, TransportError>;
+}
+
+/// A topic as the cluster describes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TopicInfo {
+    /// Its name.
+    pub name: String,
+    /// Number of partitions.
+    pub partitions: i32,
+    /// Number of replicas of each partition.
+    pub replicas: i32,
+}
+
+/// A topic to be made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewTopic {
+    /// Its name.
+    pub name: String,
+    /// Number of partitions, at least 1.
+    pub partitions: i32,
+    /// Number of replicas; `None` for the cluster's default.
+    pub replicas: Option<i32>,
+    /// Settings such as `retention.ms`, by Kafka's names.
+    pub settings: BTreeMap<String, String>,
+}
+
+/// The two ends of a partition's log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Watermarks {
+    /// First offset that exists.
+    pub start: i64,
+    /// One past the last offset that may be read.
+    pub end: i64,
+}
+
+/// Why a transport could not do what it was asked, named by what the caller should do about it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct TransportError {
+    /// What kind of thing is wrong.
+    pub kind: TransportErrorKind,
+    /// The cause in words for a user, lower case, without passwords.
+    pub message: String,
+    /// The setting to look at, such as `bootstrap.servers`, when there is one.
+    pub setting: Option<Arc<str>>,
+}
+
+/// Kinds of [`TransportError`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TransportErrorKind {
+    /// No broker can be reached: look at the address and the network.
+    Unreachable,
+    /// The broker does not accept who we are: look at the credentials.
+    Authentication,
+    /// TLS does not come about: look at certificates and the security protocol.
+    Tls,
+    /// We are who we say, but may not do this: ask for the right.
+    Authorization,
+    /// The topic does not exist.
+    UnknownTopic,
+    /// The topic exists already.
+    TopicExists,
+    /// A setting or argument is not accepted; another try will not help.
+    Invalid,
+    /// The cluster did not answer in time; another try may help.
+    Timeout,
+    /// Another process took over this transactional id: stop.
+    Fenced,
+    /// Anything else.
+    Other,
+}

@@ -1,0 +1,4 @@
+//! The ksqlDB dialect over topics.
+
+pub mod answer;
+pub mod diagnostic;
