@@ -2,3 +2,5 @@
 
 pub mod answer;
 pub mod diagnostic;
+pub mod sql;
+pub mod types;

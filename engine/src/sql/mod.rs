@@ -1,0 +1,3 @@
+//! Text to statements: the dialect's syntax.
+
+pub mod ast;
