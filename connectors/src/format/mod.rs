@@ -16,8 +16,22 @@
 //! | DATE, TIME, TIMESTAMP | `Date32`, `Time32(ms)`, `Timestamp(ms, none)` (UTC) |
 //! | ARRAY, MAP, STRUCT | `List`, `Map` (unsorted), `Struct` |
 
+mod batch;
+mod column;
+mod delimited;
+mod json;
+mod kafka;
+mod kind;
+mod none;
+mod number;
+mod text;
+mod types;
+
 use arrow::array::{ArrayRef, BinaryArray};
 use arrow::datatypes::FieldRef;
+
+pub use kind::{FormatError, FormatKind, parse_delimiter};
+pub use types::sql_name;
 
 /// A payload that could not be decoded, or a row that could not be encoded.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +49,9 @@ pub struct Decoded {
     pub columns: Vec<ArrayRef>,
     /// The payloads that were bad, by rising row. Their rows are null in every column.
     pub bad: Vec<BadRow>,
+    /// The payloads that are there but say that there is nothing (JSON `null`), by rising row. Their
+    /// rows are null in every column; a table takes them for tombstones, as ksqlDB does.
+    pub absent: Vec<usize>,
 }
 
 /// What an [`Encoder`] makes of columns.
@@ -69,4 +86,11 @@ pub struct Layout {
     pub wrapped: bool,
     /// Field delimiter of DELIMITED: one byte, `,` by default; ignored by other formats.
     pub delimiter: u8,
+}
+
+impl Layout {
+    /// True when a payload is a record of fields, false when it is the bare value of the only one.
+    pub fn is_record(&self) -> bool {
+        self.wrapped || self.fields.len() != 1
+    }
 }

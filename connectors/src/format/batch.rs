@@ -1,0 +1,161 @@
+//! What decoders and encoders of all formats share: choosing columns, going through the rows of a
+//! batch, taking a bad row back, gathering payloads.
+
+use std::collections::HashSet;
+
+use arrow::array::{Array, ArrayRef, BinaryArray};
+use arrow::buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
+use arrow::compute::{CastOptions, cast_with_options};
+
+use super::column::Column;
+use super::kind::FormatError;
+use super::{BadRow, Decoded, Encoded, Layout};
+
+/// The columns a decoder was asked for.
+pub(crate) struct Selected {
+    /// Their names, in the order asked.
+    pub(crate) names: Vec<String>,
+    /// Their columns, in the order asked.
+    pub(crate) columns: Vec<Column>,
+    /// For every field of the layout, which of the columns it is.
+    pub(crate) by_field: Vec<Option<usize>>,
+}
+
+impl Selected {
+    /// Makes a column for each field of `projection`; fails where one is unknown, asked for twice
+    /// or of an unknown type.
+    pub(crate) fn try_new(layout: &Layout, projection: &[usize]) -> Result<Self, FormatError> {
+        let mut by_field = vec![None; layout.fields.len()];
+        let mut seen = HashSet::new();
+        let mut selected = Vec::new();
+        for (column, field) in projection.iter().enumerate() {
+            let known = layout.fields.get(*field).filter(|_| seen.insert(*field));
+            selected.push(known.ok_or_else(|| FormatError::projection(*field))?);
+            by_field[*field] = Some(column);
+        }
+        Ok(Self {
+            names: selected.iter().map(|field| field.name().clone()).collect(),
+            columns: selected.iter().map(|field| Column::try_new(field.data_type())).collect::<Result<_, _>>()?,
+            by_field,
+        })
+    }
+}
+
+/// The rows of a batch being decoded into columns.
+pub(crate) struct Rows<'a> {
+    columns: &'a mut [Column],
+    bad: Vec<BadRow>,
+}
+
+impl<'a> Rows<'a> {
+    /// Begins a batch; the columns are empty.
+    pub(crate) fn new(columns: &'a mut [Column]) -> Self {
+        debug_assert!(columns.iter().all(|column| column.len() == 0), "the last batch was taken out");
+        Self { columns, bad: Vec::new() }
+    }
+
+    /// Decodes one payload with `read`, which adds a row to each column or says why not; a row that
+    /// is bad is taken back and nulls take its place.
+    #[inline]
+    pub(crate) fn decode(
+        &mut self,
+        row: usize,
+        payloads: &BinaryArray,
+        mut read: impl FnMut(&[u8], &mut [Column]) -> Result<(), String>,
+    ) {
+        if payloads.is_null(row) {
+            return self.columns.iter_mut().for_each(Column::push_null);
+        }
+        if let Err(reason) = read(payloads.value(row), self.columns) {
+            self.bad.push(BadRow { row, reason });
+            for column in self.columns.iter_mut() {
+                column.truncate(row);
+                column.push_null();
+            }
+        }
+        debug_assert!(self.columns.iter().all(|column| column.len() == row + 1), "one row a payload");
+    }
+
+    /// Ends the batch.
+    pub(crate) fn finish(self) -> Decoded {
+        let columns = self.columns.iter_mut().map(Column::finish).collect();
+        Decoded { columns, bad: self.bad, absent: Vec::new() }
+    }
+}
+
+/// Payloads being gathered, end to end.
+pub(crate) struct Payloads {
+    offsets: Vec<i32>,
+    present: Vec<bool>,
+    bad: Vec<BadRow>,
+    data: Vec<u8>,
+}
+
+impl Payloads {
+    /// Room for `rows` payloads.
+    pub(crate) fn new(rows: usize) -> Self {
+        let mut offsets = Vec::with_capacity(rows + 1);
+        offsets.push(0);
+        Self { offsets, present: Vec::with_capacity(rows), bad: Vec::new(), data: Vec::new() }
+    }
+
+    /// Adds the payload that `write` appends; a payload that fails is taken back and null.
+    pub(crate) fn push(&mut self, write: impl FnOnce(&mut Vec<u8>) -> Result<(), String>) {
+        let start = self.data.len();
+        let end = write(&mut self.data).and_then(|()| {
+            i32::try_from(self.data.len()).map_err(|_| "the payloads of this batch exceed 2 GiB".to_owned())
+        });
+        match end {
+            Ok(end) => self.close(end, true),
+            Err(reason) => {
+                self.bad.push(BadRow { row: self.present.len(), reason });
+                self.data.truncate(start);
+                self.push_null();
+            }
+        }
+    }
+
+    /// Adds a null payload.
+    pub(crate) fn push_null(&mut self) {
+        self.close(self.offsets[self.offsets.len() - 1], false);
+    }
+
+    fn close(&mut self, end: i32, present: bool) {
+        self.offsets.push(end);
+        self.present.push(present);
+    }
+
+    /// Ends the batch.
+    pub(crate) fn finish(self) -> Encoded {
+        let nulls = self.present.contains(&false).then(|| NullBuffer::from(self.present));
+        let offsets = OffsetBuffer::new(ScalarBuffer::from(self.offsets));
+        Encoded { payloads: BinaryArray::new(offsets, Buffer::from_vec(self.data), nulls), bad: self.bad }
+    }
+
+    /// A batch whose every row is bad for one reason.
+    pub(crate) fn refuse(rows: usize, reason: &str) -> Encoded {
+        let mut payloads = Self::new(rows);
+        (0..rows).for_each(|_| payloads.push(|_| Err(reason.to_owned())));
+        payloads.finish()
+    }
+}
+
+/// The columns with the very types of the layout: a view or a dictionary is turned into the plain
+/// type. Fails, naming the column, where there is no lossless way, or one too many or too few.
+pub(crate) fn conform(columns: &[ArrayRef], layout: &Layout) -> Result<Vec<ArrayRef>, String> {
+    if columns.len() != layout.fields.len() {
+        return Err(format!("expected {} columns, found {}", layout.fields.len(), columns.len()));
+    }
+    let options = CastOptions { safe: false, ..CastOptions::default() };
+    let cast = |(column, field): (&ArrayRef, &arrow::datatypes::FieldRef)| match column.data_type() {
+        same if same == field.data_type() => Ok(column.clone()),
+        _ => cast_with_options(column, field.data_type(), &options)
+            .map_err(|error| format!("column \"{}\" has another type: {error}", field.name())),
+    };
+    columns.iter().zip(&layout.fields).map(cast).collect()
+}
+
+/// True where the row has a payload.
+pub(crate) fn is_present(null_rows: Option<&NullBuffer>, row: usize) -> bool {
+    null_rows.is_none_or(|nulls| nulls.is_valid(row))
+}

@@ -1,0 +1,266 @@
+//! Columns to JSON payloads, byte for byte as ksqlDB writes them.
+//!
+//! Fields in order, null ones as `null`; a DECIMAL is a number with all digits of its scale, a
+//! DOUBLE as Java prints it (`1.0E10`), BYTES base64, DATE, TIME and TIMESTAMP integers. JSON has
+//! no number for NaN and the infinities: they are the strings `"NaN"`, `"Infinity"` and
+//! `"-Infinity"`, as Jackson writes them, and the decoder takes them back.
+
+use arrow::array::{
+    Array, ArrayRef, AsArray, BinaryArray, BooleanArray, ListArray, MapArray, PrimitiveArray, StringArray, StructArray,
+};
+use arrow::buffer::NullBuffer;
+use arrow::datatypes::{
+    DataType, Date32Type, Decimal128Type, Decimal256Type, DecimalType, Float64Type, Int32Type, Int64Type,
+    Time32MillisecondType, TimestampMillisecondType,
+};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
+
+use crate::format::batch::{Payloads, conform, is_present};
+use crate::format::number::{write_decimal, write_double};
+use crate::format::{Encoded, Encoder, Layout};
+
+/// Encodes JSON; see [`super`].
+pub(crate) struct JsonEncoder {
+    layout: Layout,
+    /// The beginning of each field, `"NAME":`.
+    leads: Vec<Vec<u8>>,
+}
+
+impl JsonEncoder {
+    /// An encoder of all fields of the layout.
+    pub(crate) fn new(layout: &Layout) -> Self {
+        let leads = layout.fields.iter().map(|field| lead(field.name())).collect();
+        Self { layout: layout.clone(), leads }
+    }
+
+    fn write_batch(&self, cells: &[Cells<'_>], rows: usize, null_rows: Option<&NullBuffer>) -> Encoded {
+        let mut payloads = Payloads::new(rows);
+        for row in 0..rows {
+            match cells {
+                _ if !is_present(null_rows, row) => payloads.push_null(),
+                [bare] if !self.layout.is_record() && bare.is_null(row) => payloads.push_null(),
+                [bare] if !self.layout.is_record() => payloads.push(|out| {
+                    bare.write(row, out);
+                    Ok(())
+                }),
+                cells => payloads.push(|out| {
+                    write_members(&self.leads, cells, row, out);
+                    Ok(())
+                }),
+            }
+        }
+        payloads.finish()
+    }
+}
+
+impl Encoder for JsonEncoder {
+    fn encode(&mut self, columns: &[ArrayRef], rows: usize, null_rows: Option<&NullBuffer>) -> Encoded {
+        let columns = match conform(columns, &self.layout) {
+            Ok(columns) => columns,
+            Err(reason) => return Payloads::refuse(rows, &reason),
+        };
+        match columns.iter().map(Cells::try_new).collect::<Result<Vec<_>, _>>() {
+            Ok(cells) => self.write_batch(&cells, rows, null_rows),
+            Err(reason) => Payloads::refuse(rows, &reason),
+        }
+    }
+}
+
+/// A column opened for reading, once a batch.
+enum Cells<'a> {
+    Boolean(&'a BooleanArray),
+    Int(&'a PrimitiveArray<Int32Type>),
+    Bigint(&'a PrimitiveArray<Int64Type>),
+    Double(&'a PrimitiveArray<Float64Type>),
+    Decimal(&'a PrimitiveArray<Decimal128Type>),
+    WideDecimal(&'a PrimitiveArray<Decimal256Type>),
+    String(&'a StringArray),
+    Bytes(&'a BinaryArray),
+    Date(&'a PrimitiveArray<Date32Type>),
+    Time(&'a PrimitiveArray<Time32MillisecondType>),
+    Timestamp(&'a PrimitiveArray<TimestampMillisecondType>),
+    Array(&'a ListArray, Box<Cells<'a>>),
+    Map(&'a MapArray, &'a StringArray, Box<Cells<'a>>),
+    Struct(&'a StructArray, Vec<Vec<u8>>, Vec<Cells<'a>>),
+}
+
+impl<'a> Cells<'a> {
+    fn try_new(column: &'a ArrayRef) -> Result<Self, String> {
+        Self::open(column).ok_or_else(|| format!("JSON has no {}", crate::format::sql_name(column.data_type())))
+    }
+
+    fn open(column: &'a ArrayRef) -> Option<Self> {
+        Some(match column.data_type() {
+            DataType::Boolean => Self::Boolean(column.as_boolean_opt()?),
+            DataType::Int32 => Self::Int(column.as_primitive_opt()?),
+            DataType::Int64 => Self::Bigint(column.as_primitive_opt()?),
+            DataType::Float64 => Self::Double(column.as_primitive_opt()?),
+            DataType::Decimal128(..) => Self::Decimal(column.as_primitive_opt()?),
+            DataType::Decimal256(..) => Self::WideDecimal(column.as_primitive_opt()?),
+            DataType::Utf8 => Self::String(column.as_string_opt()?),
+            DataType::Binary => Self::Bytes(column.as_binary_opt()?),
+            DataType::Date32 => Self::Date(column.as_primitive_opt()?),
+            DataType::Time32(_) => Self::Time(column.as_primitive_opt()?),
+            DataType::Timestamp(..) => Self::Timestamp(column.as_primitive_opt()?),
+            DataType::List(_) => {
+                let list = column.as_list_opt()?;
+                Self::Array(list, Box::new(Self::open(list.values())?))
+            }
+            DataType::Map(..) => {
+                let map = column.as_map_opt()?;
+                Self::Map(map, map.keys().as_string_opt()?, Box::new(Self::open(map.values())?))
+            }
+            DataType::Struct(fields) => {
+                let record = column.as_struct_opt()?;
+                let leads = fields.iter().map(|field| lead(field.name())).collect();
+                Self::Struct(record, leads, record.columns().iter().map(Self::open).collect::<Option<_>>()?)
+            }
+            _ => return None,
+        })
+    }
+
+    fn array(&self) -> &dyn Array {
+        match self {
+            Self::Boolean(array) => array,
+            Self::Int(array) => array,
+            Self::Bigint(array) => array,
+            Self::Double(array) => array,
+            Self::Decimal(array) => array,
+            Self::WideDecimal(array) => array,
+            Self::String(array) => array,
+            Self::Bytes(array) => array,
+            Self::Date(array) => array,
+            Self::Time(array) => array,
+            Self::Timestamp(array) => array,
+            Self::Array(array, _) => array,
+            Self::Map(array, ..) => array,
+            Self::Struct(array, ..) => array,
+        }
+    }
+
+    fn is_null(&self, row: usize) -> bool {
+        self.array().is_null(row)
+    }
+
+    fn write(&self, row: usize, out: &mut Vec<u8>) {
+        if self.is_null(row) {
+            return out.extend_from_slice(b"null");
+        }
+        match self {
+            Self::Boolean(array) => out.extend_from_slice(if array.value(row) { b"true" } else { b"false" }),
+            Self::Int(array) => write_integer(array.value(row).into(), out),
+            Self::Date(array) => write_integer(array.value(row).into(), out),
+            Self::Time(array) => write_integer(array.value(row).into(), out),
+            Self::Bigint(array) => write_integer(array.value(row), out),
+            Self::Timestamp(array) => write_integer(array.value(row), out),
+            Self::Double(array) => write_number(array.value(row), out),
+            Self::Decimal(array) => write_unscaled(array, row, out),
+            Self::WideDecimal(array) => write_unscaled(array, row, out),
+            Self::String(array) => write_string(array.value(row).as_bytes(), out),
+            Self::Bytes(array) => write_string(BASE64.encode(array.value(row)).as_bytes(), out),
+            Self::Array(array, items) => write_items(array, items, row, out),
+            Self::Map(array, keys, values) => write_entries(array, keys, values, row, out),
+            Self::Struct(_, leads, children) => write_members(leads, children, row, out),
+        }
+    }
+}
+
+fn write_integer(value: i64, out: &mut Vec<u8>) {
+    out.extend_from_slice(value.to_string().as_bytes());
+}
+
+fn write_number(value: f64, out: &mut Vec<u8>) {
+    if value.is_finite() {
+        return write_double(value, out);
+    }
+    out.push(b'"');
+    write_double(value, out);
+    out.push(b'"');
+}
+
+fn write_unscaled<T: DecimalType>(array: &PrimitiveArray<T>, row: usize, out: &mut Vec<u8>)
+where
+    T::Native: ToString,
+{
+    let scale = match array.data_type() {
+        DataType::Decimal128(_, scale) | DataType::Decimal256(_, scale) => *scale,
+        _ => 0,
+    };
+    write_decimal(&array.value(row).to_string(), scale, out);
+}
+
+fn write_items(array: &ListArray, items: &Cells<'_>, row: usize, out: &mut Vec<u8>) {
+    let range = array.value_offsets()[row] as usize..array.value_offsets()[row + 1] as usize;
+    out.push(b'[');
+    for (index, item) in range.enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        items.write(item, out);
+    }
+    out.push(b']');
+}
+
+fn write_entries(array: &MapArray, keys: &StringArray, values: &Cells<'_>, row: usize, out: &mut Vec<u8>) {
+    let range = array.value_offsets()[row] as usize..array.value_offsets()[row + 1] as usize;
+    out.push(b'{');
+    for (index, entry) in range.enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        write_string(keys.value(entry).as_bytes(), out);
+        out.push(b':');
+        values.write(entry, out);
+    }
+    out.push(b'}');
+}
+
+fn write_members(leads: &[Vec<u8>], cells: &[Cells<'_>], row: usize, out: &mut Vec<u8>) {
+    out.push(b'{');
+    for (index, (lead, cell)) in leads.iter().zip(cells).enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        out.extend_from_slice(lead);
+        cell.write(row, out);
+    }
+    out.push(b'}');
+}
+
+/// A field's name as it begins a member.
+fn lead(name: &str) -> Vec<u8> {
+    let mut lead = Vec::new();
+    write_string(name.as_bytes(), &mut lead);
+    lead.push(b':');
+    lead
+}
+
+/// Writes a text as a JSON string, escaping what must be escaped and nothing else.
+pub(super) fn write_string(text: &[u8], out: &mut Vec<u8>) {
+    out.push(b'"');
+    let mut plain = 0;
+    for (at, byte) in text.iter().enumerate() {
+        if !matches!(byte, b'"' | b'\\' | 0..=0x1F) {
+            continue;
+        }
+        out.extend_from_slice(&text[plain..at]);
+        write_escape(*byte, out);
+        plain = at + 1;
+    }
+    out.extend_from_slice(&text[plain..]);
+    out.push(b'"');
+}
+
+fn write_escape(byte: u8, out: &mut Vec<u8>) {
+    let short = match byte {
+        b'"' | b'\\' => byte,
+        0x08 => b'b',
+        0x09 => b't',
+        0x0A => b'n',
+        0x0C => b'f',
+        0x0D => b'r',
+        _ => return out.extend_from_slice(format!("\\u{byte:04X}").as_bytes()),
+    };
+    out.extend_from_slice(&[b'\\', short]);
+}

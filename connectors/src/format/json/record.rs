@@ -1,0 +1,191 @@
+//! Reading a JSON object into the columns of a record, the fields nobody asked for passed over.
+//!
+//! **Guessing names.** Producers write the fields of every record in one order. So a record
+//! remembers how each member of those before it began, from the comma to the value's first byte
+//! (`,"price":`), and which columns it feeds; when the next one begins with the very same bytes
+//! its name needs no reading. A guess is compared as a whole and so never wrong; where none fits,
+//! the name is read and remembered.
+//!
+//! **Duplicates.** The last one counts. So a value that its column cannot hold is set aside with
+//! its fault; the record is bad only when no later duplicate has replaced it.
+
+use super::fault::{Fault, Read};
+use super::scan::{Scan, Token};
+use super::value::{self, Plan};
+use crate::format::column::Column;
+
+/// Members remembered.
+const SHAPE_MAX: usize = 256;
+/// Longest beginning of a member that is remembered, in bytes.
+const LEAD_MAX: usize = 96;
+/// How many members may be missing before a guess is given up.
+const GUESSES_MAX: usize = 4;
+
+/// Reads objects into columns; remembers from one to the next what they look like.
+pub(super) struct Record {
+    fields: Vec<Field>,
+    shape: Vec<Known>,
+    /// How the value of each field in the object at hand came.
+    found: Vec<Match>,
+    /// Fields whose last value does not fit, by the order of the payload.
+    misfits: Vec<(usize, Box<Fault>)>,
+    /// A name with its escapes resolved.
+    name: Vec<u8>,
+}
+
+struct Field {
+    name: String,
+    plan: Plan,
+}
+
+/// How members begin that were met before.
+struct Known {
+    lead: Vec<u8>,
+    target: Target,
+}
+
+/// The fields a member feeds. Both at once only where columns differ in nothing but case.
+#[derive(Clone, Copy, Default)]
+struct Target {
+    /// The field of that very name.
+    exact: Option<usize>,
+    /// The field whose name is the member's in upper case.
+    folded: Option<usize>,
+}
+
+/// How a field's name was matched; a better match is never replaced by a worse one.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Match {
+    None,
+    Folded,
+    Exact,
+}
+
+impl Record {
+    /// A reader of objects for the fields given, each with the plan for its values.
+    pub(super) fn new(fields: impl IntoIterator<Item = (String, Plan)>) -> Self {
+        let fields: Vec<_> = fields.into_iter().map(|(name, plan)| Field { name, plan }).collect();
+        let found = vec![Match::None; fields.len()];
+        Self { fields, shape: Vec::new(), found, misfits: Vec::new(), name: Vec::new() }
+    }
+
+    /// Reads the object at the cursor, one row into each column. After a fault the columns hold
+    /// pieces, for the caller to truncate.
+    pub(super) fn read(&mut self, scan: &mut Scan<'_>, columns: &mut [Column], row: usize) -> Read<()> {
+        self.found.fill(Match::None);
+        self.misfits.clear();
+        self.read_members(scan, columns, row)?;
+        for (found, column) in self.found.iter().zip(columns) {
+            if *found == Match::None {
+                column.push_null();
+            }
+        }
+        match self.misfits.is_empty() {
+            true => Ok(()),
+            false => Err(self.misfits.swap_remove(0).1),
+        }
+    }
+
+    fn read_members(&mut self, scan: &mut Scan<'_>, columns: &mut [Column], row: usize) -> Read<()> {
+        if scan.open(b'}')? {
+            return Ok(());
+        }
+        let mut next = 0;
+        loop {
+            let target = self.member(scan, &mut next)?;
+            self.read_target(scan, target, columns, row)?;
+            if !scan.another(b'}')? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Passes over the name of the member at the cursor and says what it feeds.
+    #[inline]
+    fn member(&mut self, scan: &mut Scan<'_>, next: &mut usize) -> Read<Target> {
+        let tries = self.shape.iter().enumerate().skip(*next).take(GUESSES_MAX);
+        for (at, known) in tries {
+            if scan.eat(&known.lead) {
+                scan.skip_space();
+                *next = at + 1;
+                return Ok(known.target);
+            }
+        }
+        self.new_member(scan, next)
+    }
+
+    fn new_member(&mut self, scan: &mut Scan<'_>, next: &mut usize) -> Read<Target> {
+        let start = scan.at();
+        let name = scan.name()?;
+        let target = self.target(name);
+        let lead = scan.since(start);
+        if lead.len() <= LEAD_MAX {
+            let known = Known { lead: lead.to_vec(), target };
+            if self.shape.len() < SHAPE_MAX {
+                self.shape.insert((*next).min(self.shape.len()), known);
+            } else {
+                self.shape[(*next).min(SHAPE_MAX - 1)] = known;
+            }
+            *next += 1;
+        }
+        Ok(target)
+    }
+
+    /// The fields a name stands for: the one spelled so, and the one spelled so in upper case.
+    fn target(&mut self, name: Token<'_>) -> Target {
+        self.name.clear();
+        name.write(&mut self.name);
+        let name = String::from_utf8_lossy(&self.name);
+        let exact = self.fields.iter().position(|field| field.name == name);
+        let upper = name.to_uppercase();
+        let folded = self.fields.iter().position(|field| field.name == upper);
+        Target { exact, folded: folded.filter(|folded| exact != Some(*folded)) }
+    }
+
+    #[inline]
+    fn read_target(&mut self, scan: &mut Scan<'_>, target: Target, columns: &mut [Column], row: usize) -> Read<()> {
+        match target {
+            Target { exact: None, folded: None } => scan.skip_value(),
+            Target { exact: Some(field), folded: None } => self.read_field(scan, field, Match::Exact, columns, row),
+            Target { exact: None, folded: Some(field) } => self.read_field(scan, field, Match::Folded, columns, row),
+            Target { exact: Some(exact), folded: Some(folded) } => {
+                let start = scan.place();
+                self.read_field(scan, folded, Match::Folded, columns, row)?;
+                scan.return_to(start);
+                self.read_field(scan, exact, Match::Exact, columns, row)
+            }
+        }
+    }
+
+    #[inline]
+    fn read_field(
+        &mut self,
+        scan: &mut Scan<'_>,
+        field: usize,
+        quality: Match,
+        columns: &mut [Column],
+        row: usize,
+    ) -> Read<()> {
+        let column = &mut columns[field];
+        if self.found[field] != Match::None {
+            if self.found[field] > quality {
+                return scan.skip_value();
+            }
+            column.truncate(row);
+            self.misfits.retain(|(misfit, _)| *misfit != field);
+        }
+        self.found[field] = quality;
+        let start = scan.place();
+        match value::read(scan, &mut self.fields[field].plan, column) {
+            Ok(()) => Ok(()),
+            Err(fault) if fault.is_misfit() => {
+                scan.return_to(start);
+                column.truncate(row);
+                column.push_null();
+                self.misfits.push((field, fault.within(format!(".{}", self.fields[field].name))));
+                scan.skip_value()
+            }
+            Err(fault) => Err(fault),
+        }
+    }
+}

@@ -1,0 +1,481 @@
+//! A cursor over one JSON payload: tokens, and skipping what nobody asked for.
+//!
+//! What is skipped is checked as strictly as what is read: brackets, commas, colons, strings with
+//! their escapes (surrogates in pairs), the grammar of numbers, the three literals. The only thing
+//! not looked at is the size of a skipped number. UTF-8 is checked before, for the payload as a
+//! whole. Skipping does not recurse.
+
+use super::fault::{Fault, Read};
+
+/// Arrays and objects within one another that a payload may have: serde_json's limit.
+pub(super) const NESTING_MAX: u32 = 127;
+
+const LOW_BITS: u64 = 0x0101_0101_0101_0101;
+const HIGH_BITS: u64 = 0x8080_8080_8080_8080;
+
+/// A cursor over a payload that is valid UTF-8.
+pub(super) struct Scan<'a> {
+    bytes: &'a [u8],
+    at: usize,
+    depth: u32,
+}
+
+/// A place to come back to.
+#[derive(Clone, Copy)]
+pub(super) struct Place {
+    at: usize,
+    depth: u32,
+}
+
+/// A string token without its quotes, as it is written.
+#[derive(Clone, Copy)]
+pub(super) struct Token<'a> {
+    pub(super) raw: &'a [u8],
+    pub(super) escaped: bool,
+}
+
+impl<'a> Scan<'a> {
+    pub(super) fn new(bytes: &'a [u8]) -> Self {
+        Self { bytes, at: 0, depth: 0 }
+    }
+
+    pub(super) fn at(&self) -> usize {
+        self.at
+    }
+
+    pub(super) fn place(&self) -> Place {
+        Place { at: self.at, depth: self.depth }
+    }
+
+    pub(super) fn return_to(&mut self, place: Place) {
+        self.at = place.at;
+        self.depth = place.depth;
+    }
+
+    /// The byte at the cursor, `None` at the end.
+    #[inline]
+    pub(super) fn peek(&self) -> Option<u8> {
+        self.bytes.get(self.at).copied()
+    }
+
+    /// What was passed over since `from`.
+    pub(super) fn since(&self, from: usize) -> &'a [u8] {
+        &self.bytes[from..self.at]
+    }
+
+    /// Passes over `expected` if it is what comes next.
+    #[inline]
+    pub(super) fn eat(&mut self, expected: &[u8]) -> bool {
+        let eaten = self.bytes[self.at..].starts_with(expected);
+        if eaten {
+            self.at += expected.len();
+        }
+        eaten
+    }
+
+    #[inline]
+    pub(super) fn skip_space(&mut self) {
+        while matches!(self.peek(), Some(b' ' | b'\n' | b'\r' | b'\t')) {
+            self.at += 1;
+        }
+    }
+
+    /// Passes over one byte and the space after it.
+    #[inline]
+    fn step(&mut self) {
+        self.at += 1;
+        self.skip_space();
+    }
+
+    /// A fault at the cursor: `expected` names what would have been right.
+    #[cold]
+    pub(super) fn unexpected(&self, expected: &str) -> Box<Fault> {
+        match std::str::from_utf8(&self.bytes[self.at..]).ok().and_then(|rest| rest.chars().next()) {
+            Some(found) => Fault::syntax(self.at, format!("expected {expected}, found {found:?}")),
+            None => Fault::syntax(self.at, format!("expected {expected}, found the end")),
+        }
+    }
+
+    /// Enters an array or object and passes over the space after its bracket. True when it is empty:
+    /// then it has been left again.
+    #[inline]
+    pub(super) fn open(&mut self, closing: u8) -> Read<bool> {
+        if self.depth == NESTING_MAX {
+            return Err(Fault::syntax(self.at, format!("nested deeper than {NESTING_MAX}")));
+        }
+        self.depth += 1;
+        self.step();
+        let empty = self.peek() == Some(closing);
+        if empty {
+            self.close();
+        }
+        Ok(empty)
+    }
+
+    /// Leaves an array or object.
+    #[inline]
+    fn close(&mut self) {
+        self.at += 1;
+        self.depth -= 1;
+    }
+
+    /// After an element: true when a comma leads to another one, false past the closing bracket.
+    #[inline]
+    pub(super) fn another(&mut self, closing: u8) -> Read<bool> {
+        self.skip_space();
+        match self.peek() {
+            Some(b',') => {
+                self.step();
+                Ok(true)
+            }
+            Some(found) if found == closing => {
+                self.close();
+                Ok(false)
+            }
+            _ => Err(self.no_separator(closing)),
+        }
+    }
+
+    #[cold]
+    fn no_separator(&self, closing: u8) -> Box<Fault> {
+        self.unexpected(&format!("',' or '{}'", closing as char))
+    }
+
+    /// A member's name, and everything up to its value.
+    pub(super) fn name(&mut self) -> Read<Token<'a>> {
+        if self.peek() != Some(b'"') {
+            return Err(self.unexpected("a field name"));
+        }
+        let name = self.string()?;
+        self.skip_space();
+        if self.peek() != Some(b':') {
+            return Err(self.unexpected("':'"));
+        }
+        self.step();
+        Ok(name)
+    }
+
+    /// Only space may be left.
+    pub(super) fn end(&mut self) -> Read<()> {
+        self.skip_space();
+        if self.at == self.bytes.len() { Ok(()) } else { Err(self.unexpected("the end")) }
+    }
+
+    /// A string; the cursor is on its opening quote.
+    #[inline]
+    pub(super) fn string(&mut self) -> Read<Token<'a>> {
+        let start = self.at + 1;
+        let end = plain_end(self.bytes, start);
+        if self.bytes.get(end) == Some(&b'"') {
+            self.at = end + 1;
+            return Ok(Token { raw: &self.bytes[start..end], escaped: false });
+        }
+        self.string_with_escapes(start, end)
+    }
+
+    fn string_with_escapes(&mut self, start: usize, mut end: usize) -> Read<Token<'a>> {
+        let mut escaped = false;
+        loop {
+            match self.bytes.get(end) {
+                Some(b'"') => break,
+                Some(b'\\') => end = self.escape_end(end)?,
+                Some(_) => return Err(Fault::syntax(end, "a control character in a string")),
+                None => return Err(Fault::syntax(end, "a string without its end")),
+            }
+            escaped = true;
+            end = plain_end(self.bytes, end);
+        }
+        self.at = end + 1;
+        Ok(Token { raw: &self.bytes[start..end], escaped })
+    }
+
+    /// Where the escape that begins at `at` ends.
+    fn escape_end(&self, at: usize) -> Read<usize> {
+        match self.bytes.get(at + 1) {
+            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => Ok(at + 2),
+            Some(b'u') => match hex4(self.bytes, at + 2) {
+                Some(0xD800..=0xDBFF) => match self.bytes.get(at + 6..at + 8) {
+                    Some(b"\\u") if matches!(hex4(self.bytes, at + 8), Some(0xDC00..=0xDFFF)) => Ok(at + 12),
+                    _ => Err(Fault::syntax(at, "half of a surrogate pair")),
+                },
+                Some(0xDC00..=0xDFFF) => Err(Fault::syntax(at, "half of a surrogate pair")),
+                Some(_) => Ok(at + 6),
+                None => Err(Fault::syntax(at, "a \\u escape without four hexadecimal digits")),
+            },
+            _ => Err(Fault::syntax(at, "an unknown escape")),
+        }
+    }
+
+    /// A number; the cursor is on its first byte. True with it when it is an integer literal.
+    #[inline]
+    pub(super) fn number(&mut self) -> Read<(&'a [u8], bool)> {
+        let start = self.at;
+        self.at += usize::from(self.peek() == Some(b'-'));
+        match self.peek() {
+            Some(b'0') => self.at += 1,
+            Some(b'1'..=b'9') => self.skip_digits(),
+            _ => return Err(self.unexpected("a digit")),
+        }
+        let integral = !matches!(self.peek(), Some(b'.' | b'e' | b'E' | b'0'..=b'9'));
+        if !integral {
+            self.rest_of_number()?;
+        }
+        Ok((self.since(start), integral))
+    }
+
+    fn rest_of_number(&mut self) -> Read<()> {
+        if self.peek() == Some(b'.') {
+            self.at += 1;
+            self.some_digits()?;
+        }
+        if matches!(self.peek(), Some(b'e' | b'E')) {
+            self.at += 1;
+            self.at += usize::from(matches!(self.peek(), Some(b'+' | b'-')));
+            self.some_digits()?;
+        }
+        match self.peek() {
+            Some(b'0'..=b'9') => Err(self.unexpected("no digit after a leading 0")),
+            _ => Ok(()),
+        }
+    }
+
+    fn some_digits(&mut self) -> Read<()> {
+        match self.peek() {
+            Some(b'0'..=b'9') => {
+                self.skip_digits();
+                Ok(())
+            }
+            _ => Err(self.unexpected("a digit")),
+        }
+    }
+
+    #[inline]
+    fn skip_digits(&mut self) {
+        while matches!(self.peek(), Some(b'0'..=b'9')) {
+            self.at += 1;
+        }
+    }
+
+    /// One of `true`, `false` and `null`.
+    pub(super) fn literal(&mut self, word: &str) -> Read<()> {
+        if self.eat(word.as_bytes()) { Ok(()) } else { Err(self.unexpected(&format!("`{word}`"))) }
+    }
+
+    /// Passes over a value of any kind; the cursor is on its first byte.
+    #[inline]
+    pub(super) fn skip_value(&mut self) -> Read<()> {
+        match self.peek() {
+            Some(b'"') => self.string().map(drop),
+            Some(b'{' | b'[') => self.skip_nested(),
+            _ => self.skip_scalar(),
+        }
+    }
+
+    fn skip_scalar(&mut self) -> Read<()> {
+        match self.peek() {
+            Some(b'"') => self.string().map(drop),
+            Some(b'-' | b'0'..=b'9') => self.number().map(drop),
+            Some(b't') => self.literal("true"),
+            Some(b'f') => self.literal("false"),
+            Some(b'n') => self.literal("null"),
+            _ => Err(self.unexpected("a value")),
+        }
+    }
+
+    /// Passes over an array or object. `objects` holds one bit a level, the innermost lowest:
+    /// 1 for an object; [`NESTING_MAX`] levels fit.
+    fn skip_nested(&mut self) -> Read<()> {
+        let outside = self.depth;
+        let mut objects = 0_u128;
+        loop {
+            match self.peek() {
+                Some(opening @ (b'{' | b'[')) => {
+                    objects = objects << 1 | u128::from(opening == b'{');
+                    if self.open(closing_of(objects))? {
+                        objects >>= 1;
+                    } else {
+                        self.name_within(objects)?;
+                        continue;
+                    }
+                }
+                _ => self.skip_scalar()?,
+            }
+            while self.depth > outside && !self.another(closing_of(objects))? {
+                objects >>= 1;
+            }
+            if self.depth == outside {
+                return Ok(());
+            }
+            self.name_within(objects)?;
+        }
+    }
+
+    /// Passes over a member's name where the innermost level is an object.
+    fn name_within(&mut self, objects: u128) -> Read<()> {
+        if objects & 1 == 1 {
+            self.name()?;
+        }
+        Ok(())
+    }
+}
+
+/// The bracket that closes the innermost level.
+fn closing_of(objects: u128) -> u8 {
+    if objects & 1 == 1 { b'}' } else { b']' }
+}
+
+impl Token<'_> {
+    /// Appends the text, its escapes resolved.
+    pub(super) fn write(&self, out: &mut Vec<u8>) {
+        if self.escaped { unescape(self.raw, out) } else { out.extend_from_slice(self.raw) }
+    }
+}
+
+/// Resolves the escapes of a string that the scanner has found well formed.
+fn unescape(mut raw: &[u8], out: &mut Vec<u8>) {
+    while let Some(at) = memchr::memchr(b'\\', raw) {
+        out.extend_from_slice(&raw[..at]);
+        let (resolved, len) = resolve(raw, at);
+        out.extend_from_slice(resolved.encode_utf8(&mut [0; 4]).as_bytes());
+        raw = &raw[at + len..];
+    }
+    out.extend_from_slice(raw);
+}
+
+/// The character that the escape at `at` stands for, and the escape's length.
+fn resolve(raw: &[u8], at: usize) -> (char, usize) {
+    let simple = match raw[at + 1] {
+        b'b' => '\u{8}',
+        b'f' => '\u{c}',
+        b'n' => '\n',
+        b'r' => '\r',
+        b't' => '\t',
+        b'u' => return resolve_unicode(raw, at),
+        other => other as char,
+    };
+    (simple, 2)
+}
+
+fn resolve_unicode(raw: &[u8], at: usize) -> (char, usize) {
+    let unit = |at| hex4(raw, at).unwrap_or(0);
+    let first = unit(at + 2);
+    let (code, len) = match first {
+        0xD800..=0xDBFF => (0x1_0000 + ((first - 0xD800) << 10) + unit(at + 8).wrapping_sub(0xDC00), 12),
+        _ => (first, 6),
+    };
+    (char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER), len)
+}
+
+/// Four hexadecimal digits.
+fn hex4(bytes: &[u8], at: usize) -> Option<u32> {
+    let digits = bytes.get(at..at + 4)?;
+    digits.iter().try_fold(0, |sum, digit| Some(sum << 4 | (*digit as char).to_digit(16)?))
+}
+
+/// The first byte from `at` on that is a quote, a backslash or a control character, eight at a time.
+#[inline]
+fn plain_end(bytes: &[u8], mut at: usize) -> usize {
+    while let Some(chunk) = bytes.get(at..at + 8) {
+        let word = u64::from_le_bytes(chunk.try_into().expect("eight bytes"));
+        let special = zeros(word ^ (LOW_BITS * b'"' as u64)) | zeros(word ^ (LOW_BITS * b'\\' as u64)) | below_space(word);
+        if special != 0 {
+            return at + special.trailing_zeros() as usize / 8;
+        }
+        at += 8;
+    }
+    while bytes.get(at).is_some_and(|byte| !matches!(byte, b'"' | b'\\' | 0..=0x1F)) {
+        at += 1;
+    }
+    at
+}
+
+/// Marks bytes that are zero. A mark above the lowest one may be false (a borrow went through it).
+#[inline]
+fn zeros(word: u64) -> u64 {
+    word.wrapping_sub(LOW_BITS) & !word & HIGH_BITS
+}
+
+/// Marks bytes below 0x20, as [`zeros`] does.
+#[inline]
+fn below_space(word: u64) -> u64 {
+    word.wrapping_sub(LOW_BITS * 0x20) & !word & HIGH_BITS
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn skip(json: &str) -> Result<(), String> {
+        let mut scan = Scan::new(json.as_bytes());
+        scan.skip_value().and_then(|()| scan.end()).map_err(|fault| fault.to_string())
+    }
+
+    #[test]
+    fn well_formed_values_are_passed_over() {
+        for json in [
+            "null", "true", "0", "-0.5e+10 ", "\"a\\u00e9\\ud83d\\ude00\"", "[]", "{}", "[[],{},[1,{\"a\":[2]}]]",
+            "{\"a\" : {\"b\" : [ 1 , 2 ] , \"c\" : { } } , \"d\" : \"}\" }",
+        ] {
+            assert_eq!(skip(json), Ok(()), "{json}");
+        }
+    }
+
+    #[test]
+    fn malformed_values_are_refused_with_their_place() {
+        for (json, reason) in [
+            ("", "expected a value, found the end at byte 0"),
+            ("[1,]", "expected a value, found ']' at byte 3"),
+            ("[1 2]", "expected ',' or ']', found '2' at byte 3"),
+            ("{\"a\":1,}", "expected a field name, found '}' at byte 7"),
+            ("{\"a\" 1}", "expected ':', found '1' at byte 5"),
+            ("[1}", "expected ',' or ']', found '}' at byte 2"),
+            ("01", "expected no digit after a leading 0, found '1' at byte 1"),
+            ("1.", "expected a digit, found the end at byte 2"),
+            ("-", "expected a digit, found the end at byte 1"),
+            ("tru", "expected `true`, found 't' at byte 0"),
+            ("\"a", "a string without its end at byte 2"),
+            ("\"a\n\"", "a control character in a string at byte 2"),
+            ("\"\\x\"", "an unknown escape at byte 1"),
+            ("\"\\u12\"", "a \\u escape without four hexadecimal digits at byte 1"),
+            ("\"\\ud800x\"", "half of a surrogate pair at byte 1"),
+            ("\"\\udc00\"", "half of a surrogate pair at byte 1"),
+            ("1 x", "expected the end, found 'x' at byte 2"),
+        ] {
+            assert_eq!(skip(json), Err(format!("not valid JSON: {reason}")), "{json}");
+        }
+    }
+
+    #[test]
+    fn depth_is_limited_as_in_serde_json() {
+        for depth in [NESTING_MAX as usize, NESTING_MAX as usize + 1, 100_000] {
+            for (open, close) in [("[", "]"), ("{\"a\":", "}")] {
+                let json = open.repeat(depth) + "1" + &close.repeat(depth);
+                let agreed = serde_json::from_str::<serde_json::Value>(&json).is_ok();
+                assert_eq!(skip(&json).is_ok(), agreed, "{depth} of {open}");
+                assert_eq!(agreed, depth <= NESTING_MAX as usize);
+            }
+        }
+    }
+
+    #[test]
+    fn escapes_are_resolved() {
+        let mut out = Vec::new();
+        let json = br#""\"\\\/\b\f\n\r\t\u00e9\ud83d\ude00z""#;
+        Scan::new(json).string().unwrap().write(&mut out);
+        assert_eq!(String::from_utf8(out).unwrap(), "\"\\/\u{8}\u{c}\n\r\t\u{e9}\u{1f600}z");
+    }
+
+    #[test]
+    fn every_special_byte_is_found_at_every_place() {
+        for special in [b'"', b'\\', 0, 0x1F] {
+            for place in 0..20 {
+                let mut bytes = vec![b'!'; 20];
+                bytes[place] = special;
+                assert_eq!(plain_end(&bytes, 0), place);
+                bytes.fill(0xFF);
+                bytes[place] = special;
+                assert_eq!(plain_end(&bytes, 0), place);
+            }
+        }
+    }
+}

@@ -1,0 +1,220 @@
+//! Reading a JSON value into a column: what ksqlDB makes of each kind of value for each type.
+//!
+//! | column | takes |
+//! |---|---|
+//! | BOOLEAN | `true`, `false` |
+//! | INT, BIGINT, DATE, TIME, TIMESTAMP | a number, its fraction cut off and the rest wrapped to the type's bits; a string with an integer in range. TIME must lie within a day |
+//! | DOUBLE | a number or a string with one, within range; the strings `NaN`, `Infinity`, `-Infinity` |
+//! | DECIMAL | a number or a string with one that fits without rounding |
+//! | STRING | anything: see [`super::text`] |
+//! | BYTES | a string in base64 |
+//! | ARRAY | an array |
+//! | MAP, STRUCT | an object |
+//!
+//! `null` is null for each of them.
+
+use super::fault::{Fault, Read};
+use super::map;
+use super::record::Record;
+use super::scan::{Scan, Token};
+use super::text;
+use crate::format::column::{Column, ColumnFull, Values};
+use crate::format::number::{self, Literal};
+use crate::format::text as scalar;
+
+/// How the values of a column are read, and what was learnt on the way.
+pub(super) enum Plan {
+    Scalar,
+    Array(Box<Plan>),
+    Map(Box<Plan>),
+    Struct(Box<Record>),
+}
+
+impl Plan {
+    /// The plan for the values of a column.
+    pub(super) fn new(column: &Column) -> Self {
+        match &column.values {
+            Values::Array(array) => Self::Array(Box::new(Self::new(&array.items))),
+            Values::Map(map) => Self::Map(Box::new(Self::new(&map.values))),
+            Values::Struct(fields, children) => {
+                let fields = fields.iter().zip(children).map(|(field, child)| (field.name().clone(), Self::new(child)));
+                Self::Struct(Box::new(Record::new(fields)))
+            }
+            _ => Self::Scalar,
+        }
+    }
+}
+
+/// Reads the value at the cursor, one row into the column. After a fault the column holds pieces,
+/// for the caller to truncate; after a misfit the cursor is anywhere within the value.
+#[inline]
+pub(super) fn read(scan: &mut Scan<'_>, plan: &mut Plan, column: &mut Column) -> Read<()> {
+    match scan.peek() {
+        Some(b'"') => read_string(scan, column),
+        Some(b'-' | b'0'..=b'9') => read_number(scan, column),
+        Some(b'n') => {
+            scan.literal("null")?;
+            column.push_null();
+            Ok(())
+        }
+        Some(b't') => read_boolean(scan, column, true),
+        Some(b'f') => read_boolean(scan, column, false),
+        Some(b'[') => read_array(scan, plan, column),
+        Some(b'{') => read_object(scan, plan, column),
+        _ => Err(scan.unexpected("a value")),
+    }
+}
+
+fn read_boolean(scan: &mut Scan<'_>, column: &mut Column, value: bool) -> Read<()> {
+    let at = scan.at();
+    let word = if value { "true" } else { "false" };
+    scan.literal(word)?;
+    match &mut column.values {
+        Values::Boolean(bits) => bits.append(value),
+        Values::String(bytes) => bytes.push(word.as_bytes()).map_err(|full| column_full(at, &full))?,
+        other => return Err(mismatch(at, "a boolean", other)),
+    }
+    column.close();
+    Ok(())
+}
+
+#[inline]
+fn read_number(scan: &mut Scan<'_>, column: &mut Column) -> Read<()> {
+    let at = scan.at();
+    let (literal, integral) = scan.number()?;
+    match (&mut column.values, small_integer(literal, integral)) {
+        (Values::Bigint(values) | Values::Timestamp(values), Some(integer)) => values.push(integer),
+        (Values::Int(values) | Values::Date(values), Some(integer)) => values.push(integer as i32),
+        (Values::String(bytes), Some(integer)) if integer != 0 => {
+            bytes.push(literal).map_err(|full| column_full(at, &full))?;
+        }
+        (values, _) => push_literal(at, literal, values)?,
+    }
+    column.close();
+    Ok(())
+}
+
+/// The value of an integer literal of at most 18 digits.
+#[inline]
+fn small_integer(literal: &[u8], integral: bool) -> Option<i64> {
+    let (negative, digits) = match literal {
+        [b'-', digits @ ..] => (true, digits),
+        digits => (false, digits),
+    };
+    if !integral || digits.len() > 18 {
+        return None;
+    }
+    let value = digits.iter().fold(0, |sum, digit| sum * 10 + i64::from(digit - b'0'));
+    Some(if negative { -value } else { value })
+}
+
+/// Any number into any column.
+fn push_literal(at: usize, text: &[u8], values: &mut Values) -> Read<()> {
+    let Some(literal) = Literal::parse(text) else {
+        return Err(Fault::misfit(at, "the exponent of the number is too large"));
+    };
+    match values {
+        Values::Bigint(values) | Values::Timestamp(values) => values.push(literal.wrapping_i64()),
+        Values::Int(values) | Values::Date(values) => values.push(literal.wrapping_i64() as i32),
+        Values::Time(values) => {
+            let ms = scalar::time_of_day(literal.wrapping_i64() as i32);
+            values.push(ms.map_err(|why| Fault::misfit(at, why))?);
+        },
+        Values::Double(values) => values.push(double(at, text)?),
+        Values::Decimal(..) | Values::WideDecimal(..) => {
+            scalar::push_decimal(values, &literal).map_err(|why| Fault::misfit(at, why))?;
+        }
+        Values::String(bytes) => {
+            literal.write_java(&mut bytes.data);
+            bytes.close().map_err(|full| column_full(at, &full))?;
+        }
+        other => return Err(mismatch(at, "a number", other)),
+    }
+    Ok(())
+}
+
+fn double(at: usize, text: &[u8]) -> Read<f64> {
+    let double = std::str::from_utf8(text).ok().and_then(number::finite_double);
+    double.ok_or_else(|| Fault::misfit(at, "the number is too large for DOUBLE"))
+}
+
+#[inline]
+fn read_string(scan: &mut Scan<'_>, column: &mut Column) -> Read<()> {
+    let at = scan.at();
+    let token = scan.string()?;
+    match &mut column.values {
+        Values::String(bytes) => {
+            token.write(&mut bytes.data);
+            bytes.close().map_err(|full| column_full(at, &full))?;
+        }
+        values => push_text(at, token, values)?,
+    }
+    column.close();
+    Ok(())
+}
+
+/// A string into a column of another type.
+fn push_text(at: usize, token: Token<'_>, values: &mut Values) -> Read<()> {
+    if matches!(values, Values::Boolean(_) | Values::Array(_) | Values::Map(_) | Values::Struct(..)) {
+        return Err(mismatch(at, "a string", values));
+    }
+    let mut text = Vec::new();
+    token.write(&mut text);
+    scalar::push(values, &String::from_utf8_lossy(&text)).map_err(|why| Fault::misfit(at, why))
+}
+
+fn read_array(scan: &mut Scan<'_>, plan: &mut Plan, column: &mut Column) -> Read<()> {
+    let at = scan.at();
+    match (plan, &mut column.values) {
+        (Plan::Array(plan), Values::Array(array)) => {
+            read_items(scan, plan, &mut array.items)?;
+            array.close();
+        }
+        (_, Values::String(bytes)) => {
+            text::write_array(scan, &mut bytes.data)?;
+            bytes.close().map_err(|full| column_full(at, &full))?;
+        }
+        (_, other) => return Err(mismatch(at, "an array", other)),
+    }
+    column.close();
+    Ok(())
+}
+
+fn read_items(scan: &mut Scan<'_>, plan: &mut Plan, items: &mut Column) -> Read<()> {
+    if scan.open(b']')? {
+        return Ok(());
+    }
+    for index in 0_usize.. {
+        read(scan, plan, items).map_err(|fault| fault.within(format!("[{index}]")))?;
+        if !scan.another(b']')? {
+            break;
+        }
+    }
+    Ok(())
+}
+
+fn read_object(scan: &mut Scan<'_>, plan: &mut Plan, column: &mut Column) -> Read<()> {
+    let at = scan.at();
+    let row = column.len();
+    match (plan, &mut column.values) {
+        (Plan::Struct(record), Values::Struct(_, children)) => record.read(scan, children, row)?,
+        (Plan::Map(plan), Values::Map(map)) => map::read(scan, plan, map)?,
+        (_, Values::String(bytes)) => {
+            text::write_object(scan, &mut bytes.data)?;
+            bytes.close().map_err(|full| column_full(at, &full))?;
+        }
+        (_, other) => return Err(mismatch(at, "an object", other)),
+    }
+    column.close();
+    Ok(())
+}
+
+#[cold]
+fn mismatch(at: usize, found: &str, values: &Values) -> Box<Fault> {
+    Fault::misfit(at, format!("cannot read {found} as {}", values.sql_name()))
+}
+
+#[cold]
+pub(super) fn column_full(at: usize, _: &ColumnFull) -> Box<Fault> {
+    Fault::misfit(at, scalar::COLUMN_FULL)
+}

@@ -1,0 +1,104 @@
+//! KAFKA: one bare column as Kafka's own serializers write it: INT and BIGINT in four and eight
+//! bytes, the most significant first, DOUBLE likewise by its bits, STRING in UTF-8.
+
+use arrow::array::{Array, ArrayRef, AsArray, BinaryArray};
+use arrow::buffer::NullBuffer;
+use arrow::datatypes::{DataType, Float64Type, Int32Type, Int64Type};
+
+use super::batch::{Payloads, Rows, Selected, conform, is_present};
+use super::column::{Column, Values};
+use super::kind::FormatError;
+use super::text::COLUMN_FULL;
+use super::types::sql_name;
+use super::{Decoded, Decoder, Encoded, Encoder, Layout};
+
+/// Decodes the only column.
+pub(super) struct KafkaDecoder {
+    /// The column, where it was asked for.
+    columns: Vec<Column>,
+}
+
+impl KafkaDecoder {
+    /// Fails when the layout has not exactly one column.
+    pub(super) fn try_new(layout: &Layout, selected: Selected) -> Result<Self, FormatError> {
+        check_single(layout)?;
+        Ok(Self { columns: selected.columns })
+    }
+}
+
+impl Decoder for KafkaDecoder {
+    fn decode(&mut self, payloads: &BinaryArray) -> Decoded {
+        let mut rows = Rows::new(&mut self.columns);
+        for row in 0..payloads.len() {
+            rows.decode(row, payloads, |payload, columns| columns.iter_mut().try_for_each(|c| read(payload, c)));
+        }
+        rows.finish()
+    }
+}
+
+fn read(payload: &[u8], column: &mut Column) -> Result<(), String> {
+    match &mut column.values {
+        Values::Int(values) => values.push(i32::from_be_bytes(sized(payload, "INT")?)),
+        Values::Bigint(values) => values.push(i64::from_be_bytes(sized(payload, "BIGINT")?)),
+        Values::Double(values) => values.push(f64::from_be_bytes(sized(payload, "DOUBLE")?)),
+        Values::String(bytes) => {
+            let text = std::str::from_utf8(payload).map_err(|error| format!("not UTF-8 at byte {}", error.valid_up_to()))?;
+            bytes.push(text.as_bytes()).map_err(|_| COLUMN_FULL)?;
+        }
+        other => return Err(format!("format KAFKA cannot hold {}", other.sql_name())),
+    }
+    column.close();
+    Ok(())
+}
+
+fn sized<const N: usize>(payload: &[u8], type_name: &str) -> Result<[u8; N], String> {
+    payload.try_into().map_err(|_| format!("{type_name} takes {N} bytes, the payload has {}", payload.len()))
+}
+
+fn check_single(layout: &Layout) -> Result<(), FormatError> {
+    match layout.fields.len() {
+        1 => Ok(()),
+        other => Err(FormatError::Unfit(format!("format KAFKA holds exactly one column, not {other}"))),
+    }
+}
+
+/// Encodes the only column; null gives a null payload.
+pub(super) struct KafkaEncoder {
+    layout: Layout,
+}
+
+impl KafkaEncoder {
+    /// Fails when the layout has not exactly one column.
+    pub(super) fn try_new(layout: &Layout) -> Result<Self, FormatError> {
+        check_single(layout)?;
+        Ok(Self { layout: layout.clone() })
+    }
+}
+
+impl Encoder for KafkaEncoder {
+    fn encode(&mut self, columns: &[ArrayRef], rows: usize, null_rows: Option<&NullBuffer>) -> Encoded {
+        let columns = match conform(columns, &self.layout) {
+            Ok(columns) => columns,
+            Err(reason) => return Payloads::refuse(rows, &reason),
+        };
+        let mut payloads = Payloads::new(rows);
+        for row in 0..rows {
+            match is_present(null_rows, row) && columns[0].is_valid(row) {
+                true => payloads.push(|out| write(&columns[0], row, out)),
+                false => payloads.push_null(),
+            }
+        }
+        payloads.finish()
+    }
+}
+
+fn write(column: &ArrayRef, row: usize, out: &mut Vec<u8>) -> Result<(), String> {
+    match column.data_type() {
+        DataType::Int32 => out.extend(column.as_primitive::<Int32Type>().value(row).to_be_bytes()),
+        DataType::Int64 => out.extend(column.as_primitive::<Int64Type>().value(row).to_be_bytes()),
+        DataType::Float64 => out.extend(column.as_primitive::<Float64Type>().value(row).to_be_bytes()),
+        DataType::Utf8 => out.extend_from_slice(column.as_string::<i32>().value(row).as_bytes()),
+        other => return Err(format!("format KAFKA cannot hold {}", sql_name(other))),
+    }
+    Ok(())
+}

@@ -1,0 +1,243 @@
+//! The formats there are: their names, what each can hold, and making its decoder and encoder.
+//!
+//! This is the one list of the kind. A format that is added gets a line in each `match` here and a
+//! file beside this one.
+
+use std::fmt;
+use std::str::FromStr;
+
+use arrow::datatypes::DataType;
+
+use super::batch::Selected;
+use super::delimited::{DelimitedDecoder, DelimitedEncoder};
+use super::json::{JsonDecoder, JsonEncoder};
+use super::kafka::{KafkaDecoder, KafkaEncoder};
+use super::none::{NoneDecoder, NoneEncoder};
+use super::types::sql_name;
+use super::{Decoder, Encoder, Layout};
+use crate::record::Side;
+
+/// A way of laying columns out in a payload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum FormatKind {
+    /// An object a record, or a bare value.
+    Json,
+    /// One line of delimited text.
+    Delimited,
+    /// One bare column in the encoding of Kafka's own serializers.
+    Kafka,
+    /// No columns and no payload; for keys.
+    None,
+}
+
+/// Names that ksqlDB knows and that are not built yet.
+const LATER: [&str; 5] = ["AVRO", "PROTOBUF", "PROTOBUF_NOSR", "JSON_SR", "JSON_SCHEMA"];
+
+/// Why a format cannot be used; for the user who named it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FormatError {
+    /// No format has this name.
+    #[error("format \"{name}\" does not exist")]
+    Unknown {
+        /// The name as it was given.
+        name: String,
+        /// The format whose name is nearest, when one is near.
+        nearest: Option<FormatKind>,
+    },
+    /// A format of ksqlDB that is not built yet.
+    #[error("format {0} is not supported yet")]
+    NotYet(String),
+    /// The format cannot hold these columns in this way.
+    #[error("{0}")]
+    Unfit(String),
+}
+
+impl FormatError {
+    pub(crate) fn unknown_type(type_name: &str) -> Self {
+        Self::Unfit(format!("no format can hold the type {type_name}"))
+    }
+
+    pub(crate) fn projection(field: usize) -> Self {
+        Self::Unfit(format!("field {field} does not exist or was asked for twice"))
+    }
+
+    /// What the user can do about it, when that is known.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Unknown { nearest: Some(nearest), .. } => Some(format!("Did you mean {nearest}?")),
+            Self::Unknown { nearest: None, .. } | Self::NotYet(_) => {
+                let names: Vec<_> = FormatKind::ALL.iter().map(ToString::to_string).collect();
+                Some(format!("The formats are {}.", names.join(", ")))
+            }
+            Self::Unfit(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for FormatKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Json => "JSON",
+            Self::Delimited => "DELIMITED",
+            Self::Kafka => "KAFKA",
+            Self::None => "NONE",
+        })
+    }
+}
+
+impl FromStr for FormatKind {
+    type Err = FormatError;
+
+    /// Reads a name in any case. A format of ksqlDB that is not built yet and a name that no format
+    /// has are different errors.
+    fn from_str(name: &str) -> Result<Self, FormatError> {
+        let upper = name.trim().to_uppercase();
+        if let Some(kind) = Self::ALL.into_iter().find(|kind| kind.to_string() == upper) {
+            return Ok(kind);
+        }
+        if LATER.contains(&upper.as_str()) {
+            return Err(FormatError::NotYet(upper));
+        }
+        let distance = |kind: &Self| strsim::damerau_levenshtein(&kind.to_string(), &upper);
+        let near = |kind: &Self| distance(kind) <= upper.chars().count() / 2;
+        let nearest = Self::ALL.into_iter().filter(near).min_by_key(distance);
+        Err(FormatError::Unknown { name: name.to_owned(), nearest })
+    }
+}
+
+impl FormatKind {
+    /// Every format, in the order in which a user meets them.
+    pub const ALL: [Self; 4] = [Self::Json, Self::Delimited, Self::Kafka, Self::None];
+
+    /// True when the format can be used for this half of a record.
+    pub fn supports_side(self, side: Side) -> bool {
+        self != Self::None || side == Side::Key
+    }
+
+    /// True when a single column can be written as a record of one field.
+    pub fn supports_wrapping(self) -> bool {
+        self == Self::Json
+    }
+
+    /// Whether a single column is written as a record of one field when nothing is said about it.
+    pub fn wraps_by_default(self, side: Side) -> bool {
+        self == Self::Json && side == Side::Value
+    }
+
+    /// True when a delimiter can be set.
+    pub fn supports_delimiter(self) -> bool {
+        self == Self::Delimited
+    }
+
+    /// True when the format can hold a column of this type.
+    pub fn supports_type(self, data_type: &DataType) -> bool {
+        use DataType::{Float64, Int32, Int64, List, Map, Struct, Utf8};
+        match (self, data_type) {
+            (Self::None, _) => false,
+            (Self::Kafka, other) => matches!(other, Int32 | Int64 | Float64 | Utf8),
+            (Self::Delimited, other) => !other.is_nested(),
+            (Self::Json, List(item)) => self.supports_type(item.data_type()),
+            (Self::Json, Struct(fields)) => fields.iter().all(|field| self.supports_type(field.data_type())),
+            (Self::Json, Map(entries, _)) => match entries.data_type() {
+                Struct(fields) if fields.len() == 2 => {
+                    fields[0].data_type() == &Utf8 && self.supports_type(fields[1].data_type())
+                }
+                _ => false,
+            },
+            (Self::Json, _) => true,
+        }
+    }
+
+    /// Says whether columns can be laid out so; the error names the format and what does not fit.
+    pub fn check(&self, layout: &Layout, side: Side) -> Result<(), FormatError> {
+        let unfit = |reason: String| Err(FormatError::Unfit(reason));
+        if !self.supports_side(side) {
+            return unfit(format!("format {self} cannot be used for the {side}"));
+        }
+        if *self == Self::None && !layout.fields.is_empty() {
+            return unfit(format!("format {self} holds no columns, but there are {} {side} columns", layout.fields.len()));
+        }
+        if *self == Self::Kafka && layout.fields.len() != 1 {
+            return unfit(format!("format {self} holds exactly one {side} column, not {}", layout.fields.len()));
+        }
+        if layout.wrapped && layout.fields.len() == 1 && (side == Side::Key || !self.supports_wrapping()) {
+            return unfit(format!("format {self} cannot wrap a single {side} column"));
+        }
+        if *self == Self::Delimited {
+            check_delimiter(layout.delimiter)?;
+        }
+        layout.fields.iter().try_for_each(|field| self.check_type(field.name(), field.data_type(), side))
+    }
+
+    fn check_type(self, name: &str, data_type: &DataType, side: Side) -> Result<(), FormatError> {
+        let type_name = sql_name(data_type);
+        if side == Side::Key && contains_map(data_type) {
+            let reason = format!("key column \"{name}\" has the type {type_name}: a key cannot contain a MAP");
+            return Err(FormatError::Unfit(reason));
+        }
+        if !self.supports_type(data_type) {
+            let reason = format!("format {self} cannot hold {side} column \"{name}\" of type {type_name}");
+            return Err(FormatError::Unfit(reason));
+        }
+        Ok(())
+    }
+
+    /// Makes a decoder of the fields numbered in `projection`, in that order. Fails when a field
+    /// does not exist, is asked for twice or has a type the format cannot hold.
+    pub fn decoder(&self, layout: &Layout, projection: &[usize]) -> Result<Box<dyn Decoder>, FormatError> {
+        layout.fields.iter().try_for_each(|field| self.check_type(field.name(), field.data_type(), Side::Value))?;
+        let selected = Selected::try_new(layout, projection)?;
+        Ok(match self {
+            Self::Json => Box::new(JsonDecoder::new(selected, layout.is_record())),
+            Self::Delimited => Box::new(DelimitedDecoder::new(selected, layout.delimiter)),
+            Self::Kafka => Box::new(KafkaDecoder::try_new(layout, selected)?),
+            Self::None => Box::new(NoneDecoder),
+        })
+    }
+
+    /// Makes an encoder of all fields. Fails when one has a type the format cannot hold.
+    pub fn encoder(&self, layout: &Layout) -> Result<Box<dyn Encoder>, FormatError> {
+        layout.fields.iter().try_for_each(|field| self.check_type(field.name(), field.data_type(), Side::Value))?;
+        Ok(match self {
+            Self::Json => Box::new(JsonEncoder::new(layout)),
+            Self::Delimited => Box::new(DelimitedEncoder::new(layout)),
+            Self::Kafka => Box::new(KafkaEncoder::try_new(layout)?),
+            Self::None => Box::new(NoneEncoder),
+        })
+    }
+}
+
+fn contains_map(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Map(..) => true,
+        DataType::List(item) => contains_map(item.data_type()),
+        DataType::Struct(fields) => fields.iter().any(|field| contains_map(field.data_type())),
+        _ => false,
+    }
+}
+
+fn check_delimiter(delimiter: u8) -> Result<(), FormatError> {
+    match delimiter {
+        b'"' | b'\r' | b'\n' | 0x80.. => {
+            let reason = format!("{:?} cannot be the delimiter of format DELIMITED", delimiter as char);
+            Err(FormatError::Unfit(reason))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Reads the setting `VALUE_DELIMITER` or `KEY_DELIMITER`: `SPACE`, `TAB` or one character.
+pub fn parse_delimiter(text: &str) -> Result<u8, FormatError> {
+    let delimiter = match text.to_uppercase().as_str() {
+        "SPACE" => b' ',
+        "TAB" => b'\t',
+        _ => match text.as_bytes() {
+            [one] => *one,
+            _ => {
+                let reason = format!("delimiter \"{text}\" must be SPACE, TAB or one ASCII character");
+                return Err(FormatError::Unfit(reason));
+            }
+        },
+    };
+    check_delimiter(delimiter).map(|()| delimiter)
+}

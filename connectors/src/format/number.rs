@@ -1,0 +1,358 @@
+//! Numbers as text, read and written exactly and as Java does: what JSON and DELIMITED share.
+//!
+//! A decimal never passes through a double: its digits are taken from the literal. Integers come
+//! in two ways, as in ksqlDB: a *number* is truncated and wraps (`BigDecimal.longValue`), a *text*
+//! must be an integer in range (`Long.parseLong`).
+
+use arrow::datatypes::i256;
+use memchr::{memchr, memchr2};
+
+/// Most digits a decimal can have: the width of `Decimal256`.
+const DECIMAL_DIGITS_MAX: usize = 76;
+
+/// A decimal literal in its parts: `-12.5e3` is negative, `12`, `5`, 3.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Literal<'a> {
+    negative: bool,
+    integer: &'a [u8],
+    fraction: &'a [u8],
+    exponent: i64,
+    /// It has neither point nor exponent.
+    integral: bool,
+}
+
+impl<'a> Literal<'a> {
+    /// Splits `text` as `BigDecimal` does: also `+1`, `.5` and `5.`; `None` when it is no number
+    /// or its exponent is beyond 32 bits.
+    pub(crate) fn parse(text: &'a [u8]) -> Option<Self> {
+        let (negative, rest) = match text {
+            [b'-', rest @ ..] => (true, rest),
+            [b'+', rest @ ..] => (false, rest),
+            _ => (false, text),
+        };
+        let mark = memchr2(b'e', b'E', rest);
+        let (mantissa, exponent) = match mark {
+            Some(at) => (&rest[..at], exponent(&rest[at + 1..])?),
+            None => (rest, 0),
+        };
+        let point = memchr(b'.', mantissa);
+        let (integer, fraction) = match point {
+            Some(at) => (&mantissa[..at], &mantissa[at + 1..]),
+            None => (mantissa, &[][..]),
+        };
+        let integral = mark.is_none() && point.is_none();
+        let digits = integer.iter().chain(fraction).all(u8::is_ascii_digit);
+        (digits && integer.len() + fraction.len() > 0).then_some(Self {
+            negative,
+            integer,
+            fraction,
+            exponent,
+            integral,
+        })
+    }
+
+    /// All digits, the most significant first, as values.
+    fn digits(&self) -> impl Iterator<Item = u8> + 'a {
+        self.integer.iter().chain(self.fraction).map(|digit| digit - b'0')
+    }
+
+    fn digit_count(&self) -> i64 {
+        (self.integer.len() + self.fraction.len()) as i64
+    }
+
+    /// How many digits stand before the point once the exponent has moved it; may be negative.
+    fn point(&self) -> i64 {
+        self.integer.len() as i64 + self.exponent
+    }
+
+    /// The integer part modulo 2^64, as `BigDecimal.longValue` gives it.
+    pub(crate) fn wrapping_i64(&self) -> i64 {
+        let point = self.point();
+        let kept = point.clamp(0, self.digit_count());
+        let head = self
+            .digits()
+            .take(kept as usize)
+            .fold(0_i64, |sum, digit| sum.wrapping_mul(10).wrapping_add(i64::from(digit)));
+        // 10^64 is a multiple of 2^64: from there on nothing is left of the number.
+        let value = match point - kept {
+            0 => head,
+            zeros @ 1..=63 => head.wrapping_mul(10_i64.wrapping_pow(zeros as u32)),
+            64.. => 0,
+            _ => head,
+        };
+        if self.negative { value.wrapping_neg() } else { value }
+    }
+
+    /// The unscaled value at `scale`; `None` when it needs rounding or more than `precision` digits.
+    pub(crate) fn decimal128(&self, precision: u8, scale: i8) -> Option<i128> {
+        let digits = self.unscaled(precision, scale)?;
+        let value = digits.as_slice().iter().fold(0_i128, |sum, digit| sum * 10 + i128::from(*digit));
+        Some(if self.negative { -value } else { value })
+    }
+
+    /// As [`Literal::decimal128`], for up to 76 digits.
+    pub(crate) fn decimal256(&self, precision: u8, scale: i8) -> Option<i256> {
+        let digits = self.unscaled(precision, scale)?;
+        let (high, low) = digits.as_slice().split_at(digits.len.saturating_sub(38));
+        let number = |digits: &[u8]| digits.iter().fold(0_i128, |sum, digit| sum * 10 + i128::from(*digit));
+        let shift = i256::from_i128(10_i128.pow(low.len() as u32));
+        let value = i256::from_i128(number(high)).wrapping_mul(shift).wrapping_add(i256::from_i128(number(low)));
+        Some(if self.negative { value.wrapping_neg() } else { value })
+    }
+
+    fn unscaled(&self, precision: u8, scale: i8) -> Option<Digits> {
+        let kept = self.point() + i64::from(scale);
+        let Some(first) = self.digits().position(|digit| digit != 0) else {
+            return Some(Digits::default());
+        };
+        let rounded = self.digits().skip(kept.max(0) as usize).any(|digit| digit != 0);
+        let needed = kept - first as i64;
+        if rounded || needed > i64::from(precision) {
+            return None;
+        }
+        let mut digits = Digits { digits: [0; DECIMAL_DIGITS_MAX], len: needed as usize };
+        for (slot, digit) in digits.digits[..digits.len].iter_mut().zip(self.digits().skip(first)) {
+            *slot = digit;
+        }
+        Some(digits)
+    }
+
+    /// Writes the number as Java prints it when it stands where text is wanted: an integer by its
+    /// digits, others as `BigDecimal.toString` (scientific for exponents above 0 or far below).
+    pub(crate) fn write_java(&self, out: &mut Vec<u8>) {
+        let mut digits: Vec<u8> = self.digits().skip_while(|digit| *digit == 0).map(|digit| digit + b'0').collect();
+        if self.negative && !digits.is_empty() {
+            out.push(b'-');
+        }
+        if digits.is_empty() {
+            digits.push(b'0');
+        }
+        let scale = if self.integral { 0 } else { self.fraction.len() as i64 - self.exponent };
+        let adjusted = digits.len() as i64 - 1 - scale;
+        if scale >= 0 && adjusted >= -6 {
+            write_plain(&digits, scale as usize, out);
+        } else {
+            write_scientific(&digits, adjusted, out);
+        }
+    }
+}
+
+/// The digits of an unscaled decimal.
+struct Digits {
+    digits: [u8; DECIMAL_DIGITS_MAX],
+    len: usize,
+}
+
+impl Default for Digits {
+    fn default() -> Self {
+        Self { digits: [0; DECIMAL_DIGITS_MAX], len: 0 }
+    }
+}
+
+impl Digits {
+    fn as_slice(&self) -> &[u8] {
+        &self.digits[..self.len]
+    }
+}
+
+fn exponent(text: &[u8]) -> Option<i64> {
+    let text = std::str::from_utf8(text).ok()?;
+    text.parse::<i32>().ok().map(i64::from)
+}
+
+/// Writes digits with `scale` of them behind the point.
+fn write_plain(digits: &[u8], scale: usize, out: &mut Vec<u8>) {
+    if scale == 0 {
+        return out.extend_from_slice(digits);
+    }
+    let whole = digits.len().saturating_sub(scale);
+    out.extend_from_slice(if whole == 0 { b"0" } else { &digits[..whole] });
+    out.push(b'.');
+    out.resize(out.len() + scale.saturating_sub(digits.len()), b'0');
+    out.extend_from_slice(&digits[whole..]);
+}
+
+fn write_scientific(digits: &[u8], exponent: i64, out: &mut Vec<u8>) {
+    out.push(digits[0]);
+    if digits.len() > 1 {
+        out.push(b'.');
+        out.extend_from_slice(&digits[1..]);
+    }
+    if exponent != 0 {
+        out.extend_from_slice(format!("E{exponent:+}").as_bytes());
+    }
+}
+
+/// Writes an unscaled decimal, given as the digits of its absolute value, with all of its scale.
+pub(crate) fn write_decimal(unscaled: &str, scale: i8, out: &mut Vec<u8>) {
+    let digits = match unscaled.strip_prefix('-') {
+        Some(digits) => {
+            out.push(b'-');
+            digits
+        }
+        None => unscaled,
+    };
+    write_plain(digits.as_bytes(), usize::try_from(scale).unwrap_or(0), out);
+}
+
+/// Milliseconds in a day: a TIME is below this.
+pub(crate) const MS_A_DAY: i32 = 86_400_000;
+
+/// Reads a text as `Double.parseDouble` does, spaces around it allowed; `None` also where a finite
+/// literal is too large for a double, which Java would make infinite.
+pub(crate) fn parse_double(text: &str) -> Option<f64> {
+    let text = text.trim_matches(|c: char| c <= ' ');
+    let unsigned = text.trim_start_matches(['+', '-']);
+    match unsigned {
+        "NaN" if text.len() <= 4 => return Some(f64::NAN),
+        "Infinity" if text.len() <= 9 => {
+            return Some(if text.starts_with('-') { f64::NEG_INFINITY } else { f64::INFINITY });
+        }
+        _ => {}
+    }
+    let text = text.strip_suffix(['d', 'D', 'f', 'F']).unwrap_or(text);
+    Literal::parse(text.as_bytes())?;
+    finite_double(text)
+}
+
+/// Reads a literal known to be well formed; `None` when it is too large for a double.
+pub(crate) fn finite_double(literal: &str) -> Option<f64> {
+    literal.parse().ok().filter(|double: &f64| double.is_finite())
+}
+
+/// Writes a double as `Double.toString` does: the shortest digits that give the same double back,
+/// scientific below 0.001 and from ten million on; `NaN`, `Infinity`, `-Infinity`.
+pub(crate) fn write_double(double: f64, out: &mut Vec<u8>) {
+    if !double.is_finite() {
+        let name = if double.is_nan() {
+            "NaN"
+        } else if double > 0.0 {
+            "Infinity"
+        } else {
+            "-Infinity"
+        };
+        return out.extend_from_slice(name.as_bytes());
+    }
+    let size = double.abs();
+    if size == 0.0 || (1e-3..1e7).contains(&size) {
+        out.extend_from_slice(format!("{double:?}").as_bytes());
+    } else {
+        let text = format!("{double:e}");
+        let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+        let fraction = if mantissa.contains('.') { "" } else { ".0" };
+        out.extend_from_slice(format!("{mantissa}{fraction}E{exponent}").as_bytes());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn literal(text: &str) -> Literal<'_> {
+        Literal::parse(text.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn integers_truncate_and_wrap_as_in_java() {
+        for (text, expected) in [
+            ("0", 0),
+            ("-12.9", -12),
+            ("1e3", 1000),
+            ("1234e-2", 12),
+            ("12e-5", 0),
+            ("9223372036854775808", i64::MIN),
+            ("18446744073709551617", 1),
+            ("1e63", 10_i64.wrapping_pow(63)),
+            ("1e64", 0),
+            ("5e2000000000", 0),
+            ("5e-2000000000", 0),
+        ] {
+            assert_eq!(literal(text).wrapping_i64(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_number_is_refused() {
+        for text in ["", "-", ".", "e5", "1e", "1e+", "1.2.3", "1x", "0x10", "1e99999999999", "--1", "NaN"] {
+            assert!(Literal::parse(text.as_bytes()).is_none(), "{text}");
+        }
+    }
+
+    #[test]
+    fn decimals_are_exact_or_do_not_fit() {
+        for (text, precision, scale, expected) in [
+            ("1.50", 4, 2, Some(150)),
+            ("1.5", 4, 2, Some(150)),
+            ("1.500", 4, 2, Some(150)),
+            ("1.505", 4, 2, None),
+            ("99.99", 4, 2, Some(9999)),
+            ("100", 4, 2, None),
+            ("-0.1", 4, 2, Some(-10)),
+            ("1e1", 4, 2, Some(1000)),
+            ("1e2", 4, 2, None),
+            ("1e-2", 4, 2, Some(1)),
+            ("1e-3", 4, 2, None),
+            ("0e-9", 4, 2, Some(0)),
+            ("0000000012", 2, 0, Some(12)),
+            ("1e-2000000000", 4, 2, None),
+            ("1e2000000000", 4, 2, None),
+            ("99999999999999999999999999999999999999", 38, 0, Some(10_i128.pow(38) - 1)),
+        ] {
+            assert_eq!(literal(text).decimal128(precision, scale), expected, "{text}");
+            let wide = literal(text).decimal256(precision, scale);
+            assert_eq!(wide, expected.map(i256::from_i128), "{text}");
+        }
+        let long = "1234567890".repeat(7) + "123456";
+        assert_eq!(literal(&long).decimal256(76, 0), i256::from_string(&long));
+    }
+
+    #[test]
+    fn text_is_what_big_decimal_prints() {
+        for (text, expected) in [
+            ("42", "42"),
+            ("-0", "0"),
+            ("42.000000001", "42.000000001"),
+            ("1.50", "1.50"),
+            ("0.00", "0.00"),
+            ("-0.5", "-0.5"),
+            ("0.000001", "0.000001"),
+            ("0.0000001", "1E-7"),
+            ("1e5", "1E+5"),
+            ("12e5", "1.2E+6"),
+            ("1.5e1", "15"),
+            ("1.25e1", "12.5"),
+            ("0e5", "0E+5"),
+        ] {
+            let mut out = Vec::new();
+            literal(text).write_java(&mut out);
+            assert_eq!(String::from_utf8(out).unwrap(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn doubles_are_printed_as_in_java_and_read_back() {
+        for (double, expected) in [
+            (0.0, "0.0"),
+            (-0.0, "-0.0"),
+            (1.0, "1.0"),
+            (0.1, "0.1"),
+            (0.001, "0.001"),
+            (0.0009, "9.0E-4"),
+            (9_999_999.0, "9999999.0"),
+            (1e7, "1.0E7"),
+            (1.25e100, "1.25E100"),
+            (f64::MAX, "1.7976931348623157E308"),
+            (f64::NEG_INFINITY, "-Infinity"),
+        ] {
+            let mut out = Vec::new();
+            write_double(double, &mut out);
+            let text = String::from_utf8(out).unwrap();
+            assert_eq!(text, expected);
+            assert_eq!(parse_double(&text).map(f64::to_bits), Some(double.to_bits()));
+        }
+        assert_eq!(parse_double(" 1.5f\t"), Some(1.5));
+        assert_eq!(parse_double("1e999"), None);
+        assert_eq!(parse_double("--Infinity"), None);
+        assert!(parse_double("NaN").unwrap().is_nan());
+    }
+}
