@@ -9,6 +9,7 @@
 //! between them is a [`record::RawBatch`].
 
 pub mod format;
+pub mod java_time;
 pub mod record;
 pub mod table;
 pub mod transport;

@@ -1,0 +1,277 @@
+//! Raw records to rows: the one place where keys, values, headers and addresses become columns.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, BinaryBuilder, BooleanArray, Int32Array, Int64Array, ListArray};
+use arrow::array::{BooleanBufferBuilder, RecordBatch, RecordBatchOptions};
+use arrow::compute::filter_record_batch;
+use arrow::datatypes::{Schema, SchemaRef};
+use arrow::error::ArrowError;
+
+use super::event_time::EventTimes;
+use super::progress::Progress;
+use super::spec::{Column, ColumnOrigin, KeyWindow, RowKind, TopicSpec};
+use super::window::split_windowed_keys;
+use crate::format::{BadRow, Decoder, FormatError};
+use crate::record::{RawBatch, Reject, Side, Wanted};
+
+/// Turns the records of a topic into the columns asked for. Keeps its buffers from batch to batch.
+pub struct RecordDecoder {
+    outputs: Vec<Column>,
+    schema: SchemaRef,
+    key: Option<SideDecoder>,
+    value: Option<SideDecoder>,
+    event_time: Option<EventTimes>,
+    key_window: Option<KeyWindow>,
+    kind: RowKind,
+}
+
+/// The decoder of one side and where each field of its layout comes out.
+struct SideDecoder {
+    decoder: Box<dyn Decoder>,
+    /// Layout index to index among the decoded columns.
+    positions: Vec<Option<usize>>,
+}
+
+/// Rows and which record of the batch each came from.
+pub struct DecodedRows {
+    /// The columns asked for, without the records that are no rows.
+    pub rows: RecordBatch,
+    /// For each record of the raw batch, whether it is a row; `None` when all are.
+    pub kept: Option<BooleanArray>,
+    /// Records whose value is there and says that there is nothing (JSON `null`): a table takes them
+    /// for tombstones. By rising record.
+    pub absent: Vec<usize>,
+}
+
+impl RecordDecoder {
+    /// A decoder for the columns of `spec.all_columns()` at `projection`, in that order.
+    /// Fails when a format cannot hold a column.
+    pub fn new(spec: &TopicSpec, projection: &[usize]) -> Result<Self, FormatError> {
+        let all = spec.all_columns();
+        let outputs: Vec<Column> = projection.iter().map(|i| all[*i].clone()).collect();
+        let time_column = spec.event_time.as_ref().map(|t| all[t.column].origin.clone());
+        let origins = || outputs.iter().map(|c| &c.origin).chain(time_column.as_ref());
+        let key: Vec<usize> = fields(origins(), |o| if let ColumnOrigin::Key(i) = o { Some(*i) } else { None });
+        let value: Vec<usize> = fields(origins(), |o| if let ColumnOrigin::Value(i) = o { Some(*i) } else { None });
+        let schema = Arc::new(Schema::new(outputs.iter().map(|c| c.field.clone()).collect::<Vec<_>>()));
+        Ok(Self {
+            schema,
+            key: side_decoder(&spec.key, &key)?,
+            value: side_decoder(&spec.value, &value)?,
+            event_time: spec.event_time.as_ref().map(|t| EventTimes::new(t, all[t.column].origin.clone())).transpose()?,
+            key_window: spec.key_window,
+            kind: spec.kind,
+            outputs,
+        })
+    }
+
+    /// The schema of the rows.
+    pub fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    /// The parts of a record this decoder looks at.
+    pub fn wanted(&self) -> Wanted {
+        let has = |test: fn(&ColumnOrigin) -> bool| self.outputs.iter().any(|c| test(&c.origin));
+        let window = has(|o| matches!(o, ColumnOrigin::WindowStart | ColumnOrigin::WindowEnd));
+        Wanted {
+            keys: self.key.is_some() || window,
+            values: self.value.is_some(),
+            headers: has(|o| matches!(o, ColumnOrigin::Headers | ColumnOrigin::Header(_))),
+        }
+    }
+
+    /// Decodes a batch. Bad records are reported to `progress` and are no rows; a record of a stream
+    /// without a value is no row either. A table keeps its tombstones: see [`DecodedRows::kept`].
+    pub fn decode(&mut self, raw: &RawBatch, progress: &Progress) -> Result<DecodedRows, ArrowError> {
+        raw.check();
+        let mut keep = Keep::new(self.kind, raw.len());
+        if self.kind == RowKind::All {
+            keep.drop_nulls(raw);
+        }
+        let (keys, windows) = self.key_payloads(raw, &mut keep, progress)?;
+        let key_columns = decode_side(&mut self.key, keys.as_ref(), Side::Key, raw, &mut keep, progress);
+        let value_columns = decode_side(&mut self.value, raw.values.as_ref(), Side::Value, raw, &mut keep, progress);
+        let parts = Parts { raw, key_columns, value_columns, windows, times: None };
+        let parts = self.with_event_times(parts, &mut keep, progress)?;
+        let columns = self.outputs.iter().map(|c| self.column(c, &parts)).collect::<Result<Vec<_>, _>>()?;
+        let options = RecordBatchOptions::new().with_row_count(Some(raw.len()));
+        let rows = RecordBatch::try_new_with_options(self.schema.clone(), columns, &options)?;
+        keep.apply(rows)
+    }
+
+    fn key_payloads(&self, raw: &RawBatch, keep: &mut Keep, progress: &Progress) -> Result<(Option<BinaryArray>, Windows), ArrowError> {
+        let (Some(keys), Some(window)) = (&raw.keys, self.key_window) else { return Ok((raw.keys.clone(), None)) };
+        let split = split_windowed_keys(keys, window)?;
+        report(raw, Side::Key, &split.bad, keep, progress);
+        Ok((Some(split.keys), Some((split.starts, split.ends))))
+    }
+
+    fn with_event_times<'a>(&self, mut parts: Parts<'a>, keep: &mut Keep, progress: &Progress) -> Result<Parts<'a>, ArrowError> {
+        let Some(event_time) = &self.event_time else { return Ok(parts) };
+        let column = self.origin_column(event_time.origin(), &parts)?;
+        let (times, bad) = event_time.extract(&column, parts.raw, keep.mask().as_ref())?;
+        let side = if matches!(event_time.origin(), ColumnOrigin::Key(_)) { Side::Key } else { Side::Value };
+        report(parts.raw, side, &bad, keep, progress);
+        parts.times = Some(times);
+        Ok(parts)
+    }
+
+    fn column(&self, column: &Column, parts: &Parts<'_>) -> Result<ArrayRef, ArrowError> {
+        self.origin_column(&column.origin, parts)
+    }
+
+    fn origin_column(&self, origin: &ColumnOrigin, parts: &Parts<'_>) -> Result<ArrayRef, ArrowError> {
+        let raw = parts.raw;
+        let decoded = |side: &Option<SideDecoder>, columns: &[ArrayRef], field: usize| {
+            let position = side.as_ref().and_then(|s| s.positions[field]);
+            position.and_then(|p| columns.get(p).cloned()).ok_or_else(|| missing("a column that was not decoded"))
+        };
+        let window = |first: bool| match &parts.windows {
+            Some((starts, ends)) => Ok(Arc::new(if first { starts.clone() } else { ends.clone() }) as ArrayRef),
+            None => Err(missing("a window without a windowed key")),
+        };
+        match origin {
+            ColumnOrigin::Key(i) => decoded(&self.key, &parts.key_columns, *i),
+            ColumnOrigin::Value(i) => decoded(&self.value, &parts.value_columns, *i),
+            ColumnOrigin::Headers => headers(raw).map(|h| Arc::new(h.clone()) as ArrayRef),
+            ColumnOrigin::Header(name) => Ok(Arc::new(last_header(headers(raw)?, name))),
+            ColumnOrigin::WindowStart => window(true),
+            ColumnOrigin::WindowEnd => window(false),
+            ColumnOrigin::RowTime => Ok(Arc::new(parts.times.clone().unwrap_or_else(|| record_times(raw)))),
+            ColumnOrigin::RowPartition => Ok(Arc::new(Int32Array::from_value(raw.origin.partition, raw.len()))),
+            ColumnOrigin::RowOffset => Ok(Arc::new(Int64Array::new(raw.offsets.clone(), None))),
+        }
+    }
+}
+
+type Windows = Option<(Int64Array, Int64Array)>;
+
+/// What a batch has given so far.
+struct Parts<'a> {
+    raw: &'a RawBatch,
+    key_columns: Vec<ArrayRef>,
+    value_columns: Vec<ArrayRef>,
+    windows: Windows,
+    times: Option<Int64Array>,
+}
+
+/// Which records are rows; nothing is allocated while all are.
+struct Keep {
+    kind: RowKind,
+    len: usize,
+    bits: Option<BooleanBufferBuilder>,
+    absent: Vec<usize>,
+}
+
+impl Keep {
+    fn new(kind: RowKind, len: usize) -> Self {
+        Self { kind, len, bits: None, absent: Vec::new() }
+    }
+
+    /// A value that says that there is nothing is no row of a stream.
+    fn absent(&mut self, side: Side, rows: Vec<usize>) {
+        if side == Side::Key {
+            return;
+        }
+        if self.kind == RowKind::All {
+            rows.iter().for_each(|row| self.drop_row(*row));
+        }
+        self.absent = rows;
+    }
+
+    fn drop_row(&mut self, row: usize) {
+        let len = self.len;
+        let bits = self.bits.get_or_insert_with(|| {
+            let mut bits = BooleanBufferBuilder::new(len);
+            bits.append_n(len, true);
+            bits
+        });
+        bits.set_bit(row, false);
+    }
+
+    fn drop_nulls(&mut self, raw: &RawBatch) {
+        let Some(nulls) = raw.value_nulls.as_ref().filter(|n| n.null_count() > 0) else { return };
+        (0..self.len).filter(|row| nulls.is_null(*row)).for_each(|row| self.drop_row(row));
+    }
+
+    fn mask(&self) -> Option<BooleanArray> {
+        self.bits.as_ref().map(|bits| BooleanArray::new(bits.finish_cloned(), None))
+    }
+
+    fn apply(self, rows: RecordBatch) -> Result<DecodedRows, ArrowError> {
+        let kept = self.mask();
+        let rows = match &kept {
+            Some(kept) => filter_record_batch(&rows, kept)?,
+            None => rows,
+        };
+        Ok(DecodedRows { rows, kept, absent: self.absent })
+    }
+}
+
+fn fields<'a>(origins: impl Iterator<Item = &'a ColumnOrigin>, pick: fn(&ColumnOrigin) -> Option<usize>) -> Vec<usize> {
+    let mut picked: Vec<usize> = origins.filter_map(pick).collect();
+    picked.sort_unstable();
+    picked.dedup();
+    picked
+}
+
+fn side_decoder(side: &super::spec::SideSpec, projection: &[usize]) -> Result<Option<SideDecoder>, FormatError> {
+    if projection.is_empty() {
+        return Ok(None);
+    }
+    let decoder = side.format.decoder(&side.layout, projection)?;
+    let mut positions = vec![None; side.layout.fields.len()];
+    projection.iter().enumerate().for_each(|(at, field)| positions[*field] = Some(at));
+    Ok(Some(SideDecoder { decoder, positions }))
+}
+
+fn decode_side(
+    side: &mut Option<SideDecoder>,
+    payloads: Option<&BinaryArray>,
+    which: Side,
+    raw: &RawBatch,
+    keep: &mut Keep,
+    progress: &Progress,
+) -> Vec<ArrayRef> {
+    let (Some(side), Some(payloads)) = (side, payloads) else { return Vec::new() };
+    let decoded = side.decoder.decode(payloads);
+    report(raw, which, &decoded.bad, keep, progress);
+    keep.absent(which, decoded.absent);
+    decoded.columns
+}
+
+fn report(raw: &RawBatch, side: Side, bad: &[BadRow], keep: &mut Keep, progress: &Progress) {
+    for bad in bad {
+        keep.drop_row(bad.row);
+        let reject =
+            Reject { origin: raw.origin.clone(), offset: raw.offsets[bad.row], side, reason: bad.reason.clone() };
+        progress.add_reject(reject);
+    }
+}
+
+fn headers(raw: &RawBatch) -> Result<&ListArray, ArrowError> {
+    raw.headers.as_ref().ok_or_else(|| missing("headers that were not read"))
+}
+
+fn missing(what: &str) -> ArrowError {
+    ArrowError::InvalidArgumentError(format!("the plan asks for {what}"))
+}
+
+fn record_times(raw: &RawBatch) -> Int64Array {
+    Int64Array::new(raw.timestamps_ms.clone(), None)
+}
+
+/// The value of the last header of this name; null where there is none.
+fn last_header(headers: &ListArray, name: &str) -> BinaryArray {
+    let entries = headers.values().as_struct();
+    let (keys, values) = (entries.column(0).as_string::<i32>(), entries.column(1).as_binary::<i32>());
+    let mut out = BinaryBuilder::with_capacity(headers.len(), 0);
+    for bounds in headers.value_offsets().windows(2) {
+        let (start, end) = (usize::try_from(bounds[0]).unwrap_or(0), usize::try_from(bounds[1]).unwrap_or(0));
+        let last = (start..end).rev().find(|i| keys.is_valid(*i) && keys.value(*i) == name);
+        out.append_option(last.filter(|i| values.is_valid(*i)).map(|i| values.value(i)));
+    }
+    out.finish()
+}

@@ -1,0 +1,75 @@
+//! Event time from a column: the TIMESTAMP property.
+//!
+//! A record whose column holds no time is rejected, as ksqlDB drops it with a log line. A tombstone
+//! has no columns and keeps the record's own timestamp.
+
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Int64Type};
+use arrow::error::ArrowError;
+use chrono_tz::Tz;
+
+use super::spec::{ColumnOrigin, EventTime};
+use crate::format::{BadRow, FormatError};
+use crate::java_time::Pattern;
+use crate::record::RawBatch;
+
+/// Reads event times off a decoded column.
+pub struct EventTimes {
+    origin: ColumnOrigin,
+    pattern: Option<Pattern>,
+}
+
+impl EventTimes {
+    /// Prepares the pattern. Fails when it is not one.
+    pub fn new(spec: &EventTime, origin: ColumnOrigin) -> Result<Self, FormatError> {
+        let pattern = spec.format.as_deref().map(Pattern::new).transpose();
+        let pattern = pattern.map_err(|e| FormatError::Unfit(format!("TIMESTAMP_FORMAT is not a pattern: {e}")))?;
+        Ok(Self { origin, pattern })
+    }
+
+    /// Where the column with the times comes from.
+    pub fn origin(&self) -> &ColumnOrigin {
+        &self.origin
+    }
+
+    /// The event time of each record in ms, and the records that have none. Records that `kept`
+    /// already leaves out are not looked at.
+    pub fn extract(&self, column: &ArrayRef, raw: &RawBatch, kept: Option<&BooleanArray>) -> Result<(Int64Array, Vec<BadRow>), ArrowError> {
+        let mut bad = Vec::new();
+        let texts = matches!(column.data_type(), DataType::Utf8).then(|| column.as_string::<i32>());
+        let numbers = if texts.is_some() { None } else { Some(cast(column, &DataType::Int64)?) };
+        let numbers = numbers.as_ref().map(|n| n.as_primitive::<Int64Type>());
+        let times = (0..column.len()).map(|row| {
+            let dropped = kept.is_some_and(|k| !k.value(row));
+            if dropped || raw.value_nulls.as_ref().is_some_and(|n| n.is_null(row)) {
+                return raw.timestamps_ms[row];
+            }
+            let time = match (texts, numbers) {
+                (Some(texts), _) => self.parse(texts.is_valid(row).then(|| texts.value(row))),
+                (_, Some(numbers)) => checked(numbers.is_valid(row).then(|| numbers.value(row))),
+                _ => Err("the timestamp column has no time".to_owned()),
+            };
+            time.unwrap_or_else(|reason| {
+                bad.push(BadRow { row, reason });
+                raw.timestamps_ms[row]
+            })
+        });
+        let times: Int64Array = times.map(Some).collect();
+        Ok((times, bad))
+    }
+
+    fn parse(&self, text: Option<&str>) -> Result<i64, String> {
+        let (Some(pattern), Some(text)) = (&self.pattern, text) else { return checked(None) };
+        let ms = pattern.parse_timestamp_ms(text, Tz::UTC).map_err(|e| format!("the timestamp column holds \"{text}\": {e}"))?;
+        checked(Some(ms))
+    }
+}
+
+fn checked(ms: Option<i64>) -> Result<i64, String> {
+    match ms {
+        None => Err("the timestamp column is null".to_owned()),
+        Some(ms) if ms < 0 => Err(format!("the timestamp column holds {ms}, which is before 1970")),
+        Some(ms) => Ok(ms),
+    }
+}

@@ -1,0 +1,212 @@
+//! Newest first: reading partitions backwards for `ORDER BY ROWTIME|ROWOFFSET DESC LIMIT n`.
+//!
+//! The sort above the scan stays, so rows may come in any order; what this saves is reading. The
+//! scan reads the end of every partition in a round, hands it to the Top-K above, and then looks at
+//! the predicate by which the Top-K says what could still enter its heap. For ROWOFFSET that is a
+//! bound on offsets. For ROWTIME the cluster is asked for the first offset whose record is at least
+//! that young: every record before it is older, so the range ends there. Rounds grow, so a bound
+//! that never comes costs at most a small part more than a forward scan.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use datafusion::config::ConfigOptions;
+use datafusion::error::Result;
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr::expressions::Column;
+use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
+use datafusion::physical_plan::coop::CooperativeExec;
+use datafusion::physical_plan::filter::FilterExec;
+use datafusion::physical_plan::projection::ProjectionExec;
+use datafusion::physical_plan::repartition::RepartitionExec;
+use datafusion::physical_plan::sorts::sort::SortExec;
+use datafusion::physical_plan::stream::RecordBatchReceiverStreamBuilder;
+use datafusion::physical_plan::{ExecutionPlan, replace_children_if_necessary};
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
+
+use super::ranges::{bounds, range_len};
+use super::reader::{Flow, ReadMetrics, external, open, read_to_end};
+use super::scan::{Scan, TopicScanExec};
+use super::spec::{ROWOFFSET, ROWTIME};
+use crate::record::TopicPartition;
+use crate::transport::ReadRange;
+
+/// Offsets of each partition that the first round reads, at least.
+const FIRST_ROUND_OFFSETS: i64 = 256;
+/// By how much each round is longer than the one before.
+const ROUND_GROWTH: i64 = 4;
+
+/// By what the youngest records come first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewestFirst {
+    column: &'static str,
+    rows: usize,
+}
+
+impl fmt::Display for NewestFirst {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.column)
+    }
+}
+
+/// Turns the scan under a Top-K by ROWTIME or ROWOFFSET DESC into one that reads newest first.
+#[derive(Debug)]
+pub struct NewestFirstRule;
+
+impl PhysicalOptimizerRule for NewestFirstRule {
+    fn optimize(&self, plan: Arc<dyn ExecutionPlan>, _: &ConfigOptions) -> Result<Arc<dyn ExecutionPlan>> {
+        let turned = |node: Arc<dyn ExecutionPlan>| {
+            let Some(sort) = node.downcast_ref::<SortExec>() else { return Ok(Transformed::no(node)) };
+            match turn(sort) {
+                Some(input) => Ok(Transformed::yes(replace_children_if_necessary(node.clone(), vec![input])?)),
+                None => Ok(Transformed::no(node)),
+            }
+        };
+        plan.transform_down(turned).data()
+    }
+
+    fn name(&self) -> &'static str {
+        "newest_first"
+    }
+
+    fn schema_check(&self) -> bool {
+        true
+    }
+}
+
+fn turn(sort: &SortExec) -> Option<Arc<dyn ExecutionPlan>> {
+    let (rows, first) = (sort.fetch()?, sort.expr().first());
+    let column = first.expr.downcast_ref::<Column>().filter(|_| first.options.descending)?;
+    rebuild(sort.input(), column.index(), rows)
+}
+
+/// The same plan over a newest-first scan, when column `index` of `plan` is an address column.
+fn rebuild(plan: &Arc<dyn ExecutionPlan>, index: usize, rows: usize) -> Option<Arc<dyn ExecutionPlan>> {
+    if let Some(scan) = plan.downcast_ref::<TopicScanExec>() {
+        let newest = newest_by(scan.scan(), index, rows)?;
+        return Some(Arc::new(scan.newest_first(newest)));
+    }
+    let index = input_column(plan, index)?;
+    let [child] = plan.children()[..] else { return None };
+    replace_children_if_necessary(plan.clone(), vec![rebuild(child, index, rows)?]).ok()
+}
+
+/// The column of the input that comes out of `plan` as column `index`, when `plan` hands each row
+/// on as it is or drops it.
+fn input_column(plan: &Arc<dyn ExecutionPlan>, index: usize) -> Option<usize> {
+    if let Some(projection) = plan.downcast_ref::<ProjectionExec>() {
+        return Some(projection.expr().get(index)?.expr.downcast_ref::<Column>()?.index());
+    }
+    if let Some(filter) = plan.downcast_ref::<FilterExec>() {
+        return filter.projection().as_ref().map_or(Some(index), |columns| columns.get(index).copied());
+    }
+    let transparent = plan.is::<CooperativeExec>() || plan.is::<CoalescePartitionsExec>() || plan.is::<RepartitionExec>();
+    transparent.then_some(index)
+}
+
+fn newest_by(scan: &Scan, index: usize, rows: usize) -> Option<NewestFirst> {
+    let column = match scan.schema.field(index).name().as_str() {
+        ROWTIME if scan.spec.event_time.is_none() => ROWTIME,
+        ROWOFFSET => ROWOFFSET,
+        _ => return None,
+    };
+    Some(NewestFirst { column, rows })
+}
+
+/// Starts the thread that reads backwards and fills `builder`.
+pub fn read_newest_first(
+    scan: &Scan,
+    newest: &NewestFirst,
+    dynamic: &[Arc<dyn PhysicalExpr>],
+    metrics: ReadMetrics,
+    batch_size: usize,
+    builder: &mut RecordBatchReceiverStreamBuilder,
+) -> Result<()> {
+    let mut decoder = scan.decoder()?;
+    let wanted = decoder.wanted();
+    let (scan, dynamic, tx) = (scan.clone(), dynamic.to_vec(), builder.tx());
+    let mut rounds = Rounds::new(newest, &scan.frozen.ranges);
+    builder.spawn_blocking(move || {
+        while let Some(ranges) = rounds.next(&scan, &dynamic)? {
+            let mut source = open(&scan.context, scan.plan(ranges.clone(), wanted, batch_size))?;
+            let mut gone = false;
+            read_to_end(source.as_mut(), &ranges, &mut decoder, &scan.context, &metrics, &|| !tx.is_closed(), &mut |_, decoded| {
+                gone = decoded.rows.num_rows() > 0 && tx.blocking_send(Ok(decoded.rows)).is_err();
+                Ok(if gone { Flow::Stop } else { Flow::More })
+            })?;
+            if gone || tx.is_closed() {
+                break;
+            }
+            wait_until_taken(&tx);
+        }
+        Ok(())
+    });
+    Ok(())
+}
+
+/// Waits until the consumer has taken what was sent, so that its predicate knows of it.
+fn wait_until_taken<T>(tx: &tokio::sync::mpsc::Sender<T>) {
+    while tx.capacity() < tx.max_capacity() && !tx.is_closed() {
+        std::thread::sleep(std::time::Duration::from_micros(200));
+    }
+}
+
+/// What is left to read, from the ends backwards.
+struct Rounds {
+    column: &'static str,
+    left: BTreeMap<TopicPartition, (i64, i64)>,
+    step: i64,
+    first: bool,
+}
+
+impl Rounds {
+    fn new(newest: &NewestFirst, ranges: &[ReadRange]) -> Self {
+        let bounds = |r: &ReadRange| (r.partition.clone(), (r.start, r.end.unwrap_or(r.start)));
+        let step = i64::try_from(newest.rows).unwrap_or(i64::MAX).clamp(FIRST_ROUND_OFFSETS, i64::MAX / ROUND_GROWTH);
+        Self { column: newest.column, left: ranges.iter().map(bounds).collect(), step, first: true }
+    }
+
+    /// The ranges of the next round; `None` when nothing that is left can matter.
+    fn next(&mut self, scan: &Scan, dynamic: &[Arc<dyn PhysicalExpr>]) -> Result<Option<Vec<ReadRange>>> {
+        if !std::mem::take(&mut self.first) {
+            self.narrow(scan, dynamic)?;
+            self.step = self.step.saturating_mul(ROUND_GROWTH);
+        }
+        self.left.retain(|_, (start, end)| start < end);
+        let round: Vec<ReadRange> = self.left.iter_mut().map(|(partition, left)| take_end(partition, left, self.step)).collect();
+        Ok((!round.is_empty()).then_some(round))
+    }
+
+    /// Gives up the offsets that the dynamic predicates rule out.
+    fn narrow(&mut self, scan: &Scan, dynamic: &[Arc<dyn PhysicalExpr>]) -> Result<()> {
+        if self.column == ROWOFFSET {
+            for (partition, (start, _)) in &mut self.left {
+                *start = (*start).max(bounds(dynamic, ROWOFFSET, partition.partition).min);
+            }
+            return Ok(());
+        }
+        let times = self.left.keys().map(|p| (p.clone(), bounds(dynamic, ROWTIME, p.partition).min));
+        let times: BTreeMap<_, _> = times.filter(|(_, min)| *min > 0).collect();
+        if times.is_empty() {
+            return Ok(());
+        }
+        let firsts = scan.context.transport.admin().offsets_for_times(&times).map_err(external)?;
+        for (partition, first) in firsts {
+            let Some((start, end)) = self.left.get_mut(&partition) else { continue };
+            *start = (*start).max(first.unwrap_or(*end));
+        }
+        Ok(())
+    }
+}
+
+/// Cuts the last `step` offsets off what is left of a partition.
+fn take_end(partition: &TopicPartition, left: &mut (i64, i64), step: i64) -> ReadRange {
+    let (start, end) = *left;
+    let cut = end.saturating_sub(step).max(start);
+    *left = (start, cut);
+    let range = ReadRange { partition: partition.clone(), start: cut, end: Some(end) };
+    debug_assert!(range_len(&range) > 0, "a round reads something of each partition that is left");
+    range
+}

@@ -1,0 +1,89 @@
+//! The DataFusion table over a topic: plans a scan with its offsets frozen.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{Schema, SchemaRef};
+use async_trait::async_trait;
+use datafusion::catalog::{Session, TableProvider};
+use datafusion::common::DFSchema;
+use datafusion::error::{DataFusionError, Result};
+use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_plan::ExecutionPlan;
+
+use super::context::ScanContext;
+use super::latest::LatestPerKeyExec;
+use super::ranges::{FrozenRanges, freeze};
+use super::reader::external;
+use super::scan::{Scan, TopicScanExec};
+use super::spec::{ROWOFFSET, ROWPARTITION, ROWTIME, RowKind, TopicSpec};
+
+/// A topic as a table. Its scans need a [`ScanContext`] in the session's configuration.
+#[derive(Debug)]
+pub struct TopicTable {
+    spec: Arc<TopicSpec>,
+    schema: SchemaRef,
+}
+
+impl TopicTable {
+    /// A table over the topic.
+    pub fn new(spec: Arc<TopicSpec>) -> Self {
+        Self { schema: spec.schema(), spec }
+    }
+
+    /// What the topic's records mean.
+    pub fn spec(&self) -> &Arc<TopicSpec> {
+        &self.spec
+    }
+
+    /// Predicates that bound what is read. For a table none does: an older record of a key must
+    /// still be superseded by a later one that the predicate rules out.
+    fn pruning(&self, state: &dyn Session, filters: &[Expr]) -> Result<Vec<Arc<dyn PhysicalExpr>>> {
+        if self.spec.kind == RowKind::LatestPerKey {
+            return Ok(Vec::new());
+        }
+        let schema = DFSchema::try_from(self.schema.clone())?;
+        filters.iter().map(|f| state.create_physical_expr(f.clone(), &schema)).collect()
+    }
+
+    async fn freeze(&self, context: &ScanContext, predicates: Vec<Arc<dyn PhysicalExpr>>) -> Result<FrozenRanges> {
+        let (context, spec) = (context.clone(), self.spec.clone());
+        let freezing = move || {
+            let record_time = spec.event_time.is_none();
+            freeze(context.transport.admin(), &spec.topic, context.isolation, &predicates, record_time)
+        };
+        let frozen = tokio::task::spawn_blocking(freezing).await.map_err(external)?;
+        frozen.map_err(external)
+    }
+}
+
+#[async_trait]
+impl TableProvider for TopicTable {
+    fn schema(&self) -> SchemaRef {
+        self.schema.clone()
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
+        let helps = |f: &Expr| f.column_refs().iter().any(|c| [ROWTIME, ROWPARTITION, ROWOFFSET].contains(&c.name.as_str()));
+        let answer = |f: &&Expr| if helps(f) { TableProviderFilterPushDown::Inexact } else { TableProviderFilterPushDown::Unsupported };
+        Ok(filters.iter().map(answer).collect())
+    }
+
+    async fn scan(&self, state: &dyn Session, projection: Option<&Vec<usize>>, filters: &[Expr], limit: Option<usize>) -> Result<Arc<dyn ExecutionPlan>> {
+        let context = state.config().get_extension::<ScanContext>();
+        let context = context.ok_or_else(|| DataFusionError::Internal("a scan without a scan context".to_owned()))?;
+        let projection = projection.cloned().unwrap_or_else(|| (0..self.schema.fields().len()).collect());
+        let frozen = self.freeze(&context, self.pruning(state, filters)?).await?;
+        let fields: Vec<_> = projection.iter().map(|i| self.schema.fields()[*i].clone()).collect();
+        let schema = Arc::new(Schema::new(fields));
+        let scan = Scan { spec: self.spec.clone(), projection, schema, context: context.as_ref().clone(), frozen, limit };
+        Ok(match self.spec.kind {
+            RowKind::All => Arc::new(TopicScanExec::new(scan, state.config().target_partitions())),
+            RowKind::LatestPerKey => Arc::new(LatestPerKeyExec::new(scan)),
+        })
+    }
+}

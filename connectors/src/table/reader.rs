@@ -1,0 +1,122 @@
+//! The moving part of a scan: a thread that polls a source, decodes and hands batches on.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use datafusion::error::{DataFusionError, Result};
+use datafusion::physical_plan::metrics::{Count, ExecutionPlanMetricsSet, MetricBuilder};
+
+use super::context::ScanContext;
+use super::decode::{DecodedRows, RecordDecoder};
+use crate::record::{RawBatch, TopicPartition};
+use crate::transport::{ReadPlan, ReadRange, Source, SourceEvent};
+
+/// How long a poll waits before the reader looks whether anyone still wants its rows.
+const POLL: Duration = Duration::from_millis(100);
+
+/// Whether the consumer of the rows wants more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flow {
+    /// Go on.
+    More,
+    /// The consumer has enough or is gone.
+    Stop,
+}
+
+/// Counters of one scan that EXPLAIN ANALYZE shows.
+#[derive(Clone)]
+pub struct ReadMetrics {
+    records: Count,
+    bytes: Count,
+    rejects: Count,
+}
+
+impl ReadMetrics {
+    /// Registers the counters of one output partition.
+    pub fn new(set: &ExecutionPlanMetricsSet, partition: usize) -> Self {
+        let counter = |name: &'static str| MetricBuilder::new(set).counter(name, partition);
+        Self { records: counter("records_read"), bytes: counter("bytes_read"), rejects: counter("rejects") }
+    }
+}
+
+/// Opens a source of its own for `ranges`.
+pub fn open(context: &ScanContext, plan: ReadPlan) -> Result<Box<dyn Source>> {
+    let mut sources = context.transport.open_sources(vec![plan]).map_err(external)?;
+    sources.pop().ok_or_else(|| DataFusionError::Internal("the transport opened no source".to_owned()))
+}
+
+/// A transport's or format's error as one of DataFusion, kept whole inside.
+pub fn external(error: impl std::error::Error + Send + Sync + 'static) -> DataFusionError {
+    DataFusionError::External(Box::new(error))
+}
+
+/// Reads `ranges` to their ends and hands each decoded batch to `sink`, with the raw one it came
+/// from. Blocks; ends early when the sink says stop or `wanted` turns false.
+pub fn read_to_end(
+    source: &mut dyn Source,
+    ranges: &[ReadRange],
+    decoder: &mut RecordDecoder,
+    context: &ScanContext,
+    metrics: &ReadMetrics,
+    wanted: &dyn Fn() -> bool,
+    sink: &mut dyn FnMut(&RawBatch, DecodedRows) -> Result<Flow>,
+) -> Result<()> {
+    let mut covered = Covered::new(ranges);
+    while !covered.open.is_empty() && wanted() {
+        match source.poll(POLL).map_err(external)? {
+            SourceEvent::Idle => {}
+            SourceEvent::Finished(partition) => {
+                let offsets = covered.finish(&partition);
+                context.progress.add_read(0, 0, offsets);
+            }
+            SourceEvent::Batch(raw) => {
+                count(&raw, &mut covered, context, metrics);
+                let rejects = context.progress.snapshot().rejects;
+                let rows = decoder.decode(&raw, &context.progress)?;
+                add(&metrics.rejects, context.progress.snapshot().rejects - rejects);
+                if sink(&raw, rows)? == Flow::Stop {
+                    return Ok(());
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+fn count(raw: &RawBatch, covered: &mut Covered, context: &ScanContext, metrics: &ReadMetrics) {
+    let (records, offsets) = (raw.len() as u64, covered.advance(raw));
+    context.progress.add_read(records, raw.payload_bytes, offsets);
+    add(&metrics.records, records);
+    add(&metrics.bytes, raw.payload_bytes);
+}
+
+fn add(counter: &Count, by: u64) {
+    counter.add(usize::try_from(by).unwrap_or(usize::MAX));
+}
+
+/// How far each range is read.
+struct Covered {
+    /// Next offset and end of each range that is not finished.
+    open: BTreeMap<TopicPartition, (i64, i64)>,
+}
+
+impl Covered {
+    fn new(ranges: &[ReadRange]) -> Self {
+        let bounds = |r: &ReadRange| (r.partition.clone(), (r.start, r.end.unwrap_or(i64::MAX)));
+        Self { open: ranges.iter().map(bounds).collect() }
+    }
+
+    /// Offsets that a batch puts behind us, the gap before it included.
+    fn advance(&mut self, raw: &RawBatch) -> u64 {
+        let (Some((next, _)), Some(last)) = (self.open.get_mut(&raw.origin), raw.offsets.last()) else { return 0 };
+        let offsets = last + 1 - *next;
+        *next = last + 1;
+        u64::try_from(offsets).unwrap_or(0)
+    }
+
+    /// Offsets from the last batch to the end of the range.
+    fn finish(&mut self, partition: &TopicPartition) -> u64 {
+        let left = self.open.remove(partition).map_or(0, |(next, end)| end - next);
+        u64::try_from(left).unwrap_or(0)
+    }
+}
