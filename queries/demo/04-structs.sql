@@ -1,0 +1,6 @@
+-- Into structs with ->, into arrays with [1].
+SELECT order_id, ship_to->city AS city, ARRAY_LENGTH(items) AS kinds, items[1]->sku AS first_item
+FROM orders
+WHERE ship_to->country = 'PL' AND amount > 400
+ORDER BY amount DESC
+LIMIT 5;

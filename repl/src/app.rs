@@ -1,0 +1,229 @@
+//! The program from its arguments to its exit code, readable top to bottom.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, IsTerminal, Write};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Parser;
+use headwater_connectors::transport::Transport;
+use tokio::runtime::{Handle, Runtime};
+
+use crate::args::LowArgs;
+use crate::ask::Ask;
+use crate::cluster::Cluster;
+use crate::demo::feeder::Feeder;
+use crate::demo::tour::tour;
+use crate::interrupt::{Interrupt, end_asked};
+use crate::options::{Options, Surroundings, Work, history_file};
+use crate::screen::{Manner, Screen};
+use crate::script::Script;
+use crate::session::{Session, Stop};
+use crate::settings::Settings;
+use crate::shell::shell;
+use crate::{logs, pager};
+
+/// How the program ends. Documented in `--help`; scripts rely on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// Everything was done, or nobody wanted to read the rest.
+    Done = 0,
+    /// A statement failed.
+    Failed = 1,
+    /// Wrong usage.
+    Usage = 2,
+    /// The cluster or the broker could not be used.
+    Cluster = 3,
+    /// Ctrl-C.
+    Interrupted = 130,
+}
+
+/// A connection to a cluster: who answers statements, and the way the demo writes.
+pub struct Connection {
+    /// Who answers.
+    pub ask: Arc<dyn Ask>,
+    /// The cluster.
+    pub transport: Arc<dyn Transport>,
+}
+
+/// Connects to the brokers at an address. Fails in words, as they are shown to the user.
+pub type Connect = fn(&Options, bootstrap: &str, &Handle) -> Result<Connection, String>;
+
+/// Runs the program on the arguments of this process.
+pub fn main(connect: Connect) -> ExitCode {
+    // clap shows help and wrong usage itself, and ends with 0 and 2.
+    let low = LowArgs::parse();
+    let ending = run(low, &surroundings(), connect);
+    ExitCode::from(ending as u8)
+}
+
+fn run(low: LowArgs, around: &Surroundings, connect: Connect) -> Ending {
+    let options = match Options::resolve(low, around) {
+        Ok(options) => options,
+        Err(message) => return complain(&message, Ending::Usage),
+    };
+    let log = around.variables.get(logs::VARIABLE).map(String::as_str);
+    if let Err(message) = logs::start(log, options.verbosity, options.color_errors) {
+        return complain(&message, Ending::Usage);
+    }
+    let runtime = match Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => return complain(&format!("could not start the threads: {error}"), Ending::Cluster),
+    };
+    let interrupt = match Interrupt::listen(runtime.handle()) {
+        Ok(interrupt) => interrupt,
+        Err(error) => return complain(&format!("could not listen to Ctrl-C: {error}"), Ending::Cluster),
+    };
+    let cluster = match runtime.block_on(Cluster::open(&options)) {
+        Ok(cluster) => cluster,
+        Err(message) => return complain(&message, Ending::Cluster),
+    };
+    if let Some(notice) = cluster.notice().filter(|_| around.errors_are_terminal || is_broker(&options)) {
+        tell(&notice);
+    }
+    let ending = match &options.work {
+        Work::Broker { .. } => serve(&runtime, interrupt),
+        _ => work(&options, around, &cluster, &runtime, interrupt, connect),
+    };
+    runtime.block_on(cluster.close());
+    // A query that was given up may still hold a thread; it is not waited for.
+    runtime.shutdown_background();
+    ending
+}
+
+/// Keeps the broker running until the process is asked to end.
+fn serve(runtime: &Runtime, mut interrupt: Interrupt) -> Ending {
+    runtime.block_on(end_asked(&mut interrupt));
+    Ending::Done
+}
+
+fn work(
+    options: &Options,
+    around: &Surroundings,
+    cluster: &Cluster,
+    runtime: &Runtime,
+    interrupt: Interrupt,
+    connect: Connect,
+) -> Ending {
+    let Connection { ask, transport } = match connect(options, cluster.bootstrap(), runtime.handle()) {
+        Ok(connection) => connection,
+        Err(message) => return complain(&message, Ending::Cluster),
+    };
+    let screen = Screen::standard(manner(options, around));
+    let mut session = Session::new(ask, screen, Settings::new(options.output), interrupt, runtime.handle().clone());
+    let ran = set_up(&mut session, options).and_then(|()| match &options.work {
+        Work::Scripts { files, texts } => scripts(&mut session, files, texts),
+        Work::Input => input(&mut session),
+        Work::Shell => prompt(&mut session, options, around, cluster),
+        Work::Demo => demo(&mut session, options, around, cluster, &transport),
+        Work::Broker { .. } => Ok(()),
+    });
+    ending(ran)
+}
+
+/// What `--set` and `--define` said, as the statements they stand for: the engine checks them.
+fn set_up(session: &mut Session, options: &Options) -> Result<(), Stop> {
+    let text = |text: &str| format!("'{}'", text.replace('\'', "''"));
+    let sets = options.session.iter().map(|(name, value)| format!("SET {} = {};", text(name), text(value)));
+    let defines = options.variables.iter().map(|(name, value)| format!("DEFINE {name} = {};", text(value)));
+    sets.chain(defines).try_for_each(|statement| session.run_quietly(&statement))
+}
+
+fn scripts(session: &mut Session, files: &[std::path::PathBuf], texts: &[String]) -> Result<(), Stop> {
+    files.iter().try_for_each(|file| session.run_file(file))?;
+    texts.iter().try_for_each(|text| session.run_text(text))
+}
+
+/// Runs standard input statement by statement, as it comes.
+fn input(session: &mut Session) -> Result<(), Stop> {
+    let mut script = Script::default();
+    for line in std::io::stdin().lock().lines() {
+        match line {
+            Ok(line) => script.push(&format!("{line}\n")),
+            Err(error) => {
+                session.screen.error(&format!("could not read standard input: {error}"));
+                return Err(Stop::Failed);
+            }
+        }
+        session.run(&mut script)?;
+    }
+    script.finish();
+    session.run(&mut script)
+}
+
+fn prompt(session: &mut Session, options: &Options, around: &Surroundings, cluster: &Cluster) -> Result<(), Stop> {
+    let greeting = format!("Headwater {} on {}. Type help, or exit.", env!("CARGO_PKG_VERSION"), cluster.bootstrap());
+    session.screen.say(&greeting).map_err(|_| Stop::Closed)?;
+    match shell(session, history_file(around), options.color_output) {
+        Ok(left) => left,
+        Err(error) => {
+            session.screen.error(&format!("could not read from the terminal: {error}"));
+            Err(Stop::Failed)
+        }
+    }
+}
+
+fn demo(
+    session: &mut Session,
+    options: &Options,
+    around: &Surroundings,
+    cluster: &Cluster,
+    transport: &Arc<dyn Transport>,
+) -> Result<(), Stop> {
+    let _feeder = Feeder::start(transport).map_err(|error| {
+        session.screen.error(&format!("could not feed the topics of the demo: {error}"));
+        Stop::Failed
+    })?;
+    // The tour is one page to scroll through, not nine results to leave one by one.
+    session.settings.pager = false;
+    tour(session)?;
+    session.settings.pager = true;
+    if around.input_is_terminal && around.output_is_terminal {
+        return prompt(session, options, around, cluster);
+    }
+    Ok(())
+}
+
+fn ending(ran: Result<(), Stop>) -> Ending {
+    match ran {
+        Ok(()) | Err(Stop::Exit | Stop::Closed) => Ending::Done,
+        Err(Stop::Failed) => Ending::Failed,
+        Err(Stop::Interrupted) => Ending::Interrupted,
+    }
+}
+
+fn is_broker(options: &Options) -> bool {
+    matches!(options.work, Work::Broker { .. })
+}
+
+fn complain(message: &str, ending: Ending) -> Ending {
+    tell(&format!("headwater: {message}"));
+    ending
+}
+
+/// Writes to standard error; that it is closed is no reason to panic.
+fn tell(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
+
+fn manner(options: &Options, around: &Surroundings) -> Manner {
+    Manner {
+        is_terminal: around.output_is_terminal,
+        color_errors: options.color_errors,
+        progress: around.errors_are_terminal,
+        // Scripts are not read page by page.
+        pager: pager::find(&around.variables).filter(|_| matches!(options.work, Work::Shell | Work::Demo)),
+    }
+}
+
+fn surroundings() -> Surroundings {
+    let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
+        Some((name.into_string().ok()?, value.into_string().ok()?))
+    };
+    Surroundings {
+        variables: std::env::vars_os().filter_map(text).collect::<BTreeMap<_, _>>(),
+        input_is_terminal: std::io::stdin().is_terminal(),
+        output_is_terminal: std::io::stdout().is_terminal(),
+        errors_are_terminal: std::io::stderr().is_terminal(),
+    }
+}

@@ -1,0 +1,75 @@
+//! The tour of the demo: statements with a title, run and shown one after the other.
+//!
+//! Each stop is a file of `queries/demo`: its first comment is the title, the rest is what a user
+//! would type. They are files so that people can run and change them, and tests check them.
+
+use std::io;
+
+use crate::session::{Session, Stop};
+
+/// The stops in the order in which they are shown.
+pub const STOPS: &[&str] = &[
+    include_str!("../../../queries/demo/01-topics.sql"),
+    include_str!("../../../queries/demo/02-declare.sql"),
+    include_str!("../../../queries/demo/03-newest.sql"),
+    include_str!("../../../queries/demo/04-structs.sql"),
+    include_str!("../../../queries/demo/05-group.sql"),
+    include_str!("../../../queries/demo/06-join.sql"),
+    include_str!("../../../queries/demo/07-explode.sql"),
+    include_str!("../../../queries/demo/08-window.sql"),
+    include_str!("../../../queries/demo/09-rejects.sql"),
+];
+
+/// Runs the tour. Ctrl-C skips the rest of a stop.
+pub fn tour(session: &mut Session) -> Result<(), Stop> {
+    for (index, stop) in STOPS.iter().enumerate() {
+        let (title, sql) = parts(stop);
+        if let Err(error) = show(session, index + 1, title, sql) {
+            tracing::debug!(%error, "the tour could not be shown");
+            return Err(Stop::Closed);
+        }
+        match session.run_text(sql) {
+            Ok(()) | Err(Stop::Exit) => {}
+            Err(Stop::Interrupted) if session.screen.size().is_some() => {}
+            Err(stop) => return Err(stop),
+        }
+    }
+    Ok(())
+}
+
+fn show(session: &mut Session, number: usize, title: &str, sql: &str) -> io::Result<()> {
+    if !session.settings.output.is_for_people() {
+        return Ok(());
+    }
+    session.screen.say(&format!("\n{number}/{}  {title}\n", STOPS.len()))?;
+    sql.lines().try_for_each(|line| session.screen.say(&format!("    {line}")))?;
+    session.screen.say("")
+}
+
+/// Title and statements of a file.
+fn parts(file: &str) -> (&str, &str) {
+    let (title, sql) = file.split_once('\n').unwrap_or((file, ""));
+    (title.trim_start_matches('-').trim(), sql.trim())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::script::{Script, Step};
+
+    #[test]
+    fn every_stop_has_a_title_and_statements() {
+        for stop in STOPS {
+            assert!(stop.starts_with("-- "), "{stop}");
+            let (title, sql) = parts(stop);
+            assert!(!title.is_empty());
+            let mut script = Script::whole(sql);
+            let mut steps = std::iter::from_fn(|| script.next_step()).peekable();
+            assert!(steps.peek().is_some(), "{title}");
+            assert!(
+                steps.all(|step| matches!(step, Step::Statement { ref text, .. } if text.ends_with(';'))),
+                "{title}"
+            );
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! Ctrl-C as a value that can be waited for, so that it stops what runs and not the process.
+//!
+//! The signal is listened to from the start to the end of the process. At the prompt the terminal
+//! hands Ctrl-C over as a key and no signal is sent.
+
+use std::io;
+
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+
+/// Hears Ctrl-C.
+#[derive(Clone, Debug)]
+pub struct Interrupt {
+    presses: watch::Receiver<u64>,
+}
+
+/// Presses Ctrl-C, as a test does.
+#[derive(Debug)]
+pub struct Presser(watch::Sender<u64>);
+
+impl Interrupt {
+    /// Listens to the signal. Fails when the process may not.
+    pub fn listen(runtime: &Handle) -> io::Result<Self> {
+        let (presser, interrupt) = Self::pair();
+        let _inside = runtime.enter();
+        let mut signal = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::interrupt())?;
+        runtime.spawn(async move {
+            while signal.recv().await.is_some() {
+                presser.press();
+            }
+        });
+        Ok(interrupt)
+    }
+
+    /// One that hears only its presser.
+    pub fn pair() -> (Presser, Self) {
+        let (sender, presses) = watch::channel(0);
+        (Presser(sender), Self { presses })
+    }
+
+    /// Waits for Ctrl-C; returns at once for one that was pressed since the last call or
+    /// [`Self::forget`]. May be dropped and called again without losing one.
+    pub async fn pressed(&mut self) {
+        if self.presses.changed().await.is_err() {
+            // Nobody can press any more.
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// Forgets what was pressed so far: it was meant for something that is over.
+    pub fn forget(&mut self) {
+        self.presses.mark_unchanged();
+    }
+}
+
+impl Presser {
+    /// Presses Ctrl-C once.
+    pub fn press(&self) {
+        self.0.send_modify(|count| *count += 1);
+    }
+}
+
+/// Waits until the process is asked to end, by Ctrl-C or by its supervisor.
+pub async fn end_asked(interrupt: &mut Interrupt) {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
+        return interrupt.pressed().await;
+    };
+    tokio::select! {
+        () = interrupt.pressed() => {}
+        _ = terminate.recv() => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures::FutureExt;
+
+    #[test]
+    fn a_press_is_heard_once_and_can_be_forgotten() {
+        let (presser, mut interrupt) = Interrupt::pair();
+        assert_eq!(interrupt.pressed().now_or_never(), None);
+        presser.press();
+        presser.press();
+        assert_eq!(interrupt.pressed().now_or_never(), Some(()));
+        assert_eq!(interrupt.pressed().now_or_never(), None);
+        presser.press();
+        interrupt.forget();
+        assert_eq!(interrupt.pressed().now_or_never(), None);
+        drop(presser);
+        assert_eq!(interrupt.pressed().now_or_never(), None);
+    }
+}

@@ -1,0 +1,74 @@
+//! What stands under a result: rows, time, what was read for them, and what could not be read.
+
+use std::time::Duration;
+
+use headwater_engine::answer::Snapshot;
+
+/// The lines under a result: always one, a second when records were rejected.
+pub fn summary(rows: u64, elapsed: Duration, read: Snapshot) -> Vec<String> {
+    let mut first = format!("{} in {}", counted(rows, "row"), seconds(elapsed));
+    if read.records_read > 0 {
+        first.push_str(&format!("; read {}", counted(read.records_read, "record")));
+        if let Some(rate) = rate(read.records_read, elapsed) {
+            first.push_str(&format!(" ({}/s)", grouped(rate)));
+        }
+    }
+    let mut lines = vec![first];
+    if read.rejects > 0 {
+        let verb = if read.rejects == 1 { "was" } else { "were" };
+        lines.push(format!("{} {verb} rejected; SHOW REJECTS; lists them", counted(read.rejects, "record")));
+    }
+    lines
+}
+
+/// Records a second; none for a time too short to divide by.
+pub fn rate(records: u64, elapsed: Duration) -> Option<u64> {
+    let ms = elapsed.as_millis();
+    if ms == 0 {
+        return None;
+    }
+    u64::try_from(u128::from(records) * 1_000 / ms).ok()
+}
+
+/// A number of things: `1 row`, `1,200 rows`.
+pub fn counted(number: u64, thing: &str) -> String {
+    format!("{} {thing}{}", grouped(number), if number == 1 { "" } else { "s" })
+}
+
+/// A number with its thousands apart: `12,345`.
+pub fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (position, digit) in digits.chars().enumerate() {
+        if position > 0 && (digits.len() - position).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+fn seconds(elapsed: Duration) -> String {
+    let seconds = elapsed.as_secs_f64();
+    if seconds < 10.0 { format!("{seconds:.3} s") } else { format!("{seconds:.1} s") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_summary_in_words() {
+        let read = Snapshot { records_read: 50_000, rejects: 3, ..Snapshot::default() };
+        assert_eq!(
+            summary(1, Duration::from_millis(500), read),
+            ["1 row in 0.500 s; read 50,000 records (100,000/s)", "3 records were rejected; SHOW REJECTS; lists them"]
+        );
+        assert_eq!(summary(0, Duration::ZERO, Snapshot::default()), ["0 rows in 0.000 s"]);
+    }
+
+    #[test]
+    fn thousands_stand_apart() {
+        assert_eq!([0, 999, 1_000, 1_234_567].map(grouped), ["0", "999", "1,000", "1,234,567"]);
+    }
+}

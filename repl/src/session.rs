@@ -1,0 +1,309 @@
+//! A session: statements and commands run one after the other, and their answers shown.
+//!
+//! This is the way every text takes, typed at the prompt or read from a file:
+//! [`Session::run`] → step → ask → show → summary. The first failure ends it.
+
+use std::io::{self, Write};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use headwater_engine::answer::{Answer, Rows};
+use headwater_engine::diagnostic::{Diagnostic, INTERNAL, Span};
+use tokio::runtime::Handle;
+
+use crate::ask::Ask;
+use crate::command::Command;
+use crate::help;
+use crate::interrupt::Interrupt;
+use crate::output::section::write_sections;
+use crate::output::summary::summary;
+use crate::rows::{Broken, LinesBroken, Show};
+use crate::screen::Screen;
+use crate::script::{Script, Step};
+use crate::settings::Settings;
+
+/// Scripts that may run scripts that run scripts: a script that runs itself ends here.
+pub const SCRIPT_DEPTH_MAX: usize = 16;
+
+/// Why a run ended before its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// A statement failed; its errors have been shown.
+    Failed,
+    /// Ctrl-C.
+    Interrupted,
+    /// Nobody reads our output any more.
+    Closed,
+    /// The user wants to leave.
+    Exit,
+}
+
+/// A user's session.
+pub struct Session {
+    /// Who answers.
+    pub ask: Arc<dyn Ask>,
+    /// Where it is shown.
+    pub screen: Screen,
+    /// How it is shown.
+    pub settings: Settings,
+    /// What stops a statement.
+    pub interrupt: Interrupt,
+    /// What was typed before, oldest first.
+    pub history: Vec<String>,
+    runtime: Handle,
+    script_depth: usize,
+    /// Messages about what was done are not shown.
+    quiet: bool,
+}
+
+/// Why a statement was not done.
+enum Failure {
+    Refused(Vec<Diagnostic>),
+    Broken(Broken),
+}
+
+impl From<Broken> for Failure {
+    fn from(broken: Broken) -> Self {
+        Self::Broken(broken)
+    }
+}
+
+impl Session {
+    /// A session whose statements run on `runtime`. Its methods block the calling thread, which must
+    /// not be one of the runtime's.
+    pub fn new(ask: Arc<dyn Ask>, screen: Screen, settings: Settings, interrupt: Interrupt, runtime: Handle) -> Self {
+        Self { ask, screen, settings, interrupt, history: Vec::new(), runtime, script_depth: 0, quiet: false }
+    }
+
+    /// Runs every step of a script that is complete.
+    pub fn run(&mut self, script: &mut Script) -> Result<(), Stop> {
+        while let Some(step) = script.next_step() {
+            match step {
+                Step::Statement { text, start } => self.statement(&text, start, script)?,
+                Step::Command(command) => self.command(command)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs a whole text.
+    pub fn run_text(&mut self, text: &str) -> Result<(), Stop> {
+        self.run(&mut Script::whole(text))
+    }
+
+    /// Runs a text without showing what was done, only what was refused.
+    pub fn run_quietly(&mut self, text: &str) -> Result<(), Stop> {
+        self.quiet = true;
+        let ran = self.run_text(text);
+        self.quiet = false;
+        ran
+    }
+
+    /// Runs a file. Each line is shown in errors as the file has it.
+    pub fn run_file(&mut self, file: &Path) -> Result<(), Stop> {
+        match std::fs::read_to_string(file) {
+            Ok(text) => self.run_text(&text),
+            Err(error) => {
+                self.screen.error(&format!("could not read \"{}\": {error}", file.display()));
+                Err(Stop::Failed)
+            }
+        }
+    }
+
+    fn statement(&mut self, text: &str, start: usize, script: &Script) -> Result<(), Stop> {
+        let runtime = self.runtime.clone();
+        let outcome = runtime.block_on(self.answer(text));
+        self.screen.hide_progress();
+        match outcome {
+            Ok(()) => Ok(()),
+            Err(Failure::Refused(diagnostics)) => {
+                let (shown, start) = script.shown(start);
+                self.refused(diagnostics, &shown, start);
+                Err(Stop::Failed)
+            }
+            Err(Failure::Broken(Broken::Interrupted)) => Err(Stop::Interrupted),
+            Err(Failure::Broken(Broken::Query(failure))) => {
+                let (shown, start) = script.shown(start);
+                self.refused(self.ask.diagnose(failure), &shown, start);
+                Err(Stop::Failed)
+            }
+            Err(Failure::Broken(Broken::Output(error))) => Err(self.output_failed(&error)),
+        }
+    }
+
+    async fn answer(&mut self, text: &str) -> Result<(), Failure> {
+        let started = Instant::now();
+        match self.asked(text).await? {
+            Answer::Done { message, warnings } => Ok(self.show_done(&message, &warnings)?),
+            Answer::Facts(sections) => {
+                let columns = sections.iter().map(|section| section.columns.len()).max().unwrap_or(0);
+                let (fit, paging) = self.show(started).fit(columns);
+                self.screen.begin_result(paging);
+                let written = write_sections(&sections, self.settings.output, fit, &mut self.screen);
+                Ok(self.ended(written.map_err(Broken::from))?)
+            }
+            Answer::Rows(rows) => Ok(self.show_rows(rows, started).await?),
+            Answer::Lines(lines) => match self.show(started).lines(lines).await {
+                Ok(_) => Ok(()),
+                Err(LinesBroken::Broken(broken)) => Err(Failure::Broken(broken)),
+                Err(LinesBroken::Failed(diagnostics)) => Err(Failure::Refused(diagnostics)),
+            },
+        }
+    }
+
+    /// Asks on another thread, so that Ctrl-C is heard also while a statement is being planned, and
+    /// a panic ends the statement and not the shell.
+    async fn asked(&mut self, text: &str) -> Result<Answer, Failure> {
+        let (ask, statement) = (self.ask.clone(), text.to_string());
+        let mut asking = Aborting(tokio::spawn(async move { ask.ask(&statement).await }));
+        tokio::select! {
+            biased;
+            () = self.interrupt.pressed() => Err(Broken::Interrupted.into()),
+            asked = &mut asking.0 => match asked {
+                Ok(answer) => answer.map_err(Failure::Refused),
+                Err(error) => Err(Failure::Refused(vec![panicked(&error)])),
+            },
+        }
+    }
+
+    async fn show_rows(&mut self, mut rows: Rows, started: Instant) -> Result<(), Broken> {
+        let shown = self.show(started).rows(&mut rows).await;
+        let elapsed = started.elapsed();
+        let count = match shown {
+            Ok(count) => Some(count),
+            // The user has seen enough: the query ends, the session goes on.
+            Err(Broken::Output(_)) if self.screen.pager_was_left() => None,
+            Err(broken) => {
+                self.screen.end_result()?;
+                return Err(broken);
+            }
+        };
+        self.screen.end_result()?;
+        let read = rows.progress.snapshot();
+        drop(rows);
+        let Some(count) = count else { return Ok(()) };
+        summary(count, elapsed, read).iter().try_for_each(|line| self.remark(line))?;
+        Ok(())
+    }
+
+    fn show(&mut self, started: Instant) -> Show<'_> {
+        Show { screen: &mut self.screen, interrupt: &mut self.interrupt, settings: self.settings, started }
+    }
+
+    /// Ends a result that was written in one go.
+    fn ended(&mut self, written: Result<(), Broken>) -> Result<(), Broken> {
+        let left = self.screen.end_result()?;
+        if left { Ok(()) } else { written }
+    }
+
+    fn show_done(&mut self, message: &str, warnings: &[String]) -> Result<(), Broken> {
+        if !self.quiet {
+            self.remark(message)?;
+        }
+        warnings.iter().for_each(|warning| self.screen.note(&format!("warning: {warning}")));
+        Ok(())
+    }
+
+    /// Something for people: under the rows where people read them, else on standard error.
+    fn remark(&mut self, line: &str) -> io::Result<()> {
+        if self.settings.output.is_for_people() {
+            self.screen.say(line)?;
+            return self.screen.flush();
+        }
+        self.screen.note(line);
+        Ok(())
+    }
+
+    /// Shows errors with the text as it was typed; `start` is where the statement begins in it.
+    fn refused(&mut self, mut diagnostics: Vec<Diagnostic>, shown: &str, start: usize) {
+        for span in diagnostics.iter_mut().filter_map(|diagnostic| diagnostic.span.as_mut()) {
+            *span = Span { start: span.start + start, end: span.end + start };
+        }
+        diagnostics.sort_by_key(|diagnostic| diagnostic.span);
+        let text = self.ask.render(&diagnostics, shown);
+        self.screen.error(&text);
+    }
+
+    fn output_failed(&mut self, error: &io::Error) -> Stop {
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            return Stop::Closed;
+        }
+        self.screen.error(&format!("could not write the output: {error}"));
+        Stop::Failed
+    }
+
+    fn command(&mut self, command: Result<Command, String>) -> Result<(), Stop> {
+        let done = match command {
+            Err(message) => {
+                self.screen.error(&message);
+                return Err(Stop::Failed);
+            }
+            Ok(Command::Exit) => return Err(Stop::Exit),
+            Ok(Command::RunScript(file)) => return self.run_script(&file),
+            Ok(Command::Spool(file)) => return self.spool(file.as_deref()),
+            Ok(Command::Help(topic)) => self.screen.say(&help::text(topic.as_deref())),
+            Ok(Command::Output(output)) => {
+                self.settings.output = output.unwrap_or(self.settings.output);
+                self.remark(&format!("Output is {}.", help::output_name(self.settings.output)))
+            }
+            Ok(Command::SetCli(setting)) => {
+                let message = self.settings.apply(setting);
+                self.remark(&message)
+            }
+            Ok(Command::History) => self.show_history(),
+            Ok(Command::Clear) => self.screen.clear(),
+            Ok(Command::Version) => self.screen.say(&format!("Headwater {}", env!("CARGO_PKG_VERSION"))),
+        };
+        done.and_then(|()| self.screen.flush()).map_err(|error| self.output_failed(&error))
+    }
+
+    fn show_history(&mut self) -> io::Result<()> {
+        let width = self.history.len().to_string().len();
+        let Self { history, screen, .. } = self;
+        history.iter().enumerate().try_for_each(|(index, entry)| screen.say(&format!("{:width$}  {entry}", index + 1)))
+    }
+
+    fn run_script(&mut self, file: &str) -> Result<(), Stop> {
+        if self.script_depth == SCRIPT_DEPTH_MAX {
+            self.screen.error(&format!(
+                "scripts run each other more than {SCRIPT_DEPTH_MAX} deep; does \"{file}\" run itself?"
+            ));
+            return Err(Stop::Failed);
+        }
+        self.script_depth += 1;
+        let ran = self.run_file(Path::new(file));
+        self.script_depth -= 1;
+        // `exit` in a script ends the script.
+        if ran == Err(Stop::Exit) { Ok(()) } else { ran }
+    }
+
+    fn spool(&mut self, file: Option<&str>) -> Result<(), Stop> {
+        match self.screen.spool(file.map(Path::new)) {
+            Ok(()) => {
+                let message = file.map_or("Spooling is off.".into(), |file| format!("Spooling into \"{file}\"."));
+                self.remark(&message).map_err(|error| self.output_failed(&error))
+            }
+            Err(error) => {
+                self.screen.error(&format!("could not write \"{}\": {error}", file.unwrap_or_default()));
+                Err(Stop::Failed)
+            }
+        }
+    }
+}
+
+/// A task that ends when nobody waits for it any more.
+struct Aborting<T>(tokio::task::JoinHandle<T>);
+
+impl<T> Drop for Aborting<T> {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+fn panicked(error: &tokio::task::JoinError) -> Diagnostic {
+    tracing::error!(%error, "a statement panicked");
+    Diagnostic::new(INTERNAL, "the statement ran into a fault of ours")
+        .detail(format!("{error}. The shell goes on; other statements are not affected."))
+        .hint("Please report the statement together with the log above.")
+}
