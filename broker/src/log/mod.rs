@@ -27,3 +27,6 @@ pub(crate) use producers::{Producer, ProducerActivity};
 pub(crate) use read::{Fetched, Isolation, TimedOffset};
 pub use recovery::RecoveryError;
 pub(crate) use transactions::Aborted;
+
+#[cfg(test)]
+mod tests;
