@@ -1,0 +1,118 @@
+//! Metadata, FindCoordinator and DescribeCluster: where things are. Everything is here.
+//!
+//! Apart because these answers carry the address that clients come back to.
+
+use kafka_protocol::ResponseError;
+use kafka_protocol::messages::describe_cluster_response::DescribeClusterBroker;
+use kafka_protocol::messages::find_coordinator_response::Coordinator;
+use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
+use kafka_protocol::messages::metadata_response::{
+    MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic,
+};
+use kafka_protocol::messages::{
+    BrokerId, DescribeClusterRequest, DescribeClusterResponse, FindCoordinatorRequest, FindCoordinatorResponse,
+    MetadataRequest, MetadataResponse, TopicName,
+};
+
+use super::{Call, text, topic_name};
+use crate::core::BROKER_ID;
+use crate::topics::{Settings, Topic};
+
+const BROKER: BrokerId = BrokerId(BROKER_ID);
+
+/// Topics with their partitions; all of them when none is named.
+pub(crate) fn metadata(call: &Call, request: MetadataRequest) -> MetadataResponse {
+    let (host, port) = call.core.advertised(call.local);
+    let broker = MetadataResponseBroker::default().with_node_id(BROKER).with_host(text(host)).with_port(port);
+    let all = || call.core.topics.all().iter().map(|topic| described(topic)).collect();
+    let create = request.allow_auto_topic_creation || call.version < 4;
+    let topics = match request.topics {
+        Some(named) if !(named.is_empty() && call.version == 0) => {
+            named.into_iter().map(|topic| named_topic(call, topic, create)).collect()
+        }
+        _ => all(),
+    };
+    MetadataResponse::default()
+        .with_brokers(vec![broker])
+        .with_cluster_id(Some(text(&call.core.cluster_id)))
+        .with_controller_id(BROKER)
+        .with_topics(topics)
+}
+
+fn named_topic(call: &Call, asked: MetadataRequestTopic, create: bool) -> MetadataResponseTopic {
+    let topics = &call.core.topics;
+    let Some(name) = asked.name else {
+        let missing = MetadataResponseTopic::default()
+            .with_error_code(ResponseError::UnknownTopicId.code())
+            .with_topic_id(asked.topic_id)
+            .with_name((call.version < 12).then(TopicName::default));
+        return topics.by_id(asked.topic_id).map_or(missing, |topic| described(&topic));
+    };
+    let found = topics.get(&name).map(Ok).unwrap_or_else(|| match create && call.core.config.auto_create_topics {
+        true => create_topic(call, &name),
+        false => check(&name),
+    });
+    match found {
+        Ok(topic) => described(&topic),
+        Err(error) => MetadataResponseTopic::default().with_error_code(error.code()).with_name(Some(name)),
+    }
+}
+
+fn check(name: &str) -> Result<std::sync::Arc<Topic>, ResponseError> {
+    crate::topics::check_name(name).map_err(|_| ResponseError::InvalidTopicException)?;
+    Err(ResponseError::UnknownTopicOrPartition)
+}
+
+fn create_topic(call: &Call, name: &str) -> Result<std::sync::Arc<Topic>, ResponseError> {
+    let topics = &call.core.topics;
+    match topics.create(name, call.core.config.default_partitions, Settings::default(), false) {
+        Ok(_) => tracing::info!(topic = name, "created a topic that a client asked for"),
+        Err(error) if error.code == ResponseError::TopicAlreadyExists => {}
+        Err(error) => return Err(error.code),
+    }
+    topics.get(name).ok_or(ResponseError::UnknownTopicOrPartition)
+}
+
+fn described(topic: &Topic) -> MetadataResponseTopic {
+    let partition = |index| {
+        MetadataResponsePartition::default()
+            .with_partition_index(index)
+            .with_leader_id(BROKER)
+            .with_leader_epoch(crate::log::LEADER_EPOCH)
+            .with_replica_nodes(vec![BROKER])
+            .with_isr_nodes(vec![BROKER])
+    };
+    MetadataResponseTopic::default()
+        .with_name(Some(topic_name(&topic.name)))
+        .with_topic_id(topic.id)
+        .with_partitions((0..topic.partitions()).map(partition).collect())
+}
+
+/// The coordinator of a group or a transactional id.
+pub(crate) fn find_coordinator(call: &Call, request: FindCoordinatorRequest) -> FindCoordinatorResponse {
+    let (host, port) = call.core.advertised(call.local);
+    if call.version < 4 {
+        let found = FindCoordinatorResponse::default().with_node_id(BROKER).with_host(text(host)).with_port(port);
+        // Versions 1 to 3 show this text beside the code.
+        return if call.version >= 1 { found.with_error_message(Some(text("NONE"))) } else { found };
+    }
+    let coordinator = |key| {
+        Coordinator::default().with_key(key).with_node_id(BROKER).with_host(text(&host)).with_port(port)
+    };
+    let coordinators = request.coordinator_keys.into_iter().map(coordinator).collect();
+    FindCoordinatorResponse::default().with_coordinators(coordinators)
+}
+
+/// The cluster: one broker.
+pub(crate) fn describe(call: &Call, request: DescribeClusterRequest) -> DescribeClusterResponse {
+    let (host, port) = call.core.advertised(call.local);
+    let answer = DescribeClusterResponse::default();
+    if call.version >= 1 && request.endpoint_type != 1 {
+        let message = "this is a broker, and no controller endpoint";
+        return answer
+            .with_error_code(ResponseError::UnsupportedEndpointType.code())
+            .with_error_message(Some(text(message)));
+    }
+    let broker = DescribeClusterBroker::default().with_broker_id(BROKER).with_host(text(host)).with_port(port);
+    answer.with_cluster_id(text(&call.core.cluster_id)).with_controller_id(BROKER).with_brokers(vec![broker])
+}

@@ -1,0 +1,220 @@
+//! DescribeConfigs, AlterConfigs and IncrementalAlterConfigs.
+//!
+//! Apart because settings have their own resources: topics, whose settings can be changed, and the
+//! broker, whose settings are shown only.
+
+use kafka_protocol::ResponseError;
+use kafka_protocol::messages::alter_configs_response::AlterConfigsResourceResponse as AlteredResource;
+use kafka_protocol::messages::describe_configs_request::DescribeConfigsResource;
+use kafka_protocol::messages::describe_configs_response::{
+    DescribeConfigsResourceResult, DescribeConfigsResult, DescribeConfigsSynonym,
+};
+use kafka_protocol::messages::incremental_alter_configs_request::AlterableConfig;
+use kafka_protocol::messages::incremental_alter_configs_response::AlterConfigsResourceResponse;
+use kafka_protocol::messages::{
+    AlterConfigsRequest, AlterConfigsResponse, DescribeConfigsRequest, DescribeConfigsResponse,
+    IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse,
+};
+use kafka_protocol::protocol::StrBytes;
+
+use super::{Call, text};
+use crate::core::BROKER_ID;
+use crate::topics::{Edit, Kind, SETTINGS, Setting, Settings, TopicError};
+
+/// Kinds of resources.
+const TOPIC: i8 = 2;
+const BROKER: i8 = 4;
+
+/// Where a value comes from.
+const SOURCE_TOPIC: i8 = 1;
+const SOURCE_STATIC_BROKER: i8 = 4;
+const SOURCE_DEFAULT: i8 = 5;
+
+pub(super) fn source(is_set: bool) -> i8 {
+    if is_set { SOURCE_TOPIC } else { SOURCE_DEFAULT }
+}
+
+/// What is shown beside a value.
+#[derive(Clone, Copy)]
+struct Shown {
+    synonyms: bool,
+    documentation: bool,
+}
+
+/// Settings of topics and of the broker.
+pub(crate) fn describe(call: &Call, request: DescribeConfigsRequest) -> DescribeConfigsResponse {
+    let documentation = request.include_documentation && call.version >= 3;
+    let shown = Shown { synonyms: request.include_synonyms, documentation };
+    let describe_one = |resource: DescribeConfigsResource| {
+        let described = described(call, &resource, shown);
+        let answer = DescribeConfigsResult::default()
+            .with_resource_type(resource.resource_type)
+            .with_resource_name(resource.resource_name);
+        match described {
+            Ok(configs) => answer.with_configs(configs),
+            Err(error) => answer.with_error_code(error.code.code()).with_error_message(Some(text(error.message))),
+        }
+    };
+    DescribeConfigsResponse::default().with_results(request.resources.into_iter().map(describe_one).collect())
+}
+
+fn described(
+    call: &Call,
+    resource: &DescribeConfigsResource,
+    shown: Shown,
+) -> Result<Vec<DescribeConfigsResourceResult>, TopicError> {
+    let keys = resource.configuration_keys.as_ref();
+    let wanted = |name: &str| keys.is_none_or(|keys| keys.is_empty() || keys.iter().any(|key| key.as_str() == name));
+    match resource.resource_type {
+        TOPIC => {
+            let settings = topic_settings(call, &resource.resource_name)?;
+            let wanted = SETTINGS.iter().filter(|setting| wanted(setting.name));
+            Ok(wanted.map(|setting| topic_config(&settings, setting, shown)).collect())
+        }
+        BROKER => {
+            check_broker(&resource.resource_name)?;
+            let configs = broker_configs(call).into_iter().filter(|(name, ..)| wanted(name));
+            Ok(configs.map(|(name, value, kind)| broker_config(name, value, kind)).collect())
+        }
+        _ => Err(unknown_resource()),
+    }
+}
+
+fn topic_settings(call: &Call, name: &str) -> Result<Settings, TopicError> {
+    let unknown = || TopicError::new(ResponseError::UnknownTopicOrPartition, format!("The topic '{name}' does not exist."));
+    call.core.topics.get(name).map(|topic| topic.settings()).ok_or_else(unknown)
+}
+
+fn topic_config(settings: &Settings, setting: &'static Setting, shown: Shown) -> DescribeConfigsResourceResult {
+    let (value, is_set) = settings.value(setting);
+    DescribeConfigsResourceResult::default()
+        .with_name(text(setting.name))
+        .with_value(Some(text(value)))
+        .with_config_source(source(is_set))
+        .with_synonyms(if shown.synonyms { synonyms(setting, value, is_set) } else { Vec::new() })
+        .with_config_type(setting.kind.code())
+        .with_documentation(shown.documentation.then(|| text(setting.doc)))
+}
+
+/// The values that would hold, first the one that does.
+fn synonyms(setting: &Setting, value: &str, is_set: bool) -> Vec<DescribeConfigsSynonym> {
+    let synonym = |name: &str, value: &str, source| {
+        DescribeConfigsSynonym::default().with_name(text(name)).with_value(Some(text(value))).with_source(source)
+    };
+    let own = is_set.then(|| synonym(setting.name, value, SOURCE_TOPIC));
+    own.into_iter().chain([synonym(setting.broker_name, setting.default, SOURCE_DEFAULT)]).collect()
+}
+
+fn broker_configs(call: &Call) -> Vec<(String, String, Kind)> {
+    let config = &call.core.config;
+    let int = Kind::Int(0, i64::from(i32::MAX));
+    let mut configs = vec![
+        ("auto.create.topics.enable".to_owned(), config.auto_create_topics.to_string(), Kind::Boolean),
+        ("broker.id".to_owned(), BROKER_ID.to_string(), int),
+        ("default.replication.factor".to_owned(), "1".to_owned(), int),
+        ("group.initial.rebalance.delay.ms".to_owned(), config.group_initial_delay_ms.to_string(), int),
+        ("node.id".to_owned(), BROKER_ID.to_string(), int),
+        ("num.partitions".to_owned(), config.default_partitions.to_string(), int),
+    ];
+    let defaults = SETTINGS.iter().map(|one| (one.broker_name.to_owned(), one.default.to_owned(), one.kind));
+    configs.extend(defaults);
+    configs
+}
+
+fn broker_config(name: String, value: String, kind: Kind) -> DescribeConfigsResourceResult {
+    DescribeConfigsResourceResult::default()
+        .with_name(text(name))
+        .with_value(Some(text(value)))
+        .with_read_only(true)
+        .with_config_source(SOURCE_STATIC_BROKER)
+        .with_config_type(kind.code())
+}
+
+fn check_broker(name: &str) -> Result<(), TopicError> {
+    if name.is_empty() || name == BROKER_ID.to_string() {
+        return Ok(());
+    }
+    let message = format!("There is no broker {name}: the only one is {BROKER_ID}.");
+    Err(TopicError::new(ResponseError::InvalidRequest, message))
+}
+
+fn unknown_resource() -> TopicError {
+    TopicError::new(ResponseError::InvalidRequest, "Only topics and the broker have settings.")
+}
+
+/// Replaces all settings of a topic.
+pub(crate) fn alter(call: &Call, request: AlterConfigsRequest) -> AlterConfigsResponse {
+    let alter_one = |resource: kafka_protocol::messages::alter_configs_request::AlterConfigsResource| {
+        let given = resource.configs.iter();
+        let given = given.map(|one| (one.name.to_string(), one.value.as_ref().map(StrBytes::to_string)));
+        let target = (resource.resource_type, resource.resource_name.as_str());
+        let altered = configure(call, target, request.validate_only, |settings| {
+            *settings = Settings::new(given)?;
+            Ok(())
+        });
+        let (error_code, message) = outcome(altered);
+        AlteredResource::default()
+            .with_error_code(error_code)
+            .with_error_message(message)
+            .with_resource_type(resource.resource_type)
+            .with_resource_name(resource.resource_name)
+    };
+    AlterConfigsResponse::default().with_responses(request.resources.into_iter().map(alter_one).collect())
+}
+
+/// Changes some settings of a topic, all or none.
+pub(crate) fn alter_incrementally(
+    call: &Call,
+    request: IncrementalAlterConfigsRequest,
+) -> IncrementalAlterConfigsResponse {
+    let alter_one = |resource: kafka_protocol::messages::incremental_alter_configs_request::AlterConfigsResource| {
+        let target = (resource.resource_type, resource.resource_name.as_str());
+        let altered = configure(call, target, request.validate_only, |settings| {
+            resource.configs.iter().try_for_each(|one| settings.edit(&one.name, edit(one)?))
+        });
+        let (error_code, message) = outcome(altered);
+        AlterConfigsResourceResponse::default()
+            .with_error_code(error_code)
+            .with_error_message(message)
+            .with_resource_type(resource.resource_type)
+            .with_resource_name(resource.resource_name)
+    };
+    IncrementalAlterConfigsResponse::default().with_responses(request.resources.into_iter().map(alter_one).collect())
+}
+
+fn edit(config: &AlterableConfig) -> Result<Edit, String> {
+    let value = || {
+        let value = config.value.as_ref().map(StrBytes::to_string);
+        value.ok_or_else(|| format!("Null value not supported for: {}", config.name))
+    };
+    match config.config_operation {
+        0 => Ok(Edit::Set(value()?)),
+        1 => Ok(Edit::Unset),
+        2 => Ok(Edit::Append(value()?)),
+        3 => Ok(Edit::Subtract(value()?)),
+        other => Err(format!("There is no operation {other} on settings")),
+    }
+}
+
+fn configure(
+    call: &Call,
+    (kind, name): (i8, &str),
+    only_check: bool,
+    edit: impl FnOnce(&mut Settings) -> Result<(), String>,
+) -> Result<(), TopicError> {
+    match kind {
+        TOPIC => call.core.topics.configure(name, only_check, edit),
+        BROKER => {
+            let message = "The settings of this broker cannot be changed while it runs.";
+            Err(TopicError::new(ResponseError::InvalidRequest, message))
+        }
+        _ => Err(unknown_resource()),
+    }
+}
+
+fn outcome(result: Result<(), TopicError>) -> (i16, Option<StrBytes>) {
+    match result {
+        Ok(()) => (0, None),
+        Err(error) => (error.code.code(), Some(text(error.message))),
+    }
+}

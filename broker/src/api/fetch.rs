@@ -1,0 +1,135 @@
+//! Fetch: whole batches out of logs, now or when there are some.
+//!
+//! Apart because it is the hot way out, and because of the order in which a reader waits: it registers
+//! with every partition first and looks then, so that nothing is missed and nothing is polled.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use kafka_protocol::ResponseError;
+use kafka_protocol::messages::fetch_request::FetchPartition;
+use kafka_protocol::messages::fetch_response::{AbortedTransaction, FetchableTopicResponse, PartitionData};
+use kafka_protocol::messages::{FetchRequest, FetchResponse, TopicName};
+use tokio::sync::Notify;
+use tokio::time::{Instant, timeout_at};
+
+use super::{Call, check_leader_epoch, isolation};
+use crate::config::{FETCH_BYTES_MAX, FETCH_WAIT_MS_MAX};
+use crate::log::{Aborted, Fetched, Isolation, Log};
+
+/// A partition that is read.
+struct Wanted {
+    /// The topic's place in the request.
+    topic: usize,
+    partition: FetchPartition,
+    log: Result<Arc<Log>, ResponseError>,
+}
+
+/// How much is read, and of what.
+#[derive(Clone, Copy)]
+struct Reading {
+    isolation: Isolation,
+    bytes_max: usize,
+}
+
+/// Waits until there is as much as the client wants, or for as long as it allows, and reads.
+pub(crate) async fn fetch(call: &Call, request: FetchRequest) -> FetchResponse {
+    let reading = Reading {
+        isolation: isolation(request.isolation_level),
+        bytes_max: usize::try_from(request.max_bytes).unwrap_or(0).min(FETCH_BYTES_MAX),
+    };
+    let min_bytes = u64::try_from(request.min_bytes).unwrap_or(0);
+    let wait = Duration::from_millis(request.max_wait_ms.clamp(0, FETCH_WAIT_MS_MAX) as u64);
+    let names: Vec<TopicName> = request.topics.iter().map(|topic| topic.topic.clone()).collect();
+    let wanted = wanted(call, request);
+    wait_for_bytes(&wanted, reading.isolation, min_bytes, Instant::now() + wait).await;
+    let topics = wanted.iter().map(|wanted| wanted.topic).collect::<Vec<_>>();
+    let read = super::on_disk(&call.core, move || read_all(wanted, reading)).await;
+    FetchResponse::default().with_responses(by_topic(names, topics, read))
+}
+
+fn wanted(call: &Call, request: FetchRequest) -> Vec<Wanted> {
+    let mut wanted = Vec::new();
+    for (at, topic) in request.topics.into_iter().enumerate() {
+        let known = call.core.topics.get(&topic.topic);
+        for partition in topic.partitions {
+            let log = known.as_ref().and_then(|known| known.log(partition.partition));
+            let log = log.ok_or(ResponseError::UnknownTopicOrPartition);
+            let log = log.and_then(|log| check_leader_epoch(partition.current_leader_epoch).map(|()| log));
+            wanted.push(Wanted { topic: at, partition, log });
+        }
+    }
+    wanted
+}
+
+async fn wait_for_bytes(wanted: &[Wanted], isolation: Isolation, min_bytes: u64, until: Instant) {
+    let wake_up = Arc::new(Notify::new());
+    let logs = wanted.iter().filter_map(|wanted| wanted.log.as_ref().ok());
+    let _waiting: Vec<_> = logs.map(|log| log.register(&wake_up)).collect();
+    while !is_enough(wanted, isolation, min_bytes) {
+        if timeout_at(until, wake_up.notified()).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// An error is enough: the client should hear of it at once.
+fn is_enough(wanted: &[Wanted], isolation: Isolation, min_bytes: u64) -> bool {
+    let mut bytes = 0;
+    for one in wanted {
+        let readable = one.log.clone().and_then(|log| log.readable_bytes(one.partition.fetch_offset, isolation));
+        match readable {
+            Ok(readable) => bytes += readable.min(u64::try_from(one.partition.partition_max_bytes).unwrap_or(0).max(1)),
+            Err(_) => return true,
+        }
+    }
+    bytes >= min_bytes
+}
+
+fn read_all(wanted: Vec<Wanted>, reading: Reading) -> Vec<PartitionData> {
+    let mut left = reading.bytes_max;
+    let mut nothing_yet = true;
+    let mut read = Vec::with_capacity(wanted.len());
+    for one in wanted {
+        let bytes_max = usize::try_from(one.partition.partition_max_bytes).unwrap_or(0).min(left);
+        let offset = one.partition.fetch_offset;
+        let fetched = one.log.and_then(|log| log.read(offset, bytes_max, reading.isolation, nothing_yet));
+        let bytes = fetched.as_ref().map_or(0, |fetched| fetched.records.len());
+        left = left.saturating_sub(bytes);
+        nothing_yet &= bytes == 0;
+        read.push(partition_data(one.partition.partition, fetched));
+    }
+    read
+}
+
+fn partition_data(partition: i32, fetched: Result<Fetched, ResponseError>) -> PartitionData {
+    let answer = PartitionData::default().with_partition_index(partition);
+    match fetched {
+        Ok(fetched) => answer
+            .with_high_watermark(fetched.ends.end)
+            .with_last_stable_offset(fetched.ends.stable)
+            .with_log_start_offset(fetched.ends.start)
+            .with_aborted_transactions(fetched.aborted.map(|aborted| aborted.iter().map(aborted_transaction).collect()))
+            .with_records(Some(fetched.records)),
+        Err(error) => answer
+            .with_error_code(error.code())
+            .with_high_watermark(-1)
+            .with_last_stable_offset(-1)
+            .with_log_start_offset(-1)
+            .with_records(Some(bytes::Bytes::new())),
+    }
+}
+
+fn aborted_transaction(aborted: &Aborted) -> AbortedTransaction {
+    AbortedTransaction::default().with_producer_id(aborted.producer_id.into()).with_first_offset(aborted.first_offset)
+}
+
+/// Sorts the partitions back under the topics of the request.
+fn by_topic(names: Vec<TopicName>, topics: Vec<usize>, read: Vec<PartitionData>) -> Vec<FetchableTopicResponse> {
+    let answer = |name| FetchableTopicResponse::default().with_topic(name);
+    let mut answers: Vec<FetchableTopicResponse> = names.into_iter().map(answer).collect();
+    for (topic, data) in topics.into_iter().zip(read) {
+        answers[topic].partitions.push(data);
+    }
+    answers
+}

@@ -1,0 +1,83 @@
+//! ListGroups, DescribeGroups and DeleteGroups: looking at groups from outside.
+//!
+//! Apart from membership because these change nothing about who is in.
+
+use kafka_protocol::ResponseError;
+use kafka_protocol::messages::delete_groups_response::DeletableGroupResult;
+use kafka_protocol::messages::describe_groups_response::{DescribedGroup, DescribedGroupMember};
+use kafka_protocol::messages::list_groups_response::ListedGroup;
+use kafka_protocol::messages::{
+    DeleteGroupsRequest, DeleteGroupsResponse, DescribeGroupsRequest, DescribeGroupsResponse, GroupId,
+    ListGroupsRequest, ListGroupsResponse,
+};
+use kafka_protocol::protocol::StrBytes;
+
+use super::{Call, code, text};
+use crate::group::{Group, Look, Member, Phase};
+
+/// The only type of group there is.
+const GROUP_TYPE: &str = "classic";
+
+/// All groups, or those in some states.
+pub(crate) fn list(call: &Call, request: ListGroupsRequest) -> ListGroupsResponse {
+    let wanted = |filter: &[StrBytes], value: &str| {
+        filter.is_empty() || filter.iter().any(|one| one.eq_ignore_ascii_case(value))
+    };
+    let listed = |id: String| {
+        let (state, protocol_type) =
+            call.core.groups.look(&id, |look| (look.group.phase().name(), look.group.protocol_type().to_owned()))?;
+        let shown = wanted(&request.states_filter, state) && wanted(&request.types_filter, GROUP_TYPE);
+        let group = ListedGroup::default().with_group_id(GroupId(text(id))).with_protocol_type(text(protocol_type));
+        let group = if call.version >= 4 { group.with_group_state(text(state)) } else { group };
+        let group = if call.version >= 5 { group.with_group_type(text(GROUP_TYPE)) } else { group };
+        shown.then_some(group)
+    };
+    ListGroupsResponse::default().with_groups(call.core.groups.ids().into_iter().filter_map(listed).collect())
+}
+
+/// Members with their assignments.
+pub(crate) fn describe(call: &Call, request: DescribeGroupsRequest) -> DescribeGroupsResponse {
+    let describe_one = |id: GroupId| {
+        let described = call.core.groups.look(&id, |look: Look<'_>| described(call.version, look.group));
+        described.unwrap_or_else(|| dead(call.version, &id)).with_group_id(id)
+    };
+    DescribeGroupsResponse::default().with_groups(request.groups.into_iter().map(describe_one).collect())
+}
+
+fn described(version: i16, group: &Group) -> DescribedGroup {
+    let protocol = group.protocol().filter(|_| group.phase() == Phase::Stable);
+    let member = |member: &Member| {
+        let instance = member.instance_id.clone().map(text).filter(|_| version >= 4);
+        DescribedGroupMember::default()
+            .with_member_id(text(&member.id))
+            .with_group_instance_id(instance)
+            .with_client_id(text(&member.client_id))
+            .with_client_host(text(&member.client_host))
+            .with_member_metadata(member.metadata(protocol))
+            .with_member_assignment(member.assignment.clone())
+    };
+    DescribedGroup::default()
+        .with_group_state(text(group.phase().name()))
+        .with_protocol_type(text(group.protocol_type()))
+        .with_protocol_data(text(protocol.unwrap_or_default()))
+        .with_members(group.members().map(member).collect())
+}
+
+/// A group that is not there is an error from version 6 on, and a state before.
+fn dead(version: i16, id: &GroupId) -> DescribedGroup {
+    let dead = DescribedGroup::default().with_group_state(text("Dead"));
+    if version < 6 {
+        return dead;
+    }
+    dead.with_error_code(ResponseError::GroupIdNotFound.code())
+        .with_error_message(Some(text(format!("Group {} not found.", id.as_str()))))
+}
+
+/// Groups that nobody is in go, with their offsets.
+pub(crate) fn delete(call: &Call, request: DeleteGroupsRequest) -> DeleteGroupsResponse {
+    let delete_one = |id: GroupId| {
+        let deleted = call.core.groups.delete(&id);
+        DeletableGroupResult::default().with_error_code(code(&deleted)).with_group_id(id)
+    };
+    DeleteGroupsResponse::default().with_results(request.groups_names.into_iter().map(delete_one).collect())
+}

@@ -1,0 +1,169 @@
+//! CreateTopics, DeleteTopics, CreatePartitions and DeleteRecords.
+//!
+//! Apart because these change which logs there are, and where they start.
+
+use kafka_protocol::ResponseError;
+use kafka_protocol::messages::create_partitions_request::CreatePartitionsTopic;
+use kafka_protocol::messages::create_partitions_response::CreatePartitionsTopicResult;
+use kafka_protocol::messages::create_topics_request::CreatableTopic;
+use kafka_protocol::messages::create_topics_response::{CreatableTopicConfigs, CreatableTopicResult};
+use kafka_protocol::messages::delete_records_response::{DeleteRecordsPartitionResult, DeleteRecordsTopicResult};
+use kafka_protocol::messages::delete_topics_request::DeleteTopicState;
+use kafka_protocol::messages::delete_topics_response::DeletableTopicResult;
+use kafka_protocol::messages::{
+    CreatePartitionsRequest, CreatePartitionsResponse, CreateTopicsRequest, CreateTopicsResponse, DeleteRecordsRequest,
+    DeleteRecordsResponse, DeleteTopicsRequest, DeleteTopicsResponse, TopicName,
+};
+use kafka_protocol::protocol::StrBytes;
+use uuid::Uuid;
+
+use super::configs::source;
+use super::{Call, text};
+use crate::core::BROKER_ID;
+use crate::topics::{SETTINGS, Settings, TopicError};
+
+/// Makes topics. One that is named twice is made not at all.
+pub(crate) fn create(call: &Call, request: CreateTopicsRequest) -> CreateTopicsResponse {
+    let twice = |name: &TopicName| request.topics.iter().filter(|topic| topic.name == *name).count() > 1;
+    let create_one = |topic: &CreatableTopic| {
+        let created = match twice(&topic.name) {
+            true => Err(TopicError::new(ResponseError::InvalidRequest, "Duplicate topic name.")),
+            false => create_topic(call, topic, request.validate_only),
+        };
+        let answer = CreatableTopicResult::default().with_name(topic.name.clone());
+        match created {
+            Ok(created) => created_answer(call.version, answer, &created),
+            Err(error) => answer.with_error_code(error.code.code()).with_error_message(Some(text(error.message))),
+        }
+    };
+    CreateTopicsResponse::default().with_topics(request.topics.iter().map(create_one).collect())
+}
+
+/// A topic that was made, or could be.
+struct Created {
+    id: Uuid,
+    partitions: i32,
+    settings: Settings,
+}
+
+fn create_topic(call: &Call, topic: &CreatableTopic, only_check: bool) -> Result<Created, TopicError> {
+    crate::topics::check_name(&topic.name)
+        .map_err(|problem| TopicError::new(ResponseError::InvalidTopicException, problem))?;
+    let partitions = partitions(call, topic)?;
+    let given = topic.configs.iter().map(|one| (one.name.to_string(), one.value.as_ref().map(StrBytes::to_string)));
+    let settings = Settings::new(given).map_err(|problem| TopicError::new(ResponseError::InvalidConfig, problem))?;
+    let id = call.core.topics.create(&topic.name, partitions, settings.clone(), only_check)?;
+    Ok(Created { id, partitions, settings })
+}
+
+/// How many partitions are wanted: by number, by assignment, or as many as is usual.
+fn partitions(call: &Call, topic: &CreatableTopic) -> Result<i32, TopicError> {
+    if !topic.assignments.is_empty() {
+        return assigned_partitions(topic);
+    }
+    if !matches!(topic.replication_factor, -1 | 1) {
+        let message = "Replication factor must be 1: there is one broker.";
+        return Err(TopicError::new(ResponseError::InvalidReplicationFactor, message));
+    }
+    Ok(if topic.num_partitions == -1 { call.core.config.default_partitions } else { topic.num_partitions })
+}
+
+fn assigned_partitions(topic: &CreatableTopic) -> Result<i32, TopicError> {
+    if topic.num_partitions != -1 || topic.replication_factor != -1 {
+        let message = "Both partitions and assignments are given.";
+        return Err(TopicError::new(ResponseError::InvalidRequest, message));
+    }
+    let mut indexes: Vec<i32> = topic.assignments.iter().map(|one| one.partition_index).collect();
+    indexes.sort_unstable();
+    let complete = indexes.iter().copied().eq(0..indexes.len() as i32);
+    let here = topic.assignments.iter().all(|one| one.broker_ids.len() == 1 && one.broker_ids[0].0 == BROKER_ID);
+    if !complete || !here {
+        let message = format!("Partitions must be numbered from 0 and assigned to broker {BROKER_ID} alone.");
+        return Err(TopicError::new(ResponseError::InvalidReplicaAssignment, message));
+    }
+    Ok(indexes.len() as i32)
+}
+
+fn created_answer(version: i16, answer: CreatableTopicResult, created: &Created) -> CreatableTopicResult {
+    let answer = if version >= 7 { answer.with_topic_id(created.id) } else { answer };
+    if version < 5 {
+        return answer;
+    }
+    let config = |setting| {
+        let (value, is_set) = created.settings.value(setting);
+        CreatableTopicConfigs::default()
+            .with_name(text(setting.name))
+            .with_value(Some(text(value)))
+            .with_config_source(source(is_set))
+    };
+    answer
+        .with_num_partitions(created.partitions)
+        .with_replication_factor(1)
+        .with_configs(Some(SETTINGS.iter().map(config).collect()))
+}
+
+/// Removes topics, with what groups had committed for them.
+pub(crate) fn delete(call: &Call, request: DeleteTopicsRequest) -> DeleteTopicsResponse {
+    let named = |name: TopicName| DeleteTopicState::default().with_name(Some(name));
+    let topics = if call.version >= 6 {
+        request.topics
+    } else {
+        request.topic_names.into_iter().map(named).collect()
+    };
+    let responses = topics.into_iter().map(|topic| delete_topic(call, topic)).collect();
+    DeleteTopicsResponse::default().with_responses(responses)
+}
+
+fn delete_topic(call: &Call, topic: DeleteTopicState) -> DeletableTopicResult {
+    let by_id = || call.core.topics.by_id(topic.topic_id).map(|known| super::topic_name(&known.name));
+    let known = topic.name.clone().or_else(by_id);
+    let answer = DeletableTopicResult::default().with_name(known.clone()).with_topic_id(topic.topic_id);
+    let Some(name) = known else {
+        return answer.with_error_code(ResponseError::UnknownTopicId.code());
+    };
+    match call.core.topics.delete(&name) {
+        Ok(deleted) => {
+            call.core.groups.forget_topic(&name);
+            answer.with_topic_id(if call.version >= 6 { deleted.id } else { Uuid::nil() })
+        }
+        Err(error) => answer.with_error_code(error.code.code()).with_error_message(Some(text(error.message))),
+    }
+}
+
+/// Adds partitions to topics.
+pub(crate) fn create_partitions(call: &Call, request: CreatePartitionsRequest) -> CreatePartitionsResponse {
+    let grow = |topic: CreatePartitionsTopic| {
+        let grown = check_assignments(&topic)
+            .and_then(|()| call.core.topics.grow(&topic.name, topic.count, request.validate_only));
+        let answer = CreatePartitionsTopicResult::default().with_name(topic.name);
+        match grown {
+            Ok(()) => answer,
+            Err(error) => answer.with_error_code(error.code.code()).with_error_message(Some(text(error.message))),
+        }
+    };
+    CreatePartitionsResponse::default().with_results(request.topics.into_iter().map(grow).collect())
+}
+
+fn check_assignments(topic: &CreatePartitionsTopic) -> Result<(), TopicError> {
+    let mut assigned = topic.assignments.iter().flatten();
+    if assigned.all(|one| one.broker_ids.len() == 1 && one.broker_ids[0].0 == BROKER_ID) {
+        return Ok(());
+    }
+    let message = format!("Partitions can be assigned to broker {BROKER_ID} alone.");
+    Err(TopicError::new(ResponseError::InvalidReplicaAssignment, message))
+}
+
+/// Removes the records in front of an offset.
+pub(crate) fn delete_records(call: &Call, request: DeleteRecordsRequest) -> DeleteRecordsResponse {
+    let topics = request.topics.into_iter().map(|topic| {
+        let partitions = topic.partitions.iter().map(|asked| {
+            let start = call.core.topics.delete_records(&topic.name, asked.partition_index, asked.offset);
+            DeleteRecordsPartitionResult::default()
+                .with_partition_index(asked.partition_index)
+                .with_error_code(super::code(&start))
+                .with_low_watermark(start.unwrap_or(-1))
+        });
+        DeleteRecordsTopicResult::default().with_partitions(partitions.collect()).with_name(topic.name.clone())
+    });
+    DeleteRecordsResponse::default().with_topics(topics.collect())
+}

@@ -1,0 +1,213 @@
+//! Starting and ending a broker.
+//!
+//! Apart because it is the spine: lock, listen, journal, topics, groups, transactions, serve; and the same back.
+
+use std::fs;
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::net::TcpListener;
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+use uuid::Uuid;
+
+use crate::api::on_disk;
+use crate::clock::now_ms;
+use crate::config::{Config, Storage};
+use crate::core::Core;
+use crate::group::Groups;
+use crate::lock::{FolderLock, LockError, running_broker};
+use crate::log::RecoveryError;
+use crate::meta::{Change, Journal, JournalError};
+use crate::net;
+use crate::topics::Topics;
+use crate::txn::Transactions;
+
+/// What everyone who starts a broker should know; the command line prints it too.
+pub const ADVICE: &str =
+    "the embedded broker is for trying, testing and development: production data belongs in a real Kafka cluster";
+
+/// How often the clock is looked at although no deadline is known.
+const TIMER_PAUSE: Duration = Duration::from_secs(60);
+const JOURNAL_FILE: &str = "journal";
+const LOGS_FOLDER: &str = "logs";
+/// A file that is there when the last process ended in order.
+const CLEAN_FILE: &str = "clean";
+
+/// Why a broker did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Another process has the folder; when its broker is up, a client can talk to that one.
+    #[error("the folder {} is in use by another process{}", folder.display(), listening(*running))]
+    Locked {
+        /// The folder.
+        folder: PathBuf,
+        /// Where the other process's broker listens.
+        running: Option<SocketAddr>,
+    },
+    /// The folder cannot be made or locked.
+    #[error("could not use the folder {}: {cause}", folder.display())]
+    Folder {
+        /// The folder.
+        folder: PathBuf,
+        /// What the system says.
+        cause: io::Error,
+    },
+    /// The address is taken, or is not one of this machine.
+    #[error("could not listen on {address}: {cause}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the system says.
+        cause: io::Error,
+    },
+    /// The journal cannot be read.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// A log cannot be read.
+    #[error(transparent)]
+    Log(#[from] RecoveryError),
+}
+
+fn listening(running: Option<SocketAddr>) -> String {
+    running.map(|address| format!(", whose broker listens on {address}")).unwrap_or_default()
+}
+
+/// A running broker. It ends with [`Broker::shutdown`], or when it is dropped.
+#[derive(Debug)]
+pub struct Broker {
+    address: SocketAddr,
+    core: Arc<Core>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+/// Starts a broker; when this returns it answers. Costs reading the batch headers of all logs, and after a crash the
+/// last segments as a whole. Must be called in a tokio runtime, in which the broker then runs.
+pub async fn start(config: Config) -> Result<Broker, StartError> {
+    tracing::info!("{ADVICE}");
+    let lock = match &config.storage {
+        Storage::Folder(folder) => Some(take_folder(folder)?),
+        Storage::Memory => None,
+    };
+    let (listener, address) = listen(config.listen).await?;
+    let core = tokio::task::spawn_blocking(move || open(config, lock, address)).await;
+    let core = Arc::new(core.map_err(|error| io_error(address, error))??);
+    let serving = tokio::spawn(net::serve(listener, Arc::clone(&core)));
+    let timing = tokio::spawn(keep_time(Arc::clone(&core)));
+    tracing::info!(%address, topics = core.topics.all().len(), "the broker is up");
+    Ok(Broker { address, core, tasks: vec![serving, timing] })
+}
+
+fn io_error(address: SocketAddr, error: tokio::task::JoinError) -> StartError {
+    StartError::Listen { address, cause: io::Error::other(error) }
+}
+
+impl Broker {
+    /// Where it listens, with the port that was taken.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Ends all connections, forces what was written to the disk and gives the folder back.
+    pub async fn shutdown(mut self) {
+        for task in std::mem::take(&mut self.tasks) {
+            task.abort();
+            let _ = task.await; // it was aborted
+        }
+        let core = Arc::clone(&self.core);
+        on_disk(&self.core, move || close(&core)).await;
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        self.tasks.iter().for_each(JoinHandle::abort);
+        close(&self.core);
+    }
+}
+
+fn take_folder(folder: &Path) -> Result<FolderLock, StartError> {
+    let failed = |cause| StartError::Folder { folder: folder.to_owned(), cause };
+    fs::create_dir_all(folder).map_err(failed)?;
+    FolderLock::take(folder).map_err(|error| match error {
+        LockError::Held => StartError::Locked { folder: folder.to_owned(), running: running_broker(folder) },
+        LockError::Io(cause) => failed(cause),
+    })
+}
+
+async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
+    let failed = |cause| StartError::Listen { address, cause };
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let bound = listener.local_addr().map_err(failed)?;
+    if !bound.ip().is_loopback() {
+        tracing::warn!(address = %bound, "listening beyond loopback: whoever reaches the port may read and change everything");
+    }
+    Ok((listener, bound))
+}
+
+fn open(config: Config, mut lock: Option<FolderLock>, address: SocketAddr) -> Result<Core, StartError> {
+    let (journal, logs, trusted) = match &config.storage {
+        Storage::Folder(folder) => {
+            // From here on the folder is not clean until the broker ends in order.
+            let trusted = fs::remove_file(folder.join(CLEAN_FILE)).is_ok();
+            (Journal::open(&folder.join(JOURNAL_FILE), config.flush)?, Some(folder.join(LOGS_FOLDER)), trusted)
+        }
+        Storage::Memory => (Journal::in_memory(), None, true),
+    };
+    let journal = Arc::new(journal);
+    let timer = Arc::new(Notify::new());
+    let topics = Arc::new(Topics::open(&journal, logs, config.flush, trusted)?);
+    let groups = Groups::open(&journal, config.group_initial_delay_ms, &timer);
+    let transactions = Transactions::open(&journal, &timer);
+    transactions.recover(&topics, &groups, now_ms());
+    let cluster_id = cluster_id(&journal, &config)?;
+    if let (Some(lock), Storage::Folder(folder)) = (&mut lock, &config.storage) {
+        lock.tell(address).map_err(|cause| StartError::Folder { folder: folder.clone(), cause })?;
+    }
+    Ok(Core { config, cluster_id, journal, topics, groups, transactions, timer, lock: Mutex::new(lock) })
+}
+
+/// The cluster's name, made once.
+fn cluster_id(journal: &Journal, config: &Config) -> Result<String, StartError> {
+    if let Some(id) = journal.look(|image| image.cluster_id.clone()) {
+        return Ok(id);
+    }
+    let id = Uuid::new_v4().simple().to_string()[..22].to_owned();
+    let folder = match &config.storage {
+        Storage::Folder(folder) => folder.clone(),
+        Storage::Memory => PathBuf::new(),
+    };
+    journal.record(Change::ClusterNamed { id: id.clone() }).map_err(|cause| StartError::Folder { folder, cause })?;
+    Ok(id)
+}
+
+/// Does what becomes due, until the task is aborted.
+async fn keep_time(core: Arc<Core>) {
+    loop {
+        let working = Arc::clone(&core);
+        let next_ms = on_disk(&core, move || working.handle_timeouts(now_ms())).await;
+        let wait = next_ms.map_or(TIMER_PAUSE, |next_ms| {
+            Duration::from_millis(u64::try_from(next_ms - now_ms()).unwrap_or(0)).min(TIMER_PAUSE)
+        });
+        if tokio::time::timeout(wait, core.timer.notified()).await.is_err() && wait == TIMER_PAUSE {
+            core.handle_idle_producers();
+        }
+    }
+}
+
+/// Ends the use of the folder; the second time there is nothing to do.
+fn close(core: &Core) {
+    let Some(lock) = core.lock.lock().take() else { return };
+    let synced = core.topics.close() & core.journal.sync().inspect_err(|error| tracing::error!(%error, "could not sync")).is_ok();
+    if let Storage::Folder(folder) = &core.config.storage
+        && synced
+        && let Err(error) = fs::write(folder.join(CLEAN_FILE), "")
+    {
+        tracing::warn!(%error, "could not note that the broker ended in order");
+    }
+    lock.release();
+}

@@ -1,0 +1,60 @@
+//! What all requests share: the topics, the groups, the transactions and the journal.
+//!
+//! Apart because it is only a place where they are held together; each has its own lock.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+use crate::clock::now_ms;
+use crate::config::{Config, PRODUCER_IDLE_MS_MAX};
+use crate::group::Groups;
+use crate::lock::FolderLock;
+use crate::meta::Journal;
+use crate::topics::Topics;
+use crate::txn::Transactions;
+
+/// The number of the only broker.
+pub(crate) const BROKER_ID: i32 = 1;
+
+/// Everything a request may need.
+#[derive(Debug)]
+pub(crate) struct Core {
+    pub(crate) config: Config,
+    pub(crate) cluster_id: String,
+    pub(crate) journal: Arc<Journal>,
+    pub(crate) topics: Arc<Topics>,
+    pub(crate) groups: Groups,
+    pub(crate) transactions: Transactions,
+    /// Notified when a deadline may have become earlier.
+    pub(crate) timer: Arc<Notify>,
+    pub(crate) lock: Mutex<Option<FolderLock>>,
+}
+
+impl Core {
+    /// Host and port that a client which reached `local` is told.
+    pub(crate) fn advertised(&self, local: SocketAddr) -> (String, i32) {
+        match &self.config.advertised {
+            Some((host, port)) => (host.clone(), i32::from(*port)),
+            None => (local.ip().to_string(), i32::from(local.port())),
+        }
+    }
+
+    /// Does everything that has become due and says when to come back at the latest, in ms since 1970.
+    pub(crate) fn handle_timeouts(&self, now_ms: i64) -> Option<i64> {
+        self.groups.handle_timeouts(now_ms);
+        self.transactions.handle_timeouts(&self.topics, &self.groups, now_ms);
+        let deadlines = [self.groups.poll_timeout(), self.transactions.poll_timeout()];
+        deadlines.into_iter().flatten().min()
+    }
+
+    /// Forgets idle producers.
+    pub(crate) fn handle_idle_producers(&self) {
+        let before_ms = now_ms() - PRODUCER_IDLE_MS_MAX;
+        for log in self.topics.all().iter().flat_map(|topic| topic.logs()) {
+            log.forget_idle_producers(before_ms);
+        }
+    }
+}

@@ -1,0 +1,16 @@
+//! Consumer groups by the classic protocol: who is in, who reads what, and how far a group has read.
+//!
+//! Apart because groups know neither logs nor sockets. `coordinator` and `member` are still: requests and
+//! the time go in, replies come out, perhaps later; `registry` holds the requests that wait for them.
+
+mod coordinator;
+mod member;
+mod offsets;
+mod registry;
+mod request;
+
+pub(crate) use coordinator::{Group, Phase};
+pub(crate) use member::Member;
+pub(crate) use offsets::Offsets;
+pub(crate) use registry::{Groups, Look};
+pub(crate) use request::{Caller, Join, JoinReply, JoinedMember, Leaver, Sync, SyncReply, UNKNOWN_GENERATION};

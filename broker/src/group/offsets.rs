@@ -1,0 +1,68 @@
+//! How far a group has read.
+//!
+//! Apart because offsets outlive members. Those of a running transaction are kept aside until it ends;
+//! a reader that wants stable ones is told to wait.
+
+use std::collections::BTreeMap;
+
+use crate::meta::{CommittedOffset, PartitionOffset, TopicPartition};
+
+/// The offsets of one group.
+#[derive(Debug, Default)]
+pub(crate) struct Offsets {
+    committed: BTreeMap<TopicPartition, CommittedOffset>,
+    /// By producer id.
+    pending: BTreeMap<i64, BTreeMap<TopicPartition, CommittedOffset>>,
+}
+
+impl Offsets {
+    pub(super) fn kept(committed: BTreeMap<TopicPartition, CommittedOffset>) -> Offsets {
+        Offsets { committed, pending: BTreeMap::new() }
+    }
+
+    pub(crate) fn committed(&self) -> &BTreeMap<TopicPartition, CommittedOffset> {
+        &self.committed
+    }
+
+    /// Whether a running transaction may change the offset.
+    pub(crate) fn is_unstable(&self, at: &TopicPartition) -> bool {
+        self.pending.values().any(|offsets| offsets.contains_key(at))
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.committed.is_empty() && self.pending.is_empty()
+    }
+
+    pub(super) fn commit(&mut self, offsets: Vec<PartitionOffset>) {
+        self.committed.extend(offsets.into_iter().map(|offset| (offset.at, offset.committed)));
+    }
+
+    /// Keeps offsets aside for a transaction.
+    pub(super) fn prepare(&mut self, producer_id: i64, offsets: Vec<PartitionOffset>) {
+        let pending = self.pending.entry(producer_id).or_default();
+        pending.extend(offsets.into_iter().map(|offset| (offset.at, offset.committed)));
+    }
+
+    /// What a transaction would commit.
+    pub(super) fn prepared(&self, producer_id: i64) -> Vec<PartitionOffset> {
+        let pending = self.pending.get(&producer_id).into_iter().flatten();
+        pending.map(|(at, committed)| PartitionOffset { at: at.clone(), committed: committed.clone() }).collect()
+    }
+
+    /// Ends a transaction with the offsets that it commits, none when it is aborted.
+    pub(super) fn end(&mut self, producer_id: i64, committed: Vec<PartitionOffset>) {
+        self.pending.remove(&producer_id);
+        self.commit(committed);
+    }
+
+    pub(super) fn delete(&mut self, partitions: &[TopicPartition]) {
+        self.committed.retain(|at, _| !partitions.contains(at));
+    }
+
+    pub(super) fn delete_topic(&mut self, topic: &str) {
+        self.committed.retain(|at, _| at.topic != topic);
+        for pending in self.pending.values_mut() {
+            pending.retain(|at, _| at.topic != topic);
+        }
+    }
+}

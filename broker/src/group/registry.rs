@@ -1,0 +1,266 @@
+//! All groups, with the requests that wait for them.
+//!
+//! Apart because this is where the still coordinator meets tasks, locks and the journal: a request
+//! that has to wait leaves a channel here under a token, and whoever makes progress later, another
+//! request or the clock, sends the reply.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use kafka_protocol::ResponseError;
+use parking_lot::Mutex;
+use tokio::sync::{Notify, oneshot};
+
+use super::coordinator::Group;
+use super::offsets::Offsets;
+use super::request::{Caller, Join, JoinReply, Leaver, Reply, Sync, SyncReply, Token};
+use crate::meta::{Change, Journal, PartitionOffset, TopicPartition};
+
+/// All groups by id.
+#[derive(Debug)]
+pub(crate) struct Groups {
+    journal: Arc<Journal>,
+    initial_delay_ms: u64,
+    /// Notified when a deadline may have become earlier.
+    timer: Arc<Notify>,
+    by_id: Mutex<BTreeMap<String, Arc<Mutex<Slot>>>>,
+}
+
+/// One group.
+#[derive(Debug)]
+struct Slot {
+    group: Group,
+    offsets: Offsets,
+    waiting: BTreeMap<Token, oneshot::Sender<Reply>>,
+    next_token: u64,
+    /// The slot is not in the list any more; whoever still holds it must look again.
+    removed: bool,
+}
+
+/// A group as it is looked at.
+#[derive(Debug)]
+pub(crate) struct Look<'a> {
+    pub(crate) group: &'a Group,
+    pub(crate) offsets: &'a Offsets,
+}
+
+impl Groups {
+    /// The groups that the journal knows.
+    pub(crate) fn open(journal: &Arc<Journal>, initial_delay_ms: u64, timer: &Arc<Notify>) -> Groups {
+        let kept = journal.look(|image| image.groups.clone());
+        let slot = |offsets| Arc::new(Mutex::new(Slot::new(initial_delay_ms, Offsets::kept(offsets))));
+        let by_id = kept.into_iter().map(|(id, offsets)| (id, slot(offsets))).collect();
+        Groups { journal: Arc::clone(journal), initial_delay_ms, timer: Arc::clone(timer), by_id: Mutex::new(by_id) }
+    }
+
+    /// Joins a member and waits for the generation.
+    pub(crate) async fn join(&self, group: &str, join: Join, now_ms: i64) -> JoinReply {
+        let member_id = join.member_id.clone();
+        let mut join = Some(join);
+        let reply = self.change(group, |slot| {
+            let (token, reply) = slot.wait();
+            if let Some(join) = join.take() {
+                slot.group.handle_join(join, token, now_ms);
+            }
+            reply
+        });
+        self.timer.notify_one();
+        match reply.await {
+            Ok(Reply::Join(reply)) => reply,
+            // Another request of the same member took this one's place.
+            _ => JoinReply::refused(ResponseError::RebalanceInProgress, &member_id),
+        }
+    }
+
+    /// Asks for a member's assignment and waits for it.
+    pub(crate) async fn sync(&self, group: &str, sync: Sync, now_ms: i64) -> SyncReply {
+        let waiting = self.change_known(group, |slot| {
+            let (token, reply) = slot.wait();
+            slot.group.handle_sync(sync, token, now_ms);
+            reply
+        });
+        let Some(waiting) = waiting else { return SyncReply::refused(ResponseError::UnknownMemberId) };
+        match waiting.await {
+            Ok(Reply::Sync(reply)) => reply,
+            _ => SyncReply::refused(ResponseError::RebalanceInProgress),
+        }
+    }
+
+    /// Takes a sign of life.
+    pub(crate) fn heartbeat(&self, group: &str, caller: &Caller, now_ms: i64) -> Result<(), ResponseError> {
+        let heard = self.change_known(group, |slot| slot.group.handle_heartbeat(caller, now_ms));
+        heard.unwrap_or(Err(ResponseError::UnknownMemberId))
+    }
+
+    /// Lets a member go.
+    pub(crate) fn leave(&self, group: &str, leaver: &Leaver, now_ms: i64) -> Result<(), ResponseError> {
+        let left = self.change_known(group, |slot| slot.group.handle_leave(leaver, now_ms));
+        left.unwrap_or(Err(ResponseError::UnknownMemberId))
+    }
+
+    /// Commits offsets.
+    pub(crate) fn commit(
+        &self,
+        group: &str,
+        caller: &Caller,
+        offsets: &[PartitionOffset],
+        now_ms: i64,
+    ) -> Result<(), ResponseError> {
+        self.change(group, |slot| {
+            slot.group.handle_commit(caller, false, now_ms)?;
+            if !offsets.is_empty() {
+                self.record(Change::OffsetsCommitted { group: group.to_owned(), offsets: offsets.to_vec() })?;
+                slot.offsets.commit(offsets.to_vec());
+            }
+            Ok(())
+        })
+    }
+
+    /// Keeps offsets aside until a transaction ends.
+    pub(crate) fn prepare(
+        &self,
+        group: &str,
+        caller: &Caller,
+        producer_id: i64,
+        offsets: &[PartitionOffset],
+        now_ms: i64,
+    ) -> Result<(), ResponseError> {
+        self.change(group, |slot| {
+            slot.group.handle_commit(caller, true, now_ms)?;
+            slot.offsets.prepare(producer_id, offsets.to_vec());
+            Ok(())
+        })
+    }
+
+    /// What a transaction would commit in a group.
+    pub(crate) fn prepared(&self, group: &str, producer_id: i64) -> Vec<PartitionOffset> {
+        self.change_known(group, |slot| slot.offsets.prepared(producer_id)).unwrap_or_default()
+    }
+
+    /// Ends a transaction in a group with the offsets that it commits; the journal knows of them already.
+    pub(crate) fn end(&self, group: &str, producer_id: i64, committed: &[PartitionOffset]) {
+        self.change(group, |slot| slot.offsets.end(producer_id, committed.to_vec()));
+    }
+
+    /// Looks at a group.
+    pub(crate) fn look<T>(&self, group: &str, look: impl FnOnce(Look<'_>) -> T) -> Option<T> {
+        self.change_known(group, |slot| look(Look { group: &slot.group, offsets: &slot.offsets }))
+    }
+
+    /// The ids of all groups.
+    pub(crate) fn ids(&self) -> Vec<String> {
+        self.by_id.lock().keys().cloned().collect()
+    }
+
+    /// Deletes a group that nobody is in.
+    pub(crate) fn delete(&self, group: &str) -> Result<(), ResponseError> {
+        let mut by_id = self.by_id.lock();
+        let slot = by_id.get(group).cloned().ok_or(ResponseError::GroupIdNotFound)?;
+        let mut slot = slot.lock();
+        if !slot.group.is_empty() {
+            return Err(ResponseError::NonEmptyGroup);
+        }
+        self.record(Change::GroupDeleted { group: group.to_owned() })?;
+        slot.removed = true;
+        by_id.remove(group);
+        Ok(())
+    }
+
+    /// Deletes a group's offsets of some partitions.
+    pub(crate) fn delete_offsets(&self, group: &str, partitions: Vec<TopicPartition>) -> Result<(), ResponseError> {
+        let deleted = self.change_known(group, |slot| {
+            let partitions_of_group = partitions.clone();
+            self.record(Change::OffsetsDeleted { group: group.to_owned(), partitions: partitions_of_group })?;
+            slot.offsets.delete(&partitions);
+            Ok(())
+        });
+        deleted.unwrap_or(Err(ResponseError::GroupIdNotFound))
+    }
+
+    /// Forgets all offsets of a topic that was deleted; the journal knows of it already.
+    pub(crate) fn forget_topic(&self, topic: &str) {
+        for slot in self.slots() {
+            slot.lock().offsets.delete_topic(topic);
+        }
+    }
+
+    /// When a group must be looked at again.
+    pub(crate) fn poll_timeout(&self) -> Option<i64> {
+        self.slots().iter().filter_map(|slot| slot.lock().group.poll_timeout()).min()
+    }
+
+    /// Does what has become due, and drops groups of which nothing is left.
+    pub(crate) fn handle_timeouts(&self, now_ms: i64) {
+        for slot in self.slots() {
+            let mut slot = slot.lock();
+            if slot.group.poll_timeout().is_some_and(|deadline_ms| deadline_ms <= now_ms) {
+                slot.group.handle_timeout(now_ms);
+                slot.send_replies();
+            }
+        }
+        self.by_id.lock().retain(|_, slot| {
+            let mut slot = slot.lock();
+            slot.removed = slot.group.is_empty() && slot.offsets.is_empty();
+            !slot.removed
+        });
+    }
+
+    fn slots(&self) -> Vec<Arc<Mutex<Slot>>> {
+        self.by_id.lock().values().cloned().collect()
+    }
+
+    /// Changes a group, which is made when it is missing, and sends the replies that come of it.
+    fn change<T>(&self, group: &str, mut change: impl FnMut(&mut Slot) -> T) -> T {
+        loop {
+            let fresh = || Arc::new(Mutex::new(Slot::new(self.initial_delay_ms, Offsets::default())));
+            let slot = Arc::clone(self.by_id.lock().entry(group.to_owned()).or_insert_with(fresh));
+            let mut slot = slot.lock();
+            if !slot.removed {
+                let changed = change(&mut slot);
+                slot.send_replies();
+                return changed;
+            }
+        }
+    }
+
+    /// Changes a group if there is one.
+    fn change_known<T>(&self, group: &str, change: impl FnOnce(&mut Slot) -> T) -> Option<T> {
+        let slot = self.by_id.lock().get(group).cloned()?;
+        let mut slot = slot.lock();
+        if slot.removed {
+            return None;
+        }
+        let changed = change(&mut slot);
+        slot.send_replies();
+        Some(changed)
+    }
+
+    /// Kafka's clients try again after this error; the cause is in the log.
+    fn record(&self, change: Change) -> Result<(), ResponseError> {
+        self.journal.record(change).map_err(|_| ResponseError::CoordinatorNotAvailable)
+    }
+}
+
+impl Slot {
+    fn new(initial_delay_ms: u64, offsets: Offsets) -> Slot {
+        let group = Group::new(initial_delay_ms);
+        Slot { group, offsets, waiting: BTreeMap::new(), next_token: 0, removed: false }
+    }
+
+    fn wait(&mut self) -> (Token, oneshot::Receiver<Reply>) {
+        let token = Token(self.next_token);
+        self.next_token += 1;
+        let (sender, receiver) = oneshot::channel();
+        self.waiting.retain(|_, sender| !sender.is_closed());
+        self.waiting.insert(token, sender);
+        (token, receiver)
+    }
+
+    fn send_replies(&mut self) {
+        while let Some((token, reply)) = self.group.poll_reply() {
+            if let Some(sender) = self.waiting.remove(&token) {
+                let _ = sender.send(reply); // the client is gone; its session will end
+            }
+        }
+    }
+}

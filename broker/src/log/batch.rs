@@ -1,0 +1,313 @@
+//! The header of a record batch (format 2): reading it, checking a produced batch, patching the two
+//! fields a broker owns, and writing the marker that ends a transaction.
+//!
+//! Apart because these byte positions are needed nowhere else.
+
+use bytes::{BufMut, Bytes, BytesMut};
+use kafka_protocol::ResponseError;
+
+use super::producers::Producer;
+
+/// Bytes of a batch header.
+pub(crate) const HEADER_BYTES: usize = 61;
+/// Bytes in front of the part that the length field counts.
+const LENGTH_PREFIX_BYTES: usize = 12;
+/// Where the checksummed part begins.
+const CHECKSUMMED_FROM: usize = 21;
+
+const ATTRIBUTE_CODEC: i16 = 0x07;
+const ATTRIBUTE_APPEND_TIME: i16 = 0x08;
+const ATTRIBUTE_TRANSACTIONAL: i16 = 0x10;
+const ATTRIBUTE_CONTROL: i16 = 0x20;
+const CODEC_MAX: i16 = 4;
+
+/// The fields of a batch header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct BatchHeader {
+    pub(crate) base_offset: i64,
+    /// Length of the whole batch in bytes, header included.
+    pub(crate) bytes: usize,
+    pub(crate) magic: i8,
+    pub(crate) crc: u32,
+    pub(crate) attributes: i16,
+    pub(crate) last_offset_delta: i32,
+    pub(crate) base_timestamp_ms: i64,
+    pub(crate) max_timestamp_ms: i64,
+    pub(crate) producer: Producer,
+    /// Sequence number of the first record, -1 without idempotence.
+    pub(crate) base_sequence: i32,
+    pub(crate) records: i32,
+}
+
+impl BatchHeader {
+    /// Reads a header; `None` when there are too few bytes or the length field cannot be one.
+    pub(crate) fn parse(bytes: &[u8]) -> Option<BatchHeader> {
+        if bytes.len() < HEADER_BYTES {
+            return None;
+        }
+        let length = usize::try_from(i32_at(bytes, 8)).ok()?;
+        let header = BatchHeader {
+            base_offset: i64_at(bytes, 0),
+            bytes: length + LENGTH_PREFIX_BYTES,
+            magic: bytes[16] as i8,
+            crc: i32_at(bytes, 17) as u32,
+            attributes: i16_at(bytes, 21),
+            last_offset_delta: i32_at(bytes, 23),
+            base_timestamp_ms: i64_at(bytes, 27),
+            max_timestamp_ms: i64_at(bytes, 35),
+            producer: Producer { id: i64_at(bytes, 43), epoch: i16_at(bytes, 51) },
+            base_sequence: i32_at(bytes, 53),
+            records: i32_at(bytes, 57),
+        };
+        (header.bytes >= HEADER_BYTES && header.last_offset_delta >= 0).then_some(header)
+    }
+
+    /// Offset of the last record.
+    pub(crate) fn last_offset(&self) -> i64 {
+        self.base_offset + i64::from(self.last_offset_delta)
+    }
+
+    /// Sequence number of the last record; sequence numbers start again at 0 after `i32::MAX`.
+    pub(crate) fn last_sequence(&self) -> i32 {
+        let sum = i64::from(self.base_sequence) + i64::from(self.last_offset_delta);
+        (sum % (i64::from(i32::MAX) + 1)) as i32
+    }
+
+    /// The number of the compression codec, 0 for none.
+    pub(crate) fn codec(&self) -> i16 {
+        self.attributes & ATTRIBUTE_CODEC
+    }
+
+    /// Whether the batch's time is the broker's and holds for all its records.
+    pub(crate) fn has_append_time(&self) -> bool {
+        self.attributes & ATTRIBUTE_APPEND_TIME != 0
+    }
+
+    pub(crate) fn is_transactional(&self) -> bool {
+        self.attributes & ATTRIBUTE_TRANSACTIONAL != 0
+    }
+
+    pub(crate) fn is_control(&self) -> bool {
+        self.attributes & ATTRIBUTE_CONTROL != 0
+    }
+
+    /// Whether the producer numbers its batches.
+    pub(crate) fn is_idempotent(&self) -> bool {
+        self.producer.id >= 0
+    }
+
+    /// Whether the checksum fits the bytes of the whole batch.
+    pub(crate) fn checksum_fits(&self, batch: &[u8]) -> bool {
+        batch.len() == self.bytes && crc32c::crc32c(&batch[CHECKSUMMED_FROM..]) == self.crc
+    }
+}
+
+/// Checks what a client produced: exactly one whole batch of data records, undamaged.
+pub(crate) fn check_produced(bytes: &[u8], bytes_max: usize) -> Result<BatchHeader, ResponseError> {
+    if bytes.len() > 16 && bytes[16] != 2 {
+        return Err(ResponseError::UnsupportedForMessageFormat);
+    }
+    if bytes.is_empty() {
+        return Err(ResponseError::InvalidRecord);
+    }
+    let header = BatchHeader::parse(bytes).ok_or(ResponseError::CorruptMessage)?;
+    if header.bytes > bytes.len() {
+        return Err(ResponseError::CorruptMessage);
+    }
+    if header.bytes < bytes.len() {
+        return Err(ResponseError::InvalidRecord);
+    }
+    if header.bytes > bytes_max {
+        return Err(ResponseError::MessageTooLarge);
+    }
+    if !header.checksum_fits(bytes) {
+        return Err(ResponseError::CorruptMessage);
+    }
+    check_fields(&header)?;
+    Ok(header)
+}
+
+fn check_fields(header: &BatchHeader) -> Result<(), ResponseError> {
+    if header.codec() > CODEC_MAX {
+        return Err(ResponseError::UnsupportedCompressionType);
+    }
+    let counted = header.records > 0 && header.records - 1 == header.last_offset_delta;
+    let numbered = !header.is_idempotent() || (header.base_sequence >= 0 && header.producer.epoch >= 0);
+    let transactional = !header.is_transactional() || header.is_idempotent();
+    if counted && numbered && transactional && !header.is_control() {
+        Ok(())
+    } else {
+        Err(ResponseError::InvalidRecord)
+    }
+}
+
+/// Copies a batch with its place in this log.
+pub(crate) fn placed(batch: &[u8], base_offset: i64, leader_epoch: i32) -> BytesMut {
+    let mut copy = BytesMut::from(batch);
+    copy[0..8].copy_from_slice(&base_offset.to_be_bytes());
+    copy[12..16].copy_from_slice(&leader_epoch.to_be_bytes());
+    copy
+}
+
+/// Gives all records of a batch the broker's time.
+pub(crate) fn stamp_append_time(batch: &mut [u8], now_ms: i64) {
+    let attributes = i16_at(batch, 21) | ATTRIBUTE_APPEND_TIME;
+    batch[21..23].copy_from_slice(&attributes.to_be_bytes());
+    batch[35..43].copy_from_slice(&now_ms.to_be_bytes());
+    sign(batch);
+}
+
+/// The batch that ends a producer's transaction in this log.
+pub(crate) fn marker(producer: Producer, commit: bool, base_offset: i64, leader_epoch: i32, now_ms: i64) -> Bytes {
+    let mut batch = BytesMut::with_capacity(96);
+    batch.put_i64(base_offset);
+    batch.put_i32(0); // length, set below
+    batch.put_i32(leader_epoch);
+    batch.put_i8(2);
+    batch.put_u32(0); // checksum, set below
+    batch.put_i16(ATTRIBUTE_TRANSACTIONAL | ATTRIBUTE_CONTROL);
+    batch.put_i32(0);
+    batch.put_i64(now_ms);
+    batch.put_i64(now_ms);
+    batch.put_i64(producer.id);
+    batch.put_i16(producer.epoch);
+    batch.put_i32(-1);
+    batch.put_i32(1);
+    // One record; its lengths are zigzag varints that fit one byte.
+    batch.put_slice(&[32, 0, 0, 0, 8]);
+    batch.put_i16(0);
+    batch.put_i16(i16::from(commit));
+    batch.put_u8(12);
+    batch.put_i16(0);
+    batch.put_i32(0);
+    batch.put_u8(0);
+    let length = (batch.len() - LENGTH_PREFIX_BYTES) as i32;
+    batch[8..12].copy_from_slice(&length.to_be_bytes());
+    sign(&mut batch);
+    batch.freeze()
+}
+
+/// Whether a control batch commits (`Some(true)`), aborts (`Some(false)`) or is something else.
+pub(crate) fn marker_commits(batch: &[u8]) -> Option<bool> {
+    let key = batch.get(HEADER_BYTES + 5..HEADER_BYTES + 9)?;
+    match i16_at(key, 2) {
+        0 => Some(false),
+        1 => Some(true),
+        _ => None,
+    }
+}
+
+fn sign(batch: &mut [u8]) {
+    let crc = crc32c::crc32c(&batch[CHECKSUMMED_FROM..]);
+    batch[17..21].copy_from_slice(&crc.to_be_bytes());
+}
+
+/// Reads `N` bytes at a position that the caller has checked.
+fn array_at<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
+    let mut array = [0; N];
+    array.copy_from_slice(&bytes[at..at + N]);
+    array
+}
+
+fn i64_at(bytes: &[u8], at: usize) -> i64 {
+    i64::from_be_bytes(array_at(bytes, at))
+}
+
+fn i32_at(bytes: &[u8], at: usize) -> i32 {
+    i32::from_be_bytes(array_at(bytes, at))
+}
+
+fn i16_at(bytes: &[u8], at: usize) -> i16 {
+    i16::from_be_bytes(array_at(bytes, at))
+}
+
+/// Batches for the tests of this room.
+#[cfg(test)]
+pub(crate) mod testing {
+    use super::*;
+
+    /// A batch of `records` one-byte records at the given time.
+    pub(crate) fn batch(producer: Producer, sequence: i32, records: i32, time_ms: i64, transactional: bool) -> Bytes {
+        let mut batch = BytesMut::new();
+        batch.put_i64(0);
+        batch.put_i32(0);
+        batch.put_i32(-1);
+        batch.put_i8(2);
+        batch.put_u32(0);
+        batch.put_i16(if transactional { ATTRIBUTE_TRANSACTIONAL } else { 0 });
+        batch.put_i32(records - 1);
+        batch.put_i64(time_ms);
+        batch.put_i64(time_ms + i64::from(records) - 1);
+        batch.put_i64(producer.id);
+        batch.put_i16(producer.epoch);
+        batch.put_i32(sequence);
+        batch.put_i32(records);
+        for record in 0..records as u8 {
+            // attributes, time delta, offset delta (both zigzag), no key, a value of one byte, no headers
+            batch.put_slice(&[14, 0, record * 2, record * 2, 1, 2, b'v', 0]);
+        }
+        let length = (batch.len() - LENGTH_PREFIX_BYTES) as i32;
+        batch[8..12].copy_from_slice(&length.to_be_bytes());
+        sign(&mut batch);
+        batch.freeze()
+    }
+
+    /// A batch of a producer without idempotence.
+    pub(crate) fn plain(records: i32, time_ms: i64) -> Bytes {
+        batch(Producer::NONE, -1, records, time_ms, false)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PRODUCER: Producer = Producer { id: 7, epoch: 3 };
+
+    #[test]
+    fn a_marker_is_a_batch_that_says_how_the_transaction_ended() {
+        for commit in [true, false] {
+            let bytes = marker(PRODUCER, commit, 42, 0, 1_000);
+            let header = BatchHeader::parse(&bytes).expect("a header");
+            assert!(header.checksum_fits(&bytes) && header.is_control() && header.is_transactional());
+            assert_eq!((header.base_offset, header.last_offset(), header.producer), (42, 42, PRODUCER));
+            assert_eq!(marker_commits(&bytes), Some(commit));
+        }
+    }
+
+    #[test]
+    fn placing_a_batch_keeps_its_checksum() {
+        let batch = testing::plain(3, 10);
+        let bytes = placed(&batch, 99, 5);
+        let header = BatchHeader::parse(&bytes).expect("a header");
+        assert!(header.checksum_fits(&bytes));
+        assert_eq!((header.base_offset, header.last_offset()), (99, 101));
+    }
+
+    #[test]
+    fn damaged_and_foreign_batches_are_refused_by_kind() {
+        let good = testing::plain(2, 10);
+        assert!(check_produced(&good, 1_000).is_ok());
+        let mut flipped = good.to_vec();
+        flipped[70] ^= 1;
+        assert_eq!(check_produced(&flipped, 1_000), Err(ResponseError::CorruptMessage));
+        assert_eq!(check_produced(&good[..70], 1_000), Err(ResponseError::CorruptMessage));
+        assert_eq!(check_produced(&good, 20), Err(ResponseError::MessageTooLarge));
+        let twice = [good.clone(), good.clone()].concat();
+        assert_eq!(check_produced(&twice, 1_000), Err(ResponseError::InvalidRecord));
+        assert_eq!(check_produced(&marker(PRODUCER, true, 0, 0, 0), 1_000), Err(ResponseError::InvalidRecord));
+        let mut old = good.to_vec();
+        old[16] = 1;
+        assert_eq!(check_produced(&old, 1_000), Err(ResponseError::UnsupportedForMessageFormat));
+        assert_eq!(check_produced(&[], 1_000), Err(ResponseError::InvalidRecord));
+    }
+
+    #[test]
+    fn append_time_is_signed_again() {
+        let mut batch = testing::plain(2, 10).to_vec();
+        stamp_append_time(&mut batch, 5_000);
+        let header = BatchHeader::parse(&batch).expect("a header");
+        assert!(header.checksum_fits(&batch) && header.has_append_time());
+        assert_eq!(header.max_timestamp_ms, 5_000);
+    }
+}

@@ -1,0 +1,105 @@
+//! Open files, few of them: the least recently used is closed when there are too many.
+//!
+//! Apart because a broker with many partitions has more segments than a process may have open
+//! files, and neither segments nor partitions should have to know.
+
+use std::collections::BTreeMap;
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+/// Most segment files open at a time; a common limit of a process is 1,024, sockets included.
+const FILES_OPEN_MAX: usize = 400;
+
+/// A cache of open files.
+#[derive(Debug, Default)]
+pub(crate) struct Handles {
+    state: Mutex<State>,
+}
+
+/// Names a file in the cache.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct HandleId(u64);
+
+#[derive(Debug, Default)]
+struct State {
+    next_id: u64,
+    clock: u64,
+    open: BTreeMap<HandleId, (u64, Arc<File>)>,
+    by_use: BTreeMap<u64, HandleId>,
+}
+
+impl Handles {
+    /// A name for one more file.
+    pub(crate) fn new_id(&self) -> HandleId {
+        let mut state = self.state.lock();
+        state.next_id += 1;
+        HandleId(state.next_id)
+    }
+
+    /// The file, opened for reading and writing. It is created only when that is asked for: a reader that
+    /// comes late must not bring a removed segment back.
+    pub(crate) fn get(&self, id: HandleId, path: &Path, create: bool) -> io::Result<Arc<File>> {
+        if let Some(file) = self.state.lock().touch(id) {
+            return Ok(file);
+        }
+        let file = Arc::new(OpenOptions::new().read(true).write(true).create(create).truncate(false).open(path)?);
+        self.state.lock().insert(id, Arc::clone(&file));
+        Ok(file)
+    }
+
+    /// Closes the file once its last user is done.
+    pub(crate) fn close(&self, id: HandleId) {
+        self.state.lock().remove(id);
+    }
+}
+
+impl State {
+    fn touch(&mut self, id: HandleId) -> Option<Arc<File>> {
+        self.clock += 1;
+        let (used, file) = self.open.get_mut(&id)?;
+        self.by_use.remove(used);
+        *used = self.clock;
+        self.by_use.insert(self.clock, id);
+        Some(Arc::clone(file))
+    }
+
+    fn insert(&mut self, id: HandleId, file: Arc<File>) {
+        self.remove(id);
+        self.clock += 1;
+        self.open.insert(id, (self.clock, file));
+        self.by_use.insert(self.clock, id);
+        while self.open.len() > FILES_OPEN_MAX {
+            let Some((_, oldest)) = self.by_use.pop_first() else { break };
+            self.open.remove(&oldest);
+        }
+    }
+
+    fn remove(&mut self, id: HandleId) {
+        if let Some((used, _)) = self.open.remove(&id) {
+            self.by_use.remove(&used);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_least_recently_used_file_is_closed() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let handles = Handles::default();
+        let ids: Vec<_> = (0..=FILES_OPEN_MAX).map(|_| handles.new_id()).collect();
+        for (at, id) in ids.iter().enumerate() {
+            handles.get(*id, &folder.path().join(at.to_string()), true).expect("opens");
+            handles.get(ids[0], &folder.path().join("0"), true).expect("opens");
+        }
+        let state = handles.state.lock();
+        assert_eq!(state.open.len(), FILES_OPEN_MAX);
+        assert!(state.open.contains_key(&ids[0]) && !state.open.contains_key(&ids[1]));
+    }
+}

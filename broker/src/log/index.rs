@@ -1,0 +1,90 @@
+//! A sparse index of a segment: where an offset is about, and from where on a time may be found.
+//!
+//! Apart because it is still and small. An entry stands at the first batch after every
+//! `interval` bytes and tells the greatest timestamp before it; as that never falls, a time is
+//! found by bisection although timestamps in a log may go back and forth. The index lives in memory
+//! and is rebuilt from batch headers.
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Entry {
+    base_offset: i64,
+    position: u64,
+    /// Greatest timestamp of the batches in front of `position`.
+    max_timestamp_before_ms: i64,
+}
+
+/// The index of one segment.
+#[derive(Debug)]
+pub(crate) struct SparseIndex {
+    entries: Vec<Entry>,
+    interval_bytes: u64,
+    max_timestamp_ms: i64,
+}
+
+impl SparseIndex {
+    pub(crate) fn new(interval_bytes: u64) -> SparseIndex {
+        SparseIndex { entries: Vec::new(), interval_bytes, max_timestamp_ms: i64::MIN }
+    }
+
+    /// Takes note of the batch that was put at the end of the segment.
+    pub(crate) fn add(&mut self, base_offset: i64, position: u64, max_timestamp_ms: i64) {
+        let due = self.entries.last().is_none_or(|last| position - last.position >= self.interval_bytes);
+        if due {
+            self.entries.push(Entry { base_offset, position, max_timestamp_before_ms: self.max_timestamp_ms });
+        }
+        self.max_timestamp_ms = self.max_timestamp_ms.max(max_timestamp_ms);
+    }
+
+    /// Greatest timestamp of the segment, `i64::MIN` when it is empty.
+    pub(crate) fn max_timestamp_ms(&self) -> i64 {
+        self.max_timestamp_ms
+    }
+
+    /// A position at or in front of the batch that holds `offset`.
+    pub(crate) fn position_of(&self, offset: i64) -> u64 {
+        let after = self.entries.partition_point(|entry| entry.base_offset <= offset);
+        after.checked_sub(1).map_or(0, |at| self.entries[at].position)
+    }
+
+    /// A position in front of which every batch is older than `timestamp_ms`.
+    pub(crate) fn position_of_time(&self, timestamp_ms: i64) -> u64 {
+        let after = self.entries.partition_point(|entry| entry.max_timestamp_before_ms < timestamp_ms);
+        after.checked_sub(1).map_or(0, |at| self.entries[at].position)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Batches of 10 bytes with these times at offsets 0, 1, 2, …, an entry every 20 bytes.
+    fn index(times_ms: &[i64]) -> SparseIndex {
+        let mut index = SparseIndex::new(20);
+        for (at, time_ms) in times_ms.iter().enumerate() {
+            index.add(at as i64, at as u64 * 10, *time_ms);
+        }
+        index
+    }
+
+    #[test]
+    fn an_offset_is_found_from_the_entry_in_front_of_it() {
+        let index = index(&[1, 2, 3, 4, 5]);
+        assert_eq!([0, 1, 2, 3, 4, 9].map(|offset| index.position_of(offset)), [0, 0, 20, 20, 40, 40]);
+    }
+
+    #[test]
+    fn times_may_go_back_and_forth() {
+        let index = index(&[5, 50, 7, 6, 60, 1]);
+        for (time_ms, first) in [(1, 0), (6, 1), (50, 1), (51, 4), (60, 4)] {
+            assert!(index.position_of_time(time_ms) <= first * 10, "time {time_ms}");
+        }
+        assert_eq!(index.position_of_time(51), 40);
+        assert_eq!(index.max_timestamp_ms(), 60);
+    }
+
+    #[test]
+    fn an_empty_index_points_at_the_start() {
+        let index = SparseIndex::new(20);
+        assert_eq!((index.position_of(5), index.position_of_time(5)), (0, 0));
+    }
+}

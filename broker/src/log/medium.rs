@@ -1,0 +1,169 @@
+//! Where the bytes of a segment are: a file, or memory.
+//!
+//! Apart so that the log is the same code over both.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use parking_lot::RwLock;
+
+use super::handles::{HandleId, Handles};
+
+/// When what was written is forced to the disk.
+///
+/// A broker that is killed loses nothing either way, since the operating system has the bytes; the
+/// choice is about the machine losing power.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Flush {
+    /// When the operating system sees fit, and at shutdown: fast; the last seconds in front of a power
+    /// failure may be lost.
+    #[default]
+    System,
+    /// Before every acknowledgement: each produce request costs one fsync for each partition it writes.
+    EveryAppend,
+}
+
+/// The bytes of one segment.
+#[derive(Debug)]
+pub(crate) enum Medium {
+    /// A file that is opened when it is needed.
+    File { path: PathBuf, id: HandleId, handles: Arc<Handles> },
+    /// Blocks by their position, each as it was written.
+    Memory(RwLock<BTreeMap<u64, Bytes>>),
+}
+
+impl Medium {
+    pub(crate) fn file(path: PathBuf, handles: &Arc<Handles>) -> Medium {
+        Medium::File { path, id: handles.new_id(), handles: Arc::clone(handles) }
+    }
+
+    pub(crate) fn memory() -> Medium {
+        Medium::Memory(RwLock::default())
+    }
+
+    /// Writes at `position`, which is the end of the segment; the first write makes the file.
+    pub(crate) fn write_at(&self, position: u64, bytes: Bytes) -> io::Result<()> {
+        match self {
+            Medium::File { path, id, handles } => handles.get(*id, path, position == 0)?.write_all_at(&bytes, position),
+            Medium::Memory(blocks) => {
+                blocks.write().insert(position, bytes);
+                Ok(())
+            }
+        }
+    }
+
+    /// Reads exactly `length` bytes.
+    pub(crate) fn read_at(&self, position: u64, length: usize) -> io::Result<Bytes> {
+        match self {
+            Medium::File { path, id, handles } => {
+                let mut bytes = BytesMut::zeroed(length);
+                handles.get(*id, path, false)?.read_exact_at(&mut bytes, position)?;
+                Ok(bytes.freeze())
+            }
+            Medium::Memory(blocks) => read_blocks(&blocks.read(), position, length),
+        }
+    }
+
+    /// Drops everything from `length` on.
+    pub(crate) fn truncate(&self, length: u64) -> io::Result<()> {
+        match self {
+            Medium::File { path, id, handles } => handles.get(*id, path, false)?.set_len(length),
+            Medium::Memory(blocks) => {
+                blocks.write().retain(|position, _| *position < length);
+                Ok(())
+            }
+        }
+    }
+
+    /// Forces what was written to the disk.
+    pub(crate) fn sync(&self) -> io::Result<()> {
+        match self {
+            Medium::File { path, id, handles } => handles.get(*id, path, false)?.sync_data(),
+            Medium::Memory(_) => Ok(()),
+        }
+    }
+
+    /// Length of what is there, before the segment is read.
+    pub(crate) fn length(&self) -> io::Result<u64> {
+        match self {
+            Medium::File { path, id, handles } => Ok(handles.get(*id, path, false)?.metadata()?.len()),
+            Medium::Memory(blocks) => Ok(blocks.read().last_key_value().map_or(0, |(at, block)| at + block.len() as u64)),
+        }
+    }
+
+    /// Removes the segment; readers that hold it open keep what they have.
+    pub(crate) fn remove(&self) -> io::Result<()> {
+        match self {
+            Medium::File { path, id, handles } => {
+                handles.close(*id);
+                std::fs::remove_file(path)
+            }
+            Medium::Memory(blocks) => {
+                blocks.write().clear();
+                Ok(())
+            }
+        }
+    }
+
+    /// What to call the segment in messages.
+    pub(crate) fn name(&self) -> String {
+        match self {
+            Medium::File { path, .. } => path.display().to_string(),
+            Medium::Memory(_) => "memory".to_owned(),
+        }
+    }
+}
+
+impl Drop for Medium {
+    fn drop(&mut self) {
+        if let Medium::File { id, handles, .. } = self {
+            handles.close(*id);
+        }
+    }
+}
+
+/// One block as it is when it holds the whole range, else a copy.
+fn read_blocks(blocks: &BTreeMap<u64, Bytes>, position: u64, length: usize) -> io::Result<Bytes> {
+    let mut copy = BytesMut::new();
+    let mut at = position;
+    let end = position + length as u64;
+    while at < end {
+        let (start, block) = blocks.range(..=at).next_back().ok_or(io::ErrorKind::UnexpectedEof)?;
+        let from = (at - start) as usize;
+        let to = block.len().min((end - start) as usize);
+        if from >= to {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        if at == position && to - from == length {
+            return Ok(block.slice(from..to));
+        }
+        copy.extend_from_slice(&block[from..to]);
+        at = start + to as u64;
+    }
+    Ok(copy.freeze())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_and_file_read_alike() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = Medium::file(folder.path().join("segment"), &Arc::default());
+        for medium in [file, Medium::memory()] {
+            medium.write_at(0, Bytes::from_static(b"abc")).expect("writes");
+            medium.write_at(3, Bytes::from_static(b"defg")).expect("writes");
+            assert_eq!(medium.read_at(0, 3).expect("reads"), "abc");
+            assert_eq!(medium.read_at(1, 5).expect("reads"), "bcdef");
+            assert_eq!(medium.length().expect("is there"), 7);
+            assert!(medium.read_at(5, 3).is_err());
+            medium.truncate(3).expect("truncates");
+            assert_eq!(medium.length().expect("is there"), 3);
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! The log of a partition: raw record batches in segments, and what one must know about them.
+//!
+//! Apart from everything else because this room knows bytes, offsets and producers, and neither
+//! topics by name, nor groups, nor the wire: batches come in and go out as the client packed them
+//! (compressed or not); only the base offset and the leader epoch are patched, which the checksum
+//! does not cover.
+
+pub(crate) mod batch;
+pub(crate) mod codec;
+mod handles;
+mod index;
+mod medium;
+mod partition;
+mod place;
+mod producers;
+mod read;
+mod recovery;
+mod segment;
+mod transactions;
+mod waiters;
+
+pub(crate) use handles::Handles;
+pub use medium::Flush;
+pub(crate) use partition::{AppendRules, LEADER_EPOCH, Log};
+pub(crate) use place::Place;
+pub(crate) use producers::{Producer, ProducerActivity};
+pub(crate) use read::{Fetched, Isolation, TimedOffset};
+pub use recovery::RecoveryError;
+pub(crate) use transactions::Aborted;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,313 @@
+//! The log of one partition: appending, ending transactions, and moving its start.
+//!
+//! Apart as the one place where the segments, the producers and the transactions of a partition change
+//! together, under one lock that no other partition knows. Reading is in `read`, starting in `recovery`.
+
+use std::io;
+
+use bytes::Bytes;
+use kafka_protocol::ResponseError;
+use parking_lot::{Mutex, MutexGuard};
+
+use super::batch::{self, BatchHeader};
+use super::codec;
+use super::medium::Flush;
+use super::place::Place;
+use super::producers::{Producer, ProducerActivity, Producers, Verdict};
+use super::segment::Segment;
+use super::transactions::Transactions;
+use super::waiters::{Waiters, Waiting};
+
+/// One broker leads every partition for ever, so there is one epoch.
+pub(crate) const LEADER_EPOCH: i32 = 0;
+
+/// A partition's log.
+#[derive(Debug)]
+pub(crate) struct Log {
+    pub(super) place: Place,
+    pub(super) state: Mutex<State>,
+    waiters: Waiters,
+}
+
+/// What changes together.
+#[derive(Debug)]
+pub(super) struct State {
+    /// Ascending; the last one grows. Never empty.
+    pub(super) segments: Vec<Segment>,
+    pub(super) start_offset: i64,
+    pub(super) end_offset: i64,
+    pub(super) producers: Producers,
+    pub(super) transactions: Transactions,
+    /// Why nothing can be appended any more.
+    pub(super) closed: Option<ResponseError>,
+}
+
+/// How a topic wants its records.
+#[derive(Clone, Debug)]
+pub(crate) struct AppendRules {
+    pub(crate) batch_bytes_max: usize,
+    pub(crate) segment_bytes: u64,
+    pub(crate) index_interval_bytes: u64,
+    /// The broker's time replaces the producer's.
+    pub(crate) append_time: bool,
+    /// How far a record's time may lie ahead of the broker's, in ms.
+    pub(crate) ahead_ms_max: i64,
+    /// How far it may lie behind, in ms.
+    pub(crate) behind_ms_max: i64,
+    /// Records without a key are refused (compacted topics).
+    pub(crate) keys_required: bool,
+    pub(crate) flush: Flush,
+}
+
+/// Where a batch went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Appended {
+    pub(crate) base_offset: i64,
+    /// The broker's time when it replaced the producer's, else -1.
+    pub(crate) append_time_ms: i64,
+    pub(crate) start_offset: i64,
+}
+
+/// The ends of a log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Ends {
+    pub(crate) start: i64,
+    /// The first record that is not decided yet; the end when all are.
+    pub(crate) stable: i64,
+    pub(crate) end: i64,
+}
+
+impl Log {
+    pub(super) fn new(place: Place, state: State) -> Log {
+        Log { place, state: Mutex::new(state), waiters: Waiters::default() }
+    }
+
+    /// Appends one batch as a client sent it. A repeat of an idempotent producer appends nothing and is told
+    /// where the first one went.
+    pub(crate) fn append(&self, bytes: &Bytes, rules: &AppendRules, now_ms: i64) -> Result<Appended, ResponseError> {
+        let header = batch::check_produced(bytes, rules.batch_bytes_max)?;
+        check_records(bytes, &header, rules, now_ms)?;
+        let appended = self.open()?.append(&self.place, bytes, header, rules, now_ms)?;
+        self.waiters.wake_all();
+        Ok(appended)
+    }
+
+    /// Lets a producer write transactional records until [`Log::end_transaction`].
+    pub(crate) fn announce(&self, producer: Producer) -> Result<(), ResponseError> {
+        let mut state = self.open()?;
+        if state.producers.epoch(producer.id).is_some_and(|epoch| epoch > producer.epoch) {
+            return Err(ResponseError::InvalidProducerEpoch);
+        }
+        state.transactions.announce(producer);
+        Ok(())
+    }
+
+    /// Writes the marker that ends a producer's transaction; nothing when none is open here, so that it can
+    /// be tried again.
+    pub(crate) fn end_transaction(
+        &self,
+        producer: Producer,
+        commit: bool,
+        rules: &AppendRules,
+        now_ms: i64,
+    ) -> Result<(), ResponseError> {
+        let mut state = self.open()?;
+        if state.transactions.is_open(producer.id) {
+            state.append_marker(&self.place, producer, commit, rules, now_ms)?;
+            drop(state);
+            self.waiters.wake_all();
+        }
+        Ok(())
+    }
+
+    /// Producers whose transactions are open.
+    pub(crate) fn open_transactions(&self) -> Vec<Producer> {
+        self.state.lock().transactions.open_producers()
+    }
+
+    /// What is remembered of the producers.
+    pub(crate) fn activity(&self) -> Vec<ProducerActivity> {
+        let state = self.state.lock();
+        let start_of = |activity: &ProducerActivity| state.transactions.start_of(activity.producer.id);
+        state.producers.activity().map(|one| ProducerActivity { transaction_start: start_of(&one), ..one }).collect()
+    }
+
+    /// Start, last stable offset and end.
+    pub(crate) fn ends(&self) -> Ends {
+        self.state.lock().ends()
+    }
+
+    /// Bytes of all segments.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.state.lock().segments.iter().map(|segment| segment.length).sum()
+    }
+
+    /// Moves the start up to `offset` (the end for -1) and removes the segments that lie in front of it as a
+    /// whole. The new start must be kept by the caller: a restart does not know it.
+    pub(crate) fn delete_before(&self, offset: i64) -> Result<i64, ResponseError> {
+        let removed = {
+            let mut state = self.open()?;
+            let offset = if offset == -1 { state.end_offset } else { offset };
+            if offset < 0 || offset > state.end_offset {
+                return Err(ResponseError::OffsetOutOfRange);
+            }
+            state.move_start(offset)
+        };
+        for segment in removed {
+            if let Err(error) = segment.medium.remove() {
+                tracing::warn!(segment = segment.medium.name(), %error, "could not remove a segment");
+            }
+        }
+        self.waiters.wake_all();
+        Ok(self.ends().start)
+    }
+
+    /// Forgets producers that were idle since `before_ms`.
+    pub(crate) fn forget_idle_producers(&self, before_ms: i64) {
+        let mut state = self.state.lock();
+        let State { producers, transactions, .. } = &mut *state;
+        producers.forget_idle(before_ms, |id| transactions.is_open(id));
+    }
+
+    /// Ends the log's use: what was written is forced to the disk, and whoever comes later is told `reason`.
+    pub(crate) fn close(&self, reason: ResponseError) -> io::Result<()> {
+        let mut state = self.state.lock();
+        let first = state.closed.replace(reason).is_none();
+        let medium = state.segments.last().filter(|segment| first && segment.length > 0).map(|last| last.medium.clone());
+        drop(state);
+        self.waiters.wake_all();
+        medium.map_or(Ok(()), |medium| medium.sync())
+    }
+
+    /// Removes the log with everything in it.
+    pub(crate) fn remove(&self) -> io::Result<()> {
+        let mut state = self.state.lock();
+        state.closed = Some(ResponseError::UnknownTopicOrPartition);
+        drop(state);
+        self.waiters.wake_all();
+        self.place.remove()
+    }
+
+    /// Wakes the reader at every change from now on; register first, look then.
+    pub(crate) fn register<'a>(&'a self, wake_up: &std::sync::Arc<tokio::sync::Notify>) -> Waiting<'a> {
+        self.waiters.register(wake_up)
+    }
+
+    fn open(&self) -> Result<MutexGuard<'_, State>, ResponseError> {
+        let state = self.state.lock();
+        match state.closed {
+            Some(reason) => Err(reason),
+            None => Ok(state),
+        }
+    }
+}
+
+impl State {
+    pub(super) fn ends(&self) -> Ends {
+        let stable = self.transactions.first_open_offset().unwrap_or(self.end_offset);
+        Ends { start: self.start_offset, stable, end: self.end_offset }
+    }
+
+    /// Brings the memory up to date with a batch of the log; `commits` for markers.
+    pub(super) fn note(&mut self, header: &BatchHeader, commits: Option<bool>, now_ms: i64) {
+        if let Some(commits) = commits {
+            self.producers.ended(header.producer, now_ms);
+            self.transactions.ended(header.producer, commits, header.base_offset);
+        } else if !header.is_control() {
+            self.producers.appended(header, now_ms);
+            self.transactions.appended(header);
+        }
+        self.end_offset = header.last_offset() + 1;
+    }
+
+    fn append(
+        &mut self,
+        place: &Place,
+        bytes: &Bytes,
+        header: BatchHeader,
+        rules: &AppendRules,
+        now_ms: i64,
+    ) -> Result<Appended, ResponseError> {
+        if let Verdict::Duplicate { base_offset } = self.producers.check(&header)? {
+            return Ok(Appended { base_offset, append_time_ms: -1, start_offset: self.start_offset });
+        }
+        self.transactions.check(&header)?;
+        let base_offset = self.end_offset;
+        let mut placed = batch::placed(bytes, base_offset, LEADER_EPOCH);
+        let mut header = BatchHeader { base_offset, ..header };
+        let mut append_time_ms = -1;
+        if rules.append_time {
+            batch::stamp_append_time(&mut placed, now_ms);
+            append_time_ms = now_ms;
+            header.max_timestamp_ms = now_ms;
+        }
+        self.write(place, &header, placed.freeze(), rules)?;
+        self.note(&header, None, now_ms);
+        Ok(Appended { base_offset, append_time_ms, start_offset: self.start_offset })
+    }
+
+    fn append_marker(
+        &mut self,
+        place: &Place,
+        producer: Producer,
+        commit: bool,
+        rules: &AppendRules,
+        now_ms: i64,
+    ) -> Result<(), ResponseError> {
+        let bytes = batch::marker(producer, commit, self.end_offset, LEADER_EPOCH, now_ms);
+        let header = BatchHeader::parse(&bytes).ok_or(ResponseError::UnknownServerError)?;
+        self.write(place, &header, bytes, rules)?;
+        self.note(&header, Some(commit), now_ms);
+        Ok(())
+    }
+
+    fn write(
+        &mut self,
+        place: &Place,
+        header: &BatchHeader,
+        batch: Bytes,
+        rules: &AppendRules,
+    ) -> Result<(), ResponseError> {
+        self.roll_when_full(place, batch.len() as u64, rules).map_err(|error| storage_error(&error, "roll a segment"))?;
+        let segment = self.segments.last_mut().ok_or(ResponseError::UnknownServerError)?;
+        let sync = rules.flush == Flush::EveryAppend;
+        segment.append(header, batch, sync).map_err(|error| storage_error(&error, "append to a segment"))
+    }
+
+    fn roll_when_full(&mut self, place: &Place, bytes: u64, rules: &AppendRules) -> io::Result<()> {
+        let Some(last) = self.segments.last() else { return Ok(()) };
+        if last.length > 0 && last.length + bytes > rules.segment_bytes {
+            let segment = Segment::new(self.end_offset, place.segment(self.end_offset), rules.index_interval_bytes);
+            self.segments.push(segment);
+        }
+        Ok(())
+    }
+
+    fn move_start(&mut self, offset: i64) -> Vec<Segment> {
+        self.start_offset = self.start_offset.max(offset);
+        self.transactions.forget_before(self.start_offset);
+        let whole = self.segments.partition_point(|segment| segment.base_offset <= self.start_offset);
+        self.segments.drain(..whole.saturating_sub(1)).collect()
+    }
+}
+
+/// A full or broken disk: said once here, told to the client as what it is.
+fn storage_error(error: &io::Error, doing: &str) -> ResponseError {
+    tracing::error!(%error, "could not {doing}");
+    ResponseError::KafkaStorageError
+}
+
+fn check_records(bytes: &Bytes, header: &BatchHeader, rules: &AppendRules, now_ms: i64) -> Result<(), ResponseError> {
+    let ahead_ms = header.max_timestamp_ms.saturating_sub(now_ms);
+    let behind_ms = now_ms.saturating_sub(header.base_timestamp_ms);
+    if !rules.append_time && (ahead_ms > rules.ahead_ms_max || behind_ms > rules.behind_ms_max) {
+        return Err(ResponseError::InvalidTimestamp);
+    }
+    if rules.keys_required {
+        let records = codec::records(bytes).ok_or(ResponseError::CorruptMessage)?;
+        if records.iter().any(|record| !record.has_key) {
+            return Err(ResponseError::InvalidRecord);
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,262 @@
+//! Reading a log: ranges of whole batches for consumers, and offsets by time.
+//!
+//! Apart from appending because it works without the log's lock: the lock gives a plan (which segment,
+//! from which position, how far), the bytes are read after it is released, in one piece.
+
+use std::io;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use kafka_protocol::ResponseError;
+
+use super::batch::{BatchHeader, HEADER_BYTES};
+use super::codec;
+use super::medium::Medium;
+use super::partition::{Ends, Log, State};
+use super::segment::Headers;
+use super::transactions::Aborted;
+
+/// Which records are shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Isolation {
+    /// All.
+    ReadUncommitted,
+    /// Those in front of the last stable offset, with a list of what was aborted.
+    ReadCommitted,
+}
+
+/// What a consumer gets.
+#[derive(Debug)]
+pub(crate) struct Fetched {
+    /// Whole batches; the first may begin in front of the offset asked for.
+    pub(crate) records: Bytes,
+    pub(crate) ends: Ends,
+    /// Aborted transactions among the records, for readers of committed ones.
+    pub(crate) aborted: Option<Vec<Aborted>>,
+}
+
+/// An offset found by time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct TimedOffset {
+    pub(crate) offset: i64,
+    pub(crate) timestamp_ms: i64,
+}
+
+/// A part of a segment that may be read without the lock: it will not change.
+#[derive(Debug)]
+struct Part {
+    medium: Arc<Medium>,
+    position: u64,
+    end: u64,
+}
+
+impl Log {
+    /// How many bytes a read from `offset` could give, about: zero exactly when it would give none.
+    pub(crate) fn readable_bytes(&self, offset: i64, isolation: Isolation) -> Result<u64, ResponseError> {
+        let state = self.state.lock();
+        let limit = state.limit(offset, isolation)?;
+        if offset >= limit {
+            return Ok(0);
+        }
+        Ok(state.bytes_between(offset, limit).max(1))
+    }
+
+    /// Reads whole batches from `offset` on, at most `bytes_max` bytes, but one batch at least when
+    /// `at_least_one`.
+    pub(crate) fn read(
+        &self,
+        offset: i64,
+        bytes_max: usize,
+        isolation: Isolation,
+        at_least_one: bool,
+    ) -> Result<Fetched, ResponseError> {
+        let (ends, limit, parts) = {
+            let state = self.state.lock();
+            let limit = state.limit(offset, isolation)?;
+            let parts = if offset < limit { state.parts(offset) } else { Vec::new() };
+            (state.ends(), limit, parts)
+        };
+        let range = BatchRange { from: offset, limit, bytes_max, at_least_one };
+        let found = first_filled(&parts, &range);
+        let (records, read_to) = found.map_err(|error| self.gone_or_broken(offset, &error))?;
+        let aborted = (isolation == Isolation::ReadCommitted)
+            .then(|| self.state.lock().transactions.aborted_between(offset, read_to));
+        Ok(Fetched { records, ends, aborted })
+    }
+
+    /// The first record at or after a time, in order of offset.
+    pub(crate) fn offset_of_time(
+        &self,
+        timestamp_ms: i64,
+        isolation: Isolation,
+    ) -> Result<Option<TimedOffset>, ResponseError> {
+        let (start, limit, parts) = {
+            let state = self.state.lock();
+            (state.start_offset, state.limit(state.start_offset, isolation)?, state.parts_of_time(timestamp_ms))
+        };
+        for part in &parts {
+            let found = part.find_time(timestamp_ms, start).map_err(|error| self.gone_or_broken(start, &error))?;
+            if let Some(found) = found {
+                return Ok(Some(found).filter(|found| found.offset < limit));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The record with the greatest timestamp.
+    pub(crate) fn offset_of_max_time(&self, isolation: Isolation) -> Result<Option<TimedOffset>, ResponseError> {
+        let newest = self.state.lock().segments.iter().map(|segment| segment.index.max_timestamp_ms()).max();
+        match newest.filter(|newest| *newest > i64::MIN) {
+            Some(newest) => self.offset_of_time(newest, isolation),
+            None => Ok(None),
+        }
+    }
+
+    /// A read that failed because the segment was removed meanwhile is out of range, and no broken disk.
+    fn gone_or_broken(&self, offset: i64, error: &io::Error) -> ResponseError {
+        let state = self.state.lock();
+        if let Some(reason) = state.closed {
+            return reason;
+        }
+        if offset < state.start_offset {
+            return ResponseError::OffsetOutOfRange;
+        }
+        tracing::error!(%error, "could not read a segment");
+        ResponseError::KafkaStorageError
+    }
+}
+
+impl State {
+    /// Up to where may be read, when `offset` is within the log.
+    fn limit(&self, offset: i64, isolation: Isolation) -> Result<i64, ResponseError> {
+        if let Some(reason) = self.closed {
+            return Err(reason);
+        }
+        if offset < self.start_offset || offset > self.end_offset {
+            return Err(ResponseError::OffsetOutOfRange);
+        }
+        Ok(match isolation {
+            Isolation::ReadUncommitted => self.end_offset,
+            Isolation::ReadCommitted => self.ends().stable,
+        })
+    }
+
+    fn bytes_between(&self, from: i64, to: i64) -> u64 {
+        (0..self.segments.len()).map(|at| self.position_in(at, to) - self.position_in(at, from)).sum()
+    }
+
+    /// About where an offset is in a segment: its start or end when the offset is in another one.
+    fn position_in(&self, at: usize, offset: i64) -> u64 {
+        let segment = &self.segments[at];
+        let next = self.segments.get(at + 1).map_or(self.end_offset, |next| next.base_offset);
+        if offset >= next { segment.length } else { segment.index.position_of(offset) }
+    }
+
+    /// The segments from the one that holds `offset` on; an offset may be missing in the first.
+    fn parts(&self, offset: i64) -> Vec<Part> {
+        let first = self.segments.partition_point(|segment| segment.base_offset <= offset).saturating_sub(1);
+        let position = |segment: &super::segment::Segment| segment.index.position_of(offset);
+        self.parts_from(first, |_| true, position)
+    }
+
+    fn parts_of_time(&self, timestamp_ms: i64) -> Vec<Part> {
+        let new_enough = |segment: &super::segment::Segment| segment.index.max_timestamp_ms() >= timestamp_ms;
+        self.parts_from(0, new_enough, |segment| segment.index.position_of_time(timestamp_ms))
+    }
+
+    fn parts_from(
+        &self,
+        first: usize,
+        wanted: impl Fn(&super::segment::Segment) -> bool,
+        position: impl Fn(&super::segment::Segment) -> u64,
+    ) -> Vec<Part> {
+        let segments = self.segments[first..].iter().filter(|segment| segment.length > 0 && wanted(segment));
+        segments
+            .map(|segment| Part {
+                medium: Arc::clone(&segment.medium),
+                position: position(segment),
+                end: segment.length,
+            })
+            .collect()
+    }
+}
+
+/// What is wanted of a part.
+#[derive(Debug)]
+struct BatchRange {
+    from: i64,
+    limit: i64,
+    bytes_max: usize,
+    at_least_one: bool,
+}
+
+/// The batches of the first part that has some, and the offset behind the last.
+fn first_filled(parts: &[Part], range: &BatchRange) -> io::Result<(Bytes, i64)> {
+    for part in parts {
+        if let Some((position, first)) = part.find(range.from)? {
+            return part.read(position, &first, range);
+        }
+    }
+    Ok((Bytes::new(), range.from))
+}
+
+impl Part {
+    /// The batch that holds `offset` or is the first behind it.
+    fn find(&self, offset: i64) -> io::Result<Option<(u64, BatchHeader)>> {
+        let mut headers = Headers::new(&self.medium, self.position, self.end);
+        while let Some((position, header)) = headers.next()? {
+            if header.last_offset() >= offset {
+                return Ok(Some((position, header)));
+            }
+        }
+        Ok(None)
+    }
+
+    fn read(&self, position: u64, first: &BatchHeader, range: &BatchRange) -> io::Result<(Bytes, i64)> {
+        let fits = first.bytes <= range.bytes_max || range.at_least_one;
+        if !fits || first.base_offset >= range.limit {
+            return Ok((Bytes::new(), range.from));
+        }
+        let length = (range.bytes_max.max(first.bytes) as u64).min(self.end - position);
+        let bytes = self.medium.read_at(position, length as usize)?;
+        let (length, read_to) = whole_batches(&bytes, range.limit);
+        Ok((bytes.slice(..length), read_to))
+    }
+
+    fn find_time(&self, timestamp_ms: i64, start_offset: i64) -> io::Result<Option<TimedOffset>> {
+        let mut headers = Headers::new(&self.medium, self.position, self.end);
+        while let Some((position, header)) = headers.next()? {
+            let candidate = header.max_timestamp_ms >= timestamp_ms && !header.is_control();
+            if candidate && header.last_offset() >= start_offset {
+                let batch = self.medium.read_at(position, header.bytes)?;
+                if let Some(found) = time_in_batch(&batch, &header, timestamp_ms, start_offset) {
+                    return Ok(Some(found));
+                }
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// A batch that cannot be unpacked here is found as a whole.
+fn time_in_batch(batch: &Bytes, header: &BatchHeader, timestamp_ms: i64, start_offset: i64) -> Option<TimedOffset> {
+    let Some(records) = codec::records(batch) else {
+        return Some(TimedOffset { offset: header.base_offset, timestamp_ms: header.base_timestamp_ms });
+    };
+    let found = records.iter().find(|record| record.timestamp_ms >= timestamp_ms && record.offset >= start_offset)?;
+    Some(TimedOffset { offset: found.offset, timestamp_ms: found.timestamp_ms })
+}
+
+/// Length of the whole batches at the front that lie before `limit`, and the offset behind them.
+fn whole_batches(bytes: &[u8], limit: i64) -> (usize, i64) {
+    let (mut length, mut read_to) = (0, 0);
+    while bytes.len() - length >= HEADER_BYTES {
+        let Some(header) = BatchHeader::parse(&bytes[length..]) else { break };
+        if header.bytes > bytes.len() - length || header.base_offset >= limit {
+            break;
+        }
+        length += header.bytes;
+        read_to = header.last_offset() + 1;
+    }
+    (length, read_to)
+}

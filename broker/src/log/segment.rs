@@ -1,0 +1,94 @@
+//! One segment: a run of batches with its index, and walking over its batch headers.
+//!
+//! Apart because a segment is what retention removes and compaction will replace, whole.
+
+use std::io;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::batch::{BatchHeader, HEADER_BYTES};
+use super::index::SparseIndex;
+use super::medium::Medium;
+
+/// Bytes read at once when only headers are wanted.
+const WINDOW_BYTES: u64 = 8 * 1024;
+
+/// A run of batches.
+#[derive(Debug)]
+pub(crate) struct Segment {
+    pub(crate) base_offset: i64,
+    pub(crate) medium: Arc<Medium>,
+    /// Bytes that are whole batches; what may lie behind them does not count.
+    pub(crate) length: u64,
+    pub(crate) index: SparseIndex,
+}
+
+impl Segment {
+    pub(crate) fn new(base_offset: i64, medium: Medium, index_interval_bytes: u64) -> Segment {
+        let index = SparseIndex::new(index_interval_bytes);
+        Segment { base_offset, medium: Arc::new(medium), length: 0, index }
+    }
+
+    /// Writes a batch at the end. When that fails, what was written of it is taken back.
+    pub(crate) fn append(&mut self, header: &BatchHeader, batch: Bytes, sync: bool) -> io::Result<()> {
+        let written = self.medium.write_at(self.length, batch);
+        let kept = written.and_then(|()| if sync { self.medium.sync() } else { Ok(()) });
+        if let Err(error) = kept {
+            // A second failure changes nothing: the length is what counts, and recovery trims.
+            let _ = self.medium.truncate(self.length);
+            return Err(error);
+        }
+        self.note(header);
+        Ok(())
+    }
+
+    /// Takes note of a batch that stands at the end.
+    pub(crate) fn note(&mut self, header: &BatchHeader) {
+        let time_ms = if header.is_control() { i64::MIN } else { header.max_timestamp_ms };
+        self.index.add(header.base_offset, self.length, time_ms);
+        self.length += header.bytes as u64;
+    }
+}
+
+/// Walks over batch headers, reading little more than those.
+#[derive(Debug)]
+pub(crate) struct Headers<'a> {
+    medium: &'a Medium,
+    position: u64,
+    end: u64,
+    window: Bytes,
+    window_at: u64,
+}
+
+impl<'a> Headers<'a> {
+    /// The headers from a batch's position up to the end of the segment.
+    pub(crate) fn new(medium: &'a Medium, position: u64, end: u64) -> Headers<'a> {
+        Headers { medium, position, end, window: Bytes::new(), window_at: position }
+    }
+
+    /// The next batch's position and header; `None` where no further whole batch is.
+    pub(crate) fn next(&mut self) -> io::Result<Option<(u64, BatchHeader)>> {
+        let at = self.position;
+        if at + HEADER_BYTES as u64 > self.end {
+            return Ok(None);
+        }
+        self.load()?;
+        let header = BatchHeader::parse(&self.window[(at - self.window_at) as usize..]);
+        let whole = header.filter(|header| header.magic == 2 && at + header.bytes as u64 <= self.end);
+        Ok(whole.map(|header| {
+            self.position += header.bytes as u64;
+            (at, header)
+        }))
+    }
+
+    fn load(&mut self) -> io::Result<()> {
+        let header_end = self.position + HEADER_BYTES as u64;
+        if header_end > self.window_at + self.window.len() as u64 {
+            let length = WINDOW_BYTES.min(self.end - self.position);
+            self.window = self.medium.read_at(self.position, length as usize)?;
+            self.window_at = self.position;
+        }
+        Ok(())
+    }
+}

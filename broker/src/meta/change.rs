@@ -1,0 +1,69 @@
+//! The closed list of things that can happen to what the broker knows.
+//!
+//! Apart because it is what stands in the journal: a variant may be added, but what was written once
+//! must be readable for ever.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// A partition by name.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub(crate) struct TopicPartition {
+    pub(crate) topic: String,
+    pub(crate) partition: i32,
+}
+
+impl TopicPartition {
+    pub(crate) fn new(topic: &str, partition: i32) -> TopicPartition {
+        TopicPartition { topic: topic.to_owned(), partition }
+    }
+}
+
+/// Where a group goes on in a partition.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct CommittedOffset {
+    pub(crate) offset: i64,
+    pub(crate) leader_epoch: i32,
+    pub(crate) metadata: Option<String>,
+}
+
+/// A committed offset with its partition.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct PartitionOffset {
+    #[serde(flatten)]
+    pub(crate) at: TopicPartition,
+    #[serde(flatten)]
+    pub(crate) committed: CommittedOffset,
+}
+
+/// A transaction whose outcome is decided: what is left to do until it has ended everywhere.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct EndedTransaction {
+    pub(crate) producer_id: i64,
+    pub(crate) producer_epoch: i16,
+    pub(crate) commit: bool,
+    pub(crate) partitions: Vec<TopicPartition>,
+    /// Offsets by group, only when it commits.
+    pub(crate) offsets: BTreeMap<String, Vec<PartitionOffset>>,
+}
+
+/// One change.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "change", rename_all = "snake_case")]
+pub(crate) enum Change {
+    ClusterNamed { id: String },
+    TopicCreated { name: String, id: Uuid, partitions: i32, settings: BTreeMap<String, String> },
+    TopicDeleted { name: String },
+    PartitionsAdded { name: String, partitions: i32 },
+    SettingsChanged { name: String, settings: BTreeMap<String, String> },
+    LogStartMoved { name: String, partition: i32, offset: i64 },
+    OffsetsCommitted { group: String, offsets: Vec<PartitionOffset> },
+    OffsetsDeleted { group: String, partitions: Vec<TopicPartition> },
+    GroupDeleted { group: String },
+    ProducerIdsReserved { next: i64 },
+    ProducerInitialized { transactional_id: String, producer_id: i64, producer_epoch: i16, timeout_ms: i32 },
+    TransactionDecided { transactional_id: String, ended: EndedTransaction },
+    TransactionEnded { transactional_id: String },
+}

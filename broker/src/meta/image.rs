@@ -1,0 +1,207 @@
+//! The sum of all changes.
+//!
+//! Apart because it is still: the journal is replayed into it at start and folded back into changes
+//! when the journal is rewritten, and both must give the same image.
+
+use std::collections::BTreeMap;
+
+use uuid::Uuid;
+
+use super::change::{Change, CommittedOffset, EndedTransaction, PartitionOffset, TopicPartition};
+
+/// Everything that is known besides records.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Image {
+    pub(crate) cluster_id: Option<String>,
+    pub(crate) topics: BTreeMap<String, TopicImage>,
+    /// Committed offsets by group.
+    pub(crate) groups: BTreeMap<String, BTreeMap<TopicPartition, CommittedOffset>>,
+    pub(crate) next_producer_id: i64,
+    pub(crate) transactional_ids: BTreeMap<String, TransactionalIdImage>,
+}
+
+/// A topic.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct TopicImage {
+    pub(crate) id: Uuid,
+    pub(crate) partitions: i32,
+    pub(crate) settings: BTreeMap<String, String>,
+    /// Where logs begin that do not begin at 0, by partition.
+    pub(crate) log_starts: BTreeMap<i32, i64>,
+}
+
+/// A transactional id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct TransactionalIdImage {
+    pub(crate) producer_id: i64,
+    pub(crate) producer_epoch: i16,
+    pub(crate) timeout_ms: i32,
+    /// A transaction that was decided and has perhaps not ended everywhere.
+    pub(crate) decided: Option<EndedTransaction>,
+}
+
+impl Image {
+    /// Brings the image up to date. A change to something that is not there changes nothing.
+    pub(crate) fn apply(&mut self, change: Change) {
+        match change {
+            Change::ClusterNamed { id } => self.cluster_id = Some(id),
+            Change::TopicCreated { name, id, partitions, settings } => {
+                self.topics.insert(name, TopicImage { id, partitions, settings, log_starts: BTreeMap::new() });
+            }
+            Change::TopicDeleted { name } => self.delete_topic(&name),
+            Change::PartitionsAdded { name, partitions } => self.change_topic(&name, |topic| topic.partitions = partitions),
+            Change::SettingsChanged { name, settings } => self.change_topic(&name, |topic| topic.settings = settings),
+            Change::LogStartMoved { name, partition, offset } => self.change_topic(&name, |topic| {
+                topic.log_starts.insert(partition, offset);
+            }),
+            Change::OffsetsCommitted { group, offsets } => self.commit(group, offsets),
+            Change::OffsetsDeleted { group, partitions } => {
+                let offsets = self.groups.entry(group).or_default();
+                offsets.retain(|at, _| !partitions.contains(at));
+            }
+            Change::GroupDeleted { group } => {
+                self.groups.remove(&group);
+            }
+            Change::ProducerIdsReserved { next } => self.next_producer_id = next,
+            Change::ProducerInitialized { transactional_id, producer_id, producer_epoch, timeout_ms } => {
+                let image = TransactionalIdImage { producer_id, producer_epoch, timeout_ms, decided: None };
+                self.transactional_ids.insert(transactional_id, image);
+            }
+            Change::TransactionDecided { transactional_id, ended } => self.decide(&transactional_id, ended),
+            Change::TransactionEnded { transactional_id } => self.end(&transactional_id),
+        }
+    }
+
+    /// The fewest changes that make this image.
+    pub(crate) fn changes(&self) -> Vec<Change> {
+        let mut changes: Vec<Change> = self.cluster_id.iter().map(|id| Change::ClusterNamed { id: id.clone() }).collect();
+        changes.push(Change::ProducerIdsReserved { next: self.next_producer_id });
+        changes.extend(self.topics.iter().flat_map(|(name, topic)| topic_changes(name, topic)));
+        changes.extend(self.groups.iter().map(|(group, offsets)| {
+            let offset = |(at, committed): (&TopicPartition, &CommittedOffset)| PartitionOffset {
+                at: at.clone(),
+                committed: committed.clone(),
+            };
+            Change::OffsetsCommitted { group: group.clone(), offsets: offsets.iter().map(offset).collect() }
+        }));
+        changes.extend(self.transactional_ids.iter().flat_map(|(id, image)| transaction_changes(id, image)));
+        changes
+    }
+
+    fn change_topic(&mut self, name: &str, change: impl FnOnce(&mut TopicImage)) {
+        if let Some(topic) = self.topics.get_mut(name) {
+            change(topic);
+        }
+    }
+
+    /// The offsets that groups committed go with their topic, or one of the same name would inherit them.
+    fn delete_topic(&mut self, name: &str) {
+        self.topics.remove(name);
+        for offsets in self.groups.values_mut() {
+            offsets.retain(|at, _| at.topic != name);
+        }
+    }
+
+    fn commit(&mut self, group: String, offsets: Vec<PartitionOffset>) {
+        let known = self.groups.entry(group).or_default();
+        known.extend(offsets.into_iter().map(|offset| (offset.at, offset.committed)));
+    }
+
+    fn decide(&mut self, transactional_id: &str, ended: EndedTransaction) {
+        if let Some(image) = self.transactional_ids.get_mut(transactional_id) {
+            image.producer_id = ended.producer_id;
+            image.producer_epoch = ended.producer_epoch;
+            image.decided = Some(ended);
+        }
+    }
+
+    fn end(&mut self, transactional_id: &str) {
+        let decided = self.transactional_ids.get_mut(transactional_id).and_then(|image| image.decided.take());
+        for (group, offsets) in decided.map(|ended| ended.offsets).unwrap_or_default() {
+            self.commit(group, offsets);
+        }
+    }
+}
+
+fn topic_changes(name: &str, topic: &TopicImage) -> Vec<Change> {
+    let TopicImage { id, partitions, settings, log_starts } = topic.clone();
+    let mut changes = vec![Change::TopicCreated { name: name.to_owned(), id, partitions, settings }];
+    let moved = |(partition, offset)| Change::LogStartMoved { name: name.to_owned(), partition, offset };
+    changes.extend(log_starts.into_iter().map(moved));
+    changes
+}
+
+fn transaction_changes(id: &str, image: &TransactionalIdImage) -> Vec<Change> {
+    let TransactionalIdImage { producer_id, producer_epoch, timeout_ms, decided } = image.clone();
+    let transactional_id = id.to_owned();
+    let mut changes = vec![Change::ProducerInitialized {
+        transactional_id: transactional_id.clone(),
+        producer_id,
+        producer_epoch,
+        timeout_ms,
+    }];
+    changes.extend(decided.map(|ended| Change::TransactionDecided { transactional_id, ended }));
+    changes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn offset(topic: &str, offset: i64) -> PartitionOffset {
+        let committed = CommittedOffset { offset, leader_epoch: -1, metadata: None };
+        PartitionOffset { at: TopicPartition::new(topic, 0), committed }
+    }
+
+    fn filled() -> Image {
+        let mut image = Image::default();
+        let ended = EndedTransaction {
+            producer_id: 5,
+            producer_epoch: 1,
+            commit: true,
+            partitions: vec![TopicPartition::new("a", 0)],
+            offsets: [("g".to_owned(), vec![offset("a", 9)])].into(),
+        };
+        for change in [
+            Change::ClusterNamed { id: "c".to_owned() },
+            Change::ProducerIdsReserved { next: 1_000 },
+            Change::TopicCreated { name: "a".to_owned(), id: Uuid::nil(), partitions: 2, settings: BTreeMap::new() },
+            Change::LogStartMoved { name: "a".to_owned(), partition: 1, offset: 4 },
+            Change::OffsetsCommitted { group: "g".to_owned(), offsets: vec![offset("a", 3), offset("b", 4)] },
+            Change::ProducerInitialized {
+                transactional_id: "t".to_owned(),
+                producer_id: 5,
+                producer_epoch: 1,
+                timeout_ms: 60_000,
+            },
+            Change::TransactionDecided { transactional_id: "t".to_owned(), ended },
+        ] {
+            image.apply(change);
+        }
+        image
+    }
+
+    #[test]
+    fn an_image_is_the_sum_of_its_changes() {
+        let image = filled();
+        let mut again = Image::default();
+        image.changes().into_iter().for_each(|change| again.apply(change));
+        assert_eq!(again, image);
+    }
+
+    #[test]
+    fn offsets_of_a_transaction_count_when_it_has_ended() {
+        let mut image = filled();
+        assert_eq!(image.groups["g"][&TopicPartition::new("a", 0)].offset, 3);
+        image.apply(Change::TransactionEnded { transactional_id: "t".to_owned() });
+        assert_eq!(image.groups["g"][&TopicPartition::new("a", 0)].offset, 9);
+    }
+
+    #[test]
+    fn a_topic_takes_its_committed_offsets_with_it() {
+        let mut image = filled();
+        image.apply(Change::TopicDeleted { name: "a".to_owned() });
+        let left: Vec<_> = image.groups["g"].keys().map(|at| at.topic.as_str()).collect();
+        assert_eq!(left, ["b"]);
+    }
+}

@@ -1,0 +1,90 @@
+//! The APIs the broker offers, with their versions: the one list that clients are shown and requests are
+//! checked against.
+//!
+//! Apart because it is a table. Where it stops and why: Fetch 12, AddPartitionsToTxn 3 and EndTxn 3 are
+//! the last versions without topic ids, fetch sessions one has to keep and the second transaction
+//! protocol; every client negotiates down to them. Lower bounds are the codecs'; some clients look only
+//! at the upper bounds.
+
+use kafka_protocol::messages::ApiKey;
+
+/// One API.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Api {
+    pub(crate) key: ApiKey,
+    pub(crate) min: i16,
+    pub(crate) max: i16,
+    /// What clients are told; lower than `min` for Produce alone, because librdkafka 2.0 sends everything
+    /// uncompressed when a broker does not offer Produce 0. Nobody sends those versions.
+    pub(crate) advertised_min: i16,
+}
+
+/// The newest version of ApiVersions; one that is not known is answered in version 0.
+pub(crate) const API_VERSIONS: Api = api(ApiKey::ApiVersions, 0, 4);
+
+/// All APIs in the order of their numbers.
+pub(crate) const APIS: &[Api] = &[
+    Api { advertised_min: 0, ..api(ApiKey::Produce, 3, 9) },
+    api(ApiKey::Fetch, 4, 12),
+    api(ApiKey::ListOffsets, 1, 7),
+    api(ApiKey::Metadata, 0, 12),
+    api(ApiKey::OffsetCommit, 2, 8),
+    api(ApiKey::OffsetFetch, 1, 8),
+    api(ApiKey::FindCoordinator, 0, 4),
+    api(ApiKey::JoinGroup, 0, 9),
+    api(ApiKey::Heartbeat, 0, 4),
+    api(ApiKey::LeaveGroup, 0, 5),
+    api(ApiKey::SyncGroup, 0, 5),
+    api(ApiKey::DescribeGroups, 0, 6),
+    api(ApiKey::ListGroups, 0, 5),
+    API_VERSIONS,
+    api(ApiKey::CreateTopics, 2, 7),
+    api(ApiKey::DeleteTopics, 1, 6),
+    api(ApiKey::DeleteRecords, 0, 2),
+    api(ApiKey::InitProducerId, 0, 4),
+    api(ApiKey::OffsetForLeaderEpoch, 2, 4),
+    api(ApiKey::AddPartitionsToTxn, 0, 3),
+    api(ApiKey::AddOffsetsToTxn, 0, 3),
+    api(ApiKey::EndTxn, 0, 3),
+    api(ApiKey::TxnOffsetCommit, 0, 3),
+    api(ApiKey::DescribeConfigs, 1, 4),
+    api(ApiKey::AlterConfigs, 0, 2),
+    api(ApiKey::DescribeLogDirs, 1, 4),
+    api(ApiKey::CreatePartitions, 0, 3),
+    api(ApiKey::DeleteGroups, 0, 2),
+    api(ApiKey::IncrementalAlterConfigs, 0, 1),
+    api(ApiKey::OffsetDelete, 0, 0),
+    api(ApiKey::DescribeCluster, 0, 1),
+    api(ApiKey::DescribeProducers, 0, 0),
+    api(ApiKey::DescribeTransactions, 0, 0),
+    api(ApiKey::ListTransactions, 0, 1),
+];
+
+const fn api(key: ApiKey, min: i16, max: i16) -> Api {
+    Api { key, min, max, advertised_min: min }
+}
+
+impl Api {
+    /// The API with a number, when it is offered.
+    pub(crate) fn find(key: i16) -> Option<&'static Api> {
+        APIS.iter().find(|api| api.key as i16 == key)
+    }
+
+    pub(crate) fn offers(&self, version: i16) -> bool {
+        (self.min..=self.max).contains(&version)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_list_is_in_order_and_within_what_the_codecs_can() {
+        assert!(APIS.windows(2).all(|pair| (pair[0].key as i16) < (pair[1].key as i16)));
+        for api in APIS {
+            let can = api.key.valid_versions();
+            assert!(can.min <= api.min && api.max <= can.max, "{:?}", api.key);
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! From an API's number to the function that answers it.
+//!
+//! Apart because it is the one list in which every request is found, in the order of the documentation.
+//! A request is answered in one of three ways: at once; on a thread that may wait for the disk; or when
+//! something has happened that it waits for.
+
+use bytes::{Bytes, BytesMut};
+use kafka_protocol::messages::ApiKey;
+use kafka_protocol::protocol::{Decodable, Encodable};
+
+use super::wire::{Route, WireError, read_body, write_answer};
+use crate::api::{
+    self, Call, cluster, configs, fetch, group_admin, group_offsets, log_dirs, membership, offsets, produce, topics,
+    transaction_admin, transactions, versions,
+};
+
+type Answer = Result<Option<BytesMut>, WireError>;
+
+/// Answers a request; `None` when the client wants no answer.
+pub(super) async fn answer(call: &Call, route: Route, frame: Bytes) -> Answer {
+    let ask = Ask { call, route, frame };
+    match route.key {
+        ApiKey::Produce => ask.produce().await,
+        ApiKey::Fetch => {
+            let request = ask.read()?;
+            ask.write(&fetch::fetch(call, request).await)
+        }
+        ApiKey::JoinGroup => {
+            let request = ask.read()?;
+            ask.write(&membership::join(call, request).await)
+        }
+        ApiKey::SyncGroup => {
+            let request = ask.read()?;
+            ask.write(&membership::sync(call, request).await)
+        }
+        ApiKey::ApiVersions => ask.api_versions(),
+        _ => answer_directly(ask).await,
+    }
+}
+
+async fn answer_directly(ask: Ask<'_>) -> Answer {
+    match ask.route.key {
+        ApiKey::ListOffsets => ask.on_disk(offsets::list).await,
+        ApiKey::Metadata => ask.on_disk(cluster::metadata).await,
+        ApiKey::OffsetCommit => ask.on_disk(group_offsets::commit).await,
+        ApiKey::OffsetFetch => ask.at_once(group_offsets::fetch),
+        ApiKey::FindCoordinator => ask.at_once(cluster::find_coordinator),
+        ApiKey::Heartbeat => ask.at_once(membership::heartbeat),
+        ApiKey::LeaveGroup => ask.at_once(membership::leave),
+        ApiKey::DescribeGroups => ask.at_once(group_admin::describe),
+        ApiKey::ListGroups => ask.at_once(group_admin::list),
+        ApiKey::CreateTopics => ask.on_disk(topics::create).await,
+        ApiKey::DeleteTopics => ask.on_disk(topics::delete).await,
+        ApiKey::DeleteRecords => ask.on_disk(topics::delete_records).await,
+        ApiKey::InitProducerId => ask.on_disk(transactions::init_producer_id).await,
+        ApiKey::OffsetForLeaderEpoch => ask.at_once(offsets::for_leader_epoch),
+        ApiKey::AddPartitionsToTxn => ask.at_once(transactions::add_partitions),
+        ApiKey::AddOffsetsToTxn => ask.at_once(transactions::add_offsets),
+        ApiKey::EndTxn => ask.on_disk(transactions::end).await,
+        ApiKey::TxnOffsetCommit => ask.at_once(transactions::commit_offsets),
+        ApiKey::DescribeConfigs => ask.at_once(configs::describe),
+        ApiKey::AlterConfigs => ask.on_disk(configs::alter).await,
+        ApiKey::DescribeLogDirs => ask.on_disk(log_dirs::describe).await,
+        ApiKey::CreatePartitions => ask.on_disk(topics::create_partitions).await,
+        ApiKey::DeleteGroups => ask.on_disk(group_admin::delete).await,
+        ApiKey::IncrementalAlterConfigs => ask.on_disk(configs::alter_incrementally).await,
+        ApiKey::OffsetDelete => ask.on_disk(group_offsets::delete).await,
+        ApiKey::DescribeCluster => ask.at_once(cluster::describe),
+        ApiKey::DescribeProducers => ask.at_once(transaction_admin::describe_producers),
+        ApiKey::DescribeTransactions => ask.at_once(transaction_admin::describe_transactions),
+        ApiKey::ListTransactions => ask.at_once(transaction_admin::list_transactions),
+        key => Err(WireError::NotOffered { key: key as i16, version: ask.route.version }),
+    }
+}
+
+/// A request on its way.
+struct Ask<'a> {
+    call: &'a Call,
+    route: Route,
+    frame: Bytes,
+}
+
+impl Ask<'_> {
+    fn read<T: Decodable>(&self) -> Result<T, WireError> {
+        read_body(&mut self.frame.clone(), self.route.version)
+    }
+
+    fn write<T: Encodable>(&self, answer: &T) -> Answer {
+        write_answer(self.route, answer, self.route.version).map(Some)
+    }
+
+    fn at_once<Q: Decodable, A: Encodable>(self, handle: impl FnOnce(&Call, Q) -> A) -> Answer {
+        let request = self.read()?;
+        self.write(&handle(self.call, request))
+    }
+
+    async fn on_disk<Q, A>(self, handle: impl FnOnce(&Call, Q) -> A + Send + 'static) -> Answer
+    where
+        Q: Decodable + Send + 'static,
+        A: Encodable + Send + 'static,
+    {
+        let request: Q = self.read()?;
+        let call = self.call.clone();
+        let answer = api::on_disk(&self.call.core, move || handle(&call, request)).await;
+        self.write(&answer)
+    }
+
+    async fn produce(self) -> Answer {
+        let request: kafka_protocol::messages::ProduceRequest = self.read()?;
+        let wants_answer = request.acks != 0;
+        let answer = self.on_disk(produce::produce).await?;
+        Ok(answer.filter(|_| wants_answer))
+    }
+
+    /// A version that is not known is answered in version 0, with the versions that are.
+    fn api_versions(self) -> Answer {
+        let known = super::API_VERSIONS.offers(self.route.version);
+        let version = if known { self.route.version } else { 0 };
+        write_answer(self.route, &versions::versions(known), version).map(Some)
+    }
+}

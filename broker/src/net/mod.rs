@@ -1,0 +1,12 @@
+//! Sockets, frames and the list of APIs.
+//!
+//! Apart because only this room knows how requests arrive and answers leave; what they mean is in `api`.
+
+mod apis;
+mod connection;
+mod dispatch;
+mod listener;
+mod wire;
+
+pub(crate) use apis::{API_VERSIONS, APIS, Api};
+pub(crate) use listener::serve;

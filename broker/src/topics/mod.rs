@@ -1,0 +1,16 @@
+//! Topics: their names, their settings and the logs of their partitions.
+//!
+//! Apart because everything else finds logs through here. This room knows neither the wire nor
+//! groups nor transactions.
+
+mod name;
+mod registry;
+mod setting;
+mod settings;
+mod table;
+
+pub(crate) use name::check_name;
+pub(crate) use registry::{Topic, TopicError, Topics};
+pub(crate) use setting::{Kind, Setting};
+pub(crate) use settings::{Edit, Settings};
+pub(crate) use table::SETTINGS;

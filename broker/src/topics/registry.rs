@@ -1,0 +1,305 @@
+//! All topics by name, with the logs of their partitions.
+//!
+//! Apart because topics are made, grown and removed here and nowhere else: in the journal first, then on
+//! the disk, so that a folder without a topic is a leftover and a topic without a folder is empty.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use kafka_protocol::ResponseError;
+use parking_lot::{Mutex, RwLock};
+use uuid::Uuid;
+
+use super::name::check_name;
+use super::settings::Settings;
+use crate::log::{AppendRules, Flush, Handles, Log, Place, RecoveryError};
+use crate::meta::{Change, Journal, TopicImage};
+
+/// Most partitions of one topic.
+const PARTITIONS_MAX: i32 = 10_000;
+
+/// A topic.
+#[derive(Debug)]
+pub(crate) struct Topic {
+    pub(crate) name: String,
+    pub(crate) id: Uuid,
+    settings: RwLock<Settings>,
+    rules: RwLock<Arc<AppendRules>>,
+    logs: RwLock<Vec<Arc<Log>>>,
+}
+
+/// All topics.
+#[derive(Debug)]
+pub(crate) struct Topics {
+    journal: Arc<Journal>,
+    /// Folder of all logs; `None` in memory.
+    folder: Option<PathBuf>,
+    handles: Arc<Handles>,
+    flush: Flush,
+    by_name: RwLock<BTreeMap<String, Arc<Topic>>>,
+    /// Held while topics are made, changed or removed; never while records are read or written.
+    changing: Mutex<()>,
+}
+
+/// A refusal: Kafka's code with a sentence.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct TopicError {
+    pub(crate) code: ResponseError,
+    pub(crate) message: String,
+}
+
+impl TopicError {
+    pub(crate) fn new(code: ResponseError, message: impl Into<String>) -> TopicError {
+        TopicError { code, message: message.into() }
+    }
+}
+
+impl Topics {
+    /// Opens the topics that the journal knows and removes folders of topics that are gone.
+    pub(crate) fn open(
+        journal: &Arc<Journal>,
+        folder: Option<PathBuf>,
+        flush: Flush,
+        trusted: bool,
+    ) -> Result<Topics, RecoveryError> {
+        let topics = Topics {
+            journal: Arc::clone(journal),
+            folder,
+            handles: Arc::default(),
+            flush,
+            by_name: RwLock::default(),
+            changing: Mutex::default(),
+        };
+        for (name, image) in journal.look(|image| image.topics.clone()) {
+            let topic = topics.open_topic(&name, &image, trusted)?;
+            topics.by_name.write().insert(name, Arc::new(topic));
+        }
+        topics.remove_leftovers();
+        Ok(topics)
+    }
+
+    pub(crate) fn get(&self, name: &str) -> Option<Arc<Topic>> {
+        self.by_name.read().get(name).cloned()
+    }
+
+    pub(crate) fn by_id(&self, id: Uuid) -> Option<Arc<Topic>> {
+        self.by_name.read().values().find(|topic| topic.id == id).cloned()
+    }
+
+    /// All topics in order of name.
+    pub(crate) fn all(&self) -> Vec<Arc<Topic>> {
+        self.by_name.read().values().cloned().collect()
+    }
+
+    /// The log of a partition with the rules of its topic.
+    pub(crate) fn log(&self, name: &str, partition: i32) -> Result<(Arc<Log>, Arc<AppendRules>), ResponseError> {
+        let topic = self.get(name).ok_or(ResponseError::UnknownTopicOrPartition)?;
+        let log = topic.log(partition).ok_or(ResponseError::UnknownTopicOrPartition)?;
+        let rules = Arc::clone(&topic.rules.read());
+        Ok((log, rules))
+    }
+
+    /// Makes a topic; with `only_check` only says whether that would work.
+    pub(crate) fn create(
+        &self,
+        name: &str,
+        partitions: i32,
+        settings: Settings,
+        only_check: bool,
+    ) -> Result<Uuid, TopicError> {
+        check_name(name).map_err(|problem| TopicError::new(ResponseError::InvalidTopicException, problem))?;
+        check_partitions(partitions)?;
+        let _changing = self.changing.lock();
+        if self.get(name).is_some() {
+            let message = format!("Topic '{name}' already exists.");
+            return Err(TopicError::new(ResponseError::TopicAlreadyExists, message));
+        }
+        let id = Uuid::new_v4();
+        if !only_check {
+            let image = TopicImage { id, partitions, settings: settings.set().clone(), log_starts: BTreeMap::new() };
+            let topic = self.open_topic(name, &image, true).map_err(|error| self.undo(id, &error))?;
+            let TopicImage { settings, .. } = image;
+            self.record(Change::TopicCreated { name: name.to_owned(), id, partitions, settings })?;
+            self.by_name.write().insert(name.to_owned(), Arc::new(topic));
+        }
+        Ok(id)
+    }
+
+    /// Removes a topic with its records.
+    pub(crate) fn delete(&self, name: &str) -> Result<Arc<Topic>, TopicError> {
+        let _changing = self.changing.lock();
+        let topic = self.get(name).ok_or_else(|| unknown(name))?;
+        self.record(Change::TopicDeleted { name: name.to_owned() })?;
+        self.by_name.write().remove(name);
+        for log in topic.logs() {
+            if let Err(error) = log.remove() {
+                tracing::warn!(topic = name, %error, "could not remove a log; the next start tries again");
+            }
+        }
+        if let Some(folder) = self.folder_of(topic.id) {
+            // Left over when a log could not be removed; the next start tries again.
+            let _ = fs::remove_dir(folder);
+        }
+        Ok(topic)
+    }
+
+    /// Adds partitions up to `count`.
+    pub(crate) fn grow(&self, name: &str, count: i32, only_check: bool) -> Result<(), TopicError> {
+        check_partitions(count)?;
+        let _changing = self.changing.lock();
+        let topic = self.get(name).ok_or_else(|| unknown(name))?;
+        let now = topic.partitions();
+        if count <= now {
+            let message = format!("The topic has {now} partitions, and {count} are not more.");
+            return Err(TopicError::new(ResponseError::InvalidPartitions, message));
+        }
+        if only_check {
+            return Ok(());
+        }
+        let added = self.open_logs(topic.id, now..count, &BTreeMap::new(), &topic.settings(), true);
+        let added = added.map_err(|error| TopicError::new(ResponseError::KafkaStorageError, error.to_string()))?;
+        self.record(Change::PartitionsAdded { name: name.to_owned(), partitions: count })?;
+        topic.logs.write().extend(added);
+        Ok(())
+    }
+
+    /// Changes a topic's settings by `edit`; nothing changes when it refuses, or with `only_check`.
+    pub(crate) fn configure(
+        &self,
+        name: &str,
+        only_check: bool,
+        edit: impl FnOnce(&mut Settings) -> Result<(), String>,
+    ) -> Result<(), TopicError> {
+        let _changing = self.changing.lock();
+        let topic = self.get(name).ok_or_else(|| unknown(name))?;
+        let mut settings = topic.settings();
+        edit(&mut settings).map_err(|problem| TopicError::new(ResponseError::InvalidConfig, problem))?;
+        if !only_check {
+            self.record(Change::SettingsChanged { name: name.to_owned(), settings: settings.set().clone() })?;
+            *topic.rules.write() = Arc::new(settings.append_rules(self.flush));
+            *topic.settings.write() = settings;
+        }
+        Ok(())
+    }
+
+    /// Removes the records of a partition in front of an offset and gives the new start.
+    pub(crate) fn delete_records(&self, name: &str, partition: i32, offset: i64) -> Result<i64, ResponseError> {
+        let _changing = self.changing.lock();
+        let (log, _) = self.log(name, partition)?;
+        let ends = log.ends();
+        let offset = if offset == -1 { ends.end } else { offset };
+        if offset < 0 || offset > ends.end {
+            return Err(ResponseError::OffsetOutOfRange);
+        }
+        let change = Change::LogStartMoved { name: name.to_owned(), partition, offset: offset.max(ends.start) };
+        self.journal.record(change).map_err(|_| ResponseError::KafkaStorageError)?;
+        log.delete_before(offset)
+    }
+
+    /// Closes every log; what was written is forced to the disk. Says whether all of it was.
+    pub(crate) fn close(&self) -> bool {
+        let close = |log: &Arc<Log>| {
+            log.close(ResponseError::NotLeaderOrFollower).inspect_err(|error| tracing::error!(%error, "could not close a log"))
+        };
+        let closed: Vec<bool> = self.all().iter().flat_map(|topic| topic.logs()).map(|log| close(&log).is_ok()).collect();
+        closed.into_iter().all(|closed| closed)
+    }
+
+    fn open_topic(&self, name: &str, image: &TopicImage, trusted: bool) -> Result<Topic, RecoveryError> {
+        let settings = Settings::kept(image.settings.clone());
+        let logs = self.open_logs(image.id, 0..image.partitions, &image.log_starts, &settings, trusted)?;
+        Ok(Topic {
+            name: name.to_owned(),
+            id: image.id,
+            rules: RwLock::new(Arc::new(settings.append_rules(self.flush))),
+            settings: RwLock::new(settings),
+            logs: RwLock::new(logs),
+        })
+    }
+
+    fn open_logs(
+        &self,
+        id: Uuid,
+        partitions: std::ops::Range<i32>,
+        starts: &BTreeMap<i32, i64>,
+        settings: &Settings,
+        trusted: bool,
+    ) -> Result<Vec<Arc<Log>>, RecoveryError> {
+        let interval_bytes = settings.append_rules(self.flush).index_interval_bytes;
+        let open = |partition: i32| {
+            let start = starts.get(&partition).copied().unwrap_or(0);
+            Log::open_at(self.place(id, partition), start, interval_bytes, trusted).map(Arc::new)
+        };
+        partitions.map(open).collect()
+    }
+
+    fn place(&self, id: Uuid, partition: i32) -> Place {
+        match self.folder_of(id) {
+            Some(folder) => Place::Folder { path: folder.join(partition.to_string()), handles: Arc::clone(&self.handles) },
+            None => Place::Memory,
+        }
+    }
+
+    fn folder_of(&self, id: Uuid) -> Option<PathBuf> {
+        self.folder.as_ref().map(|folder| folder.join(id.to_string()))
+    }
+
+    fn record(&self, change: Change) -> Result<(), TopicError> {
+        let failed = |error: std::io::Error| TopicError::new(ResponseError::KafkaStorageError, error.to_string());
+        self.journal.record(change).map_err(failed)
+    }
+
+    /// Takes back the folders of a topic that could not be made.
+    fn undo(&self, id: Uuid, error: &RecoveryError) -> TopicError {
+        if let Some(folder) = self.folder_of(id) {
+            let _ = fs::remove_dir_all(folder); // a leftover is removed at the next start
+        }
+        TopicError::new(ResponseError::KafkaStorageError, error.to_string())
+    }
+
+    fn remove_leftovers(&self) {
+        let Some(entries) = self.folder.as_ref().and_then(|folder| fs::read_dir(folder).ok()) else { return };
+        for entry in entries.flatten() {
+            let id = entry.file_name().to_str().and_then(|name| Uuid::try_parse(name).ok());
+            if id.is_some_and(|id| self.by_id(id).is_none())
+                && let Err(error) = fs::remove_dir_all(entry.path())
+            {
+                tracing::warn!(folder = %entry.path().display(), %error, "could not remove a deleted topic");
+            }
+        }
+    }
+}
+
+impl Topic {
+    pub(crate) fn partitions(&self) -> i32 {
+        self.logs.read().len() as i32
+    }
+
+    pub(crate) fn log(&self, partition: i32) -> Option<Arc<Log>> {
+        self.logs.read().get(usize::try_from(partition).ok()?).cloned()
+    }
+
+    /// All logs in order of partition.
+    pub(crate) fn logs(&self) -> Vec<Arc<Log>> {
+        self.logs.read().clone()
+    }
+
+    pub(crate) fn settings(&self) -> Settings {
+        self.settings.read().clone()
+    }
+}
+
+fn check_partitions(partitions: i32) -> Result<(), TopicError> {
+    let problem = match partitions {
+        ..=0 => "Number of partitions must be larger than 0.".to_owned(),
+        n if n > PARTITIONS_MAX => format!("Number of partitions must be at most {PARTITIONS_MAX}."),
+        _ => return Ok(()),
+    };
+    Err(TopicError::new(ResponseError::InvalidPartitions, problem))
+}
+
+fn unknown(name: &str) -> TopicError {
+    TopicError::new(ResponseError::UnknownTopicOrPartition, format!("The topic '{name}' does not exist."))
+}

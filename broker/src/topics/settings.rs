@@ -1,0 +1,152 @@
+//! The settings of one topic: what was set, what holds, and how changes are decided.
+//!
+//! Apart because it is still: requests of every kind that touch settings end here.
+
+use std::collections::BTreeMap;
+
+use super::setting::{Kind, Setting, words};
+use super::table::SETTINGS;
+use crate::log::{AppendRules, Flush};
+
+/// What was set for a topic; everything else has its default.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Settings {
+    set: BTreeMap<String, String>,
+}
+
+/// One change to a setting.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Edit {
+    Set(String),
+    /// Back to the default.
+    Unset,
+    /// Adds words to a list.
+    Append(String),
+    /// Takes words from a list.
+    Subtract(String),
+}
+
+impl Settings {
+    /// Settings as they were kept.
+    pub(crate) fn kept(set: BTreeMap<String, String>) -> Settings {
+        Settings { set }
+    }
+
+    /// Settings as they are given; an unknown name or a bad value is refused.
+    pub(crate) fn new(given: impl IntoIterator<Item = (String, Option<String>)>) -> Result<Settings, String> {
+        let mut settings = Settings::default();
+        for (name, value) in given {
+            settings.edit(&name, value.map_or(Edit::Unset, Edit::Set))?;
+        }
+        Ok(settings)
+    }
+
+    /// Changes one setting.
+    pub(crate) fn edit(&mut self, name: &str, edit: Edit) -> Result<(), String> {
+        let setting = find(name).ok_or_else(|| format!("Unknown topic config name: {name}"))?;
+        let value = match edit {
+            Edit::Unset => {
+                self.set.remove(name);
+                return Ok(());
+            }
+            Edit::Set(value) => value,
+            Edit::Append(added) => self.list_with(setting, &added)?,
+            Edit::Subtract(removed) => self.list_without(setting, &removed)?,
+        };
+        setting.check(&value)?;
+        self.set.insert(name.to_owned(), value);
+        Ok(())
+    }
+
+    /// What was set, by name.
+    pub(crate) fn set(&self) -> &BTreeMap<String, String> {
+        &self.set
+    }
+
+    /// Whether a setting was set, and its value.
+    pub(crate) fn value<'a>(&'a self, setting: &'a Setting) -> (&'a str, bool) {
+        match self.set.get(setting.name) {
+            Some(value) => (value, true),
+            None => (setting.default, false),
+        }
+    }
+
+    /// The settings that the log acts on.
+    pub(crate) fn append_rules(&self, flush: Flush) -> AppendRules {
+        AppendRules {
+            batch_bytes_max: self.number("max.message.bytes") as usize,
+            segment_bytes: self.number("segment.bytes") as u64,
+            index_interval_bytes: self.number("index.interval.bytes") as u64,
+            append_time: self.text("message.timestamp.type") == "LogAppendTime",
+            ahead_ms_max: self.number("message.timestamp.after.max.ms"),
+            behind_ms_max: self.number("message.timestamp.before.max.ms"),
+            keys_required: words(self.text("cleanup.policy")).any(|word| word == "compact"),
+            flush: if self.number("flush.messages") == 1 { Flush::EveryAppend } else { flush },
+        }
+    }
+
+    fn text<'a>(&'a self, name: &'a str) -> &'a str {
+        find(name).map_or("", |setting| self.value(setting).0)
+    }
+
+    /// A number that was checked when it was set.
+    fn number(&self, name: &str) -> i64 {
+        self.text(name).trim().parse().unwrap_or(0)
+    }
+
+    fn list_with(&self, setting: &Setting, added: &str) -> Result<String, String> {
+        let mut list: Vec<&str> = words(self.list(setting)?).collect();
+        list.extend(words(added).filter(|word| !words(self.value(setting).0).any(|known| known == *word)));
+        Ok(list.join(","))
+    }
+
+    fn list_without(&self, setting: &Setting, removed: &str) -> Result<String, String> {
+        let kept = words(self.list(setting)?).filter(|word| !words(removed).any(|gone| gone == *word));
+        Ok(kept.collect::<Vec<_>>().join(","))
+    }
+
+    fn list(&self, setting: &Setting) -> Result<&str, String> {
+        match setting.kind {
+            Kind::List(_) => Ok(self.set.get(setting.name).map_or(setting.default, String::as_str)),
+            _ => Err(format!("Config value append is not allowed for config key: {}", setting.name)),
+        }
+    }
+}
+
+fn find(name: &str) -> Option<&'static Setting> {
+    SETTINGS.iter().find(|setting| setting.name == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_added_to_lists_and_taken_from_them() {
+        let mut settings = Settings::default();
+        let policy = find("cleanup.policy").expect("is in the table");
+        settings.edit("cleanup.policy", Edit::Append("compact".to_owned())).expect("is a list");
+        assert_eq!(settings.value(policy), ("delete,compact", true));
+        settings.edit("cleanup.policy", Edit::Append("compact".to_owned())).expect("is a list");
+        assert_eq!(settings.value(policy), ("delete,compact", true));
+        settings.edit("cleanup.policy", Edit::Subtract("delete".to_owned())).expect("is a list");
+        assert_eq!(settings.value(policy), ("compact", true));
+        assert!(settings.append_rules(Flush::System).keys_required);
+        settings.edit("cleanup.policy", Edit::Unset).expect("is known");
+        assert_eq!(settings.value(policy), ("delete", false));
+    }
+
+    #[test]
+    fn refusals_change_nothing() {
+        let mut settings = Settings::default();
+        for (name, edit) in [
+            ("no.such", Edit::Set("1".to_owned())),
+            ("retention.ms", Edit::Set("x".to_owned())),
+            ("retention.ms", Edit::Append("1".to_owned())),
+            ("cleanup.policy", Edit::Append("x".to_owned())),
+        ] {
+            assert!(settings.edit(name, edit).is_err());
+        }
+        assert_eq!(settings, Settings::default());
+    }
+}

@@ -1,0 +1,330 @@
+//! All transactional ids, and doing what their transactions ask for.
+//!
+//! Apart because this is where decisions become deeds, in an order that survives a crash at any point: the outcome
+//! goes to the journal first, then to the logs as markers, then to the groups as offsets, and last the journal hears
+//! that it is done. A decided transaction found at start is finished, and every other is aborted.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use kafka_protocol::ResponseError;
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+use super::producer_ids::ProducerIds;
+use super::transaction::{Ending, Initialized, Phase, Transaction};
+use crate::group::{Caller, Groups};
+use crate::log::Producer;
+use crate::meta::{Change, EndedTransaction, Journal, PartitionOffset, TopicPartition};
+use crate::topics::Topics;
+
+/// How soon a decided transaction that could not be finished is tried again, in ms.
+const RETRY_MS: i64 = 1_000;
+
+/// All transactional ids. Each has its own lock, which is held while its transaction ends; requests for others go on.
+#[derive(Debug)]
+pub(crate) struct Transactions {
+    journal: Arc<Journal>,
+    producer_ids: ProducerIds,
+    /// Notified when a deadline may have become earlier.
+    timer: Arc<Notify>,
+    by_id: Mutex<BTreeMap<String, Arc<Mutex<Transaction>>>>,
+    /// When unfinished transactions are tried again.
+    retry_at_ms: Mutex<Option<i64>>,
+}
+
+impl Transactions {
+    /// The transactional ids that the journal knows.
+    pub(crate) fn open(journal: &Arc<Journal>, timer: &Arc<Notify>) -> Transactions {
+        let kept = journal.look(|image| image.transactional_ids.clone());
+        let by_id = kept.into_iter().map(|(id, image)| (id, Arc::new(Mutex::new(Transaction::kept(image)))));
+        Transactions {
+            journal: Arc::clone(journal),
+            producer_ids: ProducerIds::open(journal),
+            timer: Arc::clone(timer),
+            by_id: Mutex::new(by_id.collect()),
+            retry_at_ms: Mutex::new(None),
+        }
+    }
+
+    /// Finishes what was decided before the last process ended, and aborts what was open.
+    pub(crate) fn recover(&self, topics: &Topics, groups: &Groups, now_ms: i64) {
+        for (id, transaction) in self.all() {
+            let mut transaction = transaction.lock();
+            if let Phase::Decided(_) = transaction.phase() {
+                let finished = self.finish(&id, &mut transaction, topics, groups, now_ms);
+                finished.unwrap_or_else(|error| self.retry_later(&id, error, now_ms));
+            }
+        }
+        for topic in topics.all() {
+            for partition in 0..topic.partitions() {
+                self.abort_open(topics, &TopicPartition::new(&topic.name, partition), now_ms);
+            }
+        }
+    }
+
+    /// A producer without a transactional id.
+    pub(crate) fn initialize_idempotent(&self) -> Result<Producer, ResponseError> {
+        let id = self.producer_ids.fresh(&self.journal).map_err(unavailable)?;
+        Ok(Producer { id, epoch: 0 })
+    }
+
+    /// Makes a producer the owner of a transactional id: the former one is fenced, and what it had open is aborted.
+    pub(crate) fn initialize(
+        &self,
+        (topics, groups): (&Topics, &Groups),
+        id: &str,
+        timeout_ms: i32,
+        claimed: Option<Producer>,
+        now_ms: i64,
+    ) -> Result<Producer, ResponseError> {
+        Transaction::check_timeout(timeout_ms)?;
+        let transaction = self.get_or_create(id, timeout_ms)?;
+        let mut transaction = transaction.lock();
+        transaction.check_claim(claimed)?;
+        if let Phase::Ongoing { .. } = transaction.phase() {
+            let fencing = transaction.fencing_producer();
+            self.decide(id, &mut transaction, groups, fencing, false, claimed.is_some())?;
+        }
+        if let Phase::Decided(_) = transaction.phase() {
+            self.finish(id, &mut transaction, topics, groups, now_ms)?;
+        }
+        let producer = match transaction.next_producer(claimed) {
+            Initialized::As(producer) => producer,
+            Initialized::NeedsId => self.initialize_idempotent()?,
+        };
+        self.record_producer(id, producer, timeout_ms)?;
+        transaction.initialized(producer, claimed, timeout_ms);
+        Ok(producer)
+    }
+
+    /// Adds partitions to a producer's transaction.
+    pub(crate) fn add_partitions(
+        &self,
+        topics: &Topics,
+        id: &str,
+        producer: Producer,
+        partitions: &[TopicPartition],
+        now_ms: i64,
+    ) -> Result<(), ResponseError> {
+        let transaction = self.owned(id)?;
+        let mut transaction = transaction.lock();
+        transaction.check_owner(producer)?;
+        transaction.add_partitions(partitions, now_ms)?;
+        self.timer.notify_one();
+        for at in partitions {
+            topics.log(&at.topic, at.partition)?.0.announce(producer)?;
+        }
+        Ok(())
+    }
+
+    /// Adds a group to a producer's transaction.
+    pub(crate) fn add_group(&self, id: &str, producer: Producer, group: &str, now_ms: i64) -> Result<(), ResponseError> {
+        let transaction = self.owned(id)?;
+        let mut transaction = transaction.lock();
+        transaction.check_owner(producer)?;
+        self.timer.notify_one();
+        transaction.add_group(group, now_ms)
+    }
+
+    /// Gives offsets to a producer's transaction.
+    pub(crate) fn commit_offsets(
+        &self,
+        groups: &Groups,
+        id: &str,
+        producer: Producer,
+        (group, caller): (&str, &Caller),
+        offsets: &[PartitionOffset],
+        now_ms: i64,
+    ) -> Result<(), ResponseError> {
+        let transaction = self.owned(id)?;
+        let transaction = transaction.lock();
+        transaction.check_owner(producer)?;
+        if !transaction.has_group(group) {
+            return Err(ResponseError::InvalidTxnState);
+        }
+        groups.prepare(group, caller, producer.id, offsets, now_ms)
+    }
+
+    /// Commits or aborts a producer's transaction; when this returns, it has ended everywhere.
+    pub(crate) fn end(
+        &self,
+        (topics, groups): (&Topics, &Groups),
+        id: &str,
+        producer: Producer,
+        commit: bool,
+        now_ms: i64,
+    ) -> Result<(), ResponseError> {
+        let transaction = self.owned(id)?;
+        let mut transaction = transaction.lock();
+        match transaction.check_owner(producer) {
+            Err(ResponseError::ConcurrentTransactions) | Ok(()) => {}
+            refused => return refused,
+        }
+        match transaction.ending(commit)? {
+            Ending::Done => return Ok(()),
+            Ending::Resume => {}
+            Ending::Decide { .. } => self.decide(id, &mut transaction, groups, producer, commit, false)?,
+        }
+        self.finish(id, &mut transaction, topics, groups, now_ms).map_err(|error| {
+            self.retry_later(id, error, now_ms);
+            ResponseError::ConcurrentTransactions
+        })
+    }
+
+    /// Looks at a transactional id.
+    pub(crate) fn look<T>(&self, id: &str, look: impl FnOnce(&Transaction) -> T) -> Option<T> {
+        let transaction = self.by_id.lock().get(id).cloned()?;
+        let transaction = transaction.lock();
+        Some(look(&transaction))
+    }
+
+    /// All transactional ids.
+    pub(crate) fn ids(&self) -> Vec<String> {
+        self.by_id.lock().keys().cloned().collect()
+    }
+
+    /// When a transaction must be looked at again.
+    pub(crate) fn poll_timeout(&self) -> Option<i64> {
+        let deadlines = self.all().into_iter().filter_map(|(_, transaction)| transaction.lock().deadline_ms());
+        deadlines.chain(*self.retry_at_ms.lock()).min()
+    }
+
+    /// Aborts transactions that were left open for too long, and finishes what could not be finished before.
+    pub(crate) fn handle_timeouts(&self, topics: &Topics, groups: &Groups, now_ms: i64) {
+        let retry = self.retry_at_ms.lock().take_if(|retry_at_ms| *retry_at_ms <= now_ms).is_some();
+        for (id, transaction) in self.all() {
+            let mut transaction = transaction.lock();
+            let unfinished = retry && matches!(transaction.phase(), Phase::Decided(_));
+            let done = match transaction.is_overdue(now_ms) {
+                true => self.give_up(&id, &mut transaction, topics, groups, now_ms),
+                false if unfinished => self.finish(&id, &mut transaction, topics, groups, now_ms),
+                false => Ok(()),
+            };
+            done.unwrap_or_else(|error| self.retry_later(&id, error, now_ms));
+        }
+    }
+
+    fn give_up(
+        &self,
+        id: &str,
+        transaction: &mut Transaction,
+        topics: &Topics,
+        groups: &Groups,
+        now_ms: i64,
+    ) -> Result<(), ResponseError> {
+        tracing::info!(transactional_id = id, "aborting a transaction that was left open");
+        let fencing = transaction.fencing_producer();
+        self.decide(id, transaction, groups, fencing, false, true)?;
+        self.finish(id, transaction, topics, groups, now_ms)
+    }
+
+    /// Writes the outcome down. From here on it is true.
+    fn decide(
+        &self,
+        id: &str,
+        transaction: &mut Transaction,
+        groups: &Groups,
+        producer: Producer,
+        commit: bool,
+        owner_may_return: bool,
+    ) -> Result<(), ResponseError> {
+        let Ending::Decide { groups: names, partitions } = transaction.ending(commit)? else { return Ok(()) };
+        let offsets_of = |group: String| {
+            let offsets = if commit { groups.prepared(&group, producer.id) } else { Vec::new() };
+            (group, offsets)
+        };
+        let ended = EndedTransaction {
+            producer_id: producer.id,
+            producer_epoch: producer.epoch,
+            commit,
+            partitions,
+            offsets: names.into_iter().map(offsets_of).collect(),
+        };
+        self.record(Change::TransactionDecided { transactional_id: id.to_owned(), ended: ended.clone() })?;
+        transaction.decided(ended, owner_may_return);
+        Ok(())
+    }
+
+    /// Makes a decided outcome hold everywhere. Can be tried again after an error.
+    fn finish(
+        &self,
+        id: &str,
+        transaction: &mut Transaction,
+        topics: &Topics,
+        groups: &Groups,
+        now_ms: i64,
+    ) -> Result<(), ResponseError> {
+        let Phase::Decided(ended) = transaction.phase() else { return Ok(()) };
+        let producer = Producer { id: ended.producer_id, epoch: ended.producer_epoch };
+        for at in &ended.partitions {
+            // A partition whose topic was deleted meanwhile needs no marker.
+            let Ok((log, rules)) = topics.log(&at.topic, at.partition) else { continue };
+            match log.end_transaction(producer, ended.commit, &rules, now_ms) {
+                Ok(()) | Err(ResponseError::UnknownTopicOrPartition) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        self.record(Change::TransactionEnded { transactional_id: id.to_owned() })?;
+        for (group, offsets) in &ended.offsets {
+            groups.end(group, producer.id, offsets);
+        }
+        transaction.ended();
+        Ok(())
+    }
+
+    /// Aborts what a log has open and no transactional id knows of any more.
+    fn abort_open(&self, topics: &Topics, at: &TopicPartition, now_ms: i64) {
+        let Ok((log, rules)) = topics.log(&at.topic, at.partition) else { return };
+        for producer in log.open_transactions() {
+            tracing::info!(topic = at.topic, partition = at.partition, "aborting a transaction open at the last end");
+            if let Err(error) = log.end_transaction(producer, false, &rules, now_ms) {
+                tracing::error!(topic = at.topic, partition = at.partition, %error, "could not abort a transaction");
+            }
+        }
+    }
+
+    fn retry_later(&self, id: &str, error: ResponseError, now_ms: i64) {
+        tracing::warn!(transactional_id = id, %error, "could not end a transaction, trying again");
+        *self.retry_at_ms.lock() = Some(now_ms + RETRY_MS);
+        self.timer.notify_one();
+    }
+
+    fn get_or_create(&self, id: &str, timeout_ms: i32) -> Result<Arc<Mutex<Transaction>>, ResponseError> {
+        let mut by_id = self.by_id.lock();
+        if let Some(transaction) = by_id.get(id) {
+            return Ok(Arc::clone(transaction));
+        }
+        // The first initialization makes this epoch 0.
+        let producer = Producer { epoch: -1, ..self.initialize_idempotent()? };
+        let transaction = Arc::new(Mutex::new(Transaction::new(producer, timeout_ms)));
+        by_id.insert(id.to_owned(), Arc::clone(&transaction));
+        Ok(transaction)
+    }
+
+    fn owned(&self, id: &str) -> Result<Arc<Mutex<Transaction>>, ResponseError> {
+        self.by_id.lock().get(id).cloned().ok_or(ResponseError::InvalidProducerIdMapping)
+    }
+
+    fn all(&self) -> Vec<(String, Arc<Mutex<Transaction>>)> {
+        self.by_id.lock().iter().map(|(id, transaction)| (id.clone(), Arc::clone(transaction))).collect()
+    }
+
+    fn record_producer(&self, id: &str, producer: Producer, timeout_ms: i32) -> Result<(), ResponseError> {
+        self.record(Change::ProducerInitialized {
+            transactional_id: id.to_owned(),
+            producer_id: producer.id,
+            producer_epoch: producer.epoch,
+            timeout_ms,
+        })
+    }
+
+    fn record(&self, change: Change) -> Result<(), ResponseError> {
+        self.journal.record(change).map_err(unavailable)
+    }
+}
+
+/// Kafka's clients try again after this error; the cause is in the log.
+fn unavailable(_: std::io::Error) -> ResponseError {
+    ResponseError::CoordinatorNotAvailable
+}
