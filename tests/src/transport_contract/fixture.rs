@@ -50,10 +50,12 @@ impl Subject<'_> {
         topic.name.into()
     }
 
+    /// A sink without transactions.
     pub fn sink(&self) -> Box<dyn Sink> {
         self.transport.open_sink(SinkOptions::default()).unwrap()
     }
 
+    /// A sink whose transactional id is the prefix.
     pub fn transactional_sink(&self) -> Box<dyn Sink> {
         self.transport.open_sink(SinkOptions { transactional_id: Some(self.prefix.clone()) }).unwrap()
     }
