@@ -132,7 +132,8 @@ impl OutBatch {
 /// The Arrow type of a header column: `List<Struct<KEY: Utf8, VALUE: Binary>>`, all nullable.
 pub fn headers_type() -> arrow::datatypes::DataType {
     use arrow::datatypes::{DataType, Field, Fields};
-    let entry = Fields::from(vec![Field::new("KEY", DataType::Utf8, true), Field::new("VALUE", DataType::Binary, true)]);
+    let entry =
+        Fields::from(vec![Field::new("KEY", DataType::Utf8, true), Field::new("VALUE", DataType::Binary, true)]);
     DataType::List(Arc::new(Field::new("item", DataType::Struct(entry), true)))
 }
 

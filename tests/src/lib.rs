@@ -1,1 +1,3 @@
-//! Placeholder.
+//! What integration tests share.
+
+pub mod transport_contract;

@@ -10,6 +10,10 @@
 //! Sink:    open_sink → [begin] → write* → flush | commit | abort → drop
 //! ```
 
+mod columns;
+pub mod kafka;
+pub mod memory;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -104,7 +108,12 @@ pub trait Sink: Send {
 
     /// Commits the records written since `begin` and `offsets` (next offset to read for each
     /// partition, under the consumer group `group`), all or nothing.
-    fn commit(&mut self, group: &str, offsets: &BTreeMap<TopicPartition, i64>, timeout: Duration) -> Result<(), TransportError>;
+    fn commit(
+        &mut self,
+        group: &str,
+        offsets: &BTreeMap<TopicPartition, i64>,
+        timeout: Duration,
+    ) -> Result<(), TransportError>;
 
     /// Gives up the records written since `begin`.
     fn abort(&mut self, timeout: Duration) -> Result<(), TransportError>;
@@ -130,10 +139,20 @@ pub trait Admin: Send + Sync {
 
     /// For each partition given, the first offset whose record's timestamp is at or after the given
     /// time in ms; `None` where there is no such record. Every record before the offset is older.
-    fn offsets_for_times(&self, times_ms: &BTreeMap<TopicPartition, i64>) -> Result<BTreeMap<TopicPartition, Option<i64>>, TransportError>;
+    fn offsets_for_times(
+        &self,
+        times_ms: &BTreeMap<TopicPartition, i64>,
+    ) -> Result<BTreeMap<TopicPartition, Option<i64>>, TransportError>;
 
     /// The topic's settings by name, as the cluster shows them.
     fn topic_settings(&self, topic: &str) -> Result<BTreeMap<String, String>, TransportError>;
+
+    /// The offsets committed under a consumer group for these partitions; `None` where there is none.
+    fn committed_offsets(
+        &self,
+        group: &str,
+        partitions: &[TopicPartition],
+    ) -> Result<BTreeMap<TopicPartition, Option<i64>>, TransportError>;
 }
 
 /// A topic as the cluster describes it.

@@ -1,0 +1,221 @@
+//! Builds a [`RawBatch`] record by record, without an allocation for each: what every transport
+//! that receives one record at a time shares. Parts that nobody wants are counted and not copied.
+
+use arrow::array::builder::{BinaryBuilder, ListBuilder, NullBufferBuilder, StringBuilder, StructBuilder};
+use arrow::array::{BinaryArray, ListArray};
+use arrow::buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
+use arrow::datatypes::{DataType, Fields};
+
+use crate::record::{RawBatch, TopicPartition, Wanted, headers_type};
+
+/// Most bytes of keys or of values in one batch, before its last record: a batch is cut here, so that a run of
+/// large records neither takes much memory nor leaves the reach of 32-bit offsets.
+pub(super) const BATCH_BYTES_MAX: usize = 16 << 20;
+
+/// The columns of a batch while they grow.
+pub(super) struct Columns {
+    wanted: Wanted,
+    offsets: Vec<i64>,
+    timestamps_ms: Vec<i64>,
+    keys: Payloads,
+    values: Payloads,
+    headers: Option<HeaderColumn>,
+    payload_bytes: u64,
+}
+
+/// How large a batch was, so that the next one is allocated once.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Sizes {
+    records: usize,
+    key_bytes: usize,
+    value_bytes: usize,
+}
+
+impl Columns {
+    /// Empty columns with room for a batch like the last one.
+    pub(super) fn new(wanted: Wanted, expected: Sizes) -> Self {
+        let room = |wanted: bool, bytes: usize| if wanted { (expected.records, bytes) } else { (0, 0) };
+        Self {
+            wanted,
+            offsets: Vec::with_capacity(expected.records),
+            timestamps_ms: Vec::with_capacity(expected.records),
+            keys: Payloads::new(room(wanted.keys, expected.key_bytes)),
+            values: Payloads::new(room(wanted.values, expected.value_bytes)),
+            headers: wanted.headers.then(HeaderColumn::new),
+            payload_bytes: 0,
+        }
+    }
+
+    /// Number of records so far.
+    pub(super) fn len(&self) -> usize {
+        self.offsets.len()
+    }
+
+    /// True when the batch must be cut because of its bytes.
+    pub(super) fn is_full(&self) -> bool {
+        self.keys.bytes.len() >= BATCH_BYTES_MAX || self.values.bytes.len() >= BATCH_BYTES_MAX
+    }
+
+    /// Adds a record. Its headers, when [`Self::headers`] gives a column, are added to that next.
+    pub(super) fn push(&mut self, offset: i64, timestamp_ms: i64, key: Option<&[u8]>, value: Option<&[u8]>) {
+        self.offsets.push(offset);
+        self.timestamps_ms.push(timestamp_ms);
+        if self.wanted.keys {
+            self.keys.push(key);
+        }
+        match self.wanted.values {
+            true => self.values.push(value),
+            false => self.values.nulls.append(value.is_some()),
+        }
+        self.payload_bytes += (key.map_or(0, <[u8]>::len) + value.map_or(0, <[u8]>::len)) as u64;
+    }
+
+    /// The column of headers, when they are wanted: each record pushes its own and then ends them.
+    pub(super) fn headers(&mut self) -> Option<&mut HeaderColumn> {
+        self.headers.as_mut()
+    }
+
+    /// How large this batch is.
+    pub(super) fn sizes(&self) -> Sizes {
+        Sizes { records: self.len(), key_bytes: self.keys.bytes.len(), value_bytes: self.values.bytes.len() }
+    }
+
+    /// The batch of these records of `origin`.
+    pub(super) fn finish(mut self, origin: TopicPartition) -> RawBatch {
+        let value_nulls = self.values.nulls.finish();
+        let batch = RawBatch {
+            origin,
+            offsets: self.offsets.into(),
+            timestamps_ms: self.timestamps_ms.into(),
+            keys: self.wanted.keys.then(|| {
+                let nulls = self.keys.nulls.finish();
+                self.keys.into_array(nulls)
+            }),
+            values: self.wanted.values.then(|| self.values.into_array(value_nulls.clone())),
+            value_nulls,
+            headers: self.headers.map(HeaderColumn::finish),
+            payload_bytes: self.payload_bytes,
+        };
+        batch.check();
+        batch
+    }
+}
+
+/// A column of byte strings.
+struct Payloads {
+    ends: Vec<i32>,
+    bytes: Vec<u8>,
+    nulls: NullBufferBuilder,
+}
+
+impl Payloads {
+    fn new((records, bytes): (usize, usize)) -> Self {
+        let mut ends = Vec::with_capacity(records + 1);
+        ends.push(0);
+        Self { ends, bytes: Vec::with_capacity(bytes), nulls: NullBufferBuilder::new(records) }
+    }
+
+    fn push(&mut self, payload: Option<&[u8]>) {
+        self.bytes.extend_from_slice(payload.unwrap_or_default());
+        self.nulls.append(payload.is_some());
+        let end = i32::try_from(self.bytes.len()).expect("a batch is cut long before 2 GiB and a record is below 1 GB");
+        self.ends.push(end);
+    }
+
+    fn into_array(self, nulls: Option<NullBuffer>) -> BinaryArray {
+        BinaryArray::new(OffsetBuffer::new(ScalarBuffer::from(self.ends)), Buffer::from_vec(self.bytes), nulls)
+    }
+}
+
+/// A column of headers, as [`headers_type`].
+pub(super) struct HeaderColumn {
+    lists: ListBuilder<StructBuilder>,
+}
+
+impl HeaderColumn {
+    fn new() -> Self {
+        let entry =
+            StructBuilder::new(entry_fields(), vec![Box::new(StringBuilder::new()), Box::new(BinaryBuilder::new())]);
+        Self { lists: ListBuilder::new(entry) }
+    }
+
+    /// Adds a header of the current record. A name that is not UTF-8 is shown with replacement characters.
+    pub(super) fn push(&mut self, name: &[u8], value: Option<&[u8]>) {
+        let entry = self.lists.values();
+        let names = entry.field_builder::<StringBuilder>(0).expect("field 0 was built as strings");
+        names.append_value(String::from_utf8_lossy(name));
+        let values = entry.field_builder::<BinaryBuilder>(1).expect("field 1 was built as bytes");
+        values.append_option(value);
+        entry.append(true);
+    }
+
+    /// Ends the headers of the current record.
+    pub(super) fn end_record(&mut self) {
+        self.lists.append(true);
+    }
+
+    fn finish(mut self) -> ListArray {
+        self.lists.finish()
+    }
+}
+
+fn entry_fields() -> Fields {
+    let DataType::List(item) = headers_type() else { unreachable!("headers are a list") };
+    let DataType::Struct(fields) = item.data_type() else { unreachable!("of structs") };
+    fields.clone()
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::{Array, AsArray};
+
+    use super::*;
+
+    fn origin() -> TopicPartition {
+        TopicPartition::new("t", 0)
+    }
+
+    #[test]
+    fn keeps_empty_apart_from_null() {
+        let mut columns = Columns::new(Wanted::ALL, Sizes::default());
+        for (key, value) in [(None, Some(&b"v"[..])), (Some(&b""[..]), None), (Some(&b"k"[..]), Some(&b""[..]))] {
+            columns.push(0, 7, key, value);
+            columns.headers().unwrap().end_record();
+        }
+        let batch = columns.finish(origin());
+        let keys: Vec<_> = batch.keys.as_ref().unwrap().iter().collect();
+        let values: Vec<_> = batch.values.as_ref().unwrap().iter().collect();
+        assert_eq!(keys, [None, Some(&b""[..]), Some(&b"k"[..])]);
+        assert_eq!(values, [Some(&b"v"[..]), None, Some(&b""[..])]);
+        assert_eq!(batch.value_nulls.unwrap().null_count(), 1);
+        assert_eq!(batch.payload_bytes, 2);
+    }
+
+    #[test]
+    fn counts_but_does_not_copy_what_is_not_wanted() {
+        let mut columns = Columns::new(Wanted::NOTHING, Sizes::default());
+        columns.push(4, -1, Some(b"key"), Some(b"value"));
+        columns.push(9, -1, None, None);
+        let batch = columns.finish(origin());
+        assert!(batch.keys.is_none() && batch.values.is_none() && batch.headers.is_none());
+        assert_eq!(batch.offsets.as_ref(), [4, 9]);
+        assert_eq!(batch.payload_bytes, 8);
+        assert!(batch.value_nulls.unwrap().is_null(1));
+    }
+
+    #[test]
+    fn headers_keep_order_repeats_and_nulls() {
+        let mut columns = Columns::new(Wanted::ALL, Sizes::default());
+        columns.push(0, 0, None, None);
+        let headers = columns.headers().unwrap();
+        headers.push(b"a", Some(b"1"));
+        headers.push(b"a", None);
+        headers.end_record();
+        let column = columns.finish(origin()).headers.unwrap();
+        assert_eq!(column.data_type(), &headers_type());
+        let entries = column.value(0);
+        let entries = entries.as_struct();
+        assert_eq!(entries.column(0).as_string::<i32>().iter().collect::<Vec<_>>(), [Some("a"), Some("a")]);
+        assert_eq!(entries.column(1).as_binary::<i32>().iter().collect::<Vec<_>>(), [Some(&b"1"[..]), None]);
+    }
+}

@@ -1,0 +1,351 @@
+//! Topics, offsets and settings of a cluster.
+//!
+//! Questions go through a client that has connected once; the one that makes and deletes topics,
+//! and the one that sees open transactions, are made when they are first needed.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::task::{Context as TaskContext, Poll, Wake, Waker};
+use std::thread::{self, Thread};
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic as RdNewTopic, ResourceSpecifier, TopicReplication};
+use rdkafka::consumer::Consumer;
+use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::metadata::MetadataTopic;
+use rdkafka::types::{RDKafkaErrorCode as Code, RDKafkaRespErr};
+use rdkafka::{Offset, TopicPartitionList};
+
+use super::connection::{self, Connection};
+use super::context::Context;
+use super::properties::{Properties, Role};
+use super::{consume, errors};
+use crate::record::TopicPartition;
+use crate::transport::{Admin, Isolation, NewTopic, TopicInfo, TransportError, TransportErrorKind, Watermarks};
+
+/// Longest wait for one answer of the cluster.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Longest wait until a topic that was made can be used, or one that was deleted is gone.
+const SETTLED_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Pause between two looks at whether it is.
+const SETTLED_INTERVAL: Duration = Duration::from_millis(5);
+
+/// Longest pause between two services of an admin client's own queue.
+const SERVE_INTERVAL: Duration = Duration::from_millis(20);
+
+/// The [`Admin`] of a Kafka cluster.
+pub(super) struct KafkaAdmin {
+    properties: Properties,
+    committed: Connection,
+    uncommitted: Mutex<Option<Arc<Connection>>>,
+    changes: Mutex<Option<Arc<AdminClient<Context>>>>,
+}
+
+impl KafkaAdmin {
+    /// Connects: this is where a wrong address or password shows.
+    pub(super) fn connect(properties: &Properties) -> Result<Self, TransportError> {
+        let committed = Connection::new(properties, &Role::Metadata(Isolation::ReadCommitted))?;
+        committed.prove()?;
+        let (uncommitted, changes) = (Mutex::default(), Mutex::default());
+        Ok(Self { properties: properties.clone(), committed, uncommitted, changes })
+    }
+
+    /// Calls `ask` on the client that sees the log as `isolation` says.
+    fn ask<T>(
+        &self,
+        isolation: Isolation,
+        doing: &str,
+        ask: impl FnOnce(&rdkafka::consumer::BaseConsumer<Context>) -> KafkaResult<T>,
+    ) -> Result<T, TransportError> {
+        match isolation {
+            Isolation::ReadCommitted => self.committed.call(ask),
+            Isolation::ReadUncommitted => self.uncommitted()?.call(ask),
+        }
+        .map_err(|error| self.failed(doing, &error))
+    }
+
+    fn uncommitted(&self) -> Result<Arc<Connection>, TransportError> {
+        let role = Role::Metadata(Isolation::ReadUncommitted);
+        lazily(&self.uncommitted, || Connection::new(&self.properties, &role))
+    }
+
+    fn changes(&self) -> Result<Arc<AdminClient<Context>>, TransportError> {
+        let role = Role::Metadata(Isolation::ReadCommitted);
+        lazily(&self.changes, || connection::open(&self.properties, &role).map(|(client, _)| client))
+    }
+
+    /// An error of a call; when there was no answer it says from whom and for how long.
+    fn failed(&self, doing: &str, error: &KafkaError) -> TransportError {
+        let mut failed = errors::call_failed(doing, error);
+        if matches!(failed.kind, TransportErrorKind::Timeout | TransportErrorKind::Unreachable) {
+            let seconds = ANSWER_TIMEOUT.as_secs();
+            failed.message = format!("{doing}: no answer from {} within {seconds} s", self.properties.bootstrap());
+            if let Some(failure) = self.committed.watch().failure() {
+                failed.message = format!("{} ({})", failed.message, failure.reason);
+            }
+        }
+        failed
+    }
+
+    /// Waits until `settled` says so.
+    fn settle(&self, doing: &str, settled: impl Fn() -> Result<bool, TransportError>) -> Result<(), TransportError> {
+        let begun = Instant::now();
+        while !settled()? {
+            if begun.elapsed() > SETTLED_TIMEOUT {
+                let message = format!(
+                    "{doing}: {} did not do it within {} s",
+                    self.properties.bootstrap(),
+                    SETTLED_TIMEOUT.as_secs()
+                );
+                return Err(TransportError { kind: TransportErrorKind::Timeout, message, setting: None });
+            }
+            thread::sleep(SETTLED_INTERVAL);
+        }
+        Ok(())
+    }
+
+    /// Both ends of every partition, read at the same time.
+    fn ends(&self, topic: &str, partitions: i32, isolation: Isolation) -> Result<Vec<Watermarks>, TransportError> {
+        let doing = format!("the offsets of topic \"{topic}\" could not be read");
+        let all = |at: Offset| {
+            let places = (0..partitions).map(|partition| (topic.to_owned(), partition, at)).collect();
+            self.offsets(isolation, &doing, places)
+        };
+        let (start, end) = thread::scope(|scope| {
+            let start = scope.spawn(|| all(Offset::Beginning));
+            let end = all(Offset::End);
+            (start.join().expect("asking for offsets does not panic"), end)
+        });
+        let (start, end) = (start?, end?);
+        Ok(start.into_values().zip(end.into_values()).map(|(start, end)| Watermarks { start, end }).collect())
+    }
+
+    /// The offset at each place: a time in ms as its offset, or one of librdkafka's names for an end. -1 for none.
+    fn offsets(
+        &self,
+        isolation: Isolation,
+        doing: &str,
+        places: Vec<(String, i32, Offset)>,
+    ) -> Result<BTreeMap<TopicPartition, i64>, TransportError> {
+        if places.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let list: TopicPartitionList = places.into_iter().collect();
+        let found = self.ask(isolation, doing, |client| client.offsets_for_times(list, ANSWER_TIMEOUT))?;
+        let read = |element: &rdkafka::topic_partition_list::TopicPartitionListElem<'_>| {
+            element.error().map_err(|error| self.failed(doing, &error))?;
+            Ok((TopicPartition::new(element.topic(), element.partition()), element.offset().to_raw().unwrap_or(-1)))
+        };
+        found.elements().iter().map(read).collect()
+    }
+}
+
+impl Admin for KafkaAdmin {
+    fn topics(&self) -> Result<Vec<TopicInfo>, TransportError> {
+        let doing = "the topics could not be listed";
+        let metadata =
+            self.ask(Isolation::ReadCommitted, doing, |client| client.fetch_metadata(None, ANSWER_TIMEOUT))?;
+        let mut topics: Vec<_> = metadata.topics().iter().filter(|topic| topic.error().is_none()).map(info).collect();
+        topics.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(topics)
+    }
+
+    fn topic(&self, name: &str) -> Result<Option<TopicInfo>, TransportError> {
+        if !is_legal(name) {
+            return Ok(None);
+        }
+        let doing = format!("topic \"{name}\" could not be looked up");
+        let fetch =
+            |client: &rdkafka::consumer::BaseConsumer<Context>| client.fetch_metadata(Some(name), ANSWER_TIMEOUT);
+        let metadata = self.ask(Isolation::ReadCommitted, &doing, fetch)?;
+        let Some(topic) = metadata.topics().iter().find(|topic| topic.name() == name) else { return Ok(None) };
+        match topic.error() {
+            None => Ok(Some(info(topic))),
+            Some(RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART) => Ok(None),
+            // The topic is there; its partitions are about to get their leaders.
+            Some(RDKafkaRespErr::RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE) => Ok(Some(info(topic))),
+            Some(code) => Err(errors::failed(&doing, code.into())),
+        }
+    }
+
+    fn create_topic(&self, topic: &NewTopic) -> Result<(), TransportError> {
+        let name = topic.name.as_str();
+        let doing = format!("topic \"{name}\" could not be created");
+        if !is_legal(name) {
+            return Err(errors::refused(format!("{doing}: {LEGAL_NAMES}")));
+        }
+        let changes = self.changes()?;
+        let replication = TopicReplication::Fixed(topic.replicas.unwrap_or(-1));
+        let settings = topic.settings.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let new = settings.fold(RdNewTopic::new(name, topic.partitions, replication), |new, (n, v)| new.set(n, v));
+        let made = wait(&changes, changes.create_topics([&new], &options()));
+        self.of_one_topic(&doing, made).map_err(|error| with_settings(error, topic))?;
+        self.settle(&doing, || {
+            let visible = self.topic(name)?.is_some_and(|info| info.partitions == topic.partitions);
+            Ok(visible && self.watermarks(name, Isolation::ReadCommitted).is_ok())
+        })
+    }
+
+    fn delete_topic(&self, name: &str) -> Result<(), TransportError> {
+        let doing = format!("topic \"{name}\" could not be deleted");
+        if !is_legal(name) {
+            return Err(errors::unknown_topic(name));
+        }
+        let changes = self.changes()?;
+        let deleted = wait(&changes, changes.delete_topics(&[name], &options()));
+        self.of_one_topic(&doing, deleted)?;
+        self.settle(&doing, || Ok(self.topic(name)?.is_none()))
+    }
+
+    fn watermarks(&self, topic: &str, isolation: Isolation) -> Result<Vec<Watermarks>, TransportError> {
+        let info = self.topic(topic)?.ok_or_else(|| errors::unknown_topic(topic))?;
+        self.ends(topic, info.partitions, isolation)
+    }
+
+    fn offsets_for_times(
+        &self,
+        times_ms: &BTreeMap<TopicPartition, i64>,
+    ) -> Result<BTreeMap<TopicPartition, Option<i64>>, TransportError> {
+        let doing = "the offsets for these times could not be read";
+        // Below zero are the protocol's names for ends of the log. The oldest time that a record has is -1, for
+        // none: nothing is before it, so the first record is asked for by the earliest offset.
+        let at = |time_ms: i64| if time_ms < 0 { Offset::Beginning } else { Offset::Offset(time_ms) };
+        let places = times_ms.iter().map(|(p, time)| (p.topic.to_string(), p.partition, at(*time))).collect();
+        let found = self.offsets(Isolation::ReadCommitted, doing, places)?;
+        Ok(found.into_iter().map(|(partition, offset)| (partition, (offset >= 0).then_some(offset))).collect())
+    }
+
+    fn topic_settings(&self, topic: &str) -> Result<BTreeMap<String, String>, TransportError> {
+        // rdkafka shows a missing topic as one without settings, so it is looked up first.
+        self.topic(topic)?.ok_or_else(|| errors::unknown_topic(topic))?;
+        let doing = format!("the settings of topic \"{topic}\" could not be read");
+        let changes = self.changes()?;
+        let resource = ResourceSpecifier::Topic(topic);
+        let described = wait(&changes, changes.describe_configs([&resource], &options()));
+        let mut described = described.map_err(|error| self.failed(&doing, &error))?;
+        let settings = described.pop().unwrap_or(Err(Code::Unknown)).map_err(|code| errors::failed(&doing, code))?;
+        Ok(settings.entries.into_iter().filter_map(|entry| Some((entry.name, entry.value?))).collect())
+    }
+
+    fn committed_offsets(
+        &self,
+        group: &str,
+        partitions: &[TopicPartition],
+    ) -> Result<BTreeMap<TopicPartition, Option<i64>>, TransportError> {
+        if partitions.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let doing = format!("the offsets committed under group \"{group}\" could not be read");
+        let connection = Connection::new(&self.properties, &Role::Group(group.to_owned()))?;
+        let places = partitions.iter().map(|p| (p.topic.to_string(), p.partition, Offset::Invalid));
+        let list: TopicPartitionList = places.collect();
+        let found = connection.call(|client| client.committed_offsets(list, ANSWER_TIMEOUT));
+        let found = found.map_err(|error| self.failed(&doing, &error))?;
+        // The list must be gone before its client is: rdkafka's consumer waits for ever for a list it gave.
+        let read = |element: &rdkafka::topic_partition_list::TopicPartitionListElem<'_>| {
+            let offset = element.offset().to_raw().filter(|offset| *offset >= 0);
+            (TopicPartition::new(element.topic(), element.partition()), offset)
+        };
+        let offsets = found.elements().iter().map(read).collect();
+        drop(found);
+        drop(connection);
+        Ok(offsets)
+    }
+}
+
+impl KafkaAdmin {
+    /// The result of a change to one topic.
+    fn of_one_topic(
+        &self,
+        doing: &str,
+        results: KafkaResult<Vec<Result<String, (String, Code)>>>,
+    ) -> Result<(), TransportError> {
+        let results = results.map_err(|error| self.failed(doing, &error))?;
+        results.into_iter().try_for_each(|result| match result {
+            Ok(_) => Ok(()),
+            Err((_, code)) => Err(errors::failed(doing, code)),
+        })
+    }
+}
+
+const LEGAL_NAMES: &str = "a topic's name has 1 to 249 letters, digits, \".\", \"_\" or \"-\"";
+
+/// The names that Kafka takes; librdkafka makes no handle for others.
+fn is_legal(name: &str) -> bool {
+    let letter = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    (1..=249).contains(&name.len()) && name.chars().all(letter) && name != "." && name != ".."
+}
+
+/// The broker's reason for refusing a setting is lost in rdkafka, so the settings are shown.
+fn with_settings(mut error: TransportError, topic: &NewTopic) -> TransportError {
+    if error.kind == TransportErrorKind::Invalid {
+        let settings: Vec<_> = topic.settings.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let replicas = topic.replicas.map_or("default".to_owned(), |replicas| replicas.to_string());
+        let shown = format!("partitions={}, replicas={replicas}, {}", topic.partitions, settings.join(", "));
+        error.message = format!("{} ({})", error.message, shown.trim_end_matches(", "));
+    }
+    error
+}
+
+fn info(topic: &MetadataTopic) -> TopicInfo {
+    let replicas = topic.partitions().iter().map(|partition| partition.replicas().len()).max().unwrap_or(0);
+    TopicInfo {
+        name: topic.name().to_owned(),
+        partitions: i32::try_from(topic.partitions().len()).unwrap_or(i32::MAX),
+        replicas: i32::try_from(replicas).unwrap_or(i32::MAX),
+    }
+}
+
+fn options() -> AdminOptions {
+    AdminOptions::new().request_timeout(Some(ANSWER_TIMEOUT)).operation_timeout(Some(ANSWER_TIMEOUT))
+}
+
+/// The value in `cell`, made when it is not there yet.
+fn lazily<T>(
+    cell: &Mutex<Option<Arc<T>>>,
+    make: impl FnOnce() -> Result<T, TransportError>,
+) -> Result<Arc<T>, TransportError> {
+    let mut cell = cell.lock();
+    if let Some(made) = &*cell {
+        return Ok(Arc::clone(made));
+    }
+    Ok(Arc::clone(cell.insert(Arc::new(make()?))))
+}
+
+/// Waits for an answer in this thread, serving the client's own queue meanwhile.
+fn wait<T>(client: &AdminClient<Context>, answer: impl Future<Output = T>) -> T {
+    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    let mut answer = std::pin::pin!(answer);
+    loop {
+        consume::serve_admin(client);
+        match answer.as_mut().poll(&mut TaskContext::from_waker(&waker)) {
+            Poll::Ready(answer) => return answer,
+            Poll::Pending => thread::park_timeout(SERVE_INTERVAL),
+        }
+    }
+}
+
+/// Wakes the thread that waits.
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn knows_legal_names() {
+        assert!(is_legal("a.b_c-9"));
+        for name in ["", ".", "..", "a b", "ä", "a/b", &"x".repeat(250)] {
+            assert!(!is_legal(name), "{name}");
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! One librdkafka client with what it was told: how it is made, how its callbacks are served, and
+//! how a first connection is proved within seconds although librdkafka would try for ever.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rdkafka::config::FromClientConfigAndContext;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::KafkaError;
+use rdkafka::types::RDKafkaErrorCode as Code;
+
+use super::context::{Context, Watch};
+use super::errors;
+use super::properties::{Properties, Role};
+use crate::transport::{TransportError, TransportErrorKind};
+
+/// Longest wait for a first connection.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long all brokers may be down before a first connection fails. Not at once: `localhost` is often tried as
+/// `::1` first, and then all brokers are down for a moment.
+const ALL_DOWN_GRACE: Duration = Duration::from_millis(1_500);
+
+/// Pause between two looks at what librdkafka was told.
+const LOOK_INTERVAL: Duration = Duration::from_millis(5);
+
+/// Callbacks that are served at once; each is a line of the log or an error. A limit, because `debug`
+/// properties make more lines while these are served.
+const SERVED_MAX: usize = 64;
+
+/// Makes a client of any kind, with a watch on what it is told.
+pub(super) fn open<C>(properties: &Properties, role: &Role) -> Result<(C, Arc<Watch>), TransportError>
+where
+    C: FromClientConfigAndContext<Context>,
+{
+    let watch = Arc::new(Watch::default());
+    let context = Context::new(properties.clone(), Arc::clone(&watch));
+    let client = properties.client(role).create_with_context(context).map_err(|error| not_made(properties, &error))?;
+    Ok((client, watch))
+}
+
+/// librdkafka refuses a configuration whose properties do not go together, a certificate that is not there, …
+fn not_made(properties: &Properties, error: &KafkaError) -> TransportError {
+    let reason = match error {
+        KafkaError::ClientCreation(reason) | KafkaError::ClientConfig(_, reason, ..) => reason.clone(),
+        other => other.to_string(),
+    };
+    let kind = TransportErrorKind::Invalid;
+    let setting = reason.split(['`', '\'', ' ']).find(|word| word.contains('.') && properties.value(word).is_some());
+    let setting = setting.map(Into::into);
+    TransportError { kind, message: properties.redact(&format!("the kafka properties are refused: {reason}")), setting }
+}
+
+/// A client that asks for topics and offsets.
+pub(super) struct Connection {
+    consumer: Arc<BaseConsumer<Context>>,
+    watch: Arc<Watch>,
+    properties: Properties,
+}
+
+impl Connection {
+    /// Makes the client; it connects when it is first used.
+    pub(super) fn new(properties: &Properties, role: &Role) -> Result<Self, TransportError> {
+        let (consumer, watch) = open::<BaseConsumer<Context>>(properties, role)?;
+        Ok(Self { consumer: Arc::new(consumer), watch, properties: properties.clone() })
+    }
+
+    /// Calls librdkafka, which may wait. Callbacks are served before, and meanwhile when the call may
+    /// need a new token to go on.
+    pub(super) fn call<T>(&self, call: impl FnOnce(&BaseConsumer<Context>) -> T) -> T {
+        serve(&self.consumer);
+        let consumer = &self.consumer;
+        served(&self.properties, || drop(consumer.poll(Duration::from_millis(1))), || call(consumer))
+    }
+
+    /// The latest failure of its connections.
+    pub(super) fn watch(&self) -> &Watch {
+        &self.watch
+    }
+
+    /// Waits until a broker answered once.
+    pub(super) fn prove(&self) -> Result<(), TransportError> {
+        let begun = Instant::now();
+        let given_up = Arc::new(AtomicBool::new(false));
+        let answer = self.ask_in_background(&given_up);
+        let proved = loop {
+            match answer.recv_timeout(LOOK_INTERVAL) {
+                Ok(()) => break Ok(()),
+                Err(mpsc::RecvTimeoutError::Disconnected) => break Err(self.no_answer(begun)),
+                Err(mpsc::RecvTimeoutError::Timeout) => serve(&self.consumer),
+            }
+            if let Some(error) = self.verdict() {
+                break Err(error);
+            }
+        };
+        given_up.store(true, Ordering::Relaxed);
+        if proved.is_ok() {
+            self.watch.clear();
+        }
+        proved
+    }
+
+    /// Asks for metadata until there is an answer, [`CONNECT_TIMEOUT`] is over or nobody waits any more. In a thread
+    /// of its own, because the call cannot be interrupted when the error callback knows better.
+    fn ask_in_background(&self, given_up: &Arc<AtomicBool>) -> mpsc::Receiver<()> {
+        let (tell, answer) = mpsc::channel();
+        let (consumer, given_up) = (Arc::clone(&self.consumer), Arc::clone(given_up));
+        thread::spawn(move || {
+            let deadline = Instant::now() + CONNECT_TIMEOUT;
+            while Instant::now() < deadline && !given_up.load(Ordering::Relaxed) {
+                if consumer.fetch_metadata(None, deadline - Instant::now()).is_ok() {
+                    // Nobody listens when the first connection was given up.
+                    let _ = tell.send(());
+                    return;
+                }
+                thread::sleep(LOOK_INTERVAL);
+            }
+        });
+        answer
+    }
+
+    /// The error of a first connection, as soon as it is certain.
+    fn verdict(&self) -> Option<TransportError> {
+        let failure = self.watch.failure()?;
+        let certain = matches!(failure.code, Code::Authentication | Code::SSL);
+        let all_down = self.watch.all_down_since().is_some_and(|since| since.elapsed() >= ALL_DOWN_GRACE);
+        (certain || all_down).then(|| self.explain(failure.code, &failure.reason))
+    }
+
+    fn no_answer(&self, begun: Instant) -> TransportError {
+        match self.watch.failure() {
+            Some(failure) => self.explain(failure.code, &failure.reason),
+            None => errors::connection_timed_out(self.properties.bootstrap(), begun.elapsed().as_millis()),
+        }
+    }
+
+    fn explain(&self, code: Code, reason: &str) -> TransportError {
+        errors::connection_failed(self.properties.bootstrap(), code, reason)
+    }
+}
+
+/// Serves the callbacks that wait, without waiting itself.
+pub(super) fn serve(consumer: &BaseConsumer<Context>) {
+    // An error event comes back as `Some`; the context has been told of it by then.
+    let mut served = 0;
+    while consumer.poll(Duration::ZERO).is_some() && served < SERVED_MAX {
+        served += 1;
+    }
+}
+
+/// Runs `call`, and `poll` again and again in another thread meanwhile when a token may have to be renewed.
+pub(super) fn served<T>(properties: &Properties, poll: impl Fn() + Send + Sync, call: impl FnOnce() -> T) -> T {
+    if !properties.renews_token() {
+        return call();
+    }
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                poll();
+            }
+        });
+        let result = call();
+        done.store(true, Ordering::Relaxed);
+        result
+    })
+}

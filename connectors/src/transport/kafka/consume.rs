@@ -1,0 +1,287 @@
+//! The one file with unsafe code: reading batches of messages through librdkafka's C interface,
+//! for which rdkafka has no safe wrapper (its own gives one message, or one future, at a time).
+//!
+//! An [`Inbox`] is a queue into which the partitions of one source deliver, by librdkafka's simple
+//! consumer: no group, so no coordinator is asked. [`Inbox::take`] gives what has arrived as
+//! [`Message`]s.
+//!
+//! # Contract
+//!
+//! * **Messages.** librdkafka fills an array of pointers that the inbox owns (`slots`). The pointers
+//!   below `count` of the latest [`Messages`] are ours and each is destroyed exactly once: by the
+//!   [`Message`] that was handed out for it, or by [`Messages`] for those that were not. `Messages`
+//!   borrows the inbox mutably, so no second array can be filled and no partition stopped meanwhile.
+//! * **Payloads.** Keys, values and headers lie in receive buffers that librdkafka keeps until the
+//!   message is destroyed; the slices borrow the [`Message`], so they cannot outlive it.
+//! * **Topics and partitions.** `start` makes a topic handle and starts one partition on our queue;
+//!   the handle lives in `started` until the inbox is dropped, so the `rkt` pointers of messages,
+//!   which are only compared with it, stay valid.
+//! * **Drop order.** Every partition that runs is stopped (librdkafka's main thread answers; it does
+//!   not need a broker), then topic handles are destroyed, then the queue, then the client, which the
+//!   inbox keeps alive by its `Arc`. Nothing of the client may be destroyed after the client.
+//! * **Threads.** librdkafka's handles may be used from any thread; an inbox is used by one at a time
+//!   (`&mut self`) and so is `Send`.
+#![allow(unsafe_code)]
+
+use std::ffi::{CStr, CString, c_char};
+use std::marker::PhantomData;
+use std::ptr::{self, NonNull};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rdkafka::admin::AdminClient;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::types::{RDKafkaErrorCode, RDKafkaRespErr};
+use rdkafka_sys as sys;
+
+use super::context::Context;
+
+/// A queue into which partitions of one client deliver.
+pub(super) struct Inbox {
+    started: Vec<Started>,
+    queue: NonNull<sys::rd_kafka_queue_t>,
+    slots: Vec<*mut sys::rd_kafka_message_t>,
+    client: Arc<BaseConsumer<Context>>,
+}
+
+/// A partition that was started; `running` until it is stopped.
+struct Started {
+    topic: NonNull<sys::rd_kafka_topic_t>,
+    partition: i32,
+    running: bool,
+}
+
+// SAFETY: librdkafka's queues, topics and messages are not bound to a thread, and the inbox is used
+// by one thread at a time because all that touches them takes it by `&mut` or owns it.
+unsafe impl Send for Inbox {}
+
+impl Inbox {
+    /// An empty queue of `client` that takes at most `messages_max` at a time.
+    pub(super) fn new(client: Arc<BaseConsumer<Context>>, messages_max: usize) -> Self {
+        // SAFETY: the client is alive; the queue is destroyed in `drop`, before the client.
+        let queue = unsafe { sys::rd_kafka_queue_new(client.client().native_ptr()) };
+        let queue = NonNull::new(queue).expect("librdkafka makes a queue or aborts");
+        Self { started: Vec::new(), queue, slots: vec![ptr::null_mut(); messages_max.max(1)], client }
+    }
+
+    /// The client this queue belongs to.
+    pub(super) fn client(&self) -> &BaseConsumer<Context> {
+        &self.client
+    }
+
+    /// Starts delivery of a partition from `offset` on. Messages carry the index of the partition:
+    /// 0 for the first one started, and so on.
+    pub(super) fn start(&mut self, topic: &str, partition: i32, offset: i64) -> Result<(), RDKafkaErrorCode> {
+        let name = CString::new(topic).map_err(|_| RDKafkaErrorCode::InvalidTopic)?;
+        // SAFETY: the client is alive and the name a C string; a null configuration means the default one.
+        let handle =
+            unsafe { sys::rd_kafka_topic_new(self.client.client().native_ptr(), name.as_ptr(), ptr::null_mut()) };
+        let handle = NonNull::new(handle).ok_or_else(last_error)?;
+        self.started.push(Started { topic: handle, partition, running: false });
+        // SAFETY: topic and queue are alive and of the same client.
+        let answer =
+            unsafe { sys::rd_kafka_consume_start_queue(handle.as_ptr(), partition, offset, self.queue.as_ptr()) };
+        match answer {
+            0 => self.started.last_mut().expect("pushed above").running = true,
+            _ => return Err(last_error()),
+        }
+        Ok(())
+    }
+
+    /// Ends delivery of a partition; what it delivered and was not taken is dropped.
+    pub(super) fn stop(&mut self, index: usize) {
+        self.started[index].stop();
+    }
+
+    /// What has arrived, at least one message unless `timeout` passes. It never waits for more than
+    /// the first one.
+    ///
+    /// `rd_kafka_consume_batch_queue` waits until its array is full or its time is over. So it is asked
+    /// for all there is without waiting, and only when there is nothing, for one message with waiting.
+    pub(super) fn take(&mut self, timeout: Duration) -> Messages<'_> {
+        let mut count = self.fill(0, self.slots.len(), Duration::ZERO);
+        if count == 0 && !timeout.is_zero() {
+            count = self.fill(0, 1, timeout);
+            if count == 1 {
+                count += self.fill(1, self.slots.len(), Duration::ZERO);
+            }
+        }
+        Messages { inbox: self, next: 0, count, hint: 0 }
+    }
+
+    fn fill(&mut self, from: usize, to: usize, timeout: Duration) -> usize {
+        let wait_ms = i32::try_from(timeout.as_nanos().div_ceil(1_000_000)).unwrap_or(i32::MAX);
+        let free = &mut self.slots[from..to];
+        // SAFETY: the queue is alive and `free` has room for the number of pointers given.
+        let filled =
+            unsafe { sys::rd_kafka_consume_batch_queue(self.queue.as_ptr(), wait_ms, free.as_mut_ptr(), free.len()) };
+        usize::try_from(filled).unwrap_or(0)
+    }
+}
+
+impl Drop for Inbox {
+    fn drop(&mut self) {
+        for started in &mut self.started {
+            started.stop();
+            // SAFETY: the handle came from `rd_kafka_topic_new`, is destroyed once, and its partition is stopped.
+            unsafe { sys::rd_kafka_topic_destroy(started.topic.as_ptr()) };
+        }
+        // SAFETY: nothing delivers into the queue any more, and the client is still alive.
+        unsafe { sys::rd_kafka_queue_destroy(self.queue.as_ptr()) };
+    }
+}
+
+impl Started {
+    fn stop(&mut self) {
+        if std::mem::take(&mut self.running) {
+            // SAFETY: the topic handle is alive until the inbox is dropped.
+            unsafe { sys::rd_kafka_consume_stop(self.topic.as_ptr(), self.partition) };
+        }
+    }
+}
+
+/// The messages of one [`Inbox::take`], in the order they arrived.
+pub(super) struct Messages<'a> {
+    inbox: &'a mut Inbox,
+    next: usize,
+    count: usize,
+    hint: usize,
+}
+
+impl<'a> Messages<'a> {
+    /// Index of the partition a message is of.
+    fn index(&mut self, message: &sys::rd_kafka_message_t) -> Option<usize> {
+        let is_of = |s: &Started| s.topic.as_ptr() == message.rkt && s.partition == message.partition;
+        if !self.inbox.started.get(self.hint).is_some_and(is_of) {
+            self.hint = self.inbox.started.iter().position(is_of)?;
+        }
+        Some(self.hint)
+    }
+}
+
+impl<'a> Iterator for Messages<'a> {
+    type Item = Message<'a>;
+
+    fn next(&mut self) -> Option<Message<'a>> {
+        let raw = *self.inbox.slots[..self.count].get(self.next)?;
+        self.next += 1;
+        let raw = NonNull::new(raw).expect("librdkafka filled this slot");
+        // SAFETY: the pointer is ours and not yet destroyed, see the contract above.
+        let index = self.index(unsafe { raw.as_ref() });
+        Some(Message { raw, index, _inbox: PhantomData })
+    }
+}
+
+impl Drop for Messages<'_> {
+    fn drop(&mut self) {
+        self.for_each(drop);
+    }
+}
+
+/// One message, or an event about a partition in its place; destroyed when dropped.
+pub(super) struct Message<'a> {
+    raw: NonNull<sys::rd_kafka_message_t>,
+    index: Option<usize>,
+    _inbox: PhantomData<&'a Inbox>,
+}
+
+impl Message<'_> {
+    fn raw(&self) -> &sys::rd_kafka_message_t {
+        // SAFETY: the message is alive until this value is dropped.
+        unsafe { self.raw.as_ref() }
+    }
+
+    /// Index of the partition it is of, `None` for an event of the whole client.
+    pub(super) fn index(&self) -> Option<usize> {
+        self.index
+    }
+
+    /// What happened, when this is no record.
+    pub(super) fn error(&self) -> Option<RDKafkaErrorCode> {
+        let code = self.raw().err;
+        (code != RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR).then(|| code.into())
+    }
+
+    /// librdkafka's words for [`Self::error`].
+    pub(super) fn reason(&self) -> String {
+        // SAFETY: the message is alive; the text belongs to it or is static.
+        let text = unsafe { sys::rd_kafka_message_errstr(self.raw.as_ptr()) };
+        if text.is_null() { String::new() } else { text_of(text) }
+    }
+
+    /// Its offset; for the end of a partition the next offset that will be written.
+    pub(super) fn offset(&self) -> i64 {
+        self.raw().offset
+    }
+
+    /// Its time in ms since the epoch, -1 where it has none.
+    pub(super) fn timestamp_ms(&self) -> i64 {
+        // SAFETY: the message is alive; a null type is not written to.
+        unsafe { sys::rd_kafka_message_timestamp(self.raw.as_ptr(), ptr::null_mut()) }
+    }
+
+    /// Its key.
+    pub(super) fn key(&self) -> Option<&[u8]> {
+        // SAFETY: key and length are librdkafka's and valid until the message is destroyed.
+        unsafe { slice_of(self.raw().key.cast(), self.raw().key_len) }
+    }
+
+    /// Its value; `None` for a tombstone.
+    pub(super) fn value(&self) -> Option<&[u8]> {
+        // SAFETY: payload and length are librdkafka's and valid until the message is destroyed.
+        unsafe { slice_of(self.raw().payload.cast(), self.raw().len) }
+    }
+
+    /// Calls `each` with name and value of every header, in order.
+    pub(super) fn for_each_header(&self, mut each: impl FnMut(&[u8], Option<&[u8]>)) {
+        let mut list = ptr::null_mut();
+        // SAFETY: the message is alive and owns the list it gives.
+        let found = unsafe { sys::rd_kafka_message_headers(self.raw.as_ptr(), &mut list) };
+        if found != RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR {
+            return;
+        }
+        for index in 0.. {
+            let (mut name, mut value, mut size) = (ptr::null(), ptr::null(), 0);
+            // SAFETY: the list is alive and the three places are written before success is returned.
+            let found = unsafe { sys::rd_kafka_header_get_all(list, index, &mut name, &mut value, &mut size) };
+            if found != RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR {
+                return;
+            }
+            // SAFETY: name is a C string and value has `size` bytes, both valid as long as the message.
+            unsafe { each(CStr::from_ptr(name).to_bytes(), slice_of(value.cast(), size)) };
+        }
+    }
+}
+
+impl Drop for Message<'_> {
+    fn drop(&mut self) {
+        // SAFETY: the message is ours and this is the only place that destroys it.
+        unsafe { sys::rd_kafka_message_destroy(self.raw.as_ptr()) };
+    }
+}
+
+/// The bytes at `data`, or `None` when it is null.
+///
+/// # Safety
+/// Unless null, `data` must be valid for `len` bytes for as long as the result is used.
+unsafe fn slice_of<'a>(data: *const u8, len: usize) -> Option<&'a [u8]> {
+    // SAFETY: promised by the caller.
+    (!data.is_null()).then(|| unsafe { std::slice::from_raw_parts(data, len) })
+}
+
+fn text_of(text: *const c_char) -> String {
+    // SAFETY: librdkafka's texts are C strings that live at least as long as this call.
+    unsafe { CStr::from_ptr(text) }.to_string_lossy().into_owned()
+}
+
+fn last_error() -> RDKafkaErrorCode {
+    // SAFETY: reads a value of the calling thread.
+    unsafe { sys::rd_kafka_last_error() }.into()
+}
+
+/// Serves what waits on the main queue of an admin client, such as a token that must be renewed: rdkafka polls
+/// only the queue of its answers.
+pub(super) fn serve_admin(admin: &AdminClient<Context>) {
+    // SAFETY: the client is alive, and its callbacks are librdkafka's own.
+    unsafe { sys::rd_kafka_poll(admin.inner().native_ptr(), 0) };
+}

@@ -1,0 +1,138 @@
+//! What librdkafka tells outside of calls: failures of connections, log lines, and the wish for a
+//! new token. librdkafka retries for ever, so this is the only place where a failure shows.
+
+use std::error::Error;
+use std::sync::Arc;
+use std::time::Instant;
+
+use parking_lot::Mutex;
+use rdkafka::client::{ClientContext, OAuthToken};
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::ConsumerContext;
+use rdkafka::error::KafkaError;
+use rdkafka::message::Message;
+use rdkafka::producer::{DeliveryResult, ProducerContext};
+use rdkafka::types::RDKafkaErrorCode;
+
+use super::properties::Properties;
+use super::token;
+
+/// Most delivery failures that are kept with their cause; the others are counted.
+const UNDELIVERED_KEPT_MAX: usize = 8;
+
+/// The callbacks of one client.
+pub(super) struct Context {
+    properties: Properties,
+    watch: Arc<Watch>,
+}
+
+/// What one client was told, for the code that waits on it.
+#[derive(Debug, Default)]
+pub(super) struct Watch {
+    told: Mutex<Told>,
+}
+
+#[derive(Debug, Default)]
+struct Told {
+    failure: Option<Failure>,
+    all_down_since: Option<Instant>,
+    undelivered: Undelivered,
+}
+
+/// The latest failure of a connection.
+#[derive(Clone, Debug)]
+pub(super) struct Failure {
+    /// librdkafka's code.
+    pub code: RDKafkaErrorCode,
+    /// Its words, without secrets.
+    pub reason: String,
+    /// When it was told.
+    pub at: Instant,
+}
+
+/// Records that were not delivered since someone last looked.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Undelivered {
+    /// How many.
+    pub count: u64,
+    /// Topic, partition and cause of the first ones.
+    pub first: Vec<(String, i32, RDKafkaErrorCode)>,
+}
+
+impl Context {
+    /// Callbacks that write into `watch`.
+    pub(super) fn new(properties: Properties, watch: Arc<Watch>) -> Self {
+        Self { properties, watch }
+    }
+}
+
+impl Watch {
+    /// The latest failure of a connection, if any.
+    pub(super) fn failure(&self) -> Option<Failure> {
+        self.told.lock().failure.clone()
+    }
+
+    /// Since when no broker at all is connected, as far as librdkafka said.
+    pub(super) fn all_down_since(&self) -> Option<Instant> {
+        self.told.lock().all_down_since
+    }
+
+    /// Something worked: forgets failures.
+    pub(super) fn clear(&self) {
+        let mut told = self.told.lock();
+        (told.failure, told.all_down_since) = (None, None);
+    }
+
+    /// Takes the delivery failures.
+    pub(super) fn take_undelivered(&self) -> Undelivered {
+        std::mem::take(&mut self.told.lock().undelivered)
+    }
+
+    fn tell(&self, code: RDKafkaErrorCode, reason: String) {
+        let mut told = self.told.lock();
+        if code == RDKafkaErrorCode::AllBrokersDown {
+            told.all_down_since.get_or_insert_with(Instant::now);
+        } else {
+            told.failure = Some(Failure { code, reason, at: Instant::now() });
+        }
+    }
+}
+
+impl ClientContext for Context {
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
+    fn log(&self, _: RDKafkaLogLevel, facility: &str, message: &str) {
+        tracing::debug!(target: "librdkafka", facility, "{}", self.properties.redact(message));
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        let reason = self.properties.redact(reason);
+        tracing::debug!(target: "librdkafka", %error, "{reason}");
+        if let Some(code) = error.rdkafka_error_code() {
+            self.watch.tell(code, reason);
+        }
+    }
+
+    fn generate_oauth_token(&self, config: Option<&str>) -> Result<OAuthToken, Box<dyn Error>> {
+        match self.properties.value("enable.sasl.oauthbearer.unsecure.jwt") {
+            Some("true") => Ok(token::unsecured(config.unwrap_or_default(), chrono::Utc::now().timestamp())?),
+            _ => Err("only unsecured tokens can be made here: set enable.sasl.oauthbearer.unsecure.jwt=true".into()),
+        }
+    }
+}
+
+impl ConsumerContext for Context {}
+
+impl ProducerContext for Context {
+    type DeliveryOpaque = ();
+
+    fn delivery(&self, result: &DeliveryResult<'_>, _: ()) {
+        let Err((error, message)) = result else { return };
+        let undelivered = &mut self.watch.told.lock().undelivered;
+        undelivered.count += 1;
+        if undelivered.first.len() < UNDELIVERED_KEPT_MAX {
+            let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown);
+            undelivered.first.push((message.topic().to_owned(), message.partition(), code));
+        }
+    }
+}

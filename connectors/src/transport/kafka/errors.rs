@@ -1,0 +1,185 @@
+//! What librdkafka reports, as [`TransportError`]s: kinds by what the caller should do, messages
+//! with the cause, and the setting to look at.
+
+use std::sync::Arc;
+
+use rdkafka::error::KafkaError;
+use rdkafka::types::RDKafkaErrorCode as Code;
+
+use crate::transport::{TransportError, TransportErrorKind as Kind};
+
+/// An error of a call: `doing` says in a verb phrase what could not be done, such as `topic "t" could not be read`.
+pub(super) fn failed(doing: &str, code: Code) -> TransportError {
+    let kind = kind_of(code);
+    TransportError { kind, message: format!("{doing}: {}", reason_of(code)), setting: setting_of(kind).map(Arc::from) }
+}
+
+/// As [`failed`], for the errors of rdkafka.
+pub(super) fn call_failed(doing: &str, error: &KafkaError) -> TransportError {
+    let code = match error {
+        KafkaError::AdminOp(code) => Some(*code),
+        other => other.rdkafka_error_code(),
+    };
+    match code {
+        Some(code) => failed(doing, code),
+        None => TransportError { kind: Kind::Other, message: format!("{doing}: {error}"), setting: None },
+    }
+}
+
+/// An argument that is not accepted.
+pub(super) fn refused(message: impl Into<String>) -> TransportError {
+    TransportError { kind: Kind::Invalid, message: message.into(), setting: None }
+}
+
+/// The topic is not there.
+pub(super) fn unknown_topic(name: &str) -> TransportError {
+    TransportError { kind: Kind::UnknownTopic, message: format!("topic \"{name}\" does not exist"), setting: None }
+}
+
+/// What the caller should do about a code.
+pub(super) fn kind_of(code: Code) -> Kind {
+    match code {
+        Code::BrokerTransportFailure | Code::AllBrokersDown | Code::Resolve | Code::NetworkException => {
+            Kind::Unreachable
+        }
+        Code::Authentication
+        | Code::SaslAuthenticationFailed
+        | Code::UnsupportedSASLMechanism
+        | Code::IllegalSASLState => Kind::Authentication,
+        Code::SSL => Kind::Tls,
+        Code::TopicAuthorizationFailed
+        | Code::GroupAuthorizationFailed
+        | Code::ClusterAuthorizationFailed
+        | Code::TransactionalIdAuthorizationFailed => Kind::Authorization,
+        Code::UnknownTopicOrPartition | Code::UnknownTopic | Code::UnknownPartition | Code::UnknownTopicId => {
+            Kind::UnknownTopic
+        }
+        Code::TopicAlreadyExists => Kind::TopicExists,
+        Code::OperationTimedOut | Code::RequestTimedOut | Code::MessageTimedOut | Code::TimedOutQueue => Kind::Timeout,
+        Code::ProducerFenced | Code::InvalidProducerEpoch | Code::Fenced => Kind::Fenced,
+        code if is_refusal(code) => Kind::Invalid,
+        _ => Kind::Other,
+    }
+}
+
+/// The broker or the client does not take what it was given; another try will not help.
+fn is_refusal(code: Code) -> bool {
+    matches!(
+        code,
+        Code::InvalidArgument
+            | Code::InvalidTopic
+            | Code::InvalidPartitions
+            | Code::InvalidReplicationFactor
+            | Code::InvalidConfig
+            | Code::InvalidRequest
+            | Code::InvalidTimestamp
+            | Code::InvalidTransactionTimeout
+            | Code::InvalidGroupId
+            | Code::PolicyViolation
+            | Code::MessageSizeTooLarge
+            | Code::MessageBatchTooLarge
+            | Code::InvalidRecord
+            | Code::TopicDeletionDisabled
+    )
+}
+
+fn setting_of(kind: Kind) -> Option<&'static str> {
+    match kind {
+        Kind::Unreachable => Some("bootstrap.servers"),
+        Kind::Authentication => Some("sasl.password"),
+        Kind::Tls => Some("ssl.ca.location"),
+        _ => None,
+    }
+}
+
+/// librdkafka's words for a code, as the end of a sentence.
+pub(super) fn reason_of(code: Code) -> String {
+    // rdkafka shows a code as `Name (Broker: Words)`.
+    let shown = code.to_string();
+    let words = shown.split_once(" (").and_then(|(_, tail)| tail.strip_suffix(')')).unwrap_or(&shown);
+    let words = words.trim_start_matches("Broker: ").trim_start_matches("Local: ");
+    let mut letters = words.chars();
+    letters.next().map(|first| first.to_lowercase().chain(letters).collect()).unwrap_or_default()
+}
+
+/// A connection that does not come about, from what librdkafka's error callback said.
+pub(super) fn connection_failed(bootstrap: &str, code: Code, reason: &str) -> TransportError {
+    let reason = trimmed(reason);
+    let (kind, fact, setting) = match kind_of(code) {
+        Kind::Authentication => {
+            (Kind::Authentication, "the broker does not accept the credentials", login_setting(&reason))
+        }
+        Kind::Tls => (Kind::Tls, "TLS does not come about", tls_setting(&reason)),
+        _ if closed_by_peer(&reason) => {
+            let fact = "the broker closed the connection during the first requests: it may expect TLS or SASL";
+            (Kind::Unreachable, fact, "security.protocol")
+        }
+        _ => (Kind::Unreachable, "no broker can be reached", "bootstrap.servers"),
+    };
+    let message = format!("{fact}: {reason} (bootstrap.servers={bootstrap})");
+    TransportError { kind, message, setting: Some(setting.into()) }
+}
+
+/// Nothing at all came back within the time of a first connection.
+pub(super) fn connection_timed_out(bootstrap: &str, waited_ms: u128) -> TransportError {
+    let message = format!(
+        "no broker can be reached: no answer within {waited_ms} ms; is this the address of a Kafka broker? \
+         (bootstrap.servers={bootstrap})"
+    );
+    TransportError { kind: Kind::Unreachable, message, setting: Some("bootstrap.servers".into()) }
+}
+
+fn closed_by_peer(reason: &str) -> bool {
+    ["security.protocol", "closed by peer", "Connection reset", "Disconnected"].iter().any(|mark| reason.contains(mark))
+}
+
+fn login_setting(reason: &str) -> &'static str {
+    let of_mechanism = ["mechanism", "OAUTHBEARER"].iter().any(|mark| reason.contains(mark));
+    if of_mechanism { "sasl.mechanisms" } else { "sasl.password" }
+}
+
+fn tls_setting(reason: &str) -> &'static str {
+    let has = |marks: &[&str]| marks.iter().any(|mark| reason.to_lowercase().contains(mark));
+    if has(&["plaintext", "wrong version number", "packet length", "disconnected"]) {
+        "security.protocol"
+    } else if has(&["alert bad certificate", "certificate required", "alert certificate"]) {
+        "ssl.certificate.location"
+    } else {
+        "ssl.ca.location"
+    }
+}
+
+/// Without "(after 3ms in state CONNECT)", which differs from try to try and tells a user nothing.
+fn trimmed(reason: &str) -> String {
+    reason.rsplit_once(" (after ").map_or(reason, |(head, _)| head).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_kind_cause_and_setting() {
+        let error = failed("topic \"t\" could not be read", Code::UnknownTopicOrPartition);
+        assert_eq!(error.kind, Kind::UnknownTopic);
+        assert_eq!(error.message, "topic \"t\" could not be read: unknown topic or partition");
+    }
+
+    #[test]
+    fn a_connection_error_names_the_setting() {
+        let reason = "sasl_plaintext://127.0.0.1:1/bootstrap: SASL authentication error: Authentication failed: \
+                      Invalid username or password (after 5ms in state AUTH_REQ)";
+        let error = connection_failed("127.0.0.1:1", Code::Authentication, reason);
+        assert_eq!((error.kind, error.setting.as_deref()), (Kind::Authentication, Some("sasl.password")));
+        assert!(error.message.contains("Invalid username or password (bootstrap.servers="), "{}", error.message);
+
+        let reason = "ssl://127.0.0.1:1/bootstrap: SSL handshake failed: ... certificate verify failed: broker \
+                      certificate could not be verified, verify that ssl.ca.location is correctly configured";
+        let error = connection_failed("127.0.0.1:1", Code::SSL, reason);
+        assert_eq!((error.kind, error.setting.as_deref()), (Kind::Tls, Some("ssl.ca.location")));
+
+        let reason = "127.0.0.1:1/bootstrap: Disconnected: connection closed by peer: receive 0";
+        let error = connection_failed("127.0.0.1:1", Code::BrokerTransportFailure, reason);
+        assert_eq!((error.kind, error.setting.as_deref()), (Kind::Unreachable, Some("security.protocol")));
+    }
+}

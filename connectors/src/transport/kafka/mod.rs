@@ -1,0 +1,87 @@
+//! The transport over Kafka, by librdkafka: real clusters and the embedded broker alike.
+//!
+//! ```text
+//! connect ─ properties ─ connection ─┬─ admin               topics, offsets, settings
+//!                                    ├─ source ─ sorter ─ consume (the one unsafe file)
+//!                                    └─ sink                records and transactions
+//! ```
+//!
+//! What it deliberately does not know: formats, SQL, and whether the broker is Kafka's own.
+
+mod admin;
+mod bare;
+mod connection;
+mod consume;
+mod context;
+mod errors;
+mod properties;
+mod property_names;
+mod sink;
+mod sorter;
+mod source;
+mod token;
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use self::admin::KafkaAdmin;
+pub use self::bare::Count;
+use self::properties::Properties;
+use self::sink::KafkaSink;
+use super::{Admin, ReadPlan, ReadRange, Sink, SinkOptions, Source, Transport, TransportError};
+
+/// A Kafka cluster.
+///
+/// ```no_run
+/// use headwater_connectors::transport::Transport;
+/// use headwater_connectors::transport::kafka::KafkaTransport;
+///
+/// let properties = [("bootstrap.servers".to_owned(), "127.0.0.1:9092".to_owned())];
+/// let cluster = KafkaTransport::connect(properties.into())?;
+/// for topic in cluster.admin().topics()? {
+///     println!("{} with {} partitions", topic.name, topic.partitions);
+/// }
+/// # Ok::<(), headwater_connectors::transport::TransportError>(())
+/// ```
+pub struct KafkaTransport {
+    properties: Properties,
+    admin: KafkaAdmin,
+}
+
+impl KafkaTransport {
+    /// Connects to a cluster; `properties` are librdkafka's, with `bootstrap.servers` at least.
+    ///
+    /// Fails within about five seconds, with the cause and the setting to look at, when a property is unknown or its
+    /// value bad, when no broker can be reached, and when TLS or the login does not come about. After that, lost
+    /// connections are made again without a word.
+    pub fn connect(properties: BTreeMap<String, String>) -> Result<Self, TransportError> {
+        let properties = Properties::check(properties)?;
+        let admin = KafkaAdmin::connect(&properties)?;
+        Ok(Self { properties, admin })
+    }
+
+    /// Reads bounded ranges in the calling thread and only counts: what benchmarks compare a scan with.
+    pub fn count_bare(&self, ranges: &[ReadRange]) -> Result<Count, TransportError> {
+        bare::count(&self.properties, ranges)
+    }
+}
+
+impl fmt::Debug for KafkaTransport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KafkaTransport").field("properties", &self.properties).finish_non_exhaustive()
+    }
+}
+
+impl Transport for KafkaTransport {
+    fn admin(&self) -> &dyn Admin {
+        &self.admin
+    }
+
+    fn open_sources(&self, plans: Vec<ReadPlan>) -> Result<Vec<Box<dyn Source>>, TransportError> {
+        source::open(&self.properties, plans)
+    }
+
+    fn open_sink(&self, options: SinkOptions) -> Result<Box<dyn Sink>, TransportError> {
+        Ok(Box::new(KafkaSink::open(&self.properties, options)?))
+    }
+}

@@ -1,0 +1,321 @@
+//! The properties a user gives and those each kind of client needs beside them.
+//!
+//! librdkafka itself says what is a property and which values it takes; here unknown names get the
+//! nearest known one, several mistakes are told together, and secrets are kept out of every text.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use rdkafka::ClientConfig;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::error::KafkaError;
+use rdkafka::types::RDKafkaConfRes;
+
+use super::property_names::{ALIASES, NAMES, RESERVED, is_secret};
+use crate::transport::{Isolation, TransportError, TransportErrorKind};
+
+/// Properties that were checked, with the secrets among them kept apart from every text.
+#[derive(Clone)]
+pub(super) struct Properties {
+    given: BTreeMap<String, String>,
+}
+
+/// What a client is made for.
+#[derive(Clone, Debug)]
+pub(super) enum Role {
+    /// Topics, offsets and settings as one isolation level sees them.
+    Metadata(Isolation),
+    /// Offsets committed under a consumer group.
+    Group(String),
+    /// Reading by `sources` queues.
+    Source { isolation: Isolation, bounded: bool, sources: usize },
+    /// Writing, inside transactions when there is an id.
+    Sink { transactional_id: Option<String> },
+}
+
+/// Properties of every client. Metrics are not pushed: a broker that Headwater asks for records need not
+/// collect Headwater's. Reconnecting starts quickly, because a first connection must fail or succeed in seconds.
+const COMMON: &[(&str, &str)] = &[
+    ("client.id", "headwater"),
+    ("reconnect.backoff.ms", "20"),
+    ("reconnect.backoff.max.ms", "1000"),
+    ("socket.keepalive.enable", "true"),
+    ("enable.metrics.push", "false"),
+    ("log.connection.close", "false"),
+    ("allow.auto.create.topics", "false"),
+];
+
+/// Properties of every reading client. A full queue is looked at again after a few ms (librdkafka waits a second),
+/// so a queue may be short without starving its reader. Fetches stay at 1 MiB a partition: larger ones cost
+/// two to three times the CPU in page faults.
+const SOURCE: &[(&str, &str)] = &[
+    ("fetch.queue.backoff.ms", "5"),
+    ("fetch.error.backoff.ms", "50"),
+    ("fetch.message.max.bytes", "1048576"),
+    ("topic.metadata.propagation.max.ms", "3000"),
+];
+
+/// How long a broker holds back a fetch that finds nothing, in ms. At the end of a bounded range nothing is what
+/// there is: after a transaction marker only an empty fetch tells that the end is reached.
+const BOUNDED_FETCH_WAIT_MS: &str = "10";
+
+/// Records that all queues of a client may hold before it stops fetching.
+const QUEUED_RECORDS_MAX: usize = 100_000;
+
+/// Bytes that all queues of a client may hold before it stops fetching, in KiB.
+const QUEUED_KBYTES_MAX: usize = 48 * 1024;
+
+/// Properties of every writing client: few large requests, one report for each record that fails and none for
+/// the others, and partitions as the Java client chooses them.
+const SINK: &[(&str, &str)] = &[
+    ("linger.ms", "10"),
+    ("batch.num.messages", "100000"),
+    ("batch.size", "1000000"),
+    ("queue.buffering.max.messages", "500000"),
+    ("queue.buffering.max.kbytes", "65536"),
+    ("message.max.bytes", "67108864"),
+    ("topic.metadata.propagation.max.ms", "10000"),
+    ("enable.idempotence", "true"),
+    ("partitioner", "murmur2_random"),
+];
+
+/// How long a record outside transactions may wait for its acknowledgement, in ms.
+const DELIVERY_TIMEOUT_MS: &str = "60000";
+
+impl Properties {
+    /// Checks every property with librdkafka and reports all that are wrong.
+    pub(super) fn check(given: BTreeMap<String, String>) -> Result<Self, TransportError> {
+        let wrong: Vec<_> = given.iter().filter_map(|(name, value)| complaint(name, value)).collect();
+        let properties = Self { given };
+        if let Some((first, _)) = wrong.first() {
+            let all: Vec<_> = wrong.iter().map(|(_, why)| why.as_str()).collect();
+            return Err(invalid(first, properties.redact(&all.join("; "))));
+        }
+        match properties.bootstrap().trim().is_empty() {
+            true => Err(invalid("bootstrap.servers", "no broker is given: bootstrap.servers is not set".into())),
+            false => Ok(properties),
+        }
+    }
+
+    /// The addresses to start from.
+    pub(super) fn bootstrap(&self) -> &str {
+        self.value("bootstrap.servers").unwrap_or_default()
+    }
+
+    /// The value given for a property, under any of its names.
+    pub(super) fn value(&self, name: &str) -> Option<&str> {
+        names_of(name).find_map(|name| self.given.get(name)).map(String::as_str)
+    }
+
+    /// True when a token must be renewed from time to time, also while a call waits.
+    pub(super) fn renews_token(&self) -> bool {
+        self.value("sasl.mechanisms").is_some_and(|m| m.eq_ignore_ascii_case("OAUTHBEARER"))
+    }
+
+    /// The configuration of a client.
+    pub(super) fn client(&self, role: &Role) -> ClientConfig {
+        let mut config = ClientConfig::new();
+        config.set_log_level(self.log_level());
+        for (name, value) in COMMON.iter().chain(role.constant()) {
+            self.set_unless_given(&mut config, name, value);
+        }
+        for (name, value) in role.chosen() {
+            self.set_unless_given(&mut config, name, &value);
+        }
+        for (name, value) in &self.given {
+            config.set(name, value);
+        }
+        for (name, value) in role.forced() {
+            config.set(name, value);
+        }
+        config
+    }
+
+    /// librdkafka's own lines go to the debug log; only `debug` properties ask for more than problems.
+    fn log_level(&self) -> RDKafkaLogLevel {
+        if self.given.contains_key("debug") { RDKafkaLogLevel::Debug } else { RDKafkaLogLevel::Warning }
+    }
+
+    fn set_unless_given(&self, config: &mut ClientConfig, name: &str, value: &str) {
+        if self.value(name).is_none() {
+            config.set(name, value);
+        }
+    }
+
+    /// The text with every secret taken out.
+    pub(super) fn redact(&self, text: &str) -> String {
+        let secrets: BTreeSet<_> = self.given.iter().filter(|(name, _)| is_secret(name)).map(|(_, v)| v).collect();
+        let hide = |text: String, secret: &&String| text.replace(secret.as_str(), "[redacted]");
+        secrets.iter().filter(|s| !s.is_empty()).fold(text.to_owned(), hide)
+    }
+}
+
+impl fmt::Debug for Properties {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = |(name, value)| if is_secret(name) { (name, "[redacted]") } else { (name, value) };
+        f.debug_map().entries(self.given.iter().map(|(n, v)| shown((n.as_str(), v.as_str())))).finish()
+    }
+}
+
+impl Role {
+    fn constant(&self) -> &'static [(&'static str, &'static str)] {
+        match self {
+            Self::Source { .. } => SOURCE,
+            Self::Sink { .. } => SINK,
+            Self::Metadata(_) | Self::Group(_) => &[],
+        }
+    }
+
+    /// Values that depend on the role and that a user may override.
+    fn chosen(&self) -> Vec<(&'static str, String)> {
+        match self {
+            Self::Source { bounded, sources, .. } => {
+                let share = |all: usize, least: usize| (all / (*sources).max(1)).max(least).to_string();
+                let wait_ms = if *bounded { BOUNDED_FETCH_WAIT_MS } else { "500" };
+                vec![
+                    ("fetch.wait.max.ms", wait_ms.into()),
+                    ("queued.min.messages", share(QUEUED_RECORDS_MAX, 10_000)),
+                    ("queued.max.messages.kbytes", share(QUEUED_KBYTES_MAX, 4 * 1024)),
+                ]
+            }
+            Self::Sink { transactional_id: None } => vec![("message.timeout.ms", DELIVERY_TIMEOUT_MS.into())],
+            _ => Vec::new(),
+        }
+    }
+
+    /// Values that the code relies on; `RESERVED` refuses them from a user.
+    fn forced(&self) -> Vec<(&'static str, String)> {
+        let mut forced = match self {
+            Self::Metadata(isolation) => vec![("isolation.level", level(*isolation))],
+            Self::Group(group) => vec![("group.id", group.clone())],
+            Self::Source { isolation, .. } => vec![
+                ("isolation.level", level(*isolation)),
+                ("enable.partition.eof", "true".into()),
+                ("auto.offset.reset", "earliest".into()),
+            ],
+            Self::Sink { transactional_id } => {
+                let mut forced = vec![("delivery.report.only.error", "true".into())];
+                forced.extend(transactional_id.clone().map(|id| ("transactional.id", id)));
+                return forced;
+            }
+        };
+        forced.push(("enable.auto.commit", "false".into()));
+        forced.push(("enable.auto.offset.store", "false".into()));
+        forced
+    }
+}
+
+fn level(isolation: Isolation) -> String {
+    match isolation {
+        Isolation::ReadCommitted => "read_committed".into(),
+        Isolation::ReadUncommitted => "read_uncommitted".into(),
+    }
+}
+
+/// A property's name and the other names it goes by.
+fn names_of<'a>(name: &'a str) -> impl Iterator<Item = &'a str> {
+    let group = ALIASES.iter().find(|group| group.contains(&name)).copied().unwrap_or_default();
+    std::iter::once(name).chain(group.iter().copied())
+}
+
+/// What is wrong with one property, and the name to look at.
+fn complaint(name: &str, value: &str) -> Option<(String, String)> {
+    let why = if RESERVED.contains(&name) {
+        format!("\"{name}\" is set by Headwater itself and cannot be given")
+    } else {
+        refusal(name, value)?
+    };
+    Some((name.to_owned(), why))
+}
+
+/// Why librdkafka does not take the property.
+fn refusal(name: &str, value: &str) -> Option<String> {
+    match ClientConfig::new().set(name, value).create_native_config().err()? {
+        KafkaError::ClientConfig(RDKafkaConfRes::RD_KAFKA_CONF_UNKNOWN, ..) => Some(unknown(name)),
+        KafkaError::ClientConfig(_, reason, ..) => Some(reason),
+        KafkaError::Nul(_) => Some(format!("\"{name}\" contains a zero byte")),
+        other => Some(other.to_string()),
+    }
+}
+
+fn unknown(name: &str) -> String {
+    let fact = format!("\"{name}\" is not a property of librdkafka");
+    match nearest(name) {
+        Some(near) => format!("{fact}; did you mean \"{near}\"?"),
+        None => fact,
+    }
+}
+
+/// The known name with the smallest edit distance, when that is within half the length.
+fn nearest(name: &str) -> Option<&'static str> {
+    let distance = |known: &&&str| strsim::levenshtein(known, &name.to_lowercase());
+    let near = NAMES.iter().min_by_key(distance)?;
+    (distance(&near) <= name.len() / 2).then_some(*near)
+}
+
+pub(super) fn invalid(setting: &str, message: String) -> TransportError {
+    TransportError { kind: TransportErrorKind::Invalid, message, setting: Some(setting.into()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(given: &[(&str, &str)]) -> Result<Properties, TransportError> {
+        let bootstrap = [("bootstrap.servers", "127.0.0.1:9092")];
+        Properties::check(bootstrap.iter().chain(given).map(|(n, v)| (n.to_string(), v.to_string())).collect())
+    }
+
+    #[test]
+    fn refuses_an_unknown_name_with_the_nearest() {
+        let error = check(&[("sasl.pasword", "secret")]).unwrap_err();
+        assert_eq!(error.message, "\"sasl.pasword\" is not a property of librdkafka; did you mean \"sasl.password\"?");
+        assert_eq!(error.kind, TransportErrorKind::Invalid);
+        assert_eq!(error.setting.as_deref(), Some("sasl.pasword"));
+        assert!(!check(&[("completely.other.thing.here", "1")]).unwrap_err().message.contains("did you mean"));
+    }
+
+    #[test]
+    fn refuses_a_bad_value_with_the_reason_and_reports_all() {
+        let error = check(&[("socket.timeout.ms", "soon"), ("fetch.wait.max.mss", "1")]).unwrap_err();
+        assert!(error.message.contains("fetch.wait.max.ms\"?"), "{}", error.message);
+        assert!(error.message.contains("socket.timeout.ms"), "{}", error.message);
+    }
+
+    #[test]
+    fn refuses_what_it_sets_itself_and_a_missing_address() {
+        assert!(check(&[("isolation.level", "read_committed")]).unwrap_err().message.contains("set by Headwater"));
+        let error = Properties::check(BTreeMap::new()).unwrap_err();
+        assert_eq!(error.setting.as_deref(), Some("bootstrap.servers"));
+    }
+
+    #[test]
+    fn shows_no_secret() {
+        let properties =
+            check(&[("sasl.password", "hunter2"), ("ssl.key.password", "s3cr3t"), ("client.id", "me")]).unwrap();
+        let shown = format!("{properties:?} {}", properties.redact("login of hunter2 with s3cr3t failed"));
+        assert!(!shown.contains("hunter2") && !shown.contains("s3cr3t"), "{shown}");
+        assert!(shown.contains("me"));
+    }
+
+    #[test]
+    fn a_given_value_wins_over_a_default_under_either_name() {
+        let properties = check(&[("max.partition.fetch.bytes", "77777")]).unwrap();
+        let role = Role::Source { isolation: Isolation::ReadCommitted, bounded: true, sources: 1 };
+        let config = properties.client(&role);
+        assert_eq!(config.get("max.partition.fetch.bytes"), Some("77777"));
+        assert_eq!(config.get("fetch.message.max.bytes"), None);
+        assert_eq!(config.create_native_config().unwrap().get("fetch.message.max.bytes").unwrap(), "77777");
+    }
+
+    #[test]
+    fn every_role_makes_a_configuration_librdkafka_takes() {
+        let sink = |id: Option<&str>| Role::Sink { transactional_id: id.map(str::to_owned) };
+        let source = Role::Source { isolation: Isolation::ReadUncommitted, bounded: false, sources: 9 };
+        let group = Role::Group("g".into());
+        for role in [Role::Metadata(Isolation::ReadCommitted), group, source, sink(None), sink(Some("t"))] {
+            let config = check(&[]).unwrap().client(&role);
+            assert!(config.create_native_config().is_ok(), "{role:?}");
+        }
+    }
+}

@@ -1,0 +1,302 @@
+//! Writing: records are queued in librdkafka and sent in large batches; transactions tie them to
+//! the offsets they were made from.
+//!
+//! rdkafka's own `flush` waits in steps of 100 ms, so it is called without a wait between short polls.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use arrow::array::{Array, AsArray, ListArray};
+use rdkafka::config::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerGroupMetadata};
+use rdkafka::error::KafkaError;
+use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer, PurgeConfig};
+use rdkafka::types::RDKafkaErrorCode as Code;
+use rdkafka::{Offset, TopicPartitionList};
+
+use super::connection;
+use super::context::{Context, Watch};
+use super::errors;
+use super::properties::{Properties, Role};
+use crate::record::{OutBatch, TopicPartition};
+use crate::transport::{Sink, SinkOptions, TransportError, TransportErrorKind};
+
+/// Longest wait for the answer to a question about a topic or a transactional id.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Pause between two looks at what was acknowledged, and at a full send buffer.
+const POLL_INTERVAL: Duration = Duration::from_millis(1);
+
+/// Records queued between two services of what came back.
+const SERVE_RECORDS: usize = 4_096;
+
+/// A writer.
+pub(super) struct KafkaSink {
+    producer: BaseProducer<Context>,
+    watch: Arc<Watch>,
+    properties: Properties,
+    transaction: Transaction,
+    /// Partitions of each topic that was written to.
+    topics: HashMap<Arc<str>, i32>,
+    groups: HashMap<String, ConsumerGroupMetadata>,
+}
+
+/// Where the sink is between `begin` and `commit`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Transaction {
+    /// The sink has no transactional id.
+    Never,
+    /// `begin` is next.
+    None,
+    /// Records may be written.
+    Open,
+    /// The offsets are part of the transaction: what is left is to commit.
+    Committing,
+}
+
+impl KafkaSink {
+    /// Makes the client. With a transactional id, its former owner is fenced before this returns.
+    pub(super) fn open(properties: &Properties, options: SinkOptions) -> Result<Self, TransportError> {
+        let transactional_id = options.transactional_id;
+        let transaction = if transactional_id.is_some() { Transaction::None } else { Transaction::Never };
+        let (producer, watch) = connection::open(properties, &Role::Sink { transactional_id })?;
+        let (topics, groups) = (HashMap::new(), HashMap::new());
+        let sink = Self { producer, watch, properties: properties.clone(), transaction, topics, groups };
+        if transaction == Transaction::None {
+            sink.call("the transactional id could not be taken", |p| p.init_transactions(ANSWER_TIMEOUT))?;
+        }
+        Ok(sink)
+    }
+
+    /// Calls librdkafka, which may wait.
+    fn call<T>(
+        &self,
+        doing: &str,
+        call: impl FnOnce(&BaseProducer<Context>) -> Result<T, KafkaError>,
+    ) -> Result<T, TransportError> {
+        let poll = || self.producer.poll(POLL_INTERVAL);
+        connection::served(&self.properties, poll, || call(&self.producer)).map_err(|error| self.failed(doing, &error))
+    }
+
+    /// An error with its true cause: a fatal one hides it, and so does a connection that is lost.
+    fn failed(&self, doing: &str, error: &KafkaError) -> TransportError {
+        if let Some((code, _)) = self.producer.client().fatal_error() {
+            return errors::failed(doing, code);
+        }
+        let mut failed = errors::call_failed(doing, error);
+        if let (TransportErrorKind::Timeout, Some(failure)) = (failed.kind, self.watch.failure()) {
+            failed.message = format!("{} ({})", failed.message, failure.reason);
+        }
+        failed
+    }
+
+    /// Number of partitions of a topic, asked for once.
+    fn partitions(&mut self, topic: &Arc<str>) -> Result<i32, TransportError> {
+        if let Some(partitions) = self.topics.get(topic) {
+            return Ok(*partitions);
+        }
+        let doing = format!("topic \"{topic}\" could not be written");
+        let metadata = self.call(&doing, |p| p.client().fetch_metadata(Some(topic), ANSWER_TIMEOUT))?;
+        let found = metadata.topics().iter().find(|found| found.name() == &**topic);
+        let found = found.ok_or_else(|| errors::unknown_topic(topic))?;
+        if let Some(code) = found.error() {
+            return Err(match errors::kind_of(code.into()) {
+                TransportErrorKind::UnknownTopic => errors::unknown_topic(topic),
+                _ => errors::failed(&doing, code.into()),
+            });
+        }
+        let partitions = i32::try_from(found.partitions().len()).unwrap_or(i32::MAX);
+        self.topics.insert(Arc::clone(topic), partitions);
+        Ok(partitions)
+    }
+
+    /// Queues one record, waiting while the send buffer is full. The wait has an end: records that
+    /// are not acknowledged in time fail and leave the buffer.
+    fn send(&self, mut record: BaseRecord<'_, [u8], [u8]>) -> Result<(), TransportError> {
+        loop {
+            match self.producer.send(record) {
+                Ok(()) => return Ok(()),
+                Err((KafkaError::MessageProduction(Code::QueueFull), back)) => {
+                    self.producer.poll(POLL_INTERVAL);
+                    record = back;
+                }
+                Err((error, back)) => {
+                    return Err(
+                        self.failed(&format!("a record could not be written to topic \"{}\"", back.topic), &error)
+                    );
+                }
+            }
+        }
+    }
+
+    /// The records that were not delivered, as one error.
+    fn check_delivered(&self) -> Result<(), TransportError> {
+        let undelivered = self.watch.take_undelivered();
+        let Some((topic, partition, code)) = undelivered.first.first() else { return Ok(()) };
+        let doing = format!("{} records could not be delivered, the first to {topic}[{partition}]", undelivered.count);
+        let cause = KafkaError::MessageProduction(*code);
+        let mut error = self.failed(&doing, &cause);
+        if *code == Code::MessageSizeTooLarge {
+            error.setting = Some("max.message.bytes of the topic".into());
+        }
+        Err(error)
+    }
+
+    fn group(&mut self, group: &str) -> Result<&ConsumerGroupMetadata, TransportError> {
+        if !self.groups.contains_key(group) {
+            self.groups.insert(group.to_owned(), group_metadata(group)?);
+        }
+        Ok(&self.groups[group])
+    }
+
+    fn must_be(&self, expected: &[Transaction], doing: &str) -> Result<(), TransportError> {
+        if expected.contains(&self.transaction) {
+            return Ok(());
+        }
+        let why = match self.transaction {
+            Transaction::Never => "the sink has no transactional id",
+            Transaction::None => "no transaction was begun",
+            Transaction::Open => "a transaction is open",
+            Transaction::Committing => "a commit is under way",
+        };
+        Err(errors::refused(format!("{doing}: {why}")))
+    }
+
+    fn add_offsets(
+        &mut self,
+        group: &str,
+        offsets: &BTreeMap<TopicPartition, i64>,
+        timeout: Duration,
+    ) -> Result<(), TransportError> {
+        if offsets.is_empty() {
+            return Ok(());
+        }
+        let places = offsets.iter().map(|(p, offset)| (p.topic.to_string(), p.partition, Offset::Offset(*offset)));
+        let list: TopicPartitionList = places.collect();
+        let doing = format!("the offsets of group \"{group}\" could not be added to the transaction");
+        self.group(group)?;
+        let metadata = &self.groups[group];
+        self.call(&doing, |p| p.send_offsets_to_transaction(&list, metadata, timeout))
+    }
+}
+
+impl Sink for KafkaSink {
+    fn write(&mut self, batch: &OutBatch) -> Result<(), TransportError> {
+        self.must_be(&[Transaction::Never, Transaction::Open], "records cannot be written")?;
+        let partitions = self.partitions(&batch.topic)?;
+        check(batch, partitions)?;
+        for row in 0..batch.len() {
+            self.send(record(batch, row))?;
+            if row % SERVE_RECORDS == SERVE_RECORDS - 1 {
+                self.producer.poll(Duration::ZERO);
+            }
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self, timeout: Duration) -> Result<(), TransportError> {
+        let begun = Instant::now();
+        while self.producer.flush(Duration::ZERO).is_err() {
+            if begun.elapsed() >= timeout {
+                let (left, ms) = (self.producer.in_flight_count(), timeout.as_millis());
+                let doing = format!("{left} records were not acknowledged within {ms} ms");
+                return Err(self.failed(&doing, &KafkaError::Flush(Code::OperationTimedOut)));
+            }
+            self.producer.poll(POLL_INTERVAL);
+        }
+        self.producer.poll(Duration::ZERO);
+        self.check_delivered()
+    }
+
+    fn begin(&mut self) -> Result<(), TransportError> {
+        self.must_be(&[Transaction::None], "a transaction cannot begin")?;
+        self.call("a transaction could not begin", |producer| producer.begin_transaction())?;
+        self.transaction = Transaction::Open;
+        Ok(())
+    }
+
+    fn commit(
+        &mut self,
+        group: &str,
+        offsets: &BTreeMap<TopicPartition, i64>,
+        timeout: Duration,
+    ) -> Result<(), TransportError> {
+        self.must_be(&[Transaction::Open, Transaction::Committing], "there is nothing to commit")?;
+        if self.transaction == Transaction::Open {
+            self.flush(timeout)?;
+            self.add_offsets(group, offsets, timeout)?;
+            self.transaction = Transaction::Committing;
+        }
+        self.call("the transaction could not be committed", |producer| producer.commit_transaction(timeout))?;
+        self.transaction = Transaction::None;
+        Ok(())
+    }
+
+    fn abort(&mut self, timeout: Duration) -> Result<(), TransportError> {
+        self.must_be(&[Transaction::Open, Transaction::Committing], "there is nothing to abort")?;
+        self.producer.purge(PurgeConfig::default().queue().inflight());
+        self.call("the transaction could not be aborted", |producer| producer.abort_transaction(timeout))?;
+        self.producer.poll(Duration::ZERO);
+        self.watch.take_undelivered();
+        self.transaction = Transaction::None;
+        Ok(())
+    }
+}
+
+/// What librdkafka would misunderstand: a partition that is not there, and the time 0, which it takes for "now".
+fn check(batch: &OutBatch, partitions: i32) -> Result<(), TransportError> {
+    let topic = &batch.topic;
+    let outside = |partition: &&i32| !(0..partitions).contains(*partition);
+    if let Some(partition) = batch.partitions.as_ref().and_then(|given| given.iter().find(outside)) {
+        return Err(errors::refused(format!(
+            "topic \"{topic}\" has {partitions} partitions and no partition {partition}"
+        )));
+    }
+    let times = batch.timestamps_ms.as_deref().unwrap_or_default();
+    if times.contains(&0) {
+        let fact = "a record with the timestamp 0 (1970-01-01T00:00:00.000Z) cannot be written to Kafka by librdkafka";
+        return Err(errors::refused(format!("{fact}: topic \"{topic}\"; the nearest that can is 1")));
+    }
+    Ok(())
+}
+
+fn record(batch: &OutBatch, row: usize) -> BaseRecord<'_, [u8], [u8]> {
+    BaseRecord {
+        topic: &batch.topic,
+        partition: batch.partitions.as_ref().map(|partitions| partitions[row]),
+        payload: batch.values.is_valid(row).then(|| batch.values.value(row)),
+        key: batch.keys.is_valid(row).then(|| batch.keys.value(row)),
+        timestamp: batch.timestamps_ms.as_ref().map(|times| times[row]),
+        headers: batch.headers.as_ref().and_then(|headers| headers_of(headers, row)),
+        delivery_opaque: (),
+    }
+}
+
+/// The headers of a record, or `None` when it has none.
+fn headers_of(headers: &ListArray, row: usize) -> Option<OwnedHeaders> {
+    if headers.is_null(row) || headers.value_length(row) == 0 {
+        return None;
+    }
+    let entries = headers.value(row);
+    let entries = entries.as_struct();
+    let (names, values) = (entries.column(0).as_string::<i32>(), entries.column(1).as_binary::<i32>());
+    let insert = |list: OwnedHeaders, at: usize| {
+        let key = if names.is_null(at) { "" } else { names.value(at) };
+        list.insert(Header { key, value: values.is_valid(at).then(|| values.value(at)) })
+    };
+    Some((0..entries.len()).fold(OwnedHeaders::new_with_capacity(entries.len()), insert))
+}
+
+/// The name of a group in the form that a transaction wants. Only a consumer gives it, so one is made that has
+/// no broker and never connects.
+fn group_metadata(group: &str) -> Result<ConsumerGroupMetadata, TransportError> {
+    let doing = format!("group \"{group}\" could not be named");
+    let consumer: BaseConsumer = ClientConfig::new()
+        .set("group.id", group)
+        .set_log_level(rdkafka::config::RDKafkaLogLevel::Emerg)
+        .create()
+        .map_err(|error| errors::call_failed(&doing, &error))?;
+    consumer.group_metadata().ok_or_else(|| errors::refused(doing))
+}

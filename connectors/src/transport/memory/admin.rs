@@ -1,0 +1,58 @@
+//! Topics, offsets and settings of a simulated cluster.
+
+use std::collections::BTreeMap;
+
+use super::Shared;
+use crate::record::TopicPartition;
+use crate::transport::{Admin, Isolation, NewTopic, TopicInfo, TransportError, Watermarks};
+
+/// The [`Admin`] of a simulated cluster.
+pub(super) struct MemoryAdmin {
+    pub(super) cluster: Shared,
+}
+
+impl Admin for MemoryAdmin {
+    fn topics(&self) -> Result<Vec<TopicInfo>, TransportError> {
+        Ok(self.cluster.lock().topics())
+    }
+
+    fn topic(&self, name: &str) -> Result<Option<TopicInfo>, TransportError> {
+        Ok(self.cluster.lock().topic(name).cloned())
+    }
+
+    fn create_topic(&self, topic: &NewTopic) -> Result<(), TransportError> {
+        self.cluster.lock().create(topic)
+    }
+
+    fn delete_topic(&self, name: &str) -> Result<(), TransportError> {
+        self.cluster.lock().delete(name)
+    }
+
+    fn watermarks(&self, topic: &str, isolation: Isolation) -> Result<Vec<Watermarks>, TransportError> {
+        Ok(self.cluster.lock().logs(topic)?.iter().map(|log| log.watermarks(isolation)).collect())
+    }
+
+    fn offsets_for_times(
+        &self,
+        times_ms: &BTreeMap<TopicPartition, i64>,
+    ) -> Result<BTreeMap<TopicPartition, Option<i64>>, TransportError> {
+        let cluster = self.cluster.lock();
+        let find = |(partition, time_ms): (&TopicPartition, &i64)| {
+            Ok((partition.clone(), cluster.log(partition)?.offset_for_time(*time_ms)))
+        };
+        times_ms.iter().map(find).collect()
+    }
+
+    fn topic_settings(&self, topic: &str) -> Result<BTreeMap<String, String>, TransportError> {
+        Ok(self.cluster.lock().settings(topic)?.clone())
+    }
+
+    fn committed_offsets(
+        &self,
+        group: &str,
+        partitions: &[TopicPartition],
+    ) -> Result<BTreeMap<TopicPartition, Option<i64>>, TransportError> {
+        let cluster = self.cluster.lock();
+        Ok(partitions.iter().map(|partition| (partition.clone(), cluster.committed(group, partition))).collect())
+    }
+}

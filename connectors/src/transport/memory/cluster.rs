@@ -1,0 +1,221 @@
+//! The state of a simulated cluster: topics, transactional ids and the offsets of groups, changed
+//! only by calls and never by time.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::log::{Log, Record, TransactionId};
+use super::partitioner;
+use crate::record::TopicPartition;
+use crate::transport::{NewTopic, TopicInfo, TransportError, TransportErrorKind};
+
+/// Everything there is.
+#[derive(Debug, Default)]
+pub(super) struct Cluster {
+    /// The time of records that are written without one, in ms.
+    pub now_ms: i64,
+    topics: BTreeMap<String, Topic>,
+    owners: BTreeMap<String, Owner>,
+    transactions_begun: TransactionId,
+    groups: BTreeMap<String, BTreeMap<TopicPartition, i64>>,
+}
+
+#[derive(Debug)]
+struct Topic {
+    info: TopicInfo,
+    settings: BTreeMap<String, String>,
+    logs: Vec<Log>,
+    /// Records without a key so far: they go round the partitions.
+    keyless: usize,
+}
+
+/// Who holds a transactional id, and the transaction that is open under it.
+#[derive(Debug, Default)]
+struct Owner {
+    epoch: u64,
+    open: Option<Transaction>,
+}
+
+#[derive(Debug)]
+struct Transaction {
+    id: TransactionId,
+    written: BTreeSet<TopicPartition>,
+}
+
+/// The right to write under a transactional id, until someone else takes it.
+#[derive(Clone, Debug)]
+pub(super) struct Claim {
+    pub transactional_id: String,
+    epoch: u64,
+}
+
+impl Cluster {
+    /// All topics by name.
+    pub(super) fn topics(&self) -> Vec<TopicInfo> {
+        self.topics.values().map(|topic| topic.info.clone()).collect()
+    }
+
+    /// One topic.
+    pub(super) fn topic(&self, name: &str) -> Option<&TopicInfo> {
+        self.topics.get(name).map(|topic| &topic.info)
+    }
+
+    /// The settings a topic was made with.
+    pub(super) fn settings(&self, topic: &str) -> Result<&BTreeMap<String, String>, TransportError> {
+        self.topics.get(topic).map(|topic| &topic.settings).ok_or_else(|| unknown(topic))
+    }
+
+    /// Makes a topic.
+    pub(super) fn create(&mut self, new: &NewTopic) -> Result<(), TransportError> {
+        if self.topics.contains_key(&new.name) {
+            let fact = format!("topic \"{}\" exists already", new.name);
+            return Err(error(TransportErrorKind::TopicExists, fact));
+        }
+        let partitions = usize::try_from(new.partitions).ok().filter(|partitions| *partitions > 0);
+        let partitions = partitions.ok_or_else(|| refused(format!("topic \"{}\" needs a partition", new.name)))?;
+        let info =
+            TopicInfo { name: new.name.clone(), partitions: new.partitions, replicas: new.replicas.unwrap_or(1) };
+        let logs = std::iter::repeat_with(Log::default).take(partitions).collect();
+        self.topics.insert(new.name.clone(), Topic { info, settings: new.settings.clone(), logs, keyless: 0 });
+        Ok(())
+    }
+
+    /// Deletes a topic and all that is in it.
+    pub(super) fn delete(&mut self, name: &str) -> Result<(), TransportError> {
+        self.topics.remove(name).map(drop).ok_or_else(|| unknown(name))
+    }
+
+    /// The logs of a topic.
+    pub(super) fn logs(&self, topic: &str) -> Result<&[Log], TransportError> {
+        self.topics.get(topic).map(|topic| topic.logs.as_slice()).ok_or_else(|| unknown(topic))
+    }
+
+    /// The log of a partition.
+    pub(super) fn log(&self, partition: &TopicPartition) -> Result<&Log, TransportError> {
+        let logs = self.logs(&partition.topic)?;
+        let at = usize::try_from(partition.partition).ok();
+        at.and_then(|at| logs.get(at)).ok_or_else(|| no_partition(partition))
+    }
+
+    /// The log of a partition, to be changed.
+    pub(super) fn log_mut(&mut self, partition: &TopicPartition) -> Result<&mut Log, TransportError> {
+        let topic = self.topics.get_mut(&*partition.topic).ok_or_else(|| unknown(&partition.topic))?;
+        let at = usize::try_from(partition.partition).ok();
+        at.and_then(|at| topic.logs.get_mut(at)).ok_or_else(|| no_partition(partition))
+    }
+
+    /// The partition for a record that names none.
+    pub(super) fn place(&mut self, topic: &str, key: Option<&[u8]>) -> Result<i32, TransportError> {
+        let topic = self.topics.get_mut(topic).ok_or_else(|| unknown(topic))?;
+        let partitions = topic.info.partitions;
+        Ok(match key {
+            Some(key) => partitioner::partition_of(key, partitions),
+            None => {
+                topic.keyless += 1;
+                let at = (topic.keyless - 1) % topic.logs.len();
+                i32::try_from(at).expect("below the number of partitions")
+            }
+        })
+    }
+
+    /// Appends a record, inside the transaction that is open under `claim` if there is one.
+    pub(super) fn append(
+        &mut self,
+        claim: Option<&Claim>,
+        partition: &TopicPartition,
+        record: Record,
+    ) -> Result<(), TransportError> {
+        self.log(partition)?;
+        let transaction = match claim {
+            None => None,
+            Some(claim) => {
+                let open = self.owner(claim)?.open.as_mut();
+                let open = open.ok_or_else(|| refused("records cannot be written: no transaction was begun"))?;
+                open.written.insert(partition.clone());
+                Some(open.id)
+            }
+        };
+        self.log_mut(partition)?.append(record, transaction);
+        Ok(())
+    }
+
+    /// Takes a transactional id; what its former owner left open is aborted.
+    pub(super) fn claim(&mut self, transactional_id: String) -> Claim {
+        let owner = self.owners.entry(transactional_id.clone()).or_default();
+        owner.epoch += 1;
+        let (epoch, left) = (owner.epoch, owner.open.take());
+        if let Some(transaction) = left {
+            self.end(transaction, false);
+        }
+        Claim { transactional_id, epoch }
+    }
+
+    /// Begins a transaction.
+    pub(super) fn begin(&mut self, claim: &Claim) -> Result<(), TransportError> {
+        let id = self.transactions_begun + 1;
+        let owner = self.owner(claim)?;
+        if owner.open.is_some() {
+            return Err(refused("a transaction cannot begin: a transaction is open"));
+        }
+        owner.open = Some(Transaction { id, written: BTreeSet::new() });
+        self.transactions_begun = id;
+        Ok(())
+    }
+
+    /// Ends the open transaction; `offsets` are committed with it.
+    pub(super) fn finish(
+        &mut self,
+        claim: &Claim,
+        offsets: Option<(&str, &BTreeMap<TopicPartition, i64>)>,
+    ) -> Result<(), TransportError> {
+        let open = self.owner(claim)?.open.take();
+        let transaction = open.ok_or_else(|| refused("there is no transaction to end"))?;
+        self.end(transaction, offsets.is_some());
+        if let Some((group, offsets)) = offsets {
+            let committed = self.groups.entry(group.to_owned()).or_default();
+            committed.extend(offsets.iter().map(|(partition, offset)| (partition.clone(), *offset)));
+        }
+        Ok(())
+    }
+
+    /// The offset committed under a group.
+    pub(super) fn committed(&self, group: &str, partition: &TopicPartition) -> Option<i64> {
+        self.groups.get(group)?.get(partition).copied()
+    }
+
+    fn end(&mut self, transaction: Transaction, committed: bool) {
+        for partition in &transaction.written {
+            // A topic that was deleted meanwhile needs no marker.
+            if let Ok(log) = self.log_mut(partition) {
+                log.end_transaction(transaction.id, committed);
+            }
+        }
+    }
+
+    fn owner(&mut self, claim: &Claim) -> Result<&mut Owner, TransportError> {
+        let owner = self.owners.get_mut(&claim.transactional_id).expect("a claim is made together with its owner");
+        match owner.epoch == claim.epoch {
+            true => Ok(owner),
+            false => {
+                let fact = format!("transactional id \"{}\" was taken by someone else", claim.transactional_id);
+                Err(error(TransportErrorKind::Fenced, fact))
+            }
+        }
+    }
+}
+
+pub(super) fn refused(message: impl Into<String>) -> TransportError {
+    error(TransportErrorKind::Invalid, message.into())
+}
+
+fn unknown(topic: &str) -> TransportError {
+    error(TransportErrorKind::UnknownTopic, format!("topic \"{topic}\" does not exist"))
+}
+
+fn no_partition(partition: &TopicPartition) -> TransportError {
+    refused(format!("topic \"{}\" has no partition {}", partition.topic, partition.partition))
+}
+
+fn error(kind: TransportErrorKind, message: String) -> TransportError {
+    TransportError { kind, message, setting: None::<Arc<str>> }
+}

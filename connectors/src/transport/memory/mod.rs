@@ -1,0 +1,102 @@
+//! A cluster in memory, for simulation and tests: deterministic, without a clock, a thread or chance
+//! of its own.
+//!
+//! It keeps Kafka's rules as far as a reader or writer can see them: markers take an offset, an open
+//! transaction holds back the last stable offset, taking a transactional id fences its former owner,
+//! compaction leaves gaps. Time passes only by [`MemoryTransport::set_now_ms`], and `poll` never waits.
+//!
+//! What it deliberately does not know: the protocol, connections, and anything but bytes.
+
+mod admin;
+mod cluster;
+mod log;
+mod partitioner;
+mod sink;
+mod source;
+
+use std::fmt;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use self::admin::MemoryAdmin;
+use self::cluster::Cluster;
+use self::sink::MemorySink;
+use self::source::MemorySource;
+use super::{Admin, ReadPlan, Sink, SinkOptions, Source, Transport, TransportError};
+use crate::record::TopicPartition;
+
+/// The one state that all handles of a cluster share.
+type Shared = Arc<Mutex<Cluster>>;
+
+/// A cluster in memory. Clones are the same cluster.
+///
+/// ```
+/// use headwater_connectors::transport::memory::MemoryTransport;
+/// use headwater_connectors::transport::{NewTopic, Transport};
+///
+/// let cluster = MemoryTransport::new();
+/// let orders = NewTopic { name: "orders".into(), partitions: 4, replicas: None, settings: Default::default() };
+/// cluster.admin().create_topic(&orders)?;
+/// assert_eq!(cluster.admin().topics()?[0].partitions, 4);
+/// # Ok::<(), headwater_connectors::transport::TransportError>(())
+/// ```
+#[derive(Clone)]
+pub struct MemoryTransport {
+    cluster: Shared,
+    admin: Arc<MemoryAdmin>,
+}
+
+impl MemoryTransport {
+    /// An empty cluster at time 0.
+    pub fn new() -> Self {
+        let cluster = Shared::default();
+        Self { admin: Arc::new(MemoryAdmin { cluster: Arc::clone(&cluster) }), cluster }
+    }
+
+    /// Sets the time, in ms since the epoch, of records that are written without one.
+    pub fn set_now_ms(&self, now_ms: i64) {
+        self.cluster.lock().now_ms = now_ms;
+    }
+
+    /// Deletes the records of a partition below `offset`, as retention does. Fails when there is no such partition.
+    pub fn delete_records(&self, partition: &TopicPartition, offset: i64) -> Result<(), TransportError> {
+        self.cluster.lock().log_mut(partition)?.delete_before(offset);
+        Ok(())
+    }
+
+    /// Compacts a partition as far as it ever can be: also its last records and markers may leave gaps. Fails
+    /// when there is no such partition.
+    pub fn compact(&self, partition: &TopicPartition) -> Result<(), TransportError> {
+        self.cluster.lock().log_mut(partition)?.compact();
+        Ok(())
+    }
+}
+
+impl Default for MemoryTransport {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for MemoryTransport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let topics = self.cluster.lock().topics();
+        f.debug_struct("MemoryTransport").field("topics", &topics).finish_non_exhaustive()
+    }
+}
+
+impl Transport for MemoryTransport {
+    fn admin(&self) -> &dyn Admin {
+        &*self.admin
+    }
+
+    fn open_sources(&self, plans: Vec<ReadPlan>) -> Result<Vec<Box<dyn Source>>, TransportError> {
+        let open = |plan| Box::new(MemorySource::open(Arc::clone(&self.cluster), plan)) as Box<dyn Source>;
+        Ok(plans.into_iter().map(open).collect())
+    }
+
+    fn open_sink(&self, options: SinkOptions) -> Result<Box<dyn Sink>, TransportError> {
+        Ok(Box::new(MemorySink::open(Arc::clone(&self.cluster), options)))
+    }
+}

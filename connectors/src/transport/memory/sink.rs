@@ -1,0 +1,88 @@
+//! Writing to a simulated cluster.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow::array::{Array, AsArray, BinaryArray, ListArray};
+
+use super::Shared;
+use super::cluster::{Claim, refused};
+use super::log::Record;
+use crate::record::{OutBatch, TopicPartition};
+use crate::transport::{Sink, SinkOptions, TransportError};
+
+/// A writer. Every record is in the log as soon as `write` returns.
+pub(super) struct MemorySink {
+    cluster: Shared,
+    claim: Option<Claim>,
+}
+
+impl MemorySink {
+    pub(super) fn open(cluster: Shared, options: SinkOptions) -> Self {
+        let claim = options.transactional_id.map(|id| cluster.lock().claim(id));
+        Self { cluster, claim }
+    }
+
+    fn claim(&self) -> Result<&Claim, TransportError> {
+        self.claim.as_ref().ok_or_else(|| refused("the sink has no transactional id"))
+    }
+}
+
+impl Sink for MemorySink {
+    fn write(&mut self, batch: &OutBatch) -> Result<(), TransportError> {
+        let mut cluster = self.cluster.lock();
+        for row in 0..batch.len() {
+            let key = payload(&batch.keys, row);
+            let partition = match &batch.partitions {
+                Some(partitions) => partitions[row],
+                None => cluster.place(&batch.topic, key.as_deref())?,
+            };
+            let record = Record {
+                timestamp_ms: batch.timestamps_ms.as_ref().map_or(cluster.now_ms, |times| times[row]),
+                key,
+                value: payload(&batch.values, row),
+                headers: batch.headers.as_ref().map_or_else(Vec::new, |headers| headers_of(headers, row)),
+            };
+            let partition = TopicPartition::new(Arc::clone(&batch.topic), partition);
+            cluster.append(self.claim.as_ref(), &partition, record)?;
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self, _: Duration) -> Result<(), TransportError> {
+        Ok(())
+    }
+
+    fn begin(&mut self) -> Result<(), TransportError> {
+        self.cluster.lock().begin(self.claim()?)
+    }
+
+    fn commit(
+        &mut self,
+        group: &str,
+        offsets: &BTreeMap<TopicPartition, i64>,
+        _: Duration,
+    ) -> Result<(), TransportError> {
+        self.cluster.lock().finish(self.claim()?, Some((group, offsets)))
+    }
+
+    fn abort(&mut self, _: Duration) -> Result<(), TransportError> {
+        self.cluster.lock().finish(self.claim()?, None)
+    }
+}
+
+fn payload(column: &BinaryArray, row: usize) -> Option<Vec<u8>> {
+    column.is_valid(row).then(|| column.value(row).to_vec())
+}
+
+fn headers_of(headers: &ListArray, row: usize) -> Vec<(String, Option<Vec<u8>>)> {
+    if headers.is_null(row) {
+        return Vec::new();
+    }
+    let entries = headers.value(row);
+    let entries = entries.as_struct();
+    let (names, values) = (entries.column(0).as_string::<i32>(), entries.column(1).as_binary::<i32>());
+    let entry = |at: usize| (names.value(at).to_owned(), payload(values, at));
+    (0..entries.len()).map(entry).collect()
+}

@@ -1,0 +1,65 @@
+//! What every transport promises, as one list of checks over `&dyn Transport`: run over memory, the
+//! embedded broker and a real cluster, so that nothing above the transport can tell them apart.
+//!
+//! Each check makes topics of its own under a prefix that the caller makes unique. Where a cluster settles a
+//! little later (markers after a commit, a deleted topic), a check waits for it up to a generous limit;
+//! nothing is timed.
+
+mod fixture;
+mod reading;
+mod topics;
+mod transactions;
+mod writing;
+
+use headwater_connectors::record::TopicPartition;
+use headwater_connectors::transport::Transport;
+
+/// What is checked.
+pub struct Subject<'a> {
+    /// The transport.
+    pub transport: &'a dyn Transport,
+    /// Begins the name of every topic, group and transactional id.
+    pub prefix: String,
+    /// Deletes the records of a partition below an offset: no part of the transport, but something that happens to it.
+    pub delete_records: &'a dyn Fn(&TopicPartition, i64),
+}
+
+/// A check: it panics when the promise is broken.
+pub type Check = fn(&Subject<'_>);
+
+/// All checks by name.
+pub const CONTRACT: &[(&str, Check)] = &[
+    ("records come in order and in batches", reading::order),
+    ("a range is read exactly", reading::exactly),
+    ("an empty range ends at once", reading::empty_range),
+    ("a range below the log start ends", reading::deleted),
+    ("an unbounded range follows the log", reading::unbounded),
+    ("only what is wanted is copied", reading::wanted),
+    ("many partitions over several sources", reading::many_partitions),
+    ("two reads of one partition do not disturb each other", reading::twice),
+    ("null, empty and present keys and values", writing::nulls),
+    ("headers keep order, repeats and nulls", writing::headers),
+    ("timestamps are kept", writing::timestamps),
+    ("large records", writing::large),
+    ("keys are placed as the Java client does", writing::placing),
+    ("what cannot be written is refused", writing::refusals),
+    ("committed records and their marker", transactions::committed),
+    ("aborted records are not seen", transactions::aborted),
+    ("an open transaction holds back the end", transactions::open),
+    ("offsets are committed with the records", transactions::offsets),
+    ("a new owner fences the old one", transactions::fencing),
+    ("transactions out of order are refused", transactions::misuse),
+    ("topics are made, described and deleted", topics::lifecycle),
+    ("a topic that is not there", topics::unknown),
+    ("what cannot be made is refused", topics::refusals),
+    ("offsets for times", topics::times),
+];
+
+/// Runs every check, naming each as it begins.
+pub fn check_all(subject: &Subject<'_>) {
+    for (number, (name, check)) in CONTRACT.iter().enumerate() {
+        println!("transport contract: {name}");
+        let prefix = format!("{}-{number}", subject.prefix);
+        check(&Subject { transport: subject.transport, prefix, delete_records: subject.delete_records });
+    }
+}
