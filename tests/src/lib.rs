@@ -1,7 +1,13 @@
 //! What the integration tests and the benchmarks share.
 //!
+//! * [`bare`]: the reader that is the limit of every bounded read;
+//! * [`binary`]: where the built programs are;
 //! * [`load`]: writes them to a topic;
 //! * [`nexmark`]: generated bids and auctions, without anything that moves;
+//! * [`usage`]: what a command costs.
 
+pub mod bare;
+pub mod binary;
 pub mod load;
 pub mod nexmark;
+pub mod usage;
