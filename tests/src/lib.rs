@@ -4,10 +4,12 @@
 //! * [`binary`]: where the built programs are;
 //! * [`load`]: writes them to a topic;
 //! * [`nexmark`]: generated bids and auctions, without anything that moves;
+//! * [`readme`]: the commands of a Markdown page and whether they still do what it says;
 //! * [`usage`]: what a command costs.
 
 pub mod bare;
 pub mod binary;
 pub mod load;
 pub mod nexmark;
+pub mod readme;
 pub mod usage;
