@@ -1,0 +1,185 @@
+//! Bounded SELECTs over a topic of bids, each beside the bare reader in the same minute.
+//!
+//! Rates are of whole processes, from their start to their end, for Headwater and for the bare reader alike: a user
+//! waits for both. Every answer is checked against what the bare reader counted before its time is taken for good.
+
+use std::error::Error;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use headwater_tests::binary;
+use headwater_tests::load::{self, Load};
+use headwater_tests::nexmark::Bids;
+use headwater_tests::usage::{Run, measure};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::shell::{Shell, records_read, sum_of};
+use crate::table::{Table, Target};
+
+const DEFINE: &str = "CREATE OR REPLACE STREAM bids (auction BIGINT, bidder BIGINT, price BIGINT, channel STRING, \
+    url STRING, dateTime BIGINT, extra STRING) WITH (KAFKA_TOPIC = '{topic}', VALUE_FORMAT = 'JSON');";
+const GROUP_BY: &str =
+    "SELECT channel, COUNT(*) AS n, AVG(price) AS mean, MAX(price) AS highest FROM bids GROUP BY channel;";
+const COUNT: &str = "SELECT COUNT(*) AS n FROM bids;";
+const NEWEST: &str = "SELECT * FROM bids ORDER BY ROWTIME DESC LIMIT 10;";
+const LIMIT: &str = "SELECT * FROM bids LIMIT 10;";
+
+/// Records behind the first row of the embedded broker.
+const EMBEDDED_RECORDS: usize = 1_000;
+const MEGABYTE: f64 = 1_048_576.0;
+
+/// What is measured, where.
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// Address of a broker, HOST:PORT
+    #[arg(long)]
+    bootstrap_server: String,
+    /// A topic that the program bids has filled
+    #[arg(long, default_value = "bids")]
+    topic: String,
+    /// How often each is measured
+    #[arg(long, default_value_t = 5)]
+    pairs: usize,
+    /// Where the embedded broker listens while it is filled
+    #[arg(long, default_value = "127.0.0.1:29500")]
+    embedded_listen: String,
+}
+
+/// Measures everything and prints the table; fails when an answer is wrong, not when a target is missed.
+pub fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
+    let shell = Shell::at_cluster(binary::headwater(), &arguments.bootstrap_server);
+    shell.run(&DEFINE.replace("{topic}", &arguments.topic))?;
+    let mut table = Table::default();
+    let grouped = pairs(arguments, &shell, GROUP_BY)?;
+    add_pairs(&mut table, "GROUP BY", &grouped, 0.8);
+    let counted = pairs(arguments, &shell, COUNT)?;
+    add_pairs(&mut table, "COUNT(*)", &counted, 0.95);
+    let records = grouped[0].records;
+    add_few(&mut table, "newest 10", &repeat(arguments, &shell, NEWEST)?, records)?;
+    add_few(&mut table, "LIMIT 10", &repeat(arguments, &shell, LIMIT)?, records)?;
+    table.add("embedded, first row, s", 3, embedded(arguments)?, Some(Target::Below(0.5)));
+    println!("{records} records, {} runs of each\n{table}", arguments.pairs);
+    match table.missed() {
+        missed if missed.is_empty() => println!("every target is met"),
+        missed => println!("missed: {}", missed.join("; ")),
+    }
+    Ok(())
+}
+
+/// The bare reader and Headwater, one right after the other.
+struct Pair {
+    bare: Run,
+    ours: Run,
+    records: u64,
+}
+
+fn pairs(arguments: &Arguments, shell: &Shell, sql: &str) -> Result<Vec<Pair>, Box<dyn Error>> {
+    (0..arguments.pairs)
+        .map(|number| {
+            let bare = bare(arguments)?;
+            let records = bare.stdout.split(' ').next().unwrap_or_default().parse()?;
+            let ours = shell.run(sql)?;
+            let found = sum_of(&ours, "N")?;
+            if found != records {
+                return Err(format!("{sql} saw {found} records, the bare reader {records}").into());
+            }
+            eprintln!(
+                "pair {number}: bare {:.2} s, headwater {:.2} s",
+                bare.wall.as_secs_f64(),
+                ours.wall.as_secs_f64()
+            );
+            Ok(Pair { bare, ours, records })
+        })
+        .collect()
+}
+
+fn bare(arguments: &Arguments) -> Result<Run, Box<dyn Error>> {
+    let program = std::env::current_exe()?;
+    let command = program.display().to_string();
+    let options = ["bare", "--bootstrap-server", &arguments.bootstrap_server, "--topic", &arguments.topic];
+    measure(&program, &[&[command.as_str()], options.as_slice()].concat())
+}
+
+fn repeat(arguments: &Arguments, shell: &Shell, sql: &str) -> Result<Vec<Run>, Box<dyn Error>> {
+    (0..arguments.pairs).map(|_| shell.run(sql)).collect()
+}
+
+fn add_pairs(table: &mut Table, name: &str, pairs: &[Pair], ratio: f64) {
+    let each = |figure: &dyn Fn(&Pair) -> f64| pairs.iter().map(figure).collect::<Vec<_>>();
+    let rate = |run: &Run, pair: &Pair| pair.records as f64 / run.wall.as_secs_f64();
+    let cpu = |run: &Run, pair: &Pair| run.cpu_seconds / (pair.records as f64 / 1e6);
+    table.add(&format!("{name}, bare reader, records/s"), 0, each(&|pair| rate(&pair.bare, pair)), None);
+    table.add(&format!("{name}, bare reader, CPU s/M"), 2, each(&|pair| cpu(&pair.bare, pair)), None);
+    table.add(&format!("{name}, records/s"), 0, each(&|pair| rate(&pair.ours, pair)), None);
+    let ratios = each(&|pair| rate(&pair.ours, pair) / rate(&pair.bare, pair));
+    table.add(&format!("{name}, ratio to bare reader"), 2, ratios, Some(Target::AtLeast(ratio)));
+    let cpus = each(&|pair| cpu(&pair.ours, pair));
+    table.add(&format!("{name}, CPU s/M"), 2, cpus, Some(Target::Below(1.0)));
+    let peaks = each(&|pair| pair.ours.peak_bytes as f64 / MEGABYTE);
+    table.add(&format!("{name}, peak memory, MB"), 0, peaks, Some(Target::Below(512.0)));
+}
+
+/// A query that should read next to nothing: its time to the first row and its share of the records.
+fn add_few(table: &mut Table, name: &str, runs: &[Run], records: u64) -> Result<(), Box<dyn Error>> {
+    let mut shares = Vec::new();
+    for run in runs {
+        if run.stdout.lines().count() != 10 {
+            return Err(format!("{name} gave not ten rows:\n{}", run.stdout).into());
+        }
+        shares.push(100.0 * records_read(run)? as f64 / records as f64);
+    }
+    table.add(&format!("{name}, records read, %"), 3, shares, Some(Target::Below(1.0)));
+    table.add(&format!("{name}, first row, s"), 3, runs.iter().map(first_row).collect(), None);
+    Ok(())
+}
+
+fn first_row(run: &Run) -> f64 {
+    run.first_line.unwrap_or(Duration::MAX).as_secs_f64()
+}
+
+/// Seconds from the command to its first row on the embedded broker, over a folder that holds a few records.
+fn embedded(arguments: &Arguments) -> Result<Vec<f64>, Box<dyn Error>> {
+    let folder = tempfile::tempdir()?;
+    fill(arguments, folder.path().to_path_buf())?;
+    let shell = Shell::at_folder(binary::headwater(), folder.path());
+    shell.run(&DEFINE.replace("{topic}", "bids"))?;
+    Ok(repeat(arguments, &shell, "SELECT * FROM bids;")?.iter().map(first_row).collect())
+}
+
+/// Lets an embedded broker of its own process take the records, so that the measured ones start over a folder.
+fn fill(arguments: &Arguments, folder: PathBuf) -> Result<(), Box<dyn Error>> {
+    let _broker = Broker::start(&arguments.embedded_listen, folder)?;
+    load::create_topic(&arguments.embedded_listen, "bids", 1)?;
+    let mut load = Load::open(&arguments.embedded_listen, "bids", "none")?;
+    let mut json = Vec::new();
+    for bid in Bids::new(1).take(EMBEDDED_RECORDS) {
+        json.clear();
+        bid.write_json(&mut json);
+        load.write(bid.auction.to_string().as_bytes(), &json, bid.date_time_ms)?;
+    }
+    load.finish()?;
+    Ok(())
+}
+
+/// `headwater broker` as a child; dropping it asks it to end and waits for it.
+struct Broker(Child);
+
+impl Broker {
+    fn start(listen: &str, folder: PathBuf) -> Result<Self, Box<dyn Error>> {
+        let mut command = Command::new(binary::headwater());
+        command.args(["broker", "--listen", listen, "--data"]).arg(folder).stdin(Stdio::null()).stdout(Stdio::null());
+        Ok(Self(command.spawn()?))
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        let asked = i32::try_from(self.0.id()).map(|pid| kill(Pid::from_raw(pid), Signal::SIGTERM));
+        if !matches!(asked, Ok(Ok(()))) {
+            let _ = self.0.kill();
+        }
+        let _ = self.0.wait();
+    }
+}

@@ -1,0 +1,75 @@
+//! Benchmarks against a real Kafka, each a ratio between two things measured in the same run.
+//!
+//! ```text
+//! tests/real/kafka up --jit full
+//! cargo run --release -p headwater-tests --bin bids -- --bootstrap-server 127.0.0.1:29110
+//! cargo run --release -p headwater-tests --bin bench -- bounded --bootstrap-server 127.0.0.1:29110
+//! ```
+
+mod bounded;
+mod shell;
+mod table;
+
+use std::error::Error;
+use std::path::PathBuf;
+use std::process::exit;
+use std::time::Instant;
+
+use clap::{Args, Parser, Subcommand};
+use headwater_tests::{bare, usage};
+
+/// Measure Headwater against the limits of the same machine in the same minute.
+#[derive(Parser)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Read a topic to its end with librdkafka's batch call and count bytes: the limit of every bounded read
+    Bare(Bare),
+    /// Bounded SELECTs over the bids beside the bare reader, in pairs
+    Bounded(bounded::Arguments),
+    /// Run a command and write what it cost to a file: used by the other benchmarks
+    #[command(hide = true)]
+    Supervise {
+        report: PathBuf,
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        command: Vec<String>,
+    },
+}
+
+#[derive(Args)]
+struct Bare {
+    /// Address of a broker, HOST:PORT
+    #[arg(long)]
+    bootstrap_server: String,
+    /// The topic
+    #[arg(long, default_value = "bids")]
+    topic: String,
+    /// A librdkafka property NAME=VALUE on top of the reader's own; may be repeated
+    #[arg(long = "set", value_parser = property)]
+    settings: Vec<(String, String)>,
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    match Arguments::parse().command {
+        Command::Bare(arguments) => run_bare(&arguments),
+        Command::Bounded(arguments) => bounded::run(&arguments),
+        Command::Supervise { report, command } => exit(usage::supervise(&report, &command)?),
+    }
+}
+
+fn run_bare(arguments: &Bare) -> Result<(), Box<dyn Error>> {
+    let started = Instant::now();
+    let counted = bare::read_to_end(&arguments.bootstrap_server, &arguments.topic, &arguments.settings)?;
+    let seconds = started.elapsed().as_secs_f64();
+    println!("{} records, {} bytes in {seconds:.3} s", counted.records, counted.bytes);
+    Ok(())
+}
+
+fn property(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("a property is NAME=VALUE")?;
+    Ok((name.to_owned(), value.to_owned()))
+}
