@@ -1,7 +1,8 @@
 //! Dates and times by Java's patterns, on chrono's time zones.
 //!
 //! ksqlDB's `TIMESTAMP_FORMAT`, `FORMAT_…` and `PARSE_…` take patterns of Java's
-//! `java.time.format.DateTimeFormatter`. A [`Pattern`] is one of these, compiled once and used for every record.
+//! `java.time.format.DateTimeFormatter`. A [`Pattern`] is one of these, compiled once and used for every record;
+//! [`iso`] holds the fixed forms that casts and comparisons use.
 //! Nothing here knows SQL, records or the present time.
 //!
 //! ```
@@ -31,6 +32,7 @@ mod defaults;
 mod error;
 mod field;
 mod format;
+pub mod iso;
 mod item;
 mod offset;
 mod parse;
