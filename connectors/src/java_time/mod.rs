@@ -1,9 +1,10 @@
 //! Dates and times by Java's patterns, on chrono's time zones.
 //!
 //! ksqlDB's `TIMESTAMP_FORMAT`, `FORMAT_…` and `PARSE_…` take patterns of Java's
-//! `java.time.format.DateTimeFormatter`. A [`Pattern`] is one of these, compiled once and used for every record;
-//! [`iso`] holds the fixed forms that casts and comparisons use.
-//! Nothing here knows SQL, records or the present time.
+//! `java.time.format.DateTimeFormatter`, and `PARSE_DATE` those of the older
+//! `java.text.SimpleDateFormat`. A [`Pattern`] and a [`LegacyPattern`] are these, compiled once and used
+//! for every record; [`iso`] holds the fixed forms that casts and comparisons use. Nothing here
+//! knows SQL, records or the present time.
 //!
 //! ```
 //! use headwater_connectors::java_time::{Pattern, Zone};
@@ -34,6 +35,8 @@ mod field;
 mod format;
 pub mod iso;
 mod item;
+mod legacy;
+mod legacy_calendar;
 mod offset;
 mod parse;
 mod parsed;
@@ -45,6 +48,7 @@ mod zone_names;
 mod zone_text;
 
 pub use error::{FormatError, ParseError, PatternError, ZoneError};
+pub use legacy::LegacyPattern;
 pub use zone::Zone;
 
 use field::{Field, NANOS_PER_DAY, NANOS_PER_SECOND};
@@ -52,6 +56,7 @@ use format::{Moment, ZoneMoment};
 use item::Item;
 use resolve::{Resolved, resolve};
 
+const MS_PER_DAY: i64 = 86_400_000;
 const NANOS_PER_MS: i64 = 1_000_000;
 
 /// A pattern of Java's `DateTimeFormatter`.

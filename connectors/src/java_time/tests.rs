@@ -4,7 +4,10 @@ use chrono_tz::Tz;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
-use super::{FormatError, ParseError, Pattern, Zone};
+use super::{FormatError, LegacyPattern, ParseError, Pattern, Zone};
+
+/// 2025-11-21 in milliseconds since 1970 UTC, for years of two digits.
+const NOW_MS: i64 = 1_763_700_000_000;
 
 fn parse(pattern: &str, text: &str) -> Result<i64, ParseError> {
     Pattern::new(pattern).unwrap().parse_timestamp_ms(text, Tz::UTC)
@@ -126,6 +129,29 @@ fn a_part_that_the_value_lacks_is_an_error_outside_brackets() {
     assert!(Pattern::new("ppMMM").unwrap().format_date(0, &mut out).is_err());
 }
 
+#[test]
+fn older_patterns_are_lenient() {
+    let date = |pattern: &str, text: &str| LegacyPattern::new(pattern, NOW_MS).unwrap().parse_date(text);
+    assert_eq!(date("yyyy-MM-dd'Lit'", "2018-05-11Lit"), Ok(17_662));
+    assert_eq!(date("dd-MMM-yyyy", "01-JAN-2022"), Ok(18_993));
+    assert_eq!(date("MMM-yyyy", "JAN-2022"), Ok(18_993));
+    assert_eq!(date("yyyyMMdd", "20220101 and more"), Ok(18_993));
+    assert_eq!(date("yyyy-MM-dd", "2021-13-01"), Ok(18_993));
+    assert_eq!(date("d/M/yy", "1/1/22"), Ok(18_993));
+    assert_eq!(date("d/M/yy", "1/1/60"), Ok(-3_653));
+    assert_eq!(date("yyyy-MM-dd", "1582-10-04"), Ok(-141_428));
+    assert_eq!(date("YYYY-MM-dd", "2018-05-11"), Ok(17_531));
+    let timed = date("yyyy-MM-dd HH:mm", "2018-05-11 00:01");
+    assert_eq!(timed, Err(ParseError::WrongKind { wanted: "date", found: "time" }));
+    for (pattern, text) in [("yyyy-MM-dd", "2018/05/11"), ("yyyy", ""), ("MMM", "13"), ("é", "e"), ("d", "99999999999")]
+    {
+        assert!(date(pattern, text).is_err(), "{pattern} {text}");
+    }
+    for pattern in ["b", "XXXX", "'open", "c"] {
+        assert!(LegacyPattern::new(pattern, NOW_MS).is_err(), "{pattern}");
+    }
+}
+
 const SEED: u64 = 20_180_511;
 const ZONES: [&str; 6] = ["UTC", "America/Los_Angeles", "Asia/Kolkata", "+01:30", "Australia/Sydney", "Pacific/Apia"];
 
@@ -170,6 +196,11 @@ fn nonsense_is_refused_without_a_panic() {
             let _ = pattern.parse_timestamp_ms(&out, Zone::UTC);
             let _ = pattern.clone().ignoring_case().parse_time_ms(&text);
         }
+        if let Ok(pattern) = LegacyPattern::new(&pattern, NOW_MS) {
+            let _ = pattern.parse_date(&text);
+        }
         let _ = Zone::of(&text);
+        let _ = super::iso::parse_partial_iso_timestamp_ms(&text);
+        let _ = super::iso::parse_iso_time_ms(&text);
     }
 }

@@ -68,6 +68,11 @@ impl Zone {
         (offset_s.abs() <= OFFSET_S_MAX).then_some(Self(Kind::Fixed { prefix, offset_s }))
     }
 
+    /// The zone of one offset below a day; the older patterns go beyond eighteen hours.
+    pub(super) fn any_offset(offset_s: i32) -> Self {
+        Self(Kind::Fixed { prefix: "", offset_s })
+    }
+
     /// The region, unless the zone is an offset other than that of `UTC` or `GMT`.
     pub(super) fn as_region(self) -> Option<Tz> {
         match self.0 {
