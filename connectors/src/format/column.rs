@@ -13,8 +13,8 @@ use arrow::array::{
 };
 use arrow::buffer::{Buffer, OffsetBuffer, ScalarBuffer};
 use arrow::datatypes::{
-    ArrowPrimitiveType, DataType, Date32Type, FieldRef, Fields, Float64Type, Int32Type, Int64Type, Time32MillisecondType,
-    TimeUnit, TimestampMillisecondType, i256,
+    ArrowPrimitiveType, DataType, Date32Type, FieldRef, Fields, Float64Type, Int32Type, Int64Type,
+    Time32MillisecondType, TimeUnit, TimestampMillisecondType, i256,
 };
 
 use super::kind::FormatError;
@@ -183,7 +183,8 @@ impl Values {
             }
             DataType::Map(entries, false) => Self::Map(Map::try_new(entries)?),
             DataType::Struct(fields) if fields.iter().all(|field| field.is_nullable()) => {
-                let children = fields.iter().map(|field| Column::try_new(field.data_type())).collect::<Result<_, _>>()?;
+                let children =
+                    fields.iter().map(|field| Column::try_new(field.data_type())).collect::<Result<_, _>>()?;
                 Self::Struct(fields.clone(), children)
             }
             other => return Err(FormatError::unknown_type(&sql_name(other))),

@@ -42,7 +42,8 @@ fn read(payload: &[u8], column: &mut Column) -> Result<(), String> {
         Values::Bigint(values) => values.push(i64::from_be_bytes(sized(payload, "BIGINT")?)),
         Values::Double(values) => values.push(f64::from_be_bytes(sized(payload, "DOUBLE")?)),
         Values::String(bytes) => {
-            let text = std::str::from_utf8(payload).map_err(|error| format!("not UTF-8 at byte {}", error.valid_up_to()))?;
+            let text =
+                std::str::from_utf8(payload).map_err(|error| format!("not UTF-8 at byte {}", error.valid_up_to()))?;
             bytes.push(text.as_bytes()).map_err(|_| COLUMN_FULL)?;
         }
         other => return Err(format!("format KAFKA cannot hold {}", other.sql_name())),

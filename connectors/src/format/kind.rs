@@ -155,7 +155,10 @@ impl FormatKind {
             return unfit(format!("format {self} cannot be used for the {side}"));
         }
         if *self == Self::None && !layout.fields.is_empty() {
-            return unfit(format!("format {self} holds no columns, but there are {} {side} columns", layout.fields.len()));
+            return unfit(format!(
+                "format {self} holds no columns, but there are {} {side} columns",
+                layout.fields.len()
+            ));
         }
         if *self == Self::Kafka && layout.fields.len() != 1 {
             return unfit(format!("format {self} holds exactly one {side} column, not {}", layout.fields.len()));

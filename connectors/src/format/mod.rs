@@ -24,6 +24,10 @@ mod kafka;
 mod kind;
 mod none;
 mod number;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
 mod text;
 mod types;
 

@@ -10,6 +10,9 @@ use memchr::{memchr, memchr2};
 /// Most digits a decimal can have: the width of `Decimal256`.
 const DECIMAL_DIGITS_MAX: usize = 76;
 
+/// The least exponent that 32 bits do not hold.
+const EXPONENT_BEYOND: i64 = 1 << 31;
+
 /// A decimal literal in its parts: `-12.5e3` is negative, `12`, `5`, 3.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Literal<'a> {
@@ -23,7 +26,8 @@ pub(crate) struct Literal<'a> {
 
 impl<'a> Literal<'a> {
     /// Splits `text` as `BigDecimal` does: also `+1`, `.5` and `5.`; `None` when it is no number
-    /// or its exponent is beyond 32 bits.
+    /// or too large for a 32-bit exponent. An exponent below that is cut to it: nothing is nearer
+    /// to zero.
     pub(crate) fn parse(text: &'a [u8]) -> Option<Self> {
         let (negative, rest) = match text {
             [b'-', rest @ ..] => (true, rest),
@@ -41,14 +45,15 @@ impl<'a> Literal<'a> {
             None => (mantissa, &[][..]),
         };
         let integral = mark.is_none() && point.is_none();
-        let digits = integer.iter().chain(fraction).all(u8::is_ascii_digit);
-        (digits && integer.len() + fraction.len() > 0).then_some(Self {
-            negative,
-            integer,
-            fraction,
-            exponent,
-            integral,
-        })
+        let literal = Self { negative, integer, fraction, exponent, integral };
+        literal.is_number().then_some(literal)
+    }
+
+    /// There are digits and nothing else, and the exponent is within bounds or of no consequence.
+    fn is_number(&self) -> bool {
+        let mut digits = self.integer.iter().chain(self.fraction);
+        let all = digits.clone().all(u8::is_ascii_digit) && self.digit_count() > 0;
+        all && (self.exponent < EXPONENT_BEYOND || digits.all(|digit| *digit == b'0'))
     }
 
     /// All digits, the most significant first, as values.
@@ -155,9 +160,18 @@ impl Digits {
     }
 }
 
+/// Reads an exponent: a sign and digits, cut to a little more than 32 bits.
 fn exponent(text: &[u8]) -> Option<i64> {
-    let text = std::str::from_utf8(text).ok()?;
-    text.parse::<i32>().ok().map(i64::from)
+    let (negative, digits) = match text {
+        [b'-', digits @ ..] => (true, digits),
+        [b'+', digits @ ..] => (false, digits),
+        digits => (false, digits),
+    };
+    if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    let size = digits.iter().fold(0, |sum, digit| EXPONENT_BEYOND.min(sum * 10 + i64::from(digit - b'0')));
+    Some(if negative { -size } else { size })
 }
 
 /// Writes digits with `scale` of them behind the point.
@@ -266,6 +280,8 @@ mod tests {
             ("1e64", 0),
             ("5e2000000000", 0),
             ("5e-2000000000", 0),
+            ("5e-99999999999999999999", 0),
+            ("0e99999999999999999999", 0),
         ] {
             assert_eq!(literal(text).wrapping_i64(), expected, "{text}");
         }

@@ -45,7 +45,8 @@ fn read_line(
     let mut count = 0;
     while let Some(field) = line.next()? {
         if let Some(column) = by_field.get(count).copied().flatten() {
-            read_field(&field, &mut columns[column]).map_err(|why| format!("field {} ({}): {why}", count + 1, names[column]))?;
+            read_field(&field, &mut columns[column])
+                .map_err(|why| format!("field {} ({}): {why}", count + 1, names[column]))?;
         }
         count += 1;
     }

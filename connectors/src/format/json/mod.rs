@@ -18,6 +18,8 @@ mod fault;
 mod map;
 mod record;
 mod scan;
+#[cfg(test)]
+mod tests;
 mod text;
 mod value;
 

@@ -377,7 +377,8 @@ fn hex4(bytes: &[u8], at: usize) -> Option<u32> {
 fn plain_end(bytes: &[u8], mut at: usize) -> usize {
     while let Some(chunk) = bytes.get(at..at + 8) {
         let word = u64::from_le_bytes(chunk.try_into().expect("eight bytes"));
-        let special = zeros(word ^ (LOW_BITS * b'"' as u64)) | zeros(word ^ (LOW_BITS * b'\\' as u64)) | below_space(word);
+        let special =
+            zeros(word ^ (LOW_BITS * b'"' as u64)) | zeros(word ^ (LOW_BITS * b'\\' as u64)) | below_space(word);
         if special != 0 {
             return at + special.trailing_zeros() as usize / 8;
         }
@@ -413,7 +414,14 @@ mod tests {
     #[test]
     fn well_formed_values_are_passed_over() {
         for json in [
-            "null", "true", "0", "-0.5e+10 ", "\"a\\u00e9\\ud83d\\ude00\"", "[]", "{}", "[[],{},[1,{\"a\":[2]}]]",
+            "null",
+            "true",
+            "0",
+            "-0.5e+10 ",
+            "\"a\\u00e9\\ud83d\\ude00\"",
+            "[]",
+            "{}",
+            "[[],{},[1,{\"a\":[2]}]]",
             "{\"a\" : {\"b\" : [ 1 , 2 ] , \"c\" : { } } , \"d\" : \"}\" }",
         ] {
             assert_eq!(skip(json), Ok(()), "{json}");

@@ -119,7 +119,7 @@ fn push_literal(at: usize, text: &[u8], values: &mut Values) -> Read<()> {
         Values::Time(values) => {
             let ms = scalar::time_of_day(literal.wrapping_i64() as i32);
             values.push(ms.map_err(|why| Fault::misfit(at, why))?);
-        },
+        }
         Values::Double(values) => values.push(double(at, text)?),
         Values::Decimal(..) | Values::WideDecimal(..) => {
             scalar::push_decimal(values, &literal).map_err(|why| Fault::misfit(at, why))?;

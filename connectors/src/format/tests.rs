@@ -1,0 +1,182 @@
+//! What holds for every format: names, capabilities, and the small formats whole.
+
+use arrow::array::{Array, BinaryArray};
+use arrow::datatypes::DataType;
+
+use super::testing::{TIME, TIMESTAMP, again, array, bare, decode, layout, map, record};
+use super::{FormatError, FormatKind, Layout, parse_delimiter};
+use crate::record::Side;
+
+use FormatKind::{Delimited, Json, Kafka, None as NoneFormat};
+
+#[test]
+fn names_are_read_in_any_case() {
+    for kind in FormatKind::ALL {
+        assert_eq!(kind.to_string().to_lowercase().parse(), Ok(kind));
+    }
+    let refused = |name: &str| name.parse::<FormatKind>().unwrap_err();
+    assert_eq!(refused("avro"), FormatError::NotYet("AVRO".into()));
+    assert_eq!(refused("json_sr").to_string(), "format JSON_SR is not supported yet");
+    assert_eq!(refused("jsno").hint().as_deref(), Some("Did you mean JSON?"));
+    assert_eq!(refused("xml").to_string(), "format \"xml\" does not exist");
+    assert_eq!(refused("xml").hint().as_deref(), Some("The formats are JSON, DELIMITED, KAFKA, NONE."));
+}
+
+#[test]
+fn what_a_format_cannot_hold_is_named() {
+    let one = |kind| Layout { wrapped: false, ..layout(&[("A", kind)]) };
+    let two = layout(&[("A", DataType::Int32), ("B", DataType::Int32)]);
+    let int_keys = DataType::Map(
+        std::sync::Arc::new(arrow::datatypes::Field::new(
+            "entries",
+            record(&[("key", DataType::Int32), ("value", DataType::Int32)]),
+            false,
+        )),
+        false,
+    );
+    for (kind, layout, side, reason) in [
+        (NoneFormat, layout(&[]), Side::Value, "format NONE cannot be used for the value"),
+        (NoneFormat, two.clone(), Side::Key, "format NONE holds no columns, but there are 2 key columns"),
+        (Kafka, two.clone(), Side::Value, "format KAFKA holds exactly one value column, not 2"),
+        (Kafka, one(DataType::Boolean), Side::Key, "format KAFKA cannot hold key column \"A\" of type BOOLEAN"),
+        (Kafka, layout(&[("A", DataType::Int32)]), Side::Value, "format KAFKA cannot wrap a single value column"),
+        (Json, layout(&[("A", DataType::Int32)]), Side::Key, "format JSON cannot wrap a single key column"),
+        (
+            Delimited,
+            one(array(DataType::Int32)),
+            Side::Value,
+            "format DELIMITED cannot hold value column \"A\" of type ARRAY<INT>",
+        ),
+        (
+            Json,
+            one(record(&[("M", map(DataType::Int32))])),
+            Side::Key,
+            "key column \"A\" has the type STRUCT<M MAP<STRING, INT>>: a key cannot contain a MAP",
+        ),
+        (Json, one(int_keys), Side::Value, "format JSON cannot hold value column \"A\" of type MAP<INT, INT>"),
+        (
+            Delimited,
+            Layout { delimiter: b'"', ..two.clone() },
+            Side::Value,
+            "'\"' cannot be the delimiter of format DELIMITED",
+        ),
+    ] {
+        assert_eq!(kind.check(&layout, side).unwrap_err().to_string(), reason);
+    }
+    for (kind, layout, side) in [
+        (NoneFormat, layout(&[]), Side::Key),
+        (Kafka, one(DataType::Utf8), Side::Value),
+        (Json, layout(&[("A", map(array(TIME)))]), Side::Value),
+        (Json, two.clone(), Side::Key),
+        (Delimited, two.clone(), Side::Key),
+    ] {
+        assert_eq!(kind.check(&layout, side), Ok(()), "{kind} {side}");
+    }
+}
+
+#[test]
+fn fields_that_do_not_exist_or_come_twice_are_refused() {
+    let layout = layout(&[("A", DataType::Int32)]);
+    assert!(Json.decoder(&layout, &[1]).is_err());
+    assert!(Json.decoder(&layout, &[0, 0]).is_err());
+}
+
+#[test]
+fn delimiters_have_names() {
+    assert_eq!(parse_delimiter("space"), Ok(b' '));
+    assert_eq!(parse_delimiter("TAB"), Ok(b'\t'));
+    assert_eq!(parse_delimiter("|"), Ok(b'|'));
+    for wrong in ["", "||", "\"", "\n", "\u{e9}"] {
+        assert!(parse_delimiter(wrong).is_err(), "{wrong:?}");
+    }
+}
+
+fn delimited() -> Layout {
+    layout(&[
+        ("B", DataType::Boolean),
+        ("I", DataType::Int32),
+        ("L", DataType::Int64),
+        ("D", DataType::Float64),
+        ("C", DataType::Decimal128(4, 2)),
+        ("S", DataType::Utf8),
+        ("Y", DataType::Binary),
+        ("DT", DataType::Date32),
+        ("T", TIME),
+        ("TS", TIMESTAMP),
+    ])
+}
+
+#[test]
+fn delimited_reads_and_writes_each_type() {
+    let all: Vec<_> = (0..10).collect();
+    let line = "true,-1,9007199254740993,1.0E10,0.05,\"a,\"\"b\",AAE=,-1,5,1700000000000";
+    let shown = "true -1 9007199254740993 10000000000.0 0.05 a,\"b 0001 1969-12-31 00:00:00.005 2023-11-14T22:13:20";
+    assert_eq!(decode(Delimited, &delimited(), &all, line.as_bytes()).as_deref(), Ok(shown));
+    assert_eq!(again(Delimited, &delimited(), line.as_bytes()), line);
+    assert_eq!(decode(Delimited, &delimited(), &[5, 1], line.as_bytes()).as_deref(), Ok("a,\"b -1"));
+    let empty = ",\"\",,,,,,,,\n";
+    assert_eq!(decode(Delimited, &delimited(), &all, empty.as_bytes()).unwrap(), ["null"; 10].join(" "));
+    assert_eq!(again(Delimited, &delimited(), empty.as_bytes()), "\"\",,,,,,,,,");
+    assert_eq!(decode(Delimited, &delimited(), &[0], b"yes,,,,,,,,,").as_deref(), Ok("false"));
+}
+
+#[test]
+fn delimited_refuses_what_does_not_fit() {
+    let read = |payload: &[u8]| decode(Delimited, &delimited(), &(0..10).collect::<Vec<_>>(), payload).unwrap_err();
+    for (payload, reason) in [
+        (&b""[..], "expected 10 fields, found 0"),
+        (b"true,1", "expected 10 fields, found 2"),
+        (b",,,,,,,,,,", "expected 10 fields, found 11"),
+        (b",1.5,,,,,,,,", "field 2 (I): the text is no INT"),
+        (b",, 1,,,,,,,", "field 3 (L): the text is no BIGINT"),
+        (b",,,x,,,,,,", "field 4 (D): the text is no DOUBLE"),
+        (b",,,,100,,,,,", "field 5 (C): the number does not fit DECIMAL(4, 2)"),
+        (b",,,,,\xff,,,,", "not UTF-8 at byte 5"),
+        (b",,,,,,*,,,", "field 7 (Y): the text is no base64"),
+        (b",,,,,,,2020-01-01,,", "field 8 (DT): the text is no number of days"),
+        (b",,,,,,,,86400000,", "field 9 (T): a TIME is from 0 to 86399999 milliseconds"),
+        (b",,,,,\"x,,,,", "the quote opened at byte 5 is not closed"),
+        (b",,,,,\"x\"y,,,,", "text after a closing quote at byte 8"),
+    ] {
+        assert_eq!(read(payload), reason, "{}", String::from_utf8_lossy(payload));
+    }
+}
+
+#[test]
+fn delimited_takes_other_delimiters_and_quotes_by_them() {
+    let layout = Layout { delimiter: b'|', ..layout(&[("A", DataType::Utf8), ("B", DataType::Utf8)]) };
+    assert_eq!(decode(Delimited, &layout, &[0, 1], b"a,b|c").as_deref(), Ok("a,b c"));
+    for line in ["a,b|c", "\"a|b\"|c", "\" x\"|\"y \"", "\"\"|x", "\"#a\"|\"#b\"", "\"a\nb\"|c"] {
+        assert_eq!(again(Delimited, &layout, line.as_bytes()), line);
+    }
+}
+
+#[test]
+fn kafka_is_what_its_serializers_write() {
+    for (kind, payload, shown) in [
+        (DataType::Int32, &[0xFF, 0xFF, 0xFF, 0xFE][..], "-2"),
+        (DataType::Int64, &[0, 0, 0, 0, 0, 0, 1, 0], "256"),
+        (DataType::Float64, &[0x3F, 0xF8, 0, 0, 0, 0, 0, 0], "1.5"),
+        (DataType::Utf8, "h\u{e9}".as_bytes(), "h\u{e9}"),
+        (DataType::Utf8, b"", ""),
+    ] {
+        let layout = bare(kind.clone());
+        assert_eq!(decode(Kafka, &layout, &[0], payload).as_deref(), Ok(shown));
+        let decoded = Kafka.decoder(&layout, &[0]).unwrap().decode(&BinaryArray::from(vec![Some(payload), None]));
+        let encoded = Kafka.encoder(&layout).unwrap().encode(&decoded.columns, 2, None);
+        assert_eq!(encoded.payloads, BinaryArray::from(vec![Some(payload), None]));
+    }
+    let read = |kind, payload: &[u8]| decode(Kafka, &bare(kind), &[0], payload).unwrap_err();
+    assert_eq!(read(DataType::Int32, b"12345678"), "INT takes 4 bytes, the payload has 8");
+    assert_eq!(read(DataType::Int64, b""), "BIGINT takes 8 bytes, the payload has 0");
+    assert_eq!(read(DataType::Float64, b"1.5"), "DOUBLE takes 8 bytes, the payload has 3");
+    assert_eq!(read(DataType::Utf8, b"a\xff"), "not UTF-8 at byte 1");
+}
+
+#[test]
+fn none_has_no_columns_and_no_payloads() {
+    let decoded = NoneFormat.decoder(&layout(&[]), &[]).unwrap().decode(&BinaryArray::from(vec![&b"x"[..]]));
+    assert!(decoded.columns.is_empty() && decoded.bad.is_empty());
+    assert_eq!(NoneFormat.encoder(&layout(&[])).unwrap().encode(&[], 2, None).payloads.null_count(), 2);
+    assert!(NoneFormat.decoder(&layout(&[("A", DataType::Int32)]), &[]).is_err());
+}

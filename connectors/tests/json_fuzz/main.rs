@@ -1,0 +1,122 @@
+//! The JSON decoder against serde_json, on random JSON and on random damage to it.
+//!
+//! Goal: our own scanner accepts a payload exactly when serde_json does and every field asked for
+//! fits its column, and then gives the same values; whatever the bytes are it neither panics nor
+//! makes an invalid array. Method: payloads from a seeded generator, half of them damaged, go in
+//! batches through decoders that live for the whole run (so that what they remember of earlier
+//! payloads is put to the test too), for all fields, some and none; `oracle` says from
+//! serde_json's reading what each must give.
+//!
+//! The usual run is short. For a long one:
+//!
+//! ```text
+//! FUZZ_SEED=1 FUZZ_COUNT=5000000 cargo test --release -p headwater-connectors --test json_fuzz -- --ignored
+//! ```
+
+mod generate;
+mod oracle;
+
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, BinaryArray};
+use arrow::datatypes::{DataType, Field, Fields};
+use headwater_connectors::format::{Decoder, FormatKind, Layout};
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+
+use oracle::Verdict;
+
+const BATCH_ROWS: usize = 64;
+
+#[test]
+fn decoding_agrees_with_serde_json() {
+    fuzz(0x00C0_FFEE, 40_000);
+}
+
+#[test]
+#[ignore = "long: millions of payloads"]
+fn decoding_agrees_with_serde_json_at_length() {
+    let number = |name: &str, otherwise| std::env::var(name).map_or(otherwise, |text| text.parse().unwrap());
+    fuzz(number("FUZZ_SEED", 1), number("FUZZ_COUNT", 5_000_000));
+}
+
+fn fuzz(seed: u64, count: u64) {
+    let fields = fields();
+    let mut subjects: Vec<_> = [&[0, 1, 2, 3, 4, 5, 6, 7][..], &[6, 1], &[]].map(|p| Subject::new(&fields, p)).into();
+    let mut rng = StdRng::seed_from_u64(seed);
+    let mut accepted = 0;
+    let mut done = 0;
+    while done < count {
+        let payloads: Vec<_> = (0..BATCH_ROWS).map(|_| generate::payload(&mut rng)).collect();
+        let good = subjects.iter_mut().map(|subject| subject.check(&payloads, seed));
+        accepted += good.max().unwrap_or(0);
+        done += BATCH_ROWS as u64;
+    }
+    println!("seed {seed}: {done} payloads, {accepted} of them accepted without any field");
+    assert!(accepted > done / 10 && accepted < done * 9 / 10, "the generator makes good and bad payloads");
+}
+
+/// Every kind of column, named as the generator names members.
+fn fields() -> Vec<Field> {
+    let item = |kind| DataType::List(Arc::new(Field::new("item", kind, true)));
+    let record = Fields::from(vec![Field::new("A", DataType::Int64, true), Field::new("S", DataType::Utf8, true)]);
+    let entry = vec![Field::new("key", DataType::Utf8, false), Field::new("value", DataType::Int64, true)];
+    let entries = Field::new("entries", DataType::Struct(entry.into()), false);
+    [
+        ("BOOL", DataType::Boolean),
+        ("A", DataType::Int64),
+        ("DBL", DataType::Float64),
+        ("DEC", DataType::Decimal128(9, 3)),
+        ("S", DataType::Utf8),
+        ("ARR", item(DataType::Int64)),
+        ("M", DataType::Map(Arc::new(entries), false)),
+        ("R", item(DataType::Struct(record))),
+    ]
+    .map(|(name, kind)| Field::new(name, kind, true))
+    .into()
+}
+
+/// A decoder under test.
+struct Subject {
+    fields: Vec<Field>,
+    decoder: Box<dyn Decoder>,
+}
+
+impl Subject {
+    fn new(fields: &[Field], projection: &[usize]) -> Self {
+        let layout = Layout { fields: fields.iter().cloned().map(Arc::new).collect(), wrapped: true, delimiter: b',' };
+        let decoder = FormatKind::Json.decoder(&layout, projection).unwrap();
+        Self { fields: projection.iter().map(|at| fields[*at].clone()).collect(), decoder }
+    }
+
+    /// Decodes a batch and holds every row against the oracle; gives how many were accepted.
+    fn check(&mut self, payloads: &[Vec<u8>], seed: u64) -> u64 {
+        let decoded = self.decoder.decode(&BinaryArray::from_iter_values(payloads));
+        for column in &decoded.columns {
+            column.to_data().validate_full().unwrap();
+        }
+        let mut bad = decoded.bad.iter().peekable();
+        for (row, payload) in payloads.iter().enumerate() {
+            let reason = bad.next_if(|bad| bad.row == row).map(|bad| bad.reason.as_str());
+            let complaint = self.compare(payload, &decoded.columns, row, reason);
+            if let Some(complaint) = complaint {
+                panic!("seed {seed}: {complaint}\n  we said {reason:?} of {}", payload.escape_ascii());
+            }
+        }
+        (payloads.len() - decoded.bad.len()) as u64
+    }
+
+    fn compare(&self, payload: &[u8], columns: &[ArrayRef], row: usize, reason: Option<&str>) -> Option<String> {
+        match (oracle::judge(payload, &self.fields), reason) {
+            (Verdict::Unknown, _) | (Verdict::Bad(_), Some(_)) => None,
+            (Verdict::Bad(why), None) => Some(format!("accepted what is bad: {why}")),
+            (Verdict::Good(_), Some(_)) => Some("refused what is good".into()),
+            (Verdict::Good(expected), None) => {
+                let found = columns.iter().map(|column| oracle::cell(column, row));
+                let mut pairs = expected.iter().zip(found).zip(&self.fields);
+                let wrong = pairs.find(|((expected, found), _)| !expected.is(found));
+                wrong.map(|((expected, found), field)| format!("{}: expected {expected:?}, found {found:?}", field.name()))
+            }
+        }
+    }
+}
