@@ -16,7 +16,7 @@ use sqlparser::tokenizer::{Token, TokenWithSpan};
 
 use super::cursor::Cursor;
 use super::data_type;
-use super::token::word;
+use super::token::{keyword, word};
 use crate::diagnostic::Diagnostic;
 use crate::types::SqlType;
 
@@ -54,6 +54,9 @@ impl Dialect {
             Some(left) => self.steps_left.set(left),
             None => return self.stop(None),
         }
+        if cannot_begin_expression(&parser.peek_token_ref().token) {
+            return parser.expected_ref("an expression", parser.peek_token_ref());
+        }
         if parser.peek_nth_token_ref(1).token != Token::LParen {
             return Ok(None);
         }
@@ -79,6 +82,51 @@ impl Dialect {
         parser.expect_token(&Token::RParen)?;
         Ok(Expr::Cast { kind, expr, data_type, array: false, format: None })
     }
+}
+
+/// Words of clauses; sqlparser would take them for columns.
+fn cannot_begin_expression(token: &Token) -> bool {
+    use Keyword::{
+        AND, AS, ASC, BETWEEN, BY, DESC, DISTINCT, ELSE, END, ESCAPE, EXCEPT, FETCH, FROM, GROUP, HAVING, IN,
+        INTERSECT, IS, JOIN, LIKE, LIMIT, OFFSET, ON, OR, ORDER, PARTITION, QUALIFY, SELECT, THEN, UNION, USING, WHEN,
+        WHERE, WITH,
+    };
+    matches!(
+        keyword(token),
+        AND | AS
+            | ASC
+            | BETWEEN
+            | BY
+            | DESC
+            | DISTINCT
+            | ELSE
+            | END
+            | ESCAPE
+            | EXCEPT
+            | FETCH
+            | FROM
+            | GROUP
+            | HAVING
+            | IN
+            | INTERSECT
+            | IS
+            | JOIN
+            | LIKE
+            | LIMIT
+            | OFFSET
+            | ON
+            | OR
+            | ORDER
+            | PARTITION
+            | QUALIFY
+            | SELECT
+            | THEN
+            | UNION
+            | USING
+            | WHEN
+            | WHERE
+            | WITH
+    )
 }
 
 /// The tokens up to the parenthesis that closes the CAST, read.

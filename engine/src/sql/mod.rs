@@ -20,6 +20,7 @@ mod error;
 pub mod expr_forms;
 mod limits;
 mod normal;
+pub mod print;
 mod query;
 mod rewrite;
 mod scan;
