@@ -1,9 +1,17 @@
 //! What a user is told when a statement is refused: message, code, span, detail, hint.
 //!
 //! Diagnostics are values: the parser and the planner collect every independent one, and whoever
-//! shows them sorts them by position and renders them with the text that was typed.
+//! shows them renders them with the text that was typed ([`render`]).
+
+mod codes;
+mod render;
 
 use std::fmt;
+
+use serde::{Serialize, Serializer};
+
+pub use codes::*;
+pub use render::render;
 
 /// A refusal, or a part of one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,7 +29,7 @@ pub struct Diagnostic {
 }
 
 /// A piece of the text as typed: bytes from `start` up to `end`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 pub struct Span {
     /// Byte at which it starts.
     pub start: usize,
@@ -33,32 +41,34 @@ pub struct Span {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Code(pub &'static str);
 
+/// A diagnostic as programs read it, with the statement it is about.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report<'a> {
+    /// Stable code.
+    pub code: Code,
+    /// A fact in one line.
+    pub message: &'a str,
+    /// Bytes of the statement that are wrong.
+    pub span: Option<Span>,
+    /// What was found and expected.
+    pub detail: Option<&'a str>,
+    /// What can be done.
+    pub hint: Option<&'a str>,
+    /// The text that was typed.
+    pub statement: &'a str,
+}
+
 impl fmt::Display for Code {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.0)
     }
 }
 
-/// Every code with its title: `K01` names and types, `K02` syntax, `K03` streaming rules,
-/// `K04` topics and formats, `K09` internal.
-pub const CODES: &[(Code, &str)] = &[
-    (UNKNOWN_SOURCE, "a stream or table that does not exist"),
-    (UNKNOWN_COLUMN, "a column that does not exist"),
-    (SYNTAX, "text that is not SQL"),
-    (TRANSPORT, "the cluster could not do what was asked"),
-    (INTERNAL, "a fault of ours"),
-];
-
-/// A stream or table that does not exist.
-pub const UNKNOWN_SOURCE: Code = Code("K0101");
-/// A column that does not exist.
-pub const UNKNOWN_COLUMN: Code = Code("K0102");
-/// Text that is not SQL.
-pub const SYNTAX: Code = Code("K0201");
-/// The cluster could not do what was asked.
-pub const TRANSPORT: Code = Code("K0401");
-/// A fault of ours.
-pub const INTERNAL: Code = Code("K0901");
+impl Serialize for Code {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.0)
+    }
+}
 
 impl Diagnostic {
     /// A diagnostic with a code and a message.
@@ -79,5 +89,65 @@ impl Diagnostic {
     /// The same with what can be done.
     pub fn hint(self, hint: impl Into<String>) -> Self {
         Self { hint: Some(hint.into()), ..self }
+    }
+
+    /// The same for programs, with the text that was typed.
+    pub fn report<'a>(&'a self, statement: &'a str) -> Report<'a> {
+        Report {
+            code: self.code,
+            message: &self.message,
+            span: self.span,
+            detail: self.detail.as_deref(),
+            hint: self.hint.as_deref(),
+            statement,
+        }
+    }
+}
+
+/// Code and message alone, in one line.
+impl fmt::Display for Diagnostic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.code, self.message)
+    }
+}
+
+impl std::error::Error for Diagnostic {}
+
+/// The candidate nearest to a misspelt name, without regard to case, when it is within half of the
+/// name's length; the first of several.
+pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let name = name.to_uppercase();
+    let allowed = name.chars().count() / 2;
+    candidates
+        .into_iter()
+        .map(|candidate| (strsim::osa_distance(&name, &candidate.to_uppercase()), candidate))
+        .filter(|(distance, _)| *distance <= allowed)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_name_is_within_half_its_length() {
+        assert_eq!(nearest("PRIC", ["ID", "PRICE", "QTY"]), Some("PRICE"));
+        assert_eq!(nearest("selct", ["INSERT", "SELECT"]), Some("SELECT"));
+        assert_eq!(nearest("X", ["Y"]), None);
+        assert_eq!(nearest("CUSTOMER", ["ORDERS", "ITEMS"]), None);
+    }
+
+    #[test]
+    fn a_report_has_every_field() {
+        let error = Diagnostic::new(SYNTAX, "no").at(Span { start: 1, end: 2 }).hint("yes");
+        let json = serde_json::to_string(&error.report("a b")).expect("plain data");
+        let expected = r#"{"code":"K0201","message":"no","span":{"start":1,"end":2},"detail":null,"hint":"yes","statement":"a b"}"#;
+        assert_eq!(json, expected);
+    }
+
+    #[test]
+    fn codes_are_distinct_and_in_order() {
+        assert!(CODES.windows(2).all(|pair| pair[0].code < pair[1].code));
     }
 }

@@ -1,0 +1,320 @@
+//! The clauses that only streams have, taken out of a query's tokens before sqlparser sees it, and
+//! where they go when a query is printed.
+//!
+//! They belong to the outermost SELECT, so they are looked for outside all parentheses:
+//! `WINDOW TUMBLING|HOPPING|SESSION (…)`, `PARTITION BY …`, `WITHIN …` of joins and `EMIT …`.
+
+use sqlparser::tokenizer::{Token, TokenWithSpan};
+
+use super::ast::{Duration, Emit, Expr, Spanned, TimeUnit, Window, WindowKind, Within};
+use super::cursor::{Cursor, Result};
+use super::standard;
+use super::token::word;
+use crate::diagnostic::{Diagnostic, MISPLACED, Span, nearest};
+
+/// A query's tokens taken apart.
+#[derive(Default)]
+pub(super) struct Lifted {
+    /// What is standard SQL.
+    pub rest: Vec<TokenWithSpan>,
+    /// `WINDOW …`.
+    pub window: Option<Spanned<Window>>,
+    /// `PARTITION BY …`.
+    pub partition_by: Option<Spanned<Vec<Expr>>>,
+    /// `WITHIN …` of each join that has one.
+    pub within: Vec<Spanned<Within>>,
+    /// `EMIT …`.
+    pub emit: Option<Spanned<Emit>>,
+}
+
+/// Words that end a PARTITION BY.
+const AFTER_PARTITION_BY: &[&str] = &[
+    "HAVING",
+    "EMIT",
+    "LIMIT",
+    "ORDER",
+    "WINDOW",
+    "WHERE",
+    "GROUP",
+    "UNION",
+    "EXCEPT",
+    "INTERSECT",
+    "OFFSET",
+    "FETCH",
+    "QUALIFY",
+];
+
+/// Takes the clauses out of the tokens that the cursor has left.
+pub(super) fn lift(cursor: &mut Cursor<'_>) -> Result<Lifted> {
+    let mut lifter = Lifter { lifted: Lifted::default(), depth: 0, joins: 0 };
+    while !cursor.is_done() {
+        lifter.token(cursor)?;
+    }
+    Ok(lifter.lifted)
+}
+
+struct Lifter {
+    lifted: Lifted,
+    /// Open parentheses and brackets.
+    depth: usize,
+    /// JOINs seen outside parentheses.
+    joins: usize,
+}
+
+impl Lifter {
+    /// Reads one token of standard SQL or one clause.
+    fn token(&mut self, cursor: &mut Cursor<'_>) -> Result<()> {
+        match cursor.peek() {
+            Some(Token::LParen | Token::LBracket) => self.depth += 1,
+            Some(Token::RParen | Token::RBracket) => self.depth = self.depth.saturating_sub(1),
+            _ => {}
+        }
+        match clause_at(cursor) {
+            Some(clause) if !self.is_name() => self.clause(clause, cursor),
+            _ => {
+                self.joins += usize::from(self.depth == 0 && cursor.peek_words(&["JOIN"]));
+                self.lifted.rest.extend(cursor.rest().first().cloned());
+                cursor.advance();
+                Ok(())
+            }
+        }
+    }
+
+    /// True when the next word is a column or an alias and begins no clause.
+    fn is_name(&self) -> bool {
+        let before = self.lifted.rest.last().map(|token| &token.token);
+        matches!(before, None | Some(Token::Period | Token::Comma)) || before.and_then(word) == Some("AS")
+    }
+
+    fn clause(&mut self, clause: Clause, cursor: &mut Cursor<'_>) -> Result<()> {
+        let start = cursor.span();
+        if self.depth > 0 {
+            return match clause {
+                Clause::PartitionBy => self.keep(cursor),
+                _ => Err(misplaced(format!("{} belongs to the outermost SELECT", clause.name()), start)),
+            };
+        }
+        cursor.advance();
+        match clause {
+            Clause::Emit => set(&mut self.lifted.emit, emit(cursor)?, start, cursor, clause),
+            Clause::Window => set(&mut self.lifted.window, window(cursor)?, start, cursor, clause),
+            Clause::PartitionBy => set(&mut self.lifted.partition_by, partition_by(cursor)?, start, cursor, clause),
+            Clause::Within => self.within(start, cursor),
+        }
+    }
+
+    fn keep(&mut self, cursor: &mut Cursor<'_>) -> Result<()> {
+        self.lifted.rest.extend(cursor.rest().first().cloned());
+        cursor.advance();
+        Ok(())
+    }
+
+    fn within(&mut self, start: Span, cursor: &mut Cursor<'_>) -> Result<()> {
+        let Some(join) = self.joins.checked_sub(1) else {
+            return Err(misplaced("WITHIN belongs to a join", start));
+        };
+        let within = Spanned::new(within(join, cursor)?, cursor.since(start));
+        if self.lifted.within.last().is_some_and(|last| last.join == join) {
+            return Err(misplaced("a join has more than one WITHIN", within.span));
+        }
+        self.lifted.within.push(within);
+        Ok(())
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Clause {
+    Emit,
+    Window,
+    PartitionBy,
+    Within,
+}
+
+impl Clause {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Emit => "EMIT",
+            Self::Window => "WINDOW",
+            Self::PartitionBy => "PARTITION BY",
+            Self::Within => "WITHIN",
+        }
+    }
+}
+
+/// The clause that begins with the next token.
+fn clause_at(cursor: &Cursor<'_>) -> Option<Clause> {
+    let next = |n: usize| cursor.peek_nth(n).and_then(word);
+    let opens = |n: usize| cursor.peek_nth(n) == Some(&Token::LParen);
+    match cursor.peek_word()? {
+        "EMIT" if next(1).is_some_and(is_emission) || cursor.peek_nth(1).is_none() => Some(Clause::Emit),
+        // `WINDOW TUMBLING (`, `WINDOW name TUMBLING (`; a named SQL window is `WINDOW name AS (`.
+        "WINDOW" if next(1).is_some() && opens(2) => Some(Clause::Window),
+        "WINDOW" if next(2).is_some_and(|it| it != "AS") && opens(3) => Some(Clause::Window),
+        "PARTITION" if next(1) == Some("BY") => Some(Clause::PartitionBy),
+        "WITHIN" if next(1) != Some("GROUP") && (opens(1) || matches!(cursor.peek_nth(1), Some(Token::Number(..)))) => {
+            Some(Clause::Within)
+        }
+        _ => None,
+    }
+}
+
+/// CHANGES or FINAL, or a slip of one of them.
+fn is_emission(found: &str) -> bool {
+    nearest(found, ["CHANGES", "FINAL"]).is_some()
+}
+
+fn set<T>(place: &mut Option<Spanned<T>>, value: T, start: Span, cursor: &Cursor<'_>, clause: Clause) -> Result<()> {
+    let span = cursor.since(start);
+    match place.replace(Spanned::new(value, span)) {
+        None => Ok(()),
+        Some(_) => Err(misplaced(format!("{} is there twice", clause.name()), span)),
+    }
+}
+
+fn misplaced(message: impl Into<String>, span: Span) -> Diagnostic {
+    Diagnostic::new(MISPLACED, message).at(span)
+}
+
+fn emit(cursor: &mut Cursor<'_>) -> Result<Emit> {
+    if cursor.eat(&["CHANGES"]) {
+        return Ok(Emit::Changes);
+    }
+    if cursor.eat(&["FINAL"]) {
+        return Ok(Emit::Final);
+    }
+    Err(cursor.unexpected("CHANGES or FINAL"))
+}
+
+fn window(cursor: &mut Cursor<'_>) -> Result<Window> {
+    if !matches!(cursor.peek_nth(1), Some(Token::LParen)) {
+        cursor.advance(); // A name, which nothing refers to.
+    }
+    let read = match cursor.peek_word() {
+        Some("TUMBLING") => tumbling,
+        Some("HOPPING") => hopping,
+        Some("SESSION") => session,
+        _ => return Err(cursor.unexpected("TUMBLING, HOPPING or SESSION")),
+    };
+    cursor.advance();
+    cursor.expect_symbol(&Token::LParen)?;
+    let mut window = Window { kind: read(cursor)?, retention: None, grace: None };
+    while cursor.eat_symbol(&Token::Comma) {
+        window_option(&mut window, cursor)?;
+    }
+    cursor.expect_symbol(&Token::RParen)?;
+    Ok(window)
+}
+
+fn window_option(window: &mut Window, cursor: &mut Cursor<'_>) -> Result<()> {
+    if window.retention.is_none() && window.grace.is_none() && cursor.eat(&["RETENTION"]) {
+        window.retention = Some(duration(cursor)?);
+        return Ok(());
+    }
+    if window.grace.is_none() && cursor.eat(&["GRACE"]) {
+        cursor.expect(&["PERIOD"])?;
+        window.grace = Some(duration(cursor)?);
+        return Ok(());
+    }
+    Err(cursor.unexpected("RETENTION, then GRACE PERIOD"))
+}
+
+fn tumbling(cursor: &mut Cursor<'_>) -> Result<WindowKind> {
+    cursor.expect(&["SIZE"])?;
+    Ok(WindowKind::Tumbling { size: duration(cursor)? })
+}
+
+fn hopping(cursor: &mut Cursor<'_>) -> Result<WindowKind> {
+    cursor.expect(&["SIZE"])?;
+    let size = duration(cursor)?;
+    cursor.expect_symbol(&Token::Comma)?;
+    cursor.expect(&["ADVANCE", "BY"])?;
+    Ok(WindowKind::Hopping { size, advance: duration(cursor)? })
+}
+
+fn session(cursor: &mut Cursor<'_>) -> Result<WindowKind> {
+    Ok(WindowKind::Session { gap: duration(cursor)? })
+}
+
+/// Reads a length of time such as `5 MINUTES`.
+pub(super) fn duration(cursor: &mut Cursor<'_>) -> Result<Duration> {
+    let count = cursor.count("a length of time such as 5 MINUTES")?.value;
+    let unit = match cursor.peek_word() {
+        Some("MILLISECOND" | "MILLISECONDS") => TimeUnit::Milliseconds,
+        Some("SECOND" | "SECONDS") => TimeUnit::Seconds,
+        Some("MINUTE" | "MINUTES") => TimeUnit::Minutes,
+        Some("HOUR" | "HOURS") => TimeUnit::Hours,
+        Some("DAY" | "DAYS") => TimeUnit::Days,
+        _ => return Err(cursor.unexpected("DAYS, HOURS, MINUTES, SECONDS or MILLISECONDS")),
+    };
+    cursor.advance();
+    Ok(Duration { count, unit })
+}
+
+fn within(join: usize, cursor: &mut Cursor<'_>) -> Result<Within> {
+    let (before, after) = if cursor.eat_symbol(&Token::LParen) {
+        let before = duration(cursor)?;
+        cursor.expect_symbol(&Token::Comma)?;
+        let after = duration(cursor)?;
+        cursor.expect_symbol(&Token::RParen)?;
+        (before, after)
+    } else {
+        let both = duration(cursor)?;
+        (both, both)
+    };
+    let grace = match cursor.eat(&["GRACE"]) {
+        true => {
+            cursor.expect(&["PERIOD"])?;
+            Some(duration(cursor)?)
+        }
+        false => None,
+    };
+    Ok(Within { join, before, after, grace })
+}
+
+fn partition_by(cursor: &mut Cursor<'_>) -> Result<Vec<Expr>> {
+    cursor.advance(); // BY
+    let tokens = &cursor.rest()[..partition_by_len(cursor.rest())];
+    if tokens.is_empty() {
+        return Err(cursor.unexpected("an expression"));
+    }
+    cursor.advance_by(tokens.len());
+    let exprs = split_commas(tokens).into_iter().map(|tokens| expr_in(tokens, cursor)).collect::<Result<Vec<_>>>()?;
+    Ok(match <[Expr; 1]>::try_from(exprs) {
+        Ok([Expr::Tuple(exprs)]) => exprs,
+        Ok([expr]) => vec![expr],
+        Err(exprs) => exprs,
+    })
+}
+
+fn expr_in(tokens: &[TokenWithSpan], cursor: &Cursor<'_>) -> Result<Expr> {
+    if tokens.is_empty() { Err(cursor.unexpected("an expression")) } else { standard::expr(tokens) }
+}
+
+/// How many tokens are left of a word that ends a PARTITION BY.
+fn partition_by_len(tokens: &[TokenWithSpan]) -> usize {
+    let mut depth = 0_usize;
+    for (n, token) in tokens.iter().enumerate() {
+        match &token.token {
+            Token::LParen | Token::LBracket => depth += 1,
+            Token::RParen | Token::RBracket => depth = depth.saturating_sub(1),
+            other if depth == 0 && word(other).is_some_and(|it| AFTER_PARTITION_BY.contains(&it)) => return n,
+            _ => {}
+        }
+    }
+    tokens.len()
+}
+
+/// The runs of tokens between commas outside parentheses.
+pub(super) fn split_commas(tokens: &[TokenWithSpan]) -> Vec<&[TokenWithSpan]> {
+    let mut depth = 0_usize;
+    tokens
+        .split(|token| {
+            match token.token {
+                Token::LParen | Token::LBracket => depth += 1,
+                Token::RParen | Token::RBracket => depth = depth.saturating_sub(1),
+                _ => {}
+            }
+            depth == 0 && token.token == Token::Comma
+        })
+        .collect()
+}

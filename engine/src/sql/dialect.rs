@@ -1,0 +1,329 @@
+//! The dialect as sqlparser asks for it, and the expressions that sqlparser cannot read by itself.
+//!
+//! The hooks read `CAST`, `MAP(k := v)` and `STRUCT(f := v)` here because sqlparser would try them
+//! one way, fail, and try them another: errors would be lost, and with nesting the tries multiply.
+//! For the same reason every expression costs a step of a budget: what backtracks for ever ends.
+
+use std::cell::{Cell, RefCell};
+
+use sqlparser::ast::{
+    CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgOperator, FunctionArgumentList,
+    FunctionArguments, ObjectName,
+};
+use sqlparser::keywords::Keyword;
+use sqlparser::parser::{Parser, ParserError};
+use sqlparser::tokenizer::{Token, TokenWithSpan};
+
+use super::cursor::Cursor;
+use super::data_type;
+use super::token::{keyword, word};
+use crate::diagnostic::Diagnostic;
+use crate::types::SqlType;
+
+/// Steps that a token may cost; an honest statement needs less than four.
+const STEPS_PER_TOKEN: usize = 64;
+
+/// The dialect, for one run of tokens.
+#[derive(Debug, Default)]
+pub(super) struct Dialect {
+    steps_left: Cell<usize>,
+    fault: RefCell<Option<Diagnostic>>,
+}
+
+type Read<T> = Result<T, ParserError>;
+
+impl Dialect {
+    /// The dialect with a budget for as many tokens.
+    pub fn for_tokens(tokens: usize) -> Self {
+        Self { steps_left: Cell::new(1_000 + tokens.saturating_mul(STEPS_PER_TOKEN)), fault: RefCell::default() }
+    }
+
+    /// What a hook found wrong; sqlparser then only says that it stopped.
+    pub fn take_fault(&self) -> Option<Diagnostic> {
+        self.fault.borrow_mut().take()
+    }
+
+    /// Stops sqlparser for good: this one error is never swallowed by a second try.
+    fn stop<T>(&self, fault: Option<Diagnostic>) -> Read<T> {
+        *self.fault.borrow_mut() = fault;
+        Err(ParserError::RecursionLimitExceeded)
+    }
+
+    fn prefix(&self, parser: &mut Parser<'_>) -> Read<Option<Expr>> {
+        match self.steps_left.get().checked_sub(1) {
+            Some(left) => self.steps_left.set(left),
+            None => return self.stop(None),
+        }
+        if cannot_begin_expression(&parser.peek_token_ref().token) {
+            return parser.expected_ref("an expression", parser.peek_token_ref());
+        }
+        if parser.peek_nth_token_ref(1).token != Token::LParen {
+            return Ok(None);
+        }
+        match word(&parser.peek_token_ref().token) {
+            Some("CAST") => self.cast(parser, CastKind::Cast).map(Some),
+            Some("TRY_CAST") => self.cast(parser, CastKind::TryCast).map(Some),
+            Some("MAP" | "STRUCT") => constructor(parser).map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    /// `CAST(expression AS type)`, the type read by our own rules.
+    fn cast(&self, parser: &mut Parser<'_>, kind: CastKind) -> Read<Expr> {
+        parser.advance_token();
+        parser.expect_token(&Token::LParen)?;
+        let expr = Box::new(parser.parse_expr()?);
+        parser.expect_keyword_is(Keyword::AS)?;
+        let tokens = type_tokens(parser);
+        let data_type = match cast_type(&tokens) {
+            Ok(data_type) => data_type,
+            Err(fault) => return self.stop(Some(fault)),
+        };
+        parser.expect_token(&Token::RParen)?;
+        Ok(Expr::Cast { kind, expr, data_type, array: false, format: None })
+    }
+}
+
+/// Words of clauses; sqlparser would take them for columns.
+fn cannot_begin_expression(token: &Token) -> bool {
+    use Keyword::{
+        AND, AS, ASC, BETWEEN, BY, DESC, DISTINCT, ELSE, END, ESCAPE, EXCEPT, FETCH, FROM, GROUP, HAVING, IN,
+        INTERSECT, IS, JOIN, LIKE, LIMIT, OFFSET, ON, OR, ORDER, PARTITION, QUALIFY, SELECT, THEN, UNION, USING, WHEN,
+        WHERE, WITH,
+    };
+    matches!(
+        keyword(token),
+        AND | AS
+            | ASC
+            | BETWEEN
+            | BY
+            | DESC
+            | DISTINCT
+            | ELSE
+            | END
+            | ESCAPE
+            | EXCEPT
+            | FETCH
+            | FROM
+            | GROUP
+            | HAVING
+            | IN
+            | INTERSECT
+            | IS
+            | JOIN
+            | LIKE
+            | LIMIT
+            | OFFSET
+            | ON
+            | OR
+            | ORDER
+            | PARTITION
+            | QUALIFY
+            | SELECT
+            | THEN
+            | UNION
+            | USING
+            | WHEN
+            | WHERE
+            | WITH
+    )
+}
+
+/// The tokens up to the parenthesis that closes the CAST, read.
+fn type_tokens(parser: &mut Parser<'_>) -> Vec<TokenWithSpan> {
+    let mut depth = 0_usize;
+    let mut tokens = Vec::new();
+    loop {
+        match parser.peek_token_ref().token {
+            Token::LParen => depth += 1,
+            Token::RParen if depth == 0 => return tokens,
+            Token::RParen => depth -= 1,
+            Token::EOF => return tokens,
+            _ => {}
+        }
+        tokens.push(parser.next_token());
+    }
+}
+
+fn cast_type(tokens: &[TokenWithSpan]) -> Result<DataType, Diagnostic> {
+    let mut cursor = Cursor::new("", tokens);
+    let ty = data_type::parse(&mut cursor)?.value;
+    if !cursor.is_done() {
+        return Err(cursor.unexpected("\")\""));
+    }
+    Ok(match &ty {
+        SqlType::Custom(name) => foreign(name).unwrap_or_else(|| data_type::to_ast(&ty)),
+        _ => data_type::to_ast(&ty),
+    })
+}
+
+/// Types that bounded queries know besides those of the dialect.
+fn foreign(name: &str) -> Option<DataType> {
+    use sqlparser::ast::ExactNumberInfo;
+    Some(match name {
+        "TINYINT" => DataType::TinyInt(None),
+        "SMALLINT" => DataType::SmallInt(None),
+        "REAL" => DataType::Real,
+        "FLOAT" => DataType::Float(ExactNumberInfo::None),
+        "BINARY" => DataType::Binary(None),
+        "BYTEA" => DataType::Bytea,
+        "TEXT" => DataType::Text,
+        _ => return None,
+    })
+}
+
+/// `MAP(…)` or `STRUCT(…)` as a call whose arguments may have `:=`.
+fn constructor(parser: &mut Parser<'_>) -> Read<Expr> {
+    let name = parser.parse_identifier()?;
+    parser.expect_token(&Token::LParen)?;
+    let mut args = Vec::new();
+    if parser.peek_token_ref().token != Token::RParen {
+        args.push(constructor_arg(parser, &name.value)?);
+        while parser.consume_token(&Token::Comma) {
+            args.push(constructor_arg(parser, &name.value)?);
+        }
+    }
+    parser.expect_token(&Token::RParen)?;
+    let list = FunctionArgumentList { duplicate_treatment: None, args, clauses: Vec::new() };
+    Ok(Expr::Function(Function {
+        name: ObjectName::from(vec![name]),
+        uses_odbc_syntax: false,
+        parameters: FunctionArguments::None,
+        args: FunctionArguments::List(list),
+        filter: None,
+        null_treatment: None,
+        over: None,
+        within_group: Vec::new(),
+    }))
+}
+
+fn constructor_arg(parser: &mut Parser<'_>, function: &str) -> Read<FunctionArg> {
+    let operator = FunctionArgOperator::Assignment;
+    if function == "STRUCT" && parser.peek_nth_token_ref(1).token == Token::Assignment {
+        let name = parser.parse_identifier()?;
+        parser.expect_token(&Token::Assignment)?;
+        return Ok(FunctionArg::Named { name, arg: FunctionArgExpr::Expr(parser.parse_expr()?), operator });
+    }
+    let name = parser.parse_expr()?;
+    if parser.consume_token(&Token::Assignment) {
+        return Ok(FunctionArg::ExprNamed { name, arg: FunctionArgExpr::Expr(parser.parse_expr()?), operator });
+    }
+    Ok(FunctionArg::Unnamed(FunctionArgExpr::Expr(name)))
+}
+
+/// `IS [NOT] DISTINCT FROM value`. sqlparser would read a whole condition behind it, ANDs included.
+fn distinct_from(parser: &mut Parser<'_>, left: &Expr) -> Option<Read<Expr>> {
+    let is = |n: usize, expected: &str| word(&parser.peek_nth_token_ref(n).token) == Some(expected);
+    if !is(0, "IS") {
+        return None;
+    }
+    let negated = is(1, "NOT");
+    let skip = if negated { 2 } else { 1 };
+    if !(is(skip, "DISTINCT") && is(skip + 1, "FROM")) {
+        return None;
+    }
+    for _ in 0..skip + 2 {
+        parser.advance_token();
+    }
+    let between = 20;
+    Some(parser.parse_subexpr(between).map(|right| {
+        let (left, right) = (Box::new(left.clone()), Box::new(right));
+        if negated { Expr::IsNotDistinctFrom(left, right) } else { Expr::IsDistinctFrom(left, right) }
+    }))
+}
+
+impl sqlparser::dialect::Dialect for Dialect {
+    fn is_identifier_start(&self, ch: char) -> bool {
+        ch.is_alphabetic() || ch == '_'
+    }
+
+    fn is_identifier_part(&self, ch: char) -> bool {
+        ch.is_alphanumeric() || ch == '_' || ch == '@'
+    }
+
+    fn is_delimited_identifier_start(&self, ch: char) -> bool {
+        ch == '"' || ch == '`'
+    }
+
+    fn identifier_quote_style(&self, _identifier: &str) -> Option<char> {
+        Some('`')
+    }
+
+    fn supports_numeric_prefix(&self) -> bool {
+        true
+    }
+
+    fn supports_lambda_functions(&self) -> bool {
+        true
+    }
+
+    fn supports_named_fn_args_with_rarrow_operator(&self) -> bool {
+        false
+    }
+
+    fn supports_named_fn_args_with_eq_operator(&self) -> bool {
+        false
+    }
+
+    fn supports_filter_during_aggregation(&self) -> bool {
+        true
+    }
+
+    fn supports_group_by_expr(&self) -> bool {
+        true
+    }
+
+    fn supports_window_clause_named_window_reference(&self) -> bool {
+        true
+    }
+
+    fn supports_window_function_null_treatment_arg(&self) -> bool {
+        true
+    }
+
+    fn supports_select_wildcard_except(&self) -> bool {
+        true
+    }
+
+    fn supports_select_wildcard_exclude(&self) -> bool {
+        true
+    }
+
+    fn supports_select_wildcard_replace(&self) -> bool {
+        true
+    }
+
+    fn supports_parens_around_table_factor(&self) -> bool {
+        true
+    }
+
+    fn supports_order_by_all(&self) -> bool {
+        true
+    }
+
+    fn allow_extract_custom(&self) -> bool {
+        true
+    }
+
+    /// Only words that were left keywords for a reason are keywords, so none of them is tried as a name.
+    fn is_reserved_for_identifier(&self, kw: Keyword) -> bool {
+        kw != Keyword::NoKeyword
+    }
+
+    fn parse_prefix(&self, parser: &mut Parser<'_>) -> Option<Read<Expr>> {
+        self.prefix(parser).transpose()
+    }
+
+    fn parse_infix(&self, parser: &mut Parser<'_>, left: &Expr, _precedence: u8) -> Option<Read<Expr>> {
+        distinct_from(parser, left)
+    }
+
+    /// `||` binds weaker than `+`; `:=`, `:` and `->` (here the arrow of a lambda) are no operators.
+    fn get_next_precedence(&self, parser: &Parser<'_>) -> Option<Read<u8>> {
+        match parser.peek_token_ref().token {
+            Token::StringConcat => Some(Ok(25)),
+            Token::Assignment | Token::Colon | Token::Arrow | Token::RArrow => Some(Ok(0)),
+            _ => None,
+        }
+    }
+}

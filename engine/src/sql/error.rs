@@ -1,0 +1,169 @@
+//! What is wrong with a statement, in our words: what was found, what was expected, what was meant.
+
+use sqlparser::parser::ParserError;
+use sqlparser::tokenizer::{Token, TokenWithSpan};
+
+use super::token::{span_of, word};
+use crate::diagnostic::{Diagnostic, SYNTAX, Span, TOO_LARGE, nearest};
+
+/// Words of a query, for guessing what a misspelt one was meant to be.
+const CLAUSE_WORDS: &[&str] = &[
+    "SELECT",
+    "DISTINCT",
+    "FROM",
+    "WHERE",
+    "GROUP",
+    "BY",
+    "HAVING",
+    "ORDER",
+    "LIMIT",
+    "OFFSET",
+    "EMIT",
+    "CHANGES",
+    "FINAL",
+    "WINDOW",
+    "TUMBLING",
+    "HOPPING",
+    "SESSION",
+    "PARTITION",
+    "JOIN",
+    "INNER",
+    "LEFT",
+    "RIGHT",
+    "FULL",
+    "OUTER",
+    "CROSS",
+    "ON",
+    "USING",
+    "WITHIN",
+    "GRACE",
+    "PERIOD",
+    "UNION",
+    "EXCEPT",
+    "INTERSECT",
+    "BETWEEN",
+    "LIKE",
+    "CASE",
+    "WHEN",
+    "THEN",
+    "ELSE",
+    "END",
+    "VALUES",
+    "AND",
+    "NOT",
+    "NULL",
+    "INTERVAL",
+];
+
+/// Something else than `found` was expected at `span`.
+pub(super) fn unexpected(span: Span, found: Option<&Token>, expected: &str) -> Diagnostic {
+    let Some(found) = found else {
+        return Diagnostic::new(SYNTAX, "the statement ends too early")
+            .at(span)
+            .detail(format!("Expected {expected}."));
+    };
+    let shown = shown(found);
+    let error = Diagnostic::new(SYNTAX, format!("{shown} is not expected here"))
+        .at(span)
+        .detail(format!("Expected {expected}, found {shown}."));
+    let words = expected.split(|c: char| !c.is_ascii_uppercase()).filter(|it| it.len() > 1);
+    match word(found).and_then(|it| nearest(it, words)) {
+        Some(meant) => error.hint(format!("Did you mean {meant}?")),
+        None => error,
+    }
+}
+
+/// A token as it is named in a message.
+pub(super) fn shown(token: &Token) -> String {
+    match token {
+        Token::SingleQuotedString(text) => format!("'{}'", clipped(text)),
+        Token::Word(word) => format!("\"{}\"", clipped(&word.value)),
+        other => format!("\"{}\"", clipped(&other.to_string())),
+    }
+}
+
+fn clipped(text: &str) -> String {
+    const CHARS_MAX: usize = 40;
+    match text.char_indices().nth(CHARS_MAX) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+/// What sqlparser says about a run of tokens, in our words.
+pub(super) fn from_parser(error: &ParserError, tokens: &[TokenWithSpan]) -> Diagnostic {
+    let text = match error {
+        ParserError::RecursionLimitExceeded => return too_deep(whole(tokens)),
+        ParserError::ParserError(text) | ParserError::TokenizerError(text) => text,
+    };
+    let (text, at) = located(text);
+    let index = at.and_then(|byte| tokens.iter().position(|token| span_of(token).start == byte));
+    let end = Span { start: whole(tokens).end, end: whole(tokens).end };
+    let span = index.map_or(end, |n| span_of(&tokens[n]));
+    let expected = text.strip_prefix("Expected: ").and_then(|it| it.split_once(", found: "));
+    match (expected, index) {
+        (Some((expected, _)), Some(n)) => {
+            misspelt(tokens, n).unwrap_or_else(|| unexpected(span, Some(&tokens[n].token), &plain(expected)))
+        }
+        (Some((expected, _)), None) => unexpected(span, None, &plain(expected)),
+        (None, Some(n)) => {
+            Diagnostic::new(SYNTAX, format!("{} is not expected here", shown(&tokens[n].token))).at(span)
+        }
+        (None, None) => Diagnostic::new(SYNTAX, "the statement cannot be read as SQL").at(whole(tokens)),
+    }
+}
+
+/// The statement is nested too deeply.
+pub(super) fn too_deep(span: Span) -> Diagnostic {
+    Diagnostic::new(TOO_LARGE, "the statement is nested too deeply")
+        .at(span)
+        .hint("Split it into several statements, or replace a long chain of ORs by IN (…).")
+}
+
+/// The place of a whole run of tokens.
+pub(super) fn whole(tokens: &[TokenWithSpan]) -> Span {
+    match (tokens.first(), tokens.last()) {
+        (Some(first), Some(last)) => Span { start: span_of(first).start, end: span_of(last).end },
+        _ => Span::default(),
+    }
+}
+
+/// Splits a message of sqlparser into what it says and the byte it says it of.
+fn located(text: &str) -> (&str, Option<usize>) {
+    let Some((message, place)) = text.rsplit_once(" at Line: ") else { return (text, None) };
+    let column = place.split_once("Column: ").and_then(|(_, column)| column.trim().parse::<usize>().ok());
+    (message, column.and_then(|column| column.checked_sub(1)))
+}
+
+/// What sqlparser expected, in the words of this dialect.
+fn plain(expected: &str) -> String {
+    match expected {
+        "end of statement" => "the end of the statement".to_owned(),
+        "identifier" => "a name".to_owned(),
+        "an identifier or a '*' after '.'" => "a name or \"*\"".to_owned(),
+        "an identifier after AS" => "a name".to_owned(),
+        "joined table" => "a join".to_owned(),
+        "SELECT, VALUES, or a subquery in the query body" => "SELECT, VALUES or a query in parentheses".to_owned(),
+        "[NOT] NULL | TRUE | FALSE | DISTINCT | [form] NORMALIZED FROM after IS" => {
+            "NULL, NOT NULL, TRUE, FALSE or DISTINCT FROM".to_owned()
+        }
+        symbol if !symbol.is_empty() && symbol.chars().all(|c| c.is_ascii_punctuation()) => format!("\"{symbol}\""),
+        other => other.to_owned(),
+    }
+}
+
+/// The word at `n`, or the one before that was taken for an alias, looks like a misspelt word of SQL.
+fn misspelt(tokens: &[TokenWithSpan], n: usize) -> Option<Diagnostic> {
+    [Some(n), n.checked_sub(1)].into_iter().flatten().find_map(|n| {
+        let found = word(&tokens[n].token)?;
+        let meant = CLAUSE_WORDS.iter().find(|meant| is_slip(found, meant))?;
+        let error = Diagnostic::new(SYNTAX, format!("\"{found}\" is not expected here"));
+        Some(error.at(span_of(&tokens[n])).hint(format!("Did you mean {meant}?")))
+    })
+}
+
+/// One slip of the finger in a short word, two in a long one.
+fn is_slip(found: &str, meant: &str) -> bool {
+    let allowed = if meant.len() <= 5 { 1 } else { 2 };
+    found != meant && meant.len() > 2 && found.len() > 2 && strsim::osa_distance(found, meant) <= allowed
+}

@@ -1,0 +1,40 @@
+//! How the dialect's own expressions look in sqlparser's tree: the page to read before matching on it.
+//!
+//! | written | node |
+//! |---|---|
+//! | `a`, `` `a` ``, `s.a` | `Identifier`, `CompoundIdentifier`; the value is folded, `quote_style` says whether it was quoted |
+//! | `a->b`, `s.a->b->c` | `CompoundFieldAccess { root: a or s.a, access_chain: [Dot(Value('B')), …] }`: the field is a string value, so DataFusion plans it as a field access |
+//! | `a->*` | the same with a last link `Dot(Wildcard)`; only as a whole item of a SELECT list, see [`struct_star`] |
+//! | `a[1]`, `m['k']`, `a[1]->b` | `CompoundFieldAccess` with a link `Subscript(Index)`, mixed with the above in order; the index is as written, from 1 |
+//! | `ARRAY[x, y]` | `Array`, `named: true` |
+//! | `MAP(k := v, …)` | `Function` MAP with arguments `ExprNamed { name: k, operator: Assignment, arg: v }` |
+//! | `STRUCT(f := v, …)` | `Function` STRUCT with arguments `Named { name: f, operator: Assignment, arg: v }` |
+//! | `x => e`, `(k, v) => e` | `Lambda`, as DataFusion's higher-order functions take it |
+//! | `CAST(x AS t)` | `Cast`; [`cast_type`] gives the type of the dialect, or none for one that only bounded queries know |
+//! | `DECIMAL '1.5'`, `DATE '…'` | `TypedString` |
+//! | `DATEADD(DAYS, 5, d)` | `Function`; the unit is an `Identifier` |
+//! | `SUBSTRING(s, 1, 2)`, `TRIM(s)`, `CEIL(x)` | `Function`; with the keywords of standard SQL (`SUBSTRING(s FROM 1)`) they keep sqlparser's own nodes |
+//! | `-9223372036854775808` | `Value` with that very number; other negative numbers are `UnaryOp` |
+//! | `UNNEST(a)` in FROM | `TableFactor::UNNEST`; any other function in FROM is `TableFactor::Table` with `args` |
+//!
+//! Function names keep `quote_style` none and are folded; DataFusion lower-cases them to look them up.
+
+use sqlparser::ast::{AccessExpr, DataType, Expr, SelectItem};
+
+use super::data_type;
+use crate::types::SqlType;
+
+/// The access behind an item `a->*` of a SELECT list; its last link is the star.
+pub fn struct_star(item: &SelectItem) -> Option<&Expr> {
+    match item {
+        SelectItem::UnnamedExpr(expr @ Expr::CompoundFieldAccess { access_chain, .. }) => {
+            matches!(access_chain.last(), Some(AccessExpr::Dot(Expr::Wildcard(_)))).then_some(expr)
+        }
+        _ => None,
+    }
+}
+
+/// The type that a CAST names; none for one that the dialect does not have, such as SMALLINT.
+pub fn cast_type(ty: &DataType) -> Option<SqlType> {
+    data_type::from_ast(ty)
+}

@@ -1,0 +1,153 @@
+//! Queries and expressions as text: sqlparser prints, and its print is brought back to the dialect.
+//!
+//! The way back is the way in ([`super::super::rewrite`], [`super::super::clauses`]) walked
+//! backwards, on the tokens of the print: `.'F'` is `->F`, the arrow of a lambda is `=>`, and the
+//! clauses that only streams have return to their places.
+
+use std::fmt::{self, Display, Formatter};
+use std::ops::ControlFlow;
+
+use sqlparser::ast::{AccessExpr, DataType, Expr, Ident, ObjectName, Value, VisitMut, VisitorMut};
+use sqlparser::tokenizer::Token;
+
+use super::super::ast::Query;
+use super::super::data_type;
+use super::super::token::{printed, word};
+use super::{list, name};
+
+/// An expression as text that reads back as the same expression.
+pub fn expr(expr: &Expr) -> String {
+    let mut expr = expr.clone();
+    let ControlFlow::Continue(()) = expr.visit(&mut Outward);
+    dialect(&expr.to_string(), Clauses::default())
+}
+
+impl Display for Query {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let mut body = self.body.clone();
+        let ControlFlow::Continue(()) = body.visit(&mut Outward);
+        f.write_str(&dialect(&body.to_string(), Clauses::of(self)))
+    }
+}
+
+/// Replaces what sqlparser would print otherwise than the dialect reads it.
+struct Outward;
+
+impl VisitorMut for Outward {
+    type Break = std::convert::Infallible;
+
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Self::Break> {
+        match expr {
+            Expr::Cast { data_type, .. } => {
+                if let Some(ty) = data_type::from_ast(data_type) {
+                    *data_type = DataType::Custom(ObjectName::from(vec![Ident::new(ty.to_string())]), Vec::new());
+                }
+            }
+            Expr::CompoundFieldAccess { access_chain, .. } => access_chain.iter_mut().for_each(star_outward),
+            _ => {}
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+/// `->*` is printed as a field that no other field can be.
+fn star_outward(access: &mut AccessExpr) {
+    if matches!(access, AccessExpr::Dot(Expr::Wildcard(_))) {
+        *access = AccessExpr::Dot(Expr::Value(Value::NationalStringLiteral("*".to_owned()).into()));
+    }
+}
+
+/// The clauses to put back, each with the words it must stand before.
+#[derive(Default)]
+struct Clauses {
+    within: Vec<(usize, String)>,
+    /// In the order in which they stand.
+    others: Vec<(&'static [&'static str], String)>,
+}
+
+const AFTER_JOINED: &[&str] = &[
+    "ON", "USING", "JOIN", "INNER", "LEFT", "RIGHT", "FULL", "CROSS", "NATURAL", "SEMI", "ANTI", "WHERE", "GROUP",
+    "HAVING", "WINDOW", "QUALIFY", "ORDER", "LIMIT", "OFFSET", "FETCH",
+];
+const AFTER_WINDOW: &[&str] = &["WHERE", "GROUP", "HAVING", "WINDOW", "QUALIFY", "ORDER", "LIMIT", "OFFSET", "FETCH"];
+const AFTER_PARTITION_BY: &[&str] = &["HAVING", "WINDOW", "QUALIFY", "ORDER", "LIMIT", "OFFSET", "FETCH"];
+const AFTER_EMIT: &[&str] = &["LIMIT", "OFFSET", "FETCH"];
+
+impl Clauses {
+    fn of(query: &Query) -> Self {
+        let within = query.within.iter().map(|it| (it.join, it.value.to_string())).collect();
+        let window = query.window.as_ref().map(|it| (AFTER_WINDOW, it.value.to_string()));
+        let partition_by = query
+            .partition_by
+            .as_ref()
+            .map(|it| (AFTER_PARTITION_BY, format!("PARTITION BY {}", list(&it.value, expr))));
+        let emit = query.emit.as_ref().map(|it| (AFTER_EMIT, it.value.to_string()));
+        Self { within, others: [window, partition_by, emit].into_iter().flatten().collect() }
+    }
+
+    /// The clauses that must stand before `word`, taken out; all that are left when there is none.
+    fn before(&mut self, word: Option<&str>, joins: usize) -> Vec<String> {
+        let ends = |words: &[&str]| word.is_none_or(|word| words.contains(&word));
+        let mut due = Vec::new();
+        if ends(AFTER_JOINED) || word == Some(",") {
+            due.extend(self.within.extract_if(.., |(join, _)| *join < joins).map(|(_, text)| text));
+        }
+        due.extend(self.others.extract_if(.., |(words, _)| ends(words)).map(|(_, text)| text));
+        due
+    }
+}
+
+/// sqlparser's print in the words of the dialect, with the clauses put back.
+fn dialect(text: &str, mut clauses: Clauses) -> String {
+    let tokens = printed(text);
+    let mut out = String::with_capacity(text.len());
+    let (mut at, mut depth, mut joins, mut field) = (0, 0_usize, 0, false);
+    for (n, (token, span)) in tokens.iter().enumerate() {
+        match token {
+            Token::LParen | Token::LBracket => depth += 1,
+            Token::RParen | Token::RBracket => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        let before = n.checked_sub(1).map(|n| &tokens[n].0);
+        if depth == 0 && !follows_as_name(before) && ends_clause(token) {
+            for clause in clauses.before(word(token).or(Some(",")), joins) {
+                out += &format!(" {clause}");
+            }
+            joins += usize::from(word(token) == Some("JOIN"));
+        }
+        out += &text[at..span.start];
+        let after = tokens.get(n + 1).map(|(token, _)| token);
+        out += &piece(token, after, field, &text[span.start..span.end]);
+        field = *token == Token::Period;
+        at = span.end;
+    }
+    out += &text[at..];
+    for clause in clauses.before(None, usize::MAX) {
+        out += &format!(" {clause}");
+    }
+    out
+}
+
+/// A word behind these is a name, whatever it is.
+fn follows_as_name(before: Option<&Token>) -> bool {
+    match before {
+        Some(Token::Period) => true,
+        Some(token) => word(token) == Some("AS"),
+        None => false,
+    }
+}
+
+fn ends_clause(token: &Token) -> bool {
+    *token == Token::Comma || word(token).is_some()
+}
+
+/// What a token is in the dialect; `field` says that a point is before it.
+fn piece(token: &Token, after: Option<&Token>, field: bool, text: &str) -> String {
+    match (token, after) {
+        (Token::Period, Some(Token::SingleQuotedString(_) | Token::NationalStringLiteral(_))) => "->".to_owned(),
+        (Token::SingleQuotedString(value), _) if field => name(value),
+        (Token::NationalStringLiteral(_), _) if field => "*".to_owned(),
+        (Token::Arrow, _) => "=>".to_owned(),
+        _ => text.to_owned(),
+    }
+}

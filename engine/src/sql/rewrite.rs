@@ -1,0 +1,174 @@
+//! Tokens of this dialect to tokens that sqlparser's grammar reads as we mean them.
+//!
+//! Three things differ. `a->b` becomes `a.'b'` and `a->*` becomes `a.` with a placeholder `*`, which
+//! nothing else can be, as a point before a string is refused. `x => e` becomes `x -> e`, which is
+//! how sqlparser writes a lambda. And a word stays a keyword only where this dialect has one, so
+//! that the words of forty other dialects are plain names: columns called KEY, SOURCE or TOP work,
+//! and syntax that nobody here meant cannot be reached.
+
+use std::ops::Range;
+
+use sqlparser::keywords::Keyword;
+use sqlparser::tokenizer::{Token, TokenWithSpan, Word};
+
+use super::cursor::Result;
+use super::error::{self, unexpected};
+use super::token::{span_of, word};
+use crate::diagnostic::Span;
+
+/// The tokens as sqlparser is to read them.
+///
+/// # Errors
+/// A dereference without a field name.
+pub(super) fn standard(tokens: &[TokenWithSpan]) -> Result<Vec<TokenWithSpan>> {
+    let calls = keyword_calls(tokens);
+    let mut standard = Vec::with_capacity(tokens.len());
+    let mut n = 0;
+    while n < tokens.len() {
+        match &tokens[n].token {
+            Token::Arrow => {
+                standard.push(with(&tokens[n], Token::Period));
+                standard.push(field(tokens, n + 1)?);
+                n += 1;
+            }
+            Token::RArrow => standard.push(with(&tokens[n], Token::Arrow)),
+            Token::Period => standard.push(point(tokens, n)?),
+            Token::Word(it) if it.quote_style.is_none() && !is_keyword(tokens, n, &calls) => {
+                let plain = Word { keyword: Keyword::NoKeyword, ..it.clone() };
+                standard.push(with(&tokens[n], Token::Word(plain)));
+            }
+            _ => standard.push(tokens[n].clone()),
+        }
+        n += 1;
+    }
+    Ok(standard)
+}
+
+fn with(place: &TokenWithSpan, token: Token) -> TokenWithSpan {
+    TokenWithSpan { token, span: place.span }
+}
+
+/// What follows an arrow: a field name, or `*` for all fields.
+fn field(tokens: &[TokenWithSpan], n: usize) -> Result<TokenWithSpan> {
+    match tokens.get(n).map(|token| &token.token) {
+        Some(Token::Word(word)) => Ok(with(&tokens[n], Token::SingleQuotedString(word.value.clone()))),
+        Some(Token::Mul) => Ok(with(&tokens[n], Token::Placeholder("*".to_owned()))),
+        found => Err(unexpected(place_of(tokens, n), found, "the name of a field or \"*\"")),
+    }
+}
+
+fn point(tokens: &[TokenWithSpan], n: usize) -> Result<TokenWithSpan> {
+    match tokens.get(n + 1).map(|token| &token.token) {
+        Some(found @ Token::SingleQuotedString(_)) => {
+            Err(unexpected(place_of(tokens, n + 1), Some(found), "a name or \"*\""))
+        }
+        _ => Ok(tokens[n].clone()),
+    }
+}
+
+fn place_of(tokens: &[TokenWithSpan], n: usize) -> Span {
+    let end = error::whole(tokens).end;
+    tokens.get(n).map_or(Span { start: end, end }, span_of)
+}
+
+/// Calls written with keywords between their arguments, such as `TRIM(LEADING 'x' FROM s)`.
+///
+/// A call of the same function with commas stays a plain call.
+fn keyword_calls(tokens: &[TokenWithSpan]) -> Vec<Range<usize>> {
+    let mut open: Vec<Option<(usize, &[&str])>> = Vec::new();
+    let mut marked: Vec<bool> = Vec::new();
+    let mut calls = Vec::new();
+    for (n, token) in tokens.iter().enumerate() {
+        match &token.token {
+            Token::LParen => {
+                let callee = n.checked_sub(1).and_then(|n| word(&tokens[n].token)).and_then(separators);
+                open.push(callee.map(|separators| (n - 1, separators)));
+                marked.push(false);
+            }
+            Token::RParen => {
+                if let (Some(Some((start, _))), Some(true)) = (open.pop(), marked.pop()) {
+                    calls.push(start..n);
+                }
+            }
+            other => {
+                if let (Some(Some((_, separators))), Some(marked), Some(word)) =
+                    (open.last(), marked.last_mut(), word(other))
+                {
+                    *marked |= separators.contains(&word);
+                }
+            }
+        }
+    }
+    calls
+}
+
+fn separators(function: &str) -> Option<&'static [&'static str]> {
+    Some(match function {
+        "EXTRACT" => &["FROM"],
+        "POSITION" => &["IN"],
+        "SUBSTRING" | "SUBSTR" => &["FROM", "FOR"],
+        "OVERLAY" => &["PLACING"],
+        "TRIM" => &["FROM", "LEADING", "TRAILING", "BOTH"],
+        "CEIL" | "FLOOR" => &["TO"],
+        _ => return None,
+    })
+}
+
+/// True when the word at `n` is a keyword where it stands.
+fn is_keyword(tokens: &[TokenWithSpan], n: usize, calls: &[Range<usize>]) -> bool {
+    let Some(found) = word(&tokens[n].token) else { return false };
+    let before = |back: usize| n.checked_sub(back).map(|n| &tokens[n].token);
+    let after = |ahead: usize| tokens.get(n + ahead).map(|token| &token.token);
+    let before_is = |back: usize, words: &[&str]| before(back).and_then(word).is_some_and(|it| words.contains(&it));
+    let after_is = |ahead: usize, expected: &str| after(ahead).and_then(word) == Some(expected);
+    let opens = after(1) == Some(&Token::LParen);
+    let text_follows = matches!(after(1), Some(Token::SingleQuotedString(_)));
+    if matches!(before(1), Some(Token::Period)) || before_is(1, &["AS"]) && !before_is(2, &["IS"]) {
+        return false;
+    }
+    match found {
+        "SELECT" | "DISTINCT" | "ALL" | "ANY" | "SOME" | "FROM" | "WHERE" | "GROUP" | "BY" | "HAVING" | "ORDER"
+        | "LIMIT" | "OFFSET" | "FETCH" | "AS" | "JOIN" | "INNER" | "LEFT" | "RIGHT" | "FULL" | "OUTER" | "CROSS"
+        | "NATURAL" | "SEMI" | "ANTI" | "ON" | "USING" | "UNION" | "EXCEPT" | "INTERSECT" | "LATERAL" | "CASE"
+        | "WHEN" | "THEN" | "ELSE" | "END" | "AND" | "OR" | "NOT" | "IN" | "LIKE" | "ILIKE" | "ESCAPE" | "BETWEEN"
+        | "IS" | "NULL" | "TRUE" | "FALSE" | "PARTITION" | "ROW" | "ROWS" | "RANGE" | "GROUPS" | "UNBOUNDED"
+        | "PRECEDING" | "FOLLOWING" | "CURRENT" | "FIRST" | "NEXT" | "LAST" | "NULLS" | "ONLY" | "PERCENT" | "TIES"
+        | "ASC" | "DESC" | "IGNORE" | "RESPECT" | "WINDOW" | "QUALIFY" | "CURRENT_DATE" | "CURRENT_TIME"
+        | "CURRENT_TIMESTAMP" => true,
+        "WITH" => matches!(before(1), None | Some(Token::LParen)) || before_is(1, &["ROW", "ROWS"]),
+        "RECURSIVE" => before_is(1, &["WITH"]),
+        "EXISTS" | "FILTER" | "VALUES" => opens,
+        "OVER" => opens || matches!(after(1), Some(Token::Word(_))),
+        "WITHIN" => after_is(1, "GROUP"),
+        "GROUPING" => after_is(1, "SETS"),
+        "SETS" => before_is(1, &["GROUPING"]),
+        "CUBE" | "ROLLUP" => opens && (before_is(1, &["BY"]) || before(1) == Some(&Token::Comma)),
+        "EXCLUDE" | "REPLACE" => before(1) == Some(&Token::Mul) && opens,
+        "UNKNOWN" => before_is(1, &["IS", "NOT"]),
+        "AT" => after_is(1, "TIME") && after_is(2, "ZONE"),
+        "ZONE" => before_is(1, &["TIME"]) && before_is(2, &["AT"]),
+        "SIMILAR" => after_is(1, "TO"),
+        "TO" => before_is(1, &["SIMILAR"]) || is_inside(calls, n),
+        "FOR" | "PLACING" | "LEADING" | "TRAILING" | "BOTH" => is_inside(calls, n),
+        "EXTRACT" | "POSITION" | "SUBSTRING" | "SUBSTR" | "OVERLAY" | "TRIM" | "CEIL" | "FLOOR" => {
+            calls.iter().any(|call| call.start == n)
+        }
+        "INTERVAL" => text_follows || matches!(after(1), Some(Token::Number(..))),
+        "TIME" => text_follows || before_is(1, &["AT"]) && after_is(1, "ZONE"),
+        "DATE" | "TIMESTAMP" | "DECIMAL" => text_follows,
+        "ARRAY" => after(1) == Some(&Token::LBracket) || opens && after_is(2, "SELECT"),
+        _ => before(1) == Some(&Token::DoubleColon) || is_unit(tokens, n),
+    }
+}
+
+/// True inside the parentheses of one of `calls`, however deep.
+fn is_inside(calls: &[Range<usize>], n: usize) -> bool {
+    calls.iter().any(|call| call.start < n && n < call.end)
+}
+
+/// True for the unit of `INTERVAL '5' MINUTE`.
+fn is_unit(tokens: &[TokenWithSpan], n: usize) -> bool {
+    n >= 2
+        && word(&tokens[n - 2].token) == Some("INTERVAL")
+        && matches!(tokens[n - 1].token, Token::SingleQuotedString(_) | Token::Number(..))
+}

@@ -1,0 +1,77 @@
+//! sqlparser at work: runs of tokens to its queries and expressions, its errors to ours.
+
+use sqlparser::ast;
+use sqlparser::parser::{Parser, ParserError};
+use sqlparser::tokenizer::{Token, TokenWithSpan};
+
+use super::cursor::Result;
+use super::dialect::Dialect;
+use super::token::word;
+use super::{error, limits, normal, rewrite};
+use crate::diagnostic::Diagnostic;
+
+/// Queries in parentheses that are tried by themselves to find where an error is.
+const SUSPECTS_MAX: usize = 200;
+
+/// Reads a query in standard SQL that takes all tokens.
+pub(super) fn query(tokens: &[TokenWithSpan]) -> Result<Box<ast::Query>> {
+    limits::check_depth(tokens)?;
+    let standard = rewrite::standard(tokens)?;
+    let mut query =
+        run(&standard, |parser| parser.parse_query()).map_err(|error| innermost(&standard).unwrap_or(error))?;
+    normal::query(&mut query)?;
+    Ok(query)
+}
+
+/// Reads an expression that takes all tokens.
+pub(super) fn expr(tokens: &[TokenWithSpan]) -> Result<ast::Expr> {
+    limits::check_depth(tokens)?;
+    let standard = rewrite::standard(tokens)?;
+    let mut expr =
+        run(&standard, |parser| parser.parse_expr()).map_err(|error| innermost(&standard).unwrap_or(error))?;
+    normal::expr(&mut expr)?;
+    Ok(expr)
+}
+
+fn run<T>(
+    tokens: &[TokenWithSpan],
+    read: impl FnOnce(&mut Parser<'_>) -> std::result::Result<T, ParserError>,
+) -> Result<T> {
+    let dialect = Dialect::for_tokens(tokens.len());
+    let mut parser =
+        Parser::new(&dialect).with_recursion_limit(limits::RECURSION_MAX).with_tokens_with_locations(tokens.to_vec());
+    let found = read(&mut parser).and_then(|found| match parser.peek_token_ref() {
+        TokenWithSpan { token: Token::EOF, .. } => Ok(found),
+        other => parser.expected_ref("end of statement", other),
+    });
+    found.map_err(|error| dialect.take_fault().unwrap_or_else(|| error::from_parser(&error, tokens)))
+}
+
+/// The error of the innermost query in parentheses that is wrong by itself.
+///
+/// sqlparser tries `(SELECT …` as one thing and then as another, and says what was wrong with the
+/// last try. Read alone, the query that is wrong says what is wrong with it.
+fn innermost(tokens: &[TokenWithSpan]) -> Option<Diagnostic> {
+    let mut open = Vec::new();
+    let mut suspects = 0;
+    for (n, token) in tokens.iter().enumerate() {
+        match token.token {
+            Token::LParen => open.push(n + 1),
+            Token::RParen => {
+                let start = open.pop()?;
+                if !matches!(tokens.get(start).and_then(|token| word(&token.token)), Some("SELECT" | "WITH")) {
+                    continue;
+                }
+                suspects += 1;
+                if suspects > SUSPECTS_MAX {
+                    return None;
+                }
+                if let Err(error) = run(&tokens[start..n], |parser| parser.parse_query()) {
+                    return Some(error);
+                }
+            }
+            _ => {}
+        }
+    }
+    None
+}
