@@ -73,8 +73,7 @@ impl KafkaAdmin {
     }
 
     fn changes(&self) -> Result<Arc<AdminClient<Context>>, TransportError> {
-        let role = Role::Metadata(Isolation::ReadCommitted);
-        lazily(&self.changes, || connection::open(&self.properties, &role).map(|(client, _)| client))
+        lazily(&self.changes, || connection::open(&self.properties, &Role::Admin).map(|(client, _)| client))
     }
 
     /// An error of a call; when there was no answer it says from whom and for how long.

@@ -19,9 +19,9 @@ use crate::transport::{TransportError, TransportErrorKind};
 /// Longest wait for a first connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long all brokers may be down before a first connection fails. Not at once: `localhost` is often tried as
-/// `::1` first, and then all brokers are down for a moment.
-const ALL_DOWN_GRACE: Duration = Duration::from_millis(1_500);
+/// How long the only broker given may be out of reach before a first connection fails. Not at once: `localhost` is
+/// often tried as `::1` first, where nobody listens. When there are several, others get the whole time.
+const UNREACHABLE_GRACE: Duration = Duration::from_millis(1_500);
 
 /// Pause between two looks at what librdkafka was told.
 const LOOK_INTERVAL: Duration = Duration::from_millis(5);
@@ -125,8 +125,9 @@ impl Connection {
     fn verdict(&self) -> Option<TransportError> {
         let failure = self.watch.failure()?;
         let certain = matches!(failure.code, Code::Authentication | Code::SSL);
-        let all_down = self.watch.all_down_since().is_some_and(|since| since.elapsed() >= ALL_DOWN_GRACE);
-        (certain || all_down).then(|| self.explain(failure.code, &failure.reason))
+        let alone = !self.properties.bootstrap().contains(',');
+        let lasting = self.watch.failing_since().is_some_and(|since| since.elapsed() >= UNREACHABLE_GRACE);
+        (certain || alone && lasting).then(|| self.explain(failure.code, &failure.reason))
     }
 
     fn no_answer(&self, begun: Instant) -> TransportError {
@@ -150,11 +151,13 @@ pub(super) fn serve(consumer: &BaseConsumer<Context>) {
     }
 }
 
-/// Runs `call`, and `poll` again and again in another thread meanwhile when a token may have to be renewed.
+/// Runs `call`, with `poll` meanwhile when a token may have to be renewed for it to end.
 pub(super) fn served<T>(properties: &Properties, poll: impl Fn() + Send + Sync, call: impl FnOnce() -> T) -> T {
-    if !properties.renews_token() {
-        return call();
-    }
+    if properties.renews_token() { while_polled(poll, call) } else { call() }
+}
+
+/// Runs `call`, and `poll` again and again in another thread until it ends.
+pub(super) fn while_polled<T>(poll: impl Fn() + Send + Sync, call: impl FnOnce() -> T) -> T {
     let done = AtomicBool::new(false);
     thread::scope(|scope| {
         scope.spawn(|| {

@@ -35,7 +35,7 @@ pub(super) struct Watch {
 #[derive(Debug, Default)]
 struct Told {
     failure: Option<Failure>,
-    all_down_since: Option<Instant>,
+    failing_since: Option<Instant>,
     undelivered: Undelivered,
 }
 
@@ -72,15 +72,15 @@ impl Watch {
         self.told.lock().failure.clone()
     }
 
-    /// Since when no broker at all is connected, as far as librdkafka said.
-    pub(super) fn all_down_since(&self) -> Option<Instant> {
-        self.told.lock().all_down_since
+    /// When the first failure was told since something worked.
+    pub(super) fn failing_since(&self) -> Option<Instant> {
+        self.told.lock().failing_since
     }
 
     /// Something worked: forgets failures.
     pub(super) fn clear(&self) {
         let mut told = self.told.lock();
-        (told.failure, told.all_down_since) = (None, None);
+        (told.failure, told.failing_since) = (None, None);
     }
 
     /// Takes the delivery failures.
@@ -89,12 +89,13 @@ impl Watch {
     }
 
     fn tell(&self, code: RDKafkaErrorCode, reason: String) {
-        let mut told = self.told.lock();
+        // "All brokers are down" says no more than the failure before it.
         if code == RDKafkaErrorCode::AllBrokersDown {
-            told.all_down_since.get_or_insert_with(Instant::now);
-        } else {
-            told.failure = Some(Failure { code, reason, at: Instant::now() });
+            return;
         }
+        let (mut told, at) = (self.told.lock(), Instant::now());
+        told.failing_since.get_or_insert(at);
+        told.failure = Some(Failure { code, reason, at });
     }
 }
 
@@ -102,7 +103,13 @@ impl ClientContext for Context {
     const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
 
     fn log(&self, _: RDKafkaLogLevel, facility: &str, message: &str) {
-        tracing::debug!(target: "librdkafka", facility, "{}", self.properties.redact(message));
+        let message = self.properties.redact(message);
+        tracing::debug!(target: "librdkafka", facility, "{message}");
+        // A connection that the broker closed makes a line but no error.
+        if facility == "FAIL" && self.watch.failure().is_none() {
+            let reason = message.split_once("]: ").map_or(message.as_str(), |(_, reason)| reason);
+            self.watch.tell(RDKafkaErrorCode::BrokerTransportFailure, reason.to_owned());
+        }
     }
 
     fn error(&self, error: KafkaError, reason: &str) {

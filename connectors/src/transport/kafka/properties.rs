@@ -23,8 +23,10 @@ pub(super) struct Properties {
 /// What a client is made for.
 #[derive(Clone, Debug)]
 pub(super) enum Role {
-    /// Topics, offsets and settings as one isolation level sees them.
+    /// Topics and offsets as one isolation level sees them.
     Metadata(Isolation),
+    /// Making and deleting topics, reading settings.
+    Admin,
     /// Offsets committed under a consumer group.
     Group(String),
     /// Reading by `sources` queues.
@@ -41,18 +43,18 @@ const COMMON: &[(&str, &str)] = &[
     ("reconnect.backoff.max.ms", "1000"),
     ("socket.keepalive.enable", "true"),
     ("enable.metrics.push", "false"),
-    ("log.connection.close", "false"),
     ("allow.auto.create.topics", "false"),
 ];
 
-/// Properties of every reading client. A full queue is looked at again after a few ms (librdkafka waits a second),
+/// Properties of every reading client. A topic that the broker does not know fails at once: whoever makes one waits
+/// until it is known. A full queue is looked at again after a few ms (librdkafka waits a second),
 /// so a queue may be short without starving its reader. Fetches stay at 1 MiB a partition: larger ones cost
 /// two to three times the CPU in page faults.
 const SOURCE: &[(&str, &str)] = &[
     ("fetch.queue.backoff.ms", "5"),
     ("fetch.error.backoff.ms", "50"),
     ("fetch.message.max.bytes", "1048576"),
-    ("topic.metadata.propagation.max.ms", "3000"),
+    ("topic.metadata.propagation.max.ms", "0"),
 ];
 
 /// How long a broker holds back a fetch that finds nothing, in ms. At the end of a bounded range nothing is what
@@ -115,7 +117,7 @@ impl Properties {
     /// The configuration of a client.
     pub(super) fn client(&self, role: &Role) -> ClientConfig {
         let mut config = ClientConfig::new();
-        config.set_log_level(self.log_level());
+        config.set_log_level(self.log_level(role));
         for (name, value) in COMMON.iter().chain(role.constant()) {
             self.set_unless_given(&mut config, name, value);
         }
@@ -131,9 +133,13 @@ impl Properties {
         config
     }
 
-    /// librdkafka's own lines go to the debug log; only `debug` properties ask for more than problems.
-    fn log_level(&self) -> RDKafkaLogLevel {
-        if self.given.contains_key("debug") { RDKafkaLogLevel::Debug } else { RDKafkaLogLevel::Warning }
+    /// Connections that a broker closed are told in lines of level `Info` and nowhere else.
+    fn log_level(&self, role: &Role) -> RDKafkaLogLevel {
+        match role {
+            Role::Admin => RDKafkaLogLevel::Emerg,
+            _ if self.given.contains_key("debug") => RDKafkaLogLevel::Debug,
+            _ => RDKafkaLogLevel::Info,
+        }
     }
 
     fn set_unless_given(&self, config: &mut ClientConfig, name: &str, value: &str) {
@@ -162,7 +168,7 @@ impl Role {
         match self {
             Self::Source { .. } => SOURCE,
             Self::Sink { .. } => SINK,
-            Self::Metadata(_) | Self::Group(_) => &[],
+            Self::Metadata(_) | Self::Admin | Self::Group(_) => &[],
         }
     }
 
@@ -193,6 +199,8 @@ impl Role {
                 ("enable.partition.eof", "true".into()),
                 ("auto.offset.reset", "earliest".into()),
             ],
+            // Nobody takes the lines of this client: librdkafka would print them to standard error.
+            Self::Admin => return vec![("log_level", "0".into())],
             Self::Sink { transactional_id } => {
                 let mut forced = vec![("delivery.report.only.error", "true".into())];
                 forced.extend(transactional_id.clone().map(|id| ("transactional.id", id)));
@@ -313,7 +321,8 @@ mod tests {
         let sink = |id: Option<&str>| Role::Sink { transactional_id: id.map(str::to_owned) };
         let source = Role::Source { isolation: Isolation::ReadUncommitted, bounded: false, sources: 9 };
         let group = Role::Group("g".into());
-        for role in [Role::Metadata(Isolation::ReadCommitted), group, source, sink(None), sink(Some("t"))] {
+        for role in [Role::Metadata(Isolation::ReadCommitted), Role::Admin, group, source, sink(None), sink(Some("t"))]
+        {
             let config = check(&[]).unwrap().client(&role);
             assert!(config.create_native_config().is_ok(), "{role:?}");
         }

@@ -12,7 +12,7 @@ use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerGroupMetadata};
 use rdkafka::error::KafkaError;
 use rdkafka::message::{Header, OwnedHeaders};
-use rdkafka::producer::{BaseProducer, BaseRecord, Producer, PurgeConfig};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::types::RDKafkaErrorCode as Code;
 use rdkafka::{Offset, TopicPartitionList};
 
@@ -236,9 +236,10 @@ impl Sink for KafkaSink {
 
     fn abort(&mut self, timeout: Duration) -> Result<(), TransportError> {
         self.must_be(&[Transaction::Open, Transaction::Committing], "there is nothing to abort")?;
-        self.producer.purge(PurgeConfig::default().queue().inflight());
-        self.call("the transaction could not be aborted", |producer| producer.abort_transaction(timeout))?;
-        self.producer.poll(Duration::ZERO);
+        // librdkafka drops what is queued and waits until someone has taken the reports of it.
+        let poll = || self.producer.poll(POLL_INTERVAL);
+        let aborted = connection::while_polled(poll, || self.producer.abort_transaction(timeout));
+        aborted.map_err(|error| self.failed("the transaction could not be aborted", &error))?;
         self.watch.take_undelivered();
         self.transaction = Transaction::None;
         Ok(())
