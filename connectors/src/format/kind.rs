@@ -169,17 +169,21 @@ impl FormatKind {
         if *self == Self::Delimited {
             check_delimiter(layout.delimiter)?;
         }
-        layout.fields.iter().try_for_each(|field| self.check_type(field.name(), field.data_type(), side))
+        if let Some(field) = layout.fields.iter().find(|field| side == Side::Key && contains_map(field.data_type())) {
+            let (name, type_name) = (field.name(), sql_name(field.data_type()));
+            return unfit(format!("key column \"{name}\" has the type {type_name}: a key cannot contain a MAP"));
+        }
+        self.check_types(layout)
     }
 
-    fn check_type(self, name: &str, data_type: &DataType, side: Side) -> Result<(), FormatError> {
-        let type_name = sql_name(data_type);
-        if side == Side::Key && contains_map(data_type) {
-            let reason = format!("key column \"{name}\" has the type {type_name}: a key cannot contain a MAP");
-            return Err(FormatError::Unfit(reason));
-        }
+    fn check_types(self, layout: &Layout) -> Result<(), FormatError> {
+        layout.fields.iter().try_for_each(|field| self.check_type(field.name(), field.data_type()))
+    }
+
+    fn check_type(self, name: &str, data_type: &DataType) -> Result<(), FormatError> {
         if !self.supports_type(data_type) {
-            let reason = format!("format {self} cannot hold {side} column \"{name}\" of type {type_name}");
+            let type_name = sql_name(data_type);
+            let reason = format!("format {self} cannot hold column \"{name}\" of type {type_name}");
             return Err(FormatError::Unfit(reason));
         }
         Ok(())
@@ -188,7 +192,7 @@ impl FormatKind {
     /// Makes a decoder of the fields numbered in `projection`, in that order. Fails when a field
     /// does not exist, is asked for twice or has a type the format cannot hold.
     pub fn decoder(&self, layout: &Layout, projection: &[usize]) -> Result<Box<dyn Decoder>, FormatError> {
-        layout.fields.iter().try_for_each(|field| self.check_type(field.name(), field.data_type(), Side::Value))?;
+        self.check_types(layout)?;
         let selected = Selected::try_new(layout, projection)?;
         Ok(match self {
             Self::Json => Box::new(JsonDecoder::new(selected, layout.is_record())),
@@ -200,7 +204,7 @@ impl FormatKind {
 
     /// Makes an encoder of all fields. Fails when one has a type the format cannot hold.
     pub fn encoder(&self, layout: &Layout) -> Result<Box<dyn Encoder>, FormatError> {
-        layout.fields.iter().try_for_each(|field| self.check_type(field.name(), field.data_type(), Side::Value))?;
+        self.check_types(layout)?;
         Ok(match self {
             Self::Json => Box::new(JsonEncoder::new(layout)),
             Self::Delimited => Box::new(DelimitedEncoder::new(layout)),

@@ -38,14 +38,14 @@ fn what_a_format_cannot_hold_is_named() {
         (NoneFormat, layout(&[]), Side::Value, "format NONE cannot be used for the value"),
         (NoneFormat, two.clone(), Side::Key, "format NONE holds no columns, but there are 2 key columns"),
         (Kafka, two.clone(), Side::Value, "format KAFKA holds exactly one value column, not 2"),
-        (Kafka, one(DataType::Boolean), Side::Key, "format KAFKA cannot hold key column \"A\" of type BOOLEAN"),
+        (Kafka, one(DataType::Boolean), Side::Key, "format KAFKA cannot hold column \"A\" of type BOOLEAN"),
         (Kafka, layout(&[("A", DataType::Int32)]), Side::Value, "format KAFKA cannot wrap a single value column"),
         (Json, layout(&[("A", DataType::Int32)]), Side::Key, "format JSON cannot wrap a single key column"),
         (
             Delimited,
             one(array(DataType::Int32)),
             Side::Value,
-            "format DELIMITED cannot hold value column \"A\" of type ARRAY<INT>",
+            "format DELIMITED cannot hold column \"A\" of type ARRAY<INT>",
         ),
         (
             Json,
@@ -53,7 +53,7 @@ fn what_a_format_cannot_hold_is_named() {
             Side::Key,
             "key column \"A\" has the type STRUCT<M MAP<STRING, INT>>: a key cannot contain a MAP",
         ),
-        (Json, one(int_keys), Side::Value, "format JSON cannot hold value column \"A\" of type MAP<INT, INT>"),
+        (Json, one(int_keys), Side::Value, "format JSON cannot hold column \"A\" of type MAP<INT, INT>"),
         (
             Delimited,
             Layout { delimiter: b'"', ..two.clone() },

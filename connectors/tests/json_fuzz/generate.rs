@@ -149,6 +149,8 @@ fn damage(rng: &mut StdRng, bytes: &mut Vec<u8>) {
             let to = rng.random_range(0..=bytes.len());
             bytes.splice(to..to, copy);
         }
-        _ => bytes.splice(at..at, [b"[", b"{\"a\":" as &[u8]][rng.random_range(0..2)].repeat(rng.random_range(1..200))).for_each(drop),
+        _ => bytes
+            .splice(at..at, [b"[", b"{\"a\":" as &[u8]][rng.random_range(0..2)].repeat(rng.random_range(1..200)))
+            .for_each(drop),
     }
 }

@@ -115,7 +115,9 @@ impl Subject {
                 let found = columns.iter().map(|column| oracle::cell(column, row));
                 let mut pairs = expected.iter().zip(found).zip(&self.fields);
                 let wrong = pairs.find(|((expected, found), _)| !expected.is(found));
-                wrong.map(|((expected, found), field)| format!("{}: expected {expected:?}, found {found:?}", field.name()))
+                wrong.map(|((expected, found), field)| {
+                    format!("{}: expected {expected:?}, found {found:?}", field.name())
+                })
             }
         }
     }

@@ -10,7 +10,8 @@
 //! its fault; the record is bad only when no later duplicate has replaced it.
 
 use super::fault::{Fault, Read};
-use super::scan::{Scan, Token};
+use super::scan::Scan;
+use super::token::Token;
 use super::value::{self, Plan};
 use crate::format::column::Column;
 

@@ -7,7 +7,8 @@ use std::collections::HashMap;
 
 use super::encode::write_string;
 use super::fault::{Fault, Read};
-use super::scan::{Scan, Token};
+use super::scan::Scan;
+use super::token::Token;
 use crate::format::number::Literal;
 
 /// Writes the array at the cursor.

@@ -16,8 +16,9 @@
 use super::fault::{Fault, Read};
 use super::map;
 use super::record::Record;
-use super::scan::{Scan, Token};
+use super::scan::Scan;
 use super::text;
+use super::token::Token;
 use crate::format::column::{Column, ColumnFull, Values};
 use crate::format::number::{self, Literal};
 use crate::format::text as scalar;
