@@ -114,10 +114,13 @@ impl fmt::Display for Diagnostic {
 impl std::error::Error for Diagnostic {}
 
 /// The candidate nearest to a misspelt name, without regard to case, when it is within half of the
-/// name's length; the first of several.
+/// name's length (one letter for a name of four or less); the first of several.
 pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let name = name.to_uppercase();
-    let allowed = name.chars().count() / 2;
+    let allowed = match name.chars().count() {
+        length @ 0..=4 => (length / 2).min(1),
+        length => length / 2,
+    };
     candidates
         .into_iter()
         .map(|candidate| (strsim::osa_distance(&name, &candidate.to_uppercase()), candidate))

@@ -8,8 +8,8 @@ use sqlparser::tokenizer::{Token, TokenWithSpan};
 
 use super::ast::{Duration, Emit, Expr, Spanned, TimeUnit, Window, WindowKind, Within};
 use super::cursor::{Cursor, Result};
-use super::standard;
 use super::token::word;
+use super::{rewrite, standard};
 use crate::diagnostic::{Diagnostic, MISPLACED, Span, nearest};
 
 /// A query's tokens taken apart.
@@ -278,16 +278,12 @@ fn partition_by(cursor: &mut Cursor<'_>) -> Result<Vec<Expr>> {
         return Err(cursor.unexpected("an expression"));
     }
     cursor.advance_by(tokens.len());
-    let exprs = split_commas(tokens).into_iter().map(|tokens| expr_in(tokens, cursor)).collect::<Result<Vec<_>>>()?;
+    let exprs = exprs(tokens, cursor.rest().first().or(cursor.after()))?;
     Ok(match <[Expr; 1]>::try_from(exprs) {
         Ok([Expr::Tuple(exprs)]) => exprs,
         Ok([expr]) => vec![expr],
         Err(exprs) => exprs,
     })
-}
-
-fn expr_in(tokens: &[TokenWithSpan], cursor: &Cursor<'_>) -> Result<Expr> {
-    if tokens.is_empty() { Err(cursor.unexpected("an expression")) } else { standard::expr(tokens) }
 }
 
 /// How many tokens are left of a word that ends a PARTITION BY.
@@ -297,24 +293,34 @@ fn partition_by_len(tokens: &[TokenWithSpan]) -> usize {
         match &token.token {
             Token::LParen | Token::LBracket => depth += 1,
             Token::RParen | Token::RBracket => depth = depth.saturating_sub(1),
-            other if depth == 0 && word(other).is_some_and(|it| AFTER_PARTITION_BY.contains(&it)) => return n,
+            other if depth == 0 && word(other).is_some_and(|it| AFTER_PARTITION_BY.contains(&it)) => {
+                let begins = Cursor::new("", &tokens[n..]);
+                if rewrite::is_keyword(tokens, n, &[]) || clause_at(&begins).is_some() {
+                    return n;
+                }
+            }
             _ => {}
         }
     }
     tokens.len()
 }
 
-/// The runs of tokens between commas outside parentheses.
-pub(super) fn split_commas(tokens: &[TokenWithSpan]) -> Vec<&[TokenWithSpan]> {
+/// Reads expressions with commas between them that take all tokens; `after` is what stands behind.
+pub(super) fn exprs(tokens: &[TokenWithSpan], after: Option<&TokenWithSpan>) -> Result<Vec<Expr>> {
     let mut depth = 0_usize;
-    tokens
-        .split(|token| {
-            match token.token {
-                Token::LParen | Token::LBracket => depth += 1,
-                Token::RParen | Token::RBracket => depth = depth.saturating_sub(1),
-                _ => {}
+    let mut start = 0;
+    let mut exprs = Vec::new();
+    for (n, token) in tokens.iter().enumerate() {
+        match token.token {
+            Token::LParen | Token::LBracket => depth += 1,
+            Token::RParen | Token::RBracket => depth = depth.saturating_sub(1),
+            Token::Comma if depth == 0 => {
+                exprs.push(standard::expr(&tokens[start..n], Some(token))?);
+                start = n + 1;
             }
-            depth == 0 && token.token == Token::Comma
-        })
-        .collect()
+            _ => {}
+        }
+    }
+    exprs.push(standard::expr(&tokens[start..], after)?);
+    Ok(exprs)
 }

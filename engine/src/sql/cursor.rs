@@ -15,13 +15,25 @@ pub(super) type Result<T> = std::result::Result<T, Diagnostic>;
 pub(super) struct Cursor<'a> {
     text: &'a str,
     tokens: &'a [TokenWithSpan],
+    /// What stands behind the tokens, such as the parenthesis around them.
+    after: Option<&'a TokenWithSpan>,
     at: usize,
 }
 
 impl<'a> Cursor<'a> {
     /// At the first of `tokens`, which were made of `text`.
     pub fn new(text: &'a str, tokens: &'a [TokenWithSpan]) -> Self {
-        Self { text, tokens, at: 0 }
+        Self { text, tokens, after: None, at: 0 }
+    }
+
+    /// The same with the token that stands behind the tokens: what is found where they end.
+    pub fn before(self, after: Option<&'a TokenWithSpan>) -> Self {
+        Self { after, ..self }
+    }
+
+    /// The token behind all tokens.
+    pub fn after(&self) -> Option<&'a TokenWithSpan> {
+        self.after
     }
 
     /// The text that all places are in.
@@ -61,7 +73,7 @@ impl<'a> Cursor<'a> {
 
     /// Place of the next token; the empty place behind the last one when there is none.
     pub fn span(&self) -> Span {
-        match self.tokens.get(self.at) {
+        match self.tokens.get(self.at).or(self.after) {
             Some(token) => span_of(token),
             None => {
                 let end = self.tokens.last().map_or(0, |token| span_of(token).end);
@@ -196,6 +208,7 @@ impl<'a> Cursor<'a> {
 
     /// The error that something else was expected here.
     pub fn unexpected(&self, expected: &str) -> Diagnostic {
-        error::unexpected(self.span(), self.peek(), expected)
+        let found = self.peek().or(self.after.map(|token| &token.token));
+        error::unexpected(self.span(), found, expected)
     }
 }

@@ -8,7 +8,7 @@ use std::cell::{Cell, RefCell};
 
 use sqlparser::ast::{
     CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgOperator, FunctionArgumentList,
-    FunctionArguments, ObjectName,
+    FunctionArguments, LambdaFunction, LambdaFunctionParameter, LambdaSyntax, ObjectName, OneOrManyWithParens,
 };
 use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
@@ -22,6 +22,8 @@ use crate::types::SqlType;
 
 /// Steps that a token may cost; an honest statement needs less than four.
 const STEPS_PER_TOKEN: usize = 64;
+/// Parameters of a lambda at most; no function takes one with more than three.
+const LAMBDA_PARAMS_MAX: usize = 8;
 
 /// The dialect, for one run of tokens.
 #[derive(Debug, Default)]
@@ -57,6 +59,9 @@ impl Dialect {
         if cannot_begin_expression(&parser.peek_token_ref().token) {
             return parser.expected_ref("an expression", parser.peek_token_ref());
         }
+        if let Some(params) = lambda_params(parser) {
+            return lambda(parser, params).map(Some);
+        }
         if parser.peek_nth_token_ref(1).token != Token::LParen {
             return Ok(None);
         }
@@ -75,7 +80,7 @@ impl Dialect {
         let expr = Box::new(parser.parse_expr()?);
         parser.expect_keyword_is(Keyword::AS)?;
         let tokens = type_tokens(parser);
-        let data_type = match cast_type(&tokens) {
+        let data_type = match cast_type(&tokens, parser.peek_token_ref()) {
             Ok(data_type) => data_type,
             Err(fault) => return self.stop(Some(fault)),
         };
@@ -86,24 +91,17 @@ impl Dialect {
 
 /// Words of clauses; sqlparser would take them for columns.
 fn cannot_begin_expression(token: &Token) -> bool {
-    use Keyword::{
-        AND, AS, ASC, BETWEEN, BY, DESC, DISTINCT, ELSE, END, ESCAPE, EXCEPT, FETCH, FROM, GROUP, HAVING, IN,
-        INTERSECT, IS, JOIN, LIKE, LIMIT, OFFSET, ON, OR, ORDER, PARTITION, QUALIFY, SELECT, THEN, UNION, USING, WHEN,
-        WHERE, WITH,
-    };
+    use Keyword::*;
     matches!(
         keyword(token),
         AND | AS
-            | ASC
             | BETWEEN
             | BY
-            | DESC
             | DISTINCT
             | ELSE
             | END
             | ESCAPE
             | EXCEPT
-            | FETCH
             | FROM
             | GROUP
             | HAVING
@@ -113,12 +111,10 @@ fn cannot_begin_expression(token: &Token) -> bool {
             | JOIN
             | LIKE
             | LIMIT
-            | OFFSET
             | ON
             | OR
             | ORDER
             | PARTITION
-            | QUALIFY
             | SELECT
             | THEN
             | UNION
@@ -127,6 +123,38 @@ fn cannot_begin_expression(token: &Token) -> bool {
             | WHERE
             | WITH
     )
+}
+
+/// The number of parameters of a lambda in parentheses that comes next.
+fn lambda_params(parser: &Parser<'_>) -> Option<usize> {
+    if parser.peek_token_ref().token != Token::LParen {
+        return None;
+    }
+    for params in 1..=LAMBDA_PARAMS_MAX {
+        let [name, behind] = [2 * params - 1, 2 * params].map(|n| &parser.peek_nth_token_ref(n).token);
+        match (name, behind) {
+            (Token::Word(_), Token::Comma) => {}
+            (Token::Word(_), Token::RParen) => {
+                return (parser.peek_nth_token_ref(2 * params + 1).token == Token::Arrow).then_some(params);
+            }
+            _ => return None,
+        }
+    }
+    None
+}
+
+/// `(a, b) -> expression`. sqlparser would swallow what is wrong in the expression.
+fn lambda(parser: &mut Parser<'_>, params: usize) -> Read<Expr> {
+    let mut names = Vec::with_capacity(params);
+    for _ in 0..params {
+        parser.advance_token(); // The parenthesis or the comma before.
+        names.push(LambdaFunctionParameter { name: parser.parse_identifier()?, data_type: None });
+    }
+    parser.expect_token(&Token::RParen)?;
+    parser.expect_token(&Token::Arrow)?;
+    let body = Box::new(parser.parse_expr()?);
+    let params = OneOrManyWithParens::Many(names);
+    Ok(Expr::Lambda(LambdaFunction { params, body, syntax: LambdaSyntax::Arrow }))
 }
 
 /// The tokens up to the parenthesis that closes the CAST, read.
@@ -145,8 +173,9 @@ fn type_tokens(parser: &mut Parser<'_>) -> Vec<TokenWithSpan> {
     }
 }
 
-fn cast_type(tokens: &[TokenWithSpan]) -> Result<DataType, Diagnostic> {
-    let mut cursor = Cursor::new("", tokens);
+fn cast_type(tokens: &[TokenWithSpan], after: &TokenWithSpan) -> Result<DataType, Diagnostic> {
+    let after = (after.token != Token::EOF).then_some(after);
+    let mut cursor = Cursor::new("", tokens).before(after);
     let ty = data_type::parse(&mut cursor)?.value;
     if !cursor.is_done() {
         return Err(cursor.unexpected("\")\""));

@@ -78,6 +78,8 @@ pub(super) fn shown(token: &Token) -> String {
     match token {
         Token::SingleQuotedString(text) => format!("'{}'", clipped(text)),
         Token::Word(word) => format!("\"{}\"", clipped(&word.value)),
+        // The arrow of a struct is a point by now, see `rewrite`; this one is a lambda's.
+        Token::Arrow => "\"=>\"".to_owned(),
         other => format!("\"{}\"", clipped(&other.to_string())),
     }
 }
@@ -90,22 +92,22 @@ fn clipped(text: &str) -> String {
     }
 }
 
-/// What sqlparser says about a run of tokens, in our words.
-pub(super) fn from_parser(error: &ParserError, tokens: &[TokenWithSpan]) -> Diagnostic {
+/// What sqlparser says about a run of tokens, in our words; `after` is what stands behind them.
+pub(super) fn from_parser(error: &ParserError, tokens: &[TokenWithSpan], after: Option<&TokenWithSpan>) -> Diagnostic {
     let text = match error {
         ParserError::RecursionLimitExceeded => return too_deep(whole(tokens)),
         ParserError::ParserError(text) | ParserError::TokenizerError(text) => text,
     };
     let (text, at) = located(text);
     let index = at.and_then(|byte| tokens.iter().position(|token| span_of(token).start == byte));
+    let found = index.map(|n| &tokens[n]).or(after);
     let end = Span { start: whole(tokens).end, end: whole(tokens).end };
-    let span = index.map_or(end, |n| span_of(&tokens[n]));
+    let span = found.map_or(end, span_of);
     let expected = text.strip_prefix("Expected: ").and_then(|it| it.split_once(", found: "));
     match (expected, index) {
-        (Some((expected, _)), Some(n)) => {
-            misspelt(tokens, n).unwrap_or_else(|| unexpected(span, Some(&tokens[n].token), &plain(expected)))
-        }
-        (Some((expected, _)), None) => unexpected(span, None, &plain(expected)),
+        (Some((expected, _)), _) => index
+            .and_then(|n| misspelt(tokens, n))
+            .unwrap_or_else(|| unexpected(span, found.map(|it| &it.token), &plain(expected, after))),
         (None, Some(n)) => {
             Diagnostic::new(SYNTAX, format!("{} is not expected here", shown(&tokens[n].token))).at(span)
         }
@@ -136,8 +138,9 @@ fn located(text: &str) -> (&str, Option<usize>) {
 }
 
 /// What sqlparser expected, in the words of this dialect.
-fn plain(expected: &str) -> String {
+fn plain(expected: &str, after: Option<&TokenWithSpan>) -> String {
     match expected {
+        "end of statement" if after.is_some() => after.map_or(String::new(), |after| shown(&after.token)),
         "end of statement" => "the end of the statement".to_owned(),
         "identifier" => "a name".to_owned(),
         "an identifier or a '*' after '.'" => "a name or \"*\"".to_owned(),
@@ -152,14 +155,24 @@ fn plain(expected: &str) -> String {
     }
 }
 
-/// The word at `n`, or the one before that was taken for an alias, looks like a misspelt word of SQL.
+/// A word that was taken for an alias, or the one found behind it, looks like a misspelt word of SQL.
 fn misspelt(tokens: &[TokenWithSpan], n: usize) -> Option<Diagnostic> {
-    [Some(n), n.checked_sub(1)].into_iter().flatten().find_map(|n| {
+    let alias = n.checked_sub(1).filter(|&alias| alias > 0 && ends_expression(&tokens[alias - 1].token));
+    [alias, Some(n)].into_iter().flatten().find_map(|n| {
         let found = word(&tokens[n].token)?;
         let meant = CLAUSE_WORDS.iter().find(|meant| is_slip(found, meant))?;
         let error = Diagnostic::new(SYNTAX, format!("\"{found}\" is not expected here"));
         Some(error.at(span_of(&tokens[n])).hint(format!("Did you mean {meant}?")))
     })
+}
+
+/// True for a token that an alias can stand behind.
+fn ends_expression(token: &Token) -> bool {
+    match token {
+        Token::Word(_) => word(token).is_none_or(|it| !CLAUSE_WORDS.contains(&it)),
+        Token::Number(..) | Token::SingleQuotedString(_) | Token::RParen | Token::RBracket | Token::Mul => true,
+        _ => false,
+    }
 }
 
 /// One slip of the finger in a short word, two in a long one.

@@ -30,6 +30,8 @@ mod statement;
 mod tests;
 mod token;
 
+pub mod variables;
+
 pub use scan::is_complete;
 pub use token::place;
 
@@ -73,7 +75,7 @@ pub fn parse_expr(text: &str) -> Result<Expr, Diagnostic> {
     let tokens = tokens(text, 0..text.len())?;
     match tokens.is_empty() {
         true => Err(Cursor::new(text, &tokens).unexpected("an expression")),
-        false => standard::expr(&tokens),
+        false => standard::expr(&tokens, None),
     }
 }
 

@@ -5,7 +5,8 @@ use sqlparser::ast::{SetExpr, TableWithJoins};
 use super::ast::Query;
 use super::clauses::{self, Lifted};
 use super::cursor::{Cursor, Result};
-use super::standard;
+use super::token::span_of;
+use super::{error, standard};
 use crate::diagnostic::{Diagnostic, MISPLACED, Span};
 
 /// Reads a query that takes all tokens left.
@@ -14,8 +15,11 @@ pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<Query> {
     if cursor.is_done() {
         return Err(cursor.unexpected("SELECT"));
     }
+    let tokens = cursor.rest();
     let lifted = clauses::lift(cursor)?;
-    let body = standard::query(&lifted.rest)?;
+    let behind = error::whole(&lifted.rest).end;
+    let after = tokens.iter().find(|token| span_of(token).start >= behind).or(cursor.after());
+    let body = standard::query(&lifted.rest, after)?;
     check_places(&lifted, &body.body)?;
     let Lifted { window, partition_by, within, emit, .. } = lifted;
     Ok(Query { body, window, partition_by, within, emit, span: cursor.since(start) })

@@ -115,7 +115,7 @@ fn separators(function: &str) -> Option<&'static [&'static str]> {
 }
 
 /// True when the word at `n` is a keyword where it stands.
-fn is_keyword(tokens: &[TokenWithSpan], n: usize, calls: &[Range<usize>]) -> bool {
+pub(super) fn is_keyword(tokens: &[TokenWithSpan], n: usize, calls: &[Range<usize>]) -> bool {
     let Some(found) = word(&tokens[n].token) else { return false };
     let before = |back: usize| n.checked_sub(back).map(|n| &tokens[n].token);
     let after = |ahead: usize| tokens.get(n + ahead).map(|token| &token.token);
@@ -126,19 +126,29 @@ fn is_keyword(tokens: &[TokenWithSpan], n: usize, calls: &[Range<usize>]) -> boo
     if matches!(before(1), Some(Token::Period)) || before_is(1, &["AS"]) && !before_is(2, &["IS"]) {
         return false;
     }
+    let after_in = |words: &[&str]| after(1).and_then(word).is_some_and(|it| words.contains(&it));
     match found {
-        "SELECT" | "DISTINCT" | "ALL" | "ANY" | "SOME" | "FROM" | "WHERE" | "GROUP" | "BY" | "HAVING" | "ORDER"
-        | "LIMIT" | "OFFSET" | "FETCH" | "AS" | "JOIN" | "INNER" | "LEFT" | "RIGHT" | "FULL" | "OUTER" | "CROSS"
-        | "NATURAL" | "SEMI" | "ANTI" | "ON" | "USING" | "UNION" | "EXCEPT" | "INTERSECT" | "LATERAL" | "CASE"
-        | "WHEN" | "THEN" | "ELSE" | "END" | "AND" | "OR" | "NOT" | "IN" | "LIKE" | "ILIKE" | "ESCAPE" | "BETWEEN"
-        | "IS" | "NULL" | "TRUE" | "FALSE" | "PARTITION" | "ROW" | "ROWS" | "RANGE" | "GROUPS" | "UNBOUNDED"
-        | "PRECEDING" | "FOLLOWING" | "CURRENT" | "FIRST" | "NEXT" | "LAST" | "NULLS" | "ONLY" | "PERCENT" | "TIES"
-        | "ASC" | "DESC" | "IGNORE" | "RESPECT" | "WINDOW" | "QUALIFY" | "CURRENT_DATE" | "CURRENT_TIME"
-        | "CURRENT_TIMESTAMP" => true,
+        "SELECT" | "DISTINCT" | "ALL" | "ANY" | "SOME" | "FROM" | "WHERE" | "GROUP" | "BY" | "HAVING" | "LIMIT"
+        | "AS" | "JOIN" | "ON" | "CASE" | "WHEN" | "THEN" | "ELSE" | "END" | "AND" | "OR" | "NOT" | "IN" | "LIKE"
+        | "ILIKE" | "ESCAPE" | "BETWEEN" | "IS" | "NULL" | "TRUE" | "FALSE" | "ROW" | "ROWS" | "RANGE" | "GROUPS"
+        | "UNBOUNDED" | "PRECEDING" | "FOLLOWING" | "CURRENT" | "FIRST" | "NEXT" | "LAST" | "NULLS" | "ONLY"
+        | "PERCENT" | "TIES" | "ASC" | "DESC" | "CURRENT_DATE" | "CURRENT_TIME" | "CURRENT_TIMESTAMP" => true,
+        "ORDER" | "PARTITION" => after_is(1, "BY"),
+        "OFFSET" => opens || matches!(after(1), Some(Token::Number(..))),
+        "FETCH" => after_in(&["FIRST", "NEXT"]),
+        "UNION" | "EXCEPT" | "INTERSECT" => opens || after_in(&["ALL", "DISTINCT", "SELECT", "VALUES", "BY"]),
+        "INNER" | "CROSS" | "OUTER" | "SEMI" | "ANTI" => after_is(1, "JOIN"),
+        "FULL" => after_in(&["JOIN", "OUTER"]),
+        "LEFT" | "RIGHT" => after_in(&["JOIN", "OUTER", "SEMI", "ANTI"]),
+        "NATURAL" => after_in(&["JOIN", "INNER", "LEFT", "RIGHT", "FULL"]),
+        "USING" => opens,
+        "LATERAL" | "OVER" => opens || matches!(after(1), Some(Token::Word(_))),
+        "IGNORE" | "RESPECT" => after_is(1, "NULLS"),
+        "WINDOW" => after_is(2, "AS") && after(3) == Some(&Token::LParen),
+        "QUALIFY" => !matches!(after(1), None | Some(Token::Comma | Token::RParen)) && !after_is(1, "FROM"),
         "WITH" => matches!(before(1), None | Some(Token::LParen)) || before_is(1, &["ROW", "ROWS"]),
         "RECURSIVE" => before_is(1, &["WITH"]),
         "EXISTS" | "FILTER" | "VALUES" => opens,
-        "OVER" => opens || matches!(after(1), Some(Token::Word(_))),
         "WITHIN" => after_is(1, "GROUP"),
         "GROUPING" => after_is(1, "SETS"),
         "SETS" => before_is(1, &["GROUPING"]),

@@ -13,28 +13,29 @@ use crate::diagnostic::Diagnostic;
 /// Queries in parentheses that are tried by themselves to find where an error is.
 const SUSPECTS_MAX: usize = 200;
 
-/// Reads a query in standard SQL that takes all tokens.
-pub(super) fn query(tokens: &[TokenWithSpan]) -> Result<Box<ast::Query>> {
+/// Reads a query in standard SQL that takes all tokens; `after` is what stands behind them.
+pub(super) fn query(tokens: &[TokenWithSpan], after: Option<&TokenWithSpan>) -> Result<Box<ast::Query>> {
     limits::check_depth(tokens)?;
     let standard = rewrite::standard(tokens)?;
     let mut query =
-        run(&standard, |parser| parser.parse_query()).map_err(|error| innermost(&standard).unwrap_or(error))?;
+        run(&standard, after, |parser| parser.parse_query()).map_err(|error| innermost(&standard).unwrap_or(error))?;
     normal::query(&mut query)?;
     Ok(query)
 }
 
-/// Reads an expression that takes all tokens.
-pub(super) fn expr(tokens: &[TokenWithSpan]) -> Result<ast::Expr> {
+/// Reads an expression that takes all tokens; `after` is what stands behind them.
+pub(super) fn expr(tokens: &[TokenWithSpan], after: Option<&TokenWithSpan>) -> Result<ast::Expr> {
     limits::check_depth(tokens)?;
     let standard = rewrite::standard(tokens)?;
     let mut expr =
-        run(&standard, |parser| parser.parse_expr()).map_err(|error| innermost(&standard).unwrap_or(error))?;
+        run(&standard, after, |parser| parser.parse_expr()).map_err(|error| innermost(&standard).unwrap_or(error))?;
     normal::expr(&mut expr)?;
     Ok(expr)
 }
 
 fn run<T>(
     tokens: &[TokenWithSpan],
+    after: Option<&TokenWithSpan>,
     read: impl FnOnce(&mut Parser<'_>) -> std::result::Result<T, ParserError>,
 ) -> Result<T> {
     let dialect = Dialect::for_tokens(tokens.len());
@@ -44,7 +45,7 @@ fn run<T>(
         TokenWithSpan { token: Token::EOF, .. } => Ok(found),
         other => parser.expected_ref("end of statement", other),
     });
-    found.map_err(|error| dialect.take_fault().unwrap_or_else(|| error::from_parser(&error, tokens)))
+    found.map_err(|error| dialect.take_fault().unwrap_or_else(|| error::from_parser(&error, tokens, after)))
 }
 
 /// The error of the innermost query in parentheses that is wrong by itself.
@@ -66,7 +67,7 @@ fn innermost(tokens: &[TokenWithSpan]) -> Option<Diagnostic> {
                 if suspects > SUSPECTS_MAX {
                     return None;
                 }
-                if let Err(error) = run(&tokens[start..n], |parser| parser.parse_query()) {
+                if let Err(error) = run(&tokens[start..n], Some(token), |parser| parser.parse_query()) {
                     return Some(error);
                 }
             }

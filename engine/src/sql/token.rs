@@ -59,15 +59,18 @@ pub(super) fn tokens(text: &str, range: Range<usize>) -> Result<Vec<TokenWithSpa
     }
 }
 
-/// The tokens of a text that sqlparser printed, each with its place; words are not folded.
-pub(super) fn printed(text: &str) -> Vec<(Token, Span)> {
+/// The tokens of a text that sqlparser printed; words are not folded.
+pub(super) fn printed(text: &str) -> Vec<TokenWithSpan> {
     let mut raw = Vec::new();
     let mut places = Places::new(text, 0);
     // What was printed can be read; if it cannot, the text is left as it is from there.
     let _ = Tokenizer::new(&Dialect::default(), text).tokenize_with_location_into_buf(&mut raw);
     raw.into_iter()
-        .map(|it| (it.token, Span { start: places.byte(it.span.start), end: places.byte(it.span.end) }))
-        .filter(|(token, _)| !matches!(token, Token::Whitespace(_)))
+        .map(|TokenWithSpan { token, span }| {
+            let span = Span { start: places.byte(span.start), end: places.byte(span.end) };
+            TokenWithSpan { token, span: location(span) }
+        })
+        .filter(|it| !matches!(it.token, Token::Whitespace(_)))
         .collect()
 }
 

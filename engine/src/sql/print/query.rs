@@ -8,11 +8,12 @@ use std::fmt::{self, Display, Formatter};
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{AccessExpr, DataType, Expr, Ident, ObjectName, Value, VisitMut, VisitorMut};
-use sqlparser::tokenizer::Token;
+use sqlparser::tokenizer::{Token, TokenWithSpan};
 
 use super::super::ast::Query;
 use super::super::data_type;
-use super::super::token::{printed, word};
+use super::super::rewrite::is_keyword;
+use super::super::token::{printed, span_of, word};
 use super::{list, name};
 
 /// An expression as text that reads back as the same expression.
@@ -101,52 +102,39 @@ impl Clauses {
 fn dialect(text: &str, mut clauses: Clauses) -> String {
     let tokens = printed(text);
     let mut out = String::with_capacity(text.len());
-    let (mut at, mut depth, mut joins, mut field) = (0, 0_usize, 0, false);
-    for (n, (token, span)) in tokens.iter().enumerate() {
+    let (mut at, mut depth, mut joins) = (0, 0_usize, 0);
+    for (n, TokenWithSpan { token, .. }) in tokens.iter().enumerate() {
         match token {
             Token::LParen | Token::LBracket => depth += 1,
             Token::RParen | Token::RBracket => depth = depth.saturating_sub(1),
             _ => {}
         }
-        let before = n.checked_sub(1).map(|n| &tokens[n].0);
-        if depth == 0 && !follows_as_name(before) && ends_clause(token) {
-            for clause in clauses.before(word(token).or(Some(",")), joins) {
-                out += &format!(" {clause}");
-            }
+        if depth == 0 && (*token == Token::Comma || is_keyword(&tokens, n, &[])) {
+            clauses.before(word(token).or(Some(",")), joins).iter().for_each(|clause| push(&mut out, clause));
             joins += usize::from(word(token) == Some("JOIN"));
         }
+        let span = span_of(&tokens[n]);
         out += &text[at..span.start];
-        let after = tokens.get(n + 1).map(|(token, _)| token);
-        out += &piece(token, after, field, &text[span.start..span.end]);
-        field = *token == Token::Period;
+        out += &piece(&tokens, n, &text[span.start..span.end]);
         at = span.end;
     }
     out += &text[at..];
-    for clause in clauses.before(None, usize::MAX) {
-        out += &format!(" {clause}");
-    }
+    clauses.before(None, usize::MAX).iter().for_each(|clause| push(&mut out, clause));
     out
 }
 
-/// A word behind these is a name, whatever it is.
-fn follows_as_name(before: Option<&Token>) -> bool {
-    match before {
-        Some(Token::Period) => true,
-        Some(token) => word(token) == Some("AS"),
-        None => false,
-    }
+fn push(out: &mut String, clause: &str) {
+    *out += " ";
+    *out += clause;
 }
 
-fn ends_clause(token: &Token) -> bool {
-    *token == Token::Comma || word(token).is_some()
-}
-
-/// What a token is in the dialect; `field` says that a point is before it.
-fn piece(token: &Token, after: Option<&Token>, field: bool, text: &str) -> String {
-    match (token, after) {
+/// What a token is in the dialect.
+fn piece(tokens: &[TokenWithSpan], n: usize, text: &str) -> String {
+    let is_field = n > 0 && tokens[n - 1].token == Token::Period;
+    match (&tokens[n].token, tokens.get(n + 1).map(|it| &it.token)) {
         (Token::Period, Some(Token::SingleQuotedString(_) | Token::NationalStringLiteral(_))) => "->".to_owned(),
-        (Token::SingleQuotedString(value), _) if field => name(value),
-        (Token::NationalStringLiteral(_), _) if field => "*".to_owned(),
+        (Token::SingleQuotedString(value), _) if is_field => name(value),
+        (Token::NationalStringLiteral(_), _) if is_field => "*".to_owned(),
         (Token::Arrow, _) => "=>".to_owned(),
         _ => text.to_owned(),
     }

@@ -38,7 +38,7 @@ fn source(or_replace: bool, cursor: &mut Cursor<'_>) -> Result<StatementKind> {
             _ => "STREAM, TABLE, SOURCE, TYPE, FUNCTION or SINK",
         }));
     };
-    let if_not_exists = parts::if_not_exists(cursor);
+    let if_not_exists = parts::if_not_exists(cursor)?;
     let name = cursor.name(named(kind))?;
     let behind_name = *cursor;
     let columns = parts::columns(cursor)?;
@@ -84,14 +84,14 @@ pub(super) fn named(kind: SourceKind) -> &'static str {
 }
 
 fn create_type(cursor: &mut Cursor<'_>) -> Result<StatementKind> {
-    let if_not_exists = parts::if_not_exists(cursor);
+    let if_not_exists = parts::if_not_exists(cursor)?;
     let name = cursor.name("the name of a type")?;
     cursor.expect(&["AS"])?;
     Ok(StatementKind::CreateType(CreateType { if_not_exists, name, ty: data_type::parse(cursor)? }))
 }
 
 fn function(or_replace: bool, cursor: &mut Cursor<'_>) -> Result<StatementKind> {
-    let if_not_exists = parts::if_not_exists(cursor);
+    let if_not_exists = parts::if_not_exists(cursor)?;
     let name = cursor.name("the name of a function")?;
     let arguments = arguments(cursor)?;
     cursor.expect(&["RETURNS"])?;
@@ -116,7 +116,7 @@ fn connector(cursor: &mut Cursor<'_>) -> Result<StatementKind> {
         cursor.advance();
     }
     cursor.expect(&["CONNECTOR"])?;
-    let if_not_exists = parts::if_not_exists(cursor);
+    let if_not_exists = parts::if_not_exists(cursor)?;
     let name = cursor.name("the name of a connector")?;
     if !cursor.peek_words(&["WITH"]) {
         return Err(cursor.unexpected("WITH (…)"));

@@ -8,7 +8,7 @@ use super::parts;
 /// Reads what follows DROP.
 pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<StatementKind> {
     if let Some(kind) = parts::source_kind(cursor) {
-        let if_exists = parts::if_exists(cursor);
+        let if_exists = parts::if_exists(cursor)?;
         let name = cursor.name(named(kind))?;
         let delete_topic = cursor.eat(&["DELETE", "TOPIC"]);
         return Ok(StatementKind::DropSource(DropSource { kind, if_exists, name, delete_topic }));
@@ -26,6 +26,6 @@ pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<StatementKind> {
 }
 
 fn dropped(cursor: &mut Cursor<'_>, what: &str) -> Result<DropNamed> {
-    let if_exists = parts::if_exists(cursor);
+    let if_exists = parts::if_exists(cursor)?;
     Ok(DropNamed { if_exists, name: cursor.name(what)? })
 }

@@ -45,11 +45,7 @@ pub(super) fn copy(cursor: &mut Cursor<'_>) -> Result<StatementKind> {
         return Err(cursor.unexpected("a query in parentheses"));
     }
     let Some((inside, behind)) = cursor.group() else { return Err(parts::unclosed(cursor)) };
-    let mut inner = Cursor::new(cursor.text(), inside);
-    if inner.is_done() {
-        cursor.advance();
-        return Err(cursor.unexpected("SELECT"));
-    }
+    let mut inner = Cursor::new(cursor.text(), inside).before(cursor.rest().get(inside.len() + 1));
     let query = query::parse(&mut inner)?;
     *cursor = behind;
     cursor.expect(&["TO"])?;

@@ -70,6 +70,7 @@ fn kind(cursor: &mut Cursor<'_>, explains: usize) -> Result<StatementKind> {
         "SHOW" | "LIST" => show::show(cursor),
         "DESCRIBE" => show::describe(cursor),
         "EXPLAIN" if explains < EXPLAIN_MAX => explain(cursor, explains),
+        "EXPLAIN" => Err(start.unexpected("a statement with a query")),
         "PRINT" => show::print(cursor),
         "SET" => admin::set(cursor),
         "UNSET" => admin::unset(cursor),

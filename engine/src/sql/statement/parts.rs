@@ -4,17 +4,29 @@ use sqlparser::tokenizer::{Token, Word};
 
 use super::super::ast::{ColumnDef, ColumnRole, Expr, Literal, Name, Property, SourceKind, Spanned};
 use super::super::cursor::{Cursor, Result};
-use super::super::{clauses, data_type, standard};
+use super::super::token::word;
+use super::super::{clauses, data_type};
 use super::span_to;
+use crate::diagnostic::nearest;
 
 /// `IF NOT EXISTS`.
-pub(super) fn if_not_exists(cursor: &mut Cursor<'_>) -> bool {
-    cursor.eat(&["IF", "NOT", "EXISTS"])
+pub(super) fn if_not_exists(cursor: &mut Cursor<'_>) -> Result<bool> {
+    words_if(cursor, &["IF", "NOT", "EXISTS"])
 }
 
 /// `IF EXISTS`.
-pub(super) fn if_exists(cursor: &mut Cursor<'_>) -> bool {
-    cursor.eat(&["IF", "EXISTS"])
+pub(super) fn if_exists(cursor: &mut Cursor<'_>) -> Result<bool> {
+    words_if(cursor, &["IF", "EXISTS"])
+}
+
+/// Reads words that begin with IF, which may also be a name; a slip in the words is an error.
+fn words_if(cursor: &mut Cursor<'_>, words: &[&str]) -> Result<bool> {
+    let second = cursor.peek_nth(1).and_then(word);
+    if cursor.peek_words(&words[..1]) && second.and_then(|it| nearest(it, words[1..].iter().copied())).is_some() {
+        cursor.expect(words)?;
+        return Ok(true);
+    }
+    Ok(false)
 }
 
 /// `STREAM` or `TABLE`.
@@ -57,7 +69,7 @@ fn literal(cursor: &mut Cursor<'_>) -> Result<Spanned<Literal>> {
             "TRUE" => Literal::Boolean(true),
             "FALSE" => Literal::Boolean(false),
             "NULL" => Literal::Null,
-            _ => return Err(no_literal(cursor, value)),
+            _ => return Err(no_literal(cursor)),
         },
         _ => return Err(cursor.unexpected("a string, a number, TRUE, FALSE or NULL")),
     };
@@ -65,8 +77,9 @@ fn literal(cursor: &mut Cursor<'_>) -> Result<Spanned<Literal>> {
     Ok(Spanned::new(value, cursor.since(start)))
 }
 
-fn no_literal(cursor: &Cursor<'_>, found: &str) -> crate::diagnostic::Diagnostic {
-    cursor.unexpected("a string, a number, true, false or null").hint(format!("Put it in quotes: '{found}'"))
+fn no_literal(cursor: &Cursor<'_>) -> crate::diagnostic::Diagnostic {
+    let typed = &cursor.text()[cursor.span().start..cursor.span().end];
+    cursor.unexpected("a string, a number, TRUE, FALSE or NULL").hint(format!("Put it in quotes: '{typed}'"))
 }
 
 /// `(column, …)`; empty when no parenthesis opens, or with nothing between the two.
@@ -133,16 +146,8 @@ pub(super) fn row(cursor: &mut Cursor<'_>) -> Result<Spanned<Vec<Expr>>> {
         return Err(cursor.unexpected("\"(\""));
     }
     let Some((inside, behind)) = cursor.group() else { return Err(unclosed(cursor)) };
-    let mut at = *cursor;
-    let mut exprs = Vec::new();
-    for tokens in clauses::split_commas(inside) {
-        at.advance(); // The parenthesis or the comma before.
-        if tokens.is_empty() {
-            return Err(at.unexpected("an expression"));
-        }
-        exprs.push(standard::expr(tokens)?);
-        at.advance_by(tokens.len());
-    }
+    let close = cursor.rest().get(inside.len() + 1);
+    let exprs = clauses::exprs(inside, close)?;
     *cursor = behind;
     Ok(Spanned::new(exprs, span_to(start, cursor.last_span())))
 }
