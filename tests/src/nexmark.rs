@@ -253,7 +253,7 @@ impl Random {
     fn letters(&mut self, length: u64) -> String {
         let mut bits = 0;
         let mut letter = |i: u64| {
-            bits = if i % 12 == 0 { self.next() } else { bits >> 5 };
+            bits = if i.is_multiple_of(12) { self.next() } else { bits >> 5 };
             char::from(b'a' + (bits % 26) as u8)
         };
         (0..length).map(&mut letter).collect()
@@ -284,7 +284,7 @@ mod tests {
 
     #[test]
     fn bids_are_at_most_two_seconds_late() {
-        let mut newest = i64::MIN;
+        let mut newest = 0;
         for bid in Bids::new(1).take(100_000) {
             assert!(newest - bid.date_time_ms <= LATE_MS_MAX as i64);
             newest = newest.max(bid.date_time_ms);
@@ -304,6 +304,7 @@ mod tests {
         let mut json = Vec::new();
         Bids::new(1).take(bids).for_each(|bid| bid.write_json(&mut json));
         let mean = json.len() as f64 / bids as f64;
-        assert!((214.0..218.0).contains(&mean), "mean {mean} bytes");
+        // Ids are shorter at first: over 5,000,000 bids it is 215.7.
+        assert!((212.0..216.0).contains(&mean), "mean {mean} bytes");
     }
 }

@@ -33,8 +33,7 @@ pub fn agrees(expected: &str, printed: &str) -> bool {
 
 /// The text as it is compared, without blank lines at its ends.
 fn lines(text: &str) -> Vec<String> {
-    let normal: Vec<String> = text.trim().lines().map(normal).collect();
-    normal
+    text.trim().lines().map(normal).collect()
 }
 
 fn normal(line: &str) -> String {

@@ -110,11 +110,14 @@ impl Stage {
             std::iter::once(PathBuf::from(self.programs.path())).chain(std::env::split_paths(&path)),
         );
         let mut made = Command::new(command[0]);
+        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("HEADWATER_")) {
+            made.env_remove(name);
+        }
         made.args(&command[1..])
             .current_dir(self.folder.path())
             .env("PATH", path.map_err(io::Error::other)?)
             .env("HOME", self.folder.path())
-            .env_remove("HEADWATER_BOOTSTRAP_SERVER")
+            .env_remove("XDG_DATA_HOME")
             .stdin(input(stdin)?)
             .process_group(0);
         Ok(made)
