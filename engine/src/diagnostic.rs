@@ -3,6 +3,7 @@
 //! Diagnostics are values: the parser and the planner collect every independent one, and whoever
 //! shows them renders them with the text that was typed ([`render`]).
 
+mod cluster;
 mod codes;
 mod render;
 
@@ -10,6 +11,7 @@ use std::fmt;
 
 use serde::{Serialize, Serializer};
 
+pub use cluster::transport;
 pub use codes::*;
 pub use render::render;
 
@@ -79,6 +81,11 @@ impl Diagnostic {
     /// The same with the piece of text that is wrong.
     pub fn at(self, span: Span) -> Self {
         Self { span: Some(span), ..self }
+    }
+
+    /// The same with the piece of text that is wrong, where it is known.
+    pub fn at_maybe(self, span: Option<Span>) -> Self {
+        Self { span, ..self }
     }
 
     /// The same with what was found and expected.

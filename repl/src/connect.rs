@@ -1,10 +1,77 @@
 //! From an address to an engine that answers.
 
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use datafusion::error::DataFusionError;
+use headwater_connectors::transport::kafka::KafkaTransport;
+use headwater_connectors::transport::{Transport, TransportError};
+use headwater_engine::answer::Answer;
+use headwater_engine::config::Settings;
+use headwater_engine::diagnostic::{Diagnostic, render, transport};
+use headwater_engine::{Engine, Session};
 use headwater_repl::app::Connection;
+use headwater_repl::ask::{Ask, SourceName, Vocabulary};
 use headwater_repl::options::Options;
 use tokio::runtime::Handle;
+use tokio::sync::Mutex;
 
 /// Connects to the brokers at `bootstrap`.
-pub fn connect(_options: &Options, bootstrap: &str, _runtime: &Handle) -> Result<Connection, String> {
-    Err(format!("no engine is linked that could ask {bootstrap}"))
+pub fn connect(options: &Options, bootstrap: &str, runtime: &Handle) -> Result<Connection, String> {
+    let mut properties = options.kafka.clone();
+    properties.insert("bootstrap.servers".to_owned(), bootstrap.to_owned());
+    let transport: Arc<dyn Transport> = Arc::new(KafkaTransport::connect(properties).map_err(|error| told(&error))?);
+    let mut settings = Settings::default();
+    settings.set("service.id", &options.service_id).map_err(|error| error.to_string())?;
+    let engine = Engine::new(transport.clone(), &settings);
+    let session = Mutex::new(Session::new(settings));
+    let ask = EngineAsk { engine, session, runtime: runtime.clone() };
+    Ok(Connection { ask: Arc::new(ask), transport })
+}
+
+fn told(error: &TransportError) -> String {
+    let diagnostic = transport(error);
+    match &diagnostic.hint {
+        Some(hint) => format!("{}\n  hint: {hint}", diagnostic.message),
+        None => diagnostic.message,
+    }
+}
+
+/// An engine and the one session of this shell.
+struct EngineAsk {
+    engine: Engine,
+    session: Mutex<Session>,
+    runtime: Handle,
+}
+
+#[async_trait]
+impl Ask for EngineAsk {
+    async fn ask(&self, statement: &str) -> Result<Answer, Vec<Diagnostic>> {
+        let mut session = self.session.lock().await;
+        self.engine.ask(&mut session, statement).await
+    }
+
+    fn vocabulary(&self) -> Vocabulary {
+        // Called from the prompt's own thread, where waiting is allowed. Without a cluster the words
+        // of the language are still completed.
+        let words = self.runtime.block_on(async { self.engine.words(&*self.session.lock().await).await });
+        Vocabulary {
+            keywords: words.keywords,
+            sources: words.sources.into_iter().map(|(name, columns)| SourceName { name, columns }).collect(),
+            functions: words.functions,
+            with_properties: words.with_properties,
+            session_properties: words.properties,
+            topics: words.topics,
+            types: words.types,
+            variables: words.variables,
+        }
+    }
+
+    fn diagnose(&self, failure: DataFusionError) -> Vec<Diagnostic> {
+        headwater_engine::diagnose(&failure)
+    }
+
+    fn render(&self, diagnostics: &[Diagnostic], text: &str) -> String {
+        render(diagnostics, text)
+    }
 }

@@ -181,7 +181,12 @@ impl Group {
     }
 
     /// Whether one may commit offsets. One who is no member may when nobody is.
-    pub(crate) fn handle_commit(&mut self, caller: &Caller, in_transaction: bool, now_ms: i64) -> Result<(), ResponseError> {
+    pub(crate) fn handle_commit(
+        &mut self,
+        caller: &Caller,
+        in_transaction: bool,
+        now_ms: i64,
+    ) -> Result<(), ResponseError> {
         let anonymous = caller.generation < 0 && caller.member_id.is_empty() && caller.instance_id.is_none();
         if anonymous && (in_transaction || self.members.is_empty()) {
             return Ok(());

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, BinaryBuilder, BooleanArray, Int32Array, Int64Array, ListArray};
+use arrow::array::{
+    Array, ArrayRef, AsArray, BinaryArray, BinaryBuilder, BooleanArray, Int32Array, Int64Array, ListArray,
+};
 use arrow::array::{BooleanBufferBuilder, RecordBatch, RecordBatchOptions};
 use arrow::compute::filter_record_batch;
 use arrow::datatypes::{Schema, SchemaRef};
@@ -59,7 +61,11 @@ impl RecordDecoder {
             schema,
             key: side_decoder(&spec.key, &key)?,
             value: side_decoder(&spec.value, &value)?,
-            event_time: spec.event_time.as_ref().map(|t| EventTimes::new(t, all[t.column].origin.clone())).transpose()?,
+            event_time: spec
+                .event_time
+                .as_ref()
+                .map(|t| EventTimes::new(t, all[t.column].origin.clone()))
+                .transpose()?,
             key_window: spec.key_window,
             kind: spec.kind,
             outputs,
@@ -101,14 +107,24 @@ impl RecordDecoder {
         keep.apply(rows)
     }
 
-    fn key_payloads(&self, raw: &RawBatch, keep: &mut Keep, progress: &Progress) -> Result<(Option<BinaryArray>, Windows), ArrowError> {
+    fn key_payloads(
+        &self,
+        raw: &RawBatch,
+        keep: &mut Keep,
+        progress: &Progress,
+    ) -> Result<(Option<BinaryArray>, Windows), ArrowError> {
         let (Some(keys), Some(window)) = (&raw.keys, self.key_window) else { return Ok((raw.keys.clone(), None)) };
         let split = split_windowed_keys(keys, window)?;
         report(raw, Side::Key, &split.bad, keep, progress);
         Ok((Some(split.keys), Some((split.starts, split.ends))))
     }
 
-    fn with_event_times<'a>(&self, mut parts: Parts<'a>, keep: &mut Keep, progress: &Progress) -> Result<Parts<'a>, ArrowError> {
+    fn with_event_times<'a>(
+        &self,
+        mut parts: Parts<'a>,
+        keep: &mut Keep,
+        progress: &Progress,
+    ) -> Result<Parts<'a>, ArrowError> {
         let Some(event_time) = &self.event_time else { return Ok(parts) };
         let column = self.origin_column(event_time.origin(), &parts)?;
         let (times, bad) = event_time.extract(&column, parts.raw, keep.mask().as_ref())?;

@@ -35,7 +35,12 @@ impl EventTimes {
 
     /// The event time of each record in ms, and the records that have none. Records that `kept`
     /// already leaves out are not looked at.
-    pub fn extract(&self, column: &ArrayRef, raw: &RawBatch, kept: Option<&BooleanArray>) -> Result<(Int64Array, Vec<BadRow>), ArrowError> {
+    pub fn extract(
+        &self,
+        column: &ArrayRef,
+        raw: &RawBatch,
+        kept: Option<&BooleanArray>,
+    ) -> Result<(Int64Array, Vec<BadRow>), ArrowError> {
         let mut bad = Vec::new();
         let texts = matches!(column.data_type(), DataType::Utf8).then(|| column.as_string::<i32>());
         let numbers = if texts.is_some() { None } else { Some(cast(column, &DataType::Int64)?) };
@@ -61,7 +66,9 @@ impl EventTimes {
 
     fn parse(&self, text: Option<&str>) -> Result<i64, String> {
         let (Some(pattern), Some(text)) = (&self.pattern, text) else { return checked(None) };
-        let ms = pattern.parse_timestamp_ms(text, Tz::UTC).map_err(|e| format!("the timestamp column holds \"{text}\": {e}"))?;
+        let ms = pattern
+            .parse_timestamp_ms(text, Tz::UTC)
+            .map_err(|e| format!("the timestamp column holds \"{text}\": {e}"))?;
         checked(Some(ms))
     }
 }

@@ -57,10 +57,17 @@ impl LatestPerKeyExec {
         Self { scan, properties, metrics: ExecutionPlanMetricsSet::new() }
     }
 
+    /// What is read.
+    pub fn scan(&self) -> &Scan {
+        &self.scan
+    }
+
     /// The scan with the key columns added behind the columns asked for.
     fn with_keys(&self) -> Scan {
         let keys = self.scan.spec.all_columns().into_iter().enumerate();
-        let keys = keys.filter(|(_, c)| matches!(c.origin, ColumnOrigin::Key(_) | ColumnOrigin::WindowStart | ColumnOrigin::WindowEnd));
+        let keys = keys.filter(|(_, c)| {
+            matches!(c.origin, ColumnOrigin::Key(_) | ColumnOrigin::WindowStart | ColumnOrigin::WindowEnd)
+        });
         let projection = self.scan.projection.iter().copied().chain(keys.map(|(i, _)| i)).collect();
         Scan { projection, limit: None, ..self.scan.clone() }
     }
@@ -87,11 +94,18 @@ impl ExecutionPlan for LatestPerKeyExec {
         Vec::new()
     }
 
-    fn apply_expressions(&self, _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>) -> Result<TreeNodeRecursion> {
+    fn apply_expressions(
+        &self,
+        _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
         Ok(TreeNodeRecursion::Continue)
     }
 
-    fn replace_children(self: Arc<Self>, _: Vec<Arc<dyn ExecutionPlan>>, _: ReplaceChildrenOptions) -> Result<Arc<dyn ExecutionPlan>> {
+    fn replace_children(
+        self: Arc<Self>,
+        _: Vec<Arc<dyn ExecutionPlan>>,
+        _: ReplaceChildrenOptions,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
         Ok(self)
     }
 
@@ -110,12 +124,22 @@ impl ExecutionPlan for LatestPerKeyExec {
         let mut builder = RecordBatchReceiverStreamBuilder::new(self.scan.schema.clone(), BATCHES_AHEAD_MAX);
         let tx = builder.tx();
         builder.spawn_blocking(move || {
-            let mut latest = Latest::new(decoder.schema().fields().iter().skip(width).map(|f| f.data_type().clone()), width, reservation)?;
+            let mut latest = Latest::new(
+                decoder.schema().fields().iter().skip(width).map(|f| f.data_type().clone()),
+                width,
+                reservation,
+            )?;
             if !plan.ranges.is_empty() {
                 let mut source = open(&scan.context, plan.clone())?;
-                read_to_end(source.as_mut(), &plan.ranges, &mut decoder, &scan.context, &metrics, &|| !tx.is_closed(), &mut |raw, decoded| {
-                    latest.add(raw, &decoded).map(|()| Flow::More)
-                })?;
+                read_to_end(
+                    source.as_mut(),
+                    &plan.ranges,
+                    &mut decoder,
+                    &scan.context,
+                    &metrics,
+                    &|| !tx.is_closed(),
+                    &mut |raw, decoded| latest.add(raw, &decoded).map(|()| Flow::More),
+                )?;
             }
             latest.emit(batch_size, &mut |rows| tx.blocking_send(Ok(rows)).is_ok())
         });
@@ -146,7 +170,11 @@ struct Entry {
 }
 
 impl Latest {
-    fn new(key_types: impl Iterator<Item = arrow::datatypes::DataType>, width: usize, reservation: MemoryReservation) -> Result<Self> {
+    fn new(
+        key_types: impl Iterator<Item = arrow::datatypes::DataType>,
+        width: usize,
+        reservation: MemoryReservation,
+    ) -> Result<Self> {
         let converter = RowConverter::new(key_types.map(SortField::new).collect())?;
         Ok(Self { converter, width, partitions: BTreeMap::new(), batches: Vec::new(), rows_stored: 0, reservation })
     }
@@ -163,7 +191,8 @@ impl Latest {
             if keys.iter().all(|k| k.is_null(row)) {
                 continue;
             }
-            let tombstone = raw.value_nulls.as_ref().is_some_and(|n| n.is_null(record)) || decoded.absent.binary_search(&record).is_ok();
+            let tombstone = raw.value_nulls.as_ref().is_some_and(|n| n.is_null(record))
+                || decoded.absent.binary_search(&record).is_ok();
             let entry = Entry { timestamp_ms: raw.timestamps_ms[record], row: (!tombstone).then_some((at, row)) };
             let key = encoded.row(row);
             match entries.get_mut(key.data()) {

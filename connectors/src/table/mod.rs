@@ -24,7 +24,8 @@ pub use decode::{DecodedRows, RecordDecoder};
 pub use newest::NewestFirstRule;
 pub use progress::{Progress, REJECTS_KEPT_MAX, Snapshot};
 pub use provider::TopicTable;
+pub use scan::offsets_below;
 pub use spec::{
-    Column, ColumnOrigin, EventTime, KeyWindow, ROWOFFSET, ROWPARTITION, ROWTIME, RowKind, SideSpec, TopicSpec, WINDOWEND,
-    WINDOWSTART, header_column_type,
+    Column, ColumnOrigin, EventTime, KeyWindow, ROWOFFSET, ROWPARTITION, ROWTIME, RowKind, SideSpec, TopicSpec,
+    WINDOWEND, WINDOWSTART, header_column_type,
 };

@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::config::ConfigOptions;
 use datafusion::error::Result;
 use datafusion::physical_expr::PhysicalExpr;
@@ -24,7 +25,6 @@ use datafusion::physical_plan::repartition::RepartitionExec;
 use datafusion::physical_plan::sorts::sort::SortExec;
 use datafusion::physical_plan::stream::RecordBatchReceiverStreamBuilder;
 use datafusion::physical_plan::{ExecutionPlan, replace_children_if_necessary};
-use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 
 use super::ranges::{bounds, range_len};
 use super::reader::{Flow, ReadMetrics, external, open, read_to_end};
@@ -102,7 +102,8 @@ fn input_column(plan: &Arc<dyn ExecutionPlan>, index: usize) -> Option<usize> {
     if let Some(filter) = plan.downcast_ref::<FilterExec>() {
         return filter.projection().as_ref().map_or(Some(index), |columns| columns.get(index).copied());
     }
-    let transparent = plan.is::<CooperativeExec>() || plan.is::<CoalescePartitionsExec>() || plan.is::<RepartitionExec>();
+    let transparent =
+        plan.is::<CooperativeExec>() || plan.is::<CoalescePartitionsExec>() || plan.is::<RepartitionExec>();
     transparent.then_some(index)
 }
 
@@ -132,10 +133,18 @@ pub fn read_newest_first(
         while let Some(ranges) = rounds.next(&scan, &dynamic)? {
             let mut source = open(&scan.context, scan.plan(ranges.clone(), wanted, batch_size))?;
             let mut gone = false;
-            read_to_end(source.as_mut(), &ranges, &mut decoder, &scan.context, &metrics, &|| !tx.is_closed(), &mut |_, decoded| {
-                gone = decoded.rows.num_rows() > 0 && tx.blocking_send(Ok(decoded.rows)).is_err();
-                Ok(if gone { Flow::Stop } else { Flow::More })
-            })?;
+            read_to_end(
+                source.as_mut(),
+                &ranges,
+                &mut decoder,
+                &scan.context,
+                &metrics,
+                &|| !tx.is_closed(),
+                &mut |_, decoded| {
+                    gone = decoded.rows.num_rows() > 0 && tx.blocking_send(Ok(decoded.rows)).is_err();
+                    Ok(if gone { Flow::Stop } else { Flow::More })
+                },
+            )?;
             if gone || tx.is_closed() {
                 break;
             }
@@ -175,7 +184,8 @@ impl Rounds {
             self.step = self.step.saturating_mul(ROUND_GROWTH);
         }
         self.left.retain(|_, (start, end)| start < end);
-        let round: Vec<ReadRange> = self.left.iter_mut().map(|(partition, left)| take_end(partition, left, self.step)).collect();
+        let round: Vec<ReadRange> =
+            self.left.iter_mut().map(|(partition, left)| take_end(partition, left, self.step)).collect();
         Ok((!round.is_empty()).then_some(round))
     }
 

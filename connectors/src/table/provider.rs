@@ -68,19 +68,29 @@ impl TableProvider for TopicTable {
     }
 
     fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
-        let helps = |f: &Expr| f.column_refs().iter().any(|c| [ROWTIME, ROWPARTITION, ROWOFFSET].contains(&c.name.as_str()));
-        let answer = |f: &&Expr| if helps(f) { TableProviderFilterPushDown::Inexact } else { TableProviderFilterPushDown::Unsupported };
+        let helps =
+            |f: &Expr| f.column_refs().iter().any(|c| [ROWTIME, ROWPARTITION, ROWOFFSET].contains(&c.name.as_str()));
+        let answer = |f: &&Expr| {
+            if helps(f) { TableProviderFilterPushDown::Inexact } else { TableProviderFilterPushDown::Unsupported }
+        };
         Ok(filters.iter().map(answer).collect())
     }
 
-    async fn scan(&self, state: &dyn Session, projection: Option<&Vec<usize>>, filters: &[Expr], limit: Option<usize>) -> Result<Arc<dyn ExecutionPlan>> {
+    async fn scan(
+        &self,
+        state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
+        limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
         let context = state.config().get_extension::<ScanContext>();
         let context = context.ok_or_else(|| DataFusionError::Internal("a scan without a scan context".to_owned()))?;
         let projection = projection.cloned().unwrap_or_else(|| (0..self.schema.fields().len()).collect());
         let frozen = self.freeze(&context, self.pruning(state, filters)?).await?;
         let fields: Vec<_> = projection.iter().map(|i| self.schema.fields()[*i].clone()).collect();
         let schema = Arc::new(Schema::new(fields));
-        let scan = Scan { spec: self.spec.clone(), projection, schema, context: context.as_ref().clone(), frozen, limit };
+        let scan =
+            Scan { spec: self.spec.clone(), projection, schema, context: context.as_ref().clone(), frozen, limit };
         Ok(match self.spec.kind {
             RowKind::All => Arc::new(TopicScanExec::new(scan, state.config().target_partitions())),
             RowKind::LatestPerKey => Arc::new(LatestPerKeyExec::new(scan)),

@@ -10,7 +10,9 @@ use std::sync::Arc;
 use datafusion::common::ScalarValue;
 use datafusion::logical_expr::Operator;
 use datafusion::physical_expr::PhysicalExpr;
-use datafusion::physical_expr::expressions::{BinaryExpr, CastExpr, Column, DynamicFilterPhysicalExpr, InListExpr, Literal};
+use datafusion::physical_expr::expressions::{
+    BinaryExpr, CastExpr, Column, DynamicFilterPhysicalExpr, InListExpr, Literal,
+};
 
 /// Inclusive bounds; empty when `min > max`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -162,8 +164,8 @@ mod tests {
     /// The interval of ROWOFFSET under a predicate, in partition 1.
     fn check(predicate: Expr, expected: Interval) {
         use arrow::datatypes::{DataType, Field, Schema};
-        let fields =
-            [(ROWOFFSET, DataType::Int64), (ROWPARTITION, DataType::Int32), ("X", DataType::Int64)].map(|(n, t)| Field::new(n, t, true));
+        let fields = [(ROWOFFSET, DataType::Int64), (ROWPARTITION, DataType::Int32), ("X", DataType::Int64)]
+            .map(|(n, t)| Field::new(n, t, true));
         let schema = DFSchema::try_from(Schema::new(fields.to_vec())).unwrap();
         let physical = SessionContext::new().create_physical_expr(predicate, &schema).unwrap();
         let target = Target { column: ROWOFFSET, known: Some((ROWPARTITION, 1)) };

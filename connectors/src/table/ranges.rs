@@ -45,7 +45,8 @@ pub fn freeze(
     record_time: bool,
 ) -> Result<FrozenRanges, TransportError> {
     let watermarks = admin.watermarks(topic, isolation)?;
-    let mut ranges: Vec<ReadRange> = (0_i32..).zip(&watermarks).map(|(p, w)| by_offset(topic, p, *w, predicates)).collect();
+    let mut ranges: Vec<ReadRange> =
+        (0_i32..).zip(&watermarks).map(|(p, w)| by_offset(topic, p, *w, predicates)).collect();
     if record_time {
         start_by_time(admin, &mut ranges, predicates)?;
     }
@@ -69,7 +70,11 @@ fn by_offset(topic: &Arc<str>, partition: i32, log: Watermarks, predicates: &[Ar
 }
 
 /// Moves the start of each range to the first record that can be young enough.
-fn start_by_time(admin: &dyn Admin, ranges: &mut [ReadRange], predicates: &[Arc<dyn PhysicalExpr>]) -> Result<(), TransportError> {
+fn start_by_time(
+    admin: &dyn Admin,
+    ranges: &mut [ReadRange],
+    predicates: &[Arc<dyn PhysicalExpr>],
+) -> Result<(), TransportError> {
     let mut times = BTreeMap::new();
     for range in ranges.iter_mut().filter(|r| range_len(r) > 0) {
         let wanted = bounds(predicates, ROWTIME, range.partition.partition);

@@ -19,6 +19,7 @@ use parking_lot::Mutex;
 
 use super::context::ScanContext;
 use super::decode::RecordDecoder;
+use super::latest::LatestPerKeyExec;
 use super::newest::{NewestFirst, read_newest_first};
 use super::ranges::{FrozenRanges, range_len};
 use super::reader::{Flow, ReadMetrics, external, open, read_to_end};
@@ -90,7 +91,12 @@ impl TopicScanExec {
         Self::with_splits(scan, splits, None, Vec::new())
     }
 
-    fn with_splits(scan: Scan, splits: Vec<Vec<ReadRange>>, newest: Option<NewestFirst>, dynamic: Vec<Arc<dyn PhysicalExpr>>) -> Self {
+    fn with_splits(
+        scan: Scan,
+        splits: Vec<Vec<ReadRange>>,
+        newest: Option<NewestFirst>,
+        dynamic: Vec<Arc<dyn PhysicalExpr>>,
+    ) -> Self {
         let properties = PlanProperties::new(
             EquivalenceProperties::new(scan.schema.clone()),
             Partitioning::UnknownPartitioning(splits.len()),
@@ -98,7 +104,15 @@ impl TopicScanExec {
             Boundedness::Bounded,
         );
         let properties = Arc::new(properties.with_scheduling_type(SchedulingType::Cooperative));
-        Self { scan, splits, newest, dynamic, opened: Arc::default(), properties, metrics: ExecutionPlanMetricsSet::new() }
+        Self {
+            scan,
+            splits,
+            newest,
+            dynamic,
+            opened: Arc::default(),
+            properties,
+            metrics: ExecutionPlanMetricsSet::new(),
+        }
     }
 
     /// What is read.
@@ -112,7 +126,12 @@ impl TopicScanExec {
     }
 
     /// Takes the source of an output partition, opening all of them on one client at first.
-    fn take_source(opened: &Mutex<Vec<Option<Box<dyn Source>>>>, context: &ScanContext, plans: Vec<ReadPlan>, partition: usize) -> Result<Box<dyn Source>> {
+    fn take_source(
+        opened: &Mutex<Vec<Option<Box<dyn Source>>>>,
+        context: &ScanContext,
+        plans: Vec<ReadPlan>,
+        partition: usize,
+    ) -> Result<Box<dyn Source>> {
         let mut opened = opened.lock();
         if opened.is_empty() {
             *opened = context.transport.open_sources(plans.clone()).map_err(external)?.into_iter().map(Some).collect();
@@ -123,7 +142,12 @@ impl TopicScanExec {
         }
     }
 
-    fn read_forward(&self, partition: usize, batch_size: usize, builder: &mut RecordBatchReceiverStreamBuilder) -> Result<()> {
+    fn read_forward(
+        &self,
+        partition: usize,
+        batch_size: usize,
+        builder: &mut RecordBatchReceiverStreamBuilder,
+    ) -> Result<()> {
         let mut decoder = self.scan.decoder()?;
         let wanted = decoder.wanted();
         let plans: Vec<ReadPlan> = self.splits.iter().map(|r| self.scan.plan(r.clone(), wanted, batch_size)).collect();
@@ -136,12 +160,20 @@ impl TopicScanExec {
                 return Ok(());
             }
             let mut source = Self::take_source(&opened, &context, plans, partition)?;
-            read_to_end(source.as_mut(), &ranges, &mut decoder, &context, &metrics, &|| !tx.is_closed(), &mut |_, decoded| {
-                let rows = decoded.rows.slice(0, decoded.rows.num_rows().min(left));
-                left -= rows.num_rows();
-                let gone = rows.num_rows() > 0 && tx.blocking_send(Ok(rows)).is_err();
-                Ok(if gone || left == 0 { Flow::Stop } else { Flow::More })
-            })
+            read_to_end(
+                source.as_mut(),
+                &ranges,
+                &mut decoder,
+                &context,
+                &metrics,
+                &|| !tx.is_closed(),
+                &mut |_, decoded| {
+                    let rows = decoded.rows.slice(0, decoded.rows.num_rows().min(left));
+                    left -= rows.num_rows();
+                    let gone = rows.num_rows() > 0 && tx.blocking_send(Ok(rows)).is_err();
+                    Ok(if gone || left == 0 { Flow::Stop } else { Flow::More })
+                },
+            )
         });
         Ok(())
     }
@@ -181,11 +213,18 @@ impl ExecutionPlan for TopicScanExec {
         Vec::new()
     }
 
-    fn apply_expressions(&self, f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>) -> Result<TreeNodeRecursion> {
+    fn apply_expressions(
+        &self,
+        f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
         self.dynamic.iter().try_fold(TreeNodeRecursion::Continue, |_, expr| f(expr))
     }
 
-    fn replace_children(self: Arc<Self>, children: Vec<Arc<dyn ExecutionPlan>>, _: ReplaceChildrenOptions) -> Result<Arc<dyn ExecutionPlan>> {
+    fn replace_children(
+        self: Arc<Self>,
+        children: Vec<Arc<dyn ExecutionPlan>>,
+        _: ReplaceChildrenOptions,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
         leaf(self, &children)
     }
 
@@ -256,4 +295,13 @@ fn split(ranges: &[ReadRange], partitions: usize) -> Vec<Vec<ReadRange>> {
         }
     }
     splits.into_iter().map(|(_, part)| part).collect()
+}
+
+/// Number of offsets that all scans below a plan node read.
+pub fn offsets_below(plan: &Arc<dyn ExecutionPlan>) -> u64 {
+    let here = match plan.downcast_ref::<TopicScanExec>() {
+        Some(scan) => scan.scan.frozen.offsets(),
+        None => plan.downcast_ref::<LatestPerKeyExec>().map_or(0, |latest| latest.scan().frozen.offsets()),
+    };
+    here + plan.children().into_iter().map(offsets_below).sum::<u64>()
 }

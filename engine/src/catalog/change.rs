@@ -1,0 +1,54 @@
+//! A change of the catalog: plain data that is written to the command topic and read for ever.
+//!
+//! Its JSON form is a promise: a new shape of a change is a new variant or an optional field, never
+//! another meaning of an old one.
+
+use serde::{Deserialize, Serialize};
+
+use super::source::SourceDef;
+use crate::types::SqlType;
+
+/// One step from a catalog to the next.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CatalogChange {
+    /// A stream or table comes into being, or takes another's place.
+    DefineSource {
+        /// What it is.
+        source: Box<SourceDef>,
+        /// It may take the place of one of the same name.
+        replace: bool,
+    },
+    /// A stream or table goes.
+    DropSource {
+        /// Its name.
+        name: String,
+    },
+    /// A name for a type comes into being.
+    DefineType {
+        /// The name.
+        name: String,
+        /// What it stands for.
+        #[serde(with = "super::type_text")]
+        ty: SqlType,
+    },
+    /// A name for a type goes.
+    DropType {
+        /// The name.
+        name: String,
+    },
+}
+
+/// Why a change is not possible.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The name is taken: kind of what has it, name.
+    #[error("{0} \"{1}\" exists already")]
+    Exists(String, String),
+    /// There is nothing of that name.
+    #[error("\"{0}\" does not exist")]
+    Unknown(String),
+    /// OR REPLACE would change more than it may: name, what differs.
+    #[error("cannot replace \"{0}\": {1}")]
+    Incompatible(String, String),
+}

@@ -1,0 +1,245 @@
+//! A stream or table as it was declared: names, types, formats, topic.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, FieldRef};
+use headwater_connectors::format::{FormatKind, Layout};
+use headwater_connectors::table::{
+    Column, ColumnOrigin, EventTime, KeyWindow, RowKind, SideSpec, TopicSpec, WINDOWEND, WINDOWSTART,
+    header_column_type,
+};
+use serde::{Deserialize, Serialize};
+
+use super::change::Refusal;
+use crate::types::SqlType;
+
+/// Stream or table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SourceKind {
+    /// Every record is a fact.
+    Stream,
+    /// The last record of a key is what holds.
+    Table,
+}
+
+impl SourceKind {
+    /// `stream` or `table`.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Stream => "stream",
+            Self::Table => "table",
+        }
+    }
+}
+
+/// A declared stream or table.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SourceDef {
+    /// Its name.
+    pub name: String,
+    /// Stream or table.
+    pub kind: SourceKind,
+    /// Declared with SOURCE: nothing may be written to it.
+    pub read_only: bool,
+    /// Its columns, those of the key first; custom types are resolved.
+    pub columns: Vec<ColumnDef>,
+    /// The topic.
+    pub topic: String,
+    /// How keys are laid out.
+    pub key: SideDef,
+    /// How values are laid out.
+    pub value: SideDef,
+    /// The column with the event time, when it is not the record's own timestamp.
+    pub event_time: Option<EventTimeDef>,
+    /// The window that keys carry.
+    pub window: Option<WindowDef>,
+    /// The statement that declared it.
+    pub statement: String,
+}
+
+/// A column.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ColumnDef {
+    /// Its name.
+    pub name: String,
+    /// Its type.
+    #[serde(with = "super::type_text")]
+    pub ty: SqlType,
+    /// Where it is in the record.
+    pub role: ColumnRole,
+}
+
+/// Where a column is in the record.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ColumnRole {
+    /// In the key.
+    Key,
+    /// In the value.
+    Value,
+    /// All headers.
+    Headers,
+    /// The last header of this name.
+    Header(String),
+}
+
+/// The format of one half of a record.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SideDef {
+    /// The format's name, such as `JSON`.
+    pub format: String,
+    /// A single column is written as a record of one field.
+    pub wrapped: bool,
+    /// The delimiter of DELIMITED.
+    pub delimiter: u8,
+}
+
+/// The TIMESTAMP property.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EventTimeDef {
+    /// Name of the column.
+    pub column: String,
+    /// Pattern of a STRING column.
+    pub format: Option<String>,
+}
+
+/// The WINDOW_TYPE and WINDOW_SIZE properties.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WindowDef {
+    /// TUMBLING, with its size in ms.
+    Tumbling(i64),
+    /// HOPPING, with its size in ms.
+    Hopping(i64),
+    /// SESSION.
+    Session,
+}
+
+impl ColumnDef {
+    /// The Arrow type of its values.
+    pub fn arrow_type(&self) -> DataType {
+        self.ty.to_arrow().expect("custom types are replaced before a column is defined")
+    }
+}
+
+impl SourceDef {
+    /// The columns of one role.
+    pub fn columns_of(&self, role: &ColumnRole) -> impl Iterator<Item = &ColumnDef> {
+        self.columns.iter().filter(move |c| c.role == *role)
+    }
+
+    /// The column of this name.
+    pub fn column(&self, name: &str) -> Option<&ColumnDef> {
+        self.columns.iter().find(|c| c.name == name)
+    }
+
+    /// Names that `SELECT *` shows, in order.
+    pub fn visible_columns(&self) -> Vec<&str> {
+        let windows: &[&str] = if self.window.is_some() { &[WINDOWSTART, WINDOWEND] } else { &[] };
+        let is_key = |c: &&ColumnDef| c.role == ColumnRole::Key;
+        let keys = self.columns.iter().filter(is_key).map(|c| c.name.as_str());
+        let others = self.columns.iter().filter(|c| !is_key(c)).map(|c| c.name.as_str());
+        keys.chain(windows.iter().copied()).chain(others).collect()
+    }
+
+    /// What the topic's records mean, for a scan. Fails when a format of the declaration is not known
+    /// to this program, which a newer one may have written.
+    pub fn topic_spec(&self) -> Result<TopicSpec, String> {
+        let columns = self.spec_columns();
+        let position = |name: &str| columns.iter().position(|c| c.field.name() == name);
+        let event_time = self
+            .event_time
+            .as_ref()
+            .and_then(|t| Some(EventTime { column: position(&t.column)?, format: t.format.clone() }));
+        Ok(TopicSpec {
+            topic: Arc::from(self.topic.as_str()),
+            kind: if self.kind == SourceKind::Stream { RowKind::All } else { RowKind::LatestPerKey },
+            key: self.side_spec(&self.key, &ColumnRole::Key)?,
+            value: self.side_spec(&self.value, &ColumnRole::Value)?,
+            event_time,
+            key_window: self.window.map(WindowDef::key_window),
+            columns,
+        })
+    }
+
+    /// The layout of one side of the records.
+    pub fn layout(&self, side: &SideDef, role: &ColumnRole) -> Layout {
+        let fields = self.columns_of(role).map(field).collect();
+        Layout { fields, wrapped: side.wrapped, delimiter: side.delimiter }
+    }
+
+    fn side_spec(&self, side: &SideDef, role: &ColumnRole) -> Result<SideSpec, String> {
+        let format: FormatKind = side.format.parse().map_err(|e| format!("{e}"))?;
+        Ok(SideSpec { format, layout: self.layout(side, role) })
+    }
+
+    fn spec_columns(&self) -> Vec<Column> {
+        let (mut keys, mut values) = (0.., 0..);
+        let mut out = Vec::new();
+        for column in self.columns_of(&ColumnRole::Key) {
+            out.push(Column { field: field(column), origin: ColumnOrigin::Key(keys.next().unwrap_or(0)) });
+        }
+        if self.window.is_some() {
+            out.push(bigint(WINDOWSTART, ColumnOrigin::WindowStart));
+            out.push(bigint(WINDOWEND, ColumnOrigin::WindowEnd));
+        }
+        for column in self.columns.iter().filter(|c| c.role != ColumnRole::Key) {
+            let origin = match &column.role {
+                ColumnRole::Headers => ColumnOrigin::Headers,
+                ColumnRole::Header(name) => ColumnOrigin::Header(name.clone()),
+                _ => ColumnOrigin::Value(values.next().unwrap_or(0)),
+            };
+            let data_type = header_column_type(&origin).unwrap_or_else(|| column.arrow_type());
+            out.push(Column { field: Arc::new(Field::new(&column.name, data_type, true)), origin });
+        }
+        out
+    }
+
+    /// Whether `next` may take this one's place: columns may only be added at the end, nothing else
+    /// may differ. Semantics: ksqlDB's CREATE OR REPLACE.
+    pub fn check_replacement(&self, next: &Self) -> Result<(), Refusal> {
+        let refuse = |what: &str| Err(Refusal::Incompatible(self.name.clone(), what.to_owned()));
+        if self.kind != next.kind {
+            return refuse(&format!("it is a {}", self.kind.word()));
+        }
+        if self.read_only || next.read_only {
+            return refuse("it is read-only (SOURCE)");
+        }
+        if next.columns.len() < self.columns.len() || next.columns[..self.columns.len()] != self.columns[..] {
+            return refuse("columns may only be added at the end");
+        }
+        if self.columns_of(&ColumnRole::Key).count() != next.columns_of(&ColumnRole::Key).count() {
+            return refuse("the key may not change");
+        }
+        let same = (&self.topic, &self.key, &self.value, &self.event_time, &self.window)
+            == (&next.topic, &next.key, &next.value, &next.event_time, &next.window);
+        if same { Ok(()) } else { refuse("topic, formats, timestamp and window may not change") }
+    }
+}
+
+impl WindowDef {
+    fn key_window(self) -> KeyWindow {
+        match self {
+            Self::Tumbling(size_ms) | Self::Hopping(size_ms) => KeyWindow::Time { size_ms },
+            Self::Session => KeyWindow::Session,
+        }
+    }
+
+    /// `TUMBLING`, `HOPPING` or `SESSION`.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Tumbling(_) => "TUMBLING",
+            Self::Hopping(_) => "HOPPING",
+            Self::Session => "SESSION",
+        }
+    }
+}
+
+fn field(column: &ColumnDef) -> FieldRef {
+    Arc::new(Field::new(&column.name, column.arrow_type(), true))
+}
+
+fn bigint(name: &str, origin: ColumnOrigin) -> Column {
+    Column { field: Arc::new(Field::new(name, DataType::Int64, true)), origin }
+}

@@ -1,0 +1,136 @@
+//! The list of properties, in the order SHOW PROPERTIES gives them.
+
+/// A property that can be set.
+#[derive(Debug)]
+pub struct Property {
+    /// Its name.
+    pub name: &'static str,
+    /// The name that ksqlDB has for it, which works as well.
+    pub alias: Option<&'static str>,
+    /// Its value when it is not set; empty for none.
+    pub default: &'static str,
+    /// What it takes.
+    pub kind: ValueKind,
+    /// What it does.
+    pub about: &'static str,
+}
+
+/// What a property takes.
+#[derive(Clone, Copy, Debug)]
+pub enum ValueKind {
+    /// Any text that is not empty.
+    Text,
+    /// One of these words.
+    OneOf(&'static [&'static str]),
+    /// A whole number from the first to the second.
+    Integer(i64, i64),
+    /// A number of bytes such as `256MB`.
+    Bytes,
+    /// `true` or `false`.
+    Boolean,
+}
+
+/// All properties.
+pub const PROPERTIES: &[Property] = &[
+    Property {
+        name: "service.id",
+        alias: Some("ksql.service.id"),
+        default: "default_",
+        kind: ValueKind::Text,
+        about: "Names the catalog: processes with the same id see the same streams and tables. Set at start.",
+    },
+    Property {
+        name: "isolation.level",
+        alias: None,
+        default: "read_committed",
+        kind: ValueKind::OneOf(&["read_committed", "read_uncommitted"]),
+        about: "Which records of transactions a query sees.",
+    },
+    Property {
+        name: "query.memory.max",
+        alias: None,
+        default: "256MB",
+        kind: ValueKind::Bytes,
+        about: "Memory for the sorts, joins and groups of one bounded query; beyond it they spill to disk.",
+    },
+    Property {
+        name: "query.disk.max",
+        alias: None,
+        default: "50GB",
+        kind: ValueKind::Bytes,
+        about: "Disk that one bounded query may spill to.",
+    },
+    Property {
+        name: "query.partitions",
+        alias: None,
+        default: "0",
+        kind: ValueKind::Integer(0, 1024),
+        about: "How many parts of a bounded query run side by side; 0 takes the number of processors.",
+    },
+    Property {
+        name: "default.format.key",
+        alias: Some("ksql.persistence.default.format.key"),
+        default: "KAFKA",
+        kind: ValueKind::Text,
+        about: "KEY_FORMAT of a declaration that names none.",
+    },
+    Property {
+        name: "default.format.value",
+        alias: Some("ksql.persistence.default.format.value"),
+        default: "",
+        kind: ValueKind::Text,
+        about: "VALUE_FORMAT of a declaration that names none.",
+    },
+    Property {
+        name: "wrap.single.values",
+        alias: Some("ksql.persistence.wrap.single.values"),
+        default: "",
+        kind: ValueKind::Boolean,
+        about: "WRAP_SINGLE_VALUE of a declaration that does not say.",
+    },
+    Property {
+        name: "auto.offset.reset",
+        alias: None,
+        default: "latest",
+        kind: ValueKind::OneOf(&["earliest", "latest"]),
+        about: "Where a continuous query starts to read. Bounded queries read everything.",
+    },
+];
+
+impl Property {
+    /// True when `name` is the property's name or its alias.
+    pub fn answers_to(&self, name: &str) -> bool {
+        self.name == name || self.alias == Some(name)
+    }
+}
+
+impl ValueKind {
+    /// Whether `value` is taken; else what would be.
+    pub fn check(self, value: &str) -> Result<(), String> {
+        let (good, expected) = match self {
+            Self::Text => (!value.is_empty(), "a text that is not empty".to_owned()),
+            Self::OneOf(words) => (words.contains(&value), words.join(" or ")),
+            Self::Integer(min, max) => {
+                let inside = value.parse::<i64>().is_ok_and(|v| (min..=max).contains(&v));
+                (inside, format!("a whole number from {min} to {max}"))
+            }
+            Self::Bytes => (parse_bytes(value).is_some(), "a number of bytes such as 1048576, 256MB or 2GB".to_owned()),
+            Self::Boolean => (matches!(value, "true" | "false"), "true or false".to_owned()),
+        };
+        if good { Ok(()) } else { Err(expected) }
+    }
+}
+
+/// `1048576`, `256MB`, `2 GB`; units are powers of 1024.
+pub fn parse_bytes(text: &str) -> Option<usize> {
+    let text = text.trim().to_uppercase();
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit = match &text[digits.len()..] {
+        "" | "B" => 1,
+        "KB" | "K" => 1 << 10,
+        "MB" | "M" => 1 << 20,
+        "GB" | "G" => 1 << 30,
+        _ => return None,
+    };
+    digits.trim().parse::<usize>().ok()?.checked_mul(unit).filter(|bytes| *bytes > 0)
+}

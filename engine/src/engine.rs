@@ -1,0 +1,356 @@
+//! The spine: what happens to a statement, top to bottom.
+//!
+//! Parse → plan → publish → answer. Every statement that changes the catalog becomes one command in
+//! the command topic and is live once that was read back; everything else looks at a snapshot.
+
+use std::sync::Arc;
+
+use headwater_connectors::transport::{Transport, TransportError};
+use parking_lot::Mutex;
+
+use crate::answer::{Answer, Section};
+use crate::catalog::{Catalog, CatalogChange};
+use crate::config::Settings;
+use crate::diagnostic::{Diagnostic, EXISTS, INTERNAL, NOT_SUPPORTED, Span, UNKNOWN_SOURCE, UNKNOWN_TYPE, transport};
+use crate::planner::define::{FormatDefaults, define, source_kind};
+use crate::planner::types::resolve;
+use crate::runtime::bounded::{Bounded, Surroundings};
+use crate::runtime::{CommandLog, copy, describe, insert, print, show, topics};
+use crate::session::Session;
+use crate::sql::{self, ast};
+use crate::words::{Words, words};
+
+/// One process's engine on one cluster, for one service id.
+pub struct Engine {
+    transport: Arc<dyn Transport>,
+    log: Arc<Mutex<CommandLog>>,
+    service_id: String,
+}
+
+type Answered = Result<Answer, Vec<Diagnostic>>;
+
+impl Engine {
+    /// An engine on a cluster. Nothing is read until the first statement.
+    pub fn new(transport: Arc<dyn Transport>, settings: &Settings) -> Self {
+        let service_id = settings.get("service.id").to_owned();
+        let log = Arc::new(Mutex::new(CommandLog::new(transport.clone(), &service_id)));
+        Self { transport, log, service_id }
+    }
+
+    /// The cluster.
+    pub fn transport(&self) -> &Arc<dyn Transport> {
+        &self.transport
+    }
+
+    /// The service id.
+    pub fn service_id(&self) -> &str {
+        &self.service_id
+    }
+
+    /// The catalog after every command that is in the command topic now.
+    pub async fn catalog(&self) -> Result<Arc<Catalog>, Vec<Diagnostic>> {
+        self.with_log(CommandLog::catch_up).await
+    }
+
+    /// The words that may be typed now, for completion.
+    pub async fn words(&self, session: &Session) -> Words {
+        words(self, session).await
+    }
+
+    /// Runs one statement given as text: variables are replaced, then it is parsed. Text with several
+    /// statements is refused; scripts are split by [`sql::split`].
+    pub async fn ask(&self, session: &mut Session, text: &str) -> Answered {
+        let substituted = sql::variables::substitute(text, |name| session.variables().get(name).map(String::as_str));
+        let parsed = sql::parse(&substituted.text);
+        let in_typed_text = |errors: Vec<Diagnostic>| substituted.diagnostics(errors);
+        if !parsed.errors.is_empty() {
+            return Err(in_typed_text(parsed.errors));
+        }
+        match &parsed.statements[..] {
+            [] => Ok(Answer::Done { message: String::new(), warnings: Vec::new() }),
+            [statement] => self.execute(session, statement).await.map_err(in_typed_text),
+            [_, second, ..] => {
+                let error = Diagnostic::new(INTERNAL, "one statement at a time is expected here").at(second.span);
+                Err(in_typed_text(vec![error]))
+            }
+        }
+    }
+
+    /// Runs one statement.
+    pub async fn execute(&self, session: &mut Session, statement: &ast::Statement) -> Answered {
+        use ast::StatementKind as S;
+        match &statement.kind {
+            S::Query(query) => self.query(session, query).await,
+            S::Explain(explain) => self.explain(session, explain, statement.span).await,
+            S::CreateSource(create) => self.create_source(session, create, &statement.text).await,
+            S::DropSource(drop) => self.drop_source(drop, &statement.text).await,
+            S::CreateType(create) => self.create_type(create, &statement.text).await,
+            S::DropType(drop) => self.drop_type(drop, &statement.text).await,
+            S::InsertValues(insert) => insert::insert(self.catalog().await?, &self.transport, session, insert).await,
+            S::Copy(copy) => self.copy(session, copy).await,
+            S::Print(print) => print::print(self.transport.clone(), print, statement.span).await,
+            S::Show(show) => self.show(session, show, statement.span).await,
+            S::Describe(describe) => self.describe(describe, statement.span).await,
+            S::Set(set) => session.set(set),
+            S::Unset(name) => session.unset(name),
+            S::Define(define) => Ok(session.define(define)),
+            S::Undefine(name) => Ok(session.undefine(name)),
+            other => Err(vec![not_yet(other, statement.span)]),
+        }
+    }
+
+    async fn query(&self, session: &mut Session, query: &ast::Query) -> Answered {
+        let bounded = self.plan(session, query).await?;
+        session.remember(bounded.progress().clone());
+        bounded.run().map(Answer::Rows)
+    }
+
+    async fn plan(&self, session: &Session, query: &ast::Query) -> Result<Bounded, Vec<Diagnostic>> {
+        let catalog = self.catalog().await?;
+        let around = Surroundings { transport: &self.transport, catalog: &catalog, settings: session.settings() };
+        Bounded::plan(query, &around).await
+    }
+
+    async fn explain(&self, session: &mut Session, explain: &ast::Explain, span: Span) -> Answered {
+        let query = match &explain.target {
+            ast::ExplainTarget::Statement(inner) => match &inner.kind {
+                ast::StatementKind::Query(query) => query,
+                _ => {
+                    return Err(vec![
+                        Diagnostic::new(NOT_SUPPORTED, "EXPLAIN of this statement is not supported yet").at(inner.span),
+                    ]);
+                }
+            },
+            ast::ExplainTarget::QueryId(_) => return Err(vec![continuous("EXPLAIN of a running query", span)]),
+        };
+        let bounded = self.plan(session, query).await?;
+        if !explain.analyze {
+            return Ok(Answer::Facts(bounded.explain()));
+        }
+        session.remember(bounded.progress().clone());
+        bounded.explain_analyze().await.map(Answer::Facts)
+    }
+
+    async fn create_source(&self, session: &Session, create: &ast::CreateSource, text: &str) -> Answered {
+        let catalog = self.catalog().await?;
+        let kind = source_kind(create.kind).word();
+        if let (true, Some(standing)) = (create.if_not_exists, catalog.source(&create.name)) {
+            let warning = format!("{} \"{}\" exists already; nothing was done", standing.kind.word(), standing.name);
+            return Ok(Answer::Done { message: String::new(), warnings: vec![warning] });
+        }
+        let definition = define(create, text, &catalog, &FormatDefaults::from(session.settings()))?;
+        // The dry run: what the one reader will do is tried before a topic is made or a command written.
+        let change =
+            CatalogChange::DefineSource { source: Box::new(definition.source.clone()), replace: create.or_replace };
+        catalog
+            .apply(&change)
+            .map_err(|refusal| vec![Diagnostic::new(EXISTS, refusal.to_string()).at(create.name.span)])?;
+        let (transport, name_span) = (self.transport.clone(), create.name.span);
+        blocking(move || topics::ensure(transport.admin(), &definition, name_span)).await??;
+        self.publish(text, change, create.name.span).await?;
+        Ok(done(format!("{} \"{}\" created", capital(kind), create.name.value)))
+    }
+
+    async fn drop_source(&self, drop: &ast::DropSource, text: &str) -> Answered {
+        let catalog = self.catalog().await?;
+        let kind = source_kind(drop.kind);
+        let Some(source) = catalog.source(&drop.name).cloned() else {
+            let message = format!("{} \"{}\" does not exist", kind.word(), drop.name.value);
+            return unless_forgiven(drop.if_exists, Diagnostic::new(UNKNOWN_SOURCE, message).at(drop.name.span));
+        };
+        if source.kind != kind {
+            let message = format!("\"{}\" is a {}, not a {}", source.name, source.kind.word(), kind.word());
+            let hint = format!("DROP {} {};", source.kind.word().to_uppercase(), source.name);
+            return Err(vec![Diagnostic::new(UNKNOWN_SOURCE, message).at(drop.name.span).hint(hint)]);
+        }
+        if drop.delete_topic && source.read_only {
+            let message = format!(
+                "the topic of \"{}\" cannot be deleted: it was declared with SOURCE, which is read-only",
+                source.name
+            );
+            return Err(vec![Diagnostic::new(NOT_SUPPORTED, message).at(drop.name.span)]);
+        }
+        self.publish(text, CatalogChange::DropSource { name: source.name.clone() }, drop.name.span).await?;
+        let message = format!("{} \"{}\" dropped", capital(kind.word()), source.name);
+        if !drop.delete_topic {
+            return Ok(done(message));
+        }
+        let (transport, topic) = (self.transport.clone(), source.topic.clone());
+        blocking(move || transport.admin().delete_topic(&topic)).await?.map_err(refused)?;
+        Ok(done(format!("{message} and topic \"{}\" deleted", source.topic)))
+    }
+
+    async fn create_type(&self, create: &ast::CreateType, text: &str) -> Answered {
+        let catalog = self.catalog().await?;
+        if create.if_not_exists && catalog.custom_type(&create.name).is_some() {
+            let warning = format!("type \"{}\" exists already; nothing was done", create.name.value);
+            return Ok(Answer::Done { message: String::new(), warnings: vec![warning] });
+        }
+        let ty = resolve(&create.ty, &catalog).map_err(|e| vec![*e])?;
+        self.publish(text, CatalogChange::DefineType { name: create.name.value.clone(), ty }, create.name.span).await?;
+        Ok(done(format!("Type \"{}\" created", create.name.value)))
+    }
+
+    async fn drop_type(&self, drop: &ast::DropNamed, text: &str) -> Answered {
+        if self.catalog().await?.custom_type(&drop.name).is_none() {
+            let message = format!("type \"{}\" does not exist", drop.name.value);
+            return unless_forgiven(drop.if_exists, Diagnostic::new(UNKNOWN_TYPE, message).at(drop.name.span));
+        }
+        self.publish(text, CatalogChange::DropType { name: drop.name.value.clone() }, drop.name.span).await?;
+        Ok(done(format!("Type \"{}\" dropped", drop.name.value)))
+    }
+
+    async fn copy(&self, session: &mut Session, copy: &ast::Copy) -> Answered {
+        let target = copy::Target::new(copy)?;
+        let bounded = self.plan(session, &copy.query).await?;
+        session.remember(bounded.progress().clone());
+        copy::write(bounded.run()?, target).await
+    }
+
+    async fn show(&self, session: &Session, show: &ast::Show, span: Span) -> Answered {
+        use ast::Show;
+        let sections = match show {
+            Show::Sources { kind, extended } => {
+                let catalog = self.catalog().await?;
+                match extended {
+                    false => show::sources(&catalog, source_kind(*kind)),
+                    true => self.describe_all(source_kind(*kind), true).await?,
+                }
+            }
+            Show::Topics { all, extended } => {
+                let (transport, all, extended) = (self.transport.clone(), *all, *extended);
+                blocking(move || show::topics(transport.admin(), all, extended)).await?.map_err(refused)?
+            }
+            Show::Types => show::types(&*self.catalog().await?),
+            Show::Functions => show::functions(&Bounded::bare_state(session.settings())),
+            Show::Variables => show::variables(session),
+            Show::Properties => show::properties(session),
+            Show::Rejects => show::rejects(session),
+            Show::Queries { .. } => return Err(vec![continuous("SHOW QUERIES", span)]),
+            Show::Connectors(_) | Show::ConnectorPlugins => {
+                return Err(vec![Diagnostic::new(NOT_SUPPORTED, "connectors are not supported yet").at(span)]);
+            }
+        };
+        Ok(Answer::Facts(sections))
+    }
+
+    async fn describe(&self, what: &ast::Describe, span: Span) -> Answered {
+        match what {
+            ast::Describe::Source { name, extended } => {
+                let catalog = self.catalog().await?;
+                let source = describe::find(&catalog, name)?;
+                self.describe_source(source, *extended).await.map(Answer::Facts)
+            }
+            ast::Describe::Sources { kind, extended } => {
+                self.describe_all(source_kind(*kind), *extended).await.map(Answer::Facts)
+            }
+            ast::Describe::Function(_) => {
+                Err(vec![Diagnostic::new(NOT_SUPPORTED, "DESCRIBE FUNCTION is not supported yet").at(span)])
+            }
+            ast::Describe::Connector(_) => {
+                Err(vec![Diagnostic::new(NOT_SUPPORTED, "connectors are not supported yet").at(span)])
+            }
+        }
+    }
+
+    async fn describe_all(
+        &self,
+        kind: crate::catalog::SourceKind,
+        extended: bool,
+    ) -> Result<Vec<Section>, Vec<Diagnostic>> {
+        let catalog = self.catalog().await?;
+        let mut sections = Vec::new();
+        for source in catalog.sources().filter(|s| s.kind == kind) {
+            sections.extend(self.describe_source(source.clone(), extended).await?);
+        }
+        Ok(sections)
+    }
+
+    async fn describe_source(
+        &self,
+        source: Arc<crate::catalog::SourceDef>,
+        extended: bool,
+    ) -> Result<Vec<Section>, Vec<Diagnostic>> {
+        if !extended {
+            return Ok(vec![describe::columns(&source)]);
+        }
+        let transport = self.transport.clone();
+        blocking(move || describe::extended(transport.admin(), &source)).await?.map_err(refused)
+    }
+
+    /// Appends a change to the command topic and waits until it is live.
+    async fn publish(
+        &self,
+        statement: &str,
+        change: CatalogChange,
+        span: Span,
+    ) -> Result<Arc<Catalog>, Vec<Diagnostic>> {
+        let statement = statement.to_owned();
+        let outcome = self.with_log(move |log| log.append(&statement, change)).await?;
+        outcome.map_err(|refusal| {
+            let message = format!("{refusal}: another process was faster");
+            vec![Diagnostic::new(EXISTS, message).at(span)]
+        })
+    }
+
+    async fn with_log<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut CommandLog) -> Result<T, TransportError> + Send + 'static,
+    ) -> Result<T, Vec<Diagnostic>> {
+        let log = self.log.clone();
+        blocking(move || work(&mut log.lock())).await?.map_err(refused)
+    }
+}
+
+/// Runs work that waits for the cluster on a thread that may wait.
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Vec<Diagnostic>> {
+    let failed = |error| vec![Diagnostic::new(INTERNAL, format!("a worker thread failed: {error}"))];
+    tokio::task::spawn_blocking(work).await.map_err(failed)
+}
+
+pub(crate) fn refused(error: TransportError) -> Vec<Diagnostic> {
+    vec![transport(&error)]
+}
+
+fn done(message: String) -> Answer {
+    Answer::Done { message, warnings: Vec::new() }
+}
+
+fn unless_forgiven(forgiven: bool, error: Diagnostic) -> Answered {
+    match forgiven {
+        true => {
+            Ok(Answer::Done { message: String::new(), warnings: vec![format!("{}; nothing was done", error.message)] })
+        }
+        false => Err(vec![error]),
+    }
+}
+
+fn capital(word: &str) -> String {
+    let mut chars = word.chars();
+    chars.next().map(|first| first.to_uppercase().chain(chars).collect()).unwrap_or_default()
+}
+
+fn continuous(what: &str, span: Span) -> Diagnostic {
+    Diagnostic::new(NOT_SUPPORTED, format!("{what} is not supported yet: continuous queries come later")).at(span)
+}
+
+fn not_yet(kind: &ast::StatementKind, span: Span) -> Diagnostic {
+    use ast::StatementKind as S;
+    let what = match kind {
+        S::CreateAs(_) => "CREATE … AS SELECT",
+        S::InsertSelect(_) => "INSERT INTO … SELECT",
+        S::AlterSource(_) => "ALTER",
+        S::CreateFunction(_) | S::DropFunction(_) => "CREATE FUNCTION",
+        S::Pause(_) => "PAUSE",
+        S::Resume(_) => "RESUME",
+        S::Terminate(_) => "TERMINATE",
+        S::AlterSystem(_) => "ALTER SYSTEM",
+        S::CreateConnector(_) | S::DropConnector(_) => "connectors",
+        S::Assert(_) => "ASSERT",
+        S::RunScript(_) => "RUN SCRIPT outside of the shell",
+        _ => "this statement",
+    };
+    Diagnostic::new(NOT_SUPPORTED, format!("{what} is not supported yet")).at(span)
+}

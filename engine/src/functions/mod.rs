@@ -1,0 +1,20 @@
+//! Functions of the dialect that bounded queries call, one family a file.
+
+mod element;
+
+use std::sync::Arc;
+
+use datafusion::execution::FunctionRegistry;
+use datafusion::execution::session_state::SessionState;
+use datafusion::logical_expr::ScalarUDF;
+
+pub use element::ELEMENT;
+
+/// Adds the dialect's functions to those of DataFusion.
+pub fn register(mut state: SessionState) -> SessionState {
+    for function in [ScalarUDF::from(element::Element::default())] {
+        // Registering replaces a function of the same name; it does not fail for scalar functions.
+        let _ = state.register_udf(Arc::new(function));
+    }
+    state
+}

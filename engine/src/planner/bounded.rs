@@ -1,0 +1,127 @@
+//! Bounded queries: from the dialect's SELECT to DataFusion's logical plan.
+//!
+//! The query is rewritten where the dialect differs ([`star`](super::star), [`rewrite`](super::rewrite)) and
+//! planned by DataFusion, which allows all of its SQL. What it finds wrong comes back as our diagnostics.
+
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use datafusion::catalog::{CatalogProvider, MemoryCatalogProvider, SchemaProvider, TableProvider};
+use datafusion::error::{DataFusionError, Result as DataFusionResult};
+use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::prelude::SessionConfig;
+use datafusion::sql::parser::Statement as PlannedStatement;
+use headwater_connectors::table::{NewestFirstRule, ScanContext, TopicTable};
+use sqlparser::ast::Statement as SqlStatement;
+
+use super::{plan_errors, rewrite, star};
+use crate::catalog::Catalog;
+use crate::config::Settings;
+use crate::diagnostic::{Diagnostic, NOT_SUPPORTED, Span};
+use crate::functions;
+use crate::sql::ast;
+
+/// Name of the catalog and schema that sources are in; never seen by users.
+const HOME: &str = "headwater";
+
+/// The state in which one bounded query is planned and run: sources of the catalog, functions of the
+/// dialect, limits of the settings.
+pub fn state(
+    catalog: &Arc<Catalog>,
+    settings: &Settings,
+    context: Option<ScanContext>,
+    runtime: Arc<datafusion::execution::runtime_env::RuntimeEnv>,
+) -> SessionState {
+    let mut config = SessionConfig::new().with_default_catalog_and_schema(HOME, HOME).with_information_schema(false);
+    if let Some(context) = context {
+        config = config.with_extension(Arc::new(context));
+    }
+    let partitions = usize::try_from(settings.integer("query.partitions")).unwrap_or(0);
+    if partitions > 0 {
+        config = config.with_target_partitions(partitions);
+    }
+    let options = config.options_mut();
+    options.sql_parser.enable_ident_normalization = false;
+    options.sql_parser.collect_spans = true;
+    // A stream of records is not sorted and its statistics are guesses: joins may not rely on them.
+    options.optimizer.prefer_existing_sort = false;
+    let state = SessionStateBuilder::new_with_default_features()
+        .with_config(config)
+        .with_runtime_env(runtime)
+        .with_physical_optimizer_rule(Arc::new(NewestFirstRule))
+        .build();
+    let home = Arc::new(MemoryCatalogProvider::new());
+    let sources = Arc::new(Sources { catalog: catalog.clone() });
+    if home.register_schema(HOME, sources).is_ok() {
+        state.catalog_list().register_catalog(HOME.to_owned(), home);
+    }
+    functions::register(state)
+}
+
+/// Plans a bounded query. Gives every mistake that could be found at once.
+pub async fn plan(
+    query: &ast::Query,
+    catalog: &Arc<Catalog>,
+    state: &SessionState,
+) -> Result<LogicalPlan, Vec<Diagnostic>> {
+    check_bounded(query)?;
+    let mut body = query.body.clone();
+    let mut errors = star::expand(&mut body, catalog);
+    rewrite::rewrite(&mut body, &mut errors);
+    if !errors.is_empty() {
+        return Err(errors);
+    }
+    let statement = PlannedStatement::Statement(Box::new(SqlStatement::Query(body)));
+    state.statement_to_plan(statement).await.map_err(|error| plan_errors::diagnose(&error, Some(query.span)))
+}
+
+/// Clauses that only a continuous query has are refused by name.
+fn check_bounded(query: &ast::Query) -> Result<(), Vec<Diagnostic>> {
+    let mut errors = Vec::new();
+    let mut refuse = |what: &str, span: Span, hint: &str| {
+        errors.push(Diagnostic::new(NOT_SUPPORTED, format!("{what} is not supported yet")).at(span).hint(hint));
+    };
+    if let Some(emit) = &query.emit {
+        refuse("EMIT", emit.span, "Leave EMIT out: the query then reads what is in the topics now, and ends.");
+    }
+    if let Some(window) = &query.window {
+        refuse("WINDOW", window.span, "Group by a time bucket instead, such as GROUP BY ROWTIME / 60000.");
+    }
+    if let Some(partition_by) = &query.partition_by {
+        refuse("PARTITION BY", partition_by.span, "A bounded query has no key; leave it out.");
+    }
+    for within in &query.within {
+        refuse("WITHIN", within.span, "Compare the two ROWTIMEs in the ON condition instead.");
+    }
+    if errors.is_empty() { Ok(()) } else { Err(errors) }
+}
+
+/// The sources of a catalog snapshot, as DataFusion looks tables up.
+struct Sources {
+    catalog: Arc<Catalog>,
+}
+
+impl fmt::Debug for Sources {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Sources")
+    }
+}
+
+#[async_trait]
+impl SchemaProvider for Sources {
+    fn table_names(&self) -> Vec<String> {
+        self.catalog.sources().map(|s| s.name.clone()).collect()
+    }
+
+    async fn table(&self, name: &str) -> DataFusionResult<Option<Arc<dyn TableProvider>>> {
+        let Some(source) = self.catalog.source(name) else { return Ok(None) };
+        let spec = source.topic_spec().map_err(DataFusionError::Configuration)?;
+        Ok(Some(Arc::new(TopicTable::new(Arc::new(spec)))))
+    }
+
+    fn table_exist(&self, name: &str) -> bool {
+        self.catalog.source(name).is_some()
+    }
+}

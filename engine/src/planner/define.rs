@@ -1,0 +1,443 @@
+//! CREATE STREAM and CREATE TABLE over a topic: from what was said to a source definition.
+
+use std::collections::BTreeMap;
+
+use headwater_connectors::format::FormatKind;
+use headwater_connectors::record::Side;
+use headwater_connectors::table::{ROWOFFSET, ROWPARTITION, ROWTIME, WINDOWEND, WINDOWSTART, header_column_type};
+
+use super::properties::{self, SourceProperties};
+use super::types::resolve;
+use crate::catalog::{Catalog, ColumnDef, ColumnRole, EventTimeDef, SideDef, SourceDef, SourceKind, WindowDef};
+use crate::config::Settings;
+use crate::diagnostic::{
+    COLUMN_ROLE, DUPLICATE_COLUMN, Diagnostic, EXISTS, FORMAT, MISSING_KEY, MISSING_PROPERTY, NOT_SUPPORTED,
+    PROPERTY_CONFLICT, RESERVED_NAME, Span, TIMESTAMP_COLUMN, UNKNOWN_COLUMN,
+};
+use crate::sql::ast;
+use crate::types::SqlType;
+
+/// Names that every source has and no column may take.
+pub const RESERVED: [&str; 5] = [ROWTIME, ROWPARTITION, ROWOFFSET, WINDOWSTART, WINDOWEND];
+
+/// Defaults that settings give to declarations.
+#[derive(Clone, Debug)]
+pub struct FormatDefaults {
+    /// Format of keys, `KAFKA` unless set.
+    pub key: String,
+    /// Format of values, when one is set.
+    pub value: Option<String>,
+    /// Whether single values are wrapped, when that is set.
+    pub wrap_single_values: Option<bool>,
+}
+
+impl From<&Settings> for FormatDefaults {
+    fn from(settings: &Settings) -> Self {
+        let set = |name: &str| Some(settings.get(name).to_owned()).filter(|value| !value.is_empty());
+        Self {
+            key: settings.get("default.format.key").to_uppercase(),
+            value: set("default.format.value").map(|value| value.to_uppercase()),
+            wrap_single_values: set("wrap.single.values").map(|value| value == "true"),
+        }
+    }
+}
+
+/// A definition and the topic it needs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Definition {
+    /// The source.
+    pub source: SourceDef,
+    /// The topic as it is to be, when PARTITIONS is given.
+    pub topic: Option<WantedTopic>,
+}
+
+/// A topic that is made unless it exists.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WantedTopic {
+    /// Number of partitions, where it was said.
+    pub partitions: i32,
+    /// Number of replicas, when given.
+    pub replicas: Option<i32>,
+    /// Settings by Kafka's names.
+    pub settings: BTreeMap<String, String>,
+    /// Where PARTITIONS was said.
+    pub span: Span,
+}
+
+/// Plans a declaration. Gives every mistake in it at once.
+pub fn define(
+    create: &ast::CreateSource,
+    text: &str,
+    catalog: &Catalog,
+    defaults: &FormatDefaults,
+) -> Result<Definition, Vec<Diagnostic>> {
+    let mut errors = Vec::new();
+    let kind = source_kind(create.kind);
+    let properties = properties::read(&create.properties, &mut errors);
+    check_name(create, catalog, &mut errors);
+    check_columns(create, kind, &mut errors);
+    let columns = columns(create, catalog, &mut errors);
+    let topic =
+        properties.topic.clone().or_else(|| missing(create, "KAFKA_TOPIC", "KAFKA_TOPIC='a_topic'", &mut errors));
+    let sides = sides(create, &properties, &columns, defaults, &mut errors);
+    let event_time = event_time(&properties, &columns, &mut errors);
+    let window = window(create, &properties, &columns, &mut errors);
+    let (Some(topic), Some((key, value)), true) = (topic, sides, errors.is_empty()) else { return Err(errors) };
+    let source = SourceDef {
+        name: create.name.value.clone(),
+        kind,
+        read_only: create.read_only,
+        columns,
+        topic: topic.value,
+        key,
+        value,
+        event_time,
+        window,
+        statement: text.to_owned(),
+    };
+    Ok(Definition { topic: wanted_topic(&properties, kind), source })
+}
+
+/// The catalog's word for the syntax tree's.
+pub fn source_kind(kind: ast::SourceKind) -> SourceKind {
+    match kind {
+        ast::SourceKind::Stream => SourceKind::Stream,
+        ast::SourceKind::Table => SourceKind::Table,
+    }
+}
+
+fn check_name(create: &ast::CreateSource, catalog: &Catalog, errors: &mut Vec<Diagnostic>) {
+    if create.or_replace && create.read_only {
+        let message = "a SOURCE stream or table cannot be replaced";
+        errors.push(Diagnostic::new(EXISTS, message).at(create.name.span).hint("Drop it and create it again."));
+    }
+    let Some(standing) = catalog.source(&create.name) else { return };
+    if create.or_replace || create.if_not_exists {
+        return;
+    }
+    let message = format!("{} \"{}\" exists already", standing.kind.word(), standing.name);
+    let hint = "Choose another name, or say CREATE OR REPLACE or IF NOT EXISTS.";
+    errors.push(Diagnostic::new(EXISTS, message).at(create.name.span).hint(hint));
+}
+
+fn check_columns(create: &ast::CreateSource, kind: SourceKind, errors: &mut Vec<Diagnostic>) {
+    let mut seen: Vec<&str> = Vec::new();
+    for column in &create.columns {
+        let name = column.name.as_str();
+        if RESERVED.contains(&name) {
+            let message = format!("column name \"{name}\" is reserved");
+            let detail =
+                format!("Every stream and table has the columns {} by itself where they apply.", RESERVED.join(", "));
+            errors.push(Diagnostic::new(RESERVED_NAME, message).at(column.name.span).detail(detail));
+        }
+        if seen.contains(&name) {
+            errors.push(
+                Diagnostic::new(DUPLICATE_COLUMN, format!("column \"{name}\" is declared twice")).at(column.name.span),
+            );
+        }
+        seen.push(name);
+        check_role(column, kind, errors);
+    }
+    check_headers(create, errors);
+    let has_primary_key =
+        create.columns.iter().any(|c| matches!(c.role.value, ast::ColumnRole::PrimaryKey | ast::ColumnRole::Key));
+    if kind == SourceKind::Table && !has_primary_key {
+        let message = format!("table \"{}\" has no primary key", create.name.value);
+        let detail = "A table holds the latest row of each key, so at least one column must be its PRIMARY KEY.";
+        errors.push(
+            Diagnostic::new(MISSING_KEY, message)
+                .at(create.name.span)
+                .detail(detail)
+                .hint("Say \"id STRING PRIMARY KEY\"."),
+        );
+    }
+    if create.columns.is_empty() {
+        let message = format!("{} \"{}\" has no columns", kind.word(), create.name.value);
+        let detail = "Columns are only inferred for formats with a schema registry, which are not supported yet.";
+        errors.push(Diagnostic::new(MISSING_KEY, message).at(create.name.span).detail(detail));
+    }
+}
+
+fn check_role(column: &ast::ColumnDef, kind: SourceKind, errors: &mut Vec<Diagnostic>) {
+    let (wrong, right) = match (kind, &column.role.value) {
+        (SourceKind::Stream, ast::ColumnRole::PrimaryKey) => ("a stream has no PRIMARY KEY", "KEY"),
+        (SourceKind::Table, ast::ColumnRole::Key) => ("a table has a PRIMARY KEY", "PRIMARY KEY"),
+        _ => return,
+    };
+    let message = format!("column \"{}\": {wrong}", column.name.value);
+    errors.push(
+        Diagnostic::new(COLUMN_ROLE, message)
+            .at(column.role.span)
+            .hint(format!("Say \"{} {} {right}\".", column.name.value, column.ty.value)),
+    );
+}
+
+fn check_headers(create: &ast::CreateSource, errors: &mut Vec<Diagnostic>) {
+    let headers: Vec<&ast::ColumnDef> = create
+        .columns
+        .iter()
+        .filter(|c| matches!(c.role.value, ast::ColumnRole::Headers | ast::ColumnRole::Header(_)))
+        .collect();
+    for (at, column) in headers.iter().enumerate() {
+        let whole = column.role.value == ast::ColumnRole::Headers;
+        let clash = headers[..at].iter().any(|other| {
+            whole || other.role.value == ast::ColumnRole::Headers || other.role.value == column.role.value
+        });
+        if clash {
+            let message = "headers are declared twice";
+            let detail = "A source has either one HEADERS column or one HEADER('name') column for each name.";
+            errors.push(Diagnostic::new(COLUMN_ROLE, message).at(column.role.span).detail(detail));
+        }
+        let (right, words) = match whole {
+            true => (headers_sql_type(), "ARRAY<STRUCT<KEY STRING, VALUE BYTES>>"),
+            false => (SqlType::Bytes, "BYTES"),
+        };
+        if column.ty.value != right {
+            let message =
+                format!("column \"{}\" has the type {}, headers are {words}", column.name.value, column.ty.value);
+            errors.push(Diagnostic::new(COLUMN_ROLE, message).at(column.ty.span));
+        }
+    }
+}
+
+fn headers_sql_type() -> SqlType {
+    let origin = headers_connectors_origin();
+    header_column_type(&origin).and_then(|t| SqlType::from_arrow(&t)).unwrap_or(SqlType::Bytes)
+}
+
+fn headers_connectors_origin() -> headwater_connectors::table::ColumnOrigin {
+    headwater_connectors::table::ColumnOrigin::Headers
+}
+
+fn columns(create: &ast::CreateSource, catalog: &Catalog, errors: &mut Vec<Diagnostic>) -> Vec<ColumnDef> {
+    let mut columns = Vec::new();
+    for column in &create.columns {
+        match resolve(&column.ty, catalog) {
+            Ok(ty) => columns.push(ColumnDef { name: column.name.value.clone(), ty, role: role(&column.role.value) }),
+            Err(error) => errors.push(*error),
+        }
+    }
+    // Keys come first in a source's schema, wherever they were declared.
+    columns.sort_by_key(|c| c.role != ColumnRole::Key);
+    columns
+}
+
+fn role(role: &ast::ColumnRole) -> ColumnRole {
+    match role {
+        ast::ColumnRole::Value => ColumnRole::Value,
+        ast::ColumnRole::Key | ast::ColumnRole::PrimaryKey => ColumnRole::Key,
+        ast::ColumnRole::Headers => ColumnRole::Headers,
+        ast::ColumnRole::Header(name) => ColumnRole::Header(name.clone()),
+    }
+}
+
+fn missing<T>(create: &ast::CreateSource, name: &str, example: &str, errors: &mut Vec<Diagnostic>) -> Option<T> {
+    let misspelt = create.properties.iter().any(|p| p.name.eq_ignore_ascii_case(name));
+    if !misspelt {
+        let message = format!("property \"{name}\" is missing");
+        errors.push(
+            Diagnostic::new(MISSING_PROPERTY, message).at(create.name.span).hint(format!("Add WITH ({example}, …).")),
+        );
+    }
+    None
+}
+
+fn sides(
+    create: &ast::CreateSource,
+    properties: &SourceProperties,
+    columns: &[ColumnDef],
+    defaults: &FormatDefaults,
+    errors: &mut Vec<Diagnostic>,
+) -> Option<(SideDef, SideDef)> {
+    let has_key = columns.iter().any(|c| c.role == ColumnRole::Key);
+    let default_key = if has_key { defaults.key.clone() } else { "NONE".to_owned() };
+    let here = |name: String| ast::Spanned::new(name, create.name.span);
+    let key = properties.key_format.clone().unwrap_or_else(|| here(default_key));
+    // FORMAT names the format of both; a source without a key has none to lay out.
+    let format_was_said = create.properties.iter().any(|p| p.name.eq_ignore_ascii_case("FORMAT"));
+    let key = if format_was_said && !has_key { ast::Spanned::new("NONE".to_owned(), key.span) } else { key };
+    let value = properties.value_format.clone().or_else(|| defaults.value.clone().map(here));
+    let value = value.or_else(|| missing(create, "VALUE_FORMAT", "VALUE_FORMAT='JSON'", errors));
+    let key = side(&key, properties.key_delimiter.as_ref(), "KEY_DELIMITER", false, columns, Side::Key, errors);
+    let wrapped = wrapping(properties, defaults, columns, value.as_ref(), errors);
+    let value =
+        side(&value?, properties.value_delimiter.as_ref(), "VALUE_DELIMITER", wrapped, columns, Side::Value, errors);
+    Some((key?, value?))
+}
+
+/// Whether the value is written as a record of fields.
+fn wrapping(
+    properties: &SourceProperties,
+    defaults: &FormatDefaults,
+    columns: &[ColumnDef],
+    format: Option<&ast::Spanned<String>>,
+    errors: &mut Vec<Diagnostic>,
+) -> bool {
+    let values = columns.iter().filter(|c| c.role == ColumnRole::Value).count();
+    let natural = values != 1 || format.is_some_and(|f| f.value == "JSON");
+    let Some(said) = &properties.wrap_single_value else {
+        let json = format.is_some_and(|f| f.value == "JSON");
+        return if values == 1 && json { defaults.wrap_single_values.unwrap_or(natural) } else { natural };
+    };
+    let mut refuse = |message: String| errors.push(Diagnostic::new(PROPERTY_CONFLICT, message).at(said.span));
+    if values != 1 {
+        refuse(format!("property \"WRAP_SINGLE_VALUE\" is for one value column, there are {values}"));
+    } else if let Some(format) = format.filter(|f| f.value != "JSON" && said.value) {
+        refuse(format!("format {} cannot wrap a single value", format.value));
+    }
+    said.value
+}
+
+fn side(
+    format: &ast::Spanned<String>,
+    delimiter: Option<&ast::Spanned<u8>>,
+    delimiter_name: &str,
+    wrapped: bool,
+    columns: &[ColumnDef],
+    side: Side,
+    errors: &mut Vec<Diagnostic>,
+) -> Option<SideDef> {
+    let kind: FormatKind = match format.value.parse() {
+        Ok(kind) => kind,
+        Err(error) => {
+            errors.push(format_error(&error, format.span));
+            return None;
+        }
+    };
+    if let Some(delimiter) = delimiter.filter(|_| kind != FormatKind::Delimited) {
+        let message = format!("format {kind} does not take \"{delimiter_name}\"");
+        errors.push(
+            Diagnostic::new(PROPERTY_CONFLICT, message).at(delimiter.span).detail("Only DELIMITED has a delimiter."),
+        );
+    }
+    let role = if side == Side::Key { ColumnRole::Key } else { ColumnRole::Value };
+    let count = columns.iter().filter(|c| c.role == role).count();
+    let wrapped = wrapped || (side == Side::Key && count > 1);
+    let def = SideDef { format: kind.to_string(), wrapped, delimiter: delimiter.map_or(b',', |d| d.value) };
+    let layout = SourceDef { columns: columns.to_vec(), ..empty_source() }.layout(&def, &role);
+    if let Err(error) = kind.check(&layout, side) {
+        errors.push(Diagnostic::new(FORMAT, error.to_string()).at(format.span));
+    }
+    Some(def)
+}
+
+fn format_error(error: &headwater_connectors::format::FormatError, span: Span) -> Diagnostic {
+    let code =
+        if matches!(error, headwater_connectors::format::FormatError::NotYet(_)) { NOT_SUPPORTED } else { FORMAT };
+    Diagnostic::new(code, error.to_string()).at(span)
+}
+
+/// A source of which only the columns matter.
+fn empty_source() -> SourceDef {
+    let side = SideDef { format: String::new(), wrapped: false, delimiter: b',' };
+    SourceDef {
+        name: String::new(),
+        kind: SourceKind::Stream,
+        read_only: false,
+        columns: Vec::new(),
+        topic: String::new(),
+        key: side.clone(),
+        value: side,
+        event_time: None,
+        window: None,
+        statement: String::new(),
+    }
+}
+
+fn event_time(
+    properties: &SourceProperties,
+    columns: &[ColumnDef],
+    errors: &mut Vec<Diagnostic>,
+) -> Option<EventTimeDef> {
+    let Some(name) = &properties.timestamp else {
+        if let Some(format) = &properties.timestamp_format {
+            errors.push(
+                Diagnostic::new(PROPERTY_CONFLICT, "property \"TIMESTAMP_FORMAT\" is given without \"TIMESTAMP\"")
+                    .at(format.span),
+            );
+        }
+        return None;
+    };
+    let Some(column) = columns.iter().find(|c| c.name == name.value) else {
+        let message = format!("property \"TIMESTAMP\" names column \"{}\", which does not exist", name.value);
+        let names = crate::diagnostic::nearest(&name.value, columns.iter().map(|c| c.name.as_str()));
+        let error = Diagnostic::new(UNKNOWN_COLUMN, message).at(name.span);
+        errors.push(names.map_or(error.clone(), |near| error.hint(format!("Did you mean \"{near}\"?"))));
+        return None;
+    };
+    let format = properties.timestamp_format.as_ref();
+    let mut refuse = |message: String, span: Span| errors.push(Diagnostic::new(TIMESTAMP_COLUMN, message).at(span));
+    match (&column.ty, format) {
+        (SqlType::BigInt | SqlType::Timestamp, None) | (SqlType::String, Some(_)) => {}
+        (SqlType::String, None) => refuse(
+            format!("timestamp column \"{}\" is a STRING and needs \"TIMESTAMP_FORMAT\"", column.name),
+            name.span,
+        ),
+        (SqlType::BigInt | SqlType::Timestamp, Some(format)) => {
+            refuse(
+                format!("\"TIMESTAMP_FORMAT\" is for STRING columns, \"{}\" is {}", column.name, column.ty),
+                format.span,
+            );
+        }
+        (ty, _) => refuse(
+            format!("timestamp column \"{}\" is {ty}; it must be BIGINT, TIMESTAMP or STRING", column.name),
+            name.span,
+        ),
+    }
+    if let Some(format) = format
+        && let Err(error) = headwater_connectors::java_time::Pattern::new(&format.value)
+    {
+        refuse(format!("\"TIMESTAMP_FORMAT\" is not a pattern: {error}"), format.span);
+    }
+    Some(EventTimeDef { column: column.name.clone(), format: format.map(|f| f.value.clone()) })
+}
+
+fn window(
+    create: &ast::CreateSource,
+    properties: &SourceProperties,
+    columns: &[ColumnDef],
+    errors: &mut Vec<Diagnostic>,
+) -> Option<WindowDef> {
+    let mut refuse = |message: &str, span: Span| errors.push(Diagnostic::new(PROPERTY_CONFLICT, message).at(span));
+    let Some(kind) = &properties.window_type else {
+        if let Some(size) = &properties.window_size_ms {
+            refuse("property \"WINDOW_SIZE\" is given without \"WINDOW_TYPE\"", size.span);
+        }
+        return None;
+    };
+    if !columns.iter().any(|c| c.role == ColumnRole::Key) {
+        refuse("a windowed source needs a key column", create.name.span);
+    }
+    let size = properties.window_size_ms.as_ref();
+    match (kind.value.as_str(), size) {
+        ("TUMBLING", Some(size)) => Some(WindowDef::Tumbling(size.value)),
+        ("HOPPING", Some(size)) => Some(WindowDef::Hopping(size.value)),
+        ("SESSION", None) => Some(WindowDef::Session),
+        ("SESSION", Some(size)) => {
+            refuse("property \"WINDOW_SIZE\" is not for SESSION windows, which have no size", size.span);
+            None
+        }
+        ("TUMBLING" | "HOPPING", None) => {
+            let misread = create.properties.iter().any(|p| p.name.eq_ignore_ascii_case("WINDOW_SIZE"));
+            if !misread {
+                refuse("a TUMBLING or HOPPING window needs the property \"WINDOW_SIZE\"", kind.span);
+            }
+            None
+        }
+        _ => {
+            refuse("property \"WINDOW_TYPE\" must be TUMBLING, HOPPING or SESSION", kind.span);
+            None
+        }
+    }
+}
+
+fn wanted_topic(properties: &SourceProperties, kind: SourceKind) -> Option<WantedTopic> {
+    let partitions = properties.partitions.as_ref()?;
+    let policy = if kind == SourceKind::Table { "compact" } else { "delete" };
+    let mut settings = BTreeMap::from([("cleanup.policy".to_owned(), policy.to_owned())]);
+    if let Some(retention) = &properties.retention_ms {
+        settings.insert("retention.ms".to_owned(), retention.value.to_string());
+    }
+    let replicas = properties.replicas.as_ref().map(|r| r.value);
+    Some(WantedTopic { partitions: partitions.value, replicas, settings, span: partitions.span })
+}

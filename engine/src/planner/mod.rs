@@ -1,0 +1,12 @@
+//! From a statement and a catalog to a plan. Still: it knows no threads and no cluster.
+
+pub(crate) mod bounded;
+pub(crate) mod constant;
+pub(crate) mod define;
+pub(crate) mod plan_errors;
+mod properties;
+mod rewrite;
+mod star;
+pub(crate) mod types;
+
+pub(crate) use properties::property_names;

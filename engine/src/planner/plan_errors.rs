@@ -1,0 +1,141 @@
+//! DataFusion's errors as our diagnostics: its notes become details, its helps hints.
+
+use datafusion::common::{Column, SchemaError};
+use datafusion::error::DataFusionError;
+use headwater_connectors::format::FormatError;
+use headwater_connectors::transport::TransportError;
+
+use crate::diagnostic::nearest;
+use crate::diagnostic::{
+    AMBIGUOUS_COLUMN, Diagnostic, FORMAT, INTERNAL, MEMORY, PLAN, RUNTIME, Span, UNKNOWN_COLUMN, transport,
+};
+
+/// What an error of planning or running says to a user. `whole` is the place of the query, for
+/// errors that do not say where they are.
+pub fn diagnose(error: &DataFusionError, whole: Option<Span>) -> Vec<Diagnostic> {
+    match error {
+        DataFusionError::Collection(errors) => errors.iter().flat_map(|e| diagnose(e, whole)).collect(),
+        DataFusionError::Diagnostic(diagnostic, inner) => vec![with_notes(diagnostic, inner, whole)],
+        DataFusionError::Context(_, inner) => diagnose(inner, whole),
+        DataFusionError::Shared(inner) => diagnose(inner, whole),
+        other => vec![one(other, whole)],
+    }
+}
+
+fn one(error: &DataFusionError, whole: Option<Span>) -> Diagnostic {
+    match error {
+        DataFusionError::SchemaError(error, _) => schema(error).at_maybe(whole),
+        DataFusionError::Plan(message) => Diagnostic::new(PLAN, plain(message)).at_maybe(whole),
+        DataFusionError::NotImplemented(message) => {
+            Diagnostic::new(crate::diagnostic::NOT_SUPPORTED, format!("{} (not supported yet)", plain(message)))
+                .at_maybe(whole)
+        }
+        DataFusionError::ResourcesExhausted(message) => {
+            Diagnostic::new(MEMORY, "the query needs more memory than it may have")
+                .detail(first_line(message))
+                .hint("Raise it with SET 'query.memory.max' = '1GB'; or let the query keep fewer rows.")
+        }
+        DataFusionError::External(error) => external(error.as_ref(), whole),
+        DataFusionError::ArrowError(error, _) => Diagnostic::new(RUNTIME, plain(&error.to_string())),
+        DataFusionError::Execution(message) => Diagnostic::new(RUNTIME, plain(message)),
+        other => Diagnostic::new(INTERNAL, plain(&other.strip_backtrace())),
+    }
+}
+
+fn external(error: &(dyn std::error::Error + Send + Sync + 'static), whole: Option<Span>) -> Diagnostic {
+    if let Some(error) = error.downcast_ref::<TransportError>() {
+        return transport(error);
+    }
+    if let Some(error) = error.downcast_ref::<FormatError>() {
+        return Diagnostic::new(FORMAT, error.to_string()).at_maybe(whole);
+    }
+    if let Some(error) = error.downcast_ref::<DataFusionError>() {
+        return one(error, whole);
+    }
+    Diagnostic::new(RUNTIME, error.to_string())
+}
+
+fn with_notes(diagnostic: &datafusion::common::Diagnostic, inner: &DataFusionError, whole: Option<Span>) -> Diagnostic {
+    let span = diagnostic.span.and_then(place).or(whole);
+    if let DataFusionError::SchemaError(error, _) = root(inner) {
+        return schema(error).at_maybe(span);
+    }
+    let join = |messages: Vec<&str>| (!messages.is_empty()).then(|| messages.join(" "));
+    Diagnostic {
+        code: PLAN,
+        message: plain(&diagnostic.message),
+        span,
+        detail: join(diagnostic.notes.iter().map(|n| n.message.as_str()).collect()),
+        hint: join(diagnostic.helps.iter().map(|h| h.message.as_str()).collect()),
+    }
+}
+
+/// Our parser keeps bytes in the columns of sqlparser's places, from 1.
+fn place(span: datafusion::common::Span) -> Option<Span> {
+    let byte = |column: u64| usize::try_from(column).ok()?.checked_sub(1);
+    Some(Span { start: byte(span.start.column)?, end: byte(span.end.column)? })
+}
+
+fn root(error: &DataFusionError) -> &DataFusionError {
+    match error {
+        DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner) => root(inner),
+        DataFusionError::Shared(inner) => root(inner),
+        other => other,
+    }
+}
+
+fn schema(error: &SchemaError) -> Diagnostic {
+    match error {
+        SchemaError::FieldNotFound { field, valid_fields } => unknown_column(field, valid_fields),
+        SchemaError::AmbiguousReference { field } => {
+            Diagnostic::new(AMBIGUOUS_COLUMN, format!("column \"{}\" is in more than one source", field.name))
+                .hint(format!("Say which one, such as \"a.{}\".", field.name))
+        }
+        SchemaError::DuplicateQualifiedField { name, .. } | SchemaError::DuplicateUnqualifiedField { name } => {
+            Diagnostic::new(AMBIGUOUS_COLUMN, format!("column \"{name}\" comes out twice"))
+                .hint("Give one of them another name with AS.")
+        }
+    }
+}
+
+fn unknown_column(field: &Column, valid: &[Column]) -> Diagnostic {
+    let error = Diagnostic::new(UNKNOWN_COLUMN, format!("column \"{}\" does not exist", field.name));
+    let mut names: Vec<&str> = valid.iter().map(|c| c.name.as_str()).collect();
+    names.dedup();
+    let listed: Vec<String> = names.iter().map(|n| format!("\"{n}\"")).collect();
+    let error =
+        if names.is_empty() { error } else { error.detail(format!("The columns here are {}.", listed.join(", "))) };
+    match nearest(&field.name, names) {
+        Some(near) if near.eq_ignore_ascii_case(&field.name) => {
+            error.hint(format!("Did you mean `{near}`? Its name must be quoted."))
+        }
+        Some(near) => error.hint(format!("Did you mean \"{near}\"?")),
+        None => error,
+    }
+}
+
+fn first_line(text: &str) -> String {
+    plain(text.lines().next().unwrap_or(text))
+}
+
+/// A foreign message as ours are: lower case at the start, no full stop, no prefix of the engine.
+fn plain(message: &str) -> String {
+    let mut text = message.trim();
+    for prefix in [
+        "Error during planning: ",
+        "Execution error: ",
+        "Arrow error: ",
+        "Schema error: ",
+        "SQL error: ",
+        "Internal error: ",
+    ] {
+        text = text.strip_prefix(prefix).unwrap_or(text);
+    }
+    let text = text.trim_end_matches('.');
+    let mut chars = text.chars();
+    let second_is_lower = text.chars().nth(1).is_some_and(char::is_lowercase);
+    match chars.next() {
+        Some(first) if second_is_lower => first.to_lowercase().chain(chars).collect(),
+        _ => text.to_owned(),
+    }
+}

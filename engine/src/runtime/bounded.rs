@@ -1,0 +1,131 @@
+//! Runs bounded queries: memory, spilling, and the progress the shell shows.
+
+use std::sync::Arc;
+
+use datafusion::execution::memory_pool::FairSpillPool;
+use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use datafusion::execution::session_state::SessionState;
+use datafusion::physical_plan::{ExecutionPlan, displayable, execute_stream};
+use headwater_connectors::table::{Progress, ScanContext};
+use headwater_connectors::transport::{Isolation, Transport};
+
+use super::joins;
+use crate::answer::{Rows, Section};
+use crate::catalog::Catalog;
+use crate::config::Settings;
+use crate::diagnostic::{Diagnostic, INTERNAL, Span};
+use crate::planner::{bounded, plan_errors};
+use crate::sql::ast;
+
+/// A bounded query that is planned and may be run.
+pub struct Bounded {
+    state: SessionState,
+    plan: Arc<dyn ExecutionPlan>,
+    logical: String,
+    progress: Arc<Progress>,
+    span: Span,
+}
+
+/// What a bounded query runs on.
+pub struct Surroundings<'a> {
+    /// The cluster.
+    pub transport: &'a Arc<dyn Transport>,
+    /// The sources.
+    pub catalog: &'a Arc<Catalog>,
+    /// Limits and defaults.
+    pub settings: &'a Settings,
+}
+
+impl Bounded {
+    /// Plans a query; its offsets are frozen now.
+    pub async fn plan(query: &ast::Query, around: &Surroundings<'_>) -> Result<Self, Vec<Diagnostic>> {
+        let progress = Arc::new(Progress::default());
+        let isolation = match around.settings.get("isolation.level") {
+            "read_uncommitted" => Isolation::ReadUncommitted,
+            _ => Isolation::ReadCommitted,
+        };
+        let context = ScanContext { transport: around.transport.clone(), isolation, progress: progress.clone() };
+        let mut state = bounded::state(around.catalog, around.settings, Some(context), limits(around.settings)?);
+        let logical = bounded::plan(query, around.catalog, &state).await?;
+        let refused = |error| plan_errors::diagnose(&error, Some(query.span));
+        let optimized = state.optimize(&logical).map_err(refused)?;
+        let mut plan = state.query_planner().create_physical_plan(&optimized, &state).await.map_err(refused)?;
+        if joins::may_outgrow(&plan, around.settings.bytes("query.memory.max")) {
+            // A hash join keeps one side in memory; a sort-merge join spills.
+            state.config_mut().options_mut().optimizer.prefer_hash_join = false;
+            plan = state.query_planner().create_physical_plan(&optimized, &state).await.map_err(refused)?;
+        }
+        Ok(Self { state, plan, logical: optimized.display_indent().to_string(), progress, span: query.span })
+    }
+
+    /// A state without sources, for what it knows of functions.
+    pub fn bare_state(settings: &Settings) -> SessionState {
+        bounded::state(&Arc::default(), settings, None, Arc::default())
+    }
+
+    /// Names of the functions a bounded query can call.
+    pub fn function_names(settings: &Settings) -> Vec<String> {
+        let sections = super::show::functions(&Self::bare_state(settings));
+        sections.into_iter().flat_map(|s| s.rows).filter_map(|mut row| row.drain(..).next()).collect()
+    }
+
+    /// The counters of the query's scans.
+    pub fn progress(&self) -> &Arc<Progress> {
+        &self.progress
+    }
+
+    /// Starts the query.
+    pub fn run(&self) -> Result<Rows, Vec<Diagnostic>> {
+        let stream = execute_stream(self.plan.clone(), self.state.task_ctx())
+            .map_err(|e| plan_errors::diagnose(&e, Some(self.span)))?;
+        Ok(Rows { stream, progress: self.progress.clone() })
+    }
+
+    /// The printed plan.
+    pub fn explain(&self) -> Vec<Section> {
+        let physical = displayable(self.plan.as_ref()).indent(false).to_string();
+        vec![section("Logical plan", &self.logical), section("Physical plan", &physical)]
+    }
+
+    /// Runs the query to its end, throws its rows away and prints the plan with what each step did.
+    pub async fn explain_analyze(&self) -> Result<Vec<Section>, Vec<Diagnostic>> {
+        use futures::TryStreamExt;
+        let refused = |error| plan_errors::diagnose(&error, Some(self.span));
+        let mut stream = self.run()?.stream;
+        let mut rows = 0;
+        while let Some(batch) = stream.try_next().await.map_err(refused)? {
+            rows += batch.num_rows();
+        }
+        let physical = displayable_with_metrics(&self.plan);
+        let seen = self.progress.snapshot();
+        let facts = Section {
+            title: Some("Reading".to_owned()),
+            columns: ["Rows", "Records read", "Bytes read", "Offsets read", "Rejects"].map(str::to_owned).to_vec(),
+            rows: vec![
+                [rows as u64, seen.records_read, seen.bytes_read, seen.offsets_done, seen.rejects]
+                    .map(|n| n.to_string())
+                    .to_vec(),
+            ],
+            text: None,
+        };
+        Ok(vec![section("Physical plan", &physical), facts])
+    }
+}
+
+fn displayable_with_metrics(plan: &Arc<dyn ExecutionPlan>) -> String {
+    datafusion::physical_plan::display::DisplayableExecutionPlan::with_metrics(plan.as_ref()).indent(false).to_string()
+}
+
+fn section(title: &str, text: &str) -> Section {
+    Section { title: Some(title.to_owned()), text: Some(text.trim_end().to_owned()), ..Section::default() }
+}
+
+/// Memory and disk as the settings allow.
+fn limits(settings: &Settings) -> Result<Arc<RuntimeEnv>, Vec<Diagnostic>> {
+    let disk = u64::try_from(settings.bytes("query.disk.max")).unwrap_or(u64::MAX);
+    RuntimeEnvBuilder::new()
+        .with_memory_pool(Arc::new(FairSpillPool::new(settings.bytes("query.memory.max"))))
+        .with_max_temp_directory_size(disk)
+        .build_arc()
+        .map_err(|error| vec![Diagnostic::new(INTERNAL, format!("could not prepare the query's memory: {error}"))])
+}

@@ -1,0 +1,180 @@
+//! COPY (SELECT …) TO 'file': the rows of a bounded query as Parquet, CSV or JSON lines.
+//!
+//! The file appears under its name only when it is whole: rows go to a file beside it which is
+//! renamed at the end and removed when the query fails or is stopped.
+
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use futures::TryStreamExt;
+use parquet::arrow::ArrowWriter;
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::file::properties::WriterProperties;
+
+use crate::answer::{Answer, Rows};
+use crate::diagnostic::{COPY, Diagnostic, Span};
+use crate::planner::plan_errors::diagnose;
+use crate::sql::ast;
+
+/// Where the rows go and how.
+#[derive(Debug)]
+pub struct Target {
+    path: PathBuf,
+    format: FileFormat,
+    span: Span,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum FileFormat {
+    Parquet,
+    Csv,
+    Json,
+}
+
+impl Target {
+    /// Reads file name and FORMAT. Fails when neither says the format.
+    pub fn new(copy: &ast::Copy) -> Result<Self, Vec<Diagnostic>> {
+        let span = copy.path.span;
+        let mut said = None;
+        for property in &copy.properties {
+            match (property.name.to_uppercase().as_str(), &property.value.value) {
+                ("FORMAT", ast::Literal::String(format)) => said = Some((format.to_lowercase(), property.value.span)),
+                (name, _) => {
+                    let message = format!("COPY does not take the property \"{name}\" with this value");
+                    return Err(vec![
+                        Diagnostic::new(COPY, message)
+                            .at(property.name.span)
+                            .hint("WITH (FORMAT='parquet'), 'csv' or 'json'"),
+                    ]);
+                }
+            }
+        }
+        let path = PathBuf::from(&copy.path.value);
+        let extension = || path.extension().map(|e| e.to_string_lossy().to_lowercase()).unwrap_or_default();
+        let (name, at) = said.unwrap_or_else(|| (extension(), span));
+        let format = match name.as_str() {
+            "parquet" => FileFormat::Parquet,
+            "csv" => FileFormat::Csv,
+            "json" | "ndjson" | "jsonl" => FileFormat::Json,
+            _ => {
+                let message = format!("the format \"{name}\" of the file is not known");
+                let hint = "End the file name in .parquet, .csv or .json, or add WITH (FORMAT='parquet').";
+                return Err(vec![Diagnostic::new(COPY, message).at(at).hint(hint)]);
+            }
+        };
+        Ok(Self { path, format, span })
+    }
+}
+
+/// Writes all rows and answers how many there were.
+pub async fn write(mut rows: Rows, target: Target) -> Result<Answer, Vec<Diagnostic>> {
+    let told = |what: &str, error: &dyn std::fmt::Display| {
+        let message = format!("could not {what} \"{}\": {error}", target.path.display());
+        vec![Diagnostic::new(COPY, message).at(target.span)]
+    };
+    let beside = Beside::new(&target.path).map_err(|e| told("create", &e))?;
+    let mut writer = Writer::new(target.format, beside.create().map_err(|e| told("create", &e))?, rows.stream.schema())
+        .map_err(|e| told("write", &e))?;
+    let mut count = 0;
+    while let Some(batch) = rows.stream.try_next().await.map_err(|e| diagnose(&e, Some(target.span)))? {
+        count += batch.num_rows();
+        writer.write(&batch).map_err(|e| told("write", &e))?;
+    }
+    writer.finish().map_err(|e| told("write", &e))?;
+    beside.rename(&target.path).map_err(|e| told("write", &e))?;
+    let rejects = rows.progress.snapshot().rejects;
+    let warnings = (rejects > 0).then(|| format!("{rejects} records were rejected; SHOW REJECTS; lists them"));
+    let message = format!("{count} rows written to \"{}\"", target.path.display());
+    Ok(Answer::Done { message, warnings: warnings.into_iter().collect() })
+}
+
+/// The unfinished file, removed unless it is renamed.
+struct Beside {
+    path: PathBuf,
+}
+
+impl Beside {
+    fn new(target: &Path) -> std::io::Result<Self> {
+        let name = target.file_name().ok_or_else(|| std::io::Error::other("it names no file"))?;
+        let mut unfinished = std::ffi::OsString::from(".");
+        unfinished.push(name);
+        unfinished.push(format!(".{}.unfinished", std::process::id()));
+        Ok(Self { path: target.with_file_name(unfinished) })
+    }
+
+    fn create(&self) -> std::io::Result<File> {
+        File::create(&self.path)
+    }
+
+    fn rename(self, target: &Path) -> std::io::Result<()> {
+        std::fs::rename(&self.path, target)
+    }
+}
+
+impl Drop for Beside {
+    fn drop(&mut self) {
+        // After a rename there is nothing left to remove.
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+enum Writer {
+    Parquet(Box<ArrowWriter<File>>),
+    Csv(Box<arrow::csv::Writer<BufWriter<File>>>),
+    Json(Box<arrow::json::LineDelimitedWriter<BufWriter<File>>>),
+}
+
+impl Writer {
+    fn new(format: FileFormat, file: File, schema: SchemaRef) -> Result<Self, Failure> {
+        Ok(match format {
+            FileFormat::Parquet => {
+                let properties =
+                    WriterProperties::builder().set_compression(Compression::ZSTD(ZstdLevel::default())).build();
+                Self::Parquet(Box::new(ArrowWriter::try_new(file, schema, Some(properties))?))
+            }
+            FileFormat::Csv => {
+                let mut writer = arrow::csv::WriterBuilder::new().with_header(true).build(BufWriter::new(file));
+                // A file without rows has its header all the same.
+                writer.write(&RecordBatch::new_empty(schema))?;
+                Self::Csv(Box::new(writer))
+            }
+            FileFormat::Json => {
+                let options = arrow::json::WriterBuilder::new().with_explicit_nulls(true);
+                Self::Json(Box::new(options.build(BufWriter::new(file))))
+            }
+        })
+    }
+
+    fn write(&mut self, batch: &RecordBatch) -> Result<(), Failure> {
+        match self {
+            Self::Parquet(writer) => writer.write(batch)?,
+            Self::Csv(writer) => writer.write(batch)?,
+            Self::Json(writer) => writer.write(batch)?,
+        }
+        Ok(())
+    }
+
+    /// Ends the file and brings it to disk.
+    fn finish(self) -> Result<(), Failure> {
+        let file = match self {
+            Self::Parquet(writer) => writer.into_inner()?,
+            Self::Csv(writer) => flushed(writer.into_inner())?,
+            Self::Json(mut writer) => {
+                writer.finish()?;
+                flushed(writer.into_inner())?
+            }
+        };
+        file.sync_all()?;
+        Ok(())
+    }
+}
+
+fn flushed(mut buffered: BufWriter<File>) -> std::io::Result<File> {
+    buffered.flush()?;
+    buffered.into_inner().map_err(std::io::IntoInnerError::into_error)
+}

@@ -1,0 +1,128 @@
+//! What format the payloads of a topic seem to have, revised with every record.
+
+use std::fmt::Write;
+
+/// Formats that a payload may have, the most telling first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Json,
+    String,
+    Int,
+    BigInt,
+    Double,
+    Bytes,
+}
+
+/// The formats that fit every payload so far.
+#[derive(Debug, Default)]
+pub struct Guess {
+    fitting: Option<Vec<Kind>>,
+    told: Option<String>,
+}
+
+impl Guess {
+    /// Takes a payload into account. Gives the new guess when it differs from the one given before.
+    pub fn learn(&mut self, payload: Option<&[u8]>) -> Option<String> {
+        if let Some(payload) = payload {
+            let fits = kinds(payload);
+            let fitting = match self.fitting.take() {
+                None => fits,
+                Some(before) => before.into_iter().filter(|k| fits.contains(k)).collect(),
+            };
+            self.fitting = Some(fitting);
+        }
+        let now = self.describe();
+        (self.told.as_ref() != Some(&now)).then(|| self.told.insert(now).clone())
+    }
+
+    /// The payload as text, by the best guess; where that does not fit, as what it is by itself.
+    pub fn show(&self, payload: Option<&[u8]>) -> String {
+        let Some(payload) = payload else { return "<null>".to_owned() };
+        let best = self.fitting.as_ref().and_then(|f| f.first()).copied();
+        show(best.or_else(|| kinds(payload).first().copied()).unwrap_or(Kind::Bytes), payload)
+    }
+
+    fn describe(&self) -> String {
+        match self.fitting.as_deref() {
+            None => "¯\\_(ツ)_/¯ - no data processed".to_owned(),
+            Some([]) => "MIXED".to_owned(),
+            Some(kinds) => kinds
+                .iter()
+                .filter(|k| **k != Kind::Bytes || kinds.len() == 1)
+                .map(|k| name(*k))
+                .collect::<Vec<_>>()
+                .join(" or "),
+        }
+    }
+}
+
+fn name(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Json => "JSON",
+        Kind::String => "KAFKA_STRING",
+        Kind::Int => "KAFKA_INT",
+        Kind::BigInt => "KAFKA_BIGINT",
+        Kind::Double => "KAFKA_DOUBLE",
+        Kind::Bytes => "BYTES",
+    }
+}
+
+fn kinds(payload: &[u8]) -> Vec<Kind> {
+    let text = std::str::from_utf8(payload).ok();
+    let printable = text.is_some_and(|t| !t.chars().any(|c| c.is_control() && !c.is_whitespace()));
+    let json = printable && serde_json::from_slice::<serde::de::IgnoredAny>(payload).is_ok();
+    let mut kinds = Vec::new();
+    let mut add = |fits: bool, kind: Kind| kinds.extend(fits.then_some(kind));
+    add(json, Kind::Json);
+    add(printable, Kind::String);
+    add(payload.len() == 4 && !printable, Kind::Int);
+    add(payload.len() == 8 && !printable, Kind::BigInt);
+    add(payload.len() == 8 && !printable, Kind::Double);
+    add(true, Kind::Bytes);
+    kinds
+}
+
+fn show(kind: Kind, payload: &[u8]) -> String {
+    match kind {
+        Kind::Json | Kind::String => String::from_utf8_lossy(payload).into_owned(),
+        Kind::Int => payload.try_into().map_or_else(|_| hex(payload), |b| i32::from_be_bytes(b).to_string()),
+        Kind::BigInt => payload.try_into().map_or_else(|_| hex(payload), |b| i64::from_be_bytes(b).to_string()),
+        Kind::Double => payload.try_into().map_or_else(|_| hex(payload), |b| f64::from_be_bytes(b).to_string()),
+        Kind::Bytes => hex(payload),
+    }
+}
+
+fn hex(payload: &[u8]) -> String {
+    payload.iter().fold(String::with_capacity(payload.len() * 2 + 2), |mut out, byte| {
+        if out.is_empty() {
+            out.push_str("0x");
+        }
+        // Writing to a String does not fail.
+        let _ = write!(out, "{byte:02X}");
+        out
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_guess_narrows_and_is_told_once() {
+        let mut guess = Guess::default();
+        assert_eq!(guess.learn(Some(b"12")).as_deref(), Some("JSON or KAFKA_STRING"));
+        assert_eq!(guess.learn(Some(b"13")), None);
+        assert_eq!(guess.learn(Some(b"x y")).as_deref(), Some("KAFKA_STRING"));
+        assert_eq!(guess.show(Some(b"x y")), "x y");
+        assert_eq!(guess.show(None), "<null>");
+    }
+
+    #[test]
+    fn numbers_and_mixtures() {
+        let mut guess = Guess::default();
+        guess.learn(Some(&7_i32.to_be_bytes()));
+        assert_eq!(guess.show(Some(&7_i32.to_be_bytes())), "7");
+        assert_eq!(guess.learn(Some(b"text")).as_deref(), Some("BYTES"));
+        assert_eq!(guess.show(Some(b"\x00\xff")), "0x00FF");
+    }
+}

@@ -1,0 +1,46 @@
+//! Record headers from a value: a map of texts, or an array of structs with a key and a value.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, ListArray, StructArray};
+use arrow::compute::cast;
+use arrow::datatypes::DataType;
+use headwater_connectors::record::headers_type;
+
+/// A column of headers, one list a row. Fails on a value of another shape, naming it.
+pub fn from_value(value: &ArrayRef) -> Result<ArrayRef, String> {
+    match value.data_type() {
+        DataType::Null => Ok(arrow::array::new_null_array(&headers_type(), value.len())),
+        DataType::Map(..) => {
+            let map = value.as_map();
+            list(map.keys(), map.values(), map.offsets().clone(), map.nulls().cloned())
+        }
+        DataType::List(item) if matches!(item.data_type(), DataType::Struct(fields) if fields.len() == 2) => {
+            let entries = value.as_list::<i32>();
+            let pair = entries.values().as_struct();
+            list(pair.column(0), pair.column(1), entries.offsets().clone(), entries.nulls().cloned())
+        }
+        other => Err(format!("ROWHEADERS is a MAP of texts or an ARRAY of STRUCT(KEY, VALUE), not {other}")),
+    }
+}
+
+fn list(
+    keys: &ArrayRef,
+    values: &ArrayRef,
+    offsets: arrow::buffer::OffsetBuffer<i32>,
+    nulls: Option<arrow::buffer::NullBuffer>,
+) -> Result<ArrayRef, String> {
+    let told = |e: arrow::error::ArrowError| format!("ROWHEADERS cannot be written: {e}");
+    let DataType::List(item) = headers_type() else { return Err("headers are a list".to_owned()) };
+    let DataType::Struct(fields) = item.data_type().clone() else { return Err("headers are structs".to_owned()) };
+    let keys = cast(keys, &DataType::Utf8).map_err(told)?;
+    let values =
+        cast(&cast(values, &text_or_bytes(values.data_type())).map_err(told)?, &DataType::Binary).map_err(told)?;
+    let entries = StructArray::try_new(fields, vec![keys, values], None).map_err(told)?;
+    let lists = ListArray::try_new(item, offsets, Arc::new(entries), nulls).map_err(told)?;
+    Ok(Arc::new(lists))
+}
+
+fn text_or_bytes(ty: &DataType) -> DataType {
+    if matches!(ty, DataType::Binary) { DataType::Binary } else { DataType::Utf8 }
+}

@@ -1,0 +1,25 @@
+//! Whether the side of a hash join that is kept in memory may be too large for it.
+
+use std::sync::Arc;
+
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::joins::HashJoinExec;
+use headwater_connectors::table::offsets_below;
+
+/// Bytes that a row of a hash table takes beside its columns, estimated.
+const ROW_BYTES: usize = 64;
+/// Bytes of one value, estimated.
+const VALUE_BYTES: usize = 24;
+
+/// True when some hash join of the plan could need more than half of `memory` bytes: every offset
+/// that its kept side reads is counted as a row.
+pub fn may_outgrow(plan: &Arc<dyn ExecutionPlan>, memory: usize) -> bool {
+    let here = plan.downcast_ref::<HashJoinExec>().is_some_and(|join| kept_bytes(join) > memory / 2);
+    here || plan.children().into_iter().any(|child| may_outgrow(child, memory))
+}
+
+fn kept_bytes(join: &HashJoinExec) -> usize {
+    let width = ROW_BYTES + join.left().schema().fields().len() * VALUE_BYTES;
+    let rows = usize::try_from(offsets_below(join.left())).unwrap_or(usize::MAX);
+    rows.saturating_mul(width)
+}

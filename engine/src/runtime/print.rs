@@ -1,0 +1,148 @@
+//! PRINT: the records of a topic as they come, without a declaration.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::stream;
+use headwater_connectors::record::{RawBatch, TopicPartition, Wanted};
+use headwater_connectors::transport::{Isolation, ReadPlan, ReadRange, Source, SourceEvent, Transport, TransportError};
+use tokio::sync::mpsc;
+
+use super::guess::Guess;
+use crate::answer::Answer;
+use crate::diagnostic::nearest;
+use crate::diagnostic::{Diagnostic, Span, UNKNOWN_TOPIC, transport as told};
+use crate::engine::{blocking, refused};
+use crate::sql::ast;
+
+/// Lines that wait for the shell.
+const LINES_AHEAD_MAX: usize = 1_024;
+/// How long a poll waits before it is looked whether anyone still reads.
+const POLL: Duration = Duration::from_millis(100);
+/// Records taken at once.
+const BATCH_RECORDS_MAX: usize = 500;
+
+type Line = Result<String, Vec<Diagnostic>>;
+
+/// Starts to print. Without LIMIT the lines never end.
+pub async fn print(transport: Arc<dyn Transport>, print: &ast::Print, span: Span) -> Result<Answer, Vec<Diagnostic>> {
+    let (topic, from_beginning) = (print.topic.value.clone(), print.from_beginning);
+    let at = if print.topic.span == Span::default() { span } else { print.topic.span };
+    let cluster = transport.clone();
+    let ranges = blocking(move || ranges(cluster.as_ref(), &topic, from_beginning, at)).await??;
+    let plan = ReadPlan {
+        ranges,
+        wanted: Wanted { keys: true, values: true, headers: false },
+        isolation: Isolation::ReadCommitted,
+        batch_records_max: BATCH_RECORDS_MAX,
+    };
+    let (tx, mut rx) = mpsc::channel(LINES_AHEAD_MAX);
+    let mut printer = Printer::new(print.interval.map_or(1, |i| i.value), print.limit.map(|l| l.value));
+    let source = blocking(move || transport.open_sources(vec![plan])).await?.map_err(refused)?.pop();
+    if let Some(mut source) = source {
+        tokio::task::spawn_blocking(move || printer.run(source.as_mut(), &tx));
+    }
+    Ok(Answer::Lines(Box::pin(stream::poll_fn(move |cx| rx.poll_recv(cx)))))
+}
+
+fn ranges(
+    transport: &dyn Transport,
+    topic: &str,
+    from_beginning: bool,
+    span: Span,
+) -> Result<Vec<ReadRange>, Vec<Diagnostic>> {
+    let admin = transport.admin();
+    if admin.topic(topic).map_err(refused)?.is_none() {
+        return Err(vec![unknown_topic(transport, topic, span)]);
+    }
+    let marks = admin.watermarks(topic, Isolation::ReadCommitted).map_err(refused)?;
+    let name: Arc<str> = Arc::from(topic);
+    let range = |(partition, mark): (i32, &headwater_connectors::transport::Watermarks)| ReadRange {
+        partition: TopicPartition::new(name.clone(), partition),
+        start: if from_beginning { mark.start } else { mark.end },
+        end: None,
+    };
+    Ok((0..).zip(&marks).map(range).collect())
+}
+
+fn unknown_topic(transport: &dyn Transport, topic: &str, span: Span) -> Diagnostic {
+    let error = Diagnostic::new(UNKNOWN_TOPIC, format!("topic \"{topic}\" does not exist")).at(span);
+    let topics = transport.admin().topics().unwrap_or_default();
+    match nearest(topic, topics.iter().map(|t| t.name.as_str())) {
+        Some(near) if near.eq_ignore_ascii_case(topic) => {
+            error.hint(format!("Did you mean \"{near}\"? Names of topics regard case."))
+        }
+        Some(near) => error.hint(format!("Did you mean \"{near}\"?")),
+        None => error.hint("SHOW TOPICS; lists them."),
+    }
+}
+
+/// Makes lines of records.
+struct Printer {
+    interval: u64,
+    left: Option<u64>,
+    seen: u64,
+    keys: Guess,
+    values: Guess,
+}
+
+impl Printer {
+    fn new(interval: u64, left: Option<u64>) -> Self {
+        Self { interval: interval.max(1), left, seen: 0, keys: Guess::default(), values: Guess::default() }
+    }
+
+    fn run(&mut self, source: &mut dyn Source, tx: &mpsc::Sender<Line>) {
+        while self.left != Some(0) && !tx.is_closed() {
+            let sent = match source.poll(POLL) {
+                Ok(SourceEvent::Batch(batch)) => self.batch(&batch, tx),
+                Ok(SourceEvent::Idle | SourceEvent::Finished(_)) => Some(()),
+                Err(error) => self.fail(&error, tx),
+            };
+            if sent.is_none() {
+                return;
+            }
+        }
+    }
+
+    fn fail(&self, error: &TransportError, tx: &mpsc::Sender<Line>) -> Option<()> {
+        // The reader may be gone already; there is nobody else to tell.
+        let _ = tx.blocking_send(Err(vec![told(error)]));
+        None
+    }
+
+    fn batch(&mut self, batch: &RawBatch, tx: &mpsc::Sender<Line>) -> Option<()> {
+        for row in 0..batch.len() {
+            self.seen += 1;
+            if self.left == Some(0) || (self.seen - 1) % self.interval != 0 {
+                continue;
+            }
+            for line in self.record(batch, row) {
+                tx.blocking_send(Ok(line)).ok()?;
+            }
+            self.left = self.left.map(|left| left - 1);
+        }
+        Some(())
+    }
+
+    /// The lines of one record: its own, and before it what the formats seem to be, when that is news.
+    fn record(&mut self, batch: &RawBatch, row: usize) -> Vec<String> {
+        use arrow::array::Array;
+        let payload = |column: &Option<arrow::array::BinaryArray>| {
+            column.as_ref().filter(|c| c.is_valid(row)).map(|c| c.value(row).to_vec())
+        };
+        let (key, value) = (payload(&batch.keys), payload(&batch.values));
+        let news =
+            [("Key format", self.keys.learn(key.as_deref())), ("Value format", self.values.learn(value.as_deref()))];
+        let mut lines: Vec<String> =
+            news.into_iter().filter_map(|(what, is)| is.map(|is| format!("{what}: {is}"))).collect();
+        let rowtime = rowtime(batch.timestamps_ms[row]);
+        let (key, value) = (self.keys.show(key.as_deref()), self.values.show(value.as_deref()));
+        lines.push(format!("rowtime: {rowtime}, key: {key}, value: {value}, partition: {}", batch.origin.partition));
+        lines
+    }
+}
+
+fn rowtime(ms: i64) -> String {
+    chrono::DateTime::from_timestamp_millis(ms)
+        .map_or_else(|| ms.to_string(), |t| t.format("%Y/%m/%d %H:%M:%S%.3f Z").to_string())
+}

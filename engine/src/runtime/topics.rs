@@ -1,0 +1,53 @@
+//! The topic behind a declaration: there already, or made with it.
+
+use headwater_connectors::transport::{Admin, NewTopic};
+
+use crate::diagnostic::{Diagnostic, MISSING_PROPERTY, Span, TOPIC_MISMATCH, transport};
+use crate::planner::define::{Definition, WantedTopic};
+
+/// Makes sure that the topic of a definition exists as it was declared. Blocks.
+pub fn ensure(admin: &dyn Admin, definition: &Definition, name: Span) -> Result<(), Vec<Diagnostic>> {
+    let topic = &definition.source.topic;
+    let found = admin.topic(topic).map_err(|e| vec![transport(&e)])?;
+    match (found, &definition.topic) {
+        (Some(found), Some(wanted)) => check(topic, &found, wanted),
+        (Some(_), None) => Ok(()),
+        (None, Some(wanted)) => create(admin, topic, wanted),
+        (None, None) => {
+            let message = format!("topic \"{topic}\" does not exist");
+            let detail = "It is made with the declaration when PARTITIONS says how many it shall have.";
+            let hint = format!("Add PARTITIONS: … WITH (KAFKA_TOPIC='{topic}', PARTITIONS=1, …);");
+            Err(vec![Diagnostic::new(MISSING_PROPERTY, message).at(name).detail(detail).hint(hint)])
+        }
+    }
+}
+
+fn check(
+    topic: &str,
+    found: &headwater_connectors::transport::TopicInfo,
+    wanted: &WantedTopic,
+) -> Result<(), Vec<Diagnostic>> {
+    let mut errors = Vec::new();
+    let mut differs = |what: &str, there: i32, said: i32| {
+        if there != said {
+            let message = format!("topic \"{topic}\" exists with {there} {what}, not {said}");
+            let hint = format!("Leave {} out, or say {there}.", what.to_uppercase());
+            errors.push(Diagnostic::new(TOPIC_MISMATCH, message).at(wanted.span).hint(hint));
+        }
+    };
+    differs("partitions", found.partitions, wanted.partitions);
+    if let Some(replicas) = wanted.replicas {
+        differs("replicas", found.replicas, replicas);
+    }
+    if errors.is_empty() { Ok(()) } else { Err(errors) }
+}
+
+fn create(admin: &dyn Admin, topic: &str, wanted: &WantedTopic) -> Result<(), Vec<Diagnostic>> {
+    let new = NewTopic {
+        name: topic.to_owned(),
+        partitions: wanted.partitions,
+        replicas: wanted.replicas,
+        settings: wanted.settings.clone(),
+    };
+    admin.create_topic(&new).map_err(|e| vec![transport(&e)])
+}

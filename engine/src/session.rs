@@ -1,0 +1,92 @@
+//! What one user has set: properties, variables, and the last query's rejects.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use headwater_connectors::table::Progress;
+
+use crate::answer::Answer;
+use crate::config::Settings;
+use crate::diagnostic::{Diagnostic, PROPERTY_VALUE};
+use crate::sql::ast;
+
+/// Properties that are fixed when the process starts.
+const FIXED: [&str; 1] = ["service.id"];
+
+/// One user's session. Lives as long as a shell or a script.
+#[derive(Debug, Default)]
+pub struct Session {
+    settings: Settings,
+    variables: BTreeMap<String, String>,
+    last: Option<Arc<Progress>>,
+}
+
+impl Session {
+    /// A session that starts from the process's settings.
+    pub fn new(settings: Settings) -> Self {
+        Self { settings, ..Self::default() }
+    }
+
+    /// The properties as they are now.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Variables by name in upper case.
+    pub fn variables(&self) -> &BTreeMap<String, String> {
+        &self.variables
+    }
+
+    /// Defines a variable; names do not regard case.
+    pub fn define_variable(&mut self, name: &str, value: &str) {
+        self.variables.insert(name.to_uppercase(), value.to_owned());
+    }
+
+    /// The counters of the last query, for SHOW REJECTS.
+    pub fn last_query(&self) -> Option<&Arc<Progress>> {
+        self.last.as_ref()
+    }
+
+    pub(crate) fn remember(&mut self, progress: Arc<Progress>) {
+        self.last = Some(progress);
+    }
+
+    pub(crate) fn set(&mut self, set: &ast::Assignment) -> Result<Answer, Vec<Diagnostic>> {
+        let name = set.name.value.as_str();
+        if FIXED.contains(&name) {
+            let message = format!("property \"{name}\" can only be set when the process starts");
+            return Err(vec![
+                Diagnostic::new(PROPERTY_VALUE, message).at(set.name.span).hint(format!("Start with --set {name}=…")),
+            ]);
+        }
+        let property = self.settings.set(name, &set.value).map_err(|e| {
+            let span = if e.code == PROPERTY_VALUE { set.value.span } else { set.name.span };
+            vec![e.at(span)]
+        })?;
+        Ok(done(format!("Property \"{}\" set to \"{}\"", property.name, set.value.value)))
+    }
+
+    pub(crate) fn unset(&mut self, name: &ast::Spanned<String>) -> Result<Answer, Vec<Diagnostic>> {
+        let property = self.settings.unset(name).map_err(|e| vec![e.at(name.span)])?;
+        Ok(done(format!("Property \"{}\" has its default again", property.name)))
+    }
+
+    pub(crate) fn define(&mut self, define: &ast::Assignment) -> Answer {
+        self.define_variable(&define.name, &define.value);
+        done(format!("Variable \"{}\" defined", define.name.to_uppercase()))
+    }
+
+    pub(crate) fn undefine(&mut self, name: &ast::Name) -> Answer {
+        match self.variables.remove(&name.to_uppercase()) {
+            Some(_) => done(format!("Variable \"{}\" undefined", name.value)),
+            None => Answer::Done {
+                message: String::new(),
+                warnings: vec![format!("variable \"{}\" was not defined", name.value)],
+            },
+        }
+    }
+}
+
+fn done(message: String) -> Answer {
+    Answer::Done { message, warnings: Vec::new() }
+}

@@ -1,0 +1,148 @@
+//! The words that may be typed now, for completion.
+
+use headwater_connectors::table::{ROWOFFSET, ROWPARTITION, ROWTIME};
+
+use crate::config::PROPERTIES;
+use crate::engine::Engine;
+use crate::planner::property_names;
+use crate::planner::types::BUILT_IN;
+use crate::runtime::bounded::Bounded;
+use crate::session::Session;
+
+/// Words of the language that begin or join clauses.
+const KEYWORDS: &[&str] = &[
+    "ALL",
+    "ANALYZE",
+    "AND",
+    "AS",
+    "ASC",
+    "BEGINNING",
+    "BETWEEN",
+    "BY",
+    "CASE",
+    "CAST",
+    "COPY",
+    "CREATE",
+    "CROSS",
+    "DEFINE",
+    "DELETE",
+    "DESC",
+    "DESCRIBE",
+    "DISTINCT",
+    "DROP",
+    "ELSE",
+    "END",
+    "EXCEPT",
+    "EXISTS",
+    "EXPLAIN",
+    "EXTENDED",
+    "FALSE",
+    "FROM",
+    "FULL",
+    "FUNCTIONS",
+    "GROUP",
+    "HAVING",
+    "HEADER",
+    "HEADERS",
+    "IF",
+    "IN",
+    "INNER",
+    "INSERT",
+    "INTERSECT",
+    "INTERVAL",
+    "INTO",
+    "IS",
+    "JOIN",
+    "KEY",
+    "LEFT",
+    "LIKE",
+    "LIMIT",
+    "LIST",
+    "NOT",
+    "NULL",
+    "OFFSET",
+    "ON",
+    "OR",
+    "ORDER",
+    "OUTER",
+    "OVER",
+    "PARTITION",
+    "PRIMARY",
+    "PRINT",
+    "PROPERTIES",
+    "REJECTS",
+    "REPLACE",
+    "RIGHT",
+    "ROLLUP",
+    "SELECT",
+    "SET",
+    "SHOW",
+    "SOURCE",
+    "STREAM",
+    "STREAMS",
+    "TABLE",
+    "TABLES",
+    "THEN",
+    "TO",
+    "TOPIC",
+    "TOPICS",
+    "TRUE",
+    "TYPE",
+    "TYPES",
+    "UNDEFINE",
+    "UNION",
+    "UNSET",
+    "USING",
+    "VALUES",
+    "VARIABLES",
+    "WHEN",
+    "WHERE",
+    "WITH",
+];
+
+/// Words by kind.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Words {
+    /// Words of the language, in capitals.
+    pub keywords: Vec<String>,
+    /// Streams and tables with their columns, address columns included.
+    pub sources: Vec<(String, Vec<String>)>,
+    /// Functions.
+    pub functions: Vec<String>,
+    /// Properties of a WITH clause.
+    pub with_properties: Vec<String>,
+    /// Properties of SET.
+    pub properties: Vec<String>,
+    /// Topics of the cluster.
+    pub topics: Vec<String>,
+    /// Types, built in and made.
+    pub types: Vec<String>,
+    /// Variables.
+    pub variables: Vec<String>,
+}
+
+/// The words of a session. What the cluster would tell is left out when it does not answer.
+pub(crate) async fn words(engine: &Engine, session: &Session) -> Words {
+    let catalog = engine.catalog().await.unwrap_or_default();
+    let columns = |source: &crate::catalog::SourceDef| {
+        let address = [ROWTIME, ROWPARTITION, ROWOFFSET];
+        source.visible_columns().into_iter().chain(address).map(str::to_owned).collect()
+    };
+    let transport = engine.transport().clone();
+    let topics = tokio::task::spawn_blocking(move || transport.admin().topics()).await;
+    let topics = topics.ok().and_then(Result::ok).unwrap_or_default();
+    Words {
+        keywords: KEYWORDS.iter().map(|word| (*word).to_owned()).collect(),
+        sources: catalog.sources().map(|s| (s.name.clone(), columns(s))).collect(),
+        functions: Bounded::function_names(session.settings()),
+        with_properties: property_names().map(str::to_owned).collect(),
+        properties: PROPERTIES.iter().map(|p| p.name.to_owned()).collect(),
+        topics: topics.into_iter().map(|t| t.name).filter(|name| !name.starts_with("_headwater-")).collect(),
+        types: BUILT_IN
+            .iter()
+            .map(|t| (*t).to_owned())
+            .chain(catalog.custom_types().map(|(n, _)| n.to_owned()))
+            .collect(),
+        variables: session.variables().keys().cloned().collect(),
+    }
+}
