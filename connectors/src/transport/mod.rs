@@ -27,7 +27,8 @@ pub trait Transport: Send + Sync + fmt::Debug {
     fn admin(&self) -> &dyn Admin;
 
     /// Opens one source for each plan. The sources share one connection to each broker and may be
-    /// driven by different threads.
+    /// driven by different threads. A topic or partition that does not exist is told here or by the first
+    /// poll; plans whose ranges are all empty ask nobody.
     fn open_sources(&self, plans: Vec<ReadPlan>) -> Result<Vec<Box<dyn Source>>, TransportError>;
 
     /// Opens a sink.

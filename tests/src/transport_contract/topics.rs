@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use headwater_connectors::record::{TopicPartition, Wanted};
-use headwater_connectors::transport::{Isolation, NewTopic, TopicInfo, TransportErrorKind};
+use headwater_connectors::transport::{
+    Isolation, NewTopic, ReadPlan, SourceEvent, TopicInfo, TransportError, TransportErrorKind,
+};
 
 use super::Subject;
 use super::fixture::{Row, error, next, range, row};
@@ -41,10 +43,19 @@ pub fn unknown(subject: &Subject<'_>) {
     assert_eq!(error(admin.delete_topic(name)), unknown);
     let times = BTreeMap::from([(TopicPartition::new(name, 0), 1)]);
     assert_eq!(error(admin.offsets_for_times(&times)), unknown);
-    let mut source = subject.source(vec![range(&name.into(), 0, 0, Some(1))], Isolation::ReadCommitted, Wanted::ALL);
-    let refused = next(&mut *source).unwrap_err();
+    let refused = read(subject, name, 0).unwrap_err();
     assert_eq!(refused.kind, unknown);
     assert!(refused.message.contains(name), "{}", refused.message);
+    let topic = subject.topic(2);
+    assert_eq!(error(read(subject, &topic, 2)), TransportErrorKind::Invalid);
+}
+
+/// Reads the first record of a partition; opening or the first poll may fail.
+fn read(subject: &Subject<'_>, topic: &str, partition: i32) -> Result<SourceEvent, TransportError> {
+    let ranges = vec![range(&topic.into(), partition, 0, Some(1))];
+    let isolation = Isolation::ReadCommitted;
+    let plan = ReadPlan { ranges, wanted: Wanted::ALL, isolation, batch_records_max: 1 };
+    next(&mut **subject.transport.open_sources(vec![plan])?.first_mut().unwrap())
 }
 
 pub fn refusals(subject: &Subject<'_>) {

@@ -12,20 +12,16 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic as RdNewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::consumer::Consumer;
-use rdkafka::error::{KafkaError, KafkaResult};
-use rdkafka::metadata::MetadataTopic;
-use rdkafka::types::{RDKafkaErrorCode as Code, RDKafkaRespErr};
+use rdkafka::error::KafkaResult;
+use rdkafka::types::RDKafkaErrorCode as Code;
 use rdkafka::{Offset, TopicPartitionList};
 
-use super::connection::{self, Connection};
+use super::connection::{self, ANSWER_TIMEOUT, Connection, info, is_legal};
 use super::context::Context;
 use super::properties::{Properties, Role};
 use super::{consume, errors};
 use crate::record::TopicPartition;
 use crate::transport::{Admin, Isolation, NewTopic, TopicInfo, TransportError, TransportErrorKind, Watermarks};
-
-/// Longest wait for one answer of the cluster.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Longest wait until a topic that was made can be used, or one that was deleted is gone.
 const SETTLED_TIMEOUT: Duration = Duration::from_secs(20);
@@ -64,7 +60,7 @@ impl KafkaAdmin {
             Isolation::ReadCommitted => self.committed.call(ask),
             Isolation::ReadUncommitted => self.uncommitted()?.call(ask),
         }
-        .map_err(|error| self.failed(doing, &error))
+        .map_err(|error| self.committed.failed(doing, &error))
     }
 
     fn uncommitted(&self) -> Result<Arc<Connection>, TransportError> {
@@ -74,19 +70,6 @@ impl KafkaAdmin {
 
     fn changes(&self) -> Result<Arc<AdminClient<Context>>, TransportError> {
         lazily(&self.changes, || connection::open(&self.properties, &Role::Admin).map(|(client, _)| client))
-    }
-
-    /// An error of a call; when there was no answer it says from whom and for how long.
-    fn failed(&self, doing: &str, error: &KafkaError) -> TransportError {
-        let mut failed = errors::call_failed(doing, error);
-        if matches!(failed.kind, TransportErrorKind::Timeout | TransportErrorKind::Unreachable) {
-            let seconds = ANSWER_TIMEOUT.as_secs();
-            failed.message = format!("{doing}: no answer from {} within {seconds} s", self.properties.bootstrap());
-            if let Some(failure) = self.committed.watch().failure() {
-                failed.message = format!("{} ({})", failed.message, failure.reason);
-            }
-        }
-        failed
     }
 
     /// Waits until `settled` says so.
@@ -135,7 +118,7 @@ impl KafkaAdmin {
         let list: TopicPartitionList = places.into_iter().collect();
         let found = self.ask(isolation, doing, |client| client.offsets_for_times(list, ANSWER_TIMEOUT))?;
         let read = |element: &rdkafka::topic_partition_list::TopicPartitionListElem<'_>| {
-            element.error().map_err(|error| self.failed(doing, &error))?;
+            element.error().map_err(|error| self.committed.failed(doing, &error))?;
             Ok((TopicPartition::new(element.topic(), element.partition()), element.offset().to_raw().unwrap_or(-1)))
         };
         found.elements().iter().map(read).collect()
@@ -153,21 +136,7 @@ impl Admin for KafkaAdmin {
     }
 
     fn topic(&self, name: &str) -> Result<Option<TopicInfo>, TransportError> {
-        if !is_legal(name) {
-            return Ok(None);
-        }
-        let doing = format!("topic \"{name}\" could not be looked up");
-        let fetch =
-            |client: &rdkafka::consumer::BaseConsumer<Context>| client.fetch_metadata(Some(name), ANSWER_TIMEOUT);
-        let metadata = self.ask(Isolation::ReadCommitted, &doing, fetch)?;
-        let Some(topic) = metadata.topics().iter().find(|topic| topic.name() == name) else { return Ok(None) };
-        match topic.error() {
-            None => Ok(Some(info(topic))),
-            Some(RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART) => Ok(None),
-            // The topic is there; its partitions are about to get their leaders.
-            Some(RDKafkaRespErr::RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE) => Ok(Some(info(topic))),
-            Some(code) => Err(errors::failed(&doing, code.into())),
-        }
+        self.committed.topic(name)
     }
 
     fn create_topic(&self, topic: &NewTopic) -> Result<(), TransportError> {
@@ -224,7 +193,7 @@ impl Admin for KafkaAdmin {
         let changes = self.changes()?;
         let resource = ResourceSpecifier::Topic(topic);
         let described = wait(&changes, changes.describe_configs([&resource], &options()));
-        let mut described = described.map_err(|error| self.failed(&doing, &error))?;
+        let mut described = described.map_err(|error| self.committed.failed(&doing, &error))?;
         let settings = described.pop().unwrap_or(Err(Code::Unknown)).map_err(|code| errors::failed(&doing, code))?;
         Ok(settings.entries.into_iter().filter_map(|entry| Some((entry.name, entry.value?))).collect())
     }
@@ -242,7 +211,7 @@ impl Admin for KafkaAdmin {
         let places = partitions.iter().map(|p| (p.topic.to_string(), p.partition, Offset::Invalid));
         let list: TopicPartitionList = places.collect();
         let found = connection.call(|client| client.committed_offsets(list, ANSWER_TIMEOUT));
-        let found = found.map_err(|error| self.failed(&doing, &error))?;
+        let found = found.map_err(|error| self.committed.failed(&doing, &error))?;
         // The list must be gone before its client is: rdkafka's consumer waits for ever for a list it gave.
         let read = |element: &rdkafka::topic_partition_list::TopicPartitionListElem<'_>| {
             let offset = element.offset().to_raw().filter(|offset| *offset >= 0);
@@ -262,7 +231,7 @@ impl KafkaAdmin {
         doing: &str,
         results: KafkaResult<Vec<Result<String, (String, Code)>>>,
     ) -> Result<(), TransportError> {
-        let results = results.map_err(|error| self.failed(doing, &error))?;
+        let results = results.map_err(|error| self.committed.failed(doing, &error))?;
         results.into_iter().try_for_each(|result| match result {
             Ok(_) => Ok(()),
             Err((_, code)) => Err(errors::failed(doing, code)),
@@ -271,12 +240,6 @@ impl KafkaAdmin {
 }
 
 const LEGAL_NAMES: &str = "a topic's name has 1 to 249 letters, digits, \".\", \"_\" or \"-\"";
-
-/// The names that Kafka takes; librdkafka makes no handle for others.
-fn is_legal(name: &str) -> bool {
-    let letter = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-    (1..=249).contains(&name.len()) && name.chars().all(letter) && name != "." && name != ".."
-}
 
 /// The broker's reason for refusing a setting is lost in rdkafka, so the settings are shown.
 fn with_settings(mut error: TransportError, topic: &NewTopic) -> TransportError {
@@ -287,15 +250,6 @@ fn with_settings(mut error: TransportError, topic: &NewTopic) -> TransportError 
         error.message = format!("{} ({})", error.message, shown.trim_end_matches(", "));
     }
     error
-}
-
-fn info(topic: &MetadataTopic) -> TopicInfo {
-    let replicas = topic.partitions().iter().map(|partition| partition.replicas().len()).max().unwrap_or(0);
-    TopicInfo {
-        name: topic.name().to_owned(),
-        partitions: i32::try_from(topic.partitions().len()).unwrap_or(i32::MAX),
-        replicas: i32::try_from(replicas).unwrap_or(i32::MAX),
-    }
 }
 
 fn options() -> AdminOptions {
@@ -333,18 +287,5 @@ struct Unpark(Thread);
 impl Wake for Unpark {
     fn wake(self: Arc<Self>) {
         self.0.unpark();
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn knows_legal_names() {
-        assert!(is_legal("a.b_c-9"));
-        for name in ["", ".", "..", "a b", "ä", "a/b", &"x".repeat(250)] {
-            assert!(!is_legal(name), "{name}");
-        }
     }
 }

@@ -9,12 +9,13 @@ use std::time::{Duration, Instant};
 use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
-use rdkafka::types::RDKafkaErrorCode as Code;
+use rdkafka::metadata::MetadataTopic;
+use rdkafka::types::{RDKafkaErrorCode as Code, RDKafkaRespErr};
 
 use super::context::{Context, Watch};
 use super::errors;
 use super::properties::{Properties, Role};
-use crate::transport::{TransportError, TransportErrorKind};
+use crate::transport::{TopicInfo, TransportError, TransportErrorKind};
 
 /// Longest wait for a first connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -22,6 +23,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long the only broker given may be out of reach before a first connection fails. Not at once: `localhost` is
 /// often tried as `::1` first, where nobody listens. When there are several, others get the whole time.
 const UNREACHABLE_GRACE: Duration = Duration::from_millis(1_500);
+
+/// Longest wait for one answer of the cluster.
+pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Pause between two looks at what librdkafka was told.
 const LOOK_INTERVAL: Duration = Duration::from_millis(5);
@@ -75,9 +79,46 @@ impl Connection {
         served(&self.properties, || drop(consumer.poll(Duration::from_millis(1))), || call(consumer))
     }
 
-    /// The latest failure of its connections.
-    pub(super) fn watch(&self) -> &Watch {
-        &self.watch
+    /// Number of partitions of a topic; `None` when it does not exist.
+    pub(super) fn partitions(&self, topic: &str) -> Result<Option<i32>, TransportError> {
+        let info = self.topic(topic)?;
+        Ok(info.map(|info| info.partitions))
+    }
+
+    /// A topic; `None` when it does not exist.
+    pub(super) fn topic(&self, name: &str) -> Result<Option<TopicInfo>, TransportError> {
+        if !is_legal(name) {
+            return Ok(None);
+        }
+        let doing = format!("topic \"{name}\" could not be looked up");
+        let metadata = self.call(|client| client.fetch_metadata(Some(name), ANSWER_TIMEOUT));
+        let metadata = metadata.map_err(|error| self.failed(&doing, &error))?;
+        let Some(topic) = metadata.topics().iter().find(|topic| topic.name() == name) else { return Ok(None) };
+        match topic.error() {
+            None => Ok(Some(info(topic))),
+            Some(RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART) => Ok(None),
+            // The topic is there; its partitions are about to get their leaders.
+            Some(RDKafkaRespErr::RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE) => Ok(Some(info(topic))),
+            Some(code) => Err(errors::failed(&doing, code.into())),
+        }
+    }
+
+    /// An error of a call; when there was no answer it says from whom and for how long.
+    pub(super) fn failed(&self, doing: &str, error: &KafkaError) -> TransportError {
+        let mut failed = errors::call_failed(doing, error);
+        if matches!(failed.kind, TransportErrorKind::Timeout | TransportErrorKind::Unreachable) {
+            let seconds = ANSWER_TIMEOUT.as_secs();
+            failed.message = format!("{doing}: no answer from {} within {seconds} s", self.properties.bootstrap());
+            if let Some(failure) = self.watch.failure() {
+                failed.message = format!("{} ({})", failed.message, failure.reason);
+            }
+        }
+        failed
+    }
+
+    /// The client and what it is told, for one that reads.
+    pub(super) fn into_parts(self) -> (Arc<BaseConsumer<Context>>, Arc<Watch>) {
+        (self.consumer, self.watch)
     }
 
     /// Waits until a broker answered once.
@@ -142,6 +183,22 @@ impl Connection {
     }
 }
 
+/// The names that Kafka takes; librdkafka makes no handle for others.
+pub(super) fn is_legal(name: &str) -> bool {
+    let letter = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    (1..=249).contains(&name.len()) && name.chars().all(letter) && name != "." && name != ".."
+}
+
+/// A topic as metadata shows it.
+pub(super) fn info(topic: &MetadataTopic) -> TopicInfo {
+    let replicas = topic.partitions().iter().map(|partition| partition.replicas().len()).max().unwrap_or(0);
+    TopicInfo {
+        name: topic.name().to_owned(),
+        partitions: i32::try_from(topic.partitions().len()).unwrap_or(i32::MAX),
+        replicas: i32::try_from(replicas).unwrap_or(i32::MAX),
+    }
+}
+
 /// Serves the callbacks that wait, without waiting itself.
 pub(super) fn serve(consumer: &BaseConsumer<Context>) {
     // An error event comes back as `Some`; the context has been told of it by then.
@@ -169,4 +226,17 @@ pub(super) fn while_polled<T>(poll: impl Fn() + Send + Sync, call: impl FnOnce()
         done.store(true, Ordering::Relaxed);
         result
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn knows_legal_names() {
+        assert!(is_legal("a.b_c-9"));
+        for name in ["", ".", "..", "a b", "ä", "a/b", &"x".repeat(250)] {
+            assert!(!is_legal(name), "{name}");
+        }
+    }
 }

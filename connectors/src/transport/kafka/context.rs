@@ -105,10 +105,16 @@ impl ClientContext for Context {
     fn log(&self, _: RDKafkaLogLevel, facility: &str, message: &str) {
         let message = self.properties.redact(message);
         tracing::debug!(target: "librdkafka", facility, "{message}");
-        // A connection that the broker closed makes a line but no error.
-        if facility == "FAIL" && self.watch.failure().is_none() {
-            let reason = message.split_once("]: ").map_or(message.as_str(), |(_, reason)| reason);
-            self.watch.tell(RDKafkaErrorCode::BrokerTransportFailure, reason.to_owned());
+        let reason = message.split_once(": ").map_or(message.as_str(), |(_, reason)| reason);
+        match facility {
+            // A connection that the broker closed makes a line but no error, and so does a topic that is gone.
+            "FAIL" if self.watch.failure().is_none() => {
+                self.watch.tell(RDKafkaErrorCode::BrokerTransportFailure, reason.to_owned());
+            }
+            "ERROR" if reason.contains("topic does not exist") => {
+                self.watch.tell(RDKafkaErrorCode::UnknownTopicOrPartition, reason.to_owned());
+            }
+            _ => {}
         }
     }
 

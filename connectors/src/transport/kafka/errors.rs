@@ -14,6 +14,12 @@ pub(super) fn failed(doing: &str, code: Code) -> TransportError {
     TransportError { kind, message: format!("{doing}: {}", reason_of(code)), setting: setting_of(kind).map(Arc::from) }
 }
 
+/// As [`failed`], with what librdkafka said instead of the words for the code.
+pub(super) fn told(doing: &str, code: Code, reason: &str) -> TransportError {
+    let kind = kind_of(code);
+    TransportError { kind, message: format!("{doing}: {reason}"), setting: setting_of(kind).map(Arc::from) }
+}
+
 /// As [`failed`], for the errors of rdkafka.
 pub(super) fn call_failed(doing: &str, error: &KafkaError) -> TransportError {
     let code = match error {

@@ -16,15 +16,12 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::types::RDKafkaErrorCode as Code;
 use rdkafka::{Offset, TopicPartitionList};
 
-use super::connection;
+use super::connection::{self, ANSWER_TIMEOUT};
 use super::context::{Context, Watch};
 use super::errors;
 use super::properties::{Properties, Role};
 use crate::record::{OutBatch, TopicPartition};
 use crate::transport::{Sink, SinkOptions, TransportError, TransportErrorKind};
-
-/// Longest wait for the answer to a question about a topic or a transactional id.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Pause between two looks at what was acknowledged, and at a full send buffer.
 const POLL_INTERVAL: Duration = Duration::from_millis(1);

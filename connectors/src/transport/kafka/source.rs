@@ -1,23 +1,27 @@
 //! Reading: the partitions of one plan deliver into one queue, from which batches are taken as soon
 //! as there is something. All sources that are opened together share one client.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rdkafka::consumer::BaseConsumer;
 
-use super::connection;
+use super::connection::{self, Connection};
 use super::consume::Inbox;
 use super::context::{Context, Watch};
 use super::errors;
 use super::properties::{Properties, Role};
 use super::sorter::{Sorter, is_empty};
 use crate::record::TopicPartition;
-use crate::transport::{ReadPlan, Source, SourceEvent, TransportError};
+use crate::transport::{ReadPlan, Source, SourceEvent, TransportError, TransportErrorKind};
 
 /// How long a bounded read may see nothing while its brokers cannot be reached, before it fails. Below this, lost
 /// connections are retried without a word.
 const OUTAGE_MAX: Duration = Duration::from_secs(30);
+
+/// How long a partition may be gone before a read of it fails.
+const GONE_MAX: Duration = Duration::from_secs(3);
 
 /// Longest single wait, so that callbacks are served meanwhile.
 const WAIT_MAX: Duration = Duration::from_millis(100);
@@ -48,8 +52,28 @@ fn open_client(properties: &Properties, plans: &[ReadPlan]) -> Result<Option<Cli
     }
     let bounded = busy.iter().flat_map(|plan| &plan.ranges).any(|range| range.end.is_some());
     let role = Role::Source { isolation: first.isolation, bounded, sources: busy.len() };
-    let (consumer, watch) = connection::open(properties, &role)?;
-    Ok(Some(Client { consumer: Arc::new(consumer), watch, bootstrap: properties.bootstrap().into() }))
+    let connection = Connection::new(properties, &role)?;
+    check_partitions(&connection, &busy)?;
+    let (consumer, watch) = connection.into_parts();
+    Ok(Some(Client { consumer, watch, bootstrap: properties.bootstrap().into() }))
+}
+
+/// Looks every topic up. librdkafka asks for it before it reads anyway, but tells nobody when there is none.
+fn check_partitions(connection: &Connection, plans: &[&ReadPlan]) -> Result<(), TransportError> {
+    let partitions = plans.iter().flat_map(|plan| &plan.ranges).map(|range| &range.partition);
+    let mut highest: BTreeMap<&str, i32> = BTreeMap::new();
+    for partition in partitions {
+        let highest = highest.entry(&partition.topic).or_insert(partition.partition);
+        *highest = (*highest).max(partition.partition);
+    }
+    for (topic, highest) in highest {
+        let partitions = connection.partitions(topic)?.ok_or_else(|| errors::unknown_topic(topic))?;
+        if highest >= partitions {
+            let fact = format!("topic \"{topic}\" has {partitions} partitions and no partition {highest}");
+            return Err(errors::refused(fact));
+        }
+    }
+    Ok(())
 }
 
 /// A reader of the ranges of one plan.
@@ -129,8 +153,7 @@ impl Reader {
         }
         match arrived {
             true => self.progress_at = Instant::now(),
-            false if sorter.awaits_end() => self.check_outage()?,
-            false => {}
+            false => self.check_failure(sorter.awaits_end())?,
         }
         Ok(())
     }
@@ -142,11 +165,16 @@ impl Reader {
         }
     }
 
-    /// The failure that keeps a bounded read from going on, after a while without any progress.
-    fn check_outage(&self) -> Result<(), TransportError> {
-        let failed = self.watch.failure().filter(|failure| failure.at > self.progress_at);
-        match failed {
-            Some(failure) if self.progress_at.elapsed() >= OUTAGE_MAX => {
+    /// The failure that keeps reading from going on, after a while without any progress. An unbounded read
+    /// waits for brokers as long as it takes.
+    fn check_failure(&self, awaits_end: bool) -> Result<(), TransportError> {
+        let Some(failure) = self.watch.failure().filter(|failure| failure.at > self.progress_at) else { return Ok(()) };
+        let waited = self.progress_at.elapsed();
+        match errors::kind_of(failure.code) {
+            TransportErrorKind::UnknownTopic if waited >= GONE_MAX => {
+                Err(errors::told("a topic could not be read any more", failure.code, &failure.reason))
+            }
+            _ if awaits_end && waited >= OUTAGE_MAX => {
                 Err(errors::connection_failed(&self.bootstrap, failure.code, &failure.reason))
             }
             _ => Ok(()),
