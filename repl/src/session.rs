@@ -111,6 +111,18 @@ impl Session {
         }
     }
 
+    /// Waits for something else than a statement, or for Ctrl-C.
+    pub fn wait<T>(&mut self, event: impl Future<Output = T>) -> Result<T, Stop> {
+        let runtime = self.runtime.clone();
+        runtime.block_on(async {
+            tokio::select! {
+                biased;
+                () = self.interrupt.pressed() => Err(Stop::Interrupted),
+                event = event => Ok(event),
+            }
+        })
+    }
+
     fn statement(&mut self, text: &str, start: usize, script: &Script) -> Result<(), Stop> {
         let runtime = self.runtime.clone();
         let outcome = runtime.block_on(self.answer(text));
@@ -220,7 +232,6 @@ impl Session {
         for span in diagnostics.iter_mut().filter_map(|diagnostic| diagnostic.span.as_mut()) {
             *span = Span { start: span.start + start, end: span.end + start };
         }
-        diagnostics.sort_by_key(|diagnostic| diagnostic.span);
         let text = self.ask.render(&diagnostics, shown);
         self.screen.error(&text);
     }
