@@ -210,7 +210,7 @@ impl Session {
     }
 
     fn show_done(&mut self, message: &str, warnings: &[String]) -> Result<(), Broken> {
-        if !self.quiet {
+        if !self.quiet && !message.is_empty() {
             self.remark(message)?;
         }
         warnings.iter().for_each(|warning| self.screen.note(&format!("warning: {warning}")));
