@@ -8,6 +8,7 @@ use std::sync::Arc;
 use clap::Parser;
 use headwater_connectors::transport::Transport;
 use tokio::runtime::{Handle, Runtime};
+use tokio::sync::mpsc;
 
 use crate::args::LowArgs;
 use crate::ask::Ask;
@@ -22,6 +23,9 @@ use crate::session::{Session, Stop};
 use crate::settings::Settings;
 use crate::shell::shell;
 use crate::{logs, pager};
+
+/// Lines of standard input that are read ahead.
+const INPUT_LINES_MAX: usize = 64;
 
 /// How the program ends. Documented in `--help`; scripts rely on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,9 +109,11 @@ fn work(
     interrupt: Interrupt,
     connect: Connect,
 ) -> Ending {
-    let Connection { ask, transport } = match connect(options, cluster.bootstrap(), runtime.handle()) {
+    let mut interrupt = interrupt;
+    let connected = runtime.block_on(connected(options, cluster, connect, &mut interrupt));
+    let Connection { ask, transport } = match connected {
         Ok(connection) => connection,
-        Err(message) => return complain(&message, Ending::Cluster),
+        Err(ending) => return ending,
     };
     let screen = Screen::standard(manner(options, around));
     let mut session = Session::new(ask, screen, Settings::new(options.output), interrupt, runtime.handle().clone());
@@ -119,6 +125,25 @@ fn work(
         Work::Broker { .. } => Ok(()),
     });
     ending(ran)
+}
+
+/// Connects on another thread, so that Ctrl-C need not wait for a cluster that does not answer.
+async fn connected(
+    options: &Options,
+    cluster: &Cluster,
+    connect: Connect,
+    interrupt: &mut Interrupt,
+) -> Result<Connection, Ending> {
+    let (options, bootstrap, runtime) = (options.clone(), cluster.bootstrap().to_string(), Handle::current());
+    let connecting = tokio::task::spawn_blocking(move || connect(&options, &bootstrap, &runtime));
+    tokio::select! {
+        () = interrupt.pressed() => Err(Ending::Interrupted),
+        connected = connecting => match connected {
+            Ok(Ok(connection)) => Ok(connection),
+            Ok(Err(message)) => Err(complain(&message, Ending::Cluster)),
+            Err(error) => Err(complain(&format!("connecting ran into a fault of ours: {error}"), Ending::Cluster)),
+        },
+    }
 }
 
 /// What `--set` and `--define` said, as the statements they stand for: the engine checks them.
@@ -134,10 +159,12 @@ fn scripts(session: &mut Session, files: &[std::path::PathBuf], texts: &[String]
     texts.iter().try_for_each(|text| session.run_text(text))
 }
 
-/// Runs standard input statement by statement, as it comes.
+/// Runs standard input statement by statement, as it comes. It is read by another thread, so that
+/// Ctrl-C is heard also while nothing comes.
 fn input(session: &mut Session) -> Result<(), Stop> {
     let mut script = Script::default();
-    for line in std::io::stdin().lock().lines() {
+    let mut lines = input_lines();
+    while let Some(line) = session.wait(lines.recv())? {
         match line {
             Ok(line) => script.push(&format!("{line}\n")),
             Err(error) => {
@@ -149,6 +176,15 @@ fn input(session: &mut Session) -> Result<(), Stop> {
     }
     script.finish();
     session.run(&mut script)
+}
+
+fn input_lines() -> mpsc::Receiver<std::io::Result<String>> {
+    let (sender, receiver) = mpsc::channel(INPUT_LINES_MAX);
+    std::thread::spawn(move || {
+        // Nobody receives once a statement has failed.
+        std::io::stdin().lock().lines().try_for_each(|line| sender.blocking_send(line)).ok()
+    });
+    receiver
 }
 
 fn prompt(session: &mut Session, options: &Options, around: &Surroundings, cluster: &Cluster) -> Result<(), Stop> {

@@ -8,7 +8,7 @@ use crate::output::Output;
 
 /// The whole command line.
 #[derive(Clone, Debug, Parser)]
-#[command(name = "headwater", version, about = ABOUT, after_help = AFTER_HELP, args_conflicts_with_subcommands = false)]
+#[command(name = "headwater", version, about = ABOUT, after_help = AFTER_HELP)]
 pub struct LowArgs {
     /// What every way of running takes.
     #[command(flatten)]

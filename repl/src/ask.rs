@@ -25,7 +25,8 @@ pub trait Ask: Send + Sync {
         vec![Diagnostic::new(INTERNAL, failure.strip_backtrace())]
     }
 
-    /// The diagnostics in words, with the text that was typed.
+    /// The diagnostics in words and in order of position, with the text that was typed; spans are
+    /// counted in `text`.
     fn render(&self, diagnostics: &[Diagnostic], text: &str) -> String;
 }
 

@@ -214,9 +214,9 @@ mod tests {
 
     #[test]
     fn words_where_they_belong() {
-        check("|se", &["select", "set"]);
+        check("|se", &["select", "set", "set cli"]);
         check("|sp", &["spool"]);
-        check("SELECT 1; |SE", &["SELECT", "SET"]);
+        check("SELECT 1; |SE", &["SELECT", "SET", "set cli"]);
         check("SELECT |SU", &["SUBSTRING", "SUM"]);
         check("select id from |or", &["orders"]);
         check("SELECT id FROM orders WHERE |A", &["AMOUNT"]);

@@ -141,7 +141,8 @@ mod tests {
     fn quotes_and_comments_hide_semicolons() {
         let end = |text| statement_end(text);
         assert_eq!(end("SELECT 1; x"), Some(9));
-        assert_eq!(end("SELECT ';'''; x"), None);
+        assert_eq!(end("SELECT ';'''; x"), Some(13));
+        assert_eq!(end("SELECT ';''; x"), None);
         assert_eq!(end("SELECT ';'' '; x"), Some(14));
         assert_eq!(end("SELECT `;` -- ;\n; x"), Some(17));
         assert_eq!(end("SELECT /* ; ' */ \";\";"), Some(21));

@@ -140,7 +140,7 @@ impl Settings {
     fn put(&mut self, name: String, value: String) {
         match name.as_str() {
             "bootstrap.servers" | "kafka.bootstrap.servers" => self.bootstrap_set = Some(value),
-            "ksql.service.id" | "headwater.service.id" => self.service_id = Some(value),
+            "ksql.service.id" | "service.id" => self.service_id = Some(value),
             _ => match name.strip_prefix(KAFKA_PREFIX) {
                 Some(kafka) => drop(self.kafka.insert(kafka.to_string(), value)),
                 None => drop(self.session.insert(name, value)),

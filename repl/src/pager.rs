@@ -30,7 +30,8 @@ pub enum Flow {
 #[derive(Debug)]
 pub struct Held {
     bytes: Vec<u8>,
-    since: Instant,
+    /// When the first bytes came.
+    since: Option<Instant>,
     /// Bytes and lines beyond which a pager is started.
     lines_max: usize,
     pager: String,
@@ -40,7 +41,7 @@ impl Flow {
     /// Holds a result back until it has more than `lines_max` lines; then `pager`, a shell command,
     /// is started.
     pub fn holding(pager: String, lines_max: usize) -> Self {
-        Self::Holding(Held { bytes: Vec::new(), since: Instant::now(), lines_max, pager })
+        Self::Holding(Held { bytes: Vec::new(), since: None, lines_max, pager })
     }
 
     /// Takes bytes. Fails with [`io::ErrorKind::BrokenPipe`] once the pager was left.
@@ -53,6 +54,7 @@ impl Flow {
                 written.or_else(|error| self.leave(error))
             }
             Self::Holding(held) => {
+                held.since.get_or_insert_with(Instant::now);
                 held.bytes.extend_from_slice(bytes);
                 if held.is_long() { self.page(out) } else { Ok(()) }
             }
@@ -62,7 +64,7 @@ impl Flow {
     /// Lets a slow result go on straight. Called now and then while it runs.
     pub fn release_when_slow(&mut self, out: &mut dyn Write) -> io::Result<()> {
         match self {
-            Self::Holding(held) if held.since.elapsed() > HELD_MAX && !held.bytes.is_empty() => self.release(out),
+            Self::Holding(held) if held.since.is_some_and(|since| since.elapsed() > HELD_MAX) => self.release(out),
             _ => Ok(()),
         }
     }

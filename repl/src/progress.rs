@@ -23,7 +23,7 @@ pub fn line(read: Snapshot, elapsed: Duration) -> Option<String> {
     if let Some(share) = share(read) {
         line.push_str(&format!(", {:.0} %", share * 100.0));
         if share > 0.0 && share < 1.0 {
-            line.push_str(&format!(", {} left", time(elapsed.mul_f64((1.0 - share) / share))));
+            line.push_str(&format!(", {} left", time(elapsed.as_secs_f64() * (1.0 - share) / share)));
         }
     }
     Some(line)
@@ -37,8 +37,8 @@ fn share(read: Snapshot) -> Option<f64> {
     (read.offsets_total > 0).then(|| share(read.offsets_done.min(read.offsets_total), read.offsets_total))
 }
 
-fn time(left: Duration) -> String {
-    let seconds = left.as_secs_f64().round();
+fn time(seconds: f64) -> String {
+    let seconds = seconds.round();
     if !(0.0..360_000.0).contains(&seconds) {
         return "days".into();
     }

@@ -94,9 +94,9 @@ impl Script {
         content_start(rest) == rest.len()
     }
 
-    /// Forgets what waits to be completed.
+    /// Forgets everything and counts lines from 1 again.
     pub fn clear(&mut self) {
-        self.taken = self.text.len();
+        *self = Self::default();
     }
 
     /// The text as it was typed, and the byte of a statement in it: an empty line stands for each
@@ -145,7 +145,9 @@ mod tests {
         script.push("b';\n");
         let step = script.next_step();
         assert_eq!(step, Some(Step::Statement { text: "SELECT 'a;\nb';".into(), start: 1 }));
-        assert_eq!(script.shown(1), ("\n\nSELECT 'a;\nb';\n".into(), 2));
+        script.push("SELECT 2;");
+        assert_eq!(script.next_step(), Some(Step::Statement { text: "SELECT 2;".into(), start: 1 }));
+        assert_eq!(script.shown(1), ("\n\n\nSELECT 2;".into(), 3));
     }
 
     #[test]

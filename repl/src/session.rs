@@ -111,6 +111,18 @@ impl Session {
         }
     }
 
+    /// Waits for something else than a statement, or for Ctrl-C.
+    pub fn wait<T>(&mut self, event: impl Future<Output = T>) -> Result<T, Stop> {
+        let runtime = self.runtime.clone();
+        runtime.block_on(async {
+            tokio::select! {
+                biased;
+                () = self.interrupt.pressed() => Err(Stop::Interrupted),
+                event = event => Ok(event),
+            }
+        })
+    }
+
     fn statement(&mut self, text: &str, start: usize, script: &Script) -> Result<(), Stop> {
         let runtime = self.runtime.clone();
         let outcome = runtime.block_on(self.answer(text));
@@ -198,7 +210,7 @@ impl Session {
     }
 
     fn show_done(&mut self, message: &str, warnings: &[String]) -> Result<(), Broken> {
-        if !self.quiet {
+        if !self.quiet && !message.is_empty() {
             self.remark(message)?;
         }
         warnings.iter().for_each(|warning| self.screen.note(&format!("warning: {warning}")));
@@ -220,7 +232,6 @@ impl Session {
         for span in diagnostics.iter_mut().filter_map(|diagnostic| diagnostic.span.as_mut()) {
             *span = Span { start: span.start + start, end: span.end + start };
         }
-        diagnostics.sort_by_key(|diagnostic| diagnostic.span);
         let text = self.ask.render(&diagnostics, shown);
         self.screen.error(&text);
     }

@@ -54,14 +54,12 @@ pub fn shell(session: &mut Session, history: Option<PathBuf>, color: bool) -> ru
             Ok(()) if !script.is_empty() => continue,
             Ok(()) => {}
             // What was typed behind a statement that failed was meant to follow its success.
-            Err(Stop::Failed) => script.clear(),
-            Err(Stop::Interrupted) => {
-                script.clear();
-                session.screen.note("Stopped.");
-            }
+            Err(Stop::Failed) => {}
+            Err(Stop::Interrupted) => session.screen.note("Stopped."),
             Err(Stop::Exit) => return Ok(Ok(())),
             Err(Stop::Closed) => return Ok(Err(Stop::Closed)),
         }
+        script.clear();
         session.history.extend(prompt.remember());
         prompt.begin_statement();
     }

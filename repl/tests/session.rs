@@ -61,7 +61,9 @@ impl Ask for StandIn {
             }
             None => format!("{}: {}", d.code, d.message),
         };
-        diagnostics.iter().map(one).collect::<Vec<_>>().join("\n")
+        let mut sorted: Vec<&Diagnostic> = diagnostics.iter().collect();
+        sorted.sort_by_key(|d| d.span);
+        sorted.into_iter().map(one).collect::<Vec<_>>().join("\n")
     }
 }
 
