@@ -70,7 +70,8 @@ impl Engine {
             [] => Ok(Answer::Done { message: String::new(), warnings: Vec::new() }),
             [statement] => self.execute(session, statement).await.map_err(in_typed_text),
             [_, second, ..] => {
-                let error = Diagnostic::new(INTERNAL, "one statement at a time is expected here").at(second.span);
+                let error = Diagnostic::new(crate::diagnostic::SYNTAX, "one statement at a time is expected here")
+                    .at(second.span);
                 Err(in_typed_text(vec![error]))
             }
         }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use headwater_connectors::table::Progress;
 
 use crate::answer::Answer;
-use crate::config::Settings;
+use crate::config::{Settings, find};
 use crate::diagnostic::{Diagnostic, PROPERTY_VALUE};
 use crate::sql::ast;
 
@@ -52,14 +52,8 @@ impl Session {
     }
 
     pub(crate) fn set(&mut self, set: &ast::Assignment) -> Result<Answer, Vec<Diagnostic>> {
-        let name = set.name.value.as_str();
-        if FIXED.contains(&name) {
-            let message = format!("property \"{name}\" can only be set when the process starts");
-            return Err(vec![
-                Diagnostic::new(PROPERTY_VALUE, message).at(set.name.span).hint(format!("Start with --set {name}=…")),
-            ]);
-        }
-        let property = self.settings.set(name, &set.value).map_err(|e| {
+        check_changeable(&set.name)?;
+        let property = self.settings.set(&set.name, &set.value).map_err(|e| {
             let span = if e.code == PROPERTY_VALUE { set.value.span } else { set.name.span };
             vec![e.at(span)]
         })?;
@@ -67,6 +61,7 @@ impl Session {
     }
 
     pub(crate) fn unset(&mut self, name: &ast::Spanned<String>) -> Result<Answer, Vec<Diagnostic>> {
+        check_changeable(name)?;
         let property = self.settings.unset(name).map_err(|e| vec![e.at(name.span)])?;
         Ok(done(format!("Property \"{}\" has its default again", property.name)))
     }
@@ -85,6 +80,17 @@ impl Session {
             },
         }
     }
+}
+
+/// A property that is fixed when the process starts cannot change, by whichever of its names.
+fn check_changeable(name: &ast::Spanned<String>) -> Result<(), Vec<Diagnostic>> {
+    let property = find(name).map_err(|e| vec![e.at(name.span)])?;
+    if !FIXED.contains(&property.name) {
+        return Ok(());
+    }
+    let message = format!("property \"{}\" can only be set when the process starts", property.name);
+    let hint = format!("Start with --set {}=…", property.name);
+    Err(vec![Diagnostic::new(PROPERTY_VALUE, message).at(name.span).hint(hint)])
 }
 
 fn done(message: String) -> Answer {

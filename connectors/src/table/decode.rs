@@ -41,6 +41,8 @@ pub struct DecodedRows {
     pub rows: RecordBatch,
     /// For each record of the raw batch, whether it is a row; `None` when all are.
     pub kept: Option<BooleanArray>,
+    /// Records that could not be decoded.
+    pub rejects: u64,
     /// Records whose value is there and says that there is nothing (JSON `null`): a table takes them
     /// for tombstones. By rising record.
     pub absent: Vec<usize>,
@@ -59,8 +61,8 @@ impl RecordDecoder {
         let schema = Arc::new(Schema::new(outputs.iter().map(|c| c.field.clone()).collect::<Vec<_>>()));
         Ok(Self {
             schema,
-            key: side_decoder(&spec.key, &key)?,
-            value: side_decoder(&spec.value, &value)?,
+            key: side_decoder(&spec.key, &key, false)?,
+            value: side_decoder(&spec.value, &value, spec.kind == RowKind::LatestPerKey)?,
             event_time: spec
                 .event_time
                 .as_ref()
@@ -127,7 +129,7 @@ impl RecordDecoder {
     ) -> Result<Parts<'a>, ArrowError> {
         let Some(event_time) = &self.event_time else { return Ok(parts) };
         let column = self.origin_column(event_time.origin(), &parts)?;
-        let (times, bad) = event_time.extract(&column, parts.raw, keep.mask().as_ref())?;
+        let (times, bad) = event_time.extract(&column, parts.raw, keep.mask().as_ref(), &keep.absent)?;
         let side = if matches!(event_time.origin(), ColumnOrigin::Key(_)) { Side::Key } else { Side::Value };
         report(parts.raw, side, &bad, keep, progress);
         parts.times = Some(times);
@@ -179,11 +181,12 @@ struct Keep {
     len: usize,
     bits: Option<BooleanBufferBuilder>,
     absent: Vec<usize>,
+    rejects: u64,
 }
 
 impl Keep {
     fn new(kind: RowKind, len: usize) -> Self {
-        Self { kind, len, bits: None, absent: Vec::new() }
+        Self { kind, len, bits: None, absent: Vec::new(), rejects: 0 }
     }
 
     /// A value that says that there is nothing is no row of a stream.
@@ -222,7 +225,7 @@ impl Keep {
             Some(kept) => filter_record_batch(&rows, kept)?,
             None => rows,
         };
-        Ok(DecodedRows { rows, kept, absent: self.absent })
+        Ok(DecodedRows { rows, kept, rejects: self.rejects, absent: self.absent })
     }
 }
 
@@ -233,8 +236,14 @@ fn fields<'a>(origins: impl Iterator<Item = &'a ColumnOrigin>, pick: fn(&ColumnO
     picked
 }
 
-fn side_decoder(side: &super::spec::SideSpec, projection: &[usize]) -> Result<Option<SideDecoder>, FormatError> {
-    if projection.is_empty() {
+/// The decoder of a side; none where no column of it is asked for. With `always` there is one all the
+/// same: whether a table's record is a tombstone or broken must not depend on the columns asked for.
+fn side_decoder(
+    side: &super::spec::SideSpec,
+    projection: &[usize],
+    always: bool,
+) -> Result<Option<SideDecoder>, FormatError> {
+    if projection.is_empty() && !always {
         return Ok(None);
     }
     let decoder = side.format.decoder(&side.layout, projection)?;
@@ -261,6 +270,7 @@ fn decode_side(
 fn report(raw: &RawBatch, side: Side, bad: &[BadRow], keep: &mut Keep, progress: &Progress) {
     for bad in bad {
         keep.drop_row(bad.row);
+        keep.rejects += 1;
         let reject =
             Reject { origin: raw.origin.clone(), offset: raw.offsets[bad.row], side, reason: bad.reason.clone() };
         progress.add_reject(reject);

@@ -34,12 +34,13 @@ impl EventTimes {
     }
 
     /// The event time of each record in ms, and the records that have none. Records that `kept`
-    /// already leaves out are not looked at.
+    /// already leaves out are not looked at; those in `absent`, by rising record, have no columns.
     pub fn extract(
         &self,
         column: &ArrayRef,
         raw: &RawBatch,
         kept: Option<&BooleanArray>,
+        absent: &[usize],
     ) -> Result<(Int64Array, Vec<BadRow>), ArrowError> {
         let mut bad = Vec::new();
         let texts = matches!(column.data_type(), DataType::Utf8).then(|| column.as_string::<i32>());
@@ -47,7 +48,8 @@ impl EventTimes {
         let numbers = numbers.as_ref().map(|n| n.as_primitive::<Int64Type>());
         let times = (0..column.len()).map(|row| {
             let dropped = kept.is_some_and(|k| !k.value(row));
-            if dropped || raw.value_nulls.as_ref().is_some_and(|n| n.is_null(row)) {
+            let tombstone = raw.value_nulls.as_ref().is_some_and(|n| n.is_null(row));
+            if dropped || tombstone || absent.binary_search(&row).is_ok() {
                 return raw.timestamps_ms[row];
             }
             let time = match (texts, numbers) {

@@ -24,7 +24,7 @@ use datafusion::physical_plan::stream::RecordBatchReceiverStreamBuilder;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
 
 use super::decode::DecodedRows;
-use super::reader::{Flow, ReadMetrics, open, read_to_end};
+use super::reader::{Flow, ReadMetrics, open, read_to_end, spawn_reader};
 use super::scan::{Scan, write_ranges};
 use super::spec::ColumnOrigin;
 use crate::record::RawBatch;
@@ -123,7 +123,7 @@ impl ExecutionPlan for LatestPerKeyExec {
         let reservation = MemoryConsumer::new("latest record per key").register(task.memory_pool());
         let mut builder = RecordBatchReceiverStreamBuilder::new(self.scan.schema.clone(), BATCHES_AHEAD_MAX);
         let tx = builder.tx();
-        builder.spawn_blocking(move || {
+        spawn_reader(&mut builder, move || {
             let mut latest = Latest::new(
                 decoder.schema().fields().iter().skip(width).map(|f| f.data_type().clone()),
                 width,
@@ -222,12 +222,14 @@ impl Latest {
             self.partitions.values_mut().flat_map(|m| m.values_mut()).filter_map(|e| e.row.as_mut()).collect();
         let places: Vec<(usize, usize)> = standing.iter().map(|place| **place).collect();
         let freed: usize = self.batches.iter().map(RecordBatch::get_array_memory_size).sum();
-        let batch = interleave(&self.batches, &places)?;
-        standing.iter_mut().enumerate().for_each(|(row, place)| **place = (0, row));
+        // In parts, for an array of texts holds 2 GiB at most.
+        let parts = places.chunks(COMPACT_ROWS_MIN).map(|part| interleave(&self.batches, part));
+        let batches: Vec<RecordBatch> = parts.filter_map(Result::transpose).collect::<Result<_>>()?;
+        standing.iter_mut().enumerate().for_each(|(n, place)| **place = (n / COMPACT_ROWS_MIN, n % COMPACT_ROWS_MIN));
         self.reservation.shrink(freed.min(self.reservation.size()));
-        self.reservation.try_grow(batch.as_ref().map_or(0, RecordBatch::get_array_memory_size))?;
+        self.reservation.try_grow(batches.iter().map(RecordBatch::get_array_memory_size).sum())?;
         self.rows_stored = places.len();
-        self.batches = batch.into_iter().collect();
+        self.batches = batches;
         Ok(())
     }
 

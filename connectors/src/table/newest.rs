@@ -27,11 +27,11 @@ use datafusion::physical_plan::stream::RecordBatchReceiverStreamBuilder;
 use datafusion::physical_plan::{ExecutionPlan, replace_children_if_necessary};
 
 use super::ranges::{bounds, range_len};
-use super::reader::{Flow, ReadMetrics, external, open, read_to_end};
+use super::reader::{Flow, ReadMetrics, external, open, read_to_end, spawn_reader};
 use super::scan::{Scan, TopicScanExec};
 use super::spec::{ROWOFFSET, ROWTIME};
 use crate::record::TopicPartition;
-use crate::transport::ReadRange;
+use crate::transport::{Isolation, ReadRange};
 
 /// Offsets of each partition that the first round reads, at least.
 const FIRST_ROUND_OFFSETS: i64 = 256;
@@ -109,7 +109,8 @@ fn input_column(plan: &Arc<dyn ExecutionPlan>, index: usize) -> Option<usize> {
 
 fn newest_by(scan: &Scan, index: usize, rows: usize) -> Option<NewestFirst> {
     let column = match scan.schema.field(index).name().as_str() {
-        ROWTIME if scan.spec.event_time.is_none() => ROWTIME,
+        // The cluster looks times up among committed records only.
+        ROWTIME if scan.spec.event_time.is_none() && scan.context.isolation == Isolation::ReadCommitted => ROWTIME,
         ROWOFFSET => ROWOFFSET,
         _ => return None,
     };
@@ -129,7 +130,7 @@ pub fn read_newest_first(
     let wanted = decoder.wanted();
     let (scan, dynamic, tx) = (scan.clone(), dynamic.to_vec(), builder.tx());
     let mut rounds = Rounds::new(newest, &scan.frozen.ranges);
-    builder.spawn_blocking(move || {
+    spawn_reader(builder, move || {
         while let Some(ranges) = rounds.next(&scan, &dynamic)? {
             let mut source = open(&scan.context, scan.plan(ranges.clone(), wanted, batch_size))?;
             let mut gone = false;
@@ -189,25 +190,27 @@ impl Rounds {
         Ok((!round.is_empty()).then_some(round))
     }
 
-    /// Gives up the offsets that the dynamic predicates rule out.
+    /// Gives up the offsets that the dynamic predicates rule out; they count as done.
     fn narrow(&mut self, scan: &Scan, dynamic: &[Arc<dyn PhysicalExpr>]) -> Result<()> {
-        if self.column == ROWOFFSET {
-            for (partition, (start, _)) in &mut self.left {
-                *start = (*start).max(bounds(dynamic, ROWOFFSET, partition.partition).min);
-            }
-            return Ok(());
-        }
-        let times = self.left.keys().map(|p| (p.clone(), bounds(dynamic, ROWTIME, p.partition).min));
-        let times: BTreeMap<_, _> = times.filter(|(_, min)| *min > 0).collect();
-        if times.is_empty() {
-            return Ok(());
-        }
-        let firsts = scan.context.transport.admin().offsets_for_times(&times).map_err(external)?;
-        for (partition, first) in firsts {
+        let starts = self.starts(scan, dynamic)?;
+        for (partition, least) in starts {
             let Some((start, end)) = self.left.get_mut(&partition) else { continue };
-            *start = (*start).max(first.unwrap_or(*end));
+            let given_up = least.clamp(*start, *end) - *start;
+            scan.context.progress.add_read(0, 0, u64::try_from(given_up).unwrap_or(0));
+            *start += given_up;
         }
         Ok(())
+    }
+
+    /// For each partition the first offset that may still matter.
+    fn starts(&self, scan: &Scan, dynamic: &[Arc<dyn PhysicalExpr>]) -> Result<BTreeMap<TopicPartition, i64>> {
+        let least = |p: &TopicPartition| (p.clone(), bounds(dynamic, self.column, p.partition).min);
+        let bounded: BTreeMap<_, _> = self.left.keys().map(least).filter(|(_, min)| *min > 0).collect();
+        if self.column == ROWOFFSET || bounded.is_empty() {
+            return Ok(bounded);
+        }
+        let firsts = scan.context.transport.admin().offsets_for_times(&bounded).map_err(external)?;
+        Ok(firsts.into_iter().map(|(partition, first)| (partition, first.unwrap_or(i64::MAX))).collect())
     }
 }
 

@@ -11,8 +11,13 @@ use datafusion::common::ScalarValue;
 use datafusion::logical_expr::Operator;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::{
-    BinaryExpr, CastExpr, Column, DynamicFilterPhysicalExpr, InListExpr, Literal,
+    BinaryExpr, CastExpr, Column, DynamicFilterPhysicalExpr, InListExpr, IsNullExpr, Literal,
 };
+
+use super::spec::{ROWOFFSET, ROWPARTITION, ROWTIME};
+
+/// The columns that a scan fills itself.
+const ADDRESS: [&str; 3] = [ROWTIME, ROWPARTITION, ROWOFFSET];
 
 /// Inclusive bounds; empty when `min > max`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,6 +78,11 @@ pub fn interval(predicate: &Arc<dyn PhysicalExpr>, target: Target<'_>) -> Interv
     }
     if let Some(list) = expr.downcast_ref::<InListExpr>() {
         return list_interval(list, target);
+    }
+    if let Some(test) = expr.downcast_ref::<IsNullExpr>() {
+        // A scan's address columns are never null; a Top-K asks for nulls because it sorts them first.
+        let never = column_name(test.arg()).is_some_and(|name| ADDRESS.contains(&name));
+        return if never { Interval::EMPTY } else { Interval::FULL };
     }
     if let Some(literal) = expr.downcast_ref::<Literal>()
         && matches!(literal.value(), ScalarValue::Boolean(Some(false) | None))
@@ -159,8 +169,6 @@ mod tests {
     use datafusion::execution::context::SessionContext;
     use datafusion::prelude::{Expr, col, lit};
 
-    use crate::table::spec::{ROWOFFSET, ROWPARTITION};
-
     /// The interval of ROWOFFSET under a predicate, in partition 1.
     fn check(predicate: Expr, expected: Interval) {
         use arrow::datatypes::{DataType, Field, Schema};
@@ -198,6 +206,12 @@ mod tests {
         check((offset() + lit(1_i64)).gt(lit(5_i64)), Interval::FULL);
         check(offset().gt(lit(5_i64)).or(other().eq(lit(1_i64))), Interval::FULL);
         check(col("\"X\"").eq(lit(1_i64)), Interval::FULL);
+    }
+
+    #[test]
+    fn an_address_is_never_null() {
+        check(offset().is_null().or(offset().gt(lit(5_i64))), Interval { min: 6, max: i64::MAX });
+        check(other().is_null().or(offset().gt(lit(5_i64))), Interval::FULL);
     }
 
     #[test]

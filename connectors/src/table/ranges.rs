@@ -47,7 +47,8 @@ pub fn freeze(
     let watermarks = admin.watermarks(topic, isolation)?;
     let mut ranges: Vec<ReadRange> =
         (0_i32..).zip(&watermarks).map(|(p, w)| by_offset(topic, p, *w, predicates)).collect();
-    if record_time {
+    // The cluster looks times up among committed records only.
+    if record_time && isolation == Isolation::ReadCommitted {
         start_by_time(admin, &mut ranges, predicates)?;
     }
     ranges.retain(|range| range_len(range) > 0);

@@ -1,10 +1,12 @@
 //! The moving part of a scan: a thread that polls a source, decodes and hands batches on.
 
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use datafusion::error::{DataFusionError, Result};
 use datafusion::physical_plan::metrics::{Count, ExecutionPlanMetricsSet, MetricBuilder};
+use datafusion::physical_plan::stream::RecordBatchReceiverStreamBuilder;
 
 use super::context::ScanContext;
 use super::decode::{DecodedRows, RecordDecoder};
@@ -50,6 +52,19 @@ pub fn external(error: impl std::error::Error + Send + Sync + 'static) -> DataFu
     DataFusionError::External(Box::new(error))
 }
 
+/// Runs a reader on a thread that may wait. A panic in it is an error of this query and of no other.
+pub fn spawn_reader(
+    builder: &mut RecordBatchReceiverStreamBuilder,
+    read: impl FnOnce() -> Result<()> + Send + 'static,
+) {
+    builder.spawn_blocking(move || {
+        catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|panic| {
+            let what = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
+            Err(DataFusionError::Internal(format!("a reader panicked: {}", what.unwrap_or("no reason given"))))
+        })
+    });
+}
+
 /// Reads `ranges` to their ends and hands each decoded batch to `sink`, with the raw one it came
 /// from. Blocks; ends early when the sink says stop or `wanted` turns false.
 pub fn read_to_end(
@@ -71,9 +86,8 @@ pub fn read_to_end(
             }
             SourceEvent::Batch(raw) => {
                 count(&raw, &mut covered, context, metrics);
-                let rejects = context.progress.snapshot().rejects;
                 let rows = decoder.decode(&raw, &context.progress)?;
-                add(&metrics.rejects, context.progress.snapshot().rejects - rejects);
+                add(&metrics.rejects, rows.rejects);
                 if sink(&raw, rows)? == Flow::Stop {
                     return Ok(());
                 }

@@ -22,9 +22,9 @@ use super::decode::RecordDecoder;
 use super::latest::LatestPerKeyExec;
 use super::newest::{NewestFirst, read_newest_first};
 use super::ranges::{FrozenRanges, range_len};
-use super::reader::{Flow, ReadMetrics, external, open, read_to_end};
+use super::reader::{Flow, ReadMetrics, external, open, read_to_end, spawn_reader};
 use super::spec::TopicSpec;
-use crate::transport::{ReadPlan, ReadRange, Source};
+use crate::transport::{ReadPlan, ReadRange, Source, TransportError};
 
 /// Most decoded batches that wait for the consumer of one output partition.
 const BATCHES_AHEAD_MAX: usize = 4;
@@ -73,10 +73,13 @@ pub struct TopicScanExec {
     /// Predicates that tighten while the query runs.
     dynamic: Vec<Arc<dyn PhysicalExpr>>,
     /// Sources that share one client, opened by whichever output partition runs first.
-    opened: Arc<Mutex<Vec<Option<Box<dyn Source>>>>>,
+    opened: Arc<Mutex<Option<Opened>>>,
     properties: Arc<PlanProperties>,
     metrics: ExecutionPlanMetricsSet,
 }
+
+/// The sources of all output partitions that are not taken yet, or why there are none.
+type Opened = std::result::Result<Vec<Option<Box<dyn Source>>>, TransportError>;
 
 impl fmt::Debug for dyn Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -125,20 +128,22 @@ impl TopicScanExec {
         Self::with_splits(self.scan.clone(), vec![self.scan.frozen.ranges.clone()], Some(newest), self.dynamic.clone())
     }
 
-    /// Takes the source of an output partition, opening all of them on one client at first.
+    /// Takes the source of an output partition, opening all of them on one client at first. A cluster
+    /// that did not answer once is not asked again by the other partitions.
     fn take_source(
-        opened: &Mutex<Vec<Option<Box<dyn Source>>>>,
+        opened: &Mutex<Option<Opened>>,
         context: &ScanContext,
         plans: Vec<ReadPlan>,
         partition: usize,
     ) -> Result<Box<dyn Source>> {
         let mut opened = opened.lock();
-        if opened.is_empty() {
-            *opened = context.transport.open_sources(plans.clone()).map_err(external)?.into_iter().map(Some).collect();
-        }
-        match opened.get_mut(partition).and_then(Option::take) {
-            Some(source) => Ok(source),
-            None => open(context, plans[partition].clone()),
+        let open_all = || Ok(context.transport.open_sources(plans.clone())?.into_iter().map(Some).collect());
+        match opened.get_or_insert_with(open_all) {
+            Err(error) => Err(external(error.clone())),
+            Ok(sources) => match sources.get_mut(partition).and_then(Option::take) {
+                Some(source) => Ok(source),
+                None => open(context, plans[partition].clone()),
+            },
         }
     }
 
@@ -154,7 +159,7 @@ impl TopicScanExec {
         let (context, opened, tx) = (self.scan.context.clone(), self.opened.clone(), builder.tx());
         let metrics = ReadMetrics::new(&self.metrics, partition);
         let mut left = self.scan.limit.unwrap_or(usize::MAX);
-        builder.spawn_blocking(move || {
+        spawn_reader(builder, move || {
             let ranges = plans[partition].ranges.clone();
             if ranges.is_empty() {
                 return Ok(());

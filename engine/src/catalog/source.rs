@@ -212,8 +212,12 @@ impl SourceDef {
         if self.columns_of(&ColumnRole::Key).count() != next.columns_of(&ColumnRole::Key).count() {
             return refuse("the key may not change");
         }
-        let same = (&self.topic, &self.key, &self.value, &self.event_time, &self.window)
-            == (&next.topic, &next.key, &next.value, &next.event_time, &next.window);
+        let laid_out = |side: &SideDef| (side.format.clone(), side.delimiter);
+        let same = self.topic == next.topic
+            && laid_out(&self.key) == laid_out(&next.key)
+            && laid_out(&self.value) == laid_out(&next.value)
+            && (self.value.wrapped == next.value.wrapped || !self.value.format.starts_with("JSON"))
+            && (&self.event_time, &self.window) == (&next.event_time, &next.window);
         if same { Ok(()) } else { refuse("topic, formats, timestamp and window may not change") }
     }
 }

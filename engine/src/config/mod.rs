@@ -61,7 +61,8 @@ impl Settings {
     }
 }
 
-fn find(name: &str) -> Result<&'static Property, Box<Diagnostic>> {
+/// The property of this name, or of an older one. Fails on an unknown name, with the nearest.
+pub(crate) fn find(name: &str) -> Result<&'static Property, Box<Diagnostic>> {
     let plain = name.strip_prefix("ksql.streams.").unwrap_or(name);
     let found = PROPERTIES.iter().find(|p| p.answers_to(name) || p.answers_to(plain));
     found.ok_or_else(|| {

@@ -20,6 +20,8 @@ pub struct Property {
 pub enum ValueKind {
     /// Any text that is not empty.
     Text,
+    /// A part of a topic's name: letters, digits, `.`, `_` and `-`, at most 200.
+    TopicPart,
     /// One of these words.
     OneOf(&'static [&'static str]),
     /// A whole number from the first to the second.
@@ -36,7 +38,7 @@ pub const PROPERTIES: &[Property] = &[
         name: "service.id",
         alias: Some("ksql.service.id"),
         default: "default_",
-        kind: ValueKind::Text,
+        kind: ValueKind::TopicPart,
         about: "Names the catalog: processes with the same id see the same streams and tables. Set at start.",
     },
     Property {
@@ -109,6 +111,11 @@ impl ValueKind {
     pub fn check(self, value: &str) -> Result<(), String> {
         let (good, expected) = match self {
             Self::Text => (!value.is_empty(), "a text that is not empty".to_owned()),
+            Self::TopicPart => {
+                let legal = value.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c));
+                let good = legal && (1..=200).contains(&value.len());
+                (good, "letters, digits, '.', '_' and '-', at most 200 of them".to_owned())
+            }
             Self::OneOf(words) => (words.contains(&value), words.join(" or ")),
             Self::Integer(min, max) => {
                 let inside = value.parse::<i64>().is_ok_and(|v| (min..=max).contains(&v));

@@ -45,8 +45,10 @@ pub fn state(
     let options = config.options_mut();
     options.sql_parser.enable_ident_normalization = false;
     options.sql_parser.collect_spans = true;
-    // A stream of records is not sorted and its statistics are guesses: joins may not rely on them.
-    options.optimizer.prefer_existing_sort = false;
+    options.sql_parser.parse_float_as_decimal = true;
+    // Every sort reserves this much for merging what it spilled; together they must fit the pool.
+    let merging = settings.bytes("query.memory.max") / (8 * options.execution.target_partitions.max(1));
+    options.execution.sort_spill_reservation_bytes = options.execution.sort_spill_reservation_bytes.min(merging);
     let state = SessionStateBuilder::new_with_default_features()
         .with_config(config)
         .with_runtime_env(runtime)

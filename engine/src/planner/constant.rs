@@ -142,14 +142,38 @@ fn widens(from: &DataType, to: &DataType) -> bool {
     };
     // A literal that is a whole number is BIGINT to DataFusion; whether it fits an INT is checked by its value.
     let literal = matches!((from, to), (DataType::Int64, DataType::Int32));
-    literal
-        || matches!((rank(from), rank(to)), (Some(a), Some(b)) if a <= b)
-        || matches!((from, to), (DataType::Float64, DataType::Decimal128(..)))
+    literal || same_family(from, to) || matches!((rank(from), rank(to)), (Some(a), Some(b)) if a <= b)
+}
+
+/// Types that differ only in unit or layout.
+fn same_family(from: &DataType, to: &DataType) -> bool {
+    let family = |ty: &DataType| match ty {
+        DataType::Timestamp(..) => 1,
+        DataType::Time32(_) | DataType::Time64(_) => 2,
+        DataType::Date32 | DataType::Date64 => 3,
+        DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => 4,
+        _ => 0,
+    };
+    family(from) > 0 && family(from) == family(to)
 }
 
 fn checked_cast(value: &ArrayRef, wanted: &DataType) -> Result<ArrayRef, String> {
+    if loses_digits(value.data_type(), wanted) {
+        let back = cast(value, wanted).and_then(|cut| cast(&cut, value.data_type()));
+        if back.is_ok_and(|back| &back != value) {
+            return Err(format!("{}, which has more digits after the point", text_of(value)));
+        }
+    }
     let options = CastOptions { safe: false, format_options: FormatOptions::default() };
     cast_with_options(value, wanted, &options).map_err(|_| format!("too large: {}", text_of(value)))
+}
+
+fn loses_digits(from: &DataType, to: &DataType) -> bool {
+    let scale = |ty: &DataType| match ty {
+        DataType::Decimal128(_, scale) | DataType::Decimal256(_, scale) => Some(*scale),
+        _ => None,
+    };
+    matches!((scale(from), scale(to)), (Some(a), Some(b)) if a > b)
 }
 
 fn text_of(value: &ArrayRef) -> String {

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use headwater_connectors::format::FormatKind;
 use headwater_connectors::record::Side;
-use headwater_connectors::table::{ROWOFFSET, ROWPARTITION, ROWTIME, WINDOWEND, WINDOWSTART, header_column_type};
+use headwater_connectors::table::{
+    ColumnOrigin, ROWOFFSET, ROWPARTITION, ROWTIME, WINDOWEND, WINDOWSTART, header_column_type,
+};
 
 use super::properties::{self, SourceProperties};
 use super::types::resolve;
@@ -17,8 +19,13 @@ use crate::diagnostic::{
 use crate::sql::ast;
 use crate::types::SqlType;
 
-/// Names that every source has and no column may take.
-pub const RESERVED: [&str; 5] = [ROWTIME, ROWPARTITION, ROWOFFSET, WINDOWSTART, WINDOWEND];
+/// Gives a record's headers in INSERT.
+pub const ROWHEADERS: &str = "ROWHEADERS";
+/// Says in INSERT that a record has no value.
+pub const ROWTOMBSTONE: &str = "ROWTOMBSTONE";
+
+/// Names that sources have by themselves and no column may take.
+pub const RESERVED: [&str; 7] = [ROWTIME, ROWPARTITION, ROWOFFSET, WINDOWSTART, WINDOWEND, ROWHEADERS, ROWTOMBSTONE];
 
 /// Defaults that settings give to declarations.
 #[derive(Clone, Debug)]
@@ -126,8 +133,7 @@ fn check_columns(create: &ast::CreateSource, kind: SourceKind, errors: &mut Vec<
         let name = column.name.as_str();
         if RESERVED.contains(&name) {
             let message = format!("column name \"{name}\" is reserved");
-            let detail =
-                format!("Every stream and table has the columns {} by itself where they apply.", RESERVED.join(", "));
+            let detail = format!("These names have a meaning of their own: {}.", RESERVED.join(", "));
             errors.push(Diagnostic::new(RESERVED_NAME, message).at(column.name.span).detail(detail));
         }
         if seen.contains(&name) {
@@ -201,12 +207,7 @@ fn check_headers(create: &ast::CreateSource, errors: &mut Vec<Diagnostic>) {
 }
 
 fn headers_sql_type() -> SqlType {
-    let origin = headers_connectors_origin();
-    header_column_type(&origin).and_then(|t| SqlType::from_arrow(&t)).unwrap_or(SqlType::Bytes)
-}
-
-fn headers_connectors_origin() -> headwater_connectors::table::ColumnOrigin {
-    headwater_connectors::table::ColumnOrigin::Headers
+    header_column_type(&ColumnOrigin::Headers).and_then(|t| SqlType::from_arrow(&t)).unwrap_or(SqlType::Bytes)
 }
 
 fn columns(create: &ast::CreateSource, catalog: &Catalog, errors: &mut Vec<Diagnostic>) -> Vec<ColumnDef> {

@@ -12,14 +12,16 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use sqlparser::ast::{
-    Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident, Join, JoinConstraint,
-    JoinOperator, ObjectName, Query, Select, SelectItem, SelectItemQualifiedWildcardKind, TableFactor, TableWithJoins,
-    VisitMut, VisitorMut, WildcardAdditionalOptions, With,
+    AccessExpr, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident, Join,
+    JoinConstraint, JoinOperator, ObjectName, Query, Select, SelectItem, SelectItemQualifiedWildcardKind, Spanned as _,
+    TableFactor, TableWithJoins, Value, VisitMut, VisitorMut, WildcardAdditionalOptions, With,
 };
 
 use crate::catalog::{Catalog, SourceDef};
 use crate::diagnostic::nearest;
 use crate::diagnostic::{Diagnostic, NOT_SUPPORTED, UNKNOWN_SOURCE};
+use crate::sql::expr_forms::struct_star;
+use crate::types::SqlType;
 
 /// Settles every `*` and every relation of a query. Reports what does not exist.
 pub fn expand(query: &mut Query, catalog: &Catalog) -> Vec<Diagnostic> {
@@ -53,9 +55,14 @@ impl VisitorMut for Expander<'_> {
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
         let scope = self.ctes.len();
         let mut with = query.with.take();
+        let recursive = with.as_ref().is_some_and(|w| w.recursive);
         for cte in with.iter_mut().flat_map(|w| &mut w.cte_tables) {
+            let name = cte.alias.name.value.clone();
+            if recursive {
+                self.ctes.push(name.clone());
+            }
             cte.query.visit(self)?;
-            self.ctes.push(cte.alias.name.value.clone());
+            self.ctes.push(name);
         }
         self.withs.push((with, scope));
         ControlFlow::Continue(())
@@ -82,13 +89,25 @@ impl VisitorMut for Expander<'_> {
 
 impl Expander<'_> {
     fn relations(&mut self, from: &mut TableWithJoins, out: &mut Vec<Relation>) {
-        let first = self.relation(&mut from.relation);
-        out.push(first);
+        let first = out.len();
+        self.factor(&mut from.relation, out);
         for join in &mut from.joins {
-            let mut relation = self.relation(&mut join.relation);
-            settle_natural(join, out.last(), &relation);
-            relation.merged = using_columns(join);
-            out.push(relation);
+            let right = out.len();
+            self.factor(&mut join.relation, out);
+            let (before, joined) = out[first..].split_at_mut(right - first);
+            settle_natural(join, before, joined);
+            merge(join, before, joined);
+        }
+    }
+
+    /// The relations of one item of FROM: one, or those of a join in parentheses.
+    fn factor(&mut self, factor: &mut TableFactor, out: &mut Vec<Relation>) {
+        match factor {
+            TableFactor::NestedJoin { table_with_joins, alias: None } => self.relations(table_with_joins, out),
+            other => {
+                let relation = self.relation(other);
+                out.push(relation);
+            }
         }
     }
 
@@ -163,8 +182,22 @@ impl Expander<'_> {
                     }
                 }
             }
-            other => vec![other],
+            other => match struct_star(&other) {
+                Some(access) => self.struct_fields(access, relations),
+                None => vec![other],
+            },
         }
+    }
+
+    /// `s->*`: an item for each field of the struct, which must be a column of a source or a field in one.
+    fn struct_fields(&mut self, access: &Expr, relations: &[Relation]) -> Vec<SelectItem> {
+        if let Some(items) = struct_items(access, relations) {
+            return items;
+        }
+        let error =
+            Diagnostic::new(NOT_SUPPORTED, "\"->*\" is only supported behind a struct column of a stream or table");
+        self.errors.push(error.at_maybe(crate::sql::place(access.span())).hint("Name the fields one by one."));
+        Vec::new()
     }
 
     fn excluded(&mut self, options: &WildcardAdditionalOptions) -> Vec<String> {
@@ -225,13 +258,37 @@ fn constraint(join: &mut Join) -> Option<&mut JoinConstraint> {
     }
 }
 
-/// A NATURAL join of two sources is one USING their common visible columns.
-fn settle_natural(join: &mut Join, left: Option<&Relation>, right: &Relation) {
-    let (Some(left), Some(right)) = (left.and_then(|l| l.source.as_ref()), &right.source) else { return };
+/// A NATURAL join of sources is one USING their common visible columns: the address columns, which
+/// all have in common, do not count. Without a common column it is a CROSS JOIN.
+fn settle_natural(join: &mut Join, before: &[Relation], joined: &[Relation]) {
+    if before.iter().chain(joined).any(|r| r.source.is_none()) {
+        return;
+    }
     let Some(constraint) = constraint(join).filter(|c| **c == JoinConstraint::Natural) else { return };
-    let others = right.visible_columns();
-    let common = left.visible_columns().into_iter().filter(|c| others.contains(c));
-    *constraint = JoinConstraint::Using(common.map(|c| ObjectName::from(vec![Ident::new(c)])).collect());
+    let left = visible(before);
+    let common: Vec<String> = visible(joined).into_iter().filter(|c| left.contains(c)).collect();
+    if common.is_empty() {
+        join.join_operator = JoinOperator::CrossJoin(JoinConstraint::None);
+        return;
+    }
+    *constraint = JoinConstraint::Using(common.into_iter().map(|c| ObjectName::from(vec![Ident::new(c)])).collect());
+}
+
+fn visible(relations: &[Relation]) -> Vec<String> {
+    let columns = relations.iter().flat_map(|r| r.source.iter()).flat_map(|s| s.visible_columns());
+    columns.map(str::to_owned).collect()
+}
+
+/// Of the two columns of a USING the one stays in `*` that is never missing: the right one of a RIGHT
+/// join, else the left one. A FULL join shows both.
+fn merge(join: &mut Join, before: &mut [Relation], joined: &mut [Relation]) {
+    let hidden = match join.join_operator {
+        JoinOperator::FullOuter(_) => return,
+        JoinOperator::Right(_) | JoinOperator::RightOuter(_) => before,
+        _ => joined,
+    };
+    let columns = using_columns(join);
+    hidden.iter_mut().for_each(|relation| relation.merged.extend(columns.iter().cloned()));
 }
 
 fn using_columns(join: &mut Join) -> Vec<String> {
@@ -241,6 +298,45 @@ fn using_columns(join: &mut Join) -> Vec<String> {
         }
         _ => Vec::new(),
     }
+}
+
+fn struct_items(access: &Expr, relations: &[Relation]) -> Option<Vec<SelectItem>> {
+    let Expr::CompoundFieldAccess { root, access_chain } = access else { return None };
+    let mut ty = column_type(root, relations)?;
+    let links = access_chain.split_last()?.1;
+    for link in links {
+        ty = match (ty, link) {
+            (SqlType::Struct(fields), AccessExpr::Dot(Expr::Value(name))) => {
+                let name = name.value.clone().into_string()?;
+                fields.into_iter().find(|f| f.name == name)?.ty
+            }
+            (SqlType::Array(item), AccessExpr::Subscript(_)) => *item,
+            (SqlType::Map(_, value), AccessExpr::Subscript(_)) => *value,
+            _ => return None,
+        };
+    }
+    let SqlType::Struct(fields) = ty else { return None };
+    let item = |field: crate::types::StructField| {
+        let name = Expr::value(Value::SingleQuotedString(field.name));
+        let access_chain = links.iter().cloned().chain([AccessExpr::Dot(name)]).collect();
+        SelectItem::UnnamedExpr(Expr::CompoundFieldAccess { root: root.clone(), access_chain })
+    };
+    Some(fields.into_iter().map(item).collect())
+}
+
+/// The type of a column of the sources, by its name.
+fn column_type(expr: &Expr, relations: &[Relation]) -> Option<SqlType> {
+    let (alias, name) = match expr {
+        Expr::Identifier(name) => (None, name),
+        Expr::CompoundIdentifier(names) => match &names[..] {
+            [alias, name] => (Some(&alias.value), name),
+            _ => return None,
+        },
+        _ => return None,
+    };
+    let named = |r: &&Relation| alias.is_none() || r.alias.as_ref().map(|a| &a.value) == alias;
+    let mut sources = relations.iter().filter(named).filter_map(|r| r.source.as_ref());
+    sources.find_map(|s| s.column(&name.value)).map(|c| c.ty.clone())
 }
 
 /// A call of a function of DataFusion.

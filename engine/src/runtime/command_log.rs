@@ -9,7 +9,6 @@
 //! The topic is made with the first command. Looking never makes it, so a shell that only reads
 //! leaves no trace in a cluster.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -53,32 +52,36 @@ pub struct CommandLog {
     /// Next offset to apply.
     next: i64,
     catalog: Arc<Catalog>,
-    /// What became of commands that changed nothing, by their id.
-    refused: BTreeMap<String, Refusal>,
+    /// The command that this process waits for, and what became of it.
+    awaited: Option<(String, Option<Result<(), Refusal>>)>,
 }
 
 impl CommandLog {
     /// The log of a service id; nothing is read yet.
     pub fn new(transport: Arc<dyn Transport>, service_id: &str) -> Self {
-        let topic = Arc::from(format!("_headwater-{service_id}command_topic"));
-        Self { transport, topic, source: None, next: 0, catalog: Arc::default(), refused: BTreeMap::new() }
+        let topic = Arc::from(format!("_headwater-{service_id}_command_topic"));
+        Self { transport, topic, source: None, next: 0, catalog: Arc::default(), awaited: None }
     }
 
     /// The catalog after every command that is in the topic now. Fails as the cluster fails.
     pub fn catch_up(&mut self) -> Result<Arc<Catalog>, TransportError> {
-        if self.source.is_none() && self.transport.admin().topic(&self.topic)?.is_none() {
-            return Ok(self.catalog.clone());
+        let end = self.end()?;
+        if end < self.next {
+            // The topic was deleted, or deleted and made again: what it said is no longer true.
+            self.forget();
         }
-        let end =
-            self.transport.admin().watermarks(&self.topic, Isolation::ReadCommitted)?.first().map_or(0, |w| w.end);
         let deadline = Instant::now() + PATIENCE;
         while self.next < end {
             if Instant::now() > deadline {
-                return Err(self.too_slow("could not read"));
+                return Err(self.too_slow());
             }
-            match self.open_source()?.poll(POLL)? {
-                SourceEvent::Batch(batch) => self.apply(&batch),
-                SourceEvent::Idle | SourceEvent::Finished(_) => {}
+            match self.poll() {
+                Ok(Some(batch)) => self.apply(&batch),
+                Ok(None) => {}
+                Err(error) => {
+                    self.source = None;
+                    return Err(error);
+                }
             }
         }
         Ok(self.catalog.clone())
@@ -94,11 +97,34 @@ impl CommandLog {
         self.ensure_topic()?;
         let id = uuid::Uuid::new_v4().to_string();
         let command = Command { version: VERSION, id: id.clone(), statement: statement.to_owned(), change };
+        self.awaited = Some((id, None));
         self.write(&command)?;
         let catalog = self.catch_up()?;
-        Ok(match self.refused.remove(&id) {
-            Some(refusal) => Err(refusal),
-            None => Ok(catalog),
+        match self.awaited.take().and_then(|(_, outcome)| outcome) {
+            Some(outcome) => Ok(outcome.map(|()| catalog)),
+            None => Err(other("the command was written but did not come back from the command topic")),
+        }
+    }
+
+    /// One past the last command; 0 when there is no topic.
+    fn end(&self) -> Result<i64, TransportError> {
+        let admin = self.transport.admin();
+        if admin.topic(&self.topic)?.is_none() {
+            return Ok(0);
+        }
+        Ok(admin.watermarks(&self.topic, Isolation::ReadCommitted)?.first().map_or(0, |w| w.end))
+    }
+
+    fn forget(&mut self) {
+        self.source = None;
+        self.next = 0;
+        self.catalog = Arc::default();
+    }
+
+    fn poll(&mut self) -> Result<Option<RawBatch>, TransportError> {
+        Ok(match self.open_source()?.poll(POLL)? {
+            SourceEvent::Batch(batch) => Some(batch),
+            SourceEvent::Idle | SourceEvent::Finished(_) => None,
         })
     }
 
@@ -165,17 +191,18 @@ impl CommandLog {
             }
             None => return,
         };
-        match self.catalog.apply(&command.change) {
-            Ok(next) => self.catalog = Arc::new(next),
-            Err(refusal) => {
-                tracing::debug!(topic = %self.topic, offset, %refusal, "command changes nothing");
-                self.refused.insert(command.id, refusal);
-            }
+        let outcome = self.catalog.apply(&command.change).map(|next| self.catalog = Arc::new(next));
+        if let Err(refusal) = &outcome {
+            tracing::debug!(topic = %self.topic, offset, %refusal, "command changes nothing");
+        }
+        if let Some((_, awaited)) = self.awaited.as_mut().filter(|(id, _)| *id == command.id) {
+            *awaited = Some(outcome);
         }
     }
 
-    fn too_slow(&self, what: &str) -> TransportError {
-        let message = format!("{what} the command topic \"{}\" to its end within {} s", self.topic, PATIENCE.as_secs());
+    fn too_slow(&self) -> TransportError {
+        let patience = PATIENCE.as_secs();
+        let message = format!("could not read the command topic \"{}\" to its end within {patience} s", self.topic);
         TransportError { kind: TransportErrorKind::Timeout, message, setting: None }
     }
 }

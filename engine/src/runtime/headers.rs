@@ -18,7 +18,11 @@ pub fn from_value(value: &ArrayRef) -> Result<ArrayRef, String> {
         DataType::List(item) if matches!(item.data_type(), DataType::Struct(fields) if fields.len() == 2) => {
             let entries = value.as_list::<i32>();
             let pair = entries.values().as_struct();
-            list(pair.column(0), pair.column(1), entries.offsets().clone(), entries.nulls().cloned())
+            let named = |name: &str| {
+                let missing = || format!("ROWHEADERS takes structs of KEY and VALUE, these have no {name}");
+                pair.column_by_name(name).ok_or_else(missing)
+            };
+            list(named("KEY")?, named("VALUE")?, entries.offsets().clone(), entries.nulls().cloned())
         }
         other => Err(format!("ROWHEADERS is a MAP of texts or an ARRAY of STRUCT(KEY, VALUE), not {other}")),
     }

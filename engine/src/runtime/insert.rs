@@ -24,14 +24,11 @@ use crate::diagnostic::nearest;
 use crate::diagnostic::{Diagnostic, INSERT, Span, UNKNOWN_COLUMN};
 use crate::engine::{blocking, refused};
 use crate::planner::constant::{Evaluator, to_column_type};
+use crate::planner::define::{ROWHEADERS, ROWTOMBSTONE};
 use crate::session::Session;
 use crate::sql::ast;
 use sqlparser::ast::Spanned as _;
 
-/// Gives a record's headers.
-pub const ROWHEADERS: &str = "ROWHEADERS";
-/// Says that a record has no value.
-pub const ROWTOMBSTONE: &str = "ROWTOMBSTONE";
 /// How long to wait for the cluster to acknowledge the records.
 const PATIENCE: Duration = Duration::from_secs(30);
 

@@ -1,0 +1,184 @@
+//! Goal: the program does from outside what it promises: exit codes, what goes to which stream, definitions that
+//! survive, one broker for a folder, records of other clients. Method: the built binary as a child process.
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
+
+use headwater_tests::binary::headwater;
+use rdkafka::ClientConfig;
+use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer};
+use tempfile::TempDir;
+
+const CREATE: &str = "CREATE STREAM orders (id INT KEY, item STRING, qty INT) \
+                      WITH (KAFKA_TOPIC='orders', PARTITIONS=1, VALUE_FORMAT='JSON');";
+
+fn run(data: &Path, args: &[&str]) -> Output {
+    command(args).arg("--data").arg(data).output().expect("the program starts")
+}
+
+fn command(args: &[&str]) -> Command {
+    let mut command = Command::new(headwater());
+    command.args(args).stdin(Stdio::null()).env_remove("HEADWATER_BOOTSTRAP_SERVER").env("NO_COLOR", "1");
+    command
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+fn succeed(data: &Path, args: &[&str]) -> String {
+    let output = run(data, args);
+    assert!(output.status.success(), "{args:?}: {}", stderr(&output));
+    stdout(&output)
+}
+
+/// A broker alone, killed when dropped.
+struct Broker {
+    child: Child,
+    address: String,
+}
+
+impl Broker {
+    fn start(data: &Path) -> Self {
+        let mut child = command(&["broker", "--listen", "127.0.0.1:0", "--data"])
+            .arg(data)
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the program starts");
+        let mut lines = BufReader::new(child.stderr.take().expect("a pipe")).lines();
+        let notice = lines.next().expect("the broker says where it listens").expect("text");
+        let word = notice.split_whitespace().find(|word| word.starts_with("127.0.0.1:")).expect("an address");
+        let address = word.trim_matches(|c: char| !c.is_ascii_digit()).to_owned();
+        // The pipe is read on, or the broker would wait for it.
+        std::thread::spawn(move || lines.for_each(drop));
+        Self { child, address }
+    }
+
+    fn ask(&self, args: &[&str]) -> Output {
+        command(args).arg("--bootstrap-server").arg(&self.address).output().expect("the program starts")
+    }
+
+    fn produce(&self, topic: &str, values: &[&str]) {
+        let producer: ThreadedProducer<DefaultProducerContext> =
+            ClientConfig::new().set("bootstrap.servers", &self.address).create().expect("a producer");
+        for value in values {
+            let record = BaseRecord::<[u8], str>::to(topic).payload(value).partition(0);
+            producer.send(record).map_err(|(error, _)| error).expect("room in the buffer");
+        }
+        producer.flush(Duration::from_secs(10)).expect("acknowledged");
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        self.child.kill().expect("a running broker");
+        self.child.wait().expect("an ended broker");
+    }
+}
+
+#[test]
+fn definitions_and_records_survive_a_restart() {
+    let data = TempDir::new().expect("a folder");
+    succeed(data.path(), &["-e", CREATE, "-e", "INSERT INTO orders VALUES (1, 'apple', 3), (2, 'pear', 4);"]);
+    let found = succeed(data.path(), &["--output", "json", "-e", "SELECT id, item, qty FROM orders ORDER BY id;"]);
+    let rows: Vec<serde_json::Value> =
+        found.lines().map(|line| serde_json::from_str(line).expect("one object a line")).collect();
+    let expected = [("apple", 1, 3), ("pear", 2, 4)]
+        .map(|(item, id, qty)| serde_json::json!({"ID": id, "ITEM": item, "QTY": qty}));
+    assert_eq!(rows, expected);
+}
+
+#[test]
+fn a_statement_that_fails_ends_the_script_with_1_and_says_where() {
+    let data = TempDir::new().expect("a folder");
+    let output = run(data.path(), &["--output", "json", "-e", "SELECT * FROM nowhere;", "-e", "SHOW TOPICS;"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(stdout(&output), "");
+    let said = stderr(&output);
+    assert!(said.contains("K0101") && said.contains("^^^^^^^"), "{said}");
+}
+
+#[test]
+fn wrong_usage_ends_with_2_and_names_the_nearest_property() {
+    let data = TempDir::new().expect("a folder");
+    let output = run(data.path(), &["--output", "html", "-e", "SHOW TOPICS;"]);
+    assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+    let output = run(data.path(), &["--set", "kafka.fetch.wait.max.mss=1", "-e", "SHOW TOPICS;"]);
+    assert!(!output.status.success());
+    assert!(stderr(&output).contains("fetch.wait.max.ms"), "{}", stderr(&output));
+}
+
+#[test]
+fn broken_records_of_another_client_are_counted_listed_and_not_fatal() {
+    let data = TempDir::new().expect("a folder");
+    let broker = Broker::start(data.path());
+    let made = broker.ask(&["-e", CREATE]);
+    assert!(made.status.success(), "{}", stderr(&made));
+    let bad = [
+        "{\"item\":\"cut",
+        "no json",
+        "{\"item\":\"x\",\"qty\":\"many\"}",
+        "",
+        "{\"item\":\"x\",\"qty\":99999999999999999999}",
+    ];
+    broker
+        .produce("orders", &[&["{\"item\":\"fig\",\"qty\":1}"], &bad[..], &["{\"item\":\"kiwi\",\"qty\":2}"]].concat());
+    let asked = broker.ask(&["--output", "csv", "-e", "SELECT item, qty FROM orders ORDER BY item; SHOW REJECTS;"]);
+    assert!(asked.status.success(), "{}", stderr(&asked));
+    let said = stdout(&asked);
+    assert!(said.starts_with("ITEM,QTY\nfig,1\nkiwi,2\n"), "{said}");
+    assert!(said.contains("orders,0,1,value,"), "{said}");
+    assert!(stderr(&asked).contains("rejected"), "{}", stderr(&asked));
+}
+
+#[test]
+fn a_second_process_on_a_folder_joins_the_broker_of_the_first() {
+    let data = TempDir::new().expect("a folder");
+    let _broker = Broker::start(data.path());
+    succeed(data.path(), &["-e", CREATE, "-e", "INSERT INTO orders VALUES (7, 'plum', 1);"]);
+    assert_eq!(succeed(data.path(), &["--output", "csv", "-e", "SELECT id FROM orders;"]), "ID\n7\n");
+}
+
+#[test]
+fn a_broker_killed_with_9_loses_nothing_acknowledged() {
+    let data = TempDir::new().expect("a folder");
+    let values: Vec<String> = (0..500).map(|n| format!("{{\"item\":\"i{n}\",\"qty\":{n}}}")).collect();
+    let broker = Broker::start(data.path());
+    assert!(broker.ask(&["-e", CREATE]).status.success());
+    broker.produce("orders", &values.iter().map(String::as_str).collect::<Vec<_>>());
+    // Dropping it is kill -9.
+    drop(broker);
+    let counted = succeed(data.path(), &["--output", "csv", "-e", "SELECT COUNT(*) AS n, SUM(qty) AS s FROM orders;"]);
+    assert_eq!(counted, "N,S\n500,124750\n");
+}
+
+#[test]
+fn copy_writes_whole_files() {
+    let data = TempDir::new().expect("a folder");
+    let file = data.path().join("out.csv");
+    let copy = format!("COPY (SELECT item, qty FROM orders ORDER BY qty) TO '{}';", file.display());
+    succeed(data.path(), &["-e", CREATE, "-e", "INSERT INTO orders VALUES (1, 'a', 1), (2, 'b,c', 2);", "-e", &copy]);
+    assert_eq!(std::fs::read_to_string(&file).expect("a file"), "ITEM,QTY\na,1\n\"b,c\",2\n");
+}
+
+#[test]
+fn a_dead_address_ends_with_the_cause_and_the_setting() {
+    let output =
+        command(&["--bootstrap-server", "127.0.0.1:1", "-e", "SHOW TOPICS;"]).output().expect("the program starts");
+    assert_eq!(output.status.code(), Some(3), "{}", stderr(&output));
+    let said = stderr(&output);
+    assert!(said.contains("127.0.0.1:1") && said.contains("bootstrap.servers"), "{said}");
+}
+
+#[test]
+fn the_demo_shows_its_tour_and_ends() {
+    let data = TempDir::new().expect("a folder");
+    let said = succeed(data.path(), &["demo"]);
+    assert!(said.contains("REVENUE") && said.contains("value"), "{said}");
+}
