@@ -44,11 +44,13 @@ fn main() {
     report(&mut contenders, rows);
 }
 
+type Decode = dyn FnMut(&BinaryArray) -> Vec<ArrayRef>;
+
 /// One way of decoding, and how long each of its runs took.
 struct Contender<'a> {
     name: &'static str,
     batches: &'a [BinaryArray],
-    decode: Box<dyn FnMut(&BinaryArray) -> Vec<ArrayRef>>,
+    decode: Box<Decode>,
     seconds: Vec<f64>,
 }
 

@@ -15,7 +15,7 @@ use super::token::Token;
 use super::value::{self, Plan};
 use crate::format::column::Column;
 
-/// Members remembered.
+/// Members remembered; when there are more, names are of no order and all are forgotten.
 const SHAPE_MAX: usize = 256;
 /// Longest beginning of a member that is remembered, in bytes.
 const LEAD_MAX: usize = 96;
@@ -121,12 +121,11 @@ impl Record {
         let target = self.target(name);
         let lead = scan.since(start);
         if lead.len() <= LEAD_MAX {
-            let known = Known { lead: lead.to_vec(), target };
-            if self.shape.len() < SHAPE_MAX {
-                self.shape.insert((*next).min(self.shape.len()), known);
-            } else {
-                self.shape[(*next).min(SHAPE_MAX - 1)] = known;
+            if self.shape.len() == SHAPE_MAX {
+                self.shape.clear();
             }
+            *next = (*next).min(self.shape.len());
+            self.shape.insert(*next, Known { lead: lead.to_vec(), target });
             *next += 1;
         }
         Ok(target)
