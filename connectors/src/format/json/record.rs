@@ -1,8 +1,8 @@
 //! Reading a JSON object into the columns of a record, the fields nobody asked for passed over.
 //!
 //! **Guessing names.** Producers write the fields of every record in one order. So a record
-//! remembers how each member of those before it began, from the comma to the value's first byte
-//! (`,"price":`), and which columns it feeds; when the next one begins with the very same bytes
+//! remembers how each member of those before it began, from its name's quote to the value's first
+//! byte (`"price":`), and which columns it feeds; when the next one begins with the very same bytes
 //! its name needs no reading. A guess is compared as a whole and so never wrong; where none fits,
 //! the name is read and remembered.
 //!
