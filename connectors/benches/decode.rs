@@ -1,4 +1,4 @@
-//! Rows a second through the decoders, beside arrow-json and serde_json on the same data in the
+//! Rows a second through the decoders (and the JSON encoder), beside arrow-json and serde_json on the same data in the
 //! same run: `cargo bench -p headwater-connectors --bench decode [-- ROWS RUNS]`.
 //!
 //! The data are Nexmark bids of about 216 bytes. Every contender makes the same Arrow columns of
@@ -34,6 +34,7 @@ fn main() {
         ours("headwater JSON, no field", FormatKind::Json, &[], &json),
         ours("headwater DELIMITED, 2 of 7", FormatKind::Delimited, &TWO, &delimited),
         ours("headwater DELIMITED, all 7", FormatKind::Delimited, &ALL, &delimited),
+        encoding("headwater JSON, written", FormatKind::Json, &json),
         Contender::new("arrow-json, 2 of 7 fields", &json, arrow_json(&TWO)),
         Contender::new("arrow-json, all 7 fields", &json, arrow_json(&ALL)),
         Contender::new("serde_json Value, 2 of 7", &json, serde_json_value),
@@ -44,11 +45,13 @@ fn main() {
     report(&mut contenders, rows);
 }
 
+type Decode = dyn FnMut(&BinaryArray) -> Vec<ArrayRef>;
+
 /// One way of decoding, and how long each of its runs took.
 struct Contender<'a> {
     name: &'static str,
     batches: &'a [BinaryArray],
-    decode: Box<dyn FnMut(&BinaryArray) -> Vec<ArrayRef>>,
+    decode: Box<Decode>,
     seconds: Vec<f64>,
 }
 
@@ -91,6 +94,18 @@ fn ours<'a>(name: &'static str, kind: FormatKind, projection: &[usize], batches:
         let decoded = decoder.decode(batch);
         assert!(decoded.bad.is_empty(), "every bid is good");
         decoded.columns
+    })
+}
+
+/// The way back: the columns of each batch to payloads.
+fn encoding<'a>(name: &'static str, kind: FormatKind, batches: &'a [BinaryArray]) -> Contender<'a> {
+    let mut decoder = kind.decoder(&layout(), &ALL).expect("the format holds a bid");
+    let mut encoder = kind.encoder(&layout()).expect("the format holds a bid");
+    let columns: Vec<_> = batches.iter().map(|batch| decoder.decode(batch).columns).collect();
+    let mut turn = (0..columns.len()).cycle();
+    Contender::new(name, batches, move |batch| {
+        let columns = &columns[turn.next().expect("turns do not end")];
+        vec![Arc::new(encoder.encode(columns, batch.len(), None).payloads)]
     })
 }
 

@@ -5,6 +5,8 @@
 //! seed that fails is printed. Values a format cannot tell from others are left out: DELIMITED has
 //! no empty texts, and a bare null is a null payload.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on stops where it is")]
+
 use std::sync::Arc;
 
 use arrow::array::{
@@ -60,8 +62,8 @@ fn damaged_payloads_cost_their_row_and_nothing_else() {
         let bad: Vec<_> = decoded.bad.iter().map(|bad| bad.row).collect();
         for (found, written) in decoded.columns.iter().zip(&columns) {
             found.to_data().validate_full().unwrap();
-            for row in 0..ROWS {
-                let untouched = damaged[row].as_deref() == whole.is_valid(row).then(|| whole.value(row));
+            for (row, payload) in damaged.iter().enumerate() {
+                let untouched = payload.as_deref() == whole.is_valid(row).then(|| whole.value(row));
                 assert!(!bad.contains(&row) || found.is_null(row) && !untouched, "{kind}, seed {seed}, row {row}");
                 assert!(!untouched || found.slice(row, 1) == written.slice(row, 1), "{kind}, seed {seed}, row {row}");
             }

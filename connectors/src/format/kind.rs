@@ -18,6 +18,26 @@ use super::{Decoder, Encoder, Layout};
 use crate::record::Side;
 
 /// A way of laying columns out in a payload.
+///
+/// ```
+/// use std::sync::Arc;
+/// use arrow::array::{AsArray, BinaryArray};
+/// use arrow::datatypes::{DataType, Field, Int64Type};
+/// use headwater_connectors::format::{FormatKind, Layout};
+///
+/// let field = |name, kind| Arc::new(Field::new(name, kind, true));
+/// let fields = vec![field("ID", DataType::Int64), field("NAME", DataType::Utf8)];
+/// let layout = Layout { fields, wrapped: true, delimiter: b',' };
+/// let format: FormatKind = "json".parse()?;
+///
+/// // Only ID is asked for; the second payload is bad, the third has no ID.
+/// let payloads = [r#"{"id": 7, "name": "Ada"}"#, r#"{"id": "x"}"#, "{}"];
+/// let decoded = format.decoder(&layout, &[0])?.decode(&BinaryArray::from_iter_values(payloads));
+/// let ids: Vec<_> = decoded.columns[0].as_primitive::<Int64Type>().iter().collect();
+/// assert_eq!(ids, [Some(7), None, None]);
+/// assert_eq!(decoded.bad[0].reason, "$.ID: the text is no BIGINT (byte 7)");
+/// # Ok::<(), headwater_connectors::format::FormatError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum FormatKind {
     /// An object a record, or a bare value.

@@ -54,7 +54,7 @@ fn member_value(rng: &mut StdRng, name: &str, depth: u32, out: &mut String) {
         "bool" => out.push_str(["true", "false", "null"][rng.random_range(0..3)]),
         "a" | "A" | "dbl" | "\\u0061" => number(rng, out),
         "dec" => out.push_str(&format!("{}.{}", rng.random_range(0..2000), rng.random_range(0..2000))),
-        "arr" | "Arr" => list(rng, out, |rng, out| number(rng, out)),
+        "arr" | "Arr" => list(rng, out, number),
         "m" => entries(rng, out),
         "r" => list(rng, out, |rng, out| object(rng, depth - 1, out)),
         "s" => string(rng, out),

@@ -13,6 +13,8 @@
 //! FUZZ_SEED=1 FUZZ_COUNT=5000000 cargo test --release -p headwater-connectors --test json_fuzz -- --ignored
 //! ```
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on stops where it is")]
+
 mod generate;
 mod oracle;
 

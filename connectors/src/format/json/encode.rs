@@ -5,6 +5,8 @@
 //! no number for NaN and the infinities: they are the strings `"NaN"`, `"Infinity"` and
 //! `"-Infinity"`, as Jackson writes them, and the decoder takes them back.
 
+use std::io::Write;
+
 use arrow::array::{
     Array, ArrayRef, AsArray, BinaryArray, BooleanArray, ListArray, MapArray, PrimitiveArray, StringArray, StructArray,
 };
@@ -167,7 +169,7 @@ impl<'a> Cells<'a> {
 }
 
 fn write_integer(value: i64, out: &mut Vec<u8>) {
-    out.extend_from_slice(value.to_string().as_bytes());
+    write!(out, "{value}").expect("memory takes every write");
 }
 
 fn write_number(value: f64, out: &mut Vec<u8>) {

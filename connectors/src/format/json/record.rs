@@ -1,8 +1,8 @@
 //! Reading a JSON object into the columns of a record, the fields nobody asked for passed over.
 //!
 //! **Guessing names.** Producers write the fields of every record in one order. So a record
-//! remembers how each member of those before it began, from the comma to the value's first byte
-//! (`,"price":`), and which columns it feeds; when the next one begins with the very same bytes
+//! remembers how each member of those before it began, from its name's quote to the value's first
+//! byte (`"price":`), and which columns it feeds; when the next one begins with the very same bytes
 //! its name needs no reading. A guess is compared as a whole and so never wrong; where none fits,
 //! the name is read and remembered.
 //!
@@ -15,7 +15,7 @@ use super::token::Token;
 use super::value::{self, Plan};
 use crate::format::column::Column;
 
-/// Members remembered.
+/// Members remembered; when there are more, names are of no order and all are forgotten.
 const SHAPE_MAX: usize = 256;
 /// Longest beginning of a member that is remembered, in bytes.
 const LEAD_MAX: usize = 96;
@@ -121,12 +121,11 @@ impl Record {
         let target = self.target(name);
         let lead = scan.since(start);
         if lead.len() <= LEAD_MAX {
-            let known = Known { lead: lead.to_vec(), target };
-            if self.shape.len() < SHAPE_MAX {
-                self.shape.insert((*next).min(self.shape.len()), known);
-            } else {
-                self.shape[(*next).min(SHAPE_MAX - 1)] = known;
+            if self.shape.len() == SHAPE_MAX {
+                self.shape.clear();
             }
+            *next = (*next).min(self.shape.len());
+            self.shape.insert(*next, Known { lead: lead.to_vec(), target });
             *next += 1;
         }
         Ok(target)
