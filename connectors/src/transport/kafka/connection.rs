@@ -76,7 +76,7 @@ impl Connection {
     pub(super) fn call<T>(&self, call: impl FnOnce(&BaseConsumer<Context>) -> T) -> T {
         serve(&self.consumer);
         let consumer = &self.consumer;
-        served(&self.properties, || drop(consumer.poll(Duration::from_millis(1))), || call(consumer))
+        served(&self.properties, || serve_and_pause(consumer), || call(consumer))
     }
 
     /// Number of partitions of a topic; `None` when it does not exist.
@@ -206,6 +206,11 @@ pub(super) fn serve(consumer: &BaseConsumer<Context>) {
     while consumer.poll(Duration::ZERO).is_some() && served < SERVED_MAX {
         served += 1;
     }
+}
+
+fn serve_and_pause(consumer: &BaseConsumer<Context>) {
+    serve(consumer);
+    thread::sleep(Duration::from_millis(1));
 }
 
 /// Runs `call`, with `poll` meanwhile when a token may have to be renewed for it to end.

@@ -73,7 +73,7 @@ const SINK: &[(&str, &str)] = &[
     ("linger.ms", "10"),
     ("batch.num.messages", "100000"),
     ("batch.size", "1000000"),
-    ("queue.buffering.max.messages", "500000"),
+    ("queue.buffering.max.messages", "100000"),
     ("queue.buffering.max.kbytes", "65536"),
     ("message.max.bytes", "67108864"),
     ("topic.metadata.propagation.max.ms", "10000"),
