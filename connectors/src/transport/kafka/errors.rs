@@ -124,7 +124,9 @@ pub(super) fn true_code(code: Code, reason: &str) -> Code {
 /// A connection that does not come about, from what librdkafka's error callback said.
 pub(super) fn connection_failed(bootstrap: &str, code: Code, reason: &str) -> TransportError {
     let reason = trimmed(reason);
-    let (kind, fact, setting) = match kind_of(code) {
+    // With TLS 1.3 the broker looks at our certificate after the handshake: its alert comes as a failed read.
+    let kind = if reason.contains("tls alert") { Kind::Tls } else { kind_of(code) };
+    let (kind, fact, setting) = match kind {
         Kind::Authentication => {
             (Kind::Authentication, "the broker does not accept the credentials", login_setting(&reason))
         }
@@ -153,7 +155,8 @@ fn closed_by_peer(reason: &str) -> bool {
 }
 
 fn login_setting(reason: &str) -> &'static str {
-    let of_mechanism = ["mechanism", "OAUTHBEARER"].iter().any(|mark| reason.contains(mark));
+    // "invalid credentials with SASL mechanism SCRAM-SHA-256" is about the password all the same.
+    let of_mechanism = ["mechanism handshake failed", "OAUTHBEARER"].iter().any(|mark| reason.contains(mark));
     if of_mechanism { "sasl.mechanisms" } else { "sasl.password" }
 }
 
@@ -196,6 +199,16 @@ mod tests {
                       certificate could not be verified, verify that ssl.ca.location is correctly configured";
         let error = connection_failed("127.0.0.1:1", Code::SSL, reason);
         assert_eq!((error.kind, error.setting.as_deref()), (Kind::Tls, Some("ssl.ca.location")));
+
+        let reason = "sasl_plaintext://127.0.0.1:1/bootstrap: SASL authentication error: Authentication failed during \
+                      authentication due to invalid credentials with SASL mechanism SCRAM-SHA-256";
+        let error = connection_failed("127.0.0.1:1", Code::Authentication, reason);
+        assert_eq!((error.kind, error.setting.as_deref()), (Kind::Authentication, Some("sasl.password")));
+
+        let reason = "ssl://127.0.0.1:1/bootstrap: Receive failed: error:0A000412:SSL routines::ssl/tls alert bad \
+                      certificate: SSL alert number 42";
+        let error = connection_failed("127.0.0.1:1", Code::BrokerTransportFailure, reason);
+        assert_eq!((error.kind, error.setting.as_deref()), (Kind::Tls, Some("ssl.certificate.location")));
 
         let reason = "127.0.0.1:1/bootstrap: Disconnected: connection closed by peer: receive 0";
         let error = connection_failed("127.0.0.1:1", Code::BrokerTransportFailure, reason);
