@@ -4,6 +4,7 @@
 //! Each check makes topics of its own under a prefix that the caller makes unique. Where a cluster settles a
 //! little later (markers after a commit, a deleted topic), a check waits for it up to a generous limit;
 //! nothing is timed.
+#![allow(clippy::unwrap_used, reason = "a check fails by a panic")]
 
 mod fixture;
 mod reading;

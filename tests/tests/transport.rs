@@ -2,6 +2,7 @@
 //!
 //! The real cluster is the one that `HEADWATER_TEST_KAFKA=host:port` names; without it that test says that it was
 //! skipped. Topic names carry a random part, so that runs can follow each other on one cluster.
+#![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};

@@ -221,7 +221,7 @@ fn level(isolation: Isolation) -> String {
 }
 
 /// A property's name and the other names it goes by.
-fn names_of<'a>(name: &'a str) -> impl Iterator<Item = &'a str> {
+fn names_of(name: &str) -> impl Iterator<Item = &str> {
     let group = ALIASES.iter().find(|group| group.contains(&name)).copied().unwrap_or_default();
     std::iter::once(name).chain(group.iter().copied())
 }
