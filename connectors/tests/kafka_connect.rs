@@ -1,5 +1,6 @@
 //! What a user is told when the first connection does not come about. No broker is needed: dead and
 //! misleading addresses are made here. Each case must end by itself, because librdkafka would try for ever.
+#![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
 
 use std::collections::BTreeMap;
 use std::io::Write;

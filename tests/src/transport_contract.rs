@@ -4,6 +4,7 @@
 //! Each check makes topics of its own under a prefix that the caller makes unique. Where a cluster settles a
 //! little later (markers after a commit, a deleted topic), a check waits for it up to a generous limit;
 //! nothing is timed.
+#![allow(clippy::unwrap_used, reason = "a check fails by a panic")]
 
 mod fixture;
 mod reading;
@@ -22,6 +23,8 @@ pub struct Subject<'a> {
     pub prefix: String,
     /// Deletes the records of a partition below an offset: no part of the transport, but something that happens to it.
     pub delete_records: &'a dyn Fn(&TopicPartition, i64),
+    /// Has a partition compacted up to its last record; false where that cannot be had.
+    pub compact: &'a dyn Fn(&TopicPartition) -> bool,
 }
 
 /// A check: it panics when the promise is broken.
@@ -33,6 +36,7 @@ pub const CONTRACT: &[(&str, Check)] = &[
     ("a range is read exactly", reading::exactly),
     ("an empty range ends at once", reading::empty_range),
     ("a range below the log start ends", reading::deleted),
+    ("a range whose records were compacted away ends", reading::compacted),
     ("an unbounded range follows the log", reading::unbounded),
     ("only what is wanted is copied", reading::wanted),
     ("many partitions over several sources", reading::many_partitions),
@@ -60,6 +64,6 @@ pub fn check_all(subject: &Subject<'_>) {
     for (number, (name, check)) in CONTRACT.iter().enumerate() {
         println!("transport contract: {name}");
         let prefix = format!("{}-{number}", subject.prefix);
-        check(&Subject { transport: subject.transport, prefix, delete_records: subject.delete_records });
+        check(&Subject { prefix, ..*subject });
     }
 }

@@ -78,6 +78,10 @@ pub trait Source: Send {
 
 /// What a [`Source`] has to say.
 #[derive(Debug)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "an event carries thousands of records: its own size is nothing beside them"
+)]
 pub enum SourceEvent {
     /// The next records of one partition, never empty, never outside their range.
     Batch(RawBatch),

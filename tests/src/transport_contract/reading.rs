@@ -64,6 +64,28 @@ pub fn deleted(subject: &Subject<'_>) {
     check_range(subject, 0, 10, &[]);
 }
 
+pub fn compacted(subject: &Subject<'_>) {
+    // As little lag as Kafka allows; each record later than the segment's time begins a new segment.
+    let settings = [
+        ("cleanup.policy", "compact"),
+        ("segment.ms", "100"),
+        ("min.cleanable.dirty.ratio", "0.001"),
+        ("max.compaction.lag.ms", "100"),
+    ];
+    let topic = subject.topic_with(1, &settings);
+    let written: Vec<_> = (0..100).map(|n| row(&format!("k{}", n % 7), &format!("v{n}"))).collect();
+    subject.write(&topic, &written);
+    if !(subject.compact)(&TopicPartition::new(topic.clone(), 0)) {
+        println!("skipped: this cluster does not compact now");
+        return;
+    }
+    // The end of the range, and the whole of the second one, are gone.
+    check_range(subject, 0, 90, &[]);
+    check_range(subject, 10, 50, &[]);
+    check_range(subject, 0, 94, &["v93"]);
+    check_range(subject, 60, 96, &["v93", "v94", "v95"]);
+}
+
 pub fn unbounded(subject: &Subject<'_>) {
     let topic = subject.topic(1);
     let mut source = subject.source(vec![range(&topic, 0, 0, None)], Isolation::ReadCommitted, Wanted::ALL);

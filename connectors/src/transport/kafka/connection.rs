@@ -30,9 +30,9 @@ pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 /// Pause between two looks at what librdkafka was told.
 const LOOK_INTERVAL: Duration = Duration::from_millis(5);
 
-/// Callbacks that are served at once; each is a line of the log or an error. A limit, because `debug`
-/// properties make more lines while these are served.
-const SERVED_MAX: usize = 64;
+/// Callbacks that are served at once, each a line of the log or an error: enough to keep up when `debug`
+/// properties ask for many lines, and too few to be felt.
+const SERVED_MAX: usize = 16;
 
 /// Makes a client of any kind, with a watch on what it is told.
 pub(super) fn open<C>(properties: &Properties, role: &Role) -> Result<(C, Arc<Watch>), TransportError>
@@ -53,7 +53,8 @@ fn not_made(properties: &Properties, error: &KafkaError) -> TransportError {
     };
     let kind = TransportErrorKind::Invalid;
     let setting = reason.split(['`', '\'', ' ']).find(|word| word.contains('.') && properties.value(word).is_some());
-    let setting = setting.map(Into::into);
+    let of_mechanism = reason.contains("SASL mechanism").then_some("sasl.mechanisms");
+    let setting = setting.or(of_mechanism).map(Into::into);
     TransportError { kind, message: properties.redact(&format!("the kafka properties are refused: {reason}")), setting }
 }
 
@@ -76,7 +77,7 @@ impl Connection {
     pub(super) fn call<T>(&self, call: impl FnOnce(&BaseConsumer<Context>) -> T) -> T {
         serve(&self.consumer);
         let consumer = &self.consumer;
-        served(&self.properties, || drop(consumer.poll(Duration::from_millis(1))), || call(consumer))
+        served(&self.properties, || serve_and_pause(consumer), || call(consumer))
     }
 
     /// Number of partitions of a topic; `None` when it does not exist.
@@ -199,13 +200,17 @@ pub(super) fn info(topic: &MetadataTopic) -> TopicInfo {
     }
 }
 
-/// Serves the callbacks that wait, without waiting itself.
+/// Serves callbacks that wait, without waiting itself. rdkafka does not say whether one was served.
 pub(super) fn serve(consumer: &BaseConsumer<Context>) {
-    // An error event comes back as `Some`; the context has been told of it by then.
-    let mut served = 0;
-    while consumer.poll(Duration::ZERO).is_some() && served < SERVED_MAX {
-        served += 1;
+    for _ in 0..SERVED_MAX {
+        // An error comes back here too; the context has been told of it by then.
+        drop(consumer.poll(Duration::ZERO));
     }
+}
+
+fn serve_and_pause(consumer: &BaseConsumer<Context>) {
+    serve(consumer);
+    thread::sleep(Duration::from_millis(1));
 }
 
 /// Runs `call`, with `poll` meanwhile when a token may have to be renewed for it to end.

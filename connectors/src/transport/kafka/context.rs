@@ -15,7 +15,7 @@ use rdkafka::producer::{DeliveryResult, ProducerContext};
 use rdkafka::types::RDKafkaErrorCode;
 
 use super::properties::Properties;
-use super::token;
+use super::{errors, token};
 
 /// Most delivery failures that are kept with their cause; the others are counted.
 const UNDELIVERED_KEPT_MAX: usize = 8;
@@ -95,7 +95,7 @@ impl Watch {
         }
         let (mut told, at) = (self.told.lock(), Instant::now());
         told.failing_since.get_or_insert(at);
-        told.failure = Some(Failure { code, reason, at });
+        told.failure = Some(Failure { code: errors::true_code(code, &reason), reason, at });
     }
 }
 

@@ -108,6 +108,19 @@ pub(super) fn reason_of(code: Code) -> String {
     letters.next().map(|first| first.to_lowercase().chain(letters).collect()).unwrap_or_default()
 }
 
+/// The code that fits the words: a handshake that breaks while it is read is told as a broken connection.
+pub(super) fn true_code(code: Code, reason: &str) -> Code {
+    if code != Code::BrokerTransportFailure {
+        code
+    } else if reason.contains("SSL routines") || reason.contains("SSL handshake") {
+        Code::SSL
+    } else if reason.contains("SASL authentication error") {
+        Code::Authentication
+    } else {
+        code
+    }
+}
+
 /// A connection that does not come about, from what librdkafka's error callback said.
 pub(super) fn connection_failed(bootstrap: &str, code: Code, reason: &str) -> TransportError {
     let reason = trimmed(reason);

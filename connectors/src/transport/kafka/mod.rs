@@ -9,7 +9,6 @@
 //! What it deliberately does not know: formats, SQL, and whether the broker is Kafka's own.
 
 mod admin;
-mod bare;
 mod connection;
 mod consume;
 mod context;
@@ -25,10 +24,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use self::admin::KafkaAdmin;
-pub use self::bare::Count;
 use self::properties::Properties;
 use self::sink::KafkaSink;
-use super::{Admin, ReadPlan, ReadRange, Sink, SinkOptions, Source, Transport, TransportError};
+use super::{Admin, ReadPlan, Sink, SinkOptions, Source, Transport, TransportError};
 
 /// A Kafka cluster.
 ///
@@ -58,11 +56,6 @@ impl KafkaTransport {
         let properties = Properties::check(properties)?;
         let admin = KafkaAdmin::connect(&properties)?;
         Ok(Self { properties, admin })
-    }
-
-    /// Reads bounded ranges in the calling thread and only counts: what benchmarks compare a scan with.
-    pub fn count_bare(&self, ranges: &[ReadRange]) -> Result<Count, TransportError> {
-        bare::count(&self.properties, ranges)
     }
 }
 

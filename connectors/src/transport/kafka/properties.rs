@@ -47,13 +47,13 @@ const COMMON: &[(&str, &str)] = &[
 ];
 
 /// Properties of every reading client. A topic that the broker does not know fails at once: whoever makes one waits
-/// until it is known. A full queue is looked at again after a few ms (librdkafka waits a second),
-/// so a queue may be short without starving its reader. Fetches stay at 1 MiB a partition: larger ones cost
-/// two to three times the CPU in page faults.
+/// until it is known. A full queue is looked at again after a few ms (librdkafka waits a second), so a queue may be
+/// short without starving its reader. Fetches of 2 MiB a partition cost less CPU than the default of 1 MiB, and larger
+/// ones no less again.
 const SOURCE: &[(&str, &str)] = &[
     ("fetch.queue.backoff.ms", "5"),
     ("fetch.error.backoff.ms", "50"),
-    ("fetch.message.max.bytes", "1048576"),
+    ("fetch.message.max.bytes", "2097152"),
     ("topic.metadata.propagation.max.ms", "0"),
 ];
 
@@ -73,7 +73,7 @@ const SINK: &[(&str, &str)] = &[
     ("linger.ms", "10"),
     ("batch.num.messages", "100000"),
     ("batch.size", "1000000"),
-    ("queue.buffering.max.messages", "500000"),
+    ("queue.buffering.max.messages", "100000"),
     ("queue.buffering.max.kbytes", "65536"),
     ("message.max.bytes", "67108864"),
     ("topic.metadata.propagation.max.ms", "10000"),
@@ -221,7 +221,7 @@ fn level(isolation: Isolation) -> String {
 }
 
 /// A property's name and the other names it goes by.
-fn names_of<'a>(name: &'a str) -> impl Iterator<Item = &'a str> {
+fn names_of(name: &str) -> impl Iterator<Item = &str> {
     let group = ALIASES.iter().find(|group| group.contains(&name)).copied().unwrap_or_default();
     std::iter::once(name).chain(group.iter().copied())
 }

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use arrow::array::{Array, AsArray, ListArray};
@@ -73,7 +74,7 @@ impl KafkaSink {
         doing: &str,
         call: impl FnOnce(&BaseProducer<Context>) -> Result<T, KafkaError>,
     ) -> Result<T, TransportError> {
-        let poll = || self.producer.poll(POLL_INTERVAL);
+        let poll = || self.pause();
         connection::served(&self.properties, poll, || call(&self.producer)).map_err(|error| self.failed(doing, &error))
     }
 
@@ -115,8 +116,8 @@ impl KafkaSink {
         loop {
             match self.producer.send(record) {
                 Ok(()) => return Ok(()),
-                Err((KafkaError::MessageProduction(Code::QueueFull), back)) => {
-                    self.producer.poll(POLL_INTERVAL);
+                Err((KafkaError::MessageProduction(Code::QueueFull), back)) if self.producer.in_flight_count() > 0 => {
+                    self.pause();
                     record = back;
                 }
                 Err((error, back)) => {
@@ -126,6 +127,12 @@ impl KafkaSink {
                 }
             }
         }
+    }
+
+    /// Serves what came back, then waits a moment. Not by a poll that waits: rdkafka spins through its last millisecond.
+    fn pause(&self) {
+        self.producer.poll(Duration::ZERO);
+        thread::sleep(POLL_INTERVAL);
     }
 
     /// The records that were not delivered, as one error.
@@ -201,7 +208,7 @@ impl Sink for KafkaSink {
                 let doing = format!("{left} records were not acknowledged within {ms} ms");
                 return Err(self.failed(&doing, &KafkaError::Flush(Code::OperationTimedOut)));
             }
-            self.producer.poll(POLL_INTERVAL);
+            self.pause();
         }
         self.producer.poll(Duration::ZERO);
         self.check_delivered()
@@ -234,7 +241,7 @@ impl Sink for KafkaSink {
     fn abort(&mut self, timeout: Duration) -> Result<(), TransportError> {
         self.must_be(&[Transaction::Open, Transaction::Committing], "there is nothing to abort")?;
         // librdkafka drops what is queued and waits until someone has taken the reports of it.
-        let poll = || self.producer.poll(POLL_INTERVAL);
+        let poll = || self.pause();
         let aborted = connection::while_polled(poll, || self.producer.abort_transaction(timeout));
         aborted.map_err(|error| self.failed("the transaction could not be aborted", &error))?;
         self.watch.take_undelivered();
