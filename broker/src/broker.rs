@@ -202,7 +202,8 @@ async fn keep_time(core: Arc<Core>) {
 /// Ends the use of the folder; the second time there is nothing to do.
 fn close(core: &Core) {
     let Some(lock) = core.lock.lock().take() else { return };
-    let synced = core.topics.close() & core.journal.sync().inspect_err(|error| tracing::error!(%error, "could not sync")).is_ok();
+    let synced = core.topics.close()
+        & core.journal.sync().inspect_err(|error| tracing::error!(%error, "could not sync")).is_ok();
     if let Storage::Folder(folder) = &core.config.storage
         && synced
         && let Err(error) = fs::write(folder.join(CLEAN_FILE), "")

@@ -35,7 +35,13 @@ impl FolderLock {
     /// Takes the folder.
     pub(crate) fn take(folder: &Path) -> Result<FolderLock, LockError> {
         let mut options = OpenOptions::new();
-        let file = options.read(true).write(true).create(true).truncate(false).open(lock_path(folder)).map_err(LockError::Io)?;
+        let file = options
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(lock_path(folder))
+            .map_err(LockError::Io)?;
         for _ in 0..LOCK_TRIES {
             match file.try_lock() {
                 Ok(()) => {

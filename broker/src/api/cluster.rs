@@ -96,9 +96,8 @@ pub(crate) fn find_coordinator(call: &Call, request: FindCoordinatorRequest) -> 
         // Versions 1 to 3 show this text beside the code.
         return if call.version >= 1 { found.with_error_message(Some(text("NONE"))) } else { found };
     }
-    let coordinator = |key| {
-        Coordinator::default().with_key(key).with_node_id(BROKER).with_host(text(&host)).with_port(port)
-    };
+    let coordinator =
+        |key| Coordinator::default().with_key(key).with_node_id(BROKER).with_host(text(&host)).with_port(port);
     let coordinators = request.coordinator_keys.into_iter().map(coordinator).collect();
     FindCoordinatorResponse::default().with_coordinators(coordinators)
 }

@@ -82,7 +82,8 @@ fn described(
 }
 
 fn topic_settings(call: &Call, name: &str) -> Result<Settings, TopicError> {
-    let unknown = || TopicError::new(ResponseError::UnknownTopicOrPartition, format!("The topic '{name}' does not exist."));
+    let unknown =
+        || TopicError::new(ResponseError::UnknownTopicOrPartition, format!("The topic '{name}' does not exist."));
     call.core.topics.get(name).map(|topic| topic.settings()).ok_or_else(unknown)
 }
 

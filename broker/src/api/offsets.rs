@@ -32,7 +32,12 @@ pub(crate) fn list(call: &Call, request: ListOffsetsRequest) -> ListOffsetsRespo
     ListOffsetsResponse::default().with_topics(topics.collect())
 }
 
-fn listed(call: &Call, topic: &str, asked: &ListOffsetsPartition, isolation: Isolation) -> ListOffsetsPartitionResponse {
+fn listed(
+    call: &Call,
+    topic: &str,
+    asked: &ListOffsetsPartition,
+    isolation: Isolation,
+) -> ListOffsetsPartitionResponse {
     let found = || {
         check_leader_epoch(asked.current_leader_epoch)?;
         let (log, _) = call.core.topics.log(topic, asked.partition_index)?;

@@ -105,11 +105,7 @@ fn created_answer(version: i16, answer: CreatableTopicResult, created: &Created)
 /// Removes topics, with what groups had committed for them.
 pub(crate) fn delete(call: &Call, request: DeleteTopicsRequest) -> DeleteTopicsResponse {
     let named = |name: TopicName| DeleteTopicState::default().with_name(Some(name));
-    let topics = if call.version >= 6 {
-        request.topics
-    } else {
-        request.topic_names.into_iter().map(named).collect()
-    };
+    let topics = if call.version >= 6 { request.topics } else { request.topic_names.into_iter().map(named).collect() };
     let responses = topics.into_iter().map(|topic| delete_topic(call, topic)).collect();
     DeleteTopicsResponse::default().with_responses(responses)
 }

@@ -18,7 +18,8 @@ use crate::log::ProducerActivity;
 use crate::txn::{Phase, Transaction};
 
 /// The names of all states, as clients may filter by them.
-const STATES: &[&str] = &["Empty", "Ongoing", "PrepareCommit", "PrepareAbort", "CompleteCommit", "CompleteAbort", "Dead"];
+const STATES: &[&str] =
+    &["Empty", "Ongoing", "PrepareCommit", "PrepareAbort", "CompleteCommit", "CompleteAbort", "Dead"];
 
 /// The producers that partitions remember.
 pub(crate) fn describe_producers(call: &Call, request: DescribeProducersRequest) -> DescribeProducersResponse {

@@ -93,9 +93,7 @@ pub(crate) fn add_offsets(call: &Call, request: AddOffsetsToTxnRequest) -> AddOf
     let producer = Producer { id: request.producer_id.0, epoch: request.producer_epoch };
     let added = match request.group_id.is_empty() {
         true => Err(ResponseError::InvalidGroupId),
-        false => {
-            call.core.transactions.add_group(&request.transactional_id, producer, &request.group_id, now_ms())
-        }
+        false => call.core.transactions.add_group(&request.transactional_id, producer, &request.group_id, now_ms()),
     };
     AddOffsetsToTxnResponse::default().with_error_code(code(&fenced(added, call.version, 2)))
 }

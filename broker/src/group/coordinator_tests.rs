@@ -317,10 +317,8 @@ fn a_static_member_stays_over_a_rebalance_until_its_session_ends() {
 fn a_static_member_may_be_sent_away_by_its_instance() {
     let mut stage = Stage::new(0);
     stage.join(static_member("i", "s"));
-    let by_instance = |instance: &str, member: &str| Leaver {
-        member_id: member.to_owned(),
-        instance_id: Some(instance.to_owned()),
-    };
+    let by_instance =
+        |instance: &str, member: &str| Leaver { member_id: member.to_owned(), instance_id: Some(instance.to_owned()) };
     assert_eq!(stage.group.handle_leave(&by_instance("x", ""), 0), Err(ResponseError::UnknownMemberId));
     assert_eq!(stage.group.handle_leave(&by_instance("i", "other"), 0), Err(ResponseError::FencedInstanceId));
     assert_eq!(stage.group.handle_leave(&by_instance("i", ""), 0), Ok(()));

@@ -45,8 +45,11 @@ fn next_record(header: &BatchHeader, rest: &mut &[u8]) -> Option<RecordInfo> {
     record = record.get(1..)?;
     let time_delta = varint(&mut record)?;
     let offset_delta = varint(&mut record)?;
-    let timestamp_ms =
-        if header.has_append_time() { header.max_timestamp_ms } else { header.base_timestamp_ms.wrapping_add(time_delta) };
+    let timestamp_ms = if header.has_append_time() {
+        header.max_timestamp_ms
+    } else {
+        header.base_timestamp_ms.wrapping_add(time_delta)
+    };
     let has_key = varint(&mut record)? >= 0;
     Some(RecordInfo { offset: header.base_offset.wrapping_add(offset_delta), timestamp_ms, has_key })
 }

@@ -91,7 +91,9 @@ impl Medium {
     pub(crate) fn length(&self) -> io::Result<u64> {
         match self {
             Medium::File { path, id, handles } => Ok(handles.get(*id, path, false)?.metadata()?.len()),
-            Medium::Memory(blocks) => Ok(blocks.read().last_key_value().map_or(0, |(at, block)| at + block.len() as u64)),
+            Medium::Memory(blocks) => {
+                Ok(blocks.read().last_key_value().map_or(0, |(at, block)| at + block.len() as u64))
+            }
         }
     }
 

@@ -173,7 +173,8 @@ impl Log {
     pub(crate) fn close(&self, reason: ResponseError) -> io::Result<()> {
         let mut state = self.state.lock();
         let first = state.closed.replace(reason).is_none();
-        let medium = state.segments.last().filter(|segment| first && segment.length > 0).map(|last| last.medium.clone());
+        let medium =
+            state.segments.last().filter(|segment| first && segment.length > 0).map(|last| last.medium.clone());
         drop(state);
         self.waiters.wake_all();
         medium.map_or(Ok(()), |medium| medium.sync())
@@ -268,7 +269,8 @@ impl State {
         batch: Bytes,
         rules: &AppendRules,
     ) -> Result<(), ResponseError> {
-        self.roll_when_full(place, batch.len() as u64, rules).map_err(|error| storage_error(&error, "roll a segment"))?;
+        self.roll_when_full(place, batch.len() as u64, rules)
+            .map_err(|error| storage_error(&error, "roll a segment"))?;
         let segment = self.segments.last_mut().ok_or(ResponseError::UnknownServerError)?;
         let sync = rules.flush == Flush::EveryAppend;
         segment.append(header, batch, sync).map_err(|error| storage_error(&error, "append to a segment"))

@@ -83,7 +83,8 @@ impl State {
             if !sound {
                 break;
             }
-            let commits = if header.is_control() { marker_at(&segment, position, &header).map_err(failed)? } else { None };
+            let commits =
+                if header.is_control() { marker_at(&segment, position, &header).map_err(failed)? } else { None };
             segment.note(&header);
             self.note(&header, commits, header.max_timestamp_ms);
         }

@@ -281,7 +281,10 @@ fn deleting_records_moves_the_start_and_removes_whole_segments() {
     let files = segment_files(folder.path());
     assert_eq!(log.delete_before(21), Ok(21));
     assert!(segment_files(folder.path()) < files);
-    assert_eq!(log.read(20, 100, Isolation::ReadUncommitted, true).expect_err("is gone"), ResponseError::OffsetOutOfRange);
+    assert_eq!(
+        log.read(20, 100, Isolation::ReadUncommitted, true).expect_err("is gone"),
+        ResponseError::OffsetOutOfRange
+    );
     assert_eq!(read_all(&log, 1_000).first(), Some(&(20, 21)));
     assert_eq!(log.delete_before(5), Ok(21));
     assert_eq!(log.delete_before(41), Err(ResponseError::OffsetOutOfRange));

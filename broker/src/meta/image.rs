@@ -49,7 +49,9 @@ impl Image {
                 self.topics.insert(name, TopicImage { id, partitions, settings, log_starts: BTreeMap::new() });
             }
             Change::TopicDeleted { name } => self.delete_topic(&name),
-            Change::PartitionsAdded { name, partitions } => self.change_topic(&name, |topic| topic.partitions = partitions),
+            Change::PartitionsAdded { name, partitions } => {
+                self.change_topic(&name, |topic| topic.partitions = partitions)
+            }
             Change::SettingsChanged { name, settings } => self.change_topic(&name, |topic| topic.settings = settings),
             Change::LogStartMoved { name, partition, offset } => self.change_topic(&name, |topic| {
                 topic.log_starts.insert(partition, offset);
@@ -74,7 +76,8 @@ impl Image {
 
     /// The fewest changes that make this image.
     pub(crate) fn changes(&self) -> Vec<Change> {
-        let mut changes: Vec<Change> = self.cluster_id.iter().map(|id| Change::ClusterNamed { id: id.clone() }).collect();
+        let mut changes: Vec<Change> =
+            self.cluster_id.iter().map(|id| Change::ClusterNamed { id: id.clone() }).collect();
         changes.push(Change::ProducerIdsReserved { next: self.next_producer_id });
         changes.extend(self.topics.iter().flat_map(|(name, topic)| topic_changes(name, topic)));
         changes.extend(self.groups.iter().map(|(group, offsets)| {

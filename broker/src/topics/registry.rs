@@ -201,9 +201,11 @@ impl Topics {
     /// Closes every log; what was written is forced to the disk. Says whether all of it was.
     pub(crate) fn close(&self) -> bool {
         let close = |log: &Arc<Log>| {
-            log.close(ResponseError::NotLeaderOrFollower).inspect_err(|error| tracing::error!(%error, "could not close a log"))
+            log.close(ResponseError::NotLeaderOrFollower)
+                .inspect_err(|error| tracing::error!(%error, "could not close a log"))
         };
-        let closed: Vec<bool> = self.all().iter().flat_map(|topic| topic.logs()).map(|log| close(&log).is_ok()).collect();
+        let closed: Vec<bool> =
+            self.all().iter().flat_map(|topic| topic.logs()).map(|log| close(&log).is_ok()).collect();
         closed.into_iter().all(|closed| closed)
     }
 
@@ -237,7 +239,9 @@ impl Topics {
 
     fn place(&self, id: Uuid, partition: i32) -> Place {
         match self.folder_of(id) {
-            Some(folder) => Place::Folder { path: folder.join(partition.to_string()), handles: Arc::clone(&self.handles) },
+            Some(folder) => {
+                Place::Folder { path: folder.join(partition.to_string()), handles: Arc::clone(&self.handles) }
+            }
             None => Place::Memory,
         }
     }

@@ -119,7 +119,13 @@ impl Transactions {
     }
 
     /// Adds a group to a producer's transaction.
-    pub(crate) fn add_group(&self, id: &str, producer: Producer, group: &str, now_ms: i64) -> Result<(), ResponseError> {
+    pub(crate) fn add_group(
+        &self,
+        id: &str,
+        producer: Producer,
+        group: &str,
+        now_ms: i64,
+    ) -> Result<(), ResponseError> {
         let transaction = self.owned(id)?;
         let mut transaction = transaction.lock();
         transaction.check_owner(producer)?;

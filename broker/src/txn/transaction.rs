@@ -36,8 +36,14 @@ pub(crate) struct Transaction {
 #[derive(Debug)]
 pub(crate) enum Phase {
     /// Nothing is open; how the last transaction ended, if there was one since the producer initialized.
-    Idle { committed: Option<bool> },
-    Ongoing { since_ms: i64, partitions: BTreeSet<TopicPartition>, groups: BTreeSet<String> },
+    Idle {
+        committed: Option<bool>,
+    },
+    Ongoing {
+        since_ms: i64,
+        partitions: BTreeSet<TopicPartition>,
+        groups: BTreeSet<String>,
+    },
     Decided(EndedTransaction),
 }
 

@@ -3,7 +3,9 @@
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::alter_configs_request::{AlterConfigsResource, AlterableConfig};
 use kafka_protocol::messages::create_partitions_request::CreatePartitionsTopic;
-use kafka_protocol::messages::create_topics_request::{CreatableReplicaAssignment, CreatableTopic, CreatableTopicConfig};
+use kafka_protocol::messages::create_topics_request::{
+    CreatableReplicaAssignment, CreatableTopic, CreatableTopicConfig,
+};
 use kafka_protocol::messages::delete_topics_request::DeleteTopicState;
 use kafka_protocol::messages::describe_configs_request::DescribeConfigsResource;
 use kafka_protocol::messages::describe_configs_response::DescribeConfigsResourceResult;
@@ -68,7 +70,10 @@ fn exercise_create_and_delete(client: &mut Client) {
         if version >= 5 {
             let configs = answer.topics[0].configs.clone().expect("configs");
             let segment = configs.iter().find(|config| &*config.name == "segment.bytes").expect("is shown");
-            assert_eq!((segment.value.as_deref().map(str::to_owned), segment.config_source), (Some("1000".to_owned()), 1));
+            assert_eq!(
+                (segment.value.as_deref().map(str::to_owned), segment.config_source),
+                (Some("1000".to_owned()), 1)
+            );
             assert_eq!((configs.len(), answer.topics[0].num_partitions), (33, 3));
         }
         refused_topics(client, version);
@@ -139,7 +144,10 @@ fn exercise_metadata(client: &mut Client) {
         assert_eq!(invalid.topics[0].error_code, ResponseError::InvalidTopicException.code());
     }
     let id = client.call(12, &MetadataRequest::default().with_topics(None)).topics[0].topic_id;
-    let by_id = |id| MetadataRequest::default().with_topics(Some(vec![MetadataRequestTopic::default().with_name(None).with_topic_id(id)]));
+    let by_id = |id| {
+        MetadataRequest::default()
+            .with_topics(Some(vec![MetadataRequestTopic::default().with_name(None).with_topic_id(id)]))
+    };
     assert_eq!(client.call(12, &by_id(id)).topics[0].error_code, 0);
     let unknown = client.call(12, &by_id(uuid::Uuid::from_u128(1)));
     assert_eq!(unknown.topics[0].error_code, ResponseError::UnknownTopicId.code());
@@ -149,7 +157,8 @@ fn exercise_partitions(client: &mut Client) {
     client.create_topic("growing", 1);
     for version in 0..=3 {
         let mut grow = |name: &str, count, check| {
-            let wanted = CreatePartitionsTopic::default().with_name(topic(name)).with_count(count).with_assignments(None);
+            let wanted =
+                CreatePartitionsTopic::default().with_name(topic(name)).with_count(count).with_assignments(None);
             let request = CreatePartitionsRequest::default().with_topics(vec![wanted]).with_validate_only(check);
             client.call(version, &request).results[0].error_code
         };
@@ -280,7 +289,8 @@ fn exercise_cluster(client: &mut Client) {
             _ => FindCoordinatorRequest::default().with_key(text("g")),
         };
         let answer = client.call(version, &request);
-        let ports = if version < 4 { vec![answer.port] } else { answer.coordinators.iter().map(|one| one.port).collect() };
+        let ports =
+            if version < 4 { vec![answer.port] } else { answer.coordinators.iter().map(|one| one.port).collect() };
         assert!(ports.iter().all(|found| *found == port), "{ports:?}");
         assert_eq!(answer.coordinators.len(), if version < 4 { 0 } else { 2 });
     }

@@ -153,7 +153,11 @@ impl Client {
     }
 }
 
-pub fn produce_request((name, partition): (&str, i32), records: Bytes, transactional_id: Option<&str>) -> ProduceRequest {
+pub fn produce_request(
+    (name, partition): (&str, i32),
+    records: Bytes,
+    transactional_id: Option<&str>,
+) -> ProduceRequest {
     let data = PartitionProduceData::default().with_index(partition).with_records(Some(records));
     let data = TopicProduceData::default().with_name(topic(name)).with_partition_data(vec![data]);
     ProduceRequest::default()
@@ -164,10 +168,8 @@ pub fn produce_request((name, partition): (&str, i32), records: Bytes, transacti
 }
 
 pub fn fetch_request((name, partition): (&str, i32), offset: i64) -> FetchRequest {
-    let partition = FetchPartition::default()
-        .with_partition(partition)
-        .with_fetch_offset(offset)
-        .with_partition_max_bytes(1 << 20);
+    let partition =
+        FetchPartition::default().with_partition(partition).with_fetch_offset(offset).with_partition_max_bytes(1 << 20);
     FetchRequest::default()
         .with_max_wait_ms(0)
         .with_min_bytes(1)

@@ -13,7 +13,11 @@ const SAID_ONLY: [(i16, i16); 3] = [(0, 0), (0, 1), (0, 2)];
 pub fn offered(client: &mut Client) -> BTreeSet<(i16, i16)> {
     let answer = client.call(0, &ApiVersionsRequest::default());
     assert_eq!(answer.error_code, 0);
-    answer.api_keys.iter().flat_map(|api| (api.min_version..=api.max_version).map(|version| (api.api_key, version))).collect()
+    answer
+        .api_keys
+        .iter()
+        .flat_map(|api| (api.min_version..=api.max_version).map(|version| (api.api_key, version)))
+        .collect()
 }
 
 /// Goal: every version of every API answers, and says what is right. Method: each family is driven through all its

@@ -147,7 +147,14 @@ fn exercise_looking(client: &mut Client) {
     }
 }
 
-fn commit(client: &mut Client, version: i16, id: &str, (name, partition): (&str, i32), offset: i64, member: (&str, i32)) -> i16 {
+fn commit(
+    client: &mut Client,
+    version: i16,
+    id: &str,
+    (name, partition): (&str, i32),
+    offset: i64,
+    member: (&str, i32),
+) -> i16 {
     let partition = OffsetCommitRequestPartition::default()
         .with_partition_index(partition)
         .with_committed_offset(offset)
@@ -162,7 +169,13 @@ fn commit(client: &mut Client, version: i16, id: &str, (name, partition): (&str,
 }
 
 /// Offset and note of one partition; with `all`, of everything that was committed.
-pub fn committed(client: &mut Client, version: i16, id: &str, (name, partition): (&str, i32), all: bool) -> (i64, String) {
+pub fn committed(
+    client: &mut Client,
+    version: i16,
+    id: &str,
+    (name, partition): (&str, i32),
+    all: bool,
+) -> (i64, String) {
     if version < 8 {
         let asked = OffsetFetchRequestTopic::default().with_name(topic(name)).with_partition_indexes(vec![partition]);
         let topics = if all { None } else { Some(vec![asked]) };

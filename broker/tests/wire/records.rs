@@ -49,7 +49,9 @@ pub fn values(records: Option<Bytes>) -> Vec<(i64, String)> {
     let mut records = records.expect("records");
     let sets = RecordBatchDecoder::decode_all(&mut records).expect("decodes");
     let records = sets.into_iter().flat_map(|set| set.records).filter(|record| !record.control);
-    records.map(|record| (record.offset, String::from_utf8_lossy(&record.value.unwrap_or_default()).into_owned())).collect()
+    records
+        .map(|record| (record.offset, String::from_utf8_lossy(&record.value.unwrap_or_default()).into_owned()))
+        .collect()
 }
 
 /// What ListOffsets says for a time: error, offset, timestamp.
@@ -239,7 +241,8 @@ fn requests_sent_ahead_are_answered_in_order() {
     for offset in 0..10 {
         let mut frame = client.receive_frame().expect("an answer");
         let _ = frame.split_to(5);
-        let answer = <kafka_protocol::messages::ProduceResponse as kafka_protocol::protocol::Decodable>::decode(&mut frame, 9);
+        let answer =
+            <kafka_protocol::messages::ProduceResponse as kafka_protocol::protocol::Decodable>::decode(&mut frame, 9);
         assert_eq!(answer.expect("decodes").responses[0].partition_responses[0].base_offset, offset);
     }
 }

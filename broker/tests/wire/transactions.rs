@@ -103,9 +103,8 @@ pub fn exercise(client: &mut Client) {
 }
 
 fn init(client: &mut Client, version: i16, name: &str, claimed: (i64, i16), timeout_ms: i32) -> (i16, i64, i16) {
-    let mut request = InitProducerIdRequest::default()
-        .with_transactional_id(Some(id(name)))
-        .with_transaction_timeout_ms(timeout_ms);
+    let mut request =
+        InitProducerIdRequest::default().with_transactional_id(Some(id(name))).with_transaction_timeout_ms(timeout_ms);
     if version >= 3 {
         request = request.with_producer_id(ProducerId(claimed.0)).with_producer_epoch(claimed.1);
     }
