@@ -22,6 +22,7 @@ pub(super) struct Field {
 }
 
 /// What a field holds.
+#[derive(Clone, Copy)]
 pub(super) enum Kind {
     /// A number, a truth or an id of so many bytes.
     Fixed(usize),
@@ -50,21 +51,11 @@ const fn always(kind: Kind) -> Field {
 }
 
 const fn from(version: i16, field: Field) -> Field {
-    Field { versions: version..=i16::MAX, kind: kind_of(&field) }
+    Field { versions: version..=i16::MAX, kind: field.kind }
 }
 
 const fn up_to(version: i16, field: Field) -> Field {
-    Field { versions: 0..=version, kind: kind_of(&field) }
-}
-
-const fn kind_of(field: &Field) -> Kind {
-    match field.kind {
-        Kind::Fixed(bytes) => Kind::Fixed(bytes),
-        Kind::Text => Kind::Text,
-        Kind::Bytes => Kind::Bytes,
-        Kind::List(element) => Kind::List(element),
-        Kind::Structs(fields) => Kind::Structs(fields),
-    }
+    Field { versions: 0..=version, kind: field.kind }
 }
 
 const fn structs(fields: &'static [Field]) -> Field {

@@ -193,12 +193,17 @@ impl Transactions {
     /// When a transaction must be looked at again.
     pub(crate) fn poll_timeout(&self) -> Option<i64> {
         let deadlines = self.all().into_iter().filter_map(|(_, transaction)| transaction.lock().deadline_ms());
-        deadlines.chain(*self.retry_at_ms.lock()).min()
+        let retry_at_ms = *self.retry_at_ms.lock();
+        let next_ms = deadlines.chain(retry_at_ms).min();
+        next_ms.map(|next_ms| next_ms.max(retry_at_ms.unwrap_or(next_ms)))
     }
 
     /// Aborts transactions that were left open for too long, and finishes what could not be finished before.
     pub(crate) fn handle_timeouts(&self, topics: &Topics, groups: &Groups, now_ms: i64) {
         let retry = self.retry_at_ms.lock().take_if(|retry_at_ms| *retry_at_ms <= now_ms).is_some();
+        if self.retry_at_ms.lock().is_some() {
+            return; // what failed a moment ago would fail again
+        }
         for (id, transaction) in self.all() {
             let mut transaction = transaction.lock();
             let unfinished = retry && matches!(transaction.phase(), Phase::Decided(_));
