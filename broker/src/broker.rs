@@ -33,6 +33,8 @@ pub const ADVICE: &str =
 
 /// How often the clock is looked at although no deadline is known.
 const TIMER_PAUSE: Duration = Duration::from_secs(60);
+/// And how often at most.
+const TIMER_PAUSE_MIN: Duration = Duration::from_millis(1);
 const JOURNAL_FILE: &str = "journal";
 const LOGS_FOLDER: &str = "logs";
 /// A file that is there when the last process ended in order.
@@ -191,7 +193,7 @@ async fn keep_time(core: Arc<Core>) {
         let working = Arc::clone(&core);
         let next_ms = on_disk(&core, move || working.handle_timeouts(now_ms())).await;
         let wait = next_ms.map_or(TIMER_PAUSE, |next_ms| {
-            Duration::from_millis(u64::try_from(next_ms - now_ms()).unwrap_or(0)).min(TIMER_PAUSE)
+            Duration::from_millis(u64::try_from(next_ms - now_ms()).unwrap_or(0)).clamp(TIMER_PAUSE_MIN, TIMER_PAUSE)
         });
         if tokio::time::timeout(wait, core.timer.notified()).await.is_err() && wait == TIMER_PAUSE {
             core.handle_idle_producers();
@@ -203,7 +205,7 @@ async fn keep_time(core: Arc<Core>) {
 fn close(core: &Core) {
     let Some(lock) = core.lock.lock().take() else { return };
     let synced = core.topics.close()
-        & core.journal.sync().inspect_err(|error| tracing::error!(%error, "could not sync")).is_ok();
+        & core.journal.close().inspect_err(|error| tracing::error!(%error, "could not sync")).is_ok();
     if let Storage::Folder(folder) = &core.config.storage
         && synced
         && let Err(error) = fs::write(folder.join(CLEAN_FILE), "")

@@ -7,8 +7,9 @@ use std::path::PathBuf;
 
 pub use crate::log::Flush;
 
-/// Most connections at a time; one more is closed at once.
-pub(crate) const CONNECTIONS_MAX: usize = 1_000;
+/// Most connections at a time; one more is closed at once. With the segment files they fit into the 1,024 files
+/// that a process may commonly have open.
+pub(crate) const CONNECTIONS_MAX: usize = 500;
 /// Largest request, in bytes: Kafka's `socket.request.max.bytes`.
 pub(crate) const REQUEST_BYTES_MAX: usize = 100 << 20;
 /// Most bytes of all requests that are being handled; reading further ones waits. It must be larger than

@@ -27,18 +27,26 @@ fn memory() {
 }
 
 #[test]
+fn embedded_broker() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let broker = runtime.block_on(headwater_broker::start(headwater_broker::Config::in_memory())).unwrap();
+    check_kafka(&broker.address().to_string(), |_, _| false);
+    runtime.block_on(broker.shutdown());
+}
+
+#[test]
 fn real_kafka() {
     match std::env::var("HEADWATER_TEST_KAFKA") {
-        Ok(address) => check_kafka(&address),
+        Ok(address) => check_kafka(&address, await_compaction),
         Err(_) => println!("skipped: no broker (set HEADWATER_TEST_KAFKA=host:port)"),
     }
 }
 
-fn check_kafka(address: &str) {
+fn check_kafka(address: &str, compact: fn(&KafkaTransport, &TopicPartition) -> bool) {
     let properties = BTreeMap::from([("bootstrap.servers".to_owned(), address.to_owned())]);
     let transport = KafkaTransport::connect(properties).unwrap();
     let delete_records = |partition: &TopicPartition, offset| delete_records(address, partition, offset);
-    let compact = |partition: &TopicPartition| await_compaction(&transport, partition);
+    let compact = |partition: &TopicPartition| compact(&transport, partition);
     let prefix = format!("contract-{:08x}", rand::random::<u32>());
     check_all(&Subject { transport: &transport, prefix, delete_records: &delete_records, compact: &compact });
 }

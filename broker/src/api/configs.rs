@@ -48,6 +48,7 @@ pub(crate) fn describe(call: &Call, request: DescribeConfigsRequest) -> Describe
     let describe_one = |resource: DescribeConfigsResource| {
         let described = described(call, &resource, shown);
         let answer = DescribeConfigsResult::default()
+            .with_error_message(None)
             .with_resource_type(resource.resource_type)
             .with_resource_name(resource.resource_name);
         match described {

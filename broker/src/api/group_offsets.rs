@@ -195,7 +195,7 @@ pub(crate) fn delete(call: &Call, request: OffsetDeleteRequest) -> OffsetDeleteR
     let topics = request.topics.into_iter().map(|topic| {
         let partition = |index: i32| {
             let at = TopicPartition::new(&topic.name, index);
-            let error_code = match subscribed.iter().any(|name| *name == at.topic) {
+            let error_code = match subscribed.contains(&at.topic) {
                 true => ResponseError::GroupSubscribedToTopic.code(),
                 false => code(&call.core.topics.log(&at.topic, at.partition)),
             };

@@ -30,7 +30,7 @@ pub(crate) fn create(call: &Call, request: CreateTopicsRequest) -> CreateTopicsR
             true => Err(TopicError::new(ResponseError::InvalidRequest, "Duplicate topic name.")),
             false => create_topic(call, topic, request.validate_only),
         };
-        let answer = CreatableTopicResult::default().with_name(topic.name.clone());
+        let answer = CreatableTopicResult::default().with_name(topic.name.clone()).with_error_message(None);
         match created {
             Ok(created) => created_answer(call.version, answer, &created),
             Err(error) => answer.with_error_code(error.code.code()).with_error_message(Some(text(error.message))),

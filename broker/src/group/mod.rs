@@ -1,11 +1,13 @@
 //! Consumer groups by the classic protocol: who is in, who reads what, and how far a group has read.
 //!
-//! Apart because groups know neither logs nor sockets. `coordinator` and `member` are still: requests and
+//! Apart because groups know neither logs nor sockets. `coordinator`, `joining`, `rebalance` and `member` are still: requests and
 //! the time go in, replies come out, perhaps later; `registry` holds the requests that wait for them.
 
 mod coordinator;
+mod joining;
 mod member;
 mod offsets;
+mod rebalance;
 mod registry;
 mod request;
 

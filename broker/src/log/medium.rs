@@ -3,6 +3,7 @@
 //! Apart so that the log is the same code over both.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
@@ -76,6 +77,14 @@ impl Medium {
                 blocks.write().retain(|position, _| *position < length);
                 Ok(())
             }
+        }
+    }
+
+    /// Forces the name of a file that was just made to the disk.
+    pub(crate) fn sync_name(&self) -> io::Result<()> {
+        match self {
+            Medium::File { path, .. } => path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all()),
+            Medium::Memory(_) => Ok(()),
         }
     }
 

@@ -33,7 +33,7 @@ impl Segment {
     /// Writes a batch at the end. When that fails, what was written of it is taken back.
     pub(crate) fn append(&mut self, header: &BatchHeader, batch: Bytes, sync: bool) -> io::Result<()> {
         let written = self.medium.write_at(self.length, batch);
-        let kept = written.and_then(|()| if sync { self.medium.sync() } else { Ok(()) });
+        let kept = written.and_then(|()| if sync { self.sync() } else { Ok(()) });
         if let Err(error) = kept {
             // A second failure changes nothing: the length is what counts, and recovery trims.
             let _ = self.medium.truncate(self.length);
@@ -41,6 +41,13 @@ impl Segment {
         }
         self.note(header);
         Ok(())
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        if self.length == 0 {
+            self.medium.sync_name()?;
+        }
+        self.medium.sync()
     }
 
     /// Takes note of a batch that stands at the end.

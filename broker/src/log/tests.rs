@@ -99,6 +99,14 @@ fn whole_batches_are_read_over_segments_and_by_any_size() {
 }
 
 #[test]
+fn every_append_may_be_forced_to_the_disk() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let forced = AppendRules { flush: Flush::EveryAppend, ..small_segments() };
+    fill(&open(folder.path()), &forced, &[1; 10]);
+    assert_eq!(open(folder.path()).ends().end, 20);
+}
+
+#[test]
 fn offsets_outside_the_log_are_out_of_range() {
     let log = in_memory();
     fill(&log, &rules(), &[1]);

@@ -52,6 +52,13 @@ pub(crate) struct Journal {
 struct State {
     image: Image,
     lines: Option<Lines>,
+    closed: bool,
+}
+
+impl State {
+    fn new(image: Image, lines: Option<Lines>) -> Mutex<State> {
+        Mutex::new(State { image, lines, closed: false })
+    }
 }
 
 /// The file.
@@ -66,7 +73,7 @@ struct Lines {
 impl Journal {
     /// A journal that ends with the process.
     pub(crate) fn in_memory() -> Journal {
-        Journal { state: Mutex::new(State { image: Image::default(), lines: None }), flush: Flush::System }
+        Journal { state: State::new(Image::default(), None), flush: Flush::System }
     }
 
     /// Opens or makes the journal and replays it.
@@ -77,12 +84,15 @@ impl Journal {
         let (image, bytes) = replay(&text).map_err(|line| JournalError::Damaged { path: path.to_owned(), line })?;
         file.set_len(bytes).map_err(failed)?;
         let lines = Lines { path: path.to_owned(), file, bytes, bytes_at_rewrite: bytes.min(REWRITE_BYTES_MIN) };
-        Ok(Journal { state: Mutex::new(State { image, lines: Some(lines) }), flush })
+        Ok(Journal { state: State::new(image, Some(lines)), flush })
     }
 
     /// Writes a change down and applies it. After an error nothing has changed.
     pub(crate) fn record(&self, change: Change) -> io::Result<()> {
         let mut state = self.state.lock();
+        if state.closed {
+            return Err(io::Error::other("the broker has ended"));
+        }
         if let Some(lines) = &mut state.lines {
             lines.append(&line(&change)?, self.flush).inspect_err(|error| {
                 tracing::error!(path = %lines.path.display(), %error, "could not write to the journal");
@@ -98,9 +108,11 @@ impl Journal {
         look(&self.state.lock().image)
     }
 
-    /// Forces everything to the disk.
-    pub(crate) fn sync(&self) -> io::Result<()> {
-        self.state.lock().lines.as_ref().map_or(Ok(()), |lines| lines.file.sync_data())
+    /// Forces everything to the disk and takes no further changes: the folder may soon be another process's.
+    pub(crate) fn close(&self) -> io::Result<()> {
+        let mut state = self.state.lock();
+        state.closed = true;
+        state.lines.as_ref().map_or(Ok(()), |lines| lines.file.sync_data())
     }
 }
 

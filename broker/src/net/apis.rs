@@ -85,6 +85,8 @@ mod tests {
         for api in APIS {
             let can = api.key.valid_versions();
             assert!(can.min <= api.min && api.max <= can.max, "{:?}", api.key);
+            let shaped = super::super::shapes::shape(api.key).is_some();
+            assert!(shaped || api.key == ApiKey::ApiVersions, "{:?} has no shape", api.key);
         }
     }
 }

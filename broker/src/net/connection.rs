@@ -39,13 +39,24 @@ async fn serve_requests(
         let route = Route::read(&frame)?;
         let client_id = if is_readable(route) { read_header(&mut frame, route)? } else { String::new() };
         let call = Call { core: Arc::clone(core), version: route.version, client_id, peer, local };
-        let answer = answer(&call, route, frame).await?;
+        let answer = tokio::select! {
+            biased; // a request is begun even if its client has gone: it may have wanted no answer
+            answer = answer(&call, route, frame) => answer?,
+            () = hung_up(socket) => return Ok(()),
+        };
         drop(allowed);
         if let Some(answer) = answer {
             socket.write_all(&answer).await?;
         }
     }
     Ok(())
+}
+
+/// Comes back when the client has closed the connection, and never while further requests wait in it.
+async fn hung_up(socket: &TcpStream) {
+    if let Ok(1..) = socket.peek(&mut [0]).await {
+        std::future::pending::<()>().await;
+    }
 }
 
 /// The header of a version that is not known cannot be read further than the route.

@@ -82,7 +82,7 @@ struct Ask<'a> {
 
 impl Ask<'_> {
     fn read<T: Decodable>(&self) -> Result<T, WireError> {
-        read_body(&mut self.frame.clone(), self.route.version)
+        read_body(&mut self.frame.clone(), self.route)
     }
 
     fn write<T: Encodable>(&self, answer: &T) -> Answer {

@@ -6,6 +6,8 @@ mod apis;
 mod connection;
 mod dispatch;
 mod listener;
+mod shapes;
+mod skim;
 mod wire;
 
 pub(crate) use apis::{API_VERSIONS, APIS, Api};

@@ -7,6 +7,8 @@ use kafka_protocol::messages::{ApiKey, RequestHeader, ResponseHeader};
 use kafka_protocol::protocol::{Decodable, Encodable};
 
 use super::apis::Api;
+use super::shapes::shape;
+use super::skim::is_whole;
 
 /// Bytes in front of a frame that give its length.
 pub(super) const LENGTH_BYTES: usize = 4;
@@ -55,8 +57,12 @@ pub(super) fn read_header(frame: &mut Bytes, route: Route) -> Result<String, Wir
 }
 
 /// Reads the body of a request.
-pub(super) fn read_body<T: Decodable>(frame: &mut Bytes, version: i16) -> Result<T, WireError> {
-    T::decode(frame, version).map_err(malformed)
+pub(super) fn read_body<T: Decodable>(frame: &mut Bytes, route: Route) -> Result<T, WireError> {
+    let whole = shape(route.key).is_some_and(|shape| is_whole(shape, route.version, frame));
+    if !whole {
+        return Err(malformed("it is shorter than it says"));
+    }
+    T::decode(frame, route.version).map_err(malformed)
 }
 
 /// A whole frame with an answer.

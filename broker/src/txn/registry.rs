@@ -193,12 +193,17 @@ impl Transactions {
     /// When a transaction must be looked at again.
     pub(crate) fn poll_timeout(&self) -> Option<i64> {
         let deadlines = self.all().into_iter().filter_map(|(_, transaction)| transaction.lock().deadline_ms());
-        deadlines.chain(*self.retry_at_ms.lock()).min()
+        let retry_at_ms = *self.retry_at_ms.lock();
+        let next_ms = deadlines.chain(retry_at_ms).min();
+        next_ms.map(|next_ms| next_ms.max(retry_at_ms.unwrap_or(next_ms)))
     }
 
     /// Aborts transactions that were left open for too long, and finishes what could not be finished before.
     pub(crate) fn handle_timeouts(&self, topics: &Topics, groups: &Groups, now_ms: i64) {
         let retry = self.retry_at_ms.lock().take_if(|retry_at_ms| *retry_at_ms <= now_ms).is_some();
+        if self.retry_at_ms.lock().is_some() {
+            return; // what failed a moment ago would fail again
+        }
         for (id, transaction) in self.all() {
             let mut transaction = transaction.lock();
             let unfinished = retry && matches!(transaction.phase(), Phase::Decided(_));
@@ -333,4 +338,90 @@ impl Transactions {
 /// Kafka's clients try again after this error; the cause is in the log.
 fn unavailable(_: std::io::Error) -> ResponseError {
     ResponseError::CoordinatorNotAvailable
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::log::batch::testing;
+    use crate::log::{Flush, Isolation};
+    use crate::meta::CommittedOffset;
+    use crate::topics::Settings;
+
+    const PRODUCER: Producer = Producer { id: 5, epoch: 1 };
+
+    /// A journal, a topic in which a transaction is open, and groups.
+    fn stage() -> (Arc<Journal>, Topics, Groups, Arc<Notify>) {
+        let journal = Arc::new(Journal::in_memory());
+        let topics = Topics::open(&journal, None, Flush::System, true).expect("opens");
+        topics.create("t", 1, Settings::default(), false).expect("creates");
+        let (log, rules) = topics.log("t", 0).expect("is there");
+        log.announce(PRODUCER).expect("may write");
+        log.append(&testing::batch(PRODUCER, 0, 1, 0, true), &rules, 0).expect("appends");
+        let timer = Arc::new(Notify::new());
+        let groups = Groups::open(&journal, 0, &timer);
+        (journal, topics, groups, timer)
+    }
+
+    fn outcome(commit: bool) -> EndedTransaction {
+        let committed = CommittedOffset { offset: 9, leader_epoch: -1, metadata: None };
+        let at = TopicPartition::new("t", 0);
+        EndedTransaction {
+            producer_id: PRODUCER.id,
+            producer_epoch: PRODUCER.epoch,
+            commit,
+            partitions: vec![at.clone()],
+            offsets: [("g".to_owned(), vec![PartitionOffset { at, committed }])].into(),
+        }
+    }
+
+    /// Goal: a transaction that was decided is not undone by a crash between the decision and the markers.
+    #[test]
+    fn what_was_decided_is_finished_after_a_crash() {
+        let (journal, topics, groups, timer) = stage();
+        let transactional_id = || "x".to_owned();
+        let initialized = Change::ProducerInitialized {
+            transactional_id: transactional_id(),
+            producer_id: PRODUCER.id,
+            producer_epoch: PRODUCER.epoch,
+            timeout_ms: 1_000,
+        };
+        journal.record(initialized).expect("records");
+        let decided = Change::TransactionDecided { transactional_id: transactional_id(), ended: outcome(true) };
+        journal.record(decided).expect("records");
+        let transactions = Transactions::open(&journal, &timer);
+        transactions.recover(&topics, &groups, 0);
+        let log = topics.log("t", 0).expect("is there").0;
+        let read = log.read(0, 1_000, Isolation::ReadCommitted, true).expect("reads");
+        assert_eq!((read.ends.stable, read.aborted), (2, Some(Vec::new())), "it is committed");
+        let at = TopicPartition::new("t", 0);
+        assert_eq!(groups.look("g", |look| look.offsets.committed()[&at].offset), Some(9));
+        assert_eq!(journal.look(|image| image.groups["g"][&at].offset), 9);
+        assert_eq!(transactions.look("x", |one| one.state_name()), Some("CompleteCommit"));
+    }
+
+    #[test]
+    fn what_was_open_is_aborted_after_a_crash() {
+        let (journal, topics, groups, timer) = stage();
+        Transactions::open(&journal, &timer).recover(&topics, &groups, 0);
+        let log = topics.log("t", 0).expect("is there").0;
+        let read = log.read(0, 1_000, Isolation::ReadCommitted, true).expect("reads");
+        assert_eq!((read.ends.stable, read.aborted.map(|aborted| aborted.len())), (2, Some(1)));
+    }
+
+    #[test]
+    fn an_end_that_fails_is_tried_again_and_not_at_once() {
+        let (journal, topics, groups, timer) = stage();
+        let transactions = Transactions::open(&journal, &timer);
+        let rooms = (&topics, &groups);
+        let producer = transactions.initialize(rooms, "x", 1_000, None, 0).expect("initializes");
+        let at = TopicPartition::new("t", 0);
+        transactions.add_partitions(&topics, "x", producer, &[at], 0).expect("adds");
+        journal.close().expect("closes");
+        let refused = transactions.end(rooms, "x", producer, true, 0);
+        assert_eq!(refused, Err(ResponseError::CoordinatorNotAvailable));
+        assert_eq!(transactions.poll_timeout(), Some(1_000), "it is open until its timeout");
+        transactions.handle_timeouts(&topics, &groups, 1_000);
+        assert_eq!(transactions.poll_timeout(), Some(1_000 + RETRY_MS));
+    }
 }

@@ -1,0 +1,269 @@
+//! What survives the end of a broker: in order, by kill -9, and with a second process at the folder.
+//!
+//! Apart because these start other processes: this test's own executable, told by its environment to be a broker.
+
+use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use headwater_broker::{Broker, Config, StartError, running_broker, start};
+use rdkafka::ClientConfig;
+use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, NewTopic, ResourceSpecifier, TopicReplication};
+use rdkafka::config::FromClientConfig;
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
+use rdkafka::error::KafkaError;
+use rdkafka::message::Message;
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+use rdkafka::types::RDKafkaErrorCode;
+use rdkafka::{Offset, TopicPartitionList};
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+
+const FOLDER: &str = "HEADWATER_TEST_FOLDER";
+const LISTEN: &str = "HEADWATER_TEST_LISTEN";
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Not a test of its own: the other process of the tests below.
+#[test]
+fn broker_process() {
+    let (Ok(folder), Ok(listen)) = (std::env::var(FOLDER), std::env::var(LISTEN)) else { return };
+    Runtime::new().expect("a runtime").block_on(async {
+        let config = Config { listen: listen.parse().expect("an address"), ..Config::in_folder(folder) };
+        let _broker = start(config).await.expect("starts");
+        std::future::pending::<()>().await;
+    });
+}
+
+/// A broker in another process, killed when this is dropped.
+struct Process {
+    child: Child,
+}
+
+impl Process {
+    fn start(folder: &Path, listen: SocketAddr) -> Process {
+        let mut command = Command::new(std::env::current_exe().expect("a path"));
+        command.args(["--exact", "broker_process", "--nocapture"]).env(FOLDER, folder).env(LISTEN, listen.to_string());
+        let child = command.stdout(Stdio::null()).spawn().expect("starts");
+        let begin = Instant::now();
+        while running_broker(folder) != Some(listen) {
+            assert!(begin.elapsed() < PATIENCE, "the other process did not start");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        Process { child }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.child.kill().expect("kills"); // SIGKILL
+        self.child.wait().expect("ends");
+    }
+}
+
+/// A loopback port below the ephemeral ones, so that no client can take it by chance.
+fn free_address() -> SocketAddr {
+    let first = 20_000 + (std::process::id() % 10_000) as u16;
+    let free = (first..32_000).find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).expect("a free port");
+    SocketAddr::from(([127, 0, 0, 1], free))
+}
+
+fn client_config(address: SocketAddr) -> ClientConfig {
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", address.to_string());
+    config.set("reconnect.backoff.max.ms", "100").set("log_level", "0");
+    config
+}
+
+fn consumer(address: SocketAddr, group: &str) -> BaseConsumer {
+    let mut config = client_config(address);
+    config.set("group.id", group).set("auto.offset.reset", "earliest").set("enable.auto.commit", "false");
+    config.set("enable.partition.eof", "true");
+    config.create().expect("a consumer")
+}
+
+/// All values of a partition.
+fn read_all(address: SocketAddr, topic: &str) -> Vec<String> {
+    let consumer = consumer(address, "reader");
+    let mut assignment = TopicPartitionList::new();
+    assignment.add_partition_offset(topic, 0, Offset::Beginning).expect("adds");
+    consumer.assign(&assignment).expect("assigns");
+    let begin = Instant::now();
+    let mut values = Vec::new();
+    loop {
+        assert!(begin.elapsed() < PATIENCE, "reading takes too long");
+        match consumer.poll(Duration::from_secs(1)) {
+            Some(Ok(message)) => values.push(String::from_utf8_lossy(message.payload().expect("a value")).into_owned()),
+            Some(Err(KafkaError::PartitionEOF(_))) => return values,
+            Some(Err(error)) => panic!("{error}"),
+            None => {}
+        }
+    }
+}
+
+fn produce(address: SocketAddr, topic: &str, values: impl Iterator<Item = String>) {
+    let mut config = client_config(address);
+    let producer: BaseProducer = config.set("enable.idempotence", "true").create().expect("a producer");
+    for value in values {
+        send(&producer, topic, &value);
+    }
+    producer.flush(PATIENCE).expect("delivers");
+}
+
+fn send(producer: &BaseProducer, topic: &str, value: &str) {
+    let mut record = BaseRecord::<(), str>::to(topic).payload(value).partition(0);
+    while let Err((error, back)) = producer.send(record) {
+        assert_eq!(error.rdkafka_error_code(), Some(RDKafkaErrorCode::QueueFull), "{error}");
+        producer.poll(Duration::from_millis(10));
+        record = back;
+    }
+    producer.poll(Duration::ZERO);
+}
+
+fn start_in(runtime: &Runtime, folder: &Path) -> Broker {
+    runtime.block_on(start(Config::in_folder(folder))).expect("starts")
+}
+
+/// Goal: whatever a broker knew, it knows again. Method: topics, settings, partitions, records, a committed
+/// offset and a transactional id are made, the broker ends in order and another one begins.
+#[test]
+fn a_restart_keeps_everything() {
+    let (runtime, folder) = (Runtime::new().expect("a runtime"), TempDir::new().expect("a folder"));
+    let broker = start_in(&runtime, folder.path());
+    let admin = AdminClient::from_config(&client_config(broker.address())).expect("an admin");
+    let topic = NewTopic::new("kept", 2, TopicReplication::Fixed(1)).set("segment.bytes", "20000");
+    let gone = NewTopic::new("gone", 1, TopicReplication::Fixed(1));
+    runtime.block_on(admin.create_topics([&topic, &gone], &AdminOptions::new())).expect("creates");
+    runtime.block_on(admin.delete_topics(&["gone"], &AdminOptions::new())).expect("deletes");
+    let altered = AlterConfig::new(ResourceSpecifier::Topic("kept")).set("retention.ms", "5000");
+    runtime.block_on(admin.alter_configs([&altered], &AdminOptions::new())).expect("alters");
+    let values: Vec<String> = (0..5_000).map(|at| format!("value {at}")).collect();
+    produce(broker.address(), "kept", values.iter().cloned());
+    commit(broker.address(), 1_234);
+    let first = transactional_producer_id(broker.address());
+    runtime.block_on(broker.shutdown());
+    assert_eq!(running_broker(folder.path()), None);
+
+    let broker = start_in(&runtime, folder.path());
+    assert_eq!(read_all(broker.address(), "kept"), values);
+    let metadata = consumer(broker.address(), "g").fetch_metadata(None, PATIENCE).expect("metadata");
+    let topics: Vec<_> = metadata.topics().iter().map(|topic| (topic.name(), topic.partitions().len())).collect();
+    assert_eq!(topics, [("kept", 2)]);
+    let admin = AdminClient::from_config(&client_config(broker.address())).expect("an admin");
+    let described = admin.describe_configs(&[ResourceSpecifier::Topic("kept")], &AdminOptions::new());
+    let described = runtime.block_on(described).expect("describes").remove(0).expect("is there");
+    assert_eq!(described.get("retention.ms").and_then(|entry| entry.value.clone()).as_deref(), Some("5000"));
+    assert_eq!(committed(broker.address()), Offset::Offset(1_234));
+    assert_ne!(transactional_producer_id(broker.address()), first);
+    runtime.block_on(broker.shutdown());
+}
+
+fn commit(address: SocketAddr, offset: i64) {
+    let consumer = consumer(address, "g");
+    let mut offsets = TopicPartitionList::new();
+    offsets.add_partition_offset("kept", 0, Offset::Offset(offset)).expect("adds");
+    consumer.commit(&offsets, CommitMode::Sync).expect("commits");
+}
+
+fn committed(address: SocketAddr) -> Offset {
+    let consumer = consumer(address, "g");
+    let mut asked = TopicPartitionList::new();
+    asked.add_partition("kept", 0);
+    let found = consumer.committed_offsets(asked, PATIENCE).expect("fetches");
+    found.find_partition("kept", 0).expect("is there").offset()
+}
+
+/// What fences: a committed record of the transactional id `t`, told apart by the place it got.
+fn transactional_producer_id(address: SocketAddr) -> i64 {
+    let mut config = client_config(address);
+    let producer: BaseProducer = config.set("transactional.id", "t").create().expect("a producer");
+    producer.init_transactions(PATIENCE).expect("initializes");
+    producer.begin_transaction().expect("begins");
+    producer
+        .send(BaseRecord::<(), str>::to("kept").payload("x").partition(1))
+        .map_err(|(error, _)| error)
+        .expect("sends");
+    producer.commit_transaction(PATIENCE).expect("commits");
+    consumer(address, "g").fetch_watermarks("kept", 1, PATIENCE).expect("watermarks").1
+}
+
+#[test]
+fn a_folder_has_one_process_and_the_second_finds_it() {
+    let (runtime, folder) = (Runtime::new().expect("a runtime"), TempDir::new().expect("a folder"));
+    let address = free_address();
+    let process = Process::start(folder.path(), address);
+    match runtime.block_on(start(Config::in_folder(folder.path()))) {
+        Err(error @ StartError::Locked { .. }) => {
+            let text = error.to_string();
+            assert!(
+                text.contains(&folder.path().display().to_string()) && text.contains(&address.to_string()),
+                "{text}"
+            );
+        }
+        other => panic!("{other:?}"),
+    }
+    drop(process);
+    assert_eq!(running_broker(folder.path()), None, "an address without a lock is old");
+    let broker = start_in(&runtime, folder.path());
+    assert_eq!(running_broker(folder.path()), Some(broker.address()));
+    drop(broker);
+    assert_eq!(running_broker(folder.path()), None);
+}
+
+#[test]
+fn an_address_that_is_taken_is_named() {
+    let runtime = Runtime::new().expect("a runtime");
+    let taken = TcpListener::bind("127.0.0.1:0").expect("binds");
+    let listen = taken.local_addr().expect("an address");
+    let error = runtime.block_on(start(Config { listen, ..Config::in_memory() })).expect_err("is taken");
+    assert!(error.to_string().contains(&listen.to_string()), "{error}");
+}
+
+/// Goal: each record of an idempotent producer is stored once and in order, although the broker is killed. Method: kill
+/// -9 again and again while a producer writes, start it anew on the same port, read everything back.
+#[test]
+fn a_killed_broker_loses_nothing_and_repeats_nothing() {
+    const RECORDS: usize = 300_000;
+    const KILLS: usize = 4;
+    let folder = TempDir::new().expect("a folder");
+    let address = free_address();
+    let mut process = Process::start(folder.path(), address);
+    let mut config = client_config(address);
+    config.set("enable.idempotence", "true").set("message.timeout.ms", "60000").set("linger.ms", "1");
+    let producer: BaseProducer = config.create().expect("a producer");
+    for at in 0..RECORDS {
+        send(&producer, "survivor", &at.to_string());
+        if at % (RECORDS / (KILLS + 1)) == RECORDS / (KILLS + 2) {
+            drop(process);
+            process = Process::start(folder.path(), address);
+        }
+    }
+    producer.flush(PATIENCE).expect("delivers");
+    drop(process);
+    let _process = Process::start(folder.path(), address);
+    let values = read_all(address, "survivor");
+    let wrong = values.iter().enumerate().find(|(at, value)| **value != at.to_string());
+    assert_eq!((values.len(), wrong), (RECORDS, None));
+}
+
+/// Goal: a transaction that was open when the broker was killed is aborted, and one that was committed stays.
+#[test]
+fn a_killed_broker_aborts_what_was_open() {
+    let folder = TempDir::new().expect("a folder");
+    let address = free_address();
+    let process = Process::start(folder.path(), address);
+    let mut config = client_config(address);
+    let producer: BaseProducer = config.set("transactional.id", "t").create().expect("a producer");
+    producer.init_transactions(PATIENCE).expect("initializes");
+    for (value, commit) in [("committed", true), ("open", false)] {
+        producer.begin_transaction().expect("begins");
+        send(&producer, "t", value);
+        producer.flush(PATIENCE).expect("delivers");
+        if commit {
+            producer.commit_transaction(PATIENCE).expect("commits");
+        }
+    }
+    drop(process);
+    let _process = Process::start(folder.path(), address);
+    assert_eq!(read_all(address, "t"), ["committed"]);
+}

@@ -1,0 +1,38 @@
+//! That no version of any API is offered without a test.
+
+use std::collections::BTreeSet;
+
+use kafka_protocol::messages::ApiVersionsRequest;
+
+use crate::client::{Client, Fixture};
+use crate::{admin, groups, records, transactions};
+
+/// Versions of Produce that are only said to be there, so that old librdkafka compresses.
+const SAID_ONLY: [(i16, i16); 3] = [(0, 0), (0, 1), (0, 2)];
+
+pub fn offered(client: &mut Client) -> BTreeSet<(i16, i16)> {
+    let answer = client.call(0, &ApiVersionsRequest::default());
+    assert_eq!(answer.error_code, 0);
+    answer
+        .api_keys
+        .iter()
+        .flat_map(|api| (api.min_version..=api.max_version).map(|version| (api.api_key, version)))
+        .collect()
+}
+
+/// Goal: every version of every API answers, and says what is right. Method: each family is driven through all its
+/// versions, and what was called is compared with what is offered.
+#[test]
+fn every_version_of_every_api_is_answered() {
+    let fixture = Fixture::in_memory();
+    let mut client = fixture.connect();
+    for exercise in [admin::exercise, records::exercise, groups::exercise, transactions::exercise] {
+        exercise(&mut client);
+    }
+    let offered = offered(&mut client);
+    let said_only = BTreeSet::from(SAID_ONLY);
+    let missing: Vec<_> = offered.difference(&client.called).filter(|call| !said_only.contains(call)).collect();
+    assert!(missing.is_empty(), "not called: {missing:?}");
+    let unoffered: Vec<_> = client.called.difference(&offered).collect();
+    assert!(unoffered.is_empty(), "called without being offered: {unoffered:?}");
+}
