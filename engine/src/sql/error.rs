@@ -53,6 +53,7 @@ const CLAUSE_WORDS: &[&str] = &[
     "NOT",
     "NULL",
     "INTERVAL",
+    "WITH",
 ];
 
 /// Something else than `found` was expected at `span`.
@@ -178,5 +179,8 @@ fn ends_expression(token: &Token) -> bool {
 /// One slip of the finger in a short word, two in a long one.
 fn is_slip(found: &str, meant: &str) -> bool {
     let allowed = if meant.len() <= 5 { 1 } else { 2 };
-    found != meant && meant.len() > 2 && found.len() > 2 && strsim::osa_distance(found, meant) <= allowed
+    !CLAUSE_WORDS.contains(&found)
+        && meant.len() > 2
+        && found.len() > 2
+        && strsim::osa_distance(found, meant) <= allowed
 }

@@ -11,8 +11,8 @@ use sqlparser::ast::{
 use sqlparser::tokenizer::{Token, TokenWithSpan};
 
 use super::cursor::Result;
-use super::expr_forms;
 use super::token::place;
+use super::{data_type, expr_forms};
 use crate::diagnostic::{Diagnostic, LITERAL, MISPLACED, SYNTAX, Span};
 
 /// Brings a query into normal form.
@@ -69,6 +69,12 @@ impl VisitorMut for Normalise {
 
     fn post_visit_expr(&mut self, expr: &mut Expr) -> Flow {
         match expr {
+            // `a::INT` is read by sqlparser, `CAST(a AS INT)` by us.
+            Expr::Cast { data_type, .. } => {
+                if let Some(ty) = data_type::from_ast(data_type) {
+                    *data_type = data_type::to_ast(&ty);
+                }
+            }
             Expr::CompoundIdentifier(parts) => *expr = identifiers(std::mem::take(parts)),
             Expr::CompoundFieldAccess { root, access_chain } => {
                 let root = std::mem::replace(root.as_mut(), Expr::Value(Value::Null.into()));

@@ -6,8 +6,6 @@
 //! that the words of forty other dialects are plain names: columns called KEY, SOURCE or TOP work,
 //! and syntax that nobody here meant cannot be reached.
 
-use std::ops::Range;
-
 use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::{Token, TokenWithSpan, Word};
 
@@ -21,7 +19,7 @@ use crate::diagnostic::Span;
 /// # Errors
 /// A dereference without a field name.
 pub(super) fn standard(tokens: &[TokenWithSpan]) -> Result<Vec<TokenWithSpan>> {
-    let calls = keyword_calls(tokens);
+    let calls = KeywordCalls::of(tokens);
     let mut standard = Vec::with_capacity(tokens.len());
     let mut n = 0;
     while n < tokens.len() {
@@ -33,7 +31,7 @@ pub(super) fn standard(tokens: &[TokenWithSpan]) -> Result<Vec<TokenWithSpan>> {
             }
             Token::RArrow => standard.push(with(&tokens[n], Token::Arrow)),
             Token::Period => standard.push(point(tokens, n)?),
-            Token::Word(it) if it.quote_style.is_none() && !is_keyword(tokens, n, &calls) => {
+            Token::Word(it) if it.quote_style.is_none() && !is_keyword(tokens, n) && !calls.is_keyword(tokens, n) => {
                 let plain = Word { keyword: Keyword::NoKeyword, ..it.clone() };
                 standard.push(with(&tokens[n], Token::Word(plain)));
             }
@@ -74,32 +72,59 @@ fn place_of(tokens: &[TokenWithSpan], n: usize) -> Span {
 /// Calls written with keywords between their arguments, such as `TRIM(LEADING 'x' FROM s)`.
 ///
 /// A call of the same function with commas stays a plain call.
-fn keyword_calls(tokens: &[TokenWithSpan]) -> Vec<Range<usize>> {
-    let mut open: Vec<Option<(usize, &[&str])>> = Vec::new();
-    let mut marked: Vec<bool> = Vec::new();
-    let mut calls = Vec::new();
-    for (n, token) in tokens.iter().enumerate() {
-        match &token.token {
-            Token::LParen => {
-                let callee = n.checked_sub(1).and_then(|n| word(&tokens[n].token)).and_then(separators);
-                open.push(callee.map(|separators| (n - 1, separators)));
-                marked.push(false);
-            }
-            Token::RParen => {
-                if let (Some(Some((start, _))), Some(true)) = (open.pop(), marked.pop()) {
-                    calls.push(start..n);
+struct KeywordCalls {
+    /// Of each token whether it is the name of such a call.
+    begins: Vec<bool>,
+    /// Of each token whether it is inside one, however deep.
+    inside: Vec<bool>,
+}
+
+/// A parenthesis that is open, and the words that would make a keyword call of it.
+struct Open {
+    at: usize,
+    separators: &'static [&'static str],
+    separated: bool,
+}
+
+impl KeywordCalls {
+    fn of(tokens: &[TokenWithSpan]) -> Self {
+        let mut calls = Self { begins: vec![false; tokens.len()], inside: vec![false; tokens.len()] };
+        let mut open: Vec<Open> = Vec::new();
+        for (n, token) in tokens.iter().enumerate() {
+            let before = n.checked_sub(1).and_then(|n| word(&tokens[n].token));
+            match &token.token {
+                Token::LParen => {
+                    let separators = before.and_then(separators).unwrap_or_default();
+                    open.push(Open { at: n, separators, separated: false });
                 }
-            }
-            other => {
-                if let (Some(Some((_, separators))), Some(marked), Some(word)) =
-                    (open.last(), marked.last_mut(), word(other))
-                {
-                    *marked |= separators.contains(&word);
+                Token::RParen => {
+                    if let Some(Open { at, separated: true, .. }) = open.pop() {
+                        calls.begins[at - 1] = true;
+                        calls.inside[at..n].fill(true);
+                    }
                 }
+                // The FROM of IS DISTINCT FROM separates nothing.
+                other if before != Some("DISTINCT") => {
+                    if let (Some(open), Some(word)) = (open.last_mut(), word(other)) {
+                        open.separated |= open.separators.contains(&word);
+                    }
+                }
+                _ => {}
             }
         }
+        calls
     }
-    calls
+
+    /// True when the word at `n` is a keyword of such a call.
+    fn is_keyword(&self, tokens: &[TokenWithSpan], n: usize) -> bool {
+        match word(&tokens[n].token) {
+            Some("TO" | "FOR" | "PLACING" | "LEADING" | "TRAILING" | "BOTH") => self.inside[n],
+            Some("EXTRACT" | "POSITION" | "SUBSTRING" | "SUBSTR" | "OVERLAY" | "TRIM" | "CEIL" | "FLOOR") => {
+                self.begins[n]
+            }
+            _ => false,
+        }
+    }
 }
 
 fn separators(function: &str) -> Option<&'static [&'static str]> {
@@ -114,8 +139,8 @@ fn separators(function: &str) -> Option<&'static [&'static str]> {
     })
 }
 
-/// True when the word at `n` is a keyword where it stands.
-pub(super) fn is_keyword(tokens: &[TokenWithSpan], n: usize, calls: &[Range<usize>]) -> bool {
+/// True when the word at `n` is a keyword where it stands, be it in a call or not.
+pub(super) fn is_keyword(tokens: &[TokenWithSpan], n: usize) -> bool {
     let Some(found) = word(&tokens[n].token) else { return false };
     let before = |back: usize| n.checked_sub(back).map(|n| &tokens[n].token);
     let after = |ahead: usize| tokens.get(n + ahead).map(|token| &token.token);
@@ -158,22 +183,13 @@ pub(super) fn is_keyword(tokens: &[TokenWithSpan], n: usize, calls: &[Range<usiz
         "AT" => after_is(1, "TIME") && after_is(2, "ZONE"),
         "ZONE" => before_is(1, &["TIME"]) && before_is(2, &["AT"]),
         "SIMILAR" => after_is(1, "TO"),
-        "TO" => before_is(1, &["SIMILAR"]) || is_inside(calls, n),
-        "FOR" | "PLACING" | "LEADING" | "TRAILING" | "BOTH" => is_inside(calls, n),
-        "EXTRACT" | "POSITION" | "SUBSTRING" | "SUBSTR" | "OVERLAY" | "TRIM" | "CEIL" | "FLOOR" => {
-            calls.iter().any(|call| call.start == n)
-        }
+        "TO" => before_is(1, &["SIMILAR"]),
         "INTERVAL" => text_follows || matches!(after(1), Some(Token::Number(..))),
         "TIME" => text_follows || before_is(1, &["AT"]) && after_is(1, "ZONE"),
         "DATE" | "TIMESTAMP" | "DECIMAL" => text_follows,
         "ARRAY" => after(1) == Some(&Token::LBracket) || opens && after_is(2, "SELECT"),
         _ => before(1) == Some(&Token::DoubleColon) || is_unit(tokens, n),
     }
-}
-
-/// True inside the parentheses of one of `calls`, however deep.
-fn is_inside(calls: &[Range<usize>], n: usize) -> bool {
-    calls.iter().any(|call| call.start < n && n < call.end)
 }
 
 /// True for the unit of `INTERVAL '5' MINUTE`.
