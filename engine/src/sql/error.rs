@@ -79,8 +79,6 @@ pub(super) fn shown(token: &Token) -> String {
     match token {
         Token::SingleQuotedString(text) => format!("'{}'", clipped(text)),
         Token::Word(word) => format!("\"{}\"", clipped(&word.value)),
-        // The arrow of a struct is a point by now, see `rewrite`; this one is a lambda's.
-        Token::Arrow => "\"=>\"".to_owned(),
         other => format!("\"{}\"", clipped(&other.to_string())),
     }
 }

@@ -5,8 +5,8 @@ use std::ops::ControlFlow;
 
 use sqlparser::ast::helpers::attached_token::AttachedToken;
 use sqlparser::ast::{
-    AccessExpr, Expr, FunctionArg, FunctionArgExpr, Ident, LambdaFunction, LimitClause, ObjectName, Query, Select,
-    TableFactor, UnaryOperator, Value, ValueWithSpan, VisitMut, VisitorMut,
+    AccessExpr, CastKind, DataType, Expr, FunctionArg, FunctionArgExpr, Ident, LambdaFunction, LimitClause, ObjectName,
+    Query, Select, TableFactor, UnaryOperator, Value, ValueWithSpan, VisitMut, VisitorMut,
 };
 use sqlparser::tokenizer::{Token, TokenWithSpan};
 
@@ -69,10 +69,12 @@ impl VisitorMut for Normalise {
 
     fn post_visit_expr(&mut self, expr: &mut Expr) -> Flow {
         match expr {
-            // `a::INT` is read by sqlparser, `CAST(a AS INT)` by us.
-            Expr::Cast { data_type, .. } => {
-                if let Some(ty) = data_type::from_ast(data_type) {
-                    *data_type = data_type::to_ast(&ty);
+            // The name that `rewrite` made of the type.
+            Expr::Cast { kind: CastKind::DoubleColon, data_type: ty, .. } => {
+                if let DataType::Custom(name, _) = ty
+                    && let Some(Ok(known)) = name.0[0].as_ident().map(|name| super::parse_type(&name.value))
+                {
+                    *ty = data_type::to_ast(&known);
                 }
             }
             Expr::CompoundIdentifier(parts) => *expr = identifiers(std::mem::take(parts)),

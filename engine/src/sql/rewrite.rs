@@ -9,9 +9,10 @@
 use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::{Token, TokenWithSpan, Word};
 
-use super::cursor::Result;
+use super::cursor::{Cursor, Result};
+use super::data_type;
 use super::error::{self, unexpected};
-use super::token::{span_of, word};
+use super::token::{location, span_of, word};
 use crate::diagnostic::Span;
 
 /// The tokens as sqlparser is to read them.
@@ -25,9 +26,15 @@ pub(super) fn standard(tokens: &[TokenWithSpan]) -> Result<Vec<TokenWithSpan>> {
     while n < tokens.len() {
         match &tokens[n].token {
             Token::Arrow => {
+                check_struct(tokens, n)?;
                 standard.push(with(&tokens[n], Token::Period));
                 standard.push(field(tokens, n + 1)?);
                 n += 1;
+            }
+            Token::DoubleColon => {
+                let (name, read) = cast_type(&tokens[n + 1..])?;
+                standard.extend([tokens[n].clone(), name]);
+                n += read;
             }
             Token::RArrow => standard.push(with(&tokens[n], Token::Arrow)),
             Token::Period => standard.push(point(tokens, n)?),
@@ -46,6 +53,24 @@ fn with(place: &TokenWithSpan, token: Token) -> TokenWithSpan {
     TokenWithSpan { token, span: place.span }
 }
 
+/// The type behind `::` as one quoted name, which [`super::normal`] makes a type again, and how
+/// many tokens it was.
+fn cast_type(tokens: &[TokenWithSpan]) -> Result<(TokenWithSpan, usize)> {
+    let mut cursor = Cursor::new("", tokens);
+    let ty = data_type::parse(&mut cursor)?;
+    let name = Word { value: ty.to_string(), quote_style: Some('`'), keyword: Keyword::NoKeyword };
+    let token = TokenWithSpan { token: Token::Word(name), span: location(ty.span) };
+    Ok((token, tokens.len() - cursor.rest().len()))
+}
+
+/// What an arrow follows must be able to be a struct; sqlparser takes numbers and strings for one.
+fn check_struct(tokens: &[TokenWithSpan], n: usize) -> Result<()> {
+    match n.checked_sub(1).map(|before| &tokens[before].token) {
+        Some(Token::Word(_) | Token::RParen | Token::RBracket) => Ok(()),
+        _ => Err(unexpected(place_of(tokens, n), Some(&Token::Arrow), "a struct before \"->\"")),
+    }
+}
+
 /// What follows an arrow: a field name, or `*` for all fields.
 fn field(tokens: &[TokenWithSpan], n: usize) -> Result<TokenWithSpan> {
     match tokens.get(n).map(|token| &token.token) {
@@ -56,6 +81,9 @@ fn field(tokens: &[TokenWithSpan], n: usize) -> Result<TokenWithSpan> {
 }
 
 fn point(tokens: &[TokenWithSpan], n: usize) -> Result<TokenWithSpan> {
+    if n >= 2 && tokens[n - 2].token == Token::Arrow {
+        return Err(unexpected(place_of(tokens, n), Some(&Token::Period), "\"->\" before a field of a field"));
+    }
     match tokens.get(n + 1).map(|token| &token.token) {
         Some(found @ Token::SingleQuotedString(_)) => {
             Err(unexpected(place_of(tokens, n + 1), Some(found), "a name or \"*\""))
@@ -188,7 +216,7 @@ pub(super) fn is_keyword(tokens: &[TokenWithSpan], n: usize) -> bool {
         "TIME" => text_follows || before_is(1, &["AT"]) && after_is(1, "ZONE"),
         "DATE" | "TIMESTAMP" | "DECIMAL" => text_follows,
         "ARRAY" => after(1) == Some(&Token::LBracket) || opens && after_is(2, "SELECT"),
-        _ => before(1) == Some(&Token::DoubleColon) || is_unit(tokens, n),
+        _ => is_unit(tokens, n),
     }
 }
 
