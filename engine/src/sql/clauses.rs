@@ -295,7 +295,7 @@ fn partition_by_len(tokens: &[TokenWithSpan]) -> usize {
             Token::RParen | Token::RBracket => depth = depth.saturating_sub(1),
             other if depth == 0 && word(other).is_some_and(|it| AFTER_PARTITION_BY.contains(&it)) => {
                 let begins = Cursor::new("", &tokens[n..]);
-                if rewrite::is_keyword(tokens, n, &[]) || clause_at(&begins).is_some() {
+                if rewrite::is_keyword(tokens, n) || clause_at(&begins).is_some() {
                     return n;
                 }
             }

@@ -184,8 +184,26 @@ pub(super) fn to_ast(ty: &SqlType) -> sql::DataType {
         SqlType::Struct(fields) => {
             D::Struct(fields.iter().map(field_to_ast).collect(), StructBracketKind::AngleBrackets)
         }
-        SqlType::Custom(name) => D::Custom(ObjectName::from(vec![Ident::with_quote('`', name)]), Vec::new()),
+        SqlType::Custom(name) => {
+            let custom = || D::Custom(ObjectName::from(vec![Ident::with_quote('`', name)]), Vec::new());
+            foreign(name).unwrap_or_else(custom)
+        }
     }
+}
+
+/// Types that casts of bounded queries know besides those of the dialect.
+fn foreign(name: &str) -> Option<sql::DataType> {
+    use sql::DataType as D;
+    Some(match name {
+        "TINYINT" => D::TinyInt(None),
+        "SMALLINT" => D::SmallInt(None),
+        "REAL" => D::Real,
+        "FLOAT" => D::Float(ExactNumberInfo::None),
+        "BINARY" => D::Binary(None),
+        "BYTEA" => D::Bytea,
+        "TEXT" => D::Text,
+        _ => return None,
+    })
 }
 
 fn field_to_ast(field: &StructField) -> sql::StructField {

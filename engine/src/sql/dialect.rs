@@ -18,7 +18,6 @@ use super::cursor::Cursor;
 use super::data_type;
 use super::token::{keyword, word};
 use crate::diagnostic::Diagnostic;
-use crate::types::SqlType;
 
 /// Steps that a token may cost; an honest statement needs less than four.
 const STEPS_PER_TOKEN: usize = 64;
@@ -180,25 +179,7 @@ fn cast_type(tokens: &[TokenWithSpan], after: &TokenWithSpan) -> Result<DataType
     if !cursor.is_done() {
         return Err(cursor.unexpected("\")\""));
     }
-    Ok(match &ty {
-        SqlType::Custom(name) => foreign(name).unwrap_or_else(|| data_type::to_ast(&ty)),
-        _ => data_type::to_ast(&ty),
-    })
-}
-
-/// Types that bounded queries know besides those of the dialect.
-fn foreign(name: &str) -> Option<DataType> {
-    use sqlparser::ast::ExactNumberInfo;
-    Some(match name {
-        "TINYINT" => DataType::TinyInt(None),
-        "SMALLINT" => DataType::SmallInt(None),
-        "REAL" => DataType::Real,
-        "FLOAT" => DataType::Float(ExactNumberInfo::None),
-        "BINARY" => DataType::Binary(None),
-        "BYTEA" => DataType::Bytea,
-        "TEXT" => DataType::Text,
-        _ => return None,
-    })
+    Ok(data_type::to_ast(&ty))
 }
 
 /// `MAP(…)` or `STRUCT(…)` as a call whose arguments may have `:=`.

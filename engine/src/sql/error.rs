@@ -53,6 +53,7 @@ const CLAUSE_WORDS: &[&str] = &[
     "NOT",
     "NULL",
     "INTERVAL",
+    "WITH",
 ];
 
 /// Something else than `found` was expected at `span`.
@@ -78,8 +79,6 @@ pub(super) fn shown(token: &Token) -> String {
     match token {
         Token::SingleQuotedString(text) => format!("'{}'", clipped(text)),
         Token::Word(word) => format!("\"{}\"", clipped(&word.value)),
-        // The arrow of a struct is a point by now, see `rewrite`; this one is a lambda's.
-        Token::Arrow => "\"=>\"".to_owned(),
         other => format!("\"{}\"", clipped(&other.to_string())),
     }
 }
@@ -178,5 +177,8 @@ fn ends_expression(token: &Token) -> bool {
 /// One slip of the finger in a short word, two in a long one.
 fn is_slip(found: &str, meant: &str) -> bool {
     let allowed = if meant.len() <= 5 { 1 } else { 2 };
-    found != meant && meant.len() > 2 && found.len() > 2 && strsim::osa_distance(found, meant) <= allowed
+    !CLAUSE_WORDS.contains(&found)
+        && meant.len() > 2
+        && found.len() > 2
+        && strsim::osa_distance(found, meant) <= allowed
 }

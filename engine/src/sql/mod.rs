@@ -55,7 +55,7 @@ pub struct Parsed {
 /// Reads a script: statements that end with semicolons, the last one perhaps without.
 ///
 /// An error ends its own statement only. Never panics, whatever the text is; work and memory grow
-/// with its length. Variables are to be put in before.
+/// with its length. Variables are to be put in before, see [`variables`].
 pub fn parse(text: &str) -> Parsed {
     let mut parsed = Parsed::default();
     for range in scan::statements(text) {
@@ -65,6 +65,12 @@ pub fn parse(text: &str) -> Parsed {
         }
     }
     parsed
+}
+
+/// The places of a script's statements, without their semicolons, for a caller that reads them one by
+/// one because each may define variables for the next. What is blank or a comment is no statement.
+pub fn split(text: &str) -> Vec<Span> {
+    scan::statements(text).into_iter().map(|range| Span { start: range.start, end: range.end }).collect()
 }
 
 /// Reads one expression, such as the body of a function.

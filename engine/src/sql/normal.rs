@@ -5,14 +5,14 @@ use std::ops::ControlFlow;
 
 use sqlparser::ast::helpers::attached_token::AttachedToken;
 use sqlparser::ast::{
-    AccessExpr, Expr, FunctionArg, FunctionArgExpr, Ident, LambdaFunction, LimitClause, ObjectName, Query, Select,
-    TableFactor, UnaryOperator, Value, ValueWithSpan, VisitMut, VisitorMut,
+    AccessExpr, CastKind, DataType, Expr, FunctionArg, FunctionArgExpr, Ident, LambdaFunction, LimitClause, ObjectName,
+    Query, Select, TableFactor, UnaryOperator, Value, ValueWithSpan, VisitMut, VisitorMut,
 };
 use sqlparser::tokenizer::{Token, TokenWithSpan};
 
 use super::cursor::Result;
-use super::expr_forms;
 use super::token::place;
+use super::{data_type, expr_forms};
 use crate::diagnostic::{Diagnostic, LITERAL, MISPLACED, SYNTAX, Span};
 
 /// Brings a query into normal form.
@@ -69,6 +69,14 @@ impl VisitorMut for Normalise {
 
     fn post_visit_expr(&mut self, expr: &mut Expr) -> Flow {
         match expr {
+            // The name that `rewrite` made of the type.
+            Expr::Cast { kind: CastKind::DoubleColon, data_type: ty, .. } => {
+                if let DataType::Custom(name, _) = ty
+                    && let Some(Ok(known)) = name.0[0].as_ident().map(|name| super::parse_type(&name.value))
+                {
+                    *ty = data_type::to_ast(&known);
+                }
+            }
             Expr::CompoundIdentifier(parts) => *expr = identifiers(std::mem::take(parts)),
             Expr::CompoundFieldAccess { root, access_chain } => {
                 let root = std::mem::replace(root.as_mut(), Expr::Value(Value::Null.into()));

@@ -6,14 +6,13 @@
 //! that the words of forty other dialects are plain names: columns called KEY, SOURCE or TOP work,
 //! and syntax that nobody here meant cannot be reached.
 
-use std::ops::Range;
-
 use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::{Token, TokenWithSpan, Word};
 
-use super::cursor::Result;
+use super::cursor::{Cursor, Result};
+use super::data_type;
 use super::error::{self, unexpected};
-use super::token::{span_of, word};
+use super::token::{location, span_of, word};
 use crate::diagnostic::Span;
 
 /// The tokens as sqlparser is to read them.
@@ -21,19 +20,25 @@ use crate::diagnostic::Span;
 /// # Errors
 /// A dereference without a field name.
 pub(super) fn standard(tokens: &[TokenWithSpan]) -> Result<Vec<TokenWithSpan>> {
-    let calls = keyword_calls(tokens);
+    let calls = KeywordCalls::of(tokens);
     let mut standard = Vec::with_capacity(tokens.len());
     let mut n = 0;
     while n < tokens.len() {
         match &tokens[n].token {
             Token::Arrow => {
+                check_struct(tokens, n)?;
                 standard.push(with(&tokens[n], Token::Period));
                 standard.push(field(tokens, n + 1)?);
                 n += 1;
             }
+            Token::DoubleColon => {
+                let (name, read) = cast_type(&tokens[n + 1..])?;
+                standard.extend([tokens[n].clone(), name]);
+                n += read;
+            }
             Token::RArrow => standard.push(with(&tokens[n], Token::Arrow)),
             Token::Period => standard.push(point(tokens, n)?),
-            Token::Word(it) if it.quote_style.is_none() && !is_keyword(tokens, n, &calls) => {
+            Token::Word(it) if it.quote_style.is_none() && !is_keyword(tokens, n) && !calls.is_keyword(tokens, n) => {
                 let plain = Word { keyword: Keyword::NoKeyword, ..it.clone() };
                 standard.push(with(&tokens[n], Token::Word(plain)));
             }
@@ -48,6 +53,24 @@ fn with(place: &TokenWithSpan, token: Token) -> TokenWithSpan {
     TokenWithSpan { token, span: place.span }
 }
 
+/// The type behind `::` as one quoted name, which [`super::normal`] makes a type again, and how
+/// many tokens it was.
+fn cast_type(tokens: &[TokenWithSpan]) -> Result<(TokenWithSpan, usize)> {
+    let mut cursor = Cursor::new("", tokens);
+    let ty = data_type::parse(&mut cursor)?;
+    let name = Word { value: ty.to_string(), quote_style: Some('`'), keyword: Keyword::NoKeyword };
+    let token = TokenWithSpan { token: Token::Word(name), span: location(ty.span) };
+    Ok((token, tokens.len() - cursor.rest().len()))
+}
+
+/// What an arrow follows must be able to be a struct; sqlparser takes numbers and strings for one.
+fn check_struct(tokens: &[TokenWithSpan], n: usize) -> Result<()> {
+    match n.checked_sub(1).map(|before| &tokens[before].token) {
+        Some(Token::Word(_) | Token::RParen | Token::RBracket) => Ok(()),
+        _ => Err(unexpected(place_of(tokens, n), Some(&Token::Arrow), "a struct before \"->\"")),
+    }
+}
+
 /// What follows an arrow: a field name, or `*` for all fields.
 fn field(tokens: &[TokenWithSpan], n: usize) -> Result<TokenWithSpan> {
     match tokens.get(n).map(|token| &token.token) {
@@ -58,6 +81,9 @@ fn field(tokens: &[TokenWithSpan], n: usize) -> Result<TokenWithSpan> {
 }
 
 fn point(tokens: &[TokenWithSpan], n: usize) -> Result<TokenWithSpan> {
+    if n >= 2 && tokens[n - 2].token == Token::Arrow {
+        return Err(unexpected(place_of(tokens, n), Some(&Token::Period), "\"->\" before a field of a field"));
+    }
     match tokens.get(n + 1).map(|token| &token.token) {
         Some(found @ Token::SingleQuotedString(_)) => {
             Err(unexpected(place_of(tokens, n + 1), Some(found), "a name or \"*\""))
@@ -74,32 +100,59 @@ fn place_of(tokens: &[TokenWithSpan], n: usize) -> Span {
 /// Calls written with keywords between their arguments, such as `TRIM(LEADING 'x' FROM s)`.
 ///
 /// A call of the same function with commas stays a plain call.
-fn keyword_calls(tokens: &[TokenWithSpan]) -> Vec<Range<usize>> {
-    let mut open: Vec<Option<(usize, &[&str])>> = Vec::new();
-    let mut marked: Vec<bool> = Vec::new();
-    let mut calls = Vec::new();
-    for (n, token) in tokens.iter().enumerate() {
-        match &token.token {
-            Token::LParen => {
-                let callee = n.checked_sub(1).and_then(|n| word(&tokens[n].token)).and_then(separators);
-                open.push(callee.map(|separators| (n - 1, separators)));
-                marked.push(false);
-            }
-            Token::RParen => {
-                if let (Some(Some((start, _))), Some(true)) = (open.pop(), marked.pop()) {
-                    calls.push(start..n);
+struct KeywordCalls {
+    /// Of each token whether it is the name of such a call.
+    begins: Vec<bool>,
+    /// Of each token whether it is inside one, however deep.
+    inside: Vec<bool>,
+}
+
+/// A parenthesis that is open, and the words that would make a keyword call of it.
+struct Open {
+    at: usize,
+    separators: &'static [&'static str],
+    separated: bool,
+}
+
+impl KeywordCalls {
+    fn of(tokens: &[TokenWithSpan]) -> Self {
+        let mut calls = Self { begins: vec![false; tokens.len()], inside: vec![false; tokens.len()] };
+        let mut open: Vec<Open> = Vec::new();
+        for (n, token) in tokens.iter().enumerate() {
+            let before = n.checked_sub(1).and_then(|n| word(&tokens[n].token));
+            match &token.token {
+                Token::LParen => {
+                    let separators = before.and_then(separators).unwrap_or_default();
+                    open.push(Open { at: n, separators, separated: false });
                 }
-            }
-            other => {
-                if let (Some(Some((_, separators))), Some(marked), Some(word)) =
-                    (open.last(), marked.last_mut(), word(other))
-                {
-                    *marked |= separators.contains(&word);
+                Token::RParen => {
+                    if let Some(Open { at, separated: true, .. }) = open.pop() {
+                        calls.begins[at - 1] = true;
+                        calls.inside[at..n].fill(true);
+                    }
                 }
+                // The FROM of IS DISTINCT FROM separates nothing.
+                other if before != Some("DISTINCT") => {
+                    if let (Some(open), Some(word)) = (open.last_mut(), word(other)) {
+                        open.separated |= open.separators.contains(&word);
+                    }
+                }
+                _ => {}
             }
         }
+        calls
     }
-    calls
+
+    /// True when the word at `n` is a keyword of such a call.
+    fn is_keyword(&self, tokens: &[TokenWithSpan], n: usize) -> bool {
+        match word(&tokens[n].token) {
+            Some("TO" | "FOR" | "PLACING" | "LEADING" | "TRAILING" | "BOTH") => self.inside[n],
+            Some("EXTRACT" | "POSITION" | "SUBSTRING" | "SUBSTR" | "OVERLAY" | "TRIM" | "CEIL" | "FLOOR") => {
+                self.begins[n]
+            }
+            _ => false,
+        }
+    }
 }
 
 fn separators(function: &str) -> Option<&'static [&'static str]> {
@@ -114,8 +167,8 @@ fn separators(function: &str) -> Option<&'static [&'static str]> {
     })
 }
 
-/// True when the word at `n` is a keyword where it stands.
-pub(super) fn is_keyword(tokens: &[TokenWithSpan], n: usize, calls: &[Range<usize>]) -> bool {
+/// True when the word at `n` is a keyword where it stands, be it in a call or not.
+pub(super) fn is_keyword(tokens: &[TokenWithSpan], n: usize) -> bool {
     let Some(found) = word(&tokens[n].token) else { return false };
     let before = |back: usize| n.checked_sub(back).map(|n| &tokens[n].token);
     let after = |ahead: usize| tokens.get(n + ahead).map(|token| &token.token);
@@ -158,22 +211,13 @@ pub(super) fn is_keyword(tokens: &[TokenWithSpan], n: usize, calls: &[Range<usiz
         "AT" => after_is(1, "TIME") && after_is(2, "ZONE"),
         "ZONE" => before_is(1, &["TIME"]) && before_is(2, &["AT"]),
         "SIMILAR" => after_is(1, "TO"),
-        "TO" => before_is(1, &["SIMILAR"]) || is_inside(calls, n),
-        "FOR" | "PLACING" | "LEADING" | "TRAILING" | "BOTH" => is_inside(calls, n),
-        "EXTRACT" | "POSITION" | "SUBSTRING" | "SUBSTR" | "OVERLAY" | "TRIM" | "CEIL" | "FLOOR" => {
-            calls.iter().any(|call| call.start == n)
-        }
+        "TO" => before_is(1, &["SIMILAR"]),
         "INTERVAL" => text_follows || matches!(after(1), Some(Token::Number(..))),
         "TIME" => text_follows || before_is(1, &["AT"]) && after_is(1, "ZONE"),
         "DATE" | "TIMESTAMP" | "DECIMAL" => text_follows,
         "ARRAY" => after(1) == Some(&Token::LBracket) || opens && after_is(2, "SELECT"),
-        _ => before(1) == Some(&Token::DoubleColon) || is_unit(tokens, n),
+        _ => is_unit(tokens, n),
     }
-}
-
-/// True inside the parentheses of one of `calls`, however deep.
-fn is_inside(calls: &[Range<usize>], n: usize) -> bool {
-    calls.iter().any(|call| call.start < n && n < call.end)
 }
 
 /// True for the unit of `INTERVAL '5' MINUTE`.

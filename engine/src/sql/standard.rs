@@ -10,8 +10,8 @@ use super::token::word;
 use super::{error, limits, normal, rewrite};
 use crate::diagnostic::Diagnostic;
 
-/// Queries in parentheses that are tried by themselves to find where an error is.
-const SUSPECTS_MAX: usize = 200;
+/// Tokens read again to find where an error is, as a multiple of all tokens.
+const REREAD_MAX: usize = 8;
 
 /// Reads a query in standard SQL that takes all tokens; `after` is what stands behind them.
 pub(super) fn query(tokens: &[TokenWithSpan], after: Option<&TokenWithSpan>) -> Result<Box<ast::Query>> {
@@ -54,7 +54,7 @@ fn run<T>(
 /// last try. Read alone, the query that is wrong says what is wrong with it.
 fn innermost(tokens: &[TokenWithSpan]) -> Option<Diagnostic> {
     let mut open = Vec::new();
-    let mut suspects = 0;
+    let mut budget = tokens.len() * REREAD_MAX;
     for (n, token) in tokens.iter().enumerate() {
         match token.token {
             Token::LParen => open.push(n + 1),
@@ -63,10 +63,7 @@ fn innermost(tokens: &[TokenWithSpan]) -> Option<Diagnostic> {
                 if !matches!(tokens.get(start).and_then(|token| word(&token.token)), Some("SELECT" | "WITH")) {
                     continue;
                 }
-                suspects += 1;
-                if suspects > SUSPECTS_MAX {
-                    return None;
-                }
+                budget = budget.checked_sub(n - start)?;
                 if let Err(error) = run(&tokens[start..n], Some(token), |parser| parser.parse_query()) {
                     return Some(error);
                 }

@@ -126,10 +126,17 @@ fn check_known(text: &str, token: &Token, span: Span) -> Result<(), Diagnostic> 
             Err(Diagnostic::new(SYNTAX, "a quoted name is empty").at(span))
         }
         Token::Placeholder(_) if text[span.start..].starts_with("${") => Err(undefined_variable(text, span.start)),
+        Token::HexStringLiteral(digits) if !is_hex(digits) => {
+            Err(Diagnostic::new(SYNTAX, "a string of bytes needs an even number of hexadecimal digits").at(span))
+        }
         Token::Number(..) | Token::SingleQuotedString(_) | Token::HexStringLiteral(_) | Token::Word(_) => Ok(()),
         other if is_symbol(other) => Ok(()),
         _ => Err(unreadable(text, span.start)),
     }
+}
+
+fn is_hex(digits: &str) -> bool {
+    digits.len() % 2 == 0 && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 fn is_symbol(token: &Token) -> bool {

@@ -146,7 +146,7 @@ mod tests {
             assert_eq!(&typed[span.start..span.end], expected);
         }
         let across = new.text.find("v2, ").expect("there");
-        let span = new.typed(Span { start: across, end: across + 5 });
+        let span = new.typed(Span { start: across, end: across + 6 });
         assert_eq!(&typed[span.start..span.end], "${topic}, ${empty} x");
     }
 }

@@ -7,7 +7,7 @@
 use std::fmt::{self, Display, Formatter};
 use std::ops::ControlFlow;
 
-use sqlparser::ast::{AccessExpr, DataType, Expr, Ident, ObjectName, Value, VisitMut, VisitorMut};
+use sqlparser::ast::{AccessExpr, DataType, Expr, Ident, ObjectName, UnaryOperator, Value, VisitMut, VisitorMut};
 use sqlparser::tokenizer::{Token, TokenWithSpan};
 
 use super::super::ast::Query;
@@ -45,9 +45,18 @@ impl VisitorMut for Outward {
                 }
             }
             Expr::CompoundFieldAccess { access_chain, .. } => access_chain.iter_mut().for_each(star_outward),
+            Expr::UnaryOp { op: UnaryOperator::Minus, expr } => apart(expr),
             _ => {}
         }
         ControlFlow::Continue(())
+    }
+}
+
+/// Two minus signs would begin a comment.
+fn apart(expr: &mut Expr) {
+    let text = expr.to_string();
+    if text.starts_with('-') {
+        *expr = Expr::Identifier(Ident::new(format!(" {text}")));
     }
 }
 
@@ -109,7 +118,7 @@ fn dialect(text: &str, mut clauses: Clauses) -> String {
             Token::RParen | Token::RBracket => depth = depth.saturating_sub(1),
             _ => {}
         }
-        if depth == 0 && (*token == Token::Comma || is_keyword(&tokens, n, &[])) {
+        if depth == 0 && (*token == Token::Comma || is_keyword(&tokens, n)) {
             clauses.before(word(token).or(Some(",")), joins).iter().for_each(|clause| push(&mut out, clause));
             joins += usize::from(word(token) == Some("JOIN"));
         }
