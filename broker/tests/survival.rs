@@ -5,6 +5,7 @@
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 use headwater_broker::{Broker, Config, StartError, running_broker, start};
@@ -62,10 +63,14 @@ impl Drop for Process {
 }
 
 /// A loopback port below the ephemeral ones, so that no client can take it by chance.
+///
+/// Each is given once: tests run side by side, and a port is free until its broker has started.
 fn free_address() -> SocketAddr {
-    let first = 20_000 + (std::process::id() % 10_000) as u16;
-    let free = (first..32_000).find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).expect("a free port");
-    SocketAddr::from(([127, 0, 0, 1], free))
+    static GIVEN: AtomicU16 = AtomicU16::new(0);
+    let first = 20_000 + (std::process::id() % 1_000) as u16 * 10;
+    let ports = std::iter::repeat_with(|| first + GIVEN.fetch_add(1, Ordering::Relaxed)).take(1_000);
+    let free = ports.into_iter().find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok());
+    SocketAddr::from(([127, 0, 0, 1], free.expect("a free port")))
 }
 
 fn client_config(address: SocketAddr) -> ClientConfig {
