@@ -9,7 +9,7 @@ use headwater_connectors::transport::{Transport, TransportError};
 use parking_lot::Mutex;
 
 use crate::answer::{Answer, Section};
-use crate::catalog::{Catalog, CatalogChange};
+use crate::catalog::{Catalog, CatalogChange, Refusal};
 use crate::config::Settings;
 use crate::diagnostic::{Diagnostic, EXISTS, INTERNAL, NOT_SUPPORTED, Span, UNKNOWN_SOURCE, UNKNOWN_TYPE, transport};
 use crate::planner::define::{FormatDefaults, define, source_kind};
@@ -140,7 +140,7 @@ impl Engine {
             return Ok(Answer::Done { message: String::new(), warnings: vec![warning] });
         }
         let definition = define(create, text, &catalog, &FormatDefaults::from(session.settings()))?;
-        // The dry run: what the one reader will do is tried before a topic is made or a command written.
+        // Tried before a topic is made, too.
         let change =
             CatalogChange::DefineSource { source: Box::new(definition.source.clone()), replace: create.or_replace };
         catalog
@@ -286,6 +286,9 @@ impl Engine {
         change: CatalogChange,
         span: Span,
     ) -> Result<Arc<Catalog>, Vec<Diagnostic>> {
+        // The dry run: what the one reader will do is tried before a command is written.
+        let here = |refusal: Refusal| vec![Diagnostic::new(EXISTS, refusal.to_string()).at(span)];
+        self.catalog().await?.apply(&change).map_err(here)?;
         let statement = statement.to_owned();
         let outcome = self.with_log(move |log| log.append(&statement, change)).await?;
         outcome.map_err(|refusal| {

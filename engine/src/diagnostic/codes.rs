@@ -43,6 +43,8 @@ pub const RUNTIME: Code = Code("K0112");
 pub const MEMORY: Code = Code("K0113");
 /// A file that cannot be written.
 pub const COPY: Code = Code("K0114");
+/// A function that does not exist.
+pub const UNKNOWN_FUNCTION: Code = Code("K0115");
 /// A word, number or symbol where another was expected.
 pub const SYNTAX: Code = Code("K0201");
 /// A string, quoted name or comment without an end.
@@ -108,6 +110,7 @@ pub const CODES: &[CodeEntry] = &[
     entry(RUNTIME, "a query that failed while it ran", "SELECT 1 / 0;"),
     entry(MEMORY, "a query that needs more memory than it may have", "SELECT ARRAY_AGG(url) FROM bids;"),
     entry(COPY, "a file that cannot be written", "COPY (SELECT 1) TO '/no/such/place.csv';"),
+    entry(UNKNOWN_FUNCTION, "a function that does not exist", "SELECT COUNTT(*) FROM orders;"),
     entry(SYNTAX, "a word, number or symbol where another was expected", "SELECT id FORM orders;"),
     entry(UNCLOSED, "a string, quoted name or comment without an end", "SELECT 'abc FROM orders;"),
     entry(UNKNOWN_STATEMENT, "a statement that begins with no known word", "SELCT id FROM orders;"),

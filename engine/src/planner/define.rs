@@ -325,7 +325,8 @@ fn side(
 fn format_error(error: &headwater_connectors::format::FormatError, span: Span) -> Diagnostic {
     let code =
         if matches!(error, headwater_connectors::format::FormatError::NotYet(_)) { NOT_SUPPORTED } else { FORMAT };
-    Diagnostic::new(code, error.to_string()).at(span)
+    let diagnostic = Diagnostic::new(code, error.to_string()).at(span);
+    Diagnostic { hint: error.hint(), ..diagnostic }
 }
 
 /// A source of which only the columns matter.

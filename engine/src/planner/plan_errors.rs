@@ -7,7 +7,8 @@ use headwater_connectors::transport::TransportError;
 
 use crate::diagnostic::nearest;
 use crate::diagnostic::{
-    AMBIGUOUS_COLUMN, Diagnostic, FORMAT, INTERNAL, MEMORY, PLAN, RUNTIME, Span, UNKNOWN_COLUMN, transport,
+    AMBIGUOUS_COLUMN, Diagnostic, FORMAT, INTERNAL, MEMORY, PLAN, RUNTIME, Span, UNKNOWN_COLUMN, UNKNOWN_FUNCTION,
+    transport,
 };
 
 /// What an error of planning or running says to a user. `whole` is the place of the query, for
@@ -36,8 +37,8 @@ fn one(error: &DataFusionError, whole: Option<Span>) -> Diagnostic {
                 .hint("Raise it with SET 'query.memory.max' = '1GB'; or let the query keep fewer rows.")
         }
         DataFusionError::External(error) => external(error.as_ref(), whole),
-        DataFusionError::ArrowError(error, _) => Diagnostic::new(RUNTIME, plain(&error.to_string())),
-        DataFusionError::Execution(message) => Diagnostic::new(RUNTIME, plain(message)),
+        DataFusionError::ArrowError(error, _) => Diagnostic::new(RUNTIME, plain(&error.to_string())).at_maybe(whole),
+        DataFusionError::Execution(message) => Diagnostic::new(RUNTIME, plain(message)).at_maybe(whole),
         other => Diagnostic::new(INTERNAL, plain(&other.strip_backtrace())),
     }
 }
@@ -59,6 +60,9 @@ fn with_notes(diagnostic: &datafusion::common::Diagnostic, inner: &DataFusionErr
     let span = diagnostic.span.and_then(place).or(whole);
     if let DataFusionError::SchemaError(error, _) = root(inner) {
         return schema(error).at_maybe(span);
+    }
+    if let Some(name) = diagnostic.message.strip_prefix("Invalid function '").and_then(|m| m.strip_suffix('\'')) {
+        return unknown_function(name, diagnostic).at_maybe(span);
     }
     let join = |messages: Vec<&str>| (!messages.is_empty()).then(|| messages.join(" "));
     Diagnostic {
@@ -111,6 +115,15 @@ fn unknown_column(field: &Column, valid: &[Column]) -> Diagnostic {
         }
         Some(near) => error.hint(format!("Did you mean \"{near}\"?")),
         None => error,
+    }
+}
+
+fn unknown_function(name: &str, diagnostic: &datafusion::common::Diagnostic) -> Diagnostic {
+    let error = Diagnostic::new(UNKNOWN_FUNCTION, format!("function \"{}\" does not exist", name.to_uppercase()));
+    let near = diagnostic.notes.iter().find_map(|n| n.message.strip_prefix("Possible function '")?.strip_suffix('\''));
+    match near.and_then(|near| nearest(name, [near])) {
+        Some(near) => error.hint(format!("Did you mean {}?", near.to_uppercase())),
+        None => error.hint("SHOW FUNCTIONS; lists them all."),
     }
 }
 
