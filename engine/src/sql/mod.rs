@@ -1,9 +1,9 @@
 //! Text to statements: the dialect's syntax. It knows how things are written and not what they mean.
 //!
-//! A script is split at its semicolons ([`scan`]); each statement becomes tokens whose words are
-//! folded ([`token`]); our own statements are read from them ([`statement`]). Of a query the clauses
-//! that only streams have are taken out ([`clauses`]) and the rest, made to mean the same in
-//! standard SQL ([`rewrite`]), is read by sqlparser ([`standard`]).
+//! A script is split at its semicolons (`scan`); each statement becomes tokens whose words are
+//! folded (`token`); our own statements are read from them (`statement`). Of a query the clauses
+//! that only streams have are taken out (`clauses`) and the rest, made to mean the same in
+//! standard SQL (`rewrite`), is read by sqlparser (`standard`).
 //!
 //! ```
 //! let parsed = headwater_engine::sql::parse("SELECT id FROM orders EMIT CHANGES; SELCT 1;");
@@ -29,7 +29,6 @@ mod statement;
 #[cfg(test)]
 mod tests;
 mod token;
-
 pub mod variables;
 
 pub use scan::is_complete;

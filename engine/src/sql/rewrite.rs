@@ -37,6 +37,10 @@ pub(super) fn standard(tokens: &[TokenWithSpan]) -> Result<Vec<TokenWithSpan>> {
                 n += read;
             }
             Token::RArrow => standard.push(with(&tokens[n], Token::Arrow)),
+            Token::SingleQuotedString(_) => {
+                check_string(tokens, n, calls.inside[n])?;
+                standard.push(tokens[n].clone());
+            }
             Token::Period => standard.push(point(tokens, n)?),
             Token::Word(it) if it.quote_style.is_none() && !is_keyword(tokens, n) && !calls.is_keyword(tokens, n) => {
                 let plain = Word { keyword: Keyword::NoKeyword, ..it.clone() };
@@ -51,6 +55,27 @@ pub(super) fn standard(tokens: &[TokenWithSpan]) -> Result<Vec<TokenWithSpan>> {
 
 fn with(place: &TokenWithSpan, token: Token) -> TokenWithSpan {
     TokenWithSpan { token, span: place.span }
+}
+
+/// A string is no alias and no table; sqlparser takes it for both.
+fn check_string(tokens: &[TokenWithSpan], n: usize, in_call: bool) -> Result<()> {
+    let Some(before) = n.checked_sub(1) else { return Ok(()) };
+    let is_alias = match &tokens[before].token {
+        Token::Word(_) => match word(&tokens[before].token) {
+            Some("AS" | "NULL" | "TRUE" | "FALSE" | "END" | "JOIN") => true,
+            Some("FROM") => {
+                !in_call && !before.checked_sub(1).is_some_and(|n| word(&tokens[n].token) == Some("DISTINCT"))
+            }
+            _ => !in_call && !is_keyword(tokens, before),
+        },
+        Token::RParen | Token::RBracket | Token::Number(..) | Token::SingleQuotedString(_) => true,
+        _ => false,
+    };
+    if !is_alias {
+        return Ok(());
+    }
+    let error = unexpected(place_of(tokens, n), Some(&tokens[n].token), "a name");
+    Err(error.hint("A name stands in double quotes or backticks."))
 }
 
 /// The type behind `::` as one quoted name, which [`super::normal`] makes a type again, and how

@@ -190,7 +190,7 @@ fn every_other_statement_prints_as_itself() {
         "DEFINE V = 'x'",
         "UNDEFINE V",
         "RUN SCRIPT 'x.sql'",
-        "CREATE SINK CONNECTOR IF NOT EXISTS C WITH (`connector.class` = 'x')",
+        "CREATE SINK CONNECTOR IF NOT EXISTS C WITH ('connector.class' = 'x')",
         "DROP CONNECTOR IF EXISTS C",
         "ASSERT NOT EXISTS TOPIC 't' WITH (PARTITIONS = 1) TIMEOUT 5 SECONDS",
         "ASSERT SCHEMA SUBJECT 't-value' ID 3 TIMEOUT 10 MILLISECONDS",

@@ -50,13 +50,31 @@ pub(super) fn tokens(text: &str, range: Range<usize>) -> Result<Vec<TokenWithSpa
         let span = Span { start: places.byte(span.start), end: places.byte(span.end) };
         if !matches!(token, Token::Whitespace(_)) {
             check_known(text, &token, span)?;
-            found.push(TokenWithSpan { token: fold(token), span: location(span) });
+            let name = found.last().and_then(|last| joined(last, &token, span));
+            if name.is_some() {
+                found.pop();
+            }
+            found.push(name.unwrap_or_else(|| TokenWithSpan { token: fold(token), span: location(span) }));
         }
     }
     match failure {
         Some(error) => Err(unreadable(text, places.byte(error.location))),
         None => Ok(found),
     }
+}
+
+/// `1` and `email` as the one name `1email`, which sqlparser took for a number with an exponent.
+fn joined(last: &TokenWithSpan, token: &Token, span: Span) -> Option<TokenWithSpan> {
+    let digits = match &last.token {
+        Token::Number(digits, _) => digits,
+        Token::Word(Word { value, quote_style: None, .. }) => value,
+        _ => return None,
+    };
+    let Token::Word(Word { value, quote_style: None, .. }) = token else { return None };
+    let is_name = digits.bytes().all(|byte| byte.is_ascii_digit()) && span_of(last).end == span.start;
+    let word = Word { value: format!("{digits}{value}"), quote_style: None, keyword: Keyword::NoKeyword };
+    let whole = Span { start: span_of(last).start, end: span.end };
+    is_name.then(|| TokenWithSpan { token: fold(Token::Word(word)), span: location(whole) })
 }
 
 /// The tokens of a text that sqlparser printed; words are not folded.
@@ -125,6 +143,9 @@ fn check_known(text: &str, token: &Token, span: Span) -> Result<(), Diagnostic> 
         Token::Word(Word { value, quote_style: Some(_), .. }) if value.is_empty() => {
             Err(Diagnostic::new(SYNTAX, "a quoted name is empty").at(span))
         }
+        Token::Word(Word { value, quote_style: Some(_), .. }) if UNPRINTABLE.iter().any(|it| value.contains(it)) => {
+            Err(Diagnostic::new(SYNTAX, "a name holds quotes in a row or behind a backslash").at(span))
+        }
         Token::Placeholder(_) if text[span.start..].starts_with("${") => Err(undefined_variable(text, span.start)),
         Token::HexStringLiteral(digits) if !is_hex(digits) => {
             Err(Diagnostic::new(SYNTAX, "a string of bytes needs an even number of hexadecimal digits").at(span))
@@ -135,8 +156,11 @@ fn check_known(text: &str, token: &Token, span: Span) -> Result<(), Diagnostic> 
     }
 }
 
+/// Quotes in a row and quotes behind a backslash; sqlparser would print them as if they were escaped.
+const UNPRINTABLE: &[&str] = &["``", "\"\"", "\\`", "\\\""];
+
 fn is_hex(digits: &str) -> bool {
-    digits.len() % 2 == 0 && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
+    digits.len().is_multiple_of(2) && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 fn is_symbol(token: &Token) -> bool {
@@ -238,7 +262,10 @@ mod tests {
 
     #[test]
     fn numbers_and_names_that_start_with_a_digit() {
-        assert_eq!(texts("1 .5 5. 1e5 1.5E-3 1st 2nd_x"), ["1", ".5", "5.", "1e5", "1.5E-3", "1st", "2nd_x"]);
+        assert_eq!(
+            texts("1 .5 5. 1e5 1.5E-3 1st 2nd_x 1email a.5es"),
+            ["1", ".5", "5.", "1e5", "1.5E-3", "1st", "2nd_x", "1email", "a", ".", "5es"]
+        );
     }
 
     #[test]

@@ -90,13 +90,18 @@ const RESERVED: &[&str] = &[
 
 /// A name as it must be written: in backticks unless it is a plain word in upper case.
 pub fn name(name: &str) -> String {
+    if is_plain(name) { name.to_owned() } else { format!("`{}`", name.replace('`', "``")) }
+}
+
+/// The name of a property, which may be a string as well.
+fn property_name(name: &str) -> String {
+    if is_plain(name) { name.to_owned() } else { string(name) }
+}
+
+fn is_plain(name: &str) -> bool {
     let starts = name.starts_with(|c: char| c.is_ascii_uppercase() || c == '_');
     let plain = name.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_');
-    if starts && plain && !RESERVED.contains(&name) {
-        name.to_owned()
-    } else {
-        format!("`{}`", name.replace('`', "``"))
-    }
+    starts && plain && !RESERVED.contains(&name)
 }
 
 /// A string in quotes.
@@ -118,7 +123,7 @@ fn when(said: bool, text: &str) -> &str {
 fn properties(properties: &[Property]) -> String {
     match properties {
         [] => String::new(),
-        some => format!(" WITH ({})", list(some, |it| format!("{} = {}", name(&it.name), it.value.value))),
+        some => format!(" WITH ({})", list(some, |it| format!("{} = {}", property_name(&it.name), it.value.value))),
     }
 }
 

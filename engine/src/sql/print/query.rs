@@ -7,14 +7,16 @@
 use std::fmt::{self, Display, Formatter};
 use std::ops::ControlFlow;
 
-use sqlparser::ast::{AccessExpr, DataType, Expr, Ident, ObjectName, UnaryOperator, Value, VisitMut, VisitorMut};
+use sqlparser::ast::{
+    AccessExpr, DataType, Expr, Ident, ObjectName, UnaryOperator, Value, ValueWithSpan, VisitMut, VisitorMut,
+};
 use sqlparser::tokenizer::{Token, TokenWithSpan};
 
 use super::super::ast::Query;
 use super::super::data_type;
 use super::super::rewrite::is_keyword;
 use super::super::token::{printed, span_of, word};
-use super::{list, name};
+use super::{list, name, string};
 
 /// An expression as text that reads back as the same expression.
 pub fn expr(expr: &Expr) -> String {
@@ -37,6 +39,11 @@ struct Outward;
 impl VisitorMut for Outward {
     type Break = std::convert::Infallible;
 
+    fn post_visit_value(&mut self, value: &mut ValueWithSpan) -> ControlFlow<Self::Break> {
+        string_outward(value);
+        ControlFlow::Continue(())
+    }
+
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Self::Break> {
         match expr {
             Expr::Cast { data_type, .. } => {
@@ -49,6 +56,13 @@ impl VisitorMut for Outward {
             _ => {}
         }
         ControlFlow::Continue(())
+    }
+}
+
+/// A string with its quotes doubled; sqlparser leaves some of them alone.
+fn string_outward(value: &mut ValueWithSpan) {
+    if let Value::SingleQuotedString(text) = &value.value {
+        value.value = Value::Number(string(text), false);
     }
 }
 
