@@ -1,4 +1,6 @@
 //! The session at its boundary: text goes in, text comes out; who answers is a stand-in.
+// The helpers of a test fail like the test itself.
+#![allow(clippy::unwrap_used)]
 
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};

@@ -113,7 +113,7 @@ impl Printer {
     fn batch(&mut self, batch: &RawBatch, tx: &mpsc::Sender<Line>) -> Option<()> {
         for row in 0..batch.len() {
             self.seen += 1;
-            if self.left == Some(0) || (self.seen - 1) % self.interval != 0 {
+            if self.left == Some(0) || !(self.seen - 1).is_multiple_of(self.interval) {
                 continue;
             }
             for line in self.record(batch, row) {

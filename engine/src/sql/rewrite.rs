@@ -64,7 +64,7 @@ fn check_string(tokens: &[TokenWithSpan], n: usize, in_call: bool) -> Result<()>
         Token::Word(_) => match word(&tokens[before].token) {
             Some("AS" | "NULL" | "TRUE" | "FALSE" | "END" | "JOIN") => true,
             Some("FROM") => {
-                !in_call && !before.checked_sub(1).is_some_and(|n| word(&tokens[n].token) == Some("DISTINCT"))
+                !in_call && before.checked_sub(1).is_none_or(|n| word(&tokens[n].token) != Some("DISTINCT"))
             }
             _ => !in_call && !is_keyword(tokens, before),
         },
