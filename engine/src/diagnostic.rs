@@ -1,7 +1,7 @@
 //! What a user is told when a statement is refused: message, code, span, detail, hint.
 //!
 //! Diagnostics are values: the parser and the planner collect every independent one, and whoever
-//! shows them renders them with the text that was typed ([`render`]).
+//! shows them renders them with the text that was typed ([`render()`]).
 
 mod cluster;
 mod codes;

@@ -1,9 +1,9 @@
 //! A topic as a DataFusion table: partitions become record-batch streams that end.
 //!
 //! A scan is planned with its offsets frozen: the ends of the log at that moment, less what the
-//! predicate rules out ([`prune`], [`ranges`]). It runs forward in several output partitions
-//! ([`scan`]), backwards under a Top-K by time or offset ([`newest`]), or to the end for the latest
-//! record of each key ([`latest`]). All three poll and decode in one place ([`reader`], [`decode`]).
+//! predicate rules out (`prune`, `ranges`). It runs forward in several output partitions
+//! (`scan`), backwards under a Top-K by time or offset (`newest`), or to the end for the latest
+//! record of each key (`latest`). All three poll and decode in one place (`reader`, `decode`).
 
 mod context;
 mod decode;

@@ -1,6 +1,6 @@
 //! Bounded queries: from the dialect's SELECT to DataFusion's logical plan.
 //!
-//! The query is rewritten where the dialect differs ([`star`](super::star), [`rewrite`](super::rewrite)) and
+//! The query is rewritten where the dialect differs (`star`, `rewrite`) and
 //! planned by DataFusion, which allows all of its SQL. What it finds wrong comes back as our diagnostics.
 
 use std::fmt;
