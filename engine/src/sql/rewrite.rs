@@ -59,23 +59,21 @@ fn with(place: &TokenWithSpan, token: Token) -> TokenWithSpan {
 
 /// A string is no alias and no table; sqlparser takes it for both.
 fn check_string(tokens: &[TokenWithSpan], n: usize, in_call: bool) -> Result<()> {
-    let Some(before) = n.checked_sub(1) else { return Ok(()) };
-    let is_alias = match &tokens[before].token {
-        Token::Word(_) => match word(&tokens[before].token) {
+    let word_at = |back: usize| n.checked_sub(back).and_then(|n| word(&tokens[n].token));
+    let is_alias = match n.checked_sub(1).map(|before| &tokens[before].token) {
+        Some(Token::Word(_)) => match word_at(1) {
             Some("AS" | "NULL" | "TRUE" | "FALSE" | "END" | "JOIN") => true,
-            Some("FROM") => {
-                !in_call && before.checked_sub(1).is_none_or(|n| word(&tokens[n].token) != Some("DISTINCT"))
-            }
-            _ => !in_call && !is_keyword(tokens, before),
+            Some("FROM") => !in_call && word_at(2) != Some("DISTINCT"),
+            _ => !in_call && !is_keyword(tokens, n - 1),
         },
-        Token::RParen | Token::RBracket | Token::Number(..) | Token::SingleQuotedString(_) => true,
+        Some(Token::RParen | Token::RBracket | Token::Number(..) | Token::SingleQuotedString(_)) => true,
         _ => false,
     };
     if !is_alias {
         return Ok(());
     }
-    let error = unexpected(place_of(tokens, n), Some(&tokens[n].token), "a name");
-    Err(error.hint("A name stands in double quotes or backticks."))
+    Err(unexpected(place_of(tokens, n), Some(&tokens[n].token), "a name")
+        .hint("A name stands in double quotes or backticks."))
 }
 
 /// The type behind `::` as one quoted name, which [`super::normal`] makes a type again, and how

@@ -280,6 +280,16 @@ fn numbers_have_their_limits() {
 }
 
 #[test]
+fn a_string_is_no_name() {
+    for text in ["SELECT a 'b' FROM t", "SELECT a AS 'b' FROM t", "SELECT * FROM 'x.parquet'", "SELECT * FROM t 'u'"] {
+        let hint = parse(text).errors[0].hint.clone();
+        assert_eq!(hint.as_deref(), Some("A name stands in double quotes or backticks."), "{text}");
+    }
+    let text = "SELECT TRIM(LEADING 'x' FROM 'xy'), 'a''''b', A IS DISTINCT FROM 'c'";
+    check_print(text, text);
+}
+
+#[test]
 fn places_inside_expressions_lead_back_to_the_text() {
     let text = "SELECT 'ä', größe FROM t";
     let SetExpr::Select(select) = *query(text).body.body else { panic!("a SELECT") };

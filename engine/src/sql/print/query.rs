@@ -7,9 +7,7 @@
 use std::fmt::{self, Display, Formatter};
 use std::ops::ControlFlow;
 
-use sqlparser::ast::{
-    AccessExpr, DataType, Expr, Ident, ObjectName, UnaryOperator, Value, ValueWithSpan, VisitMut, VisitorMut,
-};
+use sqlparser::ast::{AccessExpr, DataType, Expr, Ident, ObjectName, Value, ValueWithSpan, VisitMut, VisitorMut};
 use sqlparser::tokenizer::{Token, TokenWithSpan};
 
 use super::super::ast::Query;
@@ -52,7 +50,7 @@ impl VisitorMut for Outward {
                 }
             }
             Expr::CompoundFieldAccess { access_chain, .. } => access_chain.iter_mut().for_each(star_outward),
-            Expr::UnaryOp { op: UnaryOperator::Minus, expr } => apart(expr),
+            Expr::UnaryOp { expr, .. } => apart(expr),
             _ => {}
         }
         ControlFlow::Continue(())
@@ -66,10 +64,10 @@ fn string_outward(value: &mut ValueWithSpan) {
     }
 }
 
-/// Two minus signs would begin a comment.
+/// Two signs are no sign: `--` begins a comment, `~~` is another operator.
 fn apart(expr: &mut Expr) {
     let text = expr.to_string();
-    if text.starts_with('-') {
+    if text.starts_with(['-', '+', '~']) {
         *expr = Expr::Identifier(Ident::new(format!(" {text}")));
     }
 }
