@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io::{BufRead, IsTerminal, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::Parser;
 use headwater_connectors::transport::Transport;
@@ -24,6 +25,8 @@ use crate::settings::Settings;
 use crate::shell::shell;
 use crate::{logs, pager};
 
+/// How long threads are waited for at the end.
+const THREADS_END_MAX: Duration = Duration::from_secs(2);
 /// Lines of standard input that are read ahead.
 const INPUT_LINES_MAX: usize = 64;
 
@@ -90,8 +93,9 @@ fn run(low: LowArgs, around: &Surroundings, connect: Connect) -> Ending {
         _ => work(&options, around, &cluster, &runtime, interrupt, connect),
     };
     runtime.block_on(cluster.close());
-    // A query that was given up may still hold a thread; it is not waited for.
-    runtime.shutdown_background();
+    // Threads that still use librdkafka or OpenSSL must not run on while `exit` takes these libraries
+    // down: that corrupts the heap. A query that was given up ends its threads within moments.
+    runtime.shutdown_timeout(THREADS_END_MAX);
     ending
 }
 
