@@ -1,6 +1,7 @@
 //! Topics, their settings and their offsets.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use headwater_connectors::record::{TopicPartition, Wanted};
 use headwater_connectors::transport::{
@@ -16,7 +17,11 @@ fn new_topic(subject: &Subject<'_>, partitions: i32) -> NewTopic {
 
 pub fn lifecycle(subject: &Subject<'_>) {
     let admin = subject.transport.admin();
-    let topic = subject.topic_with(3, &[("cleanup.policy", "compact")]);
+    // One replica is said, for a cluster of several nodes has another default; one must then do to write.
+    let settings = [("cleanup.policy", "compact"), ("min.insync.replicas", "1")];
+    let settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+    admin.create_topic(&NewTopic { replicas: Some(1), settings, ..new_topic(subject, 3) }).unwrap();
+    let topic: Arc<str> = subject.prefix.as_str().into();
     let expected = TopicInfo { name: topic.to_string(), partitions: 3, replicas: 1 };
     assert_eq!(admin.topic(&topic).unwrap(), Some(expected.clone()));
     let all = admin.topics().unwrap();
