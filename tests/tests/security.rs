@@ -141,7 +141,7 @@ fn wrong_protocol_for_the_door_is_told() {
     is_told(SASL, "security.protocol=PLAINTEXT", Kind::Unreachable, "security.protocol", "TLS or SASL");
     is_told(TLS, "security.protocol=PLAINTEXT", Kind::Unreachable, "security.protocol", "TLS or SASL");
     let tls = "security.protocol=SSL ssl.ca.location=CERTS/ca.pem";
-    is_told(SASL, tls, Kind::Unreachable, "security.protocol", "TLS or SASL");
+    is_told(SASL, tls, Kind::Tls, "security.protocol", "PLAINTEXT");
 }
 
 #[test]
