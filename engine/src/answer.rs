@@ -27,6 +27,18 @@ pub enum Answer {
     Lines(Pin<Box<dyn Stream<Item = Result<String, Vec<Diagnostic>>> + Send>>),
 }
 
+impl Answer {
+    /// One sentence about what was done.
+    pub(crate) fn done(message: impl Into<String>) -> Self {
+        Self::Done { message: message.into(), warnings: Vec::new() }
+    }
+
+    /// Nothing was done, and why.
+    pub(crate) fn warning(warning: impl Into<String>) -> Self {
+        Self::Done { message: String::new(), warnings: vec![warning.into()] }
+    }
+}
+
 /// A table of text with an optional heading.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Section {

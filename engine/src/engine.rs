@@ -67,7 +67,7 @@ impl Engine {
             return Err(in_typed_text(parsed.errors));
         }
         match &parsed.statements[..] {
-            [] => Ok(Answer::Done { message: String::new(), warnings: Vec::new() }),
+            [] => Ok(Answer::done("")),
             [statement] => self.execute(session, statement).await.map_err(in_typed_text),
             [_, second, ..] => {
                 let error = Diagnostic::new(crate::diagnostic::SYNTAX, "one statement at a time is expected here")
@@ -137,7 +137,7 @@ impl Engine {
         let kind = source_kind(create.kind).word();
         if let (true, Some(standing)) = (create.if_not_exists, catalog.source(&create.name)) {
             let warning = format!("{} \"{}\" exists already; nothing was done", standing.kind.word(), standing.name);
-            return Ok(Answer::Done { message: String::new(), warnings: vec![warning] });
+            return Ok(Answer::warning(warning));
         }
         let definition = define(create, text, &catalog, &FormatDefaults::from(session.settings()))?;
         // Tried before a topic is made, too.
@@ -149,7 +149,7 @@ impl Engine {
         let (transport, name_span) = (self.transport.clone(), create.name.span);
         blocking(move || topics::ensure(transport.admin(), &definition, name_span)).await??;
         self.publish(text, change, create.name.span).await?;
-        Ok(done(format!("{} \"{}\" created", capital(kind), create.name.value)))
+        Ok(Answer::done(format!("{} \"{}\" created", capital(kind), create.name.value)))
     }
 
     async fn drop_source(&self, drop: &ast::DropSource, text: &str) -> Answered {
@@ -174,22 +174,22 @@ impl Engine {
         self.publish(text, CatalogChange::DropSource { name: source.name.clone() }, drop.name.span).await?;
         let message = format!("{} \"{}\" dropped", capital(kind.word()), source.name);
         if !drop.delete_topic {
-            return Ok(done(message));
+            return Ok(Answer::done(message));
         }
         let (transport, topic) = (self.transport.clone(), source.topic.clone());
         blocking(move || transport.admin().delete_topic(&topic)).await?.map_err(refused)?;
-        Ok(done(format!("{message} and topic \"{}\" deleted", source.topic)))
+        Ok(Answer::done(format!("{message} and topic \"{}\" deleted", source.topic)))
     }
 
     async fn create_type(&self, create: &ast::CreateType, text: &str) -> Answered {
         let catalog = self.catalog().await?;
         if create.if_not_exists && catalog.custom_type(&create.name).is_some() {
             let warning = format!("type \"{}\" exists already; nothing was done", create.name.value);
-            return Ok(Answer::Done { message: String::new(), warnings: vec![warning] });
+            return Ok(Answer::warning(warning));
         }
         let ty = resolve(&create.ty, &catalog).map_err(|e| vec![*e])?;
         self.publish(text, CatalogChange::DefineType { name: create.name.value.clone(), ty }, create.name.span).await?;
-        Ok(done(format!("Type \"{}\" created", create.name.value)))
+        Ok(Answer::done(format!("Type \"{}\" created", create.name.value)))
     }
 
     async fn drop_type(&self, drop: &ast::DropNamed, text: &str) -> Answered {
@@ -198,7 +198,7 @@ impl Engine {
             return unless_forgiven(drop.if_exists, Diagnostic::new(UNKNOWN_TYPE, message).at(drop.name.span));
         }
         self.publish(text, CatalogChange::DropType { name: drop.name.value.clone() }, drop.name.span).await?;
-        Ok(done(format!("Type \"{}\" dropped", drop.name.value)))
+        Ok(Answer::done(format!("Type \"{}\" dropped", drop.name.value)))
     }
 
     async fn copy(&self, session: &mut Session, copy: &ast::Copy) -> Answered {
@@ -318,15 +318,9 @@ pub(crate) fn refused(error: TransportError) -> Vec<Diagnostic> {
     vec![transport(&error)]
 }
 
-fn done(message: String) -> Answer {
-    Answer::Done { message, warnings: Vec::new() }
-}
-
 fn unless_forgiven(forgiven: bool, error: Diagnostic) -> Answered {
     match forgiven {
-        true => {
-            Ok(Answer::Done { message: String::new(), warnings: vec![format!("{}; nothing was done", error.message)] })
-        }
+        true => Ok(Answer::warning(format!("{}; nothing was done", error.message))),
         false => Err(vec![error]),
     }
 }

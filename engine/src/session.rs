@@ -57,27 +57,24 @@ impl Session {
             let span = if e.code == PROPERTY_VALUE { set.value.span } else { set.name.span };
             vec![e.at(span)]
         })?;
-        Ok(done(format!("Property \"{}\" set to \"{}\"", property.name, set.value.value)))
+        Ok(Answer::done(format!("Property \"{}\" set to \"{}\"", property.name, set.value.value)))
     }
 
     pub(crate) fn unset(&mut self, name: &ast::Spanned<String>) -> Result<Answer, Vec<Diagnostic>> {
         check_changeable(name)?;
         let property = self.settings.unset(name).map_err(|e| vec![e.at(name.span)])?;
-        Ok(done(format!("Property \"{}\" has its default again", property.name)))
+        Ok(Answer::done(format!("Property \"{}\" has its default again", property.name)))
     }
 
     pub(crate) fn define(&mut self, define: &ast::Assignment) -> Answer {
         self.define_variable(&define.name, &define.value);
-        done(format!("Variable \"{}\" defined", define.name.to_uppercase()))
+        Answer::done(format!("Variable \"{}\" defined", define.name.to_uppercase()))
     }
 
     pub(crate) fn undefine(&mut self, name: &ast::Name) -> Answer {
         match self.variables.remove(&name.to_uppercase()) {
-            Some(_) => done(format!("Variable \"{}\" undefined", name.value)),
-            None => Answer::Done {
-                message: String::new(),
-                warnings: vec![format!("variable \"{}\" was not defined", name.value)],
-            },
+            Some(_) => Answer::done(format!("Variable \"{}\" undefined", name.value)),
+            None => Answer::warning(format!("variable \"{}\" was not defined", name.value)),
         }
     }
 }
@@ -91,8 +88,4 @@ fn check_changeable(name: &ast::Spanned<String>) -> Result<(), Vec<Diagnostic>> 
     let message = format!("property \"{}\" can only be set when the process starts", property.name);
     let hint = format!("Start with --set {}=…", property.name);
     Err(vec![Diagnostic::new(PROPERTY_VALUE, message).at(name.span).hint(hint)])
-}
-
-fn done(message: String) -> Answer {
-    Answer::Done { message, warnings: Vec::new() }
 }

@@ -6,6 +6,7 @@ use crate::config::PROPERTIES;
 use crate::engine::Engine;
 use crate::planner::property_names;
 use crate::planner::types::BUILT_IN;
+use crate::runtime::OWN_TOPICS;
 use crate::runtime::bounded::Bounded;
 use crate::session::Session;
 
@@ -137,7 +138,7 @@ pub(crate) async fn words(engine: &Engine, session: &Session) -> Words {
         functions: Bounded::function_names(session.settings()),
         with_properties: property_names().map(str::to_owned).collect(),
         properties: PROPERTIES.iter().map(|p| p.name.to_owned()).collect(),
-        topics: topics.into_iter().map(|t| t.name).filter(|name| !name.starts_with("_headwater-")).collect(),
+        topics: topics.into_iter().map(|t| t.name).filter(|name| !name.starts_with(OWN_TOPICS)).collect(),
         types: BUILT_IN
             .iter()
             .map(|t| (*t).to_owned())

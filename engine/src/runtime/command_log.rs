@@ -22,6 +22,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::catalog::{Catalog, CatalogChange, Refusal};
 
+/// How the names of Headwater's own topics begin.
+pub const OWN_TOPICS: &str = "_headwater-";
 /// Version of the records in the topic.
 const VERSION: u32 = 1;
 /// Commands taken from the topic at once.
@@ -59,7 +61,7 @@ pub struct CommandLog {
 impl CommandLog {
     /// The log of a service id; nothing is read yet.
     pub fn new(transport: Arc<dyn Transport>, service_id: &str) -> Self {
-        let topic = Arc::from(format!("_headwater-{service_id}_command_topic"));
+        let topic = Arc::from(format!("{OWN_TOPICS}{service_id}_command_topic"));
         Self { transport, topic, source: None, next: 0, catalog: Arc::default(), awaited: None }
     }
 
@@ -108,11 +110,11 @@ impl CommandLog {
 
     /// One past the last command; 0 when there is no topic.
     fn end(&self) -> Result<i64, TransportError> {
-        let admin = self.transport.admin();
-        if admin.topic(&self.topic)?.is_none() {
-            return Ok(0);
+        match self.transport.admin().watermarks(&self.topic, Isolation::ReadCommitted) {
+            Ok(marks) => Ok(marks.first().map_or(0, |w| w.end)),
+            Err(error) if error.kind == TransportErrorKind::UnknownTopic => Ok(0),
+            Err(error) => Err(error),
         }
-        Ok(admin.watermarks(&self.topic, Isolation::ReadCommitted)?.first().map_or(0, |w| w.end))
     }
 
     fn forget(&mut self) {

@@ -17,6 +17,7 @@ use headwater_connectors::record::{OutBatch, headers_type};
 use headwater_connectors::table::{ROWOFFSET, ROWPARTITION, ROWTIME, WINDOWEND, WINDOWSTART};
 use headwater_connectors::transport::{SinkOptions, Transport, TransportError};
 
+use super::OWN_TOPICS;
 use super::describe::find;
 use crate::answer::Answer;
 use crate::catalog::{Catalog, ColumnRole, SideDef, SourceDef, SourceKind};
@@ -47,7 +48,7 @@ pub async fn insert(
     let (transport, rows) = (transport.clone(), insert.rows.len());
     blocking(move || write(transport.as_ref(), &batch)).await?.map_err(refused)?;
     let plural = if rows == 1 { "row" } else { "rows" };
-    Ok(Answer::Done { message: format!("{rows} {plural} inserted into \"{}\"", source.name), warnings: Vec::new() })
+    Ok(Answer::done(format!("{rows} {plural} inserted into \"{}\"", source.name)))
 }
 
 fn write(transport: &dyn Transport, batch: &OutBatch) -> Result<(), TransportError> {
@@ -70,7 +71,7 @@ fn check_target(source: &SourceDef, span: Span) -> Result<(), Vec<Diagnostic>> {
     if source.columns.iter().find(headers).is_some() {
         return refuse("it has header columns, which cannot be written");
     }
-    if source.topic.starts_with("_headwater-") || source.topic.starts_with("__") {
+    if source.topic.starts_with(OWN_TOPICS) || source.topic.starts_with("__") {
         return refuse("its topic is internal");
     }
     Ok(())

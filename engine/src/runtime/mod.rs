@@ -12,4 +12,4 @@ pub(crate) mod print;
 pub(crate) mod show;
 pub(crate) mod topics;
 
-pub use command_log::CommandLog;
+pub use command_log::{CommandLog, OWN_TOPICS};

@@ -3,13 +3,14 @@
 use datafusion::execution::session_state::SessionState;
 use headwater_connectors::transport::{Admin, Isolation, TransportError};
 
+use super::OWN_TOPICS;
 use crate::answer::Section;
 use crate::catalog::{Catalog, SourceKind};
 use crate::config::PROPERTIES;
 use crate::session::Session;
 
 /// Topics that only SHOW ALL TOPICS lists.
-const HIDDEN: [&str; 4] = ["_headwater-", "_confluent", "__", "_schemas"];
+const HIDDEN: [&str; 4] = [OWN_TOPICS, "_confluent", "__", "_schemas"];
 
 fn list(columns: &[&str], rows: Vec<Vec<String>>) -> Vec<Section> {
     vec![Section { columns: columns.iter().map(|c| (*c).to_owned()).collect(), rows, ..Section::default() }]
