@@ -8,12 +8,14 @@
 //! ```text
 //! Source:  open_sources → poll* (Batch … Batch, Finished for each bounded range) → drop
 //! Sink:    open_sink → [begin] → write* → flush | commit | abort → drop
+//! Member:  join_group → poll* (Assigned … Revoked → release … Assigned …) → drop, which leaves the group
 //! ```
 
 mod columns;
 pub mod kafka;
 pub mod memory;
 
+use std::any::Any;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -30,6 +32,13 @@ pub trait Transport: Send + Sync + fmt::Debug {
     /// driven by different threads. A topic or partition that does not exist is told here or by the first
     /// poll; plans whose ranges are all empty ask nobody.
     fn open_sources(&self, plans: Vec<ReadPlan>) -> Result<Vec<Box<dyn Source>>, TransportError>;
+
+    /// Joins a consumer group, which shares the partitions of its topics out among its members. Who has a
+    /// partition reads it through a source of its own; the group only says whose it is.
+    fn join_group(&self, plan: GroupPlan) -> Result<Box<dyn Member>, TransportError> {
+        let message = format!("group \"{}\" cannot be joined on this transport", plan.group);
+        Err(TransportError { kind: TransportErrorKind::Invalid, message, setting: None })
+    }
 
     /// Opens a sink.
     fn open_sink(&self, options: SinkOptions) -> Result<Box<dyn Sink>, TransportError>;
@@ -112,16 +121,89 @@ pub trait Sink: Send {
     fn begin(&mut self) -> Result<(), TransportError>;
 
     /// Commits the records written since `begin` and `offsets` (next offset to read for each
-    /// partition, under the consumer group `group`), all or nothing.
+    /// partition, under the consumer group of `membership`), all or nothing. A membership that is no
+    /// longer the group's is refused as [`TransportErrorKind::Fenced`], and nothing is committed.
     fn commit(
         &mut self,
-        group: &str,
+        membership: &Membership,
         offsets: &BTreeMap<TopicPartition, i64>,
         timeout: Duration,
     ) -> Result<(), TransportError>;
 
     /// Gives up the records written since `begin`.
     fn abort(&mut self, timeout: Duration) -> Result<(), TransportError>;
+}
+
+/// What a member of a consumer group wants.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupPlan {
+    /// The group's name.
+    pub group: String,
+    /// The topics whose partitions are shared out.
+    pub topics: Vec<Arc<str>>,
+}
+
+/// A place in a consumer group: the broker says which partitions are this member's, until it says otherwise.
+pub trait Member: Send {
+    /// Serves the group and gives its next event, waiting at most `timeout` for one. A member that does not call
+    /// this for minutes, or whose process is gone for some seconds, loses its place. Fails only where another
+    /// try will not help; a coordinator that cannot be reached is waited for.
+    fn poll(&mut self, timeout: Duration) -> Result<Option<MemberEvent>, TransportError>;
+
+    /// Says that everything revoked is given up. To be called once after each [`MemberEvent::Revoked`]: the group
+    /// waits for it.
+    fn release(&mut self) -> Result<(), TransportError>;
+
+    /// This member's place as it is now, for [`Sink::commit`].
+    fn membership(&self) -> Membership;
+}
+
+/// What a group tells a member.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MemberEvent {
+    /// These partitions, and no others, are this member's now; there may be none. In order.
+    Assigned(Vec<TopicPartition>),
+    /// All partitions are to be given up. What was done so far may still be committed, then
+    /// [`Member::release`] is called; an `Assigned` follows.
+    Revoked,
+    /// All partitions are someone else's already: nothing can be committed any more. An `Assigned` follows.
+    Lost,
+}
+
+/// A place in a consumer group, under which offsets are committed.
+#[derive(Clone)]
+pub struct Membership {
+    group: Arc<str>,
+    /// What the transport that made it knows of the member: its id and the group's generation.
+    place: Option<Arc<dyn Any + Send + Sync>>,
+}
+
+impl Membership {
+    /// A group without members, whose offsets anybody may commit.
+    pub fn outside(group: &str) -> Self {
+        Self { group: Arc::from(group), place: None }
+    }
+
+    /// A member's place, in the terms of the transport that will be asked to commit under it.
+    pub(crate) fn inside(group: &str, place: impl Any + Send + Sync) -> Self {
+        Self { group: Arc::from(group), place: Some(Arc::new(place)) }
+    }
+
+    /// The group's name.
+    pub fn group(&self) -> &str {
+        &self.group
+    }
+
+    /// What [`Self::inside`] was given, if it is of this type.
+    pub(crate) fn place<T: Any>(&self) -> Option<&T> {
+        self.place.as_deref()?.downcast_ref()
+    }
+}
+
+impl fmt::Debug for Membership {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Membership").field("group", &self.group).field("inside", &self.place.is_some()).finish()
+    }
 }
 
 /// Topics, offsets and settings of a cluster.

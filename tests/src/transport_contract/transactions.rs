@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use headwater_connectors::record::TopicPartition;
-use headwater_connectors::transport::{Isolation, TransportErrorKind};
+use headwater_connectors::transport::{Isolation, Membership, TransportErrorKind};
 
 use super::Subject;
 use super::fixture::{LIMIT, Row, batch, error, row};
@@ -22,7 +22,7 @@ pub fn committed(subject: &Subject<'_>) {
     let mut sink = subject.transactional_sink();
     sink.begin().unwrap();
     sink.write(&batch(&topic, &[row("a", "1"), row("b", "2"), Row { partition: 1, ..row("c", "3") }])).unwrap();
-    sink.commit("group", &no_offsets(), LIMIT).unwrap();
+    sink.commit(&Membership::outside("group"), &no_offsets(), LIMIT).unwrap();
     subject.await_ends(&topic, Isolation::ReadCommitted, &[3, 2]);
     for isolation in [Isolation::ReadCommitted, Isolation::ReadUncommitted] {
         assert_eq!(keys(&subject.read(&topic, 0, 3, isolation)), ["a", "b"]);
@@ -44,7 +44,7 @@ pub fn aborted(subject: &Subject<'_>) {
     // Between others, and at the end again.
     sink.begin().unwrap();
     sink.write(&batch(&topic, &[row("kept", "3")])).unwrap();
-    sink.commit("group", &no_offsets(), LIMIT).unwrap();
+    sink.commit(&Membership::outside("group"), &no_offsets(), LIMIT).unwrap();
     sink.begin().unwrap();
     sink.write(&batch(&topic, &[row("gone", "4")])).unwrap();
     sink.flush(LIMIT).unwrap();
@@ -65,7 +65,7 @@ pub fn open(subject: &Subject<'_>) {
     subject.await_ends(&topic, Isolation::ReadCommitted, &[1]);
     assert_eq!(keys(&subject.read(&topic, 0, 1, Isolation::ReadCommitted)), ["before"]);
     assert_eq!(keys(&subject.read(&topic, 0, 3, Isolation::ReadUncommitted)), ["before", "open", "after"]);
-    sink.commit("group", &no_offsets(), LIMIT).unwrap();
+    sink.commit(&Membership::outside("group"), &no_offsets(), LIMIT).unwrap();
     subject.await_ends(&topic, Isolation::ReadCommitted, &[4]);
     assert_eq!(keys(&subject.read(&topic, 0, 4, Isolation::ReadCommitted)), ["before", "open", "after"]);
 }
@@ -81,9 +81,9 @@ pub fn offsets(subject: &Subject<'_>) {
     let mut sink = subject.transactional_sink();
     sink.begin().unwrap();
     sink.write(&batch(&topic, &[row("k", "v")])).unwrap();
-    sink.commit(&subject.prefix, &BTreeMap::from([(partition(0), 17)]), LIMIT).unwrap();
+    sink.commit(&Membership::outside(&subject.prefix), &BTreeMap::from([(partition(0), 17)]), LIMIT).unwrap();
     sink.begin().unwrap();
-    sink.commit(&subject.prefix, &BTreeMap::from([(partition(1), 4)]), LIMIT).unwrap();
+    sink.commit(&Membership::outside(&subject.prefix), &BTreeMap::from([(partition(1), 4)]), LIMIT).unwrap();
     assert_eq!(committed(), [Some(17), Some(4)]);
     sink.begin().unwrap();
     sink.write(&batch(&topic, &[row("k", "v")])).unwrap();
@@ -100,11 +100,11 @@ pub fn fencing(subject: &Subject<'_>) {
     let mut new = subject.transactional_sink();
     // What the old owner left open is aborted; it learns of it at the latest when it commits.
     let late = old.write(&batch(&topic, &[row("late", "2")]));
-    let commit = late.and_then(|()| old.commit("group", &no_offsets(), LIMIT));
+    let commit = late.and_then(|()| old.commit(&Membership::outside("group"), &no_offsets(), LIMIT));
     assert_eq!(error(commit), TransportErrorKind::Fenced);
     new.begin().unwrap();
     new.write(&batch(&topic, &[row("new", "3")])).unwrap();
-    new.commit("group", &no_offsets(), LIMIT).unwrap();
+    new.commit(&Membership::outside("group"), &no_offsets(), LIMIT).unwrap();
     subject.await_ends(&topic, Isolation::ReadCommitted, &[4]);
     assert_eq!(keys(&subject.read(&topic, 0, 4, Isolation::ReadCommitted)), ["new"]);
 }
@@ -114,10 +114,10 @@ pub fn misuse(subject: &Subject<'_>) {
     let invalid = TransportErrorKind::Invalid;
     let mut plain = subject.sink();
     assert_eq!(error(plain.begin()), invalid);
-    assert_eq!(error(plain.commit("group", &no_offsets(), LIMIT)), invalid);
+    assert_eq!(error(plain.commit(&Membership::outside("group"), &no_offsets(), LIMIT)), invalid);
     let mut sink = subject.transactional_sink();
     assert_eq!(error(sink.write(&batch(&topic, &[row("k", "v")]))), invalid);
-    assert_eq!(error(sink.commit("group", &no_offsets(), LIMIT)), invalid);
+    assert_eq!(error(sink.commit(&Membership::outside("group"), &no_offsets(), LIMIT)), invalid);
     assert_eq!(error(sink.abort(LIMIT)), invalid);
     sink.begin().unwrap();
     assert_eq!(error(sink.begin()), invalid);

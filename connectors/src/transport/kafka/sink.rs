@@ -22,7 +22,7 @@ use super::context::{Context, Watch};
 use super::errors;
 use super::properties::{Properties, Role};
 use crate::record::{OutBatch, TopicPartition};
-use crate::transport::{Sink, SinkOptions, TransportError, TransportErrorKind};
+use crate::transport::{Membership, Sink, SinkOptions, TransportError, TransportErrorKind};
 
 /// Pause between two looks at what was acknowledged, and at a full send buffer.
 const POLL_INTERVAL: Duration = Duration::from_millis(1);
@@ -223,14 +223,14 @@ impl Sink for KafkaSink {
 
     fn commit(
         &mut self,
-        group: &str,
+        membership: &Membership,
         offsets: &BTreeMap<TopicPartition, i64>,
         timeout: Duration,
     ) -> Result<(), TransportError> {
         self.must_be(&[Transaction::Open, Transaction::Committing], "there is nothing to commit")?;
         if self.transaction == Transaction::Open {
             self.flush(timeout)?;
-            self.add_offsets(group, offsets, timeout)?;
+            self.add_offsets(membership.group(), offsets, timeout)?;
             self.transaction = Transaction::Committing;
         }
         self.call("the transaction could not be committed", |producer| producer.commit_transaction(timeout))?;

@@ -10,7 +10,7 @@ use super::Shared;
 use super::cluster::{Claim, refused};
 use super::log::Record;
 use crate::record::{OutBatch, TopicPartition};
-use crate::transport::{Sink, SinkOptions, TransportError};
+use crate::transport::{Membership, Sink, SinkOptions, TransportError};
 
 /// A writer. Every record is in the log as soon as `write` returns.
 pub(super) struct MemorySink {
@@ -60,11 +60,11 @@ impl Sink for MemorySink {
 
     fn commit(
         &mut self,
-        group: &str,
+        membership: &Membership,
         offsets: &BTreeMap<TopicPartition, i64>,
         _: Duration,
     ) -> Result<(), TransportError> {
-        self.cluster.lock().finish(self.claim()?, Some((group, offsets)))
+        self.cluster.lock().finish(self.claim()?, Some((membership.group(), offsets)))
     }
 
     fn abort(&mut self, _: Duration) -> Result<(), TransportError> {
