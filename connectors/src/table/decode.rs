@@ -11,7 +11,6 @@ use arrow::datatypes::{Schema, SchemaRef};
 use arrow::error::ArrowError;
 
 use super::event_time::EventTimes;
-use super::progress::Progress;
 use super::spec::{Column, ColumnOrigin, KeyWindow, RowKind, TopicSpec};
 use super::window::split_windowed_keys;
 use crate::format::{BadRow, Decoder, FormatError};
@@ -41,8 +40,8 @@ pub struct DecodedRows {
     pub rows: RecordBatch,
     /// For each record of the raw batch, whether it is a row; `None` when all are.
     pub kept: Option<BooleanArray>,
-    /// Records that could not be decoded.
-    pub rejects: u64,
+    /// Records that could not be decoded, with their addresses.
+    pub rejects: Vec<Reject>,
     /// Records whose value is there and says that there is nothing (JSON `null`): a table takes them
     /// for tombstones. By rising record.
     pub absent: Vec<usize>,
@@ -90,48 +89,38 @@ impl RecordDecoder {
         }
     }
 
-    /// Decodes a batch. Bad records are reported to `progress` and are no rows; a record of a stream
+    /// Decodes a batch. Bad records come back as rejects and are no rows; a record of a stream
     /// without a value is no row either. A table keeps its tombstones: see [`DecodedRows::kept`].
-    pub fn decode(&mut self, raw: &RawBatch, progress: &Progress) -> Result<DecodedRows, ArrowError> {
+    pub fn decode(&mut self, raw: &RawBatch) -> Result<DecodedRows, ArrowError> {
         raw.check();
         let mut keep = Keep::new(self.kind, raw.len());
         if self.kind == RowKind::All {
             keep.drop_nulls(raw);
         }
-        let (keys, windows) = self.key_payloads(raw, &mut keep, progress)?;
-        let key_columns = decode_side(&mut self.key, keys.as_ref(), Side::Key, raw, &mut keep, progress);
-        let value_columns = decode_side(&mut self.value, raw.values.as_ref(), Side::Value, raw, &mut keep, progress);
+        let (keys, windows) = self.key_payloads(raw, &mut keep)?;
+        let key_columns = decode_side(&mut self.key, keys.as_ref(), Side::Key, raw, &mut keep);
+        let value_columns = decode_side(&mut self.value, raw.values.as_ref(), Side::Value, raw, &mut keep);
         let parts = Parts { raw, key_columns, value_columns, windows, times: None };
-        let parts = self.with_event_times(parts, &mut keep, progress)?;
+        let parts = self.with_event_times(parts, &mut keep)?;
         let columns = self.outputs.iter().map(|c| self.column(c, &parts)).collect::<Result<Vec<_>, _>>()?;
         let options = RecordBatchOptions::new().with_row_count(Some(raw.len()));
         let rows = RecordBatch::try_new_with_options(self.schema.clone(), columns, &options)?;
         keep.apply(rows)
     }
 
-    fn key_payloads(
-        &self,
-        raw: &RawBatch,
-        keep: &mut Keep,
-        progress: &Progress,
-    ) -> Result<(Option<BinaryArray>, Windows), ArrowError> {
+    fn key_payloads(&self, raw: &RawBatch, keep: &mut Keep) -> Result<(Option<BinaryArray>, Windows), ArrowError> {
         let (Some(keys), Some(window)) = (&raw.keys, self.key_window) else { return Ok((raw.keys.clone(), None)) };
         let split = split_windowed_keys(keys, window)?;
-        report(raw, Side::Key, &split.bad, keep, progress);
+        report(raw, Side::Key, &split.bad, keep);
         Ok((Some(split.keys), Some((split.starts, split.ends))))
     }
 
-    fn with_event_times<'a>(
-        &self,
-        mut parts: Parts<'a>,
-        keep: &mut Keep,
-        progress: &Progress,
-    ) -> Result<Parts<'a>, ArrowError> {
+    fn with_event_times<'a>(&self, mut parts: Parts<'a>, keep: &mut Keep) -> Result<Parts<'a>, ArrowError> {
         let Some(event_time) = &self.event_time else { return Ok(parts) };
         let column = self.origin_column(event_time.origin(), &parts)?;
         let (times, bad) = event_time.extract(&column, parts.raw, keep.mask().as_ref(), &keep.absent)?;
         let side = if matches!(event_time.origin(), ColumnOrigin::Key(_)) { Side::Key } else { Side::Value };
-        report(parts.raw, side, &bad, keep, progress);
+        report(parts.raw, side, &bad, keep);
         parts.times = Some(times);
         Ok(parts)
     }
@@ -181,12 +170,12 @@ struct Keep {
     len: usize,
     bits: Option<BooleanBufferBuilder>,
     absent: Vec<usize>,
-    rejects: u64,
+    rejects: Vec<Reject>,
 }
 
 impl Keep {
     fn new(kind: RowKind, len: usize) -> Self {
-        Self { kind, len, bits: None, absent: Vec::new(), rejects: 0 }
+        Self { kind, len, bits: None, absent: Vec::new(), rejects: Vec::new() }
     }
 
     /// A value that says that there is nothing is no row of a stream.
@@ -258,22 +247,19 @@ fn decode_side(
     which: Side,
     raw: &RawBatch,
     keep: &mut Keep,
-    progress: &Progress,
 ) -> Vec<ArrayRef> {
     let (Some(side), Some(payloads)) = (side, payloads) else { return Vec::new() };
     let decoded = side.decoder.decode(payloads);
-    report(raw, which, &decoded.bad, keep, progress);
+    report(raw, which, &decoded.bad, keep);
     keep.absent(which, decoded.absent);
     decoded.columns
 }
 
-fn report(raw: &RawBatch, side: Side, bad: &[BadRow], keep: &mut Keep, progress: &Progress) {
+fn report(raw: &RawBatch, side: Side, bad: &[BadRow], keep: &mut Keep) {
     for bad in bad {
         keep.drop_row(bad.row);
-        keep.rejects += 1;
-        let reject =
-            Reject { origin: raw.origin.clone(), offset: raw.offsets[bad.row], side, reason: bad.reason.clone() };
-        progress.add_reject(reject);
+        let (origin, offset, reason) = (raw.origin.clone(), raw.offsets[bad.row], bad.reason.clone());
+        keep.rejects.push(Reject { origin, offset, side, reason });
     }
 }
 

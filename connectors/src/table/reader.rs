@@ -86,8 +86,9 @@ pub fn read_to_end(
             }
             SourceEvent::Batch(raw) => {
                 count(&raw, &mut covered, context, metrics);
-                let rows = decoder.decode(&raw, &context.progress)?;
-                add(&metrics.rejects, rows.rejects);
+                let mut rows = decoder.decode(&raw)?;
+                add(&metrics.rejects, rows.rejects.len() as u64);
+                rows.rejects.drain(..).for_each(|reject| context.progress.add_reject(reject));
                 if sink(&raw, rows)? == Flow::Stop {
                     return Ok(());
                 }

@@ -14,6 +14,7 @@
 mod columns;
 pub mod kafka;
 pub mod memory;
+pub mod partitioner;
 
 use std::any::Any;
 use std::collections::BTreeMap;

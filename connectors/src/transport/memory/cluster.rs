@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::log::{Log, Record, TransactionId};
-use super::partitioner;
 use crate::record::TopicPartition;
+use crate::transport::partitioner;
 use crate::transport::{NewTopic, TopicInfo, TransportError, TransportErrorKind};
 
 /// Everything there is.

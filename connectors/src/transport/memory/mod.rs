@@ -10,7 +10,7 @@
 mod admin;
 mod cluster;
 mod log;
-mod partitioner;
+
 mod sink;
 mod source;
 

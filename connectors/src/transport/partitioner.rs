@@ -1,7 +1,7 @@
 //! Where the Java client puts a record: murmur2 of its key.
 
 /// The partition of a key among `partitions`, which is at least 1.
-pub(super) fn partition_of(key: &[u8], partitions: i32) -> i32 {
+pub fn partition_of(key: &[u8], partitions: i32) -> i32 {
     // Java takes the sign bit off before the remainder.
     let positive = murmur2(key) & 0x7fff_ffff;
     let partitions = u32::try_from(partitions).unwrap_or(1).max(1);
