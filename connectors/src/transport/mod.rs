@@ -35,11 +35,9 @@ pub trait Transport: Send + Sync + fmt::Debug {
     fn open_sources(&self, plans: Vec<ReadPlan>) -> Result<Vec<Box<dyn Source>>, TransportError>;
 
     /// Joins a consumer group, which shares the partitions of its topics out among its members. Who has a
-    /// partition reads it through a source of its own; the group only says whose it is.
-    fn join_group(&self, plan: GroupPlan) -> Result<Box<dyn Member>, TransportError> {
-        let message = format!("group \"{}\" cannot be joined on this transport", plan.group);
-        Err(TransportError { kind: TransportErrorKind::Invalid, message, setting: None })
-    }
+    /// partition reads it through a source of its own; the group only says whose it is. A topic that does not
+    /// exist is told here; the first partitions come by [`Member::poll`].
+    fn join_group(&self, plan: GroupPlan) -> Result<Box<dyn Member>, TransportError>;
 
     /// Opens a sink.
     fn open_sink(&self, options: SinkOptions) -> Result<Box<dyn Sink>, TransportError>;
@@ -123,7 +121,8 @@ pub trait Sink: Send {
 
     /// Commits the records written since `begin` and `offsets` (next offset to read for each
     /// partition, under the consumer group of `membership`), all or nothing. A membership that is no
-    /// longer the group's is refused as [`TransportErrorKind::Fenced`], and nothing is committed.
+    /// longer the group's is refused as [`TransportErrorKind::Fenced`]: nothing is committed, and the
+    /// transaction waits for [`Self::abort`]. Without offsets the group is not asked.
     fn commit(
         &mut self,
         membership: &Membership,
@@ -131,7 +130,8 @@ pub trait Sink: Send {
         timeout: Duration,
     ) -> Result<(), TransportError>;
 
-    /// Gives up the records written since `begin`.
+    /// Gives up the records written since `begin`. Fails as [`TransportErrorKind::Fenced`] when the transaction is
+    /// no longer this sink's, because of another owner or of its own slowness: then only another sink writes again.
     fn abort(&mut self, timeout: Duration) -> Result<(), TransportError>;
 }
 
@@ -145,6 +145,14 @@ pub struct GroupPlan {
 }
 
 /// A place in a consumer group: the broker says which partitions are this member's, until it says otherwise.
+///
+/// ```text
+/// Assigned ─┬─ Revoked ─ (last commit) ─ release ─┬─ Assigned …
+///           └─ Lost ──────────────────────────────┘
+/// ```
+///
+/// Every `Assigned` is ended by a `Revoked` or a `Lost` before the next one, also when it held no partition. Dropping
+/// the member leaves the group at once, which takes as long as the coordinator takes to answer, at most seconds.
 pub trait Member: Send {
     /// Serves the group and gives its next event, waiting at most `timeout` for one. A member that does not call
     /// this for minutes, or whose process is gone for some seconds, loses its place. Fails only where another
@@ -152,10 +160,11 @@ pub trait Member: Send {
     fn poll(&mut self, timeout: Duration) -> Result<Option<MemberEvent>, TransportError>;
 
     /// Says that everything revoked is given up. To be called once after each [`MemberEvent::Revoked`]: the group
-    /// waits for it.
+    /// waits for it, so all of its members stand still meanwhile. Refused when nothing was revoked.
     fn release(&mut self) -> Result<(), TransportError>;
 
-    /// This member's place as it is now, for [`Sink::commit`].
+    /// This member's place as it is now, for [`Sink::commit`]: that of the latest `Assigned`, until it is released
+    /// or lost. Without one it is a place that every commit refuses as [`TransportErrorKind::Fenced`].
     fn membership(&self) -> Membership;
 }
 
@@ -195,9 +204,12 @@ impl Membership {
         &self.group
     }
 
-    /// What [`Self::inside`] was given, if it is of this type.
-    pub(crate) fn place<T: Any>(&self) -> Option<&T> {
-        self.place.as_deref()?.downcast_ref()
+    /// What [`Self::inside`] was given; `None` outside. A place on another transport is refused.
+    pub(crate) fn place<T: Any>(&self) -> Result<Option<&T>, TransportError> {
+        let Some(place) = self.place.as_deref() else { return Ok(None) };
+        let message = || format!("the place in group \"{}\" is one of another transport", self.group);
+        let refused = || TransportError { kind: TransportErrorKind::Invalid, message: message(), setting: None };
+        place.downcast_ref().map(Some).ok_or_else(refused)
     }
 }
 
@@ -235,7 +247,9 @@ pub trait Admin: Send + Sync {
     /// The topic's settings by name, as the cluster shows them.
     fn topic_settings(&self, topic: &str) -> Result<BTreeMap<String, String>, TransportError>;
 
-    /// The offsets committed under a consumer group for these partitions; `None` where there is none.
+    /// The offsets committed under a consumer group for these partitions; `None` where there is none. An offset
+    /// that is part of an open transaction is waited for: what a killed writer left open ends when its transactional
+    /// id is taken again or its transaction times out. Until then this fails as [`TransportErrorKind::Timeout`].
     fn committed_offsets(
         &self,
         group: &str,
@@ -307,7 +321,8 @@ pub enum TransportErrorKind {
     Invalid,
     /// The cluster did not answer in time; another try may help.
     Timeout,
-    /// Another process took over this transactional id: stop.
+    /// Another process took over this transactional id or this place in a group, or the transaction took too
+    /// long: what it held is given up, and going on begins with another sink or the next `Assigned`.
     Fenced,
     /// Anything else.
     Other,

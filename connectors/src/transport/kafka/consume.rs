@@ -1,5 +1,6 @@
 //! The one file with unsafe code: reading batches of messages through librdkafka's C interface,
-//! for which rdkafka has no safe wrapper (its own gives one message, or one future, at a time).
+//! for which rdkafka has no safe wrapper (its own gives one message, or one future, at a time), and two
+//! small calls that it wraps in a way that does not serve.
 //!
 //! An [`Inbox`] is a queue into which the partitions of one source deliver, by librdkafka's simple
 //! consumer: no group, so no coordinator is asked. [`Inbox::take`] gives what has arrived as
@@ -31,6 +32,7 @@ use std::time::Duration;
 
 use rdkafka::admin::AdminClient;
 use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::producer::{BaseProducer, Producer};
 use rdkafka::types::{RDKafkaErrorCode, RDKafkaRespErr};
 use rdkafka_sys as sys;
 
@@ -284,4 +286,14 @@ fn last_error() -> RDKafkaErrorCode {
 pub(super) fn serve_admin(admin: &AdminClient<Context>) {
     // SAFETY: the client is alive, and its callbacks are librdkafka's own.
     unsafe { sys::rd_kafka_poll(admin.inner().native_ptr(), 0) };
+}
+
+/// Waits at most `timeout` until every record is acknowledged or failed, and says whether it is so. While this runs
+/// no batch lingers; rdkafka calls it with no time to wait, and then only what lingered long enough leaves.
+/// The reports of records that failed are to be polled for meanwhile.
+pub(super) fn flush(producer: &BaseProducer<Context>, timeout: Duration) -> bool {
+    let wait_ms = i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX);
+    // SAFETY: the producer is alive, and librdkafka's clients may be used from any thread.
+    let left = unsafe { sys::rd_kafka_flush(producer.client().native_ptr(), wait_ms) };
+    left == RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR
 }

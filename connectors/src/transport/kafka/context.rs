@@ -5,16 +5,18 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::Instant;
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
+use rdkafka::TopicPartitionList;
 use rdkafka::client::{ClientContext, OAuthToken};
 use rdkafka::config::RDKafkaLogLevel;
-use rdkafka::consumer::ConsumerContext;
+use rdkafka::consumer::{BaseConsumer, ConsumerContext};
 use rdkafka::error::KafkaError;
 use rdkafka::message::Message;
 use rdkafka::producer::{DeliveryResult, ProducerContext};
-use rdkafka::types::RDKafkaErrorCode;
+use rdkafka::types::{RDKafkaErrorCode, RDKafkaRespErr};
 
 use super::properties::Properties;
+use super::seat::Seat;
 use super::{errors, token};
 
 /// Most delivery failures that are kept with their cause; the others are counted.
@@ -27,9 +29,10 @@ pub(super) struct Context {
 }
 
 /// What one client was told, for the code that waits on it.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Watch {
     told: Mutex<Told>,
+    seat: Mutex<Seat>,
 }
 
 #[derive(Debug, Default)]
@@ -83,6 +86,11 @@ impl Watch {
         (told.failure, told.failing_since) = (None, None);
     }
 
+    /// What the group told, for a client that is in one.
+    pub(super) fn seat(&self) -> MutexGuard<'_, Seat> {
+        self.seat.lock()
+    }
+
     /// Takes the delivery failures.
     pub(super) fn take_undelivered(&self) -> Undelivered {
         std::mem::take(&mut self.told.lock().undelivered)
@@ -134,7 +142,12 @@ impl ClientContext for Context {
     }
 }
 
-impl ConsumerContext for Context {}
+impl ConsumerContext for Context {
+    /// In place of rdkafka's own, which would have the client read what it is assigned.
+    fn rebalance(&self, client: &BaseConsumer<Self>, code: RDKafkaRespErr, partitions: &mut TopicPartitionList) {
+        self.watch.seat().rebalance(client, code, partitions);
+    }
+}
 
 impl ProducerContext for Context {
     type DeliveryOpaque = ();

@@ -63,6 +63,7 @@ pub(super) fn kind_of(code: Code) -> Kind {
         Code::TopicAlreadyExists => Kind::TopicExists,
         Code::OperationTimedOut | Code::RequestTimedOut | Code::MessageTimedOut | Code::TimedOutQueue => Kind::Timeout,
         Code::ProducerFenced | Code::InvalidProducerEpoch | Code::Fenced => Kind::Fenced,
+        Code::IllegalGeneration | Code::UnknownMemberId | Code::FencedInstanceId => Kind::Fenced,
         code if is_refusal(code) => Kind::Invalid,
         _ => Kind::Other,
     }

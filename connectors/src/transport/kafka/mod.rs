@@ -3,7 +3,8 @@
 //! ```text
 //! connect ─ properties ─ connection ─┬─ admin               topics, offsets, settings
 //!                                    ├─ source ─ sorter ─ consume (the one unsafe file)
-//!                                    └─ sink                records and transactions
+//!                                    ├─ sink                records and transactions
+//!                                    └─ member ─ seat       a place in a consumer group
 //! ```
 //!
 //! What it deliberately does not know: formats, SQL, and whether the broker is Kafka's own.
@@ -13,8 +14,10 @@ mod connection;
 mod consume;
 mod context;
 mod errors;
+mod member;
 mod properties;
 mod property_names;
+mod seat;
 mod sink;
 mod sorter;
 mod source;
@@ -24,9 +27,10 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use self::admin::KafkaAdmin;
+use self::member::KafkaMember;
 use self::properties::Properties;
 use self::sink::KafkaSink;
-use super::{Admin, ReadPlan, Sink, SinkOptions, Source, Transport, TransportError};
+use super::{Admin, GroupPlan, Member, ReadPlan, Sink, SinkOptions, Source, Transport, TransportError};
 
 /// A Kafka cluster.
 ///
@@ -72,6 +76,13 @@ impl Transport for KafkaTransport {
 
     fn open_sources(&self, plans: Vec<ReadPlan>) -> Result<Vec<Box<dyn Source>>, TransportError> {
         source::open(&self.properties, plans)
+    }
+
+    fn join_group(&self, plan: GroupPlan) -> Result<Box<dyn Member>, TransportError> {
+        for topic in &plan.topics {
+            self.admin.topic(topic)?.ok_or_else(|| errors::unknown_topic(topic))?;
+        }
+        Ok(Box::new(KafkaMember::join(&self.properties, plan)?))
     }
 
     fn open_sink(&self, options: SinkOptions) -> Result<Box<dyn Sink>, TransportError> {

@@ -29,6 +29,8 @@ pub(super) enum Role {
     Admin,
     /// Offsets committed under a consumer group.
     Group(String),
+    /// A place in a consumer group.
+    Member(String),
     /// Reading by `sources` queues.
     Source { isolation: Isolation, bounded: bool, sources: usize },
     /// Writing, inside transactions when there is an id.
@@ -67,22 +69,38 @@ const QUEUED_RECORDS_MAX: usize = 100_000;
 /// Bytes that all queues of a client may hold before it stops fetching, in KiB.
 const QUEUED_KBYTES_MAX: usize = 48 * 1024;
 
+/// Properties of every member of a group. A process that is killed is given up after the shortest session that
+/// brokers take by default. With `range` the same partitions of several topics go to one member.
+const MEMBER: &[(&str, &str)] =
+    &[("session.timeout.ms", "6000"), ("heartbeat.interval.ms", "2000"), ("partition.assignment.strategy", "range")];
+
 /// Properties of every writing client: few large requests, one report for each record that fails and none for
 /// the others, and partitions as the Java client chooses them.
 const SINK: &[(&str, &str)] = &[
-    ("linger.ms", "10"),
     ("batch.num.messages", "100000"),
     ("batch.size", "1000000"),
-    ("queue.buffering.max.messages", "100000"),
-    ("queue.buffering.max.kbytes", "65536"),
     ("message.max.bytes", "67108864"),
     ("topic.metadata.propagation.max.ms", "10000"),
     ("enable.idempotence", "true"),
     ("partitioner", "murmur2_random"),
 ];
 
-/// How long a record outside transactions may wait for its acknowledgement, in ms.
-const DELIVERY_TIMEOUT_MS: &str = "60000";
+/// Of a client that writes outside transactions: someone waits for each record.
+const SINK_PLAIN: &[(&str, &str)] = &[
+    ("linger.ms", "10"),
+    ("queue.buffering.max.messages", "100000"),
+    ("queue.buffering.max.kbytes", "65536"),
+    ("message.timeout.ms", "60000"),
+];
+
+/// Of a client that writes inside transactions: nobody sees a record before the commit, and that does not linger, so
+/// batches may wait to be full. The buffer holds what is written while the brokers take the batches before it.
+const SINK_TRANSACTIONAL: &[(&str, &str)] =
+    &[("linger.ms", "50"), ("queue.buffering.max.messages", "500000"), ("queue.buffering.max.kbytes", "262144")];
+
+/// How long a transaction may be open, in ms. What a killed process leaves open holds its readers back until then;
+/// librdkafka's own default is a minute.
+const TRANSACTION_TIMEOUT_MS: u32 = 15_000;
 
 impl Properties {
     /// Checks every property with librdkafka and reports all that are wrong.
@@ -118,10 +136,11 @@ impl Properties {
     pub(super) fn client(&self, role: &Role) -> ClientConfig {
         let mut config = ClientConfig::new();
         config.set_log_level(self.log_level(role));
-        for (name, value) in COMMON.iter().chain(role.constant()) {
+        let constant = role.constant().into_iter().flatten();
+        for (name, value) in COMMON.iter().chain(constant) {
             self.set_unless_given(&mut config, name, value);
         }
-        for (name, value) in role.chosen() {
+        for (name, value) in role.chosen(self) {
             self.set_unless_given(&mut config, name, &value);
         }
         for (name, value) in &self.given {
@@ -148,6 +167,12 @@ impl Properties {
         }
     }
 
+    /// A transaction must outlast a request and the delivery of a record, so longer ones that are given lengthen it.
+    fn transaction_timeout_ms(&self) -> u32 {
+        let given = ["socket.timeout.ms", "message.timeout.ms"].into_iter().filter_map(|name| self.value(name));
+        given.filter_map(|value| value.parse().ok()).fold(TRANSACTION_TIMEOUT_MS, u32::max)
+    }
+
     /// The text with every secret taken out.
     pub(super) fn redact(&self, text: &str) -> String {
         let secrets: BTreeSet<_> = self.given.iter().filter(|(name, _)| is_secret(name)).map(|(_, v)| v).collect();
@@ -164,16 +189,18 @@ impl fmt::Debug for Properties {
 }
 
 impl Role {
-    fn constant(&self) -> &'static [(&'static str, &'static str)] {
+    fn constant(&self) -> [&'static [(&'static str, &'static str)]; 2] {
         match self {
-            Self::Source { .. } => SOURCE,
-            Self::Sink { .. } => SINK,
-            Self::Metadata(_) | Self::Admin | Self::Group(_) => &[],
+            Self::Source { .. } => [SOURCE, &[]],
+            Self::Sink { transactional_id: None } => [SINK, SINK_PLAIN],
+            Self::Sink { transactional_id: Some(_) } => [SINK, SINK_TRANSACTIONAL],
+            Self::Member(_) => [MEMBER, &[]],
+            Self::Metadata(_) | Self::Admin | Self::Group(_) => [&[], &[]],
         }
     }
 
     /// Values that depend on the role and that a user may override.
-    fn chosen(&self) -> Vec<(&'static str, String)> {
+    fn chosen(&self, properties: &Properties) -> Vec<(&'static str, String)> {
         match self {
             Self::Source { bounded, sources, .. } => {
                 let share = |all: usize, least: usize| (all / (*sources).max(1)).max(least).to_string();
@@ -184,7 +211,9 @@ impl Role {
                     ("queued.max.messages.kbytes", share(QUEUED_KBYTES_MAX, 4 * 1024)),
                 ]
             }
-            Self::Sink { transactional_id: None } => vec![("message.timeout.ms", DELIVERY_TIMEOUT_MS.into())],
+            Self::Sink { transactional_id: Some(_) } => {
+                vec![("transaction.timeout.ms", properties.transaction_timeout_ms().to_string())]
+            }
             _ => Vec::new(),
         }
     }
@@ -193,7 +222,10 @@ impl Role {
     fn forced(&self) -> Vec<(&'static str, String)> {
         let mut forced = match self {
             Self::Metadata(isolation) => vec![("isolation.level", level(*isolation))],
-            Self::Group(group) => vec![("group.id", group.clone())],
+            // Read committed also means: no offset of a transaction that is still open.
+            Self::Group(group) | Self::Member(group) => {
+                vec![("group.id", group.clone()), ("isolation.level", level(Isolation::ReadCommitted))]
+            }
             Self::Source { isolation, .. } => vec![
                 ("isolation.level", level(*isolation)),
                 ("enable.partition.eof", "true".into()),
@@ -320,11 +352,22 @@ mod tests {
     fn every_role_makes_a_configuration_librdkafka_takes() {
         let sink = |id: Option<&str>| Role::Sink { transactional_id: id.map(str::to_owned) };
         let source = Role::Source { isolation: Isolation::ReadUncommitted, bounded: false, sources: 9 };
-        let group = Role::Group("g".into());
-        for role in [Role::Metadata(Isolation::ReadCommitted), Role::Admin, group, source, sink(None), sink(Some("t"))]
-        {
+        let (group, member) = (Role::Group("g".into()), Role::Member("g".into()));
+        let metadata = Role::Metadata(Isolation::ReadCommitted);
+        for role in [metadata, Role::Admin, group, member, source, sink(None), sink(Some("t"))] {
             let config = check(&[]).unwrap().client(&role);
             assert!(config.create_native_config().is_ok(), "{role:?}");
         }
+    }
+
+    #[test]
+    fn a_transaction_is_short_unless_something_given_takes_longer() {
+        let timeout_ms = |given: &[(&str, &str)]| {
+            let sink = Role::Sink { transactional_id: Some("t".into()) };
+            check(given).unwrap().client(&sink).get("transaction.timeout.ms").unwrap().to_owned()
+        };
+        assert_eq!(timeout_ms(&[]), "15000");
+        assert_eq!(timeout_ms(&[("delivery.timeout.ms", "40000"), ("socket.timeout.ms", "9000")]), "40000");
+        assert_eq!(timeout_ms(&[("transaction.timeout.ms", "3000")]), "3000");
     }
 }

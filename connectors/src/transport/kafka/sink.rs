@@ -1,7 +1,8 @@
 //! Writing: records are queued in librdkafka and sent in large batches; transactions tie them to
 //! the offsets they were made from.
 //!
-//! rdkafka's own `flush` waits in steps of 100 ms, so it is called without a wait between short polls.
+//! Flushing goes past rdkafka, whose own flush asks librdkafka to flush for no time at all: then nothing stops to
+//! linger, see [`consume::flush`].
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -19,13 +20,17 @@ use rdkafka::{Offset, TopicPartitionList};
 
 use super::connection::{self, ANSWER_TIMEOUT};
 use super::context::{Context, Watch};
-use super::errors;
 use super::properties::{Properties, Role};
+use super::seat::Place;
+use super::{consume, errors};
 use crate::record::{OutBatch, TopicPartition};
 use crate::transport::{Membership, Sink, SinkOptions, TransportError, TransportErrorKind};
 
 /// Pause between two looks at what was acknowledged, and at a full send buffer.
 const POLL_INTERVAL: Duration = Duration::from_millis(1);
+
+/// Longest single wait of a flush, so that what came back is served meanwhile.
+const FLUSH_WAIT_MAX: Duration = Duration::from_millis(10);
 
 /// Records queued between two services of what came back.
 const SERVE_RECORDS: usize = 4_096;
@@ -168,20 +173,24 @@ impl KafkaSink {
         Err(errors::refused(format!("{doing}: {why}")))
     }
 
+    /// Adds offsets to the transaction under a place in their group, which the broker checks.
     fn add_offsets(
         &mut self,
-        group: &str,
+        membership: &Membership,
         offsets: &BTreeMap<TopicPartition, i64>,
         timeout: Duration,
     ) -> Result<(), TransportError> {
+        let group = membership.group();
+        let doing = format!("the offsets of group \"{group}\" could not be added to the transaction");
+        let place = membership.place::<Place>()?;
+        let inside = place.map(|place| place.metadata().ok_or_else(|| not_inside(&doing))).transpose()?;
         if offsets.is_empty() {
             return Ok(());
         }
         let places = offsets.iter().map(|(p, offset)| (p.topic.to_string(), p.partition, Offset::Offset(*offset)));
         let list: TopicPartitionList = places.collect();
-        let doing = format!("the offsets of group \"{group}\" could not be added to the transaction");
         self.group(group)?;
-        let metadata = &self.groups[group];
+        let metadata = inside.unwrap_or_else(|| &self.groups[group]);
         self.call(&doing, |p| p.send_offsets_to_transaction(&list, metadata, timeout))
     }
 }
@@ -202,13 +211,13 @@ impl Sink for KafkaSink {
 
     fn flush(&mut self, timeout: Duration) -> Result<(), TransportError> {
         let begun = Instant::now();
-        while self.producer.flush(Duration::ZERO).is_err() {
+        while !consume::flush(&self.producer, FLUSH_WAIT_MAX) {
             if begun.elapsed() >= timeout {
                 let (left, ms) = (self.producer.in_flight_count(), timeout.as_millis());
                 let doing = format!("{left} records were not acknowledged within {ms} ms");
                 return Err(self.failed(&doing, &KafkaError::Flush(Code::OperationTimedOut)));
             }
-            self.pause();
+            self.producer.poll(Duration::ZERO);
         }
         self.producer.poll(Duration::ZERO);
         self.check_delivered()
@@ -230,7 +239,7 @@ impl Sink for KafkaSink {
         self.must_be(&[Transaction::Open, Transaction::Committing], "there is nothing to commit")?;
         if self.transaction == Transaction::Open {
             self.flush(timeout)?;
-            self.add_offsets(membership.group(), offsets, timeout)?;
+            self.add_offsets(membership, offsets, timeout)?;
             self.transaction = Transaction::Committing;
         }
         self.call("the transaction could not be committed", |producer| producer.commit_transaction(timeout))?;
@@ -292,6 +301,12 @@ fn headers_of(headers: &ListArray, row: usize) -> Option<OwnedHeaders> {
         list.insert(Header { key, value: values.is_valid(at).then(|| values.value(at)) })
     };
     Some((0..entries.len()).fold(OwnedHeaders::new_with_capacity(entries.len()), insert))
+}
+
+/// A member that waits for the next generation: it may not commit as if there were no members.
+fn not_inside(doing: &str) -> TransportError {
+    let message = format!("{doing}: the member has no place in it now");
+    TransportError { kind: TransportErrorKind::Fenced, message, setting: None }
 }
 
 /// The name of a group in the form that a transaction wants. Only a consumer gives it, so one is made that has

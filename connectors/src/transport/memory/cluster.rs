@@ -1,13 +1,14 @@
-//! The state of a simulated cluster: topics, transactional ids and the offsets of groups, changed
-//! only by calls and never by time.
+//! The state of a simulated cluster: topics, transactional ids and groups, changed only by calls and
+//! never by time.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::group::{Group, MemberId, Place};
 use super::log::{Log, Record, TransactionId};
 use crate::record::TopicPartition;
 use crate::transport::partitioner;
-use crate::transport::{NewTopic, TopicInfo, TransportError, TransportErrorKind};
+use crate::transport::{GroupPlan, Membership, NewTopic, TopicInfo, TransportError, TransportErrorKind};
 
 /// Everything there is.
 #[derive(Debug, Default)]
@@ -17,7 +18,7 @@ pub(super) struct Cluster {
     topics: BTreeMap<String, Topic>,
     owners: BTreeMap<String, Owner>,
     transactions_begun: TransactionId,
-    groups: BTreeMap<String, BTreeMap<TopicPartition, i64>>,
+    groups: BTreeMap<String, Group>,
 }
 
 #[derive(Debug)]
@@ -162,25 +163,102 @@ impl Cluster {
         Ok(())
     }
 
-    /// Ends the open transaction; `offsets` are committed with it.
-    pub(super) fn finish(
+    /// Commits the open transaction and with it `offsets`, or nothing at all: then it stays open.
+    pub(super) fn commit(
         &mut self,
         claim: &Claim,
-        offsets: Option<(&str, &BTreeMap<TopicPartition, i64>)>,
+        membership: &Membership,
+        offsets: &BTreeMap<TopicPartition, i64>,
     ) -> Result<(), TransportError> {
-        let open = self.owner(claim)?.open.take();
-        let transaction = open.ok_or_else(|| refused("there is no transaction to end"))?;
-        self.end(transaction, offsets.is_some());
-        if let Some((group, offsets)) = offsets {
-            let committed = self.groups.entry(group.to_owned()).or_default();
-            committed.extend(offsets.iter().map(|(partition, offset)| (partition.clone(), *offset)));
+        self.check_open(claim)?;
+        self.check_place(membership, offsets)?;
+        self.group(membership.group()).commit(offsets);
+        self.finish(claim, true)
+    }
+
+    /// Gives up the open transaction.
+    pub(super) fn abort(&mut self, claim: &Claim) -> Result<(), TransportError> {
+        self.finish(claim, false)
+    }
+
+    /// Takes a member into a group.
+    pub(super) fn join(&mut self, plan: &GroupPlan, process: &Arc<str>) -> Result<MemberId, TransportError> {
+        self.check_topics(plan)?;
+        let member = self.group(&plan.group).join(plan.topics.clone(), Arc::clone(process));
+        self.settle(&plan.group);
+        Ok(member)
+    }
+
+    /// A member goes.
+    pub(super) fn leave(&mut self, group: &str, member: MemberId) {
+        self.group(group).leave(member);
+        self.settle(group);
+    }
+
+    /// A member gives up what was revoked; false when nothing was.
+    pub(super) fn release(&mut self, group: &str, member: MemberId) -> bool {
+        let released = self.group(group).release(member);
+        self.settle(group);
+        released
+    }
+
+    /// The sessions of a process end in every group.
+    pub(super) fn expire(&mut self, process: &str) {
+        let names: Vec<_> = self.groups.keys().cloned().collect();
+        for name in names {
+            self.group(&name).expire(process);
+            self.settle(&name);
         }
-        Ok(())
+    }
+
+    /// Fails when a topic of the plan does not exist.
+    pub(super) fn check_topics(&self, plan: &GroupPlan) -> Result<(), TransportError> {
+        plan.topics.iter().try_for_each(|topic| self.logs(topic).map(drop))
+    }
+
+    /// A group, which is there as soon as someone names it.
+    pub(super) fn group(&mut self, name: &str) -> &mut Group {
+        self.groups.entry(name.to_owned()).or_default()
     }
 
     /// The offset committed under a group.
     pub(super) fn committed(&self, group: &str, partition: &TopicPartition) -> Option<i64> {
-        self.groups.get(group)?.get(partition).copied()
+        self.groups.get(group)?.offset(partition)
+    }
+
+    fn settle(&mut self, group: &str) {
+        let partitions = |topic: &str| self.topics.get(topic).map_or(0, |topic| topic.info.partitions);
+        if let Some(group) = self.groups.get_mut(group) {
+            group.settle(partitions);
+        }
+    }
+
+    fn check_open(&mut self, claim: &Claim) -> Result<(), TransportError> {
+        let open = self.owner(claim)?.open.as_ref();
+        open.map(drop).ok_or_else(|| refused("there is no transaction to end"))
+    }
+
+    /// As in Kafka, a group is asked only when there are offsets; a member without a place asks nobody.
+    fn check_place(
+        &mut self,
+        membership: &Membership,
+        offsets: &BTreeMap<TopicPartition, i64>,
+    ) -> Result<(), TransportError> {
+        let current = match membership.place::<Option<Place>>()? {
+            None => true,
+            Some(None) => false,
+            Some(Some(place)) => offsets.is_empty() || self.group(membership.group()).is_current(*place),
+        };
+        let fact = || format!("the member's place in group \"{}\" is someone else's by now", membership.group());
+        current.then_some(()).ok_or_else(|| error(TransportErrorKind::Fenced, fact()))
+    }
+
+    fn finish(&mut self, claim: &Claim, committed: bool) -> Result<(), TransportError> {
+        self.check_open(claim)?;
+        if let Some(transaction) = self.owner(claim)?.open.take() {
+            self.end(transaction, committed);
+        }
+        Ok(())
     }
 
     fn end(&mut self, transaction: Transaction, committed: bool) {

@@ -3,14 +3,17 @@
 //!
 //! It keeps Kafka's rules as far as a reader or writer can see them: markers take an offset, an open
 //! transaction holds back the last stable offset, taking a transactional id fences its former owner,
-//! compaction leaves gaps. Time passes only by [`MemoryTransport::set_now_ms`], and `poll` never waits.
+//! compaction leaves gaps, a rebalance waits until everybody has released. Time passes only by
+//! [`MemoryTransport::set_now_ms`], sessions end only by [`MemoryTransport::expire_members`], and `poll` never waits.
 //!
 //! What it deliberately does not know: the protocol, connections, and anything but bytes.
 
 mod admin;
 mod cluster;
+mod group;
 mod log;
-
+mod member;
+mod range;
 mod sink;
 mod source;
 
@@ -21,9 +24,10 @@ use parking_lot::Mutex;
 
 use self::admin::MemoryAdmin;
 use self::cluster::Cluster;
+use self::member::MemoryMember;
 use self::sink::MemorySink;
 use self::source::MemorySource;
-use super::{Admin, ReadPlan, Sink, SinkOptions, Source, Transport, TransportError};
+use super::{Admin, GroupPlan, Member, ReadPlan, Sink, SinkOptions, Source, Transport, TransportError};
 use crate::record::TopicPartition;
 
 /// The one state that all handles of a cluster share.
@@ -45,13 +49,44 @@ type Shared = Arc<Mutex<Cluster>>;
 pub struct MemoryTransport {
     cluster: Shared,
     admin: Arc<MemoryAdmin>,
+    process: Arc<str>,
 }
 
 impl MemoryTransport {
     /// An empty cluster at time 0.
     pub fn new() -> Self {
         let cluster = Shared::default();
-        Self { admin: Arc::new(MemoryAdmin { cluster: Arc::clone(&cluster) }), cluster }
+        Self { admin: Arc::new(MemoryAdmin { cluster: Arc::clone(&cluster) }), cluster, process: "".into() }
+    }
+
+    /// The same cluster as another process sees it: members that join through this handle and its clones are
+    /// those that its [`Self::expire_members`] expires.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use headwater_connectors::transport::memory::MemoryTransport;
+    /// use headwater_connectors::transport::{GroupPlan, MemberEvent, NewTopic, Transport};
+    ///
+    /// let cluster = MemoryTransport::new();
+    /// let orders = NewTopic { name: "orders".into(), partitions: 4, replicas: None, settings: Default::default() };
+    /// cluster.admin().create_topic(&orders)?;
+    /// let process = cluster.process("a");
+    /// let mut member = process.join_group(GroupPlan { group: "g".into(), topics: vec!["orders".into()] })?;
+    /// assert!(matches!(member.poll(Duration::ZERO)?, Some(MemberEvent::Assigned(all)) if all.len() == 4));
+    /// process.expire_members();
+    /// assert_eq!(member.poll(Duration::ZERO)?, Some(MemberEvent::Lost));
+    /// # Ok::<(), headwater_connectors::transport::TransportError>(())
+    /// ```
+    pub fn process(&self, name: &str) -> Self {
+        Self { process: name.into(), ..self.clone() }
+    }
+
+    /// Ends the sessions of all group members of this process, as when it was silent for too long: their groups go on
+    /// without them. They learn of it by [`super::MemberEvent::Lost`] when they next ask, and then join again.
+    /// A process that is gone for good is one whose members are expired before they are dropped.
+    pub fn expire_members(&self) {
+        self.cluster.lock().expire(&self.process);
     }
 
     /// Sets the time, in ms since the epoch, of records that are written without one.
@@ -94,6 +129,10 @@ impl Transport for MemoryTransport {
     fn open_sources(&self, plans: Vec<ReadPlan>) -> Result<Vec<Box<dyn Source>>, TransportError> {
         let open = |plan| Box::new(MemorySource::open(Arc::clone(&self.cluster), plan)) as Box<dyn Source>;
         Ok(plans.into_iter().map(open).collect())
+    }
+
+    fn join_group(&self, plan: GroupPlan) -> Result<Box<dyn Member>, TransportError> {
+        Ok(Box::new(MemoryMember::join(Arc::clone(&self.cluster), plan, Arc::clone(&self.process))?))
     }
 
     fn open_sink(&self, options: SinkOptions) -> Result<Box<dyn Sink>, TransportError> {

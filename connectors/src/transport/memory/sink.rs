@@ -64,11 +64,11 @@ impl Sink for MemorySink {
         offsets: &BTreeMap<TopicPartition, i64>,
         _: Duration,
     ) -> Result<(), TransportError> {
-        self.cluster.lock().finish(self.claim()?, Some((membership.group(), offsets)))
+        self.cluster.lock().commit(self.claim()?, membership, offsets)
     }
 
     fn abort(&mut self, _: Duration) -> Result<(), TransportError> {
-        self.cluster.lock().finish(self.claim()?, None)
+        self.cluster.lock().abort(self.claim()?)
     }
 }
 

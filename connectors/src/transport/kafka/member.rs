@@ -1,0 +1,162 @@
+//! A place in a consumer group, held by a client of its own that reads nothing.
+//!
+//! librdkafka serves the group from its own thread and tells what happens through callbacks of [`Seat`], which
+//! run inside of `poll`. Only the eager protocol has the steps that [`Member`] promises: all is revoked before
+//! anything is assigned.
+//!
+//! [`Seat`]: super::seat::Seat
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::KafkaError;
+use rdkafka::types::RDKafkaErrorCode as Code;
+
+use super::connection::{self, ANSWER_TIMEOUT};
+use super::context::{Context, Watch};
+use super::errors;
+use super::properties::{Properties, Role, invalid};
+use crate::transport::{GroupPlan, Member, MemberEvent, Membership, TransportError, TransportErrorKind};
+
+/// Longest single wait, so that callbacks are served meanwhile.
+const WAIT_MAX: Duration = Duration::from_millis(100);
+
+/// How long a topic may be unknown to a broker before it counts as gone: brokers hear of a new one in turn.
+const GONE_MAX: Duration = Duration::from_secs(3);
+
+/// A member of a group.
+pub(super) struct KafkaMember {
+    consumer: BaseConsumer<Context>,
+    watch: Arc<Watch>,
+    plan: GroupPlan,
+    doing: String,
+    /// When a broker said that it does not know one of the topics.
+    topic_missed_at: Option<Instant>,
+}
+
+impl KafkaMember {
+    /// Makes the client and begins to join.
+    pub(super) fn join(properties: &Properties, plan: GroupPlan) -> Result<Self, TransportError> {
+        check_eager(properties)?;
+        let doing = format!("group \"{}\" could not be joined", plan.group);
+        let (consumer, watch) =
+            connection::open::<BaseConsumer<Context>>(properties, &Role::Member(plan.group.clone()))?;
+        let topics: Vec<&str> = plan.topics.iter().map(|topic| &**topic).collect();
+        consumer.subscribe(&topics).map_err(|error| errors::call_failed(&doing, &error))?;
+        Ok(Self { consumer, watch, plan, doing, topic_missed_at: None })
+    }
+
+    /// Errors that end the membership. Lost connections and coordinators are found again by librdkafka.
+    fn check(&mut self, error: &KafkaError) -> Result<(), TransportError> {
+        let Some(code) = error.rdkafka_error_code() else { return Ok(()) };
+        match errors::kind_of(code) {
+            TransportErrorKind::UnknownTopic => {
+                self.topic_missed_at.get_or_insert_with(Instant::now);
+                Ok(())
+            }
+            _ if passes(code) => Ok(()),
+            _ => Err(errors::failed(&self.doing, code)),
+        }
+    }
+
+    /// Looks the topics up when one of them was missed for a while.
+    fn check_topics(&mut self) -> Result<(), TransportError> {
+        if self.topic_missed_at.is_none_or(|at| at.elapsed() < GONE_MAX) {
+            return Ok(());
+        }
+        for topic in &self.plan.topics {
+            let found = self.consumer.fetch_metadata(Some(topic), ANSWER_TIMEOUT);
+            let code = found.ok().and_then(|found| found.topics().first().and_then(|topic| topic.error()));
+            if code.is_some_and(|code| errors::kind_of(code.into()) == TransportErrorKind::UnknownTopic) {
+                return Err(errors::unknown_topic(topic));
+            }
+        }
+        self.topic_missed_at = None;
+        Ok(())
+    }
+}
+
+impl Member for KafkaMember {
+    fn poll(&mut self, timeout: Duration) -> Result<Option<MemberEvent>, TransportError> {
+        let begun = Instant::now();
+        loop {
+            let left = timeout.saturating_sub(begun.elapsed());
+            if let Some(Err(error)) = self.consumer.poll(left.min(WAIT_MAX)) {
+                self.check(&error)?;
+            }
+            if let Some(event) = self.watch.seat().take_event() {
+                return event.map(Some);
+            }
+            self.check_topics()?;
+            if left.is_zero() {
+                return Ok(None);
+            }
+        }
+    }
+
+    fn release(&mut self) -> Result<(), TransportError> {
+        if !self.watch.seat().release() {
+            return Err(errors::refused(format!(
+                "nothing is revoked from this member of group \"{}\"",
+                self.plan.group
+            )));
+        }
+        let doing = format!("the partitions of group \"{}\" could not be given up", self.plan.group);
+        self.consumer.unassign().map_err(|error| errors::call_failed(&doing, &error))
+    }
+
+    fn membership(&self) -> Membership {
+        Membership::inside(&self.plan.group, self.watch.seat().place())
+    }
+}
+
+impl Drop for KafkaMember {
+    /// The client closes itself when it is dropped, and for that it waits until all is given up.
+    fn drop(&mut self) {
+        let releasing = {
+            let mut seat = self.watch.seat();
+            seat.leave();
+            seat.release()
+        };
+        if releasing && let Err(error) = self.consumer.unassign() {
+            tracing::debug!(group = self.plan.group, %error, "partitions were not given up");
+        }
+    }
+}
+
+/// What librdkafka gets over without anybody's help: it looks for the coordinator again, or joins again.
+fn passes(code: Code) -> bool {
+    let connection = matches!(
+        errors::kind_of(code),
+        TransportErrorKind::Unreachable
+            | TransportErrorKind::Timeout
+            | TransportErrorKind::Authentication
+            | TransportErrorKind::Tls
+    );
+    let group = matches!(
+        code,
+        Code::CoordinatorNotAvailable
+            | Code::CoordinatorLoadInProgress
+            | Code::NotCoordinator
+            | Code::WaitingForCoordinator
+            | Code::RebalanceInProgress
+            | Code::IllegalGeneration
+            | Code::UnknownMemberId
+            | Code::PollExceeded
+    );
+    connection || group
+}
+
+/// Refuses protocols that take partitions away one by one.
+fn check_eager(properties: &Properties) -> Result<(), TransportError> {
+    let bad = [("partition.assignment.strategy", "cooperative"), ("group.protocol", "consumer")];
+    for (name, mark) in bad {
+        if let Some(value) = properties.value(name).filter(|value| value.to_lowercase().contains(mark)) {
+            let fact =
+                format!("\"{name}\"=\"{value}\" does not go with queries that run on: a group is shared out anew");
+            return Err(invalid(name, format!("{fact} as a whole, by range or roundrobin of the classic protocol")));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,67 @@
+//! A place in a consumer group of a simulated cluster.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Shared;
+use super::cluster::refused;
+use super::group::{MemberId, Place};
+use crate::transport::{GroupPlan, Member, MemberEvent, Membership, TransportError};
+
+/// A member. The cluster says what it is to be told; what it has been told is kept here, so that one whose
+/// session ended still believes in its place until it asks.
+pub(super) struct MemoryMember {
+    cluster: Shared,
+    plan: GroupPlan,
+    process: Arc<str>,
+    id: MemberId,
+    /// From `Assigned` until it is released or lost.
+    place: Option<Place>,
+}
+
+impl MemoryMember {
+    pub(super) fn join(cluster: Shared, plan: GroupPlan, process: Arc<str>) -> Result<Self, TransportError> {
+        let id = cluster.lock().join(&plan, &process)?;
+        Ok(Self { cluster, plan, process, id, place: None })
+    }
+}
+
+impl Member for MemoryMember {
+    /// Never waits: no time passes in a simulated cluster while nobody calls it.
+    fn poll(&mut self, _: Duration) -> Result<Option<MemberEvent>, TransportError> {
+        let mut cluster = self.cluster.lock();
+        cluster.check_topics(&self.plan)?;
+        if !cluster.group(&self.plan.group).is_member(self.id) {
+            self.id = cluster.join(&self.plan, &self.process)?;
+            if self.place.take().is_some() {
+                return Ok(Some(MemberEvent::Lost));
+            }
+        }
+        let group = cluster.group(&self.plan.group);
+        let event = group.take_event(self.id);
+        if let Some(MemberEvent::Assigned(_)) = event {
+            self.place = Some(group.place(self.id));
+        }
+        Ok(event)
+    }
+
+    fn release(&mut self) -> Result<(), TransportError> {
+        let mut cluster = self.cluster.lock();
+        // Who lost its session while it was giving up has nothing to give up: it joins again when it asks.
+        if cluster.group(&self.plan.group).is_member(self.id) && !cluster.release(&self.plan.group, self.id) {
+            return Err(refused(format!("nothing is revoked from this member of group \"{}\"", self.plan.group)));
+        }
+        self.place = None;
+        Ok(())
+    }
+
+    fn membership(&self) -> Membership {
+        Membership::inside(&self.plan.group, self.place)
+    }
+}
+
+impl Drop for MemoryMember {
+    fn drop(&mut self) {
+        self.cluster.lock().leave(&self.plan.group, self.id);
+    }
+}
