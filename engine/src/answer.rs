@@ -58,4 +58,6 @@ pub struct Rows {
     pub stream: SendableRecordBatchStream,
     /// How far the scan is.
     pub progress: Arc<Progress>,
+    /// What the user should know before the first row.
+    pub notice: Option<String>,
 }

@@ -15,7 +15,7 @@ use crate::diagnostic::{Diagnostic, EXISTS, INTERNAL, NOT_SUPPORTED, Span, UNKNO
 use crate::planner::define::{FormatDefaults, define, source_kind};
 use crate::planner::types::resolve;
 use crate::runtime::bounded::{Bounded, Surroundings};
-use crate::runtime::{CommandLog, copy, describe, insert, print, show, topics};
+use crate::runtime::{CommandLog, StatusSnapshot, Worker, continuous, copy, describe, insert, print, show, topics};
 use crate::session::Session;
 use crate::sql::{self, ast};
 use crate::words::{Words, words};
@@ -25,6 +25,7 @@ pub struct Engine {
     transport: Arc<dyn Transport>,
     log: Arc<Mutex<CommandLog>>,
     service_id: String,
+    worker: Arc<Worker>,
 }
 
 type Answered = Result<Answer, Vec<Diagnostic>>;
@@ -34,7 +35,8 @@ impl Engine {
     pub fn new(transport: Arc<dyn Transport>, settings: &Settings) -> Self {
         let service_id = settings.get("service.id").to_owned();
         let log = Arc::new(Mutex::new(CommandLog::new(transport.clone(), &service_id)));
-        Self { transport, log, service_id }
+        let worker = Arc::new(Worker::new(transport.clone(), log.clone(), &service_id));
+        Self { transport, log, service_id, worker }
     }
 
     /// The cluster.
@@ -45,6 +47,38 @@ impl Engine {
     /// The service id.
     pub fn service_id(&self) -> &str {
         &self.service_id
+    }
+
+    /// From now on this process runs the persistent queries of the service id, its share of them.
+    pub fn work(&self) {
+        self.worker.begin();
+    }
+
+    /// True when this process runs persistent queries.
+    pub fn is_working(&self) -> bool {
+        self.worker.is_begun()
+    }
+
+    /// Commits and stops the persistent queries of this process. Blocks.
+    pub fn rest(&self) {
+        self.worker.end();
+    }
+
+    /// Looks at the catalog now, not in a moment, for queries to start and stop. Waits until those that
+    /// are stopped have committed.
+    pub(crate) async fn sync(&self) -> Result<(), Vec<Diagnostic>> {
+        let worker = self.worker.clone();
+        blocking(move || worker.wake()).await
+    }
+
+    /// What runs the persistent queries of this process.
+    pub(crate) fn worker(&self) -> &Arc<Worker> {
+        &self.worker
+    }
+
+    /// The status of a persistent query, when it runs here.
+    pub(crate) fn status(&self, id: &str) -> Option<StatusSnapshot> {
+        self.worker.status(id)
     }
 
     /// The catalog after every command that is in the command topic now.
@@ -81,12 +115,18 @@ impl Engine {
     pub async fn execute(&self, session: &mut Session, statement: &ast::Statement) -> Answered {
         use ast::StatementKind as S;
         match &statement.kind {
-            S::Query(query) => self.query(session, query).await,
+            S::Query(query) if query.is_bounded() => self.query(session, query).await,
+            S::Query(query) => self.push(session, query).await,
             S::Explain(explain) => self.explain(session, explain, statement.span).await,
             S::CreateSource(create) => self.create_source(session, create, &statement.text).await,
             S::DropSource(drop) => self.drop_source(drop, &statement.text).await,
             S::CreateType(create) => self.create_type(create, &statement.text).await,
             S::DropType(drop) => self.drop_type(drop, &statement.text).await,
+            S::CreateAs(create) => self.create_as(session, create, &statement.text).await,
+            S::InsertSelect(insert) => self.insert_select(session, insert, &statement.text).await,
+            S::Terminate(choice) => self.terminate(choice, &statement.text).await,
+            S::Pause(choice) => self.pause(choice, true, &statement.text).await,
+            S::Resume(choice) => self.pause(choice, false, &statement.text).await,
             S::InsertValues(insert) => insert::insert(self.catalog().await?, &self.transport, session, insert).await,
             S::Copy(copy) => self.copy(session, copy).await,
             S::Print(print) => print::print(self.transport.clone(), print, statement.span).await,
@@ -113,16 +153,18 @@ impl Engine {
     }
 
     async fn explain(&self, session: &mut Session, explain: &ast::Explain, span: Span) -> Answered {
-        let query = match &explain.target {
-            ast::ExplainTarget::Statement(inner) => match &inner.kind {
-                ast::StatementKind::Query(query) => query,
-                _ => {
-                    return Err(vec![
-                        Diagnostic::new(NOT_SUPPORTED, "EXPLAIN of this statement is not supported yet").at(inner.span),
-                    ]);
-                }
-            },
-            ast::ExplainTarget::QueryId(_) => return Err(vec![continuous("EXPLAIN of a running query", span)]),
+        let inner = match &explain.target {
+            ast::ExplainTarget::Statement(inner) => inner,
+            ast::ExplainTarget::QueryId(id) => return self.explain_query(id).await.map(Answer::Facts),
+        };
+        if let Some(sections) = self.explain_continuous(session, inner).await? {
+            return match explain.analyze {
+                true => Err(vec![not_yet_so("EXPLAIN ANALYZE of a continuous query", span)]),
+                false => Ok(Answer::Facts(sections)),
+            };
+        }
+        let ast::StatementKind::Query(query) = &inner.kind else {
+            return Err(vec![not_yet_so("EXPLAIN of this statement", inner.span)]);
         };
         let bounded = self.plan(session, query).await?;
         if !explain.analyze {
@@ -132,7 +174,7 @@ impl Engine {
         bounded.explain_analyze().await.map(Answer::Facts)
     }
 
-    async fn create_source(&self, session: &Session, create: &ast::CreateSource, text: &str) -> Answered {
+    pub(crate) async fn create_source(&self, session: &Session, create: &ast::CreateSource, text: &str) -> Answered {
         let catalog = self.catalog().await?;
         let kind = source_kind(create.kind).word();
         if let (true, Some(standing)) = (create.if_not_exists, catalog.source(&create.name)) {
@@ -171,7 +213,12 @@ impl Engine {
             );
             return Err(vec![Diagnostic::new(NOT_SUPPORTED, message).at(drop.name.span)]);
         }
-        self.publish(text, CatalogChange::DropSource { name: source.name.clone() }, drop.name.span).await?;
+        let change = CatalogChange::DropSource { name: source.name.clone() };
+        if let Err(Refusal::InUse(_, ids)) = catalog.apply(&change) {
+            return Err(vec![continuous::in_use(&drop.name, &ids)]);
+        }
+        self.publish(text, change, drop.name.span).await?;
+        self.sync().await?;
         let message = format!("{} \"{}\" dropped", capital(kind.word()), source.name);
         if !drop.delete_topic {
             return Ok(Answer::done(message));
@@ -227,7 +274,7 @@ impl Engine {
             Show::Variables => show::variables(session),
             Show::Properties => show::properties(session),
             Show::Rejects => show::rejects(session),
-            Show::Queries { .. } => return Err(vec![continuous("SHOW QUERIES", span)]),
+            Show::Queries { extended } => self.show_queries(*extended).await?,
             Show::Connectors(_) | Show::ConnectorPlugins => {
                 return Err(vec![Diagnostic::new(NOT_SUPPORTED, "connectors are not supported yet").at(span)]);
             }
@@ -275,20 +322,26 @@ impl Engine {
         if !extended {
             return Ok(vec![describe::columns(&source)]);
         }
-        let transport = self.transport.clone();
-        blocking(move || describe::extended(transport.admin(), &source)).await?.map_err(refused)
+        let (transport, name) = (self.transport.clone(), source.name.clone());
+        let mut sections = blocking(move || describe::extended(transport.admin(), &source)).await?.map_err(refused)?;
+        sections.extend(self.describe_queries(&name).await?);
+        Ok(sections)
+    }
+
+    /// What the one reader will do is tried before a command is written.
+    pub(crate) async fn dry_run(&self, change: &CatalogChange, span: Span) -> Result<(), Vec<Diagnostic>> {
+        let here = |refusal: Refusal| vec![Diagnostic::new(EXISTS, refusal.to_string()).at(span)];
+        self.catalog().await?.apply(change).map(drop).map_err(here)
     }
 
     /// Appends a change to the command topic and waits until it is live.
-    async fn publish(
+    pub(crate) async fn publish(
         &self,
         statement: &str,
         change: CatalogChange,
         span: Span,
     ) -> Result<Arc<Catalog>, Vec<Diagnostic>> {
-        // The dry run: what the one reader will do is tried before a command is written.
-        let here = |refusal: Refusal| vec![Diagnostic::new(EXISTS, refusal.to_string()).at(span)];
-        self.catalog().await?.apply(&change).map_err(here)?;
+        self.dry_run(&change, span).await?;
         let statement = statement.to_owned();
         let outcome = self.with_log(move |log| log.append(&statement, change)).await?;
         outcome.map_err(|refusal| {
@@ -330,20 +383,15 @@ fn capital(word: &str) -> String {
     chars.next().map(|first| first.to_uppercase().chain(chars).collect()).unwrap_or_default()
 }
 
-fn continuous(what: &str, span: Span) -> Diagnostic {
-    Diagnostic::new(NOT_SUPPORTED, format!("{what} is not supported yet: continuous queries come later")).at(span)
+fn not_yet_so(what: &str, span: Span) -> Diagnostic {
+    Diagnostic::new(NOT_SUPPORTED, format!("{what} is not supported yet")).at(span)
 }
 
 fn not_yet(kind: &ast::StatementKind, span: Span) -> Diagnostic {
     use ast::StatementKind as S;
     let what = match kind {
-        S::CreateAs(_) => "CREATE … AS SELECT",
-        S::InsertSelect(_) => "INSERT INTO … SELECT",
         S::AlterSource(_) => "ALTER",
         S::CreateFunction(_) | S::DropFunction(_) => "CREATE FUNCTION",
-        S::Pause(_) => "PAUSE",
-        S::Resume(_) => "RESUME",
-        S::Terminate(_) => "TERMINATE",
         S::AlterSystem(_) => "ALTER SYSTEM",
         S::CreateConnector(_) | S::DropConnector(_) => "connectors",
         S::Assert(_) => "ASSERT",

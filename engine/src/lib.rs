@@ -7,6 +7,7 @@
 pub mod answer;
 pub mod catalog;
 pub mod config;
+pub mod dataflow;
 pub mod diagnostic;
 mod engine;
 pub mod functions;
@@ -14,6 +15,7 @@ mod planner;
 mod runtime;
 mod session;
 pub mod sql;
+pub mod topology;
 pub mod types;
 mod words;
 

@@ -12,7 +12,7 @@ use tokio::runtime::{Handle, Runtime};
 use tokio::sync::mpsc;
 
 use crate::args::LowArgs;
-use crate::ask::Ask;
+use crate::ask::{Ask, Serve};
 use crate::cluster::Cluster;
 use crate::demo::feeder::Feeder;
 use crate::demo::tour::tour;
@@ -49,6 +49,8 @@ pub enum Ending {
 pub struct Connection {
     /// Who answers.
     pub ask: Arc<dyn Ask>,
+    /// Who runs persistent queries.
+    pub serve: Arc<dyn Serve>,
     /// The cluster.
     pub transport: Arc<dyn Transport>,
 }
@@ -115,7 +117,7 @@ fn work(
 ) -> Ending {
     let mut interrupt = interrupt;
     let connected = runtime.block_on(connected(options, cluster, connect, &mut interrupt));
-    let Connection { ask, transport } = match connected {
+    let Connection { ask, serve, transport } = match connected {
         Ok(connection) => connection,
         Err(ending) => return ending,
     };
@@ -124,10 +126,16 @@ fn work(
     let ran = set_up(&mut session, options).and_then(|()| match &options.work {
         Work::Scripts { files, texts } => scripts(&mut session, files, texts),
         Work::Input => input(&mut session),
-        Work::Shell => prompt(&mut session, options, around, cluster),
+        Work::Shell => {
+            serve.work();
+            prompt(&mut session, options, around, cluster)
+        }
         Work::Demo => demo(&mut session, options, around, cluster, &transport),
+        Work::Run { files, until_idle } => headless(&mut session, &serve, files, *until_idle),
         Work::Broker { .. } => Ok(()),
     });
+    // What this process's queries have done so far is committed, and their partitions are free at once.
+    serve.rest();
     ending(ran)
 }
 
@@ -161,6 +169,23 @@ fn set_up(session: &mut Session, options: &Options) -> Result<(), Stop> {
 fn scripts(session: &mut Session, files: &[std::path::PathBuf], texts: &[String]) -> Result<(), Stop> {
     files.iter().try_for_each(|file| session.run_file(file))?;
     texts.iter().try_for_each(|text| session.run_text(text))
+}
+
+/// Applies files and runs the service's queries until the process is asked to end, or they are idle.
+fn headless(
+    session: &mut Session,
+    serve: &Arc<dyn Serve>,
+    files: &[std::path::PathBuf],
+    until_idle: bool,
+) -> Result<(), Stop> {
+    session.apply_with(serve.clone());
+    files.iter().try_for_each(|file| session.run_file(file))?;
+    if until_idle {
+        return session.until_idle();
+    }
+    serve.work();
+    session.end_asked();
+    Ok(())
 }
 
 /// Runs standard input statement by statement, as it comes. It is read by another thread, so that

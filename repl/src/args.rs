@@ -88,6 +88,16 @@ pub enum Way {
         #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:9092")]
         listen: String,
     },
+    /// Applies files of statements and runs their persistent queries, until SIGTERM or Ctrl-C
+    Run {
+        /// Statements: CREATE, CREATE … AS SELECT, INSERT INTO … SELECT, SET, DEFINE; what stands already is left alone
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+
+        /// End when all input that is there now is processed and committed
+        #[arg(long)]
+        until_idle: bool,
+    },
     /// Starts everything, feeds two topics, shows a tour of queries, and leaves you in the shell
     Demo,
 }
@@ -111,6 +121,8 @@ Examples:
       a script, with ${topic} replaced in it; `cat schema.sql | headwater` does the same
   headwater --config prod.properties --set kafka.sasl.password=...
       prod.properties: bootstrap.servers=..., kafka.security.protocol=SASL_SSL, kafka.sasl.username=...
+  headwater --bootstrap-server kafka-1:9092 run service.sql
+      runs the persistent queries of a file; start it as often as you like, on as many machines
   headwater broker --listen 127.0.0.1:9092 --data ./topics
       the broker alone
 

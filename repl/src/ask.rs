@@ -59,3 +59,21 @@ pub struct SourceName {
     /// Its columns as they are stored, pseudo columns included where wanted.
     pub columns: Vec<String>,
 }
+
+/// What a process needs of the engine that does a part of the service's work besides asking: it runs
+/// persistent queries.
+#[async_trait]
+pub trait Serve: Send + Sync {
+    /// Applies one statement of a file that describes a service: what stands already is left alone.
+    async fn apply(&self, statement: &str) -> Result<Answer, Vec<Diagnostic>>;
+
+    /// From now on the persistent queries run here.
+    fn work(&self);
+
+    /// Runs the persistent queries until all input that is there is processed and committed, or `stopped`
+    /// says so.
+    async fn until_idle(&self, stopped: Box<dyn Fn() -> bool + Send>) -> Result<(), Vec<Diagnostic>>;
+
+    /// Commits and stops the persistent queries of this process. Blocks.
+    fn rest(&self);
+}

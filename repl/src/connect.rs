@@ -11,7 +11,7 @@ use headwater_engine::config::Settings;
 use headwater_engine::diagnostic::{Diagnostic, render, transport};
 use headwater_engine::{Engine, Session};
 use headwater_repl::app::Connection;
-use headwater_repl::ask::{Ask, SourceName, Vocabulary};
+use headwater_repl::ask::{Ask, Serve, SourceName, Vocabulary};
 use headwater_repl::options::Options;
 use tokio::runtime::Handle;
 use tokio::sync::Mutex;
@@ -26,7 +26,8 @@ pub fn connect(options: &Options, bootstrap: &str, runtime: &Handle) -> Result<C
     let engine = Engine::new(transport.clone(), &settings);
     let session = Mutex::new(Session::new(settings));
     let ask = EngineAsk { engine, session, runtime: runtime.clone() };
-    Ok(Connection { ask: Arc::new(ask), transport })
+    let engine = Arc::new(ask);
+    Ok(Connection { ask: engine.clone(), serve: engine, transport })
 }
 
 fn told(error: &TransportError) -> String {
@@ -73,5 +74,25 @@ impl Ask for EngineAsk {
 
     fn render(&self, diagnostics: &[Diagnostic], text: &str) -> String {
         render(diagnostics, text)
+    }
+}
+
+#[async_trait]
+impl Serve for EngineAsk {
+    async fn apply(&self, statement: &str) -> Result<Answer, Vec<Diagnostic>> {
+        let mut session = self.session.lock().await;
+        self.engine.apply(&mut session, statement).await
+    }
+
+    fn work(&self) {
+        self.engine.work();
+    }
+
+    async fn until_idle(&self, stopped: Box<dyn Fn() -> bool + Send>) -> Result<(), Vec<Diagnostic>> {
+        self.engine.run_until_idle(stopped).await
+    }
+
+    fn rest(&self) {
+        self.engine.rest();
     }
 }

@@ -77,6 +77,13 @@ pub enum Work {
         /// The address to listen on.
         listen: String,
     },
+    /// Statements that describe a service, and its queries run.
+    Run {
+        /// Their files.
+        files: Vec<PathBuf>,
+        /// End when all input that is there is processed.
+        until_idle: bool,
+    },
 }
 
 /// Where the topics are.
@@ -155,6 +162,7 @@ fn work(low: &LowArgs, around: &Surroundings) -> Result<Work, String> {
         Some(_) if has_scripts => Err("-e and -f run statements; they cannot be given with a subcommand".into()),
         Some(Way::Broker { listen }) => Ok(Work::Broker { listen: listen.clone() }),
         Some(Way::Demo) => Ok(Work::Demo),
+        Some(Way::Run { files, until_idle }) => Ok(Work::Run { files: files.clone(), until_idle: *until_idle }),
         None if has_scripts => Ok(Work::Scripts { files: low.file.clone(), texts: low.execute.clone() }),
         None if around.input_is_terminal => Ok(Work::Shell),
         None => Ok(Work::Input),

@@ -6,16 +6,17 @@
 use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use headwater_engine::answer::{Answer, Rows};
 use headwater_engine::diagnostic::{Diagnostic, INTERNAL, Span};
 use tokio::runtime::Handle;
 
-use crate::ask::Ask;
+use crate::ask::{Ask, Serve};
 use crate::command::Command;
 use crate::help;
-use crate::interrupt::Interrupt;
+use crate::interrupt::{Interrupt, end_asked};
 use crate::output::section::write_sections;
 use crate::output::summary::summary;
 use crate::rows::{Broken, LinesBroken, Show};
@@ -55,6 +56,8 @@ pub struct Session {
     script_depth: usize,
     /// Messages about what was done are not shown.
     quiet: bool,
+    /// Statements are applied here and not asked.
+    serve: Option<Arc<dyn Serve>>,
 }
 
 /// Why a statement was not done.
@@ -73,7 +76,17 @@ impl Session {
     /// A session whose statements run on `runtime`. Its methods block the calling thread, which must
     /// not be one of the runtime's.
     pub fn new(ask: Arc<dyn Ask>, screen: Screen, settings: Settings, interrupt: Interrupt, runtime: Handle) -> Self {
-        Self { ask, screen, settings, interrupt, history: Vec::new(), runtime, script_depth: 0, quiet: false }
+        Self {
+            ask,
+            screen,
+            settings,
+            interrupt,
+            history: Vec::new(),
+            runtime,
+            script_depth: 0,
+            quiet: false,
+            serve: None,
+        }
     }
 
     /// Runs every step of a script that is complete.
@@ -109,6 +122,46 @@ impl Session {
                 Err(Stop::Failed)
             }
         }
+    }
+
+    /// From now on statements describe a service: they are applied.
+    pub fn apply_with(&mut self, serve: Arc<dyn Serve>) {
+        self.serve = Some(serve);
+    }
+
+    /// Runs the service's queries until they are idle. Asked to end, it ends early and cleanly.
+    pub fn until_idle(&mut self) -> Result<(), Stop> {
+        let Some(serve) = self.serve.clone() else { return Ok(()) };
+        let runtime = self.runtime.clone();
+        let asked = Arc::new(AtomicBool::new(false));
+        let stopped = asked.clone();
+        let ran = runtime.block_on(async {
+            let mut running =
+                tokio::spawn(async move { serve.until_idle(Box::new(move || stopped.load(Ordering::Acquire))).await });
+            tokio::select! {
+                () = end_asked(&mut self.interrupt) => {}
+                ran = &mut running => return ran,
+            }
+            asked.store(true, Ordering::Release);
+            running.await
+        });
+        match ran {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(diagnostics)) => {
+                self.refused(diagnostics, "", 0);
+                Err(Stop::Failed)
+            }
+            Err(error) => {
+                self.refused(vec![panicked(&error)], "", 0);
+                Err(Stop::Failed)
+            }
+        }
+    }
+
+    /// Waits until the process is asked to end.
+    pub fn end_asked(&mut self) {
+        let runtime = self.runtime.clone();
+        runtime.block_on(end_asked(&mut self.interrupt));
     }
 
     /// Waits for something else than a statement, or for Ctrl-C.
@@ -168,7 +221,13 @@ impl Session {
     /// a panic ends the statement and not the shell.
     async fn asked(&mut self, text: &str) -> Result<Answer, Failure> {
         let (ask, statement) = (self.ask.clone(), text.to_string());
-        let mut asking = Aborting(tokio::spawn(async move { ask.ask(&statement).await }));
+        let serve = self.serve.clone();
+        let mut asking = Aborting(tokio::spawn(async move {
+            match serve {
+                Some(serve) => serve.apply(&statement).await,
+                None => ask.ask(&statement).await,
+            }
+        }));
         tokio::select! {
             biased;
             () = self.interrupt.pressed() => Err(Broken::Interrupted.into()),
@@ -180,6 +239,9 @@ impl Session {
     }
 
     async fn show_rows(&mut self, mut rows: Rows, started: Instant) -> Result<(), Broken> {
+        if let Some(notice) = &rows.notice {
+            self.screen.note(notice);
+        }
         let shown = self.show(started).rows(&mut rows).await;
         let elapsed = started.elapsed();
         let count = match shown {

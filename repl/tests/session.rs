@@ -90,13 +90,13 @@ fn rows(batches: Vec<Result<RecordBatch, DataFusionError>>, rejects: usize) -> A
         });
     }
     let stream = Box::pin(RecordBatchStreamAdapter::new(schema(), futures::stream::iter(batches)));
-    Answer::Rows(Rows { stream, progress })
+    Answer::Rows(Rows { stream, progress, notice: None })
 }
 
 fn forever() -> Answer {
     let first = futures::stream::iter([Ok(batch(&[("a", 1)]))]);
     let stream = Box::pin(RecordBatchStreamAdapter::new(schema(), first.chain(futures::stream::pending())));
-    Answer::Rows(Rows { stream, progress: Arc::default() })
+    Answer::Rows(Rows { stream, progress: Arc::default(), notice: None })
 }
 
 /// What was written, or a writer that is closed after some bytes.

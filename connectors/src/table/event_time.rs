@@ -17,15 +17,69 @@ use crate::record::RawBatch;
 /// Reads event times off a decoded column.
 pub struct EventTimes {
     origin: ColumnOrigin,
+    times: ColumnTimes,
+}
+
+/// Reads times off a column of Int64 or Timestamp(ms), or of Utf8 with a pattern.
+pub struct ColumnTimes {
     pattern: Option<Pattern>,
+}
+
+impl ColumnTimes {
+    /// Prepares the pattern, which is there for texts. Fails when it is not one.
+    pub fn new(pattern: Option<&str>) -> Result<Self, FormatError> {
+        let pattern = pattern.map(Pattern::new).transpose();
+        let pattern = pattern.map_err(|e| FormatError::Unfit(format!("TIMESTAMP_FORMAT is not a pattern: {e}")))?;
+        Ok(Self { pattern })
+    }
+
+    /// The time of each row in ms since the epoch, 0 for the rows that have none, which are told.
+    pub fn read(&self, column: &ArrayRef) -> Result<(Int64Array, Vec<BadRow>), ArrowError> {
+        let mut bad = Vec::new();
+        let times = self.each(
+            column,
+            |_| None,
+            |row, reason| {
+                bad.push(BadRow { row, reason });
+                0
+            },
+        )?;
+        Ok((times, bad))
+    }
+
+    /// The time of each row: what `instead` gives, else what the column holds, else what `missing` makes of the reason.
+    fn each(
+        &self,
+        column: &ArrayRef,
+        instead: impl Fn(usize) -> Option<i64>,
+        mut missing: impl FnMut(usize, String) -> i64,
+    ) -> Result<Int64Array, ArrowError> {
+        let texts = matches!(column.data_type(), DataType::Utf8).then(|| column.as_string::<i32>());
+        let numbers = if texts.is_some() { None } else { Some(cast(column, &DataType::Int64)?) };
+        let numbers = numbers.as_ref().map(|n| n.as_primitive::<Int64Type>());
+        let time = |row: usize| match (texts, numbers) {
+            (Some(texts), _) => self.parse(texts.is_valid(row).then(|| texts.value(row))),
+            (_, Some(numbers)) => checked(numbers.is_valid(row).then(|| numbers.value(row))),
+            _ => Err("the timestamp column has no time".to_owned()),
+        };
+        let times = (0..column.len())
+            .map(|row| instead(row).unwrap_or_else(|| time(row).unwrap_or_else(|reason| missing(row, reason))));
+        Ok(times.map(Some).collect())
+    }
+
+    fn parse(&self, text: Option<&str>) -> Result<i64, String> {
+        let (Some(pattern), Some(text)) = (&self.pattern, text) else { return checked(None) };
+        let ms = pattern
+            .parse_timestamp_ms(text, Tz::UTC)
+            .map_err(|e| format!("the timestamp column holds \"{text}\": {e}"))?;
+        checked(Some(ms))
+    }
 }
 
 impl EventTimes {
     /// Prepares the pattern. Fails when it is not one.
     pub fn new(spec: &EventTime, origin: ColumnOrigin) -> Result<Self, FormatError> {
-        let pattern = spec.format.as_deref().map(Pattern::new).transpose();
-        let pattern = pattern.map_err(|e| FormatError::Unfit(format!("TIMESTAMP_FORMAT is not a pattern: {e}")))?;
-        Ok(Self { origin, pattern })
+        Ok(Self { origin, times: ColumnTimes::new(spec.format.as_deref())? })
     }
 
     /// Where the column with the times comes from.
@@ -43,35 +97,16 @@ impl EventTimes {
         absent: &[usize],
     ) -> Result<(Int64Array, Vec<BadRow>), ArrowError> {
         let mut bad = Vec::new();
-        let texts = matches!(column.data_type(), DataType::Utf8).then(|| column.as_string::<i32>());
-        let numbers = if texts.is_some() { None } else { Some(cast(column, &DataType::Int64)?) };
-        let numbers = numbers.as_ref().map(|n| n.as_primitive::<Int64Type>());
-        let times = (0..column.len()).map(|row| {
+        let record = |row: usize| {
             let dropped = kept.is_some_and(|k| !k.value(row));
             let tombstone = raw.value_nulls.as_ref().is_some_and(|n| n.is_null(row));
-            if dropped || tombstone || absent.binary_search(&row).is_ok() {
-                return raw.timestamps_ms[row];
-            }
-            let time = match (texts, numbers) {
-                (Some(texts), _) => self.parse(texts.is_valid(row).then(|| texts.value(row))),
-                (_, Some(numbers)) => checked(numbers.is_valid(row).then(|| numbers.value(row))),
-                _ => Err("the timestamp column has no time".to_owned()),
-            };
-            time.unwrap_or_else(|reason| {
-                bad.push(BadRow { row, reason });
-                raw.timestamps_ms[row]
-            })
-        });
-        let times: Int64Array = times.map(Some).collect();
+            (dropped || tombstone || absent.binary_search(&row).is_ok()).then(|| raw.timestamps_ms[row])
+        };
+        let times = self.times.each(column, record, |row, reason| {
+            bad.push(BadRow { row, reason });
+            raw.timestamps_ms[row]
+        })?;
         Ok((times, bad))
-    }
-
-    fn parse(&self, text: Option<&str>) -> Result<i64, String> {
-        let (Some(pattern), Some(text)) = (&self.pattern, text) else { return checked(None) };
-        let ms = pattern
-            .parse_timestamp_ms(text, Tz::UTC)
-            .map_err(|e| format!("the timestamp column holds \"{text}\": {e}"))?;
-        checked(Some(ms))
     }
 }
 

@@ -21,9 +21,11 @@ mod window;
 
 pub use context::ScanContext;
 pub use decode::{DecodedRows, RecordDecoder};
+pub use event_time::ColumnTimes;
 pub use newest::NewestFirstRule;
 pub use progress::{Progress, REJECTS_KEPT_MAX, Snapshot};
 pub use provider::TopicTable;
+pub use reader::spawn_reader;
 pub use scan::offsets_below;
 pub use spec::{
     Column, ColumnOrigin, EventTime, KeyWindow, ROWOFFSET, ROWPARTITION, ROWTIME, RowKind, SideSpec, TopicSpec,

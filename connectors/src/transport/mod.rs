@@ -163,6 +163,11 @@ pub trait Member: Send {
     /// waits for it, so all of its members stand still meanwhile. Refused when nothing was revoked.
     fn release(&mut self) -> Result<(), TransportError>;
 
+    /// Commits offsets (next offset to read for each partition) under this member's place, outside of any
+    /// transaction: for readers that promise at least once. Fails as [`TransportErrorKind::Fenced`] when the
+    /// place is no longer the group's.
+    fn commit(&mut self, offsets: &BTreeMap<TopicPartition, i64>) -> Result<(), TransportError>;
+
     /// This member's place as it is now, for [`Sink::commit`]: that of the latest `Assigned`, until it is released
     /// or lost. Without one it is a place that every commit refuses as [`TransportErrorKind::Fenced`].
     fn membership(&self) -> Membership;

@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::query::QueryDef;
 use super::source::SourceDef;
 use crate::types::SqlType;
 
@@ -23,6 +24,28 @@ pub enum CatalogChange {
     DropSource {
         /// Its name.
         name: String,
+    },
+    /// A persistent query comes into being, with the stream it writes unless that exists; or takes the
+    /// place of the one that came with that stream.
+    DefineQuery {
+        /// The stream that is made for it.
+        source: Option<Box<SourceDef>>,
+        /// What it is.
+        query: Box<QueryDef>,
+        /// It may take the place of the query behind that stream.
+        replace: bool,
+    },
+    /// A persistent query ends; what it wrote stays.
+    DropQuery {
+        /// Its name.
+        id: String,
+    },
+    /// A persistent query stops for a while, or goes on.
+    PauseQuery {
+        /// Its name.
+        id: String,
+        /// It stops.
+        paused: bool,
     },
     /// A name for a type comes into being.
     DefineType {
@@ -48,6 +71,9 @@ pub enum Refusal {
     /// There is nothing of that name.
     #[error("\"{0}\" does not exist")]
     Unknown(String),
+    /// Queries read or write it: name, their ids.
+    #[error("\"{0}\" is used by {list}", list = .1.join(", "))]
+    InUse(String, Vec<String>),
     /// OR REPLACE would change more than it may: name, what differs.
     #[error("cannot replace \"{0}\": {1}")]
     Incompatible(String, String),

@@ -1,26 +1,31 @@
-//! What exists: an immutable snapshot of streams, tables and types.
+//! What exists: an immutable snapshot of streams, tables, types and persistent queries.
 //!
 //! A snapshot never changes; [`Catalog::apply`] makes the next one or says why it cannot. Whoever
 //! asks for a change and whoever applies it later run the same function, so that both agree. How
 //! changes arrive is not known here.
 
 mod change;
+mod query;
 mod source;
-mod type_text;
+pub(crate) mod type_text;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub use change::{CatalogChange, Refusal};
+pub use query::QueryDef;
 pub use source::{ColumnDef, ColumnRole, EventTimeDef, SideDef, SourceDef, SourceKind, WindowDef};
 
 use crate::types::SqlType;
 
-/// All streams, tables and types at one moment.
+/// All streams, tables, types and persistent queries at one moment.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Catalog {
     sources: BTreeMap<String, Arc<SourceDef>>,
     types: BTreeMap<String, SqlType>,
+    queries: BTreeMap<String, Arc<QueryDef>>,
+    /// Changes applied so far: the number of the next query.
+    changes: u64,
 }
 
 impl Catalog {
@@ -44,20 +49,101 @@ impl Catalog {
         self.types.iter().map(|(name, ty)| (name.as_str(), ty))
     }
 
+    /// The persistent query of this name.
+    pub fn query(&self, id: &str) -> Option<&Arc<QueryDef>> {
+        self.queries.get(id)
+    }
+
+    /// All persistent queries by name.
+    pub fn queries(&self) -> impl Iterator<Item = &Arc<QueryDef>> {
+        self.queries.values()
+    }
+
+    /// The query that came with this stream, by CREATE … AS.
+    pub fn query_behind(&self, sink: &str) -> Option<&Arc<QueryDef>> {
+        self.queries.values().find(|q| q.owns_sink && q.sink() == sink)
+    }
+
+    /// The queries that read or write a stream.
+    pub fn queries_of<'a>(&'a self, source: &'a str) -> impl Iterator<Item = &'a Arc<QueryDef>> {
+        self.queries.values().filter(move |q| q.source() == source || q.sink() == source)
+    }
+
     /// The snapshot after a change, or why the change is not possible on this one.
     pub fn apply(&self, change: &CatalogChange) -> Result<Self, Refusal> {
         let mut next = self.clone();
         match change {
             CatalogChange::DefineSource { source, replace } => next.define_source(source, *replace)?,
-            CatalogChange::DropSource { name } => {
-                next.sources.remove(name).ok_or_else(|| Refusal::Unknown(name.clone()))?;
+            CatalogChange::DropSource { name } => next.drop_source(name)?,
+            CatalogChange::DefineQuery { source, query, replace } => {
+                next.define_query(source.as_deref(), query, *replace)?;
             }
+            CatalogChange::DropQuery { id } => {
+                next.queries.remove(id).ok_or_else(|| Refusal::Unknown(id.clone()))?;
+            }
+            CatalogChange::PauseQuery { id, paused } => next.pause_query(id, *paused)?,
             CatalogChange::DefineType { name, ty } => next.define_type(name, ty)?,
             CatalogChange::DropType { name } => {
                 next.types.remove(name).ok_or_else(|| Refusal::Unknown(name.clone()))?;
             }
         }
+        next.changes += 1;
         Ok(next)
+    }
+
+    /// A stream goes, and with it the query that it came with. Other queries hold it.
+    fn drop_source(&mut self, name: &str) -> Result<(), Refusal> {
+        let own = self.query_behind(name).map(|q| q.id.clone());
+        let holders: Vec<String> =
+            self.queries_of(name).map(|q| q.id.clone()).filter(|id| own.as_ref() != Some(id)).collect();
+        if !holders.is_empty() {
+            return Err(Refusal::InUse(name.to_owned(), holders));
+        }
+        self.sources.remove(name).ok_or_else(|| Refusal::Unknown(name.to_owned()))?;
+        if let Some(own) = own {
+            self.queries.remove(&own);
+        }
+        Ok(())
+    }
+
+    fn define_query(&mut self, source: Option<&SourceDef>, query: &QueryDef, replace: bool) -> Result<(), Refusal> {
+        for needed in [query.source()].into_iter().chain(source.is_none().then(|| query.sink())) {
+            self.sources.get(needed).ok_or_else(|| Refusal::Unknown(needed.to_owned()))?;
+        }
+        let standing = source.filter(|_| replace).and_then(|sink| self.query_behind(&sink.name)).cloned();
+        if let Some(standing) = &standing {
+            let others: Vec<String> = self
+                .queries
+                .values()
+                .filter(|q| q.sink() == standing.sink() && q.id != standing.id)
+                .map(|q| q.id.clone())
+                .collect();
+            if !others.is_empty() {
+                return Err(Refusal::InUse(standing.sink().to_owned(), others));
+            }
+            standing.check_replacement(query)?;
+        }
+        if let Some(source) = source {
+            self.define_source(source, replace)?;
+        }
+        let id = match (&standing, query.numbered) {
+            (Some(standing), _) => standing.id.clone(),
+            (None, true) => format!("{}_{}", query.id, self.changes),
+            (None, false) => query.id.clone(),
+        };
+        if standing.is_none() && self.queries.contains_key(&id) {
+            return Err(Refusal::Exists("query".to_owned(), id));
+        }
+        let paused = standing.is_some_and(|s| s.paused);
+        let query = QueryDef { id: id.clone(), numbered: false, paused, ..query.clone() };
+        self.queries.insert(id, Arc::new(query));
+        Ok(())
+    }
+
+    fn pause_query(&mut self, id: &str, paused: bool) -> Result<(), Refusal> {
+        let query = self.queries.get_mut(id).ok_or_else(|| Refusal::Unknown(id.to_owned()))?;
+        Arc::make_mut(query).paused = paused;
+        Ok(())
     }
 
     fn define_source(&mut self, source: &SourceDef, replace: bool) -> Result<(), Refusal> {

@@ -50,6 +50,11 @@ impl Settings {
         self.set.get(name).map_or_else(default, String::as_str)
     }
 
+    /// The value that was set; none where the default holds.
+    pub fn given(&self, name: &str) -> Option<&str> {
+        self.set.get(name).map(String::as_str)
+    }
+
     /// The value of a property that is a whole number; 0 where it has none.
     pub fn integer(&self, name: &str) -> i64 {
         self.get(name).parse().unwrap_or(0)

@@ -95,7 +95,21 @@ pub const PROPERTIES: &[Property] = &[
         alias: None,
         default: "latest",
         kind: ValueKind::OneOf(&["earliest", "latest"]),
-        about: "Where a continuous query starts to read. Bounded queries read everything.",
+        about: "Where a continuous query starts to read; one that is written to a topic starts at the earliest record unless this is set. Bounded queries read everything.",
+    },
+    Property {
+        name: "processing.guarantee",
+        alias: None,
+        default: "exactly_once",
+        kind: ValueKind::OneOf(&["exactly_once", "exactly_once_v2", "at_least_once"]),
+        about: "What a persistent query made from now on promises when a process or broker is lost.",
+    },
+    Property {
+        name: "commit.interval.ms",
+        alias: None,
+        default: "1000",
+        kind: ValueKind::Integer(10, 10_000),
+        about: "How often a persistent query made from now on commits: readers see its rows after that.",
     },
 ];
 

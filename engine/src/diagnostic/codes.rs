@@ -45,6 +45,10 @@ pub const MEMORY: Code = Code("K0113");
 pub const COPY: Code = Code("K0114");
 /// A function that does not exist.
 pub const UNKNOWN_FUNCTION: Code = Code("K0115");
+/// A persistent query that does not exist.
+pub const UNKNOWN_QUERY: Code = Code("K0116");
+/// A stream or table that queries read or write.
+pub const IN_USE: Code = Code("K0117");
 /// A word, number or symbol where another was expected.
 pub const SYNTAX: Code = Code("K0201");
 /// A string, quoted name or comment without an end.
@@ -63,6 +67,10 @@ pub const MISPLACED: Code = Code("K0207");
 pub const UNDEFINED_VARIABLE: Code = Code("K0208");
 /// A statement or clause that is not built yet.
 pub const NOT_SUPPORTED: Code = Code("K0301");
+/// A query that cannot be continuous as it is.
+pub const STREAMING: Code = Code("K0302");
+/// A key that SELECT leaves out or has twice.
+pub const PROJECTION_KEY: Code = Code("K0303");
 /// The cluster could not do what was asked.
 pub const TRANSPORT: Code = Code("K0401");
 /// A topic that does not exist.
@@ -111,6 +119,8 @@ pub const CODES: &[CodeEntry] = &[
     entry(MEMORY, "a query that needs more memory than it may have", "SELECT ARRAY_AGG(url) FROM bids;"),
     entry(COPY, "a file that cannot be written", "COPY (SELECT 1) TO '/no/such/place.csv';"),
     entry(UNKNOWN_FUNCTION, "a function that does not exist", "SELECT COUNTT(*) FROM orders;"),
+    entry(UNKNOWN_QUERY, "a persistent query that does not exist", "TERMINATE CSAS_PAID_7;"),
+    entry(IN_USE, "a stream or table that queries read or write", "DROP STREAM orders; -- while a query reads it"),
     entry(SYNTAX, "a word, number or symbol where another was expected", "SELECT id FORM orders;"),
     entry(UNCLOSED, "a string, quoted name or comment without an end", "SELECT 'abc FROM orders;"),
     entry(UNKNOWN_STATEMENT, "a statement that begins with no known word", "SELCT id FROM orders;"),
@@ -123,7 +133,13 @@ pub const CODES: &[CodeEntry] = &[
     ),
     entry(MISPLACED, "a clause where it cannot stand", "SELECT * FROM (SELECT * FROM orders EMIT CHANGES);"),
     entry(UNDEFINED_VARIABLE, "a variable without a value", "SELECT * FROM ${source};"),
-    entry(NOT_SUPPORTED, "a statement or clause that is not built yet", "CREATE STREAM s AS SELECT * FROM orders;"),
+    entry(
+        NOT_SUPPORTED,
+        "a statement or clause that is not built yet",
+        "CREATE TABLE t AS SELECT id, COUNT(*) FROM orders GROUP BY id;",
+    ),
+    entry(STREAMING, "a query that cannot be continuous as it is", "SELECT * FROM orders EMIT FINAL;"),
+    entry(PROJECTION_KEY, "a key that SELECT leaves out or has twice", "CREATE STREAM s AS SELECT item FROM orders;"),
     entry(TRANSPORT, "the cluster could not do what was asked", "PRINT orders; -- with the cluster down"),
     entry(UNKNOWN_TOPIC, "a topic that does not exist", "PRINT nothing;"),
     entry(

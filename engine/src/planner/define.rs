@@ -56,6 +56,8 @@ pub struct Definition {
     pub source: SourceDef,
     /// The topic as it is to be, when PARTITIONS is given.
     pub topic: Option<WantedTopic>,
+    /// RETENTION_MS, when it is given.
+    pub retention_ms: Option<i64>,
 }
 
 /// A topic that is made unless it exists.
@@ -102,7 +104,8 @@ pub fn define(
         window,
         statement: text.to_owned(),
     };
-    Ok(Definition { topic: wanted_topic(&properties, kind), source })
+    let retention_ms = properties.retention_ms.as_ref().map(|ms| ms.value);
+    Ok(Definition { topic: wanted_topic(&properties, kind), source, retention_ms })
 }
 
 /// The catalog's word for the syntax tree's.

@@ -2,10 +2,11 @@
 
 pub(crate) mod bounded;
 pub(crate) mod constant;
+pub(crate) mod continuous;
 pub(crate) mod define;
 pub(crate) mod plan_errors;
 mod properties;
-mod rewrite;
+pub(crate) mod rewrite;
 mod star;
 pub(crate) mod types;
 

@@ -193,7 +193,7 @@ fn text(value: String) -> Expr {
 
 /// Gives every column of a SELECT list the name that ksqlDB gives it: a field's own name, `KSQL_COL_n`
 /// for other expressions, `ALIAS_COLUMN` where two sources have a column of one name.
-fn name_columns(select: &mut Select) {
+pub(super) fn name_columns(select: &mut Select) {
     let mut taken: Vec<String> = select.projection.iter().filter_map(given_name).collect();
     let mut generated = 0..;
     for item in &mut select.projection {

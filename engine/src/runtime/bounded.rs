@@ -78,7 +78,7 @@ impl Bounded {
     pub fn run(&self) -> Result<Rows, Vec<Diagnostic>> {
         let stream = execute_stream(self.plan.clone(), self.state.task_ctx())
             .map_err(|e| plan_errors::diagnose(&e, Some(self.span)))?;
-        Ok(Rows { stream, progress: self.progress.clone() })
+        Ok(Rows { stream, progress: self.progress.clone(), notice: None })
     }
 
     /// The printed plan.

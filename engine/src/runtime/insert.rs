@@ -179,7 +179,7 @@ fn cell(
 ) -> Result<ArrayRef, Vec<Diagnostic>> {
     let value = evaluator.evaluate(expr, span)?;
     if column.name == ROWHEADERS {
-        return super::headers::from_value(&value).map_err(|why| vec![Diagnostic::new(INSERT, why).at(span)]);
+        return crate::dataflow::headers::from_value(&value).map_err(|why| vec![Diagnostic::new(INSERT, why).at(span)]);
     }
     to_column_type(&value, &column.data_type).map_err(|why| {
         let message = format!("column \"{}\" is {}, the value is {why}", column.name, column.sql_type);

@@ -6,17 +6,20 @@
 //!
 //! [`Seat`]: super::seat::Seat
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::error::KafkaError;
 use rdkafka::types::RDKafkaErrorCode as Code;
+use rdkafka::{Offset, TopicPartitionList};
 
 use super::connection::{self, ANSWER_TIMEOUT};
 use super::context::{Context, Watch};
 use super::errors;
 use super::properties::{Properties, Role, invalid};
+use crate::record::TopicPartition;
 use crate::transport::{GroupPlan, Member, MemberEvent, Membership, TransportError, TransportErrorKind};
 
 /// Longest single wait, so that callbacks are served meanwhile.
@@ -104,6 +107,16 @@ impl Member for KafkaMember {
         }
         let doing = format!("the partitions of group \"{}\" could not be given up", self.plan.group);
         self.consumer.unassign().map_err(|error| errors::call_failed(&doing, &error))
+    }
+
+    fn commit(&mut self, offsets: &BTreeMap<TopicPartition, i64>) -> Result<(), TransportError> {
+        if offsets.is_empty() {
+            return Ok(());
+        }
+        let places = offsets.iter().map(|(p, offset)| (p.topic.to_string(), p.partition, Offset::Offset(*offset)));
+        let list: TopicPartitionList = places.collect();
+        let doing = format!("the offsets of group \"{}\" could not be committed", self.plan.group);
+        self.consumer.commit(&list, CommitMode::Sync).map_err(|error| errors::call_failed(&doing, &error))
     }
 
     fn membership(&self) -> Membership {

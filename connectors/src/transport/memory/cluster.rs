@@ -176,6 +176,17 @@ impl Cluster {
         self.finish(claim, true)
     }
 
+    /// Commits offsets outside of any transaction.
+    pub(super) fn commit_outside(
+        &mut self,
+        membership: &Membership,
+        offsets: &BTreeMap<TopicPartition, i64>,
+    ) -> Result<(), TransportError> {
+        self.check_place(membership, offsets)?;
+        self.group(membership.group()).commit(offsets);
+        Ok(())
+    }
+
     /// Gives up the open transaction.
     pub(super) fn abort(&mut self, claim: &Claim) -> Result<(), TransportError> {
         self.finish(claim, false)

@@ -1,11 +1,13 @@
 //! A place in a consumer group of a simulated cluster.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::Shared;
 use super::cluster::refused;
 use super::group::{MemberId, Place};
+use crate::record::TopicPartition;
 use crate::transport::{GroupPlan, Member, MemberEvent, Membership, TransportError};
 
 /// A member. The cluster says what it is to be told; what it has been told is kept here, so that one whose
@@ -53,6 +55,10 @@ impl Member for MemoryMember {
         }
         self.place = None;
         Ok(())
+    }
+
+    fn commit(&mut self, offsets: &BTreeMap<TopicPartition, i64>) -> Result<(), TransportError> {
+        self.cluster.lock().commit_outside(&self.membership(), offsets)
     }
 
     fn membership(&self) -> Membership {

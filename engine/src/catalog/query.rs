@@ -1,0 +1,67 @@
+//! A persistent query as it was made: what it does and with which properties.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::change::Refusal;
+use crate::topology::{Projection, ResultColumn, Topology};
+
+/// A persistent query.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct QueryDef {
+    /// Its name. In a change that is `numbered`, what stands before the number.
+    pub id: String,
+    /// The catalog gives it a number when the change is applied: `CSAS_PAID` becomes `CSAS_PAID_7`.
+    pub numbered: bool,
+    /// The statement that made it.
+    pub statement: String,
+    /// What it does.
+    pub topology: Topology,
+    /// Properties as they were when it was made, by name.
+    pub properties: BTreeMap<String, String>,
+    /// Where records go that could not be read, computed or written.
+    pub dlq_topic: Option<String>,
+    /// It is not running until RESUME.
+    pub paused: bool,
+    /// It came with its sink and goes with it: CREATE … AS.
+    pub owns_sink: bool,
+}
+
+impl QueryDef {
+    /// Name of the stream it reads.
+    pub fn source(&self) -> &str {
+        &self.topology.input.name
+    }
+
+    /// Name of the stream it writes.
+    pub fn sink(&self) -> &str {
+        self.topology.output.as_ref().map_or("", |sink| &sink.name)
+    }
+
+    /// A property as it was when the query was made; empty when it was not kept.
+    pub fn property(&self, name: &str) -> &str {
+        self.properties.get(name).map_or("", String::as_str)
+    }
+
+    /// Whether `next` may go on where this one is: it reads the same and has the same key. Semantics:
+    /// ksqlDB's CREATE OR REPLACE of a query without state.
+    pub fn check_replacement(&self, next: &Self) -> Result<(), Refusal> {
+        let refuse = |what: &str| Err(Refusal::Incompatible(self.sink().to_owned(), what.to_owned()));
+        let (input, other) = (&self.topology.input, &next.topology.input);
+        if (&input.name, &input.topic) != (&other.name, &other.topic) {
+            return refuse(&format!("its query reads \"{}\"", input.name));
+        }
+        let keys = |topology: &Topology| -> Vec<ResultColumn> {
+            let columns = |p: &Projection| p.columns.iter().filter(|c| c.key).cloned().collect();
+            topology.result().map(columns).unwrap_or_default()
+        };
+        if keys(&self.topology) != keys(&next.topology) {
+            return refuse("the key of its query may not change");
+        }
+        if self.property("processing.guarantee") != next.property("processing.guarantee") {
+            return refuse("the processing guarantee of its query may not change");
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,147 @@
+//! Expressions over chunks: compiled once, evaluated a batch at a time, and row by row only to find
+//! the rows that fail.
+//!
+//! An expression that fails for a row is NULL there, and the row's failure is reported; the other
+//! rows do not notice. Semantics: ksqlDB's error handling.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, RecordBatch, new_null_array};
+use arrow::compute::{cast, concat};
+use arrow::datatypes::{DataType, SchemaRef};
+use datafusion::common::DFSchema;
+use datafusion::error::DataFusionError;
+use datafusion::execution::session_state::SessionState;
+use datafusion::physical_plan::PhysicalExpr;
+use sqlparser::ast::ExprWithAlias;
+
+use crate::diagnostic::{Diagnostic, Span};
+use crate::planner::plan_errors::diagnose;
+use crate::planner::rewrite::rewrite_expr;
+use crate::sql::ast::Expr;
+use crate::types::{SqlType, type_name};
+
+/// A row for which an expression has no value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// Index of the row in its chunk.
+    pub row: usize,
+    /// The expression, as it was written.
+    pub expr: String,
+    /// Why, in words for a user.
+    pub reason: String,
+}
+
+/// Makes expressions over the columns of one schema.
+pub struct Compiler<'a> {
+    state: &'a SessionState,
+    schema: SchemaRef,
+    names: DFSchema,
+}
+
+/// An expression that is ready to be evaluated.
+#[derive(Clone, Debug)]
+pub struct Expression {
+    text: String,
+    physical: Arc<dyn PhysicalExpr>,
+    /// The type its values are brought to.
+    data_type: DataType,
+}
+
+impl<'a> Compiler<'a> {
+    /// A compiler that knows the functions of `state` and the columns of `schema`.
+    pub fn new(state: &'a SessionState, schema: SchemaRef) -> Result<Self, DataFusionError> {
+        let names = DFSchema::try_from(schema.as_ref().clone())?;
+        Ok(Self { state, schema, names })
+    }
+
+    /// Compiles an expression, and gives the type of the dialect that it has. `text` is what it is
+    /// called in reports; `span` is its place for what is wrong with it.
+    pub fn compile(
+        &self,
+        expr: &Expr,
+        text: &str,
+        span: Option<Span>,
+    ) -> Result<(Expression, SqlType), Vec<Diagnostic>> {
+        let physical = self.physical(expr, span)?;
+        let found = physical.data_type(&self.schema).map_err(|e| diagnose(&e, span))?;
+        let ty = SqlType::from_arrow(&found);
+        let data_type = ty.as_ref().and_then(|ty| ty.to_arrow().ok());
+        let (Some(ty), Some(data_type)) = (ty, data_type) else {
+            let message = format!("the type of \"{text}\" is {}, which no column can have", type_name(&found));
+            let hint = format!("Say which type it shall have: CAST({text} AS STRING).");
+            return Err(vec![Diagnostic::new(crate::diagnostic::PLAN, message).at_maybe(span).hint(hint)]);
+        };
+        Ok((Expression { text: text.to_owned(), physical, data_type }, ty))
+    }
+
+    fn physical(&self, expr: &Expr, span: Option<Span>) -> Result<Arc<dyn PhysicalExpr>, Vec<Diagnostic>> {
+        let mut expr = expr.clone();
+        let mut errors = Vec::new();
+        rewrite_expr(&mut expr, &mut errors);
+        if !errors.is_empty() {
+            return Err(errors);
+        }
+        let refused = |error| diagnose(&error, span);
+        let logical = self
+            .state
+            .create_logical_expr_from_sql_expr(ExprWithAlias { expr, alias: None }, &self.names)
+            .map_err(refused)?;
+        self.state.create_physical_expr(logical, &self.names).map_err(refused)
+    }
+}
+
+impl Expression {
+    /// Its value for every row; NULL for those it fails on, which are added to `failures`.
+    pub fn evaluate(&self, rows: &RecordBatch, failures: &mut Vec<Failure>) -> ArrayRef {
+        match self.whole(rows) {
+            Ok(values) => values,
+            Err(error) => self.halves(rows, 0, &error, failures),
+        }
+    }
+
+    /// The same with values of another type, to which they can be cast.
+    pub fn into_type(self, data_type: DataType) -> Self {
+        Self { data_type, ..self }
+    }
+
+    /// The type of its values.
+    pub fn data_type(&self) -> &DataType {
+        &self.data_type
+    }
+
+    fn whole(&self, rows: &RecordBatch) -> Result<ArrayRef, DataFusionError> {
+        let values = self.physical.evaluate(rows)?.into_array(rows.num_rows())?;
+        match values.data_type() == &self.data_type {
+            true => Ok(values),
+            false => Ok(cast(&values, &self.data_type)?),
+        }
+    }
+
+    /// Cuts the rows in two until those that fail are alone. `first` is where `rows` begins in its chunk.
+    fn halves(
+        &self,
+        rows: &RecordBatch,
+        first: usize,
+        error: &DataFusionError,
+        failures: &mut Vec<Failure>,
+    ) -> ArrayRef {
+        let count = rows.num_rows();
+        if count <= 1 {
+            failures.push(Failure { row: first, expr: self.text.clone(), reason: reason(error) });
+            return new_null_array(&self.data_type, count);
+        }
+        let middle = count / 2;
+        let parts = [(0, middle), (middle, count - middle)].map(|(start, length)| {
+            let part = rows.slice(start, length);
+            self.whole(&part).unwrap_or_else(|error| self.halves(&part, first + start, &error, failures))
+        });
+        concat(&[parts[0].as_ref(), parts[1].as_ref()]).expect("both halves have one type")
+    }
+}
+
+/// The first line of what went wrong, in the words that a bounded query would show.
+fn reason(error: &DataFusionError) -> String {
+    let told = diagnose(error, None);
+    told.into_iter().next().map_or_else(|| error.strip_backtrace(), |d| d.message)
+}

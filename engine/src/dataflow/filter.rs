@@ -1,0 +1,32 @@
+//! WHERE: rows stay for which the condition is true. A condition that is NULL or fails is not true.
+
+use arrow::array::{AsArray, BooleanArray};
+use arrow::compute::prep_null_mask_filter;
+use arrow::error::ArrowError;
+
+use super::chunk::Chunk;
+use super::expression::{Expression, Failure};
+
+/// The operator.
+#[derive(Clone, Debug)]
+pub struct Filter {
+    predicate: Expression,
+}
+
+impl Filter {
+    /// Keeps the rows for which `predicate`, a BOOLEAN, is true.
+    pub fn new(predicate: Expression) -> Self {
+        Self { predicate }
+    }
+
+    /// The rows that stay, in their order.
+    pub fn apply(&self, chunk: Chunk, failures: &mut Vec<Failure>) -> Result<Chunk, ArrowError> {
+        let values = self.predicate.evaluate(&chunk.rows, failures);
+        chunk.filter(&certain(values.as_boolean()))
+    }
+}
+
+fn certain(values: &BooleanArray) -> BooleanArray {
+    use arrow::array::Array;
+    if values.null_count() > 0 { prep_null_mask_filter(values) } else { values.clone() }
+}

@@ -1,0 +1,19 @@
+//! Continuous queries, still: chunks of rows go through operators, and what is to be done about it
+//! comes out as commands.
+//!
+//! A [`Task`] runs a topology for one partition. It has no clock, no thread and no cluster: the
+//! runtime hands it batches and does what it says, and so does a simulation. One row or a hundred
+//! thousand in a batch, the result is the same.
+
+mod chunk;
+mod expression;
+mod filter;
+pub(crate) mod headers;
+mod output;
+mod project;
+mod task;
+
+pub use chunk::Chunk;
+pub use expression::{Compiler, Failure};
+pub use output::Placement;
+pub use task::{Command, Compiled, Complaint, ComplaintKind, Epoch, Event, Task};

@@ -1,0 +1,151 @@
+//! Rows of a result as records of the output topic.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, BinaryArray, BooleanArray, Int64Array};
+use arrow::buffer::{NullBuffer, ScalarBuffer};
+use arrow::compute::filter;
+use arrow::datatypes::SchemaRef;
+use arrow::error::ArrowError;
+use headwater_connectors::format::{BadRow, Encoder, FormatError, FormatKind};
+use headwater_connectors::record::{OutBatch, Side};
+use headwater_connectors::table::ColumnTimes;
+use headwater_connectors::transport::partitioner::partition_of;
+
+use super::chunk::Chunk;
+use crate::catalog::{ColumnRole, SideDef, SourceDef};
+
+/// How the records of an output topic are spread over its partitions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Placement {
+    /// Number of partitions of the topic, at least 1.
+    pub partitions: i32,
+}
+
+/// Makes records of one output topic.
+pub struct Output {
+    topic: Arc<str>,
+    key: SideEncoder,
+    value: SideEncoder,
+    /// The column with the timestamp of the records, when it is not the event time.
+    times: Option<(usize, ColumnTimes)>,
+    placement: Placement,
+}
+
+/// A row that is no record, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unwritten {
+    /// Its index in the chunk.
+    pub row: usize,
+    /// The half that could not be encoded.
+    pub side: Side,
+    /// Why.
+    pub reason: String,
+}
+
+/// One half of the records.
+struct SideEncoder {
+    encoder: Box<dyn Encoder>,
+    /// Index of each of its fields among the columns of the result.
+    columns: Vec<usize>,
+}
+
+impl Output {
+    /// An encoder for `sink`, from rows with the columns of `schema`. Fails when a format cannot hold
+    /// a column, which planning has checked before.
+    pub fn new(sink: &SourceDef, schema: &SchemaRef, placement: Placement) -> Result<Self, FormatError> {
+        let times = match &sink.event_time {
+            Some(time) => Some((index_of(schema, &time.column)?, ColumnTimes::new(time.format.as_deref())?)),
+            None => None,
+        };
+        Ok(Self {
+            topic: Arc::from(sink.topic.as_str()),
+            key: SideEncoder::new(sink, &sink.key, &ColumnRole::Key, schema)?,
+            value: SideEncoder::new(sink, &sink.value, &ColumnRole::Value, schema)?,
+            times,
+            placement,
+        })
+    }
+
+    /// The rows as records. `partition` is where the rows came from: it places records without a key,
+    /// so that their order stays. Rows that cannot be encoded are left out and told.
+    pub fn encode(&mut self, chunk: &Chunk, partition: i32) -> Result<(OutBatch, Vec<Unwritten>), ArrowError> {
+        let keys = self.key.encode(chunk, self.key.present(chunk).as_ref());
+        let values = self.value.encode(chunk, None);
+        let (times, bad_times) = match &self.times {
+            Some((column, times)) => times.read(chunk.rows.column(*column))?,
+            None => (chunk.times_ms.clone(), Vec::new()),
+        };
+        let told = |side: Side| move |bad: BadRow| Unwritten { row: bad.row, side, reason: bad.reason };
+        let mut unwritten: Vec<Unwritten> = keys.1.into_iter().map(told(Side::Key)).collect();
+        unwritten.extend(values.1.into_iter().chain(bad_times).map(told(Side::Value)));
+        let parts = Parts { keys: keys.0, values: values.0, times, headers: chunk.headers.clone() };
+        let parts = if unwritten.is_empty() { parts } else { parts.without(&unwritten)? };
+        Ok((self.batch(parts, partition), unwritten))
+    }
+
+    fn batch(&self, parts: Parts, partition: i32) -> OutBatch {
+        let keyless = partition % self.placement.partitions;
+        let place = |key: Option<&[u8]>| key.map_or(keyless, |key| partition_of(key, self.placement.partitions));
+        let partitions: Vec<i32> = parts.keys.iter().map(place).collect();
+        OutBatch {
+            topic: self.topic.clone(),
+            partitions: Some(partitions.into()),
+            keys: parts.keys,
+            values: parts.values,
+            timestamps_ms: Some(ScalarBuffer::from(parts.times.values().clone())),
+            headers: parts.headers,
+        }
+    }
+}
+
+/// The parts of some records.
+struct Parts {
+    keys: BinaryArray,
+    values: BinaryArray,
+    times: Int64Array,
+    headers: Option<arrow::array::ListArray>,
+}
+
+impl Parts {
+    fn without(self, unwritten: &[Unwritten]) -> Result<Self, ArrowError> {
+        let mut keep = vec![true; self.keys.len()];
+        unwritten.iter().for_each(|bad| keep[bad.row] = false);
+        let keep = BooleanArray::from(keep);
+        let kept = |column: &dyn Array| filter(column, &keep).map(|column| column.to_data());
+        Ok(Self {
+            keys: kept(&self.keys)?.into(),
+            values: kept(&self.values)?.into(),
+            times: kept(&self.times)?.into(),
+            headers: self.headers.as_ref().map(|h| kept(h).map(Into::into)).transpose()?,
+        })
+    }
+}
+
+impl SideEncoder {
+    fn new(sink: &SourceDef, side: &SideDef, role: &ColumnRole, schema: &SchemaRef) -> Result<Self, FormatError> {
+        let layout = sink.layout(side, role);
+        let format: FormatKind = side.format.parse()?;
+        let columns = layout.fields.iter().map(|f| index_of(schema, f.name())).collect::<Result<_, _>>()?;
+        Ok(Self { encoder: format.encoder(&layout)?, columns })
+    }
+
+    /// Which rows have this half at all: those with any of its columns.
+    fn present(&self, chunk: &Chunk) -> Option<NullBuffer> {
+        let columns: Vec<&ArrayRef> = self.columns.iter().map(|i| chunk.rows.column(*i)).collect();
+        if !columns.is_empty() && columns.iter().any(|c| c.null_count() == 0) {
+            return None;
+        }
+        Some((0..chunk.len()).map(|row| columns.iter().any(|c| c.is_valid(row))).collect())
+    }
+
+    fn encode(&mut self, chunk: &Chunk, present: Option<&NullBuffer>) -> (BinaryArray, Vec<BadRow>) {
+        let columns: Vec<ArrayRef> = self.columns.iter().map(|i| chunk.rows.column(*i).clone()).collect();
+        let encoded = self.encoder.encode(&columns, chunk.len(), present);
+        (encoded.payloads, encoded.bad)
+    }
+}
+
+fn index_of(schema: &SchemaRef, name: &str) -> Result<usize, FormatError> {
+    schema.index_of(name).map_err(|_| FormatError::Unfit(format!("the result has no column \"{name}\"")))
+}

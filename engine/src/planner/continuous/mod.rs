@@ -1,0 +1,51 @@
+//! Continuous queries: from `SELECT … EMIT CHANGES`, `CREATE STREAM … AS` and `INSERT INTO … SELECT`
+//! to a topology.
+//!
+//! What can be continuous is settled in `shape`, the columns and the key of the result in `result`,
+//! and what is written, and where, in `sink`. Semantics: ksqlDB's queries over one stream.
+
+mod result;
+mod shape;
+mod sink;
+
+use std::sync::Arc;
+
+use datafusion::execution::runtime_env::RuntimeEnv;
+use datafusion::execution::session_state::SessionState;
+
+use super::bounded;
+use crate::catalog::Catalog;
+use crate::config::Settings;
+use crate::diagnostic::Diagnostic;
+use crate::sql::ast;
+use crate::topology::{Step, Topology, VERSION};
+
+pub use sink::{Persistent, create_as, insert_select};
+
+/// A push query.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Push {
+    /// What it does.
+    pub topology: Topology,
+    /// Rows after which it ends.
+    pub limit: Option<u64>,
+}
+
+/// The state in which expressions are planned and run.
+pub fn state(settings: &Settings) -> SessionState {
+    bounded::state(&Arc::default(), settings, None, Arc::new(RuntimeEnv::default()))
+}
+
+/// Plans a push query. Gives every mistake that could be found at once.
+pub fn push(query: &ast::Query, catalog: &Catalog, settings: &Settings) -> Result<Push, Vec<Diagnostic>> {
+    let state = state(settings);
+    let shape = shape::read(query, catalog, &state)?;
+    let result = result::plan(&shape, &state, result::Use::Show)?;
+    Ok(Push { limit: shape.limit, topology: topology(&shape, result) })
+}
+
+fn topology(shape: &shape::Shape, result: result::Planned) -> Topology {
+    let filter = result.predicate.map(|predicate| Step::Filter { predicate });
+    let steps = filter.into_iter().chain([Step::Project(result.projection)]).collect();
+    Topology { version: VERSION, input: shape.source.as_ref().clone(), steps, output: None }
+}

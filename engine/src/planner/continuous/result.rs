@@ -1,0 +1,246 @@
+//! Columns and key of a result.
+//!
+//! The key is the source's, or what PARTITION BY says. A query that is written to a topic has each
+//! part of its key in SELECT once; one that is shown need not.
+
+use std::sync::Arc;
+
+use arrow::array::new_empty_array;
+use arrow::datatypes::DataType;
+use datafusion::execution::session_state::SessionState;
+use sqlparser::ast::{AccessExpr, Expr, Spanned as _, Value, ValueWithSpan};
+
+use super::shape::{Item, Shape};
+use crate::catalog::ColumnRole;
+use crate::dataflow::{Compiler, headers};
+use crate::diagnostic::{DUPLICATE_COLUMN, Diagnostic, PLAN, PROJECTION_KEY, STREAMING, Span};
+use crate::planner::define::ROWHEADERS;
+use crate::planner::plan_errors::diagnose;
+use crate::sql::{place, print};
+use crate::topology::{Projection, ResultColumn};
+use crate::types::SqlType;
+
+/// What becomes of the rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Use {
+    /// They are shown as they come.
+    Show,
+    /// They are written to a topic.
+    Write,
+}
+
+/// The steps of a query as text.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Planned {
+    /// WHERE.
+    pub predicate: Option<String>,
+    /// SELECT and PARTITION BY.
+    pub projection: Projection,
+    /// Place of each column of the projection, where it was written.
+    pub spans: Vec<Option<Span>>,
+}
+
+/// Plans the columns of a query. Gives everything that is wrong with them.
+pub fn plan(shape: &Shape, state: &SessionState, purpose: Use) -> Result<Planned, Vec<Diagnostic>> {
+    let spec = shape.source.topic_spec().map_err(|why| vec![Diagnostic::new(PLAN, why).at(shape.span)])?;
+    let compiler = Compiler::new(state, spec.schema()).map_err(|e| diagnose(&e, Some(shape.span)))?;
+    let mut errors = Vec::new();
+    let predicate = shape.filter.as_ref().and_then(|filter| predicate(filter, shape, &compiler, &mut errors));
+    let keys = keys(shape, &mut errors);
+    let items = with_keys(shape, &keys);
+    let mut planner = Items { compiler, whole: shape.span, purpose, headers: None, errors };
+    let mut columns: Vec<(ResultColumn, Option<Span>)> =
+        items.iter().filter_map(|item| planner.column(item, &keys)).collect();
+    let (headers, mut errors) = (planner.headers, planner.errors);
+    if purpose == Use::Write {
+        check_keys(&keys, &columns, shape, &mut errors);
+        columns.sort_by_key(|(column, _)| key_rank(column, &keys));
+    }
+    if columns.is_empty() && errors.is_empty() {
+        errors.push(Diagnostic::new(STREAMING, "a continuous query selects at least one column").at(shape.span));
+    }
+    if !errors.is_empty() {
+        return Err(errors);
+    }
+    let (columns, spans) = columns.into_iter().unzip();
+    let projection = Projection { columns, headers, rekeyed: shape.partition_by.is_some() };
+    Ok(Planned { predicate, projection, spans })
+}
+
+/// A part of the key.
+struct Key {
+    /// Its expression as text, by which it is found in SELECT.
+    text: String,
+    expr: Expr,
+    /// It was said in PARTITION BY.
+    said: bool,
+}
+
+fn keys(shape: &Shape, errors: &mut Vec<Diagnostic>) -> Vec<Key> {
+    let Some(said) = &shape.partition_by else {
+        let column = |c: &crate::catalog::ColumnDef| {
+            let expr = Expr::Identifier(sqlparser::ast::Ident::new(&c.name));
+            Key { text: print::expr(&expr), expr, said: false }
+        };
+        return shape.source.columns_of(&ColumnRole::Key).map(column).collect();
+    };
+    let is_null = |expr: &Expr| matches!(expr, Expr::Value(ValueWithSpan { value: Value::Null, .. }));
+    if said.iter().any(is_null) {
+        if said.len() > 1 {
+            let message = "NULL stands alone in PARTITION BY: it takes the key away";
+            errors.push(Diagnostic::new(STREAMING, message).at(said.span));
+        }
+        return Vec::new();
+    }
+    let mut keys: Vec<Key> = Vec::new();
+    for expr in &said.value {
+        let text = print::expr(expr);
+        if keys.iter().any(|key| key.text == text) {
+            let span = place(expr.span()).unwrap_or(said.span);
+            errors.push(Diagnostic::new(STREAMING, format!("\"{text}\" is twice in PARTITION BY")).at(span));
+            continue;
+        }
+        keys.push(Key { text, expr: expr.clone(), said: true });
+    }
+    keys
+}
+
+/// The items of SELECT, and of the key those that `*` stands for. With `*` the columns of the former
+/// key come last.
+fn with_keys(shape: &Shape, keys: &[Key]) -> Vec<Item> {
+    let mut items = shape.items.clone();
+    if !shape.has_star || shape.partition_by.is_none() {
+        return items;
+    }
+    let former: Vec<&str> = shape.source.columns_of(&ColumnRole::Key).map(|c| c.name.as_str()).collect();
+    let is_former = |item: &Item| match &item.expr {
+        Expr::Identifier(name) => former.contains(&name.value.as_str()) && item.name == name.value,
+        _ => false,
+    };
+    items.sort_by_key(is_former);
+    let mut generated = 0..;
+    for key in keys {
+        if !items.iter().any(|item| print::expr(&item.expr) == key.text) {
+            let name = natural_name(&key.expr).unwrap_or_else(|| generated_name(&items, &mut generated));
+            items.push(Item { name, expr: key.expr.clone(), span: place(key.expr.span()) });
+        }
+    }
+    items
+}
+
+/// The name that an expression has by itself.
+fn natural_name(expr: &Expr) -> Option<String> {
+    match expr {
+        Expr::Identifier(name) => Some(name.value.clone()),
+        Expr::CompoundFieldAccess { access_chain, .. } => match access_chain.last()? {
+            AccessExpr::Dot(Expr::Value(name)) => name.value.clone().into_string(),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+fn generated_name(items: &[Item], numbers: &mut std::ops::RangeFrom<usize>) -> String {
+    let names = numbers.map(|n| format!("KSQL_COL_{n}"));
+    let mut free = names.filter(|name| !items.iter().any(|item| item.name == *name));
+    free.next().expect("numbers do not end")
+}
+
+fn predicate(filter: &Expr, shape: &Shape, compiler: &Compiler<'_>, errors: &mut Vec<Diagnostic>) -> Option<String> {
+    let text = print::expr(filter);
+    let span = place(filter.span()).or(Some(shape.span));
+    match compiler.compile(filter, &text, span) {
+        Ok((_, SqlType::Boolean)) => Some(text),
+        Ok((_, ty)) => {
+            let message = format!("WHERE takes a BOOLEAN, \"{text}\" is {ty}");
+            errors.push(Diagnostic::new(PLAN, message).at_maybe(span));
+            None
+        }
+        Err(found) => {
+            errors.extend(found);
+            None
+        }
+    }
+}
+
+/// Turns items into columns.
+struct Items<'a> {
+    compiler: Compiler<'a>,
+    whole: Span,
+    purpose: Use,
+    headers: Option<String>,
+    errors: Vec<Diagnostic>,
+}
+
+impl Items<'_> {
+    fn column(&mut self, item: &Item, keys: &[Key]) -> Option<(ResultColumn, Option<Span>)> {
+        let text = print::expr(&item.expr);
+        let span = item.span.or(Some(self.whole));
+        if item.name == ROWHEADERS && self.purpose == Use::Write {
+            self.headers(&item.expr, text, span);
+            return None;
+        }
+        match self.compiler.compile(&item.expr, &text, span) {
+            Ok((_, ty)) => {
+                let key = keys.iter().any(|key| key.text == text);
+                Some((ResultColumn { name: item.name.clone(), expr: text, ty, key }, item.span))
+            }
+            Err(found) => {
+                self.errors.extend(found);
+                None
+            }
+        }
+    }
+
+    /// `… AS ROWHEADERS` gives the headers of the record.
+    fn headers(&mut self, expr: &Expr, text: String, span: Option<Span>) {
+        if self.headers.is_some() {
+            self.errors.push(Diagnostic::new(DUPLICATE_COLUMN, "ROWHEADERS is given twice").at_maybe(span));
+        }
+        let checked = self.compiler.compile(expr, &text, span).and_then(|(expression, _)| {
+            let empty: Arc<dyn arrow::array::Array> = new_empty_array(expression.data_type());
+            let null = matches!(expression.data_type(), DataType::Null);
+            let shape = if null { Ok(empty.clone()) } else { headers::from_value(&empty) };
+            shape.map(drop).map_err(|why| vec![Diagnostic::new(PLAN, why).at_maybe(span)])
+        });
+        match checked {
+            Ok(()) => self.headers = Some(text),
+            Err(found) => self.errors.extend(found),
+        }
+    }
+}
+
+/// Each part of the key is in SELECT exactly once.
+fn check_keys(keys: &[Key], columns: &[(ResultColumn, Option<Span>)], shape: &Shape, errors: &mut Vec<Diagnostic>) {
+    // An item that could not be planned may be the missing one.
+    if !errors.is_empty() {
+        return;
+    }
+    for key in keys {
+        let found: Vec<_> = columns.iter().filter(|(column, _)| column.expr == key.text).collect();
+        let what = if key.said { "the expression of PARTITION BY" } else { "the key column" };
+        match found[..] {
+            [_] => {}
+            [] => {
+                let message = format!("{what} \"{}\" is missing in SELECT", key.text);
+                let detail = "What is written to a topic has its key among its columns, under any name.";
+                let hint = format!("Add {} to the SELECT list{}.", key.text, other_key(key));
+                errors.push(Diagnostic::new(PROJECTION_KEY, message).at(shape.span).detail(detail).hint(hint));
+            }
+            [_, (_, second), ..] => {
+                let message = format!("{what} \"{}\" is more than once in SELECT", key.text);
+                let hint = format!("Copy it into the value with AS_VALUE({}).", key.text);
+                errors.push(Diagnostic::new(PROJECTION_KEY, message).at(second.unwrap_or(shape.span)).hint(hint));
+            }
+        }
+    }
+}
+
+fn other_key(key: &Key) -> &'static str {
+    if key.said { "" } else { ", or take another key with PARTITION BY" }
+}
+
+fn key_rank(column: &ResultColumn, keys: &[Key]) -> usize {
+    let rank = keys.iter().position(|key| key.text == column.expr).filter(|_| column.key);
+    rank.unwrap_or(keys.len())
+}

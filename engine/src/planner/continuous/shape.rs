@@ -1,0 +1,260 @@
+//! What a continuous query can be: one stream, filtered, projected, with another key perhaps.
+//!
+//! Everything else of SQL is refused here by name, all of it at once. Names of the one source are
+//! taken off its columns, so that an expression has one way to be written.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use datafusion::execution::session_state::SessionState;
+use sqlparser::ast::{
+    Expr, Function, GroupByExpr, Ident, LimitClause, Select, SelectItem, SetExpr, Spanned as _, TableFactor, Value,
+    Visit, VisitMut, Visitor, VisitorMut,
+};
+
+use crate::catalog::{Catalog, SourceDef, SourceKind};
+use crate::diagnostic::{Diagnostic, NOT_SUPPORTED, STREAMING, Span};
+use crate::planner::{rewrite, star};
+use crate::sql::{ast, place};
+
+/// A query that can be continuous.
+#[derive(Clone, Debug)]
+pub struct Shape {
+    /// What it reads.
+    pub source: Arc<SourceDef>,
+    /// The items of SELECT, each with its name.
+    pub items: Vec<Item>,
+    /// Some items came from `*`.
+    pub has_star: bool,
+    /// WHERE.
+    pub filter: Option<Expr>,
+    /// PARTITION BY, with its place.
+    pub partition_by: Option<ast::Spanned<Vec<Expr>>>,
+    /// LIMIT.
+    pub limit: Option<u64>,
+    /// The place of the query.
+    pub span: Span,
+}
+
+/// An item of SELECT.
+#[derive(Clone, Debug)]
+pub struct Item {
+    /// Its name, given or made.
+    pub name: String,
+    /// Its expression, without names of sources.
+    pub expr: Expr,
+    /// Where it is, when it was written.
+    pub span: Option<Span>,
+}
+
+/// Reads the shape of a query. Gives everything that cannot be continuous.
+pub fn read(query: &ast::Query, catalog: &Catalog, state: &SessionState) -> Result<Shape, Vec<Diagnostic>> {
+    let mut body = query.body.clone();
+    let had_star = stars(&body);
+    let mut errors = star::expand(&mut body, catalog);
+    check_clauses(query, &mut errors);
+    let limit = limit(&body, &mut errors);
+    let SetExpr::Select(select) = body.body.as_mut() else {
+        errors.push(not_yet("a set operation in a continuous query", query.span));
+        return Err(errors);
+    };
+    check_select(select, query.span, &mut errors);
+    check_expressions(select, query, state, &mut errors);
+    let source = source(select, catalog, query.span, &mut errors);
+    let (Some((source, alias)), true) = (source, errors.is_empty()) else { return Err(errors) };
+    let _: ControlFlow<()> = select.visit(&mut Unqualify { alias: &alias });
+    rewrite::name_columns(select);
+    let mut partition_by = query.partition_by.clone();
+    if let Some(list) = &mut partition_by {
+        list.value.iter_mut().for_each(|expr| {
+            let _: ControlFlow<()> = expr.visit(&mut Unqualify { alias: &alias });
+        });
+    }
+    let items = select.projection.iter().filter_map(item).collect();
+    Ok(Shape {
+        source,
+        items,
+        has_star: had_star,
+        filter: select.selection.clone(),
+        partition_by,
+        limit,
+        span: query.span,
+    })
+}
+
+fn item(item: &SelectItem) -> Option<Item> {
+    let (name, expr) = match item {
+        SelectItem::ExprWithAlias { expr, alias } => (alias.value.clone(), expr),
+        SelectItem::UnnamedExpr(expr @ Expr::Identifier(name)) => (name.value.clone(), expr),
+        _ => return None,
+    };
+    Some(Item { name, expr: expr.clone(), span: place(item.span()) })
+}
+
+fn stars(query: &sqlparser::ast::Query) -> bool {
+    let SetExpr::Select(select) = query.body.as_ref() else { return false };
+    let star = |item: &SelectItem| matches!(item, SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..));
+    select.projection.iter().any(star)
+}
+
+fn check_clauses(query: &ast::Query, errors: &mut Vec<Diagnostic>) {
+    if let Some(window) = &query.window {
+        errors.push(not_yet("WINDOW", window.span));
+    }
+    if let Some(emit) = query.emit.as_ref().filter(|emit| emit.value == ast::Emit::Final) {
+        let message = "EMIT FINAL is only for windowed aggregations";
+        errors.push(Diagnostic::new(STREAMING, message).at(emit.span).hint("Say EMIT CHANGES."));
+    }
+    let body = &query.body;
+    if let Some(with) = &body.with {
+        errors.push(not_yet("WITH in a continuous query", place(with.span()).unwrap_or(query.span)));
+    }
+    if let Some(order) = &body.order_by {
+        let message = "a continuous query has no order but that of its records";
+        let span = place(order.span()).unwrap_or(query.span);
+        errors.push(Diagnostic::new(STREAMING, message).at(span).hint("Leave ORDER BY out, or EMIT CHANGES."));
+    }
+}
+
+fn limit(body: &sqlparser::ast::Query, errors: &mut Vec<Diagnostic>) -> Option<u64> {
+    let clause = body.limit_clause.as_ref()?;
+    let span = place(clause.span());
+    if let LimitClause::LimitOffset { limit: Some(Expr::Value(value)), offset: None, limit_by } = clause
+        && limit_by.is_empty()
+        && let Value::Number(digits, _) = &value.value
+        && let Ok(limit) = digits.parse()
+    {
+        return Some(limit);
+    }
+    errors.push(
+        Diagnostic::new(STREAMING, "LIMIT of a continuous query is a whole number, without OFFSET").at_maybe(span),
+    );
+    None
+}
+
+fn check_select(select: &Select, whole: Span, errors: &mut Vec<Diagnostic>) {
+    let grouped = match &select.group_by {
+        GroupByExpr::All(_) => true,
+        GroupByExpr::Expressions(list, _) => !list.is_empty(),
+    };
+    let found = [
+        (grouped, "GROUP BY in a continuous query"),
+        (select.having.is_some(), "HAVING in a continuous query"),
+        (select.distinct.is_some(), "DISTINCT in a continuous query"),
+        (select.qualify.is_some(), "QUALIFY in a continuous query"),
+        (!select.named_window.is_empty(), "a named window in a continuous query"),
+        (!select.lateral_views.is_empty(), "LATERAL VIEW"),
+        (select.into.is_some(), "SELECT … INTO"),
+        (select.top.is_some(), "TOP"),
+    ];
+    errors.extend(found.iter().filter(|(there, _)| *there).map(|(_, what)| not_yet(what, whole)));
+}
+
+/// The one source and what it is called.
+fn source(
+    select: &Select,
+    catalog: &Catalog,
+    whole: Span,
+    errors: &mut Vec<Diagnostic>,
+) -> Option<(Arc<SourceDef>, String)> {
+    let [from] = &select.from[..] else {
+        errors.push(match select.from.is_empty() {
+            true => Diagnostic::new(STREAMING, "a continuous query reads FROM a stream").at(whole),
+            false => not_yet("a join in a continuous query", whole),
+        });
+        return None;
+    };
+    if !from.joins.is_empty() {
+        errors.push(not_yet("a join in a continuous query", place(from.span()).unwrap_or(whole)));
+        return None;
+    }
+    let TableFactor::Table { name, alias, args: None, .. } = &from.relation else {
+        let message = "a continuous query reads a stream by its name, not a subquery or function";
+        errors.push(Diagnostic::new(STREAMING, message).at(place(from.span()).unwrap_or(whole)));
+        return None;
+    };
+    let own = name.0.last().and_then(|part| part.as_ident())?;
+    // What does not exist was told when `*` was settled.
+    let source = catalog.source(&own.value)?;
+    if source.kind == SourceKind::Table {
+        errors.push(not_yet("a continuous query over a table", place(from.span()).unwrap_or(whole)));
+        return None;
+    }
+    Some((source.clone(), alias.as_ref().map_or_else(|| own.value.clone(), |a| a.name.value.clone())))
+}
+
+/// Expressions that are more than one row's own business.
+fn check_expressions(select: &Select, query: &ast::Query, state: &SessionState, errors: &mut Vec<Diagnostic>) {
+    let mut checker = Checker { state, errors, whole: query.span };
+    let _: ControlFlow<()> = select.projection.visit(&mut checker);
+    let _: ControlFlow<()> = select.selection.visit(&mut checker);
+    for expr in query.partition_by.iter().flat_map(|list| &list.value) {
+        let _: ControlFlow<()> = expr.visit(&mut checker);
+    }
+}
+
+struct Checker<'a> {
+    state: &'a SessionState,
+    errors: &'a mut Vec<Diagnostic>,
+    whole: Span,
+}
+
+impl Visitor for Checker<'_> {
+    type Break = ();
+
+    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+        let span = place(expr.span()).unwrap_or(self.whole);
+        match expr {
+            Expr::Subquery(_)
+            | Expr::Exists { .. }
+            | Expr::InSubquery { .. }
+            | Expr::AnyOp { .. }
+            | Expr::AllOp { .. } => {
+                let message = "a subquery cannot be part of a continuous query";
+                self.errors.push(Diagnostic::new(STREAMING, message).at(span));
+            }
+            Expr::Function(function) => self.function(function, span),
+            _ => {}
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+impl Checker<'_> {
+    fn function(&mut self, function: &Function, span: Span) {
+        let name = function.name.to_string();
+        if function.over.is_some() {
+            self.errors.push(not_yet("a window function in a continuous query", span));
+        } else if self.state.aggregate_functions().keys().any(|known| known.eq_ignore_ascii_case(&name)) {
+            self.errors.push(not_yet(&format!("the aggregate {} in a continuous query", name.to_uppercase()), span));
+        } else if ["EXPLODE", "UNNEST"].iter().any(|table| name.eq_ignore_ascii_case(table)) {
+            self.errors.push(not_yet(&format!("{} in a continuous query", name.to_uppercase()), span));
+        }
+    }
+}
+
+/// Takes the name of the one source off its columns.
+struct Unqualify<'a> {
+    alias: &'a str,
+}
+
+impl VisitorMut for Unqualify<'_> {
+    type Break = ();
+
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        if let Expr::CompoundIdentifier(names) = expr
+            && let [source, column] = &names[..]
+            && source.value == self.alias
+        {
+            let span = column.span;
+            *expr = Expr::Identifier(Ident { span, ..column.clone() });
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+fn not_yet(what: &str, span: Span) -> Diagnostic {
+    Diagnostic::new(NOT_SUPPORTED, format!("{what} is not supported yet"))
+        .at(span)
+        .hint("Without EMIT CHANGES a query reads what is in the topics now, and all of SQL is allowed.")
+}

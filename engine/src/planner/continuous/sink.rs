@@ -1,0 +1,298 @@
+//! What a persistent query writes: a stream of its own, or one that exists.
+//!
+//! The result of `CREATE STREAM … AS` is lowered to the declaration that a user would have written
+//! for it, so that names, formats and topic are checked in one place.
+
+use super::result::{self, Planned, Use};
+use super::{shape, state, topology};
+use crate::catalog::{Catalog, ColumnRole, QueryDef, SourceDef, SourceKind};
+use crate::config::Settings;
+use crate::diagnostic::{Diagnostic, INSERT, NOT_SUPPORTED, PROPERTY_VALUE, STREAMING, Span, UNKNOWN_SOURCE};
+use crate::planner::define::{Definition, FormatDefaults, define};
+use crate::sql::ast;
+use crate::topology::{ResultColumn, Topology};
+use crate::types::SqlType;
+
+/// A persistent query as planned: what it writes to, and the query itself, which has no number yet.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Persistent {
+    /// The stream that is made for it, with the topic it needs; none for INSERT INTO.
+    pub definition: Option<Definition>,
+    /// The query.
+    pub query: QueryDef,
+    /// Where its target is named.
+    pub span: Span,
+}
+
+/// Properties in WITH that are the query's and not its sink's.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct QueryProperties {
+    /// DLQ_TOPIC: where records go that could not be read, computed or written.
+    pub dlq_topic: Option<String>,
+    /// QUERY_ID: the name of the query.
+    pub id: Option<ast::Spanned<String>>,
+}
+
+impl QueryProperties {
+    /// Takes the query's properties out of WITH.
+    fn take(properties: &[ast::Property], errors: &mut Vec<Diagnostic>) -> (Self, Vec<ast::Property>) {
+        let mut taken = Self::default();
+        let mut others = Vec::new();
+        for property in properties {
+            let text = || match &property.value.value {
+                ast::Literal::String(text) if !text.is_empty() => Some(text.clone()),
+                _ => None,
+            };
+            match (property.name.to_uppercase().as_str(), text()) {
+                ("DLQ_TOPIC", Some(topic)) => taken.dlq_topic = Some(topic),
+                ("QUERY_ID", Some(id)) => taken.id = Some(ast::Spanned::new(id.to_uppercase(), property.value.span)),
+                (name @ ("DLQ_TOPIC" | "QUERY_ID"), None) => {
+                    let message = format!("property \"{name}\" has a value of the wrong kind");
+                    let detail = "It takes a string that is not empty.";
+                    errors.push(Diagnostic::new(PROPERTY_VALUE, message).at(property.value.span).detail(detail));
+                }
+                _ => others.push(property.clone()),
+            }
+        }
+        (taken, others)
+    }
+}
+
+/// Plans `CREATE STREAM … AS SELECT`. Gives every mistake that could be found at once.
+pub fn create_as(
+    create: &ast::CreateAs,
+    text: &str,
+    catalog: &Catalog,
+    settings: &Settings,
+) -> Result<Persistent, Vec<Diagnostic>> {
+    let mut errors = Vec::new();
+    let (properties, sink_properties) = QueryProperties::take(&create.properties, &mut errors);
+    if create.kind == ast::SourceKind::Table {
+        let message = "CREATE TABLE … AS SELECT is not supported yet";
+        errors.push(Diagnostic::new(NOT_SUPPORTED, message).at(create.name.span));
+    }
+    let state = state(settings);
+    let planned = shape::read(&create.query, catalog, &state).and_then(|shape| {
+        no_limit(&shape)?;
+        let planned = result::plan(&shape, &state, Use::Write)?;
+        Ok((shape, planned))
+    });
+    let (shape, planned) = match planned {
+        Ok(planned) if errors.is_empty() => planned,
+        Ok(_) => return Err(errors),
+        Err(found) => {
+            errors.extend(found);
+            return Err(errors);
+        }
+    };
+    let declared = declaration(create, sink_properties, &shape.source, &planned);
+    let definition = define(&declared, text, catalog, &FormatDefaults::from(settings))?;
+    let mut topology = topology(&shape, planned);
+    topology.output = Some(definition.source.clone());
+    let prefix = format!("CSAS_{}", definition.source.name);
+    let query = QueryDef { owns_sink: true, ..query_def(prefix, text, topology, &properties, settings) };
+    Ok(Persistent { definition: Some(definition), query, span: create.name.span })
+}
+
+/// Plans `INSERT INTO … SELECT`. Gives every mistake that could be found at once.
+pub fn insert_select(
+    insert: &ast::InsertSelect,
+    text: &str,
+    catalog: &Catalog,
+    settings: &Settings,
+) -> Result<Persistent, Vec<Diagnostic>> {
+    let mut errors = Vec::new();
+    let (properties, others) = QueryProperties::take(&insert.properties, &mut errors);
+    for other in others {
+        let message = format!("property \"{}\" is not for INSERT INTO … SELECT", other.name.value);
+        let detail = "It takes QUERY_ID and DLQ_TOPIC; everything else is the target's own.";
+        errors.push(Diagnostic::new(PROPERTY_VALUE, message).at(other.name.span).detail(detail));
+    }
+    let target = target(insert, catalog, &mut errors);
+    let state = state(settings);
+    let planned = shape::read(&insert.query, catalog, &state).and_then(|shape| {
+        no_limit(&shape)?;
+        let planned = result::plan(&shape, &state, Use::Write)?;
+        Ok((shape, planned))
+    });
+    let (shape, mut planned) = match planned {
+        Ok(planned) => planned,
+        Err(found) => {
+            errors.extend(found);
+            return Err(errors);
+        }
+    };
+    if let Some(target) = &target {
+        fit(&mut planned, target, insert.target.span, &mut errors);
+    }
+    let (Some(target), true) = (target, errors.is_empty()) else { return Err(errors) };
+    let mut topology = topology(&shape, planned);
+    topology.output = Some(target);
+    let query = query_def("INSERTQUERY".to_owned(), text, topology, &properties, settings);
+    Ok(Persistent { definition: None, query, span: insert.target.span })
+}
+
+fn query_def(
+    prefix: String,
+    text: &str,
+    topology: Topology,
+    properties: &QueryProperties,
+    settings: &Settings,
+) -> QueryDef {
+    // What is set now is the query's for ever; a default may change with the program.
+    let kept = ["processing.guarantee", "commit.interval.ms"];
+    let kept = kept.map(|name| (name.to_owned(), settings.get(name).to_owned()));
+    let start = settings.given("auto.offset.reset").unwrap_or("earliest").to_owned();
+    QueryDef {
+        id: properties.id.as_ref().map_or(prefix, |id| id.value.clone()),
+        numbered: properties.id.is_none(),
+        statement: text.to_owned(),
+        topology,
+        properties: kept.into_iter().chain([("auto.offset.reset".to_owned(), start)]).collect(),
+        dlq_topic: properties.dlq_topic.clone(),
+        paused: false,
+        owns_sink: false,
+    }
+}
+
+fn no_limit(shape: &shape::Shape) -> Result<(), Vec<Diagnostic>> {
+    match shape.limit {
+        None => Ok(()),
+        Some(_) => {
+            let message = "a query that is written to a topic has no LIMIT: it never ends";
+            Err(vec![Diagnostic::new(STREAMING, message).at(shape.span)])
+        }
+    }
+}
+
+/// The declaration of the stream that a query makes.
+fn declaration(
+    create: &ast::CreateAs,
+    mut properties: Vec<ast::Property>,
+    source: &SourceDef,
+    planned: &Planned,
+) -> ast::CreateSource {
+    let whole = create.name.span;
+    let column = |(column, span): (&ResultColumn, &Option<Span>)| {
+        let span = span.unwrap_or(whole);
+        let role = if column.key { ast::ColumnRole::Key } else { ast::ColumnRole::Value };
+        ast::ColumnDef {
+            name: ast::Spanned::new(column.name.clone(), span),
+            ty: ast::Spanned::new(column.ty.clone(), span),
+            role: ast::Spanned::new(role, span),
+        }
+    };
+    let columns = planned.projection.columns.iter().zip(&planned.spans).map(column).collect();
+    let has_key = planned.projection.columns.iter().any(|c| c.key);
+    inherit(&mut properties, source, &create.name, has_key);
+    ast::CreateSource {
+        or_replace: create.or_replace,
+        read_only: false,
+        kind: create.kind,
+        if_not_exists: create.if_not_exists,
+        name: create.name.clone(),
+        columns,
+        properties,
+    }
+}
+
+/// What WITH does not say is as in the source, the topic is called like the stream.
+fn inherit(properties: &mut Vec<ast::Property>, source: &SourceDef, name: &ast::Name, has_key: bool) {
+    let said = |properties: &[ast::Property], wanted: &str| {
+        let found = properties.iter().find(|p| p.name.eq_ignore_ascii_case(wanted));
+        found.map(|p| match &p.value.value {
+            ast::Literal::String(text) => text.to_uppercase(),
+            _ => String::new(),
+        })
+    };
+    let add = |properties: &mut Vec<ast::Property>, property: &str, value: &str| {
+        let value = ast::Spanned::new(ast::Literal::String(value.to_owned()), name.span);
+        properties.push(ast::Property { name: ast::Spanned::new(property.to_owned(), name.span), value });
+    };
+    let both = said(properties, "FORMAT");
+    if said(properties, "KAFKA_TOPIC").is_none() {
+        add(properties, "KAFKA_TOPIC", name);
+    }
+    let sides = [("KEY", &source.key), ("VALUE", &source.value)];
+    for (side, def) in sides {
+        let (format, delimiter) = (format!("{side}_FORMAT"), format!("{side}_DELIMITER"));
+        let chosen = said(properties, &format).or_else(|| both.clone());
+        let inherited = side == "VALUE" || (has_key && def.format != "NONE");
+        if chosen.is_none() && inherited {
+            add(properties, &format, &def.format);
+        }
+        let same = chosen.is_none_or(|chosen| chosen == def.format) && inherited;
+        if same && def.format == "DELIMITED" && said(properties, &delimiter).is_none() {
+            add(properties, &delimiter, &char::from(def.delimiter).to_string());
+        }
+    }
+}
+
+fn target(insert: &ast::InsertSelect, catalog: &Catalog, errors: &mut Vec<Diagnostic>) -> Option<SourceDef> {
+    let span = insert.target.span;
+    let Some(source) = catalog.source(&insert.target) else {
+        let message = format!("stream \"{}\" does not exist", insert.target.value);
+        errors.push(Diagnostic::new(UNKNOWN_SOURCE, message).at(span));
+        return None;
+    };
+    let headers = |role: &ColumnRole| matches!(role, ColumnRole::Headers | ColumnRole::Header(_));
+    let refusals = [
+        (source.kind == SourceKind::Table, "it is a table"),
+        (source.read_only, "it was declared with SOURCE, which is read-only"),
+        (source.window.is_some(), "its keys are windowed"),
+        (source.columns.iter().any(|c| headers(&c.role)), "it has header columns, which cannot be written"),
+    ];
+    let found: Vec<_> = refusals.iter().filter(|(is, _)| *is).collect();
+    for (_, why) in &found {
+        let message = format!("cannot insert into \"{}\": {why}", source.name);
+        errors.push(Diagnostic::new(INSERT, message).at(span));
+    }
+    found.is_empty().then(|| source.as_ref().clone())
+}
+
+/// The columns of a result as the target has them: the same names in the same order, of types that
+/// can be brought to the target's.
+fn fit(planned: &mut Planned, target: &SourceDef, span: Span, errors: &mut Vec<Diagnostic>) {
+    let columns = &mut planned.projection.columns;
+    let matches = columns.len() == target.columns.len()
+        && columns.iter().zip(&target.columns).all(|(found, wanted)| {
+            found.name == wanted.name && found.key == (wanted.role == ColumnRole::Key) && coerces(&found.ty, &wanted.ty)
+        });
+    if !matches {
+        let found = columns.iter().map(|c| format!("{} {}{}", c.name, c.ty, if c.key { " KEY" } else { "" }));
+        let wanted = target
+            .columns
+            .iter()
+            .map(|c| format!("{} {}{}", c.name, c.ty, if c.role == ColumnRole::Key { " KEY" } else { "" }));
+        let message = format!("the columns of SELECT are not those of \"{}\"", target.name);
+        let detail = format!(
+            "SELECT gives ({}), \"{}\" has ({}).",
+            found.collect::<Vec<_>>().join(", "),
+            target.name,
+            wanted.collect::<Vec<_>>().join(", ")
+        );
+        let hint = "Give the same columns in the same order under the same names, with AS and CAST where they differ.";
+        errors.push(Diagnostic::new(STREAMING, message).at(span).detail(detail).hint(hint));
+        return;
+    }
+    for (found, wanted) in columns.iter_mut().zip(&target.columns).filter(|(found, wanted)| found.ty != wanted.ty) {
+        found.expr = format!("CAST({} AS {})", found.expr, wanted.ty);
+        found.ty = wanted.ty.clone();
+    }
+}
+
+/// Whether a value is brought to another type by itself: numbers widen, texts become times.
+fn coerces(from: &SqlType, to: &SqlType) -> bool {
+    use SqlType as T;
+    match (from, to) {
+        (from, to) if from == to => true,
+        (T::Int, T::BigInt | T::Double) | (T::BigInt, T::Double) | (T::Decimal { .. }, T::Double) => true,
+        (T::Int, T::Decimal { precision, scale }) => precision.saturating_sub(*scale) >= 10,
+        (T::BigInt, T::Decimal { precision, scale }) => precision.saturating_sub(*scale) >= 19,
+        (T::Decimal { precision: p, scale: s }, T::Decimal { precision, scale }) => {
+            scale >= s && precision.saturating_sub(*scale) >= p.saturating_sub(*s)
+        }
+        (T::String, T::Date | T::Time | T::Timestamp) => true,
+        _ => false,
+    }
+}

@@ -1,0 +1,367 @@
+//! Statements about continuous queries: made, ended, paused, listed, explained.
+
+use std::sync::Arc;
+
+use headwater_connectors::record::TopicPartition;
+use headwater_connectors::transport::{Admin, Isolation, NewTopic, TransportError, TransportErrorKind, Watermarks};
+
+use super::complaints::{PROCESSING_LOG, processing_log_statement};
+use super::push;
+use super::query_status::{State, StatusSnapshot};
+use super::topics;
+use crate::answer::{Answer, Section};
+use crate::catalog::{Catalog, CatalogChange, QueryDef};
+use crate::diagnostic::{Diagnostic, IN_USE, Span, UNKNOWN_QUERY, nearest};
+use crate::engine::{Engine, blocking, refused};
+use crate::planner::continuous::{self as planner, Persistent};
+use crate::planner::define::WantedTopic;
+use crate::session::Session;
+use crate::sql::{self, ast};
+
+type Answered = Result<Answer, Vec<Diagnostic>>;
+
+impl Engine {
+    /// A push query: its rows come as long as they are wanted.
+    pub(crate) async fn push(&self, session: &mut Session, query: &ast::Query) -> Answered {
+        let catalog = self.catalog().await?;
+        let settings = session.settings().clone();
+        let push = planner::push(query, &catalog, &settings)?;
+        let transport = self.transport().clone();
+        let rows = blocking(move || push::start(&push, transport.as_ref(), &settings)).await??;
+        session.remember(rows.progress.clone());
+        Ok(Answer::Rows(rows))
+    }
+
+    /// CREATE STREAM … AS SELECT.
+    pub(crate) async fn create_as(&self, session: &Session, create: &ast::CreateAs, text: &str) -> Answered {
+        let catalog = self.catalog().await?;
+        if let (true, Some(standing)) = (create.if_not_exists, catalog.source(&create.name)) {
+            let warning = format!("{} \"{}\" exists already; nothing was done", standing.kind.word(), standing.name);
+            return Ok(Answer::warning(warning));
+        }
+        let planned = planner::create_as(create, text, &catalog, session.settings())?;
+        let before: Vec<String> = catalog.queries().map(|q| q.id.clone()).collect();
+        let after = self.make(planned, text, create.or_replace).await?;
+        let made = after.query_behind(&create.name).map(|q| q.id.clone()).unwrap_or_default();
+        let verb = if before.contains(&made) { "replaced" } else { "created" };
+        Ok(Answer::done(format!("Stream \"{}\" {verb} by query {made}", create.name.value)))
+    }
+
+    /// INSERT INTO … SELECT.
+    pub(crate) async fn insert_select(&self, session: &Session, insert: &ast::InsertSelect, text: &str) -> Answered {
+        let catalog = self.catalog().await?;
+        let planned = planner::insert_select(insert, text, &catalog, session.settings())?;
+        let before: Vec<String> = catalog.queries().map(|q| q.id.clone()).collect();
+        let after = self.make(planned, text, false).await?;
+        let made = after.queries().find(|q| !before.contains(&q.id) && q.statement == text);
+        let made = made.map(|q| q.id.clone()).unwrap_or_default();
+        Ok(Answer::done(format!("Query {made} inserts into \"{}\"", insert.target.value)))
+    }
+
+    /// Makes topics, publishes the query and sees to it that it runs here.
+    async fn make(&self, planned: Persistent, text: &str, replace: bool) -> Result<Arc<Catalog>, Vec<Diagnostic>> {
+        let Persistent { mut definition, query, span } = planned;
+        let source = definition.as_ref().map(|d| Box::new(d.source.clone()));
+        let dlq = query.dlq_topic.clone();
+        let input = query.topology.input.topic.clone();
+        let change = CatalogChange::DefineQuery { source, query: Box::new(query), replace };
+        self.dry_run(&change, span).await?;
+        self.ensure_processing_log().await?;
+        let transport = self.transport().clone();
+        blocking(move || {
+            let admin = transport.admin();
+            let partitions = partitions_of(admin, &input)?;
+            if let Some(definition) = &mut definition {
+                // As many partitions as the input, unless the topic is there or WITH says otherwise.
+                let there = admin.topic(&definition.source.topic).map_err(refused)?.is_some();
+                if definition.topic.is_none() && !there {
+                    definition.topic = Some(like_input(partitions, definition.retention_ms, span));
+                }
+                topics::ensure(admin, definition, span)?;
+            }
+            dlq.map_or(Ok(()), |topic| ensure_plain_topic(admin, &topic, partitions).map_err(refused))
+        })
+        .await??;
+        let catalog = self.publish(text, change, span).await?;
+        self.work();
+        Ok(catalog)
+    }
+
+    /// The processing log is a stream like any other, made with the first persistent query.
+    async fn ensure_processing_log(&self) -> Result<(), Vec<Diagnostic>> {
+        if self.catalog().await?.source(PROCESSING_LOG).is_some() {
+            return Ok(());
+        }
+        let text = processing_log_statement(self.service_id());
+        let parsed = sql::parse(&text);
+        let Some(ast::StatementKind::CreateSource(create)) = parsed.statements.first().map(|s| &s.kind) else {
+            return Err(parsed.errors);
+        };
+        let made = self.create_source(&Session::default(), create, &text).await;
+        match self.catalog().await?.source(PROCESSING_LOG) {
+            // Another process was faster.
+            Some(_) => Ok(()),
+            None => made.map(drop),
+        }
+    }
+
+    /// TERMINATE.
+    pub(crate) async fn terminate(&self, choice: &ast::QueryChoice, text: &str) -> Answered {
+        let ids = self.chosen(choice).await?;
+        for id in &ids {
+            self.publish(text, CatalogChange::DropQuery { id: id.clone() }, span_of(choice)).await?;
+        }
+        self.sync().await?;
+        Ok(told(&ids, "terminated"))
+    }
+
+    /// PAUSE and RESUME.
+    pub(crate) async fn pause(&self, choice: &ast::QueryChoice, paused: bool, text: &str) -> Answered {
+        let ids = self.chosen(choice).await?;
+        for id in &ids {
+            self.publish(text, CatalogChange::PauseQuery { id: id.clone(), paused }, span_of(choice)).await?;
+        }
+        if !paused {
+            self.worker().revive(&ids);
+            self.work();
+        }
+        self.sync().await?;
+        Ok(told(&ids, if paused { "paused" } else { "resumed" }))
+    }
+
+    async fn chosen(&self, choice: &ast::QueryChoice) -> Result<Vec<String>, Vec<Diagnostic>> {
+        let catalog = self.catalog().await?;
+        match choice {
+            ast::QueryChoice::All => Ok(catalog.queries().map(|q| q.id.clone()).collect()),
+            ast::QueryChoice::Id(name) => find(&catalog, name).map(|query| vec![query.id.clone()]),
+        }
+    }
+
+    /// SHOW QUERIES.
+    pub(crate) async fn show_queries(&self, extended: bool) -> Result<Vec<Section>, Vec<Diagnostic>> {
+        let catalog = self.catalog().await?;
+        if extended {
+            return Ok(catalog.queries().flat_map(|query| self.explained(query)).collect());
+        }
+        let row = |query: &Arc<QueryDef>| {
+            let status = self.status(&query.id);
+            vec![
+                query.id.clone(),
+                "PERSISTENT".to_owned(),
+                word(query, status.as_ref()),
+                query.sink().to_owned(),
+                query.topology.output.as_ref().map(|sink| sink.topic.clone()).unwrap_or_default(),
+                query.statement.clone(),
+            ]
+        };
+        let columns = ["Query ID", "Query Type", "Status", "Sink Name", "Sink Kafka Topic", "Query String"];
+        Ok(vec![Section {
+            columns: columns.map(str::to_owned).to_vec(),
+            rows: catalog.queries().map(row).collect(),
+            ..Section::default()
+        }])
+    }
+
+    /// EXPLAIN of a running query.
+    pub(crate) async fn explain_query(&self, name: &ast::Name) -> Result<Vec<Section>, Vec<Diagnostic>> {
+        let catalog = self.catalog().await?;
+        Ok(self.explained(find(&catalog, name)?))
+    }
+
+    /// EXPLAIN of a statement that would make or be a continuous query; none for other statements.
+    pub(crate) async fn explain_continuous(
+        &self,
+        session: &Session,
+        statement: &ast::Statement,
+    ) -> Result<Option<Vec<Section>>, Vec<Diagnostic>> {
+        let (catalog, settings) = (self.catalog().await?, session.settings());
+        let topology = match &statement.kind {
+            ast::StatementKind::Query(query) if !query.is_bounded() => {
+                planner::push(query, &catalog, settings)?.topology
+            }
+            ast::StatementKind::CreateAs(create) => {
+                planner::create_as(create, &statement.text, &catalog, settings)?.query.topology
+            }
+            ast::StatementKind::InsertSelect(insert) => {
+                planner::insert_select(insert, &statement.text, &catalog, settings)?.query.topology
+            }
+            _ => return Ok(None),
+        };
+        Ok(Some(vec![Section { text: Some(topology.to_string()), ..Section::default() }]))
+    }
+
+    fn explained(&self, query: &Arc<QueryDef>) -> Vec<Section> {
+        let status = self.status(&query.id);
+        let mut facts = vec![
+            ("ID", query.id.clone()),
+            ("Status", word(query, status.as_ref())),
+            ("Source", query.source().to_owned()),
+            ("Sink", query.sink().to_owned()),
+            ("Consumer group", self.group(query)),
+        ];
+        facts.extend(query.properties.iter().map(|(name, value)| (name.as_str(), value.clone())));
+        facts.extend(query.dlq_topic.iter().map(|topic| ("Dead-letter topic", topic.clone())));
+        facts.push(("Statement", query.statement.clone()));
+        let mut sections = vec![
+            Section {
+                title: Some(format!("Query : {}", query.id)),
+                columns: ["Property", "Value"].map(str::to_owned).to_vec(),
+                rows: facts.into_iter().map(|(name, value)| vec![name.to_owned(), value]).collect(),
+                text: None,
+            },
+            Section {
+                title: Some("Topology".to_owned()),
+                text: Some(query.topology.to_string()),
+                ..Section::default()
+            },
+        ];
+        sections.extend(status.map(|status| counters(&status)));
+        sections
+    }
+
+    /// What a stream or table has to do with queries: for DESCRIBE … EXTENDED.
+    pub(crate) async fn describe_queries(&self, source: &str) -> Result<Vec<Section>, Vec<Diagnostic>> {
+        let catalog = self.catalog().await?;
+        let mut sections = Vec::new();
+        for query in catalog.queries_of(source) {
+            let status = self.status(&query.id);
+            let writes = query.sink() == source;
+            let mut section = match &status {
+                Some(status) => counters(status),
+                None => Section {
+                    columns: ["Counter", "Value"].map(str::to_owned).to_vec(),
+                    rows: vec![vec!["Status".to_owned(), word(query, None)]],
+                    ..Section::default()
+                },
+            };
+            let verb = if writes { "writes" } else { "reads" };
+            section.title = Some(format!("Query {} {verb} it", query.id));
+            sections.push(section);
+            let (transport, query, group) = (self.transport().clone(), query.clone(), self.group(query));
+            sections.push(blocking(move || lag(transport.admin(), &query, &group)).await?.map_err(refused)?);
+        }
+        Ok(sections)
+    }
+
+    fn group(&self, query: &QueryDef) -> String {
+        super::driver::group_of(self.service_id(), &query.id)
+    }
+}
+
+fn lag(admin: &dyn Admin, query: &QueryDef, group: &str) -> Result<Section, TransportError> {
+    let topic = query.topology.input.topic.as_str();
+    let marks = admin.watermarks(topic, Isolation::ReadCommitted)?;
+    let topic: Arc<str> = Arc::from(topic);
+    let partitions: Vec<_> = (0..).zip(&marks).map(|(p, _)| TopicPartition::new(topic.clone(), p)).collect();
+    let committed = admin.committed_offsets(group, &partitions)?;
+    let row = |(partition, marks): (&TopicPartition, &Watermarks)| {
+        let offset = committed.get(partition).copied().flatten();
+        let lag = (marks.end - offset.unwrap_or(marks.start)).max(0);
+        let offset = offset.map_or("none".to_owned(), |o| o.to_string());
+        vec![partition.partition.to_string(), marks.start.to_string(), marks.end.to_string(), offset, lag.to_string()]
+    };
+    let rows = partitions.iter().zip(&marks).map(row).collect();
+    let columns = ["Partition", "Start Offset", "End Offset", "Committed", "Lag"].map(str::to_owned).to_vec();
+    Ok(Section { title: Some(format!("Consumer group {group} on {topic}")), columns, rows, text: None })
+}
+
+fn find<'a>(catalog: &'a Catalog, name: &ast::Name) -> Result<&'a Arc<QueryDef>, Vec<Diagnostic>> {
+    let folded = name.to_uppercase();
+    catalog.query(name).or_else(|| catalog.query(&folded)).ok_or_else(|| {
+        let error = Diagnostic::new(UNKNOWN_QUERY, format!("query \"{}\" does not exist", name.value)).at(name.span);
+        vec![match nearest(name, catalog.queries().map(|q| q.id.as_str())) {
+            Some(near) => error.hint(format!("Did you mean \"{near}\"?")),
+            None => error.hint("SHOW QUERIES; lists them all."),
+        }]
+    })
+}
+
+fn span_of(choice: &ast::QueryChoice) -> Span {
+    match choice {
+        ast::QueryChoice::All => Span::default(),
+        ast::QueryChoice::Id(name) => name.span,
+    }
+}
+
+fn told(ids: &[String], what: &str) -> Answer {
+    match ids {
+        [] => Answer::warning("there are no queries; nothing was done"),
+        [id] => Answer::done(format!("Query {id} {what}")),
+        ids => Answer::done(format!("Queries {} {what}", ids.join(", "))),
+    }
+}
+
+fn word(query: &QueryDef, status: Option<&StatusSnapshot>) -> String {
+    match status {
+        _ if query.paused => "PAUSED".to_owned(),
+        Some(status) => status.state.word().to_owned(),
+        None => "NOT RUNNING HERE".to_owned(),
+    }
+}
+
+fn counters(status: &StatusSnapshot) -> Section {
+    let partitions: Vec<String> = status.share.iter().map(ToString::to_string).collect();
+    let mut rows = vec![
+        ("Status", status.state.word().to_owned()),
+        ("Partitions here", partitions.join(", ")),
+        ("Records read", status.records_read.to_string()),
+        ("Bytes read", status.bytes_read.to_string()),
+        ("Records written", status.records_written.to_string()),
+        ("Records per second", format!("{:.1}", status.records_per_second)),
+        ("Bad records", status.complaints.to_string()),
+        ("Commits", status.commits.to_string()),
+        ("Last message", status.last_message_ms.and_then(time).unwrap_or_else(|| "none".to_owned())),
+    ];
+    match &status.state {
+        State::Retrying(error, at_ms) => {
+            let at = time(*at_ms).unwrap_or_default();
+            rows.push(("Failure", format!("{error}; begun again at {at}")));
+        }
+        State::Failed(error) => rows.push(("Failure", format!("{error}; stopped until RESUME or a change"))),
+        _ => {}
+    }
+    rows.extend(status.errors.iter().map(|error| ("Error", error.clone())));
+    Section {
+        title: Some("Runtime statistics of this process".to_owned()),
+        columns: ["Counter", "Value"].map(str::to_owned).to_vec(),
+        rows: rows.into_iter().map(|(name, value)| vec![name.to_owned(), value]).collect(),
+        text: None,
+    }
+}
+
+fn time(ms: i64) -> Option<String> {
+    chrono::DateTime::from_timestamp_millis(ms).map(|t| t.to_rfc3339_opts(chrono::SecondsFormat::Millis, true))
+}
+
+fn partitions_of(admin: &dyn Admin, topic: &str) -> Result<i32, Vec<Diagnostic>> {
+    let found = admin.topic(topic).map_err(refused)?;
+    let missing = || {
+        let message = format!("topic \"{topic}\" does not exist");
+        vec![Diagnostic::new(crate::diagnostic::UNKNOWN_TOPIC, message)]
+    };
+    found.map(|found| found.partitions).ok_or_else(missing)
+}
+
+fn like_input(partitions: i32, retention_ms: Option<i64>, span: Span) -> WantedTopic {
+    let mut settings = std::collections::BTreeMap::from([("cleanup.policy".to_owned(), "delete".to_owned())]);
+    settings.extend(retention_ms.map(|ms| ("retention.ms".to_owned(), ms.to_string())));
+    WantedTopic { partitions, replicas: None, settings, span }
+}
+
+fn ensure_plain_topic(admin: &dyn Admin, name: &str, partitions: i32) -> Result<(), TransportError> {
+    if admin.topic(name)?.is_some() {
+        return Ok(());
+    }
+    let topic = NewTopic { name: name.to_owned(), partitions, replicas: None, settings: Default::default() };
+    match admin.create_topic(&topic) {
+        Err(error) if error.kind == TransportErrorKind::TopicExists => Ok(()),
+        made => made,
+    }
+}
+
+/// What DROP says of a stream that queries hold.
+pub(crate) fn in_use(name: &ast::Name, ids: &[String]) -> Diagnostic {
+    let message = format!("\"{}\" cannot be dropped: {} use it", name.value, ids.join(", "));
+    let hint = format!("TERMINATE {};", ids.first().map_or("ALL", String::as_str));
+    Diagnostic::new(IN_USE, message).at(name.span).hint(hint)
+}

@@ -1,0 +1,383 @@
+//! Runs one persistent query in this process: its share of the input in, its output and offsets out,
+//! one transaction a commit.
+//!
+//! ```text
+//! step: group → source → tasks → sink … → commit, when the interval is over
+//! ```
+//!
+//! A step never waits longer than it is told, takes the time as an argument, and leaves the cluster in
+//! a state from which anybody can go on: what is not committed never happened. A driver that failed is
+//! thrown away; the next one begins where the cluster says that the last commit was. So a thread drives
+//! it, and so does a simulation with a clock and faults of its own.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow::error::ArrowError;
+use headwater_connectors::record::{RawBatch, TopicPartition, Wanted};
+use headwater_connectors::transport::{
+    GroupPlan, Isolation, Member, MemberEvent, ReadPlan, ReadRange, Sink, SinkOptions, Source, SourceEvent, Transport,
+    TransportError, TransportErrorKind,
+};
+
+use super::complaints::Complaints;
+use super::query_status::QueryStatus;
+use crate::catalog::QueryDef;
+use crate::dataflow::{Command, Compiled, Epoch, Event, Placement, Task};
+
+/// Most records taken from the source at once.
+const BATCH_RECORDS_MAX: usize = 16_384;
+/// How long a commit may take before it is given up.
+const COMMIT_MAX: Duration = Duration::from_secs(30);
+
+/// What a driver runs.
+#[derive(Clone)]
+pub struct Job {
+    /// The query.
+    pub query: Arc<QueryDef>,
+    /// Its topology, ready to run.
+    pub compiled: Compiled,
+    /// The service id, which names groups and topics of its own.
+    pub service_id: String,
+    /// It ends when everything that was there at the start is processed and committed.
+    pub until_idle: bool,
+}
+
+/// What a step did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Something: another step may find more at once.
+    Worked,
+    /// Nothing came within the wait.
+    Idle,
+    /// All input that was there at the start is processed and committed. Only for a job until idle.
+    Done,
+}
+
+/// One query in this process.
+pub struct Driver {
+    transport: Arc<dyn Transport>,
+    job: Job,
+    status: Arc<QueryStatus>,
+    member: Box<dyn Member>,
+    share: Option<Share>,
+    epoch: Epoch,
+}
+
+/// The partitions that the group gave to this process, and what works on them.
+struct Share {
+    source: Box<dyn Source>,
+    sink: Box<dyn Sink>,
+    tasks: BTreeMap<i32, Task>,
+    complaints: Complaints,
+    /// Next offset to read of each partition that has moved since the last commit.
+    moved: BTreeMap<TopicPartition, i64>,
+    /// When the open epoch began, in ms; none while nothing has happened since the last commit.
+    open_since_ms: Option<i64>,
+    /// Partitions that are to be read to their end, of a job until idle.
+    unfinished: BTreeSet<i32>,
+    ends: BTreeMap<i32, i64>,
+}
+
+impl Driver {
+    /// Joins the query's group. Nothing is read before the group gives this process its share.
+    pub fn new(transport: Arc<dyn Transport>, job: Job, status: Arc<QueryStatus>) -> Result<Self, TransportError> {
+        let topic = Arc::from(job.query.topology.input.topic.as_str());
+        let member = transport.join_group(GroupPlan { group: job.group(), topics: vec![topic] })?;
+        Ok(Self { transport, job, status, member, share: None, epoch: Epoch::default() })
+    }
+
+    /// Goes on by one event of the group or the source. `now_ms` is the time, `wait` the longest wait.
+    /// After an error the driver is to be dropped.
+    pub fn step(&mut self, now_ms: i64, wait: Duration) -> Result<Step, TransportError> {
+        let at_once = if self.share.is_some() { Duration::ZERO } else { wait };
+        if let Some(event) = self.member.poll(at_once)? {
+            self.regroup(event, now_ms)?;
+            return Ok(Step::Worked);
+        }
+        let Some(share) = &mut self.share else { return Ok(Step::Idle) };
+        let step = share.read(&self.job, &self.status, now_ms, wait)?;
+        if share.is_due(&self.job, now_ms) {
+            self.commit(now_ms)?;
+            return Ok(if self.is_done() { Step::Done } else { Step::Worked });
+        }
+        Ok(step)
+    }
+
+    /// Commits what is done and leaves the group.
+    pub fn finish(mut self, now_ms: i64) -> Result<(), TransportError> {
+        self.commit(now_ms)
+    }
+
+    fn is_done(&self) -> bool {
+        self.job.until_idle && self.share.as_ref().is_some_and(|s| s.unfinished.is_empty() && s.open_since_ms.is_none())
+    }
+
+    fn regroup(&mut self, event: MemberEvent, now_ms: i64) -> Result<(), TransportError> {
+        match event {
+            MemberEvent::Assigned(partitions) => self.take(&partitions, now_ms),
+            MemberEvent::Revoked => {
+                self.commit(now_ms)?;
+                self.give_up();
+                self.member.release()
+            }
+            MemberEvent::Lost => {
+                self.give_up();
+                Ok(())
+            }
+        }
+    }
+
+    fn give_up(&mut self) {
+        self.share = None;
+        self.status.set_share(&[]);
+    }
+
+    fn take(&mut self, partitions: &[TopicPartition], now_ms: i64) -> Result<(), TransportError> {
+        // What was left of a former share is not committed and so never happened.
+        self.share = None;
+        self.share = match partitions {
+            [] => None,
+            partitions => Some(Share::open(self.transport.as_ref(), &self.job, partitions, now_ms)?),
+        };
+        self.status.set_share(partitions);
+        Ok(())
+    }
+
+    /// Ends the epoch: tasks reach the barrier, and all that came out of them is committed with the offsets.
+    fn commit(&mut self, now_ms: i64) -> Result<(), TransportError> {
+        let Some(share) = self.share.as_mut().filter(|share| share.open_since_ms.is_some()) else { return Ok(()) };
+        self.epoch = Epoch(self.epoch.0 + 1);
+        share.barrier(self.epoch, &self.job, &self.status, now_ms)?;
+        share.complaints.write(share.sink.as_mut(), now_ms)?;
+        match self.job.is_exactly_once() {
+            true => share.sink.commit(&self.member.membership(), &share.moved, COMMIT_MAX)?,
+            false => {
+                share.sink.flush(COMMIT_MAX)?;
+                self.member.commit(&share.moved)?;
+            }
+        }
+        share.tasks.values_mut().try_for_each(|task| task.handle(&Event::Committed(self.epoch))).map_err(fault)?;
+        self.status.committed(&share.moved, now_ms);
+        share.moved.clear();
+        share.open_since_ms = None;
+        Ok(())
+    }
+}
+
+impl Job {
+    /// The name of the query's consumer group.
+    pub fn group(&self) -> String {
+        group_of(&self.service_id, &self.query.id)
+    }
+
+    fn is_exactly_once(&self) -> bool {
+        self.query.property("processing.guarantee") != "at_least_once"
+    }
+
+    fn commit_interval_ms(&self) -> i64 {
+        self.query.property("commit.interval.ms").parse().unwrap_or(1_000)
+    }
+
+    fn starts_late(&self) -> bool {
+        self.query.property("auto.offset.reset") == "latest"
+    }
+
+    /// The transactional id of whoever has this partition as its first: nobody else has, so that taking
+    /// the partition over ends what its former owner left open.
+    fn transactional_id(&self, first: &TopicPartition) -> String {
+        format!("{}-{}", self.group(), first.partition)
+    }
+
+    fn wanted(&self) -> Result<Wanted, TransportError> {
+        let wanted = self.compiled.wanted().map_err(|e| other(&e))?;
+        // What goes to a dead-letter topic goes there whole.
+        Ok(if self.query.dlq_topic.is_some() { Wanted::ALL } else { wanted })
+    }
+}
+
+/// The consumer group under which a query of a service id commits.
+pub fn group_of(service_id: &str, query: &str) -> String {
+    format!("{}{service_id}query_{query}", super::OWN_TOPICS)
+}
+
+impl Share {
+    fn open(
+        transport: &dyn Transport,
+        job: &Job,
+        partitions: &[TopicPartition],
+        now_ms: i64,
+    ) -> Result<Self, TransportError> {
+        // Taking the transactional id first ends what a former owner left open: only then are its
+        // offsets settled.
+        let transactional_id = job.is_exactly_once().then(|| job.transactional_id(&partitions[0]));
+        let sink = transport.open_sink(SinkOptions { transactional_id })?;
+        let start = Start::find(transport, job, partitions)?;
+        let plan = ReadPlan {
+            ranges: start.ranges,
+            wanted: job.wanted()?,
+            isolation: Isolation::ReadCommitted,
+            batch_records_max: BATCH_RECORDS_MAX,
+        };
+        let source =
+            transport.open_sources(vec![plan])?.pop().ok_or_else(|| other(&"the transport opened no source"))?;
+        let placement = placement(transport, job)?;
+        let task =
+            |p: &TopicPartition| Ok((p.partition, job.compiled.task(p.clone(), placement).map_err(|e| other(&e))?));
+        let tasks = partitions.iter().map(task).collect::<Result<_, TransportError>>()?;
+        let unfinished = partitions.iter().map(|p| p.partition).filter(|_| job.until_idle).collect();
+        let mut share = Self {
+            source,
+            sink,
+            tasks,
+            complaints: Complaints::new(&job.query, &job.service_id),
+            moved: BTreeMap::new(),
+            open_since_ms: None,
+            unfinished,
+            ends: start.ends,
+        };
+        if !start.first.is_empty() {
+            // Where the query began is part of what it promises: a restart must not begin elsewhere.
+            share.begin(job, now_ms)?;
+            share.moved = start.first;
+        }
+        Ok(share)
+    }
+
+    fn is_due(&self, job: &Job, now_ms: i64) -> bool {
+        let finished = job.until_idle && self.unfinished.is_empty();
+        self.open_since_ms.is_some_and(|since| finished || now_ms - since >= job.commit_interval_ms())
+    }
+
+    /// Opens the epoch with the first thing that happens in it: while nothing happens no transaction is open.
+    fn begin(&mut self, job: &Job, now_ms: i64) -> Result<(), TransportError> {
+        if self.open_since_ms.is_none() {
+            if job.is_exactly_once() {
+                self.sink.begin()?;
+            }
+            self.open_since_ms = Some(now_ms);
+        }
+        Ok(())
+    }
+
+    fn read(&mut self, job: &Job, status: &QueryStatus, now_ms: i64, wait: Duration) -> Result<Step, TransportError> {
+        let left = self.open_since_ms.map(|since| since + job.commit_interval_ms() - now_ms);
+        let left = left.map_or(wait, |left| Duration::from_millis(u64::try_from(left).unwrap_or(0)).min(wait));
+        match self.source.poll(left)? {
+            SourceEvent::Idle => Ok(Step::Idle),
+            SourceEvent::Finished(partition) => {
+                self.begin(job, now_ms)?;
+                self.unfinished.remove(&partition.partition);
+                if let Some(end) = self.ends.get(&partition.partition) {
+                    self.moved.insert(partition, *end);
+                }
+                Ok(Step::Worked)
+            }
+            SourceEvent::Batch(raw) => {
+                self.begin(job, now_ms)?;
+                self.records(&raw, status)?;
+                Ok(Step::Worked)
+            }
+        }
+    }
+
+    fn records(&mut self, raw: &RawBatch, status: &QueryStatus) -> Result<(), TransportError> {
+        let task = self.tasks.get_mut(&raw.origin.partition);
+        let task = task.ok_or_else(|| other(&format!("{} was read without being asked for", raw.origin)))?;
+        task.handle(&Event::Records(raw)).map_err(fault)?;
+        while let Some(command) = task.poll_command() {
+            perform(command, self.sink.as_mut(), &mut self.complaints, Some(raw), status)?;
+        }
+        if let Some(last) = raw.offsets.last() {
+            self.moved.insert(raw.origin.clone(), last + 1);
+        }
+        status.read(raw.len() as u64, raw.payload_bytes);
+        Ok(())
+    }
+
+    fn barrier(&mut self, epoch: Epoch, job: &Job, status: &QueryStatus, now_ms: i64) -> Result<(), TransportError> {
+        self.begin(job, now_ms)?;
+        for task in self.tasks.values_mut() {
+            task.handle(&Event::Barrier(epoch)).map_err(fault)?;
+            while let Some(command) = task.poll_command() {
+                perform(command, self.sink.as_mut(), &mut self.complaints, None, status)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn perform(
+    command: Command,
+    sink: &mut dyn Sink,
+    complaints: &mut Complaints,
+    raw: Option<&RawBatch>,
+    status: &QueryStatus,
+) -> Result<(), TransportError> {
+    match command {
+        Command::Write(batch) => {
+            sink.write(&batch)?;
+            status.wrote(batch.len() as u64);
+        }
+        Command::Complain(complaint) => {
+            status.complained(&complaint);
+            complaints.add(complaint, raw);
+        }
+        Command::Show(_) | Command::Reached(_) => {}
+    }
+    Ok(())
+}
+
+/// Where each partition is read from.
+struct Start {
+    ranges: Vec<ReadRange>,
+    /// Ends of the ranges, of a job until idle.
+    ends: BTreeMap<i32, i64>,
+    /// Offsets to be committed before anything else, of a query that begins at the end.
+    first: BTreeMap<TopicPartition, i64>,
+}
+
+impl Start {
+    fn find(transport: &dyn Transport, job: &Job, partitions: &[TopicPartition]) -> Result<Self, TransportError> {
+        let admin = transport.admin();
+        let committed = admin.committed_offsets(&job.group(), partitions)?;
+        let marks = admin.watermarks(&job.query.topology.input.topic, Isolation::ReadCommitted)?;
+        let mut start = Self { ranges: Vec::new(), ends: BTreeMap::new(), first: BTreeMap::new() };
+        for partition in partitions {
+            let mark = usize::try_from(partition.partition).ok().and_then(|p| marks.get(p)).copied();
+            let mark = mark.ok_or_else(|| other(&format!("{partition} does not exist")))?;
+            let begin = match committed.get(partition).copied().flatten() {
+                Some(offset) => offset,
+                None if job.starts_late() => {
+                    start.first.insert(partition.clone(), mark.end);
+                    mark.end
+                }
+                None => mark.start,
+            };
+            let end = job.until_idle.then_some(mark.end.max(begin));
+            start.ends.extend(end.map(|end| (partition.partition, end)));
+            start.ranges.push(ReadRange { partition: partition.clone(), start: begin, end });
+        }
+        Ok(start)
+    }
+}
+
+fn placement(transport: &dyn Transport, job: &Job) -> Result<Placement, TransportError> {
+    let topic = job.query.topology.output.as_ref().map_or("", |sink| sink.topic.as_str());
+    let found = transport.admin().topic(topic)?;
+    let missing = || TransportError {
+        kind: TransportErrorKind::UnknownTopic,
+        message: format!("topic \"{topic}\" does not exist"),
+        setting: None,
+    };
+    found.map(|found| Placement { partitions: found.partitions }).ok_or_else(missing)
+}
+
+fn fault(error: ArrowError) -> TransportError {
+    other(&format!("a fault of ours: {error}"))
+}
+
+fn other(message: &dyn std::fmt::Display) -> TransportError {
+    TransportError { kind: TransportErrorKind::Other, message: message.to_string(), setting: None }
+}

@@ -1,0 +1,114 @@
+//! `headwater run`: statements of files, applied as often as one likes, and their queries run.
+//!
+//! A statement that stands already as it is written does nothing, so the same file describes a service
+//! at its first start and at every later one. One that differs from what stands is refused, unless it
+//! says OR REPLACE.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use crate::answer::Answer;
+use crate::catalog::{Catalog, QueryDef};
+use crate::diagnostic::{Diagnostic, NOT_SUPPORTED};
+use crate::engine::{Engine, blocking};
+use crate::planner::types::resolve;
+use crate::session::Session;
+use crate::sql::{self, ast};
+
+impl Engine {
+    /// Applies one statement of a file: what stands already is left alone.
+    pub async fn apply(&self, session: &mut Session, text: &str) -> Result<Answer, Vec<Diagnostic>> {
+        use ast::StatementKind as S;
+        let substituted = sql::variables::substitute(text, |name| session.variables().get(name).map(String::as_str));
+        let parsed = sql::parse(&substituted.text);
+        let Some(statement) = parsed.statements.first().filter(|_| parsed.errors.is_empty()) else {
+            return self.ask(session, text).await;
+        };
+        match &statement.kind {
+            S::CreateSource(_) | S::CreateAs(_) | S::InsertSelect(_) | S::CreateType(_) => {
+                match standing(self.catalog().await?.as_ref(), &statement.kind) {
+                    Some(what) => Ok(Answer::done(format!("{what} stands already"))),
+                    None => self.ask(session, text).await,
+                }
+            }
+            S::Set(_) | S::Unset(_) | S::Define(_) | S::Undefine(_) => self.ask(session, text).await,
+            _ => {
+                let message = "this statement is not for `headwater run`";
+                let detail = "It takes what describes a service: CREATE STREAM, TABLE and TYPE, CREATE … AS SELECT, \
+                              INSERT INTO … SELECT, SET and DEFINE.";
+                let hint = "Run it in a shell, or with headwater -e.";
+                let error = Diagnostic::new(NOT_SUPPORTED, message).at(statement.span).detail(detail).hint(hint);
+                Err(substituted.diagnostics(vec![error]))
+            }
+        }
+    }
+
+    /// Runs every persistent query until what is in its input now is processed and committed; queries
+    /// that read what others write run after them. Ends early when `stopped` says so. Gives the errors
+    /// of queries that cannot go on.
+    pub async fn run_until_idle(&self, stopped: impl Fn() -> bool + Send + 'static) -> Result<(), Vec<Diagnostic>> {
+        let (worker, stages) = (self.worker().clone(), stages(self.catalog().await?.as_ref()));
+        let errors = blocking(move || {
+            stages.iter().take_while(|_| !stopped()).flat_map(|stage| worker.run_until_idle(stage, &stopped)).collect()
+        })
+        .await?;
+        let errors: Vec<Diagnostic> = errors;
+        if errors.is_empty() { Ok(()) } else { Err(errors) }
+    }
+}
+
+/// What a statement would make, when it stands already as the statement says it.
+fn standing(catalog: &Catalog, kind: &ast::StatementKind) -> Option<String> {
+    use ast::StatementKind as S;
+    let same = |text: &str| sql::parse(text).statements.first().is_some_and(|there| there.kind == *kind);
+    match kind {
+        S::CreateSource(create) => {
+            let source = catalog.source(&create.name).filter(|source| same(&source.statement))?;
+            Some(format!("{} \"{}\"", word(create.kind), source.name))
+        }
+        S::CreateAs(create) => {
+            let query = catalog.query_behind(&create.name).filter(|query| same(&query.statement))?;
+            Some(format!("{} \"{}\", by query {},", word(create.kind), create.name.value, query.id))
+        }
+        S::InsertSelect(_) => {
+            let query = catalog.queries().find(|query| same(&query.statement))?;
+            Some(format!("Query {}", query.id))
+        }
+        S::CreateType(create) => {
+            let ty = resolve(&create.ty, catalog).ok()?;
+            (catalog.custom_type(&create.name) == Some(&ty)).then(|| format!("Type \"{}\"", create.name.value))
+        }
+        _ => None,
+    }
+}
+
+fn word(kind: ast::SourceKind) -> &'static str {
+    match kind {
+        ast::SourceKind::Stream => "Stream",
+        ast::SourceKind::Table => "Table",
+    }
+}
+
+/// Queries in the order of their data: each stage reads what earlier ones write. Queries that feed
+/// each other in a circle are one last stage.
+fn stages(catalog: &Catalog) -> Vec<Vec<Arc<QueryDef>>> {
+    let mut left: Vec<Arc<QueryDef>> = catalog.queries().filter(|q| !q.paused).cloned().collect();
+    let mut stages = Vec::new();
+    while !left.is_empty() {
+        let written: BTreeSet<&str> = left.iter().filter_map(|q| topic_of(q)).collect();
+        let ready: Vec<bool> = left.iter().map(|q| !written.contains(q.topology.input.topic.as_str())).collect();
+        if !ready.contains(&true) {
+            stages.push(left);
+            break;
+        }
+        let mut ready = ready.into_iter();
+        let (stage, later) = left.into_iter().partition(|_| ready.next().unwrap_or(false));
+        stages.push(stage);
+        left = later;
+    }
+    stages
+}
+
+fn topic_of(query: &QueryDef) -> Option<&str> {
+    query.topology.output.as_ref().map(|sink| sink.topic.as_str())
+}

@@ -1,0 +1,138 @@
+//! Push queries: rows are shown as they come, until the user has enough.
+//!
+//! Nothing is committed and no group joined: each push query reads every partition itself, by default
+//! from what comes after it began. A row is shown as soon as it is there.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow::array::RecordBatch;
+use datafusion::error::{DataFusionError, Result as DataFusionResult};
+use datafusion::physical_plan::stream::RecordBatchReceiverStreamBuilder;
+use headwater_connectors::record::{RawBatch, Reject, Side, TopicPartition};
+use headwater_connectors::table::{Progress, spawn_reader};
+use headwater_connectors::transport::{
+    Isolation, ReadPlan, ReadRange, Source, SourceEvent, Transport, TransportError, TransportErrorKind,
+};
+
+use crate::answer::Rows;
+use crate::config::Settings;
+use crate::dataflow::{Command, Compiled, Complaint, Event, Placement, Task};
+use crate::diagnostic::Diagnostic;
+use crate::engine::refused;
+use crate::planner::continuous::{self, Push};
+
+/// Batches that wait to be shown.
+const WAITING_MAX: usize = 2;
+/// Most records taken from the source at once.
+const BATCH_RECORDS_MAX: usize = 8_192;
+/// How long a poll waits before the reader looks whether anyone still wants its rows.
+const POLL: Duration = Duration::from_millis(100);
+
+/// Starts a push query. Blocks until it is known where it begins.
+pub fn start(push: &Push, transport: &dyn Transport, settings: &Settings) -> Result<Rows, Vec<Diagnostic>> {
+    let compiled = Compiled::new(&push.topology, &continuous::state(settings))?;
+    let progress = Arc::new(Progress::default());
+    let isolation = match settings.get("isolation.level") {
+        "read_uncommitted" => Isolation::ReadUncommitted,
+        _ => Isolation::ReadCommitted,
+    };
+    let from_earliest = settings.get("auto.offset.reset") == "earliest";
+    let schema = compiled.result_schema().clone();
+    let reader = Reader::open(push, &compiled, transport, isolation, from_earliest, &progress).map_err(refused)?;
+    let mut builder = RecordBatchReceiverStreamBuilder::new(schema, WAITING_MAX);
+    let rows = builder.tx();
+    spawn_reader(&mut builder, move || reader.run(&rows));
+    let hint = "Reading from now on. SET 'auto.offset.reset' = 'earliest'; reads what is there already, too.";
+    let notice = (!from_earliest).then(|| hint.to_owned());
+    Ok(Rows { stream: builder.build(), progress, notice })
+}
+
+type Show = tokio::sync::mpsc::Sender<DataFusionResult<RecordBatch>>;
+
+struct Reader {
+    source: Box<dyn Source>,
+    tasks: BTreeMap<i32, Task>,
+    progress: Arc<Progress>,
+    left: Option<u64>,
+}
+
+impl Reader {
+    fn open(
+        push: &Push,
+        compiled: &Compiled,
+        transport: &dyn Transport,
+        isolation: Isolation,
+        from_earliest: bool,
+        progress: &Arc<Progress>,
+    ) -> Result<Self, TransportError> {
+        let topic: Arc<str> = Arc::from(push.topology.input.topic.as_str());
+        let marks = transport.admin().watermarks(&topic, isolation)?;
+        let range = |(partition, marks): (i32, &headwater_connectors::transport::Watermarks)| ReadRange {
+            partition: TopicPartition::new(topic.clone(), partition),
+            start: if from_earliest { marks.start } else { marks.end },
+            end: None,
+        };
+        let ranges: Vec<ReadRange> = (0..).zip(&marks).map(range).collect();
+        let unfit = |e: headwater_connectors::format::FormatError| invalid(&e.to_string());
+        let task = |range: &ReadRange| {
+            let origin = range.partition.clone();
+            Ok((origin.partition, compiled.task(origin, Placement { partitions: 1 }).map_err(unfit)?))
+        };
+        let tasks = ranges.iter().map(task).collect::<Result<_, TransportError>>()?;
+        let wanted = compiled.wanted().map_err(unfit)?;
+        let plan = ReadPlan { ranges, wanted, isolation, batch_records_max: BATCH_RECORDS_MAX };
+        let source =
+            transport.open_sources(vec![plan])?.pop().ok_or_else(|| invalid("the transport opened no source"))?;
+        Ok(Self { source, tasks, progress: progress.clone(), left: push.limit })
+    }
+
+    /// Reads until nobody wants more rows.
+    fn run(mut self, rows: &Show) -> DataFusionResult<()> {
+        let external = |error: TransportError| DataFusionError::External(Box::new(error));
+        while self.left != Some(0) && !rows.is_closed() {
+            if let SourceEvent::Batch(raw) = self.source.poll(POLL).map_err(external)? {
+                self.records(&raw, rows)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn records(&mut self, raw: &RawBatch, rows: &Show) -> DataFusionResult<()> {
+        self.progress.add_read(raw.len() as u64, raw.payload_bytes, 0);
+        let Some(task) = self.tasks.get_mut(&raw.origin.partition) else { return Ok(()) };
+        task.handle(&Event::Records(raw))?;
+        while let Some(command) = task.poll_command() {
+            match command {
+                Command::Complain(complaint) => self.progress.add_reject(reject(complaint)),
+                Command::Show(batch) => {
+                    let batch = within(batch, &mut self.left);
+                    // When nobody wants it any more, the loop above ends.
+                    let _ = rows.blocking_send(Ok(batch));
+                }
+                Command::Write(_) | Command::Reached(_) => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The first rows of a batch that a limit leaves, which is lowered by them.
+fn within(batch: RecordBatch, left: &mut Option<u64>) -> RecordBatch {
+    let Some(left) = left else { return batch };
+    let fits = batch.num_rows().min(usize::try_from(*left).unwrap_or(usize::MAX));
+    *left -= fits as u64;
+    batch.slice(0, fits)
+}
+
+fn reject(complaint: Complaint) -> Reject {
+    let expr = complaint.expr.map(|expr| format!("{expr}: ")).unwrap_or_default();
+    let reason = format!("{expr}{}", complaint.reason);
+    let side = if complaint.reason.starts_with("key: ") { Side::Key } else { Side::Value };
+    Reject { origin: complaint.origin, offset: complaint.offset, side, reason }
+}
+
+fn invalid(message: &str) -> TransportError {
+    TransportError { kind: TransportErrorKind::Invalid, message: message.to_owned(), setting: None }
+}

@@ -1,0 +1,191 @@
+//! What a running query is doing, as anyone may look at it: counters, its share, its last complaints.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use headwater_connectors::record::TopicPartition;
+use parking_lot::Mutex;
+
+use crate::dataflow::Complaint;
+use crate::diagnostic::Diagnostic;
+
+/// Complaints and failures that are kept, the newest.
+const ERRORS_KEPT_MAX: usize = 10;
+
+/// What a query of this process is doing.
+#[derive(Clone, Debug, PartialEq)]
+pub enum State {
+    /// It joins its group and waits for its share.
+    Starting,
+    /// It runs.
+    Running,
+    /// It failed and will try again at this time, ms since the epoch.
+    Retrying(Diagnostic, i64),
+    /// It failed and stays so until its definition changes or it is resumed.
+    Failed(Diagnostic),
+    /// It has ended.
+    Ended,
+}
+
+impl State {
+    /// The word that SHOW QUERIES has for it.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Starting | Self::Running => "RUNNING",
+            Self::Retrying(..) | Self::Failed(_) => "ERROR",
+            Self::Ended => "ENDED",
+        }
+    }
+}
+
+/// The status of one query in this process.
+#[derive(Debug)]
+pub struct QueryStatus {
+    records_read: AtomicU64,
+    bytes_read: AtomicU64,
+    records_written: AtomicU64,
+    complaints: AtomicU64,
+    commits: AtomicU64,
+    changing: Mutex<Changing>,
+}
+
+#[derive(Debug)]
+struct Changing {
+    state: State,
+    share: Vec<i32>,
+    committed: BTreeMap<i32, i64>,
+    errors: VecDeque<String>,
+    /// Time in ms and records read at the last two commits that were some seconds apart.
+    rate: [(i64, u64); 2],
+    last_message_ms: Option<i64>,
+}
+
+/// A [`QueryStatus`] at one moment.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StatusSnapshot {
+    /// What it is doing.
+    pub state: State,
+    /// Records read since it started here.
+    pub records_read: u64,
+    /// Bytes of their keys and values.
+    pub bytes_read: u64,
+    /// Records written since it started here.
+    pub records_written: u64,
+    /// Records that something was wrong with.
+    pub complaints: u64,
+    /// Commits since it started here.
+    pub commits: u64,
+    /// Records read in a second, lately.
+    pub records_per_second: f64,
+    /// Time of the last commit that moved, in ms since the epoch.
+    pub last_message_ms: Option<i64>,
+    /// Partitions of the input that this process has.
+    pub share: Vec<i32>,
+    /// The newest errors, the last one last.
+    pub errors: Vec<String>,
+}
+
+/// Ms over which a rate is taken at least.
+const RATE_MS_MIN: i64 = 5_000;
+
+impl Default for QueryStatus {
+    fn default() -> Self {
+        let changing = Changing {
+            state: State::Starting,
+            share: Vec::new(),
+            committed: BTreeMap::new(),
+            errors: VecDeque::new(),
+            rate: [(0, 0); 2],
+            last_message_ms: None,
+        };
+        Self {
+            records_read: AtomicU64::new(0),
+            bytes_read: AtomicU64::new(0),
+            records_written: AtomicU64::new(0),
+            complaints: AtomicU64::new(0),
+            commits: AtomicU64::new(0),
+            changing: Mutex::new(changing),
+        }
+    }
+}
+
+impl QueryStatus {
+    /// Counts records that were read.
+    pub fn read(&self, records: u64, bytes: u64) {
+        self.records_read.fetch_add(records, Ordering::Relaxed);
+        self.bytes_read.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Counts records that were written.
+    pub fn wrote(&self, records: u64) {
+        self.records_written.fetch_add(records, Ordering::Relaxed);
+    }
+
+    /// Counts a complaint and keeps it for a while.
+    pub fn complained(&self, complaint: &Complaint) {
+        self.complaints.fetch_add(1, Ordering::Relaxed);
+        let expr = complaint.expr.as_ref().map(|expr| format!("{expr}: ")).unwrap_or_default();
+        let Complaint { origin, offset, reason, .. } = complaint;
+        self.keep_error(format!("{origin} offset {offset}: {expr}{reason}"));
+    }
+
+    /// Notes the partitions that this process has now.
+    pub fn set_share(&self, partitions: &[TopicPartition]) {
+        let mut changing = self.changing.lock();
+        changing.share = partitions.iter().map(|p| p.partition).collect();
+        changing.state = State::Running;
+    }
+
+    /// Notes a commit of these offsets.
+    pub fn committed(&self, offsets: &BTreeMap<TopicPartition, i64>, now_ms: i64) {
+        self.commits.fetch_add(1, Ordering::Relaxed);
+        let read = self.records_read.load(Ordering::Relaxed);
+        let mut changing = self.changing.lock();
+        changing.committed.extend(offsets.iter().map(|(partition, offset)| (partition.partition, *offset)));
+        changing.last_message_ms = Some(now_ms);
+        if changing.rate[1].0 == 0 {
+            changing.rate = [(now_ms, 0), (now_ms, read)];
+        }
+        if now_ms - changing.rate[0].0 >= RATE_MS_MIN {
+            changing.rate = [changing.rate[1], (now_ms, read)];
+        } else {
+            changing.rate[1] = (now_ms, read);
+        }
+    }
+
+    /// Changes what it is doing; a failure is kept.
+    pub fn set_state(&self, state: State) {
+        if let State::Retrying(error, _) | State::Failed(error) = &state {
+            self.keep_error(error.to_string());
+        }
+        self.changing.lock().state = state;
+    }
+
+    fn keep_error(&self, error: String) {
+        let mut changing = self.changing.lock();
+        if changing.errors.len() >= ERRORS_KEPT_MAX {
+            changing.errors.pop_front();
+        }
+        changing.errors.push_back(error);
+    }
+
+    /// The status now.
+    pub fn snapshot(&self) -> StatusSnapshot {
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let changing = self.changing.lock();
+        let [(from_ms, from), (to_ms, to)] = changing.rate;
+        let seconds = (to_ms - from_ms) as f64 / 1000.0;
+        StatusSnapshot {
+            state: changing.state.clone(),
+            records_read: count(&self.records_read),
+            bytes_read: count(&self.bytes_read),
+            records_written: count(&self.records_written),
+            complaints: count(&self.complaints),
+            commits: count(&self.commits),
+            records_per_second: if seconds > 0.0 { to.saturating_sub(from) as f64 / seconds } else { 0.0 },
+            last_message_ms: changing.last_message_ms,
+            share: changing.share.clone(),
+            errors: changing.errors.iter().cloned().collect(),
+        }
+    }
+}

@@ -1,0 +1,279 @@
+//! Keeps the persistent queries of the catalog running in this process: a thread each.
+//!
+//! A query that fails is begun again after a while, unless the cause is the user's; one that panics
+//! is one that failed. No query notices what happens to another.
+
+use std::any::Any;
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use headwater_connectors::transport::{Transport, TransportError, TransportErrorKind};
+use parking_lot::{Condvar, Mutex};
+
+use super::driver::{Driver, Job, Step};
+use super::query_status::{QueryStatus, State};
+use crate::catalog::{Catalog, QueryDef};
+use crate::config::Settings;
+use crate::dataflow::Compiled;
+use crate::diagnostic::{Diagnostic, INTERNAL, transport};
+use crate::planner::continuous;
+
+/// Longest wait of a query that has nothing to do: how late it hears that it shall stop.
+const WAIT: Duration = Duration::from_millis(200);
+/// First pause after a failure; each further one is twice as long, until a commit succeeds.
+const BACKOFF: Duration = Duration::from_millis(500);
+/// Longest pause after a failure.
+const BACKOFF_MAX: Duration = Duration::from_secs(60);
+
+/// The queries of this process.
+pub struct Supervisor {
+    transport: Arc<dyn Transport>,
+    service_id: String,
+    running: BTreeMap<String, Running>,
+}
+
+struct Running {
+    query: Arc<QueryDef>,
+    stop: Arc<Stop>,
+    status: Arc<QueryStatus>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// A wish that can be waited for.
+#[derive(Default)]
+struct Stop {
+    wanted: AtomicBool,
+    lock: Mutex<()>,
+    changed: Condvar,
+}
+
+impl Stop {
+    fn is_wanted(&self) -> bool {
+        self.wanted.load(Ordering::Acquire)
+    }
+
+    fn want(&self) {
+        self.wanted.store(true, Ordering::Release);
+        let _held = self.lock.lock();
+        self.changed.notify_all();
+    }
+
+    fn wait(&self, longest: Duration) {
+        let mut held = self.lock.lock();
+        if !self.is_wanted() {
+            self.changed.wait_for(&mut held, longest);
+        }
+    }
+}
+
+impl Supervisor {
+    /// Runs nothing yet.
+    pub fn new(transport: Arc<dyn Transport>, service_id: &str) -> Self {
+        Self { transport, service_id: service_id.to_owned(), running: BTreeMap::new() }
+    }
+
+    /// Starts what is in the catalog and does not run, stops what is not there any more, begins anew
+    /// what was replaced. Waits for those that it stops.
+    pub fn sync(&mut self, catalog: &Catalog) {
+        let stands =
+            |running: &Running| catalog.query(&running.query.id).is_some_and(|q| !q.paused && *q == running.query);
+        let gone: Vec<String> =
+            self.running.iter().filter(|(_, running)| !stands(running)).map(|(id, _)| id.clone()).collect();
+        self.stop(&gone);
+        for query in catalog.queries().filter(|q| !q.paused) {
+            if !self.running.contains_key(&query.id) {
+                let running = self.start(query.clone(), false);
+                self.running.insert(query.id.clone(), running);
+            }
+        }
+    }
+
+    /// Forgets those of these queries that failed for good, so that the next sync starts them.
+    pub fn revive(&mut self, ids: &[String]) {
+        let failed = |id: &&String| {
+            self.running.get(*id).is_some_and(|running| matches!(running.status.snapshot().state, State::Failed(_)))
+        };
+        let failed: Vec<String> = ids.iter().filter(failed).cloned().collect();
+        self.stop(&failed);
+    }
+
+    /// Commits and stops every query.
+    pub fn stop_all(&mut self) {
+        let all: Vec<String> = self.running.keys().cloned().collect();
+        self.stop(&all);
+    }
+
+    /// The status of a query, when it runs here.
+    pub fn status(&self, id: &str) -> Option<Arc<QueryStatus>> {
+        self.running.get(id).map(|running| running.status.clone())
+    }
+
+    /// Runs queries until everything that is there now is processed and committed. Blocks; ends early
+    /// when `stopped` says so. Gives the errors of those that cannot go on.
+    pub fn run_until_idle(&mut self, queries: &[Arc<QueryDef>], stopped: &dyn Fn() -> bool) -> Vec<Diagnostic> {
+        let all: Vec<Running> = queries.iter().map(|query| self.start(query.clone(), true)).collect();
+        let is_over = |running: &Running| matches!(running.status.snapshot().state, State::Ended | State::Failed(_));
+        while !stopped() && !all.iter().all(is_over) {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        let mut errors = Vec::new();
+        for mut running in all {
+            running.end();
+            if let State::Failed(error) = running.status.snapshot().state {
+                errors.push(Diagnostic {
+                    message: format!("query \"{}\": {}", running.query.id, error.message),
+                    ..error
+                });
+            }
+        }
+        errors
+    }
+
+    /// All at once are told to stop, so that they commit side by side.
+    fn stop(&mut self, ids: &[String]) {
+        let mut stopping: Vec<Running> = ids.iter().filter_map(|id| self.running.remove(id)).collect();
+        stopping.iter().for_each(|running| running.stop.want());
+        stopping.iter_mut().for_each(Running::end);
+    }
+
+    fn start(&self, query: Arc<QueryDef>, until_idle: bool) -> Running {
+        let (stop, status) = (Arc::<Stop>::default(), Arc::<QueryStatus>::default());
+        let life = Life {
+            transport: self.transport.clone(),
+            service_id: self.service_id.clone(),
+            query: query.clone(),
+            until_idle,
+            stop: stop.clone(),
+            status: status.clone(),
+        };
+        let name = format!("query {}", query.id);
+        let thread = std::thread::Builder::new().name(name).spawn(move || life.live());
+        if let Err(error) = &thread {
+            let message = format!("could not start a thread: {error}");
+            status.set_state(State::Failed(Diagnostic::new(INTERNAL, message)));
+        }
+        tracing::info!(query_id = %query.id, "query started");
+        Running { query, stop, status, thread: thread.ok() }
+    }
+}
+
+impl Drop for Supervisor {
+    fn drop(&mut self) {
+        self.stop_all();
+    }
+}
+
+impl Running {
+    fn end(&mut self) {
+        self.stop.want();
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!(query_id = %self.query.id, "query thread panicked outside of the query");
+        }
+    }
+}
+
+/// The life of a query in this process: attempts with pauses between them.
+struct Life {
+    transport: Arc<dyn Transport>,
+    service_id: String,
+    query: Arc<QueryDef>,
+    until_idle: bool,
+    stop: Arc<Stop>,
+    status: Arc<QueryStatus>,
+}
+
+impl Life {
+    fn live(self) {
+        let mut pause = BACKOFF;
+        while !self.stop.is_wanted() {
+            let commits = self.status.snapshot().commits;
+            let Err(failure) =
+                catch_unwind(AssertUnwindSafe(|| self.attempt())).unwrap_or_else(|panic| Err(panicked(panic.as_ref())))
+            else {
+                break;
+            };
+            if self.status.snapshot().commits > commits {
+                pause = BACKOFF;
+            }
+            match failure {
+                Failure::Final(error) => return self.fail(error),
+                Failure::Passing(error) => self.wait(error, pause),
+            }
+            pause = (pause * 2).min(BACKOFF_MAX);
+        }
+        self.status.set_state(State::Ended);
+    }
+
+    fn attempt(&self) -> Result<(), Failure> {
+        let compiled = Compiled::new(&self.query.topology, &continuous::state(&Settings::default()))
+            .map_err(|errors| Failure::Final(first(errors)))?;
+        let job = Job {
+            query: self.query.clone(),
+            compiled,
+            service_id: self.service_id.clone(),
+            until_idle: self.until_idle,
+        };
+        let mut driver = Driver::new(self.transport.clone(), job, self.status.clone())?;
+        self.status.set_state(State::Starting);
+        while !self.stop.is_wanted() {
+            if driver.step(now_ms(), WAIT)? == Step::Done {
+                break;
+            }
+        }
+        Ok(driver.finish(now_ms())?)
+    }
+
+    fn fail(&self, error: Diagnostic) {
+        tracing::error!(query_id = %self.query.id, %error, "query stopped");
+        self.status.set_state(State::Failed(error));
+    }
+
+    fn wait(&self, error: Diagnostic, pause: Duration) {
+        let seconds = pause.as_secs_f64();
+        tracing::warn!(query_id = %self.query.id, %error, retry_in_s = seconds, "query failed and will be begun again");
+        let at = now_ms() + i64::try_from(pause.as_millis()).unwrap_or(i64::MAX);
+        self.status.set_state(State::Retrying(error, at));
+        self.stop.wait(pause);
+    }
+}
+
+/// Why an attempt ended.
+enum Failure {
+    /// Another one may succeed.
+    Passing(Diagnostic),
+    /// Only the user can do something about it.
+    Final(Diagnostic),
+}
+
+impl From<TransportError> for Failure {
+    fn from(error: TransportError) -> Self {
+        use TransportErrorKind as K;
+        let told = transport(&error);
+        match error.kind {
+            K::Authentication | K::Tls | K::Authorization | K::UnknownTopic | K::TopicExists | K::Invalid => {
+                Self::Final(told)
+            }
+            K::Unreachable | K::Timeout | K::Fenced | K::Other => Self::Passing(told),
+        }
+    }
+}
+
+fn panicked(panic: &(dyn Any + Send)) -> Failure {
+    let what = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
+    let message = format!("the query ran into a fault of ours: {}", what.unwrap_or("no reason given"));
+    Failure::Passing(Diagnostic::new(INTERNAL, message))
+}
+
+fn first(errors: Vec<Diagnostic>) -> Diagnostic {
+    errors.into_iter().next().unwrap_or_else(|| Diagnostic::new(INTERNAL, "the query could not be compiled"))
+}
+
+fn now_ms() -> i64 {
+    chrono::Utc::now().timestamp_millis()
+}

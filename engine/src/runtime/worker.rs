@@ -1,0 +1,126 @@
+//! This process's part in the service: it follows the command topic and keeps the queries running.
+//!
+//! A worker begins when it is asked to, by an interactive shell, `headwater run`, or the first
+//! persistent query that a script makes; a process that only asks questions runs nothing.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use headwater_connectors::transport::Transport;
+use parking_lot::{Condvar, Mutex};
+
+use super::command_log::CommandLog;
+use super::query_status::StatusSnapshot;
+use super::supervisor::Supervisor;
+use crate::catalog::QueryDef;
+use crate::diagnostic::Diagnostic;
+
+/// How long a statement of another process may wait until it is seen here.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// Follows the command topic of one service id. Idle until it is begun.
+pub struct Worker {
+    shared: Arc<Shared>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+struct Shared {
+    log: Arc<Mutex<CommandLog>>,
+    supervisor: Mutex<Supervisor>,
+    ended: AtomicBool,
+    lock: Mutex<()>,
+    changed: Condvar,
+}
+
+impl Worker {
+    /// A worker that has not begun.
+    pub fn new(transport: Arc<dyn Transport>, log: Arc<Mutex<CommandLog>>, service_id: &str) -> Self {
+        let supervisor = Mutex::new(Supervisor::new(transport, service_id));
+        let shared =
+            Shared { log, supervisor, ended: AtomicBool::new(false), lock: Mutex::new(()), changed: Condvar::new() };
+        Self { shared: Arc::new(shared), thread: Mutex::new(None) }
+    }
+
+    /// Begins to follow the command topic; if it does already, looks at it at once.
+    pub fn begin(&self) {
+        let mut thread = self.thread.lock();
+        if thread.is_some() {
+            let _held = self.shared.lock.lock();
+            self.shared.changed.notify_all();
+            return;
+        }
+        let shared = self.shared.clone();
+        match std::thread::Builder::new().name("worker".to_owned()).spawn(move || shared.follow()) {
+            Ok(begun) => *thread = Some(begun),
+            Err(error) => tracing::error!(%error, "persistent queries cannot run: no thread"),
+        }
+    }
+
+    /// True after [`Self::begin`].
+    pub fn is_begun(&self) -> bool {
+        self.thread.lock().is_some()
+    }
+
+    /// Forgets that these queries failed for good: they are begun again at the next look.
+    pub fn revive(&self, ids: &[String]) {
+        self.shared.supervisor.lock().revive(ids);
+    }
+
+    /// Starts and stops what the catalog says now. Does nothing unless it is begun. Blocks.
+    pub fn wake(&self) {
+        if self.is_begun() {
+            self.shared.look();
+        }
+    }
+
+    /// Commits and stops every query, and follows no more.
+    pub fn end(&self) {
+        self.shared.ended.store(true, Ordering::Release);
+        {
+            let _held = self.shared.lock.lock();
+            self.shared.changed.notify_all();
+        }
+        if let Some(thread) = self.thread.lock().take() {
+            let _ = thread.join();
+        }
+        self.shared.supervisor.lock().stop_all();
+    }
+
+    /// The status of a query, when it runs here.
+    pub fn status(&self, id: &str) -> Option<StatusSnapshot> {
+        self.shared.supervisor.lock().status(id).map(|status| status.snapshot())
+    }
+
+    /// Runs queries until everything that is there now is processed and committed. Blocks.
+    pub fn run_until_idle(&self, queries: &[Arc<QueryDef>], stopped: &dyn Fn() -> bool) -> Vec<Diagnostic> {
+        self.shared.supervisor.lock().run_until_idle(queries, stopped)
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+impl Shared {
+    fn follow(&self) {
+        while !self.ended.load(Ordering::Acquire) {
+            self.look();
+            let mut held = self.lock.lock();
+            if !self.ended.load(Ordering::Acquire) {
+                self.changed.wait_for(&mut held, LOOK);
+            }
+        }
+    }
+
+    fn look(&self) {
+        let caught_up = self.log.lock().catch_up();
+        match caught_up {
+            Ok(catalog) => self.supervisor.lock().sync(&catalog),
+            Err(error) => tracing::warn!(%error, "could not read the command topic; queries go on as they are"),
+        }
+    }
+}

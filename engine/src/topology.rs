@@ -1,0 +1,123 @@
+//! A continuous query as plain, versioned data: what EXPLAIN prints and the command topic keeps.
+//!
+//! Names are resolved and `*` is spelt out; expressions are text of the dialect over the input's
+//! columns, so that a newer program reads what an older one wrote. Nothing here runs:
+//! [`crate::dataflow`] compiles it.
+
+use std::fmt::{self, Display, Formatter};
+
+use serde::{Deserialize, Serialize};
+
+use crate::catalog::SourceDef;
+use crate::types::SqlType;
+
+/// Version of this shape; a higher one was written by a newer program.
+pub const VERSION: u32 = 1;
+
+/// A query over one source: its records are filtered, projected and written or shown.
+///
+/// ```text
+/// input → [filter] → project → output
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Topology {
+    /// Version of this shape.
+    pub version: u32,
+    /// What is read, as it was declared when the query was planned.
+    pub input: SourceDef,
+    /// What is done to each record, in order.
+    pub steps: Vec<Step>,
+    /// What is written; none for a push query, whose rows are shown.
+    pub output: Option<SourceDef>,
+}
+
+/// Something that is done to rows.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Step {
+    /// Rows stay for which the condition is true.
+    Filter {
+        /// The condition.
+        predicate: String,
+    },
+    /// Each row becomes another.
+    Project(Projection),
+}
+
+/// The columns of a result.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Projection {
+    /// The columns, those of the key first.
+    pub columns: Vec<ResultColumn>,
+    /// The expression that gives the headers of the record; without it those of the input go on.
+    pub headers: Option<String>,
+    /// The key is another than the input's (PARTITION BY).
+    pub rekeyed: bool,
+}
+
+/// A column of a result.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ResultColumn {
+    /// Its name.
+    pub name: String,
+    /// What it is made of.
+    pub expr: String,
+    /// Its type.
+    #[serde(with = "crate::catalog::type_text")]
+    pub ty: SqlType,
+    /// It is part of the key.
+    pub key: bool,
+}
+
+impl Topology {
+    /// The last projection: what the result looks like. Every topology has one.
+    pub fn result(&self) -> Option<&Projection> {
+        self.steps.iter().rev().find_map(|step| match step {
+            Step::Project(projection) => Some(projection),
+            Step::Filter { .. } => None,
+        })
+    }
+}
+
+impl Display for Topology {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let input = &self.input;
+        writeln!(f, "> [ SOURCE ] {} \"{}\"{}", input.kind.word(), input.name, place(input))?;
+        for (depth, step) in self.steps.iter().enumerate() {
+            writeln!(f, "{:indent$}> {step}", "", indent = 2 * (depth + 1))?;
+        }
+        let indent = 2 * (self.steps.len() + 1);
+        match &self.output {
+            Some(output) => {
+                write!(f, "{:indent$}> [ SINK ] {} \"{}\"{}", "", output.kind.word(), output.name, place(output))
+            }
+            None => write!(f, "{:indent$}> [ SHOW ]", ""),
+        }
+    }
+}
+
+fn place(source: &SourceDef) -> String {
+    format!(", topic \"{}\", key {}, value {}", source.topic, source.key.format, source.value.format)
+}
+
+impl Display for Step {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Filter { predicate } => write!(f, "[ FILTER ] {predicate}"),
+            Self::Project(projection) => projection.fmt(f),
+        }
+    }
+}
+
+impl Display for Projection {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.rekeyed { "[ PARTITION BY, PROJECT ] " } else { "[ PROJECT ] " })?;
+        let column = |c: &ResultColumn| {
+            let key = if c.key { " KEY" } else { "" };
+            format!("{} AS {} {}{key}", c.expr, c.name, c.ty)
+        };
+        let headers = self.headers.iter().map(|expr| format!("{expr} AS headers"));
+        let all: Vec<String> = self.columns.iter().map(column).chain(headers).collect();
+        f.write_str(&all.join(", "))
+    }
+}
