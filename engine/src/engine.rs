@@ -11,11 +11,15 @@ use parking_lot::Mutex;
 use crate::answer::{Answer, Section};
 use crate::catalog::{Catalog, CatalogChange, Refusal};
 use crate::config::Settings;
-use crate::diagnostic::{Diagnostic, EXISTS, INTERNAL, NOT_SUPPORTED, Span, UNKNOWN_SOURCE, UNKNOWN_TYPE, transport};
+use crate::diagnostic::{
+    Diagnostic, EXISTS, INTERNAL, NOT_SUPPORTED, Span, UNKNOWN_QUERY, UNKNOWN_SOURCE, UNKNOWN_TYPE, transport,
+};
 use crate::planner::define::{FormatDefaults, define, source_kind};
 use crate::planner::types::resolve;
 use crate::runtime::bounded::{Bounded, Surroundings};
-use crate::runtime::{CommandLog, StatusSnapshot, Worker, continuous, copy, describe, insert, print, show, topics};
+use crate::runtime::{
+    CommandLog, Driver, StatusSnapshot, Worker, Writer, continuous, copy, describe, insert, print, show, topics,
+};
 use crate::session::Session;
 use crate::sql::{self, ast};
 use crate::words::{Words, words};
@@ -24,8 +28,11 @@ use crate::words::{Words, words};
 pub struct Engine {
     transport: Arc<dyn Transport>,
     log: Arc<Mutex<CommandLog>>,
+    writer: Arc<Writer>,
     service_id: String,
     worker: Arc<Worker>,
+    /// Persistent queries run here when there are some; else whoever asks for drivers runs them.
+    works: bool,
 }
 
 type Answered = Result<Answer, Vec<Diagnostic>>;
@@ -34,9 +41,25 @@ impl Engine {
     /// An engine on a cluster. Nothing is read until the first statement.
     pub fn new(transport: Arc<dyn Transport>, settings: &Settings) -> Self {
         let service_id = settings.get("service.id").to_owned();
-        let log = Arc::new(Mutex::new(CommandLog::new(transport.clone(), &service_id)));
+        let writer = Arc::new(Writer::new(transport.clone()));
+        let log = Arc::new(Mutex::new(CommandLog::new(transport.clone(), writer.clone(), &service_id)));
         let worker = Arc::new(Worker::new(transport.clone(), log.clone(), &service_id));
-        Self { transport, log, service_id, worker }
+        Self { transport, log, writer, service_id, worker, works: true }
+    }
+
+    /// An engine that runs no persistent query by itself: for tests and simulations, which drive each
+    /// step ([`Self::driver`]).
+    pub fn driven(transport: Arc<dyn Transport>, settings: &Settings) -> Self {
+        Self { works: false, ..Self::new(transport, settings) }
+    }
+
+    /// A driver of a persistent query, which joins the query's group as one more process. Fails when there is
+    /// no such query, or as the cluster fails.
+    pub async fn driver(&self, id: &str, transport: Arc<dyn Transport>) -> Result<Driver, Vec<Diagnostic>> {
+        let catalog = self.catalog().await?;
+        let unknown = || vec![Diagnostic::new(UNKNOWN_QUERY, format!("query \"{id}\" does not exist"))];
+        let query = catalog.query(id).ok_or_else(unknown)?.clone();
+        Driver::of(query, &self.service_id, transport)
     }
 
     /// The cluster.
@@ -51,7 +74,9 @@ impl Engine {
 
     /// From now on this process runs the persistent queries of the service id, its share of them.
     pub fn work(&self) {
-        self.worker.begin();
+        if self.works {
+            self.worker.begin();
+        }
     }
 
     /// True when this process runs persistent queries.
@@ -127,7 +152,7 @@ impl Engine {
             S::Terminate(choice) => self.terminate(choice, &statement.text).await,
             S::Pause(choice) => self.pause(choice, true, &statement.text).await,
             S::Resume(choice) => self.pause(choice, false, &statement.text).await,
-            S::InsertValues(insert) => insert::insert(self.catalog().await?, &self.transport, session, insert).await,
+            S::InsertValues(insert) => insert::insert(self.catalog().await?, &self.writer, session, insert).await,
             S::Copy(copy) => self.copy(session, copy).await,
             S::Print(print) => print::print(self.transport.clone(), print, statement.span).await,
             S::Show(show) => self.show(session, show, statement.span).await,

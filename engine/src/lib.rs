@@ -20,6 +20,7 @@ pub mod types;
 mod words;
 
 pub use engine::Engine;
+pub use runtime::{Driver, Step};
 pub use session::Session;
 pub use words::Words;
 

@@ -15,11 +15,11 @@ use std::time::{Duration, Instant};
 use arrow::array::{Array, BinaryArray};
 use headwater_connectors::record::{OutBatch, RawBatch, TopicPartition, Wanted};
 use headwater_connectors::transport::{
-    Isolation, NewTopic, ReadPlan, ReadRange, SinkOptions, Source, SourceEvent, Transport, TransportError,
-    TransportErrorKind,
+    Isolation, NewTopic, ReadPlan, ReadRange, Source, SourceEvent, Transport, TransportError, TransportErrorKind,
 };
 use serde::{Deserialize, Serialize};
 
+use super::writer::Writer;
 use crate::catalog::{Catalog, CatalogChange, Refusal};
 
 /// How the names of Headwater's own topics begin.
@@ -49,6 +49,7 @@ pub struct Command {
 /// Reads and writes the command topic of one service id. Blocks; used behind a lock.
 pub struct CommandLog {
     transport: Arc<dyn Transport>,
+    writer: Arc<Writer>,
     topic: Arc<str>,
     source: Option<Box<dyn Source>>,
     /// Next offset to apply.
@@ -60,9 +61,9 @@ pub struct CommandLog {
 
 impl CommandLog {
     /// The log of a service id; nothing is read yet.
-    pub fn new(transport: Arc<dyn Transport>, service_id: &str) -> Self {
+    pub fn new(transport: Arc<dyn Transport>, writer: Arc<Writer>, service_id: &str) -> Self {
         let topic = Arc::from(format!("{OWN_TOPICS}{service_id}_command_topic"));
-        Self { transport, topic, source: None, next: 0, catalog: Arc::default(), awaited: None }
+        Self { transport, writer, topic, source: None, next: 0, catalog: Arc::default(), awaited: None }
     }
 
     /// The catalog after every command that is in the topic now. Fails as the cluster fails.
@@ -141,9 +142,7 @@ impl CommandLog {
             timestamps_ms: None,
             headers: None,
         };
-        let mut sink = self.transport.open_sink(SinkOptions::default())?;
-        sink.write(&batch)?;
-        sink.flush(PATIENCE)
+        self.writer.write(&batch, PATIENCE)
     }
 
     fn ensure_topic(&self) -> Result<(), TransportError> {

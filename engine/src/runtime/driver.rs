@@ -17,19 +17,24 @@ use std::time::Duration;
 use arrow::error::ArrowError;
 use headwater_connectors::record::{RawBatch, TopicPartition, Wanted};
 use headwater_connectors::transport::{
-    GroupPlan, Isolation, Member, MemberEvent, ReadPlan, ReadRange, Sink, SinkOptions, Source, SourceEvent, Transport,
-    TransportError, TransportErrorKind,
+    GroupPlan, Isolation, Member, MemberEvent, Membership, ReadPlan, ReadRange, Sink, SinkOptions, Source, SourceEvent,
+    Transport, TransportError, TransportErrorKind,
 };
 
 use super::complaints::Complaints;
 use super::query_status::QueryStatus;
 use crate::catalog::QueryDef;
+use crate::config::Settings;
 use crate::dataflow::{Command, Compiled, Epoch, Event, Placement, Task};
+use crate::diagnostic::{self, Diagnostic};
+use crate::planner::continuous;
 
 /// Most records taken from the source at once.
 const BATCH_RECORDS_MAX: usize = 16_384;
 /// How long a commit may take before it is given up.
 const COMMIT_MAX: Duration = Duration::from_secs(30);
+/// How long giving up a transaction may take that is lost anyway.
+const ABORT_MAX: Duration = Duration::from_secs(3);
 
 /// What a driver runs.
 #[derive(Clone)]
@@ -81,6 +86,14 @@ struct Share {
 }
 
 impl Driver {
+    /// A driver of a query with counters of its own. Fails on a query that cannot be compiled, or as the
+    /// cluster fails.
+    pub fn of(query: Arc<QueryDef>, service_id: &str, transport: Arc<dyn Transport>) -> Result<Self, Vec<Diagnostic>> {
+        let compiled = Compiled::new(&query.topology, &continuous::state(&Settings::default()))?;
+        let job = Job { query, compiled, service_id: service_id.to_owned(), until_idle: false };
+        Self::new(transport, job, Arc::default()).map_err(|error| vec![diagnostic::transport(&error)])
+    }
+
     /// Joins the query's group. Nothing is read before the group gives this process its share.
     pub fn new(transport: Arc<dyn Transport>, job: Job, status: Arc<QueryStatus>) -> Result<Self, TransportError> {
         let topic = Arc::from(job.query.topology.input.topic.as_str());
@@ -108,6 +121,11 @@ impl Driver {
     /// Commits what is done and leaves the group.
     pub fn finish(mut self, now_ms: i64) -> Result<(), TransportError> {
         self.commit(now_ms)
+    }
+
+    /// True when nothing has happened since the last commit.
+    pub fn is_settled(&self) -> bool {
+        self.share.as_ref().is_none_or(|share| share.open_since_ms.is_none())
     }
 
     fn is_done(&self) -> bool {
@@ -152,7 +170,7 @@ impl Driver {
         share.barrier(self.epoch, &self.job, &self.status, now_ms)?;
         share.complaints.write(share.sink.as_mut(), now_ms)?;
         match self.job.is_exactly_once() {
-            true => share.sink.commit(&self.member.membership(), &share.moved, COMMIT_MAX)?,
+            true => share.commit(&self.member.membership())?,
             false => {
                 share.sink.flush(COMMIT_MAX)?;
                 self.member.commit(&share.moved)?;
@@ -211,8 +229,7 @@ impl Share {
     ) -> Result<Self, TransportError> {
         // Taking the transactional id first ends what a former owner left open: only then are its
         // offsets settled.
-        let transactional_id = job.is_exactly_once().then(|| job.transactional_id(&partitions[0]));
-        let sink = transport.open_sink(SinkOptions { transactional_id })?;
+        let sink = open_sink(transport, job, partitions)?;
         let start = Start::find(transport, job, partitions)?;
         let plan = ReadPlan {
             ranges: start.ranges,
@@ -243,6 +260,15 @@ impl Share {
             share.moved = start.first;
         }
         Ok(share)
+    }
+
+    fn commit(&mut self, membership: &Membership) -> Result<(), TransportError> {
+        let committed = self.sink.commit(membership, &self.moved, COMMIT_MAX);
+        if committed.as_ref().is_err_and(|error| error.kind == TransportErrorKind::Fenced) {
+            // Someone else has the partitions. What is open here would keep readers waiting until it times out.
+            let _ = self.sink.abort(ABORT_MAX);
+        }
+        committed
     }
 
     fn is_due(&self, job: &Job, now_ms: i64) -> bool {
@@ -306,6 +332,35 @@ impl Share {
         }
         Ok(())
     }
+}
+
+fn open_sink(
+    transport: &dyn Transport,
+    job: &Job,
+    partitions: &[TopicPartition],
+) -> Result<Box<dyn Sink>, TransportError> {
+    if !job.is_exactly_once() {
+        return transport.open_sink(SinkOptions::default());
+    }
+    let taken =
+        |partition| transport.open_sink(SinkOptions { transactional_id: Some(job.transactional_id(partition)) });
+    let sink = taken(&partitions[0])?;
+    if has_open_transactions(transport, job)? {
+        // Whoever had another of the partitions as its first may have died with one of them.
+        partitions[1..].iter().try_for_each(|partition| taken(partition).map(drop))?;
+    }
+    Ok(sink)
+}
+
+/// Whether readers of the output wait for the end of some transaction.
+fn has_open_transactions(transport: &dyn Transport, job: &Job) -> Result<bool, TransportError> {
+    let topic = job.query.topology.output.as_ref().map_or("", |sink| sink.topic.as_str());
+    let ends = |isolation| -> Result<i64, TransportError> {
+        Ok(transport.admin().watermarks(topic, isolation)?.iter().map(|marks| marks.end).sum())
+    };
+    // The stable end is asked for first: what is written meanwhile is at most taken for an open transaction.
+    let stable = ends(Isolation::ReadCommitted)?;
+    Ok(stable < ends(Isolation::ReadUncommitted)?)
 }
 
 fn perform(

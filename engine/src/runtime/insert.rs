@@ -15,10 +15,9 @@ use arrow::datatypes::{DataType, Field, Int64Type};
 use headwater_connectors::format::{BadRow, FormatKind, Layout};
 use headwater_connectors::record::{OutBatch, headers_type};
 use headwater_connectors::table::{ROWOFFSET, ROWPARTITION, ROWTIME, WINDOWEND, WINDOWSTART};
-use headwater_connectors::transport::{SinkOptions, Transport, TransportError};
 
-use super::OWN_TOPICS;
 use super::describe::find;
+use super::{OWN_TOPICS, Writer};
 use crate::answer::Answer;
 use crate::catalog::{Catalog, ColumnRole, SideDef, SourceDef, SourceKind};
 use crate::diagnostic::nearest;
@@ -36,7 +35,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Writes the rows.
 pub async fn insert(
     catalog: Arc<Catalog>,
-    transport: &Arc<dyn Transport>,
+    writer: &Arc<Writer>,
     session: &Session,
     insert: &ast::InsertValues,
 ) -> Result<Answer, Vec<Diagnostic>> {
@@ -45,16 +44,10 @@ pub async fn insert(
     let columns = target_columns(&source, insert)?;
     let table = evaluate(&catalog, session, insert, &columns)?;
     let batch = encode(&source, &table, insert)?;
-    let (transport, rows) = (transport.clone(), insert.rows.len());
-    blocking(move || write(transport.as_ref(), &batch)).await?.map_err(refused)?;
+    let (writer, rows) = (writer.clone(), insert.rows.len());
+    blocking(move || writer.write(&batch, PATIENCE)).await?.map_err(refused)?;
     let plural = if rows == 1 { "row" } else { "rows" };
     Ok(Answer::done(format!("{rows} {plural} inserted into \"{}\"", source.name)))
-}
-
-fn write(transport: &dyn Transport, batch: &OutBatch) -> Result<(), TransportError> {
-    let mut sink = transport.open_sink(SinkOptions::default())?;
-    sink.write(batch)?;
-    sink.flush(PATIENCE)
 }
 
 fn check_target(source: &SourceDef, span: Span) -> Result<(), Vec<Diagnostic>> {

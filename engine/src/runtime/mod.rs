@@ -18,7 +18,10 @@ pub(crate) mod show;
 mod supervisor;
 pub(crate) mod topics;
 mod worker;
+mod writer;
 
 pub use command_log::{CommandLog, OWN_TOPICS};
+pub use driver::{Driver, Step};
 pub use query_status::StatusSnapshot;
 pub use worker::Worker;
+pub use writer::Writer;

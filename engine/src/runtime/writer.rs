@@ -1,0 +1,37 @@
+//! The one sink that statements of this process write through.
+//!
+//! An idempotent producer needs half a second before its first record is acknowledged, so it is kept.
+//! After a failure it is thrown away: the next write begins with a new one.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use headwater_connectors::record::OutBatch;
+use headwater_connectors::transport::{Sink, SinkOptions, Transport, TransportError};
+use parking_lot::Mutex;
+
+/// Writes records for statements. Blocks; one write at a time.
+pub struct Writer {
+    transport: Arc<dyn Transport>,
+    sink: Mutex<Option<Box<dyn Sink>>>,
+}
+
+impl Writer {
+    /// A writer that has not connected yet.
+    pub fn new(transport: Arc<dyn Transport>) -> Self {
+        Self { transport, sink: Mutex::new(None) }
+    }
+
+    /// Writes a batch and waits at most `patience` until all of it is acknowledged.
+    pub fn write(&self, batch: &OutBatch, patience: Duration) -> Result<(), TransportError> {
+        let mut held = self.sink.lock();
+        let mut sink = match held.take() {
+            Some(sink) => sink,
+            None => self.transport.open_sink(SinkOptions::default())?,
+        };
+        sink.write(batch)?;
+        sink.flush(patience)?;
+        *held = Some(sink);
+        Ok(())
+    }
+}

@@ -1,0 +1,43 @@
+//! Many simulations by one command; a failure is replayed by its seed.
+//!
+//! ```text
+//! cargo run --release -p headwater-tests --bin simulate -- --seeds 1000
+//! cargo run --release -p headwater-tests --bin simulate -- --seed 4711
+//! ```
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use headwater_tests::simulation;
+
+/// Run the whole engine on a cluster in memory, with faults from a seed.
+#[derive(Parser)]
+struct Arguments {
+    /// How many seeds to run
+    #[arg(long, default_value_t = 1_000)]
+    seeds: u64,
+    /// The first seed
+    #[arg(long, default_value_t = 0)]
+    from: u64,
+    /// Run only this seed
+    #[arg(long, conflicts_with_all = ["seeds", "from"])]
+    seed: Option<u64>,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let seeds = match arguments.seed {
+        Some(seed) => seed..seed + 1,
+        None => arguments.from..arguments.from + arguments.seeds,
+    };
+    let mut failed = 0;
+    for seed in seeds.clone() {
+        if let Err(error) = simulation::run(seed).await {
+            println!("seed {seed}: {error}");
+            failed += 1;
+        }
+    }
+    println!("{} simulations, {failed} failed", seeds.end - seeds.start);
+    if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
