@@ -1,6 +1,6 @@
 //! Reads a topic from its start to what was committed when the read began: no record of an open or aborted transaction.
 //!
-//! It serves the bare copy as its input.
+//! It serves the bare copy as its input, and the other benchmarks as the foreign reader that counts what a query wrote.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -131,4 +131,18 @@ fn ends(consumer: &BaseConsumer, topic: &str, partitions: i32) -> Result<BTreeMa
         }
     }
     Ok(ends)
+}
+
+/// Number of committed records of a topic that `wanted` says yes to.
+pub fn count(bootstrap: &str, topic: &str, wanted: impl Fn(&Record<'_>) -> bool) -> Result<u64, Box<dyn Error>> {
+    let mut reader = Reader::open(bootstrap, topic, "bench-count")?;
+    let mut counted = 0;
+    let mut more = !reader.open.is_empty();
+    while more {
+        more = reader.next_batch(|record| {
+            counted += u64::from(wanted(record));
+            Ok(())
+        })?;
+    }
+    Ok(counted)
 }
