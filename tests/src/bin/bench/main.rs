@@ -4,15 +4,30 @@
 //! tests/real/kafka up --jit full
 //! cargo run --release -p headwater-tests --bin bids -- --bootstrap-server 127.0.0.1:29110
 //! cargo run --release -p headwater-tests --bin bench -- bounded --bootstrap-server 127.0.0.1:29110
+//! cargo run --release -p headwater-tests --bin bench -- continuous --bootstrap-server 127.0.0.1:29110 --streams
 //! ```
 
 mod bounded;
+mod continuous;
+mod copy;
+mod feed;
+mod idle;
+mod latency;
+mod librdkafka;
+mod process;
+mod query;
+mod reader;
+mod report;
+mod running;
+mod scratch;
 mod shell;
+mod soak;
+mod streams;
 mod table;
 
 use std::error::Error;
 use std::path::PathBuf;
-use std::process::exit;
+use std::process::{ExitCode, exit};
 use std::time::Instant;
 
 use clap::{Args, Parser, Subcommand};
@@ -20,10 +35,25 @@ use headwater_tests::{bare, usage};
 
 /// Measure Headwater against the limits of the same machine in the same minute.
 #[derive(Parser)]
+#[command(after_help = AFTER_HELP)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
 }
+
+const AFTER_HELP: &str = "\
+Begin with a real Kafka and 5,000,000 bids in its topic \"bids\":
+  tests/real/kafka up --jit full
+  cargo build --release --workspace --bins
+  target/release/bids --bootstrap-server 127.0.0.1:29110
+Then for example:
+  bench bounded --bootstrap-server 127.0.0.1:29110
+  bench continuous --bootstrap-server 127.0.0.1:29110 --pairs 3 --streams
+      q0, q1 and q2 exactly once, beside the bare copy and Kafka Streams
+  bench latency --bootstrap-server 127.0.0.1:29110
+
+The headwater beside this program is measured; HEADWATER_BIN names another one. Benchmarks write to
+topics bench_... and delete them. Figures from a machine that does other work say little.";
 
 #[derive(Subcommand)]
 enum Command {
@@ -31,6 +61,16 @@ enum Command {
     Bare(Bare),
     /// Bounded SELECTs over the bids beside the bare reader, in pairs
     Bounded(bounded::Arguments),
+    /// Copy a topic with librdkafka in transactions of one second, undecoded: the limit of every exactly once query
+    Copy(copy::Arguments),
+    /// Continuous queries that write exactly once, beside the bare copy and on demand Kafka Streams, in pairs
+    Continuous(continuous::Arguments),
+    /// Time from a record's producer through a query to a read_committed consumer, at a steady rate
+    Latency(latency::Arguments),
+    /// A steady rate through a query for minutes: whether its memory stays flat
+    Soak(soak::Arguments),
+    /// CPU, memory and threads of one process with many queries that have nothing to do
+    Idle(idle::Arguments),
     /// Run a command and write what it cost to a file: used by the other benchmarks
     #[command(hide = true)]
     Supervise {
@@ -53,10 +93,25 @@ struct Bare {
     settings: Vec<(String, String)>,
 }
 
-fn main() -> Result<(), Box<dyn Error>> {
-    match Arguments::parse().command {
+fn main() -> ExitCode {
+    match run(Arguments::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> Result<(), Box<dyn Error>> {
+    match command {
         Command::Bare(arguments) => run_bare(&arguments),
         Command::Bounded(arguments) => bounded::run(&arguments),
+        Command::Copy(arguments) => copy::run(&arguments),
+        Command::Continuous(arguments) => continuous::run(&arguments),
+        Command::Latency(arguments) => latency::run(&arguments),
+        Command::Soak(arguments) => soak::run(&arguments),
+        Command::Idle(arguments) => idle::run(&arguments),
         Command::Supervise { report, command } => exit(usage::supervise(&report, &command)?),
     }
 }

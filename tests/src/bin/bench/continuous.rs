@@ -1,0 +1,202 @@
+//! Continuous queries that write exactly once, each beside the bare copy in the same minute.
+//!
+//! Rates are of whole processes, from their start until everything that was in the topic is read, written and committed.
+//! After every run another client counts what a read_committed consumer sees; a wrong number ends the benchmark.
+
+use std::error::Error;
+use std::path::PathBuf;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use headwater_tests::usage::{Run, measure};
+use headwater_tests::{binary, load};
+
+use crate::process::Cluster;
+use crate::query::{Query, define_bids};
+use crate::reader::{self, count};
+use crate::report;
+use crate::scratch::Scratch;
+use crate::streams::{Peer, Summary, Tuning};
+use crate::table::Table;
+
+/// Longest time of one measured command; then it is ended and the benchmark fails.
+const COMMAND_SECONDS_MAX: &str = "900";
+/// From the end of a command until its output is counted, again and again for at most the longer one.
+const MARKERS_WAIT: Duration = Duration::from_millis(200);
+const MARKERS_WAIT_MAX: Duration = Duration::from_secs(20);
+
+/// What is measured, where.
+#[derive(Args)]
+pub struct Arguments {
+    /// Address of a broker, HOST:PORT. With one of tests/real/kafka its own CPU is reported too
+    #[arg(long)]
+    bootstrap_server: String,
+    /// A topic that the program bids has filled
+    #[arg(long, default_value = "bids")]
+    topic: String,
+    /// How often each is measured
+    #[arg(long, default_value_t = 5)]
+    pairs: usize,
+    /// The queries, separated by commas
+    #[arg(long = "queries", value_enum, value_delimiter = ',', default_value = "q0,q1,q2")]
+    queries: Vec<Query>,
+    /// Run Kafka Streams beside, from the Maven project in this folder [default: tests/streams]
+    #[arg(long, value_name = "DIR", num_args = 0..=1)]
+    streams: Option<Option<PathBuf>>,
+    /// Stream threads of Kafka Streams
+    #[arg(long, default_value_t = 2)]
+    streams_threads: u32,
+    /// Leave Kafka Streams' producer as it is, instead of linger 100 ms and batches of 256 KB
+    #[arg(long)]
+    streams_plain_producer: bool,
+    /// Leave Headwater out: only the limits and the peer
+    #[arg(long)]
+    only_yardsticks: bool,
+}
+
+/// Measures everything and prints the table; fails when an output is wrong, not when a target is missed.
+pub fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
+    let bench = Bench::new(arguments)?;
+    let mut table = Table::default();
+    for query in &arguments.queries {
+        let expected = count(&arguments.bootstrap_server, &arguments.topic, |record| query.keeps(record.key))?;
+        let rounds: Result<Vec<_>, _> =
+            (0..arguments.pairs).map(|number| bench.round(*query, number, expected)).collect();
+        report::add(&mut table, query.name(), *query == Query::Q2, &rounds?);
+    }
+    println!("{} runs of each\n{table}", arguments.pairs);
+    match table.missed() {
+        _ if arguments.only_yardsticks => {}
+        missed if missed.is_empty() => println!("every target is met"),
+        missed => println!("missed: {}", missed.join("; ")),
+    }
+    Ok(())
+}
+
+/// One run and what the broker spent meanwhile.
+pub struct Cost {
+    /// The command.
+    pub run: Run,
+    /// Until the work was done: the whole command, but for Kafka Streams, whose closing takes a second that ours need not
+    /// be held against.
+    pub seconds: f64,
+    /// CPU seconds of all nodes; `None` when their processes are not known.
+    pub broker_seconds: Option<f64>,
+}
+
+/// Everything that ran within a minute of each other.
+pub struct Round {
+    /// Records in the input topic.
+    pub records: f64,
+    /// The bare read, for queries that write little.
+    pub read: Option<Cost>,
+    /// The bare copy.
+    pub copy: Cost,
+    /// Headwater.
+    pub ours: Option<Cost>,
+    /// Kafka Streams, and what it says of itself.
+    pub peer: Option<(Cost, Summary)>,
+}
+
+struct Bench<'a> {
+    arguments: &'a Arguments,
+    cluster: Option<Cluster>,
+    peer: Option<Peer>,
+    partitions: i32,
+    /// This program, for the bare loops.
+    own: String,
+}
+
+impl<'a> Bench<'a> {
+    fn new(arguments: &'a Arguments) -> Result<Self, Box<dyn Error>> {
+        let cluster = Cluster::find(&arguments.bootstrap_server);
+        if cluster.is_none() {
+            eprintln!("no node of tests/real/kafka at {}: its CPU is not measured", arguments.bootstrap_server);
+        }
+        let project = |given: &Option<PathBuf>| given.clone().unwrap_or(binary::workspace().join("tests/streams"));
+        let peer = arguments.streams.as_ref().map(|given| Peer::build(&project(given))).transpose()?;
+        let consumer = reader::consumer(&arguments.bootstrap_server, "bench-look")?;
+        let partitions = reader::partitions_of(&consumer, &arguments.topic)?;
+        let own = std::env::current_exe()?.display().to_string();
+        Ok(Self { arguments, cluster, peer, partitions, own })
+    }
+
+    fn round(&self, query: Query, number: usize, expected: u64) -> Result<Round, Box<dyn Error>> {
+        let read = (query == Query::Q2).then(|| self.read()).transpose()?;
+        let (copy, records) = self.copy()?;
+        let ours = (!self.arguments.only_yardsticks).then(|| self.ours(query, expected)).transpose()?;
+        let peer = self.peer.as_ref().map(|peer| self.streams(peer, query, expected)).transpose()?;
+        let round = Round { records, read, copy, ours, peer };
+        eprintln!("{} {number}: {}", query.name(), report::walls(&round));
+        Ok(round)
+    }
+
+    fn read(&self) -> Result<Cost, Box<dyn Error>> {
+        let Arguments { bootstrap_server, topic, .. } = self.arguments;
+        self.cost(&[&self.own, "bare", "--bootstrap-server", bootstrap_server, "--topic", topic])
+    }
+
+    /// The bare copy, and the number of records it says it copied.
+    fn copy(&self) -> Result<(Cost, f64), Box<dyn Error>> {
+        let Arguments { bootstrap_server, topic, .. } = self.arguments;
+        let scratch = Scratch::new(bootstrap_server);
+        let to = scratch.topic("copy");
+        let places = ["--bootstrap-server", bootstrap_server, "--topic", topic, "--to", &to, "--keep-key"];
+        let cost = self.cost(&[[self.own.as_str(), "copy"].as_slice(), &places].concat())?;
+        let records: u64 = cost.run.stdout.split(' ').next().unwrap_or_default().parse()?;
+        self.verify("the bare copy", &to, records)?;
+        Ok((cost, records as f64))
+    }
+
+    fn ours(&self, query: Query, expected: u64) -> Result<Cost, Box<dyn Error>> {
+        let Arguments { bootstrap_server, topic, .. } = self.arguments;
+        let scratch = Scratch::new(bootstrap_server);
+        let to = scratch.topic(query.name());
+        let file = tempfile::Builder::new().suffix(".sql").tempfile()?;
+        std::fs::write(file.path(), format!("{}\n{}\n", define_bids(topic), query.statement(query.name(), &to)))?;
+        let (program, file) = (binary::headwater().display().to_string(), file.path().display().to_string());
+        let place = ["--bootstrap-server", bootstrap_server, "--service-id", scratch.name()];
+        let cost = self.cost(&[[program.as_str(), "run", &file, "--until-idle"].as_slice(), &place].concat())?;
+        self.verify("Headwater", &to, expected)?;
+        Ok(cost)
+    }
+
+    fn streams(&self, peer: &Peer, query: Query, expected: u64) -> Result<(Cost, Summary), Box<dyn Error>> {
+        let Arguments { bootstrap_server, topic, streams_threads, streams_plain_producer, .. } = self.arguments;
+        let scratch = Scratch::new(bootstrap_server);
+        let to = scratch.topic(query.name());
+        load::create_topic(bootstrap_server, &to, self.partitions)?;
+        let tuning = Tuning { threads: *streams_threads, plain_producer: *streams_plain_producer };
+        let command = peer.command([bootstrap_server, topic, &to], scratch.name(), query, tuning);
+        let cost = self.cost(&command.iter().map(String::as_str).collect::<Vec<_>>())?;
+        self.verify("Kafka Streams", &to, expected)?;
+        let summary = Summary::parse(&cost.run.stdout)?;
+        Ok((Cost { seconds: summary.seconds, ..cost }, summary))
+    }
+
+    /// Runs a command, ends it when it takes too long, and looks at the broker before and after.
+    fn cost(&self, command: &[&str]) -> Result<Cost, Box<dyn Error>> {
+        let spent = || self.cluster.as_ref().map(Cluster::cpu_seconds).transpose();
+        let limited = ["timeout", "--foreground", "--kill-after=10", COMMAND_SECONDS_MAX];
+        let before = spent()?;
+        let run = measure(self.own.as_ref(), &[&limited, command].concat())?;
+        let broker_seconds = spent()?.zip(before).map(|(after, before)| after - before);
+        Ok(Cost { seconds: run.wall.as_secs_f64(), run, broker_seconds })
+    }
+
+    /// The broker acknowledges a commit before it has marked every partition: what is missing may come soon.
+    fn verify(&self, who: &str, topic: &str, expected: u64) -> Result<(), Box<dyn Error>> {
+        let begun = Instant::now();
+        loop {
+            thread::sleep(MARKERS_WAIT);
+            let found = count(&self.arguments.bootstrap_server, topic, |_| true)?;
+            if found == expected {
+                return Ok(());
+            }
+            if found > expected || begun.elapsed() > MARKERS_WAIT_MAX {
+                return Err(format!("{who} wrote {found} committed records to {topic}, not {expected}").into());
+            }
+        }
+    }
+}

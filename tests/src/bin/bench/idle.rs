@@ -1,0 +1,103 @@
+//! What many queries cost that have nothing to do: CPU, memory and threads of one process.
+
+use std::error::Error;
+use std::fmt::Write;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use headwater_tests::load::{self, Load};
+use headwater_tests::nexmark::Bids;
+
+use crate::process;
+use crate::query::{Query, define_bids};
+use crate::reader;
+use crate::running::Running;
+use crate::scratch::Scratch;
+use crate::table::{Table, Target};
+
+/// Records that every query has passed through before it is idle.
+const RECORDS: u64 = 1_000;
+const START_WAIT_MAX: Duration = Duration::from_secs(300);
+/// From the last output until the process counts as idle.
+const SETTLE: Duration = Duration::from_secs(10);
+const SAMPLES: u32 = 6;
+const SAMPLE_INTERVAL: Duration = Duration::from_secs(5);
+const MEGABYTE: f64 = 1_048_576.0;
+
+/// What is measured, where.
+#[derive(Args)]
+pub struct Arguments {
+    /// Address of a broker, HOST:PORT
+    #[arg(long)]
+    bootstrap_server: String,
+    /// Number of persistent queries, all over one topic
+    #[arg(long, default_value_t = 100)]
+    queries: usize,
+    /// Partitions of the topic, and so of each output
+    #[arg(long, default_value_t = 4)]
+    partitions: i32,
+}
+
+/// Measures for half a minute, and prints the table.
+pub fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
+    let Arguments { bootstrap_server, queries, partitions } = arguments;
+    let scratch = Scratch::new(bootstrap_server);
+    let from = scratch.topic("in");
+    fill(bootstrap_server, &from, *partitions)?;
+    let outputs: Vec<String> = (0..*queries).map(|number| scratch.topic(&format!("out_{number}"))).collect();
+    let begun = Instant::now();
+    let mut headwater = Running::start(bootstrap_server, scratch.name(), &statements(&from, &outputs), &[])?;
+    let consumer = reader::consumer(bootstrap_server, "bench-idle")?;
+    for output in &outputs {
+        let there = || reader::partitions_of(&consumer, output).is_ok();
+        let complete = || Ok(there() && reader::count(bootstrap_server, output, |_| true)? >= RECORDS);
+        headwater.until(&format!("{output} has its records"), START_WAIT_MAX, complete)?;
+    }
+    let started = begun.elapsed().as_secs_f64();
+    thread::sleep(SETTLE);
+    let table = sample(&mut headwater)?;
+    headwater.stop()?;
+    println!("{queries} queries of {partitions} partitions, up in {started:.1} s\n{table}");
+    Ok(())
+}
+
+fn fill(bootstrap: &str, topic: &str, partitions: i32) -> Result<(), Box<dyn Error>> {
+    load::create_topic(bootstrap, topic, partitions)?;
+    let (mut load, mut json) = (Load::open(bootstrap, topic, "none")?, Vec::new());
+    for bid in Bids::new(1).take(usize::try_from(RECORDS)?) {
+        json.clear();
+        bid.write_json(&mut json);
+        load.write(bid.auction.to_string().as_bytes(), &json, bid.date_time_ms)?;
+    }
+    load.finish()?;
+    Ok(())
+}
+
+fn statements(from: &str, outputs: &[String]) -> String {
+    let mut text = define_bids(from);
+    for (number, output) in outputs.iter().enumerate() {
+        let statement = Query::Q0.statement(&format!("q{number}"), output);
+        writeln!(text, "{statement}").expect("a String takes every write");
+    }
+    text
+}
+
+fn sample(headwater: &mut Running) -> Result<Table, Box<dyn Error>> {
+    let (mut percents, mut sizes, mut threads) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..SAMPLES {
+        let (before, begun) = (process::cpu_seconds(headwater.pid())?, Instant::now());
+        thread::sleep(SAMPLE_INTERVAL);
+        headwater.check()?;
+        let spent = process::cpu_seconds(headwater.pid())? - before;
+        percents.push(100.0 * spent / begun.elapsed().as_secs_f64());
+        let status = process::status(headwater.pid())?;
+        sizes.push(status.resident_bytes / MEGABYTE);
+        threads.push(status.threads);
+    }
+    let mut table = Table::default();
+    table.add("idle CPU, % of a core", 1, percents, Some(Target::Below(5.0)));
+    table.add("resident memory, MB", 0, sizes, Some(Target::Below(1_024.0)));
+    table.add("threads", 0, threads, None);
+    Ok(table)
+}

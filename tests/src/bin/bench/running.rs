@@ -1,0 +1,104 @@
+//! `headwater run` as a child that stays: started over statements, watched, ended as an operator would.
+
+use std::error::Error;
+use std::fs;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use headwater_tests::binary;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use tempfile::TempDir;
+
+/// Longest wait for a clean end after SIGTERM.
+const END_WAIT_MAX: Duration = Duration::from_secs(60);
+const LOOK_INTERVAL: Duration = Duration::from_millis(100);
+
+/// The process. Dropping it kills it.
+pub struct Running {
+    child: Child,
+    /// Holds the statements and what the process says.
+    folder: TempDir,
+}
+
+impl Running {
+    /// Starts it at a cluster under a service id; `settings` are properties NAME=VALUE.
+    pub fn start(
+        bootstrap: &str,
+        service_id: &str,
+        statements: &str,
+        settings: &[&str],
+    ) -> Result<Self, Box<dyn Error>> {
+        let folder = tempfile::tempdir()?;
+        let file = folder.path().join("queries.sql");
+        fs::write(&file, statements)?;
+        let log = fs::File::create(folder.path().join("log"))?;
+        let mut command = Command::new(binary::headwater());
+        command.arg("run").arg(&file).args(["--bootstrap-server", bootstrap, "--service-id", service_id]);
+        for setting in settings {
+            command.args(["--set", setting]);
+        }
+        let child = command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).spawn()?;
+        Ok(Self { child, folder })
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Fails with what it said when it has ended.
+    pub fn check(&mut self) -> Result<(), Box<dyn Error>> {
+        match self.child.try_wait()? {
+            None => Ok(()),
+            Some(status) => Err(format!("headwater run ended with {status}:\n{}", self.log()).into()),
+        }
+    }
+
+    /// Waits until something is so, and no longer than `longest`; fails early when the process ends.
+    pub fn until(
+        &mut self,
+        what: &str,
+        longest: Duration,
+        mut so: impl FnMut() -> Result<bool, Box<dyn Error>>,
+    ) -> Result<(), Box<dyn Error>> {
+        let begun = Instant::now();
+        while !so()? {
+            self.check()?;
+            if begun.elapsed() > longest {
+                return Err(format!("{what}: not so after {longest:?}; headwater run says:\n{}", self.log()).into());
+            }
+            thread::sleep(LOOK_INTERVAL);
+        }
+        Ok(())
+    }
+
+    /// Asks it to end with SIGTERM and waits; fails when it takes too long or does not exit with 0.
+    pub fn stop(mut self) -> Result<(), Box<dyn Error>> {
+        kill(Pid::from_raw(i32::try_from(self.pid())?), Signal::SIGTERM)?;
+        let begun = Instant::now();
+        loop {
+            match self.child.try_wait()? {
+                Some(status) if status.success() => return Ok(()),
+                Some(status) => return Err(format!("after SIGTERM: {status}:\n{}", self.log()).into()),
+                None if begun.elapsed() > END_WAIT_MAX => {
+                    return Err(format!("still there {END_WAIT_MAX:?} after SIGTERM:\n{}", self.log()).into());
+                }
+                None => thread::sleep(LOOK_INTERVAL),
+            }
+        }
+    }
+
+    fn log(&self) -> String {
+        fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended, and is waited for either way.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,105 @@
+//! Kafka Streams as the peer: builds the Maven project `tests/streams` once and runs its queries.
+
+use std::error::Error;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::process;
+use crate::query::Query;
+
+/// The producer as one tunes it for throughput.
+const TUNED: [&str; 4] = ["--linger-ms", "100", "--batch-bytes", "262144"];
+const HEAP: &str = "-Xmx1g";
+
+/// The built program.
+pub struct Peer {
+    class_path: String,
+}
+
+/// How a run is configured.
+#[derive(Clone, Copy, Debug)]
+pub struct Tuning {
+    /// Stream threads.
+    pub threads: u32,
+    /// Kafka Streams' own producer settings instead of the tuned ones.
+    pub plain_producer: bool,
+}
+
+impl Peer {
+    /// Builds the project; Maven fetches what is missing. Needs a JDK of at least 17 and Maven.
+    pub fn build(project: &Path) -> Result<Self, Box<dyn Error>> {
+        let folder = std::path::absolute(process::parts().join("streams"))?;
+        if !maven(project, &folder, &["--offline"])? && !maven(project, &folder, &[])? {
+            return Err(format!("could not build {}: run \"mvn package\" there to see why", project.display()).into());
+        }
+        let folder = folder.display();
+        Ok(Self { class_path: format!("{folder}/classes:{folder}/jars/*") })
+    }
+
+    /// The command that runs a query to the end of the topic. The topic to write must exist.
+    pub fn command(&self, place: [&str; 3], id: &str, query: Query, tuning: Tuning) -> Vec<String> {
+        let [bootstrap, topic, to] = place;
+        let threads = tuning.threads.to_string();
+        let java = ["java", HEAP, "-cp", &self.class_path, "headwater.streams.Peer"];
+        let places = ["--bootstrap-server", bootstrap, "--topic", topic, "--to", to, "--id", id];
+        let options = ["--query", query.name(), "--threads", &threads];
+        let tuned: &[&str] = if tuning.plain_producer { &[] } else { &TUNED };
+        [java.as_slice(), &places, &options, tuned].concat().into_iter().map(str::to_owned).collect()
+    }
+}
+
+fn maven(project: &Path, folder: &Path, options: &[&str]) -> Result<bool, Box<dyn Error>> {
+    let file: PathBuf = project.join("pom.xml");
+    let built = Command::new("mvn")
+        .args(["--batch-mode", "--quiet", "--file"])
+        .arg(&file)
+        .arg(format!("-Dfolder={}", folder.display()))
+        .args(options)
+        .arg("package")
+        .output()
+        .map_err(|error| format!("could not run mvn, Maven with a JDK is needed: {error}"))?;
+    Ok(built.status.success())
+}
+
+/// What a run says of itself, from the start of the JVM.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Summary {
+    /// Records read.
+    pub records: f64,
+    /// Until all of them were committed.
+    pub seconds: f64,
+    /// Records of the second half, when the JVM has compiled most of what it will.
+    pub warm_records: f64,
+    /// How long the second half took.
+    pub warm_seconds: f64,
+    /// CPU time of the whole process in the second half.
+    pub warm_cpu_seconds: f64,
+}
+
+impl Summary {
+    /// From what the run printed.
+    pub fn parse(stdout: &str) -> Result<Self, Box<dyn Error>> {
+        let summary: serde_json::Value = serde_json::from_str(stdout.trim())?;
+        let number = |name: &str| summary[name].as_f64().ok_or_else(|| format!("no \"{name}\" in {stdout}"));
+        Ok(Self {
+            records: number("records")?,
+            seconds: number("seconds")?,
+            warm_records: number("warm_records")?,
+            warm_seconds: number("warm_seconds")?,
+            warm_cpu_seconds: number("warm_cpu_seconds")?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn summary_is_one_line_of_json() {
+        let line = r#"{"records":10,"seconds":2.5,"cpu_seconds":3.0,"warm_records":5,"warm_seconds":1.0,"warm_cpu_seconds":0.5}"#;
+        let summary = Summary::parse(&format!("{line}\n")).unwrap();
+        assert_eq!((summary.records, summary.warm_cpu_seconds), (10.0, 0.5));
+        assert!(Summary::parse("{}").is_err());
+    }
+}
