@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used, reason = "a check fails by a panic")]
 
 mod fixture;
+mod groups;
 mod reading;
 mod topics;
 mod transactions;
@@ -25,7 +26,16 @@ pub struct Subject<'a> {
     pub delete_records: &'a dyn Fn(&TopicPartition, i64),
     /// Has a partition compacted up to its last record; false where that cannot be had.
     pub compact: &'a dyn Fn(&TopicPartition) -> bool,
+    /// The same cluster for another process, whose group members lose their sessions when they are silent.
+    pub doomed: &'a dyn Transport,
+    /// Makes them lose their sessions, where silence alone does not.
+    pub doom: &'a dyn Fn(),
+    /// Opens a transaction that has an offset of a group in it; `None` where that cannot be had.
+    pub pend_offset: &'a dyn Fn(&str, &TopicPartition, i64) -> Option<EndTransaction>,
 }
+
+/// Ends a transaction: commits it when true, else aborts it.
+pub type EndTransaction = Box<dyn FnOnce(bool) + Send>;
 
 /// A check: it panics when the promise is broken.
 pub type Check = fn(&Subject<'_>);
@@ -53,6 +63,15 @@ pub const CONTRACT: &[(&str, Check)] = &[
     ("offsets are committed with the records", transactions::offsets),
     ("a new owner fences the old one", transactions::fencing),
     ("transactions out of order are refused", transactions::misuse),
+    ("a member alone has everything", groups::alone),
+    ("a group of a topic that is not there", groups::unknown_topic),
+    ("who joins waits until the others have released", groups::joining),
+    ("who leaves leaves its partitions", groups::leaving),
+    ("a member too many has nothing", groups::too_many),
+    ("a member commits under its place", groups::committing),
+    ("a place of an older generation is fenced", groups::old_generation),
+    ("a silent member is given up and fenced", groups::silent),
+    ("offsets of an open transaction are not given out", groups::pending),
     ("topics are made, described and deleted", topics::lifecycle),
     ("a topic that is not there", topics::unknown),
     ("what cannot be made is refused", topics::refusals),

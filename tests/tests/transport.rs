@@ -5,15 +5,20 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arrow::array::BinaryArray;
 use headwater_connectors::record::{OutBatch, TopicPartition, Wanted};
 use headwater_connectors::transport::kafka::KafkaTransport;
 use headwater_connectors::transport::memory::MemoryTransport;
-use headwater_connectors::transport::{Isolation, ReadPlan, ReadRange, SinkOptions, SourceEvent, Transport};
-use headwater_tests::transport_contract::{Subject, check_all};
+use headwater_connectors::transport::{
+    Isolation, Membership, NewTopic, ReadPlan, ReadRange, Sink, SinkOptions, SourceEvent, Transport, TransportErrorKind,
+};
+use headwater_tests::transport_contract::{EndTransaction, Subject, check_all};
 use rdkafka::admin::{AdminClient, AdminOptions};
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::producer::{BaseProducer, Producer};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
 #[test]
@@ -22,8 +27,17 @@ fn memory() {
     transport.set_now_ms(1_700_000_000_000);
     let delete_records = |partition: &TopicPartition, offset| transport.delete_records(partition, offset).unwrap();
     let compact = |partition: &TopicPartition| transport.compact(partition).is_ok();
-    let prefix = "contract".into();
-    check_all(&Subject { transport: &transport, prefix, delete_records: &delete_records, compact: &compact });
+    let doomed = transport.process("doomed");
+    check_all(&Subject {
+        transport: &transport,
+        prefix: "contract".into(),
+        delete_records: &delete_records,
+        compact: &compact,
+        doomed: &doomed,
+        doom: &|| doomed.expire_members(),
+        // What a transaction holds is never seen from outside: a commit is one step.
+        pend_offset: &|_, _, _| None,
+    });
 }
 
 #[test]
@@ -43,12 +57,94 @@ fn real_kafka() {
 }
 
 fn check_kafka(address: &str, compact: fn(&KafkaTransport, &TopicPartition) -> bool) {
-    let properties = BTreeMap::from([("bootstrap.servers".to_owned(), address.to_owned())]);
-    let transport = KafkaTransport::connect(properties).unwrap();
+    let transport = connect(address, &[]);
+    // The shortest times that brokers take by default.
+    let doomed = connect(address, &[("max.poll.interval.ms", "6000"), ("session.timeout.ms", "6000")]);
     let delete_records = |partition: &TopicPartition, offset| delete_records(address, partition, offset);
     let compact = |partition: &TopicPartition| compact(&transport, partition);
     let prefix = format!("contract-{:08x}", rand::random::<u32>());
-    check_all(&Subject { transport: &transport, prefix, delete_records: &delete_records, compact: &compact });
+    check_all(&Subject {
+        transport: &transport,
+        prefix: prefix.clone(),
+        delete_records: &delete_records,
+        compact: &compact,
+        doomed: &doomed,
+        doom: &|| {},
+        pend_offset: &|group, partition, offset| Some(pend_offset(address, group, partition, offset)),
+    });
+    check_slow_transaction(address, &prefix);
+}
+
+fn connect(address: &str, more: &[(&str, &str)]) -> KafkaTransport {
+    let properties = [("bootstrap.servers", address)].into_iter().chain(more.iter().copied());
+    let properties = properties.map(|(n, v)| (n.to_string(), v.to_string()));
+    KafkaTransport::connect(properties.collect()).unwrap()
+}
+
+/// Opens a transaction with a client of its own, as far as it goes before it is committed.
+fn pend_offset(address: &str, group: &str, partition: &TopicPartition, offset: i64) -> EndTransaction {
+    let limit = Duration::from_secs(30);
+    let create = |name: &str, value: &str| {
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", address).set(name, value).clone()
+    };
+    let producer: BaseProducer = create("transactional.id", &format!("{group}-pending")).create().unwrap();
+    producer.init_transactions(limit).unwrap();
+    producer.begin_transaction().unwrap();
+    let consumer: BaseConsumer = create("group.id", group).create().unwrap();
+    let places = [(partition.topic.to_string(), partition.partition, Offset::Offset(offset))];
+    let list: TopicPartitionList = places.into_iter().collect();
+    producer.send_offsets_to_transaction(&list, &consumer.group_metadata().unwrap(), limit).unwrap();
+    Box::new(move |commit| match commit {
+        true => producer.commit_transaction(limit).unwrap(),
+        false => producer.abort_transaction(limit).unwrap(),
+    })
+}
+
+/// A transaction that the broker gave up is the sink's no longer, and neither is its transactional id: another sink
+/// goes on where the last commit was.
+fn check_slow_transaction(address: &str, prefix: &str) {
+    println!("a transaction that takes too long");
+    let transport = connect(address, &[("transaction.timeout.ms", "1000")]);
+    let name = format!("{prefix}-slow");
+    let topic = NewTopic { name: name.clone(), partitions: 1, replicas: None, settings: BTreeMap::new() };
+    transport.admin().create_topic(&topic).unwrap();
+    let partition = TopicPartition::new(name.as_str(), 0);
+    let (offsets, limit) = (BTreeMap::from([(partition.clone(), 3)]), Duration::from_secs(60));
+    let open = || transport.open_sink(SinkOptions { transactional_id: Some(name.clone()) }).unwrap();
+    let write = |sink: &mut dyn Sink| {
+        sink.begin().unwrap();
+        sink.write(&one_record(&partition.topic, b"slow")).unwrap();
+        sink.flush(limit).unwrap();
+    };
+    let mut slow = open();
+    write(&mut *slow);
+    let begun = Instant::now();
+    // The record, then the marker of the broker.
+    while transport.admin().watermarks(&name, Isolation::ReadCommitted).unwrap()[0].end < 2 {
+        assert!(begun.elapsed() < limit, "the broker gives the transaction up");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let late = slow.commit(&Membership::outside(&name), &offsets, limit).unwrap_err();
+    assert_eq!(late.kind, TransportErrorKind::Fenced, "{late}");
+    assert_eq!(slow.abort(limit).unwrap_err().kind, TransportErrorKind::Fenced);
+    let mut next = open();
+    write(&mut *next);
+    next.commit(&Membership::outside(&name), &offsets, limit).unwrap();
+    let committed = transport.admin().committed_offsets(&name, &[partition.clone()]).unwrap();
+    assert_eq!(committed[&partition], Some(3));
+}
+
+fn one_record(topic: &Arc<str>, payload: &[u8]) -> OutBatch {
+    let column = BinaryArray::from_opt_vec(vec![Some(payload)]);
+    OutBatch {
+        topic: Arc::clone(topic),
+        partitions: None,
+        keys: column.clone(),
+        values: column,
+        timestamps_ms: None,
+        headers: None,
+    }
 }
 
 /// Waits until the log cleaner has come by, which it does every 15 seconds unless told otherwise. Only closed segments
@@ -57,16 +153,7 @@ fn await_compaction(transport: &KafkaTransport, partition: &TopicPartition) -> b
     let begun = Instant::now();
     std::thread::sleep(Duration::from_millis(200));
     let mut sink = transport.open_sink(SinkOptions::default()).unwrap();
-    let last = BinaryArray::from_opt_vec(vec![Some(b"last")]);
-    sink.write(&OutBatch {
-        topic: partition.topic.clone(),
-        partitions: None,
-        keys: last.clone(),
-        values: last,
-        timestamps_ms: None,
-        headers: None,
-    })
-    .unwrap();
+    sink.write(&one_record(&partition.topic, b"last")).unwrap();
     sink.flush(Duration::from_secs(10)).unwrap();
     while begun.elapsed() < Duration::from_secs(60) {
         if first_offset(transport, partition) > 0 {

@@ -179,7 +179,8 @@ pub enum MemberEvent {
     /// These partitions, and no others, are this member's now; there may be none. In order.
     Assigned(Vec<TopicPartition>),
     /// All partitions are to be given up. What was done so far may still be committed, then
-    /// [`Member::release`] is called; an `Assigned` follows.
+    /// [`Member::release`] is called; an `Assigned` follows. A group waits for minutes, not for ever: to who is
+    /// later than that a commit says [`TransportErrorKind::Fenced`].
     Revoked,
     /// All partitions are someone else's already: nothing can be committed any more. An `Assigned` follows.
     Lost,

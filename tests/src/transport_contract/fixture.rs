@@ -43,9 +43,18 @@ impl Subject<'_> {
 
     /// Makes a topic with settings.
     pub fn topic_with(&self, partitions: i32, settings: &[(&str, &str)]) -> Arc<str> {
+        self.make(&self.prefix, partitions, settings)
+    }
+
+    /// Makes a topic beside the one that is named as the prefix.
+    pub fn topic_named(&self, name: &str, partitions: i32) -> Arc<str> {
+        self.make(name, partitions, &[])
+    }
+
+    fn make(&self, name: &str, partitions: i32, settings: &[(&str, &str)]) -> Arc<str> {
         let settings = settings.iter().chain(&[("retention.ms", "-1")]);
         let settings = settings.map(|(name, value)| (name.to_string(), value.to_string())).collect();
-        let topic = NewTopic { name: self.prefix.clone(), partitions, replicas: None, settings };
+        let topic = NewTopic { name: name.to_owned(), partitions, replicas: None, settings };
         self.transport.admin().create_topic(&topic).unwrap();
         topic.name.into()
     }

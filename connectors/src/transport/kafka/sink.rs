@@ -86,7 +86,7 @@ impl KafkaSink {
     /// An error with its true cause: a fatal one hides it, and so does a connection that is lost.
     fn failed(&self, doing: &str, error: &KafkaError) -> TransportError {
         if let Some((code, _)) = self.producer.client().fatal_error() {
-            return errors::failed(doing, code);
+            return given_up(errors::failed(doing, code));
         }
         let mut failed = errors::call_failed(doing, error);
         if let (TransportErrorKind::Timeout, Some(failure)) = (failed.kind, self.watch.failure()) {
@@ -301,6 +301,14 @@ fn headers_of(headers: &ListArray, row: usize) -> Option<OwnedHeaders> {
         list.insert(Header { key, value: values.is_valid(at).then(|| values.value(at)) })
     };
     Some((0..entries.len()).fold(OwnedHeaders::new_with_capacity(entries.len()), insert))
+}
+
+/// librdkafka is told the same by a broker for both causes, and names one of them.
+fn given_up(mut error: TransportError) -> TransportError {
+    if error.kind == TransportErrorKind::Fenced {
+        error.message.push_str(", or the transaction took longer than transaction.timeout.ms");
+    }
+    error
 }
 
 /// A member that waits for the next generation: it may not commit as if there were no members.
