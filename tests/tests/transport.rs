@@ -131,7 +131,7 @@ fn check_slow_transaction(address: &str, prefix: &str) {
     let mut next = open();
     write(&mut *next);
     next.commit(&Membership::outside(&name), &offsets, limit).unwrap();
-    let committed = transport.admin().committed_offsets(&name, &[partition.clone()]).unwrap();
+    let committed = transport.admin().committed_offsets(&name, std::slice::from_ref(&partition)).unwrap();
     assert_eq!(committed[&partition], Some(3));
 }
 

@@ -1,4 +1,5 @@
-//! Where records come from and go to: [`Source`], [`Sink`] and [`Admin`], in batches both ways.
+//! Where records come from and go to: [`Source`], [`Sink`] and [`Admin`], in batches both ways, and [`Member`], which
+//! says whose partitions are whose.
 //!
 //! All calls block the calling thread for at most the timeout they are given (or the transport's
 //! own, which is named where there is one); asynchronous callers use a blocking thread. Nothing

@@ -26,8 +26,8 @@ struct Party {
 }
 
 impl Party {
-    fn join(transport: &dyn Transport, group: &str, topics: &[Arc<str>]) -> Self {
-        let plan = GroupPlan { group: group.to_owned(), topics: topics.to_vec() };
+    fn join(transport: &dyn Transport, group: &str, topics: &[&Arc<str>]) -> Self {
+        let plan = GroupPlan { group: group.to_owned(), topics: topics.iter().copied().cloned().collect() };
         Self { member: transport.join_group(plan).unwrap(), has: None }
     }
 
@@ -123,7 +123,7 @@ fn keys(subject: &Subject<'_>, topic: &Arc<str>, end: i64) -> Vec<String> {
 pub fn alone(subject: &Subject<'_>) {
     let topic = subject.topic(3);
     let other = subject.topic_named(&format!("{}-other", subject.prefix), 2);
-    let mut one = Party::join(subject.transport, &subject.prefix, &[other.clone(), topic.clone()]);
+    let mut one = Party::join(subject.transport, &subject.prefix, &[&other, &topic]);
     let mut all = partitions(&topic, 3);
     all.extend(partitions(&other, 2));
     all.sort();
@@ -133,7 +133,7 @@ pub fn alone(subject: &Subject<'_>) {
     assert_eq!(error(one.member.release()), TransportErrorKind::Invalid);
     // Who comes back gets all again.
     drop(one);
-    let mut again = Party::join(subject.transport, &subject.prefix, &[topic, other]);
+    let mut again = Party::join(subject.transport, &subject.prefix, &[&topic, &other]);
     again.expect(&MemberEvent::Assigned(all));
 }
 
@@ -145,9 +145,9 @@ pub fn unknown_topic(subject: &Subject<'_>) {
 pub fn joining(subject: &Subject<'_>) {
     let topic = subject.topic(3);
     let all = partitions(&topic, 3);
-    let mut first = Party::join(subject.transport, &subject.prefix, &[topic.clone()]);
+    let mut first = Party::join(subject.transport, &subject.prefix, &[&topic]);
     first.expect(&MemberEvent::Assigned(all.clone()));
-    let mut second = Party::join(subject.transport, &subject.prefix, &[topic.clone()]);
+    let mut second = Party::join(subject.transport, &subject.prefix, &[&topic]);
     first.expect(&MemberEvent::Revoked);
     // The group waits for the first, however long it takes, and what that did so far may be committed.
     assert_eq!((0..10).find_map(|_| first.poll().or(second.poll())), None);
@@ -161,13 +161,13 @@ pub fn joining(subject: &Subject<'_>) {
 pub fn leaving(subject: &Subject<'_>) {
     let topic = subject.topic(4);
     let all = partitions(&topic, 4);
-    let mut members = [(); 3].map(|()| Party::join(subject.transport, &subject.prefix, &[topic.clone()]));
+    let mut members = [(); 3].map(|()| Party::join(subject.transport, &subject.prefix, &[&topic]));
     await_shares(&mut members.each_mut(), &all);
     let [first, mut second, mut third] = members;
     drop(first);
     await_shares(&mut [&mut second, &mut third], &all);
     // One that goes while it was to release holds nobody up either.
-    let mut fourth = Party::join(subject.transport, &subject.prefix, &[topic.clone()]);
+    let mut fourth = Party::join(subject.transport, &subject.prefix, &[&topic]);
     second.expect(&MemberEvent::Revoked);
     drop(second);
     await_shares(&mut [&mut third, &mut fourth], &all);
@@ -178,11 +178,11 @@ pub fn leaving(subject: &Subject<'_>) {
 pub fn too_many(subject: &Subject<'_>) {
     let topic = subject.topic(1);
     let all = partitions(&topic, 1);
-    let mut members = [(); 2].map(|()| Party::join(subject.transport, &subject.prefix, &[topic.clone()]));
+    let mut members = [(); 2].map(|()| Party::join(subject.transport, &subject.prefix, &[&topic]));
     await_shares(&mut members.each_mut(), &all);
     // The one with nothing has a place all the same: it is asked like the other when someone comes.
     let [mut first, mut second] = members;
-    let mut third = Party::join(subject.transport, &subject.prefix, &[topic.clone()]);
+    let mut third = Party::join(subject.transport, &subject.prefix, &[&topic]);
     first.expect(&MemberEvent::Revoked);
     second.expect(&MemberEvent::Revoked);
     first.release();
@@ -194,7 +194,7 @@ pub fn committing(subject: &Subject<'_>) {
     let topic = subject.topic(1);
     let all = partitions(&topic, 1);
     let mut sink = subject.transactional_sink();
-    let mut member = Party::join(subject.transport, &subject.prefix, &[topic.clone()]);
+    let mut member = Party::join(subject.transport, &subject.prefix, &[&topic]);
     // Before it has a place it commits nothing, not even like one from outside.
     assert_eq!(error(commit(&mut *sink, &topic, "early", &member.member.membership(), 1)), TransportErrorKind::Fenced);
     sink.abort(LIMIT).unwrap();
@@ -213,11 +213,11 @@ pub fn old_generation(subject: &Subject<'_>) {
     let topic = subject.topic(2);
     let all = partitions(&topic, 2);
     let mut sink = subject.transactional_sink();
-    let mut first = Party::join(subject.transport, &subject.prefix, &[topic.clone()]);
+    let mut first = Party::join(subject.transport, &subject.prefix, &[&topic]);
     first.expect(&MemberEvent::Assigned(all.clone()));
     let old = first.member.membership();
     commit(&mut *sink, &topic, "before", &old, 5).unwrap();
-    let mut second = Party::join(subject.transport, &subject.prefix, &[topic.clone()]);
+    let mut second = Party::join(subject.transport, &subject.prefix, &[&topic]);
     await_shares(&mut [&mut first, &mut second], &all);
     assert_eq!(error(commit(&mut *sink, &topic, "fenced", &old, 6)), TransportErrorKind::Fenced);
     sink.abort(LIMIT).unwrap();
@@ -239,9 +239,9 @@ pub fn silent(subject: &Subject<'_>) {
     let topic = subject.topic(2);
     let all = partitions(&topic, 2);
     let mut sink = subject.transactional_sink();
-    let mut zombie = Party::join(subject.doomed, &subject.prefix, &[topic.clone()]);
+    let mut zombie = Party::join(subject.doomed, &subject.prefix, &[&topic]);
     zombie.expect(&MemberEvent::Assigned(all.clone()));
-    let mut heir = Party::join(subject.transport, &subject.prefix, &[topic.clone()]);
+    let mut heir = Party::join(subject.transport, &subject.prefix, &[&topic]);
     // It is not polled from here on.
     (subject.doom)();
     await_shares(&mut [&mut heir], &all);

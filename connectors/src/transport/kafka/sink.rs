@@ -126,6 +126,8 @@ impl KafkaSink {
                     record = back;
                 }
                 Err((error, back)) => {
+                    // A record that failed before this one may have ended the transaction, and is the true cause.
+                    self.check_delivered()?;
                     return Err(
                         self.failed(&format!("a record could not be written to topic \"{}\"", back.topic), &error)
                     );

@@ -91,7 +91,7 @@ impl Group {
         self.members.contains_key(&member)
     }
 
-    /// What a member is to be told next, and its place while it has one.
+    /// What a member is to be told next. It is told once.
     pub(super) fn take_event(&mut self, member: MemberId) -> Option<MemberEvent> {
         let state = &mut self.members.get_mut(&member)?.state;
         let (told, next) = match std::mem::replace(state, State::Waiting) {
