@@ -27,6 +27,9 @@ use crate::{logs, pager};
 
 /// How long threads are waited for at the end.
 const THREADS_END_MAX: Duration = Duration::from_secs(2);
+/// Said at the end of a script that made persistent queries.
+const RUNS_ELSEWHERE: &str =
+    "note: persistent queries run while a shell or `headwater run` of their service is open; this script ends here.";
 /// Lines of standard input that are read ahead.
 const INPUT_LINES_MAX: usize = 64;
 
@@ -134,6 +137,9 @@ fn work(
         Work::Run { files, until_idle } => headless(&mut session, &serve, files, *until_idle),
         Work::Broker { .. } => Ok(()),
     });
+    if matches!(options.work, Work::Scripts { .. } | Work::Input) && serve.is_working() {
+        session.screen.note(RUNS_ELSEWHERE);
+    }
     // What this process's queries have done so far is committed, and their partitions are free at once.
     serve.rest();
     ending(ran)
@@ -184,6 +190,9 @@ fn headless(
         return session.until_idle();
     }
     serve.work();
+    session.screen.note(
+        "Persistent queries are running. SIGTERM or Ctrl-C ends this process; what is done by then is committed.",
+    );
     session.end_asked();
     Ok(())
 }

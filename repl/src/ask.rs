@@ -70,6 +70,9 @@ pub trait Serve: Send + Sync {
     /// From now on the persistent queries run here.
     fn work(&self);
 
+    /// True when persistent queries run here.
+    fn is_working(&self) -> bool;
+
     /// Runs the persistent queries until all input that is there is processed and committed, or `stopped`
     /// says so.
     async fn until_idle(&self, stopped: Box<dyn Fn() -> bool + Send>) -> Result<(), Vec<Diagnostic>>;

@@ -88,6 +88,10 @@ impl Serve for EngineAsk {
         self.engine.work();
     }
 
+    fn is_working(&self) -> bool {
+        self.engine.is_working()
+    }
+
     async fn until_idle(&self, stopped: Box<dyn Fn() -> bool + Send>) -> Result<(), Vec<Diagnostic>> {
         self.engine.run_until_idle(stopped).await
     }

@@ -91,9 +91,19 @@ struct World {
     seed: u64,
 }
 
+/// What the queries of a simulation promise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Guarantee {
+    /// Each row once.
+    ExactlyOnce,
+    /// Each row once or more often: with it a simulation is expected to fail for some seeds, which shows
+    /// that its checks see what they look for.
+    AtLeastOnce,
+}
+
 /// Runs one simulation. Fails with what went wrong.
-pub async fn run(seed: u64) -> Result<(), String> {
-    let mut world = World::new(seed).await?;
+pub async fn run(seed: u64, guarantee: Guarantee) -> Result<(), String> {
+    let mut world = World::new(seed, guarantee).await?;
     for _ in 0..ACTIONS {
         world.act().await?;
     }
@@ -106,13 +116,13 @@ pub async fn run(seed: u64) -> Result<(), String> {
 }
 
 impl World {
-    async fn new(seed: u64) -> Result<Self, String> {
+    async fn new(seed: u64, guarantee: Guarantee) -> Result<Self, String> {
         let mut chance = StdRng::seed_from_u64(seed);
         let cluster = MemoryTransport::default();
         let engine = Engine::driven(Arc::new(cluster.clone()), &Settings::default());
         let mut session = Session::new(Settings::default());
-        // Some services promise at least once; here all keep what is promised by default.
-        for statement in SETUP {
+        let promise = (guarantee == Guarantee::AtLeastOnce).then_some("SET 'processing.guarantee' = 'at_least_once';");
+        for statement in promise.into_iter().chain(SETUP) {
             engine.ask(&mut session, statement).await.map_err(|errors| format!("{errors:?}"))?;
         }
         let catalog = engine.catalog().await.map_err(|errors| format!("{errors:?}"))?;
@@ -199,7 +209,7 @@ impl World {
             ended.expect("the end of a foreign transaction");
             return;
         }
-        let options = SinkOptions { transactional_id: Some("foreign".to_owned()) };
+        let options = SinkOptions { transactional_id: Some("foreign".to_owned()), ..SinkOptions::default() };
         let mut sink = self.cluster.open_sink(options).expect("a sink");
         sink.begin().expect("a transaction");
         sink.write(batch).expect("a write");

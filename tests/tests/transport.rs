@@ -111,7 +111,8 @@ fn check_slow_transaction(address: &str, prefix: &str) {
     transport.admin().create_topic(&topic).unwrap();
     let partition = TopicPartition::new(name.as_str(), 0);
     let (offsets, limit) = (BTreeMap::from([(partition.clone(), 3)]), Duration::from_secs(60));
-    let open = || transport.open_sink(SinkOptions { transactional_id: Some(name.clone()) }).unwrap();
+    let open =
+        || transport.open_sink(SinkOptions { transactional_id: Some(name.clone()), ..SinkOptions::default() }).unwrap();
     let write = |sink: &mut dyn Sink| {
         sink.begin().unwrap();
         sink.write(&one_record(&partition.topic, b"slow")).unwrap();

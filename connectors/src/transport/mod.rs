@@ -106,6 +106,9 @@ pub enum SourceEvent {
 pub struct SinkOptions {
     /// With an id every write is inside a transaction and opening fences the id's former owner.
     pub transactional_id: Option<String>,
+    /// A timestamp that the transport cannot write becomes the nearest that it can; else it is refused. The one
+    /// that there is: librdkafka cannot write 0, 1970-01-01T00:00:00.000Z.
+    pub nearest_time: bool,
 }
 
 /// A writer of records.

@@ -134,8 +134,8 @@ impl Catalog {
         if standing.is_none() && self.queries.contains_key(&id) {
             return Err(Refusal::Exists("query".to_owned(), id));
         }
-        let paused = standing.is_some_and(|s| s.paused);
-        let query = QueryDef { id: id.clone(), numbered: false, paused, ..query.clone() };
+        let (paused, made) = standing.map_or((false, self.changes), |s| (s.paused, s.made));
+        let query = QueryDef { id: id.clone(), numbered: false, paused, made, ..query.clone() };
         self.queries.insert(id, Arc::new(query));
         Ok(())
     }

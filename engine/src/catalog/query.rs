@@ -14,6 +14,8 @@ pub struct QueryDef {
     pub id: String,
     /// The catalog gives it a number when the change is applied: `CSAS_PAID` becomes `CSAS_PAID_7`.
     pub numbered: bool,
+    /// Number of the change that made it, given by the catalog: tells it from a former query of its name.
+    pub made: u64,
     /// The statement that made it.
     pub statement: String,
     /// What it does.
@@ -29,6 +31,12 @@ pub struct QueryDef {
 }
 
 impl QueryDef {
+    /// Its name with a number that no other query of the service has or had.
+    pub fn unique_name(&self) -> String {
+        let number = format!("_{}", self.made);
+        if self.id.ends_with(&number) { self.id.clone() } else { format!("{}{number}", self.id) }
+    }
+
     /// Name of the stream it reads.
     pub fn source(&self) -> &str {
         &self.topology.input.name

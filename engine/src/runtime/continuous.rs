@@ -244,7 +244,7 @@ impl Engine {
     }
 
     fn group(&self, query: &QueryDef) -> String {
-        super::driver::group_of(self.service_id(), &query.id)
+        super::driver::group_of(self.service_id(), query)
     }
 }
 

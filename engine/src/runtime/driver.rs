@@ -187,7 +187,7 @@ impl Driver {
 impl Job {
     /// The name of the query's consumer group.
     pub fn group(&self) -> String {
-        group_of(&self.service_id, &self.query.id)
+        group_of(&self.service_id, &self.query)
     }
 
     fn is_exactly_once(&self) -> bool {
@@ -216,8 +216,8 @@ impl Job {
 }
 
 /// The consumer group under which a query of a service id commits.
-pub fn group_of(service_id: &str, query: &str) -> String {
-    format!("{}{service_id}query_{query}", super::OWN_TOPICS)
+pub fn group_of(service_id: &str, query: &QueryDef) -> String {
+    format!("{}{service_id}query_{}", super::OWN_TOPICS, query.unique_name())
 }
 
 impl Share {
@@ -340,10 +340,12 @@ fn open_sink(
     partitions: &[TopicPartition],
 ) -> Result<Box<dyn Sink>, TransportError> {
     if !job.is_exactly_once() {
-        return transport.open_sink(SinkOptions::default());
+        return transport.open_sink(SinkOptions { transactional_id: None, nearest_time: true });
     }
-    let taken =
-        |partition| transport.open_sink(SinkOptions { transactional_id: Some(job.transactional_id(partition)) });
+    let taken = |partition| {
+        let transactional_id = Some(job.transactional_id(partition));
+        transport.open_sink(SinkOptions { transactional_id, nearest_time: true })
+    };
     let sink = taken(&partitions[0])?;
     if has_open_transactions(transport, job)? {
         // Whoever had another of the partitions as its first may have died with one of them.

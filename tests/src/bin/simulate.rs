@@ -8,7 +8,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use headwater_tests::simulation;
+use headwater_tests::simulation::{self, Guarantee};
 
 /// Run the whole engine on a cluster in memory, with faults from a seed.
 #[derive(Parser)]
@@ -33,7 +33,7 @@ async fn main() -> ExitCode {
     };
     let mut failed = 0;
     for seed in seeds.clone() {
-        if let Err(error) = simulation::run(seed).await {
+        if let Err(error) = simulation::run(seed, Guarantee::ExactlyOnce).await {
             println!("seed {seed}: {error}");
             failed += 1;
         }

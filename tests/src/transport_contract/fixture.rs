@@ -66,7 +66,9 @@ impl Subject<'_> {
 
     /// A sink whose transactional id is the prefix.
     pub fn transactional_sink(&self) -> Box<dyn Sink> {
-        self.transport.open_sink(SinkOptions { transactional_id: Some(self.prefix.clone()) }).unwrap()
+        self.transport
+            .open_sink(SinkOptions { transactional_id: Some(self.prefix.clone()), ..SinkOptions::default() })
+            .unwrap()
     }
 
     /// Writes rows to their partitions.

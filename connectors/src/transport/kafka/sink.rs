@@ -32,6 +32,9 @@ const POLL_INTERVAL: Duration = Duration::from_millis(1);
 /// Longest single wait of a flush, so that what came back is served meanwhile.
 const FLUSH_WAIT_MAX: Duration = Duration::from_millis(10);
 
+/// What librdkafka can write instead of 0, which it takes for "now".
+const NEAREST_TO_0_MS: i64 = 1;
+
 /// Records queued between two services of what came back.
 const SERVE_RECORDS: usize = 4_096;
 
@@ -44,6 +47,7 @@ pub(super) struct KafkaSink {
     /// Partitions of each topic that was written to.
     topics: HashMap<Arc<str>, i32>,
     groups: HashMap<String, ConsumerGroupMetadata>,
+    nearest_time: bool,
 }
 
 /// Where the sink is between `begin` and `commit`.
@@ -62,11 +66,11 @@ enum Transaction {
 impl KafkaSink {
     /// Makes the client. With a transactional id, its former owner is fenced before this returns.
     pub(super) fn open(properties: &Properties, options: SinkOptions) -> Result<Self, TransportError> {
-        let transactional_id = options.transactional_id;
+        let (transactional_id, nearest_time) = (options.transactional_id, options.nearest_time);
         let transaction = if transactional_id.is_some() { Transaction::None } else { Transaction::Never };
         let (producer, watch) = connection::open(properties, &Role::Sink { transactional_id })?;
         let (topics, groups) = (HashMap::new(), HashMap::new());
-        let sink = Self { producer, watch, properties: properties.clone(), transaction, topics, groups };
+        let sink = Self { producer, watch, properties: properties.clone(), transaction, topics, groups, nearest_time };
         if transaction == Transaction::None {
             sink.call("the transactional id could not be taken", |p| p.init_transactions(ANSWER_TIMEOUT))?;
         }
@@ -201,7 +205,7 @@ impl Sink for KafkaSink {
     fn write(&mut self, batch: &OutBatch) -> Result<(), TransportError> {
         self.must_be(&[Transaction::Never, Transaction::Open], "records cannot be written")?;
         let partitions = self.partitions(&batch.topic)?;
-        check(batch, partitions)?;
+        check(batch, partitions, self.nearest_time)?;
         for row in 0..batch.len() {
             self.send(record(batch, row))?;
             if row % SERVE_RECORDS == SERVE_RECORDS - 1 {
@@ -262,7 +266,7 @@ impl Sink for KafkaSink {
 }
 
 /// What librdkafka would misunderstand: a partition that is not there, and the time 0, which it takes for "now".
-fn check(batch: &OutBatch, partitions: i32) -> Result<(), TransportError> {
+fn check(batch: &OutBatch, partitions: i32, nearest_time: bool) -> Result<(), TransportError> {
     let topic = &batch.topic;
     let outside = |partition: &&i32| !(0..partitions).contains(*partition);
     if let Some(partition) = batch.partitions.as_ref().and_then(|given| given.iter().find(outside)) {
@@ -271,7 +275,7 @@ fn check(batch: &OutBatch, partitions: i32) -> Result<(), TransportError> {
         )));
     }
     let times = batch.timestamps_ms.as_deref().unwrap_or_default();
-    if times.contains(&0) {
+    if !nearest_time && times.contains(&0) {
         let fact = "a record with the timestamp 0 (1970-01-01T00:00:00.000Z) cannot be written to Kafka by librdkafka";
         return Err(errors::refused(format!("{fact}: topic \"{topic}\"; the nearest that can is 1")));
     }
@@ -284,7 +288,7 @@ fn record(batch: &OutBatch, row: usize) -> BaseRecord<'_, [u8], [u8]> {
         partition: batch.partitions.as_ref().map(|partitions| partitions[row]),
         payload: batch.values.is_valid(row).then(|| batch.values.value(row)),
         key: batch.keys.is_valid(row).then(|| batch.keys.value(row)),
-        timestamp: batch.timestamps_ms.as_ref().map(|times| times[row]),
+        timestamp: batch.timestamps_ms.as_ref().map(|times| if times[row] == 0 { NEAREST_TO_0_MS } else { times[row] }),
         headers: batch.headers.as_ref().and_then(|headers| headers_of(headers, row)),
         delivery_opaque: (),
     }

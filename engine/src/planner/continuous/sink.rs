@@ -146,6 +146,7 @@ fn query_def(
     QueryDef {
         id: properties.id.as_ref().map_or(prefix, |id| id.value.clone()),
         numbered: properties.id.is_none(),
+        made: 0,
         statement: text.to_owned(),
         topology,
         properties: kept.into_iter().chain([("auto.offset.reset".to_owned(), start)]).collect(),
