@@ -10,7 +10,7 @@
 //! thrown away; the next one begins where the cluster says that the last commit was. So a thread drives
 //! it, and so does a simulation with a clock and faults of its own.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,6 +22,7 @@ use headwater_connectors::transport::{
 };
 
 use super::complaints::Complaints;
+use super::goal::Goal;
 use super::query_status::QueryStatus;
 use crate::catalog::QueryDef;
 use crate::config::Settings;
@@ -68,12 +69,14 @@ pub struct Driver {
     member: Box<dyn Member>,
     share: Option<Share>,
     epoch: Epoch,
+    /// What is to be committed, of a job until idle.
+    goal: Option<Goal>,
 }
 
 /// The partitions that the group gave to this process, and what works on them.
 struct Share {
     source: Box<dyn Source>,
-    sink: Box<dyn Sink>,
+    writer: Writer,
     tasks: BTreeMap<i32, Task>,
     complaints: Complaints,
     /// Next offset to read of each partition that has moved since the last commit.
@@ -81,8 +84,14 @@ struct Share {
     /// When the open epoch began, in ms; none while nothing has happened since the last commit.
     open_since_ms: Option<i64>,
     /// Partitions that are to be read to their end, of a job until idle.
-    unfinished: BTreeSet<i32>,
-    ends: BTreeMap<i32, i64>,
+    unfinished: BTreeMap<TopicPartition, i64>,
+}
+
+/// The way to the output. It is opened when there is something to write: an idle query has none.
+struct Writer {
+    transport: Arc<dyn Transport>,
+    options: SinkOptions,
+    sink: Option<Box<dyn Sink>>,
 }
 
 impl Driver {
@@ -96,9 +105,13 @@ impl Driver {
 
     /// Joins the query's group. Nothing is read before the group gives this process its share.
     pub fn new(transport: Arc<dyn Transport>, job: Job, status: Arc<QueryStatus>) -> Result<Self, TransportError> {
-        let topic = Arc::from(job.query.topology.input.topic.as_str());
+        let topic: Arc<str> = Arc::from(job.query.topology.input.topic.as_str());
+        let goal = match job.until_idle {
+            true => Some(Goal::now(transport.as_ref(), &topic, job.group())?),
+            false => None,
+        };
         let member = transport.join_group(GroupPlan { group: job.group(), topics: vec![topic] })?;
-        Ok(Self { transport, job, status, member, share: None, epoch: Epoch::default() })
+        Ok(Self { transport, job, status, member, share: None, epoch: Epoch::default(), goal })
     }
 
     /// Goes on by one event of the group or the source. `now_ms` is the time, `wait` the longest wait.
@@ -109,13 +122,15 @@ impl Driver {
             self.regroup(event, now_ms)?;
             return Ok(Step::Worked);
         }
-        let Some(share) = &mut self.share else { return Ok(Step::Idle) };
-        let step = share.read(&self.job, &self.status, now_ms, wait)?;
-        if share.is_due(&self.job, now_ms) {
+        let step = match &mut self.share {
+            Some(share) => share.read(&self.job, &self.status, now_ms, wait)?,
+            None => Step::Idle,
+        };
+        if self.share.as_ref().is_some_and(|share| share.is_due(&self.job, now_ms)) {
             self.commit(now_ms)?;
-            return Ok(if self.is_done() { Step::Done } else { Step::Worked });
+            return Ok(Step::Worked);
         }
-        Ok(step)
+        Ok(if self.is_done(now_ms)? { Step::Done } else { step })
     }
 
     /// Commits what is done and leaves the group.
@@ -128,8 +143,11 @@ impl Driver {
         self.share.as_ref().is_none_or(|share| share.open_since_ms.is_none())
     }
 
-    fn is_done(&self) -> bool {
-        self.job.until_idle && self.share.as_ref().is_some_and(|s| s.unfinished.is_empty() && s.open_since_ms.is_none())
+    /// Whether what was there at the start is committed, here and in other processes.
+    fn is_done(&mut self, now_ms: i64) -> Result<bool, TransportError> {
+        let Some(goal) = &mut self.goal else { return Ok(false) };
+        let busy = self.share.as_ref().is_some_and(|s| !s.unfinished.is_empty() || s.open_since_ms.is_some());
+        if busy { Ok(false) } else { goal.is_reached(self.transport.as_ref(), now_ms) }
     }
 
     fn regroup(&mut self, event: MemberEvent, now_ms: i64) -> Result<(), TransportError> {
@@ -157,7 +175,7 @@ impl Driver {
         self.share = None;
         self.share = match partitions {
             [] => None,
-            partitions => Some(Share::open(self.transport.as_ref(), &self.job, partitions, now_ms)?),
+            partitions => Some(Share::open(&self.transport, &self.job, partitions, self.goal.as_ref(), now_ms)?),
         };
         self.status.set_share(partitions);
         Ok(())
@@ -168,11 +186,11 @@ impl Driver {
         let Some(share) = self.share.as_mut().filter(|share| share.open_since_ms.is_some()) else { return Ok(()) };
         self.epoch = Epoch(self.epoch.0 + 1);
         share.barrier(self.epoch, &self.job, &self.status, now_ms)?;
-        share.complaints.write(share.sink.as_mut(), now_ms)?;
+        share.complaints.write(share.writer.sink()?, now_ms)?;
         match self.job.is_exactly_once() {
             true => share.commit(&self.member.membership())?,
             false => {
-                share.sink.flush(COMMIT_MAX)?;
+                share.writer.sink()?.flush(COMMIT_MAX)?;
                 self.member.commit(&share.moved)?;
             }
         }
@@ -222,15 +240,18 @@ pub fn group_of(service_id: &str, query: &QueryDef) -> String {
 
 impl Share {
     fn open(
-        transport: &dyn Transport,
+        transport: &Arc<dyn Transport>,
         job: &Job,
         partitions: &[TopicPartition],
+        goal: Option<&Goal>,
         now_ms: i64,
     ) -> Result<Self, TransportError> {
-        // Taking the transactional id first ends what a former owner left open: only then are its
-        // offsets settled.
-        let sink = open_sink(transport, job, partitions)?;
-        let start = Start::find(transport, job, partitions)?;
+        // What a former owner left open is ended first: only then are its offsets settled.
+        let writer = Writer::take_over(transport, job, partitions)?;
+        let transport = transport.as_ref();
+        let start = Start::find(transport, job, partitions, goal)?;
+        let end = |range: &ReadRange| range.end.map(|end| (range.partition.clone(), end));
+        let unfinished = start.ranges.iter().filter_map(end).collect();
         let plan = ReadPlan {
             ranges: start.ranges,
             wanted: job.wanted()?,
@@ -243,16 +264,14 @@ impl Share {
         let task =
             |p: &TopicPartition| Ok((p.partition, job.compiled.task(p.clone(), placement).map_err(|e| other(&e))?));
         let tasks = partitions.iter().map(task).collect::<Result<_, TransportError>>()?;
-        let unfinished = partitions.iter().map(|p| p.partition).filter(|_| job.until_idle).collect();
         let mut share = Self {
             source,
-            sink,
+            writer,
             tasks,
             complaints: Complaints::new(&job.query, &job.service_id),
             moved: BTreeMap::new(),
             open_since_ms: None,
             unfinished,
-            ends: start.ends,
         };
         if !start.first.is_empty() {
             // Where the query began is part of what it promises: a restart must not begin elsewhere.
@@ -263,10 +282,11 @@ impl Share {
     }
 
     fn commit(&mut self, membership: &Membership) -> Result<(), TransportError> {
-        let committed = self.sink.commit(membership, &self.moved, COMMIT_MAX);
+        let sink = self.writer.sink()?;
+        let committed = sink.commit(membership, &self.moved, COMMIT_MAX);
         if committed.as_ref().is_err_and(|error| error.kind == TransportErrorKind::Fenced) {
             // Someone else has the partitions. What is open here would keep readers waiting until it times out.
-            let _ = self.sink.abort(ABORT_MAX);
+            let _ = sink.abort(ABORT_MAX);
         }
         committed
     }
@@ -280,7 +300,7 @@ impl Share {
     fn begin(&mut self, job: &Job, now_ms: i64) -> Result<(), TransportError> {
         if self.open_since_ms.is_none() {
             if job.is_exactly_once() {
-                self.sink.begin()?;
+                self.writer.sink()?.begin()?;
             }
             self.open_since_ms = Some(now_ms);
         }
@@ -294,9 +314,8 @@ impl Share {
             SourceEvent::Idle => Ok(Step::Idle),
             SourceEvent::Finished(partition) => {
                 self.begin(job, now_ms)?;
-                self.unfinished.remove(&partition.partition);
-                if let Some(end) = self.ends.get(&partition.partition) {
-                    self.moved.insert(partition, *end);
+                if let Some(end) = self.unfinished.remove(&partition) {
+                    self.moved.insert(partition, end);
                 }
                 Ok(Step::Worked)
             }
@@ -313,7 +332,7 @@ impl Share {
         let task = task.ok_or_else(|| other(&format!("{} was read without being asked for", raw.origin)))?;
         task.handle(&Event::Records(raw)).map_err(fault)?;
         while let Some(command) = task.poll_command() {
-            perform(command, self.sink.as_mut(), &mut self.complaints, Some(raw), status)?;
+            perform(command, self.writer.sink()?, &mut self.complaints, Some(raw), status)?;
         }
         if let Some(last) = raw.offsets.last() {
             self.moved.insert(raw.origin.clone(), last + 1);
@@ -327,31 +346,40 @@ impl Share {
         for task in self.tasks.values_mut() {
             task.handle(&Event::Barrier(epoch)).map_err(fault)?;
             while let Some(command) = task.poll_command() {
-                perform(command, self.sink.as_mut(), &mut self.complaints, None, status)?;
+                perform(command, self.writer.sink()?, &mut self.complaints, None, status)?;
             }
         }
         Ok(())
     }
 }
 
-fn open_sink(
-    transport: &dyn Transport,
-    job: &Job,
-    partitions: &[TopicPartition],
-) -> Result<Box<dyn Sink>, TransportError> {
-    if !job.is_exactly_once() {
-        return transport.open_sink(SinkOptions { transactional_id: None, nearest_time: true });
+impl Writer {
+    /// The way to the output for whoever has these partitions now. What former owners left open is ended.
+    fn take_over(
+        transport: &Arc<dyn Transport>,
+        job: &Job,
+        partitions: &[TopicPartition],
+    ) -> Result<Self, TransportError> {
+        let options = |partition| SinkOptions {
+            transactional_id: job.is_exactly_once().then(|| job.transactional_id(partition)),
+            nearest_time: true,
+        };
+        let mut writer = Self { transport: transport.clone(), options: options(&partitions[0]), sink: None };
+        if job.is_exactly_once() && has_open_transactions(transport.as_ref(), job)? {
+            // Whoever had any of the partitions as its first may have died with a transaction open.
+            writer.sink()?;
+            partitions[1..].iter().try_for_each(|partition| transport.open_sink(options(partition)).map(drop))?;
+        }
+        Ok(writer)
     }
-    let taken = |partition| {
-        let transactional_id = Some(job.transactional_id(partition));
-        transport.open_sink(SinkOptions { transactional_id, nearest_time: true })
-    };
-    let sink = taken(&partitions[0])?;
-    if has_open_transactions(transport, job)? {
-        // Whoever had another of the partitions as its first may have died with one of them.
-        partitions[1..].iter().try_for_each(|partition| taken(partition).map(drop))?;
+
+    fn sink(&mut self) -> Result<&mut dyn Sink, TransportError> {
+        let sink = match self.sink.take() {
+            Some(sink) => sink,
+            None => self.transport.open_sink(self.options.clone())?,
+        };
+        Ok(self.sink.insert(sink).as_mut())
     }
-    Ok(sink)
 }
 
 /// Whether readers of the output wait for the end of some transaction.
@@ -389,18 +417,21 @@ fn perform(
 /// Where each partition is read from.
 struct Start {
     ranges: Vec<ReadRange>,
-    /// Ends of the ranges, of a job until idle.
-    ends: BTreeMap<i32, i64>,
     /// Offsets to be committed before anything else, of a query that begins at the end.
     first: BTreeMap<TopicPartition, i64>,
 }
 
 impl Start {
-    fn find(transport: &dyn Transport, job: &Job, partitions: &[TopicPartition]) -> Result<Self, TransportError> {
+    fn find(
+        transport: &dyn Transport,
+        job: &Job,
+        partitions: &[TopicPartition],
+        goal: Option<&Goal>,
+    ) -> Result<Self, TransportError> {
         let admin = transport.admin();
         let committed = admin.committed_offsets(&job.group(), partitions)?;
         let marks = admin.watermarks(&job.query.topology.input.topic, Isolation::ReadCommitted)?;
-        let mut start = Self { ranges: Vec::new(), ends: BTreeMap::new(), first: BTreeMap::new() };
+        let mut start = Self { ranges: Vec::new(), first: BTreeMap::new() };
         for partition in partitions {
             let mark = usize::try_from(partition.partition).ok().and_then(|p| marks.get(p)).copied();
             let mark = mark.ok_or_else(|| other(&format!("{partition} does not exist")))?;
@@ -412,8 +443,7 @@ impl Start {
                 }
                 None => mark.start,
             };
-            let end = job.until_idle.then_some(mark.end.max(begin));
-            start.ends.extend(end.map(|end| (partition.partition, end)));
+            let end = goal.map(|goal| goal.end(partition).unwrap_or(mark.end).max(begin));
             start.ranges.push(ReadRange { partition: partition.clone(), start: begin, end });
         }
         Ok(start)

@@ -7,6 +7,7 @@ pub(crate) mod continuous;
 pub(crate) mod copy;
 pub(crate) mod describe;
 mod driver;
+mod goal;
 mod guess;
 mod headless;
 pub(crate) mod insert;

@@ -23,7 +23,7 @@ use crate::diagnostic::{Diagnostic, INTERNAL, transport};
 use crate::planner::continuous;
 
 /// Longest wait of a query that has nothing to do: how late it hears that it shall stop.
-const WAIT: Duration = Duration::from_millis(200);
+const WAIT: Duration = Duration::from_millis(500);
 /// First pause after a failure; each further one is twice as long, until a commit succeeds.
 const BACKOFF: Duration = Duration::from_millis(500);
 /// Longest pause after a failure.

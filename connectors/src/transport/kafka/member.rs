@@ -23,7 +23,7 @@ use crate::record::TopicPartition;
 use crate::transport::{GroupPlan, Member, MemberEvent, Membership, TransportError, TransportErrorKind};
 
 /// Longest single wait, so that callbacks are served meanwhile.
-const WAIT_MAX: Duration = Duration::from_millis(100);
+const WAIT_MAX: Duration = Duration::from_millis(500);
 
 /// How long a topic may be unknown to a broker before it counts as gone: brokers hear of a new one in turn.
 const GONE_MAX: Duration = Duration::from_secs(3);

@@ -24,7 +24,7 @@ const OUTAGE_MAX: Duration = Duration::from_secs(30);
 const GONE_MAX: Duration = Duration::from_secs(3);
 
 /// Longest single wait, so that callbacks are served meanwhile.
-const WAIT_MAX: Duration = Duration::from_millis(100);
+const WAIT_MAX: Duration = Duration::from_millis(500);
 
 /// Most messages taken at once: enough for the largest batches, and a limit on the array of pointers.
 const MESSAGES_MAX: usize = 65_536;

@@ -1,0 +1,67 @@
+//! When a query is up to date: everything that was in its input at one moment is committed, by
+//! whichever processes have the partitions.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use headwater_connectors::record::{TopicPartition, Wanted};
+use headwater_connectors::transport::{Isolation, ReadPlan, ReadRange, SourceEvent, Transport, TransportError};
+
+/// How often the committed offsets are looked at, in ms.
+const LOOK_MS: i64 = 250;
+/// How long one look at what is left may wait.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// The ends of a query's input at one moment.
+pub struct Goal {
+    group: String,
+    ends: BTreeMap<TopicPartition, i64>,
+    looked_at_ms: i64,
+}
+
+impl Goal {
+    /// What is in a topic now is to be committed under a group.
+    pub fn now(transport: &dyn Transport, topic: &str, group: String) -> Result<Self, TransportError> {
+        let marks = transport.admin().watermarks(topic, Isolation::ReadCommitted)?;
+        let topic: Arc<str> = Arc::from(topic);
+        let ends = (0..).zip(&marks).map(|(p, marks)| (TopicPartition::new(topic.clone(), p), marks.end)).collect();
+        Ok(Self { group, ends, looked_at_ms: i64::MIN })
+    }
+
+    /// The end of a partition; `None` for one that did not exist.
+    pub fn end(&self, partition: &TopicPartition) -> Option<i64> {
+        self.ends.get(partition).copied()
+    }
+
+    /// Whether all of it is committed. Looks at most every [`LOOK_MS`]: between two looks it is not.
+    pub fn is_reached(&mut self, transport: &dyn Transport, now_ms: i64) -> Result<bool, TransportError> {
+        if now_ms < self.looked_at_ms.saturating_add(LOOK_MS) {
+            return Ok(false);
+        }
+        self.looked_at_ms = now_ms;
+        let partitions: Vec<TopicPartition> = self.ends.keys().cloned().collect();
+        let committed = transport.admin().committed_offsets(&self.group, &partitions)?;
+        let left = |(partition, end): (&TopicPartition, &i64)| {
+            let start = committed.get(partition).copied().flatten().unwrap_or(0);
+            (start < *end).then(|| ReadRange { partition: partition.clone(), start, end: Some(*end) })
+        };
+        let left: Vec<ReadRange> = self.ends.iter().filter_map(left).collect();
+        if left.is_empty() { Ok(true) } else { is_empty(transport, left) }
+    }
+}
+
+/// Whether there is no record in these ranges: only markers of transactions, or what was compacted away.
+fn is_empty(transport: &dyn Transport, ranges: Vec<ReadRange>) -> Result<bool, TransportError> {
+    let mut open = ranges.len();
+    let plan = ReadPlan { ranges, wanted: Wanted::NOTHING, isolation: Isolation::ReadCommitted, batch_records_max: 1 };
+    for mut source in transport.open_sources(vec![plan])? {
+        while open > 0 {
+            match source.poll(PATIENCE)? {
+                SourceEvent::Finished(_) => open -= 1,
+                SourceEvent::Batch(_) | SourceEvent::Idle => return Ok(false),
+            }
+        }
+    }
+    Ok(true)
+}

@@ -1,0 +1,229 @@
+//! Goal: persistent queries keep their promise from outside: files applied again change nothing, a process that is asked
+//! to end ends cleanly, one that is killed loses and doubles nothing, two share the work. Method: the built binary as
+//! child processes on the broker it carries.
+
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use headwater_tests::binary::headwater;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use tempfile::TempDir;
+
+/// Longest wait for anything: it is reached only when a promise is broken.
+const LIMIT: Duration = Duration::from_secs(60);
+
+const SERVICE: &str = "
+CREATE STREAM s (k STRING KEY, n INT) WITH (KAFKA_TOPIC = 's', PARTITIONS = 2, VALUE_FORMAT = 'JSON');
+CREATE STREAM odd AS SELECT k, n FROM s WHERE n % 2 = 1;
+CREATE STREAM by_n AS SELECT n, k FROM odd PARTITION BY n;
+";
+
+fn command(place: &[&str], args: &[&str]) -> Command {
+    let mut command = Command::new(headwater());
+    command.args(place).args(args).stdin(Stdio::null()).env_remove("HEADWATER_BOOTSTRAP_SERVER").env("NO_COLOR", "1");
+    command
+}
+
+fn run(place: &[&str], args: &[&str]) -> Output {
+    command(place, args).output().expect("the program starts")
+}
+
+fn succeed(place: &[&str], args: &[&str]) -> String {
+    let output = run(place, args);
+    assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// A service's file and the folder of its broker.
+struct Place {
+    folder: TempDir,
+}
+
+impl Place {
+    fn new(service: &str) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        std::fs::write(folder.path().join("service.sql"), service).expect("a writable folder");
+        Self { folder }
+    }
+
+    fn file(&self) -> String {
+        self.folder.path().join("service.sql").display().to_string()
+    }
+
+    fn data(&self) -> String {
+        self.folder.path().join("data").display().to_string()
+    }
+
+    fn ask(&self, args: &[&str]) -> String {
+        succeed(&["--data", &self.data()], args)
+    }
+
+    fn insert(&self, numbers: std::ops::Range<u32>) {
+        let rows: Vec<String> = numbers.map(|n| format!("('k{}', {n})", n % 7)).collect();
+        self.ask(&["-e", &format!("INSERT INTO s VALUES {};", rows.join(", "))]);
+    }
+
+    /// A process that works until it is ended.
+    fn start(&self) -> Working {
+        let (data, file) = (self.data(), self.file());
+        let mut command = command(&["--data", &data], &["run", &file]);
+        Working(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the program starts"))
+    }
+
+    fn count(&self, what: &str) -> u64 {
+        let text = self.ask(&["--output", "json", "-e", &format!("SELECT COUNT(*) AS n FROM {what};")]);
+        let digits: String = text.chars().filter(char::is_ascii_digit).collect();
+        digits.parse().expect("a number")
+    }
+}
+
+/// A child, killed when dropped.
+struct Working(Child);
+
+impl Working {
+    fn signal(&self, signal: Signal) {
+        let pid = Pid::from_raw(i32::try_from(self.0.id()).expect("a pid"));
+        kill(pid, signal).expect("a running child");
+    }
+}
+
+impl Drop for Working {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn a_file_is_applied_as_often_as_one_likes() {
+    let place = Place::new(SERVICE);
+    place.ask(&["run", &place.file(), "--until-idle"]);
+    place.insert(0..10);
+    let again = place.ask(&["run", &place.file(), "--until-idle"]);
+    assert_eq!(again.matches("stands already").count(), 3, "{again}");
+    let rows = place.ask(&["--output", "csv", "-e", "SELECT n, k FROM by_n ORDER BY n;"]);
+    assert_eq!(rows, "N,K\n1,k1\n3,k3\n5,k5\n7,k0\n9,k2\n");
+    place.ask(&["run", &place.file(), "--until-idle"]);
+    assert_eq!(place.count("by_n"), 5);
+    assert_eq!(place.ask(&["-e", "SHOW QUERIES;"]).matches("CSAS_").count(), 2);
+}
+
+#[test]
+fn what_is_not_for_it_is_refused_and_a_changed_statement_too() {
+    let place = Place::new(
+        "CREATE STREAM s (k STRING KEY, n INT) WITH (KAFKA_TOPIC = 's', PARTITIONS = 1, VALUE_FORMAT = 'JSON');\nSELECT * FROM s;\n",
+    );
+    let place_args = ["--data", &place.data()];
+    let refused = run(&place_args, &["run", &place.file(), "--until-idle"]);
+    let text = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert_eq!(refused.status.code(), Some(1), "{text}");
+    assert!(text.contains("K0301: this statement is not for `headwater run`") && text.contains("line 2"), "{text}");
+    std::fs::write(
+        Path::new(&place.file()),
+        "CREATE STREAM s (k STRING KEY, n BIGINT) WITH (KAFKA_TOPIC = 's', PARTITIONS = 1, VALUE_FORMAT = 'JSON');",
+    )
+    .expect("a writable file");
+    let refused = run(&place_args, &["run", &place.file(), "--until-idle"]);
+    let text = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(refused.status.code() == Some(1) && text.contains("K0105"), "{text}");
+}
+
+#[test]
+fn asked_to_end_it_ends_cleanly() {
+    let place = Place::new(SERVICE);
+    place.ask(&["run", &place.file(), "--until-idle"]);
+    place.insert(0..100);
+    let mut working = place.start();
+    // It is asked at some moment of its work, whichever.
+    sleep(Duration::from_millis(800));
+    working.signal(Signal::SIGTERM);
+    let ended = working.0.wait().expect("an end");
+    assert_eq!(ended.code(), Some(0));
+    place.ask(&["run", &place.file(), "--until-idle"]);
+    assert_eq!(place.count("by_n"), 50);
+}
+
+/// The broker and the engine die together, at moments that differ from run to run.
+#[test]
+fn killed_it_loses_and_doubles_nothing() {
+    let place = Place::new(SERVICE);
+    place.ask(&["run", &place.file(), "--until-idle"]);
+    for round in 0..4 {
+        place.insert(round * 500..(round + 1) * 500);
+        let working = place.start();
+        sleep(Duration::from_millis(u64::from(400 + 300 * round)));
+        working.signal(Signal::SIGKILL);
+    }
+    place.ask(&["run", &place.file(), "--until-idle"]);
+    assert_eq!(place.count("by_n"), 1000);
+    assert_eq!(place.count("(SELECT DISTINCT n FROM by_n) AS d"), 1000);
+    let late = "SELECT COUNT(*) AS n FROM (SELECT n, LAG(n) OVER (PARTITION BY k ORDER BY ROWOFFSET) AS before FROM odd) AS x WHERE before > n;";
+    assert!(place.ask(&["--output", "json", "-e", late]).contains(":0}"), "the order of a key is kept");
+}
+
+/// Two processes on one broker; one of them dies, and the other does the rest.
+#[test]
+fn two_share_the_work_and_one_takes_over() {
+    let place = Place::new(SERVICE);
+    let broker = Broker::start(&place.data());
+    let at = ["--bootstrap-server", broker.address.as_str()];
+    let file = place.file();
+    let start = || {
+        let mut command = command(&at, &["run", &file]);
+        Working(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the program starts"))
+    };
+    let (first, second) = (start(), start());
+    let rows: Vec<String> = (0..1000).map(|n| format!("('k{}', {n})", n % 7)).collect();
+    let insert = format!("INSERT INTO s VALUES {};", rows.join(", "));
+    let begun = Instant::now();
+    while !run(&at, &["-e", &insert]).status.success() {
+        assert!(begun.elapsed() < LIMIT, "the stream is not made");
+        sleep(Duration::from_millis(200));
+    }
+    sleep(Duration::from_secs(2));
+    first.signal(Signal::SIGKILL);
+    succeed(&at, &["-e", &insert.replace("('k", "('l")]);
+    let count = || {
+        let text = succeed(&at, &["--output", "json", "-e", "SELECT COUNT(*) AS n FROM by_n;"]);
+        text.chars().filter(char::is_ascii_digit).collect::<String>().parse::<u64>().expect("a number")
+    };
+    while count() < 1000 {
+        assert!(begun.elapsed() < LIMIT, "only {} rows", count());
+        sleep(Duration::from_millis(200));
+    }
+    // Nothing more comes: what is there is there once.
+    sleep(Duration::from_secs(2));
+    assert_eq!(count(), 1000);
+    second.signal(Signal::SIGTERM);
+}
+
+/// A broker alone, killed when dropped.
+struct Broker {
+    child: Child,
+    address: String,
+}
+
+impl Broker {
+    fn start(data: &str) -> Self {
+        use std::io::{BufRead, BufReader};
+        let mut command = command(&[], &["broker", "--listen", "127.0.0.1:0", "--data", data]);
+        let mut child = command.stderr(Stdio::piped()).spawn().expect("the program starts");
+        let mut lines = BufReader::new(child.stderr.take().expect("a pipe")).lines();
+        let notice = lines.next().expect("the broker says where it listens").expect("text");
+        let word = notice.split_whitespace().find(|word| word.starts_with("127.0.0.1:")).expect("an address");
+        let address = word.trim_matches(|c: char| !c.is_ascii_digit()).to_owned();
+        std::thread::spawn(move || lines.for_each(drop));
+        Self { child, address }
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
