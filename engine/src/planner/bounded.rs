@@ -16,7 +16,7 @@ use datafusion::sql::parser::Statement as PlannedStatement;
 use headwater_connectors::table::{NewestFirstRule, ScanContext, TopicTable};
 use sqlparser::ast::Statement as SqlStatement;
 
-use super::{plan_errors, rewrite, star};
+use super::{doubles, plan_errors, rewrite, star};
 use crate::catalog::Catalog;
 use crate::config::Settings;
 use crate::diagnostic::{Diagnostic, NOT_SUPPORTED, Span};
@@ -52,6 +52,7 @@ pub fn state(
     let state = SessionStateBuilder::new_with_default_features()
         .with_config(config)
         .with_runtime_env(runtime)
+        .with_analyzer_rules(doubles::analyzer_rules())
         .with_physical_optimizer_rule(Arc::new(NewestFirstRule))
         .build();
     let home = Arc::new(MemoryCatalogProvider::new());

@@ -20,6 +20,7 @@ use headwater_connectors::java_time::iso::{parse_iso_time_ms, parse_partial_iso_
 use sqlparser::ast::ExprWithAlias;
 
 use super::bounded;
+use super::doubles::settle;
 use super::plan_errors::diagnose;
 use super::rewrite::rewrite_expr;
 use crate::catalog::Catalog;
@@ -52,6 +53,7 @@ impl Evaluator {
         let logical = self
             .state
             .create_logical_expr_from_sql_expr(ExprWithAlias { expr, alias: None }, &schema)
+            .and_then(|logical| settle(logical, &schema))
             .map_err(refused)?;
         let physical = self.state.create_physical_expr(logical, &schema).map_err(refused)?;
         let value = physical.evaluate(&one_row().map_err(|e| refused(e.into()))?).map_err(refused)?;

@@ -4,6 +4,7 @@ pub(crate) mod bounded;
 pub(crate) mod constant;
 pub(crate) mod continuous;
 pub(crate) mod define;
+pub(crate) mod doubles;
 pub(crate) mod plan_errors;
 mod properties;
 pub(crate) mod rewrite;
