@@ -26,6 +26,15 @@ use crate::sql::ast;
 /// Name of the catalog and schema that sources are in; never seen by users.
 const HOME: &str = "headwater";
 
+/// Memory that a part of a query should have: with less, fewer parts run side by side.
+const PARTITION_MEMORY_MIN: usize = 32 << 20;
+
+/// Memory that each row of a batch stands for: operators keep several batches, which must fit little memory, too.
+const BATCH_ROW_MEMORY: usize = 16 << 10;
+
+/// Fewest rows of a batch.
+const BATCH_ROWS_MIN: usize = 512;
+
 /// The state in which one bounded query is planned and run: sources of the catalog, functions of the
 /// dialect, limits of the settings.
 pub fn state(
@@ -38,16 +47,23 @@ pub fn state(
     if let Some(context) = context {
         config = config.with_extension(Arc::new(context));
     }
+    let memory = settings.bytes("query.memory.max");
     let partitions = usize::try_from(settings.integer("query.partitions")).unwrap_or(0);
-    if partitions > 0 {
-        config = config.with_target_partitions(partitions);
-    }
+    config = match partitions {
+        0 => {
+            let processors = config.target_partitions();
+            config.with_target_partitions(processors.min(memory / PARTITION_MEMORY_MIN).max(1))
+        }
+        given => config.with_target_partitions(given),
+    };
+    let rows = (memory / BATCH_ROW_MEMORY).clamp(BATCH_ROWS_MIN, config.batch_size());
+    config = config.with_batch_size(rows);
     let options = config.options_mut();
     options.sql_parser.enable_ident_normalization = false;
     options.sql_parser.collect_spans = true;
     options.sql_parser.parse_float_as_decimal = true;
     // Every sort reserves this much for merging what it spilled; together they must fit the pool.
-    let merging = settings.bytes("query.memory.max") / (8 * options.execution.target_partitions.max(1));
+    let merging = memory / (32 * options.execution.target_partitions.max(1));
     options.execution.sort_spill_reservation_bytes = options.execution.sort_spill_reservation_bytes.min(merging);
     let state = SessionStateBuilder::new_with_default_features()
         .with_config(config)

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::SessionState;
 use datafusion::physical_plan::{ExecutionPlan, displayable, execute_stream};
@@ -12,6 +11,7 @@ use headwater_connectors::transport::{Isolation, Transport};
 use super::joins;
 use crate::answer::{Rows, Section};
 use crate::catalog::Catalog;
+use super::memory::QueryMemory;
 use crate::config::Settings;
 use crate::diagnostic::{Diagnostic, INTERNAL, Span};
 use crate::planner::{bounded, plan_errors};
@@ -52,7 +52,10 @@ impl Bounded {
         let mut plan = state.query_planner().create_physical_plan(&optimized, &state).await.map_err(refused)?;
         if joins::may_outgrow(&plan, around.settings.bytes("query.memory.max")) {
             // A hash join keeps one side in memory; a sort-merge join spills.
-            state.config_mut().options_mut().optimizer.prefer_hash_join = false;
+            // DataFusion has one only where several parts run side by side.
+            let options = state.config_mut().options_mut();
+            options.optimizer.prefer_hash_join = false;
+            options.execution.target_partitions = options.execution.target_partitions.max(2);
             plan = state.query_planner().create_physical_plan(&optimized, &state).await.map_err(refused)?;
         }
         Ok(Self { state, plan, logical: optimized.display_indent().to_string(), progress, span: query.span })
@@ -124,7 +127,7 @@ fn section(title: &str, text: &str) -> Section {
 fn limits(settings: &Settings) -> Result<Arc<RuntimeEnv>, Vec<Diagnostic>> {
     let disk = u64::try_from(settings.bytes("query.disk.max")).unwrap_or(u64::MAX);
     RuntimeEnvBuilder::new()
-        .with_memory_pool(Arc::new(FairSpillPool::new(settings.bytes("query.memory.max"))))
+        .with_memory_pool(Arc::new(QueryMemory::new(settings.bytes("query.memory.max"))))
         .with_max_temp_directory_size(disk)
         .build_arc()
         .map_err(|error| vec![Diagnostic::new(INTERNAL, format!("could not prepare the query's memory: {error}"))])
