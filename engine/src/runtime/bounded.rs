@@ -48,6 +48,8 @@ impl Bounded {
         let mut state = bounded::state(around.catalog, around.settings, Some(context), limits(around.settings)?);
         let logical = bounded::plan(query, around.catalog, &state).await?;
         let refused = |error| plan_errors::diagnose(&error, Some(query.span));
+        // NOW() is one time for the whole query.
+        state.mark_start_execution();
         let optimized = state.optimize(&logical).map_err(refused)?;
         let mut plan = state.query_planner().create_physical_plan(&optimized, &state).await.map_err(refused)?;
         if joins::may_outgrow(&plan, around.settings.bytes("query.memory.max")) {
