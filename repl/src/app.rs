@@ -79,7 +79,7 @@ fn run(low: LowArgs, around: &Surroundings, connect: Connect) -> Ending {
         Ok(runtime) => runtime,
         Err(error) => return complain(&format!("could not start the threads: {error}"), Ending::Cluster),
     };
-    let interrupt = match Interrupt::listen(runtime.handle()) {
+    let interrupt = match Interrupt::listen() {
         Ok(interrupt) => interrupt,
         Err(error) => return complain(&format!("could not listen to Ctrl-C: {error}"), Ending::Cluster),
     };

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::SessionState;
-use datafusion::physical_plan::{ExecutionPlan, displayable, execute_stream};
+use datafusion::physical_plan::stream::RecordBatchReceiverStreamBuilder;
+use datafusion::physical_plan::{ExecutionPlan, SendableRecordBatchStream, displayable, execute_stream};
+use futures::StreamExt;
 use headwater_connectors::table::{Progress, ScanContext};
 use headwater_connectors::transport::{Isolation, Transport};
 
@@ -83,7 +85,7 @@ impl Bounded {
     pub fn run(&self) -> Result<Rows, Vec<Diagnostic>> {
         let stream = execute_stream(self.plan.clone(), self.state.task_ctx())
             .map_err(|e| plan_errors::diagnose(&e, Some(self.span)))?;
-        Ok(Rows { stream, progress: self.progress.clone(), notice: None })
+        Ok(Rows { stream: in_a_task(stream), progress: self.progress.clone(), notice: None })
     }
 
     /// The printed plan.
@@ -118,6 +120,21 @@ impl Bounded {
 }
 
 fn displayable_with_metrics(plan: &Arc<dyn ExecutionPlan>) -> String {
+fn in_a_task(mut stream: SendableRecordBatchStream) -> SendableRecordBatchStream {
+    let mut task = RecordBatchReceiverStreamBuilder::new(stream.schema(), 1);
+    let rows = task.tx();
+    task.spawn(async move {
+        while let Some(batch) = stream.next().await {
+            // Nobody receives once the query was given up.
+            if rows.send(batch).await.is_err() {
+                break;
+            }
+        }
+        Ok(())
+    });
+    task.build()
+}
+
     datafusion::physical_plan::display::DisplayableExecutionPlan::with_metrics(plan.as_ref()).indent(false).to_string()
 }
 
