@@ -116,7 +116,8 @@ impl Session {
     /// Runs a file. Each line is shown in errors as the file has it.
     pub fn run_file(&mut self, file: &Path) -> Result<(), Stop> {
         match std::fs::read_to_string(file) {
-            Ok(text) => self.run_text(&text),
+            // Editors of Windows begin a file with a byte order mark.
+            Ok(text) => self.run_text(text.strip_prefix('\u{feff}').unwrap_or(&text)),
             Err(error) => {
                 self.screen.error(&format!("could not read \"{}\": {error}", file.display()));
                 Err(Stop::Failed)
