@@ -253,6 +253,7 @@ fn ending(ran: Result<(), Stop>) -> Ending {
     match ran {
         Ok(()) | Err(Stop::Exit | Stop::Closed) => Ending::Done,
         Err(Stop::Failed) => Ending::Failed,
+        Err(Stop::Unreachable) => Ending::Cluster,
         Err(Stop::Interrupted) => Ending::Interrupted,
     }
 }

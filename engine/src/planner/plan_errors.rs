@@ -99,6 +99,7 @@ fn schema(error: &SchemaError) -> Diagnostic {
             Diagnostic::new(AMBIGUOUS_COLUMN, format!("column \"{name}\" comes out twice"))
                 .hint("Give one of them another name with AS.")
         }
+        unreachable: false,
     }
 }
 
