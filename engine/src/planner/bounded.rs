@@ -16,7 +16,7 @@ use datafusion::sql::parser::Statement as PlannedStatement;
 use headwater_connectors::table::{NewestFirstRule, ScanContext, TopicTable};
 use sqlparser::ast::Statement as SqlStatement;
 
-use super::{doubles, plan_errors, rewrite, star};
+use super::{columns, doubles, pinpoint, rewrite, star};
 use crate::catalog::Catalog;
 use crate::config::Settings;
 use crate::diagnostic::{Diagnostic, NOT_SUPPORTED, Span};
@@ -88,12 +88,13 @@ pub async fn plan(
     check_bounded(query)?;
     let mut body = query.body.clone();
     let mut errors = star::expand(&mut body, catalog);
+    errors.extend(columns::unknown(&body, catalog));
     rewrite::rewrite(&mut body, &mut errors);
     if !errors.is_empty() {
         return Err(errors);
     }
     let statement = PlannedStatement::Statement(Box::new(SqlStatement::Query(body)));
-    state.statement_to_plan(statement).await.map_err(|error| plan_errors::diagnose(&error, Some(query.span)))
+    state.statement_to_plan(statement).await.map_err(|error| pinpoint::diagnose(&error, query))
 }
 
 /// Clauses that only a continuous query has are refused by name.

@@ -11,12 +11,12 @@ use headwater_connectors::table::{Progress, ScanContext};
 use headwater_connectors::transport::{Isolation, Transport};
 
 use super::joins;
+use super::memory::QueryMemory;
 use crate::answer::{Rows, Section};
 use crate::catalog::Catalog;
-use super::memory::QueryMemory;
 use crate::config::Settings;
 use crate::diagnostic::{Diagnostic, INTERNAL, Span};
-use crate::planner::{bounded, plan_errors};
+use crate::planner::{bounded, pinpoint, plan_errors};
 use crate::sql::ast;
 
 /// A bounded query that is planned and may be run.
@@ -48,10 +48,10 @@ impl Bounded {
         };
         let context = ScanContext { transport: around.transport.clone(), isolation, progress: progress.clone() };
         let mut state = bounded::state(around.catalog, around.settings, Some(context), limits(around.settings)?);
-        let logical = bounded::plan(query, around.catalog, &state).await?;
-        let refused = |error| plan_errors::diagnose(&error, Some(query.span));
         // NOW() is one time for the whole query.
         state.mark_start_execution();
+        let logical = bounded::plan(query, around.catalog, &state).await?;
+        let refused = |error| pinpoint::diagnose(&error, query);
         let optimized = state.optimize(&logical).map_err(refused)?;
         let mut plan = state.query_planner().create_physical_plan(&optimized, &state).await.map_err(refused)?;
         if joins::may_outgrow(&plan, around.settings.bytes("query.memory.max")) {
@@ -81,7 +81,8 @@ impl Bounded {
         &self.progress
     }
 
-    /// Starts the query.
+    /// Starts the query. It computes in a task of its own, at most a batch ahead: whoever waits for its rows can hear
+    /// other things meanwhile, also while an operator computes for seconds.
     pub fn run(&self) -> Result<Rows, Vec<Diagnostic>> {
         let stream = execute_stream(self.plan.clone(), self.state.task_ctx())
             .map_err(|e| plan_errors::diagnose(&e, Some(self.span)))?;
@@ -119,7 +120,6 @@ impl Bounded {
     }
 }
 
-fn displayable_with_metrics(plan: &Arc<dyn ExecutionPlan>) -> String {
 fn in_a_task(mut stream: SendableRecordBatchStream) -> SendableRecordBatchStream {
     let mut task = RecordBatchReceiverStreamBuilder::new(stream.schema(), 1);
     let rows = task.tx();
@@ -135,6 +135,7 @@ fn in_a_task(mut stream: SendableRecordBatchStream) -> SendableRecordBatchStream
     task.build()
 }
 
+fn displayable_with_metrics(plan: &Arc<dyn ExecutionPlan>) -> String {
     datafusion::physical_plan::display::DisplayableExecutionPlan::with_metrics(plan.as_ref()).indent(false).to_string()
 }
 
