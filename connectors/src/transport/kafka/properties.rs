@@ -263,7 +263,7 @@ fn names_of(name: &str) -> impl Iterator<Item = &str> {
 /// What is wrong with one property, and the name to look at.
 fn complaint(name: &str, value: &str) -> Option<(String, String)> {
     let why = if name == "isolation.level" {
-        "\"isolation.level\" is a setting of Headwater itself: --set isolation.level=read_uncommitted".to_owned()
+        "\"isolation.level\" is set by Headwater itself: say --set isolation.level=read_uncommitted".to_owned()
     } else if RESERVED.contains(&name) {
         format!("\"{name}\" is set by Headwater itself and cannot be given")
     } else {
