@@ -28,6 +28,8 @@ pub struct Diagnostic {
     pub detail: Option<String>,
     /// Something that can be done now, best a line of SQL that works.
     pub hint: Option<String>,
+    /// True when the statement may be right, and the cluster could not be reached.
+    pub unreachable: bool,
 }
 
 /// A piece of the text as typed: bytes from `start` up to `end`.
@@ -75,7 +77,7 @@ impl Serialize for Code {
 impl Diagnostic {
     /// A diagnostic with a code and a message.
     pub fn new(code: Code, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), span: None, detail: None, hint: None }
+        Self { code, message: message.into(), span: None, detail: None, hint: None, unreachable: false }
     }
 
     /// The same with the piece of text that is wrong.

@@ -82,7 +82,7 @@ fn run(low: LowArgs, around: &Surroundings, connect: Connect) -> Ending {
         Ok(runtime) => runtime,
         Err(error) => return complain(&format!("could not start the threads: {error}"), Ending::Cluster),
     };
-    let interrupt = match Interrupt::listen(runtime.handle()) {
+    let interrupt = match Interrupt::listen() {
         Ok(interrupt) => interrupt,
         Err(error) => return complain(&format!("could not listen to Ctrl-C: {error}"), Ending::Cluster),
     };
@@ -262,6 +262,7 @@ fn ending(ran: Result<(), Stop>) -> Ending {
     match ran {
         Ok(()) | Err(Stop::Exit | Stop::Closed) => Ending::Done,
         Err(Stop::Failed) => Ending::Failed,
+        Err(Stop::Unreachable) => Ending::Cluster,
         Err(Stop::Interrupted) => Ending::Interrupted,
     }
 }

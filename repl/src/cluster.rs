@@ -1,13 +1,23 @@
 //! Where the topics are: a cluster elsewhere, or the broker inside this process.
 //!
 //! A folder belongs to one process at a time. A second shell on the same folder does not fail: it
-//! joins the broker of the first.
+//! joins the broker of the first, and goes on with a broker of its own on the same address when the first has ended.
 
 use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use headwater_broker::{ADVICE, Broker, Config, StartError};
+use headwater_broker::{ADVICE, Broker, Config, StartError, running_broker};
+use tokio::sync::Mutex;
+use tokio::task::JoinHandle;
 
 use crate::options::{Options, Place, Work};
+
+/// How often a process that joined looks whether the folder is still in use.
+const LOOK_INTERVAL: Duration = Duration::from_millis(100);
+/// How long a folder is waited for whose process is just starting or ending.
+const FOLDER_WAIT_MAX: Duration = Duration::from_secs(10);
 
 /// A cluster that can be connected to.
 #[derive(Debug)]
@@ -22,7 +32,15 @@ enum Kind {
     /// The broker of this process.
     Ours(Broker),
     /// The broker of another process on the same folder.
-    Joined,
+    Joined(Heir),
+}
+
+/// Goes on with the broker of another process when that has ended. Clients find it where the other one was: they
+/// connect again and their statements go on.
+#[derive(Debug)]
+struct Heir {
+    watching: JoinHandle<()>,
+    broker: Arc<Mutex<Option<Broker>>>,
 }
 
 impl Cluster {
@@ -36,12 +54,7 @@ impl Cluster {
         };
         match &options.work {
             Work::Broker { listen } => started(Config { listen: address(listen)?, ..config }).await,
-            _ => match headwater_broker::start(config).await {
-                Err(StartError::Locked { running: Some(address), .. }) => {
-                    Ok(Self { bootstrap: address.to_string(), kind: Kind::Joined })
-                }
-                started => ours(started),
-            },
+            _ => start_or_join(config).await,
         }
     }
 
@@ -54,17 +67,80 @@ impl Cluster {
     pub fn notice(&self) -> Option<String> {
         match self.kind {
             Kind::Elsewhere => None,
-            Kind::Joined => Some(format!("joined the broker of another headwater, on {}", self.bootstrap)),
+            Kind::Joined(_) => Some(format!("joined the broker of another headwater, on {}", self.bootstrap)),
             Kind::Ours(_) => Some(format!("a broker for any Kafka client listens on {}; {ADVICE}", self.bootstrap)),
         }
     }
 
     /// Ends the broker of this process, if there is one: what was written reaches the disk.
     pub async fn close(self) {
-        if let Kind::Ours(broker) = self.kind {
+        match self.kind {
+            Kind::Elsewhere => {}
+            Kind::Ours(broker) => broker.shutdown().await,
+            Kind::Joined(heir) => heir.close().await,
+        }
+    }
+}
+
+/// Starts the broker of a folder, or joins the one that runs there.
+async fn start_or_join(config: Config) -> Result<Cluster, String> {
+    let begun = Instant::now();
+    loop {
+        match headwater_broker::start(config.clone()).await {
+            Err(StartError::Locked { folder, running: Some(address) }) => {
+                let kind = Kind::Joined(Heir::watch(folder, Config { listen: address, ..config }));
+                return Ok(Cluster { bootstrap: address.to_string(), kind });
+            }
+            // The other process is about to start its broker, or has just ended it.
+            Err(StartError::Locked { .. }) if begun.elapsed() < FOLDER_WAIT_MAX => {}
+            started => return ours(started),
+        }
+        tokio::time::sleep(LOOK_INTERVAL).await;
+    }
+}
+
+impl Heir {
+    fn watch(folder: PathBuf, config: Config) -> Self {
+        let broker = Arc::new(Mutex::new(None));
+        let watching = tokio::spawn(take_over(folder, config, Arc::clone(&broker)));
+        Self { watching, broker }
+    }
+
+    async fn close(self) {
+        // A broker that is just starting is waited for, so that it is not cut off at its first steps.
+        let mut broker = self.broker.lock().await;
+        self.watching.abort();
+        if let Some(broker) = broker.take() {
             broker.shutdown().await;
         }
     }
+}
+
+/// Waits until nobody has the folder and starts a broker there. Another process that waits, too, may be first.
+async fn take_over(folder: PathBuf, config: Config, broker: Arc<Mutex<Option<Broker>>>) {
+    loop {
+        tokio::time::sleep(LOOK_INTERVAL).await;
+        if !is_free(&folder).await {
+            continue;
+        }
+        let mut place = broker.lock().await;
+        match headwater_broker::start(config.clone()).await {
+            Ok(started) => {
+                tracing::info!(address = %started.address(), "took the broker over from a process that has ended");
+                *place = Some(started);
+                return;
+            }
+            Err(StartError::Locked { .. }) => {}
+            Err(error) => tracing::warn!(%error, "could not take the broker over from a process that has ended"),
+        }
+    }
+}
+
+/// Looks on a thread that may wait.
+async fn is_free(folder: &Path) -> bool {
+    let folder = folder.to_owned();
+    let look = tokio::task::spawn_blocking(move || folder.is_dir() && running_broker(&folder).is_none());
+    look.await.unwrap_or(false)
 }
 
 async fn started(config: Config) -> Result<Cluster, String> {
@@ -107,6 +183,26 @@ mod tests {
         assert!(alone.unwrap_err().contains("in use by another process"));
         second.close().await;
         first.close().await;
+    }
+
+    /// Goal: the end of the first shell is not the end of the second. Method: the first closes its broker, and the
+    /// same address answers again.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_second_shell_takes_over_when_the_first_ends() {
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path().to_str().unwrap();
+        let first = Cluster::open(&options(&["--data", data])).await.unwrap();
+        let second = Cluster::open(&options(&["--data", data])).await.unwrap();
+        let address = second.bootstrap().to_owned();
+        first.close().await;
+        let begun = Instant::now();
+        while running_broker(folder.path()).map(|found| found.to_string()) != Some(address.clone()) {
+            assert!(begun.elapsed() < Duration::from_secs(10), "nobody took over");
+            tokio::time::sleep(LOOK_INTERVAL).await;
+        }
+        assert!(tokio::net::TcpStream::connect(&address).await.is_ok());
+        second.close().await;
+        assert_eq!(running_broker(folder.path()), None);
     }
 
     #[tokio::test]

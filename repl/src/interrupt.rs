@@ -5,7 +5,6 @@
 
 use std::io;
 
-use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 /// Hears Ctrl-C.
@@ -19,15 +18,21 @@ pub struct Interrupt {
 pub struct Presser(watch::Sender<u64>);
 
 impl Interrupt {
-    /// Listens to the signal. Fails when the process may not.
-    pub fn listen(runtime: &Handle) -> io::Result<Self> {
+    /// Listens to the signal, on a thread of its own: those of the queries may all be busy computing. Fails when the
+    /// process may not.
+    pub fn listen() -> io::Result<Self> {
         let (presser, interrupt) = Self::pair();
-        let _inside = runtime.enter();
-        let mut signal = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::interrupt())?;
-        runtime.spawn(async move {
-            while signal.recv().await.is_some() {
-                presser.press();
-            }
+        let listening = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let mut signal = {
+            let _inside = listening.enter();
+            tokio::signal::unix::signal(tokio::signal::unix::SignalKind::interrupt())?
+        };
+        std::thread::spawn(move || {
+            listening.block_on(async {
+                while signal.recv().await.is_some() {
+                    presser.press();
+                }
+            });
         });
         Ok(interrupt)
     }

@@ -104,6 +104,9 @@ impl Options {
         let mut settings = Settings::gather(&low.common)?;
         let work = work(&low, around)?;
         let place = place(&low.common, &mut settings, &work, around)?;
+        if let Place::Cluster(brokers) = &place {
+            check_ports(brokers)?;
+        }
         let service_id = low.common.service_id.clone().or(settings.service_id);
         Ok(Self {
             work,
@@ -189,6 +192,17 @@ fn place(common: &Common, settings: &mut Settings, work: &Work, around: &Surroun
     }
 }
 
+/// librdkafka cuts a port that is too large to one that is not, and asks there.
+fn check_ports(brokers: &str) -> Result<(), String> {
+    let port = |broker: &'_ str| broker.rsplit_once(':').map(|(_, port)| port.to_owned());
+    let is_wrong =
+        |port: &String| port.bytes().all(|b| b.is_ascii_digit()) && !port.parse::<u16>().is_ok_and(|p| p > 0);
+    match brokers.split(',').filter_map(port).find(is_wrong) {
+        Some(port) => Err(format!("\"{brokers}\" has the port {port}; ports are from 1 to 65535")),
+        None => Ok(()),
+    }
+}
+
 /// `$XDG_DATA_HOME/headwater`, else `~/.local/share/headwater`.
 fn data_folder(around: &Surroundings) -> Result<PathBuf, String> {
     folder(around, "XDG_DATA_HOME", ".local/share")
@@ -218,6 +232,13 @@ fn colored(choice: Color, is_terminal: bool, around: &Surroundings) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_port_that_is_none_is_refused() {
+        for (brokers, good) in [("a:9092,b", true), ("a:70000", false), ("a:1,b:0", false), ("[::1]:9092", true)] {
+            assert_eq!(check_ports(brokers).is_ok(), good, "{brokers}");
+        }
+    }
     use clap::Parser;
 
     fn around(variables: &[(&str, &str)]) -> Surroundings {

@@ -32,6 +32,8 @@ pub const SCRIPT_DEPTH_MAX: usize = 16;
 pub enum Stop {
     /// A statement failed; its errors have been shown.
     Failed,
+    /// The same, because the cluster could not be reached.
+    Unreachable,
     /// Ctrl-C.
     Interrupted,
     /// Nobody reads our output any more.
@@ -116,7 +118,8 @@ impl Session {
     /// Runs a file. Each line is shown in errors as the file has it.
     pub fn run_file(&mut self, file: &Path) -> Result<(), Stop> {
         match std::fs::read_to_string(file) {
-            Ok(text) => self.run_text(&text),
+            // Editors of Windows begin a file with a byte order mark.
+            Ok(text) => self.run_text(text.strip_prefix('\u{feff}').unwrap_or(&text)),
             Err(error) => {
                 self.screen.error(&format!("could not read \"{}\": {error}", file.display()));
                 Err(Stop::Failed)
@@ -147,14 +150,8 @@ impl Session {
         });
         match ran {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(diagnostics)) => {
-                self.refused(diagnostics, "", 0);
-                Err(Stop::Failed)
-            }
-            Err(error) => {
-                self.refused(vec![panicked(&error)], "", 0);
-                Err(Stop::Failed)
-            }
+            Ok(Err(diagnostics)) => Err(self.refused(diagnostics, "", 0)),
+            Err(error) => Err(self.refused(vec![panicked(&error)], "", 0)),
         }
     }
 
@@ -184,14 +181,12 @@ impl Session {
             Ok(()) => Ok(()),
             Err(Failure::Refused(diagnostics)) => {
                 let (shown, start) = script.shown(start);
-                self.refused(diagnostics, &shown, start);
-                Err(Stop::Failed)
+                Err(self.refused(diagnostics, &shown, start))
             }
             Err(Failure::Broken(Broken::Interrupted)) => Err(Stop::Interrupted),
             Err(Failure::Broken(Broken::Query(failure))) => {
                 let (shown, start) = script.shown(start);
-                self.refused(self.ask.diagnose(failure), &shown, start);
-                Err(Stop::Failed)
+                Err(self.refused(self.ask.diagnose(failure), &shown, start))
             }
             Err(Failure::Broken(Broken::Output(error))) => Err(self.output_failed(&error)),
         }
@@ -289,13 +284,15 @@ impl Session {
         Ok(())
     }
 
-    /// Shows errors with the text as it was typed; `start` is where the statement begins in it.
-    fn refused(&mut self, mut diagnostics: Vec<Diagnostic>, shown: &str, start: usize) {
+    /// Shows errors with the text as it was typed; `start` is where the statement begins in it. Gives what they mean
+    /// for the run.
+    fn refused(&mut self, mut diagnostics: Vec<Diagnostic>, shown: &str, start: usize) -> Stop {
         for span in diagnostics.iter_mut().filter_map(|diagnostic| diagnostic.span.as_mut()) {
             *span = Span { start: span.start + start, end: span.end + start };
         }
         let text = self.ask.render(&diagnostics, shown);
         self.screen.error(&text);
+        if diagnostics.iter().any(|diagnostic| diagnostic.unreachable) { Stop::Unreachable } else { Stop::Failed }
     }
 
     fn output_failed(&mut self, error: &io::Error) -> Stop {

@@ -54,7 +54,7 @@ pub fn shell(session: &mut Session, history: Option<PathBuf>, color: bool) -> ru
             Ok(()) if !script.is_empty() => continue,
             Ok(()) => {}
             // What was typed behind a statement that failed was meant to follow its success.
-            Err(Stop::Failed) => {}
+            Err(Stop::Failed | Stop::Unreachable) => {}
             Err(Stop::Interrupted) => session.screen.note("Stopped."),
             Err(Stop::Exit) => return Ok(Ok(())),
             Err(Stop::Closed) => return Ok(Err(Stop::Closed)),

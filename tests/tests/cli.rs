@@ -182,3 +182,24 @@ fn the_demo_shows_its_tour_and_ends() {
     let said = succeed(data.path(), &["demo"]);
     assert!(said.contains("REVENUE") && said.contains("value"), "{said}");
 }
+
+/// Goal: scripts may run side by side on one folder, whoever ends first. Method: both make a stream and read it, one of
+/// them with more to do; the file of one begins with a byte order mark.
+#[test]
+fn two_scripts_on_one_folder_both_succeed() {
+    let data = TempDir::new().expect("a folder");
+    let script = data.path().join("script.sql");
+    let many = "INSERT INTO many (id) VALUES (1);\nSELECT id FROM many;\n".repeat(20);
+    let create = "CREATE STREAM many (id INT) WITH (KAFKA_TOPIC='many', PARTITIONS=1, VALUE_FORMAT='JSON');";
+    std::fs::write(&script, format!("\u{feff}{create}\n{many}")).expect("writes");
+    let folder = data.path().join("broker");
+    std::thread::scope(|scope| {
+        let long = scope.spawn(|| run(&folder, &["-f", script.to_str().expect("text")]));
+        for round in 0..4 {
+            let short = run(&folder, &["-e", "SHOW STREAMS;"]);
+            assert!(short.status.success(), "round {round}: {}", stderr(&short));
+        }
+        let long = long.join().expect("no panic");
+        assert!(long.status.success(), "{}", stderr(&long));
+    });
+}

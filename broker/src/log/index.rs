@@ -19,20 +19,27 @@ pub(crate) struct SparseIndex {
     entries: Vec<Entry>,
     interval_bytes: u64,
     max_timestamp_ms: i64,
+    /// The next batch gets an entry however near it is.
+    due: bool,
 }
 
 impl SparseIndex {
     pub(crate) fn new(interval_bytes: u64) -> SparseIndex {
-        SparseIndex { entries: Vec::new(), interval_bytes, max_timestamp_ms: i64::MIN }
+        SparseIndex { entries: Vec::new(), interval_bytes, max_timestamp_ms: i64::MIN, due: true }
     }
 
     /// Takes note of the batch that was put at the end of the segment.
     pub(crate) fn add(&mut self, base_offset: i64, position: u64, max_timestamp_ms: i64) {
-        let due = self.entries.last().is_none_or(|last| position - last.position >= self.interval_bytes);
-        if due {
+        let far = |last: &Entry| position - last.position >= self.interval_bytes;
+        if std::mem::take(&mut self.due) || self.entries.last().is_some_and(far) {
             self.entries.push(Entry { base_offset, position, max_timestamp_before_ms: self.max_timestamp_ms });
         }
         self.max_timestamp_ms = self.max_timestamp_ms.max(max_timestamp_ms);
+    }
+
+    /// Gives the next batch an entry of its own: what is in front of it cannot be walked over.
+    pub(crate) fn begin_anew(&mut self) {
+        self.due = true;
     }
 
     /// Greatest timestamp of the segment, `i64::MIN` when it is empty.

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io;
+use std::io::{self, Read, Seek};
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -78,6 +78,16 @@ impl Medium {
                 Ok(())
             }
         }
+    }
+
+    /// Copies what stands between two positions into a file beside this one, and gives its name.
+    pub(crate) fn keep_aside(&self, from: u64, to: u64) -> io::Result<String> {
+        let Medium::File { path, id, handles } = self else { return Ok(self.name()) };
+        let aside = path.with_extension(format!("log.{from}.torn"));
+        let mut file = handles.get(*id, path, false)?.try_clone()?;
+        file.seek(io::SeekFrom::Start(from))?;
+        io::copy(&mut file.take(to - from), &mut File::create(&aside)?)?;
+        Ok(aside.display().to_string())
     }
 
     /// Forces the name of a file that was just made to the disk.

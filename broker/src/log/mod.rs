@@ -7,6 +7,7 @@
 
 pub(crate) mod batch;
 pub(crate) mod codec;
+mod damage;
 mod handles;
 mod index;
 mod medium;

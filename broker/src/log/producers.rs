@@ -47,19 +47,19 @@ pub(crate) struct ProducerActivity {
 }
 
 /// All producers a partition remembers.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Producers {
     by_id: BTreeMap<i64, Remembered>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Remembered {
     epoch: i16,
     batches: VecDeque<Sequences>,
     last_timestamp_ms: i64,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Sequences {
     first: i32,
     last: i32,

@@ -55,6 +55,7 @@ impl Log {
     pub(crate) fn readable_bytes(&self, offset: i64, isolation: Isolation) -> Result<u64, ResponseError> {
         let state = self.state.lock();
         let limit = state.limit(offset, isolation)?;
+        state.check_damage(offset)?;
         if offset >= limit {
             return Ok(0);
         }
@@ -73,6 +74,7 @@ impl Log {
         let (ends, limit, parts) = {
             let state = self.state.lock();
             let limit = state.limit(offset, isolation)?;
+            state.check_damage(offset)?;
             let parts = if offset < limit { state.parts(offset) } else { Vec::new() };
             (state.ends(), limit, parts)
         };
@@ -121,8 +123,11 @@ impl Log {
         if offset < state.start_offset {
             return ResponseError::OffsetOutOfRange;
         }
-        tracing::error!(%error, "could not read a segment");
-        ResponseError::KafkaStorageError
+        tracing::error!(%error, offset, "could not read a segment");
+        match error.kind() {
+            io::ErrorKind::InvalidData => ResponseError::CorruptMessage,
+            _ => ResponseError::KafkaStorageError,
+        }
     }
 }
 
@@ -139,6 +144,12 @@ impl State {
             Isolation::ReadUncommitted => self.end_offset,
             Isolation::ReadCommitted => self.ends().stable,
         })
+    }
+
+    /// Offsets that were in bytes which cannot be read are told as such: to skip them would lose them in silence.
+    fn check_damage(&self, offset: i64) -> Result<(), ResponseError> {
+        let mut damages = self.segments.iter().flat_map(|segment| &segment.damages);
+        if damages.any(|damage| damage.holds(offset)) { Err(ResponseError::CorruptMessage) } else { Ok(()) }
     }
 
     fn bytes_between(&self, from: i64, to: i64) -> u64 {
@@ -171,14 +182,16 @@ impl State {
         position: impl Fn(&super::segment::Segment) -> u64,
     ) -> Vec<Part> {
         let segments = self.segments[first..].iter().filter(|segment| segment.length > 0 && wanted(segment));
-        segments
-            .map(|segment| Part {
-                medium: Arc::clone(&segment.medium),
-                position: position(segment),
-                end: segment.length,
-            })
-            .collect()
+        segments.flat_map(|segment| runs(segment, position(segment))).collect()
     }
+}
+
+/// The runs of whole batches from a position on, one part for each.
+fn runs(segment: &super::segment::Segment, position: u64) -> Vec<Part> {
+    let behind = segment.damages.iter().map(|damage| damage.to).filter(|to| *to > position);
+    let starts = std::iter::once(position).chain(behind).filter(|start| *start < segment.length);
+    let part = |start| Part { medium: Arc::clone(&segment.medium), position: start, end: segment.run_end(start) };
+    starts.map(part).filter(|part| part.position < part.end).collect()
 }
 
 /// What is wanted of a part.
@@ -209,7 +222,10 @@ impl Part {
                 return Ok(Some((position, header)));
             }
         }
-        Ok(None)
+        match headers.is_stuck() {
+            true => Err(io::Error::new(io::ErrorKind::InvalidData, format!("{} is damaged", self.medium.name()))),
+            false => Ok(None),
+        }
     }
 
     fn read(&self, position: u64, first: &BatchHeader, range: &BatchRange) -> io::Result<(Bytes, i64)> {

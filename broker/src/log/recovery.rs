@@ -1,12 +1,14 @@
-//! Opening a log that is there already: what one must know is read from the batch headers, and a tail
-//! that was torn by a crash is trimmed.
+//! Opening a log that is there already: what one must know is read from the batch headers, a tail
+//! that was torn by a crash is trimmed, and damage in front of valid batches is kept and noted.
 //!
-//! Apart because it runs once, and because of its one promise: every batch that was acknowledged comes
-//! back, and nothing that is not a whole, undamaged batch does.
+//! Apart because it runs once, and because of its one promise: every batch that was acknowledged and is undamaged
+//! comes back, and no byte is lost: what is trimmed is kept in a file beside the segment (`*.torn`).
 
 use std::io;
 
 use super::batch::{self, BatchHeader};
+use super::damage::{self, Damage};
+use super::medium::Medium;
 use super::partition::{Log, State};
 use super::place::Place;
 use super::producers::Producers;
@@ -23,14 +25,6 @@ pub enum RecoveryError {
         segment: String,
         /// What the system says.
         cause: io::Error,
-    },
-    /// A segment that was complete once is not any more; only the last one is ever trimmed.
-    #[error("{segment} is damaged at byte {position}: move the topic's folder away, or restore the file")]
-    Damaged {
-        /// The file.
-        segment: String,
-        /// Where the first batch is that cannot be read.
-        position: u64,
     },
 }
 
@@ -55,9 +49,8 @@ impl Log {
             closed: None,
         };
         for (at, base_offset) in base_offsets.iter().enumerate() {
-            let last = at + 1 == base_offsets.len();
-            let segment = Segment::new(*base_offset, place.segment(*base_offset), index_interval_bytes);
-            state.recover(segment, last, trusted)?;
+            let new = || Segment::new(*base_offset, place.segment(*base_offset), index_interval_bytes);
+            state.recover(new, base_offsets.get(at + 1).copied(), trusted)?;
         }
         if state.segments.is_empty() {
             let segment = Segment::new(state.end_offset, place.segment(state.end_offset), index_interval_bytes);
@@ -70,34 +63,80 @@ impl Log {
 }
 
 impl State {
-    fn recover(&mut self, mut segment: Segment, last: bool, trusted: bool) -> Result<(), RecoveryError> {
+    /// Takes a segment in; `next` is where the one behind it begins. Headers alone are looked at where the bytes are
+    /// trusted, and checksums as soon as those do not fit together.
+    fn recover(&mut self, new: impl Fn() -> Segment, next: Option<i64>, trusted: bool) -> Result<(), RecoveryError> {
+        let mut segment = new();
         let medium = segment.medium.clone();
         let failed = |cause| RecoveryError::Io { segment: medium.name(), cause };
         let length = medium.length().map_err(failed)?;
         self.end_offset = self.end_offset.max(segment.base_offset);
-        let mut headers = Headers::new(&medium, 0, length);
-        while let Some((position, header)) = headers.next().map_err(failed)? {
-            let unchecked = !last || trusted;
-            let sound = header.base_offset >= self.end_offset
-                && (unchecked || checksum_fits(&segment, position, &header).map_err(failed)?);
-            if !sound {
-                break;
-            }
-            let commits =
-                if header.is_control() { marker_at(&segment, position, &header).map_err(failed)? } else { None };
-            segment.note(&header);
-            self.note(&header, commits, header.max_timestamp_ms);
+        let checked = next.is_none() && !trusted;
+        let before = (self.end_offset, self.producers.clone(), self.transactions.clone());
+        self.walk(&mut segment, length, checked).map_err(failed)?;
+        if segment.length < length && !checked {
+            segment = new();
+            (self.end_offset, self.producers, self.transactions) = before;
+            self.walk(&mut segment, length, true).map_err(failed)?;
         }
-        if segment.length < length && !last {
-            return Err(RecoveryError::Damaged { segment: medium.name(), position: segment.length });
-        }
+        self.walk_around_damage(&mut segment, length).map_err(failed)?;
         if segment.length < length {
-            tracing::warn!(segment = medium.name(), from = length, to = segment.length, "trimmed a torn tail");
-            medium.truncate(segment.length).map_err(failed)?;
+            self.end_segment(&mut segment, length, next).map_err(failed)?;
         }
         self.segments.push(segment);
         Ok(())
     }
+
+    /// Takes note of the batches from the segment's end on, up to the first that is not sound.
+    fn walk(&mut self, segment: &mut Segment, length: u64, checked: bool) -> io::Result<()> {
+        let medium = segment.medium.clone();
+        let mut headers = Headers::new(&medium, segment.length, length);
+        while let Some((position, header)) = headers.next()? {
+            let in_order = header.base_offset >= self.end_offset;
+            if !in_order || (checked && !checksum_fits(segment, position, &header)?) {
+                break;
+            }
+            let commits = if header.is_control() { marker_at(segment, position, &header)? } else { None };
+            segment.note(&header);
+            self.note(&header, commits, header.max_timestamp_ms);
+        }
+        Ok(())
+    }
+
+    /// Goes on behind damaged bytes for as long as there is a valid batch behind them.
+    fn walk_around_damage(&mut self, segment: &mut Segment, length: u64) -> io::Result<()> {
+        while segment.length < length {
+            let found = damage::next_sound(&segment.medium, segment.length + 1, length, self.end_offset)?;
+            let Some((position, header)) = found else { break };
+            segment.skip(self.damage(segment, position, header.base_offset));
+            self.end_offset = header.base_offset;
+            self.walk(segment, length, true)?;
+        }
+        Ok(())
+    }
+
+    /// Decides about bytes at a segment's end that are no batches: damage when the log goes on in another segment or
+    /// there is a valid batch in them that fits no offset, else a tail that was torn.
+    fn end_segment(&mut self, segment: &mut Segment, length: u64, next: Option<i64>) -> io::Result<()> {
+        let valid = || damage::next_sound(&segment.medium, segment.length, length, 0);
+        match next {
+            Some(next) => segment.skip(self.damage(segment, length, next)),
+            None if valid()?.is_some() => segment.skip(self.damage(segment, length, self.end_offset)),
+            None => return trim(&segment.medium, segment.length, length),
+        }
+        Ok(())
+    }
+
+    fn damage(&self, segment: &Segment, to: u64, next_offset: i64) -> Damage {
+        Damage { from: segment.length, to, first_offset: self.end_offset, next_offset }
+    }
+}
+
+/// Cuts a torn tail off, after it was copied.
+fn trim(medium: &Medium, to: u64, length: u64) -> io::Result<()> {
+    let kept = medium.keep_aside(to, length)?;
+    tracing::warn!(segment = medium.name(), from = length, to, kept, "trimmed a torn tail");
+    medium.truncate(to)
 }
 
 fn checksum_fits(segment: &Segment, position: u64, header: &BatchHeader) -> io::Result<bool> {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::batch::{BatchHeader, HEADER_BYTES};
+use super::damage::Damage;
 use super::index::SparseIndex;
 use super::medium::Medium;
 
@@ -19,15 +20,17 @@ const WINDOW_BYTES: u64 = 8 * 1024;
 pub(crate) struct Segment {
     pub(crate) base_offset: i64,
     pub(crate) medium: Arc<Medium>,
-    /// Bytes that are whole batches; what may lie behind them does not count.
+    /// Bytes that are whole batches, but for `damages`; what may lie behind them does not count.
     pub(crate) length: u64,
     pub(crate) index: SparseIndex,
+    /// What cannot be read of it, ascending.
+    pub(crate) damages: Vec<Damage>,
 }
 
 impl Segment {
     pub(crate) fn new(base_offset: i64, medium: Medium, index_interval_bytes: u64) -> Segment {
         let index = SparseIndex::new(index_interval_bytes);
-        Segment { base_offset, medium: Arc::new(medium), length: 0, index }
+        Segment { base_offset, medium: Arc::new(medium), length: 0, index, damages: Vec::new() }
     }
 
     /// Writes a batch at the end. When that fails, what was written of it is taken back.
@@ -48,6 +51,19 @@ impl Segment {
             self.medium.sync_name()?;
         }
         self.medium.sync()
+    }
+
+    /// Goes on behind bytes that cannot be read.
+    pub(crate) fn skip(&mut self, damage: Damage) {
+        damage.tell(&self.medium);
+        self.length = damage.to;
+        self.index.begin_anew();
+        self.damages.push(damage);
+    }
+
+    /// The end of the whole batches that stand in one run from `position` on.
+    pub(crate) fn run_end(&self, position: u64) -> u64 {
+        self.damages.iter().map(|damage| damage.from).find(|from| *from >= position).unwrap_or(self.length)
     }
 
     /// Takes note of a batch that stands at the end.
@@ -72,6 +88,11 @@ impl<'a> Headers<'a> {
     /// The headers from a batch's position up to the end of the segment.
     pub(crate) fn new(medium: &'a Medium, position: u64, end: u64) -> Headers<'a> {
         Headers { medium, position, end, window: Bytes::new(), window_at: position }
+    }
+
+    /// Whether bytes are left that are no whole batch.
+    pub(crate) fn is_stuck(&self) -> bool {
+        self.position < self.end
     }
 
     /// The next batch's position and header; `None` where no further whole batch is.

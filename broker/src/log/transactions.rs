@@ -22,14 +22,14 @@ pub(crate) struct Aborted {
 }
 
 /// The transactions of one partition.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Transactions {
     open: BTreeMap<i64, Open>,
     /// In order of `last_offset`.
     aborted: Vec<Aborted>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Open {
     epoch: i16,
     /// `None` while it is announced and nothing is written.

@@ -255,10 +255,18 @@ fn decode_side(
     decoded.columns
 }
 
+/// A record that is bad on both sides is one reject, with both reasons.
 fn report(raw: &RawBatch, side: Side, bad: &[BadRow], keep: &mut Keep) {
+    let of_other_side = keep.rejects.len();
     for bad in bad {
         keep.drop_row(bad.row);
         let (origin, offset, reason) = (raw.origin.clone(), raw.offsets[bad.row], bad.reason.clone());
+        let known = keep.rejects[..of_other_side].binary_search_by_key(&offset, |reject| reject.offset);
+        if let Ok(at) = known {
+            let first = &mut keep.rejects[at];
+            first.reason = format!("{}; and the value: {reason}", first.reason);
+            continue;
+        }
         keep.rejects.push(Reject { origin, offset, side, reason });
     }
 }

@@ -26,8 +26,8 @@ pub enum ValueKind {
     OneOf(&'static [&'static str]),
     /// A whole number from the first to the second.
     Integer(i64, i64),
-    /// A number of bytes such as `256MB`.
-    Bytes,
+    /// A number of bytes such as `256MB`, at least so many.
+    Bytes(usize),
     /// `true` or `false`.
     Boolean,
 }
@@ -52,14 +52,14 @@ pub const PROPERTIES: &[Property] = &[
         name: "query.memory.max",
         alias: None,
         default: "256MB",
-        kind: ValueKind::Bytes,
-        about: "Memory for the sorts, joins and groups of one bounded query; beyond it they spill to disk.",
+        kind: ValueKind::Bytes(16 << 20),
+        about: "Memory for the sorts, joins and groups of one bounded query; beyond it they spill to disk. At least 16MB.",
     },
     Property {
         name: "query.disk.max",
         alias: None,
         default: "50GB",
-        kind: ValueKind::Bytes,
+        kind: ValueKind::Bytes(1),
         about: "Disk that one bounded query may spill to.",
     },
     Property {
@@ -135,7 +135,11 @@ impl ValueKind {
                 let inside = value.parse::<i64>().is_ok_and(|v| (min..=max).contains(&v));
                 (inside, format!("a whole number from {min} to {max}"))
             }
-            Self::Bytes => (parse_bytes(value).is_some(), "a number of bytes such as 1048576, 256MB or 2GB".to_owned()),
+            Self::Bytes(min) => {
+                let least = if min >= 1 << 20 { format!(", at least {}MB", min >> 20) } else { String::new() };
+                let good = parse_bytes(value).is_some_and(|bytes| bytes >= min);
+                (good, format!("a number of bytes such as 33554432, 256MB or 2GB{least}"))
+            }
             Self::Boolean => (matches!(value, "true" | "false"), "true or false".to_owned()),
         };
         if good { Ok(()) } else { Err(expected) }

@@ -11,7 +11,8 @@ pub fn transport(error: &TransportError) -> Diagnostic {
         TransportErrorKind::TopicExists => TOPIC_MISMATCH,
         _ => TRANSPORT,
     };
-    let diagnostic = Diagnostic::new(code, &error.message);
+    let unreachable = matches!(error.kind, TransportErrorKind::Unreachable | TransportErrorKind::Timeout);
+    let diagnostic = Diagnostic { unreachable, ..Diagnostic::new(code, &error.message) };
     match &error.setting {
         Some(setting) => diagnostic.hint(format!("Look at the setting \"{setting}\".")),
         None => diagnostic,

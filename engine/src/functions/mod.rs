@@ -1,6 +1,7 @@
 //! Functions of the dialect that bounded queries call, one family a file.
 
 mod element;
+mod unix_timestamp;
 
 use std::sync::Arc;
 
@@ -14,5 +15,6 @@ pub use element::ELEMENT;
 pub fn register(mut state: SessionState) -> SessionState {
     // Registering replaces a function of the same name; it does not fail for scalar functions.
     let _ = state.register_udf(Arc::new(ScalarUDF::from(element::Element::default())));
+    let _ = state.register_udf(Arc::new(ScalarUDF::from(unix_timestamp::UnixTimestamp::default())));
     state
 }

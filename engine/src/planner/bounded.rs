@@ -16,7 +16,7 @@ use datafusion::sql::parser::Statement as PlannedStatement;
 use headwater_connectors::table::{NewestFirstRule, ScanContext, TopicTable};
 use sqlparser::ast::Statement as SqlStatement;
 
-use super::{plan_errors, rewrite, star};
+use super::{columns, doubles, pinpoint, rewrite, star};
 use crate::catalog::Catalog;
 use crate::config::Settings;
 use crate::diagnostic::{Diagnostic, NOT_SUPPORTED, Span};
@@ -25,6 +25,15 @@ use crate::sql::ast;
 
 /// Name of the catalog and schema that sources are in; never seen by users.
 const HOME: &str = "headwater";
+
+/// Memory that a part of a query should have: with less, fewer parts run side by side.
+const PARTITION_MEMORY_MIN: usize = 32 << 20;
+
+/// Memory that each row of a batch stands for: operators keep several batches, which must fit little memory, too.
+const BATCH_ROW_MEMORY: usize = 16 << 10;
+
+/// Fewest rows of a batch.
+const BATCH_ROWS_MIN: usize = 512;
 
 /// The state in which one bounded query is planned and run: sources of the catalog, functions of the
 /// dialect, limits of the settings.
@@ -38,20 +47,28 @@ pub fn state(
     if let Some(context) = context {
         config = config.with_extension(Arc::new(context));
     }
+    let memory = settings.bytes("query.memory.max");
     let partitions = usize::try_from(settings.integer("query.partitions")).unwrap_or(0);
-    if partitions > 0 {
-        config = config.with_target_partitions(partitions);
-    }
+    config = match partitions {
+        0 => {
+            let processors = config.target_partitions();
+            config.with_target_partitions(processors.min(memory / PARTITION_MEMORY_MIN).max(1))
+        }
+        given => config.with_target_partitions(given),
+    };
+    let rows = (memory / BATCH_ROW_MEMORY).clamp(BATCH_ROWS_MIN, config.batch_size());
+    config = config.with_batch_size(rows);
     let options = config.options_mut();
     options.sql_parser.enable_ident_normalization = false;
     options.sql_parser.collect_spans = true;
     options.sql_parser.parse_float_as_decimal = true;
     // Every sort reserves this much for merging what it spilled; together they must fit the pool.
-    let merging = settings.bytes("query.memory.max") / (8 * options.execution.target_partitions.max(1));
+    let merging = memory / (32 * options.execution.target_partitions.max(1));
     options.execution.sort_spill_reservation_bytes = options.execution.sort_spill_reservation_bytes.min(merging);
     let state = SessionStateBuilder::new_with_default_features()
         .with_config(config)
         .with_runtime_env(runtime)
+        .with_analyzer_rules(doubles::analyzer_rules())
         .with_physical_optimizer_rule(Arc::new(NewestFirstRule))
         .build();
     let home = Arc::new(MemoryCatalogProvider::new());
@@ -71,12 +88,13 @@ pub async fn plan(
     check_bounded(query)?;
     let mut body = query.body.clone();
     let mut errors = star::expand(&mut body, catalog);
+    errors.extend(columns::unknown(&body, catalog));
     rewrite::rewrite(&mut body, &mut errors);
     if !errors.is_empty() {
         return Err(errors);
     }
     let statement = PlannedStatement::Statement(Box::new(SqlStatement::Query(body)));
-    state.statement_to_plan(statement).await.map_err(|error| plan_errors::diagnose(&error, Some(query.span)))
+    state.statement_to_plan(statement).await.map_err(|error| pinpoint::diagnose(&error, query))
 }
 
 /// Clauses that only a continuous query has are refused by name.

@@ -13,13 +13,19 @@ use arrow::compute::{CastOptions, cast, cast_with_options};
 use arrow::datatypes::{DataType, Fields, Schema, TimeUnit};
 use arrow::util::display::FormatOptions;
 use base64::Engine as _;
+use chrono::{DateTime, Utc};
 use datafusion::common::DFSchema;
+use datafusion::error::DataFusionError;
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::execution::session_state::SessionState;
+use datafusion::logical_expr::Expr;
+use datafusion::logical_expr::simplify::SimplifyContext;
+use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use headwater_connectors::java_time::iso::{parse_iso_time_ms, parse_partial_iso_date, parse_partial_iso_timestamp_ms};
 use sqlparser::ast::ExprWithAlias;
 
 use super::bounded;
+use super::doubles::settle;
 use super::plan_errors::diagnose;
 use super::rewrite::rewrite_expr;
 use crate::catalog::Catalog;
@@ -34,9 +40,11 @@ pub struct Evaluator {
 }
 
 impl Evaluator {
-    /// An evaluator with the functions of bounded queries.
-    pub fn new(catalog: &Arc<Catalog>, settings: &Settings) -> Result<Self, Vec<Diagnostic>> {
-        Ok(Self { state: bounded::state(catalog, settings, None, Arc::new(RuntimeEnv::default())) })
+    /// An evaluator with the functions of bounded queries. `now` is what NOW() gives.
+    pub fn new(catalog: &Arc<Catalog>, settings: &Settings, now: DateTime<Utc>) -> Result<Self, Vec<Diagnostic>> {
+        let mut state = bounded::state(catalog, settings, None, Arc::new(RuntimeEnv::default()));
+        state.execution_props_mut().query_execution_start_time = Some(now);
+        Ok(Self { state })
     }
 
     /// The value of an expression as an array of one element. Fails where it refers to a column.
@@ -52,10 +60,25 @@ impl Evaluator {
         let logical = self
             .state
             .create_logical_expr_from_sql_expr(ExprWithAlias { expr, alias: None }, &schema)
+            .and_then(|logical| settle(logical, &schema))
+            .and_then(|logical| self.simplified(logical, &schema))
             .map_err(refused)?;
         let physical = self.state.create_physical_expr(logical, &schema).map_err(refused)?;
         let value = physical.evaluate(&one_row().map_err(|e| refused(e.into()))?).map_err(refused)?;
         value.into_array(1).map_err(refused)
+    }
+}
+
+impl Evaluator {
+    /// NOW() and its like have a value only where an expression is simplified.
+    fn simplified(&self, expr: Expr, schema: &DFSchema) -> Result<Expr, DataFusionError> {
+        let context = SimplifyContext::builder()
+            .with_schema(Arc::new(schema.clone()))
+            .with_config_options(self.state.config_options().clone())
+            .with_query_execution_start_time(self.state.execution_props().query_execution_start_time)
+            .build();
+        let simplifier = ExprSimplifier::new(context);
+        simplifier.simplify(simplifier.coerce(expr, schema)?)
     }
 }
 

@@ -1,9 +1,12 @@
 //! From a statement and a catalog to a plan. Still: it knows no threads and no cluster.
 
 pub(crate) mod bounded;
+mod columns;
 pub(crate) mod constant;
 pub(crate) mod continuous;
 pub(crate) mod define;
+pub(crate) mod doubles;
+pub(crate) mod pinpoint;
 pub(crate) mod plan_errors;
 mod properties;
 pub(crate) mod rewrite;

@@ -1,10 +1,13 @@
 //! DataFusion's errors as our diagnostics: its notes become details, its helps hints.
 
+use std::collections::BTreeSet;
+
 use datafusion::common::{Column, SchemaError};
 use datafusion::error::DataFusionError;
 use headwater_connectors::format::FormatError;
 use headwater_connectors::transport::TransportError;
 
+use super::pinpoint::with_our_types;
 use crate::diagnostic::nearest;
 use crate::diagnostic::{
     AMBIGUOUS_COLUMN, Diagnostic, FORMAT, INTERNAL, MEMORY, PLAN, RUNTIME, Span, UNKNOWN_COLUMN, UNKNOWN_FUNCTION,
@@ -26,7 +29,7 @@ pub fn diagnose(error: &DataFusionError, whole: Option<Span>) -> Vec<Diagnostic>
 fn one(error: &DataFusionError, whole: Option<Span>) -> Diagnostic {
     match error {
         DataFusionError::SchemaError(error, _) => schema(error).at_maybe(whole),
-        DataFusionError::Plan(message) => Diagnostic::new(PLAN, plain(message)).at_maybe(whole),
+        DataFusionError::Plan(message) => plan(message).at_maybe(whole),
         DataFusionError::NotImplemented(message) => {
             Diagnostic::new(crate::diagnostic::NOT_SUPPORTED, format!("{} (not supported yet)", plain(message)))
                 .at_maybe(whole)
@@ -41,6 +44,31 @@ fn one(error: &DataFusionError, whole: Option<Span>) -> Diagnostic {
         DataFusionError::Execution(message) => Diagnostic::new(RUNTIME, plain(message)).at_maybe(whole),
         other => Diagnostic::new(INTERNAL, plain(&other.strip_backtrace())),
     }
+}
+
+fn plan(message: &str) -> Diagnostic {
+    if let Some(error) = wrong_arguments(message) {
+        return error;
+    }
+    let field = message.split_once("ield ").and_then(|(_, rest)| rest.strip_suffix(" not found in struct"));
+    match field {
+        Some(field) => Diagnostic::new(PLAN, format!("the struct has no field \"{field}\"")),
+        None => Diagnostic::new(PLAN, plain(message)),
+    }
+}
+
+/// `… No function matches the given name and argument types 'f(Int64)'. … Candidate functions:` and a line for each.
+fn wrong_arguments(message: &str) -> Option<Diagnostic> {
+    let (_, rest) = message.split_once("No function matches the given name and argument types '")?;
+    let (call, rest) = rest.split_once("'.")?;
+    let (name, types) = call.split_once('(')?;
+    let (_, candidates) = rest.split_once("Candidate functions:")?;
+    let candidates: Vec<String> =
+        candidates.lines().map(str::trim).filter(|line| !line.is_empty()).map(with_our_types).collect();
+    let types = with_our_types(types.trim_end_matches(')'));
+    let taken = if types.is_empty() { "no arguments".to_owned() } else { types };
+    let error = Diagnostic::new(PLAN, format!("function \"{name}\" does not take {taken}"));
+    Some(error.detail(format!("It takes {}.", candidates.join(" or "))))
 }
 
 fn external(error: &(dyn std::error::Error + Send + Sync + 'static), whole: Option<Span>) -> Diagnostic {
@@ -64,13 +92,14 @@ fn with_notes(diagnostic: &datafusion::common::Diagnostic, inner: &DataFusionErr
     if let Some(name) = diagnostic.message.strip_prefix("Invalid function '").and_then(|m| m.strip_suffix('\'')) {
         return unknown_function(name, diagnostic).at_maybe(span);
     }
-    let join = |messages: Vec<&str>| (!messages.is_empty()).then(|| messages.join(" "));
+    let join = |messages: Vec<&str>| (!messages.is_empty()).then(|| with_our_types(&messages.join(" ")));
     Diagnostic {
         code: PLAN,
         message: plain(&diagnostic.message),
         span,
         detail: join(diagnostic.notes.iter().map(|n| n.message.as_str()).collect()),
         hint: join(diagnostic.helps.iter().map(|h| h.message.as_str()).collect()),
+        unreachable: false,
     }
 }
 
@@ -103,14 +132,19 @@ fn schema(error: &SchemaError) -> Diagnostic {
 }
 
 fn unknown_column(field: &Column, valid: &[Column]) -> Diagnostic {
-    let error = Diagnostic::new(UNKNOWN_COLUMN, format!("column \"{}\" does not exist", field.name));
-    let mut names: Vec<&str> = valid.iter().map(|c| c.name.as_str()).collect();
-    names.dedup();
+    unknown_column_of(&field.name, valid.iter().map(|c| c.name.as_str()).collect())
+}
+
+/// A column that is none of `names`.
+pub(super) fn unknown_column_of(name: &str, mut names: Vec<&str>) -> Diagnostic {
+    let error = Diagnostic::new(UNKNOWN_COLUMN, format!("column \"{name}\" does not exist"));
+    let mut seen = BTreeSet::new();
+    names.retain(|name| seen.insert(*name));
     let listed: Vec<String> = names.iter().map(|n| format!("\"{n}\"")).collect();
     let error =
         if names.is_empty() { error } else { error.detail(format!("The columns here are {}.", listed.join(", "))) };
-    match nearest(&field.name, names) {
-        Some(near) if near.eq_ignore_ascii_case(&field.name) => {
+    match nearest(name, names) {
+        Some(near) if near.eq_ignore_ascii_case(name) => {
             error.hint(format!("Did you mean `{near}`? Its name must be quoted."))
         }
         Some(near) => error.hint(format!("Did you mean \"{near}\"?")),
@@ -131,8 +165,9 @@ fn first_line(text: &str) -> String {
     plain(text.lines().next().unwrap_or(text))
 }
 
-/// A foreign message as ours are: lower case at the start, no full stop, no prefix of the engine.
+/// A foreign message as ours are: lower case at the start, no full stop, no prefix of the engine, our types.
 fn plain(message: &str) -> String {
+    let message = with_our_types(message);
     let mut text = message.trim();
     for prefix in [
         "Error during planning: ",

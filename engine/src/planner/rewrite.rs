@@ -1,15 +1,17 @@
 //! The dialect's expressions as DataFusion knows them, and names for columns that have none.
 //!
 //! What each form looks like before is in [`crate::sql::expr_forms`]. A cast that fails gives null, as
-//! in ksqlDB, so CAST becomes TRY_CAST; a text compared with ROWTIME or a window bound is a time.
+//! in ksqlDB, so CAST becomes TRY_CAST; a text compared with ROWTIME or a window bound is a time; a
+//! number with an exponent is a DOUBLE, where DataFusion would make a DECIMAL of it.
 
 use std::ops::ControlFlow;
 
 use headwater_connectors::java_time::iso::parse_partial_iso_timestamp_ms;
 use headwater_connectors::table::{ROWTIME, WINDOWEND, WINDOWSTART};
 use sqlparser::ast::{
-    AccessExpr, Array, BinaryOperator, CastKind, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments,
-    Ident, ObjectName, Query, Select, SelectItem, Subscript, Value, ValueWithSpan, VisitMut, VisitorMut,
+    AccessExpr, Array, BinaryOperator, CastKind, DataType, ExactNumberInfo, Expr, Function, FunctionArg,
+    FunctionArgExpr, FunctionArguments, Ident, ObjectName, Query, Select, SelectItem, Subscript, Value, ValueWithSpan,
+    VisitMut, VisitorMut,
 };
 
 use super::star::call;
@@ -56,6 +58,9 @@ impl VisitorMut for Rewriter<'_> {
             Expr::CompoundFieldAccess { .. } => self.access(expr),
             Expr::Function(_) => self.function(expr),
             Expr::Cast { kind: kind @ CastKind::Cast, .. } => *kind = CastKind::TryCast,
+            Expr::Value(ValueWithSpan { value: Value::Number(digits, _), .. }) if digits.contains(['e', 'E']) => {
+                *expr = double(std::mem::take(digits));
+            }
             Expr::BinaryOp { left, op, right } if is_comparison(op) => {
                 self.magic_time(left, right);
                 self.magic_time(right, left);
@@ -184,6 +189,16 @@ fn count_distinct(function: &mut Function) {
     function.name = ObjectName::from(vec![Ident::new("count")]);
     if let FunctionArguments::List(list) = &mut function.args {
         list.duplicate_treatment = Some(sqlparser::ast::DuplicateTreatment::Distinct);
+    }
+}
+
+fn double(digits: String) -> Expr {
+    Expr::Cast {
+        kind: CastKind::TryCast,
+        expr: Box::new(text(digits)),
+        data_type: DataType::Double(ExactNumberInfo::None),
+        array: false,
+        format: None,
     }
 }
 

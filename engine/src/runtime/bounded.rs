@@ -2,19 +2,21 @@
 
 use std::sync::Arc;
 
-use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::SessionState;
-use datafusion::physical_plan::{ExecutionPlan, displayable, execute_stream};
+use datafusion::physical_plan::stream::RecordBatchReceiverStreamBuilder;
+use datafusion::physical_plan::{ExecutionPlan, SendableRecordBatchStream, displayable, execute_stream};
+use futures::StreamExt;
 use headwater_connectors::table::{Progress, ScanContext};
 use headwater_connectors::transport::{Isolation, Transport};
 
 use super::joins;
+use super::memory::QueryMemory;
 use crate::answer::{Rows, Section};
 use crate::catalog::Catalog;
 use crate::config::Settings;
 use crate::diagnostic::{Diagnostic, INTERNAL, Span};
-use crate::planner::{bounded, plan_errors};
+use crate::planner::{bounded, pinpoint, plan_errors};
 use crate::sql::ast;
 
 /// A bounded query that is planned and may be run.
@@ -46,13 +48,18 @@ impl Bounded {
         };
         let context = ScanContext { transport: around.transport.clone(), isolation, progress: progress.clone() };
         let mut state = bounded::state(around.catalog, around.settings, Some(context), limits(around.settings)?);
+        // NOW() is one time for the whole query.
+        state.mark_start_execution();
         let logical = bounded::plan(query, around.catalog, &state).await?;
-        let refused = |error| plan_errors::diagnose(&error, Some(query.span));
+        let refused = |error| pinpoint::diagnose(&error, query);
         let optimized = state.optimize(&logical).map_err(refused)?;
         let mut plan = state.query_planner().create_physical_plan(&optimized, &state).await.map_err(refused)?;
         if joins::may_outgrow(&plan, around.settings.bytes("query.memory.max")) {
             // A hash join keeps one side in memory; a sort-merge join spills.
-            state.config_mut().options_mut().optimizer.prefer_hash_join = false;
+            // DataFusion has one only where several parts run side by side.
+            let options = state.config_mut().options_mut();
+            options.optimizer.prefer_hash_join = false;
+            options.execution.target_partitions = options.execution.target_partitions.max(2);
             plan = state.query_planner().create_physical_plan(&optimized, &state).await.map_err(refused)?;
         }
         Ok(Self { state, plan, logical: optimized.display_indent().to_string(), progress, span: query.span })
@@ -74,11 +81,12 @@ impl Bounded {
         &self.progress
     }
 
-    /// Starts the query.
+    /// Starts the query. It computes in a task of its own, at most a batch ahead: whoever waits for its rows can hear
+    /// other things meanwhile, also while an operator computes for seconds.
     pub fn run(&self) -> Result<Rows, Vec<Diagnostic>> {
         let stream = execute_stream(self.plan.clone(), self.state.task_ctx())
             .map_err(|e| plan_errors::diagnose(&e, Some(self.span)))?;
-        Ok(Rows { stream, progress: self.progress.clone(), notice: None })
+        Ok(Rows { stream: in_a_task(stream), progress: self.progress.clone(), notice: None })
     }
 
     /// The printed plan.
@@ -112,6 +120,21 @@ impl Bounded {
     }
 }
 
+fn in_a_task(mut stream: SendableRecordBatchStream) -> SendableRecordBatchStream {
+    let mut task = RecordBatchReceiverStreamBuilder::new(stream.schema(), 1);
+    let rows = task.tx();
+    task.spawn(async move {
+        while let Some(batch) = stream.next().await {
+            // Nobody receives once the query was given up.
+            if rows.send(batch).await.is_err() {
+                break;
+            }
+        }
+        Ok(())
+    });
+    task.build()
+}
+
 fn displayable_with_metrics(plan: &Arc<dyn ExecutionPlan>) -> String {
     datafusion::physical_plan::display::DisplayableExecutionPlan::with_metrics(plan.as_ref()).indent(false).to_string()
 }
@@ -124,7 +147,7 @@ fn section(title: &str, text: &str) -> Section {
 fn limits(settings: &Settings) -> Result<Arc<RuntimeEnv>, Vec<Diagnostic>> {
     let disk = u64::try_from(settings.bytes("query.disk.max")).unwrap_or(u64::MAX);
     RuntimeEnvBuilder::new()
-        .with_memory_pool(Arc::new(FairSpillPool::new(settings.bytes("query.memory.max"))))
+        .with_memory_pool(Arc::new(QueryMemory::new(settings.bytes("query.memory.max"))))
         .with_max_temp_directory_size(disk)
         .build_arc()
         .map_err(|error| vec![Diagnostic::new(INTERNAL, format!("could not prepare the query's memory: {error}"))])

@@ -87,7 +87,8 @@ pub async fn write(mut rows: Rows, target: Target) -> Result<Answer, Vec<Diagnos
     beside.rename(&target.path).map_err(|e| told("write", &e))?;
     let rejects = rows.progress.snapshot().rejects;
     let warnings = (rejects > 0).then(|| format!("{rejects} records were rejected; SHOW REJECTS; lists them"));
-    let message = format!("{count} rows written to \"{}\"", target.path.display());
+    let rows = if count == 1 { "row" } else { "rows" };
+    let message = format!("{count} {rows} written to \"{}\"", target.path.display());
     Ok(Answer::Done { message, warnings: warnings.into_iter().collect() })
 }
 

@@ -137,7 +137,7 @@ fn evaluate(
     insert: &ast::InsertValues,
     columns: &[TargetColumn],
 ) -> Result<RecordBatch, Vec<Diagnostic>> {
-    let evaluator = Evaluator::new(catalog, session.settings())?;
+    let evaluator = Evaluator::new(catalog, session.settings(), chrono::Utc::now())?;
     let mut errors = Vec::new();
     let mut cells: Vec<Vec<ArrayRef>> = columns.iter().map(|_| Vec::new()).collect();
     for row in &insert.rows {

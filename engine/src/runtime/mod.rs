@@ -12,6 +12,7 @@ mod guess;
 mod headless;
 pub(crate) mod insert;
 mod joins;
+mod memory;
 pub(crate) mod print;
 pub(crate) mod push;
 mod query_status;

@@ -55,13 +55,12 @@ impl KafkaAdmin {
         &self,
         isolation: Isolation,
         doing: &str,
-        ask: impl FnOnce(&rdkafka::consumer::BaseConsumer<Context>) -> KafkaResult<T>,
+        ask: impl Fn(&rdkafka::consumer::BaseConsumer<Context>) -> KafkaResult<T>,
     ) -> Result<T, TransportError> {
         match isolation {
-            Isolation::ReadCommitted => self.committed.call(ask),
-            Isolation::ReadUncommitted => self.uncommitted()?.call(ask),
+            Isolation::ReadCommitted => self.committed.ask(doing, ask),
+            Isolation::ReadUncommitted => self.uncommitted()?.ask(doing, ask),
         }
-        .map_err(|error| self.committed.failed(doing, &error))
     }
 
     fn uncommitted(&self) -> Result<Arc<Connection>, TransportError> {
@@ -117,7 +116,12 @@ impl KafkaAdmin {
             return Ok(BTreeMap::new());
         }
         let list: TopicPartitionList = places.into_iter().collect();
-        let found = self.ask(isolation, doing, |client| client.offsets_for_times(list, ANSWER_TIMEOUT))?;
+        let found = self.ask(isolation, doing, |client| {
+            let found = client.offsets_for_times(list.clone(), ANSWER_TIMEOUT)?;
+            // Each partition has an answer of its own, and one whose leader is gone has an error there.
+            let failed = found.elements().iter().find_map(|element| element.error().err());
+            failed.filter(errors::passes).map_or(Ok(found), Err)
+        })?;
         let read = |element: &rdkafka::topic_partition_list::TopicPartitionListElem<'_>| {
             element.error().map_err(|error| self.committed.failed(doing, &error))?;
             Ok((TopicPartition::new(element.topic(), element.partition()), element.offset().to_raw().unwrap_or(-1)))

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::metadata::MetadataTopic;
 use rdkafka::types::{RDKafkaErrorCode as Code, RDKafkaRespErr};
 
@@ -26,6 +26,12 @@ const UNREACHABLE_GRACE: Duration = Duration::from_millis(1_500);
 
 /// Longest wait for one answer of the cluster.
 pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a question is asked again that a lost broker or a change of leaders left without an answer.
+const CHANGE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Pause before it is asked again.
+const CHANGE_INTERVAL: Duration = Duration::from_millis(200);
 
 /// Pause between two looks at what librdkafka was told.
 const LOOK_INTERVAL: Duration = Duration::from_millis(5);
@@ -80,6 +86,16 @@ impl Connection {
         served(&self.properties, || serve_and_pause(consumer), || call(consumer))
     }
 
+    /// Calls librdkafka again while its answer is that a broker went away or that a partition is about to get
+    /// another leader: in a cluster that lost one of its brokers this is over within seconds.
+    pub(super) fn ask<T>(
+        &self,
+        doing: &str,
+        ask: impl Fn(&BaseConsumer<Context>) -> KafkaResult<T>,
+    ) -> Result<T, TransportError> {
+        while_changing(CHANGE_TIMEOUT, || self.call(&ask)).map_err(|error| self.failed(doing, &error))
+    }
+
     /// Number of partitions of a topic; `None` when it does not exist.
     pub(super) fn partitions(&self, topic: &str) -> Result<Option<i32>, TransportError> {
         let info = self.topic(topic)?;
@@ -92,8 +108,7 @@ impl Connection {
             return Ok(None);
         }
         let doing = format!("topic \"{name}\" could not be looked up");
-        let metadata = self.call(|client| client.fetch_metadata(Some(name), ANSWER_TIMEOUT));
-        let metadata = metadata.map_err(|error| self.failed(&doing, &error))?;
+        let metadata = self.ask(&doing, |client| client.fetch_metadata(Some(name), ANSWER_TIMEOUT))?;
         let Some(topic) = metadata.topics().iter().find(|topic| topic.name() == name) else { return Ok(None) };
         match topic.error() {
             None => Ok(Some(info(topic))),
@@ -184,6 +199,17 @@ impl Connection {
     }
 }
 
+/// Tries again, for `patience` at most, what failed because the cluster is changing.
+pub(super) fn while_changing<T>(patience: Duration, ask: impl Fn() -> KafkaResult<T>) -> KafkaResult<T> {
+    let begun = Instant::now();
+    loop {
+        match ask() {
+            Err(error) if errors::passes(&error) && begun.elapsed() < patience => thread::sleep(CHANGE_INTERVAL),
+            answered => return answered,
+        }
+    }
+}
+
 /// The names that Kafka takes; librdkafka makes no handle for others.
 pub(super) fn is_legal(name: &str) -> bool {
     let letter = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
@@ -236,6 +262,30 @@ pub(super) fn while_polled<T>(poll: impl Fn() + Send + Sync, call: impl FnOnce()
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Goal: one lost broker costs a pause and no error; what will not pass is told at once.
+    #[test]
+    fn what_a_change_of_leaders_leaves_unanswered_is_asked_again() {
+        use std::cell::Cell;
+
+        let asked = Cell::new(0);
+        let ask = |code: Code, fails: u32| {
+            asked.set(0);
+            while_changing(Duration::from_secs(5), || {
+                asked.set(asked.get() + 1);
+                if asked.get() > fails { Ok(()) } else { Err(KafkaError::MetadataFetch(code)) }
+            })
+        };
+        for code in [Code::DestroyBroker, Code::BrokerTransportFailure, Code::NotLeaderForPartition] {
+            assert!(ask(code, 2).is_ok(), "{code}");
+            assert_eq!(asked.get(), 3);
+        }
+        assert!(ask(Code::TopicAuthorizationFailed, 2).is_err());
+        assert_eq!(asked.get(), 1);
+        assert!(
+            while_changing(Duration::ZERO, || Err::<(), _>(KafkaError::MetadataFetch(Code::DestroyBroker))).is_err()
+        );
+    }
 
     #[test]
     fn knows_legal_names() {

@@ -45,9 +45,11 @@ pub(super) fn unknown_topic(name: &str) -> TransportError {
 /// What the caller should do about a code.
 pub(super) fn kind_of(code: Code) -> Kind {
     match code {
-        Code::BrokerTransportFailure | Code::AllBrokersDown | Code::Resolve | Code::NetworkException => {
-            Kind::Unreachable
-        }
+        Code::BrokerTransportFailure
+        | Code::DestroyBroker
+        | Code::AllBrokersDown
+        | Code::Resolve
+        | Code::NetworkException => Kind::Unreachable,
         Code::Authentication
         | Code::SaslAuthenticationFailed
         | Code::UnsupportedSASLMechanism
@@ -67,6 +69,34 @@ pub(super) fn kind_of(code: Code) -> Kind {
         code if is_refusal(code) => Kind::Invalid,
         _ => Kind::Other,
     }
+}
+
+/// The cluster lost a broker or moves a partition: the same question has an answer in a moment.
+pub(super) fn passes(error: &KafkaError) -> bool {
+    let code = match error {
+        KafkaError::AdminOp(code) => Some(*code),
+        other => other.rdkafka_error_code(),
+    };
+    code.is_some_and(|code| {
+        matches!(
+            code,
+            Code::DestroyBroker
+                | Code::BrokerTransportFailure
+                | Code::NetworkException
+                | Code::NotLeaderForPartition
+                | Code::LeaderNotAvailable
+                | Code::ReplicaNotAvailable
+                | Code::BrokerNotAvailable
+                | Code::FencedLeaderEpoch
+                | Code::UnknownLeaderEpoch
+                | Code::NotController
+        )
+    })
+}
+
+/// What is stored is not what was written.
+pub(super) fn is_damage(code: Code) -> bool {
+    matches!(code, Code::InvalidMessage | Code::BadMessage | Code::BadCompression)
 }
 
 /// The broker or the client does not take what it was given; another try will not help.

@@ -50,11 +50,13 @@ const COMMON: &[(&str, &str)] = &[
 
 /// Properties of every reading client. A topic that the broker does not know fails at once: whoever makes one waits
 /// until it is known. A full queue is looked at again after a few ms (librdkafka waits a second), so a queue may be
-/// short without starving its reader. Fetches of 2 MiB a partition cost less CPU than the default of 1 MiB, and larger
+/// short without starving its reader. Checksums are looked at: without, librdkafka asks for a damaged batch for ever, or gives
+/// out what is in it. Fetches of 2 MiB a partition cost less CPU than the default of 1 MiB, and larger
 /// ones no less again.
 const SOURCE: &[(&str, &str)] = &[
     ("fetch.queue.backoff.ms", "5"),
     ("fetch.error.backoff.ms", "50"),
+    ("check.crcs", "true"),
     ("fetch.message.max.bytes", "2097152"),
     ("topic.metadata.propagation.max.ms", "0"),
 ];
@@ -257,7 +259,9 @@ fn names_of(name: &str) -> impl Iterator<Item = &str> {
 
 /// What is wrong with one property, and the name to look at.
 fn complaint(name: &str, value: &str) -> Option<(String, String)> {
-    let why = if RESERVED.contains(&name) {
+    let why = if name == "isolation.level" {
+        "\"isolation.level\" is set by Headwater itself: say --set isolation.level=read_uncommitted".to_owned()
+    } else if RESERVED.contains(&name) {
         format!("\"{name}\" is set by Headwater itself and cannot be given")
     } else {
         refusal(name, value)?

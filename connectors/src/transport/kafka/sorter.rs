@@ -29,6 +29,8 @@ pub(super) struct Sorter {
 struct Range {
     partition: TopicPartition,
     end: Option<i64>,
+    /// The offset that is expected next.
+    next: i64,
     finished: bool,
 }
 
@@ -50,7 +52,12 @@ impl Sorter {
             ended: Vec::new(),
         };
         for (place, range) in plan.ranges.iter().enumerate() {
-            sorter.ranges.push(Range { partition: range.partition.clone(), end: range.end, finished: false });
+            sorter.ranges.push(Range {
+                partition: range.partition.clone(),
+                end: range.end,
+                next: range.start,
+                finished: false,
+            });
             if is_empty(range) {
                 sorter.finish(place);
             }
@@ -76,7 +83,10 @@ impl Sorter {
             }
             Some(Code::PartitionEOF) if reached(message.offset()) => self.finish(place),
             Some(Code::PartitionEOF) => {}
-            Some(code) => self.fail(place, code, &message.reason()),
+            Some(code) => {
+                let offset = if message.offset() >= 0 { message.offset() } else { range.next };
+                self.fail(place, offset, code, &message.reason());
+            }
         }
     }
 
@@ -118,6 +128,7 @@ impl Sorter {
         }
         let (wanted, sizes) = (self.wanted, self.sizes);
         let (_, columns) = self.growing.get_or_insert_with(|| (place, Columns::new(wanted, sizes)));
+        self.ranges[place].next = message.offset() + 1;
         columns.push(message.offset(), message.timestamp_ms(), message.key(), message.value());
         if let Some(headers) = columns.headers() {
             message.for_each_header(|name, value| headers.push(name, value));
@@ -133,10 +144,14 @@ impl Sorter {
         self.events.push_back(Ok(SourceEvent::Finished(range.partition.clone())));
     }
 
-    fn fail(&mut self, place: usize, code: Code, reason: &str) {
+    fn fail(&mut self, place: usize, offset: i64, code: Code, reason: &str) {
         self.cut();
         let partition = &self.ranges[place].partition;
-        let mut error = errors::failed(&format!("{partition} could not be read"), code);
+        let doing = match errors::is_damage(code) {
+            true => format!("{partition} is damaged at offset {offset}"),
+            false => format!("{partition} could not be read from offset {offset} on"),
+        };
+        let mut error = errors::failed(&doing, code);
         if !reason.is_empty() {
             error.message = format!("{} ({reason})", error.message);
         }

@@ -175,7 +175,9 @@ impl Reader {
                 Err(errors::told("a topic could not be read any more", failure.code, &failure.reason))
             }
             _ if awaits_end && waited >= OUTAGE_MAX => {
-                Err(errors::connection_failed(&self.bootstrap, failure.code, &failure.reason))
+                let mut error = errors::connection_failed(&self.bootstrap, failure.code, &failure.reason);
+                error.message.push_str(&format!("; reading gives up after {} s of this", OUTAGE_MAX.as_secs()));
+                Err(error)
             }
             _ => Ok(()),
         }

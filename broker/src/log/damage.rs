@@ -1,0 +1,77 @@
+//! Bytes of a segment that are no batches any more, and where the batches go on behind them.
+//!
+//! Apart because damage is no torn tail: with valid batches behind it, nothing may be cut. The bytes stay, readers of
+//! the offsets that were there are told, and all others are served.
+
+use std::io;
+
+use super::batch::{BatchHeader, HEADER_BYTES};
+use super::medium::Medium;
+
+/// Bytes looked at at once in search of a batch.
+const WINDOW_BYTES: u64 = 1024 * 1024;
+
+/// Attributes that a batch can have.
+const ATTRIBUTES_MAX: i16 = 0x7f;
+
+/// A damaged run of a segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Damage {
+    /// Where the first batch is that cannot be read.
+    pub(crate) from: u64,
+    /// Where the batches go on.
+    pub(crate) to: u64,
+    /// The first offset that is lost.
+    pub(crate) first_offset: i64,
+    /// The first that is not.
+    pub(crate) next_offset: i64,
+}
+
+impl Damage {
+    /// Whether a record with this offset would be in the damaged bytes.
+    pub(crate) fn holds(&self, offset: i64) -> bool {
+        (self.first_offset..self.next_offset).contains(&offset)
+    }
+
+    /// Says once, where it is found, what is damaged.
+    pub(crate) fn tell(&self, medium: &Medium) {
+        tracing::error!(
+            segment = medium.name(),
+            from_byte = self.from,
+            to_byte = self.to,
+            first_offset = self.first_offset,
+            next_offset = self.next_offset,
+            "a segment is damaged: its bytes are kept, reading these offsets fails with CORRUPT_MESSAGE, \
+             the others are served"
+        );
+    }
+}
+
+/// The first whole, undamaged batch at or behind `from`, known by its checksum. Costs a look at each byte, and is only
+/// called where something is wrong.
+pub(crate) fn next_sound(
+    medium: &Medium,
+    from: u64,
+    end: u64,
+    offset_min: i64,
+) -> io::Result<Option<(u64, BatchHeader)>> {
+    let mut at = from;
+    while at + HEADER_BYTES as u64 <= end {
+        let window = medium.read_at(at, WINDOW_BYTES.min(end - at) as usize)?;
+        let starts = window.len() + 1 - HEADER_BYTES;
+        for start in (0..starts).filter(|start| window[start + 16] == 2) {
+            let position = at + start as u64;
+            let plausible = |header: &BatchHeader| {
+                header.base_offset >= offset_min
+                    && (0..=ATTRIBUTES_MAX).contains(&header.attributes)
+                    && position + header.bytes as u64 <= end
+            };
+            let Some(header) = BatchHeader::parse(&window[start..]).filter(plausible) else { continue };
+            if header.checksum_fits(&medium.read_at(position, header.bytes)?) {
+                return Ok(Some((position, header)));
+            }
+        }
+        at += starts as u64;
+    }
+    Ok(None)
+}

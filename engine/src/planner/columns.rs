@@ -1,0 +1,158 @@
+//! Every unknown column of a query at once, where that can be told without planning it.
+//!
+//! DataFusion stops at the first. Names are looked up here when all that a SELECT reads is sources of the catalog;
+//! subqueries, lambdas and the like bring names of their own, and are left to DataFusion.
+
+use std::collections::BTreeSet;
+use std::ops::ControlFlow;
+
+use datafusion::catalog::TableProvider;
+use headwater_connectors::table::TopicTable;
+use sqlparser::ast::{
+    Expr, GroupByExpr, Ident, OrderByKind, Query, Select, SelectItem, SetExpr, Spanned as _, TableFactor,
+    TableWithJoins, Visit, Visitor,
+};
+
+use super::plan_errors::unknown_column_of;
+use super::rewrite::name_columns;
+use crate::catalog::Catalog;
+use crate::diagnostic::{Diagnostic, UNKNOWN_COLUMN, nearest};
+
+/// The columns that do not exist, in order of position; none where names cannot be told. `*` is settled already.
+pub fn unknown(query: &Query, catalog: &Catalog) -> Vec<Diagnostic> {
+    let (SetExpr::Select(select), None) = (query.body.as_ref(), &query.with) else { return Vec::new() };
+    let Some(sources) = sources(select, catalog) else { return Vec::new() };
+    let mut names = Names { sources, aliases: aliases(select), told: BTreeSet::new(), errors: Vec::new() };
+    if select.visit(&mut Foreign).is_break() || query.order_by.visit(&mut Foreign).is_break() {
+        return Vec::new();
+    }
+    names.look(select, query);
+    names.errors
+}
+
+/// A source in FROM, by the name its columns are qualified with.
+struct Source {
+    alias: String,
+    columns: Vec<String>,
+}
+
+fn sources(select: &Select, catalog: &Catalog) -> Option<Vec<Source>> {
+    let factors = select.from.iter().flat_map(|TableWithJoins { relation, joins }| {
+        std::iter::once(relation).chain(joins.iter().map(|join| &join.relation))
+    });
+    let sources: Option<Vec<Source>> = factors.map(|factor| source(factor, catalog)).collect();
+    sources.filter(|sources| !sources.is_empty())
+}
+
+fn source(factor: &TableFactor, catalog: &Catalog) -> Option<Source> {
+    let TableFactor::Table { name, alias, args: None, .. } = factor else { return None };
+    let [part] = &name.0[..] else { return None };
+    let name = &part.as_ident()?.value;
+    if alias.as_ref().is_some_and(|alias| !alias.columns.is_empty()) {
+        return None;
+    }
+    let spec = catalog.source(name)?.topic_spec().ok()?;
+    let schema = TopicTable::new(std::sync::Arc::new(spec)).schema();
+    let columns = schema.fields().iter().map(|field| field.name().clone()).collect();
+    Some(Source { alias: alias.as_ref().map_or(name, |alias| &alias.name.value).clone(), columns })
+}
+
+/// The names that the columns of the result will have.
+fn aliases(select: &Select) -> Vec<String> {
+    let mut select = select.clone();
+    name_columns(&mut select);
+    let alias = |item: &SelectItem| match item {
+        SelectItem::ExprWithAlias { alias, .. } => Some(alias.value.clone()),
+        _ => None,
+    };
+    select.projection.iter().filter_map(alias).collect()
+}
+
+/// Breaks at expressions that bring names of their own.
+struct Foreign;
+
+impl Visitor for Foreign {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, _: &Query) -> ControlFlow<()> {
+        ControlFlow::Break(())
+    }
+
+    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+        match expr {
+            Expr::Lambda(_) | Expr::Interval(_) | Expr::Extract { .. } => ControlFlow::Break(()),
+            _ => ControlFlow::Continue(()),
+        }
+    }
+}
+
+struct Names {
+    sources: Vec<Source>,
+    /// Names that GROUP BY, HAVING and ORDER BY may use, too.
+    aliases: Vec<String>,
+    /// What was told already, by name.
+    told: BTreeSet<String>,
+    errors: Vec<Diagnostic>,
+}
+
+impl Names {
+    fn look(&mut self, select: &Select, query: &Query) {
+        let aliases = std::mem::take(&mut self.aliases);
+        let _: ControlFlow<()> = select.projection.visit(self);
+        let _: ControlFlow<()> = select.selection.visit(self);
+        self.aliases = aliases;
+        if let GroupByExpr::Expressions(expressions, _) = &select.group_by {
+            let _: ControlFlow<()> = expressions.visit(self);
+        }
+        let _: ControlFlow<()> = select.having.visit(self);
+        if let Some(OrderByKind::Expressions(expressions)) = query.order_by.as_ref().map(|order| &order.kind) {
+            let _: ControlFlow<()> = expressions.visit(self);
+        }
+    }
+
+    fn check(&mut self, qualifier: Option<&Ident>, name: &Ident, expr: &Expr) {
+        let of_qualifier = |source: &&Source| qualifier.is_none_or(|qualifier| qualifier.value == source.alias);
+        let columns: Vec<&str> =
+            self.sources.iter().filter(of_qualifier).flat_map(|s| &s.columns).map(String::as_str).collect();
+        let is_alias = qualifier.is_none() && self.aliases.contains(&name.value);
+        let known = is_alias || columns.contains(&name.value.as_str());
+        let text = expr.to_string();
+        if known || self.told.contains(&text) {
+            return;
+        }
+        let error = match qualifier {
+            Some(qualifier) if columns.is_empty() => self.unknown_source(&qualifier.value),
+            _ => unknown_column_of(&name.value, columns),
+        };
+        self.errors.push(error.at_maybe(crate::sql::place(expr.span())));
+        self.told.insert(text);
+    }
+
+    fn unknown_source(&self, qualifier: &str) -> Diagnostic {
+        let names: Vec<&str> = self.sources.iter().map(|source| source.alias.as_str()).collect();
+        let listed: Vec<String> = names.iter().map(|name| format!("\"{name}\"")).collect();
+        let error = Diagnostic::new(UNKNOWN_COLUMN, format!("nothing in FROM is called \"{qualifier}\""))
+            .detail(format!("FROM has {}.", listed.join(", ")));
+        match nearest(qualifier, names.iter().copied()) {
+            Some(near) => error.hint(format!("Did you mean \"{near}\"?")),
+            None => error,
+        }
+    }
+}
+
+impl Visitor for Names {
+    type Break = ();
+
+    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+        match expr {
+            Expr::Identifier(name) => self.check(None, name, expr),
+            Expr::CompoundIdentifier(names) => {
+                if let [qualifier, name] = &names[..] {
+                    self.check(Some(qualifier), name, expr);
+                }
+            }
+            _ => {}
+        }
+        ControlFlow::Continue(())
+    }
+}

@@ -1,0 +1,129 @@
+//! Where in the text an error is, and which of its words are foreign.
+//!
+//! DataFusion says for some errors only what is wrong: the function, the literal or the field that it names is looked up
+//! in the query here, so that the carets stand under it and not under everything. Its names of types become ours.
+
+use std::ops::ControlFlow;
+
+use datafusion::arrow::datatypes::DataType;
+use datafusion::error::DataFusionError;
+use sqlparser::ast::{Expr, Value, ValueWithSpan, Visit, Visitor};
+
+use super::plan_errors;
+use crate::diagnostic::{Diagnostic, Span};
+use crate::sql::ast;
+use crate::types::type_name;
+
+/// What an error of planning a query says to a user, with the smallest place that is known.
+pub fn diagnose(error: &DataFusionError, query: &ast::Query) -> Vec<Diagnostic> {
+    let told = plan_errors::diagnose(error, Some(query.span));
+    told.into_iter().map(|diagnostic| narrow(diagnostic, query)).collect()
+}
+
+fn narrow(diagnostic: Diagnostic, query: &ast::Query) -> Diagnostic {
+    if diagnostic.span != Some(query.span) {
+        return diagnostic;
+    }
+    let named = quoted_pieces(&diagnostic.message).into_iter().find_map(|piece| locate(query, piece));
+    Diagnostic { span: named.or(diagnostic.span), ..diagnostic }
+}
+
+/// The pieces of a message between quotes of either kind.
+fn quoted_pieces(message: &str) -> Vec<&str> {
+    let between = |quote: char| message.split(quote).skip(1).step_by(2);
+    between('\'').chain(between('"')).collect()
+}
+
+/// The first literal with this text, or call of a function with this name.
+fn locate(query: &ast::Query, piece: &str) -> Option<Span> {
+    let mut finder = Finder { piece, found: None };
+    let _: ControlFlow<()> = query.body.visit(&mut finder);
+    finder.found
+}
+
+struct Finder<'a> {
+    piece: &'a str,
+    found: Option<Span>,
+}
+
+impl Visitor for Finder<'_> {
+    type Break = ();
+
+    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+        let place = match expr {
+            Expr::Value(ValueWithSpan { value: Value::SingleQuotedString(text), span }) if text == self.piece => *span,
+            Expr::Function(call) => match call.name.0.first().and_then(|part| part.as_ident()) {
+                Some(name) if name.value.eq_ignore_ascii_case(self.piece) => name.span,
+                _ => return ControlFlow::Continue(()),
+            },
+            _ => return ControlFlow::Continue(()),
+        };
+        self.found = crate::sql::place(place);
+        if self.found.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+}
+
+/// A text of DataFusion with the dialect's names of types; what is quoted stays as it is.
+pub fn with_our_types(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    let mut in_word = false;
+    while let Some(first) = rest.chars().next() {
+        let foreign = if in_word || !first.is_ascii_uppercase() { None } else { leading_type(rest) };
+        let taken = match (&foreign, first) {
+            (Some((_, length)), _) => *length,
+            (None, '\'' | '"') if !in_word => rest[1..].find(first).map_or(1, |end| end + 2),
+            (None, _) => first.len_utf8(),
+        };
+        out.push_str(foreign.as_ref().map_or(&rest[..taken], |(name, _)| name));
+        in_word = rest[..taken].chars().next_back().is_some_and(char::is_alphanumeric);
+        rest = &rest[taken..];
+    }
+    out
+}
+
+/// The type that a text begins with, in our words, and its length.
+fn leading_type(text: &str) -> Option<(String, usize)> {
+    let word = text.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(text.len());
+    let whole = text[word..].starts_with('(').then(|| closing(text)).flatten();
+    for length in whole.into_iter().chain([word]) {
+        if &text[..length] == "String" {
+            return Some(("STRING".to_owned(), length));
+        }
+        if let Ok(ty) = text[..length].parse::<DataType>() {
+            return Some((type_name(&ty), length));
+        }
+    }
+    None
+}
+
+/// Length up to the parenthesis that closes the first one.
+fn closing(text: &str) -> Option<usize> {
+    let mut depth = 0;
+    for (at, char) in text.char_indices() {
+        match char {
+            '(' => depth += 1,
+            ')' if depth == 1 => return Some(at + 1),
+            ')' => depth -= 1,
+            _ => {}
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn foreign_types_are_told_as_ours() {
+        for (foreign, ours) in [
+            ("has type Int32 has type Utf8", "has type INTEGER has type STRING"),
+            ("not Decimal128(9, 2) is", "not DECIMAL(9, 2) is"),
+            ("a Struct(\"X\": Int32) here", "a STRUCT<`X` INTEGER> here"),
+            ("'Int32' and \"Utf8\" stay, and so does XInt32", "'Int32' and \"Utf8\" stay, and so does XInt32"),
+        ] {
+            assert_eq!(with_our_types(foreign), ours);
+        }
+    }
+}
