@@ -6,6 +6,7 @@
 //! * [`modes`]: the ways in which persistent queries are driven by tests;
 //! * [`nexmark`]: generated bids and auctions, without anything that moves;
 //! * [`readme`]: the commands of a Markdown page and whether they still do what it says;
+//! * [`scratch`]: names and topics that are gone afterwards;
 //! * [`simulation`]: the whole engine on a cluster in memory, with faults from a seed;
 //! * [`transport_contract`]: what every transport must do, run over each of them;
 //! * [`twisted`]: a transport with cuts and faults as a plan says;
@@ -17,6 +18,7 @@ pub mod load;
 pub mod modes;
 pub mod nexmark;
 pub mod readme;
+pub mod scratch;
 pub mod simulation;
 pub mod transport_contract;
 pub mod twisted;

@@ -9,6 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use clap::Args;
+use headwater_tests::scratch::Scratch;
 use headwater_tests::usage::{Run, measure};
 use headwater_tests::{binary, load};
 
@@ -16,7 +17,6 @@ use crate::process::Cluster;
 use crate::query::{Query, define_bids};
 use crate::reader::{self, count};
 use crate::report;
-use crate::scratch::Scratch;
 use crate::streams::{Peer, Summary, Tuning};
 use crate::table::Table;
 
@@ -140,7 +140,7 @@ impl<'a> Bench<'a> {
     /// The bare copy, and the number of records it says it copied.
     fn copy(&self) -> Result<(Cost, f64), Box<dyn Error>> {
         let Arguments { bootstrap_server, topic, .. } = self.arguments;
-        let scratch = Scratch::new(bootstrap_server);
+        let scratch = Scratch::new(bootstrap_server, "bench");
         let to = scratch.topic("copy");
         let places = ["--bootstrap-server", bootstrap_server, "--topic", topic, "--to", &to, "--keep-key"];
         let cost = self.cost(&[[self.own.as_str(), "copy"].as_slice(), &places].concat())?;
@@ -151,7 +151,7 @@ impl<'a> Bench<'a> {
 
     fn ours(&self, query: Query, expected: u64) -> Result<Cost, Box<dyn Error>> {
         let Arguments { bootstrap_server, topic, .. } = self.arguments;
-        let scratch = Scratch::new(bootstrap_server);
+        let scratch = Scratch::new(bootstrap_server, "bench");
         let to = scratch.topic(query.name());
         let file = tempfile::Builder::new().suffix(".sql").tempfile()?;
         std::fs::write(file.path(), format!("{}\n{}\n", define_bids(topic), query.statement(query.name(), &to)))?;
@@ -164,7 +164,7 @@ impl<'a> Bench<'a> {
 
     fn streams(&self, peer: &Peer, query: Query, expected: u64) -> Result<(Cost, Summary), Box<dyn Error>> {
         let Arguments { bootstrap_server, topic, streams_threads, streams_plain_producer, .. } = self.arguments;
-        let scratch = Scratch::new(bootstrap_server);
+        let scratch = Scratch::new(bootstrap_server, "bench");
         let to = scratch.topic(query.name());
         load::create_topic(bootstrap_server, &to, self.partitions)?;
         let tuning = Tuning { threads: *streams_threads, plain_producer: *streams_plain_producer };

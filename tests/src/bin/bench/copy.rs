@@ -8,12 +8,12 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use headwater_tests::load;
+use headwater_tests::scratch::Scratch;
 use rdkafka::ClientConfig;
 use rdkafka::producer::{BaseProducer, Producer};
 
 use crate::librdkafka::{Record, Topic};
 use crate::reader::Reader;
-use crate::scratch::Scratch;
 
 const COMMIT_INTERVAL: Duration = Duration::from_secs(1);
 /// Longest wait for one call about a transaction.
@@ -51,7 +51,7 @@ pub struct Arguments {
 
 /// Copies, and prints one line: `5000000 records in 7.123 s`.
 pub fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
-    let scratch = Scratch::new(&arguments.bootstrap_server);
+    let scratch = Scratch::new(&arguments.bootstrap_server, "bench");
     let to = arguments.to.clone().unwrap_or_else(|| scratch.topic("copy"));
     let started = Instant::now();
     let records = copy(arguments, &to, scratch.name())?;

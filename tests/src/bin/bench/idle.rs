@@ -8,12 +8,12 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use headwater_tests::load::{self, Load};
 use headwater_tests::nexmark::Bids;
+use headwater_tests::scratch::Scratch;
 
 use crate::process;
 use crate::query::{Query, define_bids};
 use crate::reader;
 use crate::running::Running;
-use crate::scratch::Scratch;
 use crate::table::{Table, Target};
 
 /// Records that every query has passed through before it is idle.
@@ -42,7 +42,7 @@ pub struct Arguments {
 /// Measures for half a minute, and prints the table.
 pub fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     let Arguments { bootstrap_server, queries, partitions } = arguments;
-    let scratch = Scratch::new(bootstrap_server);
+    let scratch = Scratch::new(bootstrap_server, "bench");
     let from = scratch.topic("in");
     fill(bootstrap_server, &from, *partitions)?;
     let outputs: Vec<String> = (0..*queries).map(|number| scratch.topic(&format!("out_{number}"))).collect();

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use headwater_tests::load;
+use headwater_tests::scratch::Scratch;
 use rdkafka::Message;
 use rdkafka::consumer::BaseConsumer;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -16,7 +17,6 @@ use crate::feed::{Feed, now_us};
 use crate::query::{Query, define_bids};
 use crate::reader;
 use crate::running::Running;
-use crate::scratch::Scratch;
 
 const PARTITIONS: i32 = 4;
 const START_WAIT_MAX: Duration = Duration::from_secs(60);
@@ -48,7 +48,7 @@ pub struct Arguments {
 /// Measures, and prints p50, p99 and the largest; fails when a record is missing or doubled.
 pub fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     let Arguments { bootstrap_server, rate, seconds, commit_interval_ms } = arguments;
-    let scratch = Scratch::new(bootstrap_server);
+    let scratch = Scratch::new(bootstrap_server, "bench");
     let (from, to) = (scratch.topic("in"), scratch.topic("out"));
     load::create_topic(bootstrap_server, &from, PARTITIONS)?;
     let statements = format!("{}\n{}\n", define_bids(&from), Query::Q0.statement("q0", &to));

@@ -19,7 +19,6 @@ mod query;
 mod reader;
 mod report;
 mod running;
-mod scratch;
 mod shell;
 mod soak;
 mod streams;

@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use headwater_tests::load;
+use headwater_tests::scratch::Scratch;
 
 use crate::feed::Feed;
 use crate::process;
 use crate::query::{Query, define_bids};
 use crate::reader::count;
 use crate::running::Running;
-use crate::scratch::Scratch;
 use crate::table::{Table, Target};
 
 const PARTITIONS: i32 = 4;
@@ -41,7 +41,7 @@ pub struct Arguments {
 /// Measures, and prints the memory of both halves; fails when the output is incomplete.
 pub fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     let Arguments { bootstrap_server, minutes, rate } = arguments;
-    let scratch = Scratch::new(bootstrap_server);
+    let scratch = Scratch::new(bootstrap_server, "bench");
     let (from, to) = (scratch.topic("in"), scratch.topic("out"));
     load::create_topic(bootstrap_server, &from, PARTITIONS)?;
     let statements = format!("{}\n{}\n", define_bids(&from), Query::Q0.statement("q0", &to));

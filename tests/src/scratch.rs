@@ -1,4 +1,4 @@
-//! Names that nothing else has, and the topics under them: deleted when the benchmark is done with them.
+//! Names that nothing else has, and the topics under them: deleted when a program is done with them.
 
 use std::error::Error;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -10,20 +10,20 @@ use rdkafka::client::DefaultClientContext;
 
 const CLUSTER_WAIT_MAX: Duration = Duration::from_secs(30);
 
-/// A fresh name, good for a service id. Dropping it deletes every topic whose name contains it: the benchmark's own, those
-/// of queries, and the command topic of a service of this name.
+/// A fresh name, good for a service id. Dropping it deletes every topic whose name contains it: the program's own, those of
+/// queries, and the command topic of a service of this name.
 pub struct Scratch {
     bootstrap: String,
     name: String,
 }
 
 impl Scratch {
-    /// A name that no earlier one begins with or contains, in this process or another one.
-    pub fn new(bootstrap: &str) -> Self {
+    /// A name that no earlier one begins with or contains, in this process or another one. It begins with `program`.
+    pub fn new(bootstrap: &str, program: &str) -> Self {
         static MADE: AtomicU32 = AtomicU32::new(0);
         let number = MADE.fetch_add(1, Ordering::Relaxed);
         let seconds = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        let name = format!("bench_{seconds:x}_{}_{number:03}", std::process::id());
+        let name = format!("{program}_{seconds:x}_{}_{number:03}", std::process::id());
         Self { bootstrap: bootstrap.to_owned(), name }
     }
 
