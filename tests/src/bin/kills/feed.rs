@@ -1,0 +1,183 @@
+//! The load: numbered records at a steady rate, and what the cluster said to each.
+//!
+//! The producer is idempotent and asks all replicas, so an acknowledged record is in the topic once. One that was given
+//! up may be there or not, and nothing is expected of it.
+
+use std::error::Error;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use rand::rngs::StdRng;
+use rand::{Rng as _, SeedableRng as _};
+use rdkafka::ClientConfig;
+use rdkafka::client::ClientContext;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{DeliveryResult, Message};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext};
+
+const KEYS: usize = 1_000;
+const PACE: Duration = Duration::from_millis(5);
+/// Most records of one feed: a gigabyte of topics.
+const RECORDS_MAX: usize = 10_000_000;
+/// Longest life of one feed.
+const LIFE_MAX: Duration = Duration::from_secs(3_600);
+/// How long a record is tried, and how long the last ones are waited for: longer than any broker is away.
+const DELIVERY_MAX: Duration = Duration::from_secs(120);
+
+/// A record as it was sent; its number is its place in the list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sent {
+    /// Number of its key.
+    pub key: usize,
+    /// How many records of this key were before it.
+    pub seq: usize,
+    /// Where it is; none when it was not acknowledged.
+    pub place: Option<Place>,
+}
+
+/// Where a record is. A broker that has forgotten the offset of what it took twice says -1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Its partition.
+    pub partition: i32,
+    /// Its offset.
+    pub offset: i64,
+}
+
+/// The text of a key.
+pub fn key_text(key: usize) -> String {
+    format!("key-{key:03}")
+}
+
+type Failure = Box<dyn Error + Send + Sync>;
+
+/// A thread that writes until it is stopped.
+pub struct Feed {
+    stopped: Arc<AtomicBool>,
+    written: Arc<AtomicUsize>,
+    thread: JoinHandle<Result<Vec<Sent>, Failure>>,
+}
+
+impl Feed {
+    /// Starts to write so many records a second to a topic, with keys by the seed.
+    pub fn start(bootstrap: &str, topic: &str, per_second: u64, seed: u64) -> Result<Self, Box<dyn Error>> {
+        let producer = ClientConfig::new()
+            .set("bootstrap.servers", bootstrap)
+            .set("enable.idempotence", "true")
+            .set("acks", "all")
+            .set("partitioner", "murmur2_random")
+            .set("linger.ms", "5")
+            .set("message.timeout.ms", DELIVERY_MAX.as_millis().to_string())
+            .create_with_context(Acknowledged::default())?;
+        let (stopped, written) = (Arc::<AtomicBool>::default(), Arc::<AtomicUsize>::default());
+        let mut writer = Writer {
+            producer,
+            topic: topic.to_owned(),
+            chance: StdRng::seed_from_u64(seed),
+            seqs: vec![0; KEYS],
+            sent: Vec::new(),
+            written: Arc::clone(&written),
+        };
+        let seen = Arc::clone(&stopped);
+        let thread = thread::spawn(move || writer.write(per_second, &seen).and_then(|()| writer.finish()));
+        Ok(Self { stopped, written, thread })
+    }
+
+    /// Number of records until now.
+    pub fn written(&self) -> usize {
+        self.written.load(Ordering::Relaxed)
+    }
+
+    /// Fails when the thread has ended by itself.
+    pub fn check(&self) -> Result<(), Box<dyn Error>> {
+        if self.thread.is_finished() { Err("the feed has ended by itself".into()) } else { Ok(()) }
+    }
+
+    /// Ends it, waits for the last acknowledgements and gives all records.
+    pub fn stop(self) -> Result<Vec<Sent>, Box<dyn Error>> {
+        self.stopped.store(true, Ordering::Relaxed);
+        let sent = self.thread.join().map_err(|_| "the feed panicked")?;
+        sent.map_err(|error| error as Box<dyn Error>)
+    }
+}
+
+struct Writer {
+    producer: BaseProducer<Acknowledged>,
+    topic: String,
+    chance: StdRng,
+    seqs: Vec<usize>,
+    sent: Vec<Sent>,
+    written: Arc<AtomicUsize>,
+}
+
+impl Writer {
+    fn write(&mut self, per_second: u64, stopped: &AtomicBool) -> Result<(), Failure> {
+        let begun = Instant::now();
+        while !stopped.load(Ordering::Relaxed) {
+            let due = usize::try_from(begun.elapsed().as_micros() * u128::from(per_second) / 1_000_000)?;
+            if due > RECORDS_MAX || begun.elapsed() > LIFE_MAX {
+                return Err(format!("the feed ends after {RECORDS_MAX} records or {LIFE_MAX:?}").into());
+            }
+            while self.sent.len() < due {
+                self.write_next()?;
+            }
+            self.written.store(due, Ordering::Relaxed);
+            self.producer.poll(Duration::ZERO);
+            thread::sleep(PACE);
+        }
+        Ok(())
+    }
+
+    fn write_next(&mut self) -> Result<(), Failure> {
+        let key = self.chance.random_range(0..KEYS);
+        let (number, seq) = (self.sent.len(), self.seqs[key]);
+        self.seqs[key] += 1;
+        self.sent.push(Sent { key, seq, place: None });
+        let (text, value) = (key_text(key), format!(r#"{{"n":{number},"seq":{seq}}}"#));
+        let mut record = BaseRecord::with_opaque_to(&self.topic, number).key(&text).payload(&value);
+        while let Err((error, back)) = self.producer.send(record) {
+            if error.rdkafka_error_code() != Some(RDKafkaErrorCode::QueueFull) {
+                return Err(error.into());
+            }
+            record = back;
+            self.producer.poll(PACE);
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<Vec<Sent>, Failure> {
+        self.producer.flush(DELIVERY_MAX)?;
+        let mut sent = std::mem::take(&mut self.sent);
+        let places = self.producer.context().places.lock().unwrap_or_else(PoisonError::into_inner);
+        for (number, place) in places.iter() {
+            sent[*number].place = Some(*place);
+        }
+        Ok(sent)
+    }
+}
+
+/// Notes where records came to be.
+#[derive(Default)]
+struct Acknowledged {
+    places: Mutex<Vec<(usize, Place)>>,
+}
+
+impl ClientContext for Acknowledged {
+    // A broker that is away is part of the game; what fails for good shows in the records.
+    fn error(&self, _: KafkaError, _: &str) {}
+
+    fn log(&self, _: rdkafka::config::RDKafkaLogLevel, _: &str, _: &str) {}
+}
+
+impl ProducerContext for Acknowledged {
+    type DeliveryOpaque = usize;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, number: usize) {
+        if let Ok(record) = result {
+            let place = Place { partition: record.partition(), offset: record.offset() };
+            self.places.lock().unwrap_or_else(PoisonError::into_inner).push((number, place));
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! Processes of one service: `headwater run` over the same file, started, killed, ended as an operator would.
+
+use std::error::Error;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use headwater_tests::binary;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+/// Longest wait for a clean end after SIGTERM: a transaction that a broker keeps waiting is part of it.
+const END_WAIT_MAX: Duration = Duration::from_secs(60);
+/// Longest wait for a run until idle.
+const IDLE_WAIT_MAX: Duration = Duration::from_secs(180);
+const LOOK_INTERVAL: Duration = Duration::from_millis(20);
+/// Bytes of a log that are shown with an error.
+const SHOWN_MAX: usize = 4_000;
+
+/// What every process of the service is started with.
+pub struct Service {
+    bootstrap: String,
+    id: String,
+    folder: PathBuf,
+    commit_interval_ms: u64,
+    started: usize,
+}
+
+impl Service {
+    /// A service of this id; `folder` is made and takes the statements and what each process says.
+    pub fn new(
+        bootstrap: &str,
+        id: &str,
+        statements: &str,
+        folder: &Path,
+        commit_interval_ms: u64,
+    ) -> Result<Self, Box<dyn Error>> {
+        fs::create_dir_all(folder)?;
+        fs::write(folder.join("queries.sql"), statements)?;
+        let (bootstrap, id, folder) = (bootstrap.to_owned(), id.to_owned(), folder.to_owned());
+        Ok(Self { bootstrap, id, folder, commit_interval_ms, started: 0 })
+    }
+
+    /// Starts a process that stays.
+    pub fn start(&mut self) -> Result<Instance, Box<dyn Error>> {
+        self.spawn(&[])
+    }
+
+    /// Runs a process until all that is there is processed and committed. Fails when it does not exit with 0 in time.
+    pub fn run_until_idle(&mut self) -> Result<(), Box<dyn Error>> {
+        self.spawn(&["--until-idle"])?.wait("headwater run --until-idle", IDLE_WAIT_MAX)
+    }
+
+    fn spawn(&mut self, arguments: &[&str]) -> Result<Instance, Box<dyn Error>> {
+        self.started += 1;
+        let path = self.folder.join(format!("{:03}.log", self.started));
+        let log = File::create(&path)?;
+        let child = Command::new(binary::headwater())
+            .args(["run", "-v", "--bootstrap-server", &self.bootstrap, "--service-id", &self.id])
+            .args(["--set", &format!("commit.interval.ms={}", self.commit_interval_ms)])
+            .args(arguments)
+            .arg(self.folder.join("queries.sql"))
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .spawn()?;
+        Ok(Instance { child, log: path })
+    }
+}
+
+/// One process. Dropping it kills it.
+pub struct Instance {
+    child: Child,
+    log: PathBuf,
+}
+
+impl Instance {
+    /// Fails with what it said when it has ended.
+    pub fn check(&mut self) -> Result<(), Box<dyn Error>> {
+        match self.child.try_wait()? {
+            None => Ok(()),
+            Some(status) => Err(self.said(&format!("headwater run ended by itself with {status}"))),
+        }
+    }
+
+    /// kill -9. Fails when it had ended before.
+    pub fn kill(mut self) -> Result<(), Box<dyn Error>> {
+        self.check()?;
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+
+    /// Asks it to end with SIGTERM and waits; fails when it takes too long or does not exit with 0.
+    pub fn stop(mut self) -> Result<(), Box<dyn Error>> {
+        self.check()?;
+        kill(Pid::from_raw(i32::try_from(self.child.id())?), Signal::SIGTERM)?;
+        self.wait("headwater run after SIGTERM", END_WAIT_MAX)
+    }
+
+    fn wait(&mut self, what: &str, longest: Duration) -> Result<(), Box<dyn Error>> {
+        let begun = Instant::now();
+        while begun.elapsed() < longest {
+            match self.child.try_wait()? {
+                Some(status) if ExitStatus::success(&status) => return Ok(()),
+                Some(status) => return Err(self.said(&format!("{what} ended with {status}"))),
+                None => thread::sleep(LOOK_INTERVAL),
+            }
+        }
+        Err(self.said(&format!("{what} is still there after {longest:?}")))
+    }
+
+    /// An error with the end of what the process said.
+    pub fn said(&self, what: &str) -> Box<dyn Error> {
+        let text = fs::read_to_string(&self.log).unwrap_or_default();
+        let from = text.len().saturating_sub(SHOWN_MAX);
+        let shown = text.get(from..).unwrap_or(&text);
+        format!("{what}; the end of {}:\n{shown}", self.log.display()).into()
+    }
+}
+
+impl Drop for Instance {
+    fn drop(&mut self) {
+        // It may have ended, and is waited for either way.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,244 @@
+//! The verdict: a foreign reader that sees only what is committed reads an output from its start, and every record is
+//! held against what was sent.
+
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::KafkaError;
+use rdkafka::message::Message;
+use rdkafka::{ClientConfig, Offset, TopicPartitionList};
+use serde_json::Value;
+
+use crate::feed::{Sent, key_text};
+
+/// The filter of the query keeps numbers that this does not divide.
+pub const DROPPED_DIVISOR: usize = 7;
+
+const POLL_WAIT: Duration = Duration::from_millis(100);
+/// Longest time without a record or an end before the read is given up.
+const STALL_MAX: Duration = Duration::from_secs(60);
+/// How many faults are told one by one.
+const EXAMPLES_MAX: usize = 10;
+
+/// What was found in an output.
+#[derive(Debug, Default)]
+pub struct Verdict {
+    /// Records that are expected and there.
+    pub records: usize,
+    /// Acknowledged records that pass the filter and are not there.
+    pub lost: usize,
+    /// Records that are there again.
+    pub doubled: usize,
+    /// Records that come after a later one of the same key in the same partition.
+    pub out_of_order: usize,
+    /// Records that nobody sent, or that are not as they were sent.
+    pub wrong: usize,
+    /// The first faults, each with its address.
+    pub examples: Vec<String>,
+}
+
+impl Verdict {
+    /// True when nothing is wrong with the output.
+    pub fn is_good(&self) -> bool {
+        self.lost + self.doubled + self.out_of_order + self.wrong == 0
+    }
+
+    /// Both together.
+    pub fn and(mut self, other: Self) -> Self {
+        self.records += other.records;
+        self.lost += other.lost;
+        self.doubled += other.doubled;
+        self.out_of_order += other.out_of_order;
+        self.wrong += other.wrong;
+        self.examples.extend(other.examples);
+        self
+    }
+
+    fn tell(&mut self, example: impl FnOnce() -> String) {
+        if self.examples.len() < EXAMPLES_MAX {
+            self.examples.push(example());
+        }
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { records, lost, doubled, out_of_order, wrong, .. } = self;
+        write!(f, "{records} records, {lost} lost, {doubled} doubled, {out_of_order} out of order")?;
+        if *wrong > 0 { write!(f, ", {wrong} wrong") } else { Ok(()) }
+    }
+}
+
+/// Reads an output to what is committed now and judges it.
+pub fn judge(bootstrap: &str, topic: &str, partitions: i32, sent: &[Sent]) -> Result<Verdict, Box<dyn Error>> {
+    let consumer: BaseConsumer = ClientConfig::new()
+        .set("bootstrap.servers", bootstrap)
+        .set("group.id", "kills-judge")
+        .set("isolation.level", "read_committed")
+        .set("enable.partition.eof", "true")
+        .set("enable.auto.commit", "false")
+        .set_log_level(RDKafkaLogLevel::Emerg)
+        .create()?;
+    let mut assignment = TopicPartitionList::new();
+    for partition in 0..partitions {
+        assignment.add_partition_offset(topic, partition, Offset::Beginning)?;
+    }
+    consumer.assign(&assignment)?;
+    let (mut trial, mut open, mut last) = (Trial::new(sent), vec![true; usize::try_from(partitions)?], Instant::now());
+    while open.contains(&true) {
+        match consumer.poll(POLL_WAIT) {
+            Some(Ok(record)) => trial.hear(&record),
+            Some(Err(KafkaError::PartitionEOF(partition))) => open[usize::try_from(partition)?] = false,
+            // A broker may be away for a while.
+            Some(Err(_)) | None if last.elapsed() < STALL_MAX => continue,
+            Some(Err(error)) => return Err(error.into()),
+            None => return Err(format!("nothing came from topic \"{topic}\" for {STALL_MAX:?}").into()),
+        }
+        last = Instant::now();
+    }
+    Ok(trial.close(topic))
+}
+
+/// What is known of an output while it is read.
+struct Trial<'a> {
+    sent: &'a [Sent],
+    seen: Vec<bool>,
+    /// The latest sequence number of each key in each partition of the output.
+    latest: BTreeMap<(i32, usize), usize>,
+    verdict: Verdict,
+}
+
+/// A record of an output: the columns of the query.
+#[derive(Debug, PartialEq)]
+struct Row {
+    number: usize,
+    seq: usize,
+    partition: i64,
+    offset: i64,
+    key: String,
+}
+
+impl<'a> Trial<'a> {
+    fn new(sent: &'a [Sent]) -> Self {
+        Self { sent, seen: vec![false; sent.len()], latest: BTreeMap::new(), verdict: Verdict::default() }
+    }
+
+    fn hear(&mut self, record: &impl Message) {
+        let row = row(record.key(), record.payload());
+        let address = || format!("{}[{}] offset {}", record.topic(), record.partition(), record.offset());
+        self.hear_row(row, record.partition(), &address);
+    }
+
+    fn hear_row(&mut self, row: Option<Row>, partition: i32, address: &dyn Fn() -> String) {
+        let known =
+            row.as_ref().and_then(|row| Some((row, self.sent.get(row.number).filter(|sent| is_as(row, sent))?)));
+        let Some((row, sent)) = known else {
+            self.verdict.wrong += 1;
+            return self.verdict.tell(|| format!("wrong: {row:?} at {}", address()));
+        };
+        if std::mem::replace(&mut self.seen[row.number], true) {
+            self.verdict.doubled += 1;
+            return self.verdict.tell(|| format!("doubled: {row:?} at {}", address()));
+        }
+        self.verdict.records += 1;
+        let latest = self.latest.entry((partition, sent.key)).or_insert(sent.seq);
+        if *latest > sent.seq {
+            self.verdict.out_of_order += 1;
+            self.verdict.tell(|| format!("out of order: {row:?} at {}", address()));
+        }
+        *latest = sent.seq.max(*latest);
+    }
+
+    /// What was never heard is lost.
+    fn close(mut self, topic: &str) -> Verdict {
+        for (number, (sent, seen)) in self.sent.iter().zip(&self.seen).enumerate() {
+            if !seen && passes(number) && sent.place.is_some() {
+                self.verdict.lost += 1;
+                self.verdict.tell(|| format!("lost from {topic}: {sent:?} with number {number}"));
+            }
+        }
+        self.verdict
+    }
+}
+
+fn passes(number: usize) -> bool {
+    !number.is_multiple_of(DROPPED_DIVISOR)
+}
+
+/// The columns of a record. A query that has another key has this one in the value.
+fn row(key: Option<&[u8]>, value: Option<&[u8]>) -> Option<Row> {
+    let columns: Value = serde_json::from_slice(value?).ok()?;
+    let number = |name: &str| columns[name].as_i64();
+    let key = match columns["K"].as_str() {
+        Some(key) => key.to_owned(),
+        None => std::str::from_utf8(key?).ok()?.to_owned(),
+    };
+    Some(Row {
+        number: usize::try_from(number("N")?).ok()?,
+        seq: usize::try_from(number("SEQ")?).ok()?,
+        partition: number("P")?,
+        offset: number("O")?,
+        key,
+    })
+}
+
+/// Whether a record is the one that was sent, read where it was acknowledged.
+fn is_as(row: &Row, sent: &Sent) -> bool {
+    let placed = sent.place.is_none_or(|place| {
+        row.partition == i64::from(place.partition) && (place.offset < 0 || row.offset == place.offset)
+    });
+    passes(row.number) && row.seq == sent.seq && row.key == key_text(sent.key) && placed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::feed::Place;
+
+    /// Three records of one key, numbers 0 to 2; the filter drops the first.
+    fn sent() -> Vec<Sent> {
+        let place = |offset| Some(Place { partition: 3, offset });
+        (0..3).map(|n| Sent { key: 5, seq: n, place: place(n as i64) }).collect()
+    }
+
+    fn judged(rows: &[(usize, i64)]) -> Verdict {
+        let sent = sent();
+        let mut trial = Trial::new(&sent);
+        for (number, offset) in rows {
+            let value = format!(r#"{{"N":{number},"SEQ":{number},"P":3,"O":{offset}}}"#);
+            trial.hear_row(row(Some(b"key-005"), Some(value.as_bytes())), 0, &String::new);
+        }
+        trial.close("t")
+    }
+
+    #[test]
+    fn complete_output_is_good() {
+        let verdict = judged(&[(1, 1), (2, 2)]);
+        assert!(verdict.is_good());
+        assert_eq!(verdict.to_string(), "2 records, 0 lost, 0 doubled, 0 out of order");
+    }
+
+    #[test]
+    fn each_fault_is_told() {
+        assert_eq!(judged(&[(1, 1)]).to_string(), "1 records, 1 lost, 0 doubled, 0 out of order");
+        assert_eq!(judged(&[(1, 1), (2, 2), (2, 2)]).to_string(), "2 records, 0 lost, 1 doubled, 0 out of order");
+        assert_eq!(judged(&[(2, 2), (1, 1)]).to_string(), "2 records, 0 lost, 0 doubled, 1 out of order");
+        assert_eq!(judged(&[(1, 1), (2, 1)]).to_string(), "1 records, 1 lost, 0 doubled, 0 out of order, 1 wrong");
+        assert_eq!(judged(&[(0, 0), (1, 1), (2, 2)]).wrong, 1);
+        assert_eq!(judged(&[(1, 1), (2, 2), (9, 9)]).wrong, 1);
+    }
+
+    #[test]
+    fn nothing_is_expected_of_what_was_not_acknowledged() {
+        let mut sent = sent();
+        sent[2].place = None;
+        let mut trial = Trial::new(&sent);
+        let value = br#"{"K":"key-005","N":1,"SEQ":1,"P":3,"O":1}"#;
+        trial.hear_row(row(None, Some(value)), 0, &String::new);
+        assert!(trial.close("t").is_good());
+    }
+}

@@ -1,0 +1,71 @@
+//! Other processes of the same service come and go while the first works: they take some of its partitions, and it takes
+//! them back from those that leave and from those that die.
+
+use std::error::Error;
+use std::time::Duration;
+
+use clap::Args;
+
+use crate::instance::Instance;
+use crate::trial::{self, Options, Trial};
+
+/// Of so many visits one is of two processes.
+const TWO_ONE_IN: usize = 3;
+/// Longest stay, and longest pause after it.
+const STAY_MAX: Duration = Duration::from_secs(9);
+const PAUSE_MAX: Duration = Duration::from_secs(3);
+
+/// Where, and how often.
+#[derive(Args)]
+pub struct Arguments {
+    /// Address of a broker, HOST:PORT
+    #[arg(long)]
+    bootstrap_server: String,
+    #[command(flatten)]
+    options: Options,
+}
+
+/// Holds the trial.
+pub fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
+    let Arguments { bootstrap_server, options } = arguments;
+    trial::hold(bootstrap_server, options, |trial| strike(trial, options.runs))
+}
+
+fn strike(trial: &mut Trial, runs: u32) -> Result<Instance, Box<dyn Error>> {
+    let mut first = trial.service.start()?;
+    trial.await_commits(&mut first)?;
+    for _ in 0..runs {
+        let visit = visit(trial)?;
+        let commits = trial.await_commits(&mut first)?.as_secs_f64();
+        trial.report(&format!("{visit}, commits of both queries within {commits:.1} s"))?;
+        trial.pause(PAUSE_MAX);
+    }
+    Ok(first)
+}
+
+/// One or two others come, stay and go; gives it in words.
+fn visit(trial: &mut Trial) -> Result<String, Box<dyn Error>> {
+    let mut others = vec![trial.service.start()?];
+    if trial.once_in(TWO_ONE_IN) {
+        trial.pause(STAY_MAX / 3);
+        others.push(trial.service.start()?);
+    }
+    let stay = trial.pause(STAY_MAX).as_secs_f64();
+    let members = trial.outlook.members()?;
+    let mut ends = Vec::new();
+    for other in others {
+        ends.push(end(trial, other)?);
+    }
+    Ok(format!("after {stay:.1} s, members of the groups {members:?}, {}", ends.join(" and ")))
+}
+
+/// Ends a process in one way or the other.
+fn end(trial: &mut Trial, instance: Instance) -> Result<&'static str, Box<dyn Error>> {
+    if trial.once_in(2) {
+        instance.kill()?;
+        Ok("killed")
+    } else {
+        instance.stop()?;
+        Ok("stopped by SIGTERM")
+    }
+}

@@ -1,0 +1,151 @@
+//! The service as other clients see it while the trial goes on: what its queries have committed, whether a transaction
+//! is open in an output, who is in its groups.
+
+use std::error::Error;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::{ClientConfig, Offset, TopicPartitionList};
+
+use crate::instance::Instance;
+
+const ANSWER_MAX: Duration = Duration::from_secs(5);
+const LOOK_INTERVAL: Duration = Duration::from_millis(100);
+/// Longest time without a commit of some query. One that fails again and again waits up to a minute.
+const SILENCE_MAX: Duration = Duration::from_secs(100);
+
+/// A view on a service.
+pub struct Outlook {
+    bootstrap: String,
+    service_id: String,
+    topics: Vec<String>,
+    partitions: i32,
+    committed: BaseConsumer,
+    written: BaseConsumer,
+    /// A client for each group of the service, in the order of their names.
+    groups: Vec<BaseConsumer>,
+}
+
+impl Outlook {
+    /// A view on a service whose queries read and write these topics, of so many partitions each.
+    pub fn new(bootstrap: &str, service_id: &str, topics: &[&str], partitions: i32) -> Result<Self, Box<dyn Error>> {
+        Ok(Self {
+            bootstrap: bootstrap.to_owned(),
+            service_id: service_id.to_owned(),
+            topics: topics.iter().map(|&topic| topic.to_owned()).collect(),
+            partitions,
+            committed: client(bootstrap, "kills-outlook", "read_committed")?,
+            written: client(bootstrap, "kills-outlook", "read_uncommitted")?,
+            groups: Vec::new(),
+        })
+    }
+
+    /// Waits until each of `queries` queries has committed more than now, and gives how long it took. Fails after
+    /// [`SILENCE_MAX`], or when the process that should work ends.
+    pub fn await_commits(&mut self, queries: usize, instance: &mut Instance) -> Result<Duration, Box<dyn Error>> {
+        let begun = Instant::now();
+        let mut before: Option<Vec<i64>> = None;
+        loop {
+            instance.check()?;
+            // No answer, while a broker is away or a group is not there yet, tells nothing.
+            let now = self.positions(queries).ok();
+            if let (Some(before), Some(now)) = (&before, &now)
+                && is_above(now, before)
+            {
+                return Ok(begun.elapsed());
+            }
+            before = before.or(now);
+            if begun.elapsed() > SILENCE_MAX {
+                return Err(instance.said(&format!("no commit of some query for {SILENCE_MAX:?}")));
+            }
+            thread::sleep(LOOK_INTERVAL);
+        }
+    }
+
+    /// Whether a transaction is open in any of the topics.
+    pub fn has_open_transaction(&self) -> Result<bool, Box<dyn Error>> {
+        for topic in &self.topics {
+            let (stable, end) = (self.end(&self.committed, topic)?, self.end(&self.written, topic)?);
+            if stable < end {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Members of each group of the service, in the order of their names.
+    pub fn members(&self) -> Result<Vec<usize>, Box<dyn Error>> {
+        Ok(self.find_groups()?.into_iter().map(|(_, members)| members).collect())
+    }
+
+    /// The sum of the offsets that each query has committed.
+    fn positions(&mut self, queries: usize) -> Result<Vec<i64>, Box<dyn Error>> {
+        if self.groups.len() < queries {
+            let found = self.find_groups()?;
+            let made = found.iter().map(|(name, _)| client(&self.bootstrap, name, "read_uncommitted"));
+            self.groups = made.collect::<Result<_, _>>()?;
+        }
+        if self.groups.len() != queries {
+            return Err(format!("{} groups, not {queries}", self.groups.len()).into());
+        }
+        self.groups.iter().map(|group| self.position(group)).collect()
+    }
+
+    fn position(&self, group: &BaseConsumer) -> Result<i64, Box<dyn Error>> {
+        let mut asked = TopicPartitionList::new();
+        for topic in &self.topics {
+            asked.add_partition_range(topic, 0, self.partitions - 1);
+        }
+        let mut sum = 0;
+        for element in group.committed_offsets(asked, ANSWER_MAX)?.elements() {
+            element.error()?;
+            if let Offset::Offset(offset) = element.offset() {
+                sum += offset;
+            }
+        }
+        Ok(sum)
+    }
+
+    fn find_groups(&self) -> Result<Vec<(String, usize)>, Box<dyn Error>> {
+        let list = self.written.fetch_group_list(None, ANSWER_MAX)?;
+        let own = list.groups().iter().filter(|group| group.name().contains(&self.service_id));
+        let mut groups: Vec<_> = own.map(|group| (group.name().to_owned(), group.members().len())).collect();
+        groups.sort_unstable();
+        Ok(groups)
+    }
+
+    /// The sum of the ends of all partitions.
+    fn end(&self, consumer: &BaseConsumer, topic: &str) -> Result<i64, Box<dyn Error>> {
+        let mut sum = 0;
+        for partition in 0..self.partitions {
+            let (_, end) = consumer.fetch_watermarks(topic, partition, ANSWER_MAX)?;
+            sum += end;
+        }
+        Ok(sum)
+    }
+}
+
+fn client(bootstrap: &str, group: &str, isolation: &str) -> Result<BaseConsumer, Box<dyn Error>> {
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", bootstrap).set("group.id", group).set("isolation.level", isolation);
+    config.set("enable.auto.commit", "false").set_log_level(RDKafkaLogLevel::Emerg);
+    Ok(config.create()?)
+}
+
+fn is_above(now: &[i64], before: &[i64]) -> bool {
+    now.len() == before.len() && now.iter().zip(before).all(|(now, before)| now > before)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_query_must_have_moved() {
+        assert!(is_above(&[2, 9], &[1, 8]));
+        assert!(!is_above(&[2, 8], &[1, 8]));
+        assert!(!is_above(&[2], &[1, 8]));
+    }
+}
