@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::{ClientConfig, Offset, TopicPartitionList};
+use rdkafka::{ClientConfig, TopicPartitionList};
 
 use crate::instance::Instance;
 
@@ -42,8 +42,8 @@ impl Outlook {
         })
     }
 
-    /// Waits until each of `queries` queries has committed more than now, and gives how long it took. Fails after
-    /// [`SILENCE_MAX`], or when the process that should work ends.
+    /// Waits until each of `queries` queries has committed more than now of every partition, and gives how long it took.
+    /// Fails after [`SILENCE_MAX`], or when the process that should work ends.
     pub fn await_commits(&mut self, queries: usize, instance: &mut Instance) -> Result<Duration, Box<dyn Error>> {
         let begun = Instant::now();
         let mut before: Option<Vec<i64>> = None;
@@ -58,7 +58,7 @@ impl Outlook {
             }
             before = before.or(now);
             if begun.elapsed() > SILENCE_MAX {
-                return Err(instance.said(&format!("no commit of some query for {SILENCE_MAX:?}")));
+                return Err(instance.said(&format!("no commit of some query or partition for {SILENCE_MAX:?}")));
             }
             thread::sleep(LOOK_INTERVAL);
         }
@@ -80,32 +80,30 @@ impl Outlook {
         Ok(self.find_groups()?.into_iter().map(|(_, members)| members).collect())
     }
 
-    /// The sum of the offsets that each query has committed.
+    /// The offsets that the queries have committed, of every partition. Fails until there is one of each.
     fn positions(&mut self, queries: usize) -> Result<Vec<i64>, Box<dyn Error>> {
-        if self.groups.len() < queries {
+        if self.groups.len() != queries {
             let found = self.find_groups()?;
             let made = found.iter().map(|(name, _)| client(&self.bootstrap, name, "read_uncommitted"));
             self.groups = made.collect::<Result<_, _>>()?;
         }
-        if self.groups.len() != queries {
-            return Err(format!("{} groups, not {queries}", self.groups.len()).into());
+        let mut positions = Vec::new();
+        for group in &self.groups {
+            positions.extend(self.positions_of(group)?);
         }
-        self.groups.iter().map(|group| self.position(group)).collect()
+        let expected = queries * usize::try_from(self.partitions)?;
+        if positions.len() == expected { Ok(positions) } else { Err("some partition has no commit yet".into()) }
     }
 
-    fn position(&self, group: &BaseConsumer) -> Result<i64, Box<dyn Error>> {
+    fn positions_of(&self, group: &BaseConsumer) -> Result<Vec<i64>, Box<dyn Error>> {
         let mut asked = TopicPartitionList::new();
         for topic in &self.topics {
             asked.add_partition_range(topic, 0, self.partitions - 1);
         }
-        let mut sum = 0;
-        for element in group.committed_offsets(asked, ANSWER_MAX)?.elements() {
-            element.error()?;
-            if let Offset::Offset(offset) = element.offset() {
-                sum += offset;
-            }
-        }
-        Ok(sum)
+        let answered = group.committed_offsets(asked, ANSWER_MAX)?;
+        let elements = answered.elements();
+        elements.iter().try_for_each(|element| element.error())?;
+        Ok(elements.iter().filter_map(|element| element.offset().to_raw().filter(|offset| *offset >= 0)).collect())
     }
 
     fn find_groups(&self) -> Result<Vec<(String, usize)>, Box<dyn Error>> {
@@ -143,7 +141,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_query_must_have_moved() {
+    fn every_partition_must_have_moved() {
         assert!(is_above(&[2, 9], &[1, 8]));
         assert!(!is_above(&[2, 8], &[1, 8]));
         assert!(!is_above(&[2], &[1, 8]));
