@@ -95,7 +95,11 @@ const SINK_PLAIN: &[(&str, &str)] = &[("linger.ms", "10"), ("message.timeout.ms"
 
 /// Of a client that writes inside transactions: nobody sees a record before the commit, and a commit does not linger, so
 /// a batch may wait to be full.
-const SINK_TRANSACTIONAL: &[(&str, &str)] = &[("linger.ms", "50")];
+///
+/// Idle connections are closed because of a fault of librdkafka (2.12): it goes on to wait for a group's coordinator that
+/// it knew after the broker has left the cluster, so offsets sent to the transaction wait without an end, whatever their
+/// timeout, until a connection to any other broker opens or closes. With this one does before the transaction times out.
+const SINK_TRANSACTIONAL: &[(&str, &str)] = &[("linger.ms", "50"), ("connections.max.idle.ms", "10000")];
 
 /// How long a transaction may be open, in ms. What a killed process leaves open holds its readers back until then;
 /// librdkafka's own default is a minute.
