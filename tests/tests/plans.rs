@@ -1,0 +1,81 @@
+//! Goal: what an older version wrote into the command topic runs in this one. Method: each file of `queries/plans/` holds
+//! the commands of a topic as they were written, one a line; they are read back by the engine on the memory transport, a
+//! record goes through the query, and what comes out is compared with the file beside it.
+//!
+//! A change of the topology's or the catalog's shape adds a file here; the older ones are never changed.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow::array::BinaryArray;
+use arrow::util::pretty::pretty_format_batches;
+use futures::TryStreamExt as _;
+use headwater_connectors::record::OutBatch;
+use headwater_connectors::transport::memory::MemoryTransport;
+use headwater_connectors::transport::{NewTopic, SinkOptions, Transport};
+use headwater_engine::answer::Answer;
+use headwater_engine::config::Settings;
+use headwater_engine::{Engine, Session};
+use headwater_tests::binary::workspace;
+use headwater_tests::modes::{Drive, Mode};
+
+const COMMANDS: &str = "_headwater-default__command_topic";
+
+/// Writes texts to partition 0 of a topic that is made for them.
+fn write(cluster: &MemoryTransport, topic: &str, lines: &[&str]) {
+    if cluster.admin().topic(topic).expect("an answer").is_none() {
+        let new = NewTopic { name: topic.to_owned(), partitions: 1, replicas: None, settings: Default::default() };
+        cluster.admin().create_topic(&new).expect("a topic");
+    }
+    let batch = OutBatch {
+        topic: Arc::from(topic),
+        partitions: Some(vec![0; lines.len()].into()),
+        keys: lines.iter().map(|_| None::<&[u8]>).collect::<BinaryArray>(),
+        values: BinaryArray::from_iter_values(lines),
+        timestamps_ms: None,
+        headers: None,
+    };
+    cluster.open_sink(SinkOptions::default()).expect("a sink").write(&batch).expect("a write");
+}
+
+async fn rows(engine: &Engine, statement: &str) -> String {
+    let mut session = Session::new(Settings::default());
+    let answer = engine.ask(&mut session, statement).await.expect("an answer");
+    let Answer::Rows(rows) = answer else { panic!("{statement} gives rows") };
+    let batches: Vec<_> = rows.stream.try_collect().await.expect("rows");
+    pretty_format_batches(&batches).expect("printable rows").to_string() + "\n"
+}
+
+/// The result of the query of a file over three records.
+async fn run(commands: &Path) -> String {
+    let cluster = MemoryTransport::default();
+    let text = std::fs::read_to_string(commands).expect("a readable file");
+    write(&cluster, COMMANDS, &text.lines().collect::<Vec<_>>());
+    for topic in ["LARGE", "dead", "_headwater-default__processing_log"] {
+        write(&cluster, topic, &[]);
+    }
+    let orders = [r#"{"ITEM":"fig","QTY":3,"SHIP":{"CITY":"Oslo"}}"#, r#"{"ITEM":"pear","QTY":1}"#, "{"];
+    write(&cluster, "orders", &orders);
+    let engine = Engine::driven(Arc::new(cluster.clone()), &Settings::default());
+    Drive::new(&cluster, Mode::OneBatch).to_rest(&engine).await;
+    rows(&engine, "SELECT * FROM large;").await + &rows(&engine, "SELECT kind, reason FROM processing_log;").await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_older_plan_runs() {
+    let mut found = 0;
+    for entry in std::fs::read_dir(workspace().join("queries/plans")).expect("a folder") {
+        let commands = entry.expect("an entry").path();
+        if commands.extension().is_none_or(|e| e != "commands") {
+            continue;
+        }
+        found += 1;
+        let (result, wanted) = (run(&commands).await, commands.with_extension("result"));
+        if std::env::var_os("ACCEPT").is_some() && !wanted.exists() {
+            std::fs::write(&wanted, &result).expect("a writable folder");
+        }
+        let wanted = std::fs::read_to_string(&wanted).expect("a result beside the commands");
+        assert_eq!(result, wanted, "{}", commands.display());
+    }
+    assert!(found > 0, "there are no plans");
+}
