@@ -4,6 +4,7 @@
 //! the command topic and is live once that was read back; everything else looks at a snapshot.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use headwater_connectors::transport::{Transport, TransportError};
 use parking_lot::Mutex;
@@ -33,6 +34,8 @@ pub struct Engine {
     worker: Arc<Worker>,
     /// Persistent queries run here when there are some; else whoever asks for drivers runs them.
     works: bool,
+    /// Files are applied first, and work begins when it is asked for: a query that is made starts nothing.
+    applies: AtomicBool,
 }
 
 type Answered = Result<Answer, Vec<Diagnostic>>;
@@ -44,7 +47,7 @@ impl Engine {
         let writer = Arc::new(Writer::new(transport.clone()));
         let log = Arc::new(Mutex::new(CommandLog::new(transport.clone(), writer.clone(), &service_id)));
         let worker = Arc::new(Worker::new(transport.clone(), log.clone(), &service_id));
-        Self { transport, log, writer, service_id, worker, works: true }
+        Self { transport, log, writer, service_id, worker, works: true, applies: AtomicBool::new(false) }
     }
 
     /// An engine that runs no persistent query by itself: for tests and simulations, which drive each
@@ -77,6 +80,18 @@ impl Engine {
         if self.works {
             self.worker.begin();
         }
+    }
+
+    /// A persistent query was made or resumed: it runs here, unless files are being applied.
+    pub(crate) fn work_on(&self) {
+        if !self.applies.load(Ordering::Relaxed) {
+            self.work();
+        }
+    }
+
+    /// From now on statements describe a service, whose work begins when they are all applied.
+    pub(crate) fn apply_first(&self) {
+        self.applies.store(true, Ordering::Relaxed);
     }
 
     /// True when this process runs persistent queries.

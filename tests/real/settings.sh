@@ -21,6 +21,8 @@ num.partitions=1
 default.replication.factor=$replicas
 min.insync.replicas=$((replicas > 1 ? 2 : 1))
 unclean.leader.election.enable=false
+# A group of one member need not wait for others that may come.
+group.initial.rebalance.delay.ms=0
 offsets.topic.num.partitions=4
 offsets.topic.replication.factor=$replicas
 transaction.state.log.num.partitions=4

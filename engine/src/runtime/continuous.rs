@@ -83,7 +83,7 @@ impl Engine {
         })
         .await??;
         let catalog = self.publish(text, change, span).await?;
-        self.work();
+        self.work_on();
         Ok(catalog)
     }
 
@@ -123,7 +123,7 @@ impl Engine {
         }
         if !paused {
             self.worker().revive(&ids);
-            self.work();
+            self.work_on();
         }
         self.sync().await?;
         Ok(told(&ids, if paused { "paused" } else { "resumed" }))

@@ -135,7 +135,22 @@ impl Driver {
 
     /// Commits what is done and leaves the group.
     pub fn finish(mut self, now_ms: i64) -> Result<(), TransportError> {
-        self.commit(now_ms)
+        let committed = self.commit(now_ms);
+        if committed.is_err() {
+            self.abandon();
+        }
+        committed
+    }
+
+    /// Gives up what is not committed, so that readers of the output need not wait until it times out. For a
+    /// driver that failed; one that was killed cannot.
+    pub fn abandon(mut self) {
+        let exactly_once = self.job.is_exactly_once();
+        let open = self.share.as_mut().filter(|share| exactly_once && share.open_since_ms.is_some());
+        if let Some(sink) = open.and_then(|share| share.writer.sink.as_mut()) {
+            // When that fails, too, the cluster ends the transaction after its timeout.
+            let _ = sink.abort(ABORT_MAX);
+        }
     }
 
     /// True when nothing has happened since the last commit.

@@ -19,6 +19,7 @@ impl Engine {
     /// Applies one statement of a file: what stands already is left alone.
     pub async fn apply(&self, session: &mut Session, text: &str) -> Result<Answer, Vec<Diagnostic>> {
         use ast::StatementKind as S;
+        self.apply_first();
         let substituted = sql::variables::substitute(text, |name| session.variables().get(name).map(String::as_str));
         let parsed = sql::parse(&substituted.text);
         let Some(statement) = parsed.statements.first().filter(|_| parsed.errors.is_empty()) else {

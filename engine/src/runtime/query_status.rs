@@ -1,7 +1,7 @@
 //! What a running query is doing, as anyone may look at it: counters, its share, its last complaints.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use headwater_connectors::record::TopicPartition;
 use parking_lot::Mutex;
@@ -46,6 +46,8 @@ pub struct QueryStatus {
     records_written: AtomicU64,
     complaints: AtomicU64,
     commits: AtomicU64,
+    /// When its driver was last seen to be in its right mind, ms since the epoch.
+    beat_ms: AtomicI64,
     changing: Mutex<Changing>,
 }
 
@@ -104,12 +106,24 @@ impl Default for QueryStatus {
             records_written: AtomicU64::new(0),
             complaints: AtomicU64::new(0),
             commits: AtomicU64::new(0),
+            beat_ms: AtomicI64::new(i64::MAX),
             changing: Mutex::new(changing),
         }
     }
 }
 
 impl QueryStatus {
+    /// Notes that the driver goes on.
+    pub fn beat(&self, now_ms: i64) {
+        self.beat_ms.store(now_ms, Ordering::Relaxed);
+    }
+
+    /// Ms since the driver was last seen to go on; none before it has begun.
+    pub fn silent_ms(&self, now_ms: i64) -> Option<i64> {
+        let beat_ms = self.beat_ms.load(Ordering::Relaxed);
+        (beat_ms != i64::MAX).then(|| now_ms - beat_ms)
+    }
+
     /// Counts records that were read.
     pub fn read(&self, records: u64, bytes: u64) {
         self.records_read.fetch_add(records, Ordering::Relaxed);

@@ -24,6 +24,11 @@ use crate::planner::continuous;
 
 /// Longest wait of a query that has nothing to do: how late it hears that it shall stop.
 const WAIT: Duration = Duration::from_millis(500);
+/// How long a call of a driver may take before its query is begun anew beside it, in ms: no call that is given
+/// a limit takes so long, but librdkafka has some that it forgets.
+const SILENT_MS_MAX: i64 = 90_000;
+/// How long a query that is told to stop is waited for: as long as a commit may take, and some more.
+const END_MAX: Duration = Duration::from_secs(40);
 /// First pause after a failure; each further one is twice as long, until a commit succeeds.
 const BACKOFF: Duration = Duration::from_millis(500);
 /// Longest pause after a failure.
@@ -39,6 +44,7 @@ pub struct Supervisor {
 struct Running {
     query: Arc<QueryDef>,
     stop: Arc<Stop>,
+    ended: Arc<Stop>,
     status: Arc<QueryStatus>,
     thread: Option<JoinHandle<()>>,
 }
@@ -79,6 +85,7 @@ impl Supervisor {
     /// Starts what is in the catalog and does not run, stops what is not there any more, begins anew
     /// what was replaced. Waits for those that it stops.
     pub fn sync(&mut self, catalog: &Catalog) {
+        self.abandon_silent();
         let stands =
             |running: &Running| catalog.query(&running.query.id).is_some_and(|q| !q.paused && *q == running.query);
         let gone: Vec<String> =
@@ -90,6 +97,23 @@ impl Supervisor {
                 self.running.insert(query.id.clone(), running);
             }
         }
+    }
+
+    /// Leaves queries to themselves whose driver does not come back from a call. What they have not committed
+    /// never happened, and whoever begins them anew takes their place in the group and their transactional id.
+    fn abandon_silent(&mut self) {
+        let now_ms = now_ms();
+        let is_silent = |running: &Running| {
+            !running.ended.is_wanted() && running.status.silent_ms(now_ms).is_some_and(|ms| ms > SILENT_MS_MAX)
+        };
+        self.running.retain(|id, running| {
+            let silent = is_silent(running);
+            if silent {
+                tracing::error!(query_id = %id, silent_s = SILENT_MS_MAX / 1_000, "query hangs in a call and is begun anew");
+                running.stop.want();
+            }
+            !silent
+        });
     }
 
     /// Forgets those of these queries that failed for good, so that the next sync starts them.
@@ -141,7 +165,8 @@ impl Supervisor {
     }
 
     fn start(&self, query: Arc<QueryDef>, until_idle: bool) -> Running {
-        let (stop, status) = (Arc::<Stop>::default(), Arc::<QueryStatus>::default());
+        let (stop, ended, status) = (Arc::<Stop>::default(), Arc::<Stop>::default(), Arc::<QueryStatus>::default());
+        let over = ended.clone();
         let life = Life {
             transport: self.transport.clone(),
             service_id: self.service_id.clone(),
@@ -151,13 +176,16 @@ impl Supervisor {
             status: status.clone(),
         };
         let name = format!("query {}", query.id);
-        let thread = std::thread::Builder::new().name(name).spawn(move || life.live());
+        let thread = std::thread::Builder::new().name(name).spawn(move || {
+            life.live();
+            over.want();
+        });
         if let Err(error) = &thread {
             let message = format!("could not start a thread: {error}");
             status.set_state(State::Failed(Diagnostic::new(INTERNAL, message)));
         }
         tracing::info!(query_id = %query.id, "query started");
-        Running { query, stop, status, thread: thread.ok() }
+        Running { query, stop, ended, status, thread: thread.ok() }
     }
 }
 
@@ -170,9 +198,11 @@ impl Drop for Supervisor {
 impl Running {
     fn end(&mut self) {
         self.stop.want();
-        if let Some(thread) = self.thread.take()
-            && thread.join().is_err()
-        {
+        let Some(thread) = self.thread.take() else { return };
+        self.ended.wait(END_MAX);
+        if !self.ended.is_wanted() && !thread.is_finished() {
+            tracing::error!(query_id = %self.query.id, "query hangs in a call and is left to itself");
+        } else if thread.join().is_err() {
             tracing::error!(query_id = %self.query.id, "query thread panicked outside of the query");
         }
     }
@@ -222,8 +252,14 @@ impl Life {
         let mut driver = Driver::new(self.transport.clone(), job, self.status.clone())?;
         self.status.set_state(State::Starting);
         while !self.stop.is_wanted() {
-            if driver.step(now_ms(), WAIT)? == Step::Done {
-                break;
+            self.status.beat(now_ms());
+            match driver.step(now_ms(), WAIT) {
+                Ok(Step::Done) => break,
+                Ok(_) => {}
+                Err(error) => {
+                    driver.abandon();
+                    return Err(error.into());
+                }
             }
         }
         Ok(driver.finish(now_ms())?)
@@ -240,6 +276,7 @@ impl Life {
         let at = now_ms() + i64::try_from(pause.as_millis()).unwrap_or(i64::MAX);
         self.status.set_state(State::Retrying(error, at));
         self.stop.wait(pause);
+        self.status.beat(now_ms());
     }
 }
 

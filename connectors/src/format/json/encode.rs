@@ -5,8 +5,6 @@
 //! no number for NaN and the infinities: they are the strings `"NaN"`, `"Infinity"` and
 //! `"-Infinity"`, as Jackson writes them, and the decoder takes them back.
 
-use std::io::Write;
-
 use arrow::array::{
     Array, ArrayRef, AsArray, BinaryArray, BooleanArray, ListArray, MapArray, PrimitiveArray, StringArray, StructArray,
 };
@@ -169,7 +167,7 @@ impl<'a> Cells<'a> {
 }
 
 fn write_integer(value: i64, out: &mut Vec<u8>) {
-    write!(out, "{value}").expect("memory takes every write");
+    out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
 }
 
 fn write_number(value: f64, out: &mut Vec<u8>) {
@@ -241,17 +239,36 @@ fn lead(name: &str) -> Vec<u8> {
 /// Writes a text as a JSON string, escaping what must be escaped and nothing else.
 pub(super) fn write_string(text: &[u8], out: &mut Vec<u8>) {
     out.push(b'"');
-    let mut plain = 0;
-    for (at, byte) in text.iter().enumerate() {
-        if !matches!(byte, b'"' | b'\\' | 0..=0x1F) {
-            continue;
-        }
-        out.extend_from_slice(&text[plain..at]);
-        write_escape(*byte, out);
-        plain = at + 1;
+    let mut rest = text;
+    while let Some(at) = first_escaped(rest) {
+        out.extend_from_slice(&rest[..at]);
+        write_escape(rest[at], out);
+        rest = &rest[at + 1..];
     }
-    out.extend_from_slice(&text[plain..]);
+    out.extend_from_slice(rest);
     out.push(b'"');
+}
+
+/// Where the first byte is that cannot stand in a string as it is. Eight bytes at a time, as most texts have none.
+fn first_escaped(text: &[u8]) -> Option<usize> {
+    let words = text.chunks_exact(8);
+    let tail = text.len() - words.remainder().len();
+    let found = words.map(|word| u64::from_le_bytes(word.try_into().expect("eight bytes"))).position(has_escaped);
+    let from = found.map_or(tail, |word| word * 8);
+    text[from..].iter().position(|byte| is_escaped(*byte)).map(|at| from + at)
+}
+
+fn is_escaped(byte: u8) -> bool {
+    matches!(byte, b'"' | b'\\' | 0..=0x1F)
+}
+
+/// Whether any of eight bytes is escaped: for each byte its high bit is set when it was below a limit.
+fn has_escaped(word: u64) -> bool {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGH: u64 = 0x8080_8080_8080_8080;
+    let below = |word: u64, limit: u64| word.wrapping_sub(ONES * limit) & !word & HIGH;
+    let is = |byte: u8| below(word ^ (ONES * u64::from(byte)), 1);
+    (below(word, 0x20) | is(b'"') | is(b'\\')) != 0
 }
 
 fn write_escape(byte: u8, out: &mut Vec<u8>) {
@@ -265,4 +282,20 @@ fn write_escape(byte: u8, out: &mut Vec<u8>) {
         _ => return out.extend_from_slice(format!("\\u{byte:04X}").as_bytes()),
     };
     out.extend_from_slice(&[b'\\', short]);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn eight_bytes_at_a_time_find_what_one_at_a_time_finds() {
+        for byte in 0..=255_u8 {
+            for at in 0..19 {
+                let mut text = *b"plain text of 19 by";
+                text[at] = byte;
+                assert_eq!(first_escaped(&text), text.iter().position(|b| is_escaped(*b)), "{byte} at {at}");
+            }
+        }
+    }
 }

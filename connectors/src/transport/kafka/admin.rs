@@ -20,7 +20,7 @@ use rdkafka::{Offset, TopicPartitionList};
 use super::connection::{self, ANSWER_TIMEOUT, Connection, info, is_legal};
 use super::context::Context;
 use super::properties::{Properties, Role};
-use super::{consume, errors};
+use super::{errors, native};
 use crate::record::TopicPartition;
 use crate::transport::{Admin, Isolation, NewTopic, TopicInfo, TransportError, TransportErrorKind, Watermarks};
 
@@ -288,7 +288,7 @@ fn wait<T>(client: &AdminClient<Context>, answer: impl Future<Output = T>) -> T 
     let waker = Waker::from(Arc::new(Unpark(thread::current())));
     let mut answer = std::pin::pin!(answer);
     loop {
-        consume::serve_admin(client);
+        native::serve_admin(client);
         match answer.as_mut().poll(&mut TaskContext::from_waker(&waker)) {
             Poll::Ready(answer) => return answer,
             Poll::Pending => thread::park_timeout(SERVE_INTERVAL),

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! connect ─ properties ─ connection ─┬─ admin               topics, offsets, settings
-//!                                    ├─ source ─ sorter ─ consume (the one unsafe file)
+//!                                    ├─ source ─ sorter ─ native (the one unsafe file)
 //!                                    ├─ sink                records and transactions
 //!                                    └─ member ─ seat       a place in a consumer group
 //! ```
@@ -11,10 +11,10 @@
 
 mod admin;
 mod connection;
-mod consume;
 mod context;
 mod errors;
 mod member;
+mod native;
 mod properties;
 mod property_names;
 mod seat;

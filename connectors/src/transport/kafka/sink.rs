@@ -2,7 +2,7 @@
 //! the offsets they were made from.
 //!
 //! Flushing goes past rdkafka, whose own flush asks librdkafka to flush for no time at all: then nothing stops to
-//! linger, see [`consume::flush`].
+//! linger, see [`native::flush`].
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -20,9 +20,10 @@ use rdkafka::{Offset, TopicPartitionList};
 
 use super::connection::{self, ANSWER_TIMEOUT};
 use super::context::{Context, Watch};
+use super::errors;
+use super::native::{self, OutTopic};
 use super::properties::{Properties, Role};
 use super::seat::Place;
-use super::{consume, errors};
 use crate::record::{OutBatch, TopicPartition};
 use crate::transport::{Membership, Sink, SinkOptions, TransportError, TransportErrorKind};
 
@@ -40,14 +41,20 @@ const SERVE_RECORDS: usize = 4_096;
 
 /// A writer.
 pub(super) struct KafkaSink {
-    producer: BaseProducer<Context>,
+    producer: Arc<BaseProducer<Context>>,
     watch: Arc<Watch>,
     properties: Properties,
     transaction: Transaction,
-    /// Partitions of each topic that was written to.
-    topics: HashMap<Arc<str>, i32>,
+    /// Each topic that was written to.
+    topics: HashMap<Arc<str>, Known>,
     groups: HashMap<String, ConsumerGroupMetadata>,
     nearest_time: bool,
+}
+
+/// A topic that was written to.
+struct Known {
+    partitions: i32,
+    topic: OutTopic,
 }
 
 /// Where the sink is between `begin` and `commit`.
@@ -70,6 +77,7 @@ impl KafkaSink {
         let transaction = if transactional_id.is_some() { Transaction::None } else { Transaction::Never };
         let (producer, watch) = connection::open(properties, &Role::Sink { transactional_id })?;
         let (topics, groups) = (HashMap::new(), HashMap::new());
+        let producer = Arc::new(producer);
         let sink = Self { producer, watch, properties: properties.clone(), transaction, topics, groups, nearest_time };
         if transaction == Transaction::None {
             sink.call("the transactional id could not be taken", |p| p.init_transactions(ANSWER_TIMEOUT))?;
@@ -101,8 +109,8 @@ impl KafkaSink {
 
     /// Number of partitions of a topic, asked for once.
     fn partitions(&mut self, topic: &Arc<str>) -> Result<i32, TransportError> {
-        if let Some(partitions) = self.topics.get(topic) {
-            return Ok(*partitions);
+        if let Some(known) = self.topics.get(topic) {
+            return Ok(known.partitions);
         }
         let doing = format!("topic \"{topic}\" could not be written");
         let metadata = self.call(&doing, |p| p.client().fetch_metadata(Some(topic), ANSWER_TIMEOUT))?;
@@ -115,7 +123,8 @@ impl KafkaSink {
             });
         }
         let partitions = i32::try_from(found.partitions().len()).unwrap_or(i32::MAX);
-        self.topics.insert(Arc::clone(topic), partitions);
+        let out = OutTopic::new(&self.producer, topic).map_err(|code| errors::failed(&doing, code))?;
+        self.topics.insert(Arc::clone(topic), Known { partitions, topic: out });
         Ok(partitions)
     }
 
@@ -135,6 +144,24 @@ impl KafkaSink {
                     return Err(
                         self.failed(&format!("a record could not be written to topic \"{}\"", back.topic), &error)
                     );
+                }
+            }
+        }
+    }
+
+    /// Queues one record that has no headers, as [`Self::send`] does.
+    fn send_plain(&self, topic: &OutTopic, batch: &OutBatch, row: usize) -> Result<(), TransportError> {
+        let key = batch.keys.is_valid(row).then(|| batch.keys.value(row));
+        let value = batch.values.is_valid(row).then(|| batch.values.value(row));
+        let partition = batch.partitions.as_ref().map(|partitions| partitions[row]);
+        loop {
+            match topic.produce(partition, key, value, time_of(batch, row)) {
+                Ok(()) => return Ok(()),
+                Err(Code::QueueFull) if self.producer.in_flight_count() > 0 => self.pause(),
+                Err(code) => {
+                    self.check_delivered()?;
+                    let doing = format!("a record could not be written to topic \"{}\"", batch.topic);
+                    return Err(self.failed(&doing, &KafkaError::MessageProduction(code)));
                 }
             }
         }
@@ -207,7 +234,10 @@ impl Sink for KafkaSink {
         let partitions = self.partitions(&batch.topic)?;
         check(batch, partitions, self.nearest_time)?;
         for row in 0..batch.len() {
-            self.send(record(batch, row))?;
+            match headers_in(batch, row) {
+                Some(headers) => self.send(record(batch, row, headers))?,
+                None => self.send_plain(&self.topics[&batch.topic].topic, batch, row)?,
+            }
             if row % SERVE_RECORDS == SERVE_RECORDS - 1 {
                 self.producer.poll(Duration::ZERO);
             }
@@ -217,7 +247,7 @@ impl Sink for KafkaSink {
 
     fn flush(&mut self, timeout: Duration) -> Result<(), TransportError> {
         let begun = Instant::now();
-        while !consume::flush(&self.producer, FLUSH_WAIT_MAX) {
+        while !native::flush(&self.producer, FLUSH_WAIT_MAX) {
             if begun.elapsed() >= timeout {
                 let (left, ms) = (self.producer.in_flight_count(), timeout.as_millis());
                 let doing = format!("{left} records were not acknowledged within {ms} ms");
@@ -282,14 +312,22 @@ fn check(batch: &OutBatch, partitions: i32, nearest_time: bool) -> Result<(), Tr
     Ok(())
 }
 
-fn record(batch: &OutBatch, row: usize) -> BaseRecord<'_, [u8], [u8]> {
+fn time_of(batch: &OutBatch, row: usize) -> Option<i64> {
+    batch.timestamps_ms.as_ref().map(|times| if times[row] == 0 { NEAREST_TO_0_MS } else { times[row] })
+}
+
+fn headers_in(batch: &OutBatch, row: usize) -> Option<OwnedHeaders> {
+    batch.headers.as_ref().and_then(|headers| headers_of(headers, row))
+}
+
+fn record(batch: &OutBatch, row: usize, headers: OwnedHeaders) -> BaseRecord<'_, [u8], [u8]> {
     BaseRecord {
         topic: &batch.topic,
         partition: batch.partitions.as_ref().map(|partitions| partitions[row]),
         payload: batch.values.is_valid(row).then(|| batch.values.value(row)),
         key: batch.keys.is_valid(row).then(|| batch.keys.value(row)),
-        timestamp: batch.timestamps_ms.as_ref().map(|times| if times[row] == 0 { NEAREST_TO_0_MS } else { times[row] }),
-        headers: batch.headers.as_ref().and_then(|headers| headers_of(headers, row)),
+        timestamp: time_of(batch, row),
+        headers: Some(headers),
         delivery_opaque: (),
     }
 }

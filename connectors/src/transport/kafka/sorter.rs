@@ -5,8 +5,8 @@ use std::collections::VecDeque;
 
 use rdkafka::types::RDKafkaErrorCode as Code;
 
-use super::consume::Message;
 use super::errors;
+use super::native::Message;
 use crate::record::{TopicPartition, Wanted};
 use crate::transport::columns::{Columns, Sizes};
 use crate::transport::{ReadPlan, ReadRange, SourceEvent, TransportError};

@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 use rdkafka::consumer::BaseConsumer;
 
 use super::connection::{self, Connection};
-use super::consume::Inbox;
 use super::context::{Context, Watch};
 use super::errors;
+use super::native::Inbox;
 use super::properties::{Properties, Role};
 use super::sorter::{Sorter, is_empty};
 use crate::record::TopicPartition;

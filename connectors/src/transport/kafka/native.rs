@@ -1,6 +1,7 @@
 //! The one file with unsafe code: reading batches of messages through librdkafka's C interface,
-//! for which rdkafka has no safe wrapper (its own gives one message, or one future, at a time), and two
-//! small calls that it wraps in a way that does not serve.
+//! for which rdkafka has no safe wrapper (its own gives one message, or one future, at a time), writing to
+//! a topic by its handle (rdkafka looks the name up for each record), and two small calls that it wraps in
+//! a way that does not serve.
 //!
 //! An [`Inbox`] is a queue into which the partitions of one source deliver, by librdkafka's simple
 //! consumer: no group, so no coordinator is asked. [`Inbox::take`] gives what has arrived as
@@ -20,6 +21,8 @@
 //! * **Drop order.** Every partition that runs is stopped (librdkafka's main thread answers; it does
 //!   not need a broker), then topic handles are destroyed, then the queue, then the client, which the
 //!   inbox keeps alive by its `Arc`. Nothing of the client may be destroyed after the client.
+//! * **Writing.** An [`OutTopic`] keeps its client alive by its `Arc` and gives its handle back once. A
+//!   record's key and value are copied before the call returns.
 //! * **Threads.** librdkafka's handles may be used from any thread; an inbox is used by one at a time
 //!   (`&mut self`) and so is `Send`.
 #![allow(unsafe_code)]
@@ -296,4 +299,79 @@ pub(super) fn flush(producer: &BaseProducer<Context>, timeout: Duration) -> bool
     // SAFETY: the producer is alive, and librdkafka's clients may be used from any thread.
     let left = unsafe { sys::rd_kafka_flush(producer.client().native_ptr(), wait_ms) };
     left == RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR
+}
+
+/// The partition that stands for the choice of the client's partitioner (`RD_KAFKA_PARTITION_UA`).
+const PARTITIONER: i32 = -1;
+
+/// A topic that is written to by its handle.
+pub(super) struct OutTopic {
+    topic: NonNull<sys::rd_kafka_topic_t>,
+    producer: Arc<BaseProducer<Context>>,
+}
+
+// SAFETY: librdkafka's handles may be used from any thread.
+unsafe impl Send for OutTopic {}
+// SAFETY: and from several at once.
+unsafe impl Sync for OutTopic {}
+
+impl OutTopic {
+    /// The handle of a topic. Fails when the name is none.
+    pub(super) fn new(producer: &Arc<BaseProducer<Context>>, name: &str) -> Result<Self, RDKafkaErrorCode> {
+        let name = CString::new(name).map_err(|_| RDKafkaErrorCode::InvalidTopic)?;
+        // SAFETY: the client is alive; null asks for its own topic settings.
+        let topic = unsafe { sys::rd_kafka_topic_new(producer.client().native_ptr(), name.as_ptr(), ptr::null_mut()) };
+        let topic = NonNull::new(topic).ok_or_else(last_error)?;
+        Ok(Self { topic, producer: producer.clone() })
+    }
+
+    /// Queues a copy of a record without headers. `partition` is none for the client's partitioner to choose,
+    /// `timestamp_ms` for the time of now. Fails at once when the queue is full.
+    pub(super) fn produce(
+        &self,
+        partition: Option<i32>,
+        key: Option<&[u8]>,
+        value: Option<&[u8]>,
+        timestamp_ms: Option<i64>,
+    ) -> Result<(), RDKafkaErrorCode> {
+        let (key, value) = (parts(key), parts(value));
+        // SAFETY: client and topic are alive, each tag is followed by what librdkafka expects after it, and the
+        // flag makes it copy the value (it always copies the key) before the call returns.
+        let code = unsafe {
+            sys::rd_kafka_producev(
+                self.producer.client().native_ptr(),
+                sys::rd_kafka_vtype_t::RD_KAFKA_VTYPE_RKT,
+                self.topic.as_ptr(),
+                sys::rd_kafka_vtype_t::RD_KAFKA_VTYPE_PARTITION,
+                partition.unwrap_or(PARTITIONER),
+                sys::rd_kafka_vtype_t::RD_KAFKA_VTYPE_MSGFLAGS,
+                sys::RD_KAFKA_MSG_F_COPY,
+                sys::rd_kafka_vtype_t::RD_KAFKA_VTYPE_VALUE,
+                value.0,
+                value.1,
+                sys::rd_kafka_vtype_t::RD_KAFKA_VTYPE_KEY,
+                key.0,
+                key.1,
+                sys::rd_kafka_vtype_t::RD_KAFKA_VTYPE_TIMESTAMP,
+                timestamp_ms.unwrap_or(0),
+                sys::rd_kafka_vtype_t::RD_KAFKA_VTYPE_END,
+            )
+        };
+        match code {
+            sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR => Ok(()),
+            code => Err(code.into()),
+        }
+    }
+}
+
+impl Drop for OutTopic {
+    fn drop(&mut self) {
+        // SAFETY: the handle is ours since `new` and is given back once; the client is still alive.
+        unsafe { sys::rd_kafka_topic_destroy(self.topic.as_ptr()) };
+    }
+}
+
+/// A payload as librdkafka takes it: null for none.
+fn parts(bytes: Option<&[u8]>) -> (*const u8, usize) {
+    bytes.map_or((ptr::null(), 0), |bytes| (bytes.as_ptr(), bytes.len()))
 }
