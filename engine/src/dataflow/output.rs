@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, BinaryArray, BooleanArray, Int64Array};
-use arrow::buffer::{NullBuffer, ScalarBuffer};
+use arrow::buffer::NullBuffer;
 use arrow::compute::filter;
 use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
@@ -93,7 +93,7 @@ impl Output {
             partitions: Some(partitions.into()),
             keys: parts.keys,
             values: parts.values,
-            timestamps_ms: Some(ScalarBuffer::from(parts.times.values().clone())),
+            timestamps_ms: Some(parts.times.values().clone()),
             headers: parts.headers,
         }
     }

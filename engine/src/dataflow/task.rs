@@ -49,6 +49,10 @@ pub enum Event<'a> {
 
 /// What is to be done for a task.
 #[derive(Debug)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "a command carries thousands of records: its own size is nothing beside them"
+)]
 pub enum Command {
     /// Records to be written to the output topic.
     Write(OutBatch),

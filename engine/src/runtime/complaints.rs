@@ -46,13 +46,16 @@ pub struct Complaints {
     dead: Dead,
 }
 
+/// The headers of one record.
+type Headers = Vec<(String, Option<Vec<u8>>)>;
+
 /// Records for the dead-letter topic, as they were.
 #[derive(Default)]
 struct Dead {
     keys: Vec<Option<Vec<u8>>>,
     values: Vec<Option<Vec<u8>>>,
     times_ms: Vec<i64>,
-    headers: Vec<Vec<(String, Option<Vec<u8>>)>>,
+    headers: Vec<Headers>,
     /// Offset and partition of the last one: a record with two complaints goes there once.
     last: Option<(i32, i64)>,
 }
@@ -151,7 +154,7 @@ impl Dead {
     }
 }
 
-fn headers_at(headers: &ListArray, row: usize) -> Vec<(String, Option<Vec<u8>>)> {
+fn headers_at(headers: &ListArray, row: usize) -> Headers {
     if headers.is_null(row) {
         return Vec::new();
     }
@@ -162,7 +165,7 @@ fn headers_at(headers: &ListArray, row: usize) -> Vec<(String, Option<Vec<u8>>)>
     (0..entries.len()).map(entry).collect()
 }
 
-fn lists(headers: &[Vec<(String, Option<Vec<u8>>)>]) -> ListArray {
+fn lists(headers: &[Headers]) -> ListArray {
     let DataType::List(item) = headers_type() else { unreachable!("headers are a list") };
     let DataType::Struct(fields) = item.data_type().clone() else { unreachable!("of structs") };
     let entries = StructBuilder::new(fields, vec![Box::new(StringBuilder::new()), Box::new(BinaryBuilder::new())]);
