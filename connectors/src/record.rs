@@ -9,7 +9,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use arrow::array::{Array, BinaryArray, ListArray};
+use arrow::array::{Array, AsArray, BinaryArray, ListArray};
 use arrow::buffer::{NullBuffer, ScalarBuffer};
 
 /// One partition of one topic.
@@ -135,6 +135,18 @@ pub fn headers_type() -> arrow::datatypes::DataType {
     let entry =
         Fields::from(vec![Field::new("KEY", DataType::Utf8, true), Field::new("VALUE", DataType::Binary, true)]);
     DataType::List(Arc::new(Field::new("item", DataType::Struct(entry), true)))
+}
+
+/// The headers of one record of a column of [`headers_type`], in order: name and value; empty where it has none.
+pub fn headers_at(headers: &ListArray, row: usize) -> Vec<(String, Option<Vec<u8>>)> {
+    if headers.is_null(row) {
+        return Vec::new();
+    }
+    let entries = headers.value(row);
+    let entries = entries.as_struct();
+    let (names, values) = (entries.column(0).as_string::<i32>(), entries.column(1).as_binary::<i32>());
+    let entry = |at: usize| (names.value(at).to_owned(), values.is_valid(at).then(|| values.value(at).to_vec()));
+    (0..entries.len()).map(entry).collect()
 }
 
 /// The half of a record that a payload is.

@@ -225,9 +225,7 @@ impl Engine {
         // Tried before a topic is made, too.
         let change =
             CatalogChange::DefineSource { source: Box::new(definition.source.clone()), replace: create.or_replace };
-        catalog
-            .apply(&change)
-            .map_err(|refusal| vec![Diagnostic::new(EXISTS, refusal.to_string()).at(create.name.span)])?;
+        dry_run(&catalog, &change, create.name.span)?;
         let (transport, name_span) = (self.transport.clone(), create.name.span);
         blocking(move || topics::ensure(transport.admin(), &definition, name_span)).await??;
         self.publish(text, change, create.name.span).await?;
@@ -368,12 +366,6 @@ impl Engine {
         Ok(sections)
     }
 
-    /// What the one reader will do is tried before a command is written.
-    pub(crate) async fn dry_run(&self, change: &CatalogChange, span: Span) -> Result<(), Vec<Diagnostic>> {
-        let here = |refusal: Refusal| vec![Diagnostic::new(EXISTS, refusal.to_string()).at(span)];
-        self.catalog().await?.apply(change).map(drop).map_err(here)
-    }
-
     /// Appends a change to the command topic and waits until it is live.
     pub(crate) async fn publish(
         &self,
@@ -381,7 +373,7 @@ impl Engine {
         change: CatalogChange,
         span: Span,
     ) -> Result<Arc<Catalog>, Vec<Diagnostic>> {
-        self.dry_run(&change, span).await?;
+        dry_run(&*self.catalog().await?, &change, span)?;
         let statement = statement.to_owned();
         let outcome = self.with_log(move |log| log.append(&statement, change)).await?;
         outcome.map_err(|refusal| {
@@ -405,6 +397,12 @@ pub(crate) async fn blocking<T: Send + 'static>(
 ) -> Result<T, Vec<Diagnostic>> {
     let failed = |error| vec![Diagnostic::new(INTERNAL, format!("a worker thread failed: {error}"))];
     tokio::task::spawn_blocking(work).await.map_err(failed)
+}
+
+/// What the one reader will do is tried before a command is written, or a topic made for it.
+pub(crate) fn dry_run(catalog: &Catalog, change: &CatalogChange, span: Span) -> Result<(), Vec<Diagnostic>> {
+    let here = |refusal: Refusal| vec![Diagnostic::new(EXISTS, refusal.to_string()).at(span)];
+    catalog.apply(change).map(drop).map_err(here)
 }
 
 pub(crate) fn refused(error: TransportError) -> Vec<Diagnostic> {
@@ -438,5 +436,5 @@ fn not_yet(kind: &ast::StatementKind, span: Span) -> Diagnostic {
         S::RunScript(_) => "RUN SCRIPT outside of the shell",
         _ => "this statement",
     };
-    Diagnostic::new(NOT_SUPPORTED, format!("{what} is not supported yet")).at(span)
+    not_yet_so(what, span)
 }

@@ -23,3 +23,14 @@ pub mod simulation;
 pub mod transport_contract;
 pub mod twisted;
 pub mod usage;
+
+/// How a program ends: its error is told on standard error as plain text.
+pub fn ended(ran: Result<(), Box<dyn std::error::Error>>) -> std::process::ExitCode {
+    match ran {
+        Ok(()) => std::process::ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            std::process::ExitCode::FAILURE
+        }
+    }
+}

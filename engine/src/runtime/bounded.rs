@@ -8,7 +8,7 @@ use datafusion::physical_plan::stream::RecordBatchReceiverStreamBuilder;
 use datafusion::physical_plan::{ExecutionPlan, SendableRecordBatchStream, displayable, execute_stream};
 use futures::StreamExt;
 use headwater_connectors::table::{Progress, ScanContext};
-use headwater_connectors::transport::{Isolation, Transport};
+use headwater_connectors::transport::Transport;
 
 use super::joins;
 use super::memory::QueryMemory;
@@ -42,10 +42,7 @@ impl Bounded {
     /// Plans a query; its offsets are frozen now.
     pub async fn plan(query: &ast::Query, around: &Surroundings<'_>) -> Result<Self, Vec<Diagnostic>> {
         let progress = Arc::new(Progress::default());
-        let isolation = match around.settings.get("isolation.level") {
-            "read_uncommitted" => Isolation::ReadUncommitted,
-            _ => Isolation::ReadCommitted,
-        };
+        let isolation = super::isolation(around.settings);
         let context = ScanContext { transport: around.transport.clone(), isolation, progress: progress.clone() };
         let mut state = bounded::state(around.catalog, around.settings, Some(context), limits(around.settings)?);
         // NOW() is one time for the whole query.

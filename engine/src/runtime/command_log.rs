@@ -19,6 +19,7 @@ use headwater_connectors::transport::{
 };
 use serde::{Deserialize, Serialize};
 
+use super::topics;
 use super::writer::Writer;
 use crate::catalog::{Catalog, CatalogChange, Refusal};
 
@@ -146,16 +147,10 @@ impl CommandLog {
     }
 
     fn ensure_topic(&self) -> Result<(), TransportError> {
-        if self.transport.admin().topic(&self.topic)?.is_some() {
-            return Ok(());
-        }
         let settings = [("cleanup.policy", "delete"), ("retention.ms", "-1"), ("retention.bytes", "-1")];
         let settings = settings.map(|(k, v)| (k.to_owned(), v.to_owned())).into();
         let topic = NewTopic { name: self.topic.to_string(), partitions: 1, replicas: None, settings };
-        match self.transport.admin().create_topic(&topic) {
-            Err(error) if error.kind == TransportErrorKind::TopicExists => Ok(()),
-            result => result,
-        }
+        topics::make_if_missing(self.transport.admin(), &topic)
     }
 
     fn open_source(&mut self) -> Result<&mut Box<dyn Source>, TransportError> {

@@ -5,9 +5,9 @@
 use std::sync::Arc;
 
 use arrow::array::builder::{BinaryBuilder, ListBuilder, StringBuilder, StructBuilder};
-use arrow::array::{Array, AsArray, BinaryArray, ListArray};
+use arrow::array::{Array, BinaryArray, ListArray};
 use arrow::datatypes::DataType;
-use headwater_connectors::record::{OutBatch, RawBatch, headers_type};
+use headwater_connectors::record::{OutBatch, RawBatch, headers_at, headers_type};
 use headwater_connectors::transport::{Sink, TransportError};
 use serde_json::json;
 
@@ -152,17 +152,6 @@ impl Dead {
             headers: Some(lists(&self.headers)),
         }
     }
-}
-
-fn headers_at(headers: &ListArray, row: usize) -> Headers {
-    if headers.is_null(row) {
-        return Vec::new();
-    }
-    let entries = headers.value(row);
-    let entries = entries.as_struct();
-    let (names, values) = (entries.column(0).as_string::<i32>(), entries.column(1).as_binary::<i32>());
-    let entry = |at: usize| (names.value(at).to_owned(), values.is_valid(at).then(|| values.value(at).to_vec()));
-    (0..entries.len()).map(entry).collect()
 }
 
 fn lists(headers: &[Headers]) -> ListArray {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use headwater_connectors::record::TopicPartition;
-use headwater_connectors::transport::{Admin, Isolation, NewTopic, TransportError, TransportErrorKind, Watermarks};
+use headwater_connectors::transport::{Admin, Isolation, NewTopic, TransportError, Watermarks};
 
 use super::complaints::{PROCESSING_LOG, processing_log_statement};
 use super::push;
@@ -12,7 +12,7 @@ use super::topics;
 use crate::answer::{Answer, Section};
 use crate::catalog::{Catalog, CatalogChange, QueryDef};
 use crate::diagnostic::{Diagnostic, IN_USE, Span, UNKNOWN_QUERY, nearest};
-use crate::engine::{Engine, blocking, refused};
+use crate::engine::{Engine, blocking, dry_run, refused};
 use crate::planner::continuous::{self as planner, Persistent};
 use crate::planner::define::WantedTopic;
 use crate::session::Session;
@@ -41,7 +41,7 @@ impl Engine {
         }
         let planned = planner::create_as(create, text, &catalog, session.settings())?;
         let before: Vec<String> = catalog.queries().map(|q| q.id.clone()).collect();
-        let after = self.make(planned, text, create.or_replace).await?;
+        let after = self.make(&catalog, planned, text, create.or_replace).await?;
         let made = after.query_behind(&create.name).map(|q| q.id.clone()).unwrap_or_default();
         let verb = if before.contains(&made) { "replaced" } else { "created" };
         Ok(Answer::done(format!("Stream \"{}\" {verb} by query {made}", create.name.value)))
@@ -52,21 +52,27 @@ impl Engine {
         let catalog = self.catalog().await?;
         let planned = planner::insert_select(insert, text, &catalog, session.settings())?;
         let before: Vec<String> = catalog.queries().map(|q| q.id.clone()).collect();
-        let after = self.make(planned, text, false).await?;
+        let after = self.make(&catalog, planned, text, false).await?;
         let made = after.queries().find(|q| !before.contains(&q.id) && q.statement == text);
         let made = made.map(|q| q.id.clone()).unwrap_or_default();
         Ok(Answer::done(format!("Query {made} inserts into \"{}\"", insert.target.value)))
     }
 
     /// Makes topics, publishes the query and sees to it that it runs here.
-    async fn make(&self, planned: Persistent, text: &str, replace: bool) -> Result<Arc<Catalog>, Vec<Diagnostic>> {
+    async fn make(
+        &self,
+        catalog: &Catalog,
+        planned: Persistent,
+        text: &str,
+        replace: bool,
+    ) -> Result<Arc<Catalog>, Vec<Diagnostic>> {
         let Persistent { mut definition, query, span } = planned;
         let source = definition.as_ref().map(|d| Box::new(d.source.clone()));
         let dlq = query.dlq_topic.clone();
         let input = query.topology.input.topic.clone();
         let change = CatalogChange::DefineQuery { source, query: Box::new(query), replace };
-        self.dry_run(&change, span).await?;
-        self.ensure_processing_log().await?;
+        dry_run(catalog, &change, span)?;
+        self.ensure_processing_log(catalog).await?;
         let transport = self.transport().clone();
         blocking(move || {
             let admin = transport.admin();
@@ -79,7 +85,8 @@ impl Engine {
                 }
                 topics::ensure(admin, definition, span)?;
             }
-            dlq.map_or(Ok(()), |topic| ensure_plain_topic(admin, &topic, partitions).map_err(refused))
+            let plain = |name| NewTopic { name, partitions, replicas: None, settings: Default::default() };
+            dlq.map_or(Ok(()), |name| topics::make_if_missing(admin, &plain(name)).map_err(refused))
         })
         .await??;
         let catalog = self.publish(text, change, span).await?;
@@ -88,8 +95,8 @@ impl Engine {
     }
 
     /// The processing log is a stream like any other, made with the first persistent query.
-    async fn ensure_processing_log(&self) -> Result<(), Vec<Diagnostic>> {
-        if self.catalog().await?.source(PROCESSING_LOG).is_some() {
+    async fn ensure_processing_log(&self, catalog: &Catalog) -> Result<(), Vec<Diagnostic>> {
+        if catalog.source(PROCESSING_LOG).is_some() {
             return Ok(());
         }
         let text = processing_log_statement(self.service_id());
@@ -346,17 +353,6 @@ fn like_input(partitions: i32, retention_ms: Option<i64>, span: Span) -> WantedT
     let mut settings = std::collections::BTreeMap::from([("cleanup.policy".to_owned(), "delete".to_owned())]);
     settings.extend(retention_ms.map(|ms| ("retention.ms".to_owned(), ms.to_string())));
     WantedTopic { partitions, replicas: None, settings, span }
-}
-
-fn ensure_plain_topic(admin: &dyn Admin, name: &str, partitions: i32) -> Result<(), TransportError> {
-    if admin.topic(name)?.is_some() {
-        return Ok(());
-    }
-    let topic = NewTopic { name: name.to_owned(), partitions, replicas: None, settings: Default::default() };
-    match admin.create_topic(&topic) {
-        Err(error) if error.kind == TransportErrorKind::TopicExists => Ok(()),
-        made => made,
-    }
 }
 
 /// What DROP says of a stream that queries hold.

@@ -41,13 +41,13 @@ const ABORT_MAX: Duration = Duration::from_secs(3);
 #[derive(Clone)]
 pub struct Job {
     /// The query.
-    pub query: Arc<QueryDef>,
+    query: Arc<QueryDef>,
     /// Its topology, ready to run.
-    pub compiled: Compiled,
+    compiled: Compiled,
     /// The service id, which names groups and topics of its own.
-    pub service_id: String,
+    service_id: String,
     /// It ends when everything that was there at the start is processed and committed.
-    pub until_idle: bool,
+    until_idle: bool,
 }
 
 /// What a step did.
@@ -98,8 +98,7 @@ impl Driver {
     /// A driver of a query with counters of its own. Fails on a query that cannot be compiled, or as the
     /// cluster fails.
     pub fn of(query: Arc<QueryDef>, service_id: &str, transport: Arc<dyn Transport>) -> Result<Self, Vec<Diagnostic>> {
-        let compiled = Compiled::new(&query.topology, &continuous::state(&Settings::default()))?;
-        let job = Job { query, compiled, service_id: service_id.to_owned(), until_idle: false };
+        let job = Job::new(query, service_id, false)?;
         Self::new(transport, job, Arc::default()).map_err(|error| vec![diagnostic::transport(&error)])
     }
 
@@ -218,6 +217,12 @@ impl Driver {
 }
 
 impl Job {
+    /// A query made ready to run. Fails on one that cannot be compiled.
+    pub fn new(query: Arc<QueryDef>, service_id: &str, until_idle: bool) -> Result<Self, Vec<Diagnostic>> {
+        let compiled = Compiled::new(&query.topology, &continuous::state(&Settings::default()))?;
+        Ok(Self { query, compiled, service_id: service_id.to_owned(), until_idle })
+    }
+
     /// The name of the query's consumer group.
     pub fn group(&self) -> String {
         group_of(&self.service_id, &self.query)

@@ -17,13 +17,26 @@ pub(crate) mod print;
 pub(crate) mod push;
 mod query_status;
 pub(crate) mod show;
+mod stop;
 mod supervisor;
 pub(crate) mod topics;
 mod worker;
 mod writer;
+
+use headwater_connectors::transport::Isolation;
+
+use crate::config::Settings;
 
 pub use command_log::{CommandLog, OWN_TOPICS};
 pub use driver::{Driver, Step};
 pub use query_status::StatusSnapshot;
 pub use worker::Worker;
 pub use writer::Writer;
+
+/// Which records of transactions a query reads that a user asks.
+fn isolation(settings: &Settings) -> Isolation {
+    match settings.get("isolation.level") {
+        "read_uncommitted" => Isolation::ReadUncommitted,
+        _ => Isolation::ReadCommitted,
+    }
+}

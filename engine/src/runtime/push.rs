@@ -34,10 +34,7 @@ const POLL: Duration = Duration::from_millis(100);
 pub fn start(push: &Push, transport: &dyn Transport, settings: &Settings) -> Result<Rows, Vec<Diagnostic>> {
     let compiled = Compiled::new(&push.topology, &continuous::state(settings))?;
     let progress = Arc::new(Progress::default());
-    let isolation = match settings.get("isolation.level") {
-        "read_uncommitted" => Isolation::ReadUncommitted,
-        _ => Isolation::ReadCommitted,
-    };
+    let isolation = super::isolation(settings);
     let from_earliest = settings.get("auto.offset.reset") == "earliest";
     let schema = compiled.result_schema().clone();
     let reader = Reader::open(push, &compiled, transport, isolation, from_earliest, &progress).map_err(refused)?;

@@ -7,20 +7,16 @@ use std::any::Any;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use headwater_connectors::transport::{Transport, TransportError, TransportErrorKind};
-use parking_lot::{Condvar, Mutex};
 
 use super::driver::{Driver, Job, Step};
 use super::query_status::{QueryStatus, State};
+use super::stop::Stop;
 use crate::catalog::{Catalog, QueryDef};
-use crate::config::Settings;
-use crate::dataflow::Compiled;
 use crate::diagnostic::{Diagnostic, INTERNAL, transport};
-use crate::planner::continuous;
 
 /// Longest wait of a query that has nothing to do: how late it hears that it shall stop.
 const WAIT: Duration = Duration::from_millis(500);
@@ -47,33 +43,6 @@ struct Running {
     ended: Arc<Stop>,
     status: Arc<QueryStatus>,
     thread: Option<JoinHandle<()>>,
-}
-
-/// A wish that can be waited for.
-#[derive(Default)]
-struct Stop {
-    wanted: AtomicBool,
-    lock: Mutex<()>,
-    changed: Condvar,
-}
-
-impl Stop {
-    fn is_wanted(&self) -> bool {
-        self.wanted.load(Ordering::Acquire)
-    }
-
-    fn want(&self) {
-        self.wanted.store(true, Ordering::Release);
-        let _held = self.lock.lock();
-        self.changed.notify_all();
-    }
-
-    fn wait(&self, longest: Duration) {
-        let mut held = self.lock.lock();
-        if !self.is_wanted() {
-            self.changed.wait_for(&mut held, longest);
-        }
-    }
 }
 
 impl Supervisor {
@@ -241,14 +210,8 @@ impl Life {
     }
 
     fn attempt(&self) -> Result<(), Failure> {
-        let compiled = Compiled::new(&self.query.topology, &continuous::state(&Settings::default()))
+        let job = Job::new(self.query.clone(), &self.service_id, self.until_idle)
             .map_err(|errors| Failure::Final(first(errors)))?;
-        let job = Job {
-            query: self.query.clone(),
-            compiled,
-            service_id: self.service_id.clone(),
-            until_idle: self.until_idle,
-        };
         let mut driver = Driver::new(self.transport.clone(), job, self.status.clone())?;
         self.status.set_state(State::Starting);
         while !self.stop.is_wanted() {

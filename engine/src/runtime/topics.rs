@@ -1,6 +1,6 @@
 //! The topic behind a declaration: there already, or made with it.
 
-use headwater_connectors::transport::{Admin, NewTopic};
+use headwater_connectors::transport::{Admin, NewTopic, TransportError, TransportErrorKind};
 
 use crate::diagnostic::{Diagnostic, MISSING_PROPERTY, Span, TOPIC_MISMATCH, transport};
 use crate::planner::define::{Definition, WantedTopic};
@@ -19,6 +19,17 @@ pub fn ensure(admin: &dyn Admin, definition: &Definition, name: Span) -> Result<
             let hint = format!("Add PARTITIONS: … WITH (KAFKA_TOPIC='{topic}', PARTITIONS=1, …);");
             Err(vec![Diagnostic::new(MISSING_PROPERTY, message).at(name).detail(detail).hint(hint)])
         }
+    }
+}
+
+/// Makes a topic unless it is there, also when another process is faster. Blocks.
+pub fn make_if_missing(admin: &dyn Admin, topic: &NewTopic) -> Result<(), TransportError> {
+    if admin.topic(&topic.name)?.is_some() {
+        return Ok(());
+    }
+    match admin.create_topic(topic) {
+        Err(error) if error.kind == TransportErrorKind::TopicExists => Ok(()),
+        made => made,
     }
 }
 

@@ -4,15 +4,15 @@
 //! persistent query that a script makes; a process that only asks questions runs nothing.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use headwater_connectors::transport::Transport;
-use parking_lot::{Condvar, Mutex};
+use parking_lot::Mutex;
 
 use super::command_log::CommandLog;
 use super::query_status::StatusSnapshot;
+use super::stop::Stop;
 use super::supervisor::Supervisor;
 use crate::catalog::QueryDef;
 use crate::diagnostic::Diagnostic;
@@ -29,17 +29,14 @@ pub struct Worker {
 struct Shared {
     log: Arc<Mutex<CommandLog>>,
     supervisor: Mutex<Supervisor>,
-    ended: AtomicBool,
-    lock: Mutex<()>,
-    changed: Condvar,
+    end: Stop,
 }
 
 impl Worker {
     /// A worker that has not begun.
     pub fn new(transport: Arc<dyn Transport>, log: Arc<Mutex<CommandLog>>, service_id: &str) -> Self {
         let supervisor = Mutex::new(Supervisor::new(transport, service_id));
-        let shared =
-            Shared { log, supervisor, ended: AtomicBool::new(false), lock: Mutex::new(()), changed: Condvar::new() };
+        let shared = Shared { log, supervisor, end: Stop::default() };
         Self { shared: Arc::new(shared), thread: Mutex::new(None) }
     }
 
@@ -47,9 +44,7 @@ impl Worker {
     pub fn begin(&self) {
         let mut thread = self.thread.lock();
         if thread.is_some() {
-            let _held = self.shared.lock.lock();
-            self.shared.changed.notify_all();
-            return;
+            return self.shared.end.nudge();
         }
         let shared = self.shared.clone();
         match std::thread::Builder::new().name("worker".to_owned()).spawn(move || shared.follow()) {
@@ -77,11 +72,7 @@ impl Worker {
 
     /// Commits and stops every query, and follows no more.
     pub fn end(&self) {
-        self.shared.ended.store(true, Ordering::Release);
-        {
-            let _held = self.shared.lock.lock();
-            self.shared.changed.notify_all();
-        }
+        self.shared.end.want();
         if let Some(thread) = self.thread.lock().take() {
             let _ = thread.join();
         }
@@ -107,12 +98,9 @@ impl Drop for Worker {
 
 impl Shared {
     fn follow(&self) {
-        while !self.ended.load(Ordering::Acquire) {
+        while !self.end.is_wanted() {
             self.look();
-            let mut held = self.lock.lock();
-            if !self.ended.load(Ordering::Acquire) {
-                self.changed.wait_for(&mut held, LOOK);
-            }
+            self.end.wait(LOOK);
         }
     }
 

@@ -233,10 +233,11 @@ impl Sink for KafkaSink {
         self.must_be(&[Transaction::Never, Transaction::Open], "records cannot be written")?;
         let partitions = self.partitions(&batch.topic)?;
         check(batch, partitions, self.nearest_time)?;
+        let topic = &self.topics[&batch.topic].topic;
         for row in 0..batch.len() {
             match headers_in(batch, row) {
                 Some(headers) => self.send(record(batch, row, headers))?,
-                None => self.send_plain(&self.topics[&batch.topic].topic, batch, row)?,
+                None => self.send_plain(topic, batch, row)?,
             }
             if row % SERVE_RECORDS == SERVE_RECORDS - 1 {
                 self.producer.poll(Duration::ZERO);

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arrow::array::{Array, AsArray, BinaryArray, ListArray};
+use arrow::array::{Array, BinaryArray};
 
 use super::Shared;
 use super::cluster::{Claim, refused};
 use super::log::Record;
-use crate::record::{OutBatch, TopicPartition};
+use crate::record::{OutBatch, TopicPartition, headers_at};
 use crate::transport::{Membership, Sink, SinkOptions, TransportError};
 
 /// A writer. Every record is in the log as soon as `write` returns.
@@ -42,7 +42,7 @@ impl Sink for MemorySink {
                 timestamp_ms: batch.timestamps_ms.as_ref().map_or(cluster.now_ms, |times| times[row]),
                 key,
                 value: payload(&batch.values, row),
-                headers: batch.headers.as_ref().map_or_else(Vec::new, |headers| headers_of(headers, row)),
+                headers: batch.headers.as_ref().map_or_else(Vec::new, |headers| headers_at(headers, row)),
             };
             let partition = TopicPartition::new(Arc::clone(&batch.topic), partition);
             cluster.append(self.claim.as_ref(), &partition, record)?;
@@ -74,15 +74,4 @@ impl Sink for MemorySink {
 
 fn payload(column: &BinaryArray, row: usize) -> Option<Vec<u8>> {
     column.is_valid(row).then(|| column.value(row).to_vec())
-}
-
-fn headers_of(headers: &ListArray, row: usize) -> Vec<(String, Option<Vec<u8>>)> {
-    if headers.is_null(row) {
-        return Vec::new();
-    }
-    let entries = headers.value(row);
-    let entries = entries.as_struct();
-    let (names, values) = (entries.column(0).as_string::<i32>(), entries.column(1).as_binary::<i32>());
-    let entry = |at: usize| (names.value(at).to_owned(), payload(values, at));
-    (0..entries.len()).map(entry).collect()
 }

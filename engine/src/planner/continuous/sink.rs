@@ -4,7 +4,8 @@
 //! for it, so that names, formats and topic are checked in one place.
 
 use super::result::{self, Planned, Use};
-use super::{shape, state, topology};
+use super::shape::{self, Shape};
+use super::{state, topology};
 use crate::catalog::{Catalog, ColumnRole, QueryDef, SourceDef, SourceKind};
 use crate::config::Settings;
 use crate::diagnostic::{Diagnostic, INSERT, NOT_SUPPORTED, PROPERTY_VALUE, STREAMING, Span, UNKNOWN_SOURCE};
@@ -71,13 +72,7 @@ pub fn create_as(
         let message = "CREATE TABLE … AS SELECT is not supported yet";
         errors.push(Diagnostic::new(NOT_SUPPORTED, message).at(create.name.span));
     }
-    let state = state(settings);
-    let planned = shape::read(&create.query, catalog, &state).and_then(|shape| {
-        no_limit(&shape)?;
-        let planned = result::plan(&shape, &state, Use::Write)?;
-        Ok((shape, planned))
-    });
-    let (shape, planned) = match planned {
+    let (shape, planned) = match written(&create.query, catalog, settings) {
         Ok(planned) if errors.is_empty() => planned,
         Ok(_) => return Err(errors),
         Err(found) => {
@@ -109,13 +104,7 @@ pub fn insert_select(
         errors.push(Diagnostic::new(PROPERTY_VALUE, message).at(other.name.span).detail(detail));
     }
     let target = target(insert, catalog, &mut errors);
-    let state = state(settings);
-    let planned = shape::read(&insert.query, catalog, &state).and_then(|shape| {
-        no_limit(&shape)?;
-        let planned = result::plan(&shape, &state, Use::Write)?;
-        Ok((shape, planned))
-    });
-    let (shape, mut planned) = match planned {
+    let (shape, mut planned) = match written(&insert.query, catalog, settings) {
         Ok(planned) => planned,
         Err(found) => {
             errors.extend(found);
@@ -156,7 +145,16 @@ fn query_def(
     }
 }
 
-fn no_limit(shape: &shape::Shape) -> Result<(), Vec<Diagnostic>> {
+/// The shape and the columns of a query whose rows are written.
+fn written(query: &ast::Query, catalog: &Catalog, settings: &Settings) -> Result<(Shape, Planned), Vec<Diagnostic>> {
+    let state = state(settings);
+    let shape = shape::read(query, catalog, &state)?;
+    no_limit(&shape)?;
+    let planned = result::plan(&shape, &state, Use::Write)?;
+    Ok((shape, planned))
+}
+
+fn no_limit(shape: &Shape) -> Result<(), Vec<Diagnostic>> {
     match shape.limit {
         None => Ok(()),
         Some(_) => {

@@ -93,13 +93,7 @@ struct Bare {
 }
 
 fn main() -> ExitCode {
-    match run(Arguments::parse().command) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    headwater_tests::ended(run(Arguments::parse().command))
 }
 
 fn run(command: Command) -> Result<(), Box<dyn Error>> {

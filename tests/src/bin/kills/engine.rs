@@ -5,10 +5,8 @@
 use std::error::Error;
 use std::time::Duration;
 
-use clap::Args;
-
 use crate::instance::Instance;
-use crate::trial::{self, Options, Trial};
+use crate::trial::Trial;
 
 /// Of so many blows one falls without waiting for the process to work.
 const EARLY_ONE_IN: usize = 5;
@@ -17,23 +15,8 @@ const EARLY_MAX: Duration = Duration::from_secs(7);
 /// Longest wait for the others, from the first commit.
 const WORKING_MAX: Duration = Duration::from_secs(4);
 
-/// Where, and how often.
-#[derive(Args)]
-pub struct Arguments {
-    /// Address of a broker, HOST:PORT
-    #[arg(long)]
-    bootstrap_server: String,
-    #[command(flatten)]
-    options: Options,
-}
-
-/// Holds the trial.
-pub fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
-    let Arguments { bootstrap_server, options } = arguments;
-    trial::hold(bootstrap_server, options, |trial| strike(trial, options.runs))
-}
-
-fn strike(trial: &mut Trial, runs: u32) -> Result<Instance, Box<dyn Error>> {
+/// The blows; gives the process that works at the end.
+pub fn strike(trial: &mut Trial, runs: u32) -> Result<Instance, Box<dyn Error>> {
     let (mut instance, mut left_open) = (trial.service.start()?, 0);
     for _ in 0..runs {
         let waited = wait(trial, &mut instance)?;

@@ -21,7 +21,10 @@ mod trial;
 use std::error::Error;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
+
+use crate::instance::Instance;
+use crate::trial::{Options, Trial};
 
 /// Kill Headwater or brokers at random moments under load, and look whether every record came out exactly once.
 #[derive(Parser)]
@@ -49,27 +52,41 @@ and what headwater said is kept when something is wrong.";
 #[derive(Subcommand)]
 enum Command {
     /// kill -9 of the only `headwater run`, started again each time
-    Engine(engine::Arguments),
+    Engine(AtCluster),
     /// kill -9 of one of three brokers, started again each time
     Broker(broker::Arguments),
     /// Other processes of the same service come and go, by SIGTERM or kill -9, while the first works
-    Members(members::Arguments),
+    Members(AtCluster),
+}
+
+/// A cluster that is there, and how often.
+#[derive(Args)]
+struct AtCluster {
+    /// Address of a broker, HOST:PORT
+    #[arg(long)]
+    bootstrap_server: String,
+    #[command(flatten)]
+    options: Options,
+}
+
+impl AtCluster {
+    /// Holds a trial with so many blows.
+    fn hold(
+        &self,
+        strike: impl FnOnce(&mut Trial, u32) -> Result<Instance, Box<dyn Error>>,
+    ) -> Result<(), Box<dyn Error>> {
+        trial::hold(&self.bootstrap_server, &self.options, |trial| strike(trial, self.options.runs))
+    }
 }
 
 fn main() -> ExitCode {
-    match run(Arguments::parse().command) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    headwater_tests::ended(run(Arguments::parse().command))
 }
 
 fn run(command: Command) -> Result<(), Box<dyn Error>> {
     match command {
-        Command::Engine(arguments) => engine::run(&arguments),
+        Command::Engine(at) => at.hold(engine::strike),
         Command::Broker(arguments) => broker::run(&arguments),
-        Command::Members(arguments) => members::run(&arguments),
+        Command::Members(at) => at.hold(members::strike),
     }
 }

@@ -4,10 +4,8 @@
 use std::error::Error;
 use std::time::Duration;
 
-use clap::Args;
-
 use crate::instance::Instance;
-use crate::trial::{self, Options, Trial};
+use crate::trial::Trial;
 
 /// Of so many visits one is of two processes.
 const TWO_ONE_IN: usize = 3;
@@ -15,23 +13,8 @@ const TWO_ONE_IN: usize = 3;
 const STAY_MAX: Duration = Duration::from_secs(9);
 const PAUSE_MAX: Duration = Duration::from_secs(3);
 
-/// Where, and how often.
-#[derive(Args)]
-pub struct Arguments {
-    /// Address of a broker, HOST:PORT
-    #[arg(long)]
-    bootstrap_server: String,
-    #[command(flatten)]
-    options: Options,
-}
-
-/// Holds the trial.
-pub fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
-    let Arguments { bootstrap_server, options } = arguments;
-    trial::hold(bootstrap_server, options, |trial| strike(trial, options.runs))
-}
-
-fn strike(trial: &mut Trial, runs: u32) -> Result<Instance, Box<dyn Error>> {
+/// The blows; gives the process that works at the end.
+pub fn strike(trial: &mut Trial, runs: u32) -> Result<Instance, Box<dyn Error>> {
     let mut first = trial.service.start()?;
     trial.await_commits(&mut first)?;
     for _ in 0..runs {
