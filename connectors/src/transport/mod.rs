@@ -237,7 +237,7 @@ pub trait Admin: Send + Sync {
     /// One topic; `None` when it does not exist.
     fn topic(&self, name: &str) -> Result<Option<TopicInfo>, TransportError>;
 
-    /// Creates a topic and waits until it can be read and written.
+    /// Creates a topic and waits until it can be read and written; `TopicExists` is told of one that can be.
     fn create_topic(&self, topic: &NewTopic) -> Result<(), TransportError>;
 
     /// Deletes a topic and waits until it is gone.

@@ -27,10 +27,7 @@ impl Engine {
         };
         match &statement.kind {
             S::CreateSource(_) | S::CreateAs(_) | S::InsertSelect(_) | S::CreateType(_) => {
-                match standing(self.catalog().await?.as_ref(), &statement.kind) {
-                    Some(what) => Ok(Answer::done(format!("{what} stands already"))),
-                    None => self.ask(session, text).await,
-                }
+                self.apply_once(session, text, &statement.kind).await
             }
             S::Set(_) | S::Unset(_) | S::Define(_) | S::Undefine(_) => self.ask(session, text).await,
             _ => {
@@ -42,6 +39,24 @@ impl Engine {
                 Err(substituted.diagnostics(vec![error]))
             }
         }
+    }
+
+    /// Other processes may apply the same file at the same moment: who loses a race finds that what it wanted stands.
+    async fn apply_once(
+        &self,
+        session: &mut Session,
+        text: &str,
+        kind: &ast::StatementKind,
+    ) -> Result<Answer, Vec<Diagnostic>> {
+        if let Some(answer) = standing(self.catalog().await?.as_ref(), kind) {
+            return Ok(answer);
+        }
+        let asked = self.ask(session, text).await;
+        let standing = match &asked {
+            Ok(_) => None,
+            Err(_) => standing(self.catalog().await?.as_ref(), kind),
+        };
+        standing.map_or(asked, Ok)
     }
 
     /// Runs every persistent query until what is in its input now is processed and committed; queries
@@ -58,8 +73,12 @@ impl Engine {
     }
 }
 
-/// What a statement would make, when it stands already as the statement says it.
-fn standing(catalog: &Catalog, kind: &ast::StatementKind) -> Option<String> {
+/// The answer to a statement whose work stands already as the statement says it.
+fn standing(catalog: &Catalog, kind: &ast::StatementKind) -> Option<Answer> {
+    what_stands(catalog, kind).map(|what| Answer::done(format!("{what} stands already")))
+}
+
+fn what_stands(catalog: &Catalog, kind: &ast::StatementKind) -> Option<String> {
     use ast::StatementKind as S;
     let same = |text: &str| sql::parse(text).statements.first().is_some_and(|there| there.kind == *kind);
     match kind {

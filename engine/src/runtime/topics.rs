@@ -12,7 +12,11 @@ pub fn ensure(admin: &dyn Admin, definition: &Definition, name: Span) -> Result<
     match (found, &definition.topic) {
         (Some(found), Some(wanted)) => check(topic, &found, wanted),
         (Some(_), None) => Ok(()),
-        (None, Some(wanted)) => create(admin, topic, wanted),
+        (None, Some(wanted)) => match make(admin, &new_topic(topic, wanted)).map_err(|e| vec![transport(&e)])? {
+            true => Ok(()),
+            // What the faster one made must be what is wanted here.
+            false => ensure(admin, definition, name),
+        },
         (None, None) => {
             let message = format!("topic \"{topic}\" does not exist");
             let detail = "It is made with the declaration when PARTITIONS says how many it shall have.";
@@ -27,9 +31,14 @@ pub fn make_if_missing(admin: &dyn Admin, topic: &NewTopic) -> Result<(), Transp
     if admin.topic(&topic.name)?.is_some() {
         return Ok(());
     }
+    make(admin, topic).map(drop)
+}
+
+/// False when another process was faster.
+fn make(admin: &dyn Admin, topic: &NewTopic) -> Result<bool, TransportError> {
     match admin.create_topic(topic) {
-        Err(error) if error.kind == TransportErrorKind::TopicExists => Ok(()),
-        made => made,
+        Err(error) if error.kind == TransportErrorKind::TopicExists => Ok(false),
+        made => made.map(|()| true),
     }
 }
 
@@ -53,12 +62,11 @@ fn check(
     if errors.is_empty() { Ok(()) } else { Err(errors) }
 }
 
-fn create(admin: &dyn Admin, topic: &str, wanted: &WantedTopic) -> Result<(), Vec<Diagnostic>> {
-    let new = NewTopic {
-        name: topic.to_owned(),
+fn new_topic(name: &str, wanted: &WantedTopic) -> NewTopic {
+    NewTopic {
+        name: name.to_owned(),
         partitions: wanted.partitions,
         replicas: wanted.replicas,
         settings: wanted.settings.clone(),
-    };
-    admin.create_topic(&new).map_err(|e| vec![transport(&e)])
+    }
 }

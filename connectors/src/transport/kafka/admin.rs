@@ -155,11 +155,15 @@ impl Admin for KafkaAdmin {
         let settings = topic.settings.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         let new = settings.fold(RdNewTopic::new(name, topic.partitions, replication), |new, (n, v)| new.set(n, v));
         let made = wait(&changes, changes.create_topics([&new], &options()));
-        self.of_one_topic(&doing, made).map_err(|error| with_settings(error, topic))?;
+        let made = self.of_one_topic(&doing, made).map_err(|error| with_settings(error, topic));
+        if made.as_ref().is_err_and(|error| error.kind != TransportErrorKind::TopicExists) {
+            return made;
+        }
         self.settle(&doing, || {
-            let visible = self.topic(name)?.is_some_and(|info| info.partitions == topic.partitions);
+            let visible = self.topic(name)?.is_some_and(|info| made.is_err() || info.partitions == topic.partitions);
             Ok(visible && self.watermarks(name, Isolation::ReadCommitted).is_ok())
-        })
+        })?;
+        made
     }
 
     fn delete_topic(&self, name: &str) -> Result<(), TransportError> {
