@@ -20,7 +20,7 @@ pub mod types;
 mod words;
 
 pub use engine::Engine;
-pub use runtime::{Driver, Step};
+pub use runtime::{Driver, Ran, Step};
 pub use session::Session;
 pub use words::Words;
 

@@ -5,6 +5,7 @@
 
 use async_trait::async_trait;
 use datafusion::error::DataFusionError;
+use headwater_engine::Ran;
 use headwater_engine::answer::Answer;
 use headwater_engine::diagnostic::{Diagnostic, INTERNAL};
 
@@ -74,8 +75,8 @@ pub trait Serve: Send + Sync {
     fn is_working(&self) -> bool;
 
     /// Runs the persistent queries until all input that is there is processed and committed, or `stopped`
-    /// says so.
-    async fn until_idle(&self, stopped: Box<dyn Fn() -> bool + Send>) -> Result<(), Vec<Diagnostic>>;
+    /// says so. Gives what each of them did.
+    async fn until_idle(&self, stopped: Box<dyn Fn() -> bool + Send>) -> Result<Vec<Ran>, Vec<Diagnostic>>;
 
     /// Commits and stops the persistent queries of this process. Blocks.
     fn rest(&self);

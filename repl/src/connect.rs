@@ -9,7 +9,7 @@ use headwater_connectors::transport::{Transport, TransportError};
 use headwater_engine::answer::Answer;
 use headwater_engine::config::Settings;
 use headwater_engine::diagnostic::{Diagnostic, render, transport};
-use headwater_engine::{Engine, Session};
+use headwater_engine::{Engine, Ran, Session};
 use headwater_repl::app::Connection;
 use headwater_repl::ask::{Ask, Serve, SourceName, Vocabulary};
 use headwater_repl::options::Options;
@@ -92,7 +92,7 @@ impl Serve for EngineAsk {
         self.engine.is_working()
     }
 
-    async fn until_idle(&self, stopped: Box<dyn Fn() -> bool + Send>) -> Result<(), Vec<Diagnostic>> {
+    async fn until_idle(&self, stopped: Box<dyn Fn() -> bool + Send>) -> Result<Vec<Ran>, Vec<Diagnostic>> {
         self.engine.run_until_idle(stopped).await
     }
 

@@ -4,6 +4,9 @@ mod connect;
 
 use std::process::ExitCode;
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     headwater_repl::app::main(connect::connect)
 }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
+use headwater_engine::Ran;
 use headwater_engine::answer::{Answer, Rows};
 use headwater_engine::diagnostic::{Diagnostic, INTERNAL, Span};
 use tokio::runtime::Handle;
@@ -149,10 +150,24 @@ impl Session {
             running.await
         });
         match ran {
-            Ok(Ok(())) => Ok(()),
+            Ok(Ok(ran)) => self.tell(ran),
             Ok(Err(diagnostics)) => Err(self.refused(diagnostics, "", 0)),
             Err(error) => Err(self.refused(vec![panicked(&error)], "", 0)),
         }
+    }
+
+    /// Says what queries did; fails when one could not go on.
+    fn tell(&mut self, ran: Vec<Ran>) -> Result<(), Stop> {
+        let mut errors = Vec::new();
+        for Ran { query, records_read, records_written, complaints, took, error } in ran {
+            let complaints = if complaints > 0 { format!(", {complaints} complaints") } else { String::new() };
+            let seconds = took.as_secs_f64();
+            self.screen.note(&format!(
+                "{query}: {records_read} records read, {records_written} written{complaints} in {seconds:.3} s"
+            ));
+            errors.extend(error);
+        }
+        if errors.is_empty() { Ok(()) } else { Err(self.refused(errors, "", 0)) }
     }
 
     /// Waits until the process is asked to end.

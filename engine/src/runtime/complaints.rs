@@ -8,7 +8,6 @@ use arrow::array::builder::{BinaryBuilder, ListBuilder, StringBuilder, StructBui
 use arrow::array::{Array, BinaryArray, ListArray};
 use arrow::datatypes::DataType;
 use headwater_connectors::record::{OutBatch, RawBatch, headers_at, headers_type};
-use headwater_connectors::transport::{Sink, TransportError};
 use serde_json::json;
 
 use super::OWN_TOPICS;
@@ -93,25 +92,30 @@ impl Complaints {
         self.entries.push(entry.to_string().into_bytes());
     }
 
-    /// Writes them into the open epoch and forgets them.
-    pub fn write(&mut self, sink: &mut dyn Sink, now_ms: i64) -> Result<(), TransportError> {
+    /// The records that tell them, which belong into their epoch; they are forgotten here.
+    pub fn take(&mut self, now_ms: i64) -> Vec<OutBatch> {
+        let dead = match &self.dlq {
+            Some(topic) if !self.dead.keys.is_empty() => Some(std::mem::take(&mut self.dead).batch(topic)),
+            _ => None,
+        };
+        self.log(now_ms).into_iter().chain(dead).collect()
+    }
+
+    fn log(&mut self, now_ms: i64) -> Option<OutBatch> {
         if self.left_out > 0 {
             let reason = format!("{} more complaints of this epoch are not listed", self.left_out);
             self.entries.push(json!({ "KIND": "MORE", "REASON": reason }).to_string().into_bytes());
             self.left_out = 0;
         }
-        if !self.entries.is_empty() {
-            let count = self.entries.len();
-            let values: BinaryArray = self.entries.drain(..).map(Some).collect();
-            let keys: BinaryArray = std::iter::repeat_n(Some(self.query.as_bytes()), count).collect();
-            let timestamps_ms = Some(vec![now_ms; count].into());
-            let partitions = Some(vec![0; count].into());
-            sink.write(&OutBatch { topic: self.log.clone(), partitions, keys, values, timestamps_ms, headers: None })?;
-        }
-        match &self.dlq {
-            Some(topic) if !self.dead.keys.is_empty() => sink.write(&std::mem::take(&mut self.dead).batch(topic)),
-            _ => Ok(()),
-        }
+        let count = self.entries.len();
+        (count > 0).then(|| OutBatch {
+            topic: self.log.clone(),
+            partitions: Some(vec![0; count].into()),
+            keys: std::iter::repeat_n(Some(self.query.as_bytes()), count).collect(),
+            values: self.entries.drain(..).map(Some).collect(),
+            timestamps_ms: Some(vec![now_ms; count].into()),
+            headers: None,
+        })
     }
 }
 

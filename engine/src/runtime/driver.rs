@@ -10,20 +10,22 @@
 //! thrown away; the next one begins where the cluster says that the last commit was. So a thread drives
 //! it, and so does a simulation with a clock and faults of its own.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::error::ArrowError;
 use headwater_connectors::record::{RawBatch, TopicPartition, Wanted};
 use headwater_connectors::transport::{
-    GroupPlan, Isolation, Member, MemberEvent, Membership, ReadPlan, ReadRange, Sink, SinkOptions, Source, SourceEvent,
-    Transport, TransportError, TransportErrorKind,
+    GroupPlan, Isolation, Member, MemberEvent, ReadPlan, ReadRange, SinkOptions, Source, SourceEvent, Transport,
+    TransportError, TransportErrorKind,
 };
 
 use super::complaints::Complaints;
 use super::goal::Goal;
+use super::outbox::{Outbox, Work};
 use super::query_status::QueryStatus;
+use super::start::Start;
 use crate::catalog::QueryDef;
 use crate::config::Settings;
 use crate::dataflow::{Command, Compiled, Epoch, Event, Placement, Task};
@@ -32,10 +34,10 @@ use crate::planner::continuous;
 
 /// Most records taken from the source at once.
 const BATCH_RECORDS_MAX: usize = 16_384;
-/// How long a commit may take before it is given up.
-const COMMIT_MAX: Duration = Duration::from_secs(30);
-/// How long giving up a transaction may take that is lost anyway.
-const ABORT_MAX: Duration = Duration::from_secs(3);
+/// How long a query that has read all it should waits for what is under way before it looks again.
+const LOOK: Duration = Duration::from_millis(20);
+/// A query without work for so long keeps no way to its output open, in ms.
+const REST_AFTER_MS: i64 = 10_000;
 
 /// What a driver runs.
 #[derive(Clone)]
@@ -48,6 +50,8 @@ pub struct Job {
     service_id: String,
     /// It ends when everything that was there at the start is processed and committed.
     until_idle: bool,
+    /// A thread of its own writes, so that the query goes on meanwhile.
+    writes_in_thread: bool,
 }
 
 /// What a step did.
@@ -76,7 +80,7 @@ pub struct Driver {
 /// The partitions that the group gave to this process, and what works on them.
 struct Share {
     source: Box<dyn Source>,
-    writer: Writer,
+    outbox: Outbox,
     tasks: BTreeMap<i32, Task>,
     complaints: Complaints,
     /// Next offset to read of each partition that has moved since the last commit.
@@ -85,20 +89,24 @@ struct Share {
     open_since_ms: Option<i64>,
     /// Partitions that are to be read to their end, of a job until idle.
     unfinished: BTreeMap<TopicPartition, i64>,
+    /// Commits that are under way, the oldest first, and how many were done before them.
+    committing: VecDeque<Committing>,
+    committed: u64,
+    /// When something was last read or committed, in ms.
+    busy_at_ms: i64,
 }
 
-/// The way to the output. It is opened when there is something to write: an idle query has none.
-struct Writer {
-    transport: Arc<dyn Transport>,
-    options: SinkOptions,
-    sink: Option<Box<dyn Sink>>,
+/// A commit that was given to the outbox.
+struct Committing {
+    epoch: Epoch,
+    offsets: BTreeMap<TopicPartition, i64>,
 }
 
 impl Driver {
     /// A driver of a query with counters of its own. Fails on a query that cannot be compiled, or as the
     /// cluster fails.
     pub fn of(query: Arc<QueryDef>, service_id: &str, transport: Arc<dyn Transport>) -> Result<Self, Vec<Diagnostic>> {
-        let job = Job::new(query, service_id, false)?;
+        let job = Job { writes_in_thread: false, ..Job::new(query, service_id, false)? };
         Self::new(transport, job, Arc::default()).map_err(|error| vec![diagnostic::transport(&error)])
     }
 
@@ -116,8 +124,12 @@ impl Driver {
     /// Goes on by one event of the group or the source. `now_ms` is the time, `wait` the longest wait.
     /// After an error the driver is to be dropped.
     pub fn step(&mut self, now_ms: i64, wait: Duration) -> Result<Step, TransportError> {
-        let at_once = if self.share.is_some() { Duration::ZERO } else { wait };
-        if let Some(event) = self.member.poll(at_once)? {
+        let for_group = match &self.share {
+            Some(share) if share.is_finished(&self.job) => wait.min(LOOK),
+            Some(_) => Duration::ZERO,
+            None => wait,
+        };
+        if let Some(event) = self.member.poll(for_group)? {
             self.regroup(event, now_ms)?;
             return Ok(Step::Worked);
         }
@@ -125,6 +137,7 @@ impl Driver {
             Some(share) => share.read(&self.job, &self.status, now_ms, wait)?,
             None => Step::Idle,
         };
+        self.reap(now_ms)?;
         if self.share.as_ref().is_some_and(|share| share.is_due(&self.job, now_ms)) {
             self.commit(now_ms)?;
             return Ok(Step::Worked);
@@ -132,35 +145,21 @@ impl Driver {
         Ok(if self.is_done(now_ms)? { Step::Done } else { step })
     }
 
-    /// Commits what is done and leaves the group.
+    /// Commits what is done and leaves the group. What cannot be committed is given up, so that readers of the output
+    /// need not wait until it times out; the same is done by dropping a driver that failed.
     pub fn finish(mut self, now_ms: i64) -> Result<(), TransportError> {
-        let committed = self.commit(now_ms);
-        if committed.is_err() {
-            self.abandon();
-        }
-        committed
-    }
-
-    /// Gives up what is not committed, so that readers of the output need not wait until it times out. For a
-    /// driver that failed; one that was killed cannot.
-    pub fn abandon(mut self) {
-        let exactly_once = self.job.is_exactly_once();
-        let open = self.share.as_mut().filter(|share| exactly_once && share.open_since_ms.is_some());
-        if let Some(sink) = open.and_then(|share| share.writer.sink.as_mut()) {
-            // When that fails, too, the cluster ends the transaction after its timeout.
-            let _ = sink.abort(ABORT_MAX);
-        }
+        self.settle(now_ms)
     }
 
     /// True when nothing has happened since the last commit.
     pub fn is_settled(&self) -> bool {
-        self.share.as_ref().is_none_or(|share| share.open_since_ms.is_none())
+        self.share.as_ref().is_none_or(|share| !share.is_open())
     }
 
     /// Whether what was there at the start is committed, here and in other processes.
     fn is_done(&mut self, now_ms: i64) -> Result<bool, TransportError> {
         let Some(goal) = &mut self.goal else { return Ok(false) };
-        let busy = self.share.as_ref().is_some_and(|s| !s.unfinished.is_empty() || s.open_since_ms.is_some());
+        let busy = self.share.as_ref().is_some_and(|s| !s.unfinished.is_empty() || s.is_open());
         if busy { Ok(false) } else { goal.is_reached(self.transport.as_ref(), now_ms) }
     }
 
@@ -168,7 +167,7 @@ impl Driver {
         match event {
             MemberEvent::Assigned(partitions) => self.take(&partitions, now_ms),
             MemberEvent::Revoked => {
-                self.commit(now_ms)?;
+                self.settle(now_ms)?;
                 self.give_up();
                 self.member.release()
             }
@@ -195,24 +194,51 @@ impl Driver {
         Ok(())
     }
 
-    /// Ends the epoch: tasks reach the barrier, and all that came out of them is committed with the offsets.
+    /// Commits what is done, and waits for it.
+    fn settle(&mut self, now_ms: i64) -> Result<(), TransportError> {
+        self.commit(now_ms)?;
+        if let Some(share) = &mut self.share {
+            share.outbox.settle()?;
+        }
+        self.reap(now_ms)
+    }
+
+    /// Ends the epoch: tasks reach the barrier, and all that came out of them is committed with the offsets. At most
+    /// one commit is under way.
     fn commit(&mut self, now_ms: i64) -> Result<(), TransportError> {
         let Some(share) = self.share.as_mut().filter(|share| share.open_since_ms.is_some()) else { return Ok(()) };
+        share.outbox.settle()?;
         self.epoch = Epoch(self.epoch.0 + 1);
         share.barrier(self.epoch, &self.job, &self.status, now_ms)?;
-        share.complaints.write(share.writer.sink()?, now_ms)?;
-        match self.job.is_exactly_once() {
-            true => share.commit(&self.member.membership())?,
-            false => {
-                share.writer.sink()?.flush(COMMIT_MAX)?;
-                self.member.commit(&share.moved)?;
-            }
+        for batch in share.complaints.take(now_ms) {
+            share.outbox.put(Work::Write(batch))?;
         }
-        share.tasks.values_mut().try_for_each(|task| task.handle(&Event::Committed(self.epoch))).map_err(fault)?;
-        self.status.committed(&share.moved, now_ms);
-        share.moved.clear();
+        let offsets = std::mem::take(&mut share.moved);
+        share.outbox.put(match self.job.is_exactly_once() {
+            true => Work::Commit(self.member.membership(), offsets.clone()),
+            false => Work::Flush,
+        })?;
+        share.committing.push_back(Committing { epoch: self.epoch, offsets });
         share.open_since_ms = None;
-        Ok(())
+        self.reap(now_ms)
+    }
+
+    /// Takes note of the commits that are done.
+    fn reap(&mut self, now_ms: i64) -> Result<(), TransportError> {
+        let Some(share) = &mut self.share else { return Ok(()) };
+        let done = share.outbox.commits()?;
+        while share.committed < done
+            && let Some(Committing { epoch, offsets }) = share.committing.pop_front()
+        {
+            share.committed += 1;
+            share.busy_at_ms = now_ms;
+            if !self.job.is_exactly_once() {
+                self.member.commit(&offsets)?;
+            }
+            share.tasks.values_mut().try_for_each(|task| task.handle(&Event::Committed(epoch))).map_err(fault)?;
+            self.status.committed(&offsets, now_ms);
+        }
+        share.rest(now_ms)
     }
 }
 
@@ -220,7 +246,7 @@ impl Job {
     /// A query made ready to run. Fails on one that cannot be compiled.
     pub fn new(query: Arc<QueryDef>, service_id: &str, until_idle: bool) -> Result<Self, Vec<Diagnostic>> {
         let compiled = Compiled::new(&query.topology, &continuous::state(&Settings::default()))?;
-        Ok(Self { query, compiled, service_id: service_id.to_owned(), until_idle })
+        Ok(Self { query, compiled, service_id: service_id.to_owned(), until_idle, writes_in_thread: true })
     }
 
     /// The name of the query's consumer group.
@@ -267,9 +293,10 @@ impl Share {
         now_ms: i64,
     ) -> Result<Self, TransportError> {
         // What a former owner left open is ended first: only then are its offsets settled.
-        let writer = Writer::take_over(transport, job, partitions)?;
+        let outbox = take_over(transport, job, partitions)?;
         let transport = transport.as_ref();
-        let start = Start::find(transport, job, partitions, goal)?;
+        let place = (&*job.group(), &*job.query.topology.input.topic);
+        let start = Start::find(transport.admin(), place, partitions, job.starts_late(), goal)?;
         let end = |range: &ReadRange| range.end.map(|end| (range.partition.clone(), end));
         let unfinished = start.ranges.iter().filter_map(end).collect();
         let plan = ReadPlan {
@@ -286,12 +313,15 @@ impl Share {
         let tasks = partitions.iter().map(task).collect::<Result<_, TransportError>>()?;
         let mut share = Self {
             source,
-            writer,
+            outbox,
             tasks,
             complaints: Complaints::new(&job.query, &job.service_id),
             moved: BTreeMap::new(),
             open_since_ms: None,
             unfinished,
+            committing: VecDeque::new(),
+            committed: 0,
+            busy_at_ms: now_ms,
         };
         if !start.first.is_empty() {
             // Where the query began is part of what it promises: a restart must not begin elsewhere.
@@ -301,18 +331,24 @@ impl Share {
         Ok(share)
     }
 
-    fn commit(&mut self, membership: &Membership) -> Result<(), TransportError> {
-        let sink = self.writer.sink()?;
-        let committed = sink.commit(membership, &self.moved, COMMIT_MAX);
-        if committed.as_ref().is_err_and(|error| error.kind == TransportErrorKind::Fenced) {
-            // Someone else has the partitions. What is open here would keep readers waiting until it times out.
-            let _ = sink.abort(ABORT_MAX);
-        }
-        committed
+    /// True when nothing more is to be read.
+    fn is_finished(&self, job: &Job) -> bool {
+        job.until_idle && self.unfinished.is_empty()
+    }
+
+    /// True when something is not committed yet.
+    fn is_open(&self) -> bool {
+        self.open_since_ms.is_some() || !self.committing.is_empty()
+    }
+
+    /// Lets go of the way to the output when nothing was to be done for a while.
+    fn rest(&mut self, now_ms: i64) -> Result<(), TransportError> {
+        let idle = !self.is_open() && now_ms - self.busy_at_ms >= REST_AFTER_MS;
+        if idle && self.outbox.is_awake() { self.outbox.rest() } else { Ok(()) }
     }
 
     fn is_due(&self, job: &Job, now_ms: i64) -> bool {
-        let finished = job.until_idle && self.unfinished.is_empty();
+        let finished = self.is_finished(job);
         self.open_since_ms.is_some_and(|since| finished || now_ms - since >= job.commit_interval_ms())
     }
 
@@ -320,7 +356,7 @@ impl Share {
     fn begin(&mut self, job: &Job, now_ms: i64) -> Result<(), TransportError> {
         if self.open_since_ms.is_none() {
             if job.is_exactly_once() {
-                self.writer.sink()?.begin()?;
+                self.outbox.put(Work::Begin)?;
             }
             self.open_since_ms = Some(now_ms);
         }
@@ -352,7 +388,7 @@ impl Share {
         let task = task.ok_or_else(|| other(&format!("{} was read without being asked for", raw.origin)))?;
         task.handle(&Event::Records(raw)).map_err(fault)?;
         while let Some(command) = task.poll_command() {
-            perform(command, self.writer.sink()?, &mut self.complaints, Some(raw), status)?;
+            perform(command, &mut self.outbox, &mut self.complaints, Some(raw), status)?;
         }
         if let Some(last) = raw.offsets.last() {
             self.moved.insert(raw.origin.clone(), last + 1);
@@ -366,40 +402,30 @@ impl Share {
         for task in self.tasks.values_mut() {
             task.handle(&Event::Barrier(epoch)).map_err(fault)?;
             while let Some(command) = task.poll_command() {
-                perform(command, self.writer.sink()?, &mut self.complaints, None, status)?;
+                perform(command, &mut self.outbox, &mut self.complaints, None, status)?;
             }
         }
         Ok(())
     }
 }
 
-impl Writer {
-    /// The way to the output for whoever has these partitions now. What former owners left open is ended.
-    fn take_over(
-        transport: &Arc<dyn Transport>,
-        job: &Job,
-        partitions: &[TopicPartition],
-    ) -> Result<Self, TransportError> {
-        let options = |partition| SinkOptions {
-            transactional_id: job.is_exactly_once().then(|| job.transactional_id(partition)),
-            nearest_time: true,
-        };
-        let mut writer = Self { transport: transport.clone(), options: options(&partitions[0]), sink: None };
-        if job.is_exactly_once() && has_open_transactions(transport.as_ref(), job)? {
-            // Whoever had any of the partitions as its first may have died with a transaction open.
-            writer.sink()?;
-            partitions[1..].iter().try_for_each(|partition| transport.open_sink(options(partition)).map(drop))?;
-        }
-        Ok(writer)
+/// The way to the output for whoever has these partitions now. What former owners left open is ended.
+fn take_over(
+    transport: &Arc<dyn Transport>,
+    job: &Job,
+    partitions: &[TopicPartition],
+) -> Result<Outbox, TransportError> {
+    let options = |partition| SinkOptions {
+        transactional_id: job.is_exactly_once().then(|| job.transactional_id(partition)),
+        nearest_time: true,
+    };
+    let mut outbox = Outbox::new(transport.clone(), options(&partitions[0]), job.writes_in_thread);
+    if job.is_exactly_once() && has_open_transactions(transport.as_ref(), job)? {
+        // Whoever had any of the partitions as its first may have died with a transaction open.
+        outbox.open()?;
+        partitions[1..].iter().try_for_each(|partition| transport.open_sink(options(partition)).map(drop))?;
     }
-
-    fn sink(&mut self) -> Result<&mut dyn Sink, TransportError> {
-        let sink = match self.sink.take() {
-            Some(sink) => sink,
-            None => self.transport.open_sink(self.options.clone())?,
-        };
-        Ok(self.sink.insert(sink).as_mut())
-    }
+    Ok(outbox)
 }
 
 /// Whether readers of the output wait for the end of some transaction.
@@ -415,15 +441,15 @@ fn has_open_transactions(transport: &dyn Transport, job: &Job) -> Result<bool, T
 
 fn perform(
     command: Command,
-    sink: &mut dyn Sink,
+    outbox: &mut Outbox,
     complaints: &mut Complaints,
     raw: Option<&RawBatch>,
     status: &QueryStatus,
 ) -> Result<(), TransportError> {
     match command {
         Command::Write(batch) => {
-            sink.write(&batch)?;
             status.wrote(batch.len() as u64);
+            outbox.put(Work::Write(batch))?;
         }
         Command::Complain(complaint) => {
             status.complained(&complaint);
@@ -432,42 +458,6 @@ fn perform(
         Command::Show(_) | Command::Reached(_) => {}
     }
     Ok(())
-}
-
-/// Where each partition is read from.
-struct Start {
-    ranges: Vec<ReadRange>,
-    /// Offsets to be committed before anything else, of a query that begins at the end.
-    first: BTreeMap<TopicPartition, i64>,
-}
-
-impl Start {
-    fn find(
-        transport: &dyn Transport,
-        job: &Job,
-        partitions: &[TopicPartition],
-        goal: Option<&Goal>,
-    ) -> Result<Self, TransportError> {
-        let admin = transport.admin();
-        let committed = admin.committed_offsets(&job.group(), partitions)?;
-        let marks = admin.watermarks(&job.query.topology.input.topic, Isolation::ReadCommitted)?;
-        let mut start = Self { ranges: Vec::new(), first: BTreeMap::new() };
-        for partition in partitions {
-            let mark = usize::try_from(partition.partition).ok().and_then(|p| marks.get(p)).copied();
-            let mark = mark.ok_or_else(|| other(&format!("{partition} does not exist")))?;
-            let begin = match committed.get(partition).copied().flatten() {
-                Some(offset) => offset,
-                None if job.starts_late() => {
-                    start.first.insert(partition.clone(), mark.end);
-                    mark.end
-                }
-                None => mark.start,
-            };
-            let end = goal.map(|goal| goal.end(partition).unwrap_or(mark.end).max(begin));
-            start.ranges.push(ReadRange { partition: partition.clone(), start: begin, end });
-        }
-        Ok(start)
-    }
 }
 
 fn placement(transport: &dyn Transport, job: &Job) -> Result<Placement, TransportError> {

@@ -7,6 +7,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::Ran;
 use crate::answer::Answer;
 use crate::catalog::{Catalog, QueryDef};
 use crate::diagnostic::{Diagnostic, NOT_SUPPORTED};
@@ -60,16 +61,16 @@ impl Engine {
     }
 
     /// Runs every persistent query until what is in its input now is processed and committed; queries
-    /// that read what others write run after them. Ends early when `stopped` says so. Gives the errors
-    /// of queries that cannot go on.
-    pub async fn run_until_idle(&self, stopped: impl Fn() -> bool + Send + 'static) -> Result<(), Vec<Diagnostic>> {
+    /// that read what others write run after them. Ends early when `stopped` says so. Gives what each did, in that order.
+    pub async fn run_until_idle(
+        &self,
+        stopped: impl Fn() -> bool + Send + 'static,
+    ) -> Result<Vec<Ran>, Vec<Diagnostic>> {
         let (worker, stages) = (self.worker().clone(), stages(self.catalog().await?.as_ref()));
-        let errors = blocking(move || {
+        blocking(move || {
             stages.iter().take_while(|_| !stopped()).flat_map(|stage| worker.run_until_idle(stage, &stopped)).collect()
         })
-        .await?;
-        let errors: Vec<Diagnostic> = errors;
-        if errors.is_empty() { Ok(()) } else { Err(errors) }
+        .await
     }
 }
 

@@ -8,12 +8,12 @@ use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use headwater_connectors::transport::{Transport, TransportError, TransportErrorKind};
 
 use super::driver::{Driver, Job, Step};
-use super::query_status::{QueryStatus, State};
+use super::query_status::{QueryStatus, State, StatusSnapshot};
 use super::stop::Stop;
 use crate::catalog::{Catalog, QueryDef};
 use crate::diagnostic::{Diagnostic, INTERNAL, transport};
@@ -106,24 +106,22 @@ impl Supervisor {
     }
 
     /// Runs queries until everything that is there now is processed and committed. Blocks; ends early
-    /// when `stopped` says so. Gives the errors of those that cannot go on.
-    pub fn run_until_idle(&mut self, queries: &[Arc<QueryDef>], stopped: &dyn Fn() -> bool) -> Vec<Diagnostic> {
+    /// when `stopped` says so. Gives what each of them did.
+    pub fn run_until_idle(&mut self, queries: &[Arc<QueryDef>], stopped: &dyn Fn() -> bool) -> Vec<Ran> {
+        let begun = Instant::now();
         let all: Vec<Running> = queries.iter().map(|query| self.start(query.clone(), true)).collect();
-        let is_over = |running: &Running| matches!(running.status.snapshot().state, State::Ended | State::Failed(_));
-        while !stopped() && !all.iter().all(is_over) {
+        let mut took: Vec<Option<Duration>> = vec![None; all.len()];
+        while !stopped() && took.contains(&None) {
             std::thread::sleep(Duration::from_millis(10));
-        }
-        let mut errors = Vec::new();
-        for mut running in all {
-            running.end();
-            if let State::Failed(error) = running.status.snapshot().state {
-                errors.push(Diagnostic {
-                    message: format!("query \"{}\": {}", running.query.id, error.message),
-                    ..error
-                });
+            for (_, took) in all.iter().zip(&mut took).filter(|(running, _)| running.is_over()) {
+                took.get_or_insert_with(|| begun.elapsed());
             }
         }
-        errors
+        let ended = all.into_iter().zip(took).map(|(mut running, took)| {
+            running.end();
+            Ran::new(&running, took.unwrap_or_else(|| begun.elapsed()))
+        });
+        ended.collect()
     }
 
     /// All at once are told to stop, so that they commit side by side.
@@ -165,6 +163,10 @@ impl Drop for Supervisor {
 }
 
 impl Running {
+    fn is_over(&self) -> bool {
+        matches!(self.status.snapshot().state, State::Ended | State::Failed(_))
+    }
+
     fn end(&mut self) {
         self.stop.want();
         let Some(thread) = self.thread.take() else { return };
@@ -174,6 +176,38 @@ impl Running {
         } else if thread.join().is_err() {
             tracing::error!(query_id = %self.query.id, "query thread panicked outside of the query");
         }
+    }
+}
+
+/// What a query did that ran until it was idle.
+#[derive(Clone, Debug)]
+pub struct Ran {
+    /// Id of the query.
+    pub query: String,
+    /// Records that it read.
+    pub records_read: u64,
+    /// Records that it wrote to its output.
+    pub records_written: u64,
+    /// Records that something was wrong with.
+    pub complaints: u64,
+    /// From its start to its last commit.
+    pub took: Duration,
+    /// Why it could not go on, when it could not.
+    pub error: Option<Diagnostic>,
+}
+
+impl Ran {
+    fn new(running: &Running, took: Duration) -> Self {
+        let status = running.status.snapshot();
+        let query = running.query.id.clone();
+        let error = match status.state {
+            State::Failed(error) => {
+                Some(Diagnostic { message: format!("query \"{query}\": {}", error.message), ..error })
+            }
+            _ => None,
+        };
+        let StatusSnapshot { records_read, records_written, complaints, .. } = status;
+        Self { query, records_read, records_written, complaints, took, error }
     }
 }
 
@@ -219,10 +253,8 @@ impl Life {
             match driver.step(now_ms(), WAIT) {
                 Ok(Step::Done) => break,
                 Ok(_) => {}
-                Err(error) => {
-                    driver.abandon();
-                    return Err(error.into());
-                }
+                // What is not committed is given up with the driver.
+                Err(error) => return Err(error.into()),
             }
         }
         Ok(driver.finish(now_ms())?)

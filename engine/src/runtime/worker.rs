@@ -13,9 +13,8 @@ use parking_lot::Mutex;
 use super::command_log::CommandLog;
 use super::query_status::StatusSnapshot;
 use super::stop::Stop;
-use super::supervisor::Supervisor;
+use super::supervisor::{Ran, Supervisor};
 use crate::catalog::QueryDef;
-use crate::diagnostic::Diagnostic;
 
 /// How long a statement of another process may wait until it is seen here.
 const LOOK: Duration = Duration::from_millis(500);
@@ -84,8 +83,8 @@ impl Worker {
         self.shared.supervisor.lock().status(id).map(|status| status.snapshot())
     }
 
-    /// Runs queries until everything that is there now is processed and committed. Blocks.
-    pub fn run_until_idle(&self, queries: &[Arc<QueryDef>], stopped: &dyn Fn() -> bool) -> Vec<Diagnostic> {
+    /// Runs queries until everything that is there now is processed and committed, and says what they did. Blocks.
+    pub fn run_until_idle(&self, queries: &[Arc<QueryDef>], stopped: &dyn Fn() -> bool) -> Vec<Ran> {
         self.shared.supervisor.lock().run_until_idle(queries, stopped)
     }
 }

@@ -41,6 +41,7 @@ fn add_ours(rows: &mut Rows<'_>, writes_little: bool) {
     rows.add("Headwater, records/s, ratio to bare read", 2, Some(Target::AtLeast(0.8)), |round| {
         Some(rate(round.ours.as_ref()?, round) / rate(round.read.as_ref()?, round))
     });
+    rows.add("Headwater, whole command, s", 2, None, |round| Some(round.ours.as_ref()?.run.wall.as_secs_f64()));
     rows.add("Headwater, CPU, ratio to bare copy", 2, cpu_of_copy, |round| {
         Some(round.ours.as_ref()?.run.cpu_seconds / round.copy.run.cpu_seconds)
     });
