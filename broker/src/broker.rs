@@ -6,6 +6,7 @@ use std::fs;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -89,7 +90,13 @@ pub struct Broker {
 
 /// Starts a broker; when this returns it answers. Costs reading the batch headers of all logs, and after a crash the
 /// last segments as a whole. Must be called in a tokio runtime, in which the broker then runs.
-pub async fn start(config: Config) -> Result<Broker, StartError> {
+///
+/// Boxed, so that the broker is compiled here and not again in every crate that starts one.
+pub fn start(config: Config) -> Pin<Box<dyn Future<Output = Result<Broker, StartError>> + Send>> {
+    Box::pin(begin(config))
+}
+
+async fn begin(config: Config) -> Result<Broker, StartError> {
     tracing::info!("{ADVICE}");
     let lock = match &config.storage {
         Storage::Folder(folder) => Some(take_folder(folder)?),

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use futures::future::BoxFuture;
 use headwater_connectors::transport::{Transport, TransportError};
 use parking_lot::Mutex;
 
@@ -40,6 +41,10 @@ pub struct Engine {
 
 type Answered = Result<Answer, Vec<Diagnostic>>;
 
+/// What an engine is asked for, on its way. Boxed, so that the code behind it is compiled here and not again in every crate
+/// that asks.
+pub type Asked<'a, T> = BoxFuture<'a, Result<T, Vec<Diagnostic>>>;
+
 impl Engine {
     /// An engine on a cluster. Nothing is read until the first statement.
     pub fn new(transport: Arc<dyn Transport>, settings: &Settings) -> Self {
@@ -58,11 +63,13 @@ impl Engine {
 
     /// A driver of a persistent query, which joins the query's group as one more process. Fails when there is
     /// no such query, or as the cluster fails.
-    pub async fn driver(&self, id: &str, transport: Arc<dyn Transport>) -> Result<Driver, Vec<Diagnostic>> {
-        let catalog = self.catalog().await?;
-        let unknown = || vec![Diagnostic::new(UNKNOWN_QUERY, format!("query \"{id}\" does not exist"))];
-        let query = catalog.query(id).ok_or_else(unknown)?.clone();
-        Driver::of(query, &self.service_id, transport)
+    pub fn driver<'a>(&'a self, id: &'a str, transport: Arc<dyn Transport>) -> Asked<'a, Driver> {
+        Box::pin(async move {
+            let catalog = self.catalog().await?;
+            let unknown = || vec![Diagnostic::new(UNKNOWN_QUERY, format!("query \"{id}\" does not exist"))];
+            let query = catalog.query(id).ok_or_else(unknown)?.clone();
+            Driver::of(query, &self.service_id, transport)
+        })
     }
 
     /// The cluster.
@@ -122,18 +129,22 @@ impl Engine {
     }
 
     /// The catalog after every command that is in the command topic now.
-    pub async fn catalog(&self) -> Result<Arc<Catalog>, Vec<Diagnostic>> {
-        self.with_log(CommandLog::catch_up).await
+    pub fn catalog(&self) -> Asked<'_, Arc<Catalog>> {
+        Box::pin(self.with_log(CommandLog::catch_up))
     }
 
     /// The words that may be typed now, for completion.
-    pub async fn words(&self, session: &Session) -> Words {
-        words(self, session).await
+    pub fn words<'a>(&'a self, session: &'a Session) -> BoxFuture<'a, Words> {
+        Box::pin(words(self, session))
     }
 
     /// Runs one statement given as text: variables are replaced, then it is parsed. Text with several
     /// statements is refused; scripts are split by [`sql::split`].
-    pub async fn ask(&self, session: &mut Session, text: &str) -> Answered {
+    pub fn ask<'a>(&'a self, session: &'a mut Session, text: &'a str) -> Asked<'a, Answer> {
+        Box::pin(self.answer(session, text))
+    }
+
+    async fn answer(&self, session: &mut Session, text: &str) -> Answered {
         let substituted = sql::variables::substitute(text, |name| session.variables().get(name).map(String::as_str));
         let parsed = sql::parse(&substituted.text);
         let in_typed_text = |errors: Vec<Diagnostic>| substituted.diagnostics(errors);
@@ -151,8 +162,7 @@ impl Engine {
         }
     }
 
-    /// Runs one statement.
-    pub async fn execute(&self, session: &mut Session, statement: &ast::Statement) -> Answered {
+    async fn execute(&self, session: &mut Session, statement: &ast::Statement) -> Answered {
         use ast::StatementKind as S;
         match &statement.kind {
             S::Query(query) if query.is_bounded() => self.query(session, query).await,

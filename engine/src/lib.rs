@@ -19,7 +19,7 @@ pub mod topology;
 pub mod types;
 mod words;
 
-pub use engine::Engine;
+pub use engine::{Asked, Engine};
 pub use runtime::{Driver, Ran, Step};
 pub use session::Session;
 pub use words::Words;

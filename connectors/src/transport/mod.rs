@@ -265,6 +265,9 @@ pub trait Admin: Send + Sync {
         group: &str,
         partitions: &[TopicPartition],
     ) -> Result<BTreeMap<TopicPartition, Option<i64>>, TransportError>;
+
+    /// How many members each of these consumer groups has now; 0 for one that is not there.
+    fn group_members(&self, groups: &[String]) -> Result<BTreeMap<String, usize>, TransportError>;
 }
 
 /// A topic as the cluster describes it.

@@ -1,5 +1,6 @@
 //! Statements about continuous queries: made, ended, paused, listed, explained.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use headwater_connectors::record::TopicPartition;
@@ -147,15 +148,15 @@ impl Engine {
     /// SHOW QUERIES.
     pub(crate) async fn show_queries(&self, extended: bool) -> Result<Vec<Section>, Vec<Diagnostic>> {
         let catalog = self.catalog().await?;
+        let words = self.words_of(catalog.queries()).await?;
         if extended {
-            return Ok(catalog.queries().flat_map(|query| self.explained(query)).collect());
+            return Ok(catalog.queries().flat_map(|query| self.explained(query, &words[&query.id])).collect());
         }
         let row = |query: &Arc<QueryDef>| {
-            let status = self.status(&query.id);
             vec![
                 query.id.clone(),
                 "PERSISTENT".to_owned(),
-                word(query, status.as_ref()),
+                words[&query.id].clone(),
                 query.sink().to_owned(),
                 query.topology.output.as_ref().map(|sink| sink.topic.clone()).unwrap_or_default(),
                 query.statement.clone(),
@@ -172,7 +173,9 @@ impl Engine {
     /// EXPLAIN of a running query.
     pub(crate) async fn explain_query(&self, name: &ast::Name) -> Result<Vec<Section>, Vec<Diagnostic>> {
         let catalog = self.catalog().await?;
-        Ok(self.explained(find(&catalog, name)?))
+        let query = find(&catalog, name)?;
+        let words = self.words_of([query]).await?;
+        Ok(self.explained(query, &words[&query.id]))
     }
 
     /// EXPLAIN of a statement that would make or be a continuous query; none for other statements.
@@ -197,11 +200,11 @@ impl Engine {
         Ok(Some(vec![Section { text: Some(topology.to_string()), ..Section::default() }]))
     }
 
-    fn explained(&self, query: &Arc<QueryDef>) -> Vec<Section> {
+    fn explained(&self, query: &Arc<QueryDef>, word: &str) -> Vec<Section> {
         let status = self.status(&query.id);
         let mut facts = vec![
             ("ID", query.id.clone()),
-            ("Status", word(query, status.as_ref())),
+            ("Status", word.to_owned()),
             ("Source", query.source().to_owned()),
             ("Sink", query.sink().to_owned()),
             ("Consumer group", self.group(query)),
@@ -230,6 +233,7 @@ impl Engine {
     pub(crate) async fn describe_queries(&self, source: &str) -> Result<Vec<Section>, Vec<Diagnostic>> {
         let catalog = self.catalog().await?;
         let mut sections = Vec::new();
+        let words = self.words_of(catalog.queries_of(source)).await?;
         for query in catalog.queries_of(source) {
             let status = self.status(&query.id);
             let writes = query.sink() == source;
@@ -237,7 +241,7 @@ impl Engine {
                 Some(status) => counters(status),
                 None => Section {
                     columns: ["Counter", "Value"].map(str::to_owned).to_vec(),
-                    rows: vec![vec!["Status".to_owned(), word(query, None)]],
+                    rows: vec![vec!["Status".to_owned(), words[&query.id].clone()]],
                     ..Section::default()
                 },
             };
@@ -248,6 +252,22 @@ impl Engine {
             sections.push(blocking(move || lag(transport.admin(), &query, &group)).await?.map_err(refused)?);
         }
         Ok(sections)
+    }
+
+    /// What SHOW QUERIES says of each of these queries, by id. Processes elsewhere are known as members of its group.
+    async fn words_of<'a>(
+        &self,
+        queries: impl IntoIterator<Item = &'a Arc<QueryDef>>,
+    ) -> Result<BTreeMap<String, String>, Vec<Diagnostic>> {
+        let queries: Vec<&Arc<QueryDef>> = queries.into_iter().collect();
+        let groups: Vec<String> = queries.iter().map(|query| self.group(query)).collect();
+        let (transport, asked) = (self.transport().clone(), groups.clone());
+        let members = blocking(move || transport.admin().group_members(&asked)).await?.map_err(refused)?;
+        let word = |query: &&Arc<QueryDef>, group| {
+            let working = members.get(group).copied().unwrap_or(0);
+            (query.id.clone(), word(query, self.status(&query.id).as_ref(), working))
+        };
+        Ok(queries.iter().zip(&groups).map(|(query, group)| word(query, group)).collect())
     }
 
     fn group(&self, query: &QueryDef) -> String {
@@ -298,11 +318,16 @@ fn told(ids: &[String], what: &str) -> Answer {
     }
 }
 
-fn word(query: &QueryDef, status: Option<&StatusSnapshot>) -> String {
-    match status {
+/// What SHOW QUERIES says of a query, with the number of processes that work on it.
+fn word(query: &QueryDef, status: Option<&StatusSnapshot>, working: usize) -> String {
+    let here = status.map(|status| status.state.word());
+    match (here, working) {
         _ if query.paused => "PAUSED".to_owned(),
-        Some(status) => status.state.word().to_owned(),
-        None => "NOT RUNNING HERE".to_owned(),
+        (Some("RUNNING"), 2..) => format!("RUNNING:{working}"),
+        (Some(here), _) => here.to_owned(),
+        (None, 0) => "NOT RUNNING".to_owned(),
+        (None, 1) => "RUNNING ELSEWHERE".to_owned(),
+        (None, _) => format!("RUNNING ELSEWHERE:{working}"),
     }
 }
 

@@ -11,14 +11,18 @@ use super::Ran;
 use crate::answer::Answer;
 use crate::catalog::{Catalog, QueryDef};
 use crate::diagnostic::{Diagnostic, NOT_SUPPORTED};
-use crate::engine::{Engine, blocking};
+use crate::engine::{Asked, Engine, blocking};
 use crate::planner::types::resolve;
 use crate::session::Session;
 use crate::sql::{self, ast};
 
 impl Engine {
     /// Applies one statement of a file: what stands already is left alone.
-    pub async fn apply(&self, session: &mut Session, text: &str) -> Result<Answer, Vec<Diagnostic>> {
+    pub fn apply<'a>(&'a self, session: &'a mut Session, text: &'a str) -> Asked<'a, Answer> {
+        Box::pin(self.apply_statement(session, text))
+    }
+
+    async fn apply_statement(&self, session: &mut Session, text: &str) -> Result<Answer, Vec<Diagnostic>> {
         use ast::StatementKind as S;
         self.apply_first();
         let substituted = sql::variables::substitute(text, |name| session.variables().get(name).map(String::as_str));
@@ -62,15 +66,16 @@ impl Engine {
 
     /// Runs every persistent query until what is in its input now is processed and committed; queries
     /// that read what others write run after them. Ends early when `stopped` says so. Gives what each did, in that order.
-    pub async fn run_until_idle(
-        &self,
-        stopped: impl Fn() -> bool + Send + 'static,
-    ) -> Result<Vec<Ran>, Vec<Diagnostic>> {
-        let (worker, stages) = (self.worker().clone(), stages(self.catalog().await?.as_ref()));
-        blocking(move || {
-            stages.iter().take_while(|_| !stopped()).flat_map(|stage| worker.run_until_idle(stage, &stopped)).collect()
+    pub fn run_until_idle(&self, stopped: impl Fn() -> bool + Send + 'static) -> Asked<'_, Vec<Ran>> {
+        let stopped: Box<dyn Fn() -> bool + Send> = Box::new(stopped);
+        Box::pin(async move {
+            let (worker, stages) = (self.worker().clone(), stages(self.catalog().await?.as_ref()));
+            let run = move || {
+                let wanted = stages.iter().take_while(|_| !stopped());
+                wanted.flat_map(|stage| worker.run_until_idle(stage, &*stopped)).collect()
+            };
+            blocking(run).await
         })
-        .await
     }
 }
 

@@ -233,6 +233,19 @@ impl Admin for KafkaAdmin {
         drop(connection);
         offsets
     }
+
+    fn group_members(&self, groups: &[String]) -> Result<BTreeMap<String, usize>, TransportError> {
+        // One question for all groups there are costs as much as one for a single group.
+        let one = match groups {
+            [] => return Ok(BTreeMap::new()),
+            [group] => Some(group.as_str()),
+            _ => None,
+        };
+        let doing = "the members of consumer groups could not be read";
+        let list = self.ask(Isolation::ReadCommitted, doing, |client| client.fetch_group_list(one, ANSWER_TIMEOUT))?;
+        let found: BTreeMap<&str, usize> = list.groups().iter().map(|g| (g.name(), g.members().len())).collect();
+        Ok(groups.iter().map(|group| (group.clone(), found.get(group.as_str()).copied().unwrap_or(0))).collect())
+    }
 }
 
 impl KafkaAdmin {

@@ -55,4 +55,8 @@ impl Admin for MemoryAdmin {
         let cluster = self.cluster.lock();
         Ok(partitions.iter().map(|partition| (partition.clone(), cluster.committed(group, partition))).collect())
     }
+    fn group_members(&self, groups: &[String]) -> Result<BTreeMap<String, usize>, TransportError> {
+        let cluster = self.cluster.lock();
+        Ok(groups.iter().map(|group| (group.clone(), cluster.members(group))).collect())
+    }
 }

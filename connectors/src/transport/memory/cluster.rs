@@ -237,6 +237,11 @@ impl Cluster {
         self.groups.get(group)?.offset(partition)
     }
 
+    /// How many members a group has.
+    pub(super) fn members(&self, group: &str) -> usize {
+        self.groups.get(group).map_or(0, Group::members)
+    }
+
     fn settle(&mut self, group: &str) {
         let partitions = |topic: &str| self.topics.get(topic).map_or(0, |topic| topic.info.partitions);
         if let Some(group) = self.groups.get_mut(group) {

@@ -70,6 +70,11 @@ impl Group {
         self.joined
     }
 
+    /// How many there are.
+    pub(super) fn members(&self) -> usize {
+        self.members.len()
+    }
+
     /// A member goes, whatever it holds.
     pub(super) fn leave(&mut self, member: MemberId) {
         if self.members.remove(&member).is_some() {
