@@ -106,6 +106,11 @@ impl Engine {
         self.worker.is_begun()
     }
 
+    /// Why those persistent queries of this process stopped that cannot go on by themselves.
+    pub fn failures(&self) -> Vec<Diagnostic> {
+        self.worker.failures()
+    }
+
     /// Commits and stops the persistent queries of this process. Blocks.
     pub fn rest(&self) {
         self.worker.end();

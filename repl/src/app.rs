@@ -193,8 +193,7 @@ fn headless(
     session.screen.note(
         "Persistent queries are running. SIGTERM or Ctrl-C ends this process; what is done by then is committed.",
     );
-    session.end_asked();
-    Ok(())
+    session.end_asked()
 }
 
 /// Runs standard input statement by statement, as it comes. It is read by another thread, so that

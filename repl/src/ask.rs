@@ -78,6 +78,9 @@ pub trait Serve: Send + Sync {
     /// says so. Gives what each of them did.
     async fn until_idle(&self, stopped: Box<dyn Fn() -> bool + Send>) -> Result<Vec<Ran>, Vec<Diagnostic>>;
 
+    /// Why those persistent queries of this process stopped that cannot go on by themselves.
+    fn failures(&self) -> Vec<Diagnostic>;
+
     /// Commits and stops the persistent queries of this process. Blocks.
     fn rest(&self);
 }

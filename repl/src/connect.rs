@@ -96,6 +96,10 @@ impl Serve for EngineAsk {
         self.engine.run_until_idle(stopped).await
     }
 
+    fn failures(&self) -> Vec<Diagnostic> {
+        self.engine.failures()
+    }
+
     fn rest(&self) {
         self.engine.rest();
     }

@@ -159,21 +159,26 @@ impl Session {
     /// Says what queries did; fails when one could not go on.
     fn tell(&mut self, ran: Vec<Ran>) -> Result<(), Stop> {
         let mut errors = Vec::new();
-        for Ran { query, records_read, records_written, complaints, took, error } in ran {
+        for Ran { query, records_read, records_written, complaints, took, error, paused } in ran {
             let complaints = if complaints > 0 { format!(", {complaints} complaints") } else { String::new() };
             let seconds = took.as_secs_f64();
-            self.screen.note(&format!(
-                "{query}: {records_read} records read, {records_written} written{complaints} in {seconds:.3} s"
-            ));
+            self.screen.note(&match paused {
+                true => format!("{query} is paused: nothing was done"),
+                false => format!(
+                    "{query}: {records_read} records read, {records_written} written{complaints} in {seconds:.3} s"
+                ),
+            });
             errors.extend(error);
         }
         if errors.is_empty() { Ok(()) } else { Err(self.refused(errors, "", 0)) }
     }
 
-    /// Waits until the process is asked to end.
-    pub fn end_asked(&mut self) {
+    /// Waits until the process is asked to end; fails when some query had stopped by then.
+    pub fn end_asked(&mut self) -> Result<(), Stop> {
         let runtime = self.runtime.clone();
         runtime.block_on(end_asked(&mut self.interrupt));
+        let failures = self.serve.as_ref().map(|serve| serve.failures()).unwrap_or_default();
+        if failures.is_empty() { Ok(()) } else { Err(self.refused(failures, "", 0)) }
     }
 
     /// Waits for something else than a statement, or for Ctrl-C.

@@ -142,7 +142,9 @@ impl Catalog {
 
     fn pause_query(&mut self, id: &str, paused: bool) -> Result<(), Refusal> {
         let query = self.queries.get_mut(id).ok_or_else(|| Refusal::Unknown(id.to_owned()))?;
-        Arc::make_mut(query).paused = paused;
+        let query = Arc::make_mut(query);
+        query.paused = paused;
+        query.resumed += u64::from(!paused);
         Ok(())
     }
 

@@ -26,6 +26,9 @@ pub struct QueryDef {
     pub dlq_topic: Option<String>,
     /// It is not running until RESUME.
     pub paused: bool,
+    /// How often someone said RESUME: where it has failed, it is begun again.
+    #[serde(default)]
+    pub resumed: u64,
     /// It came with its sink and goes with it: CREATE … AS.
     pub owns_sink: bool,
 }

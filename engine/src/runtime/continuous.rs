@@ -130,7 +130,6 @@ impl Engine {
             self.publish(text, CatalogChange::PauseQuery { id: id.clone(), paused }, span_of(choice)).await?;
         }
         if !paused {
-            self.worker().revive(&ids);
             self.work_on();
         }
         self.sync().await?;

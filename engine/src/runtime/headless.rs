@@ -69,12 +69,15 @@ impl Engine {
     pub fn run_until_idle(&self, stopped: impl Fn() -> bool + Send + 'static) -> Asked<'_, Vec<Ran>> {
         let stopped: Box<dyn Fn() -> bool + Send> = Box::new(stopped);
         Box::pin(async move {
-            let (worker, stages) = (self.worker().clone(), stages(self.catalog().await?.as_ref()));
+            let catalog = self.catalog().await?;
+            let (worker, stages) = (self.worker().clone(), stages(&catalog));
             let run = move || {
                 let wanted = stages.iter().take_while(|_| !stopped());
-                wanted.flat_map(|stage| worker.run_until_idle(stage, &*stopped)).collect()
+                wanted.flat_map(|stage| worker.run_until_idle(stage, &*stopped)).collect::<Vec<Ran>>()
             };
-            blocking(run).await
+            let mut ran = blocking(run).await?;
+            ran.extend(catalog.queries().filter(|query| query.paused).map(|query| Ran::paused(query)));
+            Ok(ran)
         })
     }
 }

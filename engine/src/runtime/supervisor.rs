@@ -55,8 +55,7 @@ impl Supervisor {
     /// what was replaced. Waits for those that it stops.
     pub fn sync(&mut self, catalog: &Catalog) {
         self.abandon_silent();
-        let stands =
-            |running: &Running| catalog.query(&running.query.id).is_some_and(|q| !q.paused && *q == running.query);
+        let stands = |running: &Running| catalog.query(&running.query.id).is_some_and(|query| running.stands_as(query));
         let gone: Vec<String> =
             self.running.iter().filter(|(_, running)| !stands(running)).map(|(id, _)| id.clone()).collect();
         self.stop(&gone);
@@ -85,13 +84,9 @@ impl Supervisor {
         });
     }
 
-    /// Forgets those of these queries that failed for good, so that the next sync starts them.
-    pub fn revive(&mut self, ids: &[String]) {
-        let failed = |id: &&String| {
-            self.running.get(*id).is_some_and(|running| matches!(running.status.snapshot().state, State::Failed(_)))
-        };
-        let failed: Vec<String> = ids.iter().filter(failed).cloned().collect();
-        self.stop(&failed);
+    /// Why those queries stopped that failed for good.
+    pub fn failures(&self) -> Vec<Diagnostic> {
+        self.running.values().filter_map(Running::failure).collect()
     }
 
     /// Commits and stops every query.
@@ -163,6 +158,19 @@ impl Drop for Supervisor {
 }
 
 impl Running {
+    /// True when this is what the catalog wants to run. A query that failed runs again when someone says RESUME.
+    fn stands_as(&self, wanted: &QueryDef) -> bool {
+        let failed = matches!(self.status.snapshot().state, State::Failed(_));
+        let resumed = if failed { self.query.resumed } else { wanted.resumed };
+        !wanted.paused && QueryDef { resumed, ..(*self.query).clone() } == *wanted
+    }
+
+    /// Why it stopped, when it failed for good.
+    fn failure(&self) -> Option<Diagnostic> {
+        let State::Failed(error) = self.status.snapshot().state else { return None };
+        Some(Diagnostic { message: format!("query \"{}\": {}", self.query.id, error.message), ..error })
+    }
+
     fn is_over(&self) -> bool {
         matches!(self.status.snapshot().state, State::Ended | State::Failed(_))
     }
@@ -194,20 +202,36 @@ pub struct Ran {
     pub took: Duration,
     /// Why it could not go on, when it could not.
     pub error: Option<Diagnostic>,
+    /// It is paused and did nothing.
+    pub paused: bool,
 }
 
 impl Ran {
+    /// Nothing, of a query that waits for RESUME.
+    pub(super) fn paused(query: &QueryDef) -> Self {
+        Self {
+            query: query.id.clone(),
+            records_read: 0,
+            records_written: 0,
+            complaints: 0,
+            took: Duration::ZERO,
+            error: None,
+            paused: true,
+        }
+    }
+
     fn new(running: &Running, took: Duration) -> Self {
         let status = running.status.snapshot();
-        let query = running.query.id.clone();
-        let error = match status.state {
-            State::Failed(error) => {
-                Some(Diagnostic { message: format!("query \"{query}\": {}", error.message), ..error })
-            }
-            _ => None,
-        };
         let StatusSnapshot { records_read, records_written, complaints, .. } = status;
-        Self { query, records_read, records_written, complaints, took, error }
+        Self {
+            query: running.query.id.clone(),
+            records_read,
+            records_written,
+            complaints,
+            took,
+            error: running.failure(),
+            paused: false,
+        }
     }
 }
 
@@ -236,7 +260,8 @@ impl Life {
             }
             match failure {
                 Failure::Final(error) => return self.fail(error),
-                Failure::Passing(error) => self.wait(error, pause),
+                Failure::Missing(error) if self.until_idle => return self.fail(error),
+                Failure::Missing(error) | Failure::Passing(error) => self.wait(error, pause),
             }
             pause = (pause * 2).min(BACKOFF_MAX);
         }
@@ -279,6 +304,8 @@ impl Life {
 enum Failure {
     /// Another one may succeed.
     Passing(Diagnostic),
+    /// A topic is not there: someone may make it again.
+    Missing(Diagnostic),
     /// Only the user can do something about it.
     Final(Diagnostic),
 }
@@ -288,9 +315,8 @@ impl From<TransportError> for Failure {
         use TransportErrorKind as K;
         let told = transport(&error);
         match error.kind {
-            K::Authentication | K::Tls | K::Authorization | K::UnknownTopic | K::TopicExists | K::Invalid => {
-                Self::Final(told)
-            }
+            K::Authentication | K::Tls | K::Authorization | K::TopicExists | K::Invalid => Self::Final(told),
+            K::UnknownTopic => Self::Missing(told),
             K::Unreachable | K::Timeout | K::Fenced | K::Other => Self::Passing(told),
         }
     }

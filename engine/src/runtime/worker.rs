@@ -15,6 +15,7 @@ use super::query_status::StatusSnapshot;
 use super::stop::Stop;
 use super::supervisor::{Ran, Supervisor};
 use crate::catalog::QueryDef;
+use crate::diagnostic::Diagnostic;
 
 /// How long a statement of another process may wait until it is seen here.
 const LOOK: Duration = Duration::from_millis(500);
@@ -57,9 +58,9 @@ impl Worker {
         self.thread.lock().is_some()
     }
 
-    /// Forgets that these queries failed for good: they are begun again at the next look.
-    pub fn revive(&self, ids: &[String]) {
-        self.shared.supervisor.lock().revive(ids);
+    /// Why those queries stopped here that failed for good.
+    pub fn failures(&self) -> Vec<Diagnostic> {
+        self.shared.supervisor.lock().failures()
     }
 
     /// Starts and stops what the catalog says now. Does nothing unless it is begun. Blocks.

@@ -141,6 +141,7 @@ fn query_def(
         properties: kept.into_iter().chain([("auto.offset.reset".to_owned(), start)]).collect(),
         dlq_topic: properties.dlq_topic.clone(),
         paused: false,
+        resumed: 0,
         owns_sink: false,
     }
 }
