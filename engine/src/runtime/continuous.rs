@@ -319,15 +319,13 @@ fn told(ids: &[String], what: &str) -> Answer {
 
 /// What SHOW QUERIES says of a query, with the number of processes that work on it.
 fn word(query: &QueryDef, status: Option<&StatusSnapshot>, working: usize) -> String {
-    let here = status.map(|status| status.state.word());
-    match (here, working) {
-        _ if query.paused => "PAUSED".to_owned(),
-        (Some("RUNNING"), 2..) => format!("RUNNING:{working}"),
-        (Some(here), _) => here.to_owned(),
-        (None, 0) => "NOT RUNNING".to_owned(),
-        (None, 1) => "RUNNING ELSEWHERE".to_owned(),
-        (None, _) => format!("RUNNING ELSEWHERE:{working}"),
-    }
+    let word = match status {
+        _ if query.paused => "PAUSED",
+        Some(status) => status.state.word(),
+        None if working > 0 => "RUNNING ELSEWHERE",
+        None => "NOT RUNNING",
+    };
+    word.to_owned()
 }
 
 fn counters(status: &StatusSnapshot) -> Section {
