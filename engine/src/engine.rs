@@ -13,7 +13,8 @@ use crate::answer::{Answer, Section};
 use crate::catalog::{Catalog, CatalogChange, Refusal};
 use crate::config::Settings;
 use crate::diagnostic::{
-    Diagnostic, EXISTS, INTERNAL, NOT_SUPPORTED, Span, UNKNOWN_QUERY, UNKNOWN_SOURCE, UNKNOWN_TYPE, transport,
+    Diagnostic, EXISTS, INTERNAL, MISPLACED, NOT_SUPPORTED, READ_ONLY, Span, UNKNOWN_QUERY, UNKNOWN_SOURCE,
+    UNKNOWN_TYPE, transport,
 };
 use crate::planner::define::{FormatDefaults, define, source_kind};
 use crate::planner::types::resolve;
@@ -176,6 +177,10 @@ impl Engine {
             S::Unset(name) => session.unset(name),
             S::Define(define) => Ok(session.define(define)),
             S::Undefine(name) => Ok(session.undefine(name)),
+            S::RunScript(_) => {
+                let error = Diagnostic::new(MISPLACED, "RUN SCRIPT is a command of the shell, which reads the file");
+                Err(vec![error.at(statement.span).hint("Send the statements of the file, or run headwater -f FILE.")])
+            }
             other => Err(vec![not_yet(other, statement.span)]),
         }
     }
@@ -249,7 +254,7 @@ impl Engine {
                 "the topic of \"{}\" cannot be deleted: it was declared with SOURCE, which is read-only",
                 source.name
             );
-            return Err(vec![Diagnostic::new(NOT_SUPPORTED, message).at(drop.name.span)]);
+            return Err(vec![Diagnostic::new(READ_ONLY, message).at(drop.name.span)]);
         }
         let change = CatalogChange::DropSource { name: source.name.clone() };
         if let Err(Refusal::InUse(_, ids)) = catalog.apply(&change) {
@@ -433,7 +438,6 @@ fn not_yet(kind: &ast::StatementKind, span: Span) -> Diagnostic {
         S::AlterSystem(_) => "ALTER SYSTEM",
         S::CreateConnector(_) | S::DropConnector(_) => "connectors",
         S::Assert(_) => "ASSERT",
-        S::RunScript(_) => "RUN SCRIPT outside of the shell",
         _ => "this statement",
     };
     not_yet_so(what, span)

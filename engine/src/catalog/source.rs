@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, FieldRef};
-use headwater_connectors::format::{FormatKind, Layout};
+use headwater_connectors::format::{FormatError, FormatKind, Layout};
 use headwater_connectors::table::{
     Column, ColumnOrigin, EventTime, KeyWindow, RowKind, SideSpec, TopicSpec, WINDOWEND, WINDOWSTART,
     header_column_type,
@@ -169,8 +169,14 @@ impl SourceDef {
         Layout { fields, wrapped: side.wrapped, delimiter: side.delimiter }
     }
 
+    /// The format that one side of the records is in; a key without columns has none, whatever was declared.
+    pub fn format_of(&self, side: &SideDef, role: &ColumnRole) -> Result<FormatKind, FormatError> {
+        let is_keyless = *role == ColumnRole::Key && self.columns_of(role).next().is_none();
+        if is_keyless { Ok(FormatKind::None) } else { side.format.parse() }
+    }
+
     fn side_spec(&self, side: &SideDef, role: &ColumnRole) -> Result<SideSpec, String> {
-        let format: FormatKind = side.format.parse().map_err(|e| format!("{e}"))?;
+        let format = self.format_of(side, role).map_err(|e| format!("{e}"))?;
         Ok(SideSpec { format, layout: self.layout(side, role) })
     }
 

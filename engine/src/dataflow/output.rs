@@ -7,7 +7,7 @@ use arrow::buffer::NullBuffer;
 use arrow::compute::filter;
 use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
-use headwater_connectors::format::{BadRow, Encoder, FormatError, FormatKind};
+use headwater_connectors::format::{BadRow, Encoder, FormatError};
 use headwater_connectors::record::{OutBatch, Side};
 use headwater_connectors::table::ColumnTimes;
 use headwater_connectors::transport::partitioner::partition_of;
@@ -55,12 +55,7 @@ impl Output {
     /// An encoder for `sink`, from rows with the columns of `schema`. Where the key is `rekeyed`, one of several
     /// columns is always there, if all are null, too. Fails when a format cannot hold a column, which planning has
     /// checked before.
-    pub fn new(
-        sink: &SourceDef,
-        schema: &SchemaRef,
-        rekeyed: bool,
-        placement: Placement,
-    ) -> Result<Self, FormatError> {
+    pub fn new(sink: &SourceDef, schema: &SchemaRef, rekeyed: bool, placement: Placement) -> Result<Self, FormatError> {
         let times = match &sink.event_time {
             Some(time) => Some((index_of(schema, &time.column)?, ColumnTimes::new(time.format.as_deref())?)),
             None => None,
@@ -141,7 +136,7 @@ impl Parts {
 impl SideEncoder {
     fn new(sink: &SourceDef, side: &SideDef, role: &ColumnRole, schema: &SchemaRef) -> Result<Self, FormatError> {
         let layout = sink.layout(side, role);
-        let format: FormatKind = side.format.parse()?;
+        let format = sink.format_of(side, role)?;
         let columns = layout.fields.iter().map(|f| index_of(schema, f.name())).collect::<Result<_, _>>()?;
         Ok(Self { encoder: format.encoder(&layout)?, columns })
     }

@@ -12,6 +12,7 @@ use sqlparser::ast::{
     Visit, VisitMut, Visitor, VisitorMut,
 };
 
+use super::names::Scope;
 use crate::catalog::{Catalog, SourceDef, SourceKind};
 use crate::diagnostic::{Diagnostic, NOT_SUPPORTED, STREAMING, Span};
 use crate::planner::{rewrite, star};
@@ -34,6 +35,8 @@ pub struct Shape {
     pub limit: Option<u64>,
     /// The place of the query.
     pub span: Span,
+    /// Why it cannot run yet, if it is right otherwise.
+    pub later: Vec<Diagnostic>,
 }
 
 /// An item of SELECT.
@@ -61,6 +64,11 @@ pub fn read(query: &ast::Query, catalog: &Catalog, state: &SessionState) -> Resu
     check_select(select, query.span, &mut errors);
     check_expressions(select, query, state, &mut errors);
     let source = source(select, catalog, query.span, &mut errors);
+    check_names(select, query, catalog, &mut errors);
+    let (mut errors, later): (Vec<_>, Vec<_>) = errors.into_iter().partition(|error| error.code != NOT_SUPPORTED);
+    if source.is_none() && errors.is_empty() {
+        errors.clone_from(&later);
+    }
     let (Some((source, alias)), true) = (source, errors.is_empty()) else { return Err(errors) };
     let _: ControlFlow<()> = select.visit(&mut Unqualify { alias: &alias });
     rewrite::name_columns(select);
@@ -79,13 +87,47 @@ pub fn read(query: &ast::Query, catalog: &Catalog, state: &SessionState) -> Resu
         partition_by,
         limit,
         span: query.span,
+        later,
     })
 }
 
-fn item(item: &SelectItem) -> Option<Item> {
+/// What of a query that is right is not built yet.
+pub fn not_built(query: &ast::Query, state: &SessionState) -> Vec<Diagnostic> {
+    let SetExpr::Select(select) = query.body.body.as_ref() else { return Vec::new() };
+    let mut errors = Vec::new();
+    if let Some(window) = &query.window {
+        errors.push(not_yet("WINDOW", window.span));
+    }
+    if select.from.len() > 1 || select.from.iter().any(|from| !from.joins.is_empty()) {
+        errors.push(not_yet("a join in a continuous query", query.span));
+    }
+    check_select(select, query.span, &mut errors);
+    check_expressions(select, query, state, &mut errors);
+    errors.retain(|error| error.code == NOT_SUPPORTED);
+    if errors.is_empty() {
+        errors.push(not_yet("an aggregate in a continuous query", query.span));
+    }
+    errors
+}
+
+/// Every name is that of a column.
+fn check_names(select: &Select, query: &ast::Query, catalog: &Catalog, errors: &mut Vec<Diagnostic>) {
+    let Some(scope) = Scope::read(select, catalog) else { return };
+    for item in &select.projection {
+        if let SelectItem::ExprWithAlias { expr, .. } | SelectItem::UnnamedExpr(expr) = item {
+            scope.check("SELECT", expr, &[], errors);
+        }
+    }
+    select.selection.iter().for_each(|filter| scope.check("WHERE", filter, &[], errors));
+    let listed = query.partition_by.iter().flat_map(|list| &list.value);
+    listed.for_each(|expr| scope.check("PARTITION BY, which works on what is read,", expr, &[], errors));
+}
+
+pub(super) fn item(item: &SelectItem) -> Option<Item> {
     let (name, expr) = match item {
         SelectItem::ExprWithAlias { expr, alias } => (alias.value.clone(), expr),
         SelectItem::UnnamedExpr(expr @ Expr::Identifier(name)) => (name.value.clone(), expr),
+        SelectItem::UnnamedExpr(expr @ Expr::CompoundIdentifier(names)) => (names.last()?.value.clone(), expr),
         _ => return None,
     };
     Some(Item { name, expr: expr.clone(), span: place(item.span()) })
@@ -98,9 +140,6 @@ fn stars(query: &sqlparser::ast::Query) -> bool {
 }
 
 fn check_clauses(query: &ast::Query, errors: &mut Vec<Diagnostic>) {
-    if let Some(window) = &query.window {
-        errors.push(not_yet("WINDOW", window.span));
-    }
     if let Some(emit) = query.emit.as_ref().filter(|emit| emit.value == ast::Emit::Final) {
         let message = "EMIT FINAL is only for windowed aggregations";
         errors.push(Diagnostic::new(STREAMING, message).at(emit.span).hint("Say EMIT CHANGES."));
@@ -178,7 +217,6 @@ fn source(
     let source = catalog.source(&own.value)?;
     if source.kind == SourceKind::Table {
         errors.push(not_yet("a continuous query over a table", place(from.span()).unwrap_or(whole)));
-        return None;
     }
     Some((source.clone(), alias.as_ref().map_or_else(|| own.value.clone(), |a| a.name.value.clone())))
 }
