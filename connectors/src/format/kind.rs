@@ -129,6 +129,11 @@ impl FormatKind {
     /// Every format, in the order in which a user meets them.
     pub const ALL: [Self; 4] = [Self::Json, Self::Delimited, Self::Kafka, Self::None];
 
+    /// True for the name of a format of ksqlDB that is not built yet.
+    pub fn is_unbuilt(name: &str) -> bool {
+        LATER.iter().any(|later| name.eq_ignore_ascii_case(later))
+    }
+
     /// True for the name of a format whose schemas are registered, so that columns can be inferred.
     pub fn is_registered(name: &str) -> bool {
         ["AVRO", "PROTOBUF", "JSON_SR"].iter().any(|registered| name.eq_ignore_ascii_case(registered))

@@ -18,6 +18,8 @@ pub struct Chunk {
     pub headers: Option<ListArray>,
     /// Which rows come from a record with a value; `None` when all do. A row without one stays without one.
     pub valued: Option<NullBuffer>,
+    /// Start and end of the window that each row's key carries, in ms, where it goes on to the output.
+    pub windows: Option<[Int64Array; 2]>,
 }
 
 impl Chunk {
@@ -46,7 +48,13 @@ impl Chunk {
         let headers = self.headers.as_ref().map(|h| kept(h).map(|h: ArrayRef| h.as_list().clone())).transpose()?;
         let valued = self.valued.as_ref().map(|valued| kept(&BooleanArray::new(valued.inner().clone(), None)));
         let valued = valued.transpose()?.map(|valued| NullBuffer::new(valued.as_boolean().values().clone()));
+        let window = |bound: &Int64Array| kept(bound).map(|bound| bound.as_primitive().clone());
+        let windows = match &self.windows {
+            Some([start, end]) => Some([window(start)?, window(end)?]),
+            None => None,
+        };
         Ok(Self {
+            windows,
             rows: filter_record_batch(&self.rows, keep)?,
             times_ms: kept(&self.times_ms)?.as_primitive().clone(),
             offsets: kept(&self.offsets)?.as_primitive().clone(),

@@ -9,11 +9,11 @@ use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 use headwater_connectors::format::{BadRow, Encoder, FormatError};
 use headwater_connectors::record::{OutBatch, Side};
-use headwater_connectors::table::ColumnTimes;
+use headwater_connectors::table::{ColumnTimes, KeyWindow, with_windows};
 use headwater_connectors::transport::partitioner::partition_of;
 
 use super::chunk::Chunk;
-use crate::catalog::{ColumnRole, SideDef, SourceDef};
+use crate::catalog::{ColumnRole, SideDef, SourceDef, WindowDef};
 
 /// How the records of an output topic are spread over its partitions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +30,8 @@ pub struct Output {
     /// The column with the timestamp of the records, when it is not the event time.
     times: Option<(usize, ColumnTimes)>,
     rekeyed: bool,
+    /// The window that keys carry.
+    window: Option<KeyWindow>,
     placement: Placement,
 }
 
@@ -66,6 +68,7 @@ impl Output {
             value: SideEncoder::new(sink, &sink.value, &ColumnRole::Value, schema)?,
             times,
             rekeyed,
+            window: sink.window.map(WindowDef::key_window),
             placement,
         })
     }
@@ -75,6 +78,10 @@ impl Output {
     pub fn encode(&mut self, chunk: &Chunk, partition: i32) -> Result<(OutBatch, Vec<Unwritten>), ArrowError> {
         let present = if self.rekeyed && self.key.columns.len() > 1 { None } else { self.key.present(chunk) };
         let keys = self.key.encode(chunk, present.as_ref());
+        let keys = match (&chunk.windows, self.window) {
+            (Some([starts, ends]), Some(window)) => (with_windows(&keys.0, starts, ends, window), keys.1),
+            _ => keys,
+        };
         let values = self.value.encode(chunk, chunk.valued.as_ref());
         let (times, bad_times) = self.times(chunk)?;
         let told = |side: Side| move |bad: BadRow| Unwritten { row: bad.row, side, reason: bad.reason };

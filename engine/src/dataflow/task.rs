@@ -20,7 +20,7 @@ use arrow::error::ArrowError;
 use datafusion::execution::session_state::SessionState;
 use headwater_connectors::format::FormatError;
 use headwater_connectors::record::{OutBatch, RawBatch, Side, TopicPartition, Wanted};
-use headwater_connectors::table::{ROWOFFSET, ROWPARTITION, ROWTIME, RecordDecoder, TopicSpec};
+use headwater_connectors::table::{ROWOFFSET, ROWPARTITION, ROWTIME, RecordDecoder, TopicSpec, WINDOWEND, WINDOWSTART};
 
 use super::chunk::Chunk;
 use super::expression::{Compiler, Expression, Failure};
@@ -229,7 +229,8 @@ impl Task {
             (Some(headers), Some(kept)) => Some(filter(headers, kept)?.as_list().clone()),
             (headers, _) => headers.cloned(),
         };
-        let mut chunk = chunk(decoded.rows, headers.filter(any_header), decoded.valued)?;
+        let windowed = self.compiled.sink.as_ref().is_some_and(|sink| sink.window.is_some());
+        let mut chunk = chunk(decoded.rows, headers.filter(any_header), decoded.valued, windowed)?;
         for at in 0..self.compiled.operators.len() {
             let mut failures = Vec::new();
             let offsets = chunk.offsets.clone();
@@ -290,18 +291,24 @@ impl<'a> Indexes<'a> {
 }
 
 /// Decoded rows, among whose columns are event time and offset, as a chunk.
-fn chunk(rows: RecordBatch, headers: Option<ListArray>, valued: Option<NullBuffer>) -> Result<Chunk, ArrowError> {
+fn chunk(
+    rows: RecordBatch,
+    headers: Option<ListArray>,
+    valued: Option<NullBuffer>,
+    windowed: bool,
+) -> Result<Chunk, ArrowError> {
     let column = |name: &str| -> Result<Int64Array, ArrowError> {
         let column =
             rows.column_by_name(name).ok_or_else(|| ArrowError::SchemaError(format!("{name} was not read")))?;
         Ok(column.as_primitive().clone())
     };
     let (times_ms, offsets) = (column(ROWTIME)?, column(ROWOFFSET)?);
+    let windows = if windowed { Some([column(WINDOWSTART)?, column(WINDOWEND)?]) } else { None };
     let rows = match &valued {
         Some(valued) => without_address(rows, valued)?,
         None => rows,
     };
-    Ok(Chunk { times_ms, offsets, headers, valued, rows })
+    Ok(Chunk { times_ms, offsets, headers, valued, windows, rows })
 }
 
 /// Expressions see of a record without a value nothing but its key. Semantics: ksqlDB's, whose pseudo columns are part
@@ -325,6 +332,9 @@ fn any_header(headers: &ListArray) -> bool {
 fn referenced(topology: &Topology, spec: &TopicSpec) -> Result<Vec<usize>, Vec<Diagnostic>> {
     let schema = spec.schema();
     let mut names: BTreeMap<String, ()> = [ROWTIME, ROWOFFSET].map(|name| (name.to_owned(), ())).into();
+    if topology.output.as_ref().is_some_and(|sink| sink.window.is_some()) {
+        names.extend([WINDOWSTART, WINDOWEND].map(|name| (name.to_owned(), ())));
+    }
     for text in texts(topology) {
         let expr = parse_expr(text).map_err(|e| vec![e])?;
         columns_of(&expr, &mut |name| {

@@ -89,6 +89,9 @@ pub fn define(
     let columns = columns(create, catalog, &mut errors);
     let topic =
         properties.topic.clone().or_else(|| missing(create, "KAFKA_TOPIC", "KAFKA_TOPIC='a_topic'", &mut errors));
+    if errors.iter().any(|error| error.code == NOT_SUPPORTED) && create.columns.is_empty() {
+        return Err(errors);
+    }
     let sides = sides(create, &properties, &columns, defaults, &mut errors);
     let event_time = event_time(&properties, &columns, &mut errors);
     let window = window(create, &properties, &columns, &mut errors);
@@ -183,6 +186,7 @@ fn check_declared(create: &ast::CreateSource, properties: &SourceProperties, err
     }
     let inferring = |format: &&ast::Spanned<String>| FormatKind::is_registered(&format.value);
     if let Some(format) = properties.value_format.iter().chain(&properties.key_format).find(inferring) {
+        errors.clear();
         let message = format!("columns inferred from format {} are not supported yet", format.value);
         errors.push(Diagnostic::new(NOT_SUPPORTED, message).at(format.span).hint("Declare them: (id INT KEY, …)."));
         return;
@@ -355,15 +359,18 @@ fn side(
     side: Side,
     errors: &mut Vec<Diagnostic>,
 ) -> Option<SideDef> {
+    let unbuilt = FormatKind::is_unbuilt(&format.value);
     let kind: FormatKind = match format.value.parse() {
         Ok(kind) => kind,
+        // What holds for JSON holds for them: records of fields, maps with STRING keys.
+        Err(_) if unbuilt => FormatKind::Json,
         Err(error) => {
             errors.push(format_error(&error, format.span));
             return None;
         }
     };
     if let Some(delimiter) = delimiter.filter(|_| kind != FormatKind::Delimited) {
-        let message = format!("format {kind} does not take \"{delimiter_name}\"");
+        let message = format!("format {} does not take \"{delimiter_name}\"", format.value);
         errors.push(
             Diagnostic::new(PROPERTY_CONFLICT, message).at(delimiter.span).detail("Only DELIMITED has a delimiter."),
         );
@@ -371,13 +378,38 @@ fn side(
     let role = if side == Side::Key { ColumnRole::Key } else { ColumnRole::Value };
     let count = columns.iter().filter(|c| c.role == role).count();
     let wrapped = wrapped || (side == Side::Key && count > 1);
-    let def = SideDef { format: kind.to_string(), wrapped, delimiter: delimiter.map_or(b',', |d| d.value) };
+    let def = SideDef { format: format.value.clone(), wrapped, delimiter: delimiter.map_or(b',', |d| d.value) };
     let layout = SourceDef { columns: columns.to_vec(), ..empty_source() }.layout(&def, &role);
     let told = side == Side::Key && columns.iter().any(|c| c.role == role && contains_map(&c.ty));
     if let (Err(error), false) = (kind.check(&layout, side), told) {
-        errors.push(Diagnostic::new(FORMAT, error.to_string()).at(format.span));
+        let error = if unbuilt {
+            error.to_string().replace("format JSON", &format!("format {} (like JSON)", format.value))
+        } else {
+            error.to_string()
+        };
+        errors.push(Diagnostic::new(FORMAT, error).at(format.span));
     }
+    check_avro_names(format, columns, &role, errors);
     Some(def)
+}
+
+/// Names in AVRO are letters, digits and underscores, and begin with no digit.
+fn check_avro_names(
+    format: &ast::Spanned<String>,
+    columns: &[ColumnDef],
+    role: &ColumnRole,
+    errors: &mut Vec<Diagnostic>,
+) {
+    let legal = |name: &str| {
+        let mut chars = name.chars();
+        chars.next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_')
+            && chars.all(|c| c.is_ascii_alphanumeric() || c == '_')
+    };
+    for column in columns.iter().filter(|c| format.value == "AVRO" && c.role == *role && !legal(&c.name)) {
+        let message = format!("format AVRO cannot hold column \"{}\": no name in AVRO is written so", column.name);
+        let error = Diagnostic::new(FORMAT, message).at(format.span);
+        errors.push(error.detail("Its names are of letters, digits and underscores, and begin with no digit."));
+    }
 }
 
 fn format_error(error: &headwater_connectors::format::FormatError, span: Span) -> Diagnostic {

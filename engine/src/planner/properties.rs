@@ -160,7 +160,8 @@ fn read_one(out: &mut SourceProperties, name: &str, property: &ast::Property) ->
 fn check_registered(read: &SourceProperties, errors: &mut Vec<Diagnostic>) {
     for (side, property) in &read.registered {
         let format = if *side == Side::Key { &read.key_format } else { &read.value_format };
-        match format.as_ref().filter(|format| !FormatKind::is_registered(&format.value)) {
+        let takes = |format: &str| FormatKind::is_registered(format) || format == "PROTOBUF_NOSR";
+        match format.as_ref().filter(|format| !takes(&format.value)) {
             Some(format) => {
                 let message = format!("format {} does not take \"{}\"", format.value, property.value);
                 let detail = "It is for formats whose schemas are registered.";

@@ -46,7 +46,7 @@ pub fn push(query: &ast::Query, catalog: &Catalog, settings: &Settings) -> Resul
         let found = stateful::check(query, catalog, &state, result::Use::Show, &[]).errors;
         return Err(if found.is_empty() { shape::not_built(query, &state) } else { found });
     }
-    let shape = shape::read(query, catalog, &state)?;
+    let shape = shape::read(query, catalog, &state, result::Use::Show)?;
     let result = result::plan(&shape, &state, result::Use::Show)?;
     if !shape.later.is_empty() {
         return Err(shape.later);

@@ -93,7 +93,11 @@ impl Scope {
         let mut look = Each(|expr: &Expr| {
             let error = match expr {
                 Expr::Identifier(name) if !own.contains(&name.value) && !is_unit(&name.value) => self.unqualified(name),
-                Expr::CompoundIdentifier(names) if names.len() == 2 && !own.contains(&names[0].value) => {
+                Expr::CompoundIdentifier(names)
+                    if names.len() == 2
+                        && !own.contains(&names[0].value)
+                        && !others.contains(&names[1].value.as_str()) =>
+                {
                     self.qualified(&names[0], &names[1])
                 }
                 _ => None,
@@ -146,16 +150,21 @@ impl Scope {
 
     /// An expression as text, its columns with their sources where there is more than one.
     pub fn text(&self, expr: &Expr) -> String {
+        if let Expr::Nested(inner) = expr {
+            return self.text(inner);
+        }
         let joined = self.members.len() > 1;
         print::expr(&self.renamed(expr, |column| match joined {
-            true => Expr::CompoundIdentifier([&self.members[column.member].alias, &column.name].map(Ident::new).into()),
-            false => Expr::Identifier(Ident::new(&column.name)),
+            true => {
+                Expr::CompoundIdentifier([&self.members[column.member].alias, &column.name].map(|n| ident(n)).into())
+            }
+            false => Expr::Identifier(ident(&column.name)),
         }))
     }
 
     /// An expression over the columns of [`Self::schema`].
     pub fn merged(&self, expr: &Expr) -> Expr {
-        self.renamed(expr, |column| Expr::Identifier(Ident::new(self.merged_name(column))))
+        self.renamed(expr, |column| Expr::Identifier(ident(&self.merged_name(column))))
     }
 
     /// What a column is called where there is more than one source: as `*` calls it.
@@ -224,6 +233,11 @@ impl Member {
         let declared = self.source.columns.iter().map(|c| Field::new(&c.name, c.arrow_type(), true));
         declared.chain(self.pseudo().into_iter().map(|(name, ty)| Field::new(name, ty, true))).collect()
     }
+}
+
+/// A name as it is written: in quotes where it must be. One name has one way to be written.
+pub fn ident(name: &str) -> Ident {
+    if print::name(name) == name { Ident::new(name) } else { Ident::with_quote('`', name) }
 }
 
 /// What is wrong, and the clause that it is wrong in.

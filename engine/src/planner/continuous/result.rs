@@ -10,6 +10,7 @@ use arrow::datatypes::DataType;
 use datafusion::execution::session_state::SessionState;
 use sqlparser::ast::{AccessExpr, Expr, Spanned as _, Value, ValueWithSpan};
 
+use super::names::ident;
 use super::shape::{Item, Shape};
 use crate::catalog::ColumnRole;
 use crate::dataflow::{Compiler, headers};
@@ -42,8 +43,7 @@ pub struct Planned {
 
 /// Plans the columns of a query. Gives everything that is wrong with them.
 pub fn plan(shape: &Shape, state: &SessionState, purpose: Use<'_>) -> Result<Planned, Vec<Diagnostic>> {
-    let spec = shape.source.topic_spec().map_err(|why| vec![Diagnostic::new(PLAN, why).at(shape.span)])?;
-    let compiler = Compiler::new(state, spec.schema()).map_err(|e| diagnose(&e, Some(shape.span)))?;
+    let compiler = Compiler::new(state, shape.source.row_schema()).map_err(|e| diagnose(&e, Some(shape.span)))?;
     let mut errors = Vec::new();
     let predicate = shape.filter.as_ref().and_then(|filter| predicate(filter, shape, &compiler, &mut errors));
     let keys = keys(shape, &mut errors);
@@ -79,7 +79,7 @@ struct Key {
 fn keys(shape: &Shape, errors: &mut Vec<Diagnostic>) -> Vec<Key> {
     let Some(said) = &shape.partition_by else {
         let column = |c: &crate::catalog::ColumnDef| {
-            let expr = Expr::Identifier(sqlparser::ast::Ident::new(&c.name));
+            let expr = Expr::Identifier(ident(&c.name));
             Key { text: print::expr(&expr), expr, said: false }
         };
         return shape.source.columns_of(&ColumnRole::Key).map(column).collect();

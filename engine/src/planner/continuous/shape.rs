@@ -12,11 +12,15 @@ use sqlparser::ast::{
     Visit, VisitMut, Visitor, VisitorMut,
 };
 
-use super::names::Scope;
+use super::names::{Each, Scope, ident, span_of};
+use super::result::Use;
+use super::stateful::TABLE_FUNCTIONS;
 use crate::catalog::{Catalog, SourceDef, SourceKind};
 use crate::diagnostic::{Diagnostic, NOT_SUPPORTED, STREAMING, Span};
+use crate::planner::define::real_first;
 use crate::planner::{rewrite, star};
 use crate::sql::{ast, place};
+use headwater_connectors::table::{WINDOWEND, WINDOWSTART};
 
 /// A query that can be continuous.
 #[derive(Clone, Debug)]
@@ -51,7 +55,12 @@ pub struct Item {
 }
 
 /// Reads the shape of a query. Gives everything that cannot be continuous.
-pub fn read(query: &ast::Query, catalog: &Catalog, state: &SessionState) -> Result<Shape, Vec<Diagnostic>> {
+pub fn read(
+    query: &ast::Query,
+    catalog: &Catalog,
+    state: &SessionState,
+    purpose: Use<'_>,
+) -> Result<Shape, Vec<Diagnostic>> {
     let mut body = query.body.clone();
     let had_star = stars(&body);
     let mut errors = star::expand(&mut body, catalog);
@@ -65,11 +74,16 @@ pub fn read(query: &ast::Query, catalog: &Catalog, state: &SessionState) -> Resu
     check_expressions(select, query, state, &mut errors);
     let source = source(select, catalog, query.span, &mut errors);
     check_names(select, query, catalog, &mut errors);
-    let (mut errors, later): (Vec<_>, Vec<_>) = errors.into_iter().partition(|error| error.code != NOT_SUPPORTED);
-    if source.is_none() && errors.is_empty() {
-        errors.clone_from(&later);
+    if had_star && purpose != Use::Show {
+        // The window of a key stays in the key.
+        select.projection.retain(|item| !is_bound(item));
     }
+    if let Some((source, _)) = &source {
+        check_source(source, select, query, &mut errors);
+    }
+    let errors = real_first(errors);
     let (Some((source, alias)), true) = (source, errors.is_empty()) else { return Err(errors) };
+    let later = later(&source, place(select.from[0].span()).unwrap_or(query.span));
     let _: ControlFlow<()> = select.visit(&mut Unqualify { alias: &alias });
     rewrite::name_columns(select);
     let mut partition_by = query.partition_by.clone();
@@ -89,6 +103,50 @@ pub fn read(query: &ast::Query, catalog: &Catalog, state: &SessionState) -> Resu
         span: query.span,
         later,
     })
+}
+
+/// What of reading a source is not built yet.
+fn later(source: &SourceDef, span: Span) -> Vec<Diagnostic> {
+    let table = (source.kind == SourceKind::Table).then(|| not_yet("a continuous query over a table", span));
+    let format = source.unbuilt_format().map(|format| not_yet(&format!("format {format}"), span));
+    table.into_iter().chain(format).collect()
+}
+
+/// What a table or a source with windows does not allow.
+fn check_source(source: &SourceDef, select: &Select, query: &ast::Query, errors: &mut Vec<Diagnostic>) {
+    if let Some(list) = &query.partition_by {
+        let why = match (source.kind, source.window) {
+            (SourceKind::Table, _) => "is a table",
+            (_, Some(_)) => "has windows in its keys",
+            _ => "",
+        };
+        if !why.is_empty() {
+            let message = format!("PARTITION BY is for streams without windows, \"{}\" {why}", source.name);
+            errors.push(Diagnostic::new(STREAMING, message).at(list.span));
+        }
+    }
+    if source.kind != SourceKind::Table {
+        return;
+    }
+    let mut look = Each(|expr: &Expr| {
+        let Expr::Function(function) = expr else { return };
+        let name = function.name.to_string().to_uppercase();
+        if TABLE_FUNCTIONS.contains(&name.as_str()) {
+            let message = format!("table function {name} is for streams, \"{}\" is a table", source.name);
+            errors.push(Diagnostic::new(STREAMING, message).at(span_of(expr, query.span)));
+        }
+    });
+    let _: ControlFlow<()> = select.projection.visit(&mut look);
+}
+
+/// An item that is a bound of a window, under no other name.
+fn is_bound(item: &SelectItem) -> bool {
+    let is_bound = |name: &Ident| [WINDOWSTART, WINDOWEND].contains(&name.value.as_str());
+    match item {
+        SelectItem::UnnamedExpr(Expr::Identifier(name)) => is_bound(name),
+        SelectItem::UnnamedExpr(Expr::CompoundIdentifier(names)) => names.last().is_some_and(is_bound),
+        _ => false,
+    }
 }
 
 /// What of a query that is right is not built yet.
@@ -215,9 +273,6 @@ fn source(
     let own = name.0.last().and_then(|part| part.as_ident())?;
     // What does not exist was told when `*` was settled.
     let source = catalog.source(&own.value)?;
-    if source.kind == SourceKind::Table {
-        errors.push(not_yet("a continuous query over a table", place(from.span()).unwrap_or(whole)));
-    }
     Some((source.clone(), alias.as_ref().map_or_else(|| own.value.clone(), |a| a.name.value.clone())))
 }
 
@@ -271,7 +326,7 @@ impl Checker<'_> {
     }
 }
 
-/// Takes the name of the one source off its columns.
+/// Takes the name of the one source off its columns, and gives every name one way to be written.
 struct Unqualify<'a> {
     alias: &'a str,
 }
@@ -280,12 +335,16 @@ impl VisitorMut for Unqualify<'_> {
     type Break = ();
 
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
-        if let Expr::CompoundIdentifier(names) = expr
-            && let [source, column] = &names[..]
-            && source.value == self.alias
-        {
-            let span = column.span;
-            *expr = Expr::Identifier(Ident { span, ..column.clone() });
+        match expr {
+            Expr::CompoundIdentifier(names) => {
+                if let [source, column] = &names[..]
+                    && source.value == self.alias
+                {
+                    *expr = Expr::Identifier(Ident { span: column.span, ..ident(&column.value) });
+                }
+            }
+            Expr::Identifier(name) => *name = Ident { span: name.span, ..ident(&name.value) },
+            _ => {}
         }
         ControlFlow::Continue(())
     }

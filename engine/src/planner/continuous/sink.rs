@@ -8,7 +8,9 @@ use super::shape::{self, Shape};
 use super::{state, stateful, topology};
 use crate::catalog::{Catalog, ColumnRole, QueryDef, SourceDef, SourceKind};
 use crate::config::Settings;
-use crate::diagnostic::{Diagnostic, INSERT, PROPERTY_CONFLICT, PROPERTY_VALUE, STREAMING, Span, UNKNOWN_SOURCE};
+use crate::diagnostic::{
+    Diagnostic, INSERT, NOT_SUPPORTED, PROPERTY_CONFLICT, PROPERTY_VALUE, STREAMING, Span, UNKNOWN_SOURCE,
+};
 use crate::planner::define::{Definition, FormatDefaults, define, real_first, source_kind};
 use crate::sql::ast;
 use crate::topology::{ResultColumn, Topology};
@@ -78,10 +80,10 @@ pub fn create_as(
     }
     check_keyless(&sink_properties, &planned)?;
     let declared = declaration(create, sink_properties, &shape.source, &planned);
-    let definition = define(&declared, text, catalog, &FormatDefaults::from(settings))?;
-    if !shape.later.is_empty() {
-        return Err(shape.later);
-    }
+    let mut definition = define(&declared, text, catalog, &FormatDefaults::from(settings))?;
+    // A key that stays keeps its window.
+    definition.source.window = shape.source.window.filter(|_| !planned.projection.rekeyed);
+    check_built(&shape, &definition.source, create.name.span)?;
     let mut topology = topology(&shape, planned);
     topology.output = Some(definition.source.clone());
     let prefix = format!("CSAS_{}", definition.source.name);
@@ -124,9 +126,7 @@ pub fn insert_select(
         fit(&mut planned.projection.columns, target, insert.target.span, &mut errors);
     }
     let (Some(target), true) = (target, errors.is_empty()) else { return Err(errors) };
-    if !shape.later.is_empty() {
-        return Err(shape.later);
-    }
+    check_built(&shape, &target, insert.target.span)?;
     let mut topology = topology(&shape, planned);
     topology.output = Some(target);
     let query = query_def("INSERTQUERY".to_owned(), text, topology, &properties, settings);
@@ -175,7 +175,7 @@ fn written(
         let found = stateful::check(query, catalog, &state, Use::Write(sink), properties).errors;
         return Err(if found.is_empty() { shape::not_built(query, &state) } else { found });
     }
-    let shape = shape::read(query, catalog, &state)?;
+    let shape = shape::read(query, catalog, &state, Use::Write(sink))?;
     no_limit(&shape)?;
     let planned = result::plan(&shape, &state, Use::Write(sink))?;
     Ok((shape, planned))
@@ -212,7 +212,11 @@ fn declaration(
     let whole = create.name.span;
     let column = |(column, span): (&ResultColumn, &Option<Span>)| {
         let span = span.unwrap_or(whole);
-        let role = if column.key { ast::ColumnRole::Key } else { ast::ColumnRole::Value };
+        let role = match (column.key, create.kind) {
+            (true, ast::SourceKind::Stream) => ast::ColumnRole::Key,
+            (true, ast::SourceKind::Table) => ast::ColumnRole::PrimaryKey,
+            (false, _) => ast::ColumnRole::Value,
+        };
         ast::ColumnDef {
             name: ast::Spanned::new(column.name.clone(), span),
             ty: ast::Spanned::new(column.ty.clone(), span),
@@ -231,6 +235,16 @@ fn declaration(
         columns,
         properties,
     }
+}
+
+/// A query that is right may need what is not built yet.
+fn check_built(shape: &Shape, sink: &SourceDef, span: Span) -> Result<(), Vec<Diagnostic>> {
+    let format = sink.unbuilt_format().map(|format| {
+        let message = format!("format {format} is not supported yet");
+        Diagnostic::new(NOT_SUPPORTED, message).at(span)
+    });
+    let later: Vec<Diagnostic> = shape.later.iter().cloned().chain(format).collect();
+    if later.is_empty() { Ok(()) } else { Err(later) }
 }
 
 /// A result without a key has no key format.
@@ -276,8 +290,17 @@ fn inherit(properties: &mut Vec<ast::Property>, source: &SourceDef, name: &ast::
         }
         let same = chosen.is_none_or(|chosen| chosen == def.format) && inherited;
         if same && def.format == "DELIMITED" && said(properties, &delimiter).is_none() {
-            add(properties, &delimiter, &char::from(def.delimiter).to_string());
+            add(properties, &delimiter, &delimiter_name(def.delimiter));
         }
+    }
+}
+
+/// A delimiter as WITH has it.
+fn delimiter_name(delimiter: u8) -> String {
+    match delimiter {
+        b' ' => "SPACE".to_owned(),
+        b'\t' => "TAB".to_owned(),
+        other => char::from(other).to_string(),
     }
 }
 

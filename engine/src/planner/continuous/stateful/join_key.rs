@@ -28,23 +28,24 @@ impl Stateful<'_> {
 
     /// The columns that the last joins make equal; any of them can be the key.
     pub(super) fn key_class(&self, steps: &[Step]) -> Vec<ColumnRef> {
-        let columns = |step: &Step| -> Vec<ColumnRef> {
-            [&step.left.0, &step.right.0].into_iter().filter_map(|expr| self.scope.column(expr)).collect()
-        };
+        let texts = |step: &Step| [&step.left.0, &step.right.0].map(|expr| self.scope.text(expr));
+        let columns = |step: &Step| [&step.left.0, &step.right.0].map(|expr| self.scope.column(expr));
         let Some((last, before)) = steps.split_last() else { return Vec::new() };
         if last.kind == Kind::Full {
             return Vec::new();
         }
-        let mut class = columns(last);
+        let (mut equal, mut class) = (texts(last).to_vec(), columns(last).to_vec());
         for step in before.iter().rev() {
-            let others = columns(step);
-            if !others.iter().any(|column| class.contains(column)) || step.kind == Kind::Full {
+            let others = texts(step);
+            if step.kind == Kind::Full || !others.iter().any(|text| equal.contains(text)) {
                 break;
             }
-            let new: Vec<ColumnRef> = others.into_iter().filter(|column| !class.contains(column)).collect();
-            class = new.into_iter().chain(class).collect();
+            equal.extend(others);
+            class.extend(columns(step));
         }
+        let mut class: Vec<ColumnRef> = class.into_iter().flatten().collect();
         class.sort();
+        class.dedup();
         class
     }
 

@@ -48,7 +48,11 @@ impl Stateful<'_> {
 
     fn no_bounds(&self, place: &str, expr: &Expr, errors: &mut Vec<Diagnostic>) {
         let mut look = Each(|expr: &Expr| {
-            let Some(name) = self.identifier(expr).filter(|name| BOUNDS.contains(name)) else { return };
+            let name = match expr {
+                Expr::CompoundIdentifier(names) => names.last().map(|name| name.value.as_str()),
+                expr => self.identifier(expr),
+            };
+            let Some(name) = name.filter(|name| BOUNDS.contains(name)) else { return };
             let message = format!("window bound \"{name}\" cannot be part of {place}");
             let detail = "It is only there in the SELECT list of a windowed aggregation.";
             errors.push(Diagnostic::new(STREAMING, message).at(span_of(expr, self.span())).detail(detail));
