@@ -236,7 +236,7 @@ pub(crate) fn finite_double(literal: &str) -> Option<f64> {
 
 /// Writes a double as `Double.toString` does: the shortest digits that give the same double back,
 /// scientific below 0.001 and from ten million on; `NaN`, `Infinity`, `-Infinity`.
-pub(crate) fn write_double(double: f64, out: &mut Vec<u8>) {
+pub fn write_double(double: f64, out: &mut Vec<u8>) {
     if !double.is_finite() {
         let name = if double.is_nan() {
             "NaN"

@@ -12,5 +12,6 @@ mod properties;
 pub(crate) mod rewrite;
 mod star;
 pub(crate) mod types;
+mod units;
 
 pub(crate) use properties::property_names;

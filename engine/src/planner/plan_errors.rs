@@ -75,6 +75,9 @@ fn external(error: &(dyn std::error::Error + Send + Sync + 'static), whole: Opti
     if let Some(error) = error.downcast_ref::<TransportError>() {
         return transport(error);
     }
+    if let Some(refused) = error.downcast_ref::<Diagnostic>() {
+        return Diagnostic { span: refused.span.or(whole), ..refused.clone() };
+    }
     if let Some(error) = error.downcast_ref::<FormatError>() {
         return Diagnostic::new(FORMAT, error.to_string()).at_maybe(whole);
     }

@@ -19,15 +19,7 @@ use crate::diagnostic::{Diagnostic, LITERAL, NOT_SUPPORTED};
 use crate::functions::ELEMENT;
 
 /// Functions of the dialect that DataFusion has under another name.
-const OTHER_NAMES: &[(&str, &str)] = &[
-    ("UCASE", "upper"),
-    ("LCASE", "lower"),
-    ("LEN", "character_length"),
-    ("COLLECT_LIST", "array_agg"),
-    ("EXPLODE", "unnest"),
-    ("CHR", "chr"),
-    ("ARRAY_LENGTH", "cardinality"),
-];
+const OTHER_NAMES: &[(&str, &str)] = &[("COLLECT_LIST", "array_agg"), ("EXPLODE", "unnest")];
 
 /// Rewrites a query in place. Reports what cannot be.
 pub fn rewrite(query: &mut Query, errors: &mut Vec<Diagnostic>) {
@@ -37,6 +29,7 @@ pub fn rewrite(query: &mut Query, errors: &mut Vec<Diagnostic>) {
 
 /// Rewrites one expression in place. Reports what cannot be.
 pub fn rewrite_expr(expr: &mut Expr, errors: &mut Vec<Diagnostic>) {
+    super::units::rewrite(expr);
     let mut rewriter = Rewriter { errors };
     let _: ControlFlow<()> = expr.visit(&mut rewriter);
 }
