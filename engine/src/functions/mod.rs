@@ -19,6 +19,7 @@ mod conditional;
 mod convert;
 mod delegate;
 mod element;
+mod higher;
 mod json;
 mod math;
 mod scalar;
@@ -45,6 +46,7 @@ pub const FAMILIES: &[&[Function]] = &[
     url::FUNCTIONS,
     conditional::FUNCTIONS,
     collections::FUNCTIONS,
+    higher::FUNCTIONS,
     time::FUNCTIONS,
 ];
 
@@ -63,8 +65,11 @@ pub fn register(mut state: SessionState) -> SessionState {
     // Registering replaces a function of the same name; it does not fail for scalar functions.
     let _ = state.register_udf(Arc::new(ScalarUDF::from(element::Element::default())));
     let _ = state.register_udf(Arc::new(ScalarUDF::from(time::UnitCall::default())));
-    for function in all() {
+    for function in all().filter(|function| function.category != Category::Lambda) {
         let _ = state.register_udf(scalar::udf(function));
+    }
+    for function in higher::udfs() {
+        let _ = state.register_higher_order_function(function);
     }
     state
 }

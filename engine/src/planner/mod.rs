@@ -1,6 +1,7 @@
 //! From a statement and a catalog to a plan. Still: it knows no threads and no cluster.
 
 pub(crate) mod bounded;
+mod calls;
 mod columns;
 pub(crate) mod constant;
 pub(crate) mod continuous;
@@ -12,6 +13,5 @@ mod properties;
 pub(crate) mod rewrite;
 mod star;
 pub(crate) mod types;
-mod units;
 
 pub(crate) use properties::property_names;

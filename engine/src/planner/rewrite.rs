@@ -29,7 +29,7 @@ pub fn rewrite(query: &mut Query, errors: &mut Vec<Diagnostic>) {
 
 /// Rewrites one expression in place. Reports what cannot be.
 pub fn rewrite_expr(expr: &mut Expr, errors: &mut Vec<Diagnostic>) {
-    super::units::rewrite(expr);
+    super::calls::rewrite(expr);
     let mut rewriter = Rewriter { errors };
     let _: ControlFlow<()> = expr.visit(&mut rewriter);
 }

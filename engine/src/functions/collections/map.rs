@@ -33,7 +33,7 @@ pub fn map_from(call: &Call<'_>, mut write: impl FnMut(usize) -> Row<usize>) -> 
 impl Lengths {
     /// The maps of the call's type with all their keys and values.
     pub fn of(self, call: &Call<'_>, keys: ArrayRef, values: ArrayRef) -> Result<ArrayRef> {
-        assemble(call.returns(), self.lengths, self.nulls, keys, values)
+        assemble(call.returns(), self.lengths, Some(self.nulls), keys, values)
     }
 }
 
@@ -41,14 +41,14 @@ impl Lengths {
 pub fn assemble(
     ty: &DataType,
     lengths: Vec<usize>,
-    nulls: NullBuffer,
+    nulls: Option<NullBuffer>,
     keys: ArrayRef,
     values: ArrayRef,
 ) -> Result<ArrayRef> {
     let DataType::Map(entries, ordered) = ty else { return exec_err!("{ty} is no map") };
     let DataType::Struct(fields) = entries.data_type() else { return exec_err!("{ty} has no entries") };
     let pairs = StructArray::try_new(fields.clone(), vec![keys, values], None)?;
-    Ok(Arc::new(MapArray::try_new(entries.clone(), offsets(lengths)?, pairs, Some(nulls), *ordered)?))
+    Ok(Arc::new(MapArray::try_new(entries.clone(), offsets(lengths)?, pairs, nulls, *ordered)?))
 }
 
 /// MAP_KEYS.

@@ -15,7 +15,7 @@ use super::signature::Category::{Array, Map as Maps};
 use super::signature::Type::{self, BigInt, Boolean, Double, Int, Map, String, Struct};
 use super::signature::{ARRAY_STRING, ARRAY_T, Function, K, MAP_KV, Param, T, V, Variant, p};
 
-pub(super) use map::map_from;
+pub(super) use map::{assemble, map_from};
 
 const ARRAY: &[Param] = &[p("array", ARRAY_T)];
 const TWO_ARRAYS: &[Param] = &[p("left", ARRAY_T), p("right", ARRAY_T)];

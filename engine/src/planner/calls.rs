@@ -1,25 +1,36 @@
-//! Units of time as first arguments: `DATEADD(DAYS, 5, day)`.
+//! Names in calls that are no columns: units of time, as in `DATEADD(DAYS, 5, day)`, and parameters of lambdas.
 //!
-//! Apart from the other rewriting because it comes before names are looked up: DAYS is no column here.
+//! Apart from the other rewriting because it comes before names are looked up.
 
 use std::ops::ControlFlow;
 
-use sqlparser::ast::{Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Value, VisitMut, VisitorMut};
+use sqlparser::ast::{
+    Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, OneOrManyWithParens, Value, VisitMut, VisitorMut,
+};
 
 use super::star::call;
 use crate::functions::{ADDING, UNIT_CALL, UNITS};
 
-/// Writes every unit in a tree as the call that carries it.
+/// Writes every unit in a tree as the call that carries it, and quotes the parameters of lambdas, which
+/// DataFusion would write in small letters.
 pub fn rewrite(tree: &mut impl VisitMut) {
-    let _: ControlFlow<()> = tree.visit(&mut Units);
+    let _: ControlFlow<()> = tree.visit(&mut Calls);
 }
 
-struct Units;
+struct Calls;
 
-impl VisitorMut for Units {
+impl VisitorMut for Calls {
     type Break = ();
 
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        if let Expr::Lambda(lambda) = expr {
+            match &mut lambda.params {
+                OneOrManyWithParens::One(param) => param.name.quote_style = Some('`'),
+                OneOrManyWithParens::Many(params) => {
+                    params.iter_mut().for_each(|param| param.name.quote_style = Some('`'));
+                }
+            }
+        }
         if let Expr::Function(function) = expr
             && let Some(unit) = unit(function)
             && let Expr::Identifier(name) = &unit
