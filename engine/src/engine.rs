@@ -13,8 +13,10 @@ use crate::answer::{Answer, Section};
 use crate::catalog::{Catalog, CatalogChange, Refusal};
 use crate::config::Settings;
 use crate::diagnostic::{
-    Diagnostic, EXISTS, INTERNAL, NOT_SUPPORTED, Span, UNKNOWN_QUERY, UNKNOWN_SOURCE, UNKNOWN_TYPE, transport,
+    Diagnostic, EXISTS, INTERNAL, MISPLACED, NOT_SUPPORTED, READ_ONLY, Span, UNKNOWN_QUERY, UNKNOWN_SOURCE,
+    UNKNOWN_TYPE, transport,
 };
+use crate::planner;
 use crate::planner::define::{FormatDefaults, define, source_kind};
 use crate::planner::types::resolve;
 use crate::runtime::bounded::{Bounded, Surroundings};
@@ -160,6 +162,7 @@ impl Engine {
             S::Explain(explain) => self.explain(session, explain, statement.span).await,
             S::CreateSource(create) => self.create_source(session, create, &statement.text).await,
             S::DropSource(drop) => self.drop_source(drop, &statement.text).await,
+            S::AlterSource(alter) => self.alter_source(alter, &statement.text).await,
             S::CreateType(create) => self.create_type(create, &statement.text).await,
             S::DropType(drop) => self.drop_type(drop, &statement.text).await,
             S::CreateAs(create) => self.create_as(session, create, &statement.text).await,
@@ -176,6 +179,10 @@ impl Engine {
             S::Unset(name) => session.unset(name),
             S::Define(define) => Ok(session.define(define)),
             S::Undefine(name) => Ok(session.undefine(name)),
+            S::RunScript(_) => {
+                let error = Diagnostic::new(MISPLACED, "RUN SCRIPT is a command of the shell, which reads the file");
+                Err(vec![error.at(statement.span).hint("Send the statements of the file, or run headwater -f FILE.")])
+            }
             other => Err(vec![not_yet(other, statement.span)]),
         }
     }
@@ -228,8 +235,25 @@ impl Engine {
         dry_run(&catalog, &change, create.name.span)?;
         let (transport, name_span) = (self.transport.clone(), create.name.span);
         blocking(move || topics::ensure(transport.admin(), &definition, name_span)).await??;
+        let unbuilt = match &change {
+            CatalogChange::DefineSource { source, .. } => source.unbuilt_format().map(str::to_owned),
+            _ => None,
+        };
         self.publish(text, change, create.name.span).await?;
-        Ok(Answer::done(format!("{} \"{}\" created", capital(kind), create.name.value)))
+        let warning =
+            |format| format!("format {format} is not supported yet: what is declared here cannot be read or written");
+        Ok(Answer::Done {
+            message: format!("{} \"{}\" created", capital(kind), create.name.value),
+            warnings: unbuilt.map(warning).into_iter().collect(),
+        })
+    }
+
+    async fn alter_source(&self, alter: &ast::AlterSource, text: &str) -> Answered {
+        let source = planner::alter::alter(alter, text, &*self.catalog().await?)?;
+        let (kind, name) = (source.kind.word(), source.name.clone());
+        let change = CatalogChange::DefineSource { source: Box::new(source), replace: true };
+        self.publish(text, change, alter.name.span).await?;
+        Ok(Answer::done(format!("{} \"{name}\" altered", capital(kind))))
     }
 
     async fn drop_source(&self, drop: &ast::DropSource, text: &str) -> Answered {
@@ -249,7 +273,7 @@ impl Engine {
                 "the topic of \"{}\" cannot be deleted: it was declared with SOURCE, which is read-only",
                 source.name
             );
-            return Err(vec![Diagnostic::new(NOT_SUPPORTED, message).at(drop.name.span)]);
+            return Err(vec![Diagnostic::new(READ_ONLY, message).at(drop.name.span)]);
         }
         let change = CatalogChange::DropSource { name: source.name.clone() };
         if let Err(Refusal::InUse(_, ids)) = catalog.apply(&change) {
@@ -428,12 +452,10 @@ fn not_yet_so(what: &str, span: Span) -> Diagnostic {
 fn not_yet(kind: &ast::StatementKind, span: Span) -> Diagnostic {
     use ast::StatementKind as S;
     let what = match kind {
-        S::AlterSource(_) => "ALTER",
         S::CreateFunction(_) | S::DropFunction(_) => "CREATE FUNCTION",
         S::AlterSystem(_) => "ALTER SYSTEM",
         S::CreateConnector(_) | S::DropConnector(_) => "connectors",
         S::Assert(_) => "ASSERT",
-        S::RunScript(_) => "RUN SCRIPT outside of the shell",
         _ => "this statement",
     };
     not_yet_so(what, span)

@@ -251,11 +251,21 @@ pub fn write_double(double: f64, out: &mut Vec<u8>) {
     if size == 0.0 || (1e-3..1e7).contains(&size) {
         out.extend_from_slice(format!("{double:?}").as_bytes());
     } else {
-        let text = format!("{double:e}");
+        let text = scientific(double);
         let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
         let fraction = if mantissa.contains('.') { "" } else { ".0" };
         out.extend_from_slice(format!("{mantissa}{fraction}E{exponent}").as_bytes());
     }
+}
+
+/// The shortest digits that are the number; of one digit the nearest two, as Java has at least two: `4.9e-324`.
+fn scientific(double: f64) -> String {
+    let shortest = format!("{double:e}");
+    if shortest.trim_start_matches('-').as_bytes().get(1) != Some(&b'e') {
+        return shortest;
+    }
+    let two = format!("{double:.1e}");
+    if two.parse() == Ok(double) { two } else { shortest }
 }
 
 #[cfg(test)]

@@ -12,14 +12,15 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray, Int64Array, ListArray, RecordBatch};
-use arrow::compute::filter;
-use arrow::datatypes::{DataType, SchemaRef};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, ListArray, RecordBatch};
+use arrow::buffer::NullBuffer;
+use arrow::compute::{filter, nullif};
+use arrow::datatypes::{DataType, FieldRef, SchemaRef};
 use arrow::error::ArrowError;
 use datafusion::execution::session_state::SessionState;
 use headwater_connectors::format::FormatError;
 use headwater_connectors::record::{OutBatch, RawBatch, Side, TopicPartition, Wanted};
-use headwater_connectors::table::{ROWOFFSET, ROWTIME, RecordDecoder, TopicSpec};
+use headwater_connectors::table::{ROWOFFSET, ROWPARTITION, ROWTIME, RecordDecoder, TopicSpec, WINDOWEND, WINDOWSTART};
 
 use super::chunk::Chunk;
 use super::expression::{Compiler, Expression, Failure};
@@ -114,6 +115,8 @@ pub struct Compiled {
     sink: Option<SourceDef>,
     /// Headers of the input go on to the output.
     forwards_headers: bool,
+    /// The key is another than the input's.
+    rekeyed: bool,
 }
 
 #[derive(Clone)]
@@ -138,7 +141,8 @@ impl Compiled {
         let schema = operators.iter().rev().find_map(Operator::schema).expect("a topology has a projection");
         let forwards_headers = topology.output.is_some() && topology.result().is_some_and(|p| p.headers.is_none());
         let sink = topology.output.clone();
-        Ok(Self { spec: Arc::new(spec), projection, operators, schema, sink, forwards_headers })
+        let rekeyed = topology.result().is_some_and(|result| result.rekeyed);
+        Ok(Self { spec: Arc::new(spec), projection, operators, schema, sink, forwards_headers, rekeyed })
     }
 
     /// The columns of the result; all may be null.
@@ -154,8 +158,11 @@ impl Compiled {
 
     /// A task for one partition of the input. `placement` is that of the output topic.
     pub fn task(&self, origin: TopicPartition, placement: Placement) -> Result<Task, FormatError> {
-        let output = self.sink.as_ref().map(|sink| Output::new(sink, &self.schema, placement)).transpose()?;
+        let rekeyed = self.rekeyed;
+        let output = self.sink.as_ref().map(|sink| Output::new(sink, &self.schema, rekeyed, placement)).transpose()?;
         let decoder = RecordDecoder::new(&self.spec, &self.projection)?;
+        // What is written goes on without a value where it came without one; what is shown are rows.
+        let decoder = if self.sink.is_some() { decoder.keeping_valueless() } else { decoder };
         Ok(Task { compiled: self.clone(), origin, decoder, output, commands: VecDeque::new() })
     }
 }
@@ -222,7 +229,8 @@ impl Task {
             (Some(headers), Some(kept)) => Some(filter(headers, kept)?.as_list().clone()),
             (headers, _) => headers.cloned(),
         };
-        let mut chunk = chunk(decoded.rows, headers.filter(any_header))?;
+        let windowed = self.compiled.sink.as_ref().is_some_and(|sink| sink.window.is_some());
+        let mut chunk = chunk(decoded.rows, headers.filter(any_header), decoded.valued, windowed)?;
         for at in 0..self.compiled.operators.len() {
             let mut failures = Vec::new();
             let offsets = chunk.offsets.clone();
@@ -282,14 +290,38 @@ impl<'a> Indexes<'a> {
     }
 }
 
-/// Decoded rows, whose last two columns are event time and offset, as a chunk.
-fn chunk(rows: RecordBatch, headers: Option<ListArray>) -> Result<Chunk, ArrowError> {
+/// Decoded rows, among whose columns are event time and offset, as a chunk.
+fn chunk(
+    rows: RecordBatch,
+    headers: Option<ListArray>,
+    valued: Option<NullBuffer>,
+    windowed: bool,
+) -> Result<Chunk, ArrowError> {
     let column = |name: &str| -> Result<Int64Array, ArrowError> {
         let column =
             rows.column_by_name(name).ok_or_else(|| ArrowError::SchemaError(format!("{name} was not read")))?;
         Ok(column.as_primitive().clone())
     };
-    Ok(Chunk { times_ms: column(ROWTIME)?, offsets: column(ROWOFFSET)?, headers, rows })
+    let (times_ms, offsets) = (column(ROWTIME)?, column(ROWOFFSET)?);
+    let windows = if windowed { Some([column(WINDOWSTART)?, column(WINDOWEND)?]) } else { None };
+    let rows = match &valued {
+        Some(valued) => without_address(rows, valued)?,
+        None => rows,
+    };
+    Ok(Chunk { times_ms, offsets, headers, valued, windows, rows })
+}
+
+/// Expressions see of a record without a value nothing but its key. Semantics: ksqlDB's, whose pseudo columns are part
+/// of the value.
+fn without_address(rows: RecordBatch, valued: &NullBuffer) -> Result<RecordBatch, ArrowError> {
+    let valueless = BooleanArray::new(!valued.inner(), None);
+    let schema = rows.schema();
+    let hide = |(field, column): (&FieldRef, &ArrayRef)| match field.name().as_str() {
+        ROWTIME | ROWOFFSET | ROWPARTITION => nullif(column, &valueless),
+        _ => Ok(column.clone()),
+    };
+    let columns = schema.fields().iter().zip(rows.columns()).map(hide).collect::<Result<_, _>>()?;
+    RecordBatch::try_new(schema.clone(), columns)
 }
 
 fn any_header(headers: &ListArray) -> bool {
@@ -300,6 +332,9 @@ fn any_header(headers: &ListArray) -> bool {
 fn referenced(topology: &Topology, spec: &TopicSpec) -> Result<Vec<usize>, Vec<Diagnostic>> {
     let schema = spec.schema();
     let mut names: BTreeMap<String, ()> = [ROWTIME, ROWOFFSET].map(|name| (name.to_owned(), ())).into();
+    if topology.output.as_ref().is_some_and(|sink| sink.window.is_some()) {
+        names.extend([WINDOWSTART, WINDOWEND].map(|name| (name.to_owned(), ())));
+    }
     for text in texts(topology) {
         let expr = parse_expr(text).map_err(|e| vec![e])?;
         columns_of(&expr, &mut |name| {

@@ -138,6 +138,9 @@ impl SchemaProvider for Sources {
 
     async fn table(&self, name: &str) -> DataFusionResult<Option<Arc<dyn TableProvider>>> {
         let Some(source) = self.catalog.source(name) else { return Ok(None) };
+        if let Some(format) = source.unbuilt_format() {
+            return Err(DataFusionError::NotImplemented(format!("format {format}")));
+        }
         let spec = source.topic_spec().map_err(DataFusionError::Configuration)?;
         Ok(Some(Arc::new(TopicTable::new(Arc::new(spec)))))
     }

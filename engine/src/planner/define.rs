@@ -14,7 +14,7 @@ use crate::catalog::{Catalog, ColumnDef, ColumnRole, EventTimeDef, SideDef, Sour
 use crate::config::Settings;
 use crate::diagnostic::{
     COLUMN_ROLE, DUPLICATE_COLUMN, Diagnostic, EXISTS, FORMAT, MISSING_KEY, MISSING_PROPERTY, NOT_SUPPORTED,
-    PROPERTY_CONFLICT, RESERVED_NAME, Span, TIMESTAMP_COLUMN, UNKNOWN_COLUMN,
+    PROPERTY_CONFLICT, READ_ONLY, RESERVED_NAME, Span, TIMESTAMP_COLUMN, UNKNOWN_COLUMN,
 };
 use crate::sql::ast;
 use crate::types::SqlType;
@@ -85,13 +85,19 @@ pub fn define(
     let properties = properties::read(&create.properties, &mut errors);
     check_name(create, catalog, &mut errors);
     check_columns(create, kind, &mut errors);
+    check_declared(create, &properties, &mut errors);
     let columns = columns(create, catalog, &mut errors);
     let topic =
         properties.topic.clone().or_else(|| missing(create, "KAFKA_TOPIC", "KAFKA_TOPIC='a_topic'", &mut errors));
+    if errors.iter().any(|error| error.code == NOT_SUPPORTED) && create.columns.is_empty() {
+        return Err(errors);
+    }
     let sides = sides(create, &properties, &columns, defaults, &mut errors);
     let event_time = event_time(&properties, &columns, &mut errors);
     let window = window(create, &properties, &columns, &mut errors);
-    let (Some(topic), Some((key, value)), true) = (topic, sides, errors.is_empty()) else { return Err(errors) };
+    let (Some(topic), Some((key, value)), true) = (topic, sides, errors.is_empty()) else {
+        return Err(real_first(errors));
+    };
     let source = SourceDef {
         name: create.name.value.clone(),
         kind,
@@ -108,6 +114,15 @@ pub fn define(
     Ok(Definition { topic: wanted_topic(&properties, kind), source, retention_ms })
 }
 
+/// What is wrong, or where nothing is what cannot be done yet: whoever is told that something is not supported
+/// need not look for mistakes.
+pub fn real_first(mut errors: Vec<Diagnostic>) -> Vec<Diagnostic> {
+    if errors.iter().any(|error| error.code != NOT_SUPPORTED) {
+        errors.retain(|error| error.code != NOT_SUPPORTED);
+    }
+    errors
+}
+
 /// The catalog's word for the syntax tree's.
 pub fn source_kind(kind: ast::SourceKind) -> SourceKind {
     match kind {
@@ -118,8 +133,10 @@ pub fn source_kind(kind: ast::SourceKind) -> SourceKind {
 
 fn check_name(create: &ast::CreateSource, catalog: &Catalog, errors: &mut Vec<Diagnostic>) {
     if create.or_replace && create.read_only {
-        let message = "a SOURCE stream or table cannot be replaced";
-        errors.push(Diagnostic::new(EXISTS, message).at(create.name.span).hint("Drop it and create it again."));
+        let kind = source_kind(create.kind).word();
+        let message =
+            format!("CREATE OR REPLACE is not for SOURCE {kind} \"{}\", which is read-only", create.name.value);
+        errors.push(Diagnostic::new(READ_ONLY, message).at(create.name.span).hint("Drop it and create it again."));
     }
     let Some(standing) = catalog.source(&create.name) else { return };
     if create.or_replace || create.if_not_exists {
@@ -160,11 +177,25 @@ fn check_columns(create: &ast::CreateSource, kind: SourceKind, errors: &mut Vec<
                 .hint("Say \"id STRING PRIMARY KEY\"."),
         );
     }
-    if create.columns.is_empty() {
-        let message = format!("{} \"{}\" has no columns", kind.word(), create.name.value);
-        let detail = "Columns are only inferred for formats with a schema registry, which are not supported yet.";
-        errors.push(Diagnostic::new(MISSING_KEY, message).at(create.name.span).detail(detail));
+}
+
+/// Columns are declared, unless the format is one whose schemas are registered.
+fn check_declared(create: &ast::CreateSource, properties: &SourceProperties, errors: &mut Vec<Diagnostic>) {
+    if !create.columns.is_empty() {
+        return;
     }
+    let inferring = |format: &&ast::Spanned<String>| FormatKind::is_registered(&format.value);
+    if let Some(format) = properties.value_format.iter().chain(&properties.key_format).find(inferring) {
+        errors.clear();
+        let message = format!("columns inferred from format {} are not supported yet", format.value);
+        errors.push(Diagnostic::new(NOT_SUPPORTED, message).at(format.span).hint("Declare them: (id INT KEY, …)."));
+        return;
+    }
+    let message = format!("{} \"{}\" has no columns", source_kind(create.kind).word(), create.name.value);
+    let detail =
+        properties.value_format.as_ref().map(|format| format!("Format {} says nothing about columns.", format.value));
+    let error = Diagnostic::new(MISSING_KEY, message).at(create.name.span).hint("Declare them: (id INT KEY, …).");
+    errors.push(Diagnostic { detail, ..error });
 }
 
 fn check_role(column: &ast::ColumnDef, kind: SourceKind, errors: &mut Vec<Diagnostic>) {
@@ -257,9 +288,7 @@ fn sides(
     let default_key = if has_key { defaults.key.clone() } else { "NONE".to_owned() };
     let here = |name: String| ast::Spanned::new(name, create.name.span);
     let key = properties.key_format.clone().unwrap_or_else(|| here(default_key));
-    // FORMAT names the format of both; a source without a key has none to lay out.
-    let format_was_said = create.properties.iter().any(|p| p.name.eq_ignore_ascii_case("FORMAT"));
-    let key = if format_was_said && !has_key { ast::Spanned::new("NONE".to_owned(), key.span) } else { key };
+    check_keys(create, columns, errors);
     let value = properties.value_format.clone().or_else(|| defaults.value.clone().map(here));
     let value = value.or_else(|| missing(create, "VALUE_FORMAT", "VALUE_FORMAT='JSON'", errors));
     let key = side(&key, properties.key_delimiter.as_ref(), "KEY_DELIMITER", false, columns, Side::Key, errors);
@@ -283,13 +312,42 @@ fn wrapping(
         let json = format.is_some_and(|f| f.value == "JSON");
         return if values == 1 && json { defaults.wrap_single_values.unwrap_or(natural) } else { natural };
     };
-    let mut refuse = |message: String| errors.push(Diagnostic::new(PROPERTY_CONFLICT, message).at(said.span));
+    let mut refuse = |message: String| {
+        errors.push(Diagnostic::new(PROPERTY_CONFLICT, message).at(said.span));
+        natural
+    };
     if values != 1 {
-        refuse(format!("property \"WRAP_SINGLE_VALUE\" is for one value column, there are {values}"));
-    } else if let Some(format) = format.filter(|f| f.value != "JSON" && said.value) {
-        refuse(format!("format {} cannot wrap a single value", format.value));
+        return refuse(format!("property \"WRAP_SINGLE_VALUE\" is for one value column, there are {values}"));
     }
-    said.value
+    match format.map(|format| (format.value.as_str(), said.value)) {
+        Some((name @ ("DELIMITED" | "KAFKA" | "NONE"), true)) => {
+            refuse(format!("format {name} cannot have \"WRAP_SINGLE_VALUE\" = true: it has no records of fields"))
+        }
+        Some((name @ ("PROTOBUF" | "PROTOBUF_NOSR"), false)) => refuse(format!(
+            "format {name} cannot have \"WRAP_SINGLE_VALUE\" = false: it has nothing but records of fields"
+        )),
+        _ => said.value,
+    }
+}
+
+/// No key contains a MAP, whatever its format: its entries have no order, so equal keys would differ.
+fn check_keys(create: &ast::CreateSource, columns: &[ColumnDef], errors: &mut Vec<Diagnostic>) {
+    for column in columns.iter().filter(|c| c.role == ColumnRole::Key && contains_map(&c.ty)) {
+        let message = format!("key column \"{}\" has the type {}: a key cannot contain a MAP", column.name, column.ty);
+        let declared = create.columns.iter().find(|c| c.name.value == column.name);
+        let span = declared.map_or(create.name.span, |c| c.ty.span);
+        errors.push(Diagnostic::new(FORMAT, message).at(span));
+    }
+}
+
+/// Whether a MAP is anywhere in a type.
+pub fn contains_map(ty: &SqlType) -> bool {
+    match ty {
+        SqlType::Map(..) => true,
+        SqlType::Array(item) => contains_map(item),
+        SqlType::Struct(fields) => fields.iter().any(|field| contains_map(&field.ty)),
+        _ => false,
+    }
 }
 
 fn side(
@@ -301,15 +359,18 @@ fn side(
     side: Side,
     errors: &mut Vec<Diagnostic>,
 ) -> Option<SideDef> {
+    let unbuilt = FormatKind::is_unbuilt(&format.value);
     let kind: FormatKind = match format.value.parse() {
         Ok(kind) => kind,
+        // What holds for JSON holds for them: records of fields, maps with STRING keys.
+        Err(_) if unbuilt => FormatKind::Json,
         Err(error) => {
             errors.push(format_error(&error, format.span));
             return None;
         }
     };
     if let Some(delimiter) = delimiter.filter(|_| kind != FormatKind::Delimited) {
-        let message = format!("format {kind} does not take \"{delimiter_name}\"");
+        let message = format!("format {} does not take \"{delimiter_name}\"", format.value);
         errors.push(
             Diagnostic::new(PROPERTY_CONFLICT, message).at(delimiter.span).detail("Only DELIMITED has a delimiter."),
         );
@@ -317,12 +378,38 @@ fn side(
     let role = if side == Side::Key { ColumnRole::Key } else { ColumnRole::Value };
     let count = columns.iter().filter(|c| c.role == role).count();
     let wrapped = wrapped || (side == Side::Key && count > 1);
-    let def = SideDef { format: kind.to_string(), wrapped, delimiter: delimiter.map_or(b',', |d| d.value) };
+    let def = SideDef { format: format.value.clone(), wrapped, delimiter: delimiter.map_or(b',', |d| d.value) };
     let layout = SourceDef { columns: columns.to_vec(), ..empty_source() }.layout(&def, &role);
-    if let Err(error) = kind.check(&layout, side) {
-        errors.push(Diagnostic::new(FORMAT, error.to_string()).at(format.span));
+    let told = side == Side::Key && columns.iter().any(|c| c.role == role && contains_map(&c.ty));
+    if let (Err(error), false) = (kind.check(&layout, side), told) {
+        let error = if unbuilt {
+            error.to_string().replace("format JSON", &format!("format {} (like JSON)", format.value))
+        } else {
+            error.to_string()
+        };
+        errors.push(Diagnostic::new(FORMAT, error).at(format.span));
     }
+    check_avro_names(format, columns, &role, errors);
     Some(def)
+}
+
+/// Names in AVRO are letters, digits and underscores, and begin with no digit.
+fn check_avro_names(
+    format: &ast::Spanned<String>,
+    columns: &[ColumnDef],
+    role: &ColumnRole,
+    errors: &mut Vec<Diagnostic>,
+) {
+    let legal = |name: &str| {
+        let mut chars = name.chars();
+        chars.next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_')
+            && chars.all(|c| c.is_ascii_alphanumeric() || c == '_')
+    };
+    for column in columns.iter().filter(|c| format.value == "AVRO" && c.role == *role && !legal(&c.name)) {
+        let message = format!("format AVRO cannot hold column \"{}\": no name in AVRO is written so", column.name);
+        let error = Diagnostic::new(FORMAT, message).at(format.span);
+        errors.push(error.detail("Its names are of letters, digits and underscores, and begin with no digit."));
+    }
 }
 
 fn format_error(error: &headwater_connectors::format::FormatError, span: Span) -> Diagnostic {

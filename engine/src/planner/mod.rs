@@ -1,5 +1,6 @@
 //! From a statement and a catalog to a plan. Still: it knows no threads and no cluster.
 
+pub(crate) mod alter;
 pub(crate) mod bounded;
 mod calls;
 mod columns;

@@ -1,12 +1,15 @@
 //! Continuous queries: from `SELECT … EMIT CHANGES`, `CREATE STREAM … AS` and `INSERT INTO … SELECT`
 //! to a topology.
 //!
-//! What can be continuous is settled in `shape`, the columns and the key of the result in `result`,
-//! and what is written, and where, in `sink`. Semantics: ksqlDB's queries over one stream.
+//! What can be continuous is settled in `shape`, names in `names`, the columns and the key of the result in `result`,
+//! and what is written, and where, in `sink`. Queries that hold state are checked in `stateful` and refused. Semantics:
+//! ksqlDB's queries.
 
+mod names;
 mod result;
 mod shape;
 mod sink;
+mod stateful;
 
 use std::sync::Arc;
 
@@ -39,8 +42,15 @@ pub fn state(settings: &Settings) -> SessionState {
 /// Plans a push query. Gives every mistake that could be found at once.
 pub fn push(query: &ast::Query, catalog: &Catalog, settings: &Settings) -> Result<Push, Vec<Diagnostic>> {
     let state = state(settings);
-    let shape = shape::read(query, catalog, &state)?;
+    if stateful::is_stateful(query, &state) {
+        let found = stateful::check(query, catalog, &state, result::Use::Show, &[]).errors;
+        return Err(if found.is_empty() { shape::not_built(query, &state) } else { found });
+    }
+    let shape = shape::read(query, catalog, &state, result::Use::Show)?;
     let result = result::plan(&shape, &state, result::Use::Show)?;
+    if !shape.later.is_empty() {
+        return Err(shape.later);
+    }
     Ok(Push { limit: shape.limit, topology: topology(&shape, result) })
 }
 
