@@ -12,6 +12,7 @@ use arrow::datatypes::{DataType, SchemaRef};
 use datafusion::common::DFSchema;
 use datafusion::error::DataFusionError;
 use datafusion::execution::session_state::SessionState;
+use datafusion::logical_expr::simplify::SimplifyContext;
 use datafusion::physical_plan::PhysicalExpr;
 use sqlparser::ast::ExprWithAlias;
 
@@ -84,10 +85,15 @@ impl<'a> Compiler<'a> {
             return Err(errors);
         }
         let refused = |error| diagnose(&error, span);
+        let context = SimplifyContext::builder()
+            .with_schema(Arc::new(self.names.clone()))
+            .with_config_options(self.state.config_options().clone())
+            .build();
         let logical = self
             .state
             .create_logical_expr_from_sql_expr(ExprWithAlias { expr, alias: None }, &self.names)
             .and_then(|logical| dialect::lower(logical, &self.names))
+            .and_then(|logical| dialect::simplified(logical, context))
             .map_err(refused)?;
         self.state.create_physical_expr(logical, &self.names).map_err(refused)
     }

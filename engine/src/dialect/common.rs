@@ -84,6 +84,9 @@ fn join_struct(fields: &[StructField], named: &[(String, &Expr)], schema: &DFSch
 
 /// A literal goes where its text makes sense.
 fn join_literal(so_far: &SqlType, scalar: &ScalarValue, found: &SqlType, value: &Expr) -> Result<Option<SqlType>> {
+    if scalar.is_null() {
+        return Ok(Some(so_far.clone()));
+    }
     match (so_far, scalar_text(scalar)) {
         (SqlType::String, _) if found.is_number() || *found == SqlType::Boolean => Ok(Some(SqlType::String)),
         (ty, Some(text)) if ty.is_number() => {

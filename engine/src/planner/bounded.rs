@@ -16,7 +16,7 @@ use datafusion::sql::parser::Statement as PlannedStatement;
 use headwater_connectors::table::{NewestFirstRule, ScanContext, TopicTable};
 use sqlparser::ast::Statement as SqlStatement;
 
-use super::{columns, pinpoint, rewrite, star};
+use super::{calls, columns, pinpoint, rewrite, star};
 use crate::catalog::Catalog;
 use crate::config::Settings;
 use crate::diagnostic::{Diagnostic, NOT_SUPPORTED, Span};
@@ -91,6 +91,7 @@ pub async fn plan(
     check_bounded(query)?;
     let mut body = query.body.clone();
     let mut errors = star::expand(&mut body, catalog);
+    calls::rewrite(&mut body);
     errors.extend(columns::unknown(&body, catalog));
     rewrite::rewrite(&mut body, &mut errors);
     if !errors.is_empty() {

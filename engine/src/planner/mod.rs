@@ -2,6 +2,7 @@
 
 pub(crate) mod alter;
 pub(crate) mod bounded;
+mod calls;
 mod columns;
 pub(crate) mod constant;
 pub(crate) mod continuous;

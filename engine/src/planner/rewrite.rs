@@ -21,15 +21,7 @@ use crate::functions::ELEMENT;
 use crate::sql::expr_forms::cast_type;
 
 /// Functions of the dialect that DataFusion has under another name.
-const OTHER_NAMES: &[(&str, &str)] = &[
-    ("UCASE", "upper"),
-    ("LCASE", "lower"),
-    ("LEN", "character_length"),
-    ("COLLECT_LIST", "array_agg"),
-    ("EXPLODE", "unnest"),
-    ("CHR", "chr"),
-    ("ARRAY_LENGTH", "cardinality"),
-];
+const OTHER_NAMES: &[(&str, &str)] = &[("COLLECT_LIST", "array_agg"), ("EXPLODE", "unnest")];
 
 /// Rewrites a query in place. Reports what cannot be.
 pub fn rewrite(query: &mut Query, errors: &mut Vec<Diagnostic>) {
@@ -39,6 +31,7 @@ pub fn rewrite(query: &mut Query, errors: &mut Vec<Diagnostic>) {
 
 /// Rewrites one expression in place. Reports what cannot be.
 pub fn rewrite_expr(expr: &mut Expr, errors: &mut Vec<Diagnostic>) {
+    super::calls::rewrite(expr);
     let mut rewriter = Rewriter { errors, in_call: 0 };
     let _: ControlFlow<()> = expr.visit(&mut rewriter);
 }
