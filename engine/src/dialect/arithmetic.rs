@@ -77,7 +77,10 @@ fn decimal_type(op: Op, (p1, s1): (u16, u16), (p2, s2): (u16, u16)) -> Result<Sq
     };
     let most = u16::from(DECIMAL_PRECISION_MAX);
     if scale > most {
-        return plan_err!("the result of {} has {scale} digits after the point, a DECIMAL has {most} at most", op.symbol());
+        return plan_err!(
+            "the result of {} has {scale} digits after the point, a DECIMAL has {most} at most",
+            op.symbol()
+        );
     }
     let narrow = |digits: u16| u8::try_from(digits.min(most)).unwrap_or(DECIMAL_PRECISION_MAX);
     Ok(SqlType::Decimal { precision: narrow(precision.max(scale).max(1)), scale: narrow(scale) })
@@ -86,6 +89,7 @@ fn decimal_type(op: Op, (p1, s1): (u16, u16), (p2, s2): (u16, u16)) -> Result<Sq
 /// Refuses what an operator does not take, under the columns it stands between.
 pub(super) fn check(op: Op, left: &Expr, right: &Expr, schema: &DFSchema) -> Result<()> {
     let kinds = (Kind::of(left, schema)?, Kind::of(right, schema)?);
+    let exprs = [left, right];
     let whole = || text(&op.call(left.clone(), right.clone()));
     if is_null_literal(left) || is_null_literal(right) {
         let message = format!("operator {} ({}) does not take NULL: {}", op.symbol(), op.word(), whole());
@@ -97,6 +101,13 @@ pub(super) fn check(op: Op, left: &Expr, right: &Expr, schema: &DFSchema) -> Res
     }
     let (one, other) = (kinds.0.name(), kinds.1.name());
     let message = format!("operator {} ({}) does not take {one} and {other}: {}", op.symbol(), op.word(), whole());
+    if let (Some(left), Some(right)) = (kinds.0.known(), kinds.1.known())
+        && left.is_number()
+        && right.is_number()
+        && let Err(why) = number_type(op, left, right)
+    {
+        return Err(refuse(format!("{}: {}", why.message(), whole()), exprs));
+    }
     let texts = kinds.0.known() == Some(&SqlType::String) || kinds.1.known() == Some(&SqlType::String);
     let hint = match texts {
         true => "A text becomes a number, and a number a text, only by CAST.",
@@ -182,11 +193,12 @@ fn whole<T: ArrowPrimitiveType>(
 ) -> Result<ArrayRef> {
     let calculate = if op == Op::Divide { divide } else { remainder };
     let zero = T::Native::default();
-    let result = try_binary::<_, _, _, T>(left.as_primitive::<T>(), right.as_primitive::<T>(), |a, b| match b == zero {
-        true => Err(ArrowError::ComputeError("division by zero".to_owned())),
-        false => Ok(calculate(a, b)),
-    })
-    .map_err(in_words)?;
+    let result =
+        try_binary::<_, _, _, T>(left.as_primitive::<T>(), right.as_primitive::<T>(), |a, b| match b == zero {
+            true => Err(ArrowError::ComputeError("division by zero".to_owned())),
+            false => Ok(calculate(a, b)),
+        })
+        .map_err(in_words)?;
     Ok(Arc::new(result))
 }
 
@@ -265,7 +277,10 @@ fn widest(values: &ArrayRef) -> Result<(Decimal256Array, i8)> {
 /// `||`: what is NULL adds nothing.
 pub(super) fn concat(left: &ArrayRef, right: &ArrayRef) -> Result<ArrayRef> {
     if left.data_type() == &DataType::Binary {
-        return concat_bytes(&filled(left, &BinaryArray::from_vec(vec![b""]))?, &filled(right, &BinaryArray::from_vec(vec![b""]))?);
+        return concat_bytes(
+            &filled(left, &BinaryArray::from_vec(vec![b""]))?,
+            &filled(right, &BinaryArray::from_vec(vec![b""]))?,
+        );
     }
     let empty = StringArray::from(vec![""]);
     let texts = |side: &ArrayRef| filled(&cast(side, &DataType::Utf8)?, &empty);
@@ -332,7 +347,10 @@ mod tests {
         };
         let wanted = DataType::Decimal128(11, 7);
         let divide = |a, b| calculate(Op::Divide, &decimals(vec![a]), &decimals(vec![b]), &wanted);
-        assert_eq!(divide(1010, 200).expect("exact").as_primitive::<arrow::datatypes::Decimal128Type>().value(0), 50_500_000);
+        assert_eq!(
+            divide(1010, 200).expect("exact").as_primitive::<arrow::datatypes::Decimal128Type>().value(0),
+            50_500_000
+        );
         for (a, b) in [(1010, 0), (1000, 300)] {
             assert!(divide(a, b).is_err(), "{a} / {b}");
         }

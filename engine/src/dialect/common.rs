@@ -5,6 +5,7 @@
 //! other expressions only widen.
 
 use datafusion::common::{DFSchema, Result, ScalarValue};
+use datafusion::error::DataFusionError;
 use datafusion::logical_expr::{Cast, Expr};
 
 use super::arithmetic::digits;
@@ -23,14 +24,16 @@ pub(super) fn common_type(values: &[&Expr], schema: &DFSchema) -> Result<Option<
         let Some(found) = Kind::of(value, schema)?.known().cloned() else { continue };
         common = Some(match common {
             None => found,
-            Some(so_far) => join(&so_far, value, &found, schema)?.ok_or_else(|| mismatch(&so_far, value, &found))?,
+            Some(so_far) => {
+                join(&so_far, value, &found, schema)?.ok_or_else(|| mismatch(&so_far, value, &found, values))?
+            }
         });
     }
     Ok(common)
 }
 
-fn mismatch(so_far: &SqlType, value: &Expr, found: &SqlType) -> datafusion::error::DataFusionError {
-    refuse(format!("{so_far} does not go with {found}: {}", text(value)), [value])
+fn mismatch(so_far: &SqlType, value: &Expr, found: &SqlType, all: &[&Expr]) -> DataFusionError {
+    refuse(format!("{so_far} does not go with {found}: {}", text(value)), all.iter().copied())
 }
 
 /// The type of `so_far` and one more value, if there is one.
@@ -113,7 +116,9 @@ fn literal_number(text: &str) -> Option<SqlType> {
     let text = text.trim();
     let written = literal::type_of(text).ok()?;
     match written {
-        SqlType::Double => super::cast::decimal_digits(text).map(|(precision, scale)| SqlType::Decimal { precision, scale }),
+        SqlType::Double => {
+            super::cast::decimal_digits(text).map(|(precision, scale)| SqlType::Decimal { precision, scale })
+        }
         SqlType::Int | SqlType::BigInt => Some(written),
         _ => text.parse::<f64>().ok().map(|_| written),
     }
@@ -124,7 +129,7 @@ fn converts_from_text(ty: &SqlType) -> bool {
 }
 
 /// A text that is none of the type's values.
-pub(super) fn bad_text(found: &str, ty: &SqlType, value: &Expr) -> datafusion::error::DataFusionError {
+pub(super) fn bad_text(found: &str, ty: &SqlType, value: &Expr) -> DataFusionError {
     let kind = match ty {
         SqlType::Decimal { .. } => "DECIMAL".to_owned(),
         other => other.to_string(),

@@ -31,7 +31,8 @@ fn narrow(diagnostic: Diagnostic, query: &ast::Query) -> Diagnostic {
 
 /// What DataFusion says of a WHERE or HAVING that is no condition, with the one that it is.
 fn no_condition(diagnostic: &Diagnostic, query: &ast::Query) -> Option<Diagnostic> {
-    let (_, found) = diagnostic.message.strip_prefix("cannot create filter with non-boolean predicate ")?.rsplit_once(' ')?;
+    let (_, found) =
+        diagnostic.message.strip_prefix("cannot create filter with non-boolean predicate ")?.rsplit_once(' ')?;
     let SetExpr::Select(select) = query.body.body.as_ref() else { return None };
     let (clause, condition) = match (&select.selection, &select.having) {
         (Some(condition), None) => ("WHERE", condition),
