@@ -372,7 +372,7 @@ mod tests {
         let mut errors = Vec::new();
         read(&clause, &mut errors);
         let codes: Vec<_> = errors.iter().map(|e| e.code).collect();
-        assert_eq!(codes, [UNKNOWN_PROPERTY, PROPERTY_VALUE, DUPLICATE_PROPERTY, NOT_SUPPORTED, PROPERTY_CONFLICT]);
+        assert_eq!(codes, [UNKNOWN_PROPERTY, PROPERTY_VALUE, DUPLICATE_PROPERTY, PROPERTY_CONFLICT, PROPERTY_CONFLICT]);
         assert_eq!(errors[0].hint.as_deref(), Some("Did you mean \"KAFKA_TOPIC\"?"));
     }
 }

@@ -39,6 +39,8 @@ pub struct Shape {
     pub limit: Option<u64>,
     /// The place of the query.
     pub span: Span,
+    /// Names in it that are no column's.
+    pub names: Vec<Diagnostic>,
     /// Why it cannot run yet, if it is right otherwise.
     pub later: Vec<Diagnostic>,
 }
@@ -73,7 +75,8 @@ pub fn read(
     check_select(select, query.span, &mut errors);
     check_expressions(select, query, state, &mut errors);
     let source = source(select, catalog, query.span, &mut errors);
-    check_names(select, query, catalog, &mut errors);
+    let mut names = Vec::new();
+    check_names(select, query, catalog, &mut names);
     if had_star && purpose != Use::Show {
         // The window of a key stays in the key.
         select.projection.retain(|item| !is_bound(item));
@@ -81,8 +84,9 @@ pub fn read(
     if let Some((source, _)) = &source {
         check_source(source, select, query, &mut errors);
     }
-    let errors = real_first(errors);
-    let (Some((source, alias)), true) = (source, errors.is_empty()) else { return Err(errors) };
+    let (Some((source, alias)), true) = (source, errors.is_empty()) else {
+        return Err(real_first(errors.into_iter().chain(names).collect()));
+    };
     let later = later(&source, place(select.from[0].span()).unwrap_or(query.span));
     let _: ControlFlow<()> = select.visit(&mut Unqualify { alias: &alias });
     rewrite::name_columns(select);
@@ -101,6 +105,7 @@ pub fn read(
         partition_by,
         limit,
         span: query.span,
+        names,
         later,
     })
 }
@@ -128,7 +133,7 @@ fn check_source(source: &SourceDef, select: &Select, query: &ast::Query, errors:
     if source.kind != SourceKind::Table {
         return;
     }
-    let mut look = Each(|expr: &Expr| {
+    let mut look = Each::new(|expr: &Expr| {
         let Expr::Function(function) = expr else { return };
         let name = function.name.to_string().to_uppercase();
         if TABLE_FUNCTIONS.contains(&name.as_str()) {
@@ -161,7 +166,7 @@ pub fn not_built(query: &ast::Query, state: &SessionState) -> Vec<Diagnostic> {
     }
     check_select(select, query.span, &mut errors);
     check_expressions(select, query, state, &mut errors);
-    errors.retain(|error| error.code == NOT_SUPPORTED);
+    let mut errors = real_first(errors);
     if errors.is_empty() {
         errors.push(not_yet("an aggregate in a continuous query", query.span));
     }

@@ -11,7 +11,7 @@ use crate::config::Settings;
 use crate::diagnostic::{
     Diagnostic, INSERT, NOT_SUPPORTED, PROPERTY_CONFLICT, PROPERTY_VALUE, STREAMING, Span, UNKNOWN_SOURCE,
 };
-use crate::planner::define::{Definition, FormatDefaults, define, real_first, source_kind};
+use crate::planner::define::{Definition, FormatDefaults, define_made, real_first, source_kind};
 use crate::sql::ast;
 use crate::topology::{ResultColumn, Topology};
 use crate::types::SqlType;
@@ -80,7 +80,7 @@ pub fn create_as(
     }
     check_keyless(&sink_properties, &planned)?;
     let declared = declaration(create, sink_properties, &shape.source, &planned);
-    let mut definition = define(&declared, text, catalog, &FormatDefaults::from(settings))?;
+    let mut definition = define_made(&declared, text, catalog, &FormatDefaults::from(settings), &natural(&planned))?;
     // A key that stays keeps its window.
     definition.source.window = shape.source.window.filter(|_| !planned.projection.rekeyed);
     check_built(&shape, &definition.source, create.name.span)?;
@@ -295,6 +295,12 @@ fn inherit(properties: &mut Vec<ast::Property>, source: &SourceDef, name: &ast::
     }
 }
 
+/// Key columns that PARTITION BY made and nobody named.
+fn natural(planned: &Planned) -> Vec<&str> {
+    let made = |column: &&ResultColumn| planned.projection.rekeyed && column.key && column.name == column.expr;
+    planned.projection.columns.iter().filter(made).map(|column| column.name.as_str()).collect()
+}
+
 /// A delimiter as WITH has it.
 fn delimiter_name(delimiter: u8) -> String {
     match delimiter {
@@ -362,8 +368,8 @@ fn coerces(from: &SqlType, to: &SqlType) -> bool {
     match (from, to) {
         (from, to) if from == to => true,
         (T::Int, T::BigInt | T::Double) | (T::BigInt, T::Double) | (T::Decimal { .. }, T::Double) => true,
-        (T::Int, T::Decimal { precision, scale }) => precision.saturating_sub(*scale) >= 10,
-        (T::BigInt, T::Decimal { precision, scale }) => precision.saturating_sub(*scale) >= 19,
+        // A number that does not fit is NULL, as in any cast.
+        (T::Int | T::BigInt, T::Decimal { .. }) => true,
         (T::Decimal { precision: p, scale: s }, T::Decimal { precision, scale }) => {
             scale >= s && precision.saturating_sub(*scale) >= p.saturating_sub(*s)
         }

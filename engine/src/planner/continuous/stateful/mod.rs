@@ -80,7 +80,7 @@ pub fn is_stateful(query: &ast::Query, state: &SessionState) -> bool {
     let joins = select.from.len() > 1 || select.from.iter().any(|from| !from.joins.is_empty());
     joins || query.window.is_some() || select.having.is_some() || is_grouped(select) || {
         let mut found = false;
-        let mut look = Each(|expr: &Expr| found |= is_aggregate(expr, state));
+        let mut look = Each::new(|expr: &Expr| found |= is_aggregate(expr, state));
         let _ = select.projection.visit(&mut look);
         found
     }
@@ -189,7 +189,7 @@ impl Stateful<'_> {
         let having = self.select.having.iter();
         let all = self.items.iter().map(|item| &item.expr).chain(&self.select.selection).chain(&self.groups);
         for expr in all.chain(having) {
-            let mut look = Each(|expr: &Expr| {
+            let mut look = Each::new(|expr: &Expr| {
                 if let Some(name) = called(expr).filter(|name| !self.is_function(name, expr)) {
                     let message = format!("function \"{name}\" does not exist");
                     let span = span_of(expr, self.query.span);
@@ -225,7 +225,7 @@ impl Stateful<'_> {
     /// The calls of aggregates in an expression.
     fn aggregates_in(&self, expr: &Expr) -> Vec<Expr> {
         let mut found = Vec::new();
-        let mut look = Each(|expr: &Expr| {
+        let mut look = Each::new(|expr: &Expr| {
             if is_aggregate(expr, self.state) {
                 found.push(expr.clone());
             }
