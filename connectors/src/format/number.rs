@@ -214,7 +214,7 @@ pub(crate) const MS_A_DAY: i32 = 86_400_000;
 
 /// Reads a text as `Double.parseDouble` does, spaces around it allowed; `None` also where a finite
 /// literal is too large for a double, which Java would make infinite.
-pub(crate) fn parse_double(text: &str) -> Option<f64> {
+pub fn parse_double(text: &str) -> Option<f64> {
     let text = text.trim_matches(|c: char| c <= ' ');
     let unsigned = text.trim_start_matches(['+', '-']);
     match unsigned {
@@ -236,7 +236,7 @@ pub(crate) fn finite_double(literal: &str) -> Option<f64> {
 
 /// Writes a double as `Double.toString` does: the shortest digits that give the same double back,
 /// scientific below 0.001 and from ten million on; `NaN`, `Infinity`, `-Infinity`.
-pub(crate) fn write_double(double: f64, out: &mut Vec<u8>) {
+pub fn write_double(double: f64, out: &mut Vec<u8>) {
     if !double.is_finite() {
         let name = if double.is_nan() {
             "NaN"

@@ -2,11 +2,11 @@
 
 pub(crate) mod alter;
 pub(crate) mod bounded;
+mod calls;
 mod columns;
 pub(crate) mod constant;
 pub(crate) mod continuous;
 pub(crate) mod define;
-pub(crate) mod doubles;
 pub(crate) mod pinpoint;
 pub(crate) mod plan_errors;
 mod properties;

@@ -75,6 +75,9 @@ fn external(error: &(dyn std::error::Error + Send + Sync + 'static), whole: Opti
     if let Some(error) = error.downcast_ref::<TransportError>() {
         return transport(error);
     }
+    if let Some(refused) = error.downcast_ref::<Diagnostic>() {
+        return Diagnostic { span: refused.span.or(whole), ..refused.clone() };
+    }
     if let Some(error) = error.downcast_ref::<FormatError>() {
         let code = if matches!(error, FormatError::NotYet(_)) { crate::diagnostic::NOT_SUPPORTED } else { FORMAT };
         return Diagnostic::new(code, error.to_string()).at_maybe(whole);
@@ -105,7 +108,7 @@ fn with_notes(diagnostic: &datafusion::common::Diagnostic, inner: &DataFusionErr
 }
 
 /// Our parser keeps bytes in the columns of sqlparser's places, from 1.
-fn place(span: datafusion::common::Span) -> Option<Span> {
+pub(crate) fn place(span: datafusion::common::Span) -> Option<Span> {
     let byte = |column: u64| usize::try_from(column).ok()?.checked_sub(1);
     Some(Span { start: byte(span.start.column)?, end: byte(span.end.column)? })
 }
