@@ -214,7 +214,7 @@ pub(crate) const MS_A_DAY: i32 = 86_400_000;
 
 /// Reads a text as `Double.parseDouble` does, spaces around it allowed; `None` also where a finite
 /// literal is too large for a double, which Java would make infinite.
-pub(crate) fn parse_double(text: &str) -> Option<f64> {
+pub fn parse_double(text: &str) -> Option<f64> {
     let text = text.trim_matches(|c: char| c <= ' ');
     let unsigned = text.trim_start_matches(['+', '-']);
     match unsigned {

@@ -16,7 +16,7 @@ use datafusion::physical_plan::PhysicalExpr;
 use sqlparser::ast::ExprWithAlias;
 
 use crate::diagnostic::{Diagnostic, Span};
-use crate::planner::doubles::settle;
+use crate::dialect;
 use crate::planner::plan_errors::diagnose;
 use crate::planner::rewrite::rewrite_expr;
 use crate::sql::ast::Expr;
@@ -87,7 +87,7 @@ impl<'a> Compiler<'a> {
         let logical = self
             .state
             .create_logical_expr_from_sql_expr(ExprWithAlias { expr, alias: None }, &self.names)
-            .and_then(|logical| settle(logical, &self.names))
+            .and_then(|logical| dialect::lower(logical, &self.names))
             .map_err(refused)?;
         self.state.create_physical_expr(logical, &self.names).map_err(refused)
     }

@@ -25,12 +25,12 @@ use headwater_connectors::java_time::iso::{parse_iso_time_ms, parse_partial_iso_
 use sqlparser::ast::ExprWithAlias;
 
 use super::bounded;
-use super::doubles::settle;
 use super::plan_errors::diagnose;
 use super::rewrite::rewrite_expr;
 use crate::catalog::Catalog;
 use crate::config::Settings;
 use crate::diagnostic::{Diagnostic, INSERT, Span, UNKNOWN_COLUMN};
+use crate::dialect;
 use crate::sql::ast;
 use crate::types::SqlType;
 
@@ -60,7 +60,7 @@ impl Evaluator {
         let logical = self
             .state
             .create_logical_expr_from_sql_expr(ExprWithAlias { expr, alias: None }, &schema)
-            .and_then(|logical| settle(logical, &schema))
+            .and_then(|logical| dialect::lower(logical, &schema))
             .and_then(|logical| self.simplified(logical, &schema))
             .map_err(refused)?;
         let physical = self.state.create_physical_expr(logical, &schema).map_err(refused)?;

@@ -107,7 +107,7 @@ fn with_notes(diagnostic: &datafusion::common::Diagnostic, inner: &DataFusionErr
 }
 
 /// Our parser keeps bytes in the columns of sqlparser's places, from 1.
-fn place(span: datafusion::common::Span) -> Option<Span> {
+pub(crate) fn place(span: datafusion::common::Span) -> Option<Span> {
     let byte = |column: u64| usize::try_from(column).ok()?.checked_sub(1);
     Some(Span { start: byte(span.start.column)?, end: byte(span.end.column)? })
 }

@@ -4,20 +4,17 @@
 //! DECIMAL(30, 15), where 1e-20 is 0 and 1e300 has no place. The dialect does it the other way round:
 //! INT < BIGINT < DECIMAL < DOUBLE. So the decimal side is made a DOUBLE before DataFusion looks.
 //!
-//! Plans get there by [`DoublesRule`], single expressions (continuous queries, constants) by [`settle`]:
-//! DataFusion analyzes the former and not the latter.
+//! Operators are settled where they are lowered; these are functions, IN with a subquery, joins and unions, of which the
+//! dialect knows nothing.
 
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::DataType;
-use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::tree_node::Transformed;
 use datafusion::common::{DFSchema, Result, ScalarValue};
-use datafusion::config::ConfigOptions;
 use datafusion::logical_expr::expr::InSubquery;
-use datafusion::logical_expr::expr_rewriter::{NamePreserver, coerce_plan_expr_for_schema};
-use datafusion::logical_expr::utils::merge_schema;
-use datafusion::logical_expr::{Case, Expr, ExprSchemable, Join, LogicalPlan, Union};
-use datafusion::optimizer::analyzer::{Analyzer, AnalyzerRule};
+use datafusion::logical_expr::expr_rewriter::coerce_plan_expr_for_schema;
+use datafusion::logical_expr::{Expr, ExprSchemable, Join, LogicalPlan, Union};
 
 /// Functions whose arguments come to one type, or that only count with DOUBLEs.
 const MIXING: &[&str] = &[
@@ -38,69 +35,12 @@ const MIXING: &[&str] = &[
     "nanvl",
 ];
 
-/// Makes the DECIMAL side a DOUBLE wherever a plan brings the two together.
-#[derive(Debug, Default)]
-pub struct DoublesRule;
-
-/// The rules of DataFusion with ours in front, since its own decide what is left.
-pub fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
-    let mut rules = Analyzer::new().rules;
-    rules.insert(0, Arc::new(DoublesRule));
-    rules
-}
-
-/// Makes the DECIMAL side a DOUBLE wherever an expression over `schema` brings the two together.
-pub fn settle(expr: Expr, schema: &DFSchema) -> Result<Expr> {
-    expr.transform_up(|expr| settle_one(expr, schema)).map(|settled| settled.data)
-}
-
-impl AnalyzerRule for DoublesRule {
-    fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {
-        plan.transform_up_with_subqueries(settle_node).map(|settled| settled.data)
-    }
-
-    fn name(&self) -> &str {
-        "doubles"
-    }
-}
-
-fn settle_node(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
-    let schema = merge_schema(&plan.inputs());
-    let names = NamePreserver::new(&plan);
-    let plan = plan.map_expressions(|expr| {
-        let name = names.save(&expr);
-        Ok(expr.transform_up(|expr| settle_one(expr, &schema))?.update_data(|expr| name.restore(expr)))
-    })?;
-    let plan = plan.map_data(|plan| match plan {
-        LogicalPlan::Join(join) => settle_join(join).map(LogicalPlan::Join),
-        LogicalPlan::Union(union) => settle_union(union),
-        other => Ok(other),
-    })?;
-    plan.map_data(LogicalPlan::recompute_schema)
-}
-
-fn settle_one(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
+/// Makes the DECIMAL side of a function or an IN a DOUBLE where the other is one.
+pub(super) fn settle_one(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
     let settled = match expr {
-        Expr::BinaryExpr(mut binary) => {
-            settle_all([binary.left.as_mut(), binary.right.as_mut()], None, schema);
-            Expr::BinaryExpr(binary)
-        }
-        Expr::Between(mut between) => {
-            let parts = [between.expr.as_mut(), between.low.as_mut(), between.high.as_mut()];
-            settle_all(parts, None, schema);
-            Expr::Between(between)
-        }
-        Expr::InList(mut list) => {
-            settle_all(std::iter::once(list.expr.as_mut()).chain(&mut list.list), None, schema);
-            Expr::InList(list)
-        }
         Expr::InSubquery(mut among) => {
             settle_in_subquery(&mut among, schema)?;
             Expr::InSubquery(among)
-        }
-        Expr::Case(mut case) => {
-            settle_case(&mut case, schema);
-            Expr::Case(case)
         }
         Expr::ScalarFunction(mut call) if MIXING.contains(&call.func.name()) => {
             settle_all(&mut call.args, None, schema);
@@ -109,16 +49,6 @@ fn settle_one(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
         other => return Ok(Transformed::no(other)),
     };
     Ok(Transformed::yes(settled))
-}
-
-/// A CASE compares its operand with each WHEN, and gives one of THEN and ELSE.
-fn settle_case(case: &mut Case, schema: &DFSchema) {
-    if let Some(operand) = case.expr.as_mut() {
-        let whens = case.when_then_expr.iter_mut().map(|(when, _)| when.as_mut());
-        settle_all(std::iter::once(operand.as_mut()).chain(whens), None, schema);
-    }
-    let thens = case.when_then_expr.iter_mut().map(|(_, then)| then.as_mut());
-    settle_all(thens.chain(case.else_expr.as_deref_mut()), None, schema);
 }
 
 fn settle_in_subquery(among: &mut InSubquery, schema: &DFSchema) -> Result<()> {
@@ -132,7 +62,8 @@ fn settle_in_subquery(among: &mut InSubquery, schema: &DFSchema) -> Result<()> {
     Ok(())
 }
 
-fn settle_join(mut join: Join) -> Result<Join> {
+/// Makes the DECIMAL side of a join key a DOUBLE where the other is one.
+pub(super) fn settle_join(mut join: Join) -> Result<Join> {
     for (left, right) in &mut join.on {
         let types = (left.get_type(join.left.schema())?, right.get_type(join.right.schema())?);
         match types {
@@ -145,7 +76,7 @@ fn settle_join(mut join: Join) -> Result<Join> {
 }
 
 /// A column that is DOUBLE in one input of a UNION is DOUBLE in all where it is DECIMAL.
-fn settle_union(union: Union) -> Result<LogicalPlan> {
+pub(super) fn settle_union(union: Union) -> Result<LogicalPlan> {
     let has_double = |at: usize| {
         union
             .inputs
@@ -199,29 +130,4 @@ fn doubled(expr: Expr) -> Expr {
         return Expr::Literal(ScalarValue::Float64(Some(number)), metadata.clone());
     }
     Expr::Cast(datafusion::logical_expr::Cast::new(Box::new(expr), DataType::Float64))
-}
-
-#[cfg(test)]
-mod tests {
-    use datafusion::arrow::array::{AsArray, Float64Array, RecordBatch};
-    use datafusion::arrow::datatypes::{Field, Schema};
-
-    use super::*;
-    use crate::config::Settings;
-    use crate::planner::continuous::state;
-
-    /// Single expressions are not analyzed by DataFusion, so continuous queries settle them themselves.
-    #[test]
-    fn an_expression_by_itself_is_settled_too() {
-        let schema = Arc::new(Schema::new(vec![Field::new("d", DataType::Float64, true)]));
-        let names = DFSchema::try_from(schema.as_ref().clone()).expect("a schema");
-        let state = state(&Settings::default());
-        let logical = state.create_logical_expr("\"d\" > 0.0", &names).expect("an expression");
-        let settled = settle(logical, &names).expect("settles");
-        let physical = state.create_physical_expr(settled, &names).expect("compiles");
-        let values = Arc::new(Float64Array::from(vec![1e-20, 1e300, -1.0]));
-        let rows = RecordBatch::try_new(schema, vec![values]).expect("rows");
-        let found = physical.evaluate(&rows).and_then(|v| v.into_array(3)).expect("evaluates");
-        assert_eq!(found.as_boolean().iter().collect::<Vec<_>>(), [Some(true), Some(true), Some(false)]);
-    }
 }
