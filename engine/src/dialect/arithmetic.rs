@@ -77,7 +77,10 @@ fn decimal_type(op: Op, (p1, s1): (u16, u16), (p2, s2): (u16, u16)) -> Result<Sq
     };
     let most = u16::from(DECIMAL_PRECISION_MAX);
     if scale > most {
-        return plan_err!("the result of {} has {scale} digits after the point, a DECIMAL has {most} at most", op.symbol());
+        return plan_err!(
+            "the result of {} has {scale} digits after the point, a DECIMAL has {most} at most",
+            op.symbol()
+        );
     }
     let narrow = |digits: u16| u8::try_from(digits.min(most)).unwrap_or(DECIMAL_PRECISION_MAX);
     Ok(SqlType::Decimal { precision: narrow(precision.max(scale).max(1)), scale: narrow(scale) })
@@ -182,11 +185,12 @@ fn whole<T: ArrowPrimitiveType>(
 ) -> Result<ArrayRef> {
     let calculate = if op == Op::Divide { divide } else { remainder };
     let zero = T::Native::default();
-    let result = try_binary::<_, _, _, T>(left.as_primitive::<T>(), right.as_primitive::<T>(), |a, b| match b == zero {
-        true => Err(ArrowError::ComputeError("division by zero".to_owned())),
-        false => Ok(calculate(a, b)),
-    })
-    .map_err(in_words)?;
+    let result =
+        try_binary::<_, _, _, T>(left.as_primitive::<T>(), right.as_primitive::<T>(), |a, b| match b == zero {
+            true => Err(ArrowError::ComputeError("division by zero".to_owned())),
+            false => Ok(calculate(a, b)),
+        })
+        .map_err(in_words)?;
     Ok(Arc::new(result))
 }
 
@@ -265,7 +269,10 @@ fn widest(values: &ArrayRef) -> Result<(Decimal256Array, i8)> {
 /// `||`: what is NULL adds nothing.
 pub(super) fn concat(left: &ArrayRef, right: &ArrayRef) -> Result<ArrayRef> {
     if left.data_type() == &DataType::Binary {
-        return concat_bytes(&filled(left, &BinaryArray::from_vec(vec![b""]))?, &filled(right, &BinaryArray::from_vec(vec![b""]))?);
+        return concat_bytes(
+            &filled(left, &BinaryArray::from_vec(vec![b""]))?,
+            &filled(right, &BinaryArray::from_vec(vec![b""]))?,
+        );
     }
     let empty = StringArray::from(vec![""]);
     let texts = |side: &ArrayRef| filled(&cast(side, &DataType::Utf8)?, &empty);
@@ -332,7 +339,10 @@ mod tests {
         };
         let wanted = DataType::Decimal128(11, 7);
         let divide = |a, b| calculate(Op::Divide, &decimals(vec![a]), &decimals(vec![b]), &wanted);
-        assert_eq!(divide(1010, 200).expect("exact").as_primitive::<arrow::datatypes::Decimal128Type>().value(0), 50_500_000);
+        assert_eq!(
+            divide(1010, 200).expect("exact").as_primitive::<arrow::datatypes::Decimal128Type>().value(0),
+            50_500_000
+        );
         for (a, b) in [(1010, 0), (1000, 300)] {
             assert!(divide(a, b).is_err(), "{a} / {b}");
         }

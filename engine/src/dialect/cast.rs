@@ -12,10 +12,10 @@ use datafusion::logical_expr::{
     Cast, ColumnarValue, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
 
+pub(super) use super::convert::{convert, decimal_digits};
 use super::kernel;
 use super::kind::{Kind, arrow_type, is_null};
 use super::refusal::refusal;
-pub(super) use super::convert::{convert, decimal_digits};
 use crate::diagnostic::{Diagnostic, PLAN};
 use crate::sql::parse_type;
 use crate::types::SqlType;
@@ -120,7 +120,10 @@ pub(super) fn lower(args: Vec<Expr>, schema: &DFSchema) -> Result<Expr> {
     let found = datafusion::logical_expr::ExprSchemable::get_type(&value, schema)?;
     match Kind::of_arrow(&found) {
         Kind::Of(from) if !is_supported(&from, &ty) => {
-            let error = Diagnostic::new(PLAN, format!("cannot cast {from} to {ty}: CAST({} AS {ty})", super::text::text(&value)));
+            let error = Diagnostic::new(
+                PLAN,
+                format!("cannot cast {from} to {ty}: CAST({} AS {ty})", super::text::text(&value)),
+            );
             Err(refusal(error.hint(hint(&from, &ty)), [&value]))
         }
         Kind::Of(_) if found == arrow_type(&ty)? => Ok(value),

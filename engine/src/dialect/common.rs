@@ -110,7 +110,9 @@ fn literal_number(text: &str) -> Option<SqlType> {
     let text = text.trim();
     let written = literal::type_of(text).ok()?;
     match written {
-        SqlType::Double => super::cast::decimal_digits(text).map(|(precision, scale)| SqlType::Decimal { precision, scale }),
+        SqlType::Double => {
+            super::cast::decimal_digits(text).map(|(precision, scale)| SqlType::Decimal { precision, scale })
+        }
         SqlType::Int | SqlType::BigInt => Some(written),
         _ => text.parse::<f64>().ok().map(|_| written),
     }

@@ -108,7 +108,9 @@ fn two_valued(op: Op, compared: Expr) -> Expr {
 pub(super) fn relax(condition: Expr) -> Result<Expr> {
     let relaxed = condition.transform_down(|expr| {
         Ok(match expr {
-            Expr::BinaryExpr(BinaryExpr { op: Operator::And | Operator::Or, .. }) | Expr::Alias(_) => Transformed::no(expr),
+            Expr::BinaryExpr(BinaryExpr { op: Operator::And | Operator::Or, .. }) | Expr::Alias(_) => {
+                Transformed::no(expr)
+            }
             Expr::IsTrue(inner) => Transformed::new(*inner, true, TreeNodeRecursion::Jump),
             other => Transformed::new(other, false, TreeNodeRecursion::Jump),
         })
@@ -189,7 +191,9 @@ mod tests {
 
     #[test]
     fn maps_are_equal_in_any_order() {
-        for (right, equal) in [(vec![("b", 2), ("a", 1)], true), (vec![("a", 1)], false), (vec![("a", 2), ("b", 1)], false)] {
+        for (right, equal) in
+            [(vec![("b", 2), ("a", 1)], true), (vec![("a", 1)], false), (vec![("a", 2), ("b", 1)], false)]
+        {
             let found = compare(Op::Equal, &map(&[("a", 1), ("b", 2)]), &map(&right)).expect("compares");
             assert_eq!(found.as_boolean().value(0), equal, "{right:?}");
         }

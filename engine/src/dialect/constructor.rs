@@ -5,9 +5,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{
-    Array, ArrayRef, ListArray, MapArray, StringArray, StructArray, make_comparator, new_empty_array,
-};
+use arrow::array::{Array, ArrayRef, ListArray, MapArray, StringArray, StructArray, make_comparator, new_empty_array};
 use arrow::buffer::OffsetBuffer;
 use arrow::compute::{SortOptions, interleave};
 use arrow::datatypes::{DataType, Field, FieldRef, Fields};
@@ -88,9 +86,9 @@ impl ScalarUDFImpl for Constructor {
                 ]);
                 DataType::Map(Arc::new(Field::new("entries", DataType::Struct(entries), false)), false)
             }
-            Form::Struct(names) => DataType::Struct(
-                names.iter().zip(types).map(|(name, ty)| Field::new(name, ty.clone(), true)).collect(),
-            ),
+            Form::Struct(names) => {
+                DataType::Struct(names.iter().zip(types).map(|(name, ty)| Field::new(name, ty.clone(), true)).collect())
+            }
         })
     }
 

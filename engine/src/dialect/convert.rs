@@ -9,8 +9,8 @@ use arrow::array::{
 };
 use arrow::compute::{CastOptions, cast, cast_with_options};
 use arrow::datatypes::{
-    DataType, Decimal128Type, Decimal256Type, Fields, Float64Type, Int32Type, Int64Type,
-    Time32MillisecondType, TimeUnit, TimestampMillisecondType, i256,
+    DataType, Decimal128Type, Decimal256Type, Fields, Float64Type, Int32Type, Int64Type, Time32MillisecondType,
+    TimeUnit, TimestampMillisecondType, i256,
 };
 use arrow::util::display::FormatOptions;
 use base64::Engine as _;
@@ -38,8 +38,12 @@ pub(in crate::dialect) fn convert(values: &ArrayRef, wanted: &DataType) -> Resul
         (_, D::Utf8) => Ok(Arc::new(texts(values)?)),
         (D::Utf8, _) => parse(values.as_string(), wanted),
         (D::Int64, D::Int32) => Ok(Arc::new(values.as_primitive::<Int64Type>().unary::<_, Int32Type>(low_bits))),
-        (D::Float64, D::Int32) => Ok(Arc::new(values.as_primitive::<Float64Type>().unary::<_, Int32Type>(|v| v as i32))),
-        (D::Float64, D::Int64) => Ok(Arc::new(values.as_primitive::<Float64Type>().unary::<_, Int64Type>(|v| v as i64))),
+        (D::Float64, D::Int32) => {
+            Ok(Arc::new(values.as_primitive::<Float64Type>().unary::<_, Int32Type>(|v| v as i32)))
+        }
+        (D::Float64, D::Int64) => {
+            Ok(Arc::new(values.as_primitive::<Float64Type>().unary::<_, Int64Type>(|v| v as i64)))
+        }
         (D::Decimal128(..) | D::Decimal256(..), D::Int32) => convert(&whole_part(values)?, &D::Int32),
         (D::Decimal128(..) | D::Decimal256(..), D::Int64) => whole_part(values),
         (D::Decimal128(..) | D::Decimal256(..), D::Float64) => double_of_decimal(values),
@@ -185,7 +189,8 @@ fn says_true(text: &str) -> bool {
 fn from_base64(texts: &StringArray) -> Result<ArrayRef> {
     let mut out = BinaryBuilder::new();
     for text in texts {
-        match text.map(|text| STANDARD.decode(text).map_err(|_| exec_datafusion_err!("text \"{text}\" is not base64"))) {
+        match text.map(|text| STANDARD.decode(text).map_err(|_| exec_datafusion_err!("text \"{text}\" is not base64")))
+        {
             Some(bytes) => out.append_value(bytes?),
             None => out.append_null(),
         }
@@ -201,9 +206,9 @@ fn decimals<T: AsRef<str>>(
     wanted: &DataType,
 ) -> Result<ArrayRef> {
     let of_text = |text: &str| match Digits::read(text) {
-        Some(digits) => digits.rounded(precision, scale).ok_or_else(|| {
-            exec_datafusion_err!("{} has no room for {text}", type_name(wanted))
-        }),
+        Some(digits) => digits
+            .rounded(precision, scale)
+            .ok_or_else(|| exec_datafusion_err!("{} has no room for {text}", type_name(wanted))),
         None => Err(exec_datafusion_err!("text \"{text}\" is no {}", type_name(wanted))),
     };
     let values = texts.map(|text| text.map(|text| of_text(text.as_ref())).transpose()).collect::<Result<Vec<_>>>()?;

@@ -178,7 +178,8 @@ impl Guarded {
     }
 
     fn new(expr: Expr, schema: Arc<DFSchema>, data_type: DataType) -> Self {
-        let signature = Signature::one_of(vec![TypeSignature::Nullary, TypeSignature::VariadicAny], Volatility::Immutable);
+        let signature =
+            Signature::one_of(vec![TypeSignature::Nullary, TypeSignature::VariadicAny], Volatility::Immutable);
         Self { expr, schema, data_type, compiled: OnceLock::new(), signature }
     }
 

@@ -67,12 +67,21 @@ impl ScalarUDFImpl for LikeCall {
 
 /// A planned LIKE, two-valued. Refuses what is no text.
 pub(super) fn lower(args: Vec<Expr>, schema: &DFSchema) -> Result<Expr> {
-    let is_text = |expr: &Expr| Ok::<_, datafusion::error::DataFusionError>(
-        matches!(Kind::of(expr, schema)?, Kind::Null | Kind::Of(SqlType::String)),
-    );
+    let is_text = |expr: &Expr| {
+        Ok::<_, datafusion::error::DataFusionError>(matches!(
+            Kind::of(expr, schema)?,
+            Kind::Null | Kind::Of(SqlType::String)
+        ))
+    };
     if !(is_text(&args[0])? && is_text(&args[1])?) {
         let kinds = (Kind::of(&args[0], schema)?.name(), Kind::of(&args[1], schema)?.name());
-        let message = format!("LIKE takes two STRINGs, not {} ({}) and {} ({})", kinds.0, text(&args[0]), kinds.1, text(&args[1]));
+        let message = format!(
+            "LIKE takes two STRINGs, not {} ({}) and {} ({})",
+            kinds.0,
+            text(&args[0]),
+            kinds.1,
+            text(&args[1])
+        );
         let hint = format!("A number becomes a text by CAST({} AS STRING).", text(&args[0]));
         return Err(refusal(Diagnostic::new(PLAN, message).hint(hint), &args[..2]));
     }

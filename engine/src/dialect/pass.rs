@@ -2,9 +2,9 @@
 
 use datafusion::common::Result;
 use datafusion::common::tree_node::Transformed;
+use datafusion::logical_expr::LogicalPlan;
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
-use datafusion::logical_expr::LogicalPlan;
 
 use super::comparison::relax;
 use super::{doubles, guard, lower};
@@ -36,4 +36,3 @@ fn settle_node(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
     })?;
     plan.map_data(LogicalPlan::recompute_schema)
 }
-

@@ -8,16 +8,14 @@ use crate::diagnostic::{Diagnostic, PLAN, Span};
 use crate::planner::plan_errors::place;
 
 /// A refusal of a plan; it comes out of DataFusion as it went in.
-pub(super) fn refuse<'a>(
-    message: impl Into<String>,
-    about: impl IntoIterator<Item = &'a Expr>,
-) -> DataFusionError {
+pub(super) fn refuse<'a>(message: impl Into<String>, about: impl IntoIterator<Item = &'a Expr>) -> DataFusionError {
     refusal(Diagnostic::new(PLAN, message), about)
 }
 
 /// The same with what else is to be said.
 pub(super) fn refusal<'a>(diagnostic: Diagnostic, about: impl IntoIterator<Item = &'a Expr>) -> DataFusionError {
-    let span = about.into_iter().filter_map(span).reduce(|a, b| Span { start: a.start.min(b.start), end: a.end.max(b.end) });
+    let span =
+        about.into_iter().filter_map(span).reduce(|a, b| Span { start: a.start.min(b.start), end: a.end.max(b.end) });
     DataFusionError::External(Box::new(diagnostic.at_maybe(span)))
 }
 

@@ -23,7 +23,9 @@ pub(super) fn text(expr: &Expr) -> String {
         Expr::IsNull(inner) => format!("({} IS NULL)", text(inner)),
         Expr::IsNotNull(inner) => format!("({} IS NOT NULL)", text(inner)),
         Expr::Negative(inner) => format!("-{}", text(inner)),
-        Expr::BinaryExpr(binary) => format!("({} {} {})", text(&binary.left), operator(&binary.op), text(&binary.right)),
+        Expr::BinaryExpr(binary) => {
+            format!("({} {} {})", text(&binary.left), operator(&binary.op), text(&binary.right))
+        }
         Expr::ScalarFunction(call) => function(call),
         other => other.to_string(),
     }
@@ -66,7 +68,8 @@ fn function(call: &datafusion::logical_expr::expr::ScalarFunction) -> String {
         (ARRAY, _) => format!("ARRAY[{}]", texts.join(", ")),
         (MAP, _) => format!("MAP({})", pairs(&texts).join(", ")),
         (STRUCT, _) => {
-            let fields: Vec<String> = texts.chunks(2).map(|pair| [bare(&pair[0]), pair[1..].concat()].join(":=")).collect();
+            let fields: Vec<String> =
+                texts.chunks(2).map(|pair| [bare(&pair[0]), pair[1..].concat()].join(":=")).collect();
             format!("STRUCT({})", fields.join(", "))
         }
         (CAST, [value, ty]) => format!("CAST({value} AS {})", bare(ty)),

@@ -17,10 +17,10 @@ use sqlparser::ast::{
     TableFactor, TableWithJoins, Value, VisitMut, VisitorMut, WildcardAdditionalOptions, With,
 };
 
+use super::types::resolve;
 use crate::catalog::{Catalog, SourceDef};
 use crate::diagnostic::nearest;
 use crate::diagnostic::{Diagnostic, NOT_SUPPORTED, UNKNOWN_SOURCE};
-use super::types::resolve;
 use crate::sql::ast::Spanned;
 use crate::sql::expr_forms::{cast_ast, cast_type, struct_star};
 use crate::types::SqlType;
