@@ -50,6 +50,8 @@ fn object<'a>(
     path: &str,
     is_record: bool,
 ) -> Option<String> {
+    let named = if is_record { Some(with_names_of(wanted, member_type)) } else { None };
+    let wanted = named.as_ref().unwrap_or(wanted);
     let (Json::Object(w), Json::Object(f)) = (wanted, found) else {
         return if wanted == found { None } else { differ(wanted, found, path) };
     };
@@ -65,6 +67,17 @@ fn object<'a>(
             None => untyped(w, f, &inner),
         }
     })
+}
+
+/// A record whose members have the names of its columns: as a record is read, without regard to case where no column has
+/// the very name.
+fn with_names_of<'a>(record: &Json, member_type: &impl Fn(&str) -> Option<&'a SqlType>) -> Json {
+    let Json::Object(members) = record else { return record.clone() };
+    let name = |name: &String| match member_type(name).is_none() && member_type(&name.to_uppercase()).is_some() {
+        true => name.to_uppercase(),
+        false => name.clone(),
+    };
+    Json::Object(members.iter().map(|(member, value)| (name(member), value.clone())).collect())
 }
 
 fn untyped(wanted: &Json, found: &Json, path: &str) -> Option<String> {
@@ -123,6 +136,13 @@ mod tests {
         assert_eq!(payload(&Shape::Record(&columns), &full, &bare), None);
         let map = SqlType::Map(Box::new(SqlType::String), Box::new(SqlType::Int));
         assert!(payload(&Shape::Value(&map), &full, &bare).is_some());
+    }
+
+    #[test]
+    fn names_of_columns_are_found_without_regard_to_case() {
+        let (low, up) = (Json::parse(r#"{"a":1}"#).expect("good"), Json::parse(r#"{"A":1}"#).expect("good"));
+        assert_eq!(payload(&Shape::Record(&[("A", &SqlType::Int)]), &low, &up), None);
+        assert!(payload(&Shape::Record(&[("a", &SqlType::Int)]), &up, &low).is_some());
     }
 
     #[test]

@@ -19,6 +19,8 @@ use crate::{compare, complaint, post, subset};
 
 /// Steps without an end mean that a query never comes to rest.
 const STEPS_MAX: usize = 10_000;
+/// Virtual time at which a case begins, in ms: functions of the present give one that is past 1970.
+const BEGIN_MS: i64 = 1_700_000_000_000;
 /// Virtual time that a step takes, in ms: longer than any commit interval.
 const STEP_MS: i64 = 20_000;
 
@@ -201,7 +203,7 @@ impl Queries {
             let driver = engine.driver(&query.id, Arc::new(stage.clone())).await.map_err(Stop::Refused)?;
             drivers.push((query.id.clone(), driver));
         }
-        Ok(Self { drivers, now_ms: 0 })
+        Ok(Self { drivers, now_ms: BEGIN_MS })
     }
 
     /// Every query in order, until none finds anything to do.

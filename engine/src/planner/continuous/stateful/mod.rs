@@ -17,7 +17,8 @@ use super::result::Use;
 use super::shape::Item;
 use crate::catalog::{Catalog, SourceKind};
 use crate::dataflow::Compiler;
-use crate::diagnostic::{Diagnostic, STREAMING, Span, UNKNOWN_FUNCTION};
+use crate::diagnostic::{Diagnostic, STREAMING, Span};
+use crate::functions;
 use crate::planner::plan_errors::diagnose;
 use crate::planner::{rewrite, star};
 use crate::sql::ast;
@@ -142,10 +143,13 @@ fn called(expr: &Expr) -> Option<String> {
 
 /// Whether an expression is a call of an aggregate.
 fn is_aggregate(expr: &Expr, state: &SessionState) -> bool {
-    let aggregate = |name: &String| {
-        AGGREGATES.contains(&name.as_str()) || state.aggregate_functions().contains_key(&name.to_lowercase())
-    };
-    called(expr).as_ref().is_some_and(aggregate)
+    called(expr).is_some_and(|name| is_aggregate_name(&name, state))
+}
+
+/// Whether this is the name of an aggregate, if not of one that is built.
+pub fn is_aggregate_name(name: &str, state: &SessionState) -> bool {
+    AGGREGATES.iter().any(|known| known.eq_ignore_ascii_case(name))
+        || state.aggregate_functions().contains_key(&name.to_lowercase())
 }
 
 impl Stateful<'_> {
@@ -199,32 +203,18 @@ impl Stateful<'_> {
         let all = self.items.iter().map(|item| &item.expr).chain(&self.select.selection).chain(&self.groups);
         for expr in all.chain(having) {
             let mut look = Each::new(|expr: &Expr| {
-                if let Some(name) = called(expr).filter(|name| !self.is_function(name, expr)) {
-                    let message = format!("function \"{name}\" does not exist");
-                    let span = span_of(expr, self.query.span);
-                    errors.push(
-                        Diagnostic::new(UNKNOWN_FUNCTION, message).at(span).hint("SHOW FUNCTIONS; lists them all."),
-                    );
+                if let Some(name) = called(expr).filter(|name| !self.is_function(name)) {
+                    let names = functions::all().map(|function| function.name).chain(AGGREGATES.iter().copied());
+                    errors.push(functions::unknown(&name, names).at(span_of(expr, self.query.span)));
                 }
             });
             let _ = expr.visit(&mut look);
         }
     }
 
-    fn is_function(&self, name: &str, call: &Expr) -> bool {
-        let known = |name: &str| {
-            let name = name.to_lowercase();
-            self.state.scalar_functions().contains_key(&name)
-                || self.state.higher_order_functions().contains_key(&name)
-                || self.state.aggregate_functions().contains_key(&name)
-        };
-        if AGGREGATES.contains(&name) || TABLE_FUNCTIONS.contains(&name) || known(name) {
-            return true;
-        }
-        // What the dialect calls otherwise than DataFusion does.
-        let mut rewritten = call.clone();
-        rewrite::rewrite_expr(&mut rewritten, &mut Vec::new());
-        called(&rewritten).is_none_or(|other| other != name && known(&other))
+    fn is_function(&self, name: &str) -> bool {
+        let built_in = ["MAP", "STRUCT"].contains(&name) || TABLE_FUNCTIONS.contains(&name);
+        built_in || is_aggregate_name(name, self.state) || functions::find(name).is_some()
     }
 
     fn has_aggregates(&self) -> bool {
