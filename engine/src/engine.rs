@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use headwater_connectors::transport::{Transport, TransportError};
 use parking_lot::Mutex;
@@ -21,8 +22,8 @@ use crate::planner::define::{FormatDefaults, define, source_kind};
 use crate::planner::types::resolve;
 use crate::runtime::bounded::{Bounded, Surroundings};
 use crate::runtime::{
-    CommandLog, Driver, StatusSnapshot, Worker, Writer, continuous, copy, describe, describe_function, insert, print,
-    show, topics,
+    CommandLog, Driver, StatusSnapshot, Worker, Writer, assert, continuous, copy, describe, describe_function, insert,
+    print, show, topics,
 };
 use crate::session::Session;
 use crate::sql::{self, ast};
@@ -180,6 +181,13 @@ impl Engine {
             S::Unset(name) => session.unset(name),
             S::Define(define) => Ok(session.define(define)),
             S::Undefine(name) => Ok(session.undefine(name)),
+            S::Assert(ast::Assert::Topic { exists, name, properties, timeout }) => {
+                let expected = assert::Expected::new(name, *exists, properties)?;
+                let patience = timeout.and_then(|timeout| timeout.ms()).and_then(|ms| u64::try_from(ms).ok());
+                let patience = patience.map_or(assert::PATIENCE, Duration::from_millis);
+                let transport = self.transport.clone();
+                blocking(move || assert::topic(transport.admin(), &expected, patience)).await?
+            }
             S::RunScript(_) => {
                 let error = Diagnostic::new(MISPLACED, "RUN SCRIPT is a command of the shell, which reads the file");
                 Err(vec![error.at(statement.span).hint("Send the statements of the file, or run headwater -f FILE.")])

@@ -277,6 +277,19 @@ mod tests {
     }
 
     #[test]
+    fn doubles_have_two_digits_at_least() {
+        let written = |double: f64| {
+            let mut out = Vec::new();
+            write_double(double, &mut out);
+            String::from_utf8(out).unwrap()
+        };
+        assert_eq!(written(f64::from_bits(1)), "4.9E-324");
+        assert_eq!(written(-2e10), "-2.0E10");
+        assert_eq!(written(1.25e-5), "1.25E-5");
+        assert_eq!(written(100.0), "100.0");
+    }
+
+    #[test]
     fn integers_truncate_and_wrap_as_in_java() {
         for (text, expected) in [
             ("0", 0),

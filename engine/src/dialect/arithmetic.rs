@@ -89,6 +89,7 @@ fn decimal_type(op: Op, (p1, s1): (u16, u16), (p2, s2): (u16, u16)) -> Result<Sq
 /// Refuses what an operator does not take, under the columns it stands between.
 pub(super) fn check(op: Op, left: &Expr, right: &Expr, schema: &DFSchema) -> Result<()> {
     let kinds = (Kind::of(left, schema)?, Kind::of(right, schema)?);
+    let exprs = [left, right];
     let whole = || text(&op.call(left.clone(), right.clone()));
     if is_null_literal(left) || is_null_literal(right) {
         let message = format!("operator {} ({}) does not take NULL: {}", op.symbol(), op.word(), whole());
@@ -100,6 +101,13 @@ pub(super) fn check(op: Op, left: &Expr, right: &Expr, schema: &DFSchema) -> Res
     }
     let (one, other) = (kinds.0.name(), kinds.1.name());
     let message = format!("operator {} ({}) does not take {one} and {other}: {}", op.symbol(), op.word(), whole());
+    if let (Some(left), Some(right)) = (kinds.0.known(), kinds.1.known())
+        && left.is_number()
+        && right.is_number()
+        && let Err(why) = number_type(op, left, right)
+    {
+        return Err(refuse(format!("{}: {}", why.message(), whole()), exprs));
+    }
     let texts = kinds.0.known() == Some(&SqlType::String) || kinds.1.known() == Some(&SqlType::String);
     let hint = match texts {
         true => "A text becomes a number, and a number a text, only by CAST.",

@@ -152,7 +152,7 @@ fn targets(from: &SqlType) -> &'static str {
         SqlType::String => "BOOLEAN, any type of numbers, BYTES, DATE, TIME or TIMESTAMP",
         SqlType::Date => "TIMESTAMP or STRING",
         SqlType::Timestamp => "DATE, TIME or STRING",
-        _ => "another of its kind whose elements it can become, or STRING",
+        _ => "STRING, or another of its kind where every part can be cast",
     }
 }
 

@@ -5,6 +5,7 @@
 //! other expressions only widen.
 
 use datafusion::common::{DFSchema, Result, ScalarValue};
+use datafusion::error::DataFusionError;
 use datafusion::logical_expr::{Cast, Expr};
 
 use super::arithmetic::digits;
@@ -23,14 +24,16 @@ pub(super) fn common_type(values: &[&Expr], schema: &DFSchema) -> Result<Option<
         let Some(found) = Kind::of(value, schema)?.known().cloned() else { continue };
         common = Some(match common {
             None => found,
-            Some(so_far) => join(&so_far, value, &found, schema)?.ok_or_else(|| mismatch(&so_far, value, &found))?,
+            Some(so_far) => {
+                join(&so_far, value, &found, schema)?.ok_or_else(|| mismatch(&so_far, value, &found, values))?
+            }
         });
     }
     Ok(common)
 }
 
-fn mismatch(so_far: &SqlType, value: &Expr, found: &SqlType) -> datafusion::error::DataFusionError {
-    refuse(format!("{so_far} does not go with {found}: {}", text(value)), [value])
+fn mismatch(so_far: &SqlType, value: &Expr, found: &SqlType, all: &[&Expr]) -> DataFusionError {
+    refuse(format!("{so_far} does not go with {found}: {}", text(value)), all.iter().copied())
 }
 
 /// The type of `so_far` and one more value, if there is one.
@@ -84,6 +87,9 @@ fn join_struct(fields: &[StructField], named: &[(String, &Expr)], schema: &DFSch
 
 /// A literal goes where its text makes sense.
 fn join_literal(so_far: &SqlType, scalar: &ScalarValue, found: &SqlType, value: &Expr) -> Result<Option<SqlType>> {
+    if scalar.is_null() {
+        return Ok(Some(so_far.clone()));
+    }
     match (so_far, scalar_text(scalar)) {
         (SqlType::String, _) if found.is_number() || *found == SqlType::Boolean => Ok(Some(SqlType::String)),
         (ty, Some(text)) if ty.is_number() => {
@@ -123,7 +129,7 @@ fn converts_from_text(ty: &SqlType) -> bool {
 }
 
 /// A text that is none of the type's values.
-pub(super) fn bad_text(found: &str, ty: &SqlType, value: &Expr) -> datafusion::error::DataFusionError {
+pub(super) fn bad_text(found: &str, ty: &SqlType, value: &Expr) -> DataFusionError {
     let kind = match ty {
         SqlType::Decimal { .. } => "DECIMAL".to_owned(),
         other => other.to_string(),

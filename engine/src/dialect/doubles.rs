@@ -16,7 +16,12 @@ use datafusion::logical_expr::expr::InSubquery;
 use datafusion::logical_expr::expr_rewriter::coerce_plan_expr_for_schema;
 use datafusion::logical_expr::{Expr, ExprSchemable, Join, LogicalPlan, Union};
 
-/// Functions whose arguments come to one type, or that only count with DOUBLEs.
+use super::common::widest;
+use super::kind::{Kind, arrow_type};
+use crate::functions;
+use crate::types::SqlType;
+
+/// Functions of DataFusion whose arguments come to one type, or that only count with DOUBLEs.
 const MIXING: &[&str] = &[
     "coalesce",
     "least",
@@ -35,6 +40,11 @@ const MIXING: &[&str] = &[
     "nanvl",
 ];
 
+/// Functions of the dialect choose among their own variants.
+fn mixes(name: &str) -> bool {
+    MIXING.contains(&name) && functions::find(name).is_none()
+}
+
 /// Makes the DECIMAL side of a function or an IN a DOUBLE where the other is one.
 pub(super) fn settle_one(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
     let settled = match expr {
@@ -42,7 +52,7 @@ pub(super) fn settle_one(expr: Expr, schema: &DFSchema) -> Result<Transformed<Ex
             settle_in_subquery(&mut among, schema)?;
             Expr::InSubquery(among)
         }
-        Expr::ScalarFunction(mut call) if MIXING.contains(&call.func.name()) => {
+        Expr::ScalarFunction(mut call) if mixes(call.func.name()) => {
             settle_all(&mut call.args, None, schema);
             Expr::ScalarFunction(call)
         }
@@ -56,7 +66,7 @@ fn settle_in_subquery(among: &mut InSubquery, schema: &DFSchema) -> Result<()> {
     settle_all([among.expr.as_mut()], Some(&found), schema);
     if found.is_decimal() && is_double(&among.expr, schema) {
         let inner = Arc::unwrap_or_clone(among.subquery.subquery.clone());
-        let wanted = with_doubles(inner.schema(), |_| true)?;
+        let wanted = with_types(inner.schema(), &[Some(DataType::Float64)])?;
         among.subquery.subquery = Arc::new(coerce_plan_expr_for_schema(inner, &wanted)?);
     }
     Ok(())
@@ -75,31 +85,38 @@ pub(super) fn settle_join(mut join: Join) -> Result<Join> {
     Ok(join)
 }
 
-/// A column that is DOUBLE in one input of a UNION is DOUBLE in all where it is DECIMAL.
+/// A column of numbers in a UNION has the type that all its inputs widen to.
 pub(super) fn settle_union(union: Union) -> Result<LogicalPlan> {
-    let has_double = |at: usize| {
-        union
-            .inputs
-            .iter()
-            .any(|input| matches!(input.schema().fields().get(at), Some(f) if f.data_type().is_floating()))
-    };
-    let schema = Arc::new(with_doubles(&union.schema, has_double)?);
+    let width = union.inputs.iter().map(|input| input.schema().fields().len()).min().unwrap_or(0);
+    let types: Vec<Option<DataType>> = (0..width).map(|at| common_number(&union, at)).collect();
     let inputs = union.inputs.iter().map(|input| {
-        let wanted = with_doubles(input.schema(), has_double)?;
+        let wanted = with_types(input.schema(), &types)?;
         match wanted.fields() == input.schema().fields() {
             true => Ok(input.clone()),
             false => coerce_plan_expr_for_schema(input.as_ref().clone(), &wanted).map(Arc::new),
         }
     });
+    let schema = Arc::new(with_types(&union.schema, &types)?);
     Ok(LogicalPlan::Union(Union { inputs: inputs.collect::<Result<_>>()?, schema }))
 }
 
-/// A schema with DOUBLE for DECIMAL in the columns that are `wanted`.
-fn with_doubles(schema: &DFSchema, wanted: impl Fn(usize) -> bool) -> Result<DFSchema> {
+/// The type of a column of a UNION where every input has numbers in it.
+fn common_number(union: &Union, at: usize) -> Option<DataType> {
+    let number = |input: &Arc<LogicalPlan>| {
+        Kind::of_arrow(input.schema().field(at).data_type()).known().cloned().filter(SqlType::is_number)
+    };
+    let types: Vec<SqlType> = union.inputs.iter().map(number).collect::<Option<_>>()?;
+    let common = types.into_iter().reduce(|a, b| widest(&a, &b).unwrap_or(a))?;
+    arrow_type(&common).ok()
+}
+
+/// A schema with other types in the columns that have one.
+fn with_types(schema: &DFSchema, types: &[Option<DataType>]) -> Result<DFSchema> {
     let fields = schema.iter().enumerate().map(|(at, (qualifier, field))| {
-        let decimal = field.data_type().is_decimal() && wanted(at);
-        let field =
-            if decimal { Arc::new(field.as_ref().clone().with_data_type(DataType::Float64)) } else { field.clone() };
+        let field = match types.get(at) {
+            Some(Some(ty)) => Arc::new(field.as_ref().clone().with_data_type(ty.clone())),
+            _ => field.clone(),
+        };
         (qualifier.cloned(), field)
     });
     DFSchema::new_with_metadata(fields.collect(), schema.metadata().clone())

@@ -20,13 +20,13 @@ use datafusion::logical_expr::{
     BinaryExpr, ColumnarValue, Expr, ExprSchemable, Operator, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF,
     ScalarUDFImpl, Signature, TypeSignature, Volatility,
 };
-use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::physical_plan::PhysicalExpr;
 
 use super::cast::CastTo;
 use super::constructor::{ARRAY, Constructor, STRUCT};
 use super::like::LIKE;
 use super::operator::{Op, Operation};
+use super::simplify::simplified;
 use crate::functions::ELEMENT;
 
 /// The expression, guarded where it may fail and stands by itself: it has no subquery, and no lambda around it.
@@ -200,9 +200,9 @@ impl Guarded {
             return Ok(compiled);
         }
         let context = SimplifyContext::builder().with_schema(self.schema.clone()).build();
-        let coerced = ExprSimplifier::new(context).coerce(self.expr.clone(), &self.schema)?;
+        let simplified = simplified(self.expr.clone(), context)?;
         let compiled = datafusion::physical_expr::create_physical_expr(
-            &coerced,
+            &simplified,
             &self.schema,
             &ExecutionProps::new(),
             &Default::default(),

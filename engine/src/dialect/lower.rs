@@ -12,11 +12,13 @@ use super::kind::{Kind, is_null};
 use super::operator::{Op, Operation};
 use super::refusal::{refusal, refuse};
 use super::text::text;
-use super::{CAST, LIKE, STRUCT, arithmetic, cast, comparison, doubles, like, literal};
+use super::{CAST, LIKE, STRUCT, arithmetic, cast, comparison, doubles, guard, like, literal};
 use crate::diagnostic::{Diagnostic, PLAN};
+use crate::functions::ELEMENT;
 use crate::types::SqlType;
 
-/// An expression over `schema` as it is executed. Refuses what has no meaning.
+/// An expression over `schema` as it is executed. Refuses what has no meaning. An argument that fails is NULL to the
+/// function it is given to.
 pub(crate) fn lower(expr: Expr, schema: &DFSchema) -> Result<Expr> {
     expr.transform_up(|expr| lower_one(expr, schema)).map(|lowered| lowered.data)
 }
@@ -37,6 +39,14 @@ fn lower_one(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
         Expr::Between(range) => between(range, schema)?,
         Expr::InList(list) => in_list(list, schema)?,
         Expr::Case(choice) => case(choice, schema)?,
+        Expr::HigherOrderFunction(mut call) => {
+            let args = call.args.into_iter().map(|arg| match arg {
+                lambda @ Expr::Lambda(_) => Ok(lambda),
+                value => guard::wrap(value, schema),
+            });
+            call.args = args.collect::<Result<_>>()?;
+            Expr::HigherOrderFunction(call)
+        }
         other => return doubles::settle_one(other, schema),
     };
     Ok(Transformed::yes(lowered))
@@ -58,7 +68,13 @@ fn function(call: ScalarFunction, schema: &DFSchema) -> Result<Expr> {
         CAST => cast::lower(call.args, schema),
         STRUCT => constructor::lower_struct(call.args, schema),
         LIKE => like::lower(call.args, schema),
-        _ => doubles::settle_one(Expr::ScalarFunction(call), schema).map(|settled| settled.data),
+        // The dialect's own access paths fail with what they read.
+        ELEMENT | "get_field" => Ok(Expr::ScalarFunction(call)),
+        _ => {
+            let args = call.args.into_iter().map(|arg| guard::wrap(arg, schema)).collect::<Result<_>>()?;
+            let call = Expr::ScalarFunction(ScalarFunction { args, ..call });
+            doubles::settle_one(call, schema).map(|settled| settled.data)
+        }
     }
 }
 

@@ -25,6 +25,7 @@ mod operator;
 mod pass;
 mod planner;
 mod refusal;
+mod simplify;
 mod text;
 mod text_form;
 
@@ -41,6 +42,7 @@ pub(crate) use like::LIKE;
 pub(crate) use lower::lower;
 pub(crate) use operator::{DISTINCT, NOT_DISTINCT};
 pub(crate) use pass::settle_plan;
+pub(crate) use simplify::simplified;
 
 /// Plans operators; it goes in front of DataFusion's own planners.
 pub(crate) fn expr_planner() -> Arc<dyn ExprPlanner> {

@@ -20,7 +20,6 @@ use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::Expr;
 use datafusion::logical_expr::simplify::SimplifyContext;
-use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use headwater_connectors::java_time::iso::{parse_iso_time_ms, parse_partial_iso_date, parse_partial_iso_timestamp_ms};
 use sqlparser::ast::ExprWithAlias;
 
@@ -77,8 +76,7 @@ impl Evaluator {
             .with_config_options(self.state.config_options().clone())
             .with_query_execution_start_time(self.state.execution_props().query_execution_start_time)
             .build();
-        let simplifier = ExprSimplifier::new(context);
-        simplifier.simplify(simplifier.coerce(expr, schema)?)
+        dialect::simplified(expr, context)
     }
 }
 

@@ -3,18 +3,18 @@
 use std::collections::BTreeMap;
 
 use headwater_connectors::format::FormatKind;
-use headwater_connectors::record::Side;
 use headwater_connectors::table::{
     ColumnOrigin, ROWOFFSET, ROWPARTITION, ROWTIME, WINDOWEND, WINDOWSTART, header_column_type,
 };
 
 use super::properties::{self, SourceProperties};
+use super::sides::sides;
 use super::types::resolve;
-use crate::catalog::{Catalog, ColumnDef, ColumnRole, EventTimeDef, SideDef, SourceDef, SourceKind, WindowDef};
+use crate::catalog::{Catalog, ColumnDef, ColumnRole, EventTimeDef, SourceDef, SourceKind, WindowDef};
 use crate::config::Settings;
 use crate::diagnostic::{
-    COLUMN_ROLE, DUPLICATE_COLUMN, Diagnostic, EXISTS, FORMAT, MISSING_KEY, MISSING_PROPERTY, NOT_SUPPORTED,
-    PROPERTY_CONFLICT, READ_ONLY, RESERVED_NAME, Span, TIMESTAMP_COLUMN, UNKNOWN_COLUMN,
+    COLUMN_ROLE, DUPLICATE_COLUMN, Diagnostic, EXISTS, MISSING_KEY, MISSING_PROPERTY, NOT_SUPPORTED, PROPERTY_CONFLICT,
+    READ_ONLY, RESERVED_NAME, Span, TIMESTAMP_COLUMN, UNKNOWN_COLUMN,
 };
 use crate::sql::ast;
 use crate::types::SqlType;
@@ -80,17 +80,30 @@ pub fn define(
     catalog: &Catalog,
     defaults: &FormatDefaults,
 ) -> Result<Definition, Vec<Diagnostic>> {
+    define_made(create, text, catalog, defaults, &[])
+}
+
+/// Plans the declaration of what a query makes. Key columns of the names in `natural` have them from PARTITION BY and
+/// not from the user: they may be reserved ones, as in ksqlDB.
+pub fn define_made(
+    create: &ast::CreateSource,
+    text: &str,
+    catalog: &Catalog,
+    defaults: &FormatDefaults,
+    natural: &[&str],
+) -> Result<Definition, Vec<Diagnostic>> {
     let mut errors = Vec::new();
     let kind = source_kind(create.kind);
     let properties = properties::read(&create.properties, &mut errors);
     check_name(create, catalog, &mut errors);
-    check_columns(create, kind, &mut errors);
+    check_columns(create, kind, natural, &mut errors);
     check_declared(create, &properties, &mut errors);
     let columns = columns(create, catalog, &mut errors);
     let topic =
         properties.topic.clone().or_else(|| missing(create, "KAFKA_TOPIC", "KAFKA_TOPIC='a_topic'", &mut errors));
-    if errors.iter().any(|error| error.code == NOT_SUPPORTED) && create.columns.is_empty() {
-        return Err(errors);
+    if errors.iter().any(|error| error.code == NOT_SUPPORTED) {
+        // Without all of its columns nothing more can be said.
+        return Err(real_first(errors));
     }
     let sides = sides(create, &properties, &columns, defaults, &mut errors);
     let event_time = event_time(&properties, &columns, &mut errors);
@@ -147,11 +160,11 @@ fn check_name(create: &ast::CreateSource, catalog: &Catalog, errors: &mut Vec<Di
     errors.push(Diagnostic::new(EXISTS, message).at(create.name.span).hint(hint));
 }
 
-fn check_columns(create: &ast::CreateSource, kind: SourceKind, errors: &mut Vec<Diagnostic>) {
+fn check_columns(create: &ast::CreateSource, kind: SourceKind, natural: &[&str], errors: &mut Vec<Diagnostic>) {
     let mut seen: Vec<&str> = Vec::new();
     for column in &create.columns {
         let name = column.name.as_str();
-        if RESERVED.contains(&name) {
+        if RESERVED.contains(&name) && !natural.contains(&name) {
             let message = format!("column name \"{name}\" is reserved");
             let detail = format!("These names have a meaning of their own: {}.", RESERVED.join(", "));
             errors.push(Diagnostic::new(RESERVED_NAME, message).at(column.name.span).detail(detail));
@@ -179,16 +192,23 @@ fn check_columns(create: &ast::CreateSource, kind: SourceKind, errors: &mut Vec<
     }
 }
 
-/// Columns are declared, unless the format is one whose schemas are registered.
+/// Columns are declared, unless the format is one whose schemas are registered: then those that are left out are to be
+/// inferred.
 fn check_declared(create: &ast::CreateSource, properties: &SourceProperties, errors: &mut Vec<Diagnostic>) {
-    if !create.columns.is_empty() {
+    let is_key = |c: &ast::ColumnDef| matches!(c.role.value, ast::ColumnRole::Key | ast::ColumnRole::PrimaryKey);
+    let is_value = |c: &ast::ColumnDef| c.role.value == ast::ColumnRole::Value;
+    let left_out = |format: &Option<ast::Spanned<String>>, is: &dyn Fn(&ast::ColumnDef) -> bool| {
+        let registered = format.as_ref().filter(|format| FormatKind::is_registered(&format.value));
+        registered.filter(|_| !create.columns.iter().any(is)).cloned()
+    };
+    if let Some(format) = left_out(&properties.value_format, &is_value).or(left_out(&properties.key_format, &is_key)) {
+        let message = format!("columns inferred from format {} are not supported yet", format.value);
+        // What is missing is to be inferred.
+        errors.retain(|error| error.code != MISSING_KEY);
+        errors.push(Diagnostic::new(NOT_SUPPORTED, message).at(format.span).hint("Declare them: (id INT KEY, …)."));
         return;
     }
-    let inferring = |format: &&ast::Spanned<String>| FormatKind::is_registered(&format.value);
-    if let Some(format) = properties.value_format.iter().chain(&properties.key_format).find(inferring) {
-        errors.clear();
-        let message = format!("columns inferred from format {} are not supported yet", format.value);
-        errors.push(Diagnostic::new(NOT_SUPPORTED, message).at(format.span).hint("Declare them: (id INT KEY, …)."));
+    if !create.columns.is_empty() {
         return;
     }
     let message = format!("{} \"{}\" has no columns", source_kind(create.kind).word(), create.name.value);
@@ -208,6 +228,7 @@ fn check_role(column: &ast::ColumnDef, kind: SourceKind, errors: &mut Vec<Diagno
     errors.push(
         Diagnostic::new(COLUMN_ROLE, message)
             .at(column.role.span)
+            .detail("The PRIMARY KEY of a table is unique and NON NULL; the KEY of a stream need be neither.")
             .hint(format!("Say \"{} {} {right}\".", column.name.value, column.ty.value)),
     );
 }
@@ -266,7 +287,13 @@ fn role(role: &ast::ColumnRole) -> ColumnRole {
     }
 }
 
-fn missing<T>(create: &ast::CreateSource, name: &str, example: &str, errors: &mut Vec<Diagnostic>) -> Option<T> {
+/// A property that must be there.
+pub(super) fn missing<T>(
+    create: &ast::CreateSource,
+    name: &str,
+    example: &str,
+    errors: &mut Vec<Diagnostic>,
+) -> Option<T> {
     let misspelt = create.properties.iter().any(|p| p.name.eq_ignore_ascii_case(name));
     if !misspelt {
         let message = format!("property \"{name}\" is missing");
@@ -275,165 +302,6 @@ fn missing<T>(create: &ast::CreateSource, name: &str, example: &str, errors: &mu
         );
     }
     None
-}
-
-fn sides(
-    create: &ast::CreateSource,
-    properties: &SourceProperties,
-    columns: &[ColumnDef],
-    defaults: &FormatDefaults,
-    errors: &mut Vec<Diagnostic>,
-) -> Option<(SideDef, SideDef)> {
-    let has_key = columns.iter().any(|c| c.role == ColumnRole::Key);
-    let default_key = if has_key { defaults.key.clone() } else { "NONE".to_owned() };
-    let here = |name: String| ast::Spanned::new(name, create.name.span);
-    let key = properties.key_format.clone().unwrap_or_else(|| here(default_key));
-    check_keys(create, columns, errors);
-    let value = properties.value_format.clone().or_else(|| defaults.value.clone().map(here));
-    let value = value.or_else(|| missing(create, "VALUE_FORMAT", "VALUE_FORMAT='JSON'", errors));
-    let key = side(&key, properties.key_delimiter.as_ref(), "KEY_DELIMITER", false, columns, Side::Key, errors);
-    let wrapped = wrapping(properties, defaults, columns, value.as_ref(), errors);
-    let value =
-        side(&value?, properties.value_delimiter.as_ref(), "VALUE_DELIMITER", wrapped, columns, Side::Value, errors);
-    Some((key?, value?))
-}
-
-/// Whether the value is written as a record of fields.
-fn wrapping(
-    properties: &SourceProperties,
-    defaults: &FormatDefaults,
-    columns: &[ColumnDef],
-    format: Option<&ast::Spanned<String>>,
-    errors: &mut Vec<Diagnostic>,
-) -> bool {
-    let values = columns.iter().filter(|c| c.role == ColumnRole::Value).count();
-    let natural = values != 1 || format.is_some_and(|f| f.value == "JSON");
-    let Some(said) = &properties.wrap_single_value else {
-        let json = format.is_some_and(|f| f.value == "JSON");
-        return if values == 1 && json { defaults.wrap_single_values.unwrap_or(natural) } else { natural };
-    };
-    let mut refuse = |message: String| {
-        errors.push(Diagnostic::new(PROPERTY_CONFLICT, message).at(said.span));
-        natural
-    };
-    if values != 1 {
-        return refuse(format!("property \"WRAP_SINGLE_VALUE\" is for one value column, there are {values}"));
-    }
-    match format.map(|format| (format.value.as_str(), said.value)) {
-        Some((name @ ("DELIMITED" | "KAFKA" | "NONE"), true)) => {
-            refuse(format!("format {name} cannot have \"WRAP_SINGLE_VALUE\" = true: it has no records of fields"))
-        }
-        Some((name @ ("PROTOBUF" | "PROTOBUF_NOSR"), false)) => refuse(format!(
-            "format {name} cannot have \"WRAP_SINGLE_VALUE\" = false: it has nothing but records of fields"
-        )),
-        _ => said.value,
-    }
-}
-
-/// No key contains a MAP, whatever its format: its entries have no order, so equal keys would differ.
-fn check_keys(create: &ast::CreateSource, columns: &[ColumnDef], errors: &mut Vec<Diagnostic>) {
-    for column in columns.iter().filter(|c| c.role == ColumnRole::Key && contains_map(&c.ty)) {
-        let message = format!("key column \"{}\" has the type {}: a key cannot contain a MAP", column.name, column.ty);
-        let declared = create.columns.iter().find(|c| c.name.value == column.name);
-        let span = declared.map_or(create.name.span, |c| c.ty.span);
-        errors.push(Diagnostic::new(FORMAT, message).at(span));
-    }
-}
-
-/// Whether a MAP is anywhere in a type.
-pub fn contains_map(ty: &SqlType) -> bool {
-    match ty {
-        SqlType::Map(..) => true,
-        SqlType::Array(item) => contains_map(item),
-        SqlType::Struct(fields) => fields.iter().any(|field| contains_map(&field.ty)),
-        _ => false,
-    }
-}
-
-fn side(
-    format: &ast::Spanned<String>,
-    delimiter: Option<&ast::Spanned<u8>>,
-    delimiter_name: &str,
-    wrapped: bool,
-    columns: &[ColumnDef],
-    side: Side,
-    errors: &mut Vec<Diagnostic>,
-) -> Option<SideDef> {
-    let unbuilt = FormatKind::is_unbuilt(&format.value);
-    let kind: FormatKind = match format.value.parse() {
-        Ok(kind) => kind,
-        // What holds for JSON holds for them: records of fields, maps with STRING keys.
-        Err(_) if unbuilt => FormatKind::Json,
-        Err(error) => {
-            errors.push(format_error(&error, format.span));
-            return None;
-        }
-    };
-    if let Some(delimiter) = delimiter.filter(|_| kind != FormatKind::Delimited) {
-        let message = format!("format {} does not take \"{delimiter_name}\"", format.value);
-        errors.push(
-            Diagnostic::new(PROPERTY_CONFLICT, message).at(delimiter.span).detail("Only DELIMITED has a delimiter."),
-        );
-    }
-    let role = if side == Side::Key { ColumnRole::Key } else { ColumnRole::Value };
-    let count = columns.iter().filter(|c| c.role == role).count();
-    let wrapped = wrapped || (side == Side::Key && count > 1);
-    let def = SideDef { format: format.value.clone(), wrapped, delimiter: delimiter.map_or(b',', |d| d.value) };
-    let layout = SourceDef { columns: columns.to_vec(), ..empty_source() }.layout(&def, &role);
-    let told = side == Side::Key && columns.iter().any(|c| c.role == role && contains_map(&c.ty));
-    if let (Err(error), false) = (kind.check(&layout, side), told) {
-        let error = if unbuilt {
-            error.to_string().replace("format JSON", &format!("format {} (like JSON)", format.value))
-        } else {
-            error.to_string()
-        };
-        errors.push(Diagnostic::new(FORMAT, error).at(format.span));
-    }
-    check_avro_names(format, columns, &role, errors);
-    Some(def)
-}
-
-/// Names in AVRO are letters, digits and underscores, and begin with no digit.
-fn check_avro_names(
-    format: &ast::Spanned<String>,
-    columns: &[ColumnDef],
-    role: &ColumnRole,
-    errors: &mut Vec<Diagnostic>,
-) {
-    let legal = |name: &str| {
-        let mut chars = name.chars();
-        chars.next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_')
-            && chars.all(|c| c.is_ascii_alphanumeric() || c == '_')
-    };
-    for column in columns.iter().filter(|c| format.value == "AVRO" && c.role == *role && !legal(&c.name)) {
-        let message = format!("format AVRO cannot hold column \"{}\": no name in AVRO is written so", column.name);
-        let error = Diagnostic::new(FORMAT, message).at(format.span);
-        errors.push(error.detail("Its names are of letters, digits and underscores, and begin with no digit."));
-    }
-}
-
-fn format_error(error: &headwater_connectors::format::FormatError, span: Span) -> Diagnostic {
-    let code =
-        if matches!(error, headwater_connectors::format::FormatError::NotYet(_)) { NOT_SUPPORTED } else { FORMAT };
-    let diagnostic = Diagnostic::new(code, error.to_string()).at(span);
-    Diagnostic { hint: error.hint(), ..diagnostic }
-}
-
-/// A source of which only the columns matter.
-fn empty_source() -> SourceDef {
-    let side = SideDef { format: String::new(), wrapped: false, delimiter: b',' };
-    SourceDef {
-        name: String::new(),
-        kind: SourceKind::Stream,
-        read_only: false,
-        columns: Vec::new(),
-        topic: String::new(),
-        key: side.clone(),
-        value: side,
-        event_time: None,
-        window: None,
-        statement: String::new(),
-    }
 }
 
 fn event_time(
@@ -451,7 +319,7 @@ fn event_time(
         return None;
     };
     let Some(column) = columns.iter().find(|c| c.name == name.value) else {
-        let message = format!("property \"TIMESTAMP\" names column \"{}\", which does not exist", name.value);
+        let message = format!("WITH names timestamp column \"{}\", which does not exist", name.value);
         let names = crate::diagnostic::nearest(&name.value, columns.iter().map(|c| c.name.as_str()));
         let error = Diagnostic::new(UNKNOWN_COLUMN, message).at(name.span);
         errors.push(names.map_or(error.clone(), |near| error.hint(format!("Did you mean \"{near}\"?"))));

@@ -11,6 +11,7 @@ pub(crate) mod pinpoint;
 pub(crate) mod plan_errors;
 mod properties;
 pub(crate) mod rewrite;
+pub(crate) mod sides;
 mod star;
 pub(crate) mod types;
 

@@ -86,7 +86,8 @@ fn external(error: &(dyn std::error::Error + Send + Sync + 'static), whole: Opti
         return Diagnostic { span: refused.span.or(whole), ..refused.clone() };
     }
     if let Some(error) = error.downcast_ref::<FormatError>() {
-        return Diagnostic::new(FORMAT, error.to_string()).at_maybe(whole);
+        let code = if matches!(error, FormatError::NotYet(_)) { crate::diagnostic::NOT_SUPPORTED } else { FORMAT };
+        return Diagnostic::new(code, error.to_string()).at_maybe(whole);
     }
     if let Some(error) = error.downcast_ref::<DataFusionError>() {
         return one(error, whole);

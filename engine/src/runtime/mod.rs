@@ -1,5 +1,6 @@
 //! What moves: the command topic, running queries, and the statements that touch the cluster.
 
+pub(crate) mod assert;
 pub mod bounded;
 mod command_log;
 mod complaints;

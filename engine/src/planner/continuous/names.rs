@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use headwater_connectors::table::{ROWOFFSET, ROWPARTITION, ROWTIME, WINDOWEND, WINDOWSTART};
-use sqlparser::ast::{Expr, Ident, Select, Spanned as _, TableFactor, Visit, VisitMut, Visitor, VisitorMut};
+use sqlparser::ast::{Expr, Ident, Query, Select, Spanned as _, TableFactor, Visit, VisitMut, Visitor, VisitorMut};
 
 use crate::catalog::{Catalog, SourceDef};
 use crate::diagnostic::{AMBIGUOUS_COLUMN, Diagnostic, Span, UNKNOWN_COLUMN};
@@ -74,7 +74,7 @@ impl Scope {
     /// Every column that an expression names, by source and name.
     pub fn columns_in(&self, expr: &Expr) -> BTreeSet<ColumnRef> {
         let mut found = BTreeSet::new();
-        let mut collect = Each(|expr: &Expr| found.extend(self.column(expr)));
+        let mut collect = Each::new(|expr: &Expr| found.extend(self.column(expr)));
         let _: ControlFlow<()> = expr.visit(&mut collect);
         found
     }
@@ -83,14 +83,14 @@ impl Scope {
     /// part of; `others` are names that may stand there besides.
     pub fn check(&self, clause: &str, expr: &Expr, others: &[&str], errors: &mut Vec<Diagnostic>) {
         let mut own: BTreeSet<String> = others.iter().map(|name| (*name).to_owned()).collect();
-        let mut lambdas = Each(|expr: &Expr| {
+        let mut lambdas = Each::new(|expr: &Expr| {
             if let Expr::Lambda(lambda) = expr {
                 own.extend(lambda.params.iter().map(|param| param.name.value.clone()));
             }
         });
         let _: ControlFlow<()> = expr.visit(&mut lambdas);
         let mut told = BTreeSet::new();
-        let mut look = Each(|expr: &Expr| {
+        let mut look = Each::new(|expr: &Expr| {
             let error = match expr {
                 Expr::Identifier(name) if !own.contains(&name.value) && !is_unit(&name.value) => self.unqualified(name),
                 Expr::CompoundIdentifier(names)
@@ -260,14 +260,36 @@ pub fn span_of(expr: &Expr, whole: Span) -> Span {
     place(expr.span()).unwrap_or(whole)
 }
 
-/// Looks at every expression in an expression, outer ones first.
-pub struct Each<F: FnMut(&Expr)>(pub F);
+/// Looks at every expression in an expression, outer ones first. What is in a subquery is the subquery's own.
+pub struct Each<F: FnMut(&Expr)> {
+    look: F,
+    depth: usize,
+}
+
+impl<F: FnMut(&Expr)> Each<F> {
+    /// Calls `look` with every expression.
+    pub fn new(look: F) -> Self {
+        Self { look, depth: 0 }
+    }
+}
 
 impl<F: FnMut(&Expr)> Visitor for Each<F> {
     type Break = ();
 
+    fn pre_visit_query(&mut self, _: &Query) -> ControlFlow<()> {
+        self.depth += 1;
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_query(&mut self, _: &Query) -> ControlFlow<()> {
+        self.depth -= 1;
+        ControlFlow::Continue(())
+    }
+
     fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
-        (self.0)(expr);
+        if self.depth == 0 {
+            (self.look)(expr);
+        }
         ControlFlow::Continue(())
     }
 }

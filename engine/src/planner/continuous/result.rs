@@ -15,7 +15,9 @@ use super::names::ident;
 use super::shape::{Item, Shape};
 use crate::catalog::ColumnRole;
 use crate::dataflow::{Compiler, headers};
-use crate::diagnostic::{DUPLICATE_COLUMN, Diagnostic, PLAN, PROJECTION_KEY, STREAMING, Span};
+use crate::diagnostic::{
+    AMBIGUOUS_COLUMN, DUPLICATE_COLUMN, Diagnostic, PLAN, PROJECTION_KEY, STREAMING, Span, UNKNOWN_COLUMN,
+};
 use crate::planner::define::ROWHEADERS;
 use crate::planner::plan_errors::diagnose;
 use crate::sql::{place, print};
@@ -47,7 +49,7 @@ pub struct Planned {
 /// Plans the columns of a query. Gives everything that is wrong with them.
 pub fn plan(shape: &Shape, state: &SessionState, purpose: Use<'_>) -> Result<Planned, Vec<Diagnostic>> {
     let compiler = Compiler::new(state, shape.source.row_schema()).map_err(|e| diagnose(&e, Some(shape.span)))?;
-    let mut errors = Vec::new();
+    let mut errors = shape.names.clone();
     let predicate = shape.filter.as_ref().and_then(|filter| predicate(filter, shape, &compiler, &mut errors));
     let keys = keys(shape, &mut errors);
     let mut items = with_keys(shape, &keys);
@@ -68,6 +70,9 @@ pub fn plan(shape: &Shape, state: &SessionState, purpose: Use<'_>) -> Result<Pla
         errors.push(Diagnostic::new(STREAMING, "a continuous query selects at least one column").at(shape.span));
     }
     if !errors.is_empty() {
+        // Unknown names are told once, with their clause.
+        let told = |error: &Diagnostic| shape.names.is_empty() || shape.names.contains(error);
+        errors.retain(|error| told(error) || ![UNKNOWN_COLUMN, AMBIGUOUS_COLUMN].contains(&error.code));
         return Err(errors);
     }
     let (columns, spans) = columns.into_iter().unzip();

@@ -40,6 +40,8 @@ pub struct Shape {
     pub limit: Option<u64>,
     /// The place of the query.
     pub span: Span,
+    /// Names in it that are no column's.
+    pub names: Vec<Diagnostic>,
     /// Why it cannot run yet, if it is right otherwise.
     pub later: Vec<Diagnostic>,
 }
@@ -74,16 +76,18 @@ pub fn read(
     check_select(select, query.span, &mut errors);
     check_expressions(select, query, state, &mut errors);
     let source = source(select, catalog, query.span, &mut errors);
-    check_names(select, query, catalog, &mut errors);
+    let mut names = Vec::new();
+    check_names(select, query, catalog, &mut names);
     if had_star && purpose != Use::Show {
         // The window of a key stays in the key.
         select.projection.retain(|item| !is_bound(item));
     }
     if let Some((source, _)) = &source {
-        check_source(source, select, query, &mut errors);
+        check_source(source, select, query, purpose, &mut errors);
     }
-    let errors = real_first(errors);
-    let (Some((source, alias)), true) = (source, errors.is_empty()) else { return Err(errors) };
+    let (Some((source, alias)), true) = (source, errors.is_empty()) else {
+        return Err(real_first(errors.into_iter().chain(names).collect()));
+    };
     let later = later(&source, place(select.from[0].span()).unwrap_or(query.span));
     let _: ControlFlow<()> = select.visit(&mut Unqualify { alias: &alias });
     rewrite::name_columns(select);
@@ -102,6 +106,7 @@ pub fn read(
         partition_by,
         limit,
         span: query.span,
+        names,
         later,
     })
 }
@@ -114,7 +119,13 @@ fn later(source: &SourceDef, span: Span) -> Vec<Diagnostic> {
 }
 
 /// What a table or a source with windows does not allow.
-fn check_source(source: &SourceDef, select: &Select, query: &ast::Query, errors: &mut Vec<Diagnostic>) {
+fn check_source(
+    source: &SourceDef,
+    select: &Select,
+    query: &ast::Query,
+    purpose: Use<'_>,
+    errors: &mut Vec<Diagnostic>,
+) {
     if let Some(list) = &query.partition_by {
         let why = match (source.kind, source.window) {
             (SourceKind::Table, _) => "is a table",
@@ -129,7 +140,11 @@ fn check_source(source: &SourceDef, select: &Select, query: &ast::Query, errors:
     if source.kind != SourceKind::Table {
         return;
     }
-    let mut look = Each(|expr: &Expr| {
+    if source.window.is_some() && purpose != Use::Show {
+        let message = format!("\"{}\" is a table with windows: its rows can be shown, not written on", source.name);
+        errors.push(Diagnostic::new(STREAMING, message).at(query.span));
+    }
+    let mut look = Each::new(|expr: &Expr| {
         let Expr::Function(function) = expr else { return };
         let name = function.name.to_string().to_uppercase();
         if TABLE_FUNCTIONS.contains(&name.as_str()) {
@@ -162,7 +177,7 @@ pub fn not_built(query: &ast::Query, state: &SessionState) -> Vec<Diagnostic> {
     }
     check_select(select, query.span, &mut errors);
     check_expressions(select, query, state, &mut errors);
-    errors.retain(|error| error.code == NOT_SUPPORTED);
+    let mut errors = real_first(errors);
     if errors.is_empty() {
         errors.push(not_yet("an aggregate in a continuous query", query.span));
     }

@@ -6,12 +6,14 @@
 use super::result::{self, Planned, Use};
 use super::shape::{self, Shape};
 use super::{state, stateful, topology};
+use datafusion::execution::session_state::SessionState;
+
 use crate::catalog::{Catalog, ColumnRole, QueryDef, SourceDef, SourceKind};
 use crate::config::Settings;
 use crate::diagnostic::{
     Diagnostic, INSERT, NOT_SUPPORTED, PROPERTY_CONFLICT, PROPERTY_VALUE, STREAMING, Span, UNKNOWN_SOURCE,
 };
-use crate::planner::define::{Definition, FormatDefaults, define, real_first, source_kind};
+use crate::planner::define::{Definition, FormatDefaults, define_made, real_first, source_kind};
 use crate::sql::ast;
 use crate::topology::{ResultColumn, Topology};
 use crate::types::SqlType;
@@ -70,9 +72,14 @@ pub fn create_as(
 ) -> Result<Persistent, Vec<Diagnostic>> {
     let mut errors = Vec::new();
     let (properties, sink_properties) = QueryProperties::take(&create.properties, &mut errors);
-    let name = create.name.value.as_str();
-    let read =
-        written(&create.query, catalog, settings, name, &sink_properties).map_err(|found| told(&mut errors, found));
+    let (name, state) = (create.name.value.as_str(), state(settings));
+    if stateful::is_stateful(&create.query, &state) {
+        let found = stateful::check(&create.query, catalog, &state, Use::Write(name), &sink_properties);
+        errors.extend(found.errors);
+        found.kind.iter().for_each(|kind| check_kind(create, *kind, &mut errors));
+        return Err(if errors.is_empty() { shape::not_built(&create.query, &state) } else { errors });
+    }
+    let read = written(&create.query, catalog, &state, name).map_err(|found| told(&mut errors, found));
     let (shape, planned) = read?;
     check_kind(create, shape.source.kind, &mut errors);
     if !errors.is_empty() {
@@ -80,7 +87,7 @@ pub fn create_as(
     }
     check_keyless(&sink_properties, &planned)?;
     let declared = declaration(create, sink_properties, &shape.source, &planned);
-    let mut definition = define(&declared, text, catalog, &FormatDefaults::from(settings))?;
+    let mut definition = define_made(&declared, text, catalog, &FormatDefaults::from(settings), &natural(&planned))?;
     // A key that stays keeps its window.
     definition.source.window = shape.source.window.filter(|_| !planned.projection.rekeyed);
     check_built(&shape, &definition.source, create.name.span)?;
@@ -116,7 +123,7 @@ pub fn insert_select(
         }
         return Err(if errors.is_empty() { shape::not_built(&insert.query, &state) } else { errors });
     }
-    let read = written(&insert.query, catalog, settings, &insert.target, &[]).map_err(|found| told(&mut errors, found));
+    let read = written(&insert.query, catalog, &state, &insert.target).map_err(|found| told(&mut errors, found));
     let (shape, mut planned) = read?;
     if shape.source.kind == SourceKind::Table {
         let message = format!("\"{}\" is a table: only the rows of a stream are inserted", shape.source.name);
@@ -166,18 +173,12 @@ fn told(before: &mut Vec<Diagnostic>, found: Vec<Diagnostic>) -> Vec<Diagnostic>
 fn written(
     query: &ast::Query,
     catalog: &Catalog,
-    settings: &Settings,
+    state: &SessionState,
     sink: &str,
-    properties: &[ast::Property],
 ) -> Result<(Shape, Planned), Vec<Diagnostic>> {
-    let state = state(settings);
-    if stateful::is_stateful(query, &state) {
-        let found = stateful::check(query, catalog, &state, Use::Write(sink), properties).errors;
-        return Err(if found.is_empty() { shape::not_built(query, &state) } else { found });
-    }
-    let shape = shape::read(query, catalog, &state, Use::Write(sink))?;
+    let shape = shape::read(query, catalog, state, Use::Write(sink))?;
     no_limit(&shape)?;
-    let planned = result::plan(&shape, &state, Use::Write(sink))?;
+    let planned = result::plan(&shape, state, Use::Write(sink))?;
     Ok((shape, planned))
 }
 
@@ -295,6 +296,12 @@ fn inherit(properties: &mut Vec<ast::Property>, source: &SourceDef, name: &ast::
     }
 }
 
+/// Key columns that PARTITION BY made and nobody named.
+fn natural(planned: &Planned) -> Vec<&str> {
+    let made = |column: &&ResultColumn| planned.projection.rekeyed && column.key && column.name == column.expr;
+    planned.projection.columns.iter().filter(made).map(|column| column.name.as_str()).collect()
+}
+
 /// A delimiter as WITH has it.
 fn delimiter_name(delimiter: u8) -> String {
     match delimiter {
@@ -362,8 +369,8 @@ fn coerces(from: &SqlType, to: &SqlType) -> bool {
     match (from, to) {
         (from, to) if from == to => true,
         (T::Int, T::BigInt | T::Double) | (T::BigInt, T::Double) | (T::Decimal { .. }, T::Double) => true,
-        (T::Int, T::Decimal { precision, scale }) => precision.saturating_sub(*scale) >= 10,
-        (T::BigInt, T::Decimal { precision, scale }) => precision.saturating_sub(*scale) >= 19,
+        // A number that does not fit is NULL, as in any cast.
+        (T::Int | T::BigInt, T::Decimal { .. }) => true,
         (T::Decimal { precision: p, scale: s }, T::Decimal { precision, scale }) => {
             scale >= s && precision.saturating_sub(*scale) >= p.saturating_sub(*s)
         }

@@ -86,9 +86,8 @@ fn run_all(qtt: &Qtt) -> Result<(), Box<dyn Error>> {
         cases.retain(|case| case.file.contains(filter) || case.name.contains(filter));
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(qtt.jobs.max(1)).enable_all().build()?;
-    let judged: Vec<Judged> = runtime.block_on(async {
-        futures::stream::iter(cases).map(|case| judge(case)).buffered(qtt.jobs.max(1)).collect().await
-    });
+    let judged: Vec<Judged> =
+        runtime.block_on(async { futures::stream::iter(cases).map(judge).buffered(qtt.jobs.max(1)).collect().await });
     report::print(&judged, qtt.verbose);
     if qtt.summary {
         report::print_summary(&judged);

@@ -109,8 +109,11 @@ fn told(error: &Diagnostic) -> String {
 async fn play(case: &Case) -> Result<(), Stop> {
     let stage = Stage::default();
     for topic in &case.topics {
+        let name = topic.get("name").and_then(Json::text).unwrap_or_default();
         let partitions = topic.get("partitions").and_then(Json::integer).and_then(|p| i32::try_from(p).ok());
-        make(&stage, topic.get("name").and_then(Json::text).unwrap_or_default(), partitions.unwrap_or(PARTITIONS))?;
+        // A topic without a number of partitions has as many as its declaration says.
+        let partitions = partitions.or_else(|| case.statements.iter().find_map(|s| declared(s, name)).flatten());
+        make(&stage, name, partitions.unwrap_or(PARTITIONS))?;
     }
     let (engine, mut session) = begin(&stage, case).await?;
     for text in &case.statements {
@@ -144,10 +147,10 @@ async fn begin(stage: &Stage, case: &Case) -> Result<(Engine, Session), Stop> {
     for (name, value) in [("auto.offset.reset", "earliest")].into_iter().chain(given) {
         let quoted = |text: &str| text.replace('\'', "''");
         let set = engine.ask(&mut session, &format!("SET '{}' = '{}';", quoted(name), quoted(value))).await;
-        if let Err(errors) = set {
-            if errors.iter().any(|error| error.code != UNKNOWN_PROPERTY) {
-                return Err(Stop::Refused(errors));
-            }
+        if let Err(errors) = set
+            && errors.iter().any(|error| error.code != UNKNOWN_PROPERTY)
+        {
+            return Err(Stop::Refused(errors));
         }
     }
     Ok((engine, session))
@@ -159,15 +162,28 @@ fn make(stage: &Stage, topic: &str, partitions: i32) -> Result<(), Stop> {
 
 /// The topic of a declaration is there beforehand, unless the declaration makes it.
 fn make_declared_topic(stage: &Stage, statement: &str) -> Result<(), Stop> {
-    let parsed = sql::parse(statement);
-    let Some(StatementKind::CreateSource(create)) = parsed.statements.first().map(|s| &s.kind) else { return Ok(()) };
-    let property = |name: &str| create.properties.iter().find(|p| p.name.eq_ignore_ascii_case(name));
-    match property("KAFKA_TOPIC").map(|p| &p.value.value) {
-        Some(Literal::String(topic)) if property("PARTITIONS").is_none() && !topic.is_empty() => {
-            make(stage, topic, PARTITIONS)
-        }
+    match declared_topic(statement) {
+        Some((topic, None)) if !topic.is_empty() => make(stage, &topic, PARTITIONS),
         _ => Ok(()),
     }
+}
+
+/// The partitions that a statement declares for a topic, when it declares anything over it.
+fn declared(statement: &str, topic: &str) -> Option<Option<i32>> {
+    declared_topic(statement).filter(|(name, _)| name == topic).map(|(_, partitions)| partitions)
+}
+
+/// The topic that a declaration names, and its PARTITIONS.
+fn declared_topic(statement: &str) -> Option<(String, Option<i32>)> {
+    let parsed = sql::parse(statement);
+    let Some(StatementKind::CreateSource(create)) = parsed.statements.first().map(|s| &s.kind) else { return None };
+    let property = |name: &str| create.properties.iter().find(|p| p.name.eq_ignore_ascii_case(name));
+    let Some(Literal::String(topic)) = property("KAFKA_TOPIC").map(|p| &p.value.value) else { return None };
+    let partitions = match property("PARTITIONS").map(|p| &p.value.value) {
+        Some(Literal::Number(digits) | Literal::String(digits)) => digits.parse().ok(),
+        _ => None,
+    };
+    Some((topic.clone(), partitions))
 }
 
 /// The persistent queries of a case.

@@ -6,7 +6,7 @@ use super::{Stateful, TABLE_FUNCTIONS, called};
 use crate::diagnostic::{Diagnostic, PLAN, PROJECTION_KEY, STREAMING};
 use crate::planner::continuous::names::{Each, span_of};
 use crate::planner::continuous::result::Use;
-use crate::planner::define::contains_map;
+use crate::planner::sides::contains_map;
 
 /// Aggregates that can take back what a changed row of a table had added.
 const UNDOABLE: &[&str] = &[
@@ -27,14 +27,13 @@ const PLAIN_STATE: &[&str] = &["COUNT", "MAX", "MIN", "SUM", "SUM_LIST"];
 
 impl Stateful<'_> {
     pub(super) fn grouping(&self, errors: &mut Vec<Diagnostic>) {
-        let before = errors.len();
         self.groups_are_plain(errors);
         self.something_is_aggregated(errors);
         self.aggregates_are_sound(errors);
         self.rest_is_grouped(errors);
         self.values_fit("GROUP BY", errors);
         self.state_fits(errors);
-        if errors.len() == before {
+        if errors.is_empty() {
             self.key_is_selected(errors);
         }
     }
@@ -145,7 +144,7 @@ impl Stateful<'_> {
 
     fn no_table_functions(&self, errors: &mut Vec<Diagnostic>) {
         for item in &self.items {
-            let mut look = Each(|expr: &Expr| {
+            let mut look = Each::new(|expr: &Expr| {
                 let Some(name) = called(expr).filter(|name| TABLE_FUNCTIONS.contains(&name.as_str())) else { return };
                 let message = format!("table function {name} cannot be used together with aggregates or GROUP BY");
                 errors.push(Diagnostic::new(STREAMING, message).at(span_of(expr, self.span())));

@@ -3,13 +3,14 @@
 //! Joins are steps from left to right; each brings one source and compares one expression of it with one expression of
 //! what is there already.
 
+use headwater_connectors::format::FormatKind;
 use sqlparser::ast::{BinaryOperator, Expr, Join, JoinConstraint, JoinOperator, Spanned as _};
 
 use super::Stateful;
 use crate::catalog::{ColumnRole, WindowDef};
 use crate::diagnostic::{Diagnostic, STREAMING, Span};
 use crate::planner::continuous::names::{ColumnRef, span_of};
-use crate::planner::define::contains_map;
+use crate::planner::sides::contains_map;
 use crate::sql::place;
 
 /// A join that could be read.
@@ -271,6 +272,8 @@ impl Stateful<'_> {
             WindowDef::Tumbling(ms) | WindowDef::Hopping(ms) => Some(ms),
             WindowDef::Session => None,
         };
+        // As in ksqlDB, whose keys of registered schemas do not know the size of their windows.
+        let registered = members.iter().all(|member| FormatKind::is_registered(&member.source.key.format));
         let told: Vec<String> = members.iter().map(|member| windowed(&member.alias, member.source.window)).collect();
         let mut refuse = |message: &str| {
             errors.push(Diagnostic::new(STREAMING, message).at(step.span).detail(format!("{}.", told.join(", "))));
@@ -286,7 +289,7 @@ impl Stateful<'_> {
             .all(|(expr, member)| self.scope.column(expr).is_some_and(|column| self.key_columns(*member) == [column]));
         if is_session(left) != is_session(right) {
             refuse("session windows cannot be joined to windows of time");
-        } else if !on_keys || size(left) != size(right) {
+        } else if !on_keys || (size(left) != size(right) && !registered) {
             refuse(
                 "sources with windows are joined on their keys, with windows of one size: they cannot be repartitioned",
             );

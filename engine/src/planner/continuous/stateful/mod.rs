@@ -70,6 +70,10 @@ struct Stateful<'a> {
 pub struct Outcome {
     /// Its columns, where they can be told: those of joins.
     pub columns: Option<Vec<ResultColumn>>,
+    /// What it gives, where that can be told.
+    pub kind: Option<SourceKind>,
+    /// Topics of the sources whose partitions must be as many, each with the source's name.
+    pub together: Vec<(String, String)>,
     /// What is wrong with the query.
     pub errors: Vec<Diagnostic>,
 }
@@ -80,7 +84,7 @@ pub fn is_stateful(query: &ast::Query, state: &SessionState) -> bool {
     let joins = select.from.len() > 1 || select.from.iter().any(|from| !from.joins.is_empty());
     joins || query.window.is_some() || select.having.is_some() || is_grouped(select) || {
         let mut found = false;
-        let mut look = Each(|expr: &Expr| found |= is_aggregate(expr, state));
+        let mut look = Each::new(|expr: &Expr| found |= is_aggregate(expr, state));
         let _ = select.projection.visit(&mut look);
         found
     }
@@ -152,16 +156,21 @@ impl Stateful<'_> {
         self.windows(&mut errors);
         let joins = self.joins(&mut errors);
         let grouped = self.has_aggregates() || !self.groups.is_empty() || self.select.having.is_some();
+        let tables = (0..self.scope.members.len()).all(|member| self.is_table(member));
+        let kind = Some(if grouped || tables { SourceKind::Table } else { SourceKind::Stream });
+        let together = if joins.iter().any(|join| join.is_foreign) { Vec::new() } else { self.topics() };
+        let mut columns = None;
         if grouped {
             self.grouping(&mut errors);
-            return Outcome { columns: None, errors };
+        } else if errors.is_empty() {
+            let keys = self.join_keys(&joins, &mut errors);
+            columns = if errors.is_empty() { self.columns(&keys, &mut errors) } else { None };
         }
-        if !errors.is_empty() {
-            return Outcome { columns: None, errors };
-        }
-        let keys = self.join_keys(&joins, &mut errors);
-        let columns = if errors.is_empty() { self.columns(&keys, &mut errors) } else { None };
-        Outcome { columns, errors }
+        Outcome { columns, kind, together, errors }
+    }
+
+    fn topics(&self) -> Vec<(String, String)> {
+        self.scope.members.iter().map(|m| (m.source.name.clone(), m.source.topic.clone())).collect()
     }
 
     /// Every name is one of a column.
@@ -189,7 +198,7 @@ impl Stateful<'_> {
         let having = self.select.having.iter();
         let all = self.items.iter().map(|item| &item.expr).chain(&self.select.selection).chain(&self.groups);
         for expr in all.chain(having) {
-            let mut look = Each(|expr: &Expr| {
+            let mut look = Each::new(|expr: &Expr| {
                 if let Some(name) = called(expr).filter(|name| !self.is_function(name, expr)) {
                     let message = format!("function \"{name}\" does not exist");
                     let span = span_of(expr, self.query.span);
@@ -225,7 +234,7 @@ impl Stateful<'_> {
     /// The calls of aggregates in an expression.
     fn aggregates_in(&self, expr: &Expr) -> Vec<Expr> {
         let mut found = Vec::new();
-        let mut look = Each(|expr: &Expr| {
+        let mut look = Each::new(|expr: &Expr| {
             if is_aggregate(expr, self.state) {
                 found.push(expr.clone());
             }

@@ -47,7 +47,7 @@ impl Stateful<'_> {
     }
 
     fn no_bounds(&self, place: &str, expr: &Expr, errors: &mut Vec<Diagnostic>) {
-        let mut look = Each(|expr: &Expr| {
+        let mut look = Each::new(|expr: &Expr| {
             let name = match expr {
                 Expr::CompoundIdentifier(names) => names.last().map(|name| name.value.as_str()),
                 expr => self.identifier(expr),
