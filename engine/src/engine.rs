@@ -22,7 +22,8 @@ use crate::planner::define::{FormatDefaults, define, source_kind};
 use crate::planner::types::resolve;
 use crate::runtime::bounded::{Bounded, Surroundings};
 use crate::runtime::{
-    CommandLog, Driver, StatusSnapshot, Worker, Writer, assert, continuous, copy, describe, insert, print, show, topics,
+    CommandLog, Driver, StatusSnapshot, Worker, Writer, assert, continuous, copy, describe, describe_function, insert,
+    print, show, topics,
 };
 use crate::session::Session;
 use crate::sql::{self, ast};
@@ -362,8 +363,9 @@ impl Engine {
             ast::Describe::Sources { kind, extended } => {
                 self.describe_all(source_kind(*kind), *extended).await.map(Answer::Facts)
             }
-            ast::Describe::Function(_) => {
-                Err(vec![Diagnostic::new(NOT_SUPPORTED, "DESCRIBE FUNCTION is not supported yet").at(span)])
+            ast::Describe::Function(name) => {
+                let described = describe_function::describe(&name.value, &Bounded::bare_state(&Settings::default()));
+                described.map(Answer::Facts).map_err(|unknown| vec![unknown.at(name.span)])
             }
             ast::Describe::Connector(_) => {
                 Err(vec![Diagnostic::new(NOT_SUPPORTED, "connectors are not supported yet").at(span)])

@@ -58,6 +58,11 @@ impl<'a> Compiler<'a> {
         Ok(Self { state, schema, names })
     }
 
+    /// The columns that expressions may name.
+    pub fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
     /// Compiles an expression, and gives the type of the dialect that it has. `text` is what it is
     /// called in reports; `span` is its place for what is wrong with it.
     pub fn compile(

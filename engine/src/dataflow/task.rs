@@ -23,12 +23,14 @@ use headwater_connectors::record::{OutBatch, RawBatch, Side, TopicPartition, Wan
 use headwater_connectors::table::{ROWOFFSET, ROWPARTITION, ROWTIME, RecordDecoder, TopicSpec, WINDOWEND, WINDOWSTART};
 
 use super::chunk::Chunk;
+use super::explode::Explode;
 use super::expression::{Compiler, Expression, Failure};
 use super::filter::Filter;
 use super::output::{Output, Placement};
 use super::project::Project;
 use crate::catalog::SourceDef;
 use crate::diagnostic::{Diagnostic, INTERNAL};
+use crate::functions::rows_of;
 use crate::planner::plan_errors::diagnose;
 use crate::sql::parse_expr;
 use crate::topology::{Projection, Step, Topology, VERSION};
@@ -122,6 +124,7 @@ pub struct Compiled {
 #[derive(Clone)]
 enum Operator {
     Filter(Filter),
+    Explode(Explode),
     Project(Project),
 }
 
@@ -137,7 +140,15 @@ impl Compiled {
         let projection = referenced(topology, &spec)?;
         let input = Arc::new(spec.schema().project(&projection).map_err(|e| diagnose(&e.into(), None))?);
         let compiler = Compiler::new(state, input).map_err(|e| diagnose(&e, None))?;
-        let operators = topology.steps.iter().map(|step| operator(step, &compiler)).collect::<Result<Vec<_>, _>>()?;
+        let mut compiler = compiler;
+        let mut operators = Vec::with_capacity(topology.steps.len());
+        for step in &topology.steps {
+            let operator = operator(step, &compiler)?;
+            if let Operator::Explode(explode) = &operator {
+                compiler = Compiler::new(state, explode.schema().clone()).map_err(|e| diagnose(&e, None))?;
+            }
+            operators.push(operator);
+        }
         let schema = operators.iter().rev().find_map(Operator::schema).expect("a topology has a projection");
         let forwards_headers = topology.output.is_some() && topology.result().is_some_and(|p| p.headers.is_none());
         let sink = topology.output.clone();
@@ -171,13 +182,14 @@ impl Operator {
     fn schema(&self) -> Option<SchemaRef> {
         match self {
             Self::Project(project) => Some(project.schema().clone()),
-            Self::Filter(_) => None,
+            Self::Filter(_) | Self::Explode(_) => None,
         }
     }
 
     fn apply(&self, chunk: Chunk, failures: &mut Vec<Failure>) -> Result<Chunk, ArrowError> {
         match self {
             Self::Filter(filter) => filter.apply(chunk, failures),
+            Self::Explode(explode) => explode.apply(chunk, failures),
             Self::Project(project) => project.apply(chunk, failures),
         }
     }
@@ -347,6 +359,7 @@ fn referenced(topology: &Topology, spec: &TopicSpec) -> Result<Vec<usize>, Vec<D
 fn texts(topology: &Topology) -> impl Iterator<Item = &str> {
     topology.steps.iter().flat_map(|step| match step {
         Step::Filter { predicate } => vec![predicate.as_str()],
+        Step::Explode { columns } => columns.iter().map(|c| c.expr.as_str()).collect(),
         Step::Project(Projection { columns, headers, .. }) => {
             columns.iter().map(|c| c.expr.as_str()).chain(headers.as_deref()).collect()
         }
@@ -374,6 +387,16 @@ fn operator(step: &Step, compiler: &Compiler<'_>) -> Result<Operator, Vec<Diagno
     match step {
         Step::Filter { predicate } => {
             Ok(Operator::Filter(Filter::new(compile(predicate)?.into_type(DataType::Boolean))))
+        }
+        Step::Explode { columns } => {
+            let array = |c: &crate::topology::Exploded| -> Result<_, Vec<Diagnostic>> {
+                let expr = rows_of(parse_expr(&c.expr).map_err(|e| vec![e])?);
+                Ok((c.name.clone(), compiler.compile(&expr, &c.expr, None)?.0))
+            };
+            let arrays = columns.iter().map(array).collect::<Result<Vec<_>, _>>()?;
+            let explode = Explode::new(arrays, compiler.schema());
+            let no_array = || vec![Diagnostic::new(INTERNAL, "a table function gives no rows")];
+            Ok(Operator::Explode(explode.ok_or_else(no_array)?))
         }
         Step::Project(projection) => {
             let column = |c: &crate::topology::ResultColumn| -> Result<_, Vec<Diagnostic>> {

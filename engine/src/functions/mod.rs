@@ -22,8 +22,10 @@ mod element;
 mod higher;
 mod json;
 mod math;
+mod names;
 mod scalar;
 pub mod signature;
+mod table;
 mod text;
 mod time;
 mod to_text;
@@ -35,7 +37,9 @@ use datafusion::logical_expr::ScalarUDF;
 use std::sync::Arc;
 
 pub use element::ELEMENT;
+pub use names::{list, unknown};
 pub use signature::{Category, Function, Variant};
+pub use table::{is_call as is_table_call, rows_of};
 pub use time::{ADDING, UNIT_CALL, UNITS};
 
 /// The families, in the order of the documentation.
@@ -48,6 +52,7 @@ pub const FAMILIES: &[&[Function]] = &[
     collections::FUNCTIONS,
     higher::FUNCTIONS,
     time::FUNCTIONS,
+    table::FUNCTIONS,
 ];
 
 /// All functions of the dialect that are not aggregates.
@@ -65,8 +70,12 @@ pub fn register(mut state: SessionState) -> SessionState {
     // Registering replaces a function of the same name; it does not fail for scalar functions.
     let _ = state.register_udf(Arc::new(ScalarUDF::from(element::Element::default())));
     let _ = state.register_udf(Arc::new(ScalarUDF::from(time::UnitCall::default())));
-    for function in all().filter(|function| function.category != Category::Lambda) {
+    let special = [Category::Lambda, Category::Table];
+    for function in all().filter(|function| !special.contains(&function.category)) {
         let _ = state.register_udf(scalar::udf(function));
+    }
+    for function in table::FUNCTIONS {
+        let _ = state.register_udf(scalar::rows_udf(function));
     }
     for function in higher::udfs() {
         let _ = state.register_higher_order_function(function);

@@ -17,7 +17,7 @@ use datafusion::logical_expr::simplify::{ExprSimplifyResult, SimplifyContext};
 use datafusion::logical_expr::{ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility};
 
 use super::call::{Arg, Call};
-use super::choice::{Chosen, canonical, choose};
+use super::choice::{Chosen, canonical, choose, list_of};
 use super::clock;
 use super::convert;
 use super::signature::{Function, Nulls};
@@ -29,6 +29,8 @@ pub struct Scalar {
     function: &'static Function,
     name: String,
     signature: Signature,
+    /// It gives an array, whose elements are rows.
+    table: bool,
 }
 
 impl Scalar {
@@ -36,7 +38,12 @@ impl Scalar {
     pub fn new(function: &'static Function) -> Self {
         let volatility = if function.volatile { Volatility::Volatile } else { Volatility::Immutable };
         let volatility = if reads_the_clock(function) { Volatility::Stable } else { volatility };
-        Self { function, name: function.name.to_lowercase(), signature: Signature::user_defined(volatility) }
+        Self {
+            function,
+            name: function.name.to_lowercase(),
+            signature: Signature::user_defined(volatility),
+            table: false,
+        }
     }
 }
 
@@ -85,20 +92,20 @@ impl ScalarUDFImpl for Scalar {
 
     fn return_type(&self, types: &[DataType]) -> Result<DataType> {
         let types: Vec<DataType> = types.iter().map(canonical).collect();
-        Ok(choose(self.function, &types).map_err(refused)?.returns)
+        Ok(self.choose(&types)?.returns)
     }
 
     fn simplify(&self, args: Vec<Expr>, info: &SimplifyContext) -> Result<ExprSimplifyResult> {
         let now = info.query_execution_start_time().filter(|_| reads_the_clock(self.function) && args.is_empty());
         let Some(now) = now else { return Ok(ExprSimplifyResult::Original(args)) };
-        let chosen = choose(self.function, &[]).map_err(refused)?;
+        let chosen = self.choose(&[])?;
         let value = clock::at(now.timestamp_millis(), || self.run(&chosen, &[], 1))?;
         Ok(ExprSimplifyResult::Simplified(Expr::Literal(ScalarValue::try_from_array(&value, 0)?, None)))
     }
 
     fn invoke_with_args(&self, given: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let types: Vec<DataType> = given.args.iter().map(|arg| canonical(&arg.data_type())).collect();
-        let chosen = choose(self.function, &types).map_err(refused)?;
+        let chosen = self.choose(&types)?;
         let is_constant = |arg: &ColumnarValue| matches!(arg, ColumnarValue::Scalar(_));
         let constant = !self.function.volatile && given.args.iter().all(is_constant);
         let rows = if constant { 1 } else { given.number_rows };
@@ -118,6 +125,11 @@ impl ScalarUDFImpl for Scalar {
 }
 
 impl Scalar {
+    fn choose(&self, types: &[DataType]) -> Result<Chosen> {
+        let chosen = choose(self.function, types).map_err(refused)?;
+        Ok(if self.table { Chosen { returns: list_of(chosen.returns), ..chosen } } else { chosen })
+    }
+
     fn arg(&self, value: ColumnarValue, ty: &DataType, takes: &DataType) -> Result<Arg> {
         let (values, constant) = match value {
             ColumnarValue::Array(values) => (values, false),
@@ -161,4 +173,11 @@ fn nulls_of(args: &[Arg], rows: usize) -> Option<NullBuffer> {
 /// The function as DataFusion registers it.
 pub fn udf(function: &'static Function) -> Arc<datafusion::logical_expr::ScalarUDF> {
     Arc::new(datafusion::logical_expr::ScalarUDF::from(Scalar::new(function)))
+}
+
+/// A table function as the scalar one that gives its rows as an array.
+pub fn rows_udf(function: &'static Function) -> Arc<datafusion::logical_expr::ScalarUDF> {
+    let scalar = Scalar::new(function);
+    let name = format!("{}{}", super::table::ROWS_OF, scalar.name);
+    Arc::new(datafusion::logical_expr::ScalarUDF::from(Scalar { name, table: true, ..scalar }))
 }

@@ -17,11 +17,11 @@ use sqlparser::ast::{
 use super::star::call;
 use crate::diagnostic::{Diagnostic, LITERAL, NOT_SUPPORTED};
 use crate::dialect::{self, literal};
-use crate::functions::ELEMENT;
+use crate::functions::{self, ELEMENT};
 use crate::sql::expr_forms::cast_type;
 
 /// Functions of the dialect that DataFusion has under another name.
-const OTHER_NAMES: &[(&str, &str)] = &[("COLLECT_LIST", "array_agg"), ("EXPLODE", "unnest")];
+const OTHER_NAMES: &[(&str, &str)] = &[("COLLECT_LIST", "array_agg")];
 
 /// Rewrites a query in place. Reports what cannot be.
 pub fn rewrite(query: &mut Query, errors: &mut Vec<Diagnostic>) {
@@ -154,6 +154,7 @@ impl Rewriter<'_> {
             "MAP" => map_literal(expr),
             "AS_VALUE" => self.only_argument(expr),
             "COUNT_DISTINCT" => count_distinct(function),
+            "EXPLODE" | "CUBE_EXPLODE" => *expr = call("unnest", vec![functions::rows_of(take(expr))]),
             _ => {
                 if let Some((_, other)) = OTHER_NAMES.iter().find(|(ours, _)| *ours == name) {
                     function.name = ObjectName::from(vec![Ident::new(*other)]);

@@ -7,6 +7,7 @@ mod complaints;
 pub(crate) mod continuous;
 pub(crate) mod copy;
 pub(crate) mod describe;
+pub(crate) mod describe_function;
 mod driver;
 mod goal;
 mod guess;

@@ -68,6 +68,22 @@ impl Elements {
     }
 }
 
+/// The places of a map's entries in the order in which Java's HashMap would give them, when keys are
+/// texts: what depends on the order comes out as in ksqlDB.
+pub fn hash_order(keys: &ArrayRef, range: Range<usize>) -> Vec<usize> {
+    let mut order: Vec<usize> = range.collect();
+    let Some(keys) = keys.as_string_opt::<i32>() else { return order };
+    // A table of 16 doubles when it is more than three quarters full.
+    let buckets = (order.len() * 4).div_ceil(3).next_power_of_two().max(16) as u32;
+    let bucket = |at: &usize| {
+        let hash =
+            keys.value(*at).encode_utf16().fold(0_u32, |hash, unit| hash.wrapping_mul(31).wrapping_add(unit.into()));
+        (hash ^ (hash >> 16)) & (buckets - 1)
+    };
+    order.sort_by_key(bucket);
+    order
+}
+
 /// What a lambda gives for its parameters; `rows` are the rows from which it takes outer columns.
 pub fn evaluate(lambda: &LambdaArgument, params: &[ArrayRef], rows: &UInt32Array) -> Result<ArrayRef> {
     let given: Vec<_> = params.iter().map(|param| move || Ok(param.clone())).collect();
@@ -75,4 +91,22 @@ pub fn evaluate(lambda: &LambdaArgument, params: &[ArrayRef], rows: &UInt32Array
     let values = lambda.evaluate(&given, |outer| Ok(take_arrays(outer, rows, None)?))?.into_array(rows.len())?;
     let wanted = crate::functions::choice::canonical(values.data_type());
     Ok(if *values.data_type() == wanted { values } else { cast(&values, &wanted)? })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::StringArray;
+
+    use super::*;
+
+    /// Goal: Java's order. Method: `new HashMap<>(Map.of(…)).keySet()` for these keys, by hand: the hashes of one letter
+    /// are its code, so "p" (112) is in bucket 0 of 16.
+    #[test]
+    fn entries_come_as_java_hashes_them() {
+        let keys: ArrayRef = Arc::new(StringArray::from(vec!["c", "b", "p", "a"]));
+        assert_eq!(hash_order(&keys, 0..4), [2, 3, 1, 0]);
+        assert_eq!(hash_order(&keys, 1..3), [2, 1]);
+    }
 }

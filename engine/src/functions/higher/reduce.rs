@@ -6,14 +6,16 @@ use datafusion::common::exec_err;
 use datafusion::error::Result;
 use datafusion::logical_expr::LambdaArgument;
 
-use super::elements::{Elements, evaluate};
+use super::elements::{Elements, evaluate, hash_order};
 
 /// Memory of the states of one batch at most: `s || s` doubles with each element.
 const STATE_MEMORY_MAX: usize = 256 << 20;
 
 /// REDUCE of arrays and maps: step by step for all rows that have another element.
 pub fn reduce(elements: &Elements, initial: &ArrayRef, step: &LambdaArgument) -> Result<ArrayRef> {
-    let firsts: Vec<usize> = elements.ranges().map(|range| range.start).collect();
+    let is_map = elements.parts.len() > 1;
+    let order = |range| if is_map { hash_order(&elements.parts[0], range) } else { range.collect() };
+    let orders: Vec<Vec<usize>> = elements.ranges().map(order).collect();
     let longest = elements.lengths.iter().copied().max().unwrap_or(0);
     let begun = |row: &usize| initial.is_valid(*row);
     let mut rows: Vec<usize> = (0..elements.rows()).filter(begun).collect();
@@ -21,7 +23,7 @@ pub fn reduce(elements: &Elements, initial: &ArrayRef, step: &LambdaArgument) ->
     for at in 0..longest {
         rows.retain(|row| elements.lengths[*row] > at);
         let taken: UInt32Array = rows.iter().map(|row| *row as u32).collect::<Vec<_>>().into();
-        let places: UInt32Array = rows.iter().map(|row| (firsts[*row] + at) as u32).collect::<Vec<_>>().into();
+        let places: UInt32Array = rows.iter().map(|row| orders[*row][at] as u32).collect::<Vec<_>>().into();
         let mut params = vec![take(&state, &taken, None)?];
         for part in &elements.parts {
             params.push(take(part, &places, None)?);

@@ -41,14 +41,14 @@ pub fn cot(angle: f64) -> f64 {
     1.0 / angle.tan()
 }
 
-/// As Java converts, by one constant.
+/// In the order in which Java multiplies and divides, which the last digit shows.
 pub fn degrees(radians: f64) -> f64 {
-    radians * 57.295_779_513_082_32
+    radians * 180.0 / std::f64::consts::PI
 }
 
-/// As Java converts, by one constant.
+/// In the order in which Java divides and multiplies, which the last digit shows.
 pub fn radians(degrees: f64) -> f64 {
-    degrees * 0.017_453_292_519_943_295
+    degrees / 180.0 * std::f64::consts::PI
 }
 
 /// The nearest BIGINT; the middle goes up.

@@ -163,15 +163,15 @@ pub static FUNCTIONS: &[Function] = &[
     Function::new(
         "LOG",
         Mathematical,
-        "The logarithm to base 10 or to another. NaN when the base is 1 or not above zero, or the value is negative.",
+        "The natural logarithm, or that to another base. NaN when the base is 1 or not above zero, or the value is negative.",
         &[
-            Variant::new(INT, Double, |call| double::unary(call, f64::log10)),
-            Variant::new(BIGINT, Double, |call| double::unary(call, f64::log10)),
-            Variant::new(DOUBLE, Double, |call| double::unary(call, f64::log10)),
+            Variant::new(INT, Double, |call| double::unary(call, f64::ln)),
+            Variant::new(BIGINT, Double, |call| double::unary(call, f64::ln)),
+            Variant::new(DOUBLE, Double, |call| double::unary(call, f64::ln)),
             Variant::new(&[p("base", Double), p("value", Double)], Double, |call| double::binary(call, double::log))
                 .about("INT and BIGINT are taken as DOUBLE."),
         ],
-        &[("LOG(1000)", "3.0"), ("LOG(2, 8)", "3.0"), ("LOG(1, 8)", "NaN")],
+        &[("LOG(1)", "0.0"), ("LOG(2, 8)", "3.0"), ("LOG(1, 8)", "NaN")],
     ),
     Function::new(
         "POWER",

@@ -52,12 +52,13 @@ impl Encoding {
         }
     }
 
-    fn encode(self, bytes: &[u8], out: &mut String) {
+    fn encode(self, bytes: &[u8], digits: &[u8; 16], out: &mut String) {
         match self {
-            Self::Hex => bytes.iter().for_each(|byte| {
-                out.push(digit(byte >> 4));
-                out.push(digit(byte & 15));
-            }),
+            Self::Hex => {
+                out.extend(
+                    bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]).map(|half| digits[usize::from(half)] as char),
+                );
+            }
             Self::Utf8 => out.push_str(&String::from_utf8_lossy(bytes)),
             Self::Ascii => {
                 out.extend(bytes.iter().map(|b| if b.is_ascii() { *b as char } else { char::REPLACEMENT_CHARACTER }));
@@ -72,20 +73,25 @@ pub fn write_base64(bytes: &[u8], out: &mut String) {
     STANDARD.encode_string(bytes, out);
 }
 
-fn digit(value: u8) -> char {
-    char::from_digit(value.into(), 16).unwrap_or('0')
-}
+/// ENCODE writes small digits, FROM_BYTES capital ones, as in ksqlDB.
+const SMALL: &[u8; 16] = b"0123456789abcdef";
+const CAPITAL: &[u8; 16] = b"0123456789ABCDEF";
 
-/// Hexadecimal digits in either case, as they are, behind 0x, or in X'…'.
+/// Hexadecimal digits in either case, as they are, in X'…', or behind 0x, where their number may be odd.
 fn decode_hex(text: &str, out: &mut Vec<u8>) -> Result<(), String> {
     let quoted = ["X'", "x'"].iter().find_map(|open| text.strip_prefix(open)?.strip_suffix('\''));
-    let digits = quoted.or_else(|| text.strip_prefix("0x")).unwrap_or(text).as_bytes();
+    let number = text.strip_prefix("0x");
+    let digits = quoted.or(number).unwrap_or(text).as_bytes();
     let bad = || format!("'{text}' is not hexadecimal");
-    if digits.len() % 2 != 0 {
+    let odd = digits.len() % 2;
+    if odd > 0 && number.is_none() {
         return Err(bad());
     }
     let value = |digit: u8| (digit as char).to_digit(16).ok_or_else(bad);
-    for pair in digits.chunks_exact(2) {
+    if odd > 0 {
+        out.push(value(digits[0])? as u8);
+    }
+    for pair in digits[odd..].chunks_exact(2) {
         out.push((value(pair[0])? * 16 + value(pair[1])?) as u8);
     }
     Ok(())
@@ -99,7 +105,7 @@ pub fn encode(call: &Call<'_>) -> Result<ArrayRef> {
         let (from, to) = (Encoding::of(from.value(row))?, Encoding::of(to.value(row))?);
         bytes.clear();
         from.decode(texts.value(row), &mut bytes)?;
-        to.encode(&bytes, out);
+        to.encode(&bytes, SMALL, out);
         Ok(Some(()))
     })
 }
@@ -114,7 +120,7 @@ pub fn to_bytes(call: &Call<'_>) -> Result<ArrayRef> {
 pub fn from_bytes(call: &Call<'_>) -> Result<ArrayRef> {
     let (blobs, encodings) = (call.blobs(0), call.texts(1));
     call.each_text(|row, out| {
-        Encoding::of(encodings.value(row))?.encode(blobs.value(row), out);
+        Encoding::of(encodings.value(row))?.encode(blobs.value(row), CAPITAL, out);
         Ok(Some(()))
     })
 }

@@ -5,6 +5,7 @@
 //! and what is written, and where, in `sink`. Queries that hold state are checked in `stateful` and refused. Semantics:
 //! ksqlDB's queries.
 
+mod explode;
 mod names;
 mod result;
 mod shape;
@@ -21,7 +22,7 @@ use crate::catalog::Catalog;
 use crate::config::Settings;
 use crate::diagnostic::Diagnostic;
 use crate::sql::ast;
-use crate::topology::{Step, Topology, VERSION};
+use crate::topology::{Step, Topology};
 
 pub use sink::{Persistent, create_as, insert_select};
 
@@ -56,6 +57,7 @@ pub fn push(query: &ast::Query, catalog: &Catalog, settings: &Settings) -> Resul
 
 fn topology(shape: &shape::Shape, result: result::Planned) -> Topology {
     let filter = result.predicate.map(|predicate| Step::Filter { predicate });
-    let steps = filter.into_iter().chain([Step::Project(result.projection)]).collect();
-    Topology { version: VERSION, input: shape.source.as_ref().clone(), steps, output: None }
+    let explode = (!result.exploded.is_empty()).then_some(Step::Explode { columns: result.exploded });
+    let steps: Vec<Step> = filter.into_iter().chain(explode).chain([Step::Project(result.projection)]).collect();
+    Topology { version: Topology::version_of(&steps), input: shape.source.as_ref().clone(), steps, output: None }
 }

@@ -10,6 +10,7 @@ use arrow::datatypes::DataType;
 use datafusion::execution::session_state::SessionState;
 use sqlparser::ast::{AccessExpr, Expr, Spanned as _, Value, ValueWithSpan};
 
+use super::explode;
 use super::names::ident;
 use super::shape::{Item, Shape};
 use crate::catalog::ColumnRole;
@@ -20,7 +21,7 @@ use crate::diagnostic::{
 use crate::planner::define::ROWHEADERS;
 use crate::planner::plan_errors::diagnose;
 use crate::sql::{place, print};
-use crate::topology::{Projection, ResultColumn};
+use crate::topology::{Exploded, Projection, ResultColumn};
 use crate::types::SqlType;
 
 /// What becomes of the rows.
@@ -37,6 +38,8 @@ pub enum Use<'a> {
 pub struct Planned {
     /// WHERE.
     pub predicate: Option<String>,
+    /// What table functions add.
+    pub exploded: Vec<Exploded>,
     /// SELECT and PARTITION BY.
     pub projection: Projection,
     /// Place of each column of the projection, where it was written.
@@ -49,7 +52,12 @@ pub fn plan(shape: &Shape, state: &SessionState, purpose: Use<'_>) -> Result<Pla
     let mut errors = shape.names.clone();
     let predicate = shape.filter.as_ref().and_then(|filter| predicate(filter, shape, &compiler, &mut errors));
     let keys = keys(shape, &mut errors);
-    let items = with_keys(shape, &keys);
+    let mut items = with_keys(shape, &keys);
+    let (exploded, schema) = explode::extract(&mut items, &compiler, shape.span, &mut errors);
+    let compiler = Compiler::new(state, schema).map_err(|e| diagnose(&e, Some(shape.span)))?;
+    if !errors.is_empty() {
+        return Err(errors);
+    }
     let mut planner = Items { compiler, whole: shape.span, purpose, headers: None, errors };
     let mut columns: Vec<(ResultColumn, Option<Span>)> =
         items.iter().filter_map(|item| planner.column(item, &keys)).collect();
@@ -69,7 +77,7 @@ pub fn plan(shape: &Shape, state: &SessionState, purpose: Use<'_>) -> Result<Pla
     }
     let (columns, spans) = columns.into_iter().unzip();
     let projection = Projection { columns, headers, rekeyed: shape.partition_by.is_some() };
-    Ok(Planned { predicate, projection, spans })
+    Ok(Planned { predicate, exploded, projection, spans })
 }
 
 /// A part of the key.

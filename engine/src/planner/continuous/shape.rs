@@ -17,6 +17,7 @@ use super::result::Use;
 use super::stateful::TABLE_FUNCTIONS;
 use crate::catalog::{Catalog, SourceDef, SourceKind};
 use crate::diagnostic::{Diagnostic, NOT_SUPPORTED, STREAMING, Span};
+use crate::functions;
 use crate::planner::define::real_first;
 use crate::planner::{rewrite, star};
 use crate::sql::{ast, place};
@@ -283,8 +284,9 @@ fn source(
 
 /// Expressions that are more than one row's own business.
 fn check_expressions(select: &Select, query: &ast::Query, state: &SessionState, errors: &mut Vec<Diagnostic>) {
-    let mut checker = Checker { state, errors, whole: query.span };
+    let mut checker = Checker { state, errors, whole: query.span, in_select: true };
     let _: ControlFlow<()> = select.projection.visit(&mut checker);
+    checker.in_select = false;
     let _: ControlFlow<()> = select.selection.visit(&mut checker);
     for expr in query.partition_by.iter().flat_map(|list| &list.value) {
         let _: ControlFlow<()> = expr.visit(&mut checker);
@@ -295,6 +297,7 @@ struct Checker<'a> {
     state: &'a SessionState,
     errors: &'a mut Vec<Diagnostic>,
     whole: Span,
+    in_select: bool,
 }
 
 impl Visitor for Checker<'_> {
@@ -325,8 +328,13 @@ impl Checker<'_> {
             self.errors.push(not_yet("a window function in a continuous query", span));
         } else if self.state.aggregate_functions().keys().any(|known| known.eq_ignore_ascii_case(&name)) {
             self.errors.push(not_yet(&format!("the aggregate {} in a continuous query", name.to_uppercase()), span));
-        } else if ["EXPLODE", "UNNEST"].iter().any(|table| name.eq_ignore_ascii_case(table)) {
-            self.errors.push(not_yet(&format!("{} in a continuous query", name.to_uppercase()), span));
+        } else if !self.in_select && TABLE_FUNCTIONS.contains(&name.to_uppercase().as_str()) {
+            let message = format!("table function {} can only be in SELECT", name.to_uppercase());
+            self.errors.push(Diagnostic::new(STREAMING, message).at(span));
+        } else if functions::find(&name).is_none() && !["MAP", "STRUCT"].contains(&name.to_uppercase().as_str()) {
+            let place = function.name.0.first().and_then(|part| part.as_ident()).and_then(|name| place(name.span));
+            let names = functions::all().map(|function| function.name);
+            self.errors.push(functions::unknown(&name, names).at(place.unwrap_or(span)));
         }
     }
 }
