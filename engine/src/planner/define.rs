@@ -13,8 +13,8 @@ use super::types::resolve;
 use crate::catalog::{Catalog, ColumnDef, ColumnRole, EventTimeDef, SourceDef, SourceKind, WindowDef};
 use crate::config::Settings;
 use crate::diagnostic::{
-    COLUMN_ROLE, DUPLICATE_COLUMN, Diagnostic, EXISTS, MISSING_KEY, MISSING_PROPERTY, NOT_SUPPORTED,
-    PROPERTY_CONFLICT, READ_ONLY, RESERVED_NAME, Span, TIMESTAMP_COLUMN, UNKNOWN_COLUMN,
+    COLUMN_ROLE, DUPLICATE_COLUMN, Diagnostic, EXISTS, MISSING_KEY, MISSING_PROPERTY, NOT_SUPPORTED, PROPERTY_CONFLICT,
+    READ_ONLY, RESERVED_NAME, Span, TIMESTAMP_COLUMN, UNKNOWN_COLUMN,
 };
 use crate::sql::ast;
 use crate::types::SqlType;
@@ -228,6 +228,7 @@ fn check_role(column: &ast::ColumnDef, kind: SourceKind, errors: &mut Vec<Diagno
     errors.push(
         Diagnostic::new(COLUMN_ROLE, message)
             .at(column.role.span)
+            .detail("The PRIMARY KEY of a table is unique and NON NULL; the KEY of a stream need be neither.")
             .hint(format!("Say \"{} {} {right}\".", column.name.value, column.ty.value)),
     );
 }
@@ -318,7 +319,7 @@ fn event_time(
         return None;
     };
     let Some(column) = columns.iter().find(|c| c.name == name.value) else {
-        let message = format!("property \"TIMESTAMP\" names column \"{}\", which does not exist", name.value);
+        let message = format!("WITH names timestamp column \"{}\", which does not exist", name.value);
         let names = crate::diagnostic::nearest(&name.value, columns.iter().map(|c| c.name.as_str()));
         let error = Diagnostic::new(UNKNOWN_COLUMN, message).at(name.span);
         errors.push(names.map_or(error.clone(), |near| error.hint(format!("Did you mean \"{near}\"?"))));

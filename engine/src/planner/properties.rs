@@ -164,7 +164,8 @@ fn check_registered(read: &SourceProperties, errors: &mut Vec<Diagnostic>) {
         match format.as_ref().filter(|format| !takes(&format.value)) {
             Some(format) => {
                 let message = format!("format {} does not take \"{}\"", format.value, property.value);
-                let detail = "It is for formats whose schemas are registered.";
+                let which = if *side == Side::Key { "KEY_FORMAT" } else { "VALUE_FORMAT" };
+                let detail = format!("It is for formats whose schemas are registered, and \"{which}\" is not one.");
                 errors.push(Diagnostic::new(PROPERTY_CONFLICT, message).at(property.span).detail(detail));
             }
             None => errors.push(*not_yet(&property.value, property.span)),
@@ -188,7 +189,7 @@ fn check_format(seen: &[String], properties: &[ast::Property], errors: &mut Vec<
 }
 
 fn unknown(name: &str, span: Span) -> Box<Diagnostic> {
-    let error = Diagnostic::new(UNKNOWN_PROPERTY, format!("property \"{name}\" does not exist")).at(span);
+    let error = Diagnostic::new(UNKNOWN_PROPERTY, format!("WITH has no property \"{name}\"")).at(span);
     Box::new(match nearest(name, property_names()) {
         Some(near) => error.hint(format!("Did you mean \"{near}\"?")),
         None => error.detail(format!("The properties are {}.", property_names().collect::<Vec<_>>().join(", "))),

@@ -61,3 +61,12 @@ fn topology(shape: &shape::Shape, result: result::Planned) -> Topology {
     let steps: Vec<Step> = filter.into_iter().chain(explode).chain([Step::Project(result.projection)]).collect();
     Topology { version: Topology::version_of(&steps), input: shape.source.as_ref().clone(), steps, output: None }
 }
+
+/// The sources that a query joins, each with its topic: their partitions must be as many. None where that need not be.
+pub fn joined_topics(query: &ast::Query, catalog: &Catalog, settings: &Settings) -> Vec<(String, String)> {
+    let state = state(settings);
+    match stateful::is_stateful(query, &state) {
+        true => stateful::check(query, catalog, &state, result::Use::Show, &[]).together,
+        false => Vec::new(),
+    }
+}

@@ -83,7 +83,7 @@ pub fn read(
         select.projection.retain(|item| !is_bound(item));
     }
     if let Some((source, _)) = &source {
-        check_source(source, select, query, &mut errors);
+        check_source(source, select, query, purpose, &mut errors);
     }
     let (Some((source, alias)), true) = (source, errors.is_empty()) else {
         return Err(real_first(errors.into_iter().chain(names).collect()));
@@ -119,7 +119,13 @@ fn later(source: &SourceDef, span: Span) -> Vec<Diagnostic> {
 }
 
 /// What a table or a source with windows does not allow.
-fn check_source(source: &SourceDef, select: &Select, query: &ast::Query, errors: &mut Vec<Diagnostic>) {
+fn check_source(
+    source: &SourceDef,
+    select: &Select,
+    query: &ast::Query,
+    purpose: Use<'_>,
+    errors: &mut Vec<Diagnostic>,
+) {
     if let Some(list) = &query.partition_by {
         let why = match (source.kind, source.window) {
             (SourceKind::Table, _) => "is a table",
@@ -133,6 +139,10 @@ fn check_source(source: &SourceDef, select: &Select, query: &ast::Query, errors:
     }
     if source.kind != SourceKind::Table {
         return;
+    }
+    if source.window.is_some() && purpose != Use::Show {
+        let message = format!("\"{}\" is a table with windows: its rows can be shown, not written on", source.name);
+        errors.push(Diagnostic::new(STREAMING, message).at(query.span));
     }
     let mut look = Each::new(|expr: &Expr| {
         let Expr::Function(function) = expr else { return };

@@ -6,6 +6,8 @@
 use super::result::{self, Planned, Use};
 use super::shape::{self, Shape};
 use super::{state, stateful, topology};
+use datafusion::execution::session_state::SessionState;
+
 use crate::catalog::{Catalog, ColumnRole, QueryDef, SourceDef, SourceKind};
 use crate::config::Settings;
 use crate::diagnostic::{
@@ -70,9 +72,14 @@ pub fn create_as(
 ) -> Result<Persistent, Vec<Diagnostic>> {
     let mut errors = Vec::new();
     let (properties, sink_properties) = QueryProperties::take(&create.properties, &mut errors);
-    let name = create.name.value.as_str();
-    let read =
-        written(&create.query, catalog, settings, name, &sink_properties).map_err(|found| told(&mut errors, found));
+    let (name, state) = (create.name.value.as_str(), state(settings));
+    if stateful::is_stateful(&create.query, &state) {
+        let found = stateful::check(&create.query, catalog, &state, Use::Write(name), &sink_properties);
+        errors.extend(found.errors);
+        found.kind.iter().for_each(|kind| check_kind(create, *kind, &mut errors));
+        return Err(if errors.is_empty() { shape::not_built(&create.query, &state) } else { errors });
+    }
+    let read = written(&create.query, catalog, &state, name).map_err(|found| told(&mut errors, found));
     let (shape, planned) = read?;
     check_kind(create, shape.source.kind, &mut errors);
     if !errors.is_empty() {
@@ -116,7 +123,7 @@ pub fn insert_select(
         }
         return Err(if errors.is_empty() { shape::not_built(&insert.query, &state) } else { errors });
     }
-    let read = written(&insert.query, catalog, settings, &insert.target, &[]).map_err(|found| told(&mut errors, found));
+    let read = written(&insert.query, catalog, &state, &insert.target).map_err(|found| told(&mut errors, found));
     let (shape, mut planned) = read?;
     if shape.source.kind == SourceKind::Table {
         let message = format!("\"{}\" is a table: only the rows of a stream are inserted", shape.source.name);
@@ -166,18 +173,12 @@ fn told(before: &mut Vec<Diagnostic>, found: Vec<Diagnostic>) -> Vec<Diagnostic>
 fn written(
     query: &ast::Query,
     catalog: &Catalog,
-    settings: &Settings,
+    state: &SessionState,
     sink: &str,
-    properties: &[ast::Property],
 ) -> Result<(Shape, Planned), Vec<Diagnostic>> {
-    let state = state(settings);
-    if stateful::is_stateful(query, &state) {
-        let found = stateful::check(query, catalog, &state, Use::Write(sink), properties).errors;
-        return Err(if found.is_empty() { shape::not_built(query, &state) } else { found });
-    }
-    let shape = shape::read(query, catalog, &state, Use::Write(sink))?;
+    let shape = shape::read(query, catalog, state, Use::Write(sink))?;
     no_limit(&shape)?;
-    let planned = result::plan(&shape, &state, Use::Write(sink))?;
+    let planned = result::plan(&shape, state, Use::Write(sink))?;
     Ok((shape, planned))
 }
 

@@ -70,6 +70,10 @@ struct Stateful<'a> {
 pub struct Outcome {
     /// Its columns, where they can be told: those of joins.
     pub columns: Option<Vec<ResultColumn>>,
+    /// What it gives, where that can be told.
+    pub kind: Option<SourceKind>,
+    /// Topics of the sources whose partitions must be as many, each with the source's name.
+    pub together: Vec<(String, String)>,
     /// What is wrong with the query.
     pub errors: Vec<Diagnostic>,
 }
@@ -152,16 +156,21 @@ impl Stateful<'_> {
         self.windows(&mut errors);
         let joins = self.joins(&mut errors);
         let grouped = self.has_aggregates() || !self.groups.is_empty() || self.select.having.is_some();
+        let tables = (0..self.scope.members.len()).all(|member| self.is_table(member));
+        let kind = Some(if grouped || tables { SourceKind::Table } else { SourceKind::Stream });
+        let together = if joins.iter().any(|join| join.is_foreign) { Vec::new() } else { self.topics() };
+        let mut columns = None;
         if grouped {
             self.grouping(&mut errors);
-            return Outcome { columns: None, errors };
+        } else if errors.is_empty() {
+            let keys = self.join_keys(&joins, &mut errors);
+            columns = if errors.is_empty() { self.columns(&keys, &mut errors) } else { None };
         }
-        if !errors.is_empty() {
-            return Outcome { columns: None, errors };
-        }
-        let keys = self.join_keys(&joins, &mut errors);
-        let columns = if errors.is_empty() { self.columns(&keys, &mut errors) } else { None };
-        Outcome { columns, errors }
+        Outcome { columns, kind, together, errors }
+    }
+
+    fn topics(&self) -> Vec<(String, String)> {
+        self.scope.members.iter().map(|m| (m.source.name.clone(), m.source.topic.clone())).collect()
     }
 
     /// Every name is one of a column.
