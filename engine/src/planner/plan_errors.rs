@@ -47,7 +47,7 @@ fn one(error: &DataFusionError, whole: Option<Span>) -> Diagnostic {
 }
 
 fn plan(message: &str) -> Diagnostic {
-    if let Some(error) = wrong_arguments(message) {
+    if let Some(error) = wrong_arguments(message).or_else(|| wrong_lambda(message)) {
         return error;
     }
     let field = message.split_once("ield ").and_then(|(_, rest)| rest.strip_suffix(" not found in struct"));
@@ -69,6 +69,13 @@ fn wrong_arguments(message: &str) -> Option<Diagnostic> {
     let taken = if types.is_empty() { "no arguments".to_owned() } else { types };
     let error = Diagnostic::new(PLAN, format!("function \"{name}\" does not take {taken}"));
     Some(error.detail(format!("It takes {}.", candidates.join(" or "))))
+}
+
+/// `lambda defined 2 params but UDF support only 1`.
+fn wrong_lambda(message: &str) -> Option<Diagnostic> {
+    let (_, rest) = message.split_once("lambda defined ")?;
+    let (given, taken) = rest.split_once(" params but UDF support only ")?;
+    Some(Diagnostic::new(PLAN, format!("a lambda has {given} parameters, where {taken} can be given to it")))
 }
 
 fn external(error: &(dyn std::error::Error + Send + Sync + 'static), whole: Option<Span>) -> Diagnostic {

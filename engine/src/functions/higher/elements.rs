@@ -73,8 +73,8 @@ impl Elements {
 pub fn hash_order(keys: &ArrayRef, range: Range<usize>) -> Vec<usize> {
     let mut order: Vec<usize> = range.collect();
     let Some(keys) = keys.as_string_opt::<i32>() else { return order };
-    // A table of 16 doubles when it is more than three quarters full.
-    let buckets = (order.len() * 4).div_ceil(3).next_power_of_two().max(16) as u32;
+    // ksqlDB's readers make a table for so many entries, which doubles when it is more than three quarters full.
+    let buckets = (order.len() * 4).div_ceil(3).next_power_of_two() as u32;
     let bucket = |at: &usize| {
         let hash =
             keys.value(*at).encode_utf16().fold(0_u32, |hash, unit| hash.wrapping_mul(31).wrapping_add(unit.into()));
@@ -101,8 +101,8 @@ mod tests {
 
     use super::*;
 
-    /// Goal: Java's order. Method: `new HashMap<>(Map.of(…)).keySet()` for these keys, by hand: the hashes of one letter
-    /// are its code, so "p" (112) is in bucket 0 of 16.
+    /// Goal: Java's order. Method: by hand, for the hash of one letter is its code: "p" (112) is in bucket 0 of 8, "a" (97)
+    /// in 1, and so on.
     #[test]
     fn entries_come_as_java_hashes_them() {
         let keys: ArrayRef = Arc::new(StringArray::from(vec!["c", "b", "p", "a"]));

@@ -16,6 +16,7 @@ pub fn reduce(elements: &Elements, initial: &ArrayRef, step: &LambdaArgument) ->
     let is_map = elements.parts.len() > 1;
     let order = |range| if is_map { hash_order(&elements.parts[0], range) } else { range.collect() };
     let orders: Vec<Vec<usize>> = elements.ranges().map(order).collect();
+    let place = |row: usize, at: usize| orders[row][at] as u32;
     let longest = elements.lengths.iter().copied().max().unwrap_or(0);
     let begun = |row: &usize| initial.is_valid(*row);
     let mut rows: Vec<usize> = (0..elements.rows()).filter(begun).collect();
@@ -23,7 +24,7 @@ pub fn reduce(elements: &Elements, initial: &ArrayRef, step: &LambdaArgument) ->
     for at in 0..longest {
         rows.retain(|row| elements.lengths[*row] > at);
         let taken: UInt32Array = rows.iter().map(|row| *row as u32).collect::<Vec<_>>().into();
-        let places: UInt32Array = rows.iter().map(|row| orders[*row][at] as u32).collect::<Vec<_>>().into();
+        let places: UInt32Array = rows.iter().map(|row| place(*row, at)).collect::<Vec<_>>().into();
         let mut params = vec![take(&state, &taken, None)?];
         for part in &elements.parts {
             params.push(take(part, &places, None)?);

@@ -1,4 +1,4 @@
-//! JSON_ARRAY_CONTAINS: one kernel a type of the value.
+//! JSON_ARRAY_CONTAINS: one loop a type of the value.
 
 use arrow::array::{ArrayRef, AsArray};
 use arrow::compute::cast;
@@ -8,22 +8,33 @@ use datafusion::error::Result;
 use super::scan::{Json, Kind};
 use crate::functions::call::Call;
 
+/// JSON_ARRAY_CONTAINS.
+pub fn contains(call: &Call<'_>) -> Result<ArrayRef> {
+    match call.type_of(1) {
+        DataType::Int32 | DataType::Int64 => integer(call),
+        DataType::Utf8 => text(call),
+        DataType::Boolean => flag(call),
+        ty if ty.is_floating() || ty.is_decimal() => number(call),
+        _ => each(call, |_, _| false),
+    }
+}
+
 /// Whether an array has INT or BIGINT.
-pub fn integer(call: &Call<'_>) -> Result<ArrayRef> {
+fn integer(call: &Call<'_>) -> Result<ArrayRef> {
     let values = cast(&call.array(1)?, &DataType::Int64)?;
     let values = values.as_primitive::<Int64Type>();
     each(call, |row, json| json.kind() == Kind::Integer && json.raw().parse() == Ok(values.value(row)))
 }
 
 /// Whether an array has DOUBLE or DECIMAL.
-pub fn number(call: &Call<'_>) -> Result<ArrayRef> {
+fn number(call: &Call<'_>) -> Result<ArrayRef> {
     let values = cast(&call.array(1)?, &DataType::Float64)?;
     let values = values.as_primitive::<Float64Type>();
     each(call, |row, json| json.kind() == Kind::Number && json.raw().parse() == Ok(values.value(row)))
 }
 
 /// Whether an array has STRING.
-pub fn text(call: &Call<'_>) -> Result<ArrayRef> {
+fn text(call: &Call<'_>) -> Result<ArrayRef> {
     let values = call.texts(1);
     let mut text = String::new();
     each(call, |row, json| {
@@ -34,7 +45,7 @@ pub fn text(call: &Call<'_>) -> Result<ArrayRef> {
 }
 
 /// Whether an array has BOOLEAN.
-pub fn flag(call: &Call<'_>) -> Result<ArrayRef> {
+fn flag(call: &Call<'_>) -> Result<ArrayRef> {
     let values = call.flags(1);
     each(call, |row, json| json.raw() == if values.value(row) { "true" } else { "false" })
 }

@@ -10,8 +10,8 @@ mod scan;
 mod write;
 
 use super::signature::Category::Json;
-use super::signature::Type::{Any, BigInt, Boolean, Decimal, Double, Int, Map, String};
-use super::signature::{ARRAY_STRING, Function, Param, Variant, p};
+use super::signature::Type::{Any, Boolean, Int, Map, String};
+use super::signature::{ARRAY_STRING, Function, Param, T, Variant, p};
 
 const JSON: &[Param] = &[p("json", String)];
 
@@ -30,17 +30,10 @@ pub static FUNCTIONS: &[Function] = &[
     Function::new(
         "JSON_ARRAY_CONTAINS",
         Json,
-        "Whether a JSON array has an element, compared as its type: INT and BIGINT with numbers without a point, DOUBLE and DECIMAL with those that have one. False for what is no array.",
-        &[
-            Variant::new(&[p("json", String), p("value", Int)], Boolean, contains::integer).sees_nulls(),
-            Variant::new(&[p("json", String), p("value", BigInt)], Boolean, contains::integer).sees_nulls(),
-            Variant::new(&[p("json", String), p("value", Double)], Boolean, contains::number).sees_nulls(),
-            Variant::new(&[p("json", String), p("value", Decimal)], Boolean, contains::number).sees_nulls(),
-            Variant::new(&[p("json", String), p("value", String)], Boolean, contains::text)
-                .sees_nulls()
-                .about("NULL finds null."),
-            Variant::new(&[p("json", String), p("value", Boolean)], Boolean, contains::flag).sees_nulls(),
-        ],
+        "Whether a JSON array has an element, compared as its type: INT and BIGINT with numbers without a point, DOUBLE and DECIMAL with those that have one. False for what is no array, and for values of other types.",
+        &[Variant::new(&[p("json", String), p("value", T)], Boolean, contains::contains)
+            .sees_nulls()
+            .about("NULL finds null.")],
         &[("JSON_ARRAY_CONTAINS('[1, 2]', 2)", "true"), ("JSON_ARRAY_CONTAINS('[\"a\"]', 'b')", "false")],
     ),
     Function::new(

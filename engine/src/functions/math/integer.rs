@@ -8,7 +8,7 @@ use datafusion::error::Result;
 use crate::functions::call::{Call, Row};
 
 /// Numbers of a GENERATE_SERIES at most.
-const SERIES_MAX: u64 = 1 << 20;
+const SERIES_MAX: u64 = 1 << 16;
 
 /// ABS of INT; the smallest stays.
 pub fn abs_int(call: &Call<'_>) -> Result<ArrayRef> {

@@ -250,7 +250,7 @@ pub static FUNCTIONS: &[Function] = &[
     Function::new(
         "GENERATE_SERIES",
         Array,
-        "The numbers from the first to the last, both included, as an array. The step is 1 or -1 unless it is given. At most 1048576 numbers.",
+        "The numbers from the first to the last, both included, as an array. The step is 1 or -1 unless it is given. At most 65536 numbers.",
         &[
             Variant::new(&[p("first", Int), p("last", Int)], super::signature::Type::Array(&Int), integer::series_int),
             Variant::new(

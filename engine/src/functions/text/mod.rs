@@ -224,7 +224,7 @@ pub static FUNCTIONS: &[Function] = &[
     Function::new(
         "LPAD",
         Strings,
-        "The text, or bytes, of this length: cut at the end, or filled up at the start. NULL for a negative length or an empty padding. At most 1048576 long.",
+        "The text, or bytes, of this length: cut at the end, or filled up at the start. NULL for a negative length or an empty padding. At most 131072 long.",
         &[
             Variant::new(&[p("text", String), p("length", Int), p("padding", String)], String, |call| {
                 pad::pad_text(call, pad::Side::Left)
@@ -238,7 +238,7 @@ pub static FUNCTIONS: &[Function] = &[
     Function::new(
         "RPAD",
         Strings,
-        "The text, or bytes, of this length: cut, or filled up, at the end. NULL for a negative length or an empty padding. At most 1048576 long.",
+        "The text, or bytes, of this length: cut, or filled up, at the end. NULL for a negative length or an empty padding. At most 131072 long.",
         &[
             Variant::new(&[p("text", String), p("length", Int), p("padding", String)], String, |call| {
                 pad::pad_text(call, pad::Side::Right)

@@ -7,8 +7,8 @@ use datafusion::error::Result;
 use super::units;
 use crate::functions::call::Call;
 
-/// Length of a padded text or of padded bytes at most.
-const LENGTH_MAX: usize = 1 << 20;
+/// Length of a padded text or of padded bytes at most: those of a batch fit 2 GiB.
+const LENGTH_MAX: usize = 1 << 17;
 
 /// Where the padding goes.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -27,6 +27,9 @@ pub fn extract(
         let _: ControlFlow<()> = item.expr.visit(&mut finder);
     }
     let found = finder.found;
+    if !errors.is_empty() {
+        return (Vec::new(), compiler.schema().clone());
+    }
     let mut fields: Vec<Arc<Field>> = compiler.schema().fields().iter().cloned().collect();
     let mut columns = Vec::new();
     for (at, (call, span)) in found.into_iter().enumerate() {
