@@ -91,16 +91,15 @@ pub(super) fn check(op: Op, left: &Expr, right: &Expr, schema: &DFSchema) -> Res
     let kinds = (Kind::of(left, schema)?, Kind::of(right, schema)?);
     let exprs = [left, right];
     let whole = || text(&op.call(left.clone(), right.clone()));
+    let (one, other) = (kinds.0.name(), kinds.1.name());
+    let refused = || format!("operator {} ({}) does not take {one} and {other}: {}", op.symbol(), op.word(), whole());
     if is_null_literal(left) || is_null_literal(right) {
-        let message = format!("operator {} ({}) does not take NULL: {}", op.symbol(), op.word(), whole());
         let hint = "Say which type the NULL has: CAST(NULL AS INT).";
-        return Err(refusal(Diagnostic::new(PLAN, message).hint(hint), [left, right]));
+        return Err(refusal(Diagnostic::new(PLAN, refused()).hint(hint), exprs));
     }
     if result_type(op, &kinds.0, &kinds.1).is_ok() || kinds == (Kind::Null, Kind::Null) {
         return Ok(());
     }
-    let (one, other) = (kinds.0.name(), kinds.1.name());
-    let message = format!("operator {} ({}) does not take {one} and {other}: {}", op.symbol(), op.word(), whole());
     if let (Some(left), Some(right)) = (kinds.0.known(), kinds.1.known())
         && left.is_number()
         && right.is_number()
@@ -113,7 +112,7 @@ pub(super) fn check(op: Op, left: &Expr, right: &Expr, schema: &DFSchema) -> Res
         true => "A text becomes a number, and a number a text, only by CAST.",
         false => "It takes two numbers.",
     };
-    Err(refusal(Diagnostic::new(PLAN, message).hint(hint), [left, right]))
+    Err(refusal(Diagnostic::new(PLAN, refused()).hint(hint), exprs))
 }
 
 /// The operator with both sides of the types it calculates with.
@@ -159,7 +158,7 @@ pub(super) fn check_concat(left: &Expr, right: &Expr, schema: &DFSchema) -> Resu
     if concat_type(&kinds.0, &kinds.1).is_ok() {
         return Ok(());
     }
-    let message = format!("operator || does not take {} and {}", kinds.0.name(), kinds.1.name());
+    let message = format!("operator || (CONCAT) does not take {} and {}", kinds.0.name(), kinds.1.name());
     Err(refuse(message, [left, right]))
 }
 

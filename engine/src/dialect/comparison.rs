@@ -12,6 +12,7 @@ use arrow::compute::{SortOptions, take};
 use arrow::datatypes::DataType;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{DFSchema, Result, ScalarValue};
+use datafusion::error::DataFusionError;
 use datafusion::logical_expr::{BinaryExpr, Expr, Operator};
 
 use super::common::{coerced, widest};
@@ -36,7 +37,11 @@ pub(super) fn comparable(op: Op, left: &SqlType, right: &SqlType) -> Option<SqlT
 /// Refuses what cannot be compared.
 pub(super) fn check(op: Op, left: &Expr, right: &Expr, schema: &DFSchema) -> Result<()> {
     if is_null(left) || is_null(right) {
-        return if matches!(op, Op::Distinct | Op::NotDistinct) { Ok(()) } else { Err(with_null(op, left, right)) };
+        return if matches!(op, Op::Distinct | Op::NotDistinct) {
+            Ok(())
+        } else {
+            Err(with_null(op, left, right, schema)?)
+        };
     }
     let kinds = (Kind::of(left, schema)?, Kind::of(right, schema)?);
     let (Kind::Of(one), Kind::Of(other)) = &kinds else { return Ok(()) };
@@ -58,12 +63,14 @@ pub(super) fn check(op: Op, left: &Expr, right: &Expr, schema: &DFSchema) -> Res
     Err(refusal(Diagnostic::new(PLAN, message).hint(hint), [left, right]))
 }
 
-fn with_null(op: Op, left: &Expr, right: &Expr) -> datafusion::error::DataFusionError {
+fn with_null(op: Op, left: &Expr, right: &Expr, schema: &DFSchema) -> Result<DataFusionError> {
     let other = if is_null(left) { right } else { left };
-    let message = format!("a comparison with NULL is never true: ({} {} {})", text(left), op.symbol(), text(right));
+    let ty = Kind::of(other, schema)?.name();
+    let message =
+        format!("cannot compare {} ({ty}) to NULL with {} ({}): it is never true", text(other), op.symbol(), op.word());
     let not = if op == Op::NotEqual { "NOT " } else { "" };
     let hint = format!("Ask {} IS {not}NULL.", text(other));
-    refusal(Diagnostic::new(PLAN, message).hint(hint), [left, right])
+    Ok(refusal(Diagnostic::new(PLAN, message).hint(hint), [left, right]))
 }
 
 /// The comparison with both sides of one type.

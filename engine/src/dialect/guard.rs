@@ -80,14 +80,12 @@ fn is_null_propagating(op: Operator) -> bool {
     matches!(op, Eq | NotEq | Lt | LtEq | Gt | GtEq)
 }
 
-/// Whether an expression may fail for a row.
+/// Whether an expression may fail for a row. Nodes of DataFusion's own that are left do not: what can fail is a function.
 fn may_fail(expr: &Expr) -> bool {
     expr.exists(|node| {
         Ok(match node {
             Expr::ScalarFunction(call) => !is_total(call),
             Expr::HigherOrderFunction(_) => true,
-            Expr::BinaryExpr(BinaryExpr { left: _, op: Operator::Divide | Operator::Modulo, right: _ }) => true,
-            Expr::Cast(cast) => !cast.field.data_type().is_floating(),
             _ => false,
         })
     })

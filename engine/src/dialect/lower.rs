@@ -168,18 +168,17 @@ fn case(choice: Case, schema: &DFSchema) -> Result<Expr> {
         };
         **when = relax(std::mem::take(when.as_mut()))?;
     }
-    let results = || when_then_expr.iter().map(|(_, then)| then.as_ref()).chain(else_expr.as_deref());
+    let thens = || when_then_expr.iter().map(|(_, then)| ("THEN", then.as_ref()));
+    let results = || thens().chain(else_expr.as_deref().map(|other| ("ELSE", other)));
     let mut known: Option<(&Expr, SqlType)> = None;
-    for result in results() {
+    for (word, result) in results() {
         match (Kind::of(result, schema)?, &known) {
             (Kind::Of(ty), None) => known = Some((result, ty)),
             (Kind::Of(ty), Some((first, expected))) if ty != *expected => {
-                let message = format!(
-                    "the results of CASE have different types: {} is {expected}, {} is {ty}",
-                    text(first),
-                    text(result)
-                );
-                let hint = format!("Bring them to one: CAST({} AS {expected}).", text(result));
+                let (one, other) = (text(first), text(result));
+                let message =
+                    format!("the results of CASE differ in type: THEN {one} is {expected}, {word} {other} is {ty}");
+                let hint = format!("Bring them to one: CAST({other} AS {expected}).");
                 return Err(refusal(Diagnostic::new(PLAN, message).hint(hint), [*first, result]));
             }
             // Types of DataFusion's own are brought together by it.
@@ -189,7 +188,10 @@ fn case(choice: Case, schema: &DFSchema) -> Result<Expr> {
     }
     let Some((_, ty)) = known else {
         let error = Diagnostic::new(PLAN, "the results of CASE are all NULL, so its type is unknown");
-        return Err(refusal(error.hint("Say the type of one: CAST(NULL AS STRING)."), results()));
+        return Err(refusal(
+            error.hint("Say the type of one: CAST(NULL AS STRING)."),
+            results().map(|(_, result)| result),
+        ));
     };
     for result in when_then_expr.iter_mut().map(|(_, then)| then).chain(else_expr.as_mut()) {
         **result = coerced(std::mem::take(result.as_mut()), &ty, schema)?;

@@ -18,8 +18,11 @@ pub(super) struct Operators;
 impl ExprPlanner for Operators {
     fn plan_binary_op(&self, expr: RawBinaryExpr, schema: &DFSchema) -> Result<PlannerResult<RawBinaryExpr>> {
         let Some(op) = Op::of(&expr.op) else { return Ok(PlannerResult::Original(expr)) };
-        let kinds = (Kind::of(&expr.left, schema)?, Kind::of(&expr.right, schema)?);
-        if is_foreign(op, &kinds.0) || is_foreign(op, &kinds.1) {
+        // What has no type names a column that does not exist, which DataFusion tells with its place.
+        let (Ok(left), Ok(right)) = (Kind::of(&expr.left, schema), Kind::of(&expr.right, schema)) else {
+            return Ok(PlannerResult::Original(expr));
+        };
+        if is_foreign(op, &left) || is_foreign(op, &right) {
             return Ok(PlannerResult::Original(expr));
         }
         match op {

@@ -53,9 +53,10 @@ pub fn plan(shape: &Shape, state: &SessionState, purpose: Use<'_>) -> Result<Pla
     let predicate = shape.filter.as_ref().and_then(|filter| predicate(filter, shape, &compiler, &mut errors));
     let keys = keys(shape, &mut errors);
     let mut items = with_keys(shape, &keys);
+    let told = errors.len();
     let (exploded, schema) = explode::extract(&mut items, &compiler, shape.span, &mut errors);
     let compiler = Compiler::new(state, schema).map_err(|e| diagnose(&e, Some(shape.span)))?;
-    if !errors.is_empty() {
+    if errors.len() > told {
         return Err(errors);
     }
     let mut planner = Items { compiler, whole: shape.span, purpose, headers: None, errors };
