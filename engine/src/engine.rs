@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use futures::future::BoxFuture;
 use headwater_connectors::transport::{Transport, TransportError};
@@ -14,13 +15,16 @@ use crate::answer::{Answer, Section};
 use crate::catalog::{Catalog, CatalogChange, Refusal};
 use crate::config::Settings;
 use crate::diagnostic::{
-    Diagnostic, EXISTS, INTERNAL, NOT_SUPPORTED, Span, UNKNOWN_QUERY, UNKNOWN_SOURCE, UNKNOWN_TYPE, transport,
+    Diagnostic, EXISTS, INTERNAL, MISPLACED, NOT_SUPPORTED, READ_ONLY, Span, UNKNOWN_QUERY, UNKNOWN_SOURCE,
+    UNKNOWN_TYPE, transport,
 };
+use crate::planner;
 use crate::planner::define::{FormatDefaults, define, source_kind};
 use crate::planner::types::resolve;
 use crate::runtime::bounded::{Bounded, Surroundings};
 use crate::runtime::{
-    CommandLog, Driver, StatusSnapshot, Worker, Writer, continuous, copy, describe, insert, print, show, topics,
+    CommandLog, Driver, StatusSnapshot, Worker, Writer, assert, continuous, copy, describe, describe_function, insert,
+    print, show, topics,
 };
 use crate::session::Session;
 use crate::sql::{self, ast};
@@ -175,6 +179,7 @@ impl Engine {
             S::Explain(explain) => self.explain(session, explain, statement.span).await,
             S::CreateSource(create) => self.create_source(session, create, &statement.text).await,
             S::DropSource(drop) => self.drop_source(drop, &statement.text).await,
+            S::AlterSource(alter) => self.alter_source(alter, &statement.text).await,
             S::CreateType(create) => self.create_type(create, &statement.text).await,
             S::DropType(drop) => self.drop_type(drop, &statement.text).await,
             S::CreateAs(create) => self.create_as(session, create, &statement.text).await,
@@ -191,6 +196,17 @@ impl Engine {
             S::Unset(name) => session.unset(name),
             S::Define(define) => Ok(session.define(define)),
             S::Undefine(name) => Ok(session.undefine(name)),
+            S::Assert(ast::Assert::Topic { exists, name, properties, timeout }) => {
+                let expected = assert::Expected::new(name, *exists, properties)?;
+                let patience = timeout.and_then(|timeout| timeout.ms()).and_then(|ms| u64::try_from(ms).ok());
+                let patience = patience.map_or(assert::PATIENCE, Duration::from_millis);
+                let transport = self.transport.clone();
+                blocking(move || assert::topic(transport.admin(), &expected, patience)).await?
+            }
+            S::RunScript(_) => {
+                let error = Diagnostic::new(MISPLACED, "RUN SCRIPT is a command of the shell, which reads the file");
+                Err(vec![error.at(statement.span).hint("Send the statements of the file, or run headwater -f FILE.")])
+            }
             other => Err(vec![not_yet(other, statement.span)]),
         }
     }
@@ -243,8 +259,25 @@ impl Engine {
         dry_run(&catalog, &change, create.name.span)?;
         let (transport, name_span) = (self.transport.clone(), create.name.span);
         blocking(move || topics::ensure(transport.admin(), &definition, name_span)).await??;
+        let unbuilt = match &change {
+            CatalogChange::DefineSource { source, .. } => source.unbuilt_format().map(str::to_owned),
+            _ => None,
+        };
         self.publish(text, change, create.name.span).await?;
-        Ok(Answer::done(format!("{} \"{}\" created", capital(kind), create.name.value)))
+        let warning =
+            |format| format!("format {format} is not supported yet: what is declared here cannot be read or written");
+        Ok(Answer::Done {
+            message: format!("{} \"{}\" created", capital(kind), create.name.value),
+            warnings: unbuilt.map(warning).into_iter().collect(),
+        })
+    }
+
+    async fn alter_source(&self, alter: &ast::AlterSource, text: &str) -> Answered {
+        let source = planner::alter::alter(alter, text, &*self.catalog().await?)?;
+        let (kind, name) = (source.kind.word(), source.name.clone());
+        let change = CatalogChange::DefineSource { source: Box::new(source), replace: true };
+        self.publish(text, change, alter.name.span).await?;
+        Ok(Answer::done(format!("{} \"{name}\" altered", capital(kind))))
     }
 
     async fn drop_source(&self, drop: &ast::DropSource, text: &str) -> Answered {
@@ -264,7 +297,7 @@ impl Engine {
                 "the topic of \"{}\" cannot be deleted: it was declared with SOURCE, which is read-only",
                 source.name
             );
-            return Err(vec![Diagnostic::new(NOT_SUPPORTED, message).at(drop.name.span)]);
+            return Err(vec![Diagnostic::new(READ_ONLY, message).at(drop.name.span)]);
         }
         let change = CatalogChange::DropSource { name: source.name.clone() };
         if let Err(Refusal::InUse(_, ids)) = catalog.apply(&change) {
@@ -345,8 +378,9 @@ impl Engine {
             ast::Describe::Sources { kind, extended } => {
                 self.describe_all(source_kind(*kind), *extended).await.map(Answer::Facts)
             }
-            ast::Describe::Function(_) => {
-                Err(vec![Diagnostic::new(NOT_SUPPORTED, "DESCRIBE FUNCTION is not supported yet").at(span)])
+            ast::Describe::Function(name) => {
+                let described = describe_function::describe(&name.value, &Bounded::bare_state(&Settings::default()));
+                described.map(Answer::Facts).map_err(|unknown| vec![unknown.at(name.span)])
             }
             ast::Describe::Connector(_) => {
                 Err(vec![Diagnostic::new(NOT_SUPPORTED, "connectors are not supported yet").at(span)])
@@ -443,12 +477,10 @@ fn not_yet_so(what: &str, span: Span) -> Diagnostic {
 fn not_yet(kind: &ast::StatementKind, span: Span) -> Diagnostic {
     use ast::StatementKind as S;
     let what = match kind {
-        S::AlterSource(_) => "ALTER",
         S::CreateFunction(_) | S::DropFunction(_) => "CREATE FUNCTION",
         S::AlterSystem(_) => "ALTER SYSTEM",
         S::CreateConnector(_) | S::DropConnector(_) => "connectors",
         S::Assert(_) => "ASSERT",
-        S::RunScript(_) => "RUN SCRIPT outside of the shell",
         _ => "this statement",
     };
     not_yet_so(what, span)

@@ -9,6 +9,7 @@ pub mod catalog;
 pub mod config;
 pub mod dataflow;
 pub mod diagnostic;
+mod dialect;
 mod engine;
 pub mod functions;
 mod planner;

@@ -12,12 +12,12 @@ use crate::catalog::SourceDef;
 use crate::types::SqlType;
 
 /// Version of this shape; a higher one was written by a newer program.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// A query over one source: its records are filtered, projected and written or shown.
 ///
 /// ```text
-/// input → [filter] → project → output
+/// input → [filter] → [explode] → project → output
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Topology {
@@ -40,8 +40,22 @@ pub enum Step {
         /// The condition.
         predicate: String,
     },
+    /// Each row becomes several, by table functions that are zipped by position. Since version 2.
+    Explode {
+        /// The columns that are added.
+        columns: Vec<Exploded>,
+    },
     /// Each row becomes another.
     Project(Projection),
+}
+
+/// A column of what a table function gives.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Exploded {
+    /// Its name, by which later steps call it.
+    pub name: String,
+    /// The call of the table function.
+    pub expr: String,
 }
 
 /// The columns of a result.
@@ -70,11 +84,16 @@ pub struct ResultColumn {
 }
 
 impl Topology {
+    /// The oldest version whose programs can run these steps.
+    pub fn version_of(steps: &[Step]) -> u32 {
+        if steps.iter().any(|step| matches!(step, Step::Explode { .. })) { 2 } else { 1 }
+    }
+
     /// The last projection: what the result looks like. Every topology has one.
     pub fn result(&self) -> Option<&Projection> {
         self.steps.iter().rev().find_map(|step| match step {
             Step::Project(projection) => Some(projection),
-            Step::Filter { .. } => None,
+            Step::Filter { .. } | Step::Explode { .. } => None,
         })
     }
 }
@@ -104,6 +123,10 @@ impl Display for Step {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
             Self::Filter { predicate } => write!(f, "[ FILTER ] {predicate}"),
+            Self::Explode { columns } => {
+                let columns: Vec<String> = columns.iter().map(|c| format!("{} AS {}", c.expr, c.name)).collect();
+                write!(f, "[ EXPLODE ] {}", columns.join(", "))
+            }
             Self::Project(projection) => projection.fmt(f),
         }
     }

@@ -1,5 +1,5 @@
 //! KAFKA: one bare column as Kafka's own serializers write it: INT and BIGINT in four and eight
-//! bytes, the most significant first, DOUBLE likewise by its bits, STRING in UTF-8.
+//! bytes, the most significant first, DOUBLE likewise by its bits, STRING in UTF-8, BYTES as they are.
 
 use arrow::array::{Array, ArrayRef, AsArray, BinaryArray};
 use arrow::buffer::NullBuffer;
@@ -46,6 +46,7 @@ fn read(payload: &[u8], column: &mut Column) -> Result<(), String> {
                 std::str::from_utf8(payload).map_err(|error| format!("not UTF-8 at byte {}", error.valid_up_to()))?;
             bytes.push(text.as_bytes()).map_err(|_| COLUMN_FULL)?;
         }
+        Values::Bytes(bytes) => bytes.push(payload).map_err(|_| COLUMN_FULL)?,
         other => return Err(format!("format KAFKA cannot hold {}", other.sql_name())),
     }
     column.close();
@@ -99,6 +100,7 @@ fn write(column: &ArrayRef, row: usize, out: &mut Vec<u8>) -> Result<(), String>
         DataType::Int64 => out.extend(column.as_primitive::<Int64Type>().value(row).to_be_bytes()),
         DataType::Float64 => out.extend(column.as_primitive::<Float64Type>().value(row).to_be_bytes()),
         DataType::Utf8 => out.extend_from_slice(column.as_string::<i32>().value(row).as_bytes()),
+        DataType::Binary => out.extend_from_slice(column.as_binary::<i32>().value(row)),
         other => return Err(format!("format KAFKA cannot hold {}", sql_name(other))),
     }
     Ok(())

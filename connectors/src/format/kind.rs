@@ -6,7 +6,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, FieldRef};
 
 use super::batch::Selected;
 use super::delimited::{DelimitedDecoder, DelimitedEncoder};
@@ -129,6 +129,16 @@ impl FormatKind {
     /// Every format, in the order in which a user meets them.
     pub const ALL: [Self; 4] = [Self::Json, Self::Delimited, Self::Kafka, Self::None];
 
+    /// True for the name of a format of ksqlDB that is not built yet.
+    pub fn is_unbuilt(name: &str) -> bool {
+        LATER.iter().any(|later| name.eq_ignore_ascii_case(later))
+    }
+
+    /// True for the name of a format whose schemas are registered, so that columns can be inferred.
+    pub fn is_registered(name: &str) -> bool {
+        ["AVRO", "PROTOBUF", "JSON_SR"].iter().any(|registered| name.eq_ignore_ascii_case(registered))
+    }
+
     /// True when the format can be used for this half of a record.
     pub fn supports_side(self, side: Side) -> bool {
         self != Self::None || side == Side::Key
@@ -151,10 +161,10 @@ impl FormatKind {
 
     /// True when the format can hold a column of this type.
     pub fn supports_type(self, data_type: &DataType) -> bool {
-        use DataType::{Float64, Int32, Int64, List, Map, Struct, Utf8};
+        use DataType::{Binary, Float64, Int32, Int64, List, Map, Struct, Utf8};
         match (self, data_type) {
             (Self::None, _) => false,
-            (Self::Kafka, other) => matches!(other, Int32 | Int64 | Float64 | Utf8),
+            (Self::Kafka, other) => matches!(other, Int32 | Int64 | Float64 | Utf8 | Binary),
             (Self::Delimited, other) => !other.is_nested(),
             (Self::Json, List(item)) => self.supports_type(item.data_type()),
             (Self::Json, Struct(fields)) => fields.iter().all(|field| self.supports_type(field.data_type())),
@@ -172,16 +182,16 @@ impl FormatKind {
     pub fn check(&self, layout: &Layout, side: Side) -> Result<(), FormatError> {
         let unfit = |reason: String| Err(FormatError::Unfit(reason));
         if !self.supports_side(side) {
-            return unfit(format!("format {self} cannot be used for the {side}"));
+            let columns = if layout.fields.is_empty() { String::new() } else { format!(": {}", listed(layout)) };
+            return unfit(format!("format {self} holds no columns, so it is not for the {side}{columns}"));
         }
         if *self == Self::None && !layout.fields.is_empty() {
-            return unfit(format!(
-                "format {self} holds no columns, but there are {} {side} columns",
-                layout.fields.len()
-            ));
+            return unfit(format!("format {self} holds no columns, but there are {side} columns: {}", listed(layout)));
         }
-        if *self == Self::Kafka && layout.fields.len() != 1 {
-            return unfit(format!("format {self} holds exactly one {side} column, not {}", layout.fields.len()));
+        // A key without columns has no payload to lay out.
+        if *self == Self::Kafka && layout.fields.len() != 1 && !(side == Side::Key && layout.fields.is_empty()) {
+            let found = if layout.fields.is_empty() { "none".to_owned() } else { listed(layout) };
+            return unfit(format!("format {self} holds exactly one {side} column, not {found}"));
         }
         if layout.wrapped && layout.fields.len() == 1 && (side == Side::Key || !self.supports_wrapping()) {
             return unfit(format!("format {self} cannot wrap a single {side} column"));
@@ -193,17 +203,18 @@ impl FormatKind {
             let (name, type_name) = (field.name(), sql_name(field.data_type()));
             return unfit(format!("key column \"{name}\" has the type {type_name}: a key cannot contain a MAP"));
         }
-        self.check_types(layout)
+        self.check_types(layout, &format!("{side} "))
     }
 
-    fn check_types(self, layout: &Layout) -> Result<(), FormatError> {
-        layout.fields.iter().try_for_each(|field| self.check_type(field.name(), field.data_type()))
+    fn check_types(self, layout: &Layout, side: &str) -> Result<(), FormatError> {
+        layout.fields.iter().try_for_each(|field| self.check_type(side, field.name(), field.data_type()))
     }
 
-    fn check_type(self, name: &str, data_type: &DataType) -> Result<(), FormatError> {
+    fn check_type(self, side: &str, name: &str, data_type: &DataType) -> Result<(), FormatError> {
         if !self.supports_type(data_type) {
             let type_name = sql_name(data_type);
-            let reason = format!("format {self} cannot hold column \"{name}\" of type {type_name}");
+            let why = if self == Self::Json { ": its maps have STRING keys" } else { "" };
+            let reason = format!("format {self} cannot hold {side}column \"{name}\" of type {type_name}{why}");
             return Err(FormatError::Unfit(reason));
         }
         Ok(())
@@ -212,7 +223,7 @@ impl FormatKind {
     /// Makes a decoder of the fields numbered in `projection`, in that order. Fails when a field
     /// does not exist, is asked for twice or has a type the format cannot hold.
     pub fn decoder(&self, layout: &Layout, projection: &[usize]) -> Result<Box<dyn Decoder>, FormatError> {
-        self.check_types(layout)?;
+        self.check_types(layout, "")?;
         let selected = Selected::try_new(layout, projection)?;
         Ok(match self {
             Self::Json => Box::new(JsonDecoder::new(selected, layout.is_record())),
@@ -224,7 +235,7 @@ impl FormatKind {
 
     /// Makes an encoder of all fields. Fails when one has a type the format cannot hold.
     pub fn encoder(&self, layout: &Layout) -> Result<Box<dyn Encoder>, FormatError> {
-        self.check_types(layout)?;
+        self.check_types(layout, "")?;
         Ok(match self {
             Self::Json => Box::new(JsonEncoder::new(layout)),
             Self::Delimited => Box::new(DelimitedEncoder::new(layout)),
@@ -232,6 +243,12 @@ impl FormatKind {
             Self::None => Box::new(NoneEncoder),
         })
     }
+}
+
+/// The columns of a layout with their types.
+fn listed(layout: &Layout) -> String {
+    let column = |field: &FieldRef| format!("\"{}\" {}", field.name(), sql_name(field.data_type()));
+    layout.fields.iter().map(column).collect::<Vec<_>>().join(", ")
 }
 
 fn contains_map(data_type: &DataType) -> bool {

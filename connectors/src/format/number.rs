@@ -214,7 +214,7 @@ pub(crate) const MS_A_DAY: i32 = 86_400_000;
 
 /// Reads a text as `Double.parseDouble` does, spaces around it allowed; `None` also where a finite
 /// literal is too large for a double, which Java would make infinite.
-pub(crate) fn parse_double(text: &str) -> Option<f64> {
+pub fn parse_double(text: &str) -> Option<f64> {
     let text = text.trim_matches(|c: char| c <= ' ');
     let unsigned = text.trim_start_matches(['+', '-']);
     match unsigned {
@@ -236,7 +236,7 @@ pub(crate) fn finite_double(literal: &str) -> Option<f64> {
 
 /// Writes a double as `Double.toString` does: the shortest digits that give the same double back,
 /// scientific below 0.001 and from ten million on; `NaN`, `Infinity`, `-Infinity`.
-pub(crate) fn write_double(double: f64, out: &mut Vec<u8>) {
+pub fn write_double(double: f64, out: &mut Vec<u8>) {
     if !double.is_finite() {
         let name = if double.is_nan() {
             "NaN"
@@ -251,11 +251,21 @@ pub(crate) fn write_double(double: f64, out: &mut Vec<u8>) {
     if size == 0.0 || (1e-3..1e7).contains(&size) {
         out.extend_from_slice(format!("{double:?}").as_bytes());
     } else {
-        let text = format!("{double:e}");
+        let text = scientific(double);
         let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
         let fraction = if mantissa.contains('.') { "" } else { ".0" };
         out.extend_from_slice(format!("{mantissa}{fraction}E{exponent}").as_bytes());
     }
+}
+
+/// The shortest digits that are the number; of one digit the nearest two, as Java has at least two: `4.9e-324`.
+fn scientific(double: f64) -> String {
+    let shortest = format!("{double:e}");
+    if shortest.trim_start_matches('-').as_bytes().get(1) != Some(&b'e') {
+        return shortest;
+    }
+    let two = format!("{double:.1e}");
+    if two.parse() == Ok(double) { two } else { shortest }
 }
 
 #[cfg(test)]
@@ -264,6 +274,19 @@ mod tests {
 
     fn literal(text: &str) -> Literal<'_> {
         Literal::parse(text.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn doubles_have_two_digits_at_least() {
+        let written = |double: f64| {
+            let mut out = Vec::new();
+            write_double(double, &mut out);
+            String::from_utf8(out).unwrap()
+        };
+        assert_eq!(written(f64::from_bits(1)), "4.9E-324");
+        assert_eq!(written(-2e10), "-2.0E10");
+        assert_eq!(written(1.25e-5), "1.25E-5");
+        assert_eq!(written(100.0), "100.0");
     }
 
     #[test]

@@ -35,17 +35,22 @@ fn what_a_format_cannot_hold_is_named() {
         false,
     );
     for (kind, layout, side, reason) in [
-        (NoneFormat, layout(&[]), Side::Value, "format NONE cannot be used for the value"),
-        (NoneFormat, two.clone(), Side::Key, "format NONE holds no columns, but there are 2 key columns"),
-        (Kafka, two.clone(), Side::Value, "format KAFKA holds exactly one value column, not 2"),
-        (Kafka, one(DataType::Boolean), Side::Key, "format KAFKA cannot hold column \"A\" of type BOOLEAN"),
+        (NoneFormat, layout(&[]), Side::Value, "format NONE holds no columns, so it is not for the value"),
+        (
+            NoneFormat,
+            two.clone(),
+            Side::Key,
+            "format NONE holds no columns, but there are key columns: \"A\" INT, \"B\" INT",
+        ),
+        (Kafka, two.clone(), Side::Value, "format KAFKA holds exactly one value column, not \"A\" INT, \"B\" INT"),
+        (Kafka, one(DataType::Boolean), Side::Key, "format KAFKA cannot hold key column \"A\" of type BOOLEAN"),
         (Kafka, layout(&[("A", DataType::Int32)]), Side::Value, "format KAFKA cannot wrap a single value column"),
         (Json, layout(&[("A", DataType::Int32)]), Side::Key, "format JSON cannot wrap a single key column"),
         (
             Delimited,
             one(array(DataType::Int32)),
             Side::Value,
-            "format DELIMITED cannot hold column \"A\" of type ARRAY<INT>",
+            "format DELIMITED cannot hold value column \"A\" of type ARRAY<INT>",
         ),
         (
             Json,
@@ -53,7 +58,12 @@ fn what_a_format_cannot_hold_is_named() {
             Side::Key,
             "key column \"A\" has the type STRUCT<M MAP<STRING, INT>>: a key cannot contain a MAP",
         ),
-        (Json, one(int_keys), Side::Value, "format JSON cannot hold column \"A\" of type MAP<INT, INT>"),
+        (
+            Json,
+            one(int_keys),
+            Side::Value,
+            "format JSON cannot hold value column \"A\" of type MAP<INT, INT>: its maps have STRING keys",
+        ),
         (
             Delimited,
             Layout { delimiter: b'"', ..two.clone() },
@@ -65,6 +75,7 @@ fn what_a_format_cannot_hold_is_named() {
     }
     for (kind, layout, side) in [
         (NoneFormat, layout(&[]), Side::Key),
+        (Kafka, layout(&[]), Side::Key),
         (Kafka, one(DataType::Utf8), Side::Value),
         (Json, layout(&[("A", map(array(TIME)))]), Side::Value),
         (Json, two.clone(), Side::Key),
@@ -116,7 +127,9 @@ fn delimited_reads_and_writes_each_type() {
     assert_eq!(decode(Delimited, &delimited(), &[5, 1], line.as_bytes()).as_deref(), Ok("a,\"b -1"));
     let empty = ",\"\",,,,,,,,\n";
     assert_eq!(decode(Delimited, &delimited(), &all, empty.as_bytes()).unwrap(), ["null"; 10].join(" "));
-    assert_eq!(again(Delimited, &delimited(), empty.as_bytes()), "\"\",,,,,,,,,");
+    assert_eq!(again(Delimited, &delimited(), empty.as_bytes()), ",,,,,,,,,");
+    let alone = layout(&[("S", DataType::Utf8)]);
+    assert_eq!(again(Delimited, &alone, b"\"\""), "\"\"", "an empty line would be no record");
     assert_eq!(decode(Delimited, &delimited(), &[0], b"yes,,,,,,,,,").as_deref(), Ok("false"));
 }
 
@@ -146,7 +159,7 @@ fn delimited_refuses_what_does_not_fit() {
 fn delimited_takes_other_delimiters_and_quotes_by_them() {
     let layout = Layout { delimiter: b'|', ..layout(&[("A", DataType::Utf8), ("B", DataType::Utf8)]) };
     assert_eq!(decode(Delimited, &layout, &[0, 1], b"a,b|c").as_deref(), Ok("a,b c"));
-    for line in ["a,b|c", "\"a|b\"|c", "\" x\"|\"y \"", "\"\"|x", "\"#a\"|\"#b\"", "\"a\nb\"|c"] {
+    for line in ["a,b|c", "\"a|b\"|c", "\" x\"|\"y \"", "|x", "\"-1\"|-1", "\"#a\"|\"#b\"", "\"a\nb\"|c"] {
         assert_eq!(again(Delimited, &layout, line.as_bytes()), line);
     }
 }
@@ -159,6 +172,7 @@ fn kafka_is_what_its_serializers_write() {
         (DataType::Float64, &[0x3F, 0xF8, 0, 0, 0, 0, 0, 0], "1.5"),
         (DataType::Utf8, "h\u{e9}".as_bytes(), "h\u{e9}"),
         (DataType::Utf8, b"", ""),
+        (DataType::Binary, &[0, 255], "00ff"),
     ] {
         let layout = bare(kind.clone());
         assert_eq!(decode(Kafka, &layout, &[0], payload).as_deref(), Ok(shown));

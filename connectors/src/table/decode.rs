@@ -6,7 +6,8 @@ use arrow::array::{
     Array, ArrayRef, AsArray, BinaryArray, BinaryBuilder, BooleanArray, Int32Array, Int64Array, ListArray,
 };
 use arrow::array::{BooleanBufferBuilder, RecordBatch, RecordBatchOptions};
-use arrow::compute::filter_record_batch;
+use arrow::buffer::NullBuffer;
+use arrow::compute::{filter, filter_record_batch};
 use arrow::datatypes::{Schema, SchemaRef};
 use arrow::error::ArrowError;
 
@@ -25,6 +26,8 @@ pub struct RecordDecoder {
     event_time: Option<EventTimes>,
     key_window: Option<KeyWindow>,
     kind: RowKind,
+    /// Records of a stream without a value are rows, too.
+    keeps_valueless: bool,
 }
 
 /// The decoder of one side and where each field of its layout comes out.
@@ -45,6 +48,9 @@ pub struct DecodedRows {
     /// Records whose value is there and says that there is nothing (JSON `null`): a table takes them
     /// for tombstones. By rising record.
     pub absent: Vec<usize>,
+    /// Of a decoder that keeps records without a value ([`RecordDecoder::keeping_valueless`]): which rows have
+    /// one; `None` when all have.
+    pub valued: Option<NullBuffer>,
 }
 
 impl RecordDecoder {
@@ -69,8 +75,14 @@ impl RecordDecoder {
                 .transpose()?,
             key_window: spec.key_window,
             kind: spec.kind,
+            keeps_valueless: false,
             outputs,
         })
+    }
+
+    /// The same decoder, for which a record of a stream without a value is a row, too: see [`DecodedRows::valued`].
+    pub fn keeping_valueless(self) -> Self {
+        Self { keeps_valueless: true, ..self }
     }
 
     /// The schema of the rows.
@@ -90,11 +102,12 @@ impl RecordDecoder {
     }
 
     /// Decodes a batch. Bad records come back as rejects and are no rows; a record of a stream
-    /// without a value is no row either. A table keeps its tombstones: see [`DecodedRows::kept`].
+    /// without a value is no row either, unless they are kept. A table keeps its tombstones: see
+    /// [`DecodedRows::kept`].
     pub fn decode(&mut self, raw: &RawBatch) -> Result<DecodedRows, ArrowError> {
         raw.check();
-        let mut keep = Keep::new(self.kind, raw.len());
-        if self.kind == RowKind::All {
+        let mut keep = Keep::new(self.kind == RowKind::All && !self.keeps_valueless, raw.len());
+        if keep.drops_valueless {
             keep.drop_nulls(raw);
         }
         let (keys, windows) = self.key_payloads(raw, &mut keep)?;
@@ -105,7 +118,8 @@ impl RecordDecoder {
         let columns = self.outputs.iter().map(|c| self.column(c, &parts)).collect::<Result<Vec<_>, _>>()?;
         let options = RecordBatchOptions::new().with_row_count(Some(raw.len()));
         let rows = RecordBatch::try_new_with_options(self.schema.clone(), columns, &options)?;
-        keep.apply(rows)
+        let valued = if self.keeps_valueless { valued(raw, &keep.absent) } else { None };
+        keep.apply(rows, valued)
     }
 
     fn key_payloads(&self, raw: &RawBatch, keep: &mut Keep) -> Result<(Option<BinaryArray>, Windows), ArrowError> {
@@ -166,7 +180,8 @@ struct Parts<'a> {
 
 /// Which records are rows; nothing is allocated while all are.
 struct Keep {
-    kind: RowKind,
+    /// A value that says that there is nothing is no row.
+    drops_valueless: bool,
     len: usize,
     bits: Option<BooleanBufferBuilder>,
     absent: Vec<usize>,
@@ -174,16 +189,15 @@ struct Keep {
 }
 
 impl Keep {
-    fn new(kind: RowKind, len: usize) -> Self {
-        Self { kind, len, bits: None, absent: Vec::new(), rejects: Vec::new() }
+    fn new(drops_valueless: bool, len: usize) -> Self {
+        Self { drops_valueless, len, bits: None, absent: Vec::new(), rejects: Vec::new() }
     }
 
-    /// A value that says that there is nothing is no row of a stream.
     fn absent(&mut self, side: Side, rows: Vec<usize>) {
         if side == Side::Key {
             return;
         }
-        if self.kind == RowKind::All {
+        if self.drops_valueless {
             rows.iter().for_each(|row| self.drop_row(*row));
         }
         self.absent = rows;
@@ -208,14 +222,27 @@ impl Keep {
         self.bits.as_ref().map(|bits| BooleanArray::new(bits.finish_cloned(), None))
     }
 
-    fn apply(self, rows: RecordBatch) -> Result<DecodedRows, ArrowError> {
+    fn apply(self, rows: RecordBatch, valued: Option<NullBuffer>) -> Result<DecodedRows, ArrowError> {
         let kept = self.mask();
-        let rows = match &kept {
-            Some(kept) => filter_record_batch(&rows, kept)?,
-            None => rows,
+        let (rows, valued) = match (&kept, valued) {
+            (Some(kept), Some(valued)) => {
+                let valued = filter(&BooleanArray::new(valued.into_inner(), None), kept)?;
+                (filter_record_batch(&rows, kept)?, Some(NullBuffer::new(valued.as_boolean().values().clone())))
+            }
+            (Some(kept), None) => (filter_record_batch(&rows, kept)?, None),
+            (None, valued) => (rows, valued),
         };
-        Ok(DecodedRows { rows, kept, rejects: self.rejects, absent: self.absent })
+        Ok(DecodedRows { rows, kept, rejects: self.rejects, absent: self.absent, valued })
     }
+}
+
+/// Which records have a value that says something; `None` when all have.
+fn valued(raw: &RawBatch, absent: &[usize]) -> Option<NullBuffer> {
+    if absent.is_empty() {
+        return raw.value_nulls.clone().filter(|nulls| nulls.null_count() > 0);
+    }
+    let has_value = |row: usize| raw.value_nulls.as_ref().is_none_or(|nulls| nulls.is_valid(row));
+    Some((0..raw.len()).map(|row| has_value(row) && absent.binary_search(&row).is_err()).collect())
 }
 
 fn fields<'a>(origins: impl Iterator<Item = &'a ColumnOrigin>, pick: fn(&ColumnOrigin) -> Option<usize>) -> Vec<usize> {

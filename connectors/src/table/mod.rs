@@ -31,3 +31,4 @@ pub use spec::{
     Column, ColumnOrigin, EventTime, KeyWindow, ROWOFFSET, ROWPARTITION, ROWTIME, RowKind, SideSpec, TopicSpec,
     WINDOWEND, WINDOWSTART, header_column_type,
 };
+pub use window::with_windows;

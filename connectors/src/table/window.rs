@@ -1,4 +1,4 @@
-//! Windowed keys as Kafka Streams writes them: the key's payload and after it the window.
+//! Windowed keys as Kafka Streams writes them: the key's payload and after it the window, taken apart and put together.
 
 use arrow::array::{Array, BinaryArray, BinaryBuilder, Int64Array, Int64Builder};
 use arrow::error::ArrowError;
@@ -35,6 +35,26 @@ pub fn split_windowed_keys(keys: &BinaryArray, window: KeyWindow) -> Result<Spli
     Ok(SplitKeys { keys: payloads.finish(), starts: starts.finish(), ends: ends.finish(), bad })
 }
 
+/// Puts a window behind every key; one without a window is null.
+pub fn with_windows(keys: &BinaryArray, starts: &Int64Array, ends: &Int64Array, window: KeyWindow) -> BinaryArray {
+    let mut out = BinaryBuilder::with_capacity(keys.len(), keys.value_data().len() + 16 * keys.len());
+    let mut buffer = Vec::new();
+    for (row, key) in keys.iter().enumerate() {
+        let Some(key) = key.filter(|_| starts.is_valid(row) && ends.is_valid(row)) else {
+            out.append_null();
+            continue;
+        };
+        buffer.clear();
+        buffer.extend_from_slice(key);
+        if window == KeyWindow::Session {
+            buffer.extend_from_slice(&ends.value(row).to_be_bytes());
+        }
+        buffer.extend_from_slice(&starts.value(row).to_be_bytes());
+        out.append_value(&buffer);
+    }
+    out.finish()
+}
+
 fn split(key: &[u8], window: KeyWindow) -> Option<(&[u8], i64, i64)> {
     let (rest, last) = key.split_last_chunk::<8>()?;
     let last = i64::from_be_bytes(*last);
@@ -64,10 +84,13 @@ mod tests {
         let split = split_windowed_keys(&keys, KeyWindow::Time { size_ms: 10 }).unwrap();
         assert_eq!(split.keys.value(0), b"k");
         assert_eq!((split.starts.value(0), split.ends.value(0)), (5, 15));
+        let again = with_windows(&split.keys, &split.starts, &split.ends, KeyWindow::Time { size_ms: 10 });
+        assert_eq!(again, BinaryArray::from_opt_vec(vec![Some(&time), None, None]));
         assert_eq!(split.bad.len(), 1);
         assert!(split.keys.is_null(2));
         let keys = BinaryArray::from_opt_vec(vec![Some(session.as_slice())]);
         let split = split_windowed_keys(&keys, KeyWindow::Session).unwrap();
         assert_eq!((split.keys.value(0), split.starts.value(0), split.ends.value(0)), (b"k".as_slice(), 5, 9));
+        assert_eq!(with_windows(&split.keys, &split.starts, &split.ends, KeyWindow::Session), keys);
     }
 }

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field, FieldRef};
-use headwater_connectors::format::{FormatKind, Layout};
+use arrow::datatypes::{DataType, Field, FieldRef, SchemaRef};
+use headwater_connectors::format::{FormatError, FormatKind, Layout};
 use headwater_connectors::table::{
     Column, ColumnOrigin, EventTime, KeyWindow, RowKind, SideSpec, TopicSpec, WINDOWEND, WINDOWSTART,
     header_column_type,
@@ -163,14 +163,47 @@ impl SourceDef {
         })
     }
 
+    /// The columns of its rows, address columns included, whatever its formats are.
+    pub fn row_schema(&self) -> SchemaRef {
+        let side = || SideSpec {
+            format: FormatKind::None,
+            layout: Layout { fields: Vec::new(), wrapped: true, delimiter: 0 },
+        };
+        let columns = self.spec_columns();
+        TopicSpec {
+            topic: Arc::from(self.topic.as_str()),
+            kind: RowKind::All,
+            key: side(),
+            value: side(),
+            event_time: None,
+            key_window: self.window.map(WindowDef::key_window),
+            columns,
+        }
+        .schema()
+    }
+
+    /// The format of its records that is known and not built yet, so that they can neither be read nor written.
+    pub fn unbuilt_format(&self) -> Option<&str> {
+        let sides = [(&self.key, ColumnRole::Key), (&self.value, ColumnRole::Value)];
+        let unbuilt =
+            |(side, role): &(&SideDef, ColumnRole)| matches!(self.format_of(side, role), Err(FormatError::NotYet(_)));
+        sides.into_iter().find(unbuilt).map(|(side, _)| side.format.as_str())
+    }
+
     /// The layout of one side of the records.
     pub fn layout(&self, side: &SideDef, role: &ColumnRole) -> Layout {
         let fields = self.columns_of(role).map(field).collect();
         Layout { fields, wrapped: side.wrapped, delimiter: side.delimiter }
     }
 
+    /// The format that one side of the records is in; a key without columns has none, whatever was declared.
+    pub fn format_of(&self, side: &SideDef, role: &ColumnRole) -> Result<FormatKind, FormatError> {
+        let is_keyless = *role == ColumnRole::Key && self.columns_of(role).next().is_none();
+        if is_keyless { Ok(FormatKind::None) } else { side.format.parse() }
+    }
+
     fn side_spec(&self, side: &SideDef, role: &ColumnRole) -> Result<SideSpec, String> {
-        let format: FormatKind = side.format.parse().map_err(|e| format!("{e}"))?;
+        let format = self.format_of(side, role).map_err(|e| format!("{e}"))?;
         Ok(SideSpec { format, layout: self.layout(side, role) })
     }
 
@@ -223,7 +256,8 @@ impl SourceDef {
 }
 
 impl WindowDef {
-    fn key_window(self) -> KeyWindow {
+    /// How keys carry it.
+    pub fn key_window(self) -> KeyWindow {
         match self {
             Self::Tumbling(size_ms) | Self::Hopping(size_ms) => KeyWindow::Time { size_ms },
             Self::Session => KeyWindow::Session,

@@ -1,6 +1,7 @@
 //! Rows on their way through a query, each with its event time and the record it came from.
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, ListArray, RecordBatch};
+use arrow::buffer::NullBuffer;
 use arrow::compute::{filter, filter_record_batch};
 use arrow::error::ArrowError;
 
@@ -15,6 +16,10 @@ pub struct Chunk {
     pub offsets: Int64Array,
     /// Headers of the record, where they go on to the output.
     pub headers: Option<ListArray>,
+    /// Which rows come from a record with a value; `None` when all do. A row without one stays without one.
+    pub valued: Option<NullBuffer>,
+    /// Start and end of the window that each row's key carries, in ms, where it goes on to the output.
+    pub windows: Option<[Int64Array; 2]>,
 }
 
 impl Chunk {
@@ -41,11 +46,20 @@ impl Chunk {
         }
         let kept = |column: &dyn Array| filter(column, keep);
         let headers = self.headers.as_ref().map(|h| kept(h).map(|h: ArrayRef| h.as_list().clone())).transpose()?;
+        let valued = self.valued.as_ref().map(|valued| kept(&BooleanArray::new(valued.inner().clone(), None)));
+        let valued = valued.transpose()?.map(|valued| NullBuffer::new(valued.as_boolean().values().clone()));
+        let window = |bound: &Int64Array| kept(bound).map(|bound| bound.as_primitive().clone());
+        let windows = match &self.windows {
+            Some([start, end]) => Some([window(start)?, window(end)?]),
+            None => None,
+        };
         Ok(Self {
+            windows,
             rows: filter_record_batch(&self.rows, keep)?,
             times_ms: kept(&self.times_ms)?.as_primitive().clone(),
             offsets: kept(&self.offsets)?.as_primitive().clone(),
             headers,
+            valued: valued.filter(|valued| valued.null_count() > 0),
         })
     }
 }

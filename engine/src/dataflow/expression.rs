@@ -12,11 +12,13 @@ use arrow::datatypes::{DataType, SchemaRef};
 use datafusion::common::DFSchema;
 use datafusion::error::DataFusionError;
 use datafusion::execution::session_state::SessionState;
+use datafusion::logical_expr::simplify::SimplifyContext;
 use datafusion::physical_plan::PhysicalExpr;
 use sqlparser::ast::ExprWithAlias;
 
 use crate::diagnostic::{Diagnostic, Span};
-use crate::planner::doubles::settle;
+use crate::dialect;
+use crate::planner::pinpoint::widen;
 use crate::planner::plan_errors::diagnose;
 use crate::planner::rewrite::rewrite_expr;
 use crate::sql::ast::Expr;
@@ -56,6 +58,11 @@ impl<'a> Compiler<'a> {
         Ok(Self { state, schema, names })
     }
 
+    /// The columns that expressions may name.
+    pub fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
     /// Compiles an expression, and gives the type of the dialect that it has. `text` is what it is
     /// called in reports; `span` is its place for what is wrong with it.
     pub fn compile(
@@ -76,18 +83,24 @@ impl<'a> Compiler<'a> {
         Ok((Expression { text: text.to_owned(), physical, data_type }, ty))
     }
 
-    fn physical(&self, expr: &Expr, span: Option<Span>) -> Result<Arc<dyn PhysicalExpr>, Vec<Diagnostic>> {
-        let mut expr = expr.clone();
+    fn physical(&self, written: &Expr, span: Option<Span>) -> Result<Arc<dyn PhysicalExpr>, Vec<Diagnostic>> {
+        let mut expr = written.clone();
         let mut errors = Vec::new();
         rewrite_expr(&mut expr, &mut errors);
         if !errors.is_empty() {
             return Err(errors);
         }
-        let refused = |error| diagnose(&error, span);
+        let narrow = |told: Diagnostic| if told.span == span { told } else { widen(told, written) };
+        let refused = |error| diagnose(&error, span).into_iter().map(narrow).collect::<Vec<_>>();
+        let context = SimplifyContext::builder()
+            .with_schema(Arc::new(self.names.clone()))
+            .with_config_options(self.state.config_options().clone())
+            .build();
         let logical = self
             .state
             .create_logical_expr_from_sql_expr(ExprWithAlias { expr, alias: None }, &self.names)
-            .and_then(|logical| settle(logical, &self.names))
+            .and_then(|logical| dialect::lower(logical, &self.names))
+            .and_then(|logical| dialect::simplified(logical, context))
             .map_err(refused)?;
         self.state.create_physical_expr(logical, &self.names).map_err(refused)
     }

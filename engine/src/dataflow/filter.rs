@@ -1,7 +1,8 @@
-//! WHERE: rows stay for which the condition is true. A condition that is NULL or fails is not true.
+//! WHERE: rows stay for which the condition is true. A condition that is NULL or fails is not true, and of a record
+//! without a value nothing is true.
 
 use arrow::array::{AsArray, BooleanArray};
-use arrow::compute::prep_null_mask_filter;
+use arrow::compute::{and, prep_null_mask_filter};
 use arrow::error::ArrowError;
 
 use super::chunk::Chunk;
@@ -22,7 +23,12 @@ impl Filter {
     /// The rows that stay, in their order.
     pub fn apply(&self, chunk: Chunk, failures: &mut Vec<Failure>) -> Result<Chunk, ArrowError> {
         let values = self.predicate.evaluate(&chunk.rows, failures);
-        chunk.filter(&certain(values.as_boolean()))
+        let certain = certain(values.as_boolean());
+        let keep = match &chunk.valued {
+            Some(valued) => and(&certain, &BooleanArray::new(valued.inner().clone(), None))?,
+            None => certain,
+        };
+        chunk.filter(&keep)
     }
 }
 

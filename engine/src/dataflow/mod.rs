@@ -6,6 +6,7 @@
 //! thousand in a batch, the result is the same.
 
 mod chunk;
+mod explode;
 mod expression;
 mod filter;
 pub(crate) mod headers;

@@ -7,13 +7,13 @@ use arrow::buffer::NullBuffer;
 use arrow::compute::filter;
 use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
-use headwater_connectors::format::{BadRow, Encoder, FormatError, FormatKind};
+use headwater_connectors::format::{BadRow, Encoder, FormatError};
 use headwater_connectors::record::{OutBatch, Side};
-use headwater_connectors::table::ColumnTimes;
+use headwater_connectors::table::{ColumnTimes, KeyWindow, with_windows};
 use headwater_connectors::transport::partitioner::partition_of;
 
 use super::chunk::Chunk;
-use crate::catalog::{ColumnRole, SideDef, SourceDef};
+use crate::catalog::{ColumnRole, SideDef, SourceDef, WindowDef};
 
 /// How the records of an output topic are spread over its partitions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +29,9 @@ pub struct Output {
     value: SideEncoder,
     /// The column with the timestamp of the records, when it is not the event time.
     times: Option<(usize, ColumnTimes)>,
+    rekeyed: bool,
+    /// The window that keys carry.
+    window: Option<KeyWindow>,
     placement: Placement,
 }
 
@@ -51,9 +54,10 @@ struct SideEncoder {
 }
 
 impl Output {
-    /// An encoder for `sink`, from rows with the columns of `schema`. Fails when a format cannot hold
-    /// a column, which planning has checked before.
-    pub fn new(sink: &SourceDef, schema: &SchemaRef, placement: Placement) -> Result<Self, FormatError> {
+    /// An encoder for `sink`, from rows with the columns of `schema`. Where the key is `rekeyed`, one of several
+    /// columns is always there, if all are null, too. Fails when a format cannot hold a column, which planning has
+    /// checked before.
+    pub fn new(sink: &SourceDef, schema: &SchemaRef, rekeyed: bool, placement: Placement) -> Result<Self, FormatError> {
         let times = match &sink.event_time {
             Some(time) => Some((index_of(schema, &time.column)?, ColumnTimes::new(time.format.as_deref())?)),
             None => None,
@@ -63,6 +67,8 @@ impl Output {
             key: SideEncoder::new(sink, &sink.key, &ColumnRole::Key, schema)?,
             value: SideEncoder::new(sink, &sink.value, &ColumnRole::Value, schema)?,
             times,
+            rekeyed,
+            window: sink.window.map(WindowDef::key_window),
             placement,
         })
     }
@@ -70,18 +76,30 @@ impl Output {
     /// The rows as records. `partition` is where the rows came from: it places records without a key,
     /// so that their order stays. Rows that cannot be encoded are left out and told.
     pub fn encode(&mut self, chunk: &Chunk, partition: i32) -> Result<(OutBatch, Vec<Unwritten>), ArrowError> {
-        let keys = self.key.encode(chunk, self.key.present(chunk).as_ref());
-        let values = self.value.encode(chunk, None);
-        let (times, bad_times) = match &self.times {
-            Some((column, times)) => times.read(chunk.rows.column(*column))?,
-            None => (chunk.times_ms.clone(), Vec::new()),
+        let present = if self.rekeyed && self.key.columns.len() > 1 { None } else { self.key.present(chunk) };
+        let keys = self.key.encode(chunk, present.as_ref());
+        let keys = match (&chunk.windows, self.window) {
+            (Some([starts, ends]), Some(window)) => (with_windows(&keys.0, starts, ends, window), keys.1),
+            _ => keys,
         };
+        let values = self.value.encode(chunk, chunk.valued.as_ref());
+        let (times, bad_times) = self.times(chunk)?;
         let told = |side: Side| move |bad: BadRow| Unwritten { row: bad.row, side, reason: bad.reason };
         let mut unwritten: Vec<Unwritten> = keys.1.into_iter().map(told(Side::Key)).collect();
         unwritten.extend(values.1.into_iter().chain(bad_times).map(told(Side::Value)));
         let parts = Parts { keys: keys.0, values: values.0, times, headers: chunk.headers.clone() };
         let parts = if unwritten.is_empty() { parts } else { parts.without(&unwritten)? };
         Ok((self.batch(parts, partition), unwritten))
+    }
+
+    /// The timestamps of the records; one without a value has that of the record it came from.
+    fn times(&self, chunk: &Chunk) -> Result<(Int64Array, Vec<BadRow>), ArrowError> {
+        let Some((column, times)) = &self.times else { return Ok((chunk.times_ms.clone(), Vec::new())) };
+        let (read, mut bad) = times.read(chunk.rows.column(*column))?;
+        let Some(valued) = &chunk.valued else { return Ok((read, bad)) };
+        bad.retain(|bad| valued.is_valid(bad.row));
+        let time = |row: usize| if valued.is_valid(row) { read.value(row) } else { chunk.times_ms.value(row) };
+        Ok(((0..chunk.len()).map(time).collect::<Vec<_>>().into(), bad))
     }
 
     fn batch(&self, parts: Parts, partition: i32) -> OutBatch {
@@ -125,7 +143,7 @@ impl Parts {
 impl SideEncoder {
     fn new(sink: &SourceDef, side: &SideDef, role: &ColumnRole, schema: &SchemaRef) -> Result<Self, FormatError> {
         let layout = sink.layout(side, role);
-        let format: FormatKind = side.format.parse()?;
+        let format = sink.format_of(side, role)?;
         let columns = layout.fields.iter().map(|f| index_of(schema, f.name())).collect::<Result<_, _>>()?;
         Ok(Self { encoder: format.encoder(&layout)?, columns })
     }

@@ -12,22 +12,25 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray, Int64Array, ListArray, RecordBatch};
-use arrow::compute::filter;
-use arrow::datatypes::{DataType, SchemaRef};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, ListArray, RecordBatch};
+use arrow::buffer::NullBuffer;
+use arrow::compute::{filter, nullif};
+use arrow::datatypes::{DataType, FieldRef, SchemaRef};
 use arrow::error::ArrowError;
 use datafusion::execution::session_state::SessionState;
 use headwater_connectors::format::FormatError;
 use headwater_connectors::record::{OutBatch, RawBatch, Side, TopicPartition, Wanted};
-use headwater_connectors::table::{ROWOFFSET, ROWTIME, RecordDecoder, TopicSpec};
+use headwater_connectors::table::{ROWOFFSET, ROWPARTITION, ROWTIME, RecordDecoder, TopicSpec, WINDOWEND, WINDOWSTART};
 
 use super::chunk::Chunk;
+use super::explode::Explode;
 use super::expression::{Compiler, Expression, Failure};
 use super::filter::Filter;
 use super::output::{Output, Placement};
 use super::project::Project;
 use crate::catalog::SourceDef;
 use crate::diagnostic::{Diagnostic, INTERNAL};
+use crate::functions::rows_of;
 use crate::planner::plan_errors::diagnose;
 use crate::sql::parse_expr;
 use crate::topology::{Projection, Step, Topology, VERSION};
@@ -114,11 +117,14 @@ pub struct Compiled {
     sink: Option<SourceDef>,
     /// Headers of the input go on to the output.
     forwards_headers: bool,
+    /// The key is another than the input's.
+    rekeyed: bool,
 }
 
 #[derive(Clone)]
 enum Operator {
     Filter(Filter),
+    Explode(Explode),
     Project(Project),
 }
 
@@ -134,11 +140,20 @@ impl Compiled {
         let projection = referenced(topology, &spec)?;
         let input = Arc::new(spec.schema().project(&projection).map_err(|e| diagnose(&e.into(), None))?);
         let compiler = Compiler::new(state, input).map_err(|e| diagnose(&e, None))?;
-        let operators = topology.steps.iter().map(|step| operator(step, &compiler)).collect::<Result<Vec<_>, _>>()?;
+        let mut compiler = compiler;
+        let mut operators = Vec::with_capacity(topology.steps.len());
+        for step in &topology.steps {
+            let operator = operator(step, &compiler)?;
+            if let Operator::Explode(explode) = &operator {
+                compiler = Compiler::new(state, explode.schema().clone()).map_err(|e| diagnose(&e, None))?;
+            }
+            operators.push(operator);
+        }
         let schema = operators.iter().rev().find_map(Operator::schema).expect("a topology has a projection");
         let forwards_headers = topology.output.is_some() && topology.result().is_some_and(|p| p.headers.is_none());
         let sink = topology.output.clone();
-        Ok(Self { spec: Arc::new(spec), projection, operators, schema, sink, forwards_headers })
+        let rekeyed = topology.result().is_some_and(|result| result.rekeyed);
+        Ok(Self { spec: Arc::new(spec), projection, operators, schema, sink, forwards_headers, rekeyed })
     }
 
     /// The columns of the result; all may be null.
@@ -154,8 +169,11 @@ impl Compiled {
 
     /// A task for one partition of the input. `placement` is that of the output topic.
     pub fn task(&self, origin: TopicPartition, placement: Placement) -> Result<Task, FormatError> {
-        let output = self.sink.as_ref().map(|sink| Output::new(sink, &self.schema, placement)).transpose()?;
+        let rekeyed = self.rekeyed;
+        let output = self.sink.as_ref().map(|sink| Output::new(sink, &self.schema, rekeyed, placement)).transpose()?;
         let decoder = RecordDecoder::new(&self.spec, &self.projection)?;
+        // What is written goes on without a value where it came without one; what is shown are rows.
+        let decoder = if self.sink.is_some() { decoder.keeping_valueless() } else { decoder };
         Ok(Task { compiled: self.clone(), origin, decoder, output, commands: VecDeque::new() })
     }
 }
@@ -164,13 +182,14 @@ impl Operator {
     fn schema(&self) -> Option<SchemaRef> {
         match self {
             Self::Project(project) => Some(project.schema().clone()),
-            Self::Filter(_) => None,
+            Self::Filter(_) | Self::Explode(_) => None,
         }
     }
 
     fn apply(&self, chunk: Chunk, failures: &mut Vec<Failure>) -> Result<Chunk, ArrowError> {
         match self {
             Self::Filter(filter) => filter.apply(chunk, failures),
+            Self::Explode(explode) => explode.apply(chunk, failures),
             Self::Project(project) => project.apply(chunk, failures),
         }
     }
@@ -222,7 +241,8 @@ impl Task {
             (Some(headers), Some(kept)) => Some(filter(headers, kept)?.as_list().clone()),
             (headers, _) => headers.cloned(),
         };
-        let mut chunk = chunk(decoded.rows, headers.filter(any_header))?;
+        let windowed = self.compiled.sink.as_ref().is_some_and(|sink| sink.window.is_some());
+        let mut chunk = chunk(decoded.rows, headers.filter(any_header), decoded.valued, windowed)?;
         for at in 0..self.compiled.operators.len() {
             let mut failures = Vec::new();
             let offsets = chunk.offsets.clone();
@@ -282,14 +302,38 @@ impl<'a> Indexes<'a> {
     }
 }
 
-/// Decoded rows, whose last two columns are event time and offset, as a chunk.
-fn chunk(rows: RecordBatch, headers: Option<ListArray>) -> Result<Chunk, ArrowError> {
+/// Decoded rows, among whose columns are event time and offset, as a chunk.
+fn chunk(
+    rows: RecordBatch,
+    headers: Option<ListArray>,
+    valued: Option<NullBuffer>,
+    windowed: bool,
+) -> Result<Chunk, ArrowError> {
     let column = |name: &str| -> Result<Int64Array, ArrowError> {
         let column =
             rows.column_by_name(name).ok_or_else(|| ArrowError::SchemaError(format!("{name} was not read")))?;
         Ok(column.as_primitive().clone())
     };
-    Ok(Chunk { times_ms: column(ROWTIME)?, offsets: column(ROWOFFSET)?, headers, rows })
+    let (times_ms, offsets) = (column(ROWTIME)?, column(ROWOFFSET)?);
+    let windows = if windowed { Some([column(WINDOWSTART)?, column(WINDOWEND)?]) } else { None };
+    let rows = match &valued {
+        Some(valued) => without_address(rows, valued)?,
+        None => rows,
+    };
+    Ok(Chunk { times_ms, offsets, headers, valued, windows, rows })
+}
+
+/// Expressions see of a record without a value nothing but its key. Semantics: ksqlDB's, whose pseudo columns are part
+/// of the value.
+fn without_address(rows: RecordBatch, valued: &NullBuffer) -> Result<RecordBatch, ArrowError> {
+    let valueless = BooleanArray::new(!valued.inner(), None);
+    let schema = rows.schema();
+    let hide = |(field, column): (&FieldRef, &ArrayRef)| match field.name().as_str() {
+        ROWTIME | ROWOFFSET | ROWPARTITION => nullif(column, &valueless),
+        _ => Ok(column.clone()),
+    };
+    let columns = schema.fields().iter().zip(rows.columns()).map(hide).collect::<Result<_, _>>()?;
+    RecordBatch::try_new(schema.clone(), columns)
 }
 
 fn any_header(headers: &ListArray) -> bool {
@@ -300,6 +344,9 @@ fn any_header(headers: &ListArray) -> bool {
 fn referenced(topology: &Topology, spec: &TopicSpec) -> Result<Vec<usize>, Vec<Diagnostic>> {
     let schema = spec.schema();
     let mut names: BTreeMap<String, ()> = [ROWTIME, ROWOFFSET].map(|name| (name.to_owned(), ())).into();
+    if topology.output.as_ref().is_some_and(|sink| sink.window.is_some()) {
+        names.extend([WINDOWSTART, WINDOWEND].map(|name| (name.to_owned(), ())));
+    }
     for text in texts(topology) {
         let expr = parse_expr(text).map_err(|e| vec![e])?;
         columns_of(&expr, &mut |name| {
@@ -312,6 +359,7 @@ fn referenced(topology: &Topology, spec: &TopicSpec) -> Result<Vec<usize>, Vec<D
 fn texts(topology: &Topology) -> impl Iterator<Item = &str> {
     topology.steps.iter().flat_map(|step| match step {
         Step::Filter { predicate } => vec![predicate.as_str()],
+        Step::Explode { columns } => columns.iter().map(|c| c.expr.as_str()).collect(),
         Step::Project(Projection { columns, headers, .. }) => {
             columns.iter().map(|c| c.expr.as_str()).chain(headers.as_deref()).collect()
         }
@@ -339,6 +387,16 @@ fn operator(step: &Step, compiler: &Compiler<'_>) -> Result<Operator, Vec<Diagno
     match step {
         Step::Filter { predicate } => {
             Ok(Operator::Filter(Filter::new(compile(predicate)?.into_type(DataType::Boolean))))
+        }
+        Step::Explode { columns } => {
+            let array = |c: &crate::topology::Exploded| -> Result<_, Vec<Diagnostic>> {
+                let expr = rows_of(parse_expr(&c.expr).map_err(|e| vec![e])?);
+                Ok((c.name.clone(), compiler.compile(&expr, &c.expr, None)?.0))
+            };
+            let arrays = columns.iter().map(array).collect::<Result<Vec<_>, _>>()?;
+            let explode = Explode::new(arrays, compiler.schema());
+            let no_array = || vec![Diagnostic::new(INTERNAL, "a table function gives no rows")];
+            Ok(Operator::Explode(explode.ok_or_else(no_array)?))
         }
         Step::Project(projection) => {
             let column = |c: &crate::topology::ResultColumn| -> Result<_, Vec<Diagnostic>> {

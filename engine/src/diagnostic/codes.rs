@@ -49,6 +49,8 @@ pub const UNKNOWN_FUNCTION: Code = Code("K0115");
 pub const UNKNOWN_QUERY: Code = Code("K0116");
 /// A stream or table that queries read or write.
 pub const IN_USE: Code = Code("K0117");
+/// A stream or table that may not be changed.
+pub const READ_ONLY: Code = Code("K0118");
 /// A word, number or symbol where another was expected.
 pub const SYNTAX: Code = Code("K0201");
 /// A string, quoted name or comment without an end.
@@ -121,6 +123,7 @@ pub const CODES: &[CodeEntry] = &[
     entry(UNKNOWN_FUNCTION, "a function that does not exist", "SELECT COUNTT(*) FROM orders;"),
     entry(UNKNOWN_QUERY, "a persistent query that does not exist", "TERMINATE CSAS_PAID_7;"),
     entry(IN_USE, "a stream or table that queries read or write", "DROP STREAM orders; -- while a query reads it"),
+    entry(READ_ONLY, "a stream or table that may not be changed", "ALTER TABLE t ADD COLUMN c INT; -- a SOURCE table"),
     entry(SYNTAX, "a word, number or symbol where another was expected", "SELECT id FORM orders;"),
     entry(UNCLOSED, "a string, quoted name or comment without an end", "SELECT 'abc FROM orders;"),
     entry(UNKNOWN_STATEMENT, "a statement that begins with no known word", "SELCT id FROM orders;"),

@@ -13,13 +13,15 @@ use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::SessionConfig;
 use datafusion::sql::parser::Statement as PlannedStatement;
+use headwater_connectors::format::FormatError;
 use headwater_connectors::table::{NewestFirstRule, ScanContext, TopicTable};
 use sqlparser::ast::Statement as SqlStatement;
 
-use super::{columns, doubles, pinpoint, rewrite, star};
+use super::{calls, columns, pinpoint, rewrite, star};
 use crate::catalog::Catalog;
 use crate::config::Settings;
 use crate::diagnostic::{Diagnostic, NOT_SUPPORTED, Span};
+use crate::dialect;
 use crate::functions;
 use crate::sql::ast;
 
@@ -65,10 +67,12 @@ pub fn state(
     // Every sort reserves this much for merging what it spilled; together they must fit the pool.
     let merging = memory / (32 * options.execution.target_partitions.max(1));
     options.execution.sort_spill_reservation_bytes = options.execution.sort_spill_reservation_bytes.min(merging);
-    let state = SessionStateBuilder::new_with_default_features()
+    let mut builder = SessionStateBuilder::new_with_default_features();
+    // The dialect's operators go before those of DataFusion, which knows more of them.
+    builder.expr_planners().get_or_insert_default().insert(0, dialect::expr_planner());
+    let state = builder
         .with_config(config)
         .with_runtime_env(runtime)
-        .with_analyzer_rules(doubles::analyzer_rules())
         .with_physical_optimizer_rule(Arc::new(NewestFirstRule))
         .build();
     let home = Arc::new(MemoryCatalogProvider::new());
@@ -76,7 +80,7 @@ pub fn state(
     if home.register_schema(HOME, sources).is_ok() {
         state.catalog_list().register_catalog(HOME.to_owned(), home);
     }
-    functions::register(state)
+    dialect::register(functions::register(state))
 }
 
 /// Plans a bounded query. Gives every mistake that could be found at once.
@@ -88,13 +92,15 @@ pub async fn plan(
     check_bounded(query)?;
     let mut body = query.body.clone();
     let mut errors = star::expand(&mut body, catalog);
+    calls::rewrite(&mut body);
     errors.extend(columns::unknown(&body, catalog));
     rewrite::rewrite(&mut body, &mut errors);
     if !errors.is_empty() {
         return Err(errors);
     }
     let statement = PlannedStatement::Statement(Box::new(SqlStatement::Query(body)));
-    state.statement_to_plan(statement).await.map_err(|error| pinpoint::diagnose(&error, query))
+    let planned = state.statement_to_plan(statement).await.and_then(dialect::settle_plan);
+    planned.map_err(|error| pinpoint::diagnose(&error, query))
 }
 
 /// Clauses that only a continuous query has are refused by name.
@@ -137,6 +143,9 @@ impl SchemaProvider for Sources {
 
     async fn table(&self, name: &str) -> DataFusionResult<Option<Arc<dyn TableProvider>>> {
         let Some(source) = self.catalog.source(name) else { return Ok(None) };
+        if let Some(format) = source.unbuilt_format() {
+            return Err(DataFusionError::External(Box::new(FormatError::NotYet(format.to_owned()))));
+        }
         let spec = source.topic_spec().map_err(DataFusionError::Configuration)?;
         Ok(Some(Arc::new(TopicTable::new(Arc::new(spec)))))
     }

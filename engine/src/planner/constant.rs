@@ -20,17 +20,16 @@ use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::Expr;
 use datafusion::logical_expr::simplify::SimplifyContext;
-use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use headwater_connectors::java_time::iso::{parse_iso_time_ms, parse_partial_iso_date, parse_partial_iso_timestamp_ms};
 use sqlparser::ast::ExprWithAlias;
 
 use super::bounded;
-use super::doubles::settle;
 use super::plan_errors::diagnose;
 use super::rewrite::rewrite_expr;
 use crate::catalog::Catalog;
 use crate::config::Settings;
 use crate::diagnostic::{Diagnostic, INSERT, Span, UNKNOWN_COLUMN};
+use crate::dialect;
 use crate::sql::ast;
 use crate::types::SqlType;
 
@@ -60,7 +59,7 @@ impl Evaluator {
         let logical = self
             .state
             .create_logical_expr_from_sql_expr(ExprWithAlias { expr, alias: None }, &schema)
-            .and_then(|logical| settle(logical, &schema))
+            .and_then(|logical| dialect::lower(logical, &schema))
             .and_then(|logical| self.simplified(logical, &schema))
             .map_err(refused)?;
         let physical = self.state.create_physical_expr(logical, &schema).map_err(refused)?;
@@ -77,8 +76,7 @@ impl Evaluator {
             .with_config_options(self.state.config_options().clone())
             .with_query_execution_start_time(self.state.execution_props().query_execution_start_time)
             .build();
-        let simplifier = ExprSimplifier::new(context);
-        simplifier.simplify(simplifier.coerce(expr, schema)?)
+        dialect::simplified(expr, context)
     }
 }
 

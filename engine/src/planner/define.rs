@@ -3,18 +3,18 @@
 use std::collections::BTreeMap;
 
 use headwater_connectors::format::FormatKind;
-use headwater_connectors::record::Side;
 use headwater_connectors::table::{
     ColumnOrigin, ROWOFFSET, ROWPARTITION, ROWTIME, WINDOWEND, WINDOWSTART, header_column_type,
 };
 
 use super::properties::{self, SourceProperties};
+use super::sides::sides;
 use super::types::resolve;
-use crate::catalog::{Catalog, ColumnDef, ColumnRole, EventTimeDef, SideDef, SourceDef, SourceKind, WindowDef};
+use crate::catalog::{Catalog, ColumnDef, ColumnRole, EventTimeDef, SourceDef, SourceKind, WindowDef};
 use crate::config::Settings;
 use crate::diagnostic::{
-    COLUMN_ROLE, DUPLICATE_COLUMN, Diagnostic, EXISTS, FORMAT, MISSING_KEY, MISSING_PROPERTY, NOT_SUPPORTED,
-    PROPERTY_CONFLICT, RESERVED_NAME, Span, TIMESTAMP_COLUMN, UNKNOWN_COLUMN,
+    COLUMN_ROLE, DUPLICATE_COLUMN, Diagnostic, EXISTS, MISSING_KEY, MISSING_PROPERTY, NOT_SUPPORTED, PROPERTY_CONFLICT,
+    READ_ONLY, RESERVED_NAME, Span, TIMESTAMP_COLUMN, UNKNOWN_COLUMN,
 };
 use crate::sql::ast;
 use crate::types::SqlType;
@@ -80,18 +80,37 @@ pub fn define(
     catalog: &Catalog,
     defaults: &FormatDefaults,
 ) -> Result<Definition, Vec<Diagnostic>> {
+    define_made(create, text, catalog, defaults, &[])
+}
+
+/// Plans the declaration of what a query makes. Key columns of the names in `natural` have them from PARTITION BY and
+/// not from the user: they may be reserved ones, as in ksqlDB.
+pub fn define_made(
+    create: &ast::CreateSource,
+    text: &str,
+    catalog: &Catalog,
+    defaults: &FormatDefaults,
+    natural: &[&str],
+) -> Result<Definition, Vec<Diagnostic>> {
     let mut errors = Vec::new();
     let kind = source_kind(create.kind);
     let properties = properties::read(&create.properties, &mut errors);
     check_name(create, catalog, &mut errors);
-    check_columns(create, kind, &mut errors);
+    check_columns(create, kind, natural, &mut errors);
+    check_declared(create, &properties, &mut errors);
     let columns = columns(create, catalog, &mut errors);
     let topic =
         properties.topic.clone().or_else(|| missing(create, "KAFKA_TOPIC", "KAFKA_TOPIC='a_topic'", &mut errors));
+    if errors.iter().any(|error| error.code == NOT_SUPPORTED) {
+        // Without all of its columns nothing more can be said.
+        return Err(real_first(errors));
+    }
     let sides = sides(create, &properties, &columns, defaults, &mut errors);
     let event_time = event_time(&properties, &columns, &mut errors);
     let window = window(create, &properties, &columns, &mut errors);
-    let (Some(topic), Some((key, value)), true) = (topic, sides, errors.is_empty()) else { return Err(errors) };
+    let (Some(topic), Some((key, value)), true) = (topic, sides, errors.is_empty()) else {
+        return Err(real_first(errors));
+    };
     let source = SourceDef {
         name: create.name.value.clone(),
         kind,
@@ -108,6 +127,15 @@ pub fn define(
     Ok(Definition { topic: wanted_topic(&properties, kind), source, retention_ms })
 }
 
+/// What is wrong, or where nothing is what cannot be done yet: whoever is told that something is not supported
+/// need not look for mistakes.
+pub fn real_first(mut errors: Vec<Diagnostic>) -> Vec<Diagnostic> {
+    if errors.iter().any(|error| error.code != NOT_SUPPORTED) {
+        errors.retain(|error| error.code != NOT_SUPPORTED);
+    }
+    errors
+}
+
 /// The catalog's word for the syntax tree's.
 pub fn source_kind(kind: ast::SourceKind) -> SourceKind {
     match kind {
@@ -118,8 +146,10 @@ pub fn source_kind(kind: ast::SourceKind) -> SourceKind {
 
 fn check_name(create: &ast::CreateSource, catalog: &Catalog, errors: &mut Vec<Diagnostic>) {
     if create.or_replace && create.read_only {
-        let message = "a SOURCE stream or table cannot be replaced";
-        errors.push(Diagnostic::new(EXISTS, message).at(create.name.span).hint("Drop it and create it again."));
+        let kind = source_kind(create.kind).word();
+        let message =
+            format!("CREATE OR REPLACE is not for SOURCE {kind} \"{}\", which is read-only", create.name.value);
+        errors.push(Diagnostic::new(READ_ONLY, message).at(create.name.span).hint("Drop it and create it again."));
     }
     let Some(standing) = catalog.source(&create.name) else { return };
     if create.or_replace || create.if_not_exists {
@@ -130,11 +160,11 @@ fn check_name(create: &ast::CreateSource, catalog: &Catalog, errors: &mut Vec<Di
     errors.push(Diagnostic::new(EXISTS, message).at(create.name.span).hint(hint));
 }
 
-fn check_columns(create: &ast::CreateSource, kind: SourceKind, errors: &mut Vec<Diagnostic>) {
+fn check_columns(create: &ast::CreateSource, kind: SourceKind, natural: &[&str], errors: &mut Vec<Diagnostic>) {
     let mut seen: Vec<&str> = Vec::new();
     for column in &create.columns {
         let name = column.name.as_str();
-        if RESERVED.contains(&name) {
+        if RESERVED.contains(&name) && !natural.contains(&name) {
             let message = format!("column name \"{name}\" is reserved");
             let detail = format!("These names have a meaning of their own: {}.", RESERVED.join(", "));
             errors.push(Diagnostic::new(RESERVED_NAME, message).at(column.name.span).detail(detail));
@@ -160,11 +190,32 @@ fn check_columns(create: &ast::CreateSource, kind: SourceKind, errors: &mut Vec<
                 .hint("Say \"id STRING PRIMARY KEY\"."),
         );
     }
-    if create.columns.is_empty() {
-        let message = format!("{} \"{}\" has no columns", kind.word(), create.name.value);
-        let detail = "Columns are only inferred for formats with a schema registry, which are not supported yet.";
-        errors.push(Diagnostic::new(MISSING_KEY, message).at(create.name.span).detail(detail));
+}
+
+/// Columns are declared, unless the format is one whose schemas are registered: then those that are left out are to be
+/// inferred.
+fn check_declared(create: &ast::CreateSource, properties: &SourceProperties, errors: &mut Vec<Diagnostic>) {
+    let is_key = |c: &ast::ColumnDef| matches!(c.role.value, ast::ColumnRole::Key | ast::ColumnRole::PrimaryKey);
+    let is_value = |c: &ast::ColumnDef| c.role.value == ast::ColumnRole::Value;
+    let left_out = |format: &Option<ast::Spanned<String>>, is: &dyn Fn(&ast::ColumnDef) -> bool| {
+        let registered = format.as_ref().filter(|format| FormatKind::is_registered(&format.value));
+        registered.filter(|_| !create.columns.iter().any(is)).cloned()
+    };
+    if let Some(format) = left_out(&properties.value_format, &is_value).or(left_out(&properties.key_format, &is_key)) {
+        let message = format!("columns inferred from format {} are not supported yet", format.value);
+        // What is missing is to be inferred.
+        errors.retain(|error| error.code != MISSING_KEY);
+        errors.push(Diagnostic::new(NOT_SUPPORTED, message).at(format.span).hint("Declare them: (id INT KEY, …)."));
+        return;
     }
+    if !create.columns.is_empty() {
+        return;
+    }
+    let message = format!("{} \"{}\" has no columns", source_kind(create.kind).word(), create.name.value);
+    let detail =
+        properties.value_format.as_ref().map(|format| format!("Format {} says nothing about columns.", format.value));
+    let error = Diagnostic::new(MISSING_KEY, message).at(create.name.span).hint("Declare them: (id INT KEY, …).");
+    errors.push(Diagnostic { detail, ..error });
 }
 
 fn check_role(column: &ast::ColumnDef, kind: SourceKind, errors: &mut Vec<Diagnostic>) {
@@ -177,6 +228,7 @@ fn check_role(column: &ast::ColumnDef, kind: SourceKind, errors: &mut Vec<Diagno
     errors.push(
         Diagnostic::new(COLUMN_ROLE, message)
             .at(column.role.span)
+            .detail("The PRIMARY KEY of a table is unique and NON NULL; the KEY of a stream need be neither.")
             .hint(format!("Say \"{} {} {right}\".", column.name.value, column.ty.value)),
     );
 }
@@ -235,7 +287,13 @@ fn role(role: &ast::ColumnRole) -> ColumnRole {
     }
 }
 
-fn missing<T>(create: &ast::CreateSource, name: &str, example: &str, errors: &mut Vec<Diagnostic>) -> Option<T> {
+/// A property that must be there.
+pub(super) fn missing<T>(
+    create: &ast::CreateSource,
+    name: &str,
+    example: &str,
+    errors: &mut Vec<Diagnostic>,
+) -> Option<T> {
     let misspelt = create.properties.iter().any(|p| p.name.eq_ignore_ascii_case(name));
     if !misspelt {
         let message = format!("property \"{name}\" is missing");
@@ -244,109 +302,6 @@ fn missing<T>(create: &ast::CreateSource, name: &str, example: &str, errors: &mu
         );
     }
     None
-}
-
-fn sides(
-    create: &ast::CreateSource,
-    properties: &SourceProperties,
-    columns: &[ColumnDef],
-    defaults: &FormatDefaults,
-    errors: &mut Vec<Diagnostic>,
-) -> Option<(SideDef, SideDef)> {
-    let has_key = columns.iter().any(|c| c.role == ColumnRole::Key);
-    let default_key = if has_key { defaults.key.clone() } else { "NONE".to_owned() };
-    let here = |name: String| ast::Spanned::new(name, create.name.span);
-    let key = properties.key_format.clone().unwrap_or_else(|| here(default_key));
-    // FORMAT names the format of both; a source without a key has none to lay out.
-    let format_was_said = create.properties.iter().any(|p| p.name.eq_ignore_ascii_case("FORMAT"));
-    let key = if format_was_said && !has_key { ast::Spanned::new("NONE".to_owned(), key.span) } else { key };
-    let value = properties.value_format.clone().or_else(|| defaults.value.clone().map(here));
-    let value = value.or_else(|| missing(create, "VALUE_FORMAT", "VALUE_FORMAT='JSON'", errors));
-    let key = side(&key, properties.key_delimiter.as_ref(), "KEY_DELIMITER", false, columns, Side::Key, errors);
-    let wrapped = wrapping(properties, defaults, columns, value.as_ref(), errors);
-    let value =
-        side(&value?, properties.value_delimiter.as_ref(), "VALUE_DELIMITER", wrapped, columns, Side::Value, errors);
-    Some((key?, value?))
-}
-
-/// Whether the value is written as a record of fields.
-fn wrapping(
-    properties: &SourceProperties,
-    defaults: &FormatDefaults,
-    columns: &[ColumnDef],
-    format: Option<&ast::Spanned<String>>,
-    errors: &mut Vec<Diagnostic>,
-) -> bool {
-    let values = columns.iter().filter(|c| c.role == ColumnRole::Value).count();
-    let natural = values != 1 || format.is_some_and(|f| f.value == "JSON");
-    let Some(said) = &properties.wrap_single_value else {
-        let json = format.is_some_and(|f| f.value == "JSON");
-        return if values == 1 && json { defaults.wrap_single_values.unwrap_or(natural) } else { natural };
-    };
-    let mut refuse = |message: String| errors.push(Diagnostic::new(PROPERTY_CONFLICT, message).at(said.span));
-    if values != 1 {
-        refuse(format!("property \"WRAP_SINGLE_VALUE\" is for one value column, there are {values}"));
-    } else if let Some(format) = format.filter(|f| f.value != "JSON" && said.value) {
-        refuse(format!("format {} cannot wrap a single value", format.value));
-    }
-    said.value
-}
-
-fn side(
-    format: &ast::Spanned<String>,
-    delimiter: Option<&ast::Spanned<u8>>,
-    delimiter_name: &str,
-    wrapped: bool,
-    columns: &[ColumnDef],
-    side: Side,
-    errors: &mut Vec<Diagnostic>,
-) -> Option<SideDef> {
-    let kind: FormatKind = match format.value.parse() {
-        Ok(kind) => kind,
-        Err(error) => {
-            errors.push(format_error(&error, format.span));
-            return None;
-        }
-    };
-    if let Some(delimiter) = delimiter.filter(|_| kind != FormatKind::Delimited) {
-        let message = format!("format {kind} does not take \"{delimiter_name}\"");
-        errors.push(
-            Diagnostic::new(PROPERTY_CONFLICT, message).at(delimiter.span).detail("Only DELIMITED has a delimiter."),
-        );
-    }
-    let role = if side == Side::Key { ColumnRole::Key } else { ColumnRole::Value };
-    let count = columns.iter().filter(|c| c.role == role).count();
-    let wrapped = wrapped || (side == Side::Key && count > 1);
-    let def = SideDef { format: kind.to_string(), wrapped, delimiter: delimiter.map_or(b',', |d| d.value) };
-    let layout = SourceDef { columns: columns.to_vec(), ..empty_source() }.layout(&def, &role);
-    if let Err(error) = kind.check(&layout, side) {
-        errors.push(Diagnostic::new(FORMAT, error.to_string()).at(format.span));
-    }
-    Some(def)
-}
-
-fn format_error(error: &headwater_connectors::format::FormatError, span: Span) -> Diagnostic {
-    let code =
-        if matches!(error, headwater_connectors::format::FormatError::NotYet(_)) { NOT_SUPPORTED } else { FORMAT };
-    let diagnostic = Diagnostic::new(code, error.to_string()).at(span);
-    Diagnostic { hint: error.hint(), ..diagnostic }
-}
-
-/// A source of which only the columns matter.
-fn empty_source() -> SourceDef {
-    let side = SideDef { format: String::new(), wrapped: false, delimiter: b',' };
-    SourceDef {
-        name: String::new(),
-        kind: SourceKind::Stream,
-        read_only: false,
-        columns: Vec::new(),
-        topic: String::new(),
-        key: side.clone(),
-        value: side,
-        event_time: None,
-        window: None,
-        statement: String::new(),
-    }
 }
 
 fn event_time(
@@ -364,7 +319,7 @@ fn event_time(
         return None;
     };
     let Some(column) = columns.iter().find(|c| c.name == name.value) else {
-        let message = format!("property \"TIMESTAMP\" names column \"{}\", which does not exist", name.value);
+        let message = format!("WITH names timestamp column \"{}\", which does not exist", name.value);
         let names = crate::diagnostic::nearest(&name.value, columns.iter().map(|c| c.name.as_str()));
         let error = Diagnostic::new(UNKNOWN_COLUMN, message).at(name.span);
         errors.push(names.map_or(error.clone(), |near| error.hint(format!("Did you mean \"{near}\"?"))));

@@ -1,15 +1,17 @@
 //! From a statement and a catalog to a plan. Still: it knows no threads and no cluster.
 
+pub(crate) mod alter;
 pub(crate) mod bounded;
+mod calls;
 mod columns;
 pub(crate) mod constant;
 pub(crate) mod continuous;
 pub(crate) mod define;
-pub(crate) mod doubles;
 pub(crate) mod pinpoint;
 pub(crate) mod plan_errors;
 mod properties;
 pub(crate) mod rewrite;
+pub(crate) mod sides;
 mod star;
 pub(crate) mod types;
 

@@ -7,25 +7,80 @@ use std::ops::ControlFlow;
 
 use datafusion::arrow::datatypes::DataType;
 use datafusion::error::DataFusionError;
-use sqlparser::ast::{Expr, Value, ValueWithSpan, Visit, Visitor};
+use sqlparser::ast::{Expr, SetExpr, Spanned as _, UnaryOperator, Value, ValueWithSpan, Visit, Visitor};
 
 use super::plan_errors;
-use crate::diagnostic::{Diagnostic, Span};
-use crate::sql::ast;
+use crate::diagnostic::{Diagnostic, PLAN, Span};
+use crate::sql::{ast, place, print};
 use crate::types::type_name;
 
 /// What an error of planning a query says to a user, with the smallest place that is known.
 pub fn diagnose(error: &DataFusionError, query: &ast::Query) -> Vec<Diagnostic> {
     let told = plan_errors::diagnose(error, Some(query.span));
-    told.into_iter().map(|diagnostic| narrow(diagnostic, query)).collect()
+    let told = told.into_iter().map(|diagnostic| narrow(diagnostic, query));
+    told.map(|diagnostic| no_condition(&diagnostic, query).unwrap_or(diagnostic)).collect()
 }
 
 fn narrow(diagnostic: Diagnostic, query: &ast::Query) -> Diagnostic {
     if diagnostic.span != Some(query.span) {
-        return diagnostic;
+        return widen(diagnostic, query.body.as_ref());
     }
     let named = quoted_pieces(&diagnostic.message).into_iter().find_map(|piece| locate(query, piece));
     Diagnostic { span: named.or(diagnostic.span), ..diagnostic }
+}
+
+/// What DataFusion says of a WHERE or HAVING that is no condition, with the one that it is.
+fn no_condition(diagnostic: &Diagnostic, query: &ast::Query) -> Option<Diagnostic> {
+    let (_, found) =
+        diagnostic.message.strip_prefix("cannot create filter with non-boolean predicate ")?.rsplit_once(' ')?;
+    let SetExpr::Select(select) = query.body.body.as_ref() else { return None };
+    let (clause, condition) = match (&select.selection, &select.having) {
+        (Some(condition), None) => ("WHERE", condition),
+        (None, Some(condition)) => ("HAVING", condition),
+        _ => return None,
+    };
+    let message = format!("{clause} takes a BOOLEAN, \"{}\" is {found}", print::expr(condition));
+    Some(Diagnostic::new(PLAN, message).at_maybe(place(condition.span()).or(diagnostic.span)))
+}
+
+/// A refusal of an operator has the columns it stands between for its place: the operator is what is wrong.
+pub fn widen(diagnostic: Diagnostic, tree: &impl Visit) -> Diagnostic {
+    let Some(span) = diagnostic.span.filter(|_| diagnostic.code == PLAN) else { return diagnostic };
+    let mut around = Around { span, found: None };
+    let _: ControlFlow<()> = tree.visit(&mut around);
+    Diagnostic { span: around.found.or(diagnostic.span), ..diagnostic }
+}
+
+/// The smallest operator around a place.
+struct Around {
+    span: Span,
+    found: Option<Span>,
+}
+
+impl Visitor for Around {
+    type Break = ();
+
+    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+        let operator = matches!(
+            expr,
+            Expr::BinaryOp { .. }
+                | Expr::UnaryOp { op: UnaryOperator::Not | UnaryOperator::Minus, .. }
+                | Expr::Between { .. }
+                | Expr::InList { .. }
+                | Expr::Like { .. }
+                | Expr::Case { .. }
+                | Expr::Cast { .. }
+                | Expr::Array(_)
+                | Expr::IsDistinctFrom(..)
+                | Expr::IsNotDistinctFrom(..)
+        );
+        let whole = place(expr.span()).filter(|whole| whole.start <= self.span.start && whole.end >= self.span.end);
+        let smaller = |whole: &Span| self.found.is_none_or(|found| whole.end - whole.start <= found.end - found.start);
+        if let Some(whole) = whole.filter(|whole| operator && smaller(whole)) {
+            self.found = Some(whole);
+        }
+        ControlFlow::Continue(())
+    }
 }
 
 /// The pieces of a message between quotes of either kind.

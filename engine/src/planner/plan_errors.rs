@@ -47,7 +47,7 @@ fn one(error: &DataFusionError, whole: Option<Span>) -> Diagnostic {
 }
 
 fn plan(message: &str) -> Diagnostic {
-    if let Some(error) = wrong_arguments(message) {
+    if let Some(error) = wrong_arguments(message).or_else(|| wrong_lambda(message)) {
         return error;
     }
     let field = message.split_once("ield ").and_then(|(_, rest)| rest.strip_suffix(" not found in struct"));
@@ -71,12 +71,23 @@ fn wrong_arguments(message: &str) -> Option<Diagnostic> {
     Some(error.detail(format!("It takes {}.", candidates.join(" or "))))
 }
 
+/// `lambda defined 2 params but UDF support only 1`.
+fn wrong_lambda(message: &str) -> Option<Diagnostic> {
+    let (_, rest) = message.split_once("lambda defined ")?;
+    let (given, taken) = rest.split_once(" params but UDF support only ")?;
+    Some(Diagnostic::new(PLAN, format!("a lambda has {given} parameters, where {taken} can be given to it")))
+}
+
 fn external(error: &(dyn std::error::Error + Send + Sync + 'static), whole: Option<Span>) -> Diagnostic {
     if let Some(error) = error.downcast_ref::<TransportError>() {
         return transport(error);
     }
+    if let Some(refused) = error.downcast_ref::<Diagnostic>() {
+        return Diagnostic { span: refused.span.or(whole), ..refused.clone() };
+    }
     if let Some(error) = error.downcast_ref::<FormatError>() {
-        return Diagnostic::new(FORMAT, error.to_string()).at_maybe(whole);
+        let code = if matches!(error, FormatError::NotYet(_)) { crate::diagnostic::NOT_SUPPORTED } else { FORMAT };
+        return Diagnostic::new(code, error.to_string()).at_maybe(whole);
     }
     if let Some(error) = error.downcast_ref::<DataFusionError>() {
         return one(error, whole);
@@ -104,7 +115,7 @@ fn with_notes(diagnostic: &datafusion::common::Diagnostic, inner: &DataFusionErr
 }
 
 /// Our parser keeps bytes in the columns of sqlparser's places, from 1.
-fn place(span: datafusion::common::Span) -> Option<Span> {
+pub(crate) fn place(span: datafusion::common::Span) -> Option<Span> {
     let byte = |column: u64| usize::try_from(column).ok()?.checked_sub(1);
     Some(Span { start: byte(span.start.column)?, end: byte(span.end.column)? })
 }

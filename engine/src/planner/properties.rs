@@ -3,6 +3,9 @@
 //! Every property that the dialect has is in [`KNOWN`]; those that need what is not built yet are
 //! refused by name. All mistakes of one clause are reported together.
 
+use headwater_connectors::format::FormatKind;
+use headwater_connectors::record::Side;
+
 use crate::diagnostic::nearest;
 use crate::diagnostic::{
     DUPLICATE_PROPERTY, Diagnostic, NOT_SUPPORTED, PROPERTY_CONFLICT, PROPERTY_VALUE, Span, UNKNOWN_PROPERTY,
@@ -38,6 +41,8 @@ pub struct SourceProperties {
     pub window_type: Option<ast::Spanned<String>>,
     /// WINDOW_SIZE in ms.
     pub window_size_ms: Option<ast::Spanned<i64>>,
+    /// Properties of registered schemas, by the side they are for.
+    registered: Vec<(Side, ast::Spanned<String>)>,
 }
 
 /// How the literal of a property is read.
@@ -58,7 +63,8 @@ enum Kind {
     WindowType,
     WindowSize,
     Informational,
-    NotYet,
+    /// For formats whose schemas are registered, which are not built yet.
+    Registered(Side),
 }
 
 /// Every property of the dialect.
@@ -79,13 +85,13 @@ const KNOWN: &[(&str, Kind)] = &[
     ("WINDOW_SIZE", Kind::WindowSize),
     ("SOURCE_CONNECTOR", Kind::Informational),
     ("SOURCED_BY_CONNECTOR", Kind::Informational),
-    ("KEY_SCHEMA_ID", Kind::NotYet),
-    ("VALUE_SCHEMA_ID", Kind::NotYet),
-    ("KEY_SCHEMA_FULL_NAME", Kind::NotYet),
-    ("VALUE_SCHEMA_FULL_NAME", Kind::NotYet),
-    ("VALUE_AVRO_SCHEMA_FULL_NAME", Kind::NotYet),
-    ("KEY_PROTOBUF_NULLABLE_REPRESENTATION", Kind::NotYet),
-    ("VALUE_PROTOBUF_NULLABLE_REPRESENTATION", Kind::NotYet),
+    ("KEY_SCHEMA_ID", Kind::Registered(Side::Key)),
+    ("VALUE_SCHEMA_ID", Kind::Registered(Side::Value)),
+    ("KEY_SCHEMA_FULL_NAME", Kind::Registered(Side::Key)),
+    ("VALUE_SCHEMA_FULL_NAME", Kind::Registered(Side::Value)),
+    ("VALUE_AVRO_SCHEMA_FULL_NAME", Kind::Registered(Side::Value)),
+    ("KEY_PROTOBUF_NULLABLE_REPRESENTATION", Kind::Registered(Side::Key)),
+    ("VALUE_PROTOBUF_NULLABLE_REPRESENTATION", Kind::Registered(Side::Value)),
 ];
 
 /// Names of every property, for completion and for the nearest name.
@@ -112,6 +118,7 @@ pub fn read(properties: &[ast::Property], errors: &mut Vec<Diagnostic>) -> Sourc
         seen.push(name);
     }
     check_format(&seen, properties, errors);
+    check_registered(&read, errors);
     read
 }
 
@@ -141,9 +148,29 @@ fn read_one(out: &mut SourceProperties, name: &str, property: &ast::Property) ->
         Kind::Informational => {
             value.text()?;
         }
-        Kind::NotYet => return Err(not_yet(name, property.name.span)),
+        Kind::Registered(side) => {
+            value.registered()?;
+            out.registered.push((*side, ast::Spanned::new(name.to_owned(), property.name.span)));
+        }
     }
     Ok(())
+}
+
+/// Properties of registered schemas on formats that have none.
+fn check_registered(read: &SourceProperties, errors: &mut Vec<Diagnostic>) {
+    for (side, property) in &read.registered {
+        let format = if *side == Side::Key { &read.key_format } else { &read.value_format };
+        let takes = |format: &str| FormatKind::is_registered(format) || format == "PROTOBUF_NOSR";
+        match format.as_ref().filter(|format| !takes(&format.value)) {
+            Some(format) => {
+                let message = format!("format {} does not take \"{}\"", format.value, property.value);
+                let which = if *side == Side::Key { "KEY_FORMAT" } else { "VALUE_FORMAT" };
+                let detail = format!("It is for formats whose schemas are registered, and \"{which}\" is not one.");
+                errors.push(Diagnostic::new(PROPERTY_CONFLICT, message).at(property.span).detail(detail));
+            }
+            None => errors.push(*not_yet(&property.value, property.span)),
+        }
+    }
 }
 
 fn check_format(seen: &[String], properties: &[ast::Property], errors: &mut Vec<Diagnostic>) {
@@ -162,7 +189,7 @@ fn check_format(seen: &[String], properties: &[ast::Property], errors: &mut Vec<
 }
 
 fn unknown(name: &str, span: Span) -> Box<Diagnostic> {
-    let error = Diagnostic::new(UNKNOWN_PROPERTY, format!("property \"{name}\" does not exist")).at(span);
+    let error = Diagnostic::new(UNKNOWN_PROPERTY, format!("WITH has no property \"{name}\"")).at(span);
     Box::new(match nearest(name, property_names()) {
         Some(near) => error.hint(format!("Did you mean \"{near}\"?")),
         None => error.detail(format!("The properties are {}.", property_names().collect::<Vec<_>>().join(", "))),
@@ -189,6 +216,13 @@ impl Value<'_> {
         Box::new(Diagnostic::new(PROPERTY_VALUE, message).at(self.value.span).detail(format!("It takes {expected}.")))
     }
 
+    /// The value is of the right kind, and not one that is taken.
+    fn not(&self, expected: &str) -> Box<Diagnostic> {
+        let Some(text) = self.str() else { return self.bad(expected) };
+        let message = format!("property \"{}\" cannot be \"{text}\"", self.name);
+        Box::new(Diagnostic::new(PROPERTY_VALUE, message).at(self.value.span).detail(format!("It takes {expected}.")))
+    }
+
     fn spanned<T>(&self, value: T) -> ast::Spanned<T> {
         ast::Spanned::new(value, self.value.span)
     }
@@ -201,7 +235,7 @@ impl Value<'_> {
     }
 
     fn text(&self) -> Result<ast::Spanned<String>, Box<Diagnostic>> {
-        let text = self.str().filter(|text| !text.is_empty());
+        let text = self.str().filter(|text| !text.trim().is_empty());
         text.map(|text| self.spanned(text.to_owned())).ok_or_else(|| self.bad("a string that is not empty"))
     }
 
@@ -253,15 +287,23 @@ impl Value<'_> {
         let byte = self.str().and_then(|text| match text.to_uppercase().as_str() {
             "SPACE" => Some(b' '),
             "TAB" => Some(b'\t'),
-            _ => text.as_bytes().first().copied().filter(|b| text.len() == 1 && b.is_ascii()),
+            // Blanks have names, so that nobody sets one without seeing it.
+            _ => {
+                text.as_bytes().first().copied().filter(|b| text.len() == 1 && b.is_ascii() && !b.is_ascii_whitespace())
+            }
         });
-        byte.map(|b| self.spanned(b)).ok_or_else(|| self.bad("one ASCII character, or 'SPACE' or 'TAB'"))
+        byte.map(|b| self.spanned(b)).ok_or_else(|| self.not("one ASCII character such as ';', or 'SPACE' or 'TAB'"))
+    }
+
+    /// An id of a schema, or a name.
+    fn registered(&self) -> Result<(), Box<Diagnostic>> {
+        if self.name.ends_with("_ID") { self.at_least(0).map(drop) } else { self.text().map(drop) }
     }
 
     fn duration_ms(&self) -> Result<ast::Spanned<i64>, Box<Diagnostic>> {
         let parsed = self.str().and_then(parse_duration_ms).filter(|ms| *ms > 0);
         parsed.map(|ms| self.spanned(ms)).ok_or_else(|| {
-            self.bad(
+            self.not(
                 "a number and a unit such as '30 SECONDS'; units are MILLISECONDS, SECONDS, MINUTES, HOURS and DAYS",
             )
         })
@@ -331,7 +373,7 @@ mod tests {
         let mut errors = Vec::new();
         read(&clause, &mut errors);
         let codes: Vec<_> = errors.iter().map(|e| e.code).collect();
-        assert_eq!(codes, [UNKNOWN_PROPERTY, PROPERTY_VALUE, DUPLICATE_PROPERTY, NOT_SUPPORTED, PROPERTY_CONFLICT]);
+        assert_eq!(codes, [UNKNOWN_PROPERTY, PROPERTY_VALUE, DUPLICATE_PROPERTY, PROPERTY_CONFLICT, PROPERTY_CONFLICT]);
         assert_eq!(errors[0].hint.as_deref(), Some("Did you mean \"KAFKA_TOPIC\"?"));
     }
 }

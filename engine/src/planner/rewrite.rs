@@ -1,48 +1,45 @@
 //! The dialect's expressions as DataFusion knows them, and names for columns that have none.
 //!
-//! What each form looks like before is in [`crate::sql::expr_forms`]. A cast that fails gives null, as
-//! in ksqlDB, so CAST becomes TRY_CAST; a text compared with ROWTIME or a window bound is a time; a
-//! number with an exponent is a DOUBLE, where DataFusion would make a DECIMAL of it.
+//! What each form looks like before is in [`crate::sql::expr_forms`]. CAST, LIKE, IS DISTINCT FROM and constructors
+//! become calls of the dialect's own functions, every number gets the type that it has (`crate::dialect`); a text
+//! compared with ROWTIME or a window bound is a time.
 
 use std::ops::ControlFlow;
 
 use headwater_connectors::java_time::iso::parse_partial_iso_timestamp_ms;
 use headwater_connectors::table::{ROWTIME, WINDOWEND, WINDOWSTART};
 use sqlparser::ast::{
-    AccessExpr, Array, BinaryOperator, CastKind, DataType, ExactNumberInfo, Expr, Function, FunctionArg,
-    FunctionArgExpr, FunctionArguments, Ident, ObjectName, Query, Select, SelectItem, Subscript, Value, ValueWithSpan,
-    VisitMut, VisitorMut,
+    AccessExpr, BinaryOperator, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments,
+    GroupByExpr, Ident, LimitClause, ObjectName, OrderByKind, Query, Select, SelectItem, Subscript, TableFactor,
+    TypedString, UnaryOperator, Value, ValueWithSpan, VisitMut, VisitorMut, WindowFrameBound, WindowType,
 };
 
 use super::star::call;
 use crate::diagnostic::{Diagnostic, LITERAL, NOT_SUPPORTED};
-use crate::functions::ELEMENT;
+use crate::dialect::{self, literal};
+use crate::functions::{self, ELEMENT};
+use crate::sql::expr_forms::cast_type;
 
 /// Functions of the dialect that DataFusion has under another name.
-const OTHER_NAMES: &[(&str, &str)] = &[
-    ("UCASE", "upper"),
-    ("LCASE", "lower"),
-    ("LEN", "character_length"),
-    ("COLLECT_LIST", "array_agg"),
-    ("EXPLODE", "unnest"),
-    ("CHR", "chr"),
-    ("ARRAY_LENGTH", "cardinality"),
-];
+const OTHER_NAMES: &[(&str, &str)] = &[("COLLECT_LIST", "array_agg")];
 
 /// Rewrites a query in place. Reports what cannot be.
 pub fn rewrite(query: &mut Query, errors: &mut Vec<Diagnostic>) {
-    let mut rewriter = Rewriter { errors };
+    let mut rewriter = Rewriter { errors, in_call: 0 };
     let _: ControlFlow<()> = query.visit(&mut rewriter);
 }
 
 /// Rewrites one expression in place. Reports what cannot be.
 pub fn rewrite_expr(expr: &mut Expr, errors: &mut Vec<Diagnostic>) {
-    let mut rewriter = Rewriter { errors };
+    super::calls::rewrite(expr);
+    let mut rewriter = Rewriter { errors, in_call: 0 };
     let _: ControlFlow<()> = expr.visit(&mut rewriter);
 }
 
 struct Rewriter<'a> {
     errors: &'a mut Vec<Diagnostic>,
+    /// How many calls in FROM there are around: their numbers stay as they are.
+    in_call: usize,
 }
 
 impl VisitorMut for Rewriter<'_> {
@@ -53,14 +50,68 @@ impl VisitorMut for Rewriter<'_> {
         ControlFlow::Continue(())
     }
 
+    fn post_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
+        if let GroupByExpr::Expressions(expressions, _) = &mut select.group_by {
+            expressions.iter_mut().for_each(literal::unwrap);
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
+        if let Some(OrderByKind::Expressions(expressions)) = query.order_by.as_mut().map(|order| &mut order.kind) {
+            expressions.iter_mut().for_each(|by| literal::unwrap(&mut by.expr));
+        }
+        match &mut query.limit_clause {
+            Some(LimitClause::LimitOffset { limit, offset, .. }) => {
+                limit.iter_mut().for_each(literal::unwrap);
+                offset.iter_mut().for_each(|offset| literal::unwrap(&mut offset.value));
+            }
+            Some(LimitClause::OffsetCommaLimit { offset, limit }) => {
+                literal::unwrap(offset);
+                literal::unwrap(limit);
+            }
+            None => {}
+        }
+        if let Some(quantity) = query.fetch.as_mut().and_then(|fetch| fetch.quantity.as_mut()) {
+            literal::unwrap(quantity);
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<()> {
+        self.in_call += usize::from(is_call(factor));
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<()> {
+        self.in_call -= usize::from(is_call(factor));
+        ControlFlow::Continue(())
+    }
+
+    /// A negative number is one number, so that the least INT and BIGINT can be written.
+    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        if let Expr::UnaryOp { op: op @ (UnaryOperator::Minus | UnaryOperator::Plus), expr: inner } = expr
+            && let Expr::Value(ValueWithSpan { value: Value::Number(digits, _), span }) = inner.as_ref()
+            && !digits.starts_with(['-', '+'])
+        {
+            let sign = if *op == UnaryOperator::Minus { "-" } else { "" };
+            *expr = Expr::Value(Value::Number(format!("{sign}{digits}"), false).with_span(*span));
+        }
+        ControlFlow::Continue(())
+    }
+
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
         match expr {
             Expr::CompoundFieldAccess { .. } => self.access(expr),
             Expr::Function(_) => self.function(expr),
-            Expr::Cast { kind: kind @ CastKind::Cast, .. } => *kind = CastKind::TryCast,
-            Expr::Value(ValueWithSpan { value: Value::Number(digits, _), .. }) if digits.contains(['e', 'E']) => {
-                *expr = double(std::mem::take(digits));
-            }
+            Expr::Cast { kind: CastKind::Cast | CastKind::DoubleColon, .. } => cast(expr),
+            Expr::TypedString(TypedString { data_type: DataType::Decimal(_), .. }) => self.typed_decimal(expr),
+            Expr::Value(ValueWithSpan { value: Value::Number(..), .. }) if self.in_call == 0 => self.number(expr),
+            Expr::Interval(interval) => literal::unwrap(&mut interval.value),
+            Expr::Array(array) => *expr = call(dialect::ARRAY, std::mem::take(&mut array.elem)),
+            Expr::Like { any: false, .. } => like(expr),
+            Expr::IsDistinctFrom(left, right) => *expr = call(dialect::DISTINCT, vec![take(left), take(right)]),
+            Expr::IsNotDistinctFrom(left, right) => *expr = call(dialect::NOT_DISTINCT, vec![take(left), take(right)]),
             Expr::BinaryOp { left, op, right } if is_comparison(op) => {
                 self.magic_time(left, right);
                 self.magic_time(right, left);
@@ -96,16 +147,44 @@ impl Rewriter<'_> {
 
     fn function(&mut self, expr: &mut Expr) {
         let Expr::Function(function) = expr else { return };
+        frame_numbers(function);
         let Some(name) = simple_name(function) else { return };
         match name.as_str() {
-            "STRUCT" => *expr = struct_literal(function),
-            "MAP" => *expr = map_literal(function),
+            "STRUCT" => struct_literal(expr),
+            "MAP" => map_literal(expr),
             "AS_VALUE" => self.only_argument(expr),
             "COUNT_DISTINCT" => count_distinct(function),
+            "EXPLODE" | "CUBE_EXPLODE" => *expr = call("unnest", vec![functions::rows_of(take(expr))]),
             _ => {
                 if let Some((_, other)) = OTHER_NAMES.iter().find(|(ours, _)| *ours == name) {
                     function.name = ObjectName::from(vec![Ident::new(*other)]);
                 }
+            }
+        }
+    }
+
+    fn number(&mut self, expr: &mut Expr) {
+        let Some((text, span)) = literal::written(expr) else { return };
+        match literal::number(text, span) {
+            Ok(number) => *expr = number,
+            Err(why) => self.errors.push(Diagnostic::new(LITERAL, why).at_maybe(crate::sql::place(span))),
+        }
+    }
+
+    /// `DECIMAL '1.5'` is the number that the text is.
+    fn typed_decimal(&mut self, expr: &mut Expr) {
+        let Expr::TypedString(TypedString { value, .. }) = expr else { return };
+        let span = value.span;
+        let Some(text) = value.value.clone().into_string() else { return };
+        let digits = text.trim();
+        let is_number = digits.parse::<f64>().is_ok_and(f64::is_finite) && !digits.contains(['e', 'E']);
+        // With a point a number is a DECIMAL in any case.
+        let digits = if digits.contains('.') { digits.to_owned() } else { format!("{digits}.") };
+        match literal::number(&digits, span) {
+            Ok(number) if is_number => *expr = number,
+            _ => {
+                let error = Diagnostic::new(LITERAL, format!("text \"{text}\" is no DECIMAL"));
+                self.errors.push(error.at_maybe(crate::sql::place(span)));
             }
         }
     }
@@ -128,6 +207,7 @@ impl Rewriter<'_> {
         }
         let Expr::Value(ValueWithSpan { value: Value::SingleQuotedString(text), span }) = literal else { return };
         match parse_partial_iso_timestamp_ms(text) {
+            // A BIGINT, as the columns are.
             Ok(ms) => *literal = Expr::value(Value::Number(ms.to_string(), false)),
             Err(error) => {
                 let message = format!("'{text}' is not a time: {error}");
@@ -166,39 +246,78 @@ fn arguments(function: &Function) -> Vec<FunctionArg> {
     }
 }
 
-fn struct_literal(function: &Function) -> Expr {
-    let fields = arguments(function).into_iter().flat_map(|arg| match arg {
-        FunctionArg::Named { name, arg: FunctionArgExpr::Expr(value), .. } => vec![text(name.value), value],
-        FunctionArg::Unnamed(FunctionArgExpr::Expr(value)) => vec![value],
-        _ => Vec::new(),
-    });
-    call("named_struct", fields.collect())
+fn struct_literal(expr: &mut Expr) {
+    let Expr::Function(function) = expr else { return };
+    let field = |arg| match arg {
+        FunctionArg::Named { name, arg: FunctionArgExpr::Expr(value), .. } => Some([text(name.value), value]),
+        _ => None,
+    };
+    let fields: Option<Vec<_>> = arguments(function).into_iter().map(field).collect();
+    // Without names it is DataFusion's.
+    if let Some(fields) = fields {
+        *expr = call(dialect::STRUCT, fields.into_iter().flatten().collect());
+    }
 }
 
-fn map_literal(function: &Function) -> Expr {
-    let entries = arguments(function).into_iter().filter_map(|arg| match arg {
-        FunctionArg::ExprNamed { name, arg: FunctionArgExpr::Expr(value), .. } => Some((name, value)),
+fn map_literal(expr: &mut Expr) {
+    let Expr::Function(function) = expr else { return };
+    let entry = |arg| match arg {
+        FunctionArg::ExprNamed { name, arg: FunctionArgExpr::Expr(value), .. } => Some([name, value]),
         _ => None,
-    });
-    let (keys, values): (Vec<Expr>, Vec<Expr>) = entries.unzip();
-    let array = |elem| Expr::Array(Array { elem, named: true });
-    call("map", vec![array(keys), array(values)])
+    };
+    let entries: Option<Vec<_>> = arguments(function).into_iter().map(entry).collect();
+    if let Some(entries) = entries {
+        *expr = call(dialect::MAP, entries.into_iter().flatten().collect());
+    }
+}
+
+/// CAST to a type of the dialect; to another, such as SMALLINT, it is DataFusion's, and NULL where it fails.
+fn cast(expr: &mut Expr) {
+    let Expr::Cast { kind, expr: value, data_type, .. } = expr else { return };
+    match cast_type(data_type) {
+        Some(ty) => *expr = call(dialect::CAST, vec![take(value), text(ty.to_string())]),
+        None => *kind = CastKind::TryCast,
+    }
+}
+
+fn like(expr: &mut Expr) {
+    let Expr::Like { negated, expr: value, pattern, escape_char, .. } = expr else { return };
+    let negated = *negated;
+    let escape = escape_char.take().map(Expr::Value);
+    let like = call(dialect::LIKE, [take(value), take(pattern)].into_iter().chain(escape).collect());
+    *expr = match negated {
+        true => Expr::UnaryOp { op: UnaryOperator::Not, expr: Box::new(like) },
+        false => like,
+    };
+}
+
+fn take(expr: &mut Expr) -> Expr {
+    std::mem::replace(expr, Expr::value(Value::Null))
+}
+
+/// Whether a relation is a call, which reads its arguments itself.
+fn is_call(factor: &TableFactor) -> bool {
+    matches!(
+        factor,
+        TableFactor::Table { args: Some(_), .. } | TableFactor::Function { .. } | TableFactor::TableFunction { .. }
+    )
+}
+
+/// Bounds of a frame are plain numbers.
+fn frame_numbers(function: &mut Function) {
+    let Some(WindowType::WindowSpec(spec)) = &mut function.over else { return };
+    let Some(frame) = &mut spec.window_frame else { return };
+    for bound in std::iter::once(&mut frame.start_bound).chain(frame.end_bound.as_mut()) {
+        if let WindowFrameBound::Preceding(Some(rows)) | WindowFrameBound::Following(Some(rows)) = bound {
+            literal::unwrap(rows);
+        }
+    }
 }
 
 fn count_distinct(function: &mut Function) {
     function.name = ObjectName::from(vec![Ident::new("count")]);
     if let FunctionArguments::List(list) = &mut function.args {
         list.duplicate_treatment = Some(sqlparser::ast::DuplicateTreatment::Distinct);
-    }
-}
-
-fn double(digits: String) -> Expr {
-    Expr::Cast {
-        kind: CastKind::TryCast,
-        expr: Box::new(text(digits)),
-        data_type: DataType::Double(ExactNumberInfo::None),
-        array: false,
-        format: None,
     }
 }
 

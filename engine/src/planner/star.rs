@@ -17,10 +17,12 @@ use sqlparser::ast::{
     TableFactor, TableWithJoins, Value, VisitMut, VisitorMut, WildcardAdditionalOptions, With,
 };
 
+use super::types::resolve;
 use crate::catalog::{Catalog, SourceDef};
 use crate::diagnostic::nearest;
 use crate::diagnostic::{Diagnostic, NOT_SUPPORTED, UNKNOWN_SOURCE};
-use crate::sql::expr_forms::struct_star;
+use crate::sql::ast::Spanned;
+use crate::sql::expr_forms::{cast_ast, cast_type, struct_star};
 use crate::types::SqlType;
 
 /// Settles every `*` and every relation of a query. Reports what does not exist.
@@ -83,6 +85,21 @@ impl VisitorMut for Expander<'_> {
         }
         let items = std::mem::take(&mut select.projection);
         select.projection = items.into_iter().flat_map(|item| self.item(item, &relations)).collect();
+        ControlFlow::Continue(())
+    }
+
+    /// A CAST may name a type that CREATE TYPE made.
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        let span = expr.span();
+        if let Expr::Cast { data_type, .. } = expr
+            && let Some(value) = cast_type(data_type)
+        {
+            let span = crate::sql::place(span).unwrap_or_default();
+            match resolve(&Spanned { value, span }, self.catalog) {
+                Ok(ty) => *data_type = cast_ast(&ty),
+                Err(error) => self.errors.push(*error),
+            }
+        }
         ControlFlow::Continue(())
     }
 }

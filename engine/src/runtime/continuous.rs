@@ -12,7 +12,7 @@ use super::query_status::{State, StatusSnapshot};
 use super::topics;
 use crate::answer::{Answer, Section};
 use crate::catalog::{Catalog, CatalogChange, QueryDef};
-use crate::diagnostic::{Diagnostic, IN_USE, Span, UNKNOWN_QUERY, nearest};
+use crate::diagnostic::{Diagnostic, IN_USE, NOT_SUPPORTED, STREAMING, Span, UNKNOWN_QUERY, nearest};
 use crate::engine::{Engine, blocking, dry_run, refused};
 use crate::planner::continuous::{self as planner, Persistent};
 use crate::planner::define::WantedTopic;
@@ -40,12 +40,41 @@ impl Engine {
             let warning = format!("{} \"{}\" exists already; nothing was done", standing.kind.word(), standing.name);
             return Ok(Answer::warning(warning));
         }
-        let planned = planner::create_as(create, text, &catalog, session.settings())?;
+        let planned = planner::create_as(create, text, &catalog, session.settings());
+        let planned = match planned {
+            Err(errors) if errors.iter().all(|error| error.code == NOT_SUPPORTED) => {
+                self.check_partitions(&create.query, &catalog, session).await?;
+                return Err(errors);
+            }
+            planned => planned?,
+        };
         let before: Vec<String> = catalog.queries().map(|q| q.id.clone()).collect();
         let after = self.make(&catalog, planned, text, create.or_replace).await?;
         let made = after.query_behind(&create.name).map(|q| q.id.clone()).unwrap_or_default();
         let verb = if before.contains(&made) { "replaced" } else { "created" };
         Ok(Answer::done(format!("Stream \"{}\" {verb} by query {made}", create.name.value)))
+    }
+
+    /// Sources that are joined have as many partitions, so that equal keys meet.
+    async fn check_partitions(
+        &self,
+        query: &ast::Query,
+        catalog: &Catalog,
+        session: &Session,
+    ) -> Result<(), Vec<Diagnostic>> {
+        let joined = planner::joined_topics(query, catalog, session.settings());
+        let (transport, span) = (self.transport().clone(), query.span);
+        blocking(move || {
+            let counted = joined.iter().map(|(name, topic)| Ok((name, partitions_of(transport.admin(), topic)?)));
+            let counted = counted.collect::<Result<Vec<_>, Vec<Diagnostic>>>()?;
+            let Some((first, count)) = counted.first() else { return Ok(()) };
+            let Some((other, others)) = counted.iter().find(|(_, others)| others != count) else { return Ok(()) };
+            let message = format!("\"{first}\" cannot be joined to \"{other}\": they differ in partitions");
+            let detail = format!("\"{first}\" has {count} partitions, \"{other}\" has {others}.");
+            let hint = format!("Copy one: CREATE STREAM … WITH (PARTITIONS={count}) AS SELECT * FROM {other};");
+            Err(vec![Diagnostic::new(STREAMING, message).at(span).detail(detail).hint(hint)])
+        })
+        .await?
     }
 
     /// INSERT INTO … SELECT.

@@ -30,6 +30,7 @@ use crate::catalog::QueryDef;
 use crate::config::Settings;
 use crate::dataflow::{Command, Compiled, Epoch, Event, Placement, Task};
 use crate::diagnostic::{self, Diagnostic};
+use crate::functions::clock;
 use crate::planner::continuous;
 
 /// Most records taken from the source at once.
@@ -377,16 +378,16 @@ impl Share {
             }
             SourceEvent::Batch(raw) => {
                 self.begin(job, now_ms)?;
-                self.records(&raw, status)?;
+                self.records(&raw, status, now_ms)?;
                 Ok(Step::Worked)
             }
         }
     }
 
-    fn records(&mut self, raw: &RawBatch, status: &QueryStatus) -> Result<(), TransportError> {
+    fn records(&mut self, raw: &RawBatch, status: &QueryStatus, now_ms: i64) -> Result<(), TransportError> {
         let task = self.tasks.get_mut(&raw.origin.partition);
         let task = task.ok_or_else(|| other(&format!("{} was read without being asked for", raw.origin)))?;
-        task.handle(&Event::Records(raw)).map_err(fault)?;
+        clock::at(now_ms, || task.handle(&Event::Records(raw))).map_err(fault)?;
         while let Some(command) = task.poll_command() {
             perform(command, &mut self.outbox, &mut self.complaints, Some(raw), status)?;
         }

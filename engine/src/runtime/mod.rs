@@ -1,11 +1,13 @@
 //! What moves: the command topic, running queries, and the statements that touch the cluster.
 
+pub(crate) mod assert;
 pub mod bounded;
 mod command_log;
 mod complaints;
 pub(crate) mod continuous;
 pub(crate) mod copy;
 pub(crate) mod describe;
+pub(crate) mod describe_function;
 mod driver;
 mod goal;
 mod guess;

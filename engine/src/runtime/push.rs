@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::array::RecordBatch;
+use chrono::Utc;
 use datafusion::error::{DataFusionError, Result as DataFusionResult};
 use datafusion::physical_plan::stream::RecordBatchReceiverStreamBuilder;
 use headwater_connectors::record::{RawBatch, Reject, Side, TopicPartition};
@@ -21,6 +22,7 @@ use crate::config::Settings;
 use crate::dataflow::{Command, Compiled, Complaint, Event, Placement, Task};
 use crate::diagnostic::Diagnostic;
 use crate::engine::refused;
+use crate::functions::clock;
 use crate::planner::continuous::{self, Push};
 
 /// Batches that wait to be shown.
@@ -99,7 +101,7 @@ impl Reader {
     fn records(&mut self, raw: &RawBatch, rows: &Show) -> DataFusionResult<()> {
         self.progress.add_read(raw.len() as u64, raw.payload_bytes, 0);
         let Some(task) = self.tasks.get_mut(&raw.origin.partition) else { return Ok(()) };
-        task.handle(&Event::Records(raw))?;
+        clock::at(Utc::now().timestamp_millis(), || task.handle(&Event::Records(raw)))?;
         while let Some(command) = task.poll_command() {
             match command {
                 Command::Complain(complaint) => self.progress.add_reject(reject(complaint)),

@@ -47,16 +47,10 @@ pub fn types(catalog: &Catalog) -> Vec<Section> {
     list(&["Type Name", "Schema"], rows.collect())
 }
 
-/// SHOW FUNCTIONS: what a bounded query can call.
+/// SHOW FUNCTIONS: the dialect's, and what bounded queries can call besides.
 pub fn functions(state: &SessionState) -> Vec<Section> {
-    let hidden = |name: &&String| !name.starts_with("headwater_");
-    let scalar = state.scalar_functions().keys().filter(hidden).map(|name| (name, "SCALAR"));
-    let aggregate = state.aggregate_functions().keys().map(|name| (name, "AGGREGATE"));
-    let window = state.window_functions().keys().map(|name| (name, "WINDOW"));
-    let mut rows: Vec<Vec<String>> =
-        scalar.chain(aggregate).chain(window).map(|(name, kind)| vec![name.to_uppercase(), kind.to_owned()]).collect();
-    rows.sort();
-    list(&["Function Name", "Category"], rows)
+    let rows = crate::functions::list(state).into_iter().map(|(name, category)| vec![name, category.to_owned()]);
+    list(&["Function Name", "Category"], rows.collect())
 }
 
 /// SHOW VARIABLES.

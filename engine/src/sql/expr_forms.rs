@@ -38,3 +38,8 @@ pub fn struct_star(item: &SelectItem) -> Option<&Expr> {
 pub fn cast_type(ty: &DataType) -> Option<SqlType> {
     data_type::from_ast(ty)
 }
+
+/// The type as a CAST names it.
+pub fn cast_ast(ty: &SqlType) -> DataType {
+    data_type::to_ast(ty)
+}

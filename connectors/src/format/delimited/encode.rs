@@ -34,6 +34,9 @@ impl DelimitedEncoder {
             self.field.clear();
             if column.is_valid(row) {
                 write_value(column, row, &mut self.field)?;
+            } else if columns.len() > 1 {
+                // Null is nothing at all; alone it is quoted, as an empty line would be no record.
+                continue;
             }
             write_field(&self.field, index == 0, self.layout.delimiter, out);
         }
@@ -105,12 +108,12 @@ fn write_field(field: &[u8], first: bool, delimiter: u8, out: &mut Vec<u8>) {
 }
 
 /// Whether commons-csv quotes a field: also where it is the first and empty (alone, the line would
-/// be empty) or begins beyond printable ASCII, where it begins with a character up to `#` (a
-/// comment to some readers) and where it ends in a space.
+/// be empty) or begins with anything but an ASCII letter or digit, where it begins with a character up to
+/// `#` (a comment to some readers) and where it ends in a space.
 fn needs_quotes(field: &[u8], first: bool, delimiter: u8) -> bool {
     let (Some(begin), Some(end)) = (field.first(), field.last()) else { return first };
     *begin <= b'#'
         || *end <= b' '
-        || (first && (*begin > 0x7E || *begin == b','))
+        || (first && !begin.is_ascii_alphanumeric())
         || field.iter().any(|byte| matches!(byte, b'"' | b'\r' | b'\n') || *byte == delimiter)
 }

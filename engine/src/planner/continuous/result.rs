@@ -10,23 +10,27 @@ use arrow::datatypes::DataType;
 use datafusion::execution::session_state::SessionState;
 use sqlparser::ast::{AccessExpr, Expr, Spanned as _, Value, ValueWithSpan};
 
+use super::explode;
+use super::names::ident;
 use super::shape::{Item, Shape};
 use crate::catalog::ColumnRole;
 use crate::dataflow::{Compiler, headers};
-use crate::diagnostic::{DUPLICATE_COLUMN, Diagnostic, PLAN, PROJECTION_KEY, STREAMING, Span};
+use crate::diagnostic::{
+    AMBIGUOUS_COLUMN, DUPLICATE_COLUMN, Diagnostic, PLAN, PROJECTION_KEY, STREAMING, Span, UNKNOWN_COLUMN,
+};
 use crate::planner::define::ROWHEADERS;
 use crate::planner::plan_errors::diagnose;
 use crate::sql::{place, print};
-use crate::topology::{Projection, ResultColumn};
+use crate::topology::{Exploded, Projection, ResultColumn};
 use crate::types::SqlType;
 
 /// What becomes of the rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Use {
+pub enum Use<'a> {
     /// They are shown as they come.
     Show,
-    /// They are written to a topic.
-    Write,
+    /// They are written to the topic of this stream or table.
+    Write(&'a str),
 }
 
 /// The steps of a query as text.
@@ -34,6 +38,8 @@ pub enum Use {
 pub struct Planned {
     /// WHERE.
     pub predicate: Option<String>,
+    /// What table functions add.
+    pub exploded: Vec<Exploded>,
     /// SELECT and PARTITION BY.
     pub projection: Projection,
     /// Place of each column of the projection, where it was written.
@@ -41,30 +47,38 @@ pub struct Planned {
 }
 
 /// Plans the columns of a query. Gives everything that is wrong with them.
-pub fn plan(shape: &Shape, state: &SessionState, purpose: Use) -> Result<Planned, Vec<Diagnostic>> {
-    let spec = shape.source.topic_spec().map_err(|why| vec![Diagnostic::new(PLAN, why).at(shape.span)])?;
-    let compiler = Compiler::new(state, spec.schema()).map_err(|e| diagnose(&e, Some(shape.span)))?;
-    let mut errors = Vec::new();
+pub fn plan(shape: &Shape, state: &SessionState, purpose: Use<'_>) -> Result<Planned, Vec<Diagnostic>> {
+    let compiler = Compiler::new(state, shape.source.row_schema()).map_err(|e| diagnose(&e, Some(shape.span)))?;
+    let mut errors = shape.names.clone();
     let predicate = shape.filter.as_ref().and_then(|filter| predicate(filter, shape, &compiler, &mut errors));
     let keys = keys(shape, &mut errors);
-    let items = with_keys(shape, &keys);
+    let mut items = with_keys(shape, &keys);
+    let told = errors.len();
+    let (exploded, schema) = explode::extract(&mut items, &compiler, shape.span, &mut errors);
+    let compiler = Compiler::new(state, schema).map_err(|e| diagnose(&e, Some(shape.span)))?;
+    if errors.len() > told {
+        return Err(errors);
+    }
     let mut planner = Items { compiler, whole: shape.span, purpose, headers: None, errors };
     let mut columns: Vec<(ResultColumn, Option<Span>)> =
         items.iter().filter_map(|item| planner.column(item, &keys)).collect();
     let (headers, mut errors) = (planner.headers, planner.errors);
-    if purpose == Use::Write {
-        check_keys(&keys, &columns, shape, &mut errors);
+    if let Use::Write(sink) = purpose {
+        check_keys(&keys, &columns, shape, sink, &mut errors);
         columns.sort_by_key(|(column, _)| key_rank(column, &keys));
     }
     if columns.is_empty() && errors.is_empty() {
         errors.push(Diagnostic::new(STREAMING, "a continuous query selects at least one column").at(shape.span));
     }
     if !errors.is_empty() {
+        // Unknown names are told once, with their clause.
+        let told = |error: &Diagnostic| shape.names.is_empty() || shape.names.contains(error);
+        errors.retain(|error| told(error) || ![UNKNOWN_COLUMN, AMBIGUOUS_COLUMN].contains(&error.code));
         return Err(errors);
     }
     let (columns, spans) = columns.into_iter().unzip();
     let projection = Projection { columns, headers, rekeyed: shape.partition_by.is_some() };
-    Ok(Planned { predicate, projection, spans })
+    Ok(Planned { predicate, exploded, projection, spans })
 }
 
 /// A part of the key.
@@ -79,7 +93,7 @@ struct Key {
 fn keys(shape: &Shape, errors: &mut Vec<Diagnostic>) -> Vec<Key> {
     let Some(said) = &shape.partition_by else {
         let column = |c: &crate::catalog::ColumnDef| {
-            let expr = Expr::Identifier(sqlparser::ast::Ident::new(&c.name));
+            let expr = Expr::Identifier(ident(&c.name));
             Key { text: print::expr(&expr), expr, said: false }
         };
         return shape.source.columns_of(&ColumnRole::Key).map(column).collect();
@@ -167,7 +181,7 @@ fn predicate(filter: &Expr, shape: &Shape, compiler: &Compiler<'_>, errors: &mut
 struct Items<'a> {
     compiler: Compiler<'a>,
     whole: Span,
-    purpose: Use,
+    purpose: Use<'a>,
     headers: Option<String>,
     errors: Vec<Diagnostic>,
 }
@@ -176,7 +190,7 @@ impl Items<'_> {
     fn column(&mut self, item: &Item, keys: &[Key]) -> Option<(ResultColumn, Option<Span>)> {
         let text = print::expr(&item.expr);
         let span = item.span.or(Some(self.whole));
-        if item.name == ROWHEADERS && self.purpose == Use::Write {
+        if item.name == ROWHEADERS && self.purpose != Use::Show {
             self.headers(&item.expr, text, span);
             return None;
         }
@@ -210,12 +224,19 @@ impl Items<'_> {
     }
 }
 
-/// Each part of the key is in SELECT exactly once.
-fn check_keys(keys: &[Key], columns: &[(ResultColumn, Option<Span>)], shape: &Shape, errors: &mut Vec<Diagnostic>) {
+/// Each part of the key is in SELECT exactly once, and something besides.
+fn check_keys(
+    keys: &[Key],
+    columns: &[(ResultColumn, Option<Span>)],
+    shape: &Shape,
+    sink: &str,
+    errors: &mut Vec<Diagnostic>,
+) {
     // An item that could not be planned may be the missing one.
     if !errors.is_empty() {
         return;
     }
+    let all: Vec<&str> = keys.iter().map(|key| key.text.as_str()).collect();
     for key in keys {
         let found: Vec<_> = columns.iter().filter(|(column, _)| column.expr == key.text).collect();
         let what = if key.said { "the expression of PARTITION BY" } else { "the key column" };
@@ -223,16 +244,28 @@ fn check_keys(keys: &[Key], columns: &[(ResultColumn, Option<Span>)], shape: &Sh
             [_] => {}
             [] => {
                 let message = format!("{what} \"{}\" is missing in SELECT", key.text);
-                let detail = "What is written to a topic has its key among its columns, under any name.";
-                let hint = format!("Add {} to the SELECT list{}.", key.text, other_key(key));
+                let whose = if key.said { "with PARTITION BY of what it reads from" } else { "as that of" };
+                let detail = format!(
+                    "\"{sink}\" has its key among its columns, under any name: {}, {whose} \"{}\".",
+                    all.join(", "),
+                    shape.source.name
+                );
+                let hint = format!("Say SELECT {}, …{}.", all.join(", "), other_key(key));
                 errors.push(Diagnostic::new(PROJECTION_KEY, message).at(shape.span).detail(detail).hint(hint));
             }
-            [_, (_, second), ..] => {
-                let message = format!("{what} \"{}\" is more than once in SELECT", key.text);
+            [(first, _), (second, span), ..] => {
+                let message = format!(
+                    "{what} \"{}\" is more than once in SELECT, as \"{}\" and \"{}\"",
+                    key.text, first.name, second.name
+                );
                 let hint = format!("Copy it into the value with AS_VALUE({}).", key.text);
-                errors.push(Diagnostic::new(PROJECTION_KEY, message).at(second.unwrap_or(shape.span)).hint(hint));
+                errors.push(Diagnostic::new(PROJECTION_KEY, message).at(span.unwrap_or(shape.span)).hint(hint));
             }
         }
+    }
+    if errors.is_empty() && columns.iter().all(|(column, _)| column.key) {
+        let message = format!("SELECT has nothing but the key of \"{sink}\": there is no value column");
+        errors.push(Diagnostic::new(STREAMING, message).at(shape.span));
     }
 }
 

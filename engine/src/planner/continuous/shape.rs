@@ -12,10 +12,16 @@ use sqlparser::ast::{
     Visit, VisitMut, Visitor, VisitorMut,
 };
 
+use super::names::{Each, Scope, ident, span_of};
+use super::result::Use;
+use super::stateful::{self, TABLE_FUNCTIONS};
 use crate::catalog::{Catalog, SourceDef, SourceKind};
 use crate::diagnostic::{Diagnostic, NOT_SUPPORTED, STREAMING, Span};
+use crate::functions;
+use crate::planner::define::real_first;
 use crate::planner::{rewrite, star};
 use crate::sql::{ast, place};
+use headwater_connectors::table::{WINDOWEND, WINDOWSTART};
 
 /// A query that can be continuous.
 #[derive(Clone, Debug)]
@@ -34,6 +40,10 @@ pub struct Shape {
     pub limit: Option<u64>,
     /// The place of the query.
     pub span: Span,
+    /// Names in it that are no column's.
+    pub names: Vec<Diagnostic>,
+    /// Why it cannot run yet, if it is right otherwise.
+    pub later: Vec<Diagnostic>,
 }
 
 /// An item of SELECT.
@@ -48,7 +58,12 @@ pub struct Item {
 }
 
 /// Reads the shape of a query. Gives everything that cannot be continuous.
-pub fn read(query: &ast::Query, catalog: &Catalog, state: &SessionState) -> Result<Shape, Vec<Diagnostic>> {
+pub fn read(
+    query: &ast::Query,
+    catalog: &Catalog,
+    state: &SessionState,
+    purpose: Use<'_>,
+) -> Result<Shape, Vec<Diagnostic>> {
     let mut body = query.body.clone();
     let had_star = stars(&body);
     let mut errors = star::expand(&mut body, catalog);
@@ -61,7 +76,19 @@ pub fn read(query: &ast::Query, catalog: &Catalog, state: &SessionState) -> Resu
     check_select(select, query.span, &mut errors);
     check_expressions(select, query, state, &mut errors);
     let source = source(select, catalog, query.span, &mut errors);
-    let (Some((source, alias)), true) = (source, errors.is_empty()) else { return Err(errors) };
+    let mut names = Vec::new();
+    check_names(select, query, catalog, &mut names);
+    if had_star && purpose != Use::Show {
+        // The window of a key stays in the key.
+        select.projection.retain(|item| !is_bound(item));
+    }
+    if let Some((source, _)) = &source {
+        check_source(source, select, query, purpose, &mut errors);
+    }
+    let (Some((source, alias)), true) = (source, errors.is_empty()) else {
+        return Err(real_first(errors.into_iter().chain(names).collect()));
+    };
+    let later = later(&source, place(select.from[0].span()).unwrap_or(query.span));
     let _: ControlFlow<()> = select.visit(&mut Unqualify { alias: &alias });
     rewrite::name_columns(select);
     let mut partition_by = query.partition_by.clone();
@@ -79,13 +106,102 @@ pub fn read(query: &ast::Query, catalog: &Catalog, state: &SessionState) -> Resu
         partition_by,
         limit,
         span: query.span,
+        names,
+        later,
     })
 }
 
-fn item(item: &SelectItem) -> Option<Item> {
+/// What of reading a source is not built yet.
+fn later(source: &SourceDef, span: Span) -> Vec<Diagnostic> {
+    let table = (source.kind == SourceKind::Table).then(|| not_yet("a continuous query over a table", span));
+    let format = source.unbuilt_format().map(|format| not_yet(&format!("format {format}"), span));
+    table.into_iter().chain(format).collect()
+}
+
+/// What a table or a source with windows does not allow.
+fn check_source(
+    source: &SourceDef,
+    select: &Select,
+    query: &ast::Query,
+    purpose: Use<'_>,
+    errors: &mut Vec<Diagnostic>,
+) {
+    if let Some(list) = &query.partition_by {
+        let why = match (source.kind, source.window) {
+            (SourceKind::Table, _) => "is a table",
+            (_, Some(_)) => "has windows in its keys",
+            _ => "",
+        };
+        if !why.is_empty() {
+            let message = format!("PARTITION BY is for streams without windows, \"{}\" {why}", source.name);
+            errors.push(Diagnostic::new(STREAMING, message).at(list.span));
+        }
+    }
+    if source.kind != SourceKind::Table {
+        return;
+    }
+    if source.window.is_some() && purpose != Use::Show {
+        let message = format!("\"{}\" is a table with windows: its rows can be shown, not written on", source.name);
+        errors.push(Diagnostic::new(STREAMING, message).at(query.span));
+    }
+    let mut look = Each::new(|expr: &Expr| {
+        let Expr::Function(function) = expr else { return };
+        let name = function.name.to_string().to_uppercase();
+        if TABLE_FUNCTIONS.contains(&name.as_str()) {
+            let message = format!("table function {name} is for streams, \"{}\" is a table", source.name);
+            errors.push(Diagnostic::new(STREAMING, message).at(span_of(expr, query.span)));
+        }
+    });
+    let _: ControlFlow<()> = select.projection.visit(&mut look);
+}
+
+/// An item that is a bound of a window, under no other name.
+fn is_bound(item: &SelectItem) -> bool {
+    let is_bound = |name: &Ident| [WINDOWSTART, WINDOWEND].contains(&name.value.as_str());
+    match item {
+        SelectItem::UnnamedExpr(Expr::Identifier(name)) => is_bound(name),
+        SelectItem::UnnamedExpr(Expr::CompoundIdentifier(names)) => names.last().is_some_and(is_bound),
+        _ => false,
+    }
+}
+
+/// What of a query that is right is not built yet.
+pub fn not_built(query: &ast::Query, state: &SessionState) -> Vec<Diagnostic> {
+    let SetExpr::Select(select) = query.body.body.as_ref() else { return Vec::new() };
+    let mut errors = Vec::new();
+    if let Some(window) = &query.window {
+        errors.push(not_yet("WINDOW", window.span));
+    }
+    if select.from.len() > 1 || select.from.iter().any(|from| !from.joins.is_empty()) {
+        errors.push(not_yet("a join in a continuous query", query.span));
+    }
+    check_select(select, query.span, &mut errors);
+    check_expressions(select, query, state, &mut errors);
+    let mut errors = real_first(errors);
+    if errors.is_empty() {
+        errors.push(not_yet("an aggregate in a continuous query", query.span));
+    }
+    errors
+}
+
+/// Every name is that of a column.
+fn check_names(select: &Select, query: &ast::Query, catalog: &Catalog, errors: &mut Vec<Diagnostic>) {
+    let Some(scope) = Scope::read(select, catalog) else { return };
+    for item in &select.projection {
+        if let SelectItem::ExprWithAlias { expr, .. } | SelectItem::UnnamedExpr(expr) = item {
+            scope.check("SELECT", expr, &[], errors);
+        }
+    }
+    select.selection.iter().for_each(|filter| scope.check("WHERE", filter, &[], errors));
+    let listed = query.partition_by.iter().flat_map(|list| &list.value);
+    listed.for_each(|expr| scope.check("PARTITION BY, which works on what is read,", expr, &[], errors));
+}
+
+pub(super) fn item(item: &SelectItem) -> Option<Item> {
     let (name, expr) = match item {
         SelectItem::ExprWithAlias { expr, alias } => (alias.value.clone(), expr),
         SelectItem::UnnamedExpr(expr @ Expr::Identifier(name)) => (name.value.clone(), expr),
+        SelectItem::UnnamedExpr(expr @ Expr::CompoundIdentifier(names)) => (names.last()?.value.clone(), expr),
         _ => return None,
     };
     Some(Item { name, expr: expr.clone(), span: place(item.span()) })
@@ -98,9 +214,6 @@ fn stars(query: &sqlparser::ast::Query) -> bool {
 }
 
 fn check_clauses(query: &ast::Query, errors: &mut Vec<Diagnostic>) {
-    if let Some(window) = &query.window {
-        errors.push(not_yet("WINDOW", window.span));
-    }
     if let Some(emit) = query.emit.as_ref().filter(|emit| emit.value == ast::Emit::Final) {
         let message = "EMIT FINAL is only for windowed aggregations";
         errors.push(Diagnostic::new(STREAMING, message).at(emit.span).hint("Say EMIT CHANGES."));
@@ -176,17 +289,14 @@ fn source(
     let own = name.0.last().and_then(|part| part.as_ident())?;
     // What does not exist was told when `*` was settled.
     let source = catalog.source(&own.value)?;
-    if source.kind == SourceKind::Table {
-        errors.push(not_yet("a continuous query over a table", place(from.span()).unwrap_or(whole)));
-        return None;
-    }
     Some((source.clone(), alias.as_ref().map_or_else(|| own.value.clone(), |a| a.name.value.clone())))
 }
 
 /// Expressions that are more than one row's own business.
 fn check_expressions(select: &Select, query: &ast::Query, state: &SessionState, errors: &mut Vec<Diagnostic>) {
-    let mut checker = Checker { state, errors, whole: query.span };
+    let mut checker = Checker { state, errors, whole: query.span, in_select: true };
     let _: ControlFlow<()> = select.projection.visit(&mut checker);
+    checker.in_select = false;
     let _: ControlFlow<()> = select.selection.visit(&mut checker);
     for expr in query.partition_by.iter().flat_map(|list| &list.value) {
         let _: ControlFlow<()> = expr.visit(&mut checker);
@@ -197,6 +307,7 @@ struct Checker<'a> {
     state: &'a SessionState,
     errors: &'a mut Vec<Diagnostic>,
     whole: Span,
+    in_select: bool,
 }
 
 impl Visitor for Checker<'_> {
@@ -225,15 +336,20 @@ impl Checker<'_> {
         let name = function.name.to_string();
         if function.over.is_some() {
             self.errors.push(not_yet("a window function in a continuous query", span));
-        } else if self.state.aggregate_functions().keys().any(|known| known.eq_ignore_ascii_case(&name)) {
+        } else if stateful::is_aggregate_name(&name, self.state) {
             self.errors.push(not_yet(&format!("the aggregate {} in a continuous query", name.to_uppercase()), span));
-        } else if ["EXPLODE", "UNNEST"].iter().any(|table| name.eq_ignore_ascii_case(table)) {
-            self.errors.push(not_yet(&format!("{} in a continuous query", name.to_uppercase()), span));
+        } else if !self.in_select && TABLE_FUNCTIONS.contains(&name.to_uppercase().as_str()) {
+            let message = format!("table function {} can only be in SELECT", name.to_uppercase());
+            self.errors.push(Diagnostic::new(STREAMING, message).at(span));
+        } else if functions::find(&name).is_none() && !["MAP", "STRUCT"].contains(&name.to_uppercase().as_str()) {
+            let place = function.name.0.first().and_then(|part| part.as_ident()).and_then(|name| place(name.span));
+            let names = functions::all().map(|function| function.name);
+            self.errors.push(functions::unknown(&name, names).at(place.unwrap_or(span)));
         }
     }
 }
 
-/// Takes the name of the one source off its columns.
+/// Takes the name of the one source off its columns, and gives every name one way to be written.
 struct Unqualify<'a> {
     alias: &'a str,
 }
@@ -242,12 +358,16 @@ impl VisitorMut for Unqualify<'_> {
     type Break = ();
 
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
-        if let Expr::CompoundIdentifier(names) = expr
-            && let [source, column] = &names[..]
-            && source.value == self.alias
-        {
-            let span = column.span;
-            *expr = Expr::Identifier(Ident { span, ..column.clone() });
+        match expr {
+            Expr::CompoundIdentifier(names) => {
+                if let [source, column] = &names[..]
+                    && source.value == self.alias
+                {
+                    *expr = Expr::Identifier(Ident { span: column.span, ..ident(&column.value) });
+                }
+            }
+            Expr::Identifier(name) => *name = Ident { span: name.span, ..ident(&name.value) },
+            _ => {}
         }
         ControlFlow::Continue(())
     }

@@ -5,11 +5,15 @@
 
 use super::result::{self, Planned, Use};
 use super::shape::{self, Shape};
-use super::{state, topology};
+use super::{state, stateful, topology};
+use datafusion::execution::session_state::SessionState;
+
 use crate::catalog::{Catalog, ColumnRole, QueryDef, SourceDef, SourceKind};
 use crate::config::Settings;
-use crate::diagnostic::{Diagnostic, INSERT, NOT_SUPPORTED, PROPERTY_VALUE, STREAMING, Span, UNKNOWN_SOURCE};
-use crate::planner::define::{Definition, FormatDefaults, define};
+use crate::diagnostic::{
+    Diagnostic, INSERT, NOT_SUPPORTED, PROPERTY_CONFLICT, PROPERTY_VALUE, STREAMING, Span, UNKNOWN_SOURCE,
+};
+use crate::planner::define::{Definition, FormatDefaults, define_made, real_first, source_kind};
 use crate::sql::ast;
 use crate::topology::{ResultColumn, Topology};
 use crate::types::SqlType;
@@ -68,20 +72,25 @@ pub fn create_as(
 ) -> Result<Persistent, Vec<Diagnostic>> {
     let mut errors = Vec::new();
     let (properties, sink_properties) = QueryProperties::take(&create.properties, &mut errors);
-    if create.kind == ast::SourceKind::Table {
-        let message = "CREATE TABLE … AS SELECT is not supported yet";
-        errors.push(Diagnostic::new(NOT_SUPPORTED, message).at(create.name.span));
+    let (name, state) = (create.name.value.as_str(), state(settings));
+    if stateful::is_stateful(&create.query, &state) {
+        let found = stateful::check(&create.query, catalog, &state, Use::Write(name), &sink_properties);
+        errors.extend(found.errors);
+        found.kind.iter().for_each(|kind| check_kind(create, *kind, &mut errors));
+        return Err(if errors.is_empty() { shape::not_built(&create.query, &state) } else { errors });
     }
-    let (shape, planned) = match written(&create.query, catalog, settings) {
-        Ok(planned) if errors.is_empty() => planned,
-        Ok(_) => return Err(errors),
-        Err(found) => {
-            errors.extend(found);
-            return Err(errors);
-        }
-    };
+    let read = written(&create.query, catalog, &state, name).map_err(|found| told(&mut errors, found));
+    let (shape, planned) = read?;
+    check_kind(create, shape.source.kind, &mut errors);
+    if !errors.is_empty() {
+        return Err(errors);
+    }
+    check_keyless(&sink_properties, &planned)?;
     let declared = declaration(create, sink_properties, &shape.source, &planned);
-    let definition = define(&declared, text, catalog, &FormatDefaults::from(settings))?;
+    let mut definition = define_made(&declared, text, catalog, &FormatDefaults::from(settings), &natural(&planned))?;
+    // A key that stays keeps its window.
+    definition.source.window = shape.source.window.filter(|_| !planned.projection.rekeyed);
+    check_built(&shape, &definition.source, create.name.span)?;
     let mut topology = topology(&shape, planned);
     topology.output = Some(definition.source.clone());
     let prefix = format!("CSAS_{}", definition.source.name);
@@ -104,17 +113,27 @@ pub fn insert_select(
         errors.push(Diagnostic::new(PROPERTY_VALUE, message).at(other.name.span).detail(detail));
     }
     let target = target(insert, catalog, &mut errors);
-    let (shape, mut planned) = match written(&insert.query, catalog, settings) {
-        Ok(planned) => planned,
-        Err(found) => {
-            errors.extend(found);
-            return Err(errors);
+    let state = state(settings);
+    if stateful::is_stateful(&insert.query, &state) {
+        let purpose = Use::Write(&insert.target.value);
+        let found = stateful::check(&insert.query, catalog, &state, purpose, &[]);
+        errors.extend(found.errors);
+        if let (Some(mut columns), Some(target)) = (found.columns, &target) {
+            fit(&mut columns, target, insert.target.span, &mut errors);
         }
-    };
+        return Err(if errors.is_empty() { shape::not_built(&insert.query, &state) } else { errors });
+    }
+    let read = written(&insert.query, catalog, &state, &insert.target).map_err(|found| told(&mut errors, found));
+    let (shape, mut planned) = read?;
+    if shape.source.kind == SourceKind::Table {
+        let message = format!("\"{}\" is a table: only the rows of a stream are inserted", shape.source.name);
+        errors.push(Diagnostic::new(STREAMING, message).at(insert.query.span));
+    }
     if let Some(target) = &target {
-        fit(&mut planned, target, insert.target.span, &mut errors);
+        fit(&mut planned.projection.columns, target, insert.target.span, &mut errors);
     }
     let (Some(target), true) = (target, errors.is_empty()) else { return Err(errors) };
+    check_built(&shape, &target, insert.target.span)?;
     let mut topology = topology(&shape, planned);
     topology.output = Some(target);
     let query = query_def("INSERTQUERY".to_owned(), text, topology, &properties, settings);
@@ -146,13 +165,33 @@ fn query_def(
     }
 }
 
-/// The shape and the columns of a query whose rows are written.
-fn written(query: &ast::Query, catalog: &Catalog, settings: &Settings) -> Result<(Shape, Planned), Vec<Diagnostic>> {
-    let state = state(settings);
-    let shape = shape::read(query, catalog, &state)?;
+/// What was found before, and after it what was found now.
+fn told(before: &mut Vec<Diagnostic>, found: Vec<Diagnostic>) -> Vec<Diagnostic> {
+    real_first(std::mem::take(before).into_iter().chain(found).collect())
+}
+
+/// The shape and the columns of a query whose rows are written to `sink`.
+fn written(
+    query: &ast::Query,
+    catalog: &Catalog,
+    state: &SessionState,
+    sink: &str,
+) -> Result<(Shape, Planned), Vec<Diagnostic>> {
+    let shape = shape::read(query, catalog, state, Use::Write(sink))?;
     no_limit(&shape)?;
-    let planned = result::plan(&shape, &state, Use::Write)?;
+    let planned = result::plan(&shape, state, Use::Write(sink))?;
     Ok((shape, planned))
+}
+
+/// CREATE STREAM makes a stream of streams, CREATE TABLE a table of tables.
+fn check_kind(create: &ast::CreateAs, found: SourceKind, errors: &mut Vec<Diagnostic>) {
+    let wanted = source_kind(create.kind);
+    if wanted != found {
+        let (given, said) = (found.word().to_uppercase(), wanted.word().to_uppercase());
+        let message = format!("this SELECT gives a {given}, not a {said}");
+        let error = Diagnostic::new(STREAMING, message).at(create.name.span);
+        errors.push(error.hint(format!("Say CREATE {given} {} AS SELECT ….", create.name.value)));
+    }
 }
 
 fn no_limit(shape: &Shape) -> Result<(), Vec<Diagnostic>> {
@@ -175,7 +214,11 @@ fn declaration(
     let whole = create.name.span;
     let column = |(column, span): (&ResultColumn, &Option<Span>)| {
         let span = span.unwrap_or(whole);
-        let role = if column.key { ast::ColumnRole::Key } else { ast::ColumnRole::Value };
+        let role = match (column.key, create.kind) {
+            (true, ast::SourceKind::Stream) => ast::ColumnRole::Key,
+            (true, ast::SourceKind::Table) => ast::ColumnRole::PrimaryKey,
+            (false, _) => ast::ColumnRole::Value,
+        };
         ast::ColumnDef {
             name: ast::Spanned::new(column.name.clone(), span),
             ty: ast::Spanned::new(column.ty.clone(), span),
@@ -193,6 +236,30 @@ fn declaration(
         name: create.name.clone(),
         columns,
         properties,
+    }
+}
+
+/// A query that is right may need what is not built yet.
+fn check_built(shape: &Shape, sink: &SourceDef, span: Span) -> Result<(), Vec<Diagnostic>> {
+    let format = sink.unbuilt_format().map(|format| {
+        let message = format!("format {format} is not supported yet");
+        Diagnostic::new(NOT_SUPPORTED, message).at(span)
+    });
+    let later: Vec<Diagnostic> = shape.later.iter().cloned().chain(format).collect();
+    if later.is_empty() { Ok(()) } else { Err(later) }
+}
+
+/// A result without a key has no key format.
+fn check_keyless(properties: &[ast::Property], planned: &Planned) -> Result<(), Vec<Diagnostic>> {
+    let said = properties.iter().find(|p| p.name.eq_ignore_ascii_case("KEY_FORMAT"));
+    let is_none = |text: &ast::Literal| matches!(text, ast::Literal::String(text) if text.eq_ignore_ascii_case("NONE"));
+    match said.filter(|said| !is_none(&said.value.value) && !planned.projection.columns.iter().any(|c| c.key)) {
+        None => Ok(()),
+        Some(said) => {
+            let message = "the result has no key column, so it has no \"KEY_FORMAT\"";
+            let error = Diagnostic::new(PROPERTY_CONFLICT, message).at(said.name.span);
+            Err(vec![error.hint("Leave it out, say 'NONE', or make a key with PARTITION BY.")])
+        }
     }
 }
 
@@ -220,11 +287,28 @@ fn inherit(properties: &mut Vec<ast::Property>, source: &SourceDef, name: &ast::
         let inherited = side == "VALUE" || (has_key && def.format != "NONE");
         if chosen.is_none() && inherited {
             add(properties, &format, &def.format);
+        } else if chosen.is_none() && side == "KEY" && !has_key {
+            add(properties, &format, "NONE");
         }
         let same = chosen.is_none_or(|chosen| chosen == def.format) && inherited;
         if same && def.format == "DELIMITED" && said(properties, &delimiter).is_none() {
-            add(properties, &delimiter, &char::from(def.delimiter).to_string());
+            add(properties, &delimiter, &delimiter_name(def.delimiter));
         }
+    }
+}
+
+/// Key columns that PARTITION BY made and nobody named.
+fn natural(planned: &Planned) -> Vec<&str> {
+    let made = |column: &&ResultColumn| planned.projection.rekeyed && column.key && column.name == column.expr;
+    planned.projection.columns.iter().filter(made).map(|column| column.name.as_str()).collect()
+}
+
+/// A delimiter as WITH has it.
+fn delimiter_name(delimiter: u8) -> String {
+    match delimiter {
+        b' ' => "SPACE".to_owned(),
+        b'\t' => "TAB".to_owned(),
+        other => char::from(other).to_string(),
     }
 }
 
@@ -252,8 +336,7 @@ fn target(insert: &ast::InsertSelect, catalog: &Catalog, errors: &mut Vec<Diagno
 
 /// The columns of a result as the target has them: the same names in the same order, of types that
 /// can be brought to the target's.
-fn fit(planned: &mut Planned, target: &SourceDef, span: Span, errors: &mut Vec<Diagnostic>) {
-    let columns = &mut planned.projection.columns;
+fn fit(columns: &mut [ResultColumn], target: &SourceDef, span: Span, errors: &mut Vec<Diagnostic>) {
     let matches = columns.len() == target.columns.len()
         && columns.iter().zip(&target.columns).all(|(found, wanted)| {
             found.name == wanted.name && found.key == (wanted.role == ColumnRole::Key) && coerces(&found.ty, &wanted.ty)
@@ -287,8 +370,8 @@ fn coerces(from: &SqlType, to: &SqlType) -> bool {
     match (from, to) {
         (from, to) if from == to => true,
         (T::Int, T::BigInt | T::Double) | (T::BigInt, T::Double) | (T::Decimal { .. }, T::Double) => true,
-        (T::Int, T::Decimal { precision, scale }) => precision.saturating_sub(*scale) >= 10,
-        (T::BigInt, T::Decimal { precision, scale }) => precision.saturating_sub(*scale) >= 19,
+        // A number that does not fit is NULL, as in any cast.
+        (T::Int | T::BigInt, T::Decimal { .. }) => true,
         (T::Decimal { precision: p, scale: s }, T::Decimal { precision, scale }) => {
             scale >= s && precision.saturating_sub(*scale) >= p.saturating_sub(*s)
         }

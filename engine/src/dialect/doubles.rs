@@ -1,0 +1,150 @@
+//! DOUBLE beside DECIMAL is DOUBLE.
+//!
+//! A literal with a point is a DECIMAL, and DataFusion brings a DOUBLE that meets a DECIMAL to
+//! DECIMAL(30, 15), where 1e-20 is 0 and 1e300 has no place. The dialect does it the other way round:
+//! INT < BIGINT < DECIMAL < DOUBLE. So the decimal side is made a DOUBLE before DataFusion looks.
+//!
+//! Operators are settled where they are lowered; these are functions, IN with a subquery, joins and unions, of which the
+//! dialect knows nothing.
+
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::DataType;
+use datafusion::common::tree_node::Transformed;
+use datafusion::common::{DFSchema, Result, ScalarValue};
+use datafusion::logical_expr::expr::InSubquery;
+use datafusion::logical_expr::expr_rewriter::coerce_plan_expr_for_schema;
+use datafusion::logical_expr::{Expr, ExprSchemable, Join, LogicalPlan, Union};
+
+use super::common::widest;
+use super::kind::{Kind, arrow_type};
+use crate::functions;
+use crate::types::SqlType;
+
+/// Functions of DataFusion whose arguments come to one type, or that only count with DOUBLEs.
+const MIXING: &[&str] = &[
+    "coalesce",
+    "least",
+    "greatest",
+    "nullif",
+    "nvl",
+    "nvl2",
+    "make_array",
+    "array_append",
+    "array_prepend",
+    "array_has",
+    "array_position",
+    "power",
+    "log",
+    "atan2",
+    "nanvl",
+];
+
+/// Functions of the dialect choose among their own variants.
+fn mixes(name: &str) -> bool {
+    MIXING.contains(&name) && functions::find(name).is_none()
+}
+
+/// Makes the DECIMAL side of a function or an IN a DOUBLE where the other is one.
+pub(super) fn settle_one(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
+    let settled = match expr {
+        Expr::InSubquery(mut among) => {
+            settle_in_subquery(&mut among, schema)?;
+            Expr::InSubquery(among)
+        }
+        Expr::ScalarFunction(mut call) if mixes(call.func.name()) => {
+            settle_all(&mut call.args, None, schema);
+            Expr::ScalarFunction(call)
+        }
+        other => return Ok(Transformed::no(other)),
+    };
+    Ok(Transformed::yes(settled))
+}
+
+fn settle_in_subquery(among: &mut InSubquery, schema: &DFSchema) -> Result<()> {
+    let found = among.subquery.subquery.schema().field(0).data_type().clone();
+    settle_all([among.expr.as_mut()], Some(&found), schema);
+    if found.is_decimal() && is_double(&among.expr, schema) {
+        let inner = Arc::unwrap_or_clone(among.subquery.subquery.clone());
+        let wanted = with_types(inner.schema(), &[Some(DataType::Float64)])?;
+        among.subquery.subquery = Arc::new(coerce_plan_expr_for_schema(inner, &wanted)?);
+    }
+    Ok(())
+}
+
+/// Makes the DECIMAL side of a join key a DOUBLE where the other is one.
+pub(super) fn settle_join(mut join: Join) -> Result<Join> {
+    for (left, right) in &mut join.on {
+        let types = (left.get_type(join.left.schema())?, right.get_type(join.right.schema())?);
+        match types {
+            (DataType::Float64, decimal) if decimal.is_decimal() => *right = doubled(std::mem::take(right)),
+            (decimal, DataType::Float64) if decimal.is_decimal() => *left = doubled(std::mem::take(left)),
+            _ => {}
+        }
+    }
+    Ok(join)
+}
+
+/// A column of numbers in a UNION has the type that all its inputs widen to.
+pub(super) fn settle_union(union: Union) -> Result<LogicalPlan> {
+    let width = union.inputs.iter().map(|input| input.schema().fields().len()).min().unwrap_or(0);
+    let types: Vec<Option<DataType>> = (0..width).map(|at| common_number(&union, at)).collect();
+    let inputs = union.inputs.iter().map(|input| {
+        let wanted = with_types(input.schema(), &types)?;
+        match wanted.fields() == input.schema().fields() {
+            true => Ok(input.clone()),
+            false => coerce_plan_expr_for_schema(input.as_ref().clone(), &wanted).map(Arc::new),
+        }
+    });
+    let schema = Arc::new(with_types(&union.schema, &types)?);
+    Ok(LogicalPlan::Union(Union { inputs: inputs.collect::<Result<_>>()?, schema }))
+}
+
+/// The type of a column of a UNION where every input has numbers in it.
+fn common_number(union: &Union, at: usize) -> Option<DataType> {
+    let number = |input: &Arc<LogicalPlan>| {
+        Kind::of_arrow(input.schema().field(at).data_type()).known().cloned().filter(SqlType::is_number)
+    };
+    let types: Vec<SqlType> = union.inputs.iter().map(number).collect::<Option<_>>()?;
+    let common = types.into_iter().reduce(|a, b| widest(&a, &b).unwrap_or(a))?;
+    arrow_type(&common).ok()
+}
+
+/// A schema with other types in the columns that have one.
+fn with_types(schema: &DFSchema, types: &[Option<DataType>]) -> Result<DFSchema> {
+    let fields = schema.iter().enumerate().map(|(at, (qualifier, field))| {
+        let field = match types.get(at) {
+            Some(Some(ty)) => Arc::new(field.as_ref().clone().with_data_type(ty.clone())),
+            _ => field.clone(),
+        };
+        (qualifier.cloned(), field)
+    });
+    DFSchema::new_with_metadata(fields.collect(), schema.metadata().clone())
+}
+
+/// Where one of `parts` is DOUBLE, or what they meet is, those that are DECIMAL become DOUBLE. What has no type yet is
+/// left to DataFusion, which says why.
+fn settle_all<'a>(parts: impl IntoIterator<Item = &'a mut Expr>, met: Option<&DataType>, schema: &DFSchema) {
+    let mut parts: Vec<&mut Expr> = parts.into_iter().collect();
+    if met.is_some_and(DataType::is_floating) || parts.iter().any(|part| is_double(part, schema)) {
+        for part in &mut parts {
+            if part.get_type(schema).is_ok_and(|found| found.is_decimal()) {
+                **part = doubled(std::mem::take(*part));
+            }
+        }
+    }
+}
+
+fn is_double(expr: &Expr, schema: &DFSchema) -> bool {
+    expr.get_type(schema).is_ok_and(|found| found.is_floating())
+}
+
+/// The expression as a DOUBLE. A literal goes by its digits, so that 0.1 is the DOUBLE that 0.1 is in Java.
+fn doubled(expr: Expr) -> Expr {
+    if let Expr::Literal(value, metadata) = &expr
+        && let Some(number) = value.to_string().parse::<f64>().ok().filter(|_| !value.is_null())
+    {
+        return Expr::Literal(ScalarValue::Float64(Some(number)), metadata.clone());
+    }
+    Expr::Cast(datafusion::logical_expr::Cast::new(Box::new(expr), DataType::Float64))
+}

@@ -1,0 +1,68 @@
+//! The dialect's expressions: types decided and conversions written out, so that nothing is left for DataFusion to decide.
+//!
+//! DataFusion plans the tree of an expression; its types, its coercions and its three-valued comparisons are not the
+//! dialect's. So the text goes in with every number typed ([`literal`]) and every CAST and constructor as a call of a
+//! function of this room, operators become [`operator::Operation`]s on the way ([`planner`]), and [`lower()`] turns what
+//! came out, from the leaves up, into DataFusion's own nodes with explicit casts, or into kernels of ours where the
+//! semantics differ. [`pass`] does that for every node of a plan and puts a [`guard`] where a row may fail.
+//!
+//! Semantics are ksqlDB's. This room knows no catalog and no statements.
+
+mod arithmetic;
+mod cast;
+mod common;
+mod comparison;
+mod constructor;
+mod convert;
+mod doubles;
+mod guard;
+mod kernel;
+mod kind;
+mod like;
+pub(crate) mod literal;
+mod lower;
+mod operator;
+mod pass;
+mod planner;
+mod refusal;
+mod simplify;
+mod text;
+mod text_form;
+
+use std::sync::Arc;
+
+use datafusion::execution::FunctionRegistry;
+use datafusion::execution::session_state::SessionState;
+use datafusion::logical_expr::ScalarUDF;
+use datafusion::logical_expr::planner::ExprPlanner;
+
+pub(crate) use cast::CAST;
+pub(crate) use constructor::{ARRAY, MAP, STRUCT};
+pub(crate) use like::LIKE;
+pub(crate) use lower::lower;
+pub(crate) use operator::{DISTINCT, NOT_DISTINCT};
+pub(crate) use pass::settle_plan;
+pub(crate) use simplify::simplified;
+
+/// Plans operators; it goes in front of DataFusion's own planners.
+pub(crate) fn expr_planner() -> Arc<dyn ExprPlanner> {
+    Arc::new(planner::Operators)
+}
+
+/// Adds the functions that rewritten texts call.
+pub(crate) fn register(mut state: SessionState) -> SessionState {
+    let functions = [
+        ScalarUDF::from(cast::CastCall::default()),
+        ScalarUDF::from(constructor::Constructor::array()),
+        ScalarUDF::from(constructor::Constructor::map()),
+        ScalarUDF::from(constructor::StructCall::default()),
+        ScalarUDF::from(like::LikeCall::default()),
+        ScalarUDF::from(operator::Operation::new(operator::Op::Distinct)),
+        ScalarUDF::from(operator::Operation::new(operator::Op::NotDistinct)),
+    ];
+    for function in functions {
+        // Registering replaces a function of the same name; it does not fail for scalar functions.
+        let _ = state.register_udf(Arc::new(function));
+    }
+    state
+}

@@ -1,0 +1,161 @@
+//! Operators between planning and lowering, and those of them that need a kernel of ours to the end.
+
+use arrow::array::ArrayRef;
+use arrow::datatypes::{DataType, Field, FieldRef};
+use datafusion::common::Result;
+use datafusion::logical_expr::{
+    ColumnarValue, Expr, Operator, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+};
+use sqlparser::ast::BinaryOperator;
+use std::sync::Arc;
+
+use super::kind::{Kind, arrow_type};
+use super::{arithmetic, comparison, kernel};
+
+/// What IS DISTINCT FROM is planned as.
+pub(crate) const DISTINCT: &str = "headwater_distinct";
+/// What IS NOT DISTINCT FROM is planned as.
+pub(crate) const NOT_DISTINCT: &str = "headwater_not_distinct";
+
+/// An operator with two sides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Op {
+    Add,
+    Subtract,
+    Multiply,
+    Divide,
+    Modulo,
+    Concat,
+    Equal,
+    NotEqual,
+    Less,
+    LessOrEqual,
+    Greater,
+    GreaterOrEqual,
+    Distinct,
+    NotDistinct,
+}
+
+/// What an operator is called: in SQL, in ksqlDB's messages, as a function, by DataFusion.
+const NAMES: &[(Op, &str, &str, &str, Operator)] = &[
+    (Op::Add, "+", "ADD", "headwater_add", Operator::Plus),
+    (Op::Subtract, "-", "SUBTRACT", "headwater_subtract", Operator::Minus),
+    (Op::Multiply, "*", "MULTIPLY", "headwater_multiply", Operator::Multiply),
+    (Op::Divide, "/", "DIVIDE", "headwater_divide", Operator::Divide),
+    (Op::Modulo, "%", "MODULUS", "headwater_modulo", Operator::Modulo),
+    (Op::Concat, "||", "CONCAT", "headwater_concat", Operator::StringConcat),
+    (Op::Equal, "=", "EQUAL", "headwater_equal", Operator::Eq),
+    (Op::NotEqual, "<>", "NOT_EQUAL", "headwater_not_equal", Operator::NotEq),
+    (Op::Less, "<", "LESS_THAN", "headwater_less", Operator::Lt),
+    (Op::LessOrEqual, "<=", "LESS_THAN_OR_EQUAL", "headwater_less_or_equal", Operator::LtEq),
+    (Op::Greater, ">", "GREATER_THAN", "headwater_greater", Operator::Gt),
+    (Op::GreaterOrEqual, ">=", "GREATER_THAN_OR_EQUAL", "headwater_greater_or_equal", Operator::GtEq),
+    (Op::Distinct, "IS DISTINCT FROM", "IS_DISTINCT_FROM", DISTINCT, Operator::IsDistinctFrom),
+    (Op::NotDistinct, "IS NOT DISTINCT FROM", "IS_NOT_DISTINCT_FROM", NOT_DISTINCT, Operator::IsNotDistinctFrom),
+];
+
+impl Op {
+    /// The operator of sqlparser's tree, where the dialect has it.
+    pub fn of(op: &BinaryOperator) -> Option<Self> {
+        use BinaryOperator as B;
+        Some(match op {
+            B::Plus => Self::Add,
+            B::Minus => Self::Subtract,
+            B::Multiply => Self::Multiply,
+            B::Divide => Self::Divide,
+            B::Modulo => Self::Modulo,
+            B::StringConcat => Self::Concat,
+            B::Eq => Self::Equal,
+            B::NotEq => Self::NotEqual,
+            B::Lt => Self::Less,
+            B::LtEq => Self::LessOrEqual,
+            B::Gt => Self::Greater,
+            B::GtEq => Self::GreaterOrEqual,
+            _ => return None,
+        })
+    }
+
+    fn names(self) -> &'static (Self, &'static str, &'static str, &'static str, Operator) {
+        NAMES.iter().find(|names| names.0 == self).expect("every operator has its row")
+    }
+
+    /// As it is written.
+    pub fn symbol(self) -> &'static str {
+        self.names().1
+    }
+
+    /// As ksqlDB calls it in words.
+    pub fn word(self) -> &'static str {
+        self.names().2
+    }
+
+    /// DataFusion's operator of this name, whatever its semantics.
+    pub fn native(self) -> Operator {
+        self.names().4
+    }
+
+    /// True for those that calculate.
+    pub fn is_arithmetic(self) -> bool {
+        matches!(self, Self::Add | Self::Subtract | Self::Multiply | Self::Divide | Self::Modulo)
+    }
+
+    /// True for those that only ask whether two values are the same.
+    pub fn is_equality(self) -> bool {
+        matches!(self, Self::Equal | Self::NotEqual | Self::Distinct | Self::NotDistinct)
+    }
+
+    /// The operation as a call.
+    pub fn call(self, left: Expr, right: Expr) -> Expr {
+        ScalarUDF::from(Operation::new(self)).call(vec![left, right])
+    }
+}
+
+/// An operator as a function.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub(super) struct Operation {
+    pub op: Op,
+    signature: Signature,
+}
+
+impl Operation {
+    pub fn new(op: Op) -> Self {
+        Self { op, signature: Signature::any(2, Volatility::Immutable) }
+    }
+
+    fn result(&self, left: &DataType, right: &DataType) -> Result<DataType> {
+        let kinds = [Kind::of_arrow(left), Kind::of_arrow(right)];
+        match self.op {
+            op if op.is_arithmetic() => arrow_type(&arithmetic::result_type(op, &kinds[0], &kinds[1])?),
+            Op::Concat => arrow_type(&arithmetic::concat_type(&kinds[0], &kinds[1])?),
+            _ => Ok(DataType::Boolean),
+        }
+    }
+}
+
+impl ScalarUDFImpl for Operation {
+    fn name(&self) -> &str {
+        self.op.names().3
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, types: &[DataType]) -> Result<DataType> {
+        self.result(&types[0], &types[1])
+    }
+
+    fn return_field_from_args(&self, args: ReturnFieldArgs<'_>) -> Result<FieldRef> {
+        let ty = self.result(args.arg_fields[0].data_type(), args.arg_fields[1].data_type())?;
+        Ok(Arc::new(Field::new(self.name(), ty, true)))
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let wanted = args.return_field.data_type().clone();
+        kernel::evaluate(&args, |arrays: &[ArrayRef]| match self.op {
+            op if op.is_arithmetic() => arithmetic::calculate(op, &arrays[0], &arrays[1], &wanted),
+            Op::Concat => arithmetic::concat(&arrays[0], &arrays[1]),
+            op => comparison::compare(op, &arrays[0], &arrays[1]),
+        })
+    }
+}

@@ -1,0 +1,38 @@
+//! Every node of a bounded query's plan with its expressions lowered and guarded.
+
+use datafusion::common::Result;
+use datafusion::common::tree_node::Transformed;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::logical_expr::expr_rewriter::NamePreserver;
+use datafusion::logical_expr::utils::merge_schema;
+
+use super::comparison::relax;
+use super::{doubles, guard, lower};
+
+/// The plan as it is executed. Refuses what has no meaning.
+pub(crate) fn settle_plan(plan: LogicalPlan) -> Result<LogicalPlan> {
+    plan.transform_up_with_subqueries(settle_node).map(|settled| settled.data)
+}
+
+fn settle_node(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
+    let schema = merge_schema(&plan.inputs());
+    let names = NamePreserver::new(&plan);
+    let condition = matches!(plan, LogicalPlan::Filter(_) | LogicalPlan::Join(_));
+    let fixed = matches!(plan, LogicalPlan::Limit(_) | LogicalPlan::TableScan(_) | LogicalPlan::Values(_));
+    let plan = plan.map_expressions(|expr| {
+        let name = names.save(&expr);
+        let lowered = lower(expr, &schema)?;
+        let guarded = match (condition, fixed) {
+            (true, _) => guard::wrap_condition(relax(lowered)?, &schema)?,
+            (_, true) => lowered,
+            _ => guard::wrap_parts(lowered, &schema)?,
+        };
+        Ok(Transformed::yes(name.restore(guarded)))
+    })?;
+    let plan = plan.map_data(|plan| match plan {
+        LogicalPlan::Join(join) => doubles::settle_join(join).map(LogicalPlan::Join),
+        LogicalPlan::Union(union) => doubles::settle_union(union),
+        other => Ok(other),
+    })?;
+    plan.map_data(LogicalPlan::recompute_schema)
+}

@@ -1,0 +1,85 @@
+//! A planned expression as the dialect writes it, for messages.
+
+use datafusion::common::ScalarValue;
+use datafusion::logical_expr::Expr;
+
+use super::cast::{CAST, CastTo};
+use super::constructor::{ARRAY, Constructor, Form, MAP, STRUCT};
+use super::guard::Guarded;
+use super::kind::unaliased;
+use super::like::LIKE;
+use super::operator::Operation;
+use crate::functions::ELEMENT;
+
+/// The expression as text. What was inserted on the way is left out.
+pub(super) fn text(expr: &Expr) -> String {
+    match unaliased(expr) {
+        Expr::Column(column) => column.name.clone(),
+        Expr::LambdaVariable(variable) => variable.name.clone(),
+        Expr::Literal(value, _) => literal(value),
+        Expr::Cast(cast) => text(&cast.expr),
+        Expr::IsTrue(inner) => text(inner),
+        Expr::Not(inner) => format!("(NOT {})", text(inner)),
+        Expr::IsNull(inner) => format!("({} IS NULL)", text(inner)),
+        Expr::IsNotNull(inner) => format!("({} IS NOT NULL)", text(inner)),
+        Expr::Negative(inner) => format!("-{}", text(inner)),
+        Expr::BinaryExpr(binary) => {
+            format!("({} {} {})", text(&binary.left), operator(&binary.op), text(&binary.right))
+        }
+        Expr::ScalarFunction(call) => function(call),
+        other => other.to_string(),
+    }
+}
+
+fn operator(op: &datafusion::logical_expr::Operator) -> String {
+    match op {
+        datafusion::logical_expr::Operator::NotEq => "<>".to_owned(),
+        other => other.to_string(),
+    }
+}
+
+fn literal(value: &ScalarValue) -> String {
+    match value {
+        value if value.is_null() => "NULL".to_owned(),
+        ScalarValue::Utf8(Some(text)) => format!("'{}'", text.replace('\'', "''")),
+        other => other.to_string(),
+    }
+}
+
+fn function(call: &datafusion::logical_expr::expr::ScalarFunction) -> String {
+    let (function, args) = (call.func.inner(), &call.args);
+    let texts = || args.iter().map(text).collect::<Vec<_>>();
+    if let Some(guarded) = function.downcast_ref::<Guarded>() {
+        return text(&guarded.with_args(args));
+    }
+    if let (Some(operation), [left, right]) = (function.downcast_ref::<Operation>(), &args[..]) {
+        return format!("({} {} {})", text(left), operation.op.symbol(), text(right));
+    }
+    if let (Some(cast), [value]) = (function.downcast_ref::<CastTo>(), &args[..]) {
+        return format!("CAST({} AS {})", text(value), cast.ty);
+    }
+    if let Some(Constructor { form: Form::Struct(names), .. }) = function.downcast_ref::<Constructor>() {
+        let fields: Vec<String> = names.iter().zip(texts()).map(|(name, value)| format!("{name}:={value}")).collect();
+        return format!("STRUCT({})", fields.join(", "));
+    }
+    let texts = texts();
+    let bare = |text: &str| text.trim_matches('\'').to_owned();
+    match (function.name(), &texts[..]) {
+        (ARRAY, _) => format!("ARRAY[{}]", texts.join(", ")),
+        (MAP, _) => format!("MAP({})", pairs(&texts).join(", ")),
+        (STRUCT, _) => {
+            let fields: Vec<String> =
+                texts.chunks(2).map(|pair| [bare(&pair[0]), pair[1..].concat()].join(":=")).collect();
+            format!("STRUCT({})", fields.join(", "))
+        }
+        (CAST, [value, ty]) => format!("CAST({value} AS {})", bare(ty)),
+        (ELEMENT, [value, index]) => format!("{value}[{index}]"),
+        ("get_field", [value, field]) => format!("{value}->{}", bare(field)),
+        (LIKE, [value, pattern, ..]) => format!("({value} LIKE {pattern})"),
+        (name, _) => format!("{}({})", name.to_uppercase(), texts.join(", ")),
+    }
+}
+
+fn pairs(texts: &[String]) -> Vec<String> {
+    texts.chunks(2).map(|pair| pair.join(":=")).collect()
+}

@@ -1,0 +1,63 @@
+//! What depends on NULL.
+
+use arrow::array::{ArrayRef, BooleanArray, make_comparator, new_null_array};
+use arrow::compute::kernels::zip::zip;
+use arrow::compute::{SortOptions, is_null, nullif as arrow_nullif};
+use datafusion::error::Result;
+
+use super::call::Call;
+use super::signature::Category::{Conditional, Other};
+use super::signature::{Function, T, Variant, p};
+
+/// The functions.
+pub static FUNCTIONS: &[Function] = &[
+    Function::new(
+        "COALESCE",
+        Conditional,
+        "The first of the values that is not NULL. All are of one type.",
+        &[Variant::new(&[p("first", T), p("others", T)], T, coalesce).variadic().sees_nulls()],
+        &[("COALESCE(NULL, 'a', 'b')", "a")],
+    ),
+    Function::new(
+        "IFNULL",
+        Conditional,
+        "The value, or another one when it is NULL.",
+        &[Variant::new(&[p("value", T), p("other", T)], T, coalesce).sees_nulls()],
+        &[("IFNULL(CAST(NULL AS STRING), 'none')", "none")],
+    ),
+    Function::new(
+        "NULLIF",
+        Conditional,
+        "NULL when the values are equal, else the first of them.",
+        &[Variant::new(&[p("value", T), p("other", T)], T, nullif).sees_nulls()],
+        &[("NULLIF('a', 'a')", "NULL"), ("NULLIF('a', 'b')", "a")],
+    ),
+    Function::new(
+        "AS_VALUE",
+        Other,
+        "The value itself: a copy of a key column for the value of the record.",
+        &[Variant::new(&[p("value", T)], T, |call| call.array(0))],
+        &[("AS_VALUE('a')", "a")],
+    ),
+];
+
+fn coalesce(call: &Call<'_>) -> Result<ArrayRef> {
+    let mut found = call.array(0)?;
+    for at in 1..call.len() {
+        if found.null_count() == 0 {
+            break;
+        }
+        found = zip(&is_null(&found)?, &call.array(at)?, &found)?;
+    }
+    Ok(found)
+}
+
+fn nullif(call: &Call<'_>) -> Result<ArrayRef> {
+    let (left, right) = (call.array(0)?, call.array(1)?);
+    if matches!(call.returns(), arrow::datatypes::DataType::Null) {
+        return Ok(new_null_array(call.returns(), call.rows()));
+    }
+    let same = make_comparator(&left, &right, SortOptions::default())?;
+    let equal: BooleanArray = (0..call.rows()).map(|row| Some(same(row, row).is_eq())).collect();
+    Ok(arrow_nullif(&left, &equal)?)
+}

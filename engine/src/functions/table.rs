@@ -1,0 +1,109 @@
+//! Functions that make several rows of one: in SELECT, next to one another, they are zipped by position.
+//!
+//! A table function is run as a scalar one that gives an array: the rows. Bounded queries unnest it with
+//! DataFusion, continuous ones with an operator of ours. It is registered under a name that nobody writes.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, ListArray, UInt32Array};
+use arrow::compute::take;
+use arrow::datatypes::DataType;
+use datafusion::error::Result;
+use sqlparser::ast::{Expr, Ident, ObjectName};
+
+use super::call::{Call, item_field, offsets};
+use super::signature::Category::Table;
+use super::signature::Type::{Array as ArrayOf, Decimal};
+use super::signature::{ARRAY_T, Function, T, Variant, p};
+
+/// What a name is prefixed with where a table function is run as a scalar one.
+pub const ROWS_OF: &str = "headwater_rows_of_";
+
+/// Elements of an array that CUBE_EXPLODE takes; each doubles the rows.
+const CUBE_MAX: usize = 20;
+
+/// The functions.
+pub static FUNCTIONS: &[Function] = &[
+    Function::new(
+        "EXPLODE",
+        Table,
+        "A row for each element of an array. No row for an array that is NULL or empty.",
+        &[
+            Variant::new(&[p("array", ArrayOf(&Decimal))], T, explode).giving(item_of),
+            Variant::new(&[p("array", ARRAY_T)], T, explode),
+        ],
+        &[],
+    ),
+    Function::new(
+        "CUBE_EXPLODE",
+        Table,
+        "A row for each way to replace elements of an array by NULL, that of all included. At most 20 elements.",
+        &[Variant::new(&[p("array", ARRAY_T)], ARRAY_T, cube)],
+        &[],
+    ),
+];
+
+fn item_of(types: &[DataType]) -> DataType {
+    match types {
+        [DataType::List(item)] => item.data_type().clone(),
+        _ => DataType::Null,
+    }
+}
+
+/// The table function of a name in any case.
+pub fn find(name: &str) -> Option<&'static Function> {
+    FUNCTIONS.iter().find(|function| function.name.eq_ignore_ascii_case(name))
+}
+
+/// True for a call of a table function.
+pub fn is_call(expr: &Expr) -> bool {
+    matches!(expr, Expr::Function(function) if find(&function.name.to_string()).is_some())
+}
+
+/// A call of a table function as the scalar one that gives its rows; anything else as it is.
+pub fn rows_of(mut expr: Expr) -> Expr {
+    if let Expr::Function(function) = &mut expr
+        && let Some(table) = find(&function.name.to_string())
+    {
+        function.name = ObjectName::from(vec![Ident::new(format!("{ROWS_OF}{}", table.name.to_lowercase()))]);
+    }
+    expr
+}
+
+fn explode(call: &Call<'_>) -> Result<ArrayRef> {
+    call.array(0)
+}
+
+fn cube(call: &Call<'_>) -> Result<ArrayRef> {
+    let lists = call.lists(0);
+    let values = lists.array().values();
+    let (mut taken, mut inner): (Vec<Option<u32>>, Vec<usize>) = (Vec::new(), Vec::new());
+    let (mut outer, mut valid) = (Vec::with_capacity(call.rows()), Vec::with_capacity(call.rows()));
+    for row in 0..call.rows() {
+        let range = lists.range(row);
+        valid.push(range.is_some());
+        let before = inner.len();
+        let write = || {
+            let Some(range) = range.filter(|range| !range.is_empty()) else { return Ok(Some(())) };
+            let width = range.len();
+            if width > CUBE_MAX {
+                return Err(format!("an array has at most {CUBE_MAX} elements, not {width}"));
+            }
+            // The last element is the lowest bit of a mask. One that is NULL is not replaced by itself.
+            let at = |bit: usize| range.end - 1 - bit;
+            let nulls: u32 = (0..width).filter(|bit| values.is_null(at(*bit))).map(|bit| 1 << bit).sum();
+            for mask in (0..1_u32 << width).filter(|mask| mask & nulls == 0) {
+                taken.extend((0..width).rev().map(|bit| (mask >> bit & 1 == 1).then(|| at(bit) as u32)));
+                inner.push(width);
+            }
+            Ok(Some(()))
+        };
+        let written = write();
+        call.settle(written);
+        outer.push(inner.len() - before);
+    }
+    let rows_field = item_field(call.returns())?;
+    let items = take(values, &UInt32Array::from(taken), None)?;
+    let rows = ListArray::try_new(item_field(rows_field.data_type())?, offsets(inner)?, items, None)?;
+    Ok(Arc::new(ListArray::try_new(rows_field, offsets(outer)?, Arc::new(rows), Some(valid.into()))?))
+}

@@ -1,0 +1,35 @@
+//! Plain values as the texts that Java makes of them, for functions that write texts.
+
+use arrow::array::{Array, AsArray};
+use arrow::datatypes::{
+    DataType, Date32Type, Decimal128Type, Decimal256Type, Float64Type, Int32Type, Int64Type, Time32MillisecondType,
+    TimeUnit, TimestampMillisecondType,
+};
+use headwater_connectors::format::write_double;
+use headwater_connectors::java_time::iso::{format_iso_date, format_iso_time_ms, format_iso_timestamp_ms};
+
+/// Appends a value that is not null. Fails on arrays, maps and structs.
+pub fn write(values: &dyn Array, row: usize, out: &mut String) -> Result<(), String> {
+    match values.data_type() {
+        DataType::Boolean => out.push_str(if values.as_boolean().value(row) { "true" } else { "false" }),
+        DataType::Int32 => out.push_str(&values.as_primitive::<Int32Type>().value(row).to_string()),
+        DataType::Int64 => out.push_str(&values.as_primitive::<Int64Type>().value(row).to_string()),
+        DataType::Float64 => {
+            let mut bytes = Vec::new();
+            write_double(values.as_primitive::<Float64Type>().value(row), &mut bytes);
+            out.push_str(&String::from_utf8_lossy(&bytes));
+        }
+        DataType::Decimal128(..) => out.push_str(&values.as_primitive::<Decimal128Type>().value_as_string(row)),
+        DataType::Decimal256(..) => out.push_str(&values.as_primitive::<Decimal256Type>().value_as_string(row)),
+        DataType::Utf8 => out.push_str(values.as_string::<i32>().value(row)),
+        DataType::Date32 => format_iso_date(values.as_primitive::<Date32Type>().value(row), out),
+        DataType::Time32(TimeUnit::Millisecond) => {
+            format_iso_time_ms(values.as_primitive::<Time32MillisecondType>().value(row), out);
+        }
+        DataType::Timestamp(TimeUnit::Millisecond, _) => {
+            format_iso_timestamp_ms(values.as_primitive::<TimestampMillisecondType>().value(row), out);
+        }
+        other => return Err(format!("{} has no text", crate::types::type_name(other))),
+    }
+    Ok(())
+}

@@ -1,0 +1,88 @@
+//! ASSERT TOPIC: waits until a topic is as it is said to be, or not there.
+
+use std::time::{Duration, Instant};
+
+use headwater_connectors::transport::{Admin, TopicInfo};
+
+use crate::answer::Answer;
+use crate::diagnostic::{Diagnostic, PROPERTY_VALUE, TOPIC_MISMATCH, UNKNOWN_PROPERTY, UNKNOWN_TOPIC, transport};
+use crate::sql::ast::{Literal, Property, Spanned};
+
+/// How long an assertion is waited for when it does not say.
+pub const PATIENCE: Duration = Duration::from_secs(1);
+/// How long to wait before the cluster is asked again.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// What a topic is to be.
+#[derive(Clone, Debug)]
+pub struct Expected {
+    /// The topic, and where it is named.
+    pub topic: Spanned<String>,
+    /// False when it must not be there.
+    pub exists: bool,
+    partitions: Option<i32>,
+    replicas: Option<i32>,
+}
+
+impl Expected {
+    /// Reads what WITH says: PARTITIONS and REPLICAS. Nothing of it counts for a topic that must not be there.
+    pub fn new(topic: &Spanned<String>, exists: bool, properties: &[Property]) -> Result<Self, Vec<Diagnostic>> {
+        let mut expected = Self { topic: topic.clone(), exists, partitions: None, replicas: None };
+        let mut errors = Vec::new();
+        for property in properties {
+            let number = match &property.value.value {
+                Literal::Number(digits) | Literal::String(digits) => digits.trim().parse::<i32>().ok(),
+                _ => None,
+            };
+            match (property.name.to_uppercase().as_str(), number) {
+                ("PARTITIONS", Some(count)) => expected.partitions = Some(count),
+                ("REPLICAS", Some(count)) => expected.replicas = Some(count),
+                (name @ ("PARTITIONS" | "REPLICAS"), None) => {
+                    let message = format!("property \"{name}\" has a value of the wrong kind");
+                    let error = Diagnostic::new(PROPERTY_VALUE, message).at(property.value.span);
+                    errors.push(error.detail("It takes a whole number."));
+                }
+                (name, _) => {
+                    let message = format!("property \"{name}\" cannot be asserted of a topic");
+                    let error = Diagnostic::new(UNKNOWN_PROPERTY, message).at(property.name.span);
+                    errors.push(error.detail("PARTITIONS and REPLICAS can."));
+                }
+            }
+        }
+        if errors.is_empty() { Ok(expected) } else { Err(errors) }
+    }
+
+    /// What is not as expected.
+    fn differences(&self, found: Option<&TopicInfo>) -> Vec<Diagnostic> {
+        let (name, span) = (&self.topic.value, self.topic.span);
+        let Some(found) = found else {
+            let missing = || Diagnostic::new(UNKNOWN_TOPIC, format!("topic \"{name}\" does not exist")).at(span);
+            return self.exists.then(missing).into_iter().collect();
+        };
+        if !self.exists {
+            return vec![Diagnostic::new(TOPIC_MISMATCH, format!("topic \"{name}\" exists")).at(span)];
+        }
+        let both = [("partitions", self.partitions, found.partitions), ("replicas", self.replicas, found.replicas)];
+        let differing = both.into_iter().filter_map(|(what, wanted, found)| Some((what, wanted?, found)));
+        let error = |(what, wanted, found)| {
+            Diagnostic::new(TOPIC_MISMATCH, format!("topic \"{name}\" has {found} {what}, not {wanted}")).at(span)
+        };
+        differing.filter(|(_, wanted, found)| wanted != found).map(error).collect()
+    }
+}
+
+/// Asks the cluster until the topic is as expected; after `patience` tells what is not. Blocks.
+pub fn topic(admin: &dyn Admin, expected: &Expected, patience: Duration) -> Result<Answer, Vec<Diagnostic>> {
+    let end = Instant::now() + patience;
+    loop {
+        let found = admin.topic(&expected.topic.value).map_err(|e| vec![transport(&e)])?;
+        let differences = expected.differences(found.as_ref());
+        let name = &expected.topic.value;
+        match (differences.is_empty(), expected.exists) {
+            (true, true) => return Ok(Answer::done(format!("Topic \"{name}\" is as asserted"))),
+            (true, false) => return Ok(Answer::done(format!("Topic \"{name}\" does not exist, as asserted"))),
+            _ if Instant::now() >= end => return Err(differences),
+            _ => std::thread::sleep(PAUSE.min(patience)),
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! The records of a case to the bytes of a topic and back, by the format that the topic's stream or table declares.
+
+use headwater_engine::catalog::{ColumnRole, SideDef, SourceDef, WindowDef};
+use headwater_engine::types::SqlType;
+
+use crate::case::Window;
+use crate::json::Json;
+
+/// One half of the records of a topic.
+pub struct Half<'a> {
+    format: &'a str,
+    /// Types of its columns by name.
+    columns: Vec<(&'a str, &'a SqlType)>,
+    wrapped: bool,
+}
+
+/// What a payload holds.
+pub enum Shape<'a> {
+    /// Nothing is known about it.
+    Unknown,
+    /// A bare value.
+    Value(&'a SqlType),
+    /// A record of columns.
+    Record(&'a [(&'a str, &'a SqlType)]),
+}
+
+impl<'a> Half<'a> {
+    /// The keys of a stream or table.
+    pub fn key(source: &'a SourceDef) -> Self {
+        Self::new(source, &source.key, &ColumnRole::Key)
+    }
+
+    /// The values of a stream or table.
+    pub fn value(source: &'a SourceDef) -> Self {
+        Self::new(source, &source.value, &ColumnRole::Value)
+    }
+
+    /// Of a topic that nothing was declared over.
+    pub fn undeclared(format: &'a str) -> Self {
+        Self { format, columns: Vec::new(), wrapped: true }
+    }
+
+    fn new(source: &'a SourceDef, side: &'a SideDef, role: &ColumnRole) -> Self {
+        let columns = source.columns_of(role).map(|c| (c.name.as_str(), &c.ty)).collect();
+        Self { format: &side.format, columns, wrapped: side.wrapped }
+    }
+
+    /// What its payloads hold.
+    pub fn shape(&self) -> Shape<'_> {
+        match (self.format, &self.columns[..]) {
+            ("DELIMITED" | "NONE", _) | (_, []) => Shape::Unknown,
+            (_, [(_, ty)]) if !self.wrapped => Shape::Value(ty),
+            (_, columns) => Shape::Record(columns),
+        }
+    }
+
+    /// A payload as the format writes it; `None` for none.
+    pub fn encode(&self, value: &Json) -> Option<Vec<u8>> {
+        match (self.format, value) {
+            (_, Json::Null) | ("NONE", _) => None,
+            ("KAFKA", value) => Some(self.encode_kafka(value)),
+            ("JSON", value) => Some(value.to_string().into_bytes()),
+            (_, Json::Text(text)) => Some(text.clone().into_bytes()),
+            (_, other) => Some(other.to_string().into_bytes()),
+        }
+    }
+
+    /// As the serializers of Kafka write it; what does not fit the type is text, as a foreign writer might have it.
+    fn encode_kafka(&self, value: &Json) -> Vec<u8> {
+        let text = value.text().map_or_else(|| value.to_string(), str::to_owned);
+        let bytes = match self.columns.first().map(|(_, ty)| *ty) {
+            Some(SqlType::Int) => text.parse::<i32>().ok().map(|n| n.to_be_bytes().to_vec()),
+            Some(SqlType::BigInt) => text.parse::<i64>().ok().map(|n| n.to_be_bytes().to_vec()),
+            Some(SqlType::Double) => text.parse::<f64>().ok().map(|n| n.to_be_bytes().to_vec()),
+            _ => None,
+        };
+        bytes.unwrap_or(text.into_bytes())
+    }
+
+    /// The value of a payload. Bytes that the format would not have written are shown as text.
+    pub fn decode(&self, payload: Option<&[u8]>) -> Json {
+        let Some(payload) = payload else { return Json::Null };
+        let text = String::from_utf8_lossy(payload).into_owned();
+        match self.format {
+            "KAFKA" => self.decode_kafka(payload).unwrap_or(Json::Text(text)),
+            "JSON" => Json::parse(&text).unwrap_or(Json::Text(text)),
+            _ => Json::Text(text),
+        }
+    }
+
+    fn decode_kafka(&self, payload: &[u8]) -> Option<Json> {
+        let number = |text: String| Some(Json::Number(text));
+        match self.columns.first().map(|(_, ty)| *ty)? {
+            SqlType::Int => number(i32::from_be_bytes(payload.try_into().ok()?).to_string()),
+            SqlType::BigInt => number(i64::from_be_bytes(payload.try_into().ok()?).to_string()),
+            SqlType::Double => number(f64::from_be_bytes(payload.try_into().ok()?).to_string()),
+            _ => None,
+        }
+    }
+}
+
+/// A key with its window behind it, as Kafka Streams writes it.
+pub fn with_window(key: Option<Vec<u8>>, window: Option<Window>) -> Option<Vec<u8>> {
+    let Some(window) = window else { return key };
+    let mut key = key?;
+    if window.is_session {
+        key.extend(window.end_ms.to_be_bytes());
+    }
+    key.extend(window.start_ms.to_be_bytes());
+    Some(key)
+}
+
+/// A key without its window, and the window; a key that is too short for one has none.
+pub fn without_window(key: &[u8], window: Option<WindowDef>) -> (&[u8], Option<Window>) {
+    split(key, window).unwrap_or((key, None))
+}
+
+fn split(key: &[u8], window: Option<WindowDef>) -> Option<(&[u8], Option<Window>)> {
+    let (rest, start) = key.split_last_chunk::<8>()?;
+    let start_ms = i64::from_be_bytes(*start);
+    let time = |size_ms: i64| Window { start_ms, end_ms: start_ms.saturating_add(size_ms), is_session: false };
+    Some(match window? {
+        WindowDef::Tumbling(size_ms) | WindowDef::Hopping(size_ms) => (rest, Some(time(size_ms))),
+        WindowDef::Session => {
+            let (rest, end) = rest.split_last_chunk::<8>()?;
+            (rest, Some(Window { start_ms, end_ms: i64::from_be_bytes(*end), is_session: true }))
+        }
+    })
+}

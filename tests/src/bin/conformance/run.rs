@@ -1,0 +1,331 @@
+//! Plays one case on the real planner, tasks and formats: statements, then records one at a time, each to completion.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use headwater_engine::catalog::{Catalog, SourceDef};
+use headwater_engine::config::Settings;
+use headwater_engine::diagnostic::{Diagnostic, INTERNAL, NOT_SUPPORTED, UNKNOWN_PROPERTY};
+use headwater_engine::sql::ast::{Literal, StatementKind};
+use headwater_engine::{Driver, Engine, Session, Step, sql};
+
+use crate::base64;
+use crate::case::{Case, Record};
+use crate::json::Json;
+use crate::payload::{Half, with_window, without_window};
+use crate::stage::{PARTITIONS, Stage, Written};
+use crate::{compare, complaint, post, subset};
+
+/// Steps without an end mean that a query never comes to rest.
+const STEPS_MAX: usize = 10_000;
+/// Virtual time at which a case begins, in ms: functions of the present give one that is past 1970.
+const BEGIN_MS: i64 = 1_700_000_000_000;
+/// Virtual time that a step takes, in ms: longer than any commit interval.
+const STEP_MS: i64 = 20_000;
+
+/// How a case ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// As it should.
+    Passed,
+    /// Otherwise.
+    Failed,
+    /// Refused for want of support.
+    Unsupported,
+    /// Not to be run.
+    Excluded,
+}
+
+/// How a case ended and why.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// How.
+    pub status: Status,
+    /// Why, in one or more lines; of a case that passed, what it was refused with.
+    pub reason: String,
+    /// A check of ours refused its statements.
+    pub refused: bool,
+    /// … and named what ksqlDB's message names.
+    pub same_complaint: bool,
+}
+
+impl Outcome {
+    /// One that was not refused as expected.
+    pub fn new(status: Status, reason: impl Into<String>) -> Self {
+        Self { status, reason: reason.into(), refused: false, same_complaint: false }
+    }
+}
+
+/// Why a case did not go through.
+enum Stop {
+    /// Statements were refused.
+    Refused(Vec<Diagnostic>),
+    /// Something else than expected happened.
+    Fault(String),
+}
+
+/// Runs one case.
+pub async fn run(case: &Case) -> Outcome {
+    if !case.enabled {
+        return Outcome::new(Status::Excluded, "it is not enabled");
+    }
+    if let Some(function) = subset::test_function(case) {
+        return Outcome::new(Status::Excluded, format!("{function} exists only inside ksqlDB's tests"));
+    }
+    match (play(case).await, &case.refusal) {
+        (Ok(()), None) => Outcome::new(Status::Passed, ""),
+        (Ok(()), Some(wanted)) => Outcome::new(Status::Failed, format!("not refused; expected: {wanted}")),
+        (Err(Stop::Fault(reason)), _) => Outcome::new(Status::Failed, reason),
+        (Err(Stop::Refused(errors)), wanted) => judge(&errors, wanted.as_deref()),
+    }
+}
+
+/// What a refusal means for the case.
+fn judge(errors: &[Diagnostic], wanted: Option<&str>) -> Outcome {
+    let reason = errors.iter().map(told).collect::<Vec<_>>().join("\n");
+    let is_unsupported = |d: &Diagnostic| d.code == NOT_SUPPORTED || d.message.contains("not supported yet");
+    if errors.iter().any(is_unsupported) {
+        return Outcome::new(Status::Unsupported, reason);
+    }
+    let is_fault = errors.iter().any(|d| d.code == INTERNAL);
+    match wanted {
+        Some(wanted) if !is_fault => {
+            let missing = complaint::unnamed(wanted, errors);
+            let reason = match missing.is_empty() {
+                true => reason,
+                false => format!("{reason}\nexpected: {wanted}\nnot named: {}", missing.join(" | ")),
+            };
+            Outcome { status: Status::Passed, reason, refused: true, same_complaint: missing.is_empty() }
+        }
+        _ => Outcome::new(Status::Failed, reason),
+    }
+}
+
+fn told(error: &Diagnostic) -> String {
+    let more = [("detail", &error.detail), ("hint", &error.hint)];
+    let more = more.iter().filter_map(|(name, text)| Some(format!("\n  {name}: {}", text.as_ref()?)));
+    format!("{error}{}", more.collect::<String>())
+}
+
+async fn play(case: &Case) -> Result<(), Stop> {
+    let stage = Stage::default();
+    for topic in &case.topics {
+        let name = topic.get("name").and_then(Json::text).unwrap_or_default();
+        let partitions = topic.get("partitions").and_then(Json::integer).and_then(|p| i32::try_from(p).ok());
+        // A topic without a number of partitions has as many as its declaration says.
+        let partitions = partitions.or_else(|| case.statements.iter().find_map(|s| declared(s, name)).flatten());
+        make(&stage, name, partitions.unwrap_or(PARTITIONS))?;
+    }
+    let (engine, mut session) = begin(&stage, case).await?;
+    for text in &case.statements {
+        for span in sql::split(text) {
+            let statement = &text[span.start..span.end];
+            make_declared_topic(&stage, statement)?;
+            engine.ask(&mut session, statement).await.map_err(Stop::Refused)?;
+        }
+    }
+    let catalog = engine.catalog().await.map_err(Stop::Refused)?;
+    let mut queries = Queries::start(&engine, &catalog, &stage).await?;
+    queries.drain()?;
+    for record in &case.inputs {
+        feed(&stage, case, &catalog, record)?;
+        queries.drain()?;
+    }
+    if case.refusal.is_some() {
+        return Ok(());
+    }
+    let mut differences = outputs(&stage, case, &catalog);
+    differences.extend(post::check(&case.post, &catalog, &stage));
+    if differences.is_empty() { Ok(()) } else { Err(Stop::Fault(differences.join("\n"))) }
+}
+
+/// An engine and a session as ksqlDB's tests have them: queries read from the beginning, and see every change. A
+/// property that the engine does not know is one of ksqlDB's own machinery, and left out.
+async fn begin(stage: &Stage, case: &Case) -> Result<(Engine, Session), Stop> {
+    let engine = Engine::driven(Arc::new(stage.clone()), &Settings::default());
+    let mut session = Session::new(Settings::default());
+    let given = case.properties.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    for (name, value) in [("auto.offset.reset", "earliest")].into_iter().chain(given) {
+        let quoted = |text: &str| text.replace('\'', "''");
+        let set = engine.ask(&mut session, &format!("SET '{}' = '{}';", quoted(name), quoted(value))).await;
+        if let Err(errors) = set
+            && errors.iter().any(|error| error.code != UNKNOWN_PROPERTY)
+        {
+            return Err(Stop::Refused(errors));
+        }
+    }
+    Ok((engine, session))
+}
+
+fn make(stage: &Stage, topic: &str, partitions: i32) -> Result<(), Stop> {
+    stage.make_topic(topic, partitions).map_err(|e| Stop::Fault(e.to_string()))
+}
+
+/// The topic of a declaration is there beforehand, unless the declaration makes it.
+fn make_declared_topic(stage: &Stage, statement: &str) -> Result<(), Stop> {
+    match declared_topic(statement) {
+        Some((topic, None)) if !topic.is_empty() => make(stage, &topic, PARTITIONS),
+        _ => Ok(()),
+    }
+}
+
+/// The partitions that a statement declares for a topic, when it declares anything over it.
+fn declared(statement: &str, topic: &str) -> Option<Option<i32>> {
+    declared_topic(statement).filter(|(name, _)| name == topic).map(|(_, partitions)| partitions)
+}
+
+/// The topic that a declaration names, and its PARTITIONS.
+fn declared_topic(statement: &str) -> Option<(String, Option<i32>)> {
+    let parsed = sql::parse(statement);
+    let Some(StatementKind::CreateSource(create)) = parsed.statements.first().map(|s| &s.kind) else { return None };
+    let property = |name: &str| create.properties.iter().find(|p| p.name.eq_ignore_ascii_case(name));
+    let Some(Literal::String(topic)) = property("KAFKA_TOPIC").map(|p| &p.value.value) else { return None };
+    let partitions = match property("PARTITIONS").map(|p| &p.value.value) {
+        Some(Literal::Number(digits) | Literal::String(digits)) => digits.parse().ok(),
+        _ => None,
+    };
+    Some((topic.clone(), partitions))
+}
+
+/// The persistent queries of a case.
+struct Queries {
+    drivers: Vec<(String, Driver)>,
+    now_ms: i64,
+}
+
+impl Queries {
+    async fn start(engine: &Engine, catalog: &Catalog, stage: &Stage) -> Result<Self, Stop> {
+        let mut queries: Vec<_> = catalog.queries().filter(|q| !q.paused).collect();
+        queries.sort_by_key(|query| query.made);
+        let mut drivers = Vec::new();
+        for query in queries {
+            let driver = engine.driver(&query.id, Arc::new(stage.clone())).await.map_err(Stop::Refused)?;
+            drivers.push((query.id.clone(), driver));
+        }
+        Ok(Self { drivers, now_ms: BEGIN_MS })
+    }
+
+    /// Every query in order, until none finds anything to do.
+    fn drain(&mut self) -> Result<(), Stop> {
+        let mut worked = true;
+        while worked {
+            worked = false;
+            for (id, driver) in &mut self.drivers {
+                worked |= drain(id, driver, &mut self.now_ms)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Drives one query until nothing is left to do and all is committed. True when it did anything.
+fn drain(id: &str, driver: &mut Driver, now_ms: &mut i64) -> Result<bool, Stop> {
+    let mut worked = false;
+    for _ in 0..STEPS_MAX {
+        *now_ms += STEP_MS;
+        let step = driver.step(*now_ms, Duration::ZERO).map_err(|e| Stop::Fault(format!("query {id}: {e}")))?;
+        if step == Step::Idle && driver.is_settled() {
+            return Ok(worked);
+        }
+        worked = true;
+    }
+    Err(Stop::Fault(format!("query {id} does not come to rest")))
+}
+
+fn feed(stage: &Stage, case: &Case, catalog: &Catalog, record: &Record) -> Result<(), Stop> {
+    let fault = |message: String| Stop::Fault(format!("input to {}: {message}", record.topic));
+    make(stage, &record.topic, PARTITIONS)?;
+    let source = source_of(catalog, &record.topic);
+    let declared = |side: &str| declared_format(&case.topics, &record.topic, side);
+    let (key_format, value_format) = (declared("keyFormat"), declared("valueFormat"));
+    let (key, value) = match source {
+        Some(source) => (Half::key(source), Half::value(source)),
+        None => (Half::undeclared(key_format), Half::undeclared(value_format)),
+    };
+    let headers = record.headers.clone().unwrap_or_default().into_iter();
+    let header = |(name, value): (String, Option<String>)| {
+        let bytes = value.map(|v| base64::decode(&v).ok_or_else(|| fault(format!("{v} is no base64"))));
+        Ok((name, bytes.transpose()?))
+    };
+    let written = Written {
+        key: with_window(key.encode(&record.key), record.window),
+        value: value.encode(&record.value),
+        timestamp_ms: record.timestamp_ms,
+        headers: headers.map(header).collect::<Result<_, _>>()?,
+    };
+    stage.feed(&record.topic, written).map_err(|e| fault(e.to_string()))
+}
+
+/// The format of a topic that a case describes and nothing is declared over.
+fn declared_format<'a>(topics: &'a [Json], topic: &str, side: &str) -> &'a str {
+    let described = topics.iter().find(|t| t.get("name").and_then(Json::text) == Some(topic));
+    let format = described.and_then(|t| t.get(side).or(t.get("format"))).and_then(Json::text);
+    format.unwrap_or(if side == "keyFormat" { "KAFKA" } else { "JSON" })
+}
+
+/// The stream or table over a topic: that of a query before one that was only declared.
+fn source_of<'a>(catalog: &'a Catalog, topic: &str) -> Option<&'a SourceDef> {
+    let over = || catalog.sources().filter(|source| source.topic == topic);
+    over().find(|source| catalog.query_behind(&source.name).is_some()).or_else(|| over().next()).map(Arc::as_ref)
+}
+
+/// How the records of the topics differ from those that are expected.
+fn outputs(stage: &Stage, case: &Case, catalog: &Catalog) -> Vec<String> {
+    let mut differences = Vec::new();
+    for (topic, wanted) in case.wanted() {
+        let found = stage.written(topic);
+        let Some(source) = source_of(catalog, topic) else {
+            differences.push(format!("{topic}: no stream or table is over this topic"));
+            continue;
+        };
+        for (at, (wanted, found)) in wanted.iter().zip(&found).enumerate() {
+            differences.extend(record(source, wanted, found).map(|d| format!("{topic}, record {at}: {d}")));
+        }
+        if wanted.len() != found.len() {
+            let both = format!("{topic}: expected {} records, found {}", wanted.len(), found.len());
+            let more = found.iter().skip(wanted.len()).map(|f| format!("\n  more: {}", shown(source, f)));
+            let less = wanted.iter().skip(found.len()).map(|w| format!("\n  missing: {} {}", w.key, w.value));
+            differences.push(both + &more.chain(less).collect::<String>());
+        }
+    }
+    differences
+}
+
+fn shown(source: &SourceDef, found: &Written) -> String {
+    let (key, _) = found.key.as_deref().map_or((None, None), |key| {
+        let (key, window) = without_window(key, source.window);
+        (Some(key), window)
+    });
+    let (key, value) = (Half::key(source).decode(key), Half::value(source).decode(found.value.as_deref()));
+    format!("{key} {value}")
+}
+
+fn record(source: &SourceDef, wanted: &Record, found: &Written) -> Option<String> {
+    let (key_half, value_half) = (Half::key(source), Half::value(source));
+    let split = found.key.as_deref().map(|key| without_window(key, source.window));
+    let key = key_half.decode(split.map(|(key, _)| key));
+    let value = value_half.decode(found.value.as_deref());
+    let part = |what: &str, difference: Option<String>| difference.map(|d| format!("{what} {d}"));
+    part("key", compare::payload(&key_half.shape(), &wanted.key, &key))
+        .or_else(|| part("value", compare::payload(&value_half.shape(), &wanted.value, &value)))
+        .or_else(|| differing("timestamp", &wanted.timestamp_ms, &found.timestamp_ms))
+        .or_else(|| differing("window", &wanted.window, &split.and_then(|(_, window)| window)))
+        .or_else(|| differing("headers", wanted.headers.as_ref()?, &encoded(found)))
+}
+
+fn encoded(found: &Written) -> Vec<(String, Option<String>)> {
+    let header = |(name, value): &(String, Option<Vec<u8>>)| (name.clone(), value.as_ref().map(|v| base64::encode(v)));
+    found.headers.iter().map(header).collect()
+}
+
+fn differing<T: PartialEq + std::fmt::Debug>(what: &str, wanted: &T, found: &T) -> Option<String> {
+    (wanted != found).then(|| format!("{what}: expected {wanted:?}, found {found:?}"))
+}
+
+/// How often each status occurs, in the order of the enum.
+pub fn counts<'a>(outcomes: impl IntoIterator<Item = &'a Outcome>) -> [usize; 4] {
+    let mut counts: BTreeMap<usize, usize> = BTreeMap::new();
+    outcomes.into_iter().for_each(|outcome| *counts.entry(outcome.status as usize).or_default() += 1);
+    std::array::from_fn(|status| counts.get(&status).copied().unwrap_or(0))
+}
