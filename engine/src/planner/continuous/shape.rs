@@ -14,7 +14,7 @@ use sqlparser::ast::{
 
 use super::names::{Each, Scope, ident, span_of};
 use super::result::Use;
-use super::stateful::TABLE_FUNCTIONS;
+use super::stateful::{AGGREGATES, TABLE_FUNCTIONS};
 use crate::catalog::{Catalog, SourceDef, SourceKind};
 use crate::diagnostic::{Diagnostic, NOT_SUPPORTED, STREAMING, Span};
 use crate::functions;
@@ -336,7 +336,9 @@ impl Checker<'_> {
         let name = function.name.to_string();
         if function.over.is_some() {
             self.errors.push(not_yet("a window function in a continuous query", span));
-        } else if self.state.aggregate_functions().keys().any(|known| known.eq_ignore_ascii_case(&name)) {
+        } else if AGGREGATES.contains(&name.to_uppercase().as_str())
+            || self.state.aggregate_functions().keys().any(|known| known.eq_ignore_ascii_case(&name))
+        {
             self.errors.push(not_yet(&format!("the aggregate {} in a continuous query", name.to_uppercase()), span));
         } else if !self.in_select && TABLE_FUNCTIONS.contains(&name.to_uppercase().as_str()) {
             let message = format!("table function {} can only be in SELECT", name.to_uppercase());

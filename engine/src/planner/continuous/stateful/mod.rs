@@ -25,7 +25,7 @@ use crate::topology::ResultColumn;
 use crate::types::SqlType;
 
 /// Aggregates of the dialect, those that are not built yet included.
-const AGGREGATES: &[&str] = &[
+pub const AGGREGATES: &[&str] = &[
     "ATTR",
     "AVG",
     "COLLECT_LIST",
