@@ -19,6 +19,8 @@ use crate::{compare, complaint, post, subset};
 
 /// Steps without an end mean that a query never comes to rest.
 const STEPS_MAX: usize = 10_000;
+/// When the queries begin, in ms since 1970: some day of 2023, for cases that ask what day it is.
+const START_MS: i64 = 1_700_000_000_000;
 /// Virtual time that a step takes, in ms: longer than any commit interval.
 const STEP_MS: i64 = 20_000;
 
@@ -201,7 +203,7 @@ impl Queries {
             let driver = engine.driver(&query.id, Arc::new(stage.clone())).await.map_err(Stop::Refused)?;
             drivers.push((query.id.clone(), driver));
         }
-        Ok(Self { drivers, now_ms: 0 })
+        Ok(Self { drivers, now_ms: START_MS })
     }
 
     /// Every query in order, until none finds anything to do.
