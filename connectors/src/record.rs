@@ -149,6 +149,15 @@ pub fn headers_at(headers: &ListArray, row: usize) -> Vec<(String, Option<Vec<u8
     (0..entries.len()).map(entry).collect()
 }
 
+/// Bytes of the names and values of the headers of one record, of a column of [`headers_type`].
+pub fn header_bytes(headers: &ListArray, row: usize) -> usize {
+    let entries = headers.values().as_struct();
+    let (names, values) = (entries.column(0).as_string::<i32>(), entries.column(1).as_binary::<i32>());
+    let bytes = |length: i32| usize::try_from(length).unwrap_or(0);
+    let (start, length) = (bytes(headers.value_offsets()[row]), bytes(headers.value_length(row)));
+    (start..start + length).map(|at| bytes(names.value_length(at)) + bytes(values.value_length(at))).sum()
+}
+
 /// The half of a record that a payload is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Side {

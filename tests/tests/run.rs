@@ -176,6 +176,27 @@ fn killed_it_loses_and_doubles_nothing() {
     assert!(place.ask(&["--output", "json", "-e", late]).contains(":0}"), "the order of a key is kept");
 }
 
+/// What the broker would refuse, and with it all that was written beside it, is left out and told.
+#[test]
+fn a_record_that_the_topic_does_not_take_stops_nothing() {
+    let place = Place::new(
+        "CREATE STREAM s (k STRING KEY, v STRING) WITH (KAFKA_TOPIC = 's', PARTITIONS = 2, VALUE_FORMAT = 'JSON');
+CREATE STREAM twice WITH (DLQ_TOPIC = 'dead') AS SELECT k, v, v AS w FROM s;",
+    );
+    place.ask(&["run", &place.file(), "--until-idle"]);
+    let large = "x".repeat(600_000);
+    let script = place.folder.path().join("insert.sql");
+    let row = format!("INSERT INTO s VALUES ('a', 'small'), ('b', '{large}'), ('c', 'small');");
+    std::fs::write(&script, row).expect("a writable folder");
+    place.ask(&["-f", &script.display().to_string()]);
+    place.ask(&["run", &place.file(), "--until-idle"]);
+    assert_eq!(place.count("twice"), 2);
+    let told = place.ask(&["--output", "csv", "-e", "SELECT KIND, REASON FROM PROCESSING_LOG;"]);
+    assert!(told.contains("SERIALIZATION") && told.contains("max.message.bytes"), "{told}");
+    place.ask(&["-e", "CREATE STREAM dead (v STRING) WITH (KAFKA_TOPIC = 'dead', VALUE_FORMAT = 'JSON');"]);
+    assert_eq!(place.count("dead"), 1);
+}
+
 /// Two processes on one broker apply the same file at the same moment; one of them dies, and the other does the rest.
 #[test]
 fn two_share_the_work_and_one_takes_over() {

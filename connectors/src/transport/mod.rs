@@ -109,6 +109,9 @@ pub struct SinkOptions {
     /// A timestamp that the transport cannot write becomes the nearest that it can; else it is refused. The one
     /// that there is: librdkafka cannot write 0, 1970-01-01T00:00:00.000Z.
     pub nearest_time: bool,
+    /// Most bytes of records that are sent as one batch; `None` for the transport's own choice. To be given where a
+    /// topic takes less ([`RecordLimits`]).
+    pub batch_bytes_max: Option<usize>,
 }
 
 /// A writer of records.
@@ -266,6 +269,12 @@ pub trait Admin: Send + Sync {
         partitions: &[TopicPartition],
     ) -> Result<BTreeMap<TopicPartition, Option<i64>>, TransportError>;
 
+    /// What a topic takes of a record. Who writes more than that has its records refused, whole batches at once and
+    /// in a transaction everything else with them.
+    fn record_limits(&self, _topic: &str) -> Result<RecordLimits, TransportError> {
+        Ok(RecordLimits::default())
+    }
+
     /// How many members each of these consumer groups has now; 0 for one that is not there.
     fn group_members(&self, groups: &[String]) -> Result<BTreeMap<String, usize>, TransportError>;
 }
@@ -279,6 +288,15 @@ pub struct TopicInfo {
     pub partitions: i32,
     /// Number of replicas of each partition.
     pub replicas: i32,
+}
+
+/// What a topic takes of a record; `None` for no limit that is known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RecordLimits {
+    /// Most bytes of key, value and headers together.
+    pub bytes_max: Option<usize>,
+    /// How far its timestamp may be ahead of the present, in ms.
+    pub ahead_ms_max: Option<i64>,
 }
 
 /// A topic to be made.

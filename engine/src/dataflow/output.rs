@@ -8,19 +8,26 @@ use arrow::compute::filter;
 use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 use headwater_connectors::format::{BadRow, Encoder, FormatError};
-use headwater_connectors::record::{OutBatch, Side};
+use headwater_connectors::record::{OutBatch, Side, header_bytes};
 use headwater_connectors::table::{ColumnTimes, KeyWindow, with_windows};
+use headwater_connectors::transport::RecordLimits;
 use headwater_connectors::transport::partitioner::partition_of;
 
 use super::chunk::Chunk;
 use crate::catalog::{ColumnRole, SideDef, SourceDef, WindowDef};
+use crate::functions::clock;
 
 /// How the records of an output topic are spread over its partitions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Placement {
     /// Number of partitions of the topic, at least 1.
     pub partitions: i32,
+    /// What the topic takes of a record.
+    pub limits: RecordLimits,
 }
+
+/// Bytes of the lengths around the name and the value of a header, at their most.
+const HEADER_BYTES: usize = 10;
 
 /// Makes records of one output topic.
 pub struct Output {
@@ -88,6 +95,7 @@ impl Output {
         let mut unwritten: Vec<Unwritten> = keys.1.into_iter().map(told(Side::Key)).collect();
         unwritten.extend(values.1.into_iter().chain(bad_times).map(told(Side::Value)));
         let parts = Parts { keys: keys.0, values: values.0, times, headers: chunk.headers.clone() };
+        self.refuse(&parts, &mut unwritten);
         let parts = if unwritten.is_empty() { parts } else { parts.without(&unwritten)? };
         Ok((self.batch(parts, partition), unwritten))
     }
@@ -100,6 +108,30 @@ impl Output {
         bad.retain(|bad| valued.is_valid(bad.row));
         let time = |row: usize| if valued.is_valid(row) { read.value(row) } else { chunk.times_ms.value(row) };
         Ok(((0..chunk.len()).map(time).collect::<Vec<_>>().into(), bad))
+    }
+
+    /// Leaves out what the topic would not take: it would refuse whole batches, and so everything in the epoch.
+    fn refuse(&self, parts: &Parts, unwritten: &mut Vec<Unwritten>) {
+        let RecordLimits { bytes_max, ahead_ms_max } = self.placement.limits;
+        let topic = &self.topic;
+        let latest = ahead_ms_max.zip(clock::now_ms()).map(|(ahead, now)| (now.saturating_add(ahead), ahead));
+        for row in 0..parts.keys.len() {
+            let bytes = parts.bytes(row);
+            let time = parts.times.value(row);
+            let reason = match (bytes_max, latest) {
+                (Some(most), _) if bytes > most => {
+                    format!("the record has {bytes} bytes, and topic \"{topic}\" takes {most} (max.message.bytes)")
+                }
+                (_, Some((latest, ahead))) if time > latest => format!(
+                    "the timestamp {time} is more than {ahead} ms ahead of the present, which is what topic \"{topic}\" \
+                     takes (message.timestamp.after.max.ms)"
+                ),
+                _ => continue,
+            };
+            if unwritten.iter().all(|bad| bad.row != row) {
+                unwritten.push(Unwritten { row, side: Side::Value, reason });
+            }
+        }
     }
 
     fn batch(&self, parts: Parts, partition: i32) -> OutBatch {
@@ -126,6 +158,16 @@ struct Parts {
 }
 
 impl Parts {
+    /// Bytes of key, value and headers of a record.
+    fn bytes(&self, row: usize) -> usize {
+        let length = |column: &BinaryArray, row: usize| usize::try_from(column.value_length(row)).unwrap_or(0);
+        let headers = self.headers.as_ref().map_or(0, |headers| {
+            let count = usize::try_from(headers.value_length(row)).unwrap_or(0);
+            header_bytes(headers, row) + count * HEADER_BYTES
+        });
+        length(&self.keys, row) + length(&self.values, row) + headers
+    }
+
     fn without(self, unwritten: &[Unwritten]) -> Result<Self, ArrowError> {
         let mut keep = vec![true; self.keys.len()];
         unwritten.iter().for_each(|bad| keep[bad.row] = false);

@@ -294,7 +294,8 @@ impl Share {
         now_ms: i64,
     ) -> Result<Self, TransportError> {
         // What a former owner left open is ended first: only then are its offsets settled.
-        let outbox = take_over(transport, job, partitions)?;
+        let placement = placement(transport.as_ref(), job)?;
+        let outbox = take_over(transport, job, partitions, placement.limits.bytes_max)?;
         let transport = transport.as_ref();
         let place = (&*job.group(), &*job.query.topology.input.topic);
         let start = Start::find(transport.admin(), place, partitions, job.starts_late(), goal)?;
@@ -308,7 +309,6 @@ impl Share {
         };
         let source =
             transport.open_sources(vec![plan])?.pop().ok_or_else(|| other(&"the transport opened no source"))?;
-        let placement = placement(transport, job)?;
         let task =
             |p: &TopicPartition| Ok((p.partition, job.compiled.task(p.clone(), placement).map_err(|e| other(&e))?));
         let tasks = partitions.iter().map(task).collect::<Result<_, TransportError>>()?;
@@ -415,10 +415,12 @@ fn take_over(
     transport: &Arc<dyn Transport>,
     job: &Job,
     partitions: &[TopicPartition],
+    batch_bytes_max: Option<usize>,
 ) -> Result<Outbox, TransportError> {
     let options = |partition| SinkOptions {
         transactional_id: job.is_exactly_once().then(|| job.transactional_id(partition)),
         nearest_time: true,
+        batch_bytes_max,
     };
     let mut outbox = Outbox::new(transport.clone(), options(&partitions[0]), job.writes_in_thread);
     if job.is_exactly_once() && has_open_transactions(transport.as_ref(), job)? {
@@ -469,7 +471,8 @@ fn placement(transport: &dyn Transport, job: &Job) -> Result<Placement, Transpor
         message: format!("topic \"{topic}\" does not exist"),
         setting: None,
     };
-    found.map(|found| Placement { partitions: found.partitions }).ok_or_else(missing)
+    let partitions = found.ok_or_else(missing)?.partitions;
+    Ok(Placement { partitions, limits: transport.admin().record_limits(topic)? })
 }
 
 fn fault(error: ArrowError) -> TransportError {

@@ -318,7 +318,8 @@ mod tests {
     }
 
     fn outbox(transport: &Arc<dyn Transport>, in_thread: bool) -> Outbox {
-        let options = SinkOptions { transactional_id: Some("id".to_owned()), nearest_time: true };
+        let options =
+            SinkOptions { transactional_id: Some("id".to_owned()), nearest_time: true, batch_bytes_max: None };
         Outbox::new(transport.clone(), options, in_thread)
     }
 

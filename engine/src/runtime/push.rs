@@ -14,7 +14,7 @@ use datafusion::physical_plan::stream::RecordBatchReceiverStreamBuilder;
 use headwater_connectors::record::{RawBatch, Reject, Side, TopicPartition};
 use headwater_connectors::table::{Progress, spawn_reader};
 use headwater_connectors::transport::{
-    Isolation, ReadPlan, ReadRange, Source, SourceEvent, Transport, TransportError, TransportErrorKind,
+    Isolation, ReadPlan, ReadRange, RecordLimits, Source, SourceEvent, Transport, TransportError, TransportErrorKind,
 };
 
 use crate::answer::Rows;
@@ -77,7 +77,10 @@ impl Reader {
         let unfit = |e: headwater_connectors::format::FormatError| invalid(&e.to_string());
         let task = |range: &ReadRange| {
             let origin = range.partition.clone();
-            Ok((origin.partition, compiled.task(origin, Placement { partitions: 1 }).map_err(unfit)?))
+            Ok((
+                origin.partition,
+                compiled.task(origin, Placement { partitions: 1, limits: RecordLimits::default() }).map_err(unfit)?,
+            ))
         };
         let tasks = ranges.iter().map(task).collect::<Result<_, TransportError>>()?;
         let wanted = compiled.wanted().map_err(unfit)?;

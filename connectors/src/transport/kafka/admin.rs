@@ -22,13 +22,18 @@ use super::context::Context;
 use super::properties::{Properties, Role};
 use super::{errors, native};
 use crate::record::TopicPartition;
-use crate::transport::{Admin, Isolation, NewTopic, TopicInfo, TransportError, TransportErrorKind, Watermarks};
+use crate::transport::{
+    Admin, Isolation, NewTopic, RecordLimits, TopicInfo, TransportError, TransportErrorKind, Watermarks,
+};
 
 /// Longest wait until a topic that was made can be used, or one that was deleted is gone.
 const SETTLED_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Pause between two looks at whether it is.
 const SETTLED_INTERVAL: Duration = Duration::from_millis(5);
+
+/// Bytes around a single record in a batch: the batch's header of 61, and lengths, attributes and deltas at their most.
+const FRAME_BYTES: usize = 61 + 26;
 
 /// Longest pause between two services of an admin client's own queue.
 const SERVE_INTERVAL: Duration = Duration::from_millis(20);
@@ -232,6 +237,18 @@ impl Admin for KafkaAdmin {
         drop(found);
         drop(connection);
         offsets
+    }
+
+    fn record_limits(&self, topic: &str) -> Result<RecordLimits, TransportError> {
+        let settings = self.topic_settings(topic)?;
+        let number = |name: &str| settings.get(name).and_then(|value| value.parse::<i64>().ok());
+        let bytes = number("max.message.bytes").filter(|_| !self.properties.compresses());
+        let bytes_max =
+            bytes.and_then(|bytes| usize::try_from(bytes).ok()).map(|bytes| bytes.saturating_sub(FRAME_BYTES));
+        let appends_time = settings.get("message.timestamp.type").is_some_and(|kind| kind == "LogAppendTime");
+        let ahead = ["message.timestamp.after.max.ms", "message.timestamp.difference.max.ms"];
+        let ahead_ms_max = ahead.iter().filter_map(|name| number(name)).min().filter(|_| !appends_time);
+        Ok(RecordLimits { bytes_max, ahead_ms_max })
     }
 
     fn group_members(&self, groups: &[String]) -> Result<BTreeMap<String, usize>, TransportError> {

@@ -34,7 +34,7 @@ pub(super) enum Role {
     /// Reading by `sources` queues.
     Source { isolation: Isolation, bounded: bool, sources: usize },
     /// Writing, inside transactions when there is an id.
-    Sink { transactional_id: Option<String> },
+    Sink { transactional_id: Option<String>, batch_bytes_max: Option<usize> },
 }
 
 /// Properties of every client. Metrics are not pushed: a broker that Headwater asks for records need not
@@ -90,6 +90,9 @@ const SINK: &[(&str, &str)] = &[
     ("partitioner", "murmur2_random"),
 ];
 
+/// Bytes of a batch where the topic takes so many: `batch.size` above.
+const BATCH_BYTES_MAX: usize = 1_000_000;
+
 /// Of a client that writes outside transactions: someone waits for each record.
 const SINK_PLAIN: &[(&str, &str)] = &[("linger.ms", "10"), ("message.timeout.ms", "60000")];
 
@@ -133,6 +136,11 @@ impl Properties {
     /// True when a token must be renewed from time to time, also while a call waits.
     pub(super) fn renews_token(&self) -> bool {
         self.value("sasl.mechanisms").is_some_and(|m| m.eq_ignore_ascii_case("OAUTHBEARER"))
+    }
+
+    /// True when records are compressed on their way, to a size that nobody knows before.
+    pub(super) fn compresses(&self) -> bool {
+        self.value("compression.type").is_some_and(|codec| codec != "none")
     }
 
     /// The configuration of a client.
@@ -195,8 +203,8 @@ impl Role {
     fn constant(&self) -> [&'static [(&'static str, &'static str)]; 2] {
         match self {
             Self::Source { .. } => [SOURCE, &[]],
-            Self::Sink { transactional_id: None } => [SINK, SINK_PLAIN],
-            Self::Sink { transactional_id: Some(_) } => [SINK, SINK_TRANSACTIONAL],
+            Self::Sink { transactional_id: None, .. } => [SINK, SINK_PLAIN],
+            Self::Sink { transactional_id: Some(_), .. } => [SINK, SINK_TRANSACTIONAL],
             Self::Member(_) => [MEMBER, &[]],
             Self::Metadata(_) | Self::Admin | Self::Group(_) => [&[], &[]],
         }
@@ -214,8 +222,10 @@ impl Role {
                     ("queued.max.messages.kbytes", share(QUEUED_KBYTES_MAX, 4 * 1024)),
                 ]
             }
-            Self::Sink { transactional_id: Some(_) } => {
-                vec![("transaction.timeout.ms", properties.transaction_timeout_ms().to_string())]
+            Self::Sink { transactional_id, batch_bytes_max } => {
+                let timeout = || ("transaction.timeout.ms", properties.transaction_timeout_ms().to_string());
+                let batch = batch_bytes_max.map(|bytes| ("batch.size", bytes.clamp(1, BATCH_BYTES_MAX).to_string()));
+                transactional_id.iter().map(|_| timeout()).chain(batch).collect()
             }
             _ => Vec::new(),
         }
@@ -236,7 +246,7 @@ impl Role {
             ],
             // Nobody takes the lines of this client: librdkafka would print them to standard error.
             Self::Admin => return vec![("log_level", "0".into())],
-            Self::Sink { transactional_id } => {
+            Self::Sink { transactional_id, .. } => {
                 let mut forced = vec![("delivery.report.only.error", "true".into())];
                 forced.extend(transactional_id.clone().map(|id| ("transactional.id", id)));
                 return forced;
@@ -355,7 +365,7 @@ mod tests {
 
     #[test]
     fn every_role_makes_a_configuration_librdkafka_takes() {
-        let sink = |id: Option<&str>| Role::Sink { transactional_id: id.map(str::to_owned) };
+        let sink = |id: Option<&str>| Role::Sink { transactional_id: id.map(str::to_owned), batch_bytes_max: Some(9) };
         let source = Role::Source { isolation: Isolation::ReadUncommitted, bounded: false, sources: 9 };
         let (group, member) = (Role::Group("g".into()), Role::Member("g".into()));
         let metadata = Role::Metadata(Isolation::ReadCommitted);
@@ -368,7 +378,7 @@ mod tests {
     #[test]
     fn a_transaction_is_short_unless_something_given_takes_longer() {
         let timeout_ms = |given: &[(&str, &str)]| {
-            let sink = Role::Sink { transactional_id: Some("t".into()) };
+            let sink = Role::Sink { transactional_id: Some("t".into()), batch_bytes_max: None };
             check(given).unwrap().client(&sink).get("transaction.timeout.ms").unwrap().to_owned()
         };
         assert_eq!(timeout_ms(&[]), "15000");

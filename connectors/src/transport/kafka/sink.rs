@@ -73,9 +73,9 @@ enum Transaction {
 impl KafkaSink {
     /// Makes the client. With a transactional id, its former owner is fenced before this returns.
     pub(super) fn open(properties: &Properties, options: SinkOptions) -> Result<Self, TransportError> {
-        let (transactional_id, nearest_time) = (options.transactional_id, options.nearest_time);
+        let SinkOptions { transactional_id, nearest_time, batch_bytes_max } = options;
         let transaction = if transactional_id.is_some() { Transaction::None } else { Transaction::Never };
-        let (producer, watch) = connection::open(properties, &Role::Sink { transactional_id })?;
+        let (producer, watch) = connection::open(properties, &Role::Sink { transactional_id, batch_bytes_max })?;
         let (topics, groups) = (HashMap::new(), HashMap::new());
         let producer = Arc::new(producer);
         let sink = Self { producer, watch, properties: properties.clone(), transaction, topics, groups, nearest_time };

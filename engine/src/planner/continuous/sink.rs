@@ -33,7 +33,7 @@ pub struct Persistent {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct QueryProperties {
     /// DLQ_TOPIC: where records go that could not be read, computed or written.
-    pub dlq_topic: Option<String>,
+    pub dlq_topic: Option<ast::Spanned<String>>,
     /// QUERY_ID: the name of the query.
     pub id: Option<ast::Spanned<String>>,
 }
@@ -49,7 +49,7 @@ impl QueryProperties {
                 _ => None,
             };
             match (property.name.to_uppercase().as_str(), text()) {
-                ("DLQ_TOPIC", Some(topic)) => taken.dlq_topic = Some(topic),
+                ("DLQ_TOPIC", Some(topic)) => taken.dlq_topic = Some(ast::Spanned::new(topic, property.value.span)),
                 ("QUERY_ID", Some(id)) => taken.id = Some(ast::Spanned::new(id.to_uppercase(), property.value.span)),
                 (name @ ("DLQ_TOPIC" | "QUERY_ID"), None) => {
                     let message = format!("property \"{name}\" has a value of the wrong kind");
@@ -93,6 +93,7 @@ pub fn create_as(
     check_built(&shape, &definition.source, create.name.span)?;
     let mut topology = topology(&shape, planned);
     topology.output = Some(definition.source.clone());
+    check_circles(&topology, &properties, create.name.span)?;
     let prefix = format!("CSAS_{}", definition.source.name);
     let query = QueryDef { owns_sink: true, ..query_def(prefix, text, topology, &properties, settings) };
     Ok(Persistent { definition: Some(definition), query, span: create.name.span })
@@ -136,8 +137,33 @@ pub fn insert_select(
     check_built(&shape, &target, insert.target.span)?;
     let mut topology = topology(&shape, planned);
     topology.output = Some(target);
+    check_dead_letters(&topology, &properties)?;
     let query = query_def("INSERTQUERY".to_owned(), text, topology, &properties, settings);
     Ok(Persistent { definition: None, query, span: insert.target.span })
+}
+
+/// Refuses a stream that is made over the topic it is made of, and dead letters that come back.
+fn check_circles(topology: &Topology, properties: &QueryProperties, span: Span) -> Result<(), Vec<Diagnostic>> {
+    let (input, output) = (&topology.input.topic, topology.output.as_ref().map(|sink| &sink.topic));
+    if output == Some(input) {
+        let message = format!("topic \"{input}\" would be written by the query that reads it");
+        let detail = "Each of its records would come back as input, without an end.";
+        let hint = "Write into another topic: WITH (KAFKA_TOPIC = '…').";
+        return Err(vec![Diagnostic::new(PROPERTY_VALUE, message).at(span).detail(detail).hint(hint)]);
+    }
+    check_dead_letters(topology, properties)
+}
+
+/// Dead letters are no input and no result of their query.
+fn check_dead_letters(topology: &Topology, properties: &QueryProperties) -> Result<(), Vec<Diagnostic>> {
+    let Some(dead) = &properties.dlq_topic else { return Ok(()) };
+    let taken = [Some(&topology.input.topic), topology.output.as_ref().map(|sink| &sink.topic)];
+    if !taken.contains(&Some(&dead.value)) {
+        return Ok(());
+    }
+    let message = format!("DLQ_TOPIC is \"{}\", which the query reads or writes itself", dead.value);
+    let detail = "A bad record would come back again and again, or stand among the results.";
+    Err(vec![Diagnostic::new(PROPERTY_VALUE, message).at(dead.span).detail(detail)])
 }
 
 fn query_def(
@@ -158,7 +184,7 @@ fn query_def(
         statement: text.to_owned(),
         topology,
         properties: kept.into_iter().chain([("auto.offset.reset".to_owned(), start)]).collect(),
-        dlq_topic: properties.dlq_topic.clone(),
+        dlq_topic: properties.dlq_topic.as_ref().map(|topic| topic.value.clone()),
         paused: false,
         resumed: 0,
         owns_sink: false,

@@ -198,7 +198,8 @@ impl<'a> Bench<'a> {
                 return Ok(());
             }
             if found > expected || begun.elapsed() > MARKERS_WAIT_MAX {
-                return Err(format!("{who} wrote {found} committed records to {topic}, not {expected}").into());
+                let ends = reader::stable_ends(&self.arguments.bootstrap_server, topic)?;
+                return Err(format!("{who} wrote {found} committed records to {topic}, not {expected}; {ends}").into());
             }
         }
     }

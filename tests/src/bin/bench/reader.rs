@@ -133,6 +133,19 @@ fn ends(consumer: &BaseConsumer, topic: &str, partitions: i32) -> Result<BTreeMa
     Ok(ends)
 }
 
+/// What is committed and what is there, of each partition: for whoever looks for missing records.
+pub fn stable_ends(bootstrap: &str, topic: &str) -> Result<String, Box<dyn Error>> {
+    let look = |isolation: &str| -> Result<BTreeMap<i32, i64>, Box<dyn Error>> {
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", bootstrap).set("group.id", "bench-look").set("isolation.level", isolation);
+        let consumer: BaseConsumer = config.create()?;
+        ends(&consumer, topic, partitions_of(&consumer, topic)?)
+    };
+    let (stable, all) = (look("read_committed")?, look("read_uncommitted")?);
+    let shown = all.iter().map(|(p, end)| format!("[{p}] {} of {end}", stable.get(p).unwrap_or(&0)));
+    Ok(format!("stable ends: {}", shown.collect::<Vec<_>>().join(", ")))
+}
+
 /// Number of committed records of a topic that `wanted` says yes to.
 pub fn count(bootstrap: &str, topic: &str, wanted: impl Fn(&Record<'_>) -> bool) -> Result<u64, Box<dyn Error>> {
     let mut reader = Reader::open(bootstrap, topic, "bench-count")?;
