@@ -2,8 +2,8 @@
 //!
 //! Every function is one entry of the table of its family ([`FAMILIES`]): name, what it does, the ways
 //! to call it as data ([`signature`]), examples that a test runs, and kernels over Arrow arrays
-//! ([`call`]). `scalar` makes each of them a function of DataFusion, which bounded and continuous
-//! queries plan and run alike; [`choice`] finds the variant that a call means; `higher` does the same
+//! (`call`). `scalar` makes each of them a function of DataFusion, which bounded and continuous
+//! queries plan and run alike; `choice` finds the variant that a call means; `higher` does the same
 //! for functions that take lambdas. A function that fails for a
 //! row fails for the rows it was given; around every expression, in bounded and continuous queries
 //! alike, those are halved until the failing ones are alone, and the expression is NULL for them.

@@ -6,7 +6,7 @@
 //!          └─ Param* ── name and Type
 //! ```
 //!
-//! Nothing here chooses between variants ([`super::choice`]) or runs one ([`super::scalar`]).
+//! Nothing here chooses between variants (`choice`) or runs one (`scalar`).
 
 use std::fmt;
 
@@ -146,7 +146,7 @@ pub enum Nulls {
     Seen,
 }
 
-/// Computes a column from columns. A row that has no value is said by [`super::call::Row`]; an error is
+/// Computes a column from columns. A row that has no value is said by `call::Row`; an error is
 /// about all rows.
 pub type Kernel = fn(&Call<'_>) -> Result<ArrayRef>;
 
