@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use headwater_connectors::record::TopicPartition;
-use headwater_connectors::transport::{Admin, Isolation, NewTopic, TransportError, Watermarks};
+use headwater_connectors::transport::{Admin, Isolation, TransportError, Watermarks};
 
 use super::complaints::{PROCESSING_LOG, processing_log_statement};
 use super::push;
@@ -15,7 +15,6 @@ use crate::catalog::{Catalog, CatalogChange, QueryDef};
 use crate::diagnostic::{Diagnostic, IN_USE, NOT_SUPPORTED, STREAMING, Span, UNKNOWN_QUERY, nearest};
 use crate::engine::{Engine, blocking, dry_run, refused};
 use crate::planner::continuous::{self as planner, Persistent};
-use crate::planner::define::WantedTopic;
 use crate::session::Session;
 use crate::sql::{self, ast};
 
@@ -108,15 +107,12 @@ impl Engine {
             let admin = transport.admin();
             let partitions = partitions_of(admin, &input)?;
             if let Some(definition) = &mut definition {
-                // As many partitions as the input, unless the topic is there or WITH says otherwise.
-                let there = admin.topic(&definition.source.topic).map_err(refused)?.is_some();
-                if definition.topic.is_none() && !there {
-                    definition.topic = Some(like_input(partitions, definition.retention_ms, span));
+                if admin.topic(&definition.source.topic).map_err(refused)?.is_none() {
+                    topics::fill_from_input(admin, definition, (&input, partitions), span).map_err(refused)?;
                 }
                 topics::ensure(admin, definition, span)?;
             }
-            let plain = |name| NewTopic { name, partitions, replicas: None, settings: Default::default() };
-            dlq.map_or(Ok(()), |name| topics::make_if_missing(admin, &plain(name)).map_err(refused))
+            dlq.map_or(Ok(()), |name| topics::make_like(admin, name, (&input, partitions)).map_err(refused))
         })
         .await??;
         let catalog = self.publish(text, change, span).await?;
@@ -398,12 +394,6 @@ fn partitions_of(admin: &dyn Admin, topic: &str) -> Result<i32, Vec<Diagnostic>>
         vec![Diagnostic::new(crate::diagnostic::UNKNOWN_TOPIC, message)]
     };
     found.map(|found| found.partitions).ok_or_else(missing)
-}
-
-fn like_input(partitions: i32, retention_ms: Option<i64>, span: Span) -> WantedTopic {
-    let mut settings = std::collections::BTreeMap::from([("cleanup.policy".to_owned(), "delete".to_owned())]);
-    settings.extend(retention_ms.map(|ms| ("retention.ms".to_owned(), ms.to_string())));
-    WantedTopic { partitions, replicas: None, settings, span }
 }
 
 /// What DROP says of a stream that queries hold.

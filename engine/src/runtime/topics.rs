@@ -1,9 +1,14 @@
 //! The topic behind a declaration: there already, or made with it.
 
+use std::collections::BTreeMap;
+
 use headwater_connectors::transport::{Admin, NewTopic, TransportError, TransportErrorKind};
 
 use crate::diagnostic::{Diagnostic, MISSING_PROPERTY, Span, TOPIC_MISMATCH, transport};
 use crate::planner::define::{Definition, WantedTopic};
+
+/// How long a topic keeps a record after the record's timestamp, in ms; -1 for ever.
+const RETENTION: &str = "retention.ms";
 
 /// Makes sure that the topic of a definition exists as it was declared. Blocks.
 pub fn ensure(admin: &dyn Admin, definition: &Definition, name: Span) -> Result<(), Vec<Diagnostic>> {
@@ -26,12 +31,42 @@ pub fn ensure(admin: &dyn Admin, definition: &Definition, name: Span) -> Result<
     }
 }
 
+/// Fills in what WITH leaves open of a query's new topic: as many partitions as the input has, and records kept as long. Output
+/// carries the timestamps of the input, so under a shorter retention the cluster would delete what it has just been given. Blocks.
+pub fn fill_from_input(
+    admin: &dyn Admin,
+    definition: &mut Definition,
+    (input, partitions): (&str, i32),
+    span: Span,
+) -> Result<(), TransportError> {
+    let delete = || BTreeMap::from([("cleanup.policy".to_owned(), "delete".to_owned())]);
+    let wanted =
+        definition.topic.get_or_insert_with(|| WantedTopic { partitions, replicas: None, settings: delete(), span });
+    let kept = match definition.retention_ms {
+        Some(ms) => Some(ms.to_string()),
+        None => retention_of(admin, input)?,
+    };
+    wanted.settings.extend(kept.map(|ms| (RETENTION.to_owned(), ms)));
+    Ok(())
+}
+
+/// Makes a topic with the partitions and the retention of an input unless it is there. Blocks.
+pub fn make_like(admin: &dyn Admin, name: String, (input, partitions): (&str, i32)) -> Result<(), TransportError> {
+    let settings = retention_of(admin, input)?.map(|ms| (RETENTION.to_owned(), ms)).into_iter().collect();
+    make_if_missing(admin, &NewTopic { name, partitions, replicas: None, settings })
+}
+
 /// Makes a topic unless it is there, also when another process is faster. Blocks.
 pub fn make_if_missing(admin: &dyn Admin, topic: &NewTopic) -> Result<(), TransportError> {
     if admin.topic(&topic.name)?.is_some() {
         return Ok(());
     }
     make(admin, topic).map(drop)
+}
+
+/// How long a topic keeps its records, in ms as the cluster writes it; `None` where it does not say.
+fn retention_of(admin: &dyn Admin, topic: &str) -> Result<Option<String>, TransportError> {
+    Ok(admin.topic_settings(topic)?.remove(RETENTION))
 }
 
 /// False when another process was faster.
@@ -68,5 +103,50 @@ fn new_topic(name: &str, wanted: &WantedTopic) -> NewTopic {
         partitions: wanted.partitions,
         replicas: wanted.replicas,
         settings: wanted.settings.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use headwater_connectors::transport::Transport;
+    use headwater_connectors::transport::memory::MemoryTransport;
+
+    use super::*;
+    use crate::config::Settings;
+    use crate::{Engine, Session};
+
+    /// The settings of two topics after statements ran beside a topic "kept" that keeps its records for 5 s.
+    async fn retention_after(statements: &str, topics: [&str; 2]) -> [Option<String>; 2] {
+        let cluster = MemoryTransport::new();
+        let settings = BTreeMap::from([(RETENTION.to_owned(), "5000".to_owned())]);
+        let topic = NewTopic { name: "kept".to_owned(), partitions: 3, replicas: None, settings };
+        cluster.admin().create_topic(&topic).expect("a new topic");
+        let engine = Engine::driven(std::sync::Arc::new(cluster.clone()), &Settings::default());
+        let mut session = Session::new(Settings::default());
+        for statement in statements.split_inclusive(';') {
+            engine.ask(&mut session, statement).await.expect("a good statement");
+        }
+        topics.map(|topic| retention_of(cluster.admin(), topic).expect("a topic"))
+    }
+
+    #[tokio::test]
+    async fn what_a_query_writes_is_kept_as_long_as_what_it_reads() {
+        let found = retention_after(
+            "CREATE STREAM s (k INT KEY, a INT) WITH (KAFKA_TOPIC = 'kept', FORMAT = 'JSON');
+             CREATE STREAM o WITH (DLQ_TOPIC = 'dead') AS SELECT * FROM s;",
+            ["O", "dead"],
+        );
+        assert_eq!(found.await, [Some("5000".to_owned()), Some("5000".to_owned())]);
+    }
+
+    #[tokio::test]
+    async fn what_with_says_of_retention_comes_first() {
+        let found = retention_after(
+            "CREATE STREAM s (k INT KEY, a INT) WITH (KAFKA_TOPIC = 'kept', FORMAT = 'JSON');
+             CREATE STREAM o WITH (PARTITIONS = 1) AS SELECT * FROM s;
+             CREATE STREAM p WITH (RETENTION_MS = 7000) AS SELECT * FROM s;",
+            ["O", "P"],
+        );
+        assert_eq!(found.await, [Some("5000".to_owned()), Some("7000".to_owned())]);
     }
 }
