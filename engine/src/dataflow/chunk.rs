@@ -1,8 +1,10 @@
 //! Rows on their way through a query, each with its event time and the record it came from.
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, ListArray, RecordBatch};
+use arrow::array::{
+    Array, ArrayRef, AsArray, BooleanArray, Int64Array, ListArray, RecordBatch, RecordBatchOptions, UInt32Array,
+};
 use arrow::buffer::NullBuffer;
-use arrow::compute::{filter, filter_record_batch};
+use arrow::compute::{filter, take};
 use arrow::error::ArrowError;
 
 /// Some rows of one partition, in the order of their records.
@@ -44,22 +46,31 @@ impl Chunk {
         if keep.true_count() == self.len() {
             return Ok(self);
         }
-        let kept = |column: &dyn Array| filter(column, keep);
-        let headers = self.headers.as_ref().map(|h| kept(h).map(|h: ArrayRef| h.as_list().clone())).transpose()?;
-        let valued = self.valued.as_ref().map(|valued| kept(&BooleanArray::new(valued.inner().clone(), None)));
-        let valued = valued.transpose()?.map(|valued| NullBuffer::new(valued.as_boolean().values().clone()));
-        let window = |bound: &Int64Array| kept(bound).map(|bound| bound.as_primitive().clone());
-        let windows = match &self.windows {
-            Some([start, end]) => Some([window(start)?, window(end)?]),
-            None => None,
-        };
+        self.with_each(|column| filter(column, keep))
+    }
+
+    /// Rows by their places, in their order, any of them several times. Fails only on places beyond the end.
+    pub fn take(self, rows: &UInt32Array) -> Result<Self, ArrowError> {
+        self.with_each(|column| take(column, rows, None))
+    }
+
+    /// The same with something done to every column, all to the same length.
+    fn with_each(self, change: impl Fn(&dyn Array) -> Result<ArrayRef, ArrowError>) -> Result<Self, ArrowError> {
+        let integers = |column: &Int64Array| change(column).map(|changed| changed.as_primitive().clone());
+        let times_ms = integers(&self.times_ms)?;
+        let columns = self.rows.columns().iter().map(|column| change(column)).collect::<Result<_, _>>()?;
+        let length = RecordBatchOptions::new().with_row_count(Some(times_ms.len()));
+        let headers = self.headers.as_ref().map(|headers| change(headers)).transpose()?;
+        let valued = self.valued.map(|valued| change(&BooleanArray::new(valued.into_inner(), None))).transpose()?;
+        let valued = valued.map(|valued| NullBuffer::new(valued.as_boolean().values().clone()));
+        let windows = self.windows.map(|[start, end]| Ok::<_, ArrowError>([integers(&start)?, integers(&end)?]));
         Ok(Self {
-            windows,
-            rows: filter_record_batch(&self.rows, keep)?,
-            times_ms: kept(&self.times_ms)?.as_primitive().clone(),
-            offsets: kept(&self.offsets)?.as_primitive().clone(),
-            headers,
+            rows: RecordBatch::try_new_with_options(self.rows.schema(), columns, &length)?,
+            offsets: integers(&self.offsets)?,
+            times_ms,
+            headers: headers.map(|headers| headers.as_list().clone()),
             valued: valued.filter(|valued| valued.null_count() > 0),
+            windows: windows.transpose()?,
         })
     }
 }

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, ListArray, RecordBatch, UInt32Array};
-use arrow::compute::{take, take_record_batch};
+use arrow::compute::take;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::error::ArrowError;
 
@@ -59,27 +59,5 @@ impl Explode {
         }
         let rows = RecordBatch::try_new(self.schema.clone(), columns)?;
         Ok(chunk.with_rows(rows))
-    }
-}
-
-impl Chunk {
-    /// Rows by their places, in their order, any of them several times.
-    fn take(self, rows: &UInt32Array) -> Result<Self, ArrowError> {
-        let taken = |column: &dyn Array| take(column, rows, None);
-        let headers = self.headers.as_ref().map(|headers| taken(headers)).transpose()?;
-        let windows = match &self.windows {
-            Some([start, end]) => Some([taken(start)?.as_primitive().clone(), taken(end)?.as_primitive().clone()]),
-            None => None,
-        };
-        let valued =
-            self.valued.as_ref().map(|valued| rows.values().iter().map(|row| valued.is_valid(*row as usize)).collect());
-        Ok(Self {
-            rows: take_record_batch(&self.rows, rows)?,
-            times_ms: taken(&self.times_ms)?.as_primitive().clone(),
-            offsets: taken(&self.offsets)?.as_primitive().clone(),
-            headers: headers.map(|headers| headers.as_list().clone()),
-            valued,
-            windows,
-        })
     }
 }

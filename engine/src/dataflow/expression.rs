@@ -6,8 +6,8 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, RecordBatch, new_null_array};
-use arrow::compute::{cast, concat};
+use arrow::array::{ArrayRef, RecordBatch};
+use arrow::compute::cast;
 use arrow::datatypes::{DataType, SchemaRef};
 use datafusion::common::DFSchema;
 use datafusion::error::DataFusionError;
@@ -109,10 +109,11 @@ impl<'a> Compiler<'a> {
 impl Expression {
     /// Its value for every row; NULL for those it fails on, which are added to `failures`.
     pub fn evaluate(&self, rows: &RecordBatch, failures: &mut Vec<Failure>) -> ArrayRef {
-        match self.whole(rows) {
-            Ok(values) => values,
-            Err(error) => self.halves(rows, 0, &error, failures),
-        }
+        let mut failed = |row, error: &DataFusionError| {
+            failures.push(Failure { row, expr: self.text.clone(), reason: reason(error) });
+        };
+        let whole = |rows: &RecordBatch| self.whole(rows);
+        dialect::by_halves(rows, &self.data_type, &whole, &mut failed).expect("every part is cast to one type")
     }
 
     /// The same with values of another type, to which they can be cast.
@@ -131,27 +132,6 @@ impl Expression {
             true => Ok(values),
             false => Ok(cast(&values, &self.data_type)?),
         }
-    }
-
-    /// Cuts the rows in two until those that fail are alone. `first` is where `rows` begins in its chunk.
-    fn halves(
-        &self,
-        rows: &RecordBatch,
-        first: usize,
-        error: &DataFusionError,
-        failures: &mut Vec<Failure>,
-    ) -> ArrayRef {
-        let count = rows.num_rows();
-        if count <= 1 {
-            failures.push(Failure { row: first, expr: self.text.clone(), reason: reason(error) });
-            return new_null_array(&self.data_type, count);
-        }
-        let middle = count / 2;
-        let parts = [(0, middle), (middle, count - middle)].map(|(start, length)| {
-            let part = rows.slice(start, length);
-            self.whole(&part).unwrap_or_else(|error| self.halves(&part, first + start, &error, failures))
-        });
-        concat(&[parts[0].as_ref(), parts[1].as_ref()]).expect("both halves have one type")
     }
 }
 

@@ -1,5 +1,6 @@
 //! Rows of a result as records of the output topic.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, BinaryArray, BooleanArray, Int64Array};
@@ -114,24 +115,25 @@ impl Output {
     fn refuse(&self, parts: &Parts, unwritten: &mut Vec<Unwritten>) {
         let RecordLimits { bytes_max, ahead_ms_max } = self.placement.limits;
         let topic = &self.topic;
-        let latest = ahead_ms_max.zip(clock::now_ms()).map(|(ahead, now)| (now.saturating_add(ahead), ahead));
-        for row in 0..parts.keys.len() {
-            let bytes = parts.bytes(row);
-            let time = parts.times.value(row);
-            let reason = match (bytes_max, latest) {
-                (Some(most), _) if bytes > most => {
-                    format!("the record has {bytes} bytes, and topic \"{topic}\" takes {most} (max.message.bytes)")
-                }
-                (_, Some((latest, ahead))) if time > latest => format!(
-                    "the timestamp {time} is more than {ahead} ms ahead of the present, which is what topic \"{topic}\" \
-                     takes (message.timestamp.after.max.ms)"
-                ),
-                _ => continue,
-            };
-            if unwritten.iter().all(|bad| bad.row != row) {
-                unwritten.push(Unwritten { row, side: Side::Value, reason });
-            }
+        let mut refused: Vec<(usize, String)> = Vec::new();
+        if let Some(most) = bytes_max.filter(|most| parts.bytes_at_most() > *most) {
+            let large = (0..parts.keys.len()).map(|row| (row, parts.bytes(row))).filter(|(_, bytes)| *bytes > most);
+            refused.extend(large.map(|(row, bytes)| {
+                (row, format!("the record has {bytes} bytes, and topic \"{topic}\" takes {most} (max.message.bytes)"))
+            }));
         }
+        if let Some((ahead, now)) = ahead_ms_max.zip(clock::now_ms()) {
+            let latest = now.saturating_add(ahead);
+            let early = parts.times.values().iter().enumerate().filter(|(_, time)| **time > latest);
+            refused.extend(early.map(|(row, time)| {
+                let fact = format!("the timestamp {time} is more than {ahead} ms ahead of the present");
+                (row, format!("{fact}, which is what topic \"{topic}\" takes (message.timestamp.after.max.ms)"))
+            }));
+        }
+        // One reason a row.
+        let mut told: BTreeSet<usize> = unwritten.iter().map(|bad| bad.row).collect();
+        refused.retain(|(row, _)| told.insert(*row));
+        unwritten.extend(refused.into_iter().map(|(row, reason)| Unwritten { row, side: Side::Value, reason }));
     }
 
     fn batch(&self, parts: Parts, partition: i32) -> OutBatch {
@@ -166,6 +168,16 @@ impl Parts {
             header_bytes(headers, row) + count * HEADER_BYTES
         });
         length(&self.keys, row) + length(&self.values, row) + headers
+    }
+
+    /// What no record of them is larger than.
+    fn bytes_at_most(&self) -> usize {
+        let longest = |column: &BinaryArray| column.offsets().lengths().max().unwrap_or(0);
+        let headers = self
+            .headers
+            .as_ref()
+            .map_or(0, |headers| headers.get_array_memory_size() + HEADER_BYTES * headers.values().len());
+        longest(&self.keys) + longest(&self.values) + headers
     }
 
     fn without(self, unwritten: &[Unwritten]) -> Result<Self, ArrowError> {

@@ -139,8 +139,7 @@ impl Compiled {
         let spec = topology.input.topic_spec().map_err(|why| vec![Diagnostic::new(INTERNAL, why)])?;
         let projection = referenced(topology, &spec)?;
         let input = Arc::new(spec.schema().project(&projection).map_err(|e| diagnose(&e.into(), None))?);
-        let compiler = Compiler::new(state, input).map_err(|e| diagnose(&e, None))?;
-        let mut compiler = compiler;
+        let mut compiler = Compiler::new(state, input).map_err(|e| diagnose(&e, None))?;
         let mut operators = Vec::with_capacity(topology.steps.len());
         for step in &topology.steps {
             let operator = operator(step, &compiler)?;

@@ -19,7 +19,8 @@ use datafusion::common::{Result, exec_datafusion_err, exec_err};
 use headwater_connectors::format::parse_double;
 use headwater_connectors::java_time::iso::{parse_iso_time_ms, parse_partial_iso_date, parse_partial_iso_timestamp_ms};
 
-use super::text_form::{decimal_text, java_double, texts};
+use super::text_form::texts;
+use crate::functions::to_text::{decimal_text, java_double};
 use crate::types::{DECIMAL_PRECISION_MAX, type_name};
 
 const MS_A_DAY: i64 = 86_400_000;

@@ -9,8 +9,8 @@ use std::collections::BTreeSet;
 use std::hash::{Hash, Hasher};
 use std::sync::{Arc, OnceLock};
 
-use arrow::array::{Array, ArrayRef, RecordBatch, RecordBatchOptions, new_null_array};
-use arrow::compute::concat;
+use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
+use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, FieldRef, Schema};
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, DFSchema, Result};
@@ -24,6 +24,7 @@ use datafusion::physical_plan::PhysicalExpr;
 
 use super::cast::CastTo;
 use super::constructor::{ARRAY, Constructor, STRUCT};
+use super::halves::by_halves;
 use super::like::LIKE;
 use super::operator::{Op, Operation};
 use super::simplify::simplified;
@@ -210,19 +211,11 @@ impl Guarded {
 
     /// Its value for every row; NULL for those it fails on.
     fn evaluate(&self, physical: &Arc<dyn PhysicalExpr>, rows: &RecordBatch) -> Result<ArrayRef> {
-        let count = rows.num_rows();
-        let whole = physical.evaluate(rows).and_then(|values| values.into_array(count));
-        match whole {
-            Ok(values) if values.data_type() == &self.data_type => Ok(values),
-            Ok(values) => Ok(arrow::compute::cast(&values, &self.data_type)?),
-            Err(_) if count <= 1 => Ok(new_null_array(&self.data_type, count)),
-            Err(_) => {
-                let middle = count / 2;
-                let first = self.evaluate(physical, &rows.slice(0, middle))?;
-                let second = self.evaluate(physical, &rows.slice(middle, count - middle))?;
-                Ok(concat(&[first.as_ref(), second.as_ref()])?)
-            }
-        }
+        let whole = |rows: &RecordBatch| {
+            let values = physical.evaluate(rows)?.into_array(rows.num_rows())?;
+            Ok(if values.data_type() == &self.data_type { values } else { cast(&values, &self.data_type)? })
+        };
+        by_halves(rows, &self.data_type, &whole, &mut |_, _| {})
     }
 }
 

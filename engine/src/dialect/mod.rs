@@ -16,6 +16,7 @@ mod constructor;
 mod convert;
 mod doubles;
 mod guard;
+mod halves;
 mod kernel;
 mod kind;
 mod like;
@@ -38,6 +39,7 @@ use datafusion::logical_expr::planner::ExprPlanner;
 
 pub(crate) use cast::CAST;
 pub(crate) use constructor::{ARRAY, MAP, STRUCT};
+pub(crate) use halves::by_halves;
 pub(crate) use like::LIKE;
 pub(crate) use lower::lower;
 pub(crate) use operator::{DISTINCT, NOT_DISTINCT};

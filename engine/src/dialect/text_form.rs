@@ -1,15 +1,12 @@
 //! Values as text, as ksqlDB's CAST to STRING writes them: Java's numbers, ISO times, `[1, 3]`, `{k=1}`, `Struct{F0=1}`.
 
 use arrow::array::{Array, ArrayRef, AsArray, StringArray, StringBuilder};
-use arrow::datatypes::{
-    DataType, Date32Type, Decimal128Type, Decimal256Type, Float64Type, Int32Type, Int64Type, Time32MillisecondType,
-    TimeUnit, TimestampMillisecondType,
-};
+use arrow::datatypes::{DataType, TimeUnit};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use datafusion::common::Result;
-use headwater_connectors::format::write_double;
-use headwater_connectors::java_time::iso::{format_iso_date, format_iso_time_ms, format_iso_timestamp_ms};
+
+use crate::functions::to_text;
 
 /// The text of each value; NULL where it is NULL.
 pub(super) fn texts(values: &ArrayRef) -> Result<StringArray> {
@@ -44,26 +41,12 @@ fn plain(values: &ArrayRef) -> Result<ArrayRef> {
 }
 
 fn write(values: &ArrayRef, row: usize, out: &mut String) -> Result<()> {
-    use std::fmt::Write as _;
     match values.data_type() {
-        DataType::Boolean => out.push_str(if values.as_boolean().value(row) { "true" } else { "false" }),
-        // Writing to a String cannot fail.
-        DataType::Int32 => drop(write!(out, "{}", values.as_primitive::<Int32Type>().value(row))),
-        DataType::Int64 => drop(write!(out, "{}", values.as_primitive::<Int64Type>().value(row))),
-        DataType::Float64 => out.push_str(&java_double(values.as_primitive::<Float64Type>().value(row))),
-        DataType::Decimal128(..) | DataType::Decimal256(..) => out.push_str(&decimal_text(values, row)),
-        DataType::Utf8 => out.push_str(values.as_string::<i32>().value(row)),
         DataType::Binary => STANDARD.encode_string(values.as_binary::<i32>().value(row), out),
-        DataType::Date32 => format_iso_date(values.as_primitive::<Date32Type>().value(row), out),
-        DataType::Time32(TimeUnit::Millisecond) => {
-            format_iso_time_ms(values.as_primitive::<Time32MillisecondType>().value(row), out);
-        }
-        DataType::Timestamp(TimeUnit::Millisecond, _) => {
-            format_iso_timestamp_ms(values.as_primitive::<TimestampMillisecondType>().value(row), out);
-        }
         DataType::List(_) => write_list(values, row, out)?,
         DataType::Map(..) => write_map(values, row, out)?,
         DataType::Struct(_) => write_struct(values, row, out)?,
+        _ if to_text::write(values, row, out).is_ok() => {}
         _ => out.push_str(&arrow::util::display::array_value_to_string(values, row)?),
     }
     Ok(())
@@ -116,21 +99,6 @@ fn write_struct(values: &ArrayRef, row: usize, out: &mut String) -> Result<()> {
     }
     out.push('}');
     Ok(())
-}
-
-/// A DECIMAL with all digits of its scale.
-pub(super) fn decimal_text(values: &ArrayRef, row: usize) -> String {
-    match values.data_type() {
-        DataType::Decimal128(..) => values.as_primitive::<Decimal128Type>().value_as_string(row),
-        _ => values.as_primitive::<Decimal256Type>().value_as_string(row),
-    }
-}
-
-/// A DOUBLE as Java writes it: `1.0E7`.
-pub(crate) fn java_double(double: f64) -> String {
-    let mut out = Vec::new();
-    write_double(double, &mut out);
-    String::from_utf8(out).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -28,7 +28,7 @@ pub mod signature;
 mod table;
 mod text;
 mod time;
-mod to_text;
+pub(crate) mod to_text;
 mod url;
 
 use datafusion::execution::FunctionRegistry;

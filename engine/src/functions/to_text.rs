@@ -1,5 +1,7 @@
 //! Plain values as the texts that Java makes of them, for functions that write texts.
 
+use std::fmt::Write as _;
+
 use arrow::array::{Array, AsArray};
 use arrow::datatypes::{
     DataType, Date32Type, Decimal128Type, Decimal256Type, Float64Type, Int32Type, Int64Type, Time32MillisecondType,
@@ -12,15 +14,11 @@ use headwater_connectors::java_time::iso::{format_iso_date, format_iso_time_ms, 
 pub fn write(values: &dyn Array, row: usize, out: &mut String) -> Result<(), String> {
     match values.data_type() {
         DataType::Boolean => out.push_str(if values.as_boolean().value(row) { "true" } else { "false" }),
-        DataType::Int32 => out.push_str(&values.as_primitive::<Int32Type>().value(row).to_string()),
-        DataType::Int64 => out.push_str(&values.as_primitive::<Int64Type>().value(row).to_string()),
-        DataType::Float64 => {
-            let mut bytes = Vec::new();
-            write_double(values.as_primitive::<Float64Type>().value(row), &mut bytes);
-            out.push_str(&String::from_utf8_lossy(&bytes));
-        }
-        DataType::Decimal128(..) => out.push_str(&values.as_primitive::<Decimal128Type>().value_as_string(row)),
-        DataType::Decimal256(..) => out.push_str(&values.as_primitive::<Decimal256Type>().value_as_string(row)),
+        // Writing to a String cannot fail.
+        DataType::Int32 => drop(write!(out, "{}", values.as_primitive::<Int32Type>().value(row))),
+        DataType::Int64 => drop(write!(out, "{}", values.as_primitive::<Int64Type>().value(row))),
+        DataType::Float64 => out.push_str(&java_double(values.as_primitive::<Float64Type>().value(row))),
+        DataType::Decimal128(..) | DataType::Decimal256(..) => out.push_str(&decimal_text(values, row)),
         DataType::Utf8 => out.push_str(values.as_string::<i32>().value(row)),
         DataType::Date32 => format_iso_date(values.as_primitive::<Date32Type>().value(row), out),
         DataType::Time32(TimeUnit::Millisecond) => {
@@ -32,4 +30,19 @@ pub fn write(values: &dyn Array, row: usize, out: &mut String) -> Result<(), Str
         other => return Err(format!("{} has no text", crate::types::type_name(other))),
     }
     Ok(())
+}
+
+/// A DECIMAL with all digits of its scale.
+pub fn decimal_text(values: &dyn Array, row: usize) -> String {
+    match values.data_type() {
+        DataType::Decimal128(..) => values.as_primitive::<Decimal128Type>().value_as_string(row),
+        _ => values.as_primitive::<Decimal256Type>().value_as_string(row),
+    }
+}
+
+/// A DOUBLE as Java writes it: `1.0E7`.
+pub fn java_double(double: f64) -> String {
+    let mut out = Vec::new();
+    write_double(double, &mut out);
+    String::from_utf8(out).unwrap_or_default()
 }

@@ -81,7 +81,6 @@ const MEMBER: &[(&str, &str)] =
 /// as many records nothing was written faster, but what is still in it makes a commit wait five times as long.
 const SINK: &[(&str, &str)] = &[
     ("batch.num.messages", "100000"),
-    ("batch.size", "1000000"),
     ("queue.buffering.max.messages", "100000"),
     ("queue.buffering.max.kbytes", "65536"),
     ("message.max.bytes", "67108864"),
@@ -90,7 +89,7 @@ const SINK: &[(&str, &str)] = &[
     ("partitioner", "murmur2_random"),
 ];
 
-/// Bytes of a batch where the topic takes so many: `batch.size` above.
+/// Bytes of a batch (`batch.size`) where the topic takes so many.
 const BATCH_BYTES_MAX: usize = 1_000_000;
 
 /// Of a client that writes outside transactions: someone waits for each record.
@@ -224,8 +223,9 @@ impl Role {
             }
             Self::Sink { transactional_id, batch_bytes_max } => {
                 let timeout = || ("transaction.timeout.ms", properties.transaction_timeout_ms().to_string());
-                let batch = batch_bytes_max.map(|bytes| ("batch.size", bytes.clamp(1, BATCH_BYTES_MAX).to_string()));
-                transactional_id.iter().map(|_| timeout()).chain(batch).collect()
+                let bytes = batch_bytes_max.unwrap_or(BATCH_BYTES_MAX).clamp(1, BATCH_BYTES_MAX);
+                let batch = ("batch.size", bytes.to_string());
+                transactional_id.iter().map(|_| timeout()).chain([batch]).collect()
             }
             _ => Vec::new(),
         }
