@@ -16,7 +16,7 @@ use crate::ask::{Ask, Serve};
 use crate::cluster::Cluster;
 use crate::demo::feeder::Feeder;
 use crate::demo::tour::tour;
-use crate::interrupt::{Interrupt, end_asked};
+use crate::interrupt::Interrupt;
 use crate::options::{Options, Surroundings, Work, history_file};
 use crate::screen::{Manner, Screen};
 use crate::script::Script;
@@ -82,7 +82,7 @@ fn run(low: LowArgs, around: &Surroundings, connect: Connect) -> Ending {
         Ok(runtime) => runtime,
         Err(error) => return complain(&format!("could not start the threads: {error}"), Ending::Cluster),
     };
-    let interrupt = match Interrupt::listen() {
+    let interrupt = match Interrupt::listen(is_service(&options)) {
         Ok(interrupt) => interrupt,
         Err(error) => return complain(&format!("could not listen to Ctrl-C: {error}"), Ending::Cluster),
     };
@@ -97,6 +97,11 @@ fn run(low: LowArgs, around: &Surroundings, connect: Connect) -> Ending {
         Work::Broker { .. } => serve(&runtime, interrupt),
         _ => work(&options, around, &cluster, &runtime, interrupt, connect),
     };
+    let ending = match ending {
+        // A service that is asked to end ends well, also while it starts.
+        Ending::Interrupted if matches!(options.work, Work::Run { until_idle: false, .. }) => Ending::Done,
+        ending => ending,
+    };
     runtime.block_on(cluster.close());
     // Threads that still use librdkafka or OpenSSL must not run on while `exit` takes these libraries
     // down: that corrupts the heap. A query that was given up ends its threads within moments.
@@ -106,7 +111,7 @@ fn run(low: LowArgs, around: &Surroundings, connect: Connect) -> Ending {
 
 /// Keeps the broker running until the process is asked to end.
 fn serve(runtime: &Runtime, mut interrupt: Interrupt) -> Ending {
-    runtime.block_on(end_asked(&mut interrupt));
+    runtime.block_on(interrupt.pressed());
     Ending::Done
 }
 
@@ -264,6 +269,11 @@ fn ending(ran: Result<(), Stop>) -> Ending {
         Err(Stop::Unreachable) => Ending::Cluster,
         Err(Stop::Interrupted) => Ending::Interrupted,
     }
+}
+
+/// Whether it works until it is asked to end.
+fn is_service(options: &Options) -> bool {
+    matches!(options.work, Work::Run { .. } | Work::Broker { .. })
 }
 
 fn is_broker(options: &Options) -> bool {

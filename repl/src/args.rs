@@ -15,7 +15,7 @@ pub struct LowArgs {
     pub common: Common,
 
     /// SQL to run instead of a shell; may be given several times
-    #[arg(short = 'e', long = "execute", value_name = "SQL")]
+    #[arg(short = 'e', long = "execute", value_name = "SQL", allow_hyphen_values = true)]
     pub execute: Vec<String>,
 
     /// A file of statements to run instead of a shell; runs before -e

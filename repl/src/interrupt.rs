@@ -5,6 +5,7 @@
 
 use std::io;
 
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 /// Hears Ctrl-C.
@@ -18,18 +19,19 @@ pub struct Interrupt {
 pub struct Presser(watch::Sender<u64>);
 
 impl Interrupt {
-    /// Listens to the signal, on a thread of its own: those of the queries may all be busy computing. Fails when the
-    /// process may not.
-    pub fn listen() -> io::Result<Self> {
+    /// Listens to Ctrl-C on a thread of its own: those of the queries may all be busy computing. A service is asked to
+    /// end by SIGTERM, too, which is the same to it from the start. Fails when the process may not listen.
+    pub fn listen(is_service: bool) -> io::Result<Self> {
         let (presser, interrupt) = Self::pair();
         let listening = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let mut signal = {
+        let (mut pressed, mut terminated) = {
             let _inside = listening.enter();
-            tokio::signal::unix::signal(tokio::signal::unix::SignalKind::interrupt())?
+            let terminated = is_service.then(|| signal(SignalKind::terminate())).transpose()?;
+            (signal(SignalKind::interrupt())?, terminated)
         };
         std::thread::spawn(move || {
             listening.block_on(async {
-                while signal.recv().await.is_some() {
+                while heard(&mut pressed, &mut terminated).await {
                     presser.press();
                 }
             });
@@ -65,15 +67,12 @@ impl Presser {
     }
 }
 
-/// Waits until the process is asked to end, by Ctrl-C or by its supervisor.
-pub async fn end_asked(interrupt: &mut Interrupt) {
-    use tokio::signal::unix::{SignalKind, signal};
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
-        return interrupt.pressed().await;
-    };
+/// Waits for either signal; false when none will come any more.
+async fn heard(pressed: &mut Signal, terminated: &mut Option<Signal>) -> bool {
+    let Some(terminated) = terminated else { return pressed.recv().await.is_some() };
     tokio::select! {
-        () = interrupt.pressed() => {}
-        _ = terminate.recv() => {}
+        pressed = pressed.recv() => pressed.is_some(),
+        terminated = terminated.recv() => terminated.is_some(),
     }
 }
 

@@ -17,7 +17,7 @@ use tokio::runtime::Handle;
 use crate::ask::{Ask, Serve};
 use crate::command::Command;
 use crate::help;
-use crate::interrupt::{Interrupt, end_asked};
+use crate::interrupt::Interrupt;
 use crate::output::section::write_sections;
 use crate::output::summary::summary;
 use crate::rows::{Broken, LinesBroken, Show};
@@ -143,7 +143,7 @@ impl Session {
             let mut running =
                 tokio::spawn(async move { serve.until_idle(Box::new(move || stopped.load(Ordering::Acquire))).await });
             tokio::select! {
-                () = end_asked(&mut self.interrupt) => {}
+                () = self.interrupt.pressed() => {}
                 ran = &mut running => return ran,
             }
             asked.store(true, Ordering::Release);
@@ -176,7 +176,7 @@ impl Session {
     /// Waits until the process is asked to end; fails when some query had stopped by then.
     pub fn end_asked(&mut self) -> Result<(), Stop> {
         let runtime = self.runtime.clone();
-        runtime.block_on(end_asked(&mut self.interrupt));
+        runtime.block_on(self.interrupt.pressed());
         let failures = self.serve.as_ref().map(|serve| serve.failures()).unwrap_or_default();
         if failures.is_empty() { Ok(()) } else { Err(self.refused(failures, "", 0)) }
     }
