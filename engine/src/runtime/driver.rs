@@ -17,11 +17,11 @@ use std::time::Duration;
 use arrow::error::ArrowError;
 use headwater_connectors::record::{RawBatch, TopicPartition, Wanted};
 use headwater_connectors::transport::{
-    GroupPlan, Isolation, Member, MemberEvent, ReadPlan, ReadRange, SinkOptions, Source, SourceEvent, Transport,
-    TransportError, TransportErrorKind,
+    Admin, GroupPlan, Isolation, Member, MemberEvent, ReadPlan, ReadRange, RecordLimits, SinkOptions, Source,
+    SourceEvent, Transport, TransportError, TransportErrorKind,
 };
 
-use super::complaints::Complaints;
+use super::complaints::{Complaints, processing_log_topic};
 use super::goal::Goal;
 use super::outbox::{Outbox, Work};
 use super::query_status::QueryStatus;
@@ -295,7 +295,8 @@ impl Share {
     ) -> Result<Self, TransportError> {
         // What a former owner left open is ended first: only then are its offsets settled.
         let placement = placement(transport.as_ref(), job)?;
-        let outbox = take_over(transport, job, partitions, placement.limits.bytes_max)?;
+        let (complaints, batch_bytes_max) = complaints(transport.admin(), job, placement.limits)?;
+        let outbox = take_over(transport, job, partitions, batch_bytes_max)?;
         let transport = transport.as_ref();
         let place = (&*job.group(), &*job.query.topology.input.topic);
         let start = Start::find(transport.admin(), place, partitions, job.starts_late(), goal)?;
@@ -316,7 +317,7 @@ impl Share {
             source,
             outbox,
             tasks,
-            complaints: Complaints::new(&job.query, &job.service_id),
+            complaints,
             moved: BTreeMap::new(),
             open_since_ms: None,
             unfinished,
@@ -461,6 +462,19 @@ fn perform(
         Command::Show(_) | Command::Reached(_) => {}
     }
     Ok(())
+}
+
+/// Where complaints go, and the bytes of a batch that every topic of the query takes.
+fn complaints(
+    admin: &dyn Admin,
+    job: &Job,
+    output: RecordLimits,
+) -> Result<(Complaints, Option<usize>), TransportError> {
+    let limits = |topic: &str| admin.record_limits(topic);
+    let log = limits(&processing_log_topic(&job.service_id))?;
+    let dead = job.query.dlq_topic.as_deref().map_or(Ok(RecordLimits::default()), limits)?;
+    let bytes_max = [output, log, dead].iter().filter_map(|limits| limits.bytes_max).min();
+    Ok((Complaints::new(&job.query, &job.service_id, dead), bytes_max))
 }
 
 fn placement(transport: &dyn Transport, job: &Job) -> Result<Placement, TransportError> {

@@ -1,0 +1,225 @@
+//! Bad records on their way to the dead-letter topic of a query: as they were, with what was wrong in headers.
+//!
+//! What that topic would not take must not hold up the query: a timestamp too far ahead is drawn back, and of a record too
+//! large for it only what fits is kept. Headers say so, and where the whole record is.
+
+use std::sync::Arc;
+
+use arrow::array::builder::{BinaryBuilder, ListBuilder, StringBuilder, StructBuilder};
+use arrow::array::{Array, BinaryArray, ListArray};
+use arrow::datatypes::DataType;
+use headwater_connectors::record::{OutBatch, RawBatch, headers_at, headers_type};
+use headwater_connectors::transport::RecordLimits;
+
+use crate::dataflow::Complaint;
+
+/// Bytes of the lengths around the name and the value of a header, at their most.
+const HEADER_BYTES: usize = 10;
+/// Most bytes of a reason or an expression in a header.
+const WORDS_BYTES_MAX: usize = 8 * 1024;
+
+/// Bad records of one epoch.
+pub(super) struct DeadLetters {
+    topic: Arc<str>,
+    query: String,
+    limits: RecordLimits,
+    letters: Vec<Letter>,
+    /// Partition and offset of the last one: a record with two complaints goes there once.
+    last: Option<(i32, i64)>,
+}
+
+/// One record for the dead-letter topic.
+struct Letter {
+    key: Option<Vec<u8>>,
+    value: Option<Vec<u8>>,
+    time_ms: i64,
+    headers: Vec<Header>,
+}
+
+type Header = (String, Option<Vec<u8>>);
+
+impl DeadLetters {
+    /// None yet, of a query by its id. `limits` is what `topic` takes.
+    pub(super) fn new(topic: &str, query: &str, limits: RecordLimits) -> Self {
+        Self { topic: Arc::from(topic), query: query.to_owned(), limits, letters: Vec::new(), last: None }
+    }
+
+    /// Adds the record of `raw` that a complaint is about.
+    pub(super) fn add(&mut self, complaint: &Complaint, raw: &RawBatch) {
+        let address = (complaint.origin.partition, complaint.offset);
+        if self.last.replace(address) == Some(address) {
+            return;
+        }
+        let row = complaint.index;
+        let payload =
+            |column: &Option<BinaryArray>| column.as_ref().filter(|c| c.is_valid(row)).map(|c| c.value(row).to_vec());
+        let mut letter = Letter {
+            key: payload(&raw.keys),
+            value: payload(&raw.values),
+            time_ms: raw.timestamps_ms[row].max(0),
+            headers: raw.headers.as_ref().map(|headers| headers_at(headers, row)).unwrap_or_default(),
+        };
+        let told = told(&self.query, complaint);
+        if let Some(most) = self.limits.bytes_max {
+            letter.shrink(most.saturating_sub(bytes_of(&told)), most);
+        }
+        letter.headers.extend(told);
+        self.letters.push(letter);
+    }
+
+    /// The records; they are forgotten here. `now_ms` is the present, which the topic measures timestamps by.
+    pub(super) fn take(&mut self, now_ms: i64) -> Option<OutBatch> {
+        self.last = None;
+        if self.letters.is_empty() {
+            return None;
+        }
+        let mut letters = std::mem::take(&mut self.letters);
+        if let Some(ahead_ms) = self.limits.ahead_ms_max {
+            letters.iter_mut().for_each(|letter| letter.draw_back(now_ms.saturating_add(ahead_ms)));
+        }
+        let headers: Vec<_> = letters.iter_mut().map(|letter| std::mem::take(&mut letter.headers)).collect();
+        Some(OutBatch {
+            topic: self.topic.clone(),
+            partitions: None,
+            keys: letters.iter().map(|letter| letter.key.as_deref()).collect(),
+            values: letters.iter().map(|letter| letter.value.as_deref()).collect(),
+            timestamps_ms: Some(letters.iter().map(|letter| letter.time_ms).collect()),
+            headers: Some(lists(&headers)),
+        })
+    }
+}
+
+impl Letter {
+    /// Leaves out value, headers and key, in this order, until what is left has `most` bytes. `limit` is the topic's.
+    fn shrink(&mut self, most: usize, limit: usize) {
+        let length = |payload: &Option<Vec<u8>>| payload.as_ref().map_or(0, Vec::len);
+        let mut left_out = Vec::new();
+        let bytes = |letter: &Self| length(&letter.key) + length(&letter.value) + bytes_of(&letter.headers);
+        for part in ["value", "headers", "key"] {
+            if bytes(self) <= most {
+                break;
+            }
+            match part {
+                "value" => self.value = None,
+                "headers" => self.headers.clear(),
+                _ => self.key = None,
+            }
+            left_out.push(part);
+        }
+        if !left_out.is_empty() {
+            let why = format!("{}: the topic takes {limit} bytes (max.message.bytes)", left_out.join(", "));
+            self.headers.push(("headwater.left_out".to_owned(), Some(why.into_bytes())));
+        }
+    }
+
+    /// Sets the timestamp to `latest_ms` when it is after it, and says so.
+    fn draw_back(&mut self, latest_ms: i64) {
+        if self.time_ms > latest_ms {
+            let was = self.time_ms.to_string().into_bytes();
+            self.headers.push(("headwater.timestamp".to_owned(), Some(was)));
+            self.time_ms = latest_ms;
+        }
+    }
+}
+
+/// What headers tell of a complaint.
+fn told(query: &str, complaint: &Complaint) -> Vec<Header> {
+    let told = [
+        ("headwater.query", query.to_owned()),
+        ("headwater.kind", complaint.kind.word().to_owned()),
+        ("headwater.topic", complaint.origin.topic.to_string()),
+        ("headwater.partition", complaint.origin.partition.to_string()),
+        ("headwater.offset", complaint.offset.to_string()),
+        ("headwater.expression", cut(complaint.expr.as_deref().unwrap_or_default())),
+        ("headwater.reason", cut(&complaint.reason)),
+    ];
+    told.into_iter().map(|(name, value)| (name.to_owned(), Some(value.into_bytes()))).collect()
+}
+
+fn cut(words: &str) -> String {
+    words[..words.floor_char_boundary(WORDS_BYTES_MAX)].to_owned()
+}
+
+fn bytes_of(headers: &[Header]) -> usize {
+    let bytes = |(name, value): &Header| HEADER_BYTES + name.len() + value.as_ref().map_or(0, Vec::len);
+    headers.iter().map(bytes).sum()
+}
+
+fn lists(headers: &[Vec<Header>]) -> ListArray {
+    let DataType::List(item) = headers_type() else { unreachable!("headers are a list") };
+    let DataType::Struct(fields) = item.data_type().clone() else { unreachable!("of structs") };
+    let entries = StructBuilder::new(fields, vec![Box::new(StringBuilder::new()), Box::new(BinaryBuilder::new())]);
+    let mut lists = ListBuilder::new(entries).with_field(item);
+    for record in headers {
+        for (name, value) in record {
+            let entries = lists.values();
+            entries.field_builder::<StringBuilder>(0).expect("names are texts").append_value(name);
+            entries.field_builder::<BinaryBuilder>(1).expect("values are bytes").append_option(value.as_ref());
+            entries.append(true);
+        }
+        lists.append(true);
+    }
+    lists.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use headwater_connectors::record::TopicPartition;
+
+    use super::*;
+    use crate::dataflow::ComplaintKind;
+
+    /// The one letter for a record with a key of 10 and a value of 1,000 bytes at 5,000 ms, 1,000 ms being the present.
+    fn letter(limits: RecordLimits) -> (OutBatch, Vec<Header>) {
+        let origin = TopicPartition::new("in", 3);
+        let raw = RawBatch {
+            origin: origin.clone(),
+            offsets: vec![7].into(),
+            timestamps_ms: vec![5_000].into(),
+            keys: Some(vec![Some(&[b'k'; 10][..])].into()),
+            values: Some(vec![Some(&[b'v'; 1_000][..])].into()),
+            value_nulls: None,
+            headers: None,
+            payload_bytes: 1_010,
+        };
+        let complaint = Complaint {
+            kind: ComplaintKind::Deserialization,
+            origin,
+            offset: 7,
+            index: 0,
+            expr: None,
+            reason: "bad".to_owned(),
+        };
+        let mut dead = DeadLetters::new("dead", "Q", limits);
+        dead.add(&complaint, &raw);
+        dead.add(&complaint, &raw);
+        let batch = dead.take(1_000).expect("a letter");
+        assert!(dead.take(1_000).is_none());
+        assert_eq!(batch.len(), 1);
+        let headers = headers_at(batch.headers.as_ref().expect("headers"), 0);
+        (batch, headers)
+    }
+
+    fn header(headers: &[Header], name: &str) -> Option<String> {
+        let (_, value) = headers.iter().find(|(found, _)| found == name)?;
+        value.as_ref().map(|value| String::from_utf8_lossy(value).into_owned())
+    }
+
+    #[test]
+    fn a_letter_is_the_record_and_what_was_wrong() {
+        let (batch, headers) = letter(RecordLimits::default());
+        assert_eq!((batch.keys.value(0).len(), batch.values.value(0).len()), (10, 1_000));
+        assert_eq!(batch.timestamps_ms.as_deref(), Some(&[5_000][..]));
+        assert_eq!(header(&headers, "headwater.offset").as_deref(), Some("7"));
+        assert_eq!(header(&headers, "headwater.left_out"), None);
+    }
+
+    #[test]
+    fn what_the_topic_would_refuse_is_left_out_and_told() {
+        let (batch, headers) = letter(RecordLimits { bytes_max: Some(800), ahead_ms_max: Some(100) });
+        assert!(batch.values.is_null(0) && batch.keys.is_valid(0));
+        assert!(header(&headers, "headwater.left_out").is_some_and(|why| why.starts_with("value: ")), "{headers:?}");
+        assert_eq!(batch.timestamps_ms.as_deref(), Some(&[1_100][..]));
+        assert_eq!(header(&headers, "headwater.timestamp").as_deref(), Some("5000"));
+    }
+}
