@@ -3,7 +3,8 @@
 //! Questions go through a client that has connected once; the one that makes and deletes topics,
 //! and the one that sees open transactions, are made when they are first needed.
 
-use std::collections::BTreeMap;
+use std::cell::Cell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll, Wake, Waker};
 use std::thread::{self, Thread};
@@ -28,6 +29,9 @@ use crate::transport::{
 
 /// Longest wait until a topic that was made can be used, or one that was deleted is gone.
 const SETTLED_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// How long the leader of a partition may take to tell offsets before it is looked up again; twice as long each time.
+const LEADER_WAIT_FIRST: Duration = Duration::from_secs(2);
 
 /// Pause between two looks at whether it is.
 const SETTLED_INTERVAL: Duration = Duration::from_millis(5);
@@ -120,9 +124,14 @@ impl KafkaAdmin {
         if places.is_empty() {
             return Ok(BTreeMap::new());
         }
+        let topics: BTreeSet<String> = places.iter().map(|(topic, ..)| topic.clone()).collect();
         let list: TopicPartitionList = places.into_iter().collect();
+        let wait = Cell::new(LEADER_WAIT_FIRST);
         let found = self.ask(isolation, doing, |client| {
-            let found = client.offsets_for_times(list.clone(), ANSWER_TIMEOUT)?;
+            // librdkafka waits for whoever was the leader when this client last looked, even if it has been gone for long.
+            topics.iter().try_for_each(|topic| client.fetch_metadata(Some(topic), ANSWER_TIMEOUT).map(drop))?;
+            let patience = wait.replace((wait.get() * 2).min(ANSWER_TIMEOUT));
+            let found = client.offsets_for_times(list.clone(), patience)?;
             // Each partition has an answer of its own, and one whose leader is gone has an error there.
             let failed = found.elements().iter().find_map(|element| element.error().err());
             failed.filter(errors::passes).map_or(Ok(found), Err)

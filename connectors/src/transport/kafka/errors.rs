@@ -71,7 +71,8 @@ pub(super) fn kind_of(code: Code) -> Kind {
     }
 }
 
-/// The cluster lost a broker or moves a partition: the same question has an answer in a moment.
+/// The cluster lost a broker or moves a partition: the same question has an answer in a moment, also one that went to
+/// a broker that is gone.
 pub(super) fn passes(error: &KafkaError) -> bool {
     let code = match error {
         KafkaError::AdminOp(code) => Some(*code),
@@ -81,6 +82,8 @@ pub(super) fn passes(error: &KafkaError) -> bool {
         matches!(
             code,
             Code::DestroyBroker
+                | Code::OperationTimedOut
+                | Code::RequestTimedOut
                 | Code::BrokerTransportFailure
                 | Code::NetworkException
                 | Code::NotLeaderForPartition
