@@ -35,7 +35,7 @@ use arrow::array::{ArrayRef, BinaryArray};
 use arrow::datatypes::FieldRef;
 
 pub use kind::{FormatError, FormatKind, parse_delimiter};
-pub use number::{parse_double, write_double};
+pub use number::{parse_double, write_double_text};
 pub use types::sql_name;
 
 /// A payload that could not be decoded, or a row that could not be encoded.

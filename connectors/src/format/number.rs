@@ -4,6 +4,8 @@
 //! in two ways, as in ksqlDB: a *number* is truncated and wraps (`BigDecimal.longValue`), a *text*
 //! must be an integer in range (`Long.parseLong`).
 
+use std::fmt;
+
 use arrow::datatypes::i256;
 use memchr::{memchr, memchr2};
 
@@ -236,25 +238,33 @@ pub(crate) fn finite_double(literal: &str) -> Option<f64> {
 
 /// Writes a double as `Double.toString` does: the shortest digits that give the same double back,
 /// scientific below 0.001 and from ten million on; `NaN`, `Infinity`, `-Infinity`.
-pub fn write_double(double: f64, out: &mut Vec<u8>) {
-    if !double.is_finite() {
-        let name = if double.is_nan() {
-            "NaN"
-        } else if double > 0.0 {
-            "Infinity"
-        } else {
-            "-Infinity"
-        };
-        return out.extend_from_slice(name.as_bytes());
-    }
-    let size = double.abs();
-    if size == 0.0 || (1e-3..1e7).contains(&size) {
-        out.extend_from_slice(format!("{double:?}").as_bytes());
+pub(crate) fn write_double(double: f64, out: &mut Vec<u8>) {
+    write_double_text(double, &mut Bytes(out));
+}
+
+/// The same as a text, behind what is there.
+pub fn write_double_text(double: f64, out: &mut impl fmt::Write) {
+    // Writing to memory does not fail.
+    let _ = if !double.is_finite() {
+        let name = if double > 0.0 { "Infinity" } else { "-Infinity" };
+        out.write_str(if double.is_nan() { "NaN" } else { name })
+    } else if double == 0.0 || (1e-3..1e7).contains(&double.abs()) {
+        write!(out, "{double:?}")
     } else {
         let text = scientific(double);
         let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
         let fraction = if mantissa.contains('.') { "" } else { ".0" };
-        out.extend_from_slice(format!("{mantissa}{fraction}E{exponent}").as_bytes());
+        write!(out, "{mantissa}{fraction}E{exponent}")
+    };
+}
+
+/// Bytes as a text is written to them.
+struct Bytes<'a>(&'a mut Vec<u8>);
+
+impl fmt::Write for Bytes<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.0.extend_from_slice(text.as_bytes());
+        Ok(())
     }
 }
 

@@ -16,8 +16,10 @@ use datafusion::logical_expr::simplify::SimplifyContext;
 use datafusion::physical_plan::PhysicalExpr;
 use sqlparser::ast::ExprWithAlias;
 
+use crate::config::Settings;
 use crate::diagnostic::{Diagnostic, Span};
 use crate::dialect;
+use crate::planner::continuous;
 use crate::planner::pinpoint::widen;
 use crate::planner::plan_errors::diagnose;
 use crate::planner::rewrite::rewrite_expr;
@@ -49,6 +51,11 @@ pub struct Expression {
     physical: Arc<dyn PhysicalExpr>,
     /// The type its values are brought to.
     data_type: DataType,
+}
+
+/// What expressions of continuous queries are compiled with: the functions of the dialect and the settings' defaults.
+pub fn expression_state() -> SessionState {
+    continuous::state(&Settings::default())
 }
 
 impl<'a> Compiler<'a> {

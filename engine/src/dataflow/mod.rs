@@ -15,6 +15,6 @@ mod project;
 mod task;
 
 pub use chunk::Chunk;
-pub use expression::{Compiler, Failure};
+pub use expression::{Compiler, Expression, Failure, expression_state};
 pub use output::Placement;
 pub use task::{Command, Compiled, Complaint, ComplaintKind, Epoch, Event, Task};

@@ -5,10 +5,11 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, BooleanArray, Decimal256Array, StringArray};
-use arrow::compute::kernels::{concat_elements, numeric, zip};
-use arrow::compute::{CastOptions, cast, cast_with_options, is_null, try_binary};
-use arrow::datatypes::{ArrowPrimitiveType, DataType, Decimal256Type, Int32Type, Int64Type, i256};
+use arrow::array::{Array, ArrayRef, AsArray, Decimal256Array, GenericByteArray};
+use arrow::buffer::OffsetBuffer;
+use arrow::compute::kernels::{concat_elements, numeric};
+use arrow::compute::{CastOptions, cast, cast_with_options, try_binary};
+use arrow::datatypes::{ArrowPrimitiveType, ByteArrayType, DataType, Decimal256Type, Int32Type, Int64Type, i256};
 use arrow::error::ArrowError;
 use arrow::util::display::FormatOptions;
 use datafusion::common::{DFSchema, Result, exec_datafusion_err, exec_err, plan_err};
@@ -20,6 +21,7 @@ use super::operator::Op;
 use super::refusal::{refusal, refuse};
 use super::text::text;
 use crate::diagnostic::{Diagnostic, PLAN};
+use crate::functions::offset;
 use crate::types::{DECIMAL_PRECISION_MAX, SqlType};
 
 /// Digits after the point that a quotient has at least.
@@ -276,29 +278,25 @@ fn widest(values: &ArrayRef) -> Result<(Decimal256Array, i8)> {
 /// `||`: what is NULL adds nothing.
 pub(super) fn concat(left: &ArrayRef, right: &ArrayRef) -> Result<ArrayRef> {
     if left.data_type() == &DataType::Binary {
-        return concat_bytes(
-            &filled(left, &BinaryArray::from_vec(vec![b""]))?,
-            &filled(right, &BinaryArray::from_vec(vec![b""]))?,
-        );
+        return joined(left.as_binary::<i32>(), right.as_binary());
     }
-    let empty = StringArray::from(vec![""]);
-    let texts = |side: &ArrayRef| filled(&cast(side, &DataType::Utf8)?, &empty);
-    let (left, right) = (texts(left)?, texts(right)?);
-    Ok(Arc::new(concat_elements::concat_elements_utf8::<i32>(left.as_string(), right.as_string())?))
+    let (left, right) = (cast(left, &DataType::Utf8)?, cast(right, &DataType::Utf8)?);
+    joined(left.as_string::<i32>(), right.as_string())
 }
 
-fn concat_bytes(left: &ArrayRef, right: &ArrayRef) -> Result<ArrayRef> {
-    Ok(concat_elements::concat_element_binary::<i32>(left.as_binary(), right.as_binary()).map(Arc::new)?)
-}
-
-/// Values with `empty` for those that are NULL.
-fn filled(values: &ArrayRef, empty: &dyn Array) -> Result<ArrayRef> {
-    if values.null_count() == 0 {
-        return Ok(values.clone());
+/// Both values of each row, one after the other; NULL is skipped.
+fn joined<T: ByteArrayType<Offset = i32>>(left: &GenericByteArray<T>, right: &GenericByteArray<T>) -> Result<ArrayRef> {
+    let mut values: Vec<u8> = Vec::with_capacity(left.value_data().len() + right.value_data().len());
+    let mut offsets = Vec::with_capacity(left.len() + 1);
+    offsets.push(0);
+    for row in 0..left.len() {
+        for side in [left, right].into_iter().filter(|side| side.is_valid(row)) {
+            values.extend_from_slice(side.value(row).as_ref());
+        }
+        offsets.push(offset(values.len())?);
     }
-    let missing: BooleanArray = is_null(values)?;
-    let empty: ArrayRef = arrow::array::make_array(empty.to_data());
-    Ok(zip::zip(&missing, &arrow::array::Scalar::new(empty), values)?)
+    let joined = GenericByteArray::<T>::try_new(OffsetBuffer::new(offsets.into()), values.into(), None)?;
+    Ok(Arc::new(joined))
 }
 
 #[cfg(test)]

@@ -1,14 +1,17 @@
 //! LIKE: `%` for any characters of a line, `_` for one; no character escapes them unless ESCAPE names it.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, StringArray};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, BooleanBufferBuilder, StringArray};
 use arrow::compute::cast;
 use arrow::datatypes::DataType;
 use datafusion::common::{DFSchema, Result, ScalarValue, exec_datafusion_err};
 use datafusion::logical_expr::{
     ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, TypeSignature, Volatility,
 };
+use memchr::memchr2;
+use memchr::memmem::Finder;
 
 use super::kernel;
 use super::kind::Kind;
@@ -104,7 +107,34 @@ fn all_like(texts: &StringArray, pattern: Option<&str>, escape: Option<char>) ->
     let Some(pattern) = pattern else { return Ok(Arc::new(BooleanArray::new_null(texts.len()))) };
     let pattern = Pattern::read(pattern, escape).map_err(|why| exec_datafusion_err!("{why}"))?;
     let mut chars = Vec::new();
+    if let Some(needle) = pattern.parts.as_ref().and_then(Parts::alone) {
+        let mut found = BooleanBufferBuilder::new(texts.len());
+        found.append_n(texts.len(), false);
+        each_with(texts, needle, |row| found.set_bit(row, pattern.matches(texts.value(row), &mut chars)));
+        return Ok(Arc::new(BooleanArray::new(found.finish(), texts.nulls().cloned())));
+    }
     Ok(Arc::new(texts.iter().map(|text| text.map(|text| pattern.matches(text, &mut chars))).collect::<BooleanArray>()))
+}
+
+/// Calls `found` with each row that contains a needle. It is looked for in all texts at once: they lie one after the other.
+fn each_with(texts: &StringArray, needle: &Finder<'_>, mut found: impl FnMut(usize)) {
+    let (ends, all) = (texts.value_offsets(), texts.value_data());
+    let end_of = |row: usize| ends[row + 1].unsigned_abs() as usize;
+    let (mut at, mut row) = (ends[0].unsigned_abs() as usize, 0);
+    while row < texts.len()
+        && let Some(next) = needle.find(&all[at..end_of(texts.len() - 1)])
+    {
+        let start = at + next;
+        while end_of(row) <= start {
+            row += 1;
+        }
+        // Otherwise it begins in one text and ends in another.
+        let is_within = start + needle.needle().len() <= end_of(row);
+        at = if is_within { end_of(row) } else { start + 1 };
+        if is_within && texts.is_valid(row) {
+            found(row);
+        }
+    }
 }
 
 fn each_like(texts: &StringArray, patterns: &StringArray, escape: Option<char>) -> Result<ArrayRef> {
@@ -127,8 +157,8 @@ enum Piece {
 /// A pattern that was read.
 struct Pattern {
     pieces: Vec<Piece>,
-    /// The text between two `%` that all of the pattern is, as patterns mostly are.
-    within: Option<String>,
+    /// What is between its `%`, where it has no `_`, as patterns mostly are.
+    parts: Option<Parts>,
 }
 
 impl Pattern {
@@ -146,15 +176,16 @@ impl Pattern {
                 char => Piece::This(char),
             });
         }
-        Ok(Self { within: within(&pieces), pieces })
+        Ok(Self { parts: Parts::of(&pieces), pieces })
     }
 
     /// Whether all of `text` is as the pattern says. `chars` is room for it.
     fn matches(&self, text: &str, chars: &mut Vec<char>) -> bool {
-        if let Some(within) = &self.within
-            && !text.contains(ends_line)
-        {
-            return text.contains(within.as_str());
+        // That `%` ends with its line only takes matches away.
+        match self.parts.as_ref().map(|parts| parts.matches(text)) {
+            Some(false) => return false,
+            Some(true) if !has_line_end(text) => return true,
+            _ => {}
         }
         chars.clear();
         chars.extend(text.chars());
@@ -190,10 +221,52 @@ impl Pattern {
     }
 }
 
-fn within(pieces: &[Piece]) -> Option<String> {
-    let [Piece::Any, inner @ .., Piece::Any] = pieces else { return None };
-    let this = |piece: &Piece| if let Piece::This(char) = piece { Some(*char) } else { None };
-    inner.iter().map(this).collect()
+/// The texts around the `%` of a pattern.
+struct Parts {
+    first: String,
+    /// Those between two `%`.
+    inner: Vec<Finder<'static>>,
+    /// What is behind the last `%`; `None` when the pattern has none.
+    last: Option<String>,
+}
+
+impl Parts {
+    fn of(pieces: &[Piece]) -> Option<Self> {
+        let this = |piece: &Piece| if let Piece::This(char) = piece { Some(*char) } else { None };
+        let texts = pieces.split(|piece| *piece == Piece::Any).map(|part| part.iter().map(this).collect());
+        let mut texts: VecDeque<String> = texts.collect::<Option<_>>()?;
+        let (first, last) = (texts.pop_front()?, texts.pop_back());
+        let inner = texts.iter().filter(|text| !text.is_empty()).map(|text| Finder::new(text).into_owned()).collect();
+        Some(Self { first, inner, last })
+    }
+
+    /// The only text of a pattern that has one, between two `%`.
+    fn alone(&self) -> Option<&Finder<'static>> {
+        match (self.first.as_str(), self.last.as_deref(), self.inner.as_slice()) {
+            ("", Some(""), [finder]) => Some(finder),
+            _ => None,
+        }
+    }
+
+    /// Whether a text is as the pattern says, if `%` does not end with its line.
+    fn matches(&self, text: &str) -> bool {
+        let Some(last) = &self.last else { return text == self.first };
+        let Some(mut rest) = text.strip_prefix(self.first.as_str()).and_then(|rest| rest.strip_suffix(last.as_str()))
+        else {
+            return false;
+        };
+        self.inner.iter().all(|finder| match finder.find(rest.as_bytes()) {
+            Some(at) => {
+                rest = &rest[at + finder.needle().len()..];
+                true
+            }
+            None => false,
+        })
+    }
+}
+
+fn has_line_end(text: &str) -> bool {
+    memchr2(b'\n', b'\r', text.as_bytes()).is_some() || !text.is_ascii() && text.contains(ends_line)
 }
 
 /// What `.` does not match in Java.
@@ -227,6 +300,15 @@ mod tests {
             ("a\nb", "%a%", None, false),
             ("a\nb", "a\n%", None, true),
             ("Käse", "K_se", None, true),
+            ("abab", "ab%ab", None, true),
+            ("aba", "ab%ba", None, false),
+            ("abcab", "a%b%b", None, true),
+            ("abcab", "a%c%c%", None, false),
+            ("ab", "", None, false),
+            ("", "", None, true),
+            ("a\nb", "a\nb", None, true),
+            ("a\u{2028}b", "a%", None, false),
+            ("ß%ü", "ß!%%", Some('!'), true),
             ("a.b", "a.b", None, true),
             ("axb", "a.b", None, false),
         ] {
@@ -234,5 +316,16 @@ mod tests {
             assert_eq!(found, expected, "{text:?} LIKE {pattern:?} ESCAPE {escape:?}");
         }
         assert!(Pattern::read("a!", Some('!')).is_err());
+    }
+
+    #[test]
+    fn texts_are_searched_one_by_one_although_they_lie_together() {
+        let texts = [Some("ab"), None, Some(""), Some("xaby"), Some("a"), Some("b"), Some("abab"), Some("ab\n")];
+        let texts: StringArray = texts.into_iter().collect();
+        let found = all_like(&texts, Some("%ab%"), None).expect("a pattern");
+        let wanted = [Some(true), None, Some(false), Some(true), Some(false), Some(false), Some(true), Some(false)];
+        assert_eq!(found.as_boolean(), &wanted.into_iter().collect::<BooleanArray>());
+        let found = all_like(&texts.slice(4, 3), Some("%ab%"), None).expect("a pattern");
+        assert_eq!(found.as_boolean(), &BooleanArray::from(vec![false, false, true]));
     }
 }

@@ -8,11 +8,11 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, ArrowPrimitiveType, AsArray, BinaryArray, BinaryBuilder, BooleanArray, ListArray, MapArray,
-    PrimitiveArray, PrimitiveBuilder, StringArray, StringBuilder, UInt32Array,
+    Array, ArrayRef, ArrowPrimitiveType, AsArray, BinaryArray, BooleanArray, ListArray, MapArray, NullBufferBuilder,
+    PrimitiveArray, StringArray, UInt32Array,
 };
 use arrow::buffer::{NullBuffer, OffsetBuffer};
-use arrow::compute::take;
+use arrow::compute::{take, unary};
 use arrow::datatypes::{DataType, FieldRef};
 use datafusion::common::exec_datafusion_err;
 use datafusion::error::{DataFusionError, Result};
@@ -59,6 +59,11 @@ pub type Lists<'a> = Column<'a, ListArray>;
 pub type Maps<'a> = Column<'a, MapArray>;
 
 impl<'a, A: Array> Column<'a, A> {
+    /// It has one value for all rows.
+    pub fn is_constant(&self) -> bool {
+        self.constant
+    }
+
     fn at(&self, row: usize) -> usize {
         if self.constant { 0 } else { row }
     }
@@ -78,6 +83,29 @@ impl<'a> Texts<'a> {
     /// The text of a row; empty where it is null.
     pub fn value(&self, row: usize) -> &'a str {
         self.array.value(self.at(row))
+    }
+
+    /// True when all texts consist of ASCII characters alone.
+    pub fn are_ascii(&self) -> bool {
+        self.bytes().is_ascii()
+    }
+
+    /// The bytes of all texts, one after the other.
+    fn bytes(&self) -> &'a [u8] {
+        let offsets = self.array.value_offsets();
+        let (start, end) = (offsets[0] as usize, offsets[self.array.len()] as usize);
+        &self.array.values()[start..end]
+    }
+
+    /// The same texts, all of them ASCII, with something done to each byte that leaves it ASCII; `None` when they are not.
+    pub fn with_ascii(&self, change: impl Fn(&mut [u8])) -> Option<Result<ArrayRef>> {
+        let mut bytes = self.bytes().is_ascii().then(|| self.bytes().to_vec())?;
+        change(&mut bytes);
+        let offsets = self.array.value_offsets();
+        let shifted: Vec<i32> = offsets.iter().map(|offset| offset - offsets[0]).collect();
+        let changed =
+            StringArray::try_new(OffsetBuffer::new(shifted.into()), bytes.into(), self.array.nulls().cloned());
+        Some(changed.map(|texts| Arc::new(texts) as ArrayRef).map_err(DataFusionError::from))
     }
 
     /// The text of a row.
@@ -247,6 +275,17 @@ impl<'a> Call<'a> {
         self.nulls.as_ref().is_some_and(|nulls| nulls.is_null(row))
     }
 
+    /// A column of numbers from another one, where no row fails.
+    pub fn map<P: ArrowPrimitiveType, R: ArrowPrimitiveType>(
+        &self,
+        arg: usize,
+        value: impl Fn(P::Native) -> R::Native,
+    ) -> Result<ArrayRef> {
+        let values = self.array(arg)?;
+        let mapped: PrimitiveArray<R> = unary(values.as_primitive::<P>(), value);
+        Ok(Arc::new(mapped.with_data_type(self.returns.clone())))
+    }
+
     /// A column of numbers, days or times, row by row; of the type of the result.
     pub fn each<P: ArrowPrimitiveType>(&self, value: impl FnMut(usize) -> Row<P::Native>) -> Result<ArrayRef> {
         self.each_as::<P>(self.returns, value)
@@ -258,12 +297,15 @@ impl<'a> Call<'a> {
         ty: &DataType,
         mut value: impl FnMut(usize) -> Row<P::Native>,
     ) -> Result<ArrayRef> {
-        let mut out = PrimitiveBuilder::<P>::with_capacity(self.rows);
+        let mut values = Vec::with_capacity(self.rows);
+        let mut valid = NullBufferBuilder::new(self.rows);
         for row in 0..self.rows {
             let value = if self.skips(row) { None } else { self.settle(value(row)) };
-            out.append_option(value);
+            valid.append(value.is_some());
+            values.push(value.unwrap_or_default());
         }
-        Ok(Arc::new(out.finish().with_data_type(ty.clone())))
+        let values = PrimitiveArray::<P>::new(values.into(), valid.finish());
+        Ok(Arc::new(values.with_data_type(ty.clone())))
     }
 
     /// A BOOLEAN column, row by row.
@@ -272,41 +314,40 @@ impl<'a> Call<'a> {
         Ok(Arc::new((0..self.rows).map(row).collect::<BooleanArray>()))
     }
 
-    /// A STRING column, row by row: `write` appends the text, or gives none.
+    /// A STRING column, row by row: `write` appends the text behind those of earlier rows, or gives none.
     pub fn each_text(&self, mut write: impl FnMut(usize, &mut String) -> Row<()>) -> Result<ArrayRef> {
-        let mut out = StringBuilder::with_capacity(self.rows, self.rows * 8);
-        let mut text = String::new();
+        let mut values = String::with_capacity(self.rows * 8);
+        let mut ends = Ends::new(self.rows);
         for row in 0..self.rows {
-            text.clear();
-            let found = if self.skips(row) { None } else { self.settle(write(row, &mut text)) };
-            room(out.values_slice().len(), text.len())?;
-            out.append_option(found.map(|()| text.as_str()));
+            let start = values.len();
+            let found = if self.skips(row) { None } else { self.settle(write(row, &mut values)) };
+            if found.is_none() {
+                values.truncate(start);
+            }
+            ends.push(values.len(), found.is_some())?;
         }
-        Ok(Arc::new(out.finish()))
+        ends.texts(values)
     }
 
     /// A STRING column of pieces of texts that are there already.
     pub fn each_str(&self, mut value: impl FnMut(usize) -> Row<&'a str>) -> Result<ArrayRef> {
-        let mut out = StringBuilder::with_capacity(self.rows, self.rows * 8);
-        for row in 0..self.rows {
-            let found = if self.skips(row) { None } else { self.settle(value(row)) };
-            room(out.values_slice().len(), found.map_or(0, str::len))?;
-            out.append_option(found);
-        }
-        Ok(Arc::new(out.finish()))
+        self.each_text(|row, out| Ok(value(row)?.map(|text| out.push_str(text))))
     }
 
-    /// A BYTES column, row by row: `write` appends the bytes, or gives none.
+    /// A BYTES column, row by row: `write` appends the bytes behind those of earlier rows, or gives none.
     pub fn each_blob(&self, mut write: impl FnMut(usize, &mut Vec<u8>) -> Row<()>) -> Result<ArrayRef> {
-        let mut out = BinaryBuilder::with_capacity(self.rows, self.rows * 8);
-        let mut bytes = Vec::new();
+        let mut values = Vec::with_capacity(self.rows * 8);
+        let mut ends = Ends::new(self.rows);
         for row in 0..self.rows {
-            bytes.clear();
-            let found = if self.skips(row) { None } else { self.settle(write(row, &mut bytes)) };
-            room(out.values_slice().len(), bytes.len())?;
-            out.append_option(found.map(|()| bytes.as_slice()));
+            let start = values.len();
+            let found = if self.skips(row) { None } else { self.settle(write(row, &mut values)) };
+            if found.is_none() {
+                values.truncate(start);
+            }
+            ends.push(values.len(), found.is_some())?;
         }
-        Ok(Arc::new(out.finish()))
+        let (offsets, nulls) = ends.finish();
+        Ok(Arc::new(BinaryArray::try_new(offsets, values.into(), nulls)?))
     }
 
     /// An ARRAY column: `write` appends the elements of a row to a builder, which `finish` ends.
@@ -350,6 +391,40 @@ impl<'a> Call<'a> {
     }
 }
 
+/// Where the texts or bytes of rows end, and which of them are null.
+struct Ends {
+    offsets: Vec<i32>,
+    valid: NullBufferBuilder,
+}
+
+impl Ends {
+    fn new(rows: usize) -> Self {
+        let mut offsets = Vec::with_capacity(rows + 1);
+        offsets.push(0);
+        Self { offsets, valid: NullBufferBuilder::new(rows) }
+    }
+
+    fn push(&mut self, end: usize, valid: bool) -> Result<()> {
+        self.offsets.push(offset(end)?);
+        self.valid.append(valid);
+        Ok(())
+    }
+
+    fn texts(self, values: String) -> Result<ArrayRef> {
+        let (offsets, nulls) = self.finish();
+        Ok(Arc::new(StringArray::try_new(offsets, values.into_bytes().into(), nulls)?))
+    }
+
+    fn finish(mut self) -> (OffsetBuffer<i32>, Option<NullBuffer>) {
+        (OffsetBuffer::new(self.offsets.into()), self.valid.finish())
+    }
+}
+
+/// Texts and bytes of one batch fit 31 bits. The error makes a query try fewer rows at once.
+pub fn offset(bytes: usize) -> Result<i32> {
+    i32::try_from(bytes).map_err(|_| exec_datafusion_err!("the texts of a batch exceed 2 GiB"))
+}
+
 /// Offsets of lists of these lengths. Fails past two thousand million elements.
 pub fn offsets(lengths: impl IntoIterator<Item = usize>) -> Result<OffsetBuffer<i32>> {
     let mut end = 0_usize;
@@ -359,14 +434,6 @@ pub fn offsets(lengths: impl IntoIterator<Item = usize>) -> Result<OffsetBuffer<
         ends.push(i32::try_from(end).map_err(|_| exec_datafusion_err!("the arrays of a batch are too long"))?);
     }
     Ok(OffsetBuffer::new(ends.into()))
-}
-
-/// Texts and bytes of one batch fit 31 bits. The error makes a continuous query try fewer rows at once.
-pub fn room(used: usize, more: usize) -> Result<()> {
-    match i32::try_from(used + more) {
-        Ok(_) => Ok(()),
-        Err(_) => Err(exec_datafusion_err!("the texts of a batch exceed 2 GiB")),
-    }
 }
 
 /// The field of a list type's items.

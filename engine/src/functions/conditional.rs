@@ -1,8 +1,10 @@
 //! What depends on NULL.
 
 use arrow::array::{ArrayRef, BooleanArray, make_comparator, new_null_array};
+use arrow::compute::kernels::cmp::eq;
 use arrow::compute::kernels::zip::zip;
 use arrow::compute::{SortOptions, is_null, nullif as arrow_nullif};
+use arrow::datatypes::DataType;
 use datafusion::error::Result;
 
 use super::call::Call;
@@ -54,10 +56,16 @@ fn coalesce(call: &Call<'_>) -> Result<ArrayRef> {
 
 fn nullif(call: &Call<'_>) -> Result<ArrayRef> {
     let (left, right) = (call.array(0)?, call.array(1)?);
-    if matches!(call.returns(), arrow::datatypes::DataType::Null) {
+    if matches!(call.returns(), DataType::Null) {
         return Ok(new_null_array(call.returns(), call.rows()));
     }
-    let same = make_comparator(&left, &right, SortOptions::default())?;
-    let equal: BooleanArray = (0..call.rows()).map(|row| Some(same(row, row).is_eq())).collect();
+    let equal = match left.data_type() {
+        // Where one side is null the first stays, null or not.
+        DataType::Utf8 | DataType::Int32 | DataType::Int64 => eq(&left, &right)?,
+        _ => {
+            let same = make_comparator(&left, &right, SortOptions::default())?;
+            (0..call.rows()).map(|row| Some(same(row, row).is_eq())).collect::<BooleanArray>()
+        }
+    };
     Ok(arrow_nullif(&left, &equal)?)
 }

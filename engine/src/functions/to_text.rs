@@ -7,7 +7,7 @@ use arrow::datatypes::{
     DataType, Date32Type, Decimal128Type, Decimal256Type, Float64Type, Int32Type, Int64Type, Time32MillisecondType,
     TimeUnit, TimestampMillisecondType,
 };
-use headwater_connectors::format::write_double;
+use headwater_connectors::format::write_double_text;
 use headwater_connectors::java_time::iso::{format_iso_date, format_iso_time_ms, format_iso_timestamp_ms};
 
 /// Appends a value that is not null. Fails on arrays, maps and structs.
@@ -17,7 +17,7 @@ pub fn write(values: &dyn Array, row: usize, out: &mut String) -> Result<(), Str
         // Writing to a String cannot fail.
         DataType::Int32 => drop(write!(out, "{}", values.as_primitive::<Int32Type>().value(row))),
         DataType::Int64 => drop(write!(out, "{}", values.as_primitive::<Int64Type>().value(row))),
-        DataType::Float64 => out.push_str(&java_double(values.as_primitive::<Float64Type>().value(row))),
+        DataType::Float64 => write_double_text(values.as_primitive::<Float64Type>().value(row), out),
         DataType::Decimal128(..) | DataType::Decimal256(..) => out.push_str(&decimal_text(values, row)),
         DataType::Utf8 => out.push_str(values.as_string::<i32>().value(row)),
         DataType::Date32 => format_iso_date(values.as_primitive::<Date32Type>().value(row), out),
@@ -42,7 +42,7 @@ pub fn decimal_text(values: &dyn Array, row: usize) -> String {
 
 /// A DOUBLE as Java writes it: `1.0E7`.
 pub fn java_double(double: f64) -> String {
-    let mut out = Vec::new();
-    write_double(double, &mut out);
-    String::from_utf8(out).unwrap_or_default()
+    let mut out = String::new();
+    write_double_text(double, &mut out);
+    out
 }

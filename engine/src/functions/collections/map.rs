@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, MapArray, StructArray, UInt32Array, make_comparator};
+use arrow::array::{Array, ArrayRef, AsArray, ListArray, MapArray, StructArray, UInt32Array, make_comparator};
 use arrow::buffer::NullBuffer;
 use arrow::compute::{SortOptions, concat, take};
 use arrow::datatypes::DataType;
 use datafusion::common::exec_err;
 use datafusion::error::Result;
 
-use crate::functions::call::{Call, Row, offsets};
+use crate::functions::call::{Call, Row, item_field, offsets};
 
 /// The lengths of a column of maps, whose entries were put elsewhere.
 pub struct Lengths {
@@ -65,6 +65,10 @@ pub fn values(call: &Call<'_>) -> Result<ArrayRef> {
 
 fn parts(call: &Call<'_>, of: &ArrayRef) -> Result<ArrayRef> {
     let maps = call.maps(0);
+    if !maps.is_constant() {
+        let (map, item) = (maps.array(), item_field(call.returns())?);
+        return Ok(Arc::new(ListArray::try_new(item, map.offsets().clone(), of.clone(), map.nulls().cloned())?));
+    }
     call.each_taken(of, |row, places| {
         let Some(range) = maps.range(row) else { return Ok(None) };
         places.extend(range.map(|at| Some(at as u32)));

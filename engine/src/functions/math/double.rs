@@ -11,14 +11,14 @@ use datafusion::error::Result;
 use crate::functions::call::Call;
 
 /// A function of one number, which may be INT or BIGINT.
-pub fn unary(call: &Call<'_>, of: fn(f64) -> f64) -> Result<ArrayRef> {
+pub fn unary(call: &Call<'_>, of: impl Fn(f64) -> f64) -> Result<ArrayRef> {
     let values = cast(&call.array(0)?, &DataType::Float64)?;
     let result: Float64Array = arrow_unary(values.as_primitive::<Float64Type>(), of);
     Ok(Arc::new(result))
 }
 
 /// A function of two numbers.
-pub fn binary(call: &Call<'_>, of: fn(f64, f64) -> f64) -> Result<ArrayRef> {
+pub fn binary(call: &Call<'_>, of: impl Fn(f64, f64) -> f64) -> Result<ArrayRef> {
     let (left, right) = (call.array(0)?, call.array(1)?);
     let result: Float64Array =
         arrow_binary(left.as_primitive::<Float64Type>(), right.as_primitive::<Float64Type>(), of)?;
@@ -86,13 +86,42 @@ fn places(call: &Call<'_>, up: fn(u8, bool, bool) -> bool) -> Result<ArrayRef> {
         if !value.is_finite() {
             return Err(format!("{value} cannot be rounded"));
         }
-        text.clear();
-        // Writing to a String does not fail.
-        let _ = write!(text, "{:e}", value.abs());
-        let magnitude = cut(&text, i64::from(places.value(row)), value < 0.0, up);
+        let magnitude = match cut_clearly(value.abs(), places.value(row), up(b'5', true, false)) {
+            Some(magnitude) => magnitude,
+            None => {
+                text.clear();
+                // Writing to a String does not fail.
+                let _ = write!(text, "{:e}", value.abs());
+                cut(&text, i64::from(places.value(row)), value < 0.0, up)
+            }
+        };
         Ok(Some(if value < 0.0 { -magnitude } else { magnitude }))
     })
 }
+
+/// The same without looking at digits, where the number is clearly on one side of where the last digit kept would
+/// change: a multiple of `10^-places` is then its whole number of them divided by a power of ten, and as both are exact
+/// the quotient is the DOUBLE nearest to it. `None` where that is not certain.
+fn cut_clearly(magnitude: f64, places: i32, to_nearest: bool) -> Option<f64> {
+    let unit = *POWERS_OF_TEN.get(usize::try_from(places).ok()?)?;
+    let scaled = magnitude * unit;
+    if scaled >= CLEAR_MAX {
+        return None;
+    }
+    let (below, edge) = (scaled.floor(), if to_nearest { 0.5 } else { 0.0 });
+    let rest = scaled - below;
+    let distance = (rest - edge).abs().min((rest - edge - 1.0).abs());
+    (distance > CLEAR_DISTANCE).then(|| if to_nearest && rest > edge { below + 1.0 } else { below } / unit)
+}
+
+/// Powers of ten that are exact, as far as anybody rounds.
+const POWERS_OF_TEN: [f64; 10] = [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9];
+
+/// Below this many units the product above is wrong by less than a tenth of [`CLEAR_DISTANCE`], in units.
+const CLEAR_MAX: f64 = 1e11;
+
+/// How far from an edge a number is clearly on one side of it, in units.
+const CLEAR_DISTANCE: f64 = 1e-3;
 
 /// Cuts `d.ddde±x` so many digits after the point.
 fn cut(text: &str, places: i64, negative: bool, up: fn(u8, bool, bool) -> bool) -> f64 {

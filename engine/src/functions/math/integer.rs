@@ -12,14 +12,12 @@ const SERIES_MAX: u64 = 1 << 16;
 
 /// ABS of INT; the smallest stays.
 pub fn abs_int(call: &Call<'_>) -> Result<ArrayRef> {
-    let values = call.numbers::<Int32Type>(0);
-    call.each::<Int32Type>(|row| Ok(Some(values.value(row).wrapping_abs())))
+    call.map::<Int32Type, Int32Type>(0, i32::wrapping_abs)
 }
 
 /// ABS of BIGINT; the smallest stays.
 pub fn abs_bigint(call: &Call<'_>) -> Result<ArrayRef> {
-    let values = call.numbers::<Int64Type>(0);
-    call.each::<Int64Type>(|row| Ok(Some(values.value(row).wrapping_abs())))
+    call.map::<Int64Type, Int64Type>(0, i64::wrapping_abs)
 }
 
 /// A whole number is its own ceiling.
@@ -34,23 +32,17 @@ pub fn whole(call: &Call<'_>) -> Result<ArrayRef> {
 
 /// SIGN of INT.
 pub fn sign_int(call: &Call<'_>) -> Result<ArrayRef> {
-    let values = call.numbers::<Int32Type>(0);
-    call.each::<Int32Type>(|row| Ok(Some(values.value(row).signum())))
+    call.map::<Int32Type, Int32Type>(0, i32::signum)
 }
 
 /// SIGN of BIGINT.
 pub fn sign_bigint(call: &Call<'_>) -> Result<ArrayRef> {
-    let values = call.numbers::<Int64Type>(0);
-    call.each::<Int32Type>(|row| Ok(Some(values.value(row).signum() as i32)))
+    call.map::<Int64Type, Int32Type>(0, |value| value.signum() as i32)
 }
 
 /// SIGN of DOUBLE; 0 of NaN.
 pub fn sign_double(call: &Call<'_>) -> Result<ArrayRef> {
-    let values = call.numbers::<Float64Type>(0);
-    call.each::<Int32Type>(|row| {
-        let value = values.value(row);
-        Ok(Some(i32::from(value > 0.0) - i32::from(value < 0.0)))
-    })
+    call.map::<Float64Type, Int32Type>(0, |value| i32::from(value > 0.0) - i32::from(value < 0.0))
 }
 
 /// GENERATE_SERIES of INT.

@@ -54,17 +54,23 @@ impl Encoding {
 
     fn encode(self, bytes: &[u8], digits: &[u8; 16], out: &mut String) {
         match self {
-            Self::Hex => {
-                out.extend(
-                    bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]).map(|half| digits[usize::from(half)] as char),
-                );
-            }
+            Self::Hex => encode_hex(bytes, digits, out),
             Self::Utf8 => out.push_str(&String::from_utf8_lossy(bytes)),
             Self::Ascii => {
                 out.extend(bytes.iter().map(|b| if b.is_ascii() { *b as char } else { char::REPLACEMENT_CHARACTER }));
             }
             Self::Base64 => write_base64(bytes, out),
         }
+    }
+}
+
+fn encode_hex(bytes: &[u8], digits: &[u8; 16], out: &mut String) {
+    let mut pairs = [0; 64];
+    for some in bytes.chunks(pairs.len() / 2) {
+        for (pair, byte) in pairs.chunks_exact_mut(2).zip(some) {
+            pair.copy_from_slice(&[digits[usize::from(byte >> 4)], digits[usize::from(byte & 15)]]);
+        }
+        out.push_str(std::str::from_utf8(&pairs[..some.len() * 2]).expect("digits are ASCII"));
     }
 }
 

@@ -10,6 +10,9 @@ use crate::functions::call::Call;
 /// Length of a padded text or of padded bytes at most: those of a batch fit 2 GiB.
 const LENGTH_MAX: usize = 1 << 17;
 
+/// Units of a filler at least: enough for most texts.
+const FILLER_MIN: usize = 64;
+
 /// Where the padding goes.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Side {
@@ -30,15 +33,14 @@ fn length(asked: i32) -> Result<Option<usize>, String> {
 /// LPAD or RPAD of texts.
 pub fn pad_text(call: &Call<'_>, side: Side) -> Result<ArrayRef> {
     let (texts, lengths, paddings) = (call.texts(0), call.numbers::<Int32Type>(1), call.texts(2));
+    let mut filler = Filler::default();
     call.each_text(|row, out| {
         let (text, padding) = (texts.value(row), paddings.value(row));
         let Some(length) = length(lengths.value(row))?.filter(|_| !padding.is_empty()) else { return Ok(None) };
         let missing = length.saturating_sub(units::len(text));
         let kept = &text[..units::byte_of(text, length)];
         out.push_str(if side == Side::Right { kept } else { "" });
-        let whole = units::len(padding);
-        (0..missing / whole).for_each(|_| out.push_str(padding));
-        out.push_str(&padding[..units::byte_of(padding, missing % whole)]);
+        out.push_str(filler.units(padding, missing));
         out.push_str(if side == Side::Left { kept } else { "" });
         Ok(Some(()))
     })
@@ -57,4 +59,39 @@ pub fn pad_bytes(call: &Call<'_>, side: Side) -> Result<ArrayRef> {
         out.extend_from_slice(if side == Side::Left { kept } else { &[] });
         Ok(Some(()))
     })
+}
+
+/// A padding again and again, kept for the next row that has the same.
+#[derive(Default)]
+struct Filler {
+    padding: String,
+    text: String,
+    units: usize,
+}
+
+impl Filler {
+    /// So many units of a padding that is not empty. Half a character is left out.
+    fn units(&mut self, padding: &str, units: usize) -> &str {
+        if self.padding != padding || self.units < units {
+            let each = units::len(padding);
+            let times = units.max(FILLER_MIN).div_ceil(each);
+            (self.padding, self.text, self.units) = (padding.to_owned(), padding.repeat(times), each * times);
+        }
+        &self.text[..units::byte_of(&self.text, units)]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fillers_are_cut_and_grow() {
+        let mut filler = Filler::default();
+        assert_eq!(filler.units("ab", 3), "aba");
+        assert_eq!(filler.units("ab", 0), "");
+        assert_eq!(filler.units("ab", 200).len(), 200);
+        assert_eq!(filler.units("x", 2), "xx");
+        assert_eq!(filler.units("a𝄞", 5), "a𝄞a");
+    }
 }

@@ -47,6 +47,10 @@ fn find(text: &str, part: &str, position: i64, occurrence: i32) -> Option<usize>
     if position.abs() > length {
         return None;
     }
+    if position >= 0 && !part.is_empty() {
+        let from = units::byte_of(text, (position - 1).max(0) as usize);
+        return forward(text, part, from, occurrence).map(|byte| units::unit_of(text, byte));
+    }
     let starts = |byte: &usize| text[*byte..].starts_with(part);
     let mut bytes = text.char_indices().map(|(byte, _)| byte);
     let byte = match position < 0 {
@@ -60,4 +64,14 @@ fn find(text: &str, part: &str, position: i64, occurrence: i32) -> Option<usize>
         }
     };
     byte.map(|byte| units::unit_of(text, byte))
+}
+
+/// The byte at which an occurrence begins, looked for from a byte on. Occurrences may overlap.
+fn forward(text: &str, part: &str, from: usize, occurrence: usize) -> Option<usize> {
+    let mut at = from + text[from..].find(part)?;
+    for _ in 0..occurrence {
+        let next = at + text[at..].chars().next().map_or(1, char::len_utf8);
+        at = next + text[next..].find(part)?;
+    }
+    Some(at)
 }

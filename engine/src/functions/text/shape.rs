@@ -1,6 +1,8 @@
 //! Texts in another shape: letters, spaces, characters from codes.
 
-use arrow::array::ArrayRef;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, Int32Array};
 use arrow::datatypes::Int32Type;
 use datafusion::error::Result;
 
@@ -11,6 +13,11 @@ use crate::functions::delegate::delegate;
 /// LCASE.
 pub fn lcase(call: &Call<'_>) -> Result<ArrayRef> {
     let texts = call.texts(0);
+    if !texts.is_constant()
+        && let Some(changed) = texts.with_ascii(<[u8]>::make_ascii_lowercase)
+    {
+        return changed;
+    }
     call.each_text(|row, out| {
         lower(texts.value(row), out);
         Ok(Some(()))
@@ -20,6 +27,11 @@ pub fn lcase(call: &Call<'_>) -> Result<ArrayRef> {
 /// UCASE.
 pub fn ucase(call: &Call<'_>) -> Result<ArrayRef> {
     let texts = call.texts(0);
+    if !texts.is_constant()
+        && let Some(changed) = texts.with_ascii(<[u8]>::make_ascii_uppercase)
+    {
+        return changed;
+    }
     call.each_text(|row, out| {
         upper(texts.value(row), out);
         Ok(Some(()))
@@ -28,7 +40,11 @@ pub fn ucase(call: &Call<'_>) -> Result<ArrayRef> {
 
 fn lower(text: &str, out: &mut String) {
     match text.is_ascii() {
-        true => out.extend(text.chars().map(|c| c.to_ascii_lowercase())),
+        true => {
+            let start = out.len();
+            out.push_str(text);
+            out[start..].make_ascii_lowercase();
+        }
         // Not letter by letter: a sigma at the end of a word is another.
         false => out.push_str(&text.to_lowercase()),
     }
@@ -36,7 +52,11 @@ fn lower(text: &str, out: &mut String) {
 
 fn upper(text: &str, out: &mut String) {
     match text.is_ascii() {
-        true => out.extend(text.chars().map(|c| c.to_ascii_uppercase())),
+        true => {
+            let start = out.len();
+            out.push_str(text);
+            out[start..].make_ascii_uppercase();
+        }
         false => out.push_str(&text.to_uppercase()),
     }
 }
@@ -44,12 +64,24 @@ fn upper(text: &str, out: &mut String) {
 /// TRIM, of what Java trims: everything up to the space.
 pub fn trim(call: &Call<'_>) -> Result<ArrayRef> {
     let texts = call.texts(0);
-    call.each_str(|row| Ok(Some(texts.value(row).trim_matches(|c| c <= ' '))))
+    call.each_str(|row| Ok(Some(trimmed(texts.value(row)))))
+}
+
+fn trimmed(text: &str) -> &str {
+    let shown = |byte: &u8| *byte > b' ';
+    let first = text.bytes().position(|byte| shown(&byte)).unwrap_or(text.len());
+    let end = text.bytes().rposition(|byte| shown(&byte)).map_or(first, |last| last + 1);
+    // Bytes up to the space are characters of their own.
+    &text[first..end]
 }
 
 /// LEN of texts.
 pub fn len_text(call: &Call<'_>) -> Result<ArrayRef> {
     let texts = call.texts(0);
+    if !texts.is_constant() && texts.are_ascii() {
+        let lengths: Vec<i32> = texts.array().value_offsets().windows(2).map(|ends| ends[1] - ends[0]).collect();
+        return Ok(Arc::new(Int32Array::new(lengths.into(), call.nulls().cloned())));
+    }
     call.each::<Int32Type>(|row| Ok(Some(units::len(texts.value(row)) as i32)))
 }
 

@@ -11,6 +11,7 @@ mod bounded;
 mod continuous;
 mod copy;
 mod feed;
+mod functions;
 mod idle;
 mod latency;
 mod librdkafka;
@@ -70,6 +71,8 @@ enum Command {
     Soak(soak::Arguments),
     /// CPU, memory and threads of one process with many queries that have nothing to do
     Idle(idle::Arguments),
+    /// Rows a second of every family of functions, beside DataFusion's nearest; needs no Kafka
+    Functions(functions::Arguments),
     /// Run a command and write what it cost to a file: used by the other benchmarks
     #[command(hide = true)]
     Supervise {
@@ -105,6 +108,7 @@ fn run(command: Command) -> Result<(), Box<dyn Error>> {
         Command::Latency(arguments) => latency::run(&arguments),
         Command::Soak(arguments) => soak::run(&arguments),
         Command::Idle(arguments) => idle::run(&arguments),
+        Command::Functions(arguments) => functions::run(&arguments),
         Command::Supervise { report, command } => exit(usage::supervise(&report, &command)?),
     }
 }
