@@ -9,10 +9,14 @@ use headwater_tests::binary::workspace;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_file_gives_what_it_says() {
-    let rules = Rules { judge: true, accept: std::env::var_os("ACCEPT").is_some(), ..Rules::default() };
+    let accept = std::env::var_os("ACCEPT").is_some();
+    // Users' files run in one part, so that their plans are stable; ours have no plans and meet what runs side by side.
+    let session = vec!["SET 'query.partitions' = '2';".to_owned()];
+    let rules = Rules { judge: true, accept, session, ..Rules::default() };
     let mut told = Vec::new();
     let mut reporter = Reporter { out: &mut told, colored: false };
     let tally = check(&[workspace().join("queries")], &rules, &mut reporter).await.expect("readable files");
     let told = String::from_utf8_lossy(&told);
-    assert_eq!(tally.failed, 0, "{told}\nACCEPT=1 accepts the new output");
+    let wrong: Vec<&str> = told.lines().filter(|line| !line.starts_with("ok ")).collect();
+    assert_eq!(tally.failed, 0, "{}\nACCEPT=1 accepts the new output", wrong.join("\n"));
 }

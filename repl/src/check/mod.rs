@@ -81,12 +81,15 @@ pub async fn check(paths: &[PathBuf], rules: &Rules, reporter: &mut Reporter<'_>
     let texts = texts.collect::<Result<Vec<_>, _>>()?;
     let mut tally = Tally { files: files.len(), ..Tally::default() };
     for (path, text) in files.iter().zip(texts) {
-        let report = check_file(path, &text, rules).await;
+        let report = check_file(path, text, rules).await;
         tally.failed += report.failed_all();
         tally.passed += report.statements - report.failed_statements();
         let _ = reporter.file(path, &report);
     }
     let Tally { files, passed, failed } = tally;
+    if failed > 0 && !rules.accept {
+        let _ = writeln!(reporter.out, "`headwater test --accept PATH` writes what was found into the files");
+    }
     let summary = format!("{}, {} passed, {failed} failed", counted(files, "file"), counted(passed, "statement"));
     let _ = writeln!(reporter.out, "{summary}");
     Ok(tally)
@@ -102,9 +105,9 @@ async fn check_session(statements: &[String]) -> Result<(), String> {
 }
 
 /// Checks one file. A fault of the engine is a failure of the file and not of the others.
-async fn check_file(path: &Path, text: &str, rules: &Rules) -> FileReport {
-    let (owned_path, text, rules) = (path.to_owned(), text.to_owned(), rules.clone());
-    match tokio::spawn(async move { check_text(&owned_path, &text, &rules).await }).await {
+async fn check_file(path: &Path, text: String, rules: &Rules) -> FileReport {
+    let (path, rules) = (path.to_owned(), rules.clone());
+    match tokio::spawn(async move { check_text(&path, &text, &rules).await }).await {
         Ok(report) => report,
         Err(error) => FileReport::failed(format!("it ran into a fault of ours: {error}")),
     }

@@ -71,9 +71,11 @@ impl Reporter<'_> {
                 let ok = self.painted(GREEN, "new");
                 writeln!(self.out, "{ok}  {path} ({count}, {} accepted)", counted(accepted, "answer"))?;
             }
-            (false, _) => {
+            (false, accepted) => {
                 let fail = self.painted(RED, "FAIL");
-                writeln!(self.out, "{fail} {path}")?;
+                let taken =
+                    if accepted > 0 { format!(" ({} accepted)", counted(accepted, "answer")) } else { String::new() };
+                writeln!(self.out, "{fail} {path}{taken}")?;
             }
         }
         report.failures.iter().try_for_each(|failure| self.failure(failure))
