@@ -37,6 +37,9 @@ use report::counted;
 pub use report::{Failure, FileReport, Reporter, Wrong};
 use stage::{Outcome, Played, play};
 
+/// The words for what a file says and what was answered.
+const FILE: (&str, &str) = ("expected", "found");
+
 /// How files are checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rules {
@@ -80,14 +83,16 @@ pub async fn check(paths: &[PathBuf], rules: &Rules, reporter: &mut Reporter<'_>
     });
     let texts = texts.collect::<Result<Vec<_>, _>>()?;
     let mut tally = Tally { files: files.len(), ..Tally::default() };
+    let mut can_be_accepted = false;
     for (path, text) in files.iter().zip(texts) {
         let report = check_file(path, text, rules).await;
         tally.failed += report.failed_all();
         tally.passed += report.statements - report.failed_statements();
+        can_be_accepted |= report.failures.iter().any(|it| matches!(it.wrong, Wrong::Differs { sides: FILE, .. }));
         let _ = reporter.file(path, &report);
     }
     let Tally { files, passed, failed } = tally;
-    if failed > 0 && !rules.accept {
+    if can_be_accepted {
         let _ = writeln!(reporter.out, "`headwater test --accept PATH` writes what was found into the files");
     }
     let summary = format!("{}, {} passed, {failed} failed", counted(files, "file"), counted(passed, "statement"));
@@ -177,7 +182,7 @@ impl FileReport {
             match (piece.expected(), &outcome.fault) {
                 (_, Some(fault)) => self.told(Some(piece), format!("{}\n{fault}", outcome.text).trim().to_owned()),
                 (Some(expected), None) if expected != found => {
-                    self.differs(piece, &expected, &found, ("expected", "found"));
+                    self.differs(piece, &expected, &found, FILE);
                 }
                 (None, None) if outcome.is_error => self.told(Some(piece), outcome.text.clone()),
                 _ => {}
