@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, IsTerminal, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,11 +14,12 @@ use tokio::sync::mpsc;
 
 use crate::args::LowArgs;
 use crate::ask::{Ask, Serve};
+use crate::check::{self, Reporter, Rules};
 use crate::cluster::Cluster;
 use crate::demo::feeder::Feeder;
 use crate::demo::tour::tour;
 use crate::interrupt::Interrupt;
-use crate::options::{Options, Surroundings, Work, history_file};
+use crate::options::{Options, Surroundings, Work, history_file, session_statements};
 use crate::screen::{Manner, Screen};
 use crate::script::Script;
 use crate::session::{Session, Stop};
@@ -82,6 +84,9 @@ fn run(low: LowArgs, around: &Surroundings, connect: Connect) -> Ending {
         Ok(runtime) => runtime,
         Err(error) => return complain(&format!("could not start the threads: {error}"), Ending::Cluster),
     };
+    if let Work::Test { paths, rules } = &options.work {
+        return check(&runtime, paths, rules, options.color_output);
+    }
     let interrupt = match Interrupt::listen(is_service(&options)) {
         Ok(interrupt) => interrupt,
         Err(error) => return complain(&format!("could not listen to Ctrl-C: {error}"), Ending::Cluster),
@@ -107,6 +112,17 @@ fn run(low: LowArgs, around: &Surroundings, connect: Connect) -> Ending {
     // down: that corrupts the heap. A query that was given up ends its threads within moments.
     runtime.shutdown_timeout(THREADS_END_MAX);
     ending
+}
+
+/// Checks test files; Ctrl-C ends the process as it does any other.
+fn check(runtime: &Runtime, paths: &[PathBuf], rules: &Rules, colored: bool) -> Ending {
+    let mut out = std::io::stdout();
+    let mut reporter = Reporter { out: &mut out, colored };
+    match runtime.block_on(check::check(paths, rules, &mut reporter)) {
+        Ok(tally) if tally.failed == 0 => Ending::Done,
+        Ok(_) => Ending::Failed,
+        Err(message) => complain(&message, Ending::Usage),
+    }
 }
 
 /// Keeps the broker running until the process is asked to end.
@@ -140,7 +156,7 @@ fn work(
         }
         Work::Demo => demo(&mut session, options, around, cluster, &transport),
         Work::Run { files, until_idle } => headless(&mut session, &serve, files, *until_idle),
-        Work::Broker { .. } => Ok(()),
+        Work::Broker { .. } | Work::Test { .. } => Ok(()),
     });
     if matches!(options.work, Work::Scripts { .. } | Work::Input) && serve.is_working() {
         session.screen.note(RUNS_ELSEWHERE);
@@ -171,24 +187,17 @@ async fn connected(
 
 /// What `--set` and `--define` said, as the statements they stand for: the engine checks them.
 fn set_up(session: &mut Session, options: &Options) -> Result<(), Stop> {
-    let text = |text: &str| format!("'{}'", text.replace('\'', "''"));
-    let sets = options.session.iter().map(|(name, value)| format!("SET {} = {};", text(name), text(value)));
-    let defines = options.variables.iter().map(|(name, value)| format!("DEFINE {name} = {};", text(value)));
-    sets.chain(defines).try_for_each(|statement| session.run_quietly(&statement))
+    let statements = session_statements(&options.session, &options.variables);
+    statements.iter().try_for_each(|statement| session.run_quietly(statement))
 }
 
-fn scripts(session: &mut Session, files: &[std::path::PathBuf], texts: &[String]) -> Result<(), Stop> {
+fn scripts(session: &mut Session, files: &[PathBuf], texts: &[String]) -> Result<(), Stop> {
     files.iter().try_for_each(|file| session.run_file(file))?;
     texts.iter().try_for_each(|text| session.run_text(text))
 }
 
 /// Applies files and runs the service's queries until the process is asked to end, or they are idle.
-fn headless(
-    session: &mut Session,
-    serve: &Arc<dyn Serve>,
-    files: &[std::path::PathBuf],
-    until_idle: bool,
-) -> Result<(), Stop> {
+fn headless(session: &mut Session, serve: &Arc<dyn Serve>, files: &[PathBuf], until_idle: bool) -> Result<(), Stop> {
     session.apply_with(serve.clone());
     files.iter().try_for_each(|file| session.run_file(file))?;
     if until_idle {

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::check::{GUIDE, Mode};
 use crate::output::Output;
 
 /// The whole command line.
@@ -98,6 +99,26 @@ pub enum Way {
         #[arg(long)]
         until_idle: bool,
     },
+    /// Runs files of statements with the answers they must give, in memory: `headwater test --help` shows how to write one
+    #[command(after_help = GUIDE)]
+    Test {
+        /// Test files, and folders in which every *.test is one
+        #[arg(required = true, value_name = "PATH")]
+        paths: Vec<PathBuf>,
+
+        /// Write the answers that are found into the files; read what changed
+        #[arg(long)]
+        accept: bool,
+
+        /// How persistent queries are driven; what a file answers must be the same in all
+        #[arg(long, value_enum, value_delimiter = ',', value_name = "MODE", default_values_t = Mode::ALL)]
+        modes: Vec<Mode>,
+
+        /// Also compare each stream that a query made with what the bounded query gives, unless the file says
+        /// `-- not judged: why`
+        #[arg(long)]
+        judge: bool,
+    },
     /// Starts everything, feeds two topics, shows a tour of queries, and leaves you in the shell
     Demo,
 }
@@ -123,10 +144,12 @@ Examples:
       prod.properties: bootstrap.servers=..., kafka.security.protocol=SASL_SSL, kafka.sasl.username=...
   headwater --bootstrap-server kafka-1:9092 run service.sql
       runs the persistent queries of a file; start it as often as you like, on as many machines
+  headwater test queries/ --accept
+      runs the statements of every *.test file and writes what they answer; without --accept, compares
   headwater broker --listen 127.0.0.1:9092 --data ./topics
       the broker alone
 
 Exit codes:
-  0  everything was done          1  a statement failed; a script stops there
+  0  everything was done          1  a statement or a test failed; a script stops there
   2  wrong usage                  3  the cluster or the broker could not be used
   130  Ctrl-C outside the shell";

@@ -2,14 +2,15 @@
 //!
 //! A command line becomes [`options::Options`]; [`app`] opens the cluster, connects to the engine
 //! (anyone who implements [`ask::Ask`]) and runs the work in a [`session::Session`]. Text goes in
-//! through [`script`], answers come out through [`output`].
+//! through [`script`], answers come out through [`output`]. [`check`] runs users' tests, in memory.
 //!
 //! This room knows terminals. It knows no SQL beyond where a statement ends, and no Kafka beyond
-//! the feed of the demo.
+//! the feed of the demo; only [`check`] holds an engine of its own.
 
 pub mod app;
 pub mod args;
 pub mod ask;
+pub mod check;
 mod cluster;
 pub mod command;
 mod complete;

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use crate::args::{Color, Common, LowArgs, Way};
+use crate::check::Rules;
 use crate::output::Output;
 use crate::properties;
 
@@ -84,6 +85,13 @@ pub enum Work {
         /// End when all input that is there is processed.
         until_idle: bool,
     },
+    /// Check test files, in memory.
+    Test {
+        /// Files and folders.
+        paths: Vec<PathBuf>,
+        /// How.
+        rules: Rules,
+    },
 }
 
 /// Where the topics are.
@@ -102,10 +110,15 @@ impl Options {
     /// cannot be read.
     pub fn resolve(low: LowArgs, around: &Surroundings) -> Result<Self, String> {
         let mut settings = Settings::gather(&low.common)?;
-        let work = work(&low, around)?;
+        let mut work = work(&low, around)?;
         let place = place(&low.common, &mut settings, &work, around)?;
         if let Place::Cluster(brokers) = &place {
             check_ports(brokers)?;
+        }
+        let variables: Vec<(String, String)> =
+            low.common.define.iter().map(|text| properties::pair(text)).collect::<Result<_, _>>()?;
+        if let Work::Test { rules, .. } = &mut work {
+            rules.session = session_statements(&settings.session, &variables);
         }
         let service_id = low.common.service_id.clone().or(settings.service_id);
         Ok(Self {
@@ -114,13 +127,21 @@ impl Options {
             service_id: service_id.unwrap_or_else(|| SERVICE_ID_DEFAULT.to_string()),
             kafka: settings.kafka,
             session: settings.session,
-            variables: low.common.define.iter().map(|text| properties::pair(text)).collect::<Result<_, _>>()?,
+            variables,
             output: low.common.output,
             color_output: colored(low.common.color, around.output_is_terminal, around),
             color_errors: colored(low.common.color, around.errors_are_terminal, around),
             verbosity: low.common.verbose,
         })
     }
+}
+
+/// What `--set` and `--define` said, as the statements they stand for: the engine checks them.
+pub fn session_statements(session: &BTreeMap<String, String>, variables: &[(String, String)]) -> Vec<String> {
+    let text = |text: &str| format!("'{}'", text.replace('\'', "''"));
+    let sets = session.iter().map(|(name, value)| format!("SET {} = {};", text(name), text(value)));
+    let defines = variables.iter().map(|(name, value)| format!("DEFINE {name} = {};", text(value)));
+    sets.chain(defines).collect()
 }
 
 /// Properties sorted by who they are for.
@@ -166,6 +187,10 @@ fn work(low: &LowArgs, around: &Surroundings) -> Result<Work, String> {
         Some(Way::Broker { listen }) => Ok(Work::Broker { listen: listen.clone() }),
         Some(Way::Demo) => Ok(Work::Demo),
         Some(Way::Run { files, until_idle }) => Ok(Work::Run { files: files.clone(), until_idle: *until_idle }),
+        Some(Way::Test { paths, accept, modes, judge }) => {
+            let rules = Rules { modes: modes.clone(), judge: *judge, accept: *accept, session: Vec::new() };
+            Ok(Work::Test { paths: paths.clone(), rules })
+        }
         None if has_scripts => Ok(Work::Scripts { files: low.file.clone(), texts: low.execute.clone() }),
         None if around.input_is_terminal => Ok(Work::Shell),
         None => Ok(Work::Input),
@@ -177,6 +202,12 @@ fn place(common: &Common, settings: &mut Settings, work: &Work, around: &Surroun
     let variable = around.variables.get(BOOTSTRAP_VARIABLE).filter(|value| !value.is_empty()).cloned();
     let chosen = argument.clone().or(settings.bootstrap_set.take());
     let surrounding = variable.or(settings.bootstrap_in_file.take());
+    if matches!(work, Work::Test { .. }) {
+        // Whatever the surroundings say: tests touch no cluster.
+        let is_given = chosen.is_some() || common.data.is_some();
+        let fact = "`headwater test` runs in memory; it takes no cluster and no --data";
+        return if is_given { Err(fact.into()) } else { Ok(Place::Memory) };
+    }
     match (chosen, &common.data, surrounding) {
         (Some(_), Some(_), _) => {
             Err("a cluster and --data were given; the folder is for the broker inside this process".into())
@@ -273,6 +304,7 @@ mod tests {
         assert_eq!(place_of(&["--set", "bootstrap.servers=s:1"], &env), cluster("s:1"));
         assert_eq!(place_of(&["--data", "here"], &env), Place::Folder("here".into()));
         assert_eq!(place_of(&["demo"], &home), Place::Memory);
+        assert_eq!(place_of(&["test", "a.test"], &env), Place::Memory);
         assert_eq!(place_of(&["broker"], &env), Place::Folder("/home/u/.local/share/headwater".into()));
     }
 
@@ -282,6 +314,10 @@ mod tests {
             &["--bootstrap-server", "a:1", "--data", "d"][..],
             &["-e", "SELECT 1;", "demo"],
             &["broker", "--bootstrap-server", "a:1"],
+            &["test", "a.test", "--data", "d"],
+            &["test", "a.test", "--bootstrap-server", "a:1"],
+            &["test"],
+            &["test", "a.test", "--modes", "none"],
             &["--set", "novalue"],
             &["--output", "xml"],
         ] {
@@ -317,6 +353,13 @@ mod tests {
             Work::Scripts { files: vec!["x.sql".into()], texts: vec!["a;".into(), "b;".into()] }
         );
         assert_eq!(work(&["broker", "--listen", "h:1"]), Work::Broker { listen: "h:1".into() });
+        let test = |arguments: &[&str]| match work(arguments) {
+            Work::Test { rules, .. } => rules,
+            other => panic!("{other:?}"),
+        };
+        let rules = test(&["test", "a", "b", "--set", "x=it's"]);
+        assert_eq!(rules, Rules { session: vec!["SET 'x' = 'it''s';".into()], ..Rules::default() });
+        assert_eq!(test(&["test", "a", "--modes", "two-instances,one-batch"]).modes.len(), 2);
         let mut piped = around(&home);
         piped.input_is_terminal = false;
         let low = LowArgs::try_parse_from(["headwater"]).unwrap();

@@ -3,25 +3,21 @@
 //! * [`bare`]: the reader that is the limit of every bounded read;
 //! * [`binary`]: where the built programs are;
 //! * [`load`]: writes them to a topic;
-//! * [`modes`]: the ways in which persistent queries are driven by tests;
 //! * [`nexmark`]: generated bids and auctions, without anything that moves;
 //! * [`readme`]: the commands of a Markdown page and whether they still do what it says;
 //! * [`scratch`]: names and topics that are gone afterwards;
 //! * [`simulation`]: the whole engine on a cluster in memory, with faults from a seed;
 //! * [`transport_contract`]: what every transport must do, run over each of them;
-//! * [`twisted`]: a transport with cuts and faults as a plan says;
 //! * [`usage`]: what a command costs.
 
 pub mod bare;
 pub mod binary;
 pub mod load;
-pub mod modes;
 pub mod nexmark;
 pub mod readme;
 pub mod scratch;
 pub mod simulation;
 pub mod transport_contract;
-pub mod twisted;
 pub mod usage;
 
 /// How a program ends: its error is told on standard error as plain text.

@@ -19,11 +19,10 @@ use headwater_connectors::transport::{Membership, Sink, SinkOptions, Transport};
 use headwater_engine::answer::Answer;
 use headwater_engine::config::Settings;
 use headwater_engine::{Driver, Engine, Session, Step};
+use headwater_repl::check::twisted::{Call, Fault, Plan, Twisted};
 use parking_lot::Mutex;
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
-
-use crate::twisted::{Call, Fault, Plan, Twisted};
 
 /// Partitions of the input.
 const PARTITIONS: i32 = 3;

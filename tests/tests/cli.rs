@@ -203,3 +203,103 @@ fn two_scripts_on_one_folder_both_succeed() {
         assert!(long.status.success(), "{}", stderr(&long));
     });
 }
+
+/// A folder with one test file.
+fn with_test(text: &str) -> (TempDir, std::path::PathBuf) {
+    let folder = TempDir::new().expect("a folder");
+    let file = folder.path().join("orders.test");
+    std::fs::write(&file, text).expect("writes");
+    (folder, file)
+}
+
+/// Runs `headwater test` as a stranger would: the home is empty, and stays so.
+fn test(folder: &Path, args: &[&str]) -> Output {
+    let home = TempDir::new().expect("a folder");
+    let output = command(&["test"]).args(args).current_dir(folder).env("HOME", home.path()).output();
+    assert_eq!(std::fs::read_dir(home.path()).expect("a folder").count(), 0, "a test leaves nothing on the disk");
+    output.expect("the program starts")
+}
+
+/// Goal: the whole life of a test file: filled in, right, wrong, accepted. Method: one file with a persistent query, raw
+/// records, a script, a plan and an error.
+#[test]
+fn a_test_is_filled_in_checked_told_and_accepted() {
+    let text = "-- kept\n\\run 'service.sql';\n\\produce orders\n  \
+                key x'00000001' value '{\"QTY\": 3}' timestamp 7 headers (a = 'b'),\n  \
+                key x'00000002' value null,\n  value 'broken';\n\n\
+                SELECT id, qty, ROWTIME AS t FROM many;\n----\n\n\
+                SELECT reason FROM processing_log;\n----\n\n\
+                EXPLAIN SELECT qty FROM orders;\n----\n\n\
+                SELECT pric FROM orders;\n----\n\n\
+                -- the end\n";
+    let (folder, file) = with_test(text);
+    let service = format!("{CREATE}\nCREATE STREAM many AS SELECT id, qty FROM orders WHERE qty > 2;\n");
+    std::fs::write(folder.path().join("service.sql"), service).expect("writes");
+
+    let missing = test(folder.path(), &["orders.test"]);
+    assert_eq!(missing.status.code(), Some(1), "{}", stderr(&missing));
+    assert!(stdout(&missing).ends_with("\n1 file, 2 statements passed, 4 failed\n"), "{}", stdout(&missing));
+
+    let accepted = test(folder.path(), &["--accept", "."]);
+    assert_eq!(accepted.status.code(), Some(0), "{}", stderr(&accepted));
+    assert!(stdout(&accepted).starts_with("new  ./orders.test (6 statements, 4 answers accepted)\n"));
+    let filled = std::fs::read_to_string(&file).expect("a file");
+    assert!(filled.starts_with("-- kept\n\\run") && filled.ends_with("\n\n-- the end\n"), "{filled}");
+    for answer in ["| 1  | 3   | 7 |", "not valid JSON", "TopicScanExec: topic=orders", "K0102: column \"PRIC\""] {
+        assert!(filled.contains(answer), "{answer} in {filled}");
+    }
+
+    let right = test(folder.path(), &["."]);
+    assert_eq!(stdout(&right), "ok   ./orders.test (6 statements)\n1 file, 6 statements passed, 0 failed\n");
+    assert_eq!(right.status.code(), Some(0), "{}", stderr(&right));
+
+    std::fs::write(&file, filled.replace("| 1  | 3   | 7 |", "| 1  | 4   | 7 |")).expect("writes");
+    let wrong = test(folder.path(), &["orders.test"]);
+    assert_eq!(wrong.status.code(), Some(1));
+    let title =
+        "FAIL orders.test\n  line 8: SELECT id, qty, ROWTIME AS t FROM many;\n    --- expected\n    +++ found\n";
+    assert!(stdout(&wrong).starts_with(title), "{}", stdout(&wrong));
+    let diff = "    -| 1  | 4   | 7 |\n    +| 1  | 3   | 7 |\n     +----+-----+---+\n`headwater test --accept PATH`";
+    assert!(stdout(&wrong).contains(diff), "{}", stdout(&wrong));
+
+    assert_eq!(test(folder.path(), &["--accept", "orders.test"]).status.code(), Some(0));
+    assert_eq!(std::fs::read_to_string(&file).expect("a file"), filled);
+}
+
+#[test]
+fn a_test_that_cannot_be_one_says_why() {
+    let (folder, _) = with_test("SELECT 1;\n");
+    std::fs::create_dir(folder.path().join("empty")).expect("a folder");
+    for (args, code, words) in [
+        (&["orders.test"][..], 1, "nothing is expected"),
+        (&["empty"], 2, "no *.test files in \"empty\""),
+        (&["orders.test", "nowhere.test"], 2, "could not read \"nowhere.test\""),
+        (&["orders.test", "--data", "x"], 2, "runs in memory"),
+        (&["orders.test", "--set", "no.such=1"], 2, "no.such"),
+        (&[], 2, "<PATH>"),
+    ] {
+        let output = test(folder.path(), args);
+        let said = stdout(&output) + &stderr(&output);
+        assert_eq!(output.status.code(), Some(code), "{args:?}: {said}");
+        assert!(said.contains(words), "{args:?}: {said}");
+    }
+    let filled = test(folder.path(), &["--accept", "orders.test"]);
+    assert_eq!(filled.status.code(), Some(0), "{}", stderr(&filled));
+    let text = std::fs::read_to_string(folder.path().join("orders.test")).expect("a file");
+    assert!(text.starts_with("SELECT 1;\n----\n+"), "{text}");
+}
+
+/// Goal: what depends on how input is cut is told, and can be left out. Method: the offsets of what a query wrote, which
+/// depend on its commits.
+#[test]
+fn a_test_that_depends_on_how_it_is_driven_is_told() {
+    let insert = "INSERT INTO orders VALUES (1, 'a', 1), (2, 'b', 2);";
+    let text =
+        format!("{CREATE}\nCREATE STREAM c AS SELECT id, qty FROM orders;\n{insert}\nSELECT ROWOFFSET FROM c;\n");
+    let (folder, _) = with_test(&format!("{text}----\n"));
+    let accepted = test(folder.path(), &["--accept", "orders.test"]);
+    assert_eq!(accepted.status.code(), Some(1), "{}", stdout(&accepted));
+    assert!(stdout(&accepted).contains("--- one-batch\n    +++ crash-at-every-commit\n"), "{}", stdout(&accepted));
+    let one = test(folder.path(), &["--modes", "one-batch", "orders.test"]);
+    assert_eq!(one.status.code(), Some(0), "{}", stdout(&one));
+}

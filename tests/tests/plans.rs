@@ -16,8 +16,8 @@ use headwater_connectors::transport::{NewTopic, SinkOptions, Transport};
 use headwater_engine::answer::Answer;
 use headwater_engine::config::Settings;
 use headwater_engine::{Engine, Session};
+use headwater_repl::check::{Drive, Mode};
 use headwater_tests::binary::workspace;
-use headwater_tests::modes::{Drive, Mode};
 
 const COMMANDS: &str = "_headwater-default__command_topic";
 
@@ -57,7 +57,7 @@ async fn run(commands: &Path) -> String {
     let orders = [r#"{"ITEM":"fig","QTY":3,"SHIP":{"CITY":"Oslo"}}"#, r#"{"ITEM":"pear","QTY":1}"#, "{"];
     write(&cluster, "orders", &orders);
     let engine = Engine::driven(Arc::new(cluster.clone()), &Settings::default());
-    Drive::new(&cluster, Mode::OneBatch).to_rest(&engine).await;
+    Drive::new(&cluster, Mode::OneBatch).to_rest(&engine).await.expect("rest");
     rows(&engine, "SELECT * FROM large;").await + &rows(&engine, "SELECT kind, reason FROM processing_log;").await
 }
 

@@ -1,20 +1,23 @@
 //! The ways in which persistent queries are driven by tests: whatever the cut and whoever dies, they
-//! write the same.
+//! write the same. Time is virtual, chance has a seed, so a run can be repeated.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use clap::ValueEnum;
+use clap::builder::PossibleValue;
 use headwater_connectors::transport::memory::MemoryTransport;
 use headwater_connectors::transport::{Transport, TransportError};
 use headwater_engine::catalog::QueryDef;
+use headwater_engine::diagnostic::Diagnostic;
 use headwater_engine::{Driver, Engine, Step};
 use parking_lot::Mutex;
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
 
-use crate::twisted::{Call, Fault, Plan, Twisted};
+use super::twisted::{Call, Fault, Plan, Twisted};
 
 /// How queries are driven.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,8 +39,39 @@ impl Mode {
     pub const ALL: [Self; 5] =
         [Self::OneBatch, Self::RowAtATime, Self::RandomCuts(7), Self::CrashAtEveryCommit, Self::TwoInstances];
 
+    /// Its name on the command line and in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::OneBatch => "one-batch",
+            Self::RowAtATime => "row-at-a-time",
+            Self::RandomCuts(_) => "random-cuts",
+            Self::CrashAtEveryCommit => "crash-at-every-commit",
+            Self::TwoInstances => "two-instances",
+        }
+    }
+
+    fn help(self) -> &'static str {
+        match self {
+            Self::OneBatch => "All records that are there at once",
+            Self::RowAtATime => "One record at a time",
+            Self::RandomCuts(_) => "Batches cut by chance, the same each time",
+            Self::CrashAtEveryCommit => "The process dies before each commit, and after it before it hears of it",
+            Self::TwoInstances => "Two processes share the partitions",
+        }
+    }
+
     fn instances(self) -> usize {
         if self == Self::TwoInstances { 2 } else { 1 }
+    }
+}
+
+impl ValueEnum for Mode {
+    fn value_variants<'a>() -> &'a [Self] {
+        &Self::ALL
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(PossibleValue::new(self.name()).help(self.help()))
     }
 }
 
@@ -74,6 +108,7 @@ pub struct Drive {
     transports: Vec<Arc<dyn Transport>>,
     drivers: BTreeMap<String, (Arc<QueryDef>, Vec<Option<Driver>>)>,
     now_ms: i64,
+    has_driven: bool,
 }
 
 /// Steps without an end mean that a query never comes to rest.
@@ -91,58 +126,75 @@ impl Drive {
             let process = cluster.process(&format!("process {instance}"));
             Arc::new(Twisted::new(Arc::new(process), plan)) as Arc<dyn Transport>
         };
-        Self { transports: (0..mode.instances()).map(transport).collect(), drivers: BTreeMap::new(), now_ms: 0 }
+        let transports = (0..mode.instances()).map(transport).collect();
+        Self { transports, drivers: BTreeMap::new(), now_ms: 0, has_driven: false }
     }
 
-    /// Starts and stops drivers as the catalog says, and drives all until nothing is left to do.
-    pub async fn to_rest(&mut self, engine: &Engine) {
-        let catalog = engine.catalog().await.expect("a catalog");
+    /// True when there was a persistent query: without one all modes are the same.
+    pub fn has_driven(&self) -> bool {
+        self.has_driven
+    }
+
+    /// Starts and stops drivers as the catalog says, and drives all until nothing is left to do. Fails in words when
+    /// a query fails, or never comes to rest.
+    pub async fn to_rest(&mut self, engine: &Engine) -> Result<(), String> {
+        let catalog = engine.catalog().await.map_err(|errors| messages(&errors))?;
         self.drivers.retain(|id, (query, _)| catalog.query(id).is_some_and(|q| q == query && !q.paused));
         for query in catalog.queries().filter(|q| !q.paused) {
             let none = || self.transports.iter().map(|_| None).collect();
             self.drivers.entry(query.id.clone()).or_insert_with(|| (query.clone(), none()));
         }
+        self.has_driven |= !self.drivers.is_empty();
         let mut quiet = 0;
         for _ in 0..STEPS_MAX {
-            quiet = if self.round(engine).await { quiet + 1 } else { 0 };
+            quiet = if self.round(engine).await? { quiet + 1 } else { 0 };
             // Time for every open epoch to end, and for what it wrote to be read by others.
             if quiet > 20 {
-                return;
+                return Ok(());
             }
         }
-        panic!("queries do not come to rest");
+        Err("the persistent queries do not come to rest: one may write what another reads, in a circle".to_owned())
     }
 
     /// One step of every driver. True when none did anything.
-    async fn round(&mut self, engine: &Engine) -> bool {
+    async fn round(&mut self, engine: &Engine) -> Result<bool, String> {
         let mut quiet = true;
-        let ids: Vec<String> = self.drivers.keys().cloned().collect();
-        for id in ids {
-            for instance in 0..self.transports.len() {
+        for (id, (_, drivers)) in &mut self.drivers {
+            for (transport, driver) in self.transports.iter().zip(drivers) {
                 self.now_ms += STEP_MS;
-                quiet &= self.step(engine, &id, instance).await;
+                quiet &= step(engine, id, transport, driver, self.now_ms).await?;
             }
         }
-        quiet
+        Ok(quiet)
     }
+}
 
-    async fn step(&mut self, engine: &Engine, id: &str, instance: usize) -> bool {
-        let (_, drivers) = self.drivers.get_mut(id).expect("a query that is driven");
-        let Some(driver) = &mut drivers[instance] else {
-            let made = engine.driver(id, self.transports[instance].clone()).await;
-            drivers[instance] = Some(made.unwrap_or_else(|errors| panic!("query {id}: {errors:?}")));
-            return false;
-        };
-        match driver.step(self.now_ms, Duration::ZERO) {
-            Ok(Step::Idle) => driver.is_settled(),
-            Ok(_) => false,
-            Err(error) => {
-                assert!(is_planned(&error), "query {id}: {error}");
-                drivers[instance] = None;
-                false
-            }
+/// One step of one query in one process. True when there was nothing to do.
+async fn step(
+    engine: &Engine,
+    id: &str,
+    transport: &Arc<dyn Transport>,
+    place: &mut Option<Driver>,
+    now_ms: i64,
+) -> Result<bool, String> {
+    let Some(driver) = place else {
+        let made = engine.driver(id, transport.clone()).await;
+        *place = Some(made.map_err(|errors| format!("query {id} cannot start: {}", messages(&errors)))?);
+        return Ok(false);
+    };
+    match driver.step(now_ms, Duration::ZERO) {
+        Ok(Step::Idle) => Ok(driver.is_settled()),
+        Ok(_) => Ok(false),
+        Err(error) => {
+            // Whatever it was, a driver that failed is thrown away, as the supervisor does.
+            *place = None;
+            if is_planned(&error) { Ok(false) } else { Err(format!("query {id} failed: {}", error.message)) }
         }
     }
+}
+
+fn messages(errors: &[Diagnostic]) -> String {
+    errors.iter().map(|error| error.message.as_str()).collect::<Vec<_>>().join("; ")
 }
 
 fn is_planned(error: &TransportError) -> bool {

@@ -1,0 +1,159 @@
+//! What is wrong with a file, and how it is told: a line a file, under it each statement that failed with what differs.
+
+use std::io::{self, Write};
+use std::path::Path;
+
+use super::difference::{Line, difference};
+
+const RED: &str = "\x1b[31m";
+const GREEN: &str = "\x1b[32m";
+const DIM: &str = "\x1b[2m";
+const BOLD: &str = "\x1b[1m";
+const PLAIN: &str = "\x1b[0m";
+
+/// What was found in one file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FileReport {
+    /// Statements that were run.
+    pub statements: usize,
+    /// Those of them that failed, and what is wrong beyond statements.
+    pub failures: Vec<Failure>,
+    /// Answers that were written into the file.
+    pub accepted: usize,
+}
+
+/// Something that is wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// Where: the statement's line and its first line; `None` when it is about the whole file.
+    pub statement: Option<(usize, String)>,
+    /// What is wrong.
+    pub wrong: Wrong,
+}
+
+/// What is wrong with a statement.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Wrong {
+    /// Its answer is another one.
+    Differs {
+        /// The line of the file that the expected answer begins in.
+        line: usize,
+        /// What was expected.
+        expected: Vec<String>,
+        /// What was found.
+        found: Vec<String>,
+        /// The words for both, where they are not "expected" and "found".
+        sides: (&'static str, &'static str),
+    },
+    /// Anything else, in words.
+    Told(String),
+}
+
+/// How reports are written.
+pub struct Reporter<'a> {
+    /// Where to.
+    pub out: &'a mut dyn Write,
+    /// Whether in colours.
+    pub colored: bool,
+}
+
+impl Reporter<'_> {
+    /// Tells about a file.
+    pub fn file(&mut self, path: &Path, report: &FileReport) -> io::Result<()> {
+        let count = counted(report.statements, "statement");
+        let path = path.display();
+        match (report.failures.is_empty(), report.accepted) {
+            (true, 0) => {
+                let ok = self.painted(GREEN, "ok");
+                writeln!(self.out, "{ok}   {path} ({count})")?;
+            }
+            (true, accepted) => {
+                let ok = self.painted(GREEN, "new");
+                writeln!(self.out, "{ok}  {path} ({count}, {} accepted)", counted(accepted, "answer"))?;
+            }
+            (false, accepted) => {
+                let fail = self.painted(RED, "FAIL");
+                let taken =
+                    if accepted > 0 { format!(" ({} accepted)", counted(accepted, "answer")) } else { String::new() };
+                writeln!(self.out, "{fail} {path}{taken}")?;
+            }
+        }
+        report.failures.iter().try_for_each(|failure| self.failure(failure))
+    }
+
+    fn failure(&mut self, failure: &Failure) -> io::Result<()> {
+        if let Some((line, statement)) = &failure.statement {
+            let place = self.painted(BOLD, &format!("line {line}: {statement}"));
+            writeln!(self.out, "  {place}")?;
+        }
+        match &failure.wrong {
+            Wrong::Told(words) => words.lines().try_for_each(|line| writeln!(self.out, "    {line}")),
+            Wrong::Differs { line, expected, found, sides } => {
+                self.sides(*sides)?;
+                let expected: Vec<&str> = expected.iter().map(String::as_str).collect();
+                let found: Vec<&str> = found.iter().map(String::as_str).collect();
+                difference(&expected, &found).into_iter().try_for_each(|part| self.part(*line, part))
+            }
+        }
+    }
+
+    fn sides(&mut self, (old, new): (&str, &str)) -> io::Result<()> {
+        let (old, new) = (self.painted(RED, &format!("--- {old}")), self.painted(GREEN, &format!("+++ {new}")));
+        writeln!(self.out, "    {old}\n    {new}")
+    }
+
+    fn part(&mut self, first_line: usize, part: Line<'_>) -> io::Result<()> {
+        let text = match part {
+            Line::From(at) => self.painted(DIM, &format!("@@ line {} @@", first_line + at)),
+            Line::Same(text) => format!(" {text}"),
+            Line::Gone(text) => self.painted(RED, &format!("-{text}")),
+            Line::New(text) => self.painted(GREEN, &format!("+{text}")),
+        };
+        writeln!(self.out, "    {text}")
+    }
+
+    fn painted(&self, color: &str, text: &str) -> String {
+        if self.colored { format!("{color}{text}{PLAIN}") } else { text.to_owned() }
+    }
+}
+
+/// A number and what it counts.
+pub(super) fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(report: &FileReport, colored: bool) -> String {
+        let mut out = Vec::new();
+        Reporter { out: &mut out, colored }.file(Path::new("a.test"), report).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn a_failure_says_where_and_what() {
+        let lines = |text: &str| text.lines().map(str::to_owned).collect::<Vec<_>>();
+        let wrong = Wrong::Differs { line: 9, expected: lines("a\nb"), found: lines("a\nc"), sides: ("old", "new") };
+        let failures = vec![
+            Failure { statement: Some((7, "SELECT 1;".to_owned())), wrong },
+            Failure { statement: None, wrong: Wrong::Told("it is\nso".to_owned()) },
+        ];
+        let report = FileReport { statements: 3, failures, accepted: 0 };
+        assert_eq!(
+            told(&report, false),
+            "FAIL a.test\n  line 7: SELECT 1;\n    --- old\n    +++ new\n    @@ line 9 @@\n     a\n    -b\n    +c\n    \
+             it is\n    so\n"
+        );
+        assert!(told(&report, true).contains("\x1b[31m-b\x1b[0m\n"));
+    }
+
+    #[test]
+    fn a_file_that_is_right_takes_a_line() {
+        let report = FileReport { statements: 1, ..FileReport::default() };
+        assert_eq!(told(&report, false), "ok   a.test (1 statement)\n");
+        let report = FileReport { statements: 2, accepted: 2, ..FileReport::default() };
+        assert_eq!(told(&report, false), "new  a.test (2 statements, 2 answers accepted)\n");
+    }
+}

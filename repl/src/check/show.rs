@@ -1,0 +1,60 @@
+//! Answers as plain text for test files: the same whatever the terminal, the time it took and the batches it came in.
+
+use arrow::array::RecordBatch;
+use arrow::util::pretty::pretty_format_batches;
+use futures::{StreamExt, TryStreamExt};
+use headwater_engine::answer::{Answer, Section};
+use headwater_engine::diagnostic::Diagnostic;
+
+use super::file::RULE;
+
+/// The text of an answer. Waits until it is complete; fails where its rows break off.
+pub(super) async fn text(answer: Answer) -> Result<String, Vec<Diagnostic>> {
+    Ok(match answer {
+        Answer::Done { message, warnings } => {
+            let warnings = warnings.iter().map(|w| format!("warning: {w}"));
+            std::iter::once(message).chain(warnings).collect::<Vec<_>>().join("\n")
+        }
+        Answer::Facts(sections) => sections.iter().map(section).collect(),
+        Answer::Lines(lines) => lines.try_collect::<Vec<_>>().await?.join("\n"),
+        Answer::Rows(mut rows) => {
+            let mut batches = vec![RecordBatch::new_empty(rows.stream.schema())];
+            while let Some(batch) = rows.stream.next().await {
+                batches.push(batch.map_err(|error| headwater_engine::diagnose(&error))?);
+            }
+            let rejects = rows.progress.snapshot().rejects;
+            let table = pretty_format_batches(&batches).map_err(|e| headwater_engine::diagnose(&e.into()))?.to_string();
+            if rejects == 0 { table } else { format!("{table}\n{rejects} rejected") }
+        }
+    })
+}
+
+fn section(section: &Section) -> String {
+    let mut out = String::new();
+    let mut line = |text: &str| {
+        out.push_str(text);
+        out.push('\n');
+    };
+    section.title.iter().for_each(|title| line(title));
+    line(&section.columns.join(" | "));
+    section.rows.iter().for_each(|row| line(&row.join(" | ")));
+    section.text.iter().for_each(|text| line(text));
+    out
+}
+
+/// An answer as a file can hold it: an empty line would end it and a rule would begin another one, so it has neither,
+/// and no blanks at the ends of lines, which editors take away.
+pub(super) fn fit(text: &str) -> String {
+    let lines = text.lines().map(str::trim_end).filter(|line| !line.is_empty());
+    lines.map(|line| if line == RULE { "\\----" } else { line }).collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_has_no_line_that_ends_it() {
+        assert_eq!(fit("a \n\n \n----\n b\n"), "a\n\\----\n b");
+    }
+}
