@@ -117,18 +117,22 @@ impl Screen {
     /// Shows lines on standard error, as they are. A standard error that is closed is no reason to
     /// stop, so this does not fail.
     pub fn note(&mut self, text: &str) {
-        self.hide_progress();
-        let _ = self.out.flush();
-        let _ = self.errors.write_all(text.trim_end().as_bytes());
-        let _ = self.errors.write_all(b"\n");
-        let _ = self.errors.flush();
-        self.to_spool(text.trim_end().as_bytes());
-        self.to_spool(b"\n");
+        self.tell(text, text);
     }
 
-    /// Shows errors on standard error, coloured on a terminal.
+    /// Shows errors on standard error, coloured on a terminal; a spool file has no colours.
     pub fn error(&mut self, text: &str) {
-        if self.manner.color_errors { self.note(&colored(text)) } else { self.note(text) }
+        if self.manner.color_errors { self.tell(&colored(text), text) } else { self.note(text) }
+    }
+
+    fn tell(&mut self, shown: &str, spooled: &str) {
+        self.hide_progress();
+        let _ = self.out.flush();
+        let _ = self.errors.write_all(shown.trim_end().as_bytes());
+        let _ = self.errors.write_all(b"\n");
+        let _ = self.errors.flush();
+        self.to_spool(spooled.trim_end().as_bytes());
+        self.to_spool(b"\n");
     }
 
     /// Draws the progress line, where there is a terminal that is not the pager's.

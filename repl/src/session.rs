@@ -269,10 +269,12 @@ impl Session {
             }
         };
         self.screen.end_result()?;
-        let read = rows.progress.snapshot();
+        let progress = rows.progress.clone();
+        let read = progress.snapshot();
         drop(rows);
         let Some(count) = count else { return Ok(()) };
-        summary(count, elapsed, read).iter().try_for_each(|line| self.remark(line))?;
+        let lines = summary(count, elapsed, read, progress.first_failure());
+        lines.iter().try_for_each(|line| self.remark(line))?;
         Ok(())
     }
 

@@ -2,12 +2,11 @@
 
 use std::env;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::OnceLock;
 
 /// The `headwater` program that belongs to this build: `$HEADWATER_BIN` when set, else the one beside this executable
-/// in the target folder. `cargo test --workspace` builds it along with the tests; when it is missing it is built here,
-/// once. Panics with the reason when that fails: without it no test that needs it can go on.
+/// in the target folder. `cargo test --workspace` builds it along with the tests. Panics when it is missing and says how to build it:
+/// without it no test that needs it can go on.
 pub fn headwater() -> &'static Path {
     static FOUND: OnceLock<PathBuf> = OnceLock::new();
     FOUND.get_or_init(|| match env::var_os("HEADWATER_BIN") {
@@ -28,19 +27,8 @@ fn beside_this_executable() -> PathBuf {
         folder.pop();
     }
     let path = folder.join(format!("headwater{}", env::consts::EXE_SUFFIX));
-    if !path.exists() {
-        build(&path);
-    }
+    let how = "cargo build --release --workspace --bin headwater, or set HEADWATER_BIN";
+    // Not built from here: the cargo that runs the tests holds the lock of the target folder.
+    assert!(path.exists(), "{} is missing: {how}", path.display());
     path
-}
-
-fn build(path: &Path) {
-    eprintln!("{} is missing: building it", path.display());
-    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let built = Command::new(cargo)
-        .args(["build", "--release", "--workspace", "--bin", "headwater"])
-        .current_dir(workspace())
-        .status()
-        .expect("cargo can be run");
-    assert!(built.success() && path.exists(), "could not build {}: set HEADWATER_BIN to a built one", path.display());
 }

@@ -1,6 +1,7 @@
-//! How far a bounded scan is, and the records it could not decode: counters that the scan's
+//! How far a bounded query is, the records it could not decode, and what it could not compute: counters that its
 //! threads write and that anyone may read at any time.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
@@ -18,6 +19,8 @@ pub struct Progress {
     offsets_done: AtomicU64,
     offsets_total: AtomicU64,
     rejects: AtomicU64,
+    failures: AtomicU64,
+    first_failure: OnceLock<String>,
     kept: Mutex<Vec<Reject>>,
 }
 
@@ -34,6 +37,8 @@ pub struct Snapshot {
     pub offsets_total: u64,
     /// Records that could not be decoded.
     pub rejects: u64,
+    /// Values that an expression could not compute and that are NULL.
+    pub failures: u64,
 }
 
 impl Progress {
@@ -58,6 +63,17 @@ impl Progress {
         }
     }
 
+    /// Adds a value that could not be computed; the reason of the first is kept, in words for a user.
+    pub fn add_failure(&self, reason: impl FnOnce() -> String) {
+        self.failures.fetch_add(1, Ordering::Relaxed);
+        self.first_failure.get_or_init(reason);
+    }
+
+    /// Why the first of the values that could not be computed could not.
+    pub fn first_failure(&self) -> Option<&str> {
+        self.first_failure.get().map(String::as_str)
+    }
+
     /// The counters now.
     pub fn snapshot(&self) -> Snapshot {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
@@ -67,6 +83,7 @@ impl Progress {
             offsets_done: read(&self.offsets_done),
             offsets_total: read(&self.offsets_total),
             rejects: read(&self.rejects),
+            failures: read(&self.failures),
         }
     }
 

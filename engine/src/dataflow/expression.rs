@@ -21,7 +21,7 @@ use crate::diagnostic::{Diagnostic, Span};
 use crate::dialect;
 use crate::planner::continuous;
 use crate::planner::pinpoint::widen;
-use crate::planner::plan_errors::diagnose;
+use crate::planner::plan_errors::{diagnose, reason};
 use crate::planner::rewrite::rewrite_expr;
 use crate::sql::ast::Expr;
 use crate::types::{SqlType, type_name};
@@ -140,10 +140,4 @@ impl Expression {
             false => Ok(cast(&values, &self.data_type)?),
         }
     }
-}
-
-/// The first line of what went wrong, in the words that a bounded query would show.
-fn reason(error: &DataFusionError) -> String {
-    let told = diagnose(error, None);
-    told.into_iter().next().map_or_else(|| error.strip_backtrace(), |d| d.message)
 }

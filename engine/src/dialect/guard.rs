@@ -12,6 +12,7 @@ use std::sync::{Arc, OnceLock};
 use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, FieldRef, Schema};
+use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, DFSchema, Result};
 use datafusion::logical_expr::execution_props::ExecutionProps;
@@ -24,6 +25,7 @@ use datafusion::physical_plan::PhysicalExpr;
 
 use super::cast::CastTo;
 use super::constructor::{ARRAY, Constructor, STRUCT};
+use super::failures;
 use super::halves::by_halves;
 use super::like::LIKE;
 use super::operator::{Op, Operation};
@@ -209,13 +211,18 @@ impl Guarded {
         Ok(self.compiled.get_or_init(|| compiled))
     }
 
-    /// Its value for every row; NULL for those it fails on.
-    fn evaluate(&self, physical: &Arc<dyn PhysicalExpr>, rows: &RecordBatch) -> Result<ArrayRef> {
+    /// Its value for every row; NULL for those it fails on, which are told.
+    fn evaluate(
+        &self,
+        physical: &Arc<dyn PhysicalExpr>,
+        rows: &RecordBatch,
+        options: &ConfigOptions,
+    ) -> Result<ArrayRef> {
         let whole = |rows: &RecordBatch| {
             let values = physical.evaluate(rows)?.into_array(rows.num_rows())?;
             Ok(if values.data_type() == &self.data_type { values } else { cast(&values, &self.data_type)? })
         };
-        by_halves(rows, &self.data_type, &whole, &mut |_, _| {})
+        by_halves(rows, &self.data_type, &whole, &mut |_, error| failures::tell(options, error))
     }
 }
 
@@ -265,6 +272,6 @@ impl ScalarUDFImpl for Guarded {
             .collect();
         let options = RecordBatchOptions::new().with_row_count(Some(args.number_rows));
         let rows = RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), columns, &options)?;
-        self.evaluate(physical, &rows).map(ColumnarValue::Array)
+        self.evaluate(physical, &rows, &args.config_options).map(ColumnarValue::Array)
     }
 }

@@ -1,7 +1,7 @@
 //! From a planned expression to one in which nothing is left to decide: every node has operands of the types it takes.
 
 use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::common::{DFSchema, Result};
+use datafusion::common::{DFSchema, Result, ScalarValue};
 use datafusion::logical_expr::expr::{InList, ScalarFunction};
 use datafusion::logical_expr::{Between, BinaryExpr, Case, Expr, Operator};
 
@@ -69,13 +69,36 @@ fn function(call: ScalarFunction, schema: &DFSchema) -> Result<Expr> {
         STRUCT => constructor::lower_struct(call.args, schema),
         LIKE => like::lower(call.args, schema),
         // The dialect's own access paths fail with what they read.
-        ELEMENT | "get_field" => Ok(Expr::ScalarFunction(call)),
+        ELEMENT => Ok(Expr::ScalarFunction(call)),
+        "get_field" => {
+            has_fields(&call.args, schema)?;
+            Ok(Expr::ScalarFunction(call))
+        }
         _ => {
             let args = call.args.into_iter().map(|arg| guard::wrap(arg, schema)).collect::<Result<_>>()?;
             let call = Expr::ScalarFunction(ScalarFunction { args, ..call });
             doubles::settle_one(call, schema).map(|settled| settled.data)
         }
     }
+}
+
+/// `->` goes into a STRUCT; DataFusion would look into maps, too.
+fn has_fields(args: &[Expr], schema: &DFSchema) -> Result<()> {
+    let [value, field, ..] = args else { return Ok(()) };
+    let kind = Kind::of(value, schema)?;
+    let Kind::Of(ty) = &kind else { return Ok(()) };
+    let hint = match ty {
+        SqlType::Struct(_) => return Ok(()),
+        SqlType::Map(..) => format!("Look a key up with {}['key'].", text(value)),
+        SqlType::Array(_) => format!("An element is {}[1], the first of them.", text(value)),
+        _ => "DESCRIBE shows the type of each column.".to_owned(),
+    };
+    let field = match field {
+        Expr::Literal(ScalarValue::Utf8(Some(name)), _) => name.clone(),
+        other => text(other),
+    };
+    let message = format!("{} ({ty}) has no field \"{field}\": -> goes into a STRUCT", text(value));
+    Err(refusal(Diagnostic::new(PLAN, message).hint(hint), [value]))
 }
 
 fn two(args: Vec<Expr>) -> Result<[Expr; 2]> {

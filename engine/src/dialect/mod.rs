@@ -15,6 +15,7 @@ mod comparison;
 mod constructor;
 mod convert;
 mod doubles;
+mod failures;
 mod guard;
 mod halves;
 mod kernel;
@@ -39,6 +40,7 @@ use datafusion::logical_expr::planner::ExprPlanner;
 
 pub(crate) use cast::CAST;
 pub(crate) use constructor::{ARRAY, MAP, STRUCT};
+pub(crate) use failures::count_in;
 pub(crate) use halves::by_halves;
 pub(crate) use like::LIKE;
 pub(crate) use lower::lower;

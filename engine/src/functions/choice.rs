@@ -56,8 +56,25 @@ pub fn refusal(function: &Function, args: &[DataType], what: &str) -> Diagnostic
     let types: Vec<String> = args.iter().map(arg_name).collect();
     let message = format!("function \"{}\" {what} parameters ({})", function.name, types.join(", "));
     let variants: Vec<String> = function.variants.iter().map(|v| v.text(function.name)).collect();
-    let hint = format!("DESCRIBE FUNCTION {}; tells what each of them does.", function.name);
+    let hint = of_one_type(function, args)
+        .unwrap_or_else(|| format!("DESCRIBE FUNCTION {}; tells what each of them does.", function.name));
     Diagnostic::new(PLAN, message).detail(format!("It can be called as {}.", variants.join(", "))).hint(hint)
+}
+
+/// What to do where the call would be right with all arguments of one type: that of the widest.
+fn of_one_type(function: &Function, args: &[DataType]) -> Option<String> {
+    let width = |ty: &&DataType| match ty {
+        DataType::Int32 => 1,
+        DataType::Int64 => 2,
+        DataType::Decimal128(..) | DataType::Decimal256(..) => 3,
+        DataType::Float64 => 4,
+        DataType::Utf8 => 5,
+        _ => 0,
+    };
+    let widest = args.iter().rev().max_by_key(width).filter(|widest| args.iter().any(|ty| ty != *widest))?;
+    let same = vec![widest.clone(); args.len()];
+    let fits = function.variants.iter().any(|variant| fit(variant, &same, false).is_some());
+    fits.then(|| format!("Bring them to one type: CAST(… AS {}).", arg_name(widest)))
 }
 
 fn arg_name(ty: &DataType) -> String {

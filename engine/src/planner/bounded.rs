@@ -17,6 +17,7 @@ use headwater_connectors::format::FormatError;
 use headwater_connectors::table::{NewestFirstRule, ScanContext, TopicTable};
 use sqlparser::ast::Statement as SqlStatement;
 
+use super::yielding::YieldingJoins;
 use super::{calls, columns, pinpoint, rewrite, star};
 use crate::catalog::Catalog;
 use crate::config::Settings;
@@ -47,6 +48,7 @@ pub fn state(
 ) -> SessionState {
     let mut config = SessionConfig::new().with_default_catalog_and_schema(HOME, HOME).with_information_schema(false);
     if let Some(context) = context {
+        dialect::count_in(&context.progress, config.options_mut());
         config = config.with_extension(Arc::new(context));
     }
     let memory = settings.bytes("query.memory.max");
@@ -74,6 +76,7 @@ pub fn state(
         .with_config(config)
         .with_runtime_env(runtime)
         .with_physical_optimizer_rule(Arc::new(NewestFirstRule))
+        .with_physical_optimizer_rule(Arc::new(YieldingJoins))
         .build();
     let home = Arc::new(MemoryCatalogProvider::new());
     let sources = Arc::new(Sources { catalog: catalog.clone() });

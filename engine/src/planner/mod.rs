@@ -14,5 +14,6 @@ pub(crate) mod rewrite;
 pub(crate) mod sides;
 mod star;
 pub(crate) mod types;
+mod yielding;
 
 pub(crate) use properties::property_names;

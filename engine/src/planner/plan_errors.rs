@@ -26,6 +26,12 @@ pub fn diagnose(error: &DataFusionError, whole: Option<Span>) -> Vec<Diagnostic>
     }
 }
 
+/// Why an expression has no value for a row, in one line.
+pub fn reason(error: &DataFusionError) -> String {
+    let told = diagnose(error, None);
+    told.into_iter().next().map_or_else(|| error.strip_backtrace(), |d| d.message)
+}
+
 fn one(error: &DataFusionError, whole: Option<Span>) -> Diagnostic {
     match error {
         DataFusionError::SchemaError(error, _) => schema(error).at_maybe(whole),

@@ -65,6 +65,9 @@ const SOURCE: &[(&str, &str)] = &[
 /// there is: after a transaction marker only an empty fetch tells that the end is reached.
 const BOUNDED_FETCH_WAIT_MS: &str = "10";
 
+/// A secret of so many bytes is no part of other words by chance.
+const LONG_SECRET_BYTES: usize = 8;
+
 /// Records that all queues of a client may hold before it stops fetching.
 const QUEUED_RECORDS_MAX: usize = 100_000;
 
@@ -186,9 +189,29 @@ impl Properties {
     /// The text with every secret taken out.
     pub(super) fn redact(&self, text: &str) -> String {
         let secrets: BTreeSet<_> = self.given.iter().filter(|(name, _)| is_secret(name)).map(|(_, v)| v).collect();
-        let hide = |text: String, secret: &&String| text.replace(secret.as_str(), "[redacted]");
+        let hide = |text: String, secret: &&String| hidden(&text, secret);
         secrets.iter().filter(|s| !s.is_empty()).fold(text.to_owned(), hide)
     }
+}
+
+/// A text without a secret. A short one is taken out only as a word of its own: what else would be garbled would tell
+/// it to whoever can guess the words.
+fn hidden(text: &str, secret: &str) -> String {
+    if secret.len() >= LONG_SECRET_BYTES {
+        return text.replace(secret, "[redacted]");
+    }
+    let is_word = |char: char| char.is_alphanumeric() || char == '_';
+    let (mut out, mut rest) = (String::new(), 0);
+    for (start, _) in text.match_indices(secret) {
+        let end = start + secret.len();
+        if text[..start].ends_with(is_word) || text[end..].starts_with(is_word) {
+            continue;
+        }
+        out.push_str(&text[rest..start]);
+        out.push_str("[redacted]");
+        rest = end;
+    }
+    out + &text[rest..]
 }
 
 impl fmt::Debug for Properties {
@@ -351,6 +374,14 @@ mod tests {
         let shown = format!("{properties:?} {}", properties.redact("login of hunter2 with s3cr3t failed"));
         assert!(!shown.contains("hunter2") && !shown.contains("s3cr3t"), "{shown}");
         assert!(shown.contains("me"));
+    }
+
+    #[test]
+    fn a_short_secret_is_taken_out_as_a_word_only() {
+        let properties = check(&[("sasl.password", "boot")]).unwrap();
+        let text = "127.0.0.1:9092/bootstrap: login with boot, \"boot\" or reboot failed";
+        let wanted = "127.0.0.1:9092/bootstrap: login with [redacted], \"[redacted]\" or reboot failed";
+        assert_eq!(properties.redact(text), wanted);
     }
 
     #[test]

@@ -70,7 +70,7 @@ struct Filler {
 }
 
 impl Filler {
-    /// So many units of a padding that is not empty. Half a character is left out.
+    /// So many units of a padding that is not empty. Half a character is a whole one.
     fn units(&mut self, padding: &str, units: usize) -> &str {
         if self.padding != padding || self.units < units {
             let each = units::len(padding);
@@ -92,6 +92,7 @@ mod tests {
         assert_eq!(filler.units("ab", 0), "");
         assert_eq!(filler.units("ab", 200).len(), 200);
         assert_eq!(filler.units("x", 2), "xx");
-        assert_eq!(filler.units("a𝄞", 5), "a𝄞a");
+        assert_eq!(filler.units("a𝄞", 4), "a𝄞a");
+        assert_eq!(filler.units("a𝄞", 5), "a𝄞a𝄞");
     }
 }
