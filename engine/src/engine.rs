@@ -182,6 +182,8 @@ impl Engine {
             S::AlterSource(alter) => self.alter_source(alter, &statement.text).await,
             S::CreateType(create) => self.create_type(create, &statement.text).await,
             S::DropType(drop) => self.drop_type(drop, &statement.text).await,
+            S::CreateFunction(create) => self.create_function(create, &statement.text).await,
+            S::DropFunction(drop) => self.drop_function(drop, &statement.text).await,
             S::CreateAs(create) => self.create_as(session, create, &statement.text).await,
             S::InsertSelect(insert) => self.insert_select(session, insert, &statement.text).await,
             S::Terminate(choice) => self.terminate(choice, &statement.text).await,
@@ -356,7 +358,7 @@ impl Engine {
                 blocking(move || show::topics(transport.admin(), all, extended)).await?.map_err(refused)?
             }
             Show::Types => show::types(&*self.catalog().await?),
-            Show::Functions => show::functions(&Bounded::bare_state(session.settings())),
+            Show::Functions => show::functions(&*self.catalog().await?, &Bounded::bare_state(session.settings())),
             Show::Variables => show::variables(session),
             Show::Properties => show::properties(session),
             Show::Rejects => show::rejects(session),
@@ -379,7 +381,8 @@ impl Engine {
                 self.describe_all(source_kind(*kind), *extended).await.map(Answer::Facts)
             }
             ast::Describe::Function(name) => {
-                let described = describe_function::describe(&name.value, &Bounded::bare_state(&Settings::default()));
+                let state = Bounded::bare_state(&Settings::default());
+                let described = describe_function::describe(&name.value, &*self.catalog().await?, &state);
                 described.map(Answer::Facts).map_err(|unknown| vec![unknown.at(name.span)])
             }
             ast::Describe::Connector(_) => {
@@ -477,7 +480,6 @@ fn not_yet_so(what: &str, span: Span) -> Diagnostic {
 fn not_yet(kind: &ast::StatementKind, span: Span) -> Diagnostic {
     use ast::StatementKind as S;
     let what = match kind {
-        S::CreateFunction(_) | S::DropFunction(_) => "CREATE FUNCTION",
         S::AlterSystem(_) => "ALTER SYSTEM",
         S::CreateConnector(_) | S::DropConnector(_) => "connectors",
         S::Assert(_) => "ASSERT",

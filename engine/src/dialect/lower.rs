@@ -12,7 +12,7 @@ use super::kind::{Kind, is_null};
 use super::operator::{Op, Operation};
 use super::refusal::{refusal, refuse};
 use super::text::text;
-use super::{CAST, LIKE, STRUCT, arithmetic, cast, comparison, doubles, guard, like, literal};
+use super::{CAST, LIKE, STRUCT, UserFunction, arithmetic, cast, comparison, doubles, guard, like, literal, user};
 use crate::diagnostic::{Diagnostic, PLAN};
 use crate::functions::ELEMENT;
 use crate::types::SqlType;
@@ -63,6 +63,10 @@ fn function(call: ScalarFunction, schema: &DFSchema) -> Result<Expr> {
             constructor::Form::Struct(_) => Ok(Expr::ScalarFunction(call)),
             form => constructor::lower(form.clone(), call.args, schema),
         };
+    }
+    if let Some(defined) = function.downcast_ref::<UserFunction>() {
+        let args = user::lower_arguments(defined, call.args, schema)?;
+        return Ok(Expr::ScalarFunction(ScalarFunction { args, ..call }));
     }
     match function.name() {
         CAST => cast::lower(call.args, schema),

@@ -36,6 +36,7 @@ use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::ScalarUDF;
 use std::sync::Arc;
 
+pub use choice::canonical;
 pub use element::ELEMENT;
 pub use names::{list, unknown};
 pub use signature::{Category, Function, Variant};

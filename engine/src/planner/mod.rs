@@ -7,6 +7,7 @@ mod columns;
 pub(crate) mod constant;
 pub(crate) mod continuous;
 pub(crate) mod define;
+pub(crate) mod function;
 pub(crate) mod pinpoint;
 pub(crate) mod plan_errors;
 mod properties;
