@@ -19,6 +19,7 @@ mod doubles;
 mod guard;
 mod kernel;
 mod kind;
+mod lambda;
 mod like;
 pub(crate) mod literal;
 mod lower;
