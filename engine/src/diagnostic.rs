@@ -102,6 +102,14 @@ impl Diagnostic {
         Self { hint: Some(hint.into()), ..self }
     }
 
+    /// The same with the nearest of `names` as its hint, where one is near.
+    pub fn nearest_of<'a>(self, name: &str, names: impl IntoIterator<Item = &'a str>) -> Self {
+        match nearest(name, names) {
+            Some(near) => self.hint(format!("Did you mean \"{near}\"?")),
+            None => self,
+        }
+    }
+
     /// The same for programs, with the text that was typed.
     pub fn report<'a>(&'a self, statement: &'a str) -> Report<'a> {
         Report {

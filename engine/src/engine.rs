@@ -287,7 +287,9 @@ impl Engine {
         let kind = source_kind(drop.kind);
         let Some(source) = catalog.source(&drop.name).cloned() else {
             let message = format!("{} \"{}\" does not exist", kind.word(), drop.name.value);
-            return unless_forgiven(drop.if_exists, Diagnostic::new(UNKNOWN_SOURCE, message).at(drop.name.span));
+            let names = catalog.sources().filter(|source| source.kind == kind).map(|source| source.name.as_str());
+            let error = Diagnostic::new(UNKNOWN_SOURCE, message).at(drop.name.span).nearest_of(&drop.name, names);
+            return unless_forgiven(drop.if_exists, error);
         };
         if source.kind != kind {
             let message = format!("\"{}\" is a {}, not a {}", source.name, source.kind.word(), kind.word());
@@ -328,9 +330,12 @@ impl Engine {
     }
 
     async fn drop_type(&self, drop: &ast::DropNamed, text: &str) -> Answered {
-        if self.catalog().await?.custom_type(&drop.name).is_none() {
+        let catalog = self.catalog().await?;
+        if catalog.custom_type(&drop.name).is_none() {
             let message = format!("type \"{}\" does not exist", drop.name.value);
-            return unless_forgiven(drop.if_exists, Diagnostic::new(UNKNOWN_TYPE, message).at(drop.name.span));
+            let names = catalog.custom_types().map(|(name, _)| name);
+            let error = Diagnostic::new(UNKNOWN_TYPE, message).at(drop.name.span).nearest_of(&drop.name, names);
+            return unless_forgiven(drop.if_exists, error);
         }
         self.publish(text, CatalogChange::DropType { name: drop.name.value.clone() }, drop.name.span).await?;
         Ok(Answer::done(format!("Type \"{}\" dropped", drop.name.value)))

@@ -52,6 +52,11 @@ impl FunctionDef {
         1 + self.functions.iter().map(Self::definitions).sum::<usize>()
     }
 
+    /// How many functions stand inside each other in it, with its own.
+    pub fn depth(&self) -> usize {
+        1 + self.functions.iter().map(Self::depth).max().unwrap_or(0)
+    }
+
     /// The same, whatever the words of the statement were.
     pub fn means_the_same(&self, other: &Self) -> bool {
         let alike = |a: &[Self], b: &[Self]| a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.means_the_same(b));

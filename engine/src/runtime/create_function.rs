@@ -4,7 +4,7 @@
 
 use crate::answer::Answer;
 use crate::catalog::{Catalog, CatalogChange};
-use crate::diagnostic::{Diagnostic, UNKNOWN_FUNCTION, nearest};
+use crate::diagnostic::{Diagnostic, UNKNOWN_FUNCTION};
 use crate::engine::Engine;
 use crate::functions;
 use crate::planner::function::define;
@@ -53,11 +53,8 @@ fn unknown(catalog: &Catalog, drop: &ast::DropNamed, name: &str) -> Result<Answe
         return Ok(Answer::warning(format!("{message}; nothing was done")));
     }
     let error = Diagnostic::new(UNKNOWN_FUNCTION, message).at(drop.name.span);
-    let near = nearest(name, catalog.functions().map(|def| def.name.as_str())).filter(|_| !built_in);
-    Err(vec![match near {
-        Some(near) => error.hint(format!("Did you mean {near}?")),
-        None => error,
-    }])
+    let names = catalog.functions().filter(|_| !built_in).map(|def| def.name.as_str());
+    Err(vec![error.nearest_of(name, names)])
 }
 
 /// Who goes on with the function as it was.

@@ -15,6 +15,9 @@ use crate::types::SqlType;
 /// Most definitions that one function may hold, those it calls included.
 const DEFINITIONS_MAX: usize = 200;
 
+/// Most functions inside each other: they are planned, and read from JSON, one inside the other.
+const DEPTH_MAX: usize = 16;
+
 /// The definition that a statement makes. `text` is the statement. Gives every mistake that could be found at once.
 pub fn define(create: &ast::CreateFunction, text: &str, catalog: &Catalog) -> Result<FunctionDef, Vec<Diagnostic>> {
     let state = continuous::state(&Settings::default());
@@ -74,12 +77,19 @@ fn taken(name: &str, span: Span, built_in: &[(String, &'static str)]) -> Option<
 }
 
 fn check_size(def: &FunctionDef, span: Span) -> Result<(), Vec<Diagnostic>> {
-    let held = def.definitions();
-    if held <= DEFINITIONS_MAX {
-        return Ok(());
-    }
-    let message =
-        format!("function \"{}\" is made of {held} functions, at most {DEFINITIONS_MAX} are possible", def.name);
+    let (held, depth) = (def.definitions(), def.depth());
+    let message = match () {
+        () if depth > DEPTH_MAX => {
+            format!(
+                "function \"{}\" has {depth} functions inside each other, at most {DEPTH_MAX} are possible",
+                def.name
+            )
+        }
+        () if held > DEFINITIONS_MAX => {
+            format!("function \"{}\" is made of {held} functions, at most {DEFINITIONS_MAX} are possible", def.name)
+        }
+        () => return Ok(()),
+    };
     let detail = "A function holds those it calls, and those that they call.";
     Err(vec![Diagnostic::new(TOO_LARGE, message).at(span).detail(detail)])
 }
@@ -99,4 +109,60 @@ fn in_statement(error: Diagnostic, body: &ast::Spanned<String>) -> Diagnostic {
         None => body.span,
     };
     Diagnostic { span: Some(span), ..error }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::CatalogChange;
+    use crate::sql::ast::StatementKind;
+
+    fn defined(catalog: &Catalog, text: &str) -> Result<FunctionDef, Vec<Diagnostic>> {
+        let parsed = sql::parse(text);
+        let Some(StatementKind::CreateFunction(create)) = parsed.statements.first().map(|s| &s.kind) else {
+            panic!("{text} defines a function")
+        };
+        define(create, text, catalog)
+    }
+
+    /// Goal: what can be defined can be read back, and what is too large to be is refused. Method: functions that call the
+    /// one before them, and functions that call the two before them, until one is refused; each that is not goes through
+    /// JSON as the command topic has it.
+    #[test]
+    fn functions_of_functions_have_an_end() {
+        for (calls, expected) in [(1, "has 17 functions inside each other"), (2, "is made of 232 functions")] {
+            let mut catalog = Catalog::default();
+            let refused = (0..100).find_map(|n: usize| {
+                let called: Vec<String> = (n.saturating_sub(calls)..n).map(|n| format!("f{n}(x)")).collect();
+                let body = if called.is_empty() { "x".to_owned() } else { called.join(" + ") };
+                match defined(&catalog, &format!("CREATE FUNCTION f{n} (x INT) RETURNS INT AS '{body}';")) {
+                    Ok(function) => {
+                        let change = CatalogChange::DefineFunction { function: Box::new(function), replace: false };
+                        let json = serde_json::to_string(&change).expect("plain data");
+                        assert_eq!(serde_json::from_str::<CatalogChange>(&json).expect("the same"), change);
+                        catalog = catalog.apply(&change).expect("a new name");
+                        None
+                    }
+                    Err(errors) => Some(errors[0].message.clone()),
+                }
+            });
+            assert!(refused.as_ref().is_some_and(|told| told.contains(expected)), "{refused:?}");
+        }
+    }
+
+    /// Goal: places are those of the statement, whatever quotes stand before them. Method: the piece under the place.
+    #[test]
+    fn places_are_in_the_statement() {
+        for (text, pieces) in [
+            ("CREATE FUNCTION f (x INT) RETURNS INT AS 'x + y';", vec!["y"]),
+            ("CREATE FUNCTION f (x INT) RETURNS STRING AS 'CONCAT(''é''''s'', no(x), '''''''', z)';", vec!["no", "z"]),
+            ("CREATE FUNCTION f (x INT) RETURNS INT AS '''a'' + x';", vec!["x"]),
+        ] {
+            let errors = defined(&Catalog::default(), text).expect_err(text);
+            let found: Vec<&str> =
+                errors.iter().map(|e| e.span.map_or("", |span| &text[span.start..span.end])).collect();
+            let same = found.len() == pieces.len() && found.iter().zip(&pieces).all(|(a, b)| a.ends_with(b));
+            assert!(same, "{text}: {found:?}");
+        }
+    }
 }
