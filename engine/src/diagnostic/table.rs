@@ -82,7 +82,7 @@ pub const CODES: &[CodeEntry] = &[
     entry(
         RESERVED_NAME,
         "a name that cannot be taken",
-        "The name belongs to the address columns of every record (ROWTIME, ROWPARTITION, ROWOFFSET), to windows, or to the language.",
+        "The name belongs to the address columns of every record (ROWTIME, ROWPARTITION, ROWOFFSET), to windows, or to the language; or a parameter of a lambda is called like a column.",
         "Take another name. WITH (TIMESTAMP = 'column') makes a column the time of its records.",
         run("CREATE STREAM s (rowtime BIGINT) WITH (KAFKA_TOPIC = 's', PARTITIONS = 1, VALUE_FORMAT = 'JSON');"),
     ),

@@ -17,7 +17,7 @@ use headwater_connectors::format::FormatError;
 use headwater_connectors::table::{NewestFirstRule, ScanContext, TopicTable};
 use sqlparser::ast::Statement as SqlStatement;
 
-use super::{calls, columns, pinpoint, rewrite, star};
+use super::{calls, columns, lambdas, pinpoint, rewrite, star};
 use crate::catalog::Catalog;
 use crate::config::Settings;
 use crate::diagnostic::{Diagnostic, NOT_SUPPORTED, Span, UNKNOWN_FUNCTION};
@@ -92,6 +92,7 @@ pub async fn plan(
     check_bounded(query)?;
     let mut body = query.body.clone();
     let mut errors = star::expand(&mut body, catalog);
+    errors.extend(lambdas::check_bounded(&body, catalog));
     calls::rewrite(&mut body);
     errors.extend(columns::unknown(&body, catalog));
     rewrite::rewrite(&mut body, &mut errors);

@@ -24,6 +24,7 @@ use crate::diagnostic::Diagnostic;
 use crate::sql::ast;
 use crate::topology::{Step, Topology};
 
+pub use names::Scope;
 pub use sink::{Persistent, create_as, insert_select};
 pub use stateful::{TABLE_FUNCTIONS, is_aggregate_name};
 

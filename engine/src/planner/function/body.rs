@@ -9,6 +9,7 @@ use datafusion::execution::session_state::SessionState;
 use sqlparser::ast::{Expr, Function, Spanned as _, Visit, Visitor};
 
 use super::super::continuous::{TABLE_FUNCTIONS, is_aggregate_name};
+use super::super::lambdas;
 use crate::catalog::{ArgumentDef, Catalog};
 use crate::diagnostic::{Diagnostic, PLAN, UNKNOWN_COLUMN, nearest};
 use crate::functions::{self, Category, UNITS};
@@ -22,11 +23,14 @@ pub(super) fn check(
     catalog: &Catalog,
     state: &SessionState,
 ) -> Vec<Diagnostic> {
-    let mut lambdas = Lambdas::default();
-    let _: ControlFlow<()> = body.visit(&mut lambdas);
-    let mut checker = Checker { name, arguments, lambdas: lambdas.params, catalog, state, errors: Vec::new() };
+    let mut own = Lambdas::default();
+    let _: ControlFlow<()> = body.visit(&mut own);
+    let mut checker = Checker { name, arguments, lambdas: own.params, catalog, state, errors: Vec::new() };
     let _: ControlFlow<()> = body.visit(&mut checker);
-    checker.errors
+    let mut errors = checker.errors;
+    let is_argument = |name: &str| arguments.iter().any(|argument| argument.name == name);
+    lambdas::check(body, "an argument of the function", is_argument, &mut errors);
+    errors
 }
 
 /// The names of all parameters of lambdas.
