@@ -6,6 +6,7 @@
 mod cluster;
 mod codes;
 mod render;
+mod table;
 
 use std::fmt;
 
@@ -14,6 +15,7 @@ use serde::{Serialize, Serializer};
 pub use cluster::transport;
 pub use codes::*;
 pub use render::render;
+pub use table::{CODES, CodeEntry, Example, PRELUDE};
 
 /// A refusal, or a part of one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -100,6 +102,14 @@ impl Diagnostic {
         Self { hint: Some(hint.into()), ..self }
     }
 
+    /// The same with the nearest of `names` as its hint, where one is near.
+    pub fn nearest_of<'a>(self, name: &str, names: impl IntoIterator<Item = &'a str>) -> Self {
+        match nearest(name, names) {
+            Some(near) => self.hint(format!("Did you mean \"{near}\"?")),
+            None => self,
+        }
+    }
+
     /// The same for programs, with the text that was typed.
     pub fn report<'a>(&'a self, statement: &'a str) -> Report<'a> {
         Report {
@@ -161,5 +171,7 @@ mod tests {
     #[test]
     fn codes_are_distinct_and_in_order() {
         assert!(CODES.windows(2).all(|pair| pair[0].code < pair[1].code));
+        let declared = include_str!("diagnostic/codes.rs").matches("pub const").count();
+        assert_eq!(CODES.len(), declared, "a code is not in the table");
     }
 }

@@ -182,6 +182,8 @@ impl Engine {
             S::AlterSource(alter) => self.alter_source(alter, &statement.text).await,
             S::CreateType(create) => self.create_type(create, &statement.text).await,
             S::DropType(drop) => self.drop_type(drop, &statement.text).await,
+            S::CreateFunction(create) => self.create_function(create, &statement.text).await,
+            S::DropFunction(drop) => self.drop_function(drop, &statement.text).await,
             S::CreateAs(create) => self.create_as(session, create, &statement.text).await,
             S::InsertSelect(insert) => self.insert_select(session, insert, &statement.text).await,
             S::Terminate(choice) => self.terminate(choice, &statement.text).await,
@@ -285,7 +287,9 @@ impl Engine {
         let kind = source_kind(drop.kind);
         let Some(source) = catalog.source(&drop.name).cloned() else {
             let message = format!("{} \"{}\" does not exist", kind.word(), drop.name.value);
-            return unless_forgiven(drop.if_exists, Diagnostic::new(UNKNOWN_SOURCE, message).at(drop.name.span));
+            let names = catalog.sources().filter(|source| source.kind == kind).map(|source| source.name.as_str());
+            let error = Diagnostic::new(UNKNOWN_SOURCE, message).at(drop.name.span).nearest_of(&drop.name, names);
+            return unless_forgiven(drop.if_exists, error);
         };
         if source.kind != kind {
             let message = format!("\"{}\" is a {}, not a {}", source.name, source.kind.word(), kind.word());
@@ -326,9 +330,12 @@ impl Engine {
     }
 
     async fn drop_type(&self, drop: &ast::DropNamed, text: &str) -> Answered {
-        if self.catalog().await?.custom_type(&drop.name).is_none() {
+        let catalog = self.catalog().await?;
+        if catalog.custom_type(&drop.name).is_none() {
             let message = format!("type \"{}\" does not exist", drop.name.value);
-            return unless_forgiven(drop.if_exists, Diagnostic::new(UNKNOWN_TYPE, message).at(drop.name.span));
+            let names = catalog.custom_types().map(|(name, _)| name);
+            let error = Diagnostic::new(UNKNOWN_TYPE, message).at(drop.name.span).nearest_of(&drop.name, names);
+            return unless_forgiven(drop.if_exists, error);
         }
         self.publish(text, CatalogChange::DropType { name: drop.name.value.clone() }, drop.name.span).await?;
         Ok(Answer::done(format!("Type \"{}\" dropped", drop.name.value)))
@@ -356,7 +363,7 @@ impl Engine {
                 blocking(move || show::topics(transport.admin(), all, extended)).await?.map_err(refused)?
             }
             Show::Types => show::types(&*self.catalog().await?),
-            Show::Functions => show::functions(&Bounded::bare_state(session.settings())),
+            Show::Functions => show::functions(&*self.catalog().await?, &Bounded::bare_state(session.settings())),
             Show::Variables => show::variables(session),
             Show::Properties => show::properties(session),
             Show::Rejects => show::rejects(session),
@@ -379,7 +386,8 @@ impl Engine {
                 self.describe_all(source_kind(*kind), *extended).await.map(Answer::Facts)
             }
             ast::Describe::Function(name) => {
-                let described = describe_function::describe(&name.value, &Bounded::bare_state(&Settings::default()));
+                let state = Bounded::bare_state(&Settings::default());
+                let described = describe_function::describe(&name.value, &*self.catalog().await?, &state);
                 described.map(Answer::Facts).map_err(|unknown| vec![unknown.at(name.span)])
             }
             ast::Describe::Connector(_) => {
@@ -477,7 +485,6 @@ fn not_yet_so(what: &str, span: Span) -> Diagnostic {
 fn not_yet(kind: &ast::StatementKind, span: Span) -> Diagnostic {
     use ast::StatementKind as S;
     let what = match kind {
-        S::CreateFunction(_) | S::DropFunction(_) => "CREATE FUNCTION",
         S::AlterSystem(_) => "ALTER SYSTEM",
         S::CreateConnector(_) | S::DropConnector(_) => "connectors",
         S::Assert(_) => "ASSERT",

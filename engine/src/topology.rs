@@ -8,11 +8,11 @@ use std::fmt::{self, Display, Formatter};
 
 use serde::{Deserialize, Serialize};
 
-use crate::catalog::SourceDef;
+use crate::catalog::{FunctionDef, SourceDef};
 use crate::types::SqlType;
 
 /// Version of this shape; a higher one was written by a newer program.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// A query over one source: its records are filtered, projected and written or shown.
 ///
@@ -29,6 +29,9 @@ pub struct Topology {
     pub steps: Vec<Step>,
     /// What is written; none for a push query, whose rows are shown.
     pub output: Option<SourceDef>,
+    /// The functions of statements that its expressions call, as they were when it was planned. Since version 3.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub functions: Vec<FunctionDef>,
 }
 
 /// Something that is done to rows.
@@ -84,8 +87,11 @@ pub struct ResultColumn {
 }
 
 impl Topology {
-    /// The oldest version whose programs can run these steps.
-    pub fn version_of(steps: &[Step]) -> u32 {
+    /// The oldest version whose programs can run these steps with these functions.
+    pub fn version_of(steps: &[Step], functions: &[FunctionDef]) -> u32 {
+        if !functions.is_empty() {
+            return 3;
+        }
         if steps.iter().any(|step| matches!(step, Step::Explode { .. })) { 2 } else { 1 }
     }
 
@@ -111,7 +117,10 @@ impl Display for Topology {
                 write!(f, "{:indent$}> [ SINK ] {} \"{}\"{}", "", output.kind.word(), output.name, place(output))
             }
             None => write!(f, "{:indent$}> [ SHOW ]", ""),
-        }
+        }?;
+        let function =
+            |def: &FunctionDef| format!("\n[ FUNCTION ] {} RETURNS {} AS {}", def.signature(), def.returns, def.body);
+        f.write_str(&self.functions.iter().map(function).collect::<String>())
     }
 }
 

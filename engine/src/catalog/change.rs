@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::function::FunctionDef;
 use super::query::QueryDef;
 use super::source::SourceDef;
 use crate::types::SqlType;
@@ -58,6 +59,18 @@ pub enum CatalogChange {
     /// A name for a type goes.
     DropType {
         /// The name.
+        name: String,
+    },
+    /// A function comes into being, or takes another's place.
+    DefineFunction {
+        /// What it is.
+        function: Box<FunctionDef>,
+        /// It may take the place of one of the same name.
+        replace: bool,
+    },
+    /// A function goes.
+    DropFunction {
+        /// Its name.
         name: String,
     },
 }

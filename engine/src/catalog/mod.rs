@@ -1,10 +1,11 @@
-//! What exists: an immutable snapshot of streams, tables, types and persistent queries.
+//! What exists: an immutable snapshot of streams, tables, types, functions and persistent queries.
 //!
 //! A snapshot never changes; [`Catalog::apply`] makes the next one or says why it cannot. Whoever
 //! asks for a change and whoever applies it later run the same function, so that both agree. How
 //! changes arrive is not known here.
 
 mod change;
+mod function;
 mod query;
 mod source;
 pub(crate) mod type_text;
@@ -13,16 +14,18 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub use change::{CatalogChange, Refusal};
+pub use function::{ArgumentDef, FunctionDef};
 pub use query::QueryDef;
 pub use source::{ColumnDef, ColumnRole, EventTimeDef, SideDef, SourceDef, SourceKind, WindowDef};
 
 use crate::types::SqlType;
 
-/// All streams, tables, types and persistent queries at one moment.
+/// All streams, tables, types, functions and persistent queries at one moment.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Catalog {
     sources: BTreeMap<String, Arc<SourceDef>>,
     types: BTreeMap<String, SqlType>,
+    functions: BTreeMap<String, Arc<FunctionDef>>,
     queries: BTreeMap<String, Arc<QueryDef>>,
     /// Changes applied so far: the number of the next query.
     changes: u64,
@@ -47,6 +50,16 @@ impl Catalog {
     /// All types made by CREATE TYPE, by name.
     pub fn custom_types(&self) -> impl Iterator<Item = (&str, &SqlType)> {
         self.types.iter().map(|(name, ty)| (name.as_str(), ty))
+    }
+
+    /// The function of this name, in capitals, that a statement defined.
+    pub fn function(&self, name: &str) -> Option<&Arc<FunctionDef>> {
+        self.functions.get(name)
+    }
+
+    /// All functions made by CREATE FUNCTION, by name.
+    pub fn functions(&self) -> impl Iterator<Item = &Arc<FunctionDef>> {
+        self.functions.values()
     }
 
     /// The persistent query of this name.
@@ -85,6 +98,10 @@ impl Catalog {
             CatalogChange::DefineType { name, ty } => next.define_type(name, ty)?,
             CatalogChange::DropType { name } => {
                 next.types.remove(name).ok_or_else(|| Refusal::Unknown(name.clone()))?;
+            }
+            CatalogChange::DefineFunction { function, replace } => next.define_function(function, *replace)?,
+            CatalogChange::DropFunction { name } => {
+                next.functions.remove(name).ok_or_else(|| Refusal::Unknown(name.clone()))?;
             }
         }
         next.changes += 1;
@@ -165,6 +182,15 @@ impl Catalog {
             return Err(Refusal::Exists("type".to_owned(), name.to_owned()));
         }
         self.types.insert(name.to_owned(), ty.clone());
+        Ok(())
+    }
+
+    /// Queries and functions that call it keep the one they were made with.
+    fn define_function(&mut self, function: &FunctionDef, replace: bool) -> Result<(), Refusal> {
+        if !replace && self.functions.contains_key(&function.name) {
+            return Err(Refusal::Exists("function".to_owned(), function.name.clone()));
+        }
+        self.functions.insert(function.name.clone(), Arc::new(function.clone()));
         Ok(())
     }
 }

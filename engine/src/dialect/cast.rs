@@ -157,7 +157,7 @@ fn targets(from: &SqlType) -> &'static str {
 }
 
 /// Whether there is a cast between two types.
-fn is_supported(from: &SqlType, to: &SqlType) -> bool {
+pub(super) fn is_supported(from: &SqlType, to: &SqlType) -> bool {
     use SqlType as T;
     match (from, to) {
         (T::Array(from), T::Array(to)) => is_supported(from, to),

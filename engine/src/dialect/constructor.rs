@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, ListArray, MapArray, StringArray, StructArray, make_comparator, new_empty_array};
+use arrow::array::{Array, ArrayRef, ListArray, MapArray, StructArray, make_comparator, new_empty_array};
 use arrow::buffer::OffsetBuffer;
 use arrow::compute::{SortOptions, interleave};
 use arrow::datatypes::{DataType, Field, FieldRef, Fields};
@@ -21,6 +21,7 @@ use super::kind::{Kind, arrow_type, unaliased};
 use super::refusal::{refusal, refuse};
 use super::{guard, kernel};
 use crate::diagnostic::{Diagnostic, PLAN};
+use crate::functions::keys_of;
 use crate::types::SqlType;
 
 /// What `ARRAY[…]` is planned as: a call with the elements.
@@ -142,11 +143,11 @@ fn array_of(values: &[ArrayRef], item: &FieldRef) -> Result<ArrayRef> {
     Ok(Arc::new(ListArray::try_new(item.clone(), offsets, items, None)?))
 }
 
-/// Of entries with one key the last one stays. Arrow has no NULL among keys: a text is then `null`, as JSON writes it.
+/// Of entries with one key the last one stays.
 fn map_of(values: &[ArrayRef], entries: &FieldRef) -> Result<ArrayRef> {
     let DataType::Struct(fields) = entries.data_type() else { return exec_err!("a map without entries") };
     let every = |first: usize| values.iter().skip(first).step_by(2).collect::<Vec<_>>();
-    let keys = without_null(row_by_row(&every(0), fields[0].data_type())?)?;
+    let keys = keys_of(row_by_row(&every(0), fields[0].data_type())?)?;
     let of_keys = row_by_row(&every(1), fields[1].data_type())?;
     let same = make_comparator(&keys, &keys, SortOptions::default())?;
     let (size, rows) = (values.len() / 2, values.first().map_or(0, Array::len));
@@ -163,18 +164,6 @@ fn map_of(values: &[ArrayRef], entries: &FieldRef) -> Result<ArrayRef> {
     let pairs = arrow::compute::take(&pairs, &arrow::array::UInt32Array::from(kept), None)?;
     let pairs = arrow::array::AsArray::as_struct(&pairs).clone();
     Ok(Arc::new(MapArray::try_new(entries.clone(), OffsetBuffer::from_lengths(lengths), pairs, None, false)?))
-}
-
-fn without_null(keys: ArrayRef) -> Result<ArrayRef> {
-    if keys.null_count() == 0 {
-        return Ok(keys);
-    }
-    if keys.data_type() != &DataType::Utf8 {
-        return exec_err!("a key of a map is NULL");
-    }
-    let missing = arrow::compute::is_null(&keys)?;
-    let null = StringArray::new_scalar("null");
-    Ok(arrow::compute::kernels::zip::zip(&missing, &null, &keys)?)
 }
 
 /// STRUCT as it is planned: its fields' names are among the arguments.

@@ -12,7 +12,9 @@ use super::kind::{Kind, is_null};
 use super::operator::{Op, Operation};
 use super::refusal::{refusal, refuse};
 use super::text::text;
-use super::{CAST, LIKE, STRUCT, arithmetic, cast, comparison, doubles, guard, like, literal};
+use super::{
+    CAST, LIKE, STRUCT, UserFunction, arithmetic, cast, comparison, doubles, guard, lambda, like, literal, user,
+};
 use crate::diagnostic::{Diagnostic, PLAN};
 use crate::functions::ELEMENT;
 use crate::types::SqlType;
@@ -41,7 +43,7 @@ fn lower_one(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
         Expr::Case(choice) => case(choice, schema)?,
         Expr::HigherOrderFunction(mut call) => {
             let args = call.args.into_iter().map(|arg| match arg {
-                lambda @ Expr::Lambda(_) => Ok(lambda),
+                lambda @ Expr::Lambda(_) => lambda::strict(lambda, schema),
                 value => guard::wrap(value, schema),
             });
             call.args = args.collect::<Result<_>>()?;
@@ -63,6 +65,10 @@ fn function(call: ScalarFunction, schema: &DFSchema) -> Result<Expr> {
             constructor::Form::Struct(_) => Ok(Expr::ScalarFunction(call)),
             form => constructor::lower(form.clone(), call.args, schema),
         };
+    }
+    if let Some(defined) = function.downcast_ref::<UserFunction>() {
+        let args = user::lower_arguments(defined, call.args, schema)?;
+        return Ok(Expr::ScalarFunction(ScalarFunction { args, ..call }));
     }
     match function.name() {
         CAST => cast::lower(call.args, schema),

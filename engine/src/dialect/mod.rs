@@ -9,6 +9,7 @@
 //! Semantics are ksqlDB's. This room knows no catalog and no statements.
 
 mod arithmetic;
+mod assign;
 mod cast;
 mod common;
 mod comparison;
@@ -20,6 +21,7 @@ mod guard;
 mod halves;
 mod kernel;
 mod kind;
+mod lambda;
 mod like;
 pub(crate) mod literal;
 mod lower;
@@ -30,6 +32,7 @@ mod refusal;
 mod simplify;
 mod text;
 mod text_form;
+mod user;
 
 use std::sync::Arc;
 
@@ -38,6 +41,7 @@ use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::ScalarUDF;
 use datafusion::logical_expr::planner::ExprPlanner;
 
+pub(crate) use assign::coerces;
 pub(crate) use cast::CAST;
 pub(crate) use constructor::{ARRAY, MAP, STRUCT};
 pub(crate) use failures::count_in;
@@ -47,6 +51,7 @@ pub(crate) use lower::lower;
 pub(crate) use operator::{DISTINCT, NOT_DISTINCT};
 pub(crate) use pass::settle_plan;
 pub(crate) use simplify::simplified;
+pub(crate) use user::{Declared, UserFunction};
 
 /// Plans operators; it goes in front of DataFusion's own planners.
 pub(crate) fn expr_planner() -> Arc<dyn ExprPlanner> {

@@ -37,6 +37,8 @@ use datafusion::logical_expr::ScalarUDF;
 use std::sync::Arc;
 
 pub(crate) use call::offset;
+pub use choice::canonical;
+pub use collections::keys_of;
 pub use element::ELEMENT;
 pub use names::{list, unknown};
 pub use signature::{Category, Function, Variant};

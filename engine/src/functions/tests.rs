@@ -28,7 +28,7 @@ fn shown(value: &ArrayRef) -> String {
 
 fn evaluate(text: &str) -> Result<String, String> {
     let now = DateTime::from_timestamp_millis(NOW_MS).expect("a time");
-    let evaluator = Evaluator::new(&Arc::default(), &Settings::default(), now).expect("an evaluator");
+    let evaluator = Evaluator::new(&Arc::default(), &[], &Settings::default(), now).expect("an evaluator");
     let expr = parse_expr(text).map_err(|e| e.to_string())?;
     let value = evaluator.evaluate(&expr, Span::default()).map_err(|e| {
         e.into_iter().map(|e| format!("{} {}", e.message, e.detail.unwrap_or_default())).collect::<String>()

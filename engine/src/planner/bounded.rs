@@ -18,10 +18,10 @@ use headwater_connectors::table::{NewestFirstRule, ScanContext, TopicTable};
 use sqlparser::ast::Statement as SqlStatement;
 
 use super::yielding::YieldingJoins;
-use super::{calls, columns, pinpoint, rewrite, star};
+use super::{calls, columns, lambdas, pinpoint, rewrite, star};
 use crate::catalog::Catalog;
 use crate::config::Settings;
-use crate::diagnostic::{Diagnostic, NOT_SUPPORTED, Span};
+use crate::diagnostic::{Diagnostic, NOT_SUPPORTED, Span, UNKNOWN_FUNCTION};
 use crate::dialect;
 use crate::functions;
 use crate::sql::ast;
@@ -95,6 +95,7 @@ pub async fn plan(
     check_bounded(query)?;
     let mut body = query.body.clone();
     let mut errors = star::expand(&mut body, catalog);
+    errors.extend(lambdas::check_bounded(&body, catalog));
     calls::rewrite(&mut body);
     errors.extend(columns::unknown(&body, catalog));
     rewrite::rewrite(&mut body, &mut errors);
@@ -103,7 +104,15 @@ pub async fn plan(
     }
     let statement = PlannedStatement::Statement(Box::new(SqlStatement::Query(body)));
     let planned = state.statement_to_plan(statement).await.and_then(dialect::settle_plan);
-    planned.map_err(|error| pinpoint::diagnose(&error, query))
+    planned.map_err(|error| pinpoint::diagnose(&error, query).into_iter().map(|told| nearest(told, state)).collect())
+}
+
+/// DataFusion suggests one of the nearest functions by chance; of ours it is always the same.
+fn nearest(told: Diagnostic, state: &SessionState) -> Diagnostic {
+    let Some(name) = told.message.split('"').nth(1).filter(|_| told.code == UNKNOWN_FUNCTION) else { return told };
+    let listed = functions::list(state);
+    let hint = functions::unknown(name, listed.iter().map(|(known, _)| known.as_str())).hint;
+    Diagnostic { hint, ..told }
 }
 
 /// Clauses that only a continuous query has are refused by name.

@@ -23,10 +23,10 @@ use datafusion::logical_expr::simplify::SimplifyContext;
 use headwater_connectors::java_time::iso::{parse_iso_time_ms, parse_partial_iso_date, parse_partial_iso_timestamp_ms};
 use sqlparser::ast::ExprWithAlias;
 
-use super::bounded;
 use super::plan_errors::diagnose;
 use super::rewrite::rewrite_expr;
-use crate::catalog::Catalog;
+use super::{bounded, function};
+use crate::catalog::{Catalog, FunctionDef};
 use crate::config::Settings;
 use crate::diagnostic::{Diagnostic, INSERT, Span, UNKNOWN_COLUMN};
 use crate::dialect;
@@ -39,9 +39,16 @@ pub struct Evaluator {
 }
 
 impl Evaluator {
-    /// An evaluator with the functions of bounded queries. `now` is what NOW() gives.
-    pub fn new(catalog: &Arc<Catalog>, settings: &Settings, now: DateTime<Utc>) -> Result<Self, Vec<Diagnostic>> {
-        let mut state = bounded::state(catalog, settings, None, Arc::new(RuntimeEnv::default()));
+    /// An evaluator with the functions of bounded queries; `called` are those of statements that will be called. `now` is
+    /// what NOW() gives.
+    pub fn new(
+        catalog: &Arc<Catalog>,
+        called: &[FunctionDef],
+        settings: &Settings,
+        now: DateTime<Utc>,
+    ) -> Result<Self, Vec<Diagnostic>> {
+        let state = bounded::state(catalog, settings, None, Arc::new(RuntimeEnv::default()));
+        let mut state = function::register_called(state, called, catalog)?;
         state.execution_props_mut().query_execution_start_time = Some(now);
         Ok(Self { state })
     }

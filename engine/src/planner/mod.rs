@@ -7,6 +7,8 @@ mod columns;
 pub(crate) mod constant;
 pub(crate) mod continuous;
 pub(crate) mod define;
+pub(crate) mod function;
+mod lambdas;
 pub(crate) mod pinpoint;
 pub(crate) mod plan_errors;
 mod properties;

@@ -25,8 +25,17 @@ fn narrow(diagnostic: Diagnostic, query: &ast::Query) -> Diagnostic {
     if diagnostic.span != Some(query.span) {
         return widen(diagnostic, query.body.as_ref());
     }
-    let named = quoted_pieces(&diagnostic.message).into_iter().find_map(|piece| locate(query, piece));
+    let named = quoted_pieces(&diagnostic.message).into_iter().find_map(|piece| locate(&query.body, piece));
     Diagnostic { span: named.or(diagnostic.span), ..diagnostic }
+}
+
+/// An error in an expression with the smallest place that is known.
+pub fn in_expression(diagnostic: Diagnostic, expr: &Expr) -> Diagnostic {
+    if diagnostic.span.is_some() {
+        return widen(diagnostic, expr);
+    }
+    let span = quoted_pieces(&diagnostic.message).into_iter().find_map(|piece| locate(expr, piece));
+    Diagnostic { span, ..diagnostic }
 }
 
 /// What DataFusion says of a WHERE or HAVING that is no condition, with the one that it is.
@@ -90,9 +99,9 @@ fn quoted_pieces(message: &str) -> Vec<&str> {
 }
 
 /// The first literal with this text, or call of a function with this name.
-fn locate(query: &ast::Query, piece: &str) -> Option<Span> {
+fn locate(tree: &impl Visit, piece: &str) -> Option<Span> {
     let mut finder = Finder { piece, found: None };
-    let _: ControlFlow<()> = query.body.visit(&mut finder);
+    let _: ControlFlow<()> = tree.visit(&mut finder);
     finder.found
 }
 

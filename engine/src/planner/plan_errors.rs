@@ -10,8 +10,7 @@ use headwater_connectors::transport::TransportError;
 use super::pinpoint::with_our_types;
 use crate::diagnostic::nearest;
 use crate::diagnostic::{
-    AMBIGUOUS_COLUMN, Diagnostic, FORMAT, INTERNAL, MEMORY, PLAN, RUNTIME, Span, UNKNOWN_COLUMN, UNKNOWN_FUNCTION,
-    transport,
+    AMBIGUOUS_COLUMN, Diagnostic, FORMAT, INTERNAL, MEMORY, PLAN, RUNTIME, Span, UNKNOWN_COLUMN, transport,
 };
 
 /// What an error of planning or running says to a user. `whole` is the place of the query, for
@@ -107,7 +106,7 @@ fn with_notes(diagnostic: &datafusion::common::Diagnostic, inner: &DataFusionErr
         return schema(error).at_maybe(span);
     }
     if let Some(name) = diagnostic.message.strip_prefix("Invalid function '").and_then(|m| m.strip_suffix('\'')) {
-        return unknown_function(name, diagnostic).at_maybe(span);
+        return crate::functions::unknown(name, []).at_maybe(span);
     }
     let join = |messages: Vec<&str>| (!messages.is_empty()).then(|| with_our_types(&messages.join(" ")));
     Diagnostic {
@@ -166,15 +165,6 @@ pub(super) fn unknown_column_of(name: &str, mut names: Vec<&str>) -> Diagnostic 
         }
         Some(near) => error.hint(format!("Did you mean \"{near}\"?")),
         None => error,
-    }
-}
-
-fn unknown_function(name: &str, diagnostic: &datafusion::common::Diagnostic) -> Diagnostic {
-    let error = Diagnostic::new(UNKNOWN_FUNCTION, format!("function \"{}\" does not exist", name.to_uppercase()));
-    let near = diagnostic.notes.iter().find_map(|n| n.message.strip_prefix("Possible function '")?.strip_suffix('\''));
-    match near.and_then(|near| nearest(name, [near])) {
-        Some(near) => error.hint(format!("Did you mean {}?", near.to_uppercase())),
-        None => error.hint("SHOW FUNCTIONS; lists them all."),
     }
 }
 

@@ -32,6 +32,13 @@ pub fn expand(query: &mut Query, catalog: &Catalog) -> Vec<Diagnostic> {
     expander.errors
 }
 
+/// Replaces the types that CREATE TYPE made in the CASTs of an expression. Reports what does not exist.
+pub fn resolve_types(expr: &mut Expr, catalog: &Catalog, errors: &mut Vec<Diagnostic>) {
+    let mut expander = Expander { catalog, ctes: Vec::new(), withs: Vec::new(), errors: Vec::new() };
+    let _: ControlFlow<()> = expr.visit(&mut expander);
+    errors.append(&mut expander.errors);
+}
+
 struct Expander<'a> {
     catalog: &'a Catalog,
     /// Names of the common table expressions in scope.

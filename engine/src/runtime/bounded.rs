@@ -16,7 +16,7 @@ use crate::answer::{Rows, Section};
 use crate::catalog::Catalog;
 use crate::config::Settings;
 use crate::diagnostic::{Diagnostic, INTERNAL, Span};
-use crate::planner::{bounded, pinpoint, plan_errors};
+use crate::planner::{bounded, function, pinpoint, plan_errors};
 use crate::sql::ast;
 
 /// A bounded query that is planned and may be run.
@@ -45,6 +45,8 @@ impl Bounded {
         let isolation = super::isolation(around.settings);
         let context = ScanContext { transport: around.transport.clone(), isolation, progress: progress.clone() };
         let mut state = bounded::state(around.catalog, around.settings, Some(context), limits(around.settings)?);
+        let called = function::called(&query.body, around.catalog);
+        state = function::register_called(state, &called, around.catalog)?;
         // NOW() is one time for the whole query.
         state.mark_start_execution();
         let logical = bounded::plan(query, around.catalog, &state).await?;
@@ -68,8 +70,8 @@ impl Bounded {
     }
 
     /// Names of the functions a bounded query can call.
-    pub fn function_names(settings: &Settings) -> Vec<String> {
-        let sections = super::show::functions(&Self::bare_state(settings));
+    pub fn function_names(catalog: &Catalog, settings: &Settings) -> Vec<String> {
+        let sections = super::show::functions(catalog, &Self::bare_state(settings));
         sections.into_iter().flat_map(|s| s.rows).filter_map(|mut row| row.drain(..).next()).collect()
     }
 

@@ -2,21 +2,29 @@
 
 use datafusion::execution::session_state::SessionState;
 
+use super::show::DEFINED;
 use crate::answer::Section;
+use crate::catalog::{Catalog, FunctionDef};
 use crate::diagnostic::Diagnostic;
 use crate::functions::{Category, Function, find, list, unknown};
 
 /// All there is to say about a function: what it does, how it is called, examples.
-pub fn describe(name: &str, state: &SessionState) -> Result<Vec<Section>, Diagnostic> {
+pub fn describe(name: &str, catalog: &Catalog, state: &SessionState) -> Result<Vec<Section>, Diagnostic> {
     if let Some(function) = find(name) {
         return Ok(sections(function));
+    }
+    if let Some(function) = catalog.function(&name.to_uppercase()) {
+        return Ok(defined(function));
     }
     let listed = list(state);
     match listed.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)) {
         Some((name, kind)) => {
             Ok(vec![facts(name, "A function of DataFusion, whose documentation describes it.", kind)])
         }
-        None => Err(unknown(name, listed.iter().map(|(name, _)| name.as_str()))),
+        None => {
+            let defined = catalog.functions().map(|function| function.name.as_str());
+            Err(unknown(name, listed.iter().map(|(name, _)| name.as_str()).chain(defined)))
+        }
     }
 }
 
@@ -29,6 +37,23 @@ fn facts(name: &str, about: &str, kind: &str) -> Section {
     }
 }
 
+/// A function that a statement defined.
+fn defined(function: &FunctionDef) -> Vec<Section> {
+    let mut first = facts(&function.name, "Defined by a statement.", "SCALAR");
+    let mut add = |property: &str, value: String| first.rows.push(vec![property.to_owned(), value]);
+    add("Category", DEFINED.to_owned());
+    add("Statement", function.statement.clone());
+    for inner in &function.functions {
+        add("Calls", inner.statement.clone());
+    }
+    vec![first, variations(vec![vec![function.signature(), function.returns.to_string(), function.body.clone()]])]
+}
+
+fn variations(rows: Vec<Vec<String>>) -> Section {
+    let columns = ["Variation", "Returns", "Description"].map(str::to_owned).to_vec();
+    Section { title: Some("Variations".to_owned()), columns, rows, text: None }
+}
+
 fn sections(function: &Function) -> Vec<Section> {
     let kind = if function.category == Category::Table { "TABLE" } else { "SCALAR" };
     let mut first = facts(function.name, function.about, kind);
@@ -37,13 +62,7 @@ fn sections(function: &Function) -> Vec<Section> {
         .variants
         .iter()
         .map(|variant| vec![variant.text(function.name), variant.returns_text(), variant.about.to_owned()]);
-    let variants = Section {
-        title: Some("Variations".to_owned()),
-        columns: ["Variation", "Returns", "Description"].map(str::to_owned).to_vec(),
-        rows: variants.collect(),
-        text: None,
-    };
-    let mut told = vec![first, variants];
+    let mut told = vec![first, variations(variants.collect())];
     if !function.examples.is_empty() {
         let examples = function.examples.iter().map(|(call, result)| vec![(*call).to_owned(), (*result).to_owned()]);
         told.push(Section {

@@ -246,7 +246,7 @@ impl Driver {
 impl Job {
     /// A query made ready to run. Fails on one that cannot be compiled.
     pub fn new(query: Arc<QueryDef>, service_id: &str, until_idle: bool) -> Result<Self, Vec<Diagnostic>> {
-        let compiled = Compiled::new(&query.topology, &continuous::state(&Settings::default()))?;
+        let compiled = Compiled::new(&query.topology, &continuous::state_of(&query.topology, &Settings::default())?)?;
         Ok(Self { query, compiled, service_id: service_id.to_owned(), until_idle, writes_in_thread: true })
     }
 

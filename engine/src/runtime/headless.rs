@@ -9,9 +9,10 @@ use std::sync::Arc;
 
 use super::Ran;
 use crate::answer::Answer;
-use crate::catalog::{Catalog, QueryDef};
+use crate::catalog::{Catalog, FunctionDef, QueryDef};
 use crate::diagnostic::{Diagnostic, NOT_SUPPORTED};
 use crate::engine::{Asked, Engine, blocking};
+use crate::planner::function;
 use crate::planner::types::resolve;
 use crate::session::Session;
 use crate::sql::{self, ast};
@@ -31,13 +32,13 @@ impl Engine {
             return self.ask(session, text).await;
         };
         match &statement.kind {
-            S::CreateSource(_) | S::CreateAs(_) | S::InsertSelect(_) | S::CreateType(_) => {
+            S::CreateSource(_) | S::CreateAs(_) | S::InsertSelect(_) | S::CreateType(_) | S::CreateFunction(_) => {
                 self.apply_once(session, text, &statement.kind).await
             }
             S::Set(_) | S::Unset(_) | S::Define(_) | S::Undefine(_) => self.ask(session, text).await,
             _ => {
                 let message = "this statement is not for `headwater run`";
-                let detail = "It takes what describes a service: CREATE STREAM, TABLE and TYPE, CREATE … AS SELECT, \
+                let detail = "It takes what describes a service: CREATE STREAM, TABLE, TYPE and FUNCTION, CREATE … AS SELECT, \
                               INSERT INTO … SELECT, SET and DEFINE.";
                 let hint = "Run it in a shell, or with headwater -e.";
                 let error = Diagnostic::new(NOT_SUPPORTED, message).at(statement.span).detail(detail).hint(hint);
@@ -97,6 +98,9 @@ fn what_stands(catalog: &Catalog, kind: &ast::StatementKind) -> Option<String> {
         }
         S::CreateAs(create) => {
             let query = catalog.query_behind(&create.name).filter(|query| same(&query.statement))?;
+            if create.or_replace && !has_its_functions(query, catalog) {
+                return None;
+            }
             Some(format!("{} \"{}\", by query {},", word(create.kind), create.name.value, query.id))
         }
         S::InsertSelect(_) => {
@@ -107,8 +111,19 @@ fn what_stands(catalog: &Catalog, kind: &ast::StatementKind) -> Option<String> {
             let ty = resolve(&create.ty, catalog).ok()?;
             (catalog.custom_type(&create.name) == Some(&ty)).then(|| format!("Type \"{}\"", create.name.value))
         }
+        S::CreateFunction(create) => {
+            let wanted = function::define(create, "", catalog).ok()?;
+            let standing = catalog.function(&wanted.name).filter(|standing| standing.means_the_same(&wanted))?;
+            Some(format!("Function \"{}\"", standing.name))
+        }
         _ => None,
     }
+}
+
+/// Whether the functions that a query was made with are those that there are now.
+fn has_its_functions(query: &QueryDef, catalog: &Catalog) -> bool {
+    let stands = |def: &FunctionDef| catalog.function(&def.name).is_some_and(|now| now.means_the_same(def));
+    query.topology.functions.iter().all(stands)
 }
 
 fn word(kind: ast::SourceKind) -> &'static str {
@@ -140,4 +155,47 @@ fn stages(catalog: &Catalog) -> Vec<Vec<Arc<QueryDef>>> {
 
 fn topic_of(query: &QueryDef) -> Option<&str> {
     query.topology.output.as_ref().map(|sink| sink.topic.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use headwater_connectors::transport::memory::MemoryTransport;
+
+    use super::*;
+    use crate::config::Settings;
+
+    /// Goal: a file of functions can be applied again, and what it says anew is taken over where it says OR REPLACE.
+    /// Method: statements are applied one after another in a process that runs nothing.
+    #[tokio::test]
+    async fn functions_of_a_file_stand_until_they_differ() {
+        let engine = Engine::driven(Arc::new(MemoryTransport::default()), &Settings::default());
+        let mut session = Session::new(Settings::default());
+        let source = "CREATE STREAM s (n INT) WITH (KAFKA_TOPIC = 's', PARTITIONS = 1, VALUE_FORMAT = 'JSON');";
+        let query = "CREATE OR REPLACE STREAM t AS SELECT outer(n) AS n FROM s;";
+        let inner = |body: &str| format!("CREATE OR REPLACE FUNCTION inner (n INT) RETURNS INT AS '{body}';");
+        let outer = "CREATE OR REPLACE FUNCTION outer (n INT) RETURNS INT AS 'inner(n)';";
+        for (statement, expected) in [
+            (source, "created"),
+            (&inner("n"), "Function \"INNER\" created"),
+            (outer, "Function \"OUTER\" created"),
+            (query, "created by query"),
+            (&inner("n"), "stands already"),
+            ("CREATE FUNCTION inner (n INTEGER) RETURNS INT AS '(n)';", "exists already"),
+            ("CREATE FUNCTION inner (n INTEGER) RETURNS INTEGER AS 'N';", "stands already"),
+            (outer, "stands already"),
+            (query, "stands already"),
+            // Another inner function makes another outer one, and that another query.
+            (&inner("n + 1"), "replaced"),
+            (outer, "replaced"),
+            (query, "replaced"),
+            (query, "stands already"),
+        ] {
+            let told = match engine.apply(&mut session, statement).await {
+                Ok(Answer::Done { message, .. }) => message,
+                Ok(_) => "no message".to_owned(),
+                Err(errors) => errors[0].message.clone(),
+            };
+            assert!(told.contains(expected), "{statement}: {told}");
+        }
+    }
 }

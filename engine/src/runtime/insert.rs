@@ -25,6 +25,7 @@ use crate::diagnostic::{Diagnostic, INSERT, NOT_SUPPORTED, Span, UNKNOWN_COLUMN}
 use crate::engine::{blocking, refused};
 use crate::planner::constant::{Evaluator, to_column_type};
 use crate::planner::define::{ROWHEADERS, ROWTOMBSTONE};
+use crate::planner::function;
 use crate::session::Session;
 use crate::sql::ast;
 use sqlparser::ast::Spanned as _;
@@ -137,7 +138,12 @@ fn evaluate(
     insert: &ast::InsertValues,
     columns: &[TargetColumn],
 ) -> Result<RecordBatch, Vec<Diagnostic>> {
-    let evaluator = Evaluator::new(catalog, session.settings(), chrono::Utc::now())?;
+    let called = insert.rows.iter().map(|row| function::called(&row.value, catalog));
+    let called = called.reduce(|mut all, more| {
+        all.extend(more);
+        all
+    });
+    let evaluator = Evaluator::new(catalog, &called.unwrap_or_default(), session.settings(), chrono::Utc::now())?;
     let mut errors = Vec::new();
     let mut cells: Vec<Vec<ArrayRef>> = columns.iter().map(|_| Vec::new()).collect();
     for row in &insert.rows {

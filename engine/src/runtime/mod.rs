@@ -6,6 +6,7 @@ mod command_log;
 mod complaints;
 pub(crate) mod continuous;
 pub(crate) mod copy;
+mod create_function;
 mod dead_letters;
 pub(crate) mod describe;
 pub(crate) mod describe_function;

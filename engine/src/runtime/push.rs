@@ -34,7 +34,7 @@ const POLL: Duration = Duration::from_millis(100);
 
 /// Starts a push query. Blocks until it is known where it begins.
 pub fn start(push: &Push, transport: &dyn Transport, settings: &Settings) -> Result<Rows, Vec<Diagnostic>> {
-    let compiled = Compiled::new(&push.topology, &continuous::state(settings))?;
+    let compiled = Compiled::new(&push.topology, &continuous::state_of(&push.topology, settings)?)?;
     let progress = Arc::new(Progress::default());
     let isolation = super::isolation(settings);
     let from_earliest = settings.get("auto.offset.reset") == "earliest";

@@ -12,6 +12,9 @@ use crate::session::Session;
 /// Topics that only SHOW ALL TOPICS lists.
 const HIDDEN: [&str; 4] = [OWN_TOPICS, "_confluent", "__", "_schemas"];
 
+/// The category of functions that statements defined.
+pub const DEFINED: &str = "DEFINED BY A STATEMENT";
+
 fn list(columns: &[&str], rows: Vec<Vec<String>>) -> Vec<Section> {
     vec![Section { columns: columns.iter().map(|c| (*c).to_owned()).collect(), rows, ..Section::default() }]
 }
@@ -47,9 +50,12 @@ pub fn types(catalog: &Catalog) -> Vec<Section> {
     list(&["Type Name", "Schema"], rows.collect())
 }
 
-/// SHOW FUNCTIONS: the dialect's, and what bounded queries can call besides.
-pub fn functions(state: &SessionState) -> Vec<Section> {
-    let rows = crate::functions::list(state).into_iter().map(|(name, category)| vec![name, category.to_owned()]);
+/// SHOW FUNCTIONS: the dialect's, those of statements, and what bounded queries can call besides.
+pub fn functions(catalog: &Catalog, state: &SessionState) -> Vec<Section> {
+    let defined = catalog.functions().map(|function| (function.name.clone(), DEFINED));
+    let mut rows: Vec<_> = crate::functions::list(state).into_iter().chain(defined).collect();
+    rows.sort();
+    let rows = rows.into_iter().map(|(name, category)| vec![name, category.to_owned()]);
     list(&["Function Name", "Category"], rows.collect())
 }
 

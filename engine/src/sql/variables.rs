@@ -51,9 +51,13 @@ pub fn substitute<'v>(text: &str, value: impl Fn(&str) -> Option<&'v str>) -> Su
 
 /// The name of a variable that starts at `start` and ends at a brace.
 fn name_at(text: &str, start: usize) -> Option<&str> {
-    let name = text[start..].split('}').next().filter(|name| start + name.len() < text.len())?;
+    text[start..].split('}').next().filter(|name| start + name.len() < text.len() && is_name(name))
+}
+
+/// Whether a variable can be called so: letters, digits and `_`, the first no digit.
+pub(super) fn is_name(name: &str) -> bool {
     let begins = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
-    (begins && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')).then_some(name)
+    begins && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 
 impl Substituted {

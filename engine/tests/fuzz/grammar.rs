@@ -88,7 +88,14 @@ pub fn statement(rng: &mut Rng) -> String {
         9 => format!("CREATE {source} IF NOT EXISTS {name}{} AS {}", properties(rng), query(rng, 2)),
         10 => format!("CREATE {}{source} {name} ({}){}", rng.pick(&["", "SOURCE "]), columns(rng), properties(rng)),
         11 => format!("CREATE TYPE {name} AS {}", ty(rng, 3)),
-        12 => format!("CREATE FUNCTION {name}(a {}, b {}) RETURNS {} AS 'a'", ty(rng, 1), ty(rng, 1), ty(rng, 1)),
+        12 => format!(
+            "CREATE {}FUNCTION {}{name}(a {}, b {}) RETURNS {} AS 'CONCAT(a, ''b'')'",
+            rng.pick(&["", "OR REPLACE "]),
+            rng.pick(&["", "IF NOT EXISTS "]),
+            ty(rng, 1),
+            ty(rng, 1),
+            ty(rng, 1)
+        ),
         13 => format!("INSERT INTO {name}{} {}", properties(rng), query(rng, 2)),
         14..=15 => format!("INSERT INTO {name} (a, {name}) VALUES ({}), ({})", exprs(rng, 2), exprs(rng, 2)),
         16 => format!("DROP {source} IF EXISTS {name} DELETE TOPIC"),

@@ -2,9 +2,12 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, ListArray, MapArray, StructArray, UInt32Array, make_comparator};
+use arrow::array::{
+    Array, ArrayRef, AsArray, ListArray, MapArray, StringArray, StructArray, UInt32Array, make_comparator,
+};
 use arrow::buffer::NullBuffer;
-use arrow::compute::{SortOptions, concat, take};
+use arrow::compute::kernels::zip::zip;
+use arrow::compute::{SortOptions, concat, is_null, take};
 use arrow::datatypes::DataType;
 use datafusion::common::exec_err;
 use datafusion::error::Result;
@@ -35,6 +38,17 @@ impl Lengths {
     pub fn of(self, call: &Call<'_>, keys: ArrayRef, values: ArrayRef) -> Result<ArrayRef> {
         assemble(call.returns(), self.lengths, Some(self.nulls), keys, values)
     }
+}
+
+/// Values as the keys of maps. Arrow has no NULL among keys: a text is then `null`, as JSON writes it; other keys fail.
+pub fn keys_of(keys: ArrayRef) -> Result<ArrayRef> {
+    if keys.null_count() == 0 {
+        return Ok(keys);
+    }
+    if keys.data_type() != &DataType::Utf8 {
+        return exec_err!("a key of a map is NULL");
+    }
+    Ok(zip(&is_null(&keys)?, &StringArray::new_scalar("null"), &keys)?)
 }
 
 /// Maps of a type from their lengths, keys and values.
@@ -79,13 +93,11 @@ fn parts(call: &Call<'_>, of: &ArrayRef) -> Result<ArrayRef> {
 /// AS_MAP.
 pub fn as_map(call: &Call<'_>) -> Result<ArrayRef> {
     let (keys, values) = (call.lists(0), call.lists(1));
-    let names = keys.array().values().as_string::<i32>();
+    let all = keys_of(keys.array().values().clone())?;
+    let names = all.as_string::<i32>();
     let mut taken: Vec<(u32, Option<u32>)> = Vec::new();
     let built = map_from(call, |row| {
         let (Some(keys), Some(values)) = (keys.range(row), values.range(row)) else { return Ok(None) };
-        if keys.clone().any(|at| names.is_null(at)) {
-            return Err("a key is not NULL".to_owned());
-        }
         let first = taken.len();
         for (at, key) in keys.enumerate() {
             let value = (at < values.len()).then_some((values.start + at) as u32);
@@ -96,7 +108,7 @@ pub fn as_map(call: &Call<'_>) -> Result<ArrayRef> {
         }
         Ok(Some(taken.len() - first))
     })?;
-    let keys = take(keys.array().values(), &taken.iter().map(|(key, _)| *key).collect::<UInt32Array>(), None)?;
+    let keys = take(&all, &taken.iter().map(|(key, _)| *key).collect::<UInt32Array>(), None)?;
     let values = take(values.array().values(), &taken.iter().map(|(_, value)| *value).collect::<UInt32Array>(), None)?;
     built.of(call, keys, values)
 }

@@ -15,6 +15,7 @@ use super::signature::Category::{Array, Map as Maps};
 use super::signature::Type::{self, BigInt, Boolean, Double, Int, Map, String, Struct};
 use super::signature::{ARRAY_STRING, ARRAY_T, Function, K, MAP_KV, Param, T, V, Variant, p};
 
+pub use map::keys_of;
 pub(super) use map::{assemble, map_from};
 
 const ARRAY: &[Param] = &[p("array", ARRAY_T)];

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use arrow::array::{Array, ArrayRef, AsArray, UInt32Array};
 use arrow::buffer::NullBuffer;
-use arrow::compute::{cast, take, take_arrays};
+use arrow::compute::{cast, concat, take, take_arrays};
 use arrow::datatypes::DataType;
 use datafusion::common::exec_err;
 use datafusion::error::Result;
@@ -85,7 +85,26 @@ pub fn hash_order(keys: &ArrayRef, range: Range<usize>) -> Vec<usize> {
 }
 
 /// What a lambda gives for its parameters; `rows` are the rows from which it takes outer columns.
+///
+/// What is not reached must not fail: of `x <> 0 AND 10 / x > 1` the second part is computed for all elements when the first
+/// holds for one. So when elements fail they are halved until one fails alone, and with it all of them.
 pub fn evaluate(lambda: &LambdaArgument, params: &[ArrayRef], rows: &UInt32Array) -> Result<ArrayRef> {
+    let count = rows.len();
+    let failure = match whole(lambda, params, rows) {
+        Err(failure) if count > 1 => failure,
+        found => return found,
+    };
+    let halves = [(0, count / 2), (count / 2, count - count / 2)].map(|(start, length)| {
+        let params: Vec<ArrayRef> = params.iter().map(|param| param.slice(start, length)).collect();
+        (params, rows.slice(start, length))
+    });
+    let [first, second] = halves;
+    let first = evaluate(lambda, &first.0, &first.1)?;
+    let second = evaluate(lambda, &second.0, &second.1)?;
+    concat(&[first.as_ref(), second.as_ref()]).map_err(|_| failure)
+}
+
+fn whole(lambda: &LambdaArgument, params: &[ArrayRef], rows: &UInt32Array) -> Result<ArrayRef> {
     let given: Vec<_> = params.iter().map(|param| move || Ok(param.clone())).collect();
     let given: Vec<&dyn Fn() -> Result<ArrayRef>> = given.iter().map(|param| param as _).collect();
     let values = lambda.evaluate(&given, |outer| Ok(take_arrays(outer, rows, None)?))?.into_array(rows.len())?;

@@ -41,7 +41,7 @@ pub static FUNCTIONS: &[Function] = &[
     Function::new(
         TRANSFORM,
         Lambda,
-        "Each element of an array, or each key and value of a map, as a function makes it. Two entries with one key, and a key or value of a map that is NULL, make the result NULL.",
+        "Each element of an array, or each key and value of a map, as a function makes it. Two entries with one key, a value of a map that is NULL, and an operator of numbers that meets NULL make the result NULL.",
         &[
             Variant::new(&[p("array", ARRAY_T), p("element", Type::Lambda(&[T], &R))], Array(&R), elsewhere),
             Variant::new(
@@ -58,7 +58,7 @@ pub static FUNCTIONS: &[Function] = &[
     Function::new(
         FILTER,
         Lambda,
-        "The elements of an array, or the entries of a map, for which a function is true. Where it is NULL, and for an entry whose value is NULL, so is the result.",
+        "The elements of an array, or the entries of a map, for which a function is true. Where it is NULL, an operator of numbers in it meets NULL, or the value of an entry is NULL, so is the result.",
         &[
             Variant::new(&[p("array", ARRAY_T), p("stays", Type::Lambda(&[T], &Boolean))], ARRAY_T, elsewhere),
             Variant::new(&[p("map", MAP_KV), p("stays", Type::Lambda(&[K, V], &Boolean))], MAP_KV, elsewhere),

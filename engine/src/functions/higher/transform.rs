@@ -11,7 +11,7 @@ use datafusion::logical_expr::LambdaArgument;
 
 use super::elements::Elements;
 use crate::functions::call::{item_field, offsets};
-use crate::functions::collections::assemble;
+use crate::functions::collections::{assemble, keys_of};
 
 /// TRANSFORM of arrays.
 pub fn array(elements: &Elements, element: &LambdaArgument, returns: &DataType) -> Result<ArrayRef> {
@@ -22,9 +22,9 @@ pub fn array(elements: &Elements, element: &LambdaArgument, returns: &DataType) 
 
 /// TRANSFORM of maps.
 pub fn map(elements: &Elements, key: &LambdaArgument, value: &LambdaArgument, returns: &DataType) -> Result<ArrayRef> {
-    let (keys, values) = (elements.evaluate(key)?, elements.evaluate(value)?);
-    if keys.null_count() > 0 || values.null_count() > 0 {
-        return exec_err!("TRANSFORM: the keys and values of a map are not NULL");
+    let (keys, values) = (keys_of(elements.evaluate(key)?)?, elements.evaluate(value)?);
+    if values.null_count() > 0 {
+        return exec_err!("TRANSFORM: the values of the map are not NULL");
     }
     let order = make_comparator(&keys, &keys, SortOptions::default())?;
     let mut sorted: Vec<usize> = Vec::new();

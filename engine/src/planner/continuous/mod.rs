@@ -17,14 +17,16 @@ use std::sync::Arc;
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::execution::session_state::SessionState;
 
-use super::bounded;
-use crate::catalog::Catalog;
+use super::{bounded, function};
+use crate::catalog::{Catalog, FunctionDef};
 use crate::config::Settings;
 use crate::diagnostic::Diagnostic;
 use crate::sql::ast;
 use crate::topology::{Step, Topology};
 
+pub use names::Scope;
 pub use sink::{Persistent, create_as, insert_select};
+pub use stateful::{TABLE_FUNCTIONS, is_aggregate_name};
 
 /// A push query.
 #[derive(Clone, Debug, PartialEq)]
@@ -40,9 +42,30 @@ pub fn state(settings: &Settings) -> SessionState {
     bounded::state(&Arc::default(), settings, None, Arc::new(RuntimeEnv::default()))
 }
 
+/// The state in which a query is planned: it knows the functions of statements, too.
+fn state_for(query: &ast::Query, catalog: &Catalog, settings: &Settings) -> Result<SessionState, Vec<Diagnostic>> {
+    function::register_called(state(settings), &called(query, catalog), catalog)
+}
+
+/// The functions of statements that a query calls.
+fn called(query: &ast::Query, catalog: &Catalog) -> Vec<FunctionDef> {
+    let mut found = function::called(&query.body, catalog);
+    for other in query.partition_by.iter().flat_map(|list| function::called(&list.value, catalog)) {
+        if !found.contains(&other) {
+            found.push(other);
+        }
+    }
+    found
+}
+
+/// The state in which a query runs: it knows the functions that the query was planned with.
+pub fn state_of(topology: &Topology, settings: &Settings) -> Result<SessionState, Vec<Diagnostic>> {
+    function::register(state(settings), &topology.functions)
+}
+
 /// Plans a push query. Gives every mistake that could be found at once.
 pub fn push(query: &ast::Query, catalog: &Catalog, settings: &Settings) -> Result<Push, Vec<Diagnostic>> {
-    let state = state(settings);
+    let state = state_for(query, catalog, settings)?;
     if stateful::is_stateful(query, &state) {
         let found = stateful::check(query, catalog, &state, result::Use::Show, &[]).errors;
         return Err(if found.is_empty() { shape::not_built(query, &state) } else { found });
@@ -52,19 +75,21 @@ pub fn push(query: &ast::Query, catalog: &Catalog, settings: &Settings) -> Resul
     if !shape.later.is_empty() {
         return Err(shape.later);
     }
-    Ok(Push { limit: shape.limit, topology: topology(&shape, result) })
+    Ok(Push { limit: shape.limit, topology: topology(query, catalog, &shape, result) })
 }
 
-fn topology(shape: &shape::Shape, result: result::Planned) -> Topology {
+fn topology(query: &ast::Query, catalog: &Catalog, shape: &shape::Shape, result: result::Planned) -> Topology {
     let filter = result.predicate.map(|predicate| Step::Filter { predicate });
     let explode = (!result.exploded.is_empty()).then_some(Step::Explode { columns: result.exploded });
     let steps: Vec<Step> = filter.into_iter().chain(explode).chain([Step::Project(result.projection)]).collect();
-    Topology { version: Topology::version_of(&steps), input: shape.source.as_ref().clone(), steps, output: None }
+    let functions = called(query, catalog);
+    let version = Topology::version_of(&steps, &functions);
+    Topology { version, input: shape.source.as_ref().clone(), steps, output: None, functions }
 }
 
 /// The sources that a query joins, each with its topic: their partitions must be as many. None where that need not be.
 pub fn joined_topics(query: &ast::Query, catalog: &Catalog, settings: &Settings) -> Vec<(String, String)> {
-    let state = state(settings);
+    let Ok(state) = state_for(query, catalog, settings) else { return Vec::new() };
     match stateful::is_stateful(query, &state) {
         true => stateful::check(query, catalog, &state, result::Use::Show, &[]).together,
         false => Vec::new(),

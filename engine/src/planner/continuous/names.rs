@@ -13,6 +13,7 @@ use sqlparser::ast::{Expr, Ident, Query, Select, Spanned as _, TableFactor, Visi
 
 use crate::catalog::{Catalog, SourceDef};
 use crate::diagnostic::{AMBIGUOUS_COLUMN, Diagnostic, Span, UNKNOWN_COLUMN};
+use crate::planner::lambdas;
 use crate::planner::plan_errors::unknown_column_of;
 use crate::sql::{place, print};
 
@@ -53,6 +54,11 @@ impl Scope {
         (!members.is_empty()).then_some(Self { members })
     }
 
+    /// Whether one of the sources has a column of this name.
+    pub fn has(&self, name: &str) -> bool {
+        self.members.iter().any(|member| member.has(name))
+    }
+
     /// The column that an expression is, when it is one.
     pub fn column(&self, expr: &Expr) -> Option<ColumnRef> {
         match expr {
@@ -83,12 +89,13 @@ impl Scope {
     /// part of; `others` are names that may stand there besides.
     pub fn check(&self, clause: &str, expr: &Expr, others: &[&str], errors: &mut Vec<Diagnostic>) {
         let mut own: BTreeSet<String> = others.iter().map(|name| (*name).to_owned()).collect();
-        let mut lambdas = Each::new(|expr: &Expr| {
+        let mut params = Each::new(|expr: &Expr| {
             if let Expr::Lambda(lambda) = expr {
                 own.extend(lambda.params.iter().map(|param| param.name.value.clone()));
             }
         });
-        let _: ControlFlow<()> = expr.visit(&mut lambdas);
+        let _: ControlFlow<()> = expr.visit(&mut params);
+        lambdas::check(expr, "a column", |name| self.has(name), errors);
         let mut told = BTreeSet::new();
         let mut look = Each::new(|expr: &Expr| {
             let error = match expr {

@@ -74,6 +74,8 @@ pub fn plan(shape: &Shape, state: &SessionState, purpose: Use<'_>) -> Result<Pla
         // Unknown names are told once, with their clause.
         let told = |error: &Diagnostic| shape.names.is_empty() || shape.names.contains(error);
         errors.retain(|error| told(error) || ![UNKNOWN_COLUMN, AMBIGUOUS_COLUMN].contains(&error.code));
+        // So are parameters of a lambda with one name.
+        errors.retain(|error| !error.message.starts_with("lambda parameters names must be unique"));
         return Err(errors);
     }
     let (columns, spans) = columns.into_iter().unzip();

@@ -19,7 +19,7 @@ use crate::catalog::{Catalog, SourceDef, SourceKind};
 use crate::diagnostic::{Diagnostic, NOT_SUPPORTED, STREAMING, Span};
 use crate::functions;
 use crate::planner::define::real_first;
-use crate::planner::{rewrite, star};
+use crate::planner::{function, rewrite, star};
 use crate::sql::{ast, place};
 use headwater_connectors::table::{WINDOWEND, WINDOWSTART};
 
@@ -332,18 +332,22 @@ impl Visitor for Checker<'_> {
 }
 
 impl Checker<'_> {
-    fn function(&mut self, function: &Function, span: Span) {
-        let name = function.name.to_string();
-        if function.over.is_some() {
+    fn function(&mut self, call: &Function, span: Span) {
+        let name = call.name.to_string();
+        if call.over.is_some() {
             self.errors.push(not_yet("a window function in a continuous query", span));
         } else if stateful::is_aggregate_name(&name, self.state) {
             self.errors.push(not_yet(&format!("the aggregate {} in a continuous query", name.to_uppercase()), span));
         } else if !self.in_select && TABLE_FUNCTIONS.contains(&name.to_uppercase().as_str()) {
             let message = format!("table function {} can only be in SELECT", name.to_uppercase());
             self.errors.push(Diagnostic::new(STREAMING, message).at(span));
-        } else if functions::find(&name).is_none() && !["MAP", "STRUCT"].contains(&name.to_uppercase().as_str()) {
-            let place = function.name.0.first().and_then(|part| part.as_ident()).and_then(|name| place(name.span));
-            let names = functions::all().map(|function| function.name);
+        } else if functions::find(&name).is_none()
+            && !["MAP", "STRUCT"].contains(&name.to_uppercase().as_str())
+            && !function::is_defined(&name, self.state)
+        {
+            let place = call.name.0.first().and_then(|part| part.as_ident()).and_then(|name| place(name.span));
+            let defined = function::defined(self.state);
+            let names = functions::all().map(|function| function.name).chain(defined.iter().map(String::as_str));
             self.errors.push(functions::unknown(&name, names).at(place.unwrap_or(span)));
         }
     }

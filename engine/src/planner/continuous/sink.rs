@@ -5,7 +5,7 @@
 
 use super::result::{self, Planned, Use};
 use super::shape::{self, Shape};
-use super::{state, stateful, topology};
+use super::{state_for, stateful, topology};
 use datafusion::execution::session_state::SessionState;
 
 use crate::catalog::{Catalog, ColumnRole, QueryDef, SourceDef, SourceKind};
@@ -13,10 +13,10 @@ use crate::config::Settings;
 use crate::diagnostic::{
     Diagnostic, INSERT, NOT_SUPPORTED, PROPERTY_CONFLICT, PROPERTY_VALUE, STREAMING, Span, UNKNOWN_SOURCE,
 };
+use crate::dialect::coerces;
 use crate::planner::define::{Definition, FormatDefaults, define_made, real_first, source_kind};
 use crate::sql::ast;
 use crate::topology::{ResultColumn, Topology};
-use crate::types::SqlType;
 
 /// A persistent query as planned: what it writes to, and the query itself, which has no number yet.
 #[derive(Clone, Debug, PartialEq)]
@@ -72,7 +72,7 @@ pub fn create_as(
 ) -> Result<Persistent, Vec<Diagnostic>> {
     let mut errors = Vec::new();
     let (properties, sink_properties) = QueryProperties::take(&create.properties, &mut errors);
-    let (name, state) = (create.name.value.as_str(), state(settings));
+    let (name, state) = (create.name.value.as_str(), state_for(&create.query, catalog, settings)?);
     if stateful::is_stateful(&create.query, &state) {
         let found = stateful::check(&create.query, catalog, &state, Use::Write(name), &sink_properties);
         errors.extend(found.errors);
@@ -91,7 +91,7 @@ pub fn create_as(
     // A key that stays keeps its window.
     definition.source.window = shape.source.window.filter(|_| !planned.projection.rekeyed);
     check_built(&shape, &definition.source, create.name.span)?;
-    let mut topology = topology(&shape, planned);
+    let mut topology = topology(&create.query, catalog, &shape, planned);
     topology.output = Some(definition.source.clone());
     check_circles(&topology, &properties, create.name.span)?;
     let prefix = format!("CSAS_{}", definition.source.name);
@@ -114,7 +114,7 @@ pub fn insert_select(
         errors.push(Diagnostic::new(PROPERTY_VALUE, message).at(other.name.span).detail(detail));
     }
     let target = target(insert, catalog, &mut errors);
-    let state = state(settings);
+    let state = state_for(&insert.query, catalog, settings)?;
     if stateful::is_stateful(&insert.query, &state) {
         let purpose = Use::Write(&insert.target.value);
         let found = stateful::check(&insert.query, catalog, &state, purpose, &[]);
@@ -135,7 +135,7 @@ pub fn insert_select(
     }
     let (Some(target), true) = (target, errors.is_empty()) else { return Err(errors) };
     check_built(&shape, &target, insert.target.span)?;
-    let mut topology = topology(&shape, planned);
+    let mut topology = topology(&insert.query, catalog, &shape, planned);
     topology.output = Some(target);
     check_dead_letters(&topology, &properties)?;
     let query = query_def("INSERTQUERY".to_owned(), text, topology, &properties, settings);
@@ -387,21 +387,5 @@ fn fit(columns: &mut [ResultColumn], target: &SourceDef, span: Span, errors: &mu
     for (found, wanted) in columns.iter_mut().zip(&target.columns).filter(|(found, wanted)| found.ty != wanted.ty) {
         found.expr = format!("CAST({} AS {})", found.expr, wanted.ty);
         found.ty = wanted.ty.clone();
-    }
-}
-
-/// Whether a value is brought to another type by itself: numbers widen, texts become times.
-fn coerces(from: &SqlType, to: &SqlType) -> bool {
-    use SqlType as T;
-    match (from, to) {
-        (from, to) if from == to => true,
-        (T::Int, T::BigInt | T::Double) | (T::BigInt, T::Double) | (T::Decimal { .. }, T::Double) => true,
-        // A number that does not fit is NULL, as in any cast.
-        (T::Int | T::BigInt, T::Decimal { .. }) => true,
-        (T::Decimal { precision: p, scale: s }, T::Decimal { precision, scale }) => {
-            scale >= s && precision.saturating_sub(*scale) >= p.saturating_sub(*s)
-        }
-        (T::String, T::Date | T::Time | T::Timestamp) => true,
-        _ => false,
     }
 }

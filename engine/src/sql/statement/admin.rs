@@ -4,8 +4,10 @@ use sqlparser::tokenizer::Token;
 
 use super::super::ast::{AlterSource, Assignment, QueryChoice, Spanned, StatementKind};
 use super::super::cursor::{Cursor, Result};
+use super::super::variables;
 use super::create::named;
 use super::parts;
+use crate::diagnostic::{Diagnostic, SYNTAX};
 
 /// Reads what follows SET: `'property' = 'value'`.
 pub(super) fn set(cursor: &mut Cursor<'_>) -> Result<StatementKind> {
@@ -51,6 +53,10 @@ fn setting(cursor: &mut Cursor<'_>) -> Result<Assignment> {
 /// Reads what follows DEFINE: `name = 'value'`.
 pub(super) fn define(cursor: &mut Cursor<'_>) -> Result<StatementKind> {
     let name = cursor.name("the name of a variable")?;
+    if !variables::is_name(&name) {
+        let error = Diagnostic::new(SYNTAX, format!("no variable can be called \"{}\"", name.value)).at(name.span);
+        return Err(error.detail("Its name has letters, digits and _, and begins with no digit."));
+    }
     cursor.expect_symbol(&Token::Eq)?;
     Ok(StatementKind::Define(Assignment { name, value: cursor.string("a value in quotes")? }))
 }

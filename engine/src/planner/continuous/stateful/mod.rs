@@ -20,7 +20,7 @@ use crate::dataflow::Compiler;
 use crate::diagnostic::{Diagnostic, STREAMING, Span};
 use crate::functions;
 use crate::planner::plan_errors::diagnose;
-use crate::planner::{rewrite, star};
+use crate::planner::{function, rewrite, star};
 use crate::sql::ast;
 use crate::topology::ResultColumn;
 use crate::types::SqlType;
@@ -204,7 +204,9 @@ impl Stateful<'_> {
         for expr in all.chain(having) {
             let mut look = Each::new(|expr: &Expr| {
                 if let Some(name) = called(expr).filter(|name| !self.is_function(name)) {
+                    let defined = function::defined(self.state);
                     let names = functions::all().map(|function| function.name).chain(AGGREGATES.iter().copied());
+                    let names = names.chain(defined.iter().map(String::as_str));
                     errors.push(functions::unknown(&name, names).at(span_of(expr, self.query.span)));
                 }
             });
@@ -214,7 +216,10 @@ impl Stateful<'_> {
 
     fn is_function(&self, name: &str) -> bool {
         let built_in = ["MAP", "STRUCT"].contains(&name) || TABLE_FUNCTIONS.contains(&name);
-        built_in || is_aggregate_name(name, self.state) || functions::find(name).is_some()
+        built_in
+            || is_aggregate_name(name, self.state)
+            || functions::find(name).is_some()
+            || function::is_defined(name, self.state)
     }
 
     fn has_aggregates(&self) -> bool {
