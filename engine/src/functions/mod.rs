@@ -87,4 +87,6 @@ pub fn register(mut state: SessionState) -> SessionState {
 }
 
 #[cfg(test)]
+mod fuzz;
+#[cfg(test)]
 mod tests;

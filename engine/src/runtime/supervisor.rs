@@ -159,10 +159,14 @@ impl Drop for Supervisor {
 
 impl Running {
     /// True when this is what the catalog wants to run. A query that failed runs again when someone says RESUME.
-    fn stands_as(&self, wanted: &QueryDef) -> bool {
+    fn stands_as(&self, wanted: &Arc<QueryDef>) -> bool {
+        // Most looks at the catalog find it as it was.
+        if Arc::ptr_eq(&self.query, wanted) {
+            return !wanted.paused;
+        }
         let failed = matches!(self.status.snapshot().state, State::Failed(_));
         let resumed = if failed { self.query.resumed } else { wanted.resumed };
-        !wanted.paused && QueryDef { resumed, ..(*self.query).clone() } == *wanted
+        !wanted.paused && QueryDef { resumed, ..(*self.query).clone() } == **wanted
     }
 
     /// Why it stopped, when it failed for good.
