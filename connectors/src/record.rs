@@ -6,11 +6,15 @@
 //!
 //! This room knows no SQL and no format: a payload is bytes.
 
+mod header_column;
+
 use std::fmt;
 use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, BinaryArray, ListArray};
 use arrow::buffer::{NullBuffer, ScalarBuffer};
+
+pub use header_column::{HeaderColumn, header_lists};
 
 /// One partition of one topic.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

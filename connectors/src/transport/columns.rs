@@ -1,12 +1,11 @@
 //! Builds a [`RawBatch`] record by record, without an allocation for each: what every transport
 //! that receives one record at a time shares. Parts that nobody wants are counted and not copied.
 
-use arrow::array::builder::{BinaryBuilder, ListBuilder, NullBufferBuilder, StringBuilder, StructBuilder};
-use arrow::array::{BinaryArray, ListArray};
+use arrow::array::BinaryArray;
+use arrow::array::builder::NullBufferBuilder;
 use arrow::buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
-use arrow::datatypes::{DataType, Fields};
 
-use crate::record::{RawBatch, TopicPartition, Wanted, headers_type};
+use crate::record::{HeaderColumn, RawBatch, TopicPartition, Wanted};
 
 /// Most bytes of keys or of values in one batch, before its last record: a batch is cut here, so that a run of
 /// large records neither takes much memory nor leaves the reach of 32-bit offsets.
@@ -41,7 +40,7 @@ impl Columns {
             timestamps_ms: Vec::with_capacity(expected.records),
             keys: Payloads::new(room(wanted.keys, expected.key_bytes)),
             values: Payloads::new(room(wanted.values, expected.value_bytes)),
-            headers: wanted.headers.then(HeaderColumn::new),
+            headers: wanted.headers.then(HeaderColumn::default),
             payload_bytes: 0,
         }
     }
@@ -127,49 +126,12 @@ impl Payloads {
     }
 }
 
-/// A column of headers, as [`headers_type`].
-pub(super) struct HeaderColumn {
-    lists: ListBuilder<StructBuilder>,
-}
-
-impl HeaderColumn {
-    fn new() -> Self {
-        let entry =
-            StructBuilder::new(entry_fields(), vec![Box::new(StringBuilder::new()), Box::new(BinaryBuilder::new())]);
-        Self { lists: ListBuilder::new(entry) }
-    }
-
-    /// Adds a header of the current record. A name that is not UTF-8 is shown with replacement characters.
-    pub(super) fn push(&mut self, name: &[u8], value: Option<&[u8]>) {
-        let entry = self.lists.values();
-        let names = entry.field_builder::<StringBuilder>(0).expect("field 0 was built as strings");
-        names.append_value(String::from_utf8_lossy(name));
-        let values = entry.field_builder::<BinaryBuilder>(1).expect("field 1 was built as bytes");
-        values.append_option(value);
-        entry.append(true);
-    }
-
-    /// Ends the headers of the current record.
-    pub(super) fn end_record(&mut self) {
-        self.lists.append(true);
-    }
-
-    fn finish(mut self) -> ListArray {
-        self.lists.finish()
-    }
-}
-
-fn entry_fields() -> Fields {
-    let DataType::List(item) = headers_type() else { unreachable!("headers are a list") };
-    let DataType::Struct(fields) = item.data_type() else { unreachable!("of structs") };
-    fields.clone()
-}
-
 #[cfg(test)]
 mod tests {
     use arrow::array::{Array, AsArray};
 
     use super::*;
+    use crate::record::headers_type;
 
     fn origin() -> TopicPartition {
         TopicPartition::new("t", 0)

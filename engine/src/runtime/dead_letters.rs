@@ -5,10 +5,8 @@
 
 use std::sync::Arc;
 
-use arrow::array::builder::{BinaryBuilder, ListBuilder, StringBuilder, StructBuilder};
-use arrow::array::{Array, BinaryArray, ListArray};
-use arrow::datatypes::DataType;
-use headwater_connectors::record::{OutBatch, RawBatch, headers_at, headers_type};
+use arrow::array::{Array, BinaryArray};
+use headwater_connectors::record::{OutBatch, RawBatch, header_lists, headers_at};
 use headwater_connectors::transport::RecordLimits;
 
 use crate::dataflow::Complaint;
@@ -84,7 +82,7 @@ impl DeadLetters {
             keys: letters.iter().map(|letter| letter.key.as_deref()).collect(),
             values: letters.iter().map(|letter| letter.value.as_deref()).collect(),
             timestamps_ms: Some(letters.iter().map(|letter| letter.time_ms).collect()),
-            headers: Some(lists(&headers)),
+            headers: Some(header_lists(headers.iter().map(Vec::as_slice))),
         })
     }
 }
@@ -143,23 +141,6 @@ fn cut(words: &str) -> String {
 fn bytes_of(headers: &[Header]) -> usize {
     let bytes = |(name, value): &Header| HEADER_BYTES + name.len() + value.as_ref().map_or(0, Vec::len);
     headers.iter().map(bytes).sum()
-}
-
-fn lists(headers: &[Vec<Header>]) -> ListArray {
-    let DataType::List(item) = headers_type() else { unreachable!("headers are a list") };
-    let DataType::Struct(fields) = item.data_type().clone() else { unreachable!("of structs") };
-    let entries = StructBuilder::new(fields, vec![Box::new(StringBuilder::new()), Box::new(BinaryBuilder::new())]);
-    let mut lists = ListBuilder::new(entries).with_field(item);
-    for record in headers {
-        for (name, value) in record {
-            let entries = lists.values();
-            entries.field_builder::<StringBuilder>(0).expect("names are texts").append_value(name);
-            entries.field_builder::<BinaryBuilder>(1).expect("values are bytes").append_option(value.as_ref());
-            entries.append(true);
-        }
-        lists.append(true);
-    }
-    lists.finish()
 }
 
 #[cfg(test)]

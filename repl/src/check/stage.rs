@@ -5,10 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use arrow::array::builder::{BinaryBuilder, ListBuilder, StringBuilder, StructBuilder};
-use arrow::array::{BinaryArray, ListArray};
-use arrow::datatypes::DataType;
-use headwater_connectors::record::{OutBatch, headers_type};
+use arrow::array::BinaryArray;
+use headwater_connectors::record::{OutBatch, header_lists};
 use headwater_connectors::transport::memory::MemoryTransport;
 use headwater_connectors::transport::{NewTopic, SinkOptions, Transport, TransportError};
 use headwater_engine::config::Settings;
@@ -202,24 +200,8 @@ fn batch(topic: &str, record: &Record) -> OutBatch {
         keys: [record.key.as_deref()].into_iter().collect::<BinaryArray>(),
         values: [record.value.as_deref()].into_iter().collect::<BinaryArray>(),
         timestamps_ms: record.timestamp_ms.map(|time| vec![time].into()),
-        headers: (!record.headers.is_empty()).then(|| headers(&record.headers)),
+        headers: (!record.headers.is_empty()).then(|| header_lists([record.headers.as_slice()])),
     }
-}
-
-/// A column of headers for one record.
-fn headers(of_record: &[(String, Option<Vec<u8>>)]) -> ListArray {
-    let DataType::List(item) = headers_type() else { unreachable!("headers are a list") };
-    let DataType::Struct(fields) = item.data_type().clone() else { unreachable!("of structs") };
-    let entries = StructBuilder::new(fields, vec![Box::new(StringBuilder::new()), Box::new(BinaryBuilder::new())]);
-    let mut lists = ListBuilder::new(entries).with_field(item);
-    for (name, value) in of_record {
-        let entries = lists.values();
-        entries.field_builder::<StringBuilder>(0).expect("names are texts").append_value(name);
-        entries.field_builder::<BinaryBuilder>(1).expect("values are bytes").append_option(value.as_ref());
-        entries.append(true);
-    }
-    lists.append(true);
-    lists.finish()
 }
 
 fn counted(count: i32, what: &str) -> String {

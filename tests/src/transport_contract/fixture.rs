@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use arrow::array::{Array, AsArray, BinaryArray, BinaryBuilder, ListArray, ListBuilder, StringBuilder, StructBuilder};
-use headwater_connectors::record::{OutBatch, RawBatch, TopicPartition, Wanted, headers_type};
+use arrow::array::{Array, AsArray, BinaryArray, ListArray};
+use headwater_connectors::record::{OutBatch, RawBatch, TopicPartition, Wanted, header_lists};
 use headwater_connectors::transport::{
     Isolation, NewTopic, ReadPlan, ReadRange, Sink, SinkOptions, Source, SourceEvent, TransportError,
     TransportErrorKind,
@@ -163,26 +163,11 @@ pub fn batch(topic: &Arc<str>, rows: &[Row]) -> OutBatch {
         keys: rows.iter().map(|row| row.key.as_deref()).collect::<BinaryArray>(),
         values: rows.iter().map(|row| row.value.as_deref()).collect::<BinaryArray>(),
         timestamps_ms: Some(rows.iter().map(|row| row.timestamp_ms).collect::<Vec<_>>().into()),
-        headers: rows.iter().any(|row| !row.headers.is_empty()).then(|| header_column(rows)),
+        headers: rows
+            .iter()
+            .any(|row| !row.headers.is_empty())
+            .then(|| header_lists(rows.iter().map(|row| row.headers.as_slice()))),
     }
-}
-
-fn header_column(rows: &[Row]) -> ListArray {
-    let arrow::datatypes::DataType::List(item) = headers_type() else { panic!("headers are a list") };
-    let arrow::datatypes::DataType::Struct(fields) = item.data_type() else { panic!("of structs") };
-    let entry =
-        StructBuilder::new(fields.clone(), vec![Box::new(StringBuilder::new()), Box::new(BinaryBuilder::new())]);
-    let mut lists = ListBuilder::new(entry);
-    for row in rows {
-        for (name, value) in &row.headers {
-            let entry = lists.values();
-            entry.field_builder::<StringBuilder>(0).unwrap().append_value(name);
-            entry.field_builder::<BinaryBuilder>(1).unwrap().append_option(value.as_deref());
-            entry.append(true);
-        }
-        lists.append(true);
-    }
-    lists.finish()
 }
 
 /// The records of a batch in which everything was wanted.

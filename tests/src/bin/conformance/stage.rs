@@ -6,8 +6,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arrow::array::{Array as _, BinaryArray, ListArray};
-use headwater_connectors::record::{OutBatch, TopicPartition, headers_at};
+use arrow::array::{Array as _, BinaryArray};
+use headwater_connectors::record::{OutBatch, TopicPartition, header_lists, headers_at};
 use headwater_connectors::transport::memory::MemoryTransport;
 use headwater_connectors::transport::{
     Admin, GroupPlan, Member, Membership, NewTopic, ReadPlan, Sink, SinkOptions, Source, Transport, TransportError,
@@ -61,7 +61,7 @@ impl Stage {
             keys: BinaryArray::from(vec![record.key.as_deref()]),
             values: BinaryArray::from(vec![record.value.as_deref()]),
             timestamps_ms: Some(vec![record.timestamp_ms].into()),
-            headers: Some(headers_of(record.headers)),
+            headers: Some(header_lists([record.headers.as_slice()])),
         };
         self.cluster.open_sink(SinkOptions::default())?.write(&batch)
     }
@@ -70,23 +70,6 @@ impl Stage {
     pub fn written(&self, topic: &str) -> Vec<Written> {
         self.notes.lock().get(topic).cloned().unwrap_or_default()
     }
-}
-
-fn headers_of(headers: Headers) -> ListArray {
-    use arrow::array::{BinaryBuilder, ListBuilder, StringBuilder, StructBuilder};
-    use arrow::datatypes::{DataType, Field};
-    let fields = vec![Field::new("KEY", DataType::Utf8, true), Field::new("VALUE", DataType::Binary, true)];
-    let builders: Vec<Box<dyn arrow::array::ArrayBuilder>> =
-        vec![Box::new(StringBuilder::new()), Box::new(BinaryBuilder::new())];
-    let mut list = ListBuilder::new(StructBuilder::new(fields, builders));
-    for (name, value) in headers {
-        let entry = list.values();
-        entry.field_builder::<StringBuilder>(0).expect("the first is text").append_value(name);
-        entry.field_builder::<BinaryBuilder>(1).expect("the second is bytes").append_option(value);
-        entry.append(true);
-    }
-    list.append(true);
-    list.finish()
 }
 
 impl fmt::Debug for Stage {
