@@ -153,13 +153,17 @@ pub fn headers_at(headers: &ListArray, row: usize) -> Vec<(String, Option<Vec<u8
     (0..entries.len()).map(entry).collect()
 }
 
-/// Bytes of the names and values of the headers of one record, of a column of [`headers_type`].
+/// Bytes of the lengths around the name and the value of a header in a record, at their most.
+pub const HEADER_FRAME_BYTES: usize = 10;
+
+/// Bytes of the headers of one record with what is around them at most, of a column of [`headers_type`].
 pub fn header_bytes(headers: &ListArray, row: usize) -> usize {
     let entries = headers.values().as_struct();
     let (names, values) = (entries.column(0).as_string::<i32>(), entries.column(1).as_binary::<i32>());
     let bytes = |length: i32| usize::try_from(length).unwrap_or(0);
     let (start, length) = (bytes(headers.value_offsets()[row]), bytes(headers.value_length(row)));
-    (start..start + length).map(|at| bytes(names.value_length(at)) + bytes(values.value_length(at))).sum()
+    let one = |at: usize| HEADER_FRAME_BYTES + bytes(names.value_length(at)) + bytes(values.value_length(at));
+    (start..start + length).map(one).sum()
 }
 
 /// The half of a record that a payload is.

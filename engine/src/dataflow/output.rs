@@ -9,7 +9,7 @@ use arrow::compute::filter;
 use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 use headwater_connectors::format::{BadRow, Encoder, FormatError};
-use headwater_connectors::record::{OutBatch, Side, header_bytes};
+use headwater_connectors::record::{HEADER_FRAME_BYTES, OutBatch, Side, header_bytes};
 use headwater_connectors::table::{ColumnTimes, KeyWindow, with_windows};
 use headwater_connectors::transport::RecordLimits;
 use headwater_connectors::transport::partitioner::partition_of;
@@ -26,9 +26,6 @@ pub struct Placement {
     /// What the topic takes of a record.
     pub limits: RecordLimits,
 }
-
-/// Bytes of the lengths around the name and the value of a header, at their most.
-const HEADER_BYTES: usize = 10;
 
 /// Makes records of one output topic.
 pub struct Output {
@@ -163,10 +160,7 @@ impl Parts {
     /// Bytes of key, value and headers of a record.
     fn bytes(&self, row: usize) -> usize {
         let length = |column: &BinaryArray, row: usize| usize::try_from(column.value_length(row)).unwrap_or(0);
-        let headers = self.headers.as_ref().map_or(0, |headers| {
-            let count = usize::try_from(headers.value_length(row)).unwrap_or(0);
-            header_bytes(headers, row) + count * HEADER_BYTES
-        });
+        let headers = self.headers.as_ref().map_or(0, |headers| header_bytes(headers, row));
         length(&self.keys, row) + length(&self.values, row) + headers
     }
 
@@ -176,7 +170,7 @@ impl Parts {
         let headers = self
             .headers
             .as_ref()
-            .map_or(0, |headers| headers.get_array_memory_size() + HEADER_BYTES * headers.values().len());
+            .map_or(0, |headers| headers.get_array_memory_size() + HEADER_FRAME_BYTES * headers.values().len());
         longest(&self.keys) + longest(&self.values) + headers
     }
 

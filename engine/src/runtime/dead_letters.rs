@@ -6,15 +6,16 @@
 use std::sync::Arc;
 
 use arrow::array::{Array, BinaryArray};
-use headwater_connectors::record::{OutBatch, RawBatch, header_lists, headers_at};
+use headwater_connectors::record::{HEADER_FRAME_BYTES, OutBatch, RawBatch, header_lists, headers_at};
 use headwater_connectors::transport::RecordLimits;
 
 use crate::dataflow::Complaint;
 
-/// Bytes of the lengths around the name and the value of a header, at their most.
-const HEADER_BYTES: usize = 10;
 /// Most bytes of a reason or an expression in a header.
 const WORDS_BYTES_MAX: usize = 8 * 1024;
+
+/// Most bytes of the headers that say what was left out and which timestamp was drawn back.
+const NOTES_BYTES_MAX: usize = 256;
 
 /// Bad records of one epoch.
 pub(super) struct DeadLetters {
@@ -59,7 +60,7 @@ impl DeadLetters {
         };
         let told = told(&self.query, complaint);
         if let Some(most) = self.limits.bytes_max {
-            letter.shrink(most.saturating_sub(bytes_of(&told)), most);
+            letter.shrink(most.saturating_sub(bytes_of(&told) + NOTES_BYTES_MAX), most);
         }
         letter.headers.extend(told);
         self.letters.push(letter);
@@ -139,7 +140,7 @@ fn cut(words: &str) -> String {
 }
 
 fn bytes_of(headers: &[Header]) -> usize {
-    let bytes = |(name, value): &Header| HEADER_BYTES + name.len() + value.as_ref().map_or(0, Vec::len);
+    let bytes = |(name, value): &Header| HEADER_FRAME_BYTES + name.len() + value.as_ref().map_or(0, Vec::len);
     headers.iter().map(bytes).sum()
 }
 
@@ -193,6 +194,16 @@ mod tests {
         assert_eq!(batch.timestamps_ms.as_deref(), Some(&[5_000][..]));
         assert_eq!(header(&headers, "headwater.offset").as_deref(), Some("7"));
         assert_eq!(header(&headers, "headwater.left_out"), None);
+    }
+
+    #[test]
+    fn a_letter_with_all_that_is_said_of_it_fits_its_topic() {
+        for bytes_max in 400..1_600 {
+            let (batch, headers) = letter(RecordLimits { bytes_max: Some(bytes_max), ahead_ms_max: Some(100) });
+            let bytes = batch.keys.value_data().len() + batch.values.value_data().len() + bytes_of(&headers);
+            let left_out = header(&headers, "headwater.left_out");
+            assert!(bytes <= bytes_max || left_out.is_some_and(|why| why.contains("key")), "{bytes} of {bytes_max}");
+        }
     }
 
     #[test]
