@@ -30,11 +30,11 @@ use crate::transport::{
 /// Longest wait until a topic that was made can be used, or one that was deleted is gone.
 const SETTLED_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// How long the leader of a partition may take to tell offsets before it is looked up again; twice as long each time.
-const LEADER_WAIT_FIRST: Duration = Duration::from_secs(2);
-
 /// Pause between two looks at whether it is.
 const SETTLED_INTERVAL: Duration = Duration::from_millis(5);
+
+/// How long the leader of a partition may take to tell offsets before it is looked up again; twice as long each time.
+const LEADER_WAIT_FIRST: Duration = Duration::from_secs(2);
 
 /// Bytes around a single record in a batch: the batch's header of 61, and lengths, attributes and deltas at their most.
 const FRAME_BYTES: usize = 61 + 26;
@@ -128,9 +128,11 @@ impl KafkaAdmin {
         let list: TopicPartitionList = places.into_iter().collect();
         let wait = Cell::new(LEADER_WAIT_FIRST);
         let found = self.ask(isolation, doing, |client| {
-            // librdkafka waits for whoever was the leader when this client last looked, even if it has been gone for long.
-            topics.iter().try_for_each(|topic| client.fetch_metadata(Some(topic), ANSWER_TIMEOUT).map(drop))?;
             let patience = wait.replace((wait.get() * 2).min(ANSWER_TIMEOUT));
+            if patience > LEADER_WAIT_FIRST {
+                // librdkafka waits for whoever led when this client last looked, even if it has been gone for long.
+                topics.iter().try_for_each(|topic| client.fetch_metadata(Some(topic), ANSWER_TIMEOUT).map(drop))?;
+            }
             let found = client.offsets_for_times(list.clone(), patience)?;
             // Each partition has an answer of its own, and one whose leader is gone has an error there.
             let failed = found.elements().iter().find_map(|element| element.error().err());
@@ -192,7 +194,12 @@ impl Admin for KafkaAdmin {
     }
 
     fn watermarks(&self, topic: &str, isolation: Isolation) -> Result<Vec<Watermarks>, TransportError> {
-        let info = self.topic(topic)?.ok_or_else(|| errors::unknown_topic(topic))?;
+        // The client that is asked for the ends looks the topic up, so that it knows who leads its partitions now.
+        let info = match isolation {
+            Isolation::ReadCommitted => self.committed.topic(topic),
+            Isolation::ReadUncommitted => self.uncommitted()?.topic(topic),
+        };
+        let info = info?.ok_or_else(|| errors::unknown_topic(topic))?;
         self.ends(topic, info.partitions, isolation)
     }
 
