@@ -110,7 +110,7 @@ fn all_like(texts: &StringArray, pattern: Option<&str>, escape: Option<char>) ->
     if let Some(needle) = pattern.parts.as_ref().and_then(Parts::alone) {
         let mut found = BooleanBufferBuilder::new(texts.len());
         found.append_n(texts.len(), false);
-        each_with(texts, needle, |row| found.set_bit(row, pattern.matches(texts.value(row), &mut chars)));
+        each_with(texts, needle, |row| found.set_bit(row, pattern.matches_within_lines(texts.value(row), &mut chars)));
         return Ok(Arc::new(BooleanArray::new(found.finish(), texts.nulls().cloned())));
     }
     Ok(Arc::new(texts.iter().map(|text| text.map(|text| pattern.matches(text, &mut chars))).collect::<BooleanArray>()))
@@ -183,10 +183,18 @@ impl Pattern {
     fn matches(&self, text: &str, chars: &mut Vec<char>) -> bool {
         // That `%` ends with its line only takes matches away.
         match self.parts.as_ref().map(|parts| parts.matches(text)) {
-            Some(false) => return false,
-            Some(true) if !has_line_end(text) => return true,
-            _ => {}
+            Some(false) => false,
+            Some(true) => self.matches_within_lines(text, chars),
+            None => self.matches_text(text, chars),
         }
+    }
+
+    /// The same for a text in which all texts around the `%` were found.
+    fn matches_within_lines(&self, text: &str, chars: &mut Vec<char>) -> bool {
+        !has_line_end(text) || self.matches_text(text, chars)
+    }
+
+    fn matches_text(&self, text: &str, chars: &mut Vec<char>) -> bool {
         chars.clear();
         chars.extend(text.chars());
         self.matches_chars(chars)
