@@ -1,5 +1,6 @@
 //! What is wrong with a file, and how it is told: a line a file, under it each statement that failed with what differs.
 
+use std::fmt::Display;
 use std::io::{self, Write};
 use std::path::Path;
 
@@ -118,8 +119,8 @@ impl Reporter<'_> {
 }
 
 /// A number and what it counts.
-pub(super) fn counted(count: usize, what: &str) -> String {
-    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+pub(super) fn counted<N: Display + PartialEq + From<u8>>(count: N, what: &str) -> String {
+    format!("{count} {what}{}", if count == N::from(1) { "" } else { "s" })
 }
 
 #[cfg(test)]

@@ -10,13 +10,14 @@ use headwater_connectors::record::{OutBatch, header_lists};
 use headwater_connectors::transport::memory::MemoryTransport;
 use headwater_connectors::transport::{NewTopic, SinkOptions, Transport, TransportError};
 use headwater_engine::config::Settings;
-use headwater_engine::diagnostic::{Diagnostic, EXISTS, TOPIC_MISMATCH, UNKNOWN_TOPIC, nearest, render, transport};
+use headwater_engine::diagnostic::{Diagnostic, EXISTS, TOPIC_MISMATCH, UNKNOWN_TOPIC, render, transport};
 use headwater_engine::{Engine, Session};
 
 use super::directive::{self, Directive, Record, Said};
 use super::file::TestFile;
 use super::judge::{NOT_JUDGED, judge};
 use super::mode::{Drive, Mode};
+use super::report::counted;
 use super::split::cut;
 use super::{Rules, show};
 
@@ -152,17 +153,14 @@ impl Stage {
         for record in records {
             sink.write(&batch(&topic.value, record)).map_err(failed)?;
         }
-        let count = i32::try_from(records.len()).unwrap_or(i32::MAX);
-        Ok(format!("{} produced to topic \"{}\"", counted(count, "record"), topic.value))
+        Ok(format!("{} produced to topic \"{}\"", counted(records.len(), "record"), topic.value))
     }
 
     fn unknown_topic(&self, topic: &Said<String>) -> Diagnostic {
         let error = Diagnostic::new(UNKNOWN_TOPIC, format!("topic \"{}\" does not exist", topic.value)).at(topic.span);
+        let error = error.hint(format!("Make it first: \\topic '{}' partitions 1;", topic.value));
         let topics = self.cluster.admin().topics().unwrap_or_default();
-        match nearest(&topic.value, topics.iter().map(|info| info.name.as_str())) {
-            Some(near) => error.hint(format!("Did you mean \"{near}\"?")),
-            None => error.hint(format!("Make it first: \\topic '{}' partitions 1;", topic.value)),
-        }
+        error.nearest_of(&topic.value, topics.iter().map(|info| info.name.as_str()))
     }
 
     /// Runs the statements of a file up to the first that fails. The answers, one below the other.
@@ -202,8 +200,4 @@ fn batch(topic: &str, record: &Record) -> OutBatch {
         timestamps_ms: record.timestamp_ms.map(|time| vec![time].into()),
         headers: (!record.headers.is_empty()).then(|| header_lists([record.headers.as_slice()])),
     }
-}
-
-fn counted(count: i32, what: &str) -> String {
-    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
