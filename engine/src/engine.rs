@@ -466,7 +466,7 @@ pub(crate) fn refused(error: TransportError) -> Vec<Diagnostic> {
     vec![transport(&error)]
 }
 
-fn unless_forgiven(forgiven: bool, error: Diagnostic) -> Answered {
+pub(crate) fn unless_forgiven(forgiven: bool, error: Diagnostic) -> Answered {
     match forgiven {
         true => Ok(Answer::warning(format!("{}; nothing was done", error.message))),
         false => Err(vec![error]),

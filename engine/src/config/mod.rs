@@ -10,7 +10,6 @@ use std::collections::BTreeMap;
 
 pub use property::{PROPERTIES, Property, ValueKind};
 
-use crate::diagnostic::nearest;
 use crate::diagnostic::{Diagnostic, PROPERTY_VALUE, UNKNOWN_PROPERTY};
 
 /// Values of the properties that were set, by name; the others have their defaults.
@@ -72,10 +71,8 @@ pub(crate) fn find(name: &str) -> Result<&'static Property, Box<Diagnostic>> {
     let found = PROPERTIES.iter().find(|p| p.answers_to(name) || p.answers_to(plain));
     found.ok_or_else(|| {
         let error = Diagnostic::new(UNKNOWN_PROPERTY, format!("property \"{name}\" does not exist"));
-        Box::new(match nearest(name, PROPERTIES.iter().map(|p| p.name)) {
-            Some(near) => error.hint(format!("Did you mean \"{near}\"?")),
-            None => error.hint("SHOW PROPERTIES; lists them all."),
-        })
+        let names = PROPERTIES.iter().map(|p| p.name);
+        Box::new(error.hint("SHOW PROPERTIES; lists them all.").nearest_of(name, names))
     })
 }
 

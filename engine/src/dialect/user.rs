@@ -71,8 +71,8 @@ impl Declared {
         Ok(Arc::new(Schema::new(self.arguments.iter().map(field).collect::<Result<Vec<_>>>()?)))
     }
 
-    /// Name, arguments and result: `TAXED(PRICE DOUBLE) RETURNS DOUBLE`.
-    pub fn text(&self) -> String {
+    /// Name and arguments: `TAXED(PRICE DOUBLE)`.
+    fn signature(&self) -> String {
         let arguments: Vec<String> = self.arguments.iter().map(|(name, ty)| format!("{name} {ty}")).collect();
         format!("{}({})", self.name, arguments.join(", "))
     }
@@ -87,7 +87,7 @@ impl Declared {
         let types: Vec<String> = types.iter().map(type_name).collect();
         let message = format!("function \"{}\" does not accept parameters ({})", self.name, types.join(", "));
         let hint = format!("DESCRIBE FUNCTION {}; tells how it is defined. CAST converts an argument.", self.name);
-        Some(Diagnostic::new(PLAN, message).detail(format!("It can be called as {}.", self.text())).hint(hint))
+        Some(Diagnostic::new(PLAN, message).detail(format!("It can be called as {}.", self.signature())).hint(hint))
     }
 }
 

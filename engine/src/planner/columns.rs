@@ -16,7 +16,7 @@ use sqlparser::ast::{
 use super::plan_errors::unknown_column_of;
 use super::rewrite::name_columns;
 use crate::catalog::Catalog;
-use crate::diagnostic::{Diagnostic, UNKNOWN_COLUMN, nearest};
+use crate::diagnostic::{Diagnostic, UNKNOWN_COLUMN};
 
 /// The columns that do not exist, in order of position; none where names cannot be told. `*` is settled already.
 pub fn unknown(query: &Query, catalog: &Catalog) -> Vec<Diagnostic> {
@@ -133,10 +133,7 @@ impl Names {
         let listed: Vec<String> = names.iter().map(|name| format!("\"{name}\"")).collect();
         let error = Diagnostic::new(UNKNOWN_COLUMN, format!("nothing in FROM is called \"{qualifier}\""))
             .detail(format!("FROM has {}.", listed.join(", ")));
-        match nearest(qualifier, names.iter().copied()) {
-            Some(near) => error.hint(format!("Did you mean \"{near}\"?")),
-            None => error,
-        }
+        error.nearest_of(qualifier, names)
     }
 }
 

@@ -320,9 +320,8 @@ fn event_time(
     };
     let Some(column) = columns.iter().find(|c| c.name == name.value) else {
         let message = format!("WITH names timestamp column \"{}\", which does not exist", name.value);
-        let names = crate::diagnostic::nearest(&name.value, columns.iter().map(|c| c.name.as_str()));
-        let error = Diagnostic::new(UNKNOWN_COLUMN, message).at(name.span);
-        errors.push(names.map_or(error.clone(), |near| error.hint(format!("Did you mean \"{near}\"?"))));
+        let names = columns.iter().map(|c| c.name.as_str());
+        errors.push(Diagnostic::new(UNKNOWN_COLUMN, message).at(name.span).nearest_of(&name.value, names));
         return None;
     };
     let format = properties.timestamp_format.as_ref();

@@ -45,7 +45,7 @@ impl Bounded {
         let isolation = super::isolation(around.settings);
         let context = ScanContext { transport: around.transport.clone(), isolation, progress: progress.clone() };
         let mut state = bounded::state(around.catalog, around.settings, Some(context), limits(around.settings)?);
-        let called = function::called(&query.body, around.catalog);
+        let called = function::called([&query.body], around.catalog);
         state = function::register_called(state, &called, around.catalog)?;
         // NOW() is one time for the whole query.
         state.mark_start_execution();

@@ -12,7 +12,7 @@ use super::query_status::{State, StatusSnapshot};
 use super::topics;
 use crate::answer::{Answer, Section};
 use crate::catalog::{Catalog, CatalogChange, QueryDef};
-use crate::diagnostic::{Diagnostic, IN_USE, NOT_SUPPORTED, STREAMING, Span, UNKNOWN_QUERY, nearest};
+use crate::diagnostic::{Diagnostic, IN_USE, NOT_SUPPORTED, STREAMING, Span, UNKNOWN_QUERY};
 use crate::engine::{Engine, blocking, dry_run, refused};
 use crate::planner::continuous::{self as planner, Persistent};
 use crate::session::Session;
@@ -320,10 +320,7 @@ fn find<'a>(catalog: &'a Catalog, name: &ast::Name) -> Result<&'a Arc<QueryDef>,
     let folded = name.to_uppercase();
     catalog.query(name).or_else(|| catalog.query(&folded)).ok_or_else(|| {
         let error = Diagnostic::new(UNKNOWN_QUERY, format!("query \"{}\" does not exist", name.value)).at(name.span);
-        vec![match nearest(name, catalog.queries().map(|q| q.id.as_str())) {
-            Some(near) => error.hint(format!("Did you mean \"{near}\"?")),
-            None => error.hint("SHOW QUERIES; lists them all."),
-        }]
+        vec![error.hint("SHOW QUERIES; lists them all.").nearest_of(name, catalog.queries().map(|q| q.id.as_str()))]
     })
 }
 

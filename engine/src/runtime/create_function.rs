@@ -5,7 +5,7 @@
 use crate::answer::Answer;
 use crate::catalog::{Catalog, CatalogChange};
 use crate::diagnostic::{Diagnostic, UNKNOWN_FUNCTION};
-use crate::engine::Engine;
+use crate::engine::{Engine, unless_forgiven};
 use crate::functions;
 use crate::planner::function::define;
 use crate::sql::ast;
@@ -49,12 +49,9 @@ fn unknown(catalog: &Catalog, drop: &ast::DropNamed, name: &str) -> Result<Answe
         true => format!("function \"{name}\" is built in and cannot be dropped"),
         false => format!("function \"{name}\" does not exist"),
     };
-    if drop.if_exists && !built_in {
-        return Ok(Answer::warning(format!("{message}; nothing was done")));
-    }
-    let error = Diagnostic::new(UNKNOWN_FUNCTION, message).at(drop.name.span);
     let names = catalog.functions().filter(|_| !built_in).map(|def| def.name.as_str());
-    Err(vec![error.nearest_of(name, names)])
+    let error = Diagnostic::new(UNKNOWN_FUNCTION, message).at(drop.name.span).nearest_of(name, names);
+    unless_forgiven(drop.if_exists && !built_in, error)
 }
 
 /// Who goes on with the function as it was.

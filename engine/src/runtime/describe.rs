@@ -6,7 +6,6 @@ use headwater_connectors::transport::{Admin, Isolation, TransportError};
 
 use crate::answer::Section;
 use crate::catalog::{Catalog, ColumnDef, ColumnRole, SourceDef, SourceKind};
-use crate::diagnostic::nearest;
 use crate::diagnostic::{Diagnostic, UNKNOWN_SOURCE};
 use crate::sql::ast;
 
@@ -15,8 +14,7 @@ pub fn find(catalog: &Catalog, name: &ast::Name) -> Result<Arc<SourceDef>, Vec<D
     catalog.source(name).cloned().ok_or_else(|| {
         let error =
             Diagnostic::new(UNKNOWN_SOURCE, format!("stream or table \"{}\" does not exist", name.value)).at(name.span);
-        let near = nearest(name, catalog.sources().map(|s| s.name.as_str()));
-        vec![near.map_or(error.clone(), |near| error.hint(format!("Did you mean \"{near}\"?")))]
+        vec![error.nearest_of(name, catalog.sources().map(|s| s.name.as_str()))]
     })
 }
 

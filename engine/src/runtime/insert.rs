@@ -20,7 +20,6 @@ use super::describe::find;
 use super::{OWN_TOPICS, Writer};
 use crate::answer::Answer;
 use crate::catalog::{Catalog, ColumnRole, SideDef, SourceDef, SourceKind};
-use crate::diagnostic::nearest;
 use crate::diagnostic::{Diagnostic, INSERT, NOT_SUPPORTED, Span, UNKNOWN_COLUMN};
 use crate::engine::{blocking, refused};
 use crate::planner::constant::{Evaluator, to_column_type};
@@ -124,11 +123,7 @@ fn unknown_column(source: &SourceDef, name: &ast::Name) -> Diagnostic {
     }
     let error = Diagnostic::new(UNKNOWN_COLUMN, format!("column \"{}\" does not exist", name.value)).at(name.span);
     let names: Vec<&str> = source.columns.iter().map(|c| c.name.as_str()).collect();
-    let error = error.detail(format!("\"{}\" has the columns {}.", source.name, names.join(", ")));
-    match nearest(name, names) {
-        Some(near) => error.hint(format!("Did you mean \"{near}\"?")),
-        None => error,
-    }
+    error.detail(format!("\"{}\" has the columns {}.", source.name, names.join(", "))).nearest_of(name, names)
 }
 
 /// One array a column, one row a row of VALUES.
@@ -138,12 +133,8 @@ fn evaluate(
     insert: &ast::InsertValues,
     columns: &[TargetColumn],
 ) -> Result<RecordBatch, Vec<Diagnostic>> {
-    let called = insert.rows.iter().map(|row| function::called(&row.value, catalog));
-    let called = called.reduce(|mut all, more| {
-        all.extend(more);
-        all
-    });
-    let evaluator = Evaluator::new(catalog, &called.unwrap_or_default(), session.settings(), chrono::Utc::now())?;
+    let called = function::called(insert.rows.iter().map(|row| &row.value), catalog);
+    let evaluator = Evaluator::new(catalog, &called, session.settings(), chrono::Utc::now())?;
     let mut errors = Vec::new();
     let mut cells: Vec<Vec<ArrayRef>> = columns.iter().map(|_| Vec::new()).collect();
     for row in &insert.rows {

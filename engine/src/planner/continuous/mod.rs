@@ -49,8 +49,8 @@ fn state_for(query: &ast::Query, catalog: &Catalog, settings: &Settings) -> Resu
 
 /// The functions of statements that a query calls.
 fn called(query: &ast::Query, catalog: &Catalog) -> Vec<FunctionDef> {
-    let mut found = function::called(&query.body, catalog);
-    for other in query.partition_by.iter().flat_map(|list| function::called(&list.value, catalog)) {
+    let mut found = function::called([&query.body], catalog);
+    for other in function::called(query.partition_by.iter().map(|list| &list.value), catalog) {
         if !found.contains(&other) {
             found.push(other);
         }

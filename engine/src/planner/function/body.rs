@@ -6,12 +6,12 @@ use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use datafusion::execution::session_state::SessionState;
-use sqlparser::ast::{Expr, Function, Spanned as _, Visit, Visitor};
+use sqlparser::ast::{Expr, Function, Spanned as _, Visit, Visitor, visit_expressions};
 
 use super::super::continuous::{TABLE_FUNCTIONS, is_aggregate_name};
 use super::super::lambdas;
 use crate::catalog::{ArgumentDef, Catalog};
-use crate::diagnostic::{Diagnostic, PLAN, UNKNOWN_COLUMN, nearest};
+use crate::diagnostic::{Diagnostic, PLAN, UNKNOWN_COLUMN};
 use crate::functions::{self, Category, UNITS};
 use crate::sql::place;
 
@@ -23,9 +23,14 @@ pub(super) fn check(
     catalog: &Catalog,
     state: &SessionState,
 ) -> Vec<Diagnostic> {
-    let mut own = Lambdas::default();
-    let _: ControlFlow<()> = body.visit(&mut own);
-    let mut checker = Checker { name, arguments, lambdas: own.params, catalog, state, errors: Vec::new() };
+    let mut params = BTreeSet::new();
+    let _: ControlFlow<()> = visit_expressions(body, |expr| {
+        if let Expr::Lambda(lambda) = expr {
+            params.extend(lambda.params.iter().map(|param| param.name.value.clone()));
+        }
+        ControlFlow::Continue(())
+    });
+    let mut checker = Checker { name, arguments, params, catalog, state, errors: Vec::new() };
     let _: ControlFlow<()> = body.visit(&mut checker);
     let mut errors = checker.errors;
     let is_argument = |name: &str| arguments.iter().any(|argument| argument.name == name);
@@ -33,27 +38,11 @@ pub(super) fn check(
     errors
 }
 
-/// The names of all parameters of lambdas.
-#[derive(Default)]
-struct Lambdas {
-    params: BTreeSet<String>,
-}
-
-impl Visitor for Lambdas {
-    type Break = ();
-
-    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
-        if let Expr::Lambda(lambda) = expr {
-            self.params.extend(lambda.params.iter().map(|param| param.name.value.clone()));
-        }
-        ControlFlow::Continue(())
-    }
-}
-
 struct Checker<'a> {
     name: &'a str,
     arguments: &'a [ArgumentDef],
-    lambdas: BTreeSet<String>,
+    /// The names of all parameters of lambdas.
+    params: BTreeSet<String>,
     catalog: &'a Catalog,
     state: &'a SessionState,
     errors: Vec<Diagnostic>,
@@ -73,28 +62,28 @@ impl Visitor for Checker<'_> {
                 let error = error.detail("The expression of a function has no columns, only its arguments.");
                 Some(Diagnostic { hint, ..error })
             }
-            Expr::Subquery(_)
-            | Expr::Exists { .. }
-            | Expr::InSubquery { .. }
-            | Expr::AnyOp { .. }
-            | Expr::AllOp { .. } => Some(Diagnostic::new(PLAN, "the expression of a function has no subquery")),
+            query if is_query(query) => Some(Diagnostic::new(PLAN, "the expression of a function has no subquery")),
             Expr::Function(function) => self.call(function),
             _ => None,
         };
-        let is_query = error.as_ref().is_some_and(|error| error.message.ends_with("subquery"));
         let span = match expr {
             Expr::Function(function) => function.name.0.first().and_then(|part| part.as_ident()).map(|name| name.span),
             other => Some(other.span()),
         };
         self.errors.extend(error.map(|error| error.at_maybe(span.and_then(place))));
         // What is in a subquery is nobody's.
-        if is_query { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        if is_query(expr) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
+}
+
+fn is_query(expr: &Expr) -> bool {
+    use Expr::{AllOp, AnyOp, Exists, InSubquery, Subquery};
+    matches!(expr, Subquery(_) | Exists { .. } | InSubquery { .. } | AnyOp { .. } | AllOp { .. })
 }
 
 impl Checker<'_> {
     fn has(&self, name: &str) -> bool {
-        self.arguments.iter().any(|argument| argument.name == name) || self.lambdas.contains(name)
+        self.arguments.iter().any(|argument| argument.name == name) || self.params.contains(name)
     }
 
     fn named(&self, name: &str) -> Option<Diagnostic> {
@@ -107,10 +96,7 @@ impl Checker<'_> {
             true => "The function has no arguments, and its expression no columns.".to_owned(),
             false => format!("Its arguments are {}; its expression has no columns.", names.join(", ")),
         });
-        Some(match nearest(name, self.arguments.iter().map(|argument| argument.name.as_str())) {
-            Some(near) => error.hint(format!("Did you mean \"{near}\"?")),
-            None => error,
-        })
+        Some(error.nearest_of(name, self.arguments.iter().map(|argument| argument.name.as_str())))
     }
 
     fn call(&self, function: &Function) -> Option<Diagnostic> {

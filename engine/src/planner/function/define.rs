@@ -33,7 +33,7 @@ pub fn define(create: &ast::CreateFunction, text: &str, catalog: &Catalog) -> Re
     found.extend(body::check(&name, &arguments, &expr, catalog, &state));
     errors.extend(found.into_iter().map(in_text));
     let (Some(returns), true) = (returns, errors.is_empty()) else { return Err(errors) };
-    let functions = called(&expr, catalog);
+    let functions = called([&expr], catalog);
     let def = FunctionDef { name, arguments, returns, body: print::expr(&expr), functions, statement: text.to_owned() };
     check_size(&def, create.body.span)?;
     let located = |error: Diagnostic| in_text(pinpoint::in_expression(error, &expr));

@@ -14,7 +14,7 @@ use datafusion::error::Result as DataFusionResult;
 use datafusion::execution::FunctionRegistry;
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::ScalarUDF;
-use sqlparser::ast::{Expr, ExprWithAlias, Visit, Visitor};
+use sqlparser::ast::{Expr, ExprWithAlias, Visit, visit_expressions};
 
 use super::plan_errors::diagnose;
 use super::rewrite::rewrite_expr;
@@ -25,31 +25,21 @@ use crate::sql;
 
 pub use define::define;
 
-/// The functions of the catalog that are called in some part of a statement, by name.
-pub fn called(parts: &impl Visit, catalog: &Catalog) -> Vec<FunctionDef> {
-    let mut calls = Calls::default();
-    let _: ControlFlow<()> = parts.visit(&mut calls);
-    calls.names.iter().filter_map(|name| catalog.function(name)).map(|def| def.as_ref().clone()).collect()
-}
-
-/// Names in capitals of what is called.
-#[derive(Default)]
-struct Calls {
-    names: BTreeSet<String>,
-}
-
-impl Visitor for Calls {
-    type Break = ();
-
-    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
-        if let Expr::Function(function) = expr
-            && let [part] = &function.name.0[..]
-            && let Some(name) = part.as_ident()
-        {
-            self.names.insert(name.value.to_uppercase());
-        }
-        ControlFlow::Continue(())
+/// The functions of the catalog that are called in some parts of a statement, by name, each once.
+pub fn called<'a, V: Visit + 'a>(parts: impl IntoIterator<Item = &'a V>, catalog: &Catalog) -> Vec<FunctionDef> {
+    let mut names = BTreeSet::new();
+    for part in parts {
+        let _: ControlFlow<()> = visit_expressions(part, |expr| {
+            if let Expr::Function(function) = expr
+                && let [part] = &function.name.0[..]
+                && let Some(name) = part.as_ident()
+            {
+                names.insert(name.value.to_uppercase());
+            }
+            ControlFlow::Continue(())
+        });
     }
+    names.iter().filter_map(|name| catalog.function(name)).map(|def| def.as_ref().clone()).collect()
 }
 
 /// Whether a function of this name was defined by a statement.
