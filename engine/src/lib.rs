@@ -21,7 +21,7 @@ pub mod types;
 mod words;
 
 pub use engine::{Asked, Engine};
-pub use runtime::{Driver, Ran, Step};
+pub use runtime::{Driver, Ran, Step, check_for_run};
 pub use session::Session;
 pub use words::Words;
 

@@ -199,6 +199,7 @@ fn scripts(session: &mut Session, files: &[PathBuf], texts: &[String]) -> Result
 /// Applies files and runs the service's queries until the process is asked to end, or they are idle.
 fn headless(session: &mut Session, serve: &Arc<dyn Serve>, files: &[PathBuf], until_idle: bool) -> Result<(), Stop> {
     session.apply_with(serve.clone());
+    session.check_files(files)?;
     files.iter().try_for_each(|file| session.run_file(file))?;
     if until_idle {
         return session.until_idle();

@@ -65,6 +65,10 @@ pub struct SourceName {
 /// persistent queries.
 #[async_trait]
 pub trait Serve: Send + Sync {
+    /// Finds what is wrong with a statement of a file that describes a service, before any is applied: that it cannot be
+    /// read, or describes no service.
+    fn check(&self, statement: &str) -> Result<(), Vec<Diagnostic>>;
+
     /// Applies one statement of a file that describes a service: what stands already is left alone.
     async fn apply(&self, statement: &str) -> Result<Answer, Vec<Diagnostic>>;
 

@@ -79,6 +79,10 @@ impl Ask for EngineAsk {
 
 #[async_trait]
 impl Serve for EngineAsk {
+    fn check(&self, statement: &str) -> Result<(), Vec<Diagnostic>> {
+        headwater_engine::check_for_run(statement)
+    }
+
     async fn apply(&self, statement: &str) -> Result<Answer, Vec<Diagnostic>> {
         let mut session = self.session.lock().await;
         self.engine.apply(&mut session, statement).await

@@ -4,7 +4,7 @@
 //! [`Session::run`] → step → ask → show → summary. The first failure ends it.
 
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -118,14 +118,37 @@ impl Session {
 
     /// Runs a file. Each line is shown in errors as the file has it.
     pub fn run_file(&mut self, file: &Path) -> Result<(), Stop> {
+        let text = self.read(file)?;
+        self.run_text(&text)
+    }
+
+    fn read(&mut self, file: &Path) -> Result<String, Stop> {
         match std::fs::read_to_string(file) {
             // Editors of Windows begin a file with a byte order mark.
-            Ok(text) => self.run_text(text.strip_prefix('\u{feff}').unwrap_or(&text)),
+            Ok(text) => Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text)),
             Err(error) => {
                 self.screen.error(&format!("could not read \"{}\": {error}", file.display()));
                 Err(Stop::Failed)
             }
         }
+    }
+
+    /// Shows what is wrong with statements of files that are to be applied, all of it and before any is.
+    pub fn check_files(&mut self, files: &[PathBuf]) -> Result<(), Stop> {
+        let Some(serve) = self.serve.clone() else { return Ok(()) };
+        let mut checked = Ok(());
+        for file in files {
+            let mut script = Script::whole(&self.read(file)?);
+            while let Some(step) = script.next_step() {
+                if let Step::Statement { text, start } = step
+                    && let Err(errors) = serve.check(&text)
+                {
+                    let (shown, start) = script.shown(start);
+                    checked = Err(self.refused(errors, &shown, start));
+                }
+            }
+        }
+        checked
     }
 
     /// From now on statements describe a service: they are applied.

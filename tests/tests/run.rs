@@ -74,6 +74,14 @@ impl Place {
         Working(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the program starts"))
     }
 
+    /// What `headwater run` says of a file that it refuses.
+    fn refused(&self) -> String {
+        let refused = run(&["--data", &self.data()], &["run", &self.file(), "--until-idle"]);
+        let text = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert_eq!(refused.status.code(), Some(1), "{text}");
+        text
+    }
+
     fn count(&self, what: &str) -> u64 {
         let text = self.ask(&["--output", "json", "-e", &format!("SELECT COUNT(*) AS n FROM {what};")]);
         let digits: String = text.chars().filter(char::is_ascii_digit).collect();
@@ -124,23 +132,26 @@ fn a_file_is_applied_as_often_as_one_likes() {
 }
 
 #[test]
-fn what_is_not_for_it_is_refused_and_a_changed_statement_too() {
-    let place = Place::new(
-        "CREATE STREAM s (k STRING KEY, n INT) WITH (KAFKA_TOPIC = 's', PARTITIONS = 1, VALUE_FORMAT = 'JSON');\nSELECT * FROM s;\n",
-    );
-    let place_args = ["--data", &place.data()];
-    let refused = run(&place_args, &["run", &place.file(), "--until-idle"]);
-    let text = String::from_utf8_lossy(&refused.stderr).into_owned();
-    assert_eq!(refused.status.code(), Some(1), "{text}");
+fn what_is_not_for_it_is_refused_before_anything_is_applied() {
+    let source =
+        "CREATE STREAM s (k STRING KEY, n INT) WITH (KAFKA_TOPIC = 's', PARTITIONS = 1, VALUE_FORMAT = 'JSON');";
+    let place = Place::new(&format!("{source}\nSELECT * FROM s;\nCREATE STREAM t AS SELEKT * FROM s;\n"));
+    let text = place.refused();
     assert!(text.contains("K0301: this statement is not for `headwater run`") && text.contains("line 2"), "{text}");
-    std::fs::write(
-        Path::new(&place.file()),
-        "CREATE STREAM s (k STRING KEY, n BIGINT) WITH (KAFKA_TOPIC = 's', PARTITIONS = 1, VALUE_FORMAT = 'JSON');",
-    )
-    .expect("a writable file");
-    let refused = run(&place_args, &["run", &place.file(), "--until-idle"]);
-    let text = String::from_utf8_lossy(&refused.stderr).into_owned();
-    assert!(refused.status.code() == Some(1) && text.contains("K0105"), "{text}");
+    assert!(text.contains("K0201") && text.contains("line 3"), "{text}");
+    assert!(!place.ask(&["-e", "SHOW STREAMS;"]).contains("| S "));
+}
+
+#[test]
+fn a_statement_that_changed_is_refused() {
+    let source =
+        "CREATE STREAM s (k STRING KEY, n INT) WITH (KAFKA_TOPIC = 's', PARTITIONS = 1, VALUE_FORMAT = 'JSON');";
+    let place = Place::new(source);
+    place.ask(&["run", &place.file(), "--until-idle"]);
+    assert!(place.ask(&["-e", "SHOW STREAMS;"]).contains("| S "));
+    std::fs::write(Path::new(&place.file()), source.replace("INT", "BIGINT")).expect("a writable file");
+    let text = place.refused();
+    assert!(text.contains("K0105"), "{text}");
 }
 
 #[test]

@@ -32,7 +32,7 @@ use crate::catalog::SourceDef;
 use crate::diagnostic::{Diagnostic, INTERNAL};
 use crate::functions::rows_of;
 use crate::planner::plan_errors::diagnose;
-use crate::sql::parse_expr;
+use crate::sql::{each_expr, parse_expr};
 use crate::topology::{Projection, Step, Topology, VERSION};
 
 /// Number of a commit of one query in one process, from 1.
@@ -367,14 +367,11 @@ fn texts(topology: &Topology) -> impl Iterator<Item = &str> {
 
 /// Tells every name in an expression that may be a column's.
 fn columns_of(expr: &sqlparser::ast::Expr, tell: &mut dyn FnMut(&str)) {
-    use sqlparser::ast::{Expr, visit_expressions};
-    let _: std::ops::ControlFlow<()> = visit_expressions(expr, |expr| {
-        match expr {
-            Expr::Identifier(name) => tell(&name.value),
-            Expr::CompoundIdentifier(names) => names.iter().for_each(|name| tell(&name.value)),
-            _ => {}
-        }
-        std::ops::ControlFlow::Continue(())
+    use sqlparser::ast::Expr;
+    each_expr(expr, &mut |expr| match expr {
+        Expr::Identifier(name) => tell(&name.value),
+        Expr::CompoundIdentifier(names) => names.iter().for_each(|name| tell(&name.value)),
+        _ => {}
     });
 }
 

@@ -5,11 +5,8 @@
 
 use std::sync::Arc;
 
-use arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, ListArray, MapArray, StructArray, UInt32Array, make_comparator,
-};
-use arrow::compute::{SortOptions, take};
-use arrow::datatypes::DataType;
+use arrow::array::{Array, ArrayRef, BooleanArray, make_comparator};
+use arrow::compute::SortOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{DFSchema, Result, ScalarValue};
 use datafusion::error::DataFusionError;
@@ -21,6 +18,7 @@ use super::operator::Op;
 use super::refusal::refusal;
 use super::text::text;
 use crate::diagnostic::{Diagnostic, PLAN};
+use crate::functions::without_order;
 use crate::types::SqlType;
 
 /// The type in which two are compared, if they can be.
@@ -144,45 +142,9 @@ pub(super) fn compare(op: Op, left: &ArrayRef, right: &ArrayRef) -> Result<Array
     Ok(Arc::new((0..left.len()).map(told).collect::<BooleanArray>()))
 }
 
-/// The same values with the entries of maps in the order of their keys, at any depth.
-fn without_order(values: &ArrayRef) -> Result<ArrayRef> {
-    Ok(match values.data_type() {
-        DataType::List(item) => {
-            let list = values.as_list::<i32>();
-            let items = without_order(list.values())?;
-            Arc::new(ListArray::try_new(item.clone(), list.offsets().clone(), items, list.nulls().cloned())?)
-        }
-        DataType::Struct(fields) => {
-            let found = values.as_struct();
-            let columns = found.columns().iter().map(without_order).collect::<Result<Vec<_>>>()?;
-            Arc::new(StructArray::try_new_with_length(fields.clone(), columns, found.nulls().cloned(), found.len())?)
-        }
-        DataType::Map(entries, ordered) => {
-            let map = values.as_map();
-            let keys = map.keys();
-            let order = make_comparator(keys, keys, SortOptions::default())?;
-            let mut places: Vec<u32> = (0..u32::try_from(keys.len()).unwrap_or(u32::MAX)).collect();
-            for bounds in map.offsets().windows(2) {
-                let (from, to) = (bounds[0].unsigned_abs() as usize, bounds[1].unsigned_abs() as usize);
-                places[from..to].sort_by(|a, b| order(*a as usize, *b as usize));
-            }
-            let sorted = take(&without_order_of_entries(map)?, &UInt32Array::from(places), None)?;
-            let sorted = sorted.as_struct().clone();
-            Arc::new(MapArray::try_new(entries.clone(), map.offsets().clone(), sorted, map.nulls().cloned(), *ordered)?)
-        }
-        _ => values.clone(),
-    })
-}
-
-fn without_order_of_entries(map: &MapArray) -> Result<ArrayRef> {
-    let fields = map.entries().fields().clone();
-    let columns = vec![map.keys().clone(), without_order(map.values())?];
-    Ok(Arc::new(StructArray::try_new(fields, columns, None)?))
-}
-
 #[cfg(test)]
 mod tests {
-    use arrow::array::{Int32Builder, MapBuilder, StringBuilder};
+    use arrow::array::{AsArray, Int32Builder, MapBuilder, StringBuilder};
 
     use super::*;
 

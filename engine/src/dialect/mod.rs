@@ -32,6 +32,7 @@ mod refusal;
 mod simplify;
 mod text;
 mod text_form;
+mod unordered;
 mod user;
 
 use std::sync::Arc;

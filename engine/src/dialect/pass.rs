@@ -7,7 +7,7 @@ use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
 
 use super::comparison::relax;
-use super::{doubles, guard, lower};
+use super::{doubles, guard, lower, unordered};
 
 /// The plan as it is executed. Refuses what has no meaning.
 pub(crate) fn settle_plan(plan: LogicalPlan) -> Result<LogicalPlan> {
@@ -21,7 +21,7 @@ fn settle_node(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
     let fixed = matches!(plan, LogicalPlan::Limit(_) | LogicalPlan::TableScan(_) | LogicalPlan::Values(_));
     let plan = plan.map_expressions(|expr| {
         let name = names.save(&expr);
-        let lowered = lower(expr, &schema)?;
+        let lowered = unordered::settle_calls(lower(expr, &schema)?, &schema)?;
         let guarded = match (condition, fixed) {
             (true, _) => guard::wrap_condition(relax(lowered)?, &schema)?,
             (_, true) => lowered,
@@ -30,8 +30,10 @@ fn settle_node(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
         Ok(Transformed::yes(name.restore(guarded)))
     })?;
     let plan = plan.map_data(|plan| match plan {
-        LogicalPlan::Join(join) => doubles::settle_join(join).map(LogicalPlan::Join),
+        LogicalPlan::Join(join) => unordered::settle_join(doubles::settle_join(join)?).map(LogicalPlan::Join),
         LogicalPlan::Union(union) => doubles::settle_union(union),
+        LogicalPlan::Aggregate(aggregate) => unordered::settle_aggregate(aggregate),
+        LogicalPlan::Distinct(distinct) => unordered::settle_distinct(distinct).map(LogicalPlan::Distinct),
         other => Ok(other),
     })?;
     plan.map_data(LogicalPlan::recompute_schema)

@@ -29,6 +29,7 @@ mod table;
 mod text;
 mod time;
 pub(crate) mod to_text;
+mod unordered;
 mod url;
 
 use datafusion::execution::FunctionRegistry;
@@ -44,6 +45,7 @@ pub use names::{list, unknown};
 pub use signature::{Category, Function, Variant};
 pub use table::{is_call as is_table_call, rows_of};
 pub use time::{ADDING, UNIT_CALL, UNITS};
+pub(crate) use unordered::{has_maps, without_order};
 
 /// The families, in the order of the documentation.
 pub const FAMILIES: &[&[Function]] = &[

@@ -10,11 +10,12 @@ use sqlparser::ast::{
 
 use super::star::call;
 use crate::functions::{ADDING, UNIT_CALL, UNITS};
+use crate::sql::walk_mut;
 
 /// Writes every unit in a tree as the call that carries it, and quotes the parameters of lambdas, which
 /// DataFusion would write in small letters.
 pub fn rewrite(tree: &mut impl VisitMut) {
-    let _: ControlFlow<()> = tree.visit(&mut Calls);
+    walk_mut(tree, &mut Calls);
 }
 
 struct Calls;

@@ -10,20 +10,21 @@ use datafusion::catalog::TableProvider;
 use headwater_connectors::table::TopicTable;
 use sqlparser::ast::{
     Expr, GroupByExpr, Ident, OrderByKind, Query, Select, SelectItem, SetExpr, Spanned as _, TableFactor,
-    TableWithJoins, Visit, Visitor,
+    TableWithJoins, Visitor,
 };
 
 use super::plan_errors::unknown_column_of;
 use super::rewrite::name_columns;
 use crate::catalog::Catalog;
 use crate::diagnostic::{Diagnostic, UNKNOWN_COLUMN};
+use crate::sql::walk;
 
 /// The columns that do not exist, in order of position; none where names cannot be told. `*` is settled already.
 pub fn unknown(query: &Query, catalog: &Catalog) -> Vec<Diagnostic> {
     let (SetExpr::Select(select), None) = (query.body.as_ref(), &query.with) else { return Vec::new() };
     let Some(sources) = sources(select, catalog) else { return Vec::new() };
     let mut names = Names { sources, aliases: aliases(select), told: BTreeSet::new(), errors: Vec::new() };
-    if select.visit(&mut Foreign).is_break() || query.order_by.visit(&mut Foreign).is_break() {
+    if !walk(select.as_ref(), &mut Foreign) || !walk(&query.order_by, &mut Foreign) {
         return Vec::new();
     }
     names.look(select, query);
@@ -98,15 +99,15 @@ struct Names {
 impl Names {
     fn look(&mut self, select: &Select, query: &Query) {
         let aliases = std::mem::take(&mut self.aliases);
-        let _: ControlFlow<()> = select.projection.visit(self);
-        let _: ControlFlow<()> = select.selection.visit(self);
+        walk(&select.projection, self);
+        walk(&select.selection, self);
         self.aliases = aliases;
         if let GroupByExpr::Expressions(expressions, _) = &select.group_by {
-            let _: ControlFlow<()> = expressions.visit(self);
+            walk(expressions, self);
         }
-        let _: ControlFlow<()> = select.having.visit(self);
+        walk(&select.having, self);
         if let Some(OrderByKind::Expressions(expressions)) = query.order_by.as_ref().map(|order| &order.kind) {
-            let _: ControlFlow<()> = expressions.visit(self);
+            walk(expressions, self);
         }
     }
 

@@ -8,19 +8,19 @@ use sqlparser::ast::{Expr, Query, Select, Visit, Visitor};
 use super::continuous::Scope;
 use crate::catalog::Catalog;
 use crate::diagnostic::{Diagnostic, RESERVED_NAME};
-use crate::sql::place;
+use crate::sql::{place, walk};
 
 /// Tells the parameters in an expression that may not be called so. `columns` is what they would be confused with, as in
 /// "a column"; `is_column` knows it by its name.
 pub fn check(expr: &impl Visit, columns: &str, is_column: impl Fn(&str) -> bool, errors: &mut Vec<Diagnostic>) {
     let mut params = Params { columns, is_column, around: Vec::new(), queries: 0, errors };
-    let _: ControlFlow<()> = expr.visit(&mut params);
+    walk(expr, &mut params);
 }
 
 /// The same for every SELECT of a bounded query that reads nothing but sources.
 pub fn check_bounded(query: &Query, catalog: &Catalog) -> Vec<Diagnostic> {
     let mut selects = Selects { catalog, errors: Vec::new() };
-    let _: ControlFlow<()> = query.visit(&mut selects);
+    walk(query, &mut selects);
     selects.errors
 }
 

@@ -3,6 +3,7 @@
 pub(crate) mod alter;
 pub(crate) mod bounded;
 mod calls;
+mod clause;
 mod columns;
 pub(crate) mod constant;
 pub(crate) mod continuous;

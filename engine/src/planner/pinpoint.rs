@@ -7,18 +7,18 @@ use std::ops::ControlFlow;
 
 use datafusion::arrow::datatypes::DataType;
 use datafusion::error::DataFusionError;
-use sqlparser::ast::{Expr, SetExpr, Spanned as _, UnaryOperator, Value, ValueWithSpan, Visit, Visitor};
+use sqlparser::ast::{Expr, Spanned as _, UnaryOperator, Value, ValueWithSpan, Visit, Visitor};
 
-use super::plan_errors;
+use super::{clause, plan_errors};
 use crate::diagnostic::{Diagnostic, PLAN, Span};
-use crate::sql::{ast, place, print};
+use crate::sql::{ast, place, walk};
 use crate::types::type_name;
 
 /// What an error of planning a query says to a user, with the smallest place that is known.
 pub fn diagnose(error: &DataFusionError, query: &ast::Query) -> Vec<Diagnostic> {
     let told = plan_errors::diagnose(error, Some(query.span));
     let told = told.into_iter().map(|diagnostic| narrow(diagnostic, query));
-    told.map(|diagnostic| no_condition(&diagnostic, query).unwrap_or(diagnostic)).collect()
+    told.map(|diagnostic| clause::retell(diagnostic, &query.body)).collect()
 }
 
 fn narrow(diagnostic: Diagnostic, query: &ast::Query) -> Diagnostic {
@@ -38,25 +38,11 @@ pub fn in_expression(diagnostic: Diagnostic, expr: &Expr) -> Diagnostic {
     Diagnostic { span, ..diagnostic }
 }
 
-/// What DataFusion says of a WHERE or HAVING that is no condition, with the one that it is.
-fn no_condition(diagnostic: &Diagnostic, query: &ast::Query) -> Option<Diagnostic> {
-    let (_, found) =
-        diagnostic.message.strip_prefix("cannot create filter with non-boolean predicate ")?.rsplit_once(' ')?;
-    let SetExpr::Select(select) = query.body.body.as_ref() else { return None };
-    let (clause, condition) = match (&select.selection, &select.having) {
-        (Some(condition), None) => ("WHERE", condition),
-        (None, Some(condition)) => ("HAVING", condition),
-        _ => return None,
-    };
-    let message = format!("{clause} takes a BOOLEAN, \"{}\" is {found}", print::expr(condition));
-    Some(Diagnostic::new(PLAN, message).at_maybe(place(condition.span()).or(diagnostic.span)))
-}
-
 /// A refusal of an operator has the columns it stands between for its place: the operator is what is wrong.
 pub fn widen(diagnostic: Diagnostic, tree: &impl Visit) -> Diagnostic {
     let Some(span) = diagnostic.span.filter(|_| diagnostic.code == PLAN) else { return diagnostic };
     let mut around = Around { span, found: None };
-    let _: ControlFlow<()> = tree.visit(&mut around);
+    walk(tree, &mut around);
     Diagnostic { span: around.found.or(diagnostic.span), ..diagnostic }
 }
 
@@ -101,7 +87,7 @@ fn quoted_pieces(message: &str) -> Vec<&str> {
 /// The first literal with this text, or call of a function with this name.
 fn locate(tree: &impl Visit, piece: &str) -> Option<Span> {
     let mut finder = Finder { piece, found: None };
-    let _: ControlFlow<()> = tree.visit(&mut finder);
+    walk(tree, &mut finder);
     finder.found
 }
 

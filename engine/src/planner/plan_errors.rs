@@ -62,18 +62,25 @@ fn plan(message: &str) -> Diagnostic {
     }
 }
 
+/// Types in signatures of DataFusion's functions that the dialect has none of.
+const FOREIGN: &[&str] = &["UInt64", "Duration", "Interval", "Float)"];
+
 /// `… No function matches the given name and argument types 'f(Int64)'. … Candidate functions:` and a line for each.
 fn wrong_arguments(message: &str) -> Option<Diagnostic> {
     let (_, rest) = message.split_once("No function matches the given name and argument types '")?;
     let (call, rest) = rest.split_once("'.")?;
     let (name, types) = call.split_once('(')?;
     let (_, candidates) = rest.split_once("Candidate functions:")?;
-    let candidates: Vec<String> =
-        candidates.lines().map(str::trim).filter(|line| !line.is_empty()).map(with_our_types).collect();
-    let types = with_our_types(types.trim_end_matches(')'));
+    let ours = |line: &&str| !line.is_empty() && !FOREIGN.iter().any(|ty| line.contains(ty));
+    let candidates = candidates.lines().map(str::trim).filter(ours);
+    let candidates: Vec<String> = candidates.map(|line| with_our_types(line).replace("Decimal", "DECIMAL")).collect();
+    let types = with_our_types(types.strip_suffix(')').unwrap_or(types));
     let taken = if types.is_empty() { "no arguments".to_owned() } else { types };
     let error = Diagnostic::new(PLAN, format!("function \"{name}\" does not take {taken}"));
-    Some(error.detail(format!("It takes {}.", candidates.join(" or "))))
+    match candidates.is_empty() {
+        true => Some(error),
+        false => Some(error.detail(format!("It takes {}.", candidates.join(" or ")))),
+    }
 }
 
 /// `lambda defined 2 params but UDF support only 1`.

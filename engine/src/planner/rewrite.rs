@@ -11,14 +11,14 @@ use headwater_connectors::table::{ROWTIME, WINDOWEND, WINDOWSTART};
 use sqlparser::ast::{
     AccessExpr, BinaryOperator, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments,
     GroupByExpr, Ident, LimitClause, ObjectName, OrderByKind, Query, Select, SelectItem, Subscript, TableFactor,
-    TypedString, UnaryOperator, Value, ValueWithSpan, VisitMut, VisitorMut, WindowFrameBound, WindowType,
+    TypedString, UnaryOperator, Value, ValueWithSpan, VisitorMut, WindowFrameBound, WindowType,
 };
 
 use super::star::call;
 use crate::diagnostic::{Diagnostic, LITERAL, NOT_SUPPORTED};
 use crate::dialect::{self, literal};
 use crate::functions::{self, ELEMENT};
-use crate::sql::expr_forms::cast_type;
+use crate::sql::{expr_forms::cast_type, walk_mut};
 
 /// Functions of the dialect that DataFusion has under another name.
 const OTHER_NAMES: &[(&str, &str)] = &[("COLLECT_LIST", "array_agg")];
@@ -26,14 +26,14 @@ const OTHER_NAMES: &[(&str, &str)] = &[("COLLECT_LIST", "array_agg")];
 /// Rewrites a query in place. Reports what cannot be.
 pub fn rewrite(query: &mut Query, errors: &mut Vec<Diagnostic>) {
     let mut rewriter = Rewriter { errors, in_call: 0 };
-    let _: ControlFlow<()> = query.visit(&mut rewriter);
+    walk_mut(query, &mut rewriter);
 }
 
 /// Rewrites one expression in place. Reports what cannot be.
 pub fn rewrite_expr(expr: &mut Expr, errors: &mut Vec<Diagnostic>) {
     super::calls::rewrite(expr);
     let mut rewriter = Rewriter { errors, in_call: 0 };
-    let _: ControlFlow<()> = expr.visit(&mut rewriter);
+    walk_mut(expr, &mut rewriter);
 }
 
 struct Rewriter<'a> {

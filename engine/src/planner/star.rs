@@ -14,28 +14,28 @@ use std::sync::Arc;
 use sqlparser::ast::{
     AccessExpr, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident, Join,
     JoinConstraint, JoinOperator, ObjectName, Query, Select, SelectItem, SelectItemQualifiedWildcardKind, Spanned as _,
-    TableFactor, TableWithJoins, Value, VisitMut, VisitorMut, WildcardAdditionalOptions, With,
+    TableFactor, TableWithJoins, Value, VisitorMut, WildcardAdditionalOptions, With,
 };
 
 use super::types::resolve;
 use crate::catalog::{Catalog, SourceDef};
 use crate::diagnostic::nearest;
 use crate::diagnostic::{Diagnostic, NOT_SUPPORTED, UNKNOWN_SOURCE};
-use crate::sql::ast::Spanned;
 use crate::sql::expr_forms::{cast_ast, cast_type, struct_star};
+use crate::sql::{ast::Spanned, walk_mut};
 use crate::types::SqlType;
 
 /// Settles every `*` and every relation of a query. Reports what does not exist.
 pub fn expand(query: &mut Query, catalog: &Catalog) -> Vec<Diagnostic> {
     let mut expander = Expander { catalog, ctes: Vec::new(), withs: Vec::new(), errors: Vec::new() };
-    let _: ControlFlow<()> = query.visit(&mut expander);
+    walk_mut(query, &mut expander);
     expander.errors
 }
 
 /// Replaces the types that CREATE TYPE made in the CASTs of an expression. Reports what does not exist.
 pub fn resolve_types(expr: &mut Expr, catalog: &Catalog, errors: &mut Vec<Diagnostic>) {
     let mut expander = Expander { catalog, ctes: Vec::new(), withs: Vec::new(), errors: Vec::new() };
-    let _: ControlFlow<()> = expr.visit(&mut expander);
+    walk_mut(expr, &mut expander);
     errors.append(&mut expander.errors);
 }
 
@@ -70,7 +70,7 @@ impl VisitorMut for Expander<'_> {
             if recursive {
                 self.ctes.push(name.clone());
             }
-            cte.query.visit(self)?;
+            walk_mut(&mut cte.query, self);
             self.ctes.push(name);
         }
         self.withs.push((with, scope));

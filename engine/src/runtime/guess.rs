@@ -17,6 +17,8 @@ enum Kind {
 #[derive(Debug, Default)]
 pub struct Guess {
     fitting: Option<Vec<Kind>>,
+    /// Whether some payload was more than bytes.
+    telling: bool,
     told: Option<String>,
 }
 
@@ -25,6 +27,7 @@ impl Guess {
     pub fn learn(&mut self, payload: Option<&[u8]>) -> Option<String> {
         if let Some(payload) = payload {
             let fits = kinds(payload);
+            self.telling |= fits.len() > 1;
             let fitting = match self.fitting.take() {
                 None => fits,
                 Some(before) => before.into_iter().filter(|k| fits.contains(k)).collect(),
@@ -35,17 +38,20 @@ impl Guess {
         (self.told.as_ref() != Some(&now)).then(|| self.told.insert(now).clone())
     }
 
-    /// The payload as text, by the best guess; where that does not fit, as what it is by itself.
+    /// The payload as text, by the best guess; where nothing fits all of them, in letters if it has them, else in digits.
     pub fn show(&self, payload: Option<&[u8]>) -> String {
         let Some(payload) = payload else { return "<null>".to_owned() };
         let best = self.fitting.as_ref().and_then(|f| f.first()).copied();
-        show(best.or_else(|| kinds(payload).first().copied()).unwrap_or(Kind::Bytes), payload)
+        match best {
+            None | Some(Kind::Bytes) if kinds(payload).contains(&Kind::String) => show(Kind::String, payload),
+            best => show(best.unwrap_or(Kind::Bytes), payload),
+        }
     }
 
     fn describe(&self) -> String {
         match self.fitting.as_deref() {
             None => "¯\\_(ツ)_/¯ - no data processed".to_owned(),
-            Some([]) => "MIXED".to_owned(),
+            Some([Kind::Bytes]) if self.telling => "MIXED".to_owned(),
             Some(kinds) => kinds
                 .iter()
                 .filter(|k| **k != Kind::Bytes || kinds.len() == 1)
@@ -122,7 +128,17 @@ mod tests {
         let mut guess = Guess::default();
         guess.learn(Some(&7_i32.to_be_bytes()));
         assert_eq!(guess.show(Some(&7_i32.to_be_bytes())), "7");
-        assert_eq!(guess.learn(Some(b"text")).as_deref(), Some("BYTES"));
+        assert_eq!(guess.learn(Some(b"text")).as_deref(), Some("MIXED"));
+        assert_eq!(guess.show(Some(b"text")), "text");
         assert_eq!(guess.show(Some(b"\x00\xff")), "0x00FF");
+    }
+
+    #[test]
+    fn bytes_stay_bytes_until_there_is_a_text() {
+        let mut guess = Guess::default();
+        assert_eq!(guess.learn(Some(b"\x00\xff")).as_deref(), Some("BYTES"));
+        assert_eq!(guess.learn(Some(b"\x80")), None);
+        assert_eq!(guess.learn(Some(b"{}")).as_deref(), Some("MIXED"));
+        assert_eq!((guess.show(Some(b"{}")), guess.show(Some(b"\x80"))), ("{}".to_owned(), "0x80".to_owned()));
     }
 }

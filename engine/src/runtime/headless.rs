@@ -32,18 +32,11 @@ impl Engine {
             return self.ask(session, text).await;
         };
         match &statement.kind {
-            S::CreateSource(_) | S::CreateAs(_) | S::InsertSelect(_) | S::CreateType(_) | S::CreateFunction(_) => {
-                self.apply_once(session, text, &statement.kind).await
-            }
             S::Set(_) | S::Unset(_) | S::Define(_) | S::Undefine(_) => self.ask(session, text).await,
-            _ => {
-                let message = "this statement is not for `headwater run`";
-                let detail = "It takes what describes a service: CREATE STREAM, TABLE, TYPE and FUNCTION, CREATE … AS SELECT, \
-                              INSERT INTO … SELECT, SET and DEFINE.";
-                let hint = "Run it in a shell, or with headwater -e.";
-                let error = Diagnostic::new(NOT_SUPPORTED, message).at(statement.span).detail(detail).hint(hint);
-                Err(substituted.diagnostics(vec![error]))
-            }
+            kind => match not_for_run(statement) {
+                Some(error) => Err(substituted.diagnostics(vec![error])),
+                None => self.apply_once(session, text, kind).await,
+            },
         }
     }
 
@@ -81,6 +74,39 @@ impl Engine {
             Ok(ran)
         })
     }
+}
+
+/// Finds what is wrong with a statement of a file before any is applied: that it cannot be read, or is not for `headwater
+/// run`. What names there are is not looked at, for statements before it may make them; nor is one with variables.
+pub fn check(text: &str) -> Result<(), Vec<Diagnostic>> {
+    if text.contains("${") {
+        return Ok(());
+    }
+    let parsed = sql::parse(text);
+    let mut errors = parsed.errors;
+    errors.extend(parsed.statements.iter().filter_map(not_for_run));
+    if errors.is_empty() { Ok(()) } else { Err(errors) }
+}
+
+fn not_for_run(statement: &ast::Statement) -> Option<Diagnostic> {
+    use ast::StatementKind as S;
+    let describes = matches!(
+        &statement.kind,
+        S::CreateSource(_)
+            | S::CreateAs(_)
+            | S::InsertSelect(_)
+            | S::CreateType(_)
+            | S::CreateFunction(_)
+            | S::Set(_)
+            | S::Unset(_)
+            | S::Define(_)
+            | S::Undefine(_)
+    );
+    let message = "this statement is not for `headwater run`";
+    let detail = "It takes what describes a service: CREATE STREAM, TABLE, TYPE and FUNCTION, CREATE … AS SELECT, \
+                  INSERT INTO … SELECT, SET and DEFINE.";
+    let hint = "Run it in a shell, or with headwater -e.";
+    (!describes).then(|| Diagnostic::new(NOT_SUPPORTED, message).at(statement.span).detail(detail).hint(hint))
 }
 
 /// The answer to a statement whose work stands already as the statement says it.

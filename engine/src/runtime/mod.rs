@@ -35,6 +35,7 @@ use crate::config::Settings;
 
 pub use command_log::{CommandLog, OWN_TOPICS};
 pub use driver::{Driver, Step};
+pub use headless::check as check_for_run;
 pub use query_status::StatusSnapshot;
 pub use supervisor::Ran;
 pub use worker::Worker;

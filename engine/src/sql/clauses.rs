@@ -83,7 +83,8 @@ impl Lifter {
     /// True when the next word is a column or an alias and begins no clause.
     fn is_name(&self) -> bool {
         let before = self.lifted.rest.last().map(|token| &token.token);
-        matches!(before, None | Some(Token::Period | Token::Comma)) || before.and_then(word) == Some("AS")
+        matches!(before, None | Some(Token::Period | Token::Comma | Token::LParen))
+            || before.and_then(word) == Some("AS")
     }
 
     fn clause(&mut self, clause: Clause, cursor: &mut Cursor<'_>) -> Result<()> {

@@ -74,6 +74,11 @@ pub(super) fn unexpected(span: Span, found: Option<&Token>, expected: &str) -> D
     }
 }
 
+/// A string stands where a name belongs.
+pub(super) fn string_for_name(span: Span, found: &Token) -> Diagnostic {
+    unexpected(span, Some(found), "a name").hint("A name stands in double quotes or backticks.")
+}
+
 /// A token as it is named in a message.
 pub(super) fn shown(token: &Token) -> String {
     match token {

@@ -30,9 +30,11 @@ mod statement;
 mod tests;
 mod token;
 pub mod variables;
+mod walk;
 
 pub use scan::is_complete;
 pub use token::place;
+pub(crate) use walk::{each_expr, walk, walk_mut};
 
 use std::ops::Range;
 

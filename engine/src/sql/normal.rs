@@ -6,68 +6,75 @@ use std::ops::ControlFlow;
 use sqlparser::ast::helpers::attached_token::AttachedToken;
 use sqlparser::ast::{
     AccessExpr, CastKind, DataType, Expr, FunctionArg, FunctionArgExpr, Ident, LambdaFunction, LimitClause, ObjectName,
-    Query, Select, TableFactor, UnaryOperator, Value, ValueWithSpan, VisitMut, VisitorMut,
+    Query, Select, SelectItem, TableFactor, UnaryOperator, Value, ValueWithSpan, VisitorMut,
 };
 use sqlparser::tokenizer::{Token, TokenWithSpan};
 
 use super::cursor::Result;
 use super::token::place;
-use super::{data_type, expr_forms};
+use super::walk::walk_mut;
+use super::{data_type, error, expr_forms};
 use crate::diagnostic::{Diagnostic, LITERAL, MISPLACED, SYNTAX, Span};
 
 /// Brings a query into normal form.
 pub(super) fn query(query: &mut Query) -> Result<()> {
     let mut normalise = Normalise::default();
-    finish(query.visit(&mut normalise), &normalise)
+    walk_mut(query, &mut normalise);
+    normalise.finish()
 }
 
 /// Brings an expression into normal form.
 pub(super) fn expr(expr: &mut Expr) -> Result<()> {
     let mut normalise = Normalise::default();
-    finish(expr.visit(&mut normalise), &normalise)
-}
-
-type Flow = ControlFlow<Box<Diagnostic>>;
-
-fn finish(flow: Flow, normalise: &Normalise) -> Result<()> {
-    match (flow, normalise.stars.first()) {
-        (ControlFlow::Break(error), _) => Err(*error),
-        (ControlFlow::Continue(()), Some(star)) => {
-            Err(Diagnostic::new(MISPLACED, "\"->*\" stands for several columns").at(*star).detail(
-                "All fields of a struct can be selected by an item of the SELECT list of their own, and nowhere else.",
-            ))
-        }
-        (ControlFlow::Continue(()), None) => Ok(()),
-    }
-}
-
-fn flow(checked: Result<()>) -> Flow {
-    checked.map_or_else(|error| ControlFlow::Break(Box::new(error)), ControlFlow::Continue)
+    walk_mut(expr, &mut normalise);
+    normalise.finish()
 }
 
 #[derive(Default)]
 struct Normalise {
     /// Places of `->*` that are no items of a SELECT list, as far as seen.
     stars: Vec<Span>,
+    /// What ended the walk.
+    error: Option<Diagnostic>,
+}
+
+impl Normalise {
+    fn finish(self) -> Result<()> {
+        match (self.error, self.stars.first()) {
+            (Some(error), _) => Err(error),
+            (None, Some(star)) => {
+                Err(Diagnostic::new(MISPLACED, "\"->*\" stands for several columns").at(*star).detail(
+                    "All fields of a struct can be selected by an item of the SELECT list of their own, and nowhere else.",
+                ))
+            }
+            (None, None) => Ok(()),
+        }
+    }
+
+    /// Ends the walk at the first mistake.
+    fn flow(&mut self, checked: Result<()>) -> ControlFlow<()> {
+        self.error = checked.err();
+        if self.error.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
 }
 
 impl VisitorMut for Normalise {
-    type Break = Box<Diagnostic>;
+    type Break = ();
 
-    fn pre_visit_query(&mut self, query: &mut Query) -> Flow {
-        flow(check_limit(query))
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
+        self.flow(check_limit(query))
     }
 
-    fn pre_visit_expr(&mut self, expr: &mut Expr) -> Flow {
+    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
         fold_lowest_bigint(expr);
-        flow(match expr {
+        self.flow(match expr {
             Expr::Lambda(lambda) => check_lambda(lambda),
             Expr::Value(value) => check_value(value),
             _ => Ok(()),
         })
     }
 
-    fn post_visit_expr(&mut self, expr: &mut Expr) -> Flow {
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
         match expr {
             // The name that `rewrite` made of the type.
             Expr::Cast { kind: CastKind::DoubleColon, data_type: ty, .. } => {
@@ -88,19 +95,19 @@ impl VisitorMut for Normalise {
         ControlFlow::Continue(())
     }
 
-    fn post_visit_select(&mut self, select: &mut Select) -> Flow {
+    fn post_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
         for item in &select.projection {
             let found = expr_forms::struct_star(item).and_then(star);
             self.stars.retain(|span| Some(*span) != found);
         }
-        ControlFlow::Continue(())
+        self.flow(select.projection.iter().filter_map(alias_of_item).try_for_each(check_alias))
     }
 
-    fn post_visit_table_factor(&mut self, factor: &mut TableFactor) -> Flow {
+    fn post_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<()> {
         if let Some(unnest) = unnest(factor) {
             *factor = unnest;
         }
-        ControlFlow::Continue(())
+        self.flow(alias_of_table(factor).map_or(Ok(()), check_alias))
     }
 }
 
@@ -173,6 +180,34 @@ fn fold_lowest_bigint(expr: &mut Expr) {
     let Expr::Value(ValueWithSpan { value: Value::Number(digits, long), span }) = inner.as_ref() else { return };
     if digits == "9223372036854775808" {
         *expr = Expr::Value(ValueWithSpan { value: Value::Number(format!("-{digits}"), *long), span: *span });
+    }
+}
+
+fn alias_of_item(item: &SelectItem) -> Option<&Ident> {
+    match item {
+        SelectItem::ExprWithAlias { alias, .. } => Some(alias),
+        _ => None,
+    }
+}
+
+fn alias_of_table(factor: &TableFactor) -> Option<&Ident> {
+    use TableFactor::{Derived, NestedJoin, Table, UNNEST};
+    match factor {
+        Table { alias, .. } | Derived { alias, .. } | NestedJoin { alias, .. } | UNNEST { alias, .. } => {
+            alias.as_ref().map(|alias| &alias.name)
+        }
+        _ => None,
+    }
+}
+
+/// Refuses a string behind what is a keyword elsewhere, such as `ILIKE 'b'`; [`super::rewrite`] finds all other ones.
+fn check_alias(alias: &Ident) -> Result<()> {
+    match alias.quote_style {
+        Some('\'') => {
+            let found = Token::SingleQuotedString(alias.value.clone());
+            Err(error::string_for_name(place(alias.span).unwrap_or_default(), &found))
+        }
+        _ => Ok(()),
     }
 }
 

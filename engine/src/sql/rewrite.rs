@@ -72,8 +72,7 @@ fn check_string(tokens: &[TokenWithSpan], n: usize, in_call: bool) -> Result<()>
     if !is_alias {
         return Ok(());
     }
-    Err(unexpected(place_of(tokens, n), Some(&tokens[n].token), "a name")
-        .hint("A name stands in double quotes or backticks."))
+    Err(error::string_for_name(place_of(tokens, n), &tokens[n].token))
 }
 
 /// The type behind `::` as one quoted name, which [`super::normal`] makes a type again, and how

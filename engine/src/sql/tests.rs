@@ -266,6 +266,12 @@ fn clauses_of_streams_have_their_places() {
 }
 
 #[test]
+fn a_call_named_like_a_clause_prints_as_itself() {
+    let text = "SELECT count(*) FROM t GROUP BY GROUPING SETS ((c), (WITHIN(d)))";
+    check_print(text, text);
+}
+
+#[test]
 fn numbers_have_their_limits() {
     for (text, message) in [
         ("SELECT 9223372036854775808", "number is too large for BIGINT: 9223372036854775808"),
@@ -281,7 +287,13 @@ fn numbers_have_their_limits() {
 
 #[test]
 fn a_string_is_no_name() {
-    for text in ["SELECT a 'b' FROM t", "SELECT a AS 'b' FROM t", "SELECT * FROM 'x.parquet'", "SELECT * FROM t 'u'"] {
+    for text in [
+        "SELECT a 'b' FROM t",
+        "SELECT a AS 'b' FROM t",
+        "SELECT a < ILIKE 'b' FROM t",
+        "SELECT * FROM 'x.parquet'",
+        "SELECT * FROM t 'u'",
+    ] {
         let hint = parse(text).errors[0].hint.clone();
         assert_eq!(hint.as_deref(), Some("A name stands in double quotes or backticks."), "{text}");
     }

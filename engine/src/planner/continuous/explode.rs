@@ -4,14 +4,14 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use sqlparser::ast::{Expr, VisitMut, VisitorMut};
+use sqlparser::ast::{Expr, VisitorMut};
 
 use super::names::ident;
 use super::shape::Item;
 use crate::dataflow::Compiler;
 use crate::diagnostic::{Diagnostic, STREAMING, Span};
 use crate::functions::{is_table_call, rows_of};
-use crate::sql::{place, print};
+use crate::sql::{place, print, walk_mut};
 use crate::topology::Exploded;
 
 /// Takes the table functions out of the items, each replaced by the name of its column. Gives those columns, and the
@@ -24,7 +24,7 @@ pub fn extract(
 ) -> (Vec<Exploded>, SchemaRef) {
     let mut finder = Finder { found: Vec::new(), within: Vec::new(), whole, errors };
     for item in items {
-        let _: ControlFlow<()> = item.expr.visit(&mut finder);
+        walk_mut(&mut item.expr, &mut finder);
     }
     let found = finder.found;
     if !errors.is_empty() {

@@ -9,13 +9,13 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use headwater_connectors::table::{ROWOFFSET, ROWPARTITION, ROWTIME, WINDOWEND, WINDOWSTART};
-use sqlparser::ast::{Expr, Ident, Query, Select, Spanned as _, TableFactor, Visit, VisitMut, Visitor, VisitorMut};
+use sqlparser::ast::{Expr, Ident, Query, Select, Spanned as _, TableFactor, Visit, Visitor, VisitorMut};
 
 use crate::catalog::{Catalog, SourceDef};
 use crate::diagnostic::{AMBIGUOUS_COLUMN, Diagnostic, Span, UNKNOWN_COLUMN};
 use crate::planner::lambdas;
 use crate::planner::plan_errors::unknown_column_of;
-use crate::sql::{place, print};
+use crate::sql::{place, print, walk, walk_mut};
 
 /// The sources that a query reads, in the order of FROM.
 #[derive(Clone, Debug)]
@@ -80,8 +80,7 @@ impl Scope {
     /// Every column that an expression names, by source and name.
     pub fn columns_in(&self, expr: &Expr) -> BTreeSet<ColumnRef> {
         let mut found = BTreeSet::new();
-        let mut collect = Each::new(|expr: &Expr| found.extend(self.column(expr)));
-        let _: ControlFlow<()> = expr.visit(&mut collect);
+        each(expr, &mut |expr: &Expr| found.extend(self.column(expr)));
         found
     }
 
@@ -89,15 +88,14 @@ impl Scope {
     /// part of; `others` are names that may stand there besides.
     pub fn check(&self, clause: &str, expr: &Expr, others: &[&str], errors: &mut Vec<Diagnostic>) {
         let mut own: BTreeSet<String> = others.iter().map(|name| (*name).to_owned()).collect();
-        let mut params = Each::new(|expr: &Expr| {
+        each(expr, &mut |expr: &Expr| {
             if let Expr::Lambda(lambda) = expr {
                 own.extend(lambda.params.iter().map(|param| param.name.value.clone()));
             }
         });
-        let _: ControlFlow<()> = expr.visit(&mut params);
         lambdas::check(expr, "a column", |name| self.has(name), errors);
         let mut told = BTreeSet::new();
-        let mut look = Each::new(|expr: &Expr| {
+        each(expr, &mut |expr: &Expr| {
             let error = match expr {
                 Expr::Identifier(name) if !own.contains(&name.value) && !is_unit(&name.value) => self.unqualified(name),
                 Expr::CompoundIdentifier(names)
@@ -115,7 +113,6 @@ impl Scope {
                 errors.push(named_in(clause, error.at_maybe(place(expr.span()))));
             }
         });
-        let _: ControlFlow<()> = expr.visit(&mut look);
     }
 
     fn unqualified(&self, name: &Ident) -> Option<Diagnostic> {
@@ -191,7 +188,7 @@ impl Scope {
                 *expr = name(&column);
             }
         });
-        let _: ControlFlow<()> = VisitMut::visit(&mut expr, &mut rename);
+        walk_mut(&mut expr, &mut rename);
         expr
     }
 
@@ -267,20 +264,17 @@ pub fn span_of(expr: &Expr, whole: Span) -> Span {
     place(expr.span()).unwrap_or(whole)
 }
 
-/// Looks at every expression in an expression, outer ones first. What is in a subquery is the subquery's own.
-pub struct Each<F: FnMut(&Expr)> {
-    look: F,
+/// Calls `look` with every expression in an expression, outer ones first. What is in a subquery is the subquery's own.
+pub fn each(tree: &impl Visit, look: &mut dyn FnMut(&Expr)) {
+    walk(tree, &mut Each { look, depth: 0 });
+}
+
+struct Each<'a> {
+    look: &'a mut dyn FnMut(&Expr),
     depth: usize,
 }
 
-impl<F: FnMut(&Expr)> Each<F> {
-    /// Calls `look` with every expression.
-    pub fn new(look: F) -> Self {
-        Self { look, depth: 0 }
-    }
-}
-
-impl<F: FnMut(&Expr)> Visitor for Each<F> {
+impl Visitor for Each<'_> {
     type Break = ();
 
     fn pre_visit_query(&mut self, _: &Query) -> ControlFlow<()> {
@@ -301,7 +295,7 @@ impl<F: FnMut(&Expr)> Visitor for Each<F> {
     }
 }
 
-struct EachMut<F: FnMut(&mut Expr)>(F);
+struct EachMut<F>(F);
 
 impl<F: FnMut(&mut Expr)> VisitorMut for EachMut<F> {
     type Break = ();

@@ -9,10 +9,10 @@ use std::sync::Arc;
 use datafusion::execution::session_state::SessionState;
 use sqlparser::ast::{
     Expr, Function, GroupByExpr, Ident, LimitClause, Select, SelectItem, SetExpr, Spanned as _, TableFactor, Value,
-    Visit, VisitMut, Visitor, VisitorMut,
+    Visitor, VisitorMut,
 };
 
-use super::names::{Each, Scope, ident, span_of};
+use super::names::{Scope, each, ident, span_of};
 use super::result::Use;
 use super::stateful::{self, TABLE_FUNCTIONS};
 use crate::catalog::{Catalog, SourceDef, SourceKind};
@@ -20,7 +20,7 @@ use crate::diagnostic::{Diagnostic, NOT_SUPPORTED, STREAMING, Span};
 use crate::functions;
 use crate::planner::define::real_first;
 use crate::planner::{function, rewrite, star};
-use crate::sql::{ast, place};
+use crate::sql::{ast, place, walk, walk_mut};
 use headwater_connectors::table::{WINDOWEND, WINDOWSTART};
 
 /// A query that can be continuous.
@@ -89,12 +89,12 @@ pub fn read(
         return Err(real_first(errors.into_iter().chain(names).collect()));
     };
     let later = later(&source, place(select.from[0].span()).unwrap_or(query.span));
-    let _: ControlFlow<()> = select.visit(&mut Unqualify { alias: &alias });
+    walk_mut(select, &mut Unqualify { alias: &alias });
     rewrite::name_columns(select);
     let mut partition_by = query.partition_by.clone();
     if let Some(list) = &mut partition_by {
         list.value.iter_mut().for_each(|expr| {
-            let _: ControlFlow<()> = expr.visit(&mut Unqualify { alias: &alias });
+            walk_mut(expr, &mut Unqualify { alias: &alias });
         });
     }
     let items = select.projection.iter().filter_map(item).collect();
@@ -144,7 +144,7 @@ fn check_source(
         let message = format!("\"{}\" is a table with windows: its rows can be shown, not written on", source.name);
         errors.push(Diagnostic::new(STREAMING, message).at(query.span));
     }
-    let mut look = Each::new(|expr: &Expr| {
+    each(&select.projection, &mut |expr: &Expr| {
         let Expr::Function(function) = expr else { return };
         let name = function.name.to_string().to_uppercase();
         if TABLE_FUNCTIONS.contains(&name.as_str()) {
@@ -152,7 +152,6 @@ fn check_source(
             errors.push(Diagnostic::new(STREAMING, message).at(span_of(expr, query.span)));
         }
     });
-    let _: ControlFlow<()> = select.projection.visit(&mut look);
 }
 
 /// An item that is a bound of a window, under no other name.
@@ -295,11 +294,11 @@ fn source(
 /// Expressions that are more than one row's own business.
 fn check_expressions(select: &Select, query: &ast::Query, state: &SessionState, errors: &mut Vec<Diagnostic>) {
     let mut checker = Checker { state, errors, whole: query.span, in_select: true };
-    let _: ControlFlow<()> = select.projection.visit(&mut checker);
+    walk(&select.projection, &mut checker);
     checker.in_select = false;
-    let _: ControlFlow<()> = select.selection.visit(&mut checker);
+    walk(&select.selection, &mut checker);
     for expr in query.partition_by.iter().flat_map(|list| &list.value) {
-        let _: ControlFlow<()> = expr.visit(&mut checker);
+        walk(expr, &mut checker);
     }
 }
 

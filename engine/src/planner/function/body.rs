@@ -6,14 +6,14 @@ use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use datafusion::execution::session_state::SessionState;
-use sqlparser::ast::{Expr, Function, Spanned as _, Visit, Visitor, visit_expressions};
+use sqlparser::ast::{Expr, Function, Spanned as _, Visitor};
 
 use super::super::continuous::{TABLE_FUNCTIONS, is_aggregate_name};
 use super::super::lambdas;
 use crate::catalog::{ArgumentDef, Catalog};
 use crate::diagnostic::{Diagnostic, PLAN, UNKNOWN_COLUMN};
 use crate::functions::{self, Category, UNITS};
-use crate::sql::place;
+use crate::sql::{each_expr, place, walk};
 
 /// What is wrong with an expression before it is known what its parts are. Places are those of its text.
 pub(super) fn check(
@@ -24,14 +24,13 @@ pub(super) fn check(
     state: &SessionState,
 ) -> Vec<Diagnostic> {
     let mut params = BTreeSet::new();
-    let _: ControlFlow<()> = visit_expressions(body, |expr| {
+    each_expr(body, &mut |expr| {
         if let Expr::Lambda(lambda) = expr {
             params.extend(lambda.params.iter().map(|param| param.name.value.clone()));
         }
-        ControlFlow::Continue(())
     });
     let mut checker = Checker { name, arguments, params, catalog, state, errors: Vec::new() };
-    let _: ControlFlow<()> = body.visit(&mut checker);
+    walk(body, &mut checker);
     let mut errors = checker.errors;
     let is_argument = |name: &str| arguments.iter().any(|argument| argument.name == name);
     lambdas::check(body, "an argument of the function", is_argument, &mut errors);

@@ -7,14 +7,13 @@ mod body;
 mod define;
 
 use std::collections::BTreeSet;
-use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use datafusion::error::Result as DataFusionResult;
 use datafusion::execution::FunctionRegistry;
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::ScalarUDF;
-use sqlparser::ast::{Expr, ExprWithAlias, Visit, visit_expressions};
+use sqlparser::ast::{Expr, ExprWithAlias, Visit};
 
 use super::plan_errors::diagnose;
 use super::rewrite::rewrite_expr;
@@ -29,14 +28,13 @@ pub use define::define;
 pub fn called<'a, V: Visit + 'a>(parts: impl IntoIterator<Item = &'a V>, catalog: &Catalog) -> Vec<FunctionDef> {
     let mut names = BTreeSet::new();
     for part in parts {
-        let _: ControlFlow<()> = visit_expressions(part, |expr| {
+        sql::each_expr(part, &mut |expr| {
             if let Expr::Function(function) = expr
                 && let [part] = &function.name.0[..]
                 && let Some(name) = part.as_ident()
             {
                 names.insert(name.value.to_uppercase());
             }
-            ControlFlow::Continue(())
         });
     }
     names.iter().filter_map(|name| catalog.function(name)).map(|def| def.as_ref().clone()).collect()

@@ -7,26 +7,27 @@
 use std::fmt::{self, Display, Formatter};
 use std::ops::ControlFlow;
 
-use sqlparser::ast::{AccessExpr, DataType, Expr, Ident, ObjectName, Value, ValueWithSpan, VisitMut, VisitorMut};
+use sqlparser::ast::{AccessExpr, DataType, Expr, Ident, ObjectName, Value, ValueWithSpan, VisitorMut};
 use sqlparser::tokenizer::{Token, TokenWithSpan};
 
 use super::super::ast::Query;
 use super::super::data_type;
 use super::super::rewrite::is_keyword;
 use super::super::token::{printed, span_of, word};
+use super::super::walk::walk_mut;
 use super::{list, name, string};
 
 /// An expression as text that reads back as the same expression.
 pub fn expr(expr: &Expr) -> String {
     let mut expr = expr.clone();
-    let ControlFlow::Continue(()) = expr.visit(&mut Outward);
+    walk_mut(&mut expr, &mut Outward);
     dialect(&expr.to_string(), Clauses::default())
 }
 
 impl Display for Query {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let mut body = self.body.clone();
-        let ControlFlow::Continue(()) = body.visit(&mut Outward);
+        walk_mut(&mut body, &mut Outward);
         f.write_str(&dialect(&body.to_string(), Clauses::of(self)))
     }
 }
@@ -35,14 +36,14 @@ impl Display for Query {
 struct Outward;
 
 impl VisitorMut for Outward {
-    type Break = std::convert::Infallible;
+    type Break = ();
 
-    fn post_visit_value(&mut self, value: &mut ValueWithSpan) -> ControlFlow<Self::Break> {
+    fn post_visit_value(&mut self, value: &mut ValueWithSpan) -> ControlFlow<()> {
         string_outward(value);
         ControlFlow::Continue(())
     }
 
-    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Self::Break> {
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
         match expr {
             Expr::Cast { data_type, .. } => {
                 if let Some(ty) = data_type::from_ast(data_type) {

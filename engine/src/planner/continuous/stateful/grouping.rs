@@ -1,12 +1,13 @@
 //! GROUP BY, aggregates and HAVING.
 
-use sqlparser::ast::{Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Value, Visit as _};
+use sqlparser::ast::{Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Value};
 
 use super::{Stateful, TABLE_FUNCTIONS, called};
 use crate::diagnostic::{Diagnostic, PLAN, PROJECTION_KEY, STREAMING};
-use crate::planner::continuous::names::{Each, span_of};
+use crate::planner::continuous::names::{each, span_of};
 use crate::planner::continuous::result::Use;
 use crate::planner::sides::contains_map;
+use crate::sql::walk;
 
 /// Aggregates that can take back what a changed row of a table had added.
 const UNDOABLE: &[&str] = &[
@@ -144,12 +145,11 @@ impl Stateful<'_> {
 
     fn no_table_functions(&self, errors: &mut Vec<Diagnostic>) {
         for item in &self.items {
-            let mut look = Each::new(|expr: &Expr| {
+            each(&item.expr, &mut |expr: &Expr| {
                 let Some(name) = called(expr).filter(|name| TABLE_FUNCTIONS.contains(&name.as_str())) else { return };
                 let message = format!("table function {name} cannot be used together with aggregates or GROUP BY");
                 errors.push(Diagnostic::new(STREAMING, message).at(span_of(expr, self.span())));
             });
-            let _ = item.expr.visit(&mut look);
         }
     }
 
@@ -275,6 +275,6 @@ fn children(expr: &Expr) -> Vec<Expr> {
         }
     }
     let mut children = Children { depth: 0, found: Vec::new() };
-    let _ = expr.visit(&mut children);
+    walk(expr, &mut children);
     children.found
 }

@@ -10,9 +10,9 @@ mod joins;
 mod windows;
 
 use datafusion::execution::session_state::SessionState;
-use sqlparser::ast::{Expr, GroupByExpr, Select, SelectItem, SetExpr, Visit as _};
+use sqlparser::ast::{Expr, GroupByExpr, Select, SelectItem, SetExpr};
 
-use super::names::{Each, Scope, span_of};
+use super::names::{Scope, each, span_of};
 use super::result::Use;
 use super::shape::Item;
 use crate::catalog::{Catalog, SourceKind};
@@ -85,8 +85,7 @@ pub fn is_stateful(query: &ast::Query, state: &SessionState) -> bool {
     let joins = select.from.len() > 1 || select.from.iter().any(|from| !from.joins.is_empty());
     joins || query.window.is_some() || select.having.is_some() || is_grouped(select) || {
         let mut found = false;
-        let mut look = Each::new(|expr: &Expr| found |= is_aggregate(expr, state));
-        let _ = select.projection.visit(&mut look);
+        each(&select.projection, &mut |expr: &Expr| found |= is_aggregate(expr, state));
         found
     }
 }
@@ -202,7 +201,7 @@ impl Stateful<'_> {
         let having = self.select.having.iter();
         let all = self.items.iter().map(|item| &item.expr).chain(&self.select.selection).chain(&self.groups);
         for expr in all.chain(having) {
-            let mut look = Each::new(|expr: &Expr| {
+            each(expr, &mut |expr: &Expr| {
                 if let Some(name) = called(expr).filter(|name| !self.is_function(name)) {
                     let defined = function::defined(self.state);
                     let names = functions::all().map(|function| function.name).chain(AGGREGATES.iter().copied());
@@ -210,7 +209,6 @@ impl Stateful<'_> {
                     errors.push(functions::unknown(&name, names).at(span_of(expr, self.query.span)));
                 }
             });
-            let _ = expr.visit(&mut look);
         }
     }
 
@@ -229,12 +227,11 @@ impl Stateful<'_> {
     /// The calls of aggregates in an expression.
     fn aggregates_in(&self, expr: &Expr) -> Vec<Expr> {
         let mut found = Vec::new();
-        let mut look = Each::new(|expr: &Expr| {
+        each(expr, &mut |expr: &Expr| {
             if is_aggregate(expr, self.state) {
                 found.push(expr.clone());
             }
         });
-        let _ = expr.visit(&mut look);
         found
     }
 

@@ -1,11 +1,11 @@
 //! WINDOW, EMIT FINAL and the bounds of windows.
 
 use headwater_connectors::table::{WINDOWEND, WINDOWSTART};
-use sqlparser::ast::{Expr, Visit as _};
+use sqlparser::ast::Expr;
 
 use super::Stateful;
 use crate::diagnostic::{Diagnostic, STREAMING};
-use crate::planner::continuous::names::{Each, span_of};
+use crate::planner::continuous::names::{each, span_of};
 use crate::sql::ast;
 
 /// The columns that a windowed aggregation has by itself.
@@ -47,7 +47,7 @@ impl Stateful<'_> {
     }
 
     fn no_bounds(&self, place: &str, expr: &Expr, errors: &mut Vec<Diagnostic>) {
-        let mut look = Each::new(|expr: &Expr| {
+        each(expr, &mut |expr: &Expr| {
             let name = match expr {
                 Expr::CompoundIdentifier(names) => names.last().map(|name| name.value.as_str()),
                 expr => self.identifier(expr),
@@ -57,6 +57,5 @@ impl Stateful<'_> {
             let detail = "It is only there in the SELECT list of a windowed aggregation.";
             errors.push(Diagnostic::new(STREAMING, message).at(span_of(expr, self.span())).detail(detail));
         });
-        let _ = expr.visit(&mut look);
     }
 }

@@ -1,0 +1,107 @@
+//! What DataFusion says of a clause as a whole, in words of the dialect and with the clause's own place.
+
+use std::ops::ControlFlow;
+
+use sqlparser::ast::{
+    Expr, GroupByExpr, LimitClause, OrderByKind, Query, Select, SetExpr, Spanned as _, Value, ValueWithSpan, Visitor,
+};
+
+use crate::diagnostic::{Diagnostic, PLAN, Span};
+use crate::sql::{place, print, walk};
+
+/// The same diagnostic better told, where it is about a clause.
+pub(super) fn retell(told: Diagnostic, query: &Query) -> Diagnostic {
+    let better = position(&told.message, query)
+        .or_else(|| sides(&told, query))
+        .or_else(|| limit(&told.message, query))
+        .or_else(|| condition(&told.message, query));
+    match better {
+        Some(better) => Diagnostic { span: better.span.or(told.span), ..better },
+        None => told,
+    }
+}
+
+/// A position in ORDER BY or GROUP BY that no column has.
+fn position(message: &str, query: &Query) -> Option<Diagnostic> {
+    let ordered = message.strip_prefix("order by column out of bounds, specified: ");
+    let grouped = message.strip_prefix("cannot find column with position ");
+    let (clause, (given, rest)) = match (ordered, grouped) {
+        (Some(rest), _) => ("ORDER BY", rest.split_once(", max: ")?),
+        (_, Some(rest)) => ("GROUP BY", rest.split_once(" in SELECT clause. Valid columns: 1 to ")?),
+        _ => return None,
+    };
+    let span = literals(clause, query).into_iter().find_map(|(text, span)| (text == given).then_some(span));
+    let columns = if rest == "1" { "one column".to_owned() } else { format!("{rest} columns") };
+    Some(Diagnostic::new(PLAN, format!("{clause} {given} names no column: there are {columns}")).at_maybe(span))
+}
+
+/// The numbers that are items of all clauses of a name.
+fn literals(clause: &str, query: &Query) -> Vec<(String, Span)> {
+    let mut items = Items::default();
+    walk(query, &mut items);
+    let items = if clause == "ORDER BY" { items.ordered } else { items.grouped };
+    let number = |expr: Expr| match expr {
+        Expr::Value(ValueWithSpan { value: Value::Number(text, _), span }) => place(span).map(|span| (text, span)),
+        _ => None,
+    };
+    items.into_iter().filter_map(number).collect()
+}
+
+/// The items of every ORDER BY and GROUP BY.
+#[derive(Default)]
+struct Items {
+    ordered: Vec<Expr>,
+    grouped: Vec<Expr>,
+}
+
+impl Visitor for Items {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
+        if let Some(OrderByKind::Expressions(items)) = query.order_by.as_ref().map(|by| &by.kind) {
+            self.ordered.extend(items.iter().map(|item| item.expr.clone()));
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_select(&mut self, select: &Select) -> ControlFlow<()> {
+        if let GroupByExpr::Expressions(items, _) = &select.group_by {
+            self.grouped.extend(items.iter().cloned());
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+/// The sides of UNION, INTERSECT or EXCEPT with different numbers of columns.
+fn sides(told: &Diagnostic, query: &Query) -> Option<Diagnostic> {
+    let operator = told.message.strip_suffix(" queries have different number of columns")?;
+    let numbers: Vec<&str> = told.detail.iter().flat_map(|detail| detail.split(' ')).collect();
+    let mut numbers = numbers.into_iter().filter(|word| word.parse::<usize>().is_ok());
+    let error = Diagnostic::new(PLAN, format!("the sides of {operator} have different numbers of columns"));
+    let error = match (numbers.next(), numbers.next()) {
+        (Some(left), Some(right)) => error.detail(format!("The left side has {left}, the right side {right}.")),
+        _ => error,
+    };
+    let SetExpr::SetOperation { right, .. } = query.body.as_ref() else { return Some(error) };
+    Some(error.at_maybe(place(right.span())))
+}
+
+fn limit(message: &str, query: &Query) -> Option<Diagnostic> {
+    let found = message.strip_prefix("expected LIMIT to be an integer or null, but got ")?;
+    let error = Diagnostic::new(PLAN, format!("LIMIT takes a whole number, not a {found}"));
+    let Some(LimitClause::LimitOffset { limit: Some(limit), .. }) = &query.limit_clause else { return Some(error) };
+    Some(error.at_maybe(place(limit.span())))
+}
+
+/// A WHERE or HAVING that is no condition.
+fn condition(message: &str, query: &Query) -> Option<Diagnostic> {
+    let (_, found) = message.strip_prefix("cannot create filter with non-boolean predicate ")?.rsplit_once(' ')?;
+    let SetExpr::Select(select) = query.body.as_ref() else { return None };
+    let (clause, condition) = match (&select.selection, &select.having) {
+        (Some(condition), None) => ("WHERE", condition),
+        (None, Some(condition)) => ("HAVING", condition),
+        _ => return None,
+    };
+    let message = format!("{clause} takes a BOOLEAN, \"{}\" is {found}", print::expr(condition));
+    Some(Diagnostic::new(PLAN, message).at_maybe(place(condition.span())))
+}
