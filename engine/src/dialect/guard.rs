@@ -30,7 +30,7 @@ use super::halves::by_halves;
 use super::like::LIKE;
 use super::operator::{Op, Operation};
 use super::simplify::simplified;
-use super::unordered::WITHOUT_ORDER;
+use super::unordered::{BYTES_WITHOUT_ORDER, WITHOUT_ORDER};
 use crate::functions::ELEMENT;
 
 /// The expression, guarded where it may fail and stands by itself: it has no subquery, and no lambda around it.
@@ -105,7 +105,8 @@ fn is_total(call: &datafusion::logical_expr::expr::ScalarFunction) -> bool {
     if let Some(cast) = function.downcast_ref::<CastTo>() {
         return matches!(cast.ty, crate::types::SqlType::String);
     }
-    let names = ["get_field", "coalesce", "nullif", "nvl", ELEMENT, ARRAY, STRUCT, LIKE, WITHOUT_ORDER];
+    let names =
+        ["get_field", "coalesce", "nullif", "nvl", ELEMENT, ARRAY, STRUCT, LIKE, WITHOUT_ORDER, BYTES_WITHOUT_ORDER];
     function.downcast_ref::<Guarded>().is_some()
         || function.downcast_ref::<Constructor>().is_some()
         || names.contains(&function.name())

@@ -2,9 +2,10 @@
 
 use datafusion::common::Result;
 use datafusion::common::tree_node::Transformed;
-use datafusion::logical_expr::LogicalPlan;
+use datafusion::logical_expr::expr::GroupingSet;
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
+use datafusion::logical_expr::{Expr, LogicalPlan};
 
 use super::comparison::relax;
 use super::{doubles, guard, lower, unordered};
@@ -14,12 +15,25 @@ pub(crate) fn settle_plan(plan: LogicalPlan) -> Result<LogicalPlan> {
     plan.transform_up_with_subqueries(settle_node).map(|settled| settled.data)
 }
 
+/// An expression, or every expression of a GROUPING SETS, ROLLUP or CUBE, which have names of their own.
+pub(super) fn each_grouped(expr: Expr, settle: &impl Fn(Expr) -> Result<Expr>) -> Result<Expr> {
+    let each = |exprs: Vec<Expr>| exprs.into_iter().map(settle).collect::<Result<Vec<_>>>();
+    Ok(Expr::GroupingSet(match expr {
+        Expr::GroupingSet(GroupingSet::Cube(exprs)) => GroupingSet::Cube(each(exprs)?),
+        Expr::GroupingSet(GroupingSet::Rollup(exprs)) => GroupingSet::Rollup(each(exprs)?),
+        Expr::GroupingSet(GroupingSet::GroupingSets(sets)) => {
+            GroupingSet::GroupingSets(sets.into_iter().map(each).collect::<Result<_>>()?)
+        }
+        expr => return settle(expr),
+    }))
+}
+
 fn settle_node(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
     let schema = merge_schema(&plan.inputs());
     let names = NamePreserver::new(&plan);
     let condition = matches!(plan, LogicalPlan::Filter(_) | LogicalPlan::Join(_));
     let fixed = matches!(plan, LogicalPlan::Limit(_) | LogicalPlan::TableScan(_) | LogicalPlan::Values(_));
-    let plan = plan.map_expressions(|expr| {
+    let settle = |expr: Expr| {
         let name = names.save(&expr);
         let lowered = unordered::settle_calls(lower(expr, &schema)?, &schema)?;
         let guarded = match (condition, fixed) {
@@ -27,8 +41,9 @@ fn settle_node(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
             (_, true) => lowered,
             _ => guard::wrap_parts(lowered, &schema)?,
         };
-        Ok(Transformed::yes(name.restore(guarded)))
-    })?;
+        Ok(name.restore(guarded))
+    };
+    let plan = plan.map_expressions(|expr| each_grouped(expr, &settle).map(Transformed::yes))?;
     let plan = plan.map_data(|plan| match plan {
         LogicalPlan::Join(join) => unordered::settle_join(doubles::settle_join(join)?).map(LogicalPlan::Join),
         LogicalPlan::Union(union) => doubles::settle_union(union),

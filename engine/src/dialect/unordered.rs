@@ -1,34 +1,79 @@
-//! GROUP BY, DISTINCT, UNION, INTERSECT, EXCEPT and PARTITION BY take maps for equal whatever the order of their entries.
+//! GROUP BY, DISTINCT, UNION, INTERSECT, EXCEPT, IN and PARTITION BY take maps for equal whatever the order of their entries.
 //!
 //! DataFusion tells rows apart by their bytes. So what it is to tell apart goes through a function that puts the
-//! entries in the order of their keys. Comparisons do the same for themselves ([`super::comparison`]).
+//! entries in the order of their keys; keys of joins become bytes. Comparisons do the same for themselves ([`super::comparison`]).
 
 use std::sync::Arc;
 
+use arrow::array::{Array, ArrayRef, BinaryArray};
 use arrow::datatypes::DataType;
+use arrow::row::{RowConverter, SortField};
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, Result};
-use datafusion::logical_expr::expr::GroupingSet;
 use datafusion::logical_expr::{
     Aggregate, ColumnarValue, Distinct, Expr, ExprSchemable, Join, LogicalPlan, Projection, ScalarFunctionArgs,
     ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
 
 use super::kernel;
+use super::pass::each_grouped;
 use crate::functions::{has_maps, without_order};
 
-/// Name of the function, as EXPLAIN shows it.
+/// Names of the functions, as EXPLAIN shows them.
 pub(super) const WITHOUT_ORDER: &str = "without_order";
+pub(super) const BYTES_WITHOUT_ORDER: &str = "bytes_without_order";
 
-/// The same value with the entries of its maps in the order of their keys.
+/// What a value with maps in it is told apart by.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct WithoutOrder {
+    form: Form,
     signature: Signature,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Form {
+    /// The same value with the entries of its maps in the order of their keys.
+    Value,
+    /// Bytes that are equal when the values are: keys of joins, whose least and greatest DataFusion wants to know.
+    Bytes,
+}
+
+impl Form {
+    /// The expression in this form where there is a map in its type.
+    fn of(self, expr: Expr, schema: &DFSchema) -> Result<Expr> {
+        if !has_maps(&expr.get_type(schema)?) {
+            return Ok(expr);
+        }
+        let signature = Signature::any(1, Volatility::Immutable);
+        Ok(ScalarUDF::from(WithoutOrder { form: self, signature }).call(vec![expr]))
+    }
+
+    /// The same under the name that it had.
+    fn named(self, expr: Expr, schema: &DFSchema) -> Result<Expr> {
+        if !has_maps(&expr.get_type(schema)?) {
+            return Ok(expr);
+        }
+        let (relation, name) = expr.qualified_name();
+        Ok(self.of(expr.unalias(), schema)?.alias_qualified(relation, name))
+    }
+
+    /// A plan whose columns are in this form.
+    fn columns(self, input: Arc<LogicalPlan>) -> Result<Arc<LogicalPlan>> {
+        if !input.schema().fields().iter().any(|field| has_maps(field.data_type())) {
+            return Ok(input);
+        }
+        let columns = input.schema().columns().into_iter();
+        let columns = columns.map(|column| self.named(Expr::Column(column), input.schema())).collect::<Result<_>>()?;
+        Ok(Arc::new(LogicalPlan::Projection(Projection::try_new(columns, input)?)))
+    }
 }
 
 impl ScalarUDFImpl for WithoutOrder {
     fn name(&self) -> &'static str {
-        WITHOUT_ORDER
+        match self.form {
+            Form::Value => WITHOUT_ORDER,
+            Form::Bytes => BYTES_WITHOUT_ORDER,
+        }
     }
 
     fn signature(&self) -> &Signature {
@@ -36,35 +81,31 @@ impl ScalarUDFImpl for WithoutOrder {
     }
 
     fn return_type(&self, types: &[DataType]) -> Result<DataType> {
-        Ok(types[0].clone())
+        Ok(match self.form {
+            Form::Value => types[0].clone(),
+            Form::Bytes => DataType::Binary,
+        })
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        kernel::evaluate(&args, |arrays| without_order(&arrays[0]))
+        kernel::evaluate(&args, |arrays| {
+            let values = without_order(&arrays[0])?;
+            if self.form == Form::Bytes { bytes(&values) } else { Ok(values) }
+        })
     }
 }
 
-/// The expression through the function where there is a map in its type.
-fn settled(expr: Expr, schema: &DFSchema) -> Result<Expr> {
-    if !has_maps(&expr.get_type(schema)?) {
-        return Ok(expr);
-    }
-    let function = ScalarUDF::from(WithoutOrder { signature: Signature::any(1, Volatility::Immutable) });
-    Ok(function.call(vec![expr]))
+fn bytes(values: &ArrayRef) -> Result<ArrayRef> {
+    let converter = RowConverter::new(vec![SortField::new(values.data_type().clone())])?;
+    let rows = converter.convert_columns(std::slice::from_ref(values))?;
+    let row = |at: usize| values.is_valid(at).then(|| rows.row(at));
+    Ok(Arc::new((0..values.len()).map(row).collect::<BinaryArray>()))
 }
 
-/// The same under the name that it had.
-fn named(expr: Expr, schema: &DFSchema) -> Result<Expr> {
-    if !has_maps(&expr.get_type(schema)?) {
-        return Ok(expr);
-    }
-    let (relation, name) = expr.qualified_name();
-    Ok(settled(expr.unalias(), schema)?.alias_qualified(relation, name))
-}
-
-/// DISTINCT in an aggregate, PARTITION BY of a window function.
+/// DISTINCT in an aggregate, PARTITION BY of a window function, IN with a subquery.
 pub(super) fn settle_calls(expr: Expr, schema: &DFSchema) -> Result<Expr> {
-    let settle_all = |parts: Vec<Expr>| parts.into_iter().map(|part| settled(part, schema)).collect::<Result<Vec<_>>>();
+    let settle_all =
+        |parts: Vec<Expr>| parts.into_iter().map(|part| Form::Value.of(part, schema)).collect::<Result<Vec<_>>>();
     let settled = expr.transform_up(|expr| {
         Ok(match expr {
             Expr::AggregateFunction(mut call) if call.params.distinct => {
@@ -75,6 +116,11 @@ pub(super) fn settle_calls(expr: Expr, schema: &DFSchema) -> Result<Expr> {
                 call.params.partition_by = settle_all(call.params.partition_by)?;
                 Transformed::yes(Expr::WindowFunction(call))
             }
+            Expr::InSubquery(mut among) => {
+                *among.expr = Form::Bytes.of(std::mem::take(among.expr.as_mut()), schema)?;
+                among.subquery.subquery = Form::Bytes.columns(among.subquery.subquery)?;
+                Transformed::yes(Expr::InSubquery(among))
+            }
             other => Transformed::no(other),
         })
     })?;
@@ -84,43 +130,29 @@ pub(super) fn settle_calls(expr: Expr, schema: &DFSchema) -> Result<Expr> {
 /// GROUP BY.
 pub(super) fn settle_aggregate(aggregate: Aggregate) -> Result<LogicalPlan> {
     let schema = aggregate.input.schema().clone();
-    let each = |exprs: Vec<Expr>| exprs.into_iter().map(|expr| named(expr, &schema)).collect::<Result<Vec<_>>>();
-    let groups = |sets: Vec<Vec<Expr>>| sets.into_iter().map(each).collect::<Result<Vec<_>>>();
-    let group = aggregate.group_expr.into_iter().map(|expr| match expr {
-        Expr::GroupingSet(GroupingSet::Cube(exprs)) => Ok(Expr::GroupingSet(GroupingSet::Cube(each(exprs)?))),
-        Expr::GroupingSet(GroupingSet::Rollup(exprs)) => Ok(Expr::GroupingSet(GroupingSet::Rollup(each(exprs)?))),
-        Expr::GroupingSet(GroupingSet::GroupingSets(sets)) => {
-            Ok(Expr::GroupingSet(GroupingSet::GroupingSets(groups(sets)?)))
-        }
-        expr => named(expr, &schema),
-    });
-    let group = group.collect::<Result<_>>()?;
+    let named = |expr: Expr| Form::Value.named(expr, &schema);
+    let group = aggregate.group_expr.into_iter().map(|expr| each_grouped(expr, &named)).collect::<Result<_>>()?;
     Aggregate::try_new(aggregate.input, group, aggregate.aggr_expr).map(LogicalPlan::Aggregate)
 }
 
 /// SELECT DISTINCT, and UNION, INTERSECT and EXCEPT without ALL.
 pub(super) fn settle_distinct(distinct: Distinct) -> Result<Distinct> {
-    match distinct {
-        Distinct::All(input) if input.schema().fields().iter().any(|field| has_maps(field.data_type())) => {
-            let columns =
-                input.schema().columns().into_iter().map(|column| named(Expr::Column(column), input.schema()));
-            let projection = Projection::try_new(columns.collect::<Result<_>>()?, input)?;
-            Ok(Distinct::All(Arc::new(LogicalPlan::Projection(projection))))
-        }
+    Ok(match distinct {
+        Distinct::All(input) => Distinct::All(Form::Value.columns(input)?),
         Distinct::On(mut on) => {
             let schema = on.input.schema().clone();
-            on.on_expr = on.on_expr.into_iter().map(|expr| settled(expr, &schema)).collect::<Result<_>>()?;
-            Ok(Distinct::On(on))
+            let exprs = on.on_expr.into_iter().map(|expr| Form::Value.of(expr, &schema));
+            on.on_expr = exprs.collect::<Result<_>>()?;
+            Distinct::On(on)
         }
-        all @ Distinct::All(_) => Ok(all),
-    }
+    })
 }
 
 /// The pairs of columns by which INTERSECT, EXCEPT and USING join.
 pub(super) fn settle_join(mut join: Join) -> Result<Join> {
     for (left, right) in &mut join.on {
-        *left = settled(std::mem::take(left), join.left.schema())?;
-        *right = settled(std::mem::take(right), join.right.schema())?;
+        *left = Form::Bytes.of(std::mem::take(left), join.left.schema())?;
+        *right = Form::Bytes.of(std::mem::take(right), join.right.schema())?;
     }
     Ok(join)
 }

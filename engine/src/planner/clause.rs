@@ -31,8 +31,8 @@ fn position(message: &str, query: &Query) -> Option<Diagnostic> {
         _ => return None,
     };
     let span = literals(clause, query).into_iter().find_map(|(text, span)| (text == given).then_some(span));
-    let columns = if rest == "1" { "one column".to_owned() } else { format!("{rest} columns") };
-    Some(Diagnostic::new(PLAN, format!("{clause} {given} names no column: there are {columns}")).at_maybe(span))
+    let columns = if rest == "1" { "is one".to_owned() } else { format!("are {rest}") };
+    Some(Diagnostic::new(PLAN, format!("{clause} {given} names no column: there {columns}")).at_maybe(span))
 }
 
 /// The numbers that are items of all clauses of a name.
@@ -93,10 +93,13 @@ fn limit(message: &str, query: &Query) -> Option<Diagnostic> {
     Some(error.at_maybe(place(limit.span())))
 }
 
-/// A WHERE or HAVING that is no condition.
+/// A WHERE or HAVING that is no condition, a HAVING of what is not grouped.
 fn condition(message: &str, query: &Query) -> Option<Diagnostic> {
-    let (_, found) = message.strip_prefix("cannot create filter with non-boolean predicate ")?.rsplit_once(' ')?;
     let SetExpr::Select(select) = query.body.as_ref() else { return None };
+    if let (Some(loose), Some(having)) = (message.strip_prefix("HAVING clause references: "), &select.having) {
+        return Some(Diagnostic::new(PLAN, format!("in HAVING {loose}")).at_maybe(place(having.span())));
+    }
+    let (_, found) = message.strip_prefix("cannot create filter with non-boolean predicate ")?.rsplit_once(' ')?;
     let (clause, condition) = match (&select.selection, &select.having) {
         (Some(condition), None) => ("WHERE", condition),
         (None, Some(condition)) => ("HAVING", condition),
