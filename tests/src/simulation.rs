@@ -237,7 +237,7 @@ impl World {
     fn leave(&mut self) {
         let process = self.chance.random_range(0..self.processes.len());
         let leaving = self.processes.swap_remove(process);
-        for driver in leaving.drivers.into_values() {
+        for mut driver in leaving.drivers.into_values() {
             // A commit that fails is a crash.
             let _ = driver.finish(self.now_ms);
         }

@@ -175,6 +175,11 @@ pub trait Member: Send {
     /// place is no longer the group's.
     fn commit(&mut self, offsets: &BTreeMap<TopicPartition, i64>) -> Result<(), TransportError>;
 
+    /// The offsets committed under the group for these partitions, whoever has them, like
+    /// [`Admin::committed_offsets`], which needs a client of its own for it.
+    fn committed(&self, partitions: &[TopicPartition])
+    -> Result<BTreeMap<TopicPartition, Option<i64>>, TransportError>;
+
     /// This member's place as it is now, for [`Sink::commit`]: that of the latest `Assigned`, until it is released
     /// or lost. Without one it is a place that every commit refuses as [`TransportErrorKind::Fenced`].
     fn membership(&self) -> Membership;

@@ -2,7 +2,7 @@
 //! one transaction a commit.
 //!
 //! ```text
-//! step: group → source → tasks → sink … → commit, when the interval is over
+//! step: group → intake → tasks → outbox … → commit, when the interval is over
 //! ```
 //!
 //! A step never waits longer than it is told, takes the time as an argument, and leaves the cluster in
@@ -17,12 +17,13 @@ use std::time::Duration;
 use arrow::error::ArrowError;
 use headwater_connectors::record::{RawBatch, TopicPartition, Wanted};
 use headwater_connectors::transport::{
-    Admin, GroupPlan, Isolation, Member, MemberEvent, ReadPlan, ReadRange, RecordLimits, SinkOptions, Source,
-    SourceEvent, Transport, TransportError, TransportErrorKind,
+    Admin, GroupPlan, Isolation, Member, MemberEvent, ReadPlan, ReadRange, RecordLimits, SinkOptions, SourceEvent,
+    Transport, TransportError, TransportErrorKind,
 };
 
 use super::complaints::{Complaints, processing_log_topic};
 use super::goal::Goal;
+use super::intake::Intake;
 use super::outbox::{Outbox, Work};
 use super::query_status::QueryStatus;
 use super::start::Start;
@@ -35,6 +36,8 @@ use crate::planner::continuous;
 
 /// Most records taken from the source at once.
 const BATCH_RECORDS_MAX: usize = 16_384;
+/// A batch of so many records says that there is much to read: the next ones are read ahead.
+const AHEAD_FROM: usize = 1_024;
 /// How long a query that has read all it should waits for what is under way before it looks again.
 const LOOK: Duration = Duration::from_millis(20);
 /// A query without work for so long keeps no way to its output open, in ms.
@@ -51,8 +54,8 @@ pub struct Job {
     service_id: String,
     /// It ends when everything that was there at the start is processed and committed.
     until_idle: bool,
-    /// A thread of its own writes, so that the query goes on meanwhile.
-    writes_in_thread: bool,
+    /// Threads of its own read ahead and write, so that the query goes on meanwhile.
+    in_threads: bool,
 }
 
 /// What a step did.
@@ -80,7 +83,7 @@ pub struct Driver {
 
 /// The partitions that the group gave to this process, and what works on them.
 struct Share {
-    source: Box<dyn Source>,
+    intake: Intake,
     outbox: Outbox,
     tasks: BTreeMap<i32, Task>,
     complaints: Complaints,
@@ -107,7 +110,7 @@ impl Driver {
     /// A driver of a query with counters of its own. Fails on a query that cannot be compiled, or as the
     /// cluster fails.
     pub fn of(query: Arc<QueryDef>, service_id: &str, transport: Arc<dyn Transport>) -> Result<Self, Vec<Diagnostic>> {
-        let job = Job { writes_in_thread: false, ..Job::new(query, service_id, false)? };
+        let job = Job { in_threads: false, ..Job::new(query, service_id, false)? };
         Self::new(transport, job, Arc::default()).map_err(|error| vec![diagnostic::transport(&error)])
     }
 
@@ -115,7 +118,7 @@ impl Driver {
     pub fn new(transport: Arc<dyn Transport>, job: Job, status: Arc<QueryStatus>) -> Result<Self, TransportError> {
         let topic: Arc<str> = Arc::from(job.query.topology.input.topic.as_str());
         let goal = match job.until_idle {
-            true => Some(Goal::now(transport.as_ref(), &topic, job.group())?),
+            true => Some(Goal::now(transport.as_ref(), &topic)?),
             false => None,
         };
         let member = transport.join_group(GroupPlan { group: job.group(), topics: vec![topic] })?;
@@ -146,9 +149,9 @@ impl Driver {
         Ok(if self.is_done(now_ms)? { Step::Done } else { step })
     }
 
-    /// Commits what is done and leaves the group. What cannot be committed is given up, so that readers of the output
-    /// need not wait until it times out; the same is done by dropping a driver that failed.
-    pub fn finish(mut self, now_ms: i64) -> Result<(), TransportError> {
+    /// Commits what is done; the driver is to be dropped then, which leaves the group. What cannot be committed is given
+    /// up, so that readers of the output need not wait until it times out; the same is done by dropping a driver that failed.
+    pub fn finish(&mut self, now_ms: i64) -> Result<(), TransportError> {
         self.settle(now_ms)
     }
 
@@ -161,7 +164,7 @@ impl Driver {
     fn is_done(&mut self, now_ms: i64) -> Result<bool, TransportError> {
         let Some(goal) = &mut self.goal else { return Ok(false) };
         let busy = self.share.as_ref().is_some_and(|s| !s.unfinished.is_empty() || s.is_open());
-        if busy { Ok(false) } else { goal.is_reached(self.transport.as_ref(), now_ms) }
+        if busy { Ok(false) } else { goal.is_reached(self.transport.as_ref(), self.member.as_ref(), now_ms) }
     }
 
     fn regroup(&mut self, event: MemberEvent, now_ms: i64) -> Result<(), TransportError> {
@@ -189,7 +192,7 @@ impl Driver {
         self.share = None;
         self.share = match partitions {
             [] => None,
-            partitions => Some(Share::open(&self.transport, &self.job, partitions, self.goal.as_ref(), now_ms)?),
+            partitions => Some(Share::open(self, partitions, now_ms)?),
         };
         self.status.set_share(partitions);
         Ok(())
@@ -247,7 +250,7 @@ impl Job {
     /// A query made ready to run. Fails on one that cannot be compiled.
     pub fn new(query: Arc<QueryDef>, service_id: &str, until_idle: bool) -> Result<Self, Vec<Diagnostic>> {
         let compiled = Compiled::new(&query.topology, &continuous::state_of(&query.topology, &Settings::default())?)?;
-        Ok(Self { query, compiled, service_id: service_id.to_owned(), until_idle, writes_in_thread: true })
+        Ok(Self { query, compiled, service_id: service_id.to_owned(), until_idle, in_threads: true })
     }
 
     /// The name of the query's consumer group.
@@ -286,20 +289,15 @@ pub fn group_of(service_id: &str, query: &QueryDef) -> String {
 }
 
 impl Share {
-    fn open(
-        transport: &Arc<dyn Transport>,
-        job: &Job,
-        partitions: &[TopicPartition],
-        goal: Option<&Goal>,
-        now_ms: i64,
-    ) -> Result<Self, TransportError> {
+    fn open(driver: &Driver, partitions: &[TopicPartition], now_ms: i64) -> Result<Self, TransportError> {
+        let Driver { transport, job, goal, member, .. } = driver;
         // What a former owner left open is ended first: only then are its offsets settled.
         let placement = placement(transport.as_ref(), job)?;
         let (complaints, batch_bytes_max) = complaints(transport.admin(), job, placement.limits)?;
         let outbox = take_over(transport, job, partitions, batch_bytes_max)?;
         let transport = transport.as_ref();
-        let place = (&*job.group(), &*job.query.topology.input.topic);
-        let start = Start::find(transport.admin(), place, partitions, job.starts_late(), goal)?;
+        let (admin, topic) = (transport.admin(), &job.query.topology.input.topic);
+        let start = Start::find(admin, member.as_ref(), topic, partitions, job.starts_late(), goal.as_ref())?;
         let end = |range: &ReadRange| range.end.map(|end| (range.partition.clone(), end));
         let unfinished = start.ranges.iter().filter_map(end).collect();
         let plan = ReadPlan {
@@ -314,7 +312,7 @@ impl Share {
             |p: &TopicPartition| Ok((p.partition, job.compiled.task(p.clone(), placement).map_err(|e| other(&e))?));
         let tasks = partitions.iter().map(task).collect::<Result<_, TransportError>>()?;
         let mut share = Self {
-            source,
+            intake: Intake::new(source, job.in_threads.then_some(AHEAD_FROM)),
             outbox,
             tasks,
             complaints,
@@ -368,7 +366,7 @@ impl Share {
     fn read(&mut self, job: &Job, status: &QueryStatus, now_ms: i64, wait: Duration) -> Result<Step, TransportError> {
         let left = self.open_since_ms.map(|since| since + job.commit_interval_ms() - now_ms);
         let left = left.map_or(wait, |left| Duration::from_millis(u64::try_from(left).unwrap_or(0)).min(wait));
-        match self.source.poll(left)? {
+        match self.intake.poll(left)? {
             SourceEvent::Idle => Ok(Step::Idle),
             SourceEvent::Finished(partition) => {
                 self.begin(job, now_ms)?;
@@ -423,7 +421,7 @@ fn take_over(
         nearest_time: true,
         batch_bytes_max,
     };
-    let mut outbox = Outbox::new(transport.clone(), options(&partitions[0]), job.writes_in_thread);
+    let mut outbox = Outbox::new(transport.clone(), options(&partitions[0]), job.in_threads);
     if job.is_exactly_once() && has_open_transactions(transport.as_ref(), job)? {
         // Whoever had any of the partitions as its first may have died with a transaction open.
         outbox.open()?;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use headwater_connectors::record::{TopicPartition, Wanted};
-use headwater_connectors::transport::{Isolation, ReadPlan, ReadRange, SourceEvent, Transport, TransportError};
+use headwater_connectors::transport::{Isolation, Member, ReadPlan, ReadRange, SourceEvent, Transport, TransportError};
 
 /// How often the committed offsets are looked at, in ms.
 const LOOK_MS: i64 = 250;
@@ -15,18 +15,17 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The ends of a query's input at one moment.
 pub struct Goal {
-    group: String,
     ends: BTreeMap<TopicPartition, i64>,
     looked_at_ms: i64,
 }
 
 impl Goal {
-    /// What is in a topic now is to be committed under a group.
-    pub fn now(transport: &dyn Transport, topic: &str, group: String) -> Result<Self, TransportError> {
+    /// What is in a topic now is to be committed under the group of a member.
+    pub fn now(transport: &dyn Transport, topic: &str) -> Result<Self, TransportError> {
         let marks = transport.admin().watermarks(topic, Isolation::ReadCommitted)?;
         let topic: Arc<str> = Arc::from(topic);
         let ends = (0..).zip(&marks).map(|(p, marks)| (TopicPartition::new(topic.clone(), p), marks.end)).collect();
-        Ok(Self { group, ends, looked_at_ms: i64::MIN })
+        Ok(Self { ends, looked_at_ms: i64::MIN })
     }
 
     /// The end of a partition; `None` for one that did not exist.
@@ -35,13 +34,18 @@ impl Goal {
     }
 
     /// Whether all of it is committed. Looks at most every [`LOOK_MS`]: between two looks it is not.
-    pub fn is_reached(&mut self, transport: &dyn Transport, now_ms: i64) -> Result<bool, TransportError> {
+    pub fn is_reached(
+        &mut self,
+        transport: &dyn Transport,
+        member: &dyn Member,
+        now_ms: i64,
+    ) -> Result<bool, TransportError> {
         if now_ms < self.looked_at_ms.saturating_add(LOOK_MS) {
             return Ok(false);
         }
         self.looked_at_ms = now_ms;
         let partitions: Vec<TopicPartition> = self.ends.keys().cloned().collect();
-        let committed = transport.admin().committed_offsets(&self.group, &partitions)?;
+        let committed = member.committed(&partitions)?;
         let left = |(partition, end): (&TopicPartition, &i64)| {
             let start = committed.get(partition).copied().flatten().unwrap_or(0);
             (start < *end).then(|| ReadRange { partition: partition.clone(), start, end: Some(*end) })

@@ -15,6 +15,7 @@ mod goal;
 mod guess;
 mod headless;
 pub(crate) mod insert;
+mod intake;
 mod joins;
 mod memory;
 mod outbox;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use headwater_connectors::record::TopicPartition;
-use headwater_connectors::transport::{Admin, Isolation, ReadRange, TransportError, TransportErrorKind};
+use headwater_connectors::transport::{Admin, Isolation, Member, ReadRange, TransportError, TransportErrorKind};
 
 use super::goal::Goal;
 
@@ -20,12 +20,13 @@ impl Start {
     /// at the first record. With a goal the ranges end there.
     pub(super) fn find(
         admin: &dyn Admin,
-        (group, topic): (&str, &str),
+        member: &dyn Member,
+        topic: &str,
         partitions: &[TopicPartition],
         starts_late: bool,
         goal: Option<&Goal>,
     ) -> Result<Self, TransportError> {
-        let committed = admin.committed_offsets(group, partitions)?;
+        let committed = member.committed(partitions)?;
         let marks = admin.watermarks(topic, Isolation::ReadCommitted)?;
         let mut start = Self { ranges: Vec::new(), first: BTreeMap::new() };
         for partition in partitions {

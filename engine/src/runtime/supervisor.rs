@@ -286,7 +286,10 @@ impl Life {
                 Err(error) => return Err(error.into()),
             }
         }
-        Ok(driver.finish(now_ms())?)
+        driver.finish(now_ms())?;
+        // All is committed; to leave the group takes a moment.
+        self.status.set_state(State::Ended);
+        Ok(())
     }
 
     fn fail(&self, error: Diagnostic) {

@@ -170,6 +170,13 @@ impl Member for TwistedMember {
         twist(plan, Call::Commit, || inner.commit(offsets))
     }
 
+    fn committed(
+        &self,
+        partitions: &[TopicPartition],
+    ) -> Result<BTreeMap<TopicPartition, Option<i64>>, TransportError> {
+        twist(&self.plan, Call::Member, || self.inner.committed(partitions))
+    }
+
     fn membership(&self) -> Membership {
         self.inner.membership()
     }

@@ -156,6 +156,11 @@ pub fn joining(subject: &Subject<'_>) {
     first.release();
     await_shares(&mut [&mut first, &mut second], &all);
     assert_eq!(committed(subject, &topic), Some(7));
+    // A member is told the same, also of what another one has.
+    for party in [&first, &second] {
+        let told: Vec<_> = party.member.committed(&all).unwrap().into_iter().collect();
+        assert_eq!(told, all.iter().cloned().zip([Some(7), None, None]).collect::<Vec<_>>());
+    }
 }
 
 pub fn leaving(subject: &Subject<'_>) {

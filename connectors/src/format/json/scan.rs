@@ -60,7 +60,7 @@ impl<'a> Scan<'a> {
     /// Passes over `expected` if it is what comes next.
     #[inline]
     pub(super) fn eat(&mut self, expected: &[u8]) -> bool {
-        let eaten = self.bytes[self.at..].starts_with(expected);
+        let eaten = begins_with(&self.bytes[self.at..], expected);
         if eaten {
             self.at += expected.len();
         }
@@ -331,6 +331,21 @@ fn below_space(word: u64) -> u64 {
     word.wrapping_sub(LOW_BITS * 0x20) & !word & HIGH_BITS
 }
 
+/// `starts_with` for what is a few bytes long: compared as its first and its last word, without a call.
+#[inline]
+fn begins_with(bytes: &[u8], start: &[u8]) -> bool {
+    fn same<const N: usize>(one: &[u8], other: &[u8]) -> bool {
+        one.first_chunk::<N>() == other.first_chunk::<N>() && one.last_chunk::<N>() == other.last_chunk::<N>()
+    }
+    let Some(bytes) = bytes.get(..start.len()) else { return false };
+    match start.len() {
+        4..=7 => same::<4>(bytes, start),
+        8..=16 => same::<8>(bytes, start),
+        17..=32 => same::<16>(bytes, start),
+        _ => bytes == start,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -404,6 +419,20 @@ mod tests {
                 bytes.fill(0xFF);
                 bytes[place] = special;
                 assert_eq!(plain_end(&bytes, 0), place);
+            }
+        }
+    }
+
+    #[test]
+    fn a_beginning_is_compared_whole_whatever_its_length() {
+        let text: Vec<u8> = (0..40).collect();
+        for length in 0..text.len() {
+            assert!(begins_with(&text, &text[..length]));
+            assert!(!begins_with(&text[..length], &text[..=length]));
+            for at in 0..length {
+                let mut other = text.clone();
+                other[at] ^= 1;
+                assert!(!begins_with(&text, &other[..length]), "{length} bytes, other at {at}");
             }
         }
     }

@@ -14,14 +14,13 @@ use parking_lot::Mutex;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic as RdNewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::consumer::Consumer;
 use rdkafka::error::KafkaResult;
-use rdkafka::topic_partition_list::TopicPartitionListElem;
 use rdkafka::types::RDKafkaErrorCode as Code;
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::connection::{self, ANSWER_TIMEOUT, Connection, info, is_legal};
 use super::context::Context;
 use super::properties::{Properties, Role};
-use super::{errors, native};
+use super::{committed, errors, native};
 use crate::record::TopicPartition;
 use crate::transport::{
     Admin, Isolation, NewTopic, RecordLimits, TopicInfo, TransportError, TransportErrorKind, Watermarks,
@@ -236,23 +235,8 @@ impl Admin for KafkaAdmin {
         if partitions.is_empty() {
             return Ok(BTreeMap::new());
         }
-        let doing = format!("the offsets committed under group \"{group}\" could not be read");
         let connection = Connection::new(&self.properties, &Role::Group(group.to_owned()))?;
-        let places = partitions.iter().map(|p| (p.topic.to_string(), p.partition, Offset::Invalid));
-        let list: TopicPartitionList = places.collect();
-        // Offsets of an open transaction are asked for again and again until the time is over.
-        let found = connection.call(|client| client.committed_offsets(list, ANSWER_TIMEOUT));
-        let found = found.map_err(|error| held_back(connection.failed(&doing, &error)))?;
-        // The list must be gone before its client is: rdkafka's consumer waits for ever for a list it gave.
-        let read = |element: &TopicPartitionListElem<'_>| {
-            element.error().map_err(|error| errors::call_failed(&doing, &error))?;
-            let offset = element.offset().to_raw().filter(|offset| *offset >= 0);
-            Ok((TopicPartition::new(element.topic(), element.partition()), offset))
-        };
-        let offsets = found.elements().iter().map(read).collect();
-        drop(found);
-        drop(connection);
-        offsets
+        connection.call(|client| committed::of_group(client, group, partitions))
     }
 
     fn record_limits(&self, topic: &str) -> Result<RecordLimits, TransportError> {
@@ -294,14 +278,6 @@ impl KafkaAdmin {
             Err((_, code)) => Err(errors::failed(doing, code)),
         })
     }
-}
-
-/// The other cause that offsets do not come in time.
-fn held_back(mut error: TransportError) -> TransportError {
-    if error.kind == TransportErrorKind::Timeout {
-        error.message.push_str("; a transaction that is open may hold them back");
-    }
-    error
 }
 
 const LEGAL_NAMES: &str = "a topic's name has 1 to 249 letters, digits, \".\", \"_\" or \"-\"";

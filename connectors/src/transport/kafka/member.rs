@@ -15,6 +15,7 @@ use rdkafka::error::KafkaError;
 use rdkafka::types::RDKafkaErrorCode as Code;
 use rdkafka::{Offset, TopicPartitionList};
 
+use super::committed;
 use super::connection::{self, ANSWER_TIMEOUT};
 use super::context::{Context, Watch};
 use super::errors;
@@ -117,6 +118,13 @@ impl Member for KafkaMember {
         let list: TopicPartitionList = places.collect();
         let doing = format!("the offsets of group \"{}\" could not be committed", self.plan.group);
         self.consumer.commit(&list, CommitMode::Sync).map_err(|error| errors::call_failed(&doing, &error))
+    }
+
+    fn committed(
+        &self,
+        partitions: &[TopicPartition],
+    ) -> Result<BTreeMap<TopicPartition, Option<i64>>, TransportError> {
+        committed::of_group(&self.consumer, &self.plan.group, partitions)
     }
 
     fn membership(&self) -> Membership {

@@ -10,6 +10,7 @@
 //! What it deliberately does not know: formats, SQL, and whether the broker is Kafka's own.
 
 mod admin;
+mod committed;
 mod connection;
 mod context;
 mod errors;

@@ -36,6 +36,9 @@ const FLUSH_WAIT_MAX: Duration = Duration::from_millis(10);
 /// What librdkafka can write instead of 0, which it takes for "now".
 const NEAREST_TO_0_MS: i64 = 1;
 
+/// How long a connection is waited for before the transactional id is taken.
+const CONNECTED_MAX: Duration = Duration::from_secs(1);
+
 /// Records queued between two services of what came back.
 const SERVE_RECORDS: usize = 4_096;
 
@@ -80,6 +83,9 @@ impl KafkaSink {
         let producer = Arc::new(producer);
         let sink = Self { producer, watch, properties: properties.clone(), transaction, topics, groups, nearest_time };
         if transaction == Transaction::None {
+            // Asked before there is a connection, librdkafka looks for the coordinator half a second later. Where none comes,
+            // what is asked then says why.
+            native::await_broker(&sink.producer, CONNECTED_MAX);
             sink.call("the transactional id could not be taken", |p| p.init_transactions(ANSWER_TIMEOUT))?;
         }
         Ok(sink)
@@ -186,11 +192,12 @@ impl KafkaSink {
         Err(error)
     }
 
-    fn group(&mut self, group: &str) -> Result<&ConsumerGroupMetadata, TransportError> {
+    /// Has the name of a group in the form that a transaction wants.
+    fn name_group(&mut self, group: &str) -> Result<(), TransportError> {
         if !self.groups.contains_key(group) {
             self.groups.insert(group.to_owned(), group_metadata(group)?);
         }
-        Ok(&self.groups[group])
+        Ok(())
     }
 
     fn must_be(&self, expected: &[Transaction], doing: &str) -> Result<(), TransportError> {
@@ -222,7 +229,9 @@ impl KafkaSink {
         }
         let places = offsets.iter().map(|(p, offset)| (p.topic.to_string(), p.partition, Offset::Offset(*offset)));
         let list: TopicPartitionList = places.collect();
-        self.group(group)?;
+        if inside.is_none() {
+            self.name_group(group)?;
+        }
         let metadata = inside.unwrap_or_else(|| &self.groups[group]);
         self.call(&doing, |p| p.send_offsets_to_transaction(&list, metadata, timeout))
     }

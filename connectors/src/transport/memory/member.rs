@@ -61,6 +61,14 @@ impl Member for MemoryMember {
         self.cluster.lock().commit_outside(&self.membership(), offsets)
     }
 
+    fn committed(
+        &self,
+        partitions: &[TopicPartition],
+    ) -> Result<BTreeMap<TopicPartition, Option<i64>>, TransportError> {
+        let (cluster, group) = (self.cluster.lock(), &self.plan.group);
+        Ok(partitions.iter().map(|partition| (partition.clone(), cluster.committed(group, partition))).collect())
+    }
+
     fn membership(&self) -> Membership {
         Membership::inside(&self.plan.group, self.place)
     }

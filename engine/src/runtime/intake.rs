@@ -1,0 +1,230 @@
+//! The way in of a query: its source, read where the query is computed or ahead of it by a thread of its own.
+//!
+//! While whole batches come, the thread takes the next ones from the client while the query computes those before. When less
+//! comes, nothing is to be gained by it: the source comes back, and a query that waits has no second thread that wakes.
+
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use headwater_connectors::transport::{Source, SourceEvent, TransportError, TransportErrorKind};
+
+/// Events that wait for the query at most.
+const WAITING_MAX: usize = 2;
+/// How long the thread waits for records before it asks whether it shall end.
+const LOOK: Duration = Duration::from_millis(100);
+/// After so many looks without records the source comes back.
+const LOOKS_MAX: usize = 5;
+
+/// The way in of one share of a query.
+pub(super) struct Intake {
+    /// The source, when it is read here.
+    source: Option<Box<dyn Source>>,
+    ahead: Option<Ahead>,
+    /// A batch of so many records has a thread begin; none where there is to be no thread.
+    ahead_from: Option<usize>,
+}
+
+/// A thread that reads ahead.
+struct Ahead {
+    /// None once the thread shall end.
+    events: Option<Receiver<Sent>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+#[allow(
+    clippy::large_enum_variant,
+    reason = "an event carries thousands of records: its own size is nothing beside them"
+)]
+enum Sent {
+    Event(Result<SourceEvent, TransportError>),
+    /// Nothing comes any more.
+    Back(Box<dyn Source>),
+}
+
+impl Intake {
+    /// The way in from a source. Batches of `ahead_from` records have a thread begin to read ahead.
+    pub(super) fn new(source: Box<dyn Source>, ahead_from: Option<usize>) -> Self {
+        Self { source: Some(source), ahead: None, ahead_from }
+    }
+
+    /// Waits at most `timeout` for the next event, like [`Source::poll`].
+    pub(super) fn poll(&mut self, timeout: Duration) -> Result<SourceEvent, TransportError> {
+        if let Some(ahead) = &self.ahead {
+            match ahead.receive(timeout)? {
+                Sent::Event(event) => return event,
+                Sent::Back(source) => self.source = Some(source),
+            }
+            self.ahead = None;
+        }
+        let event = self.source.as_mut().ok_or_else(ended)?.poll(timeout)?;
+        let is_much = |batch: usize| self.ahead_from.is_some_and(|from| batch >= from);
+        if let SourceEvent::Batch(batch) = &event
+            && is_much(batch.len())
+        {
+            self.ahead = self.source.take().map(Ahead::start).transpose()?;
+        }
+        Ok(event)
+    }
+}
+
+impl Ahead {
+    fn start(source: Box<dyn Source>) -> Result<Self, TransportError> {
+        let (sender, events) = sync_channel(WAITING_MAX);
+        let thread = std::thread::Builder::new().name("reader".to_owned()).spawn(move || read(source, &sender));
+        let thread = thread.map_err(|error| other(&format!("could not start a thread: {error}")))?;
+        Ok(Self { events: Some(events), thread: Some(thread) })
+    }
+
+    fn receive(&self, timeout: Duration) -> Result<Sent, TransportError> {
+        let received = self.events.as_ref().ok_or_else(ended)?.recv_timeout(timeout);
+        match received {
+            Ok(sent) => Ok(sent),
+            Err(RecvTimeoutError::Timeout) => Ok(Sent::Event(Ok(SourceEvent::Idle))),
+            Err(RecvTimeoutError::Disconnected) => Err(ended()),
+        }
+    }
+}
+
+impl Drop for Ahead {
+    /// Waits until the source is closed, too.
+    fn drop(&mut self) {
+        self.events = None;
+        if let Some(thread) = self.thread.take() {
+            // A panic in it was told as its end.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn read(mut source: Box<dyn Source>, events: &SyncSender<Sent>) {
+    let mut looks = 0;
+    while looks < LOOKS_MAX {
+        let event = source.poll(LOOK);
+        looks = if matches!(event, Ok(SourceEvent::Idle)) { looks + 1 } else { 0 };
+        let failed = event.is_err();
+        // That the query waits no longer is heard here, too.
+        if events.send(Sent::Event(event)).is_err() || failed {
+            return;
+        }
+    }
+    // Nobody has the source then, and it is closed.
+    let _ = events.send(Sent::Back(source));
+}
+
+fn ended() -> TransportError {
+    other("the thread that reads has ended")
+}
+
+fn other(message: &str) -> TransportError {
+    TransportError { kind: TransportErrorKind::Other, message: message.to_owned(), setting: None }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use headwater_connectors::record::{RawBatch, TopicPartition};
+
+    use super::*;
+
+    /// Gives batches of these sizes, then nothing; says when it is closed.
+    struct Sizes {
+        sizes: VecDeque<Option<usize>>,
+        closed: Arc<AtomicBool>,
+        next: i64,
+    }
+
+    impl Source for Sizes {
+        fn poll(&mut self, _: Duration) -> Result<SourceEvent, TransportError> {
+            match self.sizes.pop_front() {
+                Some(Some(size)) => {
+                    let batch = batch(self.next, size);
+                    self.next += size as i64;
+                    Ok(SourceEvent::Batch(batch))
+                }
+                Some(None) => Err(other("broken")),
+                None => Ok(SourceEvent::Idle),
+            }
+        }
+    }
+
+    impl Drop for Sizes {
+        fn drop(&mut self) {
+            self.closed.store(true, Ordering::Release);
+        }
+    }
+
+    fn batch(first: i64, size: usize) -> RawBatch {
+        RawBatch {
+            origin: TopicPartition { topic: Arc::from("t"), partition: 0 },
+            offsets: (first..).take(size).collect(),
+            timestamps_ms: vec![0; size].into(),
+            keys: None,
+            values: None,
+            value_nulls: None,
+            headers: None,
+            payload_bytes: 0,
+        }
+    }
+
+    fn intake(sizes: &[Option<usize>], ahead_from: Option<usize>) -> (Intake, Arc<AtomicBool>) {
+        let closed = Arc::<AtomicBool>::default();
+        let source = Sizes { sizes: sizes.iter().copied().collect(), closed: closed.clone(), next: 0 };
+        (Intake::new(Box::new(source), ahead_from), closed)
+    }
+
+    /// The offsets that come until nothing does.
+    fn offsets(intake: &mut Intake) -> Result<Vec<i64>, TransportError> {
+        let mut all = Vec::new();
+        loop {
+            match intake.poll(Duration::from_secs(5))? {
+                SourceEvent::Batch(batch) => all.extend(batch.offsets.iter().copied()),
+                SourceEvent::Idle => return Ok(all),
+                SourceEvent::Finished(_) => {}
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_read_ahead_is_what_is_read() {
+        let sizes = [Some(3), Some(10), Some(1), Some(10), Some(4)];
+        for ahead_from in [None, Some(10), Some(1)] {
+            let (mut intake, _) = intake(&sizes, ahead_from);
+            assert_eq!(offsets(&mut intake).expect("no error"), (0..28).collect::<Vec<_>>(), "{ahead_from:?}");
+        }
+    }
+
+    #[test]
+    fn a_source_with_nothing_comes_back() {
+        let (mut intake, _) = intake(&[Some(10)], Some(10));
+        for _ in 0..=LOOKS_MAX + 1 {
+            intake.poll(Duration::from_secs(5)).expect("no error");
+        }
+        assert!(intake.ahead.is_none() && intake.source.is_some());
+    }
+
+    #[test]
+    fn an_error_comes_behind_what_was_before_it() {
+        let (mut intake, _) = intake(&[Some(10), Some(5), None], Some(10));
+        let mut seen = 0;
+        let error = loop {
+            match intake.poll(Duration::from_secs(5)) {
+                Ok(SourceEvent::Batch(batch)) => seen += batch.len(),
+                Ok(_) => {}
+                Err(error) => break error,
+            }
+        };
+        assert_eq!((seen, error.message.as_str()), (15, "broken"));
+    }
+
+    #[test]
+    fn it_is_closed_when_it_is_dropped() {
+        let (mut intake, closed) = intake(&[Some(10), Some(10), Some(10), Some(10), Some(10)], Some(10));
+        intake.poll(Duration::from_secs(5)).expect("no error");
+        drop(intake);
+        assert!(closed.load(Ordering::Acquire));
+    }
+}
