@@ -267,7 +267,7 @@ fn clauses_of_streams_have_their_places() {
 
 #[test]
 fn a_call_named_like_a_clause_prints_as_itself() {
-    let text = "SELECT count(*) FROM t GROUP BY GROUPING SETS ((c), (WITHIN(d)))";
+    let text = "SELECT COUNT(*) FROM T GROUP BY GROUPING SETS ((C), (WITHIN(D)))";
     check_print(text, text);
 }
 
