@@ -82,9 +82,11 @@ impl Lifter {
 
     /// True when the next word is a column or an alias and begins no clause.
     fn is_name(&self) -> bool {
-        let before = self.lifted.rest.last().map(|token| &token.token);
-        matches!(before, None | Some(Token::Period | Token::Comma | Token::LParen))
-            || before.and_then(word) == Some("AS")
+        let mut back = self.lifted.rest.iter().rev().map(|token| &token.token);
+        let (before, further) = (back.next(), back.next());
+        // `a.AS` is a column.
+        let is_alias = before.and_then(word) == Some("AS") && further != Some(&Token::Period);
+        is_alias || matches!(before, None | Some(Token::Period | Token::Comma | Token::LParen))
     }
 
     fn clause(&mut self, clause: Clause, cursor: &mut Cursor<'_>) -> Result<()> {

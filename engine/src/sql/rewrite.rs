@@ -198,7 +198,9 @@ pub(super) fn is_keyword(tokens: &[TokenWithSpan], n: usize) -> bool {
     let after_is = |ahead: usize, expected: &str| after(ahead).and_then(word) == Some(expected);
     let opens = after(1) == Some(&Token::LParen);
     let text_follows = matches!(after(1), Some(Token::SingleQuotedString(_)));
-    if matches!(before(1), Some(Token::Period)) || before_is(1, &["AS"]) && !before_is(2, &["IS"]) {
+    // `a.AS` is a column.
+    let is_alias = before_is(1, &["AS"]) && !before_is(2, &["IS"]) && before(2) != Some(&Token::Period);
+    if is_alias || matches!(before(1), Some(Token::Period)) {
         return false;
     }
     let after_in = |words: &[&str]| after(1).and_then(word).is_some_and(|it| words.contains(&it));

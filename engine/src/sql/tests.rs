@@ -272,6 +272,14 @@ fn a_call_named_like_a_clause_prints_as_itself() {
 }
 
 #[test]
+fn a_column_called_as_is_no_as() {
+    let text = "SELECT A.AS AS B, A.AS WINDOW FROM A PARTITION BY A.AS EMIT CHANGES";
+    let found = query(text);
+    assert!(found.emit.is_some(), "{found}");
+    check_print(&found.to_string(), &found.to_string());
+}
+
+#[test]
 fn numbers_have_their_limits() {
     for (text, message) in [
         ("SELECT 9223372036854775808", "number is too large for BIGINT: 9223372036854775808"),
