@@ -466,6 +466,7 @@ pub(crate) fn refused(error: TransportError) -> Vec<Diagnostic> {
     vec![transport(&error)]
 }
 
+/// An error, or the same as a warning where the statement forgives it (IF EXISTS, IF NOT EXISTS).
 pub(crate) fn unless_forgiven(forgiven: bool, error: Diagnostic) -> Answered {
     match forgiven {
         true => Ok(Answer::warning(format!("{}; nothing was done", error.message))),

@@ -199,8 +199,11 @@ fn scripts(session: &mut Session, files: &[PathBuf], texts: &[String]) -> Result
 /// Applies files and runs the service's queries until the process is asked to end, or they are idle.
 fn headless(session: &mut Session, serve: &Arc<dyn Serve>, files: &[PathBuf], until_idle: bool) -> Result<(), Stop> {
     session.apply_with(serve.clone());
-    session.check_files(files)?;
-    files.iter().try_for_each(|file| session.run_file(file))?;
+    let texts = session.read_all(files)?;
+    // All that is wrong is told, not only with the first of them.
+    let checked: Vec<_> = texts.iter().map(|text| session.check_text(text)).collect();
+    checked.into_iter().collect::<Result<(), Stop>>()?;
+    texts.iter().try_for_each(|text| session.run_text(text))?;
     if until_idle {
         return session.until_idle();
     }

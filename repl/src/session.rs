@@ -133,21 +133,45 @@ impl Session {
         }
     }
 
-    /// Shows what is wrong with statements of files that are to be applied, all of it and before any is.
-    pub fn check_files(&mut self, files: &[PathBuf]) -> Result<(), Stop> {
+    /// The texts of files, each read once: it may be a pipe. Fails when one cannot be read, after all were tried.
+    pub fn read_all(&mut self, files: &[PathBuf]) -> Result<Vec<String>, Stop> {
+        let read: Vec<Result<String, Stop>> = files.iter().map(|file| self.read(file)).collect();
+        read.into_iter().collect()
+    }
+
+    /// Shows what is wrong with a text that is to be applied, all of it and before any of it is. Scripts that it runs are
+    /// looked into, too.
+    pub fn check_text(&mut self, text: &str) -> Result<(), Stop> {
         let Some(serve) = self.serve.clone() else { return Ok(()) };
+        let mut script = Script::whole(text);
         let mut checked = Ok(());
-        for file in files {
-            let mut script = Script::whole(&self.read(file)?);
-            while let Some(step) = script.next_step() {
-                if let Step::Statement { text, start } = step
-                    && let Err(errors) = serve.check(&text)
-                {
+        while let Some(step) = script.next_step() {
+            let found = match step {
+                Step::Statement { text, start } => serve.check(&text).map_err(|errors| {
                     let (shown, start) = script.shown(start);
-                    checked = Err(self.refused(errors, &shown, start));
+                    self.refused(errors, &shown, start)
+                }),
+                Step::Command(Ok(Command::Exit)) => break,
+                Step::Command(Ok(Command::RunScript(file))) => self.check_script(Path::new(&file)),
+                Step::Command(Ok(_)) => Ok(()),
+                Step::Command(Err(message)) => {
+                    self.screen.error(&message);
+                    Err(Stop::Failed)
                 }
-            }
+            };
+            checked = checked.and(found);
         }
+        checked
+    }
+
+    fn check_script(&mut self, file: &Path) -> Result<(), Stop> {
+        // Running it tells that it runs itself; a pipe can be read once, and that is then.
+        if self.script_depth == SCRIPT_DEPTH_MAX || file.exists() && !file.is_file() {
+            return Ok(());
+        }
+        self.script_depth += 1;
+        let checked = self.read(file).and_then(|text| self.check_text(&text));
+        self.script_depth -= 1;
         checked
     }
 

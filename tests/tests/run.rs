@@ -143,6 +143,51 @@ fn what_is_not_for_it_is_refused_before_anything_is_applied() {
 }
 
 #[test]
+fn a_pipe_is_a_file_that_can_be_read_once() {
+    let place = Place::new("");
+    let pipe = format!("{}.pipe", place.file());
+    assert!(Command::new("mkfifo").arg(&pipe).status().expect("mkfifo runs").success());
+    let writer = {
+        let pipe = pipe.clone();
+        std::thread::spawn(move || std::fs::write(pipe, SERVICE))
+    };
+    let told = place.ask(&["run", &pipe, "--until-idle"]);
+    writer.join().expect("no panic").expect("a pipe that is read");
+    assert!(told.contains("created by query"), "{told}");
+}
+
+#[test]
+fn scripts_that_a_file_runs_are_looked_into_and_what_is_behind_exit_is_not() {
+    let place = Place::new("");
+    let script = format!("{}.inner", place.file());
+    std::fs::write(&script, "SELECT 1;\n").expect("a writable file");
+    let file = format!("CREATE TYPE a AS INT;\nrun script '{script}'\nexit\nSELECT 2;\n");
+    std::fs::write(Path::new(&place.file()), file).expect("a writable file");
+    let text = place.refused();
+    assert_eq!(text.matches("K0301").count(), 1, "{text}");
+    assert!(!place.ask(&["-e", "SHOW TYPES;"]).contains("| A "));
+}
+
+/// Goal: what is read ahead is written once, in order, also over a restart. Method: enough records at once that a
+/// thread reads ahead.
+#[test]
+fn what_comes_in_bulk_is_written_once() {
+    let place = Place::new(SERVICE);
+    place.ask(&["run", &place.file(), "--until-idle"]);
+    for bulk in 0..2 {
+        for part in 0..6 {
+            let first = bulk * 6_000 + part * 1_000;
+            place.insert(first..first + 1_000);
+        }
+        place.ask(&["run", &place.file(), "--until-idle"]);
+        assert_eq!(place.count("by_n"), u64::from(bulk + 1) * 3_000);
+    }
+    let steps = "SELECT n - LAG(n) OVER (PARTITION BY ROWPARTITION ORDER BY ROWOFFSET) AS step FROM odd";
+    assert_eq!(place.count(&format!("({steps}) AS u WHERE step <= 0")), 0);
+    assert_eq!(place.count(&format!("({steps}) AS u WHERE step > 0")), 6_000 - 2);
+}
+
+#[test]
 fn a_statement_that_changed_is_refused() {
     let source =
         "CREATE STREAM s (k STRING KEY, n INT) WITH (KAFKA_TOPIC = 's', PARTITIONS = 1, VALUE_FORMAT = 'JSON');";

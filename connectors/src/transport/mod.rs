@@ -112,6 +112,8 @@ pub struct SinkOptions {
     /// Most bytes of records that are sent as one batch; `None` for the transport's own choice. To be given where a
     /// topic takes less ([`RecordLimits`]).
     pub batch_bytes_max: Option<usize>,
+    /// A topic that exists and will be written to, if one is known: what opening asks the cluster is asked of it.
+    pub topic: Option<Arc<str>>,
 }
 
 /// A writer of records.

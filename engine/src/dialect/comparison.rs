@@ -43,9 +43,18 @@ pub(super) fn check(op: Op, left: &Expr, right: &Expr, schema: &DFSchema) -> Res
     }
     let kinds = (Kind::of(left, schema)?, Kind::of(right, schema)?);
     let (Kind::Of(one), Kind::Of(other)) = &kinds else { return Ok(()) };
-    if comparable(op, one, other).is_some() {
-        return Ok(());
+    match comparable(op, one, other) {
+        Some(_) => Ok(()),
+        None => Err(incomparable(op, (left, one), (right, other))),
     }
+}
+
+/// The refusal of a comparison of two types that have nothing in common.
+pub(super) fn incomparable(
+    op: Op,
+    (left, one): (&Expr, &SqlType),
+    (right, other): (&Expr, &SqlType),
+) -> DataFusionError {
     let message = format!(
         "cannot compare {} ({one}) to {} ({other}) with {} ({})",
         text(left),
@@ -58,7 +67,7 @@ pub(super) fn check(op: Op, left: &Expr, right: &Expr, schema: &DFSchema) -> Res
         true => "Of these only = and <> can be told.".to_owned(),
         false => format!("Bring one to the other's type: CAST({} AS {one}).", text(right)),
     };
-    Err(refusal(Diagnostic::new(PLAN, message).hint(hint), [left, right]))
+    refusal(Diagnostic::new(PLAN, message).hint(hint), [left, right])
 }
 
 fn with_null(op: Op, left: &Expr, right: &Expr, schema: &DFSchema) -> Result<DataFusionError> {

@@ -49,6 +49,9 @@ fn settle_node(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
         LogicalPlan::Union(union) => doubles::settle_union(union),
         LogicalPlan::Aggregate(aggregate) => unordered::settle_aggregate(aggregate),
         LogicalPlan::Distinct(distinct) => unordered::settle_distinct(distinct).map(LogicalPlan::Distinct),
+        LogicalPlan::RecursiveQuery(query) => {
+            unordered::check_recursive(&query).map(|()| LogicalPlan::RecursiveQuery(query))
+        }
         other => Ok(other),
     })?;
     plan.map_data(LogicalPlan::recompute_schema)

@@ -9,13 +9,18 @@ use arrow::array::{Array, ArrayRef, BinaryArray};
 use arrow::datatypes::DataType;
 use arrow::row::{RowConverter, SortField};
 use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::common::{DFSchema, Result};
+use datafusion::common::{DFSchema, Result, not_impl_err};
+use datafusion::logical_expr::expr::InSubquery;
 use datafusion::logical_expr::{
-    Aggregate, ColumnarValue, Distinct, Expr, ExprSchemable, Join, LogicalPlan, Projection, ScalarFunctionArgs,
-    ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+    Aggregate, ColumnarValue, Distinct, Expr, ExprSchemable, Join, LogicalPlan, Projection, RecursiveQuery,
+    ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
 
+use super::common::coerced;
+use super::comparison::{comparable, incomparable};
 use super::kernel;
+use super::kind::Kind;
+use super::operator::Op;
 use super::pass::each_grouped;
 use crate::functions::{has_maps, without_order};
 
@@ -112,19 +117,44 @@ pub(super) fn settle_calls(expr: Expr, schema: &DFSchema) -> Result<Expr> {
                 call.params.args = settle_all(call.params.args)?;
                 Transformed::yes(Expr::AggregateFunction(call))
             }
-            Expr::WindowFunction(mut call) if !call.params.partition_by.is_empty() => {
+            Expr::WindowFunction(mut call) => {
                 call.params.partition_by = settle_all(call.params.partition_by)?;
+                if call.params.distinct {
+                    call.params.args = settle_all(call.params.args)?;
+                }
                 Transformed::yes(Expr::WindowFunction(call))
             }
-            Expr::InSubquery(mut among) => {
-                *among.expr = Form::Bytes.of(std::mem::take(among.expr.as_mut()), schema)?;
-                among.subquery.subquery = Form::Bytes.columns(among.subquery.subquery)?;
-                Transformed::yes(Expr::InSubquery(among))
-            }
+            Expr::InSubquery(among) => Transformed::yes(Expr::InSubquery(settle_in_subquery(among, schema)?)),
             other => Transformed::no(other),
         })
     })?;
     Ok(settled.data)
+}
+
+fn settle_in_subquery(mut among: InSubquery, schema: &DFSchema) -> Result<InSubquery> {
+    let inner = among.subquery.subquery.clone();
+    let column = Expr::from(inner.schema().columns().swap_remove(0));
+    let Some((value, key)) = keys((&among.expr, schema), (&column, inner.schema()))? else { return Ok(among) };
+    let (relation, name) = column.qualified_name();
+    let projection = Projection::try_new(vec![key.alias_qualified(relation, name)], inner)?;
+    *among.expr = value;
+    among.subquery.subquery = Arc::new(LogicalPlan::Projection(projection));
+    Ok(among)
+}
+
+/// Two sides of an equality as bytes, where either has maps: first in the one type in which they are compared.
+fn keys(
+    (left, left_schema): (&Expr, &DFSchema),
+    (right, right_schema): (&Expr, &DFSchema),
+) -> Result<Option<(Expr, Expr)>> {
+    if !has_maps(&left.get_type(left_schema)?) && !has_maps(&right.get_type(right_schema)?) {
+        return Ok(None);
+    }
+    let kinds = (Kind::of(left, left_schema)?, Kind::of(right, right_schema)?);
+    let (Kind::Of(one), Kind::Of(other)) = &kinds else { return Ok(None) };
+    let ty = comparable(Op::Equal, one, other).ok_or_else(|| incomparable(Op::Equal, (left, one), (right, other)))?;
+    let key = |expr: &Expr, schema| Form::Bytes.of(coerced(expr.clone(), &ty, schema)?, schema);
+    Ok(Some((key(left, left_schema)?, key(right, right_schema)?)))
 }
 
 /// GROUP BY.
@@ -151,8 +181,18 @@ pub(super) fn settle_distinct(distinct: Distinct) -> Result<Distinct> {
 /// The pairs of columns by which INTERSECT, EXCEPT and USING join.
 pub(super) fn settle_join(mut join: Join) -> Result<Join> {
     for (left, right) in &mut join.on {
-        *left = Form::Bytes.of(std::mem::take(left), join.left.schema())?;
-        *right = Form::Bytes.of(std::mem::take(right), join.right.schema())?;
+        if let Some(keys) = keys((left, join.left.schema()), (right, join.right.schema()))? {
+            (*left, *right) = keys;
+        }
     }
     Ok(join)
+}
+
+/// UNION in a recursive query, which DataFusion tells rows of apart where no function can be put.
+pub(super) fn check_recursive(query: &RecursiveQuery) -> Result<()> {
+    let schema = query.static_term.schema();
+    match query.is_distinct && schema.fields().iter().any(|field| has_maps(field.data_type())) {
+        true => not_impl_err!("a recursive UNION of rows with maps; UNION ALL keeps all of them"),
+        false => Ok(()),
+    }
 }

@@ -30,7 +30,9 @@ fn position(message: &str, query: &Query) -> Option<Diagnostic> {
         (_, Some(rest)) => ("GROUP BY", rest.split_once(" in SELECT clause. Valid columns: 1 to ")?),
         _ => return None,
     };
-    let span = literals(clause, query).into_iter().find_map(|(text, span)| (text == given).then_some(span));
+    // Of several it is not said which.
+    let mut spans = literals(clause, query).into_iter().filter_map(|(text, span)| (text == given).then_some(span));
+    let span = spans.next().filter(|_| spans.next().is_none());
     let columns = if rest == "1" { "is one".to_owned() } else { format!("are {rest}") };
     Some(Diagnostic::new(PLAN, format!("{clause} {given} names no column: there {columns}")).at_maybe(span))
 }
@@ -82,15 +84,32 @@ fn sides(told: &Diagnostic, query: &Query) -> Option<Diagnostic> {
         (Some(left), Some(right)) => error.detail(format!("The left side has {left}, the right side {right}.")),
         _ => error,
     };
-    let SetExpr::SetOperation { right, .. } = query.body.as_ref() else { return Some(error) };
-    Some(error.at_maybe(place(right.span())))
+    match query.body.as_ref() {
+        // Of several it is not said which.
+        SetExpr::SetOperation { left, right, .. } if !is_set(left) && !is_set(right) => {
+            Some(error.at_maybe(place(right.span())))
+        }
+        _ => Some(error),
+    }
+}
+
+fn is_set(body: &SetExpr) -> bool {
+    matches!(body, SetExpr::SetOperation { .. } | SetExpr::Query(_))
 }
 
 fn limit(message: &str, query: &Query) -> Option<Diagnostic> {
     let found = message.strip_prefix("expected LIMIT to be an integer or null, but got ")?;
     let error = Diagnostic::new(PLAN, format!("LIMIT takes a whole number, not a {found}"));
-    let Some(LimitClause::LimitOffset { limit: Some(limit), .. }) = &query.limit_clause else { return Some(error) };
-    Some(error.at_maybe(place(limit.span())))
+    match &query.limit_clause {
+        Some(LimitClause::LimitOffset { limit: Some(limit), .. }) if !is_number(limit) => {
+            Some(error.at_maybe(place(limit.span())))
+        }
+        _ => Some(error),
+    }
+}
+
+fn is_number(expr: &Expr) -> bool {
+    matches!(expr, Expr::Value(ValueWithSpan { value: Value::Number(..), .. }))
 }
 
 /// A WHERE or HAVING that is no condition, a HAVING of what is not grouped.

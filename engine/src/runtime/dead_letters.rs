@@ -17,6 +17,9 @@ const WORDS_BYTES_MAX: usize = 8 * 1024;
 /// Most bytes of the headers that say what was left out and which timestamp was drawn back.
 const NOTES_BYTES_MAX: usize = 256;
 
+/// Most bytes of the latter alone.
+const TIME_NOTE_BYTES: usize = 64;
+
 /// Bad records of one epoch.
 pub(super) struct DeadLetters {
     topic: Arc<str>,
@@ -60,7 +63,7 @@ impl DeadLetters {
         };
         let told = told(&self.query, complaint);
         if let Some(most) = self.limits.bytes_max {
-            letter.shrink(most.saturating_sub(bytes_of(&told) + NOTES_BYTES_MAX), most);
+            letter.fit(most, bytes_of(&told));
         }
         letter.headers.extend(told);
         self.letters.push(letter);
@@ -89,13 +92,21 @@ impl DeadLetters {
 }
 
 impl Letter {
-    /// Leaves out value, headers and key, in this order, until what is left has `most` bytes. `limit` is the topic's.
-    fn shrink(&mut self, most: usize, limit: usize) {
+    fn bytes(&self) -> usize {
         let length = |payload: &Option<Vec<u8>>| payload.as_ref().map_or(0, Vec::len);
+        length(&self.key) + length(&self.value) + bytes_of(&self.headers)
+    }
+
+    /// Has a letter that with `told` bytes of headers is larger than its topic takes, `limit`, leave out value, headers and
+    /// key, in this order, until there is room for what is said of that, too.
+    fn fit(&mut self, limit: usize, told: usize) {
+        if self.bytes() + told + TIME_NOTE_BYTES <= limit {
+            return;
+        }
+        let most = limit.saturating_sub(told + NOTES_BYTES_MAX);
         let mut left_out = Vec::new();
-        let bytes = |letter: &Self| length(&letter.key) + length(&letter.value) + bytes_of(&letter.headers);
         for part in ["value", "headers", "key"] {
-            if bytes(self) <= most {
+            if self.bytes() <= most {
                 break;
             }
             match part {

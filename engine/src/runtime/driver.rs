@@ -83,8 +83,9 @@ pub struct Driver {
 
 /// The partitions that the group gave to this process, and what works on them.
 struct Share {
-    intake: Intake,
+    /// Dropped first: what is open is given up even if reading hangs.
     outbox: Outbox,
+    intake: Intake,
     tasks: BTreeMap<i32, Task>,
     complaints: Complaints,
     /// Next offset to read of each partition that has moved since the last commit.
@@ -149,8 +150,8 @@ impl Driver {
         Ok(if self.is_done(now_ms)? { Step::Done } else { step })
     }
 
-    /// Commits what is done; the driver is to be dropped then, which leaves the group. What cannot be committed is given
-    /// up, so that readers of the output need not wait until it times out; the same is done by dropping a driver that failed.
+    /// Commits what is done. The driver is to be dropped then, which leaves the group and gives up what could not be
+    /// committed, so that readers of the output need not wait until it times out.
     pub fn finish(&mut self, now_ms: i64) -> Result<(), TransportError> {
         self.settle(now_ms)
     }
@@ -420,6 +421,7 @@ fn take_over(
         transactional_id: job.is_exactly_once().then(|| job.transactional_id(partition)),
         nearest_time: true,
         batch_bytes_max,
+        topic: job.query.topology.output.as_ref().map(|sink| sink.topic.as_str().into()),
     };
     let mut outbox = Outbox::new(transport.clone(), options(&partitions[0]), job.in_threads);
     if job.is_exactly_once() && has_open_transactions(transport.as_ref(), job)? {

@@ -20,7 +20,7 @@ pub struct Goal {
 }
 
 impl Goal {
-    /// What is in a topic now is to be committed under the group of a member.
+    /// What is in a topic now is to be committed.
     pub fn now(transport: &dyn Transport, topic: &str) -> Result<Self, TransportError> {
         let marks = transport.admin().watermarks(topic, Isolation::ReadCommitted)?;
         let topic: Arc<str> = Arc::from(topic);

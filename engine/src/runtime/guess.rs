@@ -17,8 +17,8 @@ enum Kind {
 #[derive(Debug, Default)]
 pub struct Guess {
     fitting: Option<Vec<Kind>>,
-    /// Whether some payload was more than bytes.
-    telling: bool,
+    /// Whether some payload was a text.
+    has_text: bool,
     told: Option<String>,
 }
 
@@ -27,7 +27,7 @@ impl Guess {
     pub fn learn(&mut self, payload: Option<&[u8]>) -> Option<String> {
         if let Some(payload) = payload {
             let fits = kinds(payload);
-            self.telling |= fits.len() > 1;
+            self.has_text |= fits.contains(&Kind::String);
             let fitting = match self.fitting.take() {
                 None => fits,
                 Some(before) => before.into_iter().filter(|k| fits.contains(k)).collect(),
@@ -51,7 +51,7 @@ impl Guess {
     fn describe(&self) -> String {
         match self.fitting.as_deref() {
             None => "¯\\_(ツ)_/¯ - no data processed".to_owned(),
-            Some([Kind::Bytes]) if self.telling => "MIXED".to_owned(),
+            Some([Kind::Bytes]) if self.has_text => "MIXED".to_owned(),
             Some(kinds) => kinds
                 .iter()
                 .filter(|k| **k != Kind::Bytes || kinds.len() == 1)

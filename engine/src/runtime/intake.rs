@@ -1,11 +1,12 @@
 //! The way in of a query: its source, read where the query is computed or ahead of it by a thread of its own.
 //!
-//! While whole batches come, the thread takes the next ones from the client while the query computes those before. When less
-//! comes, nothing is to be gained by it: the source comes back, and a query that waits has no second thread that wakes.
+//! While large batches come, the thread takes the next ones from the client while the query computes those before. When no
+//! such comes any more, nothing is to be gained by it: the source comes back, and a query that waits has no second thread
+//! that wakes. The thread is heard at least every [`LOOK`]; one that is not hangs, and its query is begun anew.
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use headwater_connectors::transport::{Source, SourceEvent, TransportError, TransportErrorKind};
 
@@ -13,15 +14,17 @@ use headwater_connectors::transport::{Source, SourceEvent, TransportError, Trans
 const WAITING_MAX: usize = 2;
 /// How long the thread waits for records before it asks whether it shall end.
 const LOOK: Duration = Duration::from_millis(100);
-/// After so many looks without records the source comes back.
-const LOOKS_MAX: usize = 5;
+/// After so many looks without a large batch the source comes back.
+const LOOKS_MAX: usize = 20;
+/// How long nothing may be heard of the thread.
+const SILENT_MAX: Duration = Duration::from_secs(60);
 
 /// The way in of one share of a query.
 pub(super) struct Intake {
     /// The source, when it is read here.
     source: Option<Box<dyn Source>>,
     ahead: Option<Ahead>,
-    /// A batch of so many records has a thread begin; none where there is to be no thread.
+    /// A batch of so many records is large, and has a thread begin; none where there is to be no thread.
     ahead_from: Option<usize>,
 }
 
@@ -30,6 +33,7 @@ struct Ahead {
     /// None once the thread shall end.
     events: Option<Receiver<Sent>>,
     thread: Option<JoinHandle<()>>,
+    heard_at: Instant,
 }
 
 #[allow(
@@ -50,39 +54,53 @@ impl Intake {
 
     /// Waits at most `timeout` for the next event, like [`Source::poll`].
     pub(super) fn poll(&mut self, timeout: Duration) -> Result<SourceEvent, TransportError> {
-        if let Some(ahead) = &self.ahead {
+        if let Some(ahead) = &mut self.ahead {
             match ahead.receive(timeout)? {
                 Sent::Event(event) => return event,
                 Sent::Back(source) => self.source = Some(source),
             }
             self.ahead = None;
+            return Ok(SourceEvent::Idle);
         }
         let event = self.source.as_mut().ok_or_else(ended)?.poll(timeout)?;
-        let is_much = |batch: usize| self.ahead_from.is_some_and(|from| batch >= from);
-        if let SourceEvent::Batch(batch) = &event
-            && is_much(batch.len())
-        {
-            self.ahead = self.source.take().map(Ahead::start).transpose()?;
+        if let Some(from) = self.ahead_from.filter(|from| is_large(&event, *from)) {
+            self.ahead = self.source.take().map(|source| Ahead::start(source, from)).transpose()?;
         }
         Ok(event)
     }
 }
 
+fn is_large(event: &SourceEvent, from: usize) -> bool {
+    matches!(event, SourceEvent::Batch(batch) if batch.len() >= from)
+}
+
 impl Ahead {
-    fn start(source: Box<dyn Source>) -> Result<Self, TransportError> {
+    fn start(source: Box<dyn Source>, large: usize) -> Result<Self, TransportError> {
         let (sender, events) = sync_channel(WAITING_MAX);
-        let thread = std::thread::Builder::new().name("reader".to_owned()).spawn(move || read(source, &sender));
+        let thread = std::thread::Builder::new().name("reader".to_owned()).spawn(move || read(source, large, &sender));
         let thread = thread.map_err(|error| other(&format!("could not start a thread: {error}")))?;
-        Ok(Self { events: Some(events), thread: Some(thread) })
+        Ok(Self { events: Some(events), thread: Some(thread), heard_at: Instant::now() })
     }
 
-    fn receive(&self, timeout: Duration) -> Result<Sent, TransportError> {
+    fn receive(&mut self, timeout: Duration) -> Result<Sent, TransportError> {
         let received = self.events.as_ref().ok_or_else(ended)?.recv_timeout(timeout);
         match received {
-            Ok(sent) => Ok(sent),
-            Err(RecvTimeoutError::Timeout) => Ok(Sent::Event(Ok(SourceEvent::Idle))),
-            Err(RecvTimeoutError::Disconnected) => Err(ended()),
+            Ok(sent) => {
+                self.heard_at = Instant::now();
+                Ok(sent)
+            }
+            Err(RecvTimeoutError::Timeout) if self.heard_at.elapsed() < SILENT_MAX => {
+                Ok(Sent::Event(Ok(SourceEvent::Idle)))
+            }
+            Err(RecvTimeoutError::Timeout) => Err(other("the thread that reads hangs in a call")),
+            Err(RecvTimeoutError::Disconnected) => Err(self.why_ended()),
         }
+    }
+
+    fn why_ended(&mut self) -> TransportError {
+        let Some(Err(panic)) = self.thread.take().map(JoinHandle::join) else { return ended() };
+        let what = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
+        other(&format!("reading ran into a fault of ours: {}", what.unwrap_or("a panic without words")))
     }
 }
 
@@ -97,11 +115,11 @@ impl Drop for Ahead {
     }
 }
 
-fn read(mut source: Box<dyn Source>, events: &SyncSender<Sent>) {
+fn read(mut source: Box<dyn Source>, large: usize, events: &SyncSender<Sent>) {
     let mut looks = 0;
     while looks < LOOKS_MAX {
         let event = source.poll(LOOK);
-        looks = if matches!(event, Ok(SourceEvent::Idle)) { looks + 1 } else { 0 };
+        looks = if event.as_ref().is_ok_and(|event| is_large(event, large)) { 0 } else { looks + 1 };
         let failed = event.is_err();
         // That the query waits no longer is heard here, too.
         if events.send(Sent::Event(event)).is_err() || failed {
@@ -146,6 +164,7 @@ mod tests {
                     Ok(SourceEvent::Batch(batch))
                 }
                 Some(None) => Err(other("broken")),
+                None if self.next < 0 => panic!("it was to panic"),
                 None => Ok(SourceEvent::Idle),
             }
         }
@@ -218,6 +237,25 @@ mod tests {
             }
         };
         assert_eq!((seen, error.message.as_str()), (15, "broken"));
+    }
+
+    #[test]
+    fn a_panic_is_told() {
+        let source = Sizes { sizes: [Some(10)].into(), closed: Arc::default(), next: -1_000 };
+        let mut intake = Intake::new(Box::new(source), Some(10));
+        intake.poll(Duration::from_secs(5)).expect("the first batch");
+        let error = intake.poll(Duration::from_secs(5)).expect_err("a panic");
+        assert_eq!(error.message, "reading ran into a fault of ours: it was to panic");
+    }
+
+    #[test]
+    fn small_batches_end_the_thread() {
+        let mut sizes = vec![Some(10)];
+        sizes.resize(2 * LOOKS_MAX, Some(1));
+        let (mut intake, _) = intake(&sizes, Some(10));
+        assert_eq!(offsets(&mut intake).expect("no error").len(), 10 + LOOKS_MAX);
+        assert!(intake.ahead.is_none() && intake.source.is_some());
+        assert_eq!(offsets(&mut intake).expect("no error").len(), LOOKS_MAX - 1);
     }
 
     #[test]

@@ -318,8 +318,12 @@ mod tests {
     }
 
     fn outbox(transport: &Arc<dyn Transport>, in_thread: bool) -> Outbox {
-        let options =
-            SinkOptions { transactional_id: Some("id".to_owned()), nearest_time: true, batch_bytes_max: None };
+        let options = SinkOptions {
+            transactional_id: Some("id".to_owned()),
+            nearest_time: true,
+            batch_bytes_max: None,
+            topic: None,
+        };
         Outbox::new(transport.clone(), options, in_thread)
     }
 

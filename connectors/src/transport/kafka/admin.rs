@@ -236,7 +236,8 @@ impl Admin for KafkaAdmin {
             return Ok(BTreeMap::new());
         }
         let connection = Connection::new(&self.properties, &Role::Group(group.to_owned()))?;
-        connection.call(|client| committed::of_group(client, group, partitions))
+        let found = connection.call(|client| committed::of_group(client, partitions));
+        found.map_err(|error| committed::held_back(connection.failed(&committed::doing(group), &error)))
     }
 
     fn record_limits(&self, topic: &str) -> Result<RecordLimits, TransportError> {

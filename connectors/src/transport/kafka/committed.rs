@@ -3,38 +3,40 @@
 use std::collections::BTreeMap;
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::KafkaResult;
 use rdkafka::topic_partition_list::TopicPartitionListElem;
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::connection::ANSWER_TIMEOUT;
 use super::context::Context;
-use super::errors;
 use crate::record::TopicPartition;
 use crate::transport::{TransportError, TransportErrorKind};
 
-/// The offsets committed under `group`, which is the group of `client`. Offsets of an open transaction are asked for
-/// again and again until the time is over.
+/// The offsets committed under the group of a client. Offsets of an open transaction are asked for again and again until
+/// the time is over.
 pub(super) fn of_group(
     client: &BaseConsumer<Context>,
-    group: &str,
     partitions: &[TopicPartition],
-) -> Result<BTreeMap<TopicPartition, Option<i64>>, TransportError> {
-    let doing = format!("the offsets committed under group \"{group}\" could not be read");
+) -> KafkaResult<BTreeMap<TopicPartition, Option<i64>>> {
     let places = partitions.iter().map(|p| (p.topic.to_string(), p.partition, Offset::Invalid));
     let list: TopicPartitionList = places.collect();
-    let found = client.committed_offsets(list, ANSWER_TIMEOUT);
-    let found = found.map_err(|error| held_back(errors::call_failed(&doing, &error)))?;
     // The list is gone when this returns, before its client is: rdkafka's consumer waits for ever for a list it gave.
+    let found = client.committed_offsets(list, ANSWER_TIMEOUT)?;
     let read = |element: &TopicPartitionListElem<'_>| {
-        element.error().map_err(|error| errors::call_failed(&doing, &error))?;
+        element.error()?;
         let offset = element.offset().to_raw().filter(|offset| *offset >= 0);
         Ok((TopicPartition::new(element.topic(), element.partition()), offset))
     };
     found.elements().iter().map(read).collect()
 }
 
+/// What could not be done.
+pub(super) fn doing(group: &str) -> String {
+    format!("the offsets committed under group \"{group}\" could not be read")
+}
+
 /// The other cause that offsets do not come in time.
-fn held_back(mut error: TransportError) -> TransportError {
+pub(super) fn held_back(mut error: TransportError) -> TransportError {
     if error.kind == TransportErrorKind::Timeout {
         error.message.push_str("; a transaction that is open may hold them back");
     }

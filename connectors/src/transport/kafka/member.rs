@@ -124,7 +124,14 @@ impl Member for KafkaMember {
         &self,
         partitions: &[TopicPartition],
     ) -> Result<BTreeMap<TopicPartition, Option<i64>>, TransportError> {
-        committed::of_group(&self.consumer, &self.plan.group, partitions)
+        committed::of_group(&self.consumer, partitions).map_err(|error| {
+            let mut failed = errors::call_failed(&committed::doing(&self.plan.group), &error);
+            match self.watch.failure().filter(|_| failed.kind == TransportErrorKind::Timeout) {
+                Some(failure) => failed.message = format!("{} ({})", failed.message, failure.reason),
+                None => failed = committed::held_back(failed),
+            }
+            failed
+        })
     }
 
     fn membership(&self) -> Membership {

@@ -1,6 +1,6 @@
 //! The one file with unsafe code: reading batches of messages through librdkafka's C interface,
 //! for which rdkafka has no safe wrapper (its own gives one message, or one future, at a time), writing to
-//! a topic by its handle (rdkafka looks the name up for each record), and three small calls that it wraps in
+//! a topic by its handle (rdkafka looks the name up for each record), and two small calls that it wraps in
 //! a way that does not serve.
 //!
 //! An [`Inbox`] is a queue into which the partitions of one source deliver, by librdkafka's simple
@@ -289,22 +289,6 @@ fn last_error() -> RDKafkaErrorCode {
 pub(super) fn serve_admin(admin: &AdminClient<Context>) {
     // SAFETY: the client is alive, and its callbacks are librdkafka's own.
     unsafe { sys::rd_kafka_poll(admin.inner().native_ptr(), 0) };
-}
-
-/// Waits until a broker has answered, at most for `timeout`. What it is asked is which brokers there are, which for rdkafka's
-/// own call goes with all topics. False when none did.
-pub(super) fn await_broker(producer: &BaseProducer<Context>, timeout: Duration) -> bool {
-    let wait_ms = i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX);
-    let mut answer = ptr::null();
-    // SAFETY: the client is alive; without a topic those are meant that the client knows. The answer is ours to destroy.
-    let code =
-        unsafe { sys::rd_kafka_metadata(producer.client().native_ptr(), 0, ptr::null_mut(), &mut answer, wait_ms) };
-    let answered = code == RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR;
-    if answered {
-        // SAFETY: it was made by the call above and is destroyed once.
-        unsafe { sys::rd_kafka_metadata_destroy(answer) };
-    }
-    answered
 }
 
 /// Waits at most `timeout` until every record is acknowledged or failed, and says whether it is so. While this runs

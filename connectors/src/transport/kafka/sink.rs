@@ -76,19 +76,25 @@ enum Transaction {
 impl KafkaSink {
     /// Makes the client. With a transactional id, its former owner is fenced before this returns.
     pub(super) fn open(properties: &Properties, options: SinkOptions) -> Result<Self, TransportError> {
-        let SinkOptions { transactional_id, nearest_time, batch_bytes_max } = options;
+        let SinkOptions { transactional_id, nearest_time, batch_bytes_max, topic } = options;
         let transaction = if transactional_id.is_some() { Transaction::None } else { Transaction::Never };
         let (producer, watch) = connection::open(properties, &Role::Sink { transactional_id, batch_bytes_max })?;
         let (topics, groups) = (HashMap::new(), HashMap::new());
         let producer = Arc::new(producer);
         let sink = Self { producer, watch, properties: properties.clone(), transaction, topics, groups, nearest_time };
         if transaction == Transaction::None {
-            // Asked before there is a connection, librdkafka looks for the coordinator half a second later. Where none comes,
-            // what is asked then says why.
-            native::await_broker(&sink.producer, CONNECTED_MAX);
+            sink.connect(topic.as_deref());
             sink.call("the transactional id could not be taken", |p| p.init_transactions(ANSWER_TIMEOUT))?;
         }
         Ok(sink)
+    }
+
+    /// Waits a moment for a first connection, by a question about a topic: asked before there is one, librdkafka looks for
+    /// the coordinator half a second later. Where none comes, what is asked then says why.
+    fn connect(&self, topic: Option<&str>) {
+        if let Some(topic) = topic {
+            let _ = self.call("", |producer| producer.client().fetch_metadata(Some(topic), CONNECTED_MAX));
+        }
     }
 
     /// Calls librdkafka, which may wait.
