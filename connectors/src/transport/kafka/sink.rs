@@ -36,6 +36,10 @@ const FLUSH_WAIT_MAX: Duration = Duration::from_millis(10);
 /// What librdkafka can write instead of 0, which it takes for "now".
 const NEAREST_TO_0_MS: i64 = 1;
 
+/// Questions until a connection stays: who answers the first is known by its address alone, and is connected to once more
+/// when the answer has told which broker it is.
+const CONNECTING_QUESTIONS: usize = 2;
+
 /// How long a connection is waited for before the transactional id is taken.
 const CONNECTED_MAX: Duration = Duration::from_secs(1);
 
@@ -92,8 +96,12 @@ impl KafkaSink {
     /// Waits a moment for a first connection, by a question about a topic: asked before there is one, librdkafka looks for
     /// the coordinator half a second later. Where none comes, what is asked then says why.
     fn connect(&self, topic: Option<&str>) {
-        if let Some(topic) = topic {
-            let _ = self.call("", |producer| producer.client().fetch_metadata(Some(topic), CONNECTED_MAX));
+        for _ in 0..CONNECTING_QUESTIONS {
+            let Some(topic) = topic else { return };
+            let ask = |producer: &BaseProducer<Context>| producer.client().fetch_metadata(Some(topic), CONNECTED_MAX);
+            if self.call("no connection yet", ask).is_err() {
+                return;
+            }
         }
     }
 
