@@ -107,7 +107,7 @@ fn point(tokens: &[TokenWithSpan], n: usize) -> Result<TokenWithSpan> {
         return Err(unexpected(place_of(tokens, n), Some(&Token::Period), "\"->\" before a field of a field"));
     }
     match tokens.get(n + 1).map(|token| &token.token) {
-        Some(found @ Token::SingleQuotedString(_)) => {
+        Some(found @ (Token::SingleQuotedString(_) | Token::Number(..))) => {
             Err(unexpected(place_of(tokens, n + 1), Some(found), "a name or \"*\""))
         }
         _ => Ok(tokens[n].clone()),

@@ -272,6 +272,17 @@ fn a_call_named_like_a_clause_prints_as_itself() {
 }
 
 #[test]
+fn a_number_is_no_field() {
+    for text in ["SELECT f(x). 83 a", "SELECT t. 83 FROM t", "SELECT a[1]. 5 FROM t"] {
+        assert_eq!(
+            parse(text).errors[0].detail.as_deref().map(|it| it.starts_with("Expected a name or")),
+            Some(true),
+            "{text}"
+        );
+    }
+}
+
+#[test]
 fn a_column_called_as_is_no_as() {
     let text = "SELECT A.AS AS B, A.AS WINDOW FROM A PARTITION BY A.AS EMIT CHANGES";
     let found = query(text);
