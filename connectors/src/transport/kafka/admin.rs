@@ -221,7 +221,8 @@ impl Admin for KafkaAdmin {
         let doing = format!("the settings of topic \"{topic}\" could not be read");
         let changes = self.changes()?;
         let resource = ResourceSpecifier::Topic(topic);
-        let described = wait(&changes, changes.describe_configs([&resource], &options()));
+        let ask = |patience| wait(&changes, changes.describe_configs([&resource], &options_within(patience)));
+        let described = ask_controller(&changes, topic, ask);
         let mut described = described.map_err(|error| self.committed.failed(&doing, &error))?;
         let settings = described.pop().unwrap_or(Err(Code::Unknown)).map_err(|code| errors::failed(&doing, code))?;
         Ok(settings.entries.into_iter().filter_map(|entry| Some((entry.name, entry.value?))).collect())
@@ -295,7 +296,30 @@ fn with_settings(mut error: TransportError, topic: &NewTopic) -> TransportError 
 }
 
 fn options() -> AdminOptions {
-    AdminOptions::new().request_timeout(Some(ANSWER_TIMEOUT)).operation_timeout(Some(ANSWER_TIMEOUT))
+    options_within(ANSWER_TIMEOUT)
+}
+
+fn options_within(timeout: Duration) -> AdminOptions {
+    AdminOptions::new().request_timeout(Some(timeout)).operation_timeout(Some(timeout))
+}
+
+/// Asks the controller about a topic. librdkafka waits for whoever that was when this client last looked, even if it has
+/// been gone for long; so where it does not answer it is looked up again.
+fn ask_controller<T>(
+    client: &AdminClient<Context>,
+    topic: &str,
+    ask: impl Fn(Duration) -> KafkaResult<T>,
+) -> KafkaResult<T> {
+    let mut patience = LEADER_WAIT_FIRST;
+    loop {
+        let asked = ask(patience);
+        if patience >= ANSWER_TIMEOUT || !asked.as_ref().is_err_and(errors::passes) {
+            return asked;
+        }
+        // What it cannot tell now it is asked again after the next wait.
+        let _ = client.inner().fetch_metadata(Some(topic), ANSWER_TIMEOUT);
+        patience = (patience * 2).min(ANSWER_TIMEOUT);
+    }
 }
 
 /// The value in `cell`, made when it is not there yet.
