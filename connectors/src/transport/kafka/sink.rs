@@ -297,12 +297,14 @@ impl Sink for KafkaSink {
         timeout: Duration,
     ) -> Result<(), TransportError> {
         self.must_be(&[Transaction::Open, Transaction::Committing], "there is nothing to commit")?;
+        let begun = Instant::now();
+        let left = || timeout.saturating_sub(begun.elapsed()).max(POLL_INTERVAL);
         if self.transaction == Transaction::Open {
-            self.flush(timeout)?;
-            self.add_offsets(membership, offsets, timeout)?;
+            self.flush(left())?;
+            self.add_offsets(membership, offsets, left())?;
             self.transaction = Transaction::Committing;
         }
-        self.call("the transaction could not be committed", |producer| producer.commit_transaction(timeout))?;
+        self.call("the transaction could not be committed", |producer| producer.commit_transaction(left()))?;
         self.transaction = Transaction::None;
         Ok(())
     }
