@@ -3,13 +3,15 @@
 //! * [`record`]: raw records with an address, as columns;
 //! * [`format`](mod@format): bytes to Arrow columns and back, one file a format;
 //! * [`transport`]: where records come from and go to, in batches both ways;
-//! * [`table`]: a topic as a DataFusion table.
+//! * [`table`]: a topic as a DataFusion table;
+//! * [`java_time`], [`panic`](mod@panic): small things that every room needs.
 //!
 //! Nothing here knows SQL. Formats know no transport and transports no format: what travels
 //! between them is a [`record::RawBatch`].
 
 pub mod format;
 pub mod java_time;
+pub mod panic;
 pub mod record;
 pub mod table;
 pub mod transport;

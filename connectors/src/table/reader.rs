@@ -10,6 +10,7 @@ use datafusion::physical_plan::stream::RecordBatchReceiverStreamBuilder;
 
 use super::context::ScanContext;
 use super::decode::{DecodedRows, RecordDecoder};
+use crate::panic::words;
 use crate::record::{RawBatch, TopicPartition};
 use crate::transport::{ReadPlan, ReadRange, Source, SourceEvent};
 
@@ -59,8 +60,7 @@ pub fn spawn_reader(
 ) {
     builder.spawn_blocking(move || {
         catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|panic| {
-            let what = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
-            Err(DataFusionError::Internal(format!("a reader panicked: {}", what.unwrap_or("no reason given"))))
+            Err(DataFusionError::Internal(format!("a reader panicked: {}", words(panic.as_ref()))))
         })
     });
 }

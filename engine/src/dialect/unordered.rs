@@ -52,25 +52,25 @@ impl Form {
         let signature = Signature::any(1, Volatility::Immutable);
         Ok(ScalarUDF::from(WithoutOrder { form: self, signature }).call(vec![expr]))
     }
+}
 
-    /// The same under the name that it had.
-    fn named(self, expr: Expr, schema: &DFSchema) -> Result<Expr> {
-        if !has_maps(&expr.get_type(schema)?) {
-            return Ok(expr);
-        }
-        let (relation, name) = expr.qualified_name();
-        Ok(self.of(expr.unalias(), schema)?.alias_qualified(relation, name))
+/// The value with its maps in order, under the name that it had.
+fn named(expr: Expr, schema: &DFSchema) -> Result<Expr> {
+    if !has_maps(&expr.get_type(schema)?) {
+        return Ok(expr);
     }
+    let (relation, name) = expr.qualified_name();
+    Ok(Form::Value.of(expr.unalias(), schema)?.alias_qualified(relation, name))
+}
 
-    /// A plan whose columns are in this form.
-    fn columns(self, input: Arc<LogicalPlan>) -> Result<Arc<LogicalPlan>> {
-        if !input.schema().fields().iter().any(|field| has_maps(field.data_type())) {
-            return Ok(input);
-        }
-        let columns = input.schema().columns().into_iter();
-        let columns = columns.map(|column| self.named(Expr::Column(column), input.schema())).collect::<Result<_>>()?;
-        Ok(Arc::new(LogicalPlan::Projection(Projection::try_new(columns, input)?)))
+/// A plan whose columns have their maps in order.
+fn columns(input: Arc<LogicalPlan>) -> Result<Arc<LogicalPlan>> {
+    if !input.schema().fields().iter().any(|field| has_maps(field.data_type())) {
+        return Ok(input);
     }
+    let columns = input.schema().columns().into_iter();
+    let columns = columns.map(|column| named(Expr::Column(column), input.schema())).collect::<Result<_>>()?;
+    Ok(Arc::new(LogicalPlan::Projection(Projection::try_new(columns, input)?)))
 }
 
 impl ScalarUDFImpl for WithoutOrder {
@@ -160,7 +160,7 @@ fn keys(
 /// GROUP BY.
 pub(super) fn settle_aggregate(aggregate: Aggregate) -> Result<LogicalPlan> {
     let schema = aggregate.input.schema().clone();
-    let named = |expr: Expr| Form::Value.named(expr, &schema);
+    let named = |expr: Expr| named(expr, &schema);
     let group = aggregate.group_expr.into_iter().map(|expr| each_grouped(expr, &named)).collect::<Result<_>>()?;
     Aggregate::try_new(aggregate.input, group, aggregate.aggr_expr).map(LogicalPlan::Aggregate)
 }
@@ -168,7 +168,7 @@ pub(super) fn settle_aggregate(aggregate: Aggregate) -> Result<LogicalPlan> {
 /// SELECT DISTINCT, and UNION, INTERSECT and EXCEPT without ALL.
 pub(super) fn settle_distinct(distinct: Distinct) -> Result<Distinct> {
     Ok(match distinct {
-        Distinct::All(input) => Distinct::All(Form::Value.columns(input)?),
+        Distinct::All(input) => Distinct::All(columns(input)?),
         Distinct::On(mut on) => {
             let schema = on.input.schema().clone();
             let exprs = on.on_expr.into_iter().map(|expr| Form::Value.of(expr, &schema));

@@ -30,45 +30,53 @@ fn position(message: &str, query: &Query) -> Option<Diagnostic> {
         (_, Some(rest)) => ("GROUP BY", rest.split_once(" in SELECT clause. Valid columns: 1 to ")?),
         _ => return None,
     };
-    // Of several it is not said which.
-    let mut spans = literals(clause, query).into_iter().filter_map(|(text, span)| (text == given).then_some(span));
-    let span = spans.next().filter(|_| spans.next().is_none());
+    let span = numbered(clause, given, query);
     let columns = if rest == "1" { "is one".to_owned() } else { format!("are {rest}") };
     Some(Diagnostic::new(PLAN, format!("{clause} {given} names no column: there {columns}")).at_maybe(span))
 }
 
-/// The numbers that are items of all clauses of a name.
-fn literals(clause: &str, query: &Query) -> Vec<(String, Span)> {
-    let mut items = Items::default();
+/// Where a number is an item of a clause. Of several it is not said which is meant.
+fn numbered(clause: &'static str, number: &str, query: &Query) -> Option<Span> {
+    let mut items = Numbered { clause, number, spans: Vec::new() };
     walk(query, &mut items);
-    let items = if clause == "ORDER BY" { items.ordered } else { items.grouped };
-    let number = |expr: Expr| match expr {
-        Expr::Value(ValueWithSpan { value: Value::Number(text, _), span }) => place(span).map(|span| (text, span)),
+    match items.spans[..] {
+        [span] => Some(span),
         _ => None,
-    };
-    items.into_iter().filter_map(number).collect()
+    }
 }
 
-/// The items of every ORDER BY and GROUP BY.
-#[derive(Default)]
-struct Items {
-    ordered: Vec<Expr>,
-    grouped: Vec<Expr>,
+/// The places where a number is an item of ORDER BY or GROUP BY.
+struct Numbered<'a> {
+    clause: &'static str,
+    number: &'a str,
+    spans: Vec<Span>,
 }
 
-impl Visitor for Items {
+impl Numbered<'_> {
+    fn see<'a>(&mut self, clause: &str, items: impl Iterator<Item = &'a Expr>) {
+        let place = |item: &Expr| match item {
+            Expr::Value(ValueWithSpan { value: Value::Number(text, _), span }) if text == self.number => place(*span),
+            _ => None,
+        };
+        if clause == self.clause {
+            self.spans.extend(items.filter_map(place));
+        }
+    }
+}
+
+impl Visitor for Numbered<'_> {
     type Break = ();
 
     fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
         if let Some(OrderByKind::Expressions(items)) = query.order_by.as_ref().map(|by| &by.kind) {
-            self.ordered.extend(items.iter().map(|item| item.expr.clone()));
+            self.see("ORDER BY", items.iter().map(|item| &item.expr));
         }
         ControlFlow::Continue(())
     }
 
     fn pre_visit_select(&mut self, select: &Select) -> ControlFlow<()> {
         if let GroupByExpr::Expressions(items, _) = &select.group_by {
-            self.grouped.extend(items.iter().cloned());
+            self.see("GROUP BY", items.iter());
         }
         ControlFlow::Continue(())
     }

@@ -8,6 +8,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use headwater_connectors::panic::words;
 use headwater_connectors::transport::{Source, SourceEvent, TransportError, TransportErrorKind};
 
 /// Events that wait for the query at most.
@@ -99,8 +100,7 @@ impl Ahead {
 
     fn why_ended(&mut self) -> TransportError {
         let Some(Err(panic)) = self.thread.take().map(JoinHandle::join) else { return ended() };
-        let what = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
-        other(&format!("reading ran into a fault of ours: {}", what.unwrap_or("a panic without words")))
+        other(&format!("reading ran into a fault of ours: {}", words(panic.as_ref())))
     }
 }
 

@@ -34,6 +34,12 @@ pub fn struct_star(item: &SelectItem) -> Option<&Expr> {
     }
 }
 
+/// True when the expression is a query or compares with one.
+pub fn is_subquery(expr: &Expr) -> bool {
+    use Expr::{AllOp, AnyOp, Exists, InSubquery, Subquery};
+    matches!(expr, Subquery(_) | Exists { .. } | InSubquery { .. } | AnyOp { .. } | AllOp { .. })
+}
+
 /// The type that a CAST names; none for one that the dialect does not have, such as SMALLINT.
 pub fn cast_type(ty: &DataType) -> Option<SqlType> {
     data_type::from_ast(ty)

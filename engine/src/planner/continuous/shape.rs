@@ -20,6 +20,7 @@ use crate::diagnostic::{Diagnostic, NOT_SUPPORTED, STREAMING, Span};
 use crate::functions;
 use crate::planner::define::real_first;
 use crate::planner::{function, rewrite, star};
+use crate::sql::expr_forms::is_subquery;
 use crate::sql::{ast, place, walk, walk_mut};
 use headwater_connectors::table::{WINDOWEND, WINDOWSTART};
 
@@ -315,11 +316,7 @@ impl Visitor for Checker<'_> {
     fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
         let span = place(expr.span()).unwrap_or(self.whole);
         match expr {
-            Expr::Subquery(_)
-            | Expr::Exists { .. }
-            | Expr::InSubquery { .. }
-            | Expr::AnyOp { .. }
-            | Expr::AllOp { .. } => {
+            query if is_subquery(query) => {
                 let message = "a subquery cannot be part of a continuous query";
                 self.errors.push(Diagnostic::new(STREAMING, message).at(span));
             }

@@ -13,6 +13,7 @@ use super::super::lambdas;
 use crate::catalog::{ArgumentDef, Catalog};
 use crate::diagnostic::{Diagnostic, PLAN, UNKNOWN_COLUMN};
 use crate::functions::{self, Category, UNITS};
+use crate::sql::expr_forms::is_subquery;
 use crate::sql::{each_expr, place, walk};
 
 /// What is wrong with an expression before it is known what its parts are. Places are those of its text.
@@ -61,7 +62,7 @@ impl Visitor for Checker<'_> {
                 let error = error.detail("The expression of a function has no columns, only its arguments.");
                 Some(Diagnostic { hint, ..error })
             }
-            query if is_query(query) => Some(Diagnostic::new(PLAN, "the expression of a function has no subquery")),
+            query if is_subquery(query) => Some(Diagnostic::new(PLAN, "the expression of a function has no subquery")),
             Expr::Function(function) => self.call(function),
             _ => None,
         };
@@ -71,13 +72,8 @@ impl Visitor for Checker<'_> {
         };
         self.errors.extend(error.map(|error| error.at_maybe(span.and_then(place))));
         // What is in a subquery is nobody's.
-        if is_query(expr) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        if is_subquery(expr) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
-}
-
-fn is_query(expr: &Expr) -> bool {
-    use Expr::{AllOp, AnyOp, Exists, InSubquery, Subquery};
-    matches!(expr, Subquery(_) | Exists { .. } | InSubquery { .. } | AnyOp { .. } | AllOp { .. })
 }
 
 impl Checker<'_> {

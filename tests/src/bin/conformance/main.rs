@@ -19,13 +19,13 @@ mod run;
 mod stage;
 mod subset;
 
-use std::any::Any;
 use std::error::Error;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 use futures::StreamExt as _;
+use headwater_connectors::panic::words;
 use headwater_tests::ended;
 
 use crate::case::Case;
@@ -111,14 +111,9 @@ async fn judge(case: Case) -> Judged {
     let outcome = match tokio::spawn(async move { run::run(&playing).await }).await {
         Ok(outcome) => outcome,
         Err(error) => {
-            let text = error.try_into_panic().map_or_else(|error| error.to_string(), |panic| said(&*panic));
+            let text = error.try_into_panic().map_or_else(|error| error.to_string(), |panic| words(&*panic).to_owned());
             Outcome::new(Status::Failed, format!("panicked: {text}"))
         }
     };
     (case, outcome)
-}
-
-fn said(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "without a word".to_owned())
 }
