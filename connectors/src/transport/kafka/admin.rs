@@ -3,7 +3,6 @@
 //! Questions go through a client that has connected once; the one that makes and deletes topics,
 //! and the one that sees open transactions, are made when they are first needed.
 
-use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll, Wake, Waker};
@@ -11,8 +10,11 @@ use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic as RdNewTopic, ResourceSpecifier, TopicReplication};
-use rdkafka::consumer::Consumer;
+use rdkafka::admin::{
+    AdminClient, AdminOptions, NewTopic as RdNewTopic, ResourceSpecifier, TopicReplication, TopicResult,
+};
+use rdkafka::client::Client;
+use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaResult;
 use rdkafka::types::RDKafkaErrorCode as Code;
 use rdkafka::{Offset, TopicPartitionList};
@@ -32,8 +34,8 @@ const SETTLED_TIMEOUT: Duration = Duration::from_secs(20);
 /// Pause between two looks at whether it is.
 const SETTLED_INTERVAL: Duration = Duration::from_millis(5);
 
-/// How long the leader of a partition may take to tell offsets before it is looked up again; twice as long each time.
-const LEADER_WAIT_FIRST: Duration = Duration::from_secs(2);
+/// How long who is asked may take to answer before it is looked up again who that is; twice as long each time.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Bytes around a single record in a batch: the batch's header of 61, and lengths, attributes and deltas at their most.
 const FRAME_BYTES: usize = 61 + 26;
@@ -58,16 +60,15 @@ impl KafkaAdmin {
         Ok(Self { properties: properties.clone(), committed, uncommitted, changes })
     }
 
-    /// Calls `ask` on the client that sees the log as `isolation` says.
-    fn ask<T>(
+    /// Calls the client that sees the log as `isolation` says.
+    fn on<T>(
         &self,
         isolation: Isolation,
-        doing: &str,
-        ask: impl Fn(&rdkafka::consumer::BaseConsumer<Context>) -> KafkaResult<T>,
+        call: impl FnOnce(&Connection) -> Result<T, TransportError>,
     ) -> Result<T, TransportError> {
         match isolation {
-            Isolation::ReadCommitted => self.committed.ask(doing, ask),
-            Isolation::ReadUncommitted => self.uncommitted()?.ask(doing, ask),
+            Isolation::ReadCommitted => call(&self.committed),
+            Isolation::ReadUncommitted => call(self.uncommitted()?.as_ref()),
         }
     }
 
@@ -78,6 +79,18 @@ impl KafkaAdmin {
 
     fn changes(&self) -> Result<Arc<AdminClient<Context>>, TransportError> {
         lazily(&self.changes, || connection::open(&self.properties, &Role::Admin).map(|(client, _)| client))
+    }
+
+    /// Asks whoever is the controller about a topic.
+    fn ask_controller<T>(
+        &self,
+        changes: &AdminClient<Context>,
+        doing: &str,
+        topic: &str,
+        ask: impl Fn(Duration) -> KafkaResult<T>,
+    ) -> Result<T, TransportError> {
+        let asked = patiently(changes.inner(), std::iter::once(topic), ask);
+        asked.map_err(|error| self.committed.failed(doing, &error))
     }
 
     /// Waits until `settled` says so.
@@ -125,18 +138,16 @@ impl KafkaAdmin {
         }
         let topics: BTreeSet<String> = places.iter().map(|(topic, ..)| topic.clone()).collect();
         let list: TopicPartitionList = places.into_iter().collect();
-        let wait = Cell::new(LEADER_WAIT_FIRST);
-        let found = self.ask(isolation, doing, |client| {
-            let patience = wait.replace((wait.get() * 2).min(ANSWER_TIMEOUT));
-            if patience > LEADER_WAIT_FIRST {
-                // librdkafka waits for whoever led when this client last looked, even if it has been gone for long.
-                topics.iter().try_for_each(|topic| client.fetch_metadata(Some(topic), ANSWER_TIMEOUT).map(drop))?;
-            }
+        let find = |client: &BaseConsumer<Context>, patience| {
             let found = client.offsets_for_times(list.clone(), patience)?;
             // Each partition has an answer of its own, and one whose leader is gone has an error there.
             let failed = found.elements().iter().find_map(|element| element.error().err());
             failed.filter(errors::passes).map_or(Ok(found), Err)
-        })?;
+        };
+        let ask = |client: &BaseConsumer<Context>| {
+            patiently(client.client(), topics.iter().map(String::as_str), |patience| find(client, patience))
+        };
+        let found = self.on(isolation, |connection| connection.ask(doing, ask))?;
         let read = |element: &rdkafka::topic_partition_list::TopicPartitionListElem<'_>| {
             element.error().map_err(|error| self.committed.failed(doing, &error))?;
             Ok((TopicPartition::new(element.topic(), element.partition()), element.offset().to_raw().unwrap_or(-1)))
@@ -148,8 +159,7 @@ impl KafkaAdmin {
 impl Admin for KafkaAdmin {
     fn topics(&self) -> Result<Vec<TopicInfo>, TransportError> {
         let doing = "the topics could not be listed";
-        let metadata =
-            self.ask(Isolation::ReadCommitted, doing, |client| client.fetch_metadata(None, ANSWER_TIMEOUT))?;
+        let metadata = self.committed.ask(doing, |client| client.fetch_metadata(None, ANSWER_TIMEOUT))?;
         let mut topics: Vec<_> = metadata.topics().iter().filter(|topic| topic.error().is_none()).map(info).collect();
         topics.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(topics)
@@ -169,8 +179,11 @@ impl Admin for KafkaAdmin {
         let replication = TopicReplication::Fixed(topic.replicas.unwrap_or(-1));
         let settings = topic.settings.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         let new = settings.fold(RdNewTopic::new(name, topic.partitions, replication), |new, (n, v)| new.set(n, v));
-        let made = wait(&changes, changes.create_topics([&new], &options()));
-        let made = self.of_one_topic(&doing, made).map_err(|error| with_settings(error, topic));
+        let made = self.ask_controller(&changes, &doing, name, |patience| {
+            let made = wait(&changes, changes.create_topics([&new], &within(patience)))?;
+            Ok(of_attempt(patience, made, Code::TopicAlreadyExists))
+        })?;
+        let made = of_one_topic(&doing, made).map_err(|error| with_settings(error, topic));
         if made.as_ref().is_err_and(|error| error.kind != TransportErrorKind::TopicExists) {
             return made;
         }
@@ -187,18 +200,18 @@ impl Admin for KafkaAdmin {
             return Err(errors::unknown_topic(name));
         }
         let changes = self.changes()?;
-        let deleted = wait(&changes, changes.delete_topics(&[name], &options()));
-        self.of_one_topic(&doing, deleted)?;
+        let deleted = self.ask_controller(&changes, &doing, name, |patience| {
+            let deleted = wait(&changes, changes.delete_topics(&[name], &within(patience)))?;
+            Ok(of_attempt(patience, deleted, Code::UnknownTopicOrPartition))
+        })?;
+        of_one_topic(&doing, deleted)?;
         self.settle(&doing, || Ok(self.topic(name)?.is_none()))
     }
 
     fn watermarks(&self, topic: &str, isolation: Isolation) -> Result<Vec<Watermarks>, TransportError> {
         // The client that is asked for the ends looks the topic up, so that it knows who leads its partitions now.
-        let info = match isolation {
-            Isolation::ReadCommitted => self.committed.topic(topic),
-            Isolation::ReadUncommitted => self.uncommitted()?.topic(topic),
-        };
-        let info = info?.ok_or_else(|| errors::unknown_topic(topic))?;
+        let info = self.on(isolation, |connection| connection.topic(topic))?;
+        let info = info.ok_or_else(|| errors::unknown_topic(topic))?;
         self.ends(topic, info.partitions, isolation)
     }
 
@@ -221,9 +234,8 @@ impl Admin for KafkaAdmin {
         let doing = format!("the settings of topic \"{topic}\" could not be read");
         let changes = self.changes()?;
         let resource = ResourceSpecifier::Topic(topic);
-        let ask = |patience| wait(&changes, changes.describe_configs([&resource], &options_within(patience)));
-        let described = ask_controller(&changes, topic, ask);
-        let mut described = described.map_err(|error| self.committed.failed(&doing, &error))?;
+        let ask = |patience| wait(&changes, changes.describe_configs([&resource], &within(patience)));
+        let mut described = self.ask_controller(&changes, &doing, topic, ask)?;
         let settings = described.pop().unwrap_or(Err(Code::Unknown)).map_err(|code| errors::failed(&doing, code))?;
         Ok(settings.entries.into_iter().filter_map(|entry| Some((entry.name, entry.value?))).collect())
     }
@@ -261,25 +273,27 @@ impl Admin for KafkaAdmin {
             _ => None,
         };
         let doing = "the members of consumer groups could not be read";
-        let list = self.ask(Isolation::ReadCommitted, doing, |client| client.fetch_group_list(one, ANSWER_TIMEOUT))?;
+        let list = self.committed.ask(doing, |client| client.fetch_group_list(one, ANSWER_TIMEOUT))?;
         let found: BTreeMap<&str, usize> = list.groups().iter().map(|g| (g.name(), g.members().len())).collect();
         Ok(groups.iter().map(|group| (group.clone(), found.get(group.as_str()).copied().unwrap_or(0))).collect())
     }
 }
 
-impl KafkaAdmin {
-    /// The result of a change to one topic.
-    fn of_one_topic(
-        &self,
-        doing: &str,
-        results: KafkaResult<Vec<Result<String, (String, Code)>>>,
-    ) -> Result<(), TransportError> {
-        let results = results.map_err(|error| self.committed.failed(doing, &error))?;
-        results.into_iter().try_for_each(|result| match result {
-            Ok(_) => Ok(()),
-            Err((_, code)) => Err(errors::failed(doing, code)),
-        })
-    }
+/// What a later attempt is told as `sign` was done by the one before it, which had no answer.
+fn of_attempt(patience: Duration, results: Vec<TopicResult>, sign: Code) -> Vec<TopicResult> {
+    let judge = |result| match result {
+        Err((name, code)) if code == sign && patience > PATIENCE => Ok(name),
+        result => result,
+    };
+    results.into_iter().map(judge).collect()
+}
+
+/// The result of a change to one topic.
+fn of_one_topic(doing: &str, results: Vec<TopicResult>) -> Result<(), TransportError> {
+    results.into_iter().try_for_each(|result| match result {
+        Ok(_) => Ok(()),
+        Err((_, code)) => Err(errors::failed(doing, code)),
+    })
 }
 
 const LEGAL_NAMES: &str = "a topic's name has 1 to 249 letters, digits, \".\", \"_\" or \"-\"";
@@ -295,29 +309,28 @@ fn with_settings(mut error: TransportError, topic: &NewTopic) -> TransportError 
     error
 }
 
-fn options() -> AdminOptions {
-    options_within(ANSWER_TIMEOUT)
+/// A change that takes the cluster longer goes on there.
+fn within(patience: Duration) -> AdminOptions {
+    AdminOptions::new().request_timeout(Some(patience)).operation_timeout(Some(ANSWER_TIMEOUT))
 }
 
-fn options_within(timeout: Duration) -> AdminOptions {
-    AdminOptions::new().request_timeout(Some(timeout)).operation_timeout(Some(timeout))
-}
-
-/// Asks the controller about a topic. librdkafka waits for whoever that was when this client last looked, even if it has
-/// been gone for long; so where it does not answer it is looked up again.
-fn ask_controller<T>(
-    client: &AdminClient<Context>,
-    topic: &str,
+/// Asks with ever more patience. librdkafka waits for whoever led a partition, or was the controller, when this client
+/// last looked, even if it has been gone for long; so where no answer comes the topics are looked up between two attempts.
+fn patiently<'a, T>(
+    client: &Client<Context>,
+    topics: impl Iterator<Item = &'a str> + Clone,
     ask: impl Fn(Duration) -> KafkaResult<T>,
 ) -> KafkaResult<T> {
-    let mut patience = LEADER_WAIT_FIRST;
+    let mut patience = PATIENCE;
     loop {
         let asked = ask(patience);
         if patience >= ANSWER_TIMEOUT || !asked.as_ref().is_err_and(errors::passes) {
             return asked;
         }
-        // What it cannot tell now it is asked again after the next wait.
-        let _ = client.inner().fetch_metadata(Some(topic), ANSWER_TIMEOUT);
+        for topic in topics.clone() {
+            // What it cannot tell now it is asked again after the next attempt.
+            let _ = client.fetch_metadata(Some(topic), ANSWER_TIMEOUT);
+        }
         patience = (patience * 2).min(ANSWER_TIMEOUT);
     }
 }
