@@ -38,7 +38,7 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(5);
 
 /// Callbacks that are served at once, each a line of the log or an error: enough to keep up when `debug`
 /// properties ask for many lines, and too few to be felt.
-const SERVED_MAX: usize = 16;
+pub(super) const SERVED_MAX: usize = 16;
 
 /// Makes a client of any kind, with a watch on what it is told.
 pub(super) fn open<C>(properties: &Properties, role: &Role) -> Result<(C, Arc<Watch>), TransportError>
@@ -125,9 +125,7 @@ impl Connection {
         if matches!(failed.kind, TransportErrorKind::Timeout | TransportErrorKind::Unreachable) {
             let seconds = ANSWER_TIMEOUT.as_secs();
             failed.message = format!("{doing}: no answer from {} within {seconds} s", self.properties.bootstrap());
-            if let Some(failure) = self.watch.failure() {
-                failed.message = format!("{} ({})", failed.message, failure.reason);
-            }
+            self.watch.add_cause(&mut failed);
         }
         failed
     }

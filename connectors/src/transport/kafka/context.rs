@@ -18,6 +18,7 @@ use rdkafka::types::{RDKafkaErrorCode, RDKafkaRespErr};
 use super::properties::Properties;
 use super::seat::Seat;
 use super::{errors, token};
+use crate::transport::TransportError;
 
 /// Most delivery failures that are kept with their cause; the others are counted.
 const UNDELIVERED_KEPT_MAX: usize = 8;
@@ -73,6 +74,15 @@ impl Watch {
     /// The latest failure of a connection, if any.
     pub(super) fn failure(&self) -> Option<Failure> {
         self.told.lock().failure.clone()
+    }
+
+    /// Adds the latest failure of a connection, if any, to an error that may come of it. True when there was one.
+    pub(super) fn add_cause(&self, error: &mut TransportError) -> bool {
+        let failure = self.failure();
+        if let Some(failure) = &failure {
+            error.message = format!("{} ({})", error.message, failure.reason);
+        }
+        failure.is_some()
     }
 
     /// When the first failure was told since something worked.

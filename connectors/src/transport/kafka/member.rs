@@ -16,7 +16,7 @@ use rdkafka::types::RDKafkaErrorCode as Code;
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::committed;
-use super::connection::{self, ANSWER_TIMEOUT};
+use super::connection::{self, ANSWER_TIMEOUT, SERVED_MAX};
 use super::context::{Context, Watch};
 use super::errors;
 use super::properties::{Properties, Role, invalid};
@@ -49,6 +49,20 @@ impl KafkaMember {
         let topics: Vec<&str> = plan.topics.iter().map(|topic| &**topic).collect();
         consumer.subscribe(&topics).map_err(|error| errors::call_failed(&doing, &error))?;
         Ok(Self { consumer, watch, plan, doing, topic_missed_at: None })
+    }
+
+    /// Serves what came, waiting at most so long for something. With a broker away many lines of the log are among it, which
+    /// must not hold back what the group says.
+    fn next_event(&mut self, wait: Duration) -> Result<Option<Result<MemberEvent, TransportError>>, TransportError> {
+        for wait in [wait].into_iter().chain([Duration::ZERO; SERVED_MAX]) {
+            if let Some(Err(error)) = self.consumer.poll(wait) {
+                self.check(&error)?;
+            }
+            if let Some(event) = self.watch.seat().take_event() {
+                return Ok(Some(event));
+            }
+        }
+        Ok(None)
     }
 
     /// Errors that end the membership. Lost connections and coordinators are found again by librdkafka.
@@ -86,10 +100,7 @@ impl Member for KafkaMember {
         let begun = Instant::now();
         loop {
             let left = timeout.saturating_sub(begun.elapsed());
-            if let Some(Err(error)) = self.consumer.poll(left.min(WAIT_MAX)) {
-                self.check(&error)?;
-            }
-            if let Some(event) = self.watch.seat().take_event() {
+            if let Some(event) = self.next_event(left.min(WAIT_MAX))? {
                 return event.map(Some);
             }
             self.check_topics()?;
@@ -126,11 +137,8 @@ impl Member for KafkaMember {
     ) -> Result<BTreeMap<TopicPartition, Option<i64>>, TransportError> {
         committed::of_group(&self.consumer, partitions).map_err(|error| {
             let mut failed = errors::call_failed(&committed::doing(&self.plan.group), &error);
-            match self.watch.failure().filter(|_| failed.kind == TransportErrorKind::Timeout) {
-                Some(failure) => failed.message = format!("{} ({})", failed.message, failure.reason),
-                None => failed = committed::held_back(failed),
-            }
-            failed
+            let told = failed.kind == TransportErrorKind::Timeout && self.watch.add_cause(&mut failed);
+            if told { failed } else { committed::held_back(failed) }
         })
     }
 

@@ -96,9 +96,9 @@ impl KafkaSink {
     /// Waits a moment for a first connection, by a question about a topic: asked before there is one, librdkafka looks for
     /// the coordinator half a second later. Where none comes, what is asked then says why.
     fn connect(&self, topic: Option<&str>) {
+        let Some(topic) = topic else { return };
+        let ask = |producer: &BaseProducer<Context>| producer.client().fetch_metadata(Some(topic), CONNECTED_MAX);
         for _ in 0..CONNECTING_QUESTIONS {
-            let Some(topic) = topic else { return };
-            let ask = |producer: &BaseProducer<Context>| producer.client().fetch_metadata(Some(topic), CONNECTED_MAX);
             if self.call("no connection yet", ask).is_err() {
                 return;
             }
@@ -121,8 +121,8 @@ impl KafkaSink {
             return given_up(errors::failed(doing, code));
         }
         let mut failed = errors::call_failed(doing, error);
-        if let (TransportErrorKind::Timeout, Some(failure)) = (failed.kind, self.watch.failure()) {
-            failed.message = format!("{} ({})", failed.message, failure.reason);
+        if failed.kind == TransportErrorKind::Timeout {
+            self.watch.add_cause(&mut failed);
         }
         failed
     }
