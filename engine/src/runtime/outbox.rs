@@ -8,24 +8,29 @@
 //! waits for the brokers. What was put is performed in its order. After an error nothing more is performed, what
 //! is open is given up, and every later call tells the error. Nothing is opened before there is something to write, and
 //! an outbox that rests holds neither a sink nor a thread.
+//!
+//! A thread that does not come back from a call in time is left to itself: what it has not committed never happened, and
+//! whoever takes its transactional id next sees to it that it never will.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use headwater_connectors::record::{OutBatch, TopicPartition};
 use headwater_connectors::transport::{Membership, Sink, SinkOptions, Transport, TransportError, TransportErrorKind};
-use parking_lot::{Condvar, Mutex};
+use parking_lot::{Condvar, Mutex, MutexGuard};
 
 /// Pieces of work that wait for the thread at most: a few batches keep it busy, and more would only be memory.
 const WAITING_MAX: usize = 4;
-/// How long a commit may take before it is given up.
-const COMMIT_MAX: Duration = Duration::from_secs(30);
+/// How long a commit may take before it is given up. The cluster waits no longer for a transaction either.
+const COMMIT_MAX: Duration = Duration::from_secs(20);
 /// How long giving up a transaction may take that is lost anyway.
 const ABORT_MAX: Duration = Duration::from_secs(3);
+/// How long all other work may take: a client is made, records wait for room until they are given up.
+const WORK_MAX: Duration = Duration::from_secs(40);
+/// How much later than it should a call may come back before its thread is left to itself.
+const LATE_MAX: Duration = Duration::from_secs(1);
 
 /// What is to be done with the sink.
 #[allow(
@@ -57,7 +62,7 @@ pub(super) struct Outbox {
 impl Outbox {
     /// With a thread that performs the work when `in_thread`, otherwise `put` performs it.
     pub(super) fn new(transport: Arc<dyn Transport>, options: SinkOptions, in_thread: bool) -> Self {
-        let hand = Hand { transport, options, sink: None, is_open: false };
+        let hand = Hand { transport, options, sink: None, is_open: false, commit_max: COMMIT_MAX };
         Self { hand: Some(hand), behind: None, in_thread, put: 0, done: 0 }
     }
 
@@ -74,7 +79,7 @@ impl Outbox {
             self.behind = Some(Behind::start(hand)?);
         }
         match (&mut self.behind, &mut self.hand) {
-            (Some(behind), _) => behind.put(work),
+            (Some(behind), _) => behind.shared.put(work),
             (None, Some(hand)) => {
                 let is_commit = work.is_commit();
                 hand.perform(work)?;
@@ -120,7 +125,7 @@ impl Drop for Outbox {
     /// What is not committed never happens. Readers of the output need not wait until it times out.
     fn drop(&mut self) {
         if let Some(behind) = self.behind.take() {
-            behind.shared.given_up.store(true, Ordering::Release);
+            behind.shared.tell(|progress| progress.given_up = true);
             self.hand = behind.end();
         }
         if let Some(hand) = &mut self.hand {
@@ -142,6 +147,8 @@ struct Hand {
     sink: Option<Box<dyn Sink>>,
     /// A transaction is open.
     is_open: bool,
+    /// How long a commit may take.
+    commit_max: Duration,
 }
 
 impl Hand {
@@ -153,6 +160,11 @@ impl Hand {
         Ok(self.sink.insert(sink).as_mut())
     }
 
+    /// How long a piece of work may take.
+    fn time_max(&self, work: &Work) -> Duration {
+        if work.is_commit() { self.commit_max } else { WORK_MAX }
+    }
+
     fn perform(&mut self, work: Work) -> Result<(), TransportError> {
         match work {
             Work::Begin => {
@@ -162,7 +174,10 @@ impl Hand {
             }
             Work::Write(batch) => self.sink()?.write(&batch),
             Work::Commit(membership, offsets) => self.commit(&membership, &offsets),
-            Work::Flush => self.sink()?.flush(COMMIT_MAX),
+            Work::Flush => {
+                let longest = self.commit_max;
+                self.sink()?.flush(longest)
+            }
         }
     }
 
@@ -171,7 +186,8 @@ impl Hand {
         membership: &Membership,
         offsets: &BTreeMap<TopicPartition, i64>,
     ) -> Result<(), TransportError> {
-        let committed = self.sink()?.commit(membership, offsets, COMMIT_MAX);
+        let longest = self.commit_max;
+        let committed = self.sink()?.commit(membership, offsets, longest);
         match &committed {
             Ok(()) => self.is_open = false,
             // Someone else has the partitions. What is open here would keep readers waiting until it times out.
@@ -191,7 +207,6 @@ impl Hand {
 
 /// The thread that works, seen from the query.
 struct Behind {
-    work: SyncSender<Work>,
     shared: Arc<Shared>,
     thread: JoinHandle<Hand>,
 }
@@ -199,13 +214,19 @@ struct Behind {
 /// What both sides see.
 #[derive(Default)]
 struct Shared {
-    given_up: AtomicBool,
     progress: Mutex<Progress>,
     changed: Condvar,
 }
 
 #[derive(Default)]
 struct Progress {
+    waiting: VecDeque<Work>,
+    /// No more work comes.
+    closed: bool,
+    /// What waits is not to be performed any more.
+    given_up: bool,
+    /// When the thread must be back from what it performs now.
+    due: Option<Instant>,
     commits: u64,
     failed: Option<TransportError>,
     ended: bool,
@@ -213,42 +234,37 @@ struct Progress {
 
 impl Behind {
     fn start(hand: Hand) -> Result<Self, TransportError> {
-        let (work, waiting) = sync_channel(WAITING_MAX);
         let shared = Arc::<Shared>::default();
         let theirs = shared.clone();
         let thread = std::thread::Builder::new()
             .name("writer".to_owned())
-            .spawn(move || theirs.serve(hand, &waiting))
+            .spawn(move || theirs.serve(hand))
             .map_err(|error| other(format!("no thread for writing: {error}")))?;
-        Ok(Self { work, shared, thread })
+        Ok(Self { shared, thread })
     }
 
-    fn put(&self, work: Work) -> Result<(), TransportError> {
-        match self.work.send(work) {
-            Ok(()) => Ok(()),
-            Err(_) => Err(self.shared.progress().err().unwrap_or_else(ended)),
-        }
-    }
-
-    /// Waits for the thread; none when it ran into a fault of ours.
+    /// Waits for the thread; none when it ran into a fault of ours, or does not come back from a call.
     fn end(self) -> Option<Hand> {
-        drop(self.work);
+        let mut progress = self.shared.progress.lock();
+        progress.closed = true;
+        self.shared.changed.notify_all();
+        while !progress.ended {
+            self.shared.wait(&mut progress).ok()?;
+        }
+        drop(progress);
         self.thread.join().ok()
     }
 }
 
 impl Shared {
-    fn serve(&self, mut hand: Hand, waiting: &Receiver<Work>) -> Hand {
+    fn serve(&self, mut hand: Hand) -> Hand {
         let _told = Ended(self);
-        for work in waiting {
-            if self.given_up.load(Ordering::Acquire) {
-                break;
-            }
+        while let Some(work) = self.next(&hand) {
             let is_commit = work.is_commit();
             match hand.perform(work) {
-                Ok(()) if is_commit => self.tell(|progress| progress.commits += 1),
-                Ok(()) => {}
+                Ok(()) => self.tell(|progress| progress.commits += u64::from(is_commit)),
                 Err(error) => {
+                    self.tell(|progress| progress.due = Some(Instant::now() + ABORT_MAX + LATE_MAX));
                     hand.give_up();
                     self.tell(|progress| progress.failed = Some(error));
                     break;
@@ -258,9 +274,37 @@ impl Shared {
         hand
     }
 
-    fn tell(&self, change: impl FnOnce(&mut Progress)) {
-        change(&mut self.progress.lock());
+    /// The next piece of work, once there is one; none when the thread shall end.
+    fn next(&self, hand: &Hand) -> Option<Work> {
+        let mut progress = self.progress.lock();
+        progress.due = None;
+        loop {
+            if progress.given_up {
+                return None;
+            }
+            if let Some(work) = progress.waiting.pop_front() {
+                progress.due = Some(Instant::now() + hand.time_max(&work) + LATE_MAX);
+                self.changed.notify_all();
+                return Some(work);
+            }
+            if progress.closed {
+                return None;
+            }
+            self.changed.wait(&mut progress);
+        }
+    }
+
+    /// Takes work, once there is room for it.
+    fn put(&self, work: Work) -> Result<(), TransportError> {
+        let mut progress = self.progress.lock();
+        progress.commits()?;
+        while progress.waiting.len() >= WAITING_MAX {
+            self.wait(&mut progress)?;
+            progress.commits()?;
+        }
+        progress.waiting.push_back(work);
         self.changed.notify_all();
+        Ok(())
     }
 
     fn progress(&self) -> Result<u64, TransportError> {
@@ -270,9 +314,24 @@ impl Shared {
     fn wait_for(&self, commits: u64) -> Result<(), TransportError> {
         let mut progress = self.progress.lock();
         while progress.commits()? < commits {
-            self.changed.wait(&mut progress);
+            self.wait(&mut progress)?;
         }
         Ok(())
+    }
+
+    /// Waits until something changes. Fails when the thread should have been back by now.
+    fn wait(&self, progress: &mut MutexGuard<'_, Progress>) -> Result<(), TransportError> {
+        match progress.due {
+            None => self.changed.wait(progress),
+            Some(due) if Instant::now() >= due => return Err(silent()),
+            Some(due) => drop(self.changed.wait_until(progress, due)),
+        }
+        Ok(())
+    }
+
+    fn tell(&self, change: impl FnOnce(&mut Progress)) {
+        change(&mut self.progress.lock());
+        self.changed.notify_all();
     }
 }
 
@@ -295,6 +354,11 @@ impl Drop for Ended<'_> {
     }
 }
 
+fn silent() -> TransportError {
+    let message = "writing hangs in a call that should have ended; it is left to itself".to_owned();
+    TransportError { kind: TransportErrorKind::Timeout, message, setting: None }
+}
+
 fn ended() -> TransportError {
     other("the thread that writes ran into a fault of ours".to_owned())
 }
@@ -306,7 +370,7 @@ fn other(message: String) -> TransportError {
 #[cfg(test)]
 mod tests {
     use headwater_connectors::transport::memory::MemoryTransport;
-    use headwater_connectors::transport::{Isolation, NewTopic};
+    use headwater_connectors::transport::{Admin, GroupPlan, Isolation, Member, NewTopic, ReadPlan, Source};
 
     use super::*;
 
@@ -380,6 +444,78 @@ mod tests {
             assert_eq!(first.expect_err("there is no such topic").kind, TransportErrorKind::UnknownTopic);
             assert!(!in_thread || outbox.commits().is_err());
         }
+    }
+
+    /// A cluster where no commit comes back.
+    #[derive(Debug)]
+    struct Stuck(Arc<dyn Transport>);
+
+    impl Transport for Stuck {
+        fn admin(&self) -> &dyn Admin {
+            self.0.admin()
+        }
+
+        fn open_sources(&self, plans: Vec<ReadPlan>) -> Result<Vec<Box<dyn Source>>, TransportError> {
+            self.0.open_sources(plans)
+        }
+
+        fn join_group(&self, plan: GroupPlan) -> Result<Box<dyn Member>, TransportError> {
+            self.0.join_group(plan)
+        }
+
+        fn open_sink(&self, options: SinkOptions) -> Result<Box<dyn Sink>, TransportError> {
+            Ok(Box::new(StuckSink(self.0.open_sink(options)?)))
+        }
+    }
+
+    struct StuckSink(Box<dyn Sink>);
+
+    impl Sink for StuckSink {
+        fn write(&mut self, batch: &OutBatch) -> Result<(), TransportError> {
+            self.0.write(batch)
+        }
+
+        fn flush(&mut self, timeout: Duration) -> Result<(), TransportError> {
+            self.0.flush(timeout)
+        }
+
+        fn begin(&mut self) -> Result<(), TransportError> {
+            self.0.begin()
+        }
+
+        fn commit(
+            &mut self,
+            _: &Membership,
+            _: &BTreeMap<TopicPartition, i64>,
+            _: Duration,
+        ) -> Result<(), TransportError> {
+            loop {
+                std::thread::park();
+            }
+        }
+
+        fn abort(&mut self, timeout: Duration) -> Result<(), TransportError> {
+            self.0.abort(timeout)
+        }
+    }
+
+    #[test]
+    fn a_commit_that_does_not_come_back_is_left_to_itself() {
+        let there = transport();
+        let stuck: Arc<dyn Transport> = Arc::new(Stuck(there.clone()));
+        let mut hanging = outbox(&stuck, true);
+        hanging.hand.as_mut().expect("no thread yet").commit_max = Duration::ZERO;
+        [Work::Begin, write("t"), commit()].into_iter().try_for_each(|work| hanging.put(work)).expect("waits");
+        // The thread takes no more, so that there is no room for all of this.
+        let mut more = (0..=WAITING_MAX).map(|_| hanging.put(write("t")));
+        assert_eq!(more.find_map(Result::err).expect("it hangs").kind, TransportErrorKind::Timeout);
+        assert_eq!(hanging.settle().expect_err("it hangs").kind, TransportErrorKind::Timeout);
+        drop(hanging);
+        // Whoever has the transactional id next ends what hangs.
+        let mut next = outbox(&there, true);
+        [Work::Begin, write("t"), commit()].into_iter().try_for_each(|work| next.put(work)).expect("works");
+        next.settle().expect("commits");
+        assert_eq!(end(&there, Isolation::ReadCommitted), end(&there, Isolation::ReadUncommitted));
     }
 
     #[test]

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use headwater_connectors::panic::words;
 use headwater_connectors::transport::{Transport, TransportError, TransportErrorKind};
 
 use super::driver::{Driver, Job, Step};
@@ -27,8 +28,8 @@ const SILENT_MS_MAX: i64 = 90_000;
 const END_MAX: Duration = Duration::from_secs(40);
 /// First pause after a failure; each further one is twice as long, until a commit succeeds.
 const BACKOFF: Duration = Duration::from_millis(500);
-/// Longest pause after a failure.
-const BACKOFF_MAX: Duration = Duration::from_secs(60);
+/// Longest pause after a failure: how late the end of an outage is noticed.
+const BACKOFF_MAX: Duration = Duration::from_secs(15);
 
 /// The queries of this process.
 pub struct Supervisor {
@@ -330,8 +331,7 @@ impl From<TransportError> for Failure {
 }
 
 fn panicked(panic: &(dyn Any + Send)) -> Failure {
-    let what = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
-    let message = format!("the query ran into a fault of ours: {}", what.unwrap_or("no reason given"));
+    let message = format!("the query ran into a fault of ours: {}", words(panic));
     Failure::Passing(Diagnostic::new(INTERNAL, message))
 }
 

@@ -101,14 +101,15 @@ const SINK_PLAIN: &[(&str, &str)] = &[("linger.ms", "10"), ("message.timeout.ms"
 /// Of a client that writes inside transactions: nobody sees a record before the commit, and a commit does not linger, so
 /// a batch may wait to be full.
 ///
-/// Idle connections are closed because of a fault of librdkafka (2.12): it goes on to wait for a group's coordinator that
-/// it knew after the broker has left the cluster, so offsets sent to the transaction wait without an end, whatever their
-/// timeout, until a connection to any other broker opens or closes. With this one does before the transaction times out.
-const SINK_TRANSACTIONAL: &[(&str, &str)] = &[("linger.ms", "50"), ("connections.max.idle.ms", "10000")];
+/// Idle connections are closed soon because of a fault of librdkafka (2.12): it goes on to wait for a group's coordinator
+/// that it knew after the broker has left the cluster, so offsets sent to the transaction wait without an end, whatever
+/// their timeout, until a connection to any other broker opens or closes. With this one does, early enough for the
+/// transaction to be committed although a cluster takes 10 s to notice that the broker is gone.
+const SINK_TRANSACTIONAL: &[(&str, &str)] = &[("linger.ms", "50"), ("connections.max.idle.ms", "2000")];
 
-/// How long a transaction may be open, in ms. What a killed process leaves open holds its readers back until then;
-/// librdkafka's own default is a minute.
-const TRANSACTION_TIMEOUT_MS: u32 = 15_000;
+/// How long a transaction may be open, in ms: longer than a cluster needs to do without a broker that it lost (10 s and some).
+/// What a killed process leaves open holds its readers back until then; librdkafka's own default is a minute.
+const TRANSACTION_TIMEOUT_MS: u32 = 20_000;
 
 impl Properties {
     /// Checks every property with librdkafka and reports all that are wrong.
@@ -412,7 +413,7 @@ mod tests {
             let sink = Role::Sink { transactional_id: Some("t".into()), batch_bytes_max: None };
             check(given).unwrap().client(&sink).get("transaction.timeout.ms").unwrap().to_owned()
         };
-        assert_eq!(timeout_ms(&[]), "15000");
+        assert_eq!(timeout_ms(&[]), "20000");
         assert_eq!(timeout_ms(&[("delivery.timeout.ms", "40000"), ("socket.timeout.ms", "9000")]), "40000");
         assert_eq!(timeout_ms(&[("transaction.timeout.ms", "3000")]), "3000");
     }

@@ -13,7 +13,7 @@ use crate::instance::Instance;
 
 const ANSWER_MAX: Duration = Duration::from_secs(5);
 const LOOK_INTERVAL: Duration = Duration::from_millis(100);
-/// Longest time without a commit of some query. One that fails again and again waits up to a minute.
+/// Longest time without a commit of some query. One that fails again and again waits up to 15 s between two attempts.
 const SILENCE_MAX: Duration = Duration::from_secs(100);
 
 /// A view on a service.
