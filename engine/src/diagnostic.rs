@@ -7,6 +7,7 @@ mod cluster;
 mod codes;
 mod render;
 mod table;
+mod unfit;
 
 use std::fmt;
 
@@ -16,6 +17,7 @@ pub use cluster::transport;
 pub use codes::*;
 pub use render::render;
 pub use table::{CODES, CodeEntry, Example, PRELUDE};
+pub use unfit::format_refusal;
 
 /// A refusal, or a part of one.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -262,12 +262,11 @@ impl Engine {
         let (transport, name_span) = (self.transport.clone(), create.name.span);
         blocking(move || topics::ensure(transport.admin(), &definition, name_span)).await??;
         let unbuilt = match &change {
-            CatalogChange::DefineSource { source, .. } => source.unbuilt_format().map(str::to_owned),
+            CatalogChange::DefineSource { source, .. } => source.unbuilt_format(),
             _ => None,
         };
         self.publish(text, change, create.name.span).await?;
-        let warning =
-            |format| format!("format {format} is not supported yet: what is declared here cannot be read or written");
+        let warning = |error| format!("{error}: what is declared here cannot be read or written");
         Ok(Answer::Done {
             message: format!("{} \"{}\" created", capital(kind), create.name.value),
             warnings: unbuilt.map(warning).into_iter().collect(),

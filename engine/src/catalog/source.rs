@@ -182,12 +182,11 @@ impl SourceDef {
         .schema()
     }
 
-    /// The format of its records that is known and not built yet, so that they can neither be read nor written.
-    pub fn unbuilt_format(&self) -> Option<&str> {
+    /// The refusal of a format of its records that is known and not built yet, so that they can neither be read nor written.
+    pub fn unbuilt_format(&self) -> Option<FormatError> {
         let sides = [(&self.key, ColumnRole::Key), (&self.value, ColumnRole::Value)];
-        let unbuilt =
-            |(side, role): &(&SideDef, ColumnRole)| matches!(self.format_of(side, role), Err(FormatError::NotYet(_)));
-        sides.into_iter().find(unbuilt).map(|(side, _)| side.format.as_str())
+        let mut refusals = sides.into_iter().filter_map(|(side, role)| self.format_of(side, &role).err());
+        refusals.find(|error| matches!(error, FormatError::NotYet(_)))
     }
 
     /// The layout of one side of the records.

@@ -13,7 +13,6 @@ use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::SessionConfig;
 use datafusion::sql::parser::Statement as PlannedStatement;
-use headwater_connectors::format::FormatError;
 use headwater_connectors::table::{NewestFirstRule, ScanContext, TopicTable};
 use sqlparser::ast::Statement as SqlStatement;
 
@@ -155,8 +154,8 @@ impl SchemaProvider for Sources {
 
     async fn table(&self, name: &str) -> DataFusionResult<Option<Arc<dyn TableProvider>>> {
         let Some(source) = self.catalog.source(name) else { return Ok(None) };
-        if let Some(format) = source.unbuilt_format() {
-            return Err(DataFusionError::External(Box::new(FormatError::NotYet(format.to_owned()))));
+        if let Some(error) = source.unbuilt_format() {
+            return Err(DataFusionError::External(Box::new(error)));
         }
         let spec = source.topic_spec().map_err(DataFusionError::Configuration)?;
         Ok(Some(Arc::new(TopicTable::new(Arc::new(spec)))))

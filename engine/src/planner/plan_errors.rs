@@ -10,7 +10,7 @@ use headwater_connectors::transport::TransportError;
 use super::pinpoint::with_our_types;
 use crate::diagnostic::nearest;
 use crate::diagnostic::{
-    AMBIGUOUS_COLUMN, Diagnostic, FORMAT, INTERNAL, MEMORY, PLAN, RUNTIME, Span, UNKNOWN_COLUMN, transport,
+    AMBIGUOUS_COLUMN, Diagnostic, INTERNAL, MEMORY, PLAN, RUNTIME, Span, UNKNOWN_COLUMN, format_refusal, transport,
 };
 
 /// What an error of planning or running says to a user. `whole` is the place of the query, for
@@ -98,8 +98,7 @@ fn external(error: &(dyn std::error::Error + Send + Sync + 'static), whole: Opti
         return Diagnostic { span: refused.span.or(whole), ..refused.clone() };
     }
     if let Some(error) = error.downcast_ref::<FormatError>() {
-        let code = if matches!(error, FormatError::NotYet(_)) { crate::diagnostic::NOT_SUPPORTED } else { FORMAT };
-        return Diagnostic::new(code, error.to_string()).at_maybe(whole);
+        return format_refusal(error).at_maybe(whole);
     }
     if let Some(error) = error.downcast_ref::<DataFusionError>() {
         return one(error, whole);

@@ -1,12 +1,12 @@
 //! Formats of a declaration's keys and values: which they are, what they can hold, and how a single value is laid out.
 
-use headwater_connectors::format::{FormatError, FormatKind};
+use headwater_connectors::format::FormatKind;
 use headwater_connectors::record::Side;
 
 use super::define::{FormatDefaults, missing};
 use super::properties::SourceProperties;
 use crate::catalog::{ColumnDef, ColumnRole, SideDef, SourceDef, SourceKind};
-use crate::diagnostic::{Diagnostic, FORMAT, NOT_SUPPORTED, PROPERTY_CONFLICT, Span};
+use crate::diagnostic::{Diagnostic, FORMAT, PROPERTY_CONFLICT, format_refusal};
 use crate::sql::ast;
 use crate::types::SqlType;
 
@@ -99,7 +99,7 @@ fn side(
         // What holds for JSON holds for them: records of fields, maps with STRING keys.
         Err(_) if unbuilt => FormatKind::Json,
         Err(error) => {
-            errors.push(format_error(&error, format.span));
+            errors.push(format_refusal(&error).at(format.span));
             return None;
         }
     };
@@ -144,12 +144,6 @@ fn check_avro_names(
         let error = Diagnostic::new(FORMAT, message).at(format.span);
         errors.push(error.detail("Its names are of letters, digits and underscores, and begin with no digit."));
     }
-}
-
-fn format_error(error: &FormatError, span: Span) -> Diagnostic {
-    let code = if matches!(error, FormatError::NotYet(_)) { NOT_SUPPORTED } else { FORMAT };
-    let diagnostic = Diagnostic::new(code, error.to_string()).at(span);
-    Diagnostic { hint: error.hint(), ..diagnostic }
 }
 
 /// A source of which only the columns matter.

@@ -12,7 +12,7 @@ use arrow::array::{AsArray, BinaryArray};
 use arrow::buffer::{NullBuffer, ScalarBuffer};
 use arrow::compute::concat;
 use arrow::datatypes::{DataType, Field, Int64Type};
-use headwater_connectors::format::{BadRow, FormatError, Layout};
+use headwater_connectors::format::{BadRow, Layout};
 use headwater_connectors::record::{OutBatch, headers_type};
 use headwater_connectors::table::{ROWOFFSET, ROWPARTITION, ROWTIME, WINDOWEND, WINDOWSTART};
 
@@ -20,7 +20,7 @@ use super::describe::find;
 use super::{OWN_TOPICS, Writer};
 use crate::answer::Answer;
 use crate::catalog::{Catalog, ColumnRole, SideDef, SourceDef, SourceKind};
-use crate::diagnostic::{Diagnostic, INSERT, NOT_SUPPORTED, Span, UNKNOWN_COLUMN};
+use crate::diagnostic::{Diagnostic, INSERT, Span, UNKNOWN_COLUMN, format_refusal};
 use crate::engine::{blocking, refused};
 use crate::planner::constant::{Evaluator, to_column_type};
 use crate::planner::define::{ROWHEADERS, ROWTOMBSTONE};
@@ -240,10 +240,7 @@ fn encode_side(
 ) -> Result<BinaryArray, Vec<Diagnostic>> {
     let layout: Layout = source.layout(side, role);
     let refuse = |why: String| vec![Diagnostic::new(INSERT, why).at(insert.target.span)];
-    let format = source.format_of(side, role).map_err(|error| {
-        let code = if matches!(error, FormatError::NotYet(_)) { NOT_SUPPORTED } else { INSERT };
-        vec![Diagnostic::new(code, error.to_string()).at(insert.target.span)]
-    })?;
+    let format = source.format_of(side, role).map_err(|error| vec![format_refusal(&error).at(insert.target.span)])?;
     let mut encoder = format.encoder(&layout).map_err(|e| refuse(e.to_string()))?;
     let column = |name: &str, ty: &DataType| {
         table.column_by_name(name).cloned().unwrap_or_else(|| new_null_array(ty, table.num_rows()))

@@ -16,7 +16,7 @@ use super::names::{Scope, each, ident, span_of};
 use super::result::Use;
 use super::stateful::{self, TABLE_FUNCTIONS};
 use crate::catalog::{Catalog, SourceDef, SourceKind};
-use crate::diagnostic::{Diagnostic, NOT_SUPPORTED, STREAMING, Span};
+use crate::diagnostic::{Diagnostic, NOT_SUPPORTED, STREAMING, Span, format_refusal};
 use crate::functions;
 use crate::planner::define::real_first;
 use crate::planner::{function, rewrite, star};
@@ -115,8 +115,7 @@ pub fn read(
 /// What of reading a source is not built yet.
 fn later(source: &SourceDef, span: Span) -> Vec<Diagnostic> {
     let table = (source.kind == SourceKind::Table).then(|| not_yet("a continuous query over a table", span));
-    let format = source.unbuilt_format().map(|format| not_yet(&format!("format {format}"), span));
-    table.into_iter().chain(format).collect()
+    table.into_iter().chain(source.unbuilt_format().map(|error| format_refusal(&error).at(span))).collect()
 }
 
 /// What a table or a source with windows does not allow.

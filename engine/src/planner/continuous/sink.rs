@@ -11,7 +11,7 @@ use datafusion::execution::session_state::SessionState;
 use crate::catalog::{Catalog, ColumnRole, QueryDef, SourceDef, SourceKind};
 use crate::config::Settings;
 use crate::diagnostic::{
-    Diagnostic, INSERT, NOT_SUPPORTED, PROPERTY_CONFLICT, PROPERTY_VALUE, STREAMING, Span, UNKNOWN_SOURCE,
+    Diagnostic, INSERT, PROPERTY_CONFLICT, PROPERTY_VALUE, STREAMING, Span, UNKNOWN_SOURCE, format_refusal,
 };
 use crate::dialect::coerces;
 use crate::planner::define::{Definition, FormatDefaults, define_made, real_first, source_kind};
@@ -267,10 +267,7 @@ fn declaration(
 
 /// A query that is right may need what is not built yet.
 fn check_built(shape: &Shape, sink: &SourceDef, span: Span) -> Result<(), Vec<Diagnostic>> {
-    let format = sink.unbuilt_format().map(|format| {
-        let message = format!("format {format} is not supported yet");
-        Diagnostic::new(NOT_SUPPORTED, message).at(span)
-    });
+    let format = sink.unbuilt_format().map(|error| format_refusal(&error).at(span));
     let later: Vec<Diagnostic> = shape.later.iter().cloned().chain(format).collect();
     if later.is_empty() { Ok(()) } else { Err(later) }
 }
