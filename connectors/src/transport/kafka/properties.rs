@@ -65,6 +65,10 @@ const SOURCE: &[(&str, &str)] = &[
 /// there is: after a transaction marker only an empty fetch tells that the end is reached.
 const BOUNDED_FETCH_WAIT_MS: &str = "10";
 
+/// The same of a read without an end, which is answered as soon as there is something: all that a longer wait changes is how
+/// often nothing is asked for and told.
+const FETCH_WAIT_MS: &str = "1500";
+
 /// A secret of so many bytes is no part of other words by chance.
 const LONG_SECRET_BYTES: usize = 8;
 
@@ -238,7 +242,7 @@ impl Role {
         match self {
             Self::Source { bounded, sources, .. } => {
                 let share = |all: usize, least: usize| (all / (*sources).max(1)).max(least).to_string();
-                let wait_ms = if *bounded { BOUNDED_FETCH_WAIT_MS } else { "500" };
+                let wait_ms = if *bounded { BOUNDED_FETCH_WAIT_MS } else { FETCH_WAIT_MS };
                 vec![
                     ("fetch.wait.max.ms", wait_ms.into()),
                     ("queued.min.messages", share(QUEUED_RECORDS_MAX, 10_000)),
