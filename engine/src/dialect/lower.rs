@@ -41,6 +41,8 @@ fn lower_one(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
         Expr::Between(range) => between(range, schema)?,
         Expr::InList(list) => in_list(list, schema)?,
         Expr::Case(choice) => case(choice, schema)?,
+        // ANY and ALL of a subquery with NULLs in it.
+        Expr::SetComparison(_) => Expr::IsTrue(Box::new(doubles::settle_one(expr, schema)?.data)),
         Expr::HigherOrderFunction(mut call) => {
             let args = call.args.into_iter().map(|arg| match arg {
                 lambda @ Expr::Lambda(_) => lambda::strict(lambda, schema),

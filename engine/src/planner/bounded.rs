@@ -16,6 +16,7 @@ use datafusion::sql::parser::Statement as PlannedStatement;
 use headwater_connectors::table::{NewestFirstRule, ScanContext, TopicTable};
 use sqlparser::ast::Statement as SqlStatement;
 
+use super::two_valued::TwoValuedNotIn;
 use super::yielding::YieldingJoins;
 use super::{calls, columns, lambdas, pinpoint, rewrite, star};
 use crate::catalog::Catalog;
@@ -74,6 +75,7 @@ pub fn state(
     let state = builder
         .with_config(config)
         .with_runtime_env(runtime)
+        .with_optimizer_rule(Arc::new(TwoValuedNotIn))
         .with_physical_optimizer_rule(Arc::new(NewestFirstRule))
         .with_physical_optimizer_rule(Arc::new(YieldingJoins))
         .build();

@@ -16,6 +16,7 @@ mod properties;
 pub(crate) mod rewrite;
 pub(crate) mod sides;
 mod star;
+mod two_valued;
 pub(crate) mod types;
 mod yielding;
 
