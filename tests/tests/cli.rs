@@ -104,6 +104,20 @@ fn a_statement_that_fails_ends_the_script_with_1_and_says_where() {
     assert!(said.contains("K0101") && said.contains("^^^^^^^"), "{said}");
 }
 
+/// Goal: what may be nested is planned without outgrowing a stack, and long sums do not take forever. Method: nearly as deep
+/// as statements may be.
+#[test]
+fn deep_statements_are_answered() {
+    let data = TempDir::new().expect("a folder");
+    let nested = format!("SELECT * FROM {}(SELECT 7 AS a){};", "(SELECT * FROM ".repeat(95), ")".repeat(95));
+    let chain: String = (1..900).map(|n| format!(", c{n} AS (SELECT a + 1 AS a FROM c{})", n - 1)).collect();
+    let chained = format!("WITH c0 AS (SELECT 1 AS a){chain} SELECT * FROM c899;");
+    let sum = format!("SELECT {} AS a;", ["1"; 500].join(" + "));
+    for (statement, answer) in [(nested, "A\n7\n"), (chained, "A\n900\n"), (sum, "A\n500\n")] {
+        assert_eq!(succeed(data.path(), &["--output", "csv", "-e", &statement]), answer);
+    }
+}
+
 #[test]
 fn wrong_usage_ends_with_2_and_names_the_nearest_property() {
     let data = TempDir::new().expect("a folder");

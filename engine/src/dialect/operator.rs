@@ -3,10 +3,12 @@
 use arrow::array::ArrayRef;
 use arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::common::Result;
+use datafusion::logical_expr::expr::schema_name_from_exprs;
 use datafusion::logical_expr::{
     ColumnarValue, Expr, Operator, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
 use sqlparser::ast::BinaryOperator;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use super::kind::{Kind, arrow_type};
@@ -106,20 +108,74 @@ impl Op {
 
     /// The operation as a call.
     pub fn call(self, left: Expr, right: Expr) -> Expr {
-        ScalarUDF::from(Operation::new(self)).call(vec![left, right])
+        let print = Print::of(self, [&left, &right]);
+        ScalarUDF::from(Operation { print, ..Operation::new(self) }).call(vec![left, right])
     }
 }
 
 /// An operator as a function.
-#[derive(Debug, PartialEq, Eq, Hash)]
+#[derive(Debug)]
 pub(super) struct Operation {
     pub op: Op,
     signature: Signature,
+    print: Print,
+}
+
+/// What the operands were when the operation was made, in short.
+#[derive(Clone, Copy, Debug, Default)]
+struct Print {
+    /// Operations under this one, one side only where they are deep.
+    depth: usize,
+    mark: u64,
+}
+
+/// From so many operations inside each other on, names are short: DataFusion asks each of them for its name, again and
+/// again, and a name that holds all names below it would make 500 terms a minute's work.
+const NAMED_DEPTH_MAX: usize = 16;
+
+impl Print {
+    fn of(op: Op, sides: [&Expr; 2]) -> Self {
+        let mut hasher = DefaultHasher::new();
+        op.hash(&mut hasher);
+        let mut depth = 0;
+        for side in sides {
+            match (operation(side), side) {
+                (Some(operation), _) => {
+                    depth = depth.max(operation.print.depth + 1);
+                    operation.print.mark.hash(&mut hasher);
+                }
+                // Of which source a column is may be written or not.
+                (None, Expr::Column(column)) => column.name.hash(&mut hasher),
+                (None, other) => other.hash(&mut hasher),
+            }
+        }
+        Self { depth, mark: hasher.finish() }
+    }
+}
+
+/// The operation that an expression is, with its print.
+fn operation(expr: &Expr) -> Option<&Operation> {
+    let Expr::ScalarFunction(call) = expr else { return None };
+    call.func.inner().downcast_ref::<Operation>().filter(|operation| operation.print.mark != 0)
+}
+
+impl PartialEq for Operation {
+    fn eq(&self, other: &Self) -> bool {
+        self.op == other.op
+    }
+}
+
+impl Eq for Operation {}
+
+impl Hash for Operation {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.op.hash(state);
+    }
 }
 
 impl Operation {
     pub fn new(op: Op) -> Self {
-        Self { op, signature: Signature::any(2, Volatility::Immutable) }
+        Self { op, signature: Signature::any(2, Volatility::Immutable), print: Print::default() }
     }
 
     fn result(&self, left: &DataType, right: &DataType) -> Result<DataType> {
@@ -135,6 +191,13 @@ impl Operation {
 impl ScalarUDFImpl for Operation {
     fn name(&self) -> &str {
         self.op.names().3
+    }
+
+    fn schema_name(&self, args: &[Expr]) -> Result<String> {
+        match self.print {
+            Print { depth, mark } if depth > NAMED_DEPTH_MAX => Ok(format!("{}#{mark:016x}", self.name())),
+            _ => Ok(format!("{}({})", self.name(), schema_name_from_exprs(args)?)),
+        }
     }
 
     fn signature(&self) -> &Signature {

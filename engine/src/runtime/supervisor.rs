@@ -26,6 +26,9 @@ const WAIT: Duration = Duration::from_millis(500);
 const SILENT_MS_MAX: i64 = 90_000;
 /// How long a query that is told to stop is waited for: as long as a commit may take, and some more.
 const END_MAX: Duration = Duration::from_secs(40);
+/// Stack of a query's thread, which compiles and computes expressions as deep as a statement may have them. Memory is
+/// taken as it is used.
+const STACK_BYTES: usize = 32 << 20;
 /// First pause after a failure; each further one is twice as long, until a commit succeeds.
 const BACKOFF: Duration = Duration::from_millis(500);
 /// Longest pause after a failure: how late the end of an outage is noticed.
@@ -139,7 +142,7 @@ impl Supervisor {
             status: status.clone(),
         };
         let name = format!("query {}", query.id);
-        let thread = std::thread::Builder::new().name(name).spawn(move || {
+        let thread = std::thread::Builder::new().name(name).stack_size(STACK_BYTES).spawn(move || {
             life.live();
             over.want();
         });
