@@ -44,7 +44,7 @@ pub use element::ELEMENT;
 pub use names::{list, unknown};
 pub use signature::{Category, Function, Variant};
 pub use table::{is_call as is_table_call, rows_of};
-pub use time::{ADDING, UNIT_CALL, UNITS};
+pub use time::{ADDING, UNIT_CALL, UNITS, is_unit_word};
 pub(crate) use unordered::{has_maps, without_order};
 
 /// The families, in the order of the documentation.

@@ -12,6 +12,7 @@ use crate::diagnostic::nearest;
 use crate::diagnostic::{
     AMBIGUOUS_COLUMN, Diagnostic, INTERNAL, MEMORY, PLAN, RUNTIME, Span, UNKNOWN_COLUMN, format_refusal, transport,
 };
+use crate::functions::is_unit_word;
 
 /// What an error of planning or running says to a user. `whole` is the place of the query, for
 /// errors that do not say where they are.
@@ -170,6 +171,7 @@ pub(super) fn unknown_column_of(name: &str, mut names: Vec<&str>) -> Diagnostic 
             error.hint(format!("Did you mean `{near}`? Its name must be quoted."))
         }
         Some(near) => error.hint(format!("Did you mean \"{near}\"?")),
+        None if is_unit_word(name) => error.hint("Units of time are MILLISECONDS, SECONDS, MINUTES, HOURS and DAYS."),
         None => error,
     }
 }

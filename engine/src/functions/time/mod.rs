@@ -14,7 +14,7 @@ use super::signature::Category::DateTime;
 use super::signature::Type::{BigInt, Date, Int, String, Time, Timestamp, Unit};
 use super::signature::{Function, Param, Variant, p};
 
-pub use unit::{ADDING, UNIT_CALL, UNITS, UnitCall};
+pub use unit::{ADDING, UNIT_CALL, UNITS, UnitCall, is_unit_word};
 
 const ZONED: &str = "The zone is a name such as Europe/Oslo, or an offset such as +02:00.";
 

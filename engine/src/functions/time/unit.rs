@@ -31,6 +31,12 @@ pub const UNITS: &[(&str, i64)] = &[
     ("MILLISECONDS", 1),
 ];
 
+/// True for a word that says a unit of time, known here or not.
+pub fn is_unit_word(name: &str) -> bool {
+    let unit = name.strip_suffix('S').unwrap_or(name);
+    ["MILLISECOND", "SECOND", "MINUTE", "HOUR", "DAY", "WEEK", "MONTH", "QUARTER", "YEAR"].contains(&unit)
+}
+
 /// The length of the unit whose name is its constant argument.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub struct UnitCall {

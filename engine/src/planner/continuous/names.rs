@@ -13,6 +13,7 @@ use sqlparser::ast::{Expr, Ident, Query, Select, Spanned as _, TableFactor, Visi
 
 use crate::catalog::{Catalog, SourceDef};
 use crate::diagnostic::{AMBIGUOUS_COLUMN, Diagnostic, Span, UNKNOWN_COLUMN};
+use crate::functions::is_unit_word;
 use crate::planner::lambdas;
 use crate::planner::plan_errors::unknown_column_of;
 use crate::sql::{place, print, walk, walk_mut};
@@ -97,7 +98,9 @@ impl Scope {
         let mut told = BTreeSet::new();
         each(expr, &mut |expr: &Expr| {
             let error = match expr {
-                Expr::Identifier(name) if !own.contains(&name.value) && !is_unit(&name.value) => self.unqualified(name),
+                Expr::Identifier(name) if !own.contains(&name.value) && !is_unit_word(&name.value) => {
+                    self.unqualified(name)
+                }
                 Expr::CompoundIdentifier(names)
                     if names.len() == 2
                         && !own.contains(&names[0].value)
@@ -251,12 +254,6 @@ fn named_in(clause: &str, error: Diagnostic) -> Diagnostic {
         None => format!("{clause} names it."),
     };
     error.detail(detail)
-}
-
-/// A unit of time is a word and no column, as in `DATEADD(DAYS, 1, d)`.
-fn is_unit(name: &str) -> bool {
-    let unit = name.strip_suffix('S').unwrap_or(name);
-    ["MILLISECOND", "SECOND", "MINUTE", "HOUR", "DAY", "WEEK", "MONTH", "QUARTER", "YEAR"].contains(&unit)
 }
 
 /// The place of an expression, or of the whole.
