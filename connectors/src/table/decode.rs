@@ -48,6 +48,8 @@ pub struct DecodedRows {
     /// Records whose value is there and says that there is nothing (JSON `null`): a table takes them
     /// for tombstones. By rising record.
     pub absent: Vec<usize>,
+    /// How many records of a stream were no rows because they have no value.
+    pub valueless: u64,
     /// Of a decoder that keeps records without a value ([`RecordDecoder::keeping_valueless`]): which rows have
     /// one; `None` when all have.
     pub valued: Option<NullBuffer>,
@@ -185,12 +187,14 @@ struct Keep {
     len: usize,
     bits: Option<BooleanBufferBuilder>,
     absent: Vec<usize>,
+    /// How many were dropped because they say that there is nothing.
+    valueless: u64,
     rejects: Vec<Reject>,
 }
 
 impl Keep {
     fn new(drops_valueless: bool, len: usize) -> Self {
-        Self { drops_valueless, len, bits: None, absent: Vec::new(), rejects: Vec::new() }
+        Self { drops_valueless, len, bits: None, absent: Vec::new(), valueless: 0, rejects: Vec::new() }
     }
 
     fn absent(&mut self, side: Side, rows: Vec<usize>) {
@@ -198,24 +202,28 @@ impl Keep {
             return;
         }
         if self.drops_valueless {
-            rows.iter().for_each(|row| self.drop_row(*row));
+            rows.iter().for_each(|row| self.valueless += u64::from(self.drop_row(*row)));
         }
         self.absent = rows;
     }
 
-    fn drop_row(&mut self, row: usize) {
+    /// True when it was a row until now.
+    fn drop_row(&mut self, row: usize) -> bool {
         let len = self.len;
         let bits = self.bits.get_or_insert_with(|| {
             let mut bits = BooleanBufferBuilder::new(len);
             bits.append_n(len, true);
             bits
         });
+        let was = bits.get_bit(row);
         bits.set_bit(row, false);
+        was
     }
 
     fn drop_nulls(&mut self, raw: &RawBatch) {
         let Some(nulls) = raw.value_nulls.as_ref().filter(|n| n.null_count() > 0) else { return };
-        (0..self.len).filter(|row| nulls.is_null(*row)).for_each(|row| self.drop_row(row));
+        let dropped = (0..self.len).filter(|row| nulls.is_null(*row)).filter(|row| self.drop_row(*row)).count();
+        self.valueless += dropped as u64;
     }
 
     fn mask(&self) -> Option<BooleanArray> {
@@ -232,7 +240,7 @@ impl Keep {
             (Some(kept), None) => (filter_record_batch(&rows, kept)?, None),
             (None, valued) => (rows, valued),
         };
-        Ok(DecodedRows { rows, kept, rejects: self.rejects, absent: self.absent, valued })
+        Ok(DecodedRows { rows, kept, rejects: self.rejects, absent: self.absent, valueless: self.valueless, valued })
     }
 }
 

@@ -19,6 +19,7 @@ pub struct Progress {
     offsets_done: AtomicU64,
     offsets_total: AtomicU64,
     rejects: AtomicU64,
+    valueless: AtomicU64,
     failures: AtomicU64,
     first_failure: OnceLock<String>,
     kept: Mutex<Vec<Reject>>,
@@ -37,6 +38,8 @@ pub struct Snapshot {
     pub offsets_total: u64,
     /// Records that could not be decoded.
     pub rejects: u64,
+    /// Records of streams that are no rows because they have no value.
+    pub valueless: u64,
     /// Values that an expression could not compute and that are NULL.
     pub failures: u64,
 }
@@ -63,6 +66,11 @@ impl Progress {
         }
     }
 
+    /// Adds records of a stream that have no value.
+    pub fn add_valueless(&self, records: u64) {
+        self.valueless.fetch_add(records, Ordering::Relaxed);
+    }
+
     /// Adds a value that could not be computed; the reason of the first is kept, in words for a user.
     pub fn add_failure(&self, reason: impl FnOnce() -> String) {
         self.failures.fetch_add(1, Ordering::Relaxed);
@@ -83,6 +91,7 @@ impl Progress {
             offsets_done: read(&self.offsets_done),
             offsets_total: read(&self.offsets_total),
             rejects: read(&self.rejects),
+            valueless: read(&self.valueless),
             failures: read(&self.failures),
         }
     }

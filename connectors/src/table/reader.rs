@@ -88,6 +88,7 @@ pub fn read_to_end(
                 count(&raw, &mut covered, context, metrics);
                 let mut rows = decoder.decode(&raw)?;
                 add(&metrics.rejects, rows.rejects.len() as u64);
+                context.progress.add_valueless(rows.valueless);
                 rows.rejects.drain(..).for_each(|reject| context.progress.add_reject(reject));
                 if sink(&raw, rows)? == Flow::Stop {
                     return Ok(());

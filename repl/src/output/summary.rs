@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use headwater_engine::answer::Snapshot;
 
-/// The lines under a result: always one, more when records were rejected or values could not be computed.
+/// The lines under a result: always one, more when records were rejected or are no rows, or values could not be computed.
 pub fn summary(rows: u64, elapsed: Duration, read: Snapshot, first_failure: Option<&str>) -> Vec<String> {
     let mut first = format!("{} in {}", counted(rows, "row"), seconds(elapsed));
     if read.records_read > 0 {
@@ -17,6 +17,10 @@ pub fn summary(rows: u64, elapsed: Duration, read: Snapshot, first_failure: Opti
     if read.rejects > 0 {
         let verb = if read.rejects == 1 { "was" } else { "were" };
         lines.push(format!("{} {verb} rejected; SHOW REJECTS; lists them", counted(read.rejects, "record")));
+    }
+    if read.valueless > 0 {
+        let verb = if read.valueless == 1 { "is" } else { "are" };
+        lines.push(format!("{} without a value {verb} no row of a stream", counted(read.valueless, "record")));
     }
     if let Some(reason) = first_failure.filter(|_| read.failures > 0) {
         let (failed, verb) = (counted(read.failures, "value"), if read.failures == 1 { "is" } else { "are" });
@@ -63,12 +67,13 @@ mod tests {
 
     #[test]
     fn a_summary_in_words() {
-        let read = Snapshot { records_read: 50_000, rejects: 3, failures: 2, ..Snapshot::default() };
+        let read = Snapshot { records_read: 50_000, rejects: 3, valueless: 1, failures: 2, ..Snapshot::default() };
         assert_eq!(
             summary(1, Duration::from_millis(500), read, Some("division by zero")),
             [
                 "1 row in 0.500 s; read 50,000 records (100,000/s)",
                 "3 records were rejected; SHOW REJECTS; lists them",
+                "1 record without a value is no row of a stream",
                 "2 values could not be computed and are NULL; the first: division by zero"
             ]
         );
