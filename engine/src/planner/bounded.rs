@@ -14,7 +14,7 @@ use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::SessionConfig;
 use datafusion::sql::parser::Statement as PlannedStatement;
 use headwater_connectors::table::{NewestFirstRule, ScanContext, TopicTable};
-use sqlparser::ast::Statement as SqlStatement;
+use sqlparser::ast::{Expr, Statement as SqlStatement};
 
 use super::two_valued::TwoValuedNotIn;
 use super::yielding::YieldingJoins;
@@ -24,10 +24,12 @@ use crate::config::Settings;
 use crate::diagnostic::{Diagnostic, NOT_SUPPORTED, Span, UNKNOWN_FUNCTION};
 use crate::dialect;
 use crate::functions;
-use crate::sql::ast;
+use crate::sql::{ast, each_expr, place};
 
 /// Name of the catalog and schema that sources are in; never seen by users.
 const HOME: &str = "headwater";
+/// Calls that are no functions.
+const CONSTRUCTORS: [&str; 3] = ["ARRAY", "MAP", "STRUCT"];
 
 /// Memory that a part of a query should have: with less, fewer parts run side by side.
 const PARTITION_MEMORY_MIN: usize = 32 << 20;
@@ -101,11 +103,28 @@ pub async fn plan(
     errors.extend(columns::unknown(&body, catalog));
     rewrite::rewrite(&mut body, &mut errors);
     if !errors.is_empty() {
+        errors.extend(unknown_functions(query, state));
         return Err(errors);
     }
     let statement = PlannedStatement::Statement(Box::new(SqlStatement::Query(body)));
     let planned = state.statement_to_plan(statement).await.and_then(dialect::settle_plan);
     planned.map_err(|error| pinpoint::diagnose(&error, query).into_iter().map(|told| nearest(told, state)).collect())
+}
+
+/// The functions that do not exist, of a query that is not planned because of other mistakes.
+fn unknown_functions(query: &ast::Query, state: &SessionState) -> Vec<Diagnostic> {
+    let listed = functions::list(state);
+    let is_known =
+        |name: &str| CONSTRUCTORS.contains(&name) || listed.iter().any(|(known, _)| known.eq_ignore_ascii_case(name));
+    let mut unknown = Vec::new();
+    each_expr(&query.body, &mut |expr| {
+        let Expr::Function(call) = expr else { return };
+        let [part] = &call.name.0[..] else { return };
+        let Some(name) = part.as_ident().filter(|name| !is_known(&name.value.to_uppercase())) else { return };
+        let names = listed.iter().map(|(known, _)| known.as_str());
+        unknown.push(functions::unknown(&name.value, names).at_maybe(place(name.span)));
+    });
+    unknown
 }
 
 /// DataFusion suggests one of the nearest functions by chance; of ours it is always the same.
