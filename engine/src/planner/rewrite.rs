@@ -9,16 +9,16 @@ use std::ops::ControlFlow;
 use headwater_connectors::java_time::iso::parse_partial_iso_timestamp_ms;
 use headwater_connectors::table::{ROWTIME, WINDOWEND, WINDOWSTART};
 use sqlparser::ast::{
-    AccessExpr, BinaryOperator, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments,
-    GroupByExpr, Ident, LimitClause, ObjectName, OrderByKind, Query, Select, SelectItem, Subscript, TableFactor,
-    TypedString, UnaryOperator, Value, ValueWithSpan, VisitorMut, WindowFrameBound, WindowType,
+    AccessExpr, BinaryOperator, CastKind, DataType, Distinct, Expr, Function, FunctionArg, FunctionArgExpr,
+    FunctionArguments, GroupByExpr, Ident, LimitClause, ObjectName, OrderByKind, Query, Select, SelectItem, SetExpr,
+    Subscript, TableFactor, TypedString, UnaryOperator, Value, ValueWithSpan, VisitorMut, WindowFrameBound, WindowType,
 };
 
 use super::star::call;
 use crate::diagnostic::{Diagnostic, LITERAL, NOT_SUPPORTED};
 use crate::dialect::{self, literal};
 use crate::functions::{self, ELEMENT};
-use crate::sql::{expr_forms::cast_type, walk_mut};
+use crate::sql::{expr_forms::cast_type, print, walk_mut};
 
 /// Functions of the dialect that DataFusion has under another name.
 const OTHER_NAMES: &[(&str, &str)] = &[("COLLECT_LIST", "array_agg")];
@@ -44,6 +44,11 @@ struct Rewriter<'a> {
 
 impl VisitorMut for Rewriter<'_> {
     type Break = ();
+
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
+        order_by_name(query);
+        ControlFlow::Continue(())
+    }
 
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
         name_columns(select);
@@ -335,6 +340,29 @@ pub(super) fn name_columns(select: &mut Select) {
         let Some(name) = new_name(expr, &mut taken, &mut generated) else { continue };
         let expr = std::mem::replace(expr, Expr::value(Value::Null));
         *item = SelectItem::ExprWithAlias { expr, alias: Ident::with_quote('`', name) };
+    }
+}
+
+/// The rows of SELECT DISTINCT have the columns that are listed and no others, so what ORDER BY repeats of them is named.
+/// Names and positions mean a column of the result already.
+fn order_by_name(query: &mut Query) {
+    let SetExpr::Select(select) = query.body.as_mut() else { return };
+    let Some(OrderByKind::Expressions(expressions)) = query.order_by.as_mut().map(|order| &mut order.kind) else {
+        return;
+    };
+    if !matches!(select.distinct, Some(Distinct::Distinct)) {
+        return;
+    }
+    name_columns(select);
+    for by in expressions.iter_mut().filter(|by| !matches!(by.expr, Expr::Identifier(_) | Expr::Value(_))) {
+        let written = print::expr(&by.expr);
+        let named = select.projection.iter().find_map(|item| match item {
+            SelectItem::ExprWithAlias { expr, alias } if print::expr(expr) == written => Some(alias.clone()),
+            _ => None,
+        });
+        if let Some(alias) = named {
+            by.expr = Expr::Identifier(alias);
+        }
     }
 }
 
