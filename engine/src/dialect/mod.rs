@@ -30,8 +30,10 @@ mod pass;
 mod planner;
 mod refusal;
 mod simplify;
+mod subqueries;
 mod text;
 mod text_form;
+mod truth;
 mod unordered;
 mod user;
 

@@ -6,15 +6,17 @@ use sqlparser::ast::{
     Expr, GroupByExpr, LimitClause, OrderByKind, Query, Select, SetExpr, Spanned as _, Value, ValueWithSpan, Visitor,
 };
 
-use crate::diagnostic::{Diagnostic, PLAN, Span};
-use crate::sql::{place, print, walk};
+use crate::diagnostic::{Diagnostic, NOT_SUPPORTED, PLAN, Span};
+use crate::sql::expr_forms::is_subquery;
+use crate::sql::{each_expr, place, print, walk};
 
 /// The same diagnostic better told, where it is about a clause.
 pub(super) fn retell(told: Diagnostic, query: &Query) -> Diagnostic {
     let better = position(&told.message, query)
         .or_else(|| sides(&told, query))
         .or_else(|| limit(&told.message, query))
-        .or_else(|| condition(&told.message, query));
+        .or_else(|| condition(&told.message, query))
+        .or_else(|| subquery(&told.message, query));
     match better {
         Some(better) => Diagnostic { span: better.span.or(told.span), ..better },
         None => told,
@@ -134,4 +136,26 @@ fn condition(message: &str, query: &Query) -> Option<Diagnostic> {
     };
     let message = format!("{clause} takes a BOOLEAN, \"{}\" is {found}", print::expr(condition));
     Some(Diagnostic::new(PLAN, message).at_maybe(place(condition.span())))
+}
+
+/// A subquery that DataFusion cannot compute where it is.
+fn subquery(message: &str, query: &Query) -> Option<Diagnostic> {
+    let found = message.strip_prefix("physical plan does not support logical expression ")?;
+    let what = match found.split('(').next()? {
+        "Exists" => "EXISTS",
+        "InSubquery" => "IN over a subquery",
+        "ScalarSubquery" => "a subquery for a value",
+        "SetComparison" => "ANY or ALL over a subquery",
+        _ => return None,
+    };
+    let message =
+        format!("{what} cannot be computed here: it depends on the query around it in a way that is not supported");
+    let detail = "A subquery may refer to the query around it by conditions with =, and have no LIMIT then.";
+    let error = Diagnostic::new(NOT_SUPPORTED, message).detail(detail).hint("Say it as a join.");
+    let mut spans = Vec::new();
+    each_expr(query, &mut |expr| spans.extend(is_subquery(expr).then(|| place(expr.span())).flatten()));
+    match spans[..] {
+        [span] => Some(error.at(span)),
+        _ => Some(error),
+    }
 }

@@ -1,0 +1,71 @@
+//! EXISTS and IN over a subquery as values, as in a SELECT list: DataFusion has them in conditions alone.
+//!
+//! ```text
+//! EXISTS (q)           (SELECT COUNT(*) > 0 FROM (q)) IS TRUE
+//! x IN (SELECT v …)    (SELECT COUNT(*) > 0 FROM (SELECT v …) WHERE v = x) IS TRUE
+//! ```
+//!
+//! A comparison with a NULL is false here as everywhere, so neither is ever NULL.
+
+use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::{Column, DFSchema, Result};
+use datafusion::functions_aggregate::expr_fn::count;
+use datafusion::logical_expr::expr::{Exists, InSubquery};
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, Subquery, lit};
+use std::sync::Arc;
+
+use super::comparison::{self, relax};
+use super::operator::Op;
+
+/// The expression over `schema` with its subqueries as values.
+pub(super) fn as_values(expr: Expr, schema: &DFSchema) -> Result<Expr> {
+    let settled = expr.transform_up(|expr| {
+        Ok(match expr {
+            Expr::Exists(Exists { subquery, negated }) => Transformed::yes(some(subquery, negated)?),
+            Expr::InSubquery(among) => Transformed::yes(among_some(among, schema)?),
+            other => Transformed::no(other),
+        })
+    })?;
+    Ok(settled.data)
+}
+
+/// Whether the subquery has rows, or has none.
+fn some(subquery: Subquery, negated: bool) -> Result<Expr> {
+    let counted = count(lit(1_i64));
+    let total = Expr::Column(Column::new_unqualified(counted.schema_name().to_string()));
+    let plan = LogicalPlanBuilder::from(subquery.subquery.as_ref().clone())
+        .aggregate(Vec::<Expr>::new(), vec![counted])?
+        .project(vec![total.gt(lit(0_i64))])?
+        .build()?;
+    let is_some = Expr::IsTrue(Box::new(Expr::ScalarSubquery(with_plan(subquery, plan))));
+    Ok(if negated { Expr::Not(Box::new(is_some)) } else { is_some })
+}
+
+fn among_some(among: InSubquery, schema: &DFSchema) -> Result<Expr> {
+    let InSubquery { expr, mut subquery, negated } = among;
+    let inner = subquery.subquery.as_ref().clone();
+    let column = Expr::from(inner.schema().columns().swap_remove(0));
+    let value = outer(*expr, schema, &mut subquery.outer_ref_columns)?;
+    let equal = relax(comparison::lower(Op::Equal, column, value, inner.schema())?)?;
+    let plan = LogicalPlanBuilder::from(inner).filter(equal)?.build()?;
+    some(with_plan(subquery, plan), negated)
+}
+
+fn with_plan(subquery: Subquery, plan: LogicalPlan) -> Subquery {
+    Subquery { subquery: Arc::new(plan), ..subquery }
+}
+
+/// An expression as it is seen from a subquery; the columns it refers to are added to `references`.
+fn outer(expr: Expr, schema: &DFSchema, references: &mut Vec<Expr>) -> Result<Expr> {
+    let referring = expr.transform_up(|expr| {
+        let Expr::Column(column) = expr else { return Ok(Transformed::no(expr)) };
+        let (qualifier, field) = schema.qualified_field_from_column(&column)?;
+        let column = Column::new(qualifier.cloned(), field.name());
+        let reference = Expr::OuterReferenceColumn(Arc::clone(field), column);
+        if !references.contains(&reference) {
+            references.push(reference.clone());
+        }
+        Ok(Transformed::yes(reference))
+    })?;
+    Ok(referring.data)
+}
