@@ -15,6 +15,7 @@ use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, Subquery, 
 use std::sync::Arc;
 
 use super::comparison::{self, relax};
+use super::lower;
 use super::operator::Op;
 
 /// The expression over `schema` with its subqueries as values.
@@ -45,7 +46,8 @@ fn among_some(among: InSubquery, schema: &DFSchema) -> Result<Expr> {
     let InSubquery { expr, mut subquery, negated } = among;
     let inner = subquery.subquery.as_ref().clone();
     let column = Expr::from(inner.schema().columns().swap_remove(0));
-    let value = outer(*expr, schema, &mut subquery.outer_ref_columns)?;
+    // The subquery is settled by now, so what is put into it must be.
+    let value = outer(lower(*expr, schema)?, schema, &mut subquery.outer_ref_columns)?;
     let equal = relax(comparison::lower(Op::Equal, column, value, inner.schema())?)?;
     let plan = LogicalPlanBuilder::from(inner).filter(equal)?.build()?;
     some(with_plan(subquery, plan), negated)
