@@ -108,7 +108,7 @@ impl Op {
 
     /// The operation as a call.
     pub fn call(self, left: Expr, right: Expr) -> Expr {
-        let print = Print::of(self, [&left, &right]);
+        let print = Some(Print::of(self, [&left, &right]));
         ScalarUDF::from(Operation { print, ..Operation::new(self) }).call(vec![left, right])
     }
 }
@@ -118,11 +118,12 @@ impl Op {
 pub(super) struct Operation {
     pub op: Op,
     signature: Signature,
-    print: Print,
+    /// None of one that is looked up by its name, before it has operands.
+    print: Option<Print>,
 }
 
 /// What the operands were when the operation was made, in short.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 struct Print {
     /// Operations under this one, one side only where they are deep.
     depth: usize,
@@ -139,10 +140,10 @@ impl Print {
         op.hash(&mut hasher);
         let mut depth = 0;
         for side in sides {
-            match (operation(side), side) {
-                (Some(operation), _) => {
-                    depth = depth.max(operation.print.depth + 1);
-                    operation.print.mark.hash(&mut hasher);
+            match (print_of(side), side) {
+                (Some(print), _) => {
+                    depth = depth.max(print.depth + 1);
+                    print.mark.hash(&mut hasher);
                 }
                 // Of which source a column is may be written or not.
                 (None, Expr::Column(column)) => column.name.hash(&mut hasher),
@@ -153,10 +154,10 @@ impl Print {
     }
 }
 
-/// The operation that an expression is, with its print.
-fn operation(expr: &Expr) -> Option<&Operation> {
+/// The print of the operation that an expression is.
+fn print_of(expr: &Expr) -> Option<Print> {
     let Expr::ScalarFunction(call) = expr else { return None };
-    call.func.inner().downcast_ref::<Operation>().filter(|operation| operation.print.mark != 0)
+    call.func.inner().downcast_ref::<Operation>()?.print
 }
 
 impl PartialEq for Operation {
@@ -175,7 +176,7 @@ impl Hash for Operation {
 
 impl Operation {
     pub fn new(op: Op) -> Self {
-        Self { op, signature: Signature::any(2, Volatility::Immutable), print: Print::default() }
+        Self { op, signature: Signature::any(2, Volatility::Immutable), print: None }
     }
 
     fn result(&self, left: &DataType, right: &DataType) -> Result<DataType> {
@@ -195,7 +196,7 @@ impl ScalarUDFImpl for Operation {
 
     fn schema_name(&self, args: &[Expr]) -> Result<String> {
         match self.print {
-            Print { depth, mark } if depth > NAMED_DEPTH_MAX => Ok(format!("{}#{mark:016x}", self.name())),
+            Some(Print { depth, mark }) if depth > NAMED_DEPTH_MAX => Ok(format!("{}#{mark:016x}", self.name())),
             _ => Ok(format!("{}({})", self.name(), schema_name_from_exprs(args)?)),
         }
     }

@@ -24,12 +24,11 @@ use crate::config::Settings;
 use crate::diagnostic::{Diagnostic, NOT_SUPPORTED, Span, UNKNOWN_FUNCTION};
 use crate::dialect;
 use crate::functions;
+use crate::sql::expr_forms::is_constructor;
 use crate::sql::{ast, each_expr, place};
 
 /// Name of the catalog and schema that sources are in; never seen by users.
 const HOME: &str = "headwater";
-/// Calls that are no functions.
-const CONSTRUCTORS: [&str; 3] = ["ARRAY", "MAP", "STRUCT"];
 
 /// Memory that a part of a query should have: with less, fewer parts run side by side.
 const PARTITION_MEMORY_MIN: usize = 32 << 20;
@@ -115,12 +114,12 @@ pub async fn plan(
 fn unknown_functions(query: &ast::Query, state: &SessionState) -> Vec<Diagnostic> {
     let listed = functions::list(state);
     let is_known =
-        |name: &str| CONSTRUCTORS.contains(&name) || listed.iter().any(|(known, _)| known.eq_ignore_ascii_case(name));
+        |name: &str| is_constructor(name) || listed.iter().any(|(known, _)| known.eq_ignore_ascii_case(name));
     let mut unknown = Vec::new();
     each_expr(&query.body, &mut |expr| {
         let Expr::Function(call) = expr else { return };
         let [part] = &call.name.0[..] else { return };
-        let Some(name) = part.as_ident().filter(|name| !is_known(&name.value.to_uppercase())) else { return };
+        let Some(name) = part.as_ident().filter(|name| !is_known(&name.value)) else { return };
         let names = listed.iter().map(|(known, _)| known.as_str());
         unknown.push(functions::unknown(&name.value, names).at_maybe(place(name.span)));
     });

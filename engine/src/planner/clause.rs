@@ -37,11 +37,16 @@ fn position(message: &str, query: &Query) -> Option<Diagnostic> {
     Some(Diagnostic::new(PLAN, format!("{clause} {given} names no column: there {columns}")).at_maybe(span))
 }
 
-/// Where a number is an item of a clause. Of several it is not said which is meant.
+/// Where a number is an item of a clause.
 fn numbered(clause: &'static str, number: &str, query: &Query) -> Option<Span> {
     let mut items = Numbered { clause, number, spans: Vec::new() };
     walk(query, &mut items);
-    match items.spans[..] {
+    only(&items.spans)
+}
+
+/// The one place there is. Of several it is not said which is meant.
+fn only(spans: &[Span]) -> Option<Span> {
+    match *spans {
         [span] => Some(span),
         _ => None,
     }
@@ -154,8 +159,5 @@ fn subquery(message: &str, query: &Query) -> Option<Diagnostic> {
     let error = Diagnostic::new(NOT_SUPPORTED, message).detail(detail).hint("Say it as a join.");
     let mut spans = Vec::new();
     each_expr(query, &mut |expr| spans.extend(is_subquery(expr).then(|| place(expr.span())).flatten()));
-    match spans[..] {
-        [span] => Some(error.at(span)),
-        _ => Some(error),
-    }
+    Some(error.at_maybe(only(&spans)))
 }

@@ -34,6 +34,11 @@ pub fn struct_star(item: &SelectItem) -> Option<&Expr> {
     }
 }
 
+/// True for what is written as a call and makes a value of its parts; in any case.
+pub fn is_constructor(name: &str) -> bool {
+    ["MAP", "STRUCT"].iter().any(|constructor| constructor.eq_ignore_ascii_case(name))
+}
+
 /// True when the expression is a query or compares with one.
 pub fn is_subquery(expr: &Expr) -> bool {
     use Expr::{AllOp, AnyOp, Exists, InSubquery, Subquery};

@@ -20,7 +20,7 @@ use crate::diagnostic::{Diagnostic, NOT_SUPPORTED, STREAMING, Span, format_refus
 use crate::functions;
 use crate::planner::define::real_first;
 use crate::planner::{function, rewrite, star};
-use crate::sql::expr_forms::is_subquery;
+use crate::sql::expr_forms::{is_constructor, is_subquery};
 use crate::sql::{ast, place, walk, walk_mut};
 use headwater_connectors::table::{WINDOWEND, WINDOWSTART};
 
@@ -336,9 +336,7 @@ impl Checker<'_> {
         } else if !self.in_select && TABLE_FUNCTIONS.contains(&name.to_uppercase().as_str()) {
             let message = format!("table function {} can only be in SELECT", name.to_uppercase());
             self.errors.push(Diagnostic::new(STREAMING, message).at(span));
-        } else if functions::find(&name).is_none()
-            && !["MAP", "STRUCT"].contains(&name.to_uppercase().as_str())
-            && !function::is_defined(&name, self.state)
+        } else if functions::find(&name).is_none() && !is_constructor(&name) && !function::is_defined(&name, self.state)
         {
             let place = call.name.0.first().and_then(|part| part.as_ident()).and_then(|name| place(name.span));
             let defined = function::defined(self.state);

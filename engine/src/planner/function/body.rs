@@ -13,7 +13,7 @@ use super::super::lambdas;
 use crate::catalog::{ArgumentDef, Catalog};
 use crate::diagnostic::{Diagnostic, PLAN, UNKNOWN_COLUMN};
 use crate::functions::{self, Category, UNITS};
-use crate::sql::expr_forms::is_subquery;
+use crate::sql::expr_forms::{is_constructor, is_subquery};
 use crate::sql::{each_expr, place, walk};
 
 /// What is wrong with an expression before it is known what its parts are. Places are those of its text.
@@ -108,7 +108,7 @@ impl Checker<'_> {
         if name == self.name {
             return Some(Diagnostic::new(PLAN, format!("function \"{name}\" calls itself")));
         }
-        if known.is_some() || ["MAP", "STRUCT"].contains(&name.as_str()) || self.catalog.function(&name).is_some() {
+        if known.is_some() || is_constructor(&name) || self.catalog.function(&name).is_some() {
             return None;
         }
         if is_aggregate_name(&name, self.state) {
