@@ -131,6 +131,24 @@ impl OutBatch {
     pub fn is_empty(&self) -> bool {
         self.values.is_empty()
     }
+
+    /// Bytes of all keys and values.
+    pub fn payload_bytes(&self) -> usize {
+        let bytes = |column: &BinaryArray| column.offsets().last().copied().unwrap_or(0) - column.offsets()[0];
+        usize::try_from(bytes(&self.keys)).unwrap_or(0) + usize::try_from(bytes(&self.values)).unwrap_or(0)
+    }
+
+    /// Some consecutive records.
+    pub fn slice(&self, start: usize, length: usize) -> Self {
+        Self {
+            topic: self.topic.clone(),
+            partitions: self.partitions.as_ref().map(|partitions| partitions.slice(start, length)),
+            keys: self.keys.slice(start, length),
+            values: self.values.slice(start, length),
+            timestamps_ms: self.timestamps_ms.as_ref().map(|times| times.slice(start, length)),
+            headers: self.headers.as_ref().map(|headers| headers.slice(start, length)),
+        }
+    }
 }
 
 /// The Arrow type of a header column: `List<Struct<KEY: Utf8, VALUE: Binary>>`, all nullable.

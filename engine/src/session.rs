@@ -6,7 +6,7 @@ use std::sync::Arc;
 use headwater_connectors::table::Progress;
 
 use crate::answer::Answer;
-use crate::config::{Settings, find};
+use crate::config::{Settings, find, is_secret};
 use crate::diagnostic::{Diagnostic, PROPERTY_VALUE};
 use crate::sql::ast;
 
@@ -55,7 +55,8 @@ impl Session {
         check_changeable(&set.name)?;
         let property = self.settings.set(&set.name, &set.value).map_err(|e| {
             let span = if e.code == PROPERTY_VALUE { set.value.span } else { set.name.span };
-            vec![e.at(span)]
+            // The line is not shown beside the error when it holds a password.
+            vec![if is_secret(&set.name) { *e } else { e.at(span) }]
         })?;
         Ok(Answer::done(format!("Property \"{}\" set to \"{}\"", property.name, set.value.value)))
     }
@@ -81,7 +82,7 @@ impl Session {
 
 /// A property that is fixed when the process starts cannot change, by whichever of its names.
 fn check_changeable(name: &ast::Spanned<String>) -> Result<(), Vec<Diagnostic>> {
-    let property = find(name).map_err(|e| vec![e.at(name.span)])?;
+    let property = find(name).map_err(|e| vec![if is_secret(name) { *e } else { e.at(name.span) }])?;
     if !FIXED.contains(&property.name) {
         return Ok(());
     }

@@ -162,7 +162,10 @@ fn work(
             prompt(&mut session, options, around, cluster)
         }
         Work::Demo => demo(&mut session, options, around, cluster, &transport),
-        Work::Run { files, until_idle } => headless(&mut session, &serve, files, *until_idle),
+        Work::Run { files, until_idle: true, .. } => {
+            apply(&mut session, &serve, files).and_then(|()| session.until_idle())
+        }
+        Work::Run { files, exit_on_failure, .. } => headless(&mut session, &serve, files, *exit_on_failure),
         Work::Broker { .. } | Work::Test { .. } => Ok(()),
     });
     if matches!(options.work, Work::Scripts { .. } | Work::Input) && serve.is_working() {
@@ -203,22 +206,25 @@ fn scripts(session: &mut Session, files: &[PathBuf], texts: &[String]) -> Result
     texts.iter().try_for_each(|text| session.run_text(text))
 }
 
-/// Applies files and runs the service's queries until the process is asked to end, or they are idle.
-fn headless(session: &mut Session, serve: &Arc<dyn Serve>, files: &[PathBuf], until_idle: bool) -> Result<(), Stop> {
+/// Applies files, which describe a service.
+fn apply(session: &mut Session, serve: &Arc<dyn Serve>, files: &[PathBuf]) -> Result<(), Stop> {
     session.apply_with(serve.clone());
     let texts = session.read_all(files)?;
-    // All that is wrong is told, not only with the first of them.
+    // All that is wrong is reported, not only the first of it.
     let checked: Vec<_> = texts.iter().map(|text| session.check_text(text)).collect();
     checked.into_iter().collect::<Result<(), Stop>>()?;
-    texts.iter().try_for_each(|text| session.run_text(text))?;
-    if until_idle {
-        return session.until_idle();
-    }
+    texts.iter().try_for_each(|text| session.run_text(text))
+}
+
+/// Applies files and runs the service's queries until the process is asked to end, or they have stopped for good: all
+/// of them, or the first when that is enough.
+fn headless(session: &mut Session, serve: &Arc<dyn Serve>, files: &[PathBuf], first: bool) -> Result<(), Stop> {
+    apply(session, serve, files)?;
     serve.work();
     session.screen.note(
         "Persistent queries are running. SIGTERM or Ctrl-C ends this process; what is done by then is committed.",
     );
-    session.end_asked()
+    session.end_asked(first)
 }
 
 /// Runs standard input statement by statement, as it comes. It is read by another thread, so that

@@ -98,6 +98,10 @@ pub enum Way {
         /// End when all input that is there now is processed and committed
         #[arg(long)]
         until_idle: bool,
+
+        /// End with 1 as soon as one query has stopped for good; without it the process ends when all have
+        #[arg(long, conflicts_with = "until_idle")]
+        exit_on_failure: bool,
     },
     /// Runs files of statements with the answers they must give, in memory: `headwater test --help` shows how to write one
     #[command(after_help = GUIDE)]
@@ -150,6 +154,6 @@ Examples:
       the broker alone
 
 Exit codes:
-  0  everything was done          1  a statement or a test failed; a script stops there
+  0  everything was done          1  a statement, a test or a query failed; a script stops there
   2  wrong usage                  3  the cluster or the broker could not be used
   130  Ctrl-C outside the shell";

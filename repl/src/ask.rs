@@ -85,6 +85,9 @@ pub trait Serve: Send + Sync {
     /// Why those persistent queries of this process stopped that cannot go on by themselves.
     fn failures(&self) -> Vec<Diagnostic>;
 
+    /// How many persistent queries this process has, those that stopped included.
+    fn queries(&self) -> usize;
+
     /// Commits and stops the persistent queries of this process. Blocks.
     fn rest(&self);
 }

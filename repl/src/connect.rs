@@ -104,6 +104,10 @@ impl Serve for EngineAsk {
         self.engine.failures()
     }
 
+    fn queries(&self) -> usize {
+        self.engine.queries()
+    }
+
     fn rest(&self) {
         self.engine.rest();
     }

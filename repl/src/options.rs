@@ -7,6 +7,8 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use headwater_connectors::transport::kafka::is_client_property;
+
 use crate::args::{Color, Common, LowArgs, Way};
 use crate::check::Rules;
 use crate::output::Output;
@@ -84,6 +86,8 @@ pub enum Work {
         files: Vec<PathBuf>,
         /// End when all input that is there is processed.
         until_idle: bool,
+        /// End as soon as one query has stopped for good.
+        exit_on_failure: bool,
     },
     /// Check test files, in memory.
     Test {
@@ -110,6 +114,7 @@ impl Options {
     /// cannot be read.
     pub fn resolve(low: LowArgs, around: &Surroundings) -> Result<Self, String> {
         let mut settings = Settings::gather(&low.common)?;
+        settings.check_prefixes()?;
         let mut work = work(&low, around)?;
         let place = place(&low.common, &mut settings, &work, around)?;
         if let Place::Cluster(brokers) = &place {
@@ -168,6 +173,14 @@ impl Settings {
         Ok(settings)
     }
 
+    /// A property of the Kafka client without its prefix would be refused with its value beside it, which may be a password.
+    fn check_prefixes(&self) -> Result<(), String> {
+        match self.session.keys().find(|name| is_client_property(name)) {
+            Some(name) => Err(format!("property \"{name}\" does not exist; did you mean {KAFKA_PREFIX}{name}?")),
+            None => Ok(()),
+        }
+    }
+
     fn put(&mut self, name: String, value: String) {
         match name.as_str() {
             "bootstrap.servers" | "kafka.bootstrap.servers" => self.bootstrap_set = Some(value),
@@ -186,7 +199,10 @@ fn work(low: &LowArgs, around: &Surroundings) -> Result<Work, String> {
         Some(_) if has_scripts => Err("-e and -f run statements; they cannot be given with a subcommand".into()),
         Some(Way::Broker { listen }) => Ok(Work::Broker { listen: listen.clone() }),
         Some(Way::Demo) => Ok(Work::Demo),
-        Some(Way::Run { files, until_idle }) => Ok(Work::Run { files: files.clone(), until_idle: *until_idle }),
+        Some(Way::Run { files, until_idle, exit_on_failure }) => {
+            let (until_idle, exit_on_failure) = (*until_idle, *exit_on_failure);
+            Ok(Work::Run { files: files.clone(), until_idle, exit_on_failure })
+        }
         Some(Way::Test { paths, accept, modes, judge }) => {
             let rules = Rules { modes: modes.clone(), judge: *judge, accept: *accept, session: Vec::new() };
             Ok(Work::Test { paths: paths.clone(), rules })
@@ -341,6 +357,15 @@ mod tests {
         assert_eq!(pairs(&options.session), r#"{"a.b": "3", "c": "2"}"#);
         let env = [(BOOTSTRAP_VARIABLE, "env:1")];
         assert_eq!(place_of(&["--config", file], &env), Place::Cluster("env:1".into()));
+    }
+
+    #[test]
+    fn a_client_property_without_its_prefix_is_refused_without_its_value() {
+        for name in ["sasl.password", "ssl.key.password", "security.protocol", "sasl.oauthbearer.client.secret"] {
+            let error = resolve(&["--set", &format!("{name}=hidden")], &[("HOME", "/h")]).unwrap_err();
+            assert_eq!(error, format!("property \"{name}\" does not exist; did you mean kafka.{name}?"));
+        }
+        assert!(resolve(&["--set", "isolation.level=read_uncommitted"], &[("HOME", "/h")]).is_ok());
     }
 
     #[test]

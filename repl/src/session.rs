@@ -7,7 +7,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use headwater_engine::Ran;
 use headwater_engine::answer::{Answer, Rows};
@@ -24,6 +24,9 @@ use crate::rows::{Broken, LinesBroken, Show};
 use crate::screen::Screen;
 use crate::script::{Script, Step};
 use crate::settings::Settings;
+
+/// How often it is looked whether queries have stopped for good.
+const LOOK: Duration = Duration::from_millis(500);
 
 /// Scripts that may run scripts that run scripts: a script that runs itself ends here.
 pub const SCRIPT_DEPTH_MAX: usize = 16;
@@ -220,11 +223,18 @@ impl Session {
         if errors.is_empty() { Ok(()) } else { Err(self.refused(errors, "", 0)) }
     }
 
-    /// Waits until the process is asked to end; fails when some query had stopped by then.
-    pub fn end_asked(&mut self) -> Result<(), Stop> {
+    /// Waits until the process is asked to end, or its queries have stopped for good: all of them, or the `first`. Fails
+    /// when some query had stopped by then.
+    pub fn end_asked(&mut self, first: bool) -> Result<(), Stop> {
+        let Some(serve) = self.serve.clone() else { return Ok(()) };
         let runtime = self.runtime.clone();
-        runtime.block_on(self.interrupt.pressed());
-        let failures = self.serve.as_ref().map(|serve| serve.failures()).unwrap_or_default();
+        runtime.block_on(async {
+            tokio::select! {
+                () = self.interrupt.pressed() => {}
+                () = stopped(serve.as_ref(), first) => {}
+            }
+        });
+        let failures = serve.failures();
         if failures.is_empty() { Ok(()) } else { Err(self.refused(failures, "", 0)) }
     }
 
@@ -437,6 +447,17 @@ struct Aborting<T>(tokio::task::JoinHandle<T>);
 impl<T> Drop for Aborting<T> {
     fn drop(&mut self) {
         self.0.abort();
+    }
+}
+
+/// Waits until queries have stopped for good.
+async fn stopped(serve: &dyn Serve, first: bool) {
+    loop {
+        let (failed, all) = (serve.failures().len(), serve.queries());
+        if failed > 0 && (first || failed >= all) {
+            return;
+        }
+        tokio::time::sleep(LOOK).await;
     }
 }
 

@@ -304,6 +304,10 @@ pub struct RecordLimits {
     pub bytes_max: Option<usize>,
     /// How far its timestamp may be ahead of the present, in ms.
     pub ahead_ms_max: Option<i64>,
+    /// How far its timestamp may be behind the present, in ms.
+    pub behind_ms_max: Option<i64>,
+    /// Records without a key are refused: the topic is compacted.
+    pub needs_key: bool,
 }
 
 /// A topic to be made.
@@ -357,6 +361,9 @@ pub enum TransportErrorKind {
     TopicExists,
     /// A setting or argument is not accepted; another try will not help.
     Invalid,
+    /// A topic does not take a record: what it takes is to be read again ([`Admin::record_limits`]), and a record that
+    /// does not fit is to be left out.
+    Refused,
     /// The cluster did not answer in time; another try may help.
     Timeout,
     /// Another process took over this transactional id or this place in a group, or the transaction took too

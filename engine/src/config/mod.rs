@@ -72,8 +72,22 @@ pub(crate) fn find(name: &str) -> Result<&'static Property, Box<Diagnostic>> {
     found.ok_or_else(|| {
         let error = Diagnostic::new(UNKNOWN_PROPERTY, format!("property \"{name}\" does not exist"));
         let names = PROPERTIES.iter().map(|p| p.name);
+        if is_of_client(plain) {
+            let hint = format!("Properties of the Kafka client are given at the start: --set kafka.{plain}=…");
+            return Box::new(error.hint(hint));
+        }
         Box::new(error.hint("SHOW PROPERTIES; lists them all.").nearest_of(name, names))
     })
+}
+
+/// True for the name of a property of the Kafka client's security, which is given at the start and with its prefix.
+fn is_of_client(name: &str) -> bool {
+    ["sasl.", "ssl.", "security."].iter().any(|prefix| name.starts_with(prefix)) || is_secret(name)
+}
+
+/// True when what a property is set to must not be shown, by its name alone.
+pub(crate) fn is_secret(name: &str) -> bool {
+    ["password", "secret", "passphrase", ".pem", "private.key"].iter().any(|mark| name.contains(mark))
 }
 
 #[cfg(test)]

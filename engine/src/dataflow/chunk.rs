@@ -54,6 +54,18 @@ impl Chunk {
         self.with_each(|column| take(column, rows, None))
     }
 
+    /// Some consecutive rows.
+    pub fn slice(&self, start: usize, length: usize) -> Self {
+        Self {
+            rows: self.rows.slice(start, length),
+            times_ms: self.times_ms.slice(start, length),
+            offsets: self.offsets.slice(start, length),
+            headers: self.headers.as_ref().map(|headers| headers.slice(start, length)),
+            valued: self.valued.as_ref().map(|valued| valued.slice(start, length)),
+            windows: self.windows.as_ref().map(|windows| windows.each_ref().map(|times| times.slice(start, length))),
+        }
+    }
+
     /// The same with something done to every column, all to the same length.
     fn with_each(self, change: impl Fn(&dyn Array) -> Result<ArrayRef, ArrowError>) -> Result<Self, ArrowError> {
         let integers = |column: &Int64Array| change(column).map(|changed| changed.as_primitive().clone());

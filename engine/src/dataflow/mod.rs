@@ -6,15 +6,18 @@
 //! thousand in a batch, the result is the same.
 
 mod chunk;
+mod complaint;
 mod explode;
 mod expression;
 mod filter;
 pub(crate) mod headers;
 mod output;
 mod project;
+mod size;
 mod task;
 
 pub use chunk::Chunk;
+pub use complaint::{Complaint, ComplaintKind};
 pub use expression::{Compiler, Expression, Failure, expression_state};
 pub use output::Placement;
-pub use task::{Command, Compiled, Complaint, ComplaintKind, Epoch, Event, Task};
+pub use task::{Command, Compiled, Epoch, Event, Position, Task};

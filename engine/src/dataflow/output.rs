@@ -110,27 +110,49 @@ impl Output {
 
     /// Leaves out what the topic would not take: it would refuse whole batches, and so everything in the epoch.
     fn refuse(&self, parts: &Parts, unwritten: &mut Vec<Unwritten>) {
-        let RecordLimits { bytes_max, ahead_ms_max } = self.placement.limits;
-        let topic = &self.topic;
-        let mut refused: Vec<(usize, String)> = Vec::new();
-        if let Some(most) = bytes_max.filter(|most| parts.bytes_at_most() > *most) {
-            let large = (0..parts.keys.len()).map(|row| (row, parts.bytes(row))).filter(|(_, bytes)| *bytes > most);
-            refused.extend(large.map(|(row, bytes)| {
-                (row, format!("the record has {bytes} bytes, and topic \"{topic}\" takes {most} (max.message.bytes)"))
-            }));
-        }
-        if let Some((ahead, now)) = ahead_ms_max.zip(clock::now_ms()) {
-            let latest = now.saturating_add(ahead);
-            let early = parts.times.values().iter().enumerate().filter(|(_, time)| **time > latest);
-            refused.extend(early.map(|(row, time)| {
-                let fact = format!("the timestamp {time} is more than {ahead} ms ahead of the present");
-                (row, format!("{fact}, which is what topic \"{topic}\" takes (message.timestamp.after.max.ms)"))
-            }));
+        let mut refused = self.too_large(parts);
+        refused.extend(self.out_of_time(parts));
+        if self.placement.limits.needs_key && parts.keys.null_count() > 0 {
+            let fact = format!("the record has no key, and topic \"{}\" is compacted (cleanup.policy)", self.topic);
+            let keyless = (0..parts.keys.len()).filter(|row| parts.keys.is_null(*row));
+            refused.extend(keyless.map(|row| (row, fact.clone())));
         }
         // One reason a row.
-        let mut told: BTreeSet<usize> = unwritten.iter().map(|bad| bad.row).collect();
-        refused.retain(|(row, _)| told.insert(*row));
+        let mut seen: BTreeSet<usize> = unwritten.iter().map(|bad| bad.row).collect();
+        refused.retain(|(row, _)| seen.insert(*row));
         unwritten.extend(refused.into_iter().map(|(row, reason)| Unwritten { row, side: Side::Value, reason }));
+    }
+
+    /// Records with more bytes than the topic takes, and why.
+    fn too_large(&self, parts: &Parts) -> Vec<(usize, String)> {
+        let bytes_max = self.placement.limits.bytes_max.filter(|most| parts.bytes_at_most() > *most);
+        let Some(most) = bytes_max else { return Vec::new() };
+        let topic = &self.topic;
+        let large = (0..parts.keys.len()).map(|row| (row, parts.bytes(row))).filter(|(_, bytes)| *bytes > most);
+        let why =
+            |bytes| format!("the record has {bytes} bytes, and topic \"{topic}\" takes {most} (max.message.bytes)");
+        large.map(|(row, bytes)| (row, why(bytes))).collect()
+    }
+
+    /// Records with a timestamp that the topic does not take, and why.
+    fn out_of_time(&self, parts: &Parts) -> Vec<(usize, String)> {
+        let RecordLimits { ahead_ms_max, behind_ms_max, .. } = self.placement.limits;
+        let Some(now) = clock::now_ms().filter(|_| ahead_ms_max.is_some() || behind_ms_max.is_some()) else {
+            return Vec::new();
+        };
+        let latest = ahead_ms_max.map_or(i64::MAX, |ahead| now.saturating_add(ahead));
+        let earliest = behind_ms_max.map_or(i64::MIN, |behind| now.saturating_sub(behind));
+        let topic = &self.topic;
+        let why = |time: i64| {
+            let (ms, where_, limit) = match time > latest {
+                true => (ahead_ms_max.unwrap_or(0), "ahead of", "after"),
+                false => (behind_ms_max.unwrap_or(0), "behind", "before"),
+            };
+            let fact = format!("the timestamp {time} is more than {ms} ms {where_} the present");
+            format!("{fact}, which is what topic \"{topic}\" takes (message.timestamp.{limit}.max.ms)")
+        };
+        let outside = parts.times.values().iter().enumerate().filter(|(_, time)| **time > latest || **time < earliest);
+        outside.map(|(row, time)| (row, why(*time))).collect()
     }
 
     fn batch(&self, parts: Parts, partition: i32) -> OutBatch {

@@ -1,35 +1,40 @@
 //! One partition of a running query: records in, commands out.
 //!
 //! ```text
-//! handle(Records) → Write*, Complain* …   as often as records come
-//! handle(Barrier) → Reached               everything before it has come out
-//! handle(Committed)                       it will never come again
+//! handle(Records) → advance* → Write*, Complain* …   as often as records come
+//! handle(Barrier) → Reached                          everything before it has come out
+//! handle(Committed)                                  it will never come again
 //! ```
 //!
 //! A task never waits and never fails on a record: what is wrong with one comes out as a complaint
-//! with its address.
+//! with its address. Rows that become many or long come out piece by piece, in the order of their records, so that what
+//! waits to be written is bounded and a commit can be made between two records of one batch.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, ListArray, RecordBatch};
-use arrow::buffer::NullBuffer;
+use arrow::buffer::{NullBuffer, ScalarBuffer};
 use arrow::compute::{filter, nullif};
 use arrow::datatypes::{DataType, FieldRef, SchemaRef};
 use arrow::error::ArrowError;
 use datafusion::execution::session_state::SessionState;
 use headwater_connectors::format::FormatError;
+use headwater_connectors::panic::words;
 use headwater_connectors::record::{OutBatch, RawBatch, Side, TopicPartition, Wanted};
 use headwater_connectors::table::{ROWOFFSET, ROWPARTITION, ROWTIME, RecordDecoder, TopicSpec, WINDOWEND, WINDOWSTART};
 
 use super::chunk::Chunk;
-use super::explode::Explode;
+use super::complaint::{Complaint, ComplaintKind};
+use super::explode::{Explode, Exploding};
 use super::expression::{Compiler, Expression, Failure};
 use super::filter::Filter;
-use super::output::{Output, Placement};
+use super::output::{Output, Placement, Unwritten};
 use super::project::Project;
+use super::size::{PIECE_BYTES_MAX, bytes_of, piece, row_bytes};
 use crate::catalog::SourceDef;
-use crate::diagnostic::{Diagnostic, INTERNAL};
+use crate::diagnostic::{Diagnostic, INTERNAL, shortened};
 use crate::functions::rows_of;
 use crate::planner::plan_errors::diagnose;
 use crate::sql::{each_expr, parse_expr};
@@ -57,53 +62,14 @@ pub enum Event<'a> {
     reason = "a command carries thousands of records: its own size is nothing beside them"
 )]
 pub enum Command {
-    /// Records to be written to the output topic.
-    Write(OutBatch),
+    /// Records to be written to the output topic, with the offset of the record that each was made of.
+    Write(OutBatch, Int64Array),
     /// Rows to be shown, with the columns of [`Compiled::result_schema`].
     Show(RecordBatch),
     /// Something is wrong with a record.
     Complain(Complaint),
     /// All of this epoch has come out.
     Reached(Epoch),
-}
-
-/// What is wrong with one record.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Complaint {
-    /// What could not be done with it.
-    pub kind: ComplaintKind,
-    /// Its partition.
-    pub origin: TopicPartition,
-    /// Its offset there.
-    pub offset: i64,
-    /// The expression that failed, where it was one.
-    pub expr: Option<String>,
-    /// Why, in words for a user.
-    pub reason: String,
-    /// Its index in the batch that was handled last.
-    pub index: usize,
-}
-
-/// What could not be done with a record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ComplaintKind {
-    /// It could not be decoded, and was skipped.
-    Deserialization,
-    /// An expression failed on it, which is NULL there; in WHERE the record was skipped.
-    Processing,
-    /// What it became could not be encoded, and was skipped.
-    Serialization,
-}
-
-impl ComplaintKind {
-    /// The word that the processing log has for it.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Deserialization => "DESERIALIZATION",
-            Self::Processing => "PROCESSING",
-            Self::Serialization => "SERIALIZATION",
-        }
-    }
 }
 
 /// A topology that is ready to run: what all its tasks share.
@@ -141,8 +107,8 @@ impl Compiled {
         let input = Arc::new(spec.schema().project(&projection).map_err(|e| diagnose(&e.into(), None))?);
         let mut compiler = Compiler::new(state, input).map_err(|e| diagnose(&e, None))?;
         let mut operators = Vec::with_capacity(topology.steps.len());
-        for step in &topology.steps {
-            let operator = operator(step, &compiler)?;
+        for (at, step) in topology.steps.iter().enumerate() {
+            let operator = operator(step, &topology.steps[at + 1..], &compiler)?;
             if let Operator::Explode(explode) = &operator {
                 compiler = Compiler::new(state, explode.schema().clone()).map_err(|e| diagnose(&e, None))?;
             }
@@ -173,7 +139,21 @@ impl Compiled {
         let decoder = RecordDecoder::new(&self.spec, &self.projection)?;
         // What is written goes on without a value where it came without one; what is shown are rows.
         let decoder = if self.sink.is_some() { decoder.keeping_valueless() } else { decoder };
-        Ok(Task { compiled: self.clone(), origin, decoder, output, commands: VecDeque::new() })
+        let growth = vec![None; self.operators.len()];
+        let (commands, offsets) = (VecDeque::new(), Vec::new().into());
+        let (left, withheld, last_out) = (Vec::new(), Vec::new(), None);
+        Ok(Task {
+            compiled: self.clone(),
+            origin,
+            decoder,
+            output,
+            commands,
+            offsets,
+            left,
+            withheld,
+            last_out,
+            growth,
+        })
     }
 }
 
@@ -185,12 +165,9 @@ impl Operator {
         }
     }
 
-    fn apply(&self, chunk: Chunk, failures: &mut Vec<Failure>) -> Result<Chunk, ArrowError> {
-        match self {
-            Self::Filter(filter) => filter.apply(chunk, failures),
-            Self::Explode(explode) => explode.apply(chunk, failures),
-            Self::Project(project) => project.apply(chunk, failures),
-        }
+    /// Whether what comes out of it may be far larger than what went in.
+    fn grows(&self) -> bool {
+        !matches!(self, Self::Filter(_))
     }
 }
 
@@ -201,11 +178,44 @@ pub struct Task {
     decoder: RecordDecoder,
     output: Option<Output>,
     commands: VecDeque<Command>,
+    /// Offsets of the batch that was handled last.
+    offsets: ScalarBuffer<i64>,
+    /// What is left to be done of it, the first records last.
+    left: Vec<Left>,
+    /// What is wrong with records that have not come out entirely.
+    withheld: Vec<Complaint>,
+    /// The record whose rows came out last.
+    last_out: Option<i64>,
+    /// For each operator the bytes of a row that came out of it lately; none before the first.
+    growth: Vec<Option<usize>>,
 }
 
+/// Some rows and where they go on.
+enum Left {
+    /// They are to go through the operator with this index and those after it.
+    Rows(Chunk, usize),
+    /// They are on their way through a table function, and then to the operator with this index.
+    Exploding(Exploding, usize),
+}
+
+/// How far a task is with the batch that was handled last, once its commands are performed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Position {
+    /// All of its records have come out.
+    Done,
+    /// All records before this offset have come out, and nothing of the one at it.
+    Before(i64),
+    /// Something of the record at this offset has come out, and something is left.
+    Within(i64),
+}
+
+/// Rows that go through SELECT or a table function before it is known how long they become there.
+const FIRST_ROWS: usize = 1_024;
+
 impl Task {
-    /// Takes an event. What is to be done about it is given by [`Self::poll_command`]. Fails only on a
-    /// fault of ours.
+    /// Takes an event; the batch before is to be done with. What is to be done about it is given by
+    /// [`Self::poll_command`] and, while [`Self::advance`] says that something is left, after that. Fails only on an
+    /// internal error.
     pub fn handle(&mut self, event: &Event<'_>) -> Result<(), ArrowError> {
         match event {
             Event::Records(raw) => self.records(raw),
@@ -218,87 +228,191 @@ impl Task {
         }
     }
 
+    /// Goes on with the batch that was handled last by a piece of bounded size. False when nothing was left to do.
+    pub fn advance(&mut self) -> Result<bool, ArrowError> {
+        match self.left.pop() {
+            None => return Ok(false),
+            Some(Left::Rows(chunk, at)) => self.rows(chunk, at),
+            Some(Left::Exploding(mut exploding, at)) => {
+                if let Some(piece) = exploding.next_piece()? {
+                    self.left.extend([Left::Exploding(exploding, at), Left::Rows(piece, at)]);
+                }
+            }
+        }
+        self.release();
+        Ok(true)
+    }
+
     /// The next thing to be done, in order.
     pub fn poll_command(&mut self) -> Option<Command> {
         self.commands.pop_front()
     }
 
-    fn records(&mut self, raw: &RawBatch) -> Result<(), ArrowError> {
-        debug_assert_eq!(raw.origin, self.origin, "a task has one partition");
-        let mut decoded = self.decoder.decode(raw)?;
-        let rejects = std::mem::take(&mut decoded.rejects);
-        let indexes = Indexes::new(raw);
-        for reject in rejects {
-            let reason = format!("{}: {}", reject.side, reject.reason);
-            self.complain(ComplaintKind::Deserialization, &indexes, reject.offset, None, reason);
-        }
-        if decoded.rows.num_rows() == 0 {
-            return Ok(());
-        }
-        let headers = raw.headers.as_ref().filter(|_| self.compiled.forwards_headers);
-        let headers = match (headers, &decoded.kept) {
-            (Some(headers), Some(kept)) => Some(filter(headers, kept)?.as_list().clone()),
-            (headers, _) => headers.cloned(),
+    /// How far it is.
+    pub fn position(&mut self) -> Position {
+        let (offset, begun) = loop {
+            match self.left.last_mut() {
+                None => return Position::Done,
+                Some(Left::Rows(chunk, _)) => break (chunk.offsets.value(0), false),
+                Some(Left::Exploding(exploding, _)) => match exploding.position() {
+                    Some(position) => break position,
+                    None => drop(self.left.pop()),
+                },
+            }
         };
-        let windowed = self.compiled.sink.as_ref().is_some_and(|sink| sink.window.is_some());
-        let mut chunk = chunk(decoded.rows, headers.filter(any_header), decoded.valued, windowed)?;
-        for at in 0..self.compiled.operators.len() {
-            let mut failures = Vec::new();
-            let offsets = chunk.offsets.clone();
-            chunk = self.compiled.operators[at].apply(chunk, &mut failures)?;
-            for failure in failures {
-                let offset = offsets.value(failure.row);
-                self.complain(ComplaintKind::Processing, &indexes, offset, Some(failure.expr), failure.reason);
-            }
-            if chunk.is_empty() {
-                return Ok(());
-            }
+        match begun || self.last_out == Some(offset) {
+            true => Position::Within(offset),
+            false => Position::Before(offset),
         }
-        self.put_out(chunk, &indexes)
     }
 
-    fn put_out(&mut self, chunk: Chunk, indexes: &Indexes<'_>) -> Result<(), ArrowError> {
-        let Some(output) = &mut self.output else {
-            self.commands.push_back(Command::Show(chunk.rows));
-            return Ok(());
-        };
-        let (batch, unwritten) = output.encode(&chunk, self.origin.partition)?;
-        if !batch.is_empty() {
-            self.commands.push_back(Command::Write(batch));
+    fn records(&mut self, raw: &RawBatch) -> Result<(), ArrowError> {
+        debug_assert_eq!(raw.origin, self.origin, "a task has one partition");
+        debug_assert!(self.left.is_empty() && self.withheld.is_empty(), "one batch after the other");
+        self.offsets = raw.offsets.clone();
+        self.last_out = None;
+        let mut decoded = self.decoder.decode(raw)?;
+        for reject in std::mem::take(&mut decoded.rejects) {
+            let reason = format!("{}: {}", reject.side, reject.reason);
+            self.complain(ComplaintKind::Deserialization, reject.offset, None, reason);
         }
-        for bad in unwritten {
-            let side = if bad.side == Side::Key { "key" } else { "value" };
-            let reason = format!("{side}: {}", bad.reason);
-            self.complain(ComplaintKind::Serialization, indexes, chunk.offsets.value(bad.row), None, reason);
+        if decoded.rows.num_rows() > 0 {
+            let headers = raw.headers.as_ref().filter(|_| self.compiled.forwards_headers);
+            let headers = match (headers, &decoded.kept) {
+                (Some(headers), Some(kept)) => Some(filter(headers, kept)?.as_list().clone()),
+                (headers, _) => headers.cloned(),
+            };
+            let windowed = self.compiled.sink.as_ref().is_some_and(|sink| sink.window.is_some());
+            let chunk = chunk(decoded.rows, headers.filter(any_header), decoded.valued, windowed)?;
+            self.left.push(Left::Rows(chunk, 0));
+        }
+        self.release();
+        Ok(())
+    }
+
+    /// Takes rows through the operator at an index, or to the output after the last one. Where they become too much for
+    /// one batch they go in halves; a row that is too much alone is skipped and reported.
+    fn rows(&mut self, chunk: Chunk, at: usize) {
+        let chunk = self.first_piece(chunk, at);
+        let attempt = catch_unwind(AssertUnwindSafe(|| self.apply(chunk.clone(), at)));
+        let why = match attempt {
+            Ok(Ok(())) => return,
+            Ok(Err(error)) => error.to_string(),
+            Err(panic) => words(panic.as_ref()).to_owned(),
+        };
+        match chunk.len() {
+            0 | 1 => {
+                let offset = chunk.offsets.iter().flatten().next().unwrap_or_default();
+                let reason = format!("the row could not be processed: {why}");
+                self.complain(ComplaintKind::Processing, offset, None, reason);
+            }
+            rows => {
+                let half = rows / 2;
+                let second = chunk.slice(half, rows - half);
+                self.left.extend([Left::Rows(second, at), Left::Rows(chunk.slice(0, half), at)]);
+            }
+        }
+    }
+
+    /// As many of the first rows as are worked on at once; the others are left for later.
+    fn first_piece(&mut self, chunk: Chunk, at: usize) -> Chunk {
+        let rows = match self.compiled.operators.get(at) {
+            Some(operator) if operator.grows() => match self.growth[at] {
+                None => FIRST_ROWS,
+                Some(bytes) => (PIECE_BYTES_MAX / bytes.max(1)).max(1),
+            },
+            Some(_) => chunk.len(),
+            None if bytes_of(&chunk.rows) > PIECE_BYTES_MAX => piece(row_bytes(&chunk.rows), PIECE_BYTES_MAX),
+            None => chunk.len(),
+        };
+        if rows >= chunk.len() {
+            return chunk;
+        }
+        self.left.push(Left::Rows(chunk.slice(rows, chunk.len() - rows), at));
+        chunk.slice(0, rows)
+    }
+
+    fn apply(&mut self, chunk: Chunk, at: usize) -> Result<(), ArrowError> {
+        let Some(operator) = self.compiled.operators.get(at) else { return self.put_out(&chunk) };
+        let (mut failures, offsets) = (Vec::new(), chunk.offsets.clone());
+        let rows = chunk.len();
+        let (next, bytes) = match operator {
+            Operator::Filter(filter) => (Left::Rows(filter.apply(chunk, &mut failures)?, at + 1), None),
+            Operator::Project(project) => {
+                let chunk = project.apply(chunk, &mut failures)?;
+                let bytes = bytes_of(&chunk.rows);
+                (Left::Rows(chunk, at + 1), Some(bytes))
+            }
+            Operator::Explode(explode) => {
+                let exploding = explode.begin(chunk, &mut failures)?;
+                let bytes = exploding.bytes_read();
+                (Left::Exploding(exploding, at + 1), Some(bytes))
+            }
+        };
+        if let Some(bytes) = bytes {
+            let (now, before) = (bytes / rows.max(1), self.growth[at].unwrap_or(0));
+            self.growth[at] = Some(now.max(before - before / 4));
+        }
+        for Failure { row, expr, reason } in failures {
+            self.complain(ComplaintKind::Processing, offsets.value(row), Some(expr), reason);
+        }
+        if !matches!(&next, Left::Rows(chunk, _) if chunk.is_empty()) {
+            self.left.push(next);
         }
         Ok(())
     }
 
-    fn complain(
-        &mut self,
-        kind: ComplaintKind,
-        indexes: &Indexes<'_>,
-        offset: i64,
-        expr: Option<String>,
-        reason: String,
-    ) {
+    fn put_out(&mut self, chunk: &Chunk) -> Result<(), ArrowError> {
+        let last = chunk.offsets.values().last().copied();
+        let Some(output) = &mut self.output else {
+            self.commands.push_back(Command::Show(chunk.rows.clone()));
+            self.last_out = last;
+            return Ok(());
+        };
+        let (batch, unwritten) = output.encode(chunk, self.origin.partition)?;
+        if !batch.is_empty() {
+            self.commands.push_back(Command::Write(batch, offsets_without(&chunk.offsets, &unwritten)));
+            self.last_out = last;
+        }
+        for bad in unwritten {
+            let side = if bad.side == Side::Key { "key" } else { "value" };
+            let reason = format!("{side}: {}", bad.reason);
+            self.complain(ComplaintKind::Serialization, chunk.offsets.value(bad.row), None, reason);
+        }
+        Ok(())
+    }
+
+    fn complain(&mut self, kind: ComplaintKind, offset: i64, expr: Option<String>, reason: String) {
         let origin = self.origin.clone();
-        let index = indexes.of(offset);
-        self.commands.push_back(Command::Complain(Complaint { kind, origin, offset, expr, reason, index }));
+        let index = self.offsets.binary_search(&offset).unwrap_or(0);
+        let expr = expr.map(shortened);
+        self.withheld.push(Complaint { kind, origin, offset, expr, reason: shortened(reason), index });
+    }
+
+    /// Reports what is wrong with records that have come out entirely: a commit before that must not know of it, as the
+    /// record will be read again.
+    fn release(&mut self) {
+        if self.withheld.is_empty() {
+            return;
+        }
+        self.withheld.sort_by_key(|complaint| complaint.offset);
+        let ready = match self.position() {
+            Position::Done => self.withheld.len(),
+            Position::Before(offset) | Position::Within(offset) => {
+                self.withheld.partition_point(|complaint| complaint.offset < offset)
+            }
+        };
+        self.commands.extend(self.withheld.drain(..ready).map(Command::Complain));
     }
 }
 
-/// Where each offset is in a batch.
-struct Indexes<'a>(&'a [i64]);
-
-impl<'a> Indexes<'a> {
-    fn new(raw: &'a RawBatch) -> Self {
-        Self(&raw.offsets)
+/// The offsets of the rows that were written.
+fn offsets_without(offsets: &Int64Array, unwritten: &[Unwritten]) -> Int64Array {
+    if unwritten.is_empty() {
+        return offsets.clone();
     }
-
-    fn of(&self, offset: i64) -> usize {
-        self.0.binary_search(&offset).unwrap_or(0)
-    }
+    let out: BTreeSet<usize> = unwritten.iter().map(|bad| bad.row).collect();
+    offsets.values().iter().enumerate().filter(|(row, _)| !out.contains(row)).map(|(_, offset)| *offset).collect()
 }
 
 /// Decoded rows, among whose columns are event time and offset, as a chunk.
@@ -342,21 +456,28 @@ fn any_header(headers: &ListArray) -> bool {
 /// The columns of the input that a topology needs, event time and offset included.
 fn referenced(topology: &Topology, spec: &TopicSpec) -> Result<Vec<usize>, Vec<Diagnostic>> {
     let schema = spec.schema();
-    let mut names: BTreeMap<String, ()> = [ROWTIME, ROWOFFSET].map(|name| (name.to_owned(), ())).into();
+    let mut names: BTreeSet<String> = [ROWTIME, ROWOFFSET].map(str::to_owned).into();
     if topology.output.as_ref().is_some_and(|sink| sink.window.is_some()) {
-        names.extend([WINDOWSTART, WINDOWEND].map(|name| (name.to_owned(), ())));
+        names.extend([WINDOWSTART, WINDOWEND].map(str::to_owned));
     }
-    for text in texts(topology) {
-        let expr = parse_expr(text).map_err(|e| vec![e])?;
-        columns_of(&expr, &mut |name| {
-            names.insert(name.to_owned(), ());
-        });
-    }
-    Ok((0..schema.fields().len()).filter(|i| names.contains_key(schema.field(*i).name())).collect())
+    names.extend(names_in(&topology.steps)?);
+    Ok((0..schema.fields().len()).filter(|i| names.contains(schema.field(*i).name())).collect())
 }
 
-fn texts(topology: &Topology) -> impl Iterator<Item = &str> {
-    topology.steps.iter().flat_map(|step| match step {
+/// Every name in the expressions of some steps that may be a column's.
+fn names_in(steps: &[Step]) -> Result<BTreeSet<String>, Vec<Diagnostic>> {
+    let mut names = BTreeSet::new();
+    for text in texts(steps) {
+        let expr = parse_expr(text).map_err(|e| vec![e])?;
+        columns_of(&expr, &mut |name| {
+            names.insert(name.to_owned());
+        });
+    }
+    Ok(names)
+}
+
+fn texts(steps: &[Step]) -> impl Iterator<Item = &str> {
+    steps.iter().flat_map(|step| match step {
         Step::Filter { predicate } => vec![predicate.as_str()],
         Step::Explode { columns } => columns.iter().map(|c| c.expr.as_str()).collect(),
         Step::Project(Projection { columns, headers, .. }) => {
@@ -375,7 +496,8 @@ fn columns_of(expr: &sqlparser::ast::Expr, tell: &mut dyn FnMut(&str)) {
     });
 }
 
-fn operator(step: &Step, compiler: &Compiler<'_>) -> Result<Operator, Vec<Diagnostic>> {
+/// The operator of a step; `later` are those after it.
+fn operator(step: &Step, later: &[Step], compiler: &Compiler<'_>) -> Result<Operator, Vec<Diagnostic>> {
     let compile = |text: &str| -> Result<Expression, Vec<Diagnostic>> {
         let expr = parse_expr(text).map_err(|e| vec![e])?;
         compiler.compile(&expr, text, None).map(|(expression, _)| expression)
@@ -390,7 +512,8 @@ fn operator(step: &Step, compiler: &Compiler<'_>) -> Result<Operator, Vec<Diagno
                 Ok((c.name.clone(), compiler.compile(&expr, &c.expr, None)?.0))
             };
             let arrays = columns.iter().map(array).collect::<Result<Vec<_>, _>>()?;
-            let explode = Explode::new(arrays, compiler.schema());
+            let read = names_in(later)?;
+            let explode = Explode::new(arrays, compiler.schema(), |name| read.contains(name));
             let no_array = || vec![Diagnostic::new(INTERNAL, "a table function gives no rows")];
             Ok(Operator::Explode(explode.ok_or_else(no_array)?))
         }

@@ -1,6 +1,7 @@
 //! What was wrong with records, on its way to the processing log and, with the records, to the dead-letter topic.
 //!
-//! Both are written in the transaction of the records' epoch, so each complaint is there once.
+//! Both are written in the transaction of the records' epoch, so each complaint is there once. Neither may hold up the
+//! query: what a topic would not take is cut until it fits, or left out and counted.
 
 use std::sync::Arc;
 
@@ -34,57 +35,71 @@ pub fn processing_log_statement(service_id: &str) -> String {
     )
 }
 
+/// What the topics take that complaints go to.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ComplaintLimits {
+    /// The processing log.
+    pub log: RecordLimits,
+    /// The dead-letter topic, where there is one.
+    pub dead: RecordLimits,
+}
+
 /// The complaints of one epoch.
 pub struct Complaints {
     query: String,
     log: Arc<str>,
+    log_bytes_max: usize,
     dead: Option<DeadLetters>,
     entries: Vec<Vec<u8>>,
+    /// Complaints beyond the most of an epoch.
     left_out: u64,
+    /// Complaints that the processing log has no room for at all, since the last look.
+    unlogged: u64,
 }
 
 impl Complaints {
-    /// None yet, of a query of a service id. `limits` is what its dead-letter topic takes, if it has one.
-    pub fn new(query: &QueryDef, service_id: &str, limits: RecordLimits) -> Self {
+    /// None yet, of a query of a service id.
+    pub fn new(query: &QueryDef, service_id: &str, limits: ComplaintLimits) -> Self {
         Self {
             query: query.id.clone(),
             log: Arc::from(processing_log_topic(service_id)),
-            dead: query.dlq_topic.as_deref().map(|topic| DeadLetters::new(topic, &query.id, limits)),
+            log_bytes_max: limits.log.bytes_max.unwrap_or(usize::MAX),
+            dead: query.dlq_topic.as_deref().map(|topic| DeadLetters::new(topic, &query.id, limits.dead)),
             entries: Vec::new(),
             left_out: 0,
+            unlogged: 0,
         }
     }
 
     /// Adds a complaint about a record of `raw`.
-    pub fn add(&mut self, complaint: Complaint, raw: Option<&RawBatch>) {
+    pub fn add(&mut self, complaint: &Complaint, raw: Option<&RawBatch>) {
         if let (Some(raw), Some(dead)) = (raw, &mut self.dead) {
-            dead.add(&complaint, raw);
+            dead.add(complaint, raw);
         }
         if self.entries.len() >= ENTRIES_MAX {
             self.left_out += 1;
             return;
         }
-        let entry = json!({
-            "KIND": complaint.kind.word(),
-            "SOURCE_TOPIC": &*complaint.origin.topic,
-            "SOURCE_PARTITION": complaint.origin.partition,
-            "SOURCE_OFFSET": complaint.offset,
-            "EXPRESSION": complaint.expr,
-            "REASON": complaint.reason,
-        });
-        self.entries.push(entry.to_string().into_bytes());
+        match self.fitting(complaint) {
+            Some(entry) => self.entries.push(entry),
+            None => self.unlogged += 1,
+        }
     }
 
-    /// The records that tell them, which belong into their epoch; they are forgotten here.
-    pub fn take(&mut self, now_ms: i64) -> Vec<OutBatch> {
-        let dead = self.dead.as_mut().and_then(|dead| dead.take(now_ms));
-        self.log(now_ms).into_iter().chain(dead).collect()
+    /// The dead letters so far, which belong into their epoch; they are forgotten here.
+    pub fn take_dead(&mut self, now_ms: i64) -> Option<OutBatch> {
+        self.dead.as_mut().and_then(|dead| dead.take(now_ms))
     }
 
-    fn log(&mut self, now_ms: i64) -> Option<OutBatch> {
+    /// The entries of the processing log, which belong into their epoch; they are forgotten here.
+    pub fn take_log(&mut self, now_ms: i64) -> Option<OutBatch> {
         if self.left_out > 0 {
             let reason = format!("{} more complaints of this epoch are not listed", self.left_out);
-            self.entries.push(json!({ "KIND": "MORE", "REASON": reason }).to_string().into_bytes());
+            let more = json!({ "KIND": "MORE", "REASON": reason }).to_string().into_bytes();
+            match self.fits(&more) {
+                true => self.entries.push(more),
+                false => self.unlogged += self.left_out,
+            }
             self.left_out = 0;
         }
         let count = self.entries.len();
@@ -96,5 +111,95 @@ impl Complaints {
             timestamps_ms: Some(vec![now_ms; count].into()),
             headers: None,
         })
+    }
+
+    /// How many complaints the processing log had no room for since the last call.
+    pub fn take_unlogged(&mut self) -> u64 {
+        std::mem::take(&mut self.unlogged)
+    }
+
+    /// The entry of a complaint, with as much of its words as the topic has room for; none when it has not even that
+    /// for the address.
+    fn fitting(&self, complaint: &Complaint) -> Option<Vec<u8>> {
+        let mut words = usize::MAX;
+        loop {
+            let entry = entry(complaint, words);
+            if self.fits(&entry) {
+                return Some(entry);
+            }
+            let longest = complaint.reason.len().max(complaint.expr.as_ref().map_or(0, String::len));
+            words = match words.min(longest) {
+                0 => return None,
+                words => words / 2,
+            };
+        }
+    }
+
+    fn fits(&self, entry: &[u8]) -> bool {
+        self.query.len() + entry.len() <= self.log_bytes_max
+    }
+}
+
+/// An entry of the processing log, with at most this many bytes of the reason and of the expression.
+fn entry(complaint: &Complaint, words: usize) -> Vec<u8> {
+    let cut = |text: &str| text[..text.floor_char_boundary(words)].to_owned();
+    let entry = json!({
+        "KIND": complaint.kind.word(),
+        "SOURCE_TOPIC": &*complaint.origin.topic,
+        "SOURCE_PARTITION": complaint.origin.partition,
+        "SOURCE_OFFSET": complaint.offset,
+        "EXPRESSION": complaint.expr.as_deref().map(cut),
+        "REASON": cut(&complaint.reason),
+    });
+    entry.to_string().into_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use headwater_connectors::record::TopicPartition;
+
+    use super::*;
+    use crate::dataflow::ComplaintKind;
+
+    fn complaints(log_bytes_max: usize) -> Complaints {
+        Complaints {
+            query: "CSAS_Q_1".to_owned(),
+            log: "log".into(),
+            log_bytes_max,
+            dead: None,
+            entries: Vec::new(),
+            left_out: 0,
+            unlogged: 0,
+        }
+    }
+
+    fn complaint(reason: String) -> Complaint {
+        Complaint {
+            kind: ComplaintKind::Processing,
+            origin: TopicPartition::new("in", 0),
+            offset: 7,
+            expr: Some("CAST(V AS INT)".to_owned()),
+            reason,
+            index: 0,
+        }
+    }
+
+    /// Goal: no entry is larger than its topic takes, whatever its words are in JSON, and what does not fit at all is counted.
+    #[test]
+    fn entries_fit_their_topic_or_are_counted() {
+        let controls = "\u{1}\n\"ä".repeat(200);
+        for bytes_max in [0, 50, 100, 200, 300, 1_000, 5_000, 100_000] {
+            let mut complaints = complaints(bytes_max);
+            (0..ENTRIES_MAX + 5).for_each(|_| complaints.add(&complaint(controls.clone()), None));
+            let (log, unlogged) = (complaints.take_log(0), complaints.take_unlogged());
+            let entries = log.as_ref().map_or(0, OutBatch::len);
+            let longest = log.map_or(0, |log| log.values.offsets().lengths().max().unwrap_or(0));
+            assert!(longest + 8 <= bytes_max.max(8), "{longest} of {bytes_max}");
+            match entries {
+                0 => assert_eq!(unlogged, (ENTRIES_MAX + 5) as u64),
+                _ => assert_eq!((entries, unlogged), (ENTRIES_MAX + 1, 0)),
+            }
+            assert!((bytes_max < 200) == (entries == 0), "{bytes_max}: {entries}");
+        }
     }
 }

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use headwater_connectors::record::TopicPartition;
-use headwater_connectors::transport::{Admin, Isolation, TransportError, Watermarks};
+use headwater_connectors::transport::Admin;
 
+use super::board::{self, Failing};
 use super::complaints::{PROCESSING_LOG, processing_log_statement};
+use super::lag;
 use super::push;
 use super::query_status::{State, StatusSnapshot};
 use super::topics;
@@ -172,9 +173,11 @@ impl Engine {
     /// SHOW QUERIES.
     pub(crate) async fn show_queries(&self, extended: bool) -> Result<Vec<Section>, Vec<Diagnostic>> {
         let catalog = self.catalog().await?;
-        let words = self.words_of(catalog.queries()).await?;
+        let failing = self.failing().await?;
+        let words = self.words_of(catalog.queries(), &failing).await?;
         if extended {
-            return Ok(catalog.queries().flat_map(|query| self.explained(query, &words[&query.id])).collect());
+            let explained = |query| self.explained(query, &words[&query.id], &failing);
+            return Ok(catalog.queries().flat_map(explained).collect());
         }
         let row = |query: &Arc<QueryDef>| {
             vec![
@@ -187,19 +190,29 @@ impl Engine {
             ]
         };
         let columns = ["Query ID", "Query Type", "Status", "Sink Name", "Sink Kafka Topic", "Query String"];
-        Ok(vec![Section {
+        let queries = Section {
             columns: columns.map(str::to_owned).to_vec(),
             rows: catalog.queries().map(row).collect(),
             ..Section::default()
-        }])
+        };
+        let failures = catalog.queries().filter_map(|query| failures(failing.get(&query.id)?));
+        Ok(std::iter::once(queries).chain(failures).collect())
+    }
+
+    /// Which queries fail, here and in other processes.
+    async fn failing(&self) -> Result<BTreeMap<String, Vec<Failing>>, Vec<Diagnostic>> {
+        let (transport, service_id) = (self.transport().clone(), self.service_id().to_owned());
+        let now_ms = chrono::Utc::now().timestamp_millis();
+        blocking(move || board::failing(transport.as_ref(), &service_id, now_ms)).await?.map_err(refused)
     }
 
     /// EXPLAIN of a running query.
     pub(crate) async fn explain_query(&self, name: &ast::Name) -> Result<Vec<Section>, Vec<Diagnostic>> {
         let catalog = self.catalog().await?;
         let query = find(&catalog, name)?;
-        let words = self.words_of([query]).await?;
-        Ok(self.explained(query, &words[&query.id]))
+        let failing = self.failing().await?;
+        let words = self.words_of([query], &failing).await?;
+        Ok(self.explained(query, &words[&query.id], &failing))
     }
 
     /// EXPLAIN of a statement that would make or be a continuous query; none for other statements.
@@ -224,7 +237,7 @@ impl Engine {
         Ok(Some(vec![Section { text: Some(topology.to_string()), ..Section::default() }]))
     }
 
-    fn explained(&self, query: &Arc<QueryDef>, word: &str) -> Vec<Section> {
+    fn explained(&self, query: &Arc<QueryDef>, word: &str, failing: &BTreeMap<String, Vec<Failing>>) -> Vec<Section> {
         let status = self.status(&query.id);
         let mut facts = vec![
             ("ID", query.id.clone()),
@@ -249,6 +262,7 @@ impl Engine {
                 ..Section::default()
             },
         ];
+        sections.extend(failing.get(&query.id).and_then(|failing| failures(failing)));
         sections.extend(status.map(|status| counters(&status)));
         sections
     }
@@ -257,7 +271,8 @@ impl Engine {
     pub(crate) async fn describe_queries(&self, source: &str) -> Result<Vec<Section>, Vec<Diagnostic>> {
         let catalog = self.catalog().await?;
         let mut sections = Vec::new();
-        let words = self.words_of(catalog.queries_of(source)).await?;
+        let failing = self.failing().await?;
+        let words = self.words_of(catalog.queries_of(source), &failing).await?;
         for query in catalog.queries_of(source) {
             let status = self.status(&query.id);
             let writes = query.sink() == source;
@@ -272,8 +287,9 @@ impl Engine {
             let verb = if writes { "writes" } else { "reads" };
             section.title = Some(format!("Query {} {verb} it", query.id));
             sections.push(section);
+            sections.extend(failing.get(&query.id).and_then(|failing| failures(failing)));
             let (transport, query, group) = (self.transport().clone(), query.clone(), self.group(query));
-            sections.push(blocking(move || lag(transport.admin(), &query, &group)).await?.map_err(refused)?);
+            sections.push(blocking(move || lag::lag(transport.as_ref(), &query, &group)).await?.map_err(refused)?);
         }
         Ok(sections)
     }
@@ -282,6 +298,7 @@ impl Engine {
     async fn words_of<'a>(
         &self,
         queries: impl IntoIterator<Item = &'a Arc<QueryDef>>,
+        failing: &BTreeMap<String, Vec<Failing>>,
     ) -> Result<BTreeMap<String, String>, Vec<Diagnostic>> {
         let queries: Vec<&Arc<QueryDef>> = queries.into_iter().collect();
         let groups: Vec<String> = queries.iter().map(|query| self.group(query)).collect();
@@ -289,7 +306,8 @@ impl Engine {
         let members = blocking(move || transport.admin().group_members(&asked)).await?.map_err(refused)?;
         let word = |query: &&Arc<QueryDef>, group| {
             let working = members.get(group).copied().unwrap_or(0);
-            (query.id.clone(), word(query, self.status(&query.id).as_ref(), working))
+            let fails = failing.contains_key(&query.id);
+            (query.id.clone(), word(query, self.status(&query.id).as_ref(), working, fails))
         };
         Ok(queries.iter().zip(&groups).map(|(query, group)| word(query, group)).collect())
     }
@@ -297,23 +315,6 @@ impl Engine {
     fn group(&self, query: &QueryDef) -> String {
         super::driver::group_of(self.service_id(), query)
     }
-}
-
-fn lag(admin: &dyn Admin, query: &QueryDef, group: &str) -> Result<Section, TransportError> {
-    let topic = query.topology.input.topic.as_str();
-    let marks = admin.watermarks(topic, Isolation::ReadCommitted)?;
-    let topic: Arc<str> = Arc::from(topic);
-    let partitions: Vec<_> = (0..).zip(&marks).map(|(p, _)| TopicPartition::new(topic.clone(), p)).collect();
-    let committed = admin.committed_offsets(group, &partitions)?;
-    let row = |(partition, marks): (&TopicPartition, &Watermarks)| {
-        let offset = committed.get(partition).copied().flatten();
-        let lag = (marks.end - offset.unwrap_or(marks.start)).max(0);
-        let offset = offset.map_or("none".to_owned(), |o| o.to_string());
-        vec![partition.partition.to_string(), marks.start.to_string(), marks.end.to_string(), offset, lag.to_string()]
-    };
-    let rows = partitions.iter().zip(&marks).map(row).collect();
-    let columns = ["Partition", "Start Offset", "End Offset", "Committed", "Lag"].map(str::to_owned).to_vec();
-    Ok(Section { title: Some(format!("Consumer group {group} on {topic}")), columns, rows, text: None })
 }
 
 fn find<'a>(catalog: &'a Catalog, name: &ast::Name) -> Result<&'a Arc<QueryDef>, Vec<Diagnostic>> {
@@ -340,14 +341,33 @@ fn told(ids: &[String], what: &str) -> Answer {
 }
 
 /// What SHOW QUERIES says of a query, with the number of processes that work on it.
-fn word(query: &QueryDef, status: Option<&StatusSnapshot>, working: usize) -> String {
+fn word(query: &QueryDef, status: Option<&StatusSnapshot>, working: usize, fails: bool) -> String {
     let word = match status {
         _ if query.paused => "PAUSED",
+        _ if fails => "ERROR",
         Some(status) => status.state.word(),
         None if working > 0 => "RUNNING ELSEWHERE",
         None => "NOT RUNNING",
     };
     word.to_owned()
+}
+
+/// Why a query fails, by process; none when it does not.
+fn failures(failing: &[Failing]) -> Option<Section> {
+    let query = &failing.first()?.query;
+    let row = |failing: &Failing| {
+        let next = match failing.next_try_ms {
+            Some(at_ms) => time(at_ms).unwrap_or_default(),
+            None => "never: stopped until RESUME or a change".to_owned(),
+        };
+        vec![failing.process.clone(), failing.reason.clone(), failing.attempts.to_string(), next]
+    };
+    Some(Section {
+        title: Some(format!("Failure of {query}")),
+        columns: ["Process", "Reason", "Attempts", "Next Try"].map(str::to_owned).to_vec(),
+        rows: failing.iter().map(row).collect(),
+        text: None,
+    })
 }
 
 fn counters(status: &StatusSnapshot) -> Section {
@@ -360,13 +380,14 @@ fn counters(status: &StatusSnapshot) -> Section {
         ("Records written", status.records_written.to_string()),
         ("Records per second", format!("{:.1}", status.records_per_second)),
         ("Bad records", status.complaints.to_string()),
+        ("Not in the processing log", status.unlogged.to_string()),
         ("Commits", status.commits.to_string()),
         ("Last message", status.last_message_ms.and_then(time).unwrap_or_else(|| "none".to_owned())),
     ];
     match &status.state {
         State::Retrying(error, at_ms) => {
             let at = time(*at_ms).unwrap_or_default();
-            rows.push(("Failure", format!("{error}; begun again at {at}")));
+            rows.push(("Failure", format!("{error}; attempt {}, retrying at {at}", status.attempts)));
         }
         State::Failed(error) => rows.push(("Failure", format!("{error}; stopped until RESUME or a change"))),
         _ => {}

@@ -1,6 +1,6 @@
 //! Bad records on their way to the dead-letter topic of a query: as they were, with what was wrong in headers.
 //!
-//! What that topic would not take must not hold up the query: a timestamp too far ahead is drawn back, and of a record too
+//! What that topic would not take must not hold up the query: a timestamp too far from the present is brought nearer, and of a record too
 //! large for it only what fits is kept. Headers say so, and where the whole record is.
 
 use std::sync::Arc;
@@ -71,14 +71,14 @@ impl DeadLetters {
 
     /// The records; they are forgotten here. `now_ms` is the present, which the topic measures timestamps by.
     pub(super) fn take(&mut self, now_ms: i64) -> Option<OutBatch> {
-        self.last = None;
         if self.letters.is_empty() {
             return None;
         }
         let mut letters = std::mem::take(&mut self.letters);
-        if let Some(ahead_ms) = self.limits.ahead_ms_max {
-            letters.iter_mut().for_each(|letter| letter.draw_back(now_ms.saturating_add(ahead_ms)));
-        }
+        let RecordLimits { ahead_ms_max, behind_ms_max, .. } = self.limits;
+        let earliest = behind_ms_max.map_or(i64::MIN, |ms| now_ms.saturating_sub(ms));
+        let latest = ahead_ms_max.map_or(i64::MAX, |ms| now_ms.saturating_add(ms));
+        letters.iter_mut().for_each(|letter| letter.bring_within(earliest, latest));
         let headers: Vec<_> = letters.iter_mut().map(|letter| std::mem::take(&mut letter.headers)).collect();
         Some(OutBatch {
             topic: self.topic.clone(),
@@ -122,12 +122,13 @@ impl Letter {
         }
     }
 
-    /// Sets the timestamp to `latest_ms` when it is after it, and says so.
-    fn draw_back(&mut self, latest_ms: i64) {
-        if self.time_ms > latest_ms {
+    /// Brings the timestamp between two others, in ms, and says so where it was not.
+    fn bring_within(&mut self, earliest_ms: i64, latest_ms: i64) {
+        let nearest = self.time_ms.max(earliest_ms).min(latest_ms);
+        if nearest != self.time_ms {
             let was = self.time_ms.to_string().into_bytes();
             self.headers.push(("headwater.timestamp".to_owned(), Some(was)));
-            self.time_ms = latest_ms;
+            self.time_ms = nearest;
         }
     }
 }
@@ -187,7 +188,8 @@ mod tests {
         dead.add(&complaint, &raw);
         dead.add(&complaint, &raw);
         let batch = dead.take(1_000).expect("a letter");
-        assert!(dead.take(1_000).is_none());
+        dead.add(&complaint, &raw);
+        assert!(dead.take(1_000).is_none(), "a record goes there once");
         assert_eq!(batch.len(), 1);
         let headers = headers_at(batch.headers.as_ref().expect("headers"), 0);
         (batch, headers)
@@ -210,7 +212,8 @@ mod tests {
     #[test]
     fn a_letter_with_all_that_is_said_of_it_fits_its_topic() {
         for bytes_max in 400..1_600 {
-            let (batch, headers) = letter(RecordLimits { bytes_max: Some(bytes_max), ahead_ms_max: Some(100) });
+            let (batch, headers) =
+                letter(RecordLimits { bytes_max: Some(bytes_max), ahead_ms_max: Some(100), ..RecordLimits::default() });
             let bytes = batch.keys.value_data().len() + batch.values.value_data().len() + bytes_of(&headers);
             let left_out = header(&headers, "headwater.left_out");
             assert!(bytes <= bytes_max || left_out.is_some_and(|why| why.contains("key")), "{bytes} of {bytes_max}");
@@ -219,7 +222,8 @@ mod tests {
 
     #[test]
     fn what_the_topic_would_refuse_is_left_out_and_told() {
-        let (batch, headers) = letter(RecordLimits { bytes_max: Some(800), ahead_ms_max: Some(100) });
+        let (batch, headers) =
+            letter(RecordLimits { bytes_max: Some(800), ahead_ms_max: Some(100), ..RecordLimits::default() });
         assert!(batch.values.is_null(0) && batch.keys.is_valid(0));
         assert!(header(&headers, "headwater.left_out").is_some_and(|why| why.starts_with("value: ")), "{headers:?}");
         assert_eq!(batch.timestamps_ms.as_deref(), Some(&[1_100][..]));

@@ -14,22 +14,27 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use arrow::array::{Array, AsArray, BooleanArray, Int32Array, Int64Array};
+use arrow::compute::filter;
+use arrow::datatypes::{Int32Type, Int64Type};
 use arrow::error::ArrowError;
-use headwater_connectors::record::{RawBatch, TopicPartition, Wanted};
+use headwater_connectors::record::{OutBatch, RawBatch, TopicPartition, Wanted};
 use headwater_connectors::transport::{
     Admin, GroupPlan, Isolation, Member, MemberEvent, ReadPlan, ReadRange, RecordLimits, SinkOptions, SourceEvent,
     Transport, TransportError, TransportErrorKind,
 };
 
-use super::complaints::{Complaints, processing_log_topic};
+use super::complaints::{ComplaintLimits, Complaints, processing_log_topic};
 use super::goal::Goal;
 use super::intake::Intake;
 use super::outbox::{Outbox, Work};
-use super::query_status::QueryStatus;
+use super::query_status::{QueryStatus, Tally};
+use super::refusals::{Made, Refusals};
 use super::start::Start;
+use super::topics;
 use crate::catalog::QueryDef;
 use crate::config::Settings;
-use crate::dataflow::{Command, Compiled, Epoch, Event, Placement, Task};
+use crate::dataflow::{Command, Compiled, Complaint, ComplaintKind, Epoch, Event, Placement, Position, Task};
 use crate::diagnostic::{self, Diagnostic};
 use crate::functions::clock;
 use crate::planner::continuous;
@@ -38,6 +43,10 @@ use crate::planner::continuous;
 const BATCH_RECORDS_MAX: usize = 16_384;
 /// A batch of so many records says that there is much to read: the next ones are read ahead.
 const AHEAD_FROM: usize = 1_024;
+/// Bytes that a step writes at most before it looks at the time and at the group again, unless one record becomes more.
+const STEP_BYTES_MAX: usize = 32 << 20;
+/// Bytes of one epoch after which it is committed before its time: an open transaction must end in time, too.
+const EPOCH_BYTES_MAX: usize = 256 << 20;
 /// How long a query that has read all it should waits for what is under way before it looks again.
 const LOOK: Duration = Duration::from_millis(20);
 /// A query without work for so long keeps no way to its output open, in ms.
@@ -74,6 +83,7 @@ pub struct Driver {
     transport: Arc<dyn Transport>,
     job: Job,
     status: Arc<QueryStatus>,
+    refusals: Arc<Refusals>,
     member: Box<dyn Member>,
     share: Option<Share>,
     epoch: Epoch,
@@ -87,7 +97,17 @@ struct Share {
     outbox: Outbox,
     intake: Intake,
     tasks: BTreeMap<i32, Task>,
+    /// Records of which not all has come out of their task yet.
+    current: Option<RawBatch>,
+    /// Something of a record has come out, and something has not: no commit can be made.
+    within: bool,
     complaints: Complaints,
+    /// The topic of the processing log is not there: it is made with the first complaint.
+    log_missing: bool,
+    refusals: Arc<Refusals>,
+    /// What was done since the last commit.
+    tally: Tally,
+    epoch_bytes: usize,
     /// Next offset to read of each partition that has moved since the last commit.
     moved: BTreeMap<TopicPartition, i64>,
     /// When the open epoch began, in ms; none while nothing has happened since the last commit.
@@ -105,6 +125,7 @@ struct Share {
 struct Committing {
     epoch: Epoch,
     offsets: BTreeMap<TopicPartition, i64>,
+    tally: Tally,
 }
 
 impl Driver {
@@ -112,18 +133,24 @@ impl Driver {
     /// cluster fails.
     pub fn of(query: Arc<QueryDef>, service_id: &str, transport: Arc<dyn Transport>) -> Result<Self, Vec<Diagnostic>> {
         let job = Job { in_threads: false, ..Job::new(query, service_id, false)? };
-        Self::new(transport, job, Arc::default()).map_err(|error| vec![diagnostic::transport(&error)])
+        Self::new(transport, job, Arc::default(), Arc::default()).map_err(|error| vec![diagnostic::transport(&error)])
     }
 
-    /// Joins the query's group. Nothing is read before the group gives this process its share.
-    pub fn new(transport: Arc<dyn Transport>, job: Job, status: Arc<QueryStatus>) -> Result<Self, TransportError> {
+    /// Joins the query's group. Nothing is read before the group gives this process its share. `refusals` is what
+    /// earlier drivers of the query learned.
+    pub fn new(
+        transport: Arc<dyn Transport>,
+        job: Job,
+        status: Arc<QueryStatus>,
+        refusals: Arc<Refusals>,
+    ) -> Result<Self, TransportError> {
         let topic: Arc<str> = Arc::from(job.query.topology.input.topic.as_str());
         let goal = match job.until_idle {
             true => Some(Goal::now(transport.as_ref(), &topic)?),
             false => None,
         };
         let member = transport.join_group(GroupPlan { group: job.group(), topics: vec![topic] })?;
-        Ok(Self { transport, job, status, member, share: None, epoch: Epoch::default(), goal })
+        Ok(Self { transport, job, status, refusals, member, share: None, epoch: Epoch::default(), goal })
     }
 
     /// Goes on by one event of the group or the source. `now_ms` is the time, `wait` the longest wait.
@@ -164,7 +191,8 @@ impl Driver {
     /// Whether what was there at the start is committed, here and in other processes.
     fn is_done(&mut self, now_ms: i64) -> Result<bool, TransportError> {
         let Some(goal) = &mut self.goal else { return Ok(false) };
-        let busy = self.share.as_ref().is_some_and(|s| !s.unfinished.is_empty() || s.is_open());
+        let is_busy = |share: &Share| !share.unfinished.is_empty() || share.is_open() || share.current.is_some();
+        let busy = self.share.as_ref().is_some_and(is_busy);
         if busy { Ok(false) } else { goal.is_reached(self.transport.as_ref(), self.member.as_ref(), now_ms) }
     }
 
@@ -201,6 +229,11 @@ impl Driver {
 
     /// Commits what is done, and waits for it.
     fn settle(&mut self, now_ms: i64) -> Result<(), TransportError> {
+        if let Some(share) = &mut self.share {
+            while share.within {
+                share.go_on(&self.status, now_ms)?;
+            }
+        }
         self.commit(now_ms)?;
         if let Some(share) = &mut self.share {
             share.outbox.settle()?;
@@ -212,19 +245,19 @@ impl Driver {
     /// one commit is under way.
     fn commit(&mut self, now_ms: i64) -> Result<(), TransportError> {
         let Some(share) = self.share.as_mut().filter(|share| share.open_since_ms.is_some()) else { return Ok(()) };
+        debug_assert!(!share.within, "a record comes out entirely or not at all");
         share.outbox.settle()?;
         self.epoch = Epoch(self.epoch.0 + 1);
         share.barrier(self.epoch, &self.job, &self.status, now_ms)?;
-        for batch in share.complaints.take(now_ms) {
-            share.outbox.put(Work::Write(batch))?;
-        }
+        share.log_complaints(self.transport.admin(), &self.status, now_ms)?;
         let offsets = std::mem::take(&mut share.moved);
         share.outbox.put(match self.job.is_exactly_once() {
             true => Work::Commit(self.member.membership(), offsets.clone()),
             false => Work::Flush,
         })?;
-        share.committing.push_back(Committing { epoch: self.epoch, offsets });
-        share.open_since_ms = None;
+        let tally = std::mem::take(&mut share.tally);
+        share.committing.push_back(Committing { epoch: self.epoch, offsets, tally });
+        (share.open_since_ms, share.epoch_bytes) = (None, 0);
         self.reap(now_ms)
     }
 
@@ -233,7 +266,7 @@ impl Driver {
         let Some(share) = &mut self.share else { return Ok(()) };
         let done = share.outbox.commits()?;
         while share.committed < done
-            && let Some(Committing { epoch, offsets }) = share.committing.pop_front()
+            && let Some(Committing { epoch, offsets, tally }) = share.committing.pop_front()
         {
             share.committed += 1;
             share.busy_at_ms = now_ms;
@@ -241,7 +274,8 @@ impl Driver {
                 self.member.commit(&offsets)?;
             }
             share.tasks.values_mut().try_for_each(|task| task.handle(&Event::Committed(epoch))).map_err(fault)?;
-            self.status.committed(&offsets, now_ms);
+            self.refusals.committed(&offsets);
+            self.status.committed(&offsets, tally, now_ms);
         }
         share.rest(now_ms)
     }
@@ -294,8 +328,10 @@ impl Share {
         let Driver { transport, job, goal, member, .. } = driver;
         // What a former owner left open is ended first: only then are its offsets settled.
         let placement = placement(transport.as_ref(), job)?;
-        let (complaints, batch_bytes_max) = complaints(transport.admin(), job, placement.limits)?;
-        let outbox = take_over(transport, job, partitions, batch_bytes_max)?;
+        let (limits, log_missing) = complaint_limits(transport.admin(), job)?;
+        let topics = [placement.limits, limits.log, limits.dead];
+        let batch_bytes_max = topics.iter().filter_map(|limits| limits.bytes_max).min();
+        let outbox = take_over(driver, partitions, batch_bytes_max)?;
         let transport = transport.as_ref();
         let (admin, topic) = (transport.admin(), &job.query.topology.input.topic);
         let start = Start::find(admin, member.as_ref(), topic, partitions, job.starts_late(), goal.as_ref())?;
@@ -316,7 +352,13 @@ impl Share {
             intake: Intake::new(source, job.in_threads.then_some(AHEAD_FROM)),
             outbox,
             tasks,
-            complaints,
+            current: None,
+            within: false,
+            complaints: Complaints::new(&job.query, &job.service_id, limits),
+            log_missing,
+            refusals: driver.refusals.clone(),
+            tally: Tally::default(),
+            epoch_bytes: 0,
             moved: BTreeMap::new(),
             open_since_ms: None,
             unfinished,
@@ -349,8 +391,10 @@ impl Share {
     }
 
     fn is_due(&self, job: &Job, now_ms: i64) -> bool {
-        let finished = self.is_finished(job);
-        self.open_since_ms.is_some_and(|since| finished || now_ms - since >= job.commit_interval_ms())
+        let finished = self.is_finished(job) && self.current.is_none();
+        let is_full = self.epoch_bytes >= EPOCH_BYTES_MAX;
+        let is_over = |since| finished || is_full || now_ms - since >= job.commit_interval_ms();
+        !self.within && self.open_since_ms.is_some_and(is_over)
     }
 
     /// Opens the epoch with the first thing that happens in it: while nothing happens no transaction is open.
@@ -365,6 +409,11 @@ impl Share {
     }
 
     fn read(&mut self, job: &Job, status: &QueryStatus, now_ms: i64, wait: Duration) -> Result<Step, TransportError> {
+        if self.current.is_some() {
+            self.begin(job, now_ms)?;
+            self.go_on(status, now_ms)?;
+            return Ok(Step::Worked);
+        }
         let left = self.open_since_ms.map(|since| since + job.commit_interval_ms() - now_ms);
         let left = left.map_or(wait, |left| Duration::from_millis(u64::try_from(left).unwrap_or(0)).min(wait));
         match self.intake.poll(left)? {
@@ -378,52 +427,184 @@ impl Share {
             }
             SourceEvent::Batch(raw) => {
                 self.begin(job, now_ms)?;
-                self.records(&raw, status, now_ms)?;
+                let task = self.tasks.get_mut(&raw.origin.partition);
+                let task = task.ok_or_else(|| other(&format!("{} was read without being asked for", raw.origin)))?;
+                clock::at(now_ms, || task.handle(&Event::Records(&raw))).map_err(fault)?;
+                self.current = Some(raw);
+                self.go_on(status, now_ms)?;
                 Ok(Step::Worked)
             }
         }
     }
 
-    fn records(&mut self, raw: &RawBatch, status: &QueryStatus, now_ms: i64) -> Result<(), TransportError> {
-        let task = self.tasks.get_mut(&raw.origin.partition);
-        let task = task.ok_or_else(|| other(&format!("{} was read without being asked for", raw.origin)))?;
-        clock::at(now_ms, || task.handle(&Event::Records(raw))).map_err(fault)?;
-        while let Some(command) = task.poll_command() {
-            perform(command, &mut self.outbox, &mut self.complaints, Some(raw), status)?;
+    /// Goes on with the records that were read last, until all has come out or so much that it is time to look around.
+    fn go_on(&mut self, status: &QueryStatus, now_ms: i64) -> Result<(), TransportError> {
+        let Some(raw) = self.current.take() else { return Ok(()) };
+        let begun = self.epoch_bytes;
+        loop {
+            self.perform_all(raw.origin.partition, Some(&raw), status)?;
+            let task = self.tasks.get_mut(&raw.origin.partition).ok_or_else(|| other(&"a task is gone"))?;
+            let is_left = clock::at(now_ms, || task.advance()).map_err(fault)?;
+            if !is_left {
+                break;
+            }
+            if self.epoch_bytes - begun >= STEP_BYTES_MAX {
+                self.perform_all(raw.origin.partition, Some(&raw), status)?;
+                return self.pause(raw, now_ms);
+            }
         }
+        self.send_dead(now_ms)?;
+        self.within = false;
         if let Some(last) = raw.offsets.last() {
             self.moved.insert(raw.origin.clone(), last + 1);
         }
-        status.read(raw.len() as u64, raw.payload_bytes);
+        self.tally.read(raw.len() as u64, raw.payload_bytes);
+        Ok(())
+    }
+
+    /// Notes how far the records have come out, of which something is left.
+    fn pause(&mut self, raw: RawBatch, now_ms: i64) -> Result<(), TransportError> {
+        self.send_dead(now_ms)?;
+        let position = self.tasks.get_mut(&raw.origin.partition).map_or(Position::Done, Task::position);
+        self.within = matches!(position, Position::Within(_));
+        if let Position::Before(offset) = position {
+            self.moved.insert(raw.origin.clone(), offset);
+        }
+        self.current = Some(raw);
         Ok(())
     }
 
     fn barrier(&mut self, epoch: Epoch, job: &Job, status: &QueryStatus, now_ms: i64) -> Result<(), TransportError> {
         self.begin(job, now_ms)?;
-        for task in self.tasks.values_mut() {
-            task.handle(&Event::Barrier(epoch)).map_err(fault)?;
-            while let Some(command) = task.poll_command() {
-                perform(command, &mut self.outbox, &mut self.complaints, None, status)?;
+        let partitions: Vec<i32> = self.tasks.keys().copied().collect();
+        for partition in partitions {
+            let task = self.tasks.get_mut(&partition).ok_or_else(|| other(&"a task is gone"))?;
+            clock::at(now_ms, || task.handle(&Event::Barrier(epoch))).map_err(fault)?;
+            self.perform_all(partition, None, status)?;
+        }
+        Ok(())
+    }
+
+    /// Performs what has come out of the task of a partition.
+    fn perform_all(
+        &mut self,
+        partition: i32,
+        raw: Option<&RawBatch>,
+        status: &QueryStatus,
+    ) -> Result<(), TransportError> {
+        while let Some(command) = self.tasks.get_mut(&partition).and_then(Task::poll_command) {
+            match command {
+                Command::Write(batch, offsets) => self.write(batch, offsets, raw, status)?,
+                Command::Complain(complaint) => self.complain(&complaint, raw, status),
+                Command::Show(_) | Command::Reached(_) => {}
             }
         }
         Ok(())
     }
+
+    /// Writes records that were made of those at `offsets`, without those that the topic is known to refuse.
+    fn write(
+        &mut self,
+        batch: OutBatch,
+        offsets: Int64Array,
+        raw: Option<&RawBatch>,
+        status: &QueryStatus,
+    ) -> Result<(), TransportError> {
+        let Some(raw) = raw else { return Err(other(&"records came out of no records")) };
+        let refused = self.refusals.of(&raw.origin, offsets.values());
+        let (batch, offsets) = match refused.is_empty() {
+            true => (batch, offsets),
+            false => without(&batch, &offsets, &refused).map_err(fault)?,
+        };
+        for (_, offset, reason) in refused {
+            let index = raw.offsets.binary_search(&offset).unwrap_or(0);
+            let (kind, origin) = (ComplaintKind::Serialization, raw.origin.clone());
+            self.complain(&Complaint { kind, origin, offset, expr: None, reason, index }, Some(raw), status);
+        }
+        if batch.is_empty() {
+            return Ok(());
+        }
+        self.epoch_bytes += batch.payload_bytes();
+        self.tally.wrote(batch.len() as u64);
+        self.outbox.put(Work::Write(batch, Made::Of(raw.origin.clone(), offsets)))
+    }
+
+    fn complain(&mut self, complaint: &Complaint, raw: Option<&RawBatch>, status: &QueryStatus) {
+        self.tally.complained();
+        status.complained(complaint);
+        self.complaints.add(complaint, raw);
+    }
+
+    /// Sends dead letters on as they come: the records may be many and large.
+    fn send_dead(&mut self, now_ms: i64) -> Result<(), TransportError> {
+        let Some(letters) = self.complaints.take_dead(now_ms) else { return Ok(()) };
+        if self.refusals.is_silent(&letters.topic) {
+            return Ok(());
+        }
+        self.epoch_bytes += letters.payload_bytes();
+        self.outbox.put(Work::Write(letters, Made::OfComplaints))
+    }
+
+    /// Writes the complaints of the epoch to the processing log, whose topic is made when it is not there. One that does
+    /// not take them holds up nothing.
+    fn log_complaints(&mut self, admin: &dyn Admin, status: &QueryStatus, now_ms: i64) -> Result<(), TransportError> {
+        self.send_dead(now_ms)?;
+        let mut unlogged = self.complaints.take_unlogged();
+        if let Some(entries) = self.complaints.take_log(now_ms) {
+            let made = if self.log_missing { topics::make_processing_log(admin, &entries.topic) } else { Ok(()) };
+            match made {
+                Ok(()) if self.refusals.is_silent(&entries.topic) => unlogged += entries.len() as u64,
+                Ok(()) => {
+                    self.log_missing = false;
+                    self.outbox.put(Work::Write(entries, Made::OfComplaints))?;
+                }
+                Err(error) if error.kind == TransportErrorKind::Authorization => unlogged += entries.len() as u64,
+                Err(error) => return Err(error),
+            }
+        }
+        status.unlogged(unlogged);
+        Ok(())
+    }
+}
+
+/// The records and their offsets without those at some rows.
+fn without(
+    batch: &OutBatch,
+    offsets: &Int64Array,
+    refused: &[(usize, i64, String)],
+) -> Result<(OutBatch, Int64Array), ArrowError> {
+    let mut keep = vec![true; batch.len()];
+    refused.iter().for_each(|(row, ..)| keep[*row] = false);
+    let keep = BooleanArray::from(keep);
+    let kept = |column: &dyn Array| filter(column, &keep);
+    let partitions =
+        batch.partitions.as_ref().map(|values| kept(&Int32Array::new(values.clone(), None))).transpose()?;
+    let times = batch.timestamps_ms.as_ref().map(|values| kept(&Int64Array::new(values.clone(), None))).transpose()?;
+    let batch = OutBatch {
+        topic: batch.topic.clone(),
+        partitions: partitions.map(|values| values.as_primitive::<Int32Type>().values().clone()),
+        keys: kept(&batch.keys)?.as_binary::<i32>().clone(),
+        values: kept(&batch.values)?.as_binary::<i32>().clone(),
+        timestamps_ms: times.map(|values| values.as_primitive::<Int64Type>().values().clone()),
+        headers: batch.headers.as_ref().map(|h| kept(h)).transpose()?.map(|h| h.as_list::<i32>().clone()),
+    };
+    Ok((batch, kept(offsets)?.as_primitive::<Int64Type>().clone()))
 }
 
 /// The way to the output for whoever has these partitions now. What former owners left open is ended.
 fn take_over(
-    transport: &Arc<dyn Transport>,
-    job: &Job,
+    driver: &Driver,
     partitions: &[TopicPartition],
     batch_bytes_max: Option<usize>,
 ) -> Result<Outbox, TransportError> {
+    let Driver { transport, job, refusals, .. } = driver;
     let options = |partition| SinkOptions {
         transactional_id: job.is_exactly_once().then(|| job.transactional_id(partition)),
         nearest_time: true,
         batch_bytes_max,
         topic: job.query.topology.output.as_ref().map(|sink| sink.topic.as_str().into()),
     };
-    let mut outbox = Outbox::new(transport.clone(), options(&partitions[0]), job.in_threads);
+    let mut outbox = Outbox::new(transport.clone(), options(&partitions[0]), refusals.clone(), job.in_threads);
     if job.is_exactly_once() && has_open_transactions(transport.as_ref(), job)? {
         // Whoever had any of the partitions as its first may have died with a transaction open.
         outbox.open()?;
@@ -443,38 +624,17 @@ fn has_open_transactions(transport: &dyn Transport, job: &Job) -> Result<bool, T
     Ok(stable < ends(Isolation::ReadUncommitted)?)
 }
 
-fn perform(
-    command: Command,
-    outbox: &mut Outbox,
-    complaints: &mut Complaints,
-    raw: Option<&RawBatch>,
-    status: &QueryStatus,
-) -> Result<(), TransportError> {
-    match command {
-        Command::Write(batch) => {
-            status.wrote(batch.len() as u64);
-            outbox.put(Work::Write(batch))?;
+/// What the topics take that complaints go to, and whether the processing log's is missing.
+fn complaint_limits(admin: &dyn Admin, job: &Job) -> Result<(ComplaintLimits, bool), TransportError> {
+    let dead = job.query.dlq_topic.as_deref();
+    let dead = dead.map_or(Ok(RecordLimits::default()), |topic| admin.record_limits(topic))?;
+    match admin.record_limits(&processing_log_topic(&job.service_id)) {
+        Ok(log) => Ok((ComplaintLimits { log, dead }, false)),
+        Err(error) if error.kind == TransportErrorKind::UnknownTopic => {
+            Ok((ComplaintLimits { log: RecordLimits::default(), dead }, true))
         }
-        Command::Complain(complaint) => {
-            status.complained(&complaint);
-            complaints.add(complaint, raw);
-        }
-        Command::Show(_) | Command::Reached(_) => {}
+        Err(error) => Err(error),
     }
-    Ok(())
-}
-
-/// Where complaints go, and the bytes of a batch that every topic of the query takes.
-fn complaints(
-    admin: &dyn Admin,
-    job: &Job,
-    output: RecordLimits,
-) -> Result<(Complaints, Option<usize>), TransportError> {
-    let limits = |topic: &str| admin.record_limits(topic);
-    let log = limits(&processing_log_topic(&job.service_id))?;
-    let dead = job.query.dlq_topic.as_deref().map_or(Ok(RecordLimits::default()), limits)?;
-    let bytes_max = [output, log, dead].iter().filter_map(|limits| limits.bytes_max).min();
-    Ok((Complaints::new(&job.query, &job.service_id, dead), bytes_max))
 }
 
 fn placement(transport: &dyn Transport, job: &Job) -> Result<Placement, TransportError> {
@@ -490,7 +650,7 @@ fn placement(transport: &dyn Transport, job: &Job) -> Result<Placement, Transpor
 }
 
 fn fault(error: ArrowError) -> TransportError {
-    other(&format!("a fault of ours: {error}"))
+    other(&format!("internal error: {error}"))
 }
 
 fn other(message: &dyn std::fmt::Display) -> TransportError {

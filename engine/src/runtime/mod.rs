@@ -1,6 +1,7 @@
 //! What moves: the command topic, running queries, and the statements that touch the cluster.
 
 pub(crate) mod assert;
+mod board;
 pub mod bounded;
 mod command_log;
 mod complaints;
@@ -17,11 +18,17 @@ mod headless;
 pub(crate) mod insert;
 mod intake;
 mod joins;
+mod lag;
+#[cfg(test)]
+mod large_tests;
 mod memory;
 mod outbox;
 pub(crate) mod print;
 pub(crate) mod push;
 mod query_status;
+mod refusals;
+#[cfg(test)]
+mod refused_tests;
 pub(crate) mod show;
 mod start;
 mod stop;

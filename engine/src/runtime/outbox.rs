@@ -21,6 +21,8 @@ use headwater_connectors::record::{OutBatch, TopicPartition};
 use headwater_connectors::transport::{Membership, Sink, SinkOptions, Transport, TransportError, TransportErrorKind};
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
+use super::refusals::{Made, Refusals};
+
 /// Pieces of work that wait for the thread at most: a few batches keep it busy, and more would only be memory.
 const WAITING_MAX: usize = 4;
 /// How long a commit may take before it is given up. The cluster waits no longer for a transaction either.
@@ -40,8 +42,8 @@ const LATE_MAX: Duration = Duration::from_secs(1);
 pub(super) enum Work {
     /// Begin a transaction.
     Begin,
-    /// Write records.
-    Write(OutBatch),
+    /// Write records, made of these.
+    Write(OutBatch, Made),
     /// Commit the transaction with these offsets.
     Commit(Membership, BTreeMap<TopicPartition, i64>),
     /// Wait until all records are acknowledged: the commit of those who promise at least once.
@@ -61,8 +63,13 @@ pub(super) struct Outbox {
 
 impl Outbox {
     /// With a thread that performs the work when `in_thread`, otherwise `put` performs it.
-    pub(super) fn new(transport: Arc<dyn Transport>, options: SinkOptions, in_thread: bool) -> Self {
-        let hand = Hand { transport, options, sink: None, is_open: false, commit_max: COMMIT_MAX };
+    pub(super) fn new(
+        transport: Arc<dyn Transport>,
+        options: SinkOptions,
+        refusals: Arc<Refusals>,
+        in_thread: bool,
+    ) -> Self {
+        let hand = Hand { transport, options, refusals, sink: None, is_open: false, commit_max: COMMIT_MAX };
         Self { hand: Some(hand), behind: None, in_thread, put: 0, done: 0 }
     }
 
@@ -144,6 +151,7 @@ impl Work {
 struct Hand {
     transport: Arc<dyn Transport>,
     options: SinkOptions,
+    refusals: Arc<Refusals>,
     sink: Option<Box<dyn Sink>>,
     /// A transaction is open.
     is_open: bool,
@@ -172,13 +180,30 @@ impl Hand {
                 self.is_open = true;
                 Ok(())
             }
-            Work::Write(batch) => self.sink()?.write(&batch),
+            Work::Write(batch, made) if self.refusals.isolates() => self.write_each(&batch, &made),
+            Work::Write(batch, _) => self.sink()?.write(&batch),
             Work::Commit(membership, offsets) => self.commit(&membership, &offsets),
             Work::Flush => {
                 let longest = self.commit_max;
                 self.sink()?.flush(longest)
             }
         }
+    }
+
+    /// Writes records one by one, so that it is known which one is refused.
+    fn write_each(&mut self, batch: &OutBatch, made: &Made) -> Result<(), TransportError> {
+        let longest = self.commit_max;
+        for row in 0..batch.len() {
+            let sink = self.sink()?;
+            let written = sink.write(&batch.slice(row, 1)).and_then(|()| sink.flush(longest));
+            if let Err(error) = written {
+                if error.kind == TransportErrorKind::Refused {
+                    self.refusals.learn(&batch.topic, made, row, &error);
+                }
+                return Err(error);
+            }
+        }
+        Ok(())
     }
 
     fn commit(
@@ -388,18 +413,19 @@ mod tests {
             batch_bytes_max: None,
             topic: None,
         };
-        Outbox::new(transport.clone(), options, in_thread)
+        Outbox::new(transport.clone(), options, Arc::default(), in_thread)
     }
 
     fn write(topic: &str) -> Work {
-        Work::Write(OutBatch {
+        let batch = OutBatch {
             topic: topic.into(),
             partitions: Some(vec![0].into()),
             keys: vec![Some(&b"k"[..])].into(),
             values: vec![Some(&b"v"[..])].into(),
             timestamps_ms: None,
             headers: None,
-        })
+        };
+        Work::Write(batch, Made::OfComplaints)
     }
 
     fn commit() -> Work {

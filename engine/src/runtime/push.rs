@@ -104,19 +104,24 @@ impl Reader {
     fn records(&mut self, raw: &RawBatch, rows: &Show) -> DataFusionResult<()> {
         self.progress.add_read(raw.len() as u64, raw.payload_bytes, 0);
         let Some(task) = self.tasks.get_mut(&raw.origin.partition) else { return Ok(()) };
-        clock::at(Utc::now().timestamp_millis(), || task.handle(&Event::Records(raw)))?;
-        while let Some(command) = task.poll_command() {
-            match command {
-                Command::Complain(complaint) => self.progress.add_reject(reject(complaint)),
-                Command::Show(batch) => {
-                    let batch = within(batch, &mut self.left);
-                    // When nobody wants it any more, the loop above ends.
-                    let _ = rows.blocking_send(Ok(batch));
+        let now_ms = Utc::now().timestamp_millis();
+        clock::at(now_ms, || task.handle(&Event::Records(raw)))?;
+        loop {
+            while let Some(command) = task.poll_command() {
+                match command {
+                    Command::Complain(complaint) => self.progress.add_reject(reject(complaint)),
+                    Command::Show(batch) => {
+                        let batch = within(batch, &mut self.left);
+                        // When nobody wants it any more, the loop above ends.
+                        let _ = rows.blocking_send(Ok(batch));
+                    }
+                    Command::Write(..) | Command::Reached(_) => {}
                 }
-                Command::Write(_) | Command::Reached(_) => {}
+            }
+            if self.left == Some(0) || rows.is_closed() || !clock::at(now_ms, || task.advance())? {
+                return Ok(());
             }
         }
-        Ok(())
     }
 }
 

@@ -38,6 +38,33 @@ impl State {
     }
 }
 
+/// What a query did between two commits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    records_read: u64,
+    bytes_read: u64,
+    records_written: u64,
+    complaints: u64,
+}
+
+impl Tally {
+    /// Counts records that were read, and the bytes of their keys and values.
+    pub fn read(&mut self, records: u64, bytes: u64) {
+        self.records_read += records;
+        self.bytes_read += bytes;
+    }
+
+    /// Counts records that were written.
+    pub fn wrote(&mut self, records: u64) {
+        self.records_written += records;
+    }
+
+    /// Counts a complaint.
+    pub fn complained(&mut self) {
+        self.complaints += 1;
+    }
+}
+
 /// The status of one query in this process.
 #[derive(Debug)]
 pub struct QueryStatus {
@@ -45,6 +72,7 @@ pub struct QueryStatus {
     bytes_read: AtomicU64,
     records_written: AtomicU64,
     complaints: AtomicU64,
+    unlogged: AtomicU64,
     commits: AtomicU64,
     /// When its driver was last seen to be in its right mind, ms since the epoch.
     beat_ms: AtomicI64,
@@ -54,6 +82,8 @@ pub struct QueryStatus {
 #[derive(Debug)]
 struct Changing {
     state: State,
+    /// Attempts that failed since the last commit.
+    attempts: u64,
     share: Vec<i32>,
     committed: BTreeMap<i32, i64>,
     errors: VecDeque<String>,
@@ -75,8 +105,12 @@ pub struct StatusSnapshot {
     pub records_written: u64,
     /// Records that something was wrong with.
     pub complaints: u64,
+    /// Complaints that the processing log did not take.
+    pub unlogged: u64,
     /// Commits since it started here.
     pub commits: u64,
+    /// Attempts that failed since the last commit.
+    pub attempts: u64,
     /// Records read in a second, lately.
     pub records_per_second: f64,
     /// Time of the last commit that moved, in ms since the epoch.
@@ -94,6 +128,7 @@ impl Default for QueryStatus {
     fn default() -> Self {
         let changing = Changing {
             state: State::Starting,
+            attempts: 0,
             share: Vec::new(),
             committed: BTreeMap::new(),
             errors: VecDeque::new(),
@@ -105,6 +140,7 @@ impl Default for QueryStatus {
             bytes_read: AtomicU64::new(0),
             records_written: AtomicU64::new(0),
             complaints: AtomicU64::new(0),
+            unlogged: AtomicU64::new(0),
             commits: AtomicU64::new(0),
             beat_ms: AtomicI64::new(i64::MAX),
             changing: Mutex::new(changing),
@@ -124,20 +160,13 @@ impl QueryStatus {
         (beat_ms != i64::MAX).then(|| now_ms - beat_ms)
     }
 
-    /// Counts records that were read.
-    pub fn read(&self, records: u64, bytes: u64) {
-        self.records_read.fetch_add(records, Ordering::Relaxed);
-        self.bytes_read.fetch_add(bytes, Ordering::Relaxed);
+    /// Counts complaints that the processing log did not take.
+    pub fn unlogged(&self, complaints: u64) {
+        self.unlogged.fetch_add(complaints, Ordering::Relaxed);
     }
 
-    /// Counts records that were written.
-    pub fn wrote(&self, records: u64) {
-        self.records_written.fetch_add(records, Ordering::Relaxed);
-    }
-
-    /// Counts a complaint and keeps it for a while.
+    /// Keeps a complaint for a while.
     pub fn complained(&self, complaint: &Complaint) {
-        self.complaints.fetch_add(1, Ordering::Relaxed);
         let expr = complaint.expr.as_ref().map(|expr| format!("{expr}: ")).unwrap_or_default();
         let Complaint { origin, offset, reason, .. } = complaint;
         self.keep_error(format!("{origin} offset {offset}: {expr}{reason}"));
@@ -150,13 +179,19 @@ impl QueryStatus {
         changing.state = State::Running;
     }
 
-    /// Notes a commit of these offsets.
-    pub fn committed(&self, offsets: &BTreeMap<TopicPartition, i64>, now_ms: i64) {
+    /// Notes a commit of these offsets, and counts what it holds: what is not committed never happened.
+    pub fn committed(&self, offsets: &BTreeMap<TopicPartition, i64>, tally: Tally, now_ms: i64) {
         self.commits.fetch_add(1, Ordering::Relaxed);
+        let count = |counter: &AtomicU64, more| counter.fetch_add(more, Ordering::Relaxed);
+        count(&self.records_read, tally.records_read);
+        count(&self.bytes_read, tally.bytes_read);
+        count(&self.records_written, tally.records_written);
+        count(&self.complaints, tally.complaints);
         let read = self.records_read.load(Ordering::Relaxed);
         let mut changing = self.changing.lock();
         changing.committed.extend(offsets.iter().map(|(partition, offset)| (partition.partition, *offset)));
         changing.last_message_ms = Some(now_ms);
+        changing.attempts = 0;
         if changing.rate[1].0 == 0 {
             changing.rate = [(now_ms, 0), (now_ms, read)];
         }
@@ -169,10 +204,13 @@ impl QueryStatus {
 
     /// Changes what it is doing; a failure is kept.
     pub fn set_state(&self, state: State) {
+        let failed = matches!(&state, State::Retrying(..) | State::Failed(_));
         if let State::Retrying(error, _) | State::Failed(error) = &state {
             self.keep_error(error.to_string());
         }
-        self.changing.lock().state = state;
+        let mut changing = self.changing.lock();
+        changing.attempts += u64::from(failed);
+        changing.state = state;
     }
 
     fn keep_error(&self, error: String) {
@@ -191,10 +229,12 @@ impl QueryStatus {
         let seconds = (to_ms - from_ms) as f64 / 1000.0;
         StatusSnapshot {
             state: changing.state.clone(),
+            attempts: changing.attempts,
             records_read: count(&self.records_read),
             bytes_read: count(&self.bytes_read),
             records_written: count(&self.records_written),
             complaints: count(&self.complaints),
+            unlogged: count(&self.unlogged),
             commits: count(&self.commits),
             records_per_second: if seconds > 0.0 { to.saturating_sub(from) as f64 / seconds } else { 0.0 },
             last_message_ms: changing.last_message_ms,

@@ -5,6 +5,8 @@
 
 use std::any::Any;
 use std::collections::BTreeMap;
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher, Hasher};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -15,6 +17,7 @@ use headwater_connectors::transport::{Transport, TransportError, TransportErrorK
 
 use super::driver::{Driver, Job, Step};
 use super::query_status::{QueryStatus, State, StatusSnapshot};
+use super::refusals::Refusals;
 use super::stop::Stop;
 use crate::catalog::{Catalog, QueryDef};
 use crate::diagnostic::{Diagnostic, INTERNAL, transport};
@@ -93,6 +96,11 @@ impl Supervisor {
         self.running.values().filter_map(Running::failure).collect()
     }
 
+    /// How many queries there are here, those that failed for good included.
+    pub fn len(&self) -> usize {
+        self.running.len()
+    }
+
     /// Commits and stops every query.
     pub fn stop_all(&mut self) {
         let all: Vec<String> = self.running.keys().cloned().collect();
@@ -102,6 +110,11 @@ impl Supervisor {
     /// The status of a query, when it runs here.
     pub fn status(&self, id: &str) -> Option<Arc<QueryStatus>> {
         self.running.get(id).map(|running| running.status.clone())
+    }
+
+    /// The status of every query that runs here, by id.
+    pub fn statuses(&self) -> BTreeMap<String, StatusSnapshot> {
+        self.running.iter().map(|(id, running)| (id.clone(), running.status.snapshot())).collect()
     }
 
     /// Runs queries until everything that is there now is processed and committed. Blocks; ends early
@@ -140,6 +153,7 @@ impl Supervisor {
             until_idle,
             stop: stop.clone(),
             status: status.clone(),
+            refusals: Arc::default(),
         };
         let name = format!("query {}", query.id);
         let thread = std::thread::Builder::new().name(name).stack_size(STACK_BYTES).spawn(move || {
@@ -251,26 +265,33 @@ struct Life {
     until_idle: bool,
     stop: Arc<Stop>,
     status: Arc<QueryStatus>,
+    refusals: Arc<Refusals>,
 }
 
 impl Life {
     fn live(self) {
         let mut pause = BACKOFF;
+        let mut was_missing = false;
         while !self.stop.is_wanted() {
             let commits = self.status.snapshot().commits;
-            let Err(failure) =
-                catch_unwind(AssertUnwindSafe(|| self.attempt())).unwrap_or_else(|panic| Err(panicked(panic.as_ref())))
-            else {
-                break;
-            };
+            let attempt = catch_unwind(AssertUnwindSafe(|| self.attempt()));
+            let Err(failure) = attempt.unwrap_or_else(|panic| Err(panicked(panic.as_ref()))) else { break };
             if self.status.snapshot().commits > commits {
-                pause = BACKOFF;
+                (pause, was_missing) = (BACKOFF, false);
             }
+            let is_missing = matches!(failure, Failure::Missing(_));
             match failure {
                 Failure::Final(error) => return self.fail(error),
-                Failure::Missing(error) if self.until_idle => return self.fail(error),
-                Failure::Missing(error) | Failure::Passing(error) => self.wait(error, pause),
+                // A topic of our own is made again by the next attempt; others are not.
+                Failure::Missing(error) if self.until_idle && was_missing => return self.fail(error),
+                Failure::Denied(error) if self.until_idle => return self.fail(error),
+                Failure::Learned(error) => {
+                    tracing::warn!(query_id = %self.query.id, %error, "a topic refused a record; trying again without it");
+                    continue;
+                }
+                Failure::Missing(error) | Failure::Denied(error) | Failure::Passing(error) => self.wait(error, pause),
             }
+            was_missing = is_missing;
             pause = (pause * 2).min(BACKOFF_MAX);
         }
         self.status.set_state(State::Ended);
@@ -279,15 +300,22 @@ impl Life {
     fn attempt(&self) -> Result<(), Failure> {
         let job = Job::new(self.query.clone(), &self.service_id, self.until_idle)
             .map_err(|errors| Failure::Final(first(errors)))?;
-        let mut driver = Driver::new(self.transport.clone(), job, self.status.clone())?;
+        self.drive(job).map_err(|error| match self.refusals.failed(&error) {
+            true => Failure::Learned(transport(&error)),
+            false => error.into(),
+        })
+    }
+
+    /// Drives the query until it is to stop or has nothing more to do.
+    fn drive(&self, job: Job) -> Result<(), TransportError> {
+        let (transport, status) = (self.transport.clone(), self.status.clone());
+        let mut driver = Driver::new(transport, job, status, self.refusals.clone())?;
         self.status.set_state(State::Starting);
         while !self.stop.is_wanted() {
             self.status.beat(now_ms());
-            match driver.step(now_ms(), WAIT) {
-                Ok(Step::Done) => break,
-                Ok(_) => {}
-                // What is not committed is given up with the driver.
-                Err(error) => return Err(error.into()),
+            // What is not committed is given up with the driver.
+            if driver.step(now_ms(), WAIT)? == Step::Done {
+                break;
             }
         }
         driver.finish(now_ms())?;
@@ -302,13 +330,21 @@ impl Life {
     }
 
     fn wait(&self, error: Diagnostic, pause: Duration) {
+        let pause = jittered(pause);
         let seconds = pause.as_secs_f64();
-        tracing::warn!(query_id = %self.query.id, %error, retry_in_s = seconds, "query failed and will be begun again");
+        tracing::warn!(query_id = %self.query.id, %error, retry_in_s = seconds, "query failed; retrying");
         let at = now_ms() + i64::try_from(pause.as_millis()).unwrap_or(i64::MAX);
         self.status.set_state(State::Retrying(error, at));
         self.stop.wait(pause);
         self.status.beat(now_ms());
     }
+}
+
+/// A pause of which a random part of up to a half is left out, so that queries that failed together do not come back
+/// together.
+fn jittered(pause: Duration) -> Duration {
+    let random = RandomState::new().build_hasher().finish() as u32;
+    pause.mul_f64(1.0 - 0.5 * f64::from(random) / f64::from(u32::MAX))
 }
 
 /// Why an attempt ended.
@@ -317,6 +353,10 @@ enum Failure {
     Passing(Diagnostic),
     /// A topic is not there: someone may make it again.
     Missing(Diagnostic),
+    /// A right is missing or was taken away: someone may grant it.
+    Denied(Diagnostic),
+    /// A topic refused a record, and the next attempt will do otherwise.
+    Learned(Diagnostic),
     /// Only the user can do something about it.
     Final(Diagnostic),
 }
@@ -326,15 +366,16 @@ impl From<TransportError> for Failure {
         use TransportErrorKind as K;
         let told = transport(&error);
         match error.kind {
-            K::Authentication | K::Tls | K::Authorization | K::TopicExists | K::Invalid => Self::Final(told),
+            K::TopicExists | K::Invalid => Self::Final(told),
+            K::Authentication | K::Tls | K::Authorization => Self::Denied(told),
             K::UnknownTopic => Self::Missing(told),
-            K::Unreachable | K::Timeout | K::Fenced | K::Other => Self::Passing(told),
+            K::Unreachable | K::Timeout | K::Fenced | K::Refused | K::Other => Self::Passing(told),
         }
     }
 }
 
 fn panicked(panic: &(dyn Any + Send)) -> Failure {
-    let message = format!("the query ran into a fault of ours: {}", words(panic));
+    let message = format!("internal error in the query: {}", words(panic));
     Failure::Passing(Diagnostic::new(INTERNAL, message))
 }
 

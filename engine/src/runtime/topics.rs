@@ -9,6 +9,10 @@ use crate::planner::define::{Definition, WantedTopic};
 
 /// How long a topic keeps a record after the record's timestamp, in ms; -1 for ever.
 const RETENTION: &str = "retention.ms";
+/// The largest batch of records that a topic takes, in bytes.
+const BYTES_MAX: &str = "max.message.bytes";
+/// Bytes that a dead letter may have beyond its record: the headers that say what was wrong.
+const WORDS_BYTES: i64 = 16 * 1024;
 
 /// Makes sure that the topic of a definition exists as it was declared. Blocks.
 pub fn ensure(admin: &dyn Admin, definition: &Definition, name: Span) -> Result<(), Vec<Diagnostic>> {
@@ -31,7 +35,8 @@ pub fn ensure(admin: &dyn Admin, definition: &Definition, name: Span) -> Result<
     }
 }
 
-/// Fills in what WITH leaves open of a query's new topic: as many partitions as the input has, and records kept as long. Output
+/// Fills in what WITH leaves open of a query's new topic: as many partitions as the input has, and records as large and kept
+/// as long. Output
 /// carries the timestamps of the input, so under a shorter retention the cluster would delete what it has just been given. Blocks.
 pub fn fill_from_input(
     admin: &dyn Admin,
@@ -42,17 +47,26 @@ pub fn fill_from_input(
     let delete = || BTreeMap::from([("cleanup.policy".to_owned(), "delete".to_owned())]);
     let wanted =
         definition.topic.get_or_insert_with(|| WantedTopic { partitions, replicas: None, settings: delete(), span });
+    let mut theirs = admin.topic_settings(input)?;
     let kept = match definition.retention_ms {
         Some(ms) => Some(ms.to_string()),
-        None => retention_of(admin, input)?,
+        None => theirs.remove(RETENTION),
     };
     wanted.settings.extend(kept.map(|ms| (RETENTION.to_owned(), ms)));
+    wanted.settings.extend(theirs.remove(BYTES_MAX).map(|bytes| (BYTES_MAX.to_owned(), bytes)));
     Ok(())
 }
 
-/// Makes a topic with the partitions and the retention of an input unless it is there. Blocks.
+/// Makes a topic for dead letters with the partitions and the retention of an input, and room for its records, unless it is
+/// there. Blocks.
 pub fn make_like(admin: &dyn Admin, name: String, (input, partitions): (&str, i32)) -> Result<(), TransportError> {
-    let settings = retention_of(admin, input)?.map(|ms| (RETENTION.to_owned(), ms)).into_iter().collect();
+    let mut settings = admin.topic_settings(input)?;
+    settings.retain(|name, _| [RETENTION, BYTES_MAX].contains(&name.as_str()));
+    if let Some(bytes) = settings.get_mut(BYTES_MAX)
+        && let Ok(number) = bytes.parse::<i64>()
+    {
+        *bytes = number.saturating_add(WORDS_BYTES).min(i32::MAX.into()).to_string();
+    }
     make_if_missing(admin, &NewTopic { name, partitions, replicas: None, settings })
 }
 
@@ -64,7 +78,14 @@ pub fn make_if_missing(admin: &dyn Admin, topic: &NewTopic) -> Result<(), Transp
     make(admin, topic).map(drop)
 }
 
+/// Makes the topic of the processing log again, which someone deleted. Blocks.
+pub fn make_processing_log(admin: &dyn Admin, name: &str) -> Result<(), TransportError> {
+    let settings = BTreeMap::from([("cleanup.policy".to_owned(), "delete".to_owned())]);
+    make_if_missing(admin, &NewTopic { name: name.to_owned(), partitions: 1, replicas: None, settings })
+}
+
 /// How long a topic keeps its records, in ms as the cluster writes it; `None` where it does not say.
+#[cfg(test)]
 fn retention_of(admin: &dyn Admin, topic: &str) -> Result<Option<String>, TransportError> {
     Ok(admin.topic_settings(topic)?.remove(RETENTION))
 }

@@ -7,9 +7,11 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use chrono::Utc;
 use headwater_connectors::transport::Transport;
 use parking_lot::Mutex;
 
+use super::board::Board;
 use super::command_log::CommandLog;
 use super::query_status::StatusSnapshot;
 use super::stop::Stop;
@@ -29,14 +31,16 @@ pub struct Worker {
 struct Shared {
     log: Arc<Mutex<CommandLog>>,
     supervisor: Mutex<Supervisor>,
+    board: Mutex<Board>,
     end: Stop,
 }
 
 impl Worker {
     /// A worker that has not begun.
     pub fn new(transport: Arc<dyn Transport>, log: Arc<Mutex<CommandLog>>, service_id: &str) -> Self {
+        let board = Mutex::new(Board::new(transport.clone(), service_id));
         let supervisor = Mutex::new(Supervisor::new(transport, service_id));
-        let shared = Shared { log, supervisor, end: Stop::default() };
+        let shared = Shared { log, supervisor, board, end: Stop::default() };
         Self { shared: Arc::new(shared), thread: Mutex::new(None) }
     }
 
@@ -61,6 +65,11 @@ impl Worker {
     /// Why those queries stopped here that failed for good.
     pub fn failures(&self) -> Vec<Diagnostic> {
         self.shared.supervisor.lock().failures()
+    }
+
+    /// How many queries there are here, those that failed for good included.
+    pub fn queries(&self) -> usize {
+        self.shared.supervisor.lock().len()
     }
 
     /// Starts and stops what the catalog says now. Does nothing unless it is begun. Blocks.
@@ -100,8 +109,15 @@ impl Shared {
     fn follow(&self) {
         while !self.end.is_wanted() {
             self.look();
+            self.show();
             self.end.wait(LOOK);
         }
+    }
+
+    /// Shows other processes which queries fail here.
+    fn show(&self) {
+        let statuses = self.supervisor.lock().statuses();
+        self.board.lock().show(&statuses, Utc::now().timestamp_millis());
     }
 
     fn look(&self) {

@@ -260,9 +260,13 @@ impl Admin for KafkaAdmin {
         let bytes_max =
             bytes.and_then(|bytes| usize::try_from(bytes).ok()).map(|bytes| bytes.saturating_sub(FRAME_BYTES));
         let appends_time = settings.get("message.timestamp.type").is_some_and(|kind| kind == "LogAppendTime");
-        let ahead = ["message.timestamp.after.max.ms", "message.timestamp.difference.max.ms"];
-        let ahead_ms_max = ahead.iter().filter_map(|name| number(name)).min().filter(|_| !appends_time);
-        Ok(RecordLimits { bytes_max, ahead_ms_max })
+        let least = |names: [&str; 2]| names.iter().filter_map(|name| number(name)).min().filter(|_| !appends_time);
+        Ok(RecordLimits {
+            bytes_max,
+            ahead_ms_max: least(["message.timestamp.after.max.ms", "message.timestamp.difference.max.ms"]),
+            behind_ms_max: least(["message.timestamp.before.max.ms", "message.timestamp.difference.max.ms"]),
+            needs_key: settings.get("cleanup.policy").is_some_and(|policy| policy.contains("compact")),
+        })
     }
 
     fn group_members(&self, groups: &[String]) -> Result<BTreeMap<String, usize>, TransportError> {

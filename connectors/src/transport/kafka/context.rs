@@ -20,9 +20,6 @@ use super::seat::Seat;
 use super::{errors, token};
 use crate::transport::TransportError;
 
-/// Most delivery failures that are kept with their cause; the others are counted.
-const UNDELIVERED_KEPT_MAX: usize = 8;
-
 /// The callbacks of one client.
 pub(super) struct Context {
     properties: Properties,
@@ -59,8 +56,29 @@ pub(super) struct Failure {
 pub(super) struct Undelivered {
     /// How many.
     pub count: u64,
-    /// Topic, partition and cause of the first ones.
-    pub first: Vec<(String, i32, RDKafkaErrorCode)>,
+    /// One of them: of those that say why the most, the first.
+    pub telling: Option<Failed>,
+}
+
+/// A record that was not delivered.
+#[derive(Clone, Debug)]
+pub(super) struct Failed {
+    /// Its topic.
+    pub topic: String,
+    /// Its partition.
+    pub partition: i32,
+    /// Why, as far as it is known: often only that another record failed before it.
+    pub code: RDKafkaErrorCode,
+}
+
+impl Undelivered {
+    fn add(&mut self, failed: Failed) {
+        self.count += 1;
+        let says_more = |known: &Failed| errors::says_little(failed.code) < errors::says_little(known.code);
+        if self.telling.as_ref().is_none_or(says_more) {
+            self.telling = Some(failed);
+        }
+    }
 }
 
 impl Context {
@@ -164,11 +182,8 @@ impl ProducerContext for Context {
 
     fn delivery(&self, result: &DeliveryResult<'_>, _: ()) {
         let Err((error, message)) = result else { return };
-        let undelivered = &mut self.watch.told.lock().undelivered;
-        undelivered.count += 1;
-        if undelivered.first.len() < UNDELIVERED_KEPT_MAX {
-            let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown);
-            undelivered.first.push((message.topic().to_owned(), message.partition(), code));
-        }
+        let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown);
+        let failed = Failed { topic: message.topic().to_owned(), partition: message.partition(), code };
+        self.watch.told.lock().undelivered.add(failed);
     }
 }

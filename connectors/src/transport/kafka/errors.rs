@@ -66,8 +66,20 @@ pub(super) fn kind_of(code: Code) -> Kind {
         Code::OperationTimedOut | Code::RequestTimedOut | Code::MessageTimedOut | Code::TimedOutQueue => Kind::Timeout,
         Code::ProducerFenced | Code::InvalidProducerEpoch | Code::Fenced => Kind::Fenced,
         Code::IllegalGeneration | Code::UnknownMemberId | Code::FencedInstanceId => Kind::Fenced,
+        Code::MessageSizeTooLarge | Code::MessageBatchTooLarge | Code::InvalidTimestamp | Code::InvalidRecord => {
+            Kind::Refused
+        }
         code if is_refusal(code) => Kind::Invalid,
         _ => Kind::Other,
+    }
+}
+
+/// How little a code says of the cause: 0 names it, 1 says that it took too long, 2 that something failed before.
+pub(super) fn says_little(code: Code) -> u8 {
+    match code {
+        Code::PurgeQueue | Code::PurgeInflight | Code::State | Code::Fatal | Code::DestroyBroker => 2,
+        Code::MessageTimedOut | Code::OperationTimedOut | Code::TimedOutQueue | Code::RequestTimedOut => 1,
+        _ => 0,
     }
 }
 
@@ -92,6 +104,12 @@ pub(super) fn passes(error: &KafkaError) -> bool {
                 | Code::BrokerNotAvailable
                 | Code::FencedLeaderEpoch
                 | Code::UnknownLeaderEpoch
+                | Code::OffsetNotAvailable
+                | Code::PreferredLeaderNotAvailable
+                | Code::KafkaStorageError
+                | Code::NotCoordinator
+                | Code::CoordinatorNotAvailable
+                | Code::CoordinatorLoadInProgress
                 | Code::NotController
         )
     })
@@ -112,13 +130,9 @@ fn is_refusal(code: Code) -> bool {
             | Code::InvalidReplicationFactor
             | Code::InvalidConfig
             | Code::InvalidRequest
-            | Code::InvalidTimestamp
             | Code::InvalidTransactionTimeout
             | Code::InvalidGroupId
             | Code::PolicyViolation
-            | Code::MessageSizeTooLarge
-            | Code::MessageBatchTooLarge
-            | Code::InvalidRecord
             | Code::TopicDeletionDisabled
     )
 }
@@ -219,6 +233,13 @@ mod tests {
         let error = failed("topic \"t\" could not be read", Code::UnknownTopicOrPartition);
         assert_eq!(error.kind, Kind::UnknownTopic);
         assert_eq!(error.message, "topic \"t\" could not be read: unknown topic or partition");
+    }
+
+    #[test]
+    fn a_cause_says_more_than_what_came_of_it() {
+        let order = [Code::TopicAuthorizationFailed, Code::MessageTimedOut, Code::PurgeQueue];
+        assert!(order.is_sorted_by_key(|code| says_little(*code)));
+        assert_eq!(says_little(Code::PurgeInflight), says_little(Code::State));
     }
 
     #[test]

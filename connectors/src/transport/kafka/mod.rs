@@ -24,6 +24,8 @@ mod sorter;
 mod source;
 mod token;
 
+pub use property_names::{is_client_property, is_secret};
+
 use std::collections::BTreeMap;
 use std::fmt;
 

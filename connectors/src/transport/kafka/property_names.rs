@@ -180,8 +180,13 @@ pub(super) const ALIASES: &[&[&str]] = &[
     &["message.timeout.ms", "delivery.timeout.ms"],
 ];
 
+/// True for the name of a property of the Kafka client that a user may set, and for one that looks like a secret of it.
+pub fn is_client_property(name: &str) -> bool {
+    NAMES.contains(&name) || ALIASES.iter().any(|names| names.contains(&name)) || is_secret(name)
+}
+
 /// True when the property's value must never be shown.
-pub(super) fn is_secret(name: &str) -> bool {
+pub fn is_secret(name: &str) -> bool {
     const MARKS: [&str; 6] = ["password", "secret", "passphrase", ".pem", "private.key", "oauthbearer.config"];
     MARKS.iter().any(|mark| name.contains(mark)) || name == "sasl.jaas.config"
 }

@@ -19,7 +19,7 @@ use rdkafka::types::RDKafkaErrorCode as Code;
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::connection::{self, ANSWER_TIMEOUT};
-use super::context::{Context, Watch};
+use super::context::{Context, Failed, Watch};
 use super::errors;
 use super::native::{self, OutTopic};
 use super::properties::{Properties, Role};
@@ -196,11 +196,13 @@ impl KafkaSink {
     /// The records that were not delivered, as one error.
     fn check_delivered(&self) -> Result<(), TransportError> {
         let undelivered = self.watch.take_undelivered();
-        let Some((topic, partition, code)) = undelivered.first.first() else { return Ok(()) };
-        let doing = format!("{} records could not be delivered, the first to {topic}[{partition}]", undelivered.count);
-        let cause = KafkaError::MessageProduction(*code);
-        let mut error = self.failed(&doing, &cause);
-        if *code == Code::MessageSizeTooLarge {
+        let Some(Failed { topic, partition, code }) = undelivered.telling else { return Ok(()) };
+        let doing = match code {
+            Code::TopicAuthorizationFailed => format!("not authorized to write topic \"{topic}\""),
+            _ => format!("{} records could not be delivered, the first to {topic}[{partition}]", undelivered.count),
+        };
+        let mut error = self.failed(&doing, &KafkaError::MessageProduction(code));
+        if code == Code::MessageSizeTooLarge {
             error.setting = Some("max.message.bytes of the topic".into());
         }
         Err(error)

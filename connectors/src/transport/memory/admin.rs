@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::Shared;
 use crate::record::TopicPartition;
-use crate::transport::{Admin, Isolation, NewTopic, TopicInfo, TransportError, Watermarks};
+use crate::transport::{Admin, Isolation, NewTopic, RecordLimits, TopicInfo, TransportError, Watermarks};
 
 /// The [`Admin`] of a simulated cluster.
 pub(super) struct MemoryAdmin {
@@ -55,6 +55,11 @@ impl Admin for MemoryAdmin {
         let cluster = self.cluster.lock();
         Ok(partitions.iter().map(|partition| (partition.clone(), cluster.committed(group, partition))).collect())
     }
+
+    fn record_limits(&self, topic: &str) -> Result<RecordLimits, TransportError> {
+        self.cluster.lock().limits(topic)
+    }
+
     fn group_members(&self, groups: &[String]) -> Result<BTreeMap<String, usize>, TransportError> {
         let cluster = self.cluster.lock();
         Ok(groups.iter().map(|group| (group.clone(), cluster.members(group))).collect())

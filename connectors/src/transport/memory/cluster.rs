@@ -8,7 +8,10 @@ use super::group::{Group, MemberId, Place};
 use super::log::{Log, Record, TransactionId};
 use crate::record::TopicPartition;
 use crate::transport::partitioner;
-use crate::transport::{GroupPlan, Membership, NewTopic, TopicInfo, TransportError, TransportErrorKind};
+use crate::transport::{GroupPlan, Membership, NewTopic, RecordLimits, TopicInfo, TransportError, TransportErrorKind};
+
+/// The setting that says how large a record may be, in bytes.
+const BYTES_MAX: &str = "max.message.bytes";
 
 /// Everything there is.
 #[derive(Debug, Default)]
@@ -28,6 +31,8 @@ struct Topic {
     logs: Vec<Log>,
     /// Records without a key so far: they go round the partitions.
     keyless: usize,
+    /// Values that hold these bytes are refused.
+    refused: Option<Vec<u8>>,
 }
 
 /// Who holds a transactional id, and the transaction that is open under it.
@@ -66,6 +71,48 @@ impl Cluster {
         self.topics.get(topic).map(|topic| &topic.settings).ok_or_else(|| unknown(topic))
     }
 
+    /// Changes a setting of a topic.
+    pub(super) fn set(&mut self, topic: &str, name: &str, value: &str) -> Result<(), TransportError> {
+        let found = self.topics.get_mut(topic).ok_or_else(|| unknown(topic))?;
+        found.settings.insert(name.to_owned(), value.to_owned());
+        Ok(())
+    }
+
+    /// Has a topic refuse values that hold some bytes.
+    pub(super) fn refuse(&mut self, topic: &str, bytes: &[u8]) -> Result<(), TransportError> {
+        self.topics.get_mut(topic).ok_or_else(|| unknown(topic))?.refused = Some(bytes.to_vec());
+        Ok(())
+    }
+
+    /// What a topic takes of a record, by its settings.
+    pub(super) fn limits(&self, topic: &str) -> Result<RecordLimits, TransportError> {
+        let settings = self.settings(topic)?;
+        Ok(RecordLimits {
+            bytes_max: settings.get(BYTES_MAX).and_then(|bytes| bytes.parse().ok()),
+            needs_key: settings.get("cleanup.policy").is_some_and(|policy| policy.contains("compact")),
+            ..RecordLimits::default()
+        })
+    }
+
+    /// Fails when a topic does not take a record.
+    fn check_taken(&self, topic: &str, record: &Record) -> Result<(), TransportError> {
+        let limits = self.limits(topic)?;
+        let length = |payload: &Option<Vec<u8>>| payload.as_ref().map_or(0, Vec::len);
+        let bytes = length(&record.key) + length(&record.value);
+        let refused = self.topics.get(topic).and_then(|topic| topic.refused.as_deref());
+        let holds = |bytes: &[u8]| record.value.as_ref().is_some_and(|v| v.windows(bytes.len()).any(|w| w == bytes));
+        let why = if limits.bytes_max.is_some_and(|most| bytes > most) {
+            "message size too large"
+        } else if limits.needs_key && record.key.is_none() {
+            "invalid record: it has no key"
+        } else if refused.is_some_and(holds) {
+            "invalid record"
+        } else {
+            return Ok(());
+        };
+        Err(error(TransportErrorKind::Refused, format!("a record could not be written to topic \"{topic}\": {why}")))
+    }
+
     /// Makes a topic.
     pub(super) fn create(&mut self, new: &NewTopic) -> Result<(), TransportError> {
         if self.topics.contains_key(&new.name) {
@@ -77,7 +124,8 @@ impl Cluster {
         let info =
             TopicInfo { name: new.name.clone(), partitions: new.partitions, replicas: new.replicas.unwrap_or(1) };
         let logs = std::iter::repeat_with(Log::default).take(partitions).collect();
-        self.topics.insert(new.name.clone(), Topic { info, settings: new.settings.clone(), logs, keyless: 0 });
+        self.topics
+            .insert(new.name.clone(), Topic { info, settings: new.settings.clone(), logs, keyless: 0, refused: None });
         Ok(())
     }
 
@@ -127,6 +175,7 @@ impl Cluster {
         record: Record,
     ) -> Result<(), TransportError> {
         self.log(partition)?;
+        self.check_taken(&partition.topic, &record)?;
         let transaction = match claim {
             None => None,
             Some(claim) => {

@@ -100,6 +100,19 @@ impl MemoryTransport {
         Ok(())
     }
 
+    /// Changes a setting of a topic, as an operator does. Of the settings it obeys `max.message.bytes`, here the bytes of
+    /// a record's key and value, and a `cleanup.policy` with `compact`, which refuses records without a key. Fails when
+    /// there is no such topic.
+    pub fn set(&self, topic: &str, name: &str, value: &str) -> Result<(), TransportError> {
+        self.cluster.lock().set(topic, name, value)
+    }
+
+    /// Has a topic refuse records whose value holds these bytes, which none of its settings tells. Fails when there is
+    /// no such topic.
+    pub fn refuse(&self, topic: &str, bytes: &[u8]) -> Result<(), TransportError> {
+        self.cluster.lock().refuse(topic, bytes)
+    }
+
     /// Compacts a partition as far as it ever can be: also its last records and markers may leave gaps. Fails
     /// when there is no such partition.
     pub fn compact(&self, partition: &TopicPartition) -> Result<(), TransportError> {

@@ -1,0 +1,42 @@
+//! What is wrong with a record, with its address.
+
+use headwater_connectors::record::TopicPartition;
+
+/// What is wrong with one record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Complaint {
+    /// What could not be done with it.
+    pub kind: ComplaintKind,
+    /// Its partition.
+    pub origin: TopicPartition,
+    /// Its offset there.
+    pub offset: i64,
+    /// The expression that failed, where it was one.
+    pub expr: Option<String>,
+    /// Why, in words for a user.
+    pub reason: String,
+    /// Its index in the batch that was handled last.
+    pub index: usize,
+}
+
+/// What could not be done with a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ComplaintKind {
+    /// It could not be decoded, and was skipped.
+    Deserialization,
+    /// An expression failed on it, which is NULL there; in WHERE the record was skipped.
+    Processing,
+    /// What it became could not be encoded, and was skipped.
+    Serialization,
+}
+
+impl ComplaintKind {
+    /// The word that the processing log has for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Deserialization => "DESERIALIZATION",
+            Self::Processing => "PROCESSING",
+            Self::Serialization => "SERIALIZATION",
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! Output that is far larger than its input: it is written piece by piece, in more than one epoch, each row once.
+
+use std::sync::Arc;
+
+use headwater_connectors::record::OutBatch;
+use headwater_connectors::transport::memory::MemoryTransport;
+use headwater_connectors::transport::{SinkOptions, Transport};
+
+use crate::answer::Answer;
+use crate::config::Settings;
+use crate::{Engine, Session};
+
+/// Records of the input, elements of each, and bytes of its text: 330 MB come out.
+const RECORDS: usize = 120;
+const ELEMENTS: usize = 160;
+const TEXT_BYTES: usize = 17_000;
+
+async fn ask(engine: &Engine, session: &mut Session, statement: &str) -> Answer {
+    engine.ask(session, statement).await.unwrap_or_else(|errors| panic!("{statement}: {errors:?}"))
+}
+
+/// Puts all records into the topic `s` at once, so that they are read as one batch.
+fn fill(cluster: &MemoryTransport) {
+    let elements: Vec<String> = (0..ELEMENTS).map(|at| format!("\"t{at}\"")).collect();
+    let text = "x".repeat(TEXT_BYTES);
+    let record = |n| format!(r#"{{"N":{n},"V":"{text}","TAGS":[{}]}}"#, elements.join(",")).into_bytes();
+    let values: Vec<Option<Vec<u8>>> = (0..RECORDS).map(|n| Some(record(n))).collect();
+    let batch = OutBatch {
+        topic: "s".into(),
+        partitions: Some(vec![0; RECORDS].into()),
+        keys: vec![None::<&[u8]>; RECORDS].into_iter().collect(),
+        values: values.iter().map(Option::as_deref).collect(),
+        timestamps_ms: None,
+        headers: None,
+    };
+    cluster.open_sink(SinkOptions::default()).and_then(|mut sink| sink.write(&batch)).expect("records");
+}
+
+/// Goal: rows that are multiplied neither overflow a batch nor fill one transaction without a bound, and none is lost or
+/// doubled between two epochs. Method: more than the bytes of an epoch come out of one batch of records.
+#[tokio::test]
+async fn rows_that_are_multiplied_come_out_in_several_epochs_each_once() {
+    use futures::TryStreamExt as _;
+
+    let cluster = MemoryTransport::new();
+    let engine = Engine::new(Arc::new(cluster.clone()), &Settings::default());
+    let mut session = Session::new(Settings::default());
+    engine.apply_first();
+    let source = "CREATE STREAM s (n INT, v STRING, tags ARRAY<STRING>) \
+                  WITH (KAFKA_TOPIC = 's', PARTITIONS = 1, VALUE_FORMAT = 'JSON');";
+    ask(&engine, &mut session, source).await;
+    ask(&engine, &mut session, "CREATE STREAM o AS SELECT n, v, EXPLODE(tags) AS tag FROM s;").await;
+    fill(&cluster);
+    let ran = engine.run_until_idle(|| false).await.expect("it runs");
+    assert!(ran[0].error.is_none(), "{ran:?}");
+    assert_eq!((ran[0].records_read, ran[0].records_written), (RECORDS as u64, (RECORDS * ELEMENTS) as u64));
+    let markers = cluster.admin().watermarks("O", headwater_connectors::transport::Isolation::ReadCommitted);
+    let markers = markers.expect("a topic")[0].end - (RECORDS * ELEMENTS) as i64;
+    assert!(markers > 1, "{markers} commits");
+    let query = "SELECT COUNT(*) AS n, COUNT(DISTINCT CAST(n AS STRING) + tag) AS d, MIN(LEN(v)) AS l FROM o;";
+    let Answer::Rows(rows) = ask(&engine, &mut session, query).await else { panic!("no rows") };
+    let batches: Vec<_> = rows.stream.try_collect().await.expect("a row");
+    let number = |at: usize| arrow::util::display::array_value_to_string(batches[0].column(at), 0).expect("a number");
+    let all = (RECORDS * ELEMENTS).to_string();
+    assert_eq!([number(0), number(1), number(2)], [all.clone(), all, TEXT_BYTES.to_string()]);
+}
