@@ -19,13 +19,14 @@ use crate::cluster::Cluster;
 use crate::demo::feeder::Feeder;
 use crate::demo::tour::tour;
 use crate::interrupt::Interrupt;
+use crate::logs::LogOutput;
 use crate::options::{Options, Surroundings, Work, history_file, session_statements};
 use crate::screen::{Manner, Screen};
 use crate::script::Script;
 use crate::session::{Session, Stop};
 use crate::settings::Settings;
 use crate::shell::shell;
-use crate::{logs, pager};
+use crate::{logs, pager, process};
 
 /// How long threads are waited for at the end.
 const THREADS_END_MAX: Duration = Duration::from_secs(2);
@@ -68,7 +69,12 @@ pub type Connect = fn(&Options, bootstrap: &str, &Handle) -> Result<Connection, 
 /// Runs the program on the arguments of this process.
 pub fn main(connect: Connect) -> ExitCode {
     // clap shows help and wrong usage itself, and ends with 0 and 2.
+    process::report_panics();
     let low = LowArgs::parse();
+    if process::output_is_closed() {
+        return ExitCode::from(complain("standard output is closed", Ending::Failed) as u8);
+    }
+    process::raise_descriptors();
     let ending = run(low, &surroundings(), connect);
     ExitCode::from(ending as u8)
 }
@@ -79,7 +85,8 @@ fn run(low: LowArgs, around: &Surroundings, connect: Connect) -> Ending {
         Err(message) => return complain(&message, Ending::Usage),
     };
     let log = around.variables.get(logs::VARIABLE).map(String::as_str);
-    if let Err(message) = logs::start(log, options.verbosity, options.color_errors) {
+    let log_output = LogOutput::default();
+    if let Err(message) = logs::start(log, options.verbosity, options.color_errors, log_output.clone()) {
         return complain(&message, Ending::Usage);
     }
     let runtime = match deep_runtime() {
@@ -102,7 +109,7 @@ fn run(low: LowArgs, around: &Surroundings, connect: Connect) -> Ending {
     }
     let ending = match &options.work {
         Work::Broker { .. } => serve(&runtime, interrupt),
-        _ => work(&options, around, &cluster, &runtime, interrupt, connect),
+        _ => work(&options, around, &cluster, &runtime, interrupt, connect, &log_output),
     };
     let ending = match ending {
         // A service that is asked to end ends well, also while it starts.
@@ -145,6 +152,7 @@ fn work(
     runtime: &Runtime,
     interrupt: Interrupt,
     connect: Connect,
+    log_output: &LogOutput,
 ) -> Ending {
     let mut interrupt = interrupt;
     let connected = runtime.block_on(connected(options, cluster, connect, &mut interrupt));
@@ -159,9 +167,9 @@ fn work(
         Work::Input => input(&mut session),
         Work::Shell => {
             serve.work();
-            prompt(&mut session, options, around, cluster)
+            prompt(&mut session, options, around, cluster, log_output)
         }
-        Work::Demo => demo(&mut session, options, around, cluster, &transport),
+        Work::Demo => demo(&mut session, options, around, cluster, &transport, log_output),
         Work::Run { files, until_idle: true, .. } => {
             apply(&mut session, &serve, files).and_then(|()| session.until_idle())
         }
@@ -255,10 +263,18 @@ fn input_lines() -> mpsc::Receiver<std::io::Result<String>> {
     receiver
 }
 
-fn prompt(session: &mut Session, options: &Options, around: &Surroundings, cluster: &Cluster) -> Result<(), Stop> {
+fn prompt(
+    session: &mut Session,
+    options: &Options,
+    around: &Surroundings,
+    cluster: &Cluster,
+    log_output: &LogOutput,
+) -> Result<(), Stop> {
     let greeting = format!("Headwater {} on {}. Type help, or exit.", env!("CARGO_PKG_VERSION"), cluster.bootstrap());
     session.screen.say(&greeting).map_err(|_| Stop::Closed)?;
-    match shell(session, history_file(around), options.color_output) {
+    // A log that goes elsewhere is left to go there.
+    let log_output = around.errors_are_terminal.then_some(log_output);
+    match shell(session, history_file(around), options.color_output, log_output) {
         Ok(left) => left,
         Err(error) => {
             session.screen.error(&format!("could not read from the terminal: {error}"));
@@ -273,6 +289,7 @@ fn demo(
     around: &Surroundings,
     cluster: &Cluster,
     transport: &Arc<dyn Transport>,
+    log_output: &LogOutput,
 ) -> Result<(), Stop> {
     let _feeder = Feeder::start(transport).map_err(|error| {
         session.screen.error(&format!("could not feed the topics of the demo: {error}"));
@@ -283,7 +300,7 @@ fn demo(
     tour(session)?;
     session.settings.pager = true;
     if around.input_is_terminal && around.output_is_terminal {
-        return prompt(session, options, around, cluster);
+        return prompt(session, options, around, cluster, log_output);
     }
     Ok(())
 }

@@ -4,6 +4,7 @@
 //! hands Ctrl-C over as a key and no signal is sent.
 
 use std::io;
+use std::task::Poll;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
@@ -20,22 +21,25 @@ pub struct Presser(watch::Sender<u64>);
 
 impl Interrupt {
     /// Listens to Ctrl-C on a thread of its own: those of the queries may all be busy computing. A service is asked to
-    /// end by SIGTERM, too, which is the same to it from the start. Fails when the process may not listen.
+    /// end by SIGTERM and by SIGHUP, too, which are the same to it from the start. Fails when the process may not listen.
     pub fn listen(is_service: bool) -> io::Result<Self> {
         let (presser, interrupt) = Self::pair();
         let listening = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let (mut pressed, mut terminated) = {
+        let mut kinds = vec![SignalKind::interrupt()];
+        if is_service {
+            kinds.extend([SignalKind::terminate(), SignalKind::hangup()]);
+        }
+        let mut signals: Vec<Signal> = {
             let _inside = listening.enter();
-            let terminated = is_service.then(|| signal(SignalKind::terminate())).transpose()?;
-            (signal(SignalKind::interrupt())?, terminated)
+            kinds.into_iter().map(signal).collect::<io::Result<_>>()?
         };
-        std::thread::spawn(move || {
+        std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
             listening.block_on(async {
-                while heard(&mut pressed, &mut terminated).await {
+                while heard(&mut signals).await {
                     presser.press();
                 }
             });
-        });
+        })?;
         Ok(interrupt)
     }
 
@@ -67,13 +71,20 @@ impl Presser {
     }
 }
 
-/// Waits for either signal; false when none will come any more.
-async fn heard(pressed: &mut Signal, terminated: &mut Option<Signal>) -> bool {
-    let Some(terminated) = terminated else { return pressed.recv().await.is_some() };
-    tokio::select! {
-        pressed = pressed.recv() => pressed.is_some(),
-        terminated = terminated.recv() => terminated.is_some(),
-    }
+/// Waits for any of the signals; false when none will come any more.
+async fn heard(signals: &mut [Signal]) -> bool {
+    std::future::poll_fn(|cx| {
+        let mut open = false;
+        for signal in signals.iter_mut() {
+            match signal.poll_recv(cx) {
+                Poll::Ready(Some(())) => return Poll::Ready(true),
+                Poll::Ready(None) => {}
+                Poll::Pending => open = true,
+            }
+        }
+        if open { Poll::Pending } else { Poll::Ready(false) }
+    })
+    .await
 }
 
 #[cfg(test)]

@@ -1,17 +1,77 @@
-//! The log on standard error: warnings, unless more is asked for.
+//! The log on standard error: warnings, unless more is asked for. While a line is typed at the prompt, what is logged is
+//! printed above it.
 
+use std::io::{self, Write};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use rustyline::ExternalPrinter;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::MakeWriter;
 
 /// The variable that says what is logged, as `warn` or `headwater=debug,rdkafka=info`.
 pub const VARIABLE: &str = "HEADWATER_LOG";
 
-/// Begins to log. `wanted` is the value of [`VARIABLE`]; without it `verbosity` decides: 0 warnings,
+/// Where log lines go: to the prompt's printer while there is one, else to standard error. Clones are the same.
+#[derive(Clone, Default)]
+pub struct LogOutput(Arc<Mutex<Option<Box<dyn ExternalPrinter + Send>>>>);
+
+/// One log line that is being written.
+pub struct Line {
+    output: LogOutput,
+    text: Vec<u8>,
+}
+
+impl LogOutput {
+    /// From now on lines are printed above the line that is typed.
+    pub fn print_with(&self, printer: Box<dyn ExternalPrinter + Send>) {
+        *self.0.lock() = Some(printer);
+    }
+
+    /// From now on lines go to standard error again.
+    pub fn print_plainly(&self) {
+        *self.0.lock() = None;
+    }
+}
+
+impl<'a> MakeWriter<'a> for LogOutput {
+    type Writer = Line;
+
+    fn make_writer(&'a self) -> Line {
+        Line { output: self.clone(), text: Vec::new() }
+    }
+}
+
+impl Write for Line {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.text.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Drop for Line {
+    /// A log that cannot be written is no reason to stop.
+    fn drop(&mut self) {
+        let mut printer = self.output.0.lock();
+        let text = String::from_utf8_lossy(&self.text).into_owned();
+        let printed = printer.as_mut().is_some_and(|printer| printer.print(text).is_ok());
+        if !printed {
+            let _ = io::stderr().write_all(&self.text);
+        }
+    }
+}
+
+/// Begins to log to `output`. `wanted` is the value of [`VARIABLE`]; without it `verbosity` decides: 0 warnings,
 /// 1 changes of state, 2 decisions. Fails in words when `wanted` cannot be understood.
-pub fn start(wanted: Option<&str>, verbosity: u8, color: bool) -> Result<(), String> {
+pub fn start(wanted: Option<&str>, verbosity: u8, color: bool, output: LogOutput) -> Result<(), String> {
     let directives = wanted.filter(|text| !text.is_empty()).unwrap_or_else(|| directives(verbosity));
     let filter = EnvFilter::try_new(directives).map_err(|error| format!("{VARIABLE} is not understood: {error}"))?;
     // A subscriber that is there already was set by a test.
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(color).try_init();
+    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(output).with_ansi(color).try_init();
     Ok(())
 }
 
@@ -33,9 +93,33 @@ mod tests {
 
     #[test]
     fn what_is_wanted_must_be_understood() {
-        assert!(start(Some("=x=y="), 0, false).unwrap_err().starts_with("HEADWATER_LOG is not understood"));
+        let error = start(Some("=x=y="), 0, false, LogOutput::default()).unwrap_err();
+        assert!(error.starts_with("HEADWATER_LOG is not understood"));
         for verbosity in 0..3 {
             assert!(EnvFilter::try_new(directives(verbosity)).is_ok());
         }
+    }
+
+    /// A prompt that keeps what is printed above it.
+    struct Prompt(Arc<Mutex<Vec<String>>>);
+
+    impl ExternalPrinter for Prompt {
+        fn print(&mut self, text: String) -> rustyline::Result<()> {
+            self.0.lock().push(text);
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_line_goes_to_the_prompt_as_one_piece_while_there_is_one() {
+        let (output, printed) = (LogOutput::default(), Arc::<Mutex<Vec<String>>>::default());
+        output.print_with(Box::new(Prompt(printed.clone())));
+        let mut line = output.make_writer();
+        line.write_all(b"WARN one ").unwrap();
+        line.write_all(b"line\n").unwrap();
+        drop(line);
+        output.print_plainly();
+        drop(output.make_writer());
+        assert_eq!(*printed.lock(), ["WARN one line\n"]);
     }
 }

@@ -9,6 +9,7 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use crate::pager::Flow;
+use crate::visible::visible;
 
 /// The size of a terminal in characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,15 +115,17 @@ impl Screen {
         self.write_all(b"\n")
     }
 
-    /// Shows lines on standard error, as they are. A standard error that is closed is no reason to
+    /// Shows lines on standard error, with what a terminal would obey made visible. A standard error that is closed is no reason to
     /// stop, so this does not fail.
     pub fn note(&mut self, text: &str) {
+        let text = &*visible(text);
         self.tell(text, text);
     }
 
     /// Shows errors on standard error, coloured on a terminal; a spool file has no colours.
     pub fn error(&mut self, text: &str) {
-        if self.manner.color_errors { self.tell(&colored(text), text) } else { self.note(text) }
+        let text = &*visible(text);
+        if self.manner.color_errors { self.tell(&colored(text), text) } else { self.tell(text, text) }
     }
 
     fn tell(&mut self, shown: &str, spooled: &str) {
@@ -184,7 +187,11 @@ impl Write for Screen {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.hide_progress();
         self.to_spool(bytes);
-        self.flow.write(bytes, &mut self.out)?;
+        match self.manner.is_terminal {
+            // The one gate to a terminal: whatever the format, a record cannot command it.
+            true => self.flow.write(visible(&String::from_utf8_lossy(bytes)).as_bytes(), &mut self.out)?,
+            false => self.flow.write(bytes, &mut self.out)?,
+        }
         Ok(bytes.len())
     }
 
@@ -228,6 +235,40 @@ mod tests {
             "K0102: column \"A^\" does not exist\n  line 1, column 8\n    1 | SELECT a^b\n      |        ^^\n  hint: x";
         let expected = "\x1b[1;31mK0102: column \"A^\" does not exist\x1b[0m\n  line 1, column 8\n    1 | SELECT a^b\n\x1b[1;31m      |        ^^\x1b[0m\n\x1b[36m  hint: x\x1b[0m";
         assert_eq!(colored(text), expected);
+    }
+
+    /// A writer that can be looked at.
+    #[derive(Clone, Default)]
+    struct Shown(std::sync::Arc<std::sync::Mutex<Vec<u8>>>);
+
+    impl Write for Shown {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn no_way_to_a_terminal_lets_a_control_through() {
+        let (out, errors) = (Shown::default(), Shown::default());
+        let manner = Manner { is_terminal: true, ..Manner::default() };
+        let mut screen = Screen::new(Box::new(out.clone()), Box::new(errors.clone()), manner);
+        let controls: String = (0..=0x1f_u32).chain(0x7f..=0x9f).filter_map(char::from_u32).collect();
+        screen.say(&controls).unwrap();
+        screen.write_all(format!("a,\"{controls}\"\n").as_bytes()).unwrap();
+        screen.end_result().unwrap();
+        screen.note(&controls);
+        screen.error(&format!("K0102: {controls}"));
+        for shown in [out, errors] {
+            let shown = String::from_utf8(shown.0.lock().unwrap().clone()).unwrap();
+            assert!(
+                shown.len() > 200 && shown.chars().all(|c| !c.is_control() || matches!(c, '\n' | '\t')),
+                "{shown:?}"
+            );
+        }
     }
 
     #[test]

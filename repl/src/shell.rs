@@ -15,6 +15,7 @@ use rustyline::{CompletionType, Config, Context, Editor, Helper, Hinter, Validat
 use crate::ask::{Ask, Vocabulary};
 use crate::complete::complete;
 use crate::highlight::highlight;
+use crate::logs::LogOutput;
 use crate::script::Script;
 use crate::session::{Session, Stop};
 
@@ -27,9 +28,26 @@ pub const HISTORY_MAX: usize = 5_000;
 pub const HISTORY_ENTRY_BYTES_MAX: usize = 64 * 1024;
 
 /// Asks at the prompt until the user leaves. `history` is the file that remembers; without one
-/// nothing is remembered. Fails when there is no terminal to ask on.
-pub fn shell(session: &mut Session, history: Option<PathBuf>, color: bool) -> rustyline::Result<Result<(), Stop>> {
+/// nothing is remembered. What is logged meanwhile is printed above the line that is typed. Fails when there is no
+/// terminal to ask on.
+pub fn shell(
+    session: &mut Session,
+    history: Option<PathBuf>,
+    color: bool,
+    log_output: Option<&LogOutput>,
+) -> rustyline::Result<Result<(), Stop>> {
     let mut prompt = Prompt::open(session.ask.clone(), history, color)?;
+    if let (Some(output), Ok(printer)) = (log_output, prompt.editor.create_external_printer()) {
+        output.print_with(Box::new(printer));
+    }
+    let left = ask(session, &mut prompt);
+    if let Some(output) = log_output {
+        output.print_plainly();
+    }
+    left
+}
+
+fn ask(session: &mut Session, prompt: &mut Prompt) -> rustyline::Result<Result<(), Stop>> {
     session.history = prompt.remembered();
     let mut script = Script::default();
     loop {

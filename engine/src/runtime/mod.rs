@@ -11,6 +11,7 @@ mod create_function;
 mod dead_letters;
 pub(crate) mod describe;
 pub(crate) mod describe_function;
+mod descriptors;
 mod driver;
 mod goal;
 mod guess;

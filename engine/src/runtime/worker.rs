@@ -13,6 +13,7 @@ use parking_lot::Mutex;
 
 use super::board::Board;
 use super::command_log::CommandLog;
+use super::descriptors::Descriptors;
 use super::query_status::StatusSnapshot;
 use super::stop::Stop;
 use super::supervisor::{Ran, Supervisor};
@@ -32,6 +33,7 @@ struct Shared {
     log: Arc<Mutex<CommandLog>>,
     supervisor: Mutex<Supervisor>,
     board: Mutex<Board>,
+    descriptors: Mutex<Descriptors>,
     end: Stop,
 }
 
@@ -40,7 +42,7 @@ impl Worker {
     pub fn new(transport: Arc<dyn Transport>, log: Arc<Mutex<CommandLog>>, service_id: &str) -> Self {
         let board = Mutex::new(Board::new(transport.clone(), service_id));
         let supervisor = Mutex::new(Supervisor::new(transport, service_id));
-        let shared = Shared { log, supervisor, board, end: Stop::default() };
+        let shared = Shared { log, supervisor, board, descriptors: Mutex::default(), end: Stop::default() };
         Self { shared: Arc::new(shared), thread: Mutex::new(None) }
     }
 
@@ -114,9 +116,10 @@ impl Shared {
         }
     }
 
-    /// Shows other processes which queries fail here.
+    /// Shows other processes which queries fail here, and whoever reads the log that open files run out.
     fn show(&self) {
         let statuses = self.supervisor.lock().statuses();
+        self.descriptors.lock().look(statuses.len());
         self.board.lock().show(&statuses, Utc::now().timestamp_millis());
     }
 

@@ -80,8 +80,16 @@ const QUEUED_KBYTES_MAX: usize = 48 * 1024;
 
 /// Properties of every member of a group. A process that is killed is given up after the shortest session that
 /// brokers take by default. With `range` the same partitions of several topics go to one member.
-const MEMBER: &[(&str, &str)] =
-    &[("session.timeout.ms", "6000"), ("heartbeat.interval.ms", "2000"), ("partition.assignment.strategy", "range")];
+const MEMBER: &[(&str, &str)] = &[
+    ("session.timeout.ms", "6000"),
+    ("heartbeat.interval.ms", "2000"),
+    ("partition.assignment.strategy", "range"),
+    RECONNECT_LATER,
+];
+
+/// What lives as long as a query asks a broker that is away less and less often, which librdkafka does with jitter: of
+/// hundreds of queries each has some clients.
+const RECONNECT_LATER: (&str, &str) = ("reconnect.backoff.max.ms", "5000");
 
 /// Properties of every writing client: few large requests, one report for each record that fails and none for
 /// the others, and partitions as the Java client chooses them. The buffer keeps every connection busy. With five times
@@ -109,7 +117,8 @@ const SINK_PLAIN: &[(&str, &str)] = &[("linger.ms", "10"), ("message.timeout.ms"
 /// that it knew after the broker has left the cluster, so offsets sent to the transaction wait without an end, whatever
 /// their timeout, until a connection to any other broker opens or closes. With this one does, early enough for the
 /// transaction to be committed although a cluster takes 10 s to notice that the broker is gone.
-const SINK_TRANSACTIONAL: &[(&str, &str)] = &[("linger.ms", "50"), ("connections.max.idle.ms", "2000")];
+const SINK_TRANSACTIONAL: &[(&str, &str)] =
+    &[("linger.ms", "50"), ("connections.max.idle.ms", "2000"), RECONNECT_LATER];
 
 /// How long a transaction may be open, in ms: longer than a cluster needs to do without a broker that it lost (10 s and some).
 /// What a killed process leaves open holds its readers back until then; librdkafka's own default is a minute.
@@ -243,11 +252,13 @@ impl Role {
             Self::Source { bounded, sources, .. } => {
                 let share = |all: usize, least: usize| (all / (*sources).max(1)).max(least).to_string();
                 let wait_ms = if *bounded { BOUNDED_FETCH_WAIT_MS } else { FETCH_WAIT_MS };
-                vec![
+                let mut chosen = vec![
                     ("fetch.wait.max.ms", wait_ms.into()),
                     ("queued.min.messages", share(QUEUED_RECORDS_MAX, 10_000)),
                     ("queued.max.messages.kbytes", share(QUEUED_KBYTES_MAX, 4 * 1024)),
-                ]
+                ];
+                chosen.extend((!bounded).then(|| (RECONNECT_LATER.0, RECONNECT_LATER.1.to_owned())));
+                chosen
             }
             Self::Sink { transactional_id, batch_bytes_max } => {
                 let timeout = || ("transaction.timeout.ms", properties.transaction_timeout_ms().to_string());
