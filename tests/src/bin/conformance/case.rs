@@ -44,8 +44,8 @@ pub struct Record {
     pub key: Json,
     /// Its value.
     pub value: Json,
-    /// Its time in ms.
-    pub timestamp_ms: i64,
+    /// Its time in ms, where the case says one. One that comes in without has 0, one that goes out any.
+    pub timestamp_ms: Option<i64>,
     /// Its headers, where the case says something about them: name and value in base64.
     pub headers: Option<Vec<(String, Option<String>)>>,
     /// The window that its key carries.
@@ -129,7 +129,7 @@ fn record(json: &Json) -> Record {
         topic: json.get("topic").and_then(Json::text).unwrap_or_default().to_owned(),
         key: json.get("key").cloned().unwrap_or(Json::Null),
         value: json.get("value").cloned().unwrap_or(Json::Null),
-        timestamp_ms: json.get("timestamp").and_then(Json::integer).unwrap_or(0),
+        timestamp_ms: json.get("timestamp").and_then(Json::integer),
         headers: json.get("headers").map(headers),
         window: json.get("window").filter(|w| **w != Json::Null).map(window),
     }

@@ -251,7 +251,7 @@ fn feed(stage: &Stage, case: &Case, catalog: &Catalog, record: &Record) -> Resul
     let written = Written {
         key: with_window(key.encode(&record.key), record.window),
         value: value.encode(&record.value),
-        timestamp_ms: record.timestamp_ms,
+        timestamp_ms: record.timestamp_ms.unwrap_or(0),
         headers: headers.map(header).collect::<Result<_, _>>()?,
     };
     stage.feed(&record.topic, written).map_err(|e| fault(e.to_string()))
@@ -309,7 +309,7 @@ fn record(source: &SourceDef, wanted: &Record, found: &Written) -> Option<String
     let part = |what: &str, difference: Option<String>| difference.map(|d| format!("{what} {d}"));
     part("key", compare::payload(&key_half.shape(), &wanted.key, &key))
         .or_else(|| part("value", compare::payload(&value_half.shape(), &wanted.value, &value)))
-        .or_else(|| differing("timestamp", &wanted.timestamp_ms, &found.timestamp_ms))
+        .or_else(|| differing("timestamp", wanted.timestamp_ms.as_ref()?, &found.timestamp_ms))
         .or_else(|| differing("window", &wanted.window, &split.and_then(|(_, window)| window)))
         .or_else(|| differing("headers", wanted.headers.as_ref()?, &encoded(found)))
 }
