@@ -100,7 +100,7 @@ pub async fn plan(
     errors.extend(lambdas::check_bounded(&body, catalog));
     calls::rewrite(&mut body);
     errors.extend(columns::unknown(&body, catalog));
-    rewrite::rewrite(&mut body, &mut errors);
+    rewrite::rewrite(&mut body, catalog, &mut errors);
     if !errors.is_empty() {
         errors.extend(unknown_functions(query, state));
         return Err(errors);

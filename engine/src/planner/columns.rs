@@ -23,7 +23,7 @@ use crate::sql::walk;
 pub fn unknown(query: &Query, catalog: &Catalog) -> Vec<Diagnostic> {
     let (SetExpr::Select(select), None) = (query.body.as_ref(), &query.with) else { return Vec::new() };
     let Some(sources) = sources(select, catalog) else { return Vec::new() };
-    let mut names = Names { sources, aliases: aliases(select), told: BTreeSet::new(), errors: Vec::new() };
+    let mut names = Names { sources, aliases: aliases(select, catalog), told: BTreeSet::new(), errors: Vec::new() };
     if !walk(select.as_ref(), &mut Foreign) || !walk(&query.order_by, &mut Foreign) {
         return Vec::new();
     }
@@ -59,9 +59,9 @@ fn source(factor: &TableFactor, catalog: &Catalog) -> Option<Source> {
 }
 
 /// The names that the columns of the result will have.
-fn aliases(select: &Select) -> Vec<String> {
+fn aliases(select: &Select, catalog: &Catalog) -> Vec<String> {
     let mut select = select.clone();
-    name_columns(&mut select);
+    name_columns(&mut select, catalog);
     let alias = |item: &SelectItem| match item {
         SelectItem::ExprWithAlias { alias, .. } => Some(alias.value.clone()),
         _ => None,

@@ -4,6 +4,7 @@
 //! become calls of the dialect's own functions, every number gets the type that it has (`crate::dialect`); a text
 //! compared with ROWTIME or a window bound is a time.
 
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use headwater_connectors::java_time::iso::parse_partial_iso_timestamp_ms;
@@ -15,6 +16,7 @@ use sqlparser::ast::{
 };
 
 use super::star::call;
+use crate::catalog::Catalog;
 use crate::diagnostic::{Diagnostic, LITERAL, NOT_SUPPORTED};
 use crate::dialect::{self, literal};
 use crate::functions::{self, ELEMENT};
@@ -24,19 +26,22 @@ use crate::sql::{expr_forms::cast_type, print, walk_mut};
 const OTHER_NAMES: &[(&str, &str)] = &[("COLLECT_LIST", "array_agg")];
 
 /// Rewrites a query in place. Reports what cannot be.
-pub fn rewrite(query: &mut Query, errors: &mut Vec<Diagnostic>) {
-    let mut rewriter = Rewriter { errors, in_call: 0 };
+pub fn rewrite(query: &mut Query, catalog: &Catalog, errors: &mut Vec<Diagnostic>) {
+    let mut rewriter = Rewriter { catalog, errors, in_call: 0 };
     walk_mut(query, &mut rewriter);
 }
 
 /// Rewrites one expression in place. Reports what cannot be.
 pub fn rewrite_expr(expr: &mut Expr, errors: &mut Vec<Diagnostic>) {
     super::calls::rewrite(expr);
-    let mut rewriter = Rewriter { errors, in_call: 0 };
+    // An expression has no SELECT list of its own.
+    let catalog = Catalog::default();
+    let mut rewriter = Rewriter { catalog: &catalog, errors, in_call: 0 };
     walk_mut(expr, &mut rewriter);
 }
 
 struct Rewriter<'a> {
+    catalog: &'a Catalog,
     errors: &'a mut Vec<Diagnostic>,
     /// How many calls in FROM there are around: their numbers stay as they are.
     in_call: usize,
@@ -46,12 +51,12 @@ impl VisitorMut for Rewriter<'_> {
     type Break = ();
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
-        order_by_name(query);
+        order_by_name(query, self.catalog);
         ControlFlow::Continue(())
     }
 
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
-        name_columns(select);
+        name_columns(select, self.catalog);
         ControlFlow::Continue(())
     }
 
@@ -331,13 +336,14 @@ fn text(value: String) -> Expr {
 }
 
 /// Gives every column of a SELECT list the name that ksqlDB gives it: a field's own name, `KSQL_COL_n`
-/// for other expressions, `ALIAS_COLUMN` where two sources have a column of one name.
-pub(super) fn name_columns(select: &mut Select) {
-    let mut taken: Vec<String> = select.projection.iter().filter_map(given_name).collect();
-    let mut generated = 0..;
+/// for other expressions, `ALIAS_COLUMN` where two sources have a column of one name. A name that is made is none of
+/// those in the list, and no column of the sources.
+pub(super) fn name_columns(select: &mut Select, catalog: &Catalog) {
+    let mut names = FreeNames::beside(source_columns(select, catalog));
+    names.taken.extend(select.projection.iter().filter_map(given_name));
     for item in &mut select.projection {
         let SelectItem::UnnamedExpr(expr) = item else { continue };
-        let Some(name) = new_name(expr, &mut taken, &mut generated) else { continue };
+        let Some(name) = new_name(expr, &mut names) else { continue };
         let expr = std::mem::replace(expr, Expr::value(Value::Null));
         *item = SelectItem::ExprWithAlias { expr, alias: Ident::with_quote('`', name) };
     }
@@ -345,7 +351,7 @@ pub(super) fn name_columns(select: &mut Select) {
 
 /// The rows of SELECT DISTINCT have the columns that are listed and no others, so what ORDER BY repeats of them is named.
 /// Names and positions mean a column of the result already.
-fn order_by_name(query: &mut Query) {
+fn order_by_name(query: &mut Query, catalog: &Catalog) {
     let SetExpr::Select(select) = query.body.as_mut() else { return };
     let Some(OrderByKind::Expressions(expressions)) = query.order_by.as_mut().map(|order| &mut order.kind) else {
         return;
@@ -353,7 +359,7 @@ fn order_by_name(query: &mut Query) {
     if !matches!(select.distinct, Some(Distinct::Distinct)) {
         return;
     }
-    name_columns(select);
+    name_columns(select, catalog);
     for by in expressions.iter_mut().filter(|by| !matches!(by.expr, Expr::Identifier(_) | Expr::Value(_))) {
         let written = print::expr(&by.expr);
         let named = select.projection.iter().find_map(|item| match item {
@@ -376,34 +382,71 @@ fn given_name(item: &SelectItem) -> Option<String> {
     }
 }
 
-fn new_name(expr: &Expr, taken: &mut Vec<String>, generated: &mut impl Iterator<Item = usize>) -> Option<String> {
+/// The columns of the sources in FROM.
+fn source_columns(select: &Select, catalog: &Catalog) -> BTreeSet<String> {
+    let factors = select
+        .from
+        .iter()
+        .flat_map(|from| std::iter::once(&from.relation).chain(from.joins.iter().map(|j| &j.relation)));
+    let source = |factor: &TableFactor| match factor {
+        TableFactor::Table { name, args: None, .. } => {
+            catalog.source(&name.0.last().and_then(|part| part.as_ident())?.value).cloned()
+        }
+        _ => None,
+    };
+    let mut columns = BTreeSet::new();
+    for source in factors.filter_map(source) {
+        columns.extend(source.columns.iter().map(|column| column.name.clone()));
+    }
+    columns
+}
+
+fn new_name(expr: &Expr, names: &mut FreeNames) -> Option<String> {
     let name = match expr {
         Expr::Identifier(_) | Expr::Wildcard(_) => return None,
-        Expr::CompoundIdentifier(names) => {
-            let name = &names.last()?.value;
-            let clash = taken.iter().filter(|t| *t == name).count() > 1;
-            return clash.then(|| names.iter().map(|n| n.value.as_str()).collect::<Vec<_>>().join("_"));
+        Expr::CompoundIdentifier(parts) => {
+            let name = &parts.last()?.value;
+            let clash = names.taken.iter().filter(|t| *t == name).count() > 1;
+            let name = clash.then(|| parts.iter().map(|n| n.value.as_str()).collect::<Vec<_>>().join("_"))?;
+            names.taken.push(name.clone());
+            name
         }
-        Expr::CompoundFieldAccess { access_chain, .. } => match access_chain.last() {
-            Some(AccessExpr::Dot(Expr::Value(ValueWithSpan { value: Value::SingleQuotedString(field), .. }))) => {
-                free_name(field, taken)
-            }
-            _ => generated_name(taken, generated),
-        },
-        _ => generated_name(taken, generated),
+        expr => names.name(expr),
     };
-    taken.push(name.clone());
     Some(name)
 }
 
-fn free_name(field: &str, taken: &[String]) -> String {
-    let free = |name: &String| !taken.contains(name);
-    let numbered = (1..).map(|n| format!("{field}_{n}"));
-    std::iter::once(field.to_owned()).chain(numbered).find(free).unwrap_or_else(|| field.to_owned())
+/// Names for columns that have none.
+pub(super) struct FreeNames {
+    /// Names of columns of the result.
+    taken: Vec<String>,
+    /// Names that no column of the result gets by being made.
+    reserved: BTreeSet<String>,
+    numbers: std::ops::RangeFrom<usize>,
 }
 
-fn generated_name(taken: &[String], generated: &mut impl Iterator<Item = usize>) -> String {
-    let names = generated.map(|n| format!("KSQL_COL_{n}"));
-    let mut free = names.filter(|name| !taken.contains(name));
-    free.next().unwrap_or_else(|| "KSQL_COL".to_owned())
+impl FreeNames {
+    /// Names that are none of these.
+    pub(super) fn beside(reserved: BTreeSet<String>) -> Self {
+        Self { taken: Vec::new(), reserved, numbers: 0.. }
+    }
+
+    /// The name for the column of an expression: that of the field it takes out of a struct, or a number.
+    pub(super) fn name(&mut self, expr: &Expr) -> String {
+        let field = match expr {
+            Expr::CompoundFieldAccess { access_chain, .. } => match access_chain.last() {
+                Some(AccessExpr::Dot(Expr::Value(name))) => name.value.clone().into_string(),
+                _ => None,
+            },
+            _ => None,
+        };
+        let is_free = |name: &String| !self.taken.contains(name) && !self.reserved.contains(name);
+        let name = match field {
+            Some(field) => std::iter::once(field.clone()).chain((1..).map(|n| format!("{field}_{n}"))).find(is_free),
+            None => self.numbers.by_ref().map(|n| format!("KSQL_COL_{n}")).find(is_free),
+        };
+        let name = name.expect("numbers do not end");
+        self.taken.push(name.clone());
+        name
+    }
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use arrow::array::new_empty_array;
 use arrow::datatypes::DataType;
 use datafusion::execution::session_state::SessionState;
-use sqlparser::ast::{AccessExpr, Expr, Spanned as _, Value, ValueWithSpan};
+use sqlparser::ast::{Expr, Spanned as _, Value, ValueWithSpan};
 
 use super::explode;
 use super::names::ident;
@@ -20,6 +20,7 @@ use crate::diagnostic::{
 };
 use crate::planner::define::ROWHEADERS;
 use crate::planner::plan_errors::diagnose;
+use crate::planner::rewrite::FreeNames;
 use crate::sql::{place, print};
 use crate::topology::{Exploded, Projection, ResultColumn};
 use crate::types::SqlType;
@@ -134,32 +135,18 @@ fn with_keys(shape: &Shape, keys: &[Key]) -> Vec<Item> {
         _ => false,
     };
     items.sort_by_key(is_former);
-    let mut generated = 0..;
+    let of_source = shape.source.columns.iter().map(|column| &column.name);
+    let mut names = FreeNames::beside(of_source.chain(items.iter().map(|item| &item.name)).cloned().collect());
     for key in keys {
         if !items.iter().any(|item| print::expr(&item.expr) == key.text) {
-            let name = natural_name(&key.expr).unwrap_or_else(|| generated_name(&items, &mut generated));
+            let name = match &key.expr {
+                Expr::Identifier(name) => name.value.clone(),
+                expr => names.name(expr),
+            };
             items.push(Item { name, expr: key.expr.clone(), span: place(key.expr.span()) });
         }
     }
     items
-}
-
-/// The name that an expression has by itself.
-fn natural_name(expr: &Expr) -> Option<String> {
-    match expr {
-        Expr::Identifier(name) => Some(name.value.clone()),
-        Expr::CompoundFieldAccess { access_chain, .. } => match access_chain.last()? {
-            AccessExpr::Dot(Expr::Value(name)) => name.value.clone().into_string(),
-            _ => None,
-        },
-        _ => None,
-    }
-}
-
-fn generated_name(items: &[Item], numbers: &mut std::ops::RangeFrom<usize>) -> String {
-    let names = numbers.map(|n| format!("KSQL_COL_{n}"));
-    let mut free = names.filter(|name| !items.iter().any(|item| item.name == *name));
-    free.next().expect("numbers do not end")
 }
 
 fn predicate(filter: &Expr, shape: &Shape, compiler: &Compiler<'_>, errors: &mut Vec<Diagnostic>) -> Option<String> {

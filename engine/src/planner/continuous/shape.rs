@@ -91,7 +91,7 @@ pub fn read(
     };
     let later = later(&source, place(select.from[0].span()).unwrap_or(query.span));
     walk_mut(select, &mut Unqualify { alias: &alias });
-    rewrite::name_columns(select);
+    rewrite::name_columns(select, catalog);
     let mut partition_by = query.partition_by.clone();
     if let Some(list) = &mut partition_by {
         list.value.iter_mut().for_each(|expr| {

@@ -105,7 +105,7 @@ pub fn check(
     let scope = Scope::read(select, catalog);
     let (Some(scope), true) = (scope, errors.is_empty()) else { return Outcome { errors, ..Outcome::default() } };
     let groups = groups(select);
-    rewrite::name_columns(select);
+    rewrite::name_columns(select, catalog);
     let items = select.projection.iter().filter_map(super::shape::item).collect();
     let select = select.as_ref().clone();
     Stateful { query, scope, select, items, has_star, groups, purpose, properties, state }.check()
