@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use arrow::array::{AsArray, ListArray, RecordBatch, RecordBatchOptions};
+use arrow::array::{ArrayRef, AsArray, BooleanArray, ListArray, RecordBatch, RecordBatchOptions};
+use arrow::compute::nullif;
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use arrow::error::ArrowError;
 
@@ -13,17 +14,28 @@ use super::headers;
 /// The operator.
 #[derive(Clone, Debug)]
 pub struct Project {
-    columns: Vec<Expression>,
+    columns: Vec<Column>,
     headers: Option<Expression>,
     schema: SchemaRef,
 }
 
+/// A column of the result.
+#[derive(Clone, Debug)]
+pub struct Column {
+    /// Its name.
+    pub name: String,
+    /// What it is made of.
+    pub expr: Expression,
+    /// It is null in the row of a record without a value, whatever the expression makes of nothing.
+    pub needs_value: bool,
+}
+
 impl Project {
-    /// Makes the columns of these names, and with `headers`, a headers column, those of the record.
-    pub fn new(columns: Vec<(String, Expression)>, headers: Option<Expression>) -> Self {
-        let field = |(name, expr): &(String, Expression)| Field::new(name, expr.data_type().clone(), true);
+    /// Makes these columns, and with `headers`, a headers column, those of the record.
+    pub fn new(columns: Vec<Column>, headers: Option<Expression>) -> Self {
+        let field = |column: &Column| Field::new(&column.name, column.expr.data_type().clone(), true);
         let schema = Arc::new(Schema::new(columns.iter().map(field).collect::<Vec<_>>()));
-        Self { columns: columns.into_iter().map(|(_, expr)| expr).collect(), headers, schema }
+        Self { columns, headers, schema }
     }
 
     /// The columns of the result; all may be null.
@@ -33,7 +45,16 @@ impl Project {
 
     /// The same rows with the columns of the result.
     pub fn apply(&self, chunk: Chunk, failures: &mut Vec<Failure>) -> Result<Chunk, ArrowError> {
-        let columns = self.columns.iter().map(|expr| expr.evaluate(&chunk.rows, failures)).collect();
+        let valueless = chunk.valued.as_ref().map(|valued| BooleanArray::new(!valued.inner(), None));
+        let column = |column: &Column, failures: &mut Vec<Failure>| {
+            let values = column.expr.evaluate(&chunk.rows, failures);
+            match &valueless {
+                Some(valueless) if column.needs_value => nullif(&values, valueless),
+                _ => Ok(values),
+            }
+        };
+        let columns =
+            self.columns.iter().map(|c| column(c, failures)).collect::<Result<Vec<ArrayRef>, ArrowError>>()?;
         let headers = match &self.headers {
             Some(expr) => Some(headers_of(expr, &chunk, failures)?),
             None => None,

@@ -31,9 +31,9 @@ use super::explode::{Explode, Exploding};
 use super::expression::{Compiler, Expression, Failure};
 use super::filter::Filter;
 use super::output::{Output, Placement, Unwritten};
-use super::project::Project;
+use super::project::{Column, Project};
 use super::size::{PIECE_BYTES_MAX, bytes_of, piece, row_bytes};
-use crate::catalog::SourceDef;
+use crate::catalog::{ColumnRole, SourceDef};
 use crate::diagnostic::{Diagnostic, INTERNAL, shortened};
 use crate::functions::rows_of;
 use crate::planner::plan_errors::diagnose;
@@ -108,7 +108,7 @@ impl Compiled {
         let mut compiler = Compiler::new(state, input).map_err(|e| diagnose(&e, None))?;
         let mut operators = Vec::with_capacity(topology.steps.len());
         for (at, step) in topology.steps.iter().enumerate() {
-            let operator = operator(step, &topology.steps[at + 1..], &compiler)?;
+            let operator = operator(step, &topology.steps[at + 1..], &compiler, &topology.input)?;
             if let Operator::Explode(explode) = &operator {
                 compiler = Compiler::new(state, explode.schema().clone()).map_err(|e| diagnose(&e, None))?;
             }
@@ -496,8 +496,24 @@ fn columns_of(expr: &sqlparser::ast::Expr, tell: &mut dyn FnMut(&str)) {
     });
 }
 
+/// Whether an expression names a column of the input that is not part of its key: it has a meaning only where there is
+/// a value. Semantics: ksqlDB's of PARTITION BY.
+fn needs_value(expr: &str, input: &SourceDef, schema: &SchemaRef) -> Result<bool, Vec<Diagnostic>> {
+    let is_key = |name: &str| input.column(name).is_some_and(|column| column.role == ColumnRole::Key);
+    let mut needs = false;
+    columns_of(&parse_expr(expr).map_err(|e| vec![e])?, &mut |name| {
+        needs |= schema.index_of(name).is_ok() && !is_key(name);
+    });
+    Ok(needs)
+}
+
 /// The operator of a step; `later` are those after it.
-fn operator(step: &Step, later: &[Step], compiler: &Compiler<'_>) -> Result<Operator, Vec<Diagnostic>> {
+fn operator(
+    step: &Step,
+    later: &[Step],
+    compiler: &Compiler<'_>,
+    input: &SourceDef,
+) -> Result<Operator, Vec<Diagnostic>> {
     let compile = |text: &str| -> Result<Expression, Vec<Diagnostic>> {
         let expr = parse_expr(text).map_err(|e| vec![e])?;
         compiler.compile(&expr, text, None).map(|(expression, _)| expression)
@@ -520,7 +536,10 @@ fn operator(step: &Step, later: &[Step], compiler: &Compiler<'_>) -> Result<Oper
         Step::Project(projection) => {
             let column = |c: &crate::topology::ResultColumn| -> Result<_, Vec<Diagnostic>> {
                 let data_type = c.ty.to_arrow().map_err(|name| vec![Diagnostic::new(INTERNAL, name)])?;
-                Ok((c.name.clone(), compile(&c.expr)?.into_type(data_type)))
+                let expr = compile(&c.expr)?.into_type(data_type);
+                let of_value = || needs_value(&c.expr, input, compiler.schema());
+                let needs_value = projection.rekeyed && c.key && of_value()?;
+                Ok(Column { name: c.name.clone(), expr, needs_value })
             };
             let columns = projection.columns.iter().map(column).collect::<Result<Vec<_>, _>>()?;
             let headers = projection.headers.as_deref().map(compile).transpose()?;
