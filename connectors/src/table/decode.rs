@@ -50,6 +50,8 @@ pub struct DecodedRows {
     pub absent: Vec<usize>,
     /// How many records of a stream were no rows because they have no value.
     pub valueless: u64,
+    /// Offset of the first record that is a reject because its event time cannot be read.
+    pub untimed: Option<i64>,
     /// Of a decoder that keeps records without a value ([`RecordDecoder::keeping_valueless`]): which rows have
     /// one; `None` when all have.
     pub valued: Option<NullBuffer>,
@@ -137,6 +139,7 @@ impl RecordDecoder {
         let (times, bad) = event_time.extract(&column, parts.raw, keep.mask().as_ref(), &keep.absent)?;
         let side = if matches!(event_time.origin(), ColumnOrigin::Key(_)) { Side::Key } else { Side::Value };
         report(parts.raw, side, &bad, keep);
+        keep.untimed = bad.first().map(|bad| parts.raw.offsets[bad.row]);
         parts.times = Some(times);
         Ok(parts)
     }
@@ -189,12 +192,13 @@ struct Keep {
     absent: Vec<usize>,
     /// How many were dropped because they say that there is nothing.
     valueless: u64,
+    untimed: Option<i64>,
     rejects: Vec<Reject>,
 }
 
 impl Keep {
     fn new(drops_valueless: bool, len: usize) -> Self {
-        Self { drops_valueless, len, bits: None, absent: Vec::new(), valueless: 0, rejects: Vec::new() }
+        Self { drops_valueless, len, bits: None, absent: Vec::new(), valueless: 0, untimed: None, rejects: Vec::new() }
     }
 
     fn absent(&mut self, side: Side, rows: Vec<usize>) {
@@ -240,7 +244,8 @@ impl Keep {
             (Some(kept), None) => (filter_record_batch(&rows, kept)?, None),
             (None, valued) => (rows, valued),
         };
-        Ok(DecodedRows { rows, kept, rejects: self.rejects, absent: self.absent, valueless: self.valueless, valued })
+        let Self { rejects, absent, valueless, untimed, .. } = self;
+        Ok(DecodedRows { rows, kept, rejects, absent, valueless, untimed, valued })
     }
 }
 

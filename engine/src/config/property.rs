@@ -24,6 +24,8 @@ pub enum ValueKind {
     TopicPart,
     /// One of these words.
     OneOf(&'static [&'static str]),
+    /// The beginning of a topic's name, which may be empty: letters, digits, `.`, `_` and `-`, at most 100.
+    TopicPrefix,
     /// A whole number from the first to the second.
     Integer(i64, i64),
     /// A number of bytes such as `256MB`, at least so many.
@@ -111,6 +113,20 @@ pub const PROPERTIES: &[Property] = &[
         kind: ValueKind::Integer(10, 10_000),
         about: "How often a persistent query made from now on commits: readers see its rows after that.",
     },
+    Property {
+        name: "output.topic.name.prefix",
+        alias: Some("ksql.output.topic.name.prefix"),
+        default: "",
+        kind: ValueKind::TopicPrefix,
+        about: "Begins the name of the topic that CREATE … AS makes, unless KAFKA_TOPIC names it.",
+    },
+    Property {
+        name: "timestamp.throw.on.invalid",
+        alias: Some("ksql.timestamp.throw.on.invalid"),
+        default: "false",
+        kind: ValueKind::Boolean,
+        about: "Whether a record whose TIMESTAMP column holds no time stops a continuous query made from now on, instead of being skipped.",
+    },
 ];
 
 impl Property {
@@ -129,6 +145,10 @@ impl ValueKind {
                 let legal = value.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c));
                 let good = legal && (1..=200).contains(&value.len());
                 (good, "letters, digits, '.', '_' and '-', at most 200 of them".to_owned())
+            }
+            Self::TopicPrefix => {
+                let good = value.len() <= 100 && value.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c));
+                (good, "letters, digits, '.', '_' and '-', at most 100 of them, or nothing".to_owned())
             }
             Self::OneOf(words) => (words.contains(&value), words.join(" or ")),
             Self::Integer(min, max) => {

@@ -23,7 +23,9 @@ use datafusion::execution::session_state::SessionState;
 use headwater_connectors::format::FormatError;
 use headwater_connectors::panic::words;
 use headwater_connectors::record::{OutBatch, RawBatch, Side, TopicPartition, Wanted};
-use headwater_connectors::table::{ROWOFFSET, ROWPARTITION, ROWTIME, RecordDecoder, TopicSpec, WINDOWEND, WINDOWSTART};
+use headwater_connectors::table::{
+    DecodedRows, ROWOFFSET, ROWPARTITION, ROWTIME, RecordDecoder, TopicSpec, WINDOWEND, WINDOWSTART,
+};
 
 use super::chunk::Chunk;
 use super::complaint::{Complaint, ComplaintKind};
@@ -70,6 +72,8 @@ pub enum Command {
     Complain(Complaint),
     /// All of this epoch has come out.
     Reached(Epoch),
+    /// The query stops before this record, for good: what came before it has come out, and nothing comes after it.
+    Stop(Complaint),
 }
 
 /// A topology that is ready to run: what all its tasks share.
@@ -85,6 +89,8 @@ pub struct Compiled {
     forwards_headers: bool,
     /// The key is another than the input's.
     rekeyed: bool,
+    /// A record without a readable event time stops the query.
+    stops_on_time: bool,
 }
 
 #[derive(Clone)]
@@ -118,7 +124,13 @@ impl Compiled {
         let forwards_headers = topology.output.is_some() && topology.result().is_some_and(|p| p.headers.is_none());
         let sink = topology.output.clone();
         let rekeyed = topology.result().is_some_and(|result| result.rekeyed);
-        Ok(Self { spec: Arc::new(spec), projection, operators, schema, sink, forwards_headers, rekeyed })
+        let spec = Arc::new(spec);
+        Ok(Self { spec, projection, operators, schema, sink, forwards_headers, rekeyed, stops_on_time: false })
+    }
+
+    /// The same, where with `stops` a record whose event time cannot be read is not skipped but stops the query.
+    pub fn stopping_on_time(self, stops: bool) -> Self {
+        Self { stops_on_time: stops, ..self }
     }
 
     /// The columns of the result; all may be null.
@@ -141,7 +153,7 @@ impl Compiled {
         let decoder = if self.sink.is_some() { decoder.keeping_valueless() } else { decoder };
         let growth = vec![None; self.operators.len()];
         let (commands, offsets) = (VecDeque::new(), Vec::new().into());
-        let (left, withheld, last_out) = (Vec::new(), Vec::new(), None);
+        let (left, withheld, last_out, stop) = (Vec::new(), Vec::new(), None, None);
         Ok(Task {
             compiled: self.clone(),
             origin,
@@ -152,6 +164,7 @@ impl Compiled {
             left,
             withheld,
             last_out,
+            stop,
             growth,
         })
     }
@@ -186,6 +199,8 @@ pub struct Task {
     withheld: Vec<Complaint>,
     /// The record whose rows came out last.
     last_out: Option<i64>,
+    /// What the query stops at once all before it has come out.
+    stop: Option<Complaint>,
     /// For each operator the bytes of a row that came out of it lately; none before the first.
     growth: Vec<Option<usize>>,
 }
@@ -231,7 +246,11 @@ impl Task {
     /// Goes on with the batch that was handled last by a piece of bounded size. False when nothing was left to do.
     pub fn advance(&mut self) -> Result<bool, ArrowError> {
         match self.left.pop() {
-            None => return Ok(false),
+            None => {
+                let stop = self.stop.take().map(Command::Stop);
+                self.commands.extend(stop);
+                return Ok(!self.commands.is_empty());
+            }
             Some(Left::Rows(chunk, at)) => self.rows(chunk, at),
             Some(Left::Exploding(mut exploding, at)) => {
                 if let Some(piece) = exploding.next_piece()? {
@@ -272,9 +291,14 @@ impl Task {
         self.offsets = raw.offsets.clone();
         self.last_out = None;
         let mut decoded = self.decoder.decode(raw)?;
-        for reject in std::mem::take(&mut decoded.rejects) {
+        let stop_at = decoded.untimed.filter(|_| self.compiled.stops_on_time);
+        let rejects = std::mem::take(&mut decoded.rejects);
+        for reject in rejects.into_iter().filter(|reject| stop_at.is_none_or(|at| reject.offset <= at)) {
             let reason = format!("{}: {}", reject.side, reject.reason);
-            self.complain(ComplaintKind::Deserialization, reject.offset, None, reason);
+            match stop_at == Some(reject.offset) {
+                true => self.stop = Some(self.complaint(ComplaintKind::Deserialization, reject.offset, None, reason)),
+                false => self.complain(ComplaintKind::Deserialization, reject.offset, None, reason),
+            }
         }
         if decoded.rows.num_rows() > 0 {
             let headers = raw.headers.as_ref().filter(|_| self.compiled.forwards_headers);
@@ -284,7 +308,11 @@ impl Task {
             };
             let windowed = self.compiled.sink.as_ref().is_some_and(|sink| sink.window.is_some());
             let chunk = chunk(decoded.rows, headers.filter(any_header), decoded.valued, windowed)?;
-            self.left.push(Left::Rows(chunk, 0));
+            let chunk = match stop_at {
+                Some(at) => chunk.slice(0, chunk.offsets.values().partition_point(|offset| *offset < at)),
+                None => chunk,
+            };
+            self.left.extend((!chunk.is_empty()).then_some(Left::Rows(chunk, 0)));
         }
         self.release();
         Ok(())
@@ -383,10 +411,14 @@ impl Task {
     }
 
     fn complain(&mut self, kind: ComplaintKind, offset: i64, expr: Option<String>, reason: String) {
+        let complaint = self.complaint(kind, offset, expr, reason);
+        self.withheld.push(complaint);
+    }
+
+    fn complaint(&self, kind: ComplaintKind, offset: i64, expr: Option<String>, reason: String) -> Complaint {
         let origin = self.origin.clone();
         let index = self.offsets.binary_search(&offset).unwrap_or(0);
-        let expr = expr.map(shortened);
-        self.withheld.push(Complaint { kind, origin, offset, expr, reason: shortened(reason), index });
+        Complaint { kind, origin, offset, expr: expr.map(shortened), reason: shortened(reason), index }
     }
 
     /// Reports what is wrong with records that have come out entirely: a commit before that must not know of it, as the

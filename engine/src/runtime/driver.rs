@@ -31,13 +31,13 @@ use super::outbox::{Outbox, Work};
 use super::query_status::{QueryStatus, Tally};
 use super::refusals::{Made, Refusals};
 use super::start::Start;
-use super::topics;
+use super::{stopped_by, topics};
 use crate::catalog::QueryDef;
 use crate::config::Settings;
 use crate::dataflow::{Command, Compiled, Complaint, ComplaintKind, Epoch, Event, Placement, Position, Task};
 use crate::diagnostic::{self, Diagnostic};
 use crate::functions::clock;
-use crate::planner::continuous;
+use crate::planner::continuous::{self, THROWS_ON_INVALID_TIME};
 
 /// Most records taken from the source at once.
 const BATCH_RECORDS_MAX: usize = 16_384;
@@ -119,6 +119,8 @@ struct Share {
     committed: u64,
     /// When something was last read or committed, in ms.
     busy_at_ms: i64,
+    /// Why nothing more may be read, by the word of a task.
+    stopped: Option<(i64, TransportError)>,
 }
 
 /// A commit that was given to the outbox.
@@ -169,6 +171,11 @@ impl Driver {
             Some(share) => share.read(&self.job, &self.status, now_ms, wait)?,
             None => Step::Idle,
         };
+        if let Some((_, error)) = self.share.as_mut().and_then(|share| share.stopped.take()) {
+            // What came before the record that stops the query is done.
+            self.settle(now_ms)?;
+            return Err(error);
+        }
         self.reap(now_ms)?;
         if self.share.as_ref().is_some_and(|share| share.is_due(&self.job, now_ms)) {
             self.commit(now_ms)?;
@@ -285,6 +292,7 @@ impl Job {
     /// A query made ready to run. Fails on one that cannot be compiled.
     pub fn new(query: Arc<QueryDef>, service_id: &str, until_idle: bool) -> Result<Self, Vec<Diagnostic>> {
         let compiled = Compiled::new(&query.topology, &continuous::state_of(&query.topology, &Settings::default())?)?;
+        let compiled = compiled.stopping_on_time(query.property(THROWS_ON_INVALID_TIME) == "true");
         Ok(Self { query, compiled, service_id: service_id.to_owned(), until_idle, in_threads: true })
     }
 
@@ -365,6 +373,7 @@ impl Share {
             committing: VecDeque::new(),
             committed: 0,
             busy_at_ms: now_ms,
+            stopped: None,
         };
         if !start.first.is_empty() {
             // Where the query began is part of what it promises: a restart must not begin elsewhere.
@@ -455,9 +464,11 @@ impl Share {
         }
         self.send_dead(now_ms)?;
         self.within = false;
-        if let Some(last) = raw.offsets.last() {
-            self.moved.insert(raw.origin.clone(), last + 1);
-        }
+        let next = match &self.stopped {
+            Some((offset, _)) => Some(*offset),
+            None => raw.offsets.last().map(|last| last + 1),
+        };
+        self.moved.extend(next.map(|next| (raw.origin.clone(), next)));
         self.tally.read(raw.len() as u64, raw.payload_bytes);
         Ok(())
     }
@@ -496,6 +507,7 @@ impl Share {
             match command {
                 Command::Write(batch, offsets) => self.write(batch, offsets, raw, status)?,
                 Command::Complain(complaint) => self.complain(&complaint, raw, status),
+                Command::Stop(complaint) => self.stopped = Some((complaint.offset, stopped_by(&complaint))),
                 Command::Show(_) | Command::Reached(_) => {}
             }
         }

@@ -38,9 +38,13 @@ pub(crate) mod topics;
 mod worker;
 mod writer;
 
-use headwater_connectors::transport::Isolation;
+use headwater_connectors::transport::{Isolation, TransportError, TransportErrorKind};
+#[cfg(test)]
+mod untimed_tests;
 
 use crate::config::Settings;
+use crate::dataflow::Complaint;
+use crate::planner::continuous::THROWS_ON_INVALID_TIME;
 
 pub use command_log::{CommandLog, OWN_TOPICS};
 pub use driver::{Driver, Step};
@@ -57,3 +61,11 @@ fn isolation(settings: &Settings) -> Isolation {
         _ => Isolation::ReadCommitted,
     }
 }
+
+/// Why a query stops for good that a record stops.
+fn stopped_by(complaint: &Complaint) -> TransportError {
+    let Complaint { origin, offset, reason, .. } = complaint;
+    TransportError {
+        kind: TransportErrorKind::Invalid,
+        message: format!("the record at offset {offset} of {origin} has no event time: {reason}"),
+        setting: Some(THROWS_ON_INVALID_TIME.into()),

@@ -17,13 +17,14 @@ use headwater_connectors::transport::{
     Isolation, ReadPlan, ReadRange, RecordLimits, Source, SourceEvent, Transport, TransportError, TransportErrorKind,
 };
 
+use super::stopped_by;
 use crate::answer::Rows;
 use crate::config::Settings;
 use crate::dataflow::{Command, Compiled, Complaint, Event, Placement, Task};
 use crate::diagnostic::Diagnostic;
 use crate::engine::refused;
 use crate::functions::clock;
-use crate::planner::continuous::{self, Push};
+use crate::planner::continuous::{self, Push, THROWS_ON_INVALID_TIME};
 
 /// Batches that wait to be shown.
 const WAITING_MAX: usize = 2;
@@ -35,6 +36,7 @@ const POLL: Duration = Duration::from_millis(100);
 /// Starts a push query. Blocks until it is known where it begins.
 pub fn start(push: &Push, transport: &dyn Transport, settings: &Settings) -> Result<Rows, Vec<Diagnostic>> {
     let compiled = Compiled::new(&push.topology, &continuous::state_of(&push.topology, settings)?)?;
+    let compiled = compiled.stopping_on_time(settings.get(THROWS_ON_INVALID_TIME) == "true");
     let progress = Arc::new(Progress::default());
     let isolation = super::isolation(settings);
     let from_earliest = settings.get("auto.offset.reset") == "earliest";
@@ -114,6 +116,9 @@ impl Reader {
                         let batch = within(batch, &mut self.left);
                         // When nobody wants it any more, the loop above ends.
                         let _ = rows.blocking_send(Ok(batch));
+                    }
+                    Command::Stop(complaint) => {
+                        return Err(DataFusionError::External(Box::new(stopped_by(&complaint))));
                     }
                     Command::Write(..) | Command::Reached(_) => {}
                 }

@@ -25,7 +25,7 @@ use crate::sql::ast;
 use crate::topology::{Step, Topology};
 
 pub use names::Scope;
-pub use sink::{Persistent, create_as, insert_select};
+pub use sink::{Persistent, THROWS_ON_INVALID_TIME, create_as, insert_select};
 pub use stateful::{TABLE_FUNCTIONS, is_aggregate_name};
 
 /// A push query.

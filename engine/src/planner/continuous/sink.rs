@@ -18,6 +18,9 @@ use crate::planner::define::{Definition, FormatDefaults, define_made, real_first
 use crate::sql::ast;
 use crate::topology::{ResultColumn, Topology};
 
+/// Whether a record whose timestamp column cannot be read stops the query.
+pub const THROWS_ON_INVALID_TIME: &str = "timestamp.throw.on.invalid";
+
 /// A persistent query as planned: what it writes to, and the query itself, which has no number yet.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Persistent {
@@ -86,7 +89,8 @@ pub fn create_as(
         return Err(errors);
     }
     check_keyless(&sink_properties, &planned)?;
-    let declared = declaration(create, sink_properties, &shape.source, &planned);
+    let declared =
+        declaration(create, sink_properties, &shape.source, &planned, settings.get("output.topic.name.prefix"));
     let mut definition = define_made(&declared, text, catalog, &FormatDefaults::from(settings), &natural(&planned))?;
     // A key that stays keeps its window.
     definition.source.window = shape.source.window.filter(|_| !planned.projection.rekeyed);
@@ -174,7 +178,9 @@ fn query_def(
     settings: &Settings,
 ) -> QueryDef {
     // What is set now is the query's for ever; a default may change with the program.
-    let kept = ["processing.guarantee", "commit.interval.ms"];
+    let kept = ["processing.guarantee", "commit.interval.ms"].into_iter();
+    // Programs that do not know it would keep to its default.
+    let kept = kept.chain(Some(THROWS_ON_INVALID_TIME).filter(|name| settings.given(name).is_some()));
     let kept = kept.map(|name| (name.to_owned(), settings.get(name).to_owned()));
     let start = settings.given("auto.offset.reset").unwrap_or("earliest").to_owned();
     QueryDef {
@@ -231,6 +237,7 @@ fn no_limit(shape: &Shape) -> Result<(), Vec<Diagnostic>> {
 }
 
 /// The declaration of the stream that a query makes.
+    topic_prefix: &str,
 fn declaration(
     create: &ast::CreateAs,
     mut properties: Vec<ast::Property>,
@@ -253,7 +260,7 @@ fn declaration(
     };
     let columns = planned.projection.columns.iter().zip(&planned.spans).map(column).collect();
     let has_key = planned.projection.columns.iter().any(|c| c.key);
-    inherit(&mut properties, source, &create.name, has_key);
+    inherit(&mut properties, source, &create.name, has_key, topic_prefix);
     ast::CreateSource {
         or_replace: create.or_replace,
         read_only: false,
@@ -286,8 +293,14 @@ fn check_keyless(properties: &[ast::Property], planned: &Planned) -> Result<(), 
     }
 }
 
-/// What WITH does not say is as in the source, the topic is called like the stream.
-fn inherit(properties: &mut Vec<ast::Property>, source: &SourceDef, name: &ast::Name, has_key: bool) {
+/// What WITH does not say is as in the source, the topic is called like the stream behind the prefix that is set.
+fn inherit(
+    properties: &mut Vec<ast::Property>,
+    source: &SourceDef,
+    name: &ast::Name,
+    has_key: bool,
+    topic_prefix: &str,
+) {
     let said = |properties: &[ast::Property], wanted: &str| {
         let found = properties.iter().find(|p| p.name.eq_ignore_ascii_case(wanted));
         found.map(|p| match &p.value.value {
@@ -301,7 +314,7 @@ fn inherit(properties: &mut Vec<ast::Property>, source: &SourceDef, name: &ast::
     };
     let both = said(properties, "FORMAT");
     if said(properties, "KAFKA_TOPIC").is_none() {
-        add(properties, "KAFKA_TOPIC", name);
+        add(properties, "KAFKA_TOPIC", &format!("{topic_prefix}{}", name.value));
     }
     let sides = [("KEY", &source.key), ("VALUE", &source.value)];
     for (side, def) in sides {
