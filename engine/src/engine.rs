@@ -12,19 +12,17 @@ use headwater_connectors::transport::{Transport, TransportError};
 use parking_lot::Mutex;
 
 use crate::answer::{Answer, Section};
-use crate::catalog::{Catalog, CatalogChange, Refusal};
+use crate::catalog::{Catalog, CatalogChange};
 use crate::config::Settings;
-use crate::diagnostic::{
-    Diagnostic, EXISTS, INTERNAL, MISPLACED, NOT_SUPPORTED, READ_ONLY, Span, UNKNOWN_QUERY, UNKNOWN_SOURCE,
-    UNKNOWN_TYPE, transport,
-};
+use crate::diagnostic::{Diagnostic, INTERNAL, MISPLACED, NOT_SUPPORTED, Span, UNKNOWN_QUERY, UNKNOWN_TYPE, transport};
 use crate::planner;
 use crate::planner::define::{FormatDefaults, define, source_kind};
 use crate::planner::types::resolve;
 use crate::runtime::bounded::{Bounded, Surroundings};
+use crate::runtime::publish::{changes_catalog, dry_run};
 use crate::runtime::{
-    CommandLog, Driver, StatusSnapshot, Worker, Writer, assert, continuous, copy, describe, describe_function, insert,
-    print, show, topics,
+    CommandLog, Driver, StatusSnapshot, Worker, Writer, assert, copy, describe, describe_function, insert, print, show,
+    topics,
 };
 use crate::session::Session;
 use crate::sql::{self, ast};
@@ -142,9 +140,15 @@ impl Engine {
         self.worker.status(id)
     }
 
-    /// The catalog after every command that is in the command topic now.
+    /// The catalog after every command that is in the command topic now. Where the topic cannot be followed any more it is
+    /// the last one that was known; fails where definitions are missing in it.
     pub fn catalog(&self) -> Asked<'_, Arc<Catalog>> {
-        Box::pin(self.with_log(CommandLog::catch_up))
+        Box::pin(self.known_catalog())
+    }
+
+    /// The command topic.
+    pub(crate) fn log(&self) -> &Arc<Mutex<CommandLog>> {
+        &self.log
     }
 
     /// The words that may be typed now, for completion.
@@ -178,6 +182,10 @@ impl Engine {
 
     async fn execute(&self, session: &mut Session, statement: &ast::Statement) -> Answered {
         use ast::StatementKind as S;
+        if changes_catalog(&statement.kind) {
+            // Before a topic is made for it, too.
+            self.sure_catalog().await?;
+        }
         match &statement.kind {
             S::Query(query) if query.is_bounded() => self.query(session, query).await,
             S::Query(query) => self.push(session, query).await,
@@ -286,42 +294,6 @@ impl Engine {
         Ok(Answer::done(format!("{} \"{name}\" altered", capital(kind))))
     }
 
-    async fn drop_source(&self, drop: &ast::DropSource, text: &str) -> Answered {
-        let catalog = self.catalog().await?;
-        let kind = source_kind(drop.kind);
-        let Some(source) = catalog.source(&drop.name).cloned() else {
-            let message = format!("{} \"{}\" does not exist", kind.word(), drop.name.value);
-            let names = catalog.sources().filter(|source| source.kind == kind).map(|source| source.name.as_str());
-            let error = Diagnostic::new(UNKNOWN_SOURCE, message).at(drop.name.span).nearest_of(&drop.name, names);
-            return unless_forgiven(drop.if_exists, error);
-        };
-        if source.kind != kind {
-            let message = format!("\"{}\" is a {}, not a {}", source.name, source.kind.word(), kind.word());
-            let hint = format!("DROP {} {};", source.kind.word().to_uppercase(), source.name);
-            return Err(vec![Diagnostic::new(UNKNOWN_SOURCE, message).at(drop.name.span).hint(hint)]);
-        }
-        if drop.delete_topic && source.read_only {
-            let message = format!(
-                "the topic of \"{}\" cannot be deleted: it was declared with SOURCE, which is read-only",
-                source.name
-            );
-            return Err(vec![Diagnostic::new(READ_ONLY, message).at(drop.name.span)]);
-        }
-        let change = CatalogChange::DropSource { name: source.name.clone() };
-        if let Err(Refusal::InUse(_, ids)) = catalog.apply(&change) {
-            return Err(vec![continuous::in_use(&drop.name, &ids)]);
-        }
-        self.publish(text, change, drop.name.span).await?;
-        self.sync().await?;
-        let message = format!("{} \"{}\" dropped", capital(kind.word()), source.name);
-        if !drop.delete_topic {
-            return Ok(Answer::done(message));
-        }
-        let (transport, topic) = (self.transport.clone(), source.topic.clone());
-        blocking(move || transport.admin().delete_topic(&topic)).await?.map_err(refused)?;
-        Ok(Answer::done(format!("{message} and topic \"{}\" deleted", source.topic)))
-    }
-
     async fn create_type(&self, create: &ast::CreateType, text: &str) -> Answered {
         let catalog = self.catalog().await?;
         if create.if_not_exists && catalog.custom_type(&create.name).is_some() {
@@ -426,30 +398,6 @@ impl Engine {
         sections.extend(self.describe_queries(&name).await?);
         Ok(sections)
     }
-
-    /// Appends a change to the command topic and waits until it is live.
-    pub(crate) async fn publish(
-        &self,
-        statement: &str,
-        change: CatalogChange,
-        span: Span,
-    ) -> Result<Arc<Catalog>, Vec<Diagnostic>> {
-        dry_run(&*self.catalog().await?, &change, span)?;
-        let statement = statement.to_owned();
-        let outcome = self.with_log(move |log| log.append(&statement, change)).await?;
-        outcome.map_err(|refusal| {
-            let message = format!("{refusal}: another process was faster");
-            vec![Diagnostic::new(EXISTS, message).at(span)]
-        })
-    }
-
-    async fn with_log<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&mut CommandLog) -> Result<T, TransportError> + Send + 'static,
-    ) -> Result<T, Vec<Diagnostic>> {
-        let log = self.log.clone();
-        blocking(move || work(&mut log.lock())).await?.map_err(refused)
-    }
 }
 
 /// Runs work that waits for the cluster on a thread that may wait.
@@ -458,12 +406,6 @@ pub(crate) async fn blocking<T: Send + 'static>(
 ) -> Result<T, Vec<Diagnostic>> {
     let failed = |error| vec![Diagnostic::new(INTERNAL, format!("a worker thread failed: {error}"))];
     tokio::task::spawn_blocking(work).await.map_err(failed)
-}
-
-/// What the one reader will do is tried before a command is written, or a topic made for it.
-pub(crate) fn dry_run(catalog: &Catalog, change: &CatalogChange, span: Span) -> Result<(), Vec<Diagnostic>> {
-    let here = |refusal: Refusal| vec![Diagnostic::new(EXISTS, refusal.to_string()).at(span)];
-    catalog.apply(change).map(drop).map_err(here)
 }
 
 pub(crate) fn refused(error: TransportError) -> Vec<Diagnostic> {
@@ -478,7 +420,7 @@ pub(crate) fn unless_forgiven(forgiven: bool, error: Diagnostic) -> Answered {
     }
 }
 
-fn capital(word: &str) -> String {
+pub(crate) fn capital(word: &str) -> String {
     let mut chars = word.chars();
     chars.next().map(|first| first.to_uppercase().chain(chars).collect()).unwrap_or_default()
 }

@@ -20,6 +20,7 @@ pub const VERSION: u32 = 3;
 /// input → [filter] → [explode] → project → output
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Topology {
     /// Version of this shape.
     pub version: u32,
@@ -36,7 +37,7 @@ pub struct Topology {
 
 /// Something that is done to rows.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Step {
     /// Rows stay for which the condition is true.
     Filter {
@@ -54,6 +55,7 @@ pub enum Step {
 
 /// A column of what a table function gives.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Exploded {
     /// Its name, by which later steps call it.
     pub name: String,
@@ -63,6 +65,7 @@ pub struct Exploded {
 
 /// The columns of a result.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Projection {
     /// The columns, those of the key first.
     pub columns: Vec<ResultColumn>,
@@ -74,6 +77,7 @@ pub struct Projection {
 
 /// A column of a result.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ResultColumn {
     /// Its name.
     pub name: String,

@@ -8,6 +8,7 @@ use crate::types::SqlType;
 ///
 /// It holds the functions that it calls as they were when it was made, so it means the same whatever becomes of them.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct FunctionDef {
     /// Its name, in capitals: names of functions have no case.
     pub name: String,
@@ -27,6 +28,7 @@ pub struct FunctionDef {
 
 /// An argument of a function.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ArgumentDef {
     /// Its name.
     pub name: String,

@@ -6,6 +6,7 @@
 
 mod change;
 mod function;
+mod ownership;
 mod query;
 mod source;
 pub(crate) mod type_text;
@@ -15,6 +16,7 @@ use std::sync::Arc;
 
 pub use change::{CatalogChange, Refusal};
 pub use function::{ArgumentDef, FunctionDef};
+pub use ownership::{OWN_TOPICS, owner_of};
 pub use query::QueryDef;
 pub use source::{ColumnDef, ColumnRole, EventTimeDef, SideDef, SourceDef, SourceKind, WindowDef};
 
@@ -151,8 +153,13 @@ impl Catalog {
         if standing.is_none() && self.queries.contains_key(&id) {
             return Err(Refusal::Exists("query".to_owned(), id));
         }
-        let (paused, made) = standing.map_or((false, self.changes), |s| (s.paused, s.made));
-        let query = QueryDef { id: id.clone(), numbered: false, paused, made, ..query.clone() };
+        let mut query =
+            QueryDef { id: id.clone(), numbered: false, paused: false, made: self.changes, ..query.clone() };
+        if let Some(standing) = standing {
+            // It goes on where that one is.
+            (query.paused, query.made) = (standing.paused, standing.made);
+            query.unique.clone_from(&standing.unique);
+        }
         self.queries.insert(id, Arc::new(query));
         Ok(())
     }

@@ -9,6 +9,7 @@ use crate::topology::{Projection, ResultColumn, Topology};
 
 /// A persistent query.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct QueryDef {
     /// Its name. In a change that is `numbered`, what stands before the number.
     pub id: String,
@@ -16,6 +17,10 @@ pub struct QueryDef {
     pub numbered: bool,
     /// Number of the change that made it, given by the catalog: tells it from a former query of its name.
     pub made: u64,
+    /// What tells its group from that of any other query, also of one that had its name and number before the command
+    /// topic was made anew. Queries that were made before there was one have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unique: Option<String>,
     /// The statement that made it.
     pub statement: String,
     /// What it does.
@@ -34,10 +39,14 @@ pub struct QueryDef {
 }
 
 impl QueryDef {
-    /// Its name with a number that no other query of the service has or had.
+    /// Its name with a number, and what no other query of the service has or had.
     pub fn unique_name(&self) -> String {
         let number = format!("_{}", self.made);
-        if self.id.ends_with(&number) { self.id.clone() } else { format!("{}{number}", self.id) }
+        let name = if self.id.ends_with(&number) { self.id.clone() } else { format!("{}{number}", self.id) };
+        match &self.unique {
+            Some(unique) => format!("{name}_{unique}"),
+            None => name,
+        }
     }
 
     /// Name of the stream it reads.

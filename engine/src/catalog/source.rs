@@ -35,6 +35,7 @@ impl SourceKind {
 
 /// A declared stream or table.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct SourceDef {
     /// Its name.
     pub name: String,
@@ -60,6 +61,7 @@ pub struct SourceDef {
 
 /// A column.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ColumnDef {
     /// Its name.
     pub name: String,
@@ -86,6 +88,7 @@ pub enum ColumnRole {
 
 /// The format of one half of a record.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct SideDef {
     /// The format's name, such as `JSON`.
     pub format: String,
@@ -97,6 +100,7 @@ pub struct SideDef {
 
 /// The TIMESTAMP property.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct EventTimeDef {
     /// Name of the column.
     pub column: String,

@@ -82,5 +82,9 @@ pub const MISSING_PROPERTY: Code = Code("K0408");
 pub const FORMAT: Code = Code("K0409");
 /// A column that cannot be the event time.
 pub const TIMESTAMP_COLUMN: Code = Code("K0410");
+/// A command topic that is damaged.
+pub const COMMAND_TOPIC: Code = Code("K0415");
+/// A command topic that a newer version has written to.
+pub const NEWER_COMMAND: Code = Code("K0416");
 /// A fault of ours.
 pub const INTERNAL: Code = Code("K0901");

@@ -323,6 +323,20 @@ pub const CODES: &[CodeEntry] = &[
         run("CREATE STREAM s (item STRING) WITH (KAFKA_TOPIC = 'orders', VALUE_FORMAT = 'JSON', TIMESTAMP = 'item');"),
     ),
     entry(
+        COMMAND_TOPIC,
+        "a command topic that is damaged",
+        "Definitions live in the command topic of the service id. It was deleted, created again, or lost its first or last commands, so processes would not agree on what exists. Queries that run go on; nothing is started or changed.",
+        "Restart the process to take the topic as it is now, or stop all processes, delete the topic, and define everything again. Keep retention.ms and retention.bytes of the topic at -1.",
+        Example::None("it takes a topic that is damaged while it is read"),
+    ),
+    entry(
+        NEWER_COMMAND,
+        "a command topic that a newer version has written to",
+        "A newer version of Headwater works under the same service id and wrote a command that this one does not understand. Queries that run go on; nothing is started or changed.",
+        "Upgrade this process.",
+        Example::None("it takes a version that does not exist yet"),
+    ),
+    entry(
         INTERNAL,
         "a fault of ours",
         "Something happened in Headwater that must not happen, or a newer Headwater wrote what this one reads.",

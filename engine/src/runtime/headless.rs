@@ -47,7 +47,7 @@ impl Engine {
         text: &str,
         kind: &ast::StatementKind,
     ) -> Result<Answer, Vec<Diagnostic>> {
-        if let Some(answer) = standing(self.catalog().await?.as_ref(), kind) {
+        if let Some(answer) = standing(self.sure_catalog().await?.as_ref(), kind) {
             return Ok(answer);
         }
         let asked = self.ask(session, text).await;
@@ -63,7 +63,7 @@ impl Engine {
     pub fn run_until_idle(&self, stopped: impl Fn() -> bool + Send + 'static) -> Asked<'_, Vec<Ran>> {
         let stopped: Box<dyn Fn() -> bool + Send> = Box::new(stopped);
         Box::pin(async move {
-            let catalog = self.catalog().await?;
+            let catalog = self.sure_catalog().await?;
             let (worker, stages) = (self.worker().clone(), stages(&catalog));
             let run = move || {
                 let wanted = stages.iter().take_while(|_| !stopped());

@@ -3,6 +3,8 @@
 pub(crate) mod assert;
 mod board;
 pub mod bounded;
+mod command;
+mod command_fault;
 mod command_log;
 mod complaints;
 pub(crate) mod continuous;
@@ -13,6 +15,7 @@ pub(crate) mod describe;
 pub(crate) mod describe_function;
 mod descriptors;
 mod driver;
+mod drop_source;
 mod goal;
 mod guess;
 mod headless;
@@ -25,6 +28,7 @@ mod large_tests;
 mod memory;
 mod outbox;
 pub(crate) mod print;
+pub(crate) mod publish;
 pub(crate) mod push;
 mod query_status;
 mod refusals;
@@ -35,32 +39,25 @@ mod start;
 mod stop;
 mod supervisor;
 pub(crate) mod topics;
+#[cfg(test)]
+mod untimed_tests;
 mod worker;
 mod writer;
 
 use headwater_connectors::transport::{Isolation, TransportError, TransportErrorKind};
-#[cfg(test)]
-mod untimed_tests;
 
 use crate::config::Settings;
 use crate::dataflow::Complaint;
 use crate::planner::continuous::THROWS_ON_INVALID_TIME;
 
-pub use command_log::{CommandLog, OWN_TOPICS};
+pub use crate::catalog::OWN_TOPICS;
+pub use command_log::CommandLog;
 pub use driver::{Driver, Step};
 pub use headless::check as check_for_run;
 pub use query_status::StatusSnapshot;
 pub use supervisor::Ran;
 pub use worker::Worker;
 pub use writer::Writer;
-
-/// Which records of transactions a query reads that a user asks.
-fn isolation(settings: &Settings) -> Isolation {
-    match settings.get("isolation.level") {
-        "read_uncommitted" => Isolation::ReadUncommitted,
-        _ => Isolation::ReadCommitted,
-    }
-}
 
 /// Why a query stops for good that a record stops.
 fn stopped_by(complaint: &Complaint) -> TransportError {
@@ -69,3 +66,13 @@ fn stopped_by(complaint: &Complaint) -> TransportError {
         kind: TransportErrorKind::Invalid,
         message: format!("the record at offset {offset} of {origin} has no event time: {reason}"),
         setting: Some(THROWS_ON_INVALID_TIME.into()),
+    }
+}
+
+/// Which records of transactions a query reads that a user asks.
+fn isolation(settings: &Settings) -> Isolation {
+    match settings.get("isolation.level") {
+        "read_uncommitted" => Isolation::ReadUncommitted,
+        _ => Isolation::ReadCommitted,
+    }
+}

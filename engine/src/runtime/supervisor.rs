@@ -61,6 +61,7 @@ impl Supervisor {
     /// Starts what is in the catalog and does not run, stops what is not there any more, begins anew
     /// what was replaced. Waits for those that it stops.
     pub fn sync(&mut self, catalog: &Catalog) {
+        // They are started again below, if they are still wanted.
         self.abandon_silent();
         let stands = |running: &Running| catalog.query(&running.query.id).is_some_and(|query| running.stands_as(query));
         let gone: Vec<String> =
@@ -74,21 +75,33 @@ impl Supervisor {
         }
     }
 
+    /// Keeps those running that run, for when nobody knows what else is to run: what hangs is started again.
+    pub fn keep(&mut self) {
+        for query in self.abandon_silent() {
+            let running = self.start(query.clone(), false);
+            self.running.insert(query.id.clone(), running);
+        }
+    }
+
     /// Leaves queries to themselves whose driver does not come back from a call. What they have not committed
-    /// never happened, and whoever begins them anew takes their place in the group and their transactional id.
-    fn abandon_silent(&mut self) {
+    /// never happened, and whoever begins them anew takes their place in the group and their transactional id. Gives those
+    /// queries.
+    fn abandon_silent(&mut self) -> Vec<Arc<QueryDef>> {
         let now_ms = now_ms();
         let is_silent = |running: &Running| {
             !running.ended.is_wanted() && running.status.silent_ms(now_ms).is_some_and(|ms| ms > SILENT_MS_MAX)
         };
+        let mut abandoned = Vec::new();
         self.running.retain(|id, running| {
             let silent = is_silent(running);
             if silent {
                 tracing::error!(query_id = %id, silent_s = SILENT_MS_MAX / 1_000, "query hangs in a call and is begun anew");
                 running.stop.want();
+                abandoned.push(running.query.clone());
             }
             !silent
         });
+        abandoned
     }
 
     /// Why those queries stopped that failed for good.

@@ -12,7 +12,7 @@ use headwater_connectors::transport::Transport;
 use parking_lot::Mutex;
 
 use super::board::Board;
-use super::command_log::CommandLog;
+use super::command_log::{CommandLog, Followed};
 use super::descriptors::Descriptors;
 use super::query_status::StatusSnapshot;
 use super::stop::Stop;
@@ -34,6 +34,8 @@ struct Shared {
     supervisor: Mutex<Supervisor>,
     board: Mutex<Board>,
     descriptors: Mutex<Descriptors>,
+    /// Why the command topic could not be read at the last look.
+    unread: Mutex<Option<String>>,
     end: Stop,
 }
 
@@ -42,7 +44,8 @@ impl Worker {
     pub fn new(transport: Arc<dyn Transport>, log: Arc<Mutex<CommandLog>>, service_id: &str) -> Self {
         let board = Mutex::new(Board::new(transport.clone(), service_id));
         let supervisor = Mutex::new(Supervisor::new(transport, service_id));
-        let shared = Shared { log, supervisor, board, descriptors: Mutex::default(), end: Stop::default() };
+        let (unread, descriptors) = (Mutex::default(), Mutex::default());
+        let shared = Shared { log, supervisor, board, descriptors, unread, end: Stop::default() };
         Self { shared: Arc::new(shared), thread: Mutex::new(None) }
     }
 
@@ -125,9 +128,24 @@ impl Shared {
 
     fn look(&self) {
         let caught_up = self.log.lock().catch_up();
+        self.note(caught_up.as_ref().err().map(ToString::to_string));
         match caught_up {
-            Ok(catalog) => self.supervisor.lock().sync(&catalog),
-            Err(error) => tracing::warn!(%error, "could not read the command topic; queries go on as they are"),
+            Ok(Followed { catalog, fault: None, .. }) => self.supervisor.lock().sync(&catalog),
+            // What is to run now is not known.
+            Ok(Followed { fault: Some(_), .. }) | Err(_) => self.supervisor.lock().keep(),
         }
+    }
+
+    /// Says once that the command topic cannot be read, and once that it can again.
+    fn note(&self, failure: Option<String>) {
+        let mut unread = self.unread.lock();
+        match (&*unread, &failure) {
+            (before, Some(error)) if before.as_ref() != Some(error) => {
+                tracing::warn!(%error, "could not read the command topic; queries go on as they are");
+            }
+            (Some(_), None) => tracing::info!("command topic can be read again"),
+            _ => {}
+        }
+        *unread = failure;
     }
 }

@@ -181,6 +181,7 @@ fn query_def(
     let kept = ["processing.guarantee", "commit.interval.ms"].into_iter();
     // Programs that do not know it would keep to its default.
     let kept = kept.chain(Some(THROWS_ON_INVALID_TIME).filter(|name| settings.given(name).is_some()));
+        unique: None,
     let kept = kept.map(|name| (name.to_owned(), settings.get(name).to_owned()));
     let start = settings.given("auto.offset.reset").unwrap_or("earliest").to_owned();
     QueryDef {
