@@ -36,7 +36,7 @@ pub const COPY: Code = Code("K0114");
 pub const UNKNOWN_FUNCTION: Code = Code("K0115");
 /// A persistent query that does not exist.
 pub const UNKNOWN_QUERY: Code = Code("K0116");
-/// A stream or table that queries read or write.
+/// A stream, table or topic that others need.
 pub const IN_USE: Code = Code("K0117");
 /// A stream or table that may not be changed.
 pub const READ_ONLY: Code = Code("K0118");
@@ -86,5 +86,7 @@ pub const TIMESTAMP_COLUMN: Code = Code("K0410");
 pub const COMMAND_TOPIC: Code = Code("K0415");
 /// A command topic that a newer version has written to.
 pub const NEWER_COMMAND: Code = Code("K0416");
+/// A topic that belongs to Headwater or Kafka.
+pub const OWNED_TOPIC: Code = Code("K0417");
 /// A fault of ours.
 pub const INTERNAL: Code = Code("K0901");

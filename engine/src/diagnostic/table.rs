@@ -154,9 +154,9 @@ pub const CODES: &[CodeEntry] = &[
     ),
     entry(
         IN_USE,
-        "a stream or table that queries read or write",
-        "It cannot go while a persistent query needs it.",
-        "TERMINATE the queries first.",
+        "a stream, table or topic that others need",
+        "A stream or table cannot go while a persistent query reads or writes it. DELETE TOPIC is refused while another stream, table or query uses the topic.",
+        "TERMINATE the queries first, or leave DELETE TOPIC out.",
         run_after(&["CREATE STREAM dear AS SELECT * FROM orders WHERE price > 10;"], "DROP STREAM orders;"),
     ),
     entry(
@@ -335,6 +335,13 @@ pub const CODES: &[CodeEntry] = &[
         "A newer version of Headwater works under the same service id and wrote a command that this one does not understand. Queries that run go on; nothing is started or changed.",
         "Upgrade this process.",
         Example::None("it takes a version that does not exist yet"),
+    ),
+    entry(
+        OWNED_TOPIC,
+        "a topic that belongs to Headwater or Kafka",
+        "Topics whose names begin with _headwater- hold the state of Headwater, those with __ that of Kafka. A record that anybody else writes there, or a topic that is deleted, destroys it.",
+        "Take another topic. CREATE SOURCE STREAM declares a stream that only reads.",
+        run("CREATE STREAM s (v STRING) WITH (KAFKA_TOPIC = '__consumer_offsets', VALUE_FORMAT = 'KAFKA');"),
     ),
     entry(
         INTERNAL,

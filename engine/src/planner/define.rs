@@ -10,11 +10,11 @@ use headwater_connectors::table::{
 use super::properties::{self, SourceProperties};
 use super::sides::sides;
 use super::types::resolve;
-use crate::catalog::{Catalog, ColumnDef, ColumnRole, EventTimeDef, SourceDef, SourceKind, WindowDef};
+use crate::catalog::{Catalog, ColumnDef, ColumnRole, EventTimeDef, SourceDef, SourceKind, WindowDef, owner_of};
 use crate::config::Settings;
 use crate::diagnostic::{
-    COLUMN_ROLE, DUPLICATE_COLUMN, Diagnostic, EXISTS, MISSING_KEY, MISSING_PROPERTY, NOT_SUPPORTED, PROPERTY_CONFLICT,
-    READ_ONLY, RESERVED_NAME, Span, TIMESTAMP_COLUMN, UNKNOWN_COLUMN,
+    COLUMN_ROLE, DUPLICATE_COLUMN, Diagnostic, EXISTS, MISSING_KEY, MISSING_PROPERTY, NOT_SUPPORTED, OWNED_TOPIC,
+    PROPERTY_CONFLICT, READ_ONLY, RESERVED_NAME, Span, TIMESTAMP_COLUMN, UNKNOWN_COLUMN,
 };
 use crate::sql::ast;
 use crate::types::SqlType;
@@ -98,6 +98,10 @@ pub fn define_made(
     check_name(create, catalog, &mut errors);
     check_columns(create, kind, natural, &mut errors);
     check_declared(create, &properties, &mut errors);
+    if let Some(topic) = properties.topic.as_ref().filter(|_| !create.read_only) {
+        errors
+            .extend(owned(topic, "CREATE SOURCE STREAM reads it. Any other statement takes a topic of another name."));
+    }
     let columns = columns(create, catalog, &mut errors);
     let topic =
         properties.topic.clone().or_else(|| missing(create, "KAFKA_TOPIC", "KAFKA_TOPIC='a_topic'", &mut errors));
@@ -125,6 +129,14 @@ pub fn define_made(
     };
     let retention_ms = properties.retention_ms.as_ref().map(|ms| ms.value);
     Ok(Definition { topic: wanted_topic(&properties, kind), source, retention_ms })
+}
+
+/// Why a topic may not be written: it is not the users'.
+pub fn owned(topic: &ast::Spanned<String>, hint: &str) -> Option<Diagnostic> {
+    let owner = owner_of(&topic.value)?;
+    let message = format!("topic \"{}\" belongs to {owner}: it can be read, not written", topic.value);
+    let detail = format!("{owner} keeps its state there, which a record of anybody else would destroy.");
+    Some(Diagnostic::new(OWNED_TOPIC, message).at(topic.span).detail(detail).hint(hint))
 }
 
 /// What is wrong, or where nothing is what cannot be done yet: whoever is told that something is not supported

@@ -16,10 +16,10 @@ use headwater_connectors::format::{BadRow, Layout};
 use headwater_connectors::record::{OutBatch, headers_type};
 use headwater_connectors::table::{ROWOFFSET, ROWPARTITION, ROWTIME, WINDOWEND, WINDOWSTART};
 
+use super::Writer;
 use super::describe::find;
-use super::{OWN_TOPICS, Writer};
 use crate::answer::Answer;
-use crate::catalog::{Catalog, ColumnRole, SideDef, SourceDef, SourceKind};
+use crate::catalog::{Catalog, ColumnRole, SideDef, SourceDef, SourceKind, owner_of};
 use crate::diagnostic::{Diagnostic, INSERT, Span, UNKNOWN_COLUMN, format_refusal};
 use crate::engine::{blocking, refused};
 use crate::planner::constant::{Evaluator, to_column_type};
@@ -64,8 +64,8 @@ fn check_target(source: &SourceDef, span: Span) -> Result<(), Vec<Diagnostic>> {
     if source.columns.iter().find(headers).is_some() {
         return refuse("it has header columns, which cannot be written");
     }
-    if source.topic.starts_with(OWN_TOPICS) || source.topic.starts_with("__") {
-        return refuse("its topic is internal");
+    if let Some(owner) = owner_of(&source.topic) {
+        return refuse(&format!("its topic belongs to {owner}"));
     }
     Ok(())
 }

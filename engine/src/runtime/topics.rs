@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use headwater_connectors::transport::{Admin, NewTopic, TransportError, TransportErrorKind};
 
-use crate::diagnostic::{Diagnostic, MISSING_PROPERTY, Span, TOPIC_MISMATCH, transport};
+use super::complaints::PROCESSING_LOG;
+use crate::catalog::{SourceDef, owner_of};
+use crate::diagnostic::{Diagnostic, MISSING_PROPERTY, OWNED_TOPIC, Span, TOPIC_MISMATCH, transport};
 use crate::planner::define::{Definition, WantedTopic};
 
 /// How long a topic keeps a record after the record's timestamp, in ms; -1 for ever.
@@ -21,6 +23,7 @@ pub fn ensure(admin: &dyn Admin, definition: &Definition, name: Span) -> Result<
     match (found, &definition.topic) {
         (Some(found), Some(wanted)) => check(topic, &found, wanted),
         (Some(_), None) => Ok(()),
+        (None, Some(_)) if is_foreign(&definition.source) => Err(vec![never_made(topic, name)]),
         (None, Some(wanted)) => match make(admin, &new_topic(topic, wanted)).map_err(|e| vec![transport(&e)])? {
             true => Ok(()),
             // What the faster one made must be what is wanted here.
@@ -33,6 +36,16 @@ pub fn ensure(admin: &dyn Admin, definition: &Definition, name: Span) -> Result<
             Err(vec![Diagnostic::new(MISSING_PROPERTY, message).at(name).detail(detail).hint(hint)])
         }
     }
+}
+
+/// A topic that only its owner makes. The processing log is declared like any other stream.
+fn is_foreign(source: &SourceDef) -> bool {
+    owner_of(&source.topic).is_some() && source.name != PROCESSING_LOG
+}
+
+fn never_made(topic: &str, name: Span) -> Diagnostic {
+    let message = format!("topic \"{topic}\" does not exist, and only its owner makes it");
+    Diagnostic::new(OWNED_TOPIC, message).at(name).hint("Take a topic of another name.")
 }
 
 /// Fills in what WITH leaves open of a query's new topic: as many partitions as the input has, and records as large and kept

@@ -5,6 +5,7 @@
 //! and what is written, and where, in `sink`. Queries that hold state are checked in `stateful` and refused. Semantics:
 //! ksqlDB's queries.
 
+mod circles;
 mod explode;
 mod names;
 mod result;

@@ -5,16 +5,16 @@
 
 use super::result::{self, Planned, Use};
 use super::shape::{self, Shape};
-use super::{state_for, stateful, topology};
+use super::{circles, state_for, stateful, topology};
 use datafusion::execution::session_state::SessionState;
 
-use crate::catalog::{Catalog, ColumnRole, QueryDef, SourceDef, SourceKind};
+use crate::catalog::{Catalog, ColumnRole, QueryDef, SourceDef, SourceKind, owner_of};
 use crate::config::Settings;
 use crate::diagnostic::{
     Diagnostic, INSERT, PROPERTY_CONFLICT, PROPERTY_VALUE, STREAMING, Span, UNKNOWN_SOURCE, format_refusal,
 };
 use crate::dialect::coerces;
-use crate::planner::define::{Definition, FormatDefaults, define_made, real_first, source_kind};
+use crate::planner::define::{Definition, FormatDefaults, define_made, owned, real_first, source_kind};
 use crate::sql::ast;
 use crate::topology::{ResultColumn, Topology};
 
@@ -97,7 +97,9 @@ pub fn create_as(
     check_built(&shape, &definition.source, create.name.span)?;
     let mut topology = topology(&create.query, catalog, &shape, planned);
     topology.output = Some(definition.source.clone());
-    check_circles(&topology, &properties, create.name.span)?;
+    let replaced = catalog.query_behind(&create.name).filter(|_| create.or_replace);
+    circles::check(&topology, catalog, replaced.map(AsRef::as_ref), (create.name.span, PROPERTY_VALUE))?;
+    check_dead_letters(&topology, &properties)?;
     let prefix = format!("CSAS_{}", definition.source.name);
     let query = QueryDef { owns_sink: true, ..query_def(prefix, text, topology, &properties, settings) };
     Ok(Persistent { definition: Some(definition), query, span: create.name.span })
@@ -141,26 +143,18 @@ pub fn insert_select(
     check_built(&shape, &target, insert.target.span)?;
     let mut topology = topology(&insert.query, catalog, &shape, planned);
     topology.output = Some(target);
+    circles::check(&topology, catalog, None, (insert.target.span, STREAMING))?;
     check_dead_letters(&topology, &properties)?;
     let query = query_def("INSERTQUERY".to_owned(), text, topology, &properties, settings);
     Ok(Persistent { definition: None, query, span: insert.target.span })
 }
 
-/// Refuses a stream that is made over the topic it is made of, and dead letters that come back.
-fn check_circles(topology: &Topology, properties: &QueryProperties, span: Span) -> Result<(), Vec<Diagnostic>> {
-    let (input, output) = (&topology.input.topic, topology.output.as_ref().map(|sink| &sink.topic));
-    if output == Some(input) {
-        let message = format!("topic \"{input}\" would be written by the query that reads it");
-        let detail = "Each of its records would come back as input, without an end.";
-        let hint = "Write into another topic: WITH (KAFKA_TOPIC = '…').";
-        return Err(vec![Diagnostic::new(PROPERTY_VALUE, message).at(span).detail(detail).hint(hint)]);
-    }
-    check_dead_letters(topology, properties)
-}
-
 /// Dead letters are no input and no result of their query.
 fn check_dead_letters(topology: &Topology, properties: &QueryProperties) -> Result<(), Vec<Diagnostic>> {
     let Some(dead) = &properties.dlq_topic else { return Ok(()) };
+    if let Some(error) = owned(dead, "Take another topic for dead letters.") {
+        return Err(vec![error]);
+    }
     let taken = [Some(&topology.input.topic), topology.output.as_ref().map(|sink| &sink.topic)];
     if !taken.contains(&Some(&dead.value)) {
         return Ok(());
@@ -181,13 +175,13 @@ fn query_def(
     let kept = ["processing.guarantee", "commit.interval.ms"].into_iter();
     // Programs that do not know it would keep to its default.
     let kept = kept.chain(Some(THROWS_ON_INVALID_TIME).filter(|name| settings.given(name).is_some()));
-        unique: None,
     let kept = kept.map(|name| (name.to_owned(), settings.get(name).to_owned()));
     let start = settings.given("auto.offset.reset").unwrap_or("earliest").to_owned();
     QueryDef {
         id: properties.id.as_ref().map_or(prefix, |id| id.value.clone()),
         numbered: properties.id.is_none(),
         made: 0,
+        unique: None,
         statement: text.to_owned(),
         topology,
         properties: kept.into_iter().chain([("auto.offset.reset".to_owned(), start)]).collect(),
@@ -238,12 +232,12 @@ fn no_limit(shape: &Shape) -> Result<(), Vec<Diagnostic>> {
 }
 
 /// The declaration of the stream that a query makes.
-    topic_prefix: &str,
 fn declaration(
     create: &ast::CreateAs,
     mut properties: Vec<ast::Property>,
     source: &SourceDef,
     planned: &Planned,
+    topic_prefix: &str,
 ) -> ast::CreateSource {
     let whole = create.name.span;
     let column = |(column, span): (&ResultColumn, &Option<Span>)| {
@@ -357,7 +351,10 @@ fn target(insert: &ast::InsertSelect, catalog: &Catalog, errors: &mut Vec<Diagno
         return None;
     };
     let headers = |role: &ColumnRole| matches!(role, ColumnRole::Headers | ColumnRole::Header(_));
+    let owner = owner_of(&source.topic).filter(|_| !source.read_only);
+    let its_owners = format!("its topic belongs to {}", owner.unwrap_or_default());
     let refusals = [
+        (owner.is_some(), its_owners.as_str()),
         (source.kind == SourceKind::Table, "it is a table"),
         (source.read_only, "it was declared with SOURCE, which is read-only"),
         (source.window.is_some(), "its keys are windowed"),
