@@ -72,6 +72,13 @@ pub const PROPERTIES: &[Property] = &[
         about: "How many parts of a bounded query run side by side; 0 takes the number of processors.",
     },
     Property {
+        name: "query.optimizer.off",
+        alias: None,
+        default: "",
+        kind: ValueKind::Text,
+        about: "Optimizer rules that bounded queries do without, with commas between; all for every one that can be left out. To find the rule by which a query goes wrong, and to go on without it.",
+    },
+    Property {
         name: "default.format.key",
         alias: Some("ksql.persistence.default.format.key"),
         default: "KAFKA",

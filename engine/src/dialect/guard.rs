@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use std::hash::{Hash, Hasher};
 use std::sync::{Arc, OnceLock};
 
-use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
+use arrow::array::{Array, ArrayRef, RecordBatch, RecordBatchOptions, new_null_array};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, FieldRef, Schema};
 use datafusion::common::config::ConfigOptions;
@@ -105,8 +105,18 @@ fn is_total(call: &datafusion::logical_expr::expr::ScalarFunction) -> bool {
     if let Some(cast) = function.downcast_ref::<CastTo>() {
         return matches!(cast.ty, crate::types::SqlType::String);
     }
-    let names =
-        ["get_field", "coalesce", "nullif", "nvl", ELEMENT, ARRAY, STRUCT, LIKE, WITHOUT_ORDER, BYTES_WITHOUT_ORDER];
+    let names = [
+        "get_field",
+        "coalesce",
+        "nullif",
+        "nvl",
+        ELEMENT,
+        ARRAY,
+        STRUCT,
+        LIKE,
+        WITHOUT_ORDER,
+        BYTES_WITHOUT_ORDER,
+    ];
     function.downcast_ref::<Guarded>().is_some()
         || function.downcast_ref::<Constructor>().is_some()
         || names.contains(&function.name())
@@ -133,7 +143,6 @@ fn is_closed(expr: &Expr) -> bool {
                 | Expr::WindowFunction(_)
                 | Expr::Unnest(_)
                 | Expr::GroupingSet(_)
-                | Expr::OuterReferenceColumn(..)
                 | Expr::ScalarSubquery(_)
                 | Expr::InSubquery(_)
                 | Expr::Exists(_)
@@ -161,23 +170,24 @@ pub(super) struct Guarded {
 impl Guarded {
     fn call(expr: Expr, schema: &DFSchema) -> Result<Expr> {
         let data_type = expr.get_type(schema)?;
-        let mut args: Vec<Column> = Vec::new();
+        // Columns of the query around a subquery are arguments like others: they become columns when it is joined.
+        let mut args: Vec<Expr> = Vec::new();
         let expr = expr.transform_up(|node| {
-            let Expr::Column(column) = node else { return Ok(Transformed::no(node)) };
-            let at = args.iter().position(|arg| *arg == column).unwrap_or_else(|| {
-                args.push(column);
+            if !matches!(node, Expr::Column(_) | Expr::OuterReferenceColumn(..)) {
+                return Ok(Transformed::no(node));
+            }
+            let at = args.iter().position(|arg| *arg == node).unwrap_or_else(|| {
+                args.push(node);
                 args.len() - 1
             });
             Ok(Transformed::yes(Expr::Column(Column::from_name(at.to_string()))))
         })?;
-        let fields = args.iter().enumerate().map(|(at, arg)| {
-            let ty = Expr::Column(arg.clone()).get_type(schema)?;
-            Ok(Field::new(at.to_string(), ty, true))
-        });
+        let fields =
+            args.iter().enumerate().map(|(at, arg)| Ok(Field::new(at.to_string(), arg.get_type(schema)?, true)));
         let fields: Vec<Field> = fields.collect::<Result<_>>()?;
         let inner = DFSchema::try_from(Schema::new(fields))?;
         let guarded = Self::new(expr.data, Arc::new(inner), data_type);
-        Ok(ScalarUDF::from(guarded).call(args.into_iter().map(Expr::Column).collect()))
+        Ok(ScalarUDF::from(guarded).call(args))
     }
 
     fn new(expr: Expr, schema: Arc<DFSchema>, data_type: DataType) -> Self {
@@ -265,8 +275,13 @@ impl ScalarUDFImpl for Guarded {
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let physical = self.physical()?;
-        let columns: Vec<ArrayRef> =
-            args.args.iter().map(|arg| arg.to_array(args.number_rows)).collect::<Result<_>>()?;
+        let wanted = self.schema.fields().iter();
+        let column = |(arg, field): (&ColumnarValue, &FieldRef)| {
+            let values = arg.to_array(args.number_rows)?;
+            // The optimizer asks what an expression gives for columns of NULL, which have no type then.
+            Ok(if values.data_type().is_null() { new_null_array(field.data_type(), values.len()) } else { values })
+        };
+        let columns: Vec<ArrayRef> = args.args.iter().zip(wanted).map(column).collect::<Result<_>>()?;
         let fields: Vec<Field> = columns
             .iter()
             .enumerate()

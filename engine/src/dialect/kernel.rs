@@ -1,6 +1,7 @@
 //! How functions of this room are called: over arrays of one length, and for constants once.
 
-use arrow::array::ArrayRef;
+use arrow::array::{Array, ArrayRef, new_null_array};
+use arrow::datatypes::DataType;
 use datafusion::common::{Result, ScalarValue};
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs};
 
@@ -17,4 +18,13 @@ pub(super) fn evaluate(
         true => ScalarValue::try_from_array(&values, 0).map(ColumnarValue::Scalar),
         false => Ok(ColumnarValue::Array(values)),
     }
+}
+
+/// Two arrays, of which one that is NULL without a type gets that of the other.
+pub(super) fn of_one_type(left: &ArrayRef, right: &ArrayRef) -> (ArrayRef, ArrayRef) {
+    let typed = |one: &ArrayRef, other: &ArrayRef| match one.data_type() {
+        DataType::Null => new_null_array(other.data_type(), one.len()),
+        _ => one.clone(),
+    };
+    (typed(left, right), typed(right, left))
 }

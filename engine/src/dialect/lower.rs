@@ -13,7 +13,8 @@ use super::operator::{Op, Operation};
 use super::refusal::{refusal, refuse};
 use super::text::text;
 use super::{
-    CAST, LIKE, STRUCT, UserFunction, arithmetic, cast, comparison, doubles, guard, lambda, like, literal, user,
+    CAST, LIKE, STRUCT, UserFunction, arithmetic, cast, comparison, doubles, guard, lambda, like,
+    literal, user,
 };
 use crate::diagnostic::{Diagnostic, PLAN};
 use crate::functions::ELEMENT;

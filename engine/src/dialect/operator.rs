@@ -1,6 +1,6 @@
 //! Operators between planning and lowering, and those of them that need a kernel of ours to the end.
 
-use arrow::array::ArrayRef;
+use arrow::array::{Array, ArrayRef, new_null_array};
 use arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::common::Result;
 use datafusion::logical_expr::expr::schema_name_from_exprs;
@@ -216,10 +216,15 @@ impl ScalarUDFImpl for Operation {
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let wanted = args.return_field.data_type().clone();
-        kernel::evaluate(&args, |arrays: &[ArrayRef]| match self.op {
-            op if op.is_arithmetic() => arithmetic::calculate(op, &arrays[0], &arrays[1], &wanted),
-            Op::Concat => arithmetic::concat(&arrays[0], &arrays[1]),
-            op => comparison::compare(op, &arrays[0], &arrays[1]),
+        kernel::evaluate(&args, |arrays: &[ArrayRef]| {
+            let (left, right) = kernel::of_one_type(&arrays[0], &arrays[1]);
+            match self.op {
+                // What is NULL has no type where the optimizer asks what comes of it.
+                op if left.data_type().is_null() && op.is_arithmetic() => Ok(new_null_array(&wanted, left.len())),
+                op if op.is_arithmetic() => arithmetic::calculate(op, &left, &right, &wanted),
+                Op::Concat => arithmetic::concat(&left, &right),
+                op => comparison::compare(op, &left, &right),
+            }
         })
     }
 }

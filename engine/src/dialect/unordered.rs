@@ -161,7 +161,13 @@ fn keys(
 pub(super) fn settle_aggregate(aggregate: Aggregate) -> Result<LogicalPlan> {
     let schema = aggregate.input.schema().clone();
     let named = |expr: Expr| named(expr, &schema);
-    let group = aggregate.group_expr.into_iter().map(|expr| each_grouped(expr, &named)).collect::<Result<_>>()?;
+    let mut group: Vec<Expr> = Vec::with_capacity(aggregate.group_expr.len());
+    for expr in aggregate.group_expr {
+        let expr = each_grouped(expr, &named)?;
+        if !group.contains(&expr) {
+            group.push(expr);
+        }
+    }
     Aggregate::try_new(aggregate.input, group, aggregate.aggr_expr).map(LogicalPlan::Aggregate)
 }
 

@@ -13,11 +13,10 @@ use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::SessionConfig;
 use datafusion::sql::parser::Statement as PlannedStatement;
-use headwater_connectors::table::{NewestFirstRule, ScanContext, TopicTable};
+use headwater_connectors::table::{ScanContext, TopicTable};
 use sqlparser::ast::{Expr, Statement as SqlStatement};
 
-use super::two_valued::TwoValuedNotIn;
-use super::yielding::YieldingJoins;
+use super::optimizer::Rules;
 use super::{calls, columns, lambdas, pinpoint, rewrite, star};
 use crate::catalog::Catalog;
 use crate::config::Settings;
@@ -67,18 +66,21 @@ pub fn state(
     options.sql_parser.enable_ident_normalization = false;
     options.sql_parser.collect_spans = true;
     options.sql_parser.parse_float_as_decimal = true;
+    // DataFusion (55) says of CASE WHEN f THEN f END in a plan that it is never NULL, and of what it computes for it that it
+    // may be, and refuses its own aggregate for that.
+    options.execution.skip_physical_aggregate_schema_check = true;
     // Every sort reserves this much for merging what it spilled; together they must fit the pool.
     let merging = memory / (32 * options.execution.target_partitions.max(1));
     options.execution.sort_spill_reservation_bytes = options.execution.sort_spill_reservation_bytes.min(merging);
     let mut builder = SessionStateBuilder::new_with_default_features();
     // The dialect's operators go before those of DataFusion, which knows more of them.
     builder.expr_planners().get_or_insert_default().insert(0, dialect::expr_planner());
+    let rules = Rules::of(settings);
     let state = builder
         .with_config(config)
         .with_runtime_env(runtime)
-        .with_optimizer_rule(Arc::new(TwoValuedNotIn))
-        .with_physical_optimizer_rule(Arc::new(NewestFirstRule))
-        .with_physical_optimizer_rule(Arc::new(YieldingJoins))
+        .with_optimizer_rules(rules.logical)
+        .with_physical_optimizer_rules(rules.physical)
         .build();
     let home = Arc::new(MemoryCatalogProvider::new());
     let sources = Arc::new(Sources { catalog: catalog.clone() });
@@ -86,6 +88,18 @@ pub fn state(
         state.catalog_list().register_catalog(HOME.to_owned(), home);
     }
     dialect::register(functions::register(state))
+}
+
+/// The same state with no more rules of the optimizer than a plan needs to be executed, and in one part.
+pub fn with_fewest_rules(state: SessionState) -> SessionState {
+    let rules = Rules::fewest();
+    let mut state = SessionStateBuilder::new_from_existing(state)
+        .with_optimizer_rules(rules.logical)
+        .with_physical_optimizer_rules(rules.physical)
+        .build();
+    state.config_mut().options_mut().execution.target_partitions = 1;
+    state.mark_start_execution();
+    state
 }
 
 /// Plans a bounded query. Gives every mistake that could be found at once.

@@ -10,6 +10,7 @@ pub(crate) mod continuous;
 pub(crate) mod define;
 pub(crate) mod function;
 mod lambdas;
+pub(crate) mod optimizer;
 pub(crate) mod pinpoint;
 pub(crate) mod plan_errors;
 mod properties;

@@ -52,6 +52,7 @@ impl VisitorMut for Rewriter<'_> {
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
         order_by_name(query, self.catalog);
+        name_apart(&mut query.body);
         ControlFlow::Continue(())
     }
 
@@ -369,6 +370,33 @@ fn order_by_name(query: &mut Query, catalog: &Catalog) {
         if let Some(alias) = named {
             by.expr = Expr::Identifier(alias);
         }
+    }
+}
+
+/// Of a set operation the first SELECT names the columns: in the others a name may be there twice, of which DataFusion
+/// makes no columns.
+fn name_apart(body: &mut SetExpr) {
+    let SetExpr::SetOperation { left, right, .. } = body else { return };
+    name_apart(left);
+    let mut first = right.as_mut();
+    let select = loop {
+        first = match first {
+            SetExpr::Select(select) => break select,
+            SetExpr::SetOperation { left, .. } => left.as_mut(),
+            SetExpr::Query(query) => query.body.as_mut(),
+            _ => return,
+        };
+    };
+    let mut taken: Vec<String> = Vec::new();
+    for item in &mut select.projection {
+        let Some(name) = given_name(item) else { continue };
+        let free = free_name(&name, &taken);
+        if free != name
+            && let SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } = item
+        {
+            *item = SelectItem::ExprWithAlias { expr: take(expr), alias: Ident::with_quote('`', free.clone()) };
+        }
+        taken.push(free);
     }
 }
 

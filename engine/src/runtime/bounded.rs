@@ -10,13 +10,13 @@ use futures::StreamExt;
 use headwater_connectors::table::{Progress, ScanContext};
 use headwater_connectors::transport::Transport;
 
-use super::joins;
 use super::memory::QueryMemory;
+use super::optimized::{self, Optimized};
 use crate::answer::{Rows, Section};
 use crate::catalog::Catalog;
 use crate::config::Settings;
 use crate::diagnostic::{Diagnostic, INTERNAL, Span};
-use crate::planner::{bounded, function, pinpoint, plan_errors};
+use crate::planner::{bounded, function, optimizer, pinpoint, plan_errors};
 use crate::sql::ast;
 
 /// A bounded query that is planned and may be run.
@@ -41,6 +41,7 @@ pub struct Surroundings<'a> {
 impl Bounded {
     /// Plans a query; its offsets are frozen now.
     pub async fn plan(query: &ast::Query, around: &Surroundings<'_>) -> Result<Self, Vec<Diagnostic>> {
+        optimizer::check(around.settings)?;
         let progress = Arc::new(Progress::default());
         let isolation = super::isolation(around.settings);
         let context = ScanContext { transport: around.transport.clone(), isolation, progress: progress.clone() };
@@ -50,18 +51,11 @@ impl Bounded {
         // NOW() is one time for the whole query.
         state.mark_start_execution();
         let logical = bounded::plan(query, around.catalog, &state).await?;
-        let refused = |error| pinpoint::diagnose(&error, query);
-        let optimized = state.optimize(&logical).map_err(refused)?;
-        let mut plan = state.query_planner().create_physical_plan(&optimized, &state).await.map_err(refused)?;
-        if joins::may_outgrow(&plan, around.settings.bytes("query.memory.max")) {
-            // A hash join keeps one side in memory; a sort-merge join spills.
-            // DataFusion has one only where several parts run side by side.
-            let options = state.config_mut().options_mut();
-            options.optimizer.prefer_hash_join = false;
-            options.execution.target_partitions = options.execution.target_partitions.max(2);
-            plan = state.query_planner().create_physical_plan(&optimized, &state).await.map_err(refused)?;
-        }
-        Ok(Self { state, plan, logical: optimized.display_indent().to_string(), progress, span: query.span })
+        let memory_max = around.settings.bytes("query.memory.max");
+        let Optimized { logical, physical, state } = optimized::optimize(&logical, state, memory_max)
+            .await
+            .map_err(|error| pinpoint::diagnose(&error, query))?;
+        Ok(Self { state, plan: physical, logical: logical.display_indent().to_string(), progress, span: query.span })
     }
 
     /// A state without sources, for what it knows of functions.

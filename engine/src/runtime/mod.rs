@@ -26,6 +26,7 @@ mod lag;
 #[cfg(test)]
 mod large_tests;
 mod memory;
+mod optimized;
 mod outbox;
 pub(crate) mod print;
 pub(crate) mod publish;

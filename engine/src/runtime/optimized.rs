@@ -1,0 +1,62 @@
+//! The plan by which a bounded query is executed, also where the optimizer fails on it.
+//!
+//! A rule that DataFusion has wrong mostly fails: with an error about a plan that it made itself, or a panic. Such a query is
+//! planned once more with the rules that it cannot do without, which is slower to run and right.
+
+use std::panic::{AssertUnwindSafe, resume_unwind};
+use std::sync::Arc;
+
+use datafusion::error::{DataFusionError, Result};
+use datafusion::execution::session_state::SessionState;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_plan::ExecutionPlan;
+use futures::FutureExt as _;
+use headwater_connectors::panic::words;
+
+use super::joins;
+use crate::planner::bounded;
+
+/// A plan of a query, and the state that it is executed in.
+pub(super) struct Optimized {
+    pub logical: LogicalPlan,
+    pub physical: Arc<dyn ExecutionPlan>,
+    pub state: SessionState,
+}
+
+/// Optimizes a query. Fails as the optimizer does where the query itself is at fault, or what it reads.
+pub(super) async fn optimize(logical: &LogicalPlan, state: SessionState, memory_max: usize) -> Result<Optimized> {
+    let attempt = AssertUnwindSafe(attempt(logical, state.clone(), memory_max)).catch_unwind().await;
+    let why = match &attempt {
+        Ok(Ok(_)) => None,
+        Ok(Err(error)) => is_of_a_rule(error).then(|| error.to_string()),
+        Err(panic) => Some(words(panic.as_ref()).to_owned()),
+    };
+    if let Some(why) = why
+        && let Ok(optimized) = self::attempt(logical, bounded::with_fewest_rules(state), memory_max).await
+    {
+        // Nobody has to act, and its words are DataFusion's: a user would not know what to make of them.
+        tracing::debug!(why, "the optimizer failed on a query; it is planned with the fewest rules");
+        return Ok(optimized);
+    }
+    attempt.unwrap_or_else(|panic| resume_unwind(panic))
+}
+
+/// Whether an error may come of a rule: not one of the cluster's, nor one of what is not supported.
+fn is_of_a_rule(error: &DataFusionError) -> bool {
+    use DataFusionError::{Internal, Plan, SchemaError};
+    matches!(error.find_root(), Internal(_) | Plan(_) | SchemaError(..))
+}
+
+async fn attempt(logical: &LogicalPlan, mut state: SessionState, memory_max: usize) -> Result<Optimized> {
+    let logical = state.optimize(logical)?;
+    let mut physical = state.query_planner().create_physical_plan(&logical, &state).await?;
+    if joins::may_outgrow(&physical, memory_max) {
+        // A hash join keeps one side in memory; a sort-merge join spills.
+        // DataFusion has one only where several parts run side by side.
+        let options = state.config_mut().options_mut();
+        options.optimizer.prefer_hash_join = false;
+        options.execution.target_partitions = options.execution.target_partitions.max(2);
+        physical = state.query_planner().create_physical_plan(&logical, &state).await?;
+    }
+    Ok(Optimized { logical, physical, state })
+}
