@@ -25,6 +25,7 @@ mod lambda;
 mod like;
 pub(crate) mod literal;
 mod lower;
+mod one_row;
 mod operator;
 mod pass;
 mod planner;

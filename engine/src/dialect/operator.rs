@@ -96,6 +96,11 @@ impl Op {
         self.names().4
     }
 
+    /// The operator that is one of DataFusion's.
+    pub fn of_native(native: Operator) -> Option<Self> {
+        NAMES.iter().find(|names| names.4 == native).map(|names| names.0)
+    }
+
     /// True for those that calculate.
     pub fn is_arithmetic(self) -> bool {
         matches!(self, Self::Add | Self::Subtract | Self::Multiply | Self::Divide | Self::Modulo)

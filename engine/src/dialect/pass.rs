@@ -8,7 +8,7 @@ use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{Expr, LogicalPlan};
 
 use super::comparison::relax;
-use super::{doubles, guard, lower, subqueries, truth, unordered};
+use super::{doubles, guard, lower, one_row, subqueries, truth, unordered};
 
 /// The plan as it is executed. Refuses what has no meaning.
 pub(crate) fn settle_plan(plan: LogicalPlan) -> Result<LogicalPlan> {
@@ -36,6 +36,7 @@ fn settle_node(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
     let fixed = matches!(plan, LogicalPlan::Limit(_) | LogicalPlan::TableScan(_) | LogicalPlan::Values(_));
     let settle = |expr: Expr| {
         let name = names.save(&expr);
+        let expr = one_row::compared(expr)?;
         let expr = if listed { subqueries::as_values(expr, &schema)? } else { expr };
         let lowered = unordered::settle_calls(lower(expr, &schema)?, &schema)?;
         let guarded = match (condition, fixed) {
@@ -48,6 +49,7 @@ fn settle_node(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
     let plan = plan.map_expressions(|expr| each_grouped(expr, &settle).map(Transformed::yes))?;
     let plan = plan.map_data(|plan| match plan {
         LogicalPlan::Join(join) => unordered::settle_join(doubles::settle_join(join)?).map(LogicalPlan::Join),
+        LogicalPlan::Filter(filter) => subqueries::with_keys(filter),
         LogicalPlan::Union(union) => doubles::settle_union(union),
         LogicalPlan::Aggregate(aggregate) => unordered::settle_aggregate(aggregate),
         LogicalPlan::Distinct(distinct) => unordered::settle_distinct(distinct).map(LogicalPlan::Distinct),

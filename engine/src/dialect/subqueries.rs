@@ -11,12 +11,16 @@ use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{Column, DFSchema, Result};
 use datafusion::functions_aggregate::expr_fn::count;
 use datafusion::logical_expr::expr::{Exists, InSubquery};
-use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, Subquery, lit};
+use datafusion::logical_expr::utils::{conjunction, split_conjunction_owned};
+use datafusion::logical_expr::{BinaryExpr, Expr, Filter, LogicalPlan, LogicalPlanBuilder, Operator, Subquery, lit};
 use std::sync::Arc;
 
 use super::comparison::{self, relax};
-use super::lower;
 use super::operator::Op;
+use super::{guard, lower};
+
+/// What a column is called that a condition needs; numbered.
+const KEY: &str = "headwater_key_";
 
 /// The expression over `schema` with its subqueries as values.
 pub(super) fn as_values(expr: Expr, schema: &DFSchema) -> Result<Expr> {
@@ -47,10 +51,54 @@ fn among_some(among: InSubquery, schema: &DFSchema) -> Result<Expr> {
     let inner = subquery.subquery.as_ref().clone();
     let column = Expr::from(inner.schema().columns().swap_remove(0));
     // The subquery is settled by now, so what is put into it must be.
-    let value = outer(lower(*expr, schema)?, schema, &mut subquery.outer_ref_columns)?;
+    let value = guard::wrap(lower(*expr, schema)?, schema)?;
+    let value = outer(value, schema, &mut subquery.outer_ref_columns)?;
     let equal = relax(comparison::lower(Op::Equal, column, value, inner.schema())?)?;
-    let plan = LogicalPlanBuilder::from(inner).filter(equal)?.build()?;
+    let plan = with_keys(Filter::new(equal, Arc::new(inner)))?;
     some(with_plan(subquery, plan), negated)
+}
+
+/// A condition by which a subquery refers to the query around it, as DataFusion knows it: an equality of a *column* with
+/// what is outside. What it has instead of a column, such as `b + 1` or the one form of a DOUBLE, becomes one.
+pub(super) fn with_keys(filter: Filter) -> Result<LogicalPlan> {
+    let mut keys: Vec<Expr> = Vec::new();
+    let mut key = |expr: Box<Expr>, other: &Expr| {
+        if !is_inside(&expr) || !is_outside(other) {
+            return expr;
+        }
+        let name = format!("{KEY}{}", keys.len());
+        keys.push(expr.alias(name.clone()));
+        Box::new(Expr::Column(Column::new_unqualified(name)))
+    };
+    let conditions = split_conjunction_owned(filter.predicate.clone()).into_iter().map(|condition| match condition {
+        Expr::BinaryExpr(BinaryExpr { left, op: Operator::Eq, right }) => {
+            let left = key(left, &right);
+            let right = key(right, &left);
+            Expr::BinaryExpr(BinaryExpr { left, op: Operator::Eq, right })
+        }
+        other => other,
+    });
+    let condition = conjunction(conditions.collect::<Vec<_>>());
+    let Some(condition) = condition.filter(|_| !keys.is_empty()) else { return Ok(LogicalPlan::Filter(filter)) };
+    let columns: Vec<Expr> = filter.input.schema().columns().into_iter().map(Expr::Column).collect();
+    LogicalPlanBuilder::from(filter.input)
+        .project(columns.iter().cloned().chain(keys))?
+        .filter(condition)?
+        .project(columns)?
+        .build()
+}
+
+/// An expression of the subquery's own columns that is none of them.
+fn is_inside(expr: &Expr) -> bool {
+    !matches!(expr, Expr::Column(_)) && !expr.column_refs().is_empty() && !refers_outside(expr)
+}
+
+fn is_outside(expr: &Expr) -> bool {
+    expr.column_refs().is_empty() && refers_outside(expr)
+}
+
+fn refers_outside(expr: &Expr) -> bool {
+    expr.exists(|expr| Ok(matches!(expr, Expr::OuterReferenceColumn(..)))).unwrap_or(false)
 }
 
 fn with_plan(subquery: Subquery, plan: LogicalPlan) -> Subquery {
