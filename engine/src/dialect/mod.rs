@@ -32,6 +32,7 @@ mod planner;
 mod refusal;
 mod simplify;
 mod subqueries;
+mod sums;
 mod text;
 mod text_form;
 mod truth;

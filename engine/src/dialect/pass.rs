@@ -8,7 +8,7 @@ use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{Expr, LogicalPlan};
 
 use super::comparison::relax;
-use super::{doubles, guard, lower, one_row, subqueries, truth, unordered};
+use super::{doubles, guard, lower, one_row, subqueries, sums, truth, unordered};
 
 /// The plan as it is executed. Refuses what has no meaning.
 pub(crate) fn settle_plan(plan: LogicalPlan) -> Result<LogicalPlan> {
@@ -38,7 +38,7 @@ fn settle_node(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
         let name = names.save(&expr);
         let expr = one_row::compared(expr)?;
         let expr = if listed { subqueries::as_values(expr, &schema)? } else { expr };
-        let lowered = unordered::settle_calls(lower(expr, &schema)?, &schema)?;
+        let lowered = sums::settle(unordered::settle_calls(lower(expr, &schema)?, &schema)?, &schema)?;
         let guarded = match (condition, fixed) {
             (true, _) => guard::wrap_condition(relax(lowered)?, &schema)?,
             (_, true) => lowered,
