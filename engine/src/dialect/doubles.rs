@@ -14,7 +14,7 @@ use datafusion::common::tree_node::Transformed;
 use datafusion::common::{DFSchema, Result, ScalarValue};
 use datafusion::logical_expr::expr::InSubquery;
 use datafusion::logical_expr::expr_rewriter::coerce_plan_expr_for_schema;
-use datafusion::logical_expr::{Expr, ExprSchemable, Join, LogicalPlan, Union};
+use datafusion::logical_expr::{Expr, ExprSchemable, Join, JoinConstraint, LogicalPlan, Union};
 
 use super::common::widest;
 use super::kind::{Kind, arrow_type};
@@ -79,8 +79,10 @@ pub(super) fn settle_join(mut join: Join) -> Result<Join> {
         match types {
             (DataType::Float64, decimal) if decimal.is_decimal() => *right = doubled(std::mem::take(right)),
             (decimal, DataType::Float64) if decimal.is_decimal() => *left = doubled(std::mem::take(left)),
-            _ => {}
+            _ => continue,
         }
+        // Of a USING both sides are columns.
+        join.join_constraint = JoinConstraint::On;
     }
     Ok(join)
 }

@@ -13,7 +13,7 @@ use super::operator::{Op, Operation};
 use super::refusal::{refusal, refuse};
 use super::text::text;
 use super::{
-    CAST, LIKE, STRUCT, UserFunction, arithmetic, cast, comparison, doubles, guard, lambda, like,
+    CAST, EITHER, LIKE, STRUCT, UserFunction, arithmetic, cast, comparison, doubles, either, guard, lambda, like,
     literal, user,
 };
 use crate::diagnostic::{Diagnostic, PLAN};
@@ -77,6 +77,10 @@ fn function(call: ScalarFunction, schema: &DFSchema) -> Result<Expr> {
         CAST => cast::lower(call.args, schema),
         STRUCT => constructor::lower_struct(call.args, schema),
         LIKE => like::lower(call.args, schema),
+        EITHER => {
+            let [left, right] = two(call.args)?;
+            either::lower(left, right, schema)
+        }
         // The dialect's own access paths fail with what they read.
         ELEMENT => Ok(Expr::ScalarFunction(call)),
         "get_field" => {

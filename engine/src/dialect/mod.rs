@@ -16,6 +16,7 @@ mod comparison;
 mod constructor;
 mod convert;
 mod doubles;
+mod either;
 mod failures;
 mod guard;
 mod halves;
@@ -49,6 +50,7 @@ use datafusion::logical_expr::planner::ExprPlanner;
 pub(crate) use assign::coerces;
 pub(crate) use cast::CAST;
 pub(crate) use constructor::{ARRAY, MAP, STRUCT};
+pub(crate) use either::EITHER;
 pub(crate) use failures::count_in;
 pub(crate) use halves::by_halves;
 pub(crate) use like::LIKE;
@@ -70,6 +72,7 @@ pub(crate) fn register(mut state: SessionState) -> SessionState {
         ScalarUDF::from(constructor::Constructor::array()),
         ScalarUDF::from(constructor::Constructor::map()),
         ScalarUDF::from(constructor::StructCall::default()),
+        ScalarUDF::from(either::Either::default()),
         ScalarUDF::from(like::LikeCall::default()),
         ScalarUDF::from(operator::Operation::new(operator::Op::Distinct)),
         ScalarUDF::from(operator::Operation::new(operator::Op::NotDistinct)),

@@ -17,7 +17,7 @@ use headwater_connectors::table::{ScanContext, TopicTable};
 use sqlparser::ast::{Expr, Statement as SqlStatement};
 
 use super::optimizer::Rules;
-use super::{calls, columns, lambdas, pinpoint, rewrite, star};
+use super::{calls, columns, lambdas, pinpoint, rewrite, star, using};
 use crate::catalog::Catalog;
 use crate::config::Settings;
 use crate::diagnostic::{Diagnostic, NOT_SUPPORTED, Span, UNKNOWN_FUNCTION};
@@ -113,6 +113,7 @@ pub async fn plan(
     let mut errors = star::expand(&mut body, catalog);
     errors.extend(lambdas::check_bounded(&body, catalog));
     calls::rewrite(&mut body);
+    using::settle(&mut body, catalog);
     errors.extend(columns::unknown(&body, catalog));
     rewrite::rewrite(&mut body, catalog, &mut errors);
     if !errors.is_empty() {

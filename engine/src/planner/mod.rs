@@ -14,11 +14,13 @@ pub(crate) mod optimizer;
 pub(crate) mod pinpoint;
 pub(crate) mod plan_errors;
 mod properties;
+mod relations;
 pub(crate) mod rewrite;
 pub(crate) mod sides;
 mod star;
 mod two_valued;
 pub(crate) mod types;
+mod using;
 mod yielding;
 
 pub(crate) use properties::property_names;
