@@ -1,6 +1,7 @@
 //! From a statement and a catalog to a plan. Still: it knows no threads and no cluster.
 
 pub(crate) mod alter;
+mod around;
 pub(crate) mod bounded;
 mod calls;
 mod clause;
