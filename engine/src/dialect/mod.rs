@@ -26,6 +26,7 @@ mod lambda;
 mod like;
 pub(crate) mod literal;
 mod lower;
+mod multiset;
 mod one_row;
 mod operator;
 mod pass;

@@ -8,7 +8,7 @@ use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{Expr, LogicalPlan};
 
 use super::comparison::relax;
-use super::{doubles, guard, lower, one_row, subqueries, sums, truth, unordered};
+use super::{doubles, guard, lower, multiset, one_row, subqueries, sums, truth, unordered};
 
 /// The plan as it is executed. Refuses what has no meaning.
 pub(crate) fn settle_plan(plan: LogicalPlan) -> Result<LogicalPlan> {
@@ -48,7 +48,7 @@ fn settle_node(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
     };
     let plan = plan.map_expressions(|expr| each_grouped(expr, &settle).map(Transformed::yes))?;
     let plan = plan.map_data(|plan| match plan {
-        LogicalPlan::Join(join) => unordered::settle_join(doubles::settle_join(join)?).map(LogicalPlan::Join),
+        LogicalPlan::Join(join) => multiset::settle_join(unordered::settle_join(doubles::settle_join(join)?)?),
         LogicalPlan::Filter(filter) => subqueries::with_keys(filter),
         LogicalPlan::Union(union) => doubles::settle_union(union),
         LogicalPlan::Aggregate(aggregate) => unordered::settle_aggregate(aggregate),
