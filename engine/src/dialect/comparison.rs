@@ -15,6 +15,7 @@ use datafusion::logical_expr::{BinaryExpr, Expr, Operator};
 use super::common::{coerced, widest};
 use super::kind::{Kind, is_null};
 use super::operator::Op;
+use super::ordinary;
 use super::refusal::refusal;
 use super::text::text;
 use crate::diagnostic::{Diagnostic, PLAN};
@@ -93,6 +94,7 @@ pub(super) fn lower(op: Op, left: Expr, right: Expr, schema: &DFSchema) -> Resul
     let (left, right) = (coerced(left, &ty, schema)?, coerced(right, &ty, schema)?);
     let compared = match ty {
         SqlType::Array(_) | SqlType::Map(..) | SqlType::Struct(_) => op.call(left, right),
+        SqlType::Double => ordinary::lower(op, left, right, schema)?,
         _ => plain(op, left, right),
     };
     Ok(two_valued(op, compared))
@@ -132,9 +134,12 @@ pub(super) fn relax(condition: Expr) -> Result<Expr> {
     Ok(relaxed.data)
 }
 
-/// The values of a comparison of arrays, maps or structs, which are of one type. Within them NULL equals NULL; a map has
+/// The values of a comparison of DOUBLEs, arrays, maps or structs, which are of one type. Within them NULL equals NULL; a map has
 /// no order.
 pub(super) fn compare(op: Op, left: &ArrayRef, right: &ArrayRef) -> Result<ArrayRef> {
+    if left.data_type().is_floating() {
+        return ordinary::compare(op, left, right);
+    }
     let (left, right) = (without_order(left)?, without_order(right)?);
     let same = make_comparator(&left, &right, SortOptions::default())?;
     let told = |row: usize| {

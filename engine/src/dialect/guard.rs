@@ -29,6 +29,7 @@ use super::failures;
 use super::halves::by_halves;
 use super::like::LIKE;
 use super::operator::{Op, Operation};
+use super::ordinary::{COMPARED, TOLD_APART};
 use super::simplify::simplified;
 use super::unordered::{BYTES_WITHOUT_ORDER, WITHOUT_ORDER};
 use crate::functions::ELEMENT;
@@ -100,7 +101,7 @@ fn may_fail(expr: &Expr) -> bool {
 fn is_total(call: &datafusion::logical_expr::expr::ScalarFunction) -> bool {
     let function = call.func.inner();
     if let Some(operation) = function.downcast_ref::<Operation>() {
-        return operation.op.is_equality() || operation.op == Op::Concat;
+        return operation.op.is_comparison() || operation.op == Op::Concat;
     }
     if let Some(cast) = function.downcast_ref::<CastTo>() {
         return matches!(cast.ty, crate::types::SqlType::String);
@@ -116,6 +117,8 @@ fn is_total(call: &datafusion::logical_expr::expr::ScalarFunction) -> bool {
         LIKE,
         WITHOUT_ORDER,
         BYTES_WITHOUT_ORDER,
+        COMPARED,
+        TOLD_APART,
     ];
     function.downcast_ref::<Guarded>().is_some()
         || function.downcast_ref::<Constructor>().is_some()

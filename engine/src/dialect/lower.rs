@@ -10,6 +10,7 @@ use super::comparison::{comparable, relax};
 use super::constructor::{self, Constructor};
 use super::kind::{Kind, is_null};
 use super::operator::{Op, Operation};
+use super::ordinary::Form;
 use super::refusal::{refusal, refuse};
 use super::text::text;
 use super::{
@@ -149,7 +150,7 @@ fn between(range: Between, schema: &DFSchema) -> Result<Expr> {
     };
     let range = match ty {
         Some(ty) => {
-            let part = |part: Box<Expr>| coerced(*part, &ty, schema).map(Box::new);
+            let part = |part: Box<Expr>| Form::Compared.of(coerced(*part, &ty, schema)?, schema).map(Box::new);
             Between { expr: part(expr)?, negated: false, low: part(low)?, high: part(high)? }
         }
         None => Between { expr, negated: false, low, high },
@@ -174,8 +175,8 @@ fn in_list(found: InList, schema: &DFSchema) -> Result<Expr> {
     let Some(ty) = common_type(&values, schema)? else {
         return Err(refuse("all of IN is NULL, so nothing can be told", values));
     };
-    let item = |item: Expr| coerced(item, &ty, schema);
-    let expr = coerced(*expr, &ty, schema)?;
+    let item = |item: Expr| Form::Compared.of(coerced(item, &ty, schema)?, schema);
+    let expr = item(*expr)?;
     let list: Vec<Expr> = list.into_iter().filter(|item| !is_null(item)).map(item).collect::<Result<_>>()?;
     let nested = matches!(ty, SqlType::Array(_) | SqlType::Map(..) | SqlType::Struct(_));
     let told = match nested {

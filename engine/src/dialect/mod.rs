@@ -29,6 +29,7 @@ mod lower;
 mod multiset;
 mod one_row;
 mod operator;
+mod ordinary;
 mod pass;
 mod planner;
 mod refusal;

@@ -2,7 +2,7 @@
 
 use arrow::array::{Array, ArrayRef, new_null_array};
 use arrow::datatypes::{DataType, Field, FieldRef};
-use datafusion::common::Result;
+use datafusion::common::{Result, ScalarValue};
 use datafusion::logical_expr::expr::schema_name_from_exprs;
 use datafusion::logical_expr::{
     ColumnarValue, Expr, Operator, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
@@ -12,7 +12,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use super::kind::{Kind, arrow_type};
-use super::{arithmetic, comparison, kernel};
+use super::{arithmetic, comparison, kernel, ordinary};
 
 /// What IS DISTINCT FROM is planned as.
 pub(crate) const DISTINCT: &str = "headwater_distinct";
@@ -104,6 +104,11 @@ impl Op {
     /// True for those that calculate.
     pub fn is_arithmetic(self) -> bool {
         matches!(self, Self::Add | Self::Subtract | Self::Multiply | Self::Divide | Self::Modulo)
+    }
+
+    /// True for those that are true or not.
+    pub fn is_comparison(self) -> bool {
+        !self.is_arithmetic() && self != Self::Concat
     }
 
     /// True for those that only ask whether two values are the same.
@@ -221,6 +226,11 @@ impl ScalarUDFImpl for Operation {
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let wanted = args.return_field.data_type().clone();
+        if let [ColumnarValue::Array(left), ColumnarValue::Scalar(ScalarValue::Float64(Some(right)))] = &args.args[..]
+            && let Some(found) = ordinary::compare_to(self.op, left, *right)
+        {
+            return Ok(ColumnarValue::Array(found));
+        }
         kernel::evaluate(&args, |arrays: &[ArrayRef]| {
             let (left, right) = kernel::of_one_type(&arrays[0], &arrays[1]);
             match self.op {

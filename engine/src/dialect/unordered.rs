@@ -2,6 +2,7 @@
 //!
 //! DataFusion tells rows apart by their bytes. So what it is to tell apart goes through a function that puts the
 //! entries in the order of their keys; keys of joins become bytes. Comparisons do the same for themselves ([`super::comparison`]).
+//! DOUBLEs, of which 0.0 and -0.0 are one number, go the same way ([`super::ordinary`]).
 
 use std::sync::Arc;
 
@@ -9,11 +10,11 @@ use arrow::array::{Array, ArrayRef, BinaryArray};
 use arrow::datatypes::DataType;
 use arrow::row::{RowConverter, SortField};
 use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::common::{DFSchema, Result, not_impl_err};
+use datafusion::common::{DFSchema, NullEquality, Result, not_impl_err};
 use datafusion::logical_expr::expr::InSubquery;
 use datafusion::logical_expr::{
-    Aggregate, ColumnarValue, Distinct, Expr, ExprSchemable, Join, LogicalPlan, Projection, RecursiveQuery,
-    ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+    Aggregate, ColumnarValue, Distinct, Expr, ExprSchemable, Join, JoinConstraint, LogicalPlan, Projection,
+    RecursiveQuery, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
 
 use super::common::coerced;
@@ -21,12 +22,16 @@ use super::comparison::{comparable, incomparable};
 use super::kernel;
 use super::kind::Kind;
 use super::operator::Op;
+use super::ordinary;
 use super::pass::each_grouped;
 use crate::functions::{has_maps, without_order};
 
 /// Names of the functions, as EXPLAIN shows them.
 pub(super) const WITHOUT_ORDER: &str = "without_order";
 pub(super) const BYTES_WITHOUT_ORDER: &str = "bytes_without_order";
+
+/// What the values of a subquery are called that are looked for by their one form.
+const KEY: &str = "headwater_key";
 
 /// What a value with maps in it is told apart by.
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -46,26 +51,32 @@ enum Form {
 impl Form {
     /// The expression in this form where there is a map in its type.
     fn of(self, expr: Expr, schema: &DFSchema) -> Result<Expr> {
-        if !has_maps(&expr.get_type(schema)?) {
-            return Ok(expr);
+        let ty = expr.get_type(schema)?;
+        if !has_maps(&ty) {
+            return if self == Self::Value { ordinary::Form::ToldApart.of(expr, schema) } else { Ok(expr) };
         }
         let signature = Signature::any(1, Volatility::Immutable);
         Ok(ScalarUDF::from(WithoutOrder { form: self, signature }).call(vec![expr]))
     }
 }
 
-/// The value with its maps in order, under the name that it had.
+/// Whether equal values of a type may have several forms.
+fn has_forms(ty: &DataType) -> bool {
+    has_maps(ty) || *ty == DataType::Float64
+}
+
+/// The value in its one form, under the name that it had.
 fn named(expr: Expr, schema: &DFSchema) -> Result<Expr> {
-    if !has_maps(&expr.get_type(schema)?) {
+    if !has_forms(&expr.get_type(schema)?) {
         return Ok(expr);
     }
     let (relation, name) = expr.qualified_name();
     Ok(Form::Value.of(expr.unalias(), schema)?.alias_qualified(relation, name))
 }
 
-/// A plan whose columns have their maps in order.
+/// A plan whose columns have their one form.
 fn columns(input: Arc<LogicalPlan>) -> Result<Arc<LogicalPlan>> {
-    if !input.schema().fields().iter().any(|field| has_maps(field.data_type())) {
+    if !input.schema().fields().iter().any(|field| has_forms(field.data_type())) {
         return Ok(input);
     }
     let columns = input.schema().columns().into_iter();
@@ -134,30 +145,38 @@ pub(super) fn settle_calls(expr: Expr, schema: &DFSchema) -> Result<Expr> {
 fn settle_in_subquery(mut among: InSubquery, schema: &DFSchema) -> Result<InSubquery> {
     let inner = among.subquery.subquery.clone();
     let column = Expr::from(inner.schema().columns().swap_remove(0));
-    let Some((value, key)) = keys((&among.expr, schema), (&column, inner.schema()))? else { return Ok(among) };
-    let (relation, name) = column.qualified_name();
-    let projection = Projection::try_new(vec![key.alias_qualified(relation, name)], inner)?;
+    let sides = ((among.expr.as_ref(), schema), (&column, inner.schema().as_ref()));
+    let Some((value, key)) = keys(sides.0, sides.1, ordinary::Form::Compared)? else { return Ok(among) };
+    // Under a name of its own: the column may be needed beside it.
+    let projection = Projection::try_new(vec![key.alias(KEY)], inner)?;
     *among.expr = value;
     among.subquery.subquery = Arc::new(LogicalPlan::Projection(projection));
     Ok(among)
 }
 
-/// Two sides of an equality as bytes, where either has maps: first in the one type in which they are compared.
+/// Two sides of an equality in their one form, where either may have several: first in the one type in which they are
+/// compared. Maps become bytes.
 fn keys(
     (left, left_schema): (&Expr, &DFSchema),
     (right, right_schema): (&Expr, &DFSchema),
+    doubles: ordinary::Form,
 ) -> Result<Option<(Expr, Expr)>> {
-    if !has_maps(&left.get_type(left_schema)?) && !has_maps(&right.get_type(right_schema)?) {
+    let types = [left.get_type(left_schema)?, right.get_type(right_schema)?];
+    if !types.iter().any(has_forms) {
         return Ok(None);
     }
     let kinds = (Kind::of(left, left_schema)?, Kind::of(right, right_schema)?);
     let (Kind::Of(one), Kind::Of(other)) = &kinds else { return Ok(None) };
     let ty = comparable(Op::Equal, one, other).ok_or_else(|| incomparable(Op::Equal, (left, one), (right, other)))?;
-    let key = |expr: &Expr, schema| Form::Bytes.of(coerced(expr.clone(), &ty, schema)?, schema);
+    let key = |expr: &Expr, schema: &DFSchema| {
+        let expr = coerced(expr.clone(), &ty, schema)?;
+        if types.iter().any(has_maps) { Form::Bytes.of(expr, schema) } else { doubles.of(expr, schema) }
+    };
     Ok(Some((key(left, left_schema)?, key(right, right_schema)?)))
 }
 
-/// GROUP BY.
+/// GROUP BY. What is there twice, as in `GROUP BY t.a, a`, is one group: DataFusion (55) fails on it when it plans its
+/// execution.
 pub(super) fn settle_aggregate(aggregate: Aggregate) -> Result<LogicalPlan> {
     let schema = aggregate.input.schema().clone();
     let named = |expr: Expr| named(expr, &schema);
@@ -186,9 +205,16 @@ pub(super) fn settle_distinct(distinct: Distinct) -> Result<Distinct> {
 
 /// The pairs of columns by which INTERSECT, EXCEPT and USING join.
 pub(super) fn settle_join(mut join: Join) -> Result<Join> {
+    // Rows of INTERSECT and EXCEPT are the same or not, whatever is compared with a NaN.
+    let doubles = match join.null_equality {
+        NullEquality::NullEqualsNull => ordinary::Form::ToldApart,
+        NullEquality::NullEqualsNothing => ordinary::Form::Compared,
+    };
     for (left, right) in &mut join.on {
-        if let Some(keys) = keys((left, join.left.schema()), (right, join.right.schema()))? {
+        if let Some(keys) = keys((left, join.left.schema()), (right, join.right.schema()), doubles)? {
             (*left, *right) = keys;
+            // Of a USING both sides are columns.
+            join.join_constraint = JoinConstraint::On;
         }
     }
     Ok(join)

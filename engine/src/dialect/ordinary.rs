@@ -1,0 +1,184 @@
+//! DOUBLEs as Java compares them: a NaN is neither equal to anything nor less or greater, and 0.0 is -0.0.
+//!
+//! Arrow compares them by their bits, in which -0.0 is less than 0.0 and NaN equal to itself and greater than all. So a
+//! comparison of DOUBLEs is a kernel of ours, except an equality by which rows may be joined: that one stays DataFusion's, of
+//! sides that are [`Form::Compared`]. What tells rows apart (GROUP BY, DISTINCT and their like) takes all zeros for one, and
+//! all NaNs.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Float64Array};
+use arrow::buffer::{BooleanBuffer, NullBuffer};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Float64Type};
+use datafusion::common::{DFSchema, Result, ScalarValue, exec_err};
+use datafusion::logical_expr::{
+    BinaryExpr, ColumnarValue, Expr, ExprSchemable, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+};
+
+use super::kernel;
+use super::operator::Op;
+
+/// Names of the functions, as EXPLAIN shows them.
+pub(super) const COMPARED: &str = "ordinary_or_null";
+pub(super) const TOLD_APART: &str = "ordinary";
+
+/// For what a DOUBLE is made ordinary.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Form {
+    /// For an equality: a NaN is NULL, so that it equals nothing.
+    Compared,
+    /// For telling rows apart: all NaNs are one.
+    ToldApart,
+}
+
+impl Form {
+    /// The expression in this form, where it is a DOUBLE that may need it.
+    pub fn of(self, expr: Expr, schema: &DFSchema) -> Result<Expr> {
+        if expr.get_type(schema)? != DataType::Float64 || matches!(&expr, Expr::Literal(value, _) if is_ordinary(value))
+        {
+            return Ok(expr);
+        }
+        let signature = Signature::any(1, Volatility::Immutable);
+        Ok(ScalarUDF::from(Ordinary { form: self, signature }).call(vec![expr]))
+    }
+}
+
+fn is_ordinary(value: &ScalarValue) -> bool {
+    match value {
+        ScalarValue::Float64(Some(value)) => !value.is_nan() && *value != 0.0,
+        _ => true,
+    }
+}
+
+/// A DOUBLE among whose values equal ones are the same.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Ordinary {
+    form: Form,
+    signature: Signature,
+}
+
+impl ScalarUDFImpl for Ordinary {
+    fn name(&self) -> &'static str {
+        match self.form {
+            Form::Compared => COMPARED,
+            Form::ToldApart => TOLD_APART,
+        }
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
+        Ok(DataType::Float64)
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        kernel::evaluate(&args, |arrays| {
+            let values = doubles(&arrays[0])?;
+            Ok(Arc::new(match self.form {
+                Form::Compared => values.unary_opt::<_, Float64Type>(|value| (!value.is_nan()).then_some(value + 0.0)),
+                Form::ToldApart => values.unary::<_, Float64Type>(ordinary),
+            }) as ArrayRef)
+        })
+    }
+}
+
+/// The one zero, the one NaN, and every other number.
+fn ordinary(value: f64) -> f64 {
+    // -0.0 + 0.0 is 0.0.
+    if value.is_nan() { f64::NAN } else { value + 0.0 }
+}
+
+fn doubles(values: &ArrayRef) -> Result<Float64Array> {
+    Ok(cast(values, &DataType::Float64)?.as_primitive::<Float64Type>().clone())
+}
+
+/// A comparison of DOUBLEs that is lowered.
+pub(super) fn lower(op: Op, left: Expr, right: Expr, schema: &DFSchema) -> Result<Expr> {
+    if op != Op::Equal {
+        return Ok(op.call(left, right));
+    }
+    let (left, right) = (Form::Compared.of(left, schema)?, Form::Compared.of(right, schema)?);
+    Ok(Expr::BinaryExpr(BinaryExpr { left: Box::new(left), op: op.native(), right: Box::new(right) }))
+}
+
+/// The values of a comparison of DOUBLEs; NULL where a side is.
+pub(super) fn compare(op: Op, left: &ArrayRef, right: &ArrayRef) -> Result<ArrayRef> {
+    let (left, right) = (doubles(left)?, doubles(right)?);
+    // A NaN is not distinct from a NaN, as a NULL is not from a NULL.
+    if matches!(op, Op::Distinct | Op::NotDistinct) {
+        return Ok(distinct(op == Op::Distinct, &left, &right));
+    }
+    let nulls = NullBuffer::union(left.nulls(), right.nulls());
+    let (left, right) = (left.values(), right.values());
+    match holding(op, left.len(), |row| (left[row], right[row])) {
+        Some(found) => Ok(Arc::new(BooleanArray::new(found, nulls))),
+        None => exec_err!("{} compares nothing", op.symbol()),
+    }
+}
+
+/// The values of a comparison with one number, by an operator that is false where a side is NULL.
+pub(super) fn compare_to(op: Op, left: &ArrayRef, right: f64) -> Option<ArrayRef> {
+    let left = left.as_primitive_opt::<Float64Type>()?;
+    let values = left.values();
+    let found = holding(op, values.len(), |row| (values[row], right))?;
+    Some(Arc::new(BooleanArray::new(found, left.nulls().cloned())))
+}
+
+/// The rows for which an operator holds. A loop for each of them, so that none is asked for in it.
+fn holding(op: Op, rows: usize, sides: impl Fn(usize) -> (f64, f64)) -> Option<BooleanBuffer> {
+    Some(match op {
+        Op::Equal => BooleanBuffer::collect_bool(rows, |row| sides(row).0 == sides(row).1),
+        Op::NotEqual => BooleanBuffer::collect_bool(rows, |row| sides(row).0 != sides(row).1),
+        Op::Less => BooleanBuffer::collect_bool(rows, |row| sides(row).0 < sides(row).1),
+        Op::LessOrEqual => BooleanBuffer::collect_bool(rows, |row| sides(row).0 <= sides(row).1),
+        Op::Greater => BooleanBuffer::collect_bool(rows, |row| sides(row).0 > sides(row).1),
+        Op::GreaterOrEqual => BooleanBuffer::collect_bool(rows, |row| sides(row).0 >= sides(row).1),
+        _ => return None,
+    })
+}
+
+fn distinct(wanted: bool, left: &Float64Array, right: &Float64Array) -> ArrayRef {
+    let same = |row: usize| match (left.is_valid(row), right.is_valid(row)) {
+        (true, true) => {
+            let (a, b) = (left.value(row), right.value(row));
+            a == b || a.is_nan() && b.is_nan()
+        }
+        (a, b) => a == b,
+    };
+    Arc::new(BooleanArray::from_iter((0..left.len()).map(|row| Some(same(row) != wanted))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn doubles_compare_as_in_java() {
+        let left: ArrayRef =
+            Arc::new(Float64Array::from(vec![Some(f64::NAN), Some(f64::NAN), Some(-0.0), Some(1.0), None]));
+        let right: ArrayRef =
+            Arc::new(Float64Array::from(vec![Some(1.0), Some(f64::NAN), Some(0.0), Some(2.0), Some(1.0)]));
+        let (yes, no) = (Some(true), Some(false));
+        for (op, wanted) in [
+            (Op::Equal, [no, no, yes, no, None]),
+            (Op::NotEqual, [yes, yes, no, yes, None]),
+            (Op::Less, [no, no, no, yes, None]),
+            (Op::LessOrEqual, [no, no, yes, yes, None]),
+            (Op::Greater, [no, no, no, no, None]),
+            (Op::GreaterOrEqual, [no, no, yes, no, None]),
+            (Op::Distinct, [yes, no, no, yes, yes]),
+            (Op::NotDistinct, [no, yes, yes, no, no]),
+        ] {
+            let found = compare(op, &left, &right).expect("compares");
+            assert_eq!(found.as_boolean().iter().collect::<Vec<_>>(), wanted, "{op:?}");
+        }
+        let (yes, no) = (Some(true), Some(false));
+        for (op, wanted) in [(Op::Less, [no, no, yes, no, None]), (Op::NotEqual, [yes, yes, yes, no, None])] {
+            let found = compare_to(op, &left, 1.0).expect("compares");
+            assert_eq!(found.as_boolean().iter().collect::<Vec<_>>(), wanted, "{op:?} 1.0");
+        }
+    }
+}
