@@ -4,6 +4,7 @@
 //! * [`binary`]: where the built programs are;
 //! * [`load`]: writes them to a topic;
 //! * [`nexmark`]: generated bids and auctions, without anything that moves;
+//! * [`optimizer`]: random queries, and whether their answers are right;
 //! * [`readme`]: the commands of a Markdown page and whether they still do what it says;
 //! * [`scratch`]: names and topics that are gone afterwards;
 //! * [`simulation`]: the whole engine on a cluster in memory, with faults from a seed;
@@ -14,6 +15,7 @@ pub mod bare;
 pub mod binary;
 pub mod load;
 pub mod nexmark;
+pub mod optimizer;
 pub mod readme;
 pub mod scratch;
 pub mod simulation;
