@@ -19,7 +19,7 @@ use uuid::Uuid;
 use crate::api::on_disk;
 use crate::clock::now_ms;
 use crate::config::{Config, Storage};
-use crate::core::Core;
+use crate::core::{Answers, Core};
 use crate::group::Groups;
 use crate::lock::{FolderLock, LockError, running_broker};
 use crate::log::RecoveryError;
@@ -177,7 +177,8 @@ fn open(config: Config, mut lock: Option<FolderLock>, address: SocketAddr) -> Re
     if let (Some(lock), Storage::Folder(folder)) = (&mut lock, &config.storage) {
         lock.tell(address).map_err(|cause| StartError::Folder { folder: folder.clone(), cause })?;
     }
-    Ok(Core { config, cluster_id, journal, topics, groups, transactions, timer, lock: Mutex::new(lock) })
+    let (answers, lock) = (Answers::default(), Mutex::new(lock));
+    Ok(Core { config, cluster_id, journal, topics, groups, transactions, answers, timer, lock })
 }
 
 /// The cluster's name, made once.

@@ -4,16 +4,27 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::time::Duration;
 
 pub use crate::log::Flush;
 
-/// Most connections at a time; one more is closed at once. With the segment files they fit into the 1,024 files
-/// that a process may commonly have open.
-pub(crate) const CONNECTIONS_MAX: usize = 500;
+/// How long the rest of a request may be in coming before the connection is closed.
+pub(crate) const REQUEST_PAUSE_MAX: Duration = Duration::from_secs(20);
+/// How long a client may take none of its answer before the connection is closed: as long as Kafka leaves a connection
+/// idle, since a consumer reads nothing while it is busy with the last records.
+pub(crate) const ANSWER_PAUSE_MAX: Duration = Duration::from_secs(600);
+/// From how many bytes of answers that clients have not taken yet on fetches are given less, however much they ask for.
+pub(crate) const ANSWER_BYTES_MAX: usize = 400 << 20;
+/// How much a fetch may be given in any case.
+pub(crate) const FETCH_BYTES_MIN: usize = 1 << 20;
+/// Most elements of all arrays of a request. One takes several hundred bytes of memory when it is read and answered.
+pub(crate) const REQUEST_ELEMENTS_MAX: usize = 200_000;
+/// Most bytes that a member of a group may leave with it, and that its leader may give it back.
+pub(crate) const MEMBER_BYTES_MAX: usize = 4 << 20;
 /// Largest request, in bytes: Kafka's `socket.request.max.bytes`.
 pub(crate) const REQUEST_BYTES_MAX: usize = 100 << 20;
-/// Most bytes of all requests that are being handled; reading further ones waits. It must be larger than
-/// the largest request. Each connection handles one request at a time, the others wait in its socket.
+/// Most bytes of all requests that have arrived and are being handled; reading further ones waits. It must be larger
+/// than the largest request. Each connection handles one request at a time, the others wait in its socket.
 pub(crate) const REQUEST_BYTES_IN_FLIGHT_MAX: usize = 400 << 20;
 /// Most bytes of records in one answer to a fetch: Kafka's `fetch.max.bytes`.
 pub(crate) const FETCH_BYTES_MAX: usize = 55 << 20;

@@ -4,12 +4,13 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use crate::clock::now_ms;
-use crate::config::{Config, PRODUCER_IDLE_MS_MAX};
+use crate::config::{ANSWER_BYTES_MAX, Config, FETCH_BYTES_MAX, FETCH_BYTES_MIN, PRODUCER_IDLE_MS_MAX};
 use crate::group::Groups;
 use crate::lock::FolderLock;
 use crate::meta::Journal;
@@ -28,9 +29,43 @@ pub(crate) struct Core {
     pub(crate) topics: Arc<Topics>,
     pub(crate) groups: Groups,
     pub(crate) transactions: Transactions,
+    pub(crate) answers: Answers,
     /// Notified when a deadline may have become earlier.
     pub(crate) timer: Arc<Notify>,
     pub(crate) lock: Mutex<Option<FolderLock>>,
+}
+
+/// The bytes of answers that clients have not taken yet.
+#[derive(Debug, Default)]
+pub(crate) struct Answers {
+    bytes: AtomicUsize,
+}
+
+/// An answer that is being written.
+#[derive(Debug)]
+pub(crate) struct HeldAnswer<'a> {
+    answers: &'a Answers,
+    bytes: usize,
+}
+
+impl Answers {
+    /// Counts an answer until the result is dropped.
+    pub(crate) fn hold(&self, bytes: usize) -> HeldAnswer<'_> {
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        HeldAnswer { answers: self, bytes }
+    }
+
+    /// Most bytes of records that the next fetch may be given: the less, the more is held.
+    pub(crate) fn fetch_bytes_max(&self) -> usize {
+        let room = ANSWER_BYTES_MAX.saturating_sub(self.bytes.load(Ordering::Relaxed));
+        (room / 4).clamp(FETCH_BYTES_MIN, FETCH_BYTES_MAX)
+    }
+}
+
+impl Drop for HeldAnswer<'_> {
+    fn drop(&mut self) {
+        self.answers.bytes.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
 }
 
 impl Core {
@@ -56,5 +91,21 @@ impl Core {
         for log in self.topics.all().iter().flat_map(|topic| topic.logs()) {
             log.forget_idle_producers(before_ms);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fetches_get_less_the_more_answers_are_not_taken() {
+        let answers = Answers::default();
+        assert_eq!(answers.fetch_bytes_max(), FETCH_BYTES_MAX);
+        let held: Vec<_> = (0..100).map(|_| answers.hold(answers.fetch_bytes_max())).collect();
+        let sum: usize = held.iter().map(|held| held.bytes).sum();
+        assert!(sum <= ANSWER_BYTES_MAX + 100 * FETCH_BYTES_MIN, "{sum}");
+        drop(held);
+        assert_eq!(answers.fetch_bytes_max(), FETCH_BYTES_MAX);
     }
 }

@@ -20,6 +20,8 @@
 //! |---|---|---|
 //! | `broker` | starting and ending, top to bottom | requests |
 //! | `config` | every knob and every limit | who uses them |
+//! | `descriptors` | how many files and sockets there may be, for whom | files, sockets |
+//! | `trouble` | a failure that lasts, reported when it begins and ends | what fails |
 //! | `lock` | one process for a folder, and finding its broker | what is in the folder |
 //! | `net` | sockets, frames, the list of APIs and versions, from an API to its function | what requests mean |
 //! | `api/*` | one file for each family of APIs: Kafka's messages to calls of the rooms and back | sockets, files |
@@ -54,12 +56,14 @@ mod broker;
 mod clock;
 mod config;
 mod core;
+mod descriptors;
 mod group;
 mod lock;
 mod log;
 mod meta;
 mod net;
 mod topics;
+mod trouble;
 mod txn;
 
 pub use broker::{ADVICE, Broker, StartError, start};

@@ -2,7 +2,8 @@
 //!
 //! Apart because these start other processes: this test's own executable, told by its environment to be a broker.
 
-use std::net::{SocketAddr, TcpListener};
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
@@ -43,7 +44,18 @@ struct Process {
 
 impl Process {
     fn start(folder: &Path, listen: SocketAddr) -> Process {
-        let mut command = Command::new(std::env::current_exe().expect("a path"));
+        Process::start_by(Command::new(std::env::current_exe().expect("a path")), folder, listen)
+    }
+
+    /// One that may have only so many files and sockets open.
+    fn start_with_open_files(limit: usize, folder: &Path, listen: SocketAddr) -> Process {
+        let mut shell = Command::new("sh");
+        let own = std::env::current_exe().expect("a path");
+        shell.arg("-c").arg(format!("ulimit -n {limit} && exec \"$0\" \"$@\"")).arg(own);
+        Process::start_by(shell, folder, listen)
+    }
+
+    fn start_by(mut command: Command, folder: &Path, listen: SocketAddr) -> Process {
         command.args(["--exact", "broker_process", "--nocapture"]).env(FOLDER, folder).env(LISTEN, listen.to_string());
         let child = command.stdout(Stdio::null()).spawn().expect("starts");
         let begin = Instant::now();
@@ -271,4 +283,35 @@ fn a_killed_broker_aborts_what_was_open() {
     drop(process);
     let _process = Process::start(folder.path(), address);
     assert_eq!(read_all(address, "t"), ["committed"]);
+}
+
+/// Goal: as many connections as there are descriptors for, and whoever is refused hears why. Method: a broker under a
+/// low limit, and more connections than it has room for.
+#[test]
+fn connections_follow_the_limit_of_open_files() {
+    let folder = TempDir::new().expect("a folder");
+    let address = free_address();
+    let _process = Process::start_with_open_files(120, folder.path(), address);
+    let ask = |stream: &mut TcpStream| {
+        // ApiVersions 0 with correlation id 7 and no client id.
+        stream.write_all(&[0, 0, 0, 10, 0, 18, 0, 0, 0, 0, 0, 7, 0xff, 0xff]).expect("writes");
+        let mut length = [0; 4];
+        stream.read_exact(&mut length).expect("an answer");
+        let mut answer = vec![0; u32::from_be_bytes(length) as usize];
+        stream.read_exact(&mut answer).expect("all of it");
+        i16::from_be_bytes([answer[4], answer[5]])
+    };
+    let connect = || TcpStream::connect(address).expect("connects");
+    let mut served: Vec<TcpStream> = (0..60).map(|_| connect()).collect();
+    assert!(served.iter_mut().all(|stream| ask(stream) == 0));
+    let code_of_too_many = 89;
+    for _ in 0..20 {
+        assert_eq!(ask(&mut connect()), code_of_too_many);
+    }
+    assert!(served.iter_mut().all(|stream| ask(stream) == 0), "those who are in are served");
+    served.truncate(30);
+    let begin = Instant::now();
+    while ask(&mut connect()) != 0 {
+        assert!(begin.elapsed() < PATIENCE, "there is room again");
+    }
 }

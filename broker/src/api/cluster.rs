@@ -14,7 +14,7 @@ use kafka_protocol::messages::{
     MetadataRequest, MetadataResponse, TopicName,
 };
 
-use super::{Call, text, topic_name};
+use super::{Call, once, text, topic_name};
 use crate::core::BROKER_ID;
 use crate::topics::{Settings, Topic};
 
@@ -28,6 +28,7 @@ pub(crate) fn metadata(call: &Call, request: MetadataRequest) -> MetadataRespons
     let create = request.allow_auto_topic_creation || call.version < 4;
     let topics = match request.topics {
         Some(named) if !(named.is_empty() && call.version == 0) => {
+            let named = once(named, |topic| (topic.name.clone(), topic.topic_id));
             named.into_iter().map(|topic| named_topic(call, topic, create)).collect()
         }
         _ => all(),
@@ -65,7 +66,8 @@ fn check(name: &str) -> Result<std::sync::Arc<Topic>, ResponseError> {
 
 fn create_topic(call: &Call, name: &str) -> Result<std::sync::Arc<Topic>, ResponseError> {
     let topics = &call.core.topics;
-    match topics.create(name, call.core.config.default_partitions, Settings::default(), false) {
+    let settings = Settings::default();
+    match topics.create(name, call.core.config.default_partitions, settings, false) {
         Ok(_) => tracing::info!(topic = name, "created a topic that a client asked for"),
         Err(error) if error.code == ResponseError::TopicAlreadyExists => {}
         Err(error) => return Err(error.code),

@@ -17,7 +17,7 @@ use kafka_protocol::messages::{
 };
 use kafka_protocol::protocol::StrBytes;
 
-use super::{Call, text};
+use super::{Call, once, text};
 use crate::core::BROKER_ID;
 use crate::topics::{Edit, Kind, SETTINGS, Setting, Settings, TopicError};
 
@@ -56,7 +56,8 @@ pub(crate) fn describe(call: &Call, request: DescribeConfigsRequest) -> Describe
             Err(error) => answer.with_error_code(error.code.code()).with_error_message(Some(text(error.message))),
         }
     };
-    DescribeConfigsResponse::default().with_results(request.resources.into_iter().map(describe_one).collect())
+    let resources = once(request.resources, |one| (one.resource_type, one.resource_name.clone()));
+    DescribeConfigsResponse::default().with_results(resources.into_iter().map(describe_one).collect())
 }
 
 fn described(

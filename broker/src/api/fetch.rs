@@ -14,7 +14,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
 use super::{Call, check_leader_epoch, isolation};
-use crate::config::{FETCH_BYTES_MAX, FETCH_WAIT_MS_MAX};
+use crate::config::FETCH_WAIT_MS_MAX;
 use crate::log::{Aborted, Fetched, Isolation, Log};
 
 /// A partition that is read.
@@ -36,7 +36,7 @@ struct Reading {
 pub(crate) async fn fetch(call: &Call, request: FetchRequest) -> FetchResponse {
     let reading = Reading {
         isolation: isolation(request.isolation_level),
-        bytes_max: usize::try_from(request.max_bytes).unwrap_or(0).min(FETCH_BYTES_MAX),
+        bytes_max: usize::try_from(request.max_bytes).unwrap_or(0).min(call.core.answers.fetch_bytes_max()),
     };
     let min_bytes = u64::try_from(request.min_bytes).unwrap_or(0);
     let wait = Duration::from_millis(request.max_wait_ms.clamp(0, FETCH_WAIT_MS_MAX) as u64);

@@ -12,7 +12,7 @@ use kafka_protocol::messages::{
 };
 use kafka_protocol::protocol::StrBytes;
 
-use super::{Call, code, text};
+use super::{Call, code, once, text};
 use crate::group::{Group, Look, Member, Phase};
 
 /// The only type of group there is.
@@ -41,7 +41,8 @@ pub(crate) fn describe(call: &Call, request: DescribeGroupsRequest) -> DescribeG
         let described = call.core.groups.look(&id, |look: Look<'_>| described(call.version, look.group));
         described.unwrap_or_else(|| dead(call.version, &id)).with_group_id(id)
     };
-    DescribeGroupsResponse::default().with_groups(request.groups.into_iter().map(describe_one).collect())
+    let groups = once(request.groups, GroupId::clone);
+    DescribeGroupsResponse::default().with_groups(groups.into_iter().map(describe_one).collect())
 }
 
 fn described(version: i16, group: &Group) -> DescribedGroup {

@@ -2,9 +2,10 @@
 //!
 //! Apart from membership because a consumer may commit without being in a group.
 
-use bytes::Buf;
+use std::collections::BTreeSet;
+
+use bytes::{Buf, Bytes};
 use kafka_protocol::ResponseError;
-use kafka_protocol::messages::consumer_protocol_subscription::ConsumerProtocolSubscription;
 use kafka_protocol::messages::offset_commit_request::OffsetCommitRequestPartition;
 use kafka_protocol::messages::offset_commit_response::{OffsetCommitResponsePartition, OffsetCommitResponseTopic};
 use kafka_protocol::messages::offset_delete_response::{OffsetDeleteResponsePartition, OffsetDeleteResponseTopic};
@@ -16,9 +17,9 @@ use kafka_protocol::messages::{
     OffsetCommitRequest, OffsetCommitResponse, OffsetDeleteRequest, OffsetDeleteResponse, OffsetFetchRequest,
     OffsetFetchResponse,
 };
-use kafka_protocol::protocol::{Decodable, StrBytes};
+use kafka_protocol::protocol::StrBytes;
 
-use super::{Call, code, text, topic_name};
+use super::{Call, code, once, text, topic_name};
 use crate::clock::now_ms;
 use crate::group::{Caller, Group, Offsets, Phase};
 use crate::meta::{CommittedOffset, PartitionOffset, TopicPartition};
@@ -100,7 +101,7 @@ pub(crate) fn fetch(call: &Call, request: OffsetFetchRequest) -> OffsetFetchResp
         let topics = by_topic(fetched(call, &wanted, stable)).into_iter();
         return OffsetFetchResponse::default().with_topics(topics.map(old_topic).collect());
     }
-    let groups = request.groups.into_iter().map(|group| {
+    let groups = once(request.groups, |group| group.group_id.clone()).into_iter().map(|group| {
         let partitions = group.topics.map(|topics| {
             topics.iter().flat_map(|topic| partitions_of(&topic.name, &topic.partition_indexes)).collect()
         });
@@ -213,14 +214,37 @@ pub(crate) fn delete(call: &Call, request: OffsetDeleteRequest) -> OffsetDeleteR
 }
 
 /// The topics that the members of a group of consumers read, as far as can be known.
-fn subscribed_topics(group: &Group) -> Vec<String> {
+fn subscribed_topics(group: &Group) -> BTreeSet<String> {
     if group.protocol_type() != "consumer" || group.phase() == Phase::Empty {
-        return Vec::new();
+        return BTreeSet::new();
     }
-    let subscription = |mut metadata: bytes::Bytes| {
-        let version = metadata.try_get_i16().ok()?.min(3);
-        ConsumerProtocolSubscription::decode(&mut metadata, version).ok()
-    };
-    let subscriptions = group.members().filter_map(|member| subscription(member.metadata(group.protocol())));
-    subscriptions.flat_map(|one| one.topics).map(|topic| topic.to_string()).collect()
+    group.members().flat_map(|member| subscribed(member.metadata(group.protocol()))).collect()
+}
+
+/// The topics of a consumer's subscription, in every version a list behind the version. What is no subscription has
+/// none: these are a client's bytes, and no length in them is believed.
+fn subscribed(mut metadata: Bytes) -> Vec<String> {
+    let mut topics = Vec::new();
+    let (Ok(_version), Ok(count)) = (metadata.try_get_i16(), metadata.try_get_i32()) else { return topics };
+    for _ in 0..count {
+        let Ok(length) = metadata.try_get_i16() else { break };
+        let Some(name) = usize::try_from(length).ok().filter(|length| *length <= metadata.len()) else { break };
+        topics.push(String::from_utf8_lossy(&metadata.split_to(name)).into_owned());
+    }
+    topics
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn subscriptions_are_read_as_far_as_they_go() {
+        let read = |bytes: &'static [u8]| subscribed(Bytes::from_static(bytes));
+        assert_eq!(read(b"\0\x03\0\0\0\x02\0\x01a\0\x02bcrest"), ["a", "bc"]);
+        assert_eq!(read(b"\0\0\x7f\xff\xff\xff\0\x01a"), ["a"]);
+        assert_eq!(read(b"\0\0\0\0\0\x01\x7f\xffa"), [""; 0]);
+        assert_eq!(read(b"\0\0\xff\xff\xff\xff"), [""; 0]);
+        assert_eq!(read(b"\0"), [""; 0]);
+    }
 }

@@ -2,6 +2,9 @@
 //!
 //! Apart because it is the only request that asks for bytes on the disk.
 
+use std::collections::BTreeSet;
+
+use kafka_protocol::messages::describe_log_dirs_request::DescribableLogDirTopic;
 use kafka_protocol::messages::describe_log_dirs_response::{
     DescribeLogDirsPartition, DescribeLogDirsResult, DescribeLogDirsTopic,
 };
@@ -13,10 +16,15 @@ use crate::topics::Topic;
 
 /// The one folder with the topics asked for, or all.
 pub(crate) fn describe(call: &Call, request: DescribeLogDirsRequest) -> DescribeLogDirsResponse {
+    let named = request.topics.as_ref().map(|topics| {
+        let partitions = |one: &DescribableLogDirTopic| {
+            let topic = one.topic.to_string();
+            one.partitions.iter().map(move |partition| (topic.clone(), *partition)).collect::<Vec<_>>()
+        };
+        topics.iter().flat_map(partitions).collect::<BTreeSet<(String, i32)>>()
+    });
     let wanted = |topic: &Topic, partition: i32| {
-        request.topics.as_ref().is_none_or(|topics| {
-            topics.iter().any(|one| one.topic.as_str() == topic.name && one.partitions.contains(&partition))
-        })
+        named.as_ref().is_none_or(|named| named.contains(&(topic.name.clone(), partition)))
     };
     let topics = call.core.topics.all();
     let described = topics.iter().map(|topic| {

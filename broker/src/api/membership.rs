@@ -2,6 +2,7 @@
 //!
 //! Apart from the other requests about groups because two of these wait for other members.
 
+use bytes::Bytes;
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::join_group_response::JoinGroupResponseMember;
 use kafka_protocol::messages::leave_group_request::MemberIdentity;
@@ -15,17 +16,40 @@ use uuid::Uuid;
 
 use super::{Call, code, text};
 use crate::clock::now_ms;
+use crate::config::MEMBER_BYTES_MAX;
 use crate::group::{Caller, Join, JoinReply, Leaver, Sync, SyncReply};
 
 /// Waits for the next generation.
 pub(crate) async fn join(call: &Call, request: JoinGroupRequest) -> JoinGroupResponse {
     let group = request.group_id.to_string();
+    let metadata_bytes = request.protocols.iter().map(|one| one.metadata.len()).sum();
     let reply = if group.is_empty() {
         JoinReply::refused(ResponseError::InvalidGroupId, &request.member_id)
+    } else if is_too_large(&group, metadata_bytes) {
+        JoinReply::refused(ResponseError::InvalidRequest, &request.member_id)
     } else {
         call.core.groups.join(&group, join_of(call, request), now_ms()).await
     };
     join_answer(call.version, reply)
+}
+
+/// What members leave with a group stays in memory for as long as they like.
+fn is_too_large(group: &str, bytes: usize) -> bool {
+    let too_large = bytes > MEMBER_BYTES_MAX;
+    if too_large {
+        tracing::warn!(
+            group,
+            bytes,
+            limit = MEMBER_BYTES_MAX,
+            "refused what a member leaves with its group: too large"
+        );
+    }
+    too_large
+}
+
+/// A copy: as it came, it would keep the whole request in memory.
+fn kept(bytes: &Bytes) -> Bytes {
+    Bytes::copy_from_slice(bytes)
 }
 
 fn join_of(call: &Call, request: JoinGroupRequest) -> Join {
@@ -42,7 +66,7 @@ fn join_of(call: &Call, request: JoinGroupRequest) -> Join {
         session_timeout_ms: request.session_timeout_ms,
         rebalance_timeout_ms,
         protocol_type: request.protocol_type.to_string(),
-        protocols: request.protocols.into_iter().map(|one| (one.name.to_string(), one.metadata)).collect(),
+        protocols: request.protocols.into_iter().map(|one| (one.name.to_string(), kept(&one.metadata))).collect(),
         id_required: call.version >= 4,
         can_skip_assignment: call.version >= 9,
     }
@@ -74,8 +98,11 @@ fn protocol_name(version: i16, name: Option<String>) -> Option<StrBytes> {
 /// Waits for the leader's assignment.
 pub(crate) async fn sync(call: &Call, request: SyncGroupRequest) -> SyncGroupResponse {
     let group = request.group_id.to_string();
+    let assignment_bytes = request.assignments.iter().map(|one| one.assignment.len()).sum();
     let reply = if group.is_empty() {
         SyncReply::refused(ResponseError::InvalidGroupId)
+    } else if is_too_large(&group, assignment_bytes) {
+        SyncReply::refused(ResponseError::InvalidRequest)
     } else {
         call.core.groups.sync(&group, sync_of(request), now_ms()).await
     };
@@ -96,7 +123,7 @@ fn sync_of(request: SyncGroupRequest) -> Sync {
         },
         protocol_type: request.protocol_type.as_ref().map(StrBytes::to_string),
         protocol: request.protocol_name.as_ref().map(StrBytes::to_string),
-        assignments: assignments.map(|one| (one.member_id.to_string(), one.assignment)).collect(),
+        assignments: assignments.map(|one| (one.member_id.to_string(), kept(&one.assignment))).collect(),
     }
 }
 

@@ -18,6 +18,7 @@ pub(crate) mod transaction_admin;
 pub(crate) mod transactions;
 pub(crate) mod versions;
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -70,6 +71,13 @@ fn topic_name(name: &str) -> TopicName {
 
 fn isolation(level: i8) -> Isolation {
     if level == 1 { Isolation::ReadCommitted } else { Isolation::ReadUncommitted }
+}
+
+/// Each thing once, in order: naming it again must not make the work and the answer longer.
+fn once<T, K: Ord>(mut named: Vec<T>, key: impl Fn(&T) -> K) -> Vec<T> {
+    let mut seen = BTreeSet::new();
+    named.retain(|one| seen.insert(key(one)));
+    named
 }
 
 /// A client may say which epoch of the leader it knows; there is only one.

@@ -2,6 +2,8 @@
 //!
 //! Apart because these read a log's ends and times, and no records.
 
+use std::collections::BTreeSet;
+
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::list_offsets_request::ListOffsetsPartition;
 use kafka_protocol::messages::list_offsets_response::{ListOffsetsPartitionResponse, ListOffsetsTopicResponse};
@@ -24,8 +26,13 @@ const NONE: TimedOffset = TimedOffset { offset: -1, timestamp_ms: -1 };
 /// The offset of a time, or one of the ends, for each partition.
 pub(crate) fn list(call: &Call, request: ListOffsetsRequest) -> ListOffsetsResponse {
     let isolation = isolation(request.isolation_level);
+    let mut seen = BTreeSet::new();
     let topics = request.topics.into_iter().map(|topic| {
-        let partition = |asked: ListOffsetsPartition| listed(call, &topic.name, &asked, isolation);
+        // To look for a time is work, so a partition that is named again is refused, as in Kafka.
+        let partition = |asked: ListOffsetsPartition| match seen.insert((topic.name.clone(), asked.partition_index)) {
+            true => listed(call, &topic.name, &asked, isolation),
+            false => refused(&asked, ResponseError::InvalidRequest),
+        };
         let partitions = topic.partitions.into_iter().map(partition).collect();
         ListOffsetsTopicResponse::default().with_name(topic.name.clone()).with_partitions(partitions)
     });
@@ -43,14 +50,22 @@ fn listed(
         let (log, _) = call.core.topics.log(topic, asked.partition_index)?;
         offset_of(&log, asked.timestamp, isolation)
     };
-    let answer = ListOffsetsPartitionResponse::default().with_partition_index(asked.partition_index);
     match found() {
-        Ok(found) => answer
+        Ok(found) => ListOffsetsPartitionResponse::default()
+            .with_partition_index(asked.partition_index)
             .with_offset(found.offset)
             .with_timestamp(found.timestamp_ms)
             .with_leader_epoch(if call.version >= 4 { LEADER_EPOCH } else { -1 }),
-        Err(error) => answer.with_error_code(error.code()).with_offset(-1).with_timestamp(-1),
+        Err(error) => refused(asked, error),
     }
+}
+
+fn refused(asked: &ListOffsetsPartition, error: ResponseError) -> ListOffsetsPartitionResponse {
+    ListOffsetsPartitionResponse::default()
+        .with_partition_index(asked.partition_index)
+        .with_error_code(error.code())
+        .with_offset(-1)
+        .with_timestamp(-1)
 }
 
 fn offset_of(log: &Log, timestamp_ms: i64, isolation: Isolation) -> Result<TimedOffset, ResponseError> {

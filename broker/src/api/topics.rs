@@ -2,6 +2,8 @@
 //!
 //! Apart because these change which logs there are, and where they start.
 
+use std::collections::BTreeMap;
+
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::create_partitions_request::CreatePartitionsTopic;
 use kafka_protocol::messages::create_partitions_response::CreatePartitionsTopicResult;
@@ -24,7 +26,11 @@ use crate::topics::{SETTINGS, Settings, TopicError};
 
 /// Makes topics. One that is named twice is made not at all.
 pub(crate) fn create(call: &Call, request: CreateTopicsRequest) -> CreateTopicsResponse {
-    let twice = |name: &TopicName| request.topics.iter().filter(|topic| topic.name == *name).count() > 1;
+    let mut times: BTreeMap<&str, usize> = BTreeMap::new();
+    for topic in &request.topics {
+        *times.entry(topic.name.as_str()).or_default() += 1;
+    }
+    let twice = |name: &TopicName| times.get(name.as_str()).is_some_and(|times| *times > 1);
     let create_one = |topic: &CreatableTopic| {
         let created = match twice(&topic.name) {
             true => Err(TopicError::new(ResponseError::InvalidRequest, "Duplicate topic name.")),
@@ -51,7 +57,8 @@ fn create_topic(call: &Call, topic: &CreatableTopic, only_check: bool) -> Result
         .map_err(|problem| TopicError::new(ResponseError::InvalidTopicException, problem))?;
     let partitions = partitions(call, topic)?;
     let given = topic.configs.iter().map(|one| (one.name.to_string(), one.value.as_ref().map(StrBytes::to_string)));
-    let settings = Settings::new(given).map_err(|problem| TopicError::new(ResponseError::InvalidConfig, problem))?;
+    let settings =
+        Settings::new(given).map_err(|problem| TopicError::new(ResponseError::InvalidConfig, problem))?;
     let id = call.core.topics.create(&topic.name, partitions, settings.clone(), only_check)?;
     Ok(Created { id, partitions, settings })
 }

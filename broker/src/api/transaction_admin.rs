@@ -12,7 +12,7 @@ use kafka_protocol::messages::{
 };
 use kafka_protocol::protocol::StrBytes;
 
-use super::{Call, text, topic_name};
+use super::{Call, once, text, topic_name};
 use crate::clock::now_ms;
 use crate::log::ProducerActivity;
 use crate::txn::{Phase, Transaction};
@@ -23,15 +23,15 @@ const STATES: &[&str] =
 
 /// The producers that partitions remember.
 pub(crate) fn describe_producers(call: &Call, request: DescribeProducersRequest) -> DescribeProducersResponse {
-    let topics = request.topics.into_iter().map(|topic| {
-        let partition = |index: &i32| {
-            let answer = PartitionResponse::default().with_partition_index(*index);
-            match call.core.topics.log(&topic.name, *index) {
+    let topics = once(request.topics, |topic| topic.name.clone()).into_iter().map(|topic| {
+        let partition = |index: i32| {
+            let answer = PartitionResponse::default().with_partition_index(index);
+            match call.core.topics.log(&topic.name, index) {
                 Ok((log, _)) => answer.with_active_producers(log.activity().iter().map(producer_state).collect()),
                 Err(error) => answer.with_error_code(error.code()).with_error_message(Some(text(error.to_string()))),
             }
         };
-        let partitions = topic.partition_indexes.iter().map(partition).collect();
+        let partitions = once(topic.partition_indexes, |index| *index).into_iter().map(partition).collect();
         TopicResponse::default().with_name(topic.name.clone()).with_partitions(partitions)
     });
     DescribeProducersResponse::default().with_topics(topics.collect())
@@ -58,7 +58,8 @@ pub(crate) fn describe_transactions(call: &Call, request: DescribeTransactionsRe
         };
         described.unwrap_or_else(missing).with_transactional_id(id)
     };
-    let states = request.transactional_ids.into_iter().map(describe_one).collect();
+    let ids = once(request.transactional_ids, TransactionalId::clone);
+    let states = ids.into_iter().map(describe_one).collect();
     DescribeTransactionsResponse::default().with_transaction_states(states)
 }
 

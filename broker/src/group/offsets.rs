@@ -56,7 +56,9 @@ impl Offsets {
     }
 
     pub(super) fn delete(&mut self, partitions: &[TopicPartition]) {
-        self.committed.retain(|at, _| !partitions.contains(at));
+        for at in partitions {
+            self.committed.remove(at);
+        }
     }
 
     pub(super) fn delete_topic(&mut self, topic: &str) {

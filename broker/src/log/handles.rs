@@ -11,13 +11,20 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-/// Most segment files open at a time; a common limit of a process is 1,024, sockets included.
-const FILES_OPEN_MAX: usize = 400;
+use crate::descriptors::Descriptors;
 
 /// A cache of open files.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Handles {
+    files_max: usize,
     state: Mutex<State>,
+}
+
+impl Default for Handles {
+    /// As many files as there are descriptors for.
+    fn default() -> Handles {
+        Handles::with_at_most(Descriptors::of_process().segment_files_max)
+    }
 }
 
 /// Names a file in the cache.
@@ -33,6 +40,10 @@ struct State {
 }
 
 impl Handles {
+    fn with_at_most(files_max: usize) -> Handles {
+        Handles { files_max, state: Mutex::default() }
+    }
+
     /// A name for one more file.
     pub(crate) fn new_id(&self) -> HandleId {
         let mut state = self.state.lock();
@@ -46,8 +57,10 @@ impl Handles {
         if let Some(file) = self.state.lock().touch(id) {
             return Ok(file);
         }
-        let file = Arc::new(OpenOptions::new().read(true).write(true).create(create).truncate(false).open(path)?);
-        self.state.lock().insert(id, Arc::clone(&file));
+        let opened = OpenOptions::new().read(true).write(true).create(create).truncate(false).open(path);
+        let file = opened.map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))?;
+        let file = Arc::new(file);
+        self.state.lock().insert(id, Arc::clone(&file), self.files_max);
         Ok(file)
     }
 
@@ -67,12 +80,12 @@ impl State {
         Some(Arc::clone(file))
     }
 
-    fn insert(&mut self, id: HandleId, file: Arc<File>) {
+    fn insert(&mut self, id: HandleId, file: Arc<File>, files_max: usize) {
         self.remove(id);
         self.clock += 1;
         self.open.insert(id, (self.clock, file));
         self.by_use.insert(self.clock, id);
-        while self.open.len() > FILES_OPEN_MAX {
+        while self.open.len() > files_max {
             let Some((_, oldest)) = self.by_use.pop_first() else { break };
             self.open.remove(&oldest);
         }
@@ -92,14 +105,14 @@ mod tests {
     #[test]
     fn the_least_recently_used_file_is_closed() {
         let folder = tempfile::tempdir().expect("a folder");
-        let handles = Handles::default();
-        let ids: Vec<_> = (0..=FILES_OPEN_MAX).map(|_| handles.new_id()).collect();
+        let handles = Handles::with_at_most(20);
+        let ids: Vec<_> = (0..=20).map(|_| handles.new_id()).collect();
         for (at, id) in ids.iter().enumerate() {
             handles.get(*id, &folder.path().join(at.to_string()), true).expect("opens");
             handles.get(ids[0], &folder.path().join("0"), true).expect("opens");
         }
         let state = handles.state.lock();
-        assert_eq!(state.open.len(), FILES_OPEN_MAX);
+        assert_eq!(state.open.len(), 20);
         assert!(state.open.contains_key(&ids[0]) && !state.open.contains_key(&ids[1]));
     }
 }

@@ -6,20 +6,20 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
-use tokio::sync::Semaphore;
+use tokio::time::timeout;
 
 use super::dispatch::answer;
+use super::frame::{Budget, read_frame, read_length};
 use super::wire::{Route, WireError, read_header};
 use crate::api::Call;
-use crate::config::REQUEST_BYTES_MAX;
+use crate::config::ANSWER_PAUSE_MAX;
 use crate::core::Core;
 
 /// Serves a connection until it ends, and says why when the client broke the protocol.
-pub(super) async fn serve(mut socket: TcpStream, peer: SocketAddr, core: Arc<Core>, bytes_in_flight: Arc<Semaphore>) {
-    match serve_requests(&mut socket, peer, &core, &bytes_in_flight).await {
+pub(super) async fn serve(mut socket: TcpStream, peer: SocketAddr, core: Arc<Core>, budget: Arc<Budget>) {
+    match serve_requests(&mut socket, peer, &core, &budget).await {
         Ok(()) | Err(WireError::Io(_)) => tracing::debug!(%peer, "a connection ended"),
         Err(error) => tracing::warn!(%peer, %error, "closed a connection"),
     }
@@ -29,13 +29,12 @@ async fn serve_requests(
     socket: &mut TcpStream,
     peer: SocketAddr,
     core: &Arc<Core>,
-    bytes_in_flight: &Semaphore,
+    budget: &Budget,
 ) -> Result<(), WireError> {
     socket.set_nodelay(true)?;
     let local = socket.local_addr()?;
-    while let Some(length) = read_length(socket).await? {
-        let allowed = bytes_in_flight.acquire_many(length as u32).await;
-        let mut frame = read_frame(socket, length).await?;
+    while let Some(length) = read_length(socket, budget).await? {
+        let (mut frame, held) = read_frame(socket, length, budget).await?;
         let route = Route::read(&frame)?;
         let client_id = if is_readable(route) { read_header(&mut frame, route)? } else { String::new() };
         let call = Call { core: Arc::clone(core), version: route.version, client_id, peer, local };
@@ -44,9 +43,10 @@ async fn serve_requests(
             answer = answer(&call, route, frame) => answer?,
             () = hung_up(socket) => return Ok(()),
         };
-        drop(allowed);
+        drop(held);
         if let Some(answer) = answer {
-            socket.write_all(&answer).await?;
+            let _held = core.answers.hold(answer.len());
+            write_answer(socket, &answer).await?;
         }
     }
     Ok(())
@@ -64,27 +64,12 @@ fn is_readable(route: Route) -> bool {
     super::Api::find(route.key as i16).is_some_and(|api| api.offers(route.version))
 }
 
-/// The length of the next frame; `None` at the end of the connection.
-async fn read_length(socket: &mut TcpStream) -> Result<Option<usize>, WireError> {
-    let mut prefix = [0; super::wire::LENGTH_BYTES];
-    match socket.read_exact(&mut prefix).await {
-        Ok(_) => {}
-        Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => return Ok(None),
-        Err(error) => return Err(error.into()),
+/// Writes an answer to a client that takes it, however slowly.
+async fn write_answer(socket: &mut TcpStream, answer: &[u8]) -> Result<(), WireError> {
+    let mut rest = answer;
+    while !rest.is_empty() {
+        let written = timeout(ANSWER_PAUSE_MAX, socket.write(rest)).await.map_err(|_| WireError::NotTaken)??;
+        rest = &rest[written..];
     }
-    let length = i32::from_be_bytes(prefix);
-    match usize::try_from(length) {
-        Ok(bytes) if bytes <= REQUEST_BYTES_MAX => Ok(Some(bytes)),
-        _ => Err(WireError::Length(length)),
-    }
-}
-
-async fn read_frame(socket: &mut TcpStream, length: usize) -> Result<Bytes, WireError> {
-    let mut frame = BytesMut::with_capacity(length);
-    let mut rest = socket.take(length as u64);
-    while rest.read_buf(&mut frame).await? > 0 {}
-    if frame.len() < length {
-        return Err(WireError::Io(std::io::ErrorKind::UnexpectedEof.into()));
-    }
-    Ok(frame.freeze())
+    Ok(())
 }

@@ -2,40 +2,113 @@
 //!
 //! Apart because the number of connections is limited here and nowhere else.
 
+use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
-use super::connection;
-use crate::config::{CONNECTIONS_MAX, REQUEST_BYTES_IN_FLIGHT_MAX};
+use super::frame::Budget;
+use super::{connection, refusal};
+use crate::clock::now_ms;
 use crate::core::Core;
+use crate::descriptors::Descriptors;
+use crate::trouble::Trouble;
 
 /// How long accepting rests after it failed, for instance for lack of file handles.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// Most clients that are told at the same time why they are refused; more are just closed.
+const REFUSALS_MAX: usize = 8;
 
 /// Serves until the task is aborted; all connections end with it.
 pub(crate) async fn serve(listener: TcpListener, core: Arc<Core>) {
-    let bytes_in_flight = Arc::new(Semaphore::new(REQUEST_BYTES_IN_FLIGHT_MAX));
-    let mut connections = JoinSet::new();
+    let mut reception = Reception::new(core);
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
-            Some(_) = connections.join_next() => continue,
+            Some(_) = reception.connections.join_next() => continue,
+            Some(_) = reception.refusals.join_next() => continue,
         };
+        if !reception.receive(accepted) {
+            tokio::time::sleep(ACCEPT_PAUSE).await;
+        }
+    }
+}
+
+/// Who is served and who is not.
+struct Reception {
+    core: Arc<Core>,
+    budget: Arc<Budget>,
+    descriptors: Descriptors,
+    connections: JoinSet<()>,
+    refusals: JoinSet<()>,
+    /// How many were refused since one was last served.
+    refused: u64,
+    accepting: Trouble,
+}
+
+impl Reception {
+    fn new(core: Arc<Core>) -> Reception {
+        Reception {
+            core,
+            budget: Arc::new(Budget::new()),
+            descriptors: Descriptors::of_process(),
+            connections: JoinSet::new(),
+            refusals: JoinSet::new(),
+            refused: 0,
+            accepting: Trouble::default(),
+        }
+    }
+
+    /// Serves or refuses who has come; false when nobody could be let in.
+    fn receive(&mut self, accepted: io::Result<(TcpStream, SocketAddr)>) -> bool {
+        let limit = self.descriptors.limit;
         match accepted {
-            Ok((_, peer)) if connections.len() >= CONNECTIONS_MAX => {
-                tracing::warn!(%peer, limit = CONNECTIONS_MAX, "refused a connection: there are too many");
-            }
             Ok((socket, peer)) => {
-                connections.spawn(connection::serve(socket, peer, Arc::clone(&core), Arc::clone(&bytes_in_flight)));
+                if let Some(failures) = self.accepting.succeeded(0, now_ms()) {
+                    tracing::warn!(failures, "accepting connections again");
+                }
+                if self.connections.len() < self.descriptors.connections_max {
+                    self.serve(socket, peer);
+                } else {
+                    self.refuse(socket, peer);
+                }
+                true
             }
             Err(error) => {
-                tracing::warn!(%error, "could not accept a connection");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
+                if self.accepting.failed(&error, 0, now_ms()) {
+                    let hint = "when these are too few, raise the limit (ulimit -n)";
+                    tracing::error!(%error, open_files_limit = limit, hint, "could not accept a connection");
+                }
+                false
             }
+        }
+    }
+
+    fn serve(&mut self, socket: TcpStream, peer: SocketAddr) {
+        if self.refused > 0 {
+            tracing::warn!(refused = self.refused, "there is room for connections again");
+            self.refused = 0;
+        }
+        self.connections.spawn(connection::serve(socket, peer, Arc::clone(&self.core), Arc::clone(&self.budget)));
+    }
+
+    fn refuse(&mut self, socket: TcpStream, peer: SocketAddr) {
+        let Descriptors { limit, connections_max, .. } = self.descriptors;
+        self.refused += 1;
+        if self.refused == 1 {
+            tracing::error!(
+                %peer,
+                connections_max,
+                open_files_limit = limit,
+                "refusing connections: there are as many as half of the open files that this process may have; raise \
+                 the limit (ulimit -n), or close connections"
+            );
+        }
+        if self.refusals.len() < REFUSALS_MAX {
+            self.refusals.spawn(refusal::tell(socket));
         }
     }
 }

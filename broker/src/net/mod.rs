@@ -5,7 +5,9 @@
 mod apis;
 mod connection;
 mod dispatch;
+mod frame;
 mod listener;
+mod refusal;
 mod shapes;
 mod skim;
 mod wire;

@@ -1,35 +1,62 @@
-//! Walking over a request before it is decoded, to see that its arrays are as long as they say.
+//! Walking over a request before it is decoded, to see that its arrays are as long as they say and not too long.
 //!
 //! Apart because the codecs make room for as many elements as an array claims, and a claim of two thousand
-//! million would end the process. Here nothing is allocated: the walk ends where the bytes do.
+//! million would end the process; and an element of two bytes takes hundreds when it is decoded and answered. Here
+//! nothing is allocated: the walk ends where the bytes do, or at the most elements that are taken.
 
 use super::shapes::{Field, Kind, Shape};
+use crate::config::REQUEST_ELEMENTS_MAX;
 
-/// Bytes of the shortest array length.
+/// Most bytes of a varint.
 const VARINT_BYTES_MAX: usize = 5;
 
-/// Whether a body holds everything that its version's shape has.
-pub(super) fn is_whole(shape: &Shape, version: i16, body: &[u8]) -> bool {
-    let mut walk = Walk { rest: body, version, flexible: version >= shape.flexible_from };
-    walk.fields(shape.fields).is_some()
+/// Why a request is not decoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Refusal {
+    #[error("it is shorter than it says")]
+    Short,
+    #[error("its arrays have more than {REQUEST_ELEMENTS_MAX} elements")]
+    Elements,
+}
+
+/// Checks that a body holds everything that its version's shape has, and not too much of it.
+pub(super) fn check_body(shape: &Shape, version: i16, body: &[u8]) -> Result<(), Refusal> {
+    let mut walk = Walk::over(body, version, version >= shape.flexible_from);
+    walk.fields(shape.fields)
+}
+
+/// Checks the header of a request, from the client's name on; a flexible one has tagged fields.
+pub(super) fn check_header(flexible: bool, header: &[u8]) -> Result<(), Refusal> {
+    let mut walk = Walk::over(header, 0, flexible);
+    let length = walk.short_length()?;
+    walk.skip(length)?;
+    if flexible { walk.tagged() } else { Ok(()) }
 }
 
 struct Walk<'a> {
     rest: &'a [u8],
     version: i16,
     flexible: bool,
+    /// How many more elements are taken.
+    elements_left: usize,
+}
+
+impl<'a> Walk<'a> {
+    fn over(rest: &'a [u8], version: i16, flexible: bool) -> Walk<'a> {
+        Walk { rest, version, flexible, elements_left: REQUEST_ELEMENTS_MAX }
+    }
 }
 
 impl Walk<'_> {
-    fn fields(&mut self, fields: &[Field]) -> Option<()> {
+    fn fields(&mut self, fields: &[Field]) -> Result<(), Refusal> {
         let version = self.version;
         for field in fields.iter().filter(|field| field.versions.contains(&version)) {
             self.value(&field.kind)?;
         }
-        if self.flexible { self.tagged() } else { Some(()) }
+        if self.flexible { self.tagged() } else { Ok(()) }
     }
 
-    fn value(&mut self, kind: &Kind) -> Option<()> {
+    fn value(&mut self, kind: &Kind) -> Result<(), Refusal> {
         match kind {
             Kind::Fixed(bytes) => self.skip(*bytes),
             Kind::Text => {
@@ -40,62 +67,81 @@ impl Walk<'_> {
                 let length = self.length()?;
                 self.skip(length)
             }
-            Kind::List(element) => (0..self.length()?).try_for_each(|_| self.value(element)),
-            Kind::Structs(fields) => (0..self.length()?).try_for_each(|_| self.fields(fields)),
+            Kind::List(element) => {
+                let length = self.length()?;
+                self.count(length)?;
+                (0..length).try_for_each(|_| self.value(element))
+            }
+            Kind::Structs(fields) => {
+                let length = self.length()?;
+                self.count(length)?;
+                (0..length).try_for_each(|_| self.fields(fields))
+            }
         }
     }
 
+    /// Elements that a request claims to have; one that cannot have them is short, whatever the limit is.
+    fn count(&mut self, elements: usize) -> Result<(), Refusal> {
+        if elements > self.rest.len() {
+            return Err(Refusal::Short);
+        }
+        self.elements_left = self.elements_left.checked_sub(elements).ok_or(Refusal::Elements)?;
+        Ok(())
+    }
+
     /// A length; nothing at all counts as zero.
-    fn length(&mut self) -> Option<usize> {
+    fn length(&mut self) -> Result<usize, Refusal> {
         if self.flexible {
             return self.compact_length();
         }
-        let (length, rest) = self.rest.split_first_chunk::<4>()?;
+        let (length, rest) = self.rest.split_first_chunk::<4>().ok_or(Refusal::Short)?;
         self.rest = rest;
         nothing_or(i64::from(i32::from_be_bytes(*length)))
     }
 
-    fn short_length(&mut self) -> Option<usize> {
-        let (length, rest) = self.rest.split_first_chunk::<2>()?;
+    fn short_length(&mut self) -> Result<usize, Refusal> {
+        let (length, rest) = self.rest.split_first_chunk::<2>().ok_or(Refusal::Short)?;
         self.rest = rest;
         nothing_or(i64::from(i16::from_be_bytes(*length)))
     }
 
-    fn compact_length(&mut self) -> Option<usize> {
-        Some((self.varint()? as usize).saturating_sub(1))
+    fn compact_length(&mut self) -> Result<usize, Refusal> {
+        Ok((self.varint()? as usize).saturating_sub(1))
     }
 
-    fn tagged(&mut self) -> Option<()> {
-        for _ in 0..self.varint()? {
+    fn tagged(&mut self) -> Result<(), Refusal> {
+        let fields = self.varint()? as usize;
+        self.count(fields)?;
+        for _ in 0..fields {
             self.varint()?;
             let length = self.varint()? as usize;
             self.skip(length)?;
         }
-        Some(())
+        Ok(())
     }
 
-    fn varint(&mut self) -> Option<u32> {
+    fn varint(&mut self) -> Result<u32, Refusal> {
         let mut value = 0;
         for at in 0..VARINT_BYTES_MAX {
-            let (byte, rest) = self.rest.split_first()?;
+            let (byte, rest) = self.rest.split_first().ok_or(Refusal::Short)?;
             self.rest = rest;
             value |= u32::from(byte & 0x7f) << (at * 7);
             if *byte < 0x80 {
-                return Some(value);
+                return Ok(value);
             }
         }
-        None
+        Err(Refusal::Short)
     }
 
-    fn skip(&mut self, bytes: usize) -> Option<()> {
-        self.rest = self.rest.get(bytes..)?;
-        Some(())
+    fn skip(&mut self, bytes: usize) -> Result<(), Refusal> {
+        self.rest = self.rest.get(bytes..).ok_or(Refusal::Short)?;
+        Ok(())
     }
 }
 
 /// -1 says that there is nothing; no other negative number says anything.
-fn nothing_or(length: i64) -> Option<usize> {
-    if length == -1 { Some(0) } else { usize::try_from(length).ok() }
+fn nothing_or(length: i64) -> Result<usize, Refusal> {
+    if length == -1 { Ok(0) } else { usize::try_from(length).map_err(|_| Refusal::Short) }
 }
 
 #[cfg(test)]
@@ -116,9 +162,30 @@ mod tests {
             (b"\x00\x00\x00\x01\x00\x05t", false),
             (b"", false),
         ] {
-            assert_eq!(is_whole(shape, 1, body), whole, "{body:?}");
+            assert_eq!(check_body(shape, 1, body).is_ok(), whole, "{body:?}");
         }
-        assert!(is_whole(shape, 9, b"\x02\x02t\x00\x01\x00\x00\x00"));
-        assert!(!is_whole(shape, 9, b"\xff\xff\xff\xff\x0f\x02t\x00\x01\x00\x00\x00"));
+        assert_eq!(check_body(shape, 9, b"\x02\x02t\x00\x01\x00\x00\x00"), Ok(()));
+        let claims = b"\xff\xff\xff\xff\x0f\x02t\x00\x01\x00\x00\x00";
+        assert_eq!(check_body(shape, 9, claims), Err(Refusal::Short));
+    }
+
+    /// However they are spread: over one array, over nested ones, over tagged fields, or in the header.
+    #[test]
+    fn elements_are_counted_over_the_whole_request() {
+        let many = |count: usize, element: &[u8]| [&(count as i32).to_be_bytes()[..], &element.repeat(count)].concat();
+        let metadata = shape(ApiKey::Metadata).expect("is offered");
+        for (count, expected) in [(REQUEST_ELEMENTS_MAX, Ok(())), (REQUEST_ELEMENTS_MAX + 1, Err(Refusal::Elements))] {
+            assert_eq!(check_body(metadata, 1, &many(count, &[0, 0])), expected);
+        }
+        let offsets = shape(ApiKey::ListOffsets).expect("is offered");
+        let topic = [&[0, 1, b't'][..], &many(1_000, &[0; 12])].concat();
+        let nested = |topics| [&[0; 4][..], &many(topics, &topic)].concat();
+        assert_eq!(check_body(offsets, 1, &nested(100)), Ok(()));
+        assert_eq!(check_body(offsets, 1, &nested(200)), Err(Refusal::Elements));
+        let tagged = [&[0xc1, 0x9a, 0x0c][..], &[5, 0].repeat(REQUEST_ELEMENTS_MAX + 1)].concat();
+        assert_eq!(check_body(metadata, 9, &[&[0, 0, 0, 0][..], &tagged].concat()), Err(Refusal::Elements));
+        assert_eq!(check_header(true, &[&[0, 1, b'c'][..], &tagged].concat()), Err(Refusal::Elements));
+        assert_eq!(check_header(false, b"\xff\xffbody"), Ok(()));
+        assert_eq!(check_header(false, b"\x00\x09cl"), Err(Refusal::Short));
     }
 }

@@ -8,7 +8,7 @@ use kafka_protocol::protocol::{Decodable, Encodable};
 
 use super::apis::Api;
 use super::shapes::shape;
-use super::skim::is_whole;
+use super::skim::{check_body, check_header};
 
 /// Bytes in front of a frame that give its length.
 pub(super) const LENGTH_BYTES: usize = 4;
@@ -22,12 +22,31 @@ pub(super) enum WireError {
     Io(#[from] std::io::Error),
     #[error("a request of {0} bytes is too short or too long")]
     Length(i32),
+    #[error("it speaks TLS, and this broker does not: connect with security.protocol=PLAINTEXT")]
+    Tls,
+    #[error("the rest of a request did not arrive")]
+    Stalled,
+    #[error("an answer was not taken")]
+    NotTaken,
     #[error("the API {key} in version {version} is not offered")]
     NotOffered { key: i16, version: i16 },
     #[error("a request cannot be read: {0}")]
     Malformed(String),
     #[error("an answer cannot be written: {0}")]
     Unwritable(String),
+}
+
+/// How a TLS handshake begins.
+const TLS_HANDSHAKE: [u8; 2] = [0x16, 3];
+
+impl WireError {
+    /// What a length that cannot be one says about its sender.
+    pub(super) fn length(prefix: [u8; LENGTH_BYTES]) -> WireError {
+        match prefix.starts_with(&TLS_HANDSHAKE) {
+            true => WireError::Tls,
+            false => WireError::Length(i32::from_be_bytes(prefix)),
+        }
+    }
 }
 
 /// Where a request goes.
@@ -52,16 +71,16 @@ impl Route {
 /// Takes the header from a frame and gives the client's name.
 pub(super) fn read_header(frame: &mut Bytes, route: Route) -> Result<String, WireError> {
     let version = route.key.request_header_version(route.version);
+    // The client's name comes behind the route; from version 2 of the header on tagged fields follow.
+    check_header(version >= 2, frame.get(ROUTE_BYTES..).unwrap_or_default()).map_err(malformed)?;
     let header = RequestHeader::decode(frame, version).map_err(malformed)?;
     Ok(header.client_id.map(|id| id.to_string()).unwrap_or_default())
 }
 
 /// Reads the body of a request.
 pub(super) fn read_body<T: Decodable>(frame: &mut Bytes, route: Route) -> Result<T, WireError> {
-    let whole = shape(route.key).is_some_and(|shape| is_whole(shape, route.version, frame));
-    if !whole {
-        return Err(malformed("it is shorter than it says"));
-    }
+    let shape = shape(route.key).ok_or_else(|| malformed("it has no shape"))?;
+    check_body(shape, route.version, frame).map_err(malformed)?;
     T::decode(frame, route.version).map_err(malformed)
 }
 

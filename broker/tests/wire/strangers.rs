@@ -1,12 +1,19 @@
 //! What does not speak Kafka, or another Kafka: it is sent away, and the broker goes on.
 
 use std::io::Write;
+use std::time::{Duration, Instant};
 
-use bytes::{Buf, BufMut, BytesMut};
-use kafka_protocol::messages::{ApiVersionsRequest, ApiVersionsResponse};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+use kafka_protocol::ResponseError;
+use kafka_protocol::messages::create_topics_request::CreatableTopic;
+use kafka_protocol::messages::describe_configs_request::DescribeConfigsResource;
+use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
+use kafka_protocol::messages::{
+    ApiVersionsRequest, ApiVersionsResponse, CreateTopicsRequest, DescribeConfigsRequest, MetadataRequest,
+};
 use kafka_protocol::protocol::Decodable;
 
-use crate::client::{Client, Fixture};
+use crate::client::{Client, Fixture, produce_request, text, topic};
 
 /// A request's first fields and what follows.
 fn raw(key: i16, version: i16, rest: &[u8]) -> BytesMut {
@@ -111,4 +118,72 @@ fn noise_in_every_api_does_no_harm() {
         }
     }
     assert_alive(&fixture);
+}
+
+/// Goal: a length is a word and no memory. Method: more connections than the budget for requests has room for announce
+/// the largest request and send nothing, or a part of it; others are served meanwhile.
+#[test]
+fn announced_bytes_hold_nobody_up() {
+    let fixture = Fixture::in_memory();
+    let announcing: Vec<Client> = (0..12)
+        .map(|at| {
+            let mut client = fixture.connect();
+            client.stream.write_all(&(100_i32 << 20).to_be_bytes()).expect("writes");
+            client.stream.write_all(&vec![0; at * 10_000]).expect("writes");
+            client
+        })
+        .collect();
+    let begin = Instant::now();
+    let mut client = fixture.connect();
+    client.create_topic("t", 1);
+    let large = Bytes::from(vec![b'x'; 900_000]);
+    let request = produce_request(("t", 0), large, None);
+    client.call(9, &request); // refused as no batch, but read as a whole
+    assert!(begin.elapsed() < Duration::from_secs(5));
+    drop(announcing);
+}
+
+/// Goal: a small element in a request costs what it costs, and no request has too many. Method: requests of tens of MB
+/// that are nothing but elements, in the forms that can be decoded; they end the connection soon.
+#[test]
+fn too_many_elements_end_the_connection_soon() {
+    let fixture = Fixture::in_memory();
+    let elements = 20_000_000_i32;
+    let names = [&elements.to_be_bytes()[..], &vec![0; elements as usize * 2]].concat();
+    let tagged = [&[0xff, 0xff, 0xff, 0x07][..], &[1, 0].repeat(16_777_215)].concat();
+    for body in [
+        raw(3, 1, &[&b"\xff\xff"[..], &names].concat()),
+        raw(15, 0, &[&b"\xff\xff"[..], &names].concat()),
+        raw(3, 9, &[&b"\xff\xff"[..], &tagged].concat()),
+        raw(3, 9, &[&b"\xff\xff\0\0\0\0\0"[..], &tagged].concat()),
+    ] {
+        let begin = Instant::now();
+        let mut client = fixture.connect();
+        client.send_frame(&body);
+        assert!(is_closed(&mut client));
+        assert!(begin.elapsed() < Duration::from_secs(5), "{:?}", begin.elapsed());
+    }
+    assert_alive(&fixture);
+}
+
+/// Goal: naming a thing often makes neither the answer longer nor the work. Method: a topic with many partitions is named
+/// thousands of times; the answer has it once.
+#[test]
+fn what_is_named_often_is_described_once() {
+    let fixture = Fixture::in_memory();
+    let mut client = fixture.connect();
+    client.create_topic("t", 1_000);
+    let named = MetadataRequestTopic::default().with_name(Some(topic("t")));
+    let request = MetadataRequest::default().with_topics(Some(vec![named; 100_000]));
+    let begin = Instant::now();
+    assert_eq!(client.call(9, &request).topics.len(), 1);
+    let resource = DescribeConfigsResource::default().with_resource_type(2).with_resource_name(text("t"));
+    let resource = resource.with_configuration_keys(None);
+    let request = DescribeConfigsRequest::default().with_resources(vec![resource; 50_000]);
+    assert_eq!(client.call(4, &request).results.len(), 1);
+    let creatable: Vec<CreatableTopic> =
+        (0..100_000).map(|at| CreatableTopic::default().with_name(topic(&format!("/{at}")))).collect();
+    let answer = client.call(7, &CreateTopicsRequest::default().with_topics(creatable));
+    assert!(answer.topics.iter().all(|topic| topic.error_code == ResponseError::InvalidTopicException.code()));
+    assert!(begin.elapsed() < Duration::from_secs(10), "{:?}", begin.elapsed());
 }

@@ -1,0 +1,74 @@
+//! A failure that lasts, such as a full disk: reported when it begins, when its cause changes and when it is over.
+//!
+//! Apart because it is needed wherever clients try again: a line for each refusal would bury the log.
+
+use std::io;
+
+/// How long after the last failure a smaller success also counts as recovery, in ms.
+const QUIET_MS: i64 = 1_000;
+
+/// Whether something fails at present, and since how many attempts.
+#[derive(Debug, Default)]
+pub(crate) struct Trouble {
+    current: Option<Current>,
+}
+
+#[derive(Debug)]
+struct Current {
+    cause: String,
+    failures: u64,
+    /// Most bytes whose writing failed: one that fits where a larger one does not is no recovery.
+    bytes: u64,
+    last_ms: i64,
+}
+
+impl Trouble {
+    /// Takes note of a failure; true when it is to be reported: it is the first, or has another cause.
+    pub(crate) fn failed(&mut self, error: &io::Error, bytes: u64, now_ms: i64) -> bool {
+        let cause = error.to_string();
+        match &mut self.current {
+            Some(current) if current.cause == cause => {
+                current.failures += 1;
+                current.bytes = current.bytes.max(bytes);
+                current.last_ms = now_ms;
+                false
+            }
+            current => {
+                *current = Some(Current { cause, failures: 1, bytes, last_ms: now_ms });
+                true
+            }
+        }
+    }
+
+    /// Takes note of a success; how many attempts had failed when that ends the trouble.
+    pub(crate) fn succeeded(&mut self, bytes: u64, now_ms: i64) -> Option<u64> {
+        let over = |current: &mut Current| bytes >= current.bytes || now_ms - current.last_ms >= QUIET_MS;
+        self.current.take_if(over).map(|current| current.failures)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_reported_when_it_begins_changes_and_ends() {
+        let (full, broken) = (|| io::Error::from_raw_os_error(28), || io::Error::from_raw_os_error(5));
+        let mut trouble = Trouble::default();
+        assert_eq!(trouble.succeeded(10, 0), None);
+        let reported: Vec<bool> = (0..100).map(|at| trouble.failed(&full(), 10, at)).collect();
+        assert_eq!(reported.iter().filter(|reported| **reported).count(), 1);
+        assert!(reported[0] && trouble.failed(&broken(), 10, 100));
+        assert_eq!(trouble.succeeded(10, 101), Some(1));
+        assert_eq!(trouble.succeeded(10, 102), None);
+    }
+
+    #[test]
+    fn a_smaller_success_ends_it_only_when_nothing_failed_for_a_while() {
+        let mut trouble = Trouble::default();
+        assert!(trouble.failed(&io::Error::from_raw_os_error(28), 1_000, 0));
+        assert_eq!(trouble.succeeded(10, 500), None);
+        assert!(!trouble.failed(&io::Error::from_raw_os_error(28), 500, 600));
+        assert_eq!(trouble.succeeded(10, 600 + QUIET_MS), Some(2));
+    }
+}
