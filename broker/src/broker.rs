@@ -22,10 +22,10 @@ use crate::config::{Config, Storage};
 use crate::core::{Answers, Core};
 use crate::group::Groups;
 use crate::lock::{FolderLock, LockError, running_broker};
-use crate::log::RecoveryError;
-use crate::meta::{Change, Journal, JournalError};
+use crate::log::{RecoveryError, make_folder};
+use crate::meta::{Journal, JournalError};
 use crate::net;
-use crate::topics::Topics;
+use crate::topics::{Topics, holds_records};
 use crate::txn::Transactions;
 
 /// What everyone who starts a broker should know; the command line prints it too.
@@ -141,7 +141,7 @@ impl Drop for Broker {
 
 fn take_folder(folder: &Path) -> Result<FolderLock, StartError> {
     let failed = |cause| StartError::Folder { folder: folder.to_owned(), cause };
-    fs::create_dir_all(folder).map_err(failed)?;
+    make_folder(folder).map_err(failed)?;
     FolderLock::take(folder).map_err(|error| match error {
         LockError::Held => StartError::Locked { folder: folder.to_owned(), running: running_broker(folder) },
         LockError::Io(cause) => failed(cause),
@@ -160,39 +160,40 @@ async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartE
 
 fn open(config: Config, mut lock: Option<FolderLock>, address: SocketAddr) -> Result<Core, StartError> {
     let (journal, logs, trusted) = match &config.storage {
-        Storage::Folder(folder) => {
-            // From here on the folder is not clean until the broker ends in order.
-            let trusted = fs::remove_file(folder.join(CLEAN_FILE)).is_ok();
-            (Journal::open(&folder.join(JOURNAL_FILE), config.flush)?, Some(folder.join(LOGS_FOLDER)), trusted)
-        }
+        Storage::Folder(folder) => open_folder(folder, &config)?,
         Storage::Memory => (Journal::in_memory(), None, true),
     };
+    let failed = |cause| StartError::Folder { folder: folder_of(&config), cause };
     let journal = Arc::new(journal);
     let timer = Arc::new(Notify::new());
+    let cluster_id = journal.sign(|| Uuid::new_v4().simple().to_string()[..22].to_owned()).map_err(failed)?;
     let topics = Arc::new(Topics::open(&journal, logs, config.flush, trusted)?);
     let groups = Groups::open(&journal, config.group_initial_delay_ms, &timer);
     let transactions = Transactions::open(&journal, &timer);
     transactions.recover(&topics, &groups, now_ms());
-    let cluster_id = cluster_id(&journal, &config)?;
-    if let (Some(lock), Storage::Folder(folder)) = (&mut lock, &config.storage) {
-        lock.tell(address).map_err(|cause| StartError::Folder { folder: folder.clone(), cause })?;
+    if let Some(lock) = &mut lock {
+        lock.tell(address).map_err(failed)?;
     }
     let (answers, lock) = (Answers::default(), Mutex::new(lock));
     Ok(Core { config, cluster_id, journal, topics, groups, transactions, answers, timer, lock })
 }
 
-/// The cluster's name, made once.
-fn cluster_id(journal: &Journal, config: &Config) -> Result<String, StartError> {
-    if let Some(id) = journal.look(|image| image.cluster_id.clone()) {
-        return Ok(id);
-    }
-    let id = Uuid::new_v4().simple().to_string()[..22].to_owned();
-    let folder = match &config.storage {
+/// The journal, the folder of the logs, and whether the last broker ended in order. Nothing is changed when the journal
+/// cannot be trusted.
+fn open_folder(folder: &Path, config: &Config) -> Result<(Journal, Option<PathBuf>, bool), StartError> {
+    let logs = folder.join(LOGS_FOLDER);
+    let must_exist = holds_records(&logs).map_err(|cause| StartError::Folder { folder: logs.clone(), cause })?;
+    let journal = Journal::open(&folder.join(JOURNAL_FILE), config.flush, must_exist)?;
+    // From here on the folder is not clean until the broker ends in order.
+    let trusted = fs::remove_file(folder.join(CLEAN_FILE)).is_ok();
+    Ok((journal, Some(logs), trusted))
+}
+
+fn folder_of(config: &Config) -> PathBuf {
+    match &config.storage {
         Storage::Folder(folder) => folder.clone(),
         Storage::Memory => PathBuf::new(),
-    };
-    journal.record(Change::ClusterNamed { id: id.clone() }).map_err(|cause| StartError::Folder { folder, cause })?;
-    Ok(id)
+    }
 }
 
 /// Does what becomes due, until the task is aborted.

@@ -39,9 +39,13 @@
 //! ```text
 //! lock       held while a broker runs, with its address
 //! clean      there when the last broker ended in order: checksums are not looked at again
-//! journal    one line a change: topics, settings, committed offsets, producer ids, decided transactions
+//! journal    one line a change: topics, settings, committed offsets, producer ids, transactions, how far logs have got
 //! logs/<topic id>/<partition>/<base offset>.log     batches as the producers packed them
+//! orphaned/<topic id>/                              what was in `logs` although the journal knew no such topic
 //! ```
+//!
+//! Folders are made for their owner alone (mode 0700). Nothing that holds records is removed unless the journal says
+//! that its topic was deleted: without a journal, or with one that a newer version wrote, the broker does not start.
 //!
 //! A segment is closed when it reaches `segment.bytes`, so retention can remove whole files and compaction can
 //! replace them. Indexes by offset and by time are kept in memory and rebuilt from batch headers.
@@ -49,7 +53,9 @@
 //! # What survives what
 //!
 //! A broker that is killed loses nothing that was acknowledged: the operating system has it. What survives a loss of power
-//! is a choice, [`Flush`]. A full disk fails the write (`KAFKA_STORAGE_ERROR`) and leaves the log as it was.
+//! is a choice, [`Flush`]. A full disk fails the write (`KAFKA_STORAGE_ERROR`) and leaves the log as it was. Records
+//! whose file is gone are reported at start; reading their offsets fails (`CORRUPT_MESSAGE`), and none of the offsets is
+//! given again.
 
 mod api;
 mod broker;

@@ -131,7 +131,8 @@ fn check_fields(header: &BatchHeader) -> Result<(), ResponseError> {
     if header.codec() > CODEC_MAX {
         return Err(ResponseError::UnsupportedCompressionType);
     }
-    let counted = header.records > 0 && header.records - 1 == header.last_offset_delta;
+    let counted =
+        header.records > 0 && header.records - 1 == header.last_offset_delta && super::codec::can_hold(header);
     let numbered = !header.is_idempotent() || (header.base_sequence >= 0 && header.producer.epoch >= 0);
     let transactional = !header.is_transactional() || header.is_idempotent();
     if counted && numbered && transactional && !header.is_control() {
@@ -293,6 +294,11 @@ mod tests {
         assert_eq!(check_produced(&flipped, 1_000), Err(ResponseError::CorruptMessage));
         assert_eq!(check_produced(&good[..70], 1_000), Err(ResponseError::CorruptMessage));
         assert_eq!(check_produced(&good, 20), Err(ResponseError::MessageTooLarge));
+        let mut many = good.to_vec();
+        many[23..27].copy_from_slice(&(i32::MAX - 1).to_be_bytes());
+        many[57..61].copy_from_slice(&i32::MAX.to_be_bytes());
+        sign(&mut many);
+        assert_eq!(check_produced(&many, 1_000), Err(ResponseError::InvalidRecord), "there is no room for so many");
         let twice = [good.clone(), good.clone()].concat();
         assert_eq!(check_produced(&twice, 1_000), Err(ResponseError::InvalidRecord));
         assert_eq!(check_produced(&marker(PRODUCER, true, 0, 0, 0), 1_000), Err(ResponseError::InvalidRecord));

@@ -3,14 +3,18 @@
 //! Apart because it is the only place that looks inside a batch. It is needed where an offset is
 //! asked for by time and where a compacted topic must refuse records without a key.
 
-use std::io::Read;
+use std::io::{self, BufRead, BufReader, Read};
 
 use bytes::Bytes;
 
 use super::batch::{BatchHeader, HEADER_BYTES};
 
-/// Most bytes that one batch may unpack to; more is taken for damage.
-const UNPACKED_BYTES_MAX: u64 = 1 << 30;
+/// Most bytes that are unpacked of one batch. It is unpacked as a stream, so this bounds the time and not the memory.
+const UNPACKED_BYTES_MAX: u64 = 128 << 20;
+/// Fewest bytes of a record.
+const RECORD_BYTES_MIN: u64 = 7;
+/// How many times as long as its input a snappy block can get.
+const SNAPPY_GROWTH_MAX: u64 = 64;
 /// How the Java client's snappy frames begin: eight bytes of magic, two version numbers.
 const XERIAL_MAGIC: &[u8] = &[0x82, b'S', b'N', b'A', b'P', b'P', b'Y', 0];
 const XERIAL_HEADER_BYTES: usize = 16;
@@ -23,26 +27,58 @@ pub(crate) struct RecordInfo {
     pub(crate) has_key: bool,
 }
 
-/// The records of a whole batch; `None` when they cannot be unpacked or walked.
-pub(crate) fn records(batch: &Bytes) -> Option<Vec<RecordInfo>> {
-    let header = BatchHeader::parse(batch)?;
-    let unpacked = unpack(header.codec(), &batch[HEADER_BYTES..])?;
-    let mut rest = unpacked.as_ref();
-    let mut infos = Vec::new();
-    for _ in 0..header.records {
-        infos.push(next_record(&header, &mut rest)?);
-    }
-    Some(infos)
+/// Why the records of a batch cannot be looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unreadable {
+    Damaged,
+    /// They unpack to more bytes than are looked at.
+    TooLarge,
 }
 
-fn next_record(header: &BatchHeader, rest: &mut &[u8]) -> Option<RecordInfo> {
-    let bytes = usize::try_from(varint(rest)?).ok()?;
-    if bytes > rest.len() {
-        return None;
+/// The first record of a whole batch that is `wanted`. One that is damaged behind it is not noticed.
+pub(crate) fn find(batch: &Bytes, wanted: impl Fn(&RecordInfo) -> bool) -> Result<Option<RecordInfo>, Unreadable> {
+    let header = BatchHeader::parse(batch).ok_or(Unreadable::Damaged)?;
+    let packed = &batch[HEADER_BYTES..];
+    match header.codec() {
+        0 => find_in(&header, packed, wanted),
+        1 => find_in(&header, BufReader::new(flate2::read::MultiGzDecoder::new(packed)), wanted),
+        2 => find_in(&header, BufReader::new(Snappy::new(packed)), wanted),
+        3 => find_in(&header, BufReader::new(lz4_flex::frame::FrameDecoder::new(packed)), wanted),
+        4 => {
+            let decoder = zstd::stream::read::Decoder::new(packed).map_err(|_| Unreadable::Damaged)?;
+            find_in(&header, BufReader::new(decoder), wanted)
+        }
+        _ => Err(Unreadable::Damaged),
     }
-    let (mut record, after) = rest.split_at(bytes);
-    *rest = after;
-    record = record.get(1..)?;
+}
+
+/// Whether a batch can have as many records as it says, without looking at them.
+pub(crate) fn can_hold(header: &BatchHeader) -> bool {
+    let bytes_max = if header.codec() == 0 { (header.bytes - HEADER_BYTES) as u64 } else { UNPACKED_BYTES_MAX };
+    u64::try_from(header.records).is_ok_and(|records| records.saturating_mul(RECORD_BYTES_MIN) <= bytes_max)
+}
+
+fn find_in(
+    header: &BatchHeader,
+    unpacked: impl BufRead,
+    wanted: impl Fn(&RecordInfo) -> bool,
+) -> Result<Option<RecordInfo>, Unreadable> {
+    let mut unpacked = unpacked.take(UNPACKED_BYTES_MAX);
+    for _ in 0..header.records {
+        let Some(record) = next_record(header, &mut unpacked) else {
+            return Err(if unpacked.limit() == 0 { Unreadable::TooLarge } else { Unreadable::Damaged });
+        };
+        if wanted(&record) {
+            return Ok(Some(record));
+        }
+    }
+    Ok(None)
+}
+
+fn next_record(header: &BatchHeader, unpacked: &mut impl BufRead) -> Option<RecordInfo> {
+    let bytes = u64::try_from(varint(unpacked)?).ok()?;
+    let mut record = unpacked.take(bytes);
+    byte(&mut record)?; // attributes, none of which is used
     let time_delta = varint(&mut record)?;
     let offset_delta = varint(&mut record)?;
     let timestamp_ms = if header.has_append_time() {
@@ -51,15 +87,23 @@ fn next_record(header: &BatchHeader, rest: &mut &[u8]) -> Option<RecordInfo> {
         header.base_timestamp_ms.wrapping_add(time_delta)
     };
     let has_key = varint(&mut record)? >= 0;
-    Some(RecordInfo { offset: header.base_offset.wrapping_add(offset_delta), timestamp_ms, has_key })
+    let rest = record.limit();
+    let skipped = io::copy(&mut record, &mut io::sink()).ok()?;
+    let offset = header.base_offset.wrapping_add(offset_delta);
+    (skipped == rest).then_some(RecordInfo { offset, timestamp_ms, has_key })
+}
+
+fn byte(from: &mut impl BufRead) -> Option<u8> {
+    let byte = *from.fill_buf().ok()?.first()?;
+    from.consume(1);
+    Some(byte)
 }
 
 /// A zigzag number of up to ten bytes.
-fn varint(rest: &mut &[u8]) -> Option<i64> {
+fn varint(from: &mut impl BufRead) -> Option<i64> {
     let mut value = 0u64;
     for shift in (0..70).step_by(7) {
-        let (&byte, after) = rest.split_first()?;
-        *rest = after;
+        let byte = byte(from)?;
         value |= u64::from(byte & 0x7f).checked_shl(shift)?;
         if byte < 0x80 {
             return Some((value >> 1) as i64 ^ -((value & 1) as i64));
@@ -68,42 +112,48 @@ fn varint(rest: &mut &[u8]) -> Option<i64> {
     None
 }
 
-fn unpack(codec: i16, packed: &[u8]) -> Option<std::borrow::Cow<'_, [u8]>> {
-    match codec {
-        0 => Some(packed.into()),
-        1 => read_all(flate2::read::MultiGzDecoder::new(packed)),
-        2 => unpack_snappy(packed).map(Into::into),
-        3 => read_all(lz4_flex::frame::FrameDecoder::new(packed)),
-        4 => read_all(zstd::stream::read::Decoder::new(packed).ok()?),
-        _ => None,
+/// Snappy comes as one raw block, or as the frames of the Java client; a block is unpacked when the former was read.
+struct Snappy<'a> {
+    packed: &'a [u8],
+    framed: bool,
+    block: io::Cursor<Vec<u8>>,
+}
+
+impl<'a> Snappy<'a> {
+    fn new(packed: &'a [u8]) -> Snappy<'a> {
+        let framed = packed.starts_with(XERIAL_MAGIC) && packed.len() >= XERIAL_HEADER_BYTES;
+        let packed = if framed { &packed[XERIAL_HEADER_BYTES..] } else { packed };
+        Snappy { packed, framed, block: io::Cursor::default() }
+    }
+
+    fn next_block(&mut self) -> io::Result<()> {
+        let (block, rest) = match self.framed {
+            true => {
+                let (length, rest) = self.packed.split_first_chunk::<4>().ok_or(io::ErrorKind::InvalidData)?;
+                let length = u32::from_be_bytes(*length) as usize;
+                rest.split_at_checked(length).ok_or(io::ErrorKind::InvalidData)?
+            }
+            false => (self.packed, &[][..]),
+        };
+        self.packed = rest;
+        self.block = io::Cursor::new(unpack_snappy_block(block).ok_or(io::ErrorKind::InvalidData)?);
+        Ok(())
     }
 }
 
-fn read_all(reader: impl Read) -> Option<std::borrow::Cow<'static, [u8]>> {
-    let mut bytes = Vec::new();
-    reader.take(UNPACKED_BYTES_MAX).read_to_end(&mut bytes).ok()?;
-    Some(bytes.into())
-}
-
-/// Snappy comes as one raw block, or as the frames of the Java client.
-fn unpack_snappy(packed: &[u8]) -> Option<Vec<u8>> {
-    if !packed.starts_with(XERIAL_MAGIC) {
-        return unpack_snappy_block(packed);
+impl Read for Snappy<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while self.block.position() == self.block.get_ref().len() as u64 && !self.packed.is_empty() {
+            self.next_block()?;
+        }
+        self.block.read(buffer)
     }
-    let mut rest = packed.get(XERIAL_HEADER_BYTES..)?;
-    let mut bytes = Vec::new();
-    while let Some((length, after)) = rest.split_first_chunk::<4>() {
-        let length = u32::from_be_bytes(*length) as usize;
-        bytes.extend(unpack_snappy_block(after.get(..length)?)?);
-        rest = &after[length..];
-    }
-    Some(bytes)
 }
 
 fn unpack_snappy_block(block: &[u8]) -> Option<Vec<u8>> {
-    let length = snap::raw::decompress_len(block).ok()?;
-    if length as u64 > UNPACKED_BYTES_MAX {
-        return None;
+    let length = snap::raw::decompress_len(block).ok()? as u64;
+    if length > UNPACKED_BYTES_MAX.min(SNAPPY_GROWTH_MAX * block.len() as u64) {
+        return None; // memory is taken for what can be in it, not for what it says
     }
     snap::raw::Decoder::new().decompress_vec(block).ok()
 }
@@ -155,17 +205,49 @@ mod tests {
             packed(4, |block| zstd::encode_all(block, 1).expect("packs")),
         ];
         for batch in batches {
-            let times: Vec<_> = records(&batch).expect("records").iter().map(|r| (r.offset, r.timestamp_ms)).collect();
-            assert_eq!(times, [(40, 1_000), (41, 1_001), (42, 1_002)]);
+            for at in 0..3 {
+                let found = find(&batch, |record| record.timestamp_ms >= 1_000 + at).expect("is whole");
+                assert_eq!(found.map(|record| (record.offset, record.timestamp_ms)), Some((40 + at, 1_000 + at)));
+            }
+            assert_eq!(find(&batch, |record| record.has_key), Ok(None));
         }
     }
 
     #[test]
     fn damaged_records_are_no_records() {
         let batch = packed(0, |block| block[..block.len() - 1].to_vec());
-        assert_eq!(records(&batch), None);
+        assert_eq!(find(&batch, |_| false), Err(Unreadable::Damaged));
         for codec in 1..=5 {
-            assert_eq!(records(&packed(codec, |_| vec![0xff; 9])), None, "codec {codec}");
+            assert_eq!(find(&packed(codec, |_| vec![0xff; 9]), |_| false), Err(Unreadable::Damaged), "codec {codec}");
         }
+    }
+
+    /// Goal: a small batch cannot make the broker take much memory or time. Method: batches of one record of zeros,
+    /// far larger than what is looked at.
+    #[test]
+    fn a_batch_is_unpacked_up_to_a_limit() {
+        let length = UNPACKED_BYTES_MAX as i64 * 2;
+        let mut head = Vec::new();
+        let mut zigzag = length as u64 * 2;
+        while zigzag >= 0x80 {
+            head.push(zigzag as u8 | 0x80);
+            zigzag >>= 7;
+        }
+        head.extend([zigzag as u8, 0, 0, 0, 1]);
+        let zeros = || std::io::Cursor::new(head.clone()).chain(std::io::repeat(0).take(length as u64));
+        let batch = packed(4, |_| zstd::encode_all(zeros(), 1).expect("packs"));
+        assert!(batch.len() < 1 << 20);
+        assert_eq!(find(&batch, |_| false), Err(Unreadable::TooLarge));
+        // A block of snappy says its length first.
+        let lying = packed(2, |_| vec![0xff, 0xff, 0xff, 0x3f, 0, 0]);
+        assert_eq!(find(&lying, |_| false), Err(Unreadable::Damaged));
+    }
+
+    #[test]
+    fn as_many_records_as_there_is_room_for_may_be_claimed() {
+        let header = BatchHeader::parse(&testing::plain(3, 1)).expect("a header");
+        assert!(can_hold(&header) && !can_hold(&BatchHeader { records: 4, ..header }));
+        let packed = BatchHeader { attributes: 4, records: i32::MAX, ..header };
+        assert!(!can_hold(&packed) && can_hold(&BatchHeader { records: 1_000_000, ..packed }));
     }
 }

@@ -6,6 +6,7 @@
 use std::io;
 
 use super::batch::{BatchHeader, HEADER_BYTES};
+use super::extent::Title;
 use super::medium::Medium;
 
 /// Bytes looked at at once in search of a batch.
@@ -34,8 +35,10 @@ impl Damage {
     }
 
     /// Says once, where it is found, what is damaged.
-    pub(crate) fn tell(&self, medium: &Medium) {
+    pub(crate) fn tell(&self, title: &Title, medium: &Medium) {
         tracing::error!(
+            topic = title.topic,
+            partition = title.partition,
             segment = medium.name(),
             from_byte = self.from,
             to_byte = self.to,

@@ -46,6 +46,14 @@ impl Medium {
         Medium::Memory(RwLock::default())
     }
 
+    /// Makes the file, empty; one that exists is left unchanged.
+    pub(crate) fn make(&self) -> io::Result<()> {
+        match self {
+            Medium::File { path, id, handles } => handles.get(*id, path, true).map(|_| ()),
+            Medium::Memory(_) => Ok(()),
+        }
+    }
+
     /// Writes at `position`, which is the end of the segment; the first write makes the file.
     pub(crate) fn write_at(&self, position: u64, bytes: Bytes) -> io::Result<()> {
         match self {

@@ -8,6 +8,7 @@
 pub(crate) mod batch;
 pub(crate) mod codec;
 mod damage;
+mod extent;
 mod handles;
 mod index;
 mod medium;
@@ -20,12 +21,14 @@ mod segment;
 mod transactions;
 mod waiters;
 
+pub(crate) use extent::{Extent, Ledger, Title};
 pub(crate) use handles::Handles;
 pub use medium::Flush;
 pub(crate) use partition::{AppendRules, LEADER_EPOCH, Log};
-pub(crate) use place::Place;
+pub(crate) use place::{Place, make_folder};
 pub(crate) use producers::{Producer, ProducerActivity};
 pub(crate) use read::{Fetched, Isolation, TimedOffset};
+pub(crate) use recovery::Opening;
 pub use recovery::RecoveryError;
 pub(crate) use transactions::Aborted;
 

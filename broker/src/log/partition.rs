@@ -4,6 +4,7 @@
 //! together, under one lock that no other partition knows. Reading is in `read`, starting in `recovery`.
 
 use std::io;
+use std::sync::atomic::AtomicBool;
 
 use bytes::Bytes;
 use kafka_protocol::ResponseError;
@@ -11,12 +12,14 @@ use parking_lot::{Mutex, MutexGuard};
 
 use super::batch::{self, BatchHeader};
 use super::codec;
+use super::extent::{Lost, Notes, Title};
 use super::medium::Flush;
 use super::place::Place;
 use super::producers::{Producer, ProducerActivity, Producers, Verdict};
 use super::segment::Segment;
 use super::transactions::Transactions;
 use super::waiters::{Waiters, Waiting};
+use crate::trouble::Trouble;
 
 /// One broker leads every partition for ever, so there is one epoch.
 pub(crate) const LEADER_EPOCH: i32 = 0;
@@ -27,17 +30,25 @@ pub(crate) struct Log {
     pub(super) place: Place,
     pub(super) state: Mutex<State>,
     waiters: Waiters,
+    pub(super) reading: Mutex<Trouble>,
+    /// Whether `reading` has something to say: looked at by every read.
+    pub(super) reading_fails: AtomicBool,
 }
 
 /// What changes together.
 #[derive(Debug)]
 pub(super) struct State {
+    pub(super) title: Title,
+    pub(super) notes: Notes,
     /// Ascending; the last one grows. Never empty.
     pub(super) segments: Vec<Segment>,
     pub(super) start_offset: i64,
     pub(super) end_offset: i64,
     pub(super) producers: Producers,
     pub(super) transactions: Transactions,
+    /// Offsets whose records are gone, ascending.
+    pub(super) lost: Vec<Lost>,
+    pub(super) writing: Trouble,
     /// Why nothing can be appended any more.
     pub(super) closed: Option<ResponseError>,
 }
@@ -79,7 +90,13 @@ pub(crate) struct Ends {
 
 impl Log {
     pub(super) fn new(place: Place, state: State) -> Log {
-        Log { place, state: Mutex::new(state), waiters: Waiters::default() }
+        Log {
+            place,
+            state: Mutex::new(state),
+            waiters: Waiters::default(),
+            reading: Mutex::default(),
+            reading_fails: AtomicBool::new(false),
+        }
     }
 
     /// Appends one batch as a client sent it. A repeat of an idempotent producer appends nothing and is told
@@ -87,14 +104,14 @@ impl Log {
     pub(crate) fn append(&self, bytes: &Bytes, rules: &AppendRules, now_ms: i64) -> Result<Appended, ResponseError> {
         let header = batch::check_produced(bytes, rules.batch_bytes_max)?;
         check_records(bytes, &header, rules, now_ms)?;
-        let appended = self.open()?.append(&self.place, bytes, header, rules, now_ms)?;
+        let appended = self.writable()?.append(&self.place, bytes, header, rules, now_ms)?;
         self.waiters.wake_all();
         Ok(appended)
     }
 
     /// Lets a producer write transactional records until [`Log::end_transaction`].
     pub(crate) fn announce(&self, producer: Producer) -> Result<(), ResponseError> {
-        let mut state = self.open()?;
+        let mut state = self.writable()?;
         if state.producers.epoch(producer.id).is_some_and(|epoch| epoch > producer.epoch) {
             return Err(ResponseError::InvalidProducerEpoch);
         }
@@ -111,7 +128,7 @@ impl Log {
         rules: &AppendRules,
         now_ms: i64,
     ) -> Result<(), ResponseError> {
-        let mut state = self.open()?;
+        let mut state = self.writable()?;
         if state.transactions.is_open(producer.id) {
             state.append_marker(&self.place, producer, commit, rules, now_ms)?;
             drop(state);
@@ -146,7 +163,7 @@ impl Log {
     /// whole. The new start must be kept by the caller: a restart does not know it.
     pub(crate) fn delete_before(&self, offset: i64) -> Result<i64, ResponseError> {
         let removed = {
-            let mut state = self.open()?;
+            let mut state = self.writable()?;
             let offset = if offset == -1 { state.end_offset } else { offset };
             if offset < 0 || offset > state.end_offset {
                 return Err(ResponseError::OffsetOutOfRange);
@@ -173,11 +190,15 @@ impl Log {
     pub(crate) fn close(&self, reason: ResponseError) -> io::Result<()> {
         let mut state = self.state.lock();
         let first = state.closed.replace(reason).is_none();
-        let medium =
-            state.segments.last().filter(|segment| first && segment.length > 0).map(|last| last.medium.clone());
+        let written = state.segments.last().filter(|segment| first && segment.length > 0);
+        let last = written.map(|last| (last.base_offset, last.medium.clone()));
         drop(state);
         self.waiters.wake_all();
-        medium.map_or(Ok(()), |medium| medium.sync())
+        let Some((last_segment, medium)) = last else { return Ok(()) };
+        medium.sync()?;
+        let mut state = self.state.lock();
+        let end = state.end_offset;
+        state.notes.settle(last_segment, end)
     }
 
     /// Removes the log with everything in it.
@@ -194,7 +215,7 @@ impl Log {
         self.waiters.register(wake_up)
     }
 
-    fn open(&self) -> Result<MutexGuard<'_, State>, ResponseError> {
+    fn writable(&self) -> Result<MutexGuard<'_, State>, ResponseError> {
         let state = self.state.lock();
         match state.closed {
             Some(reason) => Err(reason),
@@ -242,7 +263,7 @@ impl State {
             append_time_ms = now_ms;
             header.max_timestamp_ms = now_ms;
         }
-        self.write(place, &header, placed.freeze(), rules)?;
+        self.write(place, &header, placed.freeze(), rules, now_ms)?;
         self.note(&header, None, now_ms);
         Ok(Appended { base_offset, append_time_ms, start_offset: self.start_offset })
     }
@@ -257,46 +278,79 @@ impl State {
     ) -> Result<(), ResponseError> {
         let bytes = batch::marker(producer, commit, self.end_offset, LEADER_EPOCH, now_ms);
         let header = BatchHeader::parse(&bytes).ok_or(ResponseError::UnknownServerError)?;
-        self.write(place, &header, bytes, rules)?;
+        self.write(place, &header, bytes, rules, now_ms)?;
         self.note(&header, Some(commit), now_ms);
         Ok(())
     }
 
+    /// Writes a batch; a full or broken disk is reported once, and told to the client as what it is.
     fn write(
         &mut self,
         place: &Place,
         header: &BatchHeader,
         batch: Bytes,
         rules: &AppendRules,
+        now_ms: i64,
     ) -> Result<(), ResponseError> {
-        self.roll_when_full(place, batch.len() as u64, rules)
-            .map_err(|error| storage_error(&error, "roll a segment"))?;
-        let segment = self.segments.last_mut().ok_or(ResponseError::UnknownServerError)?;
-        let sync = rules.flush == Flush::EveryAppend;
-        segment.append(header, batch, sync).map_err(|error| storage_error(&error, "append to a segment"))
+        let bytes = batch.len() as u64;
+        let written = self.write_batch(place, header, batch, rules);
+        let Title { topic, partition } = &self.title;
+        match &written {
+            Err(error) if self.writing.failed(error, bytes, now_ms) => {
+                tracing::error!(topic, partition, %error, "could not append to a log; failing until this is resolved");
+            }
+            Err(_) => {}
+            Ok(()) => {
+                if let Some(failures) = self.writing.succeeded(bytes, now_ms) {
+                    tracing::warn!(topic, partition, failures, "appending to the log works again");
+                }
+            }
+        }
+        written.map_err(|_| ResponseError::KafkaStorageError)
     }
 
-    fn roll_when_full(&mut self, place: &Place, bytes: u64, rules: &AppendRules) -> io::Result<()> {
-        let Some(last) = self.segments.last() else { return Ok(()) };
-        if last.length > 0 && last.length + bytes > rules.segment_bytes {
-            let segment = Segment::new(self.end_offset, place.segment(self.end_offset), rules.index_interval_bytes);
-            self.segments.push(segment);
+    fn write_batch(
+        &mut self,
+        place: &Place,
+        header: &BatchHeader,
+        batch: Bytes,
+        rules: &AppendRules,
+    ) -> io::Result<()> {
+        self.roll_when_full(place, batch.len() as u64, rules);
+        let Some(segment) = self.segments.last_mut() else { return Err(io::Error::other("a log without segments")) };
+        let sync = rules.flush == Flush::EveryAppend;
+        let next_end = header.last_offset() + 1;
+        if self.notes.needs_one(segment.base_offset, next_end) {
+            // The file comes first: a file that is noted and missing was removed.
+            segment.medium.make()?;
+            if sync {
+                segment.medium.sync_name()?;
+            }
+            self.notes.cover(segment.base_offset, self.end_offset, next_end)?;
         }
-        Ok(())
+        segment.append(header, batch, sync)
+    }
+
+    fn roll_when_full(&mut self, place: &Place, bytes: u64, rules: &AppendRules) {
+        let full = |last: &Segment| last.length > 0 && last.length + bytes > rules.segment_bytes;
+        if self.segments.last().is_some_and(full) {
+            self.begin_segment(place, rules.index_interval_bytes);
+        }
+    }
+
+    /// Goes on in a segment of its own.
+    pub(super) fn begin_segment(&mut self, place: &Place, index_interval_bytes: u64) {
+        let segment = Segment::new(self.end_offset, place.segment(self.end_offset), index_interval_bytes);
+        self.segments.push(segment);
     }
 
     fn move_start(&mut self, offset: i64) -> Vec<Segment> {
         self.start_offset = self.start_offset.max(offset);
         self.transactions.forget_before(self.start_offset);
+        self.lost.retain(|lost| lost.next_offset > self.start_offset);
         let whole = self.segments.partition_point(|segment| segment.base_offset <= self.start_offset);
         self.segments.drain(..whole.saturating_sub(1)).collect()
     }
-}
-
-/// A full or broken disk: said once here, told to the client as what it is.
-fn storage_error(error: &io::Error, doing: &str) -> ResponseError {
-    tracing::error!(%error, "could not {doing}");
-    ResponseError::KafkaStorageError
 }
 
 fn check_records(bytes: &Bytes, header: &BatchHeader, rules: &AppendRules, now_ms: i64) -> Result<(), ResponseError> {
@@ -306,8 +360,11 @@ fn check_records(bytes: &Bytes, header: &BatchHeader, rules: &AppendRules, now_m
         return Err(ResponseError::InvalidTimestamp);
     }
     if rules.keys_required {
-        let records = codec::records(bytes).ok_or(ResponseError::CorruptMessage)?;
-        if records.iter().any(|record| !record.has_key) {
+        let keyless = codec::find(bytes, |record| !record.has_key).map_err(|unreadable| match unreadable {
+            codec::Unreadable::Damaged => ResponseError::CorruptMessage,
+            codec::Unreadable::TooLarge => ResponseError::MessageTooLarge,
+        })?;
+        if keyless.is_some() {
             return Err(ResponseError::InvalidRecord);
         }
     }

@@ -3,13 +3,17 @@
 //! Apart because only this file knows the names of segment files. They are Kafka's: the base offset in
 //! twenty digits, so that Kafka's own tools can read them.
 
-use std::fs;
+use std::fs::{self, DirBuilder};
 use std::io;
-use std::path::PathBuf;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::handles::Handles;
 use super::medium::Medium;
+
+/// Records are nobody else's business.
+const FOLDER_MODE: u32 = 0o700;
 
 /// The home of one partition's segments.
 #[derive(Clone, Debug)]
@@ -30,8 +34,24 @@ impl Place {
     /// Makes the folder when it is missing.
     pub(crate) fn prepare(&self) -> io::Result<()> {
         match self {
-            Place::Folder { path, .. } => fs::create_dir_all(path),
+            Place::Folder { path, .. } => make_folder(path),
             Place::Memory => Ok(()),
+        }
+    }
+
+    /// Whether the folder is there.
+    pub(crate) fn exists(&self) -> bool {
+        match self {
+            Place::Folder { path, .. } => path.is_dir(),
+            Place::Memory => true,
+        }
+    }
+
+    /// What to call the place in messages.
+    pub(crate) fn name(&self) -> String {
+        match self {
+            Place::Folder { path, .. } => path.display().to_string(),
+            Place::Memory => "memory".to_owned(),
         }
     }
 
@@ -55,4 +75,9 @@ impl Place {
             Place::Memory => Ok(()),
         }
     }
+}
+
+/// Makes a folder, and those around it, for our user alone; one that exists is left unchanged.
+pub(crate) fn make_folder(path: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(path)
 }

@@ -5,16 +5,19 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use kafka_protocol::ResponseError;
 
 use super::batch::{BatchHeader, HEADER_BYTES};
 use super::codec;
+use super::extent::Title;
 use super::medium::Medium;
 use super::partition::{Ends, Log, State};
 use super::segment::Headers;
 use super::transactions::Aborted;
+use crate::clock::now_ms;
 
 /// Which records are shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,6 +84,9 @@ impl Log {
         let range = BatchRange { from: offset, limit, bytes_max, at_least_one };
         let found = first_filled(&parts, &range);
         let (records, read_to) = found.map_err(|error| self.gone_or_broken(offset, &error))?;
+        if self.reading_fails.load(Ordering::Relaxed) {
+            self.reading_works();
+        }
         let aborted = (isolation == Isolation::ReadCommitted)
             .then(|| self.state.lock().transactions.aborted_between(offset, read_to));
         Ok(Fetched { records, ends, aborted })
@@ -123,10 +129,23 @@ impl Log {
         if offset < state.start_offset {
             return ResponseError::OffsetOutOfRange;
         }
-        tracing::error!(%error, offset, "could not read a segment");
+        self.reading_fails.store(true, Ordering::Relaxed);
+        if self.reading.lock().failed(error, 0, now_ms()) {
+            let Title { topic, partition } = &state.title;
+            tracing::error!(topic, partition, offset, %error, "could not read a segment");
+        }
         match error.kind() {
             io::ErrorKind::InvalidData => ResponseError::CorruptMessage,
             _ => ResponseError::KafkaStorageError,
+        }
+    }
+
+    /// Ends the report of a failure; a reader of other offsets may begin it again.
+    fn reading_works(&self) {
+        self.reading_fails.store(false, Ordering::Relaxed);
+        if self.reading.lock().succeeded(0, now_ms()).is_some() {
+            let Title { topic, partition } = self.state.lock().title.clone();
+            tracing::warn!(topic, partition, "reading the log works again");
         }
     }
 }
@@ -146,10 +165,12 @@ impl State {
         })
     }
 
-    /// Offsets that were in bytes which cannot be read are told as such: to skip them would lose them in silence.
+    /// Offsets that were in bytes which cannot be read, or which are gone, are told as such: to skip them would lose
+    /// them in silence.
     fn check_damage(&self, offset: i64) -> Result<(), ResponseError> {
         let mut damages = self.segments.iter().flat_map(|segment| &segment.damages);
-        if damages.any(|damage| damage.holds(offset)) { Err(ResponseError::CorruptMessage) } else { Ok(()) }
+        let gone = damages.any(|damage| damage.holds(offset)) || self.lost.iter().any(|lost| lost.holds(offset));
+        if gone { Err(ResponseError::CorruptMessage) } else { Ok(()) }
     }
 
     fn bytes_between(&self, from: i64, to: i64) -> u64 {
@@ -256,11 +277,11 @@ impl Part {
 
 /// A batch that cannot be unpacked here is found as a whole.
 fn time_in_batch(batch: &Bytes, header: &BatchHeader, timestamp_ms: i64, start_offset: i64) -> Option<TimedOffset> {
-    let Some(records) = codec::records(batch) else {
-        return Some(TimedOffset { offset: header.base_offset, timestamp_ms: header.base_timestamp_ms });
-    };
-    let found = records.iter().find(|record| record.timestamp_ms >= timestamp_ms && record.offset >= start_offset)?;
-    Some(TimedOffset { offset: found.offset, timestamp_ms: found.timestamp_ms })
+    let found = codec::find(batch, |record| record.timestamp_ms >= timestamp_ms && record.offset >= start_offset);
+    match found {
+        Ok(found) => found.map(|found| TimedOffset { offset: found.offset, timestamp_ms: found.timestamp_ms }),
+        Err(_) => Some(TimedOffset { offset: header.base_offset, timestamp_ms: header.base_timestamp_ms }),
+    }
 }
 
 /// Length of the whole batches at the front that lie before `limit`, and the offset behind them.

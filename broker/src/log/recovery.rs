@@ -1,5 +1,5 @@
 //! Opening a log that is there already: what one must know is read from the batch headers, a tail
-//! that was torn by a crash is trimmed, and damage in front of valid batches is kept and noted.
+//! that was torn by a crash is trimmed, damage in front of valid batches is kept and noted, and so is what is missing.
 //!
 //! Apart because it runs once, and because of its one promise: every batch that was acknowledged and is undamaged
 //! comes back, and no byte is lost: what is trimmed is kept in a file beside the segment (`*.torn`).
@@ -8,12 +8,14 @@ use std::io;
 
 use super::batch::{self, BatchHeader};
 use super::damage::{self, Damage};
+use super::extent::{Extent, Ledger, Lost, Notes, Title};
 use super::medium::Medium;
 use super::partition::{Log, State};
 use super::place::Place;
 use super::producers::Producers;
 use super::segment::{Headers, Segment};
 use super::transactions::Transactions;
+use crate::trouble::Trouble;
 
 /// Why a log could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -28,36 +30,56 @@ pub enum RecoveryError {
     },
 }
 
+/// What is opened, and what is known of it.
+#[derive(Debug)]
+pub(crate) struct Opening {
+    pub(crate) title: Title,
+    pub(crate) place: Place,
+    pub(crate) start_offset: i64,
+    pub(crate) index_interval_bytes: u64,
+    /// The last process ended in order: the checksums of the last segment are not looked at.
+    pub(crate) trusted: bool,
+    /// The partition is just being made, so that there is no folder yet.
+    pub(crate) fresh: bool,
+    pub(crate) ledger: Option<Box<dyn Ledger>>,
+    /// What was last noted in the ledger.
+    pub(crate) noted: Option<Extent>,
+}
+
 impl Log {
-    /// Opens the log in a place, new or not. With `trusted` (the last process ended in order) the checksums
-    /// of the last segment are not looked at.
-    pub(crate) fn open_at(
-        place: Place,
-        start_offset: i64,
-        index_interval_bytes: u64,
-        trusted: bool,
-    ) -> Result<Log, RecoveryError> {
-        let failed = |cause| RecoveryError::Io { segment: format!("{place:?}"), cause };
+    /// Opens a log, new or not.
+    pub(crate) fn open(opening: Opening) -> Result<Log, RecoveryError> {
+        let Opening { title, place, start_offset, index_interval_bytes, trusted, .. } = opening;
+        let failed = |cause| RecoveryError::Io { segment: place.name(), cause };
+        if !opening.fresh && !place.exists() {
+            let Title { topic, partition } = &title;
+            tracing::error!(topic, partition, folder = place.name(), "the folder of a partition is missing");
+        }
         place.prepare().map_err(failed)?;
         let base_offsets = place.base_offsets().map_err(failed)?;
+        let first = base_offsets.first().copied().unwrap_or(start_offset);
         let mut state = State {
+            title,
+            notes: Notes::new(opening.ledger, opening.noted),
             segments: Vec::new(),
-            start_offset: base_offsets.first().copied().unwrap_or(start_offset).max(start_offset),
-            end_offset: base_offsets.first().copied().unwrap_or(start_offset),
+            start_offset,
+            end_offset: first.min(start_offset),
             producers: Producers::default(),
             transactions: Transactions::default(),
+            lost: Vec::new(),
+            writing: Trouble::default(),
             closed: None,
         };
         for (at, base_offset) in base_offsets.iter().enumerate() {
             let new = || Segment::new(*base_offset, place.segment(*base_offset), index_interval_bytes);
             state.recover(new, base_offsets.get(at + 1).copied(), trusted)?;
         }
-        if state.segments.is_empty() {
-            let segment = Segment::new(state.end_offset, place.segment(state.end_offset), index_interval_bytes);
-            state.segments.push(segment);
+        state.compare_with_notes();
+        state.end_offset = state.end_offset.max(start_offset);
+        if state.needs_segment() {
+            state.begin_segment(&place, index_interval_bytes);
         }
-        state.end_offset = state.end_offset.max(state.start_offset);
-        state.transactions.forget_before(state.start_offset);
+        state.finish_recovery();
         Ok(Log::new(place, state))
     }
 }
@@ -70,13 +92,13 @@ impl State {
         let medium = segment.medium.clone();
         let failed = |cause| RecoveryError::Io { segment: medium.name(), cause };
         let length = medium.length().map_err(failed)?;
-        self.end_offset = self.end_offset.max(segment.base_offset);
+        self.skip_to(segment.base_offset);
         let checked = next.is_none() && !trusted;
-        let before = (self.end_offset, self.producers.clone(), self.transactions.clone());
+        let before = (self.end_offset, self.producers.clone(), self.transactions.clone(), self.lost.clone());
         self.walk(&mut segment, length, checked).map_err(failed)?;
         if segment.length < length && !checked {
             segment = new();
-            (self.end_offset, self.producers, self.transactions) = before;
+            (self.end_offset, self.producers, self.transactions, self.lost) = before;
             self.walk(&mut segment, length, true).map_err(failed)?;
         }
         self.walk_around_damage(&mut segment, length).map_err(failed)?;
@@ -97,6 +119,7 @@ impl State {
                 break;
             }
             let commits = if header.is_control() { marker_at(segment, position, &header)? } else { None };
+            self.skip_to(header.base_offset);
             segment.note(&header);
             self.note(&header, commits, header.max_timestamp_ms);
         }
@@ -108,7 +131,7 @@ impl State {
         while segment.length < length {
             let found = damage::next_sound(&segment.medium, segment.length + 1, length, self.end_offset)?;
             let Some((position, header)) = found else { break };
-            segment.skip(self.damage(segment, position, header.base_offset));
+            segment.skip(&self.title, self.damage(segment, position, header.base_offset));
             self.end_offset = header.base_offset;
             self.walk(segment, length, true)?;
         }
@@ -120,11 +143,55 @@ impl State {
     fn end_segment(&mut self, segment: &mut Segment, length: u64, next: Option<i64>) -> io::Result<()> {
         let valid = || damage::next_sound(&segment.medium, segment.length, length, 0);
         match next {
-            Some(next) => segment.skip(self.damage(segment, length, next)),
-            None if valid()?.is_some() => segment.skip(self.damage(segment, length, self.end_offset)),
+            Some(next) => {
+                segment.skip(&self.title, self.damage(segment, length, next));
+                self.end_offset = self.end_offset.max(next);
+            }
+            None if valid()?.is_some() => {
+                segment.skip(&self.title, self.damage(segment, length, self.end_offset));
+            }
             None => return trim(&segment.medium, segment.length, length),
         }
         Ok(())
+    }
+
+    /// Goes on at an offset. Offsets are given without gaps, so those that are left out were in something that is gone.
+    fn skip_to(&mut self, offset: i64) {
+        if offset > self.end_offset {
+            self.lost.push(Lost { first_offset: self.end_offset, next_offset: offset });
+            self.end_offset = offset;
+        }
+    }
+
+    /// A log that ends in front of what was noted has lost its end: it goes on behind every offset that may have been
+    /// given.
+    fn compare_with_notes(&mut self) {
+        let Some(noted) = self.notes.last() else { return };
+        let last_segment = self.segments.last().map(|last| last.base_offset);
+        if last_segment.is_none_or(|last| last < noted.last_segment) || self.end_offset < noted.end {
+            self.end_offset = self.end_offset.max(self.start_offset);
+            self.skip_to(noted.bound);
+        }
+    }
+
+    /// Whether the next batch may not go into the last segment: there is none, or offsets are left out behind it.
+    fn needs_segment(&self) -> bool {
+        let ends_in_loss = self.lost.last().is_some_and(|lost| lost.next_offset == self.end_offset);
+        self.segments.last().is_none_or(|last| ends_in_loss && last.base_offset != self.end_offset)
+    }
+
+    /// Reports what is missing behind the start, and notes how far a log got that an older version wrote.
+    fn finish_recovery(&mut self) {
+        let start_offset = self.start_offset;
+        self.transactions.forget_before(start_offset);
+        self.lost.retain(|lost| lost.next_offset > start_offset);
+        self.lost.iter().for_each(|lost| lost.tell(&self.title));
+        let Some(last) = self.segments.last().filter(|last| last.length > 0 && self.notes.last().is_none()) else {
+            return;
+        };
+        if let Err(error) = self.notes.settle(last.base_offset, self.end_offset) {
+            tracing::warn!(topic = self.title.topic, partition = self.title.partition, %error, "could not note a log's end");
+        }
     }
 
     fn damage(&self, segment: &Segment, to: u64, next_offset: i64) -> Damage {

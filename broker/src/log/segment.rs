@@ -9,6 +9,7 @@ use bytes::Bytes;
 
 use super::batch::{BatchHeader, HEADER_BYTES};
 use super::damage::Damage;
+use super::extent::Title;
 use super::index::SparseIndex;
 use super::medium::Medium;
 
@@ -54,8 +55,8 @@ impl Segment {
     }
 
     /// Goes on behind bytes that cannot be read.
-    pub(crate) fn skip(&mut self, damage: Damage) {
-        damage.tell(&self.medium);
+    pub(crate) fn skip(&mut self, title: &Title, damage: Damage) {
+        damage.tell(title, &self.medium);
         self.length = damage.to;
         self.index.begin_anew();
         self.damages.push(damage);

@@ -37,11 +37,24 @@ fn open(folder: &Path) -> Log {
 }
 
 fn open_trusting(folder: &Path, trusted: bool) -> Result<Log, RecoveryError> {
-    Log::open_at(Place::Folder { path: folder.to_owned(), handles: Arc::default() }, 0, 200, trusted)
+    Log::open(Opening { trusted, ..opening(Place::Folder { path: folder.to_owned(), handles: Arc::default() }) })
+}
+
+fn opening(place: Place) -> Opening {
+    Opening {
+        title: Title { topic: "t".to_owned(), partition: 0 },
+        place,
+        start_offset: 0,
+        index_interval_bytes: 200,
+        trusted: false,
+        fresh: false,
+        ledger: None,
+        noted: None,
+    }
 }
 
 fn in_memory() -> Log {
-    Log::open_at(Place::Memory, 0, 200, true).expect("opens")
+    Log::open(opening(Place::Memory)).expect("opens")
 }
 
 /// Batches of two records with these times.
@@ -247,7 +260,7 @@ fn a_full_disk_fails_the_append_and_changes_nothing() {
     std::os::unix::fs::symlink("/dev/full", &file).expect("links");
     let handles = Arc::<Handles>::default();
     let place = Place::Folder { path: folder.path().to_owned(), handles };
-    let log = Log::open_at(place, 0, 200, true).expect("opens");
+    let log = Log::open(Opening { trusted: true, ..opening(place) }).expect("opens");
     let batch = testing::batch(PRODUCER, 0, 3, 5, false);
     for _ in 0..2 {
         assert_eq!(log.append(&batch, &rules(), 0), Err(ResponseError::KafkaStorageError));
@@ -257,6 +270,73 @@ fn a_full_disk_fails_the_append_and_changes_nothing() {
     fs::remove_file(&file).expect("removes");
     let log = open(folder.path());
     assert_eq!(log.append(&batch, &rules(), 0).expect("appends").base_offset, 0);
+}
+
+/// What was logged as a warning or an error, by its message and fields.
+#[derive(Clone, Default)]
+struct Heard(Arc<parking_lot::Mutex<Vec<String>>>);
+
+impl tracing::field::Visit for Heard {
+    fn record_debug(&mut self, field: &tracing::field::Field, value: &dyn std::fmt::Debug) {
+        if let Some(last) = self.0.lock().last_mut() {
+            last.push_str(&format!("{}={value:?} ", field.name()));
+        }
+    }
+}
+
+impl tracing::Subscriber for Heard {
+    fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
+        *metadata.level() <= tracing::Level::WARN
+    }
+    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::Id {
+        tracing::Id::from_u64(1)
+    }
+    fn record(&self, _: &tracing::Id, _: &tracing::span::Record<'_>) {}
+    fn record_follows_from(&self, _: &tracing::Id, _: &tracing::Id) {}
+    fn event(&self, event: &tracing::Event<'_>) {
+        self.0.lock().push(String::new());
+        event.record(&mut self.clone());
+    }
+    fn enter(&self, _: &tracing::Id) {}
+    fn exit(&self, _: &tracing::Id) {}
+}
+
+/// Goal: a full disk does not bury the log. Method: thousands of appends fail, then one works.
+#[test]
+fn a_full_disk_is_reported_once_with_its_partition_and_so_is_its_end() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("00000000000000000000.log");
+    std::os::unix::fs::symlink("/dev/full", &file).expect("links");
+    let log = open(folder.path());
+    let heard = Heard::default();
+    tracing::subscriber::with_default(heard.clone(), || {
+        for _ in 0..2_000 {
+            assert!(log.append(&testing::plain(2, 5), &rules(), 0).is_err());
+        }
+        fs::remove_file(&file).expect("removes");
+        fs::write(&file, "").expect("makes");
+        log.state.lock().segments[0] = super::segment::Segment::new(0, log.place.segment(0), 200);
+        fill(&log, &rules(), &[5; 10]);
+    });
+    let lines = heard.0.lock().clone();
+    assert_eq!(lines.len(), 2, "{lines:?}");
+    assert!(lines.iter().all(|line| line.contains("topic=\"t\"") && line.contains("partition=0")), "{lines:?}");
+    assert!(lines[0].contains("No space left") && lines[1].contains("failures=2000"), "{lines:?}");
+}
+
+/// What is lost is reported with its topic, partition and offsets when the log is opened.
+#[test]
+fn what_is_lost_is_reported_at_start() {
+    let (folder, book) = (tempfile::tempdir().expect("a folder"), Book::default());
+    fill(&open_with(&book, folder.path(), 0), &small_segments(), &[5; 20]);
+    fs::remove_file(folder.path().join(format!("{:020}.log", 10))).expect("removes");
+    let heard = Heard::default();
+    tracing::subscriber::with_default(heard.clone(), || open_with(&book, folder.path(), 0));
+    let lines = heard.0.lock().clone();
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    for word in ["topic=\"t\"", "partition=0", "first_offset=10", "next_offset=20"] {
+        assert!(lines[0].contains(word), "{lines:?}");
+    }
 }
 
 #[test]
@@ -364,7 +444,8 @@ fn deleting_records_moves_the_start_and_removes_whole_segments() {
     assert_eq!(log.delete_before(41), Err(ResponseError::OffsetOutOfRange));
     assert_eq!(log.delete_before(-1), Ok(40));
     assert_eq!(log.offset_of_time(0, Isolation::ReadUncommitted), Ok(None));
-    let again = Log::open_at(Place::Folder { path: folder.path().to_owned(), handles: Arc::default() }, 40, 200, false);
+    let place = Place::Folder { path: folder.path().to_owned(), handles: Arc::default() };
+    let again = Log::open(Opening { start_offset: 40, ..opening(place) });
     assert_eq!(again.expect("opens").ends(), Ends { start: 40, stable: 40, end: 40 });
 }
 
@@ -395,4 +476,107 @@ async fn whoever_registers_first_misses_nothing() {
     fill(&log, &rules(), &[1]);
     let none = tokio::time::timeout(std::time::Duration::from_millis(5), wake_up.notified()).await;
     assert!(none.is_err(), "one who has gone is not woken");
+}
+
+/// A ledger that outlives its log.
+#[derive(Clone, Debug, Default)]
+struct Book(Arc<parking_lot::Mutex<Option<Extent>>>);
+
+impl Ledger for Book {
+    fn note(&self, extent: Extent) -> std::io::Result<()> {
+        *self.0.lock() = Some(extent);
+        Ok(())
+    }
+}
+
+fn open_with(book: &Book, folder: &Path, start_offset: i64) -> Log {
+    let place = Place::Folder { path: folder.to_owned(), handles: Arc::default() };
+    let noted = *book.0.lock();
+    let ledger: Option<Box<dyn Ledger>> = Some(Box::new(book.clone()));
+    Log::open(Opening { start_offset, ledger, noted, ..opening(place) }).expect("opens")
+}
+
+/// Goal: whatever file is removed, its offsets are refused, no other, and none is given again, however the broker ended
+/// and however often it starts. Method: each segment of a log is removed in turn, and all of them.
+#[test]
+fn what_is_removed_is_missed_and_not_given_again() {
+    for (ended, removed) in [false, true].into_iter().flat_map(|ended| (0..=20).map(move |at| (ended, at))) {
+        let (folder, book) = (tempfile::tempdir().expect("a folder"), Book::default());
+        let log = open_with(&book, folder.path(), 0);
+        fill(&log, &small_segments(), &[5; 20]);
+        let entries = fs::read_dir(folder.path()).expect("is there");
+        let mut files: Vec<_> = entries.map(|entry| entry.expect("is there").path()).collect();
+        files.sort();
+        if removed > files.len() {
+            continue;
+        }
+        if ended {
+            log.close(ResponseError::NotLeaderOrFollower).expect("closes");
+        }
+        drop(log);
+        match removed.checked_sub(1) {
+            Some(at) => fs::remove_file(&files[at]).expect("removes"),
+            None => fs::remove_dir_all(folder.path()).expect("removes"),
+        }
+        let mut first_end = None;
+        for _ in 0..2 {
+            let log = open_with(&book, folder.path(), 0);
+            let end = log.ends().end;
+            assert!(log.ends().start == 0 && end >= 40, "offsets are not given again");
+            let refused = |offset| log.read(offset, 1_000, Isolation::ReadUncommitted, true).is_err();
+            let missing: Vec<i64> = (0..40).filter(|offset| refused(*offset)).collect();
+            let per_file = 40 / files.len() as i64 + 2;
+            assert!(!missing.is_empty() && (removed == 0) == (missing.len() == 40), "{missing:?}");
+            assert!(removed == 0 || missing.len() as i64 <= per_file, "{missing:?}");
+            assert!((40..*first_end.get_or_insert(end)).step_by(1_000).all(refused));
+            fill(&log, &rules(), &[5]);
+            assert_eq!(log.ends().end, end + 2);
+            assert!(log.read(end, 1_000, Isolation::ReadUncommitted, true).is_ok());
+        }
+    }
+}
+
+#[test]
+fn deleting_records_up_to_behind_what_is_lost_makes_the_log_whole() {
+    let (folder, book) = (tempfile::tempdir().expect("a folder"), Book::default());
+    fill(&open_with(&book, folder.path(), 0), &small_segments(), &[5; 20]);
+    fs::remove_dir_all(folder.path()).expect("removes");
+    let log = open_with(&book, folder.path(), 0);
+    let end = log.delete_before(-1).expect("moves");
+    assert_eq!(log.readable_bytes(end, Isolation::ReadUncommitted), Ok(0));
+    fill(&log, &rules(), &[5]);
+    for log in [log, open_with(&book, folder.path(), end)] {
+        assert_eq!((log.ends().start, read_all(&log, 1_000)), (end, vec![(end, end + 1)]));
+    }
+}
+
+/// A log that was not written to since it was opened must not be missed something.
+#[test]
+fn what_is_there_is_not_missed() {
+    let (folder, book) = (tempfile::tempdir().expect("a folder"), Book::default());
+    for round in 0..6 {
+        let log = open_with(&book, folder.path(), 0);
+        assert_eq!(read_all(&log, 1_000).len(), (round + 1) / 2 * 10);
+        if round % 2 == 0 {
+            fill(&log, &small_segments(), &[5; 10]);
+        }
+        if round % 3 == 0 {
+            log.close(ResponseError::NotLeaderOrFollower).expect("closes");
+        }
+    }
+}
+
+#[test]
+fn bytes_that_are_cut_off_after_an_orderly_end_are_missed() {
+    let (folder, book) = (tempfile::tempdir().expect("a folder"), Book::default());
+    let log = open_with(&book, folder.path(), 0);
+    fill(&log, &rules(), &[5; 3]);
+    log.close(ResponseError::NotLeaderOrFollower).expect("closes");
+    let file = folder.path().join("00000000000000000000.log");
+    let whole = fs::read(&file).expect("reads");
+    fs::write(&file, &whole[..whole.len() / 3]).expect("writes");
+    let log = open_with(&book, folder.path(), 0);
+    assert_eq!((log.ends().end, read_around(&log)), (6, (vec![(0, 1)], vec![2, 3, 4, 5])));
+    fill(&log, &rules(), &[5]);
+    assert_eq!(read_around(&log).0, [(0, 1), (6, 7)]);
 }

@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::log::Extent;
+
 /// A partition by name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub(crate) struct TopicPartition {
@@ -40,6 +42,7 @@ pub(crate) struct PartitionOffset {
 
 /// A transaction whose outcome is decided: what is left to do until it has ended everywhere.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct EndedTransaction {
     pub(crate) producer_id: i64,
     pub(crate) producer_epoch: i16,
@@ -49,21 +52,75 @@ pub(crate) struct EndedTransaction {
     pub(crate) offsets: BTreeMap<String, Vec<PartitionOffset>>,
 }
 
-/// One change.
+/// One change. One that this version does not know, or a field of one, is refused and never skipped: what it means
+/// for the others is not known.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "change", rename_all = "snake_case")]
+#[serde(tag = "change", rename_all = "snake_case", deny_unknown_fields)]
 pub(crate) enum Change {
-    ClusterNamed { id: String },
-    TopicCreated { name: String, id: Uuid, partitions: i32, settings: BTreeMap<String, String> },
-    TopicDeleted { name: String },
-    PartitionsAdded { name: String, partitions: i32 },
-    SettingsChanged { name: String, settings: BTreeMap<String, String> },
-    LogStartMoved { name: String, partition: i32, offset: i64 },
-    OffsetsCommitted { group: String, offsets: Vec<PartitionOffset> },
-    OffsetsDeleted { group: String, partitions: Vec<TopicPartition> },
-    GroupDeleted { group: String },
-    ProducerIdsReserved { next: i64 },
-    ProducerInitialized { transactional_id: String, producer_id: i64, producer_epoch: i16, timeout_ms: i32 },
-    TransactionDecided { transactional_id: String, ended: EndedTransaction },
-    TransactionEnded { transactional_id: String },
+    /// The cluster's id, with the version of Headwater that writes what follows and the format that it uses; earlier
+    /// versions wrote neither.
+    ClusterNamed {
+        id: String,
+        #[serde(default)]
+        version: Option<String>,
+        #[serde(default)]
+        format: u32,
+    },
+    TopicCreated {
+        name: String,
+        id: Uuid,
+        partitions: i32,
+        settings: BTreeMap<String, String>,
+    },
+    TopicDeleted {
+        name: String,
+    },
+    PartitionsAdded {
+        name: String,
+        partitions: i32,
+    },
+    SettingsChanged {
+        name: String,
+        settings: BTreeMap<String, String>,
+    },
+    LogStartMoved {
+        name: String,
+        partition: i32,
+        offset: i64,
+    },
+    LogExtended {
+        name: String,
+        partition: i32,
+        extent: Extent,
+    },
+    OffsetsCommitted {
+        group: String,
+        offsets: Vec<PartitionOffset>,
+    },
+    OffsetsDeleted {
+        group: String,
+        partitions: Vec<TopicPartition>,
+    },
+    GroupDeleted {
+        group: String,
+    },
+    ProducerIdsReserved {
+        next: i64,
+    },
+    ProducerInitialized {
+        transactional_id: String,
+        producer_id: i64,
+        producer_epoch: i16,
+        timeout_ms: i32,
+    },
+    TransactionBegun {
+        transactional_id: String,
+    },
+    TransactionDecided {
+        transactional_id: String,
+        ended: EndedTransaction,
+    },
+    TransactionEnded {
+        transactional_id: String,
+    },
 }

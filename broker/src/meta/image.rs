@@ -3,21 +3,33 @@
 //! Apart because it is still: the journal is replayed into it at start and folded back into changes
 //! when the journal is rewritten, and both must give the same image.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use uuid::Uuid;
 
 use super::change::{Change, CommittedOffset, EndedTransaction, PartitionOffset, TopicPartition};
+use crate::log::Extent;
 
 /// Everything that is known besides records.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Image {
-    pub(crate) cluster_id: Option<String>,
+    pub(crate) cluster: Option<ClusterImage>,
     pub(crate) topics: BTreeMap<String, TopicImage>,
     /// Committed offsets by group.
     pub(crate) groups: BTreeMap<String, BTreeMap<TopicPartition, CommittedOffset>>,
     pub(crate) next_producer_id: i64,
     pub(crate) transactional_ids: BTreeMap<String, TransactionalIdImage>,
+    /// Topics that were deleted since the journal was rewritten: their folders may go, those of others may not.
+    pub(crate) deleted_topics: BTreeSet<Uuid>,
+}
+
+/// The cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ClusterImage {
+    pub(crate) id: String,
+    /// The version of Headwater that wrote last, and the format that it used.
+    pub(crate) version: Option<String>,
+    pub(crate) format: u32,
 }
 
 /// A topic.
@@ -28,6 +40,15 @@ pub(crate) struct TopicImage {
     pub(crate) settings: BTreeMap<String, String>,
     /// Where logs begin that do not begin at 0, by partition.
     pub(crate) log_starts: BTreeMap<i32, i64>,
+    /// How far logs have got, by partition.
+    pub(crate) log_extents: BTreeMap<i32, Extent>,
+}
+
+impl TopicImage {
+    /// A topic that was just made.
+    pub(crate) fn new(id: Uuid, partitions: i32, settings: BTreeMap<String, String>) -> TopicImage {
+        TopicImage { id, partitions, settings, log_starts: BTreeMap::new(), log_extents: BTreeMap::new() }
+    }
 }
 
 /// A transactional id.
@@ -36,6 +57,8 @@ pub(crate) struct TransactionalIdImage {
     pub(crate) producer_id: i64,
     pub(crate) producer_epoch: i16,
     pub(crate) timeout_ms: i32,
+    /// Whether a transaction was begun and is not decided.
+    pub(crate) open: bool,
     /// A transaction that was decided and has perhaps not ended everywhere.
     pub(crate) decided: Option<EndedTransaction>,
 }
@@ -44,9 +67,9 @@ impl Image {
     /// Brings the image up to date. A change to something that is not there changes nothing.
     pub(crate) fn apply(&mut self, change: Change) {
         match change {
-            Change::ClusterNamed { id } => self.cluster_id = Some(id),
+            Change::ClusterNamed { id, version, format } => self.cluster = Some(ClusterImage { id, version, format }),
             Change::TopicCreated { name, id, partitions, settings } => {
-                self.topics.insert(name, TopicImage { id, partitions, settings, log_starts: BTreeMap::new() });
+                self.topics.insert(name, TopicImage::new(id, partitions, settings));
             }
             Change::TopicDeleted { name } => self.delete_topic(&name),
             Change::PartitionsAdded { name, partitions } => {
@@ -56,18 +79,29 @@ impl Image {
             Change::LogStartMoved { name, partition, offset } => self.change_topic(&name, |topic| {
                 topic.log_starts.insert(partition, offset);
             }),
+            Change::LogExtended { name, partition, extent } => self.change_topic(&name, |topic| {
+                topic.log_extents.insert(partition, extent);
+            }),
             Change::OffsetsCommitted { group, offsets } => self.commit(group, offsets),
             Change::OffsetsDeleted { group, partitions } => {
                 let offsets = self.groups.entry(group).or_default();
-                offsets.retain(|at, _| !partitions.contains(at));
+                for at in &partitions {
+                    offsets.remove(at);
+                }
             }
             Change::GroupDeleted { group } => {
                 self.groups.remove(&group);
             }
             Change::ProducerIdsReserved { next } => self.next_producer_id = next,
             Change::ProducerInitialized { transactional_id, producer_id, producer_epoch, timeout_ms } => {
-                let image = TransactionalIdImage { producer_id, producer_epoch, timeout_ms, decided: None };
+                let image =
+                    TransactionalIdImage { producer_id, producer_epoch, timeout_ms, open: false, decided: None };
                 self.transactional_ids.insert(transactional_id, image);
+            }
+            Change::TransactionBegun { transactional_id } => {
+                if let Some(image) = self.transactional_ids.get_mut(&transactional_id) {
+                    image.open = true;
+                }
             }
             Change::TransactionDecided { transactional_id, ended } => self.decide(&transactional_id, ended),
             Change::TransactionEnded { transactional_id } => self.end(&transactional_id),
@@ -76,8 +110,7 @@ impl Image {
 
     /// The fewest changes that make this image.
     pub(crate) fn changes(&self) -> Vec<Change> {
-        let mut changes: Vec<Change> =
-            self.cluster_id.iter().map(|id| Change::ClusterNamed { id: id.clone() }).collect();
+        let mut changes: Vec<Change> = self.cluster.iter().map(cluster_change).collect();
         changes.push(Change::ProducerIdsReserved { next: self.next_producer_id });
         changes.extend(self.topics.iter().flat_map(|(name, topic)| topic_changes(name, topic)));
         changes.extend(self.groups.iter().map(|(group, offsets)| {
@@ -99,7 +132,7 @@ impl Image {
 
     /// The offsets that groups committed go with their topic, or one of the same name would inherit them.
     fn delete_topic(&mut self, name: &str) {
-        self.topics.remove(name);
+        self.deleted_topics.extend(self.topics.remove(name).map(|topic| topic.id));
         for offsets in self.groups.values_mut() {
             offsets.retain(|at, _| at.topic != name);
         }
@@ -114,6 +147,7 @@ impl Image {
         if let Some(image) = self.transactional_ids.get_mut(transactional_id) {
             image.producer_id = ended.producer_id;
             image.producer_epoch = ended.producer_epoch;
+            image.open = false;
             image.decided = Some(ended);
         }
     }
@@ -126,16 +160,23 @@ impl Image {
     }
 }
 
+fn cluster_change(cluster: &ClusterImage) -> Change {
+    let ClusterImage { id, version, format } = cluster.clone();
+    Change::ClusterNamed { id, version, format }
+}
+
 fn topic_changes(name: &str, topic: &TopicImage) -> Vec<Change> {
-    let TopicImage { id, partitions, settings, log_starts } = topic.clone();
+    let TopicImage { id, partitions, settings, log_starts, log_extents } = topic.clone();
     let mut changes = vec![Change::TopicCreated { name: name.to_owned(), id, partitions, settings }];
     let moved = |(partition, offset)| Change::LogStartMoved { name: name.to_owned(), partition, offset };
     changes.extend(log_starts.into_iter().map(moved));
+    let extended = |(partition, extent)| Change::LogExtended { name: name.to_owned(), partition, extent };
+    changes.extend(log_extents.into_iter().map(extended));
     changes
 }
 
 fn transaction_changes(id: &str, image: &TransactionalIdImage) -> Vec<Change> {
-    let TransactionalIdImage { producer_id, producer_epoch, timeout_ms, decided } = image.clone();
+    let TransactionalIdImage { producer_id, producer_epoch, timeout_ms, open, decided } = image.clone();
     let transactional_id = id.to_owned();
     let mut changes = vec![Change::ProducerInitialized {
         transactional_id: transactional_id.clone(),
@@ -143,6 +184,7 @@ fn transaction_changes(id: &str, image: &TransactionalIdImage) -> Vec<Change> {
         producer_epoch,
         timeout_ms,
     }];
+    changes.extend(open.then(|| Change::TransactionBegun { transactional_id: transactional_id.clone() }));
     changes.extend(decided.map(|ended| Change::TransactionDecided { transactional_id, ended }));
     changes
 }
@@ -166,10 +208,15 @@ mod tests {
             offsets: [("g".to_owned(), vec![offset("a", 9)])].into(),
         };
         for change in [
-            Change::ClusterNamed { id: "c".to_owned() },
+            Change::ClusterNamed { id: "c".to_owned(), version: Some("0.1.0".to_owned()), format: 1 },
             Change::ProducerIdsReserved { next: 1_000 },
             Change::TopicCreated { name: "a".to_owned(), id: Uuid::nil(), partitions: 2, settings: BTreeMap::new() },
             Change::LogStartMoved { name: "a".to_owned(), partition: 1, offset: 4 },
+            Change::LogExtended {
+                name: "a".to_owned(),
+                partition: 1,
+                extent: Extent { last_segment: 3, end: 7, bound: 9 },
+            },
             Change::OffsetsCommitted { group: "g".to_owned(), offsets: vec![offset("a", 3), offset("b", 4)] },
             Change::ProducerInitialized {
                 transactional_id: "t".to_owned(),
@@ -178,6 +225,13 @@ mod tests {
                 timeout_ms: 60_000,
             },
             Change::TransactionDecided { transactional_id: "t".to_owned(), ended },
+            Change::ProducerInitialized {
+                transactional_id: "u".to_owned(),
+                producer_id: 6,
+                producer_epoch: 0,
+                timeout_ms: 60_000,
+            },
+            Change::TransactionBegun { transactional_id: "u".to_owned() },
         ] {
             image.apply(change);
         }

@@ -1,7 +1,8 @@
 //! The journal: every change on a line of its own, with a checksum.
 //!
-//! Apart because of its promises: a change that was recorded survives the process, a line torn by a
-//! crash is dropped, and the file is rewritten when it holds much more than what is still true.
+//! Apart because of its promises: a change that was recorded survives the process, the end of a line that a crash
+//! tore is dropped, anything else that cannot be read ends the start before a byte is changed, and the file is
+//! rewritten when it holds much more than what is still true.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -11,8 +12,16 @@ use std::path::{Path, PathBuf};
 use parking_lot::Mutex;
 
 use super::change::Change;
-use super::image::Image;
+use super::image::{ClusterImage, Image};
+use crate::clock::now_ms;
 use crate::log::Flush;
+use crate::trouble::Trouble;
+
+/// The format that this version writes. One that older versions must not touch, although they know each of its
+/// changes, has a higher number.
+pub(crate) const FORMAT: u32 = 1;
+/// The version that is running.
+const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// The journal is rewritten when it has grown by this much, and to several times what it began with.
 const REWRITE_BYTES_MIN: u64 = 4 << 20;
@@ -31,7 +40,7 @@ pub enum JournalError {
         /// What the system says.
         cause: io::Error,
     },
-    /// A line in front of other lines cannot be read: this is no crash, but damage.
+    /// A whole line cannot be read: this is no crash, but damage.
     #[error("{path} is damaged in line {line}: restore the file, or move the folder away")]
     Damaged {
         /// The journal.
@@ -39,6 +48,35 @@ pub enum JournalError {
         /// The line, from 1.
         line: usize,
     },
+    /// A newer version wrote what this one does not understand.
+    #[error(
+        "{path} was written by a newer version of Headwater{}: line {line} holds {what}, which version {VERSION} does \
+         not know; upgrade Headwater, nothing in the folder was changed",
+        named(writer.as_deref())
+    )]
+    Newer {
+        /// The journal.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// What is not known.
+        what: String,
+        /// The version that wrote it, where the journal says so.
+        writer: Option<String>,
+    },
+    /// The journal says nothing, although there are records that it should know of.
+    #[error(
+        "{path} is missing or empty, but there are records in the folder: without the journal nobody knows which \
+         topics they belong to; restore the journal, or move the folder \"logs\" beside it away to start without them"
+    )]
+    Lost {
+        /// The journal.
+        path: PathBuf,
+    },
+}
+
+fn named(writer: Option<&str>) -> String {
+    writer.filter(|writer| *writer != VERSION).map(|writer| format!(" ({writer})")).unwrap_or_default()
 }
 
 /// The journal with the image of all it holds.
@@ -52,12 +90,13 @@ pub(crate) struct Journal {
 struct State {
     image: Image,
     lines: Option<Lines>,
+    trouble: Trouble,
     closed: bool,
 }
 
 impl State {
     fn new(image: Image, lines: Option<Lines>) -> Mutex<State> {
-        Mutex::new(State { image, lines, closed: false })
+        Mutex::new(State { image, lines, trouble: Trouble::default(), closed: false })
     }
 }
 
@@ -76,15 +115,37 @@ impl Journal {
         Journal { state: State::new(Image::default(), None), flush: Flush::System }
     }
 
-    /// Opens or makes the journal and replays it.
-    pub(crate) fn open(path: &Path, flush: Flush) -> Result<Journal, JournalError> {
+    /// Opens or makes the journal and replays it. With `must_exist` a journal that says nothing is an error, since
+    /// there is something that it should speak of. After an error no byte has changed.
+    pub(crate) fn open(path: &Path, flush: Flush, must_exist: bool) -> Result<Journal, JournalError> {
         let failed = |cause| JournalError::Io { path: path.to_owned(), cause };
+        let text = match fs::read(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+            read => read.map_err(failed)?,
+        };
+        let Replayed { image, bytes } = replay(&text).map_err(|unreadable| unreadable.at(path))?;
+        if must_exist && image.cluster.is_none() && image.topics.is_empty() {
+            return Err(JournalError::Lost { path: path.to_owned() });
+        }
+        keep_torn(path, &text[bytes..]).map_err(failed)?;
         let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path).map_err(failed)?;
-        let text = fs::read(path).map_err(failed)?;
-        let (image, bytes) = replay(&text).map_err(|line| JournalError::Damaged { path: path.to_owned(), line })?;
+        let bytes = bytes as u64;
         file.set_len(bytes).map_err(failed)?;
         let lines = Lines { path: path.to_owned(), file, bytes, bytes_at_rewrite: bytes.min(REWRITE_BYTES_MIN) };
         Ok(Journal { state: State::new(image, Some(lines)), flush })
+    }
+
+    /// Says which version writes from here on, and in which format; to be called before anything else is recorded. A
+    /// cluster without an id gets the one that `new_id` makes. Gives the id.
+    pub(crate) fn sign(&self, new_id: impl FnOnce() -> String) -> io::Result<String> {
+        let known = self.look(|image| image.cluster.clone());
+        let id = known.as_ref().map_or_else(new_id, |known| known.id.clone());
+        let signed = ClusterImage { id: id.clone(), version: Some(VERSION.to_owned()), format: FORMAT };
+        if known.as_ref() != Some(&signed) {
+            let ClusterImage { id, version, format } = signed;
+            self.record(Change::ClusterNamed { id, version, format })?;
+        }
+        Ok(id)
     }
 
     /// Writes a change down and applies it. After an error nothing has changed.
@@ -93,11 +154,7 @@ impl Journal {
         if state.closed {
             return Err(io::Error::other("the broker has ended"));
         }
-        if let Some(lines) = &mut state.lines {
-            lines.append(&line(&change)?, self.flush).inspect_err(|error| {
-                tracing::error!(path = %lines.path.display(), %error, "could not write to the journal");
-            })?;
-        }
+        state.append(&line(&change)?, self.flush)?;
         state.image.apply(change);
         state.rewrite_when_grown();
         Ok(())
@@ -117,13 +174,33 @@ impl Journal {
 }
 
 impl State {
+    fn append(&mut self, line: &[u8], flush: Flush) -> io::Result<()> {
+        let Some(lines) = &mut self.lines else { return Ok(()) };
+        let (appended, bytes) = (lines.append(line, flush), line.len() as u64);
+        match &appended {
+            Err(error) if self.trouble.failed(error, bytes, now_ms()) => {
+                tracing::error!(path = %lines.path.display(), %error, "could not write to the journal");
+            }
+            Err(_) => {}
+            Ok(()) => {
+                if let Some(failures) = self.trouble.succeeded(bytes, now_ms()) {
+                    tracing::warn!(path = %lines.path.display(), failures, "the journal can be written again");
+                }
+            }
+        }
+        appended
+    }
+
     fn rewrite_when_grown(&mut self) {
         let Some(lines) = &mut self.lines else { return };
         if lines.bytes < REWRITE_BYTES_MIN.max(lines.bytes_at_rewrite * REWRITE_GROWTH) {
             return;
         }
         match lines.rewritten(&self.image) {
-            Ok(rewritten) => *lines = rewritten,
+            Ok(rewritten) => {
+                *lines = rewritten;
+                self.image.deleted_topics.clear(); // the new journal does not know them either
+            }
             Err(error) => {
                 tracing::warn!(path = %lines.path.display(), %error, "could not rewrite the journal");
                 lines.bytes_at_rewrite = lines.bytes;
@@ -155,6 +232,9 @@ impl Lines {
         file.write_all(&text)?;
         file.sync_data()?;
         fs::rename(&new, &self.path)?;
+        if let Some(folder) = self.path.parent() {
+            File::open(folder)?.sync_all()?;
+        }
         let bytes = text.len() as u64;
         Ok(Lines { path: self.path.clone(), file, bytes, bytes_at_rewrite: bytes })
     }
@@ -165,29 +245,105 @@ fn line(change: &Change) -> io::Result<Vec<u8>> {
     Ok(format!("{:08x} {json}\n", crc32c::crc32c(json.as_bytes())).into_bytes())
 }
 
-fn parse(line: &[u8]) -> Option<Change> {
+/// Why a line is no change.
+#[derive(Debug, PartialEq, Eq)]
+enum Flaw {
+    /// Its checksum does not fit.
+    Damaged,
+    /// It is whole, and says something that is not known.
+    Unknown(String),
+}
+
+fn parse(line: &[u8]) -> Result<Change, Flaw> {
+    let json = checked(line).ok_or(Flaw::Damaged)?;
+    serde_json::from_slice(json).map_err(|_| Flaw::Unknown(what_is_in(json)))
+}
+
+/// The text of a line whose checksum fits.
+fn checked(line: &[u8]) -> Option<&[u8]> {
     let (checksum, json) = line.split_at_checked(CHECKSUM_DIGITS)?;
     let checksum = u32::from_str_radix(std::str::from_utf8(checksum).ok()?, 16).ok()?;
     let json = json.strip_prefix(b" ")?;
-    if crc32c::crc32c(json) != checksum {
-        return None;
-    }
-    serde_json::from_slice(json).ok()
+    (crc32c::crc32c(json) == checksum).then_some(json)
 }
 
-/// The image, and the length of what can be read; the number of a line that cannot, when others follow.
-fn replay(text: &[u8]) -> Result<(Image, u64), usize> {
+fn what_is_in(json: &[u8]) -> String {
+    let value: serde_json::Value = serde_json::from_slice(json).unwrap_or_default();
+    match value.get("change").and_then(serde_json::Value::as_str) {
+        Some(kind) => format!("a change of the kind \"{kind}\""),
+        None => "a text of another form".to_owned(),
+    }
+}
+
+/// What a journal says.
+struct Replayed {
+    image: Image,
+    /// Length of its whole lines.
+    bytes: usize,
+}
+
+/// A line that ends the replay.
+struct Unreadable {
+    line: usize,
+    flaw: Flaw,
+    writer: Option<String>,
+}
+
+impl Unreadable {
+    fn at(self, path: &Path) -> JournalError {
+        let Unreadable { line, flaw, writer } = self;
+        let path = path.to_owned();
+        match flaw {
+            Flaw::Damaged => JournalError::Damaged { path, line },
+            Flaw::Unknown(what) => JournalError::Newer { path, line, what, writer },
+        }
+    }
+}
+
+/// Reads everything but a last line whose end is missing: that was torn by a crash, and nobody was told that it holds.
+fn replay(text: &[u8]) -> Result<Replayed, Unreadable> {
     let mut image = Image::default();
     let mut bytes = 0;
     for (at, line) in text.split_inclusive(|byte| *byte == b'\n').enumerate() {
-        match line.strip_suffix(b"\n").and_then(parse) {
-            Some(change) => image.apply(change),
-            None if bytes + line.len() == text.len() => break,
-            None => return Err(at + 1),
+        let whole = line.strip_suffix(b"\n");
+        match parse(whole.unwrap_or(line)).and_then(known_format) {
+            Err(Flaw::Damaged) | Ok(_) if whole.is_none() => break,
+            Ok(change) => image.apply(change),
+            Err(flaw) => {
+                let writer = writer(&image, whole.unwrap_or(line));
+                return Err(Unreadable { line: at + 1, flaw, writer });
+            }
         }
         bytes += line.len();
     }
-    Ok((image, bytes as u64))
+    Ok(Replayed { image, bytes })
+}
+
+fn known_format(change: Change) -> Result<Change, Flaw> {
+    match change {
+        Change::ClusterNamed { format, .. } if format > FORMAT => {
+            Err(Flaw::Unknown(format!("the format number {format}")))
+        }
+        change => Ok(change),
+    }
+}
+
+/// The version that wrote a line: the line itself may say so, else what was in front of it.
+fn writer(image: &Image, line: &[u8]) -> Option<String> {
+    match parse(line) {
+        Ok(Change::ClusterNamed { version, .. }) => version,
+        _ => image.cluster.as_ref().and_then(|cluster| cluster.version.clone()),
+    }
+}
+
+/// Copies a torn end into a file beside the journal, where the bytes are kept.
+fn keep_torn(path: &Path, torn: &[u8]) -> io::Result<()> {
+    if torn.is_empty() {
+        return Ok(());
+    }
+    let kept = path.with_extension("torn");
+    tracing::warn!(path = %path.display(), bytes = torn.len(), kept = %kept.display(), "trimmed a torn last line");
+    fs::write(kept, torn)
 }
 
 #[cfg(test)]
@@ -195,42 +351,114 @@ mod tests {
     use super::*;
 
     fn named(id: &str) -> Change {
-        Change::ClusterNamed { id: id.to_owned() }
+        Change::ClusterNamed { id: id.to_owned(), version: None, format: 0 }
     }
 
     fn open(path: &Path) -> Journal {
-        Journal::open(path, Flush::System).expect("opens")
+        Journal::open(path, Flush::System, false).expect("opens")
+    }
+
+    fn id(journal: &Journal) -> Option<String> {
+        journal.look(|image| image.cluster.as_ref().map(|cluster| cluster.id.clone()))
+    }
+
+    fn signed(json: &str) -> String {
+        format!("{:08x} {json}\n", crc32c::crc32c(json.as_bytes()))
+    }
+
+    /// A journal of two lines and its text.
+    fn written(path: &Path) -> String {
+        let journal = open(path);
+        for id in ["first", "second"] {
+            journal.record(named(id)).expect("records");
+        }
+        fs::read_to_string(path).expect("reads")
     }
 
     #[test]
     fn changes_come_back_and_a_torn_line_does_not() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("journal");
-        let journal = open(&path);
-        for id in ["first", "second"] {
-            journal.record(named(id)).expect("records");
+        let text = written(&path);
+        let first = text.find('\n').expect("a line") + 1;
+        for cut in first + 1..text.len() {
+            fs::write(&path, &text[..cut]).expect("writes");
+            assert_eq!(id(&open(&path)).as_deref(), Some("first"), "cut at {cut}");
+            assert_eq!(fs::read_to_string(path.with_extension("torn")).expect("is kept"), text[first..cut]);
         }
-        drop(journal);
-        let text = fs::read(&path).expect("reads");
-        fs::write(&path, &text[..text.len() - 3]).expect("writes");
         let journal = open(&path);
-        assert_eq!(journal.look(|image| image.cluster_id.clone()).as_deref(), Some("first"));
         journal.record(named("third")).expect("records");
-        assert_eq!(open(&path).look(|image| image.cluster_id.clone()).as_deref(), Some("third"));
+        assert_eq!(id(&open(&path)).as_deref(), Some("third"));
+    }
+
+    /// What cannot be read and was not torn ends the start, wherever it is, and not a byte is changed.
+    #[test]
+    fn damage_is_an_error_that_names_the_line() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("journal");
+        let text = written(&path);
+        for (from, line) in [("first", "line 1"), ("second", "line 2")] {
+            let damaged = text.replace(from, &"x".repeat(from.len()));
+            fs::write(&path, &damaged).expect("writes");
+            let error = Journal::open(&path, Flush::System, false).expect_err("is damaged");
+            assert!(error.to_string().contains(line), "{error}");
+            assert_eq!(fs::read_to_string(&path).expect("reads"), damaged);
+        }
     }
 
     #[test]
-    fn damage_in_the_middle_is_an_error_that_names_the_line() {
+    fn what_a_newer_version_wrote_is_refused_and_kept() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("journal");
+        let text = written(&path);
+        let of_newer = signed(r#"{"change":"cluster_named","id":"c","version":"7.8.9","format":1}"#);
+        let unknown_kind = signed(r#"{"change":"topic_frozen","name":"t"}"#);
+        let unknown_field = signed(r#"{"change":"topic_deleted","name":"t","but_not":"really"}"#);
+        let newer_format = signed(r#"{"change":"cluster_named","id":"c","version":"7.8.9","format":2}"#);
+        let other_form = signed("<change/>");
+        for (lines, names) in [
+            ([&text, &*of_newer, &unknown_kind].concat(), ["line 4", "topic_frozen", "7.8.9"]),
+            ([&text, &*of_newer, unknown_kind.trim_end()].concat(), ["line 4", "topic_frozen", "7.8.9"]),
+            ([&*unknown_kind, &text].concat(), ["line 1", "topic_frozen", "newer"]),
+            ([&text, &*unknown_field].concat(), ["line 3", "topic_deleted", "newer"]),
+            ([&text, &*newer_format].concat(), ["line 3", "format number 2", "7.8.9"]),
+            ([&text, &*other_form].concat(), ["line 3", "another form", "newer"]),
+        ] {
+            fs::write(&path, &lines).expect("writes");
+            let error = Journal::open(&path, Flush::System, true).expect_err("is newer").to_string();
+            let told = ["upgrade", VERSION].into_iter().chain(names).all(|word| error.contains(word));
+            assert!(told, "{error}");
+            assert_eq!(fs::read_to_string(&path).expect("reads"), lines, "no byte is changed");
+        }
+    }
+
+    #[test]
+    fn a_journal_that_says_nothing_is_refused_where_there_is_something_to_say() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("journal");
+        for text in [None, Some(""), Some("0123abcd {\"change\":\"clus"), Some("\0\0\0\0")] {
+            if let Some(text) = text {
+                fs::write(&path, text).expect("writes");
+            }
+            let error = Journal::open(&path, Flush::System, true).expect_err("is lost");
+            assert!(error.to_string().contains("restore the journal"), "{error}");
+            assert_eq!(fs::read_to_string(&path).ok().as_deref(), text, "no byte is changed");
+        }
+        assert_eq!(id(&open(&path)), None);
+    }
+
+    #[test]
+    fn a_journal_is_signed_once_by_each_version() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("journal");
         let journal = open(&path);
-        for id in ["first", "second", "third"] {
-            journal.record(named(id)).expect("records");
-        }
-        let text = fs::read_to_string(&path).expect("reads").replace("second", "other!");
-        fs::write(&path, text).expect("writes");
-        let error = Journal::open(&path, Flush::System).expect_err("is damaged");
-        assert!(error.to_string().contains("line 2"), "{error}");
+        assert_eq!(journal.sign(|| "made".to_owned()).expect("signs"), "made");
+        let once = fs::read_to_string(&path).expect("reads");
+        assert_eq!(open(&path).sign(|| panic!("has an id")).expect("is signed"), "made");
+        assert_eq!(fs::read_to_string(&path).expect("reads"), once);
+        fs::write(&path, signed(&once[CHECKSUM_DIGITS + 1..].trim_end().replace(VERSION, "0.0.1"))).expect("writes");
+        open(&path).sign(|| panic!("has an id")).expect("signs");
+        assert_eq!(fs::read_to_string(&path).expect("reads").lines().count(), 2);
     }
 
     #[test]
@@ -244,6 +472,6 @@ mod tests {
         }
         assert!(fs::metadata(&path).expect("is there").len() < 2_000_000);
         journal.record(named("last")).expect("records");
-        assert_eq!(open(&path).look(|image| image.cluster_id.clone()).as_deref(), Some("last"));
+        assert_eq!(id(&open(&path)).as_deref(), Some("last"));
     }
 }

@@ -10,6 +10,6 @@ mod image;
 mod journal;
 
 pub(crate) use change::{Change, CommittedOffset, EndedTransaction, PartitionOffset, TopicPartition};
-pub(crate) use image::{TopicImage, TransactionalIdImage};
-pub(crate) use journal::Journal;
+pub(crate) use image::{Image, TopicImage, TransactionalIdImage};
 pub use journal::JournalError;
+pub(crate) use journal::Journal;

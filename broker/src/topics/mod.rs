@@ -3,12 +3,14 @@
 //! Apart because everything else finds logs through here. This room knows neither the wire nor
 //! groups nor transactions.
 
+mod leftovers;
 mod name;
 mod registry;
 mod setting;
 mod settings;
 mod table;
 
+pub(crate) use leftovers::holds_records;
 pub(crate) use name::check_name;
 pub(crate) use registry::{Topic, TopicError, Topics};
 pub(crate) use setting::{Kind, Setting};

@@ -1,7 +1,7 @@
 //! All topics by name, with the logs of their partitions.
 //!
-//! Apart because topics are made, grown and removed here and nowhere else: in the journal first, then on
-//! the disk, so that a folder without a topic is a leftover and a topic without a folder is empty.
+//! Apart because topics are made, grown and removed here and nowhere else: folders are made first and noted in the
+//! journal then, and a deletion is noted first, so that a topic without a folder has lost it.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -12,9 +12,10 @@ use kafka_protocol::ResponseError;
 use parking_lot::{Mutex, RwLock};
 use uuid::Uuid;
 
+use super::leftovers;
 use super::name::check_name;
 use super::settings::Settings;
-use crate::log::{AppendRules, Flush, Handles, Log, Place, RecoveryError};
+use crate::log::{AppendRules, Extent, Flush, Handles, Ledger, Log, Opening, Place, RecoveryError, Title};
 use crate::meta::{Change, Journal, TopicImage};
 
 /// Most partitions of one topic.
@@ -57,7 +58,8 @@ impl TopicError {
 }
 
 impl Topics {
-    /// Opens the topics that the journal knows and removes folders of topics that are gone.
+    /// Opens the topics that the journal knows, removes folders of topics that were deleted and moves those aside that
+    /// it knows nothing of.
     pub(crate) fn open(
         journal: &Arc<Journal>,
         folder: Option<PathBuf>,
@@ -73,10 +75,12 @@ impl Topics {
             changing: Mutex::default(),
         };
         for (name, image) in journal.look(|image| image.topics.clone()) {
-            let topic = topics.open_topic(&name, &image, trusted)?;
+            let topic = topics.open_topic(&name, &image, trusted, false)?;
             topics.by_name.write().insert(name, Arc::new(topic));
         }
-        topics.remove_leftovers();
+        if let Some(folder) = &topics.folder {
+            leftovers::clear(folder, &journal.look(leftovers::Known::of));
+        }
         Ok(topics)
     }
 
@@ -118,8 +122,8 @@ impl Topics {
         }
         let id = Uuid::new_v4();
         if !only_check {
-            let image = TopicImage { id, partitions, settings: settings.set().clone(), log_starts: BTreeMap::new() };
-            let topic = self.open_topic(name, &image, true).map_err(|error| self.undo(id, &error))?;
+            let image = TopicImage::new(id, partitions, settings.set().clone());
+            let topic = self.open_topic(name, &image, true, true).map_err(|error| self.undo(id, &error))?;
             let TopicImage { settings, .. } = image;
             self.record(Change::TopicCreated { name: name.to_owned(), id, partitions, settings })?;
             self.by_name.write().insert(name.to_owned(), Arc::new(topic));
@@ -158,7 +162,8 @@ impl Topics {
         if only_check {
             return Ok(());
         }
-        let added = self.open_logs(topic.id, now..count, &BTreeMap::new(), &topic.settings(), true);
+        let image = TopicImage::new(topic.id, count, topic.settings().set().clone());
+        let added = self.open_logs(name, &image, now..count, true, true);
         let added = added.map_err(|error| TopicError::new(ResponseError::KafkaStorageError, error.to_string()))?;
         self.record(Change::PartitionsAdded { name: name.to_owned(), partitions: count })?;
         topic.logs.write().extend(added);
@@ -209,9 +214,9 @@ impl Topics {
         closed.into_iter().all(|closed| closed)
     }
 
-    fn open_topic(&self, name: &str, image: &TopicImage, trusted: bool) -> Result<Topic, RecoveryError> {
+    fn open_topic(&self, name: &str, image: &TopicImage, trusted: bool, fresh: bool) -> Result<Topic, RecoveryError> {
         let settings = Settings::kept(image.settings.clone());
-        let logs = self.open_logs(image.id, 0..image.partitions, &image.log_starts, &settings, trusted)?;
+        let logs = self.open_logs(name, image, 0..image.partitions, trusted, fresh)?;
         Ok(Topic {
             name: name.to_owned(),
             id: image.id,
@@ -223,18 +228,32 @@ impl Topics {
 
     fn open_logs(
         &self,
-        id: Uuid,
+        name: &str,
+        image: &TopicImage,
         partitions: std::ops::Range<i32>,
-        starts: &BTreeMap<i32, i64>,
-        settings: &Settings,
         trusted: bool,
+        fresh: bool,
     ) -> Result<Vec<Arc<Log>>, RecoveryError> {
-        let interval_bytes = settings.append_rules(self.flush).index_interval_bytes;
+        let rules = Settings::kept(image.settings.clone()).append_rules(self.flush);
         let open = |partition: i32| {
-            let start = starts.get(&partition).copied().unwrap_or(0);
-            Log::open_at(self.place(id, partition), start, interval_bytes, trusted).map(Arc::new)
+            let title = Title { topic: name.to_owned(), partition };
+            let opening = Opening {
+                place: self.place(image.id, partition),
+                start_offset: image.log_starts.get(&partition).copied().unwrap_or(0),
+                index_interval_bytes: rules.index_interval_bytes,
+                trusted,
+                fresh,
+                ledger: self.folder.as_ref().map(|_| self.ledger(title.clone())),
+                noted: image.log_extents.get(&partition).copied(),
+                title,
+            };
+            Log::open(opening).map(Arc::new)
         };
         partitions.map(open).collect()
+    }
+
+    fn ledger(&self, title: Title) -> Box<dyn Ledger> {
+        Box::new(InJournal { journal: Arc::clone(&self.journal), title })
     }
 
     fn place(&self, id: Uuid, partition: i32) -> Place {
@@ -262,17 +281,19 @@ impl Topics {
         }
         TopicError::new(ResponseError::KafkaStorageError, error.to_string())
     }
+}
 
-    fn remove_leftovers(&self) {
-        let Some(entries) = self.folder.as_ref().and_then(|folder| fs::read_dir(folder).ok()) else { return };
-        for entry in entries.flatten() {
-            let id = entry.file_name().to_str().and_then(|name| Uuid::try_parse(name).ok());
-            if id.is_some_and(|id| self.by_id(id).is_none())
-                && let Err(error) = fs::remove_dir_all(entry.path())
-            {
-                tracing::warn!(folder = %entry.path().display(), %error, "could not remove a deleted topic");
-            }
-        }
+/// How far a log has got is noted in the journal.
+#[derive(Debug)]
+struct InJournal {
+    journal: Arc<Journal>,
+    title: Title,
+}
+
+impl Ledger for InJournal {
+    fn note(&self, extent: Extent) -> std::io::Result<()> {
+        let Title { topic, partition } = self.title.clone();
+        self.journal.record(Change::LogExtended { name: topic, partition, extent })
     }
 }
 

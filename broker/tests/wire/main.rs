@@ -8,5 +8,6 @@ mod client;
 mod coverage;
 mod groups;
 mod records;
+mod restarts;
 mod strangers;
 mod transactions;

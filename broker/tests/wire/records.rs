@@ -55,7 +55,7 @@ pub fn values(records: Option<Bytes>) -> Vec<(i64, String)> {
 }
 
 /// What ListOffsets says for a time: error, offset, timestamp.
-fn list_offset(client: &mut Client, version: i16, at: (&str, i32), timestamp: i64) -> (i16, i64, i64) {
+pub fn list_offset(client: &mut Client, version: i16, at: (&str, i32), timestamp: i64) -> (i16, i64, i64) {
     let partition = ListOffsetsPartition::default()
         .with_partition_index(at.1)
         .with_timestamp(timestamp)

@@ -13,7 +13,7 @@ use kafka_protocol::messages::{
 };
 use kafka_protocol::protocol::Decodable;
 
-use crate::client::{Client, Fixture, produce_request, text, topic};
+use crate::client::{Batch, Client, Fixture, batch, produce_request, text, topic};
 
 /// A request's first fields and what follows.
 fn raw(key: i16, version: i16, rest: &[u8]) -> BytesMut {
@@ -186,4 +186,20 @@ fn what_is_named_often_is_described_once() {
     let answer = client.call(7, &CreateTopicsRequest::default().with_topics(creatable));
     assert!(answer.topics.iter().all(|topic| topic.error_code == ResponseError::InvalidTopicException.code()));
     assert!(begin.elapsed() < Duration::from_secs(10), "{:?}", begin.elapsed());
+}
+
+/// A batch that says it has more records than there is room for would use up offsets that nobody can read.
+#[test]
+fn a_batch_cannot_claim_offsets_for_records_it_has_not() {
+    let fixture = Fixture::in_memory();
+    let mut client = fixture.connect();
+    client.create_topic("t", 1);
+    let mut lying = batch(&Batch::default()).to_vec();
+    lying[23..27].copy_from_slice(&(i32::MAX - 1).to_be_bytes());
+    lying[57..61].copy_from_slice(&i32::MAX.to_be_bytes());
+    let checksum = crc32c::crc32c(&lying[21..]);
+    lying[17..21].copy_from_slice(&checksum.to_be_bytes());
+    let answer = client.produce(9, ("t", 0), lying.into());
+    assert_eq!(answer.error_code, ResponseError::InvalidRecord.code());
+    assert_eq!(client.produce_some(("t", 0), 1), 0);
 }
