@@ -55,7 +55,7 @@
 //! A broker that is killed loses nothing that was acknowledged: the operating system has it. What survives a loss of power
 //! is a choice, [`Flush`]. A full disk fails the write (`KAFKA_STORAGE_ERROR`) and leaves the log as it was. Records
 //! whose file is gone are reported at start; reading their offsets fails (`CORRUPT_MESSAGE`), and none of the offsets is
-//! given again.
+//! given again. A transaction that was open when the broker ended is aborted and its producer fenced.
 
 mod api;
 mod broker;

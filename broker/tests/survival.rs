@@ -283,6 +283,12 @@ fn a_killed_broker_aborts_what_was_open() {
     drop(process);
     let _process = Process::start(folder.path(), address);
     assert_eq!(read_all(address, "t"), ["committed"]);
+    // The producer does not know that anything has happened, and must not commit the other half.
+    let late = BaseRecord::<(), str>::to("t").payload("late").partition(0);
+    let sent = producer.send(late).map_err(|(error, _)| error).and_then(|()| producer.flush(PATIENCE));
+    let ended = sent.and_then(|()| producer.commit_transaction(PATIENCE));
+    assert!(ended.is_err(), "it is fenced");
+    assert_eq!(read_all(address, "t"), ["committed"]);
 }
 
 /// Goal: as many connections as there are descriptors for, and whoever is refused hears why. Method: a broker under a

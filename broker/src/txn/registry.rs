@@ -2,9 +2,10 @@
 //!
 //! Apart because this is where decisions become deeds, in an order that survives a crash at any point: the outcome
 //! goes to the journal first, then to the logs as markers, then to the groups as offsets, and last the journal hears
-//! that it is done. A decided transaction found at start is finished, and every other is aborted.
+//! that it is done. It also hears when a transaction begins. A decided transaction found at start is finished, and every
+//! other is aborted under a higher epoch, so that its producer cannot commit what it writes afterwards.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use kafka_protocol::ResponseError;
@@ -31,6 +32,8 @@ pub(crate) struct Transactions {
     by_id: Mutex<BTreeMap<String, Arc<Mutex<Transaction>>>>,
     /// When unfinished transactions are tried again.
     retry_at_ms: Mutex<Option<i64>>,
+    /// Transactional ids whose transactions could not be ended, which is reported once.
+    failing: Mutex<BTreeSet<String>>,
 }
 
 impl Transactions {
@@ -44,11 +47,16 @@ impl Transactions {
             timer: Arc::clone(timer),
             by_id: Mutex::new(by_id.collect()),
             retry_at_ms: Mutex::new(None),
+            failing: Mutex::default(),
         }
     }
 
     /// Finishes what was decided before the last process ended, and aborts what was open.
     pub(crate) fn recover(&self, topics: &Topics, groups: &Groups, now_ms: i64) {
+        let begun: BTreeSet<String> = self.journal.look(|image| {
+            let ids = image.transactional_ids.iter();
+            ids.filter(|(_, image)| image.open).map(|(id, _)| id.clone()).collect()
+        });
         for (id, transaction) in self.all() {
             let mut transaction = transaction.lock();
             if let Phase::Decided(_) = transaction.phase() {
@@ -56,11 +64,61 @@ impl Transactions {
                 finished.unwrap_or_else(|error| self.retry_later(&id, error, now_ms));
             }
         }
-        for topic in topics.all() {
-            for partition in 0..topic.partitions() {
-                self.abort_open(topics, &TopicPartition::new(&topic.name, partition), now_ms);
+        let mut open = self.open_in_logs(topics);
+        for (id, transaction) in self.all() {
+            let mut transaction = transaction.lock();
+            let producer = transaction.producer();
+            let written = open.remove(&producer.id).unwrap_or_default();
+            if let Phase::Decided(_) = transaction.phase() {
+                continue; // it could not be finished, and is tried again
+            }
+            // A marker that is still missing from a former owner's transaction fences nobody.
+            let is_own = written.iter().any(|(epoch, _)| *epoch >= producer.epoch);
+            if is_own || begun.contains(&id) {
+                let aborted = self.abort_interrupted(&id, &mut transaction, written, (topics, groups), now_ms);
+                aborted.unwrap_or_else(|error| self.retry_later(&id, error, now_ms));
+            } else {
+                written.iter().for_each(|(_, at)| abort_open(topics, at, producer, now_ms));
             }
         }
+        for (producer_id, written) in open {
+            for (epoch, at) in written {
+                abort_open(topics, &at, Producer { id: producer_id, epoch: epoch.saturating_add(1) }, now_ms);
+            }
+        }
+    }
+
+    /// Where producers have transactions open, by producer id, with the epoch they wrote under. No id that a log knows
+    /// is given again.
+    fn open_in_logs(&self, topics: &Topics) -> BTreeMap<i64, Vec<(i16, TopicPartition)>> {
+        let mut open: BTreeMap<i64, Vec<(i16, TopicPartition)>> = BTreeMap::new();
+        for topic in topics.all() {
+            for (log, partition) in topic.logs().into_iter().zip(0..) {
+                let known = log.activity().iter().map(|activity| activity.producer.id).max();
+                known.into_iter().for_each(|id| self.producer_ids.skip_past(id));
+                for producer in log.open_transactions() {
+                    let at = TopicPartition::new(&topic.name, partition);
+                    open.entry(producer.id).or_default().push((producer.epoch, at));
+                }
+            }
+        }
+        open
+    }
+
+    /// Aborts what was open when the last process ended, and fences its producer.
+    fn abort_interrupted(
+        &self,
+        id: &str,
+        transaction: &mut Transaction,
+        written: Vec<(i16, TopicPartition)>,
+        (topics, groups): (&Topics, &Groups),
+        now_ms: i64,
+    ) -> Result<(), ResponseError> {
+        tracing::warn!(transactional_id = id, "aborting a transaction that was open when the broker ended");
+        let ended = transaction.interrupted(written.into_iter().map(|(_, at)| at).collect());
+        self.record(Change::TransactionDecided { transactional_id: id.to_owned(), ended: ended.clone() })?;
+        transaction.decided(ended, true);
+        self.finish(id, transaction, topics, groups, now_ms)
     }
 
     /// A producer without a transactional id.
@@ -110,6 +168,7 @@ impl Transactions {
         let transaction = self.owned(id)?;
         let mut transaction = transaction.lock();
         transaction.check_owner(producer)?;
+        self.begin(id, &transaction)?;
         transaction.add_partitions(partitions, now_ms)?;
         self.timer.notify_one();
         for at in partitions {
@@ -129,8 +188,17 @@ impl Transactions {
         let transaction = self.owned(id)?;
         let mut transaction = transaction.lock();
         transaction.check_owner(producer)?;
+        self.begin(id, &transaction)?;
         self.timer.notify_one();
         transaction.add_group(group, now_ms)
+    }
+
+    /// Writes down that a transaction begins, so that a restart knows of one of which nothing else is on the disk.
+    fn begin(&self, id: &str, transaction: &Transaction) -> Result<(), ResponseError> {
+        match transaction.is_idle() {
+            true => self.record(Change::TransactionBegun { transactional_id: id.to_owned() }),
+            false => Ok(()),
+        }
     }
 
     /// Gives offsets to a producer's transaction.
@@ -281,22 +349,16 @@ impl Transactions {
             groups.end(group, producer.id, offsets);
         }
         transaction.ended();
+        if self.failing.lock().remove(id) {
+            tracing::warn!(transactional_id = id, "ended a transaction that could not be ended before");
+        }
         Ok(())
     }
 
-    /// Aborts what a log has open and no transactional id knows of any more.
-    fn abort_open(&self, topics: &Topics, at: &TopicPartition, now_ms: i64) {
-        let Ok((log, rules)) = topics.log(&at.topic, at.partition) else { return };
-        for producer in log.open_transactions() {
-            tracing::info!(topic = at.topic, partition = at.partition, "aborting a transaction open at the last end");
-            if let Err(error) = log.end_transaction(producer, false, &rules, now_ms) {
-                tracing::error!(topic = at.topic, partition = at.partition, %error, "could not abort a transaction");
-            }
-        }
-    }
-
     fn retry_later(&self, id: &str, error: ResponseError, now_ms: i64) {
-        tracing::warn!(transactional_id = id, %error, "could not end a transaction, trying again");
+        if self.failing.lock().insert(id.to_owned()) {
+            tracing::warn!(transactional_id = id, %error, "could not end a transaction; trying again until it ends");
+        }
         *self.retry_at_ms.lock() = Some(now_ms + RETRY_MS);
         self.timer.notify_one();
     }
@@ -332,6 +394,15 @@ impl Transactions {
 
     fn record(&self, change: Change) -> Result<(), ResponseError> {
         self.journal.record(change).map_err(unavailable)
+    }
+}
+
+/// Ends what a log has open that no transactional id has.
+fn abort_open(topics: &Topics, at: &TopicPartition, producer: Producer, now_ms: i64) {
+    let Ok((log, rules)) = topics.log(&at.topic, at.partition) else { return };
+    tracing::warn!(topic = at.topic, partition = at.partition, "aborting a transaction that was open and has no owner");
+    if let Err(error) = log.end_transaction(producer, false, &rules, now_ms) {
+        tracing::error!(topic = at.topic, partition = at.partition, %error, "could not abort a transaction");
     }
 }
 

@@ -7,7 +7,7 @@
 //! Idle → Ongoing → Decided → Idle      (Decided: the outcome is in the journal, markers are being written)
 //! ```
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use kafka_protocol::ResponseError;
 
@@ -90,6 +90,11 @@ impl Transaction {
 
     pub(crate) fn phase(&self) -> &Phase {
         &self.phase
+    }
+
+    /// Whether what is added next begins a transaction.
+    pub(crate) fn is_idle(&self) -> bool {
+        matches!(self.phase, Phase::Idle { .. })
     }
 
     /// Kafka's name of the state.
@@ -215,6 +220,13 @@ impl Transaction {
             self.producer = producer;
         }
         self.phase = Phase::Decided(ended);
+    }
+
+    /// How a transaction ends that was open when the last process ended: offsets and what else was only in memory is
+    /// gone, so it cannot commit, and a higher epoch keeps its producer from going on as if nothing had happened.
+    pub(crate) fn interrupted(&self, partitions: Vec<TopicPartition>) -> EndedTransaction {
+        let Producer { id: producer_id, epoch: producer_epoch } = self.fencing_producer();
+        EndedTransaction { producer_id, producer_epoch, commit: false, partitions, offsets: BTreeMap::new() }
     }
 
     /// The outcome holds everywhere.

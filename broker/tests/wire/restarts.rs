@@ -11,10 +11,13 @@ use kafka_protocol::ResponseError;
 use tempfile::TempDir;
 
 use crate::client::{Client, Fixture, topic};
+use crate::groups::committed;
 use crate::records::{list_offset, values};
+use crate::transactions::{FENCED, OLD_EPOCH, Owner, owner};
 
 const CORRUPT: i16 = ResponseError::CorruptMessage.code();
 const EARLIEST: i64 = -2;
+const LATEST: i64 = -1;
 
 fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).expect("makes");
@@ -101,6 +104,88 @@ impl Stage {
         }
         files.sort();
         files
+    }
+}
+
+/// The values that readers of committed records get to see.
+fn visible(client: &mut Client, at: (&str, i32)) -> Vec<String> {
+    let data = client.fetch(12, at, 0, true);
+    let aborted: Vec<i64> = data.aborted_transactions.unwrap_or_default().iter().map(|one| one.first_offset).collect();
+    let all = values(data.records);
+    all.into_iter().filter(|(offset, _)| aborted.is_empty() || *offset < aborted[0]).map(|(_, value)| value).collect()
+}
+
+/// Goal: a producer cannot commit half of a transaction over a restart. Method: half of one is written (records, offsets,
+/// or nothing but its announcement), the broker ends, and the producer goes on as if nothing had happened.
+#[test]
+fn a_transaction_that_was_open_is_aborted_and_its_producer_fenced() {
+    for (end, half) in ENDS.into_iter().flat_map(|end| ["records", "offsets", "nothing"].map(|half| (end, half))) {
+        let mut stage = Stage::new();
+        let mut client = stage.connect();
+        client.create_topic("t", 2);
+        let old = owner(&mut client, "x");
+        let idle = owner(&mut client, "idle");
+        assert_eq!(old.add_partition(&mut client, ("t", 0)), 0);
+        match half {
+            "records" => assert_eq!(old.produce(&mut client, ("t", 0), 0), 0),
+            "offsets" => {
+                assert_eq!(old.add_group(&mut client, "g"), 0);
+                assert_eq!(old.commit_offset(&mut client, "g", ("t", 0), 7), 0);
+            }
+            _ => {}
+        }
+        for _ in 0..2 {
+            stage.end(end);
+            stage.begin();
+        }
+        let mut client = stage.connect();
+        if half == "records" {
+            assert_eq!(old.produce(&mut client, ("t", 0), 1), OLD_EPOCH, "{end:?}");
+        }
+        for partition in 0..2 {
+            assert_eq!(old.add_partition(&mut client, ("t", partition)), FENCED, "{end:?} {half}");
+            assert_ne!(old.produce(&mut client, ("t", partition), 1), 0);
+        }
+        assert_eq!(
+            (old.add_group(&mut client, "g"), old.commit_offset(&mut client, "g", ("t", 0), 8)),
+            (FENCED, OLD_EPOCH)
+        );
+        assert_eq!((old.end(&mut client, true), old.end(&mut client, false)), (FENCED, FENCED));
+        assert_eq!(committed(&mut client, 7, "g", ("t", 0), false).0, -1);
+        assert_eq!([0, 1].map(|partition| visible(&mut client, ("t", partition)).len()), [0, 0]);
+        let ends =
+            |time| (list_offset(&mut stage.connect(), 7, ("t", 0), time).1, if half == "records" { 2 } else { 0 });
+        let (found, expected) = ends(LATEST);
+        assert_eq!(found, expected, "there is one marker behind the record, and no other");
+        goes_on(&mut client, idle, ("t", 1));
+        let next = owner(&mut client, "x");
+        assert!(next.producer.0 == old.producer.0 && next.producer.1 > old.producer.1);
+        goes_on(&mut client, next, ("t", 1));
+        assert_eq!(visible(&mut client, ("t", 1)).len(), 2);
+    }
+}
+
+/// Who had nothing open is not disturbed.
+fn goes_on(client: &mut Client, owner: Owner<'_>, at: (&str, i32)) {
+    assert_eq!((owner.add_partition(client, at), owner.produce(client, at, 0), owner.end(client, true)), (0, 0, 0));
+}
+
+#[test]
+fn a_committed_transaction_fences_nobody() {
+    for end in ENDS {
+        let mut stage = Stage::new();
+        let mut client = stage.connect();
+        client.create_topic("t", 1);
+        let owner = owner(&mut client, "x");
+        for (sequence, end) in [(0, end), (1, end)] {
+            let mut client = stage.connect();
+            assert_eq!(owner.add_partition(&mut client, ("t", 0)), 0, "{end:?}");
+            assert_eq!(owner.produce(&mut client, ("t", 0), sequence), 0);
+            assert_eq!(owner.end(&mut client, true), 0);
+            stage.end(end);
+            stage.begin();
+        }
+        assert_eq!(visible(&mut stage.connect(), ("t", 0)).len(), 2);
     }
 }
 

@@ -19,22 +19,22 @@ use crate::client::{Batch, Client, Fixture, batch, fetch_request, produce_reques
 use crate::groups::{committed, group};
 use crate::records::values;
 
-const FENCED: i16 = ResponseError::ProducerFenced.code();
-const OLD_EPOCH: i16 = ResponseError::InvalidProducerEpoch.code();
+pub const FENCED: i16 = ResponseError::ProducerFenced.code();
+pub const OLD_EPOCH: i16 = ResponseError::InvalidProducerEpoch.code();
 
 fn id(id: &str) -> TransactionalId {
     TransactionalId(text(id))
 }
 
 /// A producer with a transaction of its own.
-struct Owner<'a> {
+pub struct Owner<'a> {
     id: &'a str,
-    producer: (i64, i16),
+    pub producer: (i64, i16),
     version: i16,
 }
 
 impl Owner<'_> {
-    fn add_partition(&self, client: &mut Client, at: (&str, i32)) -> i16 {
+    pub fn add_partition(&self, client: &mut Client, at: (&str, i32)) -> i16 {
         let added = AddPartitionsToTxnTopic::default().with_name(topic(at.0)).with_partitions(vec![at.1]);
         let request = AddPartitionsToTxnRequest::default()
             .with_v3_and_below_transactional_id(id(self.id))
@@ -45,7 +45,7 @@ impl Owner<'_> {
         answer.results_by_topic_v3_and_below[0].results_by_partition[0].partition_error_code
     }
 
-    fn add_group(&self, client: &mut Client, name: &str) -> i16 {
+    pub fn add_group(&self, client: &mut Client, name: &str) -> i16 {
         let request = AddOffsetsToTxnRequest::default()
             .with_transactional_id(id(self.id))
             .with_producer_id(ProducerId(self.producer.0))
@@ -54,7 +54,7 @@ impl Owner<'_> {
         client.call(self.version, &request).error_code
     }
 
-    fn commit_offset(&self, client: &mut Client, name: &str, at: (&str, i32), offset: i64) -> i16 {
+    pub fn commit_offset(&self, client: &mut Client, name: &str, at: (&str, i32), offset: i64) -> i16 {
         let partition = TxnOffsetCommitRequestPartition::default()
             .with_partition_index(at.1)
             .with_committed_offset(offset)
@@ -70,7 +70,7 @@ impl Owner<'_> {
         client.call(self.version, &request).topics[0].partitions[0].error_code
     }
 
-    fn end(&self, client: &mut Client, commit: bool) -> i16 {
+    pub fn end(&self, client: &mut Client, commit: bool) -> i16 {
         let request = EndTxnRequest::default()
             .with_transactional_id(id(self.id))
             .with_producer_id(ProducerId(self.producer.0))
@@ -79,7 +79,7 @@ impl Owner<'_> {
         client.call(self.version, &request).error_code
     }
 
-    fn produce(&self, client: &mut Client, at: (&str, i32), sequence: i32) -> i16 {
+    pub fn produce(&self, client: &mut Client, at: (&str, i32), sequence: i32) -> i16 {
         let records = self.records(sequence);
         let answer = client.call(9, &produce_request(at, records, Some(self.id)));
         answer.responses[0].partition_responses[0].error_code
@@ -90,7 +90,7 @@ impl Owner<'_> {
     }
 }
 
-fn owner<'a>(client: &mut Client, id: &'a str) -> Owner<'a> {
+pub fn owner<'a>(client: &mut Client, id: &'a str) -> Owner<'a> {
     Owner { id, producer: client.init_producer(Some(id)), version: 3 }
 }
 
