@@ -23,7 +23,7 @@ use crate::core::{Answers, Core};
 use crate::group::Groups;
 use crate::lock::{FolderLock, LockError, running_broker};
 use crate::log::{RecoveryError, make_folder};
-use crate::meta::{Journal, JournalError};
+use crate::meta::{FORMAT, Journal, JournalError};
 use crate::net;
 use crate::topics::{Topics, holds_records};
 use crate::txn::Transactions;
@@ -74,6 +74,9 @@ pub enum StartError {
     /// A log cannot be read.
     #[error(transparent)]
     Log(#[from] RecoveryError),
+    /// What every topic must have cannot be set.
+    #[error("could not bring the topics up to date: {0}")]
+    Topics(String),
 }
 
 fn listening(running: Option<SocketAddr>) -> String {
@@ -166,8 +169,16 @@ fn open(config: Config, mut lock: Option<FolderLock>, address: SocketAddr) -> Re
     let failed = |cause| StartError::Folder { folder: folder_of(&config), cause };
     let journal = Arc::new(journal);
     let timer = Arc::new(Notify::new());
-    let cluster_id = journal.sign(|| Uuid::new_v4().simple().to_string()[..22].to_owned()).map_err(failed)?;
+    let sign = || journal.sign(|| Uuid::new_v4().simple().to_string()[..22].to_owned()).map_err(failed);
+    let is_older = journal.look(|image| image.cluster.as_ref().is_some_and(|cluster| cluster.format < FORMAT));
+    if !is_older {
+        sign()?;
+    }
     let topics = Arc::new(Topics::open(&journal, logs, config.flush, trusted)?);
+    if is_older {
+        topics.keep_all_records().map_err(|error| StartError::Topics(error.message))?;
+    }
+    let cluster_id = sign()?;
     let groups = Groups::open(&journal, config.group_initial_delay_ms, &timer);
     let transactions = Transactions::open(&journal, &timer);
     transactions.recover(&topics, &groups, now_ms());

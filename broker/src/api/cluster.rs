@@ -29,7 +29,7 @@ pub(crate) fn metadata(call: &Call, request: MetadataRequest) -> MetadataRespons
     let topics = match request.topics {
         Some(named) if !(named.is_empty() && call.version == 0) => {
             let named = once(named, |topic| (topic.name.clone(), topic.topic_id));
-            named.into_iter().map(|topic| named_topic(call, topic, create)).collect()
+            named.into_iter().map(|topic| asked_topic(call, topic, create)).collect()
         }
         _ => all(),
     };
@@ -40,16 +40,25 @@ pub(crate) fn metadata(call: &Call, request: MetadataRequest) -> MetadataRespons
         .with_topics(topics)
 }
 
-fn named_topic(call: &Call, asked: MetadataRequestTopic, create: bool) -> MetadataResponseTopic {
-    let topics = &call.core.topics;
-    let Some(name) = asked.name else {
-        let missing = MetadataResponseTopic::default()
-            .with_error_code(ResponseError::UnknownTopicId.code())
-            .with_topic_id(asked.topic_id)
-            .with_name((call.version < 12).then(TopicName::default));
-        return topics.by_id(asked.topic_id).map_or(missing, |topic| described(&topic));
-    };
-    let found = topics.get(&name).map(Ok).unwrap_or_else(|| match create && call.core.config.auto_create_topics {
+/// A topic by id when there is one, whatever else is said: the Java client sends an empty name beside it.
+fn asked_topic(call: &Call, asked: MetadataRequestTopic, create: bool) -> MetadataResponseTopic {
+    match asked.name {
+        Some(name) if asked.topic_id.is_nil() => named_topic(call, name, create),
+        _ => {
+            let missing = || {
+                MetadataResponseTopic::default()
+                    .with_error_code(ResponseError::UnknownTopicId.code())
+                    .with_topic_id(asked.topic_id)
+                    .with_name((call.version < 12).then(TopicName::default))
+            };
+            call.core.topics.by_id(asked.topic_id).map_or_else(missing, |topic| described(&topic))
+        }
+    }
+}
+
+fn named_topic(call: &Call, name: TopicName, create: bool) -> MetadataResponseTopic {
+    let known = call.core.topics.get(&name).map(Ok);
+    let found = known.unwrap_or_else(|| match create && call.core.config.auto_create_topics {
         true => create_topic(call, &name),
         false => check(&name),
     });
@@ -66,7 +75,7 @@ fn check(name: &str) -> Result<std::sync::Arc<Topic>, ResponseError> {
 
 fn create_topic(call: &Call, name: &str) -> Result<std::sync::Arc<Topic>, ResponseError> {
     let topics = &call.core.topics;
-    let settings = Settings::default();
+    let settings = Settings::for_new_topic([]).map_err(|_| ResponseError::UnknownServerError)?;
     match topics.create(name, call.core.config.default_partitions, settings, false) {
         Ok(_) => tracing::info!(topic = name, "created a topic that a client asked for"),
         Err(error) if error.code == ResponseError::TopicAlreadyExists => {}

@@ -58,7 +58,7 @@ fn create_topic(call: &Call, topic: &CreatableTopic, only_check: bool) -> Result
     let partitions = partitions(call, topic)?;
     let given = topic.configs.iter().map(|one| (one.name.to_string(), one.value.as_ref().map(StrBytes::to_string)));
     let settings =
-        Settings::new(given).map_err(|problem| TopicError::new(ResponseError::InvalidConfig, problem))?;
+        Settings::for_new_topic(given).map_err(|problem| TopicError::new(ResponseError::InvalidConfig, problem))?;
     let id = call.core.topics.create(&topic.name, partitions, settings.clone(), only_check)?;
     Ok(Created { id, partitions, settings })
 }
@@ -109,27 +109,48 @@ fn created_answer(version: i16, answer: CreatableTopicResult, created: &Created)
         .with_configs(Some(SETTINGS.iter().map(config).collect()))
 }
 
-/// Removes topics, with what groups had committed for them.
+/// Removes topics, with what groups had committed for them. One that is named twice is not removed at all.
 pub(crate) fn delete(call: &Call, request: DeleteTopicsRequest) -> DeleteTopicsResponse {
     let named = |name: TopicName| DeleteTopicState::default().with_name(Some(name));
     let topics = if call.version >= 6 { request.topics } else { request.topic_names.into_iter().map(named).collect() };
-    let responses = topics.into_iter().map(|topic| delete_topic(call, topic)).collect();
-    DeleteTopicsResponse::default().with_responses(responses)
+    let key = |topic: &DeleteTopicState| (topic.name.clone(), topic.topic_id);
+    let mut times: BTreeMap<(Option<TopicName>, Uuid), usize> = BTreeMap::new();
+    topics.iter().for_each(|topic| *times.entry(key(topic)).or_default() += 1);
+    let twice = |topic: &DeleteTopicState| times.get(&key(topic)).is_some_and(|times| *times > 1);
+    let responses = super::once(topics, key).into_iter().map(|topic| delete_topic(call, &topic, twice(&topic)));
+    DeleteTopicsResponse::default().with_responses(responses.collect())
 }
 
-fn delete_topic(call: &Call, topic: DeleteTopicState) -> DeletableTopicResult {
-    let by_id = || call.core.topics.by_id(topic.topic_id).map(|known| super::topic_name(&known.name));
-    let known = topic.name.clone().or_else(by_id);
-    let answer = DeletableTopicResult::default().with_name(known.clone()).with_topic_id(topic.topic_id);
-    let Some(name) = known else {
-        return answer.with_error_code(ResponseError::UnknownTopicId.code());
-    };
-    match call.core.topics.delete(&name) {
+fn delete_topic(call: &Call, asked: &DeleteTopicState, twice: bool) -> DeletableTopicResult {
+    let answer = DeletableTopicResult::default().with_name(asked.name.clone()).with_topic_id(asked.topic_id);
+    let deleted = name_of(call, asked, twice).and_then(|name| call.core.topics.delete(&name));
+    match deleted {
         Ok(deleted) => {
-            call.core.groups.forget_topic(&name);
-            answer.with_topic_id(if call.version >= 6 { deleted.id } else { Uuid::nil() })
+            call.core.groups.forget_topic(&deleted.name);
+            let id = if call.version >= 6 { deleted.id } else { Uuid::nil() };
+            answer.with_name(Some(super::topic_name(&deleted.name))).with_topic_id(id)
         }
-        Err(error) => answer.with_error_code(error.code.code()).with_error_message(Some(text(error.message))),
+        Err(error) => {
+            // The text is there from version 5 on.
+            let message = (call.version >= 5).then(|| text(error.message));
+            answer.with_error_code(error.code.code()).with_error_message(message)
+        }
+    }
+}
+
+/// The name of a topic that is to be deleted, which is said by name or by id.
+fn name_of(call: &Call, asked: &DeleteTopicState, twice: bool) -> Result<String, TopicError> {
+    let invalid = |message: &str| Err(TopicError::new(ResponseError::InvalidRequest, message));
+    match (&asked.name, asked.topic_id.is_nil()) {
+        (None, true) => invalid("Neither topic name nor id were specified."),
+        (Some(_), false) => invalid("You may not specify both topic name and topic id."),
+        (Some(_), true) if twice => invalid("Duplicate topic name."),
+        (None, false) if twice => invalid("Duplicate topic id."),
+        (Some(name), true) => Ok(name.to_string()),
+        (None, false) => {
+            let unknown = || TopicError::new(ResponseError::UnknownTopicId, "This server does not host this topic ID.");
+            call.core.topics.by_id(asked.topic_id).map(|topic| topic.name.clone()).ok_or_else(unknown)
+        }
     }
 }
 

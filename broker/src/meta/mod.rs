@@ -12,4 +12,4 @@ mod journal;
 pub(crate) use change::{Change, CommittedOffset, EndedTransaction, PartitionOffset, TopicPartition};
 pub(crate) use image::{Image, TopicImage, TransactionalIdImage};
 pub use journal::JournalError;
-pub(crate) use journal::Journal;
+pub(crate) use journal::{FORMAT, Journal};

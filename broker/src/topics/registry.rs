@@ -84,6 +84,16 @@ impl Topics {
         Ok(topics)
     }
 
+    /// Gives every topic the settings that new ones get: earlier versions had them as defaults.
+    pub(crate) fn keep_all_records(&self) -> Result<(), TopicError> {
+        self.all().iter().try_for_each(|topic| {
+            self.configure(&topic.name, false, |settings| {
+                settings.keep_all_records();
+                Ok(())
+            })
+        })
+    }
+
     pub(crate) fn get(&self, name: &str) -> Option<Arc<Topic>> {
         self.by_name.read().get(name).cloned()
     }

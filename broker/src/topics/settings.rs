@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use super::setting::{Kind, Setting, words};
-use super::table::SETTINGS;
+use super::table::{NEW_TOPIC_SETTINGS, SETTINGS};
 use crate::log::{AppendRules, Flush};
 
 /// What was set for a topic; everything else has its default.
@@ -30,6 +30,20 @@ impl Settings {
     /// Settings as they were kept.
     pub(crate) fn kept(set: BTreeMap<String, String>) -> Settings {
         Settings { set }
+    }
+
+    /// The settings of a topic that is made: those given, and those that every topic has unless it is given others.
+    pub(crate) fn for_new_topic(given: impl IntoIterator<Item = (String, Option<String>)>) -> Result<Settings, String> {
+        let mut settings = Settings::new(given)?;
+        settings.keep_all_records();
+        Ok(settings)
+    }
+
+    /// Sets what every topic has unless it is set otherwise.
+    pub(crate) fn keep_all_records(&mut self) {
+        for (name, value) in NEW_TOPIC_SETTINGS {
+            self.set.entry((*name).to_owned()).or_insert_with(|| (*value).to_owned());
+        }
     }
 
     /// Settings as they are given; an unknown name or a bad value is refused.
@@ -134,6 +148,17 @@ mod tests {
         assert!(settings.append_rules(Flush::System).keys_required);
         settings.edit("cleanup.policy", Edit::Unset).expect("is known");
         assert_eq!(settings.value(policy), ("delete", false));
+    }
+
+    #[test]
+    fn a_new_topic_keeps_everything_until_it_is_told_otherwise() {
+        let retention = find("retention.ms").expect("is in the table");
+        let mut settings = Settings::for_new_topic([]).expect("is legal");
+        assert_eq!(settings.value(retention), ("-1", true));
+        settings.edit("retention.ms", Edit::Unset).expect("is known");
+        assert_eq!(settings.value(retention), ("604800000", false));
+        let given = ("retention.ms".to_owned(), Some("5".to_owned()));
+        assert_eq!(Settings::for_new_topic([given]).expect("is legal").value(retention), ("5", true));
     }
 
     #[test]

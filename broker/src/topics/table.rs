@@ -1,8 +1,8 @@
 //! Every setting a topic can have, as Apache Kafka 4.1 knows them, in alphabetical order.
 //!
 //! Apart because it is a table. Settings that mean nothing to a single broker are accepted, kept and
-//! shown, since tools set them. Two defaults differ from Kafka's on purpose: `retention.ms` keeps
-//! everything, and records from the future are taken, because people try the engine with data that
+//! shown, since tools set them. The defaults are Kafka's. A new topic is given two settings of its own that differ from
+//! them: it keeps everything, and it takes records from the future, because people try the engine with data that
 //! brings its own timestamps.
 
 use super::setting::{Kind, Setting};
@@ -10,6 +10,10 @@ use super::setting::{Kind, Setting};
 const LONG_MAX: &str = "9223372036854775807";
 const MAX: i64 = i64::MAX;
 const INT_MAX: i64 = i32::MAX as i64;
+
+/// What a new topic is given besides what its maker asks for.
+pub(crate) const NEW_TOPIC_SETTINGS: &[(&str, &str)] =
+    &[("message.timestamp.after.max.ms", LONG_MAX), ("retention.ms", "-1")];
 
 /// All settings.
 #[rustfmt::skip]
@@ -46,7 +50,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "How long a record may stay uncompacted, in ms."),
     setting("max.message.bytes", Kind::Int(0, INT_MAX), "1048588", "message.max.bytes",
         "The largest batch that is taken, as it is sent, in bytes."),
-    setting("message.timestamp.after.max.ms", Kind::Long(0, MAX), LONG_MAX, "log.message.timestamp.after.max.ms",
+    setting("message.timestamp.after.max.ms", Kind::Long(0, MAX), "3600000", "log.message.timestamp.after.max.ms",
         "How far a record's timestamp may lie ahead of the broker's clock, in ms."),
     setting("message.timestamp.before.max.ms", Kind::Long(0, MAX), LONG_MAX, "log.message.timestamp.before.max.ms",
         "How far a record's timestamp may lie behind the broker's clock, in ms."),
@@ -68,7 +72,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "Whether tiered storage is on."),
     setting("retention.bytes", Kind::Long(-1, MAX), "-1", "log.retention.bytes",
         "How large a partition may grow before old segments are deleted, in bytes; -1 for no limit."),
-    setting("retention.ms", Kind::Long(-1, MAX), "-1", "log.retention.ms",
+    setting("retention.ms", Kind::Long(-1, MAX), "604800000", "log.retention.ms",
         "How old records may grow before their segments are deleted, in ms; -1 for no limit."),
     setting("segment.bytes", Kind::Int(14, INT_MAX), "1073741824", "log.segment.bytes",
         "The size of a segment's file, in bytes."),

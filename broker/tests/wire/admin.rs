@@ -196,8 +196,9 @@ fn exercise_describe_configs(client: &mut Client) {
         let (error, configs) = describe(client, version, TOPIC, "shown");
         assert_eq!((error, configs.len()), (0, 33));
         let retention = configs.iter().find(|config| &*config.name == "retention.ms").expect("is shown");
-        assert_eq!((retention.value.as_deref(), retention.config_source), (Some("-1"), 5));
-        assert_eq!(&*retention.synonyms[0].name, "log.retention.ms");
+        assert_eq!((retention.value.as_deref(), retention.config_source), (Some("-1"), 1), "a new topic keeps all");
+        assert_eq!(&*retention.synonyms[1].name, "log.retention.ms");
+        assert_eq!(retention.synonyms[1].value.as_deref(), Some("604800000"));
         if version >= 3 {
             assert_eq!(retention.config_type, 5);
             assert!(retention.documentation.is_some());
@@ -271,6 +272,106 @@ fn exercise_incremental_alter_configs(client: &mut Client) {
         assert_eq!(client.call(version, &request).responses[0].error_code, 0);
         assert_eq!(setting(client, "edited", "flush.ms").1, 5);
         assert_eq!(setting(client, "edited", "cleanup.policy").0.as_deref(), Some("delete"));
+    }
+}
+
+/// A new topic has two settings of its own. Whoever takes them back, by whichever request, is shown Kafka's defaults.
+#[test]
+fn a_setting_that_is_taken_back_has_kafka_s_default() {
+    let fixture = Fixture::in_memory();
+    let mut client = fixture.connect();
+    for (at, (name, own, default)) in [
+        ("retention.ms", "-1", "604800000"),
+        ("message.timestamp.after.max.ms", "9223372036854775807", "3600000"),
+        ("segment.bytes", "1073741824", "1073741824"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let edit = |client: &mut Client, topic: &str, operation, value: Option<&str>| {
+            let config = incremental_alter_configs_request::AlterableConfig::default()
+                .with_name(text(name))
+                .with_config_operation(operation)
+                .with_value(value.map(text));
+            let resource = incremental_alter_configs_request::AlterConfigsResource::default()
+                .with_resource_type(TOPIC)
+                .with_resource_name(text(topic))
+                .with_configs(vec![config]);
+            let request = IncrementalAlterConfigsRequest::default().with_resources(vec![resource]);
+            assert_eq!(client.call(1, &request).responses[0].error_code, 0);
+        };
+        let names = [format!("fresh{at}"), format!("set{at}"), format!("replaced{at}")];
+        let [fresh, set, replaced] = names.each_ref().map(String::as_str);
+        for topic in [fresh, set, replaced] {
+            client.create_topic(topic, 1);
+            assert_eq!(setting(&mut client, topic, name).0.as_deref(), Some(own));
+        }
+        edit(&mut client, set, 0, Some("86400000"));
+        assert_eq!(setting(&mut client, set, name), (Some("86400000".to_owned()), 1));
+        edit(&mut client, set, 1, None);
+        edit(&mut client, fresh, 1, None);
+        let resource = AlterConfigsResource::default().with_resource_type(TOPIC).with_resource_name(text(replaced));
+        client.call(2, &AlterConfigsRequest::default().with_resources(vec![resource]));
+        for topic in [fresh, set, replaced] {
+            assert_eq!(setting(&mut client, topic, name), (Some(default.to_owned()), 5), "{topic}");
+        }
+    }
+}
+
+/// What Kafka says of each topic that is to be deleted: its name as far as it is known, and its id.
+#[test]
+fn a_deletion_names_the_topic_by_name_and_id() {
+    let fixture = Fixture::in_memory();
+    let mut client = fixture.connect();
+    for by_id in [false, true] {
+        client.create_topic("t", 1);
+        let asked = MetadataRequestTopic::default().with_name(Some(topic("t")));
+        let id = client.call(12, &MetadataRequest::default().with_topics(Some(vec![asked]))).topics[0].topic_id;
+        let state = match by_id {
+            true => DeleteTopicState::default().with_name(None).with_topic_id(id),
+            false => DeleteTopicState::default().with_name(Some(topic("t"))),
+        };
+        let request = DeleteTopicsRequest::default().with_topics(vec![state]);
+        let first = client.call(6, &request).responses.remove(0);
+        assert_eq!((first.error_code, first.name, first.topic_id), (0, Some(topic("t")), id));
+        let second = client.call(6, &request).responses.remove(0);
+        let (name, id, error) = match by_id {
+            true => (None, id, ResponseError::UnknownTopicId.code()),
+            false => (Some(topic("t")), uuid::Uuid::nil(), UNKNOWN_TOPIC),
+        };
+        assert_eq!((second.error_code, second.name, second.topic_id), (error, name, id));
+    }
+    client.create_topic("t", 1);
+    let by_name = DeleteTopicState::default().with_name(Some(topic("t")));
+    let by_both = by_name.clone().with_topic_id(uuid::Uuid::from_u128(1));
+    let by_neither = DeleteTopicState::default().with_name(None);
+    for states in [vec![by_both], vec![by_neither], vec![by_name.clone(), by_name]] {
+        let answer = client.call(6, &DeleteTopicsRequest::default().with_topics(states));
+        let codes: Vec<i16> = answer.responses.iter().map(|one| one.error_code).collect();
+        assert_eq!(codes, [ResponseError::InvalidRequest.code()]);
+        assert!(exists(&mut client, "t"));
+    }
+}
+
+/// The Java client asks for a topic by its id and sends an empty name beside it; it takes an answer without the id for
+/// one of another kind.
+#[test]
+fn metadata_by_id_is_answered_by_id() {
+    let fixture = Fixture::in_memory();
+    let mut client = fixture.connect();
+    client.create_topic("t", 1);
+    let known = client.call(12, &MetadataRequest::default().with_topics(None)).topics[0].topic_id;
+    for name in [None, Some(topic(""))] {
+        let by_id = |id| {
+            let asked = MetadataRequestTopic::default().with_name(name.clone()).with_topic_id(id);
+            MetadataRequest::default().with_topics(Some(vec![asked]))
+        };
+        let found = client.call(12, &by_id(known)).topics.remove(0);
+        assert_eq!((found.error_code, found.name, found.topic_id), (0, Some(topic("t")), known));
+        let other = uuid::Uuid::from_u128(7);
+        let missing = client.call(12, &by_id(other)).topics.remove(0);
+        let error = ResponseError::UnknownTopicId.code();
+        assert_eq!((missing.error_code, missing.name, missing.topic_id), (error, None, other));
     }
 }
 
