@@ -330,7 +330,7 @@ impl Session {
         let read = progress.snapshot();
         drop(rows);
         let Some(count) = count else { return Ok(()) };
-        let lines = summary(count, elapsed, read, progress.first_failure());
+        let lines = summary(count, elapsed, read, progress.first_failure(), &progress.lost());
         lines.iter().try_for_each(|line| self.remark(line))?;
         Ok(())
     }

@@ -8,6 +8,7 @@
 
 mod fixture;
 mod groups;
+mod losses;
 mod reading;
 mod topics;
 mod transactions;
@@ -24,6 +25,8 @@ pub struct Subject<'a> {
     pub prefix: String,
     /// Deletes the records of a partition below an offset: no part of the transport, but something that happens to it.
     pub delete_records: &'a dyn Fn(&TopicPartition, i64),
+    /// Adds partitions to a topic until it has so many.
+    pub add_partitions: &'a dyn Fn(&str, i32),
     /// Has a partition compacted up to its last record; false where that cannot be had.
     pub compact: &'a dyn Fn(&TopicPartition) -> bool,
     /// The same cluster for another process, whose group members lose their sessions when they are silent.
@@ -45,7 +48,11 @@ pub const CONTRACT: &[(&str, Check)] = &[
     ("records come in order and in batches", reading::order),
     ("a range is read exactly", reading::exactly),
     ("an empty range ends at once", reading::empty_range),
-    ("a range below the log start ends", reading::deleted),
+    ("records that are deleted before they are read", losses::deleted),
+    ("a log that ends before its range", losses::truncated),
+    ("a topic that is deleted and created again", losses::recreated),
+    ("what changes of a topic is seen", losses::glances),
+    ("markers at the end are passed", losses::passed),
     ("a range whose records were compacted away ends", reading::compacted),
     ("an unbounded range follows the log", reading::unbounded),
     ("only what is wanted is copied", reading::wanted),
@@ -70,6 +77,7 @@ pub const CONTRACT: &[(&str, Check)] = &[
     ("a member too many has nothing", groups::too_many),
     ("a member commits under its place", groups::committing),
     ("a place of an older generation is fenced", groups::old_generation),
+    ("partitions that are added are shared out", groups::growing),
     ("a silent member is given up and fenced", groups::silent),
     ("offsets of an open transaction are not given out", groups::pending),
     ("topics are made, described and deleted", topics::lifecycle),

@@ -13,10 +13,11 @@ use headwater_connectors::record::{OutBatch, TopicPartition, Wanted};
 use headwater_connectors::transport::kafka::KafkaTransport;
 use headwater_connectors::transport::memory::MemoryTransport;
 use headwater_connectors::transport::{
-    Isolation, Membership, NewTopic, ReadPlan, ReadRange, Sink, SinkOptions, SourceEvent, Transport, TransportErrorKind,
+    Isolation, Membership, NewTopic, ReadPlan, ReadRange, Sink, SinkOptions, SourceEvent, TopicIds, Transport,
+    TransportErrorKind,
 };
 use headwater_tests::transport_contract::{EndTransaction, Subject, check_all};
-use rdkafka::admin::{AdminClient, AdminOptions};
+use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::producer::{BaseProducer, Producer};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
@@ -27,11 +28,13 @@ fn memory() {
     transport.set_now_ms(1_700_000_000_000);
     let delete_records = |partition: &TopicPartition, offset| transport.delete_records(partition, offset).unwrap();
     let compact = |partition: &TopicPartition| transport.compact(partition).is_ok();
+    let add_partitions = |topic: &str, count| transport.add_partitions(topic, count).unwrap();
     let doomed = transport.process("doomed");
     check_all(&Subject {
         transport: &transport,
         prefix: "contract".into(),
         delete_records: &delete_records,
+        add_partitions: &add_partitions,
         compact: &compact,
         doomed: &doomed,
         doom: &|| doomed.expire_members(),
@@ -62,11 +65,13 @@ fn check_kafka(address: &str, compact: fn(&KafkaTransport, &TopicPartition) -> b
     let doomed = connect(address, &[("max.poll.interval.ms", "6000"), ("session.timeout.ms", "6000")]);
     let delete_records = |partition: &TopicPartition, offset| delete_records(address, partition, offset);
     let compact = |partition: &TopicPartition| compact(&transport, partition);
+    let add_partitions = |topic: &str, count| add_partitions(address, topic, count);
     let prefix = format!("contract-{:08x}", rand::random::<u32>());
     check_all(&Subject {
         transport: &transport,
         prefix: prefix.clone(),
         delete_records: &delete_records,
+        add_partitions: &add_partitions,
         compact: &compact,
         doomed: &doomed,
         doom: &|| {},
@@ -110,7 +115,7 @@ fn check_slow_transaction(address: &str, prefix: &str) {
     let topic = NewTopic { name: name.clone(), partitions: 1, replicas: None, settings: BTreeMap::new() };
     transport.admin().create_topic(&topic).unwrap();
     let partition = TopicPartition::new(name.as_str(), 0);
-    let (offsets, limit) = (BTreeMap::from([(partition.clone(), 3)]), Duration::from_secs(60));
+    let (offsets, limit) = (BTreeMap::from([(partition.clone(), 3.into())]), Duration::from_secs(60));
     let open =
         || transport.open_sink(SinkOptions { transactional_id: Some(name.clone()), ..SinkOptions::default() }).unwrap();
     let write = |sink: &mut dyn Sink| {
@@ -133,7 +138,7 @@ fn check_slow_transaction(address: &str, prefix: &str) {
     write(&mut *next);
     next.commit(&Membership::outside(&name), &offsets, limit).unwrap();
     let committed = transport.admin().committed_offsets(&name, std::slice::from_ref(&partition)).unwrap();
-    assert_eq!(committed[&partition], Some(3));
+    assert_eq!(committed[&partition], Some(3.into()));
 }
 
 fn one_record(topic: &Arc<str>, payload: &[u8]) -> OutBatch {
@@ -169,15 +174,23 @@ fn await_compaction(transport: &KafkaTransport, partition: &TopicPartition) -> b
 fn first_offset(transport: &KafkaTransport, partition: &TopicPartition) -> i64 {
     let ranges = vec![ReadRange { partition: partition.clone(), start: 0, end: Some(100) }];
     let (wanted, isolation) = (Wanted::NOTHING, Isolation::ReadCommitted);
-    let plan = ReadPlan { ranges, wanted, isolation, batch_records_max: 1 };
+    let plan = ReadPlan { ranges, wanted, isolation, batch_records_max: 1, ids: TopicIds::new() };
     let mut source = transport.open_sources(vec![plan]).unwrap().pop().unwrap();
     loop {
         match source.poll(Duration::from_secs(1)).unwrap() {
             SourceEvent::Batch(batch) => return batch.offsets[0],
             SourceEvent::Finished(_) => return 100,
-            SourceEvent::Idle => {}
+            SourceEvent::Lost(_) | SourceEvent::Passed(..) | SourceEvent::Idle => {}
         }
     }
+}
+
+/// Adds partitions as an operator would, with a client of its own.
+fn add_partitions(address: &str, topic: &str, count: i32) {
+    let admin: AdminClient<_> = ClientConfig::new().set("bootstrap.servers", address).create().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let wanted = NewPartitions::new(topic, usize::try_from(count).unwrap());
+    runtime.block_on(admin.create_partitions([&wanted], &AdminOptions::new())).unwrap()[0].as_ref().unwrap();
 }
 
 /// Deletes records as an operator would, with a client of its own.

@@ -1,13 +1,14 @@
 //! A topic as a DataFusion table: partitions become record-batch streams that end.
 //!
-//! A scan is planned with its offsets frozen: the ends of the log at that moment, less what the
-//! predicate rules out (`prune`, `ranges`). It runs forward in several output partitions
+//! A scan is planned with its offsets frozen: the ends of the log when the query first looked at it (`frozen`), less what
+//! the predicate rules out (`prune`, `ranges`). It runs forward in several output partitions
 //! (`scan`), backwards under a Top-K by time or offset (`newest`), or to the end for the latest
 //! record of each key (`latest`). All three poll and decode in one place (`reader`, `decode`).
 
 mod context;
 mod decode;
 mod event_time;
+mod frozen;
 mod latest;
 mod newest;
 mod progress;
@@ -19,9 +20,10 @@ mod scan;
 mod spec;
 mod window;
 
-pub use context::ScanContext;
+pub use context::{OnLoss, ScanContext};
 pub use decode::{DecodedRows, RecordDecoder};
 pub use event_time::ColumnTimes;
+pub use frozen::FrozenLogs;
 pub use newest::NewestFirstRule;
 pub use progress::{Progress, REJECTS_KEPT_MAX, Snapshot};
 pub use provider::TopicTable;

@@ -31,7 +31,7 @@ use super::reader::{Flow, ReadMetrics, external, open, read_to_end, spawn_reader
 use super::scan::{Scan, TopicScanExec};
 use super::spec::{ROWOFFSET, ROWTIME};
 use crate::record::TopicPartition;
-use crate::transport::{Isolation, ReadRange};
+use crate::transport::{Isolation, LossCause, Lost, ReadRange, TransportError};
 
 /// Offsets of each partition that the first round reads, at least.
 const FIRST_ROUND_OFFSETS: i64 = 256;
@@ -203,14 +203,31 @@ impl Rounds {
     }
 
     /// For each partition the first offset that may still matter.
-    fn starts(&self, scan: &Scan, dynamic: &[Arc<dyn PhysicalExpr>]) -> Result<BTreeMap<TopicPartition, i64>> {
+    fn starts(&mut self, scan: &Scan, dynamic: &[Arc<dyn PhysicalExpr>]) -> Result<BTreeMap<TopicPartition, i64>> {
         let least = |p: &TopicPartition| (p.clone(), bounds(dynamic, self.column, p.partition).min);
         let bounded: BTreeMap<_, _> = self.left.keys().map(least).filter(|(_, min)| *min > 0).collect();
         if self.column == ROWOFFSET || bounded.is_empty() {
             return Ok(bounded);
         }
-        let firsts = scan.context.transport.admin().offsets_for_times(&bounded).map_err(external)?;
+        let admin = scan.context.transport.admin();
+        let firsts = admin.offsets_for_times(&bounded).map_err(external)?;
+        self.check_starts(scan).map_err(external)?;
         Ok(firsts.into_iter().map(|(partition, first)| (partition, first.unwrap_or(i64::MAX))).collect())
+    }
+
+    /// The cluster looks times up among the records that it has. Where the log begins later than what is left to read,
+    /// nobody knows any more whether what is between would have mattered.
+    fn check_starts(&mut self, scan: &Scan) -> Result<(), TransportError> {
+        let marks = scan.context.transport.admin().watermarks(&scan.spec.topic, scan.context.isolation)?;
+        for (partition, (start, end)) in &mut self.left {
+            let mark = usize::try_from(partition.partition).ok().and_then(|at| marks.get(at));
+            let Some(first) = mark.map(|mark| mark.start.min(*end)).filter(|first| first > start) else { continue };
+            let lost = Lost { partition: partition.clone(), cause: LossCause::Deleted, from: *start, to: first };
+            *start = first;
+            scan.context.progress.add_read(0, 0, lost.count());
+            scan.context.lose(lost)?;
+        }
+        Ok(())
     }
 }
 

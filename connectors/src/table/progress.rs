@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use parking_lot::Mutex;
 
 use crate::record::Reject;
+use crate::transport::Lost;
 
 /// Most rejects that are kept with their reason; beyond it they are only counted.
 pub const REJECTS_KEPT_MAX: usize = 1_000;
@@ -23,6 +24,7 @@ pub struct Progress {
     failures: AtomicU64,
     first_failure: OnceLock<String>,
     kept: Mutex<Vec<Reject>>,
+    lost: Mutex<Vec<Lost>>,
 }
 
 /// The counters of a [`Progress`] at one moment.
@@ -75,6 +77,19 @@ impl Progress {
     pub fn add_failure(&self, reason: impl FnOnce() -> String) {
         self.failures.fetch_add(1, Ordering::Relaxed);
         self.first_failure.get_or_init(reason);
+    }
+
+    /// Adds offsets that were to be read and are gone.
+    pub fn add_lost(&self, lost: Lost) {
+        let mut all = self.lost.lock();
+        if !all.contains(&lost) {
+            all.push(lost);
+        }
+    }
+
+    /// The offsets that are gone, in the order in which that was noticed.
+    pub fn lost(&self) -> Vec<Lost> {
+        self.lost.lock().clone()
     }
 
     /// Why the first of the values that could not be computed could not.

@@ -50,7 +50,9 @@ impl TopicTable {
         let (context, spec) = (context.clone(), self.spec.clone());
         let freezing = move || {
             let record_time = spec.event_time.is_none();
-            freeze(context.transport.admin(), &spec.topic, context.isolation, &predicates, record_time)
+            let (admin, isolation) = (context.transport.admin(), context.isolation);
+            let extent = context.frozen.of(admin, &spec.topic, isolation)?;
+            freeze(admin, &spec.topic, &extent, isolation, &predicates, record_time)
         };
         let frozen = tokio::task::spawn_blocking(freezing).await.map_err(external)?;
         frozen.map_err(external)

@@ -8,7 +8,7 @@ use datafusion::physical_expr::PhysicalExpr;
 use super::prune::{Interval, Target, interval};
 use super::spec::{ROWOFFSET, ROWPARTITION, ROWTIME};
 use crate::record::TopicPartition;
-use crate::transport::{Admin, Isolation, ReadRange, TransportError, Watermarks};
+use crate::transport::{Admin, Extent, Isolation, ReadRange, TopicId, TransportError, Watermarks};
 
 /// The offsets a scan reads, frozen when the scan is planned.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +19,8 @@ pub struct FrozenRanges {
     pub partitions: usize,
     /// Offsets of the topic that are not read.
     pub skipped: u64,
+    /// The topic that they are of, where the cluster tells it.
+    pub id: Option<TopicId>,
 }
 
 impl FrozenRanges {
@@ -33,20 +35,21 @@ pub fn range_len(range: &ReadRange) -> u64 {
     range.end.map_or(0, |end| u64::try_from(end - range.start).unwrap_or(0))
 }
 
-/// Freezes what a scan of `topic` under `predicates` (all of them hold) reads.
+/// Freezes what a scan of `topic`, whose logs are `extent`, reads under `predicates` (all of them hold).
 ///
 /// `record_time` says that ROWTIME is the record's own timestamp, which the cluster can look up.
 /// Fails as the cluster's answers fail.
 pub fn freeze(
     admin: &dyn Admin,
     topic: &Arc<str>,
+    extent: &Extent,
     isolation: Isolation,
     predicates: &[Arc<dyn PhysicalExpr>],
     record_time: bool,
 ) -> Result<FrozenRanges, TransportError> {
-    let watermarks = admin.watermarks(topic, isolation)?;
+    let watermarks = &extent.marks;
     let mut ranges: Vec<ReadRange> =
-        (0_i32..).zip(&watermarks).map(|(p, w)| by_offset(topic, p, *w, predicates)).collect();
+        (0_i32..).zip(watermarks).map(|(p, w)| by_offset(topic, p, *w, predicates)).collect();
     // The cluster looks times up among committed records only.
     if record_time && isolation == Isolation::ReadCommitted {
         start_by_time(admin, &mut ranges, predicates)?;
@@ -54,7 +57,8 @@ pub fn freeze(
     ranges.retain(|range| range_len(range) > 0);
     let all: u64 = watermarks.iter().map(|w| u64::try_from(w.end - w.start).unwrap_or(0)).sum();
     let read: u64 = ranges.iter().map(range_len).sum();
-    Ok(FrozenRanges { ranges, partitions: watermarks.len(), skipped: all.saturating_sub(read) })
+    let skipped = all.saturating_sub(read);
+    Ok(FrozenRanges { ranges, partitions: watermarks.len(), skipped, id: extent.id })
 }
 
 /// Bounds of `column` in one partition under all predicates.

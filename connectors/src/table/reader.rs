@@ -66,7 +66,8 @@ pub fn spawn_reader(
 }
 
 /// Reads `ranges` to their ends and hands each decoded batch to `sink`, with the raw one it came
-/// from. Blocks; ends early when the sink says stop or `wanted` turns false.
+/// from. Blocks; ends early when the sink says stop or `wanted` turns false. Records that are gone before they were read
+/// end it as the context says.
 pub fn read_to_end(
     source: &mut dyn Source,
     ranges: &[ReadRange],
@@ -79,7 +80,14 @@ pub fn read_to_end(
     let mut covered = Covered::new(ranges);
     while !covered.open.is_empty() && wanted() {
         match source.poll(POLL).map_err(external)? {
-            SourceEvent::Idle => {}
+            SourceEvent::Idle | SourceEvent::Passed(..) => {}
+            SourceEvent::Lost(lost) => {
+                if lost.ends_range() {
+                    let offsets = covered.finish(&lost.partition);
+                    context.progress.add_read(0, 0, offsets);
+                }
+                context.lose(lost).map_err(external)?;
+            }
             SourceEvent::Finished(partition) => {
                 let offsets = covered.finish(&partition);
                 context.progress.add_read(0, 0, offsets);

@@ -53,7 +53,8 @@ impl Scan {
     pub fn plan(&self, ranges: Vec<ReadRange>, wanted: crate::record::Wanted, batch_size: usize) -> ReadPlan {
         let few = self.limit.is_some_and(|limit| limit <= FEW_RECORDS);
         let batch_records_max = if few { FEW_RECORDS } else { batch_size };
-        ReadPlan { ranges, wanted, isolation: self.context.isolation, batch_records_max }
+        let ids = self.frozen.id.map(|id| (self.spec.topic.clone(), id)).into_iter().collect();
+        ReadPlan { ranges, wanted, isolation: self.context.isolation, batch_records_max, ids }
     }
 
     /// The decoder of this scan's columns.

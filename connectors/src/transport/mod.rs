@@ -7,15 +7,18 @@
 //! for the rest (the embedded broker speaks the Kafka protocol too).
 //!
 //! ```text
-//! Source:  open_sources → poll* (Batch … Batch, Finished for each bounded range) → drop
+//! Source:  open_sources → poll* (Batch … Lost … Batch, Finished for each bounded range) → drop
 //! Sink:    open_sink → [begin] → write* → flush | commit | abort → drop
 //! Member:  join_group → poll* (Assigned … Revoked → release … Assigned …) → drop, which leaves the group
 //! ```
 
 mod columns;
 pub mod kafka;
+mod lost;
 pub mod memory;
 pub mod partitioner;
+mod position;
+mod topic_id;
 
 use std::any::Any;
 use std::collections::BTreeMap;
@@ -23,6 +26,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use self::lost::{LossCause, Lost};
+pub use self::position::Position;
+pub use self::topic_id::{NotAnId, TopicId, TopicIds};
 use crate::record::{OutBatch, RawBatch, TopicPartition, Wanted};
 
 /// A cluster, real or simulated.
@@ -55,6 +61,8 @@ pub struct ReadPlan {
     pub isolation: Isolation,
     /// Most records in one batch.
     pub batch_records_max: usize,
+    /// The topics that are meant, where their ids are known: one of the same name with another id counts as lost.
+    pub ids: TopicIds,
 }
 
 /// A run of offsets of one partition.
@@ -62,9 +70,11 @@ pub struct ReadPlan {
 pub struct ReadRange {
     /// The partition.
     pub partition: TopicPartition,
-    /// First offset that is read; one that no longer exists means the first after it that does.
+    /// First offset that is read. Where the log begins later, what is between is [`SourceEvent::Lost`], and reading goes
+    /// on at the first offset that there is.
     pub start: i64,
-    /// First offset that is not read; `None` reads for ever.
+    /// First offset that is not read, at most the end of the log as it is or was: where the log ends before it, what is
+    /// between is lost. `None` reads for ever.
     pub end: Option<i64>,
 }
 
@@ -92,8 +102,14 @@ pub trait Source: Send {
     reason = "an event carries thousands of records: its own size is nothing beside them"
 )]
 pub enum SourceEvent {
-    /// The next records of one partition, never empty, never outside their range.
+    /// The next records of one partition, never empty, never outside their range, never below what was read of it.
     Batch(RawBatch),
+    /// Offsets of a range are lost. Reading goes on behind them, unless [`Lost::ends_range`]: then nothing more comes of
+    /// the range, nor is it `Finished`.
+    Lost(Lost),
+    /// Of a range without an end: all below this offset was read, although no record comes just before it, but markers of
+    /// transactions or what was compacted away. Said where the log ends, and not where it goes without saying.
+    Passed(TopicPartition, i64),
     /// The range of this partition is read to its end, also where its last offsets are transaction
     /// markers or were compacted away. Said once for each bounded range.
     Finished(TopicPartition),
@@ -128,14 +144,14 @@ pub trait Sink: Send {
     /// Begins a transaction; only with a transactional id, once before each commit or abort.
     fn begin(&mut self) -> Result<(), TransportError>;
 
-    /// Commits the records written since `begin` and `offsets` (next offset to read for each
-    /// partition, under the consumer group of `membership`), all or nothing. A membership that is no
+    /// Commits the records written since `begin` and `offsets` (the place of each partition, under the
+    /// consumer group of `membership`), all or nothing. A membership that is no
     /// longer the group's is refused as [`TransportErrorKind::Fenced`]: nothing is committed, and the
     /// transaction waits for [`Self::abort`]. Without offsets the group is not asked.
     fn commit(
         &mut self,
         membership: &Membership,
-        offsets: &BTreeMap<TopicPartition, i64>,
+        offsets: &BTreeMap<TopicPartition, Position>,
         timeout: Duration,
     ) -> Result<(), TransportError>;
 
@@ -172,15 +188,21 @@ pub trait Member: Send {
     /// waits for it, so all of its members stand still meanwhile. Refused when nothing was revoked.
     fn release(&mut self) -> Result<(), TransportError>;
 
-    /// Commits offsets (next offset to read for each partition) under this member's place, outside of any
-    /// transaction: for readers that promise at least once. Fails as [`TransportErrorKind::Fenced`] when the
-    /// place is no longer the group's.
-    fn commit(&mut self, offsets: &BTreeMap<TopicPartition, i64>) -> Result<(), TransportError>;
+    /// Commits the place of each partition under this member's place in the group, outside of any transaction: for
+    /// readers that promise at least once, and where nothing was written. Fails as [`TransportErrorKind::Fenced`] when
+    /// the member's place is no longer the group's.
+    fn commit(&mut self, offsets: &BTreeMap<TopicPartition, Position>) -> Result<(), TransportError>;
 
     /// The offsets committed under the group for these partitions, whoever has them, like
     /// [`Admin::committed_offsets`], which needs a client of its own for it.
-    fn committed(&self, partitions: &[TopicPartition])
-    -> Result<BTreeMap<TopicPartition, Option<i64>>, TransportError>;
+    fn committed(
+        &self,
+        partitions: &[TopicPartition],
+    ) -> Result<BTreeMap<TopicPartition, Option<Position>>, TransportError>;
+
+    /// Has the group look again at how many partitions its topics have, and share them out anew when there are more. To be
+    /// called when that is known ([`Admin::glance`]); without it a group learns of it some minutes later.
+    fn refresh(&mut self) -> Result<(), TransportError>;
 
     /// This member's place as it is now, for [`Sink::commit`]: that of the latest `Assigned`, until it is released
     /// or lost. Without one it is a place that every commit refuses as [`TransportErrorKind::Fenced`].
@@ -257,6 +279,17 @@ pub trait Admin: Send + Sync {
     /// stable offset when `isolation` is read_committed, else the high watermark.
     fn watermarks(&self, topic: &str, isolation: Isolation) -> Result<Vec<Watermarks>, TransportError>;
 
+    /// The topic's id and the ends of its logs. What is read by them later is of this topic and no other of its name when
+    /// the id is still the same then.
+    fn extent(&self, topic: &str, isolation: Isolation) -> Result<Extent, TransportError>;
+
+    /// The id of a topic as it is now; `None` from a cluster that gives none.
+    fn topic_id(&self, topic: &str) -> Result<Option<TopicId>, TransportError>;
+
+    /// What may change of a topic while it is read; `None` when it does not exist. It may be some seconds old, and is meant
+    /// for those who look every few seconds: all that look at topics of this cluster cost one request together.
+    fn glance(&self, topic: &str) -> Result<Option<Glance>, TransportError>;
+
     /// For each partition given, the first offset whose record's timestamp is at or after the given
     /// time in ms; `None` where there is no such record. Every record before the offset is older.
     fn offsets_for_times(
@@ -267,14 +300,14 @@ pub trait Admin: Send + Sync {
     /// The topic's settings by name, as the cluster shows them.
     fn topic_settings(&self, topic: &str) -> Result<BTreeMap<String, String>, TransportError>;
 
-    /// The offsets committed under a consumer group for these partitions; `None` where there is none. An offset
+    /// The places committed under a consumer group for these partitions; `None` where there is none. An offset
     /// that is part of an open transaction is waited for: what a killed writer left open ends when its transactional
     /// id is taken again or its transaction times out. Until then this fails as [`TransportErrorKind::Timeout`].
     fn committed_offsets(
         &self,
         group: &str,
         partitions: &[TopicPartition],
-    ) -> Result<BTreeMap<TopicPartition, Option<i64>>, TransportError>;
+    ) -> Result<BTreeMap<TopicPartition, Option<Position>>, TransportError>;
 
     /// What a topic takes of a record. Who writes more than that has its records refused, whole batches at once and
     /// in a transaction everything else with them.
@@ -332,6 +365,24 @@ pub struct Watermarks {
     pub end: i64,
 }
 
+/// A topic's logs at one moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Extent {
+    /// The topic's id; `None` of a cluster that gives none.
+    pub id: Option<TopicId>,
+    /// Both ends of each partition, in their order.
+    pub marks: Vec<Watermarks>,
+}
+
+/// What may change of a topic while it is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Glance {
+    /// The topic's id; `None` of a cluster that gives none.
+    pub id: Option<TopicId>,
+    /// Number of partitions.
+    pub partitions: i32,
+}
+
 /// Why a transport could not do what it was asked, named by what the caller should do about it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
@@ -369,6 +420,8 @@ pub enum TransportErrorKind {
     /// Another process took over this transactional id or this place in a group, or the transaction took too
     /// long: what it held is given up, and going on begins with another sink or the next `Assigned`.
     Fenced,
+    /// Records are gone, or a place in the log is: another try finds them no more. Whoever needs them decides.
+    Lost,
     /// Anything else.
     Other,
 }

@@ -51,6 +51,13 @@ pub const PROPERTIES: &[Property] = &[
         about: "Which records of transactions a query sees.",
     },
     Property {
+        name: "query.lost.records",
+        alias: None,
+        default: "error",
+        kind: ValueKind::OneOf(&["error", "note"]),
+        about: "What records do to a bounded query that are deleted while it reads: it fails, or a note is below its rows.",
+    },
+    Property {
         name: "query.memory.max",
         alias: None,
         default: "256MB",

@@ -20,4 +20,4 @@ pub use chunk::Chunk;
 pub use complaint::{Complaint, ComplaintKind};
 pub use expression::{Compiler, Expression, Failure, expression_state};
 pub use output::Placement;
-pub use task::{Command, Compiled, Epoch, Event, Position, Task};
+pub use task::{Command, Compiled, Epoch, Event, Task, TaskPosition};

@@ -215,7 +215,7 @@ enum Left {
 
 /// How far a task is with the batch that was handled last, once its commands are performed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Position {
+pub enum TaskPosition {
     /// All of its records have come out.
     Done,
     /// All records before this offset have come out, and nothing of the one at it.
@@ -268,10 +268,10 @@ impl Task {
     }
 
     /// How far it is.
-    pub fn position(&mut self) -> Position {
+    pub fn position(&mut self) -> TaskPosition {
         let (offset, begun) = loop {
             match self.left.last_mut() {
-                None => return Position::Done,
+                None => return TaskPosition::Done,
                 Some(Left::Rows(chunk, _)) => break (chunk.offsets.value(0), false),
                 Some(Left::Exploding(exploding, _)) => match exploding.position() {
                     Some(position) => break position,
@@ -280,8 +280,8 @@ impl Task {
             }
         };
         match begun || self.last_out == Some(offset) {
-            true => Position::Within(offset),
-            false => Position::Before(offset),
+            true => TaskPosition::Within(offset),
+            false => TaskPosition::Before(offset),
         }
     }
 
@@ -429,8 +429,8 @@ impl Task {
         }
         self.withheld.sort_by_key(|complaint| complaint.offset);
         let ready = match self.position() {
-            Position::Done => self.withheld.len(),
-            Position::Before(offset) | Position::Within(offset) => {
+            TaskPosition::Done => self.withheld.len(),
+            TaskPosition::Before(offset) | TaskPosition::Within(offset) => {
                 self.withheld.partition_point(|complaint| complaint.offset < offset)
             }
         };

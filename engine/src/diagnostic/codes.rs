@@ -82,6 +82,8 @@ pub const MISSING_PROPERTY: Code = Code("K0408");
 pub const FORMAT: Code = Code("K0409");
 /// A column that cannot be the event time.
 pub const TIMESTAMP_COLUMN: Code = Code("K0410");
+/// Records, or a place in a log, that are gone.
+pub const LOST: Code = Code("K0411");
 /// A command topic that is damaged.
 pub const COMMAND_TOPIC: Code = Code("K0415");
 /// A command topic that a newer version has written to.

@@ -323,6 +323,15 @@ pub const CODES: &[CodeEntry] = &[
         run("CREATE STREAM s (item STRING) WITH (KAFKA_TOPIC = 'orders', VALUE_FORMAT = 'JSON', TIMESTAMP = 'item');"),
     ),
     entry(
+        LOST,
+        "records, or a place in a log, that are gone",
+        "Records were deleted before a query read them (by retention or an operator), or their topic was truncated or deleted and \
+         created again, so that a query cannot go on where it was.",
+        "A bounded query answers from what is left with SET 'query.lost.records' = 'note'. A persistent one goes on with RESUME q \
+         FROM EARLIEST or FROM LATEST, which read what is there from its beginning or from its end.",
+        Example::None("it takes a topic that loses records"),
+    ),
+    entry(
         COMMAND_TOPIC,
         "a command topic that is damaged",
         "Definitions live in the command topic of the service id. It was deleted, created again, or lost its first or last commands, so processes would not agree on what exists. Queries that run go on; nothing is started or changed.",

@@ -400,6 +400,13 @@ fn name_apart(body: &mut SetExpr) {
     }
 }
 
+/// A name, or with a number behind it where it is taken.
+fn free_name(name: &str, taken: &[String]) -> String {
+    let free = |name: &String| !taken.contains(name);
+    let numbered = (1..).map(|n| format!("{name}_{n}"));
+    std::iter::once(name.to_owned()).chain(numbered).find(free).unwrap_or_else(|| name.to_owned())
+}
+
 /// The name that an item has without our doing.
 fn given_name(item: &SelectItem) -> Option<String> {
     match item {

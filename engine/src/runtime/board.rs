@@ -12,7 +12,7 @@ use std::time::Duration;
 use arrow::array::{Array, BinaryArray};
 use headwater_connectors::record::{OutBatch, RawBatch, TopicPartition, Wanted};
 use headwater_connectors::transport::{
-    Isolation, NewTopic, ReadPlan, ReadRange, Sink, SinkOptions, SourceEvent, Transport, TransportError,
+    Isolation, NewTopic, ReadPlan, ReadRange, Sink, SinkOptions, SourceEvent, TopicIds, Transport, TransportError,
     TransportErrorKind,
 };
 use serde::{Deserialize, Serialize};
@@ -204,15 +204,22 @@ fn read(
 ) -> Result<(), TransportError> {
     let mut open = ranges.len();
     let wanted = Wanted { keys: true, values: true, headers: false };
-    let plan = ReadPlan { ranges, wanted, isolation: Isolation::ReadCommitted, batch_records_max: BATCH_RECORDS_MAX };
+    let plan = ReadPlan {
+        ranges,
+        wanted,
+        isolation: Isolation::ReadCommitted,
+        batch_records_max: BATCH_RECORDS_MAX,
+        ids: TopicIds::new(),
+    };
     let sources = if open == 0 { Vec::new() } else { transport.open_sources(vec![plan])? };
     for mut source in sources {
         while open > 0 {
             match source.poll(PATIENCE)? {
                 SourceEvent::Batch(batch) => take(&batch),
                 SourceEvent::Finished(_) => open -= 1,
+                SourceEvent::Passed(..) => {}
                 // What is not there in time is not waited for: the rest of the answer is.
-                SourceEvent::Idle => return Ok(()),
+                SourceEvent::Lost(_) | SourceEvent::Idle => return Ok(()),
             }
         }
     }

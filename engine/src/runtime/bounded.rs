@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
+use datafusion::error::DataFusionError;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::SessionState;
 use datafusion::physical_plan::stream::RecordBatchReceiverStreamBuilder;
 use datafusion::physical_plan::{ExecutionPlan, SendableRecordBatchStream, displayable, execute_stream};
 use futures::StreamExt;
-use headwater_connectors::table::{Progress, ScanContext};
+use headwater_connectors::table::{OnLoss, Progress, ScanContext};
 use headwater_connectors::transport::Transport;
 
 use super::memory::QueryMemory;
@@ -24,7 +25,7 @@ pub struct Bounded {
     state: SessionState,
     plan: Arc<dyn ExecutionPlan>,
     logical: String,
-    progress: Arc<Progress>,
+    context: ScanContext,
     span: Span,
 }
 
@@ -44,8 +45,15 @@ impl Bounded {
         optimizer::check(around.settings)?;
         let progress = Arc::new(Progress::default());
         let isolation = super::isolation(around.settings);
-        let context = ScanContext { transport: around.transport.clone(), isolation, progress: progress.clone() };
-        let mut state = bounded::state(around.catalog, around.settings, Some(context), limits(around.settings)?);
+        let context = ScanContext {
+            transport: around.transport.clone(),
+            isolation,
+            progress: progress.clone(),
+            frozen: Arc::default(),
+            on_loss: on_loss(around.settings),
+        };
+        let limits = limits(around.settings)?;
+        let mut state = bounded::state(around.catalog, around.settings, Some(context.clone()), limits);
         let called = function::called([&query.body], around.catalog);
         state = function::register_called(state, &called, around.catalog)?;
         // NOW() is one time for the whole query.
@@ -55,7 +63,7 @@ impl Bounded {
         let Optimized { logical, physical, state } = optimized::optimize(&logical, state, memory_max)
             .await
             .map_err(|error| pinpoint::diagnose(&error, query))?;
-        Ok(Self { state, plan: physical, logical: logical.display_indent().to_string(), progress, span: query.span })
+        Ok(Self { state, plan: physical, logical: logical.display_indent().to_string(), context, span: query.span })
     }
 
     /// A state without sources, for what it knows of functions.
@@ -71,7 +79,7 @@ impl Bounded {
 
     /// The counters of the query's scans.
     pub fn progress(&self) -> &Arc<Progress> {
-        &self.progress
+        &self.context.progress
     }
 
     /// Starts the query. It computes in a task of its own, at most a batch ahead: whoever waits for its rows can hear
@@ -79,7 +87,8 @@ impl Bounded {
     pub fn run(&self) -> Result<Rows, Vec<Diagnostic>> {
         let stream = execute_stream(self.plan.clone(), self.state.task_ctx())
             .map_err(|e| plan_errors::diagnose(&e, Some(self.span)))?;
-        Ok(Rows { stream: in_a_task(stream), progress: self.progress.clone(), notice: None })
+        let progress = self.context.progress.clone();
+        Ok(Rows { stream: in_a_task(stream, self.context.clone()), progress, notice: None })
     }
 
     /// The printed plan.
@@ -98,7 +107,7 @@ impl Bounded {
             rows += batch.num_rows();
         }
         let physical = displayable_with_metrics(&self.plan);
-        let seen = self.progress.snapshot();
+        let seen = self.context.progress.snapshot();
         let facts = Section {
             title: Some("Reading".to_owned()),
             columns: ["Rows", "Records read", "Bytes read", "Offsets read", "Rejects"].map(str::to_owned).to_vec(),
@@ -113,19 +122,31 @@ impl Bounded {
     }
 }
 
-fn in_a_task(mut stream: SendableRecordBatchStream) -> SendableRecordBatchStream {
+/// After the last row it is looked whether the topics are still those that were read.
+fn in_a_task(mut stream: SendableRecordBatchStream, context: ScanContext) -> SendableRecordBatchStream {
     let mut task = RecordBatchReceiverStreamBuilder::new(stream.schema(), 1);
     let rows = task.tx();
     task.spawn(async move {
         while let Some(batch) = stream.next().await {
             // Nobody receives once the query was given up.
-            if rows.send(batch).await.is_err() {
-                break;
+            let failed = batch.is_err();
+            if rows.send(batch).await.is_err() || failed {
+                return Ok(());
             }
         }
-        Ok(())
+        let checked = tokio::task::spawn_blocking(move || context.check_topics()).await;
+        let external = |error: Box<dyn std::error::Error + Send + Sync>| DataFusionError::External(error);
+        checked.map_err(|error| external(error.into()))?.map_err(|error| external(error.into()))
     });
     task.build()
+}
+
+/// What becomes of a query when records are gone that it was to read.
+fn on_loss(settings: &Settings) -> OnLoss {
+    match settings.get("query.lost.records") {
+        "note" => OnLoss::Note,
+        _ => OnLoss::Fail,
+    }
 }
 
 fn displayable_with_metrics(plan: &Arc<dyn ExecutionPlan>) -> String {

@@ -21,8 +21,8 @@ use std::time::{Duration, Instant};
 use arrow::array::{Array, BinaryArray};
 use headwater_connectors::record::{OutBatch, RawBatch, TopicPartition, Wanted};
 use headwater_connectors::transport::{
-    Isolation, NewTopic, ReadPlan, ReadRange, Source, SourceEvent, Transport, TransportError, TransportErrorKind,
-    Watermarks,
+    Isolation, NewTopic, ReadPlan, ReadRange, Source, SourceEvent, TopicIds, Transport, TransportError,
+    TransportErrorKind, Watermarks,
 };
 
 use super::command::{Command, Found};
@@ -206,6 +206,9 @@ impl CommandLog {
                 }
                 SourceEvent::Finished(_) if landmark.is_some() => return Ok(Some(Fault::Recreated)),
                 SourceEvent::Finished(_) => break,
+                // Deleted while it was read: what is left is found by the next look.
+                SourceEvent::Lost(_) => return Ok(Some(Fault::Recreated)),
+                SourceEvent::Passed(..) => {}
                 SourceEvent::Idle if Instant::now() > deadline => return Err(self.too_slow()),
                 SourceEvent::Idle => {}
             }
@@ -221,6 +224,7 @@ impl CommandLog {
             wanted: Wanted { keys: false, values: true, headers: false },
             isolation: Isolation::ReadCommitted,
             batch_records_max: BATCH_RECORDS_MAX,
+            ids: TopicIds::new(),
         };
         self.transport.open_sources(vec![plan])?.pop().ok_or_else(|| other("the transport opened no source"))
     }

@@ -86,10 +86,12 @@ pub async fn write(mut rows: Rows, target: Target) -> Result<Answer, Vec<Diagnos
     writer.finish().map_err(|e| told("write", &e))?;
     beside.rename(&target.path).map_err(|e| told("write", &e))?;
     let rejects = rows.progress.snapshot().rejects;
-    let warnings = (rejects > 0).then(|| format!("{rejects} records were rejected; SHOW REJECTS; lists them"));
+    let rejected = (rejects > 0).then(|| format!("{rejects} records were rejected; SHOW REJECTS; lists them"));
+    let lost = rows.progress.lost().into_iter().map(|lost| format!("not complete: {lost}"));
+    let warnings = lost.chain(rejected).collect();
     let rows = if count == 1 { "row" } else { "rows" };
     let message = format!("{count} {rows} written to \"{}\"", target.path.display());
-    Ok(Answer::Done { message, warnings: warnings.into_iter().collect() })
+    Ok(Answer::Done { message, warnings })
 }
 
 /// The unfinished file, removed unless it is renamed.

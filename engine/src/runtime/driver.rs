@@ -20,8 +20,8 @@ use arrow::datatypes::{Int32Type, Int64Type};
 use arrow::error::ArrowError;
 use headwater_connectors::record::{OutBatch, RawBatch, TopicPartition, Wanted};
 use headwater_connectors::transport::{
-    Admin, GroupPlan, Isolation, Member, MemberEvent, ReadPlan, ReadRange, RecordLimits, SinkOptions, SourceEvent,
-    Transport, TransportError, TransportErrorKind,
+    Admin, GroupPlan, Isolation, Member, MemberEvent, Position, ReadPlan, ReadRange, RecordLimits, SinkOptions,
+    SourceEvent, TopicIds, Transport, TransportError, TransportErrorKind,
 };
 
 use super::complaints::{ComplaintLimits, Complaints, processing_log_topic};
@@ -34,7 +34,7 @@ use super::start::Start;
 use super::{stopped_by, topics};
 use crate::catalog::QueryDef;
 use crate::config::Settings;
-use crate::dataflow::{Command, Compiled, Complaint, ComplaintKind, Epoch, Event, Placement, Position, Task};
+use crate::dataflow::{Command, Compiled, Complaint, ComplaintKind, Epoch, Event, Placement, Task, TaskPosition};
 use crate::diagnostic::{self, Diagnostic};
 use crate::functions::clock;
 use crate::planner::continuous::{self, THROWS_ON_INVALID_TIME};
@@ -126,7 +126,7 @@ struct Share {
 /// A commit that was given to the outbox.
 struct Committing {
     epoch: Epoch,
-    offsets: BTreeMap<TopicPartition, i64>,
+    offsets: BTreeMap<TopicPartition, Position>,
     tally: Tally,
 }
 
@@ -257,7 +257,8 @@ impl Driver {
         self.epoch = Epoch(self.epoch.0 + 1);
         share.barrier(self.epoch, &self.job, &self.status, now_ms)?;
         share.log_complaints(self.transport.admin(), &self.status, now_ms)?;
-        let offsets = std::mem::take(&mut share.moved);
+        let moved = std::mem::take(&mut share.moved).into_iter();
+        let offsets: BTreeMap<_, Position> = moved.map(|(partition, next)| (partition, next.into())).collect();
         share.outbox.put(match self.job.is_exactly_once() {
             true => Work::Commit(self.member.membership(), offsets.clone()),
             false => Work::Flush,
@@ -350,6 +351,7 @@ impl Share {
             wanted: job.wanted()?,
             isolation: Isolation::ReadCommitted,
             batch_records_max: BATCH_RECORDS_MAX,
+            ids: TopicIds::new(),
         };
         let source =
             transport.open_sources(vec![plan])?.pop().ok_or_else(|| other(&"the transport opened no source"))?;
@@ -426,7 +428,14 @@ impl Share {
         let left = self.open_since_ms.map(|since| since + job.commit_interval_ms() - now_ms);
         let left = left.map_or(wait, |left| Duration::from_millis(u64::try_from(left).unwrap_or(0)).min(wait));
         match self.intake.poll(left)? {
-            SourceEvent::Idle => Ok(Step::Idle),
+            SourceEvent::Idle | SourceEvent::Passed(..) => Ok(Step::Idle),
+            SourceEvent::Lost(lost) if lost.ends_range() => Err(lost.into()),
+            SourceEvent::Lost(lost) => {
+                tracing::warn!(query_id = %job.query.id, "{lost}");
+                self.begin(job, now_ms)?;
+                self.moved.insert(lost.partition, lost.to);
+                Ok(Step::Worked)
+            }
             SourceEvent::Finished(partition) => {
                 self.begin(job, now_ms)?;
                 if let Some(end) = self.unfinished.remove(&partition) {
@@ -476,9 +485,9 @@ impl Share {
     /// Notes how far the records have come out, of which something is left.
     fn pause(&mut self, raw: RawBatch, now_ms: i64) -> Result<(), TransportError> {
         self.send_dead(now_ms)?;
-        let position = self.tasks.get_mut(&raw.origin.partition).map_or(Position::Done, Task::position);
-        self.within = matches!(position, Position::Within(_));
-        if let Position::Before(offset) = position {
+        let position = self.tasks.get_mut(&raw.origin.partition).map_or(TaskPosition::Done, Task::position);
+        self.within = matches!(position, TaskPosition::Within(_));
+        if let TaskPosition::Before(offset) = position {
             self.moved.insert(raw.origin.clone(), offset);
         }
         self.current = Some(raw);

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use headwater_connectors::record::{TopicPartition, Wanted};
-use headwater_connectors::transport::{Isolation, Member, ReadPlan, ReadRange, SourceEvent, Transport, TransportError};
+use headwater_connectors::transport::{
+    Isolation, Member, ReadPlan, ReadRange, SourceEvent, TopicIds, Transport, TransportError,
+};
 
 /// How often the committed offsets are looked at, in ms.
 const LOOK_MS: i64 = 250;
@@ -47,7 +49,7 @@ impl Goal {
         let partitions: Vec<TopicPartition> = self.ends.keys().cloned().collect();
         let committed = member.committed(&partitions)?;
         let left = |(partition, end): (&TopicPartition, &i64)| {
-            let start = committed.get(partition).copied().flatten().unwrap_or(0);
+            let start = committed.get(partition).and_then(Option::as_ref).map_or(0, |place| place.offset);
             (start < *end).then(|| ReadRange { partition: partition.clone(), start, end: Some(*end) })
         };
         let left: Vec<ReadRange> = self.ends.iter().filter_map(left).collect();
@@ -58,11 +60,14 @@ impl Goal {
 /// Whether there is no record in these ranges: only markers of transactions, or what was compacted away.
 fn is_empty(transport: &dyn Transport, ranges: Vec<ReadRange>) -> Result<bool, TransportError> {
     let mut open = ranges.len();
-    let plan = ReadPlan { ranges, wanted: Wanted::NOTHING, isolation: Isolation::ReadCommitted, batch_records_max: 1 };
+    let (wanted, isolation) = (Wanted::NOTHING, Isolation::ReadCommitted);
+    let plan = ReadPlan { ranges, wanted, isolation, batch_records_max: 1, ids: TopicIds::new() };
     for mut source in transport.open_sources(vec![plan])? {
         while open > 0 {
             match source.poll(PATIENCE)? {
                 SourceEvent::Finished(_) => open -= 1,
+                SourceEvent::Lost(lost) if lost.ends_range() => return Err(lost.into()),
+                SourceEvent::Lost(_) | SourceEvent::Passed(..) => {}
                 SourceEvent::Batch(_) | SourceEvent::Idle => return Ok(false),
             }
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use headwater_connectors::record::{TopicPartition, Wanted};
 use headwater_connectors::transport::{
-    Isolation, ReadPlan, ReadRange, SourceEvent, Transport, TransportError, Watermarks,
+    Isolation, ReadPlan, ReadRange, SourceEvent, TopicIds, Transport, TransportError, Watermarks,
 };
 
 use crate::answer::Section;
@@ -24,7 +24,7 @@ pub(super) fn lag(transport: &dyn Transport, query: &QueryDef, group: &str) -> R
     let partitions: Vec<_> = (0..).zip(&stable).map(|(p, _)| TopicPartition::new(topic.clone(), p)).collect();
     let committed = admin.committed_offsets(group, &partitions)?;
     let row = |((partition, stable), last): ((&TopicPartition, &Watermarks), &Watermarks)| {
-        let offset = committed.get(partition).copied().flatten();
+        let offset = committed.get(partition).and_then(Option::as_ref).map(|place| place.offset);
         let lag = (last.end - offset.unwrap_or(stable.start)).max(0);
         let offset = offset.map_or("none".to_owned(), |offset| offset.to_string());
         let numbers = [i64::from(partition.partition), stable.start, last.end].map(|number| number.to_string());
@@ -57,11 +57,12 @@ fn first_time(transport: &dyn Transport, partition: &TopicPartition, start: i64,
         wanted: Wanted::NOTHING,
         isolation: Isolation::ReadUncommitted,
         batch_records_max: 1,
+        ids: TopicIds::new(),
     };
     let mut source = transport.open_sources(vec![plan]).ok()?.pop()?;
     match source.poll(PATIENCE).ok()? {
         SourceEvent::Batch(batch) => batch.timestamps_ms.first().copied(),
-        SourceEvent::Finished(_) | SourceEvent::Idle => None,
+        _ => None,
     }
 }
 

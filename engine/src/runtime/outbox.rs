@@ -18,7 +18,9 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use headwater_connectors::record::{OutBatch, TopicPartition};
-use headwater_connectors::transport::{Membership, Sink, SinkOptions, Transport, TransportError, TransportErrorKind};
+use headwater_connectors::transport::{
+    Membership, Position, Sink, SinkOptions, Transport, TransportError, TransportErrorKind,
+};
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use super::refusals::{Made, Refusals};
@@ -45,7 +47,7 @@ pub(super) enum Work {
     /// Write records, made of these.
     Write(OutBatch, Made),
     /// Commit the transaction with these offsets.
-    Commit(Membership, BTreeMap<TopicPartition, i64>),
+    Commit(Membership, BTreeMap<TopicPartition, Position>),
     /// Wait until all records are acknowledged: the commit of those who promise at least once.
     Flush,
 }
@@ -209,7 +211,7 @@ impl Hand {
     fn commit(
         &mut self,
         membership: &Membership,
-        offsets: &BTreeMap<TopicPartition, i64>,
+        offsets: &BTreeMap<TopicPartition, Position>,
     ) -> Result<(), TransportError> {
         let longest = self.commit_max;
         let committed = self.sink()?.commit(membership, offsets, longest);
@@ -512,7 +514,7 @@ mod tests {
         fn commit(
             &mut self,
             _: &Membership,
-            _: &BTreeMap<TopicPartition, i64>,
+            _: &BTreeMap<TopicPartition, Position>,
             _: Duration,
         ) -> Result<(), TransportError> {
             loop {

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use futures::stream;
 use headwater_connectors::record::{RawBatch, TopicPartition, Wanted};
-use headwater_connectors::transport::{Isolation, ReadPlan, ReadRange, Source, SourceEvent, Transport, TransportError};
+use headwater_connectors::transport::{
+    Isolation, ReadPlan, ReadRange, Source, SourceEvent, TopicIds, Transport, TransportError,
+};
 use tokio::sync::mpsc;
 
 use super::guess::Guess;
@@ -35,6 +37,7 @@ pub async fn print(transport: Arc<dyn Transport>, print: &ast::Print, span: Span
         wanted: Wanted { keys: true, values: true, headers: false },
         isolation: Isolation::ReadCommitted,
         batch_records_max: BATCH_RECORDS_MAX,
+        ids: TopicIds::new(),
     };
     let (tx, mut rx) = mpsc::channel(LINES_AHEAD_MAX);
     let mut printer = Printer::new(print.interval.map_or(1, |i| i.value), print.limit.map(|l| l.value));
@@ -95,7 +98,9 @@ impl Printer {
         while self.left != Some(0) && !tx.is_closed() {
             let sent = match source.poll(POLL) {
                 Ok(SourceEvent::Batch(batch)) => self.batch(&batch, tx),
-                Ok(SourceEvent::Idle | SourceEvent::Finished(_)) => Some(()),
+                Ok(SourceEvent::Lost(lost)) if lost.ends_range() => self.fail(&lost.into(), tx),
+                Ok(SourceEvent::Lost(lost)) => tx.blocking_send(Ok(lost.to_string())).ok(),
+                Ok(SourceEvent::Idle | SourceEvent::Finished(_) | SourceEvent::Passed(..)) => Some(()),
                 Err(error) => self.fail(&error, tx),
             };
             if sent.is_none() {

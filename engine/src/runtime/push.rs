@@ -14,7 +14,8 @@ use datafusion::physical_plan::stream::RecordBatchReceiverStreamBuilder;
 use headwater_connectors::record::{RawBatch, Reject, Side, TopicPartition};
 use headwater_connectors::table::{Progress, spawn_reader};
 use headwater_connectors::transport::{
-    Isolation, ReadPlan, ReadRange, RecordLimits, Source, SourceEvent, Transport, TransportError, TransportErrorKind,
+    Isolation, ReadPlan, ReadRange, RecordLimits, Source, SourceEvent, TopicIds, Transport, TransportError,
+    TransportErrorKind,
 };
 
 use super::stopped_by;
@@ -86,7 +87,8 @@ impl Reader {
         };
         let tasks = ranges.iter().map(task).collect::<Result<_, TransportError>>()?;
         let wanted = compiled.wanted().map_err(unfit)?;
-        let plan = ReadPlan { ranges, wanted, isolation, batch_records_max: BATCH_RECORDS_MAX };
+        let ids = TopicIds::new();
+        let plan = ReadPlan { ranges, wanted, isolation, batch_records_max: BATCH_RECORDS_MAX, ids };
         let source =
             transport.open_sources(vec![plan])?.pop().ok_or_else(|| invalid("the transport opened no source"))?;
         Ok(Self { source, tasks, progress: progress.clone(), left: push.limit })
@@ -96,8 +98,11 @@ impl Reader {
     fn run(mut self, rows: &Show) -> DataFusionResult<()> {
         let external = |error: TransportError| DataFusionError::External(Box::new(error));
         while self.left != Some(0) && !rows.is_closed() {
-            if let SourceEvent::Batch(raw) = self.source.poll(POLL).map_err(external)? {
-                self.records(&raw, rows)?;
+            match self.source.poll(POLL).map_err(external)? {
+                SourceEvent::Batch(raw) => self.records(&raw, rows)?,
+                SourceEvent::Lost(lost) if lost.ends_range() => return Err(external(lost.into())),
+                SourceEvent::Lost(lost) => self.progress.add_lost(lost),
+                SourceEvent::Finished(_) | SourceEvent::Passed(..) | SourceEvent::Idle => {}
             }
         }
         Ok(())

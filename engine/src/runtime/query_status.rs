@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use headwater_connectors::record::TopicPartition;
+use headwater_connectors::transport::Position;
 use parking_lot::Mutex;
 
 use crate::dataflow::Complaint;
@@ -180,7 +181,7 @@ impl QueryStatus {
     }
 
     /// Notes a commit of these offsets, and counts what it holds: what is not committed never happened.
-    pub fn committed(&self, offsets: &BTreeMap<TopicPartition, i64>, tally: Tally, now_ms: i64) {
+    pub fn committed(&self, offsets: &BTreeMap<TopicPartition, Position>, tally: Tally, now_ms: i64) {
         self.commits.fetch_add(1, Ordering::Relaxed);
         let count = |counter: &AtomicU64, more| counter.fetch_add(more, Ordering::Relaxed);
         count(&self.records_read, tally.records_read);
@@ -189,7 +190,7 @@ impl QueryStatus {
         count(&self.complaints, tally.complaints);
         let read = self.records_read.load(Ordering::Relaxed);
         let mut changing = self.changing.lock();
-        changing.committed.extend(offsets.iter().map(|(partition, offset)| (partition.partition, *offset)));
+        changing.committed.extend(offsets.iter().map(|(partition, place)| (partition.partition, place.offset)));
         changing.last_message_ms = Some(now_ms);
         changing.attempts = 0;
         if changing.rate[1].0 == 0 {

@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use arrow::array::Int64Array;
 use headwater_connectors::record::TopicPartition;
-use headwater_connectors::transport::{TransportError, TransportErrorKind};
+use headwater_connectors::transport::{Position, TransportError, TransportErrorKind};
 use parking_lot::Mutex;
 
 /// Records that are remembered, at most; with more the query waits as it does for an outage.
@@ -58,11 +58,11 @@ impl Refusals {
     }
 
     /// Notes a commit up to these offsets.
-    pub(super) fn committed(&self, offsets: &BTreeMap<TopicPartition, i64>) {
+    pub(super) fn committed(&self, offsets: &BTreeMap<TopicPartition, Position>) {
         let mut learned = self.0.lock();
         learned.attempts = 0;
         if !learned.records.is_empty() {
-            learned.records.retain(|(origin, offset), _| offsets.get(origin).is_none_or(|next| offset >= next));
+            learned.records.retain(|(origin, offset), _| offsets.get(origin).is_none_or(|next| *offset >= next.offset));
         }
     }
 
@@ -120,9 +120,9 @@ mod tests {
         assert!(!refusals.failed(&refused()), "nothing new was learned");
         let found = refusals.of(&origin, &[8, 9]);
         assert_eq!(found, [(1, 9, "topic \"out\" refuses the record: too large".to_owned())]);
-        refusals.committed(&BTreeMap::from([(origin.clone(), 9)]));
+        refusals.committed(&BTreeMap::from([(origin.clone(), 9.into())]));
         assert!(!refusals.isolates() && refusals.of(&origin, &[9]).len() == 1);
-        refusals.committed(&BTreeMap::from([(origin.clone(), 10)]));
+        refusals.committed(&BTreeMap::from([(origin.clone(), 10.into())]));
         assert!(refusals.of(&origin, &[9]).is_empty());
     }
 

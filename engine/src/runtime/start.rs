@@ -32,8 +32,8 @@ impl Start {
         for partition in partitions {
             let mark = usize::try_from(partition.partition).ok().and_then(|p| marks.get(p)).copied();
             let mark = mark.ok_or_else(|| missing(partition))?;
-            let begin = match committed.get(partition).copied().flatten() {
-                Some(offset) => offset,
+            let begin = match committed.get(partition).and_then(Option::as_ref) {
+                Some(place) => place.offset,
                 None if starts_late => {
                     start.first.insert(partition.clone(), mark.end);
                     mark.end

@@ -379,7 +379,7 @@ impl From<TransportError> for Failure {
         use TransportErrorKind as K;
         let told = transport(&error);
         match error.kind {
-            K::TopicExists | K::Invalid => Self::Final(told),
+            K::TopicExists | K::Invalid | K::Lost => Self::Final(told),
             K::Authentication | K::Tls | K::Authorization => Self::Denied(told),
             K::UnknownTopic => Self::Missing(told),
             K::Unreachable | K::Timeout | K::Fenced | K::Refused | K::Other => Self::Passing(told),

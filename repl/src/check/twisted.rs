@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use headwater_connectors::record::{OutBatch, RawBatch, TopicPartition};
 use headwater_connectors::transport::{
-    Admin, GroupPlan, Member, MemberEvent, Membership, ReadPlan, Sink, SinkOptions, Source, SourceEvent, Transport,
-    TransportError, TransportErrorKind,
+    Admin, GroupPlan, Member, MemberEvent, Membership, Position, ReadPlan, Sink, SinkOptions, Source, SourceEvent,
+    Transport, TransportError, TransportErrorKind,
 };
 
 /// A call that can fail.
@@ -165,7 +165,7 @@ impl Member for TwistedMember {
         self.inner.release()
     }
 
-    fn commit(&mut self, offsets: &BTreeMap<TopicPartition, i64>) -> Result<(), TransportError> {
+    fn commit(&mut self, offsets: &BTreeMap<TopicPartition, Position>) -> Result<(), TransportError> {
         let Self { inner, plan } = self;
         twist(plan, Call::Commit, || inner.commit(offsets))
     }
@@ -173,8 +173,12 @@ impl Member for TwistedMember {
     fn committed(
         &self,
         partitions: &[TopicPartition],
-    ) -> Result<BTreeMap<TopicPartition, Option<i64>>, TransportError> {
+    ) -> Result<BTreeMap<TopicPartition, Option<Position>>, TransportError> {
         twist(&self.plan, Call::Member, || self.inner.committed(partitions))
+    }
+
+    fn refresh(&mut self) -> Result<(), TransportError> {
+        self.inner.refresh()
     }
 
     fn membership(&self) -> Membership {
@@ -205,7 +209,7 @@ impl Sink for TwistedSink {
     fn commit(
         &mut self,
         membership: &Membership,
-        offsets: &BTreeMap<TopicPartition, i64>,
+        offsets: &BTreeMap<TopicPartition, Position>,
         timeout: Duration,
     ) -> Result<(), TransportError> {
         let Self { inner, plan } = self;

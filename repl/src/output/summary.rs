@@ -2,10 +2,18 @@
 
 use std::time::Duration;
 
+use headwater_connectors::transport::Lost;
 use headwater_engine::answer::Snapshot;
 
-/// The lines under a result: always one, more when records were rejected or are no rows, or values could not be computed.
-pub fn summary(rows: u64, elapsed: Duration, read: Snapshot, first_failure: Option<&str>) -> Vec<String> {
+/// The lines under a result: always one, more when records were rejected, are gone or are no rows, or values could not be
+/// computed.
+pub fn summary(
+    rows: u64,
+    elapsed: Duration,
+    read: Snapshot,
+    first_failure: Option<&str>,
+    lost: &[Lost],
+) -> Vec<String> {
     let mut first = format!("{} in {}", counted(rows, "row"), seconds(elapsed));
     if read.records_read > 0 {
         first.push_str(&format!("; read {}", counted(read.records_read, "record")));
@@ -14,6 +22,7 @@ pub fn summary(rows: u64, elapsed: Duration, read: Snapshot, first_failure: Opti
         }
     }
     let mut lines = vec![first];
+    lines.extend(lost.iter().map(|lost| format!("not complete: {lost}")));
     if read.rejects > 0 {
         let verb = if read.rejects == 1 { "was" } else { "were" };
         lines.push(format!("{} {verb} rejected; SHOW REJECTS; lists them", counted(read.rejects, "record")));
@@ -63,21 +72,27 @@ fn seconds(elapsed: Duration) -> String {
 
 #[cfg(test)]
 mod tests {
+    use headwater_connectors::record::TopicPartition;
+    use headwater_connectors::transport::LossCause;
+
     use super::*;
 
     #[test]
     fn a_summary_in_words() {
+        let partition = TopicPartition::new("orders", 2);
+        let lost = Lost { partition, cause: LossCause::Deleted, from: 40, to: 100 };
         let read = Snapshot { records_read: 50_000, rejects: 3, valueless: 1, failures: 2, ..Snapshot::default() };
         assert_eq!(
-            summary(1, Duration::from_millis(500), read, Some("division by zero")),
+            summary(1, Duration::from_millis(500), read, Some("division by zero"), &[lost]),
             [
                 "1 row in 0.500 s; read 50,000 records (100,000/s)",
+                "not complete: 60 offsets of orders[2] lost (40 to 99): deleted before being read",
                 "3 records were rejected; SHOW REJECTS; lists them",
                 "1 record without a value is no row of a stream",
                 "2 values could not be computed and are NULL; the first: division by zero"
             ]
         );
-        assert_eq!(summary(0, Duration::ZERO, Snapshot::default(), None), ["0 rows in 0.000 s"]);
+        assert_eq!(summary(0, Duration::ZERO, Snapshot::default(), None, &[]), ["0 rows in 0.000 s"]);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use arrow::array::{Array, AsArray, BinaryArray, ListArray};
 use headwater_connectors::record::{OutBatch, RawBatch, TopicPartition, Wanted, header_lists};
 use headwater_connectors::transport::{
-    Isolation, NewTopic, ReadPlan, ReadRange, Sink, SinkOptions, Source, SourceEvent, TransportError,
+    Isolation, NewTopic, ReadPlan, ReadRange, Sink, SinkOptions, Source, SourceEvent, TopicIds, TransportError,
     TransportErrorKind,
 };
 
@@ -94,7 +94,7 @@ impl Subject<'_> {
 
     /// Opens one source on these ranges.
     pub fn source(&self, ranges: Vec<ReadRange>, isolation: Isolation, wanted: Wanted) -> Box<dyn Source> {
-        let plan = ReadPlan { ranges, wanted, isolation, batch_records_max: 100 };
+        let plan = ReadPlan { ranges, wanted, isolation, batch_records_max: 100, ids: TopicIds::new() };
         self.transport.open_sources(vec![plan]).unwrap().pop().unwrap()
     }
 
@@ -131,7 +131,8 @@ pub fn drain(source: &mut dyn Source) -> Vec<RawBatch> {
                 assert!(finished.insert(partition), "a range is finished once");
                 idle = 0;
             }
-            SourceEvent::Idle => idle += 1,
+            SourceEvent::Lost(lost) => panic!("{lost}"),
+            SourceEvent::Passed(..) | SourceEvent::Idle => idle += 1,
         }
         assert!(begun.elapsed() < LIMIT, "not finished; read {} batches", batches.len());
     }

@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 
 use headwater_connectors::record::TopicPartition;
 use headwater_connectors::transport::{
-    GroupPlan, Isolation, Member, MemberEvent, Membership, Sink, Transport, TransportError, TransportErrorKind,
+    GroupPlan, Isolation, Member, MemberEvent, Membership, Position, Sink, Transport, TransportError,
+    TransportErrorKind,
 };
 
 use super::Subject;
@@ -106,13 +107,13 @@ fn commit(
 ) -> Result<(), TransportError> {
     sink.begin().unwrap();
     sink.write(&batch(topic, &[row(key, "v")])).unwrap();
-    sink.commit(membership, &BTreeMap::from([(TopicPartition::new(topic.clone(), 0), offset)]), LIMIT)
+    sink.commit(membership, &BTreeMap::from([(TopicPartition::new(topic.clone(), 0), offset.into())]), LIMIT)
 }
 
 fn committed(subject: &Subject<'_>, topic: &Arc<str>) -> Option<i64> {
     let partition = TopicPartition::new(topic.clone(), 0);
     let offsets = subject.transport.admin().committed_offsets(&subject.prefix, &[partition]).unwrap();
-    offsets.into_values().next().unwrap()
+    offsets.into_values().next().unwrap().map(|place| place.offset)
 }
 
 fn keys(subject: &Subject<'_>, topic: &Arc<str>, end: i64) -> Vec<String> {
@@ -159,7 +160,7 @@ pub fn joining(subject: &Subject<'_>) {
     // A member is told the same, also of what another one has.
     for party in [&first, &second] {
         let told: Vec<_> = party.member.committed(&all).unwrap().into_iter().collect();
-        assert_eq!(told, all.iter().cloned().zip([Some(7), None, None]).collect::<Vec<_>>());
+        assert_eq!(told, all.iter().cloned().zip([Some(7.into()), None, None]).collect::<Vec<_>>());
     }
 }
 
@@ -238,6 +239,30 @@ pub fn old_generation(subject: &Subject<'_>) {
     await_shares(&mut [&mut first], &all);
     assert_eq!(error(commit(&mut *sink, &topic, "gone", &place, 9)), TransportErrorKind::Fenced);
     sink.abort(LIMIT).unwrap();
+}
+
+/// A group that is asked to look finds partitions that were added, and offsets that are committed by its members alone stay
+/// beside those of transactions.
+pub fn growing(subject: &Subject<'_>) {
+    let topic = subject.topic(1);
+    let mut member = Party::join(subject.transport, &subject.prefix, &[&topic]);
+    member.expect(&MemberEvent::Assigned(partitions(&topic, 1)));
+    member.member.refresh().unwrap();
+    assert_eq!((0..10).find_map(|_| member.poll()), None, "nothing has changed");
+    (subject.add_partitions)(&topic, 3);
+    let begun = Instant::now();
+    // A broker that is asked may hear of it a little later.
+    while member.poll() != Some(MemberEvent::Revoked) {
+        assert!(begun.elapsed() < SETTLED_LIMIT, "nobody is asked to give up");
+        member.member.refresh().unwrap();
+    }
+    let place = Position::new(5, &"by itself".into());
+    let all = BTreeMap::from([(TopicPartition::new(topic.clone(), 0), place.clone())]);
+    member.member.commit(&all).unwrap();
+    member.release();
+    await_shares(&mut [&mut member], &partitions(&topic, 3));
+    let told = member.member.committed(&partitions(&topic, 3)).unwrap().into_values().collect::<Vec<_>>();
+    assert_eq!(told, [Some(place), None, None]);
 }
 
 pub fn silent(subject: &Subject<'_>) {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use headwater_connectors::record::{TopicPartition, Wanted};
-use headwater_connectors::transport::{Isolation, ReadPlan, SourceEvent};
+use headwater_connectors::transport::{Isolation, ReadPlan, SourceEvent, TopicIds};
 
 use super::Subject;
 use super::fixture::{Row, drain, next, range, row, rows};
@@ -50,18 +50,6 @@ pub fn empty_range(subject: &Subject<'_>) {
     let ranges = vec![range(&topic, 1, 0, Some(0)), range(&topic, 0, 2, Some(3))];
     let mut source = subject.source(ranges, Isolation::ReadCommitted, Wanted::ALL);
     assert_eq!(drain(&mut *source).len(), 1);
-}
-
-pub fn deleted(subject: &Subject<'_>) {
-    let topic = subject.topic(1);
-    subject.write(&topic, &numbered(10));
-    (subject.delete_records)(&TopicPartition::new(topic.clone(), 0), 6);
-    let ends = subject.transport.admin().watermarks(&topic, Isolation::ReadCommitted).unwrap();
-    assert_eq!((ends[0].start, ends[0].end), (6, 10));
-    check_range(subject, 0, 8, &["v6", "v7"]);
-    check_range(subject, 0, 4, &[]);
-    (subject.delete_records)(&TopicPartition::new(topic, 0), 10);
-    check_range(subject, 0, 10, &[]);
 }
 
 pub fn compacted(subject: &Subject<'_>) {
@@ -127,6 +115,7 @@ pub fn many_partitions(subject: &Subject<'_>) {
         wanted: Wanted::ALL,
         isolation: Isolation::ReadCommitted,
         batch_records_max: 8_192,
+        ids: TopicIds::new(),
     };
     let mut sources = subject.transport.open_sources((0..3).map(plan).collect()).unwrap();
     let read: Vec<_> = sources.iter_mut().flat_map(|source| drain(&mut **source)).flat_map(|b| rows(&b)).collect();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use headwater_connectors::record::{TopicPartition, Wanted};
 use headwater_connectors::transport::{
-    Isolation, NewTopic, ReadPlan, SourceEvent, TopicInfo, TransportError, TransportErrorKind,
+    Isolation, NewTopic, ReadPlan, SourceEvent, TopicIds, TopicInfo, TransportError, TransportErrorKind,
 };
 
 use super::Subject;
@@ -59,7 +59,7 @@ pub fn unknown(subject: &Subject<'_>) {
 fn read(subject: &Subject<'_>, topic: &str, partition: i32) -> Result<SourceEvent, TransportError> {
     let ranges = vec![range(&topic.into(), partition, 0, Some(1))];
     let isolation = Isolation::ReadCommitted;
-    let plan = ReadPlan { ranges, wanted: Wanted::ALL, isolation, batch_records_max: 1 };
+    let plan = ReadPlan { ranges, wanted: Wanted::ALL, isolation, batch_records_max: 1, ids: TopicIds::new() };
     next(&mut **subject.transport.open_sources(vec![plan])?.first_mut().unwrap())
 }
 

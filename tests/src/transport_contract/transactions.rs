@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use headwater_connectors::record::TopicPartition;
-use headwater_connectors::transport::{Isolation, Membership, TransportErrorKind};
+use headwater_connectors::transport::{Isolation, Membership, Position, TransportErrorKind};
 
 use super::Subject;
 use super::fixture::{LIMIT, Row, batch, error, row};
 
-fn no_offsets() -> BTreeMap<TopicPartition, i64> {
+fn no_offsets() -> BTreeMap<TopicPartition, Position> {
     BTreeMap::new()
 }
 
@@ -78,17 +78,19 @@ pub fn offsets(subject: &Subject<'_>) {
         subject.transport.admin().committed_offsets(&subject.prefix, &both).unwrap().into_values().collect::<Vec<_>>()
     };
     assert_eq!(committed(), [None, None]);
+    let noted = Position::new(17, &"a note of ours".into());
     let mut sink = subject.transactional_sink();
     sink.begin().unwrap();
     sink.write(&batch(&topic, &[row("k", "v")])).unwrap();
-    sink.commit(&Membership::outside(&subject.prefix), &BTreeMap::from([(partition(0), 17)]), LIMIT).unwrap();
+    sink.commit(&Membership::outside(&subject.prefix), &BTreeMap::from([(partition(0), noted.clone())]), LIMIT)
+        .unwrap();
     sink.begin().unwrap();
-    sink.commit(&Membership::outside(&subject.prefix), &BTreeMap::from([(partition(1), 4)]), LIMIT).unwrap();
-    assert_eq!(committed(), [Some(17), Some(4)]);
+    sink.commit(&Membership::outside(&subject.prefix), &BTreeMap::from([(partition(1), 4.into())]), LIMIT).unwrap();
+    assert_eq!(committed(), [Some(noted.clone()), Some(4.into())]);
     sink.begin().unwrap();
     sink.write(&batch(&topic, &[row("k", "v")])).unwrap();
     sink.abort(LIMIT).unwrap();
-    assert_eq!(committed(), [Some(17), Some(4)]);
+    assert_eq!(committed(), [Some(noted.clone()), Some(4.into())]);
 }
 
 pub fn fencing(subject: &Subject<'_>) {

@@ -21,11 +21,13 @@ use rdkafka::{Offset, TopicPartitionList};
 
 use super::connection::{self, ANSWER_TIMEOUT, Connection, info, is_legal};
 use super::context::Context;
+use super::glance::Glances;
 use super::properties::{Properties, Role};
-use super::{committed, errors, native};
+use super::{committed, errors, inquiry, native};
 use crate::record::TopicPartition;
 use crate::transport::{
-    Admin, Isolation, NewTopic, RecordLimits, TopicInfo, TransportError, TransportErrorKind, Watermarks,
+    Admin, Extent, Glance, Isolation, NewTopic, Position, RecordLimits, TopicId, TopicInfo, TransportError,
+    TransportErrorKind, Watermarks,
 };
 
 /// Longest wait until a topic that was made can be used, or one that was deleted is gone.
@@ -49,6 +51,7 @@ pub(super) struct KafkaAdmin {
     committed: Connection,
     uncommitted: Mutex<Option<Arc<Connection>>>,
     changes: Mutex<Option<Arc<AdminClient<Context>>>>,
+    glances: Glances,
 }
 
 impl KafkaAdmin {
@@ -56,8 +59,8 @@ impl KafkaAdmin {
     pub(super) fn connect(properties: &Properties) -> Result<Self, TransportError> {
         let committed = Connection::new(properties, &Role::Metadata(Isolation::ReadCommitted))?;
         committed.prove()?;
-        let (uncommitted, changes) = (Mutex::default(), Mutex::default());
-        Ok(Self { properties: properties.clone(), committed, uncommitted, changes })
+        let (uncommitted, changes, glances) = (Mutex::default(), Mutex::default(), Glances::default());
+        Ok(Self { properties: properties.clone(), committed, uncommitted, changes, glances })
     }
 
     /// Calls the client that sees the log as `isolation` says.
@@ -215,6 +218,26 @@ impl Admin for KafkaAdmin {
         self.ends(topic, info.partitions, isolation)
     }
 
+    fn extent(&self, topic: &str, isolation: Isolation) -> Result<Extent, TransportError> {
+        // Both are told before the offsets are asked for: those of a topic that is made meanwhile are not taken for those of
+        // the one before it.
+        let (id, info) = thread::scope(|scope| {
+            let id = scope.spawn(|| inquiry::topic_id(&self.committed, topic));
+            let info = self.on(isolation, |connection| connection.topic(topic));
+            (id.join().expect("asking for an id does not panic"), info)
+        });
+        let info = info?.ok_or_else(|| errors::unknown_topic(topic))?;
+        Ok(Extent { id: id?, marks: self.ends(topic, info.partitions, isolation)? })
+    }
+
+    fn topic_id(&self, topic: &str) -> Result<Option<TopicId>, TransportError> {
+        inquiry::topic_id(&self.committed, topic)
+    }
+
+    fn glance(&self, topic: &str) -> Result<Option<Glance>, TransportError> {
+        self.glances.of(&self.committed, topic)
+    }
+
     fn offsets_for_times(
         &self,
         times_ms: &BTreeMap<TopicPartition, i64>,
@@ -244,7 +267,7 @@ impl Admin for KafkaAdmin {
         &self,
         group: &str,
         partitions: &[TopicPartition],
-    ) -> Result<BTreeMap<TopicPartition, Option<i64>>, TransportError> {
+    ) -> Result<BTreeMap<TopicPartition, Option<Position>>, TransportError> {
         if partitions.is_empty() {
             return Ok(BTreeMap::new());
         }

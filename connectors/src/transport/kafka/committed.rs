@@ -1,4 +1,4 @@
-//! The offsets that are committed under a group.
+//! The offsets that are committed under a group, and how they are told to librdkafka.
 
 use std::collections::BTreeMap;
 
@@ -10,14 +10,14 @@ use rdkafka::{Offset, TopicPartitionList};
 use super::connection::ANSWER_TIMEOUT;
 use super::context::Context;
 use crate::record::TopicPartition;
-use crate::transport::{TransportError, TransportErrorKind};
+use crate::transport::{Position, TransportError, TransportErrorKind};
 
 /// The offsets committed under the group of a client. Offsets of an open transaction are asked for again and again until
 /// the time is over.
 pub(super) fn of_group(
     client: &BaseConsumer<Context>,
     partitions: &[TopicPartition],
-) -> KafkaResult<BTreeMap<TopicPartition, Option<i64>>> {
+) -> KafkaResult<BTreeMap<TopicPartition, Option<Position>>> {
     let places = partitions.iter().map(|p| (p.topic.to_string(), p.partition, Offset::Invalid));
     let list: TopicPartitionList = places.collect();
     // The list is gone when this returns, before its client is: rdkafka's consumer waits for ever for a list it gave.
@@ -25,9 +25,21 @@ pub(super) fn of_group(
     let read = |element: &TopicPartitionListElem<'_>| {
         element.error()?;
         let offset = element.offset().to_raw().filter(|offset| *offset >= 0);
-        Ok((TopicPartition::new(element.topic(), element.partition()), offset))
+        let place = offset.map(|offset| Position { offset, note: element.metadata().into() });
+        Ok((TopicPartition::new(element.topic(), element.partition()), place))
     };
     found.elements().iter().map(read).collect()
+}
+
+/// Places as librdkafka takes them.
+pub(super) fn list(places: &BTreeMap<TopicPartition, Position>) -> KafkaResult<TopicPartitionList> {
+    let mut list = TopicPartitionList::with_capacity(places.len());
+    for (partition, place) in places {
+        let mut element = list.add_partition(&partition.topic, partition.partition);
+        element.set_offset(Offset::Offset(place.offset))?;
+        element.set_metadata(&*place.note);
+    }
+    Ok(list)
 }
 
 /// What could not be done.

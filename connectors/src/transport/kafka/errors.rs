@@ -115,6 +115,11 @@ pub(super) fn passes(error: &KafkaError) -> bool {
     })
 }
 
+/// The topic or partition is not there.
+pub(super) fn is_unknown_topic(code: Code) -> bool {
+    kind_of(code) == Kind::UnknownTopic
+}
+
 /// What is stored is not what was written.
 pub(super) fn is_damage(code: Code) -> bool {
     matches!(code, Code::InvalidMessage | Code::BadMessage | Code::BadCompression)

@@ -13,7 +13,6 @@ use std::time::{Duration, Instant};
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::error::KafkaError;
 use rdkafka::types::RDKafkaErrorCode as Code;
-use rdkafka::{Offset, TopicPartitionList};
 
 use super::committed;
 use super::connection::{self, ANSWER_TIMEOUT, SERVED_MAX};
@@ -21,7 +20,7 @@ use super::context::{Context, Watch};
 use super::errors;
 use super::properties::{Properties, Role, invalid};
 use crate::record::TopicPartition;
-use crate::transport::{GroupPlan, Member, MemberEvent, Membership, TransportError, TransportErrorKind};
+use crate::transport::{GroupPlan, Member, MemberEvent, Membership, Position, TransportError, TransportErrorKind};
 
 /// Longest single wait, so that callbacks are served meanwhile.
 const WAIT_MAX: Duration = Duration::from_millis(500);
@@ -121,25 +120,31 @@ impl Member for KafkaMember {
         self.consumer.unassign().map_err(|error| errors::call_failed(&doing, &error))
     }
 
-    fn commit(&mut self, offsets: &BTreeMap<TopicPartition, i64>) -> Result<(), TransportError> {
+    fn commit(&mut self, offsets: &BTreeMap<TopicPartition, Position>) -> Result<(), TransportError> {
         if offsets.is_empty() {
             return Ok(());
         }
-        let places = offsets.iter().map(|(p, offset)| (p.topic.to_string(), p.partition, Offset::Offset(*offset)));
-        let list: TopicPartitionList = places.collect();
         let doing = format!("the offsets of group \"{}\" could not be committed", self.plan.group);
-        self.consumer.commit(&list, CommitMode::Sync).map_err(|error| errors::call_failed(&doing, &error))
+        let committed = committed::list(offsets).and_then(|list| self.consumer.commit(&list, CommitMode::Sync));
+        committed.map_err(|error| errors::call_failed(&doing, &error))
     }
 
     fn committed(
         &self,
         partitions: &[TopicPartition],
-    ) -> Result<BTreeMap<TopicPartition, Option<i64>>, TransportError> {
+    ) -> Result<BTreeMap<TopicPartition, Option<Position>>, TransportError> {
         committed::of_group(&self.consumer, partitions).map_err(|error| {
             let mut failed = errors::call_failed(&committed::doing(&self.plan.group), &error);
             let told = failed.kind == TransportErrorKind::Timeout && self.watch.add_cause(&mut failed);
             if told { failed } else { committed::held_back(failed) }
         })
+    }
+
+    fn refresh(&mut self) -> Result<(), TransportError> {
+        // librdkafka compares what it was told of its topics only where it was told of all there are.
+        let doing = format!("the topics of group \"{}\" could not be looked up", self.plan.group);
+        let found = self.consumer.fetch_metadata(None, ANSWER_TIMEOUT);
+        found.map(drop).map_err(|error| errors::call_failed(&doing, &error))
     }
 
     fn membership(&self) -> Membership {

@@ -3,6 +3,7 @@
 //! ```text
 //! connect ─ properties ─ connection ─┬─ admin               topics, offsets, settings
 //!                                    ├─ source ─ sorter ─ native (the one unsafe file)
+//!                                    │     └─ inquiry       what became of offsets that are gone
 //!                                    ├─ sink                records and transactions
 //!                                    └─ member ─ seat       a place in a consumer group
 //! ```
@@ -14,6 +15,8 @@ mod committed;
 mod connection;
 mod context;
 mod errors;
+mod glance;
+mod inquiry;
 mod member;
 mod native;
 mod properties;

@@ -1,7 +1,7 @@
 //! The one file with unsafe code: reading batches of messages through librdkafka's C interface,
 //! for which rdkafka has no safe wrapper (its own gives one message, or one future, at a time), writing to
-//! a topic by its handle (rdkafka looks the name up for each record), and two small calls that it wraps in
-//! a way that does not serve.
+//! a topic by its handle (rdkafka looks the name up for each record), two small calls that it wraps in
+//! a way that does not serve, and one that it lacks (the ids of topics, in `describe`).
 //!
 //! An [`Inbox`] is a queue into which the partitions of one source deliver, by librdkafka's simple
 //! consumer: no group, so no coordinator is asked. [`Inbox::take`] gives what has arrived as
@@ -27,6 +27,7 @@
 //!   (`&mut self`) and so is `Send`.
 #![allow(unsafe_code)]
 
+use std::collections::BTreeMap;
 use std::ffi::{CStr, CString, c_char};
 use std::marker::PhantomData;
 use std::ptr::{self, NonNull};
@@ -34,6 +35,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rdkafka::admin::AdminClient;
+use rdkafka::client::Client;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::producer::{BaseProducer, Producer};
 use rdkafka::types::{RDKafkaErrorCode, RDKafkaRespErr};
@@ -82,20 +84,22 @@ impl Inbox {
         let handle =
             unsafe { sys::rd_kafka_topic_new(self.client.client().native_ptr(), name.as_ptr(), ptr::null_mut()) };
         let handle = NonNull::new(handle).ok_or_else(last_error)?;
+        let queue = self.queue;
         self.started.push(Started { topic: handle, partition, running: false });
-        // SAFETY: topic and queue are alive and of the same client.
-        let answer =
-            unsafe { sys::rd_kafka_consume_start_queue(handle.as_ptr(), partition, offset, self.queue.as_ptr()) };
-        match answer {
-            0 => self.started.last_mut().expect("pushed above").running = true,
-            _ => return Err(last_error()),
-        }
-        Ok(())
+        self.started.last_mut().expect("pushed above").start(queue, offset)
     }
 
     /// Ends delivery of a partition; what it delivered and was not taken is dropped.
     pub(super) fn stop(&mut self, index: usize) {
         self.started[index].stop();
+    }
+
+    /// Begins delivery of a partition again, at another offset.
+    pub(super) fn restart(&mut self, index: usize, offset: i64) -> Result<(), RDKafkaErrorCode> {
+        let queue = self.queue;
+        let started = &mut self.started[index];
+        started.stop();
+        started.start(queue, offset)
     }
 
     /// What has arrived, at least one message unless `timeout` passes. It never waits for more than
@@ -137,6 +141,14 @@ impl Drop for Inbox {
 }
 
 impl Started {
+    fn start(&mut self, queue: NonNull<sys::rd_kafka_queue_t>, offset: i64) -> Result<(), RDKafkaErrorCode> {
+        // SAFETY: topic and queue are alive and of the same client.
+        let answer =
+            unsafe { sys::rd_kafka_consume_start_queue(self.topic.as_ptr(), self.partition, offset, queue.as_ptr()) };
+        self.running = answer == 0;
+        self.running.then_some(()).ok_or_else(last_error)
+    }
+
     fn stop(&mut self) {
         if std::mem::take(&mut self.running) {
             // SAFETY: the topic handle is alive until the inbox is dropped.
@@ -299,6 +311,119 @@ pub(super) fn flush(producer: &BaseProducer<Context>, timeout: Duration) -> bool
     // SAFETY: the producer is alive, and librdkafka's clients may be used from any thread.
     let left = unsafe { sys::rd_kafka_flush(producer.client().native_ptr(), wait_ms) };
     left == RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR
+}
+
+/// A topic as the cluster describes it.
+pub(super) struct Described {
+    /// Its id; 0 of a cluster that gives none.
+    pub id: u128,
+    /// Number of partitions.
+    pub partitions: usize,
+}
+
+/// Asks the cluster for topics by their names, which differ: what each is, or why that is not told.
+pub(super) fn describe(
+    client: &Client<Context>,
+    topics: &[&str],
+    timeout: Duration,
+) -> Result<BTreeMap<String, Result<Described, RDKafkaErrorCode>>, RDKafkaErrorCode> {
+    let names = topics.iter().map(|topic| CString::new(*topic)).collect::<Result<Vec<_>, _>>();
+    let names = names.map_err(|_| RDKafkaErrorCode::InvalidTopic)?;
+    let mut names: Vec<*const c_char> = names.iter().map(|name| name.as_ptr()).collect();
+    let timeout_ms = i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX);
+    let rk = client.native_ptr();
+    // SAFETY: the client is alive; names are C strings that are copied; what is made here is given back at the end of
+    // this function, before the client, and an error text that nobody wants is not written.
+    let event = unsafe {
+        let names = Owned::new(
+            sys::rd_kafka_TopicCollection_of_topic_names(names.as_mut_ptr(), names.len()),
+            sys::rd_kafka_TopicCollection_destroy,
+        )?;
+        let kind = sys::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBETOPICS;
+        let options = Owned::new(sys::rd_kafka_AdminOptions_new(rk, kind), sys::rd_kafka_AdminOptions_destroy)?;
+        sys::rd_kafka_AdminOptions_set_request_timeout(options.raw.as_ptr(), timeout_ms, ptr::null_mut(), 0);
+        let queue = Owned::new(sys::rd_kafka_queue_new(rk), sys::rd_kafka_queue_destroy)?;
+        sys::rd_kafka_DescribeTopics(rk, names.raw.as_ptr(), options.raw.as_ptr(), queue.raw.as_ptr());
+        // An answer comes in any case, if only that the time is over.
+        let event = sys::rd_kafka_queue_poll(queue.raw.as_ptr(), timeout_ms.saturating_add(ANSWER_SLACK_MS));
+        Owned::new(event, sys::rd_kafka_event_destroy).map_err(|_| RDKafkaErrorCode::OperationTimedOut)?
+    };
+    // SAFETY: the event is alive until it is given back, and so are the descriptions in it.
+    unsafe { descriptions(event.raw) }
+}
+
+/// How much longer than librdkafka an answer is waited for, in ms.
+const ANSWER_SLACK_MS: i32 = 5_000;
+
+/// The descriptions in an event.
+///
+/// # Safety
+/// The event must be alive.
+unsafe fn descriptions(
+    event: NonNull<sys::rd_kafka_event_t>,
+) -> Result<BTreeMap<String, Result<Described, RDKafkaErrorCode>>, RDKafkaErrorCode> {
+    let mut count = 0;
+    // SAFETY: the event is alive; of another kind it has no result. The count is written with the array.
+    let topics = unsafe {
+        let code = sys::rd_kafka_event_error(event.as_ptr());
+        if code != RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR {
+            return Err(code.into());
+        }
+        let result = sys::rd_kafka_event_DescribeTopics_result(event.as_ptr());
+        if result.is_null() {
+            return Err(RDKafkaErrorCode::Unknown);
+        }
+        sys::rd_kafka_DescribeTopics_result_topics(result, &mut count)
+    };
+    let one = |at: usize| {
+        // SAFETY: the array has `count` pointers to descriptions that live as long as the event.
+        unsafe {
+            let topic = *topics.add(at);
+            (text_of(sys::rd_kafka_TopicDescription_name(topic)), described(topic))
+        }
+    };
+    Ok((0..count).map(one).collect())
+}
+
+/// What a description says.
+///
+/// # Safety
+/// The description must be alive.
+unsafe fn described(topic: *const sys::rd_kafka_TopicDescription_t) -> Result<Described, RDKafkaErrorCode> {
+    // SAFETY: all that is asked for belongs to the description, and a description without an error has an id.
+    unsafe {
+        let code = sys::rd_kafka_error_code(sys::rd_kafka_TopicDescription_error(topic));
+        if code != RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR {
+            return Err(code.into());
+        }
+        let id = sys::rd_kafka_TopicDescription_topic_id(topic);
+        let (high, low) = (sys::rd_kafka_Uuid_most_significant_bits(id), sys::rd_kafka_Uuid_least_significant_bits(id));
+        let mut partitions = 0;
+        sys::rd_kafka_TopicDescription_partitions(topic, &mut partitions);
+        let id = u128::from(high.cast_unsigned()) << 64 | u128::from(low.cast_unsigned());
+        Ok(Described { id, partitions })
+    }
+}
+
+/// Something of librdkafka's that is given back once.
+struct Owned<T> {
+    raw: NonNull<T>,
+    give_back: unsafe extern "C" fn(*mut T),
+}
+
+impl<T> Owned<T> {
+    /// Takes what librdkafka made; fails when it made nothing.
+    fn new(raw: *mut T, give_back: unsafe extern "C" fn(*mut T)) -> Result<Self, RDKafkaErrorCode> {
+        let raw = NonNull::new(raw).ok_or(RDKafkaErrorCode::Unknown)?;
+        Ok(Self { raw, give_back })
+    }
+}
+
+impl<T> Drop for Owned<T> {
+    fn drop(&mut self) {
+        // SAFETY: it came from librdkafka together with the function that takes it back, and this is called once.
+        unsafe { (self.give_back)(self.raw.as_ptr()) };
+    }
 }
 
 /// The partition that stands for the choice of the client's partitioner (`RD_KAFKA_PARTITION_UA`).

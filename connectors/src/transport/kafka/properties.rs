@@ -281,7 +281,8 @@ impl Role {
             Self::Source { isolation, .. } => vec![
                 ("isolation.level", level(*isolation)),
                 ("enable.partition.eof", "true".into()),
-                ("auto.offset.reset", "earliest".into()),
+                // Where an offset is not there any more is found out, not guessed.
+                ("auto.offset.reset", "error".into()),
             ],
             // Nobody takes the lines of this client: librdkafka would print them to standard error.
             Self::Admin => return vec![("log_level", "0".into())],

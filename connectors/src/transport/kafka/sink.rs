@@ -16,16 +16,15 @@ use rdkafka::error::KafkaError;
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::types::RDKafkaErrorCode as Code;
-use rdkafka::{Offset, TopicPartitionList};
 
 use super::connection::{self, ANSWER_TIMEOUT};
 use super::context::{Context, Failed, Watch};
-use super::errors;
 use super::native::{self, OutTopic};
 use super::properties::{Properties, Role};
 use super::seat::Place;
+use super::{committed, errors};
 use crate::record::{OutBatch, TopicPartition};
-use crate::transport::{Membership, Sink, SinkOptions, TransportError, TransportErrorKind};
+use crate::transport::{Membership, Position, Sink, SinkOptions, TransportError, TransportErrorKind};
 
 /// Pause between two looks at what was acknowledged, and at a full send buffer.
 const POLL_INTERVAL: Duration = Duration::from_millis(1);
@@ -233,7 +232,7 @@ impl KafkaSink {
     fn add_offsets(
         &mut self,
         membership: &Membership,
-        offsets: &BTreeMap<TopicPartition, i64>,
+        offsets: &BTreeMap<TopicPartition, Position>,
         timeout: Duration,
     ) -> Result<(), TransportError> {
         let group = membership.group();
@@ -243,8 +242,7 @@ impl KafkaSink {
         if offsets.is_empty() {
             return Ok(());
         }
-        let places = offsets.iter().map(|(p, offset)| (p.topic.to_string(), p.partition, Offset::Offset(*offset)));
-        let list: TopicPartitionList = places.collect();
+        let list = committed::list(offsets).map_err(|error| self.failed(&doing, &error))?;
         if inside.is_none() {
             self.name_group(group)?;
         }
@@ -295,7 +293,7 @@ impl Sink for KafkaSink {
     fn commit(
         &mut self,
         membership: &Membership,
-        offsets: &BTreeMap<TopicPartition, i64>,
+        offsets: &BTreeMap<TopicPartition, Position>,
         timeout: Duration,
     ) -> Result<(), TransportError> {
         self.must_be(&[Transaction::Open, Transaction::Committing], "there is nothing to commit")?;

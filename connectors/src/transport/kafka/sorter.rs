@@ -6,10 +6,11 @@ use std::collections::VecDeque;
 use rdkafka::types::RDKafkaErrorCode as Code;
 
 use super::errors;
+use super::inquiry::{Halt, Halted};
 use super::native::Message;
 use crate::record::{TopicPartition, Wanted};
 use crate::transport::columns::{Columns, Sizes};
-use crate::transport::{ReadPlan, ReadRange, SourceEvent, TransportError};
+use crate::transport::{Lost, ReadPlan, ReadRange, SourceEvent, TopicId, TransportError};
 
 /// Makes events of the messages of one plan.
 pub(super) struct Sorter {
@@ -23,15 +24,29 @@ pub(super) struct Sorter {
     sizes: Sizes,
     /// Places of ranges that ended since someone asked.
     ended: Vec<usize>,
+    /// Places of ranges that do not go on by themselves, since someone asked, and why.
+    halted: Vec<(usize, Halt)>,
 }
 
 /// A range and whether its end was reached.
 struct Range {
     partition: TopicPartition,
+    /// The topic that is meant, if it is known.
+    id: Option<TopicId>,
     end: Option<i64>,
     /// The offset that is expected next.
     next: i64,
     finished: bool,
+}
+
+/// librdkafka's words for a log whose records differ from those that were read, by the epochs of its leaders.
+const DIVERGED: &str = "log truncation detected";
+
+impl Range {
+    /// True when a read that goes on at this offset is over.
+    fn reached(&self, next: i64) -> bool {
+        self.end.is_some_and(|end| next >= end)
+    }
 }
 
 /// True when there is nothing in the range, whatever the partition holds.
@@ -50,10 +65,12 @@ impl Sorter {
             growing: None,
             sizes: Sizes::default(),
             ended: Vec::new(),
+            halted: Vec::new(),
         };
         for (place, range) in plan.ranges.iter().enumerate() {
             sorter.ranges.push(Range {
                 partition: range.partition.clone(),
+                id: plan.ids.get(&range.partition.topic).copied(),
                 end: range.end,
                 next: range.start,
                 finished: false,
@@ -65,29 +82,79 @@ impl Sorter {
         sorter
     }
 
-    /// Takes a message of the range at `place`. What lies outside the range is dropped.
+    /// Takes a message of the range at `place`. What lies outside the range or was read before is dropped.
     pub(super) fn sort(&mut self, place: usize, message: &Message<'_>) {
         let range = &self.ranges[place];
         if range.finished {
             return;
         }
-        let reached = |next: i64| range.end.is_some_and(|end| next >= end);
         match message.error() {
-            None if reached(message.offset()) => self.finish(place),
+            None if message.offset() < range.next => {}
+            None if range.reached(message.offset()) => self.finish(place),
             None => {
-                let last = reached(message.offset() + 1);
+                let last = range.reached(message.offset() + 1);
                 self.push(place, message);
                 if last {
                     self.finish(place);
                 }
             }
-            Some(Code::PartitionEOF) if reached(message.offset()) => self.finish(place),
-            Some(Code::PartitionEOF) => {}
+            Some(Code::PartitionEOF) => self.end_of_log(place, message.offset()),
+            Some(Code::AutoOffsetReset) => self.halt(place, message),
             Some(code) => {
                 let offset = if message.offset() >= 0 { message.offset() } else { range.next };
                 self.fail(place, offset, code, &message.reason());
             }
         }
+    }
+
+    /// Nothing more is in the log now. Where it ends before a bounded range does, someone must look why.
+    fn end_of_log(&mut self, place: usize, offset: i64) {
+        let range = &mut self.ranges[place];
+        if range.reached(offset) {
+            self.finish(place);
+        } else if range.end.is_some() {
+            range.next = range.next.max(offset);
+            self.halted.push((place, Halt::Short));
+        } else if offset > range.next {
+            range.next = offset;
+            let passed = SourceEvent::Passed(range.partition.clone(), offset);
+            self.cut();
+            self.events.push_back(Ok(passed));
+        }
+    }
+
+    /// librdkafka goes on with this range no longer: it does not know where.
+    fn halt(&mut self, place: usize, message: &Message<'_>) {
+        let range = &mut self.ranges[place];
+        range.next = range.next.max(message.offset());
+        let diverged = message.reason().contains(DIVERGED);
+        self.halted.push((place, if diverged { Halt::Diverged } else { Halt::OutOfRange }));
+    }
+
+    /// The ranges that did not go on since the last call.
+    pub(super) fn take_halted(&mut self) -> Vec<(usize, Halted)> {
+        let halted = std::mem::take(&mut self.halted).into_iter().filter(|(place, _)| !self.ranges[*place].finished);
+        let described = |(place, halt): (usize, Halt)| {
+            let Range { partition, id, end, next, .. } = &self.ranges[place];
+            (place, Halted { partition: partition.clone(), id: *id, next: *next, end: *end, halt })
+        };
+        halted.map(described).collect()
+    }
+
+    /// Offsets of a range are lost. Gives the offset at which it goes on, if it does.
+    pub(super) fn lose(&mut self, place: usize, lost: Lost) -> Option<i64> {
+        let range = &mut self.ranges[place];
+        range.next = lost.to;
+        let (is_over, ends) = (range.reached(lost.to), lost.ends_range());
+        self.cut();
+        self.events.push_back(Ok(SourceEvent::Lost(lost)));
+        if ends {
+            self.close(place);
+        } else if is_over {
+            self.finish(place);
+        }
+        let range = &self.ranges[place];
+        (!range.finished).then_some(range.next)
     }
 
     /// Ends the batch that grows: nothing more has arrived.
@@ -138,10 +205,14 @@ impl Sorter {
 
     fn finish(&mut self, place: usize) {
         self.cut();
-        let range = &mut self.ranges[place];
-        range.finished = true;
+        self.close(place);
+        let partition = self.ranges[place].partition.clone();
+        self.events.push_back(Ok(SourceEvent::Finished(partition)));
+    }
+
+    fn close(&mut self, place: usize) {
+        self.ranges[place].finished = true;
         self.ended.push(place);
-        self.events.push_back(Ok(SourceEvent::Finished(range.partition.clone())));
     }
 
     fn fail(&mut self, place: usize, offset: i64, code: Code, reason: &str) {

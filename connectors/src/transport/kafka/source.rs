@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use rdkafka::consumer::BaseConsumer;
@@ -10,6 +11,7 @@ use rdkafka::consumer::BaseConsumer;
 use super::connection::{self, Connection};
 use super::context::{Context, Watch};
 use super::errors;
+use super::inquiry::{Halt, Halted, inquire};
 use super::native::Inbox;
 use super::properties::{Properties, Role};
 use super::sorter::{Sorter, is_empty};
@@ -36,11 +38,15 @@ pub(super) fn open(properties: &Properties, plans: Vec<ReadPlan>) -> Result<Vec<
     plans.into_iter().map(open_one).collect()
 }
 
+/// Pause before a range goes on that was out of its log for a moment.
+const RESTART_PAUSE: Duration = Duration::from_millis(100);
+
 /// What the sources of one call share.
+#[derive(Clone)]
 struct Client {
     consumer: Arc<BaseConsumer<Context>>,
     watch: Arc<Watch>,
-    bootstrap: Arc<str>,
+    properties: Arc<Properties>,
 }
 
 fn open_client(properties: &Properties, plans: &[ReadPlan]) -> Result<Option<Client>, TransportError> {
@@ -55,7 +61,7 @@ fn open_client(properties: &Properties, plans: &[ReadPlan]) -> Result<Option<Cli
     let connection = Connection::new(properties, &role)?;
     check_partitions(&connection, &busy)?;
     let (consumer, watch) = connection.into_parts();
-    Ok(Some(Client { consumer, watch, bootstrap: properties.bootstrap().into() }))
+    Ok(Some(Client { consumer, watch, properties: Arc::new(properties.clone()) }))
 }
 
 /// Looks every topic up. librdkafka asks for it before it reads anyway, but tells nobody when there is none.
@@ -87,8 +93,7 @@ struct Reader {
     inbox: Inbox,
     /// For each partition started, its place in the plan.
     places: Vec<usize>,
-    watch: Arc<Watch>,
-    bootstrap: Arc<str>,
+    client: Client,
     progress_at: Instant,
 }
 
@@ -131,8 +136,7 @@ impl Reader {
         Self {
             inbox: Inbox::new(Arc::clone(&client.consumer), batch_records_max.min(MESSAGES_MAX)),
             places: Vec::new(),
-            watch: Arc::clone(&client.watch),
-            bootstrap: Arc::clone(&client.bootstrap),
+            client: client.clone(),
             progress_at: Instant::now(),
         }
     }
@@ -148,12 +152,34 @@ impl Reader {
             }
         }
         sorter.cut();
+        for (place, halted) in sorter.take_halted() {
+            self.look_into(sorter, place, &halted)?;
+        }
         for ended in sorter.take_ended() {
             self.stop(ended);
         }
         match arrived {
             true => self.progress_at = Instant::now(),
             false => self.check_failure(sorter.awaits_end())?,
+        }
+        Ok(())
+    }
+
+    /// Finds out why a range does not go on, and has it go on if it can.
+    fn look_into(&mut self, sorter: &mut Sorter, place: usize, halted: &Halted) -> Result<(), TransportError> {
+        let resume = match inquire(&self.client.properties, halted)? {
+            Some(lost) => sorter.lose(place, lost),
+            // It is still being fetched, and what is missing comes.
+            None if halted.halt == Halt::Short => return Ok(()),
+            None => {
+                thread::sleep(RESTART_PAUSE);
+                Some(halted.next)
+            }
+        };
+        let index = self.places.iter().position(|at| *at == place);
+        if let (Some(offset), Some(index)) = (resume, index) {
+            let restarted = self.inbox.restart(index, offset);
+            restarted.map_err(|code| errors::failed(&format!("{} could not be read", halted.partition), code))?;
         }
         Ok(())
     }
@@ -168,14 +194,17 @@ impl Reader {
     /// The failure that keeps reading from going on, after a while without any progress. An unbounded read
     /// waits for brokers as long as it takes.
     fn check_failure(&self, awaits_end: bool) -> Result<(), TransportError> {
-        let Some(failure) = self.watch.failure().filter(|failure| failure.at > self.progress_at) else { return Ok(()) };
+        let Some(failure) = self.client.watch.failure().filter(|failure| failure.at > self.progress_at) else {
+            return Ok(());
+        };
         let waited = self.progress_at.elapsed();
         match errors::kind_of(failure.code) {
             TransportErrorKind::UnknownTopic if waited >= GONE_MAX => {
                 Err(errors::told("a topic could not be read any more", failure.code, &failure.reason))
             }
             _ if awaits_end && waited >= OUTAGE_MAX => {
-                let mut error = errors::connection_failed(&self.bootstrap, failure.code, &failure.reason);
+                let mut error =
+                    errors::connection_failed(self.client.properties.bootstrap(), failure.code, &failure.reason);
                 error.message.push_str(&format!("; reading gives up after {} s of this", OUTAGE_MAX.as_secs()));
                 Err(error)
             }

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use super::Shared;
 use crate::record::TopicPartition;
-use crate::transport::{Admin, Isolation, NewTopic, RecordLimits, TopicInfo, TransportError, Watermarks};
+use crate::transport::{
+    Admin, Extent, Glance, Isolation, NewTopic, Position, RecordLimits, TopicId, TopicInfo, TransportError, Watermarks,
+};
 
 /// The [`Admin`] of a simulated cluster.
 pub(super) struct MemoryAdmin {
@@ -32,6 +34,22 @@ impl Admin for MemoryAdmin {
         Ok(self.cluster.lock().logs(topic)?.iter().map(|log| log.watermarks(isolation)).collect())
     }
 
+    fn extent(&self, topic: &str, isolation: Isolation) -> Result<Extent, TransportError> {
+        let cluster = self.cluster.lock();
+        let marks = cluster.logs(topic)?.iter().map(|log| log.watermarks(isolation)).collect();
+        Ok(Extent { id: Some(cluster.topic_id(topic)?), marks })
+    }
+
+    fn topic_id(&self, topic: &str) -> Result<Option<TopicId>, TransportError> {
+        self.cluster.lock().topic_id(topic).map(Some)
+    }
+
+    fn glance(&self, topic: &str) -> Result<Option<Glance>, TransportError> {
+        let cluster = self.cluster.lock();
+        let glance = |partitions| Ok(Glance { id: Some(cluster.topic_id(topic)?), partitions });
+        cluster.topic(topic).map(|info| glance(info.partitions)).transpose()
+    }
+
     fn offsets_for_times(
         &self,
         times_ms: &BTreeMap<TopicPartition, i64>,
@@ -51,7 +69,7 @@ impl Admin for MemoryAdmin {
         &self,
         group: &str,
         partitions: &[TopicPartition],
-    ) -> Result<BTreeMap<TopicPartition, Option<i64>>, TransportError> {
+    ) -> Result<BTreeMap<TopicPartition, Option<Position>>, TransportError> {
         let cluster = self.cluster.lock();
         Ok(partitions.iter().map(|partition| (partition.clone(), cluster.committed(group, partition))).collect())
     }

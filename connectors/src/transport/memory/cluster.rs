@@ -8,7 +8,9 @@ use super::group::{Group, MemberId, Place};
 use super::log::{Log, Record, TransactionId};
 use crate::record::TopicPartition;
 use crate::transport::partitioner;
-use crate::transport::{GroupPlan, Membership, NewTopic, RecordLimits, TopicInfo, TransportError, TransportErrorKind};
+use crate::transport::{
+    GroupPlan, Membership, NewTopic, Position, RecordLimits, TopicId, TopicInfo, TransportError, TransportErrorKind,
+};
 
 /// The setting that says how large a record may be, in bytes.
 const BYTES_MAX: &str = "max.message.bytes";
@@ -19,6 +21,7 @@ pub(super) struct Cluster {
     /// The time of records that are written without one, in ms.
     pub now_ms: i64,
     topics: BTreeMap<String, Topic>,
+    topics_made: u128,
     owners: BTreeMap<String, Owner>,
     transactions_begun: TransactionId,
     groups: BTreeMap<String, Group>,
@@ -26,6 +29,7 @@ pub(super) struct Cluster {
 
 #[derive(Debug)]
 struct Topic {
+    id: TopicId,
     info: TopicInfo,
     settings: BTreeMap<String, String>,
     logs: Vec<Log>,
@@ -124,9 +128,39 @@ impl Cluster {
         let info =
             TopicInfo { name: new.name.clone(), partitions: new.partitions, replicas: new.replicas.unwrap_or(1) };
         let logs = std::iter::repeat_with(Log::default).take(partitions).collect();
-        self.topics
-            .insert(new.name.clone(), Topic { info, settings: new.settings.clone(), logs, keyless: 0, refused: None });
+        self.topics_made += 1;
+        let id = TopicId(self.topics_made);
+        let settings = new.settings.clone();
+        self.topics.insert(new.name.clone(), Topic { id, info, settings, logs, keyless: 0, refused: None });
         Ok(())
+    }
+
+    /// The id of a topic.
+    pub(super) fn topic_id(&self, name: &str) -> Result<TopicId, TransportError> {
+        self.topics.get(name).map(|topic| topic.id).ok_or_else(|| unknown(name))
+    }
+
+    /// Adds partitions until there are so many.
+    pub(super) fn grow(&mut self, name: &str, partitions: i32) -> Result<(), TransportError> {
+        let topic = self.topics.get_mut(name).ok_or_else(|| unknown(name))?;
+        let wanted = usize::try_from(partitions).unwrap_or(0).max(topic.logs.len());
+        topic.logs.resize_with(wanted, Log::default);
+        topic.info.partitions = topic.info.partitions.max(partitions);
+        Ok(())
+    }
+
+    /// A group's offsets expire.
+    pub(super) fn forget_offsets(&mut self, group: &str) {
+        self.group(group).forget_offsets();
+    }
+
+    /// A group is shared out anew when there are partitions that it does not know of.
+    pub(super) fn refresh(&mut self, group: &str) {
+        let partitions = |topic: &str| self.topics.get(topic).map_or(0, |topic| topic.info.partitions);
+        if let Some(group) = self.groups.get_mut(group) {
+            group.refresh(partitions);
+            group.settle(partitions);
+        }
     }
 
     /// Deletes a topic and all that is in it.
@@ -217,7 +251,7 @@ impl Cluster {
         &mut self,
         claim: &Claim,
         membership: &Membership,
-        offsets: &BTreeMap<TopicPartition, i64>,
+        offsets: &BTreeMap<TopicPartition, Position>,
     ) -> Result<(), TransportError> {
         self.check_open(claim)?;
         self.check_place(membership, offsets)?;
@@ -229,7 +263,7 @@ impl Cluster {
     pub(super) fn commit_outside(
         &mut self,
         membership: &Membership,
-        offsets: &BTreeMap<TopicPartition, i64>,
+        offsets: &BTreeMap<TopicPartition, Position>,
     ) -> Result<(), TransportError> {
         self.check_place(membership, offsets)?;
         self.group(membership.group()).commit(offsets);
@@ -281,8 +315,8 @@ impl Cluster {
         self.groups.entry(name.to_owned()).or_default()
     }
 
-    /// The offset committed under a group.
-    pub(super) fn committed(&self, group: &str, partition: &TopicPartition) -> Option<i64> {
+    /// The place committed under a group.
+    pub(super) fn committed(&self, group: &str, partition: &TopicPartition) -> Option<Position> {
         self.groups.get(group)?.offset(partition)
     }
 
@@ -307,7 +341,7 @@ impl Cluster {
     fn check_place(
         &mut self,
         membership: &Membership,
-        offsets: &BTreeMap<TopicPartition, i64>,
+        offsets: &BTreeMap<TopicPartition, Position>,
     ) -> Result<(), TransportError> {
         let current = match membership.place::<Option<Place>>()? {
             None => true,

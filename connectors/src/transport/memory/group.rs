@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use super::range;
 use crate::record::TopicPartition;
-use crate::transport::MemberEvent;
+use crate::transport::{MemberEvent, Position};
 
 /// A member, numbered in the order of joining; never used twice in a group.
 pub(super) type MemberId = u64;
@@ -36,7 +36,9 @@ pub(super) struct Group {
     generation: u64,
     joined: MemberId,
     members: BTreeMap<MemberId, Seat>,
-    offsets: BTreeMap<TopicPartition, i64>,
+    offsets: BTreeMap<TopicPartition, Position>,
+    /// Partitions of each topic when they were last shared out.
+    shared: BTreeMap<Arc<str>, i32>,
 }
 
 #[derive(Debug)]
@@ -133,20 +135,34 @@ impl Group {
             return;
         }
         self.generation += 1;
+        let topics = self.members.values().flat_map(|seat| &seat.topics);
+        self.shared = topics.map(|topic| (Arc::clone(topic), partitions(topic))).collect();
         let mut shares = self.shares(partitions);
         for (member, seat) in &mut self.members {
             seat.state = State::Assigned(shares.remove(member).unwrap_or_default());
         }
     }
 
-    /// The offset committed for a partition.
-    pub(super) fn offset(&self, partition: &TopicPartition) -> Option<i64> {
-        self.offsets.get(partition).copied()
+    /// The place committed for a partition.
+    pub(super) fn offset(&self, partition: &TopicPartition) -> Option<Position> {
+        self.offsets.get(partition).cloned()
+    }
+
+    /// Nothing was ever committed, as far as anybody can see.
+    pub(super) fn forget_offsets(&mut self) {
+        self.offsets.clear();
+    }
+
+    /// Begins a rebalance when a topic has more partitions than were shared out.
+    pub(super) fn refresh(&mut self, partitions: impl Fn(&str) -> i32) {
+        if self.shared.iter().any(|(topic, shared)| partitions(topic) != *shared) {
+            self.begin_rebalance();
+        }
     }
 
     /// Commits offsets.
-    pub(super) fn commit(&mut self, offsets: &BTreeMap<TopicPartition, i64>) {
-        self.offsets.extend(offsets.iter().map(|(partition, offset)| (partition.clone(), *offset)));
+    pub(super) fn commit(&mut self, offsets: &BTreeMap<TopicPartition, Position>) {
+        self.offsets.extend(offsets.iter().map(|(partition, place)| (partition.clone(), place.clone())));
     }
 
     /// Everybody is to give up what it has. A member that was not told of what it has never had it.

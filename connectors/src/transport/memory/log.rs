@@ -117,6 +117,13 @@ impl Log {
         self.entries = self.entries.split_off(&self.start);
     }
 
+    /// The records at and behind `offset` are gone, as when a replica takes over that never had them.
+    pub(super) fn truncate(&mut self, offset: i64) {
+        self.end = offset.clamp(self.start, self.end);
+        drop(self.entries.split_off(&self.end));
+        self.open.retain(|_, first| *first < self.end);
+    }
+
     /// Removes records that a later one of the same key replaces, and markers: what compaction leaves
     /// when it has all the time it wants. Nothing that is not stable yet is touched.
     pub(super) fn compact(&mut self) {

@@ -8,7 +8,7 @@ use super::Shared;
 use super::cluster::refused;
 use super::group::{MemberId, Place};
 use crate::record::TopicPartition;
-use crate::transport::{GroupPlan, Member, MemberEvent, Membership, TransportError};
+use crate::transport::{GroupPlan, Member, MemberEvent, Membership, Position, TransportError};
 
 /// A member. The cluster says what it is to be told; what it has been told is kept here, so that one whose
 /// session ended still believes in its place until it asks.
@@ -57,16 +57,21 @@ impl Member for MemoryMember {
         Ok(())
     }
 
-    fn commit(&mut self, offsets: &BTreeMap<TopicPartition, i64>) -> Result<(), TransportError> {
+    fn commit(&mut self, offsets: &BTreeMap<TopicPartition, Position>) -> Result<(), TransportError> {
         self.cluster.lock().commit_outside(&self.membership(), offsets)
     }
 
     fn committed(
         &self,
         partitions: &[TopicPartition],
-    ) -> Result<BTreeMap<TopicPartition, Option<i64>>, TransportError> {
+    ) -> Result<BTreeMap<TopicPartition, Option<Position>>, TransportError> {
         let (cluster, group) = (self.cluster.lock(), &self.plan.group);
         Ok(partitions.iter().map(|partition| (partition.clone(), cluster.committed(group, partition))).collect())
+    }
+
+    fn refresh(&mut self) -> Result<(), TransportError> {
+        self.cluster.lock().refresh(&self.plan.group);
+        Ok(())
     }
 
     fn membership(&self) -> Membership {

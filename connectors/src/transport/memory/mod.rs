@@ -113,6 +113,23 @@ impl MemoryTransport {
         self.cluster.lock().refuse(topic, bytes)
     }
 
+    /// Takes the records of a partition at and behind `offset` away, as when a replica takes over that never had them.
+    /// Fails when there is no such partition.
+    pub fn truncate(&self, partition: &TopicPartition, offset: i64) -> Result<(), TransportError> {
+        self.cluster.lock().log_mut(partition)?.truncate(offset);
+        Ok(())
+    }
+
+    /// Adds partitions to a topic until it has so many. Fails when there is no such topic.
+    pub fn add_partitions(&self, topic: &str, partitions: i32) -> Result<(), TransportError> {
+        self.cluster.lock().grow(topic, partitions)
+    }
+
+    /// The offsets committed under a group expire.
+    pub fn expire_offsets(&self, group: &str) {
+        self.cluster.lock().forget_offsets(group);
+    }
+
     /// Compacts a partition as far as it ever can be: also its last records and markers may leave gaps. Fails
     /// when there is no such partition.
     pub fn compact(&self, partition: &TopicPartition) -> Result<(), TransportError> {

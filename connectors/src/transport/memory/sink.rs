@@ -10,7 +10,7 @@ use super::Shared;
 use super::cluster::{Claim, refused};
 use super::log::Record;
 use crate::record::{OutBatch, TopicPartition, headers_at};
-use crate::transport::{Membership, Sink, SinkOptions, TransportError};
+use crate::transport::{Membership, Position, Sink, SinkOptions, TransportError};
 
 /// A writer. Every record is in the log as soon as `write` returns.
 pub(super) struct MemorySink {
@@ -61,7 +61,7 @@ impl Sink for MemorySink {
     fn commit(
         &mut self,
         membership: &Membership,
-        offsets: &BTreeMap<TopicPartition, i64>,
+        offsets: &BTreeMap<TopicPartition, Position>,
         _: Duration,
     ) -> Result<(), TransportError> {
         self.cluster.lock().commit(self.claim()?, membership, offsets)

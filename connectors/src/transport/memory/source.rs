@@ -3,11 +3,13 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::log::{Record, Seen};
+use super::log::{Log, Record, Seen};
 use super::{Shared, cluster::Cluster};
 use crate::record::{RawBatch, TopicPartition, Wanted};
 use crate::transport::columns::{Columns, Sizes};
-use crate::transport::{Isolation, ReadPlan, ReadRange, Source, SourceEvent, TransportError};
+use crate::transport::{
+    Isolation, LossCause, Lost, ReadPlan, ReadRange, Source, SourceEvent, TopicId, TransportError, Watermarks,
+};
 
 /// A reader of the ranges of one plan, which takes its partitions in turn.
 pub(super) struct MemorySource {
@@ -21,16 +23,24 @@ pub(super) struct MemorySource {
 /// How far a range is read.
 struct Position {
     partition: TopicPartition,
+    /// The topic that is meant.
+    id: Option<TopicId>,
     next: i64,
     end: Option<i64>,
 }
 
 impl MemorySource {
     pub(super) fn open(cluster: Shared, plan: ReadPlan) -> Self {
-        let position = |range: ReadRange| Position { partition: range.partition, next: range.start, end: range.end };
+        let ids = plan.ids;
+        let position = |range: ReadRange| {
+            let topic = &range.partition.topic;
+            let id = ids.get(topic).copied().or_else(|| cluster.lock().topic_id(topic).ok());
+            Position { partition: range.partition, id, next: range.start, end: range.end }
+        };
+        let reading = plan.ranges.into_iter().map(position).collect();
         Self {
             cluster,
-            reading: plan.ranges.into_iter().map(position).collect(),
+            reading,
             wanted: plan.wanted,
             isolation: plan.isolation,
             batch_records_max: plan.batch_records_max.max(1),
@@ -44,16 +54,18 @@ impl Source for MemorySource {
         let cluster = self.cluster.lock();
         for _ in 0..self.reading.len() {
             let Some(mut position) = self.reading.pop_front() else { break };
-            let batch = match position.is_at_end() {
-                true => return Ok(SourceEvent::Finished(position.partition)),
-                false => position.read(&cluster, self.wanted, self.isolation, self.batch_records_max)?,
+            let event = match position.is_at_end() {
+                true => None,
+                false => position.next_event(&cluster, self.wanted, self.isolation, self.batch_records_max)?,
             };
-            if batch.is_none() && position.is_at_end() {
+            if event.is_none() && position.is_at_end() {
                 return Ok(SourceEvent::Finished(position.partition));
             }
-            self.reading.push_back(position);
-            if let Some(batch) = batch {
-                return Ok(SourceEvent::Batch(batch));
+            if !matches!(&event, Some(SourceEvent::Lost(lost)) if lost.ends_range()) {
+                self.reading.push_back(position);
+            }
+            if let Some(event) = event {
+                return Ok(event);
             }
         }
         Ok(SourceEvent::Idle)
@@ -65,15 +77,41 @@ impl Position {
         self.end.is_some_and(|end| self.next >= end)
     }
 
-    /// The next records of the range, or `None` when there is none yet.
-    fn read(
+    /// What is lost, or the next records of the range, or `None` when there is none yet.
+    fn next_event(
         &mut self,
         cluster: &Cluster,
         wanted: Wanted,
         isolation: Isolation,
         records_max: usize,
-    ) -> Result<Option<RawBatch>, TransportError> {
+    ) -> Result<Option<SourceEvent>, TransportError> {
         let log = cluster.log(&self.partition)?;
+        let Watermarks { start, end } = log.watermarks(Isolation::ReadUncommitted);
+        if self.id.is_some_and(|id| cluster.topic_id(&self.partition.topic) != Ok(id)) {
+            return Ok(Some(self.lost(LossCause::Recreated, self.next, self.end.unwrap_or(self.next))));
+        }
+        if self.next < start {
+            let from = std::mem::replace(&mut self.next, self.end.unwrap_or(start).min(start));
+            return Ok(Some(self.lost(LossCause::Deleted, from, self.next)));
+        }
+        let before = self.next;
+        if let Some(batch) = self.read(log, wanted, isolation, records_max) {
+            return Ok(Some(SourceEvent::Batch(batch)));
+        }
+        let must_reach = self.end.unwrap_or(self.next);
+        if end < must_reach {
+            return Ok(Some(self.lost(LossCause::Truncated, end, must_reach)));
+        }
+        let passed = self.end.is_none() && self.next > before;
+        Ok(passed.then(|| SourceEvent::Passed(self.partition.clone(), self.next)))
+    }
+
+    fn lost(&self, cause: LossCause, from: i64, to: i64) -> SourceEvent {
+        SourceEvent::Lost(Lost { partition: self.partition.clone(), cause, from, to })
+    }
+
+    /// The next records of the range, or `None` when there is none yet.
+    fn read(&mut self, log: &Log, wanted: Wanted, isolation: Isolation, records_max: usize) -> Option<RawBatch> {
         let mut columns = Columns::new(wanted, Sizes::default());
         while columns.len() < records_max && !columns.is_full() && !self.is_at_end() {
             match log.next(self.next, isolation) {
@@ -84,13 +122,16 @@ impl Position {
                         self.next = offset + 1;
                     }
                 }
+                // The end of a log that was truncated is behind us.
+                Seen::End(offset) if offset <= self.next => break,
+                Seen::End(_) if columns.len() > 0 => break,
                 Seen::End(offset) => {
                     self.next = offset;
                     break;
                 }
             }
         }
-        Ok((columns.len() > 0).then(|| columns.finish(self.partition.clone())))
+        (columns.len() > 0).then(|| columns.finish(self.partition.clone()))
     }
 }
 

@@ -10,7 +10,8 @@ use arrow::array::{Array as _, BinaryArray};
 use headwater_connectors::record::{OutBatch, TopicPartition, header_lists, headers_at};
 use headwater_connectors::transport::memory::MemoryTransport;
 use headwater_connectors::transport::{
-    Admin, GroupPlan, Member, Membership, NewTopic, ReadPlan, Sink, SinkOptions, Source, Transport, TransportError,
+    Admin, GroupPlan, Member, Membership, NewTopic, Position, ReadPlan, Sink, SinkOptions, Source, Transport,
+    TransportError,
 };
 use parking_lot::Mutex;
 
@@ -121,7 +122,7 @@ impl Sink for NotedSink {
     fn commit(
         &mut self,
         membership: &Membership,
-        offsets: &BTreeMap<TopicPartition, i64>,
+        offsets: &BTreeMap<TopicPartition, Position>,
         timeout: Duration,
     ) -> Result<(), TransportError> {
         self.inner.commit(membership, offsets, timeout)

@@ -1,0 +1,92 @@
+//! What may change of topics while they are read, asked for together: however many queries of a process look, there is one
+//! request every few seconds, for all the topics that anybody looked at lately.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use rdkafka::consumer::Consumer;
+use rdkafka::error::KafkaError;
+
+use super::connection::Connection;
+use super::inquiry::id_of;
+use super::{errors, native};
+use crate::transport::{Glance, TransportError};
+
+/// How old what is told may be. Whoever looks every few seconds sees a change in twice that time at most.
+const AGE_MAX: Duration = Duration::from_secs(2);
+
+/// A topic that nobody looked at for so long is not asked for with others.
+const FORGOTTEN_AFTER: Duration = Duration::from_secs(60);
+
+/// How long an answer is waited for. Whoever looks has other things to do, and looks again.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// Topics that were looked at.
+#[derive(Default)]
+pub(super) struct Glances {
+    topics: Mutex<BTreeMap<String, Seen>>,
+    /// Held by the one who asks.
+    asking: Mutex<()>,
+}
+
+struct Seen {
+    wanted_at: Instant,
+    answered_at: Option<Instant>,
+    answer: Option<Glance>,
+}
+
+impl Glances {
+    /// A topic as it was a moment ago; `None` when it does not exist.
+    pub(super) fn of(&self, connection: &Connection, topic: &str) -> Result<Option<Glance>, TransportError> {
+        if let Some(answer) = self.known(topic) {
+            return Ok(answer);
+        }
+        let _asking = self.asking.lock();
+        // Someone else may have asked while this one waited for its turn.
+        match self.known(topic) {
+            Some(answer) => Ok(answer),
+            None => self.ask(connection, topic),
+        }
+    }
+
+    /// The answer that is young enough, if there is one. Notes that someone wants it.
+    fn known(&self, topic: &str) -> Option<Option<Glance>> {
+        let now = Instant::now();
+        let mut topics = self.topics.lock();
+        topics.retain(|_, seen| now.duration_since(seen.wanted_at) < FORGOTTEN_AFTER);
+        let unseen = || Seen { wanted_at: now, answered_at: None, answer: None };
+        let seen = topics.entry(topic.to_owned()).or_insert_with(unseen);
+        seen.wanted_at = now;
+        seen.answered_at.filter(|at| now.duration_since(*at) < AGE_MAX).map(|_| seen.answer)
+    }
+
+    fn ask(&self, connection: &Connection, topic: &str) -> Result<Option<Glance>, TransportError> {
+        let wanted: Vec<String> = self.topics.lock().keys().cloned().collect();
+        let names: Vec<&str> = wanted.iter().map(String::as_str).collect();
+        let found = connection.call(|client| native::describe(client.client(), &names, PATIENCE));
+        let doing = format!("topic \"{topic}\" could not be looked up");
+        let found = found.map_err(|code| connection.failed(&doing, &KafkaError::MetadataFetch(code)))?;
+        let (now, mut answer) = (Instant::now(), Ok(None));
+        let mut topics = self.topics.lock();
+        for (name, described) in found {
+            let told = match described {
+                Ok(described) => Ok(Some(glance(&described))),
+                Err(code) if errors::is_unknown_topic(code) => Ok(None),
+                Err(code) => Err(errors::failed(&doing, code)),
+            };
+            if let (Some(seen), Ok(told)) = (topics.get_mut(&name), &told) {
+                (seen.answered_at, seen.answer) = (Some(now), *told);
+            }
+            if name == topic {
+                answer = told;
+            }
+        }
+        answer
+    }
+}
+
+fn glance(described: &native::Described) -> Glance {
+    let partitions = i32::try_from(described.partitions).unwrap_or(i32::MAX);
+    Glance { id: id_of(described), partitions }
+}

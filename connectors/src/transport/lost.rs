@@ -1,0 +1,95 @@
+//! Records that a reader was to read and that the cluster has no longer.
+//!
+//! Apart because it is a fact of its own: who reads decides what becomes of it. A bounded query fails or says so below
+//! its result; a continuous one goes on behind a gap and stops where its place in the log is gone.
+
+use std::fmt;
+
+use super::{TransportError, TransportErrorKind};
+use crate::record::TopicPartition;
+
+/// Offsets of a partition that can no longer be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lost {
+    /// The partition.
+    pub partition: TopicPartition,
+    /// How they were lost.
+    pub cause: LossCause,
+    /// The first offset that is lost.
+    pub from: i64,
+    /// The first offset behind them.
+    pub to: i64,
+}
+
+/// How records are lost before they are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LossCause {
+    /// Retention or an operator deleted the first records of the log: it begins at [`Lost::to`] now.
+    Deleted,
+    /// The log ends before [`Lost::to`], where it reached before.
+    Truncated,
+    /// The topic was deleted, and created again under the same name: all that it has are other records.
+    Recreated,
+}
+
+impl Lost {
+    /// How many offsets are lost. Not each of them had a record: transactions and compaction leave some without.
+    pub fn count(&self) -> u64 {
+        u64::try_from(self.to - self.from).unwrap_or(0)
+    }
+
+    /// True when reading cannot go on behind them: what the partition has now, if anything, is something else.
+    pub fn ends_range(&self) -> bool {
+        self.cause != LossCause::Deleted
+    }
+}
+
+impl fmt::Display for Lost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { partition, cause, from, to } = self;
+        let topic = &partition.topic;
+        match (self.count(), cause) {
+            (0, LossCause::Recreated) => {
+                return write!(f, "topic \"{topic}\" was deleted and created again while it was read");
+            }
+            (0, _) => return write!(f, "{partition} was truncated below offset {to}"),
+            (1, _) => write!(f, "1 offset of {partition} lost ({from}): ")?,
+            (count, _) => write!(f, "{count} offsets of {partition} lost ({from} to {}): ", to - 1)?,
+        }
+        match cause {
+            LossCause::Deleted => f.write_str("deleted before being read"),
+            LossCause::Truncated => f.write_str("the log was truncated"),
+            LossCause::Recreated => write!(f, "topic \"{topic}\" was deleted and created again"),
+        }
+    }
+}
+
+impl From<Lost> for TransportError {
+    fn from(lost: Lost) -> Self {
+        Self { kind: TransportErrorKind::Lost, message: lost.to_string(), setting: None }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn says_which_offsets_are_lost_and_how_many() {
+        let lost = |cause, from, to| Lost { partition: TopicPartition::new("t", 2), cause, from, to }.to_string();
+        let all = [
+            (lost(LossCause::Deleted, 40, 100), "60 offsets of t[2] lost (40 to 99): deleted before being read"),
+            (lost(LossCause::Deleted, 7, 8), "1 offset of t[2] lost (7): deleted before being read"),
+            (lost(LossCause::Truncated, 5, 9), "4 offsets of t[2] lost (5 to 8): the log was truncated"),
+            (lost(LossCause::Truncated, 9, 9), "t[2] was truncated below offset 9"),
+            (
+                lost(LossCause::Recreated, 5, 9),
+                "4 offsets of t[2] lost (5 to 8): topic \"t\" was deleted and created again",
+            ),
+            (lost(LossCause::Recreated, 9, 9), "topic \"t\" was deleted and created again while it was read"),
+        ];
+        for (said, expected) in all {
+            assert_eq!(said, expected);
+        }
+    }
+}

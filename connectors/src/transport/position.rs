@@ -1,0 +1,40 @@
+//! A committed place in a partition.
+
+use std::fmt;
+use std::sync::Arc;
+
+/// Where a group goes on in a partition, and a note that is committed with it.
+///
+/// ```
+/// use headwater_connectors::transport::Position;
+///
+/// let place = Position::from(17);
+/// assert_eq!((place.offset, &*place.note), (17, ""));
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Position {
+    /// The next offset to read.
+    pub offset: i64,
+    /// What whoever committed it wanted to be known, at most 4,096 bytes; empty for nothing. Clients that know nothing of
+    /// it replace it by nothing.
+    pub note: Arc<str>,
+}
+
+impl Position {
+    /// A place with a note.
+    pub fn new(offset: i64, note: &Arc<str>) -> Self {
+        Self { offset, note: Arc::clone(note) }
+    }
+}
+
+impl From<i64> for Position {
+    fn from(offset: i64) -> Self {
+        Self { offset, note: Arc::default() }
+    }
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.offset)
+    }
+}
