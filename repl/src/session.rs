@@ -209,7 +209,7 @@ impl Session {
     /// Says what queries did; fails when one could not go on.
     fn tell(&mut self, ran: Vec<Ran>) -> Result<(), Stop> {
         let mut errors = Vec::new();
-        for Ran { query, records_read, records_written, complaints, took, error, paused } in ran {
+        for Ran { query, records_read, records_written, complaints, took, error, paused, .. } in ran {
             let complaints = if complaints > 0 { format!(", {complaints} complaints") } else { String::new() };
             let seconds = took.as_secs_f64();
             self.screen.note(&match paused {

@@ -7,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::function::FunctionDef;
-use super::query::QueryDef;
+use super::query::{QueryDef, RestartFrom};
 use super::source::SourceDef;
 use crate::types::SqlType;
 
@@ -50,6 +50,16 @@ pub enum CatalogChange {
         id: String,
         /// It stops.
         paused: bool,
+        /// Where partitions begin whose place in the log is gone, of one that goes on.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        from: Option<RestartFrom>,
+    },
+    /// A place in the input of a persistent query was committed.
+    BeginQuery {
+        /// Its name.
+        id: String,
+        /// The number of the latest `RESUME … FROM` that it had seen then; 0 for none.
+        restart: u64,
     },
     /// A name for a type comes into being.
     DefineType {

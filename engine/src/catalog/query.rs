@@ -34,8 +34,34 @@ pub struct QueryDef {
     /// How often someone said RESUME: where it has failed, it is begun again.
     #[serde(default)]
     pub resumed: u64,
+    /// The latest `RESUME … FROM`: where partitions begin whose place in the log is gone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restart: Option<Restart>,
+    /// A place in its input was committed for it, after the restart of this number; 0 for before any. So where there is none
+    /// any more, it has expired.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub began: Option<u64>,
     /// It came with its sink and goes with it: CREATE … AS.
     pub owns_sink: bool,
+}
+
+/// What `RESUME … FROM` says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Restart {
+    /// Where.
+    pub from: RestartFrom,
+    /// The number of the RESUME: it is meant for what was lost before it and not for what is lost later.
+    pub number: u64,
+}
+
+/// An end of a log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RestartFrom {
+    /// The first record that there is.
+    Earliest,
+    /// What comes from now on.
+    Latest,
 }
 
 impl QueryDef {

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use headwater_connectors::record::{OutBatch, RawBatch};
-use headwater_connectors::transport::RecordLimits;
+use headwater_connectors::transport::{Lost, RecordLimits};
 use serde_json::json;
 
 use super::OWN_TOPICS;
@@ -83,6 +83,23 @@ impl Complaints {
         match self.fitting(complaint) {
             Some(entry) => self.entries.push(entry),
             None => self.unlogged += 1,
+        }
+    }
+
+    /// Adds offsets that are gone and were never read.
+    pub fn add_gap(&mut self, lost: &Lost) {
+        let entry = json!({
+            "KIND": "GAP",
+            "SOURCE_TOPIC": &*lost.partition.topic,
+            "SOURCE_PARTITION": lost.partition.partition,
+            "SOURCE_OFFSET": lost.from,
+            "EXPRESSION": null,
+            "REASON": lost.to_string(),
+        });
+        let entry = entry.to_string().into_bytes();
+        match self.fits(&entry) {
+            true => self.entries.push(entry),
+            false => self.unlogged += 1,
         }
     }
 

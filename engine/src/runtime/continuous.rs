@@ -13,7 +13,7 @@ use super::push;
 use super::query_status::{State, StatusSnapshot};
 use super::topics;
 use crate::answer::{Answer, Section};
-use crate::catalog::{Catalog, CatalogChange, QueryDef};
+use crate::catalog::{Catalog, CatalogChange, QueryDef, RestartFrom};
 use crate::diagnostic::{Diagnostic, IN_USE, NOT_SUPPORTED, STREAMING, Span, UNKNOWN_QUERY};
 use crate::engine::{Engine, blocking, refused};
 use crate::planner::continuous::{self as planner, Persistent};
@@ -150,17 +150,38 @@ impl Engine {
         Ok(told(&ids, "terminated"))
     }
 
-    /// PAUSE and RESUME.
-    pub(crate) async fn pause(&self, choice: &ast::QueryChoice, paused: bool, text: &str) -> Answered {
+    /// PAUSE.
+    pub(crate) async fn pause(&self, choice: &ast::QueryChoice, text: &str) -> Answered {
         let ids = self.chosen(choice).await?;
         for id in &ids {
-            self.publish(text, CatalogChange::PauseQuery { id: id.clone(), paused }, span_of(choice)).await?;
-        }
-        if !paused {
-            self.work_on();
+            let change = CatalogChange::PauseQuery { id: id.clone(), paused: true, from: None };
+            self.publish(text, change, span_of(choice)).await?;
         }
         self.sync().await?;
-        Ok(told(&ids, if paused { "paused" } else { "resumed" }))
+        Ok(told(&ids, "paused"))
+    }
+
+    /// RESUME.
+    pub(crate) async fn resume(&self, resume: &ast::Resume, text: &str) -> Answered {
+        let (from, verb) = match resume.from {
+            None => (None, "resumed"),
+            Some(ast::ResumeFrom::Earliest) => (
+                Some(RestartFrom::Earliest),
+                "resumed; partitions whose place is lost are read from their first record, others go on",
+            ),
+            Some(ast::ResumeFrom::Latest) => (
+                Some(RestartFrom::Latest),
+                "resumed; partitions whose place is lost are read from their end, others go on",
+            ),
+        };
+        let ids = self.chosen(&resume.choice).await?;
+        for id in &ids {
+            let change = CatalogChange::PauseQuery { id: id.clone(), paused: false, from };
+            self.publish(text, change, span_of(&resume.choice)).await?;
+        }
+        self.work_on();
+        self.sync().await?;
+        Ok(told(&ids, verb))
     }
 
     async fn chosen(&self, choice: &ast::QueryChoice) -> Result<Vec<String>, Vec<Diagnostic>> {
@@ -343,14 +364,14 @@ fn told(ids: &[String], what: &str) -> Answer {
 
 /// What SHOW QUERIES says of a query, with the number of processes that work on it.
 fn word(query: &QueryDef, status: Option<&StatusSnapshot>, working: usize, fails: bool) -> String {
-    let word = match status {
-        _ if query.paused => "PAUSED",
-        _ if fails => "ERROR",
-        Some(status) => status.state.word(),
-        None if working > 0 => "RUNNING ELSEWHERE",
-        None => "NOT RUNNING",
-    };
-    word.to_owned()
+    match status {
+        _ if query.paused => "PAUSED".to_owned(),
+        _ if fails => "ERROR".to_owned(),
+        Some(status) if status.lost > 0 => format!("{} ({} offsets lost)", status.state.word(), status.lost),
+        Some(status) => status.state.word().to_owned(),
+        None if working > 0 => "RUNNING ELSEWHERE".to_owned(),
+        None => "NOT RUNNING".to_owned(),
+    }
 }
 
 /// Why a query fails, by process; none when it does not.
@@ -382,6 +403,7 @@ fn counters(status: &StatusSnapshot) -> Section {
         ("Records per second", format!("{:.1}", status.records_per_second)),
         ("Bad records", status.complaints.to_string()),
         ("Not in the processing log", status.unlogged.to_string()),
+        ("Offsets lost", status.lost.to_string()),
         ("Commits", status.commits.to_string()),
         ("Last message", status.last_message_ms.and_then(time).unwrap_or_else(|| "none".to_owned())),
     ];

@@ -20,17 +20,19 @@ use arrow::datatypes::{Int32Type, Int64Type};
 use arrow::error::ArrowError;
 use headwater_connectors::record::{OutBatch, RawBatch, TopicPartition, Wanted};
 use headwater_connectors::transport::{
-    Admin, GroupPlan, Isolation, Member, MemberEvent, Position, ReadPlan, ReadRange, RecordLimits, SinkOptions,
-    SourceEvent, TopicIds, Transport, TransportError, TransportErrorKind,
+    Admin, Glance, GroupPlan, Isolation, LossCause, Lost, Member, MemberEvent, Position, ReadPlan, ReadRange,
+    RecordLimits, SinkOptions, SourceEvent, Transport, TransportError, TransportErrorKind,
 };
 
 use super::complaints::{ComplaintLimits, Complaints, processing_log_topic};
 use super::goal::Goal;
 use super::intake::Intake;
+use super::lookout::{Lookout, Seen};
+use super::note::Note;
 use super::outbox::{Outbox, Work};
 use super::query_status::{QueryStatus, Tally};
 use super::refusals::{Made, Refusals};
-use super::start::Start;
+use super::start::{Asked, Start};
 use super::{stopped_by, topics};
 use crate::catalog::QueryDef;
 use crate::config::Settings;
@@ -89,6 +91,7 @@ pub struct Driver {
     epoch: Epoch,
     /// What is to be committed, of a job until idle.
     goal: Option<Goal>,
+    lookout: Lookout,
 }
 
 /// The partitions that the group gave to this process, and what works on them.
@@ -110,6 +113,10 @@ struct Share {
     epoch_bytes: usize,
     /// Next offset to read of each partition that has moved since the last commit.
     moved: BTreeMap<TopicPartition, i64>,
+    /// Offsets behind the last record of partitions where only markers are before them: worth no commit of their own.
+    passed: BTreeMap<TopicPartition, i64>,
+    /// What is committed beside the offset of each partition.
+    notes: BTreeMap<TopicPartition, Note>,
     /// When the open epoch began, in ms; none while nothing has happened since the last commit.
     open_since_ms: Option<i64>,
     /// Partitions that are to be read to their end, of a job until idle.
@@ -151,8 +158,9 @@ impl Driver {
             true => Some(Goal::now(transport.as_ref(), &topic)?),
             false => None,
         };
+        let lookout = Lookout::new(&topic);
         let member = transport.join_group(GroupPlan { group: job.group(), topics: vec![topic] })?;
-        Ok(Self { transport, job, status, refusals, member, share: None, epoch: Epoch::default(), goal })
+        Ok(Self { transport, job, status, refusals, member, share: None, epoch: Epoch::default(), goal, lookout })
     }
 
     /// Goes on by one event of the group or the source. `now_ms` is the time, `wait` the longest wait.
@@ -167,6 +175,7 @@ impl Driver {
             self.regroup(event, now_ms)?;
             return Ok(Step::Worked);
         }
+        self.look(now_ms)?;
         let step = match &mut self.share {
             Some(share) => share.read(&self.job, &self.status, now_ms, wait)?,
             None => Step::Idle,
@@ -184,10 +193,45 @@ impl Driver {
         Ok(if self.is_done(now_ms)? { Step::Done } else { step })
     }
 
+    /// Looks whether the topic is still the one that is read, and has the group share out partitions that were added.
+    fn look(&mut self, now_ms: i64) -> Result<(), TransportError> {
+        let reads = self.share.as_ref().and_then(|share| share.notes.keys().next());
+        match (self.lookout.look(self.transport.admin(), now_ms), reads) {
+            (Seen::Other, Some(partition)) => {
+                let (partition, cause) = (partition.clone(), LossCause::Recreated);
+                Err(Lost { partition, cause, from: 0, to: 0 }.into())
+            }
+            // Nothing of the former topic is read here.
+            (Seen::Same | Seen::Other, _) => Ok(()),
+            (Seen::Grown, _) => {
+                // A coordinator that is away is asked at the next look.
+                if let Err(error) = self.member.refresh() {
+                    tracing::debug!(%error, "could not look for partitions that were added");
+                }
+                Ok(())
+            }
+        }
+    }
+
     /// Commits what is done. The driver is to be dropped then, which leaves the group and gives up what could not be
     /// committed, so that readers of the output need not wait until it times out.
     pub fn finish(&mut self, now_ms: i64) -> Result<(), TransportError> {
-        self.settle(now_ms)
+        self.settle(now_ms)?;
+        self.pass();
+        Ok(())
+    }
+
+    /// Commits the offsets behind markers. A place in front of a marker reads the same, but once the marker is deleted it
+    /// looks as if something were lost. So what fails here is not worth an error.
+    fn pass(&mut self) {
+        let Some(share) = self.share.as_mut().filter(|share| !share.passed.is_empty() && !share.is_open()) else {
+            return;
+        };
+        let passed = std::mem::take(&mut share.passed);
+        let places = share.places(passed);
+        if let Err(error) = self.member.commit(&places) {
+            tracing::debug!(%error, "could not commit offsets behind markers");
+        }
     }
 
     /// True when nothing has happened since the last commit.
@@ -208,6 +252,7 @@ impl Driver {
             MemberEvent::Assigned(partitions) => self.take(&partitions, now_ms),
             MemberEvent::Revoked => {
                 self.settle(now_ms)?;
+                self.pass();
                 self.give_up();
                 self.member.release()
             }
@@ -228,10 +273,25 @@ impl Driver {
         self.share = None;
         self.share = match partitions {
             [] => None,
-            partitions => Some(Share::open(self, partitions, now_ms)?),
+            partitions => Some(self.open(partitions, now_ms)?),
         };
         self.status.set_share(partitions);
         Ok(())
+    }
+
+    fn open(&mut self, partitions: &[TopicPartition], now_ms: i64) -> Result<Share, TransportError> {
+        let (mut share, start) = Share::open(self, partitions, now_ms)?;
+        let known = Glance { id: start.ids.values().next().copied(), partitions: start.partitions };
+        self.lookout.learn(known);
+        if !start.first.is_empty() {
+            self.member.commit(&start.first)?;
+        }
+        self.status.set_lost(start.notes.values().map(|note| note.lost).sum());
+        for gap in start.gaps {
+            share.lose(&gap, &self.job, &self.status, now_ms)?;
+        }
+        self.status.found_place();
+        Ok(share)
     }
 
     /// Commits what is done, and waits for it.
@@ -257,8 +317,9 @@ impl Driver {
         self.epoch = Epoch(self.epoch.0 + 1);
         share.barrier(self.epoch, &self.job, &self.status, now_ms)?;
         share.log_complaints(self.transport.admin(), &self.status, now_ms)?;
-        let moved = std::mem::take(&mut share.moved).into_iter();
-        let offsets: BTreeMap<_, Position> = moved.map(|(partition, next)| (partition, next.into())).collect();
+        let mut moved = std::mem::take(&mut share.passed);
+        moved.append(&mut share.moved);
+        let offsets = share.places(moved);
         share.outbox.put(match self.job.is_exactly_once() {
             true => Work::Commit(self.member.membership(), offsets.clone()),
             false => Work::Flush,
@@ -285,7 +346,11 @@ impl Driver {
             self.refusals.committed(&offsets);
             self.status.committed(&offsets, tally, now_ms);
         }
-        share.rest(now_ms)
+        let rested = share.rest(now_ms)?;
+        if rested {
+            self.pass();
+        }
+        Ok(())
     }
 }
 
@@ -310,10 +375,6 @@ impl Job {
         self.query.property("commit.interval.ms").parse().unwrap_or(1_000)
     }
 
-    fn starts_late(&self) -> bool {
-        self.query.property("auto.offset.reset") == "latest"
-    }
-
     /// The transactional id of whoever has this partition as its first: nobody else has, so that taking
     /// the partition over ends what its former owner left open.
     fn transactional_id(&self, first: &TopicPartition) -> String {
@@ -333,7 +394,8 @@ pub fn group_of(service_id: &str, query: &QueryDef) -> String {
 }
 
 impl Share {
-    fn open(driver: &Driver, partitions: &[TopicPartition], now_ms: i64) -> Result<Self, TransportError> {
+    /// A share that has read nothing, and where it begins.
+    fn open(driver: &Driver, partitions: &[TopicPartition], now_ms: i64) -> Result<(Self, Start), TransportError> {
         let Driver { transport, job, goal, member, .. } = driver;
         // What a former owner left open is ended first: only then are its offsets settled.
         let placement = placement(transport.as_ref(), job)?;
@@ -342,23 +404,24 @@ impl Share {
         let batch_bytes_max = topics.iter().filter_map(|limits| limits.bytes_max).min();
         let outbox = take_over(driver, partitions, batch_bytes_max)?;
         let transport = transport.as_ref();
-        let (admin, topic) = (transport.admin(), &job.query.topology.input.topic);
-        let start = Start::find(admin, member.as_ref(), topic, partitions, job.starts_late(), goal.as_ref())?;
+        let admin = transport.admin();
+        let asked = Asked { admin, member: member.as_ref(), query: &job.query, goal: goal.as_ref() };
+        let start = Start::find(&asked, partitions)?;
         let end = |range: &ReadRange| range.end.map(|end| (range.partition.clone(), end));
         let unfinished = start.ranges.iter().filter_map(end).collect();
         let plan = ReadPlan {
-            ranges: start.ranges,
+            ranges: start.ranges.clone(),
             wanted: job.wanted()?,
             isolation: Isolation::ReadCommitted,
             batch_records_max: BATCH_RECORDS_MAX,
-            ids: TopicIds::new(),
+            ids: start.ids.clone(),
         };
         let source =
             transport.open_sources(vec![plan])?.pop().ok_or_else(|| other(&"the transport opened no source"))?;
         let task =
             |p: &TopicPartition| Ok((p.partition, job.compiled.task(p.clone(), placement).map_err(|e| other(&e))?));
         let tasks = partitions.iter().map(task).collect::<Result<_, TransportError>>()?;
-        let mut share = Self {
+        let share = Self {
             intake: Intake::new(source, job.in_threads.then_some(AHEAD_FROM)),
             outbox,
             tasks,
@@ -370,6 +433,8 @@ impl Share {
             tally: Tally::default(),
             epoch_bytes: 0,
             moved: BTreeMap::new(),
+            passed: BTreeMap::new(),
+            notes: start.notes.clone(),
             open_since_ms: None,
             unfinished,
             committing: VecDeque::new(),
@@ -377,12 +442,37 @@ impl Share {
             busy_at_ms: now_ms,
             stopped: None,
         };
-        if !start.first.is_empty() {
-            // Where the query began is part of what it promises: a restart must not begin elsewhere.
-            share.begin(job, now_ms)?;
-            share.moved = start.first;
+        Ok((share, start))
+    }
+
+    /// Offsets with what is committed beside them.
+    fn places(&self, offsets: BTreeMap<TopicPartition, i64>) -> BTreeMap<TopicPartition, Position> {
+        let note = |partition: &TopicPartition| self.notes.get(partition).copied().unwrap_or_default().to_string();
+        let place = |(partition, next)| {
+            let place = Position::new(next, &note(&partition).into());
+            (partition, place)
+        };
+        offsets.into_iter().map(place).collect()
+    }
+
+    /// Offsets are gone that were not read. It is told in their place, in the transaction that passes them.
+    fn lose(&mut self, lost: &Lost, job: &Job, status: &QueryStatus, now_ms: i64) -> Result<(), TransportError> {
+        if lost.ends_range() {
+            return Err(lost.clone().into());
         }
-        Ok(share)
+        tracing::warn!(
+            query_id = %job.query.id, topic = %lost.partition.topic, partition = lost.partition.partition,
+            from = lost.from, to = lost.to, lost = lost.count(), "records are gone that were not read: {lost}"
+        );
+        self.begin(job, now_ms)?;
+        self.complaints.add_gap(lost);
+        status.lost(lost);
+        self.passed.remove(&lost.partition);
+        self.moved.insert(lost.partition.clone(), lost.to);
+        if let Some(note) = self.notes.get_mut(&lost.partition) {
+            note.lost += lost.count();
+        }
+        Ok(())
     }
 
     /// True when nothing more is to be read.
@@ -395,10 +485,13 @@ impl Share {
         self.open_since_ms.is_some() || !self.committing.is_empty()
     }
 
-    /// Lets go of the way to the output when nothing was to be done for a while.
-    fn rest(&mut self, now_ms: i64) -> Result<(), TransportError> {
+    /// Lets go of the way to the output when nothing was to be done for a while. True when it is so.
+    fn rest(&mut self, now_ms: i64) -> Result<bool, TransportError> {
         let idle = !self.is_open() && now_ms - self.busy_at_ms >= REST_AFTER_MS;
-        if idle && self.outbox.is_awake() { self.outbox.rest() } else { Ok(()) }
+        if idle && self.outbox.is_awake() {
+            self.outbox.rest()?;
+        }
+        Ok(idle)
     }
 
     fn is_due(&self, job: &Job, now_ms: i64) -> bool {
@@ -428,14 +521,15 @@ impl Share {
         let left = self.open_since_ms.map(|since| since + job.commit_interval_ms() - now_ms);
         let left = left.map_or(wait, |left| Duration::from_millis(u64::try_from(left).unwrap_or(0)).min(wait));
         match self.intake.poll(left)? {
-            SourceEvent::Idle | SourceEvent::Passed(..) => Ok(Step::Idle),
-            SourceEvent::Lost(lost) if lost.ends_range() => Err(lost.into()),
-            SourceEvent::Lost(lost) => {
-                tracing::warn!(query_id = %job.query.id, "{lost}");
-                self.begin(job, now_ms)?;
-                self.moved.insert(lost.partition, lost.to);
+            SourceEvent::Idle => Ok(Step::Idle),
+            SourceEvent::Passed(partition, offset) => {
+                match self.moved.get_mut(&partition) {
+                    Some(next) => *next = offset,
+                    None => drop(self.passed.insert(partition, offset)),
+                }
                 Ok(Step::Worked)
             }
+            SourceEvent::Lost(lost) => self.lose(&lost, job, status, now_ms).map(|()| Step::Worked),
             SourceEvent::Finished(partition) => {
                 self.begin(job, now_ms)?;
                 if let Some(end) = self.unfinished.remove(&partition) {
@@ -477,7 +571,10 @@ impl Share {
             Some((offset, _)) => Some(*offset),
             None => raw.offsets.last().map(|last| last + 1),
         };
-        self.moved.extend(next.map(|next| (raw.origin.clone(), next)));
+        if let Some(next) = next {
+            self.passed.remove(&raw.origin);
+            self.moved.insert(raw.origin.clone(), next);
+        }
         self.tally.read(raw.len() as u64, raw.payload_bytes);
         Ok(())
     }
@@ -488,6 +585,7 @@ impl Share {
         let position = self.tasks.get_mut(&raw.origin.partition).map_or(TaskPosition::Done, Task::position);
         self.within = matches!(position, TaskPosition::Within(_));
         if let TaskPosition::Before(offset) = position {
+            self.passed.remove(&raw.origin);
             self.moved.insert(raw.origin.clone(), offset);
         }
         self.current = Some(raw);

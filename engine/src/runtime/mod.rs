@@ -25,7 +25,9 @@ mod joins;
 mod lag;
 #[cfg(test)]
 mod large_tests;
+mod lookout;
 mod memory;
+mod note;
 mod optimized;
 mod outbox;
 pub(crate) mod print;

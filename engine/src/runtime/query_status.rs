@@ -1,10 +1,10 @@
 //! What a running query is doing, as anyone may look at it: counters, its share, its last complaints.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
 use headwater_connectors::record::TopicPartition;
-use headwater_connectors::transport::Position;
+use headwater_connectors::transport::{Lost, Position};
 use parking_lot::Mutex;
 
 use crate::dataflow::Complaint;
@@ -75,6 +75,10 @@ pub struct QueryStatus {
     complaints: AtomicU64,
     unlogged: AtomicU64,
     commits: AtomicU64,
+    /// Offsets that were gone before they were read.
+    lost: AtomicU64,
+    /// It has a place in its input that is committed.
+    has_place: AtomicBool,
     /// When its driver was last seen to be in its right mind, ms since the epoch.
     beat_ms: AtomicI64,
     changing: Mutex<Changing>,
@@ -112,6 +116,8 @@ pub struct StatusSnapshot {
     pub commits: u64,
     /// Attempts that failed since the last commit.
     pub attempts: u64,
+    /// Offsets of its partitions that were gone before they were read, since it was made.
+    pub lost: u64,
     /// Records read in a second, lately.
     pub records_per_second: f64,
     /// Time of the last commit that moved, in ms since the epoch.
@@ -143,6 +149,8 @@ impl Default for QueryStatus {
             complaints: AtomicU64::new(0),
             unlogged: AtomicU64::new(0),
             commits: AtomicU64::new(0),
+            lost: AtomicU64::new(0),
+            has_place: AtomicBool::new(false),
             beat_ms: AtomicI64::new(i64::MAX),
             changing: Mutex::new(changing),
         }
@@ -171,6 +179,27 @@ impl QueryStatus {
         let expr = complaint.expr.as_ref().map(|expr| format!("{expr}: ")).unwrap_or_default();
         let Complaint { origin, offset, reason, .. } = complaint;
         self.keep_error(format!("{origin} offset {offset}: {expr}{reason}"));
+    }
+
+    /// Counts offsets that are gone and were not read, and keeps it for a while.
+    pub fn lost(&self, lost: &Lost) {
+        self.lost.fetch_add(lost.count(), Ordering::Relaxed);
+        self.keep_error(lost.to_string());
+    }
+
+    /// Notes how many offsets of the partitions here were lost before.
+    pub fn set_lost(&self, lost: u64) {
+        self.lost.store(lost, Ordering::Relaxed);
+    }
+
+    /// Notes that a place in the input is committed.
+    pub fn found_place(&self) {
+        self.has_place.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether a place in the input was committed.
+    pub fn has_place(&self) -> bool {
+        self.has_place.load(Ordering::Relaxed)
     }
 
     /// Notes the partitions that this process has now.
@@ -237,6 +266,7 @@ impl QueryStatus {
             complaints: count(&self.complaints),
             unlogged: count(&self.unlogged),
             commits: count(&self.commits),
+            lost: count(&self.lost),
             records_per_second: if seconds > 0.0 { to.saturating_sub(from) as f64 / seconds } else { 0.0 },
             last_message_ms: changing.last_message_ms,
             share: changing.share.clone(),

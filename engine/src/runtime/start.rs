@@ -1,52 +1,260 @@
-//! Where a query goes on: the committed offsets of its group, or where it begins without them.
+//! Where a query goes on: the committed offsets of its group, compared with the log as it is now, partition by partition.
+//!
+//! ```text
+//! committed                                    goes on
+//! within the log                               there
+//! before its first record                      at its first record, and what is between is a gap
+//! behind its end, or of another topic          nowhere, until the user says where: RESUME … FROM
+//! nothing, and never anything                  where `auto.offset.reset` says
+//! nothing, but others of the topic have        a new partition: at its first record
+//! nothing, where there was something           nowhere, as above
+//! ```
 
 use std::collections::BTreeMap;
 
 use headwater_connectors::record::TopicPartition;
-use headwater_connectors::transport::{Admin, Isolation, Member, ReadRange, TransportError, TransportErrorKind};
+use headwater_connectors::transport::{
+    Admin, Extent, Isolation, LossCause, Lost, Member, Position, ReadRange, TopicIds, TransportError,
+    TransportErrorKind, Watermarks,
+};
 
 use super::goal::Goal;
+use super::note::Note;
+use crate::catalog::{QueryDef, RestartFrom};
 
 /// Where each partition is read from.
 pub(super) struct Start {
     /// What is to be read.
     pub(super) ranges: Vec<ReadRange>,
-    /// Offsets to be committed before anything else, of a query that begins at the end.
-    pub(super) first: BTreeMap<TopicPartition, i64>,
+    /// The topic that is read.
+    pub(super) ids: TopicIds,
+    /// Places to be committed before anything is read: where the query begins is part of what it promises.
+    pub(super) first: BTreeMap<TopicPartition, Position>,
+    /// What is committed with each offset.
+    pub(super) notes: BTreeMap<TopicPartition, Note>,
+    /// Offsets that are gone and were not read.
+    pub(super) gaps: Vec<Lost>,
+    /// How many partitions the topic has.
+    pub(super) partitions: i32,
 }
 
+/// What is asked to find a start.
+pub(super) struct Asked<'a> {
+    /// The cluster.
+    pub(super) admin: &'a dyn Admin,
+    /// The query's place in its group.
+    pub(super) member: &'a dyn Member,
+    /// The query.
+    pub(super) query: &'a QueryDef,
+    /// Where it is to end, of one that runs until it is idle.
+    pub(super) goal: Option<&'a Goal>,
+}
+
+/// Where one partition goes on.
+struct Begin {
+    offset: i64,
+    note: Note,
+    /// The place is to be committed before anything is read.
+    first: bool,
+    gap: Option<Lost>,
+}
+
+/// Why a partition cannot go on, in words.
+struct Stuck(String);
+
 impl Start {
-    /// Looks where the group's last commit was. Without one the query begins at the end when it `starts_late`, otherwise
-    /// at the first record. With a goal the ranges end there.
-    pub(super) fn find(
-        admin: &dyn Admin,
-        member: &dyn Member,
-        topic: &str,
-        partitions: &[TopicPartition],
-        starts_late: bool,
-        goal: Option<&Goal>,
-    ) -> Result<Self, TransportError> {
-        let committed = member.committed(partitions)?;
-        let marks = admin.watermarks(topic, Isolation::ReadCommitted)?;
-        let mut start = Self { ranges: Vec::new(), first: BTreeMap::new() };
+    /// Looks where the group's last commit was. Fails with [`TransportErrorKind::Lost`] when the log does not have that place
+    /// any more.
+    pub(super) fn find(asked: &Asked<'_>, partitions: &[TopicPartition]) -> Result<Self, TransportError> {
+        let topic = asked.query.topology.input.topic.as_str();
+        // The topic's id is asked for before its ends: what is read later is of that topic, or found not to be.
+        let extent = asked.admin.extent(topic, Isolation::ReadCommitted)?;
+        let committed = Committed::read(asked.member, partitions, &extent)?;
+        let mut start = Self {
+            ranges: Vec::new(),
+            ids: partitions.first().zip(extent.id).map(|(p, id)| (p.topic.clone(), id)).into_iter().collect(),
+            first: BTreeMap::new(),
+            notes: BTreeMap::new(),
+            gaps: Vec::new(),
+            partitions: count(&extent),
+        };
+        let mut stuck = Vec::new();
         for partition in partitions {
-            let mark = usize::try_from(partition.partition).ok().and_then(|p| marks.get(p)).copied();
-            let mark = mark.ok_or_else(|| missing(partition))?;
-            let begin = match committed.get(partition).and_then(Option::as_ref) {
-                Some(place) => place.offset,
-                None if starts_late => {
-                    start.first.insert(partition.clone(), mark.end);
-                    mark.end
-                }
-                None => mark.start,
-            };
-            let end = goal.map(|goal| goal.end(partition).unwrap_or(mark.end).max(begin));
-            start.ranges.push(ReadRange { partition: partition.clone(), start: begin, end });
+            let mark = mark(&extent, partition)?;
+            match asked.begin(partition, &committed, &extent, mark)? {
+                Ok(begin) => start.add(partition, begin, asked.goal, mark),
+                Err(why) => stuck.push(why),
+            }
         }
-        Ok(start)
+        if stuck.is_empty() { Ok(start) } else { Err(lost(&stuck)) }
+    }
+
+    fn add(&mut self, partition: &TopicPartition, begin: Begin, goal: Option<&Goal>, mark: Watermarks) {
+        let Begin { offset, note, first, gap } = begin;
+        if first {
+            self.first.insert(partition.clone(), Position::new(offset, &note.to_string().into()));
+        }
+        self.notes.insert(partition.clone(), note);
+        self.gaps.extend(gap);
+        let end = goal.map(|goal| goal.end(partition).unwrap_or(mark.end).max(offset));
+        self.ranges.push(ReadRange { partition: partition.clone(), start: offset, end });
     }
 }
 
-fn missing(partition: &TopicPartition) -> TransportError {
-    TransportError { kind: TransportErrorKind::Other, message: format!("{partition} does not exist"), setting: None }
+/// What the group has committed.
+struct Committed {
+    places: BTreeMap<TopicPartition, Position>,
+    /// How many partitions the topic had when the query began, where any commit tells.
+    born: Option<i32>,
+}
+
+impl Committed {
+    /// Reads the places of these partitions, and of the others of the topic when one of these has none: what others have
+    /// tells whether it is new.
+    fn read(member: &dyn Member, partitions: &[TopicPartition], extent: &Extent) -> Result<Self, TransportError> {
+        let mut places = places(member, partitions)?;
+        if let Some(missing) = partitions.iter().find(|partition| !places.contains_key(partition)) {
+            let all: Vec<_> = (0..count(extent)).map(|p| TopicPartition::new(missing.topic.clone(), p)).collect();
+            places = self::places(member, &all)?;
+        }
+        let born = places.values().filter_map(|place| Note::read(&place.note).partitions).min();
+        Ok(Self { places, born })
+    }
+}
+
+fn places(
+    member: &dyn Member,
+    partitions: &[TopicPartition],
+) -> Result<BTreeMap<TopicPartition, Position>, TransportError> {
+    let found = member.committed(partitions)?;
+    Ok(found.into_iter().filter_map(|(partition, place)| Some((partition, place?))).collect())
+}
+
+impl Asked<'_> {
+    fn begin(
+        &self,
+        partition: &TopicPartition,
+        committed: &Committed,
+        extent: &Extent,
+        mark: Watermarks,
+    ) -> Result<Result<Begin, Stuck>, TransportError> {
+        let Some(place) = committed.places.get(partition) else {
+            return Ok(self.begin_without(partition, committed, extent, mark));
+        };
+        let old = Note::read(&place.note);
+        let is_other = old.topic.zip(extent.id).is_some_and(|(meant, found)| meant != found);
+        let cause = match place.offset {
+            _ if is_other => Some(LossCause::Recreated),
+            offset if offset > mark.end && self.is_behind_the_end(partition, offset)? => Some(LossCause::Truncated),
+            _ => None,
+        };
+        let partitions = old.partitions.or(Some(count(extent)));
+        let note = Note { topic: extent.id.or(old.topic), partitions, restart: self.restarts(), ..old };
+        let Some(cause) = cause else {
+            return Ok(Ok(go_on(partition, place.offset, old, note, mark)));
+        };
+        Ok(match self.restart_after(old.restart) {
+            Some(from) => Ok(Begin { offset: at(from, mark), note, first: true, gap: None }),
+            None => Err(Stuck(self.gone(partition, cause, place.offset, mark))),
+        })
+    }
+
+    /// A partition without a place: a query that begins, a partition that is new, or a place that has expired.
+    fn begin_without(
+        &self,
+        partition: &TopicPartition,
+        committed: &Committed,
+        extent: &Extent,
+        mark: Watermarks,
+    ) -> Result<Begin, Stuck> {
+        let is_new = !committed.places.is_empty() && committed.born.is_none_or(|born| partition.partition >= born);
+        let born = committed.born.unwrap_or_else(|| count(extent));
+        let note = Note { topic: extent.id, partitions: Some(born), restart: self.restarts(), lost: 0 };
+        let begin = |offset| Begin { offset, note, first: true, gap: None };
+        let has_expired = self.query.began.is_some() && !is_new;
+        if has_expired {
+            let from = self.restart_after(self.query.began.unwrap_or(0));
+            return match from {
+                Some(from) => Ok(begin(at(from, mark))),
+                None => Err(Stuck(format!("the offset committed for {partition} has expired or was deleted"))),
+            };
+        }
+        let starts_late = self.query.property("auto.offset.reset") == "latest" && !is_new;
+        Ok(begin(if starts_late { mark.end } else { mark.start }))
+    }
+
+    /// The number of the latest RESUME … FROM.
+    fn restarts(&self) -> u64 {
+        self.query.restart.map_or(0, |restart| restart.number)
+    }
+
+    /// Where the user wants a lost partition to begin, if that was said after the restart of this number.
+    fn restart_after(&self, seen: u64) -> Option<RestartFrom> {
+        self.query.restart.filter(|restart| restart.number > seen).map(|restart| restart.from)
+    }
+
+    /// The stable end is behind open transactions; what was committed was below it once, but it may be told late.
+    fn is_behind_the_end(&self, partition: &TopicPartition, offset: i64) -> Result<bool, TransportError> {
+        let marks = self.admin.watermarks(&partition.topic, Isolation::ReadUncommitted)?;
+        let mark = usize::try_from(partition.partition).ok().and_then(|at| marks.get(at));
+        Ok(mark.is_some_and(|mark| offset > mark.end))
+    }
+
+    fn gone(&self, partition: &TopicPartition, cause: LossCause, offset: i64, mark: Watermarks) -> String {
+        match cause {
+            LossCause::Recreated => {
+                format!(
+                    "topic \"{}\" was deleted and created again; offset {offset} of {partition} was of the former one",
+                    partition.topic
+                )
+            }
+            _ => format!(
+                "{partition} ends at offset {}, before the committed offset {offset}: it was truncated",
+                mark.end
+            ),
+        }
+    }
+}
+
+/// A place within the log, or before its first record.
+fn go_on(partition: &TopicPartition, committed: i64, old: Note, mut note: Note, mark: Watermarks) -> Begin {
+    let offset = committed.max(mark.start);
+    let gap = (committed < offset).then(|| Lost {
+        partition: partition.clone(),
+        cause: LossCause::Deleted,
+        from: committed,
+        to: offset,
+    });
+    note.lost = old.lost;
+    // That the user's word was heard is committed now: it is not to be taken for a loss that comes later.
+    Begin { offset, note, first: note.restart > old.restart && gap.is_none(), gap }
+}
+
+fn at(from: RestartFrom, mark: Watermarks) -> i64 {
+    match from {
+        RestartFrom::Earliest => mark.start,
+        RestartFrom::Latest => mark.end,
+    }
+}
+
+fn count(extent: &Extent) -> i32 {
+    i32::try_from(extent.marks.len()).unwrap_or(i32::MAX)
+}
+
+fn mark(extent: &Extent, partition: &TopicPartition) -> Result<Watermarks, TransportError> {
+    let mark = usize::try_from(partition.partition).ok().and_then(|at| extent.marks.get(at)).copied();
+    mark.ok_or_else(|| TransportError {
+        kind: TransportErrorKind::Other,
+        message: format!("{partition} does not exist"),
+        setting: None,
+    })
+}
+
+/// All that keeps a query from going on.
+fn lost(stuck: &[Stuck]) -> TransportError {
+    let mut message = stuck.first().map_or_else(String::new, |first| first.0.clone());
+    if stuck.len() > 1 {
+        message.push_str(&format!("; and {} more partitions like it", stuck.len() - 1));
+    }
+    TransportError { kind: TransportErrorKind::Lost, message, setting: None }
 }

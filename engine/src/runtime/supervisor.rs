@@ -20,7 +20,7 @@ use super::query_status::{QueryStatus, State, StatusSnapshot};
 use super::refusals::Refusals;
 use super::stop::Stop;
 use crate::catalog::{Catalog, QueryDef};
-use crate::diagnostic::{Diagnostic, INTERNAL, transport};
+use crate::diagnostic::{Diagnostic, INTERNAL, LOST, transport};
 
 /// Longest wait of a query that has nothing to do: how late it hears that it shall stop.
 const WAIT: Duration = Duration::from_millis(500);
@@ -102,6 +102,18 @@ impl Supervisor {
             !silent
         });
         abandoned
+    }
+
+    /// Queries that have a place in their input although the catalog does not say so, with the number of the latest RESUME …
+    /// FROM that they know.
+    pub fn begun(&self, catalog: &Catalog) -> Vec<(String, u64)> {
+        let begun = |(id, running): (&String, &Running)| {
+            let restart = running.query.restart.map_or(0, |restart| restart.number);
+            let known = catalog.query(id)?.began;
+            let is_news = running.status.has_place() && known.is_none_or(|known| known < restart);
+            is_news.then(|| (id.clone(), restart))
+        };
+        self.running.iter().filter_map(begun).collect()
     }
 
     /// Why those queries stopped that failed for good.
@@ -197,7 +209,9 @@ impl Running {
         }
         let failed = matches!(self.status.snapshot().state, State::Failed(_));
         let resumed = if failed { self.query.resumed } else { wanted.resumed };
-        !wanted.paused && QueryDef { resumed, ..(*self.query).clone() } == **wanted
+        // That it has begun is what was told from here.
+        let began = wanted.began;
+        !wanted.paused && QueryDef { resumed, began, ..(*self.query).clone() } == **wanted
     }
 
     /// Why it stopped, when it failed for good.
@@ -239,6 +253,8 @@ pub struct Ran {
     pub error: Option<Diagnostic>,
     /// It is paused and did nothing.
     pub paused: bool,
+    /// A place in its input is committed.
+    pub(super) has_place: bool,
 }
 
 impl Ran {
@@ -252,6 +268,7 @@ impl Ran {
             took: Duration::ZERO,
             error: None,
             paused: true,
+            has_place: false,
         }
     }
 
@@ -266,6 +283,7 @@ impl Ran {
             took,
             error: running.failure(),
             paused: false,
+            has_place: running.status.has_place(),
         }
     }
 }
@@ -338,8 +356,18 @@ impl Life {
     }
 
     fn fail(&self, error: Diagnostic) {
+        let error = if error.code == LOST { self.with_choice(error) } else { error };
         tracing::error!(query_id = %self.query.id, %error, "query stopped");
         self.status.set_state(State::Failed(error));
+    }
+
+    /// What the user can do about a place in the input that is gone.
+    fn with_choice(&self, error: Diagnostic) -> Diagnostic {
+        let id = &self.query.id;
+        error.detail("The query stops: nobody but you knows whether what is there now is to be read.").hint(format!(
+            "RESUME {id} FROM EARLIEST; reads what is there now from its first record, RESUME {id} FROM LATEST; what comes \
+             from now on."
+        ))
     }
 
     fn wait(&self, error: Diagnostic, pause: Duration) {

@@ -17,7 +17,7 @@ use super::descriptors::Descriptors;
 use super::query_status::StatusSnapshot;
 use super::stop::Stop;
 use super::supervisor::{Ran, Supervisor};
-use crate::catalog::QueryDef;
+use crate::catalog::{Catalog, CatalogChange, QueryDef};
 use crate::diagnostic::Diagnostic;
 
 /// How long a statement of another process may wait until it is seen here.
@@ -100,7 +100,12 @@ impl Worker {
 
     /// Runs queries until everything that is there now is processed and committed, and says what they did. Blocks.
     pub fn run_until_idle(&self, queries: &[Arc<QueryDef>], stopped: &dyn Fn() -> bool) -> Vec<Ran> {
-        self.shared.supervisor.lock().run_until_idle(queries, stopped)
+        let ran = self.shared.supervisor.lock().run_until_idle(queries, stopped);
+        self.shared.tell(queries.iter().zip(&ran).filter(|(_, ran)| ran.has_place).filter_map(|(query, _)| {
+            let restart = query.restart.map_or(0, |restart| restart.number);
+            query.began.is_none_or(|known| known < restart).then(|| (query.id.clone(), restart))
+        }));
+        ran
     }
 }
 
@@ -126,11 +131,30 @@ impl Shared {
         self.board.lock().show(&statuses, Utc::now().timestamp_millis());
     }
 
+    /// Writes down which queries have a place in their input, once for each. What cannot be written is written at the next
+    /// look.
+    fn tell_begun(&self, catalog: &Catalog) {
+        let begun = self.supervisor.lock().begun(catalog);
+        self.tell(begun.into_iter());
+    }
+
+    fn tell(&self, begun: impl Iterator<Item = (String, u64)>) {
+        for (id, restart) in begun {
+            if let Err(error) = self.log.lock().append("", CatalogChange::BeginQuery { id, restart }) {
+                tracing::debug!(%error, "could not write down that a query has begun");
+                return;
+            }
+        }
+    }
+
     fn look(&self) {
         let caught_up = self.log.lock().catch_up();
         self.note(caught_up.as_ref().err().map(ToString::to_string));
         match caught_up {
-            Ok(Followed { catalog, fault: None, .. }) => self.supervisor.lock().sync(&catalog),
+            Ok(Followed { catalog, fault: None, .. }) => {
+                self.supervisor.lock().sync(&catalog);
+                self.tell_begun(&catalog);
+            }
             // What is to run now is not known.
             Ok(Followed { fault: Some(_), .. }) | Err(_) => self.supervisor.lock().keep(),
         }

@@ -72,7 +72,7 @@ pub enum StatementKind {
     /// `PAUSE …`.
     Pause(QueryChoice),
     /// `RESUME …`.
-    Resume(QueryChoice),
+    Resume(Resume),
     /// `TERMINATE …`.
     Terminate(QueryChoice),
     /// `SHOW …` or `LIST …`.
@@ -286,6 +286,24 @@ pub enum QueryChoice {
     All,
     /// One by its id.
     Id(Name),
+}
+
+/// `RESUME {ALL|id} [FROM {EARLIEST|LATEST}]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Resume {
+    /// Which queries.
+    pub choice: QueryChoice,
+    /// Where partitions begin whose place in the log is gone.
+    pub from: Option<ResumeFrom>,
+}
+
+/// An end of a topic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ResumeFrom {
+    /// `EARLIEST`.
+    Earliest,
+    /// `LATEST`.
+    Latest,
 }
 
 /// `{SHOW|LIST} …`.

@@ -168,6 +168,9 @@ fn topics_keep_their_case_and_their_points() {
 #[test]
 fn every_other_statement_prints_as_itself() {
     for text in [
+        "RESUME ALL",
+        "RESUME CSAS_S_1 FROM EARLIEST",
+        "RESUME ALL FROM LATEST",
         "CREATE OR REPLACE STREAM S WITH (KAFKA_TOPIC = 's', PARTITIONS = 3) AS SELECT * FROM T EMIT CHANGES",
         "CREATE SOURCE TABLE T (ID INTEGER PRIMARY KEY) WITH (KAFKA_TOPIC = 't', WRAP = TRUE, X = NULL, Y = -1.5)",
         "CREATE TYPE IF NOT EXISTS ADDRESS AS STRUCT<`STREET` STRING>",

@@ -188,6 +188,8 @@ fn query_def(
         dlq_topic: properties.dlq_topic.as_ref().map(|topic| topic.value.clone()),
         paused: false,
         resumed: 0,
+        restart: None,
+        began: None,
         owns_sink: false,
     }
 }

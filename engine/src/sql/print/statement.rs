@@ -5,7 +5,7 @@ use std::fmt::{self, Display, Formatter};
 use super::super::ast::{
     AlterSource, Assert, Assignment, ConnectorKind, Copy, CreateAs, CreateConnector, CreateFunction, CreateSource,
     CreateType, Describe, DropNamed, DropSource, Duration, Explain, ExplainTarget, InsertSelect, InsertValues, Name,
-    Print, Property, QueryChoice, Show, SourceKind, Spanned, Statement, StatementKind,
+    Print, Property, QueryChoice, Resume, ResumeFrom, Show, SourceKind, Spanned, Statement, StatementKind,
 };
 use super::{columns, expr, list, name, properties, string, when};
 
@@ -31,7 +31,7 @@ impl Display for StatementKind {
             Self::CreateFunction(create) => create_function(create),
             Self::DropFunction(dropped) => drop_named("FUNCTION", dropped),
             Self::Pause(choice) => format!("PAUSE {}", chosen(choice)),
-            Self::Resume(choice) => format!("RESUME {}", chosen(choice)),
+            Self::Resume(resume) => resumed(resume),
             Self::Terminate(choice) => format!("TERMINATE {}", chosen(choice)),
             Self::Show(show) => format!("SHOW {}", shown(show)),
             Self::Describe(describe) => format!("DESCRIBE {}", described(describe)),
@@ -148,6 +148,15 @@ fn connector_kind(kind: ConnectorKind) -> &'static str {
         ConnectorKind::Source => "SOURCE",
         ConnectorKind::Sink => "SINK",
     }
+}
+
+fn resumed(resume: &Resume) -> String {
+    let from = match resume.from {
+        None => "",
+        Some(ResumeFrom::Earliest) => " FROM EARLIEST",
+        Some(ResumeFrom::Latest) => " FROM LATEST",
+    };
+    format!("RESUME {}{from}", chosen(&resume.choice))
 }
 
 fn chosen(choice: &QueryChoice) -> String {

@@ -2,7 +2,7 @@
 
 use sqlparser::tokenizer::Token;
 
-use super::super::ast::{AlterSource, Assignment, QueryChoice, Spanned, StatementKind};
+use super::super::ast::{AlterSource, Assignment, QueryChoice, Resume, ResumeFrom, Spanned, StatementKind};
 use super::super::cursor::{Cursor, Result};
 use super::super::variables;
 use super::create::named;
@@ -72,6 +72,18 @@ pub(super) fn query_choice(cursor: &mut Cursor<'_>) -> Result<QueryChoice> {
         return Ok(QueryChoice::All);
     }
     cursor.name("ALL or the id of a query").map(QueryChoice::Id)
+}
+
+/// Reads what follows RESUME: which queries, and `FROM EARLIEST` or `FROM LATEST`.
+pub(super) fn resume(cursor: &mut Cursor<'_>) -> Result<StatementKind> {
+    let choice = query_choice(cursor)?;
+    let from = match cursor.eat(&["FROM"]) {
+        false => None,
+        true if cursor.eat(&["EARLIEST"]) => Some(ResumeFrom::Earliest),
+        true if cursor.eat(&["LATEST"]) => Some(ResumeFrom::Latest),
+        true => return Err(cursor.unexpected("EARLIEST or LATEST")),
+    };
+    Ok(StatementKind::Resume(Resume { choice, from }))
 }
 
 /// Reads what follows RUN: `SCRIPT 'file'`.

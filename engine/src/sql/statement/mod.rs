@@ -77,7 +77,7 @@ fn kind(cursor: &mut Cursor<'_>, explains: usize) -> Result<StatementKind> {
         "DEFINE" => admin::define(cursor),
         "UNDEFINE" => admin::undefine(cursor),
         "PAUSE" => admin::query_choice(cursor).map(StatementKind::Pause),
-        "RESUME" => admin::query_choice(cursor).map(StatementKind::Resume),
+        "RESUME" => admin::resume(cursor),
         "TERMINATE" => admin::query_choice(cursor).map(StatementKind::Terminate),
         "RUN" => admin::run_script(cursor),
         "ASSERT" => assert::parse(cursor),

@@ -1,0 +1,65 @@
+//! Looks every few seconds at the topic that a query reads: whether it is still the one, and whether it has more partitions.
+//!
+//! Apart from reading, which notices neither: a topic that is created again may have records at the offset that is next, and
+//! a group hears of new partitions minutes later.
+
+use headwater_connectors::transport::{Admin, Glance, TransportErrorKind};
+
+/// How often it looks, in ms.
+const LOOK_MS: i64 = 3_000;
+
+/// What is known of the topic.
+pub(super) struct Lookout {
+    topic: String,
+    looked_at_ms: i64,
+    known: Option<Glance>,
+}
+
+/// What a look found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Seen {
+    /// All is as it was, as far as it can be told.
+    Same,
+    /// The topic has more partitions.
+    Grown,
+    /// Another topic has its name.
+    Other,
+}
+
+impl Lookout {
+    /// Nothing is known yet.
+    pub(super) fn new(topic: &str) -> Self {
+        Self { topic: topic.to_owned(), looked_at_ms: i64::MIN, known: None }
+    }
+
+    /// What is known now.
+    pub(super) fn learn(&mut self, now: Glance) {
+        self.known = Some(now);
+    }
+
+    /// Looks, if it is time. A cluster that does not answer is asked the next time: whoever reads finds out what ails it.
+    pub(super) fn look(&mut self, admin: &dyn Admin, now_ms: i64) -> Seen {
+        if now_ms < self.looked_at_ms.saturating_add(LOOK_MS) {
+            return Seen::Same;
+        }
+        self.looked_at_ms = now_ms;
+        let now = match admin.glance(&self.topic) {
+            Ok(Some(now)) => now,
+            // That it is missing is told by the group.
+            Ok(None) => return Seen::Same,
+            Err(error) if error.kind == TransportErrorKind::UnknownTopic => return Seen::Same,
+            Err(error) => {
+                tracing::debug!(topic = %self.topic, %error, "could not look at the topic");
+                return Seen::Same;
+            }
+        };
+        let known = *self.known.get_or_insert(now);
+        if known.id.zip(now.id).is_some_and(|(known, now)| known != now) {
+            Seen::Other
+        } else if now.partitions > known.partitions {
+            Seen::Grown
+        } else {
+            Seen::Same
+        }
+    }
+}

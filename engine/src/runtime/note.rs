@@ -1,0 +1,81 @@
+//! What a query commits beside each offset, so that whoever goes on there knows which log the offset is of.
+//!
+//! It is the text that Kafka keeps with a committed offset: part of the same transaction, and gone with it. Offsets that
+//! others committed, an operator's tool or an older version, have none, and are taken at their word.
+
+use std::fmt;
+
+use headwater_connectors::transport::TopicId;
+
+/// How a note begins.
+const MARK: &str = "headwater";
+
+/// The note of one partition.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Note {
+    /// The topic that was read; none where the cluster does not tell.
+    pub(super) topic: Option<TopicId>,
+    /// How many partitions the topic had when the query began: those behind were added later.
+    pub(super) partitions: Option<i32>,
+    /// The number of the latest `RESUME … FROM` that this partition has seen.
+    pub(super) restart: u64,
+    /// Offsets that were lost in gaps so far.
+    pub(super) lost: u64,
+}
+
+impl Note {
+    /// The note in a text; nothing is known from one of another kind.
+    pub(super) fn read(text: &str) -> Self {
+        let mut words = text.split(' ');
+        let mut note = Self::default();
+        if words.next() != Some(MARK) {
+            return note;
+        }
+        for (name, value) in words.filter_map(|word| word.split_once('=')) {
+            match name {
+                "topic" => note.topic = value.parse().ok(),
+                "partitions" => note.partitions = value.parse().ok(),
+                "restart" => note.restart = value.parse().unwrap_or(0),
+                "lost" => note.lost = value.parse().unwrap_or(0),
+                // What a newer version has to say beside this.
+                _ => {}
+            }
+        }
+        note
+    }
+}
+
+impl fmt::Display for Note {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(MARK)?;
+        self.topic.map_or(Ok(()), |id| write!(f, " topic={id}"))?;
+        self.partitions.map_or(Ok(()), |count| write!(f, " partitions={count}"))?;
+        let numbers = [("restart", self.restart), ("lost", self.lost)];
+        numbers.iter().filter(|(_, number)| *number > 0).try_for_each(|(name, number)| write!(f, " {name}={number}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_note_is_read_as_it_was_written() {
+        let all = [
+            Note::default(),
+            Note { topic: Some(TopicId(7)), partitions: Some(3), restart: 2, lost: 60 },
+            Note { partitions: Some(1), ..Note::default() },
+        ];
+        for note in all {
+            assert_eq!(Note::read(&note.to_string()), note, "{note}");
+        }
+    }
+
+    #[test]
+    fn other_texts_say_nothing() {
+        for text in ["", "a note", "topic=AAAAAAAAAAAAAAAAAAAABw", "headwater", "headwater topic=? partitions=x new=1"]
+        {
+            assert_eq!(Note::read(text), Note::default(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,481 @@
+//! Goal: records that are gone before a query read them are noticed, and a query whose place in a topic is gone stops until
+//! the user says where it goes on. Method: queries over a cluster in memory, in which records, topics, partitions and
+//! offsets come and go; drivers are stepped by hand, and where the supervisor matters queries run until they are idle.
+#![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use arrow::array::{BinaryArray, RecordBatch};
+use arrow::util::display::array_value_to_string;
+use futures::TryStreamExt as _;
+use headwater_connectors::record::{OutBatch, TopicPartition};
+use headwater_connectors::transport::memory::MemoryTransport;
+use headwater_connectors::transport::{
+    Admin, GroupPlan, Member, Membership, NewTopic, ReadPlan, Sink, SinkOptions, Source, Transport, TransportError,
+    TransportErrorKind,
+};
+use headwater_engine::answer::Answer;
+use headwater_engine::config::Settings;
+use headwater_engine::diagnostic::Diagnostic;
+use headwater_engine::{Driver, Engine, Session, Step};
+use parking_lot::Mutex;
+
+const SOURCE: &str = "CREATE STREAM s (n BIGINT) WITH (KAFKA_TOPIC = 's', PARTITIONS = 2, VALUE_FORMAT = 'JSON');";
+const TABLE: &str = "CREATE TABLE k (k STRING PRIMARY KEY, n BIGINT) WITH (KAFKA_TOPIC = 's', VALUE_FORMAT = 'JSON');";
+const QUERY: &str = "CREATE STREAM t AS SELECT n, ROWPARTITION AS p, ROWOFFSET AS o FROM s;";
+
+/// What happens to the cluster.
+type Event = Box<dyn FnOnce(&MemoryTransport) + Send>;
+
+/// A cluster to which something happens when a bounded query has frozen its offsets and is about to read.
+#[derive(Clone)]
+struct Gate {
+    cluster: MemoryTransport,
+    event: Arc<Mutex<Option<Event>>>,
+}
+
+impl fmt::Debug for Gate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.cluster.fmt(f)
+    }
+}
+
+impl Transport for Gate {
+    fn admin(&self) -> &dyn Admin {
+        self.cluster.admin()
+    }
+
+    fn open_sources(&self, plans: Vec<ReadPlan>) -> Result<Vec<Box<dyn Source>>, TransportError> {
+        let reads = plans.iter().flat_map(|plan| &plan.ranges).any(|range| &*range.partition.topic == "s");
+        if let Some(event) = self.event.lock().take_if(|_| reads) {
+            event(&self.cluster);
+        }
+        self.cluster.open_sources(plans)
+    }
+
+    fn join_group(&self, plan: GroupPlan) -> Result<Box<dyn Member>, TransportError> {
+        self.cluster.join_group(plan)
+    }
+
+    fn open_sink(&self, options: SinkOptions) -> Result<Box<dyn Sink>, TransportError> {
+        self.cluster.open_sink(options)
+    }
+}
+
+struct World {
+    cluster: MemoryTransport,
+    event: Arc<Mutex<Option<Event>>>,
+    engine: Engine,
+    session: Session,
+    query: String,
+    now_ms: i64,
+}
+
+impl World {
+    async fn new(settings: &[&str]) -> Self {
+        let cluster = MemoryTransport::default();
+        let event = Arc::<Mutex<Option<Event>>>::default();
+        let gate = Gate { cluster: cluster.clone(), event: event.clone() };
+        let engine = Engine::driven(Arc::new(gate), &Settings::default());
+        let session = Session::new(Settings::default());
+        let mut world = Self { cluster, event, engine, session, query: String::new(), now_ms: 1_000 };
+        for statement in settings.iter().chain(&[SOURCE, TABLE, QUERY]) {
+            world.say(statement).await;
+        }
+        world.query = world.engine.catalog().await.unwrap().queries().next().unwrap().id.clone();
+        world
+    }
+
+    async fn say(&mut self, statement: &str) -> Answer {
+        self.engine.ask(&mut self.session, statement).await.unwrap_or_else(|errors| panic!("{statement}: {errors:?}"))
+    }
+
+    /// The rows of a statement, a text each.
+    async fn rows(&mut self, statement: &str) -> Vec<String> {
+        let Answer::Rows(rows) = self.say(statement).await else { panic!("{statement} gives rows") };
+        let batches: Vec<RecordBatch> = rows.stream.try_collect().await.unwrap();
+        texts(&batches)
+    }
+
+    /// Why a bounded query fails when this happens before it reads.
+    async fn failure(&mut self, statement: &str, event: impl FnOnce(&MemoryTransport) + Send + 'static) -> Diagnostic {
+        *self.event.lock() = Some(Box::new(event));
+        let Answer::Rows(rows) = self.say(statement).await else { panic!("{statement} gives rows") };
+        let error = rows.stream.try_collect::<Vec<_>>().await.expect_err(statement);
+        headwater_engine::diagnose(&error).remove(0)
+    }
+
+    /// Writes records with these numbers as their values.
+    fn write(&self, partition: i32, numbers: Range<i64>) {
+        write(&self.cluster, partition, numbers);
+    }
+
+    fn write_in_transaction(&self, partition: i32, numbers: Range<i64>) {
+        let options = SinkOptions { transactional_id: Some("foreign".to_owned()), ..SinkOptions::default() };
+        let mut sink = self.cluster.open_sink(options).unwrap();
+        sink.begin().unwrap();
+        sink.write(&records(partition, numbers)).unwrap();
+        sink.commit(&Membership::outside("nobody"), &BTreeMap::new(), Duration::ZERO).unwrap();
+    }
+
+    fn delete_before(&self, partition: i32, offset: i64) {
+        delete_before(&self.cluster, partition, offset);
+    }
+
+    fn recreate(&self) {
+        recreate(&self.cluster);
+    }
+
+    async fn driver(&self) -> Driver {
+        self.engine.driver(&self.query, Arc::new(self.cluster.clone())).await.unwrap()
+    }
+
+    /// Steps a driver, 100 ms apart, until all that is there is committed.
+    fn drive(&mut self, driver: &mut Driver) -> Result<(), TransportError> {
+        let mut idle = 0;
+        while idle < 50 {
+            self.now_ms += 100;
+            idle = if driver.step(self.now_ms, Duration::ZERO)? == Step::Idle { idle + 1 } else { 0 };
+        }
+        Ok(())
+    }
+
+    /// Starts the query, lets it do what there is to do, and stops it.
+    async fn run(&mut self) -> Result<(), TransportError> {
+        let mut driver = self.driver().await;
+        self.drive(&mut driver)?;
+        driver.finish(self.now_ms)
+    }
+
+    /// What the query wrote: partition and number of the records it read.
+    async fn written(&mut self) -> Vec<String> {
+        self.rows("SELECT p, n FROM t ORDER BY ROWPARTITION, ROWOFFSET;").await
+    }
+
+    async fn gaps(&mut self) -> Vec<String> {
+        let log = "SELECT kind, source_topic, source_partition, source_offset, reason FROM processing_log;";
+        self.rows(log).await
+    }
+
+    fn group(&self) -> String {
+        format!("_headwater-default_query_{}", self.query)
+    }
+}
+
+fn write(cluster: &MemoryTransport, partition: i32, numbers: Range<i64>) {
+    cluster.open_sink(SinkOptions::default()).unwrap().write(&records(partition, numbers)).unwrap();
+}
+
+fn delete_before(cluster: &MemoryTransport, partition: i32, offset: i64) {
+    cluster.delete_records(&TopicPartition::new("s", partition), offset).unwrap();
+}
+
+fn recreate(cluster: &MemoryTransport) {
+    let admin = cluster.admin();
+    admin.delete_topic("s").unwrap();
+    let topic = NewTopic { name: "s".to_owned(), partitions: 2, replicas: None, settings: BTreeMap::new() };
+    admin.create_topic(&topic).unwrap();
+}
+
+fn texts(batches: &[RecordBatch]) -> Vec<String> {
+    let row = |batch: &RecordBatch, at: usize| {
+        let values = batch.columns().iter().map(|column| array_value_to_string(column, at).unwrap());
+        values.collect::<Vec<_>>().join(" ")
+    };
+    batches.iter().flat_map(|batch| (0..batch.num_rows()).map(|at| row(batch, at)).collect::<Vec<_>>()).collect()
+}
+
+fn records(partition: i32, numbers: Range<i64>) -> OutBatch {
+    let values: Vec<String> = numbers.map(|n| format!("{{\"N\": {n}}}")).collect();
+    OutBatch {
+        topic: Arc::from("s"),
+        partitions: Some(vec![partition; values.len()].into()),
+        keys: values.iter().map(|_| None::<&[u8]>).collect::<BinaryArray>(),
+        values: BinaryArray::from_iter_values(&values),
+        timestamps_ms: None,
+        headers: None,
+    }
+}
+
+fn numbered(partition: i32, numbers: impl Iterator<Item = i64>) -> Vec<String> {
+    numbers.map(|n| format!("{partition} {n}")).collect()
+}
+
+const GAP: &str = "GAP s 0 10 60 offsets of s[0] lost (10 to 69): deleted before being read";
+
+#[tokio::test]
+async fn unread_records_that_are_deleted_while_a_query_is_stopped_are_a_gap() {
+    let mut world = World::new(&[]).await;
+    world.write(0, 0..10);
+    world.run().await.unwrap();
+    world.write(0, 10..110);
+    world.delete_before(0, 70);
+    world.run().await.unwrap();
+    assert_eq!(world.written().await, numbered(0, (0..10).chain(70..110)));
+    assert_eq!(world.gaps().await, [GAP]);
+    // It is told once.
+    world.run().await.unwrap();
+    assert_eq!(world.gaps().await.len(), 1);
+}
+
+#[tokio::test]
+async fn unread_records_that_are_deleted_while_a_query_runs_are_a_gap() {
+    let mut world = World::new(&[]).await;
+    let mut driver = world.driver().await;
+    world.write(0, 0..10);
+    world.drive(&mut driver).unwrap();
+    world.write(0, 10..110);
+    world.delete_before(0, 70);
+    world.drive(&mut driver).unwrap();
+    assert_eq!(world.written().await, numbered(0, (0..10).chain(70..110)));
+    assert_eq!(world.gaps().await, [GAP]);
+}
+
+#[tokio::test]
+async fn a_gap_without_a_record_behind_it_is_committed_too() {
+    let mut world = World::new(&[]).await;
+    world.write(0, 0..10);
+    world.run().await.unwrap();
+    world.write(0, 10..70);
+    world.delete_before(0, 70);
+    world.run().await.unwrap();
+    assert_eq!(world.gaps().await, [GAP]);
+    world.run().await.unwrap();
+    assert_eq!(world.gaps().await, [GAP]);
+}
+
+#[tokio::test]
+async fn what_was_read_may_be_deleted() {
+    let mut world = World::new(&[]).await;
+    for round in 0..3 {
+        world.write_in_transaction(0, round * 10..round * 10 + 10);
+        world.run().await.unwrap();
+        // All records, and the marker behind them.
+        world.delete_before(0, i64::MAX);
+        world.run().await.unwrap();
+    }
+    assert_eq!(world.written().await.len(), 30);
+    assert_eq!(world.gaps().await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn the_same_holds_for_a_query_that_runs_on() {
+    let mut world = World::new(&[]).await;
+    let mut driver = world.driver().await;
+    world.write_in_transaction(0, 0..10);
+    world.drive(&mut driver).unwrap();
+    world.now_ms += 20_000;
+    world.drive(&mut driver).unwrap();
+    // As by kill -9: nothing is said to anybody.
+    drop(driver);
+    world.delete_before(0, i64::MAX);
+    world.run().await.unwrap();
+    assert_eq!(world.gaps().await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_truncated_log_stops_the_query_until_the_user_says_where_to_go_on() {
+    for (from, again) in [("EARLIEST", 0..5), ("LATEST", 0..0)] {
+        let mut world = World::new(&[]).await;
+        world.write(0, 0..10);
+        world.write(1, 0..10);
+        world.run().await.unwrap();
+        world.cluster.truncate(&TopicPartition::new("s", 0), 5).unwrap();
+        let error = world.run().await.unwrap_err();
+        assert_eq!(error.kind, TransportErrorKind::Lost);
+        assert_eq!(error.message, "s[0] ends at offset 5, before the committed offset 10: it was truncated");
+        world.say(&format!("RESUME {} FROM {from};", world.query)).await;
+        world.run().await.unwrap();
+        world.write(0, 20..22);
+        world.run().await.unwrap();
+        // The other partition goes on where it was.
+        let (zero, one): (Vec<_>, Vec<_>) = world.written().await.into_iter().partition(|row| row.starts_with('0'));
+        assert_eq!(zero, numbered(0, (0..10).chain(again).chain(20..22)), "{from}");
+        assert_eq!(one, numbered(1, 0..10));
+        // It was said of that loss and of no later one.
+        world.cluster.truncate(&TopicPartition::new("s", 0), 2).unwrap();
+        assert_eq!(world.run().await.unwrap_err().kind, TransportErrorKind::Lost);
+        world.cluster.truncate(&TopicPartition::new("s", 1), 2).unwrap();
+        let error = world.run().await.unwrap_err();
+        assert!(error.message.ends_with("; and 1 more partitions like it"), "{}", error.message);
+    }
+}
+
+#[tokio::test]
+async fn a_log_that_is_truncated_while_it_is_read_stops_the_query() {
+    let mut world = World::new(&[]).await;
+    let mut driver = world.driver().await;
+    world.write(0, 0..10);
+    world.drive(&mut driver).unwrap();
+    world.cluster.truncate(&TopicPartition::new("s", 0), 5).unwrap();
+    let error = world.drive(&mut driver).unwrap_err();
+    assert_eq!(
+        (error.kind, error.message.as_str()),
+        (TransportErrorKind::Lost, "5 offsets of s[0] lost (5 to 9): the log was truncated")
+    );
+}
+
+#[tokio::test]
+async fn a_topic_that_is_created_again_stops_the_query() {
+    for records in [3, 10, 30] {
+        let mut world = World::new(&[]).await;
+        let mut driver = world.driver().await;
+        world.write(0, 0..10);
+        world.drive(&mut driver).unwrap();
+        world.recreate();
+        world.write(0, 100..100 + records);
+        let error = world.drive(&mut driver).unwrap_err();
+        assert_eq!(error.kind, TransportErrorKind::Lost, "while it runs, {records} records: {error}");
+        drop(driver);
+        let error = world.run().await.unwrap_err();
+        assert_eq!(error.kind, TransportErrorKind::Lost, "at its start, {records} records: {error}");
+        assert!(error.message.contains("topic \"s\" was deleted and created again"), "{error}");
+        world.say(&format!("RESUME {} FROM EARLIEST;", world.query)).await;
+        world.run().await.unwrap();
+        let expected = numbered(0, (0..10).chain(100..100 + records));
+        assert_eq!(world.written().await, expected);
+    }
+}
+
+#[tokio::test]
+async fn offsets_that_expired_stop_the_query() {
+    let mut world = World::new(&[]).await;
+    world.write(0, 0..10);
+    let ran = world.engine.run_until_idle(|| false).await.unwrap();
+    assert_eq!(ran[0].error, None);
+    world.say(&format!("PAUSE {};", world.query)).await;
+    world.cluster.expire_offsets(&world.group());
+    world.write(0, 10..20);
+    world.say(&format!("RESUME {};", world.query)).await;
+    let ran = world.engine.run_until_idle(|| false).await.unwrap();
+    let error = ran[0].error.clone().expect("nobody knows where to go on");
+    assert!(error.message.contains("the offset committed for s[0] has expired or was deleted"), "{error}");
+    let hint = error.hint.unwrap();
+    assert!(hint.contains(&format!("RESUME {} FROM EARLIEST;", world.query)), "{hint}");
+    world.say(&format!("RESUME {} FROM LATEST;", world.query)).await;
+    let ran = world.engine.run_until_idle(|| false).await.unwrap();
+    assert_eq!(ran[0].error, None);
+    world.write(0, 20..22);
+    world.engine.run_until_idle(|| false).await.unwrap();
+    assert_eq!(world.written().await, numbered(0, (0..10).chain(20..22)));
+    // Once more, the user is asked once more.
+    world.cluster.expire_offsets(&world.group());
+    let ran = world.engine.run_until_idle(|| false).await.unwrap();
+    assert!(ran[0].error.is_some());
+}
+
+#[tokio::test]
+async fn partitions_that_are_added_are_read_from_their_beginning() {
+    for reset in ["earliest", "latest"] {
+        let mut world = World::new(&[&format!("SET 'auto.offset.reset' = '{reset}';")]).await;
+        world.write(0, 0..10);
+        let mut driver = world.driver().await;
+        world.drive(&mut driver).unwrap();
+        world.cluster.add_partitions("s", 3).unwrap();
+        world.write(2, 0..5);
+        world.drive(&mut driver).unwrap();
+        let expected = numbered(0, if reset == "latest" { 0..0 } else { 0..10 });
+        let expected: Vec<_> = expected.into_iter().chain(numbered(2, 0..5)).collect();
+        let mut written = world.written().await;
+        written.sort_by_key(|row| row.starts_with('2'));
+        assert_eq!(written, expected, "{reset}, while it runs");
+        driver.finish(world.now_ms).unwrap();
+        drop(driver);
+        world.cluster.add_partitions("s", 4).unwrap();
+        world.write(3, 0..5);
+        world.run().await.unwrap();
+        let added: Vec<_> = world.written().await.into_iter().filter(|row| row.starts_with('3')).collect();
+        assert_eq!(added, numbered(3, 0..5), "{reset}, while it is stopped");
+    }
+}
+
+/// Two processes begin a query at once; whichever is first, the other's partitions are not taken for new ones.
+#[tokio::test]
+async fn who_begins_later_does_not_begin_elsewhere() {
+    let mut world = World::new(&["SET 'auto.offset.reset' = 'latest';"]).await;
+    world.write(0, 0..10);
+    world.write(1, 0..10);
+    let (mut one, mut other) = (world.driver().await, world.driver().await);
+    world.drive(&mut one).unwrap();
+    world.drive(&mut other).unwrap();
+    assert_eq!(world.written().await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn records_that_are_deleted_while_a_bounded_query_reads_are_an_error_or_a_note() {
+    let mut world = World::new(&[]).await;
+    for statement in BOUNDED {
+        world.recreate();
+        world.write(0, 0..100);
+        let error = world.failure(statement, |cluster| delete_before(cluster, 0, 60)).await;
+        assert_eq!(error.code.0, "K0411", "{error}");
+        assert!(error.message.contains(" to 59): deleted before being read"), "{error}");
+        assert!(error.hint.unwrap().contains("query.lost.records"));
+    }
+    world.say("SET 'query.lost.records' = 'note';").await;
+    world.recreate();
+    world.write(0, 0..100);
+    *world.event.lock() = Some(Box::new(|cluster| delete_before(cluster, 0, 60)));
+    let Answer::Rows(rows) = world.say("SELECT COUNT(n) FROM s;").await else { panic!("rows") };
+    let progress = rows.progress.clone();
+    let batches: Vec<RecordBatch> = rows.stream.try_collect().await.unwrap();
+    assert_eq!(texts(&batches), ["40"]);
+    let lost: Vec<String> = progress.lost().iter().map(ToString::to_string).collect();
+    assert_eq!(lost, ["60 offsets of s[0] lost (0 to 59): deleted before being read"]);
+}
+
+#[tokio::test]
+async fn a_topic_that_is_cut_or_created_again_while_a_bounded_query_reads_is_an_error() {
+    let mut world = World::new(&[]).await;
+    for statement in BOUNDED {
+        for records in [0, 3, 100, 300] {
+            world.recreate();
+            world.write(0, 0..100);
+            let again = move |cluster: &MemoryTransport| {
+                recreate(cluster);
+                write(cluster, 0, 0..records);
+            };
+            let error = world.failure(statement, again).await;
+            assert!(error.message.contains("deleted and created again"), "{statement} {records}: {error}");
+        }
+        world.recreate();
+        world.write(0, 0..100);
+        let cut = |cluster: &MemoryTransport| cluster.truncate(&TopicPartition::new("s", 0), 5).unwrap();
+        let error = world.failure(statement, cut).await;
+        assert!(error.message.contains("truncated"), "{statement}: {error}");
+    }
+}
+
+/// Forwards, by the latest of each key, and backwards.
+const BOUNDED: [&str; 4] = [
+    "SELECT n FROM s;",
+    "SELECT COUNT(*) FROM s;",
+    "SELECT n FROM s ORDER BY ROWOFFSET DESC LIMIT 100;",
+    "SELECT n FROM k;",
+];
+
+/// A scan that is planned first and one that is planned last see the same records, whatever is written between.
+#[tokio::test]
+async fn all_scans_of_a_query_read_the_same_range() {
+    let mut world = World::new(&[]).await;
+    world.write(0, 0..10);
+    let writing = world.cluster.clone();
+    let stop = Arc::new(AtomicBool::new(false));
+    let stopping = stop.clone();
+    let writer = std::thread::spawn(move || {
+        while !stopping.load(Ordering::Relaxed) {
+            write(&writing, 0, 0..1);
+        }
+    });
+    for _ in 0..20 {
+        let both = "SELECT a.c - b.c FROM (SELECT COUNT(*) AS c FROM s) a CROSS JOIN (SELECT COUNT(*) AS c FROM s) b;";
+        assert_eq!(world.rows(both).await, ["0"]);
+    }
+    stop.store(true, Ordering::Relaxed);
+    writer.join().unwrap();
+}
