@@ -24,8 +24,9 @@ use parking_lot::Mutex;
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
 
-/// Partitions of the input.
+/// Partitions of the input at first, and at most.
 const PARTITIONS: i32 = 3;
+const PARTITIONS_MAX: i32 = 5;
 /// Different keys.
 const KEYS: u32 = 7;
 /// Things that happen in one simulation before the faults end.
@@ -83,6 +84,8 @@ struct World {
     queries: Vec<String>,
     processes: Vec<Process>,
     foreign: Option<Box<dyn Sink>>,
+    /// Partitions of the input.
+    partitions: i32,
     next: i64,
     now_ms: i64,
     faults: Arc<AtomicBool>,
@@ -135,6 +138,7 @@ impl World {
             queries,
             processes: Vec::new(),
             foreign: None,
+            partitions: PARTITIONS,
             next: 1,
             now_ms: 1_000,
             faults,
@@ -163,6 +167,7 @@ impl World {
             23..25 => self.fall_silent(),
             25..26 if self.processes.len() < 4 => self.start(),
             26..27 if self.processes.len() > 1 => self.leave(),
+            27..28 if self.partitions < PARTITIONS_MAX => self.grow(),
             _ => {
                 let process = self.chance.random_range(0..self.processes.len());
                 let query = self.chance.random_range(0..self.queries.len());
@@ -180,7 +185,7 @@ impl World {
                 let key = format!("k{}", self.chance.random_range(0..KEYS));
                 let value = format!("{{\"n\": {}}}", self.next);
                 self.next += 1;
-                (partition_of(&key), key, value)
+                (partition_of(&key, self.partitions), key, value)
             })
             .collect();
         let batch = OutBatch {
@@ -213,6 +218,12 @@ impl World {
         sink.begin().expect("a transaction");
         sink.write(batch).expect("a write");
         self.foreign = Some(sink);
+    }
+
+    /// The input gets one more partition. Records of a key go on in another one then, so their order is one of each partition.
+    fn grow(&mut self) {
+        self.partitions += 1;
+        self.cluster.add_partitions("s", self.partitions).expect("a topic that is there");
     }
 
     /// Kill -9: nothing is said to anybody, and the session ends by itself. Another process begins.
@@ -287,7 +298,8 @@ impl World {
                 }
             }
             quiet = if all { quiet + 1 } else { 0 };
-            if quiet > 30 {
+            // Longer than a query takes to look for new partitions.
+            if quiet > 50 {
                 return Ok(());
             }
         }
@@ -359,9 +371,9 @@ fn rows_of(batch: &RecordBatch) -> Vec<Row> {
     (0..keys.len()).map(row).collect()
 }
 
-/// A key is always in one partition, as a client would place it.
-fn partition_of(key: &str) -> i32 {
-    headwater_connectors::transport::partitioner::partition_of(key.as_bytes(), PARTITIONS)
+/// A key is always in one partition of so many, as a client would place it.
+fn partition_of(key: &str, partitions: i32) -> i32 {
+    headwater_connectors::transport::partitioner::partition_of(key.as_bytes(), partitions)
 }
 
 fn difference(sink: &str, found: &[Row], wanted: &[Row]) -> String {

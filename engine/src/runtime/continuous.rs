@@ -29,7 +29,7 @@ impl Engine {
         let settings = session.settings().clone();
         let push = planner::push(query, &catalog, &settings)?;
         let transport = self.transport().clone();
-        let rows = blocking(move || push::start(&push, transport.as_ref(), &settings)).await??;
+        let rows = blocking(move || push::start(&push, &transport, &settings)).await??;
         session.remember(rows.progress.clone());
         Ok(Answer::Rows(rows))
     }

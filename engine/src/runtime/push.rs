@@ -14,10 +14,11 @@ use datafusion::physical_plan::stream::RecordBatchReceiverStreamBuilder;
 use headwater_connectors::record::{RawBatch, Reject, Side, TopicPartition};
 use headwater_connectors::table::{Progress, spawn_reader};
 use headwater_connectors::transport::{
-    Isolation, ReadPlan, ReadRange, RecordLimits, Source, SourceEvent, TopicIds, Transport, TransportError,
-    TransportErrorKind,
+    Glance, Isolation, LossCause, Lost, ReadPlan, ReadRange, RecordLimits, Source, SourceEvent, Transport,
+    TransportError, TransportErrorKind, Watermarks,
 };
 
+use super::lookout::{Lookout, Seen};
 use super::stopped_by;
 use crate::answer::Rows;
 use crate::config::Settings;
@@ -35,7 +36,7 @@ const BATCH_RECORDS_MAX: usize = 8_192;
 const POLL: Duration = Duration::from_millis(100);
 
 /// Starts a push query. Blocks until it is known where it begins.
-pub fn start(push: &Push, transport: &dyn Transport, settings: &Settings) -> Result<Rows, Vec<Diagnostic>> {
+pub fn start(push: &Push, transport: &Arc<dyn Transport>, settings: &Settings) -> Result<Rows, Vec<Diagnostic>> {
     let compiled = Compiled::new(&push.topology, &continuous::state_of(&push.topology, settings)?)?;
     let compiled = compiled.stopping_on_time(settings.get(THROWS_ON_INVALID_TIME) == "true");
     let progress = Arc::new(Progress::default());
@@ -54,7 +55,13 @@ pub fn start(push: &Push, transport: &dyn Transport, settings: &Settings) -> Res
 type Show = tokio::sync::mpsc::Sender<DataFusionResult<RecordBatch>>;
 
 struct Reader {
-    source: Box<dyn Source>,
+    transport: Arc<dyn Transport>,
+    compiled: Compiled,
+    topic: Arc<str>,
+    isolation: Isolation,
+    /// Of the partitions that were there, and of those that were added, as they came.
+    sources: Vec<Box<dyn Source>>,
+    lookout: Lookout,
     tasks: BTreeMap<i32, Task>,
     progress: Arc<Progress>,
     left: Option<u64>,
@@ -64,48 +71,82 @@ impl Reader {
     fn open(
         push: &Push,
         compiled: &Compiled,
-        transport: &dyn Transport,
+        transport: &Arc<dyn Transport>,
         isolation: Isolation,
         from_earliest: bool,
         progress: &Arc<Progress>,
     ) -> Result<Self, TransportError> {
         let topic: Arc<str> = Arc::from(push.topology.input.topic.as_str());
-        let marks = transport.admin().watermarks(&topic, isolation)?;
-        let range = |(partition, marks): (i32, &headwater_connectors::transport::Watermarks)| ReadRange {
-            partition: TopicPartition::new(topic.clone(), partition),
-            start: if from_earliest { marks.start } else { marks.end },
-            end: None,
+        let lookout = Lookout::new(&topic);
+        let mut reader = Self {
+            transport: transport.clone(),
+            compiled: compiled.clone(),
+            topic,
+            isolation,
+            sources: Vec::new(),
+            lookout,
+            tasks: BTreeMap::new(),
+            progress: progress.clone(),
+            left: push.limit,
         };
-        let ranges: Vec<ReadRange> = (0..).zip(&marks).map(range).collect();
+        reader.add_partitions(|marks| if from_earliest { marks.start } else { marks.end })?;
+        Ok(reader)
+    }
+
+    /// Reads the partitions that are not read yet, from where `start` says.
+    fn add_partitions(&mut self, start: impl Fn(&Watermarks) -> i64) -> Result<(), TransportError> {
+        let extent = self.transport.admin().extent(&self.topic, self.isolation)?;
+        self.lookout.learn(Glance { id: extent.id, partitions: i32::try_from(extent.marks.len()).unwrap_or(i32::MAX) });
         let unfit = |e: headwater_connectors::format::FormatError| invalid(&e.to_string());
-        let task = |range: &ReadRange| {
-            let origin = range.partition.clone();
-            Ok((
-                origin.partition,
-                compiled.task(origin, Placement { partitions: 1, limits: RecordLimits::default() }).map_err(unfit)?,
-            ))
+        let placement = Placement { partitions: 1, limits: RecordLimits::default() };
+        let mut ranges = Vec::new();
+        for (partition, marks) in (0..).zip(&extent.marks) {
+            if self.tasks.contains_key(&partition) {
+                continue;
+            }
+            let origin = TopicPartition::new(self.topic.clone(), partition);
+            ranges.push(ReadRange { partition: origin.clone(), start: start(marks), end: None });
+            self.tasks.insert(partition, self.compiled.task(origin, placement).map_err(unfit)?);
+        }
+        let plan = ReadPlan {
+            ranges,
+            wanted: self.compiled.wanted().map_err(unfit)?,
+            isolation: self.isolation,
+            batch_records_max: BATCH_RECORDS_MAX,
+            ids: extent.id.map(|id| (self.topic.clone(), id)).into_iter().collect(),
         };
-        let tasks = ranges.iter().map(task).collect::<Result<_, TransportError>>()?;
-        let wanted = compiled.wanted().map_err(unfit)?;
-        let ids = TopicIds::new();
-        let plan = ReadPlan { ranges, wanted, isolation, batch_records_max: BATCH_RECORDS_MAX, ids };
-        let source =
-            transport.open_sources(vec![plan])?.pop().ok_or_else(|| invalid("the transport opened no source"))?;
-        Ok(Self { source, tasks, progress: progress.clone(), left: push.limit })
+        self.sources.extend(self.transport.open_sources(vec![plan])?);
+        Ok(())
     }
 
     /// Reads until nobody wants more rows.
     fn run(mut self, rows: &Show) -> DataFusionResult<()> {
         let external = |error: TransportError| DataFusionError::External(Box::new(error));
         while self.left != Some(0) && !rows.is_closed() {
-            match self.source.poll(POLL).map_err(external)? {
-                SourceEvent::Batch(raw) => self.records(&raw, rows)?,
-                SourceEvent::Lost(lost) if lost.ends_range() => return Err(external(lost.into())),
-                SourceEvent::Lost(lost) => self.progress.add_lost(lost),
-                SourceEvent::Finished(_) | SourceEvent::Passed(..) | SourceEvent::Idle => {}
+            self.look().map_err(external)?;
+            for at in 0..self.sources.len() {
+                let wait = POLL / u32::try_from(self.sources.len()).unwrap_or(u32::MAX);
+                match self.sources[at].poll(wait).map_err(external)? {
+                    SourceEvent::Batch(raw) => self.records(&raw, rows)?,
+                    SourceEvent::Lost(lost) if lost.ends_range() => return Err(external(lost.into())),
+                    SourceEvent::Lost(lost) => self.progress.add_lost(lost),
+                    SourceEvent::Finished(_) | SourceEvent::Passed(..) | SourceEvent::Idle => {}
+                }
             }
         }
         Ok(())
+    }
+
+    /// Sees to it that partitions which were added are read from their beginning.
+    fn look(&mut self) -> Result<(), TransportError> {
+        match self.lookout.look(self.transport.admin(), Utc::now().timestamp_millis()) {
+            Seen::Same => Ok(()),
+            Seen::Grown => self.add_partitions(|marks| marks.start),
+            Seen::Other => {
+                let partition = TopicPartition::new(self.topic.clone(), 0);
+                Err(Lost { partition, cause: LossCause::Recreated, from: 0, to: 0 }.into())
+            }
+        }
     }
 
     fn records(&mut self, raw: &RawBatch, rows: &Show) -> DataFusionResult<()> {
