@@ -7,17 +7,18 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use headwater_broker::{Broker, Config, StartError, running_broker, start};
-use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, NewTopic, ResourceSpecifier, TopicReplication};
-use rdkafka::config::FromClientConfig;
+use rdkafka::config::{FromClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::error::KafkaError;
 use rdkafka::message::Message;
-use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer, ProducerContext};
 use rdkafka::types::RDKafkaErrorCode;
+use rdkafka::{ClientConfig, ClientContext};
 use rdkafka::{Offset, TopicPartitionList};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -291,6 +292,37 @@ fn a_killed_broker_aborts_what_was_open() {
     assert_eq!(read_all(address, "t"), ["committed"]);
 }
 
+/// The first line in which librdkafka says why it has no connection.
+fn what_a_client_says(address: SocketAddr) -> String {
+    #[derive(Clone, Default)]
+    struct Listening(Arc<Mutex<Vec<String>>>);
+    impl ClientContext for Listening {
+        fn log(&self, _: RDKafkaLogLevel, facility: &str, line: &str) {
+            if facility == "FAIL" {
+                self.0.lock().expect("is whole").push(line.to_owned());
+            }
+        }
+    }
+    impl ProducerContext for Listening {
+        type DeliveryOpaque = ();
+        fn delivery(&self, _: &DeliveryResult<'_>, (): ()) {}
+    }
+    let listening = Listening::default();
+    let mut config = client_config(address);
+    config.set("log_level", "6").set_log_level(RDKafkaLogLevel::Info);
+    let created = config.create_with_context(listening.clone());
+    let producer: BaseProducer<Listening> = created.expect("a producer");
+    let begin = Instant::now();
+    loop {
+        assert!(begin.elapsed() < PATIENCE, "nothing is said");
+        let _ = producer.client().fetch_metadata(None, Duration::from_millis(500)); // fails, and we want to hear why
+        producer.poll(Duration::from_millis(50));
+        if let Some(first) = listening.0.lock().expect("is whole").first() {
+            return first.clone();
+        }
+    }
+}
+
 /// Goal: as many connections as there are descriptors for, and whoever is refused hears why. Method: a broker under a
 /// low limit, and more connections than it has room for.
 #[test]
@@ -315,6 +347,8 @@ fn connections_follow_the_limit_of_open_files() {
         assert_eq!(ask(&mut connect()), code_of_too_many);
     }
     assert!(served.iter_mut().all(|stream| ask(stream) == 0), "those who are in are served");
+    let said = what_a_client_says(address);
+    assert!(said.contains("quota") && !said.contains("security.protocol"), "{said}");
     served.truncate(30);
     let begin = Instant::now();
     while ask(&mut connect()) != 0 {

@@ -24,16 +24,21 @@ use super::{Call, text};
 use crate::core::BROKER_ID;
 use crate::topics::{SETTINGS, Settings, TopicError};
 
+/// Most partitions that one request may make, as in Kafka.
+const REQUEST_PARTITIONS_MAX: usize = 10_000;
+
 /// Makes topics. One that is named twice is made not at all.
 pub(crate) fn create(call: &Call, request: CreateTopicsRequest) -> CreateTopicsResponse {
     let mut times: BTreeMap<&str, usize> = BTreeMap::new();
     for topic in &request.topics {
         *times.entry(topic.name.as_str()).or_default() += 1;
     }
+    let too_many = request.topics.iter().map(wanted_partitions).sum::<usize>() > REQUEST_PARTITIONS_MAX;
     let twice = |name: &TopicName| times.get(name.as_str()).is_some_and(|times| *times > 1);
     let create_one = |topic: &CreatableTopic| {
         let created = match twice(&topic.name) {
             true => Err(TopicError::new(ResponseError::InvalidRequest, "Duplicate topic name.")),
+            false if too_many => Err(excessive()),
             false => create_topic(call, topic, request.validate_only),
         };
         let answer = CreatableTopicResult::default().with_name(topic.name.clone()).with_error_message(None);
@@ -43,6 +48,16 @@ pub(crate) fn create(call: &Call, request: CreateTopicsRequest) -> CreateTopicsR
         }
     };
     CreateTopicsResponse::default().with_topics(request.topics.iter().map(create_one).collect())
+}
+
+/// How many partitions a request asks for, as far as it says.
+fn wanted_partitions(topic: &CreatableTopic) -> usize {
+    usize::try_from(topic.num_partitions).unwrap_or(1).max(topic.assignments.len())
+}
+
+fn excessive() -> TopicError {
+    let message = format!("Excessively large number of partitions per request: at most {REQUEST_PARTITIONS_MAX}.");
+    TopicError::new(ResponseError::PolicyViolation, message)
 }
 
 /// A topic that was made, or could be.

@@ -142,6 +142,14 @@ impl Log {
         self.state.lock().transactions.open_producers()
     }
 
+    /// Where a producer's open transaction begins, when records behind it are lost: its end may be among them.
+    pub(crate) fn start_in_front_of_loss(&self, producer_id: i64) -> Option<i64> {
+        let state = self.state.lock();
+        let start = state.transactions.start_of(producer_id)?;
+        let behind = state.lost.iter().any(|lost| lost.next_offset > start);
+        behind.then_some(start)
+    }
+
     /// What is remembered of the producers.
     pub(crate) fn activity(&self) -> Vec<ProducerActivity> {
         let state = self.state.lock();

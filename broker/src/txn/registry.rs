@@ -98,6 +98,9 @@ impl Transactions {
                 known.into_iter().for_each(|id| self.producer_ids.skip_past(id));
                 for producer in log.open_transactions() {
                     let at = TopicPartition::new(&topic.name, partition);
+                    if let Some(first_offset) = log.start_in_front_of_loss(producer.id) {
+                        tell_of_lost_end(&at, producer, first_offset);
+                    }
                     open.entry(producer.id).or_default().push((producer.epoch, at));
                 }
             }
@@ -395,6 +398,17 @@ impl Transactions {
     fn record(&self, change: Change) -> Result<(), ResponseError> {
         self.journal.record(change).map_err(unavailable)
     }
+}
+
+fn tell_of_lost_end(at: &TopicPartition, producer: Producer, first_offset: i64) {
+    tracing::error!(
+        topic = at.topic,
+        partition = at.partition,
+        producer_id = producer.id,
+        first_offset,
+        "how a transaction ended may be lost with the records behind it: it is aborted, readers of committed records \
+         do not see what is left of it"
+    );
 }
 
 /// Ends what a log has open that no transactional id has.

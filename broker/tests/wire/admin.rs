@@ -184,7 +184,7 @@ fn describe(client: &mut Client, version: i16, kind: i8, name: &str) -> (i16, Ve
     (answer.results[0].error_code, answer.results[0].configs.clone())
 }
 
-fn setting(client: &mut Client, name: &str, setting: &str) -> (Option<String>, i8) {
+pub fn setting(client: &mut Client, name: &str, setting: &str) -> (Option<String>, i8) {
     let (_, configs) = describe(client, 4, TOPIC, name);
     let config = configs.into_iter().find(|config| &*config.name == setting).expect("is shown");
     (config.value.as_deref().map(str::to_owned), config.config_source)
@@ -408,6 +408,23 @@ fn exercise_log_dirs(client: &mut Client) {
         let all = client.call(version, &DescribeLogDirsRequest::default().with_topics(None));
         assert!(all.results[0].topics.len() > 1);
     }
+}
+
+#[test]
+fn one_request_makes_so_many_partitions_and_no_more() {
+    let fixture = Fixture::in_memory();
+    let mut client = fixture.connect();
+    let request = |topics: i32| {
+        let topics = (0..topics).map(|at| creatable(&format!("t{at}"), 1_000)).collect();
+        CreateTopicsRequest::default().with_topics(topics)
+    };
+    let codes = |answer: kafka_protocol::messages::CreateTopicsResponse| {
+        answer.topics.iter().map(|topic| topic.error_code).collect::<Vec<_>>()
+    };
+    let excessive = ResponseError::PolicyViolation.code();
+    assert_eq!(codes(client.call(7, &request(11))), [excessive; 11]);
+    assert!(!exists(&mut client, "t0"));
+    assert_eq!(codes(client.call(7, &request(10))), [0; 10]);
 }
 
 #[test]

@@ -10,6 +10,7 @@ use headwater_broker::{Config, StartError, start};
 use kafka_protocol::ResponseError;
 use tempfile::TempDir;
 
+use crate::admin::setting;
 use crate::client::{Client, Fixture, topic};
 use crate::groups::committed;
 use crate::records::{list_offset, values};
@@ -335,6 +336,37 @@ fn delete_records(client: &mut Client, at: (&str, i32), offset: i64) -> i64 {
     let asked = DeleteRecordsTopic::default().with_name(topic(at.0)).with_partitions(vec![partition]);
     let answer = client.call(2, &DeleteRecordsRequest::default().with_topics(vec![asked]));
     answer.topics[0].partitions[0].low_watermark
+}
+
+/// Goal: the folder of an earlier version is taken over: its topics keep everything, and what goes missing from now on is
+/// missed. Method: a journal as such a version wrote it, without a version, notes of logs and settings of new topics.
+#[test]
+fn the_folder_of_an_earlier_version_is_taken_over() {
+    for end in ENDS {
+        let mut stage = Stage::new();
+        let mut client = stage.connect();
+        client.create_topic("t", 1);
+        client.produce_some(("t", 0), 5);
+        stage.end(end);
+        let line = |json: &str| format!("{:08x} {json}\n", crc32c::crc32c(json.as_bytes()));
+        let topic_id = stage.topic_folders().remove(0).file_name().expect("a name").to_string_lossy().into_owned();
+        let created = r#"{"change":"topic_created","name":"t","id":"ID","partitions":1,"settings":{}}"#;
+        let created = created.replace("ID", &topic_id);
+        let named = r#"{"change":"cluster_named","id":"0123456789012345678901"}"#;
+        fs::write(stage.path("journal"), [line(&created), line(named)].concat()).expect("writes");
+        for _ in 0..2 {
+            stage.begin();
+            let mut client = stage.connect();
+            assert_eq!(setting(&mut client, "t", "retention.ms"), (Some("-1".to_owned()), 1));
+            assert_eq!(values(client.fetch(12, ("t", 0), 0, false).records).len(), 5);
+            drop(client);
+            stage.end(end);
+        }
+        fs::remove_dir_all(stage.path("logs")).expect("removes");
+        stage.begin();
+        assert_eq!(stage.connect().fetch(12, ("t", 0), 0, false).error_code, CORRUPT);
+        assert_eq!(stage.connect().produce_some(("t", 0), 1), 5);
+    }
 }
 
 #[test]
