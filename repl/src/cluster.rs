@@ -118,6 +118,7 @@ impl Heir {
 
 /// Waits until nobody has the folder and starts a broker there. Another process that waits, too, may be first.
 async fn take_over(folder: PathBuf, config: Config, broker: Arc<Mutex<Option<Broker>>>) {
+    let mut reported = String::new();
     loop {
         tokio::time::sleep(LOOK_INTERVAL).await;
         if !is_free(&folder).await {
@@ -131,7 +132,11 @@ async fn take_over(folder: PathBuf, config: Config, broker: Arc<Mutex<Option<Bro
                 return;
             }
             Err(StartError::Locked { .. }) => {}
-            Err(error) => tracing::warn!(%error, "could not take the broker over from a process that has ended"),
+            Err(error) if error.to_string() == reported => {}
+            Err(error) => {
+                tracing::warn!(%error, "could not take the broker over from a process that has ended; trying again");
+                reported = error.to_string();
+            }
         }
     }
 }

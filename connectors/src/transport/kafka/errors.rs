@@ -184,6 +184,9 @@ pub(super) fn connection_failed(bootstrap: &str, code: Code, reason: &str) -> Tr
             (Kind::Authentication, "the broker does not accept the credentials", login_setting(&reason))
         }
         Kind::Tls => (Kind::Tls, "TLS does not come about", tls_setting(&reason)),
+        _ if reason.contains(TOO_MANY_CONNECTIONS) => {
+            (Kind::Unreachable, "the broker refuses the connection: it has as many as it takes", "bootstrap.servers")
+        }
         _ if closed_by_peer(&reason) => {
             let fact = "the broker closed the connection during the first requests: it may expect TLS or SASL";
             (Kind::Unreachable, fact, "security.protocol")
@@ -202,6 +205,9 @@ pub(super) fn connection_timed_out(bootstrap: &str, waited_ms: u128) -> Transpor
     );
     TransportError { kind: Kind::Unreachable, message, setting: Some("bootstrap.servers".into()) }
 }
+
+/// How librdkafka calls the code with which the embedded broker answers the first request then.
+const TOO_MANY_CONNECTIONS: &str = "Throttling quota has been exceeded";
 
 fn closed_by_peer(reason: &str) -> bool {
     ["security.protocol", "closed by peer", "Connection reset", "Disconnected"].iter().any(|mark| reason.contains(mark))
@@ -264,6 +270,12 @@ mod tests {
                       authentication due to invalid credentials with SASL mechanism SCRAM-SHA-256";
         let error = connection_failed("127.0.0.1:1", Code::Authentication, reason);
         assert_eq!((error.kind, error.setting.as_deref()), (Kind::Authentication, Some("sasl.password")));
+
+        let reason = "127.0.0.1:1/bootstrap: ApiVersionRequest failed: Broker: Throttling quota has been exceeded: probably \
+                      due to broker version < 0.10 (see api.version.request configuration) (after 1ms in state APIVERSION_QUERY)";
+        let error = connection_failed("127.0.0.1:1", Code::BrokerTransportFailure, reason);
+        assert_eq!((error.kind, error.setting.as_deref()), (Kind::Unreachable, Some("bootstrap.servers")));
+        assert!(error.message.contains("as many as it takes") && !error.message.contains("TLS"), "{}", error.message);
 
         let reason = "ssl://127.0.0.1:1/bootstrap: Receive failed: error:0A000412:SSL routines::ssl/tls alert bad \
                       certificate: SSL alert number 42";
