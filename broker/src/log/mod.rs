@@ -33,4 +33,6 @@ pub use recovery::RecoveryError;
 pub(crate) use transactions::Aborted;
 
 #[cfg(test)]
+mod loss_tests;
+#[cfg(test)]
 mod tests;

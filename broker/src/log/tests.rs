@@ -15,7 +15,7 @@ use super::*;
 
 const PRODUCER: Producer = Producer { id: 7, epoch: 0 };
 
-fn rules() -> AppendRules {
+pub(super) fn rules() -> AppendRules {
     AppendRules {
         batch_bytes_max: 1 << 20,
         segment_bytes: 1 << 30,
@@ -28,7 +28,7 @@ fn rules() -> AppendRules {
     }
 }
 
-fn small_segments() -> AppendRules {
+pub(super) fn small_segments() -> AppendRules {
     AppendRules { segment_bytes: 400, ..rules() }
 }
 
@@ -40,7 +40,7 @@ fn open_trusting(folder: &Path, trusted: bool) -> Result<Log, RecoveryError> {
     Log::open(Opening { trusted, ..opening(Place::Folder { path: folder.to_owned(), handles: Arc::default() }) })
 }
 
-fn opening(place: Place) -> Opening {
+pub(super) fn opening(place: Place) -> Opening {
     Opening {
         title: Title { topic: "t".to_owned(), partition: 0 },
         place,
@@ -58,7 +58,7 @@ fn in_memory() -> Log {
 }
 
 /// Batches of two records with these times.
-fn fill(log: &Log, rules: &AppendRules, times_ms: &[i64]) {
+pub(super) fn fill(log: &Log, rules: &AppendRules, times_ms: &[i64]) {
     for time_ms in times_ms {
         log.append(&testing::plain(2, *time_ms), rules, 0).expect("appends");
     }
@@ -76,7 +76,7 @@ fn batches(mut records: Bytes) -> Vec<(i64, i64)> {
 }
 
 /// Reads to the end by reads of at most `bytes_max` bytes.
-fn read_all(log: &Log, bytes_max: usize) -> Vec<(i64, i64)> {
+pub(super) fn read_all(log: &Log, bytes_max: usize) -> Vec<(i64, i64)> {
     let mut all: Vec<(i64, i64)> = Vec::new();
     let mut offset = log.ends().start;
     while offset < log.ends().end {
@@ -179,7 +179,7 @@ fn a_torn_tail_is_trimmed_wherever_it_is_torn() {
 }
 
 /// The batches that can be read, and the offsets that are refused as corrupt.
-fn read_around(log: &Log) -> (Vec<(i64, i64)>, Vec<i64>) {
+pub(super) fn read_around(log: &Log) -> (Vec<(i64, i64)>, Vec<i64>) {
     let (mut found, mut corrupt) = (Vec::new(), Vec::new());
     let mut offset = log.ends().start;
     while offset < log.ends().end {
@@ -274,7 +274,7 @@ fn a_full_disk_fails_the_append_and_changes_nothing() {
 
 /// What was logged as a warning or an error, by its message and fields.
 #[derive(Clone, Default)]
-struct Heard(Arc<parking_lot::Mutex<Vec<String>>>);
+pub(super) struct Heard(pub(super) Arc<parking_lot::Mutex<Vec<String>>>);
 
 impl tracing::field::Visit for Heard {
     fn record_debug(&mut self, field: &tracing::field::Field, value: &dyn std::fmt::Debug) {
@@ -322,21 +322,6 @@ fn a_full_disk_is_reported_once_with_its_partition_and_so_is_its_end() {
     assert_eq!(lines.len(), 2, "{lines:?}");
     assert!(lines.iter().all(|line| line.contains("topic=\"t\"") && line.contains("partition=0")), "{lines:?}");
     assert!(lines[0].contains("No space left") && lines[1].contains("failures=2000"), "{lines:?}");
-}
-
-/// What is lost is reported with its topic, partition and offsets when the log is opened.
-#[test]
-fn what_is_lost_is_reported_at_start() {
-    let (folder, book) = (tempfile::tempdir().expect("a folder"), Book::default());
-    fill(&open_with(&book, folder.path(), 0), &small_segments(), &[5; 20]);
-    fs::remove_file(folder.path().join(format!("{:020}.log", 10))).expect("removes");
-    let heard = Heard::default();
-    tracing::subscriber::with_default(heard.clone(), || open_with(&book, folder.path(), 0));
-    let lines = heard.0.lock().clone();
-    assert_eq!(lines.len(), 1, "{lines:?}");
-    for word in ["topic=\"t\"", "partition=0", "first_offset=10", "next_offset=20"] {
-        assert!(lines[0].contains(word), "{lines:?}");
-    }
 }
 
 #[test]
@@ -476,107 +461,4 @@ async fn whoever_registers_first_misses_nothing() {
     fill(&log, &rules(), &[1]);
     let none = tokio::time::timeout(std::time::Duration::from_millis(5), wake_up.notified()).await;
     assert!(none.is_err(), "one who has gone is not woken");
-}
-
-/// A ledger that outlives its log.
-#[derive(Clone, Debug, Default)]
-struct Book(Arc<parking_lot::Mutex<Option<Extent>>>);
-
-impl Ledger for Book {
-    fn note(&self, extent: Extent) -> std::io::Result<()> {
-        *self.0.lock() = Some(extent);
-        Ok(())
-    }
-}
-
-fn open_with(book: &Book, folder: &Path, start_offset: i64) -> Log {
-    let place = Place::Folder { path: folder.to_owned(), handles: Arc::default() };
-    let noted = *book.0.lock();
-    let ledger: Option<Box<dyn Ledger>> = Some(Box::new(book.clone()));
-    Log::open(Opening { start_offset, ledger, noted, ..opening(place) }).expect("opens")
-}
-
-/// Goal: whatever file is removed, its offsets are refused, no other, and none is given again, however the broker ended
-/// and however often it starts. Method: each segment of a log is removed in turn, and all of them.
-#[test]
-fn what_is_removed_is_missed_and_not_given_again() {
-    for (ended, removed) in [false, true].into_iter().flat_map(|ended| (0..=20).map(move |at| (ended, at))) {
-        let (folder, book) = (tempfile::tempdir().expect("a folder"), Book::default());
-        let log = open_with(&book, folder.path(), 0);
-        fill(&log, &small_segments(), &[5; 20]);
-        let entries = fs::read_dir(folder.path()).expect("is there");
-        let mut files: Vec<_> = entries.map(|entry| entry.expect("is there").path()).collect();
-        files.sort();
-        if removed > files.len() {
-            continue;
-        }
-        if ended {
-            log.close(ResponseError::NotLeaderOrFollower).expect("closes");
-        }
-        drop(log);
-        match removed.checked_sub(1) {
-            Some(at) => fs::remove_file(&files[at]).expect("removes"),
-            None => fs::remove_dir_all(folder.path()).expect("removes"),
-        }
-        let mut first_end = None;
-        for _ in 0..2 {
-            let log = open_with(&book, folder.path(), 0);
-            let end = log.ends().end;
-            assert!(log.ends().start == 0 && end >= 40, "offsets are not given again");
-            let refused = |offset| log.read(offset, 1_000, Isolation::ReadUncommitted, true).is_err();
-            let missing: Vec<i64> = (0..40).filter(|offset| refused(*offset)).collect();
-            let per_file = 40 / files.len() as i64 + 2;
-            assert!(!missing.is_empty() && (removed == 0) == (missing.len() == 40), "{missing:?}");
-            assert!(removed == 0 || missing.len() as i64 <= per_file, "{missing:?}");
-            assert!((40..*first_end.get_or_insert(end)).step_by(1_000).all(refused));
-            fill(&log, &rules(), &[5]);
-            assert_eq!(log.ends().end, end + 2);
-            assert!(log.read(end, 1_000, Isolation::ReadUncommitted, true).is_ok());
-        }
-    }
-}
-
-#[test]
-fn deleting_records_up_to_behind_what_is_lost_makes_the_log_whole() {
-    let (folder, book) = (tempfile::tempdir().expect("a folder"), Book::default());
-    fill(&open_with(&book, folder.path(), 0), &small_segments(), &[5; 20]);
-    fs::remove_dir_all(folder.path()).expect("removes");
-    let log = open_with(&book, folder.path(), 0);
-    let end = log.delete_before(-1).expect("moves");
-    assert_eq!(log.readable_bytes(end, Isolation::ReadUncommitted), Ok(0));
-    fill(&log, &rules(), &[5]);
-    for log in [log, open_with(&book, folder.path(), end)] {
-        assert_eq!((log.ends().start, read_all(&log, 1_000)), (end, vec![(end, end + 1)]));
-    }
-}
-
-/// A log that was not written to since it was opened must not be missed something.
-#[test]
-fn what_is_there_is_not_missed() {
-    let (folder, book) = (tempfile::tempdir().expect("a folder"), Book::default());
-    for round in 0..6 {
-        let log = open_with(&book, folder.path(), 0);
-        assert_eq!(read_all(&log, 1_000).len(), (round + 1) / 2 * 10);
-        if round % 2 == 0 {
-            fill(&log, &small_segments(), &[5; 10]);
-        }
-        if round % 3 == 0 {
-            log.close(ResponseError::NotLeaderOrFollower).expect("closes");
-        }
-    }
-}
-
-#[test]
-fn bytes_that_are_cut_off_after_an_orderly_end_are_missed() {
-    let (folder, book) = (tempfile::tempdir().expect("a folder"), Book::default());
-    let log = open_with(&book, folder.path(), 0);
-    fill(&log, &rules(), &[5; 3]);
-    log.close(ResponseError::NotLeaderOrFollower).expect("closes");
-    let file = folder.path().join("00000000000000000000.log");
-    let whole = fs::read(&file).expect("reads");
-    fs::write(&file, &whole[..whole.len() / 3]).expect("writes");
-    let log = open_with(&book, folder.path(), 0);
-    assert_eq!((log.ends().end, read_around(&log)), (6, (vec![(0, 1)], vec![2, 3, 4, 5])));
-    fill(&log, &rules(), &[5]);
-    assert_eq!(read_around(&log).0, [(0, 1), (6, 7)]);
 }
