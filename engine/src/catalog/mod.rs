@@ -159,7 +159,7 @@ impl Catalog {
             QueryDef { id: id.clone(), numbered: false, paused: false, made: self.changes, ..query.clone() };
         if let Some(standing) = standing {
             // It goes on where that one is.
-            let QueryDef { paused, made, resumed, restart, began, .. } = **standing;
+            let QueryDef { paused, made, resumed, restart, began, .. } = *standing;
             query = QueryDef { paused, made, resumed, restart, began, unique: standing.unique.clone(), ..query };
         }
         self.queries.insert(id, Arc::new(query));

@@ -116,13 +116,17 @@ impl Exploding {
         }
     }
 
-    /// The results that are one piece.
+    /// The results that are one piece: those of whole rows, so that a commit can be made between two pieces, unless a
+    /// row alone has too many.
     fn runs(&self) -> Vec<Run> {
         let (mut runs, mut left, mut start) = (Vec::new(), PIECE_BYTES_MAX, self.element);
         for row in self.row..self.lengths.len() {
             let fits = u32::try_from(left / self.bytes[row].max(1)).unwrap_or(u32::MAX);
-            let fits = if runs.is_empty() { fits.max(1) } else { fits };
-            let end = self.lengths[row].min(start.saturating_add(fits));
+            let wanted = self.lengths[row] - start.min(self.lengths[row]);
+            if wanted > fits && !runs.is_empty() {
+                break;
+            }
+            let end = start + wanted.min(fits.max(1));
             if end > start {
                 runs.push(Run { row, start, end });
             }

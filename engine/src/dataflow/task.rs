@@ -23,9 +23,7 @@ use datafusion::execution::session_state::SessionState;
 use headwater_connectors::format::FormatError;
 use headwater_connectors::panic::words;
 use headwater_connectors::record::{OutBatch, RawBatch, Side, TopicPartition, Wanted};
-use headwater_connectors::table::{
-    DecodedRows, ROWOFFSET, ROWPARTITION, ROWTIME, RecordDecoder, TopicSpec, WINDOWEND, WINDOWSTART,
-};
+use headwater_connectors::table::{ROWOFFSET, ROWPARTITION, ROWTIME, RecordDecoder, TopicSpec, WINDOWEND, WINDOWSTART};
 
 use super::chunk::Chunk;
 use super::complaint::{Complaint, ComplaintKind};

@@ -141,7 +141,7 @@ impl Shared {
     fn tell(&self, begun: impl Iterator<Item = (String, u64)>) {
         for (id, restart) in begun {
             if let Err(error) = self.log.lock().append("", CatalogChange::BeginQuery { id, restart }) {
-                tracing::debug!(%error, "could not write down that a query has begun");
+                tracing::debug!(?error, "could not write down that a query has begun");
                 return;
             }
         }
