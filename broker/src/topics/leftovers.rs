@@ -1,12 +1,12 @@
-//! Folders of topics that the journal does not list.
+//! Folders of topics and partitions that the journal does not list.
 //!
 //! Apart because of the one rule: records are only removed when the journal says that their topic was deleted. A journal
 //! that is older than the folders, or that has lost lines, says nothing, and then they are moved aside.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use uuid::Uuid;
 
@@ -19,13 +19,14 @@ const ORPHANED_FOLDER: &str = "orphaned";
 /// The topics of which the journal knows something.
 #[derive(Debug, Default)]
 pub(super) struct Known {
-    listed: BTreeSet<Uuid>,
+    /// With how many partitions each has.
+    listed: BTreeMap<Uuid, i32>,
     deleted: BTreeSet<Uuid>,
 }
 
 impl Known {
     pub(super) fn of(image: &Image) -> Known {
-        let listed = image.topics.values().map(|topic| topic.id).collect();
+        let listed = image.topics.values().map(|topic| (topic.id, topic.partitions)).collect();
         Known { listed, deleted: image.deleted_topics.clone() }
     }
 }
@@ -49,33 +50,51 @@ pub(crate) fn holds_records(folder: &Path) -> io::Result<bool> {
 
 /// Removes what was deleted or holds nothing, and moves everything else aside that is not listed.
 pub(super) fn clear(logs: &Path, known: &Known) {
-    let Ok(entries) = fs::read_dir(logs) else { return };
-    for entry in entries.flatten() {
-        let id = entry.file_name().to_str().and_then(|name| Uuid::try_parse(name).ok());
-        let Some(id) = id.filter(|id| !known.listed.contains(id)) else { continue };
-        let cleared = clear_one(logs, &entry.path(), known.deleted.contains(&id));
-        if let Err(error) = cleared {
-            tracing::warn!(folder = %entry.path().display(), %error, "could not clear a topic's folder away");
+    for (name, folder) in entries(logs) {
+        let Ok(id) = Uuid::try_parse(&name) else { continue };
+        match known.listed.get(&id) {
+            Some(partitions) => clear_partitions(logs, &name, &folder, *partitions),
+            None => clear_one(logs, &name, &folder, known.deleted.contains(&id)),
         }
     }
 }
 
-fn clear_one(logs: &Path, folder: &Path, deleted: bool) -> io::Result<()> {
-    if deleted || !holds_records(folder)? {
-        return fs::remove_dir_all(folder);
+/// Partitions that were added and are not listed any more.
+fn clear_partitions(logs: &Path, topic: &str, folder: &Path, partitions: i32) {
+    for (name, folder) in entries(folder) {
+        if name.parse().is_ok_and(|partition: i32| partition >= partitions) {
+            clear_one(logs, &format!("{topic}.partition-{name}"), &folder, false);
+        }
     }
+}
+
+/// What is in a folder, by name.
+fn entries(folder: &Path) -> Vec<(String, PathBuf)> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.filter_map(|entry| Some((entry.file_name().into_string().ok()?, entry.path()))).collect()
+}
+
+fn clear_one(logs: &Path, name: &str, folder: &Path, deleted: bool) {
+    let cleared = match deleted || !holds_records(folder).unwrap_or(true) {
+        true => fs::remove_dir_all(folder),
+        false => move_aside(logs, name, folder),
+    };
+    if let Err(error) = cleared {
+        tracing::warn!(folder = %folder.display(), %error, "could not clear a folder away that the journal does not list");
+    }
+}
+
+fn move_aside(logs: &Path, name: &str, folder: &Path) -> io::Result<()> {
     let orphaned = logs.with_file_name(ORPHANED_FOLDER);
     make_folder(&orphaned)?;
-    let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let free = |target: &std::path::PathBuf| !target.exists();
     let numbered = (2..).map(|at| orphaned.join(format!("{name}.{at}")));
-    let target = std::iter::once(orphaned.join(&name)).chain(numbered).find(free);
-    let target = target.ok_or(io::ErrorKind::AlreadyExists)?;
+    let mut targets = std::iter::once(orphaned.join(name)).chain(numbered);
+    let target = targets.find(|target| !target.exists()).ok_or(io::ErrorKind::AlreadyExists)?;
     fs::rename(folder, &target)?;
     tracing::warn!(
         from = %folder.display(),
         to = %target.display(),
-        "moved a folder with records aside: the journal does not know its topic"
+        "moved a folder with records aside: the journal does not list its topic or partition"
     );
     Ok(())
 }
@@ -84,7 +103,7 @@ fn clear_one(logs: &Path, folder: &Path, deleted: bool) -> io::Result<()> {
 mod tests {
     use super::*;
 
-    fn topic(logs: &Path, id: Uuid, bytes: &str) -> std::path::PathBuf {
+    fn topic(logs: &Path, id: Uuid, bytes: &str) -> PathBuf {
         let folder = logs.join(id.to_string());
         fs::create_dir_all(folder.join("0")).expect("makes");
         fs::write(folder.join("0").join("00000000000000000000.log"), bytes).expect("writes");
@@ -96,7 +115,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let logs = folder.path().join("logs");
         let [listed, deleted, empty, unknown] = [1, 2, 3, 4].map(Uuid::from_u128);
-        let known = Known { listed: [listed].into(), deleted: [deleted].into() };
+        let known = Known { listed: [(listed, 1)].into(), deleted: [deleted].into() };
         for bytes in ["first", "second"] {
             let folders = [(listed, bytes), (deleted, bytes), (empty, ""), (unknown, bytes)];
             let folders = folders.map(|(id, bytes)| topic(&logs, id, bytes));
@@ -107,5 +126,22 @@ mod tests {
             let file = folder.path().join("orphaned").join(name).join("0").join("00000000000000000000.log");
             assert_eq!(fs::read_to_string(file).expect("is kept"), bytes);
         }
+    }
+
+    #[test]
+    fn a_partition_that_is_not_listed_is_moved_aside_too() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let logs = folder.path().join("logs");
+        let id = Uuid::from_u128(1);
+        let topic = topic(&logs, id, "listed");
+        for (partition, bytes) in [("1", "unlisted"), ("2", ""), ("notes", "not ours")] {
+            fs::create_dir(topic.join(partition)).expect("makes");
+            fs::write(topic.join(partition).join("00000000000000000000.log"), bytes).expect("writes");
+        }
+        clear(&logs, &Known { listed: [(id, 1)].into(), deleted: BTreeSet::new() });
+        let left = ["0", "1", "2", "notes"].map(|partition| topic.join(partition).exists());
+        assert_eq!(left, [true, false, false, true]);
+        let moved = folder.path().join("orphaned").join(format!("{id}.partition-1"));
+        assert_eq!(fs::read_to_string(moved.join("00000000000000000000.log")).expect("is kept"), "unlisted");
     }
 }
