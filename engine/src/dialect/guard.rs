@@ -34,7 +34,7 @@ use super::simplify::simplified;
 use super::unordered::{BYTES_WITHOUT_ORDER, WITHOUT_ORDER};
 use crate::functions::ELEMENT;
 
-/// The expression, guarded where it may fail and stands by itself: it has no subquery, and no lambda around it.
+/// The expression, guarded where it may fail and stands by itself: it has no subquery of many rows, and no lambda around it.
 pub(super) fn wrap(expr: Expr, schema: &DFSchema) -> Result<Expr> {
     if !may_fail(&expr) || !is_closed(&expr) {
         return Ok(expr);
@@ -146,7 +146,6 @@ fn is_closed(expr: &Expr) -> bool {
                 | Expr::WindowFunction(_)
                 | Expr::Unnest(_)
                 | Expr::GroupingSet(_)
-                | Expr::ScalarSubquery(_)
                 | Expr::InSubquery(_)
                 | Expr::Exists(_)
                 | Expr::SetComparison(_)
@@ -173,10 +172,11 @@ pub(super) struct Guarded {
 impl Guarded {
     fn call(expr: Expr, schema: &DFSchema) -> Result<Expr> {
         let data_type = expr.get_type(schema)?;
-        // Columns of the query around a subquery are arguments like others: they become columns when it is joined.
+        // Columns of the query around a subquery, and a subquery for a value, are arguments like others: they become columns
+        // when they are joined.
         let mut args: Vec<Expr> = Vec::new();
         let expr = expr.transform_up(|node| {
-            if !matches!(node, Expr::Column(_) | Expr::OuterReferenceColumn(..)) {
+            if !matches!(node, Expr::Column(_) | Expr::OuterReferenceColumn(..) | Expr::ScalarSubquery(_)) {
                 return Ok(Transformed::no(node));
             }
             let at = args.iter().position(|arg| *arg == node).unwrap_or_else(|| {
