@@ -115,7 +115,10 @@ impl World {
                 .map(|column| ArrayFormatter::try_new(column, &options).expect("printable"))
                 .collect();
             // 0.0 and -0.0 are one number, of which a group shows either.
-            let cell = |row: usize, column: &ArrayFormatter<'_>| column.value(row).to_string().replace("-0.0", "0.0");
+            let cell = |row: usize, column: &ArrayFormatter<'_>| match column.value(row).to_string() {
+                zero if zero == "-0.0" => "0.0".to_owned(),
+                text => text,
+            };
             table.extend((0..batch.num_rows()).map(|row| columns.iter().map(|column| cell(row, column)).collect()));
         }
         Ok(table)
