@@ -1,6 +1,6 @@
 //! Places of a physical plan across which nothing may be concluded about the order of rows.
 //!
-//! DataFusion (55) is wrong about five of them, and a [`Barrier`] there keeps it from it:
+//! DataFusion (55) is wrong about six of them, and a [`Barrier`] there keeps it from it:
 //!
 //! * **Above a limit in a subquery.** A sort above is pushed below the limit, which then keeps other rows, and with an
 //!   OFFSET too few of them: `SELECT a FROM (SELECT a FROM t LIMIT 4 OFFSET 3) AS q ORDER BY a` gave one row
@@ -12,6 +12,8 @@
 //!   no partner and in totals, so that sorts by it are removed. No report was found.
 //! * **Above a window function that only rises or falls**, as MAX over an order: it is NULL until there is a value, so the
 //!   order that it is said to have may be the one with NULLs at the other end. No report was found.
+//! * **Below a window function, where a condition equates an expression**, as `k - k = k`: rows are sorted by the one, and
+//!   PARTITION BY the other is not recognized (a kind of apache/datafusion#9177, which was closed for constants).
 //! * **Above a UNION.** A sort above is pushed below it, and where two columns of an input are one expression the inputs
 //!   are sorted by other ones of them; the plan is then refused by DataFusion itself. No report was found.
 //!
@@ -24,6 +26,7 @@ use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{JoinType, Result, Statistics};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr::utils::collect_columns;
 use datafusion::physical_expr::{EquivalenceProperties, LexOrdering, OrderingRequirements, PhysicalExpr};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
@@ -65,7 +68,8 @@ fn with_barriers(plan: Arc<dyn ExecutionPlan>, last: bool) -> Result<Arc<dyn Exe
     let ordered = plan.downcast_ref::<GlobalLimitExec>().is_some_and(|limit| limit.fetch().is_none());
     let child = |(at, child): (usize, &Arc<dyn ExecutionPlan>)| {
         let child = with_barriers(child.clone(), below_is_last)?;
-        Ok(match forgotten.contains(&at) && concludes(&child) {
+        let forgets = forgotten.contains(&at) && concludes(&child) || is_window(&plan) && equates(&child);
+        Ok(match forgets {
             true => Arc::new(Barrier::new(child, None)) as Arc<dyn ExecutionPlan>,
             false if ordered => required(child)?,
             false => child,
@@ -88,7 +92,7 @@ fn has_totals(plan: &Arc<dyn ExecutionPlan>) -> bool {
 /// Whether a plan is said to be in the order of a window function's value that may be NULL.
 fn is_said_to_rise(plan: &Arc<dyn ExecutionPlan>) -> bool {
     let [input] = plan.children()[..] else { return false };
-    if !plan.is::<WindowAggExec>() && !plan.is::<BoundedWindowAggExec>() {
+    if !is_window(plan) {
         return false;
     }
     let (width, schema) = (input.schema().fields().len(), plan.schema());
@@ -97,6 +101,16 @@ fn is_said_to_rise(plan: &Arc<dyn ExecutionPlan>) -> bool {
         let columns = collect_columns(&by.expr);
         columns.iter().any(|column| column.index() >= width && schema.field(column.index()).is_nullable())
     })
+}
+
+fn is_window(plan: &Arc<dyn ExecutionPlan>) -> bool {
+    plan.is::<WindowAggExec>() || plan.is::<BoundedWindowAggExec>()
+}
+
+/// Whether an expression that is no column is known to equal another one.
+fn equates(plan: &Arc<dyn ExecutionPlan>) -> bool {
+    let classes = plan.equivalence_properties().eq_group();
+    classes.iter().any(|class| class.iter().any(|expr| !expr.is::<Column>()))
 }
 
 /// The children of whose columns the plan makes others under the same name.
