@@ -84,6 +84,21 @@ impl RecordDecoder {
         })
     }
 
+    /// A decoder of a stream that parses nothing: it gives a row without columns for every record with a value, bad
+    /// ones included.
+    pub fn counting() -> Self {
+        Self {
+            outputs: Vec::new(),
+            schema: Arc::new(Schema::empty()),
+            key: None,
+            value: None,
+            event_time: None,
+            key_window: None,
+            kind: RowKind::All,
+            keeps_valueless: false,
+        }
+    }
+
     /// The same decoder, for which a record of a stream without a value is a row, too: see [`DecodedRows::valued`].
     pub fn keeping_valueless(self) -> Self {
         Self { keeps_valueless: true, ..self }

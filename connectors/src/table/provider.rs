@@ -23,12 +23,20 @@ use super::spec::{ROWOFFSET, ROWPARTITION, ROWTIME, RowKind, TopicSpec};
 pub struct TopicTable {
     spec: Arc<TopicSpec>,
     schema: SchemaRef,
+    counts: bool,
 }
 
 impl TopicTable {
     /// A table over the topic.
     pub fn new(spec: Arc<TopicSpec>) -> Self {
-        Self { schema: spec.schema(), spec }
+        Self { schema: spec.schema(), spec, counts: false }
+    }
+
+    /// The same stream, whose records are to be counted: a scan that needs no column then parses nothing, so
+    /// that bad records are rows, too. Any other scan parses every record.
+    pub fn counted(&self) -> Self {
+        let (spec, schema) = (self.spec.clone(), self.schema.clone());
+        Self { counts: spec.kind == RowKind::All, spec, schema }
     }
 
     /// What the topic's records mean.
@@ -91,8 +99,9 @@ impl TableProvider for TopicTable {
         let frozen = self.freeze(&context, self.pruning(state, filters)?).await?;
         let fields: Vec<_> = projection.iter().map(|i| self.schema.fields()[*i].clone()).collect();
         let schema = Arc::new(Schema::new(fields));
-        let scan =
-            Scan { spec: self.spec.clone(), projection, schema, context: context.as_ref().clone(), frozen, limit };
+        let counts = self.counts && projection.is_empty();
+        let (spec, context) = (self.spec.clone(), context.as_ref().clone());
+        let scan = Scan { spec, projection, schema, context, frozen, limit, counts };
         Ok(match self.spec.kind {
             RowKind::All => Arc::new(TopicScanExec::new(scan, state.config().target_partitions())),
             RowKind::LatestPerKey => Arc::new(LatestPerKeyExec::new(scan)),

@@ -46,6 +46,8 @@ pub struct Scan {
     pub frozen: FrozenRanges,
     /// Rows after which each output partition may stop.
     pub limit: Option<usize>,
+    /// The records are only counted: see [`RecordDecoder::counting`].
+    pub counts: bool,
 }
 
 impl Scan {
@@ -59,6 +61,9 @@ impl Scan {
 
     /// The decoder of this scan's columns.
     pub fn decoder(&self) -> Result<RecordDecoder> {
+        if self.counts {
+            return Ok(RecordDecoder::counting());
+        }
         RecordDecoder::new(&self.spec, &self.projection).map_err(external)
     }
 }

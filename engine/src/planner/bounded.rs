@@ -17,7 +17,7 @@ use headwater_connectors::table::{ScanContext, TopicTable};
 use sqlparser::ast::{Expr, Statement as SqlStatement};
 
 use super::optimizer::Rules;
-use super::{around, calls, columns, lambdas, pinpoint, rewrite, star, using};
+use super::{around, calls, columns, counting, lambdas, pinpoint, rewrite, star, using};
 use crate::catalog::Catalog;
 use crate::config::Settings;
 use crate::diagnostic::{Diagnostic, NOT_SUPPORTED, Span, UNKNOWN_FUNCTION};
@@ -122,7 +122,8 @@ pub async fn plan(
     }
     around::rename(&mut body, catalog);
     let statement = PlannedStatement::Statement(Box::new(SqlStatement::Query(body)));
-    let planned = state.statement_to_plan(statement).await.and_then(dialect::settle_plan);
+    let planned = state.statement_to_plan(statement).await.and_then(counting::count_unparsed);
+    let planned = planned.and_then(dialect::settle_plan);
     planned.map_err(|error| pinpoint::diagnose(&error, query).into_iter().map(|told| nearest(told, state)).collect())
 }
 

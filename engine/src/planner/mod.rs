@@ -8,6 +8,7 @@ mod clause;
 mod columns;
 pub(crate) mod constant;
 pub(crate) mod continuous;
+mod counting;
 pub(crate) mod define;
 pub(crate) mod function;
 mod lambdas;
