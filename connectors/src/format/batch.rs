@@ -1,23 +1,23 @@
 //! What decoders and encoders of all formats share: choosing columns, going through the rows of a
 //! batch, taking a bad row back, gathering payloads.
 
-use std::collections::HashSet;
-
 use arrow::array::{Array, ArrayRef, BinaryArray};
 use arrow::buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow::compute::{CastOptions, cast_with_options};
+use arrow::datatypes::FieldRef;
 
 use super::column::Column;
 use super::kind::FormatError;
 use super::{BadRow, Decoded, Encoded, Layout};
 
-/// The columns a decoder was asked for.
+/// The fields of a payload, and the columns a decoder was asked for. The fields without a column are
+/// checked all the same: a payload is bad or it is not, whoever reads it.
 pub(crate) struct Selected {
-    /// Their names, in the order asked.
-    pub(crate) names: Vec<String>,
-    /// Their columns, in the order asked.
+    /// Every field of the layout; each has a type that columns can have.
+    pub(crate) fields: Vec<FieldRef>,
+    /// The columns, in the order asked.
     pub(crate) columns: Vec<Column>,
-    /// For every field of the layout, which of the columns it is.
+    /// For every field, which of the columns it is.
     pub(crate) by_field: Vec<Option<usize>>,
 }
 
@@ -26,18 +26,17 @@ impl Selected {
     /// or of an unknown type.
     pub(crate) fn try_new(layout: &Layout, projection: &[usize]) -> Result<Self, FormatError> {
         let mut by_field = vec![None; layout.fields.len()];
-        let mut seen = HashSet::new();
-        let mut selected = Vec::new();
         for (column, field) in projection.iter().enumerate() {
-            let known = layout.fields.get(*field).filter(|_| seen.insert(*field));
-            selected.push(known.ok_or_else(|| FormatError::projection(*field))?);
-            by_field[*field] = Some(column);
+            match by_field.get_mut(*field) {
+                Some(free @ None) => *free = Some(column),
+                _ => return Err(FormatError::projection(*field)),
+            }
         }
-        Ok(Self {
-            names: selected.iter().map(|field| field.name().clone()).collect(),
-            columns: selected.iter().map(|field| Column::try_new(field.data_type())).collect::<Result<_, _>>()?,
-            by_field,
-        })
+        let column = |field: &FieldRef| Column::try_new(field.data_type());
+        // Of those that nobody asked for only the type is looked at.
+        layout.fields.iter().try_for_each(|field| column(field).map(drop))?;
+        let columns = projection.iter().map(|field| column(&layout.fields[*field])).collect::<Result<_, _>>()?;
+        Ok(Self { fields: layout.fields.clone(), columns, by_field })
     }
 }
 
@@ -147,7 +146,7 @@ pub(crate) fn conform(columns: &[ArrayRef], layout: &Layout) -> Result<Vec<Array
         return Err(format!("expected {} columns, found {}", layout.fields.len(), columns.len()));
     }
     let options = CastOptions { safe: false, ..CastOptions::default() };
-    let cast = |(column, field): (&ArrayRef, &arrow::datatypes::FieldRef)| match column.data_type() {
+    let cast = |(column, field): (&ArrayRef, &FieldRef)| match column.data_type() {
         same if same == field.data_type() => Ok(column.clone()),
         _ => cast_with_options(column, field.data_type(), &options)
             .map_err(|error| format!("column \"{}\" has another type: {error}", field.name())),

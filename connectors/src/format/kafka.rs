@@ -1,5 +1,6 @@
 //! KAFKA: one bare column as Kafka's own serializers write it: INT and BIGINT in four and eight
-//! bytes, the most significant first, DOUBLE likewise by its bits, STRING in UTF-8, BYTES as they are.
+//! bytes, the most significant first, DOUBLE likewise by its bits, STRING in UTF-8 (read as
+//! [`decode_utf8`] reads it), BYTES as they are.
 
 use arrow::array::{Array, ArrayRef, AsArray, BinaryArray};
 use arrow::buffer::NullBuffer;
@@ -8,21 +9,25 @@ use arrow::datatypes::{DataType, Float64Type, Int32Type, Int64Type};
 use super::batch::{Payloads, Rows, Selected, conform, is_present};
 use super::column::{Column, Values};
 use super::kind::FormatError;
+use super::scalar::Scalar;
 use super::text::COLUMN_FULL;
 use super::types::sql_name;
+use super::utf8::decode_utf8;
 use super::{Decoded, Decoder, Encoded, Encoder, Layout};
 
 /// Decodes the only column.
 pub(super) struct KafkaDecoder {
     /// The column, where it was asked for.
     columns: Vec<Column>,
+    /// Its type.
+    scalar: Option<Scalar>,
 }
 
 impl KafkaDecoder {
     /// Fails when the layout has not exactly one column.
     pub(super) fn try_new(layout: &Layout, selected: Selected) -> Result<Self, FormatError> {
         check_single(layout)?;
-        Ok(Self { columns: selected.columns })
+        Ok(Self { columns: selected.columns, scalar: Scalar::of(layout.fields[0].data_type()) })
     }
 }
 
@@ -30,7 +35,10 @@ impl Decoder for KafkaDecoder {
     fn decode(&mut self, payloads: &BinaryArray) -> Decoded {
         let mut rows = Rows::new(&mut self.columns);
         for row in 0..payloads.len() {
-            rows.decode(row, payloads, |payload, columns| columns.iter_mut().try_for_each(|c| read(payload, c)));
+            rows.decode(row, payloads, |payload, columns| match columns {
+                [column] => read(payload, column),
+                _ => check(payload, self.scalar),
+            });
         }
         rows.finish()
     }
@@ -41,16 +49,22 @@ fn read(payload: &[u8], column: &mut Column) -> Result<(), String> {
         Values::Int(values) => values.push(i32::from_be_bytes(sized(payload, "INT")?)),
         Values::Bigint(values) => values.push(i64::from_be_bytes(sized(payload, "BIGINT")?)),
         Values::Double(values) => values.push(f64::from_be_bytes(sized(payload, "DOUBLE")?)),
-        Values::String(bytes) => {
-            let text =
-                std::str::from_utf8(payload).map_err(|error| format!("not UTF-8 at byte {}", error.valid_up_to()))?;
-            bytes.push(text.as_bytes()).map_err(|_| COLUMN_FULL)?;
-        }
+        Values::String(bytes) => bytes.push(decode_utf8(payload).as_bytes()).map_err(|_| COLUMN_FULL)?,
         Values::Bytes(bytes) => bytes.push(payload).map_err(|_| COLUMN_FULL)?,
         other => return Err(format!("format KAFKA cannot hold {}", other.sql_name())),
     }
     column.close();
     Ok(())
+}
+
+/// Says why a payload has no value for the column, where it has none: what [`read`] would say.
+fn check(payload: &[u8], scalar: Option<Scalar>) -> Result<(), String> {
+    match scalar {
+        Some(Scalar::Int) => sized::<4>(payload, "INT").map(drop),
+        Some(Scalar::Bigint) => sized::<8>(payload, "BIGINT").map(drop),
+        Some(Scalar::Double) => sized::<8>(payload, "DOUBLE").map(drop),
+        _ => Ok(()),
+    }
 }
 
 fn sized<const N: usize>(payload: &[u8], type_name: &str) -> Result<[u8; N], String> {

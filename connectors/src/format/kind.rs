@@ -178,6 +178,12 @@ impl FormatKind {
         }
     }
 
+    /// True when no payload is bad, whatever its bytes are, so that those nobody reads need not be looked at.
+    pub fn takes_any_payload(self, layout: &Layout) -> bool {
+        let is_plain = |field: &FieldRef| matches!(field.data_type(), DataType::Utf8 | DataType::Binary);
+        self == Self::None || self == Self::Kafka && layout.fields.iter().all(is_plain)
+    }
+
     /// Says whether columns can be laid out so; the error names the format and what does not fit.
     pub fn check(&self, layout: &Layout, side: Side) -> Result<(), FormatError> {
         let unfit = |reason: String| Err(FormatError::Unfit(reason));
@@ -220,8 +226,8 @@ impl FormatKind {
         Ok(())
     }
 
-    /// Makes a decoder of the fields numbered in `projection`, in that order. Fails when a field
-    /// does not exist, is asked for twice or has a type the format cannot hold.
+    /// Makes a decoder of the fields numbered in `projection`, in that order. The others are checked: which
+    /// payloads are bad, and why, does not depend on the projection. Fails when a field does not exist, is asked for twice or has a type the format cannot hold.
     pub fn decoder(&self, layout: &Layout, projection: &[usize]) -> Result<Box<dyn Decoder>, FormatError> {
         self.check_types(layout, "")?;
         let selected = Selected::try_new(layout, projection)?;

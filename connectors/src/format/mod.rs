@@ -3,7 +3,8 @@
 //! A [`Decoder`] takes a column of payloads and gives one Arrow column for each field asked for.
 //! It never fails a batch: a bad payload leaves a row of nulls (everything written for that row
 //! is rolled back) and a [`BadRow`] that says why. So the columns of the key and of the value stay
-//! aligned, and the caller drops the bad rows of either side at once.
+//! aligned, and the caller drops the bad rows of either side at once. Which payloads are bad does not
+//! depend on the fields asked for: the others are checked by their types, without being kept.
 //!
 //! A payload that is null is a row of nulls and not bad: whether it is a tombstone or a row is for
 //! the caller to say. Formats know no transport and no SQL; types are Arrow's:
@@ -24,19 +25,23 @@ mod kafka;
 mod kind;
 mod none;
 mod number;
+mod scalar;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod tests;
 mod text;
 mod types;
+mod utf8;
 
 use arrow::array::{ArrayRef, BinaryArray};
 use arrow::datatypes::FieldRef;
 
+pub use json::first_json_value;
 pub use kind::{FormatError, FormatKind, parse_delimiter};
 pub use number::{parse_double, write_double_text};
 pub use types::sql_name;
+pub use utf8::decode_utf8;
 
 /// A payload that could not be decoded, or a row that could not be encoded.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -12,8 +12,11 @@ use memchr::{memchr, memchr2};
 /// Most digits a decimal can have: the width of `Decimal256`.
 const DECIMAL_DIGITS_MAX: usize = 76;
 
+/// A number of so many digits is a finite double, wherever its point is.
+const FINITE_DIGITS: usize = 300;
+
 /// The least exponent that 32 bits do not hold.
-const EXPONENT_BEYOND: i64 = 1 << 31;
+pub(crate) const EXPONENT_BEYOND: i64 = 1 << 31;
 
 /// A decimal literal in its parts: `-12.5e3` is negative, `12`, `5`, 3.
 #[derive(Clone, Copy, Debug)]
@@ -107,17 +110,30 @@ impl<'a> Literal<'a> {
         Some(if self.negative { value.wrapping_neg() } else { value })
     }
 
-    fn unscaled(&self, precision: u8, scale: i8) -> Option<Digits> {
+    /// Whether it has a value of `precision` digits at `scale` without rounding.
+    pub(crate) fn fits(&self, precision: u8, scale: i8) -> bool {
+        self.first_digit().is_none_or(|first| self.digits_needed(first, precision, scale).is_some())
+    }
+
+    /// The place of the first digit that is not 0; `None` for zero.
+    fn first_digit(&self) -> Option<usize> {
+        self.digits().position(|digit| digit != 0)
+    }
+
+    /// How many digits it takes from `first` on; `None` when it needs rounding or more than `precision`.
+    fn digits_needed(&self, first: usize, precision: u8, scale: i8) -> Option<usize> {
         let kept = self.point() + i64::from(scale);
-        let Some(first) = self.digits().position(|digit| digit != 0) else {
-            return Some(Digits::default());
-        };
         let rounded = self.digits().skip(kept.max(0) as usize).any(|digit| digit != 0);
         let needed = kept - first as i64;
-        if rounded || needed > i64::from(precision) {
-            return None;
-        }
-        let mut digits = Digits { digits: [0; DECIMAL_DIGITS_MAX], len: needed as usize };
+        (!rounded && needed <= i64::from(precision)).then_some(needed as usize)
+    }
+
+    fn unscaled(&self, precision: u8, scale: i8) -> Option<Digits> {
+        let Some(first) = self.first_digit() else {
+            return Some(Digits::default());
+        };
+        let needed = self.digits_needed(first, precision, scale)?;
+        let mut digits = Digits { digits: [0; DECIMAL_DIGITS_MAX], len: needed };
         for (slot, digit) in digits.digits[..digits.len].iter_mut().zip(self.digits().skip(first)) {
             *slot = digit;
         }
@@ -163,7 +179,7 @@ impl Digits {
 }
 
 /// Reads an exponent: a sign and digits, cut to a little more than 32 bits.
-fn exponent(text: &[u8]) -> Option<i64> {
+pub(crate) fn exponent(text: &[u8]) -> Option<i64> {
     let (negative, digits) = match text {
         [b'-', digits @ ..] => (true, digits),
         [b'+', digits @ ..] => (false, digits),
@@ -234,6 +250,12 @@ pub fn parse_double(text: &str) -> Option<f64> {
 /// Reads a literal known to be well formed; `None` when it is too large for a double.
 pub(crate) fn finite_double(literal: &str) -> Option<f64> {
     literal.parse().ok().filter(|double: &f64| double.is_finite())
+}
+
+/// Whether [`finite_double`] gives a number, which most literals show by their length.
+pub(crate) fn is_finite_double(literal: &[u8]) -> bool {
+    let is_short = literal.len() <= FINITE_DIGITS && memchr2(b'e', b'E', literal).is_none();
+    is_short || std::str::from_utf8(literal).ok().and_then(finite_double).is_some()
 }
 
 /// Writes a double as `Double.toString` does: the shortest digits that give the same double back,

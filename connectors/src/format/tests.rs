@@ -144,7 +144,7 @@ fn delimited_refuses_what_does_not_fit() {
         (b",, 1,,,,,,,", "field 3 (L): the text is no BIGINT"),
         (b",,,x,,,,,,", "field 4 (D): the text is no DOUBLE"),
         (b",,,,100,,,,,", "field 5 (C): the number does not fit DECIMAL(4, 2)"),
-        (b",,,,,\xff,,,,", "not UTF-8 at byte 5"),
+        (b",\xff,,,,,,,,", "field 2 (I): the text is no INT"),
         (b",,,,,,*,,,", "field 7 (Y): the text is no base64"),
         (b",,,,,,,2020-01-01,,", "field 8 (DT): the text is no number of days"),
         (b",,,,,,,,86400000,", "field 9 (T): a TIME is from 0 to 86399999 milliseconds"),
@@ -153,6 +153,29 @@ fn delimited_refuses_what_does_not_fit() {
     ] {
         assert_eq!(read(payload), reason, "{}", String::from_utf8_lossy(payload));
     }
+}
+
+#[test]
+fn delimited_checks_the_fields_that_nobody_reads() {
+    for (payload, reason) in [
+        (&b"true,x,,,,,,,,"[..], "field 2 (I): the text is no INT"),
+        (b"true,,,,100,,,,,", "field 5 (C): the number does not fit DECIMAL(4, 2)"),
+        (b"true,,,,,,AAE,,,", "field 7 (Y): the text is no base64"),
+        (b"true,,,,,,,,86400000,", "field 9 (T): a TIME is from 0 to 86399999 milliseconds"),
+    ] {
+        for projection in [&[0, 1, 2, 3, 4, 5, 6, 7, 8, 9][..], &[0], &[]] {
+            assert_eq!(decode(Delimited, &delimited(), projection, payload).unwrap_err(), reason);
+        }
+    }
+}
+
+#[test]
+fn bytes_that_are_not_utf8_become_replacement_characters_in_text() {
+    let two = layout(&[("I", DataType::Int32), ("S", DataType::Utf8)]);
+    assert_eq!(decode(Delimited, &two, &[0, 1], b"1,Montr\xe9al").as_deref(), Ok("1 Montr\u{fffd}al"));
+    assert_eq!(decode(Delimited, &two, &[1], b"1,\"\xe2\x82,\"").as_deref(), Ok("\u{fffd},"));
+    assert_eq!(decode(Kafka, &bare(DataType::Utf8), &[0], b"\xed\xa0\x80\xff").as_deref(), Ok("\u{fffd}\u{fffd}"));
+    assert_eq!(decode(Kafka, &bare(DataType::Binary), &[0], b"\xff").as_deref(), Ok("ff"));
 }
 
 #[test]
@@ -184,7 +207,9 @@ fn kafka_is_what_its_serializers_write() {
     assert_eq!(read(DataType::Int32, b"12345678"), "INT takes 4 bytes, the payload has 8");
     assert_eq!(read(DataType::Int64, b""), "BIGINT takes 8 bytes, the payload has 0");
     assert_eq!(read(DataType::Float64, b"1.5"), "DOUBLE takes 8 bytes, the payload has 3");
-    assert_eq!(read(DataType::Utf8, b"a\xff"), "not UTF-8 at byte 1");
+    let unread = |kind, payload: &[u8]| decode(Kafka, &bare(kind), &[], payload);
+    assert_eq!(unread(DataType::Float64, b"1.5").unwrap_err(), "DOUBLE takes 8 bytes, the payload has 3");
+    assert_eq!(unread(DataType::Int32, b"1234").as_deref(), Ok(""));
 }
 
 #[test]

@@ -1,11 +1,12 @@
 //! A text into a column of another type, as Java parses it: what a quoted number in JSON and a
-//! field of DELIMITED have in common.
+//! field of DELIMITED have in common. What [`push`] takes [`check`] takes, without keeping it.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
 use super::column::{Bytes, Values};
 use super::number::{self, Literal, MS_A_DAY};
+use super::scalar::Scalar;
 
 /// Why a string column takes no more.
 pub(crate) const COLUMN_FULL: &str = "the texts of this batch exceed 2 GiB";
@@ -32,6 +33,25 @@ pub(crate) fn push(values: &mut Values, text: &str) -> Result<(), String> {
     Ok(())
 }
 
+/// Says why `text` stands for no value of a type, where it does not: what [`push`] would say.
+pub(crate) fn check(scalar: Scalar, text: &str) -> Result<(), String> {
+    match scalar {
+        Scalar::Boolean | Scalar::String => Ok(()),
+        Scalar::Int => integer::<i32>(text, "INT").map(drop),
+        Scalar::Bigint => integer::<i64>(text, "BIGINT").map(drop),
+        Scalar::Date => integer::<i32>(text, "number of days").map(drop),
+        Scalar::Timestamp => integer::<i64>(text, "number of milliseconds").map(drop),
+        Scalar::Time => time_of_day(integer(text, "number of milliseconds")?).map(drop),
+        Scalar::Double => number::parse_double(text).map(drop).ok_or_else(|| no("DOUBLE")),
+        Scalar::Decimal(precision, scale) => {
+            let literal = Literal::parse(text.as_bytes()).ok_or_else(|| no("number"))?;
+            check_decimal(&literal, precision, scale)
+        }
+        Scalar::Bytes if is_base64(text.as_bytes()) => Ok(()),
+        Scalar::Bytes => Err(no("base64")),
+    }
+}
+
 fn no(what: &str) -> String {
     format!("the text is no {what}")
 }
@@ -45,6 +65,39 @@ fn push_base64(bytes: &mut Bytes, text: &str) -> Result<(), String> {
     bytes.close().map_err(|_| COLUMN_FULL.to_owned())
 }
 
+/// Whether [`push_base64`] takes it: padded, and without bits that stand for nothing.
+fn is_base64(text: &[u8]) -> bool {
+    let padding = text.iter().rev().take(2).take_while(|byte| **byte == b'=').count();
+    let symbols = &text[..text.len() - padding];
+    let spare = match (padding, symbols.last().copied().and_then(sextet)) {
+        (1, Some(last)) => last & 0b11,
+        (2, Some(last)) => last & 0b1111,
+        _ => 0,
+    };
+    text.len().is_multiple_of(4) && spare == 0 && symbols.iter().all(|symbol| sextet(*symbol).is_some())
+}
+
+/// The six bits that a symbol of base64 stands for.
+fn sextet(symbol: u8) -> Option<u8> {
+    Some(match symbol {
+        b'A'..=b'Z' => symbol - b'A',
+        b'a'..=b'z' => symbol - b'a' + 26,
+        b'0'..=b'9' => symbol - b'0' + 52,
+        b'+' => 62,
+        b'/' => 63,
+        _ => return None,
+    })
+}
+
+/// Says that a number does not fit a DECIMAL without rounding, if it does not.
+pub(crate) fn check_decimal(literal: &Literal<'_>, precision: u8, scale: i8) -> Result<(), String> {
+    if literal.fits(precision, scale) { Ok(()) } else { Err(no_decimal(&format!("DECIMAL({precision}, {scale})"))) }
+}
+
+fn no_decimal(type_name: &str) -> String {
+    format!("the number does not fit {type_name}")
+}
+
 /// Pushes a number that fits a DECIMAL without rounding.
 pub(crate) fn push_decimal(values: &mut Values, literal: &Literal<'_>) -> Result<(), String> {
     let fits = match values {
@@ -56,7 +109,7 @@ pub(crate) fn push_decimal(values: &mut Values, literal: &Literal<'_>) -> Result
         }
         _ => false,
     };
-    if fits { Ok(()) } else { Err(format!("the number does not fit {}", values.sql_name())) }
+    if fits { Ok(()) } else { Err(no_decimal(&values.sql_name())) }
 }
 
 /// Checks that milliseconds lie within a day.
@@ -64,5 +117,22 @@ pub(crate) fn time_of_day(ms: i32) -> Result<i32, String> {
     match (0..MS_A_DAY).contains(&ms) {
         true => Ok(ms),
         false => Err(format!("a TIME is from 0 to {} milliseconds", MS_A_DAY - 1)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn base64_is_told_from_other_text_as_its_decoder_does() {
+        let symbols = [b'A', b'B', b'Q', b'g', b'w', b'8', b'+', b'/', b'=', b'-', b' '];
+        for len in 0..=5 {
+            for code in 0..symbols.len().pow(len) {
+                let text: Vec<u8> = (0..len).map(|at| symbols[code / symbols.len().pow(at) % symbols.len()]).collect();
+                assert_eq!(is_base64(&text), BASE64.decode(&text).is_ok(), "{}", text.escape_ascii());
+            }
+        }
+        assert!(is_base64(b"aGVsbG8gd29ybGQ=") && !is_base64(b"aGVsbG8gd29ybGR="));
     }
 }

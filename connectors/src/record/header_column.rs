@@ -5,6 +5,7 @@ use arrow::array::builder::{BinaryBuilder, ListBuilder, StringBuilder, StructBui
 use arrow::datatypes::{DataType, Fields};
 
 use super::headers_type;
+use crate::format::decode_utf8;
 
 /// A column of headers of [`headers_type`] that grows: headers of a record, its end, those of the next.
 pub struct HeaderColumn {
@@ -24,7 +25,7 @@ impl HeaderColumn {
     pub fn push(&mut self, name: &[u8], value: Option<&[u8]>) {
         let entry = self.lists.values();
         let names = entry.field_builder::<StringBuilder>(0).expect("field 0 was built as strings");
-        names.append_value(String::from_utf8_lossy(name));
+        names.append_value(decode_utf8(name));
         let values = entry.field_builder::<BinaryBuilder>(1).expect("field 1 was built as bytes");
         values.append_option(value);
         entry.append(true);

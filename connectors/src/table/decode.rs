@@ -1,4 +1,8 @@
 //! Raw records to rows: the one place where keys, values, headers and addresses become columns.
+//!
+//! A record is bad or it is not, whichever columns are asked for: every declared column of its key and
+//! value is read or at least checked, and so are the window of a windowed key and the event time. Only
+//! [`RecordDecoder::counting`] looks at nothing.
 
 use std::sync::Arc;
 
@@ -12,7 +16,7 @@ use arrow::datatypes::{Schema, SchemaRef};
 use arrow::error::ArrowError;
 
 use super::event_time::EventTimes;
-use super::spec::{Column, ColumnOrigin, KeyWindow, RowKind, TopicSpec};
+use super::spec::{Column, ColumnOrigin, KeyWindow, RowKind, SideSpec, TopicSpec};
 use super::window::split_windowed_keys;
 use crate::format::{BadRow, Decoder, FormatError};
 use crate::record::{RawBatch, Reject, Side, Wanted};
@@ -112,9 +116,8 @@ impl RecordDecoder {
     /// The parts of a record this decoder looks at.
     pub fn wanted(&self) -> Wanted {
         let has = |test: fn(&ColumnOrigin) -> bool| self.outputs.iter().any(|c| test(&c.origin));
-        let window = has(|o| matches!(o, ColumnOrigin::WindowStart | ColumnOrigin::WindowEnd));
         Wanted {
-            keys: self.key.is_some() || window,
+            keys: self.key.is_some() || self.key_window.is_some(),
             values: self.value.is_some(),
             headers: has(|o| matches!(o, ColumnOrigin::Headers | ColumnOrigin::Header(_))),
         }
@@ -280,14 +283,11 @@ fn fields<'a>(origins: impl Iterator<Item = &'a ColumnOrigin>, pick: fn(&ColumnO
     picked
 }
 
-/// The decoder of a side; none where no column of it is asked for. With `always` there is one all the
-/// same: whether a table's record is a tombstone or broken must not depend on the columns asked for.
-fn side_decoder(
-    side: &super::spec::SideSpec,
-    projection: &[usize],
-    always: bool,
-) -> Result<Option<SideDecoder>, FormatError> {
-    if projection.is_empty() && !always {
+/// The decoder of a side; none where no column of it is asked for and no payload can be bad. With `always`
+/// there is one all the same: whether a table's record is a tombstone must not depend on the columns.
+fn side_decoder(side: &SideSpec, projection: &[usize], always: bool) -> Result<Option<SideDecoder>, FormatError> {
+    let can_be_bad = !side.layout.fields.is_empty() && !side.format.takes_any_payload(&side.layout);
+    if projection.is_empty() && !can_be_bad && !always {
         return Ok(None);
     }
     let decoder = side.format.decoder(&side.layout, projection)?;

@@ -18,6 +18,7 @@ pub fn payload(rng: &mut StdRng) -> Vec<u8> {
         _ => object(rng, 4, &mut out),
     }
     space(rng, &mut out);
+    surround(rng, &mut out);
     let mut bytes = out.into_bytes();
     if rng.random_bool(0.5) {
         for _ in 0..rng.random_range(1..4) {
@@ -25,6 +26,16 @@ pub fn payload(rng: &mut StdRng) -> Vec<u8> {
         }
     }
     bytes
+}
+
+/// Sometimes a byte order mark before the value, and something behind it.
+fn surround(rng: &mut StdRng, out: &mut String) {
+    if rng.random_bool(0.05) {
+        out.insert(0, '\u{feff}');
+    }
+    if rng.random_bool(0.1) {
+        out.push_str([" ", "x", "}", "]", ",", "{\"a\":1}", "null", "\"", "\u{e9}"][rng.random_range(0..9)]);
+    }
 }
 
 fn object(rng: &mut StdRng, depth: u32, out: &mut String) {
@@ -53,6 +64,7 @@ fn member_value(rng: &mut StdRng, name: &str, depth: u32, out: &mut String) {
     match name {
         "bool" => out.push_str(["true", "false", "null"][rng.random_range(0..3)]),
         "a" | "A" | "dbl" | "\\u0061" => number(rng, out),
+        "dec" if rng.random_bool(0.7) => out.push_str(&rng.random_range(-2_000_000..2_000_000).to_string()),
         "dec" => out.push_str(&format!("{}.{}", rng.random_range(0..2000), rng.random_range(0..2000))),
         "arr" | "Arr" => list(rng, out, number),
         "m" => entries(rng, out),
@@ -119,6 +131,7 @@ fn string(rng: &mut StdRng, out: &mut String) {
             1 => out.push_str("\\\""),
             2 => out.push_str("\\u00E9"),
             3 => out.push_str("\\ud83d\\ude00"),
+            7 => out.push_str(["\\ud83d", "\\uDE00"][rng.random_range(0..2)]),
             4 => out.push('\u{1f600}'),
             5 => out.push('\u{e9}'),
             6 => out.push_str("\\\\"),

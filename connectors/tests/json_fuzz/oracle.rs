@@ -2,7 +2,8 @@
 //!
 //! serde_json keeps numbers beyond 64 bits and fractions as doubles, and rounds those roughly. So
 //! such a number is compared as a double, and where only its digits could tell whether it fits a
-//! column the oracle has no opinion.
+//! column the oracle has no opinion. Nor has it one of UTF-16 and UTF-32, of exponents beyond 32 bits and
+//! of nesting deeper than serde_json reads.
 
 use std::fmt;
 
@@ -12,8 +13,8 @@ use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
 /// What a payload must give.
 pub enum Verdict {
-    /// These values.
-    Good(Vec<Cell>),
+    /// These values; `None` for a field that the oracle cannot tell from a misfit.
+    Good(Vec<Option<Cell>>),
     /// A bad row, and why.
     Bad(String),
     /// The oracle cannot tell.
@@ -64,21 +65,74 @@ enum No {
 
 /// Says what a decoder of these fields must make of the payload.
 pub fn judge(payload: &[u8], fields: &[Field]) -> Verdict {
-    let json = match serde_json::from_slice::<Json>(payload) {
+    let json = match first_value(payload) {
         Ok(json) => json,
-        Err(error) if error.to_string().contains("number out of range") => return Verdict::Unknown,
-        Err(error) => return Verdict::Bad(error.to_string()),
+        Err(verdict) => return verdict,
     };
-    let cells = match &json {
+    let cells: Vec<_> = match &json {
         Json::Null => fields.iter().map(|_| Ok(Cell::Null)).collect(),
-        Json::Object(members) => fields.iter().map(|field| member(members, field)).collect::<Result<Vec<_>, _>>(),
-        _ => Err(No::Misfit("not an object".into())),
+        Json::Object(members) => fields.iter().map(|field| member(members, field)).collect(),
+        _ => return Verdict::Bad("not an object".into()),
     };
-    match cells {
-        Ok(cells) => Verdict::Good(cells),
-        Err(No::Misfit(why)) => Verdict::Bad(why),
-        Err(No::Unknown) => Verdict::Unknown,
+    match cells.iter().find_map(|cell| if let Err(No::Misfit(why)) = cell { Some(why) } else { None }) {
+        Some(why) => Verdict::Bad(why.clone()),
+        None => Verdict::Good(cells.into_iter().map(Result::ok).collect()),
     }
+}
+
+/// The value that a payload begins with: what follows it is of no consequence.
+fn first_value(payload: &[u8]) -> Result<Json, Verdict> {
+    if matches!(payload, [0 | 0xFE | 0xFF, ..] | [_, 0, ..]) || has_huge_exponent(payload) {
+        return Err(Verdict::Unknown);
+    }
+    let payload = payload.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(payload);
+    let payload = without_lone_surrogates(payload);
+    match serde_json::Deserializer::from_slice(&payload).into_iter::<Json>().next() {
+        None => Err(Verdict::Bad("empty".into())),
+        Some(Ok(json)) => Ok(json),
+        Some(Err(error)) => Err(match error.to_string() {
+            text if text.contains("number out of range") || text.contains("recursion limit") => Verdict::Unknown,
+            // Of what may follow a word Jackson has its own idea.
+            text if text.contains("trailing characters") && payload.trim_ascii_start().starts_with(b"null") => {
+                Verdict::Unknown
+            }
+            text => Verdict::Bad(text),
+        }),
+    }
+}
+
+fn has_huge_exponent(payload: &[u8]) -> bool {
+    let is_exponent = |rest: &&[u8]| {
+        let digits = rest[1..].strip_prefix(b"-").or(rest[1..].strip_prefix(b"+")).unwrap_or(&rest[1..]);
+        digits.iter().take_while(|byte| byte.is_ascii_digit()).count() >= 10
+    };
+    (0..payload.len())
+        .map(|at| &payload[at..])
+        .filter(|rest| matches!(rest[0], b'e' | b'E'))
+        .any(|rest| is_exponent(&rest))
+}
+
+/// The payload with every escaped half of a surrogate pair as a question mark.
+fn without_lone_surrogates(payload: &[u8]) -> Vec<u8> {
+    let unit = |at: usize| {
+        let escape = payload.get(at..at + 6).filter(|escape| escape.starts_with(b"\\u"))?;
+        let digits = escape[2..].iter().all(u8::is_ascii_hexdigit).then(|| String::from_utf8_lossy(&escape[2..]))?;
+        u32::from_str_radix(&digits, 16).ok()
+    };
+    let (mut out, mut at) = (Vec::new(), 0);
+    while at < payload.len() {
+        let (kept, passed) = match (unit(at), unit(at + 6)) {
+            (Some(0xD800..=0xDBFF), Some(0xDC00..=0xDFFF)) => (&payload[at..at + 12], 12),
+            (Some(0xD800..=0xDFFF), _) => (&b"?"[..], 6),
+            _ => {
+                let end = payload.len().min(at + if payload[at] == b'\\' { 2 } else { 1 });
+                (&payload[at..end], end - at)
+            }
+        };
+        out.extend_from_slice(kept);
+        at += passed;
+    }
+    out
 }
 
 fn member(members: &[(String, Json)], field: &Field) -> Result<Cell, No> {

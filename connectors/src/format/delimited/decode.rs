@@ -5,54 +5,75 @@ use arrow::array::{Array, BinaryArray};
 use super::line::Line;
 use crate::format::batch::{Rows, Selected};
 use crate::format::column::Column;
+use crate::format::scalar::Scalar;
+use crate::format::utf8::decode_utf8;
 use crate::format::{Decoded, Decoder, text};
 
 /// Decodes DELIMITED; see [`super`].
 pub(crate) struct DelimitedDecoder {
-    selected: Selected,
+    fields: Vec<Field>,
+    columns: Vec<Column>,
     delimiter: u8,
+}
+
+/// A field of a line, and what becomes of it.
+struct Field {
+    name: String,
+    reader: Reader,
+}
+
+enum Reader {
+    /// It goes into the column of this index.
+    Build(usize),
+    /// It is only checked.
+    Check(Scalar),
 }
 
 impl DelimitedDecoder {
     /// A decoder of the columns selected.
     pub(crate) fn new(selected: Selected, delimiter: u8) -> Self {
-        Self { selected, delimiter }
+        let Selected { fields, columns, by_field } = selected;
+        let reader = |(data_type, column): (&_, &Option<usize>)| match *column {
+            Some(column) => Reader::Build(column),
+            // DELIMITED holds no other types: see `FormatKind::supports_type`.
+            None => Reader::Check(Scalar::of(data_type).unwrap_or(Scalar::String)),
+        };
+        let fields = fields.iter().zip(&by_field);
+        let fields = fields
+            .map(|(field, column)| Field { name: field.name().clone(), reader: reader((field.data_type(), column)) });
+        Self { fields: fields.collect(), columns, delimiter }
     }
 }
 
 impl Decoder for DelimitedDecoder {
     fn decode(&mut self, payloads: &BinaryArray) -> Decoded {
-        let Selected { names, columns, by_field } = &mut self.selected;
-        let mut rows = Rows::new(columns);
+        let mut rows = Rows::new(&mut self.columns);
         for row in 0..payloads.len() {
             rows.decode(row, payloads, |payload, columns| {
-                let line = std::str::from_utf8(payload);
-                let line = line.map_err(|error| format!("not UTF-8 at byte {}", error.valid_up_to()))?;
-                read_line(Line::new(line, self.delimiter), by_field, names, columns)
+                let line = decode_utf8(payload);
+                read_line(Line::new(&line, self.delimiter), &self.fields, columns)
             });
         }
         rows.finish()
     }
 }
 
-/// Reads a line whose fields are those of `by_field`, which says the column of each.
-fn read_line(
-    mut line: Line<'_>,
-    by_field: &[Option<usize>],
-    names: &[String],
-    columns: &mut [Column],
-) -> Result<(), String> {
+/// Reads a line of these fields.
+fn read_line(mut line: Line<'_>, fields: &[Field], columns: &mut [Column]) -> Result<(), String> {
     let mut count = 0;
-    while let Some(field) = line.next()? {
-        if let Some(column) = by_field.get(count).copied().flatten() {
-            read_field(&field, &mut columns[column])
-                .map_err(|why| format!("field {} ({}): {why}", count + 1, names[column]))?;
+    while let Some(text) = line.next()? {
+        if let Some(field) = fields.get(count) {
+            let named = |why| format!("field {} ({}): {why}", count + 1, field.name);
+            match field.reader {
+                Reader::Build(column) => read_field(&text, &mut columns[column]).map_err(named)?,
+                Reader::Check(scalar) => check_field(&text, scalar).map_err(named)?,
+            }
         }
         count += 1;
     }
-    match count == by_field.len() {
+    match count == fields.len() {
         true => Ok(()),
-        false => Err(format!("expected {} fields, found {count}", by_field.len())),
+        false => Err(format!("expected {} fields, found {count}", fields.len())),
     }
 }
 
@@ -64,4 +85,8 @@ fn read_field(field: &str, column: &mut Column) -> Result<(), String> {
         column.close();
     }
     Ok(())
+}
+
+fn check_field(field: &str, scalar: Scalar) -> Result<(), String> {
+    if field.is_empty() { Ok(()) } else { text::check(scalar, field) }
 }

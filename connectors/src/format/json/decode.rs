@@ -1,9 +1,13 @@
 //! JSON payloads to columns.
 
+use std::borrow::Cow;
+
 use arrow::array::{Array, BinaryArray};
 
+use super::check::Check;
+use super::encoding::{mark_len, to_utf8};
 use super::fault::{Fault, Read};
-use super::record::Record;
+use super::record::{Field, Record};
 use super::scan::Scan;
 use super::value::{self, Plan};
 use crate::format::batch::{Rows, Selected};
@@ -22,17 +26,24 @@ enum Root {
     /// A bare value for the only column.
     Bare(Plan),
     /// A bare value that nobody asked for.
-    Skipped,
+    Unread(Check),
 }
 
 impl JsonDecoder {
     /// A decoder of the columns selected; `record` is false where the payload is a bare value.
     pub(crate) fn new(selected: Selected, record: bool) -> Self {
-        let Selected { names, columns, .. } = selected;
-        let root = if record {
-            Root::Record(Record::new(names.into_iter().zip(columns.iter().map(Plan::new))))
-        } else {
-            columns.first().map_or(Root::Skipped, |column| Root::Bare(Plan::new(column)))
+        let Selected { fields, columns, by_field } = selected;
+        let root = match &fields[..] {
+            [bare] if !record => {
+                columns.first().map_or_else(|| Root::Unread(Check::new(bare.data_type())), |c| Root::Bare(Plan::new(c)))
+            }
+            fields => {
+                let field = |(field, column): (&arrow::datatypes::FieldRef, &Option<usize>)| match *column {
+                    Some(column) => Field::built(field.name(), column, Plan::new(&columns[column])),
+                    None => Field::checked(field.name(), Check::new(field.data_type())),
+                };
+                Root::Record(Record::new(fields.iter().zip(&by_field).map(field).collect()))
+            }
         };
         Self { columns, root }
     }
@@ -45,10 +56,12 @@ impl Decoder for JsonDecoder {
         let mut rows = Rows::new(&mut self.columns);
         for row in 0..payloads.len() {
             rows.decode(row, payloads, |payload, columns| {
-                if !ascii {
-                    check_utf8(payload)?;
-                }
-                let present = self.root.read(payload, columns, row).map_err(|fault| fault.to_string())?;
+                let payload = to_utf8(payload);
+                let text = match &payload {
+                    Cow::Borrowed(bytes) if !ascii => check_utf8(bytes)?,
+                    _ => &payload[..],
+                };
+                let present = self.root.read(text, columns, row).map_err(|fault| fault.to_string())?;
                 if !present {
                     absent.push(row);
                 }
@@ -62,50 +75,66 @@ impl Decoder for JsonDecoder {
 impl Root {
     /// Reads one payload; false when it says `null`.
     fn read(&mut self, payload: &[u8], columns: &mut [Column], row: usize) -> Read<bool> {
-        let mut scan = Scan::new(payload);
-        scan.skip_space();
-        let first = scan.peek();
+        let mut scan = begin(payload);
+        let Some(first) = scan.peek() else { return Err(Fault::syntax(scan.at(), "the payload is empty")) };
         match self {
-            _ if first == Some(b'n') => {
+            _ if first == b'n' => {
                 scan.literal("null")?;
                 columns.iter_mut().for_each(Column::push_null);
             }
-            _ if first.is_none() => return Err(Fault::syntax(scan.at(), "the payload is empty")),
-            Self::Record(record) if first == Some(b'{') => record.read(&mut scan, columns, row)?,
-            Self::Record(_) => return Err(no_object(scan)),
-            Self::Bare(plan) => read_bare(&mut scan, plan, &mut columns[0])?,
-            Self::Skipped => scan.skip_value()?,
+            Self::Record(record) if first == b'{' => record.read(&mut scan, columns, row)?,
+            Self::Record(_) => return Err(no_object(scan, first)),
+            Self::Bare(plan) => read_bare(&mut scan, first, |scan| value::read(scan, plan, &mut columns[0]))?,
+            Self::Unread(check) => read_bare(&mut scan, first, |scan| check.read(scan))?,
         }
-        scan.end()?;
-        Ok(first != Some(b'n'))
+        scan.root_end(first)?;
+        Ok(first != b'n')
     }
+}
+
+/// A cursor on the first byte of the payload's value.
+fn begin(payload: &[u8]) -> Scan<'_> {
+    let mut scan = Scan::new(payload);
+    scan.skip(mark_len(payload));
+    scan.skip_space();
+    scan
 }
 
 /// What to say of a payload that is not an object: that it is no JSON, if it is not.
 #[cold]
-fn no_object(mut scan: Scan<'_>) -> Box<Fault> {
+fn no_object(mut scan: Scan<'_>, first: u8) -> Box<Fault> {
     let at = scan.at();
-    match scan.skip_value().and_then(|()| scan.end()) {
+    match scan.skip_value().and_then(|()| scan.root_end(first)) {
         Ok(()) => Fault::misfit(at, "the payload is no JSON object"),
         Err(fault) => fault,
     }
 }
 
 /// Reads the only value. A misfit gives way to a fault in the syntax after it.
-fn read_bare(scan: &mut Scan<'_>, plan: &mut Plan, column: &mut Column) -> Read<()> {
+fn read_bare(scan: &mut Scan<'_>, first: u8, read: impl FnOnce(&mut Scan<'_>) -> Read<()>) -> Read<()> {
     let start = scan.place();
-    let misfit = match value::read(scan, plan, column) {
+    let misfit = match read(scan) {
         Err(fault) if fault.is_misfit() => fault,
         other => return other,
     };
     scan.return_to(start);
-    scan.skip_value().and_then(|()| scan.end())?;
+    scan.skip_value().and_then(|()| scan.root_end(first))?;
     Err(misfit)
 }
 
-fn check_utf8(payload: &[u8]) -> Result<(), String> {
+/// The payload as far as it is UTF-8, which it must be to the end of its value.
+fn check_utf8(payload: &[u8]) -> Result<&[u8], String> {
     match std::str::from_utf8(payload) {
-        Ok(_) => Ok(()),
-        Err(error) => Err(format!("not UTF-8 at byte {}", error.valid_up_to())),
+        Ok(_) => Ok(payload),
+        Err(error) => up_to_value(payload, error.valid_up_to()),
     }
+}
+
+#[cold]
+fn up_to_value(payload: &[u8], valid: usize) -> Result<&[u8], String> {
+    let text = &payload[..valid];
+    let mut scan = begin(text);
+    let is_closed = matches!(scan.peek(), Some(b'{' | b'[' | b'"'));
+    let is_whole = scan.skip_value().is_ok() && (is_closed || scan.at() < valid);
+    if is_whole { Ok(text) } else { Err(format!("not UTF-8 at byte {valid}")) }
 }

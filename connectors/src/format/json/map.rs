@@ -1,7 +1,9 @@
-//! Reading a JSON object into a MAP: every member is an entry, the last of equal names counts.
+//! Reading a JSON object into a MAP, or checking it for one: every member is an entry, the last of
+//! equal names counts.
 
 use std::collections::{HashMap, HashSet};
 
+use super::check::Check;
 use super::fault::{Fault, Read};
 use super::scan::{Place, Scan};
 use super::value::{self, Plan, column_full};
@@ -58,16 +60,16 @@ fn read_value(scan: &mut Scan<'_>, plan: &mut Plan, map: &mut Map) -> Read<Optio
             map.values.truncate(len);
             map.values.push_null();
             scan.skip_value()?;
-            Ok(Some(within(fault, map)))
+            Ok(Some(within(fault, map.keys.get(map.keys.len() - 1))))
         }
         Err(fault) => Err(fault),
     }
 }
 
-/// The fault, seen from around the entry whose key was pushed last.
-fn within(fault: Box<Fault>, map: &Map) -> Box<Fault> {
-    let key = String::from_utf8_lossy(map.keys.get(map.keys.len() - 1));
-    fault.within(format!("[{key:?}]"))
+/// The fault, seen from around the entry of this key.
+#[cold]
+fn within(fault: Box<Fault>, key: &[u8]) -> Box<Fault> {
+    fault.within(format!("[{:?}]", String::from_utf8_lossy(key)))
 }
 
 fn has_duplicate(map: &Map, first: usize) -> bool {
@@ -85,7 +87,7 @@ fn read_last(scan: &mut Scan<'_>, plan: &mut Plan, map: &mut Map) -> Read<()> {
     for (key, place) in entries {
         scan.return_to(place);
         map.keys.push(&key).map_err(|full| column_full(scan.at(), &full))?;
-        value::read(scan, plan, &mut map.values).map_err(|fault| within(fault, map))?;
+        value::read(scan, plan, &mut map.values).map_err(|fault| within(fault, &key))?;
     }
     scan.return_to(end);
     Ok(())
@@ -109,6 +111,39 @@ fn locate(scan: &mut Scan<'_>) -> Read<Vec<(Vec<u8>, Place)>> {
         scan.skip_value()?;
         if !scan.another(b'}')? {
             return Ok(entries);
+        }
+    }
+}
+
+/// Says why the object at the cursor is no MAP, where it is none: what [`read`] would say. Names are
+/// looked at only when a value does not fit, which a later one may replace.
+pub(super) fn check(scan: &mut Scan<'_>, values: &mut Check) -> Read<()> {
+    let start = scan.place();
+    if all_fit(scan, values)? {
+        return Ok(());
+    }
+    scan.return_to(start);
+    let entries = locate(scan)?;
+    let end = scan.place();
+    for (key, place) in entries {
+        scan.return_to(place);
+        values.read(scan).map_err(|fault| within(fault, &key))?;
+    }
+    scan.return_to(end);
+    Ok(())
+}
+
+/// Passes over the object; whether every value fits.
+fn all_fit(scan: &mut Scan<'_>, values: &mut Check) -> Read<bool> {
+    let mut all = true;
+    if scan.open(b'}')? {
+        return Ok(all);
+    }
+    loop {
+        scan.name()?;
+        all &= values.fits(scan)?;
+        if !scan.another(b'}')? {
+            return Ok(all);
         }
     }
 }

@@ -1,4 +1,5 @@
-//! Reading a JSON object into the columns of a record, the fields nobody asked for passed over.
+//! Reading a JSON object into the columns of a record. A field that nobody asked for is checked all the
+//! same, so that a record is bad or not whoever reads it; a member that is no field is passed over.
 //!
 //! **Guessing names.** Producers write the fields of every record in one order. So a record
 //! remembers how each member of those before it began, from its name's quote to the value's first
@@ -9,6 +10,7 @@
 //! **Duplicates.** The last one counts. So a value that its column cannot hold is set aside with
 //! its fault; the record is bad only when no later duplicate has replaced it.
 
+use super::check::Check;
 use super::fault::{Fault, Read};
 use super::scan::Scan;
 use super::token::Token;
@@ -34,9 +36,36 @@ pub(super) struct Record {
     name: Vec<u8>,
 }
 
-struct Field {
+/// A field, and what becomes of its values.
+pub(super) struct Field {
     name: String,
-    plan: Plan,
+    reader: Reader,
+}
+
+enum Reader {
+    /// They go into the column of this index.
+    Build(usize, Plan),
+    /// They are only checked.
+    Check(Check),
+}
+
+impl Field {
+    /// A field whose values go into the column of this index.
+    pub(super) fn built(name: &str, column: usize, plan: Plan) -> Self {
+        Self { name: name.to_owned(), reader: Reader::Build(column, plan) }
+    }
+
+    /// A field whose values are only checked.
+    pub(super) fn checked(name: &str, check: Check) -> Self {
+        Self { name: name.to_owned(), reader: Reader::Check(check) }
+    }
+
+    fn column<'a>(&self, columns: &'a mut [Column]) -> Option<&'a mut Column> {
+        match self.reader {
+            Reader::Build(column, _) => Some(&mut columns[column]),
+            Reader::Check(_) => None,
+        }
+    }
 }
 
 /// How members begin that were met before.
@@ -63,9 +92,8 @@ enum Match {
 }
 
 impl Record {
-    /// A reader of objects for the fields given, each with the plan for its values.
-    pub(super) fn new(fields: impl IntoIterator<Item = (String, Plan)>) -> Self {
-        let fields: Vec<_> = fields.into_iter().map(|(name, plan)| Field { name, plan }).collect();
+    /// A reader of objects with these fields.
+    pub(super) fn new(fields: Vec<Field>) -> Self {
         let found = vec![Match::None; fields.len()];
         Self { fields, shape: Vec::new(), found, misfits: Vec::new(), name: Vec::new() }
     }
@@ -76,8 +104,8 @@ impl Record {
         self.found.fill(Match::None);
         self.misfits.clear();
         self.read_members(scan, columns, row)?;
-        for (found, column) in self.found.iter().zip(columns) {
-            if *found == Match::None {
+        for (found, field) in self.found.iter().zip(&self.fields) {
+            if let (Match::None, Some(column)) = (found, field.column(columns)) {
                 column.push_null();
             }
         }
@@ -166,26 +194,38 @@ impl Record {
         columns: &mut [Column],
         row: usize,
     ) -> Read<()> {
-        let column = &mut columns[field];
         if self.found[field] != Match::None {
             if self.found[field] > quality {
                 return scan.skip_value();
             }
-            column.truncate(row);
             self.misfits.retain(|(misfit, _)| *misfit != field);
+            if let Some(column) = self.fields[field].column(columns) {
+                column.truncate(row);
+            }
         }
         self.found[field] = quality;
         let start = scan.place();
-        match value::read(scan, &mut self.fields[field].plan, column) {
-            Ok(()) => Ok(()),
+        let read = match &mut self.fields[field].reader {
+            Reader::Build(column, plan) => value::read(scan, plan, &mut columns[*column]),
+            Reader::Check(check) => check.read(scan),
+        };
+        match read {
             Err(fault) if fault.is_misfit() => {
                 scan.return_to(start);
-                column.truncate(row);
-                column.push_null();
-                self.misfits.push((field, fault.within(format!(".{}", self.fields[field].name))));
+                self.set_aside(field, fault, columns, row);
                 scan.skip_value()
             }
-            Err(fault) => Err(fault),
+            read => read,
         }
+    }
+
+    /// Keeps a fault until it is clear that no duplicate replaces the value; null takes its place.
+    #[cold]
+    fn set_aside(&mut self, field: usize, fault: Box<Fault>, columns: &mut [Column], row: usize) {
+        if let Some(column) = self.fields[field].column(columns) {
+            column.truncate(row);
+            column.push_null();
+        }
+        self.misfits.push((field, fault.within(format!(".{}", self.fields[field].name))));
     }
 }

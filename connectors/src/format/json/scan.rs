@@ -1,15 +1,18 @@
 //! A cursor over one JSON payload: tokens, and skipping what nobody asked for.
 //!
 //! What is skipped is checked as strictly as what is read: brackets, commas, colons, strings with
-//! their escapes (surrogates in pairs), the grammar of numbers, the three literals. The only thing
-//! not looked at is the size of a skipped number. UTF-8 is checked before, for the payload as a
-//! whole. Skipping does not recurse.
+//! their escapes, the grammar of numbers and their exponents, the three literals. UTF-8 is checked
+//! before. Skipping recurses once for each [`LEVELS`] of nesting.
 
 use super::fault::{Fault, Read};
 use super::token::{Token, escape_end};
+use crate::format::number::{EXPONENT_BEYOND, exponent};
 
-/// Arrays and objects within one another that a payload may have: serde_json's limit.
-pub(super) const NESTING_MAX: u32 = 127;
+/// Arrays and objects within one another that a payload may have: Jackson's limit.
+pub(super) const NESTING_MAX: u32 = 1000;
+
+/// Levels of nesting whose kinds [`Scan::skip_nested`] keeps at once: the bits of a word.
+const LEVELS: u32 = u128::BITS;
 
 const LOW_BITS: u64 = 0x0101_0101_0101_0101;
 const HIGH_BITS: u64 = 0x8080_8080_8080_8080;
@@ -67,6 +70,12 @@ impl<'a> Scan<'a> {
         eaten
     }
 
+    /// Passes over bytes that are there.
+    #[inline]
+    pub(super) fn skip(&mut self, bytes: usize) {
+        self.at += bytes;
+    }
+
     #[inline]
     pub(super) fn skip_space(&mut self) {
         while matches!(self.peek(), Some(b' ' | b'\n' | b'\r' | b'\t')) {
@@ -84,7 +93,8 @@ impl<'a> Scan<'a> {
     /// A fault at the cursor: `expected` names what would have been right.
     #[cold]
     pub(super) fn unexpected(&self, expected: &str) -> Box<Fault> {
-        match std::str::from_utf8(&self.bytes[self.at..]).ok().and_then(|rest| rest.chars().next()) {
+        let rest = self.bytes[self.at..].utf8_chunks().next();
+        match rest.and_then(|rest| rest.valid().chars().next()) {
             Some(found) => Fault::syntax(self.at, format!("expected {expected}, found {found:?}")),
             None => Fault::syntax(self.at, format!("expected {expected}, found the end")),
         }
@@ -149,10 +159,17 @@ impl<'a> Scan<'a> {
         Ok(name)
     }
 
-    /// Only space may be left.
-    pub(super) fn end(&mut self) -> Read<()> {
-        self.skip_space();
-        if self.at == self.bytes.len() { Ok(()) } else { Err(self.unexpected("the end")) }
+    /// Checks what follows a payload's value, which began with `first`. As for Jackson that may be anything, but
+    /// that the value must end there: a number needs space after it, and a word no more letters.
+    pub(super) fn root_end(&self, first: u8) -> Read<()> {
+        let Some(next) = self.peek() else { return Ok(()) };
+        match first {
+            b'-' | b'0'..=b'9' if !matches!(next, b' ' | b'\n' | b'\r' | b'\t') => Err(self.unexpected("a space")),
+            b't' | b'f' | b'n' if next.is_ascii_alphanumeric() || next == b'_' || next >= 0x7F => {
+                Err(self.unexpected("the end of the word"))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// A string; the cursor is on its opening quote.
@@ -195,20 +212,25 @@ impl<'a> Scan<'a> {
         }
         let integral = !matches!(self.peek(), Some(b'.' | b'e' | b'E' | b'0'..=b'9'));
         if !integral {
-            self.rest_of_number()?;
+            self.rest_of_number(start)?;
         }
         Ok((self.since(start), integral))
     }
 
-    fn rest_of_number(&mut self) -> Read<()> {
+    fn rest_of_number(&mut self, start: usize) -> Read<()> {
         if self.peek() == Some(b'.') {
             self.at += 1;
             self.some_digits()?;
         }
         if matches!(self.peek(), Some(b'e' | b'E')) {
             self.at += 1;
+            let exponent_start = self.at;
             self.at += usize::from(matches!(self.peek(), Some(b'+' | b'-')));
             self.some_digits()?;
+            // No number of Java has such an exponent.
+            if exponent(self.since(exponent_start)).is_none_or(|exponent| exponent.abs() >= EXPONENT_BEYOND) {
+                return Err(Fault::syntax(start, "the exponent of the number is too large"));
+            }
         }
         match self.peek() {
             Some(b'0'..=b'9') => Err(self.unexpected("no digit after a leading 0")),
@@ -260,12 +282,13 @@ impl<'a> Scan<'a> {
     }
 
     /// Passes over an array or object. `objects` holds one bit a level, the innermost lowest:
-    /// 1 for an object; [`NESTING_MAX`] levels fit.
+    /// 1 for an object. What is nested deeper than it has bits is passed over by another call.
     fn skip_nested(&mut self) -> Read<()> {
         let outside = self.depth;
         let mut objects = 0_u128;
         loop {
             match self.peek() {
+                Some(b'{' | b'[') if self.depth - outside == LEVELS => self.skip_nested()?,
                 Some(opening @ (b'{' | b'[')) => {
                     objects = objects << 1 | u128::from(opening == b'{');
                     if self.open(closing_of(objects))? {
@@ -352,7 +375,9 @@ mod tests {
 
     fn skip(json: &str) -> Result<(), String> {
         let mut scan = Scan::new(json.as_bytes());
-        scan.skip_value().and_then(|()| scan.end()).map_err(|fault| fault.to_string())
+        scan.skip_value()
+            .and_then(|()| scan.root_end(json.bytes().next().unwrap_or(0)))
+            .map_err(|fault| fault.to_string())
     }
 
     #[test]
@@ -366,6 +391,15 @@ mod tests {
             "[]",
             "{}",
             "[[],{},[1,{\"a\":[2]}]]",
+            "\"\\ud83d\"",
+            "\"\\ude00 \\ud83d\\ud83d\\ude00\"",
+            "[1]]",
+            "{}x",
+            "1 x",
+            "null,",
+            "\"a\"1",
+            "1e2147483647",
+            "1e-0000000000000000005",
             "{\"a\" : {\"b\" : [ 1 , 2 ] , \"c\" : { } } , \"d\" : \"}\" }",
         ] {
             assert_eq!(skip(json), Ok(()), "{json}");
@@ -389,22 +423,26 @@ mod tests {
             ("\"a\n\"", "a control character in a string at byte 2"),
             ("\"\\x\"", "an unknown escape at byte 1"),
             ("\"\\u12\"", "a \\u escape without four hexadecimal digits at byte 1"),
-            ("\"\\ud800x\"", "half of a surrogate pair at byte 1"),
-            ("\"\\udc00\"", "half of a surrogate pair at byte 1"),
-            ("1 x", "expected the end, found 'x' at byte 2"),
+            ("1x", "expected a space, found 'x' at byte 1"),
+            ("-2,", "expected a space, found ',' at byte 2"),
+            ("nullx", "expected the end of the word, found 'x' at byte 4"),
+            ("true\u{e9}", "expected the end of the word, found 'é' at byte 4"),
+            ("[1e2147483648]", "the exponent of the number is too large at byte 1"),
+            ("0e-99999999999999999999", "the exponent of the number is too large at byte 0"),
         ] {
             assert_eq!(skip(json), Err(format!("not valid JSON: {reason}")), "{json}");
         }
     }
 
     #[test]
-    fn depth_is_limited_as_in_serde_json() {
-        for depth in [NESTING_MAX as usize, NESTING_MAX as usize + 1, 100_000] {
-            for (open, close) in [("[", "]"), ("{\"a\":", "}")] {
-                let json = open.repeat(depth) + "1" + &close.repeat(depth);
-                let agreed = serde_json::from_str::<serde_json::Value>(&json).is_ok();
-                assert_eq!(skip(&json).is_ok(), agreed, "{depth} of {open}");
-                assert_eq!(agreed, depth <= NESTING_MAX as usize);
+    fn depth_is_limited_as_in_jackson() {
+        let max = NESTING_MAX as usize;
+        for depth in [2, 126, 128, 130, 254, 256, 258, max - 2, max, max + 2, 100_000] {
+            for (open, close) in [("[", "]"), ("{\"a\":", "}"), ("[{\"a\":[7,{}],\"b\":", "}]")] {
+                let levels = depth / close.len();
+                let within = |close: &str| open.repeat(levels) + "1" + &close.repeat(levels);
+                assert_eq!(skip(&within(close)).is_ok(), depth <= max, "{depth} of {open}");
+                assert!(skip(&within("]}")).is_err(), "{depth} of {open}, closed by other brackets");
             }
         }
     }

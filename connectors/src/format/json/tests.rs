@@ -87,7 +87,6 @@ fn a_value_that_does_not_fit_is_named_with_its_place() {
         (DataType::Int32, "\"2147483648\"", "$.V: the text is no INT (byte 5)"),
         (DataType::Int32, "true", "$.V: cannot read a boolean as INT (byte 5)"),
         (DataType::Int64, "{}", "$.V: cannot read an object as BIGINT (byte 5)"),
-        (DataType::Int64, "1e9999999999", "$.V: the exponent of the number is too large (byte 5)"),
         (DataType::Float64, "1e999", "$.V: the number is too large for DOUBLE (byte 5)"),
         (DataType::Float64, "\"1e999\"", "$.V: the text is no DOUBLE (byte 5)"),
         (DataType::Decimal128(4, 2), "100", "$.V: the number does not fit DECIMAL(4, 2) (byte 5)"),
@@ -117,8 +116,10 @@ fn what_is_no_json_is_refused_with_its_place() {
         (b"  ", "not valid JSON: the payload is empty at byte 2"),
         (b"hello", "not valid JSON: expected a value, found 'h' at byte 0"),
         (b"{\"a\":1", "not valid JSON: expected ',' or '}', found the end at byte 6"),
-        (b"{\"a\":1}x", "not valid JSON: expected the end, found 'x' at byte 7"),
-        (b"{\"a\":1}{\"a\":1}", "not valid JSON: expected the end, found '{' at byte 7"),
+        (b"\xef\xbb\xbf", "not valid JSON: the payload is empty at byte 3"),
+        (b" \xef\xbb\xbf{}", "not valid JSON: expected a value, found '\\u{feff}' at byte 1"),
+        (b"{\"a\":1e9999999999}", "not valid JSON: the exponent of the number is too large at byte 5"),
+        (b"{\"x\":1e-9999999999}", "not valid JSON: the exponent of the number is too large at byte 5"),
         (b"{\"a\":01}", "not valid JSON: expected no digit after a leading 0, found '1' at byte 6"),
         (b"{\"a\":NaN}", "not valid JSON: expected a value, found 'N' at byte 5"),
         (b"{a:1}", "not valid JSON: expected a field name, found 'a' at byte 1"),
@@ -126,14 +127,71 @@ fn what_is_no_json_is_refused_with_its_place() {
         (b"{\"b\":\"\xff\"}", "not UTF-8 at byte 6"),
         (b"{\"skipped\":\"\xff\"}", "not UTF-8 at byte 12"),
         (b"{\"b\":\"\t\"}", "not valid JSON: a control character in a string at byte 6"),
-        (b"{\"b\":\"\\ud800\"}", "not valid JSON: half of a surrogate pair at byte 6"),
+        (b"{\"b\":\"\\ud8\"}", "not valid JSON: a \\u escape without four hexadecimal digits at byte 6"),
+        (b"nullx", "not valid JSON: expected the end of the word, found 'x' at byte 4"),
         (b"nul", "not valid JSON: expected `null`, found 'n' at byte 0"),
         (b"[1]", "$: the payload is no JSON object (byte 0)"),
         (b"\"text\"", "$: the payload is no JSON object (byte 0)"),
         (b"[1", "not valid JSON: expected ',' or ']', found the end at byte 2"),
-        (deep.as_bytes(), "not valid JSON: nested deeper than 127 at byte 131"),
+        (deep.as_bytes(), "not valid JSON: nested deeper than 1000 at byte 1004"),
     ] {
         assert_eq!(read(payload), reason, "{}", String::from_utf8_lossy(&payload[..payload.len().min(40)]));
+    }
+}
+
+/// Each row was read so by Jackson 2.21 (`readTree` of the bytes), too.
+#[test]
+fn what_jackson_takes_is_taken() {
+    let layout = layout(&[("A", DataType::Int32), ("S", DataType::Utf8)]);
+    let read = |payload: &[u8]| decode(Json, &layout, &[0, 1], payload);
+    for (payload, expected) in [
+        (&b"\xef\xbb\xbf{\"a\":1}"[..], "1 null"),
+        (b"\xef\xbb\xbf \n{\"s\":\"\xc3\xa9\"}", "null \u{e9}"),
+        (b"{\"a\":2} {\"a\":3}", "2 null"),
+        (b"{\"a\":2}x", "2 null"),
+        (b"{\"a\":2}}", "2 null"),
+        (b"{\"a\":2}\xff", "2 null"),
+        (b"{\"a\":2}\0", "2 null"),
+        (b"{\"a\":4,\"s\":\"\\ud83d\"}", "4 ?"),
+        (b"{\"a\":4,\"s\":\"x\\ude00\\ud83d\\ud83d\\ude00\"}", "4 x??\u{1f600}"),
+        (b"{\"a\":5,\"x\":1e2147483647}", "5 null"),
+        (b"{\"a\":5,\"a\":6,\"x\":\"\x7f\"}", "6 null"),
+        (b"\0{\0\"\0a\0\"\0:\x001\0}", "1 null"),
+        (b"\xff\xfe{\0\"\0s\0\"\0:\0\"\0\xe9\0\"\0}\0", "null \u{e9}"),
+    ] {
+        assert_eq!(read(payload).as_deref(), Ok(expected), "{}", payload.escape_ascii());
+    }
+    let deep = |levels: usize| format!("{{\"a\":7,\"x\":{}{}}}", "[".repeat(levels), "]".repeat(levels));
+    assert_eq!(read(deep(999).as_bytes()).as_deref(), Ok("7 null"));
+    assert!(read(deep(1000).as_bytes()).is_err());
+    // Beyond Jackson's limit on the length of numbers there is no need to stop.
+    assert!(read(format!("{{\"a\":{}}}", "1".repeat(1001)).as_bytes()).is_ok());
+}
+
+#[test]
+fn a_field_that_nobody_reads_is_checked_like_one_that_is_read() {
+    let item = record(&[("PRICE", DataType::Decimal128(4, 2)), ("AT", TIME)]);
+    let fields = [("A", DataType::Int32), ("V", array(item)), ("M", map(DataType::Binary)), ("D", DataType::Float64)];
+    let layout = layout(&fields);
+    for (payload, reason) in [
+        (r#"{"a":1,"v":[{"price":1},{"price":"x"}]}"#, "$.V[1].PRICE: the text is no number (byte 33)"),
+        (r#"{"a":1,"v":[{"price":100}]}"#, "$.V[0].PRICE: the number does not fit DECIMAL(4, 2) (byte 20)"),
+        (r#"{"a":1,"v":[{"at":86400000}]}"#, "$.V[0].AT: a TIME is from 0 to 86399999 milliseconds (byte 18)"),
+        (r#"{"a":1,"v":7}"#, "$.V: cannot read a number as ARRAY<STRUCT<PRICE DECIMAL(4, 2), AT TIME>> (byte 11)"),
+        (r#"{"a":1,"m":{"k":"AA==","l":"A"}}"#, "$.M[\"l\"]: the text is no base64 (byte 27)"),
+        (r#"{"m":{"k":"A","k":"B"},"a":1}"#, "$.M[\"k\"]: the text is no base64 (byte 18)"),
+        (r#"{"d":1e400,"a":1}"#, "$.D: the number is too large for DOUBLE (byte 5)"),
+        (r#"{"d":true,"a":"x"}"#, "$.D: cannot read a boolean as DOUBLE (byte 5)"),
+    ] {
+        for projection in [&[0, 1, 2, 3][..], &[0], &[]] {
+            assert_eq!(decode(Json, &layout, projection, payload.as_bytes()).unwrap_err(), reason, "{projection:?}");
+        }
+    }
+    for good in [
+        r#"{"m":{"k":"A","k":"AA=="},"d":"bad","d":"1.5","a":1,"v":[{"price":[]  ,"price":"99.99"},null]}"#,
+        r#"{"m":null,"v":null,"d":null,"a":1,"other":[{"price":"x"}]}"#,
+    ] {
+        assert_eq!(decode(Json, &layout, &[0], good.as_bytes()).as_deref(), Ok("1"));
     }
 }
 
@@ -212,10 +270,10 @@ fn guessed_names_do_not_hide_a_missing_comma() {
 #[test]
 fn a_payload_that_says_null_is_absent() {
     let mut decoder = Json.decoder(&layout(&[("A", DataType::Int32)]), &[0]).unwrap();
-    let decoded = decoder.decode(&BinaryArray::from_iter_values(["null", "{}", " null ", "null null"]));
-    assert_eq!(decoded.absent, [0, 2]);
+    let decoded = decoder.decode(&BinaryArray::from_iter_values(["null", "{}", " null ", "null7", "null null"]));
+    assert_eq!(decoded.absent, [0, 2, 4]);
     assert_eq!(decoded.bad.iter().map(|bad| bad.row).collect::<Vec<_>>(), [3]);
-    assert_eq!(decoded.columns[0].null_count(), 4);
+    assert_eq!(decoded.columns[0].null_count(), 5);
 }
 
 #[test]
@@ -226,9 +284,13 @@ fn a_single_value_may_be_bare() {
     let read = |payload: &[u8]| decode(Json, &bare(DataType::Int32), &[0], payload).unwrap_err();
     assert_eq!(read(b"[1]"), "$: cannot read an array as INT (byte 0)");
     assert_eq!(read(b"[1"), "not valid JSON: expected ',' or ']', found the end at byte 2");
-    assert_eq!(read(b"1 2"), "not valid JSON: expected the end, found '2' at byte 2");
+    assert_eq!(decode(Json, &bare(DataType::Int32), &[0], b"1 2").as_deref(), Ok("1"));
+    assert_eq!(read(b"1x"), "not valid JSON: expected a space, found 'x' at byte 1");
+    assert_eq!(read(b"1\xff"), "not UTF-8 at byte 1");
     let skipped = decode(Json, &bare(DataType::Int32), &[], b"[").unwrap_err();
     assert_eq!(skipped, "not valid JSON: expected a value, found the end at byte 1");
+    let unread = decode(Json, &bare(DataType::Int32), &[], b"[1]").unwrap_err();
+    assert_eq!(unread, "$: cannot read an array as INT (byte 0)");
 }
 
 #[test]

@@ -1,123 +1,200 @@
 //! JSON values as text, for STRING columns: what ksqlDB prints for an array or object.
 //!
 //! An array is `[a, b]`, its strings bare and its nulls `null`; an object is compact JSON with the
-//! last of equal names, in the place of the first; numbers are as `BigDecimal` prints them.
+//! last of equal names, in the place of the first; numbers are as `BigDecimal` prints them. An array
+//! within an object is JSON, too. However deep a value is, nothing recurses.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use super::encode::write_string;
 use super::fault::{Fault, Read};
 use super::scan::Scan;
-use super::token::Token;
 use crate::format::number::Literal;
 
-/// Writes the array at the cursor.
-pub(super) fn write_array(scan: &mut Scan<'_>, out: &mut Vec<u8>) -> Read<()> {
-    out.push(b'[');
-    if !scan.open(b']')? {
+/// Up to this many names are compared with one another; more go through a hash map.
+const PAIRWISE_MAX: usize = 8;
+
+/// An array or object that is being written.
+enum Level {
+    /// An array that is no part of an object: printed as a list of Java.
+    List,
+    Array,
+    Object(Members),
+}
+
+/// The members of an object so far, as places in the text.
+#[derive(Default)]
+struct Members {
+    names: Vec<Range<usize>>,
+}
+
+/// Writes the array or object at the cursor.
+pub(super) fn write(scan: &mut Scan<'_>, out: &mut Vec<u8>) -> Read<()> {
+    let mut levels = Vec::new();
+    loop {
+        if begin_value(scan, &mut levels, out)? {
+            continue;
+        }
         loop {
-            write_element(scan, out)?;
-            if !scan.another(b']')? {
+            let Some(level) = levels.last_mut() else { return Ok(()) };
+            if scan.another(level.closing())? {
+                level.begin_element(scan, out, true)?;
                 break;
             }
-            out.extend_from_slice(b", ");
+            level.end(out);
+            levels.pop();
         }
-    }
-    out.push(b']');
-    Ok(())
-}
-
-fn write_element(scan: &mut Scan<'_>, out: &mut Vec<u8>) -> Read<()> {
-    match scan.peek() {
-        Some(b'[') => write_array(scan, out),
-        Some(b'"') => {
-            scan.string()?.write(out);
-            Ok(())
-        }
-        _ => write_json(scan, out),
     }
 }
 
-/// Writes the value at the cursor as JSON.
-fn write_json(scan: &mut Scan<'_>, out: &mut Vec<u8>) -> Read<()> {
-    match scan.peek() {
-        Some(b'{') => write_object(scan, out),
-        Some(b'[') => write_json_array(scan, out),
-        Some(b'"') => {
-            write_token(scan.string()?, out);
-            Ok(())
-        }
-        Some(b'-' | b'0'..=b'9') => write_number(scan, out),
+/// Writes the value at the cursor, of an array or object only the beginning: true when its first
+/// element comes next.
+fn begin_value(scan: &mut Scan<'_>, levels: &mut Vec<Level>, out: &mut Vec<u8>) -> Read<bool> {
+    let mut level = match scan.peek() {
+        Some(b'{') => Level::Object(Members::default()),
+        Some(b'[') if matches!(levels.last(), None | Some(Level::List)) => Level::List,
+        Some(b'[') => Level::Array,
+        _ => return write_scalar(scan, levels.last(), out).map(|()| false),
+    };
+    out.push(if level.closing() == b'}' { b'{' } else { b'[' });
+    if scan.open(level.closing())? {
+        out.push(level.closing());
+        return Ok(false);
+    }
+    level.begin_element(scan, out, false)?;
+    levels.push(level);
+    Ok(true)
+}
+
+fn write_scalar(scan: &mut Scan<'_>, level: Option<&Level>, out: &mut Vec<u8>) -> Read<()> {
+    match (scan.peek(), level) {
+        (Some(b'"'), Some(Level::List)) => scan.string()?.write(out),
+        (Some(b'"'), _) => write_string(scan.string()?.text().as_bytes(), out),
+        (Some(b'-' | b'0'..=b'9'), _) => return write_number(scan, out),
         _ => {
             let start = scan.at();
             scan.skip_value()?;
             out.extend_from_slice(scan.since(start));
-            Ok(())
         }
     }
-}
-
-fn write_token(token: Token<'_>, out: &mut Vec<u8>) {
-    let mut text = Vec::new();
-    token.write(&mut text);
-    write_string(&text, out);
+    Ok(())
 }
 
 fn write_number(scan: &mut Scan<'_>, out: &mut Vec<u8>) -> Read<()> {
     let at = scan.at();
     let (text, _) = scan.number()?;
-    let literal = Literal::parse(text).ok_or_else(|| Fault::misfit(at, "the exponent of the number is too large"))?;
-    literal.write_java(out);
+    Literal::parse(text).ok_or_else(|| Fault::misfit(at, "not a number"))?.write_java(out);
     Ok(())
 }
 
-fn write_json_array(scan: &mut Scan<'_>, out: &mut Vec<u8>) -> Read<()> {
-    out.push(b'[');
-    if !scan.open(b']')? {
-        loop {
-            write_json(scan, out)?;
-            if !scan.another(b']')? {
-                break;
+impl Level {
+    fn closing(&self) -> u8 {
+        if matches!(self, Self::Object(_)) { b'}' } else { b']' }
+    }
+
+    /// Writes what stands before an element's value; `more` when it is not the first.
+    fn begin_element(&mut self, scan: &mut Scan<'_>, out: &mut Vec<u8>, more: bool) -> Read<()> {
+        if more {
+            out.extend_from_slice(if matches!(self, Self::List) { b", " } else { b"," });
+        }
+        if let Self::Object(members) = self {
+            let start = out.len();
+            write_string(scan.name()?.text().as_bytes(), out);
+            members.names.push(start..out.len());
+            out.push(b':');
+        }
+        Ok(())
+    }
+
+    fn end(&mut self, out: &mut Vec<u8>) {
+        if let Self::Object(members) = self {
+            members.keep_last(out);
+        }
+        out.push(self.closing());
+    }
+}
+
+impl Members {
+    /// Takes out what a later member of the same name replaces.
+    fn keep_last(&self, out: &mut Vec<u8>) {
+        let Some(first) = self.names.first().map(|name| name.start) else { return };
+        let last_of_each = self.last_of_each(out);
+        if last_of_each.len() == self.names.len() {
+            return;
+        }
+        let end_of = |member: usize| self.names.get(member + 1).map_or(out.len(), |next| next.start - 1);
+        let mut kept = Vec::with_capacity(out.len() - first);
+        for member in last_of_each {
+            if !kept.is_empty() {
+                kept.push(b',');
             }
-            out.push(b',');
+            kept.extend_from_slice(&out[self.names[member].start..end_of(member)]);
+        }
+        out.truncate(first);
+        out.extend_from_slice(&kept);
+    }
+
+    /// The last member of each name, in the order in which the names came first.
+    fn last_of_each(&self, out: &[u8]) -> Vec<usize> {
+        let name = |member: usize| &out[self.names[member].clone()];
+        let count = self.names.len();
+        if count <= PAIRWISE_MAX && (0..count).all(|a| (0..a).all(|b| name(a) != name(b))) {
+            return (0..count).collect();
+        }
+        let mut slots = HashMap::with_capacity(count);
+        let mut last = Vec::with_capacity(count);
+        for member in 0..count {
+            match slots.entry(name(member)) {
+                std::collections::hash_map::Entry::Occupied(slot) => last[*slot.get()] = member,
+                std::collections::hash_map::Entry::Vacant(slot) => {
+                    slot.insert(last.len());
+                    last.push(member);
+                }
+            }
+        }
+        last
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::scan::NESTING_MAX;
+    use super::*;
+
+    fn written(json: &str) -> String {
+        let mut out = b"before".to_vec();
+        write(&mut Scan::new(json.as_bytes()), &mut out).unwrap();
+        String::from_utf8(out).unwrap().strip_prefix("before").unwrap().to_owned()
+    }
+
+    #[test]
+    fn arrays_are_lists_and_objects_are_json() {
+        for (json, expected) in [
+            ("[ ]", "[]"),
+            ("{ }", "{}"),
+            (r#"["a", 1.0e2, null, ["b", {"c": ["d", "e"]}]]"#, r#"[a, 1.0E+2, null, [b, {"c":["d","e"]}]]"#),
+            (r#"{"a": [["b", -0], {}], "c": "\u00e9\ud83d"}"#, "{\"a\":[[\"b\",0],{}],\"c\":\"\u{e9}?\"}"),
+        ] {
+            assert_eq!(written(json), expected);
         }
     }
-    out.push(b']');
-    Ok(())
-}
 
-/// Writes the object at the cursor. Its members are gathered first, as a later one may replace an
-/// earlier one.
-pub(super) fn write_object(scan: &mut Scan<'_>, out: &mut Vec<u8>) -> Read<()> {
-    out.push(b'{');
-    if !scan.open(b'}')? {
-        let members = members(scan)?;
-        for (index, member) in members.iter().enumerate() {
-            if index > 0 {
-                out.push(b',');
-            }
-            out.extend_from_slice(member);
-        }
+    #[test]
+    fn the_last_of_equal_names_is_in_the_place_of_the_first() {
+        assert_eq!(written(r#"{"a":1,"b":{"x":1,"x":[2]},"\u0061":{"y":3}}"#), r#"{"a":{"y":3},"b":{"x":[2]}}"#);
+        assert_eq!(written(r#"{"a":1,"a":2,"a":3}"#), r#"{"a":3}"#);
+        let many: Vec<String> = (0..40).map(|n| format!("\"m{}\":{n}", n % 20)).collect();
+        let last: Vec<String> = (20..40).map(|n| format!("\"m{}\":{n}", n % 20)).collect();
+        assert_eq!(written(&format!("{{{}}}", many.join(","))), format!("{{{}}}", last.join(",")));
     }
-    out.push(b'}');
-    Ok(())
-}
 
-fn members(scan: &mut Scan<'_>) -> Read<Vec<Vec<u8>>> {
-    let mut members: Vec<Vec<u8>> = Vec::new();
-    let mut index = HashMap::new();
-    loop {
-        let mut member = Vec::new();
-        write_token(scan.name()?, &mut member);
-        let slot = *index.entry(member.clone()).or_insert(members.len());
-        member.push(b':');
-        write_json(scan, &mut member)?;
-        match members.get_mut(slot) {
-            Some(earlier) => *earlier = member,
-            None => members.push(member),
-        }
-        if !scan.another(b'}')? {
-            return Ok(members);
-        }
+    #[test]
+    fn nesting_to_the_limit_is_written_on_a_small_stack() {
+        let levels = NESTING_MAX as usize / 2;
+        let json = "[{\"a\":".repeat(levels) + "1" + &"}]".repeat(levels);
+        let thread = std::thread::Builder::new().stack_size(64 << 10);
+        let expected = json.clone();
+        thread.spawn(move || assert_eq!(written(&json), expected)).unwrap().join().unwrap();
     }
 }

@@ -1,6 +1,11 @@
 //! A JSON string as it is written, and what its escapes stand for.
 
+use std::borrow::Cow;
+
 use super::fault::{Fault, Read};
+
+/// What half of a surrogate pair is read as.
+pub(super) const LONE_SURROGATE: char = '?';
 
 /// A string token without its quotes, as it is written.
 #[derive(Clone, Copy)]
@@ -9,7 +14,17 @@ pub(super) struct Token<'a> {
     pub(super) escaped: bool,
 }
 
-impl Token<'_> {
+impl<'a> Token<'a> {
+    /// The text, copied only where it has escapes.
+    pub(super) fn text(&self) -> Cow<'a, str> {
+        if !self.escaped {
+            return String::from_utf8_lossy(self.raw);
+        }
+        let mut text = Vec::with_capacity(self.raw.len());
+        self.write(&mut text);
+        Cow::Owned(String::from_utf8_lossy(&text).into_owned())
+    }
+
     /// Appends the text, its escapes resolved.
     pub(super) fn write(&self, out: &mut Vec<u8>) {
         if self.escaped { unescape(self.raw, out) } else { out.extend_from_slice(self.raw) }
@@ -41,29 +56,30 @@ fn resolve(raw: &[u8], at: usize) -> (char, usize) {
     (simple, 2)
 }
 
+/// A pair of surrogates is one character; half of one is the `?` that Java's encoder makes of it.
 fn resolve_unicode(raw: &[u8], at: usize) -> (char, usize) {
-    let unit = |at| hex4(raw, at).unwrap_or(0);
-    let first = unit(at + 2);
-    let (code, len) = match first {
-        0xD800..=0xDBFF => (0x1_0000 + ((first - 0xD800) << 10) + unit(at + 8).wrapping_sub(0xDC00), 12),
-        _ => (first, 6),
-    };
-    (char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER), len)
+    let first = hex4(raw, at + 2).unwrap_or(0);
+    match (first, low_surrogate(raw, at + 6)) {
+        (0xD800..=0xDBFF, Some(low)) => {
+            let code = 0x1_0000 + ((first - 0xD800) << 10) + (low - 0xDC00);
+            (char::from_u32(code).unwrap_or(LONE_SURROGATE), 12)
+        }
+        _ => (char::from_u32(first).unwrap_or(LONE_SURROGATE), 6),
+    }
+}
+
+/// The second half of a pair, if the escape at `at` is one.
+fn low_surrogate(bytes: &[u8], at: usize) -> Option<u32> {
+    let unit = bytes.get(at..at + 2).filter(|start| *start == b"\\u").and_then(|_| hex4(bytes, at + 2))?;
+    (0xDC00..=0xDFFF).contains(&unit).then_some(unit)
 }
 
 /// Where the escape that begins at `at` ends.
 pub(super) fn escape_end(bytes: &[u8], at: usize) -> Read<usize> {
     match bytes.get(at + 1) {
         Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => Ok(at + 2),
-        Some(b'u') => match hex4(bytes, at + 2) {
-            Some(0xD800..=0xDBFF) => match bytes.get(at + 6..at + 8) {
-                Some(b"\\u") if matches!(hex4(bytes, at + 8), Some(0xDC00..=0xDFFF)) => Ok(at + 12),
-                _ => Err(Fault::syntax(at, "half of a surrogate pair")),
-            },
-            Some(0xDC00..=0xDFFF) => Err(Fault::syntax(at, "half of a surrogate pair")),
-            Some(_) => Ok(at + 6),
-            None => Err(Fault::syntax(at, "a \\u escape without four hexadecimal digits")),
-        },
+        Some(b'u') if hex4(bytes, at + 2).is_some() => Ok(at + 6),
+        Some(b'u') => Err(Fault::syntax(at, "a \\u escape without four hexadecimal digits")),
         _ => Err(Fault::syntax(at, "an unknown escape")),
     }
 }
@@ -78,11 +94,27 @@ fn hex4(bytes: &[u8], at: usize) -> Option<u32> {
 mod tests {
     use super::super::scan::Scan;
 
+    #[track_caller]
+    fn check(json: &str, expected: &str) {
+        let token = Scan::new(json.as_bytes()).string().unwrap();
+        let mut out = Vec::new();
+        token.write(&mut out);
+        assert_eq!(String::from_utf8(out).unwrap(), expected);
+        assert_eq!(token.text(), expected);
+    }
+
     #[test]
     fn escapes_are_resolved() {
-        let mut out = Vec::new();
-        let json = br#""\"\\\/\b\f\n\r\t\u00e9\ud83d\ude00z""#;
-        Scan::new(json).string().unwrap().write(&mut out);
-        assert_eq!(String::from_utf8(out).unwrap(), "\"\\/\u{8}\u{c}\n\r\t\u{e9}\u{1f600}z");
+        check(r#""\"\\\/\b\f\n\r\t\u00e9\ud83d\ude00z""#, "\"\\/\u{8}\u{c}\n\r\t\u{e9}\u{1f600}z");
+    }
+
+    #[test]
+    fn half_of_a_surrogate_pair_is_what_javas_encoder_makes_of_it() {
+        check(r#""\ud83d""#, "?");
+        check(r#""a\uDE00b""#, "a?b");
+        check(r#""\ud83d\ud83d\ude00\ude00""#, "?\u{1f600}?");
+        check(r#""\ud83d\n\ude00""#, "?\n?");
+        check(r#""\ud83d\u0041""#, "?A");
+        check(r#""\ud83dxude00""#, "?xude00");
     }
 }

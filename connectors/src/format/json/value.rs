@@ -11,11 +11,12 @@
 //! | ARRAY | an array |
 //! | MAP, STRUCT | an object |
 //!
-//! `null` is null for each of them.
+//! `null` is null for each of them. What is taken here is taken in [`super::check`], too, for the columns
+//! that nobody reads.
 
 use super::fault::{Fault, Read};
 use super::map;
-use super::record::Record;
+use super::record::{Field, Record};
 use super::scan::Scan;
 use super::text;
 use super::token::Token;
@@ -38,8 +39,9 @@ impl Plan {
             Values::Array(array) => Self::Array(Box::new(Self::new(&array.items))),
             Values::Map(map) => Self::Map(Box::new(Self::new(&map.values))),
             Values::Struct(fields, children) => {
-                let fields = fields.iter().zip(children).map(|(field, child)| (field.name().clone(), Self::new(child)));
-                Self::Struct(Box::new(Record::new(fields)))
+                let fields = fields.iter().zip(children).enumerate();
+                let fields = fields.map(|(at, (field, child))| Field::built(field.name(), at, Self::new(child)));
+                Self::Struct(Box::new(Record::new(fields.collect())))
             }
             _ => Self::Scalar,
         }
@@ -73,7 +75,7 @@ fn read_boolean(scan: &mut Scan<'_>, column: &mut Column, value: bool) -> Read<(
     match &mut column.values {
         Values::Boolean(bits) => bits.append(value),
         Values::String(bytes) => bytes.push(word.as_bytes()).map_err(|full| column_full(at, &full))?,
-        other => return Err(mismatch(at, "a boolean", other)),
+        other => return Err(mismatch(at, "a boolean", other.sql_name())),
     }
     column.close();
     Ok(())
@@ -97,7 +99,7 @@ fn read_number(scan: &mut Scan<'_>, column: &mut Column) -> Read<()> {
 
 /// The value of an integer literal of at most 18 digits.
 #[inline]
-fn small_integer(literal: &[u8], integral: bool) -> Option<i64> {
+pub(super) fn small_integer(literal: &[u8], integral: bool) -> Option<i64> {
     let (negative, digits) = match literal {
         [b'-', digits @ ..] => (true, digits),
         digits => (false, digits),
@@ -111,9 +113,7 @@ fn small_integer(literal: &[u8], integral: bool) -> Option<i64> {
 
 /// Any number into any column.
 fn push_literal(at: usize, text: &[u8], values: &mut Values) -> Read<()> {
-    let Some(literal) = Literal::parse(text) else {
-        return Err(Fault::misfit(at, "the exponent of the number is too large"));
-    };
+    let literal = parse_literal(at, text)?;
     match values {
         Values::Bigint(values) | Values::Timestamp(values) => values.push(literal.wrapping_i64()),
         Values::Int(values) | Values::Date(values) => values.push(literal.wrapping_i64() as i32),
@@ -129,14 +129,24 @@ fn push_literal(at: usize, text: &[u8], values: &mut Values) -> Read<()> {
             literal.write_java(&mut bytes.data);
             bytes.close().map_err(|full| column_full(at, &full))?;
         }
-        other => return Err(mismatch(at, "a number", other)),
+        other => return Err(mismatch(at, "a number", other.sql_name())),
     }
     Ok(())
 }
 
+/// The parts of a number that the scanner has found well formed.
+pub(super) fn parse_literal(at: usize, text: &[u8]) -> Read<Literal<'_>> {
+    Literal::parse(text).ok_or_else(|| Fault::misfit(at, "not a number"))
+}
+
 fn double(at: usize, text: &[u8]) -> Read<f64> {
     let double = std::str::from_utf8(text).ok().and_then(number::finite_double);
-    double.ok_or_else(|| Fault::misfit(at, "the number is too large for DOUBLE"))
+    double.ok_or_else(|| too_large(at))
+}
+
+#[cold]
+pub(super) fn too_large(at: usize) -> Box<Fault> {
+    Fault::misfit(at, "the number is too large for DOUBLE")
 }
 
 #[inline]
@@ -157,11 +167,9 @@ fn read_string(scan: &mut Scan<'_>, column: &mut Column) -> Read<()> {
 /// A string into a column of another type.
 fn push_text(at: usize, token: Token<'_>, values: &mut Values) -> Read<()> {
     if matches!(values, Values::Boolean(_) | Values::Array(_) | Values::Map(_) | Values::Struct(..)) {
-        return Err(mismatch(at, "a string", values));
+        return Err(mismatch(at, "a string", values.sql_name()));
     }
-    let mut text = Vec::new();
-    token.write(&mut text);
-    scalar::push(values, &String::from_utf8_lossy(&text)).map_err(|why| Fault::misfit(at, why))
+    scalar::push(values, &token.text()).map_err(|why| Fault::misfit(at, why))
 }
 
 fn read_array(scan: &mut Scan<'_>, plan: &mut Plan, column: &mut Column) -> Read<()> {
@@ -172,10 +180,10 @@ fn read_array(scan: &mut Scan<'_>, plan: &mut Plan, column: &mut Column) -> Read
             array.close();
         }
         (_, Values::String(bytes)) => {
-            text::write_array(scan, &mut bytes.data)?;
+            text::write(scan, &mut bytes.data)?;
             bytes.close().map_err(|full| column_full(at, &full))?;
         }
-        (_, other) => return Err(mismatch(at, "an array", other)),
+        (_, other) => return Err(mismatch(at, "an array", other.sql_name())),
     }
     column.close();
     Ok(())
@@ -186,12 +194,18 @@ fn read_items(scan: &mut Scan<'_>, plan: &mut Plan, items: &mut Column) -> Read<
         return Ok(());
     }
     for index in 0_usize.. {
-        read(scan, plan, items).map_err(|fault| fault.within(format!("[{index}]")))?;
+        read(scan, plan, items).map_err(|fault| in_item(fault, index))?;
         if !scan.another(b']')? {
             break;
         }
     }
     Ok(())
+}
+
+/// The fault, seen from around the item it is in.
+#[cold]
+pub(super) fn in_item(fault: Box<Fault>, index: usize) -> Box<Fault> {
+    fault.within(format!("[{index}]"))
 }
 
 fn read_object(scan: &mut Scan<'_>, plan: &mut Plan, column: &mut Column) -> Read<()> {
@@ -201,18 +215,18 @@ fn read_object(scan: &mut Scan<'_>, plan: &mut Plan, column: &mut Column) -> Rea
         (Plan::Struct(record), Values::Struct(_, children)) => record.read(scan, children, row)?,
         (Plan::Map(plan), Values::Map(map)) => map::read(scan, plan, map)?,
         (_, Values::String(bytes)) => {
-            text::write_object(scan, &mut bytes.data)?;
+            text::write(scan, &mut bytes.data)?;
             bytes.close().map_err(|full| column_full(at, &full))?;
         }
-        (_, other) => return Err(mismatch(at, "an object", other)),
+        (_, other) => return Err(mismatch(at, "an object", other.sql_name())),
     }
     column.close();
     Ok(())
 }
 
 #[cold]
-fn mismatch(at: usize, found: &str, values: &Values) -> Box<Fault> {
-    Fault::misfit(at, format!("cannot read {found} as {}", values.sql_name()))
+pub(super) fn mismatch(at: usize, found: &str, type_name: String) -> Box<Fault> {
+    Fault::misfit(at, format!("cannot read {found} as {type_name}"))
 }
 
 #[cold]

@@ -1,7 +1,12 @@
-//! JSON as pieces of its text: what is not asked for is checked and passed over, never copied.
+//! JSON as pieces of its text: what is not asked for is passed over, never copied.
+//!
+//! What is JSON is for the decoder of records to say ([`first_json_value`]), so that a text and a payload
+//! are judged by one rule. Here only the pieces of a text that was checked are found.
 
-/// Arrays and objects within each other at most.
-const NESTING_MAX: u32 = 512;
+use headwater_connectors::format::first_json_value;
+
+/// What half of a surrogate pair becomes, as in the decoder of records.
+const LONE_SURROGATE: char = '?';
 
 /// A value as a piece of a text that was checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,12 +37,7 @@ pub enum Kind {
 impl<'a> Json<'a> {
     /// The value that a text begins with; none when it is blank.
     pub fn parse(text: &'a str) -> Result<Option<Self>, Fault> {
-        let mut scan = Scan { text, at: 0 };
-        scan.space();
-        if scan.peek().is_none() {
-            return Ok(None);
-        }
-        scan.value(0).map(Some)
+        Ok(first_json_value(text)?.map(|place| Self(&text[place])))
     }
 
     /// What it is.
@@ -62,10 +62,7 @@ impl<'a> Json<'a> {
     pub fn items(self, mut tell: impl FnMut(Json<'a>)) {
         let mut scan = Scan { text: self.0, at: 1 };
         while !scan.ends(b']') {
-            match scan.value(0) {
-                Ok(item) => tell(item),
-                Err(_) => return,
-            }
+            tell(scan.value());
         }
     }
 
@@ -73,13 +70,11 @@ impl<'a> Json<'a> {
     pub fn members(self, mut tell: impl FnMut(Json<'a>, Json<'a>)) {
         let mut scan = Scan { text: self.0, at: 1 };
         while !scan.ends(b'}') {
-            let Ok(name) = scan.value(0) else { return };
+            let name = scan.value();
             scan.space();
+            // The colon.
             scan.at += 1;
-            match scan.value(0) {
-                Ok(value) => tell(name, value),
-                Err(_) => return,
-            }
+            tell(name, scan.value());
         }
     }
 
@@ -95,7 +90,7 @@ impl<'a> Json<'a> {
             let start = scan.at;
             match byte {
                 b'"' => {
-                    let _ = scan.string();
+                    scan.string();
                     let text = &self.0[start..scan.at];
                     if text.contains('\\') {
                         let mut plain = String::new();
@@ -134,7 +129,7 @@ pub fn write_string(text: &str, out: &mut String) {
     out.push('"');
 }
 
-/// Appends what a text in quotes says. Halves of characters without the other become U+FFFD.
+/// Appends what a text in quotes says.
 fn unescape(quoted: &str, out: &mut String) {
     let inner = &quoted[1..quoted.len() - 1];
     if !inner.contains('\\') {
@@ -150,7 +145,7 @@ fn unescape(quoted: &str, out: &mut String) {
             rest = &rest[6..];
             continue;
         }
-        out.extend(char::decode_utf16(units.drain(..)).map(|c| c.unwrap_or(char::REPLACEMENT_CHARACTER)));
+        out.extend(char::decode_utf16(units.drain(..)).map(|c| c.unwrap_or(LONE_SURROGATE)));
         let (char, length) = match escape.and_then(|escape| escape.chars().next()) {
             Some(escaped) => (plain(escaped), 1 + escaped.len_utf8()),
             None => (char, char.len_utf8()),
@@ -158,7 +153,7 @@ fn unescape(quoted: &str, out: &mut String) {
         out.push(char);
         rest = &rest[length..];
     }
-    out.extend(char::decode_utf16(units).map(|c| c.unwrap_or(char::REPLACEMENT_CHARACTER)));
+    out.extend(char::decode_utf16(units).map(|c| c.unwrap_or(LONE_SURROGATE)));
 }
 
 fn plain(escaped: char) -> char {
@@ -172,6 +167,7 @@ fn plain(escaped: char) -> char {
     }
 }
 
+/// A cursor over a text that was checked.
 struct Scan<'a> {
     text: &'a str,
     at: usize,
@@ -188,7 +184,7 @@ impl<'a> Scan<'a> {
         }
     }
 
-    /// Within a checked array or object: whether it ends, the comma passed over otherwise.
+    /// Within an array or object: whether it ends, the comma passed over otherwise.
     fn ends(&mut self, closing: u8) -> bool {
         self.space();
         if self.peek() == Some(b',') {
@@ -198,135 +194,49 @@ impl<'a> Scan<'a> {
         self.peek().is_none_or(|byte| byte == closing)
     }
 
-    fn fault<T>(&self) -> Result<T, Fault> {
-        Err(match self.text[self.at..].chars().next() {
-            Some(char) => format!("not JSON: '{char}' at byte {}", self.at + 1),
-            None => "not JSON: it ends too early".to_owned(),
-        })
-    }
-
-    fn value(&mut self, depth: u32) -> Result<Json<'a>, Fault> {
+    /// Passes over a value and the space before it.
+    fn value(&mut self) -> Json<'a> {
         self.space();
         let start = self.at;
-        match self.peek() {
-            Some(b'"') => self.string()?,
-            Some(b'{') => self.container(b'}', depth)?,
-            Some(b'[') => self.container(b']', depth)?,
-            Some(b't') => self.word("true")?,
-            Some(b'f') => self.word("false")?,
-            Some(b'n') => self.word("null")?,
-            Some(b'-' | b'0'..=b'9') => self.number()?,
-            _ => return self.fault(),
-        }
-        Ok(Json(&self.text[start..self.at]))
-    }
-
-    fn word(&mut self, word: &str) -> Result<(), Fault> {
-        let whole = self.text[self.at..].starts_with(word)
-            && !self.text.as_bytes().get(self.at + word.len()).is_some_and(u8::is_ascii_alphanumeric);
-        if !whole {
-            return self.fault();
-        }
-        self.at += word.len();
-        Ok(())
-    }
-
-    fn container(&mut self, closing: u8, depth: u32) -> Result<(), Fault> {
-        if depth >= NESTING_MAX {
-            return Err(format!("not JSON: more than {NESTING_MAX} values within each other"));
-        }
-        self.at += 1;
-        self.space();
-        if self.peek() == Some(closing) {
-            self.at += 1;
-            return Ok(());
-        }
-        loop {
-            if closing == b'}' {
-                self.space();
-                if self.peek() != Some(b'"') {
-                    return self.fault();
-                }
-                self.string()?;
-                self.space();
-                if self.peek() != Some(b':') {
-                    return self.fault();
-                }
-                self.at += 1;
-            }
-            self.value(depth + 1)?;
-            self.space();
-            match self.peek() {
-                Some(b',') => self.at += 1,
-                Some(byte) if byte == closing => {
+        let mut depth = 0_usize;
+        while let Some(byte) = self.peek() {
+            match byte {
+                b'"' => self.string(),
+                b'{' | b'[' => {
+                    depth += 1;
                     self.at += 1;
-                    return Ok(());
                 }
-                _ => return self.fault(),
-            }
-        }
-    }
-
-    fn string(&mut self) -> Result<(), Fault> {
-        self.at += 1;
-        loop {
-            match self.peek() {
-                Some(b'"') => {
+                b'}' | b']' => {
+                    depth = depth.saturating_sub(1);
                     self.at += 1;
-                    return Ok(());
                 }
-                Some(b'\\') => self.escape()?,
-                Some(0..=0x1F) | None => return self.fault(),
-                Some(_) => self.at += 1,
+                _ if depth > 0 => self.at += 1,
+                _ => self.word(),
+            }
+            if depth == 0 {
+                break;
             }
         }
+        Json(&self.text[start..self.at])
     }
 
-    fn escape(&mut self) -> Result<(), Fault> {
+    /// Passes over a string; the cursor is on its opening quote.
+    fn string(&mut self) {
         self.at += 1;
-        match self.peek() {
-            Some(b'u') => {
-                let digits = self.text.as_bytes().get(self.at + 1..self.at + 5);
-                if !digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit)) {
-                    return self.fault();
-                }
-                self.at += 5;
+        while let Some(byte) = self.peek() {
+            self.at += if byte == b'\\' { 2 } else { 1 };
+            if byte == b'"' {
+                return;
             }
-            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => self.at += 1,
-            _ => return self.fault(),
         }
-        Ok(())
     }
 
-    fn number(&mut self) -> Result<(), Fault> {
-        if self.peek() == Some(b'-') {
+    /// Passes over a number or a word.
+    fn word(&mut self) {
+        while self.peek().is_some_and(|byte| !matches!(byte, b',' | b':' | b']' | b'}' | b' ' | b'\t' | b'\n' | b'\r'))
+        {
             self.at += 1;
         }
-        match self.peek() {
-            Some(b'0') => self.at += 1,
-            _ => self.digits()?,
-        }
-        if self.peek() == Some(b'.') {
-            self.at += 1;
-            self.digits()?;
-        }
-        if matches!(self.peek(), Some(b'e' | b'E')) {
-            self.at += 1;
-            if matches!(self.peek(), Some(b'+' | b'-')) {
-                self.at += 1;
-            }
-            self.digits()?;
-        }
-        // 01 and 1a are no numbers.
-        if self.peek().is_some_and(|byte| byte.is_ascii_alphanumeric()) { self.fault() } else { Ok(()) }
-    }
-
-    fn digits(&mut self) -> Result<(), Fault> {
-        let start = self.at;
-        while self.peek().is_some_and(|byte| byte.is_ascii_digit()) {
-            self.at += 1;
-        }
-        if self.at == start { self.fault() } else { Ok(()) }
     }
 }
 
@@ -346,6 +256,9 @@ mod tests {
             (" [1 , 2.50, -0e+1 ] rest", "[1,2.50,-0e+1]"),
             (r#"{"a b" : {"c": null, "d": [ ]}, "e": true}"#, r#"{"a b":{"c":null,"d":[]},"e":true}"#),
             (r#""\u0041\ud834\udd1e\/\n""#, "\"A𝄞/\\n\""),
+            (r#"["\ud83d", "\ude00x\ud83d\ud83d\ude00"]"#, "[\"?\",\"?x?\u{1f600}\"]"),
+            ("[1]]", "[1]"),
+            ("null, 1", "null"),
         ] {
             assert_eq!(written(text).as_deref(), Ok(expected));
         }
@@ -353,11 +266,42 @@ mod tests {
 
     #[test]
     fn what_is_not_json_is_refused() {
-        for text in ["{", "[1,]", "{a:1}", "01", "1a", "nul", "nulll", "'a'", "\"a", "\"\\x\"", "-", "1.", "NaN", "]"] {
+        for text in [
+            "{",
+            "[1,]",
+            "{a:1}",
+            "01",
+            "1a",
+            "1,2",
+            "nul",
+            "nulll",
+            "'a'",
+            "\"a",
+            "\"\\x\"",
+            "-",
+            "1.",
+            "NaN",
+            "]",
+            "1e2147483648",
+            "\u{feff}{}",
+            "\"\t\"",
+        ] {
             assert!(written(text).is_err(), "{text}");
         }
         assert!(written(&"[".repeat(100_000)).is_err());
+        assert!(written(&("[".repeat(1001) + &"]".repeat(1001))).is_err());
         assert_eq!(Json::parse(" \n"), Ok(None));
+    }
+
+    #[test]
+    fn nesting_to_the_limit_is_walked_without_recursion() {
+        let deep = "[".repeat(999) + "7" + &"]".repeat(999);
+        let text = format!("{{\"a]\\\"\": {deep}, \"b\": 1}}");
+        let json = Json::parse(&text).expect("json").expect("a value");
+        let mut values = Vec::new();
+        json.members(|_, value| values.push(value.raw()));
+        assert_eq!(values, [deep.as_str(), "1"]);
+        assert_eq!(written(&text), Ok(text.replace(": ", ":").replace(", ", ",")));
     }
 
     #[test]

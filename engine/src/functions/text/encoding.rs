@@ -6,6 +6,7 @@ use base64::alphabet::STANDARD as ALPHABET;
 use base64::engine::general_purpose::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use datafusion::error::Result;
+use headwater_connectors::format::decode_utf8;
 
 use crate::functions::call::Call;
 
@@ -55,7 +56,7 @@ impl Encoding {
     fn encode(self, bytes: &[u8], digits: &[u8; 16], out: &mut String) {
         match self {
             Self::Hex => encode_hex(bytes, digits, out),
-            Self::Utf8 => out.push_str(&String::from_utf8_lossy(bytes)),
+            Self::Utf8 => out.push_str(&decode_utf8(bytes)),
             Self::Ascii => {
                 out.extend(bytes.iter().map(|b| if b.is_ascii() { *b as char } else { char::REPLACEMENT_CHARACTER }));
             }

@@ -2,6 +2,7 @@
 
 use arrow::array::ArrayRef;
 use datafusion::error::Result;
+use headwater_connectors::format::decode_utf8;
 
 use super::uri::percent;
 use crate::functions::call::Call;
@@ -42,7 +43,7 @@ pub fn decode(call: &Call<'_>) -> Result<ArrayRef> {
             bytes.push(byte);
             at += length;
         }
-        out.push_str(&String::from_utf8_lossy(&bytes));
+        out.push_str(&decode_utf8(&bytes));
         Ok(Some(()))
     })
 }

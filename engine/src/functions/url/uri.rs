@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use headwater_connectors::format::decode_utf8;
+
 /// The parts of a URI; percent signs are as they were written.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Uri<'a> {
@@ -132,7 +134,7 @@ pub fn decode(part: &str) -> Cow<'_, str> {
         out.push(escaped.unwrap_or(bytes[at]));
         at += if escaped.is_some() { 3 } else { 1 };
     }
-    Cow::Owned(String::from_utf8_lossy(&out).into_owned())
+    Cow::Owned(decode_utf8(&out).into_owned())
 }
 
 #[cfg(test)]

@@ -1,0 +1,169 @@
+//! Checking a JSON value for a column that nobody reads: whether the column could hold it.
+//!
+//! A record is bad or it is not, whichever columns a query reads. So what [`super::value`] refuses is
+//! refused here with the same words, but nothing is kept: a string is passed over, a number parsed only
+//! for types that do not take every number. A property test holds the two side by side
+//! (`connectors/tests/projections.rs`).
+
+use arrow::datatypes::{DataType, FieldRef};
+
+use super::fault::{Fault, Read};
+use super::map;
+use super::record::{Field, Record};
+use super::scan::Scan;
+use super::value::{in_item, mismatch, parse_literal, small_integer, too_large};
+use crate::format::number::is_finite_double;
+use crate::format::scalar::Scalar;
+use crate::format::{sql_name, text};
+
+/// What the values of a column are checked for.
+pub(super) struct Check {
+    kind: Kind,
+    data_type: DataType,
+}
+
+enum Kind {
+    Scalar(Scalar),
+    Array(Box<Check>),
+    Map(Box<Check>),
+    Struct(Box<Record>),
+}
+
+impl Check {
+    /// The check for the values of a type that JSON holds.
+    pub(super) fn new(data_type: &DataType) -> Self {
+        let of = |field: &FieldRef| Box::new(Self::new(field.data_type()));
+        let kind = match data_type {
+            DataType::List(item) => Kind::Array(of(item)),
+            DataType::Map(entries, _) => match entries.data_type() {
+                DataType::Struct(entry) if entry.len() == 2 => Kind::Map(of(&entry[1])),
+                _ => Kind::Scalar(Scalar::String),
+            },
+            DataType::Struct(fields) => {
+                let field = |field: &FieldRef| Field::checked(field.name(), Self::new(field.data_type()));
+                Kind::Struct(Box::new(Record::new(fields.iter().map(field).collect())))
+            }
+            other => Kind::Scalar(Scalar::of(other).unwrap_or(Scalar::String)),
+        };
+        Self { kind, data_type: data_type.clone() }
+    }
+
+    /// Passes over the value at the cursor, or says why the column cannot hold it. After a misfit the
+    /// cursor is anywhere within the value.
+    #[inline]
+    pub(super) fn read(&mut self, scan: &mut Scan<'_>) -> Read<()> {
+        match scan.peek() {
+            Some(b'"') => self.string(scan),
+            Some(b'-' | b'0'..=b'9') => self.number(scan),
+            Some(b'n') => scan.literal("null"),
+            Some(b't') => self.boolean(scan, "true"),
+            Some(b'f') => self.boolean(scan, "false"),
+            Some(b'[') => self.array(scan),
+            Some(b'{') => self.object(scan),
+            _ => Err(scan.unexpected("a value")),
+        }
+    }
+
+    /// Passes over the value at the cursor; whether the column could hold it.
+    pub(super) fn fits(&mut self, scan: &mut Scan<'_>) -> Read<bool> {
+        let start = scan.place();
+        match self.read(scan) {
+            Ok(()) => Ok(true),
+            Err(fault) if fault.is_misfit() => {
+                scan.return_to(start);
+                scan.skip_value().map(|()| false)
+            }
+            Err(fault) => Err(fault),
+        }
+    }
+
+    fn boolean(&self, scan: &mut Scan<'_>, word: &str) -> Read<()> {
+        let at = scan.at();
+        scan.literal(word)?;
+        match self.kind {
+            Kind::Scalar(Scalar::Boolean | Scalar::String) => Ok(()),
+            _ => Err(self.mismatch(at, "a boolean")),
+        }
+    }
+
+    #[inline]
+    fn string(&self, scan: &mut Scan<'_>) -> Read<()> {
+        let at = scan.at();
+        let token = scan.string()?;
+        match self.kind {
+            Kind::Scalar(Scalar::String) => Ok(()),
+            Kind::Scalar(Scalar::Boolean) | Kind::Array(_) | Kind::Map(_) | Kind::Struct(_) => {
+                Err(self.mismatch(at, "a string"))
+            }
+            Kind::Scalar(scalar) => text::check(scalar, &token.text()).map_err(|why| Fault::misfit(at, why)),
+        }
+    }
+
+    #[inline]
+    fn number(&self, scan: &mut Scan<'_>) -> Read<()> {
+        let at = scan.at();
+        let (literal, integral) = scan.number()?;
+        match self.kind {
+            // These take every number: see `value`.
+            Kind::Scalar(Scalar::Int | Scalar::Bigint | Scalar::Date | Scalar::Timestamp | Scalar::String) => Ok(()),
+            Kind::Scalar(scalar) => self.number_in_range(at, literal, integral, scalar),
+            _ => Err(self.mismatch(at, "a number")),
+        }
+    }
+
+    fn number_in_range(&self, at: usize, literal: &[u8], integral: bool, scalar: Scalar) -> Read<()> {
+        let misfit = |why: String| Fault::misfit(at, why);
+        match scalar {
+            Scalar::Double if is_finite_double(literal) => Ok(()),
+            Scalar::Double => Err(too_large(at)),
+            Scalar::Decimal(precision, scale) => {
+                text::check_decimal(&parse_literal(at, literal)?, precision, scale).map_err(misfit)
+            }
+            Scalar::Time => {
+                let ms = match small_integer(literal, integral) {
+                    Some(ms) => ms,
+                    None => parse_literal(at, literal)?.wrapping_i64(),
+                };
+                text::time_of_day(ms as i32).map(drop).map_err(misfit)
+            }
+            _ => Err(self.mismatch(at, "a number")),
+        }
+    }
+
+    fn array(&mut self, scan: &mut Scan<'_>) -> Read<()> {
+        let at = scan.at();
+        match &mut self.kind {
+            Kind::Array(items) => check_items(scan, items),
+            Kind::Scalar(Scalar::String) => scan.skip_value(),
+            _ => Err(self.mismatch(at, "an array")),
+        }
+    }
+
+    fn object(&mut self, scan: &mut Scan<'_>) -> Read<()> {
+        let at = scan.at();
+        match &mut self.kind {
+            Kind::Struct(record) => record.read(scan, &mut [], 0),
+            Kind::Map(values) => map::check(scan, values),
+            Kind::Scalar(Scalar::String) => scan.skip_value(),
+            _ => Err(self.mismatch(at, "an object")),
+        }
+    }
+
+    #[cold]
+    fn mismatch(&self, at: usize, found: &str) -> Box<Fault> {
+        mismatch(at, found, sql_name(&self.data_type))
+    }
+}
+
+fn check_items(scan: &mut Scan<'_>, items: &mut Check) -> Read<()> {
+    if scan.open(b']')? {
+        return Ok(());
+    }
+    for index in 0_usize.. {
+        items.read(scan).map_err(|fault| in_item(fault, index))?;
+        if !scan.another(b']')? {
+            break;
+        }
+    }
+    Ok(())
+}

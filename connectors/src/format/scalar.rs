@@ -1,0 +1,40 @@
+//! The types of values without parts, for what checks a value and does not keep it.
+
+use arrow::datatypes::{DataType, TimeUnit};
+
+/// A type without parts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Scalar {
+    Boolean,
+    Int,
+    Bigint,
+    Double,
+    /// Precision and scale, of either width.
+    Decimal(u8, i8),
+    String,
+    Bytes,
+    Date,
+    Time,
+    Timestamp,
+}
+
+impl Scalar {
+    /// The scalar of a type; `None` for one that has parts or that no format holds.
+    pub(crate) fn of(data_type: &DataType) -> Option<Self> {
+        Some(match data_type {
+            DataType::Boolean => Self::Boolean,
+            DataType::Int32 => Self::Int,
+            DataType::Int64 => Self::Bigint,
+            DataType::Float64 => Self::Double,
+            DataType::Decimal128(precision, scale) | DataType::Decimal256(precision, scale) => {
+                Self::Decimal(*precision, *scale)
+            }
+            DataType::Utf8 => Self::String,
+            DataType::Binary => Self::Bytes,
+            DataType::Date32 => Self::Date,
+            DataType::Time32(TimeUnit::Millisecond) => Self::Time,
+            DataType::Timestamp(TimeUnit::Millisecond, None) => Self::Timestamp,
+            _ => return None,
+        })
+    }
+}
