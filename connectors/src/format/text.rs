@@ -65,6 +65,24 @@ fn push_base64(bytes: &mut Bytes, text: &str) -> Result<(), String> {
     bytes.close().map_err(|_| COLUMN_FULL.to_owned())
 }
 
+/// Whether [`check`] takes a text, as far as a glance tells: any text, and an integer of a few digits.
+#[inline]
+pub(crate) fn is_plain(scalar: Scalar, text: &str) -> bool {
+    match scalar {
+        Scalar::Boolean | Scalar::String => true,
+        Scalar::Int | Scalar::Date => is_short_integer(text, 9),
+        Scalar::Bigint | Scalar::Timestamp => is_short_integer(text, 18),
+        _ => false,
+    }
+}
+
+/// A few digits, as nearly all integers are: in range whatever they are.
+#[inline]
+fn is_short_integer(text: &str, digits_max: usize) -> bool {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    (1..=digits_max).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit())
+}
+
 /// Whether [`push_base64`] takes it: padded, and without bits that stand for nothing.
 fn is_base64(text: &[u8]) -> bool {
     let padding = text.iter().rev().take(2).take_while(|byte| **byte == b'=').count();

@@ -1,11 +1,9 @@
 //! JSON payloads to columns.
 
-use std::borrow::Cow;
-
 use arrow::array::{Array, BinaryArray};
 
 use super::check::Check;
-use super::encoding::{mark_len, to_utf8};
+use super::encoding::{mark_len, wide_to_utf8};
 use super::fault::{Fault, Read};
 use super::record::{Field, Record};
 use super::scan::Scan;
@@ -56,13 +54,12 @@ impl Decoder for JsonDecoder {
         let mut rows = Rows::new(&mut self.columns);
         for row in 0..payloads.len() {
             rows.decode(row, payloads, |payload, columns| {
-                let payload = to_utf8(payload);
-                let text = match &payload {
-                    Cow::Borrowed(bytes) if !ascii => check_utf8(bytes)?,
-                    _ => &payload[..],
+                let present = match wide_to_utf8(payload) {
+                    Some(text) => self.root.read(&text, columns, row),
+                    None if ascii => self.root.read(payload, columns, row),
+                    None => self.root.read(check_utf8(payload)?, columns, row),
                 };
-                let present = self.root.read(text, columns, row).map_err(|fault| fault.to_string())?;
-                if !present {
+                if !present.map_err(|fault| fault.to_string())? {
                     absent.push(row);
                 }
                 Ok(())

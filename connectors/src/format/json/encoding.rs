@@ -1,8 +1,6 @@
 //! Which encoding a JSON payload is in, found as Jackson finds it: by a byte order mark or by where the
 //! zero bytes of its first character are. Nearly all are UTF-8 without a mark and are not touched.
 
-use std::borrow::Cow;
-
 const UTF8_MARK: &[u8] = b"\xEF\xBB\xBF";
 
 /// How many bytes a unit of a wide encoding has, and which is first.
@@ -12,13 +10,12 @@ enum Wide {
     Utf32 { big_endian: bool },
 }
 
-/// The payload as UTF-8 or what passes for it; UTF-16 and UTF-32 are converted. A mark of UTF-8 stays, for
-/// [`mark_len`].
+/// A payload in UTF-16 or UTF-32 as UTF-8, without its mark; `None` for any other.
 #[inline]
-pub(super) fn to_utf8(payload: &[u8]) -> Cow<'_, [u8]> {
+pub(super) fn wide_to_utf8(payload: &[u8]) -> Option<Vec<u8>> {
     match payload {
-        [0 | 0xFE | 0xFF, ..] | [_, 0, ..] => wide_to_utf8(payload),
-        _ => Cow::Borrowed(payload),
+        [0 | 0xFE | 0xFF, ..] | [_, 0, ..] => find(payload).map(|(wide, mark)| convert(&payload[mark..], wide)),
+        _ => None,
     }
 }
 
@@ -29,9 +26,7 @@ pub(super) fn mark_len(payload: &[u8]) -> usize {
 }
 
 #[cold]
-fn wide_to_utf8(payload: &[u8]) -> Cow<'_, [u8]> {
-    let Some((wide, mark)) = find(payload) else { return Cow::Borrowed(payload) };
-    let text = &payload[mark..];
+fn convert(text: &[u8], wide: Wide) -> Vec<u8> {
     let unit = |bytes: &[u8], big_endian: bool| {
         let join = |sum: u32, byte: &u8| sum << 8 | u32::from(*byte);
         if big_endian { bytes.iter().fold(0, join) } else { bytes.iter().rev().fold(0, join) }
@@ -46,10 +41,11 @@ fn wide_to_utf8(payload: &[u8]) -> Cow<'_, [u8]> {
             chars.map(|char| char.unwrap_or(char::REPLACEMENT_CHARACTER)).collect()
         }
     };
-    Cow::Owned(text.into_bytes())
+    text.into_bytes()
 }
 
 /// The wide encoding of a payload and the length of its mark.
+#[cold]
 fn find(payload: &[u8]) -> Option<(Wide, usize)> {
     Some(match payload {
         [0, 0, 0xFE, 0xFF, ..] => (Wide::Utf32 { big_endian: true }, 4),
@@ -80,18 +76,18 @@ mod tests {
             (b"\xFF\xFE\0\0", utf32.iter().flat_map(|unit| unit.to_le_bytes()).collect()),
         ];
         for (mark, payload) in encodings {
-            assert_eq!(to_utf8(&payload), json.as_bytes(), "{mark:?}");
-            assert_eq!(to_utf8(&[mark, &payload].concat()), json.as_bytes(), "{mark:?}");
+            assert_eq!(wide_to_utf8(&payload).unwrap(), json.as_bytes(), "{mark:?}");
+            assert_eq!(wide_to_utf8(&[mark, &payload].concat()).unwrap(), json.as_bytes(), "{mark:?}");
         }
         for plain in [&b""[..], b"7", b"{}", b"\xEF\xBB\xBF{}", b"\xFE\xFF7"] {
-            assert_eq!(to_utf8(plain), plain);
+            assert_eq!(wide_to_utf8(plain), None);
         }
     }
 
     #[test]
     fn halves_of_units_cost_a_character_and_nothing_else() {
-        assert_eq!(to_utf8(b"\0{\0}\xD8\0"), "{}\u{fffd}".as_bytes());
-        assert_eq!(to_utf8(b"{\0}\0x"), &b"{}x"[..]);
-        assert_eq!(to_utf8(b"\0\0\0{\0\0\xD8\0"), "{\u{fffd}".as_bytes());
+        assert_eq!(wide_to_utf8(b"\0{\0}\xD8\0").unwrap(), "{}\u{fffd}".as_bytes());
+        assert_eq!(wide_to_utf8(b"{\0}\0x").unwrap(), &b"{}x"[..]);
+        assert_eq!(wide_to_utf8(b"\0\0\0{\0\0\xD8\0").unwrap(), "{\u{fffd}".as_bytes());
     }
 }

@@ -10,6 +10,8 @@
 //! **Duplicates.** The last one counts. So a value that its column cannot hold is set aside with
 //! its fault; the record is bad only when no later duplicate has replaced it.
 
+use std::collections::HashMap;
+
 use super::check::Check;
 use super::fault::{Fault, Read};
 use super::scan::Scan;
@@ -17,7 +19,8 @@ use super::token::Token;
 use super::value::{self, Plan};
 use crate::format::column::Column;
 
-/// Members remembered; when there are more, names are of no order and all are forgotten.
+/// Members remembered, beside two for each field; when there are more, names are of no order and all are
+/// forgotten.
 const SHAPE_MAX: usize = 256;
 /// Longest beginning of a member that is remembered, in bytes.
 const LEAD_MAX: usize = 96;
@@ -27,6 +30,8 @@ const GUESSES_MAX: usize = 4;
 /// Reads objects into columns; remembers from one to the next what they look like.
 pub(super) struct Record {
     fields: Vec<Field>,
+    /// The field of each name.
+    by_name: HashMap<String, usize>,
     shape: Vec<Known>,
     /// How the value of each field in the object at hand came.
     found: Vec<Match>,
@@ -74,13 +79,19 @@ struct Known {
     target: Target,
 }
 
-/// The fields a member feeds. Both at once only where columns differ in nothing but case.
-#[derive(Clone, Copy, Default)]
-struct Target {
-    /// The field of that very name.
-    exact: Option<usize>,
-    /// The field whose name is the member's in upper case.
-    folded: Option<usize>,
+/// What a member feeds.
+#[derive(Clone, Copy)]
+enum Target {
+    /// No field.
+    Nothing,
+    /// A field.
+    One(usize, Match),
+    /// A field that is only checked, and takes every string.
+    AnyString(usize, Match),
+    /// A field that is only checked, and takes every number.
+    AnyNumber(usize, Match),
+    /// The field of that very name, and the one whose name is the member's in upper case.
+    Both { exact: usize, folded: usize },
 }
 
 /// How a field's name was matched; a better match is never replaced by a worse one.
@@ -95,7 +106,9 @@ impl Record {
     /// A reader of objects with these fields.
     pub(super) fn new(fields: Vec<Field>) -> Self {
         let found = vec![Match::None; fields.len()];
-        Self { fields, shape: Vec::new(), found, misfits: Vec::new(), name: Vec::new() }
+        // Of equal names the first counts.
+        let by_name = fields.iter().enumerate().rev().map(|(at, field)| (field.name.clone(), at)).collect();
+        Self { fields, by_name, shape: Vec::new(), found, misfits: Vec::new(), name: Vec::new() }
     }
 
     /// Reads the object at the cursor, one row into each column. After a fault the columns hold
@@ -149,7 +162,7 @@ impl Record {
         let target = self.target(name);
         let lead = scan.since(start);
         if lead.len() <= LEAD_MAX {
-            if self.shape.len() == SHAPE_MAX {
+            if self.shape.len() >= SHAPE_MAX + 2 * self.fields.len() {
                 self.shape.clear();
             }
             *next = (*next).min(self.shape.len());
@@ -159,30 +172,69 @@ impl Record {
         Ok(target)
     }
 
-    /// The fields a name stands for: the one spelled so, and the one spelled so in upper case.
+    /// What a name stands for: the field spelled so, and the one spelled so in upper case.
     fn target(&mut self, name: Token<'_>) -> Target {
         self.name.clear();
         name.write(&mut self.name);
         let name = String::from_utf8_lossy(&self.name);
-        let exact = self.fields.iter().position(|field| field.name == name);
-        let upper = name.to_uppercase();
-        let folded = self.fields.iter().position(|field| field.name == upper);
-        Target { exact, folded: folded.filter(|folded| exact != Some(*folded)) }
+        let exact = self.by_name.get(name.as_ref()).copied();
+        let folded = self.by_name.get(&name.to_uppercase()).copied();
+        match (exact, folded) {
+            (None, None) => Target::Nothing,
+            (Some(exact), Some(folded)) if exact != folded => Target::Both { exact, folded },
+            (Some(field), _) => self.one(field, Match::Exact),
+            (None, Some(field)) => self.one(field, Match::Folded),
+        }
+    }
+
+    fn one(&self, field: usize, quality: Match) -> Target {
+        match &self.fields[field].reader {
+            Reader::Check(check) if check.takes_any_string() => Target::AnyString(field, quality),
+            Reader::Check(check) if check.takes_any_number() => Target::AnyNumber(field, quality),
+            _ => Target::One(field, quality),
+        }
     }
 
     #[inline]
     fn read_target(&mut self, scan: &mut Scan<'_>, target: Target, columns: &mut [Column], row: usize) -> Read<()> {
         match target {
-            Target { exact: None, folded: None } => scan.skip_value(),
-            Target { exact: Some(field), folded: None } => self.read_field(scan, field, Match::Exact, columns, row),
-            Target { exact: None, folded: Some(field) } => self.read_field(scan, field, Match::Folded, columns, row),
-            Target { exact: Some(exact), folded: Some(folded) } => {
-                let start = scan.place();
-                self.read_field(scan, folded, Match::Folded, columns, row)?;
-                scan.return_to(start);
-                self.read_field(scan, exact, Match::Exact, columns, row)
+            Target::Nothing => scan.skip_value(),
+            // Most values that nobody reads need no more than to be passed over.
+            Target::AnyString(field, quality) if self.is_new(field) && scan.peek() == Some(b'"') => {
+                self.found[field] = quality;
+                scan.string().map(drop)
             }
+            Target::AnyNumber(field, quality)
+                if self.is_new(field) && matches!(scan.peek(), Some(b'-' | b'0'..=b'9')) =>
+            {
+                self.found[field] = quality;
+                scan.number().map(drop)
+            }
+            Target::AnyString(field, quality) | Target::AnyNumber(field, quality) | Target::One(field, quality) => {
+                self.read_field(scan, field, quality, columns, row)
+            }
+            Target::Both { exact, folded } => self.read_both(scan, exact, folded, columns, row),
         }
+    }
+
+    #[inline]
+    fn is_new(&self, field: usize) -> bool {
+        self.found[field] == Match::None
+    }
+
+    #[cold]
+    fn read_both(
+        &mut self,
+        scan: &mut Scan<'_>,
+        exact: usize,
+        folded: usize,
+        columns: &mut [Column],
+        row: usize,
+    ) -> Read<()> {
+        let start = scan.place();
+        self.read_field(scan, folded, Match::Folded, columns, row)?;
+        scan.return_to(start);
+        self.read_field(scan, exact, Match::Exact, columns, row)
     }
 
     #[inline]
@@ -194,14 +246,8 @@ impl Record {
         columns: &mut [Column],
         row: usize,
     ) -> Read<()> {
-        if self.found[field] != Match::None {
-            if self.found[field] > quality {
-                return scan.skip_value();
-            }
-            self.misfits.retain(|(misfit, _)| *misfit != field);
-            if let Some(column) = self.fields[field].column(columns) {
-                column.truncate(row);
-            }
+        if !self.is_new(field) && !self.replace(field, quality, columns, row) {
+            return scan.skip_value();
         }
         self.found[field] = quality;
         let start = scan.place();
@@ -217,6 +263,19 @@ impl Record {
             }
             read => read,
         }
+    }
+
+    /// Takes back what an earlier duplicate gave, unless it matched better.
+    #[cold]
+    fn replace(&mut self, field: usize, quality: Match, columns: &mut [Column], row: usize) -> bool {
+        if self.found[field] > quality {
+            return false;
+        }
+        self.misfits.retain(|(misfit, _)| *misfit != field);
+        if let Some(column) = self.fields[field].column(columns) {
+            column.truncate(row);
+        }
+        true
     }
 
     /// Keeps a fault until it is clear that no duplicate replaces the value; null takes its place.
