@@ -7,7 +7,7 @@
 
 use arrow::datatypes::{DataType, TimeUnit};
 
-use super::signature::{Function, Returns, Type, Variant};
+use super::signature::{Function, Kernel, Returns, Type, Variant};
 use crate::diagnostic::{Diagnostic, PLAN};
 use crate::types::{SqlType, type_name};
 
@@ -16,9 +16,9 @@ pub const UNIT: DataType = DataType::Duration(TimeUnit::Millisecond);
 
 /// A variant and what it makes of the arguments.
 #[derive(Debug)]
-pub struct Chosen {
+pub struct Chosen<K: 'static = Kernel> {
     /// The variant.
-    pub variant: &'static Variant,
+    pub variant: &'static Variant<K>,
     /// The type to which each argument is brought.
     pub takes: Vec<DataType>,
     /// The type of the result.
@@ -34,10 +34,10 @@ pub fn canonical(ty: &DataType) -> DataType {
 }
 
 /// The variant that a call means. The types are [`canonical`] ones.
-pub fn choose(function: &'static Function, args: &[DataType]) -> Result<Chosen, Box<Diagnostic>> {
+pub fn choose<K>(function: &'static Function<K>, args: &[DataType]) -> Result<Chosen<K>, Box<Diagnostic>> {
     for casts in [false, true] {
-        let mut found: Vec<Chosen> = function.variants.iter().filter_map(|v| fit(v, args, casts)).collect();
-        let rank = |c: &Chosen| {
+        let mut found: Vec<Chosen<K>> = function.variants.iter().filter_map(|v| fit(v, args, casts)).collect();
+        let rank = |c: &Chosen<K>| {
             let generics: usize = c.variant.params.iter().map(|p| p.ty.generics()).sum();
             (!c.variant.variadic, c.variant.params.len(), usize::MAX - generics)
         };
@@ -52,7 +52,7 @@ pub fn choose(function: &'static Function, args: &[DataType]) -> Result<Chosen, 
 }
 
 /// Why a call has no variant, with all there are.
-pub fn refusal(function: &Function, args: &[DataType], what: &str) -> Diagnostic {
+pub fn refusal<K>(function: &'static Function<K>, args: &[DataType], what: &str) -> Diagnostic {
     let types: Vec<String> = args.iter().map(arg_name).collect();
     let message = format!("function \"{}\" {what} parameters ({})", function.name, types.join(", "));
     let variants: Vec<String> = function.variants.iter().map(|v| v.text(function.name)).collect();
@@ -62,7 +62,7 @@ pub fn refusal(function: &Function, args: &[DataType], what: &str) -> Diagnostic
 }
 
 /// What to do where the call would be right with all arguments of one type: that of the widest.
-fn of_one_type(function: &Function, args: &[DataType]) -> Option<String> {
+fn of_one_type<K>(function: &'static Function<K>, args: &[DataType]) -> Option<String> {
     let width = |ty: &&DataType| match ty {
         DataType::Int32 => 1,
         DataType::Int64 => 2,
@@ -81,21 +81,21 @@ fn arg_name(ty: &DataType) -> String {
     if *ty == UNIT { "UNIT".to_owned() } else { type_name(ty) }
 }
 
-fn fit(variant: &'static Variant, args: &[DataType], casts: bool) -> Option<Chosen> {
+fn fit<K>(variant: &'static Variant<K>, args: &[DataType], casts: bool) -> Option<Chosen<K>> {
     let fixed = variant.params.len() - usize::from(variant.variadic);
     let right_number = if variant.variadic { args.len() >= fixed } else { args.len() == fixed };
     if !right_number {
         return None;
     }
     let mut letters = Letters::default();
-    let param = |at: usize| &variant.params[at.min(variant.params.len() - 1)].ty;
+    let param = |at: usize| &variant.param(at, args.len()).ty;
     let mut takes = Vec::with_capacity(args.len());
     for (at, arg) in args.iter().enumerate() {
         takes.push(letters.fit(param(at), arg, casts)?);
     }
     let returns = match variant.returns {
         Returns::Is(ty) => letters.replace(&ty),
-        Returns::From(of) => of(&takes),
+        Returns::From(of) | Returns::Written(_, of) => of(&takes),
     };
     for (at, take) in takes.iter_mut().enumerate() {
         if *take == DataType::Null {

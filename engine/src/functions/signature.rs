@@ -17,9 +17,10 @@ use datafusion::error::Result;
 use super::call::Call;
 use crate::types::SqlType;
 
-/// A function of the dialect.
+/// A function of the dialect. `K` is how its variants are computed: scalar and table functions have a kernel, aggregates
+/// what makes their accumulators (`aggregate`).
 #[derive(Debug)]
-pub struct Function {
+pub struct Function<K: 'static = Kernel> {
     /// Its name, in upper case; calls may use any case.
     pub name: &'static str,
     /// The family it is listed under.
@@ -27,7 +28,7 @@ pub struct Function {
     /// What it does, in a sentence or two.
     pub about: &'static str,
     /// Ways to call it.
-    pub variants: &'static [Variant],
+    pub variants: &'static [Variant<K>],
     /// Calls with constants, and what each gives as SHOW would print it. A test runs them all.
     pub examples: &'static [(&'static str, &'static str)],
     /// Two calls with the same arguments may differ.
@@ -61,15 +62,19 @@ pub enum Category {
     Other,
     /// One row becomes several.
     Table,
+    /// Several rows become one value.
+    Aggregate,
 }
 
 /// One way to call a function.
 #[derive(Debug)]
-pub struct Variant {
+pub struct Variant<K = Kernel> {
     /// Its parameters, in order.
     pub params: &'static [Param],
-    /// The last parameter may be given any number of times, none included.
+    /// One parameter may be given any number of times, none included.
     pub variadic: bool,
+    /// How many parameters follow the one that repeats.
+    pub behind: usize,
     /// What it gives.
     pub returns: Returns,
     /// Whether a null argument makes the result null without asking the kernel.
@@ -77,7 +82,7 @@ pub struct Variant {
     /// What is particular about it; empty when the function says it all.
     pub about: &'static str,
     /// How it is computed.
-    pub kernel: Kernel,
+    pub kernel: K,
 }
 
 /// A parameter.
@@ -135,6 +140,8 @@ pub enum Returns {
     Is(Type),
     /// A type that follows from those of the arguments: precision and scale of a DECIMAL.
     From(fn(&[DataType]) -> DataType),
+    /// The same, and how documentation writes it.
+    Written(&'static str, fn(&[DataType]) -> DataType),
 }
 
 /// Whether a kernel sees null arguments.
@@ -189,13 +196,25 @@ impl Function {
 impl Variant {
     /// A variant that is null when an argument is.
     pub const fn new(params: &'static [Param], returns: Type, kernel: Kernel) -> Self {
+        Self::computed(params, returns, kernel)
+    }
+}
+
+impl<K: Copy> Variant<K> {
+    /// A variant that is computed like this.
+    pub const fn computed(params: &'static [Param], returns: Type, kernel: K) -> Self {
         let returns = Returns::Is(returns);
-        Self { params, variadic: false, returns, nulls: Nulls::Pass, about: "", kernel }
+        Self { params, variadic: false, behind: 0, returns, nulls: Nulls::Pass, about: "", kernel }
     }
 
     /// The same, the last parameter any number of times.
     pub const fn variadic(self) -> Self {
         Self { variadic: true, ..self }
+    }
+
+    /// The same, the parameter in front of the last one any number of times.
+    pub const fn variadic_inside(self) -> Self {
+        Self { variadic: true, behind: 1, ..self }
     }
 
     /// The same with a kernel that looks at nulls.
@@ -208,24 +227,43 @@ impl Variant {
         Self { returns: Returns::From(returns), ..self }
     }
 
+    /// The same with a result that follows from the arguments, and how documentation writes it.
+    pub const fn giving_written(self, written: &'static str, returns: fn(&[DataType]) -> DataType) -> Self {
+        Self { returns: Returns::Written(written, returns), ..self }
+    }
+
     /// The same with a word on what is particular.
     pub const fn about(self, about: &'static str) -> Self {
         Self { about, ..self }
     }
+}
 
+impl<K> Variant<K> {
     /// What it gives, as documentation says it.
     pub fn returns_text(&self) -> String {
         match self.returns {
             Returns::Is(ty) => ty.to_string(),
             Returns::From(_) => Type::Decimal.to_string(),
+            Returns::Written(written, _) => written.to_owned(),
+        }
+    }
+
+    /// The parameter that the argument at a place is for, where there are so many arguments.
+    pub fn param(&self, at: usize, arguments: usize) -> &Param {
+        let last = self.params.len().saturating_sub(1);
+        let repeated = last.saturating_sub(self.behind);
+        match self.variadic {
+            true if at + self.behind >= arguments => &self.params[last + 1 + at - arguments],
+            true => &self.params[at.min(repeated)],
+            false => &self.params[at],
         }
     }
 
     /// `NAME(a INT, b STRING...)`.
     pub fn text(&self, name: &str) -> String {
-        let last = self.params.len().saturating_sub(1);
+        let repeated = self.params.len().saturating_sub(1 + self.behind);
         let param = |(at, p): (usize, &Param)| {
-            let dots = if self.variadic && at == last { "..." } else { "" };
+            let dots = if self.variadic && at == repeated { "..." } else { "" };
             format!("{} {}{dots}", p.name, p.ty)
         };
         let params: Vec<String> = self.params.iter().enumerate().map(param).collect();
@@ -249,6 +287,7 @@ impl Category {
             Self::DateTime => "DATE / TIME",
             Self::Other => "OTHER",
             Self::Table => "TABLE",
+            Self::Aggregate => "AGGREGATE",
         }
     }
 }
