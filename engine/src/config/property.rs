@@ -86,6 +86,20 @@ pub const PROPERTIES: &[Property] = &[
         about: "Optimizer rules that bounded queries do without, with commas between; all for every one that can be left out. To find the rule by which a query goes wrong, and to go on without it.",
     },
     Property {
+        name: "collect_list.limit",
+        alias: Some("ksql.functions.collect_list.limit"),
+        default: "2147483647",
+        kind: ValueKind::Integer(0, 2_147_483_647),
+        about: "How many elements COLLECT_LIST gives at most; those of later records are left out.",
+    },
+    Property {
+        name: "collect_set.limit",
+        alias: Some("ksql.functions.collect_set.limit"),
+        default: "2147483647",
+        kind: ValueKind::Integer(0, 2_147_483_647),
+        about: "How many elements COLLECT_SET gives at most; those of later records are left out.",
+    },
+    Property {
         name: "default.format.key",
         alias: Some("ksql.persistence.default.format.key"),
         default: "KAFKA",

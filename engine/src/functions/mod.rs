@@ -11,6 +11,7 @@
 //! In bounded queries the functions of DataFusion whose names are free can be called, too; continuous
 //! queries know only those of the dialect.
 
+pub(crate) mod aggregate;
 mod call;
 mod choice;
 pub mod clock;
@@ -60,7 +61,7 @@ pub const FAMILIES: &[&[Function]] = &[
     table::FUNCTIONS,
 ];
 
-/// All functions of the dialect that are not aggregates.
+/// All functions of the dialect that are not aggregates; those are [`aggregate::FUNCTIONS`].
 pub fn all() -> impl Iterator<Item = &'static Function> {
     FAMILIES.iter().flat_map(|family| family.iter())
 }
@@ -85,7 +86,7 @@ pub fn register(mut state: SessionState) -> SessionState {
     for function in higher::udfs() {
         let _ = state.register_higher_order_function(function);
     }
-    state
+    aggregate::register(state)
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use datafusion::execution::session_state::SessionState;
 
-use super::{all, find};
+use super::{aggregate, all, find};
 use crate::diagnostic::{Diagnostic, UNKNOWN_FUNCTION, nearest};
 
 /// Names and categories: the dialect's functions, and those that bounded queries have besides.
@@ -10,9 +10,11 @@ pub fn list(state: &SessionState) -> Vec<(String, &'static str)> {
     let ours = all().map(|function| (function.name.to_owned(), function.category.word()));
     let free = |name: &&String| find(name).is_none() && !name.starts_with("headwater_");
     let scalar = state.scalar_functions().keys().filter(free).map(|name| (name.to_uppercase(), "BOUNDED QUERIES"));
-    let aggregate = state.aggregate_functions().keys().map(|name| (name.to_uppercase(), "AGGREGATE"));
+    let aggregates = aggregate::FUNCTIONS.iter().map(|function| (function.name.to_owned(), "AGGREGATE"));
+    let others = state.aggregate_functions().keys().filter(|name| aggregate::find(name).is_none());
+    let aggregates = aggregates.chain(others.map(|name| (name.to_uppercase(), "AGGREGATE")));
     let window = state.window_functions().keys().map(|name| (name.to_uppercase(), "WINDOW"));
-    let mut rows: Vec<_> = ours.chain(scalar).chain(aggregate).chain(window).collect();
+    let mut rows: Vec<_> = ours.chain(scalar).chain(aggregates).chain(window).collect();
     rows.sort();
     rows
 }

@@ -16,8 +16,9 @@ use datafusion::sql::parser::Statement as PlannedStatement;
 use headwater_connectors::table::{ScanContext, TopicTable};
 use sqlparser::ast::{Expr, Statement as SqlStatement};
 
+use super::aggregate::Limits;
 use super::optimizer::Rules;
-use super::{around, calls, columns, counting, lambdas, pinpoint, rewrite, star, using};
+use super::{aggregate, around, calls, columns, counting, lambdas, pinpoint, rewrite, star, using};
 use crate::catalog::Catalog;
 use crate::config::Settings;
 use crate::diagnostic::{Diagnostic, NOT_SUPPORTED, Span, UNKNOWN_FUNCTION};
@@ -51,6 +52,7 @@ pub fn state(
         dialect::count_in(&context.progress, config.options_mut());
         config = config.with_extension(Arc::new(context));
     }
+    config = config.with_extension(Arc::new(Limits::of(settings)));
     let memory = settings.bytes("query.memory.max");
     let partitions = usize::try_from(settings.integer("query.partitions")).unwrap_or(0);
     config = match partitions {
@@ -122,8 +124,10 @@ pub async fn plan(
     }
     around::rename(&mut body, catalog);
     let statement = PlannedStatement::Statement(Box::new(SqlStatement::Query(body)));
+    let limits = state.config().get_extension::<Limits>().as_deref().copied().unwrap_or_default();
     let planned = state.statement_to_plan(statement).await.and_then(counting::count_unparsed);
     let planned = planned.and_then(dialect::settle_plan);
+    let planned = planned.and_then(|plan| aggregate::settle(plan, limits));
     planned.map_err(|error| pinpoint::diagnose(&error, query).into_iter().map(|told| nearest(told, state)).collect())
 }
 

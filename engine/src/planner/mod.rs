@@ -1,5 +1,6 @@
 //! From a statement and a catalog to a plan. Still: it knows no threads and no cluster.
 
+mod aggregate;
 pub(crate) mod alter;
 mod around;
 pub(crate) mod bounded;

@@ -11,19 +11,17 @@ use headwater_connectors::java_time::iso::parse_partial_iso_timestamp_ms;
 use headwater_connectors::table::{ROWTIME, WINDOWEND, WINDOWSTART};
 use sqlparser::ast::{
     AccessExpr, BinaryOperator, CastKind, DataType, Distinct, Expr, Function, FunctionArg, FunctionArgExpr,
-    FunctionArguments, GroupByExpr, Ident, LimitClause, ObjectName, OrderByKind, Query, Select, SelectItem, SetExpr,
-    Subscript, TableFactor, TypedString, UnaryOperator, Value, ValueWithSpan, VisitorMut, WindowFrameBound, WindowType,
+    FunctionArguments, GroupByExpr, Ident, LimitClause, OrderByKind, Query, Select, SelectItem, SetExpr, Subscript,
+    TableFactor, TypedString, UnaryOperator, Value, ValueWithSpan, VisitorMut, WindowFrameBound, WindowType,
 };
 
+use super::aggregate;
 use super::star::call;
 use crate::catalog::Catalog;
 use crate::diagnostic::{Diagnostic, LITERAL, NOT_SUPPORTED};
 use crate::dialect::{self, literal};
 use crate::functions::{self, ELEMENT};
 use crate::sql::{expr_forms::cast_type, print, walk_mut};
-
-/// Functions of the dialect that DataFusion has under another name.
-const OTHER_NAMES: &[(&str, &str)] = &[("COLLECT_LIST", "array_agg")];
 
 /// Rewrites a query in place. Reports what cannot be.
 pub fn rewrite(query: &mut Query, catalog: &Catalog, errors: &mut Vec<Diagnostic>) {
@@ -164,13 +162,8 @@ impl Rewriter<'_> {
             "STRUCT" => struct_literal(expr),
             "MAP" => map_literal(expr),
             "AS_VALUE" => self.only_argument(expr),
-            "COUNT_DISTINCT" => count_distinct(function),
             "EXPLODE" | "CUBE_EXPLODE" => *expr = call("unnest", vec![functions::rows_of(take(expr))]),
-            _ => {
-                if let Some((_, other)) = OTHER_NAMES.iter().find(|(ours, _)| *ours == name) {
-                    function.name = ObjectName::from(vec![Ident::new(*other)]);
-                }
-            }
+            _ => aggregate::rewrite(function, self.errors),
         }
     }
 
@@ -322,13 +315,6 @@ fn frame_numbers(function: &mut Function) {
         if let WindowFrameBound::Preceding(Some(rows)) | WindowFrameBound::Following(Some(rows)) = bound {
             literal::unwrap(rows);
         }
-    }
-}
-
-fn count_distinct(function: &mut Function) {
-    function.name = ObjectName::from(vec![Ident::new("count")]);
-    if let FunctionArguments::List(list) = &mut function.args {
-        list.duplicate_treatment = Some(sqlparser::ast::DuplicateTreatment::Distinct);
     }
 }
 

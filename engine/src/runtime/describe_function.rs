@@ -6,11 +6,14 @@ use super::show::DEFINED;
 use crate::answer::Section;
 use crate::catalog::{Catalog, FunctionDef};
 use crate::diagnostic::Diagnostic;
-use crate::functions::{Category, Function, find, list, unknown};
+use crate::functions::{Category, Function, aggregate, find, list, unknown};
 
 /// All there is to say about a function: what it does, how it is called, examples.
 pub fn describe(name: &str, catalog: &Catalog, state: &SessionState) -> Result<Vec<Section>, Diagnostic> {
     if let Some(function) = find(name) {
+        return Ok(sections(function));
+    }
+    if let Some(function) = aggregate::find(name) {
         return Ok(sections(function));
     }
     if let Some(function) = catalog.function(&name.to_uppercase()) {
@@ -54,8 +57,12 @@ fn variations(rows: Vec<Vec<String>>) -> Section {
     Section { title: Some("Variations".to_owned()), columns, rows, text: None }
 }
 
-fn sections(function: &Function) -> Vec<Section> {
-    let kind = if function.category == Category::Table { "TABLE" } else { "SCALAR" };
+fn sections<K>(function: &Function<K>) -> Vec<Section> {
+    let kind = match function.category {
+        Category::Table => "TABLE",
+        Category::Aggregate => "AGGREGATE",
+        _ => "SCALAR",
+    };
     let mut first = facts(function.name, function.about, kind);
     first.rows.push(vec!["Category".to_owned(), function.category.word().to_owned()]);
     let variants = function

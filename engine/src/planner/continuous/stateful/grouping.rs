@@ -4,24 +4,11 @@ use sqlparser::ast::{Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Valu
 
 use super::{Stateful, TABLE_FUNCTIONS, called};
 use crate::diagnostic::{Diagnostic, PLAN, PROJECTION_KEY, STREAMING};
+use crate::functions::aggregate;
 use crate::planner::continuous::names::{each, span_of};
 use crate::planner::continuous::result::Use;
 use crate::planner::sides::contains_map;
 use crate::sql::walk;
-
-/// Aggregates that can take back what a changed row of a table had added.
-const UNDOABLE: &[&str] = &[
-    "ATTR",
-    "AVG",
-    "COLLECT_LIST",
-    "CORRELATION",
-    "COUNT",
-    "HISTOGRAM",
-    "STDDEV_SAMP",
-    "STDDEV_SAMPLE",
-    "SUM",
-    "SUM_LIST",
-];
 
 /// Aggregates whose state is one plain value, which any format can hold.
 const PLAIN_STATE: &[&str] = &["COUNT", "MAX", "MIN", "SUM", "SUM_LIST"];
@@ -116,7 +103,7 @@ impl Stateful<'_> {
         }
         let tables = (0..self.scope.members.len()).all(|member| self.is_table(member));
         let mut stuck: Vec<String> = aggregates.iter().filter_map(called).collect();
-        stuck.retain(|name| !UNDOABLE.contains(&name.as_str()));
+        stuck.retain(|name| !aggregate::retracts(name));
         stuck.dedup();
         if tables && !stuck.is_empty() {
             let message =
@@ -133,7 +120,7 @@ impl Stateful<'_> {
             let message = format!("the aggregate {name} cannot take the aggregate {inner}");
             errors.push(Diagnostic::new(STREAMING, message).at(span));
         }
-        for at in constants(&name, arguments.len()) {
+        for at in arguments.len() - aggregate::constants(&name, arguments.len())..arguments.len() {
             let argument = &arguments[at];
             if !self.scope.columns_in(argument).is_empty() {
                 let text = self.scope.text(argument);
@@ -241,15 +228,6 @@ fn arguments(call: &Expr) -> Vec<Expr> {
         _ => Expr::value(Value::Null),
     };
     list.args.iter().map(argument).collect()
-}
-
-/// Which arguments of an aggregate are fixed when the query is made.
-fn constants(aggregate: &str, count: usize) -> std::ops::Range<usize> {
-    match aggregate {
-        "EARLIEST_BY_OFFSET" | "LATEST_BY_OFFSET" | "TOPKDISTINCT" if count > 1 => 1..count,
-        "TOPK" if count > 1 => count - 1..count,
-        _ => 0..0,
-    }
 }
 
 /// The expressions right inside of an expression.

@@ -25,28 +25,6 @@ use crate::sql::ast;
 use crate::topology::ResultColumn;
 use crate::types::SqlType;
 
-/// Aggregates of the dialect, those that are not built yet included.
-const AGGREGATES: &[&str] = &[
-    "ATTR",
-    "AVG",
-    "COLLECT_LIST",
-    "COLLECT_SET",
-    "CORRELATION",
-    "COUNT",
-    "COUNT_DISTINCT",
-    "EARLIEST_BY_OFFSET",
-    "HISTOGRAM",
-    "LATEST_BY_OFFSET",
-    "MAX",
-    "MIN",
-    "STDDEV_SAMP",
-    "STDDEV_SAMPLE",
-    "SUM",
-    "SUM_LIST",
-    "TOPK",
-    "TOPKDISTINCT",
-];
-
 /// Functions that give several rows.
 pub const TABLE_FUNCTIONS: &[&str] = &["CUBE_EXPLODE", "EXPLODE", "UNNEST"];
 
@@ -147,8 +125,7 @@ fn is_aggregate(expr: &Expr, state: &SessionState) -> bool {
 
 /// Whether this is the name of an aggregate, if not of one that is built.
 pub fn is_aggregate_name(name: &str, state: &SessionState) -> bool {
-    AGGREGATES.iter().any(|known| known.eq_ignore_ascii_case(name))
-        || state.aggregate_functions().contains_key(&name.to_lowercase())
+    functions::aggregate::find(name).is_some() || state.aggregate_functions().contains_key(&name.to_lowercase())
 }
 
 impl Stateful<'_> {
@@ -204,7 +181,8 @@ impl Stateful<'_> {
             each(expr, &mut |expr: &Expr| {
                 if let Some(name) = called(expr).filter(|name| !self.is_function(name)) {
                     let defined = function::defined(self.state);
-                    let names = functions::all().map(|function| function.name).chain(AGGREGATES.iter().copied());
+                    let names = functions::all().map(|function| function.name);
+                    let names = names.chain(functions::aggregate::FUNCTIONS.iter().map(|function| function.name));
                     let names = names.chain(defined.iter().map(String::as_str));
                     errors.push(functions::unknown(&name, names).at(span_of(expr, self.query.span)));
                 }

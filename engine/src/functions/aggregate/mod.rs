@@ -1,0 +1,252 @@
+//! Aggregates: several rows become one value.
+//!
+//! One entry of [`FUNCTIONS`] each, a file each or one for a few that are alike, all of one shape ([`recipe`]): the types of
+//! the intermediate state, and an accumulator to which batches of rows are added, with which states merge, and from which,
+//! where the recipe says so, rows are taken back. `call` makes each of them an aggregate of DataFusion; those without a
+//! recipe are DataFusion's own.
+//!
+//! LATEST_BY_OFFSET and others depend on the order of the records: `place`. Nothing here knows where the address of a row
+//! comes from (`planner/aggregate`).
+
+mod attr;
+mod call;
+mod collect_list;
+mod collect_set;
+mod correlation;
+mod deviation;
+mod ends;
+mod histogram;
+mod place;
+mod recipe;
+mod sum_list;
+mod topk;
+mod values;
+
+use datafusion::execution::FunctionRegistry;
+use datafusion::execution::session_state::SessionState;
+
+use super::signature::Type::{
+    Any, Array, BigInt, Boolean, Bytes, Date, Decimal, Double, Int, Map, String, Time, Timestamp,
+};
+use super::signature::{ARRAY_T, Param, T, Variant, p};
+
+pub use call::{chosen, shaped, unsettled};
+pub use recipe::{Aggregate, Compute, Order, Shape, Shared};
+
+const VALUE: &[Param] = &[p("value", T)];
+const VALUE_NULLS: &[Param] = &[p("value", T), p("ignore_nulls", Boolean)];
+const VALUE_COUNT: &[Param] = &[p("value", T), p("n", Int)];
+const VALUE_COUNT_NULLS: &[Param] = &[p("value", T), p("n", Int), p("ignore_nulls", Boolean)];
+const NUMBER: &[Param] = &[p("number", Double)];
+
+/// A variant that DataFusion computes, for each of these types.
+macro_rules! elsewhere {
+    ($($ty:expr => $returns:expr),* $(,)?) => {
+        &[$(Variant::elsewhere(&[p("value", $ty)], $returns)),*]
+    };
+}
+
+/// The types that have an order.
+const SORTED: &str = "The value is a number, or a STRING, BYTES, DATE, TIME or TIMESTAMP.";
+
+/// The aggregates.
+pub static FUNCTIONS: &[Aggregate] = &[
+    Aggregate::aggregate(
+        "COUNT",
+        "How many rows there are, or how many in which the value is not NULL.",
+        &[
+            Variant::elsewhere(&[], BigInt).about("COUNT(*), all rows."),
+            Variant::elsewhere(&[p("value", Any)], BigInt).about("Rows in which the value is not NULL."),
+        ],
+        &[
+            ("SELECT COUNT(*) FROM (VALUES (7), (NULL)) AS t(x)", "2"),
+            ("SELECT COUNT(x) FROM (VALUES (7), (NULL)) AS t(x)", "1"),
+        ],
+    ),
+    Aggregate::aggregate(
+        "COUNT_DISTINCT",
+        "How many different values there are, NULL not counted. The count is exact.",
+        &[Variant::elsewhere(&[p("value", Any)], BigInt)],
+        &[("SELECT COUNT_DISTINCT(x) FROM (VALUES ('a'), ('b'), ('a')) AS t(x)", "2")],
+    ),
+    Aggregate::aggregate(
+        "SUM",
+        "The sum; NULL is left out, and the result where there is nothing else.",
+        elsewhere!(Int => BigInt, BigInt => BigInt, Double => Double, Decimal => Decimal),
+        &[("SELECT SUM(x) FROM (VALUES (1), (2), (NULL)) AS t(x)", "3")],
+    ),
+    Aggregate::aggregate(
+        "SUM_LIST",
+        "The sum of all elements of all arrays; NULL is left out. 0 where there is nothing to add.",
+        &[
+            Variant::of_rows(&[p("numbers", Array(&Int))], Int, &sum_list::SUM_LIST),
+            Variant::of_rows(&[p("numbers", Array(&BigInt))], BigInt, &sum_list::SUM_LIST),
+            Variant::of_rows(&[p("numbers", Array(&Double))], Double, &sum_list::SUM_LIST),
+        ],
+        &[("SELECT SUM_LIST(x) FROM (VALUES (ARRAY[1, 2]), (ARRAY[3])) AS t(x)", "6")],
+    ),
+    Aggregate::aggregate(
+        "AVG",
+        "The mean; NULL is left out, and the result where there is nothing else.",
+        elsewhere!(Int => Double, BigInt => Double, Double => Double, Decimal => Decimal),
+        &[("SELECT AVG(x) FROM (VALUES (1), (2)) AS t(x)", "1.5")],
+    ),
+    Aggregate::aggregate(
+        "MIN",
+        "The least value; NULL is left out, and the result where there is nothing else.",
+        elsewhere!(
+            Int => Int, BigInt => BigInt, Double => Double, Decimal => Decimal, String => String, Bytes => Bytes,
+            Date => Date, Time => Time, Timestamp => Timestamp,
+        ),
+        &[("SELECT MIN(x) FROM (VALUES (3), (1), (NULL)) AS t(x)", "1")],
+    ),
+    Aggregate::aggregate(
+        "MAX",
+        "The greatest value; NULL is left out, and the result where there is nothing else.",
+        elsewhere!(
+            Int => Int, BigInt => BigInt, Double => Double, Decimal => Decimal, String => String, Bytes => Bytes,
+            Date => Date, Time => Time, Timestamp => Timestamp,
+        ),
+        &[("SELECT MAX(x) FROM (VALUES ('a'), ('b')) AS t(x)", "b")],
+    ),
+    Aggregate::aggregate(
+        "LATEST_BY_OFFSET",
+        "The value of the last record: by offset within a partition, by time among several. NULL is left out unless ignore_nulls is false.",
+        &[
+            Variant::of_rows(VALUE, T, &ends::LATEST),
+            Variant::of_rows(VALUE_NULLS, T, &ends::LATEST).constants(1),
+            Variant::of_rows(VALUE_COUNT, ARRAY_T, &ends::LATEST)
+                .constants(1)
+                .about("The last n values, the last one last."),
+            Variant::of_rows(VALUE_COUNT_NULLS, ARRAY_T, &ends::LATEST).constants(2),
+        ],
+        &[
+            ("SELECT LATEST_BY_OFFSET(x) FROM (VALUES (5), (7), (NULL)) AS t(x)", "7"),
+            ("SELECT LATEST_BY_OFFSET(x, 2) FROM (VALUES (5), (6), (7)) AS t(x)", "[6, 7]"),
+        ],
+    ),
+    Aggregate::aggregate(
+        "EARLIEST_BY_OFFSET",
+        "The value of the first record: by offset within a partition, by time among several. NULL is left out unless ignore_nulls is false.",
+        &[
+            Variant::of_rows(VALUE, T, &ends::EARLIEST),
+            Variant::of_rows(VALUE_NULLS, T, &ends::EARLIEST).constants(1),
+            Variant::of_rows(VALUE_COUNT, ARRAY_T, &ends::EARLIEST).constants(1).about("The first n values."),
+            Variant::of_rows(VALUE_COUNT_NULLS, ARRAY_T, &ends::EARLIEST).constants(2),
+        ],
+        &[
+            ("SELECT EARLIEST_BY_OFFSET(x) FROM (VALUES (NULL), (5), (7)) AS t(x)", "5"),
+            ("SELECT EARLIEST_BY_OFFSET(x, 2) FROM (VALUES (5), (6), (7)) AS t(x)", "[5, 6]"),
+        ],
+    ),
+    Aggregate::aggregate(
+        "ATTR",
+        "The value that all rows have; NULL where they have several, NULL being one of them.",
+        &[Variant::of_rows(VALUE, T, &attr::ATTR)],
+        &[
+            ("SELECT ATTR(x) FROM (VALUES ('a'), ('a')) AS t(x)", "a"),
+            ("SELECT ATTR(x) FROM (VALUES ('a'), ('b')) AS t(x)", "NULL"),
+        ],
+    ),
+    Aggregate::aggregate(
+        "COLLECT_LIST",
+        "All values as an array, NULL among them, in the order of the records. Setting collect_list.limit bounds its length.",
+        &[Variant::of_rows(VALUE, ARRAY_T, &collect_list::COLLECT_LIST)],
+        &[("SELECT COLLECT_LIST(x) FROM (VALUES (2), (1), (2)) AS t(x)", "[2, 1, 2]")],
+    ),
+    Aggregate::aggregate(
+        "COLLECT_SET",
+        "Each value once as an array, NULL as well, in the order of their first records. Setting collect_set.limit bounds its length.",
+        &[Variant::of_rows(VALUE, ARRAY_T, &collect_set::COLLECT_SET)],
+        &[("SELECT COLLECT_SET(x) FROM (VALUES (2), (1), (2)) AS t(x)", "[2, 1]")],
+    ),
+    Aggregate::aggregate(
+        "TOPK",
+        "The k greatest values, from the greatest down; NULL is left out. With other columns it gives structs: the value is sort_col, the others col0, col1, ….",
+        &[
+            Variant::of_rows(&[p("value", T), p("k", Int)], ARRAY_T, &topk::TOPK).constants(1).about(SORTED),
+            Variant::of_rows(
+                &[p("value", T), p("column", Any), p("more", Any), p("k", Int)],
+                ARRAY_T,
+                &topk::TOPK_WITH,
+            )
+            .constants(1)
+            .variadic_inside()
+            .giving_written("ARRAY<STRUCT<`sort_col` T, `col0` ANY, ...>>", topk::rows_type),
+        ],
+        &[
+            ("SELECT TOPK(x, 2) FROM (VALUES (3), (9), (9), (5)) AS t(x)", "[9, 9]"),
+            (
+                "SELECT TOPK(x, y, 2) FROM (VALUES (3, 'a'), (9, 'b'), (5, 'c')) AS t(x, y)",
+                "[{sort_col: 9, col0: b}, {sort_col: 5, col0: c}]",
+            ),
+        ],
+    ),
+    Aggregate::aggregate(
+        "TOPKDISTINCT",
+        "The k greatest different values, from the greatest down; NULL is left out.",
+        &[Variant::of_rows(&[p("value", T), p("k", Int)], ARRAY_T, &topk::TOPK_DISTINCT).constants(1).about(SORTED)],
+        &[("SELECT TOPKDISTINCT(x, 2) FROM (VALUES (3), (9), (9), (5)) AS t(x)", "[9, 5]")],
+    ),
+    Aggregate::aggregate(
+        "HISTOGRAM",
+        "How often each text is there, of the first 1,000 different ones; NULL is left out.",
+        &[Variant::of_rows(&[p("text", String)], Map(&String, &BigInt), &histogram::HISTOGRAM)],
+        &[("SELECT HISTOGRAM(x) FROM (VALUES ('a'), ('b'), ('a')) AS t(x)", "{a: 2, b: 1}")],
+    ),
+    Aggregate::aggregate(
+        "STDDEV_SAMPLE",
+        "The standard deviation of a sample; NULL is left out. 0 for less than two values.",
+        &[Variant::of_rows(NUMBER, Double, &deviation::DEVIATION)],
+        &[("SELECT STDDEV_SAMPLE(x) FROM (VALUES (2), (4), (6)) AS t(x)", "2.0")],
+    ),
+    Aggregate::aggregate(
+        "STDDEV_SAMP",
+        "The variance of a sample, as in ksqlDB, where the name is deprecated for that reason: STDDEV_SAMPLE is the standard deviation.",
+        &[Variant::of_rows(NUMBER, Double, &deviation::VARIANCE)],
+        &[("SELECT STDDEV_SAMP(x) FROM (VALUES (2), (4), (6)) AS t(x)", "4.0")],
+    ),
+    Aggregate::aggregate(
+        "CORRELATION",
+        "Pearson's coefficient of correlation of two columns; rows with a NULL are left out. NaN for less than two rows, or where a column has one value only.",
+        &[Variant::of_rows(&[p("x", Double), p("y", Double)], Double, &correlation::CORRELATION)],
+        &[("SELECT CORRELATION(x, y) FROM (VALUES (1, 2), (2, 4), (3, 6)) AS t(x, y)", "1.0")],
+    ),
+];
+
+/// The aggregate of a name in any case.
+pub fn find(name: &str) -> Option<&'static Aggregate> {
+    FUNCTIONS.iter().find(|function| function.name.eq_ignore_ascii_case(name))
+}
+
+/// Whether every accumulator of an aggregate can take rows back, as a table's changes need it. Those that DataFusion
+/// computes are told by name.
+pub fn retracts(name: &str) -> bool {
+    let recipes = find(name).into_iter().flat_map(|function| function.variants).map(|variant| variant.kernel.recipe);
+    recipes.fold(None, |all, recipe| {
+        let one = recipe.map_or(["AVG", "COUNT", "SUM"].contains(&name), |recipe| recipe.retracts);
+        Some(all.unwrap_or(true) && one)
+    }) == Some(true)
+}
+
+/// How many arguments at the end are constants in a call with so many of them.
+pub fn constants(name: &str, arguments: usize) -> usize {
+    let takes = |variant: &&Variant<Compute>| match variant.variadic {
+        true => arguments + 1 >= variant.params.len(),
+        false => arguments == variant.params.len(),
+    };
+    let variants = find(name).into_iter().flat_map(|function| function.variants).filter(takes);
+    variants.map(|variant| variant.kernel.constants).max().unwrap_or(0)
+}
+
+/// Adds the aggregates that are computed here; they replace those of DataFusion of the same name.
+pub fn register(mut state: SessionState) -> SessionState {
+    for function in FUNCTIONS.iter().filter(|function| function.is_ours()) {
+        // Registering replaces an aggregate of the same name; it does not fail.
+        let _ = state.register_udaf(call::planned(function));
+    }
+    state
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,240 @@
+//! Where the address of a row is among the columns of a plan.
+//!
+//! A record has ROWTIME, ROWPARTITION and ROWOFFSET. They are columns of every scan; through subqueries they are carried
+//! along, under names that nobody writes. A row of a join has those of several records. The partitions of the parts of a
+//! UNION ALL stay apart. A row of an aggregate, a DISTINCT or VALUES has no address.
+//!
+//! ```text
+//! rows of               time                lane           position
+//! one stream            ROWTIME             ROWPARTITION   ROWOFFSET
+//! a stream and tables   of the stream       of the stream  ROWOFFSET of the stream, then the addresses of the tables
+//! several streams       the greatest one    -              the time, then all addresses from left to right
+//! ```
+//!
+//! Tables count as streams where there are no others.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field};
+use datafusion::common::{Column, DFSchema, Result, ScalarValue};
+use datafusion::datasource::source_as_provider;
+use datafusion::functions::core::expr_fn::greatest;
+use datafusion::logical_expr::{Expr, JoinType, LogicalPlan, LogicalPlanBuilder, TableScan, Union, Unnest, cast};
+use headwater_connectors::table::{ROWOFFSET, ROWPARTITION, ROWTIME, RowKind, TopicTable};
+
+use super::ordinal::ordinals;
+
+/// The columns that hold the address of one record of a row.
+#[derive(Clone, Debug)]
+struct Record {
+    time: Column,
+    partition: Column,
+    /// The offset, and behind it the places of elements of its arrays that became rows.
+    positions: Vec<Column>,
+    table: bool,
+}
+
+impl Record {
+    /// The same record with its columns called otherwise.
+    fn renamed(self, mut name: impl FnMut(Column) -> Column) -> Self {
+        let (time, partition) = (name(self.time), name(self.partition));
+        Self { time, partition, positions: self.positions.into_iter().map(name).collect(), table: self.table }
+    }
+}
+
+/// A plan, and the addresses of its rows.
+pub struct Addressed {
+    /// The plan, with the columns of the addresses.
+    pub plan: LogicalPlan,
+    records: Vec<Record>,
+}
+
+impl Addressed {
+    /// Time, lane and the numbers of the position; nothing where rows have no address.
+    pub fn exprs(&self) -> Vec<Expr> {
+        let are_tables = self.records.iter().all(|record| record.table);
+        let (leading, following): (Vec<&Record>, Vec<&Record>) =
+            self.records.iter().partition(|record| are_tables || !record.table);
+        let column = |column: &Column| cast(Expr::Column(column.clone()), DataType::Int64);
+        let place = |record: &&Record| -> Vec<Expr> {
+            std::iter::once(&record.partition).chain(&record.positions).map(column).collect()
+        };
+        match &leading[..] {
+            [] => Vec::new(),
+            [record] => {
+                let own = std::iter::once(column(&record.time)).chain(place(record));
+                own.chain(following.iter().flat_map(place)).collect()
+            }
+            records => {
+                let time = greatest(records.iter().map(|record| column(&record.time)).collect());
+                let lane = Expr::Literal(ScalarValue::Int64(Some(0)), None);
+                let places = records.iter().chain(&following).flat_map(place);
+                [time.clone(), lane, time].into_iter().chain(places).collect()
+            }
+        }
+    }
+}
+
+/// Carries addresses up to the top of plans.
+#[derive(Default)]
+pub struct Carrier {
+    /// Columns that were named, so that no two are called the same.
+    named: usize,
+}
+
+impl Carrier {
+    /// The plan with the addresses of its rows among its columns.
+    pub fn carry(&mut self, plan: LogicalPlan) -> Result<Addressed> {
+        match plan {
+            LogicalPlan::TableScan(scan) => {
+                let records = record(&scan).into_iter().collect();
+                Ok(Addressed { plan: LogicalPlan::TableScan(scan), records })
+            }
+            LogicalPlan::Filter(_)
+            | LogicalPlan::Sort(_)
+            | LogicalPlan::Limit(_)
+            | LogicalPlan::Repartition(_)
+            | LogicalPlan::Window(_) => {
+                let (plan, mut inputs) = self.inputs(plan)?;
+                Ok(Addressed { plan, records: inputs.pop().unwrap_or_default() })
+            }
+            LogicalPlan::Projection(_) => self.projection(plan),
+            LogicalPlan::SubqueryAlias(aliased) => {
+                let inner = self.carry(Arc::unwrap_or_clone(aliased.input))?;
+                let outside = |column: Column| Column::new(Some(aliased.alias.clone()), column.name);
+                let records = inner.records.into_iter().map(|record| record.renamed(outside)).collect();
+                let plan = LogicalPlanBuilder::from(inner.plan).alias(aliased.alias.clone())?.build()?;
+                Ok(Addressed { plan, records })
+            }
+            LogicalPlan::Join(_) => self.join(plan),
+            LogicalPlan::Union(union) => self.union(union),
+            LogicalPlan::Unnest(unnest) => self.unnest(unnest),
+            plan => Ok(Addressed { plan, records: Vec::new() }),
+        }
+    }
+
+    /// The plan over its inputs with their addresses, and the records of each.
+    fn inputs(&mut self, plan: LogicalPlan) -> Result<(LogicalPlan, Vec<Vec<Record>>)> {
+        let inputs = plan.inputs().into_iter().cloned().map(|input| self.carry(input));
+        let inputs = inputs.collect::<Result<Vec<_>>>()?;
+        let (plans, records) = inputs.into_iter().map(|input| (input.plan, input.records)).unzip();
+        Ok((plan.with_new_exprs(plan.expressions(), plans)?, records))
+    }
+
+    fn projection(&mut self, plan: LogicalPlan) -> Result<Addressed> {
+        let exprs = plan.expressions();
+        let LogicalPlan::Projection(projection) = plan else { return Ok(Addressed { plan, records: Vec::new() }) };
+        let inner = self.carry(Arc::unwrap_or_clone(projection.input))?;
+        let mut carried = Vec::new();
+        let records = inner.records.into_iter().map(|record| {
+            record.renamed(|column| {
+                let name = self.name();
+                carried.push(Expr::Column(column).alias(name.clone()));
+                Column::new_unqualified(name)
+            })
+        });
+        let records: Vec<Record> = records.collect();
+        let plan = LogicalPlanBuilder::from(inner.plan).project(exprs.into_iter().chain(carried))?.build()?;
+        Ok(Addressed { plan, records })
+    }
+
+    /// Rows that arrays become have the places of their elements behind the address of the record.
+    fn unnest(&mut self, unnest: Unnest) -> Result<Addressed> {
+        let mut inner = self.carry(Arc::unwrap_or_clone(unnest.input))?;
+        let mut columns = unnest.exec_columns;
+        let schema = inner.plan.schema().clone();
+        let is_array = |column: &&Column| {
+            let field = schema.qualified_field_from_column(column);
+            field.is_ok_and(|(_, field)| matches!(field.data_type(), DataType::List(_)))
+        };
+        let arrays: Vec<Expr> = columns.iter().filter(is_array).cloned().map(Expr::Column).collect();
+        let is_flat = unnest.options.recursions.iter().all(|recursion| recursion.depth == 1);
+        if let Some(record) = inner.records.last_mut().filter(|_| is_flat && !arrays.is_empty()) {
+            let name = self.name();
+            let all = schema.columns().into_iter().map(Expr::Column);
+            let all: Vec<Expr> = all.chain([ordinals(arrays).alias(name.clone())]).collect();
+            inner.plan = LogicalPlanBuilder::from(inner.plan).project(all)?.build()?;
+            record.positions.push(Column::new_unqualified(name.clone()));
+            columns.push(Column::new_unqualified(name));
+        }
+        let plan =
+            LogicalPlanBuilder::from(inner.plan).unnest_columns_with_options(columns, unnest.options)?.build()?;
+        Ok(Addressed { plan, records: inner.records })
+    }
+
+    fn name(&mut self) -> String {
+        self.named += 1;
+        format!("headwater_address_{}", self.named)
+    }
+
+    fn union(&mut self, union: Union) -> Result<Addressed> {
+        let inputs = union.inputs.iter().map(|input| self.carry(input.as_ref().clone()));
+        let inputs = inputs.collect::<Result<Vec<_>>>()?;
+        if inputs.iter().any(|input| input.records.len() != 1) {
+            return Ok(Addressed { plan: LogicalPlan::Union(union), records: Vec::new() });
+        }
+        let positions = inputs.iter().map(|input| input.records[0].positions.len()).max().unwrap_or(0);
+        let names: Vec<String> = (0..positions + 2).map(|_| self.name()).collect();
+        let (parts, width) = (inputs.len(), union.schema.fields().len());
+        let table = inputs.iter().all(|input| input.records[0].table);
+        let inputs = inputs.into_iter().enumerate();
+        let inputs =
+            inputs.map(|(at, input)| part(input.plan, &input.records[0], width, (at, parts), &names).map(Arc::new));
+        let address = names.iter().map(|name| (None, Arc::new(Field::new(name, DataType::Int64, true))));
+        let fields = union.schema.iter().map(|(qualifier, field)| (qualifier.cloned(), field.clone())).chain(address);
+        let schema = DFSchema::new_with_metadata(fields.collect(), union.schema.metadata().clone())?;
+        let plan = LogicalPlan::Union(Union { inputs: inputs.collect::<Result<_>>()?, schema: Arc::new(schema) });
+        let mut columns = names.into_iter().map(Column::new_unqualified);
+        let (Some(time), Some(partition)) = (columns.next(), columns.next()) else {
+            return Ok(Addressed { plan, records: Vec::new() });
+        };
+        Ok(Addressed { plan, records: vec![Record { time, partition, positions: columns.collect(), table }] })
+    }
+
+    fn join(&mut self, plan: LogicalPlan) -> Result<Addressed> {
+        let LogicalPlan::Join(join) = &plan else { return Ok(Addressed { plan, records: Vec::new() }) };
+        let kind = join.join_type;
+        let (plan, mut inputs) = self.inputs(plan)?;
+        let (right, left) = (inputs.pop().unwrap_or_default(), inputs.pop().unwrap_or_default());
+        let records = match kind {
+            JoinType::LeftSemi | JoinType::LeftAnti | JoinType::LeftMark => left,
+            JoinType::RightSemi | JoinType::RightAnti | JoinType::RightMark => right,
+            JoinType::Inner | JoinType::Left | JoinType::Right | JoinType::Full => {
+                left.into_iter().chain(right).collect()
+            }
+        };
+        Ok(Addressed { plan, records })
+    }
+}
+
+/// A plan's first columns, and after them the address of its only record, whose partition is told apart from those of
+/// the other parts.
+fn part(
+    plan: LogicalPlan,
+    record: &Record,
+    width: usize,
+    (at, parts): (usize, usize),
+    names: &[String],
+) -> Result<LogicalPlan> {
+    let number = |number: usize| Expr::Literal(ScalarValue::Int64(i64::try_from(number).ok()), None);
+    let column = |column: &Column| cast(Expr::Column(column.clone()), DataType::Int64);
+    let lane = column(&record.partition) * number(parts) + number(at);
+    // Other parts may have more positions.
+    let positions = record.positions.iter().map(column).chain(std::iter::repeat(number(0)));
+    let address = [column(&record.time), lane].into_iter().chain(positions);
+    let address = address.zip(names).map(|(expr, name)| expr.alias(name.clone()));
+    let columns = plan.schema().columns().into_iter().take(width).map(Expr::Column);
+    let columns: Vec<Expr> = columns.chain(address).collect();
+    LogicalPlanBuilder::from(plan).project(columns)?.build()
+}
+
+/// The address that the records of a topic have.
+fn record(scan: &TableScan) -> Option<Record> {
+    let provider = source_as_provider(&scan.source).ok()?;
+    let topic = provider.downcast_ref::<TopicTable>()?;
+    let [time, partition, offset] =
+        [ROWTIME, ROWPARTITION, ROWOFFSET].map(|name| Column::new(Some(scan.table_name.clone()), name));
+    let are_there = [&time, &partition, &offset].iter().all(|column| scan.projected_schema.has_column(column));
+    let table = topic.spec().kind == RowKind::LatestPerKey;
+    are_there.then_some(Record { time, partition, positions: vec![offset], table })
+}
