@@ -60,3 +60,63 @@ async fn attempt(logical: &LogicalPlan, mut state: SessionState, memory_max: usi
     }
     Ok(Optimized { logical, physical, state })
 }
+
+#[cfg(test)]
+mod tests {
+    use datafusion::common::tree_node::Transformed;
+    use datafusion::error::{DataFusionError, Result};
+    use datafusion::execution::session_state::SessionStateBuilder;
+    use datafusion::logical_expr::{LogicalPlanBuilder, lit};
+    use datafusion::optimizer::optimizer::ApplyOrder;
+    use datafusion::optimizer::{OptimizerConfig, OptimizerRule};
+
+    use super::*;
+    use crate::config::Settings;
+    use crate::runtime::bounded::Bounded;
+
+    /// A rule that does what it is made of.
+    #[derive(Debug)]
+    struct Faulty(fn() -> Result<()>);
+
+    impl OptimizerRule for Faulty {
+        fn name(&self) -> &'static str {
+            "faulty"
+        }
+
+        fn apply_order(&self) -> Option<ApplyOrder> {
+            Some(ApplyOrder::TopDown)
+        }
+
+        fn supports_rewrite(&self) -> bool {
+            true
+        }
+
+        fn rewrite(&self, plan: LogicalPlan, _: &dyn OptimizerConfig) -> Result<Transformed<LogicalPlan>> {
+            (self.0)().map(|()| Transformed::no(plan))
+        }
+    }
+
+    async fn optimized(rule: fn() -> Result<()>) -> Result<Optimized> {
+        let state = SessionStateBuilder::new_from_existing(Bounded::bare_state(&Settings::default()))
+            .with_optimizer_rule(Arc::new(Faulty(rule)))
+            .build();
+        let plan = LogicalPlanBuilder::empty(true).project([lit(1).alias("a")])?.build()?;
+        optimize(&plan, state, usize::MAX).await
+    }
+
+    #[tokio::test]
+    async fn a_rule_that_fails_is_left_out() {
+        let internal = || Err(DataFusionError::Internal("a plan of its own".to_owned()));
+        for rule in [internal as fn() -> Result<()>, || panic!("an array of another type"), || Ok(())] {
+            let plan = optimized(rule).await.expect("a plan").physical;
+            assert_eq!(plan.schema().field(0).name(), "a");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_the_query_is_at_fault_for_stays_its_fault() {
+        let unsupported = || Err(DataFusionError::NotImplemented("this".to_owned()));
+        let failed = optimized(unsupported).await.map(|_| ()).expect_err("a refusal");
+        assert!(matches!(failed.find_root(), DataFusionError::NotImplemented(_)), "{failed}");
+    }
+}

@@ -29,6 +29,10 @@ impl Writer<'_> {
     /// A value of a type.
     pub fn value(&mut self, ty: Ty, scope: Scope<'_>, size: usize) -> String {
         let of_type: Vec<&Column> = scope.columns.iter().filter(|column| column.ty == ty).collect();
+        if ty == Ty::Double && self.random.one_in(12) {
+            // A NaN, which no record has.
+            return "(0e0 / 0e0)".to_owned();
+        }
         if size == 0 || self.random.one_in(2) {
             return match of_type.is_empty() || self.random.one_in(5) {
                 true => ty.literal(self.random),

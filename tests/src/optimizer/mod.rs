@@ -12,10 +12,11 @@ mod laws;
 mod queries;
 mod tables;
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use arrow::util::display::{ArrayFormatter, FormatOptions};
-use futures::TryStreamExt as _;
+use futures::{FutureExt as _, TryStreamExt as _};
 use headwater_connectors::transport::memory::MemoryTransport;
 use headwater_engine::answer::Answer;
 use headwater_engine::config::Settings;
@@ -90,6 +91,11 @@ impl World {
 
     /// What a query answers; its errors in words.
     async fn rows(&self, query: &str, way: Way<'_>) -> Result<Table, String> {
+        let rows = AssertUnwindSafe(self.rows_or_panic(query, way)).catch_unwind().await;
+        rows.unwrap_or_else(|_| Err("INTERNAL panic".to_owned()))
+    }
+
+    async fn rows_or_panic(&self, query: &str, way: Way<'_>) -> Result<Table, String> {
         let mut settings = Settings::default();
         if !way.off.is_empty() {
             settings.set(OFF, way.off).expect("names of rules");
