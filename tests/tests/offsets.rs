@@ -162,8 +162,13 @@ impl World {
         self.rows(log).await
     }
 
-    fn group(&self) -> String {
-        format!("_headwater-default_query_{}", self.query)
+    /// The query's consumer group, as EXPLAIN shows it.
+    async fn group(&mut self) -> String {
+        let explain = format!("EXPLAIN {};", self.query);
+        let answer = self.engine.ask(&mut self.session, &explain).await.unwrap();
+        let Answer::Facts(sections) = answer else { panic!("{explain} gives facts") };
+        let mut rows = sections.into_iter().flat_map(|section| section.rows);
+        rows.find(|row| row[0] == "Consumer group").map(|row| row[1].clone()).unwrap()
     }
 }
 
@@ -349,7 +354,8 @@ async fn offsets_that_expired_stop_the_query() {
     let ran = world.engine.run_until_idle(|| false).await.unwrap();
     assert_eq!(ran[0].error, None);
     world.say(&format!("PAUSE {};", world.query)).await;
-    world.cluster.expire_offsets(&world.group());
+    let group = world.group().await;
+    world.cluster.expire_offsets(&group);
     world.write(0, 10..20);
     world.say(&format!("RESUME {};", world.query)).await;
     let ran = world.engine.run_until_idle(|| false).await.unwrap();
@@ -364,7 +370,8 @@ async fn offsets_that_expired_stop_the_query() {
     world.engine.run_until_idle(|| false).await.unwrap();
     assert_eq!(world.written().await, numbered(0, (0..10).chain(20..22)));
     // Once more, the user is asked once more.
-    world.cluster.expire_offsets(&world.group());
+    let group = world.group().await;
+    world.cluster.expire_offsets(&group);
     let ran = world.engine.run_until_idle(|| false).await.unwrap();
     assert!(ran[0].error.is_some());
 }
