@@ -8,6 +8,7 @@ use datafusion::common::{DFSchema, Result, ScalarValue};
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::{Cast, Expr};
 
+use super::adapt;
 use super::arithmetic::digits;
 use super::cast::{convert, from_text};
 use super::constructor::{self, Parts};
@@ -186,6 +187,12 @@ pub(super) fn coerced(value: Expr, ty: &SqlType, schema: &DFSchema) -> Result<Ex
     }
     if constructor::parts(&value).is_some() {
         return constructor::coerced(value, ty, schema);
+    }
+    if let Expr::Case(case) = &value
+        && Kind::of(&value, schema)?.known() != Some(ty)
+        && adapt::adapts(&value, ty, schema)?
+    {
+        return adapt::case(case.clone(), ty, schema);
     }
     widened(value, ty, schema)
 }

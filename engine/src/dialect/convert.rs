@@ -230,6 +230,14 @@ pub(in crate::dialect) fn decimal_digits(text: &str) -> Option<(u8, u8)> {
     Some((precision, u8::try_from(scale).ok()?))
 }
 
+/// The digits of an exact number and how many of them are after the point; none where it has more than a DECIMAL has.
+pub(in crate::dialect) fn decimal_of(text: &str) -> Option<(i256, u32)> {
+    let digits = Digits::read(text)?;
+    let scale = i8::try_from((digits.digits.len() as i64 - digits.point).max(0)).ok()?;
+    let value = digits.rounded(DECIMAL_PRECISION_MAX, scale)?;
+    Some((value, u32::try_from(scale).ok()?))
+}
+
 /// A number by its digits, without zeros in front.
 struct Digits {
     negative: bool,

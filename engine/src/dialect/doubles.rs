@@ -16,6 +16,7 @@ use datafusion::logical_expr::expr::InSubquery;
 use datafusion::logical_expr::expr_rewriter::coerce_plan_expr_for_schema;
 use datafusion::logical_expr::{Expr, ExprSchemable, Join, JoinConstraint, LogicalPlan, Union};
 
+use super::adapt;
 use super::common::widest;
 use super::kind::{Kind, arrow_type};
 use crate::functions;
@@ -87,10 +88,11 @@ pub(super) fn settle_join(mut join: Join) -> Result<Join> {
     Ok(join)
 }
 
-/// A column of numbers in a UNION has the type that all its inputs widen to.
+/// A column of numbers or times in a UNION has the type that all its inputs widen to. A number as it is written has that
+/// of the others where it fits.
 pub(super) fn settle_union(union: Union) -> Result<LogicalPlan> {
     let width = union.inputs.iter().map(|input| input.schema().fields().len()).min().unwrap_or(0);
-    let types: Vec<Option<DataType>> = (0..width).map(|at| common_number(&union, at)).collect();
+    let types: Vec<Option<DataType>> = (0..width).map(|at| common_type(&union, at)).collect::<Result<_>>()?;
     let inputs = union.inputs.iter().map(|input| {
         let wanted = with_types(input.schema(), &types)?;
         match wanted.fields() == input.schema().fields() {
@@ -102,14 +104,49 @@ pub(super) fn settle_union(union: Union) -> Result<LogicalPlan> {
     Ok(LogicalPlan::Union(Union { inputs: inputs.collect::<Result<_>>()?, schema }))
 }
 
-/// The type of a column of a UNION where every input has numbers in it.
-fn common_number(union: &Union, at: usize) -> Option<DataType> {
-    let number = |input: &Arc<LogicalPlan>| {
-        Kind::of_arrow(input.schema().field(at).data_type()).known().cloned().filter(SqlType::is_number)
-    };
-    let types: Vec<SqlType> = union.inputs.iter().map(number).collect::<Option<_>>()?;
-    let common = types.into_iter().reduce(|a, b| widest(&a, &b).unwrap_or(a))?;
-    arrow_type(&common).ok()
+/// The type of a column of a UNION where every input has numbers in it, or days and times.
+fn common_type(union: &Union, at: usize) -> Result<Option<DataType>> {
+    let mut columns: Vec<(SqlType, Option<Expr>)> = Vec::with_capacity(union.inputs.len());
+    for input in &union.inputs {
+        let found = Kind::of_arrow(input.schema().field(at).data_type()).known().cloned();
+        let Some(found) = found.filter(|ty| ty.is_number() || matches!(ty, SqlType::Date | SqlType::Timestamp)) else {
+            return Ok(None);
+        };
+        columns.push((found, written(input, at)));
+    }
+    let others = columns.iter().filter(|(_, literal)| literal.is_none()).map(|(ty, _)| ty.clone());
+    let met = others.reduce(|a, b| together(&a, &b).unwrap_or(a));
+    let schema = DFSchema::empty();
+    let mut common = met.clone();
+    for (found, literal) in &columns {
+        let fits = match (literal, &met) {
+            (Some(literal), Some(met)) => adapt::widens(literal, met, &schema)?,
+            _ => false,
+        };
+        common = match common {
+            Some(common) if fits => Some(common),
+            Some(common) => match together(&common, found) {
+                Some(both) => Some(both),
+                None => return Ok(None),
+            },
+            None => Some(found.clone()),
+        };
+    }
+    Ok(common.and_then(|ty| arrow_type(&ty).ok()))
+}
+
+/// The type of two numbers, or of a day and a time.
+fn together(one: &SqlType, other: &SqlType) -> Option<SqlType> {
+    match (one, other) {
+        (SqlType::Date, SqlType::Timestamp) | (SqlType::Timestamp, SqlType::Date) => Some(SqlType::Timestamp),
+        _ => widest(one, other),
+    }
+}
+
+/// The number that a column of a SELECT list is, as it is written.
+fn written(input: &LogicalPlan, at: usize) -> Option<Expr> {
+    let LogicalPlan::Projection(projection) = input else { return None };
+    projection.expr.get(at).filter(|expr| adapt::is_literal(expr)).cloned()
 }
 
 /// A schema with other types in the columns that have one.

@@ -2,6 +2,7 @@
 
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, Result, ScalarValue};
+use datafusion::error::DataFusionError;
 use datafusion::logical_expr::expr::{InList, ScalarFunction};
 use datafusion::logical_expr::{Between, BinaryExpr, Case, Expr, Operator};
 
@@ -14,11 +15,11 @@ use super::ordinary::Form;
 use super::refusal::{refusal, refuse};
 use super::text::text;
 use super::{
-    CAST, EITHER, LIKE, STRUCT, UserFunction, arithmetic, cast, comparison, doubles, either, guard, lambda, like,
+    CAST, EITHER, LIKE, STRUCT, UserFunction, adapt, arithmetic, cast, comparison, doubles, either, guard, lambda, like,
     literal, user,
 };
 use crate::diagnostic::{Diagnostic, PLAN};
-use crate::functions::ELEMENT;
+use crate::functions::{ELEMENT, Scalar};
 use crate::types::SqlType;
 
 /// An expression over `schema` as it is executed. Refuses what has no meaning. An argument that fails is NULL to the
@@ -89,7 +90,11 @@ fn function(call: ScalarFunction, schema: &DFSchema) -> Result<Expr> {
             Ok(Expr::ScalarFunction(call))
         }
         _ => {
-            let args = call.args.into_iter().map(|arg| guard::wrap(arg, schema)).collect::<Result<_>>()?;
+            let args = match function.downcast_ref::<Scalar>() {
+                Some(ours) => adapt::arguments(ours, call.args, schema)?,
+                None => call.args,
+            };
+            let args = args.into_iter().map(|arg| guard::wrap(arg, schema)).collect::<Result<_>>()?;
             let call = Expr::ScalarFunction(ScalarFunction { args, ..call });
             doubles::settle_one(call, schema).map(|settled| settled.data)
         }
@@ -205,33 +210,52 @@ fn case(choice: Case, schema: &DFSchema) -> Result<Expr> {
         };
         **when = relax(std::mem::take(when.as_mut()))?;
     }
-    let thens = || when_then_expr.iter().map(|(_, then)| ("THEN", then.as_ref()));
-    let results = || thens().chain(else_expr.as_deref().map(|other| ("ELSE", other)));
-    let mut known: Option<(&Expr, SqlType)> = None;
-    for (word, result) in results() {
-        match (Kind::of(result, schema)?, &known) {
-            (Kind::Of(ty), None) => known = Some((result, ty)),
-            (Kind::Of(ty), Some((first, expected))) if ty != *expected => {
-                let (one, other) = (text(first), text(result));
-                let message =
-                    format!("the results of CASE differ in type: THEN {one} is {expected}, {word} {other} is {ty}");
-                let hint = format!("Bring them to one: CAST({other} AS {expected}).");
-                return Err(refusal(Diagnostic::new(PLAN, message).hint(hint), [*first, result]));
-            }
-            // Types of DataFusion's own are brought together by it.
-            (Kind::Foreign(_), _) => return Ok(Expr::Case(Case { expr: None, when_then_expr, else_expr })),
-            _ => {}
-        }
-    }
-    let Some((_, ty)) = known else {
-        let error = Diagnostic::new(PLAN, "the results of CASE are all NULL, so its type is unknown");
-        return Err(refusal(
-            error.hint("Say the type of one: CAST(NULL AS STRING)."),
-            results().map(|(_, result)| result),
-        ));
+    let results = when_then_expr.iter().map(|(_, then)| ("THEN", then.as_ref()));
+    let results: Vec<(&str, &Expr)> = results.chain(else_expr.as_deref().map(|other| ("ELSE", other))).collect();
+    let Some(ty) = case_type(&results, schema)? else {
+        return Ok(Expr::Case(Case { expr: None, when_then_expr, else_expr }));
     };
     for result in when_then_expr.iter_mut().map(|(_, then)| then).chain(else_expr.as_mut()) {
         **result = coerced(std::mem::take(result.as_mut()), &ty, schema)?;
     }
     Ok(Expr::Case(Case { expr: None, when_then_expr, else_expr }))
+}
+
+/// The type that all results of a CASE have; none where they are of types of DataFusion's own, which it brings together.
+fn case_type(results: &[(&str, &Expr)], schema: &DFSchema) -> Result<Option<SqlType>> {
+    let kinds = results.iter().map(|(_, result)| Kind::of(result, schema)).collect::<Result<Vec<_>>>()?;
+    if kinds.iter().any(|kind| matches!(kind, Kind::Foreign(_))) {
+        return Ok(None);
+    }
+    let values: Vec<&Expr> = results.iter().map(|(_, result)| *result).collect();
+    let known = kinds.iter().zip(results).filter_map(|(kind, (word, result))| Some((kind.known()?, *word, *result)));
+    let known: Vec<(&SqlType, &str, &Expr)> = known.collect();
+    let differing = |known: &[(&SqlType, &str, &Expr)]| known.iter().position(|(ty, ..)| *ty != known[0].0);
+    let Some(&(ty, ..)) = known.first() else {
+        let error = Diagnostic::new(PLAN, "the results of CASE are all NULL, so its type is unknown");
+        return Err(refusal(error.hint("Say the type of one: CAST(NULL AS STRING)."), values));
+    };
+    let Some(at) = differing(&known) else { return Ok(Some(ty.clone())) };
+    if let Some(ty) = adapt::meeting(&values, schema)? {
+        return Ok(Some(ty));
+    }
+    // Two that are no literals cannot be helped, so they are the ones to name.
+    let solid: Vec<_> = known.iter().copied().filter(|(.., result)| !adapt::is_literal(result)).collect();
+    let pair = match differing(&solid) {
+        Some(at) => (solid[0], solid[at]),
+        None => (known[0], known[at]),
+    };
+    Err(differ(pair.0, pair.1))
+}
+
+/// The refusal of two results of a CASE.
+fn differ(
+    (ty, _, first): (&SqlType, &str, &Expr),
+    (other_type, word, other): (&SqlType, &str, &Expr),
+) -> DataFusionError {
+    let (one, other_text) = (text(first), text(other));
+    let message =
+        format!("the results of CASE differ in type: THEN {one} is {ty}, {word} {other_text} is {other_type}");
+    let hint = format!("Bring them to one: CAST({other_text} AS {ty}).");
+    refusal(Diagnostic::new(PLAN, message).hint(hint), [first, other])
 }

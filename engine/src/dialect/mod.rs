@@ -8,6 +8,7 @@
 //!
 //! Semantics are ksqlDB's. This room knows no catalog and no statements.
 
+mod adapt;
 mod arithmetic;
 mod assign;
 mod cast;

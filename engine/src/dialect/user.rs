@@ -25,7 +25,7 @@ use datafusion::physical_plan::PhysicalExpr;
 use super::assign::{accepts, assigned};
 use super::cast::is_supported;
 use super::kind::{Kind, arrow_type};
-use super::{guard, lower, simplified};
+use super::{adapt, guard, lower, simplified};
 use crate::diagnostic::{Diagnostic, PLAN};
 use crate::types::{SqlType, type_name};
 
@@ -77,17 +77,22 @@ impl Declared {
         format!("{}({})", self.name, arguments.join(", "))
     }
 
-    /// Why arguments of these types are not taken.
-    fn refusal(&self, types: &[DataType]) -> Option<Diagnostic> {
+    /// Why arguments of these types are not taken while it is not known which of them are literals.
+    fn refusal_planned(&self, types: &[DataType]) -> Option<Diagnostic> {
+        let is_number = |ty: &DataType| Kind::of_arrow(ty).known().is_some_and(SqlType::is_number);
+        let fits =
+            |found: &DataType, wanted: &SqlType| accepts(found, wanted) || is_number(found) && wanted.is_number();
         let fits = types.len() == self.arguments.len()
-            && types.iter().zip(&self.arguments).all(|(found, (_, wanted))| accepts(found, wanted));
-        if fits {
-            return None;
-        }
+            && types.iter().zip(&self.arguments).all(|(found, (_, wanted))| fits(found, wanted));
+        if fits { None } else { Some(self.refusal(types)) }
+    }
+
+    /// That arguments of these types are not taken.
+    fn refusal(&self, types: &[DataType]) -> Diagnostic {
         let types: Vec<String> = types.iter().map(type_name).collect();
         let message = format!("function \"{}\" does not accept parameters ({})", self.name, types.join(", "));
         let hint = format!("DESCRIBE FUNCTION {}; tells how it is defined. CAST converts an argument.", self.name);
-        Some(Diagnostic::new(PLAN, message).detail(format!("It can be called as {}.", self.signature())).hint(hint))
+        Diagnostic::new(PLAN, message).detail(format!("It can be called as {}.", self.signature())).hint(hint)
     }
 }
 
@@ -106,7 +111,7 @@ impl UserFunction {
         let names = Arc::new(DFSchema::try_from(takes.as_ref().clone())?);
         let value = lower(planned, &names)?;
         let found = value.get_type(&names)?;
-        if !accepts(&found, &self.declared.returns) {
+        if !accepts(&found, &self.declared.returns) && !adapt::adapts(&value, &self.declared.returns, &names)? {
             return Err(DataFusionError::External(Box::new(self.wrong_result(&found))));
         }
         let logical = assigned(value, &self.declared.returns, &names)?;
@@ -151,13 +156,17 @@ impl UserFunction {
     }
 }
 
-/// A call with its arguments as the function takes them. Refuses those that do not go.
+/// A call with its arguments as the function takes them; literals adapt. Refuses those that do not go.
 pub(super) fn lower_arguments(function: &UserFunction, args: Vec<Expr>, schema: &DFSchema) -> Result<Vec<Expr>> {
     let types = args.iter().map(|arg| arg.get_type(schema)).collect::<Result<Vec<_>>>()?;
-    if let Some(refusal) = function.declared.refusal(&types) {
-        return Err(DataFusionError::External(Box::new(refusal)));
-    }
     let wanted = function.declared.arguments.iter().map(|(_, ty)| ty);
+    let fits =
+        args.iter().zip(&types).zip(wanted.clone()).try_fold(args.len() == wanted.len(), |fits, ((arg, found), ty)| {
+            Ok::<_, DataFusionError>(fits && (accepts(found, ty) || adapt::adapts(arg, ty, schema)?))
+        });
+    if !fits? {
+        return Err(DataFusionError::External(Box::new(function.declared.refusal(&types))));
+    }
     args.into_iter().zip(wanted).map(|(arg, ty)| guard::wrap(assigned(arg, ty, schema)?, schema)).collect()
 }
 
@@ -187,7 +196,7 @@ impl ScalarUDFImpl for UserFunction {
     }
 
     fn return_type(&self, types: &[DataType]) -> Result<DataType> {
-        match self.declared.refusal(types) {
+        match self.declared.refusal_planned(types) {
             Some(refusal) => Err(DataFusionError::External(Box::new(refusal))),
             None => Ok(self.gives.clone()),
         }

@@ -9,7 +9,7 @@ use arrow::datatypes::{DataType, TimeUnit};
 
 use super::signature::{Function, Kernel, Returns, Type, Variant};
 use crate::diagnostic::{Diagnostic, PLAN};
-use crate::types::{SqlType, type_name};
+use crate::types::{SqlType, StructField, type_name};
 
 /// The type that carries a unit of time such as DAYS: its length.
 pub const UNIT: DataType = DataType::Duration(TimeUnit::Millisecond);
@@ -49,6 +49,53 @@ pub fn choose<K>(function: &'static Function<K>, args: &[DataType]) -> Result<Ch
         };
     }
     Err(Box::new(refusal(function, args, "does not accept")))
+}
+
+/// Whether a variant takes arguments of these types as they are. The types are [`canonical`] ones.
+pub fn takes_exactly(function: &'static Function, args: &[DataType]) -> bool {
+    function.variants.iter().any(|variant| fit(variant, args, false).is_some())
+}
+
+/// The variant that a call may mean once its literals have taken the types of the other arguments. Which arguments are
+/// literals is not known while a query is planned: the call is looked at again when it is.
+pub fn choose_planned(function: &'static Function, args: &[DataType]) -> Result<Chosen, Box<Diagnostic>> {
+    choose(function, args).or_else(|refused| {
+        let types: Vec<Option<SqlType>> = args.iter().map(SqlType::from_arrow).collect();
+        let mut wanted = types.iter().flatten().flat_map(within);
+        let with = |wanted: &SqlType| -> Vec<DataType> {
+            let one = |(arg, ty): (&DataType, &Option<SqlType>)| match ty {
+                Some(ty) if is_alike(ty, wanted) => wanted.to_arrow().unwrap_or_else(|_| arg.clone()),
+                _ => arg.clone(),
+            };
+            args.iter().zip(&types).map(one).collect()
+        };
+        wanted.find_map(|wanted| choose(function, &with(wanted)).ok()).ok_or(refused)
+    })
+}
+
+/// A type and those of its parts.
+fn within(ty: &SqlType) -> Vec<&SqlType> {
+    let parts = match ty {
+        SqlType::Array(item) => within(item),
+        SqlType::Map(key, value) => within(key).into_iter().chain(within(value)).collect(),
+        _ => Vec::new(),
+    };
+    std::iter::once(ty).chain(parts).collect()
+}
+
+/// Whether two types differ at most in which numbers they are of.
+fn is_alike(one: &SqlType, other: &SqlType) -> bool {
+    match (one, other) {
+        (SqlType::Array(one), SqlType::Array(other)) => is_alike(one, other),
+        (SqlType::Map(key, value), SqlType::Map(other_key, other)) => {
+            is_alike(key, other_key) && is_alike(value, other)
+        }
+        (SqlType::Struct(fields), SqlType::Struct(others)) => {
+            let alike = |(a, b): (&StructField, &StructField)| a.name == b.name && is_alike(&a.ty, &b.ty);
+            fields.len() == others.len() && fields.iter().zip(others).all(alike)
+        }
+        (one, other) => one == other || one.is_number() && other.is_number(),
+    }
 }
 
 /// Why a call has no variant, with all there are.

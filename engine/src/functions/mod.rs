@@ -43,6 +43,7 @@ pub use choice::canonical;
 pub use collections::keys_of;
 pub use element::ELEMENT;
 pub use names::{list, unknown};
+pub(crate) use scalar::Scalar;
 pub use signature::{Category, Function, Variant};
 pub use table::{is_call as is_table_call, rows_of};
 pub use time::{ADDING, UNIT_CALL, UNITS, is_unit_word};

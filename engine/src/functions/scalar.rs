@@ -2,7 +2,8 @@
 //!
 //! Before planning, [`super::choice`] says to which types DataFusion has to bring the arguments; texts
 //! that become dates, times or bytes are left to us, whose conversions are ksqlDB's. A call whose types
-//! fit no variant is refused where DataFusion asks for the type of its result.
+//! fit no variant is refused where DataFusion asks for the type of its result; one that only literals of
+//! other types keep from fitting, where the dialect lowers it.
 
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -17,7 +18,7 @@ use datafusion::logical_expr::simplify::{ExprSimplifyResult, SimplifyContext};
 use datafusion::logical_expr::{ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility};
 
 use super::call::{Arg, Call};
-use super::choice::{Chosen, canonical, choose, list_of};
+use super::choice::{Chosen, canonical, choose, choose_planned, list_of, takes_exactly};
 use super::clock;
 use super::convert;
 use super::signature::{Function, Nulls};
@@ -82,7 +83,7 @@ impl ScalarUDFImpl for Scalar {
 
     fn coerce_types(&self, types: &[DataType]) -> Result<Vec<DataType>> {
         let types: Vec<DataType> = types.iter().map(canonical).collect();
-        let Ok(chosen) = choose(self.function, &types) else { return Ok(types) };
+        let Ok(chosen) = choose_planned(self.function, &types) else { return Ok(types) };
         let brought = |(has, takes): (DataType, DataType)| match has {
             DataType::Utf8 | DataType::Null => has,
             _ => takes,
@@ -92,7 +93,7 @@ impl ScalarUDFImpl for Scalar {
 
     fn return_type(&self, types: &[DataType]) -> Result<DataType> {
         let types: Vec<DataType> = types.iter().map(canonical).collect();
-        Ok(self.choose(&types)?.returns)
+        self.with_rows(choose_planned(self.function, &types).map_err(refused)?).map(|chosen| chosen.returns)
     }
 
     fn simplify(&self, args: Vec<Expr>, info: &SimplifyContext) -> Result<ExprSimplifyResult> {
@@ -125,8 +126,21 @@ impl ScalarUDFImpl for Scalar {
 }
 
 impl Scalar {
+    /// Whether some variant takes arguments of these types as they are.
+    pub fn takes_exactly(&self, types: &[DataType]) -> bool {
+        takes_exactly(self.function, types)
+    }
+
+    /// Refuses a call with arguments of these types, where it has no meaning.
+    pub fn check(&self, types: &[DataType]) -> std::result::Result<(), Box<Diagnostic>> {
+        choose(self.function, types).map(|_| ())
+    }
+
     fn choose(&self, types: &[DataType]) -> Result<Chosen> {
-        let chosen = choose(self.function, types).map_err(refused)?;
+        self.with_rows(choose(self.function, types).map_err(refused)?)
+    }
+
+    fn with_rows(&self, chosen: Chosen) -> Result<Chosen> {
         Ok(if self.table { Chosen { returns: list_of(chosen.returns), ..chosen } } else { chosen })
     }
 
