@@ -2,7 +2,7 @@
 //!
 //! Formats, functions and the planner all speak Arrow; this is the one table between the two. It is
 //! the table of `headwater_connectors::format`, read in both directions. Bounded queries can give
-//! types that the dialect has no word for (`UInt64`, dictionaries, intervals); [`type_name`] has a
+//! types that the dialect has no word for (intervals, durations); [`type_name`] has a
 //! word for those too.
 
 use std::fmt;
@@ -105,12 +105,12 @@ impl SqlType {
 
     /// The type of the dialect that an Arrow type carries, also where the dialect itself would have
     /// chosen another one (small integers are INT, any text is STRING); none where there is no such
-    /// type, as for an unsigned 64-bit integer.
+    /// type, as for an interval.
     pub fn from_arrow(ty: &DataType) -> Option<Self> {
         Some(match ty {
             DataType::Boolean => Self::Boolean,
             DataType::Int8 | DataType::Int16 | DataType::Int32 | DataType::UInt8 | DataType::UInt16 => Self::Int,
-            DataType::Int64 | DataType::UInt32 => Self::BigInt,
+            DataType::Int64 | DataType::UInt32 | DataType::UInt64 => Self::BigInt,
             DataType::Float16 | DataType::Float32 | DataType::Float64 => Self::Double,
             DataType::Decimal32(precision, scale)
             | DataType::Decimal64(precision, scale)
@@ -190,7 +190,6 @@ pub fn type_name(ty: &DataType) -> String {
     }
     match ty {
         DataType::Null => "NULL".to_owned(),
-        DataType::UInt64 => "UNSIGNED BIGINT".to_owned(),
         DataType::Interval(_) => "INTERVAL".to_owned(),
         DataType::Duration(_) => "DURATION".to_owned(),
         DataType::List(item)
@@ -337,13 +336,13 @@ mod tests {
     #[test]
     fn types_of_bounded_queries_have_names() {
         for (ty, name) in [
-            (DataType::UInt64, "UNSIGNED BIGINT"),
+            (DataType::UInt64, "BIGINT"),
             (DataType::Float32, "DOUBLE"),
             (DataType::Utf8View, "STRING"),
             (DataType::Int16, "INTEGER"),
             (DataType::Null, "NULL"),
             (DataType::Decimal128(5, -2), "DECIMAL(7, 0)"),
-            (DataType::new_list(DataType::UInt64, true), "ARRAY<UNSIGNED BIGINT>"),
+            (DataType::new_list(DataType::UInt64, true), "ARRAY<BIGINT>"),
             (DataType::Interval(arrow::datatypes::IntervalUnit::MonthDayNano), "INTERVAL"),
         ] {
             assert_eq!(type_name(&ty), name);

@@ -114,22 +114,27 @@ pub(super) fn lower(args: Vec<Expr>, schema: &DFSchema) -> Result<Expr> {
         return Err(no_type());
     };
     let ty = written_type(&text).ok_or_else(no_type)?;
+    to(value, &ty, schema)
+}
+
+/// The value as one of a type. Refuses pairs of types that do not go.
+pub(super) fn to(value: Expr, ty: &SqlType, schema: &DFSchema) -> Result<Expr> {
     if is_null(&value) {
-        return Ok(Expr::Literal(ScalarValue::try_new_null(&arrow_type(&ty)?)?, None));
+        return Ok(Expr::Literal(ScalarValue::try_new_null(&arrow_type(ty)?)?, None));
     }
     let found = datafusion::logical_expr::ExprSchemable::get_type(&value, schema)?;
     match Kind::of_arrow(&found) {
-        Kind::Of(from) if !is_supported(&from, &ty) => {
+        Kind::Of(from) if !is_supported(&from, ty) => {
             let error = Diagnostic::new(
                 PLAN,
                 format!("cannot cast {from} to {ty}: CAST({} AS {ty})", super::text::text(&value)),
             );
-            Err(refusal(error.hint(hint(&from, &ty)), [&value]))
+            Err(refusal(error.hint(hint(&from, ty)), [&value]))
         }
-        Kind::Of(_) if found == arrow_type(&ty)? => Ok(value),
-        Kind::Of(_) if is_native(&found, &arrow_type(&ty)?) => Ok(native(value, &ty)?),
-        Kind::Of(_) => call(value, &ty),
-        Kind::Null | Kind::Foreign(_) => native(value, &ty),
+        Kind::Of(_) if found == arrow_type(ty)? => Ok(value),
+        Kind::Of(_) if is_native(&found, &arrow_type(ty)?) => Ok(native(value, ty)?),
+        Kind::Of(_) => call(value, ty),
+        Kind::Null | Kind::Foreign(_) => native(value, ty),
     }
 }
 

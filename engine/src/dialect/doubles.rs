@@ -64,11 +64,29 @@ pub(super) fn settle_one(expr: Expr, schema: &DFSchema) -> Result<Transformed<Ex
 
 fn settle_in_subquery(among: &mut InSubquery, schema: &DFSchema) -> Result<()> {
     let found = among.subquery.subquery.schema().field(0).data_type().clone();
+    settle_times(among, &found, schema)?;
     settle_all([among.expr.as_mut()], Some(&found), schema);
     if found.is_decimal() && is_double(&among.expr, schema) {
         let inner = Arc::unwrap_or_clone(among.subquery.subquery.clone());
         let wanted = with_types(inner.schema(), &[Some(DataType::Float64)])?;
         among.subquery.subquery = Arc::new(coerce_plan_expr_for_schema(inner, &wanted)?);
+    }
+    Ok(())
+}
+
+/// Makes the DATE side a TIMESTAMP where the other is one: DataFusion compares them in nanoseconds.
+fn settle_times(among: &mut InSubquery, found: &DataType, schema: &DFSchema) -> Result<()> {
+    let kinds = (Kind::of(&among.expr, schema)?, Kind::of_arrow(found));
+    match (kinds.0.known(), kinds.1.known()) {
+        (Some(SqlType::Date), Some(SqlType::Timestamp)) => {
+            *among.expr = super::cast::to(std::mem::take(&mut *among.expr), &SqlType::Timestamp, schema)?;
+        }
+        (Some(SqlType::Timestamp), Some(SqlType::Date)) => {
+            let inner = Arc::unwrap_or_clone(among.subquery.subquery.clone());
+            let wanted = with_types(inner.schema(), &[Some(arrow_type(&SqlType::Timestamp)?)])?;
+            among.subquery.subquery = Arc::new(coerce_plan_expr_for_schema(inner, &wanted)?);
+        }
+        _ => {}
     }
     Ok(())
 }

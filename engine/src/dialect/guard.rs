@@ -1,9 +1,10 @@
 //! Where an expression fails for a row, it is NULL for that row.
 //!
-//! DataFusion ends a query at the first error. A guard is a function that holds an expression and evaluates it over the
-//! columns it reads, its arguments; when that fails, the rows are halved until those that fail are alone. To the
-//! optimizer it is a call like any other. Continuous queries do the same at the root of every expression, where
-//! they report the row; elements of constructors have their guards there, too.
+//! DataFusion ends a query at the first error. A guard is a function that holds an expression and evaluates it over its
+//! arguments: the columns it reads, and what must be seen from outside of it, as subqueries and NOW(). When that fails,
+//! the rows are halved until those that fail are alone. To the optimizer it is a call like any other. Continuous queries
+//! do the same at the root of every expression, where they report the row; elements of constructors have their guards
+//! there, too.
 
 use std::collections::BTreeSet;
 use std::hash::{Hash, Hasher};
@@ -14,9 +15,10 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, FieldRef, Schema};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
-use datafusion::common::{Column, DFSchema, Result};
+use datafusion::common::{Column, DFSchema, Result, exec_err};
 use datafusion::logical_expr::execution_props::ExecutionProps;
-use datafusion::logical_expr::simplify::SimplifyContext;
+use datafusion::logical_expr::expr::ScalarFunction;
+use datafusion::logical_expr::simplify::{ExprSimplifyResult, SimplifyContext};
 use datafusion::logical_expr::{
     BinaryExpr, ColumnarValue, Expr, ExprSchemable, Operator, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF,
     ScalarUDFImpl, Signature, TypeSignature, Volatility,
@@ -28,21 +30,29 @@ use super::constructor::{ARRAY, Constructor, STRUCT};
 use super::failures;
 use super::halves::by_halves;
 use super::like::LIKE;
+use super::negation::Negation;
 use super::operator::{Op, Operation};
 use super::ordinary::{COMPARED, TOLD_APART};
 use super::simplify::simplified;
 use super::unordered::{BYTES_WITHOUT_ORDER, WITHOUT_ORDER};
-use crate::functions::ELEMENT;
+use super::user::UserFunction;
+use crate::functions::{ELEMENT, clock};
 
-/// The expression, guarded where it may fail and stands by itself: it has no subquery of many rows, and no lambda around it.
+/// The expression, guarded where it may fail and stands by itself: there is no lambda around it.
 pub(super) fn wrap(expr: Expr, schema: &DFSchema) -> Result<Expr> {
-    if !may_fail(&expr) || !is_closed(&expr) {
+    if !may_fail(&expr) {
         return Ok(expr);
     }
     match expr {
+        open if !is_closed(&open, has_predicates) => wrap_parts(open, schema),
         Expr::Alias(alias) => Ok(wrap(*alias.expr, schema)?.alias_qualified(alias.relation, alias.name)),
         other => Guarded::call(other, schema),
     }
+}
+
+/// The expression, guarded, though all of it may be DataFusion's own: arithmetic of times, which may fail.
+pub(super) fn always(expr: Expr, schema: &DFSchema) -> Result<Expr> {
+    if is_closed(&expr, has_predicates) { Guarded::call(expr, schema) } else { Ok(expr) }
 }
 
 /// The largest parts of an expression that can be guarded, guarded: all of it, or the arguments of an aggregate.
@@ -54,7 +64,8 @@ pub(super) fn wrap_parts(expr: Expr, schema: &DFSchema) -> Result<Expr> {
         if matches!(expr, Expr::Lambda(_)) || !may_fail(&expr) {
             return Ok(Transformed::new(expr, false, TreeNodeRecursion::Jump));
         }
-        match is_closed(&expr) {
+        // What joins are made of stays outside as long as it is not the argument of something that may fail itself.
+        match is_closed(&expr, has_predicates) || fails_itself(&expr) && is_closed(&expr, |_| false) {
             true => Ok(Transformed::new(Guarded::call(expr, schema)?, true, TreeNodeRecursion::Jump)),
             false => Ok(Transformed::no(expr)),
         }
@@ -87,18 +98,20 @@ fn is_null_propagating(op: Operator) -> bool {
 
 /// Whether an expression may fail for a row. Nodes of DataFusion's own that are left do not: what can fail is a function.
 fn may_fail(expr: &Expr) -> bool {
-    expr.exists(|node| {
-        Ok(match node {
-            Expr::ScalarFunction(call) => !is_total(call),
-            Expr::HigherOrderFunction(_) => true,
-            _ => false,
-        })
-    })
-    .unwrap_or(true)
+    expr.exists(|node| Ok(fails_itself(node))).unwrap_or(true)
+}
+
+/// Whether an expression may fail for a row where none of its parts does.
+fn fails_itself(expr: &Expr) -> bool {
+    match expr {
+        Expr::ScalarFunction(call) => !is_total(call),
+        Expr::HigherOrderFunction(_) => true,
+        _ => false,
+    }
 }
 
 /// Functions that have a value for every row.
-fn is_total(call: &datafusion::logical_expr::expr::ScalarFunction) -> bool {
+fn is_total(call: &ScalarFunction) -> bool {
     let function = call.func.inner();
     if let Some(operation) = function.downcast_ref::<Operation>() {
         return operation.op.is_comparison() || operation.op == Op::Concat;
@@ -122,11 +135,12 @@ fn is_total(call: &datafusion::logical_expr::expr::ScalarFunction) -> bool {
     ];
     function.downcast_ref::<Guarded>().is_some()
         || function.downcast_ref::<Constructor>().is_some()
+        || function.downcast_ref::<Negation>().is_some()
         || names.contains(&function.name())
 }
 
-/// Whether it reads columns of its own row and nothing else, and gives the same again.
-fn is_closed(expr: &Expr) -> bool {
+/// Whether all that an expression reads can be handed to it as arguments; not so where `is_apart` is true of a node.
+fn is_closed(expr: &Expr, is_apart: fn(&Expr) -> bool) -> bool {
     let mut bound: BTreeSet<String> = BTreeSet::new();
     let mut free: BTreeSet<String> = BTreeSet::new();
     let closed = !expr
@@ -140,25 +154,74 @@ fn is_closed(expr: &Expr) -> bool {
                     free.insert(variable.name.clone());
                     false
                 }
-                // NOW() and its like have a value only once the whole query is simplified.
-                Expr::ScalarFunction(call) => call.func.signature().volatility != Volatility::Immutable,
                 Expr::AggregateFunction(_)
                 | Expr::WindowFunction(_)
                 | Expr::Unnest(_)
                 | Expr::GroupingSet(_)
-                | Expr::InSubquery(_)
-                | Expr::Exists(_)
-                | Expr::SetComparison(_)
                 | Expr::Placeholder(_)
                 | Expr::ScalarVariable(..) => true,
-                _ => false,
+                other => is_apart(other),
             })
         })
         .unwrap_or(true);
     closed && free.is_subset(&bound)
 }
 
-/// An expression that is a function of the columns it reads.
+/// Conditions with subqueries, of which joins are made.
+fn has_predicates(node: &Expr) -> bool {
+    matches!(node, Expr::InSubquery(_) | Expr::Exists(_) | Expr::SetComparison(_))
+}
+
+/// What is an argument of a guard and no part of what it holds. The time of a query and its like have a value only once
+/// the whole query is simplified, and a random number is drawn once for a row.
+fn is_argument(node: &Expr) -> bool {
+    match node {
+        Expr::Column(_) | Expr::OuterReferenceColumn(..) | Expr::ScalarSubquery(_) => true,
+        Expr::ScalarFunction(call) => {
+            let is_constant = call.func.signature().volatility == Volatility::Immutable;
+            call.args.is_empty() && !is_constant && !holds_an_expression(call)
+        }
+        other => has_predicates(other),
+    }
+}
+
+/// Functions that compute an expression of their own, which may fail.
+fn holds_an_expression(call: &ScalarFunction) -> bool {
+    let function = call.func.inner();
+    function.downcast_ref::<UserFunction>().is_some() || function.downcast_ref::<Guarded>().is_some()
+}
+
+/// The expression over columns that are called by their places among the arguments, and those.
+fn split(expr: Expr) -> Result<(Expr, Vec<Expr>)> {
+    let mut args: Vec<Expr> = Vec::new();
+    let inner = expr.transform_down(|node| {
+        if !is_argument(&node) {
+            return Ok(Transformed::no(node));
+        }
+        let known = args.iter().position(|arg| *arg == node && !node.is_volatile());
+        let at = known.unwrap_or_else(|| {
+            args.push(node);
+            args.len() - 1
+        });
+        Ok(Transformed::new(Expr::Column(Column::from_name(at.to_string())), true, TreeNodeRecursion::Jump))
+    })?;
+    Ok((inner.data, args))
+}
+
+/// Whether what a guard holds has another value at another time. Functions that give the time are its arguments, so it is
+/// only what a statement defined: the time is in its expression.
+fn volatility(expr: &Expr) -> Result<Volatility> {
+    if expr.is_volatile() {
+        return Ok(Volatility::Volatile);
+    }
+    let waits = expr.exists(|node| {
+        let Expr::ScalarFunction(call) = node else { return Ok(false) };
+        Ok(holds_an_expression(call) && call.func.signature().volatility == Volatility::Stable)
+    })?;
+    Ok(if waits { Volatility::Stable } else { Volatility::Immutable })
+}
+
+/// An expression that is a function of what it reads.
 #[derive(Debug)]
 pub(super) struct Guarded {
     /// The expression over columns that are called by their places among the arguments.
@@ -172,30 +235,17 @@ pub(super) struct Guarded {
 impl Guarded {
     fn call(expr: Expr, schema: &DFSchema) -> Result<Expr> {
         let data_type = expr.get_type(schema)?;
-        // Columns of the query around a subquery, and a subquery for a value, are arguments like others: they become columns
-        // when they are joined.
-        let mut args: Vec<Expr> = Vec::new();
-        let expr = expr.transform_up(|node| {
-            if !matches!(node, Expr::Column(_) | Expr::OuterReferenceColumn(..) | Expr::ScalarSubquery(_)) {
-                return Ok(Transformed::no(node));
-            }
-            let at = args.iter().position(|arg| *arg == node).unwrap_or_else(|| {
-                args.push(node);
-                args.len() - 1
-            });
-            Ok(Transformed::yes(Expr::Column(Column::from_name(at.to_string()))))
-        })?;
-        let fields =
-            args.iter().enumerate().map(|(at, arg)| Ok(Field::new(at.to_string(), arg.get_type(schema)?, true)));
-        let fields: Vec<Field> = fields.collect::<Result<_>>()?;
+        let (expr, args) = split(expr)?;
+        let field = |(at, arg): (usize, &Expr)| Ok(Field::new(at.to_string(), arg.get_type(schema)?, true));
+        let fields: Vec<Field> = args.iter().enumerate().map(field).collect::<Result<_>>()?;
         let inner = DFSchema::try_from(Schema::new(fields))?;
-        let guarded = Self::new(expr.data, Arc::new(inner), data_type);
+        let volatility = volatility(&expr)?;
+        let guarded = Self::new(expr, Arc::new(inner), data_type, volatility);
         Ok(ScalarUDF::from(guarded).call(args))
     }
 
-    fn new(expr: Expr, schema: Arc<DFSchema>, data_type: DataType) -> Self {
-        let signature =
-            Signature::one_of(vec![TypeSignature::Nullary, TypeSignature::VariadicAny], Volatility::Immutable);
+    fn new(expr: Expr, schema: Arc<DFSchema>, data_type: DataType, volatility: Volatility) -> Self {
+        let signature = Signature::one_of(vec![TypeSignature::Nullary, TypeSignature::VariadicAny], volatility);
         Self { expr, schema, data_type, compiled: OnceLock::new(), signature }
     }
 
@@ -276,7 +326,27 @@ impl ScalarUDFImpl for Guarded {
         Ok(Arc::new(Field::new(self.name(), self.data_type.clone(), true)))
     }
 
+    /// Where a query has one time, the expression has it, too.
+    fn simplify(&self, args: Vec<Expr>, info: &SimplifyContext) -> Result<ExprSimplifyResult> {
+        let waits = self.signature.volatility == Volatility::Stable;
+        let now = info.query_execution_start_time().filter(|_| waits);
+        if now.is_none() {
+            return Ok(ExprSimplifyResult::Original(args));
+        }
+        let context = SimplifyContext::builder()
+            .with_schema(self.schema.clone())
+            .with_config_options(info.config_options().clone())
+            .with_query_execution_start_time(now)
+            .build();
+        let expr = simplified(self.expr.clone(), context)?;
+        let fixed = Self::new(expr, self.schema.clone(), self.data_type.clone(), Volatility::Immutable);
+        Ok(ExprSimplifyResult::Simplified(ScalarUDF::from(fixed).call(args)))
+    }
+
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        if self.signature.volatility == Volatility::Stable && clock::now_ms().is_none() {
+            return exec_err!("no time was handed in");
+        }
         let physical = self.physical()?;
         let wanted = self.schema.fields().iter();
         let column = |(arg, field): (&ColumnarValue, &FieldRef)| {

@@ -19,6 +19,7 @@ use super::cast::CastTo;
 use super::kernel;
 use super::kind::Kind;
 use super::like::LIKE;
+use super::negation::Negation;
 use super::operator::Operation;
 use crate::functions::ELEMENT;
 
@@ -42,8 +43,9 @@ fn is_apart(expr: &Expr) -> bool {
     match expr {
         Expr::ScalarFunction(call) => {
             let function = call.func.inner();
-            let operator =
-                function.downcast_ref::<Operation>().is_some() || function.downcast_ref::<CastTo>().is_some();
+            let operator = function.downcast_ref::<Operation>().is_some()
+                || function.downcast_ref::<Negation>().is_some()
+                || function.downcast_ref::<CastTo>().is_some();
             !operator && !["get_field", ELEMENT, LIKE].contains(&function.name())
         }
         Expr::HigherOrderFunction(_) => true,
@@ -57,7 +59,9 @@ fn is_arithmetic(expr: &Expr) -> bool {
         Expr::Negative(_) => true,
         Expr::BinaryExpr(BinaryExpr { op, .. }) => matches!(op, Plus | Minus | Multiply | Divide | Modulo),
         Expr::ScalarFunction(call) => {
-            call.func.inner().downcast_ref::<Operation>().is_some_and(|operation| operation.op.is_arithmetic())
+            let function = call.func.inner();
+            function.downcast_ref::<Negation>().is_some()
+                || function.downcast_ref::<Operation>().is_some_and(|operation| operation.op.is_arithmetic())
         }
         _ => false,
     }

@@ -4,7 +4,7 @@ use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, Result, ScalarValue};
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::expr::{InList, ScalarFunction};
-use datafusion::logical_expr::{Between, BinaryExpr, Case, Expr, Operator};
+use datafusion::logical_expr::{Between, BinaryExpr, Case, Cast, Expr, Operator, TryCast};
 
 use super::common::{coerced, common_type, widest};
 use super::comparison::{comparable, relax};
@@ -15,8 +15,8 @@ use super::ordinary::Form;
 use super::refusal::{refusal, refuse};
 use super::text::text;
 use super::{
-    CAST, EITHER, LIKE, STRUCT, UserFunction, adapt, arithmetic, cast, comparison, doubles, either, guard, lambda, like,
-    literal, user,
+    CAST, EITHER, LIKE, NEGATE, STRUCT, UserFunction, adapt, arithmetic, cast, comparison, doubles, either, foreign,
+    guard, lambda, like, literal, negation, user,
 };
 use crate::diagnostic::{Diagnostic, PLAN};
 use crate::functions::{ELEMENT, Scalar};
@@ -30,7 +30,18 @@ pub(crate) fn lower(expr: Expr, schema: &DFSchema) -> Result<Expr> {
 
 fn lower_one(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
     let lowered = match expr {
-        Expr::Cast(cast) => literal::fold(cast)?,
+        Expr::Cast(cast) => match literal::fold(cast)? {
+            Expr::Cast(Cast { expr, field }) => {
+                foreign::cast(*expr, field.data_type(), |expr| Expr::Cast(Cast { expr, field: field.clone() }), schema)?
+            }
+            number => number,
+        },
+        Expr::TryCast(TryCast { expr, field }) => foreign::cast(
+            *expr,
+            field.data_type(),
+            |expr| Expr::TryCast(TryCast { expr, field: field.clone() }),
+            schema,
+        )?,
         Expr::ScalarFunction(call) => function(call, schema)?,
         Expr::Not(inner) => {
             boolean("NOT", &inner, schema)?;
@@ -41,11 +52,16 @@ fn lower_one(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
             boolean(&op.to_string(), &right, schema)?;
             Expr::BinaryExpr(BinaryExpr { left, op, right })
         }
+        Expr::BinaryExpr(binary) if foreign::calculates(&binary) => foreign::arithmetic(binary, schema)?,
         Expr::Between(range) => between(range, schema)?,
         Expr::InList(list) => in_list(list, schema)?,
         Expr::Case(choice) => case(choice, schema)?,
         // ANY and ALL of a subquery with NULLs in it.
         Expr::SetComparison(_) => Expr::IsTrue(Box::new(doubles::settle_one(expr, schema)?.data)),
+        Expr::InSubquery(mut among) => {
+            among.expr = Box::new(guard::wrap(*among.expr, schema)?);
+            doubles::settle_one(Expr::InSubquery(among), schema)?.data
+        }
         Expr::HigherOrderFunction(mut call) => {
             let args = call.args.into_iter().map(|arg| match arg {
                 lambda @ Expr::Lambda(_) => lambda::strict(lambda, schema),
@@ -78,6 +94,7 @@ fn function(call: ScalarFunction, schema: &DFSchema) -> Result<Expr> {
     match function.name() {
         CAST => cast::lower(call.args, schema),
         STRUCT => constructor::lower_struct(call.args, schema),
+        NEGATE => negation::lower(call.args, schema),
         LIKE => like::lower(call.args, schema),
         EITHER => {
             let [left, right] = two(call.args)?;
@@ -92,11 +109,11 @@ fn function(call: ScalarFunction, schema: &DFSchema) -> Result<Expr> {
         _ => {
             let args = match function.downcast_ref::<Scalar>() {
                 Some(ours) => adapt::arguments(ours, call.args, schema)?,
-                None => call.args,
+                None => foreign::arguments(function.name(), call.args, schema)?,
             };
             let args = args.into_iter().map(|arg| guard::wrap(arg, schema)).collect::<Result<_>>()?;
             let call = Expr::ScalarFunction(ScalarFunction { args, ..call });
-            doubles::settle_one(call, schema).map(|settled| settled.data)
+            foreign::brought(doubles::settle_one(call, schema)?.data, schema)
         }
     }
 }

@@ -19,6 +19,7 @@ mod convert;
 mod doubles;
 mod either;
 mod failures;
+mod foreign;
 mod guard;
 mod halves;
 mod kernel;
@@ -28,6 +29,7 @@ mod like;
 pub(crate) mod literal;
 mod lower;
 mod multiset;
+mod negation;
 mod one_row;
 mod operator;
 mod ordinary;
@@ -58,6 +60,7 @@ pub(crate) use failures::count_in;
 pub(crate) use halves::by_halves;
 pub(crate) use like::LIKE;
 pub(crate) use lower::lower;
+pub(crate) use negation::NEGATE;
 pub(crate) use operator::{DISTINCT, NOT_DISTINCT};
 pub(crate) use pass::settle_plan;
 pub(crate) use simplify::simplified;
@@ -77,6 +80,7 @@ pub(crate) fn register(mut state: SessionState) -> SessionState {
         ScalarUDF::from(constructor::StructCall::default()),
         ScalarUDF::from(either::Either::default()),
         ScalarUDF::from(like::LikeCall::default()),
+        ScalarUDF::from(negation::Negation::default()),
         ScalarUDF::from(operator::Operation::new(operator::Op::Distinct)),
         ScalarUDF::from(operator::Operation::new(operator::Op::NotDistinct)),
     ];

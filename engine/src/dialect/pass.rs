@@ -8,7 +8,7 @@ use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{Expr, LogicalPlan};
 
 use super::comparison::relax;
-use super::{doubles, guard, lower, multiset, one_row, subqueries, sums, truth, unordered};
+use super::{doubles, foreign, guard, lower, multiset, one_row, subqueries, sums, truth, unordered};
 
 /// The plan as it is executed. Refuses what has no meaning.
 pub(crate) fn settle_plan(plan: LogicalPlan) -> Result<LogicalPlan> {
@@ -33,7 +33,7 @@ fn settle_node(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
     let names = NamePreserver::new(&plan);
     let condition = matches!(plan, LogicalPlan::Filter(_) | LogicalPlan::Join(_));
     let listed = matches!(plan, LogicalPlan::Projection(_));
-    let fixed = matches!(plan, LogicalPlan::Limit(_) | LogicalPlan::TableScan(_) | LogicalPlan::Values(_));
+    let fixed = matches!(plan, LogicalPlan::Limit(_) | LogicalPlan::TableScan(_));
     let settle = |expr: Expr| {
         let name = names.save(&expr);
         let expr = one_row::compared(expr)?;
@@ -58,5 +58,5 @@ fn settle_node(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
         }
         other => Ok(other),
     })?;
-    plan.map_data(LogicalPlan::recompute_schema)
+    plan.map_data(LogicalPlan::recompute_schema)?.map_data(foreign::brought_plan)
 }

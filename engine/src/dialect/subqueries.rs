@@ -51,7 +51,7 @@ fn among_some(among: InSubquery, schema: &DFSchema) -> Result<Expr> {
     let inner = subquery.subquery.as_ref().clone();
     let column = Expr::from(inner.schema().columns().swap_remove(0));
     // The subquery is settled by now, so what is put into it must be.
-    let value = guard::wrap(lower(*expr, schema)?, schema)?;
+    let value = guard::wrap_parts(lower(*expr, schema)?, schema)?;
     let value = outer(value, schema, &mut subquery.outer_ref_columns)?;
     let equal = relax(comparison::lower(Op::Equal, column, value, inner.schema())?)?;
     let plan = with_keys(Filter::new(equal, Arc::new(inner)))?;

@@ -8,6 +8,7 @@ use super::constructor::{ARRAY, Constructor, Form, MAP, STRUCT};
 use super::guard::Guarded;
 use super::kind::unaliased;
 use super::like::LIKE;
+use super::negation::Negation;
 use super::operator::Operation;
 use crate::functions::ELEMENT;
 
@@ -51,6 +52,9 @@ fn function(call: &datafusion::logical_expr::expr::ScalarFunction) -> String {
     let texts = || args.iter().map(text).collect::<Vec<_>>();
     if let Some(guarded) = function.downcast_ref::<Guarded>() {
         return text(&guarded.with_args(args));
+    }
+    if let (Some(_), [value]) = (function.downcast_ref::<Negation>(), &args[..]) {
+        return format!("-{}", text(value));
     }
     if let (Some(operation), [left, right]) = (function.downcast_ref::<Operation>(), &args[..]) {
         return format!("({} {} {})", text(left), operation.op.symbol(), text(right));

@@ -27,10 +27,7 @@ pub struct Chosen<K: 'static = Kernel> {
 
 /// The one Arrow type that kernels see for a type of the dialect; others stay as they are.
 pub fn canonical(ty: &DataType) -> DataType {
-    match ty {
-        DataType::UInt64 => DataType::Int64,
-        _ => SqlType::from_arrow(ty).and_then(|ty| ty.to_arrow().ok()).unwrap_or_else(|| ty.clone()),
-    }
+    SqlType::from_arrow(ty).and_then(|ty| ty.to_arrow().ok()).unwrap_or_else(|| ty.clone())
 }
 
 /// The variant that a call means. The types are [`canonical`] ones.

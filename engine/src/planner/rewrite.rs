@@ -7,7 +7,11 @@
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
-use headwater_connectors::java_time::iso::parse_partial_iso_timestamp_ms;
+use arrow::compute::kernels::cast_utils::string_to_datetime;
+use chrono::Utc;
+use headwater_connectors::java_time::iso::{
+    format_iso_timestamp_ms, parse_iso_time_ms, parse_partial_iso_date, parse_partial_iso_timestamp_ms,
+};
 use headwater_connectors::table::{ROWTIME, WINDOWEND, WINDOWSTART};
 use sqlparser::ast::{
     AccessExpr, BinaryOperator, CastKind, DataType, Distinct, Expr, Function, FunctionArg, FunctionArgExpr,
@@ -22,6 +26,7 @@ use crate::diagnostic::{Diagnostic, LITERAL, NOT_SUPPORTED};
 use crate::dialect::{self, literal};
 use crate::functions::{self, ELEMENT};
 use crate::sql::{expr_forms::cast_type, print, walk_mut};
+use crate::types::SqlType;
 
 /// Rewrites a query in place. Reports what cannot be.
 pub fn rewrite(query: &mut Query, catalog: &Catalog, errors: &mut Vec<Diagnostic>) {
@@ -100,7 +105,7 @@ impl VisitorMut for Rewriter<'_> {
     /// A negative number is one number, so that the least INT and BIGINT can be written.
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
         if let Expr::UnaryOp { op: op @ (UnaryOperator::Minus | UnaryOperator::Plus), expr: inner } = expr
-            && let Expr::Value(ValueWithSpan { value: Value::Number(digits, _), span }) = inner.as_ref()
+            && let Expr::Value(ValueWithSpan { value: Value::Number(digits, _), span }) = bare(inner)
             && !digits.starts_with(['-', '+'])
         {
             let sign = if *op == UnaryOperator::Minus { "-" } else { "" };
@@ -115,6 +120,13 @@ impl VisitorMut for Rewriter<'_> {
             Expr::Function(_) => self.function(expr),
             Expr::Cast { kind: CastKind::Cast | CastKind::DoubleColon, .. } => cast(expr),
             Expr::TypedString(TypedString { data_type: DataType::Decimal(_), .. }) => self.typed_decimal(expr),
+            Expr::TypedString(_) => self.typed_time(expr),
+            Expr::UnaryOp { op: UnaryOperator::Minus, expr: value } if self.in_call == 0 && !is_interval(value) => {
+                *expr = call(dialect::NEGATE, vec![take(value)]);
+            }
+            Expr::AtTimeZone { timestamp, time_zone } => {
+                *expr = call("CONVERT_TZ", vec![take(timestamp), text("UTC".to_owned()), take(time_zone)]);
+            }
             Expr::Value(ValueWithSpan { value: Value::Number(..), .. }) if self.in_call == 0 => self.number(expr),
             Expr::Interval(interval) => literal::unwrap(&mut interval.value),
             Expr::Array(array) => *expr = call(dialect::ARRAY, std::mem::take(&mut array.elem)),
@@ -193,6 +205,20 @@ impl Rewriter<'_> {
         }
     }
 
+    /// `TIMESTAMP '2024-05-01 10:00:00'` and its like are CASTs of what they say.
+    fn typed_time(&mut self, expr: &mut Expr) {
+        let Expr::TypedString(TypedString { data_type, value, .. }) = expr else { return };
+        let Some(ty) = time_type(data_type) else { return };
+        let (span, Some(said)) = (value.span, value.value.clone().into_string()) else { return };
+        match canonical_time(said.trim(), &ty) {
+            Some(canonical) => *expr = call(dialect::CAST, vec![text(canonical), text(ty.to_string())]),
+            None => {
+                let error = Diagnostic::new(LITERAL, format!("text \"{said}\" is not a valid {ty}"));
+                self.errors.push(error.at_maybe(crate::sql::place(span)));
+            }
+        }
+    }
+
     fn only_argument(&mut self, expr: &mut Expr) {
         let Expr::Function(function) = expr else { return };
         match arguments(function).as_slice() {
@@ -220,6 +246,45 @@ impl Rewriter<'_> {
             }
         }
     }
+}
+
+/// The expression within parentheses.
+fn bare(expr: &Expr) -> &Expr {
+    match expr {
+        Expr::Nested(inner) => bare(inner),
+        other => other,
+    }
+}
+
+fn is_interval(expr: &Expr) -> bool {
+    matches!(bare(expr), Expr::Interval(_))
+}
+
+/// The type of a DATE, TIME or TIMESTAMP as it is written, with or without a zone.
+fn time_type(ty: &DataType) -> Option<SqlType> {
+    match ty {
+        DataType::Date => Some(SqlType::Date),
+        DataType::Time(..) => Some(SqlType::Time),
+        DataType::Timestamp(..) | DataType::Datetime(_) => Some(SqlType::Timestamp),
+        _ => None,
+    }
+}
+
+/// What a text says in the form that a CAST reads. Besides that form, a time may stand after a space, and have more
+/// digits than a TIMESTAMP keeps.
+fn canonical_time(said: &str, ty: &SqlType) -> Option<String> {
+    let known = match ty {
+        SqlType::Date => parse_partial_iso_date(said).is_ok(),
+        SqlType::Time => parse_iso_time_ms(said).is_ok(),
+        _ => parse_partial_iso_timestamp_ms(said).is_ok(),
+    };
+    if known {
+        return Some(said.to_owned());
+    }
+    let instant = string_to_datetime(&Utc, said).ok().filter(|_| *ty == SqlType::Timestamp)?;
+    let mut canonical = String::new();
+    format_iso_timestamp_ms(instant.timestamp_millis(), &mut canonical);
+    Some(canonical)
 }
 
 fn is_comparison(op: &BinaryOperator) -> bool {

@@ -40,7 +40,8 @@ pub fn convert_tz(call: &Call<'_>) -> Result<ArrayRef> {
         let from: Zone = known_from.get(from.value(row), zone)?;
         let to: Zone = known_to.get(to.value(row), zone)?;
         let second = ms.div_euclid(1_000);
-        Ok(Some(ms + i64::from(to.offset_s_at(second) - from.offset_s_at(second)) * 1_000))
+        let moved_ms = i64::from(to.offset_s_at(second) - from.offset_s_at(second)) * 1_000;
+        ms.checked_add(moved_ms).map(Some).ok_or_else(|| "the time is beyond the range of TIMESTAMP".to_owned())
     })
 }
 
