@@ -8,7 +8,7 @@ mod property;
 
 use std::collections::BTreeMap;
 
-pub use property::{PROPERTIES, Property, ValueKind};
+pub use property::{DECIMAL_DIVISION, PROPERTIES, Property, ValueKind};
 
 use crate::diagnostic::{Diagnostic, PROPERTY_VALUE, UNKNOWN_PROPERTY};
 

@@ -1,5 +1,8 @@
 //! The list of properties, in the order SHOW PROPERTIES gives them.
 
+/// Whether quotients of DECIMALs are rounded.
+pub const DECIMAL_DIVISION: &str = "decimal.division";
+
 /// A property that can be set.
 #[derive(Debug)]
 pub struct Property {
@@ -154,6 +157,13 @@ pub const PROPERTIES: &[Property] = &[
         default: "false",
         kind: ValueKind::Boolean,
         about: "Whether a record whose TIMESTAMP column holds no time stops a continuous query made from now on, instead of being skipped.",
+    },
+    Property {
+        name: DECIMAL_DIVISION,
+        alias: None,
+        default: "round",
+        kind: ValueKind::OneOf(&["round", "exact"]),
+        about: "What a quotient of DECIMALs becomes that has more digits than its type: rounded half up, or NULL as in ksqlDB. A persistent query keeps the value it was made with.",
     },
 ];
 

@@ -1,15 +1,15 @@
 //! `+ - * / %` and `||`: result types, and the kernels where DataFusion's differ.
 //!
-//! INT and BIGINT wrap, and divide towards zero. A DECIMAL result has room for every exact result; a quotient that is not
-//! exact, and any division by zero but that of DOUBLEs, is an error of that row.
+//! INT and BIGINT wrap, and divide towards zero. A DECIMAL result has room for every exact result; a quotient with more
+//! digits is rounded ([`quotient`]). Any division by zero but that of DOUBLEs is an error of that row.
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, Decimal256Array, GenericByteArray};
+use arrow::array::{Array, ArrayRef, AsArray, GenericByteArray};
 use arrow::buffer::OffsetBuffer;
 use arrow::compute::kernels::{concat_elements, numeric};
 use arrow::compute::{CastOptions, cast, cast_with_options, try_binary};
-use arrow::datatypes::{ArrowPrimitiveType, ByteArrayType, DataType, Decimal256Type, Int32Type, Int64Type, i256};
+use arrow::datatypes::{ArrowPrimitiveType, ByteArrayType, DataType, Int32Type, Int64Type};
 use arrow::error::ArrowError;
 use arrow::util::display::FormatOptions;
 use datafusion::common::{DFSchema, Result, exec_datafusion_err, exec_err, plan_err};
@@ -18,6 +18,7 @@ use datafusion::logical_expr::{BinaryExpr, Expr};
 use super::common::widened;
 use super::kind::{Kind, is_null as is_null_literal};
 use super::operator::Op;
+use super::quotient;
 use super::refusal::{refusal, refuse};
 use super::text::text;
 use crate::diagnostic::{Diagnostic, PLAN};
@@ -68,7 +69,7 @@ fn decimal_type(op: Op, (p1, s1): (u16, u16), (p2, s2): (u16, u16)) -> Result<Sq
             ((p1 - s1).max(p2 - s2) + scale + 1, scale)
         }
         Op::Multiply => (p1 + p2 + 1, s1 + s2),
-        Op::Divide => {
+        op if op.divides() => {
             let scale = u16::from(QUOTIENT_SCALE_MIN).max(s1 + p2 + 1);
             (p1 - s1 + s2 + scale, scale)
         }
@@ -192,7 +193,7 @@ fn whole<T: ArrowPrimitiveType>(
     divide: fn(T::Native, T::Native) -> T::Native,
     remainder: fn(T::Native, T::Native) -> T::Native,
 ) -> Result<ArrayRef> {
-    let calculate = if op == Op::Divide { divide } else { remainder };
+    let calculate = if op.divides() { divide } else { remainder };
     let zero = T::Native::default();
     let result =
         try_binary::<_, _, _, T>(left.as_primitive::<T>(), right.as_primitive::<T>(), |a, b| match b == zero {
@@ -204,8 +205,8 @@ fn whole<T: ArrowPrimitiveType>(
 }
 
 fn decimal(op: Op, left: &ArrayRef, right: &ArrayRef, wanted: &DataType) -> Result<ArrayRef> {
-    if op == Op::Divide {
-        return quotient(left, right, wanted);
+    if op.divides() {
+        return quotient::divide(op, left, right, wanted);
     }
     let wide = [left.data_type(), right.data_type(), wanted].iter().any(|ty| matches!(ty, DataType::Decimal256(..)));
     let side = |side: &ArrayRef| match (side.data_type(), wide) {
@@ -225,53 +226,12 @@ fn decimal(op: Op, left: &ArrayRef, right: &ArrayRef, wanted: &DataType) -> Resu
 }
 
 /// Arrow's errors without its words.
-fn in_words(error: ArrowError) -> datafusion::error::DataFusionError {
+pub(super) fn in_words(error: ArrowError) -> datafusion::error::DataFusionError {
     match error {
         ArrowError::DivideByZero => exec_datafusion_err!("division by zero"),
         ArrowError::ComputeError(why) => exec_datafusion_err!("{why}"),
         ArrowError::ArithmeticOverflow(_) => exec_datafusion_err!("the result is too large"),
         other => other.into(),
-    }
-}
-
-/// The exact quotient at the scale of `wanted`.
-fn quotient(left: &ArrayRef, right: &ArrayRef, wanted: &DataType) -> Result<ArrayRef> {
-    let (DataType::Decimal128(precision, scale) | DataType::Decimal256(precision, scale)) = *wanted else {
-        return exec_err!("a quotient of DECIMALs is a DECIMAL");
-    };
-    let (left, left_scale) = widest(left)?;
-    let (right, right_scale) = widest(right)?;
-    let shift = i32::from(scale) + i32::from(right_scale) - i32::from(left_scale);
-    let shift = u32::try_from(shift).ok().and_then(|shift| i256::from_i128(10).checked_pow(shift));
-    let limit = i256::from_i128(10).checked_pow(u32::from(precision));
-    let divide = |a: i256, b: i256| {
-        if b == i256::ZERO {
-            return Err(ArrowError::ComputeError("division by zero".to_owned()));
-        }
-        // A dividend that has no room once it is shifted may yet have digits enough to spare.
-        let shifted = shift.and_then(|shift| a.checked_mul(shift));
-        let shifted = shifted.ok_or_else(|| ArrowError::ComputeError("the quotient is too large".to_owned()))?;
-        if shifted.wrapping_rem(b) != i256::ZERO {
-            return Err(ArrowError::ComputeError(format!("the quotient has more than {scale} digits after the point")));
-        }
-        let quotient = shifted.wrapping_div(b);
-        let fits = limit.is_none_or(|limit| quotient < limit && quotient > limit.wrapping_neg());
-        if fits { Ok(quotient) } else { Err(ArrowError::ComputeError("the quotient is too large".to_owned())) }
-    };
-    let quotients = try_binary::<_, _, _, Decimal256Type>(&left, &right, divide).map_err(in_words)?;
-    let quotients: ArrayRef = Arc::new(quotients.with_precision_and_scale(DECIMAL_PRECISION_MAX, scale)?);
-    Ok(cast(&quotients, wanted)?)
-}
-
-/// A DECIMAL at full width, and its scale.
-fn widest(values: &ArrayRef) -> Result<(Decimal256Array, i8)> {
-    match values.data_type() {
-        DataType::Decimal128(_, scale) => {
-            let wide = cast(values, &DataType::Decimal256(DECIMAL_PRECISION_MAX, *scale))?;
-            Ok((wide.as_primitive().clone(), *scale))
-        }
-        DataType::Decimal256(_, scale) => Ok((values.as_primitive::<Decimal256Type>().clone(), *scale)),
-        other => exec_err!("{other} is no DECIMAL"),
     }
 }
 
@@ -301,8 +261,6 @@ fn joined<T: ByteArrayType<Offset = i32>>(left: &GenericByteArray<T>, right: &Ge
 
 #[cfg(test)]
 mod tests {
-    use arrow::array::Decimal128Array;
-
     use super::*;
 
     fn of(text: &str) -> Kind {
@@ -334,22 +292,6 @@ mod tests {
             ("ARRAY<INT>", Op::Add, "ARRAY<INT>"),
         ] {
             assert!(result_type(op, &of(left), &of(right)).is_err(), "{left} {op:?} {right}");
-        }
-    }
-
-    #[test]
-    fn a_quotient_is_exact_or_an_error() {
-        let decimals = |values: Vec<i128>| -> ArrayRef {
-            Arc::new(Decimal128Array::from(values).with_precision_and_scale(4, 2).expect("digits"))
-        };
-        let wanted = DataType::Decimal128(11, 7);
-        let divide = |a, b| calculate(Op::Divide, &decimals(vec![a]), &decimals(vec![b]), &wanted);
-        assert_eq!(
-            divide(1010, 200).expect("exact").as_primitive::<arrow::datatypes::Decimal128Type>().value(0),
-            50_500_000
-        );
-        for (a, b) in [(1010, 0), (1000, 300)] {
-            assert!(divide(a, b).is_err(), "{a} / {b}");
         }
     }
 }

@@ -12,7 +12,7 @@ use datafusion::common::{Column, DFSchema, Result};
 use datafusion::logical_expr::{Aggregate, BinaryExpr, Cast, Expr, ExprSchemable, LogicalPlan, Operator, Projection};
 
 use super::kind::{Kind, arrow_type};
-use super::{cast, guard};
+use super::{average, cast, guard};
 use crate::types::SqlType;
 
 /// The expression as a value of the dialect's type.
@@ -87,15 +87,18 @@ pub(super) fn arguments(name: &str, args: Vec<Expr>, schema: &DFSchema) -> Resul
 
 /// The plan with what its window functions or aggregates give as values of the dialect's types.
 pub(super) fn brought_plan(plan: LogicalPlan) -> Result<LogicalPlan> {
-    let exprs = match &plan {
-        LogicalPlan::Window(window) => &window.window_expr,
-        LogicalPlan::Aggregate(aggregate) => &aggregate.aggr_expr,
+    let (input, exprs) = match &plan {
+        LogicalPlan::Window(window) => (&window.input, &window.window_expr),
+        LogicalPlan::Aggregate(aggregate) => (&aggregate.input, &aggregate.aggr_expr),
         _ => return Ok(plan),
     };
-    let schema = plan.schema();
+    let (input, schema) = (input.schema(), plan.schema());
     let given = schema.fields().len() - exprs.len();
-    let wanted: Vec<Option<SqlType>> =
-        schema.fields().iter().skip(given).map(|field| home(field.data_type()).map(|(ty, _)| ty)).collect();
+    let wanted = exprs
+        .iter()
+        .zip(schema.fields().iter().skip(given))
+        .map(|(expr, field)| Ok(average::type_of(expr, input)?.or_else(|| home(field.data_type()).map(|(ty, _)| ty))));
+    let wanted: Vec<Option<SqlType>> = wanted.collect::<Result<_>>()?;
     if wanted.iter().all(Option::is_none) {
         return Ok(plan);
     }

@@ -11,6 +11,7 @@
 mod adapt;
 mod arithmetic;
 mod assign;
+mod average;
 mod cast;
 mod common;
 mod comparison;
@@ -35,6 +36,7 @@ mod operator;
 mod ordinary;
 mod pass;
 mod planner;
+mod quotient;
 mod refusal;
 mod simplify;
 mod subqueries;
@@ -61,14 +63,14 @@ pub(crate) use halves::by_halves;
 pub(crate) use like::LIKE;
 pub(crate) use lower::lower;
 pub(crate) use negation::NEGATE;
-pub(crate) use operator::{DISTINCT, NOT_DISTINCT};
+pub(crate) use operator::{DISTINCT, Division, NOT_DISTINCT};
 pub(crate) use pass::settle_plan;
 pub(crate) use simplify::simplified;
 pub(crate) use user::{Declared, UserFunction};
 
 /// Plans operators; it goes in front of DataFusion's own planners.
-pub(crate) fn expr_planner() -> Arc<dyn ExprPlanner> {
-    Arc::new(planner::Operators)
+pub(crate) fn expr_planner(division: Division) -> Arc<dyn ExprPlanner> {
+    Arc::new(planner::Operators { division })
 }
 
 /// Adds the functions that rewritten texts call.

@@ -19,6 +19,22 @@ pub(crate) const DISTINCT: &str = "headwater_distinct";
 /// What IS NOT DISTINCT FROM is planned as.
 pub(crate) const NOT_DISTINCT: &str = "headwater_not_distinct";
 
+/// What becomes of a quotient of DECIMALs that has more digits than its type: the property `decimal.division`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Division {
+    /// It is rounded half up.
+    Rounded,
+    /// It is an error of its row, as in ksqlDB.
+    Exact,
+}
+
+impl Division {
+    /// As the property's word says it.
+    pub fn of(word: &str) -> Self {
+        if word == "exact" { Self::Exact } else { Self::Rounded }
+    }
+}
+
 /// An operator with two sides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Op {
@@ -26,6 +42,8 @@ pub(super) enum Op {
     Subtract,
     Multiply,
     Divide,
+    /// `/` where a quotient of DECIMALs that has no end is an error of its row.
+    DivideExactly,
     Modulo,
     Concat,
     Equal,
@@ -44,6 +62,7 @@ const NAMES: &[(Op, &str, &str, &str, Operator)] = &[
     (Op::Subtract, "-", "SUBTRACT", "headwater_subtract", Operator::Minus),
     (Op::Multiply, "*", "MULTIPLY", "headwater_multiply", Operator::Multiply),
     (Op::Divide, "/", "DIVIDE", "headwater_divide", Operator::Divide),
+    (Op::DivideExactly, "/", "DIVIDE", "headwater_divide_exactly", Operator::Divide),
     (Op::Modulo, "%", "MODULUS", "headwater_modulo", Operator::Modulo),
     (Op::Concat, "||", "CONCAT", "headwater_concat", Operator::StringConcat),
     (Op::Equal, "=", "EQUAL", "headwater_equal", Operator::Eq),
@@ -103,7 +122,12 @@ impl Op {
 
     /// True for those that calculate.
     pub fn is_arithmetic(self) -> bool {
-        matches!(self, Self::Add | Self::Subtract | Self::Multiply | Self::Divide | Self::Modulo)
+        matches!(self, Self::Add | Self::Subtract | Self::Multiply | Self::Modulo) || self.divides()
+    }
+
+    /// True for `/`, whatever becomes of a quotient that has no end.
+    pub fn divides(self) -> bool {
+        matches!(self, Self::Divide | Self::DivideExactly)
     }
 
     /// True for those that are true or not.

@@ -8,7 +8,7 @@ use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{Expr, LogicalPlan};
 
 use super::comparison::relax;
-use super::{doubles, foreign, guard, lower, multiset, one_row, subqueries, sums, truth, unordered};
+use super::{average, doubles, foreign, guard, lower, multiset, one_row, subqueries, sums, truth, unordered};
 
 /// The plan as it is executed. Refuses what has no meaning.
 pub(crate) fn settle_plan(plan: LogicalPlan) -> Result<LogicalPlan> {
@@ -32,13 +32,16 @@ fn settle_node(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
     let schema = merge_schema(&plan.inputs());
     let names = NamePreserver::new(&plan);
     let condition = matches!(plan, LogicalPlan::Filter(_) | LogicalPlan::Join(_));
+    let computed = matches!(plan, LogicalPlan::Aggregate(_) | LogicalPlan::Window(_));
     let listed = matches!(plan, LogicalPlan::Projection(_));
     let fixed = matches!(plan, LogicalPlan::Limit(_) | LogicalPlan::TableScan(_));
     let settle = |expr: Expr| {
         let name = names.save(&expr);
         let expr = one_row::compared(expr)?;
         let expr = if listed { subqueries::as_values(expr, &schema)? } else { expr };
-        let lowered = sums::settle(unordered::settle_calls(lower(expr, &schema)?, &schema)?, &schema)?;
+        let lowered = unordered::settle_calls(lower(expr, &schema)?, &schema)?;
+        let lowered = if computed { average::with_a_digit_more(lowered, &schema)? } else { lowered };
+        let lowered = sums::settle(lowered, &schema)?;
         let guarded = match (condition, fixed) {
             (true, _) => guard::wrap_condition(relax(lowered)?, &schema)?,
             (_, true) => lowered,

@@ -7,17 +7,20 @@ use datafusion::common::{DFSchema, Result};
 use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
 
 use super::kind::Kind;
-use super::operator::Op;
+use super::operator::{Division, Op};
 use super::{arithmetic, comparison};
 use crate::types::SqlType;
 
 /// The planner of the dialect's operators.
 #[derive(Debug)]
-pub(super) struct Operators;
+pub(super) struct Operators {
+    pub division: Division,
+}
 
 impl ExprPlanner for Operators {
     fn plan_binary_op(&self, expr: RawBinaryExpr, schema: &DFSchema) -> Result<PlannerResult<RawBinaryExpr>> {
         let Some(op) = Op::of(&expr.op) else { return Ok(PlannerResult::Original(expr)) };
+        let op = if op == Op::Divide && self.division == Division::Exact { Op::DivideExactly } else { op };
         // What has no type names a column that does not exist, which DataFusion tells with its place.
         let (Ok(left), Ok(right)) = (Kind::of(&expr.left, schema), Kind::of(&expr.right, schema)) else {
             return Ok(PlannerResult::Original(expr));

@@ -20,9 +20,9 @@ use super::aggregate::Limits;
 use super::optimizer::Rules;
 use super::{aggregate, around, calls, columns, counting, lambdas, pinpoint, rewrite, star, using};
 use crate::catalog::Catalog;
-use crate::config::Settings;
+use crate::config::{DECIMAL_DIVISION, Settings};
 use crate::diagnostic::{Diagnostic, NOT_SUPPORTED, Span, UNKNOWN_FUNCTION};
-use crate::dialect;
+use crate::dialect::{self, Division};
 use crate::functions;
 use crate::sql::expr_forms::is_constructor;
 use crate::sql::{ast, each_expr, place};
@@ -76,7 +76,8 @@ pub fn state(
     options.execution.sort_spill_reservation_bytes = options.execution.sort_spill_reservation_bytes.min(merging);
     let mut builder = SessionStateBuilder::new_with_default_features();
     // The dialect's operators go before those of DataFusion, which knows more of them.
-    builder.expr_planners().get_or_insert_default().insert(0, dialect::expr_planner());
+    let division = Division::of(settings.get(DECIMAL_DIVISION));
+    builder.expr_planners().get_or_insert_default().insert(0, dialect::expr_planner(division));
     let rules = Rules::of(settings);
     let state = builder
         .with_config(config)

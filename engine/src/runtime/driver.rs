@@ -35,7 +35,7 @@ use super::refusals::{Made, Refusals};
 use super::start::{Asked, Start};
 use super::{stopped_by, topics};
 use crate::catalog::QueryDef;
-use crate::config::Settings;
+use crate::config::{DECIMAL_DIVISION, Settings};
 use crate::dataflow::{Command, Compiled, Complaint, ComplaintKind, Epoch, Event, Placement, Task, TaskPosition};
 use crate::diagnostic::{self, Diagnostic};
 use crate::functions::clock;
@@ -357,7 +357,8 @@ impl Driver {
 impl Job {
     /// A query made ready to run. Fails on one that cannot be compiled.
     pub fn new(query: Arc<QueryDef>, service_id: &str, until_idle: bool) -> Result<Self, Vec<Diagnostic>> {
-        let compiled = Compiled::new(&query.topology, &continuous::state_of(&query.topology, &Settings::default())?)?;
+        let state = continuous::state_of(&query.topology, &settings_of(&query).map_err(|error| vec![*error])?)?;
+        let compiled = Compiled::new(&query.topology, &state)?;
         let compiled = compiled.stopping_on_time(query.property(THROWS_ON_INVALID_TIME) == "true");
         Ok(Self { query, compiled, service_id: service_id.to_owned(), until_idle, in_threads: true })
     }
@@ -386,6 +387,15 @@ impl Job {
         // What goes to a dead-letter topic goes there whole.
         Ok(if self.query.dlq_topic.is_some() { Wanted::ALL } else { wanted })
     }
+}
+
+/// The settings under which a query's expressions are computed: as they were when it was made.
+fn settings_of(query: &QueryDef) -> Result<Settings, Box<Diagnostic>> {
+    let mut settings = Settings::default();
+    // Before there was this property every quotient was exact or NULL; a query that began so goes on so.
+    let division = query.properties.get(DECIMAL_DIVISION).map_or("exact", String::as_str);
+    settings.set(DECIMAL_DIVISION, division)?;
+    Ok(settings)
 }
 
 /// The consumer group under which a query of a service id commits.

@@ -9,7 +9,7 @@ use super::{circles, state_for, stateful, topology};
 use datafusion::execution::session_state::SessionState;
 
 use crate::catalog::{Catalog, ColumnRole, QueryDef, SourceDef, SourceKind, owner_of};
-use crate::config::Settings;
+use crate::config::{DECIMAL_DIVISION, Settings};
 use crate::diagnostic::{
     Diagnostic, INSERT, PROPERTY_CONFLICT, PROPERTY_VALUE, STREAMING, Span, UNKNOWN_SOURCE, format_refusal,
 };
@@ -172,7 +172,7 @@ fn query_def(
     settings: &Settings,
 ) -> QueryDef {
     // What is set now is the query's for ever; a default may change with the program.
-    let kept = ["processing.guarantee", "commit.interval.ms"].into_iter();
+    let kept = ["processing.guarantee", "commit.interval.ms", DECIMAL_DIVISION].into_iter();
     // Programs that do not know it would keep to its default.
     let kept = kept.chain(Some(THROWS_ON_INVALID_TIME).filter(|name| settings.given(name).is_some()));
     let kept = kept.map(|name| (name.to_owned(), settings.get(name).to_owned()));

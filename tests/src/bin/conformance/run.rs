@@ -140,13 +140,15 @@ async fn play(case: &Case) -> Result<(), Stop> {
     if differences.is_empty() { Ok(()) } else { Err(Stop::Fault(differences.join("\n"))) }
 }
 
-/// An engine and a session as ksqlDB's tests have them: queries read from the beginning, and see every change. A
+/// An engine and a session as ksqlDB's tests have them: queries read from the beginning, see every change, and quotients
+/// of DECIMALs are exact. A
 /// property that the engine does not know is one of ksqlDB's own machinery, and left out.
 async fn begin(stage: &Stage, case: &Case) -> Result<(Engine, Session), Stop> {
     let engine = Engine::driven(Arc::new(stage.clone()), &Settings::default());
     let mut session = Session::new(Settings::default());
     let given = case.properties.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-    for (name, value) in [("auto.offset.reset", "earliest")].into_iter().chain(given) {
+    let ours = [("auto.offset.reset", "earliest"), ("decimal.division", "exact")];
+    for (name, value) in ours.into_iter().chain(given) {
         let quoted = |text: &str| text.replace('\'', "''");
         let set = engine.ask(&mut session, &format!("SET '{}' = '{}';", quoted(name), quoted(value))).await;
         if let Err(errors) = set
