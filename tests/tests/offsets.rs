@@ -347,6 +347,32 @@ async fn a_topic_that_is_created_again_stops_the_query() {
     }
 }
 
+/// A process that is put out of its group meanwhile looks at the topic anew when it is in it again.
+#[tokio::test]
+async fn a_topic_that_is_created_again_is_noticed_by_who_joins_again() {
+    let mut world = World::new(&["SET 'auto.offset.reset' = 'latest';"]).await;
+    let mut driver = world.driver().await;
+    world.drive(&mut driver).unwrap();
+    world.write(0, 0..10);
+    world.drive(&mut driver).unwrap();
+    world.recreate();
+    world.write(0, 100..200);
+    world.cluster.expire_offsets(&world.group());
+    world.cluster.expire_members();
+    let error = world.drive(&mut driver).unwrap_err();
+    assert!(error.message.contains("topic \"s\" was deleted and created again"), "{error}");
+    // Where it is the offsets alone that are gone, that is told.
+    drop(driver);
+    let mut world = World::new(&[]).await;
+    let mut driver = world.driver().await;
+    world.write(0, 0..10);
+    world.drive(&mut driver).unwrap();
+    world.cluster.expire_offsets(&world.group());
+    world.cluster.expire_members();
+    let error = world.drive(&mut driver).unwrap_err();
+    assert!(error.message.contains("no offset is committed for s[0] any more"), "{error}");
+}
+
 #[tokio::test]
 async fn offsets_that_expired_stop_the_query() {
     let mut world = World::new(&[]).await;
@@ -360,7 +386,7 @@ async fn offsets_that_expired_stop_the_query() {
     world.say(&format!("RESUME {};", world.query)).await;
     let ran = world.engine.run_until_idle(|| false).await.unwrap();
     let error = ran[0].error.clone().expect("nobody knows where to go on");
-    assert!(error.message.contains("the offset committed for s[0] has expired or was deleted"), "{error}");
+    assert!(error.message.contains("no offset is committed for s[0] any more"), "{error}");
     let hint = error.hint.unwrap();
     assert!(hint.contains(&format!("RESUME {} FROM EARLIEST;", world.query)), "{hint}");
     world.say(&format!("RESUME {} FROM LATEST;", world.query)).await;
@@ -374,6 +400,52 @@ async fn offsets_that_expired_stop_the_query() {
     world.cluster.expire_offsets(&group);
     let ran = world.engine.run_until_idle(|| false).await.unwrap();
     assert!(ran[0].error.is_some());
+}
+
+/// A topic takes the offsets committed for it along when it is deleted, so that nothing in the group tells of it: what does is
+/// that the query had begun.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_running_query_whose_topic_is_created_again_does_not_begin_anew() {
+    let cluster = MemoryTransport::default();
+    let engine = Engine::new(Arc::new(cluster.clone()), &Settings::default());
+    let mut session = Session::new(Settings::default());
+    for statement in [SOURCE, QUERY] {
+        engine.ask(&mut session, statement).await.unwrap();
+    }
+    write(&cluster, 0, 0..10);
+    let word = async |engine: &Engine| {
+        let answer = engine.ask(&mut Session::new(Settings::default()), "SHOW QUERIES;").await.unwrap();
+        let Answer::Facts(sections) = answer else { panic!("SHOW QUERIES gives a list") };
+        sections[0].rows[0][2].clone()
+    };
+    let written = || cluster.admin().watermarks("T", headwater_connectors::transport::Isolation::ReadCommitted);
+    await_that("it reads", || async { written().unwrap().iter().map(|mark| mark.end).sum::<i64>() > 10 }).await;
+    let topic = NewTopic { name: "s".to_owned(), partitions: 2, replicas: None, settings: BTreeMap::new() };
+    cluster.admin().delete_topic("s").unwrap();
+    await_that("it misses its topic", || async { word(&engine).await == "ERROR" }).await;
+    cluster.expire_offsets("_headwater-default_query_CSAS_T_2");
+    cluster.admin().create_topic(&topic).unwrap();
+    write(&cluster, 0, 100..110);
+    await_that("it stops", || async {
+        let failures = engine.failures();
+        failures.iter().any(|failure| failure.message.contains("no offset is committed for s[0] any more"))
+    })
+    .await;
+    engine.ask(&mut session, "RESUME CSAS_T_2 FROM EARLIEST;").await.unwrap();
+    await_that("it reads again", || async { written().unwrap().iter().map(|mark| mark.end).sum::<i64>() > 21 }).await;
+    assert_eq!(word(&engine).await, "RUNNING");
+    engine.rest();
+}
+
+/// Waits, for ten seconds at most.
+async fn await_that<F: Future<Output = bool>>(what: &str, holds: impl Fn() -> F) {
+    for _ in 0..500 {
+        if holds().await {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("{what}: not within ten seconds");
 }
 
 #[tokio::test]

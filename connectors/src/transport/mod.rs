@@ -287,7 +287,8 @@ pub trait Admin: Send + Sync {
     fn topic_id(&self, topic: &str) -> Result<Option<TopicId>, TransportError>;
 
     /// What may change of a topic while it is read; `None` when it does not exist. It may be some seconds old, and is meant
-    /// for those who look every few seconds: all that look at topics of this cluster cost one request together.
+    /// for those who look every few seconds: all that look at topics of this cluster cost one request together, and of those
+    /// that come at once some are told to look again later, as [`TransportErrorKind::Timeout`].
     fn glance(&self, topic: &str) -> Result<Option<Glance>, TransportError>;
 
     /// For each partition given, the first offset whose record's timestamp is at or after the given

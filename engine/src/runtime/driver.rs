@@ -10,7 +10,7 @@
 //! thrown away; the next one begins where the cluster says that the last commit was. So a thread drives
 //! it, and so does a simulation with a clock and faults of its own.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -92,6 +92,8 @@ pub struct Driver {
     /// What is to be committed, of a job until idle.
     goal: Option<Goal>,
     lookout: Lookout,
+    /// Partitions that had a place when they were last taken: where it is missing later, it has gone.
+    placed: BTreeSet<TopicPartition>,
 }
 
 /// The partitions that the group gave to this process, and what works on them.
@@ -160,7 +162,8 @@ impl Driver {
         };
         let lookout = Lookout::new(&topic);
         let member = transport.join_group(GroupPlan { group: job.group(), topics: vec![topic] })?;
-        Ok(Self { transport, job, status, refusals, member, share: None, epoch: Epoch::default(), goal, lookout })
+        let (placed, epoch) = (BTreeSet::new(), Epoch::default());
+        Ok(Self { transport, job, status, refusals, member, share: None, epoch, goal, lookout, placed })
     }
 
     /// Goes on by one event of the group or the source. `now_ms` is the time, `wait` the longest wait.
@@ -197,10 +200,7 @@ impl Driver {
     fn look(&mut self, now_ms: i64) -> Result<(), TransportError> {
         let reads = self.share.as_ref().and_then(|share| share.notes.keys().next());
         match (self.lookout.look(self.transport.admin(), now_ms), reads) {
-            (Seen::Other, Some(partition)) => {
-                let (partition, cause) = (partition.clone(), LossCause::Recreated);
-                Err(Lost { partition, cause, from: 0, to: 0 }.into())
-            }
+            (Seen::Other, Some(partition)) => Err(recreated(partition).into()),
             // Nothing of the former topic is read here.
             (Seen::Same | Seen::Other, _) => Ok(()),
             (Seen::Grown, _) => {
@@ -271,6 +271,7 @@ impl Driver {
     fn take(&mut self, partitions: &[TopicPartition], now_ms: i64) -> Result<(), TransportError> {
         // What was left of a former share is not committed and so never happened.
         self.share = None;
+        self.lookout.forget_partitions();
         self.share = match partitions {
             [] => None,
             partitions => Some(self.open(partitions, now_ms)?),
@@ -282,7 +283,9 @@ impl Driver {
     fn open(&mut self, partitions: &[TopicPartition], now_ms: i64) -> Result<Share, TransportError> {
         let (mut share, start) = Share::open(self, partitions, now_ms)?;
         let known = Glance { id: start.ids.values().next().copied(), partitions: start.partitions };
-        self.lookout.learn(known);
+        if self.lookout.learn(known) == Seen::Other {
+            return Err(recreated(&partitions[0]).into());
+        }
         if !start.first.is_empty() {
             self.member.commit(&start.first)?;
         }
@@ -291,6 +294,7 @@ impl Driver {
             share.lose(&gap, &self.job, &self.status, now_ms)?;
         }
         self.status.found_place();
+        self.placed.extend(partitions.iter().cloned());
         Ok(share)
     }
 
@@ -406,7 +410,7 @@ pub fn group_of(service_id: &str, query: &QueryDef) -> String {
 impl Share {
     /// A share that has read nothing, and where it begins.
     fn open(driver: &Driver, partitions: &[TopicPartition], now_ms: i64) -> Result<(Self, Start), TransportError> {
-        let Driver { transport, job, goal, member, .. } = driver;
+        let Driver { transport, job, goal, member, placed, .. } = driver;
         // What a former owner left open is ended first: only then are its offsets settled.
         let placement = placement(transport.as_ref(), job)?;
         let (limits, log_missing) = complaint_limits(transport.admin(), job)?;
@@ -415,7 +419,7 @@ impl Share {
         let outbox = take_over(driver, partitions, batch_bytes_max)?;
         let transport = transport.as_ref();
         let admin = transport.admin();
-        let asked = Asked { admin, member: member.as_ref(), query: &job.query, goal: goal.as_ref() };
+        let asked = Asked { admin, member: member.as_ref(), query: &job.query, goal: goal.as_ref(), placed };
         let start = Start::find(&asked, partitions)?;
         let end = |range: &ReadRange| range.end.map(|end| (range.partition.clone(), end));
         let unfinished = start.ranges.iter().filter_map(end).collect();
@@ -718,6 +722,11 @@ fn without(
         headers: batch.headers.as_ref().map(|h| kept(h)).transpose()?.map(|h| h.as_list::<i32>().clone()),
     };
     Ok((batch, kept(offsets)?.as_primitive::<Int64Type>().clone()))
+}
+
+/// The topic of a partition is another one by now.
+fn recreated(partition: &TopicPartition) -> Lost {
+    Lost { partition: partition.clone(), cause: LossCause::Recreated, from: 0, to: 0 }
 }
 
 /// The way to the output for whoever has these partitions now. What former owners left open is ended.

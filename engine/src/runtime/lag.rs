@@ -8,6 +8,7 @@ use headwater_connectors::transport::{
     Isolation, ReadPlan, ReadRange, SourceEvent, TopicIds, Transport, TransportError, Watermarks,
 };
 
+use super::note::Note;
 use crate::answer::Section;
 use crate::catalog::QueryDef;
 
@@ -24,17 +25,16 @@ pub(super) fn lag(transport: &dyn Transport, query: &QueryDef, group: &str) -> R
     let partitions: Vec<_> = (0..).zip(&stable).map(|(p, _)| TopicPartition::new(topic.clone(), p)).collect();
     let committed = admin.committed_offsets(group, &partitions)?;
     let row = |((partition, stable), last): ((&TopicPartition, &Watermarks), &Watermarks)| {
-        let offset = committed.get(partition).and_then(Option::as_ref).map(|place| place.offset);
+        let place = committed.get(partition).and_then(Option::as_ref);
+        let (offset, lost) = (place.map(|place| place.offset), place.map_or(0, |place| Note::read(&place.note).lost));
         let lag = (last.end - offset.unwrap_or(stable.start)).max(0);
         let offset = offset.map_or("none".to_owned(), |offset| offset.to_string());
         let numbers = [i64::from(partition.partition), stable.start, last.end].map(|number| number.to_string());
-        numbers
-            .into_iter()
-            .chain([offset, lag.to_string(), held_back(transport, partition, stable.end, last.end)])
-            .collect()
+        let held_back = held_back(transport, partition, stable.end, last.end);
+        numbers.into_iter().chain([offset, lag.to_string(), lost.to_string(), held_back]).collect()
     };
     let rows = partitions.iter().zip(&stable).zip(&last).map(row).collect();
-    let columns = ["Partition", "Start Offset", "End Offset", "Committed", "Lag", "Open Transaction"];
+    let columns = ["Partition", "Start Offset", "End Offset", "Committed", "Lag", "Lost", "Open Transaction"];
     let title = format!("Consumer group {group} on {topic}");
     Ok(Section { title: Some(title), columns: columns.map(str::to_owned).to_vec(), rows, text: None })
 }

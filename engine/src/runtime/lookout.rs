@@ -3,7 +3,7 @@
 //! Apart from reading, which notices neither: a topic that is created again may have records at the offset that is next, and
 //! a group hears of new partitions minutes later.
 
-use headwater_connectors::transport::{Admin, Glance, TransportErrorKind};
+use headwater_connectors::transport::{Admin, Glance, TopicId};
 
 /// How often it looks, in ms.
 const LOOK_MS: i64 = 3_000;
@@ -12,7 +12,10 @@ const LOOK_MS: i64 = 3_000;
 pub(super) struct Lookout {
     topic: String,
     looked_at_ms: i64,
-    known: Option<Glance>,
+    /// Of the topic that was first seen.
+    id: Option<TopicId>,
+    /// As many as were shared out, where that is known.
+    partitions: Option<i32>,
 }
 
 /// What a look found.
@@ -29,12 +32,24 @@ pub(super) enum Seen {
 impl Lookout {
     /// Nothing is known yet.
     pub(super) fn new(topic: &str) -> Self {
-        Self { topic: topic.to_owned(), looked_at_ms: i64::MIN, known: None }
+        Self { topic: topic.to_owned(), looked_at_ms: i64::MIN, id: None, partitions: None }
     }
 
-    /// What is known now.
-    pub(super) fn learn(&mut self, now: Glance) {
-        self.known = Some(now);
+    /// The topic is shared out anew: how many partitions it has then is learned by the next look.
+    pub(super) fn forget_partitions(&mut self) {
+        self.partitions = None;
+    }
+
+    /// What is so now, compared with what was known.
+    pub(super) fn learn(&mut self, now: Glance) -> Seen {
+        if self.id.zip(now.id).is_some_and(|(known, now)| known != now) {
+            return Seen::Other;
+        }
+        self.id = self.id.or(now.id);
+        match *self.partitions.get_or_insert(now.partitions) {
+            known if now.partitions > known => Seen::Grown,
+            _ => Seen::Same,
+        }
     }
 
     /// Looks, if it is time. A cluster that does not answer is asked the next time: whoever reads finds out what ails it.
@@ -43,23 +58,14 @@ impl Lookout {
             return Seen::Same;
         }
         self.looked_at_ms = now_ms;
-        let now = match admin.glance(&self.topic) {
-            Ok(Some(now)) => now,
+        match admin.glance(&self.topic) {
+            Ok(Some(now)) => self.learn(now),
             // That it is missing is told by the group.
-            Ok(None) => return Seen::Same,
-            Err(error) if error.kind == TransportErrorKind::UnknownTopic => return Seen::Same,
+            Ok(None) => Seen::Same,
             Err(error) => {
                 tracing::debug!(topic = %self.topic, %error, "could not look at the topic");
-                return Seen::Same;
+                Seen::Same
             }
-        };
-        let known = *self.known.get_or_insert(now);
-        if known.id.zip(now.id).is_some_and(|(known, now)| known != now) {
-            Seen::Other
-        } else if now.partitions > known.partitions {
-            Seen::Grown
-        } else {
-            Seen::Same
         }
     }
 }

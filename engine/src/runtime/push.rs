@@ -96,7 +96,11 @@ impl Reader {
     /// Reads the partitions that are not read yet, from where `start` says.
     fn add_partitions(&mut self, start: impl Fn(&Watermarks) -> i64) -> Result<(), TransportError> {
         let extent = self.transport.admin().extent(&self.topic, self.isolation)?;
-        self.lookout.learn(Glance { id: extent.id, partitions: i32::try_from(extent.marks.len()).unwrap_or(i32::MAX) });
+        let partitions = i32::try_from(extent.marks.len()).unwrap_or(i32::MAX);
+        self.lookout.forget_partitions();
+        if self.lookout.learn(Glance { id: extent.id, partitions }) == Seen::Other {
+            return Err(self.recreated().into());
+        }
         let unfit = |e: headwater_connectors::format::FormatError| invalid(&e.to_string());
         let placement = Placement { partitions: 1, limits: RecordLimits::default() };
         let mut ranges = Vec::new();
@@ -142,11 +146,13 @@ impl Reader {
         match self.lookout.look(self.transport.admin(), Utc::now().timestamp_millis()) {
             Seen::Same => Ok(()),
             Seen::Grown => self.add_partitions(|marks| marks.start),
-            Seen::Other => {
-                let partition = TopicPartition::new(self.topic.clone(), 0);
-                Err(Lost { partition, cause: LossCause::Recreated, from: 0, to: 0 }.into())
-            }
+            Seen::Other => Err(self.recreated().into()),
         }
+    }
+
+    fn recreated(&self) -> Lost {
+        let partition = TopicPartition::new(self.topic.clone(), 0);
+        Lost { partition, cause: LossCause::Recreated, from: 0, to: 0 }
     }
 
     fn records(&mut self, raw: &RawBatch, rows: &Show) -> DataFusionResult<()> {

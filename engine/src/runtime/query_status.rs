@@ -192,12 +192,12 @@ impl QueryStatus {
         self.lost.store(lost, Ordering::Relaxed);
     }
 
-    /// Notes that a place in the input is committed.
+    /// Notes that a place in the input is or was committed.
     pub fn found_place(&self) {
         self.has_place.store(true, Ordering::Relaxed);
     }
 
-    /// Whether a place in the input was committed.
+    /// Whether a place in the input was committed, as far as it is known here.
     pub fn has_place(&self) -> bool {
         self.has_place.load(Ordering::Relaxed)
     }

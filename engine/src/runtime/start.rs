@@ -10,7 +10,7 @@
 //! nothing, where there was something           nowhere, as above
 //! ```
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use headwater_connectors::record::TopicPartition;
 use headwater_connectors::transport::{
@@ -48,6 +48,8 @@ pub(super) struct Asked<'a> {
     pub(super) query: &'a QueryDef,
     /// Where it is to end, of one that runs until it is idle.
     pub(super) goal: Option<&'a Goal>,
+    /// Partitions that had a place when this process last took them.
+    pub(super) placed: &'a BTreeSet<TopicPartition>,
 }
 
 /// Where one partition goes on.
@@ -171,12 +173,17 @@ impl Asked<'_> {
         let born = committed.born.unwrap_or_else(|| count(extent));
         let note = Note { topic: extent.id, partitions: Some(born), restart: self.restarts(), lost: 0 };
         let begin = |offset| Begin { offset, note, first: true, gap: None };
-        let has_expired = self.query.began.is_some() && !is_new;
-        if has_expired {
-            let from = self.restart_after(self.query.began.unwrap_or(0));
-            return match from {
+        // The number of the restart after which it had a place, if it ever had one.
+        let had_place = match self.placed.contains(partition) {
+            true => Some(self.restarts()),
+            false => self.query.began.filter(|_| !is_new),
+        };
+        if let Some(seen) = had_place {
+            return match self.restart_after(seen) {
                 Some(from) => Ok(begin(at(from, mark))),
-                None => Err(Stuck(format!("the offset committed for {partition} has expired or was deleted"))),
+                None => Err(Stuck(format!(
+                    "no offset is committed for {partition} any more: it has expired, or was deleted, as it is with its topic"
+                ))),
             };
         }
         let starts_late = self.query.property("auto.offset.reset") == "latest" && !is_new;

@@ -67,6 +67,12 @@ impl Supervisor {
         let gone: Vec<String> =
             self.running.iter().filter(|(_, running)| !stands(running)).map(|(id, _)| id.clone()).collect();
         self.stop(&gone);
+        for running in self.running.values() {
+            let began = catalog.query(&running.query.id).and_then(|query| query.began);
+            if began.is_some_and(|began| began >= restarts(&running.query)) {
+                running.status.found_place();
+            }
+        }
         for query in catalog.queries().filter(|q| !q.paused) {
             if !self.running.contains_key(&query.id) {
                 let running = self.start(query.clone(), false);
@@ -108,7 +114,7 @@ impl Supervisor {
     /// FROM that they know.
     pub fn begun(&self, catalog: &Catalog) -> Vec<(String, u64)> {
         let begun = |(id, running): (&String, &Running)| {
-            let restart = running.query.restart.map_or(0, |restart| restart.number);
+            let restart = restarts(&running.query);
             let known = catalog.query(id)?.began;
             let is_news = running.status.has_place() && known.is_none_or(|known| known < restart);
             is_news.then(|| (id.clone(), restart))
@@ -329,7 +335,7 @@ impl Life {
     }
 
     fn attempt(&self) -> Result<(), Failure> {
-        let job = Job::new(self.query.clone(), &self.service_id, self.until_idle)
+        let job = Job::new(self.definition(), &self.service_id, self.until_idle)
             .map_err(|errors| Failure::Final(first(errors)))?;
         self.drive(job).map_err(|error| match self.refusals.failed(&error) {
             true => Failure::Learned(transport(&error)),
@@ -353,6 +359,14 @@ impl Life {
         // All is committed; to leave the group takes a moment.
         self.status.set_state(State::Ended);
         Ok(())
+    }
+
+    /// The query as it is known now: the catalog tells that it has begun to whoever starts it later.
+    fn definition(&self) -> Arc<QueryDef> {
+        match self.status.has_place() {
+            false => self.query.clone(),
+            true => Arc::new(QueryDef { began: Some(restarts(&self.query)), ..(*self.query).clone() }),
+        }
     }
 
     fn fail(&self, error: Diagnostic) {
@@ -413,6 +427,11 @@ impl From<TransportError> for Failure {
             K::Unreachable | K::Timeout | K::Fenced | K::Refused | K::Other => Self::Passing(told),
         }
     }
+}
+
+/// The number of the latest RESUME … FROM; 0 for none.
+fn restarts(query: &QueryDef) -> u64 {
+    query.restart.map_or(0, |restart| restart.number)
 }
 
 fn panicked(panic: &(dyn Any + Send)) -> Failure {

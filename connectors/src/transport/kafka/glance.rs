@@ -11,7 +11,7 @@ use rdkafka::error::KafkaError;
 use super::connection::Connection;
 use super::inquiry::id_of;
 use super::{errors, native};
-use crate::transport::{Glance, TransportError};
+use crate::transport::{Glance, TransportError, TransportErrorKind};
 
 /// How old what is told may be. Whoever looks every few seconds sees a change in twice that time at most.
 const AGE_MAX: Duration = Duration::from_secs(2);
@@ -20,14 +20,17 @@ const AGE_MAX: Duration = Duration::from_secs(2);
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(60);
 
 /// How long an answer is waited for. Whoever looks has other things to do, and looks again.
-const PATIENCE: Duration = Duration::from_secs(3);
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// How long nobody asks after no answer came: of many who look, one at a time waits while a cluster is away.
+const PAUSE: Duration = Duration::from_secs(5);
 
 /// Topics that were looked at.
 #[derive(Default)]
 pub(super) struct Glances {
     topics: Mutex<BTreeMap<String, Seen>>,
-    /// Held by the one who asks.
-    asking: Mutex<()>,
+    /// Held by the one who asks: when no answer came the last time.
+    asking: Mutex<Option<Instant>>,
 }
 
 struct Seen {
@@ -42,12 +45,13 @@ impl Glances {
         if let Some(answer) = self.known(topic) {
             return Ok(answer);
         }
-        let _asking = self.asking.lock();
-        // Someone else may have asked while this one waited for its turn.
-        match self.known(topic) {
-            Some(answer) => Ok(answer),
-            None => self.ask(connection, topic),
+        let Some(mut failed_at) = self.asking.try_lock() else { return Err(later(topic)) };
+        if failed_at.is_some_and(|at| at.elapsed() < PAUSE) {
+            return Err(later(topic));
         }
+        let asked = self.ask(connection, topic);
+        *failed_at = asked.is_err().then(Instant::now);
+        asked
     }
 
     /// The answer that is young enough, if there is one. Notes that someone wants it.
@@ -84,6 +88,12 @@ impl Glances {
         }
         answer
     }
+}
+
+/// Someone else asks, or has just asked in vain.
+fn later(topic: &str) -> TransportError {
+    let message = format!("topic \"{topic}\" is looked up a little later");
+    TransportError { kind: TransportErrorKind::Timeout, message, setting: None }
 }
 
 fn glance(described: &native::Described) -> Glance {
