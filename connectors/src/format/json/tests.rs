@@ -257,6 +257,29 @@ fn members_may_come_in_any_order_and_any_spacing() {
 }
 
 #[test]
+fn records_of_more_fields_than_are_remembered_are_read_in_any_order() {
+    let names: Vec<String> = (0..700).map(|n| format!("F{n}")).collect();
+    let fields: Vec<_> = names.iter().map(|name| (name.as_str(), DataType::Int32)).collect();
+    let member = |n: usize| format!("\"f{n}\":{n}");
+    let object = |members: Vec<String>| format!("{{{}}}", members.join(","));
+    let payloads = [
+        object((0..700).map(member).collect()),
+        object((0..700).rev().map(member).collect()),
+        object((0..3000).map(|n| if n % 2 == 0 { format!("\"x{n}\":[]") } else { member(n / 2) }).collect()),
+        object((0..700).map(|n| if n == 7 { "\"f7\":[]".to_owned() } else { member(n) }).collect()),
+    ];
+    let mut decoder = Json.decoder(&layout(&fields), &[650, 3]).unwrap();
+    for _ in 0..2 {
+        let decoded = decoder.decode(&BinaryArray::from_iter_values(&payloads));
+        assert_eq!(decoded.bad.iter().map(|bad| bad.row).collect::<Vec<_>>(), [3]);
+        for row in 0..3 {
+            let shown = decoded.columns.iter().map(|column| crate::format::testing::show(column, row));
+            assert_eq!(shown.collect::<Vec<_>>(), ["650", "3"]);
+        }
+    }
+}
+
+#[test]
 fn guessed_names_do_not_hide_a_missing_comma() {
     let layout = layout(&[("A", DataType::Int32), ("B", DataType::Int32)]);
     let mut decoder = Json.decoder(&layout, &[0, 1]).unwrap();
