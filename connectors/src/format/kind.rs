@@ -227,7 +227,8 @@ impl FormatKind {
     }
 
     /// Makes a decoder of the fields numbered in `projection`, in that order. The others are checked: which
-    /// payloads are bad, and why, does not depend on the projection. Fails when a field does not exist, is asked for twice or has a type the format cannot hold.
+    /// payloads are bad, and why, does not depend on the projection. Fails when a field does not exist, is
+    /// asked for twice or has a type the format cannot hold.
     pub fn decoder(&self, layout: &Layout, projection: &[usize]) -> Result<Box<dyn Decoder>, FormatError> {
         self.check_types(layout, "")?;
         let selected = Selected::try_new(layout, projection)?;
