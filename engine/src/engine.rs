@@ -113,11 +113,6 @@ impl Engine {
         self.worker.failures()
     }
 
-    /// How many persistent queries this process has, those that stopped included.
-    pub fn queries(&self) -> usize {
-        self.worker.queries()
-    }
-
     /// Commits and stops the persistent queries of this process. Blocks.
     pub fn rest(&self) {
         self.worker.end();
@@ -321,7 +316,7 @@ impl Engine {
         let target = copy::Target::new(copy)?;
         let bounded = self.plan(session, &copy.query).await?;
         session.remember(bounded.progress().clone());
-        copy::write(bounded.run()?, target).await
+        copy::write(bounded.run()?, target, copy.query.span).await
     }
 
     async fn show(&self, session: &Session, show: &ast::Show, span: Span) -> Answered {

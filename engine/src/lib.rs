@@ -13,6 +13,7 @@ mod dialect;
 mod engine;
 pub mod functions;
 mod planner;
+pub mod row_text;
 mod runtime;
 mod session;
 pub mod sql;

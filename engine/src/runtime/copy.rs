@@ -8,7 +8,7 @@ use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{DataType, FieldRef, SchemaRef};
 use futures::TryStreamExt;
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
@@ -17,7 +17,10 @@ use parquet::file::properties::WriterProperties;
 use crate::answer::{Answer, Rows};
 use crate::diagnostic::{COPY, Diagnostic, Span};
 use crate::planner::plan_errors::diagnose;
+use crate::row_text::csv::CsvLines;
+use crate::row_text::json::JsonLines;
 use crate::sql::ast;
+use crate::types::type_name;
 
 /// Where the rows go and how.
 #[derive(Debug)]
@@ -69,17 +72,39 @@ impl Target {
     }
 }
 
-/// Writes all rows and answers how many there were.
-pub async fn write(mut rows: Rows, target: Target) -> Result<Answer, Vec<Diagnostic>> {
+/// Refuses columns that a format has no place for.
+fn check_columns(schema: &SchemaRef, target: &Target) -> Result<(), Vec<Diagnostic>> {
+    let is_nested = |ty: &DataType| ty.is_nested();
+    let nested =
+        schema.fields().iter().filter(|field| target.format == FileFormat::Csv && is_nested(field.data_type()));
+    let refuse = |field: &FieldRef| {
+        let (name, ty) = (field.name(), type_name(field.data_type()));
+        let hint = match field.data_type() {
+            DataType::List(_) => {
+                format!("Make a text of it, as by ARRAY_JOIN({name}, ' '), or end the file name in .json or .parquet.")
+            }
+            _ => "Select its fields one by one, or end the file name in .json or .parquet.".to_owned(),
+        };
+        Diagnostic::new(COPY, format!("CSV has no place for column \"{name}\", which is {ty}"))
+            .at(target.span)
+            .hint(hint)
+    };
+    let errors: Vec<Diagnostic> = nested.map(refuse).collect();
+    if errors.is_empty() { Ok(()) } else { Err(errors) }
+}
+
+/// Writes all rows and answers how many there were. `query` is where the text says what they are.
+pub async fn write(mut rows: Rows, target: Target, query: Span) -> Result<Answer, Vec<Diagnostic>> {
     let told = |what: &str, error: &dyn std::fmt::Display| {
         let message = format!("could not {what} \"{}\": {error}", target.path.display());
         vec![Diagnostic::new(COPY, message).at(target.span)]
     };
+    check_columns(&rows.stream.schema(), &target)?;
     let beside = Beside::new(&target.path).map_err(|e| told("create", &e))?;
     let mut writer = Writer::new(target.format, beside.create().map_err(|e| told("create", &e))?, rows.stream.schema())
         .map_err(|e| told("write", &e))?;
     let mut count = 0;
-    while let Some(batch) = rows.stream.try_next().await.map_err(|e| diagnose(&e, Some(target.span)))? {
+    while let Some(batch) = rows.stream.try_next().await.map_err(|e| diagnose(&e, Some(query)))? {
         count += batch.num_rows();
         writer.write(&batch).map_err(|e| told("write", &e))?;
     }
@@ -104,13 +129,12 @@ impl Beside {
         let name = target.file_name().ok_or_else(|| std::io::Error::other("it names no file"))?;
         let mut unfinished = std::ffi::OsString::from(".");
         unfinished.push(name);
-        unfinished.push(format!(".{}.unfinished", uuid::Uuid::new_v4().simple()));
+        unfinished.push(format!(".{}.unfinished", std::process::id()));
         Ok(Self { path: target.with_file_name(unfinished) })
     }
 
     fn create(&self) -> std::io::Result<File> {
-        // Never a file or a link that someone has put there.
-        File::options().write(true).create_new(true).open(&self.path)
+        File::create(&self.path)
     }
 
     fn rename(self, target: &Path) -> std::io::Result<()> {
@@ -129,8 +153,8 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 enum Writer {
     Parquet(Box<ArrowWriter<File>>),
-    Csv(Box<arrow::csv::Writer<BufWriter<File>>>),
-    Json(Box<arrow::json::LineDelimitedWriter<BufWriter<File>>>),
+    Csv(CsvLines, BufWriter<File>),
+    Json(JsonLines, BufWriter<File>),
 }
 
 impl Writer {
@@ -142,23 +166,19 @@ impl Writer {
                 Self::Parquet(Box::new(ArrowWriter::try_new(file, schema, Some(properties))?))
             }
             FileFormat::Csv => {
-                let mut writer = arrow::csv::WriterBuilder::new().with_header(true).build(BufWriter::new(file));
-                // A file without rows has its header all the same.
-                writer.write(&RecordBatch::new_empty(schema))?;
-                Self::Csv(Box::new(writer))
+                let (mut lines, mut file) = (CsvLines::default(), BufWriter::new(file));
+                lines.header(&schema, &mut file)?;
+                Self::Csv(lines, file)
             }
-            FileFormat::Json => {
-                let options = arrow::json::WriterBuilder::new().with_explicit_nulls(true);
-                Self::Json(Box::new(options.build(BufWriter::new(file))))
-            }
+            FileFormat::Json => Self::Json(JsonLines::new(&schema), BufWriter::new(file)),
         })
     }
 
     fn write(&mut self, batch: &RecordBatch) -> Result<(), Failure> {
         match self {
             Self::Parquet(writer) => writer.write(batch)?,
-            Self::Csv(writer) => writer.write(batch)?,
-            Self::Json(writer) => writer.write(batch)?,
+            Self::Csv(lines, file) => lines.write(batch, file)?,
+            Self::Json(lines, file) => lines.write(batch, file)?,
         }
         Ok(())
     }
@@ -167,11 +187,7 @@ impl Writer {
     fn finish(self) -> Result<(), Failure> {
         let file = match self {
             Self::Parquet(writer) => writer.into_inner()?,
-            Self::Csv(writer) => flushed(writer.into_inner())?,
-            Self::Json(mut writer) => {
-                writer.finish()?;
-                flushed(writer.into_inner())?
-            }
+            Self::Csv(_, file) | Self::Json(_, file) => flushed(file)?,
         };
         file.sync_all()?;
         Ok(())

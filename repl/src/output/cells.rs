@@ -4,9 +4,8 @@
 use arrow::array::Array;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-use super::column::Column;
-use super::value::push_text;
-use crate::visible::is_visible;
+use headwater_engine::row_text::column::Column;
+use headwater_engine::row_text::value::push_text;
 
 /// Texts one after the other, with ends and widths.
 #[derive(Default)]
@@ -78,13 +77,14 @@ pub fn split_at_width(text: &str, width: usize) -> (&str, &str) {
 /// Writes a text with its control characters made visible (`\n`, `\u{1b}`): what comes out of a
 /// topic must not move the cursor or recolour the screen.
 pub fn push_printable(out: &mut String, raw: &str) {
-    if raw.chars().all(is_visible) {
+    if !raw.chars().any(char::is_control) {
         return out.push_str(raw);
     }
     for character in raw.chars() {
-        match is_visible(character) {
-            true => out.push(character),
-            false => out.extend(character.escape_default()),
+        if character.is_control() {
+            out.extend(character.escape_default());
+        } else {
+            out.push(character);
         }
     }
 }

@@ -3,9 +3,7 @@
 //! Writers take record batches and know neither terminals nor pagers; where the text goes is the
 //! caller's business.
 
-pub mod calendar;
 pub mod cells;
-pub mod column;
 mod csv;
 mod json;
 #[cfg(test)]
@@ -13,13 +11,15 @@ pub(crate) mod sample;
 pub mod section;
 pub mod summary;
 mod table;
-mod value;
 mod vertical;
 
 use std::io::{self, Write};
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::Schema;
+
+use headwater_engine::row_text::csv::quote_from;
+use headwater_engine::row_text::json::push_string;
 
 pub use csv::Csv;
 pub use json::Json;
@@ -86,9 +86,9 @@ fn cells_name(name: &str) -> String {
 /// Writes an object with one text.
 pub fn push_json_line(out: &mut String, name: &str, text: &str) {
     out.push('{');
-    json::push_string(out, name);
+    push_string(out, name);
     out.push(':');
-    json::push_string(out, text);
+    push_string(out, text);
     out.push('}');
 }
 
@@ -96,5 +96,5 @@ pub fn push_json_line(out: &mut String, name: &str, text: &str) {
 pub fn push_csv_cell(out: &mut String, text: &str) {
     let start = out.len();
     out.push_str(text);
-    csv::quote_from(out, start);
+    quote_from(out, start);
 }

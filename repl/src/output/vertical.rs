@@ -12,9 +12,9 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::Schema;
 
 use super::cells::{push_printable, width_of};
-use super::column::Column;
-use super::value::push_text;
 use super::{RowWriter, WRITE_BYTES_MIN};
+use headwater_engine::row_text::column::Column;
+use headwater_engine::row_text::value::push_text;
 
 /// Writes rows one below the other.
 #[derive(Default)]
@@ -28,12 +28,7 @@ pub struct Vertical {
 
 impl RowWriter for Vertical {
     fn begin(&mut self, schema: &Schema, _out: &mut dyn Write) -> io::Result<()> {
-        let printable = |name: &str| {
-            let mut out = String::new();
-            push_printable(&mut out, name);
-            out
-        };
-        let names: Vec<String> = schema.fields().iter().map(|field| printable(field.name())).collect();
+        let names: Vec<&String> = schema.fields().iter().map(|field| field.name()).collect();
         let width = names.iter().map(|name| width_of(name)).max().unwrap_or(0);
         self.heads = names.iter().map(|name| format!("{name}{} | ", " ".repeat(width - width_of(name)))).collect();
         Ok(())

@@ -6,7 +6,7 @@
 //!
 //! ```
 //! let mut text = String::new();
-//! headwater_repl::output::calendar::push_timestamp(&mut text, 1_589_317_200_000);
+//! headwater_engine::row_text::calendar::push_timestamp(&mut text, 1_589_317_200_000);
 //! assert_eq!(text, "2020-05-12T21:00:00.000");
 //! ```
 

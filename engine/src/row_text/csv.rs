@@ -1,0 +1,92 @@
+//! Rows as CSV, as the shell's `--output csv` and COPY to a file write them: a header line, then quoting as RFC 4180 says. Lines end with a line feed, which
+//! is what tools on Unix expect and every CSV reader takes.
+//!
+//! A null is an empty cell; an empty STRING is `""`, so that the two can be told apart.
+
+use std::io::{self, Write};
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::Schema;
+
+use super::WRITE_BYTES_MIN;
+use super::column::Column;
+use super::value::push_text;
+
+/// Writes rows as CSV.
+#[derive(Debug, Default)]
+pub struct CsvLines {
+    buffer: String,
+}
+
+impl CsvLines {
+    /// Writes the header line. Fails only when `out` does.
+    pub fn header(&mut self, schema: &Schema, out: &mut dyn Write) -> io::Result<()> {
+        for (position, field) in schema.fields().iter().enumerate() {
+            push_comma(&mut self.buffer, position);
+            let start = self.buffer.len();
+            self.buffer.push_str(field.name());
+            quote_from(&mut self.buffer, start);
+        }
+        self.buffer.push('\n');
+        self.write_out(out)
+    }
+
+    /// Writes rows. Fails only when `out` does.
+    pub fn write(&mut self, batch: &RecordBatch, out: &mut dyn Write) -> io::Result<()> {
+        let columns: Vec<Column> = batch.columns().iter().map(Column::of).collect();
+        for row in 0..batch.num_rows() {
+            self.push_row(&columns, row);
+            if self.buffer.len() >= WRITE_BYTES_MIN {
+                self.write_out(out)?;
+            }
+        }
+        self.write_out(out)
+    }
+
+    fn push_row(&mut self, columns: &[Column], row: usize) {
+        for (position, column) in columns.iter().enumerate() {
+            push_comma(&mut self.buffer, position);
+            if column.is_null(row) {
+                continue;
+            }
+            let start = self.buffer.len();
+            push_text(&mut self.buffer, column, row);
+            if needs_no_look(column) {
+                continue;
+            }
+            quote_from(&mut self.buffer, start);
+        }
+        self.buffer.push('\n');
+    }
+
+    fn write_out(&mut self, out: &mut dyn Write) -> io::Result<()> {
+        out.write_all(self.buffer.as_bytes())?;
+        self.buffer.clear();
+        Ok(())
+    }
+}
+
+/// Columns whose text never needs quotes.
+fn needs_no_look(column: &Column) -> bool {
+    use Column::{Boolean, Date, Decimal128, Float64, Int32, Int64, Time, Timestamp};
+    matches!(column, Boolean(_) | Int32(_) | Int64(_) | Float64(_) | Decimal128(_) | Date(_) | Time(_) | Timestamp(_))
+}
+
+/// Puts the text from `start` on into quotes if it needs them.
+pub fn quote_from(out: &mut String, start: usize) {
+    let cell = &out[start..];
+    if !cell.is_empty() && !cell.bytes().any(|byte| matches!(byte, b',' | b'"' | b'\n' | b'\r')) {
+        return;
+    }
+    let quoted = cell.replace('"', "\"\"");
+    out.truncate(start);
+    out.push('"');
+    out.push_str(&quoted);
+    out.push('"');
+}
+
+fn push_comma(out: &mut String, position: usize) {
+    if position > 0 {
+        out.push(',');
+    }
+}
