@@ -206,6 +206,11 @@ impl<'a> Call<'a> {
         self.failure.borrow_mut().get_or_insert_with(|| format!("{}: {reason}", self.name));
     }
 
+    /// A row failed already, so that nothing that is still computed is needed.
+    pub fn has_failed(&self) -> bool {
+        self.failure.borrow().is_some()
+    }
+
     /// The result, unless a row failed.
     pub fn finish(self, values: ArrayRef) -> Result<ArrayRef> {
         match self.failure.into_inner() {

@@ -46,6 +46,7 @@ pub use names::{list, unknown};
 pub(crate) use scalar::Scalar;
 pub use signature::{Category, Function, Variant};
 pub use table::{is_call as is_table_call, rows_of};
+pub use text::Pattern;
 pub use time::{ADDING, UNIT_CALL, UNITS, is_unit_word};
 pub(crate) use unordered::{has_maps, without_order};
 

@@ -11,6 +11,8 @@ mod pad;
 mod part;
 mod regex;
 mod regex_java;
+mod regex_pattern;
+mod regex_replacement;
 mod search;
 mod shape;
 mod split;
@@ -21,6 +23,7 @@ use super::signature::Type::{BigInt, Bytes, Double, Int, Map, String};
 use super::signature::{ARRAY_STRING, Function, Param, Type, Variant, p};
 
 pub(super) use encoding::write_base64;
+pub use regex_pattern::Pattern;
 
 const TEXT: &[Param] = &[p("text", String)];
 const BYTES: &[Param] = &[p("bytes", Bytes)];

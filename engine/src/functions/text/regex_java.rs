@@ -1,19 +1,16 @@
-//! Patterns and replacements as Java writes them, for the crate `regex`.
+//! Patterns as Java writes them, for the crates that match them here.
 //!
-//! That crate matches in linear time, so that no pattern can hold up a query; what needs backtracking
-//! it does not have. Shorthands (`\d`, `\w`, `\s` and their opposites) and `\Q…\E` are translated to
-//! what they mean in Java, which is about ASCII alone.
-
-use std::sync::Arc;
-
-use regex::{Captures, Regex};
+//! `regex` matches in linear time, so that no text can hold up a query; what only backtracking can match (look-around,
+//! back references, possessive quantifiers, atomic groups) it does not have. So a pattern is translated first, and the
+//! translation says which of the two it needs. Shorthands (`\d`, `\w`, `\s` and their opposites), `\p{Alpha}` and its
+//! like and `\Q…\E` become what they mean in Java, which is about ASCII alone.
 
 /// What a function does, and what all of them say about patterns.
 macro_rules! java_note {
     ($about:literal) => {
         concat!(
             $about,
-            " The pattern is as Java's, without look-around, back references and possessive quantifiers; `.` stops only at a line feed, and `$` is the end of the text alone."
+            " The pattern is as Java's; `.` stops only at a line feed, and `$` is the end of the text alone. Look-around, back references, possessive quantifiers and atomic groups backtrack: a row that takes too many steps is NULL."
         )
     };
 }
@@ -29,152 +26,417 @@ pub const REPLACE: &str =
 pub const SPLIT: &str =
     java_note!("The pieces of a text between those that match a pattern; an empty pattern gives each character.");
 
-/// A pattern, or why it is none.
-pub type Pattern = Result<Arc<Regex>, String>;
+/// A pattern of Java in the syntax that both crates share.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Translated {
+    /// The pattern.
+    pub text: String,
+    /// Only backtracking can match it.
+    pub backtracks: bool,
+}
 
-/// Compiles a pattern of Java.
-pub fn compile(pattern: &str) -> Pattern {
-    let told = |error: regex::Error| {
-        let text = error.to_string();
-        let why = text.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
-        format!("'{pattern}' is no pattern: {why}")
+/// Translates a pattern. Says why where it is none.
+pub fn translate(pattern: &str) -> Result<Translated, String> {
+    let mut translator = Translator {
+        rest: pattern,
+        out: String::with_capacity(pattern.len()),
+        groups: groups(pattern),
+        classes: 0,
+        last: Last::Nothing,
+        backtracks: false,
     };
-    Regex::new(&translate(pattern)).map(Arc::new).map_err(told)
-}
-
-fn translate(pattern: &str) -> String {
-    let mut out = String::with_capacity(pattern.len());
-    let mut rest = pattern;
-    while let Some(char) = rest.chars().next() {
-        if char != '\\' {
-            out.push(char);
-            rest = &rest[char.len_utf8()..];
-            continue;
-        }
-        let Some(escaped) = rest[1..].chars().next() else {
-            out.push('\\');
-            break;
-        };
-        rest = &rest[1 + escaped.len_utf8()..];
-        match escaped {
-            'd' => out.push_str("[0-9]"),
-            'D' => out.push_str("[^0-9]"),
-            'w' => out.push_str("[a-zA-Z0-9_]"),
-            'W' => out.push_str("[^a-zA-Z0-9_]"),
-            's' => out.push_str(r"[ \t\n\x0B\x0C\r]"),
-            'S' => out.push_str(r"[^ \t\n\x0B\x0C\r]"),
-            'h' => out.push_str(r"[ \t\xA0\u{1680}\u{180e}\u{2000}-\u{200a}\u{202f}\u{205f}\u{3000}]"),
-            'R' => out.push_str(r"(?:\r\n|[\n\x0B\x0C\r\u{85}\u{2028}\u{2029}])"),
-            'Z' => out.push_str(r"\n?\z"),
-            'e' => out.push_str(r"\x1B"),
-            '<' | '>' => out.push(escaped),
-            'Q' => {
-                let (literal, behind) = rest.split_once("\\E").unwrap_or((rest, ""));
-                out.push_str(&regex::escape(literal));
-                rest = behind;
-            }
-            other => {
-                out.push('\\');
-                out.push(other);
-            }
-        }
+    while let Some(char) = translator.rest.chars().next() {
+        translator.rest = &translator.rest[char.len_utf8()..];
+        translator.one(char)?;
     }
-    out
+    Ok(Translated { text: translator.out, backtracks: translator.backtracks })
 }
 
-/// A replacement: texts and groups of the pattern.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Replacement(Vec<Piece>);
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Piece {
-    Text(String),
-    Group(usize),
-    Name(String),
+struct Translator<'a> {
+    rest: &'a str,
+    out: String,
+    /// Number of capturing groups in the whole pattern.
+    groups: usize,
+    /// Character classes that are open.
+    classes: usize,
+    last: Last,
+    backtracks: bool,
 }
 
-impl Replacement {
-    /// Reads a replacement for a pattern: `$1` and `${name}` are groups, a backslash takes the meaning
-    /// from what follows it.
-    pub fn parse(text: &str, pattern: &Regex) -> Result<Self, String> {
-        let mut pieces = Vec::new();
-        let mut literal = String::new();
-        let mut chars = text.chars().peekable();
-        while let Some(char) = chars.next() {
-            match char {
-                '\\' => literal.push(chars.next().ok_or("a replacement does not end with a backslash")?),
-                '$' => {
-                    pieces.push(Piece::Text(std::mem::take(&mut literal)));
-                    pieces.push(match chars.peek() {
-                        Some('{') => Piece::Name(name(&mut chars)?),
-                        _ => Piece::Group(group(&mut chars, pattern)?),
-                    });
+/// What a quantifier would stand behind.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Last {
+    Nothing,
+    Atom,
+    Quantifier,
+    /// A quantifier with its `?` or `+`.
+    Marked,
+}
+
+impl Translator<'_> {
+    fn one(&mut self, char: char) -> Result<(), String> {
+        match char {
+            '\\' => return self.escape(),
+            '[' => self.open_class(),
+            _ if self.classes > 0 => {
+                self.classes -= usize::from(char == ']');
+                self.out.push(char);
+            }
+            '(' => return self.open_group(),
+            '|' => self.push(char, Last::Nothing),
+            '*' | '+' | '?' => return self.quantifier(char),
+            '{' if self.bound().is_some() => {
+                let bound = self.bound().unwrap_or(0);
+                let (text, rest) = self.rest.split_at(bound);
+                self.rest = rest;
+                if matches!(self.last, Last::Quantifier | Last::Marked) {
+                    return Err(format!("quantifier {{{text} stands behind another"));
                 }
-                other => literal.push(other),
+                self.out.push('{');
+                self.out.push_str(text);
+                self.last = Last::Quantifier;
             }
+            other => self.push(other, Last::Atom),
         }
-        pieces.push(Piece::Text(literal));
-        Ok(Self(pieces))
+        Ok(())
     }
 
-    /// Appends the replacement for a match.
-    pub fn write(&self, found: &Captures<'_>, out: &mut String) {
-        for piece in &self.0 {
-            out.push_str(match piece {
-                Piece::Text(text) => text,
-                Piece::Group(group) => found.get(*group).map_or("", |m| m.as_str()),
-                Piece::Name(name) => found.name(name).map_or("", |m| m.as_str()),
-            });
+    fn push(&mut self, char: char, last: Last) {
+        self.out.push(char);
+        self.last = last;
+    }
+
+    /// A `]` right behind the opening is one of the characters.
+    fn open_class(&mut self) {
+        self.out.push('[');
+        self.classes += 1;
+        if let Some(rest) = self.rest.strip_prefix('^') {
+            self.out.push('^');
+            self.rest = rest;
         }
+        if let Some(rest) = self.rest.strip_prefix(']') {
+            self.out.push_str("\\]");
+            self.rest = rest;
+        }
+        self.last = Last::Atom;
+    }
+
+    fn open_group(&mut self) -> Result<(), String> {
+        self.push('(', Last::Nothing);
+        let Some(kind) = self.rest.strip_prefix('?') else { return Ok(()) };
+        let around = ["=", "!", "<=", "<!", ">"];
+        if let Some(sign) = around.iter().rev().find(|sign| kind.starts_with(**sign)) {
+            self.backtracks = true;
+            return self.take("?", sign);
+        }
+        let flags = kind.find(|c: char| !c.is_ascii_alphabetic() && c != '-').unwrap_or(kind.len());
+        if kind[..flags].contains('U') {
+            return Err("the flag U (all of Unicode in \\w and its like) is not supported".to_owned());
+        }
+        let named = kind.starts_with('<');
+        if !named && !kind[flags..].starts_with([':', ')']) {
+            return Err("a group with ?, and none of its forms".to_owned());
+        }
+        // Of line ends only the line feed counts anyway.
+        let kept: String = kind[..flags].chars().filter(|flag| *flag != 'd').collect();
+        if kept.is_empty() && kind[flags..].starts_with(')') {
+            self.out.pop();
+            self.rest = &kind[flags + 1..];
+            return Ok(());
+        }
+        self.out.push('?');
+        self.out.push_str(&kept);
+        self.rest = &kind[flags..];
+        if let Some(rest) = self.rest.strip_prefix(':') {
+            self.out.push(':');
+            self.rest = rest;
+        }
+        Ok(())
+    }
+
+    /// Takes what the rest begins with as it is.
+    fn take(&mut self, first: &str, second: &str) -> Result<(), String> {
+        let length = first.len() + second.len();
+        self.out.push_str(&self.rest[..length]);
+        self.rest = &self.rest[length..];
+        Ok(())
+    }
+
+    /// `?`, `*` and `+`; behind another quantifier `?` makes it lazy and `+` possessive.
+    fn quantifier(&mut self, char: char) -> Result<(), String> {
+        let last = match (self.last, char) {
+            (Last::Atom, _) => Last::Quantifier,
+            (Last::Quantifier, '?') => Last::Marked,
+            (Last::Quantifier, '+') => {
+                self.backtracks = true;
+                Last::Marked
+            }
+            _ => return Err(format!("quantifier {char} stands behind nothing that it could repeat")),
+        };
+        self.push(char, last);
+        Ok(())
+    }
+
+    /// The length of a counted repetition behind its brace, where it is one.
+    fn bound(&self) -> Option<usize> {
+        let end = self.rest.find('}')?;
+        let (least, most) = self.rest[..end].split_once(',').unwrap_or((&self.rest[..end], ""));
+        let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+        (!least.is_empty() && digits(least) && digits(most)).then_some(end + 1)
+    }
+
+    fn escape(&mut self) -> Result<(), String> {
+        let Some(escaped) = self.rest.chars().next() else { return Err("a pattern ends with a backslash".to_owned()) };
+        self.rest = &self.rest[escaped.len_utf8()..];
+        let class = self.classes > 0;
+        match escaped {
+            'Q' => {
+                let (literal, behind) = self.rest.split_once("\\E").unwrap_or((self.rest, ""));
+                self.out.push_str(&regex::escape(literal));
+                self.rest = behind;
+                if literal.is_empty() {
+                    return Ok(());
+                }
+            }
+            '1'..='9' if !class => self.back_reference(escaped)?,
+            'k' if !class => {
+                self.backtracks = true;
+                self.out.push_str("\\k");
+            }
+            'G' if !class => {
+                self.backtracks = true;
+                self.out.push_str("\\G");
+            }
+            'Z' if !class => {
+                self.backtracks = true;
+                self.out.push_str(r"(?=\n?\z)");
+            }
+            'R' if !class => self.out.push_str(r"(?:\r\n|[\n\x0B\x0C\r\u{85}\u{2028}\u{2029}])"),
+            '0' => self.octal()?,
+            'c' => self.control()?,
+            'u' => self.unit()?,
+            'p' | 'P' => self.property(escaped == 'P')?,
+            'A' | 'b' | 'B' | 'z' if !class => self.plain(escaped),
+            'a' | 'f' | 'n' | 'r' | 't' | 'x' => self.plain(escaped),
+            '<' | '>' => self.out.push(escaped),
+            letter => match shorthand(letter) {
+                Some(set) => self.out.push_str(set),
+                None if letter.is_ascii_alphanumeric() => return Err(format!("\\{letter} has no meaning here")),
+                None => self.plain(letter),
+            },
+        }
+        self.last = Last::Atom;
+        Ok(())
+    }
+
+    fn plain(&mut self, escaped: char) {
+        self.out.push('\\');
+        self.out.push(escaped);
+    }
+
+    /// As many digits as still name a group.
+    fn back_reference(&mut self, first: char) -> Result<(), String> {
+        let mut group = first.to_digit(10).unwrap_or(0) as usize;
+        while let Some(digit) = self.rest.chars().next().and_then(|c| c.to_digit(10)) {
+            let more = group * 10 + digit as usize;
+            if more > self.groups {
+                break;
+            }
+            group = more;
+            self.rest = &self.rest[1..];
+        }
+        if group > self.groups {
+            return Err(format!("\\{group} refers to a group that the pattern does not have"));
+        }
+        self.backtracks = true;
+        self.out.push_str(&format!("(?:\\{group})"));
+        Ok(())
+    }
+
+    /// `\0` and up to three octal digits, at most `\0377`.
+    fn octal(&mut self) -> Result<(), String> {
+        let digits = self.rest.bytes().take(3).take_while(|byte| (b'0'..=b'7').contains(byte)).count();
+        let value = |length: usize| u32::from_str_radix(&self.rest[..length], 8).ok().filter(|value| *value <= 0o377);
+        let length = (1..=digits).rev().find(|length| value(*length).is_some());
+        let Some(length) = length else { return Err("\\0 is followed by an octal number up to 377".to_owned()) };
+        let code = value(length).unwrap_or(0);
+        self.rest = &self.rest[length..];
+        self.code(code);
+        Ok(())
+    }
+
+    fn control(&mut self) -> Result<(), String> {
+        let Some(char) = self.rest.chars().next().filter(char::is_ascii) else {
+            return Err("\\c is followed by a character".to_owned());
+        };
+        self.rest = &self.rest[1..];
+        self.code(u32::from(char) ^ 64);
+        Ok(())
+    }
+
+    /// `\uhhhh`, of which two may be one character.
+    fn unit(&mut self) -> Result<(), String> {
+        let mut code = self.four_digits()?;
+        if (0xD800..0xDC00).contains(&code)
+            && let Some(rest) = self.rest.strip_prefix("\\u")
+        {
+            self.rest = rest;
+            let low = self.four_digits()?;
+            if !(0xDC00..0xE000).contains(&low) {
+                return Err("\\u names half a character".to_owned());
+            }
+            code = 0x1_0000 + ((code - 0xD800) << 10) + (low - 0xDC00);
+        }
+        self.code(code);
+        Ok(())
+    }
+
+    fn four_digits(&mut self) -> Result<u32, String> {
+        let digits = self.rest.get(..4).filter(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()));
+        let Some(digits) = digits else { return Err("\\u is followed by four hexadecimal digits".to_owned()) };
+        self.rest = &self.rest[4..];
+        u32::from_str_radix(digits, 16).map_err(|error| error.to_string())
+    }
+
+    fn code(&mut self, code: u32) {
+        self.out.push_str(&format!("\\x{{{code:X}}}"));
+    }
+
+    /// `\p{…}`: sets of POSIX are about ASCII, and `Is` may stand before what Unicode has.
+    fn property(&mut self, negated: bool) -> Result<(), String> {
+        let named = self.rest.strip_prefix('{').and_then(|rest| rest.split_once('}'));
+        let Some((name, rest)) = named else {
+            self.plain(if negated { 'P' } else { 'p' });
+            return Ok(());
+        };
+        self.rest = rest;
+        if let Some(set) = posix(name) {
+            self.out.push_str(if negated { "[^" } else { "[" });
+            self.out.push_str(set);
+            self.out.push(']');
+            return Ok(());
+        }
+        let name = name.strip_prefix("Is").unwrap_or(name);
+        self.out.push_str(&format!("\\{}{{{name}}}", if negated { 'P' } else { 'p' }));
+        Ok(())
     }
 }
 
-type Chars<'a> = std::iter::Peekable<std::str::Chars<'a>>;
-
-/// As many digits as still name a group.
-fn group(chars: &mut Chars<'_>, pattern: &Regex) -> Result<usize, String> {
-    let digit = |chars: &mut Chars<'_>| chars.peek().and_then(|c| c.to_digit(10)).map(|d| d as usize);
-    let mut group = digit(chars).ok_or("behind $ comes the number of a group")?;
-    chars.next();
-    if group >= pattern.captures_len() {
-        return Err(format!("the pattern has no group {group}"));
-    }
-    while let Some(more) = digit(chars).map(|d| group * 10 + d).filter(|more| *more < pattern.captures_len()) {
-        group = more;
-        chars.next();
-    }
-    Ok(group)
+fn shorthand(letter: char) -> Option<&'static str> {
+    Some(match letter {
+        'd' => "[0-9]",
+        'D' => "[^0-9]",
+        'w' => "[a-zA-Z0-9_]",
+        'W' => "[^a-zA-Z0-9_]",
+        's' => r"[ \t\n\x0B\x0C\r]",
+        'S' => r"[^ \t\n\x0B\x0C\r]",
+        'h' => r"[ \t\xA0\u{1680}\u{180e}\u{2000}-\u{200a}\u{202f}\u{205f}\u{3000}]",
+        'H' => r"[^ \t\xA0\u{1680}\u{180e}\u{2000}-\u{200a}\u{202f}\u{205f}\u{3000}]",
+        'v' => r"[\n\x0B\x0C\r\u{85}\u{2028}\u{2029}]",
+        'V' => r"[^\n\x0B\x0C\r\u{85}\u{2028}\u{2029}]",
+        'e' => r"\x1B",
+        _ => return None,
+    })
 }
 
-fn name(chars: &mut Chars<'_>) -> Result<String, String> {
-    chars.next();
-    let name: String = chars.by_ref().take_while(|c| *c != '}').collect();
-    if name.is_empty() { Err("${} names no group".to_owned()) } else { Ok(name) }
+fn posix(name: &str) -> Option<&'static str> {
+    Some(match name {
+        "Lower" => "a-z",
+        "Upper" => "A-Z",
+        "ASCII" => r"\x00-\x7F",
+        "Alpha" => "a-zA-Z",
+        "Digit" => "0-9",
+        "Alnum" => "a-zA-Z0-9",
+        "Punct" => r"!-/:-@\[-`{-\x7E",
+        "Graph" => r"!-\x7E",
+        "Print" => r"\x20-\x7E",
+        "Blank" => r"\x20\t",
+        "Cntrl" => r"\x00-\x1F\x7F",
+        "XDigit" => "0-9a-fA-F",
+        "Space" => r"\x20\t\n\x0B\x0C\r",
+        _ => return None,
+    })
+}
+
+/// Number of capturing groups.
+fn groups(pattern: &str) -> usize {
+    let (mut count, mut classes, mut rest) = (0, 0_usize, pattern);
+    while let Some(char) = rest.chars().next() {
+        rest = &rest[char.len_utf8()..];
+        match char {
+            '\\' if rest.starts_with('Q') => rest = rest.split_once("\\E").map_or("", |(_, behind)| behind),
+            '\\' => rest = rest.chars().next().map_or("", |escaped| &rest[escaped.len_utf8()..]),
+            '[' => {
+                classes += 1;
+                rest = rest.strip_prefix('^').unwrap_or(rest);
+                rest = rest.strip_prefix(']').unwrap_or(rest);
+            }
+            ']' => classes = classes.saturating_sub(1),
+            '(' if classes == 0 => {
+                let named = rest.starts_with("?<") && !rest.starts_with("?<=") && !rest.starts_with("?<!");
+                count += usize::from(named || !rest.starts_with('?'));
+            }
+            _ => {}
+        }
+    }
+    count
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn shorthands_are_about_ascii() {
-        let digits = compile(r"^[\d.]+$").expect("a pattern");
-        assert!(digits.is_match("1.5") && !digits.is_match("٣"));
-        assert!(compile(r"\W").expect("a pattern").is_match("ä"));
-        assert!(compile(r"\Qa.b\E").expect("a pattern").is_match("a.b"));
-        assert!(compile("(?=a)").is_err() && compile("(").is_err());
+    fn text(pattern: &str) -> String {
+        translate(pattern).map_or_else(|why| format!("error: {why}"), |translated| translated.text)
     }
 
     #[test]
-    fn replacements_name_groups() {
-        let pattern = compile("(a)(?<n>b)").expect("a pattern");
-        let replaced = |text: &str| {
-            let mut out = String::new();
-            let replacement = Replacement::parse(text, &pattern)?;
-            replacement.write(&pattern.captures("ab").expect("it matches"), &mut out);
-            Ok::<_, String>(out)
-        };
-        assert_eq!(replaced(r"$2-$11-\$1-${n}").as_deref(), Ok("b-a1-$1-b"));
-        assert!(replaced("$3").is_err() && replaced("$").is_err() && replaced("\\").is_err());
+    fn forms_of_java_are_written_out() {
+        for (java, ours) in [
+            (r"\d+[\w.]", "[0-9]+[[a-zA-Z0-9_].]"),
+            (r"\Qa.b\E+", r"a\.b+"),
+            (r"\p{Alpha}\P{Digit}\p{IsGreek}", r"[a-zA-Z][^0-9]\p{Greek}"),
+            (r"\u0041\ud83d\ude00\0101\cA", r"\x{41}\x{1F600}\x{41}\x{1}"),
+            (r"(?d)a(?i:b)(?<n>c)", r"a(?i:b)(?<n>c)"),
+            (r"[]a][^]]", r"[\]a][^\]]"),
+            (r"a{2,3}{", r"a{2,3}{"),
+        ] {
+            assert_eq!(text(java), ours, "{java}");
+        }
+    }
+
+    #[test]
+    fn what_must_backtrack_is_known() {
+        for (java, backtracks) in [
+            ("a+?(b|c)*", false),
+            ("(?:a)(?i)b", false),
+            ("[(?=]", false),
+            (r"\(?=", false),
+            ("a++", true),
+            ("a{2}+", true),
+            (r"(a)\1", true),
+            (r"(?<n>a)\k<n>", true),
+            ("(?=a)", true),
+            ("(?!a)", true),
+            ("(?<=a)", true),
+            ("(?<!a)", true),
+            ("(?>a)", true),
+        ] {
+            assert_eq!(translate(java).map(|found| found.backtracks), Ok(backtracks), "{java}");
+        }
+    }
+
+    #[test]
+    fn a_back_reference_takes_the_digits_that_name_a_group() {
+        assert_eq!(text(r"(a)\11"), r"(a)(?:\1)1");
+        assert_eq!(text(r"\Q(\E[(](a)\2"), r"error: \2 refers to a group that the pattern does not have");
+    }
+
+    #[test]
+    fn what_java_refuses_is_refused() {
+        for pattern in ["*a", "a**", "a+*", "a{2}{3}", r"\y", r"\K", "a\\", r"\0", r"\u12", "(?U)a", "(?~a)", "(?(1)a)"]
+        {
+            assert!(translate(pattern).is_err(), "{pattern}");
+        }
     }
 }
