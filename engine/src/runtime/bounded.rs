@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use datafusion::error::DataFusionError;
+use datafusion::execution::disk_manager::DiskManagerBuilder;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::SessionState;
 use datafusion::physical_plan::stream::RecordBatchReceiverStreamBuilder;
@@ -13,6 +14,7 @@ use headwater_connectors::transport::Transport;
 
 use super::memory::QueryMemory;
 use super::optimized::{self, Optimized};
+use super::spill::SpillFiles;
 use crate::answer::{Rows, Section};
 use crate::catalog::Catalog;
 use crate::config::Settings;
@@ -160,9 +162,10 @@ fn section(title: &str, text: &str) -> Section {
 /// Memory and disk as the settings allow.
 fn limits(settings: &Settings) -> Result<Arc<RuntimeEnv>, Vec<Diagnostic>> {
     let disk = u64::try_from(settings.bytes("query.disk.max")).unwrap_or(u64::MAX);
+    let files = DiskManagerBuilder::default().with_temp_file_factory(Arc::new(SpillFiles::new(disk)));
     RuntimeEnvBuilder::new()
         .with_memory_pool(Arc::new(QueryMemory::new(settings.bytes("query.memory.max"))))
-        .with_max_temp_directory_size(disk)
+        .with_disk_manager_builder(files)
         .build_arc()
         .map_err(|error| vec![Diagnostic::new(INTERNAL, format!("could not prepare the query's memory: {error}"))])
 }

@@ -110,7 +110,7 @@ impl MemoryPool for QueryMemory {
         let mut state = self.state.lock();
         let allowed = self.allowed(&state, reservation);
         if reservation.size() + additional > allowed {
-            return Err(refused(reservation, additional, allowed));
+            return Err(refused(self.limit, reservation, additional, allowed));
         }
         state.users(reservation.consumer()).bytes += additional;
         Ok(())
@@ -125,9 +125,43 @@ impl MemoryPool for QueryMemory {
     }
 }
 
-fn refused(reservation: &MemoryReservation, additional: usize, allowed: usize) -> DataFusionError {
-    let (name, size) = (reservation.consumer().name(), reservation.size());
-    resources_datafusion_err!("{name} has {size} bytes, needs {additional} more and may have {allowed}")
+fn refused(limit: usize, reservation: &MemoryReservation, additional: usize, allowed: usize) -> DataFusionError {
+    let (step, size) = (step(reservation.consumer().name()), reservation.size());
+    let enough = enough(limit, size + additional, allowed);
+    resources_datafusion_err!(
+        "{step} has {size} bytes, needs {additional} more and may have {allowed}; {enough}MB may do"
+    )
+}
+
+/// A limit with which the part that asks would have had what it asked for, in MB: rounded up, as others will ask, too.
+fn enough(limit: usize, needed: usize, allowed: usize) -> usize {
+    let share = (limit / allowed.max(1)).clamp(2, 64);
+    let wanted = needed.saturating_mul(share).max(limit + 1);
+    (wanted >> 20).max(1).checked_add(1).and_then(usize::checked_next_power_of_two).unwrap_or(wanted >> 20)
+}
+
+/// What a user calls the part of a query that DataFusion calls by the name of its code.
+fn step(name: &str) -> &'static str {
+    const STEPS: &[(&str, &str)] = &[
+        (MERGE, "the merge of a sort"),
+        ("ExternalSorter", "a sort"),
+        ("SortPreservingMerge", "the merge of a sort"),
+        ("TopK", "a sort with a LIMIT"),
+        ("PartitionedTopK", "a sort with a LIMIT"),
+        ("HashJoin", "a join"),
+        ("SMJ", "a join"),
+        ("NestedLoopJoin", "a join"),
+        ("CrossJoin", "a join"),
+        ("PiecewiseMergeJoin", "a join"),
+        ("Repartition", "the exchange of rows between threads"),
+        ("RecursiveQuery", "a recursive WITH"),
+    ];
+    let known = STEPS.iter().find(|(begins, _)| name.starts_with(begins));
+    match known {
+        Some((_, step)) => step,
+        None if name.contains("Aggregate") => "a step that groups rows",
+        None => "a step of the query",
+    }
 }
 
 #[cfg(test)]

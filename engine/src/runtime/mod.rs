@@ -38,6 +38,7 @@ mod refusals;
 #[cfg(test)]
 mod refused_tests;
 pub(crate) mod show;
+mod spill;
 mod start;
 mod stop;
 mod supervisor;
