@@ -39,7 +39,7 @@ use arrow::datatypes::FieldRef;
 
 pub use json::first_json_value;
 pub use kind::{FormatError, FormatKind, parse_delimiter};
-pub use number::{parse_double, write_double_text};
+pub use number::{parse_double, write_double_text, write_number_text};
 pub use types::sql_name;
 pub use utf8::decode_utf8;
 

@@ -160,6 +160,19 @@ impl<'a> Literal<'a> {
     }
 }
 
+/// Appends a number of JSON as Java's `BigDecimal` prints it, as every STRING that is made of one has it: `1e3` is
+/// `1E+3`. What is no number, or beyond what `BigDecimal` holds, is appended as it is.
+pub fn write_number_text(text: &str, out: &mut String) {
+    match Literal::parse(text.as_bytes()) {
+        Some(literal) => {
+            let mut written = Vec::with_capacity(text.len() + 2);
+            literal.write_java(&mut written);
+            out.extend(written.into_iter().map(char::from));
+        }
+        None => out.push_str(text),
+    }
+}
+
 /// The digits of an unscaled decimal.
 struct Digits {
     digits: [u8; DECIMAL_DIGITS_MAX],

@@ -1,7 +1,7 @@
 //! JSON in texts.
 //!
-//! A text may go on behind its JSON value, as Jackson reads it. Numbers keep the digits they were
-//! written with.
+//! A text may go on behind its JSON value, as Jackson reads it. Numbers keep their digits and are printed as
+//! `BigDecimal` prints them, in a STRING column, too.
 
 mod contains;
 mod list;
@@ -25,6 +25,7 @@ pub static FUNCTIONS: &[Function] = &[
         &[
             ("EXTRACTJSONFIELD('{\"a\": {\"b\": [1, \"x\"]}}', '$.a.b[1]')", "x"),
             ("EXTRACTJSONFIELD('{\"a\": {\"b\": [1, \"x\"]}}', '$.a')", "{\"b\":[1,\"x\"]}"),
+            ("EXTRACTJSONFIELD('{\"a\": 1e3}', '$.a')", "1E+3"),
         ],
     ),
     Function::new(

@@ -3,7 +3,7 @@
 //! What is JSON is for the decoder of records to say ([`first_json_value`]), so that a text and a payload
 //! are judged by one rule. Here only the pieces of a text that was checked are found.
 
-use headwater_connectors::format::first_json_value;
+use headwater_connectors::format::{first_json_value, write_number_text};
 
 /// What half of a surrogate pair becomes, as in the decoder of records.
 const LONE_SURROGATE: char = '?';
@@ -101,6 +101,16 @@ impl<'a> Json<'a> {
                     }
                 }
                 b' ' | b'\t' | b'\n' | b'\r' => scan.at += 1,
+                b'-' | b'0'..=b'9' => {
+                    let rest = &self.0[start..];
+                    let in_number = |c: char| c.is_ascii_digit() || matches!(c, '-' | '+' | '.' | 'e' | 'E');
+                    let number = &rest[..rest.find(|c| !in_number(c)).unwrap_or(rest.len())];
+                    scan.at += number.len();
+                    match number.contains(['.', 'e', 'E']) {
+                        true => write_number_text(number, out),
+                        false => out.push_str(number),
+                    }
+                }
                 _ => {
                     scan.at += 1;
                     out.push_str(&self.0[start..scan.at]);
@@ -253,7 +263,7 @@ mod tests {
     #[test]
     fn what_is_json_is_written_without_spaces() {
         for (text, expected) in [
-            (" [1 , 2.50, -0e+1 ] rest", "[1,2.50,-0e+1]"),
+            (" [1 , 2.50, -0e+1 ] rest", "[1,2.50,0E+1]"),
             (r#"{"a b" : {"c": null, "d": [ ]}, "e": true}"#, r#"{"a b":{"c":null,"d":[]},"e":true}"#),
             (r#""\u0041\ud834\udd1e\/\n""#, "\"A𝄞/\\n\""),
             (r#"["\ud83d", "\ude00x\ud83d\ud83d\ude00"]"#, "[\"?\",\"?x?\u{1f600}\"]"),
