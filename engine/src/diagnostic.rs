@@ -6,7 +6,6 @@
 mod cluster;
 mod codes;
 mod render;
-mod shortened;
 mod table;
 mod unfit;
 
@@ -17,7 +16,6 @@ use serde::{Serialize, Serializer};
 pub use cluster::transport;
 pub use codes::*;
 pub use render::render;
-pub use shortened::shortened;
 pub use table::{CODES, CodeEntry, Example, PRELUDE};
 pub use unfit::format_refusal;
 
@@ -135,6 +133,15 @@ impl fmt::Display for Diagnostic {
 }
 
 impl std::error::Error for Diagnostic {}
+
+/// What to write for a name that exists in another case: names without quotes are in capitals.
+pub fn other_case(name: &str) -> String {
+    let plain = name.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_');
+    match plain {
+        true => format!("Did you mean {name}, without quotes?"),
+        false => format!("Did you mean `{name}`? Its name must be quoted."),
+    }
+}
 
 /// The candidate nearest to a misspelt name, without regard to case, when it is within half of the
 /// name's length (one letter for a name of four or less); the first of several.

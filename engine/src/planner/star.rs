@@ -19,8 +19,8 @@ use sqlparser::ast::{
 
 use super::types::resolve;
 use crate::catalog::{Catalog, SourceDef};
-use crate::diagnostic::nearest;
 use crate::diagnostic::{Diagnostic, NOT_SUPPORTED, UNKNOWN_SOURCE};
+use crate::diagnostic::{nearest, other_case};
 use crate::sql::expr_forms::{cast_ast, cast_type, struct_star};
 use crate::sql::{ast::Spanned, walk_mut};
 use crate::types::SqlType;
@@ -178,9 +178,7 @@ impl Expander<'_> {
         };
         let near = nearest(&text, self.catalog.sources().map(|s| s.name.as_str()));
         self.errors.push(match near {
-            Some(near) if near.eq_ignore_ascii_case(&text) => {
-                error.hint(format!("Did you mean `{near}`? Its name must be quoted."))
-            }
+            Some(near) if near.eq_ignore_ascii_case(&text) => error.hint(other_case(near)),
             Some(near) => error.hint(format!("Did you mean \"{near}\"?")),
             None => error.hint(
                 "SHOW STREAMS; and SHOW TABLES; list what there is, SHOW TOPICS; the topics to declare one over.",

@@ -119,6 +119,47 @@ pub(super) fn from_parser(error: &ParserError, tokens: &[TokenWithSpan], after: 
     }
 }
 
+/// Words that no name behind a point is meant by when something stands between: `c1. WHERE`.
+const NO_NAMES: &[&str] = &[
+    "SELECT",
+    "FROM",
+    "WHERE",
+    "GROUP",
+    "HAVING",
+    "ORDER",
+    "LIMIT",
+    "JOIN",
+    "INNER",
+    "CROSS",
+    "ON",
+    "USING",
+    "UNION",
+    "EXCEPT",
+    "INTERSECT",
+    "EMIT",
+    "PARTITION",
+    "WITHIN",
+    "AND",
+    "OR",
+    "AS",
+    "IN",
+    "IS",
+    "THEN",
+    "ELSE",
+    "WHEN",
+];
+
+/// A point behind which a clause begins instead of a name.
+pub(super) fn dangling_point(tokens: &[TokenWithSpan]) -> Option<Diagnostic> {
+    let dangles = |pair: &&[TokenWithSpan]| {
+        let apart = span_of(&pair[1]).start > span_of(&pair[0]).end;
+        pair[0].token == Token::Period && apart && word(&pair[1].token).is_some_and(|next| NO_NAMES.contains(&next))
+    };
+    let pair = tokens.windows(2).find(dangles)?;
+    let error = Diagnostic::new(SYNTAX, "a name is missing behind the point").at(span_of(&pair[0]));
+    Some(error.detail(format!("Behind it comes {}.", shown(&pair[1].token))))
+}
+
 /// The statement is nested too deeply.
 pub(super) fn too_deep(span: Span) -> Diagnostic {
     Diagnostic::new(TOO_LARGE, "the statement is nested too deeply")

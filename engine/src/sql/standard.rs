@@ -16,6 +16,9 @@ const REREAD_MAX: usize = 8;
 /// Reads a query in standard SQL that takes all tokens; `after` is what stands behind them.
 pub(super) fn query(tokens: &[TokenWithSpan], after: Option<&TokenWithSpan>) -> Result<Box<ast::Query>> {
     limits::check_depth(tokens)?;
+    if let Some(error) = error::dangling_point(tokens) {
+        return Err(error);
+    }
     let standard = rewrite::standard(tokens)?;
     let mut query =
         run(&standard, after, |parser| parser.parse_query()).map_err(|error| innermost(&standard).unwrap_or(error))?;
@@ -26,6 +29,9 @@ pub(super) fn query(tokens: &[TokenWithSpan], after: Option<&TokenWithSpan>) -> 
 /// Reads an expression that takes all tokens; `after` is what stands behind them.
 pub(super) fn expr(tokens: &[TokenWithSpan], after: Option<&TokenWithSpan>) -> Result<ast::Expr> {
     limits::check_depth(tokens)?;
+    if let Some(error) = error::dangling_point(tokens) {
+        return Err(error);
+    }
     let standard = rewrite::standard(tokens)?;
     let mut expr =
         run(&standard, after, |parser| parser.parse_expr()).map_err(|error| innermost(&standard).unwrap_or(error))?;

@@ -219,7 +219,15 @@ fn unreadable(text: &str, at: usize) -> Diagnostic {
         Some(c) => format!("\"{}\" cannot stand here", c.escape_debug()),
         None => "the statement ends too early".to_owned(),
     };
-    Diagnostic::new(SYNTAX, message).at(Span { start, end })
+    let error = Diagnostic::new(SYNTAX, message).at(Span { start, end });
+    let is_name = |c: char| c.is_alphanumeric() || matches!(c, '_' | '@' | '#' | '$');
+    let name = &text[start..start + text[start..].find(|c| !is_name(c)).unwrap_or(text.len() - start)];
+    match stray {
+        Some('@' | '#' | '$') if name.chars().nth(1).is_some_and(char::is_alphabetic) => {
+            error.hint(format!("A name with other characters than letters, digits and _ is quoted: `{name}`."))
+        }
+        _ => error,
+    }
 }
 
 /// Turns sqlparser's lines and columns into bytes; asked for rising locations, it reads the text once.

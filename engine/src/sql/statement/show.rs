@@ -70,6 +70,14 @@ pub(super) fn describe(cursor: &mut Cursor<'_>) -> Result<StatementKind> {
     let names_more = cursor.peek_nth(1).is_some() && !cursor.peek_words(&["FUNCTION", "EXTENDED"]);
     let describe = match cursor.peek_word() {
         Some("STREAMS") => Describe::Sources { kind: SourceKind::Stream, extended: extended(cursor) },
+        // As older scripts write it.
+        Some("EXTENDED") if cursor.peek_nth(1).is_some_and(|token| matches!(token, Token::Word(_))) => {
+            let error = cursor.unexpected("the name of a stream or table");
+            cursor.advance();
+            let name = cursor.name("the name of a stream or table")?;
+            let written = &cursor.text()[name.span.start..name.span.end];
+            return Err(error.hint(format!("DESCRIBE {written} EXTENDED;")));
+        }
         Some("TABLES") => Describe::Sources { kind: SourceKind::Table, extended: extended(cursor) },
         Some("FUNCTION") if names_more => {
             cursor.advance();
