@@ -204,7 +204,7 @@ pub const CODES: &[CodeEntry] = &[
     entry(
         LITERAL,
         "a literal that is no value",
-        "A number is out of the range of BIGINT, a DECIMAL has too many digits, or a text compared with a time is no time.",
+        "A number is out of the range of BIGINT, a DECIMAL has too many digits, a text compared with a time is no time, or the constant pattern of a REGEXP function is none.",
         "With an exponent a number is a DOUBLE, with a point a DECIMAL.",
         run("SELECT 9223372036854775808;"),
     ),

@@ -28,7 +28,32 @@ pub(super) fn text(expr: &Expr) -> String {
             format!("({} {} {})", text(&binary.left), operator(&binary.op), text(&binary.right))
         }
         Expr::ScalarFunction(call) => function(call),
+        Expr::HigherOrderFunction(call) => called(call.func.name(), &call.args),
+        Expr::Lambda(lambda) => format!("({}) => {}", lambda.params.join(", "), text(&lambda.body)),
+        Expr::AggregateFunction(call) => called(call.func.name(), &call.params.args),
+        Expr::WindowFunction(call) => format!("{} OVER (…)", called(call.fun.name(), &call.params.args)),
+        Expr::Exists(_) => "EXISTS (…)".to_owned(),
+        Expr::InSubquery(among) => format!("({} IN (…))", text(&among.expr)),
+        Expr::InList(among) => {
+            let items: Vec<String> = among.list.iter().map(text).collect();
+            format!("({} IN ({}))", text(&among.expr), items.join(", "))
+        }
+        Expr::Between(range) => {
+            format!("({} BETWEEN {} AND {})", text(&range.expr), text(&range.low), text(&range.high))
+        }
+        Expr::ScalarSubquery(_) | Expr::SetComparison(_) => "(SELECT …)".to_owned(),
+        Expr::Case(_) => "CASE … END".to_owned(),
+        Expr::Unnest(rows) => text(&rows.expr),
         other => other.to_string(),
+    }
+}
+
+/// A call by its name in the dialect. COUNT(*) counts a constant on the way.
+fn called(name: &str, args: &[Expr]) -> String {
+    let name = name.to_uppercase();
+    match args {
+        [Expr::Literal(value, _)] if name == "COUNT" && !value.is_null() => "COUNT(*)".to_owned(),
+        args => format!("{name}({})", args.iter().map(text).collect::<Vec<_>>().join(", ")),
     }
 }
 
@@ -43,6 +68,12 @@ fn literal(value: &ScalarValue) -> String {
     match value {
         value if value.is_null() => "NULL".to_owned(),
         ScalarValue::Utf8(Some(text)) => format!("'{}'", text.replace('\'', "''")),
+        ScalarValue::IntervalMonthDayNano(Some(value)) => {
+            let seconds = value.nanoseconds as f64 / 1e9;
+            let parts = [(f64::from(value.months), "months"), (f64::from(value.days), "days"), (seconds, "seconds")];
+            let parts = parts.iter().filter(|(count, _)| *count != 0.0).map(|(count, unit)| format!("{count} {unit}"));
+            format!("INTERVAL '{}'", parts.collect::<Vec<_>>().join(" "))
+        }
         other => other.to_string(),
     }
 }

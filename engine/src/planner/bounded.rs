@@ -18,7 +18,10 @@ use sqlparser::ast::{Expr, Statement as SqlStatement};
 
 use super::aggregate::Limits;
 use super::optimizer::Rules;
-use super::{aggregate, around, calls, columns, counting, lambdas, pinpoint, rewrite, star, using};
+use super::{
+    aggregate, around, calls, columns, counting, extremes, forms, lambdas, pinpoint, placement, rewrite, star, using,
+    wide,
+};
 use crate::catalog::Catalog;
 use crate::config::{DECIMAL_DIVISION, Settings};
 use crate::diagnostic::{Diagnostic, NOT_SUPPORTED, Span, UNKNOWN_FUNCTION};
@@ -113,7 +116,10 @@ pub async fn plan(
 ) -> Result<LogicalPlan, Vec<Diagnostic>> {
     check_bounded(query)?;
     let mut body = query.body.clone();
-    let mut errors = star::expand(&mut body, catalog);
+    let mut errors = forms::check(&body, state);
+    errors.extend(placement::check(&body, state));
+    forms::fetch_as_limit(&mut body);
+    errors.extend(star::expand(&mut body, catalog));
     errors.extend(lambdas::check_bounded(&body, catalog));
     calls::rewrite(&mut body);
     using::settle(&mut body, catalog);
@@ -124,12 +130,22 @@ pub async fn plan(
         return Err(errors);
     }
     around::rename(&mut body, catalog);
+    let columns = wide::take(&mut body);
     let statement = PlannedStatement::Statement(Box::new(SqlStatement::Query(body)));
     let limits = state.config().get_extension::<Limits>().as_deref().copied().unwrap_or_default();
-    let planned = state.statement_to_plan(statement).await.and_then(counting::count_unparsed);
+    let whole = |plan| match &columns {
+        Some(columns) => wide::put_back(plan, columns),
+        None => Ok(plan),
+    };
+    let planned = state.statement_to_plan(statement).await.and_then(whole).and_then(counting::count_unparsed);
     let planned = planned.and_then(dialect::settle_plan);
-    let planned = planned.and_then(|plan| aggregate::settle(plan, limits));
-    planned.map_err(|error| pinpoint::diagnose(&error, query).into_iter().map(|told| nearest(told, state)).collect())
+    match planned.and_then(|plan| aggregate::settle(plan, limits)) {
+        Ok(plan) => match extremes::check(&plan) {
+            wrong if wrong.is_empty() => Ok(plan),
+            wrong => Err(wrong),
+        },
+        Err(error) => Err(pinpoint::diagnose(&error, query).into_iter().map(|told| nearest(told, state)).collect()),
+    }
 }
 
 /// The functions that do not exist, of a query that is not planned because of other mistakes.

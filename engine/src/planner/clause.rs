@@ -3,24 +3,23 @@
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
-    Expr, GroupByExpr, LimitClause, OrderByKind, Query, Select, SetExpr, Spanned as _, Value, ValueWithSpan, Visitor,
+    Expr, GroupByExpr, JoinConstraint, LimitClause, OrderByKind, Query, Select, SetExpr, Spanned as _, TableFactor,
+    Value, ValueWithSpan, Visitor,
 };
 
-use crate::diagnostic::{Diagnostic, NOT_SUPPORTED, PLAN, Span};
+use super::foreign;
+use crate::diagnostic::{Diagnostic, PLAN, Span};
 use crate::sql::expr_forms::is_subquery;
 use crate::sql::{each_expr, place, print, walk};
 
 /// The same diagnostic better told, where it is about a clause.
-pub(super) fn retell(told: Diagnostic, query: &Query) -> Diagnostic {
+pub(super) fn retell(told: &Diagnostic, query: &Query) -> Option<Diagnostic> {
     let better = position(&told.message, query)
-        .or_else(|| sides(&told, query))
+        .or_else(|| sides(told, query))
         .or_else(|| limit(&told.message, query))
         .or_else(|| condition(&told.message, query))
         .or_else(|| subquery(&told.message, query));
-    match better {
-        Some(better) => Diagnostic { span: better.span.or(told.span), ..better },
-        None => told,
-    }
+    better.map(|better| Diagnostic { span: better.span.or(told.span), ..better })
 }
 
 /// A position in ORDER BY or GROUP BY that no column has.
@@ -130,8 +129,12 @@ fn is_number(expr: &Expr) -> bool {
 /// A WHERE or HAVING that is no condition, a HAVING of what is not grouped.
 fn condition(message: &str, query: &Query) -> Option<Diagnostic> {
     let SetExpr::Select(select) = query.body.as_ref() else { return None };
-    if let (Some(loose), Some(having)) = (message.strip_prefix("HAVING clause references: "), &select.having) {
-        return Some(Diagnostic::new(PLAN, format!("in HAVING {loose}")).at_maybe(place(having.span())));
+    if let (true, Some(having)) = (message.starts_with("HAVING clause references: "), &select.having) {
+        let message = format!("in HAVING and neither aggregated nor in GROUP BY: {}", print::expr(having));
+        return Some(Diagnostic::new(PLAN, message).at_maybe(place(having.span())));
+    }
+    if message.contains(" must be boolean type, but got ") {
+        return join_condition(select);
     }
     let (_, found) = message.strip_prefix("cannot create filter with non-boolean predicate ")?.rsplit_once(' ')?;
     let (clause, condition) = match (&select.selection, &select.having) {
@@ -143,21 +146,68 @@ fn condition(message: &str, query: &Query) -> Option<Diagnostic> {
     Some(Diagnostic::new(PLAN, message).at_maybe(place(condition.span())))
 }
 
-/// A subquery that DataFusion cannot compute where it is.
+/// The ON of the one join that has one, which is no condition.
+fn join_condition(select: &Select) -> Option<Diagnostic> {
+    let joins = select.from.iter().flat_map(|from| &from.joins);
+    let conditions: Vec<&Expr> = joins
+        .filter_map(|join| match super::placement::constraint(&join.join_operator) {
+            Some(JoinConstraint::On(condition)) => Some(condition),
+            _ => None,
+        })
+        .collect();
+    let [condition] = conditions[..] else { return None };
+    let message = format!("ON takes a BOOLEAN, which \"{}\" is not", print::expr(condition));
+    Some(Diagnostic::new(PLAN, message).at_maybe(place(condition.span())))
+}
+
+/// A subquery that DataFusion cannot compute where it is, under the one subquery of its kind.
 fn subquery(message: &str, query: &Query) -> Option<Diagnostic> {
-    let found = message.strip_prefix("physical plan does not support logical expression ")?;
-    let what = match found.split('(').next()? {
-        "Exists" => "EXISTS",
-        "InSubquery" => "IN over a subquery",
-        "ScalarSubquery" => "a subquery for a value",
-        "SetComparison" => "ANY or ALL over a subquery",
-        _ => return None,
+    let kind: fn(&Expr) -> bool = match message.strip_prefix("physical plan does not support logical expression ") {
+        Some(found) if found.starts_with("Exists") => |expr| matches!(expr, Expr::Exists { .. }),
+        Some(found) if found.starts_with("InSubquery") => |expr| matches!(expr, Expr::InSubquery { .. }),
+        Some(found) if found.starts_with("SetComparison") => {
+            |expr| matches!(expr, Expr::AnyOp { .. } | Expr::AllOp { .. })
+        }
+        Some(found) if found.starts_with("ScalarSubquery") => |expr| matches!(expr, Expr::Subquery(_)),
+        Some(found) if !found.starts_with("OuterReference") => return None,
+        None if message.contains("scalar subquery") || message.contains("scalar correlated subquery") => {
+            |expr| matches!(expr, Expr::Subquery(_))
+        }
+        None if !message.contains("ubquery") && !message.contains("outer reference") => return None,
+        _ => is_subquery,
     };
-    let message =
-        format!("{what} cannot be computed here: it depends on the query around it in a way that is not supported");
-    let detail = "A subquery may refer to the query around it by conditions with =, and have no LIMIT then.";
-    let error = Diagnostic::new(NOT_SUPPORTED, message).detail(detail).hint("Say it as a join.");
-    let mut spans = Vec::new();
-    each_expr(query, &mut |expr| spans.extend(is_subquery(expr).then(|| place(expr.span())).flatten()));
-    Some(error.at_maybe(only(&spans)))
+    let told = foreign::known(message)?;
+    if let Some(lateral) =
+        lateral(query).filter(|_| message.contains("OuterReference") || message.contains("undecorrelated"))
+    {
+        return Some(foreign::correlated("a LATERAL subquery").at(lateral));
+    }
+    let (mut spans, mut others) = (Vec::new(), Vec::new());
+    each_expr(query, &mut |expr| {
+        let span = place(expr.span()).filter(|_| is_subquery(expr));
+        spans.extend(span.filter(|_| kind(expr)));
+        others.extend(span);
+    });
+    // EXISTS and IN as values were made subqueries for a value on the way.
+    Some(told.at_maybe(if spans.is_empty() { only(&others) } else { only(&spans) }))
+}
+
+/// Where the first LATERAL subquery is.
+fn lateral(query: &Query) -> Option<Span> {
+    let mut found = Laterals(None);
+    walk(query, &mut found);
+    found.0
+}
+
+struct Laterals(Option<Span>);
+
+impl Visitor for Laterals {
+    type Break = ();
+
+    fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<()> {
+        if let TableFactor::Derived { lateral: true, subquery, .. } = factor {
+            self.0 = self.0.or(place(subquery.span()));
+        }
+        ControlFlow::Continue(())
+    }
 }

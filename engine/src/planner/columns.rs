@@ -3,7 +3,7 @@
 //! DataFusion stops at the first. Names are looked up here when all that a SELECT reads is sources of the catalog;
 //! subqueries, lambdas and the like bring names of their own, and are left to DataFusion.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::ops::ControlFlow;
 
 use datafusion::catalog::TableProvider;
@@ -35,6 +35,8 @@ pub fn unknown(query: &Query, catalog: &Catalog) -> Vec<Diagnostic> {
 struct Source {
     alias: String,
     columns: Vec<String>,
+    /// The same, for looking up: a source may have thousands.
+    known: HashSet<String>,
 }
 
 fn sources(select: &Select, catalog: &Catalog) -> Option<Vec<Source>> {
@@ -54,12 +56,13 @@ fn source(factor: &TableFactor, catalog: &Catalog) -> Option<Source> {
     }
     let spec = catalog.source(name)?.topic_spec().ok()?;
     let schema = TopicTable::new(std::sync::Arc::new(spec)).schema();
-    let columns = schema.fields().iter().map(|field| field.name().clone()).collect();
-    Some(Source { alias: alias.as_ref().map_or(name, |alias| &alias.name.value).clone(), columns })
+    let columns: Vec<String> = schema.fields().iter().map(|field| field.name().clone()).collect();
+    let known = columns.iter().cloned().collect();
+    Some(Source { alias: alias.as_ref().map_or(name, |alias| &alias.name.value).clone(), columns, known })
 }
 
 /// The names that the columns of the result will have.
-fn aliases(select: &Select, catalog: &Catalog) -> Vec<String> {
+fn aliases(select: &Select, catalog: &Catalog) -> HashSet<String> {
     let mut select = select.clone();
     name_columns(&mut select, catalog);
     let alias = |item: &SelectItem| match item {
@@ -90,7 +93,7 @@ impl Visitor for Foreign {
 struct Names {
     sources: Vec<Source>,
     /// Names that GROUP BY, HAVING and ORDER BY may use, too.
-    aliases: Vec<String>,
+    aliases: HashSet<String>,
     /// What was told already, by name.
     told: BTreeSet<String>,
     errors: Vec<Diagnostic>,
@@ -113,14 +116,16 @@ impl Names {
 
     fn check(&mut self, qualifier: Option<&Ident>, name: &Ident, expr: &Expr) {
         let of_qualifier = |source: &&Source| qualifier.is_none_or(|qualifier| qualifier.value == source.alias);
-        let columns: Vec<&str> =
-            self.sources.iter().filter(of_qualifier).flat_map(|s| &s.columns).map(String::as_str).collect();
         let is_alias = qualifier.is_none() && self.aliases.contains(&name.value);
-        let known = is_alias || columns.contains(&name.value.as_str());
-        let text = expr.to_string();
-        if known || self.told.contains(&text) {
+        if is_alias || self.sources.iter().filter(of_qualifier).any(|source| source.known.contains(&name.value)) {
             return;
         }
+        let text = expr.to_string();
+        if self.told.contains(&text) {
+            return;
+        }
+        let columns: Vec<&str> =
+            self.sources.iter().filter(of_qualifier).flat_map(|s| &s.columns).map(String::as_str).collect();
         let error = match qualifier {
             Some(qualifier) if columns.is_empty() => self.unknown_source(&qualifier.value),
             _ => unknown_column_of(&name.value, columns),

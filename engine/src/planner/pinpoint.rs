@@ -9,6 +9,7 @@ use datafusion::arrow::datatypes::DataType;
 use datafusion::error::DataFusionError;
 use sqlparser::ast::{Expr, Spanned as _, UnaryOperator, Value, ValueWithSpan, Visit, Visitor};
 
+use super::plan_errors::Told;
 use super::{clause, plan_errors};
 use crate::diagnostic::{Diagnostic, PLAN, Span};
 use crate::sql::{ast, place, walk};
@@ -16,9 +17,20 @@ use crate::types::type_name;
 
 /// What an error of planning a query says to a user, with the smallest place that is known.
 pub fn diagnose(error: &DataFusionError, query: &ast::Query) -> Vec<Diagnostic> {
-    let told = plan_errors::diagnose(error, Some(query.span));
-    let told = told.into_iter().map(|diagnostic| narrow(diagnostic, query));
-    told.map(|diagnostic| clause::retell(diagnostic, &query.body)).collect()
+    let told = plan_errors::read(error, Some(query.span));
+    let in_words = |told: Told| {
+        let diagnostic = narrow(told.diagnostic, query);
+        let retold = clause::retell(&diagnostic, &query.body);
+        retold.unwrap_or_else(|| Told { diagnostic, ..told }.settled())
+    };
+    let mut all: Vec<Diagnostic> = Vec::new();
+    for found in told.into_iter().map(in_words) {
+        // Of four columns over one window that is wrong each would say so.
+        if !all.contains(&found) {
+            all.push(found);
+        }
+    }
+    all
 }
 
 fn narrow(diagnostic: Diagnostic, query: &ast::Query) -> Diagnostic {

@@ -7,59 +7,135 @@ use datafusion::error::DataFusionError;
 use headwater_connectors::format::FormatError;
 use headwater_connectors::transport::TransportError;
 
+use super::foreign;
 use super::pinpoint::with_our_types;
-use crate::diagnostic::nearest;
 use crate::diagnostic::{
     AMBIGUOUS_COLUMN, Diagnostic, INTERNAL, MEMORY, PLAN, RUNTIME, Span, UNKNOWN_COLUMN, format_refusal, transport,
 };
+use crate::diagnostic::{nearest, other_case};
 use crate::functions::is_unit_word;
 
 /// What an error of planning or running says to a user. `whole` is the place of the query, for
 /// errors that do not say where they are.
 pub fn diagnose(error: &DataFusionError, whole: Option<Span>) -> Vec<Diagnostic> {
+    read(error, whole).into_iter().map(Told::settled).collect()
+}
+
+/// What is said of an error, and whether the words are not ours.
+pub(super) struct Told {
+    pub diagnostic: Diagnostic,
+    /// Nobody has seen yet that the words are for users.
+    pub is_foreign: bool,
+}
+
+impl Told {
+    fn ours(diagnostic: Diagnostic) -> Self {
+        Self { diagnostic, is_foreign: false }
+    }
+
+    fn foreign(diagnostic: Diagnostic) -> Self {
+        Self { diagnostic, is_foreign: true }
+    }
+
+    /// Foreign words that show nothing of the inside may pass.
+    fn plain(diagnostic: Diagnostic) -> Self {
+        let texts = [Some(&diagnostic.message), diagnostic.detail.as_ref(), diagnostic.hint.as_ref()];
+        let is_foreign = texts.into_iter().flatten().any(|text| foreign::is_inside(text));
+        Self { diagnostic, is_foreign }
+    }
+
+    /// In our words whatever it was.
+    pub fn settled(self) -> Diagnostic {
+        if self.is_foreign { foreign::settle(&self.diagnostic) } else { self.diagnostic }
+    }
+}
+
+/// What an error says, before the words that are not ours are replaced.
+pub(super) fn read(error: &DataFusionError, whole: Option<Span>) -> Vec<Told> {
     match error {
-        DataFusionError::Collection(errors) => errors.iter().flat_map(|e| diagnose(e, whole)).collect(),
+        DataFusionError::Collection(errors) => errors.iter().flat_map(|e| read(e, whole)).collect(),
         DataFusionError::Diagnostic(diagnostic, inner) => vec![with_notes(diagnostic, inner, whole)],
-        DataFusionError::Context(_, inner) => diagnose(inner, whole),
-        DataFusionError::Shared(inner) => diagnose(inner, whole),
-        other => vec![one(other, whole)],
+        DataFusionError::Context(_, inner) => read(inner, whole),
+        DataFusionError::Shared(inner) => read(inner, whole),
+        other => match carried(other) {
+            Some(ours) => vec![Told::ours(Diagnostic { span: ours.span.or(whole), ..ours.clone() })],
+            None => vec![one(other, whole)],
+        },
     }
 }
 
 /// Why an expression has no value for a row, in one line.
 pub fn reason(error: &DataFusionError) -> String {
-    let told = diagnose(error, None);
-    told.into_iter().next().map_or_else(|| error.strip_backtrace(), |d| d.message)
+    diagnose(error, None).into_iter().next().map_or_else(|| "it could not be computed".to_owned(), |d| d.message)
 }
 
-fn one(error: &DataFusionError, whole: Option<Span>) -> Diagnostic {
+fn one(error: &DataFusionError, whole: Option<Span>) -> Told {
     match error {
-        DataFusionError::SchemaError(error, _) => schema(error).at_maybe(whole),
-        DataFusionError::Plan(message) => plan(message).at_maybe(whole),
+        DataFusionError::SchemaError(error, _) => Told::ours(schema(error).at_maybe(whole)),
+        DataFusionError::Plan(message) => plan(message, whole),
         DataFusionError::NotImplemented(message) => {
-            Diagnostic::new(crate::diagnostic::NOT_SUPPORTED, format!("{} (not supported yet)", plain(message)))
-                .at_maybe(whole)
+            let diagnostic = Diagnostic::new(crate::diagnostic::NOT_SUPPORTED, plain(message)).at_maybe(whole);
+            match foreign::is_ours(&diagnostic.message) {
+                true => Told::ours(Diagnostic { message: format!("{message} (not supported yet)"), ..diagnostic }),
+                false => Told::foreign(diagnostic),
+            }
         }
-        DataFusionError::ResourcesExhausted(message) => {
-            Diagnostic::new(MEMORY, "the query needs more memory than it may have")
-                .detail(first_line(message))
-                .hint("Raise it with SET 'query.memory.max' = '1GB'; or let the query keep fewer rows.")
-        }
+        DataFusionError::ResourcesExhausted(message) => Told::ours(exhausted(message)),
         DataFusionError::External(error) => external(error.as_ref(), whole),
-        DataFusionError::ArrowError(error, _) => Diagnostic::new(RUNTIME, plain(&error.to_string())).at_maybe(whole),
-        DataFusionError::Execution(message) => Diagnostic::new(RUNTIME, plain(message)).at_maybe(whole),
-        other => Diagnostic::new(INTERNAL, plain(&other.strip_backtrace())),
+        DataFusionError::ArrowError(error, _) => {
+            Told::plain(Diagnostic::new(RUNTIME, plain(&error.to_string())).at_maybe(whole))
+        }
+        DataFusionError::Execution(message) => Told::plain(Diagnostic::new(RUNTIME, plain(message)).at_maybe(whole)),
+        other => {
+            let text = other.strip_backtrace();
+            let first = text.lines().next().unwrap_or_default();
+            Told::foreign(Diagnostic::new(INTERNAL, plain(first)).at_maybe(whole))
+        }
     }
 }
 
-fn plan(message: &str) -> Diagnostic {
+/// A refusal of ours that went through a writer or reader of others.
+fn carried<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a Diagnostic> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(ours) = error.downcast_ref::<Diagnostic>() {
+            return Some(ours);
+        }
+        next = match error.downcast_ref::<std::io::Error>() {
+            Some(io) => io.get_ref().map(|inner| inner as &(dyn std::error::Error + 'static)),
+            None => error.source(),
+        };
+    }
+    None
+}
+
+/// The detail is that of the query's memory, which ends with how much may do.
+fn exhausted(message: &str) -> Diagnostic {
+    let error = Diagnostic::new(MEMORY, "the query needs more memory than it may have");
+    let line = message.lines().find_map(|line| line.split_once("; ").filter(|(_, end)| end.ends_with("MB may do")));
+    let (detail, enough) = match line {
+        Some((detail, end)) => (Some(detail), end.trim_end_matches(" may do")),
+        None => (None, "1GB"),
+    };
+    let error = match detail {
+        Some(detail) => error.detail(format!("{}{}.", detail[..1].to_uppercase(), &detail[1..])),
+        None => error,
+    };
+    error.hint(format!("Raise it with SET 'query.memory.max' = '{enough}'; or let the query keep fewer rows."))
+}
+
+fn plan(message: &str, whole: Option<Span>) -> Told {
     if let Some(error) = wrong_arguments(message).or_else(|| wrong_lambda(message)) {
-        return error;
+        return Told::ours(error.at_maybe(whole));
     }
     let field = message.split_once("ield ").and_then(|(_, rest)| rest.strip_suffix(" not found in struct"));
+    let message = plain(message);
     match field {
-        Some(field) => Diagnostic::new(PLAN, format!("the struct has no field \"{field}\"")),
-        None => Diagnostic::new(PLAN, plain(message)),
+        Some(field) => {
+            Told::ours(Diagnostic::new(PLAN, format!("the struct has no field \"{field}\"")).at_maybe(whole))
+        }
+        None if foreign::is_ours(&message) => Told::ours(Diagnostic::new(PLAN, message).at_maybe(whole)),
+        None => Told::foreign(Diagnostic::new(PLAN, message).at_maybe(whole)),
     }
 }
 
@@ -91,39 +167,42 @@ fn wrong_lambda(message: &str) -> Option<Diagnostic> {
     Some(Diagnostic::new(PLAN, format!("a lambda has {given} parameters, where {taken} can be given to it")))
 }
 
-fn external(error: &(dyn std::error::Error + Send + Sync + 'static), whole: Option<Span>) -> Diagnostic {
+fn external(error: &(dyn std::error::Error + Send + Sync + 'static), whole: Option<Span>) -> Told {
     if let Some(error) = error.downcast_ref::<TransportError>() {
-        return transport(error);
+        return Told::ours(transport(error));
     }
     if let Some(refused) = error.downcast_ref::<Diagnostic>() {
-        return Diagnostic { span: refused.span.or(whole), ..refused.clone() };
+        return Told::ours(Diagnostic { span: refused.span.or(whole), ..refused.clone() });
     }
     if let Some(error) = error.downcast_ref::<FormatError>() {
-        return format_refusal(error).at_maybe(whole);
+        return Told::ours(format_refusal(error).at_maybe(whole));
     }
     if let Some(error) = error.downcast_ref::<DataFusionError>() {
-        return one(error, whole);
+        let mut told = read(error, whole);
+        if !told.is_empty() {
+            return told.swap_remove(0);
+        }
     }
-    Diagnostic::new(RUNTIME, error.to_string())
+    Told::plain(Diagnostic::new(RUNTIME, plain(&error.to_string())).at_maybe(whole))
 }
 
-fn with_notes(diagnostic: &datafusion::common::Diagnostic, inner: &DataFusionError, whole: Option<Span>) -> Diagnostic {
+fn with_notes(diagnostic: &datafusion::common::Diagnostic, inner: &DataFusionError, whole: Option<Span>) -> Told {
     let span = diagnostic.span.and_then(place).or(whole);
     if let DataFusionError::SchemaError(error, _) = root(inner) {
-        return schema(error).at_maybe(span);
+        return Told::ours(schema(error).at_maybe(span));
     }
     if let Some(name) = diagnostic.message.strip_prefix("Invalid function '").and_then(|m| m.strip_suffix('\'')) {
-        return crate::functions::unknown(name, []).at_maybe(span);
+        return Told::ours(crate::functions::unknown(name, []).at_maybe(span));
     }
     let join = |messages: Vec<&str>| (!messages.is_empty()).then(|| with_our_types(&messages.join(" ")));
-    Diagnostic {
+    Told::plain(Diagnostic {
         code: PLAN,
         message: plain(&diagnostic.message),
         span,
         detail: join(diagnostic.notes.iter().map(|n| n.message.as_str()).collect()),
         hint: join(diagnostic.helps.iter().map(|h| h.message.as_str()).collect()),
         unreachable: false,
-    }
+    })
 }
 
 /// Our parser keeps bytes in the columns of sqlparser's places, from 1.
@@ -167,17 +246,11 @@ pub(super) fn unknown_column_of(name: &str, mut names: Vec<&str>) -> Diagnostic 
     let error =
         if names.is_empty() { error } else { error.detail(format!("The columns here are {}.", listed.join(", "))) };
     match nearest(name, names) {
-        Some(near) if near.eq_ignore_ascii_case(name) => {
-            error.hint(format!("Did you mean `{near}`? Its name must be quoted."))
-        }
+        Some(near) if near.eq_ignore_ascii_case(name) => error.hint(other_case(near)),
         Some(near) => error.hint(format!("Did you mean \"{near}\"?")),
         None if is_unit_word(name) => error.hint("Units of time are MILLISECONDS, SECONDS, MINUTES, HOURS and DAYS."),
         None => error,
     }
-}
-
-fn first_line(text: &str) -> String {
-    plain(text.lines().next().unwrap_or(text))
 }
 
 /// A foreign message as ours are: lower case at the start, no full stop, no prefix of the engine, our types.
@@ -191,6 +264,15 @@ fn plain(message: &str) -> String {
         "Schema error: ",
         "SQL error: ",
         "Internal error: ",
+        "Cast error: ",
+        "Compute error: ",
+        "Invalid argument error: ",
+        "Parser error: ",
+        "Arithmetic overflow: ",
+        "Divide by zero error",
+        "Not yet implemented: ",
+        "External error: ",
+        "Io error: ",
     ] {
         text = text.strip_prefix(prefix).unwrap_or(text);
     }

@@ -4,7 +4,7 @@
 //! become calls of the dialect's own functions, every number gets the type that it has (`crate::dialect`); a text
 //! compared with ROWTIME or a window bound is a time.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::ops::ControlFlow;
 
 use arrow::compute::kernels::cast_utils::string_to_datetime;
@@ -15,8 +15,9 @@ use headwater_connectors::java_time::iso::{
 use headwater_connectors::table::{ROWTIME, WINDOWEND, WINDOWSTART};
 use sqlparser::ast::{
     AccessExpr, BinaryOperator, CastKind, DataType, Distinct, Expr, Function, FunctionArg, FunctionArgExpr,
-    FunctionArguments, GroupByExpr, Ident, LimitClause, OrderByKind, Query, Select, SelectItem, SetExpr, Subscript,
-    TableFactor, TypedString, UnaryOperator, Value, ValueWithSpan, VisitorMut, WindowFrameBound, WindowType,
+    FunctionArguments, GroupByExpr, Ident, LimitClause, NamedWindowDefinition, NamedWindowExpr, ObjectName,
+    OrderByKind, Query, Select, SelectItem, SetExpr, Subscript, TableFactor, TypedString, UnaryOperator, Value,
+    ValueWithSpan, VisitorMut, WindowFrameBound, WindowSpec, WindowType,
 };
 
 use super::aggregate;
@@ -67,6 +68,11 @@ impl VisitorMut for Rewriter<'_> {
     fn post_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
         if let GroupByExpr::Expressions(expressions, _) = &mut select.group_by {
             expressions.iter_mut().for_each(literal::unwrap);
+        }
+        for NamedWindowDefinition(_, window) in &mut select.named_window {
+            if let NamedWindowExpr::WindowSpec(spec) = window {
+                frame_numbers(spec);
+            }
         }
         ControlFlow::Continue(())
     }
@@ -168,7 +174,9 @@ impl Rewriter<'_> {
 
     fn function(&mut self, expr: &mut Expr) {
         let Expr::Function(function) = expr else { return };
-        frame_numbers(function);
+        if let Some(WindowType::WindowSpec(spec)) = &mut function.over {
+            frame_numbers(spec);
+        }
         let Some(name) = simple_name(function) else { return };
         match name.as_str() {
             "STRUCT" => struct_literal(expr),
@@ -373,8 +381,7 @@ fn is_call(factor: &TableFactor) -> bool {
 }
 
 /// Bounds of a frame are plain numbers.
-fn frame_numbers(function: &mut Function) {
-    let Some(WindowType::WindowSpec(spec)) = &mut function.over else { return };
+fn frame_numbers(spec: &mut WindowSpec) {
     let Some(frame) = &mut spec.window_frame else { return };
     for bound in std::iter::once(&mut frame.start_bound).chain(frame.end_bound.as_mut()) {
         if let WindowFrameBound::Preceding(Some(rows)) | WindowFrameBound::Following(Some(rows)) = bound {
@@ -392,12 +399,26 @@ fn text(value: String) -> Expr {
 /// those in the list, and no column of the sources.
 pub(super) fn name_columns(select: &mut Select, catalog: &Catalog) {
     let mut names = FreeNames::beside(source_columns(select, catalog));
-    names.taken.extend(select.projection.iter().filter_map(given_name));
+    select.projection.iter().filter_map(given_name).for_each(|name| names.taken.add(name));
     for item in &mut select.projection {
         let SelectItem::UnnamedExpr(expr) = item else { continue };
         let Some(name) = new_name(expr, &mut names) else { continue };
         let expr = std::mem::replace(expr, Expr::value(Value::Null));
         *item = SelectItem::ExprWithAlias { expr, alias: Ident::with_quote('`', name) };
+    }
+}
+
+/// The names that columns have, and how many have each.
+#[derive(Default)]
+struct Taken(HashMap<String, usize>);
+
+impl Taken {
+    fn add(&mut self, name: String) {
+        *self.0.entry(name).or_default() += 1;
+    }
+
+    fn times(&self, name: &str) -> usize {
+        self.0.get(name).copied().unwrap_or(0)
     }
 }
 
@@ -492,9 +513,9 @@ fn new_name(expr: &Expr, names: &mut FreeNames) -> Option<String> {
         Expr::Identifier(_) | Expr::Wildcard(_) => return None,
         Expr::CompoundIdentifier(parts) => {
             let name = &parts.last()?.value;
-            let clash = names.taken.iter().filter(|t| *t == name).count() > 1;
+            let clash = names.taken.times(name) > 1;
             let name = clash.then(|| parts.iter().map(|n| n.value.as_str()).collect::<Vec<_>>().join("_"))?;
-            names.taken.push(name.clone());
+            names.taken.add(name.clone());
             name
         }
         expr => names.name(expr),
@@ -505,7 +526,7 @@ fn new_name(expr: &Expr, names: &mut FreeNames) -> Option<String> {
 /// Names for columns that have none.
 pub(super) struct FreeNames {
     /// Names of columns of the result.
-    taken: Vec<String>,
+    taken: Taken,
     /// Names that no column of the result gets by being made.
     reserved: BTreeSet<String>,
     numbers: std::ops::RangeFrom<usize>,
@@ -514,7 +535,7 @@ pub(super) struct FreeNames {
 impl FreeNames {
     /// Names that are none of these.
     pub(super) fn beside(reserved: BTreeSet<String>) -> Self {
-        Self { taken: Vec::new(), reserved, numbers: 0.. }
+        Self { taken: Taken::default(), reserved, numbers: 0.. }
     }
 
     /// The name for the column of an expression: that of the field it takes out of a struct, or a number.
@@ -526,13 +547,13 @@ impl FreeNames {
             },
             _ => None,
         };
-        let is_free = |name: &String| !self.taken.contains(name) && !self.reserved.contains(name);
+        let is_free = |name: &String| self.taken.times(name) == 0 && !self.reserved.contains(name);
         let name = match field {
             Some(field) => std::iter::once(field.clone()).chain((1..).map(|n| format!("{field}_{n}"))).find(is_free),
             None => self.numbers.by_ref().map(|n| format!("KSQL_COL_{n}")).find(is_free),
         };
         let name = name.expect("numbers do not end");
-        self.taken.push(name.clone());
+        self.taken.add(name.clone());
         name
     }
 }

@@ -19,7 +19,7 @@ use crate::catalog::{Catalog, SourceDef, SourceKind};
 use crate::diagnostic::{Diagnostic, NOT_SUPPORTED, STREAMING, Span, format_refusal};
 use crate::functions;
 use crate::planner::define::real_first;
-use crate::planner::{function, rewrite, star};
+use crate::planner::{function, patterns, rewrite, star};
 use crate::sql::expr_forms::{is_constructor, is_subquery};
 use crate::sql::{ast, place, walk, walk_mut};
 use headwater_connectors::table::{WINDOWEND, WINDOWSTART};
@@ -328,6 +328,7 @@ impl Visitor for Checker<'_> {
 
 impl Checker<'_> {
     fn function(&mut self, call: &Function, span: Span) {
+        self.errors.extend(patterns::check(call));
         let name = call.name.to_string();
         if call.over.is_some() {
             self.errors.push(not_yet("a window function in a continuous query", span));

@@ -9,7 +9,7 @@ use datafusion::execution::session_state::SessionState;
 use sqlparser::ast::{Expr, Function, Spanned as _, Visitor};
 
 use super::super::continuous::{TABLE_FUNCTIONS, is_aggregate_name};
-use super::super::lambdas;
+use super::super::{lambdas, patterns};
 use crate::catalog::{ArgumentDef, Catalog};
 use crate::diagnostic::{Diagnostic, PLAN, UNKNOWN_COLUMN};
 use crate::functions::{self, Category, UNITS};
@@ -109,7 +109,7 @@ impl Checker<'_> {
             return Some(Diagnostic::new(PLAN, format!("function \"{name}\" calls itself")));
         }
         if known.is_some() || is_constructor(&name) || self.catalog.function(&name).is_some() {
-            return None;
+            return patterns::check(function);
         }
         if is_aggregate_name(&name, self.state) {
             return refuse(format!("\"{name}\" is an aggregate"));

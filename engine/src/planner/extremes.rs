@@ -1,0 +1,54 @@
+//! MIN and MAX of values without an order, told when the query is planned: DataFusion finds out when it runs.
+
+use arrow::datatypes::DataType;
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan};
+
+use super::plan_errors::place;
+use crate::diagnostic::{Diagnostic, PLAN};
+use crate::types::type_name;
+
+/// The calls of MIN and MAX in a plan that have nothing to compare.
+pub(super) fn check(plan: &LogicalPlan) -> Vec<Diagnostic> {
+    let mut errors = Vec::new();
+    // The visit itself cannot fail.
+    let _ = plan.apply_with_subqueries(|node| {
+        let inputs = node.inputs();
+        for expr in node.expressions() {
+            let _ = expr.apply(|part| {
+                errors.extend(inputs.first().and_then(|input| refusal(part, input)));
+                Ok(TreeNodeRecursion::Continue)
+            });
+        }
+        Ok(TreeNodeRecursion::Continue)
+    });
+    errors
+}
+
+fn refusal(expr: &Expr, input: &LogicalPlan) -> Option<Diagnostic> {
+    let (name, args) = match expr {
+        Expr::AggregateFunction(call) => (call.func.name(), &call.params.args),
+        Expr::WindowFunction(call) => (call.fun.name(), &call.params.args),
+        _ => return None,
+    };
+    let ([value], "min" | "max") = (&args[..], name) else { return None };
+    let ty = value.get_type(input.schema()).ok().filter(has_map)?;
+    let message = format!("{} does not take {}: maps have no order", name.to_uppercase(), type_name(&ty));
+    let mut span = None;
+    let _ = value.apply(|part| {
+        if let Expr::Column(column) = part {
+            span = span.or(column.spans().first().and_then(place));
+        }
+        Ok(TreeNodeRecursion::Continue)
+    });
+    Some(Diagnostic::new(PLAN, message).at_maybe(span))
+}
+
+fn has_map(ty: &DataType) -> bool {
+    match ty {
+        DataType::Map(..) => true,
+        DataType::List(item) => has_map(item.data_type()),
+        DataType::Struct(fields) => fields.iter().any(|field| has_map(field.data_type())),
+        _ => false,
+    }
+}

@@ -1,0 +1,309 @@
+//! Forms of SQL that a bounded query does not have, told by their place in the text: rows in parentheses, UNNEST in
+//! FROM, LIMIT by a query, a name given twice.
+//!
+//! The parser reads more than can be planned; what is not told here DataFusion tells in words of its own.
+
+use std::collections::BTreeSet;
+use std::ops::ControlFlow;
+
+use datafusion::execution::session_state::SessionState;
+use sqlparser::ast::{
+    Expr, Fetch, Function, FunctionArg, FunctionArgExpr, FunctionArguments, GroupByExpr, JoinOperator, LimitClause,
+    NamedWindowDefinition, NamedWindowExpr, Query, Select, SelectItem, SetExpr, Spanned as _, TableFactor,
+    UnaryOperator, Value, ValueWithSpan, Visitor, VisitorMut, WindowFrameBound, WindowSpec, WindowType,
+};
+
+use super::continuous::is_aggregate_name;
+use super::patterns;
+use crate::diagnostic::{DUPLICATE_COLUMN, Diagnostic, NOT_SUPPORTED, PLAN, Span};
+use crate::functions::{self, is_table_call};
+use crate::sql::expr_forms::is_subquery;
+use crate::sql::{each_expr, place, print, walk, walk_mut};
+
+/// Everything in a query that has a form which is not supported.
+pub(super) fn check(query: &Query, state: &SessionState) -> Vec<Diagnostic> {
+    let mut forms = Forms { state, grouped: BTreeSet::new(), has_rows: false, errors: Vec::new() };
+    walk(query, &mut forms);
+    names_twice(query.body.as_ref(), &mut forms.errors);
+    forms.errors
+}
+
+/// Writes `FETCH FIRST n ROWS ONLY` as the LIMIT that it is, in all of a query.
+pub(super) fn fetch_as_limit(query: &mut Query) {
+    walk_mut(query, &mut Fetches);
+}
+
+struct Fetches;
+
+impl VisitorMut for Fetches {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
+        let Some(Fetch { quantity, .. }) = query.fetch.take() else { return ControlFlow::Continue(()) };
+        let rows = quantity.unwrap_or_else(|| Expr::value(Value::Number("1".to_owned(), false)));
+        match &mut query.limit_clause {
+            Some(LimitClause::LimitOffset { limit, .. }) => *limit = Some(rows),
+            Some(LimitClause::OffsetCommaLimit { limit, .. }) => *limit = rows,
+            None => {
+                query.limit_clause =
+                    Some(LimitClause::LimitOffset { limit: Some(rows), offset: None, limit_by: Vec::new() });
+            }
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+struct Forms<'a> {
+    state: &'a SessionState,
+    /// Where lists in GROUP BY are: they are no rows.
+    grouped: BTreeSet<Span>,
+    /// A row in parentheses was refused already.
+    has_rows: bool,
+    errors: Vec<Diagnostic>,
+}
+
+impl Forms<'_> {
+    fn refuse(&mut self, message: impl Into<String>, span: Option<Span>) -> &mut Diagnostic {
+        self.errors.push(Diagnostic::new(NOT_SUPPORTED, message).at_maybe(span));
+        let last = self.errors.len() - 1;
+        &mut self.errors[last]
+    }
+
+    /// The rows that LIMIT, OFFSET and FETCH count are a number that the text says.
+    fn number(&mut self, clause: &str, expr: &Expr) {
+        let span = place(expr.span());
+        let mut what = None;
+        each_expr(expr, &mut |part| {
+            what = what.or(match part {
+                query if is_subquery(query) => Some("a query"),
+                Expr::Identifier(_) | Expr::CompoundIdentifier(_) => Some("a column"),
+                Expr::Function(_) => Some("a call"),
+                _ => None,
+            });
+        });
+        if let Some(what) = what {
+            self.errors.push(Diagnostic::new(PLAN, format!("{clause} takes a number, not {what}")).at_maybe(span));
+        } else if is_negative(expr) {
+            self.errors.push(Diagnostic::new(PLAN, format!("{clause} cannot be negative")).at_maybe(span));
+        }
+    }
+
+    fn limits(&mut self, query: &Query) {
+        match &query.limit_clause {
+            Some(LimitClause::LimitOffset { limit, offset, limit_by }) => {
+                limit.iter().for_each(|limit| self.number("LIMIT", limit));
+                offset.iter().for_each(|offset| self.number("OFFSET", &offset.value));
+                if let Some(by) = limit_by.first() {
+                    self.refuse("LIMIT … BY is not supported", place(by.span())).hint = Some(
+                        "Number the rows of each group with ROW_NUMBER() OVER (PARTITION BY …) in a subquery."
+                            .to_owned(),
+                    );
+                }
+            }
+            Some(LimitClause::OffsetCommaLimit { offset, limit }) => {
+                self.number("OFFSET", offset);
+                self.number("LIMIT", limit);
+            }
+            None => {}
+        }
+        let Some(fetch) = &query.fetch else { return };
+        let span = fetch.quantity.as_ref().and_then(|rows| place(rows.span()));
+        let limited = matches!(
+            query.limit_clause,
+            Some(LimitClause::LimitOffset { limit: Some(_), .. } | LimitClause::OffsetCommaLimit { .. })
+        );
+        if fetch.percent || fetch.with_ties {
+            let what = if fetch.percent { "PERCENT" } else { "WITH TIES" };
+            self.refuse(format!("FETCH FIRST … {what} is not supported"), span);
+        } else if limited {
+            let error = Diagnostic::new(PLAN, "LIMIT and FETCH FIRST say the same; a query has one of them");
+            self.errors.push(error.at_maybe(span));
+        }
+        fetch.quantity.iter().for_each(|rows| self.number("FETCH FIRST", rows));
+    }
+
+    /// A relation in FROM that is made of an array.
+    fn unnest(&mut self, factor: &TableFactor, array: Option<&Expr>) {
+        let span = array.and_then(|array| place(array.span())).or(place(factor.span()));
+        let error = self.refuse("UNNEST in FROM is not supported", span);
+        error.hint = Some(match array {
+            Some(array) => {
+                format!("A table function makes rows in SELECT: SELECT *, EXPLODE({}) FROM ….", print::expr(array))
+            }
+            None => "A table function makes rows in SELECT: SELECT *, EXPLODE(array) FROM ….".to_owned(),
+        });
+    }
+
+    /// A frame reaches by numbers that are not negative.
+    fn frame(&mut self, spec: &WindowSpec) {
+        let Some(frame) = &spec.window_frame else { return };
+        for bound in std::iter::once(&frame.start_bound).chain(&frame.end_bound) {
+            if let WindowFrameBound::Preceding(Some(reach)) | WindowFrameBound::Following(Some(reach)) = bound
+                && is_negative(reach)
+            {
+                let error = Diagnostic::new(PLAN, "the frame of a window reaches by a number that is not negative");
+                self.errors
+                    .push(error.at_maybe(place(reach.span())).hint("PRECEDING and FOLLOWING say the direction."));
+            }
+        }
+    }
+
+    fn call(&mut self, call: &Function) {
+        self.errors.extend(patterns::check(call));
+        if let Some(WindowType::WindowSpec(spec)) = &call.over {
+            self.frame(spec);
+        }
+        let FunctionArguments::List(list) = &call.args else { return };
+        let name = call.name.to_string().to_uppercase();
+        let all = |arg: &&FunctionArg| {
+            matches!(
+                arg,
+                FunctionArg::Unnamed(FunctionArgExpr::Wildcard | FunctionArgExpr::QualifiedWildcard(_))
+                    | FunctionArg::Unnamed(FunctionArgExpr::WildcardWithOptions(_))
+            )
+        };
+        // One that does not exist is told as such.
+        let exists = functions::find(&name).is_some()
+            || self.state.scalar_functions().contains_key(&name.to_lowercase())
+            || is_aggregate_name(&name, self.state);
+        if name != "COUNT" && exists && list.args.iter().any(|arg| all(&arg)) {
+            let error = Diagnostic::new(PLAN, format!("function \"{name}\" does not take *"));
+            let span = call.name.0.first().and_then(|part| part.as_ident()).and_then(|name| place(name.span));
+            self.errors.push(error.at_maybe(span).hint("Only COUNT(*) takes it; name the columns one by one."));
+        }
+    }
+}
+
+fn is_negative(expr: &Expr) -> bool {
+    match expr {
+        Expr::UnaryOp { op: UnaryOperator::Minus, expr } => !is_negative(expr),
+        Expr::Nested(inner) => is_negative(inner),
+        Expr::Value(ValueWithSpan { value: Value::Number(digits, _), .. }) => digits.starts_with('-'),
+        _ => false,
+    }
+}
+
+/// Whether an expression reads columns of the row.
+fn has_columns(expr: &Expr) -> bool {
+    let mut found = false;
+    each_expr(expr, &mut |part| found |= matches!(part, Expr::Identifier(_) | Expr::CompoundIdentifier(_)));
+    found
+}
+
+/// Forms of expressions that have no plan.
+fn is_unplanned(expr: &Expr) -> bool {
+    matches!(
+        expr,
+        Expr::JsonAccess { .. }
+            | Expr::IsNormalized { .. }
+            | Expr::InUnnest { .. }
+            | Expr::RLike { .. }
+            | Expr::Convert { .. }
+            | Expr::Collate { .. }
+            | Expr::Prefixed { .. }
+            | Expr::Dictionary(_)
+            | Expr::MatchAgainst { .. }
+            | Expr::OuterJoin(_)
+            | Expr::Prior(_)
+            | Expr::MemberOf(_)
+    )
+}
+
+impl Visitor for Forms<'_> {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
+        self.limits(query);
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_select(&mut self, select: &Select) -> ControlFlow<()> {
+        if let GroupByExpr::Expressions(items, _) = &select.group_by {
+            self.grouped.extend(items.iter().filter_map(|item| place(item.span())));
+        }
+        if let (true, Some(SelectItem::Wildcard(options))) = (select.from.is_empty(), select.projection.first()) {
+            let error = Diagnostic::new(PLAN, "SELECT * needs a FROM: there are no columns to show");
+            self.errors.push(error.at_maybe(place(options.wildcard_token.0.span)));
+        }
+        for NamedWindowDefinition(_, window) in &select.named_window {
+            if let NamedWindowExpr::WindowSpec(spec) = window {
+                self.frame(spec);
+            }
+        }
+        for join in select.from.iter().flat_map(|from| &from.joins) {
+            use JoinOperator::{ArrayJoin, AsOf, CrossApply, InnerArrayJoin, LeftArrayJoin, OuterApply, StraightJoin};
+            let foreign = matches!(
+                join.join_operator,
+                ArrayJoin | AsOf { .. } | CrossApply | InnerArrayJoin | LeftArrayJoin | OuterApply | StraightJoin(_)
+            );
+            if foreign {
+                self.refuse("this kind of join is not supported", place(join.relation.span()));
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<()> {
+        match factor {
+            TableFactor::UNNEST { array_exprs, with_offset: false, with_ordinality: false, .. }
+                if !array_exprs.is_empty() && !array_exprs.iter().any(has_columns) => {}
+            TableFactor::UNNEST { array_exprs, .. } => self.unnest(factor, array_exprs.first()),
+            TableFactor::Table { name, args: Some(args), .. } => {
+                let array = match args.args.first() {
+                    Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(array))) => Some(array),
+                    _ => None,
+                };
+                let call = super::star::call(&name.to_string(), Vec::new());
+                if is_table_call(&call) {
+                    let message = format!("table function {} can only be in SELECT", name.to_string().to_uppercase());
+                    let hint = array.map(|array| format!("SELECT *, {name}({}) FROM ….", print::expr(array)));
+                    let error = Diagnostic::new(crate::diagnostic::STREAMING, message);
+                    self.errors.push(Diagnostic { hint, ..error.at_maybe(place(factor.span())) });
+                }
+            }
+            TableFactor::Table { .. } | TableFactor::Derived { .. } | TableFactor::NestedJoin { .. } => {}
+            TableFactor::Function { .. } => {}
+            other => {
+                self.refuse("this kind of item in FROM is not supported", place(other.span()));
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+        match expr {
+            Expr::Tuple(_) if !self.has_rows && place(expr.span()).is_none_or(|span| !self.grouped.contains(&span)) => {
+                // Of a list of rows the first stands for all.
+                self.has_rows = true;
+                let message = format!("a row in parentheses is not a value: {}", print::expr(expr));
+                let error = self.refuse(message, place(expr.span()));
+                error.hint = Some("Compare column by column: a = 1 AND b = 2.".to_owned());
+            }
+            Expr::Function(call) => self.call(call),
+            other if is_unplanned(other) => {
+                let message = format!("the expression {} is not supported", print::expr(other));
+                self.refuse(message, place(other.span()));
+            }
+            _ => {}
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+/// Names that the text gives to two columns of the result. Of a UNION the first side names them.
+fn names_twice(body: &SetExpr, errors: &mut Vec<Diagnostic>) {
+    let select = match body {
+        SetExpr::Select(select) => select,
+        SetExpr::Query(query) => return names_twice(&query.body, errors),
+        SetExpr::SetOperation { left, .. } => return names_twice(left, errors),
+        _ => return,
+    };
+    let mut seen = BTreeSet::new();
+    for item in &select.projection {
+        let SelectItem::ExprWithAlias { alias, .. } = item else { continue };
+        if !seen.insert(&alias.value) {
+            let error = Diagnostic::new(DUPLICATE_COLUMN, format!("column \"{}\" comes out twice", alias.value));
+            errors.push(error.at_maybe(place(alias.span)).hint("Give one of them another name with AS."));
+        }
+    }
+}
