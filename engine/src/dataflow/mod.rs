@@ -6,6 +6,7 @@
 //! thousand in a batch, the result is the same.
 
 mod chunk;
+mod compiled;
 mod complaint;
 mod explode;
 mod expression;
@@ -17,7 +18,8 @@ mod size;
 mod task;
 
 pub use chunk::Chunk;
+pub use compiled::Compiled;
 pub use complaint::{Complaint, ComplaintKind};
 pub use expression::{Compiler, Expression, Failure, expression_state};
 pub use output::Placement;
-pub use task::{Command, Compiled, Epoch, Event, Task, TaskPosition};
+pub use task::{Command, Epoch, Event, Task, TaskPosition};

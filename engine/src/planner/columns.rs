@@ -13,8 +13,8 @@ use sqlparser::ast::{
     TableWithJoins, Visitor,
 };
 
+use super::naming::name_columns;
 use super::plan_errors::unknown_column_of;
-use super::rewrite::name_columns;
 use crate::catalog::Catalog;
 use crate::diagnostic::{Diagnostic, UNKNOWN_COLUMN};
 use crate::sql::walk;

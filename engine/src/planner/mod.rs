@@ -16,6 +16,7 @@ mod foreign;
 mod forms;
 pub(crate) mod function;
 mod lambdas;
+mod naming;
 pub(crate) mod optimizer;
 mod patterns;
 pub(crate) mod pinpoint;

@@ -19,8 +19,8 @@ use crate::diagnostic::{
     AMBIGUOUS_COLUMN, DUPLICATE_COLUMN, Diagnostic, PLAN, PROJECTION_KEY, STREAMING, Span, UNKNOWN_COLUMN,
 };
 use crate::planner::define::ROWHEADERS;
+use crate::planner::naming::FreeNames;
 use crate::planner::plan_errors::diagnose;
-use crate::planner::rewrite::FreeNames;
 use crate::sql::{place, print};
 use crate::topology::{Exploded, Projection, ResultColumn};
 use crate::types::SqlType;

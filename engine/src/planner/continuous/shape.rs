@@ -19,7 +19,7 @@ use crate::catalog::{Catalog, SourceDef, SourceKind};
 use crate::diagnostic::{Diagnostic, NOT_SUPPORTED, STREAMING, Span, format_refusal};
 use crate::functions;
 use crate::planner::define::real_first;
-use crate::planner::{function, patterns, rewrite, star};
+use crate::planner::{function, naming, patterns, star};
 use crate::sql::expr_forms::{is_constructor, is_subquery};
 use crate::sql::{ast, place, walk, walk_mut};
 use headwater_connectors::table::{WINDOWEND, WINDOWSTART};
@@ -91,7 +91,7 @@ pub fn read(
     };
     let later = later(&source, place(select.from[0].span()).unwrap_or(query.span));
     walk_mut(select, &mut Unqualify { alias: &alias });
-    rewrite::name_columns(select, catalog);
+    naming::name_columns(select, catalog);
     let mut partition_by = query.partition_by.clone();
     if let Some(list) = &mut partition_by {
         list.value.iter_mut().for_each(|expr| {

@@ -20,7 +20,7 @@ use crate::dataflow::Compiler;
 use crate::diagnostic::{Diagnostic, STREAMING, Span};
 use crate::functions;
 use crate::planner::plan_errors::diagnose;
-use crate::planner::{function, rewrite, star};
+use crate::planner::{function, naming, star};
 use crate::sql::ast;
 use crate::topology::ResultColumn;
 use crate::types::SqlType;
@@ -83,7 +83,7 @@ pub fn check(
     let scope = Scope::read(select, catalog);
     let (Some(scope), true) = (scope, errors.is_empty()) else { return Outcome { errors, ..Outcome::default() } };
     let groups = groups(select);
-    rewrite::name_columns(select, catalog);
+    naming::name_columns(select, catalog);
     let items = select.projection.iter().filter_map(super::shape::item).collect();
     let select = select.as_ref().clone();
     Stateful { query, scope, select, items, has_star, groups, purpose, properties, state }.check()
