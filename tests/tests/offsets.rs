@@ -307,7 +307,7 @@ async fn a_truncated_log_stops_the_query_until_the_user_says_where_to_go_on() {
         assert_eq!(world.run().await.unwrap_err().kind, TransportErrorKind::Lost);
         world.cluster.truncate(&TopicPartition::new("s", 1), 2).unwrap();
         let error = world.run().await.unwrap_err();
-        assert!(error.message.ends_with("; and 1 more partitions like it"), "{}", error.message);
+        assert!(error.message.ends_with("; and one more partition like it"), "{}", error.message);
     }
 }
 

@@ -283,9 +283,7 @@ impl Driver {
     fn open(&mut self, partitions: &[TopicPartition], now_ms: i64) -> Result<Share, TransportError> {
         let (mut share, start) = Share::open(self, partitions, now_ms)?;
         let known = Glance { id: start.ids.values().next().copied(), partitions: start.partitions };
-        if self.lookout.learn(known) == Seen::Other {
-            return Err(recreated(&partitions[0]).into());
-        }
+        self.lookout.learn(known);
         if !start.first.is_empty() {
             self.member.commit(&start.first)?;
         }
@@ -410,7 +408,7 @@ pub fn group_of(service_id: &str, query: &QueryDef) -> String {
 impl Share {
     /// A share that has read nothing, and where it begins.
     fn open(driver: &Driver, partitions: &[TopicPartition], now_ms: i64) -> Result<(Self, Start), TransportError> {
-        let Driver { transport, job, goal, member, placed, .. } = driver;
+        let Driver { transport, job, goal, member, placed, lookout, .. } = driver;
         // What a former owner left open is ended first: only then are its offsets settled.
         let placement = placement(transport.as_ref(), job)?;
         let (limits, log_missing) = complaint_limits(transport.admin(), job)?;
@@ -419,7 +417,14 @@ impl Share {
         let outbox = take_over(driver, partitions, batch_bytes_max)?;
         let transport = transport.as_ref();
         let admin = transport.admin();
-        let asked = Asked { admin, member: member.as_ref(), query: &job.query, goal: goal.as_ref(), placed };
+        let asked = Asked {
+            admin,
+            member: member.as_ref(),
+            query: &job.query,
+            goal: goal.as_ref(),
+            meant: lookout.id(),
+            placed,
+        };
         let start = Start::find(&asked, partitions)?;
         let end = |range: &ReadRange| range.end.map(|end| (range.partition.clone(), end));
         let unfinished = start.ranges.iter().filter_map(end).collect();

@@ -35,6 +35,11 @@ impl Lookout {
         Self { topic: topic.to_owned(), looked_at_ms: i64::MIN, id: None, partitions: None }
     }
 
+    /// The topic that was first seen.
+    pub(super) fn id(&self) -> Option<TopicId> {
+        self.id
+    }
+
     /// The topic is shared out anew: how many partitions it has then is learned by the next look.
     pub(super) fn forget_partitions(&mut self) {
         self.partitions = None;

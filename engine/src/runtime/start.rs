@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use headwater_connectors::record::TopicPartition;
 use headwater_connectors::transport::{
-    Admin, Extent, Isolation, LossCause, Lost, Member, Position, ReadRange, TopicIds, TransportError,
+    Admin, Extent, Isolation, LossCause, Lost, Member, Position, ReadRange, TopicId, TopicIds, TransportError,
     TransportErrorKind, Watermarks,
 };
 
@@ -48,6 +48,8 @@ pub(super) struct Asked<'a> {
     pub(super) query: &'a QueryDef,
     /// Where it is to end, of one that runs until it is idle.
     pub(super) goal: Option<&'a Goal>,
+    /// The topic that this process has read so far.
+    pub(super) meant: Option<TopicId>,
     /// Partitions that had a place when this process last took them.
     pub(super) placed: &'a BTreeSet<TopicPartition>,
 }
@@ -71,6 +73,10 @@ impl Start {
         let topic = asked.query.topology.input.topic.as_str();
         // The topic's id is asked for before its ends: what is read later is of that topic, or found not to be.
         let extent = asked.admin.extent(topic, Isolation::ReadCommitted)?;
+        if let (Some(first), true) = (partitions.first(), is_other(asked.meant, extent.id)) {
+            let lost = Lost { partition: first.clone(), cause: LossCause::Recreated, from: 0, to: 0 };
+            return Err(lost.into());
+        }
         let committed = Committed::read(asked.member, partitions, &extent)?;
         let mut start = Self {
             ranges: Vec::new(),
@@ -144,9 +150,8 @@ impl Asked<'_> {
             return Ok(self.begin_without(partition, committed, extent, mark));
         };
         let old = Note::read(&place.note);
-        let is_other = old.topic.zip(extent.id).is_some_and(|(meant, found)| meant != found);
         let cause = match place.offset {
-            _ if is_other => Some(LossCause::Recreated),
+            _ if is_other(old.topic, extent.id) => Some(LossCause::Recreated),
             offset if offset > mark.end && self.is_behind_the_end(partition, offset)? => Some(LossCause::Truncated),
             _ => None,
         };
@@ -244,6 +249,11 @@ fn at(from: RestartFrom, mark: Watermarks) -> i64 {
     }
 }
 
+/// Whether a topic is known to be another than the one that is meant.
+fn is_other(meant: Option<TopicId>, found: Option<TopicId>) -> bool {
+    meant.zip(found).is_some_and(|(meant, found)| meant != found)
+}
+
 fn count(extent: &Extent) -> i32 {
     i32::try_from(extent.marks.len()).unwrap_or(i32::MAX)
 }
@@ -260,8 +270,10 @@ fn mark(extent: &Extent, partition: &TopicPartition) -> Result<Watermarks, Trans
 /// All that keeps a query from going on.
 fn lost(stuck: &[Stuck]) -> TransportError {
     let mut message = stuck.first().map_or_else(String::new, |first| first.0.clone());
-    if stuck.len() > 1 {
-        message.push_str(&format!("; and {} more partitions like it", stuck.len() - 1));
+    match stuck.len() {
+        0 | 1 => {}
+        2 => message.push_str("; and one more partition like it"),
+        all => message.push_str(&format!("; and {} more partitions like it", all - 1)),
     }
     TransportError { kind: TransportErrorKind::Lost, message, setting: None }
 }
