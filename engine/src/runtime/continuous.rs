@@ -335,7 +335,7 @@ impl Engine {
     }
 
     fn group(&self, query: &QueryDef) -> String {
-        super::driver::group_of(self.service_id(), query)
+        super::job::group_of(self.service_id(), query)
     }
 }
 

@@ -10,75 +10,29 @@
 //! thrown away; the next one begins where the cluster says that the last commit was. So a thread drives
 //! it, and so does a simulation with a clock and faults of its own.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arrow::array::{Array, AsArray, BooleanArray, Int32Array, Int64Array};
-use arrow::compute::filter;
-use arrow::datatypes::{Int32Type, Int64Type};
-use arrow::error::ArrowError;
-use headwater_connectors::record::{OutBatch, RawBatch, TopicPartition, Wanted};
+use headwater_connectors::record::TopicPartition;
 use headwater_connectors::transport::{
-    Admin, Glance, GroupPlan, Isolation, LossCause, Lost, Member, MemberEvent, Position, ReadPlan, ReadRange,
-    RecordLimits, SinkOptions, SourceEvent, Transport, TransportError, TransportErrorKind,
+    Glance, GroupPlan, LossCause, Lost, Member, MemberEvent, Transport, TransportError,
 };
 
-use super::complaints::{ComplaintLimits, Complaints, processing_log_topic};
 use super::goal::Goal;
-use super::intake::Intake;
+use super::job::Job;
 use super::lookout::{Lookout, Seen};
-use super::note::Note;
-use super::outbox::{Outbox, Work};
-use super::query_status::{QueryStatus, Tally};
-use super::refusals::{Made, Refusals};
-use super::start::{Asked, Start};
-use super::{stopped_by, topics};
+use super::outbox::Work;
+use super::query_status::QueryStatus;
+use super::refusals::Refusals;
+pub use super::share::Step;
+use super::share::{Committing, Opening, Share, fault};
 use crate::catalog::QueryDef;
-use crate::config::{DECIMAL_DIVISION, Settings};
-use crate::dataflow::{Command, Compiled, Complaint, ComplaintKind, Epoch, Event, Placement, Task, TaskPosition};
+use crate::dataflow::{Epoch, Event};
 use crate::diagnostic::{self, Diagnostic};
-use crate::functions::clock;
-use crate::planner::continuous::{self, THROWS_ON_INVALID_TIME};
 
-/// Most records taken from the source at once.
-const BATCH_RECORDS_MAX: usize = 16_384;
-/// A batch of so many records says that there is much to read: the next ones are read ahead.
-const AHEAD_FROM: usize = 1_024;
-/// Bytes that a step writes at most before it looks at the time and at the group again, unless one record becomes more.
-const STEP_BYTES_MAX: usize = 32 << 20;
-/// Bytes of one epoch after which it is committed before its time: an open transaction must end in time, too.
-const EPOCH_BYTES_MAX: usize = 256 << 20;
 /// How long a query that has read all it should waits for what is under way before it looks again.
 const LOOK: Duration = Duration::from_millis(20);
-/// A query without work for so long keeps no way to its output open, in ms.
-const REST_AFTER_MS: i64 = 10_000;
-
-/// What a driver runs.
-#[derive(Clone)]
-pub struct Job {
-    /// The query.
-    query: Arc<QueryDef>,
-    /// Its topology, ready to run.
-    compiled: Compiled,
-    /// The service id, which names groups and topics of its own.
-    service_id: String,
-    /// It ends when everything that was there at the start is processed and committed.
-    until_idle: bool,
-    /// Threads of its own read ahead and write, so that the query goes on meanwhile.
-    in_threads: bool,
-}
-
-/// What a step did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Step {
-    /// Something: another step may find more at once.
-    Worked,
-    /// Nothing came within the wait.
-    Idle,
-    /// All input that was there at the start is processed and committed. Only for a job until idle.
-    Done,
-}
 
 /// One query in this process.
 pub struct Driver {
@@ -94,49 +48,6 @@ pub struct Driver {
     lookout: Lookout,
     /// Partitions that had a place when they were last taken: where it is missing later, it has gone.
     placed: BTreeSet<TopicPartition>,
-}
-
-/// The partitions that the group gave to this process, and what works on them.
-struct Share {
-    /// Dropped first: what is open is given up even if reading hangs.
-    outbox: Outbox,
-    intake: Intake,
-    tasks: BTreeMap<i32, Task>,
-    /// Records of which not all has come out of their task yet.
-    current: Option<RawBatch>,
-    /// Something of a record has come out, and something has not: no commit can be made.
-    within: bool,
-    complaints: Complaints,
-    /// The topic of the processing log is not there: it is made with the first complaint.
-    log_missing: bool,
-    refusals: Arc<Refusals>,
-    /// What was done since the last commit.
-    tally: Tally,
-    epoch_bytes: usize,
-    /// Next offset to read of each partition that has moved since the last commit.
-    moved: BTreeMap<TopicPartition, i64>,
-    /// Offsets behind the last record of partitions where only markers are before them: worth no commit of their own.
-    passed: BTreeMap<TopicPartition, i64>,
-    /// What is committed beside the offset of each partition.
-    notes: BTreeMap<TopicPartition, Note>,
-    /// When the open epoch began, in ms; none while nothing has happened since the last commit.
-    open_since_ms: Option<i64>,
-    /// Partitions that are to be read to their end, of a job until idle.
-    unfinished: BTreeMap<TopicPartition, i64>,
-    /// Commits that are under way, the oldest first, and how many were done before them.
-    committing: VecDeque<Committing>,
-    committed: u64,
-    /// When something was last read or committed, in ms.
-    busy_at_ms: i64,
-    /// Why nothing more may be read, by the word of a task.
-    stopped: Option<(i64, TransportError)>,
-}
-
-/// A commit that was given to the outbox.
-struct Committing {
-    epoch: Epoch,
-    offsets: BTreeMap<TopicPartition, Position>,
-    tally: Tally,
 }
 
 impl Driver {
@@ -281,7 +192,16 @@ impl Driver {
     }
 
     fn open(&mut self, partitions: &[TopicPartition], now_ms: i64) -> Result<Share, TransportError> {
-        let (mut share, start) = Share::open(self, partitions, now_ms)?;
+        let opening = Opening {
+            transport: &self.transport,
+            job: &self.job,
+            member: self.member.as_ref(),
+            goal: self.goal.as_ref(),
+            meant: self.lookout.id(),
+            placed: &self.placed,
+            refusals: &self.refusals,
+        };
+        let (mut share, start) = Share::open(&opening, partitions, now_ms)?;
         let known = Glance { id: start.ids.values().next().copied(), partitions: start.partitions };
         self.lookout.learn(known);
         if !start.first.is_empty() {
@@ -356,446 +276,7 @@ impl Driver {
     }
 }
 
-impl Job {
-    /// A query made ready to run. Fails on one that cannot be compiled.
-    pub fn new(query: Arc<QueryDef>, service_id: &str, until_idle: bool) -> Result<Self, Vec<Diagnostic>> {
-        let state = continuous::state_of(&query.topology, &settings_of(&query).map_err(|error| vec![*error])?)?;
-        let compiled = Compiled::new(&query.topology, &state)?;
-        let compiled = compiled.stopping_on_time(query.property(THROWS_ON_INVALID_TIME) == "true");
-        Ok(Self { query, compiled, service_id: service_id.to_owned(), until_idle, in_threads: true })
-    }
-
-    /// The name of the query's consumer group.
-    pub fn group(&self) -> String {
-        group_of(&self.service_id, &self.query)
-    }
-
-    fn is_exactly_once(&self) -> bool {
-        self.query.property("processing.guarantee") != "at_least_once"
-    }
-
-    fn commit_interval_ms(&self) -> i64 {
-        self.query.property("commit.interval.ms").parse().unwrap_or(1_000)
-    }
-
-    /// The transactional id of whoever has this partition as its first: nobody else has, so that taking
-    /// the partition over ends what its former owner left open.
-    fn transactional_id(&self, first: &TopicPartition) -> String {
-        format!("{}-{}", self.group(), first.partition)
-    }
-
-    fn wanted(&self) -> Result<Wanted, TransportError> {
-        let wanted = self.compiled.wanted().map_err(|e| other(&e))?;
-        // What goes to a dead-letter topic goes there whole.
-        Ok(if self.query.dlq_topic.is_some() { Wanted::ALL } else { wanted })
-    }
-}
-
-/// The settings under which a query's expressions are computed: as they were when it was made.
-fn settings_of(query: &QueryDef) -> Result<Settings, Box<Diagnostic>> {
-    let mut settings = Settings::default();
-    // Before there was this property every quotient was exact or NULL; a query that began so goes on so.
-    let division = query.properties.get(DECIMAL_DIVISION).map_or("exact", String::as_str);
-    settings.set(DECIMAL_DIVISION, division)?;
-    Ok(settings)
-}
-
-/// The consumer group under which a query of a service id commits.
-pub fn group_of(service_id: &str, query: &QueryDef) -> String {
-    format!("{}{service_id}query_{}", super::OWN_TOPICS, query.unique_name())
-}
-
-impl Share {
-    /// A share that has read nothing, and where it begins.
-    fn open(driver: &Driver, partitions: &[TopicPartition], now_ms: i64) -> Result<(Self, Start), TransportError> {
-        let Driver { transport, job, goal, member, placed, lookout, .. } = driver;
-        // What a former owner left open is ended first: only then are its offsets settled.
-        let placement = placement(transport.as_ref(), job)?;
-        let (limits, log_missing) = complaint_limits(transport.admin(), job)?;
-        let topics = [placement.limits, limits.log, limits.dead];
-        let batch_bytes_max = topics.iter().filter_map(|limits| limits.bytes_max).min();
-        let outbox = take_over(driver, partitions, batch_bytes_max)?;
-        let transport = transport.as_ref();
-        let admin = transport.admin();
-        let asked = Asked {
-            admin,
-            member: member.as_ref(),
-            query: &job.query,
-            goal: goal.as_ref(),
-            meant: lookout.id(),
-            placed,
-        };
-        let start = Start::find(&asked, partitions)?;
-        let end = |range: &ReadRange| range.end.map(|end| (range.partition.clone(), end));
-        let unfinished = start.ranges.iter().filter_map(end).collect();
-        let plan = ReadPlan {
-            ranges: start.ranges.clone(),
-            wanted: job.wanted()?,
-            isolation: Isolation::ReadCommitted,
-            batch_records_max: BATCH_RECORDS_MAX,
-            ids: start.ids.clone(),
-        };
-        let source =
-            transport.open_sources(vec![plan])?.pop().ok_or_else(|| other(&"the transport opened no source"))?;
-        let task =
-            |p: &TopicPartition| Ok((p.partition, job.compiled.task(p.clone(), placement).map_err(|e| other(&e))?));
-        let tasks = partitions.iter().map(task).collect::<Result<_, TransportError>>()?;
-        let share = Self {
-            intake: Intake::new(source, job.in_threads.then_some(AHEAD_FROM)),
-            outbox,
-            tasks,
-            current: None,
-            within: false,
-            complaints: Complaints::new(&job.query, &job.service_id, limits),
-            log_missing,
-            refusals: driver.refusals.clone(),
-            tally: Tally::default(),
-            epoch_bytes: 0,
-            moved: BTreeMap::new(),
-            passed: BTreeMap::new(),
-            notes: start.notes.clone(),
-            open_since_ms: None,
-            unfinished,
-            committing: VecDeque::new(),
-            committed: 0,
-            busy_at_ms: now_ms,
-            stopped: None,
-        };
-        Ok((share, start))
-    }
-
-    /// Offsets with what is committed beside them.
-    fn places(&self, offsets: BTreeMap<TopicPartition, i64>) -> BTreeMap<TopicPartition, Position> {
-        let note = |partition: &TopicPartition| self.notes.get(partition).copied().unwrap_or_default().to_string();
-        let place = |(partition, next)| {
-            let place = Position::new(next, &note(&partition).into());
-            (partition, place)
-        };
-        offsets.into_iter().map(place).collect()
-    }
-
-    /// Offsets are gone that were not read. It is told in their place, in the transaction that passes them.
-    fn lose(&mut self, lost: &Lost, job: &Job, status: &QueryStatus, now_ms: i64) -> Result<(), TransportError> {
-        if lost.ends_range() {
-            return Err(lost.clone().into());
-        }
-        tracing::warn!(
-            query_id = %job.query.id, topic = %lost.partition.topic, partition = lost.partition.partition,
-            from = lost.from, to = lost.to, lost = lost.count(), "records are gone that were not read: {lost}"
-        );
-        self.begin(job, now_ms)?;
-        self.complaints.add_gap(lost);
-        status.lost(lost);
-        self.passed.remove(&lost.partition);
-        self.moved.insert(lost.partition.clone(), lost.to);
-        if let Some(note) = self.notes.get_mut(&lost.partition) {
-            note.lost += lost.count();
-        }
-        Ok(())
-    }
-
-    /// True when nothing more is to be read.
-    fn is_finished(&self, job: &Job) -> bool {
-        job.until_idle && self.unfinished.is_empty()
-    }
-
-    /// True when something is not committed yet.
-    fn is_open(&self) -> bool {
-        self.open_since_ms.is_some() || !self.committing.is_empty()
-    }
-
-    /// Lets go of the way to the output when nothing was to be done for a while. True when it is so.
-    fn rest(&mut self, now_ms: i64) -> Result<bool, TransportError> {
-        let idle = !self.is_open() && now_ms - self.busy_at_ms >= REST_AFTER_MS;
-        if idle && self.outbox.is_awake() {
-            self.outbox.rest()?;
-        }
-        Ok(idle)
-    }
-
-    fn is_due(&self, job: &Job, now_ms: i64) -> bool {
-        let finished = self.is_finished(job) && self.current.is_none();
-        let is_full = self.epoch_bytes >= EPOCH_BYTES_MAX;
-        let is_over = |since| finished || is_full || now_ms - since >= job.commit_interval_ms();
-        !self.within && self.open_since_ms.is_some_and(is_over)
-    }
-
-    /// Opens the epoch with the first thing that happens in it: while nothing happens no transaction is open.
-    fn begin(&mut self, job: &Job, now_ms: i64) -> Result<(), TransportError> {
-        if self.open_since_ms.is_none() {
-            if job.is_exactly_once() {
-                self.outbox.put(Work::Begin)?;
-            }
-            self.open_since_ms = Some(now_ms);
-        }
-        Ok(())
-    }
-
-    fn read(&mut self, job: &Job, status: &QueryStatus, now_ms: i64, wait: Duration) -> Result<Step, TransportError> {
-        if self.current.is_some() {
-            self.begin(job, now_ms)?;
-            self.go_on(status, now_ms)?;
-            return Ok(Step::Worked);
-        }
-        let left = self.open_since_ms.map(|since| since + job.commit_interval_ms() - now_ms);
-        let left = left.map_or(wait, |left| Duration::from_millis(u64::try_from(left).unwrap_or(0)).min(wait));
-        match self.intake.poll(left)? {
-            SourceEvent::Idle => Ok(Step::Idle),
-            SourceEvent::Passed(partition, offset) => {
-                match self.moved.get_mut(&partition) {
-                    Some(next) => *next = offset,
-                    None => drop(self.passed.insert(partition, offset)),
-                }
-                Ok(Step::Worked)
-            }
-            SourceEvent::Lost(lost) => self.lose(&lost, job, status, now_ms).map(|()| Step::Worked),
-            SourceEvent::Finished(partition) => {
-                self.begin(job, now_ms)?;
-                if let Some(end) = self.unfinished.remove(&partition) {
-                    self.moved.insert(partition, end);
-                }
-                Ok(Step::Worked)
-            }
-            SourceEvent::Batch(raw) => {
-                self.begin(job, now_ms)?;
-                let task = self.tasks.get_mut(&raw.origin.partition);
-                let task = task.ok_or_else(|| other(&format!("{} was read without being asked for", raw.origin)))?;
-                clock::at(now_ms, || task.handle(&Event::Records(&raw))).map_err(fault)?;
-                self.current = Some(raw);
-                self.go_on(status, now_ms)?;
-                Ok(Step::Worked)
-            }
-        }
-    }
-
-    /// Goes on with the records that were read last, until all has come out or so much that it is time to look around.
-    fn go_on(&mut self, status: &QueryStatus, now_ms: i64) -> Result<(), TransportError> {
-        let Some(raw) = self.current.take() else { return Ok(()) };
-        let begun = self.epoch_bytes;
-        loop {
-            self.perform_all(raw.origin.partition, Some(&raw), status)?;
-            let task = self.tasks.get_mut(&raw.origin.partition).ok_or_else(|| other(&"a task is gone"))?;
-            let is_left = clock::at(now_ms, || task.advance()).map_err(fault)?;
-            if !is_left {
-                break;
-            }
-            if self.epoch_bytes - begun >= STEP_BYTES_MAX {
-                self.perform_all(raw.origin.partition, Some(&raw), status)?;
-                return self.pause(raw, now_ms);
-            }
-        }
-        self.send_dead(now_ms)?;
-        self.within = false;
-        let next = match &self.stopped {
-            Some((offset, _)) => Some(*offset),
-            None => raw.offsets.last().map(|last| last + 1),
-        };
-        if let Some(next) = next {
-            self.passed.remove(&raw.origin);
-            self.moved.insert(raw.origin.clone(), next);
-        }
-        self.tally.read(raw.len() as u64, raw.payload_bytes);
-        Ok(())
-    }
-
-    /// Notes how far the records have come out, of which something is left.
-    fn pause(&mut self, raw: RawBatch, now_ms: i64) -> Result<(), TransportError> {
-        self.send_dead(now_ms)?;
-        let position = self.tasks.get_mut(&raw.origin.partition).map_or(TaskPosition::Done, Task::position);
-        self.within = matches!(position, TaskPosition::Within(_));
-        if let TaskPosition::Before(offset) = position {
-            self.passed.remove(&raw.origin);
-            self.moved.insert(raw.origin.clone(), offset);
-        }
-        self.current = Some(raw);
-        Ok(())
-    }
-
-    fn barrier(&mut self, epoch: Epoch, job: &Job, status: &QueryStatus, now_ms: i64) -> Result<(), TransportError> {
-        self.begin(job, now_ms)?;
-        let partitions: Vec<i32> = self.tasks.keys().copied().collect();
-        for partition in partitions {
-            let task = self.tasks.get_mut(&partition).ok_or_else(|| other(&"a task is gone"))?;
-            clock::at(now_ms, || task.handle(&Event::Barrier(epoch))).map_err(fault)?;
-            self.perform_all(partition, None, status)?;
-        }
-        Ok(())
-    }
-
-    /// Performs what has come out of the task of a partition.
-    fn perform_all(
-        &mut self,
-        partition: i32,
-        raw: Option<&RawBatch>,
-        status: &QueryStatus,
-    ) -> Result<(), TransportError> {
-        while let Some(command) = self.tasks.get_mut(&partition).and_then(Task::poll_command) {
-            match command {
-                Command::Write(batch, offsets) => self.write(batch, offsets, raw, status)?,
-                Command::Complain(complaint) => self.complain(&complaint, raw, status),
-                Command::Stop(complaint) => self.stopped = Some((complaint.offset, stopped_by(&complaint))),
-                Command::Show(_) | Command::Reached(_) => {}
-            }
-        }
-        Ok(())
-    }
-
-    /// Writes records that were made of those at `offsets`, without those that the topic is known to refuse.
-    fn write(
-        &mut self,
-        batch: OutBatch,
-        offsets: Int64Array,
-        raw: Option<&RawBatch>,
-        status: &QueryStatus,
-    ) -> Result<(), TransportError> {
-        let Some(raw) = raw else { return Err(other(&"records came out of no records")) };
-        let refused = self.refusals.of(&raw.origin, offsets.values());
-        let (batch, offsets) = match refused.is_empty() {
-            true => (batch, offsets),
-            false => without(&batch, &offsets, &refused).map_err(fault)?,
-        };
-        for (_, offset, reason) in refused {
-            let index = raw.offsets.binary_search(&offset).unwrap_or(0);
-            let (kind, origin) = (ComplaintKind::Serialization, raw.origin.clone());
-            self.complain(&Complaint { kind, origin, offset, expr: None, reason, index }, Some(raw), status);
-        }
-        if batch.is_empty() {
-            return Ok(());
-        }
-        self.epoch_bytes += batch.payload_bytes();
-        self.tally.wrote(batch.len() as u64);
-        self.outbox.put(Work::Write(batch, Made::Of(raw.origin.clone(), offsets)))
-    }
-
-    fn complain(&mut self, complaint: &Complaint, raw: Option<&RawBatch>, status: &QueryStatus) {
-        self.tally.complained();
-        status.complained(complaint);
-        self.complaints.add(complaint, raw);
-    }
-
-    /// Sends dead letters on as they come: the records may be many and large.
-    fn send_dead(&mut self, now_ms: i64) -> Result<(), TransportError> {
-        let Some(letters) = self.complaints.take_dead(now_ms) else { return Ok(()) };
-        if self.refusals.is_silent(&letters.topic) {
-            return Ok(());
-        }
-        self.epoch_bytes += letters.payload_bytes();
-        self.outbox.put(Work::Write(letters, Made::OfComplaints))
-    }
-
-    /// Writes the complaints of the epoch to the processing log, whose topic is made when it is not there. One that does
-    /// not take them holds up nothing.
-    fn log_complaints(&mut self, admin: &dyn Admin, status: &QueryStatus, now_ms: i64) -> Result<(), TransportError> {
-        self.send_dead(now_ms)?;
-        let mut unlogged = self.complaints.take_unlogged();
-        if let Some(entries) = self.complaints.take_log(now_ms) {
-            let made = if self.log_missing { topics::make_processing_log(admin, &entries.topic) } else { Ok(()) };
-            match made {
-                Ok(()) if self.refusals.is_silent(&entries.topic) => unlogged += entries.len() as u64,
-                Ok(()) => {
-                    self.log_missing = false;
-                    self.outbox.put(Work::Write(entries, Made::OfComplaints))?;
-                }
-                Err(error) if error.kind == TransportErrorKind::Authorization => unlogged += entries.len() as u64,
-                Err(error) => return Err(error),
-            }
-        }
-        status.unlogged(unlogged);
-        Ok(())
-    }
-}
-
-/// The records and their offsets without those at some rows.
-fn without(
-    batch: &OutBatch,
-    offsets: &Int64Array,
-    refused: &[(usize, i64, String)],
-) -> Result<(OutBatch, Int64Array), ArrowError> {
-    let mut keep = vec![true; batch.len()];
-    refused.iter().for_each(|(row, ..)| keep[*row] = false);
-    let keep = BooleanArray::from(keep);
-    let kept = |column: &dyn Array| filter(column, &keep);
-    let partitions =
-        batch.partitions.as_ref().map(|values| kept(&Int32Array::new(values.clone(), None))).transpose()?;
-    let times = batch.timestamps_ms.as_ref().map(|values| kept(&Int64Array::new(values.clone(), None))).transpose()?;
-    let batch = OutBatch {
-        topic: batch.topic.clone(),
-        partitions: partitions.map(|values| values.as_primitive::<Int32Type>().values().clone()),
-        keys: kept(&batch.keys)?.as_binary::<i32>().clone(),
-        values: kept(&batch.values)?.as_binary::<i32>().clone(),
-        timestamps_ms: times.map(|values| values.as_primitive::<Int64Type>().values().clone()),
-        headers: batch.headers.as_ref().map(|h| kept(h)).transpose()?.map(|h| h.as_list::<i32>().clone()),
-    };
-    Ok((batch, kept(offsets)?.as_primitive::<Int64Type>().clone()))
-}
-
 /// The topic of a partition is another one by now.
 fn recreated(partition: &TopicPartition) -> Lost {
     Lost { partition: partition.clone(), cause: LossCause::Recreated, from: 0, to: 0 }
-}
-
-/// The way to the output for whoever has these partitions now. What former owners left open is ended.
-fn take_over(
-    driver: &Driver,
-    partitions: &[TopicPartition],
-    batch_bytes_max: Option<usize>,
-) -> Result<Outbox, TransportError> {
-    let Driver { transport, job, refusals, .. } = driver;
-    let options = |partition| SinkOptions {
-        transactional_id: job.is_exactly_once().then(|| job.transactional_id(partition)),
-        nearest_time: true,
-        batch_bytes_max,
-        topic: job.query.topology.output.as_ref().map(|sink| sink.topic.as_str().into()),
-    };
-    let mut outbox = Outbox::new(transport.clone(), options(&partitions[0]), refusals.clone(), job.in_threads);
-    if job.is_exactly_once() && has_open_transactions(transport.as_ref(), job)? {
-        // Whoever had any of the partitions as its first may have died with a transaction open.
-        outbox.open()?;
-        partitions[1..].iter().try_for_each(|partition| transport.open_sink(options(partition)).map(drop))?;
-    }
-    Ok(outbox)
-}
-
-/// Whether readers of the output wait for the end of some transaction.
-fn has_open_transactions(transport: &dyn Transport, job: &Job) -> Result<bool, TransportError> {
-    let topic = job.query.topology.output.as_ref().map_or("", |sink| sink.topic.as_str());
-    let ends = |isolation| -> Result<i64, TransportError> {
-        Ok(transport.admin().watermarks(topic, isolation)?.iter().map(|marks| marks.end).sum())
-    };
-    // The stable end is asked for first: what is written meanwhile is at most taken for an open transaction.
-    let stable = ends(Isolation::ReadCommitted)?;
-    Ok(stable < ends(Isolation::ReadUncommitted)?)
-}
-
-/// What the topics take that complaints go to, and whether the processing log's is missing.
-fn complaint_limits(admin: &dyn Admin, job: &Job) -> Result<(ComplaintLimits, bool), TransportError> {
-    let dead = job.query.dlq_topic.as_deref();
-    let dead = dead.map_or(Ok(RecordLimits::default()), |topic| admin.record_limits(topic))?;
-    match admin.record_limits(&processing_log_topic(&job.service_id)) {
-        Ok(log) => Ok((ComplaintLimits { log, dead }, false)),
-        Err(error) if error.kind == TransportErrorKind::UnknownTopic => {
-            Ok((ComplaintLimits { log: RecordLimits::default(), dead }, true))
-        }
-        Err(error) => Err(error),
-    }
-}
-
-fn placement(transport: &dyn Transport, job: &Job) -> Result<Placement, TransportError> {
-    let topic = job.query.topology.output.as_ref().map_or("", |sink| sink.topic.as_str());
-    let found = transport.admin().topic(topic)?;
-    let missing = || TransportError {
-        kind: TransportErrorKind::UnknownTopic,
-        message: format!("topic \"{topic}\" does not exist"),
-        setting: None,
-    };
-    let partitions = found.ok_or_else(missing)?.partitions;
-    Ok(Placement { partitions, limits: transport.admin().record_limits(topic)? })
-}
-
-fn fault(error: ArrowError) -> TransportError {
-    other(&format!("internal error: {error}"))
-}
-
-fn other(message: &dyn std::fmt::Display) -> TransportError {
-    TransportError { kind: TransportErrorKind::Other, message: message.to_string(), setting: None }
 }

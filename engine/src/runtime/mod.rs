@@ -21,6 +21,7 @@ mod guess;
 mod headless;
 pub(crate) mod insert;
 mod intake;
+mod job;
 mod joins;
 mod lag;
 #[cfg(test)]
@@ -37,6 +38,7 @@ mod query_status;
 mod refusals;
 #[cfg(test)]
 mod refused_tests;
+mod share;
 pub(crate) mod show;
 mod spill;
 mod start;

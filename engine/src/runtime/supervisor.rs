@@ -15,7 +15,8 @@ use std::time::{Duration, Instant};
 use headwater_connectors::panic::words;
 use headwater_connectors::transport::{Transport, TransportError, TransportErrorKind};
 
-use super::driver::{Driver, Job, Step};
+use super::driver::{Driver, Step};
+use super::job::Job;
 use super::query_status::{QueryStatus, State, StatusSnapshot};
 use super::refusals::Refusals;
 use super::stop::Stop;
