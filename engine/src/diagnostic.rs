@@ -6,6 +6,7 @@
 mod cluster;
 mod codes;
 mod render;
+mod shortened;
 mod table;
 mod unfit;
 
@@ -16,6 +17,7 @@ use serde::{Serialize, Serializer};
 pub use cluster::transport;
 pub use codes::*;
 pub use render::render;
+pub use shortened::shortened;
 pub use table::{CODES, CodeEntry, Example, PRELUDE};
 pub use unfit::format_refusal;
 

@@ -113,6 +113,11 @@ impl Engine {
         self.worker.failures()
     }
 
+    /// How many persistent queries this process has, those that stopped included.
+    pub fn queries(&self) -> usize {
+        self.worker.queries()
+    }
+
     /// Commits and stops the persistent queries of this process. Blocks.
     pub fn rest(&self) {
         self.worker.end();

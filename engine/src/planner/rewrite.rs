@@ -20,7 +20,7 @@ use sqlparser::ast::{
 };
 
 use super::aggregate;
-use super::naming::{name_apart, order_by_name};
+use super::naming::{name_apart, name_columns, order_by_name};
 use super::star::call;
 use crate::catalog::Catalog;
 use crate::diagnostic::{Diagnostic, LITERAL, NOT_SUPPORTED};

@@ -129,12 +129,13 @@ impl Beside {
         let name = target.file_name().ok_or_else(|| std::io::Error::other("it names no file"))?;
         let mut unfinished = std::ffi::OsString::from(".");
         unfinished.push(name);
-        unfinished.push(format!(".{}.unfinished", std::process::id()));
+        unfinished.push(format!(".{}.unfinished", uuid::Uuid::new_v4().simple()));
         Ok(Self { path: target.with_file_name(unfinished) })
     }
 
     fn create(&self) -> std::io::Result<File> {
-        File::create(&self.path)
+        // Never a file or a link that someone has put there.
+        File::options().write(true).create_new(true).open(&self.path)
     }
 
     fn rename(self, target: &Path) -> std::io::Result<()> {

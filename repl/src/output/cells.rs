@@ -7,6 +7,8 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 use headwater_engine::row_text::column::Column;
 use headwater_engine::row_text::value::push_text;
 
+use crate::visible::is_visible;
+
 /// Texts one after the other, with ends and widths.
 #[derive(Default)]
 pub struct Cells {
@@ -77,14 +79,13 @@ pub fn split_at_width(text: &str, width: usize) -> (&str, &str) {
 /// Writes a text with its control characters made visible (`\n`, `\u{1b}`): what comes out of a
 /// topic must not move the cursor or recolour the screen.
 pub fn push_printable(out: &mut String, raw: &str) {
-    if !raw.chars().any(char::is_control) {
+    if raw.chars().all(is_visible) {
         return out.push_str(raw);
     }
     for character in raw.chars() {
-        if character.is_control() {
-            out.extend(character.escape_default());
-        } else {
-            out.push(character);
+        match is_visible(character) {
+            true => out.push(character),
+            false => out.extend(character.escape_default()),
         }
     }
 }

@@ -28,7 +28,12 @@ pub struct Vertical {
 
 impl RowWriter for Vertical {
     fn begin(&mut self, schema: &Schema, _out: &mut dyn Write) -> io::Result<()> {
-        let names: Vec<&String> = schema.fields().iter().map(|field| field.name()).collect();
+        let printable = |name: &str| {
+            let mut out = String::new();
+            push_printable(&mut out, name);
+            out
+        };
+        let names: Vec<String> = schema.fields().iter().map(|field| printable(field.name())).collect();
         let width = names.iter().map(|name| width_of(name)).max().unwrap_or(0);
         self.heads = names.iter().map(|name| format!("{name}{} | ", " ".repeat(width - width_of(name)))).collect();
         Ok(())
