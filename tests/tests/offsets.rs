@@ -357,7 +357,8 @@ async fn a_topic_that_is_created_again_is_noticed_by_who_joins_again() {
     world.drive(&mut driver).unwrap();
     world.recreate();
     world.write(0, 100..200);
-    world.cluster.expire_offsets(&world.group());
+    let group = world.group().await;
+    world.cluster.expire_offsets(&group);
     world.cluster.expire_members();
     let error = world.drive(&mut driver).unwrap_err();
     assert!(error.message.contains("topic \"s\" was deleted and created again"), "{error}");
@@ -367,7 +368,8 @@ async fn a_topic_that_is_created_again_is_noticed_by_who_joins_again() {
     let mut driver = world.driver().await;
     world.write(0, 0..10);
     world.drive(&mut driver).unwrap();
-    world.cluster.expire_offsets(&world.group());
+    let group = world.group().await;
+    world.cluster.expire_offsets(&group);
     world.cluster.expire_members();
     let error = world.drive(&mut driver).unwrap_err();
     assert!(error.message.contains("no offset is committed for s[0] any more"), "{error}");
