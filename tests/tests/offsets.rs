@@ -162,14 +162,17 @@ impl World {
         self.rows(log).await
     }
 
-    /// The query's consumer group, as EXPLAIN shows it.
     async fn group(&mut self) -> String {
-        let explain = format!("EXPLAIN {};", self.query);
-        let answer = self.engine.ask(&mut self.session, &explain).await.unwrap();
-        let Answer::Facts(sections) = answer else { panic!("{explain} gives facts") };
-        let mut rows = sections.into_iter().flat_map(|section| section.rows);
-        rows.find(|row| row[0] == "Consumer group").map(|row| row[1].clone()).unwrap()
+        group_of(&self.engine, &mut self.session, &self.query).await
     }
+}
+
+/// A query's consumer group, as EXPLAIN shows it.
+async fn group_of(engine: &Engine, session: &mut Session, query: &str) -> String {
+    let answer = engine.ask(session, &format!("EXPLAIN {query};")).await.unwrap();
+    let Answer::Facts(sections) = answer else { panic!("EXPLAIN gives facts") };
+    let mut rows = sections.into_iter().flat_map(|section| section.rows);
+    rows.find(|row| row[0] == "Consumer group").map(|row| row[1].clone()).unwrap()
 }
 
 fn write(cluster: &MemoryTransport, partition: i32, numbers: Range<i64>) {
@@ -425,7 +428,7 @@ async fn a_running_query_whose_topic_is_created_again_does_not_begin_anew() {
     let topic = NewTopic { name: "s".to_owned(), partitions: 2, replicas: None, settings: BTreeMap::new() };
     cluster.admin().delete_topic("s").unwrap();
     await_that("it misses its topic", || async { word(&engine).await == "ERROR" }).await;
-    cluster.expire_offsets("_headwater-default_query_CSAS_T_2");
+    cluster.expire_offsets(&group_of(&engine, &mut session, "CSAS_T_2").await);
     cluster.admin().create_topic(&topic).unwrap();
     write(&cluster, 0, 100..110);
     await_that("it stops", || async {

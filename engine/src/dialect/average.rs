@@ -15,7 +15,9 @@ use crate::types::{DECIMAL_PRECISION_MAX, SqlType};
 
 /// Digits that an average has more after the point than its values.
 const MORE_DIGITS: u8 = 4;
-/// Digits of a DECIMAL whose average has more of them; that of a wider one is as wide as can be.
+/// Digits of a DECIMAL whose sum has room in 38; that of a wider one has it in 76 (`sums`).
+const SUMMED_NARROW_MAX: u8 = 28;
+/// Digits of the narrower of Arrow's DECIMALs.
 const NARROW_MAX: u8 = 38;
 
 /// An aggregate or a window function, which averages values with a digit more where they are DECIMALs.
@@ -23,7 +25,7 @@ pub(super) fn with_a_digit_more(expr: Expr, schema: &DFSchema) -> Result<Expr> {
     let one = |args: &mut Vec<Expr>| -> Result<()> {
         for arg in args {
             if let Some(SqlType::Decimal { precision, scale }) = SqlType::from_arrow(&arg.get_type(schema)?)
-                && precision < DECIMAL_PRECISION_MAX
+                && precision < DECIMAL_PRECISION_MAX - 1
             {
                 let wide = SqlType::Decimal { precision: precision + 1, scale: scale + 1 };
                 *arg = widened(std::mem::take(arg), &wide, schema)?;
@@ -51,7 +53,7 @@ pub(super) fn type_of(expr: &Expr, schema: &DFSchema) -> Result<Option<SqlType>>
     if precision == DECIMAL_PRECISION_MAX {
         return Ok(None);
     }
-    let most = if precision - 1 <= NARROW_MAX { NARROW_MAX } else { DECIMAL_PRECISION_MAX };
+    let most = if precision - 1 <= SUMMED_NARROW_MAX { NARROW_MAX } else { DECIMAL_PRECISION_MAX };
     let more = |digits: u8| (digits - 1 + MORE_DIGITS).min(most);
     Ok(Some(SqlType::Decimal { precision: more(precision), scale: more(scale) }))
 }
@@ -75,6 +77,7 @@ mod tests {
     use datafusion::logical_expr::col;
 
     use super::*;
+    use crate::dialect::sums;
 
     #[test]
     fn an_average_has_the_type_that_it_had_without_its_digit_more() {
@@ -83,7 +86,8 @@ mod tests {
             let schema = Schema::new(vec![Field::new("a", ty, true)]);
             let schema = DFSchema::try_from(schema).expect("one column");
             let before = avg(col("a"));
-            let had = SqlType::from_arrow(&before.get_type(&schema).expect("a type"));
+            let summed = sums::settle(before.clone(), &schema).expect("an average");
+            let had = SqlType::from_arrow(&summed.get_type(&schema).expect("a type"));
             let after = with_a_digit_more(before, &schema).expect("an average");
             assert_eq!(type_of(&after, &schema).expect("a type"), had, "DECIMAL({precision}, {scale})");
         }
