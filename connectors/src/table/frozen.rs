@@ -11,8 +11,11 @@ use crate::transport::{Admin, Extent, Isolation, LossCause, Lost, TransportError
 /// The logs of one query, each frozen when a scan first asks for it.
 #[derive(Debug, Default)]
 pub struct FrozenLogs {
-    topics: Mutex<BTreeMap<Arc<str>, Arc<Mutex<Option<Arc<Extent>>>>>>,
+    topics: Mutex<BTreeMap<Arc<str>, Place>>,
 }
+
+/// The log of a topic once it is frozen; who asks first freezes it, the others wait.
+type Place = Arc<Mutex<Option<Arc<Extent>>>>;
 
 impl FrozenLogs {
     /// The logs of a topic. Blocks where they are not frozen yet; fails as the cluster's answers fail.

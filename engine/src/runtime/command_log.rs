@@ -173,10 +173,10 @@ impl CommandLog {
         }
         // After a fault the topic may be another one that has grown as long.
         let doubtful = self.fault.is_some() && self.last.is_some();
-        if end > self.next || doubtful {
-            if let Some(fault) = self.read_to(end)? {
-                return Ok(Some(fault));
-            }
+        if (end > self.next || doubtful)
+            && let Some(fault) = self.read_to(end)?
+        {
+            return Ok(Some(fault));
         }
         self.watch_settings(SETTINGS_EVERY);
         Ok(None)

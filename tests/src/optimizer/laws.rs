@@ -5,12 +5,15 @@ use super::queries::{Select, Writer, order_by_all};
 use super::tables::{Table as Source, Ty};
 use super::{Random, Table};
 
+/// Compares the rows of a law's sides.
+type Holds = dyn Fn(Vec<Table>) -> Option<(Table, Table)> + Send + Sync;
+
 /// Queries and what is true of their rows.
 pub struct Law {
     pub name: &'static str,
     pub sides: Vec<Side>,
     /// Gives the two tables that differ, where the law is broken.
-    pub holds: Box<dyn Fn(Vec<Table>) -> Option<(Table, Table)> + Send + Sync>,
+    pub holds: Box<Holds>,
     /// Whether all sides are one query, so that it is refused by all of them or by none.
     pub same_query: bool,
 }

@@ -147,10 +147,10 @@ impl Writer<'_> {
 
     fn join(&mut self, left: From, right: From) -> From {
         let kind = *self.random.pick(&JOINS);
-        if self.random.one_in(6) {
-            if let Some(joined) = self.join_using(&left, &right, kind) {
-                return joined;
-            }
+        if self.random.one_in(6)
+            && let Some(joined) = self.join_using(&left, &right, kind)
+        {
+            return joined;
         }
         // A name that both sides have says nothing.
         let is_shared = |text: &String, others: &[Column]| others.iter().any(|column| column.texts.contains(text));

@@ -101,7 +101,7 @@ fn calls(rows: &Rows) -> Vec<(String, &'static Recipe, Shape, Vec<ArrayRef>)> {
                 let Some(recipe) = compute.recipe.filter(|_| compute.constants == constants.len()) else { continue };
                 let takes = found.takes[..args.len()].to_vec();
                 let args = args.iter().zip(&takes).map(|(arg, ty)| arrow::compute::cast(arg, ty).expect("a cast"));
-                let address = rows.address.iter().cloned().filter(|_| recipe.order != Order::Any);
+                let address = rows.address.iter().filter(|_| recipe.order != Order::Any).cloned();
                 let columns = args.chain(address).collect();
                 let name = format!("{}({types:?})", function.name);
                 let (constants, returns) = (constants.clone(), found.returns);

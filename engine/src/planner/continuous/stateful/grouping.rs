@@ -120,8 +120,8 @@ impl Stateful<'_> {
             let message = format!("the aggregate {name} cannot take the aggregate {inner}");
             errors.push(Diagnostic::new(STREAMING, message).at(span));
         }
-        for at in arguments.len() - aggregate::constants(&name, arguments.len())..arguments.len() {
-            let argument = &arguments[at];
+        let first_constant = arguments.len() - aggregate::constants(&name, arguments.len());
+        for (at, argument) in arguments.iter().enumerate().skip(first_constant) {
             if !self.scope.columns_in(argument).is_empty() {
                 let text = self.scope.text(argument);
                 let message = format!("argument {} of {name} must be a literal, not \"{text}\"", at + 1);
