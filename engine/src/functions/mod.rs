@@ -63,7 +63,7 @@ pub const FAMILIES: &[&[Function]] = &[
     table::FUNCTIONS,
 ];
 
-/// All functions of the dialect that are not aggregates; those are [`aggregate::FUNCTIONS`].
+/// All functions of the dialect that are not aggregates; those are in `aggregate`.
 pub fn all() -> impl Iterator<Item = &'static Function> {
     FAMILIES.iter().flat_map(|family| family.iter())
 }
