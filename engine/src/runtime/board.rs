@@ -12,14 +12,14 @@ use std::time::Duration;
 use arrow::array::{Array, BinaryArray};
 use headwater_connectors::record::{OutBatch, RawBatch, TopicPartition, Wanted};
 use headwater_connectors::transport::{
-    Isolation, NewTopic, ReadPlan, ReadRange, Sink, SinkOptions, SourceEvent, TopicIds, Transport, TransportError,
-    TransportErrorKind,
+    Isolation, NewTopic, ReadPlan, ReadRange, SourceEvent, TopicIds, Transport, TransportError, TransportErrorKind,
 };
 use serde::{Deserialize, Serialize};
 
 use super::OWN_TOPICS;
 use super::query_status::{State, StatusSnapshot};
 use super::topics;
+use super::writer::Writer;
 
 /// How often a record is written again while its query fails, in ms.
 const REFRESH_MS: i64 = 30_000;
@@ -54,7 +54,8 @@ pub struct Board {
     process: String,
     /// Tells this process from one that had its number before.
     id: String,
-    sink: Option<Box<dyn Sink>>,
+    /// While something fails there will be more to write; otherwise no connection is kept for it.
+    writer: Option<Writer>,
     shown: BTreeMap<String, Failing>,
 }
 
@@ -98,7 +99,7 @@ impl Board {
             topic: status_topic(service_id).into(),
             process: format!("{host}:{}", std::process::id()),
             id: uuid::Uuid::new_v4().to_string(),
-            sink: None,
+            writer: None,
             shown: BTreeMap::new(),
         }
     }
@@ -129,35 +130,31 @@ impl Board {
                 Some(now) => drop(self.shown.insert(id, now)),
                 None => drop(self.shown.remove(&id)),
             }),
-            Err(error) => {
-                self.sink = None;
-                tracing::debug!(topic = %self.topic, %error, "the status of queries could not be written");
-            }
+            Err(error) => tracing::debug!(topic = %self.topic, %error, "the status of queries could not be written"),
         }
     }
 
     fn write(&mut self, changes: &[(String, Option<Failing>)]) -> Result<(), TransportError> {
-        let mut sink = match self.sink.take() {
-            Some(sink) => sink,
+        let writer = match self.writer.take() {
+            Some(writer) => writer,
             None => {
                 topics::make_if_missing(self.transport.admin(), &self.new_topic())?;
-                self.transport.open_sink(SinkOptions::default())?
+                Writer::new(self.transport.clone())
             }
         };
         let keys: Vec<String> = changes.iter().map(|(id, _)| format!("{id} {}", self.id)).collect();
         let values: Vec<Option<Vec<u8>>> =
             changes.iter().map(|(_, failing)| failing.as_ref().and_then(|f| serde_json::to_vec(f).ok())).collect();
-        sink.write(&OutBatch {
+        let batch = OutBatch {
             topic: self.topic.clone(),
             partitions: Some(vec![0; keys.len()].into()),
             keys: keys.iter().map(|key| Some(key.as_bytes())).collect(),
             values: values.iter().map(Option::as_deref).collect(),
             timestamps_ms: None,
             headers: None,
-        })?;
-        sink.flush(PATIENCE)?;
-        // While something fails there will be more; otherwise no connection is kept for it.
-        self.sink = changes.iter().any(|(_, failing)| failing.is_some()).then_some(sink);
+        };
+        writer.write(&batch, PATIENCE)?;
+        self.writer = changes.iter().any(|(_, failing)| failing.is_some()).then_some(writer);
         Ok(())
     }
 
