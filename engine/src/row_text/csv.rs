@@ -8,9 +8,9 @@ use std::io::{self, Write};
 use arrow::array::RecordBatch;
 use arrow::datatypes::Schema;
 
-use super::WRITE_BYTES_MIN;
 use super::column::Column;
 use super::value::push_text;
+use super::{write_out, write_rows};
 
 /// Writes rows as CSV.
 #[derive(Debug, Default)]
@@ -28,42 +28,29 @@ impl CsvLines {
             quote_from(&mut self.buffer, start);
         }
         self.buffer.push('\n');
-        self.write_out(out)
+        write_out(&mut self.buffer, out)
     }
 
     /// Writes rows. Fails only when `out` does.
     pub fn write(&mut self, batch: &RecordBatch, out: &mut dyn Write) -> io::Result<()> {
-        let columns: Vec<Column> = batch.columns().iter().map(Column::of).collect();
-        for row in 0..batch.num_rows() {
-            self.push_row(&columns, row);
-            if self.buffer.len() >= WRITE_BYTES_MIN {
-                self.write_out(out)?;
-            }
-        }
-        self.write_out(out)
+        write_rows(batch, &mut self.buffer, out, push_row)
     }
+}
 
-    fn push_row(&mut self, columns: &[Column], row: usize) {
-        for (position, column) in columns.iter().enumerate() {
-            push_comma(&mut self.buffer, position);
-            if column.is_null(row) {
-                continue;
-            }
-            let start = self.buffer.len();
-            push_text(&mut self.buffer, column, row);
-            if needs_no_look(column) {
-                continue;
-            }
-            quote_from(&mut self.buffer, start);
+fn push_row(buffer: &mut String, columns: &[Column], row: usize) {
+    for (position, column) in columns.iter().enumerate() {
+        push_comma(buffer, position);
+        if column.is_null(row) {
+            continue;
         }
-        self.buffer.push('\n');
+        let start = buffer.len();
+        push_text(buffer, column, row);
+        if needs_no_look(column) {
+            continue;
+        }
+        quote_from(buffer, start);
     }
-
-    fn write_out(&mut self, out: &mut dyn Write) -> io::Result<()> {
-        out.write_all(self.buffer.as_bytes())?;
-        self.buffer.clear();
-        Ok(())
-    }
+    buffer.push('\n');
 }
 
 /// Columns whose text never needs quotes.

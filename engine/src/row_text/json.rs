@@ -12,10 +12,10 @@ use arrow::datatypes::Schema;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use super::WRITE_BYTES_MIN;
 use super::calendar::{push_date, push_time, push_timestamp};
 use super::column::Column;
 use super::value::{push_number, push_other, push_text, span};
+use super::write_rows;
 
 /// Writes rows as JSON lines.
 #[derive(Debug, Default)]
@@ -33,29 +33,17 @@ impl JsonLines {
 
     /// Writes rows. Fails only when `out` does.
     pub fn write(&mut self, batch: &RecordBatch, out: &mut dyn Write) -> io::Result<()> {
-        let columns: Vec<Column> = batch.columns().iter().map(Column::of).collect();
-        for row in 0..batch.num_rows() {
-            self.push_row(&columns, row);
-            if self.buffer.len() >= WRITE_BYTES_MIN {
-                self.write_out(out)?;
-            }
-        }
-        self.write_out(out)
+        let heads = &self.heads;
+        write_rows(batch, &mut self.buffer, out, |buffer, columns, row| push_row(buffer, heads, columns, row))
     }
+}
 
-    fn push_row(&mut self, columns: &[Column], row: usize) {
-        for (head, column) in self.heads.iter().zip(columns) {
-            self.buffer.push_str(head);
-            push_json(&mut self.buffer, column, row);
-        }
-        self.buffer.push_str(if columns.is_empty() { "{}\n" } else { "}\n" });
+fn push_row(buffer: &mut String, heads: &[String], columns: &[Column], row: usize) {
+    for (head, column) in heads.iter().zip(columns) {
+        buffer.push_str(head);
+        push_json(buffer, column, row);
     }
-
-    fn write_out(&mut self, out: &mut dyn Write) -> io::Result<()> {
-        out.write_all(self.buffer.as_bytes())?;
-        self.buffer.clear();
-        Ok(())
-    }
+    buffer.push_str(if columns.is_empty() { "{}\n" } else { "}\n" });
 }
 
 fn heads<'a>(names: impl Iterator<Item = &'a str>) -> Vec<String> {

@@ -11,10 +11,10 @@ use std::io::{self, Write};
 use arrow::array::RecordBatch;
 use arrow::datatypes::Schema;
 
+use super::RowWriter;
 use super::cells::{push_printable, width_of};
-use super::{RowWriter, WRITE_BYTES_MIN};
-use headwater_engine::row_text::column::Column;
 use headwater_engine::row_text::value::push_text;
+use headwater_engine::row_text::write_rows;
 
 /// Writes rows one below the other.
 #[derive(Default)]
@@ -40,37 +40,21 @@ impl RowWriter for Vertical {
     }
 
     fn batch(&mut self, batch: &RecordBatch, out: &mut dyn Write) -> io::Result<()> {
-        let columns: Vec<Column> = batch.columns().iter().map(Column::of).collect();
-        for row in 0..batch.num_rows() {
-            self.push_row(&columns, row);
-            if self.buffer.len() >= WRITE_BYTES_MIN {
-                self.write_out(out)?;
+        let Self { heads, rows, buffer, cell } = self;
+        write_rows(batch, buffer, out, |buffer, columns, row| {
+            *rows += 1;
+            buffer.push_str(&format!("-[ row {rows} ]-\n"));
+            for (head, column) in heads.iter().zip(columns) {
+                cell.clear();
+                push_text(cell, column, row);
+                buffer.push_str(head);
+                push_printable(buffer, cell);
+                buffer.push('\n');
             }
-        }
-        self.write_out(out)
+        })
     }
 
     fn end(&mut self, _out: &mut dyn Write) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Vertical {
-    fn push_row(&mut self, columns: &[Column], row: usize) {
-        self.rows += 1;
-        self.buffer.push_str(&format!("-[ row {} ]-\n", self.rows));
-        for (head, column) in self.heads.iter().zip(columns) {
-            self.cell.clear();
-            push_text(&mut self.cell, column, row);
-            self.buffer.push_str(head);
-            push_printable(&mut self.buffer, &self.cell);
-            self.buffer.push('\n');
-        }
-    }
-
-    fn write_out(&mut self, out: &mut dyn Write) -> io::Result<()> {
-        out.write_all(self.buffer.as_bytes())?;
-        self.buffer.clear();
         Ok(())
     }
 }
