@@ -53,6 +53,20 @@ fn programs_get_rows_and_nothing_else() {
     assert_eq!(text(&again.stdout), "ID,NOTE,AMOUNT\n1,\"a, \"\"b\"\"\",12345678901234567.80\n2,,2.50\n");
 }
 
+/// Who starts programs without output opens `/dev/null` for reading, too, like Rust where it finds it closed.
+#[test]
+fn no_output_is_fine_and_a_closed_one_is_not() {
+    let data = tempfile::tempdir().unwrap();
+    let null = std::fs::File::options().read(true).write(true).open("/dev/null").unwrap();
+    let nowhere = headwater(data.path(), &["-e", "SELECT 1;"]).stdout(null).output().unwrap();
+    assert_eq!(nowhere.status.code(), Some(0), "{}", text(&nowhere.stderr));
+    let shell = "exec \"$0\" --data \"$1\" -e 'SELECT 1;' >&-";
+    let closed = Command::new("sh").args(["-c", shell, env!("CARGO_BIN_EXE_headwater")]).arg(data.path()).output();
+    let closed = closed.unwrap();
+    assert_eq!(closed.status.code(), Some(1), "{}", text(&closed.stderr));
+    assert_eq!(text(&closed.stderr), "headwater: standard output is closed\n");
+}
+
 #[test]
 fn a_failure_stops_and_is_told_by_the_exit_code() {
     let data = tempfile::tempdir().unwrap();
