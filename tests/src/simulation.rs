@@ -168,6 +168,8 @@ impl World {
             25..26 if self.processes.len() < 4 => self.start(),
             26..27 if self.processes.len() > 1 => self.leave(),
             27..28 if self.partitions < PARTITIONS_MAX => self.grow(),
+            // Long enough for queries that find nothing then to let go of what they hold.
+            28..30 => self.now_ms += 11_000,
             _ => {
                 let process = self.chance.random_range(0..self.processes.len());
                 let query = self.chance.random_range(0..self.queries.len());

@@ -12,6 +12,7 @@ mod losses;
 mod reading;
 mod topics;
 mod transactions;
+mod waiting;
 mod writing;
 
 use headwater_connectors::record::TopicPartition;
@@ -55,6 +56,10 @@ pub const CONTRACT: &[(&str, Check)] = &[
     ("markers at the end are passed", losses::passed),
     ("a range whose records were compacted away ends", reading::compacted),
     ("an unbounded range follows the log", reading::unbounded),
+    ("a bell rings for what comes", waiting::records),
+    ("a bell rings for markers and not before them", waiting::markers),
+    ("a bell rings where the log does not reach", waiting::beyond),
+    ("a bell rings for a topic that is made again", waiting::recreated),
     ("only what is wanted is copied", reading::wanted),
     ("many partitions over several sources", reading::many_partitions),
     ("two reads of one partition do not disturb each other", reading::twice),

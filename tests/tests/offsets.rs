@@ -16,8 +16,8 @@ use futures::TryStreamExt as _;
 use headwater_connectors::record::{OutBatch, TopicPartition};
 use headwater_connectors::transport::memory::MemoryTransport;
 use headwater_connectors::transport::{
-    Admin, GroupPlan, Member, Membership, NewTopic, ReadPlan, Sink, SinkOptions, Source, Transport, TransportError,
-    TransportErrorKind,
+    Admin, Doorbell, GroupPlan, Member, Membership, NewTopic, ReadPlan, Sink, SinkOptions, Source, Transport,
+    TransportError, TransportErrorKind,
 };
 use headwater_engine::answer::Answer;
 use headwater_engine::config::Settings;
@@ -56,6 +56,10 @@ impl Transport for Gate {
             event(&self.cluster);
         }
         self.cluster.open_sources(plans)
+    }
+
+    fn doorbell(&self, places: &BTreeMap<TopicPartition, i64>) -> Result<Box<dyn Doorbell>, TransportError> {
+        self.cluster.doorbell(places)
     }
 
     fn join_group(&self, plan: GroupPlan) -> Result<Box<dyn Member>, TransportError> {

@@ -38,6 +38,11 @@ fn succeed(place: &[&str], args: &[&str]) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
+fn insert(numbers: std::ops::Range<u32>) -> String {
+    let rows: Vec<String> = numbers.map(|n| format!("('k{}', {n})", n % 7)).collect();
+    format!("INSERT INTO s VALUES {};", rows.join(", "))
+}
+
 /// A service's file and the folder of its broker.
 struct Place {
     folder: TempDir,
@@ -63,8 +68,7 @@ impl Place {
     }
 
     fn insert(&self, numbers: std::ops::Range<u32>) {
-        let rows: Vec<String> = numbers.map(|n| format!("('k{}', {n})", n % 7)).collect();
-        self.ask(&["-e", &format!("INSERT INTO s VALUES {};", rows.join(", "))]);
+        self.ask(&["-e", &insert(numbers)]);
     }
 
     /// A process that works until it is ended.
@@ -96,6 +100,13 @@ impl Working {
     fn signal(&self, signal: Signal) {
         let pid = Pid::from_raw(i32::try_from(self.0.id()).expect("a pid"));
         kill(pid, signal).expect("a running child");
+    }
+
+    /// True when one of its threads has this name.
+    fn has_thread(&self, name: &str) -> bool {
+        let threads = std::fs::read_dir(format!("/proc/{}/task", self.0.id())).expect("a running child");
+        let names = threads.flatten().map(|thread| std::fs::read_to_string(thread.path().join("comm")));
+        names.flatten().any(|comm| comm.trim() == name)
     }
 
     /// Waits until it says that its queries run. It must have been started with a pipe.
@@ -185,6 +196,33 @@ fn what_comes_in_bulk_is_written_once() {
     let steps = "SELECT n - LAG(n) OVER (PARTITION BY ROWPARTITION ORDER BY ROWOFFSET) AS step FROM odd";
     assert_eq!(place.count(&format!("({steps}) AS u WHERE step <= 0")), 0);
     assert_eq!(place.count(&format!("({steps}) AS u WHERE step > 0")), 6_000 - 2);
+}
+
+/// Goal: queries that let go of their input while nothing comes hear what comes then, also one behind the other.
+/// Method: the thread is waited for that listens for them.
+#[test]
+fn queries_that_rest_go_on() {
+    let place = Place::new(SERVICE);
+    let working = place.start();
+    await_so("its broker is there", || place.folder.path().join("data").exists());
+    for (round, rows) in [(0..10), (10..20)].into_iter().enumerate() {
+        if round > 0 {
+            await_so("both rest", || working.has_thread("doorbells"));
+        }
+        await_so("the records are taken", || {
+            run(&["--data", &place.data()], &["-e", &insert(rows.clone())]).status.success()
+        });
+        await_so("the records have come out", || place.count("by_n") == 5 * (round as u64 + 1));
+    }
+}
+
+/// Waits until something is so.
+fn await_so(what: &str, mut so: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !so() {
+        assert!(begun.elapsed() < LIMIT, "{what}: not so after {LIMIT:?}");
+        sleep(Duration::from_millis(100));
+    }
 }
 
 #[test]

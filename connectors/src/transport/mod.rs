@@ -13,6 +13,7 @@
 //! ```
 
 mod columns;
+mod doorbell;
 pub mod kafka;
 mod lost;
 pub mod memory;
@@ -26,6 +27,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use self::doorbell::Doorbell;
 pub use self::lost::{LossCause, Lost};
 pub use self::position::Position;
 pub use self::topic_id::{NotAnId, TopicId, TopicIds};
@@ -40,6 +42,10 @@ pub trait Transport: Send + Sync + fmt::Debug {
     /// driven by different threads. A topic or partition that does not exist is told here or by the first
     /// poll; plans whose ranges are all empty ask nobody.
     fn open_sources(&self, plans: Vec<ReadPlan>) -> Result<Vec<Box<dyn Source>>, TransportError>;
+
+    /// Hangs a bell at the next offset to read of each partition. What a reader of committed records would see there, or
+    /// could not see any more, rings it.
+    fn doorbell(&self, places: &BTreeMap<TopicPartition, i64>) -> Result<Box<dyn Doorbell>, TransportError>;
 
     /// Joins a consumer group, which shares the partitions of its topics out among its members. Who has a
     /// partition reads it through a source of its own; the group only says whose it is. A topic that does not

@@ -268,7 +268,7 @@ impl Driver {
             self.refusals.committed(&offsets);
             self.status.committed(&offsets, tally, now_ms);
         }
-        let rested = share.rest(now_ms)?;
+        let rested = share.rest(&self.job, now_ms)?;
         if rested {
             self.pass();
         }

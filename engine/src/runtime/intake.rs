@@ -3,13 +3,20 @@
 //! While large batches come, the thread takes the next ones from the client while the query computes those before. When no
 //! such comes any more, nothing is to be gained by it: the source comes back, and a query that waits has no second thread
 //! that wakes. The thread is heard at least every [`LOOK`]; one that is not hangs, and its query is begun anew.
+//!
+//! A query that finds nothing for a while has no source at all: a bell rings when there is something.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use headwater_connectors::panic::words;
-use headwater_connectors::transport::{Source, SourceEvent, TransportError, TransportErrorKind};
+use headwater_connectors::record::TopicPartition;
+use headwater_connectors::transport::{
+    Doorbell, LossCause, Lost, ReadPlan, Source, SourceEvent, Transport, TransportError, TransportErrorKind,
+};
 
 /// Events that wait for the query at most.
 const WAITING_MAX: usize = 2;
@@ -22,9 +29,15 @@ const SILENT_MAX: Duration = Duration::from_secs(60);
 
 /// The way in of one share of a query.
 pub(super) struct Intake {
+    transport: Arc<dyn Transport>,
+    plan: ReadPlan,
+    /// The next offset of each partition, as far as it was read here.
+    next: BTreeMap<TopicPartition, i64>,
     /// The source, when it is read here.
     source: Option<Box<dyn Source>>,
     ahead: Option<Ahead>,
+    /// In the place of a source while nothing comes.
+    bell: Option<Box<dyn Doorbell>>,
     /// A batch of so many records is large, and has a thread begin; none where there is to be no thread.
     ahead_from: Option<usize>,
 }
@@ -48,13 +61,36 @@ enum Sent {
 }
 
 impl Intake {
-    /// The way in from a source. Batches of `ahead_from` records have a thread begin to read ahead.
-    pub(super) fn new(source: Box<dyn Source>, ahead_from: Option<usize>) -> Self {
-        Self { source: Some(source), ahead: None, ahead_from }
+    /// The way in of a plan. Batches of `ahead_from` records have a thread begin to read ahead.
+    pub(super) fn open(
+        transport: Arc<dyn Transport>,
+        plan: ReadPlan,
+        ahead_from: Option<usize>,
+    ) -> Result<Self, TransportError> {
+        let next = plan.ranges.iter().map(|range| (range.partition.clone(), range.start)).collect();
+        let mut intake = Self { transport, plan, next, source: None, ahead: None, bell: None, ahead_from };
+        intake.open_source()?;
+        Ok(intake)
     }
 
-    /// Waits at most `timeout` for the next event, like [`Source::poll`].
+    /// Waits at most `timeout` for the next event, like [`Source::poll`]. Not while it rests.
     pub(super) fn poll(&mut self, timeout: Duration) -> Result<SourceEvent, TransportError> {
+        let event = self.take(timeout)?;
+        match &event {
+            SourceEvent::Batch(batch) => {
+                if let (Some(next), Some(last)) = (self.next.get_mut(&batch.origin), batch.offsets.last()) {
+                    *next = last + 1;
+                }
+            }
+            SourceEvent::Lost(Lost { partition, to: offset, .. }) | SourceEvent::Passed(partition, offset) => {
+                self.next.insert(partition.clone(), *offset);
+            }
+            SourceEvent::Finished(_) | SourceEvent::Idle => {}
+        }
+        Ok(event)
+    }
+
+    fn take(&mut self, timeout: Duration) -> Result<SourceEvent, TransportError> {
         if let Some(ahead) = &mut self.ahead {
             match ahead.receive(timeout)? {
                 Sent::Event(event) => return event,
@@ -68,6 +104,54 @@ impl Intake {
             self.ahead = self.source.take().map(|source| Ahead::start(source, from)).transpose()?;
         }
         Ok(event)
+    }
+
+    /// Lets go of the source, unless it is just being read. To be called when nothing came for a while, and not of ranges
+    /// with an end.
+    pub(super) fn rest(&mut self) -> Result<(), TransportError> {
+        if self.source.is_some() {
+            self.bell = Some(self.transport.doorbell(&self.next)?);
+            self.source = None;
+        }
+        Ok(())
+    }
+
+    /// True when it has no source, but a bell.
+    pub(super) fn is_resting(&self) -> bool {
+        self.bell.is_some()
+    }
+
+    /// Waits at most `timeout` until something comes. True when it does not rest any more.
+    pub(super) fn wake(&mut self, timeout: Duration) -> Result<bool, TransportError> {
+        if self.bell.as_mut().is_some_and(|bell| !bell.wait(timeout)) {
+            return Ok(false);
+        }
+        self.check_topics()?;
+        self.open_source()?;
+        self.bell = None;
+        Ok(true)
+    }
+
+    fn open_source(&mut self) -> Result<(), TransportError> {
+        for range in &mut self.plan.ranges {
+            range.start = self.next.get(&range.partition).copied().unwrap_or(range.start);
+        }
+        let mut opened = self.transport.open_sources(vec![self.plan.clone()])?;
+        self.source = Some(opened.pop().ok_or_else(|| other("the transport opened no source"))?);
+        Ok(())
+    }
+
+    /// Looks whether the topics are still those that were read.
+    fn check_topics(&self) -> Result<(), TransportError> {
+        for (topic, meant) in &self.plan.ids {
+            let is_other = self.transport.admin().topic_id(topic)?.is_some_and(|id| id != *meant);
+            let read = self.next.iter().find(|(partition, _)| partition.topic == *topic);
+            if let Some((partition, next)) = read.filter(|_| is_other) {
+                let (partition, cause) = (partition.clone(), LossCause::Recreated);
+                return Err(Lost { partition, cause, from: *next, to: *next }.into());
+            }
+        }
+        Ok(())
     }
 }
 
@@ -144,7 +228,9 @@ mod tests {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicBool, Ordering};
 
-    use headwater_connectors::record::{RawBatch, TopicPartition};
+    use headwater_connectors::record::{OutBatch, RawBatch, Wanted};
+    use headwater_connectors::transport::memory::MemoryTransport;
+    use headwater_connectors::transport::{Isolation, NewTopic, ReadRange, SinkOptions, TopicIds};
 
     use super::*;
 
@@ -192,7 +278,25 @@ mod tests {
     fn intake(sizes: &[Option<usize>], ahead_from: Option<usize>) -> (Intake, Arc<AtomicBool>) {
         let closed = Arc::<AtomicBool>::default();
         let source = Sizes { sizes: sizes.iter().copied().collect(), closed: closed.clone(), next: 0 };
-        (Intake::new(Box::new(source), ahead_from), closed)
+        (of(source, ahead_from), closed)
+    }
+
+    fn of(source: Sizes, ahead_from: Option<usize>) -> Intake {
+        let intake = Intake::open(Arc::new(MemoryTransport::new()), plan(&[]), ahead_from).expect("opens");
+        Intake { source: Some(Box::new(source)), ..intake }
+    }
+
+    /// A plan that reads these partitions of t from their beginning.
+    fn plan(partitions: &[i32]) -> ReadPlan {
+        let range =
+            |partition: &i32| ReadRange { partition: TopicPartition::new("t", *partition), start: 0, end: None };
+        ReadPlan {
+            ranges: partitions.iter().map(range).collect(),
+            wanted: Wanted::ALL,
+            isolation: Isolation::ReadCommitted,
+            batch_records_max: 100,
+            ids: TopicIds::new(),
+        }
     }
 
     /// The offsets that come until nothing does.
@@ -242,7 +346,7 @@ mod tests {
     #[test]
     fn a_panic_is_told() {
         let source = Sizes { sizes: [Some(10)].into(), closed: Arc::default(), next: -1_000 };
-        let mut intake = Intake::new(Box::new(source), Some(10));
+        let mut intake = of(source, Some(10));
         intake.poll(Duration::from_secs(5)).expect("the first batch");
         let error = intake.poll(Duration::from_secs(5)).expect_err("a panic");
         assert_eq!(error.message, "reading ran into a fault of ours: it was to panic");
@@ -264,5 +368,58 @@ mod tests {
         intake.poll(Duration::from_secs(5)).expect("no error");
         drop(intake);
         assert!(closed.load(Ordering::Acquire));
+    }
+
+    /// A cluster with a topic t of two partitions, and what writes a record to one of them.
+    fn cluster() -> (MemoryTransport, impl Fn(i32)) {
+        let cluster = MemoryTransport::new();
+        let topic = NewTopic { name: "t".into(), partitions: 2, replicas: None, settings: BTreeMap::new() };
+        cluster.admin().create_topic(&topic).expect("a new topic");
+        let mut sink = cluster.open_sink(SinkOptions::default()).expect("a sink");
+        let sink = std::cell::RefCell::new(move |partition| {
+            let batch = OutBatch {
+                topic: "t".into(),
+                partitions: Some(vec![partition].into()),
+                keys: vec![None::<&[u8]>].into(),
+                values: vec![Some(b"v".as_slice())].into(),
+                timestamps_ms: None,
+                headers: None,
+            };
+            sink.write(&batch).expect("writes");
+        });
+        (cluster, move |partition| (sink.borrow_mut())(partition))
+    }
+
+    #[test]
+    fn who_rests_hears_what_comes_and_reads_on() {
+        let (cluster, write) = cluster();
+        let mut intake = Intake::open(Arc::new(cluster), plan(&[0, 1]), None).expect("opens");
+        write(0);
+        assert_eq!(offsets(&mut intake).expect("no error"), [0]);
+        intake.rest().expect("rests");
+        assert!(intake.is_resting() && !intake.wake(Duration::ZERO).expect("no error"));
+        for partition in [1, 0] {
+            write(partition);
+        }
+        assert!(intake.wake(Duration::ZERO).expect("no error") && !intake.is_resting());
+        let mut read = offsets(&mut intake).expect("no error");
+        read.sort_unstable();
+        assert_eq!(read, [0, 1], "the first of partition 1 and the second of partition 0");
+    }
+
+    #[test]
+    fn who_rests_hears_that_the_topic_is_another_one() {
+        let (cluster, write) = cluster();
+        let id = cluster.admin().topic_id("t").expect("an id").expect("an id");
+        let plan = ReadPlan { ids: [(Arc::from("t"), id)].into(), ..plan(&[0]) };
+        let mut intake = Intake::open(Arc::new(cluster.clone()), plan, None).expect("opens");
+        write(0);
+        offsets(&mut intake).expect("no error");
+        intake.rest().expect("rests");
+        cluster.admin().delete_topic("t").expect("it is there");
+        let topic = NewTopic { name: "t".into(), partitions: 1, replicas: None, settings: BTreeMap::new() };
+        cluster.admin().create_topic(&topic).expect("a new topic");
+        let error = intake.wake(Duration::ZERO).expect_err("another topic");
+        assert_eq!(error.kind, TransportErrorKind::Lost, "{error}");
     }
 }

@@ -396,8 +396,9 @@ fn other(message: String) -> TransportError {
 
 #[cfg(test)]
 mod tests {
+    use headwater_connectors::record::TopicPartition;
     use headwater_connectors::transport::memory::MemoryTransport;
-    use headwater_connectors::transport::{Admin, GroupPlan, Isolation, Member, NewTopic, ReadPlan, Source};
+    use headwater_connectors::transport::{Admin, Doorbell, GroupPlan, Isolation, Member, NewTopic, ReadPlan, Source};
 
     use super::*;
 
@@ -485,6 +486,10 @@ mod tests {
 
         fn open_sources(&self, plans: Vec<ReadPlan>) -> Result<Vec<Box<dyn Source>>, TransportError> {
             self.0.open_sources(plans)
+        }
+
+        fn doorbell(&self, places: &BTreeMap<TopicPartition, i64>) -> Result<Box<dyn Doorbell>, TransportError> {
+            self.0.doorbell(places)
         }
 
         fn join_group(&self, plan: GroupPlan) -> Result<Box<dyn Member>, TransportError> {

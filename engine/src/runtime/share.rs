@@ -36,7 +36,7 @@ const AHEAD_FROM: usize = 1_024;
 const STEP_BYTES_MAX: usize = 32 << 20;
 /// Bytes of one epoch after which it is committed before its time: an open transaction must end in time, too.
 const EPOCH_BYTES_MAX: usize = 256 << 20;
-/// A query without work for so long keeps no way to its output open, in ms.
+/// A query without work for so long keeps no way to its input and output open, in ms.
 const REST_AFTER_MS: i64 = 10_000;
 
 /// What a step did.
@@ -134,13 +134,11 @@ impl Share {
             batch_records_max: BATCH_RECORDS_MAX,
             ids: start.ids.clone(),
         };
-        let source =
-            transport.open_sources(vec![plan])?.pop().ok_or_else(|| other(&"the transport opened no source"))?;
         let task =
             |p: &TopicPartition| Ok((p.partition, job.compiled.task(p.clone(), placement).map_err(|e| other(&e))?));
         let tasks = partitions.iter().map(task).collect::<Result<_, TransportError>>()?;
         let share = Self {
-            intake: Intake::new(source, job.in_threads.then_some(AHEAD_FROM)),
+            intake: Intake::open(opening.transport.clone(), plan, job.in_threads.then_some(AHEAD_FROM))?,
             outbox,
             tasks,
             current: None,
@@ -209,11 +207,14 @@ impl Share {
         self.open_since_ms.is_some() || !self.committing.is_empty()
     }
 
-    /// Lets go of the way to the output when nothing was to be done for a while. True when it is so.
-    pub(super) fn rest(&mut self, now_ms: i64) -> Result<bool, TransportError> {
+    /// Lets go of the ways to input and output when nothing was to be done for a while. True when it is so.
+    pub(super) fn rest(&mut self, job: &Job, now_ms: i64) -> Result<bool, TransportError> {
         let idle = !self.is_open() && now_ms - self.busy_at_ms >= REST_AFTER_MS;
         if idle && self.outbox.is_awake() {
             self.outbox.rest()?;
+        }
+        if idle && !job.until_idle {
+            self.intake.rest()?;
         }
         Ok(idle)
     }
@@ -248,6 +249,9 @@ impl Share {
             self.go_on(status, now_ms)?;
             return Ok(Step::Worked);
         }
+        if self.intake.is_resting() {
+            return self.wake(now_ms, wait);
+        }
         let left = self.open_since_ms.map(|since| since + job.commit_interval_ms() - now_ms);
         let left = left.map_or(wait, |left| Duration::from_millis(u64::try_from(left).unwrap_or(0)).min(wait));
         match self.intake.poll(left)? {
@@ -277,6 +281,15 @@ impl Share {
                 Ok(Step::Worked)
             }
         }
+    }
+
+    /// Waits until something comes, and then has a way to the input again.
+    fn wake(&mut self, now_ms: i64, wait: Duration) -> Result<Step, TransportError> {
+        let woke = self.intake.wake(wait)?;
+        if woke {
+            self.busy_at_ms = now_ms;
+        }
+        Ok(if woke { Step::Worked } else { Step::Idle })
     }
 
     /// Goes on with the records that were read last, until all has come out or so much that it is time to look around.

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use headwater_connectors::record::{OutBatch, RawBatch, TopicPartition};
 use headwater_connectors::transport::{
-    Admin, GroupPlan, Member, MemberEvent, Membership, Position, ReadPlan, Sink, SinkOptions, Source, SourceEvent,
-    Transport, TransportError, TransportErrorKind,
+    Admin, Doorbell, GroupPlan, Member, MemberEvent, Membership, Position, ReadPlan, Sink, SinkOptions, Source,
+    SourceEvent, Transport, TransportError, TransportErrorKind,
 };
 
 /// A call that can fail.
@@ -101,6 +101,10 @@ impl Transport for Twisted {
         let inner = twist(&self.plan, Call::OpenSources, || self.inner.open_sources(plans))?;
         let wrap = |inner| Box::new(TwistedSource { inner, plan: self.plan.clone(), rest: None }) as Box<dyn Source>;
         Ok(inner.into_iter().map(wrap).collect())
+    }
+
+    fn doorbell(&self, places: &BTreeMap<TopicPartition, i64>) -> Result<Box<dyn Doorbell>, TransportError> {
+        self.inner.doorbell(places)
     }
 
     fn join_group(&self, plan: GroupPlan) -> Result<Box<dyn Member>, TransportError> {

@@ -4,6 +4,7 @@
 //! connect ─ properties ─ connection ─┬─ admin               topics, offsets, settings
 //!                                    ├─ source ─ sorter ─ native (the one unsafe file)
 //!                                    │     └─ inquiry       what became of offsets that are gone
+//!                                    ├─ doorbell            what comes to logs that nobody reads now
 //!                                    ├─ sink                records and transactions
 //!                                    └─ member ─ seat       a place in a consumer group
 //! ```
@@ -14,6 +15,7 @@ mod admin;
 mod committed;
 mod connection;
 mod context;
+mod doorbell;
 mod errors;
 mod glance;
 mod inquiry;
@@ -33,10 +35,12 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use self::admin::KafkaAdmin;
+use self::doorbell::Doorbells;
 use self::member::KafkaMember;
 use self::properties::Properties;
 use self::sink::KafkaSink;
-use super::{Admin, GroupPlan, Member, ReadPlan, Sink, SinkOptions, Source, Transport, TransportError};
+use super::{Admin, Doorbell, GroupPlan, Member, ReadPlan, Sink, SinkOptions, Source, Transport, TransportError};
+use crate::record::TopicPartition;
 
 /// A Kafka cluster.
 ///
@@ -54,6 +58,7 @@ use super::{Admin, GroupPlan, Member, ReadPlan, Sink, SinkOptions, Source, Trans
 pub struct KafkaTransport {
     properties: Properties,
     admin: KafkaAdmin,
+    doorbells: Doorbells,
 }
 
 impl KafkaTransport {
@@ -65,7 +70,7 @@ impl KafkaTransport {
     pub fn connect(properties: BTreeMap<String, String>) -> Result<Self, TransportError> {
         let properties = Properties::check(properties)?;
         let admin = KafkaAdmin::connect(&properties)?;
-        Ok(Self { properties, admin })
+        Ok(Self { properties, admin, doorbells: Doorbells::default() })
     }
 }
 
@@ -82,6 +87,10 @@ impl Transport for KafkaTransport {
 
     fn open_sources(&self, plans: Vec<ReadPlan>) -> Result<Vec<Box<dyn Source>>, TransportError> {
         source::open(&self.properties, plans)
+    }
+
+    fn doorbell(&self, places: &BTreeMap<TopicPartition, i64>) -> Result<Box<dyn Doorbell>, TransportError> {
+        self.doorbells.hang(&self.properties, places)
     }
 
     fn join_group(&self, plan: GroupPlan) -> Result<Box<dyn Member>, TransportError> {

@@ -15,7 +15,7 @@
 //!   borrows the inbox mutably, so no second array can be filled and no partition stopped meanwhile.
 //! * **Payloads.** Keys, values and headers lie in receive buffers that librdkafka keeps until the
 //!   message is destroyed; the slices borrow the [`Message`], so they cannot outlive it.
-//! * **Topics and partitions.** `start` makes a topic handle and starts one partition on our queue;
+//! * **Topics and partitions.** `add` makes a topic handle, `restart` starts its partition on our queue;
 //!   the handle lives in `started` until the inbox is dropped, so the `rkt` pointers of messages,
 //!   which are only compared with it, stay valid.
 //! * **Drop order.** Every partition that runs is stopped (librdkafka's main thread answers; it does
@@ -79,14 +79,19 @@ impl Inbox {
     /// Starts delivery of a partition from `offset` on. Messages carry the index of the partition:
     /// 0 for the first one started, and so on.
     pub(super) fn start(&mut self, topic: &str, partition: i32, offset: i64) -> Result<(), RDKafkaErrorCode> {
+        let index = self.add(topic, partition)?;
+        self.restart(index, offset)
+    }
+
+    /// Gives a partition an index, under which [`Self::restart`] begins delivery.
+    pub(super) fn add(&mut self, topic: &str, partition: i32) -> Result<usize, RDKafkaErrorCode> {
         let name = CString::new(topic).map_err(|_| RDKafkaErrorCode::InvalidTopic)?;
         // SAFETY: the client is alive and the name a C string; a null configuration means the default one.
         let handle =
             unsafe { sys::rd_kafka_topic_new(self.client.client().native_ptr(), name.as_ptr(), ptr::null_mut()) };
         let handle = NonNull::new(handle).ok_or_else(last_error)?;
-        let queue = self.queue;
         self.started.push(Started { topic: handle, partition, running: false });
-        self.started.last_mut().expect("pushed above").start(queue, offset)
+        Ok(self.started.len() - 1)
     }
 
     /// Ends delivery of a partition; what it delivered and was not taken is dropped.

@@ -33,6 +33,8 @@ pub(super) enum Role {
     Member(String),
     /// Reading by `sources` queues.
     Source { isolation: Isolation, bounded: bool, sources: usize },
+    /// Waiting for records to come.
+    Doorbell,
     /// Writing, inside transactions when there is an id.
     Sink { transactional_id: Option<String>, batch_bytes_max: Option<usize> },
 }
@@ -71,6 +73,16 @@ const FETCH_WAIT_MS: &str = "1500";
 
 /// A secret of so many bytes is no part of other words by chance.
 const LONG_SECRET_BYTES: usize = 8;
+
+/// Properties of a client that waits for records to come: it needs no more of them than that one is there, and its fetches are
+/// answered soon, because a partition that is added to them waits for that.
+const DOORBELL: &[(&str, &str)] = &[
+    ("fetch.message.max.bytes", "4096"),
+    ("queued.min.messages", "1"),
+    ("queued.max.messages.kbytes", "64"),
+    ("fetch.wait.max.ms", "500"),
+    RECONNECT_LATER,
+];
 
 /// Records that all queues of a client may hold before it stops fetching.
 const QUEUED_RECORDS_MAX: usize = 100_000;
@@ -239,6 +251,7 @@ impl Role {
     fn constant(&self) -> [&'static [(&'static str, &'static str)]; 2] {
         match self {
             Self::Source { .. } => [SOURCE, &[]],
+            Self::Doorbell => [DOORBELL, &[]],
             Self::Sink { transactional_id: None, .. } => [SINK, SINK_PLAIN],
             Self::Sink { transactional_id: Some(_), .. } => [SINK, SINK_TRANSACTIONAL],
             Self::Member(_) => [MEMBER, &[]],
@@ -270,16 +283,23 @@ impl Role {
         }
     }
 
+    fn isolation(&self) -> Isolation {
+        match self {
+            Self::Metadata(isolation) | Self::Source { isolation, .. } => *isolation,
+            _ => Isolation::ReadCommitted,
+        }
+    }
+
     /// Values that the code relies on; `RESERVED` refuses them from a user.
     fn forced(&self) -> Vec<(&'static str, String)> {
         let mut forced = match self {
-            Self::Metadata(isolation) => vec![("isolation.level", level(*isolation))],
+            Self::Metadata(_) => vec![("isolation.level", level(self.isolation()))],
             // Read committed also means: no offset of a transaction that is still open.
             Self::Group(group) | Self::Member(group) => {
-                vec![("group.id", group.clone()), ("isolation.level", level(Isolation::ReadCommitted))]
+                vec![("group.id", group.clone()), ("isolation.level", level(self.isolation()))]
             }
-            Self::Source { isolation, .. } => vec![
-                ("isolation.level", level(*isolation)),
+            Self::Source { .. } | Self::Doorbell => vec![
+                ("isolation.level", level(self.isolation())),
                 ("enable.partition.eof", "true".into()),
                 // Where an offset is not there any more is found out, not guessed.
                 ("auto.offset.reset", "error".into()),

@@ -10,6 +10,7 @@
 
 mod admin;
 mod cluster;
+mod doorbell;
 mod group;
 mod log;
 mod member;
@@ -17,6 +18,7 @@ mod range;
 mod sink;
 mod source;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -24,10 +26,11 @@ use parking_lot::Mutex;
 
 use self::admin::MemoryAdmin;
 use self::cluster::Cluster;
+use self::doorbell::MemoryDoorbell;
 use self::member::MemoryMember;
 use self::sink::MemorySink;
 use self::source::MemorySource;
-use super::{Admin, GroupPlan, Member, ReadPlan, Sink, SinkOptions, Source, Transport, TransportError};
+use super::{Admin, Doorbell, GroupPlan, Member, ReadPlan, Sink, SinkOptions, Source, Transport, TransportError};
 use crate::record::TopicPartition;
 
 /// The one state that all handles of a cluster share.
@@ -159,6 +162,10 @@ impl Transport for MemoryTransport {
     fn open_sources(&self, plans: Vec<ReadPlan>) -> Result<Vec<Box<dyn Source>>, TransportError> {
         let open = |plan| Box::new(MemorySource::open(Arc::clone(&self.cluster), plan)) as Box<dyn Source>;
         Ok(plans.into_iter().map(open).collect())
+    }
+
+    fn doorbell(&self, places: &BTreeMap<TopicPartition, i64>) -> Result<Box<dyn Doorbell>, TransportError> {
+        Ok(Box::new(MemoryDoorbell::new(Arc::clone(&self.cluster), places.clone())))
     }
 
     fn join_group(&self, plan: GroupPlan) -> Result<Box<dyn Member>, TransportError> {

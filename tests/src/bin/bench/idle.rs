@@ -1,4 +1,5 @@
-//! What many queries cost that have nothing to do: CPU, memory and threads of one process.
+//! What many queries cost that have nothing to do: CPU, memory, threads and open files of one process, and how soon they are
+//! awake again.
 
 use std::error::Error;
 use std::fmt::Write;
@@ -9,6 +10,7 @@ use clap::Args;
 use headwater_tests::load::{self, Load};
 use headwater_tests::nexmark::Bids;
 use headwater_tests::scratch::Scratch;
+use rdkafka::consumer::BaseConsumer;
 
 use crate::process;
 use crate::query::{Query, define_bids};
@@ -19,8 +21,8 @@ use crate::table::{Table, Target};
 /// Records that every query has passed through before it is idle.
 const RECORDS: u64 = 1_000;
 const START_WAIT_MAX: Duration = Duration::from_secs(300);
-/// From the last output until the process counts as idle.
-const SETTLE: Duration = Duration::from_secs(10);
+/// From the last output until the process counts as idle: queries let go of what they hold after 10 s.
+const SETTLE: Duration = Duration::from_secs(20);
 const SAMPLES: u32 = 6;
 const SAMPLE_INTERVAL: Duration = Duration::from_secs(5);
 const MEGABYTE: f64 = 1_048_576.0;
@@ -39,7 +41,7 @@ pub struct Arguments {
     partitions: i32,
 }
 
-/// Measures for half a minute, and prints the table.
+/// Measures for a minute, and prints the table.
 pub fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     let Arguments { bootstrap_server, queries, partitions } = arguments;
     let scratch = Scratch::new(bootstrap_server, "bench");
@@ -49,23 +51,46 @@ pub fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     let begun = Instant::now();
     let mut headwater = Running::start(bootstrap_server, scratch.name(), &statements(&from, &outputs), &[])?;
     let consumer = reader::consumer(bootstrap_server, "bench-idle")?;
-    for output in &outputs {
-        let there = || reader::partitions_of(&consumer, output).is_ok();
-        let complete = || Ok(there() && reader::count(bootstrap_server, output, |_| true)? >= RECORDS);
-        headwater.until(&format!("{output} has its records"), START_WAIT_MAX, complete)?;
-    }
+    let filled = outputs.iter().map(|output| (output.as_str(), RECORDS)).collect::<Vec<_>>();
+    await_offsets(&mut headwater, &consumer, &filled)?;
     let started = begun.elapsed().as_secs_f64();
     thread::sleep(SETTLE);
     let table = sample(&mut headwater)?;
+    let next = |output| Ok((output, reader::stable_offsets(&consumer, output)? + 1));
+    let next = outputs.iter().map(String::as_str).map(next).collect::<Result<Vec<_>, Box<dyn Error>>>()?;
+    let begun = Instant::now();
+    write(bootstrap_server, &from, 1)?;
+    await_offsets(&mut headwater, &consumer, &next)?;
+    let woke = begun.elapsed().as_secs_f64();
     headwater.stop()?;
-    println!("{queries} queries of {partitions} partitions, up in {started:.1} s\n{table}");
+    println!(
+        "{queries} queries of {partitions} partitions, up in {started:.1} s, one more record through all in {woke:.1} s"
+    );
+    println!("{table}");
+    Ok(())
+}
+
+/// Waits until readers of each output get past so many offsets.
+fn await_offsets(
+    headwater: &mut Running,
+    consumer: &BaseConsumer,
+    outputs: &[(&str, u64)],
+) -> Result<(), Box<dyn Error>> {
+    for (output, offsets) in outputs {
+        let reached = || Ok(reader::stable_offsets(consumer, output)? >= *offsets);
+        headwater.until(&format!("{output} has its records"), START_WAIT_MAX, reached)?;
+    }
     Ok(())
 }
 
 fn fill(bootstrap: &str, topic: &str, partitions: i32) -> Result<(), Box<dyn Error>> {
     load::create_topic(bootstrap, topic, partitions)?;
+    write(bootstrap, topic, RECORDS)
+}
+
+fn write(bootstrap: &str, topic: &str, records: u64) -> Result<(), Box<dyn Error>> {
     let (mut load, mut json) = (Load::open(bootstrap, topic, "none")?, Vec::new());
-    for bid in Bids::new(1).take(usize::try_from(RECORDS)?) {
+    for bid in Bids::new(1).take(usize::try_from(records)?) {
         json.clear();
         bid.write_json(&mut json);
         load.write(bid.auction.to_string().as_bytes(), &json, bid.date_time_ms)?;
@@ -84,7 +109,7 @@ fn statements(from: &str, outputs: &[String]) -> String {
 }
 
 fn sample(headwater: &mut Running) -> Result<Table, Box<dyn Error>> {
-    let (mut percents, mut sizes, mut threads) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut percents, mut sizes, mut threads, mut files) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for _ in 0..SAMPLES {
         let (before, begun) = (process::cpu_seconds(headwater.pid())?, Instant::now());
         thread::sleep(SAMPLE_INTERVAL);
@@ -94,10 +119,12 @@ fn sample(headwater: &mut Running) -> Result<Table, Box<dyn Error>> {
         let status = process::status(headwater.pid())?;
         sizes.push(status.resident_bytes / MEGABYTE);
         threads.push(status.threads);
+        files.push(status.open_files);
     }
     let mut table = Table::default();
     table.add("idle CPU, % of a core", 1, percents, Some(Target::Below(5.0)));
     table.add("resident memory, MB", 0, sizes, Some(Target::Below(1_024.0)));
     table.add("threads", 0, threads, None);
+    table.add("open files", 0, files, None);
     Ok(table)
 }

@@ -22,20 +22,23 @@ fn parse_cpu_ticks(stat: &str) -> Option<f64> {
     Some(times.next()?.parse::<f64>().ok()? + times.next()?.parse::<f64>().ok()?)
 }
 
-/// Resident memory and threads of a process now.
+/// Resident memory, threads and open files of a process now.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Status {
     /// Resident size.
     pub resident_bytes: f64,
     /// Number of threads.
     pub threads: f64,
+    /// Number of descriptors.
+    pub open_files: f64,
 }
 
 /// The status of a process. Fails when it has ended.
 pub fn status(pid: u32) -> Result<Status, Box<dyn Error>> {
     let text = fs::read_to_string(format!("/proc/{pid}/status"))?;
     let number = |name| find_number(&text, name).ok_or_else(|| format!("process {pid} has no {name}"));
-    Ok(Status { resident_bytes: number("VmRSS:")? * 1_024.0, threads: number("Threads:")? })
+    let open_files = fs::read_dir(format!("/proc/{pid}/fd"))?.count() as f64;
+    Ok(Status { resident_bytes: number("VmRSS:")? * 1_024.0, threads: number("Threads:")?, open_files })
 }
 
 fn find_number(status: &str, name: &str) -> Option<f64> {

@@ -146,6 +146,13 @@ pub fn stable_ends(bootstrap: &str, topic: &str) -> Result<String, Box<dyn Error
     Ok(format!("stable ends: {}", shown.collect::<Vec<_>>().join(", ")))
 }
 
+/// Offsets of a topic that a reader of committed records gets past, markers included; 0 while there is no such topic.
+/// The consumer must read committed records.
+pub fn stable_offsets(consumer: &BaseConsumer, topic: &str) -> Result<u64, Box<dyn Error>> {
+    let Ok(partitions) = partitions_of(consumer, topic) else { return Ok(0) };
+    Ok(ends(consumer, topic, partitions)?.values().map(|end| end.unsigned_abs()).sum())
+}
+
 /// Number of committed records of a topic that `wanted` says yes to.
 pub fn count(bootstrap: &str, topic: &str, wanted: impl Fn(&Record<'_>) -> bool) -> Result<u64, Box<dyn Error>> {
     let mut reader = Reader::open(bootstrap, topic, "bench-count")?;

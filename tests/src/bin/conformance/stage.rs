@@ -10,7 +10,7 @@ use arrow::array::{Array as _, BinaryArray};
 use headwater_connectors::record::{OutBatch, TopicPartition, header_lists, headers_at};
 use headwater_connectors::transport::memory::MemoryTransport;
 use headwater_connectors::transport::{
-    Admin, GroupPlan, Member, Membership, NewTopic, Position, ReadPlan, Sink, SinkOptions, Source, Transport,
+    Admin, Doorbell, GroupPlan, Member, Membership, NewTopic, Position, ReadPlan, Sink, SinkOptions, Source, Transport,
     TransportError,
 };
 use parking_lot::Mutex;
@@ -86,6 +86,10 @@ impl Transport for Stage {
 
     fn open_sources(&self, plans: Vec<ReadPlan>) -> Result<Vec<Box<dyn Source>>, TransportError> {
         self.cluster.open_sources(plans)
+    }
+
+    fn doorbell(&self, places: &BTreeMap<TopicPartition, i64>) -> Result<Box<dyn Doorbell>, TransportError> {
+        self.cluster.doorbell(places)
     }
 
     fn join_group(&self, plan: GroupPlan) -> Result<Box<dyn Member>, TransportError> {

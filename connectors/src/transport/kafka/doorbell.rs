@@ -1,0 +1,258 @@
+//! One client and one thread that wait for the logs of many queries to go on: a thread that reads a little of what comes
+//! and tells those whom it concerns.
+//!
+//! ```text
+//! hang (place of each partition) ─→ thread: the lowest place of each is read on ─→ ring whoever is behind what came
+//! ```
+//!
+//! The client is made for the first bell and closed some time after the last one is taken down.
+
+use std::collections::BTreeMap;
+use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+use parking_lot::{Condvar, Mutex};
+use rdkafka::consumer::BaseConsumer;
+use rdkafka::types::RDKafkaErrorCode as Code;
+
+use super::connection;
+use super::context::Context;
+use super::native::{Inbox, Message};
+use super::properties::{Properties, Role};
+use crate::record::TopicPartition;
+use crate::transport::{Doorbell, TransportError, TransportErrorKind};
+
+/// Longest wait for something to come, after which bells are hung that were brought meanwhile.
+const LOOK: Duration = Duration::from_millis(200);
+
+/// How long a client without bells is kept.
+const KEPT: Duration = Duration::from_secs(30);
+
+/// Messages taken at once. One is enough to ring, and more than some wait nowhere.
+const MESSAGES_MAX: usize = 256;
+
+/// The bells of one transport.
+#[derive(Default)]
+pub(super) struct Doorbells {
+    /// The way to the thread, while there is one.
+    thread: Arc<Mutex<Option<Sender<Bell>>>>,
+}
+
+/// A bell on its way to the thread.
+struct Bell {
+    places: BTreeMap<TopicPartition, i64>,
+    ring: Weak<Ring>,
+}
+
+/// Whether it rang, for the one who listens.
+#[derive(Default)]
+struct Ring {
+    rang: Mutex<bool>,
+    told: Condvar,
+}
+
+/// Rings, if anybody still listens.
+fn ring(ring: &Weak<Ring>) {
+    if let Some(ring) = ring.upgrade() {
+        *ring.rang.lock() = true;
+        ring.told.notify_all();
+    }
+}
+
+/// The listener's end of a bell, which takes it down when it is dropped.
+struct Listener(Arc<Ring>);
+
+impl Doorbell for Listener {
+    fn wait(&mut self, timeout: Duration) -> bool {
+        let until = Instant::now() + timeout;
+        let mut rang = self.0.rang.lock();
+        while !*rang && !self.0.told.wait_until(&mut rang, until).timed_out() {}
+        *rang
+    }
+}
+
+impl Doorbells {
+    /// Hangs a bell at the next offset of each partition.
+    pub(super) fn hang(
+        &self,
+        properties: &Properties,
+        places: &BTreeMap<TopicPartition, i64>,
+    ) -> Result<Box<dyn Doorbell>, TransportError> {
+        let ring = Arc::<Ring>::default();
+        let mut bell = Bell { places: places.clone(), ring: Arc::downgrade(&ring) };
+        let mut thread = self.thread.lock();
+        if let Some(running) = &*thread {
+            match running.send(bell) {
+                Ok(()) => return Ok(Box::new(Listener(ring))),
+                Err(unsent) => bell = unsent.0,
+            }
+        }
+        let (sender, bells) = channel();
+        // Its other end is held here.
+        let _ = sender.send(bell);
+        let (client, _watch) = connection::open::<BaseConsumer<Context>>(properties, &Role::Doorbell)?;
+        let porter = Porter::new(client, bells, Arc::clone(&self.thread));
+        let spawned = std::thread::Builder::new().name("doorbells".to_owned()).spawn(move || porter.watch());
+        spawned.map_err(|error| not_started(&error))?;
+        *thread = Some(sender);
+        Ok(Box::new(Listener(ring)))
+    }
+}
+
+impl Drop for Doorbells {
+    fn drop(&mut self) {
+        *self.thread.lock() = None;
+    }
+}
+
+/// The thread that waits.
+struct Porter {
+    inbox: Inbox,
+    bells: Receiver<Bell>,
+    /// The way to this thread, which it takes away when it ends.
+    thread: Arc<Mutex<Option<Sender<Bell>>>>,
+    /// By the number of its partition in the inbox.
+    doors: Vec<Door>,
+    numbers: BTreeMap<TopicPartition, usize>,
+}
+
+/// A partition, and the bells that hang at it.
+#[derive(Default)]
+struct Door {
+    /// Where it is read, while it is.
+    read_from: Option<i64>,
+    bells: Vec<(i64, Weak<Ring>)>,
+}
+
+impl Porter {
+    fn new(client: BaseConsumer<Context>, bells: Receiver<Bell>, thread: Arc<Mutex<Option<Sender<Bell>>>>) -> Self {
+        let inbox = Inbox::new(Arc::new(client), MESSAGES_MAX);
+        Self { inbox, bells, thread, doors: Vec::new(), numbers: BTreeMap::new() }
+    }
+
+    /// Waits and rings until nobody has listened for a while.
+    fn watch(mut self) {
+        let mut needed_at = Instant::now();
+        while self.hang_new() {
+            self.take_down();
+            connection::serve(self.inbox.client());
+            self.wait();
+            if self.doors.iter().any(|door| !door.bells.is_empty()) {
+                needed_at = Instant::now();
+            } else if needed_at.elapsed() > KEPT && self.retire() {
+                return;
+            }
+        }
+    }
+
+    /// Hangs the bells that were brought; false when none can be brought any more.
+    fn hang_new(&mut self) -> bool {
+        loop {
+            match self.bells.try_recv() {
+                Ok(bell) => self.hang(&bell),
+                Err(TryRecvError::Empty) => return true,
+                Err(TryRecvError::Disconnected) => return false,
+            }
+        }
+    }
+
+    /// Takes the way to this thread away, unless somebody has used it just now.
+    fn retire(&mut self) -> bool {
+        let mut thread = self.thread.lock();
+        match self.bells.try_recv() {
+            Ok(bell) => {
+                drop(thread);
+                self.hang(&bell);
+                false
+            }
+            Err(_) => {
+                *thread = None;
+                true
+            }
+        }
+    }
+
+    fn hang(&mut self, bell: &Bell) {
+        for (partition, place) in &bell.places {
+            if self.hang_at(partition, *place, &bell.ring).is_err() {
+                ring(&bell.ring);
+            }
+        }
+    }
+
+    /// Hangs a bell at one partition and has it read on from the place, or from an earlier one where others wait.
+    fn hang_at(&mut self, partition: &TopicPartition, place: i64, ring: &Weak<Ring>) -> Result<(), Code> {
+        let number = self.number(partition)?;
+        let door = &mut self.doors[number];
+        door.bells.push((place, Weak::clone(ring)));
+        if door.read_from.is_none_or(|from| place < from) {
+            door.read_from = Some(place);
+            self.inbox.restart(number, place)?;
+        }
+        Ok(())
+    }
+
+    fn number(&mut self, partition: &TopicPartition) -> Result<usize, Code> {
+        if let Some(number) = self.numbers.get(partition) {
+            return Ok(*number);
+        }
+        let number = self.inbox.add(&partition.topic, partition.partition)?;
+        self.numbers.insert(partition.clone(), number);
+        self.doors.push(Door::default());
+        Ok(number)
+    }
+
+    /// Rings for what comes within a moment.
+    fn wait(&mut self) {
+        let came: Vec<_> = self.inbox.take(LOOK).filter_map(|message| came(&message)).collect();
+        for (number, beyond) in came {
+            let ringing = self.doors[number].bells.extract_if(.., |(place, _)| *place < beyond);
+            ringing.for_each(|(_, bell)| ring(&bell));
+            self.rest(number);
+        }
+    }
+
+    /// Takes down the bells that nobody listens to, or that rang at another door.
+    fn take_down(&mut self) {
+        for number in 0..self.doors.len() {
+            self.doors[number].bells.retain(|(_, bell)| bell.upgrade().is_some_and(|ring| !*ring.rang.lock()));
+            self.rest(number);
+        }
+    }
+
+    /// Reads no more of a partition where no bell hangs.
+    fn rest(&mut self, number: usize) {
+        let door = &mut self.doors[number];
+        if door.bells.is_empty() && door.read_from.take().is_some() {
+            self.inbox.stop(number);
+        }
+    }
+}
+
+impl Drop for Porter {
+    /// Whatever ends this thread, nobody waits for it in vain.
+    fn drop(&mut self) {
+        self.doors.iter().flat_map(|door| &door.bells).for_each(|(_, bell)| ring(bell));
+        self.bells.try_iter().for_each(|bell| ring(&bell.ring));
+    }
+}
+
+/// The number of the partition that something came to, and the offset behind it.
+fn came(message: &Message<'_>) -> Option<(usize, i64)> {
+    let beyond = match message.error() {
+        None => message.offset() + 1,
+        Some(Code::PartitionEOF) => message.offset(),
+        // Whoever waits finds out what is amiss.
+        Some(_) => i64::MAX,
+    };
+    Some((message.index()?, beyond))
+}
+
+fn not_started(error: &std::io::Error) -> TransportError {
+    TransportError {
+        kind: TransportErrorKind::Other,
+        message: format!("could not start a thread: {error}"),
+        setting: None,
+    }
+}

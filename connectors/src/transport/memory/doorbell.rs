@@ -1,0 +1,32 @@
+//! Waiting for the logs of a simulated cluster to go on.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::Shared;
+use crate::record::TopicPartition;
+use crate::transport::{Doorbell, Isolation};
+
+/// A bell at places, which looks at the logs each time it is asked.
+pub(super) struct MemoryDoorbell {
+    cluster: Shared,
+    places: BTreeMap<TopicPartition, i64>,
+}
+
+impl MemoryDoorbell {
+    pub(super) fn new(cluster: Shared, places: BTreeMap<TopicPartition, i64>) -> Self {
+        Self { cluster, places }
+    }
+}
+
+impl Doorbell for MemoryDoorbell {
+    /// Never waits: no time passes in a simulated cluster while nobody calls it.
+    fn wait(&mut self, _: Duration) -> bool {
+        let cluster = self.cluster.lock();
+        let goes_on = |(partition, place): (&TopicPartition, &i64)| {
+            let log = cluster.log(partition);
+            log.is_ok_and(|log| log.watermarks(Isolation::ReadCommitted).end != *place)
+        };
+        self.places.iter().any(goes_on)
+    }
+}
