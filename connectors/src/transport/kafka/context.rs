@@ -1,6 +1,7 @@
 //! What librdkafka tells outside of calls: failures of connections, log lines, and the wish for a
 //! new token. librdkafka retries for ever, so this is the only place where a failure shows.
 
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::sync::Arc;
 use std::time::Instant;
@@ -17,6 +18,7 @@ use rdkafka::types::{RDKafkaErrorCode, RDKafkaRespErr};
 
 use super::properties::Properties;
 use super::seat::Seat;
+use super::setback::{self, Said};
 use super::{errors, token};
 use crate::transport::TransportError;
 
@@ -38,6 +40,8 @@ struct Told {
     failure: Option<Failure>,
     failing_since: Option<Instant>,
     undelivered: Undelivered,
+    /// Why the latest records of a partition are not taken for now.
+    setbacks: BTreeMap<String, String>,
 }
 
 /// The latest failure of a connection.
@@ -124,6 +128,24 @@ impl Watch {
         std::mem::take(&mut self.told.lock().undelivered)
     }
 
+    /// Why some of the records that were written last are not taken for now, if it is so.
+    pub(super) fn setback(&self) -> Option<String> {
+        self.told.lock().setbacks.values().next().cloned()
+    }
+
+    /// Other records are written: what was said of those before is over.
+    pub(super) fn forget_setbacks(&self) {
+        self.told.lock().setbacks.clear();
+    }
+
+    fn note(&self, said: Said<'_>) {
+        let setbacks = &mut self.told.lock().setbacks;
+        match said.setback {
+            Some(cause) => drop(setbacks.insert(said.partition.to_owned(), cause)),
+            None => drop(setbacks.remove(said.partition)),
+        }
+    }
+
     fn tell(&self, code: RDKafkaErrorCode, reason: String) {
         // "All brokers are down" says no more than the failure before it.
         if code == RDKafkaErrorCode::AllBrokersDown {
@@ -150,6 +172,7 @@ impl ClientContext for Context {
             "ERROR" if reason.contains("topic does not exist") => {
                 self.watch.tell(RDKafkaErrorCode::UnknownTopicOrPartition, reason.to_owned());
             }
+            setback::FACILITY => setback::said(&message).into_iter().for_each(|said| self.watch.note(said)),
             _ => {}
         }
     }

@@ -24,6 +24,7 @@ mod native;
 mod properties;
 mod property_names;
 mod seat;
+mod setback;
 mod sink;
 mod sorter;
 mod source;

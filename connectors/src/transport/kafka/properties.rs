@@ -12,6 +12,7 @@ use rdkafka::error::KafkaError;
 use rdkafka::types::RDKafkaConfRes;
 
 use super::property_names::{ALIASES, NAMES, RESERVED, is_secret};
+use super::setback;
 use crate::transport::{Isolation, TransportError, TransportErrorKind};
 
 /// Properties that were checked, with the secrets among them kept apart from every text.
@@ -195,6 +196,7 @@ impl Properties {
     fn log_level(&self, role: &Role) -> RDKafkaLogLevel {
         match role {
             Role::Admin => RDKafkaLogLevel::Emerg,
+            Role::Sink { .. } => RDKafkaLogLevel::Debug,
             _ if self.given.contains_key("debug") => RDKafkaLogLevel::Debug,
             _ => RDKafkaLogLevel::Info,
         }
@@ -277,7 +279,8 @@ impl Role {
                 let timeout = || ("transaction.timeout.ms", properties.transaction_timeout_ms().to_string());
                 let bytes = batch_bytes_max.unwrap_or(BATCH_BYTES_MAX).clamp(1, BATCH_BYTES_MAX);
                 let batch = ("batch.size", bytes.to_string());
-                transactional_id.iter().map(|_| timeout()).chain([batch]).collect()
+                let debug = ("debug", setback::DEBUG.to_owned());
+                transactional_id.iter().map(|_| timeout()).chain([batch, debug]).collect()
             }
             _ => Vec::new(),
         }

@@ -200,11 +200,20 @@ impl KafkaSink {
             Code::TopicAuthorizationFailed => format!("not authorized to write topic \"{topic}\""),
             _ => format!("{} records could not be delivered, the first to {topic}[{partition}]", undelivered.count),
         };
+        let doing = if errors::says_little(code) > 0 { self.with_setback(doing) } else { doing };
         let mut error = self.failed(&doing, &KafkaError::MessageProduction(code));
         if code == Code::MessageSizeTooLarge {
             error.setting = Some("max.message.bytes of the topic".into());
         }
         Err(error)
+    }
+
+    /// What went wrong, behind the broker's own words for why if it gave any.
+    fn with_setback(&self, doing: String) -> String {
+        match self.watch.setback() {
+            Some(cause) => format!("{cause}: {doing}"),
+            None => doing,
+        }
     }
 
     /// Has the name of a group in the form that a transaction wants.
@@ -274,7 +283,7 @@ impl Sink for KafkaSink {
         while !native::flush(&self.producer, FLUSH_WAIT_MAX) {
             if begun.elapsed() >= timeout {
                 let (left, ms) = (self.producer.in_flight_count(), timeout.as_millis());
-                let doing = format!("{left} records were not acknowledged within {ms} ms");
+                let doing = self.with_setback(format!("{left} records were not acknowledged within {ms} ms"));
                 return Err(self.failed(&doing, &KafkaError::Flush(Code::OperationTimedOut)));
             }
             self.producer.poll(Duration::ZERO);
@@ -285,6 +294,7 @@ impl Sink for KafkaSink {
 
     fn begin(&mut self) -> Result<(), TransportError> {
         self.must_be(&[Transaction::None], "a transaction cannot begin")?;
+        self.watch.forget_setbacks();
         self.call("a transaction could not begin", |producer| producer.begin_transaction())?;
         self.transaction = Transaction::Open;
         Ok(())

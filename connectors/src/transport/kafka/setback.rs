@@ -1,0 +1,83 @@
+//! Why records are not taken for now. librdkafka writes again and again what a broker may take later, and once its time is
+//! over says no more than that: the broker's own words are in a line of its log, and nowhere else.
+
+/// Where librdkafka writes such a line, and about each batch that was taken.
+pub(super) const FACILITY: &str = "MSGSET";
+
+/// What has librdkafka write such lines: two for each request, so of many records.
+pub(super) const DEBUG: &str = "msg";
+
+/// What a line of the log says of a batch of records.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Said<'a> {
+    /// The partition, as the line names it.
+    pub partition: &'a str,
+    /// Why it was not taken and is sent again, in words that begin with the cause and end with the broker; none when it was
+    /// taken.
+    pub setback: Option<String>,
+}
+
+/// What a line of the facility says: `[thrd:HOST:PORT/ID]: HOST:PORT/ID: TOPIC [P]: MessageSet with N message(s) … encountered
+/// error: Broker: WORDS (actions Refresh,Retry)`, or the same with `delivered`. None when it is another one.
+pub(super) fn said(line: &str) -> Option<Said<'_>> {
+    let (subject, said) = line.split_once(": MessageSet with ")?;
+    let (broker, partition) = subject.rsplit_once(": ")?;
+    if said.ends_with("delivered") {
+        return Some(Said { partition, setback: None });
+    }
+    let (words, actions) = said.split_once(" encountered error: ")?.1.split_once(" (actions ")?;
+    // What is not sent again fails with its own code.
+    actions.contains("Retry").then(|| Said { partition, setback: Some(cause(words, broker)) })
+}
+
+/// `broker` ends with `HOST:PORT/ID`.
+fn cause(words: &str, broker: &str) -> String {
+    let fact = match words.contains("Disk error") {
+        true => "disk full or broken".to_owned(),
+        false => lower_first(words.trim_start_matches("Broker: ")),
+    };
+    let node = broker.rsplit(": ").next().and_then(|name| name.rsplit_once('/'));
+    match node {
+        Some((address, id)) => format!("{fact} on broker {id} ({})", address.rsplit('/').next().unwrap_or(address)),
+        None => fact,
+    }
+}
+
+fn lower_first(words: &str) -> String {
+    let mut letters = words.chars();
+    letters.next().map(|first| first.to_lowercase().chain(letters).collect()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(words: &str, actions: &str) -> String {
+        format!(
+            "[thrd:sasl_ssl://b:9092/2]: sasl_ssl://b:9092/2: a.b [3]: MessageSet with 7 message(s) (MsgId 1, BaseSeq 0) \
+             encountered error: {words} (actions {actions})"
+        )
+    }
+
+    fn setback(line: &str) -> Option<String> {
+        let said = said(line)?;
+        assert_eq!(said.partition, "a.b [3]");
+        said.setback
+    }
+
+    #[test]
+    fn the_cause_comes_first_and_names_the_broker() {
+        let disk = line("Broker: Disk error when trying to access log file on disk", "Refresh,Retry");
+        assert_eq!(setback(&disk).as_deref(), Some("disk full or broken on broker 2 (b:9092)"));
+        let replicas = line("Broker: Not enough in-sync replicas", "Retry,MsgNotPersisted");
+        assert_eq!(setback(&replicas).as_deref(), Some("not enough in-sync replicas on broker 2 (b:9092)"));
+    }
+
+    #[test]
+    fn what_is_not_sent_again_and_other_lines_are_no_setback() {
+        assert_eq!(said(&line("Broker: Message size too large", "Permanent,MsgNotPersisted")), None);
+        let taken = "[thrd:b:1/1]: b:1/1: t [0]: MessageSet with 5 message(s) (MsgId 1, BaseSeq 0) delivered";
+        assert_eq!(said(taken), Some(Said { partition: "t [0]", setback: None }));
+        assert_eq!(said("[thrd:b:1/1]: b:1/1: t [0]: Produce MessageSet with 5 message(s) (90 bytes, …)"), None);
+    }
+}
