@@ -118,7 +118,7 @@ pub async fn plan(
     let mut body = query.body.clone();
     let mut errors = forms::check(&body, state);
     errors.extend(placement::check(&body, state));
-    forms::fetch_as_limit(&mut body);
+    forms::other_words(&mut body);
     errors.extend(star::expand(&mut body, catalog));
     errors.extend(lambdas::check_bounded(&body, catalog));
     calls::rewrite(&mut body);

@@ -9,7 +9,7 @@ use std::ops::ControlFlow;
 use datafusion::execution::session_state::SessionState;
 use sqlparser::ast::{
     Expr, Fetch, Function, FunctionArg, FunctionArgExpr, FunctionArguments, GroupByExpr, JoinOperator, LimitClause,
-    NamedWindowDefinition, NamedWindowExpr, Query, Select, SelectItem, SetExpr, Spanned as _, TableFactor,
+    NamedWindowDefinition, NamedWindowExpr, ObjectName, Query, Select, SelectItem, SetExpr, Spanned as _, TableFactor,
     UnaryOperator, Value, ValueWithSpan, Visitor, VisitorMut, WindowFrameBound, WindowSpec, WindowType,
 };
 
@@ -28,15 +28,28 @@ pub(super) fn check(query: &Query, state: &SessionState) -> Vec<Diagnostic> {
     forms.errors
 }
 
-/// Writes `FETCH FIRST n ROWS ONLY` as the LIMIT that it is, in all of a query.
-pub(super) fn fetch_as_limit(query: &mut Query) {
-    walk_mut(query, &mut Fetches);
+/// Writes `FETCH FIRST n ROWS ONLY` as the LIMIT that it is, and a `COUNT(1)` that counts rows as `COUNT(TRUE)`, in all of a query:
+/// DataFusion has one name for `COUNT(1)` and `COUNT(*)` and refuses both in one query.
+pub(super) fn other_words(query: &mut Query) {
+    walk_mut(query, &mut OtherWords);
 }
 
-struct Fetches;
+struct OtherWords;
 
-impl VisitorMut for Fetches {
+impl VisitorMut for OtherWords {
     type Break = ();
+
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        if let Expr::Function(Function { name, args: FunctionArguments::List(list), .. }) = expr
+            && is_count(name)
+            && list.duplicate_treatment.is_none()
+            && let [FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Value(counted)))] = &mut list.args[..]
+            && matches!(counted.value, Value::Number(..))
+        {
+            counted.value = Value::Boolean(true);
+        }
+        ControlFlow::Continue(())
+    }
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
         let Some(Fetch { quantity, .. }) = query.fetch.take() else { return ControlFlow::Continue(()) };
@@ -51,6 +64,10 @@ impl VisitorMut for Fetches {
         }
         ControlFlow::Continue(())
     }
+}
+
+fn is_count(name: &ObjectName) -> bool {
+    matches!(&name.0[..], [part] if part.as_ident().is_some_and(|ident| ident.value.eq_ignore_ascii_case("count")))
 }
 
 struct Forms<'a> {

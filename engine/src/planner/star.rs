@@ -19,8 +19,7 @@ use sqlparser::ast::{
 
 use super::types::resolve;
 use crate::catalog::{Catalog, SourceDef};
-use crate::diagnostic::{Diagnostic, NOT_SUPPORTED, UNKNOWN_SOURCE};
-use crate::diagnostic::{nearest, other_case};
+use crate::diagnostic::{Diagnostic, NOT_SUPPORTED, UNKNOWN_COLUMN, UNKNOWN_SOURCE, nearest, other_case};
 use crate::sql::expr_forms::{cast_ast, cast_type, struct_star};
 use crate::sql::{ast::Spanned, walk_mut};
 use crate::types::SqlType;
@@ -191,6 +190,7 @@ impl Expander<'_> {
             SelectItem::Wildcard(options) => {
                 let prefixed = relations.len() > 1;
                 let excluded = self.excluded(&options);
+                self.check_excluded(&excluded, &relations.iter().collect::<Vec<_>>());
                 relations.iter().flat_map(|r| columns(r, prefixed, &excluded, &options)).collect()
             }
             SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::ObjectName(name), options) => {
@@ -198,7 +198,10 @@ impl Expander<'_> {
                 let excluded = self.excluded(&options);
                 let relation = relations.iter().find(|r| r.alias.as_ref().map(|a| &a.value) == alias.as_ref());
                 match relation.filter(|r| r.source.is_some()) {
-                    Some(relation) => columns(relation, relations.len() > 1, &excluded, &options),
+                    Some(relation) => {
+                        self.check_excluded(&excluded, &[relation]);
+                        columns(relation, relations.len() > 1, &excluded, &options)
+                    }
                     None => {
                         vec![SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::ObjectName(name), options)]
                     }
@@ -222,7 +225,24 @@ impl Expander<'_> {
         Vec::new()
     }
 
-    fn excluded(&mut self, options: &WildcardAdditionalOptions) -> Vec<String> {
+    /// Reports what is to be left out of `*` and is not in it. Of what is no source DataFusion knows the columns.
+    fn check_excluded(&mut self, excluded: &[Ident], relations: &[&Relation]) {
+        if relations.iter().any(|relation| relation.source.is_none()) {
+            return;
+        }
+        let shown: Vec<&str> =
+            relations.iter().filter_map(|r| r.source.as_ref()).flat_map(|s| s.visible_columns()).collect();
+        for name in excluded.iter().filter(|name| !shown.contains(&name.value.as_str())) {
+            let message = format!("column \"{}\" is not among those of \"*\"", name.value);
+            let error = Diagnostic::new(UNKNOWN_COLUMN, message).at_maybe(crate::sql::place(name.span));
+            self.errors.push(match nearest(&name.value, shown.iter().copied()) {
+                Some(near) => error.hint(format!("Did you mean \"{near}\"?")),
+                None => error,
+            });
+        }
+    }
+
+    fn excluded(&mut self, options: &WildcardAdditionalOptions) -> Vec<Ident> {
         use sqlparser::ast::ExcludeSelectItem::{Multiple, Single};
         let unsupported = options.opt_ilike.is_some() || options.opt_replace.is_some() || options.opt_rename.is_some();
         if unsupported {
@@ -231,7 +251,7 @@ impl Expander<'_> {
                 Diagnostic::new(NOT_SUPPORTED, message).at_maybe(crate::sql::place(options.wildcard_token.0.span)),
             );
         }
-        let last = |name: &ObjectName| name.0.last().and_then(|p| p.as_ident()).map(|i| i.value.clone());
+        let last = |name: &ObjectName| name.0.last().and_then(|p| p.as_ident()).cloned();
         let excluded = match &options.opt_exclude {
             Some(Single(name)) => last(name).into_iter().collect(),
             Some(Multiple(names)) => names.iter().filter_map(last).collect(),
@@ -239,7 +259,7 @@ impl Expander<'_> {
         };
         let except =
             options.opt_except.iter().flat_map(|e| std::iter::once(&e.first_element).chain(&e.additional_elements));
-        excluded.into_iter().chain(except.map(|i| i.value.clone())).collect()
+        excluded.into_iter().chain(except.cloned()).collect()
     }
 }
 
@@ -247,7 +267,7 @@ impl Expander<'_> {
 fn columns(
     relation: &Relation,
     prefixed: bool,
-    excluded: &[String],
+    excluded: &[Ident],
     options: &WildcardAdditionalOptions,
 ) -> Vec<SelectItem> {
     let (Some(source), Some(alias)) = (&relation.source, &relation.alias) else {
@@ -259,8 +279,9 @@ fn columns(
         }];
     };
     let shown = source.visible_columns();
-    let shown =
-        shown.into_iter().filter(|c| !excluded.iter().any(|e| e == c) && !relation.merged.iter().any(|m| m == c));
+    let shown = shown
+        .into_iter()
+        .filter(|c| !excluded.iter().any(|e| e.value == *c) && !relation.merged.iter().any(|m| m == c));
     shown.map(|column| column_item(alias, column, prefixed)).collect()
 }
 
