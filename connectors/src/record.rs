@@ -11,8 +11,11 @@ mod header_column;
 use std::fmt;
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray, BinaryArray, ListArray};
+use arrow::array::{Array, AsArray, BinaryArray, BooleanArray, Int32Array, Int64Array, ListArray};
 use arrow::buffer::{NullBuffer, ScalarBuffer};
+use arrow::compute::filter;
+use arrow::datatypes::{Int32Type, Int64Type};
+use arrow::error::ArrowError;
 
 pub use header_column::{HeaderColumn, header_lists};
 
@@ -136,6 +139,22 @@ impl OutBatch {
     pub fn payload_bytes(&self) -> usize {
         let bytes = |column: &BinaryArray| column.offsets().last().copied().unwrap_or(0) - column.offsets()[0];
         usize::try_from(bytes(&self.keys)).unwrap_or(0) + usize::try_from(bytes(&self.values)).unwrap_or(0)
+    }
+
+    /// The records where `keep` is true, of which there is one for each record. Fails as Arrow does.
+    pub fn filter(&self, keep: &BooleanArray) -> Result<Self, ArrowError> {
+        let kept = |column: &dyn Array| filter(column, keep);
+        let partitions = self.partitions.clone().map(|partitions| kept(&Int32Array::new(partitions, None)));
+        let times = self.timestamps_ms.clone().map(|times| kept(&Int64Array::new(times, None)));
+        let headers = self.headers.as_ref().map(|headers| kept(headers));
+        Ok(Self {
+            topic: self.topic.clone(),
+            partitions: partitions.transpose()?.map(|kept| kept.as_primitive::<Int32Type>().values().clone()),
+            keys: kept(&self.keys)?.as_binary::<i32>().clone(),
+            values: kept(&self.values)?.as_binary::<i32>().clone(),
+            timestamps_ms: times.transpose()?.map(|kept| kept.as_primitive::<Int64Type>().values().clone()),
+            headers: headers.transpose()?.map(|kept| kept.as_list::<i32>().clone()),
+        })
     }
 
     /// Some consecutive records.

@@ -22,11 +22,12 @@ use headwater_connectors::transport::{
 use super::goal::Goal;
 use super::job::Job;
 use super::lookout::{Lookout, Seen};
+use super::opening::Opening;
 use super::outbox::Work;
 use super::query_status::QueryStatus;
 use super::refusals::Refusals;
 pub use super::share::Step;
-use super::share::{Committing, Opening, Share, fault};
+use super::share::{Committing, Share, fault};
 use crate::catalog::QueryDef;
 use crate::dataflow::{Epoch, Event};
 use crate::diagnostic::{self, Diagnostic};

@@ -29,6 +29,7 @@ mod large_tests;
 mod lookout;
 mod memory;
 mod note;
+mod opening;
 mod optimized;
 mod outbox;
 pub(crate) mod print;

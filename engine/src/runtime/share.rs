@@ -1,31 +1,30 @@
 //! The partitions that the group gave to one driver, and what works on them: records in through tasks, commands out
 //! to the outbox, as far as the next commit.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use arrow::array::{Array, AsArray, BooleanArray, Int32Array, Int64Array};
+use arrow::array::{AsArray, BooleanArray, Int64Array};
 use arrow::compute::filter;
-use arrow::datatypes::{Int32Type, Int64Type};
+use arrow::datatypes::Int64Type;
 use arrow::error::ArrowError;
 use headwater_connectors::record::{OutBatch, RawBatch, TopicPartition};
 use headwater_connectors::transport::{
-    Admin, Isolation, Lost, Member, Position, ReadPlan, ReadRange, RecordLimits, SinkOptions, SourceEvent, TopicId,
-    Transport, TransportError, TransportErrorKind,
+    Admin, Isolation, Lost, Position, ReadPlan, ReadRange, SourceEvent, TransportError, TransportErrorKind,
 };
 
-use super::complaints::{ComplaintLimits, Complaints, processing_log_topic};
-use super::goal::Goal;
+use super::complaints::Complaints;
 use super::intake::Intake;
 use super::job::Job;
 use super::note::Note;
+use super::opening::Opening;
 use super::outbox::{Outbox, Work};
 use super::query_status::{QueryStatus, Tally};
 use super::refusals::{Made, Refusals};
 use super::start::{Asked, Start};
 use super::{stopped_by, topics};
-use crate::dataflow::{Command, Complaint, ComplaintKind, Epoch, Event, Placement, Task, TaskPosition};
+use crate::dataflow::{Command, Complaint, ComplaintKind, Epoch, Event, Task, TaskPosition};
 use crate::functions::clock;
 
 /// Most records taken from the source at once.
@@ -48,20 +47,6 @@ pub enum Step {
     Idle,
     /// All input that was there at the start is processed and committed. Only for a job until idle.
     Done,
-}
-
-/// What a share is opened with.
-pub(super) struct Opening<'a> {
-    pub(super) transport: &'a Arc<dyn Transport>,
-    pub(super) job: &'a Job,
-    pub(super) member: &'a dyn Member,
-    /// What is to be committed, of a job until idle.
-    pub(super) goal: Option<&'a Goal>,
-    /// The topic that the query means, where it is known.
-    pub(super) meant: Option<TopicId>,
-    /// Partitions that had a place when they were last taken.
-    pub(super) placed: &'a BTreeSet<TopicPartition>,
-    pub(super) refusals: &'a Arc<Refusals>,
 }
 
 /// The partitions that the group gave to this process, and what works on them.
@@ -116,11 +101,11 @@ impl Share {
     ) -> Result<(Self, Start), TransportError> {
         let Opening { transport, job, goal, member, meant, placed, refusals } = *opening;
         // What a former owner left open is ended first: only then are its offsets settled.
-        let placement = placement(transport.as_ref(), job)?;
-        let (limits, log_missing) = complaint_limits(transport.admin(), job)?;
+        let placement = opening.placement()?;
+        let (limits, log_missing) = opening.complaint_limits()?;
         let topics = [placement.limits, limits.log, limits.dead];
         let batch_bytes_max = topics.iter().filter_map(|limits| limits.bytes_max).min();
-        let outbox = take_over(opening, partitions, batch_bytes_max)?;
+        let outbox = opening.outbox(partitions, batch_bytes_max)?;
         let transport = transport.as_ref();
         let admin = transport.admin();
         let asked = Asked { admin, member, query: &job.query, goal, meant, placed };
@@ -382,7 +367,7 @@ impl Share {
         let refused = self.refusals.of(&raw.origin, offsets.values());
         let (batch, offsets) = match refused.is_empty() {
             true => (batch, offsets),
-            false => without(&batch, &offsets, &refused).map_err(fault)?,
+            false => without(&batch, &offsets, refused.iter().map(|(row, ..)| *row)).map_err(fault)?,
         };
         for (_, offset, reason) in refused {
             let index = raw.offsets.binary_search(&offset).unwrap_or(0);
@@ -444,82 +429,12 @@ impl Share {
 fn without(
     batch: &OutBatch,
     offsets: &Int64Array,
-    refused: &[(usize, i64, String)],
+    rows: impl Iterator<Item = usize>,
 ) -> Result<(OutBatch, Int64Array), ArrowError> {
     let mut keep = vec![true; batch.len()];
-    refused.iter().for_each(|(row, ..)| keep[*row] = false);
+    rows.for_each(|row| keep[row] = false);
     let keep = BooleanArray::from(keep);
-    let kept = |column: &dyn Array| filter(column, &keep);
-    let partitions =
-        batch.partitions.as_ref().map(|values| kept(&Int32Array::new(values.clone(), None))).transpose()?;
-    let times = batch.timestamps_ms.as_ref().map(|values| kept(&Int64Array::new(values.clone(), None))).transpose()?;
-    let batch = OutBatch {
-        topic: batch.topic.clone(),
-        partitions: partitions.map(|values| values.as_primitive::<Int32Type>().values().clone()),
-        keys: kept(&batch.keys)?.as_binary::<i32>().clone(),
-        values: kept(&batch.values)?.as_binary::<i32>().clone(),
-        timestamps_ms: times.map(|values| values.as_primitive::<Int64Type>().values().clone()),
-        headers: batch.headers.as_ref().map(|h| kept(h)).transpose()?.map(|h| h.as_list::<i32>().clone()),
-    };
-    Ok((batch, kept(offsets)?.as_primitive::<Int64Type>().clone()))
-}
-
-/// The way to the output for whoever has these partitions now. What former owners left open is ended.
-fn take_over(
-    opening: &Opening<'_>,
-    partitions: &[TopicPartition],
-    batch_bytes_max: Option<usize>,
-) -> Result<Outbox, TransportError> {
-    let Opening { transport, job, refusals, .. } = *opening;
-    let options = |partition| SinkOptions {
-        transactional_id: job.is_exactly_once().then(|| job.transactional_id(partition)),
-        nearest_time: true,
-        batch_bytes_max,
-        topic: job.query.topology.output.as_ref().map(|sink| sink.topic.as_str().into()),
-    };
-    let mut outbox = Outbox::new(transport.clone(), options(&partitions[0]), refusals.clone(), job.in_threads);
-    if job.is_exactly_once() && has_open_transactions(transport.as_ref(), job)? {
-        // Whoever had any of the partitions as its first may have died with a transaction open.
-        outbox.open()?;
-        partitions[1..].iter().try_for_each(|partition| transport.open_sink(options(partition)).map(drop))?;
-    }
-    Ok(outbox)
-}
-
-/// Whether readers of the output wait for the end of some transaction.
-fn has_open_transactions(transport: &dyn Transport, job: &Job) -> Result<bool, TransportError> {
-    let topic = job.query.topology.output.as_ref().map_or("", |sink| sink.topic.as_str());
-    let ends = |isolation| -> Result<i64, TransportError> {
-        Ok(transport.admin().watermarks(topic, isolation)?.iter().map(|marks| marks.end).sum())
-    };
-    // The stable end is asked for first: what is written meanwhile is at most taken for an open transaction.
-    let stable = ends(Isolation::ReadCommitted)?;
-    Ok(stable < ends(Isolation::ReadUncommitted)?)
-}
-
-/// What the topics take that complaints go to, and whether the processing log's is missing.
-fn complaint_limits(admin: &dyn Admin, job: &Job) -> Result<(ComplaintLimits, bool), TransportError> {
-    let dead = job.query.dlq_topic.as_deref();
-    let dead = dead.map_or(Ok(RecordLimits::default()), |topic| admin.record_limits(topic))?;
-    match admin.record_limits(&processing_log_topic(&job.service_id)) {
-        Ok(log) => Ok((ComplaintLimits { log, dead }, false)),
-        Err(error) if error.kind == TransportErrorKind::UnknownTopic => {
-            Ok((ComplaintLimits { log: RecordLimits::default(), dead }, true))
-        }
-        Err(error) => Err(error),
-    }
-}
-
-fn placement(transport: &dyn Transport, job: &Job) -> Result<Placement, TransportError> {
-    let topic = job.query.topology.output.as_ref().map_or("", |sink| sink.topic.as_str());
-    let found = transport.admin().topic(topic)?;
-    let missing = || TransportError {
-        kind: TransportErrorKind::UnknownTopic,
-        message: format!("topic \"{topic}\" does not exist"),
-        setting: None,
-    };
-    let partitions = found.ok_or_else(missing)?.partitions;
-    Ok(Placement { partitions, limits: transport.admin().record_limits(topic)? })
+    Ok((batch.filter(&keep)?, filter(offsets, &keep)?.as_primitive::<Int64Type>().clone()))
 }
 
 /// An error of our own computing.

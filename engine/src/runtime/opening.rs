@@ -1,0 +1,98 @@
+//! What a share is opened with, and what the cluster says then: where output goes, what topics take of a record, and what a former
+//! owner of the partitions left open.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use headwater_connectors::record::TopicPartition;
+use headwater_connectors::transport::{
+    Isolation, Member, RecordLimits, SinkOptions, TopicId, Transport, TransportError, TransportErrorKind,
+};
+
+use super::complaints::{ComplaintLimits, processing_log_topic};
+use super::goal::Goal;
+use super::job::Job;
+use super::outbox::Outbox;
+use super::refusals::Refusals;
+use crate::dataflow::Placement;
+
+/// What a share is opened with.
+pub(super) struct Opening<'a> {
+    pub(super) transport: &'a Arc<dyn Transport>,
+    pub(super) job: &'a Job,
+    pub(super) member: &'a dyn Member,
+    /// What is to be committed, of a job until idle.
+    pub(super) goal: Option<&'a Goal>,
+    /// The topic that the query means, where it is known.
+    pub(super) meant: Option<TopicId>,
+    /// Partitions that had a place when they were last taken.
+    pub(super) placed: &'a BTreeSet<TopicPartition>,
+    pub(super) refusals: &'a Arc<Refusals>,
+}
+
+impl Opening<'_> {
+    /// The way to the output for whoever has these partitions now. What former owners left open is ended.
+    pub(super) fn outbox(
+        &self,
+        partitions: &[TopicPartition],
+        batch_bytes_max: Option<usize>,
+    ) -> Result<Outbox, TransportError> {
+        let Self { transport, job, refusals, .. } = *self;
+        let options = |partition| SinkOptions {
+            transactional_id: job.is_exactly_once().then(|| job.transactional_id(partition)),
+            nearest_time: true,
+            batch_bytes_max,
+            topic: job.query.topology.output.as_ref().map(|sink| sink.topic.as_str().into()),
+        };
+        let mut outbox = Outbox::new(transport.clone(), options(&partitions[0]), refusals.clone(), job.in_threads);
+        if job.is_exactly_once() && self.has_open_transactions()? {
+            // Whoever had any of the partitions as its first may have died with a transaction open.
+            outbox.open()?;
+            partitions[1..].iter().try_for_each(|partition| transport.open_sink(options(partition)).map(drop))?;
+        }
+        Ok(outbox)
+    }
+
+    /// Whether readers of the output wait for the end of some transaction.
+    fn has_open_transactions(&self) -> Result<bool, TransportError> {
+        let topic = self.output();
+        let ends = |isolation| -> Result<i64, TransportError> {
+            Ok(self.transport.admin().watermarks(topic, isolation)?.iter().map(|marks| marks.end).sum())
+        };
+        // The stable end is asked for first: what is written meanwhile is at most taken for an open transaction.
+        let stable = ends(Isolation::ReadCommitted)?;
+        Ok(stable < ends(Isolation::ReadUncommitted)?)
+    }
+
+    /// What the topics take that complaints go to, and whether the processing log's is missing.
+    pub(super) fn complaint_limits(&self) -> Result<(ComplaintLimits, bool), TransportError> {
+        let (admin, job) = (self.transport.admin(), self.job);
+        let dead = job.query.dlq_topic.as_deref();
+        let dead = dead.map_or(Ok(RecordLimits::default()), |topic| admin.record_limits(topic))?;
+        match admin.record_limits(&processing_log_topic(&job.service_id)) {
+            Ok(log) => Ok((ComplaintLimits { log, dead }, false)),
+            Err(error) if error.kind == TransportErrorKind::UnknownTopic => {
+                Ok((ComplaintLimits { log: RecordLimits::default(), dead }, true))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Where output goes, and what its topic takes.
+    pub(super) fn placement(&self) -> Result<Placement, TransportError> {
+        let (topic, admin) = (self.output(), self.transport.admin());
+        let found = admin.topic(topic)?;
+        let missing = || TransportError {
+            kind: TransportErrorKind::UnknownTopic,
+            message: format!("topic \"{topic}\" does not exist"),
+            setting: None,
+        };
+        let partitions = found.ok_or_else(missing)?.partitions;
+        Ok(Placement { partitions, limits: admin.record_limits(topic)? })
+    }
+
+    /// The topic that is written; empty for none.
+    fn output(&self) -> &str {
+        self.job.query.topology.output.as_ref().map_or("", |sink| sink.topic.as_str())
+    }
+}
