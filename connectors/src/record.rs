@@ -135,10 +135,19 @@ impl OutBatch {
         self.values.is_empty()
     }
 
-    /// Bytes of all keys and values.
+    /// Bytes of all keys, values and headers.
     pub fn payload_bytes(&self) -> usize {
-        let bytes = |column: &BinaryArray| column.offsets().last().copied().unwrap_or(0) - column.offsets()[0];
-        usize::try_from(bytes(&self.keys)).unwrap_or(0) + usize::try_from(bytes(&self.values)).unwrap_or(0)
+        let bytes = |offsets: &[i32]| {
+            offsets.last().zip(offsets.first()).map_or(0, |(end, start)| usize::try_from(end - start).unwrap_or(0))
+        };
+        let headers = self.headers.as_ref().map_or(0, |headers| {
+            let offsets = headers.offsets();
+            let (start, end) = (offsets[0] as usize, offsets[headers.len()] as usize);
+            let all = headers.values().slice(start, end - start);
+            let (names, values) = (all.as_struct().column(0), all.as_struct().column(1));
+            bytes(names.as_string::<i32>().offsets()) + bytes(values.as_binary::<i32>().offsets())
+        });
+        bytes(self.keys.offsets()) + bytes(self.values.offsets()) + headers
     }
 
     /// The records where `keep` is true, of which there is one for each record. Fails as Arrow does.

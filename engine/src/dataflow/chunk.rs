@@ -1,11 +1,15 @@
 //! Rows on their way through a query, each with its event time and the record it came from.
 
+use std::sync::Arc;
+
 use arrow::array::{
     Array, ArrayRef, AsArray, BooleanArray, Int64Array, ListArray, RecordBatch, RecordBatchOptions, UInt32Array,
 };
 use arrow::buffer::NullBuffer;
 use arrow::compute::{filter, take};
 use arrow::error::ArrowError;
+
+use super::size::{bytes_of, column_bytes, row_bytes, sum};
 
 /// Some rows of one partition, in the order of their records.
 #[derive(Clone, Debug)]
@@ -28,6 +32,22 @@ impl Chunk {
     /// Number of rows.
     pub fn len(&self) -> usize {
         self.offsets.len()
+    }
+
+    /// Bytes of all rows with their headers, which go on with every row that is made of one.
+    pub fn bytes(&self) -> usize {
+        let headers = self.headers.as_ref().map_or(0, |headers| sum(&(Arc::new(headers.clone()) as ArrayRef)));
+        bytes_of(&self.rows) + headers
+    }
+
+    /// Bytes of each row with its headers.
+    pub fn row_bytes(&self) -> Vec<usize> {
+        let mut bytes = row_bytes(&self.rows);
+        if let Some(headers) = &self.headers {
+            let headers = column_bytes(&(Arc::new(headers.clone()) as ArrayRef));
+            bytes.iter_mut().zip(headers).for_each(|(row, headers)| *row += headers);
+        }
+        bytes
     }
 
     /// True when there is no row.

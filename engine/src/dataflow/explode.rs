@@ -12,7 +12,7 @@ use arrow::error::ArrowError;
 
 use super::chunk::Chunk;
 use super::expression::{Expression, Failure};
-use super::size::{PIECE_BYTES_MAX, column_bytes, row_bytes, sum};
+use super::size::{PIECE_BYTES_MAX, column_bytes, sum};
 
 /// The operator.
 #[derive(Clone, Debug)]
@@ -65,12 +65,12 @@ impl Explode {
         let longest = |row: usize| lists.iter().map(|list| length(list, row)).max().unwrap_or(0);
         let lengths: Vec<u32> = (0..chunk.len()).map(longest).collect();
         let rows = chunk.rows.project(&self.kept)?;
-        let mut bytes = row_bytes(&rows);
+        let chunk = chunk.with_rows(rows);
+        let mut bytes = chunk.row_bytes();
         for array in &arrays {
             let elements = column_bytes(array).into_iter().zip(&lengths);
             bytes.iter_mut().zip(elements).for_each(|(row, (bytes, length))| *row += bytes / (*length).max(1) as usize);
         }
-        let chunk = chunk.with_rows(rows);
         Ok(Exploding { chunk, arrays, schema: self.schema.clone(), lengths, bytes, row: 0, element: 0 })
     }
 }

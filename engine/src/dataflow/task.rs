@@ -28,7 +28,7 @@ use super::complaint::{Complaint, ComplaintKind};
 use super::explode::Exploding;
 use super::expression::Failure;
 use super::output::{Output, Unwritten};
-use super::size::{PIECE_BYTES_MAX, bytes_of, piece, row_bytes};
+use super::size::{PIECE_BYTES_MAX, bytes_of, piece};
 use crate::diagnostic::shortened;
 
 /// Number of a commit of one query in one process, from 1.
@@ -253,7 +253,7 @@ impl Task {
                 Some(bytes) => (PIECE_BYTES_MAX / bytes.max(1)).max(1),
             },
             Some(_) => chunk.len(),
-            None if bytes_of(&chunk.rows) > PIECE_BYTES_MAX => piece(row_bytes(&chunk.rows), PIECE_BYTES_MAX),
+            None if chunk.bytes() > PIECE_BYTES_MAX => piece(chunk.row_bytes(), PIECE_BYTES_MAX),
             None => chunk.len(),
         };
         if rows >= chunk.len() {
