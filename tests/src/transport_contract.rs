@@ -74,6 +74,7 @@ pub const CONTRACT: &[(&str, Check)] = &[
     ("an open transaction holds back the end", transactions::open),
     ("offsets are committed with the records", transactions::offsets),
     ("a new owner fences the old one", transactions::fencing),
+    ("a refused record is told and leaves nothing behind", transactions::refused),
     ("transactions out of order are refused", transactions::misuse),
     ("a member alone has everything", groups::alone),
     ("a group of a topic that is not there", groups::unknown_topic),

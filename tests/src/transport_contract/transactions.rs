@@ -125,3 +125,26 @@ pub fn misuse(subject: &Subject<'_>) {
     assert_eq!(error(sink.begin()), invalid);
     sink.abort(LIMIT).unwrap();
 }
+
+/// A record that the topic refuses is told as the cause, whatever is written with it, and nothing of it is left in the next
+/// transaction.
+pub fn refused(subject: &Subject<'_>) {
+    let topic = subject.topic_with(1, &[("max.message.bytes", "20000")]);
+    let large = Row { value: Some(vec![7; 100_000]), ..row("k", "") };
+    let mut sink = subject.transactional_sink();
+    for (before, behind) in [(0, 0), (0, 3_000), (3_000, 0), (1_500, 1_500)] {
+        sink.begin().unwrap();
+        let rows: Vec<Row> = [vec![row("k", "v"); before], vec![large.clone()], vec![row("k", "v"); behind]].concat();
+        let halves = rows.chunks(rows.len().div_ceil(2)).map(|half| batch(&topic, half));
+        let written = halves.map(|half| sink.write(&half)).collect::<Result<Vec<()>, _>>();
+        let error = written.map(drop).and_then(|()| sink.flush(LIMIT)).unwrap_err();
+        assert_eq!(error.kind, TransportErrorKind::Refused, "{before} before, {behind} behind: {error}");
+        sink.abort(LIMIT).unwrap();
+        sink.begin().unwrap();
+        sink.write(&batch(&topic, &[row("k", "kept")])).unwrap();
+        sink.flush(LIMIT).unwrap();
+        sink.commit(&Membership::outside("group"), &BTreeMap::new(), LIMIT).unwrap();
+    }
+    let end = subject.transport.admin().watermarks(&topic, Isolation::ReadCommitted).unwrap()[0].end;
+    assert_eq!(subject.read(&topic, 0, end, Isolation::ReadCommitted).len(), 4);
+}

@@ -51,12 +51,20 @@ where
     Ok((client, watch))
 }
 
+/// What librdkafka says when the system has no more of something for now: threads, descriptors, memory.
+const SHORTAGES: &[&str] =
+    &["Failed to create thread", "Timed out waiting for", "Too many open files", "Cannot allocate memory"];
+
 /// librdkafka refuses a configuration whose properties do not go together, a certificate that is not there, …
 fn not_made(properties: &Properties, error: &KafkaError) -> TransportError {
     let reason = match error {
         KafkaError::ClientCreation(reason) | KafkaError::ClientConfig(_, reason, ..) => reason.clone(),
         other => other.to_string(),
     };
+    if SHORTAGES.iter().any(|words| reason.contains(words)) {
+        let message = properties.redact(&format!("a client could not be made: {reason}"));
+        return TransportError { kind: TransportErrorKind::Other, message, setting: None };
+    }
     let kind = TransportErrorKind::Invalid;
     let setting = reason.split(['`', '\'', ' ']).find(|word| word.contains('.') && properties.value(word).is_some());
     let of_mechanism = reason.contains("SASL mechanism").then_some("sasl.mechanisms");

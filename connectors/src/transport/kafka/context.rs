@@ -123,6 +123,12 @@ impl Watch {
         self.seat.lock()
     }
 
+    /// True when a record was not delivered and it is known why.
+    pub(super) fn knows_cause(&self) -> bool {
+        let told = self.told.lock();
+        told.undelivered.telling.as_ref().is_some_and(|failed| errors::says_little(failed.code) == 0)
+    }
+
     /// Takes the delivery failures.
     pub(super) fn take_undelivered(&self) -> Undelivered {
         std::mem::take(&mut self.told.lock().undelivered)

@@ -36,6 +36,7 @@ use std::time::Duration;
 
 use rdkafka::admin::AdminClient;
 use rdkafka::client::Client;
+use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::producer::{BaseProducer, Producer};
 use rdkafka::types::{RDKafkaErrorCode, RDKafkaRespErr};
@@ -69,6 +70,11 @@ impl Inbox {
         let queue = unsafe { sys::rd_kafka_queue_new(client.client().native_ptr()) };
         let queue = NonNull::new(queue).expect("librdkafka makes a queue or aborts");
         Self { started: Vec::new(), queue, slots: vec![ptr::null_mut(); messages_max.max(1)], client }
+    }
+
+    /// The client this queue belongs to, for another queue.
+    pub(super) fn shared_client(&self) -> Arc<BaseConsumer<Context>> {
+        Arc::clone(&self.client)
     }
 
     /// The client this queue belongs to.
@@ -316,6 +322,12 @@ pub(super) fn flush(producer: &BaseProducer<Context>, timeout: Duration) -> bool
     // SAFETY: the producer is alive, and librdkafka's clients may be used from any thread.
     let left = unsafe { sys::rd_kafka_flush(producer.client().native_ptr(), wait_ms) };
     left == RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR
+}
+
+/// Has the client write the lines of its log up to a level, of those that its `debug` property asks for.
+pub(super) fn set_log_level(producer: &BaseProducer<Context>, level: RDKafkaLogLevel) {
+    // SAFETY: the producer is alive; the level is a number that is stored.
+    unsafe { sys::rd_kafka_set_log_level(producer.client().native_ptr(), level as i32) };
 }
 
 /// A topic as the cluster describes it.

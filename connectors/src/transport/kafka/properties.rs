@@ -79,8 +79,9 @@ const LONG_SECRET_BYTES: usize = 8;
 /// answered soon, because a partition that is added to them waits for that.
 const DOORBELL: &[(&str, &str)] = &[
     ("fetch.message.max.bytes", "4096"),
-    ("queued.min.messages", "1"),
-    ("queued.max.messages.kbytes", "64"),
+    ("queued.min.messages", "500"),
+    ("queued.max.messages.kbytes", "4096"),
+    ("fetch.queue.backoff.ms", "5"),
     ("fetch.wait.max.ms", "500"),
     RECONNECT_LATER,
 ];
@@ -162,6 +163,11 @@ impl Properties {
         names_of(name).find_map(|name| self.given.get(name)).map(String::as_str)
     }
 
+    /// True when the lines of a client's log are wanted that a user asked for.
+    pub(super) fn logs_details(&self) -> bool {
+        self.given.contains_key("debug")
+    }
+
     /// True when a token must be renewed from time to time, also while a call waits.
     pub(super) fn renews_token(&self) -> bool {
         self.value("sasl.mechanisms").is_some_and(|m| m.eq_ignore_ascii_case("OAUTHBEARER"))
@@ -196,8 +202,7 @@ impl Properties {
     fn log_level(&self, role: &Role) -> RDKafkaLogLevel {
         match role {
             Role::Admin => RDKafkaLogLevel::Emerg,
-            Role::Sink { .. } => RDKafkaLogLevel::Debug,
-            _ if self.given.contains_key("debug") => RDKafkaLogLevel::Debug,
+            _ if self.logs_details() => RDKafkaLogLevel::Debug,
             _ => RDKafkaLogLevel::Info,
         }
     }

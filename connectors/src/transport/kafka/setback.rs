@@ -4,7 +4,9 @@
 /// Where librdkafka writes such a line, and about each batch that was taken.
 pub(super) const FACILITY: &str = "MSGSET";
 
-/// What has librdkafka write such lines: two for each request, so of many records.
+/// What has librdkafka write such lines, two for each request, once its log has the level for them. That is raised while a
+/// writer waits for acknowledgements that do not come: the lines wait in one queue with the reports of deliveries, from which
+/// few are taken at a time.
 pub(super) const DEBUG: &str = "msg";
 
 /// What a line of the log says of a batch of records.

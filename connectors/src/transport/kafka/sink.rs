@@ -6,11 +6,12 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use arrow::array::{Array, AsArray, ListArray};
-use rdkafka::config::ClientConfig;
+use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerGroupMetadata};
 use rdkafka::error::KafkaError;
 use rdkafka::message::{Header, OwnedHeaders};
@@ -45,16 +46,30 @@ const CONNECTED_MAX: Duration = Duration::from_secs(1);
 /// Records queued between two services of what came back.
 const SERVE_RECORDS: usize = 4_096;
 
+/// Events served at once, each a failed record, an error or a line of the log.
+const SERVED_MAX: usize = 64;
+
+/// How long acknowledgements are waited for before librdkafka is to say what keeps them.
+const QUIET_MAX: Duration = Duration::from_secs(1);
+
+/// How long the cause of a failure is waited for that was told without one.
+const CAUSE_MAX: Duration = Duration::from_secs(1);
+
 /// A writer.
 pub(super) struct KafkaSink {
     producer: Arc<BaseProducer<Context>>,
     watch: Arc<Watch>,
     properties: Properties,
+    role: Role,
     transaction: Transaction,
     /// Each topic that was written to.
     topics: HashMap<Arc<str>, Known>,
     groups: HashMap<String, ConsumerGroupMetadata>,
     nearest_time: bool,
+    /// librdkafka says what keeps acknowledgements.
+    says_why: AtomicBool,
+    /// A record was not delivered: the client is renewed before the next transaction.
+    is_out_of_step: AtomicBool,
 }
 
 /// A topic that was written to.
@@ -81,15 +96,45 @@ impl KafkaSink {
     pub(super) fn open(properties: &Properties, options: SinkOptions) -> Result<Self, TransportError> {
         let SinkOptions { transactional_id, nearest_time, batch_bytes_max, topic } = options;
         let transaction = if transactional_id.is_some() { Transaction::None } else { Transaction::Never };
-        let (producer, watch) = connection::open(properties, &Role::Sink { transactional_id, batch_bytes_max })?;
-        let (topics, groups) = (HashMap::new(), HashMap::new());
-        let producer = Arc::new(producer);
-        let sink = Self { producer, watch, properties: properties.clone(), transaction, topics, groups, nearest_time };
-        if transaction == Transaction::None {
-            sink.connect(topic.as_deref());
-            sink.call("the transactional id could not be taken", |p| p.init_transactions(ANSWER_TIMEOUT))?;
-        }
+        let role = Role::Sink { transactional_id, batch_bytes_max };
+        let (producer, watch) = connection::open(properties, &role)?;
+        let sink = Self {
+            producer: Arc::new(producer),
+            watch,
+            properties: properties.clone(),
+            role,
+            transaction,
+            topics: HashMap::new(),
+            groups: HashMap::new(),
+            nearest_time,
+            says_why: AtomicBool::new(false),
+            is_out_of_step: AtomicBool::new(false),
+        };
+        sink.take_id(topic.as_deref())?;
         Ok(sink)
+    }
+
+    /// Takes the transactional id, if it has one.
+    fn take_id(&self, topic: Option<&str>) -> Result<(), TransportError> {
+        if self.transaction == Transaction::Never {
+            return Ok(());
+        }
+        self.connect(topic);
+        self.call("the transactional id could not be taken", |p| p.init_transactions(ANSWER_TIMEOUT))
+    }
+
+    /// Begins with another client where this one would number its records other than the broker expects: librdkafka (2.12) counts
+    /// a record that was refused, and all that follow it on the partition are refused as out of order.
+    fn renew(&mut self) -> Result<(), TransportError> {
+        if !self.is_out_of_step.swap(false, Ordering::Relaxed) {
+            return Ok(());
+        }
+        let topic = self.topics.keys().next().cloned();
+        self.topics.clear();
+        let (producer, watch) = connection::open(&self.properties, &self.role)?;
+        (self.producer, self.watch) = (Arc::new(producer), watch);
+        self.says_why.store(false, Ordering::Relaxed);
+        self.take_id(topic.as_deref())
     }
 
     /// Waits a moment for a first connection, by a question about a topic: asked before there is one, librdkafka looks for
@@ -150,20 +195,15 @@ impl KafkaSink {
     /// Queues one record, waiting while the send buffer is full. The wait has an end: records that
     /// are not acknowledged in time fail and leave the buffer.
     fn send(&self, mut record: BaseRecord<'_, [u8], [u8]>) -> Result<(), TransportError> {
+        let mut full_since = None;
         loop {
             match self.producer.send(record) {
                 Ok(()) => return Ok(()),
                 Err((KafkaError::MessageProduction(Code::QueueFull), back)) if self.producer.in_flight_count() > 0 => {
-                    self.pause();
+                    self.pause_full(&mut full_since);
                     record = back;
                 }
-                Err((error, back)) => {
-                    // A record that failed before this one may have ended the transaction, and is the true cause.
-                    self.check_delivered()?;
-                    return Err(
-                        self.failed(&format!("a record could not be written to topic \"{}\"", back.topic), &error)
-                    );
-                }
+                Err((error, back)) => return Err(self.not_queued(back.topic, &error)),
             }
         }
     }
@@ -173,29 +213,75 @@ impl KafkaSink {
         let key = batch.keys.is_valid(row).then(|| batch.keys.value(row));
         let value = batch.values.is_valid(row).then(|| batch.values.value(row));
         let partition = batch.partitions.as_ref().map(|partitions| partitions[row]);
+        let mut full_since = None;
         loop {
             match topic.produce(partition, key, value, time_of(batch, row)) {
                 Ok(()) => return Ok(()),
-                Err(Code::QueueFull) if self.producer.in_flight_count() > 0 => self.pause(),
-                Err(code) => {
-                    self.check_delivered()?;
-                    let doing = format!("a record could not be written to topic \"{}\"", batch.topic);
-                    return Err(self.failed(&doing, &KafkaError::MessageProduction(code)));
-                }
+                Err(Code::QueueFull) if self.producer.in_flight_count() > 0 => self.pause_full(&mut full_since),
+                Err(code) => return Err(self.not_queued(&batch.topic, &KafkaError::MessageProduction(code))),
             }
         }
     }
 
+    /// A record could not be queued. One that failed before it may have ended the transaction, and is the true cause: it is
+    /// told a moment after librdkafka knows of it.
+    fn not_queued(&self, topic: &str, error: &KafkaError) -> TransportError {
+        let begun = Instant::now();
+        while self.transaction == Transaction::Open && !self.watch.knows_cause() && begun.elapsed() < CAUSE_MAX {
+            self.pause();
+        }
+        match self.check_delivered() {
+            Err(cause) => cause,
+            Ok(()) => self.failed(&format!("a record could not be written to topic \"{topic}\""), error),
+        }
+    }
+
+    /// Waits a moment for room in the send buffer, which is full since some time.
+    fn pause_full(&self, since: &mut Option<Instant>) {
+        let since = since.get_or_insert_with(Instant::now);
+        self.ask_why(*since);
+        self.pause();
+    }
+
     /// Serves what came back, then waits a moment. Not by a poll that waits: rdkafka spins through its last millisecond.
     fn pause(&self) {
-        self.producer.poll(Duration::ZERO);
+        self.serve();
         thread::sleep(POLL_INTERVAL);
+    }
+
+    /// Serves what came back. rdkafka serves one event a call, and does not say whether there was one.
+    fn serve(&self) {
+        (0..SERVED_MAX).for_each(|_| self.producer.poll(Duration::ZERO));
+    }
+
+    /// Takes the reports of records that were given up, so that none is taken for one of the next transaction.
+    fn forget_reports(&self) {
+        let begun = Instant::now();
+        while self.producer.in_flight_count() > 0 && begun.elapsed() < CAUSE_MAX {
+            self.serve();
+        }
+        self.watch.take_undelivered();
+    }
+
+    /// Has librdkafka say what keeps acknowledgements that are waited for since some time.
+    fn ask_why(&self, since: Instant) {
+        if since.elapsed() >= QUIET_MAX && !self.says_why.swap(true, Ordering::Relaxed) {
+            native::set_log_level(&self.producer, RDKafkaLogLevel::Debug);
+        }
+    }
+
+    /// Has librdkafka write no more lines than a user asked for.
+    fn ask_no_more(&self) {
+        if self.says_why.swap(false, Ordering::Relaxed) && !self.properties.logs_details() {
+            native::set_log_level(&self.producer, RDKafkaLogLevel::Info);
+        }
     }
 
     /// The records that were not delivered, as one error.
     fn check_delivered(&self) -> Result<(), TransportError> {
         let undelivered = self.watch.take_undelivered();
         let Some(Failed { topic, partition, code }) = undelivered.telling else { return Ok(()) };
+        self.is_out_of_step.store(true, Ordering::Relaxed);
         let doing = match code {
             Code::TopicAuthorizationFailed => format!("not authorized to write topic \"{topic}\""),
             _ => format!("{} records could not be delivered, the first to {topic}[{partition}]", undelivered.count),
@@ -281,19 +367,28 @@ impl Sink for KafkaSink {
     fn flush(&mut self, timeout: Duration) -> Result<(), TransportError> {
         let begun = Instant::now();
         while !native::flush(&self.producer, FLUSH_WAIT_MAX) {
+            self.serve();
+            if self.transaction == Transaction::Open && self.watch.knows_cause() {
+                // Nothing more is sent in this transaction.
+                break;
+            }
             if begun.elapsed() >= timeout {
+                self.check_delivered()?;
                 let (left, ms) = (self.producer.in_flight_count(), timeout.as_millis());
                 let doing = self.with_setback(format!("{left} records were not acknowledged within {ms} ms"));
                 return Err(self.failed(&doing, &KafkaError::Flush(Code::OperationTimedOut)));
             }
-            self.producer.poll(Duration::ZERO);
+            self.ask_why(begun);
         }
-        self.producer.poll(Duration::ZERO);
-        self.check_delivered()
+        self.serve();
+        self.check_delivered()?;
+        self.ask_no_more();
+        Ok(())
     }
 
     fn begin(&mut self) -> Result<(), TransportError> {
         self.must_be(&[Transaction::None], "a transaction cannot begin")?;
+        self.renew()?;
         self.watch.forget_setbacks();
         self.call("a transaction could not begin", |producer| producer.begin_transaction())?;
         self.transaction = Transaction::Open;
@@ -325,7 +420,7 @@ impl Sink for KafkaSink {
         let poll = || self.pause();
         let aborted = connection::while_polled(poll, || self.producer.abort_transaction(timeout));
         aborted.map_err(|error| self.failed("the transaction could not be aborted", &error))?;
-        self.watch.take_undelivered();
+        self.forget_reports();
         self.transaction = Transaction::None;
         Ok(())
     }
@@ -403,7 +498,7 @@ fn group_metadata(group: &str) -> Result<ConsumerGroupMetadata, TransportError> 
     let doing = format!("group \"{group}\" could not be named");
     let consumer: BaseConsumer = ClientConfig::new()
         .set("group.id", group)
-        .set_log_level(rdkafka::config::RDKafkaLogLevel::Emerg)
+        .set_log_level(RDKafkaLogLevel::Emerg)
         .create()
         .map_err(|error| errors::call_failed(&doing, &error))?;
     consumer.group_metadata().ok_or_else(|| errors::refused(doing))
