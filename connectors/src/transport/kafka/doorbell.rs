@@ -29,6 +29,9 @@ const LOOK: Duration = Duration::from_millis(200);
 /// How long a client without bells is kept.
 const KEPT: Duration = Duration::from_secs(30);
 
+/// Partitions without a bell that are kept, at least.
+const UNUSED_MAX: usize = 200;
+
 /// Messages taken at once. One is enough to ring, and more than some wait nowhere.
 const MESSAGES_MAX: usize = 256;
 
@@ -120,8 +123,8 @@ struct Porter {
 /// A partition, and the bells that hang at it.
 #[derive(Default)]
 struct Door {
-    /// Where it is read, while it is.
-    read_from: Option<i64>,
+    /// The next offset that is read, while it is.
+    reads_at: Option<i64>,
     bells: Vec<(i64, Weak<Ring>)>,
 }
 
@@ -136,6 +139,7 @@ impl Porter {
         let mut needed_at = Instant::now();
         while self.hang_new() {
             self.take_down();
+            self.renew();
             connection::serve(self.inbox.client());
             self.wait();
             if self.doors.iter().any(|door| !door.bells.is_empty()) {
@@ -186,9 +190,12 @@ impl Porter {
         let number = self.number(partition)?;
         let door = &mut self.doors[number];
         door.bells.push((place, Weak::clone(ring)));
-        if door.read_from.is_none_or(|from| place < from) {
-            door.read_from = Some(place);
-            self.inbox.restart(number, place)?;
+        if door.reads_at.is_none_or(|at| place < at) {
+            let restarted = self.inbox.restart(number, place);
+            door.reads_at = restarted.is_ok().then_some(place);
+            if restarted.is_err() {
+                door.bells.drain(..).for_each(|(_, bell)| self::ring(&bell));
+            }
         }
         Ok(())
     }
@@ -207,7 +214,9 @@ impl Porter {
     fn wait(&mut self) {
         let came: Vec<_> = self.inbox.take(LOOK).filter_map(|message| came(&message)).collect();
         for (number, beyond) in came {
-            let ringing = self.doors[number].bells.extract_if(.., |(place, _)| *place < beyond);
+            let door = &mut self.doors[number];
+            door.reads_at = door.reads_at.map(|at| at.max(beyond));
+            let ringing = door.bells.extract_if(.., |(place, _)| *place < beyond);
             ringing.for_each(|(_, bell)| ring(&bell));
             self.rest(number);
         }
@@ -221,10 +230,28 @@ impl Porter {
         }
     }
 
+    /// Begins a new inbox when most of what it has is not waited for any more: librdkafka goes on to ask for topics that it has
+    /// a handle of, also of those that are gone.
+    fn renew(&mut self) {
+        let unused = self.doors.iter().filter(|door| door.bells.is_empty()).count();
+        if unused <= UNUSED_MAX || 2 * unused < self.doors.len() {
+            return;
+        }
+        self.inbox = Inbox::new(self.inbox.shared_client(), MESSAGES_MAX);
+        let (mut doors, numbers) = (std::mem::take(&mut self.doors), std::mem::take(&mut self.numbers));
+        for (partition, number) in numbers {
+            for (place, bell) in doors[number].bells.drain(..) {
+                if self.hang_at(&partition, place, &bell).is_err() {
+                    ring(&bell);
+                }
+            }
+        }
+    }
+
     /// Reads no more of a partition where no bell hangs.
     fn rest(&mut self, number: usize) {
         let door = &mut self.doors[number];
-        if door.bells.is_empty() && door.read_from.take().is_some() {
+        if door.bells.is_empty() && door.reads_at.take().is_some() {
             self.inbox.stop(number);
         }
     }
@@ -233,6 +260,9 @@ impl Porter {
 impl Drop for Porter {
     /// Whatever ends this thread, nobody waits for it in vain.
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            *self.thread.lock() = None;
+        }
         self.doors.iter().flat_map(|door| &door.bells).for_each(|(_, bell)| ring(bell));
         self.bells.try_iter().for_each(|bell| ring(&bell.ring));
     }
