@@ -297,6 +297,12 @@ pub trait Admin: Send + Sync {
     /// that come at once some are told to look again later, as [`TransportErrorKind::Timeout`].
     fn glance(&self, topic: &str) -> Result<Option<Glance>, TransportError>;
 
+    /// As [`Self::glance`], but what is told was asked for after this was called, and who comes at the same time waits for one
+    /// answer to all.
+    fn glance_now(&self, topic: &str) -> Result<Option<Glance>, TransportError> {
+        self.glance(topic)
+    }
+
     /// For each partition given, the first offset whose record's timestamp is at or after the given
     /// time in ms; `None` where there is no such record. Every record before the offset is older.
     fn offsets_for_times(

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use headwater_connectors::record::TopicPartition;
 use headwater_connectors::transport::{
-    Glance, GroupPlan, LossCause, Lost, Member, MemberEvent, Transport, TransportError,
+    Admin, Glance, GroupPlan, LossCause, Lost, Member, MemberEvent, Transport, TransportError,
 };
 
 use super::goal::Goal;
@@ -115,10 +115,11 @@ impl Driver {
             (Seen::Other, Some(partition)) => Err(recreated(partition).into()),
             // Nothing of the former topic is read here.
             (Seen::Same | Seen::Other, _) => Ok(()),
-            (Seen::Grown, _) => {
+            // The group tells of it once it has looked again.
+            (Seen::Grown | Seen::Missing, _) => {
                 // A coordinator that is away is asked at the next look.
                 if let Err(error) = self.member.refresh() {
-                    tracing::debug!(%error, "could not look for partitions that were added");
+                    tracing::debug!(%error, "could not have the group look at the topic again");
                 }
                 Ok(())
             }
@@ -240,6 +241,7 @@ impl Driver {
         self.epoch = Epoch(self.epoch.0 + 1);
         share.barrier(self.epoch, &self.job, &self.status, now_ms)?;
         share.log_complaints(self.transport.admin(), &self.status, now_ms)?;
+        check_topic(&mut self.lookout, share, self.transport.admin())?;
         let mut moved = std::mem::take(&mut share.passed);
         moved.append(&mut share.moved);
         let offsets = share.places(moved);
@@ -274,6 +276,16 @@ impl Driver {
             self.pass();
         }
         Ok(())
+    }
+}
+
+/// Sees to it that what was read so far was read of the topic that is meant: it still is that one, and never comes again
+/// once another has its name. A cluster that does not answer is not waited for.
+fn check_topic(lookout: &mut Lookout, share: &Share, admin: &dyn Admin) -> Result<(), TransportError> {
+    let Some(partition) = share.moved.keys().next() else { return Ok(()) };
+    match lookout.look_now(admin) {
+        Seen::Other => Err(recreated(partition).into()),
+        Seen::Same | Seen::Grown | Seen::Missing => Ok(()),
     }
 }
 

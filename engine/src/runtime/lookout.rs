@@ -3,7 +3,7 @@
 //! Apart from reading, which notices neither: a topic that is created again may have records at the offset that is next, and
 //! a group hears of new partitions minutes later.
 
-use headwater_connectors::transport::{Admin, Glance, TopicId};
+use headwater_connectors::transport::{Admin, Glance, TopicId, TransportError};
 
 /// How often it looks, in ms.
 const LOOK_MS: i64 = 3_000;
@@ -25,6 +25,8 @@ pub(super) enum Seen {
     Same,
     /// The topic has more partitions.
     Grown,
+    /// The topic is not there.
+    Missing,
     /// Another topic has its name.
     Other,
 }
@@ -63,10 +65,20 @@ impl Lookout {
             return Seen::Same;
         }
         self.looked_at_ms = now_ms;
-        match admin.glance(&self.topic) {
+        let found = admin.glance(&self.topic);
+        self.saw(found)
+    }
+
+    /// Looks at the topic as it is at this moment.
+    pub(super) fn look_now(&mut self, admin: &dyn Admin) -> Seen {
+        let found = admin.glance_now(&self.topic);
+        self.saw(found)
+    }
+
+    fn saw(&mut self, found: Result<Option<Glance>, TransportError>) -> Seen {
+        match found {
             Ok(Some(now)) => self.learn(now),
-            // That it is missing is told by the group.
-            Ok(None) => Seen::Same,
+            Ok(None) => Seen::Missing,
             Err(error) => {
                 tracing::debug!(topic = %self.topic, %error, "could not look at the topic");
                 Seen::Same

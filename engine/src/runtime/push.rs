@@ -144,7 +144,8 @@ impl Reader {
     /// Sees to it that partitions which were added are read from their beginning.
     fn look(&mut self) -> Result<(), TransportError> {
         match self.lookout.look(self.transport.admin(), Utc::now().timestamp_millis()) {
-            Seen::Same => Ok(()),
+            // The source tells of a topic that is missing.
+            Seen::Same | Seen::Missing => Ok(()),
             Seen::Grown => self.add_partitions(|marks| marks.start),
             Seen::Other => Err(self.recreated().into()),
         }

@@ -238,6 +238,10 @@ impl Admin for KafkaAdmin {
         self.glances.of(&self.committed, topic)
     }
 
+    fn glance_now(&self, topic: &str) -> Result<Option<Glance>, TransportError> {
+        self.glances.now(&self.committed, topic)
+    }
+
     fn offsets_for_times(
         &self,
         times_ms: &BTreeMap<TopicPartition, i64>,

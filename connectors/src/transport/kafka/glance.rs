@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use rdkafka::consumer::Consumer;
 use rdkafka::error::KafkaError;
 
@@ -35,6 +35,8 @@ pub(super) struct Glances {
 
 struct Seen {
     wanted_at: Instant,
+    /// When the question was sent that was answered last.
+    asked_at: Option<Instant>,
     answered_at: Option<Instant>,
     answer: Option<Glance>,
 }
@@ -45,7 +47,33 @@ impl Glances {
         if let Some(answer) = self.known(topic) {
             return Ok(answer);
         }
-        let Some(mut failed_at) = self.asking.try_lock() else { return Err(later(topic)) };
+        let Some(failed_at) = self.asking.try_lock() else { return Err(later(topic)) };
+        self.ask_unless_failed(failed_at, connection, topic)
+    }
+
+    /// A topic as it is now.
+    pub(super) fn now(&self, connection: &Connection, topic: &str) -> Result<Option<Glance>, TransportError> {
+        let called_at = Instant::now();
+        self.known(topic);
+        let failed_at = self.asking.lock();
+        let told = self
+            .topics
+            .lock()
+            .get(topic)
+            .filter(|seen| seen.asked_at.is_some_and(|at| at >= called_at))
+            .map(|s| s.answer);
+        match told {
+            Some(answer) => Ok(answer),
+            None => self.ask_unless_failed(failed_at, connection, topic),
+        }
+    }
+
+    fn ask_unless_failed(
+        &self,
+        mut failed_at: MutexGuard<'_, Option<Instant>>,
+        connection: &Connection,
+        topic: &str,
+    ) -> Result<Option<Glance>, TransportError> {
         if failed_at.is_some_and(|at| at.elapsed() < PAUSE) {
             return Err(later(topic));
         }
@@ -59,7 +87,7 @@ impl Glances {
         let now = Instant::now();
         let mut topics = self.topics.lock();
         topics.retain(|_, seen| now.duration_since(seen.wanted_at) < FORGOTTEN_AFTER);
-        let unseen = || Seen { wanted_at: now, answered_at: None, answer: None };
+        let unseen = || Seen { wanted_at: now, asked_at: None, answered_at: None, answer: None };
         let seen = topics.entry(topic.to_owned()).or_insert_with(unseen);
         seen.wanted_at = now;
         seen.answered_at.filter(|at| now.duration_since(*at) < AGE_MAX).map(|_| seen.answer)
@@ -68,6 +96,7 @@ impl Glances {
     fn ask(&self, connection: &Connection, topic: &str) -> Result<Option<Glance>, TransportError> {
         let wanted: Vec<String> = self.topics.lock().keys().cloned().collect();
         let names: Vec<&str> = wanted.iter().map(String::as_str).collect();
+        let asked_at = Instant::now();
         let found = connection.call(|client| native::describe(client.client(), &names, PATIENCE));
         let doing = format!("topic \"{topic}\" could not be looked up");
         let found = found.map_err(|code| connection.failed(&doing, &KafkaError::MetadataFetch(code)))?;
@@ -80,7 +109,7 @@ impl Glances {
                 Err(code) => Err(errors::failed(&doing, code)),
             };
             if let (Some(seen), Ok(told)) = (topics.get_mut(&name), &told) {
-                (seen.answered_at, seen.answer) = (Some(now), *told);
+                (seen.asked_at, seen.answered_at, seen.answer) = (Some(asked_at), Some(now), *told);
             }
             if name == topic {
                 answer = told;
