@@ -33,6 +33,7 @@ mod opening;
 mod optimized;
 mod outbox;
 pub(crate) mod print;
+mod probe;
 pub(crate) mod publish;
 pub(crate) mod push;
 mod query_status;

@@ -23,6 +23,7 @@ use headwater_connectors::transport::{
 };
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
+use super::probe::Probe;
 use super::refusals::{Made, Refusals};
 
 /// Pieces of work that wait for the thread at most: a few batches keep it busy, and more would only be memory.
@@ -71,7 +72,8 @@ impl Outbox {
         refusals: Arc<Refusals>,
         in_thread: bool,
     ) -> Self {
-        let hand = Hand { transport, options, refusals, sink: None, is_open: false, commit_max: COMMIT_MAX };
+        let hand =
+            Hand { transport, options, refusals, sink: None, probe: None, is_open: false, commit_max: COMMIT_MAX };
         Self { hand: Some(hand), behind: None, in_thread, put: 0, done: 0 }
     }
 
@@ -119,7 +121,7 @@ impl Outbox {
             self.done = self.put;
         }
         if let Some(hand) = &mut self.hand {
-            hand.sink = None;
+            (hand.sink, hand.probe) = (None, None);
         }
         Ok(())
     }
@@ -155,6 +157,8 @@ struct Hand {
     options: SinkOptions,
     refusals: Arc<Refusals>,
     sink: Option<Box<dyn Sink>>,
+    /// While refused records are looked for.
+    probe: Option<Probe>,
     /// A transaction is open.
     is_open: bool,
     /// How long a commit may take.
@@ -182,13 +186,36 @@ impl Hand {
                 self.is_open = true;
                 Ok(())
             }
-            Work::Write(batch, made) if self.refusals.isolates() => self.write_each(&batch, &made),
+            Work::Write(batch, made) if self.refusals.isolates() => self.write_tried(&batch, &made),
             Work::Write(batch, _) => self.sink()?.write(&batch),
             Work::Commit(membership, offsets) => self.commit(&membership, &offsets),
             Work::Flush => {
                 let longest = self.commit_max;
                 self.sink()?.flush(longest)
             }
+        }
+    }
+
+    /// Writes records once none of them is known to be refused. Fails as refused when some are found, or when there was no
+    /// time to try all.
+    fn write_tried(&mut self, batch: &OutBatch, made: &Made) -> Result<(), TransportError> {
+        if self.probe.is_none() {
+            self.probe = Probe::beside(self.transport.as_ref(), &self.options)?;
+        }
+        let Some(probe) = &mut self.probe else { return self.write_each(batch, made) };
+        let found = probe.search(batch, self.refusals.untried(&batch.topic, made)..batch.len())?;
+        for (row, error) in &found.refused {
+            self.refusals.learn(&batch.topic, made, *row, error);
+        }
+        self.refusals.tried(&batch.topic, made, found.to);
+        match found.refused.into_iter().next() {
+            Some((_, error)) => Err(error),
+            None if found.to < batch.len() => Err(TransportError {
+                kind: TransportErrorKind::Refused,
+                message: format!("topic \"{}\" refuses a record; it is being looked for", batch.topic),
+                setting: None,
+            }),
+            None => self.sink()?.write(batch),
         }
     }
 

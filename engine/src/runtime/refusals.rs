@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! refused once      → try again: what the topic takes is read again, and most of what does not fit is left out
-//! refused again     → write records one by one, to learn which one it is
-//! which one known   → leave it out and complain; own topics are written no more
+//! refused again     → try records in transactions of their own, to learn which ones they are (`probe`)
+//! which are known   → leave them out and complain; own topics are written no more
 //! committed         → forget
 //! ```
 //!
@@ -34,6 +34,8 @@ struct Learned {
     records: BTreeMap<(TopicPartition, i64), String>,
     /// Topics of our own that refuse what is written to them.
     silent: BTreeSet<String>,
+    /// The results of records of the input below these offsets were tried, by where they go.
+    tried: BTreeMap<(TopicPartition, String), i64>,
 }
 
 /// What records of a batch were made of.
@@ -61,20 +63,43 @@ impl Refusals {
     pub(super) fn committed(&self, offsets: &BTreeMap<TopicPartition, Position>) {
         let mut learned = self.0.lock();
         learned.attempts = 0;
+        learned.tried.clear();
         if !learned.records.is_empty() {
             learned.records.retain(|(origin, offset), _| offsets.get(origin).is_none_or(|next| *offset >= next.offset));
         }
     }
 
-    /// Whether records are to be written one by one, each acknowledged before the next.
+    /// Whether records are to be tried before they are written.
     pub(super) fn isolates(&self) -> bool {
         self.0.lock().attempts >= 2
+    }
+
+    /// The first row of a batch for `topic` that was not tried yet.
+    pub(super) fn untried(&self, topic: &str, made: &Made) -> usize {
+        let Made::Of(origin, offsets) = made else { return 0 };
+        let tried = self.0.lock().tried.get(&(origin.clone(), topic.to_owned())).copied().unwrap_or(i64::MIN);
+        offsets.values().partition_point(|offset| *offset < tried)
+    }
+
+    /// Notes that the rows of a batch for `topic` below `row` were tried. Of a record whose results are cut apart there, all
+    /// are tried again.
+    pub(super) fn tried(&self, topic: &str, made: &Made, row: usize) {
+        let Made::Of(origin, offsets) = made else { return };
+        let next = match offsets.values().get(row) {
+            Some(offset) => Some(*offset),
+            None => offsets.values().last().map(|last| last + 1),
+        };
+        if let Some(next) = next {
+            let mut learned = self.0.lock();
+            let before = learned.tried.insert((origin.clone(), topic.to_owned()), next);
+            learned.is_new |= before.is_none_or(|before| before < next);
+        }
     }
 
     /// Notes which record it was: the one at `row` of a batch for `topic`.
     pub(super) fn learn(&self, topic: &str, made: &Made, row: usize, error: &TransportError) {
         let mut learned = self.0.lock();
-        learned.is_new = match made {
+        learned.is_new |= match made {
             Made::OfComplaints => learned.silent.insert(topic.to_owned()),
             Made::Of(origin, offsets) => {
                 let address = (origin.clone(), offsets.value(row));

@@ -369,7 +369,12 @@ impl Share {
             true => (batch, offsets),
             false => without(&batch, &offsets, refused.iter().map(|(row, ..)| *row)).map_err(fault)?,
         };
+        let mut told = None;
         for (_, offset, reason) in refused {
+            // All rows of an exploded record are one complaint.
+            if told.replace(offset) == Some(offset) {
+                continue;
+            }
             let index = raw.offsets.binary_search(&offset).unwrap_or(0);
             let (kind, origin) = (ComplaintKind::Serialization, raw.origin.clone());
             self.complain(&Complaint { kind, origin, offset, expr: None, reason, index }, Some(raw), status);
@@ -409,6 +414,8 @@ impl Share {
         self.send_dead(now_ms)?;
         let mut unlogged = self.complaints.take_unlogged();
         if let Some(entries) = self.complaints.take_log(now_ms) {
+            // It may have been deleted since; librdkafka would wait for it until the transaction is over.
+            self.log_missing |= matches!(admin.glance(&entries.topic), Ok(None));
             let made = if self.log_missing { topics::make_processing_log(admin, &entries.topic) } else { Ok(()) };
             match made {
                 Ok(()) if self.refusals.is_silent(&entries.topic) => unlogged += entries.len() as u64,
