@@ -16,8 +16,8 @@ use futures::TryStreamExt as _;
 use headwater_connectors::record::{OutBatch, TopicPartition};
 use headwater_connectors::transport::memory::MemoryTransport;
 use headwater_connectors::transport::{
-    Admin, Doorbell, GroupPlan, Member, Membership, NewTopic, ReadPlan, Sink, SinkOptions, Source, Transport,
-    TransportError, TransportErrorKind,
+    Admin, Doorbell, GroupPlan, Member, Membership, NewTopic, ReadPlan, Sink, SinkOptions, Source, SourceEvent,
+    TopicIds, Transport, TransportError, TransportErrorKind,
 };
 use headwater_engine::answer::Answer;
 use headwater_engine::config::Settings;
@@ -78,6 +78,56 @@ struct World {
     session: Session,
     query: String,
     now_ms: i64,
+}
+
+/// A cluster whose sources do not look whether a topic is still the same.
+#[derive(Debug)]
+struct Blind(MemoryTransport);
+
+impl Transport for Blind {
+    fn admin(&self) -> &dyn Admin {
+        self.0.admin()
+    }
+
+    fn open_sources(&self, plans: Vec<ReadPlan>) -> Result<Vec<Box<dyn Source>>, TransportError> {
+        let open = |plan| Box::new(BlindSource { cluster: self.0.clone(), plan }) as Box<dyn Source>;
+        Ok(plans.into_iter().map(open).collect())
+    }
+
+    fn doorbell(&self, places: &BTreeMap<TopicPartition, i64>) -> Result<Box<dyn Doorbell>, TransportError> {
+        self.0.doorbell(places)
+    }
+
+    fn join_group(&self, plan: GroupPlan) -> Result<Box<dyn Member>, TransportError> {
+        self.0.join_group(plan)
+    }
+
+    fn open_sink(&self, options: SinkOptions) -> Result<Box<dyn Sink>, TransportError> {
+        self.0.open_sink(options)
+    }
+}
+
+/// Opens another source for each event, at the offsets where it is.
+struct BlindSource {
+    cluster: MemoryTransport,
+    plan: ReadPlan,
+}
+
+impl Source for BlindSource {
+    fn poll(&mut self, wait: Duration) -> Result<SourceEvent, TransportError> {
+        let plan = ReadPlan { ids: TopicIds::new(), ..self.plan.clone() };
+        let event = self.cluster.open_sources(vec![plan])?.remove(0).poll(wait)?;
+        let next = match &event {
+            SourceEvent::Batch(batch) => batch.offsets.last().map(|last| (&batch.origin, last + 1)),
+            SourceEvent::Passed(partition, offset) => Some((partition, *offset)),
+            _ => None,
+        };
+        if let Some((partition, next)) = next {
+            let range = self.plan.ranges.iter_mut().find(|range| range.partition == *partition);
+            range.unwrap().start = next;
+        }
+        Ok(event)
+    }
 }
 
 impl World {
@@ -352,6 +402,52 @@ async fn a_topic_that_is_created_again_stops_the_query() {
         let expected = numbered(0, (0..10).chain(100..100 + records));
         assert_eq!(world.written().await, expected);
     }
+}
+
+/// A client may go on to read where it was, in the topic that has the name now: none of that is ever committed.
+#[tokio::test]
+async fn nothing_of_a_topic_that_is_created_again_is_committed() {
+    let mut world = World::new(&[]).await;
+    let blind = Arc::new(Blind(world.cluster.clone()));
+    let mut driver = world.engine.driver(&world.query, blind).await.unwrap();
+    world.write(0, 0..10);
+    world.drive(&mut driver).unwrap();
+    world.recreate();
+    world.write(0, 100..130);
+    let error = world.drive(&mut driver).unwrap_err();
+    assert_eq!(error.kind, TransportErrorKind::Lost, "{error}");
+    drop(driver);
+    assert_eq!(world.written().await, numbered(0, 0..10));
+    world.say(&format!("RESUME {} FROM EARLIEST;", world.query)).await;
+    world.run().await.unwrap();
+    assert_eq!(world.written().await, numbered(0, (0..10).chain(100..130)));
+}
+
+/// "From now on" is from when it was said, whenever the query runs.
+#[tokio::test]
+async fn resume_from_latest_begins_where_the_log_ended_when_it_was_said() {
+    let mut world = World::new(&[]).await;
+    world.write(0, 0..10);
+    world.run().await.unwrap();
+    world.recreate();
+    world.write(0, 100..110);
+    world.run().await.unwrap_err();
+    world.say(&format!("RESUME {} FROM LATEST;", world.query)).await;
+    world.write(0, 110..120);
+    world.write(1, 200..203);
+    world.run().await.unwrap();
+    let all = [numbered(0, (0..10).chain(110..120)), numbered(1, 200..203)].concat();
+    let mut written = world.written().await;
+    written.sort_by_key(|row| row.split(' ').map(|n| n.parse::<i64>().unwrap()).collect::<Vec<_>>());
+    assert_eq!(written, all);
+    // A topic that is made after it was said holds nothing else but what came from then on.
+    world.recreate();
+    world.run().await.unwrap_err();
+    world.say(&format!("RESUME {} FROM LATEST;", world.query)).await;
+    world.recreate();
+    world.write(0, 300..302);
+    world.run().await.unwrap();
+    assert!(world.written().await.contains(&"0 300".to_owned()));
 }
 
 /// A process that is put out of its group meanwhile looks at the topic anew when it is in it again.

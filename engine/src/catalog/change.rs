@@ -7,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::function::FunctionDef;
-use super::query::{QueryDef, RestartFrom};
+use super::query::{Ends, QueryDef, RestartFrom};
 use super::source::SourceDef;
 use crate::types::SqlType;
 
@@ -53,6 +53,9 @@ pub enum CatalogChange {
         /// Where partitions begin whose place in the log is gone, of one that goes on.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         from: Option<RestartFrom>,
+        /// Where its input ends now, if that is where they begin.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        ends: Option<Ends>,
     },
     /// A place in the input of a persistent query was committed.
     BeginQuery {

@@ -17,7 +17,7 @@ use std::sync::Arc;
 pub use change::{CatalogChange, Refusal};
 pub use function::{ArgumentDef, FunctionDef};
 pub use ownership::{OWN_TOPICS, owner_of};
-pub use query::{QueryDef, Restart, RestartFrom};
+pub use query::{Ends, QueryDef, Restart, RestartFrom};
 pub use source::{ColumnDef, ColumnRole, EventTimeDef, SideDef, SourceDef, SourceKind, WindowDef};
 
 use crate::types::SqlType;
@@ -96,7 +96,9 @@ impl Catalog {
             CatalogChange::DropQuery { id } => {
                 next.queries.remove(id).ok_or_else(|| Refusal::Unknown(id.clone()))?;
             }
-            CatalogChange::PauseQuery { id, paused, from } => next.pause_query(id, *paused, *from)?,
+            CatalogChange::PauseQuery { id, paused, from, ends } => {
+                next.pause_query(id, *paused, *from, ends.as_ref())?;
+            }
             // Nobody asked for it, so it gives no number away.
             CatalogChange::BeginQuery { id, restart } => return next.begin_query(id, *restart).map(|()| next),
             CatalogChange::DefineType { name, ty } => next.define_type(name, ty)?,
@@ -159,8 +161,9 @@ impl Catalog {
             QueryDef { id: id.clone(), numbered: false, paused: false, made: self.changes, ..query.clone() };
         if let Some(standing) = standing {
             // It goes on where that one is.
-            let QueryDef { paused, made, resumed, restart, began, .. } = *standing;
-            query = QueryDef { paused, made, resumed, restart, began, unique: standing.unique.clone(), ..query };
+            let QueryDef { paused, made, resumed, began, .. } = *standing;
+            let (restart, unique) = (standing.restart.clone(), standing.unique.clone());
+            query = QueryDef { paused, made, resumed, restart, began, unique, ..query };
         }
         self.queries.insert(id, Arc::new(query));
         Ok(())
@@ -173,13 +176,19 @@ impl Catalog {
         Ok(())
     }
 
-    fn pause_query(&mut self, id: &str, paused: bool, from: Option<RestartFrom>) -> Result<(), Refusal> {
+    fn pause_query(
+        &mut self,
+        id: &str,
+        paused: bool,
+        from: Option<RestartFrom>,
+        ends: Option<&Ends>,
+    ) -> Result<(), Refusal> {
         let query = self.queries.get_mut(id).ok_or_else(|| Refusal::Unknown(id.to_owned()))?;
         let query = Arc::make_mut(query);
         query.paused = paused;
         query.resumed += u64::from(!paused);
         if let Some(from) = from {
-            query.restart = Some(Restart { from, number: query.resumed });
+            query.restart = Some(Restart { from, ends: ends.cloned(), number: query.resumed });
         }
         Ok(())
     }

@@ -46,12 +46,25 @@ pub struct QueryDef {
 }
 
 /// What `RESUME … FROM` says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Restart {
     /// Where.
     pub from: RestartFrom,
+    /// The ends of the input when it was said, where they are known: what "from now on" means.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ends: Option<Ends>,
     /// The number of the RESUME: it is meant for what was lost before it and not for what is lost later.
     pub number: u64,
+}
+
+/// Where the partitions of a topic ended at one moment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ends {
+    /// The topic's id, as Kafka's tools write it; none of a cluster that gives none.
+    pub topic: Option<String>,
+    /// The end of each partition, in their order.
+    pub offsets: Vec<i64>,
 }
 
 /// An end of a log.

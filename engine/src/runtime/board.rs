@@ -43,6 +43,12 @@ pub struct Failing {
     pub attempts: u64,
     /// When it tries again, in ms since the epoch; none when it has stopped for good.
     pub next_try_ms: Option<i64>,
+    /// How often it had been resumed: what was said before the latest RESUME is over.
+    #[serde(default)]
+    pub resumed: u64,
+    /// Offsets that were gone before this process read them.
+    #[serde(default)]
+    pub lost: u64,
     /// When this was written, in ms since the epoch.
     written_ms: i64,
 }
@@ -67,19 +73,27 @@ pub fn status_topic(service_id: &str) -> String {
 impl Failing {
     /// What a status says, when the query fails.
     fn of(query: &str, process: &str, status: &StatusSnapshot, now_ms: i64) -> Option<Self> {
-        let (error, next_try_ms) = match &status.state {
-            State::Retrying(error, at_ms) => (error, Some(*at_ms)),
-            State::Failed(error) => (error, None),
+        let (reason, next_try_ms) = match &status.state {
+            State::Retrying(error, at_ms) => (error.to_string(), Some(*at_ms)),
+            State::Failed(error) => (error.to_string(), None),
+            State::Starting | State::Running if status.lost > 0 => (String::new(), None),
             State::Starting | State::Running | State::Ended => return None,
         };
         Some(Self {
             query: query.to_owned(),
             process: process.to_owned(),
-            reason: error.to_string(),
-            attempts: status.attempts,
+            attempts: if reason.is_empty() { 0 } else { status.attempts },
+            reason,
             next_try_ms,
+            resumed: status.resumed,
+            lost: status.lost,
             written_ms: now_ms,
         })
+    }
+
+    /// False when it does not fail, but has lost something.
+    pub fn fails(&self) -> bool {
+        !self.reason.is_empty()
     }
 
     /// True when it says the same as a later look, which need not be written.
@@ -111,7 +125,7 @@ impl Board {
             .iter()
             .filter_map(|(id, status)| match (&status.state, self.shown.get(id)) {
                 // It tries again: whether it still fails is not known yet.
-                (State::Starting, Some(shown)) => Some((id.clone(), shown.clone())),
+                (State::Starting, Some(shown)) if shown.fails() => Some((id.clone(), shown.clone())),
                 _ => Some((id.clone(), Failing::of(id, &self.process, status, now_ms)?)),
             })
             .collect();
@@ -264,5 +278,17 @@ mod tests {
         assert_eq!(seen(41_000)["Q"][0].next_try_ms, None);
         board.show(&status(State::Running), 50_000);
         assert!(seen(50_000).is_empty());
+    }
+
+    #[test]
+    fn offsets_that_are_lost_are_seen_by_others_and_are_no_failure() {
+        let cluster = MemoryTransport::new();
+        let mut board = Board::new(Arc::new(cluster.clone()), "s");
+        let query = QueryStatus::default();
+        query.set_state(State::Running);
+        query.set_lost(60);
+        board.show(&BTreeMap::from([("Q".to_owned(), query.snapshot())]), 1_000);
+        let found = failing(&cluster, "s", 2_000).expect("an answer").remove("Q").expect("it is shown");
+        assert!(found.len() == 1 && found[0].lost == 60 && !found[0].fails());
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use headwater_connectors::transport::Admin;
+use headwater_connectors::transport::{Admin, Extent, Isolation, TransportErrorKind};
 
 use super::board::{self, Failing};
 use super::complaints::{PROCESSING_LOG, processing_log_statement};
@@ -13,7 +13,7 @@ use super::push;
 use super::query_status::{State, StatusSnapshot};
 use super::topics;
 use crate::answer::{Answer, Section};
-use crate::catalog::{Catalog, CatalogChange, QueryDef, RestartFrom};
+use crate::catalog::{Catalog, CatalogChange, Ends, QueryDef, RestartFrom};
 use crate::diagnostic::{Diagnostic, IN_USE, NOT_SUPPORTED, STREAMING, Span, UNKNOWN_QUERY};
 use crate::engine::{Engine, blocking, refused};
 use crate::planner::continuous::{self as planner, Persistent};
@@ -154,7 +154,7 @@ impl Engine {
     pub(crate) async fn pause(&self, choice: &ast::QueryChoice, text: &str) -> Answered {
         let ids = self.chosen(choice).await?;
         for id in &ids {
-            let change = CatalogChange::PauseQuery { id: id.clone(), paused: true, from: None };
+            let change = CatalogChange::PauseQuery { id: id.clone(), paused: true, from: None, ends: None };
             self.publish(text, change, span_of(choice)).await?;
         }
         self.sync().await?;
@@ -176,12 +176,29 @@ impl Engine {
         };
         let ids = self.chosen(&resume.choice).await?;
         for id in &ids {
-            let change = CatalogChange::PauseQuery { id: id.clone(), paused: false, from };
+            let ends = if from == Some(RestartFrom::Latest) { self.ends_of_input(id).await? } else { None };
+            let change = CatalogChange::PauseQuery { id: id.clone(), paused: false, from, ends };
             self.publish(text, change, span_of(&resume.choice)).await?;
         }
         self.work_on();
         self.sync().await?;
         Ok(told(&ids, verb))
+    }
+
+    /// Where the input of a query ends now; none while there is none.
+    async fn ends_of_input(&self, id: &str) -> Result<Option<Ends>, Vec<Diagnostic>> {
+        let catalog = self.catalog().await?;
+        let Some(query) = catalog.query(id).cloned() else { return Ok(None) };
+        let transport = self.transport().clone();
+        let extent = move || transport.admin().extent(&query.topology.input.topic, Isolation::ReadCommitted);
+        match blocking(extent).await? {
+            Ok(Extent { id, marks }) => Ok(Some(Ends {
+                topic: id.map(|id| id.to_string()),
+                offsets: marks.iter().map(|marks| marks.end).collect(),
+            })),
+            Err(error) if error.kind == TransportErrorKind::UnknownTopic => Ok(None),
+            Err(error) => Err(refused(error)),
+        }
     }
 
     async fn chosen(&self, choice: &ast::QueryChoice) -> Result<Vec<String>, Vec<Diagnostic>> {
@@ -195,7 +212,7 @@ impl Engine {
     /// SHOW QUERIES.
     pub(crate) async fn show_queries(&self, extended: bool) -> Result<Vec<Section>, Vec<Diagnostic>> {
         let catalog = self.catalog().await?;
-        let failing = self.failing().await?;
+        let failing = self.failing(&catalog).await?;
         let words = self.words_of(catalog.queries(), &failing).await?;
         if extended {
             let explained = |query| self.explained(query, &words[&query.id], &failing);
@@ -222,17 +239,24 @@ impl Engine {
     }
 
     /// Which queries fail, here and in other processes.
-    async fn failing(&self) -> Result<BTreeMap<String, Vec<Failing>>, Vec<Diagnostic>> {
+    async fn failing(&self, catalog: &Catalog) -> Result<BTreeMap<String, Vec<Failing>>, Vec<Diagnostic>> {
         let (transport, service_id) = (self.transport().clone(), self.service_id().to_owned());
         let now_ms = chrono::Utc::now().timestamp_millis();
-        blocking(move || board::failing(transport.as_ref(), &service_id, now_ms)).await?.map_err(refused)
+        let said = blocking(move || board::failing(transport.as_ref(), &service_id, now_ms)).await?.map_err(refused)?;
+        let holds = |query: &QueryDef, said: &Failing| said.resumed >= query.resumed;
+        let holding = said.into_iter().filter_map(|(id, mut said)| {
+            let query = catalog.query(&id)?;
+            said.retain(|said| holds(query, said));
+            (!said.is_empty()).then_some((id, said))
+        });
+        Ok(holding.collect())
     }
 
     /// EXPLAIN of a running query.
     pub(crate) async fn explain_query(&self, name: &ast::Name) -> Result<Vec<Section>, Vec<Diagnostic>> {
         let catalog = self.catalog().await?;
         let query = find(&catalog, name)?;
-        let failing = self.failing().await?;
+        let failing = self.failing(&catalog).await?;
         let words = self.words_of([query], &failing).await?;
         Ok(self.explained(query, &words[&query.id], &failing))
     }
@@ -293,7 +317,7 @@ impl Engine {
     pub(crate) async fn describe_queries(&self, source: &str) -> Result<Vec<Section>, Vec<Diagnostic>> {
         let catalog = self.catalog().await?;
         let mut sections = Vec::new();
-        let failing = self.failing().await?;
+        let failing = self.failing(&catalog).await?;
         let words = self.words_of(catalog.queries_of(source), &failing).await?;
         for query in catalog.queries_of(source) {
             let status = self.status(&query.id);
@@ -328,8 +352,8 @@ impl Engine {
         let members = blocking(move || transport.admin().group_members(&asked)).await?.map_err(refused)?;
         let word = |query: &&Arc<QueryDef>, group| {
             let working = members.get(group).copied().unwrap_or(0);
-            let fails = failing.contains_key(&query.id);
-            (query.id.clone(), word(query, self.status(&query.id).as_ref(), working, fails))
+            let said = failing.get(&query.id).map_or(&[][..], Vec::as_slice);
+            (query.id.clone(), word(query, self.status(&query.id).as_ref(), working, said))
         };
         Ok(queries.iter().zip(&groups).map(|(query, group)| word(query, group)).collect())
     }
@@ -363,15 +387,19 @@ fn told(ids: &[String], what: &str) -> Answer {
 }
 
 /// What SHOW QUERIES says of a query, with the number of processes that work on it.
-fn word(query: &QueryDef, status: Option<&StatusSnapshot>, working: usize, fails: bool) -> String {
-    match status {
-        _ if query.paused => "PAUSED".to_owned(),
-        _ if fails => "ERROR".to_owned(),
-        Some(status) if status.lost > 0 => format!("{} ({} offsets lost)", status.state.word(), status.lost),
-        Some(status) => status.state.word().to_owned(),
-        None if working > 0 => "RUNNING ELSEWHERE".to_owned(),
-        None => "NOT RUNNING".to_owned(),
-    }
+fn word(query: &QueryDef, status: Option<&StatusSnapshot>, working: usize, said: &[Failing]) -> String {
+    let lost: u64 = match status {
+        Some(status) => status.lost,
+        None => said.iter().map(|process| process.lost).sum(),
+    };
+    let word = match status {
+        _ if query.paused => "PAUSED",
+        _ if said.iter().any(Failing::fails) => "ERROR",
+        Some(status) => status.state.word(),
+        None if working > 0 => "RUNNING ELSEWHERE",
+        None => "NOT RUNNING",
+    };
+    if lost > 0 { format!("{word} ({lost} offsets lost)") } else { word.to_owned() }
 }
 
 /// Why a query fails, by process; none when it does not.
@@ -384,10 +412,11 @@ fn failures(failing: &[Failing]) -> Option<Section> {
         };
         vec![failing.process.clone(), failing.reason.clone(), failing.attempts.to_string(), next]
     };
-    Some(Section {
+    let rows: Vec<_> = failing.iter().filter(|failing| failing.fails()).map(row).collect();
+    (!rows.is_empty()).then(|| Section {
         title: Some(format!("Failure of {query}")),
         columns: ["Process", "Reason", "Attempts", "Next Try"].map(str::to_owned).to_vec(),
-        rows: failing.iter().map(row).collect(),
+        rows,
         text: None,
     })
 }

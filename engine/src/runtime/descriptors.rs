@@ -6,20 +6,33 @@ use std::fs;
 /// Share of the limit from which on it is said, in percent.
 const NEAR_PERCENT: usize = 95;
 
+/// What a query needs while it starts and works.
+const WORKING_QUERY: usize = 30;
+
+/// What is left for statements, and for queries that wake.
+const RESERVED: usize = 60;
+
 /// Says once that descriptors run out, and again when they did so after there were enough.
 #[derive(Debug, Default)]
 pub(super) struct Descriptors {
     is_near: bool,
 }
 
+/// How many queries more there are descriptors for now.
+pub(super) fn room_for_queries() -> usize {
+    let Some((used, limit)) = used_and_limit() else { return usize::MAX };
+    limit.saturating_sub(used + RESERVED) / WORKING_QUERY
+}
+
 impl Descriptors {
-    /// Looks how many there are. Systems without `/proc` say nothing.
-    pub(super) fn look(&mut self, queries: usize) {
+    /// Looks how many there are, for so many queries that run and so many that wait to be started. Systems without `/proc`
+    /// say nothing.
+    pub(super) fn look(&mut self, queries: usize, waiting: usize) {
         let Some((used, limit)) = used_and_limit() else { return };
-        let is_near = used.saturating_mul(100) >= limit.saturating_mul(NEAR_PERCENT);
+        let is_near = waiting > 0 || used.saturating_mul(100) >= limit.saturating_mul(NEAR_PERCENT);
         if is_near && !self.is_near {
-            let hint = "queries stall for want of connections; raise the hard limit (ulimit -Hn, LimitNOFILE=)";
-            tracing::error!(used, limit, queries, hint, "open files have reached the limit of this process");
+            let hint = "queries wait until others rest, or stall; raise the hard limit (ulimit -Hn, LimitNOFILE=)";
+            tracing::error!(used, limit, queries, waiting, hint, "open files have reached the limit of this process");
         }
         self.is_near = is_near;
     }

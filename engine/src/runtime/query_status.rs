@@ -79,6 +79,8 @@ pub struct QueryStatus {
     lost: AtomicU64,
     /// It has a place in its input that is committed.
     has_place: AtomicBool,
+    /// How often it had been resumed when it was started.
+    resumed: AtomicU64,
     /// When its driver was last seen to be in its right mind, ms since the epoch.
     beat_ms: AtomicI64,
     changing: Mutex<Changing>,
@@ -116,6 +118,8 @@ pub struct StatusSnapshot {
     pub commits: u64,
     /// Attempts that failed since the last commit.
     pub attempts: u64,
+    /// How often it had been resumed when it was started.
+    pub resumed: u64,
     /// Offsets of its partitions that were gone before they were read, since it was made.
     pub lost: u64,
     /// Records read in a second, lately.
@@ -151,6 +155,7 @@ impl Default for QueryStatus {
             commits: AtomicU64::new(0),
             lost: AtomicU64::new(0),
             has_place: AtomicBool::new(false),
+            resumed: AtomicU64::new(0),
             beat_ms: AtomicI64::new(i64::MAX),
             changing: Mutex::new(changing),
         }
@@ -232,6 +237,11 @@ impl QueryStatus {
         }
     }
 
+    /// It has been resumed so often.
+    pub fn set_resumed(&self, times: u64) {
+        self.resumed.store(times, Ordering::Relaxed);
+    }
+
     /// Changes what it is doing; a failure is kept.
     pub fn set_state(&self, state: State) {
         let failed = matches!(&state, State::Retrying(..) | State::Failed(_));
@@ -260,6 +270,7 @@ impl QueryStatus {
         StatusSnapshot {
             state: changing.state.clone(),
             attempts: changing.attempts,
+            resumed: self.resumed.load(Ordering::Relaxed),
             records_read: count(&self.records_read),
             bytes_read: count(&self.bytes_read),
             records_written: count(&self.records_written),

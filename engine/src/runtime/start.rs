@@ -20,7 +20,7 @@ use headwater_connectors::transport::{
 
 use super::goal::Goal;
 use super::note::Note;
-use crate::catalog::{QueryDef, RestartFrom};
+use crate::catalog::{QueryDef, Restart, RestartFrom};
 
 /// Where each partition is read from.
 pub(super) struct Start {
@@ -161,7 +161,7 @@ impl Asked<'_> {
             return Ok(Ok(go_on(partition, place.offset, old, note, mark)));
         };
         Ok(match self.restart_after(old.restart) {
-            Some(from) => Ok(Begin { offset: at(from, mark), note, first: true, gap: None }),
+            Some(restart) => Ok(Begin { offset: at(restart, partition, extent, mark), note, first: true, gap: None }),
             None => Err(Stuck(self.gone(partition, cause, place.offset, mark))),
         })
     }
@@ -185,7 +185,7 @@ impl Asked<'_> {
         };
         if let Some(seen) = had_place {
             return match self.restart_after(seen) {
-                Some(from) => Ok(begin(at(from, mark))),
+                Some(restart) => Ok(begin(at(restart, partition, extent, mark))),
                 None => Err(Stuck(format!(
                     "no offset is committed for {partition} any more: it has expired, or was deleted, as it is with its topic"
                 ))),
@@ -197,12 +197,12 @@ impl Asked<'_> {
 
     /// The number of the latest RESUME … FROM.
     fn restarts(&self) -> u64 {
-        self.query.restart.map_or(0, |restart| restart.number)
+        self.query.restart.as_ref().map_or(0, |restart| restart.number)
     }
 
     /// Where the user wants a lost partition to begin, if that was said after the restart of this number.
-    fn restart_after(&self, seen: u64) -> Option<RestartFrom> {
-        self.query.restart.filter(|restart| restart.number > seen).map(|restart| restart.from)
+    fn restart_after(&self, seen: u64) -> Option<&Restart> {
+        self.query.restart.as_ref().filter(|restart| restart.number > seen)
     }
 
     /// The stable end is behind open transactions; what was committed was below it once, but it may be told late.
@@ -242,10 +242,20 @@ fn go_on(partition: &TopicPartition, committed: i64, old: Note, mut note: Note, 
     Begin { offset, note, first: note.restart > old.restart && gap.is_none(), gap }
 }
 
-fn at(from: RestartFrom, mark: Watermarks) -> i64 {
-    match from {
-        RestartFrom::Earliest => mark.start,
-        RestartFrom::Latest => mark.end,
+/// Where a partition begins by the user's word. What came after the word is read, also of a topic that was made then.
+fn at(restart: &Restart, partition: &TopicPartition, extent: &Extent, mark: Watermarks) -> i64 {
+    let Restart { from, ends, .. } = restart;
+    match (from, ends) {
+        (RestartFrom::Earliest, _) => mark.start,
+        (RestartFrom::Latest, None) => mark.end,
+        (RestartFrom::Latest, Some(ends)) => {
+            let then = ends.topic.as_deref().and_then(|id| id.parse().ok());
+            let end = usize::try_from(partition.partition).ok().and_then(|at| ends.offsets.get(at).copied());
+            match end.filter(|_| !is_other(then, extent.id)) {
+                Some(end) => end.clamp(mark.start, mark.end),
+                None => mark.start,
+            }
+        }
     }
 }
 

@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use headwater_connectors::panic::words;
 use headwater_connectors::transport::{Transport, TransportError, TransportErrorKind};
 
+use super::descriptors::room_for_queries;
 use super::driver::{Driver, Step};
 use super::job::Job;
 use super::query_status::{QueryStatus, State, StatusSnapshot};
@@ -43,6 +44,8 @@ pub struct Supervisor {
     transport: Arc<dyn Transport>,
     service_id: String,
     running: BTreeMap<String, Running>,
+    /// Queries that are not started for want of descriptors.
+    waiting: usize,
 }
 
 struct Running {
@@ -56,7 +59,7 @@ struct Running {
 impl Supervisor {
     /// Runs nothing yet.
     pub fn new(transport: Arc<dyn Transport>, service_id: &str) -> Self {
-        Self { transport, service_id: service_id.to_owned(), running: BTreeMap::new() }
+        Self { transport, service_id: service_id.to_owned(), running: BTreeMap::new(), waiting: 0 }
     }
 
     /// Starts what is in the catalog and does not run, stops what is not there any more, begins anew
@@ -69,17 +72,27 @@ impl Supervisor {
             self.running.iter().filter(|(_, running)| !stands(running)).map(|(id, _)| id.clone()).collect();
         self.stop(&gone);
         for running in self.running.values() {
-            let began = catalog.query(&running.query.id).and_then(|query| query.began);
+            let Some(query) = catalog.query(&running.query.id) else { continue };
+            running.status.set_resumed(query.resumed);
+            let began = query.began;
             if began.is_some_and(|began| began >= restarts(&running.query)) {
                 running.status.found_place();
             }
         }
-        for query in catalog.queries().filter(|q| !q.paused) {
-            if !self.running.contains_key(&query.id) {
-                let running = self.start(query.clone(), false);
-                self.running.insert(query.id.clone(), running);
-            }
+        let missing: Vec<_> =
+            catalog.queries().filter(|query| !query.paused && !self.running.contains_key(&query.id)).cloned().collect();
+        // Those for which there are no descriptors wait until others rest; one at least is always tried.
+        let room = room_for_queries().max(usize::from(self.running.is_empty()));
+        self.waiting = missing.len().saturating_sub(room);
+        for query in missing.into_iter().take(room) {
+            let running = self.start(query.clone(), false);
+            self.running.insert(query.id.clone(), running);
         }
+    }
+
+    /// How many queries wait for others to let go of descriptors.
+    pub fn waiting(&self) -> usize {
+        self.waiting
     }
 
     /// Keeps those running that run, for when nobody knows what else is to run: what hangs is started again.
@@ -133,10 +146,12 @@ impl Supervisor {
         self.running.len()
     }
 
-    /// Commits and stops every query.
-    pub fn stop_all(&mut self) {
+    /// Commits and stops every query. Gives how each ended.
+    pub fn stop_all(&mut self) -> BTreeMap<String, StatusSnapshot> {
+        let statuses: Vec<_> = self.running.iter().map(|(id, running)| (id.clone(), running.status.clone())).collect();
         let all: Vec<String> = self.running.keys().cloned().collect();
         self.stop(&all);
+        statuses.into_iter().map(|(id, status)| (id, status.snapshot())).collect()
     }
 
     /// The status of a query, when it runs here.
@@ -177,6 +192,7 @@ impl Supervisor {
 
     fn start(&self, query: Arc<QueryDef>, until_idle: bool) -> Running {
         let (stop, ended, status) = (Arc::<Stop>::default(), Arc::<Stop>::default(), Arc::<QueryStatus>::default());
+        status.set_resumed(query.resumed);
         let over = ended.clone();
         let life = Life {
             transport: self.transport.clone(),
@@ -262,6 +278,8 @@ pub struct Ran {
     pub paused: bool,
     /// A place in its input is committed.
     pub(super) has_place: bool,
+    /// How it ended; none when it did nothing.
+    pub(super) status: Option<StatusSnapshot>,
 }
 
 impl Ran {
@@ -276,21 +294,23 @@ impl Ran {
             error: None,
             paused: true,
             has_place: false,
+            status: None,
         }
     }
 
     fn new(running: &Running, took: Duration) -> Self {
         let status = running.status.snapshot();
-        let StatusSnapshot { records_read, records_written, complaints, .. } = status;
+        let (records_read, records_written) = (status.records_read, status.records_written);
         Self {
             query: running.query.id.clone(),
             records_read,
             records_written,
-            complaints,
+            complaints: status.complaints,
             took,
             error: running.failure(),
             paused: false,
             has_place: running.status.has_place(),
+            status: Some(status),
         }
     }
 }
@@ -432,7 +452,7 @@ impl From<TransportError> for Failure {
 
 /// The number of the latest RESUME … FROM; 0 for none.
 fn restarts(query: &QueryDef) -> u64 {
-    query.restart.map_or(0, |restart| restart.number)
+    query.restart.as_ref().map_or(0, |restart| restart.number)
 }
 
 fn panicked(panic: &(dyn Any + Send)) -> Failure {

@@ -3,6 +3,7 @@
 //! A worker begins when it is asked to, by an interactive shell, `headwater run`, or the first
 //! persistent query that a script makes; a process that only asks questions runs nothing.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -90,7 +91,8 @@ impl Worker {
         if let Some(thread) = self.thread.lock().take() {
             let _ = thread.join();
         }
-        self.shared.supervisor.lock().stop_all();
+        let ended = self.shared.supervisor.lock().stop_all();
+        self.shared.show_ended(&ended);
     }
 
     /// The status of a query, when it runs here.
@@ -101,8 +103,10 @@ impl Worker {
     /// Runs queries until everything that is there now is processed and committed, and says what they did. Blocks.
     pub fn run_until_idle(&self, queries: &[Arc<QueryDef>], stopped: &dyn Fn() -> bool) -> Vec<Ran> {
         let ran = self.shared.supervisor.lock().run_until_idle(queries, stopped);
+        let statuses = ran.iter().filter_map(|ran| Some((ran.query.clone(), ran.status.clone()?))).collect();
+        self.shared.show_ended(&statuses);
         self.shared.tell(queries.iter().zip(&ran).filter(|(_, ran)| ran.has_place).filter_map(|(query, _)| {
-            let restart = query.restart.map_or(0, |restart| restart.number);
+            let restart = query.restart.as_ref().map_or(0, |restart| restart.number);
             query.began.is_none_or(|known| known < restart).then(|| (query.id.clone(), restart))
         }));
         ran
@@ -118,6 +122,7 @@ impl Drop for Worker {
 impl Shared {
     fn follow(&self) {
         while !self.end.is_wanted() {
+            self.show();
             self.look();
             self.show();
             self.end.wait(LOOK);
@@ -126,9 +131,17 @@ impl Shared {
 
     /// Shows other processes which queries fail here, and whoever reads the log that open files run out.
     fn show(&self) {
-        let statuses = self.supervisor.lock().statuses();
-        self.descriptors.lock().look(statuses.len());
+        let (statuses, waiting) = {
+            let supervisor = self.supervisor.lock();
+            (supervisor.statuses(), supervisor.waiting())
+        };
+        self.descriptors.lock().look(statuses.len(), waiting);
         self.board.lock().show(&statuses, Utc::now().timestamp_millis());
+    }
+
+    /// Shows what is left to say of queries that have ended here: why they failed for good, and no other failure.
+    fn show_ended(&self, statuses: &BTreeMap<String, StatusSnapshot>) {
+        self.board.lock().show(statuses, Utc::now().timestamp_millis());
     }
 
     /// Writes down which queries have a place in their input, once for each. What cannot be written is written at the next
