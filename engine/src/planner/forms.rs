@@ -3,14 +3,15 @@
 //!
 //! The parser reads more than can be planned; what is not told here DataFusion tells in words of its own.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
 use datafusion::execution::session_state::SessionState;
 use sqlparser::ast::{
-    Expr, Fetch, Function, FunctionArg, FunctionArgExpr, FunctionArguments, GroupByExpr, JoinOperator, LimitClause,
-    NamedWindowDefinition, NamedWindowExpr, ObjectName, Query, Select, SelectItem, SetExpr, Spanned as _, TableFactor,
-    UnaryOperator, Value, ValueWithSpan, Visitor, VisitorMut, WindowFrameBound, WindowSpec, WindowType,
+    Expr, Fetch, Function, FunctionArg, FunctionArgExpr, FunctionArguments, GroupByExpr, JoinConstraint, JoinOperator,
+    LimitClause, NamedWindowDefinition, NamedWindowExpr, ObjectName, Query, Select, SelectItem, SetExpr, Spanned as _,
+    TableFactor, TableWithJoins, UnaryOperator, Value, ValueWithSpan, Visitor, VisitorMut, WindowFrameBound,
+    WindowSpec, WindowType,
 };
 
 use super::continuous::is_aggregate_name;
@@ -64,6 +65,11 @@ impl VisitorMut for OtherWords {
         }
         ControlFlow::Continue(())
     }
+}
+
+/// `UNNEST(array)`, which has no condition of its own.
+fn is_of_arrays(factor: &TableFactor) -> bool {
+    matches!(factor, TableFactor::UNNEST { .. } | TableFactor::Table { args: Some(_), .. })
 }
 
 fn is_count(name: &ObjectName) -> bool {
@@ -149,6 +155,33 @@ impl Forms<'_> {
             }
             None => "A table function makes rows in SELECT: SELECT *, EXPLODE(array) FROM ….".to_owned(),
         });
+    }
+
+    /// Joins of kinds that there are, each with a condition unless it says CROSS.
+    fn joins(&mut self, from: &TableWithJoins) {
+        use JoinOperator::{ArrayJoin, AsOf, CrossApply, InnerArrayJoin, LeftArrayJoin, OuterApply, StraightJoin};
+        use JoinOperator::{FullOuter, Inner, Join, Left, LeftOuter, Right, RightOuter};
+        for join in &from.joins {
+            let span = place(join.relation.span());
+            match &join.join_operator {
+                ArrayJoin
+                | AsOf { .. }
+                | CrossApply
+                | InnerArrayJoin
+                | LeftArrayJoin
+                | OuterApply
+                | StraightJoin(_) => {
+                    self.refuse("this kind of join is not supported", span);
+                }
+                Join(c) | Inner(c) | Left(c) | LeftOuter(c) | Right(c) | RightOuter(c) | FullOuter(c)
+                    if *c == JoinConstraint::None && !is_of_arrays(&join.relation) =>
+                {
+                    let error = Diagnostic::new(PLAN, "the join has no condition: ON or USING is missing");
+                    self.errors.push(error.at_maybe(span).hint("CROSS JOIN joins every row with every row."));
+                }
+                _ => {}
+            }
+        }
     }
 
     /// A frame reaches by numbers that are not negative.
@@ -247,16 +280,7 @@ impl Visitor for Forms<'_> {
                 self.frame(spec);
             }
         }
-        for join in select.from.iter().flat_map(|from| &from.joins) {
-            use JoinOperator::{ArrayJoin, AsOf, CrossApply, InnerArrayJoin, LeftArrayJoin, OuterApply, StraightJoin};
-            let foreign = matches!(
-                join.join_operator,
-                ArrayJoin | AsOf { .. } | CrossApply | InnerArrayJoin | LeftArrayJoin | OuterApply | StraightJoin(_)
-            );
-            if foreign {
-                self.refuse("this kind of join is not supported", place(join.relation.span()));
-            }
-        }
+        select.from.iter().for_each(|from| self.joins(from));
         ControlFlow::Continue(())
     }
 
@@ -278,7 +302,8 @@ impl Visitor for Forms<'_> {
                     self.errors.push(Diagnostic { hint, ..error.at_maybe(place(factor.span())) });
                 }
             }
-            TableFactor::Table { .. } | TableFactor::Derived { .. } | TableFactor::NestedJoin { .. } => {}
+            TableFactor::NestedJoin { table_with_joins, .. } => self.joins(table_with_joins),
+            TableFactor::Table { .. } | TableFactor::Derived { .. } => {}
             TableFactor::Function { .. } => {}
             other => {
                 self.refuse("this kind of item in FROM is not supported", place(other.span()));
@@ -315,12 +340,20 @@ fn names_twice(body: &SetExpr, errors: &mut Vec<Diagnostic>) {
         SetExpr::SetOperation { left, .. } => return names_twice(left, errors),
         _ => return,
     };
-    let mut seen = BTreeSet::new();
+    // Columns of one source keep their names; in a join they get others.
+    let is_alone = matches!(&select.from[..], [from] if from.joins.is_empty());
+    let mut seen = BTreeMap::new();
     for item in &select.projection {
-        let SelectItem::ExprWithAlias { alias, .. } = item else { continue };
-        if !seen.insert(&alias.value) {
-            let error = Diagnostic::new(DUPLICATE_COLUMN, format!("column \"{}\" comes out twice", alias.value));
-            errors.push(error.at_maybe(place(alias.span)).hint("Give one of them another name with AS."));
+        let (name, is_given) = match item {
+            SelectItem::ExprWithAlias { alias, .. } => (alias, true),
+            SelectItem::UnnamedExpr(Expr::Identifier(column)) if is_alone => (column, false),
+            _ => continue,
+        };
+        if let Some(before) = seen.insert(name.value.as_str(), is_given)
+            && (before || is_given)
+        {
+            let error = Diagnostic::new(DUPLICATE_COLUMN, format!("column \"{}\" comes out twice", name.value));
+            errors.push(error.at_maybe(place(name.span)).hint("Give one of them another name with AS."));
         }
     }
 }

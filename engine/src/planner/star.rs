@@ -191,7 +191,12 @@ impl Expander<'_> {
                 let prefixed = relations.len() > 1;
                 let excluded = self.excluded(&options);
                 self.check_excluded(&excluded, &relations.iter().collect::<Vec<_>>());
-                relations.iter().flat_map(|r| columns(r, prefixed, &excluded, &options)).collect()
+                let items: Vec<_> = relations.iter().flat_map(|r| columns(r, prefixed, &excluded, &options)).collect();
+                if let Some(last) = excluded.last().filter(|_| items.is_empty()) {
+                    let error = Diagnostic::new(UNKNOWN_COLUMN, "nothing is left of \"*\"");
+                    self.errors.push(error.at_maybe(crate::sql::place(last.span)));
+                }
+                items
             }
             SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::ObjectName(name), options) => {
                 let alias = name.0.last().and_then(|p| p.as_ident()).map(|i| i.value.clone());
