@@ -59,6 +59,11 @@ fn ask(session: &mut Session, prompt: &mut Prompt) -> rustyline::Result<Result<(
                 continue;
             }
             Err(ReadlineError::Eof) => return Ok(Ok(())),
+            // One byte in another encoding, as of a terminal or a paste in Latin-1.
+            Err(ReadlineError::Io(error)) if error.kind() == std::io::ErrorKind::InvalidData => {
+                session.screen.error("what was typed is not UTF-8; the line is dropped");
+                continue;
+            }
             Err(error) => return Err(error),
         };
         session
