@@ -23,7 +23,7 @@ use headwater_connectors::transport::{
 };
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
-use super::probe::Probe;
+use super::probe::{Found, Probe};
 use super::refusals::{Made, Refusals};
 
 /// Pieces of work that wait for the thread at most: a few batches keep it busy, and more would only be memory.
@@ -204,6 +204,9 @@ impl Hand {
         }
         let Some(probe) = &mut self.probe else { return self.write_each(batch, made) };
         let found = probe.search(batch, self.refusals.untried(&batch.topic, made)..batch.len())?;
+        if found.to == batch.len() && matches!(made, Made::OfComplaints) {
+            return self.write_without(batch, &found);
+        }
         for (row, error) in &found.refused {
             self.refusals.learn(&batch.topic, made, *row, error);
         }
@@ -217,6 +220,16 @@ impl Hand {
             }),
             None => self.sink()?.write(batch),
         }
+    }
+
+    /// Writes complaints without those that their topic refuses: of them nobody complains.
+    fn write_without(&mut self, batch: &OutBatch, found: &Found) -> Result<(), TransportError> {
+        let Some((_, error)) = found.refused.first() else { return self.sink()?.write(batch) };
+        tracing::warn!(topic = %batch.topic, refused = found.refused.len(), %error, "complaints are left out");
+        let mut keep = vec![true; batch.len()];
+        found.refused.iter().for_each(|(row, _)| keep[*row] = false);
+        let kept = batch.filter(&keep.into()).map_err(|error| other(format!("internal error: {error}")))?;
+        if kept.is_empty() { Ok(()) } else { self.sink()?.write(&kept) }
     }
 
     /// Writes records one by one, so that it is known which one is refused.
