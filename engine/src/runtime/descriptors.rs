@@ -7,10 +7,10 @@ use std::fs;
 const NEAR_PERCENT: usize = 95;
 
 /// What a query needs while it starts and works.
-const WORKING_QUERY: usize = 30;
+const WORKING_QUERY: usize = 25;
 
 /// What is left for statements, and for queries that wake.
-const RESERVED: usize = 60;
+const RESERVED: usize = 30;
 
 /// Says once that descriptors run out, and again when they did so after there were enough.
 #[derive(Debug, Default)]
