@@ -3,11 +3,11 @@
 
 use std::borrow::Cow;
 
-/// Whether a character is shown as what it is. Not so are controls, those that change the direction of text, and the
-/// separators of lines and paragraphs; a line feed and a tab are up to who shows them.
+/// Whether a character is shown as what it is. Not so are controls, those that change the direction of text or take no room, and
+/// the separators of lines and paragraphs; a line feed and a tab are up to who shows them.
 pub fn is_visible(character: char) -> bool {
     let turns = matches!(character,
-        '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}');
+        '\u{200b}' | '\u{2060}'..='\u{2064}' | '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}');
     !character.is_control() && !turns
 }
 
@@ -22,6 +22,8 @@ pub fn visible(text: &str) -> Cow<'_, str> {
     for character in text.chars() {
         match stays(character) {
             true => shown.push(character),
+            // As JSON has it, where no control below is left that JSON would not have escaped itself.
+            false if character >= '\u{7f}' => shown.push_str(&format!("\\u{:04x}", u32::from(character))),
             false => shown.extend(character.escape_default()),
         }
     }
@@ -34,12 +36,13 @@ mod tests {
 
     #[test]
     fn every_character_that_a_terminal_obeys_is_made_visible() {
-        let controls = (0..=0x1f_u32).chain(0x7f..=0x9f).chain([0x61c, 0x200e, 0x200f, 0xfeff]);
+        let controls = (0..=0x1f_u32).chain(0x7f..=0x9f).chain([0x61c, 0x200b, 0x200e, 0x200f, 0xfeff]);
         let controls = controls.chain(0x2028..=0x202e).chain(0x2066..=0x2069).filter_map(char::from_u32);
         for character in controls.filter(|c| !matches!(c, '\n' | '\t')) {
             let shown = visible(&format!("a{character}b")).into_owned();
-            assert_eq!(shown, format!("a{}b", character.escape_default()), "{character:?}");
-            assert!(shown.bytes().all(|byte| (0x20..0x7f).contains(&byte)));
+            let is_json = serde_json::from_str::<String>(&format!("\"{shown}\"")).ok();
+            assert!(character < '\u{7f}' || is_json == Some(format!("a{character}b")), "{shown}");
+            assert!(shown.len() > 3 && shown.bytes().all(|byte| (0x20..0x7f).contains(&byte)));
         }
     }
 

@@ -20,7 +20,7 @@ use super::aggregate::Limits;
 use super::optimizer::Rules;
 use super::{
     aggregate, around, calls, columns, counting, extremes, forms, lambdas, pinpoint, placement, rewrite, star, using,
-    wide,
+    wide, windows,
 };
 use crate::catalog::Catalog;
 use crate::config::{DECIMAL_DIVISION, Settings};
@@ -119,6 +119,7 @@ pub async fn plan(
     let mut errors = forms::check(&body, state);
     errors.extend(placement::check(&body, state));
     forms::other_words(&mut body);
+    windows::settle(&mut body, &mut errors);
     errors.extend(star::expand(&mut body, catalog));
     errors.extend(lambdas::check_bounded(&body, catalog));
     calls::rewrite(&mut body);

@@ -8,10 +8,10 @@ use std::ops::ControlFlow;
 
 use datafusion::execution::session_state::SessionState;
 use sqlparser::ast::{
-    Expr, Fetch, Function, FunctionArg, FunctionArgExpr, FunctionArguments, GroupByExpr, JoinConstraint, JoinOperator,
-    LimitClause, NamedWindowDefinition, NamedWindowExpr, ObjectName, Query, Select, SelectItem, SetExpr, Spanned as _,
-    TableFactor, TableWithJoins, UnaryOperator, Value, ValueWithSpan, Visitor, VisitorMut, WindowFrameBound,
-    WindowSpec, WindowType,
+    DuplicateTreatment, Expr, Fetch, Function, FunctionArg, FunctionArgExpr, FunctionArguments, GroupByExpr,
+    JoinConstraint, JoinOperator, LimitClause, NamedWindowDefinition, NamedWindowExpr, ObjectName, Query, Select,
+    SelectItem, SetExpr, Spanned as _, TableFactor, TableWithJoins, UnaryOperator, Value, ValueWithSpan, Visitor,
+    VisitorMut, WindowFrameBound, WindowSpec, WindowType,
 };
 
 use super::continuous::is_aggregate_name;
@@ -203,8 +203,13 @@ impl Forms<'_> {
         if let Some(WindowType::WindowSpec(spec)) = &call.over {
             self.frame(spec);
         }
-        let FunctionArguments::List(list) = &call.args else { return };
+        let span = call.name.0.first().and_then(|part| part.as_ident()).and_then(|name| place(name.span));
         let name = call.name.to_string().to_uppercase();
+        if call.over.is_some() && is_table_call(&super::star::call(&name, Vec::new())) {
+            let error = Diagnostic::new(PLAN, format!("table function {name} is no window function"));
+            self.errors.push(error.at_maybe(span).hint("It makes rows: leave OVER out."));
+        }
+        let FunctionArguments::List(list) = &call.args else { return };
         let all = |arg: &&FunctionArg| {
             matches!(
                 arg,
@@ -216,9 +221,14 @@ impl Forms<'_> {
         let exists = functions::find(&name).is_some()
             || self.state.scalar_functions().contains_key(&name.to_lowercase())
             || is_aggregate_name(&name, self.state);
+        let is_distinct = list.duplicate_treatment == Some(DuplicateTreatment::Distinct);
+        if name == "COUNT" && is_distinct && (list.args.len() > 1 || list.args.iter().any(|arg| all(&arg))) {
+            let error = self.refuse("COUNT(DISTINCT …) takes one expression", span);
+            error.hint =
+                Some("Count the rows of a subquery: SELECT COUNT(*) FROM (SELECT DISTINCT … FROM …).".to_owned());
+        }
         if name != "COUNT" && exists && list.args.iter().any(|arg| all(&arg)) {
             let error = Diagnostic::new(PLAN, format!("function \"{name}\" does not take *"));
-            let span = call.name.0.first().and_then(|part| part.as_ident()).and_then(|name| place(name.span));
             self.errors.push(error.at_maybe(span).hint("Only COUNT(*) takes it; name the columns one by one."));
         }
     }

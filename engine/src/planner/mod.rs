@@ -31,6 +31,7 @@ mod two_valued;
 pub(crate) mod types;
 mod using;
 mod wide;
+mod windows;
 mod yielding;
 
 pub(crate) use properties::property_names;

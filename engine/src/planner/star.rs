@@ -202,6 +202,10 @@ impl Expander<'_> {
                 let alias = name.0.last().and_then(|p| p.as_ident()).map(|i| i.value.clone());
                 let excluded = self.excluded(&options);
                 let relation = relations.iter().find(|r| r.alias.as_ref().map(|a| &a.value) == alias.as_ref());
+                if relation.is_none() && relations.iter().all(|relation| relation.alias.is_some()) {
+                    self.unknown_alias(&name, relations);
+                    return Vec::new();
+                }
                 match relation.filter(|r| r.source.is_some()) {
                     Some(relation) => {
                         self.check_excluded(&excluded, &[relation]);
@@ -217,6 +221,19 @@ impl Expander<'_> {
                 None => vec![other],
             },
         }
+    }
+
+    /// Reports `x.*` where nothing in FROM is called x.
+    fn unknown_alias(&mut self, name: &ObjectName, relations: &[Relation]) {
+        let ident = name.0.last().and_then(|part| part.as_ident());
+        let alias = ident.map_or_else(|| name.to_string(), |ident| ident.value.clone());
+        let near = nearest(&alias, relations.iter().filter_map(|r| r.alias.as_ref()).map(|a| a.value.as_str()));
+        let error = Diagnostic::new(UNKNOWN_COLUMN, format!("nothing in FROM is called \"{alias}\""))
+            .at_maybe(ident.and_then(|ident| crate::sql::place(ident.span)));
+        self.errors.push(match near {
+            Some(near) => error.hint(format!("Did you mean \"{near}\"?")),
+            None => error,
+        });
     }
 
     /// `s->*`: an item for each field of the struct, which must be a column of a source or a field in one.
