@@ -99,9 +99,6 @@ fn parse_spool(rest: &str) -> Result<Command, String> {
     match rest {
         "" => Err("spool needs a file: spool 'file', or spool off".into()),
         off if off.eq_ignore_ascii_case("off") => Ok(Command::Spool(None)),
-        file if file.starts_with('\'') && file[1..].find('\'').is_some_and(|end| end + 2 < file.len()) => {
-            Err("spool takes a line of its own: write what follows the file's name on the next line".into())
-        }
         file => Ok(Command::Spool(Some(unquoted(file).to_string()))),
     }
 }

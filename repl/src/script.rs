@@ -63,7 +63,7 @@ impl Script {
         if content.is_empty() {
             return None;
         }
-        let line = first_line(content);
+        let line = command_line(content);
         if let Some(command) = parse(line) {
             self.taken += begins + line.len();
             return Some(Step::Command(command));
@@ -109,8 +109,18 @@ impl Script {
     }
 }
 
-fn first_line(text: &str) -> &str {
-    text.lines().next().unwrap_or("")
+/// The line of a command. That of SPOOL ends with a semicolon behind the file's name in quotes; the names of other files may have
+/// semicolons.
+fn command_line(text: &str) -> &str {
+    let line = text.lines().next().unwrap_or("");
+    let is_spool = line.get(..5).is_some_and(|word| word.eq_ignore_ascii_case("spool"));
+    let mut quotes = line.match_indices('\'').map(|(at, _)| at);
+    let behind = match (is_spool, quotes.next(), quotes.next()) {
+        (true, Some(_), Some(closing)) => line[closing..].find(';').map(|at| closing + at),
+        (true, None, _) => line.find(';'),
+        _ => None,
+    };
+    behind.map_or(line, |end| &line[..end])
 }
 
 #[cfg(test)]
@@ -134,6 +144,17 @@ mod tests {
             ["9: SELECT 1;", "Ok(Output(Some(Json)))", "32: SELECT\n 2;", "43: SELECT 3\n;"]
         );
         assert!(script.is_empty());
+    }
+
+    #[test]
+    fn spool_ends_at_its_semicolon() {
+        let mut script = Script::whole("SPOOL 'a;b'; SELECT 1; spool off; SELECT 2;\nspool 'c'\nSELECT 3;");
+        let spool = |file: &str| format!("Ok(Spool({file}))");
+        let file = |name: &str| spool(&format!("Some(\"{name}\")"));
+        let found = steps(&mut script);
+        assert_eq!(found[0], file("a;b"));
+        assert_eq!((found[2].as_str(), found[4].as_str()), (spool("None").as_str(), file("c").as_str()));
+        assert!(found.len() == 6 && found[1].ends_with("SELECT 1;") && found[3].ends_with("SELECT 2;"), "{found:?}");
     }
 
     #[test]

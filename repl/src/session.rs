@@ -59,7 +59,8 @@ pub struct Session {
     /// What was typed before, oldest first.
     pub history: Vec<String>,
     runtime: Handle,
-    script_depth: usize,
+    /// The scripts that run each other, the innermost last.
+    scripts: Vec<PathBuf>,
     /// Messages about what was done are not shown.
     quiet: bool,
     /// Statements are applied here and not asked.
@@ -89,7 +90,7 @@ impl Session {
             interrupt,
             history: Vec::new(),
             runtime,
-            script_depth: 0,
+            scripts: Vec::new(),
             quiet: false,
             serve: None,
         }
@@ -122,7 +123,16 @@ impl Session {
     /// Runs a file. Each line is shown in errors as the file has it.
     pub fn run_file(&mut self, file: &Path) -> Result<(), Stop> {
         let text = self.read(file)?;
-        self.run_text(&text)
+        self.scripts.push(file.to_owned());
+        let ran = self.run_text(&text);
+        self.scripts.pop();
+        ran
+    }
+
+    /// A file that a script names: beside the script if it is there, else in the working folder.
+    fn beside_script(&self, file: &str) -> PathBuf {
+        let beside = self.scripts.last().and_then(|script| script.parent()).map(|folder| folder.join(file));
+        beside.filter(|file| file.exists()).unwrap_or_else(|| PathBuf::from(file))
     }
 
     fn read(&mut self, file: &Path) -> Result<String, Stop> {
@@ -130,7 +140,9 @@ impl Session {
             // Editors of Windows begin a file with a byte order mark.
             Ok(text) => Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text)),
             Err(error) => {
-                self.screen.error(&format!("could not read \"{}\": {error}", file.display()));
+                let by = self.scripts.last().map(|script| format!(", which \"{}\" runs", script.display()));
+                let by = by.unwrap_or_default();
+                self.screen.error(&format!("could not read \"{}\"{by}: {error}", file.display()));
                 Err(Stop::Failed)
             }
         }
@@ -155,7 +167,7 @@ impl Session {
                     self.refused(errors, &shown, start)
                 }),
                 Step::Command(Ok(Command::Exit)) => break,
-                Step::Command(Ok(Command::RunScript(file))) => self.check_script(Path::new(&file)),
+                Step::Command(Ok(Command::RunScript(file))) => self.check_script(&self.beside_script(&file)),
                 Step::Command(Ok(_)) => Ok(()),
                 Step::Command(Err(message)) => {
                     self.screen.error(&message);
@@ -169,12 +181,13 @@ impl Session {
 
     fn check_script(&mut self, file: &Path) -> Result<(), Stop> {
         // Running it tells that it runs itself; a pipe can be read once, and that is then.
-        if self.script_depth == SCRIPT_DEPTH_MAX || file.exists() && !file.is_file() {
+        if self.scripts.len() >= SCRIPT_DEPTH_MAX || file.exists() && !file.is_file() {
             return Ok(());
         }
-        self.script_depth += 1;
-        let checked = self.read(file).and_then(|text| self.check_text(&text));
-        self.script_depth -= 1;
+        let text = self.read(file)?;
+        self.scripts.push(file.to_owned());
+        let checked = self.check_text(&text);
+        self.scripts.pop();
         checked
     }
 
@@ -370,7 +383,10 @@ impl Session {
             *span = Span { start: span.start + start, end: span.end + start };
         }
         let text = self.ask.render(&diagnostics, shown);
-        self.screen.error(&text);
+        match self.scripts.last() {
+            Some(script) => self.screen.error(&format!("in \"{}\":\n{text}", script.display())),
+            None => self.screen.error(&text),
+        }
         if diagnostics.iter().any(|diagnostic| diagnostic.unreachable) { Stop::Unreachable } else { Stop::Failed }
     }
 
@@ -414,15 +430,13 @@ impl Session {
     }
 
     fn run_script(&mut self, file: &str) -> Result<(), Stop> {
-        if self.script_depth == SCRIPT_DEPTH_MAX {
+        if self.scripts.len() >= SCRIPT_DEPTH_MAX {
             self.screen.error(&format!(
                 "scripts run each other more than {SCRIPT_DEPTH_MAX} deep; does \"{file}\" run itself?"
             ));
             return Err(Stop::Failed);
         }
-        self.script_depth += 1;
-        let ran = self.run_file(Path::new(file));
-        self.script_depth -= 1;
+        let ran = self.run_file(&self.beside_script(file));
         // `exit` in a script ends the script.
         if ran == Err(Stop::Exit) { Ok(()) } else { ran }
     }
