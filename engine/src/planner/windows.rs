@@ -40,8 +40,9 @@ impl VisitorMut for Windows {
                 NamedWindowExpr::NamedWindow(other) => self.named(&other),
                 NamedWindowExpr::WindowSpec(spec) => Some(self.settled(spec)),
             };
-            if let (Some(window), Some(scope)) = (window, self.scopes.last_mut()) {
-                scope.insert(name.value, window);
+            let (Some(window), Some(scope)) = (window, self.scopes.last_mut()) else { continue };
+            if scope.insert(name.value.clone(), window).is_some() {
+                self.refuse(&name, format!("window \"{}\" is defined twice", name.value));
             }
         }
         ControlFlow::Continue(())
