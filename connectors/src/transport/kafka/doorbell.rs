@@ -237,7 +237,7 @@ impl Porter {
         if unused <= UNUSED_MAX || 2 * unused < self.doors.len() {
             return;
         }
-        self.inbox = Inbox::new(self.inbox.shared_client(), MESSAGES_MAX);
+        self.inbox = Inbox::new(Arc::clone(self.inbox.client()), MESSAGES_MAX);
         let (mut doors, numbers) = (std::mem::take(&mut self.doors), std::mem::take(&mut self.numbers));
         for (partition, number) in numbers {
             for (place, bell) in doors[number].bells.drain(..) {

@@ -156,6 +156,11 @@ pub(super) fn reason_of(code: Code) -> String {
     // rdkafka shows a code as `Name (Broker: Words)`.
     let shown = code.to_string();
     let words = shown.split_once(" (").and_then(|(_, tail)| tail.strip_suffix(')')).unwrap_or(&shown);
+    as_reason(words)
+}
+
+/// librdkafka's words, as the end of a sentence or its beginning within one.
+pub(super) fn as_reason(words: &str) -> String {
     let words = words.trim_start_matches("Broker: ").trim_start_matches("Local: ");
     let mut letters = words.chars();
     letters.next().map(|first| first.to_lowercase().chain(letters).collect()).unwrap_or_default()

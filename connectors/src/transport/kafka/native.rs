@@ -72,13 +72,8 @@ impl Inbox {
         Self { started: Vec::new(), queue, slots: vec![ptr::null_mut(); messages_max.max(1)], client }
     }
 
-    /// The client this queue belongs to, for another queue.
-    pub(super) fn shared_client(&self) -> Arc<BaseConsumer<Context>> {
-        Arc::clone(&self.client)
-    }
-
     /// The client this queue belongs to.
-    pub(super) fn client(&self) -> &BaseConsumer<Context> {
+    pub(super) fn client(&self) -> &Arc<BaseConsumer<Context>> {
         &self.client
     }
 

@@ -1,6 +1,8 @@
 //! Why records are not taken for now. librdkafka writes again and again what a broker may take later, and once its time is
 //! over says no more than that: the broker's own words are in a line of its log, and nowhere else.
 
+use super::errors::as_reason;
+
 /// Where librdkafka writes such a line, and about each batch that was taken.
 pub(super) const FACILITY: &str = "MSGSET";
 
@@ -36,18 +38,13 @@ pub(super) fn said(line: &str) -> Option<Said<'_>> {
 fn cause(words: &str, broker: &str) -> String {
     let fact = match words.contains("Disk error") {
         true => "disk full or broken".to_owned(),
-        false => lower_first(words.trim_start_matches("Broker: ")),
+        false => as_reason(words),
     };
     let node = broker.rsplit(": ").next().and_then(|name| name.rsplit_once('/'));
     match node {
         Some((address, id)) => format!("{fact} on broker {id} ({})", address.rsplit('/').next().unwrap_or(address)),
         None => fact,
     }
-}
-
-fn lower_first(words: &str) -> String {
-    let mut letters = words.chars();
-    letters.next().map(|first| first.to_lowercase().chain(letters).collect()).unwrap_or_default()
 }
 
 #[cfg(test)]
