@@ -6,14 +6,12 @@
 //!
 //! A query that finds nothing for a while has no source at all: a bell rings when there is something.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use headwater_connectors::panic::words;
-use headwater_connectors::record::TopicPartition;
 use headwater_connectors::transport::{
     Doorbell, LossCause, Lost, ReadPlan, Source, SourceEvent, Transport, TransportError, TransportErrorKind,
 };
@@ -30,9 +28,8 @@ const SILENT_MAX: Duration = Duration::from_secs(60);
 /// The way in of one share of a query.
 pub(super) struct Intake {
     transport: Arc<dyn Transport>,
+    /// What is read; each range begins at the next offset.
     plan: ReadPlan,
-    /// The next offset of each partition, as far as it was read here.
-    next: BTreeMap<TopicPartition, i64>,
     /// The source, when it is read here.
     source: Option<Box<dyn Source>>,
     ahead: Option<Ahead>,
@@ -67,8 +64,7 @@ impl Intake {
         plan: ReadPlan,
         ahead_from: Option<usize>,
     ) -> Result<Self, TransportError> {
-        let next = plan.ranges.iter().map(|range| (range.partition.clone(), range.start)).collect();
-        let mut intake = Self { transport, plan, next, source: None, ahead: None, bell: None, ahead_from };
+        let mut intake = Self { transport, plan, source: None, ahead: None, bell: None, ahead_from };
         intake.open_source()?;
         Ok(intake)
     }
@@ -76,16 +72,17 @@ impl Intake {
     /// Waits at most `timeout` for the next event, like [`Source::poll`]. Not while it rests.
     pub(super) fn poll(&mut self, timeout: Duration) -> Result<SourceEvent, TransportError> {
         let event = self.take(timeout)?;
-        match &event {
-            SourceEvent::Batch(batch) => {
-                if let (Some(next), Some(last)) = (self.next.get_mut(&batch.origin), batch.offsets.last()) {
-                    *next = last + 1;
-                }
-            }
+        let next = match &event {
+            SourceEvent::Batch(batch) => batch.offsets.last().map(|last| (&batch.origin, last + 1)),
             SourceEvent::Lost(Lost { partition, to: offset, .. }) | SourceEvent::Passed(partition, offset) => {
-                self.next.insert(partition.clone(), *offset);
+                Some((partition, *offset))
             }
-            SourceEvent::Finished(_) | SourceEvent::Idle => {}
+            SourceEvent::Finished(_) | SourceEvent::Idle => None,
+        };
+        if let Some((partition, offset)) = next
+            && let Some(range) = self.plan.ranges.iter_mut().find(|range| range.partition == *partition)
+        {
+            range.start = offset;
         }
         Ok(event)
     }
@@ -110,7 +107,8 @@ impl Intake {
     /// with an end.
     pub(super) fn rest(&mut self) -> Result<(), TransportError> {
         if self.source.is_some() {
-            self.bell = Some(self.transport.doorbell(&self.next)?);
+            let places = self.plan.ranges.iter().map(|range| (range.partition.clone(), range.start)).collect();
+            self.bell = Some(self.transport.doorbell(&places)?);
             self.source = None;
         }
         Ok(())
@@ -133,9 +131,6 @@ impl Intake {
     }
 
     fn open_source(&mut self) -> Result<(), TransportError> {
-        for range in &mut self.plan.ranges {
-            range.start = self.next.get(&range.partition).copied().unwrap_or(range.start);
-        }
         let mut opened = self.transport.open_sources(vec![self.plan.clone()])?;
         self.source = Some(opened.pop().ok_or_else(|| other("the transport opened no source"))?);
         Ok(())
@@ -145,10 +140,10 @@ impl Intake {
     fn check_topics(&self) -> Result<(), TransportError> {
         for (topic, meant) in &self.plan.ids {
             let is_other = self.transport.admin().topic_id(topic)?.is_some_and(|id| id != *meant);
-            let read = self.next.iter().find(|(partition, _)| partition.topic == *topic);
-            if let Some((partition, next)) = read.filter(|_| is_other) {
-                let (partition, cause) = (partition.clone(), LossCause::Recreated);
-                return Err(Lost { partition, cause, from: *next, to: *next }.into());
+            let read = self.plan.ranges.iter().find(|range| range.partition.topic == *topic);
+            if let Some(range) = read.filter(|_| is_other) {
+                let (partition, cause) = (range.partition.clone(), LossCause::Recreated);
+                return Err(Lost { partition, cause, from: range.start, to: range.start }.into());
             }
         }
         Ok(())
@@ -224,11 +219,11 @@ fn other(message: &str) -> TransportError {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::VecDeque;
+    use std::collections::{BTreeMap, VecDeque};
     use std::sync::Arc;
     use std::sync::atomic::{AtomicBool, Ordering};
 
-    use headwater_connectors::record::{OutBatch, RawBatch, Wanted};
+    use headwater_connectors::record::{OutBatch, RawBatch, TopicPartition, Wanted};
     use headwater_connectors::transport::memory::MemoryTransport;
     use headwater_connectors::transport::{Isolation, NewTopic, ReadRange, SinkOptions, TopicIds};
 

@@ -24,7 +24,7 @@ use headwater_connectors::transport::{
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use super::probe::{Found, Probe};
-use super::refusals::{Made, Refusals};
+use super::refusals::{Made, Refusals, all_but};
 
 /// Pieces of work that wait for the thread at most: a few batches keep it busy, and more would only be memory.
 const WAITING_MAX: usize = 4;
@@ -187,7 +187,10 @@ impl Hand {
                 Ok(())
             }
             Work::Write(batch, made) if self.refusals.isolates() => self.write_tried(&batch, &made),
-            Work::Write(batch, _) => self.sink()?.write(&batch),
+            Work::Write(batch, _) => {
+                self.probe = None;
+                self.sink()?.write(&batch)
+            }
             Work::Commit(membership, offsets) => self.commit(&membership, &offsets),
             Work::Flush => {
                 let longest = self.commit_max;
@@ -226,9 +229,8 @@ impl Hand {
     fn write_without(&mut self, batch: &OutBatch, found: &Found) -> Result<(), TransportError> {
         let Some((_, error)) = found.refused.first() else { return self.sink()?.write(batch) };
         tracing::warn!(topic = %batch.topic, refused = found.refused.len(), %error, "complaints are left out");
-        let mut keep = vec![true; batch.len()];
-        found.refused.iter().for_each(|(row, _)| keep[*row] = false);
-        let kept = batch.filter(&keep.into()).map_err(|error| other(format!("internal error: {error}")))?;
+        let keep = all_but(batch.len(), found.refused.iter().map(|(row, _)| *row));
+        let kept = batch.filter(&keep).map_err(|error| other(format!("internal error: {error}")))?;
         if kept.is_empty() { Ok(()) } else { self.sink()?.write(&kept) }
     }
 

@@ -12,7 +12,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use arrow::array::Int64Array;
+use arrow::array::{BooleanArray, Int64Array};
 use headwater_connectors::record::TopicPartition;
 use headwater_connectors::transport::{Position, TransportError, TransportErrorKind};
 use parking_lot::Mutex;
@@ -125,6 +125,13 @@ impl Refusals {
     pub(super) fn is_silent(&self, topic: &str) -> bool {
         self.0.lock().silent.contains(topic)
     }
+}
+
+/// What is kept of so many rows when some are left out.
+pub(super) fn all_but(len: usize, rows: impl Iterator<Item = usize>) -> BooleanArray {
+    let mut keep = vec![true; len];
+    rows.for_each(|row| keep[row] = false);
+    keep.into()
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use arrow::array::{AsArray, BooleanArray, Int64Array};
+use arrow::array::{AsArray, Int64Array};
 use arrow::compute::filter;
 use arrow::datatypes::Int64Type;
 use arrow::error::ArrowError;
@@ -21,7 +21,7 @@ use super::note::Note;
 use super::opening::Opening;
 use super::outbox::{Outbox, Work};
 use super::query_status::{QueryStatus, Tally};
-use super::refusals::{Made, Refusals};
+use super::refusals::{Made, Refusals, all_but};
 use super::start::{Asked, Start};
 use super::{stopped_by, topics};
 use crate::dataflow::{Command, Complaint, ComplaintKind, Epoch, Event, Task, TaskPosition};
@@ -438,9 +438,7 @@ fn without(
     offsets: &Int64Array,
     rows: impl Iterator<Item = usize>,
 ) -> Result<(OutBatch, Int64Array), ArrowError> {
-    let mut keep = vec![true; batch.len()];
-    rows.for_each(|row| keep[row] = false);
-    let keep = BooleanArray::from(keep);
+    let keep = all_but(batch.len(), rows);
     Ok((batch.filter(&keep)?, filter(offsets, &keep)?.as_primitive::<Int64Type>().clone()))
 }
 
