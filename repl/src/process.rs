@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Raises the number of files that may be open to what the system permits: each query holds about a dozen connections
+/// Raises the number of files that may be open to what the system permits: each query holds several connections
 /// and pipes. A system that refuses leaves it as it is.
 pub fn raise_descriptors() {
     let _ = rlimit::increase_nofile_limit(u64::MAX);

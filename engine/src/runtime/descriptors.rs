@@ -1,5 +1,5 @@
-//! Open files of this process, which the system limits: every query holds connections, pipes and timers of librdkafka,
-//! about a dozen while it rests, and one that gets none stalls without a word of its own.
+//! Open files of this process, which the system limits: every query holds connections and pipes of librdkafka, about eight
+//! while it rests, and one that gets none stalls without a word of its own.
 
 use std::fs;
 

@@ -79,7 +79,7 @@ pub struct QueryStatus {
     lost: AtomicU64,
     /// It has a place in its input that is committed.
     has_place: AtomicBool,
-    /// How often it had been resumed when it was started.
+    /// How often it has been resumed, as the catalog says.
     resumed: AtomicU64,
     /// When its driver was last seen to be in its right mind, ms since the epoch.
     beat_ms: AtomicI64,
@@ -118,7 +118,7 @@ pub struct StatusSnapshot {
     pub commits: u64,
     /// Attempts that failed since the last commit.
     pub attempts: u64,
-    /// How often it had been resumed when it was started.
+    /// How often it has been resumed, as the catalog says.
     pub resumed: u64,
     /// Offsets of its partitions that were gone before they were read, since it was made.
     pub lost: u64,

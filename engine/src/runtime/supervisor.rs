@@ -81,6 +81,10 @@ impl Supervisor {
         }
         let missing: Vec<_> =
             catalog.queries().filter(|query| !query.paused && !self.running.contains_key(&query.id)).cloned().collect();
+        self.waiting = 0;
+        if missing.is_empty() {
+            return;
+        }
         // Those for which there are no descriptors wait until others rest; one at least is always tried.
         let room = room_for_queries().max(usize::from(self.running.is_empty()));
         self.waiting = missing.len().saturating_sub(room);

@@ -122,9 +122,9 @@ impl Drop for Worker {
 impl Shared {
     fn follow(&self) {
         while !self.end.is_wanted() {
+            // First, for the look waits where descriptors have run out.
             self.show();
             self.look();
-            self.show();
             self.end.wait(LOOK);
         }
     }
