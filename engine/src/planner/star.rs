@@ -227,13 +227,10 @@ impl Expander<'_> {
     fn unknown_alias(&mut self, name: &ObjectName, relations: &[Relation]) {
         let ident = name.0.last().and_then(|part| part.as_ident());
         let alias = ident.map_or_else(|| name.to_string(), |ident| ident.value.clone());
-        let near = nearest(&alias, relations.iter().filter_map(|r| r.alias.as_ref()).map(|a| a.value.as_str()));
+        let names = relations.iter().filter_map(|r| r.alias.as_ref()).map(|a| a.value.as_str());
         let error = Diagnostic::new(UNKNOWN_COLUMN, format!("nothing in FROM is called \"{alias}\""))
             .at_maybe(ident.and_then(|ident| crate::sql::place(ident.span)));
-        self.errors.push(match near {
-            Some(near) => error.hint(format!("Did you mean \"{near}\"?")),
-            None => error,
-        });
+        self.errors.push(error.nearest_of(&alias, names));
     }
 
     /// `s->*`: an item for each field of the struct, which must be a column of a source or a field in one.
@@ -257,10 +254,7 @@ impl Expander<'_> {
         for name in excluded.iter().filter(|name| !shown.contains(&name.value.as_str())) {
             let message = format!("column \"{}\" is not among those of \"*\"", name.value);
             let error = Diagnostic::new(UNKNOWN_COLUMN, message).at_maybe(crate::sql::place(name.span));
-            self.errors.push(match nearest(&name.value, shown.iter().copied()) {
-                Some(near) => error.hint(format!("Did you mean \"{near}\"?")),
-                None => error,
-            });
+            self.errors.push(error.nearest_of(&name.value, shown.iter().copied()));
         }
     }
 
