@@ -92,6 +92,21 @@ impl Subject<'_> {
         }
     }
 
+    /// Waits until no transaction of partition 0 is open any more, and returns where its log ends. A commit returns when it
+    /// is decided; the marker that shows it to readers may follow later.
+    pub fn await_decided(&self, topic: &str) -> i64 {
+        let end = |isolation| self.transport.admin().watermarks(topic, isolation).unwrap()[0].end;
+        let begun = Instant::now();
+        loop {
+            let (decided, written) = (end(Isolation::ReadCommitted), end(Isolation::ReadUncommitted));
+            if decided == written {
+                return written;
+            }
+            assert!(begun.elapsed() < LIMIT, "{topic} is decided up to {decided} of {written}");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
     /// Opens one source on these ranges.
     pub fn source(&self, ranges: Vec<ReadRange>, isolation: Isolation, wanted: Wanted) -> Box<dyn Source> {
         let plan = ReadPlan { ranges, wanted, isolation, batch_records_max: 100, ids: TopicIds::new() };

@@ -210,9 +210,8 @@ pub fn committing(subject: &Subject<'_>) {
     commit(&mut *sink, &topic, "two", &place, 12).unwrap();
     assert_eq!(committed(subject, &topic), Some(12));
     // Two markers more than records, and the aborted transaction, which may have left nothing at all.
-    let ends = subject.transport.admin().watermarks(&topic, Isolation::ReadUncommitted).unwrap();
-    subject.await_ends(&topic, Isolation::ReadCommitted, &[ends[0].end]);
-    assert_eq!(keys(subject, &topic, ends[0].end), ["one", "two"]);
+    let end = subject.await_decided(&topic);
+    assert_eq!(keys(subject, &topic, end), ["one", "two"]);
 }
 
 pub fn old_generation(subject: &Subject<'_>) {

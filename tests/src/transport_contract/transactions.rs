@@ -145,6 +145,6 @@ pub fn refused(subject: &Subject<'_>) {
         sink.flush(LIMIT).unwrap();
         sink.commit(&Membership::outside("group"), &BTreeMap::new(), LIMIT).unwrap();
     }
-    let end = subject.transport.admin().watermarks(&topic, Isolation::ReadCommitted).unwrap()[0].end;
+    let end = subject.await_decided(&topic);
     assert_eq!(subject.read(&topic, 0, end, Isolation::ReadCommitted).len(), 4);
 }
