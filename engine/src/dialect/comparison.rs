@@ -19,7 +19,7 @@ use super::ordinary;
 use super::refusal::refusal;
 use super::text::text;
 use crate::diagnostic::{Diagnostic, PLAN};
-use crate::functions::without_order;
+use crate::functions::in_one_form;
 use crate::types::SqlType;
 
 /// The type in which two are compared, if they can be.
@@ -140,7 +140,7 @@ pub(super) fn compare(op: Op, left: &ArrayRef, right: &ArrayRef) -> Result<Array
     if left.data_type().is_floating() {
         return ordinary::compare(op, left, right);
     }
-    let (left, right) = (without_order(left)?, without_order(right)?);
+    let (left, right) = (in_one_form(left)?, in_one_form(right)?);
     let same = make_comparator(&left, &right, SortOptions::default())?;
     let told = |row: usize| {
         let equal = same(row, row).is_eq();

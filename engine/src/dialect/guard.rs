@@ -31,10 +31,10 @@ use super::failures;
 use super::halves::by_halves;
 use super::like::LIKE;
 use super::negation::Negation;
+use super::one_form::{BYTES, IN_ORDER, ONE_FORM};
 use super::operator::{Op, Operation};
-use super::ordinary::{COMPARED, TOLD_APART};
+use super::ordinary::OR_NULL;
 use super::simplify::simplified;
-use super::unordered::{BYTES_WITHOUT_ORDER, WITHOUT_ORDER};
 use super::user::UserFunction;
 use crate::functions::{ELEMENT, clock};
 
@@ -119,20 +119,8 @@ fn is_total(call: &ScalarFunction) -> bool {
     if let Some(cast) = function.downcast_ref::<CastTo>() {
         return matches!(cast.ty, crate::types::SqlType::String);
     }
-    let names = [
-        "get_field",
-        "coalesce",
-        "nullif",
-        "nvl",
-        ELEMENT,
-        ARRAY,
-        STRUCT,
-        LIKE,
-        WITHOUT_ORDER,
-        BYTES_WITHOUT_ORDER,
-        COMPARED,
-        TOLD_APART,
-    ];
+    let names =
+        ["get_field", "coalesce", "nullif", "nvl", ELEMENT, ARRAY, STRUCT, LIKE, ONE_FORM, IN_ORDER, BYTES, OR_NULL];
     function.downcast_ref::<Guarded>().is_some()
         || function.downcast_ref::<Constructor>().is_some()
         || function.downcast_ref::<Negation>().is_some()

@@ -11,7 +11,7 @@ use super::comparison::{comparable, relax};
 use super::constructor::{self, Constructor};
 use super::kind::{Kind, is_null};
 use super::operator::{Op, Operation};
-use super::ordinary::Form;
+use super::ordinary::or_null;
 use super::refusal::{refusal, refuse};
 use super::text::text;
 use super::{
@@ -172,7 +172,7 @@ fn between(range: Between, schema: &DFSchema) -> Result<Expr> {
     };
     let range = match ty {
         Some(ty) => {
-            let part = |part: Box<Expr>| Form::Compared.of(coerced(*part, &ty, schema)?, schema).map(Box::new);
+            let part = |part: Box<Expr>| or_null(coerced(*part, &ty, schema)?, schema).map(Box::new);
             Between { expr: part(expr)?, negated: false, low: part(low)?, high: part(high)? }
         }
         None => Between { expr, negated: false, low, high },
@@ -197,7 +197,7 @@ fn in_list(found: InList, schema: &DFSchema) -> Result<Expr> {
     let Some(ty) = common_type(&values, schema)? else {
         return Err(refuse("all of IN is NULL, so nothing can be told", values));
     };
-    let item = |item: Expr| Form::Compared.of(coerced(item, &ty, schema)?, schema);
+    let item = |item: Expr| or_null(coerced(item, &ty, schema)?, schema);
     let expr = item(*expr)?;
     let list: Vec<Expr> = list.into_iter().filter(|item| !is_null(item)).map(item).collect::<Result<_>>()?;
     let nested = matches!(ty, SqlType::Array(_) | SqlType::Map(..) | SqlType::Struct(_));

@@ -13,7 +13,7 @@ use datafusion::logical_expr::{
     Distinct, Expr, ExprFunctionExt, Join, JoinConstraint, JoinType, LogicalPlan, LogicalPlanBuilder,
 };
 
-use super::unordered;
+use super::one_form;
 
 /// The join that DataFusion plans for a set operation, which counts if the operation has ALL.
 pub(super) fn settle_join(join: Join) -> Result<LogicalPlan> {
@@ -42,7 +42,7 @@ fn is_all(join: &Join) -> bool {
 fn numbered(plan: &Arc<LogicalPlan>, name: &str) -> Result<(LogicalPlan, Expr)> {
     let columns = plan.schema().columns().into_iter().map(Expr::Column).collect();
     let number = row_number().partition_by(columns).build()?;
-    let number = unordered::settle_calls(number, plan.schema())?;
+    let number = one_form::settle_calls(number, plan.schema())?;
     let plan = LogicalPlanBuilder::from(plan.as_ref().clone()).window([number.alias(name)])?.build()?;
     Ok((plan, Expr::Column(Column::new_unqualified(name))))
 }

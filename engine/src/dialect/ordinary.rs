@@ -2,8 +2,8 @@
 //!
 //! Arrow compares them by their bits, in which -0.0 is less than 0.0 and NaN equal to itself and greater than all. So a
 //! comparison of DOUBLEs is a kernel of ours, except an equality by which rows may be joined: that one stays DataFusion's, of
-//! sides that are [`Form::Compared`]. What tells rows apart (GROUP BY, DISTINCT and their like) takes all zeros for one, and
-//! all NaNs.
+//! sides that are NULL for a NaN ([`or_null`]). What tells rows apart or sorts them (GROUP BY, DISTINCT and their like) is in
+//! [`super::one_form`].
 
 use std::sync::Arc;
 
@@ -19,51 +19,34 @@ use datafusion::logical_expr::{
 use super::kernel;
 use super::operator::Op;
 
-/// Names of the functions, as EXPLAIN shows them.
-pub(super) const COMPARED: &str = "ordinary_or_null";
-pub(super) const TOLD_APART: &str = "ordinary";
+/// Name of the function, as EXPLAIN shows it.
+pub(super) const OR_NULL: &str = "ordinary_or_null";
 
-/// For what a DOUBLE is made ordinary.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Form {
-    /// For an equality: a NaN is NULL, so that it equals nothing.
-    Compared,
-    /// For telling rows apart: all NaNs are one.
-    ToldApart,
-}
-
-impl Form {
-    /// The expression in this form, where it is a DOUBLE that may need it.
-    pub fn of(self, expr: Expr, schema: &DFSchema) -> Result<Expr> {
-        if expr.get_type(schema)? != DataType::Float64 || matches!(&expr, Expr::Literal(value, _) if is_ordinary(value))
-        {
-            return Ok(expr);
-        }
-        let signature = Signature::any(1, Volatility::Immutable);
-        Ok(ScalarUDF::from(Ordinary { form: self, signature }).call(vec![expr]))
+/// The expression for an equality: where it is a DOUBLE, a NaN is NULL, so that it equals nothing, and -0.0 is 0.0.
+pub(super) fn or_null(expr: Expr, schema: &DFSchema) -> Result<Expr> {
+    if expr.get_type(schema)? != DataType::Float64 || matches!(&expr, Expr::Literal(value, _) if is_plain(value)) {
+        return Ok(expr);
     }
+    Ok(ScalarUDF::from(OrNull { signature: Signature::any(1, Volatility::Immutable) }).call(vec![expr]))
 }
 
-fn is_ordinary(value: &ScalarValue) -> bool {
+/// Whether a constant has one form only.
+pub(super) fn is_plain(value: &ScalarValue) -> bool {
     match value {
         ScalarValue::Float64(Some(value)) => !value.is_nan() && *value != 0.0,
-        _ => true,
+        other => other.is_null(),
     }
 }
 
-/// A DOUBLE among whose values equal ones are the same.
+/// A DOUBLE, NULL for a NaN.
 #[derive(Debug, PartialEq, Eq, Hash)]
-struct Ordinary {
-    form: Form,
+struct OrNull {
     signature: Signature,
 }
 
-impl ScalarUDFImpl for Ordinary {
+impl ScalarUDFImpl for OrNull {
     fn name(&self) -> &'static str {
-        match self.form {
-            Form::Compared => COMPARED,
-            Form::ToldApart => TOLD_APART,
-        }
+        OR_NULL
     }
 
     fn signature(&self) -> &Signature {
@@ -76,19 +59,11 @@ impl ScalarUDFImpl for Ordinary {
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         kernel::evaluate(&args, |arrays| {
-            let values = doubles(&arrays[0])?;
-            Ok(Arc::new(match self.form {
-                Form::Compared => values.unary_opt::<_, Float64Type>(|value| (!value.is_nan()).then_some(value + 0.0)),
-                Form::ToldApart => values.unary::<_, Float64Type>(ordinary),
-            }) as ArrayRef)
+            // -0.0 + 0.0 is 0.0.
+            let some = |value: f64| (!value.is_nan()).then_some(value + 0.0);
+            Ok(Arc::new(doubles(&arrays[0])?.unary_opt::<_, Float64Type>(some)) as ArrayRef)
         })
     }
-}
-
-/// The one zero, the one NaN, and every other number.
-fn ordinary(value: f64) -> f64 {
-    // -0.0 + 0.0 is 0.0.
-    if value.is_nan() { f64::NAN } else { value + 0.0 }
 }
 
 fn doubles(values: &ArrayRef) -> Result<Float64Array> {
@@ -100,7 +75,7 @@ pub(super) fn lower(op: Op, left: Expr, right: Expr, schema: &DFSchema) -> Resul
     if op != Op::Equal {
         return Ok(op.call(left, right));
     }
-    let (left, right) = (Form::Compared.of(left, schema)?, Form::Compared.of(right, schema)?);
+    let (left, right) = (or_null(left, schema)?, or_null(right, schema)?);
     Ok(Expr::BinaryExpr(BinaryExpr { left: Box::new(left), op: op.native(), right: Box::new(right) }))
 }
 

@@ -8,7 +8,7 @@ use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{Expr, LogicalPlan};
 
 use super::comparison::relax;
-use super::{average, doubles, foreign, guard, lower, multiset, one_row, subqueries, sums, truth, unordered};
+use super::{average, doubles, extremes, foreign, guard, lower, multiset, one_form, one_row, subqueries, sums, truth};
 
 /// The plan as it is executed. Refuses what has no meaning.
 pub(crate) fn settle_plan(plan: LogicalPlan) -> Result<LogicalPlan> {
@@ -39,9 +39,9 @@ fn settle_node(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
         let name = names.save(&expr);
         let expr = one_row::compared(expr)?;
         let expr = if listed { subqueries::as_values(expr, &schema)? } else { expr };
-        let lowered = unordered::settle_calls(lower(expr, &schema)?, &schema)?;
+        let lowered = one_form::settle_calls(lower(expr, &schema)?, &schema)?;
         let lowered = if computed { average::with_a_digit_more(lowered, &schema)? } else { lowered };
-        let lowered = sums::settle(lowered, &schema)?;
+        let lowered = extremes::settle(sums::settle(lowered, &schema)?, &schema)?;
         let guarded = match (condition, fixed) {
             (true, _) => guard::wrap_condition(relax(lowered)?, &schema)?,
             (_, true) => lowered,
@@ -51,13 +51,14 @@ fn settle_node(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
     };
     let plan = plan.map_expressions(|expr| each_grouped(expr, &settle).map(Transformed::yes))?;
     let plan = plan.map_data(|plan| match plan {
-        LogicalPlan::Join(join) => multiset::settle_join(unordered::settle_join(doubles::settle_join(join)?)?),
+        LogicalPlan::Join(join) => multiset::settle_join(one_form::settle_join(doubles::settle_join(join)?)?),
         LogicalPlan::Filter(filter) => subqueries::with_keys(filter),
         LogicalPlan::Union(union) => doubles::settle_union(union),
-        LogicalPlan::Aggregate(aggregate) => unordered::settle_aggregate(aggregate),
-        LogicalPlan::Distinct(distinct) => unordered::settle_distinct(distinct).map(LogicalPlan::Distinct),
+        LogicalPlan::Aggregate(aggregate) => one_form::settle_aggregate(aggregate),
+        LogicalPlan::Sort(sort) => one_form::settle_sort(sort).map(LogicalPlan::Sort),
+        LogicalPlan::Distinct(distinct) => one_form::settle_distinct(distinct).map(LogicalPlan::Distinct),
         LogicalPlan::RecursiveQuery(query) => {
-            unordered::check_recursive(&query).map(|()| LogicalPlan::RecursiveQuery(query))
+            one_form::check_recursive(&query).map(|()| LogicalPlan::RecursiveQuery(query))
         }
         other => Ok(other),
     })?;

@@ -8,9 +8,9 @@ use arrow::datatypes::DataType;
 use datafusion::error::Result;
 
 use super::call::Call;
+use super::one_form::in_one_form;
 use super::signature::Category::{Conditional, Other};
 use super::signature::{Function, T, Variant, p};
-use super::unordered::without_order;
 
 /// The functions.
 pub static FUNCTIONS: &[Function] = &[
@@ -64,7 +64,7 @@ fn nullif(call: &Call<'_>) -> Result<ArrayRef> {
         // Where one side is null the first stays, null or not.
         DataType::Utf8 | DataType::Int32 | DataType::Int64 => eq(&left, &right)?,
         _ => {
-            let same = make_comparator(&without_order(&left)?, &without_order(&right)?, SortOptions::default())?;
+            let same = make_comparator(&in_one_form(&left)?, &in_one_form(&right)?, SortOptions::default())?;
             (0..call.rows()).map(|row| Some(same(row, row).is_eq())).collect::<BooleanArray>()
         }
     };

@@ -24,13 +24,13 @@ mod higher;
 mod json;
 mod math;
 mod names;
+mod one_form;
 mod scalar;
 pub mod signature;
 mod table;
 mod text;
 mod time;
 pub(crate) mod to_text;
-mod unordered;
 mod url;
 
 use datafusion::execution::FunctionRegistry;
@@ -43,12 +43,12 @@ pub use choice::canonical;
 pub use collections::keys_of;
 pub use element::ELEMENT;
 pub use names::{list, unknown};
+pub(crate) use one_form::{has_forms, has_maps, in_one_form, in_order};
 pub(crate) use scalar::Scalar;
 pub use signature::{Category, Function, Variant};
 pub use table::{is_call as is_table_call, rows_of};
 pub use text::Pattern;
 pub use time::{ADDING, UNIT_CALL, UNITS, is_unit_word};
-pub(crate) use unordered::{has_maps, without_order};
 
 /// The families, in the order of the documentation.
 pub const FAMILIES: &[&[Function]] = &[

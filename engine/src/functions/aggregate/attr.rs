@@ -51,13 +51,13 @@ impl Accumulator for Attr {
         if self.counts.len() >= self.keep {
             return Ok(());
         }
-        let encoded = self.codec.encode_unordered(&columns[0])?;
+        let encoded = self.codec.encode_equal(&columns[0])?;
         encoded.iter().for_each(|value| self.add(value.data(), 1));
         Ok(())
     }
 
     fn retract_batch(&mut self, columns: &[ArrayRef]) -> Result<()> {
-        let encoded = self.codec.encode_unordered(&columns[0])?;
+        let encoded = self.codec.encode_equal(&columns[0])?;
         for value in &encoded {
             let Some(count) = self.counts.get_mut(value.data()) else { continue };
             *count -= 1;

@@ -94,7 +94,7 @@ impl Set {
 impl Accumulator for Set {
     fn update_batch(&mut self, columns: &[ArrayRef]) -> Result<()> {
         let places = Places::read(&columns[1..], columns[0].len(), &mut self.arrived)?;
-        let encoded = self.codec.encode_unordered(&columns[0])?;
+        let encoded = self.codec.encode_equal(&columns[0])?;
         for row in 0..columns[0].len() {
             self.add(encoded.row(row).data(), (places.lane(row), places.position(row), places.time(row)));
         }

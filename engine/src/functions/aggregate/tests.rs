@@ -14,7 +14,7 @@ use datafusion::physical_plan::collect;
 use super::recipe::{Order, Recipe};
 use super::{FUNCTIONS, Shape, Shared, chosen};
 use crate::config::Settings;
-use crate::functions::{to_text, without_order};
+use crate::functions::{in_one_form, to_text};
 use crate::planner::bounded;
 use crate::sql::{ast::StatementKind, parse};
 
@@ -134,7 +134,7 @@ fn close(one: &ScalarValue, other: &ScalarValue) -> bool {
     match (one, other) {
         (ScalarValue::Float64(Some(one)), ScalarValue::Float64(Some(other))) => (one - other).abs() < 1e-9,
         (ScalarValue::Map(one), ScalarValue::Map(other)) => {
-            let entries = |map: &Arc<MapArray>| without_order(&(map.clone() as ArrayRef)).expect("a map");
+            let entries = |map: &Arc<MapArray>| in_one_form(&(map.clone() as ArrayRef)).expect("a map");
             entries(one) == entries(other)
         }
         _ => one == other,

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, StructArray};
 use arrow::datatypes::DataType;
+use arrow::row::Rows;
 use datafusion::common::{Result, ScalarValue};
 use datafusion::logical_expr::Accumulator;
 
@@ -91,6 +92,11 @@ impl Top {
         })
     }
 
+    /// What rows are sorted by, as bytes.
+    fn encoded(&self, values: &ArrayRef) -> Result<Rows> {
+        if self.distinct { self.key.encode_equal(values) } else { self.key.encode_ordered(values) }
+    }
+
     /// Whether a value is too small to be one of them.
     fn is_out(&self, value: &[u8]) -> bool {
         let least = self.rows.last_key_value().filter(|_| self.rows.len() >= self.keep);
@@ -148,7 +154,7 @@ impl Accumulator for Top {
         let (values, places) = columns.split_at(self.columns);
         let rows = values[0].len();
         let places = Places::read(places, rows, &mut self.arrived)?;
-        let encoded = self.key.encode(&values[..1])?;
+        let encoded = self.encoded(&values[0])?;
         let nulls = values[0].logical_nulls();
         for row in (0..rows).filter(|row| nulls.as_ref().is_none_or(|nulls| nulls.is_valid(*row))) {
             let value = encoded.row(row);
@@ -193,7 +199,7 @@ impl Accumulator for Top {
         for row in 0..states[0].len() {
             let (lanes, positions) = (restored_numbers(&states[0], row), restored_numbers(&states[1], row));
             let columns: Vec<ArrayRef> = states[2..].iter().map(|state| restored(state, row)).collect();
-            let encoded = self.key.encode(&columns[..1])?;
+            let encoded = self.encoded(&columns[0])?;
             for (at, (lane, numbers)) in lanes.into_iter().zip(positions.chunks(self.width)).enumerate() {
                 let value = encoded.row(at);
                 if !self.is_out(value.data()) {

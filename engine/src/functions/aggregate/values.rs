@@ -10,7 +10,7 @@ use datafusion::common::{Result, ScalarValue, exec_datafusion_err};
 
 use crate::functions::call::item_field;
 use crate::functions::choice::list_of;
-use crate::functions::unordered::without_order;
+use crate::functions::one_form::{in_one_form, in_order};
 
 /// One value as bytes.
 pub type Bytes = Box<[u8]>;
@@ -34,9 +34,14 @@ impl Codec {
         Ok(self.converter.convert_columns(columns)?)
     }
 
-    /// Each row as bytes in which maps are equal whatever the order of their entries.
-    pub fn encode_unordered(&self, column: &ArrayRef) -> Result<Rows> {
-        self.encode(&[without_order(column)?])
+    /// Each row as bytes that have the order of the values.
+    pub fn encode_ordered(&self, column: &ArrayRef) -> Result<Rows> {
+        self.encode(&[in_order(column)])
+    }
+
+    /// Each row as bytes that have the order of the values and are the same when those are equal.
+    pub fn encode_equal(&self, column: &ArrayRef) -> Result<Rows> {
+        self.encode(&[in_one_form(column)?])
     }
 
     /// The columns again.

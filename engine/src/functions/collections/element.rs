@@ -6,7 +6,7 @@ use arrow::datatypes::Int32Type;
 use datafusion::error::Result;
 
 use crate::functions::call::Call;
-use crate::functions::unordered::without_order;
+use crate::functions::one_form::in_one_form;
 
 /// ARRAY_LENGTH.
 pub fn length(call: &Call<'_>) -> Result<ArrayRef> {
@@ -16,15 +16,15 @@ pub fn length(call: &Call<'_>) -> Result<ArrayRef> {
 
 /// ARRAY_CONTAINS.
 pub fn contains(call: &Call<'_>) -> Result<ArrayRef> {
-    let (lists, wanted) = (call.lists(0), without_order(&call.array(1)?)?);
-    let same = make_comparator(&without_order(lists.array().values())?, &wanted, SortOptions::default())?;
+    let (lists, wanted) = (call.lists(0), in_one_form(&call.array(1)?)?);
+    let same = make_comparator(&in_one_form(lists.array().values())?, &wanted, SortOptions::default())?;
     call.each_flag(|row| Ok(Some(lists.range(row).is_some_and(|mut range| range.any(|at| same(at, row).is_eq())))))
 }
 
 /// ARRAY_REMOVE.
 pub fn remove(call: &Call<'_>) -> Result<ArrayRef> {
-    let (lists, victims) = (call.lists(0), without_order(&call.array(1)?)?);
-    let same = make_comparator(&without_order(lists.array().values())?, &victims, SortOptions::default())?;
+    let (lists, victims) = (call.lists(0), in_one_form(&call.array(1)?)?);
+    let same = make_comparator(&in_one_form(lists.array().values())?, &victims, SortOptions::default())?;
     call.each_taken(lists.array().values(), |row, places| {
         let Some(range) = lists.range(row) else { return Ok(None) };
         places.extend(range.filter(|at| !same(*at, row).is_eq()).map(|at| Some(at as u32)));

@@ -8,7 +8,7 @@ use arrow::row::{Row as Key, RowConverter, SortField};
 use datafusion::error::Result;
 
 use crate::functions::call::{Call, Lists};
-use crate::functions::unordered::without_order;
+use crate::functions::one_form::in_one_form;
 
 /// ARRAY_DISTINCT.
 pub fn distinct(call: &Call<'_>) -> Result<ArrayRef> {
@@ -45,7 +45,7 @@ fn each(call: &Call<'_>, keep: Keep) -> Result<ArrayRef> {
     let all = concat(&values)?;
     // Elements as bytes that are equal when the elements are, whatever their type.
     let converter = RowConverter::new(vec![SortField::new(all.data_type().clone())])?;
-    let keys = converter.convert_columns(&[without_order(&all)?])?;
+    let keys = converter.convert_columns(&[in_one_form(&all)?])?;
     let (mut seen, mut other) = (Set::default(), Set::default());
     call.each_taken(&all, |row, places| {
         let Some(left) = lists[0].range(row) else { return Ok(None) };

@@ -8,6 +8,7 @@ use arrow::datatypes::{DataType, Float64Type, Int32Type, Int64Type};
 use datafusion::error::Result;
 
 use crate::functions::call::Call;
+use crate::functions::one_form::in_one_form;
 
 /// ARRAY_MAX.
 pub fn max(call: &Call<'_>) -> Result<ArrayRef> {
@@ -71,11 +72,14 @@ impl Order {
             DataType::Int32 => Self::Keys(keys::<Int32Type>(values, i64::from)),
             DataType::Int64 => Self::Keys(keys::<Int64Type>(values, |value| value)),
             // The order of `total_cmp`, which is that of Java.
-            DataType::Float64 => Self::Keys(keys::<Float64Type>(values, |value| {
+            DataType::Float64 => Self::Keys(keys::<Float64Type>(&in_one_form(values)?, |value| {
                 let bits = value.to_bits().cast_signed();
                 bits ^ (((bits >> 63).cast_unsigned() >> 1).cast_signed())
             })),
-            _ => Self::Any(make_comparator(values, values, SortOptions::default())?),
+            _ => {
+                let values = in_one_form(values)?;
+                Self::Any(make_comparator(&values, &values, SortOptions::default())?)
+            }
         })
     }
 
@@ -102,7 +106,7 @@ mod tests {
     /// Goal: numbers are ordered by their keys as Arrow's own comparison orders them.
     #[test]
     fn keys_have_the_order_of_the_values() {
-        let doubles = [f64::NEG_INFINITY, -1.5, -f64::MIN_POSITIVE, -0.0, 0.0, 1e-300, 2.5, f64::INFINITY, f64::NAN];
+        let doubles = [f64::NEG_INFINITY, -1.5, -f64::MIN_POSITIVE, 0.0, 1e-300, 2.5, f64::INFINITY, f64::NAN];
         let whole = [i64::MIN, -1, 0, 1, i64::MAX];
         let columns: [ArrayRef; 2] =
             [Arc::new(Float64Array::from(doubles.to_vec())), Arc::new(Int64Array::from(whole.to_vec()))];

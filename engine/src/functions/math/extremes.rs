@@ -11,6 +11,7 @@ use datafusion::logical_expr::ScalarUDF;
 
 use crate::functions::call::{Arg, Call};
 use crate::functions::delegate::delegate;
+use crate::functions::one_form::in_order;
 use crate::types::SqlType;
 
 /// A DECIMAL with room for all digits of each.
@@ -31,8 +32,9 @@ pub fn extreme(call: &Call<'_>, udf: &ScalarUDF) -> Result<ArrayRef> {
     if call.len() == 1 {
         return call.array(0);
     }
-    let arg =
-        |at: usize| -> Result<Arg> { Ok(Arg { values: cast(&call.array(at)?, call.returns())?, constant: false }) };
+    let arg = |at: usize| -> Result<Arg> {
+        Ok(Arg { values: in_order(&cast(&call.array(at)?, call.returns())?), constant: false })
+    };
     let args = (0..call.len()).map(arg).collect::<Result<Vec<_>>>()?;
     delegate(&Call::new("GREATEST", &args, call.rows(), call.returns(), None), udf)
 }

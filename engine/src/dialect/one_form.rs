@@ -1,8 +1,8 @@
-//! GROUP BY, DISTINCT, UNION, INTERSECT, EXCEPT, IN and PARTITION BY take maps for equal whatever the order of their entries.
+//! GROUP BY, DISTINCT, UNION, INTERSECT, EXCEPT, IN and PARTITION BY take maps for equal whatever the order of their entries,
+//! and 0.0 for -0.0; ORDER BY takes 0.0 for -0.0, too, and any NaN for the greatest number.
 //!
-//! DataFusion tells rows apart by their bytes. So what it is to tell apart goes through a function that puts the
-//! entries in the order of their keys; keys of joins become bytes. Comparisons do the same for themselves ([`super::comparison`]).
-//! DOUBLEs, of which 0.0 and -0.0 are one number, go the same way ([`super::ordinary`]).
+//! DataFusion tells rows apart, and sorts them, by their bytes. So what it is to tell apart goes through a function that gives
+//! equal values one form; keys of joins become bytes. Comparisons do the same for themselves ([`super::comparison`]).
 
 use std::sync::Arc;
 
@@ -11,10 +11,10 @@ use arrow::datatypes::DataType;
 use arrow::row::{RowConverter, SortField};
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, NullEquality, Result, not_impl_err};
-use datafusion::logical_expr::expr::InSubquery;
+use datafusion::logical_expr::expr::{InSubquery, Sort};
 use datafusion::logical_expr::{
     Aggregate, ColumnarValue, Distinct, Expr, ExprSchemable, Join, JoinConstraint, LogicalPlan, Projection,
-    RecursiveQuery, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+    RecursiveQuery, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility, logical_plan as plan,
 };
 
 use super::common::coerced;
@@ -24,45 +24,48 @@ use super::kind::Kind;
 use super::operator::Op;
 use super::ordinary;
 use super::pass::each_grouped;
-use crate::functions::{has_maps, without_order};
+use crate::functions::{self, has_forms, has_maps, in_one_form};
 
 /// Names of the functions, as EXPLAIN shows them.
-pub(super) const WITHOUT_ORDER: &str = "without_order";
-pub(super) const BYTES_WITHOUT_ORDER: &str = "bytes_without_order";
+pub(super) const ONE_FORM: &str = "one_form";
+pub(super) const IN_ORDER: &str = "in_order";
+pub(super) const BYTES: &str = "bytes_of_one_form";
 
 /// What the values of a subquery are called that are looked for by their one form.
 const KEY: &str = "headwater_key";
 
-/// What a value with maps in it is told apart by.
+/// What a value is told apart by of which equal ones may have several forms.
 #[derive(Debug, PartialEq, Eq, Hash)]
-struct WithoutOrder {
+struct OneForm {
     form: Form,
     signature: Signature,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Form {
-    /// The same value with the entries of its maps in the order of their keys.
+    /// The same value as every other that is equal to it.
     Value,
+    /// The same value, of DOUBLEs with a NaN that is the greatest.
+    Order,
     /// Bytes that are equal when the values are: keys of joins, whose least and greatest DataFusion wants to know.
     Bytes,
 }
 
 impl Form {
-    /// The expression in this form where there is a map in its type.
+    /// The expression in this form where it may need it.
     fn of(self, expr: Expr, schema: &DFSchema) -> Result<Expr> {
-        let ty = expr.get_type(schema)?;
-        if !has_maps(&ty) {
-            return if self == Self::Value { ordinary::Form::ToldApart.of(expr, schema) } else { Ok(expr) };
+        if !has_forms(&expr.get_type(schema)?) || matches!(&expr, Expr::Literal(value, _) if ordinary::is_plain(value))
+        {
+            return Ok(expr);
         }
         let signature = Signature::any(1, Volatility::Immutable);
-        Ok(ScalarUDF::from(WithoutOrder { form: self, signature }).call(vec![expr]))
+        Ok(ScalarUDF::from(OneForm { form: self, signature }).call(vec![expr]))
     }
 }
 
-/// Whether equal values of a type may have several forms.
-fn has_forms(ty: &DataType) -> bool {
-    has_maps(ty) || *ty == DataType::Float64
+/// The value with its place in the order of all.
+pub(super) fn in_order(expr: Expr, schema: &DFSchema) -> Result<Expr> {
+    Form::Order.of(expr, schema)
 }
 
 /// The value in its one form, under the name that it had.
@@ -84,11 +87,12 @@ fn columns(input: Arc<LogicalPlan>) -> Result<Arc<LogicalPlan>> {
     Ok(Arc::new(LogicalPlan::Projection(Projection::try_new(columns, input)?)))
 }
 
-impl ScalarUDFImpl for WithoutOrder {
+impl ScalarUDFImpl for OneForm {
     fn name(&self) -> &'static str {
         match self.form {
-            Form::Value => WITHOUT_ORDER,
-            Form::Bytes => BYTES_WITHOUT_ORDER,
+            Form::Value => ONE_FORM,
+            Form::Order => IN_ORDER,
+            Form::Bytes => BYTES,
         }
     }
 
@@ -98,15 +102,18 @@ impl ScalarUDFImpl for WithoutOrder {
 
     fn return_type(&self, types: &[DataType]) -> Result<DataType> {
         Ok(match self.form {
-            Form::Value => types[0].clone(),
+            Form::Value | Form::Order => types[0].clone(),
             Form::Bytes => DataType::Binary,
         })
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         kernel::evaluate(&args, |arrays| {
-            let values = without_order(&arrays[0])?;
-            if self.form == Form::Bytes { bytes(&values) } else { Ok(values) }
+            Ok(match self.form {
+                Form::Value => in_one_form(&arrays[0])?,
+                Form::Order => functions::in_order(&arrays[0]),
+                Form::Bytes => bytes(&in_one_form(&arrays[0])?)?,
+            })
         })
     }
 }
@@ -118,18 +125,22 @@ fn bytes(values: &ArrayRef) -> Result<ArrayRef> {
     Ok(Arc::new((0..values.len()).map(row).collect::<BinaryArray>()))
 }
 
-/// DISTINCT in an aggregate, PARTITION BY of a window function, IN with a subquery.
+/// DISTINCT and ORDER BY in an aggregate, PARTITION BY and ORDER BY of a window function, IN with a subquery.
 pub(super) fn settle_calls(expr: Expr, schema: &DFSchema) -> Result<Expr> {
     let settle_all =
         |parts: Vec<Expr>| parts.into_iter().map(|part| Form::Value.of(part, schema)).collect::<Result<Vec<_>>>();
     let settled = expr.transform_up(|expr| {
         Ok(match expr {
-            Expr::AggregateFunction(mut call) if call.params.distinct => {
-                call.params.args = settle_all(call.params.args)?;
+            Expr::AggregateFunction(mut call) => {
+                sorted(&mut call.params.order_by, schema)?;
+                if call.params.distinct {
+                    call.params.args = settle_all(call.params.args)?;
+                }
                 Transformed::yes(Expr::AggregateFunction(call))
             }
             Expr::WindowFunction(mut call) => {
                 call.params.partition_by = settle_all(call.params.partition_by)?;
+                sorted(&mut call.params.order_by, schema)?;
                 if call.params.distinct {
                     call.params.args = settle_all(call.params.args)?;
                 }
@@ -142,11 +153,28 @@ pub(super) fn settle_calls(expr: Expr, schema: &DFSchema) -> Result<Expr> {
     Ok(settled.data)
 }
 
+/// Keys by which is sorted in their one form.
+fn sorted(keys: &mut [Sort], schema: &DFSchema) -> Result<()> {
+    for key in keys {
+        // Maps have no order: they are refused elsewhere, in their own words.
+        if !has_maps(&key.expr.get_type(schema)?) {
+            key.expr = Form::Value.of(std::mem::take(&mut key.expr), schema)?;
+        }
+    }
+    Ok(())
+}
+
+/// ORDER BY.
+pub(super) fn settle_sort(mut sort: plan::Sort) -> Result<plan::Sort> {
+    sorted(&mut sort.expr, sort.input.schema())?;
+    Ok(sort)
+}
+
 fn settle_in_subquery(mut among: InSubquery, schema: &DFSchema) -> Result<InSubquery> {
     let inner = among.subquery.subquery.clone();
     let column = Expr::from(inner.schema().columns().swap_remove(0));
     let sides = ((among.expr.as_ref(), schema), (&column, inner.schema().as_ref()));
-    let Some((value, key)) = keys(sides.0, sides.1, ordinary::Form::Compared)? else { return Ok(among) };
+    let Some((value, key)) = keys(sides.0, sides.1, NullEquality::NullEqualsNothing)? else { return Ok(among) };
     // Under a name of its own: the column may be needed beside it.
     let projection = Projection::try_new(vec![key.alias(KEY)], inner)?;
     *among.expr = value;
@@ -155,11 +183,11 @@ fn settle_in_subquery(mut among: InSubquery, schema: &DFSchema) -> Result<InSubq
 }
 
 /// Two sides of an equality in their one form, where either may have several: first in the one type in which they are
-/// compared. Maps become bytes.
+/// compared. What is more than a DOUBLE becomes bytes. Where NULL equals NULL, a NaN does a NaN.
 fn keys(
     (left, left_schema): (&Expr, &DFSchema),
     (right, right_schema): (&Expr, &DFSchema),
-    doubles: ordinary::Form,
+    nulls: NullEquality,
 ) -> Result<Option<(Expr, Expr)>> {
     let types = [left.get_type(left_schema)?, right.get_type(right_schema)?];
     if !types.iter().any(has_forms) {
@@ -170,7 +198,11 @@ fn keys(
     let ty = comparable(Op::Equal, one, other).ok_or_else(|| incomparable(Op::Equal, (left, one), (right, other)))?;
     let key = |expr: &Expr, schema: &DFSchema| {
         let expr = coerced(expr.clone(), &ty, schema)?;
-        if types.iter().any(has_maps) { Form::Bytes.of(expr, schema) } else { doubles.of(expr, schema) }
+        match (expr.get_type(schema)?, nulls) {
+            (DataType::Float64, NullEquality::NullEqualsNothing) => ordinary::or_null(expr, schema),
+            (DataType::Float64, NullEquality::NullEqualsNull) => Form::Value.of(expr, schema),
+            _ => Form::Bytes.of(expr, schema),
+        }
     };
     Ok(Some((key(left, left_schema)?, key(right, right_schema)?)))
 }
@@ -205,13 +237,8 @@ pub(super) fn settle_distinct(distinct: Distinct) -> Result<Distinct> {
 
 /// The pairs of columns by which INTERSECT, EXCEPT and USING join.
 pub(super) fn settle_join(mut join: Join) -> Result<Join> {
-    // Rows of INTERSECT and EXCEPT are the same or not, whatever is compared with a NaN.
-    let doubles = match join.null_equality {
-        NullEquality::NullEqualsNull => ordinary::Form::ToldApart,
-        NullEquality::NullEqualsNothing => ordinary::Form::Compared,
-    };
     for (left, right) in &mut join.on {
-        if let Some(keys) = keys((left, join.left.schema()), (right, join.right.schema()), doubles)? {
+        if let Some(keys) = keys((left, join.left.schema()), (right, join.right.schema()), join.null_equality)? {
             (*left, *right) = keys;
             // Of a USING both sides are columns.
             join.join_constraint = JoinConstraint::On;
