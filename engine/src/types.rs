@@ -149,6 +149,11 @@ impl SqlType {
         })
     }
 
+    /// True for ARRAY, MAP and STRUCT.
+    pub fn is_nested(&self) -> bool {
+        matches!(self, Self::Array(_) | Self::Map(..) | Self::Struct(_))
+    }
+
     /// True for INTEGER, BIGINT, DOUBLE and DECIMAL.
     pub fn is_number(&self) -> bool {
         matches!(self, Self::Int | Self::BigInt | Self::Double | Self::Decimal { .. })

@@ -230,7 +230,8 @@ fn headless(session: &mut Session, serve: &Arc<dyn Serve>, files: &[PathBuf], fi
     apply(session, serve, files)?;
     serve.work();
     session.screen.note(
-        "Persistent queries are running. SIGTERM or Ctrl-C ends this process; what is done by then is committed.",
+        "Persistent queries of this service run here, also those that are created later. SIGTERM or Ctrl-C ends this process; \
+         what is done by then is committed.",
     );
     session.end_asked(first)
 }

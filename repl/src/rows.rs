@@ -81,7 +81,8 @@ impl Show<'_> {
                 break;
             }
         }
-        if end.is_ok() || self.settings.output.is_for_people() {
+        // Of a query that failed before its first row an empty table would say that there is none.
+        if end.is_ok() || count > 0 && self.settings.output.is_for_people() {
             writer.end(self.screen)?;
         }
         end.map(|()| count)

@@ -113,7 +113,8 @@ impl Working {
     fn await_work(&mut self) {
         let mut lines = BufReader::new(self.0.stderr.take().expect("a pipe")).lines();
         let mut said = Vec::new();
-        while !said.last().is_some_and(|line: &String| line.starts_with("Persistent queries are running")) {
+        while !said.last().is_some_and(|line: &String| line.starts_with("Persistent queries of this service run here"))
+        {
             said.push(lines.next().unwrap_or_else(|| panic!("it ended: {}", said.join("\n"))).expect("text"));
         }
         std::thread::spawn(move || lines.for_each(drop));

@@ -14,11 +14,15 @@ use datafusion::common::tree_node::Transformed;
 use datafusion::common::{DFSchema, Result, ScalarValue};
 use datafusion::logical_expr::expr::InSubquery;
 use datafusion::logical_expr::expr_rewriter::coerce_plan_expr_for_schema;
-use datafusion::logical_expr::{Expr, ExprSchemable, Join, JoinConstraint, LogicalPlan, Union};
+use datafusion::logical_expr::{Expr, ExprSchemable, Join, JoinConstraint, LogicalPlan, Projection, Union};
 
-use super::adapt;
 use super::common::widest;
+use super::comparison::{comparable, incomparable};
 use super::kind::{Kind, arrow_type};
+use super::operator::Op;
+use super::refusal::refusal;
+use super::{adapt, cast, guard};
+use crate::diagnostic::{Diagnostic, PLAN};
 use crate::functions;
 use crate::types::SqlType;
 
@@ -64,6 +68,7 @@ pub(super) fn settle_one(expr: Expr, schema: &DFSchema) -> Result<Transformed<Ex
 
 fn settle_in_subquery(among: &mut InSubquery, schema: &DFSchema) -> Result<()> {
     let found = among.subquery.subquery.schema().field(0).data_type().clone();
+    check_in_subquery(among, schema)?;
     settle_times(among, &found, schema)?;
     settle_all([among.expr.as_mut()], Some(&found), schema);
     if found.is_decimal() && is_double(&among.expr, schema) {
@@ -74,26 +79,51 @@ fn settle_in_subquery(among: &mut InSubquery, schema: &DFSchema) -> Result<()> {
     Ok(())
 }
 
-/// Makes the DATE side a TIMESTAMP where the other is one: DataFusion compares them in nanoseconds.
+/// Refuses an IN over values that cannot be compared with what is looked for.
+fn check_in_subquery(among: &InSubquery, schema: &DFSchema) -> Result<()> {
+    let inner = among.subquery.subquery.schema();
+    let column = Expr::from(inner.columns().swap_remove(0));
+    check_key((&among.expr, schema), (&column, inner))
+}
+
+/// Makes both sides a time where one is: a text or a DATE beside it becomes one, NULL where it cannot. DataFusion would
+/// compare nanoseconds, and end the query at a text that is no time.
 fn settle_times(among: &mut InSubquery, found: &DataType, schema: &DFSchema) -> Result<()> {
-    let kinds = (Kind::of(&among.expr, schema)?, Kind::of_arrow(found));
-    match (kinds.0.known(), kinds.1.known()) {
-        (Some(SqlType::Date), Some(SqlType::Timestamp)) => {
-            *among.expr = super::cast::to(std::mem::take(&mut *among.expr), &SqlType::Timestamp, schema)?;
-        }
-        (Some(SqlType::Timestamp), Some(SqlType::Date)) => {
-            let inner = Arc::unwrap_or_clone(among.subquery.subquery.clone());
-            let wanted = with_types(inner.schema(), &[Some(arrow_type(&SqlType::Timestamp)?)])?;
-            among.subquery.subquery = Arc::new(coerce_plan_expr_for_schema(inner, &wanted)?);
-        }
-        _ => {}
+    let (sought, found) = (Kind::of(&among.expr, schema)?, Kind::of_arrow(found));
+    let (Some(one), Some(other)) = (sought.known(), found.known()) else { return Ok(()) };
+    let time = match comparable(Op::Equal, one, other) {
+        Some(time @ (SqlType::Date | SqlType::Time | SqlType::Timestamp)) if one != other => time,
+        _ => return Ok(()),
+    };
+    if *one != time {
+        *among.expr = guard::wrap(cast::to(std::mem::take(&mut *among.expr), &time, schema)?, schema)?;
+    }
+    if *other != time {
+        let inner = among.subquery.subquery.clone();
+        let (relation, field) = inner.schema().qualified_field(0);
+        let (relation, name) = (relation.cloned(), field.name().clone());
+        let column = Expr::from(inner.schema().columns().swap_remove(0));
+        let value = guard::wrap(cast::to(column, &time, inner.schema())?, inner.schema())?;
+        let values = Projection::try_new(vec![value.alias_qualified(relation, name)], inner)?;
+        among.subquery.subquery = Arc::new(LogicalPlan::Projection(values));
     }
     Ok(())
+}
+
+/// Refuses a pair of IN, USING, INTERSECT or EXCEPT that cannot be compared.
+fn check_key((left, left_schema): (&Expr, &DFSchema), (right, right_schema): (&Expr, &DFSchema)) -> Result<()> {
+    let kinds = (Kind::of(left, left_schema)?, Kind::of(right, right_schema)?);
+    let (Some(one), Some(other)) = (kinds.0.known(), kinds.1.known()) else { return Ok(()) };
+    match comparable(Op::Equal, one, other).is_some() || one.is_nested() && other.is_nested() {
+        true => Ok(()),
+        false => Err(incomparable(Op::Equal, (left, one), (right, other))),
+    }
 }
 
 /// Makes the DECIMAL side of a join key a DOUBLE where the other is one.
 pub(super) fn settle_join(mut join: Join) -> Result<Join> {
     for (left, right) in &mut join.on {
+        check_key((left, join.left.schema()), (right, join.right.schema()))?;
         let types = (left.get_type(join.left.schema())?, right.get_type(join.right.schema())?);
         match types {
             (DataType::Float64, decimal) if decimal.is_decimal() => *right = doubled(std::mem::take(right)),
@@ -110,6 +140,7 @@ pub(super) fn settle_join(mut join: Join) -> Result<Join> {
 /// of the others where it fits.
 pub(super) fn settle_union(union: Union) -> Result<LogicalPlan> {
     let width = union.inputs.iter().map(|input| input.schema().fields().len()).min().unwrap_or(0);
+    (0..width).try_for_each(|at| check_column(&union, at))?;
     let types: Vec<Option<DataType>> = (0..width).map(|at| common_type(&union, at)).collect::<Result<_>>()?;
     let inputs = union.inputs.iter().map(|input| {
         let wanted = with_types(input.schema(), &types)?;
@@ -120,6 +151,27 @@ pub(super) fn settle_union(union: Union) -> Result<LogicalPlan> {
     });
     let schema = Arc::new(with_types(&union.schema, &types)?);
     Ok(LogicalPlan::Union(Union { inputs: inputs.collect::<Result<_>>()?, schema }))
+}
+
+/// Refuses a column of a UNION that has values of types with nothing in common, as numbers and texts.
+fn check_column(union: &Union, at: usize) -> Result<()> {
+    let mut first: Option<SqlType> = None;
+    for input in &union.inputs {
+        let field = input.schema().field(at);
+        let Some(found) = Kind::of_arrow(field.data_type()).known().cloned() else { continue };
+        let differs = |before: &&SqlType| {
+            let nested = before.is_nested() && found.is_nested();
+            !nested && comparable(Op::Equal, before, &found).is_none()
+        };
+        if let Some(before) = first.as_ref().filter(differs) {
+            let name = union.inputs[0].schema().field(at).name();
+            let message = format!("the sides of UNION differ in column \"{name}\": {before} and {found}");
+            let hint = format!("Bring them to one type: CAST(… AS {before}).");
+            return Err(refusal(Diagnostic::new(PLAN, message).hint(hint), []));
+        }
+        first = first.or(Some(found));
+    }
+    Ok(())
 }
 
 /// The type of a column of a UNION where every input has numbers in it, or days and times.

@@ -308,9 +308,9 @@ fn in_one_column(what: &str, found: &str) -> Diagnostic {
     plan(format!("the subquery of {} has one column, not {found}", what.trim_end_matches(" subquery")))
 }
 
-fn ungrouped(name: &str) -> Diagnostic {
+pub(super) fn ungrouped(name: &str) -> Diagnostic {
     plan(format!("in SELECT and neither aggregated nor in GROUP BY: {name}"))
-        .hint("Add it to GROUP BY, or take it out of SELECT.")
+        .hint("Add it to GROUP BY, or take one value of each group, as by ANY_VALUE or MAX.")
 }
 
 fn differing() -> Diagnostic {
@@ -355,6 +355,21 @@ pub(super) fn known(message: &str) -> Option<Diagnostic> {
         let pieces = pieces(pattern, message)?;
         Some(tell(&pieces.into_iter().map(with_our_types).collect::<Vec<_>>()))
     })
+}
+
+/// A message of a query that failed while it was computed in our words; none when it is not listed.
+pub(super) fn known_failure(message: &str) -> Option<Diagnostic> {
+    let failure = |message: &str, hint: &str| Some(Diagnostic::new(RUNTIME, message).hint(hint));
+    match message {
+        "scalar subquery returned more than one row" => {
+            failure("a subquery for a value has several rows", "Take one of them: MAX(…), or ORDER BY and LIMIT 1.")
+        }
+        "in an aggregate with DISTINCT, ORDER BY expressions must appear in argument list" => failure(
+            "an aggregate with DISTINCT is ordered by what it takes, and by nothing else",
+            "Take the distinct rows in a subquery first.",
+        ),
+        _ => None,
+    }
 }
 
 /// Whether our own code says this.

@@ -15,7 +15,9 @@ use sqlparser::ast::{
 };
 
 use super::continuous::is_aggregate_name;
-use super::patterns;
+use super::relations::Namer;
+use super::{parameters, patterns};
+use crate::catalog::Catalog;
 use crate::diagnostic::{DUPLICATE_COLUMN, Diagnostic, NOT_SUPPORTED, PLAN, Span};
 use crate::functions::{self, is_table_call};
 use crate::sql::expr_forms::is_subquery;
@@ -200,6 +202,7 @@ impl Forms<'_> {
 
     fn call(&mut self, call: &Function) {
         self.errors.extend(patterns::check(call));
+        self.errors.extend(parameters::check(call));
         if let Some(WindowType::WindowSpec(spec)) = &call.over {
             self.frame(spec);
         }
@@ -244,7 +247,7 @@ fn is_negative(expr: &Expr) -> bool {
 }
 
 /// Whether an expression reads columns of the row.
-fn has_columns(expr: &Expr) -> bool {
+pub(super) fn has_columns(expr: &Expr) -> bool {
     let mut found = false;
     each_expr(expr, &mut |part| found |= matches!(part, Expr::Identifier(_) | Expr::CompoundIdentifier(_)));
     found
@@ -291,6 +294,7 @@ impl Visitor for Forms<'_> {
             }
         }
         select.from.iter().for_each(|from| self.joins(from));
+        sources_twice(&select.from, &mut self.errors);
         ControlFlow::Continue(())
     }
 
@@ -332,6 +336,12 @@ impl Visitor for Forms<'_> {
                 error.hint = Some("Compare column by column: a = 1 AND b = 2.".to_owned());
             }
             Expr::Function(call) => self.call(call),
+            Expr::Extract { .. } => self.errors.extend(parameters::check_extract(expr)),
+            Expr::SimilarTo { .. } => {
+                let error = self.refuse("SIMILAR TO is not supported", place(expr.span()));
+                error.hint =
+                    Some("LIKE takes % and _; REGEXP_LIKE(text, '^(a|b).*$') takes a regular expression.".to_owned());
+            }
             other if is_unplanned(other) => {
                 let message = format!("the expression {} is not supported", print::expr(other));
                 self.refuse(message, place(other.span()));
@@ -339,6 +349,19 @@ impl Visitor for Forms<'_> {
             _ => {}
         }
         ControlFlow::Continue(())
+    }
+}
+
+/// Names that two sources in one FROM have.
+fn sources_twice(from: &[TableWithJoins], errors: &mut Vec<Diagnostic>) {
+    let catalog = Catalog::default();
+    let relations = Namer { catalog: &catalog, named: Vec::new() }.relations(from);
+    let mut seen = BTreeSet::new();
+    for name in relations.iter().filter_map(|relation| relation.alias.as_ref()) {
+        if !seen.insert(name.value.as_str()) {
+            let error = Diagnostic::new(PLAN, format!("FROM has two sources called \"{}\"", name.value));
+            errors.push(error.at_maybe(place(name.span)).hint("Give one of them another name with AS."));
+        }
     }
 }
 

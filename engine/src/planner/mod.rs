@@ -18,6 +18,7 @@ pub(crate) mod function;
 mod lambdas;
 mod naming;
 pub(crate) mod optimizer;
+mod parameters;
 mod patterns;
 pub(crate) mod pinpoint;
 mod placement;

@@ -85,7 +85,13 @@ fn one(error: &DataFusionError, whole: Option<Span>) -> Told {
         DataFusionError::ArrowError(error, _) => {
             Told::plain(Diagnostic::new(RUNTIME, plain(&error.to_string())).at_maybe(whole))
         }
-        DataFusionError::Execution(message) => Told::plain(Diagnostic::new(RUNTIME, plain(message)).at_maybe(whole)),
+        DataFusionError::Execution(message) => {
+            let message = plain(message);
+            match foreign::known_failure(&message) {
+                Some(known) => Told::ours(known.at_maybe(whole)),
+                None => Told::plain(Diagnostic::new(RUNTIME, message).at_maybe(whole)),
+            }
+        }
         other => {
             let text = other.strip_backtrace();
             let first = text.lines().next().unwrap_or_default();
@@ -153,7 +159,7 @@ fn wrong_arguments(message: &str) -> Option<Diagnostic> {
     let candidates: Vec<String> = candidates.map(|line| with_our_types(line).replace("Decimal", "DECIMAL")).collect();
     let types = with_our_types(types.strip_suffix(')').unwrap_or(types));
     let taken = if types.is_empty() { "no arguments".to_owned() } else { types };
-    let error = Diagnostic::new(PLAN, format!("function \"{name}\" does not take {taken}"));
+    let error = Diagnostic::new(PLAN, format!("function \"{}\" does not take {taken}", name.to_uppercase()));
     match candidates.is_empty() {
         true => Some(error),
         false => Some(error.detail(format!("It takes {}.", candidates.join(" or ")))),
@@ -186,6 +192,9 @@ fn external(error: &(dyn std::error::Error + Send + Sync + 'static), whole: Opti
     Told::plain(Diagnostic::new(RUNTIME, plain(&error.to_string())).at_maybe(whole))
 }
 
+/// What DataFusion says of a column or an expression that is not one value for a group.
+const UNGROUPED: &str = " must appear in GROUP BY clause because it's not an aggregate expression";
+
 fn with_notes(diagnostic: &datafusion::common::Diagnostic, inner: &DataFusionError, whole: Option<Span>) -> Told {
     let span = diagnostic.span.and_then(place).or(whole);
     if let DataFusionError::SchemaError(error, _) = root(inner) {
@@ -193,6 +202,9 @@ fn with_notes(diagnostic: &datafusion::common::Diagnostic, inner: &DataFusionErr
     }
     if let Some(name) = diagnostic.message.strip_prefix("Invalid function '").and_then(|m| m.strip_suffix('\'')) {
         return Told::ours(crate::functions::unknown(name, []).at_maybe(span));
+    }
+    if let Some(column) = diagnostic.message.strip_suffix(UNGROUPED) {
+        return Told::ours(foreign::ungrouped(column.trim_matches('\'')).at_maybe(span));
     }
     let join = |messages: Vec<&str>| (!messages.is_empty()).then(|| with_our_types(&messages.join(" ")));
     Told::plain(Diagnostic {

@@ -25,6 +25,11 @@ pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<Spanned<SqlType>> {
     Ok(Spanned::new(ty, cursor.since(start)))
 }
 
+/// Whether a name without quotes stands for a type of the dialect, so that none of the user's can have it.
+pub(super) fn is_taken(name: &str) -> bool {
+    matches!(name, "ARRAY" | "MAP" | "STRUCT" | "DECIMAL" | "NULL") || SqlType::simple(name).is_some()
+}
+
 /// Reads types; the tokens `>>` and `<>` are two brackets to it.
 struct Reader<'a> {
     cursor: Cursor<'a>,

@@ -17,7 +17,7 @@ pub fn summary(
     let mut first = format!("{} in {}", counted(rows, "row"), seconds(elapsed));
     if read.records_read > 0 {
         first.push_str(&format!("; read {}", counted(read.records_read, "record")));
-        if let Some(rate) = rate(read.records_read, elapsed) {
+        if let Some(rate) = rate(read.records_read, elapsed).filter(|rate| *rate > 0) {
             first.push_str(&format!(" ({}/s)", grouped(rate)));
         }
     }

@@ -9,7 +9,7 @@ use super::super::ast::{
 use super::super::cursor::{Cursor, Result};
 use super::super::{data_type, query};
 use super::parts;
-use crate::diagnostic::{Diagnostic, SYNTAX};
+use crate::diagnostic::{BAD_TYPE, Diagnostic, SYNTAX};
 use crate::types::SqlType;
 
 /// Reads what follows CREATE.
@@ -86,6 +86,10 @@ pub(super) fn named(kind: SourceKind) -> &'static str {
 fn create_type(cursor: &mut Cursor<'_>) -> Result<StatementKind> {
     let if_not_exists = parts::if_not_exists(cursor)?;
     let name = cursor.name("the name of a type")?;
+    if data_type::is_taken(&name.value) {
+        let message = format!("{} is a type of the dialect already", name.value);
+        return Err(Diagnostic::new(BAD_TYPE, message).at(name.span).hint("Give yours another name."));
+    }
     cursor.expect(&["AS"])?;
     Ok(StatementKind::CreateType(CreateType { if_not_exists, name, ty: data_type::parse(cursor)? }))
 }
