@@ -73,8 +73,15 @@ pub fn find(name: &str) -> Option<&'static Function> {
     all().find(|function| function.name.eq_ignore_ascii_case(name))
 }
 
+/// Functions of DataFusion about itself and the files that it reads.
+const OF_ANOTHER_ENGINE: &[&str] = &["version", "input_file_name", "file_row_index"];
+
 /// Adds the dialect's functions to those of DataFusion; where names are the same, the dialect's stay.
 pub fn register(mut state: SessionState) -> SessionState {
+    for name in OF_ANOTHER_ENGINE {
+        // One that is not there is no matter.
+        let _ = state.deregister_udf(name);
+    }
     // Registering replaces a function of the same name; it does not fail for scalar functions.
     let _ = state.register_udf(Arc::new(ScalarUDF::from(element::Element::default())));
     let _ = state.register_udf(Arc::new(ScalarUDF::from(time::UnitCall::default())));

@@ -1,7 +1,8 @@
 //! Answers as plain text for test files: the same whatever the terminal, the time it took and the batches it came in.
 
 use arrow::array::RecordBatch;
-use arrow::util::pretty::pretty_format_batches;
+use arrow::util::display::FormatOptions;
+use arrow::util::pretty::pretty_format_batches_with_options;
 use futures::{StreamExt, TryStreamExt};
 use headwater_engine::answer::{Answer, Section};
 use headwater_engine::diagnostic::Diagnostic;
@@ -23,7 +24,10 @@ pub(super) async fn text(answer: Answer) -> Result<String, Vec<Diagnostic>> {
                 batches.push(batch.map_err(|error| headwater_engine::diagnose(&error))?);
             }
             let rejects = rows.progress.snapshot().rejects;
-            let table = pretty_format_batches(&batches).map_err(|e| headwater_engine::diagnose(&e.into()))?.to_string();
+            // NULL and an empty text are told apart.
+            let options = FormatOptions::default().with_null("null");
+            let table = pretty_format_batches_with_options(&batches, &options);
+            let table = table.map_err(|e| headwater_engine::diagnose(&e.into()))?.to_string();
             if rejects == 0 { table } else { format!("{table}\n{rejects} rejected") }
         }
     })
