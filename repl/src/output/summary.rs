@@ -17,7 +17,7 @@ pub fn summary(
     let mut first = format!("{} in {}", counted(rows, "row"), seconds(elapsed));
     if read.records_read > 0 {
         first.push_str(&format!("; read {}", counted(read.records_read, "record")));
-        if let Some(rate) = rate(read.records_read, elapsed).filter(|rate| *rate > 0) {
+        if let Some(rate) = rate(read.records_read, elapsed) {
             first.push_str(&format!(" ({}/s)", grouped(rate)));
         }
     }
@@ -38,13 +38,13 @@ pub fn summary(
     lines
 }
 
-/// Records a second; none for a time too short to divide by.
+/// Records a second, rounded; none for a time too short to divide by.
 pub fn rate(records: u64, elapsed: Duration) -> Option<u64> {
     let ms = elapsed.as_millis();
     if ms == 0 {
         return None;
     }
-    u64::try_from(u128::from(records) * 1_000 / ms).ok()
+    u64::try_from((u128::from(records) * 1_000 + ms / 2) / ms).ok()
 }
 
 /// A number of things: `1 row`, `1,200 rows`.
