@@ -7,7 +7,7 @@ use sqlparser::ast::{
     Value, ValueWithSpan, Visitor,
 };
 
-use super::foreign;
+use super::retold;
 use crate::diagnostic::{Diagnostic, PLAN, Span};
 use crate::sql::expr_forms::is_subquery;
 use crate::sql::{each_expr, place, print, walk};
@@ -176,11 +176,11 @@ fn subquery(message: &str, query: &Query) -> Option<Diagnostic> {
         None if !message.contains("ubquery") && !message.contains("outer reference") => return None,
         _ => is_subquery,
     };
-    let told = foreign::known(message)?;
+    let told = retold::known(message)?;
     if let Some(lateral) =
         lateral(query).filter(|_| message.contains("OuterReference") || message.contains("undecorrelated"))
     {
-        return Some(foreign::correlated("a LATERAL subquery").at(lateral));
+        return Some(retold::correlated("a LATERAL subquery").at(lateral));
     }
     let (mut spans, mut others) = (Vec::new(), Vec::new());
     each_expr(query, &mut |expr| {

@@ -25,6 +25,7 @@ mod placement;
 pub(crate) mod plan_errors;
 mod properties;
 mod relations;
+mod retold;
 pub(crate) mod rewrite;
 pub(crate) mod sides;
 mod star;

@@ -7,8 +7,8 @@ use datafusion::error::DataFusionError;
 use headwater_connectors::format::FormatError;
 use headwater_connectors::transport::TransportError;
 
-use super::foreign;
 use super::pinpoint::with_our_types;
+use super::{foreign, retold};
 use crate::diagnostic::{
     AMBIGUOUS_COLUMN, Diagnostic, INTERNAL, MEMORY, PLAN, RUNTIME, Span, UNKNOWN_COLUMN, format_refusal, transport,
 };
@@ -87,7 +87,7 @@ fn one(error: &DataFusionError, whole: Option<Span>) -> Told {
         }
         DataFusionError::Execution(message) => {
             let message = plain(message);
-            match foreign::known_failure(&message) {
+            match retold::known_failure(&message) {
                 Some(known) => Told::ours(known.at_maybe(whole)),
                 None => Told::plain(Diagnostic::new(RUNTIME, message).at_maybe(whole)),
             }
@@ -204,7 +204,7 @@ fn with_notes(diagnostic: &datafusion::common::Diagnostic, inner: &DataFusionErr
         return Told::ours(crate::functions::unknown(name, []).at_maybe(span));
     }
     if let Some(column) = diagnostic.message.strip_suffix(UNGROUPED) {
-        return Told::ours(foreign::ungrouped(column.trim_matches('\'')).at_maybe(span));
+        return Told::ours(retold::ungrouped(column.trim_matches('\'')).at_maybe(span));
     }
     let join = |messages: Vec<&str>| (!messages.is_empty()).then(|| with_our_types(&messages.join(" ")));
     Told::plain(Diagnostic {
