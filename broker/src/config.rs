@@ -19,6 +19,8 @@ pub(crate) const ANSWER_BYTES_MAX: usize = 400 << 20;
 pub(crate) const FETCH_BYTES_MIN: usize = 1 << 20;
 /// Most elements of all arrays of a request. One takes several hundred bytes of memory when it is read and answered.
 pub(crate) const REQUEST_ELEMENTS_MAX: usize = 200_000;
+/// Most topics that are made because one request for metadata names them. A client asks again for those that are missing.
+pub(crate) const TOPICS_MADE_MAX: usize = 100;
 /// Most bytes that a member of a group may leave with it, and that its leader may give it back.
 pub(crate) const MEMBER_BYTES_MAX: usize = 4 << 20;
 /// Largest request, in bytes: Kafka's `socket.request.max.bytes`.

@@ -15,6 +15,7 @@ use kafka_protocol::messages::{
 };
 
 use super::{Call, once, text, topic_name};
+use crate::config::TOPICS_MADE_MAX;
 use crate::core::BROKER_ID;
 use crate::topics::{Settings, Topic};
 
@@ -25,11 +26,12 @@ pub(crate) fn metadata(call: &Call, request: MetadataRequest) -> MetadataRespons
     let (host, port) = call.core.advertised(call.local);
     let broker = MetadataResponseBroker::default().with_node_id(BROKER).with_host(text(host)).with_port(port);
     let all = || call.core.topics.all().iter().map(|topic| described(topic)).collect();
-    let create = request.allow_auto_topic_creation || call.version < 4;
+    let may_create = (request.allow_auto_topic_creation || call.version < 4) && call.core.config.auto_create_topics;
+    let mut spare = if may_create { TOPICS_MADE_MAX } else { 0 };
     let topics = match request.topics {
         Some(named) if !(named.is_empty() && call.version == 0) => {
             let named = once(named, |topic| (topic.name.clone(), topic.topic_id));
-            named.into_iter().map(|topic| asked_topic(call, topic, create)).collect()
+            named.into_iter().map(|topic| asked_topic(call, topic, &mut spare)).collect()
         }
         _ => all(),
     };
@@ -40,10 +42,11 @@ pub(crate) fn metadata(call: &Call, request: MetadataRequest) -> MetadataRespons
         .with_topics(topics)
 }
 
-/// A topic by id when there is one, whatever else is said: the Java client sends an empty name beside it.
-fn asked_topic(call: &Call, asked: MetadataRequestTopic, create: bool) -> MetadataResponseTopic {
+/// A topic by id when there is one, whatever else is said: the Java client sends an empty name beside it. `spare` is how many
+/// topics may still be made.
+fn asked_topic(call: &Call, asked: MetadataRequestTopic, spare: &mut usize) -> MetadataResponseTopic {
     match asked.name {
-        Some(name) if asked.topic_id.is_nil() => named_topic(call, name, create),
+        Some(name) if asked.topic_id.is_nil() => named_topic(call, name, spare),
         _ => {
             let missing = || {
                 MetadataResponseTopic::default()
@@ -56,12 +59,15 @@ fn asked_topic(call: &Call, asked: MetadataRequestTopic, create: bool) -> Metada
     }
 }
 
-fn named_topic(call: &Call, name: TopicName, create: bool) -> MetadataResponseTopic {
-    let known = call.core.topics.get(&name).map(Ok);
-    let found = known.unwrap_or_else(|| match create && call.core.config.auto_create_topics {
-        true => create_topic(call, &name),
-        false => check(&name),
-    });
+fn named_topic(call: &Call, name: TopicName, spare: &mut usize) -> MetadataResponseTopic {
+    let found = match (call.core.topics.get(&name), spare.checked_sub(1)) {
+        (Some(known), _) => Ok(known),
+        (None, Some(left)) => {
+            *spare = left;
+            create_topic(call, &name)
+        }
+        (None, None) => check(&name),
+    };
     match found {
         Ok(topic) => described(&topic),
         Err(error) => MetadataResponseTopic::default().with_error_code(error.code()).with_name(Some(name)),

@@ -375,6 +375,21 @@ fn metadata_by_id_is_answered_by_id() {
     }
 }
 
+/// One request makes a hundred topics at most; those that are missing come when they are asked for again.
+#[test]
+fn a_request_for_metadata_makes_few_topics() {
+    let fixture = Fixture::in_memory();
+    let mut client = fixture.connect();
+    let names = (0..150).map(|at| MetadataRequestTopic::default().with_name(Some(topic(&format!("n{at}")))));
+    let request = MetadataRequest::default().with_topics(Some(names.collect())).with_allow_auto_topic_creation(true);
+    for made in [100, 150] {
+        let answer = client.call(9, &request);
+        assert_eq!(answer.topics.len(), 150);
+        assert_eq!(answer.topics.iter().filter(|topic| topic.error_code == 0).count(), made);
+        assert!(answer.topics.iter().all(|topic| matches!(topic.error_code, 0 | UNKNOWN_TOPIC)));
+    }
+}
+
 fn exercise_cluster(client: &mut Client) {
     let port = i32::from(client.stream.peer_addr().expect("is connected").port());
     for version in 0..=1 {
