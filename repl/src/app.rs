@@ -206,7 +206,11 @@ async fn connected(
 /// What `--set` and `--define` said, as the statements they stand for: the engine checks them.
 fn set_up(session: &mut Session, options: &Options) -> Result<(), Stop> {
     let statements = session_statements(&options.session, &options.variables);
-    statements.iter().try_for_each(|statement| session.run_quietly(statement))
+    statements.iter().try_for_each(|statement| session.run_quietly(statement)).inspect_err(|stop| {
+        if *stop == Stop::Failed {
+            tell("headwater: the statement is made of --config, --set or --define");
+        }
+    })
 }
 
 fn scripts(session: &mut Session, files: &[PathBuf], texts: &[String]) -> Result<(), Stop> {
