@@ -74,8 +74,8 @@ impl Progress {
     }
 
     /// Adds a value that could not be computed; the reason of the first is kept, in words for a user.
-    pub fn add_failure(&self, reason: impl FnOnce() -> String) {
-        self.failures.fetch_add(1, Ordering::Relaxed);
+    pub fn add_failures(&self, count: u64, reason: impl FnOnce() -> String) {
+        self.failures.fetch_add(count, Ordering::Relaxed);
         self.first_failure.get_or_init(reason);
     }
 

@@ -4,6 +4,7 @@
 //! An expression that fails for a row is NULL there, and the row's failure is reported; the other
 //! rows do not notice. Semantics: ksqlDB's error handling.
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch};
@@ -18,7 +19,7 @@ use sqlparser::ast::ExprWithAlias;
 
 use crate::config::Settings;
 use crate::diagnostic::{Diagnostic, Span};
-use crate::dialect;
+use crate::dialect::{self, Inside, within};
 use crate::planner::continuous;
 use crate::planner::pinpoint::widen;
 use crate::planner::plan_errors::{diagnose, reason};
@@ -51,6 +52,8 @@ pub struct Expression {
     physical: Arc<dyn PhysicalExpr>,
     /// The type its values are brought to.
     data_type: DataType,
+    /// What failed of it that is the same for every row, and was computed when it was compiled.
+    constant: Inside,
 }
 
 /// What expressions of continuous queries are compiled with: the functions of the dialect and the settings' defaults.
@@ -78,7 +81,8 @@ impl<'a> Compiler<'a> {
         text: &str,
         span: Option<Span>,
     ) -> Result<(Expression, SqlType), Vec<Diagnostic>> {
-        let physical = self.physical(expr, span)?;
+        let (physical, constant) = within(|| self.physical(expr, span));
+        let physical = physical?;
         let found = physical.data_type(&self.schema).map_err(|e| diagnose(&e, span))?;
         let ty = SqlType::from_arrow(&found);
         let data_type = ty.as_ref().and_then(|ty| ty.to_arrow().ok());
@@ -87,7 +91,7 @@ impl<'a> Compiler<'a> {
             let hint = format!("Say which type it shall have: CAST({text} AS STRING).");
             return Err(vec![Diagnostic::new(crate::diagnostic::PLAN, message).at_maybe(span).hint(hint)]);
         };
-        Ok((Expression { text: text.to_owned(), physical, data_type }, ty))
+        Ok((Expression { text: text.to_owned(), physical, data_type, constant }, ty))
     }
 
     fn physical(&self, written: &Expr, span: Option<Span>) -> Result<Arc<dyn PhysicalExpr>, Vec<Diagnostic>> {
@@ -116,11 +120,44 @@ impl<'a> Compiler<'a> {
 impl Expression {
     /// Its value for every row; NULL for those it fails on, which are added to `failures`.
     pub fn evaluate(&self, rows: &RecordBatch, failures: &mut Vec<Failure>) -> ArrayRef {
-        let mut failed = |row, error: &DataFusionError| {
-            failures.push(Failure { row, expr: self.text.clone(), reason: reason(error) });
+        let mut failed = |row, error: &DataFusionError| failures.push(self.failure(row, reason(error)));
+        let some_inside = Cell::new(self.constant.count > 0);
+        let whole = |rows: &RecordBatch| {
+            let (values, inside) = within(|| self.whole(rows));
+            some_inside.set(some_inside.get() || inside.count > 0);
+            values
         };
-        let whole = |rows: &RecordBatch| self.whole(rows);
-        dialect::by_halves(rows, &self.data_type, &whole, &mut failed).expect("every part is cast to one type")
+        let values = dialect::by_halves(rows, &self.data_type, &whole, &mut failed);
+        if some_inside.get() {
+            self.find_inside(rows, 0, failures);
+        }
+        values.expect("every part is cast to one type")
+    }
+
+    /// Adds the rows for which a part of the expression failed, as an argument of a function, which is NULL to it. `first` is
+    /// the index of the first of `rows`.
+    fn find_inside(&self, rows: &RecordBatch, first: usize, failures: &mut Vec<Failure>) {
+        let (values, mut inside) = within(|| self.whole(rows));
+        inside.count += self.constant.count;
+        match rows.num_rows() {
+            0 => {}
+            _ if values.is_ok() && inside.count == 0 => {}
+            // Where all of it fails it was told.
+            1 if values.is_err() => {}
+            1 => {
+                let why = self.constant.first.clone().or(inside.first);
+                failures.extend(why.map(|why| self.failure(first, why)));
+            }
+            several => {
+                let middle = several / 2;
+                self.find_inside(&rows.slice(0, middle), first, failures);
+                self.find_inside(&rows.slice(middle, several - middle), first + middle, failures);
+            }
+        }
+    }
+
+    fn failure(&self, row: usize, reason: String) -> Failure {
+        Failure { row, expr: self.text.clone(), reason }
     }
 
     /// The same with values of another type, to which they can be cast.

@@ -1,6 +1,11 @@
-//! Where guards tell what failed: a part of a bounded query's configuration, which every call of a function is handed.
+//! Where guards tell what failed.
+//!
+//! That of a bounded query is a part of its configuration, which every call of a function is handed. A guard inside of another
+//! expression, as around an argument of a function, tells whoever evaluates that expression ([`within`]): what is around it
+//! may yet fail as a whole and be evaluated again in parts, and a continuous query wants to know the row.
 
 use std::any::Any;
+use std::cell::RefCell;
 use std::sync::Arc;
 
 use datafusion::common::config::{ConfigEntry, ConfigExtension, ConfigOptions, ExtensionOptions};
@@ -19,10 +24,63 @@ pub(crate) fn count_in(progress: &Arc<Progress>, options: &mut ConfigOptions) {
     options.extensions.insert(Counters(progress.clone()));
 }
 
-/// Counts a value that could not be computed, where anybody wants to know.
-pub(super) fn tell(options: &ConfigOptions, error: &DataFusionError) {
-    if let Some(Counters(progress)) = options.extensions.get::<Counters>() {
-        progress.add_failure(|| reason(error));
+/// What failed inside of an expression while it was evaluated.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Inside {
+    /// Values that could not be computed.
+    pub count: u64,
+    /// Why the first of them could not, in words for a user.
+    pub first: Option<String>,
+}
+
+thread_local! {
+    /// Of the expression that is evaluated by this thread just now. Expressions are evaluated by the thread that asks for
+    /// their values.
+    static INSIDE: RefCell<Option<Inside>> = const { RefCell::new(None) };
+}
+
+/// Puts back what was there before, also when an evaluation panics.
+struct Before(Option<Inside>);
+
+impl Drop for Before {
+    fn drop(&mut self) {
+        INSIDE.set(self.0.take());
+    }
+}
+
+/// What `evaluate` gives, and what failed inside of it without making it fail.
+pub(crate) fn within<T>(evaluate: impl FnOnce() -> T) -> (T, Inside) {
+    let before = Before(INSIDE.replace(Some(Inside::default())));
+    let value = evaluate();
+    let inside = INSIDE.take().unwrap_or_default();
+    drop(before);
+    (value, inside)
+}
+
+/// Counts values that could not be computed, where anybody wants to know.
+pub(super) fn tell(options: &ConfigOptions, count: u64, why: impl FnOnce() -> String) {
+    let is_inside = INSIDE.with_borrow(Option::is_some);
+    if is_inside {
+        INSIDE.with_borrow_mut(|inside| {
+            if let Some(inside) = inside {
+                inside.count += count;
+                inside.first.get_or_insert_with(why);
+            }
+        });
+    } else if let Some(Counters(progress)) = options.extensions.get::<Counters>() {
+        progress.add_failures(count, why);
+    }
+}
+
+/// Counts a value that could not be computed for this reason.
+pub(super) fn tell_one(options: &ConfigOptions, error: &DataFusionError) {
+    tell(options, 1, || reason(error));
+}
+
+/// Hands on what failed inside of an expression.
+pub(super) fn tell_inside(options: &ConfigOptions, inside: Inside) {
+    if let Some(first) = inside.first {
+        tell(options, inside.count, || first);
     }
 }
 

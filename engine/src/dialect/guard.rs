@@ -271,11 +271,19 @@ impl Guarded {
         rows: &RecordBatch,
         options: &ConfigOptions,
     ) -> Result<ArrayRef> {
-        let whole = |rows: &RecordBatch| {
+        let value = |rows: &RecordBatch| {
             let values = physical.evaluate(rows)?.into_array(rows.num_rows())?;
             Ok(if values.data_type() == &self.data_type { values } else { cast(&values, &self.data_type)? })
         };
-        by_halves(rows, &self.data_type, &whole, &mut |_, error| failures::tell(options, error))
+        let whole = |rows: &RecordBatch| {
+            let (values, inside) = failures::within(|| value(rows));
+            // Where it fails, its parts are evaluated again.
+            if values.is_ok() {
+                failures::tell_inside(options, inside);
+            }
+            values
+        };
+        by_halves(rows, &self.data_type, &whole, &mut |_, error| failures::tell_one(options, error))
     }
 }
 
@@ -335,7 +343,9 @@ impl ScalarUDFImpl for Guarded {
         if self.signature.volatility == Volatility::Stable && clock::now_ms().is_none() {
             return exec_err!("no time was handed in");
         }
-        let physical = self.physical()?;
+        let (physical, inside) = failures::within(|| self.physical());
+        let physical = physical?;
+        failures::tell_inside(&args.config_options, inside);
         let wanted = self.schema.fields().iter();
         let column = |(arg, field): (&ColumnarValue, &FieldRef)| {
             let values = arg.to_array(args.number_rows)?;

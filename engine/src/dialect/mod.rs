@@ -59,7 +59,7 @@ pub(crate) use assign::coerces;
 pub(crate) use cast::CAST;
 pub(crate) use constructor::{ARRAY, MAP, STRUCT};
 pub(crate) use either::EITHER;
-pub(crate) use failures::count_in;
+pub(crate) use failures::{Inside, count_in, within};
 pub(crate) use halves::by_halves;
 pub(crate) use like::LIKE;
 pub(crate) use lower::lower;

@@ -25,7 +25,7 @@ use datafusion::physical_plan::PhysicalExpr;
 use super::assign::{accepts, assigned};
 use super::cast::is_supported;
 use super::kind::{Kind, arrow_type};
-use super::{adapt, guard, lower, simplified};
+use super::{adapt, failures, guard, lower, simplified};
 use crate::diagnostic::{Diagnostic, PLAN};
 use crate::types::{SqlType, type_name};
 
@@ -225,7 +225,9 @@ impl ScalarUDFImpl for UserFunction {
         let columns = given.args.into_iter().zip(body.takes.fields()).map(column).collect::<Result<Vec<_>>>()?;
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
         let batch = RecordBatch::try_new_with_options(body.takes.clone(), columns, &options)?;
-        let values = as_type(body.physical.evaluate(&batch)?.into_array(rows)?, &self.gives)?;
+        let (values, inside) = failures::within(|| body.physical.evaluate(&batch));
+        let values = as_type(values?.into_array(rows)?, &self.gives)?;
+        failures::tell_inside(&given.config_options, inside);
         match constant {
             true => Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&values, 0)?)),
             false => Ok(ColumnarValue::Array(values)),
