@@ -78,6 +78,7 @@ fn check_kafka(address: &str, compact: fn(&KafkaTransport, &TopicPartition) -> b
         pend_offset: &|group, partition, offset| Some(pend_offset(address, group, partition, offset)),
     });
     check_slow_transaction(address, &prefix);
+    check_compressed(address, &prefix);
 }
 
 fn connect(address: &str, more: &[(&str, &str)]) -> KafkaTransport {
@@ -139,6 +140,30 @@ fn check_slow_transaction(address: &str, prefix: &str) {
     next.commit(&Membership::outside(&name), &offsets, limit).unwrap();
     let committed = transport.admin().committed_offsets(&name, std::slice::from_ref(&partition)).unwrap();
     assert_eq!(committed[&partition], Some(3.into()));
+}
+
+/// A topic measures batches as they come to it. Records that do not compress go into batches that it takes.
+fn check_compressed(address: &str, prefix: &str) {
+    println!("records that are compressed for a topic of small batches");
+    let name = format!("{prefix}-compressed");
+    let settings = BTreeMap::from([("max.message.bytes".to_owned(), "20000".to_owned())]);
+    let topic = NewTopic { name: name.clone(), partitions: 1, replicas: None, settings };
+    connect(address, &[]).admin().create_topic(&topic).unwrap();
+    let values: Vec<Vec<u8>> = (0..500).map(|_| (0..320).map(|_| rand::random()).collect()).collect();
+    let values: BinaryArray = values.iter().map(Some).collect();
+    let records = OutBatch { keys: values.clone(), values, ..one_record(&name.as_str().into(), b"") };
+    for codec in ["gzip", "snappy", "lz4", "zstd"] {
+        let transport = connect(address, &[("compression.type", codec)]);
+        let limits = transport.admin().record_limits(&name).unwrap();
+        assert_eq!(limits.bytes_max, None, "a record may become smaller");
+        let batch_bytes_max = limits.batch_bytes_max;
+        let transactional_id = Some(name.clone());
+        let mut sink =
+            transport.open_sink(SinkOptions { transactional_id, batch_bytes_max, ..SinkOptions::default() }).unwrap();
+        sink.begin().unwrap();
+        sink.write(&records).and_then(|()| sink.flush(Duration::from_secs(30))).expect(codec);
+        sink.commit(&Membership::outside(&name), &BTreeMap::new(), Duration::from_secs(30)).unwrap();
+    }
 }
 
 fn one_record(topic: &Arc<str>, payload: &[u8]) -> OutBatch {

@@ -104,7 +104,7 @@ impl Share {
         let placement = opening.placement()?;
         let (limits, log_missing) = opening.complaint_limits()?;
         let topics = [placement.limits, limits.log, limits.dead];
-        let batch_bytes_max = topics.iter().filter_map(|limits| limits.bytes_max).min();
+        let batch_bytes_max = topics.iter().filter_map(|limits| limits.batch_bytes_max).min();
         let outbox = opening.outbox(partitions, batch_bytes_max)?;
         let transport = transport.as_ref();
         let admin = transport.admin();

@@ -283,13 +283,15 @@ impl Admin for KafkaAdmin {
     fn record_limits(&self, topic: &str) -> Result<RecordLimits, TransportError> {
         let settings = self.topic_settings(topic)?;
         let number = |name: &str| settings.get(name).and_then(|value| value.parse::<i64>().ok());
-        let bytes = number("max.message.bytes").filter(|_| !self.properties.compresses());
-        let bytes_max =
-            bytes.and_then(|bytes| usize::try_from(bytes).ok()).map(|bytes| bytes.saturating_sub(FRAME_BYTES));
+        let bytes = number("max.message.bytes").and_then(|bytes| usize::try_from(bytes).ok());
+        // A batch that compression makes no smaller goes as it is.
+        let batch_bytes_max = bytes.map(|bytes| bytes.saturating_sub(FRAME_BYTES));
+        let bytes_max = batch_bytes_max.filter(|_| !self.properties.compresses());
         let appends_time = settings.get("message.timestamp.type").is_some_and(|kind| kind == "LogAppendTime");
         let least = |names: [&str; 2]| names.iter().filter_map(|name| number(name)).min().filter(|_| !appends_time);
         Ok(RecordLimits {
             bytes_max,
+            batch_bytes_max,
             ahead_ms_max: least(["message.timestamp.after.max.ms", "message.timestamp.difference.max.ms"]),
             behind_ms_max: least(["message.timestamp.before.max.ms", "message.timestamp.difference.max.ms"]),
             needs_key: settings.get("cleanup.policy").is_some_and(|policy| policy.contains("compact")),

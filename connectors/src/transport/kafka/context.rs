@@ -78,6 +78,11 @@ pub(super) struct Failed {
 impl Undelivered {
     fn add(&mut self, failed: Failed) {
         self.count += 1;
+        self.note(failed);
+    }
+
+    /// Keeps it where it says more than what is kept.
+    fn note(&mut self, failed: Failed) {
         let says_more = |known: &Failed| errors::says_little(failed.code) < errors::says_little(known.code);
         if self.telling.as_ref().is_none_or(says_more) {
             self.telling = Some(failed);
@@ -179,6 +184,11 @@ impl ClientContext for Context {
                 self.watch.tell(RDKafkaErrorCode::UnknownTopicOrPartition, reason.to_owned());
             }
             setback::FACILITY => setback::said(&message).into_iter().for_each(|said| self.watch.note(said)),
+            setback::PARTITIONS => setback::denied(&message).into_iter().for_each(|(topic, partition)| {
+                let code = RDKafkaErrorCode::TopicAuthorizationFailed;
+                let failed = Failed { topic: topic.to_owned(), partition, code };
+                self.watch.told.lock().undelivered.note(failed);
+            }),
             _ => {}
         }
     }

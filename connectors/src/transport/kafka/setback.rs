@@ -34,6 +34,19 @@ pub(super) fn said(line: &str) -> Option<Said<'_>> {
     actions.contains("Retry").then(|| Said { partition, setback: Some(cause(words, broker)) })
 }
 
+/// Where librdkafka writes that a partition could not be made a part of a transaction. Its records are then thrown away, and
+/// told of without a cause.
+pub(super) const PARTITIONS: &str = "ADDPARTS";
+
+/// The topic and the partition that a line of [`PARTITIONS`] says no right is there to write to: `[thrd:…]: HOST:PORT/ID: Failed to
+/// add partition "TOPIC" [P] to transaction: Broker: Topic authorization failed`. None when it is another line.
+pub(super) fn denied(line: &str) -> Option<(&str, i32)> {
+    let subject = line.split_once("Failed to add partition \"")?.1;
+    let subject = subject.strip_suffix(" to transaction: Broker: Topic authorization failed")?;
+    let (topic, partition) = subject.rsplit_once("\" [")?;
+    Some((topic, partition.strip_suffix(']')?.parse().ok()?))
+}
+
 /// `broker` ends with `HOST:PORT/ID`.
 fn cause(words: &str, broker: &str) -> String {
     let fact = match words.contains("Disk error") {
@@ -70,6 +83,14 @@ mod tests {
         assert_eq!(setback(&disk).as_deref(), Some("disk full or broken on broker 2 (b:9092)"));
         let replicas = line("Broker: Not enough in-sync replicas", "Retry,MsgNotPersisted");
         assert_eq!(setback(&replicas).as_deref(), Some("not enough in-sync replicas on broker 2 (b:9092)"));
+    }
+
+    #[test]
+    fn a_missing_right_is_told_with_its_partition() {
+        let line =
+            |words: &str| format!("[thrd:b:1/1]: b:1/1: Failed to add partition \"a.b\" [3] to transaction: {words}");
+        assert_eq!(denied(&line("Broker: Topic authorization failed")), Some(("a.b", 3)));
+        assert_eq!(denied(&line("Broker: Operation not attempted")), None);
     }
 
     #[test]

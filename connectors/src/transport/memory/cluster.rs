@@ -91,8 +91,10 @@ impl Cluster {
     /// What a topic takes of a record, by its settings.
     pub(super) fn limits(&self, topic: &str) -> Result<RecordLimits, TransportError> {
         let settings = self.settings(topic)?;
+        let bytes = settings.get(BYTES_MAX).and_then(|bytes| bytes.parse().ok());
         Ok(RecordLimits {
-            bytes_max: settings.get(BYTES_MAX).and_then(|bytes| bytes.parse().ok()),
+            bytes_max: bytes,
+            batch_bytes_max: bytes,
             needs_key: settings.get("cleanup.policy").is_some_and(|policy| policy.contains("compact")),
             ..RecordLimits::default()
         })
