@@ -21,7 +21,7 @@ use crate::clock::now_ms;
 use crate::config::{Config, Storage};
 use crate::core::{Answers, Core};
 use crate::group::Groups;
-use crate::lock::{FolderLock, LockError, running_broker};
+use crate::lock::{FolderLock, LockError, expected_at, remember, running_broker};
 use crate::log::{RecoveryError, make_folder};
 use crate::meta::{FORMAT, Journal, JournalError};
 use crate::net;
@@ -105,10 +105,10 @@ async fn begin(config: Config) -> Result<Broker, StartError> {
         Storage::Folder(folder) => Some(take_folder(folder)?),
         Storage::Memory => None,
     };
-    let (listener, address) = listen(config.listen).await?;
+    let (listeners, address) = listen_for_all(&config).await?;
     let core = tokio::task::spawn_blocking(move || open(config, lock, address)).await;
     let core = Arc::new(core.map_err(|error| io_error(address, error))??);
-    let serving = tokio::spawn(net::serve(listener, Arc::clone(&core)));
+    let serving = tokio::spawn(net::serve(listeners, Arc::clone(&core)));
     let timing = tokio::spawn(keep_time(Arc::clone(&core)));
     tracing::info!(%address, topics = core.topics.all().len(), "the broker is up");
     Ok(Broker { address, core, tasks: vec![serving, timing] })
@@ -149,6 +149,39 @@ fn take_folder(folder: &Path) -> Result<FolderLock, StartError> {
         LockError::Held => StartError::Locked { folder: folder.to_owned(), running: running_broker(folder) },
         LockError::Io(cause) => failed(cause),
     })
+}
+
+/// Listens where it is said, and where processes look that joined an earlier broker of the folder. One that may take any port
+/// takes the latest of theirs.
+async fn listen_for_all(config: &Config) -> Result<(Vec<TcpListener>, SocketAddr), StartError> {
+    let folder = match &config.storage {
+        Storage::Folder(folder) => folder.clone(),
+        Storage::Memory => return listen(config.listen).await.map(|(listener, address)| (vec![listener], address)),
+    };
+    let mut expected = expected_at(&folder).into_iter().filter(|address| address.ip().is_loopback());
+    let mut first = None;
+    if config.listen.port() == 0 {
+        while let (None, Some(address)) = (&first, expected.next()) {
+            first = listen(address).await.ok();
+        }
+    }
+    let (listener, address) = match first {
+        Some(found) => found,
+        None => listen(config.listen).await?,
+    };
+    let (mut listeners, mut addresses) = (vec![listener], vec![address]);
+    for other in expected {
+        // Another program may have taken it meanwhile.
+        if let Ok((listener, found)) = listen(other).await {
+            tracing::info!(address = %found, "listening also where an earlier broker of this folder was joined");
+            listeners.push(listener);
+            addresses.push(found);
+        }
+    }
+    if let Err(error) = remember(&folder, &addresses) {
+        tracing::warn!(%error, "could not note where the broker listens");
+    }
+    Ok((listeners, address))
 }
 
 async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {

@@ -74,6 +74,6 @@ mod txn;
 
 pub use broker::{ADVICE, Broker, StartError, start};
 pub use config::{Config, Flush, Storage};
-pub use lock::running_broker;
+pub use lock::{Joined, running_broker};
 pub use log::RecoveryError;
 pub use meta::JournalError;

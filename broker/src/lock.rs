@@ -1,9 +1,12 @@
 //! One process for a folder, and how a second process finds the first one's broker.
 //!
+//! Processes that joined a broker go on with whatever broker the folder has next, and look for it where theirs was. So the next
+//! one listens there, too, as long as any of them is left ([`Joined`]).
+//!
 //! Apart because of its rule: whether a broker runs is decided by the lock on the file, which ends with
 //! the process that holds it; the address in the file counts only while the lock is held.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -11,6 +14,12 @@ use std::thread;
 use std::time::Duration;
 
 const LOCK_FILE: &str = "lock";
+/// Locked by every process that joined.
+const JOINED_FILE: &str = "joined";
+/// Where brokers of the folder listened that processes have joined, one address a line, the latest first.
+const ADDRESSES_FILE: &str = "addresses";
+/// Most addresses that are remembered.
+const ADDRESSES_MAX: usize = 4;
 /// A second process that only looks holds the lock for a moment, so starting tries this often.
 const LOCK_TRIES: usize = 10;
 /// How often a second process looks for the address of a broker that is about to start.
@@ -66,6 +75,35 @@ impl FolderLock {
         let _ = self.file.set_len(0); // while the lock is free nobody reads the address
         let _ = self.file.unlock(); // ends with the file at the latest
     }
+}
+
+/// A process that uses the broker of another one on a folder, until this is dropped.
+#[derive(Debug)]
+pub struct Joined {
+    _file: File,
+}
+
+impl Joined {
+    /// Lets the next broker of the folder know that this process looks for it where the present one is.
+    pub fn join(folder: &Path) -> io::Result<Joined> {
+        let file = OpenOptions::new().write(true).create(true).truncate(false).open(folder.join(JOINED_FILE))?;
+        file.lock_shared()?;
+        Ok(Joined { _file: file })
+    }
+}
+
+/// Where processes look for a broker of this folder that have joined one before; nowhere when none is left.
+pub(crate) fn expected_at(folder: &Path) -> Vec<SocketAddr> {
+    let joined = File::open(folder.join(JOINED_FILE));
+    let is_expected = joined.is_ok_and(|file| matches!(file.try_lock(), Err(TryLockError::WouldBlock)));
+    let text = if is_expected { fs::read_to_string(folder.join(ADDRESSES_FILE)) } else { Ok(String::new()) };
+    text.unwrap_or_default().lines().filter_map(|line| line.parse().ok()).take(ADDRESSES_MAX).collect()
+}
+
+/// Remembers where the broker of this folder listens, the address that others are told first.
+pub(crate) fn remember(folder: &Path, addresses: &[SocketAddr]) -> io::Result<()> {
+    let lines = addresses.iter().take(ADDRESSES_MAX).map(|address| format!("{address}\n"));
+    fs::write(folder.join(ADDRESSES_FILE), lines.collect::<String>())
 }
 
 /// The address of the broker that another process (or this one) runs over a folder; `None` when

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use headwater_broker::{Broker, Config, StartError, running_broker, start};
+use headwater_broker::{Broker, Config, Joined, StartError, running_broker, start};
 use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::config::{FromClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
@@ -226,6 +226,37 @@ fn a_folder_has_one_process_and_the_second_finds_it() {
     assert_eq!(running_broker(folder.path()), Some(broker.address()));
     drop(broker);
     assert_eq!(running_broker(folder.path()), None);
+}
+
+/// Goal: whoever joined a broker finds the next one of the folder, wherever that listens. Method: each broker but the last is
+/// told an address of its own, and all former ones answer; once nobody is left who joined, none of them does.
+#[test]
+fn the_next_broker_is_found_where_the_last_one_was_joined() {
+    let (runtime, folder) = (Runtime::new().expect("a runtime"), tempfile::tempdir().expect("a folder"));
+    let config = |listen| Config { listen, ..Config::in_folder(folder.path()) };
+    let run = |listen| runtime.block_on(start(config(listen))).expect("starts");
+    let end = |broker: Broker| runtime.block_on(broker.shutdown());
+    let any: SocketAddr = "127.0.0.1:0".parse().expect("an address");
+    let first = run(any);
+    let mut expected = vec![first.address()];
+    produce(first.address(), "t", (0..3).map(|n| n.to_string()));
+    let joined = Joined::join(folder.path()).expect("joins");
+    end(first);
+    for _ in 0..2 {
+        let next = run(free_address());
+        expected.push(next.address());
+        for address in &expected {
+            assert_eq!(read_all(*address, "t"), ["0", "1", "2"], "{address} of {expected:?}");
+        }
+        end(next);
+    }
+    let latest = run(any);
+    assert_eq!(Some(&latest.address()), expected.last());
+    end(latest);
+    drop(joined);
+    let alone = run(free_address());
+    assert!(expected.iter().all(|address| TcpStream::connect(address).is_err()));
+    end(alone);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use headwater_broker::{ADVICE, Broker, Config, StartError, running_broker};
+use headwater_broker::{ADVICE, Broker, Config, Joined, StartError, running_broker};
 use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 
@@ -39,6 +39,8 @@ enum Kind {
 /// connect again and their statements go on.
 #[derive(Debug)]
 struct Heir {
+    /// Kept as long as this process looks for a broker of the folder.
+    _joined: Option<Joined>,
     watching: JoinHandle<()>,
     broker: Arc<Mutex<Option<Broker>>>,
 }
@@ -101,9 +103,11 @@ async fn start_or_join(config: Config) -> Result<Cluster, String> {
 
 impl Heir {
     fn watch(folder: PathBuf, config: Config) -> Self {
+        let joined = Joined::join(&folder)
+            .inspect_err(|error| tracing::warn!(%error, "could not note that a folder was joined"));
         let broker = Arc::new(Mutex::new(None));
         let watching = tokio::spawn(take_over(folder, config, Arc::clone(&broker)));
-        Self { watching, broker }
+        Self { _joined: joined.ok(), watching, broker }
     }
 
     async fn close(self) {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::frame::Budget;
@@ -22,12 +23,16 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Most clients that are told at the same time why they are refused; more are just closed.
 const REFUSALS_MAX: usize = 8;
 
-/// Serves until the task is aborted; all connections end with it.
-pub(crate) async fn serve(listener: TcpListener, core: Arc<Core>) {
+/// Serves all who come to any of the addresses until the task is aborted; all connections end with it.
+pub(crate) async fn serve(listeners: Vec<TcpListener>, core: Arc<Core>) {
     let mut reception = Reception::new(core);
+    // Who has come is taken one by one, so that accepting rests everywhere when it fails.
+    let (door, mut hall) = mpsc::channel(1);
+    let mut doors = JoinSet::new();
+    listeners.into_iter().for_each(|listener| drop(doors.spawn(open(listener, door.clone()))));
     loop {
         let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
+            Some(accepted) = hall.recv() => accepted,
             Some(_) = reception.connections.join_next() => continue,
             Some(_) = reception.refusals.join_next() => continue,
         };
@@ -35,6 +40,11 @@ pub(crate) async fn serve(listener: TcpListener, core: Arc<Core>) {
             tokio::time::sleep(ACCEPT_PAUSE).await;
         }
     }
+}
+
+/// Hands on who comes to an address.
+async fn open(listener: TcpListener, door: mpsc::Sender<io::Result<(TcpStream, SocketAddr)>>) {
+    while door.send(listener.accept().await).await.is_ok() {}
 }
 
 /// Who is served and who is not.
