@@ -188,6 +188,32 @@ fn a_broker_killed_with_9_loses_nothing_acknowledged() {
     assert_eq!(counted, "N,S\n500,124750\n");
 }
 
+#[cfg(unix)]
+#[test]
+fn copy_keeps_what_a_file_is() {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+    let data = TempDir::new().expect("a folder");
+    let path = |name: &str| data.path().join(name);
+    let copy = |name: &str| {
+        let statement = format!("COPY (SELECT 7 AS n) TO '{}';", path(name).display());
+        run(&path("broker"), &["-e", &statement])
+    };
+    std::fs::write(path("secret.csv"), "old").expect("writes");
+    std::fs::set_permissions(path("secret.csv"), std::fs::Permissions::from_mode(0o600)).expect("is ours");
+    symlink(path("secret.csv"), path("link.csv")).expect("a link");
+    assert!(copy("link.csv").status.success());
+    assert_eq!(std::fs::read_to_string(path("secret.csv")).expect("text"), "N\n7\n");
+    let rights = |name: &str| std::fs::symlink_metadata(path(name)).expect("is there").permissions().mode();
+    assert_eq!(rights("secret.csv") & 0o777, 0o600);
+    assert!(path("link.csv").is_symlink());
+    let made = Command::new("mkfifo").arg(path("pipe.csv")).status().expect("is installed");
+    std::fs::create_dir(path("folder.csv")).expect("a folder");
+    for (name, why) in [("pipe.csv", "it is a pipe or a device, not a file"), ("folder.csv", "it is a folder")] {
+        let refused = copy(name);
+        assert!(made.success() && stderr(&refused).contains(why), "{}", stderr(&refused));
+    }
+}
+
 #[test]
 fn copy_writes_whole_files() {
     let data = TempDir::new().expect("a folder");

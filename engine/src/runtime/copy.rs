@@ -1,9 +1,10 @@
 //! COPY (SELECT …) TO 'file': the rows of a bounded query as Parquet, CSV or JSON lines.
 //!
 //! The file appears under its name only when it is whole: rows go to a file beside it which is
-//! renamed at the end and removed when the query fails or is stopped.
+//! renamed at the end and removed when the query fails or is stopped. One that is there already keeps its rights, and a link
+//! goes on to name the same file.
 
-use std::fs::File;
+use std::fs::{File, Permissions};
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
@@ -109,7 +110,7 @@ pub async fn write(mut rows: Rows, target: Target, query: Span) -> Result<Answer
         writer.write(&batch).map_err(|e| told("write", &e))?;
     }
     writer.finish().map_err(|e| told("write", &e))?;
-    beside.rename(&target.path).map_err(|e| told("write", &e))?;
+    beside.rename().map_err(|e| told("write", &e))?;
     let rejects = rows.progress.snapshot().rejects;
     let rejected = (rejects > 0).then(|| format!("{rejects} records were rejected; SHOW REJECTS; lists them"));
     let lost = rows.progress.lost().into_iter().map(|lost| format!("not complete: {lost}"));
@@ -122,24 +123,38 @@ pub async fn write(mut rows: Rows, target: Target, query: Span) -> Result<Answer
 /// The unfinished file, removed unless it is renamed.
 struct Beside {
     path: PathBuf,
+    /// The file that it becomes.
+    target: PathBuf,
+    /// The rights of the one that is there.
+    rights: Option<Permissions>,
 }
 
 impl Beside {
     fn new(target: &Path) -> std::io::Result<Self> {
-        let name = target.file_name().ok_or_else(|| std::io::Error::other("it names no file"))?;
+        let other = std::io::Error::other;
+        // Where a link leads to.
+        let target = std::fs::canonicalize(target).unwrap_or_else(|_| target.to_owned());
+        let rights = match std::fs::metadata(&target) {
+            Ok(found) if found.is_dir() => return Err(other("it is a folder")),
+            Ok(found) if !found.is_file() => return Err(other("it is a pipe or a device, not a file")),
+            found => found.ok().map(|found| found.permissions()),
+        };
+        let name = target.file_name().ok_or_else(|| other("it names no file"))?;
         let mut unfinished = std::ffi::OsString::from(".");
         unfinished.push(name);
         unfinished.push(format!(".{}.unfinished", uuid::Uuid::new_v4().simple()));
-        Ok(Self { path: target.with_file_name(unfinished) })
+        Ok(Self { path: target.with_file_name(unfinished), target, rights })
     }
 
     fn create(&self) -> std::io::Result<File> {
         // Never a file or a link that someone has put there.
-        File::options().write(true).create_new(true).open(&self.path)
+        let file = File::options().write(true).create_new(true).open(&self.path)?;
+        self.rights.iter().try_for_each(|rights| file.set_permissions(rights.clone()))?;
+        Ok(file)
     }
 
-    fn rename(self, target: &Path) -> std::io::Result<()> {
-        std::fs::rename(&self.path, target)
+    fn rename(self) -> std::io::Result<()> {
+        std::fs::rename(&self.path, &self.target)
     }
 }
 

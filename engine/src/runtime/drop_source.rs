@@ -1,5 +1,6 @@
 //! DROP STREAM and DROP TABLE, and with DELETE TOPIC their topic, unless someone needs it.
 
+use super::complaints::PROCESSING_LOG;
 use super::continuous::in_use;
 use crate::answer::Answer;
 use crate::catalog::{Catalog, CatalogChange, Refusal, SourceDef, owner_of};
@@ -30,6 +31,10 @@ impl Engine {
         }
         if drop.delete_topic {
             check_deletion(&source, &catalog).map_err(|error| vec![error.at(drop.name.span)])?;
+        }
+        if source.name == PROCESSING_LOG && owner_of(&source.topic).is_some() {
+            let message = format!("\"{PROCESSING_LOG}\" is not dropped: queries write to it what they complain of");
+            return Err(vec![Diagnostic::new(OWNED_TOPIC, message).at(drop.name.span)]);
         }
         let catalog = self.publish(text, change, drop.name.span).await?;
         self.sync().await?;
