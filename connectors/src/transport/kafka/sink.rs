@@ -126,7 +126,7 @@ impl KafkaSink {
     /// Begins with another client where this one would number its records other than the broker expects: librdkafka (2.12) counts
     /// a record that was refused, and all that follow it on the partition are refused as out of order.
     fn renew(&mut self) -> Result<(), TransportError> {
-        if !self.is_out_of_step.swap(false, Ordering::Relaxed) {
+        if !self.is_out_of_step.load(Ordering::Relaxed) {
             return Ok(());
         }
         let topic = self.topics.keys().next().cloned();
@@ -134,7 +134,9 @@ impl KafkaSink {
         let (producer, watch) = connection::open(&self.properties, &self.role)?;
         (self.producer, self.watch) = (Arc::new(producer), watch);
         self.says_why.store(false, Ordering::Relaxed);
-        self.take_id(topic.as_deref())
+        self.take_id(topic.as_deref())?;
+        self.is_out_of_step.store(false, Ordering::Relaxed);
+        Ok(())
     }
 
     /// Waits a moment for a first connection, by a question about a topic: asked before there is one, librdkafka looks for
@@ -416,6 +418,13 @@ impl Sink for KafkaSink {
 
     fn abort(&mut self, timeout: Duration) -> Result<(), TransportError> {
         self.must_be(&[Transaction::Open, Transaction::Committing], "there is nothing to abort")?;
+        if self.is_out_of_step.load(Ordering::Relaxed) {
+            // librdkafka (2.12) may wait without an end for records behind one that was refused. Whoever takes the id next ends
+            // the transaction.
+            self.renew()?;
+            self.transaction = Transaction::None;
+            return Ok(());
+        }
         // librdkafka drops what is queued and waits until someone has taken the reports of it.
         let poll = || self.pause();
         let aborted = connection::while_polled(poll, || self.producer.abort_transaction(timeout));
