@@ -21,6 +21,7 @@ mod doubles;
 mod either;
 mod extremes;
 mod failures;
+mod field;
 mod foreign;
 mod guard;
 mod halves;
