@@ -9,6 +9,7 @@
 //! Semantics are ksqlDB's. This room knows no catalog and no statements.
 
 mod adapt;
+mod aggregates;
 mod arithmetic;
 mod assign;
 mod average;
@@ -23,6 +24,7 @@ mod extremes;
 mod failures;
 mod field;
 mod foreign;
+mod frames;
 mod guard;
 mod halves;
 mod kernel;
@@ -31,6 +33,7 @@ mod lambda;
 mod like;
 pub(crate) mod literal;
 mod lower;
+mod mean;
 mod multiset;
 mod negation;
 mod one_form;
