@@ -9,8 +9,8 @@ use datafusion::logical_expr::{Expr, LogicalPlan};
 
 use super::comparison::relax;
 use super::{
-    average, doubles, extremes, foreign, frames, guard, lower, mean, multiset, one_form, one_row, subqueries, sums,
-    truth,
+    average, doubles, extremes, foreign, frames, guard, lower, mean, multiset, one_form, one_row, reach, shift,
+    subqueries, sums, truth,
 };
 
 /// The plan as it is executed. Refuses what has no meaning.
@@ -42,7 +42,9 @@ fn settle_node(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
         let name = names.save(&expr);
         let expr = one_row::compared(expr)?;
         let expr = if listed { subqueries::as_values(expr, &schema)? } else { expr };
-        let lowered = one_form::settle_calls(lower(expr, &schema)?, &schema)?;
+        let lowered = lower(expr, &schema)?;
+        reach::check(&lowered, &schema)?;
+        let lowered = one_form::settle_calls(shift::settle(lowered, &schema)?, &schema)?;
         let lowered = if computed { average::with_a_digit_more(lowered, &schema)? } else { lowered };
         let lowered = extremes::settle(sums::settle(lowered, &schema)?, &schema)?;
         let lowered = frames::settle(mean::settle(lowered, &schema)?, &schema)?;

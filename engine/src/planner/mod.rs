@@ -14,6 +14,7 @@ pub(crate) mod define;
 mod extremes;
 mod foreign;
 mod forms;
+mod frames;
 pub(crate) mod function;
 mod lambdas;
 mod naming;
