@@ -17,7 +17,7 @@ use super::refusal::{refusal, refuse};
 use super::text::text;
 use super::{
     CAST, EITHER, LIKE, NEGATE, STRUCT, UserFunction, adapt, arithmetic, cast, comparison, doubles, either, field,
-    foreign, guard, lambda, like, literal, negation, user,
+    foreign, guard, lambda, like, literal, negation, truncate, user,
 };
 use crate::diagnostic::{Diagnostic, PLAN};
 use crate::functions::{ELEMENT, Scalar};
@@ -108,6 +108,9 @@ fn function(call: ScalarFunction, schema: &DFSchema) -> Result<Expr> {
             Ok(field::call(call))
         }
         _ => {
+            if let Some(truncated) = truncate::lower(&call, schema)? {
+                return Ok(truncated);
+            }
             let args = match function.downcast_ref::<Scalar>() {
                 Some(ours) => adapt::arguments(ours, call.args, schema)?,
                 None => foreign::arguments(function.name(), call.args, schema)?,

@@ -51,6 +51,7 @@ mod subqueries;
 mod sums;
 mod text;
 mod text_form;
+mod truncate;
 mod truth;
 mod user;
 
