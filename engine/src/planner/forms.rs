@@ -15,7 +15,7 @@ use sqlparser::ast::{
 
 use super::continuous::is_aggregate_name;
 use super::relations::Namer;
-use super::{frames, parameters, patterns};
+use super::{frames, groups, parameters, patterns};
 use crate::catalog::Catalog;
 use crate::diagnostic::{DUPLICATE_COLUMN, Diagnostic, NOT_SUPPORTED, PLAN, Span};
 use crate::functions::{self, is_table_call};
@@ -312,6 +312,7 @@ impl Visitor for Forms<'_> {
                 error.hint = Some("Compare column by column: a = 1 AND b = 2.".to_owned());
             }
             Expr::Function(call) => self.call(call),
+            Expr::GroupingSets(_) | Expr::Rollup(_) | Expr::Cube(_) => self.errors.extend(groups::nested(expr)),
             Expr::Extract { .. } => self.errors.extend(parameters::check_extract(expr)),
             Expr::SimilarTo { .. } => {
                 let error = self.refuse("SIMILAR TO is not supported", place(expr.span()));

@@ -16,6 +16,7 @@ mod foreign;
 mod forms;
 mod frames;
 pub(crate) mod function;
+mod groups;
 mod lambdas;
 mod naming;
 pub(crate) mod optimizer;
