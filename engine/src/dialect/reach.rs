@@ -40,7 +40,11 @@ fn check_frame(call: &WindowFunction, schema: &DFSchema) -> Result<()> {
 }
 
 fn check_reach(reach: &str, key: &Expr, schema: &DFSchema) -> Result<()> {
-    let Kind::Of(ty) = Kind::of(key, schema)? else { return Ok(()) };
+    let ty = match Kind::of(key, schema)? {
+        Kind::Of(ty) => ty,
+        Kind::Null => return Err(without_distance(key, "not NULL")),
+        Kind::Foreign(_) => return Ok(()),
+    };
     match &ty {
         SqlType::Int | SqlType::BigInt if reach.trim().parse::<i64>().is_ok() => Ok(()),
         SqlType::Int | SqlType::BigInt => refused(key, &ty, "by a whole number", reach, None),
@@ -59,7 +63,7 @@ fn check_reach(reach: &str, key: &Expr, schema: &DFSchema) -> Result<()> {
             let days = if number.parse::<u32>().is_ok() { number } else { "1" };
             refused(key, &ty, "by an interval", reach, Some(format!("Say the unit: INTERVAL '{days}' DAY.")))
         }
-        _ => Err(without_distance(key, &ty)),
+        _ => Err(without_distance(key, &format!("and {} is {ty}", text(key)))),
     }
 }
 
@@ -82,10 +86,7 @@ fn refused(key: &Expr, ty: &SqlType, how: &str, reach: &str, hint: Option<String
     Err(refusal(error, [key]))
 }
 
-fn without_distance(key: &Expr, ty: &SqlType) -> DataFusionError {
-    let message = format!(
-        "a frame in RANGE with a distance needs a number, a DATE or a TIMESTAMP in ORDER BY, and {} is {ty}",
-        text(key)
-    );
+fn without_distance(key: &Expr, why: &str) -> DataFusionError {
+    let message = format!("a frame in RANGE with a distance needs a number, a DATE or a TIMESTAMP in ORDER BY, {why}");
     refusal(Diagnostic::new(PLAN, message).hint("ROWS and GROUPS count rows, whatever their type."), [key])
 }

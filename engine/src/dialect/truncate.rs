@@ -157,7 +157,7 @@ mod tests {
     fn the_first_and_the_last_instant_have_their_units() {
         for unit in ["millisecond", "day", "week", "month", "quarter", "year"] {
             let unit = Unit::of(unit).unwrap();
-            assert!(unit.start(i64::MAX).is_some_and(|start| start <= i64::MAX));
+            assert!(unit.start(i64::MAX).is_some_and(|start| start > i64::MAX - 366 * DAY_MS));
             assert!(unit.start(i64::MIN + 400 * DAY_MS).is_some());
         }
         assert_eq!(Unit::of("year").unwrap().start(i64::MIN), None);
