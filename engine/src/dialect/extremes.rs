@@ -7,9 +7,7 @@ use std::cmp::Ordering;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, FieldRef, Float64Type};
-use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, Result};
-use datafusion::logical_expr::expr::WindowFunctionDefinition;
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use datafusion::logical_expr::utils::AggregateOrderSensitivity;
 use datafusion::logical_expr::{
@@ -18,29 +16,11 @@ use datafusion::logical_expr::{
 };
 use datafusion_functions_aggregate_common::aggregate::groups_accumulator::prim_op::PrimitiveGroupsAccumulator;
 
-use super::one_form;
+use super::{aggregates, one_form};
 
 /// The expression with MIN and MAX of DOUBLEs that know the order of all of them.
 pub(super) fn settle(expr: Expr, schema: &DFSchema) -> Result<Expr> {
-    let settled = expr.transform_up(|expr| {
-        Ok(match expr {
-            Expr::AggregateFunction(mut call) => {
-                let changed = ordered(&mut call.params.args, &mut call.func, schema)?;
-                Transformed::new_transformed(Expr::AggregateFunction(call), changed)
-            }
-            Expr::WindowFunction(mut call) => {
-                let changed = match &mut call.fun {
-                    WindowFunctionDefinition::AggregateUDF(function) => {
-                        ordered(&mut call.params.args, function, schema)?
-                    }
-                    WindowFunctionDefinition::WindowUDF(_) => false,
-                };
-                Transformed::new_transformed(Expr::WindowFunction(call), changed)
-            }
-            other => Transformed::no(other),
-        })
-    })?;
-    Ok(settled.data)
+    aggregates::each(expr, |call| ordered(call.args, call.function, schema))
 }
 
 /// False for any other aggregate, and for values of another type.

@@ -28,6 +28,7 @@ use datafusion::physical_plan::PhysicalExpr;
 use super::cast::CastTo;
 use super::constructor::{ARRAY, Constructor, STRUCT};
 use super::failures;
+use super::field::GET_FIELD;
 use super::halves::by_halves;
 use super::like::LIKE;
 use super::negation::Negation;
@@ -120,7 +121,7 @@ fn is_total(call: &ScalarFunction) -> bool {
         return matches!(cast.ty, crate::types::SqlType::String);
     }
     let names =
-        ["get_field", "coalesce", "nullif", "nvl", ELEMENT, ARRAY, STRUCT, LIKE, ONE_FORM, IN_ORDER, BYTES, OR_NULL];
+        [GET_FIELD, "coalesce", "nullif", "nvl", ELEMENT, ARRAY, STRUCT, LIKE, ONE_FORM, IN_ORDER, BYTES, OR_NULL];
     function.downcast_ref::<Guarded>().is_some()
         || function.downcast_ref::<Constructor>().is_some()
         || function.downcast_ref::<Negation>().is_some()

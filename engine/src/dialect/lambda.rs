@@ -16,6 +16,7 @@ use datafusion::logical_expr::{
 use std::sync::Arc;
 
 use super::cast::CastTo;
+use super::field::GET_FIELD;
 use super::kernel;
 use super::kind::Kind;
 use super::like::LIKE;
@@ -46,7 +47,7 @@ fn is_apart(expr: &Expr) -> bool {
             let operator = function.downcast_ref::<Operation>().is_some()
                 || function.downcast_ref::<Negation>().is_some()
                 || function.downcast_ref::<CastTo>().is_some();
-            !operator && !["get_field", ELEMENT, LIKE].contains(&function.name())
+            !operator && ![GET_FIELD, ELEMENT, LIKE].contains(&function.name())
         }
         Expr::HigherOrderFunction(_) => true,
         _ => false,

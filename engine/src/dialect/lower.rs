@@ -9,14 +9,15 @@ use datafusion::logical_expr::{Between, BinaryExpr, Case, Cast, Expr, Operator, 
 use super::common::{coerced, common_type, widest};
 use super::comparison::{comparable, relax};
 use super::constructor::{self, Constructor};
+use super::field::GET_FIELD;
 use super::kind::{Kind, is_null};
 use super::operator::{Op, Operation};
 use super::ordinary::or_null;
 use super::refusal::{refusal, refuse};
 use super::text::text;
 use super::{
-    CAST, EITHER, LIKE, NEGATE, STRUCT, UserFunction, adapt, arithmetic, cast, comparison, doubles, either, foreign,
-    guard, lambda, like, literal, negation, user,
+    CAST, EITHER, LIKE, NEGATE, STRUCT, UserFunction, adapt, arithmetic, cast, comparison, doubles, either, field,
+    foreign, guard, lambda, like, literal, negation, truncate, user,
 };
 use crate::diagnostic::{Diagnostic, PLAN};
 use crate::functions::{ELEMENT, Scalar};
@@ -102,11 +103,14 @@ fn function(call: ScalarFunction, schema: &DFSchema) -> Result<Expr> {
         }
         // The dialect's own access paths fail with what they read.
         ELEMENT => Ok(Expr::ScalarFunction(call)),
-        "get_field" => {
+        GET_FIELD => {
             has_fields(&call.args, schema)?;
-            Ok(Expr::ScalarFunction(call))
+            Ok(field::call(call))
         }
         _ => {
+            if let Some(truncated) = truncate::lower(&call, schema)? {
+                return Ok(truncated);
+            }
             let args = match function.downcast_ref::<Scalar>() {
                 Some(ours) => adapt::arguments(ours, call.args, schema)?,
                 None => foreign::arguments(function.name(), call.args, schema)?,

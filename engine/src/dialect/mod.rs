@@ -9,6 +9,7 @@
 //! Semantics are ksqlDB's. This room knows no catalog and no statements.
 
 mod adapt;
+mod aggregates;
 mod arithmetic;
 mod assign;
 mod average;
@@ -21,7 +22,9 @@ mod doubles;
 mod either;
 mod extremes;
 mod failures;
+mod field;
 mod foreign;
+mod frames;
 mod guard;
 mod halves;
 mod kernel;
@@ -30,6 +33,7 @@ mod lambda;
 mod like;
 pub(crate) mod literal;
 mod lower;
+mod mean;
 mod multiset;
 mod negation;
 mod one_form;
@@ -39,12 +43,15 @@ mod ordinary;
 mod pass;
 mod planner;
 mod quotient;
+mod reach;
 mod refusal;
+mod shift;
 mod simplify;
 mod subqueries;
 mod sums;
 mod text;
 mod text_form;
+mod truncate;
 mod truth;
 mod user;
 

@@ -8,7 +8,10 @@ use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{Expr, LogicalPlan};
 
 use super::comparison::relax;
-use super::{average, doubles, extremes, foreign, guard, lower, multiset, one_form, one_row, subqueries, sums, truth};
+use super::{
+    average, doubles, extremes, foreign, frames, guard, lower, mean, multiset, one_form, one_row, reach, shift,
+    subqueries, sums, truth,
+};
 
 /// The plan as it is executed. Refuses what has no meaning.
 pub(crate) fn settle_plan(plan: LogicalPlan) -> Result<LogicalPlan> {
@@ -39,9 +42,12 @@ fn settle_node(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
         let name = names.save(&expr);
         let expr = one_row::compared(expr)?;
         let expr = if listed { subqueries::as_values(expr, &schema)? } else { expr };
-        let lowered = one_form::settle_calls(lower(expr, &schema)?, &schema)?;
+        let lowered = lower(expr, &schema)?;
+        reach::check(&lowered, &schema)?;
+        let lowered = one_form::settle_calls(shift::settle(lowered, &schema)?, &schema)?;
         let lowered = if computed { average::with_a_digit_more(lowered, &schema)? } else { lowered };
         let lowered = extremes::settle(sums::settle(lowered, &schema)?, &schema)?;
+        let lowered = frames::settle(mean::settle(lowered, &schema)?, &schema)?;
         let guarded = match (condition, fixed) {
             (true, _) => guard::wrap_condition(relax(lowered)?, &schema)?,
             (_, true) => lowered,

@@ -10,14 +10,13 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, AsArray, Decimal256Array, ListArray};
 use arrow::buffer::OffsetBuffer;
 use arrow::datatypes::{DataType, Decimal256Type, Field, FieldRef, i256};
-use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, Result, ScalarValue, exec_err};
-use datafusion::logical_expr::expr::WindowFunctionDefinition;
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use datafusion::logical_expr::{
     Accumulator, AggregateUDF, AggregateUDFImpl, Cast, Expr, ExprSchemable, Signature, Volatility,
 };
 
+use super::aggregates;
 use crate::types::DECIMAL_PRECISION_MAX;
 
 /// Digits that a sum has more than what it adds.
@@ -28,25 +27,7 @@ const NARROW_DIGITS: u8 = 38;
 
 /// The expression with room in its sums.
 pub(super) fn settle(expr: Expr, schema: &DFSchema) -> Result<Expr> {
-    let settled = expr.transform_up(|expr| {
-        Ok(match expr {
-            Expr::AggregateFunction(mut call) if adds(&call.func) => {
-                let changed = widen(&mut call.params.args, &mut call.func, schema)?;
-                Transformed::new_transformed(Expr::AggregateFunction(call), changed)
-            }
-            Expr::WindowFunction(mut call) => {
-                let changed = match &mut call.fun {
-                    WindowFunctionDefinition::AggregateUDF(function) if adds(function) => {
-                        widen(&mut call.params.args, function, schema)?
-                    }
-                    _ => false,
-                };
-                Transformed::new_transformed(Expr::WindowFunction(call), changed)
-            }
-            other => Transformed::no(other),
-        })
-    })?;
-    Ok(settled.data)
+    aggregates::each(expr, |call| Ok(adds(call.function) && widen(call.args, call.function, schema)?))
 }
 
 /// SUM, and AVG, whose value has four digits more than what it adds.

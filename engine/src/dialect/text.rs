@@ -5,6 +5,7 @@ use datafusion::logical_expr::Expr;
 
 use super::cast::{CAST, CastTo};
 use super::constructor::{ARRAY, Constructor, Form, MAP, STRUCT};
+use super::field::GET_FIELD;
 use super::guard::Guarded;
 use super::kind::unaliased;
 use super::like::LIKE;
@@ -109,7 +110,7 @@ fn function(call: &datafusion::logical_expr::expr::ScalarFunction) -> String {
         }
         (CAST, [value, ty]) => format!("CAST({value} AS {})", bare(ty)),
         (ELEMENT, [value, index]) => format!("{value}[{index}]"),
-        ("get_field", [value, field]) => format!("{value}->{}", bare(field)),
+        (GET_FIELD, [value, field]) => format!("{value}->{}", bare(field)),
         (LIKE, [value, pattern, ..]) => format!("({value} LIKE {pattern})"),
         (name, _) => format!("{}({})", name.to_uppercase(), texts.join(", ")),
     }

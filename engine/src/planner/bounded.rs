@@ -19,8 +19,8 @@ use sqlparser::ast::{Expr, Statement as SqlStatement};
 use super::aggregate::Limits;
 use super::optimizer::Rules;
 use super::{
-    aggregate, around, calls, columns, counting, extremes, forms, lambdas, pinpoint, placement, rewrite, star, using,
-    wide, windows,
+    aggregate, around, calls, columns, counting, extremes, forms, groups, lambdas, pinpoint, placement, rewrite, star,
+    using, wide, windows,
 };
 use crate::catalog::Catalog;
 use crate::config::{DECIMAL_DIVISION, Settings};
@@ -116,6 +116,7 @@ pub async fn plan(
 ) -> Result<LogicalPlan, Vec<Diagnostic>> {
     check_bounded(query)?;
     let mut body = query.body.clone();
+    groups::settle(&mut body, state);
     let mut errors = forms::check(&body, state);
     errors.extend(placement::check(&body, state));
     forms::other_words(&mut body);
@@ -152,8 +153,11 @@ pub async fn plan(
 /// The functions that do not exist, of a query that is not planned because of other mistakes.
 fn unknown_functions(query: &ast::Query, state: &SessionState) -> Vec<Diagnostic> {
     let listed = functions::list(state);
-    let is_known =
-        |name: &str| is_constructor(name) || listed.iter().any(|(known, _)| known.eq_ignore_ascii_case(name));
+    let is_known = |name: &str| {
+        is_constructor(name)
+            || groups::is_grouping(name)
+            || listed.iter().any(|(known, _)| known.eq_ignore_ascii_case(name))
+    };
     let mut unknown = Vec::new();
     each_expr(&query.body, &mut |expr| {
         let Expr::Function(call) = expr else { return };

@@ -10,13 +10,12 @@ use datafusion::execution::session_state::SessionState;
 use sqlparser::ast::{
     DuplicateTreatment, Expr, Fetch, Function, FunctionArg, FunctionArgExpr, FunctionArguments, GroupByExpr,
     JoinConstraint, JoinOperator, LimitClause, NamedWindowDefinition, NamedWindowExpr, ObjectName, Query, Select,
-    SelectItem, SetExpr, Spanned as _, TableFactor, TableWithJoins, UnaryOperator, Value, ValueWithSpan, Visitor,
-    VisitorMut, WindowFrameBound, WindowSpec, WindowType,
+    SelectItem, SetExpr, Spanned as _, TableFactor, TableWithJoins, Value, Visitor, VisitorMut, WindowType,
 };
 
 use super::continuous::is_aggregate_name;
 use super::relations::Namer;
-use super::{parameters, patterns};
+use super::{frames, groups, parameters, patterns};
 use crate::catalog::Catalog;
 use crate::diagnostic::{DUPLICATE_COLUMN, Diagnostic, NOT_SUPPORTED, PLAN, Span};
 use crate::functions::{self, is_table_call};
@@ -108,7 +107,7 @@ impl Forms<'_> {
         });
         if let Some(what) = what {
             self.errors.push(Diagnostic::new(PLAN, format!("{clause} takes a number, not {what}")).at_maybe(span));
-        } else if is_negative(expr) {
+        } else if frames::is_negative(expr) {
             self.errors.push(Diagnostic::new(PLAN, format!("{clause} cannot be negative")).at_maybe(span));
         }
     }
@@ -186,25 +185,11 @@ impl Forms<'_> {
         }
     }
 
-    /// A frame reaches by numbers that are not negative.
-    fn frame(&mut self, spec: &WindowSpec) {
-        let Some(frame) = &spec.window_frame else { return };
-        for bound in std::iter::once(&frame.start_bound).chain(&frame.end_bound) {
-            if let WindowFrameBound::Preceding(Some(reach)) | WindowFrameBound::Following(Some(reach)) = bound
-                && is_negative(reach)
-            {
-                let error = Diagnostic::new(PLAN, "the frame of a window reaches by a number that is not negative");
-                self.errors
-                    .push(error.at_maybe(place(reach.span())).hint("PRECEDING and FOLLOWING say the direction."));
-            }
-        }
-    }
-
     fn call(&mut self, call: &Function) {
         self.errors.extend(patterns::check(call));
         self.errors.extend(parameters::check(call));
         if let Some(WindowType::WindowSpec(spec)) = &call.over {
-            self.frame(spec);
+            self.errors.extend(frames::check(spec));
         }
         let span = call.name.0.first().and_then(|part| part.as_ident()).and_then(|name| place(name.span));
         let name = call.name.to_string().to_uppercase();
@@ -234,15 +219,6 @@ impl Forms<'_> {
             let error = Diagnostic::new(PLAN, format!("function \"{name}\" does not take *"));
             self.errors.push(error.at_maybe(span).hint("Only COUNT(*) takes it; name the columns one by one."));
         }
-    }
-}
-
-fn is_negative(expr: &Expr) -> bool {
-    match expr {
-        Expr::UnaryOp { op: UnaryOperator::Minus, expr } => !is_negative(expr),
-        Expr::Nested(inner) => is_negative(inner),
-        Expr::Value(ValueWithSpan { value: Value::Number(digits, _), .. }) => digits.starts_with('-'),
-        _ => false,
     }
 }
 
@@ -290,7 +266,7 @@ impl Visitor for Forms<'_> {
         }
         for NamedWindowDefinition(_, window) in &select.named_window {
             if let NamedWindowExpr::WindowSpec(spec) = window {
-                self.frame(spec);
+                self.errors.extend(frames::check(spec));
             }
         }
         select.from.iter().for_each(|from| self.joins(from));
@@ -336,6 +312,7 @@ impl Visitor for Forms<'_> {
                 error.hint = Some("Compare column by column: a = 1 AND b = 2.".to_owned());
             }
             Expr::Function(call) => self.call(call),
+            Expr::GroupingSets(_) | Expr::Rollup(_) | Expr::Cube(_) => self.errors.extend(groups::nested(expr)),
             Expr::Extract { .. } => self.errors.extend(parameters::check_extract(expr)),
             Expr::SimilarTo { .. } => {
                 let error = self.refuse("SIMILAR TO is not supported", place(expr.span()));

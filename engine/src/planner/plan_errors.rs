@@ -204,7 +204,7 @@ fn with_notes(diagnostic: &datafusion::common::Diagnostic, inner: &DataFusionErr
         return Told::ours(crate::functions::unknown(name, []).at_maybe(span));
     }
     if let Some(column) = diagnostic.message.strip_suffix(UNGROUPED) {
-        return Told::ours(retold::ungrouped(column.trim_matches('\'')).at_maybe(span));
+        return Told::ours(retold::ungrouped(column.trim_matches('\''), &inner.to_string()).at_maybe(span));
     }
     let join = |messages: Vec<&str>| (!messages.is_empty()).then(|| with_our_types(&messages.join(" ")));
     Told::plain(Diagnostic {

@@ -119,7 +119,7 @@ const KNOWN: &[(&str, Tell)] = &[
     ("LATERAL syntax is not supported for {}", |_| unsupported("LATERAL is not supported here")),
     // Groups, windows, order.
     ("{} must appear in the GROUP BY clause or must be part of an aggregate function{}", |m| {
-        ungrouped(last_quoted(&m[0]))
+        ungrouped(last_quoted(&m[0]), &m[0])
     }),
     ("aggregate functions are not allowed in the WHERE clause{}", |_| {
         plan("WHERE cannot contain an aggregate").hint("HAVING filters groups.")
@@ -307,8 +307,11 @@ fn in_one_column(what: &str, found: &str) -> Diagnostic {
     plan(format!("the subquery of {} has one column, not {found}", what.trim_end_matches(" subquery")))
 }
 
-pub(super) fn ungrouped(name: &str) -> Diagnostic {
-    plan(format!("in SELECT and neither aggregated nor in GROUP BY: {name}"))
+/// What is not one value for a group. DataFusion's words say in which clause it is.
+pub(super) fn ungrouped(name: &str, words: &str) -> Diagnostic {
+    let clause = words.split_once("Column in ").and_then(|(_, rest)| rest.split_once(" must be in GROUP BY"));
+    let clause = clause.map_or("SELECT", |(clause, _)| clause);
+    plan(format!("in {clause} and neither aggregated nor in GROUP BY: {name}"))
         .hint("Add it to GROUP BY, or take one value of each group, as by ANY_VALUE or MAX.")
 }
 

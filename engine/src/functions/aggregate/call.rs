@@ -12,7 +12,8 @@ use datafusion::logical_expr::function::{AccumulatorArgs, AggregateFunctionSimpl
 use datafusion::logical_expr::utils::{AggregateOrderSensitivity, format_state_name};
 use datafusion::logical_expr::{Accumulator, AggregateUDF, AggregateUDFImpl, Signature, Volatility};
 
-use super::recipe::{Aggregate, Recipe, Shape};
+use super::queue::Queue;
+use super::recipe::{Aggregate, Order, Recipe, Shape};
 use crate::diagnostic::Diagnostic;
 use crate::functions::choice::{Chosen, canonical, choose, refusal};
 use crate::functions::scalar::refused;
@@ -134,8 +135,13 @@ impl AggregateUDFImpl for Call {
         self.make(false)
     }
 
+    /// Of DOUBLEs nothing is taken back, which would leave something behind.
     fn create_sliding_accumulator(&self, _: AccumulatorArgs<'_>) -> Result<Box<dyn Accumulator>> {
-        self.make(true)
+        let Some(Settled { recipe, shape }) = self.settled.clone() else { return self.make(true) };
+        match recipe.order == Order::Any && shape.returns == DataType::Float64 {
+            true => Ok(Box::new(Queue::new(Box::new(move || (recipe.accumulator)(&shape)))?)),
+            false => self.make(true),
+        }
     }
 
     fn state_fields(&self, args: StateFieldsArgs<'_>) -> Result<Vec<FieldRef>> {

@@ -17,6 +17,7 @@ mod deviation;
 mod ends;
 mod histogram;
 mod place;
+mod queue;
 mod recipe;
 mod sum_list;
 mod topk;
@@ -31,6 +32,7 @@ use super::signature::Type::{
 use super::signature::{ARRAY_T, Param, T, Variant, p};
 
 pub use call::{chosen, shaped, unsettled};
+pub use queue::Queue;
 pub use recipe::{Aggregate, Compute, Order, Shape, Shared};
 
 const VALUE: &[Param] = &[p("value", T)];

@@ -12,7 +12,8 @@
 //!   no partner and in totals, so that sorts by it are removed. No report was found.
 //! * **Above a window function that only rises or falls**, as MAX over an order: it is NULL until there is a value, so the
 //!   order that it is said to have may be the one with NULLs at the other end. No report was found.
-//! * **Below a window function, where a condition equates an expression**, as `k - k = k`: rows are sorted by the one, and
+//! * **Below a window function, where expressions are equal**, by a condition as `k - k = k`, or since they are of columns
+//!   that a condition, a join or a projection makes equal, as `PARTITION BY p.k - q.k, p.k`: rows are sorted by the one, and
 //!   PARTITION BY the other is not recognized (a kind of apache/datafusion#9177, which was closed for constants).
 //! * **Above a UNION.** A sort above is pushed below it, and where two columns of an input are one expression the inputs
 //!   are sorted by other ones of them; the plan is then refused by DataFusion itself. No report was found.
@@ -28,6 +29,7 @@ use datafusion::common::{JoinType, Result, Statistics};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr::utils::collect_columns;
+use datafusion::physical_expr::window::WindowExpr;
 use datafusion::physical_expr::{EquivalenceProperties, LexOrdering, OrderingRequirements, PhysicalExpr};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::aggregates::AggregateExec;
@@ -68,7 +70,7 @@ fn with_barriers(plan: Arc<dyn ExecutionPlan>, last: bool) -> Result<Arc<dyn Exe
     let ordered = plan.downcast_ref::<GlobalLimitExec>().is_some_and(|limit| limit.fetch().is_none());
     let child = |(at, child): (usize, &Arc<dyn ExecutionPlan>)| {
         let child = with_barriers(child.clone(), below_is_last)?;
-        let forgets = forgotten.contains(&at) && concludes(&child) || is_window(&plan) && equates(&child);
+        let forgets = forgotten.contains(&at) && concludes(&child) || confuses(&plan, &child);
         Ok(match forgets {
             true => Arc::new(Barrier::new(child, None)) as Arc<dyn ExecutionPlan>,
             false if ordered => required(child)?,
@@ -92,7 +94,7 @@ fn has_totals(plan: &Arc<dyn ExecutionPlan>) -> bool {
 /// Whether a plan is said to be in the order of a window function's value that may be NULL.
 fn is_said_to_rise(plan: &Arc<dyn ExecutionPlan>) -> bool {
     let [input] = plan.children()[..] else { return false };
-    if !is_window(plan) {
+    if window_functions(plan).is_none() {
         return false;
     }
     let (width, schema) = (input.schema().fields().len(), plan.schema());
@@ -103,14 +105,20 @@ fn is_said_to_rise(plan: &Arc<dyn ExecutionPlan>) -> bool {
     })
 }
 
-fn is_window(plan: &Arc<dyn ExecutionPlan>) -> bool {
-    plan.is::<WindowAggExec>() || plan.is::<BoundedWindowAggExec>()
+fn window_functions(plan: &Arc<dyn ExecutionPlan>) -> Option<&[Arc<dyn WindowExpr>]> {
+    let bounded = || plan.downcast_ref::<BoundedWindowAggExec>().map(BoundedWindowAggExec::window_expr);
+    plan.downcast_ref::<WindowAggExec>().map(WindowAggExec::window_expr).or_else(bounded)
 }
 
-/// Whether an expression that is no column is known to equal another one.
-fn equates(plan: &Arc<dyn ExecutionPlan>) -> bool {
-    let classes = plan.equivalence_properties().eq_group();
-    classes.iter().any(|class| class.iter().any(|expr| !expr.is::<Column>()))
+/// Whether a plan is of window functions that might be partitioned or ordered by an expression that is no column and is known
+/// to equal another one.
+fn confuses(plan: &Arc<dyn ExecutionPlan>, input: &Arc<dyn ExecutionPlan>) -> bool {
+    let Some(functions) = window_functions(plan) else { return false };
+    let ordered = functions.iter().flat_map(|function| function.order_by()).map(|by| &by.expr);
+    let mut keys = functions.iter().flat_map(|function| function.partition_by()).chain(ordered);
+    let computes = keys.any(|key| !key.is::<Column>());
+    let mut classes = input.equivalence_properties().eq_group().iter();
+    classes.any(|class| computes && class.len() > 1 || class.iter().any(|expr| !expr.is::<Column>()))
 }
 
 /// The children of whose columns the plan makes others under the same name.
