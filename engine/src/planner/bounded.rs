@@ -19,8 +19,8 @@ use sqlparser::ast::{Expr, Statement as SqlStatement};
 use super::aggregate::Limits;
 use super::optimizer::Rules;
 use super::{
-    aggregate, around, calls, columns, counting, extremes, forms, lambdas, pinpoint, placement, rewrite, star, using,
-    wide, windows,
+    aggregate, around, calls, columns, counting, extremes, forms, lambdas, pinpoint, placement, rewrite, star, twice,
+    using, wide, windows,
 };
 use crate::catalog::Catalog;
 use crate::config::{DECIMAL_DIVISION, Settings};
@@ -121,6 +121,7 @@ pub async fn plan(
     forms::other_words(&mut body);
     windows::settle(&mut body, &mut errors);
     errors.extend(star::expand(&mut body, catalog));
+    errors.extend(twice::check(&mut body, catalog));
     errors.extend(lambdas::check_bounded(&body, catalog));
     calls::rewrite(&mut body);
     using::settle(&mut body, catalog);
