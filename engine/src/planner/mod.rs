@@ -3,6 +3,7 @@
 mod aggregate;
 pub(crate) mod alter;
 mod around;
+mod beside;
 pub(crate) mod bounded;
 mod calls;
 mod clause;
