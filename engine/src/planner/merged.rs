@@ -87,13 +87,15 @@ impl Joined {
         Some(Merged { name: name.value.clone(), value, of: vec![at], left_out: Vec::new() })
     }
 
-    /// How `*` shows a column of the relation at a place. Of sources that are merged it shows one; of a FULL join both.
-    pub fn shown(&self, at: usize, column: &str) -> Shown<'_> {
+    /// How `*` shows a column of the relation at a place. Where columns of sources get the names of both, it shows one of those
+    /// that are merged, and both of a FULL join.
+    pub fn shown(&self, at: usize, column: &str, is_prefixed: bool) -> Shown<'_> {
+        let is_of_sources = |merged: &Merged| is_prefixed && self.is_of_sources(merged);
         let is_it = |merged: &&Merged| merged.name == column && merged.of.contains(&at);
         match self.merged.iter().find(is_it) {
             None => Shown::Own,
-            Some(merged) if self.is_of_sources(merged) && merged.left_out.contains(&at) => Shown::No,
-            Some(merged) if self.is_of_sources(merged) => Shown::Own,
+            Some(merged) if is_of_sources(merged) && merged.left_out.contains(&at) => Shown::No,
+            Some(merged) if is_of_sources(merged) => Shown::Own,
             Some(merged) if merged.of.first() == Some(&at) => Shown::Merged(&merged.value),
             Some(_) => Shown::No,
         }

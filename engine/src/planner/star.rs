@@ -11,8 +11,8 @@ use std::ops::ControlFlow;
 
 use sqlparser::ast::{
     AccessExpr, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident,
-    ObjectName, Query, Select, SelectItem, SelectItemQualifiedWildcardKind, Spanned as _, TableFactor, TableWithJoins,
-    Value, VisitorMut, WildcardAdditionalOptions,
+    ObjectName, Query, Select, SelectItem, SelectItemQualifiedWildcardKind, SetExpr, Spanned as _, TableAlias,
+    TableFactor, TableWithJoins, Value, VisitorMut, WildcardAdditionalOptions,
 };
 
 use super::merged::{Joined, settle_natural};
@@ -23,7 +23,7 @@ use super::{unnamed, wildcard};
 use crate::catalog::Catalog;
 use crate::diagnostic::{Diagnostic, NOT_SUPPORTED, UNKNOWN_COLUMN, UNKNOWN_SOURCE, nearest, other_case};
 use crate::sql::expr_forms::{cast_ast, cast_type, struct_star};
-use crate::sql::{ast::Spanned, walk_mut};
+use crate::sql::{ast::Spanned, parse_expr, walk_mut};
 use crate::types::SqlType;
 
 /// Settles every `*` and every relation of a query. Reports what does not exist.
@@ -69,6 +69,18 @@ impl VisitorMut for Expander<'_> {
 
     fn post_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
         leave(self, query);
+        ControlFlow::Continue(())
+    }
+
+    /// `(p JOIN q …) AS z` is a subquery of what the join shows, by its own names.
+    fn post_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<()> {
+        if let TableFactor::NestedJoin { table_with_joins, alias: Some(alias) } = factor {
+            unnamed::name(table_with_joins, &mut self.unnamed);
+            let joined = self.joined(table_with_joins);
+            let shown = wildcard::by_own_names(&joined);
+            let named = selected(shown, table_with_joins, alias);
+            *factor = named.unwrap_or_else(|| factor.clone());
+        }
         ControlFlow::Continue(())
     }
 
@@ -235,6 +247,15 @@ impl Expander<'_> {
         }
         excluded(options)
     }
+}
+
+/// A subquery in FROM.
+fn selected(items: Vec<SelectItem>, from: &TableWithJoins, alias: &TableAlias) -> Option<TableFactor> {
+    let Ok(Expr::Subquery(mut subquery)) = parse_expr("(SELECT 1)") else { return None };
+    let SetExpr::Select(select) = subquery.body.as_mut() else { return None };
+    select.projection = items;
+    select.from = vec![from.clone()];
+    Some(TableFactor::Derived { lateral: false, subquery, alias: Some(alias.clone()), sample: None })
 }
 
 fn struct_items(access: &Expr, relations: &[Relation]) -> Option<Vec<SelectItem>> {

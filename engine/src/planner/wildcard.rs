@@ -16,9 +16,23 @@ use super::relations::Relation;
 
 /// What `*` stands for. A relation whose columns cannot be told keeps a `*` of its own.
 pub(super) fn all(joined: &Joined, excluded: &[Ident], options: &WildcardAdditionalOptions) -> Vec<SelectItem> {
+    shown(joined, excluded, options, joined.relations.len() > 1)
+}
+
+/// What `*` would stand for if columns of joined sources kept their names.
+pub(super) fn by_own_names(joined: &Joined) -> Vec<SelectItem> {
+    shown(joined, &[], &WildcardAdditionalOptions::default(), false)
+}
+
+fn shown(
+    joined: &Joined,
+    excluded: &[Ident],
+    options: &WildcardAdditionalOptions,
+    is_prefixed: bool,
+) -> Vec<SelectItem> {
     let relations = joined.relations.iter().enumerate();
     let items = relations.map(|(at, relation)| match (&relation.source, &relation.alias, relation.visible()) {
-        (Some(_), Some(alias), Some(columns)) => of_source_in_all(joined, at, alias, &columns, excluded),
+        (Some(_), Some(alias), Some(columns)) => of_source_in_all(joined, at, alias, &columns, excluded, is_prefixed),
         (None, Some(alias), Some(columns)) => of_subquery(joined, at, alias, &columns, excluded),
         _ => vec![unknown(relation, options)],
     });
@@ -41,10 +55,10 @@ fn of_source_in_all(
     alias: &Ident,
     columns: &[&str],
     excluded: &[Ident],
+    is_prefixed: bool,
 ) -> Vec<SelectItem> {
-    let is_prefixed = joined.relations.len() > 1;
     let columns = columns.iter().filter(|column| !is_in(excluded, column));
-    let item = |column: &&str| match joined.shown(at, column) {
+    let item = |column: &&str| match joined.shown(at, column, is_prefixed) {
         Shown::Own => Some(column_item(alias, column, is_prefixed)),
         Shown::Merged(value) => Some(merged_item(value, column)),
         Shown::No => None,
@@ -57,7 +71,7 @@ fn of_subquery(joined: &Joined, at: usize, alias: &Ident, columns: &[&str], excl
     let mut items = Vec::new();
     let mut run = Vec::new();
     for column in columns.iter().filter(|column| !is_in(excluded, column)) {
-        match joined.shown(at, column) {
+        match joined.shown(at, column, true) {
             Shown::Own => run.push(*column),
             Shown::Merged(value) => {
                 items.extend(star_of(alias, columns, &std::mem::take(&mut run)));
