@@ -158,28 +158,32 @@ impl Namer<'_> {
             name_columns(select, self.catalog);
         }
         let select = named.as_ref().unwrap_or(select);
-        let names: Option<Vec<_>> = select.projection.iter().map(|item| self.names_of(item, select)).collect();
+        // Once for all items: to look for them takes as long as the subqueries are deep.
+        let is_star = |item: &SelectItem| matches!(item, SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..));
+        let has_star = select.projection.iter().any(is_star);
+        let relations = if has_star { self.relations(&select.from) } else { Vec::new() };
+        let names: Option<Vec<_>> = select.projection.iter().map(|item| names_of(item, &relations)).collect();
         names.map(|names| names.concat())
-    }
-
-    fn names_of(&self, item: &SelectItem, select: &Select) -> Option<Vec<String>> {
-        match item {
-            SelectItem::ExprWithAlias { alias, .. } => Some(vec![alias.value.clone()]),
-            SelectItem::UnnamedExpr(Expr::Identifier(name)) => Some(vec![name.value.clone()]),
-            SelectItem::UnnamedExpr(Expr::CompoundIdentifier(names)) => Some(vec![names.last()?.value.clone()]),
-            SelectItem::Wildcard(options) => shown(&self.relations(&select.from), options),
-            SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::ObjectName(name), options) => {
-                let called = &name.0.last()?.as_ident()?.value;
-                let relations = self.relations(&select.from);
-                let is_it = |relation: &&Relation| relation.alias.as_ref().is_some_and(|alias| alias.value == *called);
-                shown(std::slice::from_ref(relations.iter().find(is_it)?), options)
-            }
-            _ => None,
-        }
     }
 }
 
-/// Whether an expression has a name without our doing, or by the relation that it is of.
+/// The names of an item of a SELECT list over relations.
+fn names_of(item: &SelectItem, relations: &[Relation]) -> Option<Vec<String>> {
+    match item {
+        SelectItem::ExprWithAlias { alias, .. } => Some(vec![alias.value.clone()]),
+        SelectItem::UnnamedExpr(Expr::Identifier(name)) => Some(vec![name.value.clone()]),
+        SelectItem::UnnamedExpr(Expr::CompoundIdentifier(names)) => Some(vec![names.last()?.value.clone()]),
+        SelectItem::Wildcard(options) => shown(relations, options),
+        SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::ObjectName(name), options) => {
+            let called = &name.0.last()?.as_ident()?.value;
+            let is_it = |relation: &&Relation| relation.alias.as_ref().is_some_and(|alias| alias.value == *called);
+            shown(std::slice::from_ref(relations.iter().find(is_it)?), options)
+        }
+        _ => None,
+    }
+}
+
+/// Whether an expression has a name in any case. That of `x.k` may be made, where another is called K.
 fn is_name(expr: &Expr) -> bool {
     matches!(expr, Expr::Identifier(_))
 }
