@@ -19,8 +19,8 @@ use sqlparser::ast::{Expr, Statement as SqlStatement};
 use super::aggregate::Limits;
 use super::optimizer::Rules;
 use super::{
-    aggregate, around, calls, columns, counting, extremes, forms, groups, lambdas, pinpoint, placement, rewrite, star,
-    using, wide, windows,
+    aggregate, around, beside, calls, columns, counting, extremes, forms, groups, lambdas, pinpoint, placement,
+    rewrite, star, twice, using, wide, windows,
 };
 use crate::catalog::Catalog;
 use crate::config::{DECIMAL_DIVISION, Settings};
@@ -122,6 +122,7 @@ pub async fn plan(
     forms::other_words(&mut body);
     windows::settle(&mut body, &mut errors);
     errors.extend(star::expand(&mut body, catalog));
+    errors.extend(twice::check(&mut body, catalog));
     errors.extend(lambdas::check_bounded(&body, catalog));
     calls::rewrite(&mut body);
     using::settle(&mut body, catalog);
@@ -133,13 +134,19 @@ pub async fn plan(
     }
     around::rename(&mut body, catalog);
     let columns = wide::take(&mut body);
+    let names = beside::take(&mut body);
     let statement = PlannedStatement::Statement(Box::new(SqlStatement::Query(body)));
     let limits = state.config().get_extension::<Limits>().as_deref().copied().unwrap_or_default();
     let whole = |plan| match &columns {
         Some(columns) => wide::put_back(plan, columns),
         None => Ok(plan),
     };
-    let planned = state.statement_to_plan(statement).await.and_then(whole).and_then(counting::count_unparsed);
+    let planned = state
+        .statement_to_plan(statement)
+        .await
+        .and_then(whole)
+        .and_then(|plan| beside::put_back(plan, &names))
+        .and_then(counting::count_unparsed);
     let planned = planned.and_then(dialect::settle_plan);
     match planned.and_then(|plan| aggregate::settle(plan, limits)) {
         Ok(plan) => match extremes::check(&plan) {

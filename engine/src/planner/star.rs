@@ -2,95 +2,98 @@
 //!
 //! Every source has the address columns ROWTIME, ROWPARTITION and ROWOFFSET, which `SELECT *` leaves
 //! out; DataFusion knows no such columns, so `*` over a source becomes the list of its visible
-//! columns here. In a join they are called `ALIAS_COLUMN`, as ksqlDB calls them. A `*` over a
-//! subquery stays: its columns are what it selects. NATURAL joins become USING for the same reason.
+//! columns here (`super::wildcard`). NATURAL joins become USING for the same reason.
 //!
 //! Relations that are neither in the catalog nor a common table expression are reported here, with
 //! their place in the text.
 
 use std::ops::ControlFlow;
-use std::sync::Arc;
 
 use sqlparser::ast::{
-    AccessExpr, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident, Join,
-    JoinConstraint, JoinOperator, ObjectName, Query, Select, SelectItem, SelectItemQualifiedWildcardKind, Spanned as _,
-    TableFactor, TableWithJoins, Value, VisitorMut, WildcardAdditionalOptions, With,
+    AccessExpr, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident,
+    ObjectName, Query, Select, SelectItem, SelectItemQualifiedWildcardKind, SetExpr, Spanned as _, TableAlias,
+    TableFactor, TableWithJoins, Value, VisitorMut, WildcardAdditionalOptions,
 };
 
+use super::merged::{Joined, settle_natural};
+use super::relations::{Relation, excluded};
+use super::scope::{Scope, Scoped, enter, leave};
 use super::types::resolve;
-use crate::catalog::{Catalog, SourceDef};
+use super::{unnamed, wildcard};
+use crate::catalog::Catalog;
 use crate::diagnostic::{Diagnostic, NOT_SUPPORTED, UNKNOWN_COLUMN, UNKNOWN_SOURCE, nearest, other_case};
 use crate::sql::expr_forms::{cast_ast, cast_type, struct_star};
-use crate::sql::{ast::Spanned, walk_mut};
+use crate::sql::{ast::Spanned, parse_expr, walk_mut};
 use crate::types::SqlType;
 
 /// Settles every `*` and every relation of a query. Reports what does not exist.
 pub fn expand(query: &mut Query, catalog: &Catalog) -> Vec<Diagnostic> {
-    let mut expander = Expander { catalog, ctes: Vec::new(), withs: Vec::new(), errors: Vec::new() };
+    let mut expander = Expander::new(catalog);
     walk_mut(query, &mut expander);
     expander.errors
 }
 
 /// Replaces the types that CREATE TYPE made in the CASTs of an expression. Reports what does not exist.
 pub fn resolve_types(expr: &mut Expr, catalog: &Catalog, errors: &mut Vec<Diagnostic>) {
-    let mut expander = Expander { catalog, ctes: Vec::new(), withs: Vec::new(), errors: Vec::new() };
+    let mut expander = Expander::new(catalog);
     walk_mut(expr, &mut expander);
     errors.append(&mut expander.errors);
 }
 
 struct Expander<'a> {
-    catalog: &'a Catalog,
-    /// Names of the common table expressions in scope.
-    ctes: Vec<String>,
-    /// WITH clauses taken out while the query they belong to is visited, and how many names to keep after it.
-    withs: Vec<(Option<With>, usize)>,
+    scope: Scope<'a>,
+    /// How many subqueries got a name.
+    unnamed: usize,
     errors: Vec<Diagnostic>,
 }
 
-/// A relation in FROM.
-struct Relation {
-    /// What its columns are qualified with.
-    alias: Option<Ident>,
-    /// What it is, when it is a source.
-    source: Option<Arc<SourceDef>>,
-    /// Columns that a USING merged into the relation before it.
-    merged: Vec<String>,
+impl<'a> Expander<'a> {
+    fn new(catalog: &'a Catalog) -> Self {
+        Self { scope: Scope::new(catalog), unnamed: 0, errors: Vec::new() }
+    }
+}
+
+impl<'a> Scoped<'a> for Expander<'a> {
+    fn scope(&mut self) -> &mut Scope<'a> {
+        &mut self.scope
+    }
 }
 
 impl VisitorMut for Expander<'_> {
     type Break = ();
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
-        let scope = self.ctes.len();
-        let mut with = query.with.take();
-        let recursive = with.as_ref().is_some_and(|w| w.recursive);
-        for cte in with.iter_mut().flat_map(|w| &mut w.cte_tables) {
-            let name = cte.alias.name.value.clone();
-            if recursive {
-                self.ctes.push(name.clone());
-            }
-            walk_mut(&mut cte.query, self);
-            self.ctes.push(name);
-        }
-        self.withs.push((with, scope));
+        enter(self, query);
         ControlFlow::Continue(())
     }
 
     fn post_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
-        if let Some((with, scope)) = self.withs.pop() {
-            query.with = with;
-            self.ctes.truncate(scope);
+        leave(self, query);
+        ControlFlow::Continue(())
+    }
+
+    /// `(p JOIN q …) AS z` is a subquery of what the join shows, by its own names.
+    fn post_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<()> {
+        if let TableFactor::NestedJoin { table_with_joins, alias: Some(alias) } = factor {
+            unnamed::name(table_with_joins, &mut self.unnamed);
+            let joined = self.joined(table_with_joins);
+            let shown = wildcard::by_own_names(&joined);
+            let named = selected(shown, table_with_joins, alias);
+            *factor = named.unwrap_or_else(|| factor.clone());
         }
         ControlFlow::Continue(())
     }
 
-    fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
-        let mut relations = Vec::new();
+    /// After its subqueries: their columns are known then.
+    fn post_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
+        select.from.iter_mut().for_each(|from| unnamed::name(from, &mut self.unnamed));
+        let mut all = Joined::default();
         for from in &mut select.from {
-            self.relations(from, &mut relations);
+            let joined = self.joined(from);
+            all.beside(joined);
         }
         let items = std::mem::take(&mut select.projection);
-        select.projection = items.into_iter().flat_map(|item| self.item(item, &relations)).collect();
+        select.projection = items.into_iter().flat_map(|item| self.item(item, &all)).collect();
         ControlFlow::Continue(())
     }
 
@@ -101,7 +104,7 @@ impl VisitorMut for Expander<'_> {
             && let Some(value) = cast_type(data_type)
         {
             let span = crate::sql::place(span).unwrap_or_default();
-            match resolve(&Spanned { value, span }, self.catalog) {
+            match resolve(&Spanned { value, span }, self.scope.namer.catalog) {
                 Ok(ty) => *data_type = cast_ast(&ty),
                 Err(error) => self.errors.push(*error),
             }
@@ -111,61 +114,37 @@ impl VisitorMut for Expander<'_> {
 }
 
 impl Expander<'_> {
-    fn relations(&mut self, from: &mut TableWithJoins, out: &mut Vec<Relation>) {
-        let first = out.len();
-        self.factor(&mut from.relation, out);
+    fn joined(&mut self, from: &mut TableWithJoins) -> Joined {
+        let mut joined = self.factor(&mut from.relation);
         for join in &mut from.joins {
-            let right = out.len();
-            self.factor(&mut join.relation, out);
-            let (before, joined) = out[first..].split_at_mut(right - first);
-            settle_natural(join, before, joined);
-            merge(join, before, joined);
+            let right = self.factor(&mut join.relation);
+            settle_natural(join, &joined, &right);
+            joined.join(&join.join_operator, right);
         }
+        joined
     }
 
     /// The relations of one item of FROM: one, or those of a join in parentheses.
-    fn factor(&mut self, factor: &mut TableFactor, out: &mut Vec<Relation>) {
+    fn factor(&mut self, factor: &mut TableFactor) -> Joined {
         match factor {
-            TableFactor::NestedJoin { table_with_joins, alias: None } => self.relations(table_with_joins, out),
-            other => {
-                let relation = self.relation(other);
-                out.push(relation);
-            }
+            TableFactor::NestedJoin { table_with_joins, alias: None } => return self.joined(table_with_joins),
+            TableFactor::Table { name, args: None, .. } => self.check_name(name),
+            _ => {}
         }
+        Joined { relations: self.scope.namer.factor(factor), merged: Vec::new() }
     }
 
-    fn relation(&mut self, factor: &mut TableFactor) -> Relation {
-        let named = |alias: Option<Ident>| Relation { alias, source: None, merged: Vec::new() };
-        match factor {
-            TableFactor::Table { name, alias, args: None, .. } => {
-                let source = self.source(name);
-                let own = name.0.last().and_then(|part| part.as_ident().cloned());
-                let alias = alias.as_ref().map(|a| a.name.clone()).or(own);
-                Relation { alias, source, merged: Vec::new() }
-            }
-            TableFactor::Table { alias, .. }
-            | TableFactor::Derived { alias, .. }
-            | TableFactor::UNNEST { alias, .. }
-            | TableFactor::Function { alias, .. }
-            | TableFactor::TableFunction { alias, .. } => named(alias.as_ref().map(|a| a.name.clone())),
-            _ => named(None),
-        }
-    }
-
-    fn source(&mut self, name: &ObjectName) -> Option<Arc<SourceDef>> {
-        let [part] = &name.0[..] else {
-            self.unknown(name);
-            return None;
+    fn check_name(&mut self, name: &ObjectName) {
+        let namer = &self.scope.namer;
+        let is_known = match &name.0[..] {
+            [part] => part.as_ident().is_none_or(|name| {
+                namer.named.iter().any(|(named, _)| *named == name.value) || namer.catalog.source(&name.value).is_some()
+            }),
+            _ => false,
         };
-        let ident = part.as_ident()?;
-        if self.ctes.contains(&ident.value) {
-            return None;
-        }
-        let found = self.catalog.source(&ident.value).cloned();
-        if found.is_none() {
+        if !is_known {
             self.unknown(name);
         }
-        found
     }
 
     fn unknown(&mut self, name: &ObjectName) {
@@ -175,7 +154,7 @@ impl Expander<'_> {
             span,
             ..Diagnostic::new(UNKNOWN_SOURCE, format!("stream or table \"{text}\" does not exist"))
         };
-        let near = nearest(&text, self.catalog.sources().map(|s| s.name.as_str()));
+        let near = nearest(&text, self.scope.namer.catalog.sources().map(|s| s.name.as_str()));
         self.errors.push(match near {
             Some(near) if near.eq_ignore_ascii_case(&text) => error.hint(other_case(near)),
             Some(near) => error.hint(format!("Did you mean \"{near}\"?")),
@@ -185,13 +164,12 @@ impl Expander<'_> {
         });
     }
 
-    fn item(&mut self, item: SelectItem, relations: &[Relation]) -> Vec<SelectItem> {
+    fn item(&mut self, item: SelectItem, joined: &Joined) -> Vec<SelectItem> {
         match item {
             SelectItem::Wildcard(options) => {
-                let prefixed = relations.len() > 1;
                 let excluded = self.excluded(&options);
-                self.check_excluded(&excluded, &relations.iter().collect::<Vec<_>>());
-                let items: Vec<_> = relations.iter().flat_map(|r| columns(r, prefixed, &excluded, &options)).collect();
+                self.check_excluded(&excluded, &joined.relations);
+                let items = wildcard::all(joined, &excluded, &options);
                 if let Some(last) = excluded.last().filter(|_| items.is_empty()) {
                     let error = Diagnostic::new(UNKNOWN_COLUMN, "nothing is left of \"*\"");
                     self.errors.push(error.at_maybe(crate::sql::place(last.span)));
@@ -199,28 +177,32 @@ impl Expander<'_> {
                 items
             }
             SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::ObjectName(name), options) => {
-                let alias = name.0.last().and_then(|p| p.as_ident()).map(|i| i.value.clone());
-                let excluded = self.excluded(&options);
-                let relation = relations.iter().find(|r| r.alias.as_ref().map(|a| &a.value) == alias.as_ref());
-                if relation.is_none() && relations.iter().all(|relation| relation.alias.is_some()) {
-                    self.unknown_alias(&name, relations);
-                    return Vec::new();
-                }
-                match relation.filter(|r| r.source.is_some()) {
-                    Some(relation) => {
-                        self.check_excluded(&excluded, &[relation]);
-                        columns(relation, relations.len() > 1, &excluded, &options)
-                    }
-                    None => {
-                        vec![SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::ObjectName(name), options)]
-                    }
-                }
+                self.qualified(name, options, joined)
             }
             other => match struct_star(&other) {
-                Some(access) => self.struct_fields(access, relations),
+                Some(access) => self.struct_fields(access, &joined.relations),
                 None => vec![other],
             },
         }
+    }
+
+    /// `x.*`
+    fn qualified(&mut self, name: ObjectName, options: WildcardAdditionalOptions, joined: &Joined) -> Vec<SelectItem> {
+        let relations = &joined.relations;
+        let alias = name.0.last().and_then(|p| p.as_ident()).map(|i| i.value.clone());
+        let excluded = self.excluded(&options);
+        let found = relations.iter().position(|r| r.alias.as_ref().map(|a| &a.value) == alias.as_ref());
+        if found.is_none() && relations.iter().all(|relation| relation.alias.is_some()) {
+            self.unknown_alias(&name, relations);
+            return Vec::new();
+        }
+        if let Some(at) = found {
+            self.check_excluded(&excluded, &relations[at..=at]);
+            if let Some(items) = wildcard::of_source(joined, at, &excluded) {
+                return items;
+            }
+        }
+        vec![SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::ObjectName(name), options)]
     }
 
     /// Reports `x.*` where nothing in FROM is called x.
@@ -244,13 +226,10 @@ impl Expander<'_> {
         Vec::new()
     }
 
-    /// Reports what is to be left out of `*` and is not in it. Of what is no source DataFusion knows the columns.
-    fn check_excluded(&mut self, excluded: &[Ident], relations: &[&Relation]) {
-        if relations.iter().any(|relation| relation.source.is_none()) {
-            return;
-        }
-        let shown: Vec<&str> =
-            relations.iter().filter_map(|r| r.source.as_ref()).flat_map(|s| s.visible_columns()).collect();
+    /// Reports what is to be left out of `*` and is not in it, where the columns can be told.
+    fn check_excluded(&mut self, excluded: &[Ident], relations: &[Relation]) {
+        let shown: Option<Vec<Vec<&str>>> = relations.iter().map(Relation::visible).collect();
+        let Some(shown) = shown.map(|shown| shown.concat()) else { return };
         for name in excluded.iter().filter(|name| !shown.contains(&name.value.as_str())) {
             let message = format!("column \"{}\" is not among those of \"*\"", name.value);
             let error = Diagnostic::new(UNKNOWN_COLUMN, message).at_maybe(crate::sql::place(name.span));
@@ -259,7 +238,6 @@ impl Expander<'_> {
     }
 
     fn excluded(&mut self, options: &WildcardAdditionalOptions) -> Vec<Ident> {
-        use sqlparser::ast::ExcludeSelectItem::{Multiple, Single};
         let unsupported = options.opt_ilike.is_some() || options.opt_replace.is_some() || options.opt_rename.is_some();
         if unsupported {
             let message = "ILIKE, REPLACE and RENAME after \"*\" are not supported yet";
@@ -267,96 +245,17 @@ impl Expander<'_> {
                 Diagnostic::new(NOT_SUPPORTED, message).at_maybe(crate::sql::place(options.wildcard_token.0.span)),
             );
         }
-        let last = |name: &ObjectName| name.0.last().and_then(|p| p.as_ident()).cloned();
-        let excluded = match &options.opt_exclude {
-            Some(Single(name)) => last(name).into_iter().collect(),
-            Some(Multiple(names)) => names.iter().filter_map(last).collect(),
-            None => Vec::new(),
-        };
-        let except =
-            options.opt_except.iter().flat_map(|e| std::iter::once(&e.first_element).chain(&e.additional_elements));
-        excluded.into_iter().chain(except.cloned()).collect()
+        excluded(options)
     }
 }
 
-/// The columns that `*` shows of a relation.
-fn columns(
-    relation: &Relation,
-    prefixed: bool,
-    excluded: &[Ident],
-    options: &WildcardAdditionalOptions,
-) -> Vec<SelectItem> {
-    let (Some(source), Some(alias)) = (&relation.source, &relation.alias) else {
-        let kind =
-            relation.alias.clone().map(|a| SelectItemQualifiedWildcardKind::ObjectName(ObjectName::from(vec![a])));
-        return vec![match kind {
-            Some(kind) => SelectItem::QualifiedWildcard(kind, options.clone()),
-            None => SelectItem::Wildcard(options.clone()),
-        }];
-    };
-    let shown = source.visible_columns();
-    let shown = shown
-        .into_iter()
-        .filter(|c| !excluded.iter().any(|e| e.value == *c) && !relation.merged.iter().any(|m| m == c));
-    shown.map(|column| column_item(alias, column, prefixed)).collect()
-}
-
-fn column_item(alias: &Ident, column: &str, prefixed: bool) -> SelectItem {
-    let expr = Expr::CompoundIdentifier(vec![alias.clone(), Ident::new(column)]);
-    match prefixed {
-        true => SelectItem::ExprWithAlias { expr, alias: Ident::new(format!("{}_{column}", alias.value)) },
-        false => SelectItem::UnnamedExpr(expr),
-    }
-}
-
-fn constraint(join: &mut Join) -> Option<&mut JoinConstraint> {
-    use JoinOperator::{FullOuter, Inner, Left, LeftOuter, Right, RightOuter};
-    match &mut join.join_operator {
-        JoinOperator::Join(c) | Inner(c) | Left(c) | LeftOuter(c) | Right(c) | RightOuter(c) | FullOuter(c) => Some(c),
-        _ => None,
-    }
-}
-
-/// A NATURAL join of sources is one USING their common visible columns: the address columns, which
-/// all have in common, do not count. Without a common column it is a CROSS JOIN.
-fn settle_natural(join: &mut Join, before: &[Relation], joined: &[Relation]) {
-    if before.iter().chain(joined).any(|r| r.source.is_none()) {
-        return;
-    }
-    let Some(constraint) = constraint(join).filter(|c| **c == JoinConstraint::Natural) else { return };
-    let left = visible(before);
-    let common: Vec<String> = visible(joined).into_iter().filter(|c| left.contains(c)).collect();
-    if common.is_empty() {
-        join.join_operator = JoinOperator::CrossJoin(JoinConstraint::None);
-        return;
-    }
-    *constraint = JoinConstraint::Using(common.into_iter().map(|c| ObjectName::from(vec![Ident::new(c)])).collect());
-}
-
-fn visible(relations: &[Relation]) -> Vec<String> {
-    let columns = relations.iter().flat_map(|r| r.source.iter()).flat_map(|s| s.visible_columns());
-    columns.map(str::to_owned).collect()
-}
-
-/// Of the two columns of a USING the one stays in `*` that is never missing: the right one of a RIGHT
-/// join, else the left one. A FULL join shows both.
-fn merge(join: &mut Join, before: &mut [Relation], joined: &mut [Relation]) {
-    let hidden = match join.join_operator {
-        JoinOperator::FullOuter(_) => return,
-        JoinOperator::Right(_) | JoinOperator::RightOuter(_) => before,
-        _ => joined,
-    };
-    let columns = using_columns(join);
-    hidden.iter_mut().for_each(|relation| relation.merged.extend(columns.iter().cloned()));
-}
-
-fn using_columns(join: &mut Join) -> Vec<String> {
-    match constraint(join) {
-        Some(JoinConstraint::Using(names)) => {
-            names.iter().filter_map(|n| n.0.last()).filter_map(|p| p.as_ident()).map(|i| i.value.clone()).collect()
-        }
-        _ => Vec::new(),
-    }
+/// A subquery in FROM.
+fn selected(items: Vec<SelectItem>, from: &TableWithJoins, alias: &TableAlias) -> Option<TableFactor> {
+    let Ok(Expr::Subquery(mut subquery)) = parse_expr("(SELECT 1)") else { return None };
+    let SetExpr::Select(select) = subquery.body.as_mut() else { return None };
+    select.projection = items;
+    select.from = vec![from.clone()];
+    Some(TableFactor::Derived { lateral: false, subquery, alias: Some(alias.clone()), sample: None })
 }
 
 fn struct_items(access: &Expr, relations: &[Relation]) -> Option<Vec<SelectItem>> {

@@ -1,67 +1,61 @@
 //! The column of a USING: one name for a value that either side may have.
 //!
-//! ```text
-//! l JOIN r USING (s), LEFT JOIN     s is l.s
-//! l RIGHT JOIN r USING (s)          s is r.s
-//! l FULL JOIN r USING (s)           s is that of l.s and r.s which is there
-//! ```
-//!
 //! DataFusion takes the left one in every case, and finds it ambiguous in an operator. So the name is replaced where it
-//! stands without a relation, before DataFusion sees the query. `*` is settled already.
+//! stands without a relation, before DataFusion sees the query, and the join is one ON what the columns are. `*` and
+//! NATURAL are settled already. What the columns are says [`super::merged`].
 
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
-    BinaryOperator, Expr, Ident, Join, JoinConstraint, JoinOperator, OrderByKind, Query, Select, SelectItem, SetExpr,
-    TableWithJoins, VisitorMut,
+    BinaryOperator, Expr, Ident, Join, JoinConstraint, OrderByKind, Query, Select, SelectItem, SetExpr, TableFactor,
+    TableWithJoins, VisitMut, VisitorMut,
 };
 
-use super::relations::{Namer, Relation, listed};
-use super::star::call;
+use super::merged::{Compared, Joined, Merged, constraint_mut};
+use super::relations::Namer;
+use super::scope::{Scope, Scoped, enter, leave};
 use crate::catalog::Catalog;
-use crate::dialect;
 use crate::sql::walk_mut;
 
 /// Replaces the columns of every USING in a query by what they are.
 pub(super) fn settle(query: &mut Query, catalog: &Catalog) {
-    walk_mut(query, &mut Settler { namer: Namer { catalog, named: Vec::new() }, scopes: Vec::new() });
+    walk_mut(query, &mut Settler { scope: Scope::new(catalog) });
 }
 
 struct Settler<'a> {
-    namer: Namer<'a>,
-    /// How many names of WITH there were before each query around.
-    scopes: Vec<usize>,
+    scope: Scope<'a>,
+}
+
+impl<'a> Scoped<'a> for Settler<'a> {
+    fn scope(&mut self) -> &mut Scope<'a> {
+        &mut self.scope
+    }
 }
 
 impl VisitorMut for Settler<'_> {
     type Break = ();
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
-        self.scopes.push(self.namer.named.len());
-        self.namer.name(query);
-        if let SetExpr::Select(select) = query.body.as_mut() {
-            let merged = merged(select, &self.namer);
-            let order = query.order_by.as_mut().map(|order| &mut order.kind);
-            if let (Some(OrderByKind::Expressions(order)), false) = (order, merged.is_empty()) {
-                let result = listed(select).unwrap_or_default();
-                let is_of_result = |expr: &Expr| matches!(expr, Expr::Identifier(name) if result.contains(&name.value));
-                for by in order.iter_mut().filter(|by| !is_of_result(&by.expr)) {
-                    replace(&mut by.expr, &merged, &self.namer);
-                }
+        enter(self, query);
+        let SetExpr::Select(select) = query.body.as_ref() else { return ControlFlow::Continue(()) };
+        if let Some(OrderByKind::Expressions(order)) = query.order_by.as_mut().map(|order| &mut order.kind) {
+            let merged = merged(&mut select.from.clone(), &self.scope.namer);
+            let result = self.scope.namer.listed(select).filter(|_| !merged.is_empty()).unwrap_or_default();
+            let is_of_result = |expr: &Expr| matches!(expr, Expr::Identifier(name) if result.contains(&name.value));
+            for by in order.iter_mut().filter(|by| !is_of_result(&by.expr)) {
+                replace(&mut by.expr, &merged, &self.scope.namer);
             }
         }
         ControlFlow::Continue(())
     }
 
-    fn post_visit_query(&mut self, _: &mut Query) -> ControlFlow<()> {
-        if let Some(names) = self.scopes.pop() {
-            self.namer.named.truncate(names);
-        }
+    fn post_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
+        leave(self, query);
         ControlFlow::Continue(())
     }
 
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
-        let merged = merged(select, &self.namer);
+        let merged = merged(&mut select.from, &self.scope.namer);
         if merged.is_empty() {
             return ControlFlow::Continue(());
         }
@@ -74,113 +68,60 @@ impl VisitorMut for Settler<'_> {
                 *item = SelectItem::ExprWithAlias { expr: Expr::Identifier(alias.clone()), alias };
             }
         }
-        rejoin(select, &merged);
-        replace(select, &merged, &self.namer);
+        // What FROM says of them was replaced when it was read.
+        let from = std::mem::take(&mut select.from);
+        replace(select, &merged, &self.scope.namer);
+        select.from = from;
         ControlFlow::Continue(())
     }
 }
 
-/// The column of a USING.
-#[derive(Clone, Debug)]
-struct Merged {
-    name: String,
-    /// What it is.
-    value: Expr,
-    /// The joins that say so, by their place among those of their item of FROM.
-    joins: Vec<(usize, Expr)>,
-    item: usize,
+/// The columns of the USINGs in a FROM, whose joins become joins ON what they are.
+fn merged(from: &mut [TableWithJoins], namer: &Namer<'_>) -> Vec<Merged> {
+    let mut all = Joined::default();
+    from.iter_mut().for_each(|from| all.beside(joined(from, namer)));
+    all.merged
 }
 
-fn merged(select: &Select, namer: &Namer<'_>) -> Vec<Merged> {
-    let items = select.from.iter().enumerate();
-    items.flat_map(|(item, from)| merged_in(from, item, namer)).collect()
-}
-
-/// The columns of the USINGs of one item of FROM. Where it cannot be told whose a column is, DataFusion decides.
-fn merged_in(from: &TableWithJoins, item: usize, namer: &Namer<'_>) -> Vec<Merged> {
-    let mut found: Vec<Merged> = Vec::new();
-    let mut before = namer.factor(&from.relation);
-    for (at, join) in from.joins.iter().enumerate() {
-        let joined = namer.factor(&join.relation);
-        for name in using(join) {
-            let known = found.iter().position(|column| column.name == name);
-            let left = known.map(|at| found[at].value.clone()).or_else(|| column_of(&before, &name));
-            let (Some(left), Some(right)) = (left, column_of(&joined, &name)) else { continue };
-            let value = either(&join.join_operator, left.clone(), right.clone());
-            match known {
-                Some(known) => {
-                    let on = equal(left, right);
-                    found[known].joins.push((at, on));
-                    found[known].value = value;
-                }
-                None => found.push(Merged { name, value, joins: Vec::new(), item }),
-            }
+fn joined(from: &mut TableWithJoins, namer: &Namer<'_>) -> Joined {
+    let mut joined = factor(&mut from.relation, namer);
+    for join in &mut from.joins {
+        if let TableFactor::Derived { lateral: true, subquery, .. } = &mut join.relation {
+            replace(subquery.as_mut(), &joined.merged, namer);
         }
-        before.extend(joined);
+        let right = factor(&mut join.relation, namer);
+        let compared = joined.join(&join.join_operator, right);
+        settle_condition(join, compared, &joined.merged, namer);
     }
-    found
+    joined
 }
 
-fn using(join: &Join) -> Vec<String> {
-    match constraint(&join.join_operator) {
-        Some(JoinConstraint::Using(names)) => {
-            names.iter().filter_map(|name| Some(name.0.last()?.as_ident()?.value.clone())).collect()
-        }
-        _ => Vec::new(),
-    }
-}
-
-fn constraint(join: &JoinOperator) -> Option<&JoinConstraint> {
-    use JoinOperator::{FullOuter, Inner, Left, LeftOuter, Right, RightOuter};
-    match join {
-        JoinOperator::Join(c) | Inner(c) | Left(c) | LeftOuter(c) | Right(c) | RightOuter(c) | FullOuter(c) => Some(c),
-        _ => None,
+fn factor(factor: &mut TableFactor, namer: &Namer<'_>) -> Joined {
+    match factor {
+        TableFactor::NestedJoin { table_with_joins, alias: None } => joined(table_with_joins, namer),
+        other => Joined { relations: namer.factor(other), merged: Vec::new() },
     }
 }
 
-/// The column of this name of the one relation that has it.
-fn column_of(relations: &[Relation], name: &str) -> Option<Expr> {
-    let with: Vec<&Relation> = relations.iter().filter(|relation| relation.has(name) != Some(false)).collect();
-    let [one] = with[..] else { return None };
-    Some(Expr::CompoundIdentifier(vec![one.alias.clone()?, Ident::new(name)]))
-}
-
-fn either(join: &JoinOperator, left: Expr, right: Expr) -> Expr {
-    match join {
-        JoinOperator::Right(_) | JoinOperator::RightOuter(_) => right,
-        JoinOperator::FullOuter(_) => call(dialect::EITHER, vec![left, right]),
-        _ => left,
+/// Where it cannot be told whose a column is, DataFusion decides.
+fn settle_condition(join: &mut Join, compared: Vec<Compared>, merged: &[Merged], namer: &Namer<'_>) {
+    let Some(constraint) = constraint_mut(&mut join.join_operator) else { return };
+    if let JoinConstraint::On(condition) = constraint {
+        replace(condition, merged, namer);
+    }
+    let compared: Option<Vec<(Expr, Expr)>> = compared.into_iter().collect();
+    let equal = compared.into_iter().flatten().map(|(left, right)| operation(left, BinaryOperator::Eq, right));
+    if let Some(condition) = equal.reduce(|all, equal| operation(all, BinaryOperator::And, equal)) {
+        *constraint = JoinConstraint::On(condition);
     }
 }
 
-fn equal(left: Expr, right: Expr) -> Expr {
-    Expr::BinaryOp { left: Box::new(left), op: BinaryOperator::Eq, right: Box::new(right) }
-}
-
-/// A join USING a column that joins before it have merged joins by what that column is.
-fn rejoin(select: &mut Select, merged: &[Merged]) {
-    for column in merged {
-        for (at, on) in &column.joins {
-            let join = &mut select.from[column.item].joins[*at];
-            // With more columns than this one it is left to DataFusion.
-            let alone = using(join).len() == 1;
-            if let Some(constraint) = constraint_mut(&mut join.join_operator).filter(|_| alone) {
-                *constraint = JoinConstraint::On(on.clone());
-            }
-        }
-    }
-}
-
-fn constraint_mut(join: &mut JoinOperator) -> Option<&mut JoinConstraint> {
-    use JoinOperator::{FullOuter, Inner, Left, LeftOuter, Right, RightOuter};
-    match join {
-        JoinOperator::Join(c) | Inner(c) | Left(c) | LeftOuter(c) | Right(c) | RightOuter(c) | FullOuter(c) => Some(c),
-        _ => None,
-    }
+fn operation(left: Expr, op: BinaryOperator, right: Expr) -> Expr {
+    Expr::BinaryOp { left: Box::new(left), op, right: Box::new(right) }
 }
 
 /// Replaces the names in a tree, where nothing between hides them.
-fn replace(tree: &mut impl sqlparser::ast::VisitMut, merged: &[Merged], namer: &Namer<'_>) {
+fn replace(tree: &mut impl VisitMut, merged: &[Merged], namer: &Namer<'_>) {
     walk_mut(tree, &mut Replacer { merged, namer, hidden: Vec::new() });
 }
 
@@ -201,10 +142,15 @@ impl VisitorMut for Replacer<'_, '_> {
     type Break = ();
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
-        let hidden = match (query.body.as_ref(), &query.with) {
-            (SetExpr::Select(select), None) => {
-                let relations = self.namer.relations(&select.from);
-                let hides = |name: &String| relations.iter().any(|relation| relation.has(name) != Some(false));
+        let mut namer = self.namer.clone();
+        namer.name(query);
+        let hidden = match query.body.as_ref() {
+            SetExpr::Select(select) => {
+                let relations = namer.relations(&select.from);
+                let hides = |name: &String| {
+                    let is_column = relations.iter().any(|relation| relation.has(name) != Some(false));
+                    is_column || gives(select, name)
+                };
                 self.all().into_iter().filter(hides).collect()
             }
             _ => self.all(),
@@ -234,7 +180,28 @@ impl VisitorMut for Replacer<'_, '_> {
             && !self.hidden.iter().flatten().any(|hidden| *hidden == name.value)
             && let Some(column) = self.merged.iter().find(|column| column.name == name.value)
         {
+            let place = name.clone();
             *expr = column.value.clone();
+            walk_mut(expr, &mut At(&place));
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+/// Whether a SELECT list gives a name to an item.
+fn gives(select: &Select, name: &str) -> bool {
+    select.projection.iter().any(|item| matches!(item, SelectItem::ExprWithAlias { alias, .. } if alias.value == name))
+}
+
+/// Moves columns to the place of a name in the text.
+struct At<'a>(&'a Ident);
+
+impl VisitorMut for At<'_> {
+    type Break = ();
+
+    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        if let Expr::CompoundIdentifier(names) = expr {
+            names.iter_mut().for_each(|name| name.span = self.0.span);
         }
         ControlFlow::Continue(())
     }
