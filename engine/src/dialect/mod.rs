@@ -9,6 +9,7 @@
 //! Semantics are ksqlDB's. This room knows no catalog and no statements.
 
 mod adapt;
+mod any_all;
 mod arithmetic;
 mod assign;
 mod average;
@@ -17,6 +18,7 @@ mod common;
 mod comparison;
 mod constructor;
 mod convert;
+mod correlation;
 mod doubles;
 mod either;
 mod extremes;

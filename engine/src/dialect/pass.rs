@@ -8,7 +8,10 @@ use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{Expr, LogicalPlan};
 
 use super::comparison::relax;
-use super::{average, doubles, extremes, foreign, guard, lower, multiset, one_form, one_row, subqueries, sums, truth};
+use super::{
+    any_all, average, correlation, doubles, extremes, foreign, guard, lower, multiset, one_form, one_row, subqueries,
+    sums, truth,
+};
 
 /// The plan as it is executed. Refuses what has no meaning.
 pub(crate) fn settle_plan(plan: LogicalPlan) -> Result<LogicalPlan> {
@@ -29,7 +32,9 @@ pub(super) fn each_grouped(expr: Expr, settle: &impl Fn(Expr) -> Result<Expr>) -
 }
 
 fn settle_node(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
+    let plan = any_all::marked(plan)?;
     let schema = merge_schema(&plan.inputs());
+    let around = correlation::around(&plan)?;
     let names = NamePreserver::new(&plan);
     let condition = matches!(plan, LogicalPlan::Filter(_) | LogicalPlan::Join(_));
     let computed = matches!(plan, LogicalPlan::Aggregate(_) | LogicalPlan::Window(_));
@@ -38,6 +43,8 @@ fn settle_node(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
     let settle = |expr: Expr| {
         let name = names.save(&expr);
         let expr = one_row::compared(expr)?;
+        correlation::check(&expr, &around)?;
+        let expr = any_all::as_exists(expr, &schema)?;
         let expr = if listed { subqueries::as_values(expr, &schema)? } else { expr };
         let lowered = one_form::settle_calls(lower(expr, &schema)?, &schema)?;
         let lowered = if computed { average::with_a_digit_more(lowered, &schema)? } else { lowered };
@@ -51,7 +58,10 @@ fn settle_node(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
     };
     let plan = plan.map_expressions(|expr| each_grouped(expr, &settle).map(Transformed::yes))?;
     let plan = plan.map_data(|plan| match plan {
-        LogicalPlan::Join(join) => multiset::settle_join(one_form::settle_join(doubles::settle_join(join)?)?),
+        LogicalPlan::Join(join) => {
+            correlation::check_lateral(&join)?;
+            multiset::settle_join(one_form::settle_join(doubles::settle_join(join)?)?)
+        }
         LogicalPlan::Filter(filter) => subqueries::with_keys(filter),
         LogicalPlan::Union(union) => doubles::settle_union(union),
         LogicalPlan::Aggregate(aggregate) => one_form::settle_aggregate(aggregate),

@@ -7,7 +7,7 @@
 //!
 //! A comparison with a NULL is false here as everywhere, so neither is ever NULL.
 
-use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, DFSchema, Result};
 use datafusion::functions_aggregate::expr_fn::count;
 use datafusion::logical_expr::expr::{Exists, InSubquery};
@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use super::comparison::{self, relax};
 use super::operator::Op;
-use super::{guard, lower};
+use super::{correlation, guard, lower};
 
 /// What a column is called that a condition needs; numbered.
 const KEY: &str = "headwater_key_";
@@ -62,11 +62,12 @@ fn among_some(among: InSubquery, schema: &DFSchema) -> Result<Expr> {
 /// what is outside. What it has instead of a column, such as `b + 1` or the one form of a DOUBLE, becomes one.
 pub(super) fn with_keys(filter: Filter) -> Result<LogicalPlan> {
     let mut keys: Vec<Expr> = Vec::new();
+    let before = keys_of(&filter.input)?;
     let mut key = |expr: Box<Expr>, other: &Expr| {
         if !is_inside(&expr) || !is_outside(other) {
             return expr;
         }
-        let name = format!("{KEY}{}", keys.len());
+        let name = format!("{KEY}{}", before + keys.len());
         keys.push(expr.alias(name.clone()));
         Box::new(Expr::Column(Column::new_unqualified(name)))
     };
@@ -88,6 +89,19 @@ pub(super) fn with_keys(filter: Filter) -> Result<LogicalPlan> {
         .build()
 }
 
+/// How many such columns a plan has by now: DataFusion brings them all to the top.
+fn keys_of(plan: &LogicalPlan) -> Result<usize> {
+    let mut count = 0;
+    plan.apply(|node| {
+        if let LogicalPlan::Projection(projection) = node {
+            let is_key = |expr: &&Expr| matches!(expr, Expr::Alias(alias) if alias.name.starts_with(KEY));
+            count += projection.expr.iter().filter(is_key).count();
+        }
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    Ok(count)
+}
+
 /// An expression of the subquery's own columns that is none of them.
 fn is_inside(expr: &Expr) -> bool {
     !matches!(expr, Expr::Column(_)) && !expr.column_refs().is_empty() && !refers_outside(expr)
@@ -106,8 +120,11 @@ fn with_plan(subquery: Subquery, plan: LogicalPlan) -> Subquery {
 }
 
 /// An expression as it is seen from a subquery; the columns it refers to are added to `references`.
-fn outer(expr: Expr, schema: &DFSchema, references: &mut Vec<Expr>) -> Result<Expr> {
+pub(super) fn outer(expr: Expr, schema: &DFSchema, references: &mut Vec<Expr>) -> Result<Expr> {
     let referring = expr.transform_up(|expr| {
+        if let Expr::OuterReferenceColumn(_, column) = &expr {
+            return Err(correlation::too_far(column));
+        }
         let Expr::Column(column) = expr else { return Ok(Transformed::no(expr)) };
         let (qualifier, field) = schema.qualified_field_from_column(&column)?;
         let column = Column::new(qualifier.cloned(), field.name());

@@ -7,11 +7,12 @@ use std::ops::ControlFlow;
 
 use datafusion::arrow::datatypes::DataType;
 use datafusion::error::DataFusionError;
-use sqlparser::ast::{Expr, Spanned as _, UnaryOperator, Value, ValueWithSpan, Visit, Visitor};
+use sqlparser::ast::{Expr, Query, Spanned as _, TableFactor, UnaryOperator, Value, ValueWithSpan, Visit, Visitor};
 
 use super::plan_errors::Told;
-use super::{clause, plan_errors};
+use super::{clause, plan_errors, retold};
 use crate::diagnostic::{Diagnostic, PLAN, Span};
+use crate::sql::expr_forms::is_subquery;
 use crate::sql::{ast, place, walk};
 use crate::types::type_name;
 
@@ -34,6 +35,9 @@ pub fn diagnose(error: &DataFusionError, query: &ast::Query) -> Vec<Diagnostic> 
 }
 
 fn narrow(diagnostic: Diagnostic, query: &ast::Query) -> Diagnostic {
+    if retold::is_correlated(&diagnostic) && diagnostic.span != Some(query.span) {
+        return to_subquery(diagnostic, query.body.as_ref());
+    }
     if diagnostic.span != Some(query.span) {
         return widen(diagnostic, query.body.as_ref());
     }
@@ -48,6 +52,44 @@ pub fn in_expression(diagnostic: Diagnostic, expr: &Expr) -> Diagnostic {
     }
     let span = quoted_pieces(&diagnostic.message).into_iter().find_map(|piece| locate(expr, piece));
     Diagnostic { span, ..diagnostic }
+}
+
+/// The refusal of a subquery has the columns by which it depends on the query around it for its place.
+fn to_subquery(diagnostic: Diagnostic, query: &Query) -> Diagnostic {
+    let Some(span) = diagnostic.span else { return diagnostic };
+    let mut around = Subqueries { span, found: None };
+    walk(query, &mut around);
+    Diagnostic { span: around.found.or(diagnostic.span), ..diagnostic }
+}
+
+/// The innermost subquery around a place: one of an expression, or LATERAL.
+struct Subqueries {
+    span: Span,
+    found: Option<Span>,
+}
+
+impl Subqueries {
+    fn see(&mut self, whole: Option<Span>) {
+        self.found = whole.filter(|whole| whole.start <= self.span.start && whole.end >= self.span.end).or(self.found);
+    }
+}
+
+impl Visitor for Subqueries {
+    type Break = ();
+
+    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+        if is_subquery(expr) {
+            self.see(place(expr.span()));
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<()> {
+        if let TableFactor::Derived { lateral: true, subquery, .. } = factor {
+            self.see(place(subquery.span()));
+        }
+        ControlFlow::Continue(())
+    }
 }
 
 /// A refusal of an operator has the columns it stands between for its place: the operator is what is wrong.

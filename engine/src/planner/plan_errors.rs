@@ -8,6 +8,7 @@ use headwater_connectors::format::FormatError;
 use headwater_connectors::transport::TransportError;
 
 use super::pinpoint::with_our_types;
+pub(crate) use super::retold::correlated;
 use super::{foreign, retold};
 use crate::diagnostic::{
     AMBIGUOUS_COLUMN, Diagnostic, INTERNAL, MEMORY, PLAN, RUNTIME, Span, UNKNOWN_COLUMN, format_refusal, transport,

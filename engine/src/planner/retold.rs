@@ -17,13 +17,19 @@ fn unsupported(message: impl Into<String>) -> Diagnostic {
     Diagnostic::new(NOT_SUPPORTED, message)
 }
 
+/// How the refusal of a subquery ends that depends on the query around it.
+const DEPENDS: &str = "it depends on the query around it in a way that is not supported";
+
 /// A subquery that depends on the query around it in a way that has no plan.
-pub(super) fn correlated(what: &str) -> Diagnostic {
-    let message =
-        format!("{what} cannot be computed here: it depends on the query around it in a way that is not supported");
-    unsupported(message)
+pub(crate) fn correlated(what: &str) -> Diagnostic {
+    unsupported(format!("{what} cannot be computed here: {DEPENDS}"))
         .detail("A subquery may refer to the query around it by conditions with =, and have no LIMIT then.")
         .hint("Say it as a join.")
+}
+
+/// Whether this is the refusal of such a subquery.
+pub(super) fn is_correlated(told: &Diagnostic) -> bool {
+    told.code == NOT_SUPPORTED && told.message.ends_with(DEPENDS)
 }
 
 fn arguments(function: &str, takes: &str, given: &str) -> Diagnostic {
