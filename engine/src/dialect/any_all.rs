@@ -9,11 +9,12 @@
 //! bits, and finds `x` among the columns of the subquery where one of them has its name: here `v` has a name of its own.
 //!
 //! DataFusion takes EXISTS in conditions alone. Elsewhere, as in a SELECT list or in ORDER BY, rows are marked by a join
-//! if the subquery does not refer to the query around it; so they are for IN in GROUP BY, ORDER BY and aggregates.
+//! if the subquery does not refer to the query around it; so they are for IN.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 
-use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, DFSchema, NullEquality, Result, internal_err};
 use datafusion::logical_expr::expr::{Exists, InSubquery, SetComparison, SetQuantifier};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
@@ -24,8 +25,9 @@ use datafusion::logical_expr::{
 use super::comparison::{self, relax};
 use super::correlation::is_correlated;
 use super::operator::Op;
+use super::pass::each_grouped;
 use super::subqueries::{outer, with_keys};
-use super::{guard, lower};
+use super::{correlation, guard, lower};
 
 /// What the values of a subquery are called.
 const VALUE: &str = "headwater_value";
@@ -49,11 +51,12 @@ fn exists(among: SetComparison, schema: &DFSchema) -> Result<Expr> {
     let Some(op) = Op::of_native(among.op) else { return Ok(Expr::SetComparison(among)) };
     let SetComparison { expr, mut subquery, quantifier, .. } = among;
     let value = guard::wrap_parts(lower(*expr, schema)?, schema)?;
-    let value = outer(value, schema, &mut subquery.outer_ref_columns)?;
     let values = Values::of(&subquery)?;
-    comparison::check(op, &value, &values.shown, subquery.subquery.schema())?;
+    comparison::check_sides(op, (&value, schema), (&values.shown, subquery.subquery.schema()))?;
+    let value = outer(value, schema, &mut subquery.outer_ref_columns)?;
     let condition = found(quantifier, op, value, values.column, values.plan.schema())?;
     let plan = with_keys(Filter::new(condition, Arc::new(values.plan)))?;
+    correlation::check_names(&plan, correlation::Kind::AnyAll)?;
     let subquery = Subquery { subquery: Arc::new(plan), ..subquery };
     Ok(Expr::Exists(Exists { subquery, negated: is_all(quantifier) }))
 }
@@ -70,15 +73,15 @@ fn is_all(quantifier: SetQuantifier) -> bool {
 }
 
 /// The values of a subquery as a column that has its name from nobody.
-struct Values {
-    plan: LogicalPlan,
-    column: Expr,
+pub(super) struct Values {
+    pub plan: LogicalPlan,
+    pub column: Expr,
     /// The same column as its query calls it.
-    shown: Expr,
+    pub shown: Expr,
 }
 
 impl Values {
-    fn of(subquery: &Subquery) -> Result<Self> {
+    pub fn of(subquery: &Subquery) -> Result<Self> {
         let inner = subquery.subquery.as_ref().clone();
         let shown = Expr::from(inner.schema().columns().swap_remove(0));
         let plan = LogicalPlanBuilder::from(inner).project([shown.clone().alias(VALUE)])?.build()?;
@@ -86,21 +89,31 @@ impl Values {
     }
 }
 
-/// The plan over rows that are marked, in place of ANY and ALL, and of IN where nothing else computes it.
+/// Refuses ANY and ALL that are neither marked nor in a condition: they depend on the query around them.
+pub(super) fn refused(expr: Expr) -> Result<Expr> {
+    expr.apply(|expr| match expr {
+        Expr::SetComparison(among) => Err(correlation::refused(correlation::Kind::AnyAll, &among.subquery.subquery)?),
+        _ => Ok(TreeNodeRecursion::Continue),
+    })?;
+    Ok(expr)
+}
+
+/// The plan over rows that are marked, in place of ANY, ALL and IN over subqueries that do not depend on the query around.
 pub(super) fn marked(plan: LogicalPlan) -> Result<LogicalPlan> {
-    let in_select = matches!(plan, LogicalPlan::Projection(_));
-    let elsewhere = matches!(plan, LogicalPlan::Aggregate(_) | LogicalPlan::Sort(_) | LogicalPlan::Window(_));
-    if !in_select && !elsewhere {
+    use LogicalPlan::{Aggregate, Projection, Sort, Window};
+    if !matches!(plan, Projection(_) | Aggregate(_) | Sort(_) | Window(_)) || !correlation::has_subqueries(&plan)? {
         return Ok(plan);
     }
     let columns = plan.schema().columns();
     let names = NamePreserver::new(&plan);
-    let mut marks = Marks { input: plan.inputs()[0].clone(), count: 0, takes_in: elsewhere };
-    let in_place = |expr| {
+    let marks = RefCell::new(Marks { input: plan.inputs()[0].clone(), count: 0 });
+    let in_place = |expr: Expr| {
         let name = names.save(&expr);
-        marks.in_place(expr).map(|expr| name.restore(expr))
+        marks.borrow_mut().in_place(expr).map(|expr| name.restore(expr))
     };
-    let expressions = plan.expressions().into_iter().map(in_place).collect::<Result<_>>()?;
+    let expressions = plan.expressions().into_iter().map(|expr| each_grouped(expr, &in_place));
+    let expressions = expressions.collect::<Result<_>>()?;
+    let marks = marks.into_inner();
     if marks.count == 0 {
         return Ok(plan);
     }
@@ -115,20 +128,15 @@ pub(super) fn marked(plan: LogicalPlan) -> Result<LogicalPlan> {
 struct Marks {
     input: LogicalPlan,
     count: usize,
-    takes_in: bool,
 }
 
 impl Marks {
     /// The expression with marks in place of its subqueries.
     fn in_place(&mut self, expr: Expr) -> Result<Expr> {
-        if matches!(expr, Expr::GroupingSet(_)) {
-            return Ok(expr);
-        }
         let replaced = expr.transform_up(|expr| {
             Ok(match expr {
                 Expr::SetComparison(among) if self.takes(&among)? => Transformed::yes(self.mark(among)?),
-                Expr::InSubquery(among) if self.takes_in => {
-                    let InSubquery { expr, subquery, negated } = among;
+                Expr::InSubquery(InSubquery { expr, subquery, negated }) => {
                     let equal = SetComparison::new(expr, subquery, Operator::Eq, SetQuantifier::Any);
                     match (self.takes(&equal)?, negated) {
                         (true, true) => Transformed::yes(Expr::Not(Box::new(self.mark(equal)?))),
@@ -155,8 +163,9 @@ impl Marks {
         let schema = self.input.schema().clone();
         let value = guard::wrap_parts(lower(*expr, &schema)?, &schema)?;
         let values = Values::of(&subquery)?;
-        let seen = outer(value.clone(), &schema, &mut Vec::new())?;
-        comparison::check(op, &seen, &values.shown, subquery.subquery.schema())?;
+        comparison::check_sides(op, (&value, &schema), (&values.shown, subquery.subquery.schema()))?;
+        // A column of a query further out cannot be looked for.
+        outer(value.clone(), &schema, &mut Vec::new())?;
         let relation = format!("{MARKS}{}", self.count);
         let right = LogicalPlanBuilder::from(values.plan).alias(relation.as_str())?.build()?;
         let column = Expr::Column(Column::new(Some(relation.as_str()), VALUE));

@@ -14,12 +14,12 @@ use datafusion::logical_expr::{
     SkipType,
 };
 
-use crate::diagnostic::{Diagnostic, NOT_SUPPORTED, PLAN, Span};
-use crate::planner::plan_errors::{correlated, place};
+use crate::diagnostic::{Diagnostic, PLAN, Span};
+use crate::planner::plan_errors::{self, correlated, place};
 
 /// What is asked of a subquery.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
+pub(super) enum Kind {
     Exists,
     In,
     AnyAll,
@@ -41,14 +41,19 @@ impl Kind {
     }
 }
 
-/// What the subqueries of a node may refer to: its inputs.
-pub(super) fn around(plan: &LogicalPlan) -> Result<Vec<LogicalPlan>> {
-    let mut has_some = false;
+/// Whether the expressions of a node have subqueries.
+pub(super) fn has_subqueries(plan: &LogicalPlan) -> Result<bool> {
+    let mut found = false;
     plan.apply_subqueries(|_| {
-        has_some = true;
+        found = true;
         Ok(TreeNodeRecursion::Stop)
     })?;
-    Ok(if has_some { plan.inputs().into_iter().cloned().collect() } else { Vec::new() })
+    Ok(found)
+}
+
+/// What the subqueries of a node may refer to: its inputs.
+pub(super) fn around(plan: &LogicalPlan) -> Result<Vec<LogicalPlan>> {
+    Ok(if has_subqueries(plan)? { plan.inputs().into_iter().cloned().collect() } else { Vec::new() })
 }
 
 /// Refuses the subqueries of an expression over `around` that cannot be computed.
@@ -56,7 +61,12 @@ pub(super) fn check(expr: &Expr, around: &[LogicalPlan]) -> Result<()> {
     expr.apply(|expr| {
         let (kind, subquery) = match expr {
             Expr::Exists(exists) => (Kind::Exists, &exists.subquery),
-            Expr::InSubquery(among) => (Kind::In, &among.subquery),
+            Expr::InSubquery(among) => {
+                if let Some(column) = first_reference(&among.expr) {
+                    return Err(too_far(&column));
+                }
+                (Kind::In, &among.subquery)
+            }
             Expr::SetComparison(among) => (Kind::AnyAll, &among.subquery),
             Expr::ScalarSubquery(subquery) => (Kind::Value, subquery),
             _ => return Ok(TreeNodeRecursion::Continue),
@@ -65,6 +75,18 @@ pub(super) fn check(expr: &Expr, around: &[LogicalPlan]) -> Result<()> {
         Ok(TreeNodeRecursion::Continue)
     })?;
     Ok(())
+}
+
+/// Refuses a subquery, changed by now, in which a column around would be taken for one of its own.
+pub(super) fn check_names(plan: &LogicalPlan, kind: Kind) -> Result<()> {
+    let references = references(plan)?;
+    let captured = plan.exists(|node| Ok(captures(node, &references) && is_correlated(node)?))?;
+    if captured { Err(refused(kind, plan)?) } else { Ok(()) }
+}
+
+/// The refusal of a subquery that depends on the query around it.
+pub(super) fn refused(kind: Kind, plan: &LogicalPlan) -> Result<DataFusionError> {
+    Ok(carried(correlated(kind.words()).at_maybe(referring_place(plan)?)))
 }
 
 /// Refuses the LATERAL subquery on the right of a join if it cannot be computed.
@@ -115,7 +137,7 @@ impl Correlated<'_> {
             return Ok(());
         }
         if !self.is_computed(plan, is_top)? || captures(plan, references) {
-            return Err(refusal(correlated(self.kind.words()), plan)?);
+            return Err(refused(self.kind, plan)?);
         }
         let stays = matches!(plan, LogicalPlan::Projection(_) | LogicalPlan::SubqueryAlias(_));
         plan.inputs().into_iter().try_for_each(|input| self.walk(input, references, is_top && stays))
@@ -220,6 +242,18 @@ fn refers(expr: &Expr) -> bool {
     expr.exists(|expr| Ok(matches!(expr, Expr::OuterReferenceColumn(..)))).unwrap_or(false)
 }
 
+fn first_reference(expr: &Expr) -> Option<Column> {
+    let mut found = None;
+    // The visit itself cannot fail.
+    let _ = expr.apply(|expr| {
+        if let Expr::OuterReferenceColumn(_, column) = expr {
+            found = Some(column.clone());
+        }
+        Ok(if found.is_some() { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+    });
+    found
+}
+
 /// The columns around that a plan refers to.
 fn references(plan: &LogicalPlan) -> Result<Vec<Column>> {
     let mut found: Vec<Column> = Vec::new();
@@ -241,8 +275,7 @@ fn references(plan: &LogicalPlan) -> Result<Vec<Column>> {
 
 /// The refusal of a column that is of a query further out than the one around.
 pub(super) fn too_far(column: &Column) -> DataFusionError {
-    let message = format!("a subquery may refer to the query directly around it, and {column} is of one further out");
-    carried(Diagnostic::new(NOT_SUPPORTED, message).hint("Say it as a join."))
+    carried(plan_errors::too_far(&column.flat_name()))
 }
 
 fn ungrouped(column: &Column) -> DataFusionError {
@@ -252,11 +285,6 @@ fn ungrouped(column: &Column) -> DataFusionError {
 
 fn carried(diagnostic: Diagnostic) -> DataFusionError {
     DataFusionError::External(Box::new(diagnostic))
-}
-
-/// A refusal under what refers to the query around.
-fn refusal(diagnostic: Diagnostic, plan: &LogicalPlan) -> Result<DataFusionError> {
-    Ok(carried(diagnostic.at_maybe(referring_place(plan)?)))
 }
 
 /// From the first to the last column beside one of the query around; those have no place themselves.

@@ -1,11 +1,13 @@
 //! Every node of a bounded query's plan with its expressions lowered and guarded.
 
+use std::sync::Arc;
+
 use datafusion::common::Result;
 use datafusion::common::tree_node::Transformed;
 use datafusion::logical_expr::expr::GroupingSet;
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
-use datafusion::logical_expr::{Expr, LogicalPlan};
+use datafusion::logical_expr::{Expr, Filter, LogicalPlan};
 
 use super::comparison::relax;
 use super::{
@@ -32,6 +34,10 @@ pub(super) fn each_grouped(expr: Expr, settle: &impl Fn(Expr) -> Result<Expr>) -
 }
 
 fn settle_node(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
+    if let Some((join, condition)) = subqueries::above_join(&plan)? {
+        let joined = settle_node(LogicalPlan::Join(join))?.data;
+        return settle_node(LogicalPlan::Filter(Filter::new(condition, Arc::new(joined))));
+    }
     let plan = any_all::marked(plan)?;
     let schema = merge_schema(&plan.inputs());
     let around = correlation::around(&plan)?;
@@ -44,7 +50,10 @@ fn settle_node(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
         let name = names.save(&expr);
         let expr = one_row::compared(expr)?;
         correlation::check(&expr, &around)?;
-        let expr = any_all::as_exists(expr, &schema)?;
+        let expr = match condition || listed {
+            true => any_all::as_exists(expr, &schema)?,
+            false => any_all::refused(expr)?,
+        };
         let expr = if listed { subqueries::as_values(expr, &schema)? } else { expr };
         let lowered = one_form::settle_calls(lower(expr, &schema)?, &schema)?;
         let lowered = if computed { average::with_a_digit_more(lowered, &schema)? } else { lowered };

@@ -11,10 +11,23 @@ use sqlparser::ast::{Expr, Query, Spanned as _, TableFactor, UnaryOperator, Valu
 
 use super::plan_errors::Told;
 use super::{clause, plan_errors, retold};
-use crate::diagnostic::{Diagnostic, PLAN, Span};
+use crate::diagnostic::{AMBIGUOUS_COLUMN, DUPLICATE_COLUMN, Diagnostic, PLAN, Span, UNKNOWN_COLUMN};
 use crate::sql::expr_forms::is_subquery;
 use crate::sql::{ast, place, walk};
 use crate::types::type_name;
+
+/// What an error of optimizing a query says to a user. All its names were found by then, so what is missing now was lost when
+/// a subquery became a join.
+pub fn diagnose_optimized(error: &DataFusionError, query: &ast::Query) -> Vec<Diagnostic> {
+    let lost = |told: Diagnostic| match told.code {
+        UNKNOWN_COLUMN | AMBIGUOUS_COLUMN | DUPLICATE_COLUMN => {
+            let told = clause::unplanned(&query.body);
+            Diagnostic { span: told.span.or(Some(query.span)), ..told }
+        }
+        _ => told,
+    };
+    diagnose(error, query).into_iter().map(lost).collect()
+}
 
 /// What an error of planning a query says to a user, with the smallest place that is known.
 pub fn diagnose(error: &DataFusionError, query: &ast::Query) -> Vec<Diagnostic> {
@@ -37,6 +50,9 @@ pub fn diagnose(error: &DataFusionError, query: &ast::Query) -> Vec<Diagnostic> 
 fn narrow(diagnostic: Diagnostic, query: &ast::Query) -> Diagnostic {
     if retold::is_correlated(&diagnostic) && diagnostic.span != Some(query.span) {
         return to_subquery(diagnostic, query.body.as_ref());
+    }
+    if let Some(place) = retold::too_far_column(&diagnostic).and_then(|column| innermost(&query.body, column)) {
+        return diagnostic.at(place);
     }
     if diagnostic.span != Some(query.span) {
         return widen(diagnostic, query.body.as_ref());
@@ -92,6 +108,49 @@ impl Visitor for Subqueries {
     }
 }
 
+/// The one place where the innermost of the subqueries that name a column do.
+fn innermost(query: &Query, column: &str) -> Option<Span> {
+    let mut named = Named { column, depth: 0, found: Vec::new() };
+    walk(query, &mut named);
+    let depth = named.found.iter().map(|(depth, _)| *depth).max()?;
+    let mut places = named.found.iter().filter(|(found, _)| *found == depth).map(|(_, place)| *place);
+    places.next().filter(|_| places.next().is_none())
+}
+
+/// Where a column is named, and how many queries are around.
+struct Named<'a> {
+    column: &'a str,
+    depth: usize,
+    found: Vec<(usize, Span)>,
+}
+
+impl Visitor for Named<'_> {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, _: &Query) -> ControlFlow<()> {
+        self.depth += 1;
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_query(&mut self, _: &Query) -> ControlFlow<()> {
+        self.depth -= 1;
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+        let name = match expr {
+            Expr::Identifier(name) => name.value.clone(),
+            Expr::CompoundIdentifier(names) => {
+                names.iter().map(|name| name.value.as_str()).collect::<Vec<_>>().join(".")
+            }
+            _ => return ControlFlow::Continue(()),
+        };
+        let is_meant = name == self.column || self.column.rsplit('.').next() == Some(&name);
+        self.found.extend(place(expr.span()).filter(|_| is_meant).map(|place| (self.depth, place)));
+        ControlFlow::Continue(())
+    }
+}
+
 /// A refusal of an operator has the columns it stands between for its place: the operator is what is wrong.
 pub fn widen(diagnostic: Diagnostic, tree: &impl Visit) -> Diagnostic {
     let Some(span) = diagnostic.span.filter(|_| diagnostic.code == PLAN) else { return diagnostic };
@@ -122,6 +181,8 @@ impl Visitor for Around {
                 | Expr::Array(_)
                 | Expr::IsDistinctFrom(..)
                 | Expr::IsNotDistinctFrom(..)
+                | Expr::AnyOp { .. }
+                | Expr::AllOp { .. }
         );
         let whole = place(expr.span()).filter(|whole| whole.start <= self.span.start && whole.end >= self.span.end);
         let smaller = |whole: &Span| self.found.is_none_or(|found| whole.end - whole.start <= found.end - found.start);
