@@ -14,6 +14,7 @@ use datafusion::logical_expr::{
     SkipType,
 };
 
+use super::on::each_subquery;
 use crate::diagnostic::{Diagnostic, PLAN, Span};
 use crate::planner::plan_errors::{self, correlated, place};
 
@@ -58,23 +59,14 @@ pub(super) fn around(plan: &LogicalPlan) -> Result<Vec<LogicalPlan>> {
 
 /// Refuses the subqueries of an expression over `around` that cannot be computed.
 pub(super) fn check(expr: &Expr, around: &[LogicalPlan]) -> Result<()> {
-    expr.apply(|expr| {
-        let (kind, subquery) = match expr {
-            Expr::Exists(exists) => (Kind::Exists, &exists.subquery),
-            Expr::InSubquery(among) => {
-                if let Some(column) = first_reference(&among.expr) {
-                    return Err(too_far(&column));
-                }
-                (Kind::In, &among.subquery)
-            }
-            Expr::SetComparison(among) => (Kind::AnyAll, &among.subquery),
-            Expr::ScalarSubquery(subquery) => (Kind::Value, subquery),
-            _ => return Ok(TreeNodeRecursion::Continue),
-        };
-        Correlated { kind, around }.check(&subquery.subquery)?;
-        Ok(TreeNodeRecursion::Continue)
+    expr.apply(|expr| match expr {
+        Expr::InSubquery(among) => match first_reference(&among.expr) {
+            Some(column) => Err(too_far(&column)),
+            None => Ok(TreeNodeRecursion::Continue),
+        },
+        _ => Ok(TreeNodeRecursion::Continue),
     })?;
-    Ok(())
+    each_subquery(expr, &mut |kind, subquery| Correlated { kind, around }.check(&subquery.subquery))
 }
 
 /// Refuses a subquery, changed by now, in which a column around would be taken for one of its own.
@@ -87,6 +79,20 @@ pub(super) fn check_names(plan: &LogicalPlan, kind: Kind) -> Result<()> {
 /// The refusal of a subquery that depends on the query around it.
 pub(super) fn refused(kind: Kind, plan: &LogicalPlan) -> Result<DataFusionError> {
     Ok(carried(correlated(kind.words()).at_maybe(referring_place(plan)?)))
+}
+
+/// The refusal of the first subquery in a condition.
+pub(super) fn refused_in(condition: &Expr) -> Result<DataFusionError> {
+    let beside = condition.column_refs().into_iter().find_map(|column| column.spans().first().and_then(place));
+    let mut first = None;
+    each_subquery(condition, &mut |kind, subquery| {
+        if first.is_none() {
+            first = Some((kind, referring_place(&subquery.subquery)?));
+        }
+        Ok(())
+    })?;
+    let (kind, place) = first.unwrap_or((Kind::Value, None));
+    Ok(carried(correlated(kind.words()).at_maybe(place.or(beside))))
 }
 
 /// Refuses the LATERAL subquery on the right of a join if it cannot be computed.
@@ -115,12 +121,12 @@ impl Correlated<'_> {
             return Ok(());
         }
         let references = references(plan)?;
-        references.iter().try_for_each(|column| self.check_reference(column))?;
+        references.iter().try_for_each(|column| self.check_reference(column, plan))?;
         self.walk(plan, &references, true)
     }
 
     /// Every column is one of the query directly around.
-    fn check_reference(&self, column: &Column) -> Result<()> {
+    fn check_reference(&self, column: &Column, subquery: &LogicalPlan) -> Result<()> {
         if self.around.iter().any(|plan| plan.schema().has_column(column)) {
             return Ok(());
         }
@@ -128,7 +134,7 @@ impl Correlated<'_> {
         for plan in self.around {
             is_below |= plan.exists(|node| Ok(node.schema().has_column(column)))?;
         }
-        Err(if is_below { ungrouped(column) } else { too_far(column) })
+        Err(if is_below { ungrouped(column, referring_place(subquery)?) } else { too_far(column) })
     }
 
     /// `is_top` as long as nothing is above that depends on how many rows there are or which.
@@ -238,7 +244,7 @@ fn has_references(plan: &LogicalPlan) -> Result<bool> {
     Ok(found)
 }
 
-fn refers(expr: &Expr) -> bool {
+pub(super) fn refers(expr: &Expr) -> bool {
     expr.exists(|expr| Ok(matches!(expr, Expr::OuterReferenceColumn(..)))).unwrap_or(false)
 }
 
@@ -255,7 +261,7 @@ fn first_reference(expr: &Expr) -> Option<Column> {
 }
 
 /// The columns around that a plan refers to.
-fn references(plan: &LogicalPlan) -> Result<Vec<Column>> {
+pub(super) fn references(plan: &LogicalPlan) -> Result<Vec<Column>> {
     let mut found: Vec<Column> = Vec::new();
     plan.apply(|node| {
         if matches!(node, LogicalPlan::Subquery(_)) {
@@ -278,9 +284,10 @@ pub(super) fn too_far(column: &Column) -> DataFusionError {
     carried(plan_errors::too_far(&column.flat_name()))
 }
 
-fn ungrouped(column: &Column) -> DataFusionError {
+fn ungrouped(column: &Column, place: Option<Span>) -> DataFusionError {
     let message = format!("in a subquery and neither aggregated nor in GROUP BY around it: {column}");
-    carried(Diagnostic::new(PLAN, message).hint("Add it to GROUP BY, or group in a subquery first."))
+    let error = Diagnostic::new(PLAN, message).hint("Add it to GROUP BY, or group in a subquery first.");
+    carried(error.at_maybe(place))
 }
 
 fn carried(diagnostic: Diagnostic) -> DataFusionError {

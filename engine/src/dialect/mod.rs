@@ -34,6 +34,7 @@ pub(crate) mod literal;
 mod lower;
 mod multiset;
 mod negation;
+mod on;
 mod one_form;
 mod one_row;
 mod operator;

@@ -7,9 +7,10 @@ use datafusion::common::tree_node::Transformed;
 use datafusion::logical_expr::expr::GroupingSet;
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
-use datafusion::logical_expr::{Expr, Filter, LogicalPlan};
+use datafusion::logical_expr::{Expr, Filter, Join, JoinType, LogicalPlan};
 
 use super::comparison::relax;
+use super::on::Apart;
 use super::{
     any_all, average, correlation, doubles, extremes, foreign, guard, lower, multiset, one_form, one_row, subqueries,
     sums, truth,
@@ -33,10 +34,28 @@ pub(super) fn each_grouped(expr: Expr, settle: &impl Fn(Expr) -> Result<Expr>) -
     }))
 }
 
+/// A join, the condition below it that was in its ON, and the one above.
+fn settle_apart(join: Join, above: Option<Expr>) -> Result<Transformed<LogicalPlan>> {
+    let side = |plan: Arc<LogicalPlan>| match plan.as_ref() {
+        LogicalPlan::Filter(_) if above.is_none() => {
+            settle_node(Arc::unwrap_or_clone(plan)).map(|it| Arc::new(it.data))
+        }
+        _ => Ok(plan),
+    };
+    let (left, right) = match join.join_type {
+        JoinType::Right => (side(join.left)?, join.right),
+        _ => (join.left, side(join.right)?),
+    };
+    let joined = settle_node(LogicalPlan::Join(Join { left, right, ..join }))?;
+    match above {
+        Some(condition) => settle_node(LogicalPlan::Filter(Filter::new(condition, Arc::new(joined.data)))),
+        None => Ok(joined),
+    }
+}
+
 fn settle_node(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
-    if let Some((join, condition)) = subqueries::above_join(&plan)? {
-        let joined = settle_node(LogicalPlan::Join(join))?.data;
-        return settle_node(LogicalPlan::Filter(Filter::new(condition, Arc::new(joined))));
+    if let Some(Apart { join, above }) = Apart::of(&plan)? {
+        return settle_apart(join, above);
     }
     let plan = any_all::marked(plan)?;
     let schema = merge_schema(&plan.inputs());

@@ -12,9 +12,7 @@ use datafusion::common::{Column, DFSchema, Result};
 use datafusion::functions_aggregate::expr_fn::count;
 use datafusion::logical_expr::expr::{Exists, InSubquery};
 use datafusion::logical_expr::utils::{conjunction, split_conjunction_owned};
-use datafusion::logical_expr::{
-    BinaryExpr, Expr, Filter, Join, JoinType, LogicalPlan, LogicalPlanBuilder, Operator, Subquery, lit,
-};
+use datafusion::logical_expr::{BinaryExpr, Expr, Filter, LogicalPlan, LogicalPlanBuilder, Operator, Subquery, lit};
 use std::sync::Arc;
 
 use super::any_all::Values;
@@ -35,26 +33,6 @@ pub(super) fn as_values(expr: Expr, schema: &DFSchema) -> Result<Expr> {
         })
     })?;
     Ok(settled.data)
-}
-
-/// A join without the conditions of its ON that have subqueries, and those: of rows joined they are asked in a filter,
-/// which DataFusion knows them in. An outer join has no such place.
-pub(super) fn above_join(plan: &LogicalPlan) -> Result<Option<(Join, Expr)>> {
-    let LogicalPlan::Join(join) = plan else { return Ok(None) };
-    if join.join_type != JoinType::Inner || !correlation::has_subqueries(plan)? {
-        return Ok(None);
-    }
-    let conditions = join.filter.clone().map(split_conjunction_owned).unwrap_or_default();
-    let (apart, rest): (Vec<Expr>, Vec<Expr>) = conditions.into_iter().partition(has_subquery);
-    let rest = Join { filter: conjunction(rest), ..join.clone() };
-    Ok(conjunction(apart).map(|condition| (rest, condition)))
-}
-
-fn has_subquery(expr: &Expr) -> bool {
-    let is_one = |expr: &Expr| {
-        matches!(expr, Expr::Exists(_) | Expr::InSubquery(_) | Expr::SetComparison(_) | Expr::ScalarSubquery(_))
-    };
-    expr.exists(|expr| Ok(is_one(expr))).unwrap_or(false)
 }
 
 /// Whether the subquery has rows, or has none.
