@@ -72,7 +72,7 @@ pub(super) fn check(expr: &Expr, around: &[LogicalPlan]) -> Result<()> {
 /// Refuses a subquery, changed by now, in which a column around would be taken for one of its own.
 pub(super) fn check_names(plan: &LogicalPlan, kind: Kind) -> Result<()> {
     let references = references(plan)?;
-    let captured = plan.exists(|node| Ok(captures(node, &references) && is_correlated(node)?))?;
+    let captured = plan.exists(|node| Ok(captures(node, &references) && has_references(node)?))?;
     if captured { Err(refused(kind, plan)?) } else { Ok(()) }
 }
 
@@ -142,7 +142,7 @@ impl Correlated<'_> {
         if !is_correlated(plan)? {
             return Ok(());
         }
-        if !self.is_computed(plan, is_top)? || captures(plan, references) {
+        if !self.is_computed(plan, is_top)? || captures(plan, references) && has_references(plan)? {
             return Err(refused(self.kind, plan)?);
         }
         let stays = matches!(plan, LogicalPlan::Projection(_) | LogicalPlan::SubqueryAlias(_));
@@ -200,7 +200,7 @@ fn has_a_row(limit: &Limit) -> Result<bool> {
 
 /// Whether DataFusion would take a column around for one of the subquery, which has one of the same name.
 fn captures(plan: &LogicalPlan, references: &[Column]) -> bool {
-    references.iter().any(|column| plan.schema().has_column(column))
+    matches!(plan, LogicalPlan::Filter(_)) && references.iter().any(|column| plan.schema().has_column(column))
 }
 
 /// Whether a node selects rows by something else than an equality with what is around.

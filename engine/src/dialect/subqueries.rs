@@ -17,6 +17,7 @@ use std::sync::Arc;
 
 use super::any_all::Values;
 use super::comparison::{self, relax};
+use super::correlation::refers;
 use super::operator::Op;
 use super::{correlation, guard, lower};
 
@@ -60,35 +61,63 @@ fn among_some(among: InSubquery, schema: &DFSchema) -> Result<Expr> {
     some(with_plan(subquery, plan), negated)
 }
 
-/// A condition by which a subquery refers to the query around it, as DataFusion knows it: an equality of a *column* with
-/// what is outside. What it has instead of a column, such as `b + 1` or the one form of a DOUBLE, becomes one.
+/// The conditions by which a subquery refers to the query around it, as DataFusion knows them: an equality of a *column* with
+/// what is outside. What it has instead of a column, such as `b + 1` or the one form of a DOUBLE, becomes one. Each column
+/// has a name of its own: DataFusion tells them apart by their last names, of all relations in the subquery.
 pub(super) fn with_keys(filter: Filter) -> Result<LogicalPlan> {
-    let mut keys: Vec<Expr> = Vec::new();
-    let before = keys_of(&filter.input)?;
-    let mut key = |expr: Box<Expr>, other: &Expr| {
-        if !is_inside(&expr) || !is_outside(other) {
-            return expr;
-        }
-        let name = format!("{KEY}{}", before + keys.len());
-        keys.push(expr.alias(name.clone()));
-        Box::new(Expr::Column(Column::new_unqualified(name)))
-    };
+    let mut keys = Keys { before: keys_of(&filter.input)?, exprs: Vec::new() };
     let conditions = split_conjunction_owned(filter.predicate.clone()).into_iter().map(|condition| match condition {
-        Expr::BinaryExpr(BinaryExpr { left, op: Operator::Eq, right }) => {
-            let left = key(left, &right);
-            let right = key(right, &left);
-            Expr::BinaryExpr(BinaryExpr { left, op: Operator::Eq, right })
+        plain if !refers(&plain) => Ok(plain),
+        Expr::BinaryExpr(BinaryExpr { left, op: Operator::Eq, right }) if is_inside(&left) && is_outside(&right) => {
+            Ok(Expr::eq(keys.key(*left), *right))
         }
-        other => other,
+        Expr::BinaryExpr(BinaryExpr { left, op: Operator::Eq, right }) if is_inside(&right) && is_outside(&left) => {
+            Ok(Expr::eq(*left, keys.key(*right)))
+        }
+        other => keys.of_columns(other),
     });
-    let condition = conjunction(conditions.collect::<Vec<_>>());
-    let Some(condition) = condition.filter(|_| !keys.is_empty()) else { return Ok(LogicalPlan::Filter(filter)) };
+    let condition = conjunction(conditions.collect::<Result<Vec<_>>>()?);
+    let Some(condition) = condition.filter(|_| !keys.exprs.is_empty()) else { return Ok(LogicalPlan::Filter(filter)) };
     let columns: Vec<Expr> = filter.input.schema().columns().into_iter().map(Expr::Column).collect();
+    let named = keys.exprs.iter().enumerate().map(|(at, expr)| expr.clone().alias(keys.name(at)));
     LogicalPlanBuilder::from(filter.input)
-        .project(columns.iter().cloned().chain(keys))?
+        .project(columns.iter().cloned().chain(named))?
         .filter(condition)?
         .project(columns)?
         .build()
+}
+
+/// The columns by which a subquery refers to the query around it.
+struct Keys {
+    /// How many there are below.
+    before: usize,
+    exprs: Vec<Expr>,
+}
+
+impl Keys {
+    fn name(&self, at: usize) -> String {
+        format!("{KEY}{}", self.before + at)
+    }
+
+    fn key(&mut self, expr: Expr) -> Expr {
+        let known = self.exprs.iter().position(|known| *known == expr);
+        let at = known.unwrap_or_else(|| {
+            self.exprs.push(expr);
+            self.exprs.len() - 1
+        });
+        Expr::Column(Column::new_unqualified(self.name(at)))
+    }
+
+    /// A condition with keys in place of all its columns.
+    fn of_columns(&mut self, condition: Expr) -> Result<Expr> {
+        let replaced = condition.transform_up(|expr| {
+            Ok(match expr {
+                Expr::Column(_) => Transformed::yes(self.key(expr)),
+                other => Transformed::no(other),
+            })
+        })?;
+        Ok(replaced.data)
+    }
 }
 
 /// How many such columns a plan has by now: DataFusion brings them all to the top.
@@ -104,17 +133,13 @@ fn keys_of(plan: &LogicalPlan) -> Result<usize> {
     Ok(count)
 }
 
-/// An expression of the subquery's own columns that is none of them.
+/// An expression of the subquery's own columns.
 fn is_inside(expr: &Expr) -> bool {
-    !matches!(expr, Expr::Column(_)) && !expr.column_refs().is_empty() && !refers_outside(expr)
+    !expr.column_refs().is_empty() && !refers(expr)
 }
 
 fn is_outside(expr: &Expr) -> bool {
-    expr.column_refs().is_empty() && refers_outside(expr)
-}
-
-fn refers_outside(expr: &Expr) -> bool {
-    expr.exists(|expr| Ok(matches!(expr, Expr::OuterReferenceColumn(..)))).unwrap_or(false)
+    expr.column_refs().is_empty() && refers(expr)
 }
 
 fn with_plan(subquery: Subquery, plan: LogicalPlan) -> Subquery {

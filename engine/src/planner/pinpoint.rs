@@ -19,12 +19,13 @@ use crate::types::type_name;
 /// What an error of optimizing a query says to a user. All its names were found by then, so what is missing now was lost when
 /// a subquery became a join.
 pub fn diagnose_optimized(error: &DataFusionError, query: &ast::Query) -> Vec<Diagnostic> {
-    let lost = |told: Diagnostic| match told.code {
-        UNKNOWN_COLUMN | AMBIGUOUS_COLUMN | DUPLICATE_COLUMN => {
-            let told = clause::unplanned(&query.body);
-            Diagnostic { span: told.span.or(Some(query.span)), ..told }
+    let lost = |told: Diagnostic| {
+        let is_name = matches!(told.code, UNKNOWN_COLUMN | AMBIGUOUS_COLUMN | DUPLICATE_COLUMN);
+        if !is_name && told.message != retold::unplanned().message {
+            return told;
         }
-        _ => told,
+        let told = clause::unplanned(&query.body);
+        Diagnostic { span: told.span.or(Some(query.span)), ..told }
     };
     diagnose(error, query).into_iter().map(lost).collect()
 }
