@@ -50,6 +50,23 @@ pub(super) fn check(op: Op, left: &Expr, right: &Expr, schema: &DFSchema) -> Res
     }
 }
 
+/// The same for two sides over rows of their own.
+pub(super) fn check_sides(
+    op: Op,
+    (left, schema): (&Expr, &DFSchema),
+    (right, other): (&Expr, &DFSchema),
+) -> Result<()> {
+    if is_null(left) {
+        return check(op, left, right, other);
+    }
+    match (Kind::of(left, schema)?, Kind::of(right, other)?) {
+        (Kind::Of(one), Kind::Of(two)) if comparable(op, &one, &two).is_none() => {
+            Err(incomparable(op, (left, &one), (right, &two)))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// The refusal of a comparison of two types that have nothing in common.
 pub(super) fn incomparable(
     op: Op,

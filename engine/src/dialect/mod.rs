@@ -10,6 +10,7 @@
 
 mod adapt;
 mod aggregates;
+mod any_all;
 mod arithmetic;
 mod assign;
 mod average;
@@ -18,6 +19,7 @@ mod common;
 mod comparison;
 mod constructor;
 mod convert;
+mod correlation;
 mod doubles;
 mod either;
 mod extremes;
@@ -36,6 +38,7 @@ mod lower;
 mod mean;
 mod multiset;
 mod negation;
+mod on;
 mod one_form;
 mod one_row;
 mod operator;

@@ -16,13 +16,14 @@
 
 use std::sync::Arc;
 
-use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{Result, ScalarValue, not_impl_err};
 use datafusion::logical_expr::expr::{Exists, InSubquery, SetComparison, SetQuantifier};
 use datafusion::logical_expr::{
     Aggregate, Distinct, Expr, FetchType, LogicalPlan, LogicalPlanBuilder, SkipType, Subquery, and, lit, or, when,
 };
 
+use super::correlation::is_correlated;
 use super::operator::Op;
 
 /// The column that says whether there is a row.
@@ -176,18 +177,6 @@ impl OneRow {
         let plan = LogicalPlanBuilder::from(self.aggregate.clone()).project([value.alias(name)])?.build()?;
         Ok(Expr::ScalarSubquery(Subquery { subquery: Arc::new(plan), ..self.subquery.clone() }))
     }
-}
-
-/// Whether the plan refers to the query around it.
-fn is_correlated(plan: &LogicalPlan) -> Result<bool> {
-    plan.exists(|node| {
-        let mut found = false;
-        node.apply_expressions(|expr| {
-            found |= expr.exists(|expr| Ok(matches!(expr, Expr::OuterReferenceColumn(..))))?;
-            Ok(TreeNodeRecursion::Continue)
-        })?;
-        Ok(found)
-    })
 }
 
 /// Whether a correlated aggregate in the plan has a row of nothing, which DataFusion loses.

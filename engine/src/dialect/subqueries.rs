@@ -7,7 +7,7 @@
 //!
 //! A comparison with a NULL is false here as everywhere, so neither is ever NULL.
 
-use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, DFSchema, Result};
 use datafusion::functions_aggregate::expr_fn::count;
 use datafusion::logical_expr::expr::{Exists, InSubquery};
@@ -15,9 +15,11 @@ use datafusion::logical_expr::utils::{conjunction, split_conjunction_owned};
 use datafusion::logical_expr::{BinaryExpr, Expr, Filter, LogicalPlan, LogicalPlanBuilder, Operator, Subquery, lit};
 use std::sync::Arc;
 
+use super::any_all::Values;
 use super::comparison::{self, relax};
+use super::correlation::refers;
 use super::operator::Op;
-use super::{guard, lower};
+use super::{correlation, guard, lower};
 
 /// What a column is called that a condition needs; numbered.
 const KEY: &str = "headwater_key_";
@@ -48,57 +50,96 @@ fn some(subquery: Subquery, negated: bool) -> Result<Expr> {
 
 fn among_some(among: InSubquery, schema: &DFSchema) -> Result<Expr> {
     let InSubquery { expr, mut subquery, negated } = among;
-    let inner = subquery.subquery.as_ref().clone();
-    let column = Expr::from(inner.schema().columns().swap_remove(0));
+    let values = Values::of(&subquery)?;
     // The subquery is settled by now, so what is put into it must be.
     let value = guard::wrap_parts(lower(*expr, schema)?, schema)?;
+    comparison::check_sides(Op::Equal, (&values.shown, subquery.subquery.schema()), (&value, schema))?;
     let value = outer(value, schema, &mut subquery.outer_ref_columns)?;
-    let equal = relax(comparison::lower(Op::Equal, column, value, inner.schema())?)?;
-    let plan = with_keys(Filter::new(equal, Arc::new(inner)))?;
+    let equal = relax(comparison::lower(Op::Equal, values.column, value, values.plan.schema())?)?;
+    let plan = with_keys(Filter::new(equal, Arc::new(values.plan)))?;
+    correlation::check_names(&plan, correlation::Kind::In)?;
     some(with_plan(subquery, plan), negated)
 }
 
-/// A condition by which a subquery refers to the query around it, as DataFusion knows it: an equality of a *column* with
-/// what is outside. What it has instead of a column, such as `b + 1` or the one form of a DOUBLE, becomes one.
+/// The conditions by which a subquery refers to the query around it, as DataFusion knows them: an equality of a *column* with
+/// what is outside. What it has instead of a column, such as `b + 1` or the one form of a DOUBLE, becomes one. Each column
+/// has a name of its own: DataFusion tells them apart by their last names, of all relations in the subquery.
 pub(super) fn with_keys(filter: Filter) -> Result<LogicalPlan> {
-    let mut keys: Vec<Expr> = Vec::new();
-    let mut key = |expr: Box<Expr>, other: &Expr| {
-        if !is_inside(&expr) || !is_outside(other) {
-            return expr;
-        }
-        let name = format!("{KEY}{}", keys.len());
-        keys.push(expr.alias(name.clone()));
-        Box::new(Expr::Column(Column::new_unqualified(name)))
-    };
+    let mut keys = Keys { before: keys_of(&filter.input)?, exprs: Vec::new() };
     let conditions = split_conjunction_owned(filter.predicate.clone()).into_iter().map(|condition| match condition {
-        Expr::BinaryExpr(BinaryExpr { left, op: Operator::Eq, right }) => {
-            let left = key(left, &right);
-            let right = key(right, &left);
-            Expr::BinaryExpr(BinaryExpr { left, op: Operator::Eq, right })
+        plain if !refers(&plain) => Ok(plain),
+        Expr::BinaryExpr(BinaryExpr { left, op: Operator::Eq, right }) if is_inside(&left) && is_outside(&right) => {
+            Ok(Expr::eq(keys.key(*left), *right))
         }
-        other => other,
+        Expr::BinaryExpr(BinaryExpr { left, op: Operator::Eq, right }) if is_inside(&right) && is_outside(&left) => {
+            Ok(Expr::eq(*left, keys.key(*right)))
+        }
+        other => keys.of_columns(other),
     });
-    let condition = conjunction(conditions.collect::<Vec<_>>());
-    let Some(condition) = condition.filter(|_| !keys.is_empty()) else { return Ok(LogicalPlan::Filter(filter)) };
+    let condition = conjunction(conditions.collect::<Result<Vec<_>>>()?);
+    let Some(condition) = condition.filter(|_| !keys.exprs.is_empty()) else { return Ok(LogicalPlan::Filter(filter)) };
     let columns: Vec<Expr> = filter.input.schema().columns().into_iter().map(Expr::Column).collect();
+    let named = keys.exprs.iter().enumerate().map(|(at, expr)| expr.clone().alias(keys.name(at)));
     LogicalPlanBuilder::from(filter.input)
-        .project(columns.iter().cloned().chain(keys))?
+        .project(columns.iter().cloned().chain(named))?
         .filter(condition)?
         .project(columns)?
         .build()
 }
 
-/// An expression of the subquery's own columns that is none of them.
+/// The columns by which a subquery refers to the query around it.
+struct Keys {
+    /// How many there are below.
+    before: usize,
+    exprs: Vec<Expr>,
+}
+
+impl Keys {
+    fn name(&self, at: usize) -> String {
+        format!("{KEY}{}", self.before + at)
+    }
+
+    fn key(&mut self, expr: Expr) -> Expr {
+        let known = self.exprs.iter().position(|known| *known == expr);
+        let at = known.unwrap_or_else(|| {
+            self.exprs.push(expr);
+            self.exprs.len() - 1
+        });
+        Expr::Column(Column::new_unqualified(self.name(at)))
+    }
+
+    /// A condition with keys in place of all its columns.
+    fn of_columns(&mut self, condition: Expr) -> Result<Expr> {
+        let replaced = condition.transform_up(|expr| {
+            Ok(match expr {
+                Expr::Column(_) => Transformed::yes(self.key(expr)),
+                other => Transformed::no(other),
+            })
+        })?;
+        Ok(replaced.data)
+    }
+}
+
+/// How many such columns a plan has by now: DataFusion brings them all to the top.
+fn keys_of(plan: &LogicalPlan) -> Result<usize> {
+    let mut count = 0;
+    plan.apply(|node| {
+        if let LogicalPlan::Projection(projection) = node {
+            let is_key = |expr: &&Expr| matches!(expr, Expr::Alias(alias) if alias.name.starts_with(KEY));
+            count += projection.expr.iter().filter(is_key).count();
+        }
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    Ok(count)
+}
+
+/// An expression of the subquery's own columns.
 fn is_inside(expr: &Expr) -> bool {
-    !matches!(expr, Expr::Column(_)) && !expr.column_refs().is_empty() && !refers_outside(expr)
+    !expr.column_refs().is_empty() && !refers(expr)
 }
 
 fn is_outside(expr: &Expr) -> bool {
-    expr.column_refs().is_empty() && refers_outside(expr)
-}
-
-fn refers_outside(expr: &Expr) -> bool {
-    expr.exists(|expr| Ok(matches!(expr, Expr::OuterReferenceColumn(..)))).unwrap_or(false)
+    expr.column_refs().is_empty() && refers(expr)
 }
 
 fn with_plan(subquery: Subquery, plan: LogicalPlan) -> Subquery {
@@ -106,8 +147,11 @@ fn with_plan(subquery: Subquery, plan: LogicalPlan) -> Subquery {
 }
 
 /// An expression as it is seen from a subquery; the columns it refers to are added to `references`.
-fn outer(expr: Expr, schema: &DFSchema, references: &mut Vec<Expr>) -> Result<Expr> {
+pub(super) fn outer(expr: Expr, schema: &DFSchema, references: &mut Vec<Expr>) -> Result<Expr> {
     let referring = expr.transform_up(|expr| {
+        if let Expr::OuterReferenceColumn(_, column) = &expr {
+            return Err(correlation::too_far(column));
+        }
         let Expr::Column(column) = expr else { return Ok(Transformed::no(expr)) };
         let (qualifier, field) = schema.qualified_field_from_column(&column)?;
         let column = Column::new(qualifier.cloned(), field.name());

@@ -16,7 +16,7 @@ use crate::functions::ELEMENT;
 /// The expression as text. What was inserted on the way is left out.
 pub(super) fn text(expr: &Expr) -> String {
     match unaliased(expr) {
-        Expr::Column(column) => column.name.clone(),
+        Expr::Column(column) | Expr::OuterReferenceColumn(_, column) => column.name.clone(),
         Expr::LambdaVariable(variable) => variable.name.clone(),
         Expr::Literal(value, _) => literal(value),
         Expr::Cast(cast) => text(&cast.expr),

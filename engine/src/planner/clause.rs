@@ -182,14 +182,46 @@ fn subquery(message: &str, query: &Query) -> Option<Diagnostic> {
     {
         return Some(retold::correlated("a LATERAL subquery").at(lateral));
     }
-    let (mut spans, mut others) = (Vec::new(), Vec::new());
+    let all = subqueries(query);
+    let of_kind: Vec<Span> = all.iter().filter(|(expr, _)| kind(expr)).map(|(_, span)| *span).collect();
+    if !of_kind.is_empty() {
+        return Some(told.at_maybe(only(&of_kind)));
+    }
+    // EXISTS, IN, ANY and ALL as values were made subqueries for a value on the way.
+    match &all[..] {
+        [(expr, span)] if retold::is_correlated(&told) => Some(retold::correlated(words(expr)).at(*span)),
+        [(_, span)] => Some(told.at(*span)),
+        _ => Some(told),
+    }
+}
+
+/// A query that has no plan though every name in it is known: because of its subquery if there is one.
+pub(super) fn unplanned(query: &Query) -> Diagnostic {
+    match (&subqueries(query)[..], lateral(query)) {
+        ([], None) => retold::unplanned(),
+        ([], Some(lateral)) => retold::correlated("a LATERAL subquery").at(lateral),
+        ([(expr, span)], None) => retold::correlated(words(expr)).at(*span),
+        _ => retold::correlated("a subquery"),
+    }
+}
+
+/// The subqueries in expressions of a query, with their places.
+fn subqueries(query: &Query) -> Vec<(Expr, Span)> {
+    let mut found = Vec::new();
     each_expr(query, &mut |expr| {
-        let span = place(expr.span()).filter(|_| is_subquery(expr));
-        spans.extend(span.filter(|_| kind(expr)));
-        others.extend(span);
+        found.extend(place(expr.span()).filter(|_| is_subquery(expr)).map(|span| (expr.clone(), span)));
     });
-    // EXISTS and IN as values were made subqueries for a value on the way.
-    Some(told.at_maybe(if spans.is_empty() { only(&others) } else { only(&spans) }))
+    found
+}
+
+/// What a subquery in an expression is called in messages.
+fn words(expr: &Expr) -> &'static str {
+    match expr {
+        Expr::Exists { .. } => "EXISTS",
+        Expr::InSubquery { .. } => "IN over a subquery",
+        Expr::AnyOp { .. } | Expr::AllOp { .. } => "ANY or ALL over a subquery",
+        _ => "a subquery for a value",
+    }
 }
 
 /// Where the first LATERAL subquery is.

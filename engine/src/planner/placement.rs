@@ -13,17 +13,19 @@ use std::ops::ControlFlow;
 use datafusion::execution::session_state::SessionState;
 use sqlparser::ast::{
     Expr, Function, GroupByExpr, JoinConstraint, JoinOperator, OrderByKind, Query, Select, SelectItem, SetExpr,
-    Spanned as _, Visitor, WindowType,
+    Spanned as _, TableWithJoins, Visitor, WindowType,
 };
 
 use super::continuous::is_aggregate_name;
-use crate::diagnostic::{Diagnostic, PLAN, STREAMING};
+use super::relations::Namer;
+use crate::catalog::Catalog;
+use crate::diagnostic::{Diagnostic, NOT_SUPPORTED, PLAN, STREAMING};
 use crate::functions::is_table_call;
-use crate::sql::{place, print, walk};
+use crate::sql::{each_expr, place, print, walk};
 
 /// Everything that is where it cannot be, in a bounded query.
 pub(super) fn check(query: &Query, state: &SessionState) -> Vec<Diagnostic> {
-    let mut clauses = Clauses { state, errors: Vec::new() };
+    let mut clauses = Clauses { state, depth: 0, own: None, errors: Vec::new() };
     walk(query, &mut clauses);
     clauses.errors
 }
@@ -59,12 +61,18 @@ const VALUES: Clause = Clause { name: "VALUES", takes: &[] };
 /// Finds the clauses of every SELECT.
 struct Clauses<'a> {
     state: &'a SessionState,
+    /// How many queries are open.
+    depth: usize,
+    /// What the relations of the subquery are called whose clauses are looked at; none where that is not known.
+    own: Option<Vec<String>>,
     errors: Vec<Diagnostic>,
 }
 
 impl Clauses<'_> {
     fn look(&mut self, clause: Clause, expr: &Expr) {
-        let mut calls = Calls { clause, state: self.state, within: Vec::new(), queries: 0, errors: &mut self.errors };
+        let own = self.own.as_deref();
+        let mut calls =
+            Calls { clause, own, state: self.state, within: Vec::new(), queries: 0, errors: &mut self.errors };
         walk(expr, &mut calls);
     }
 }
@@ -73,6 +81,8 @@ impl Visitor for Clauses<'_> {
     type Break = ();
 
     fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
+        self.own = None;
+        self.depth += 1;
         if let Some(OrderByKind::Expressions(items)) = query.order_by.as_ref().map(|by| &by.kind) {
             items.iter().for_each(|item| self.look(ORDER_BY, &item.expr));
         }
@@ -82,7 +92,13 @@ impl Visitor for Clauses<'_> {
         ControlFlow::Continue(())
     }
 
+    fn post_visit_query(&mut self, _: &Query) -> ControlFlow<()> {
+        self.depth -= 1;
+        ControlFlow::Continue(())
+    }
+
     fn pre_visit_select(&mut self, select: &Select) -> ControlFlow<()> {
+        self.own = named(&select.from).filter(|_| self.depth > 1);
         for item in &select.projection {
             if let SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } = item {
                 self.look(SELECT, expr);
@@ -125,6 +141,8 @@ pub(super) fn constraint(operator: &JoinOperator) -> Option<&JoinConstraint> {
 /// Looks at the calls of one expression. What is in a subquery is looked at with its own clauses.
 struct Calls<'a> {
     clause: Clause,
+    /// What the relations of its SELECT are called, where that is known.
+    own: Option<&'a [String]>,
     state: &'a SessionState,
     /// What is open around.
     within: Vec<Around>,
@@ -154,6 +172,9 @@ impl Calls<'_> {
     }
 
     fn call(&self, kind: Kind, name: &str, expr: &Expr) -> Option<Diagnostic> {
+        if kind == Kind::Aggregate && !self.clause.takes.contains(&kind) && is_of_others(expr, self.own) {
+            return Some(of_the_query_around(name));
+        }
         if !self.clause.takes.contains(&kind) {
             return Some(misplaced(kind, name, self.clause, expr));
         }
@@ -196,6 +217,33 @@ impl Kind {
 
 fn rows_first(call: &Expr) -> String {
     format!("Make the rows in a subquery first: FROM (SELECT *, {} AS item FROM …) AS rows.", print::expr(call))
+}
+
+/// The names of the relations in FROM; none where one has none.
+fn named(from: &[TableWithJoins]) -> Option<Vec<String>> {
+    let catalog = Catalog::default();
+    let relations = Namer { catalog: &catalog, named: Vec::new() }.relations(from);
+    relations.into_iter().map(|relation| relation.alias.map(|alias| alias.value)).collect()
+}
+
+/// Whether an expression names columns of relations alone that are not in FROM.
+fn is_of_others(expr: &Expr, own: Option<&[String]>) -> bool {
+    let Some(own) = own else { return false };
+    let (mut others, mut is_own) = (false, false);
+    each_expr(expr, &mut |part| match part {
+        Expr::CompoundIdentifier(names) => match names.first().is_some_and(|name| own.contains(&name.value)) {
+            true => is_own = true,
+            false => others = true,
+        },
+        Expr::Identifier(_) => is_own = true,
+        _ => {}
+    });
+    others && !is_own
+}
+
+fn of_the_query_around(name: &str) -> Diagnostic {
+    Diagnostic::new(NOT_SUPPORTED, format!("a subquery cannot refer to the aggregate {name} of the query around it"))
+        .hint("Group in a subquery first: FROM (SELECT …, MAX(…) AS m FROM … GROUP BY …) AS g WHERE EXISTS (… g.m …).")
 }
 
 fn misplaced(kind: Kind, name: &str, clause: Clause, expr: &Expr) -> Diagnostic {

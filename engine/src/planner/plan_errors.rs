@@ -8,6 +8,7 @@ use headwater_connectors::format::FormatError;
 use headwater_connectors::transport::TransportError;
 
 use super::pinpoint::with_our_types;
+pub(crate) use super::retold::{correlated, too_far};
 use super::{foreign, retold};
 use crate::diagnostic::{
     AMBIGUOUS_COLUMN, Diagnostic, INTERNAL, MEMORY, PLAN, RUNTIME, Span, UNKNOWN_COLUMN, format_refusal, transport,
@@ -246,11 +247,21 @@ fn schema(error: &SchemaError) -> Diagnostic {
 }
 
 fn unknown_column(field: &Column, valid: &[Column]) -> Diagnostic {
+    let is_of_a_join = field.relation.as_ref().is_some_and(|relation| relation.table().starts_with("__"));
+    if is_of_a_join || is_inside(&field.name) {
+        return retold::unplanned();
+    }
     unknown_column_of(&field.name, valid.iter().map(|c| c.name.as_str()).collect())
+}
+
+/// Whether a column has its name from nobody, but by what computes it.
+fn is_inside(name: &str) -> bool {
+    name.contains('(') || name.starts_with("headwater_") || name.starts_with("__")
 }
 
 /// A column that is none of `names`.
 pub(super) fn unknown_column_of(name: &str, mut names: Vec<&str>) -> Diagnostic {
+    names.retain(|name| !is_inside(name));
     let error = Diagnostic::new(UNKNOWN_COLUMN, format!("column \"{name}\" does not exist"));
     let mut seen = BTreeSet::new();
     names.retain(|name| seen.insert(*name));

@@ -17,13 +17,40 @@ fn unsupported(message: impl Into<String>) -> Diagnostic {
     Diagnostic::new(NOT_SUPPORTED, message)
 }
 
+/// A query of which a part has no plan.
+pub(super) fn unplanned() -> Diagnostic {
+    unsupported("this query cannot be planned yet")
+        .detail("What a part of it computes is not found where it is needed.")
+        .hint("Say it in steps: WITH a AS (SELECT …), b AS (SELECT … FROM a) SELECT … FROM b.")
+}
+
+/// How the refusal of a subquery ends that depends on the query around it.
+const DEPENDS: &str = "it depends on the query around it in a way that is not supported";
+
+/// How the refusal of a column ends that is of a query further out.
+const FURTHER: &str = "is of one further out";
+
 /// A subquery that depends on the query around it in a way that has no plan.
-pub(super) fn correlated(what: &str) -> Diagnostic {
-    let message =
-        format!("{what} cannot be computed here: it depends on the query around it in a way that is not supported");
-    unsupported(message)
+pub(crate) fn correlated(what: &str) -> Diagnostic {
+    unsupported(format!("{what} cannot be computed here: {DEPENDS}"))
         .detail("A subquery may refer to the query around it by conditions with =, and have no LIMIT then.")
         .hint("Say it as a join.")
+}
+
+/// A column in a subquery that is of a query further out than the one around it.
+pub(crate) fn too_far(column: &str) -> Diagnostic {
+    unsupported(format!("a subquery may refer to the query directly around it, and \"{column}\" {FURTHER}"))
+        .hint("Say it as a join.")
+}
+
+/// The column of such a refusal.
+pub(super) fn too_far_column(told: &Diagnostic) -> Option<&str> {
+    told.message.strip_suffix(FURTHER)?.rsplit('"').nth(1)
+}
+
+/// Whether this is the refusal of such a subquery.
+pub(super) fn is_correlated(told: &Diagnostic) -> bool {
+    told.code == NOT_SUPPORTED && told.message.ends_with(DEPENDS)
 }
 
 fn arguments(function: &str, takes: &str, given: &str) -> Diagnostic {

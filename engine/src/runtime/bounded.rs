@@ -64,7 +64,7 @@ impl Bounded {
         let memory_max = around.settings.bytes("query.memory.max");
         let Optimized { logical, physical, state } = optimized::optimize(&logical, state, memory_max)
             .await
-            .map_err(|error| pinpoint::diagnose(&error, query))?;
+            .map_err(|error| pinpoint::diagnose_optimized(&error, query))?;
         Ok(Self { state, plan: physical, logical: logical.display_indent().to_string(), context, span: query.span })
     }
 
