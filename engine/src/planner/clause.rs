@@ -205,11 +205,18 @@ pub(super) fn unplanned(query: &Query) -> Diagnostic {
     }
 }
 
-/// The subqueries in expressions of a query, with their places.
+/// The subqueries in expressions of a query, with their places. That of ANY or ALL is one with it.
 fn subqueries(query: &Query) -> Vec<(Expr, Span)> {
     let mut found = Vec::new();
+    let mut compared: Vec<Span> = Vec::new();
     each_expr(query, &mut |expr| {
-        found.extend(place(expr.span()).filter(|_| is_subquery(expr)).map(|span| (expr.clone(), span)));
+        let Some(span) = place(expr.span()).filter(|_| is_subquery(expr)) else { return };
+        if let Expr::AnyOp { right, .. } | Expr::AllOp { right, .. } = expr {
+            compared.extend(place(right.span()));
+        } else if compared.contains(&span) {
+            return;
+        }
+        found.push((expr.clone(), span));
     });
     found
 }

@@ -6,6 +6,7 @@
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
+use arrow::array::BinaryArray;
 use headwater_connectors::record::OutBatch;
 use headwater_connectors::transport::{Sink, SinkOptions, Transport, TransportError, TransportErrorKind};
 
@@ -26,6 +27,8 @@ pub(super) struct Found {
 /// A writer beside that of the query, under a transactional id of its own.
 pub(super) struct Probe {
     sink: Box<dyn Sink>,
+    /// Bytes that records may have together whatever they are compressed to.
+    batch_bytes_max: Option<usize>,
 }
 
 impl Probe {
@@ -33,7 +36,8 @@ impl Probe {
     pub(super) fn beside(transport: &dyn Transport, options: &SinkOptions) -> Result<Option<Self>, TransportError> {
         let Some(id) = &options.transactional_id else { return Ok(None) };
         let options = SinkOptions { transactional_id: Some(format!("{id}_probe")), ..options.clone() };
-        transport.open_sink(options).map(|sink| Some(Self { sink }))
+        let batch_bytes_max = options.batch_bytes_max;
+        transport.open_sink(options).map(|sink| Some(Self { sink, batch_bytes_max }))
     }
 
     /// Looks for refused records in some rows, as far as the time goes. Fails where something else goes wrong.
@@ -41,7 +45,7 @@ impl Probe {
         let begun = Instant::now();
         let mut found = Found { refused: Vec::new(), to: rows.start };
         // The rows to look at, the first ones last.
-        let mut left = vec![rows];
+        let mut left = self.parts(batch, rows);
         while let Some(rows) = left.pop().filter(|_| begun.elapsed() < SEARCH_MAX) {
             match self.attempt(&batch.slice(rows.start, rows.len()))? {
                 None => found.to = rows.end,
@@ -56,6 +60,22 @@ impl Probe {
             }
         }
         Ok(found)
+    }
+
+    /// The rows in parts, the first ones last: those that are too large for a batch each by itself, since they are what is
+    /// refused mostly, and a refusal costs more than ten attempts that go well.
+    fn parts(&self, batch: &OutBatch, rows: Range<usize>) -> Vec<Range<usize>> {
+        let length = |column: &BinaryArray, row: usize| usize::try_from(column.value_length(row)).unwrap_or(usize::MAX);
+        let bytes = |row: usize| length(&batch.keys, row).saturating_add(length(&batch.values, row));
+        let is_large = |row: &usize| self.batch_bytes_max.is_some_and(|most| bytes(*row) > most);
+        let (mut parts, mut first) = (Vec::new(), rows.start);
+        for large in rows.clone().filter(is_large) {
+            parts.extend([first..large, large..large + 1]);
+            first = large + 1;
+        }
+        parts.push(first..rows.end);
+        parts.reverse();
+        parts
     }
 
     /// Writes records and takes them back. Why one of them is refused, if one is.
@@ -128,6 +148,19 @@ mod tests {
         let mut source = cluster.open_sources(vec![plan]).expect("opens").remove(0);
         let only_markers = |event| matches!(event, SourceEvent::Passed(..) | SourceEvent::Idle);
         assert!((0..10).all(|_| only_markers(source.poll(Duration::ZERO).expect("no error"))));
+    }
+
+    #[test]
+    fn what_is_too_large_for_a_batch_is_looked_at_alone() {
+        let options =
+            SinkOptions { transactional_id: Some("q".to_owned()), batch_bytes_max: Some(4), ..SinkOptions::default() };
+        let probe = Probe::beside(&cluster(), &options).expect("opens").expect("has transactions");
+        let batch = batch(["large", "a", "b", "longer", "larger", "c"].into_iter());
+        let parts =
+            |rows| probe.parts(&batch, rows).into_iter().rev().filter(|rows| !rows.is_empty()).collect::<Vec<_>>();
+        assert_eq!(parts(0..6), [0..1, 1..3, 3..4, 4..5, 5..6]);
+        assert_eq!(parts(1..3), [1..3]);
+        assert!(parts(2..2).is_empty());
     }
 
     #[test]

@@ -286,6 +286,7 @@ impl KafkaSink {
         self.is_out_of_step.store(true, Ordering::Relaxed);
         let doing = match code {
             Code::TopicAuthorizationFailed => format!("not authorized to write topic \"{topic}\""),
+            _ if undelivered.count == 1 => format!("a record could not be delivered to {topic}[{partition}]"),
             _ => format!("{} records could not be delivered, the first to {topic}[{partition}]", undelivered.count),
         };
         let doing = if errors::says_little(code) > 0 { self.with_setback(doing) } else { doing };
