@@ -223,9 +223,11 @@ fn apply(session: &mut Session, serve: &Arc<dyn Serve>, files: &[PathBuf]) -> Re
     session.apply_with(serve.clone());
     let texts = session.read_all(files)?;
     // All that is wrong is reported, not only the first of it.
-    let checked: Vec<_> = texts.iter().map(|text| session.check_text(text)).collect();
+    let scripts = || files.iter().zip(&texts);
+    let checked: Vec<_> =
+        scripts().map(|(file, text)| session.within(file, |session| session.check_text(text))).collect();
     checked.into_iter().collect::<Result<(), Stop>>()?;
-    texts.iter().try_for_each(|text| session.run_text(text))
+    scripts().try_for_each(|(file, text)| session.within(file, |session| session.run_text(text)))
 }
 
 /// Applies files and runs the service's queries until the process is asked to end, or they have stopped for good: all

@@ -123,10 +123,15 @@ impl Session {
     /// Runs a file. Each line is shown in errors as the file has it.
     pub fn run_file(&mut self, file: &Path) -> Result<(), Stop> {
         let text = self.read(file)?;
-        self.scripts.push(file.to_owned());
-        let ran = self.run_text(&text);
+        self.within(file, |session| session.run_text(&text))
+    }
+
+    /// Does something with a script, which is named in errors.
+    pub fn within<T>(&mut self, script: &Path, work: impl FnOnce(&mut Self) -> T) -> T {
+        self.scripts.push(script.to_owned());
+        let done = work(self);
         self.scripts.pop();
-        ran
+        done
     }
 
     /// A file that a script names: beside the script if it is there, else in the working folder.
@@ -185,10 +190,7 @@ impl Session {
             return Ok(());
         }
         let text = self.read(file)?;
-        self.scripts.push(file.to_owned());
-        let checked = self.check_text(&text);
-        self.scripts.pop();
-        checked
+        self.within(file, |session| session.check_text(&text))
     }
 
     /// From now on statements describe a service: they are applied.

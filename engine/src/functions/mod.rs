@@ -22,6 +22,7 @@ mod delegate;
 mod element;
 mod higher;
 mod json;
+mod limited;
 mod math;
 mod names;
 mod one_form;
@@ -82,6 +83,7 @@ pub fn register(mut state: SessionState) -> SessionState {
         // One that is not there is no matter.
         let _ = state.deregister_udf(name);
     }
+    limited::register(&mut state);
     // Registering replaces a function of the same name; it does not fail for scalar functions.
     let _ = state.register_udf(Arc::new(ScalarUDF::from(element::Element::default())));
     let _ = state.register_udf(Arc::new(ScalarUDF::from(time::UnitCall::default())));
