@@ -105,9 +105,15 @@ async fn begin(config: Config) -> Result<Broker, StartError> {
         Storage::Folder(folder) => Some(take_folder(folder)?),
         Storage::Memory => None,
     };
-    let (listeners, address) = listen_for_all(&config).await?;
+    let (listeners, addresses) = listen_for_all(&config).await?;
+    let address = addresses[0];
     let core = tokio::task::spawn_blocking(move || open(config, lock, address)).await;
     let core = Arc::new(core.map_err(|error| io_error(address, error))??);
+    if let Storage::Folder(folder) = &core.config.storage
+        && let Err(error) = remember(folder, &addresses)
+    {
+        tracing::warn!(%error, "could not note where the broker listens");
+    }
     let serving = tokio::spawn(net::serve(listeners, Arc::clone(&core)));
     let timing = tokio::spawn(keep_time(Arc::clone(&core)));
     tracing::info!(%address, topics = core.topics.all().len(), "the broker is up");
@@ -152,13 +158,13 @@ fn take_folder(folder: &Path) -> Result<FolderLock, StartError> {
 }
 
 /// Listens where it is said, and where processes look that joined an earlier broker of the folder. One that may take any port
-/// takes the latest of theirs.
-async fn listen_for_all(config: &Config) -> Result<(Vec<TcpListener>, SocketAddr), StartError> {
-    let folder = match &config.storage {
-        Storage::Folder(folder) => folder.clone(),
-        Storage::Memory => return listen(config.listen).await.map(|(listener, address)| (vec![listener], address)),
+/// takes the latest of theirs. Gives the addresses, too, first the one that others are told.
+async fn listen_for_all(config: &Config) -> Result<(Vec<TcpListener>, Vec<SocketAddr>), StartError> {
+    let expected = match &config.storage {
+        Storage::Folder(folder) => expected_at(folder),
+        Storage::Memory => Vec::new(),
     };
-    let mut expected = expected_at(&folder).into_iter().filter(|address| address.ip().is_loopback());
+    let mut expected = expected.into_iter().filter(|address| address.ip().is_loopback());
     let mut first = None;
     if config.listen.port() == 0 {
         while let (None, Some(address)) = (&first, expected.next()) {
@@ -178,10 +184,7 @@ async fn listen_for_all(config: &Config) -> Result<(Vec<TcpListener>, SocketAddr
             addresses.push(found);
         }
     }
-    if let Err(error) = remember(&folder, &addresses) {
-        tracing::warn!(%error, "could not note where the broker listens");
-    }
-    Ok((listeners, address))
+    Ok((listeners, addresses))
 }
 
 async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
