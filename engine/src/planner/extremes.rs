@@ -1,11 +1,11 @@
 //! MIN and MAX of values without an order, told when the query is planned: DataFusion finds out when it runs.
 
-use arrow::datatypes::DataType;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan};
 
 use super::plan_errors::place;
 use crate::diagnostic::{Diagnostic, PLAN};
+use crate::functions::has_maps;
 use crate::types::type_name;
 
 /// The calls of MIN and MAX in a plan that have nothing to compare.
@@ -32,7 +32,7 @@ fn refusal(expr: &Expr, input: &LogicalPlan) -> Option<Diagnostic> {
         _ => return None,
     };
     let ([value], "min" | "max") = (&args[..], name) else { return None };
-    let ty = value.get_type(input.schema()).ok().filter(has_map)?;
+    let ty = value.get_type(input.schema()).ok().filter(has_maps)?;
     let message = format!("{} does not take {}: maps have no order", name.to_uppercase(), type_name(&ty));
     let mut span = None;
     let _ = value.apply(|part| {
@@ -42,13 +42,4 @@ fn refusal(expr: &Expr, input: &LogicalPlan) -> Option<Diagnostic> {
         Ok(TreeNodeRecursion::Continue)
     });
     Some(Diagnostic::new(PLAN, message).at_maybe(span))
-}
-
-fn has_map(ty: &DataType) -> bool {
-    match ty {
-        DataType::Map(..) => true,
-        DataType::List(item) => has_map(item.data_type()),
-        DataType::Struct(fields) => fields.iter().any(|field| has_map(field.data_type())),
-        _ => false,
-    }
 }

@@ -8,13 +8,13 @@ use std::ops::ControlFlow;
 use datafusion::execution::session_state::SessionState;
 use sqlparser::ast::{
     BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, GroupByExpr, Query, Select,
-    SelectItem, Spanned as _, Value, Visit, Visitor, VisitorMut,
+    SelectItem, Spanned as _, Value, VisitorMut,
 };
 
 use super::continuous::is_aggregate_name;
 use super::star;
 use crate::diagnostic::{Diagnostic, NOT_SUPPORTED};
-use crate::sql::{place, walk, walk_mut};
+use crate::sql::{each_own_expr, place, walk_mut};
 
 /// Writes what has one group so that it calls an aggregate, in all of a query.
 pub(super) fn settle(query: &mut Query, state: &SessionState) {
@@ -53,39 +53,14 @@ impl OneGroup<'_> {
         listed || select.having.as_ref().is_some_and(|having| self.calls_one(having))
     }
 
-    fn calls_one(&self, tree: &impl Visit) -> bool {
-        let mut calls = Calls { state: self.state, queries: 0, found: false };
-        walk(tree, &mut calls);
-        calls.found
-    }
-}
-
-/// Looks for a call of an aggregate that is not in a subquery.
-struct Calls<'a> {
-    state: &'a SessionState,
-    /// How many subqueries are around what is visited.
-    queries: usize,
-    found: bool,
-}
-
-impl Visitor for Calls<'_> {
-    type Break = ();
-
-    fn pre_visit_query(&mut self, _: &Query) -> ControlFlow<()> {
-        self.queries += 1;
-        ControlFlow::Continue(())
-    }
-
-    fn post_visit_query(&mut self, _: &Query) -> ControlFlow<()> {
-        self.queries -= 1;
-        ControlFlow::Continue(())
-    }
-
-    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
-        if let Expr::Function(Function { name, over: None, .. }) = expr {
-            self.found |= self.queries == 0 && is_aggregate_name(&name.to_string(), self.state);
-        }
-        ControlFlow::Continue(())
+    fn calls_one(&self, expr: &Expr) -> bool {
+        let mut found = false;
+        each_own_expr(expr, &mut |part| {
+            if let Expr::Function(Function { name, over: None, .. }) = part {
+                found |= is_aggregate_name(&name.to_string(), self.state);
+            }
+        });
+        found
     }
 }
 

@@ -35,6 +35,38 @@ impl Visitor for Telling<'_> {
     }
 }
 
+/// Tells every expression of a tree, outer ones first. What is in a subquery is the subquery's own.
+pub fn each_own_expr(tree: &impl Visit, tell: &mut dyn FnMut(&Expr)) {
+    walk(tree, &mut TellingOwn { tell, depth: 0 });
+}
+
+struct TellingOwn<'a> {
+    tell: &'a mut dyn FnMut(&Expr),
+    /// How many subqueries are around what is visited.
+    depth: usize,
+}
+
+impl Visitor for TellingOwn<'_> {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, _: &Query) -> ControlFlow<()> {
+        self.depth += 1;
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_query(&mut self, _: &Query) -> ControlFlow<()> {
+        self.depth -= 1;
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+        if self.depth == 0 {
+            (self.tell)(expr);
+        }
+        ControlFlow::Continue(())
+    }
+}
+
 /// Hands on what a visitor is told: a method for each kind of node and moment. Where sqlparser has more of them after an
 /// upgrade they belong here, too: what is not handed on is never told.
 macro_rules! hand_on {

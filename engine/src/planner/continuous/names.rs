@@ -9,14 +9,14 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use headwater_connectors::table::{ROWOFFSET, ROWPARTITION, ROWTIME, WINDOWEND, WINDOWSTART};
-use sqlparser::ast::{Expr, Ident, Query, Select, Spanned as _, TableFactor, Visit, Visitor, VisitorMut};
+use sqlparser::ast::{Expr, Ident, Select, Spanned as _, TableFactor, VisitorMut};
 
 use crate::catalog::{Catalog, SourceDef};
 use crate::diagnostic::{AMBIGUOUS_COLUMN, Diagnostic, Span, UNKNOWN_COLUMN};
 use crate::functions::is_unit_word;
 use crate::planner::lambdas;
 use crate::planner::plan_errors::unknown_column_of;
-use crate::sql::{place, print, walk, walk_mut};
+use crate::sql::{each_own_expr, place, print, walk_mut};
 
 /// The sources that a query reads, in the order of FROM.
 #[derive(Clone, Debug)]
@@ -81,7 +81,7 @@ impl Scope {
     /// Every column that an expression names, by source and name.
     pub fn columns_in(&self, expr: &Expr) -> BTreeSet<ColumnRef> {
         let mut found = BTreeSet::new();
-        each(expr, &mut |expr: &Expr| found.extend(self.column(expr)));
+        each_own_expr(expr, &mut |expr: &Expr| found.extend(self.column(expr)));
         found
     }
 
@@ -89,14 +89,14 @@ impl Scope {
     /// part of; `others` are names that may stand there besides.
     pub fn check(&self, clause: &str, expr: &Expr, others: &[&str], errors: &mut Vec<Diagnostic>) {
         let mut own: BTreeSet<String> = others.iter().map(|name| (*name).to_owned()).collect();
-        each(expr, &mut |expr: &Expr| {
+        each_own_expr(expr, &mut |expr: &Expr| {
             if let Expr::Lambda(lambda) = expr {
                 own.extend(lambda.params.iter().map(|param| param.name.value.clone()));
             }
         });
         lambdas::check(expr, "a column", |name| self.has(name), errors);
         let mut told = BTreeSet::new();
-        each(expr, &mut |expr: &Expr| {
+        each_own_expr(expr, &mut |expr: &Expr| {
             let error = match expr {
                 Expr::Identifier(name) if !own.contains(&name.value) && !is_unit_word(&name.value) => {
                     self.unqualified(name)
@@ -259,37 +259,6 @@ fn named_in(clause: &str, error: Diagnostic) -> Diagnostic {
 /// The place of an expression, or of the whole.
 pub fn span_of(expr: &Expr, whole: Span) -> Span {
     place(expr.span()).unwrap_or(whole)
-}
-
-/// Calls `look` with every expression in an expression, outer ones first. What is in a subquery is the subquery's own.
-pub fn each(tree: &impl Visit, look: &mut dyn FnMut(&Expr)) {
-    walk(tree, &mut Each { look, depth: 0 });
-}
-
-struct Each<'a> {
-    look: &'a mut dyn FnMut(&Expr),
-    depth: usize,
-}
-
-impl Visitor for Each<'_> {
-    type Break = ();
-
-    fn pre_visit_query(&mut self, _: &Query) -> ControlFlow<()> {
-        self.depth += 1;
-        ControlFlow::Continue(())
-    }
-
-    fn post_visit_query(&mut self, _: &Query) -> ControlFlow<()> {
-        self.depth -= 1;
-        ControlFlow::Continue(())
-    }
-
-    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
-        if self.depth == 0 {
-            (self.look)(expr);
-        }
-        ControlFlow::Continue(())
-    }
 }
 
 struct EachMut<F>(F);

@@ -12,7 +12,7 @@ use sqlparser::ast::{
     Visitor, VisitorMut,
 };
 
-use super::names::{Scope, each, ident, span_of};
+use super::names::{Scope, ident, span_of};
 use super::result::Use;
 use super::stateful::{self, TABLE_FUNCTIONS};
 use crate::catalog::{Catalog, SourceDef, SourceKind};
@@ -21,7 +21,7 @@ use crate::functions;
 use crate::planner::define::real_first;
 use crate::planner::{function, naming, patterns, star};
 use crate::sql::expr_forms::{is_constructor, is_subquery};
-use crate::sql::{ast, place, walk, walk_mut};
+use crate::sql::{ast, each_own_expr, place, walk, walk_mut};
 use headwater_connectors::table::{WINDOWEND, WINDOWSTART};
 
 /// A query that can be continuous.
@@ -144,7 +144,7 @@ fn check_source(
         let message = format!("\"{}\" is a table with windows: its rows can be shown, not written on", source.name);
         errors.push(Diagnostic::new(STREAMING, message).at(query.span));
     }
-    each(&select.projection, &mut |expr: &Expr| {
+    each_own_expr(&select.projection, &mut |expr: &Expr| {
         let Expr::Function(function) = expr else { return };
         let name = function.name.to_string().to_uppercase();
         if TABLE_FUNCTIONS.contains(&name.as_str()) {

@@ -5,10 +5,10 @@ use sqlparser::ast::{Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Valu
 use super::{Stateful, TABLE_FUNCTIONS, called};
 use crate::diagnostic::{Diagnostic, PLAN, PROJECTION_KEY, STREAMING};
 use crate::functions::aggregate;
-use crate::planner::continuous::names::{each, span_of};
+use crate::planner::continuous::names::span_of;
 use crate::planner::continuous::result::Use;
 use crate::planner::sides::contains_map;
-use crate::sql::walk;
+use crate::sql::{each_own_expr, walk};
 
 /// Aggregates whose state is one plain value, which any format can hold.
 const PLAIN_STATE: &[&str] = &["COUNT", "MAX", "MIN", "SUM", "SUM_LIST"];
@@ -132,7 +132,7 @@ impl Stateful<'_> {
 
     fn no_table_functions(&self, errors: &mut Vec<Diagnostic>) {
         for item in &self.items {
-            each(&item.expr, &mut |expr: &Expr| {
+            each_own_expr(&item.expr, &mut |expr: &Expr| {
                 let Some(name) = called(expr).filter(|name| TABLE_FUNCTIONS.contains(&name.as_str())) else { return };
                 let message = format!("table function {name} cannot be used together with aggregates or GROUP BY");
                 errors.push(Diagnostic::new(STREAMING, message).at(span_of(expr, self.span())));

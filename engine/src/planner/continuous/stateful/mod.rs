@@ -12,7 +12,7 @@ mod windows;
 use datafusion::execution::session_state::SessionState;
 use sqlparser::ast::{Expr, GroupByExpr, Select, SelectItem, SetExpr};
 
-use super::names::{Scope, each, span_of};
+use super::names::{Scope, span_of};
 use super::result::Use;
 use super::shape::Item;
 use crate::catalog::{Catalog, SourceKind};
@@ -21,7 +21,7 @@ use crate::diagnostic::{Diagnostic, STREAMING, Span};
 use crate::functions;
 use crate::planner::plan_errors::diagnose;
 use crate::planner::{function, naming, star};
-use crate::sql::ast;
+use crate::sql::{ast, each_own_expr};
 use crate::topology::ResultColumn;
 use crate::types::SqlType;
 
@@ -63,7 +63,7 @@ pub fn is_stateful(query: &ast::Query, state: &SessionState) -> bool {
     let joins = select.from.len() > 1 || select.from.iter().any(|from| !from.joins.is_empty());
     joins || query.window.is_some() || select.having.is_some() || is_grouped(select) || {
         let mut found = false;
-        each(&select.projection, &mut |expr: &Expr| found |= is_aggregate(expr, state));
+        each_own_expr(&select.projection, &mut |expr: &Expr| found |= is_aggregate(expr, state));
         found
     }
 }
@@ -178,7 +178,7 @@ impl Stateful<'_> {
         let having = self.select.having.iter();
         let all = self.items.iter().map(|item| &item.expr).chain(&self.select.selection).chain(&self.groups);
         for expr in all.chain(having) {
-            each(expr, &mut |expr: &Expr| {
+            each_own_expr(expr, &mut |expr: &Expr| {
                 if let Some(name) = called(expr).filter(|name| !self.is_function(name)) {
                     let defined = function::defined(self.state);
                     let names = functions::all().map(|function| function.name);
@@ -205,7 +205,7 @@ impl Stateful<'_> {
     /// The calls of aggregates in an expression.
     fn aggregates_in(&self, expr: &Expr) -> Vec<Expr> {
         let mut found = Vec::new();
-        each(expr, &mut |expr: &Expr| {
+        each_own_expr(expr, &mut |expr: &Expr| {
             if is_aggregate(expr, self.state) {
                 found.push(expr.clone());
             }

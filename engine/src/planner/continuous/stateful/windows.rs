@@ -5,8 +5,8 @@ use sqlparser::ast::Expr;
 
 use super::Stateful;
 use crate::diagnostic::{Diagnostic, STREAMING};
-use crate::planner::continuous::names::{each, span_of};
-use crate::sql::ast;
+use crate::planner::continuous::names::span_of;
+use crate::sql::{ast, each_own_expr};
 
 /// The columns that a windowed aggregation has by itself.
 pub const BOUNDS: [&str; 2] = [WINDOWSTART, WINDOWEND];
@@ -47,7 +47,7 @@ impl Stateful<'_> {
     }
 
     fn no_bounds(&self, place: &str, expr: &Expr, errors: &mut Vec<Diagnostic>) {
-        each(expr, &mut |expr: &Expr| {
+        each_own_expr(expr, &mut |expr: &Expr| {
             let name = match expr {
                 Expr::CompoundIdentifier(names) => names.last().map(|name| name.value.as_str()),
                 expr => self.identifier(expr),
