@@ -104,6 +104,8 @@ pub fn fencing(subject: &Subject<'_>) {
     let late = old.write(&batch(&topic, &[row("late", "2")]));
     let commit = late.and_then(|()| old.commit(&Membership::outside("group"), &no_offsets(), LIMIT));
     assert_eq!(error(commit), TransportErrorKind::Fenced);
+    // It does not take back what is another's.
+    assert_eq!(error(old.abort(LIMIT)), TransportErrorKind::Fenced);
     new.begin().unwrap();
     new.write(&batch(&topic, &[row("new", "3")])).unwrap();
     new.commit(&Membership::outside("group"), &no_offsets(), LIMIT).unwrap();

@@ -419,9 +419,10 @@ impl Sink for KafkaSink {
 
     fn abort(&mut self, timeout: Duration) -> Result<(), TransportError> {
         self.must_be(&[Transaction::Open, Transaction::Committing], "there is nothing to abort")?;
-        if self.is_out_of_step.load(Ordering::Relaxed) {
+        let is_given_up = self.producer.client().fatal_error().is_some();
+        if self.is_out_of_step.load(Ordering::Relaxed) && !is_given_up {
             // librdkafka (2.12) may wait without an end for records behind one that was refused. Whoever takes the id next ends
-            // the transaction.
+            // the transaction. One that lost the id to a new owner does not take it back.
             self.renew()?;
             self.transaction = Transaction::None;
             return Ok(());
