@@ -374,7 +374,7 @@ impl Engine {
 
     async fn describe_all(
         &self,
-        kind: crate::catalog::SourceKind,
+        kind: crate::definition::SourceKind,
         extended: bool,
     ) -> Result<Vec<Section>, Vec<Diagnostic>> {
         let catalog = self.catalog().await?;
@@ -387,7 +387,7 @@ impl Engine {
 
     async fn describe_source(
         &self,
-        source: Arc<crate::catalog::SourceDef>,
+        source: Arc<crate::definition::SourceDef>,
         extended: bool,
     ) -> Result<Vec<Section>, Vec<Diagnostic>> {
         if !extended {

@@ -8,6 +8,7 @@ pub mod answer;
 pub mod catalog;
 pub mod config;
 pub mod dataflow;
+pub mod definition;
 pub mod diagnostic;
 mod dialect;
 mod engine;

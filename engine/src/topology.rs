@@ -8,7 +8,7 @@ use std::fmt::{self, Display, Formatter};
 
 use serde::{Deserialize, Serialize};
 
-use crate::catalog::{FunctionDef, SourceDef};
+use crate::definition::{FunctionDef, SourceDef};
 use crate::types::SqlType;
 
 /// Version of this shape; a higher one was written by a newer program.
@@ -84,7 +84,7 @@ pub struct ResultColumn {
     /// What it is made of.
     pub expr: String,
     /// Its type.
-    #[serde(with = "crate::catalog::type_text")]
+    #[serde(with = "crate::definition::type_text")]
     pub ty: SqlType,
     /// It is part of the key.
     pub key: bool,

@@ -6,9 +6,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::function::FunctionDef;
 use super::query::{Ends, QueryDef, RestartFrom};
-use super::source::SourceDef;
+use crate::definition::FunctionDef;
+use crate::definition::SourceDef;
 use crate::types::SqlType;
 
 /// One step from a catalog to the next.
@@ -69,7 +69,7 @@ pub enum CatalogChange {
         /// The name.
         name: String,
         /// What it stands for.
-        #[serde(with = "super::type_text")]
+        #[serde(with = "crate::definition::type_text")]
         ty: SqlType,
     },
     /// A name for a type goes.

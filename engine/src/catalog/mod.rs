@@ -5,21 +5,18 @@
 //! changes arrive is not known here.
 
 mod change;
-mod function;
 mod ownership;
 mod query;
-mod source;
-pub(crate) mod type_text;
+mod replacement;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub use change::{CatalogChange, Refusal};
-pub use function::{ArgumentDef, FunctionDef};
 pub use ownership::{OWN_TOPICS, owner_of};
 pub use query::{Ends, QueryDef, Restart, RestartFrom};
-pub use source::{ColumnDef, ColumnRole, EventTimeDef, SideDef, SourceDef, SourceKind, WindowDef};
 
+use crate::definition::{FunctionDef, SourceDef};
 use crate::types::SqlType;
 
 /// All streams, tables, types, functions and persistent queries at one moment.
@@ -144,7 +141,7 @@ impl Catalog {
             if !others.is_empty() {
                 return Err(Refusal::InUse(standing.sink().to_owned(), others));
             }
-            standing.check_replacement(query)?;
+            replacement::check_query(standing, query)?;
         }
         if let Some(source) = source {
             self.define_source(source, replace)?;
@@ -198,7 +195,7 @@ impl Catalog {
             Some(standing) if !replace => {
                 return Err(Refusal::Exists(standing.kind.word().to_owned(), source.name.clone()));
             }
-            Some(standing) => standing.check_replacement(source)?,
+            Some(standing) => replacement::check_source(standing, source)?,
             None => {}
         }
         self.sources.insert(source.name.clone(), Arc::new(source.clone()));

@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::change::Refusal;
-use crate::topology::{Projection, ResultColumn, Topology};
+use crate::topology::Topology;
 
 /// A persistent query.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -101,26 +100,5 @@ impl QueryDef {
     /// A property as it was when the query was made; empty when it was not kept.
     pub fn property(&self, name: &str) -> &str {
         self.properties.get(name).map_or("", String::as_str)
-    }
-
-    /// Whether `next` may go on where this one is: it reads the same and has the same key. Semantics:
-    /// ksqlDB's CREATE OR REPLACE of a query without state.
-    pub fn check_replacement(&self, next: &Self) -> Result<(), Refusal> {
-        let refuse = |what: &str| Err(Refusal::Incompatible(self.sink().to_owned(), what.to_owned()));
-        let (input, other) = (&self.topology.input, &next.topology.input);
-        if (&input.name, &input.topic) != (&other.name, &other.topic) {
-            return refuse(&format!("its query reads \"{}\"", input.name));
-        }
-        let keys = |topology: &Topology| -> Vec<ResultColumn> {
-            let columns = |p: &Projection| p.columns.iter().filter(|c| c.key).cloned().collect();
-            topology.result().map(columns).unwrap_or_default()
-        };
-        if keys(&self.topology) != keys(&next.topology) {
-            return refuse("the key of its query may not change");
-        }
-        if self.property("processing.guarantee") != next.property("processing.guarantee") {
-            return refuse("the processing guarantee of its query may not change");
-        }
-        Ok(())
     }
 }

@@ -15,7 +15,7 @@ use super::filter::Filter;
 use super::output::{Output, Placement};
 use super::project::{Column, Project};
 use super::task::Task;
-use crate::catalog::{ColumnRole, SourceDef};
+use crate::definition::{ColumnRole, SourceDef};
 use crate::diagnostic::{Diagnostic, INTERNAL};
 use crate::functions::rows_of;
 use crate::planner::plan_errors::diagnose;

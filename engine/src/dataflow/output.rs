@@ -15,7 +15,7 @@ use headwater_connectors::transport::RecordLimits;
 use headwater_connectors::transport::partitioner::partition_of;
 
 use super::chunk::Chunk;
-use crate::catalog::{ColumnRole, SideDef, SourceDef, WindowDef};
+use crate::definition::{ColumnRole, SideDef, SourceDef, WindowDef};
 use crate::functions::clock;
 
 /// How the records of an output topic are spread over its partitions.

@@ -6,7 +6,8 @@ use headwater_connectors::record::Side;
 
 use super::define::{RESERVED, source_kind};
 use super::types::resolve;
-use crate::catalog::{Catalog, ColumnDef, ColumnRole, SourceDef};
+use crate::catalog::Catalog;
+use crate::definition::{ColumnDef, ColumnRole, SourceDef};
 use crate::diagnostic::{
     COLUMN_ROLE, DUPLICATE_COLUMN, Diagnostic, FORMAT, IN_USE, READ_ONLY, RESERVED_NAME, UNKNOWN_SOURCE,
 };

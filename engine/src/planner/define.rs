@@ -10,8 +10,9 @@ use headwater_connectors::table::{
 use super::properties::{self, SourceProperties};
 use super::sides::sides;
 use super::types::resolve;
-use crate::catalog::{Catalog, ColumnDef, ColumnRole, EventTimeDef, SourceDef, SourceKind, WindowDef, owner_of};
+use crate::catalog::{Catalog, owner_of};
 use crate::config::Settings;
+use crate::definition::{ColumnDef, ColumnRole, EventTimeDef, SourceDef, SourceKind, WindowDef};
 use crate::diagnostic::{
     COLUMN_ROLE, DUPLICATE_COLUMN, Diagnostic, EXISTS, MISSING_KEY, MISSING_PROPERTY, NOT_SUPPORTED, OWNED_TOPIC,
     PROPERTY_CONFLICT, READ_ONLY, RESERVED_NAME, Span, TIMESTAMP_COLUMN, UNKNOWN_COLUMN,

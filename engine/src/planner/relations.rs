@@ -9,7 +9,8 @@ use sqlparser::ast::{
 };
 
 use super::naming::name_columns;
-use crate::catalog::{Catalog, SourceDef};
+use crate::catalog::Catalog;
+use crate::definition::SourceDef;
 
 /// Names that WITH gives, and the columns of what they name; none where they cannot be told.
 pub(super) type Named = Vec<(String, Option<Vec<String>>)>;

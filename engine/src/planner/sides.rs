@@ -5,7 +5,7 @@ use headwater_connectors::record::Side;
 
 use super::define::{FormatDefaults, missing};
 use super::properties::SourceProperties;
-use crate::catalog::{ColumnDef, ColumnRole, SideDef, SourceDef, SourceKind};
+use crate::definition::{ColumnDef, ColumnRole, SideDef, SourceDef, SourceKind};
 use crate::diagnostic::{Diagnostic, FORMAT, PROPERTY_CONFLICT, format_refusal};
 use crate::sql::ast;
 use crate::types::SqlType;

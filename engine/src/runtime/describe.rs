@@ -5,7 +5,8 @@ use std::sync::Arc;
 use headwater_connectors::transport::{Admin, Isolation, TransportError};
 
 use crate::answer::Section;
-use crate::catalog::{Catalog, ColumnDef, ColumnRole, SourceDef, SourceKind};
+use crate::catalog::Catalog;
+use crate::definition::{ColumnDef, ColumnRole, SourceDef, SourceKind};
 use crate::diagnostic::{Diagnostic, UNKNOWN_SOURCE};
 use crate::sql::ast;
 

@@ -4,7 +4,8 @@ use datafusion::execution::session_state::SessionState;
 
 use super::show::DEFINED;
 use crate::answer::Section;
-use crate::catalog::{Catalog, FunctionDef};
+use crate::catalog::Catalog;
+use crate::definition::FunctionDef;
 use crate::diagnostic::Diagnostic;
 use crate::functions::{Category, Function, aggregate, find, list, unknown};
 

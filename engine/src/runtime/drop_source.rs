@@ -3,7 +3,8 @@
 use super::complaints::PROCESSING_LOG;
 use super::continuous::in_use;
 use crate::answer::Answer;
-use crate::catalog::{Catalog, CatalogChange, Refusal, SourceDef, owner_of};
+use crate::catalog::{Catalog, CatalogChange, Refusal, owner_of};
+use crate::definition::SourceDef;
 use crate::diagnostic::{Diagnostic, IN_USE, OWNED_TOPIC, READ_ONLY, UNKNOWN_SOURCE};
 use crate::engine::{Engine, blocking, capital, refused, unless_forgiven};
 use crate::planner::define::source_kind;

@@ -9,7 +9,8 @@ use std::sync::Arc;
 
 use super::Ran;
 use crate::answer::Answer;
-use crate::catalog::{Catalog, FunctionDef, QueryDef};
+use crate::catalog::{Catalog, QueryDef};
+use crate::definition::FunctionDef;
 use crate::diagnostic::{Diagnostic, NOT_SUPPORTED};
 use crate::engine::{Asked, Engine, blocking};
 use crate::planner::function;

@@ -19,7 +19,8 @@ use headwater_connectors::table::{ROWOFFSET, ROWPARTITION, ROWTIME, WINDOWEND, W
 use super::Writer;
 use super::describe::find;
 use crate::answer::Answer;
-use crate::catalog::{Catalog, ColumnRole, SideDef, SourceDef, SourceKind, owner_of};
+use crate::catalog::{Catalog, owner_of};
+use crate::definition::{ColumnRole, SideDef, SourceDef, SourceKind};
 use crate::diagnostic::{Diagnostic, INSERT, Span, UNKNOWN_COLUMN, format_refusal};
 use crate::engine::{blocking, refused};
 use crate::planner::constant::{Evaluator, to_column_type};
@@ -54,7 +55,7 @@ fn check_target(source: &SourceDef, span: Span) -> Result<(), Vec<Diagnostic>> {
     let refuse = |why: &str| {
         Err(vec![Diagnostic::new(INSERT, format!("cannot insert into \"{}\": {why}", source.name)).at(span)])
     };
-    let headers = |c: &&crate::catalog::ColumnDef| matches!(c.role, ColumnRole::Headers | ColumnRole::Header(_));
+    let headers = |c: &&crate::definition::ColumnDef| matches!(c.role, ColumnRole::Headers | ColumnRole::Header(_));
     if source.read_only {
         return refuse("it was declared with SOURCE, which is read-only");
     }
@@ -78,7 +79,7 @@ struct TargetColumn {
 }
 
 fn target_columns(source: &SourceDef, insert: &ast::InsertValues) -> Result<Vec<TargetColumn>, Vec<Diagnostic>> {
-    let of = |c: &crate::catalog::ColumnDef| TargetColumn {
+    let of = |c: &crate::definition::ColumnDef| TargetColumn {
         name: c.name.clone(),
         data_type: c.arrow_type(),
         sql_type: c.ty.to_string(),

@@ -5,8 +5,9 @@ use headwater_connectors::transport::{Admin, Isolation, TransportError};
 
 use super::OWN_TOPICS;
 use crate::answer::Section;
-use crate::catalog::{Catalog, SourceKind};
+use crate::catalog::Catalog;
 use crate::config::PROPERTIES;
+use crate::definition::SourceKind;
 use crate::session::Session;
 
 /// Topics that only SHOW ALL TOPICS lists.

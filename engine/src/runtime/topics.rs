@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use headwater_connectors::transport::{Admin, NewTopic, TransportError, TransportErrorKind};
 
 use super::complaints::PROCESSING_LOG;
-use crate::catalog::{SourceDef, owner_of};
+use crate::catalog::owner_of;
+use crate::definition::SourceDef;
 use crate::diagnostic::{Diagnostic, MISSING_PROPERTY, OWNED_TOPIC, Span, TOPIC_MISMATCH, transport};
 use crate::planner::define::{Definition, WantedTopic};
 

@@ -19,8 +19,9 @@ use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::execution::session_state::SessionState;
 
 use super::{bounded, function};
-use crate::catalog::{Catalog, FunctionDef};
+use crate::catalog::Catalog;
 use crate::config::Settings;
+use crate::definition::FunctionDef;
 use crate::diagnostic::Diagnostic;
 use crate::sql::ast;
 use crate::topology::{Step, Topology};

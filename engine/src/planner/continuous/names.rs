@@ -11,7 +11,8 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use headwater_connectors::table::{ROWOFFSET, ROWPARTITION, ROWTIME, WINDOWEND, WINDOWSTART};
 use sqlparser::ast::{Expr, Ident, Select, Spanned as _, TableFactor, VisitorMut};
 
-use crate::catalog::{Catalog, SourceDef};
+use crate::catalog::Catalog;
+use crate::definition::SourceDef;
 use crate::diagnostic::{AMBIGUOUS_COLUMN, Diagnostic, Span, UNKNOWN_COLUMN};
 use crate::functions::is_unit_word;
 use crate::planner::lambdas;

@@ -13,8 +13,8 @@ use sqlparser::ast::{Expr, Spanned as _, Value, ValueWithSpan};
 use super::explode;
 use super::names::ident;
 use super::shape::{Item, Shape};
-use crate::catalog::ColumnRole;
 use crate::dataflow::{Compiler, headers};
+use crate::definition::ColumnRole;
 use crate::diagnostic::{
     AMBIGUOUS_COLUMN, DUPLICATE_COLUMN, Diagnostic, PLAN, PROJECTION_KEY, STREAMING, Span, UNKNOWN_COLUMN,
 };
@@ -95,7 +95,7 @@ struct Key {
 
 fn keys(shape: &Shape, errors: &mut Vec<Diagnostic>) -> Vec<Key> {
     let Some(said) = &shape.partition_by else {
-        let column = |c: &crate::catalog::ColumnDef| {
+        let column = |c: &crate::definition::ColumnDef| {
             let expr = Expr::Identifier(ident(&c.name));
             Key { text: print::expr(&expr), expr, said: false }
         };

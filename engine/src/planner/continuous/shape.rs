@@ -15,7 +15,8 @@ use sqlparser::ast::{
 use super::names::{Scope, ident, span_of};
 use super::result::Use;
 use super::stateful::{self, TABLE_FUNCTIONS};
-use crate::catalog::{Catalog, SourceDef, SourceKind};
+use crate::catalog::Catalog;
+use crate::definition::{SourceDef, SourceKind};
 use crate::diagnostic::{Diagnostic, NOT_SUPPORTED, STREAMING, Span, format_refusal};
 use crate::functions;
 use crate::planner::define::real_first;

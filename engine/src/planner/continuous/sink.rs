@@ -8,8 +8,9 @@ use super::shape::{self, Shape};
 use super::{circles, state_for, stateful, topology};
 use datafusion::execution::session_state::SessionState;
 
-use crate::catalog::{Catalog, ColumnRole, QueryDef, SourceDef, SourceKind, owner_of};
+use crate::catalog::{Catalog, QueryDef, owner_of};
 use crate::config::{DECIMAL_DIVISION, Settings};
+use crate::definition::{ColumnRole, SourceDef, SourceKind};
 use crate::diagnostic::{
     Diagnostic, INSERT, PROPERTY_CONFLICT, PROPERTY_VALUE, STREAMING, Span, UNKNOWN_SOURCE, format_refusal,
 };

@@ -10,7 +10,8 @@ use sqlparser::ast::{Expr, Function, Spanned as _, Visitor};
 
 use super::super::continuous::{TABLE_FUNCTIONS, is_aggregate_name};
 use super::super::{lambdas, patterns};
-use crate::catalog::{ArgumentDef, Catalog};
+use crate::catalog::Catalog;
+use crate::definition::ArgumentDef;
 use crate::diagnostic::{Diagnostic, PLAN, UNKNOWN_COLUMN};
 use crate::functions::{self, Category, UNITS};
 use crate::sql::expr_forms::{is_constructor, is_subquery};

@@ -4,8 +4,9 @@ use sqlparser::ast::Expr;
 
 use super::super::{pinpoint, star, types};
 use super::{body, called, with_body};
-use crate::catalog::{ArgumentDef, Catalog, FunctionDef};
+use crate::catalog::Catalog;
 use crate::config::Settings;
+use crate::definition::{ArgumentDef, FunctionDef};
 use crate::diagnostic::{DUPLICATE_COLUMN, Diagnostic, EXISTS, RESERVED_NAME, Span, TOO_LARGE};
 use crate::functions;
 use crate::planner::continuous;

@@ -17,7 +17,8 @@ use sqlparser::ast::{Expr, ExprWithAlias, Visit};
 
 use super::plan_errors::diagnose;
 use super::rewrite::rewrite_expr;
-use crate::catalog::{Catalog, FunctionDef};
+use crate::catalog::Catalog;
+use crate::definition::FunctionDef;
 use crate::diagnostic::Diagnostic;
 use crate::dialect::{Declared, UserFunction};
 use crate::sql;

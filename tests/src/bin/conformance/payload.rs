@@ -1,6 +1,6 @@
 //! The records of a case to the bytes of a topic and back, by the format that the topic's stream or table declares.
 
-use headwater_engine::catalog::{ColumnRole, SideDef, SourceDef, WindowDef};
+use headwater_engine::definition::{ColumnRole, SideDef, SourceDef, WindowDef};
 use headwater_engine::types::SqlType;
 
 use crate::case::Window;

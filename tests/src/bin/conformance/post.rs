@@ -1,7 +1,8 @@
 //! What must exist after a case: streams and tables with their schema and formats, topics of sources and sinks.
 
 use headwater_connectors::transport::Transport as _;
-use headwater_engine::catalog::{Catalog, ColumnRole, SourceDef};
+use headwater_engine::catalog::Catalog;
+use headwater_engine::definition::{ColumnRole, SourceDef};
 use headwater_engine::sql::ast::{self, StatementKind};
 use headwater_engine::{sql, types::SqlType};
 use regex::Regex;
@@ -68,7 +69,7 @@ fn columns(schema: &str) -> Option<String> {
 }
 
 fn schema_of(source: &SourceDef) -> String {
-    let one = |c: &headwater_engine::catalog::ColumnDef| column(&c.name, &c.ty, c.role == ColumnRole::Key);
+    let one = |c: &headwater_engine::definition::ColumnDef| column(&c.name, &c.ty, c.role == ColumnRole::Key);
     source.columns.iter().map(one).collect::<Vec<_>>().join(", ")
 }
 

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use headwater_engine::catalog::{Catalog, SourceDef};
+use headwater_engine::catalog::Catalog;
 use headwater_engine::config::Settings;
+use headwater_engine::definition::SourceDef;
 use headwater_engine::diagnostic::{Diagnostic, INTERNAL, NOT_SUPPORTED, UNKNOWN_PROPERTY};
 use headwater_engine::sql::ast::{Literal, StatementKind};
 use headwater_engine::{Driver, Engine, Session, Step, sql};

@@ -7,7 +7,7 @@ use headwater_connectors::format::FormatKind;
 use sqlparser::ast::{BinaryOperator, Expr, Join, JoinConstraint, JoinOperator, Spanned as _};
 
 use super::Stateful;
-use crate::catalog::{ColumnRole, WindowDef};
+use crate::definition::{ColumnRole, WindowDef};
 use crate::diagnostic::{Diagnostic, STREAMING, Span};
 use crate::planner::continuous::names::{ColumnRef, span_of};
 use crate::planner::sides::contains_map;

@@ -10,7 +10,6 @@ use headwater_connectors::table::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::change::Refusal;
 use crate::types::SqlType;
 
 /// Stream or table.
@@ -230,31 +229,6 @@ impl SourceDef {
             out.push(Column { field: Arc::new(Field::new(&column.name, data_type, true)), origin });
         }
         out
-    }
-
-    /// Whether `next` may take this one's place: columns may only be added at the end, nothing else
-    /// may differ. Semantics: ksqlDB's CREATE OR REPLACE.
-    pub fn check_replacement(&self, next: &Self) -> Result<(), Refusal> {
-        let refuse = |what: &str| Err(Refusal::Incompatible(self.name.clone(), what.to_owned()));
-        if self.kind != next.kind {
-            return refuse(&format!("it is a {}", self.kind.word()));
-        }
-        if self.read_only || next.read_only {
-            return refuse("it is read-only (SOURCE)");
-        }
-        if next.columns.len() < self.columns.len() || next.columns[..self.columns.len()] != self.columns[..] {
-            return refuse("columns may only be added at the end");
-        }
-        if self.columns_of(&ColumnRole::Key).count() != next.columns_of(&ColumnRole::Key).count() {
-            return refuse("the key may not change");
-        }
-        let laid_out = |side: &SideDef| (side.format.clone(), side.delimiter);
-        let same = self.topic == next.topic
-            && laid_out(&self.key) == laid_out(&next.key)
-            && laid_out(&self.value) == laid_out(&next.value)
-            && (self.value.wrapped == next.value.wrapped || !self.value.format.starts_with("JSON"))
-            && (&self.event_time, &self.window) == (&next.event_time, &next.window);
-        if same { Ok(()) } else { refuse("topic, formats, timestamp and window may not change") }
     }
 }
 

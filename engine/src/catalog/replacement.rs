@@ -1,0 +1,52 @@
+//! What may take the place of what: CREATE OR REPLACE of a stream, a table or a persistent query.
+
+use super::change::Refusal;
+use super::query::QueryDef;
+use crate::definition::{ColumnRole, SideDef, SourceDef};
+use crate::topology::{Projection, ResultColumn, Topology};
+
+/// Whether `next` may take the place of `current`: columns may only be added at the end, nothing else
+/// may differ. Semantics: ksqlDB's CREATE OR REPLACE.
+pub fn check_source(current: &SourceDef, next: &SourceDef) -> Result<(), Refusal> {
+    let refuse = |what: &str| Err(Refusal::Incompatible(current.name.clone(), what.to_owned()));
+    if current.kind != next.kind {
+        return refuse(&format!("it is a {}", current.kind.word()));
+    }
+    if current.read_only || next.read_only {
+        return refuse("it is read-only (SOURCE)");
+    }
+    if next.columns.len() < current.columns.len() || next.columns[..current.columns.len()] != current.columns[..] {
+        return refuse("columns may only be added at the end");
+    }
+    if current.columns_of(&ColumnRole::Key).count() != next.columns_of(&ColumnRole::Key).count() {
+        return refuse("the key may not change");
+    }
+    let laid_out = |side: &SideDef| (side.format.clone(), side.delimiter);
+    let same = current.topic == next.topic
+        && laid_out(&current.key) == laid_out(&next.key)
+        && laid_out(&current.value) == laid_out(&next.value)
+        && (current.value.wrapped == next.value.wrapped || !current.value.format.starts_with("JSON"))
+        && (&current.event_time, &current.window) == (&next.event_time, &next.window);
+    if same { Ok(()) } else { refuse("topic, formats, timestamp and window may not change") }
+}
+
+/// Whether `next` may go on where `current` is: it reads the same and has the same key. Semantics:
+/// ksqlDB's CREATE OR REPLACE of a query without state.
+pub fn check_query(current: &QueryDef, next: &QueryDef) -> Result<(), Refusal> {
+    let refuse = |what: &str| Err(Refusal::Incompatible(current.sink().to_owned(), what.to_owned()));
+    let (input, other) = (&current.topology.input, &next.topology.input);
+    if (&input.name, &input.topic) != (&other.name, &other.topic) {
+        return refuse(&format!("its query reads \"{}\"", input.name));
+    }
+    let keys = |topology: &Topology| -> Vec<ResultColumn> {
+        let columns = |p: &Projection| p.columns.iter().filter(|c| c.key).cloned().collect();
+        topology.result().map(columns).unwrap_or_default()
+    };
+    if keys(&current.topology) != keys(&next.topology) {
+        return refuse("the key of its query may not change");
+    }
+    if current.property("processing.guarantee") != next.property("processing.guarantee") {
+        return refuse("the processing guarantee of its query may not change");
+    }
+    Ok(())
+}
