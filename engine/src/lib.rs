@@ -12,6 +12,7 @@ pub mod definition;
 pub mod diagnostic;
 mod dialect;
 mod engine;
+mod errors;
 pub mod functions;
 mod planner;
 pub mod row_text;
@@ -29,5 +30,5 @@ pub use words::Words;
 
 /// What a user is told when the rows of a query break off.
 pub fn diagnose(failure: &datafusion::error::DataFusionError) -> Vec<diagnostic::Diagnostic> {
-    planner::plan_errors::diagnose(failure, None)
+    errors::diagnose(failure, None)
 }

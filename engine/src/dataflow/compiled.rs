@@ -17,8 +17,8 @@ use super::project::{Column, Project};
 use super::task::Task;
 use crate::definition::{ColumnRole, SourceDef};
 use crate::diagnostic::{Diagnostic, INTERNAL};
+use crate::errors::diagnose;
 use crate::functions::rows_of;
-use crate::planner::plan_errors::diagnose;
 use crate::sql::{each_expr, parse_expr};
 use crate::topology::{Projection, Step, Topology, VERSION};
 

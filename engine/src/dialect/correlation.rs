@@ -16,7 +16,7 @@ use datafusion::logical_expr::{
 
 use super::on::each_subquery;
 use crate::diagnostic::{Diagnostic, PLAN, Span};
-use crate::planner::plan_errors::{self, correlated, place};
+use crate::errors::{self, correlated, place};
 
 /// What is asked of a subquery.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -281,7 +281,7 @@ pub(super) fn references(plan: &LogicalPlan) -> Result<Vec<Column>> {
 
 /// The refusal of a column that is of a query further out than the one around.
 pub(super) fn too_far(column: &Column) -> DataFusionError {
-    carried(plan_errors::too_far(&column.flat_name()))
+    carried(errors::too_far(&column.flat_name()))
 }
 
 fn ungrouped(column: &Column, place: Option<Span>) -> DataFusionError {

@@ -13,7 +13,7 @@ use datafusion::common::{Result, plan_err};
 use datafusion::error::DataFusionError;
 use headwater_connectors::table::Progress;
 
-use crate::planner::plan_errors::reason;
+use crate::errors::reason;
 
 /// The counters of one query.
 #[derive(Clone, Debug)]

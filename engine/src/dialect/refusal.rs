@@ -5,7 +5,7 @@ use datafusion::error::DataFusionError;
 use datafusion::logical_expr::Expr;
 
 use crate::diagnostic::{Diagnostic, PLAN, Span};
-use crate::planner::plan_errors::place;
+use crate::errors::place;
 
 /// A refusal of a plan; it comes out of DataFusion as it went in.
 pub(super) fn refuse<'a>(message: impl Into<String>, about: impl IntoIterator<Item = &'a Expr>) -> DataFusionError {

@@ -19,13 +19,14 @@ use sqlparser::ast::{Expr, Statement as SqlStatement};
 use super::aggregate::Limits;
 use super::optimizer::Rules;
 use super::{
-    aggregate, around, beside, calls, columns, counting, extremes, forms, groups, lambdas, pinpoint, placement,
-    rewrite, star, twice, using, wide, windows,
+    aggregate, around, beside, calls, columns, counting, extremes, forms, groups, lambdas, placement, rewrite, star,
+    twice, using, wide, windows,
 };
 use crate::catalog::Catalog;
 use crate::config::{DECIMAL_DIVISION, Settings};
 use crate::diagnostic::{Diagnostic, NOT_SUPPORTED, Span, UNKNOWN_FUNCTION};
 use crate::dialect::{self, Division};
+use crate::errors;
 use crate::functions;
 use crate::sql::expr_forms::is_constructor;
 use crate::sql::{ast, each_expr, place};
@@ -153,7 +154,7 @@ pub async fn plan(
             wrong if wrong.is_empty() => Ok(plan),
             wrong => Err(wrong),
         },
-        Err(error) => Err(pinpoint::diagnose(&error, query).into_iter().map(|told| nearest(told, state)).collect()),
+        Err(error) => Err(errors::diagnose_in(&error, query).into_iter().map(|told| nearest(told, state)).collect()),
     }
 }
 

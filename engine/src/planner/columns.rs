@@ -14,9 +14,9 @@ use sqlparser::ast::{
 };
 
 use super::naming::name_columns;
-use super::plan_errors::unknown_column_of;
 use crate::catalog::Catalog;
 use crate::diagnostic::{Diagnostic, UNKNOWN_COLUMN};
+use crate::errors::unknown_column_of;
 use crate::sql::walk;
 
 /// The columns that do not exist, in order of position; none where names cannot be told. `*` is settled already.

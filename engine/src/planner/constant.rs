@@ -23,7 +23,6 @@ use datafusion::logical_expr::simplify::SimplifyContext;
 use headwater_connectors::java_time::iso::{parse_iso_time_ms, parse_partial_iso_date, parse_partial_iso_timestamp_ms};
 use sqlparser::ast::ExprWithAlias;
 
-use super::plan_errors::diagnose;
 use super::rewrite::rewrite_expr;
 use super::{bounded, function};
 use crate::catalog::Catalog;
@@ -31,6 +30,7 @@ use crate::config::Settings;
 use crate::definition::FunctionDef;
 use crate::diagnostic::{Diagnostic, INSERT, Span, UNKNOWN_COLUMN};
 use crate::dialect;
+use crate::errors::diagnose;
 use crate::sql::ast;
 use crate::types::SqlType;
 

@@ -3,8 +3,8 @@
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan};
 
-use super::plan_errors::place;
 use crate::diagnostic::{Diagnostic, PLAN};
+use crate::errors::place;
 use crate::functions::has_maps;
 use crate::types::type_name;
 

@@ -12,8 +12,8 @@ use std::ops::ControlFlow;
 
 use datafusion::execution::session_state::SessionState;
 use sqlparser::ast::{
-    Expr, Function, GroupByExpr, JoinConstraint, JoinOperator, OrderByKind, Query, Select, SelectItem, SetExpr,
-    Spanned as _, TableWithJoins, Visitor, WindowType,
+    Expr, Function, GroupByExpr, JoinConstraint, OrderByKind, Query, Select, SelectItem, SetExpr, Spanned as _,
+    TableWithJoins, Visitor, WindowType,
 };
 
 use super::continuous::is_aggregate_name;
@@ -21,7 +21,7 @@ use super::relations::Namer;
 use crate::catalog::Catalog;
 use crate::diagnostic::{Diagnostic, NOT_SUPPORTED, PLAN, STREAMING};
 use crate::functions::is_table_call;
-use crate::sql::{each_expr, place, print, walk};
+use crate::sql::{each_expr, join_condition, place, print, walk};
 
 /// Everything that is where it cannot be, in a bounded query.
 pub(super) fn check(query: &Query, state: &SessionState) -> Vec<Diagnostic> {
@@ -105,7 +105,7 @@ impl Visitor for Clauses<'_> {
             }
         }
         for join in select.from.iter().flat_map(|from| &from.joins) {
-            if let Some(JoinConstraint::On(condition)) = constraint(&join.join_operator) {
+            if let Some(JoinConstraint::On(condition)) = join_condition(&join.join_operator) {
                 self.look(ON, condition);
             }
         }
@@ -122,19 +122,6 @@ impl Visitor for Clauses<'_> {
             }
         }
         ControlFlow::Continue(())
-    }
-}
-
-/// The condition of a join.
-pub(super) fn constraint(operator: &JoinOperator) -> Option<&JoinConstraint> {
-    use JoinOperator::{
-        Anti, CrossJoin, FullOuter, Inner, Join, Left, LeftAnti, LeftOuter, LeftSemi, Right, RightAnti, RightOuter,
-        RightSemi, Semi, StraightJoin,
-    };
-    match operator {
-        Join(c) | Inner(c) | Left(c) | LeftOuter(c) | Right(c) | RightOuter(c) | FullOuter(c) | CrossJoin(c)
-        | Semi(c) | LeftSemi(c) | RightSemi(c) | Anti(c) | LeftAnti(c) | RightAnti(c) | StraightJoin(c) => Some(c),
-        _ => None,
     }
 }
 

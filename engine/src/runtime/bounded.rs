@@ -19,7 +19,8 @@ use crate::answer::{Rows, Section};
 use crate::catalog::Catalog;
 use crate::config::Settings;
 use crate::diagnostic::{Diagnostic, INTERNAL, Span};
-use crate::planner::{bounded, function, optimizer, pinpoint, plan_errors};
+use crate::errors;
+use crate::planner::{bounded, function, optimizer};
 use crate::sql::ast;
 
 /// A bounded query that is planned and may be run.
@@ -64,7 +65,7 @@ impl Bounded {
         let memory_max = around.settings.bytes("query.memory.max");
         let Optimized { logical, physical, state } = optimized::optimize(&logical, state, memory_max)
             .await
-            .map_err(|error| pinpoint::diagnose_optimized(&error, query))?;
+            .map_err(|error| errors::diagnose_optimized(&error, query))?;
         Ok(Self { state, plan: physical, logical: logical.display_indent().to_string(), context, span: query.span })
     }
 
@@ -88,7 +89,7 @@ impl Bounded {
     /// other things meanwhile, also while an operator computes for seconds.
     pub fn run(&self) -> Result<Rows, Vec<Diagnostic>> {
         let stream = execute_stream(self.plan.clone(), self.state.task_ctx())
-            .map_err(|e| plan_errors::diagnose(&e, Some(self.span)))?;
+            .map_err(|e| errors::diagnose(&e, Some(self.span)))?;
         let progress = self.context.progress.clone();
         Ok(Rows { stream: in_a_task(stream, self.context.clone()), progress, notice: None })
     }
@@ -102,7 +103,7 @@ impl Bounded {
     /// Runs the query to its end, throws its rows away and prints the plan with what each step did.
     pub async fn explain_analyze(&self) -> Result<Vec<Section>, Vec<Diagnostic>> {
         use futures::TryStreamExt;
-        let refused = |error| plan_errors::diagnose(&error, Some(self.span));
+        let refused = |error| errors::diagnose(&error, Some(self.span));
         let mut stream = self.run()?.stream;
         let mut rows = 0;
         while let Some(batch) = stream.try_next().await.map_err(refused)? {

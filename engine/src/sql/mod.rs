@@ -34,7 +34,7 @@ mod walk;
 
 pub use scan::is_complete;
 pub use token::place;
-pub(crate) use walk::{each_expr, each_own_expr, walk, walk_mut};
+pub(crate) use walk::{each_expr, each_own_expr, join_condition, walk, walk_mut};
 
 use std::ops::Range;
 

@@ -6,7 +6,8 @@
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
-    Expr, ObjectName, Query, Select, Statement, TableFactor, ValueWithSpan, Visit, VisitMut, Visitor, VisitorMut,
+    Expr, JoinConstraint, JoinOperator, ObjectName, Query, Select, Statement, TableFactor, ValueWithSpan, Visit,
+    VisitMut, Visitor, VisitorMut,
 };
 
 /// Shows a visitor every node of a tree. False when the visitor broke the walk off.
@@ -118,5 +119,18 @@ impl VisitorMut for Changing<'_> {
         post_visit_statement(&mut Statement);
         pre_visit_value(&mut ValueWithSpan);
         post_visit_value(&mut ValueWithSpan);
+    }
+}
+
+/// What a join compares its rows by, of whatever kind it is; none of those that take none.
+pub fn join_condition(operator: &JoinOperator) -> Option<&JoinConstraint> {
+    use JoinOperator::{
+        Anti, CrossJoin, FullOuter, Inner, Join, Left, LeftAnti, LeftOuter, LeftSemi, Right, RightAnti, RightOuter,
+        RightSemi, Semi, StraightJoin,
+    };
+    match operator {
+        Join(c) | Inner(c) | Left(c) | LeftOuter(c) | Right(c) | RightOuter(c) | FullOuter(c) | CrossJoin(c)
+        | Semi(c) | LeftSemi(c) | RightSemi(c) | Anti(c) | LeftAnti(c) | RightAnti(c) | StraightJoin(c) => Some(c),
+        _ => None,
     }
 }

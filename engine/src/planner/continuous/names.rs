@@ -14,9 +14,9 @@ use sqlparser::ast::{Expr, Ident, Select, Spanned as _, TableFactor, VisitorMut}
 use crate::catalog::Catalog;
 use crate::definition::SourceDef;
 use crate::diagnostic::{AMBIGUOUS_COLUMN, Diagnostic, Span, UNKNOWN_COLUMN};
+use crate::errors::unknown_column_of;
 use crate::functions::is_unit_word;
 use crate::planner::lambdas;
-use crate::planner::plan_errors::unknown_column_of;
 use crate::sql::{each_own_expr, place, print, walk_mut};
 
 /// The sources that a query reads, in the order of FROM.

@@ -18,9 +18,9 @@ use crate::definition::ColumnRole;
 use crate::diagnostic::{
     AMBIGUOUS_COLUMN, DUPLICATE_COLUMN, Diagnostic, PLAN, PROJECTION_KEY, STREAMING, Span, UNKNOWN_COLUMN,
 };
+use crate::errors::diagnose;
 use crate::planner::define::ROWHEADERS;
 use crate::planner::naming::FreeNames;
-use crate::planner::plan_errors::diagnose;
 use crate::sql::{place, print};
 use crate::topology::{Exploded, Projection, ResultColumn};
 use crate::types::SqlType;

@@ -2,12 +2,13 @@
 
 use sqlparser::ast::Expr;
 
-use super::super::{pinpoint, star, types};
+use super::super::{star, types};
 use super::{body, called, with_body};
 use crate::catalog::Catalog;
 use crate::config::Settings;
 use crate::definition::{ArgumentDef, FunctionDef};
 use crate::diagnostic::{DUPLICATE_COLUMN, Diagnostic, EXISTS, RESERVED_NAME, Span, TOO_LARGE};
+use crate::errors;
 use crate::functions;
 use crate::planner::continuous;
 use crate::sql::{self, ast, print};
@@ -37,7 +38,7 @@ pub fn define(create: &ast::CreateFunction, text: &str, catalog: &Catalog) -> Re
     let functions = called([&expr], catalog);
     let def = FunctionDef { name, arguments, returns, body: print::expr(&expr), functions, statement: text.to_owned() };
     check_size(&def, create.body.span)?;
-    let located = |error: Diagnostic| in_text(pinpoint::in_expression(error, &expr));
+    let located = |error: Diagnostic| in_text(errors::in_expression(error, &expr));
     match with_body(&def, &expr, &state) {
         Ok(_) => Ok(def),
         Err(errors) => Err(errors.into_iter().map(located).collect()),

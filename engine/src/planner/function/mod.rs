@@ -15,12 +15,12 @@ use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::ScalarUDF;
 use sqlparser::ast::{Expr, ExprWithAlias, Visit};
 
-use super::plan_errors::diagnose;
 use super::rewrite::rewrite_expr;
 use crate::catalog::Catalog;
 use crate::definition::FunctionDef;
 use crate::diagnostic::Diagnostic;
 use crate::dialect::{Declared, UserFunction};
+use crate::errors::diagnose;
 use crate::sql;
 
 pub use define::define;

@@ -10,7 +10,7 @@ use sqlparser::ast::{
 use super::retold;
 use crate::diagnostic::{Diagnostic, PLAN, Span};
 use crate::sql::expr_forms::is_subquery;
-use crate::sql::{each_expr, place, print, walk};
+use crate::sql::{each_expr, join_condition, place, print, walk};
 
 /// The same diagnostic better told, where it is about a clause.
 pub(super) fn retell(told: &Diagnostic, query: &Query) -> Option<Diagnostic> {
@@ -134,7 +134,7 @@ fn condition(message: &str, query: &Query) -> Option<Diagnostic> {
         return Some(Diagnostic::new(PLAN, message).at_maybe(place(having.span())));
     }
     if message.contains(" must be boolean type, but got ") {
-        return join_condition(select);
+        return only_join(select);
     }
     let (_, found) = message.strip_prefix("cannot create filter with non-boolean predicate ")?.rsplit_once(' ')?;
     let (clause, condition) = match (&select.selection, &select.having) {
@@ -147,10 +147,10 @@ fn condition(message: &str, query: &Query) -> Option<Diagnostic> {
 }
 
 /// The ON of the one join that has one, which is no condition.
-fn join_condition(select: &Select) -> Option<Diagnostic> {
+fn only_join(select: &Select) -> Option<Diagnostic> {
     let joins = select.from.iter().flat_map(|from| &from.joins);
     let conditions: Vec<&Expr> = joins
-        .filter_map(|join| match super::placement::constraint(&join.join_operator) {
+        .filter_map(|join| match join_condition(&join.join_operator) {
             Some(JoinConstraint::On(condition)) => Some(condition),
             _ => None,
         })

@@ -5,16 +5,14 @@
 
 use std::ops::ControlFlow;
 
-use datafusion::arrow::datatypes::DataType;
 use datafusion::error::DataFusionError;
 use sqlparser::ast::{Expr, Query, Spanned as _, TableFactor, UnaryOperator, Value, ValueWithSpan, Visit, Visitor};
 
-use super::plan_errors::Told;
-use super::{clause, plan_errors, retold};
+use super::diagnose::{Told, read};
+use super::{clause, retold};
 use crate::diagnostic::{AMBIGUOUS_COLUMN, DUPLICATE_COLUMN, Diagnostic, PLAN, Span, UNKNOWN_COLUMN};
 use crate::sql::expr_forms::is_subquery;
 use crate::sql::{ast, place, walk};
-use crate::types::type_name;
 
 /// What an error of optimizing a query says to a user. All its names were found by then, so what is missing now was lost when
 /// a subquery became a join.
@@ -32,7 +30,7 @@ pub fn diagnose_optimized(error: &DataFusionError, query: &ast::Query) -> Vec<Di
 
 /// What an error of planning a query says to a user, with the smallest place that is known.
 pub fn diagnose(error: &DataFusionError, query: &ast::Query) -> Vec<Diagnostic> {
-    let told = plan_errors::read(error, Some(query.span));
+    let told = read(error, Some(query.span));
     let in_words = |told: Told| {
         let diagnostic = narrow(told.diagnostic, query);
         let retold = clause::retell(&diagnostic, &query.body);
@@ -226,70 +224,5 @@ impl Visitor for Finder<'_> {
         };
         self.found = crate::sql::place(place);
         if self.found.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-    }
-}
-
-/// A text of DataFusion with the dialect's names of types; what is quoted stays as it is.
-pub fn with_our_types(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    let mut in_word = false;
-    while let Some(first) = rest.chars().next() {
-        let foreign = if in_word || !first.is_ascii_uppercase() { None } else { leading_type(rest) };
-        let taken = match (&foreign, first) {
-            (Some((_, length)), _) => *length,
-            (None, '\'' | '"') if !in_word => rest[1..].find(first).map_or(1, |end| end + 2),
-            (None, _) => first.len_utf8(),
-        };
-        out.push_str(foreign.as_ref().map_or(&rest[..taken], |(name, _)| name));
-        in_word = rest[..taken].chars().next_back().is_some_and(char::is_alphanumeric);
-        rest = &rest[taken..];
-    }
-    out
-}
-
-/// The type that a text begins with, in our words, and its length.
-fn leading_type(text: &str) -> Option<(String, usize)> {
-    let word = text.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(text.len());
-    let whole = text[word..].starts_with('(').then(|| closing(text)).flatten();
-    for length in whole.into_iter().chain([word]) {
-        if &text[..length] == "String" {
-            return Some(("STRING".to_owned(), length));
-        }
-        if let Ok(ty) = text[..length].parse::<DataType>() {
-            return Some((type_name(&ty), length));
-        }
-    }
-    None
-}
-
-/// Length up to the parenthesis that closes the first one.
-fn closing(text: &str) -> Option<usize> {
-    let mut depth = 0;
-    for (at, char) in text.char_indices() {
-        match char {
-            '(' => depth += 1,
-            ')' if depth == 1 => return Some(at + 1),
-            ')' => depth -= 1,
-            _ => {}
-        }
-    }
-    None
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn foreign_types_are_told_as_ours() {
-        for (foreign, ours) in [
-            ("has type Int32 has type Utf8", "has type INTEGER has type STRING"),
-            ("not Decimal128(9, 2) is", "not DECIMAL(9, 2) is"),
-            ("a Struct(\"X\": Int32) here", "a STRUCT<`X` INTEGER> here"),
-            ("'Int32' and \"Utf8\" stay, and so does XInt32", "'Int32' and \"Utf8\" stay, and so does XInt32"),
-        ] {
-            assert_eq!(with_our_types(foreign), ours);
-        }
     }
 }

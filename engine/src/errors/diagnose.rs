@@ -7,8 +7,7 @@ use datafusion::error::DataFusionError;
 use headwater_connectors::format::FormatError;
 use headwater_connectors::transport::TransportError;
 
-use super::pinpoint::with_our_types;
-pub(crate) use super::retold::{correlated, too_far};
+use super::our_types::with_our_types;
 use super::{foreign, retold};
 use crate::diagnostic::{
     AMBIGUOUS_COLUMN, Diagnostic, INTERNAL, MEMORY, PLAN, RUNTIME, Span, UNKNOWN_COLUMN, format_refusal, transport,
@@ -219,7 +218,7 @@ fn with_notes(diagnostic: &datafusion::common::Diagnostic, inner: &DataFusionErr
 }
 
 /// Our parser keeps bytes in the columns of sqlparser's places, from 1.
-pub(crate) fn place(span: datafusion::common::Span) -> Option<Span> {
+pub fn place(span: datafusion::common::Span) -> Option<Span> {
     let byte = |column: u64| usize::try_from(column).ok()?.checked_sub(1);
     Some(Span { start: byte(span.start.column)?, end: byte(span.end.column)? })
 }
@@ -260,7 +259,7 @@ fn is_inside(name: &str) -> bool {
 }
 
 /// A column that is none of `names`.
-pub(super) fn unknown_column_of(name: &str, mut names: Vec<&str>) -> Diagnostic {
+pub fn unknown_column_of(name: &str, mut names: Vec<&str>) -> Diagnostic {
     names.retain(|name| !is_inside(name));
     let error = Diagnostic::new(UNKNOWN_COLUMN, format!("column \"{name}\" does not exist"));
     let mut seen = BTreeSet::new();

@@ -3,7 +3,7 @@
 //! What is wrong with a plan is told in DataFusion's words for its nodes, with Rust's notation of values and links to its
 //! issues. [`super::foreign`] lets none of that pass; what is listed here is said in its place.
 
-use super::pinpoint::with_our_types;
+use super::our_types::with_our_types;
 use crate::diagnostic::{AMBIGUOUS_COLUMN, DUPLICATE_COLUMN, Diagnostic, NOT_SUPPORTED, PLAN, RUNTIME};
 
 /// What is said in place of a message: `{}` stands for anything, and the pieces are handed over in order.
@@ -31,14 +31,14 @@ const DEPENDS: &str = "it depends on the query around it in a way that is not su
 const FURTHER: &str = "is of one further out";
 
 /// A subquery that depends on the query around it in a way that has no plan.
-pub(crate) fn correlated(what: &str) -> Diagnostic {
+pub fn correlated(what: &str) -> Diagnostic {
     unsupported(format!("{what} cannot be computed here: {DEPENDS}"))
         .detail("A subquery may refer to the query around it by conditions with =, and have no LIMIT then.")
         .hint("Say it as a join.")
 }
 
 /// A column in a subquery that is of a query further out than the one around it.
-pub(crate) fn too_far(column: &str) -> Diagnostic {
+pub fn too_far(column: &str) -> Diagnostic {
     unsupported(format!("a subquery may refer to the query directly around it, and \"{column}\" {FURTHER}"))
         .hint("Say it as a join.")
 }
