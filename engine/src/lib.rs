@@ -13,6 +13,7 @@ pub mod diagnostic;
 mod dialect;
 mod engine;
 mod errors;
+pub mod expression;
 pub mod functions;
 mod planner;
 pub mod row_text;

@@ -10,7 +10,6 @@ use headwater_connectors::record::{TopicPartition, Wanted};
 use headwater_connectors::table::{ROWOFFSET, ROWTIME, RecordDecoder, TopicSpec, WINDOWEND, WINDOWSTART};
 
 use super::explode::Explode;
-use super::expression::{Compiler, Expression};
 use super::filter::Filter;
 use super::output::{Output, Placement};
 use super::project::{Column, Project};
@@ -18,6 +17,7 @@ use super::task::Task;
 use crate::definition::{ColumnRole, SourceDef};
 use crate::diagnostic::{Diagnostic, INTERNAL};
 use crate::errors::diagnose;
+use crate::expression::{Compiler, Expression};
 use crate::functions::rows_of;
 use crate::sql::{each_expr, parse_expr};
 use crate::topology::{Projection, Step, Topology, VERSION};

@@ -11,8 +11,8 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::error::ArrowError;
 
 use super::chunk::Chunk;
-use super::expression::{Expression, Failure};
 use super::size::{PIECE_BYTES_MAX, column_bytes, sum};
+use crate::expression::{Expression, Failure};
 
 /// The operator.
 #[derive(Clone, Debug)]

@@ -6,7 +6,7 @@ use arrow::compute::{and, prep_null_mask_filter};
 use arrow::error::ArrowError;
 
 use super::chunk::Chunk;
-use super::expression::{Expression, Failure};
+use crate::expression::{Expression, Failure};
 
 /// The operator.
 #[derive(Clone, Debug)]

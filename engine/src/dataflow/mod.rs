@@ -9,9 +9,8 @@ mod chunk;
 mod compiled;
 mod complaint;
 mod explode;
-mod expression;
 mod filter;
-pub(crate) mod headers;
+
 mod output;
 mod project;
 mod size;
@@ -20,6 +19,5 @@ mod task;
 pub use chunk::Chunk;
 pub use compiled::Compiled;
 pub use complaint::{Complaint, ComplaintKind};
-pub use expression::{Compiler, Expression, Failure, expression_state};
 pub use output::Placement;
 pub use task::{Command, Epoch, Event, Task, TaskPosition};

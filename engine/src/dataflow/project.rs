@@ -8,8 +8,7 @@ use arrow::datatypes::{Field, Schema, SchemaRef};
 use arrow::error::ArrowError;
 
 use super::chunk::Chunk;
-use super::expression::{Expression, Failure};
-use super::headers;
+use crate::expression::{self, Expression, Failure};
 
 /// The operator.
 #[derive(Clone, Debug)]
@@ -69,6 +68,6 @@ impl Project {
 /// The headers that an expression gives; planning has checked that its type can be that.
 fn headers_of(expr: &Expression, chunk: &Chunk, failures: &mut Vec<Failure>) -> Result<ListArray, ArrowError> {
     let values = expr.evaluate(&chunk.rows, failures);
-    let lists = headers::from_value(&values).map_err(ArrowError::CastError)?;
+    let lists = expression::headers_of(&values).map_err(ArrowError::CastError)?;
     Ok(lists.as_list().clone())
 }

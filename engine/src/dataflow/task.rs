@@ -26,10 +26,10 @@ use super::chunk::Chunk;
 use super::compiled::{Compiled, Operator};
 use super::complaint::{Complaint, ComplaintKind};
 use super::explode::Exploding;
-use super::expression::Failure;
 use super::output::{Output, Unwritten};
 use super::size::{PIECE_BYTES_MAX, bytes_of, piece};
 use crate::diagnostic::shortened;
+use crate::expression::Failure;
 
 /// Number of a commit of one query in one process, from 1.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]

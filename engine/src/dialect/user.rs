@@ -31,7 +31,7 @@ use crate::types::{SqlType, type_name};
 
 /// What a statement says of a function.
 #[derive(Debug)]
-pub(crate) struct Declared {
+pub struct Declared {
     /// Its name, in capitals.
     pub name: String,
     /// Names and types of what it takes.
@@ -44,7 +44,7 @@ pub(crate) struct Declared {
 
 /// A function that a statement defined.
 #[derive(Debug)]
-pub(crate) struct UserFunction {
+pub struct UserFunction {
     declared: Arc<Declared>,
     /// Its name as DataFusion looks it up.
     name: String,

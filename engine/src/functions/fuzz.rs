@@ -3,7 +3,6 @@
 //! refused or fails is well. `HEADWATER_FUZZ=N` makes so many calls, and `HEADWATER_FUZZ_SEED=S` others.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 
 use arrow::array::Array;
 use chrono::DateTime;
@@ -12,7 +11,7 @@ use super::signature::{Function, Type, Variant};
 use super::{Category, all};
 use crate::config::Settings;
 use crate::diagnostic::Span;
-use crate::planner::constant::Evaluator;
+use crate::expression::{Evaluator, session};
 use crate::sql::parse_expr;
 
 const CALLS: u64 = 4_000;
@@ -24,7 +23,7 @@ fn no_call_is_fatal() {
     let given = |name: &str| std::env::var(name).ok().and_then(|value| value.parse::<u64>().ok());
     let mut rng = Rng(given("HEADWATER_FUZZ_SEED").unwrap_or(1));
     let now = DateTime::from_timestamp_millis(1_700_000_000_000).expect("a time");
-    let evaluator = Evaluator::new(&Arc::default(), &[], &Settings::default(), now).expect("an evaluator");
+    let evaluator = Evaluator::new(session(&Settings::default()), now);
     let functions: Vec<&Function> = all().filter(|function| function.category != Category::Table).collect();
     let mut answered = 0;
     for _ in 0..given("HEADWATER_FUZZ").unwrap_or(CALLS) {

@@ -1,7 +1,5 @@
 //! Every example of the documentation, evaluated.
 
-use std::sync::Arc;
-
 use arrow::array::{Array, ArrayRef};
 use arrow::util::display::array_value_to_string;
 use chrono::DateTime;
@@ -9,7 +7,7 @@ use chrono::DateTime;
 use super::{Category, all, find, to_text};
 use crate::config::Settings;
 use crate::diagnostic::Span;
-use crate::planner::constant::Evaluator;
+use crate::expression::{Evaluator, session};
 use crate::sql::parse_expr;
 
 /// A time for what gives the time.
@@ -28,7 +26,7 @@ fn shown(value: &ArrayRef) -> String {
 
 fn evaluate(text: &str) -> Result<String, String> {
     let now = DateTime::from_timestamp_millis(NOW_MS).expect("a time");
-    let evaluator = Evaluator::new(&Arc::default(), &[], &Settings::default(), now).expect("an evaluator");
+    let evaluator = Evaluator::new(session(&Settings::default()), now);
     let expr = parse_expr(text).map_err(|e| e.to_string())?;
     let value = evaluator.evaluate(&expr, Span::default()).map_err(|e| {
         e.into_iter().map(|e| format!("{} {}", e.message, e.detail.unwrap_or_default())).collect::<String>()

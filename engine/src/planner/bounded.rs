@@ -19,14 +19,15 @@ use sqlparser::ast::{Expr, Statement as SqlStatement};
 use super::aggregate::Limits;
 use super::optimizer::Rules;
 use super::{
-    aggregate, around, beside, calls, columns, counting, extremes, forms, groups, lambdas, placement, rewrite, star,
-    twice, using, wide, windows,
+    aggregate, around, beside, columns, counting, extremes, forms, groups, lambdas, naming, placement, star, twice,
+    using, wide, windows,
 };
 use crate::catalog::Catalog;
-use crate::config::{DECIMAL_DIVISION, Settings};
+use crate::config::Settings;
 use crate::diagnostic::{Diagnostic, NOT_SUPPORTED, Span, UNKNOWN_FUNCTION};
-use crate::dialect::{self, Division};
+use crate::dialect;
 use crate::errors;
+use crate::expression;
 use crate::functions;
 use crate::sql::expr_forms::is_constructor;
 use crate::sql::{ast, each_expr, place};
@@ -69,22 +70,14 @@ pub fn state(
     let rows = (memory / BATCH_ROW_MEMORY).clamp(BATCH_ROWS_MIN, config.batch_size());
     config = config.with_batch_size(rows);
     let options = config.options_mut();
-    options.sql_parser.enable_ident_normalization = false;
-    options.sql_parser.collect_spans = true;
-    options.sql_parser.parse_float_as_decimal = true;
     // DataFusion (55) says of CASE WHEN f THEN f END in a plan that it is never NULL, and of what it computes for it that it
     // may be, and refuses its own aggregate for that.
     options.execution.skip_physical_aggregate_schema_check = true;
     // Every sort reserves this much for merging what it spilled; together they must fit the pool.
     let merging = memory / (32 * options.execution.target_partitions.max(1));
     options.execution.sort_spill_reservation_bytes = options.execution.sort_spill_reservation_bytes.min(merging);
-    let mut builder = SessionStateBuilder::new_with_default_features();
-    // The dialect's operators go before those of DataFusion, which knows more of them.
-    let division = Division::of(settings.get(DECIMAL_DIVISION));
-    builder.expr_planners().get_or_insert_default().insert(0, dialect::expr_planner(division));
     let rules = Rules::of(settings);
-    let state = builder
-        .with_config(config)
+    let state = expression::builder(config, settings)
         .with_runtime_env(runtime)
         .with_optimizer_rules(rules.logical)
         .with_physical_optimizer_rules(rules.physical)
@@ -94,7 +87,7 @@ pub fn state(
     if home.register_schema(HOME, sources).is_ok() {
         state.catalog_list().register_catalog(HOME.to_owned(), home);
     }
-    dialect::register(functions::register(state))
+    expression::with_functions(state)
 }
 
 /// The same state with no more rules of the optimizer than a plan needs to be executed, and in one part.
@@ -125,10 +118,11 @@ pub async fn plan(
     errors.extend(star::expand(&mut body, catalog));
     errors.extend(twice::check(&mut body, catalog));
     errors.extend(lambdas::check_bounded(&body, catalog));
-    calls::rewrite(&mut body);
+    expression::rewrite_calls(&mut body);
     using::settle(&mut body, catalog);
     errors.extend(columns::unknown(&body, catalog));
-    rewrite::rewrite(&mut body, catalog, &mut errors);
+    naming::name_all(&mut body, catalog);
+    expression::rewrite(&mut body, &mut errors);
     if !errors.is_empty() {
         errors.extend(unknown_functions(query, state));
         return Err(errors);

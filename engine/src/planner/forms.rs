@@ -193,7 +193,7 @@ impl Forms<'_> {
         }
         let span = call.name.0.first().and_then(|part| part.as_ident()).and_then(|name| place(name.span));
         let name = call.name.to_string().to_uppercase();
-        if call.over.is_some() && is_table_call(&super::star::call(&name, Vec::new())) {
+        if call.over.is_some() && is_table_call(&crate::sql::call(&name, Vec::new())) {
             let error = Diagnostic::new(PLAN, format!("table function {name} is no window function"));
             self.errors.push(error.at_maybe(span).hint("It makes rows: leave OVER out."));
         }
@@ -284,7 +284,7 @@ impl Visitor for Forms<'_> {
                     Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(array))) => Some(array),
                     _ => None,
                 };
-                let call = super::star::call(&name.to_string(), Vec::new());
+                let call = crate::sql::call(&name.to_string(), Vec::new());
                 if is_table_call(&call) {
                     let message = format!("table function {} can only be in SELECT", name.to_string().to_uppercase());
                     let hint = array.map(|array| format!("SELECT *, {name}({}) FROM ….", print::expr(array)));

@@ -12,9 +12,9 @@ use sqlparser::ast::{
 };
 
 use super::continuous::is_aggregate_name;
-use super::star;
+
 use crate::diagnostic::{Diagnostic, NOT_SUPPORTED};
-use crate::sql::{each_own_expr, place, walk_mut};
+use crate::sql::{call, each_own_expr, place, walk_mut};
 
 /// Writes what has one group so that it calls an aggregate, in all of a query.
 pub(super) fn settle(query: &mut Query, state: &SessionState) {
@@ -66,7 +66,7 @@ impl OneGroup<'_> {
 
 /// `COUNT(*) >= 0`
 fn any_count() -> Expr {
-    let mut count = star::call("COUNT", Vec::new());
+    let mut count = call("COUNT", Vec::new());
     if let Expr::Function(Function { args: FunctionArguments::List(list), .. }) = &mut count {
         list.args.push(FunctionArg::Unnamed(FunctionArgExpr::Wildcard));
     }

@@ -9,8 +9,8 @@
 use sqlparser::ast::{Expr, Ident, Join, JoinConstraint, JoinOperator, ObjectName, Value};
 
 use super::relations::Relation;
-use super::star::call;
 use crate::dialect;
+use crate::sql::call;
 
 /// The relations of a FROM, or of a part of it, and what USING made one of their columns.
 #[derive(Default)]

@@ -2,14 +2,36 @@
 //! another.
 
 use std::collections::{BTreeSet, HashMap};
+use std::ops::ControlFlow;
 
 use sqlparser::ast::{
-    AccessExpr, Distinct, Expr, Ident, OrderByKind, Query, Select, SelectItem, SetExpr, TableFactor, Value,
+    AccessExpr, Distinct, Expr, Ident, OrderByKind, Query, Select, SelectItem, SetExpr, TableFactor, Value, VisitorMut,
 };
 
-use super::rewrite::take;
 use crate::catalog::Catalog;
-use crate::sql::print;
+use crate::sql::{print, take, walk_mut};
+
+/// Names the columns of a query and of all queries in it, and what ORDER BY refers to.
+pub(super) fn name_all(query: &mut Query, catalog: &Catalog) {
+    walk_mut(query, &mut Naming(catalog));
+}
+
+struct Naming<'a>(&'a Catalog);
+
+impl VisitorMut for Naming<'_> {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
+        order_by_name(query, self.0);
+        name_apart(&mut query.body);
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
+        name_columns(select, self.0);
+        ControlFlow::Continue(())
+    }
+}
 
 /// Gives every column of a SELECT list the name that ksqlDB gives it: a field's own name, `KSQL_COL_n`
 /// for other expressions, `ALIAS_COLUMN` where two sources have a column of one name. A name that is made is none of
@@ -41,7 +63,7 @@ impl Taken {
 
 /// The rows of SELECT DISTINCT have the columns that are listed and no others, so what ORDER BY repeats of them is named.
 /// Names and positions mean a column of the result already.
-pub(super) fn order_by_name(query: &mut Query, catalog: &Catalog) {
+fn order_by_name(query: &mut Query, catalog: &Catalog) {
     let SetExpr::Select(select) = query.body.as_mut() else { return };
     let Some(OrderByKind::Expressions(expressions)) = query.order_by.as_mut().map(|order| &mut order.kind) else {
         return;
@@ -64,7 +86,7 @@ pub(super) fn order_by_name(query: &mut Query, catalog: &Catalog) {
 
 /// Of a set operation the first SELECT names the columns: in the others a name may be there twice, of which DataFusion
 /// makes no columns.
-pub(super) fn name_apart(body: &mut SetExpr) {
+fn name_apart(body: &mut SetExpr) {
     let SetExpr::SetOperation { left, right, .. } = body else { return };
     name_apart(left);
     let mut first = right.as_mut();

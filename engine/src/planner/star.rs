@@ -10,9 +10,8 @@
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
-    AccessExpr, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident,
-    ObjectName, Query, Select, SelectItem, SelectItemQualifiedWildcardKind, SetExpr, Spanned as _, TableAlias,
-    TableFactor, TableWithJoins, Value, VisitorMut, WildcardAdditionalOptions,
+    AccessExpr, Expr, Ident, ObjectName, Query, Select, SelectItem, SelectItemQualifiedWildcardKind, SetExpr,
+    Spanned as _, TableAlias, TableFactor, TableWithJoins, Value, VisitorMut, WildcardAdditionalOptions,
 };
 
 use super::merged::{Joined, settle_natural};
@@ -295,19 +294,4 @@ fn column_type(expr: &Expr, relations: &[Relation]) -> Option<SqlType> {
     let named = |r: &&Relation| alias.is_none() || r.alias.as_ref().map(|a| &a.value) == alias;
     let mut sources = relations.iter().filter(named).filter_map(|r| r.source.as_ref());
     sources.find_map(|s| s.column(&name.value)).map(|c| c.ty.clone())
-}
-
-/// A call of a function of DataFusion.
-pub fn call(name: &str, args: Vec<Expr>) -> Expr {
-    let args = args.into_iter().map(|a| FunctionArg::Unnamed(FunctionArgExpr::Expr(a))).collect();
-    Expr::Function(Function {
-        name: ObjectName::from(vec![Ident::new(name)]),
-        uses_odbc_syntax: false,
-        parameters: FunctionArguments::None,
-        args: FunctionArguments::List(FunctionArgumentList { duplicate_treatment: None, args, clauses: Vec::new() }),
-        filter: None,
-        null_treatment: None,
-        over: None,
-        within_group: Vec::new(),
-    })
 }

@@ -23,7 +23,7 @@ use crate::catalog::{Catalog, owner_of};
 use crate::definition::{ColumnRole, SideDef, SourceDef, SourceKind};
 use crate::diagnostic::{Diagnostic, INSERT, Span, UNKNOWN_COLUMN, format_refusal};
 use crate::engine::{blocking, refused};
-use crate::planner::constant::{Evaluator, to_column_type};
+use crate::expression::{self, Evaluator, to_column_type};
 use crate::planner::define::{ROWHEADERS, ROWTOMBSTONE};
 use crate::planner::function;
 use crate::session::Session;
@@ -135,7 +135,8 @@ fn evaluate(
     columns: &[TargetColumn],
 ) -> Result<RecordBatch, Vec<Diagnostic>> {
     let called = function::called(insert.rows.iter().map(|row| &row.value), catalog);
-    let evaluator = Evaluator::new(catalog, &called, session.settings(), chrono::Utc::now())?;
+    let state = function::register_called(expression::session(session.settings()), &called, catalog)?;
+    let evaluator = Evaluator::new(state, chrono::Utc::now());
     let mut errors = Vec::new();
     let mut cells: Vec<Vec<ArrayRef>> = columns.iter().map(|_| Vec::new()).collect();
     for row in &insert.rows {
@@ -170,7 +171,7 @@ fn cell(
 ) -> Result<ArrayRef, Vec<Diagnostic>> {
     let value = evaluator.evaluate(expr, span)?;
     if column.name == ROWHEADERS {
-        return crate::dataflow::headers::from_value(&value).map_err(|why| vec![Diagnostic::new(INSERT, why).at(span)]);
+        return expression::headers_of(&value).map_err(|why| vec![Diagnostic::new(INSERT, why).at(span)]);
     }
     to_column_type(&value, &column.data_type).map_err(|why| {
         let message = format!("column \"{}\" is {}, the value is {why}", column.name, column.sql_type);

@@ -19,6 +19,7 @@ mod dialect;
 mod error;
 pub mod expr_forms;
 mod limits;
+mod make;
 mod normal;
 pub mod print;
 mod query;
@@ -32,6 +33,7 @@ mod token;
 pub mod variables;
 mod walk;
 
+pub use make::{call, take};
 pub use scan::is_complete;
 pub use token::place;
 pub(crate) use walk::{each_expr, each_own_expr, join_condition, walk, walk_mut};

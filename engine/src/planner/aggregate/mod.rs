@@ -5,7 +5,6 @@
 //! `functions/aggregate`.
 
 mod address;
-mod call;
 mod ordinal;
 
 use std::sync::Arc;
@@ -23,8 +22,6 @@ use datafusion::logical_expr::{
 use crate::config::Settings;
 use crate::diagnostic::{Diagnostic, PLAN};
 use crate::functions::aggregate::{self, Order, Shape, Shared};
-
-pub use call::rewrite;
 
 /// How long the arrays are at most that aggregates collect.
 #[derive(Clone, Copy, Debug)]

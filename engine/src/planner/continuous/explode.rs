@@ -8,8 +8,8 @@ use sqlparser::ast::{Expr, VisitorMut};
 
 use super::names::ident;
 use super::shape::Item;
-use crate::dataflow::Compiler;
 use crate::diagnostic::{Diagnostic, STREAMING, Span};
+use crate::expression::Compiler;
 use crate::functions::{is_table_call, rows_of};
 use crate::sql::{place, print, walk_mut};
 use crate::topology::Exploded;

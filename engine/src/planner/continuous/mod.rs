@@ -13,16 +13,14 @@ mod shape;
 mod sink;
 mod stateful;
 
-use std::sync::Arc;
-
-use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::execution::session_state::SessionState;
 
-use super::{bounded, function};
+use super::function;
 use crate::catalog::Catalog;
 use crate::config::Settings;
 use crate::definition::FunctionDef;
 use crate::diagnostic::Diagnostic;
+use crate::expression::{register, session};
 use crate::sql::ast;
 use crate::topology::{Step, Topology};
 
@@ -39,14 +37,9 @@ pub struct Push {
     pub limit: Option<u64>,
 }
 
-/// The state in which expressions are planned and run.
-pub fn state(settings: &Settings) -> SessionState {
-    bounded::state(&Arc::default(), settings, None, Arc::new(RuntimeEnv::default()))
-}
-
 /// The state in which a query is planned: it knows the functions of statements, too.
 fn state_for(query: &ast::Query, catalog: &Catalog, settings: &Settings) -> Result<SessionState, Vec<Diagnostic>> {
-    function::register_called(state(settings), &called(query, catalog), catalog)
+    function::register_called(session(settings), &called(query, catalog), catalog)
 }
 
 /// The functions of statements that a query calls.
@@ -62,7 +55,7 @@ fn called(query: &ast::Query, catalog: &Catalog) -> Vec<FunctionDef> {
 
 /// The state in which a query runs: it knows the functions that the query was planned with.
 pub fn state_of(topology: &Topology, settings: &Settings) -> Result<SessionState, Vec<Diagnostic>> {
-    function::register(state(settings), &topology.functions)
+    register(session(settings), &topology.functions)
 }
 
 /// Plans a push query. Gives every mistake that could be found at once.

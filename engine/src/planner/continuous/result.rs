@@ -13,12 +13,13 @@ use sqlparser::ast::{Expr, Spanned as _, Value, ValueWithSpan};
 use super::explode;
 use super::names::ident;
 use super::shape::{Item, Shape};
-use crate::dataflow::{Compiler, headers};
+
 use crate::definition::ColumnRole;
 use crate::diagnostic::{
     AMBIGUOUS_COLUMN, DUPLICATE_COLUMN, Diagnostic, PLAN, PROJECTION_KEY, STREAMING, Span, UNKNOWN_COLUMN,
 };
 use crate::errors::diagnose;
+use crate::expression::{self, Compiler};
 use crate::planner::define::ROWHEADERS;
 use crate::planner::naming::FreeNames;
 use crate::sql::{place, print};
@@ -203,7 +204,7 @@ impl Items<'_> {
         let checked = self.compiler.compile(expr, &text, span).and_then(|(expression, _)| {
             let empty: Arc<dyn arrow::array::Array> = new_empty_array(expression.data_type());
             let null = matches!(expression.data_type(), DataType::Null);
-            let shape = if null { Ok(empty.clone()) } else { headers::from_value(&empty) };
+            let shape = if null { Ok(empty.clone()) } else { expression::headers_of(&empty) };
             shape.map(drop).map_err(|why| vec![Diagnostic::new(PLAN, why).at_maybe(span)])
         });
         match checked {

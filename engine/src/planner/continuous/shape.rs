@@ -18,9 +18,10 @@ use super::stateful::{self, TABLE_FUNCTIONS};
 use crate::catalog::Catalog;
 use crate::definition::{SourceDef, SourceKind};
 use crate::diagnostic::{Diagnostic, NOT_SUPPORTED, STREAMING, Span, format_refusal};
+use crate::expression::{defined, is_defined};
 use crate::functions;
 use crate::planner::define::real_first;
-use crate::planner::{function, naming, patterns, star};
+use crate::planner::{naming, patterns, star};
 use crate::sql::expr_forms::{is_constructor, is_subquery};
 use crate::sql::{ast, each_own_expr, place, walk, walk_mut};
 use headwater_connectors::table::{WINDOWEND, WINDOWSTART};
@@ -338,10 +339,9 @@ impl Checker<'_> {
         } else if !self.in_select && TABLE_FUNCTIONS.contains(&name.to_uppercase().as_str()) {
             let message = format!("table function {} can only be in SELECT", name.to_uppercase());
             self.errors.push(Diagnostic::new(STREAMING, message).at(span));
-        } else if functions::find(&name).is_none() && !is_constructor(&name) && !function::is_defined(&name, self.state)
-        {
+        } else if functions::find(&name).is_none() && !is_constructor(&name) && !is_defined(&name, self.state) {
             let place = call.name.0.first().and_then(|part| part.as_ident()).and_then(|name| place(name.span));
-            let defined = function::defined(self.state);
+            let defined = defined(self.state);
             let names = functions::all().map(|function| function.name).chain(defined.iter().map(String::as_str));
             self.errors.push(functions::unknown(&name, names).at(place.unwrap_or(span)));
         }

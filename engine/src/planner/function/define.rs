@@ -3,14 +3,14 @@
 use sqlparser::ast::Expr;
 
 use super::super::{star, types};
-use super::{body, called, with_body};
+use super::{body, called};
 use crate::catalog::Catalog;
 use crate::config::Settings;
 use crate::definition::{ArgumentDef, FunctionDef};
 use crate::diagnostic::{DUPLICATE_COLUMN, Diagnostic, EXISTS, RESERVED_NAME, Span, TOO_LARGE};
 use crate::errors;
+use crate::expression::{session, with_body};
 use crate::functions;
-use crate::planner::continuous;
 use crate::sql::{self, ast, print};
 use crate::types::SqlType;
 
@@ -22,7 +22,7 @@ const DEPTH_MAX: usize = 16;
 
 /// The definition that a statement makes. `text` is the statement. Gives every mistake that could be found at once.
 pub fn define(create: &ast::CreateFunction, text: &str, catalog: &Catalog) -> Result<FunctionDef, Vec<Diagnostic>> {
-    let state = continuous::state(&Settings::default());
+    let state = session(&Settings::default());
     let name = create.name.to_uppercase();
     let mut errors: Vec<Diagnostic> = taken(&name, create.name.span, &functions::list(&state)).into_iter().collect();
     let arguments = arguments(create, catalog, &mut errors);
@@ -65,7 +65,7 @@ fn arguments(create: &ast::CreateFunction, catalog: &Catalog, errors: &mut Vec<D
 /// Names that are built in, or that no call can have.
 fn taken(name: &str, span: Span, built_in: &[(String, &'static str)]) -> Option<Diagnostic> {
     let hint = format!("Take another name, such as MY_{name}.");
-    if built_in.iter().any(|(known, _)| known == name) || continuous::TABLE_FUNCTIONS.contains(&name) {
+    if built_in.iter().any(|(known, _)| known == name) || super::super::continuous::TABLE_FUNCTIONS.contains(&name) {
         return Some(Diagnostic::new(EXISTS, format!("function \"{name}\" is built in")).at(span).hint(hint));
     }
     let plain = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');

@@ -16,12 +16,13 @@ use super::names::{Scope, span_of};
 use super::result::Use;
 use super::shape::Item;
 use crate::catalog::Catalog;
-use crate::dataflow::Compiler;
 use crate::definition::SourceKind;
 use crate::diagnostic::{Diagnostic, STREAMING, Span};
 use crate::errors::diagnose;
+use crate::expression::Compiler;
+use crate::expression::{defined, is_defined};
 use crate::functions;
-use crate::planner::{function, naming, star};
+use crate::planner::{naming, star};
 use crate::sql::{ast, each_own_expr};
 use crate::topology::ResultColumn;
 use crate::types::SqlType;
@@ -181,7 +182,7 @@ impl Stateful<'_> {
         for expr in all.chain(having) {
             each_own_expr(expr, &mut |expr: &Expr| {
                 if let Some(name) = called(expr).filter(|name| !self.is_function(name)) {
-                    let defined = function::defined(self.state);
+                    let defined = defined(self.state);
                     let names = functions::all().map(|function| function.name);
                     let names = names.chain(functions::aggregate::FUNCTIONS.iter().map(|function| function.name));
                     let names = names.chain(defined.iter().map(String::as_str));
@@ -196,7 +197,7 @@ impl Stateful<'_> {
         built_in
             || is_aggregate_name(name, self.state)
             || functions::find(name).is_some()
-            || function::is_defined(name, self.state)
+            || is_defined(name, self.state)
     }
 
     fn has_aggregates(&self) -> bool {

@@ -18,8 +18,8 @@ use datafusion::logical_expr::simplify::SimplifyContext;
 use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::physical_plan::PhysicalExpr;
 use datafusion::prelude::{SessionConfig, SessionContext};
-use headwater_engine::dataflow::{self, Compiler};
 use headwater_engine::diagnostic::Diagnostic;
+use headwater_engine::expression::Compiler;
 use headwater_engine::sql::parse_expr;
 
 use cases::{CASES, Case};
@@ -98,7 +98,7 @@ fn rate(evaluate: &Evaluate, rows: usize) -> Result<f64, Box<dyn Error>> {
 
 /// Headwater's evaluation, as a continuous query does it.
 fn ours(text: &str, batch: &RecordBatch) -> Result<Evaluate, Box<dyn Error>> {
-    let state = dataflow::expression_state();
+    let state = headwater_engine::expression::session(&headwater_engine::config::Settings::default());
     let told = |errors: Vec<Diagnostic>| errors.into_iter().map(|e| e.message).collect::<Vec<_>>().join("; ");
     let compiler = Compiler::new(&state, batch.schema())?;
     let expr = parse_expr(text).map_err(|error| error.message)?;

@@ -1,106 +1,18 @@
-//! Constant expressions: what INSERT VALUES may say, evaluated and brought to a column's type.
+//! A value brought to the type of the column it is written to, as INSERT VALUES does it.
 //!
 //! The conversions are ksqlDB's strict ones: INT to BIGINT to DECIMAL to DOUBLE, and texts to DATE,
 //! TIME, TIMESTAMP and BYTES (base64); never between texts and numbers.
 
 use std::sync::Arc;
 
-use arrow::array::{
-    Array, ArrayRef, AsArray, BinaryBuilder, ListArray, MapArray, RecordBatch, RecordBatchOptions, StructArray,
-    new_null_array,
-};
+use arrow::array::{Array, ArrayRef, AsArray, BinaryBuilder, ListArray, MapArray, StructArray, new_null_array};
 use arrow::compute::{CastOptions, cast, cast_with_options};
-use arrow::datatypes::{DataType, Fields, Schema, TimeUnit};
+use arrow::datatypes::{DataType, Fields, TimeUnit};
 use arrow::util::display::FormatOptions;
 use base64::Engine as _;
-use chrono::{DateTime, Utc};
-use datafusion::common::DFSchema;
-use datafusion::error::DataFusionError;
-use datafusion::execution::runtime_env::RuntimeEnv;
-use datafusion::execution::session_state::SessionState;
-use datafusion::logical_expr::Expr;
-use datafusion::logical_expr::simplify::SimplifyContext;
 use headwater_connectors::java_time::iso::{parse_iso_time_ms, parse_partial_iso_date, parse_partial_iso_timestamp_ms};
-use sqlparser::ast::ExprWithAlias;
 
-use super::rewrite::rewrite_expr;
-use super::{bounded, function};
-use crate::catalog::Catalog;
-use crate::config::Settings;
-use crate::definition::FunctionDef;
-use crate::diagnostic::{Diagnostic, INSERT, Span, UNKNOWN_COLUMN};
-use crate::dialect;
-use crate::errors::diagnose;
-use crate::sql::ast;
 use crate::types::SqlType;
-
-/// Evaluates constant expressions.
-pub struct Evaluator {
-    state: SessionState,
-}
-
-impl Evaluator {
-    /// An evaluator with the functions of bounded queries; `called` are those of statements that will be called. `now` is
-    /// what NOW() gives.
-    pub fn new(
-        catalog: &Arc<Catalog>,
-        called: &[FunctionDef],
-        settings: &Settings,
-        now: DateTime<Utc>,
-    ) -> Result<Self, Vec<Diagnostic>> {
-        let state = bounded::state(catalog, settings, None, Arc::new(RuntimeEnv::default()));
-        let mut state = function::register_called(state, called, catalog)?;
-        state.execution_props_mut().query_execution_start_time = Some(now);
-        Ok(Self { state })
-    }
-
-    /// The value of an expression as an array of one element. Fails where it refers to a column.
-    pub fn evaluate(&self, expr: &ast::Expr, span: Span) -> Result<ArrayRef, Vec<Diagnostic>> {
-        let mut expr = expr.clone();
-        let mut errors = Vec::new();
-        rewrite_expr(&mut expr, &mut errors);
-        if !errors.is_empty() {
-            return Err(errors);
-        }
-        let refused = |error| diagnose(&error, Some(span)).into_iter().map(no_columns_here).collect::<Vec<_>>();
-        let schema = DFSchema::empty();
-        let logical = self
-            .state
-            .create_logical_expr_from_sql_expr(ExprWithAlias { expr, alias: None }, &schema)
-            .and_then(|logical| dialect::lower(logical, &schema))
-            .and_then(|logical| self.simplified(logical, &schema))
-            .map_err(refused)?;
-        let physical = self.state.create_physical_expr(logical, &schema).map_err(refused)?;
-        let value = physical.evaluate(&one_row().map_err(|e| refused(e.into()))?).map_err(refused)?;
-        value.into_array(1).map_err(refused)
-    }
-}
-
-impl Evaluator {
-    /// NOW() and its like have a value only where an expression is simplified.
-    fn simplified(&self, expr: Expr, schema: &DFSchema) -> Result<Expr, DataFusionError> {
-        let context = SimplifyContext::builder()
-            .with_schema(Arc::new(schema.clone()))
-            .with_config_options(self.state.config_options().clone())
-            .with_query_execution_start_time(self.state.execution_props().query_execution_start_time)
-            .build();
-        dialect::simplified(expr, context)
-    }
-}
-
-fn no_columns_here(error: Diagnostic) -> Diagnostic {
-    if error.code != UNKNOWN_COLUMN {
-        return error;
-    }
-    let hint = "A text is written in single quotes.";
-    Diagnostic { code: INSERT, message: "VALUES takes constants, not columns".to_owned(), detail: None, ..error }
-        .hint(hint)
-}
-
-fn one_row() -> Result<RecordBatch, arrow::error::ArrowError> {
-    let options = RecordBatchOptions::new().with_row_count(Some(1));
-    RecordBatch::try_new_with_options(Arc::new(Schema::empty()), Vec::new(), &options)
-}
 
 /// Brings a value to a column's type. Fails with what the value is instead.
 pub fn to_column_type(value: &ArrayRef, wanted: &DataType) -> Result<ArrayRef, String> {

@@ -1,4 +1,4 @@
-//! The dialect's expressions as DataFusion knows them, and names for columns that have none.
+//! The dialect's expressions as DataFusion knows them.
 //!
 //! What each form looks like before is in [`crate::sql::expr_forms`]. CAST, LIKE, IS DISTINCT FROM and constructors
 //! become calls of the dialect's own functions, every number gets the type that it has (`crate::dialect`); a text
@@ -19,33 +19,25 @@ use sqlparser::ast::{
     WindowType,
 };
 
-use super::aggregate;
-use super::naming::{name_apart, name_columns, order_by_name};
-use super::star::call;
-use crate::catalog::Catalog;
+use super::{aggregate_call, calls};
 use crate::diagnostic::{Diagnostic, LITERAL, NOT_SUPPORTED};
 use crate::dialect::{self, literal};
 use crate::functions::{self, ELEMENT};
-use crate::sql::{expr_forms::cast_type, walk_mut};
+use crate::sql::{call, expr_forms::cast_type, take, walk_mut};
 use crate::types::SqlType;
 
-/// Rewrites a query in place. Reports what cannot be.
-pub fn rewrite(query: &mut Query, catalog: &Catalog, errors: &mut Vec<Diagnostic>) {
-    let mut rewriter = Rewriter { catalog, errors, in_call: 0 };
-    walk_mut(query, &mut rewriter);
+/// Rewrites the expressions of a query in place. Reports what cannot be.
+pub fn rewrite(query: &mut Query, errors: &mut Vec<Diagnostic>) {
+    walk_mut(query, &mut Rewriter { errors, in_call: 0 });
 }
 
 /// Rewrites one expression in place. Reports what cannot be.
 pub fn rewrite_expr(expr: &mut Expr, errors: &mut Vec<Diagnostic>) {
-    super::calls::rewrite(expr);
-    // An expression has no SELECT list of its own.
-    let catalog = Catalog::default();
-    let mut rewriter = Rewriter { catalog: &catalog, errors, in_call: 0 };
-    walk_mut(expr, &mut rewriter);
+    calls::rewrite(expr);
+    walk_mut(expr, &mut Rewriter { errors, in_call: 0 });
 }
 
 struct Rewriter<'a> {
-    catalog: &'a Catalog,
     errors: &'a mut Vec<Diagnostic>,
     /// How many calls in FROM there are around: their numbers stay as they are.
     in_call: usize,
@@ -53,17 +45,6 @@ struct Rewriter<'a> {
 
 impl VisitorMut for Rewriter<'_> {
     type Break = ();
-
-    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
-        order_by_name(query, self.catalog);
-        name_apart(&mut query.body);
-        ControlFlow::Continue(())
-    }
-
-    fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
-        name_columns(select, self.catalog);
-        ControlFlow::Continue(())
-    }
 
     fn post_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
         if let GroupByExpr::Expressions(expressions, _) = &mut select.group_by {
@@ -183,7 +164,7 @@ impl Rewriter<'_> {
             "MAP" => map_literal(expr),
             "AS_VALUE" => self.only_argument(expr),
             "EXPLODE" | "CUBE_EXPLODE" => *expr = call("unnest", vec![functions::rows_of(take(expr))]),
-            _ => aggregate::rewrite(function, self.errors),
+            _ => aggregate_call::rewrite(function, self.errors),
         }
     }
 
@@ -366,10 +347,6 @@ fn like(expr: &mut Expr) {
         true => Expr::UnaryOp { op: UnaryOperator::Not, expr: Box::new(like) },
         false => like,
     };
-}
-
-pub(super) fn take(expr: &mut Expr) -> Expr {
-    std::mem::replace(expr, Expr::value(Value::Null))
 }
 
 /// Whether a relation is a call, which reads its arguments itself.

@@ -8,9 +8,8 @@ use sqlparser::ast::{
     Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, OneOrManyWithParens, Value, VisitMut, VisitorMut,
 };
 
-use super::star::call;
 use crate::functions::{ADDING, UNIT_CALL, UNITS};
-use crate::sql::walk_mut;
+use crate::sql::{call, walk_mut};
 
 /// Writes every unit in a tree as the call that carries it, and quotes the parameters of lambdas, which
 /// DataFusion would write in small letters.
