@@ -3,7 +3,6 @@
 //! Diagnostics are values: the parser and the planner collect every independent one, and whoever
 //! shows them renders them with the text that was typed ([`render()`]).
 
-mod cluster;
 mod codes;
 mod render;
 mod shortened;
@@ -14,7 +13,6 @@ use std::fmt;
 
 use serde::{Serialize, Serializer};
 
-pub use cluster::transport;
 pub use codes::*;
 pub use render::render;
 pub use shortened::shortened;

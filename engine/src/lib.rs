@@ -14,6 +14,7 @@ mod dialect;
 mod engine;
 mod errors;
 pub mod expression;
+pub mod failure;
 pub mod functions;
 mod planner;
 pub mod row_text;
@@ -28,8 +29,3 @@ pub use engine::{Asked, Engine};
 pub use runtime::{Driver, Ran, Step, check_for_run};
 pub use session::Session;
 pub use words::Words;
-
-/// What a user is told when the rows of a query break off.
-pub fn diagnose(failure: &datafusion::error::DataFusionError) -> Vec<diagnostic::Diagnostic> {
-    errors::diagnose(failure, None)
-}

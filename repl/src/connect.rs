@@ -8,7 +8,8 @@ use headwater_connectors::transport::kafka::KafkaTransport;
 use headwater_connectors::transport::{Transport, TransportError};
 use headwater_engine::answer::Answer;
 use headwater_engine::config::Settings;
-use headwater_engine::diagnostic::{Diagnostic, render, transport};
+use headwater_engine::diagnostic::{Diagnostic, render};
+use headwater_engine::failure::transport;
 use headwater_engine::{Engine, Ran, Session};
 use headwater_repl::app::Connection;
 use headwater_repl::ask::{Ask, Serve, SourceName, Vocabulary};
@@ -69,7 +70,7 @@ impl Ask for EngineAsk {
     }
 
     fn diagnose(&self, failure: DataFusionError) -> Vec<Diagnostic> {
-        headwater_engine::diagnose(&failure)
+        headwater_engine::failure::diagnose(&failure, None)
     }
 
     fn render(&self, diagnostics: &[Diagnostic], text: &str) -> String {

@@ -93,7 +93,7 @@ async fn ask(engine: &Engine, session: &mut Session, statement: &str) -> Result<
     match engine.ask(session, statement).await? {
         Answer::Rows(rows) => {
             let rows: Result<Vec<_>, _> = rows.stream.try_collect().await;
-            rows.map(drop).map_err(|error| headwater_engine::diagnose(&error))
+            rows.map(drop).map_err(|error| headwater_engine::failure::diagnose(&error, None))
         }
         _ => Ok(()),
     }

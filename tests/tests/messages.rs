@@ -258,7 +258,7 @@ impl Asked {
         match self.engine.ask(&mut self.session, statement).await? {
             Answer::Rows(rows) => {
                 let rows: Result<Vec<_>, _> = rows.stream.try_collect().await;
-                rows.map(drop).map_err(|error| headwater_engine::diagnose(&error))
+                rows.map(drop).map_err(|error| headwater_engine::failure::diagnose(&error, None))
             }
             _ => Ok(()),
         }

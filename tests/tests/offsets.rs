@@ -161,7 +161,7 @@ impl World {
         *self.event.lock() = Some(Box::new(event));
         let Answer::Rows(rows) = self.say(statement).await else { panic!("{statement} gives rows") };
         let error = rows.stream.try_collect::<Vec<_>>().await.expect_err(statement);
-        headwater_engine::diagnose(&error).remove(0)
+        headwater_engine::failure::diagnose(&error, None).remove(0)
     }
 
     /// Writes records with these numbers as their values.

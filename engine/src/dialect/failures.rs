@@ -8,20 +8,24 @@ use std::any::Any;
 use std::cell::RefCell;
 use std::sync::Arc;
 
+use crate::errors::reason;
 use datafusion::common::config::{ConfigEntry, ConfigExtension, ConfigOptions, ExtensionOptions};
 use datafusion::common::{Result, plan_err};
 use datafusion::error::DataFusionError;
-use headwater_connectors::table::Progress;
 
-use crate::errors::reason;
+/// Where values that could not be computed are counted: what the counters of a query are.
+pub trait CountFailures: std::fmt::Debug + Send + Sync {
+    /// Counts values that became NULL. `why` says why the first of them did, in words for a user.
+    fn add_failures(&self, count: u64, why: &mut dyn FnMut() -> String);
+}
 
 /// The counters of one query.
 #[derive(Clone, Debug)]
-struct Counters(Arc<Progress>);
+struct Counters(Arc<dyn CountFailures>);
 
-/// Has guards count in `progress` what they make NULL.
-pub(crate) fn count_in(progress: &Arc<Progress>, options: &mut ConfigOptions) {
-    options.extensions.insert(Counters(progress.clone()));
+/// Has guards count in `counters` what they make NULL.
+pub fn count_in(counters: Arc<dyn CountFailures>, options: &mut ConfigOptions) {
+    options.extensions.insert(Counters(counters));
 }
 
 /// What failed inside of an expression while it was evaluated.
@@ -67,8 +71,9 @@ pub(super) fn tell(options: &ConfigOptions, count: u64, why: impl FnOnce() -> St
                 inside.first.get_or_insert_with(why);
             }
         });
-    } else if let Some(Counters(progress)) = options.extensions.get::<Counters>() {
-        progress.add_failures(count, why);
+    } else if let Some(Counters(counters)) = options.extensions.get::<Counters>() {
+        let mut why = Some(why);
+        counters.add_failures(count, &mut || why.take().map(|why| why()).unwrap_or_default());
     }
 }
 

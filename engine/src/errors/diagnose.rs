@@ -5,12 +5,11 @@ use std::collections::BTreeSet;
 use datafusion::common::{Column, SchemaError};
 use datafusion::error::DataFusionError;
 use headwater_connectors::format::FormatError;
-use headwater_connectors::transport::TransportError;
 
 use super::our_types::with_our_types;
 use super::{foreign, retold};
 use crate::diagnostic::{
-    AMBIGUOUS_COLUMN, Diagnostic, INTERNAL, MEMORY, PLAN, RUNTIME, Span, UNKNOWN_COLUMN, format_refusal, transport,
+    AMBIGUOUS_COLUMN, Diagnostic, INTERNAL, MEMORY, PLAN, RUNTIME, Span, UNKNOWN_COLUMN, format_refusal,
 };
 use crate::diagnostic::{nearest, other_case};
 use crate::functions::is_unit_word;
@@ -174,9 +173,6 @@ fn wrong_lambda(message: &str) -> Option<Diagnostic> {
 }
 
 fn external(error: &(dyn std::error::Error + Send + Sync + 'static), whole: Option<Span>) -> Told {
-    if let Some(error) = error.downcast_ref::<TransportError>() {
-        return Told::ours(transport(error));
-    }
     if let Some(refused) = error.downcast_ref::<Diagnostic>() {
         return Told::ours(Diagnostic { span: refused.span.or(whole), ..refused.clone() });
     }

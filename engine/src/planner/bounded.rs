@@ -3,21 +3,19 @@
 //! The query is rewritten where the dialect differs (`star`, `rewrite`) and
 //! planned by DataFusion, which allows all of its SQL. What it finds wrong comes back as our diagnostics.
 
-use std::fmt;
 use std::sync::Arc;
 
-use async_trait::async_trait;
-use datafusion::catalog::{CatalogProvider, MemoryCatalogProvider, SchemaProvider, TableProvider};
-use datafusion::error::{DataFusionError, Result as DataFusionResult};
+use datafusion::catalog::{CatalogProvider, MemoryCatalogProvider};
+use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::SessionConfig;
 use datafusion::sql::parser::Statement as PlannedStatement;
-use headwater_connectors::table::{ScanContext, TopicTable};
 use sqlparser::ast::{Expr, Statement as SqlStatement};
 
 use super::aggregate::Limits;
-use super::optimizer::Rules;
+use super::optimizer::{PhysicalRule, Rules};
+use super::topics::{Sources, Tables};
 use super::{
     aggregate, around, beside, columns, counting, extremes, forms, groups, lambdas, naming, placement, star, twice,
     using, wide, windows,
@@ -44,19 +42,23 @@ const BATCH_ROW_MEMORY: usize = 16 << 10;
 /// Fewest rows of a batch.
 const BATCH_ROWS_MIN: usize = 512;
 
+/// What a bounded query has from above the waterline.
+#[derive(Clone, Debug)]
+pub struct Outside {
+    /// What reads topics.
+    pub tables: Arc<dyn Tables>,
+    /// Rules of the optimizer that these tables have, after all others.
+    pub rules: Vec<PhysicalRule>,
+    /// A configuration with the extensions that their scans look for.
+    pub config: SessionConfig,
+    /// Memory and disk.
+    pub runtime: Arc<RuntimeEnv>,
+}
+
 /// The state in which one bounded query is planned and run: sources of the catalog, functions of the
 /// dialect, limits of the settings.
-pub fn state(
-    catalog: &Arc<Catalog>,
-    settings: &Settings,
-    context: Option<ScanContext>,
-    runtime: Arc<datafusion::execution::runtime_env::RuntimeEnv>,
-) -> SessionState {
-    let mut config = SessionConfig::new().with_default_catalog_and_schema(HOME, HOME).with_information_schema(false);
-    if let Some(context) = context {
-        dialect::count_in(&context.progress, config.options_mut());
-        config = config.with_extension(Arc::new(context));
-    }
+pub fn state(catalog: &Arc<Catalog>, settings: &Settings, outside: Outside) -> SessionState {
+    let mut config = outside.config.with_default_catalog_and_schema(HOME, HOME).with_information_schema(false);
     config = config.with_extension(Arc::new(Limits::of(settings)));
     let memory = settings.bytes("query.memory.max");
     let partitions = usize::try_from(settings.integer("query.partitions")).unwrap_or(0);
@@ -76,14 +78,14 @@ pub fn state(
     // Every sort reserves this much for merging what it spilled; together they must fit the pool.
     let merging = memory / (32 * options.execution.target_partitions.max(1));
     options.execution.sort_spill_reservation_bytes = options.execution.sort_spill_reservation_bytes.min(merging);
-    let rules = Rules::of(settings);
+    let rules = Rules::of(settings, &outside.rules);
     let state = expression::builder(config, settings)
-        .with_runtime_env(runtime)
+        .with_runtime_env(outside.runtime)
         .with_optimizer_rules(rules.logical)
         .with_physical_optimizer_rules(rules.physical)
         .build();
     let home = Arc::new(MemoryCatalogProvider::new());
-    let sources = Arc::new(Sources { catalog: catalog.clone() });
+    let sources = Arc::new(Sources::new(catalog, outside.tables));
     if home.register_schema(HOME, sources).is_ok() {
         state.catalog_list().register_catalog(HOME.to_owned(), home);
     }
@@ -198,35 +200,4 @@ fn check_bounded(query: &ast::Query) -> Result<(), Vec<Diagnostic>> {
         refuse("WITHIN", within.span, "Compare the two ROWTIMEs in the ON condition instead.");
     }
     if errors.is_empty() { Ok(()) } else { Err(errors) }
-}
-
-/// The sources of a catalog snapshot, as DataFusion looks tables up.
-struct Sources {
-    catalog: Arc<Catalog>,
-}
-
-impl fmt::Debug for Sources {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Sources")
-    }
-}
-
-#[async_trait]
-impl SchemaProvider for Sources {
-    fn table_names(&self) -> Vec<String> {
-        self.catalog.sources().map(|s| s.name.clone()).collect()
-    }
-
-    async fn table(&self, name: &str) -> DataFusionResult<Option<Arc<dyn TableProvider>>> {
-        let Some(source) = self.catalog.source(name) else { return Ok(None) };
-        if let Some(error) = source.unbuilt_format() {
-            return Err(DataFusionError::External(Box::new(error)));
-        }
-        let spec = source.topic_spec().map_err(DataFusionError::Configuration)?;
-        Ok(Some(Arc::new(TopicTable::new(Arc::new(spec)))))
-    }
-
-    fn table_exist(&self, name: &str) -> bool {
-        self.catalog.source(name).is_some()
-    }
 }

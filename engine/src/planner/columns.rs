@@ -6,8 +6,6 @@
 use std::collections::{BTreeSet, HashSet};
 use std::ops::ControlFlow;
 
-use datafusion::catalog::TableProvider;
-use headwater_connectors::table::TopicTable;
 use sqlparser::ast::{
     Expr, GroupByExpr, Ident, OrderByKind, Query, Select, SelectItem, SetExpr, Spanned as _, TableFactor,
     TableWithJoins, Visitor,
@@ -55,7 +53,7 @@ fn source(factor: &TableFactor, catalog: &Catalog) -> Option<Source> {
         return None;
     }
     let spec = catalog.source(name)?.topic_spec().ok()?;
-    let schema = TopicTable::new(std::sync::Arc::new(spec)).schema();
+    let schema = spec.schema();
     let columns: Vec<String> = schema.fields().iter().map(|field| field.name().clone()).collect();
     let known = columns.iter().cloned().collect();
     Some(Source { alias: alias.as_ref().map_or(name, |alias| &alias.name.value).clone(), columns, known })

@@ -11,7 +11,8 @@ use datafusion::error::Result;
 use datafusion::logical_expr::expr::AggregateFunction;
 use datafusion::logical_expr::utils::COUNT_STAR_EXPANSION;
 use datafusion::logical_expr::{Aggregate, Expr, LogicalPlan, SubqueryAlias, TableScan, TableScanBuilder};
-use headwater_connectors::table::TopicTable;
+
+use super::topics::TopicTable;
 
 /// Has the streams of a plan that are only counted counted. For a plan as it was written, before any rule sees it.
 pub(super) fn count_unparsed(plan: LogicalPlan) -> Result<LogicalPlan> {

@@ -26,6 +26,7 @@ mod relations;
 mod scope;
 pub(crate) mod sides;
 mod star;
+pub(crate) mod topics;
 mod twice;
 mod two_valued;
 pub(crate) mod types;

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 use headwater_connectors::transport::{Admin, TopicInfo};
 
 use crate::answer::Answer;
-use crate::diagnostic::{Diagnostic, PROPERTY_VALUE, TOPIC_MISMATCH, UNKNOWN_PROPERTY, UNKNOWN_TOPIC, transport};
+use crate::diagnostic::{Diagnostic, PROPERTY_VALUE, TOPIC_MISMATCH, UNKNOWN_PROPERTY, UNKNOWN_TOPIC};
+use crate::failure::transport;
 use crate::sql::ast::{Literal, Property, Spanned};
 
 /// How long an assertion is waited for when it does not say.

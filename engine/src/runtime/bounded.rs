@@ -14,12 +14,14 @@ use headwater_connectors::transport::Transport;
 
 use super::memory::QueryMemory;
 use super::optimized::{self, Optimized};
+use super::scans;
 use super::spill::SpillFiles;
 use crate::answer::{Rows, Section};
 use crate::catalog::Catalog;
 use crate::config::Settings;
 use crate::diagnostic::{Diagnostic, INTERNAL, Span};
-use crate::errors;
+use crate::expression;
+use crate::failure;
 use crate::planner::{bounded, function, optimizer};
 use crate::sql::ast;
 
@@ -45,7 +47,7 @@ pub struct Surroundings<'a> {
 impl Bounded {
     /// Plans a query; its offsets are frozen now.
     pub async fn plan(query: &ast::Query, around: &Surroundings<'_>) -> Result<Self, Vec<Diagnostic>> {
-        optimizer::check(around.settings)?;
+        optimizer::check(around.settings, &scans::rules())?;
         let progress = Arc::new(Progress::default());
         let isolation = super::isolation(around.settings);
         let context = ScanContext {
@@ -56,7 +58,7 @@ impl Bounded {
             on_loss: on_loss(around.settings),
         };
         let limits = limits(around.settings)?;
-        let mut state = bounded::state(around.catalog, around.settings, Some(context.clone()), limits);
+        let mut state = bounded::state(around.catalog, around.settings, scans::outside(&context, limits));
         let called = function::called([&query.body], around.catalog);
         state = function::register_called(state, &called, around.catalog)?;
         // NOW() is one time for the whole query.
@@ -65,13 +67,13 @@ impl Bounded {
         let memory_max = around.settings.bytes("query.memory.max");
         let Optimized { logical, physical, state } = optimized::optimize(&logical, state, memory_max)
             .await
-            .map_err(|error| errors::diagnose_optimized(&error, query))?;
+            .map_err(|error| failure::diagnose_optimized(&error, query))?;
         Ok(Self { state, plan: physical, logical: logical.display_indent().to_string(), context, span: query.span })
     }
 
     /// A state without sources, for what it knows of functions.
     pub fn bare_state(settings: &Settings) -> SessionState {
-        bounded::state(&Arc::default(), settings, None, Arc::default())
+        expression::session(settings)
     }
 
     /// Names of the functions a bounded query can call.
@@ -89,7 +91,7 @@ impl Bounded {
     /// other things meanwhile, also while an operator computes for seconds.
     pub fn run(&self) -> Result<Rows, Vec<Diagnostic>> {
         let stream = execute_stream(self.plan.clone(), self.state.task_ctx())
-            .map_err(|e| errors::diagnose(&e, Some(self.span)))?;
+            .map_err(|e| failure::diagnose(&e, Some(self.span)))?;
         let progress = self.context.progress.clone();
         Ok(Rows { stream: in_a_task(stream, self.context.clone()), progress, notice: None })
     }
@@ -103,7 +105,7 @@ impl Bounded {
     /// Runs the query to its end, throws its rows away and prints the plan with what each step did.
     pub async fn explain_analyze(&self) -> Result<Vec<Section>, Vec<Diagnostic>> {
         use futures::TryStreamExt;
-        let refused = |error| errors::diagnose(&error, Some(self.span));
+        let refused = |error| failure::diagnose(&error, Some(self.span));
         let mut stream = self.run()?.stream;
         let mut rows = 0;
         while let Some(batch) = stream.try_next().await.map_err(refused)? {

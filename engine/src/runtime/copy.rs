@@ -17,7 +17,7 @@ use parquet::file::properties::WriterProperties;
 
 use crate::answer::{Answer, Rows};
 use crate::diagnostic::{COPY, Diagnostic, Span};
-use crate::errors::diagnose;
+use crate::failure::diagnose;
 use crate::row_text::csv::CsvLines;
 use crate::row_text::json::JsonLines;
 use crate::sql::ast;

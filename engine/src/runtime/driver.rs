@@ -30,7 +30,8 @@ pub use super::share::Step;
 use super::share::{Committing, Share, fault};
 use crate::catalog::QueryDef;
 use crate::dataflow::{Epoch, Event};
-use crate::diagnostic::{self, Diagnostic};
+use crate::diagnostic::Diagnostic;
+use crate::failure;
 
 /// How long a query that has read all it should waits for what is under way before it looks again.
 const LOOK: Duration = Duration::from_millis(20);
@@ -56,7 +57,7 @@ impl Driver {
     /// cluster fails.
     pub fn of(query: Arc<QueryDef>, service_id: &str, transport: Arc<dyn Transport>) -> Result<Self, Vec<Diagnostic>> {
         let job = Job { in_threads: false, ..Job::new(query, service_id, false)? };
-        Self::new(transport, job, Arc::default(), Arc::default()).map_err(|error| vec![diagnostic::transport(&error)])
+        Self::new(transport, job, Arc::default(), Arc::default()).map_err(|error| vec![failure::transport(&error)])
     }
 
     /// Joins the query's group. Nothing is read before the group gives this process its share. `refusals` is what

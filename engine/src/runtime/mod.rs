@@ -40,6 +40,7 @@ mod query_status;
 mod refusals;
 #[cfg(test)]
 mod refused_tests;
+mod scans;
 mod share;
 pub(crate) mod show;
 mod spill;

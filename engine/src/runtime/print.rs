@@ -13,8 +13,9 @@ use tokio::sync::mpsc;
 use super::guess::Guess;
 use crate::answer::Answer;
 use crate::diagnostic::nearest;
-use crate::diagnostic::{Diagnostic, Span, UNKNOWN_TOPIC, transport as told};
+use crate::diagnostic::{Diagnostic, Span, UNKNOWN_TOPIC};
 use crate::engine::{blocking, refused};
+use crate::failure::transport as told;
 use crate::sql::ast;
 
 /// Lines that wait for the shell.

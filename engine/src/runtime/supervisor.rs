@@ -22,7 +22,8 @@ use super::query_status::{QueryStatus, State, StatusSnapshot};
 use super::refusals::Refusals;
 use super::stop::Stop;
 use crate::catalog::{Catalog, QueryDef};
-use crate::diagnostic::{Diagnostic, INTERNAL, LOST, transport};
+use crate::diagnostic::{Diagnostic, INTERNAL, LOST};
+use crate::failure::transport;
 
 /// Longest wait of a query that has nothing to do: how late it hears that it shall stop.
 const WAIT: Duration = Duration::from_millis(500);

@@ -7,7 +7,8 @@ use headwater_connectors::transport::{Admin, NewTopic, TransportError, Transport
 use super::complaints::PROCESSING_LOG;
 use crate::catalog::owner_of;
 use crate::definition::SourceDef;
-use crate::diagnostic::{Diagnostic, MISSING_PROPERTY, OWNED_TOPIC, Span, TOPIC_MISMATCH, transport};
+use crate::diagnostic::{Diagnostic, MISSING_PROPERTY, OWNED_TOPIC, Span, TOPIC_MISMATCH};
+use crate::failure::transport;
 use crate::planner::define::{Definition, WantedTopic};
 
 /// How long a topic keeps a record after the record's timestamp, in ms; -1 for ever.

@@ -68,5 +68,5 @@ async fn rows_that_are_shown_break_off_at_the_record() {
     let answer = engine.ask(&mut session, "SELECT k FROM s EMIT CHANGES LIMIT 3;").await.expect("an answer");
     let crate::answer::Answer::Rows(rows) = answer else { panic!("rows") };
     let error = rows.stream.try_collect::<Vec<_>>().await.expect_err("the second record has no time");
-    assert!(crate::diagnose(&error)[0].message.contains("offset 1 of s[0]"), "{error}");
+    assert!(crate::failure::diagnose(&error, None)[0].message.contains("offset 1 of s[0]"), "{error}");
 }

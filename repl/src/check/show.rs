@@ -21,13 +21,13 @@ pub(super) async fn text(answer: Answer) -> Result<String, Vec<Diagnostic>> {
         Answer::Rows(mut rows) => {
             let mut batches = vec![RecordBatch::new_empty(rows.stream.schema())];
             while let Some(batch) = rows.stream.next().await {
-                batches.push(batch.map_err(|error| headwater_engine::diagnose(&error))?);
+                batches.push(batch.map_err(|error| headwater_engine::failure::diagnose(&error, None))?);
             }
             let rejects = rows.progress.snapshot().rejects;
             // NULL and an empty text are told apart.
             let options = FormatOptions::default().with_null("null");
             let table = pretty_format_batches_with_options(&batches, &options);
-            let table = table.map_err(|e| headwater_engine::diagnose(&e.into()))?.to_string();
+            let table = table.map_err(|e| headwater_engine::failure::diagnose(&e.into(), None))?.to_string();
             if rejects == 0 { table } else { format!("{table}\n{rejects} rejected") }
         }
     })

@@ -111,7 +111,7 @@ impl World {
             return Err("INTERNAL no rows".to_owned());
         };
         let batches: Vec<_> =
-            rows.stream.try_collect().await.map_err(|error| told(headwater_engine::diagnose(&error)))?;
+            rows.stream.try_collect().await.map_err(|error| told(headwater_engine::failure::diagnose(&error, None)))?;
         let options = FormatOptions::default().with_null("NULL");
         let mut table = Table::new();
         for batch in &batches {

@@ -7,15 +7,19 @@ use arrow::array::{Array, ArrayRef, Int32Array, Int64Array, ListArray, MapArray,
 use arrow::compute::{concat_batches, take};
 use arrow::datatypes::{DataType, Float64Type, Int32Type};
 use arrow::util::display::array_value_to_string;
+use datafusion::catalog::TableProvider;
 use datafusion::common::ScalarValue;
 use datafusion::logical_expr::Accumulator;
 use datafusion::physical_plan::collect;
+use datafusion::prelude::SessionConfig;
+use headwater_connectors::table::TopicSpec;
 
 use super::recipe::{Order, Recipe};
 use super::{FUNCTIONS, Shape, Shared, chosen};
 use crate::config::Settings;
 use crate::functions::{in_one_form, to_text};
-use crate::planner::bounded;
+use crate::planner::bounded::{self, Outside};
+use crate::planner::topics::Tables;
 use crate::sql::{ast::StatementKind, parse};
 
 fn shown(value: &ArrayRef) -> String {
@@ -29,11 +33,26 @@ fn shown(value: &ArrayRef) -> String {
     }
 }
 
+#[derive(Debug)]
+struct NoTables;
+
+impl Tables for NoTables {
+    fn table(&self, _: Arc<TopicSpec>, _: bool) -> Arc<dyn TableProvider> {
+        unreachable!("the examples read no topic")
+    }
+}
+
 async fn answer(text: &str) -> Result<String, String> {
     let mut parsed = parse(text);
     let statement = parsed.statements.pop().ok_or_else(|| format!("{:?}", parsed.errors))?;
     let StatementKind::Query(query) = statement.kind else { return Err("is no query".to_owned()) };
-    let state = bounded::state(&Arc::default(), &Settings::default(), None, Arc::default());
+    let outside = Outside {
+        tables: Arc::new(NoTables),
+        rules: Vec::new(),
+        config: SessionConfig::new(),
+        runtime: Arc::default(),
+    };
+    let state = bounded::state(&Arc::default(), &Settings::default(), outside);
     let plan = bounded::plan(&query, &Arc::default(), &state).await.map_err(|errors| format!("{errors:?}"))?;
     let plan = state.create_physical_plan(&plan).await.map_err(|error| error.to_string())?;
     let schema = plan.schema();

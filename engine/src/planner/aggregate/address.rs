@@ -20,8 +20,9 @@ use datafusion::common::{Column, DFSchema, Result, ScalarValue};
 use datafusion::datasource::source_as_provider;
 use datafusion::functions::core::expr_fn::greatest;
 use datafusion::logical_expr::{Expr, JoinType, LogicalPlan, LogicalPlanBuilder, TableScan, Union, Unnest, cast};
-use headwater_connectors::table::{ROWOFFSET, ROWPARTITION, ROWTIME, RowKind, TopicTable};
+use headwater_connectors::table::{ROWOFFSET, ROWPARTITION, ROWTIME, RowKind};
 
+use super::super::topics::TopicTable;
 use super::ordinal::ordinals;
 
 /// The columns that hold the address of one record of a row.

@@ -15,7 +15,6 @@ use std::sync::Arc;
 use datafusion::optimizer::{Optimizer, OptimizerRule};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
-use headwater_connectors::table::NewestFirstRule;
 
 use super::two_valued::TwoValuedNotIn;
 use super::yielding::YieldingJoins;
@@ -29,7 +28,8 @@ const OFF: &str = "query.optimizer.off";
 const ALL: &str = "all";
 
 type Rule = Arc<dyn OptimizerRule + Send + Sync>;
-type PhysicalRule = Arc<dyn PhysicalOptimizerRule + Send + Sync>;
+/// A rule of the optimizer over physical plans.
+pub type PhysicalRule = Arc<dyn PhysicalOptimizerRule + Send + Sync>;
 
 /// Rules of DataFusion 55 that are never used.
 ///
@@ -74,20 +74,20 @@ pub(super) struct Rules {
 }
 
 impl Rules {
-    /// The rules that the settings allow.
-    pub fn of(settings: &Settings) -> Self {
+    /// The rules that the settings allow, those of the tables that are scanned included.
+    pub fn of(settings: &Settings, of_tables: &[PhysicalRule]) -> Self {
         let off = off(settings);
-        Self::without(&off, off.contains(&ALL))
+        Self::without(&off, off.contains(&ALL), of_tables)
     }
 
     /// The rules that a plan cannot be executed without.
     pub fn fewest() -> Self {
-        Self::without(&[], true)
+        Self::without(&[], true, &[])
     }
 
     /// The rules without those of some names, or all that can be left out.
-    fn without(off: &[&str], all: bool) -> Self {
-        let (mut logical, mut physical) = (logical(), physical());
+    fn without(off: &[&str], all: bool, of_tables: &[PhysicalRule]) -> Self {
+        let (mut logical, mut physical) = (logical(), physical(of_tables));
         logical.retain(|rule| !(off.contains(&rule.name()) || all && !NEEDED.contains(&rule.name())));
         physical.retain(|rule| !(off.contains(&rule.name()) || all && !NEEDED_PHYSICAL.contains(&rule.name())));
         Self { logical, physical }
@@ -99,12 +99,12 @@ fn off(settings: &Settings) -> Vec<&str> {
 }
 
 /// Refuses names in [`OFF`] that are of no rule, or of one that cannot be left out.
-pub(crate) fn check(settings: &Settings) -> Result<(), Vec<Diagnostic>> {
+pub fn check(settings: &Settings, of_tables: &[PhysicalRule]) -> Result<(), Vec<Diagnostic>> {
     let off = off(settings);
     if off.is_empty() {
         return Ok(());
     }
-    let (logical, physical) = (logical(), physical());
+    let (logical, physical) = (logical(), physical(of_tables));
     let names = logical.iter().map(|rule| rule.name()).filter(|name| !NEEDED.contains(name));
     let physical = physical.iter().map(|rule| rule.name()).filter(|name| !NEEDED_PHYSICAL.contains(name));
     let names: Vec<&str> = std::iter::once(ALL).chain(names).chain(physical).collect();
@@ -132,7 +132,7 @@ fn logical() -> Vec<Rule> {
     rules
 }
 
-fn physical() -> Vec<PhysicalRule> {
+fn physical(of_tables: &[PhysicalRule]) -> Vec<PhysicalRule> {
     let mut rules: Vec<PhysicalRule> = vec![Arc::new(barrier::Barriers)];
     for rule in PhysicalOptimizer::new().rules {
         match rule.name() {
@@ -141,7 +141,7 @@ fn physical() -> Vec<PhysicalRule> {
             _ => rules.push(rule),
         }
     }
-    rules.push(Arc::new(NewestFirstRule));
+    rules.extend(of_tables.iter().cloned());
     rules.push(Arc::new(YieldingJoins));
     rules
 }
@@ -169,8 +169,8 @@ mod tests {
     fn names_of_rules_are_checked() {
         let mut settings = Settings::default();
         settings.set(OFF, "push_down_limit, all").expect("a text");
-        assert!(check(&settings).is_ok());
+        assert!(check(&settings, &[]).is_ok());
         settings.set(OFF, "push_down_limits").expect("a text");
-        assert_eq!(check(&settings).map_err(|errors| errors[0].code), Err(PROPERTY_VALUE));
+        assert_eq!(check(&settings, &[]).map_err(|errors| errors[0].code), Err(PROPERTY_VALUE));
     }
 }

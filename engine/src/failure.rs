@@ -1,0 +1,59 @@
+//! What fails above the waterline, as diagnostics: the cluster, and bounded queries that read it.
+
+use std::error::Error;
+
+use datafusion::error::DataFusionError;
+use headwater_connectors::transport::{TransportError, TransportErrorKind};
+
+use crate::diagnostic::{Diagnostic, LOST, Span, TOPIC_MISMATCH, TRANSPORT, UNKNOWN_TOPIC};
+use crate::errors;
+use crate::sql::ast;
+
+/// What can be done about records that are gone before a bounded query read them.
+const LOST_HINT: &str = "SET 'query.lost.records' = 'note'; answers from what there is, and says what is missing.";
+
+/// The error of a transport as a diagnostic, with the setting to look at as its hint.
+pub fn transport(error: &TransportError) -> Diagnostic {
+    let code = match error.kind {
+        TransportErrorKind::UnknownTopic => UNKNOWN_TOPIC,
+        TransportErrorKind::TopicExists => TOPIC_MISMATCH,
+        TransportErrorKind::Lost => LOST,
+        _ => TRANSPORT,
+    };
+    let unreachable = matches!(error.kind, TransportErrorKind::Unreachable | TransportErrorKind::Timeout);
+    let diagnostic = Diagnostic { unreachable, ..Diagnostic::new(code, &error.message) };
+    match &error.setting {
+        Some(setting) => diagnostic.hint(format!("Look at the setting \"{setting}\".")),
+        None if code == LOST => diagnostic.hint(LOST_HINT),
+        None => diagnostic,
+    }
+}
+
+/// What an error of a bounded query says to a user: that of the cluster where it comes from there, else DataFusion's in
+/// our words. `whole` is the place of the query.
+pub fn diagnose(error: &DataFusionError, whole: Option<Span>) -> Vec<Diagnostic> {
+    match of_transport(error) {
+        Some(failed) => vec![transport(failed)],
+        None => errors::diagnose(error, whole),
+    }
+}
+
+/// The same of an error that came while the query was optimized, with the smallest place that is known.
+pub fn diagnose_optimized(error: &DataFusionError, query: &ast::Query) -> Vec<Diagnostic> {
+    match of_transport(error) {
+        Some(failed) => vec![transport(failed)],
+        None => errors::diagnose_optimized(error, query),
+    }
+}
+
+/// The error of a transport that another one was made of.
+fn of_transport(error: &DataFusionError) -> Option<&TransportError> {
+    let mut next: Option<&(dyn Error + 'static)> = Some(error);
+    while let Some(error) = next {
+        if let Some(failed) = error.downcast_ref::<TransportError>() {
+            return Some(failed);
+        }
+        next = error.source();
+    }
+    None
+}

@@ -1,0 +1,47 @@
+//! How bounded queries scan topics: the tables of the connectors, handed down to the planner.
+
+use std::sync::Arc;
+
+use datafusion::catalog::TableProvider;
+use datafusion::execution::runtime_env::RuntimeEnv;
+use datafusion::prelude::SessionConfig;
+use headwater_connectors::table::{NewestFirstRule, Progress, ScanContext, TopicSpec, TopicTable};
+
+use crate::dialect::{CountFailures, count_in};
+use crate::planner::bounded::Outside;
+use crate::planner::optimizer::PhysicalRule;
+use crate::planner::topics::Tables;
+
+/// Tables over topics, as the connectors have them.
+#[derive(Debug)]
+struct TopicTables;
+
+impl Tables for TopicTables {
+    fn table(&self, spec: Arc<TopicSpec>, counts: bool) -> Arc<dyn TableProvider> {
+        let table = TopicTable::new(spec);
+        Arc::new(if counts { table.counted() } else { table })
+    }
+}
+
+/// The counters of a query's scans count what its expressions could not compute, too.
+#[derive(Debug)]
+struct Failures(Arc<Progress>);
+
+impl CountFailures for Failures {
+    fn add_failures(&self, count: u64, why: &mut dyn FnMut() -> String) {
+        self.0.add_failures(count, why);
+    }
+}
+
+/// The rules of the optimizer that scans of topics have.
+pub(super) fn rules() -> Vec<PhysicalRule> {
+    vec![Arc::new(NewestFirstRule)]
+}
+
+/// What a bounded query is planned and run with, besides its catalog and settings.
+pub(super) fn outside(context: &ScanContext, runtime: Arc<RuntimeEnv>) -> Outside {
+    let mut config = SessionConfig::new();
+    count_in(Arc::new(Failures(context.progress.clone())), config.options_mut());
+    let config = config.with_extension(Arc::new(context.clone()));
+    Outside { tables: Arc::new(TopicTables), rules: rules(), config, runtime }
+}
