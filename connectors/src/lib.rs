@@ -1,17 +1,9 @@
-//! Topics as record batches.
+//! Topics: where records come from and go to, and topics as tables of DataFusion.
 //!
-//! * [`record`]: raw records with an address, as columns;
-//! * [`format`](mod@format): bytes to Arrow columns and back, one file a format;
-//! * [`transport`]: where records come from and go to, in batches both ways;
-//! * [`table`]: a topic as a DataFusion table;
-//! * [`java_time`], [`panic`](mod@panic): small things that every room needs.
+//! * [`transport`]: sources, sinks and what else a cluster is asked, in batches both ways;
+//! * [`table`]: a topic as a DataFusion table.
 //!
-//! Nothing here knows SQL. Formats know no transport and transports no format: what travels
-//! between them is a [`record::RawBatch`].
+//! Nothing here knows SQL. What records are, and what is in them, is `headwater_formats`.
 
-pub mod format;
-pub mod java_time;
-pub mod panic;
-pub mod record;
 pub mod table;
 pub mod transport;

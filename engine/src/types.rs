@@ -1,7 +1,7 @@
 //! The types of SQL: how they are written, and which Arrow type carries each.
 //!
 //! Formats, functions and the planner all speak Arrow; this is the one table between the two. It is
-//! the table of `headwater_connectors::format`, read in both directions. Bounded queries can give
+//! the table of `headwater_formats::format`, read in both directions. Bounded queries can give
 //! types that the dialect has no word for (intervals, durations); [`type_name`] has a
 //! word for those too.
 

@@ -1,6 +1,6 @@
 //! The words that may be typed now, for completion.
 
-use headwater_connectors::table::{ROWOFFSET, ROWPARTITION, ROWTIME};
+use headwater_formats::decode::{ROWOFFSET, ROWPARTITION, ROWTIME};
 
 use crate::config::PROPERTIES;
 use crate::engine::Engine;

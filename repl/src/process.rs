@@ -30,7 +30,7 @@ pub fn output_is_closed() -> bool {
 pub fn report_panics() {
     let standard = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
-        let words = headwater_connectors::panic::words(panic.payload());
+        let words = headwater_formats::panic::words(panic.payload());
         match words.contains("spawn") && words.contains("thread") {
             true => eprintln!(
                 "headwater: could not start a thread: the system permits no more (ulimit -u, or the memory that is left)"

@@ -82,10 +82,10 @@ fn batch(rows: &[(&str, i64)]) -> RecordBatch {
 fn rows(batches: Vec<Result<RecordBatch, DataFusionError>>, rejects: usize) -> Answer {
     let progress = Arc::new(Progress::default());
     for offset in 0..rejects {
-        progress.add_reject(headwater_connectors::record::Reject {
-            origin: headwater_connectors::record::TopicPartition::new("t", 0),
+        progress.add_reject(headwater_formats::record::Reject {
+            origin: headwater_formats::record::TopicPartition::new("t", 0),
             offset: offset as i64,
-            side: headwater_connectors::record::Side::Value,
+            side: headwater_formats::record::Side::Value,
             reason: "bad".into(),
         });
     }

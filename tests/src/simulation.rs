@@ -13,12 +13,12 @@ use std::time::Duration;
 use arrow::array::{Array as _, AsArray as _, BinaryArray, RecordBatch};
 use arrow::datatypes::{Int32Type, Int64Type};
 use futures::TryStreamExt as _;
-use headwater_connectors::record::OutBatch;
 use headwater_connectors::transport::memory::MemoryTransport;
 use headwater_connectors::transport::{Membership, Sink, SinkOptions, Transport};
 use headwater_engine::answer::Answer;
 use headwater_engine::config::Settings;
 use headwater_engine::{Driver, Engine, Session, Step};
+use headwater_formats::record::OutBatch;
 use headwater_repl::check::twisted::{Call, Fault, Plan, Twisted};
 use parking_lot::Mutex;
 use rand::rngs::StdRng;
@@ -375,7 +375,7 @@ fn rows_of(batch: &RecordBatch) -> Vec<Row> {
 
 /// A key is always in one partition of so many, as a client would place it.
 fn partition_of(key: &str, partitions: i32) -> i32 {
-    headwater_connectors::transport::partitioner::partition_of(key.as_bytes(), partitions)
+    headwater_formats::record::partitioner::partition_of(key.as_bytes(), partitions)
 }
 
 fn difference(sink: &str, found: &[Row], wanted: &[Row]) -> String {

@@ -15,8 +15,8 @@ mod transactions;
 mod waiting;
 mod writing;
 
-use headwater_connectors::record::TopicPartition;
 use headwater_connectors::transport::Transport;
+use headwater_formats::record::TopicPartition;
 
 /// What is checked.
 pub struct Subject<'a> {

@@ -13,7 +13,6 @@ use std::time::Duration;
 use arrow::array::{BinaryArray, RecordBatch};
 use arrow::util::display::array_value_to_string;
 use futures::TryStreamExt as _;
-use headwater_connectors::record::{OutBatch, TopicPartition};
 use headwater_connectors::transport::memory::MemoryTransport;
 use headwater_connectors::transport::{
     Admin, Doorbell, GroupPlan, Member, Membership, NewTopic, ReadPlan, Sink, SinkOptions, Source, SourceEvent,
@@ -23,6 +22,7 @@ use headwater_engine::answer::Answer;
 use headwater_engine::config::Settings;
 use headwater_engine::diagnostic::Diagnostic;
 use headwater_engine::{Driver, Engine, Session, Step};
+use headwater_formats::record::{OutBatch, TopicPartition};
 use parking_lot::Mutex;
 
 const SOURCE: &str = "CREATE STREAM s (n BIGINT) WITH (KAFKA_TOPIC = 's', PARTITIONS = 2, VALUE_FORMAT = 'JSON');";

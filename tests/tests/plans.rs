@@ -10,12 +10,12 @@ use std::sync::Arc;
 use arrow::array::BinaryArray;
 use arrow::util::pretty::pretty_format_batches;
 use futures::TryStreamExt as _;
-use headwater_connectors::record::OutBatch;
 use headwater_connectors::transport::memory::MemoryTransport;
 use headwater_connectors::transport::{NewTopic, SinkOptions, Transport};
 use headwater_engine::answer::Answer;
 use headwater_engine::config::Settings;
 use headwater_engine::{Engine, Session};
+use headwater_formats::record::OutBatch;
 use headwater_repl::check::{Drive, Mode};
 use headwater_tests::binary::workspace;
 

@@ -9,13 +9,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arrow::array::BinaryArray;
-use headwater_connectors::record::{OutBatch, TopicPartition, Wanted};
 use headwater_connectors::transport::kafka::KafkaTransport;
 use headwater_connectors::transport::memory::MemoryTransport;
 use headwater_connectors::transport::{
     Isolation, Membership, NewTopic, ReadPlan, ReadRange, Sink, SinkOptions, SourceEvent, TopicIds, Transport,
     TransportErrorKind,
 };
+use headwater_formats::record::{OutBatch, TopicPartition, Wanted};
 use headwater_tests::transport_contract::{EndTransaction, Subject, check_all};
 use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions};
 use rdkafka::consumer::{BaseConsumer, Consumer};

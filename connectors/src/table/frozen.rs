@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use crate::record::TopicPartition;
 use crate::transport::{Admin, Extent, Isolation, LossCause, Lost, TransportError, TransportErrorKind};
+use headwater_formats::record::TopicPartition;
 
 /// The logs of one query, each frozen when a scan first asks for it.
 #[derive(Debug, Default)]

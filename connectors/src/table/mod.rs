@@ -3,11 +3,9 @@
 //! A scan is planned with its offsets frozen: the ends of the log when the query first looked at it (`frozen`), less what
 //! the predicate rules out (`prune`, `ranges`). It runs forward in several output partitions
 //! (`scan`), backwards under a Top-K by time or offset (`newest`), or to the end for the latest
-//! record of each key (`latest`). All three poll and decode in one place (`reader`, `decode`).
+//! record of each key (`latest`). All three poll and decode in one place (`reader`), and `headwater_formats::decode` makes rows.
 
 mod context;
-mod decode;
-mod event_time;
 mod frozen;
 mod latest;
 mod newest;
@@ -17,20 +15,11 @@ mod prune;
 mod ranges;
 mod reader;
 mod scan;
-mod spec;
-mod window;
 
 pub use context::{OnLoss, ScanContext};
-pub use decode::{DecodedRows, RecordDecoder};
-pub use event_time::ColumnTimes;
 pub use frozen::FrozenLogs;
 pub use newest::NewestFirstRule;
 pub use progress::{Progress, REJECTS_KEPT_MAX, Snapshot};
 pub use provider::TopicTable;
 pub use reader::spawn_reader;
 pub use scan::offsets_below;
-pub use spec::{
-    Column, ColumnOrigin, EventTime, KeyWindow, ROWOFFSET, ROWPARTITION, ROWTIME, RowKind, SideSpec, TopicSpec,
-    WINDOWEND, WINDOWSTART, header_column_type,
-};
-pub use window::with_windows;

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
-use crate::record::Reject;
 use crate::transport::Lost;
+use headwater_formats::record::Reject;
 
 /// Most rejects that are kept with their reason; beyond it they are only counted.
 pub const REJECTS_KEPT_MAX: usize = 1_000;

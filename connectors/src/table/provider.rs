@@ -16,7 +16,7 @@ use super::latest::LatestPerKeyExec;
 use super::ranges::{FrozenRanges, freeze};
 use super::reader::external;
 use super::scan::{Scan, TopicScanExec};
-use super::spec::{ROWOFFSET, ROWPARTITION, ROWTIME, RowKind, TopicSpec};
+use headwater_formats::decode::{ROWOFFSET, ROWPARTITION, ROWTIME, RowKind, TopicSpec};
 
 /// A topic as a table. Its scans need a [`ScanContext`] in the session's configuration.
 #[derive(Debug)]

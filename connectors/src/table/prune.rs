@@ -14,7 +14,7 @@ use datafusion::physical_expr::expressions::{
     BinaryExpr, CastExpr, Column, DynamicFilterPhysicalExpr, InListExpr, IsNullExpr, Literal,
 };
 
-use super::spec::{ROWOFFSET, ROWPARTITION, ROWTIME};
+use headwater_formats::decode::{ROWOFFSET, ROWPARTITION, ROWTIME};
 
 /// The columns that a scan fills itself.
 const ADDRESS: [&str; 3] = [ROWTIME, ROWPARTITION, ROWOFFSET];

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use datafusion::physical_expr::PhysicalExpr;
 
 use super::prune::{Interval, Target, interval};
-use super::spec::{ROWOFFSET, ROWPARTITION, ROWTIME};
-use crate::record::TopicPartition;
 use crate::transport::{Admin, Extent, Isolation, ReadRange, TopicId, TransportError, Watermarks};
+use headwater_formats::decode::{ROWOFFSET, ROWPARTITION, ROWTIME};
+use headwater_formats::record::TopicPartition;
 
 /// The offsets a scan reads, frozen when the scan is planned.
 #[derive(Clone, Debug, PartialEq, Eq)]

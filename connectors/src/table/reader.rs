@@ -9,10 +9,10 @@ use datafusion::physical_plan::metrics::{Count, ExecutionPlanMetricsSet, MetricB
 use datafusion::physical_plan::stream::RecordBatchReceiverStreamBuilder;
 
 use super::context::ScanContext;
-use super::decode::{DecodedRows, RecordDecoder};
-use crate::panic::words;
-use crate::record::{RawBatch, TopicPartition};
 use crate::transport::{ReadPlan, ReadRange, Source, SourceEvent};
+use headwater_formats::decode::{DecodedRows, RecordDecoder};
+use headwater_formats::panic::words;
+use headwater_formats::record::{RawBatch, TopicPartition};
 
 /// How long a poll waits before the reader looks whether anyone still wants its rows.
 const POLL: Duration = Duration::from_millis(100);

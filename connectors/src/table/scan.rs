@@ -18,13 +18,13 @@ use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Pla
 use parking_lot::Mutex;
 
 use super::context::ScanContext;
-use super::decode::RecordDecoder;
 use super::latest::LatestPerKeyExec;
 use super::newest::{NewestFirst, read_newest_first};
 use super::ranges::{FrozenRanges, range_len};
 use super::reader::{Flow, ReadMetrics, external, open, read_to_end, spawn_reader};
-use super::spec::TopicSpec;
 use crate::transport::{ReadPlan, ReadRange, Source, TransportError};
+use headwater_formats::decode::RecordDecoder;
+use headwater_formats::decode::TopicSpec;
 
 /// Most decoded batches that wait for the consumer of one output partition.
 const BATCHES_AHEAD_MAX: usize = 4;
@@ -52,7 +52,12 @@ pub struct Scan {
 
 impl Scan {
     /// A source plan over some of the ranges.
-    pub fn plan(&self, ranges: Vec<ReadRange>, wanted: crate::record::Wanted, batch_size: usize) -> ReadPlan {
+    pub fn plan(
+        &self,
+        ranges: Vec<ReadRange>,
+        wanted: headwater_formats::record::Wanted,
+        batch_size: usize,
+    ) -> ReadPlan {
         let few = self.limit.is_some_and(|limit| limit <= FEW_RECORDS);
         let batch_records_max = if few { FEW_RECORDS } else { batch_size };
         let ids = self.frozen.id.map(|id| (self.spec.topic.clone(), id)).into_iter().collect();

@@ -5,7 +5,7 @@ use arrow::array::BinaryArray;
 use arrow::array::builder::NullBufferBuilder;
 use arrow::buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 
-use crate::record::{HeaderColumn, RawBatch, TopicPartition, Wanted};
+use headwater_formats::record::{HeaderColumn, RawBatch, TopicPartition, Wanted};
 
 /// Most bytes of keys or of values in one batch, before its last record: a batch is cut here, so that a run of
 /// large records neither takes much memory nor leaves the reach of 32-bit offsets.
@@ -131,7 +131,7 @@ mod tests {
     use arrow::array::{Array, AsArray};
 
     use super::*;
-    use crate::record::headers_type;
+    use headwater_formats::record::headers_type;
 
     fn origin() -> TopicPartition {
         TopicPartition::new("t", 0)

@@ -6,7 +6,7 @@
 use std::fmt;
 
 use super::{TransportError, TransportErrorKind};
-use crate::record::TopicPartition;
+use headwater_formats::record::TopicPartition;
 
 /// Offsets of a partition that can no longer be read.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -17,7 +17,6 @@ mod doorbell;
 pub mod kafka;
 mod lost;
 pub mod memory;
-pub mod partitioner;
 mod position;
 mod topic_id;
 
@@ -31,7 +30,7 @@ pub use self::doorbell::Doorbell;
 pub use self::lost::{LossCause, Lost};
 pub use self::position::Position;
 pub use self::topic_id::{NotAnId, TopicId, TopicIds};
-use crate::record::{OutBatch, RawBatch, TopicPartition, Wanted};
+use headwater_formats::record::{OutBatch, RawBatch, RecordLimits, TopicPartition, Wanted};
 
 /// A cluster, real or simulated.
 pub trait Transport: Send + Sync + fmt::Debug {
@@ -341,22 +340,6 @@ pub struct TopicInfo {
     pub partitions: i32,
     /// Number of replicas of each partition.
     pub replicas: i32,
-}
-
-/// What a topic takes of a record; `None` for no limit that is known.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct RecordLimits {
-    /// Most bytes of key, value and headers together. Not known of records that are compressed on their way.
-    pub bytes_max: Option<usize>,
-    /// Most bytes of records that may be written at once, before they are compressed, for the topic to take them whatever
-    /// they are compressed to.
-    pub batch_bytes_max: Option<usize>,
-    /// How far its timestamp may be ahead of the present, in ms.
-    pub ahead_ms_max: Option<i64>,
-    /// How far its timestamp may be behind the present, in ms.
-    pub behind_ms_max: Option<i64>,
-    /// Records without a key are refused: the topic is compacted.
-    pub needs_key: bool,
 }
 
 /// A topic to be made.

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, SchemaRef};
 use datafusion::execution::session_state::SessionState;
-use headwater_connectors::format::FormatError;
-use headwater_connectors::record::{TopicPartition, Wanted};
-use headwater_connectors::table::{ROWOFFSET, ROWTIME, RecordDecoder, TopicSpec, WINDOWEND, WINDOWSTART};
+use headwater_formats::decode::{ROWOFFSET, ROWTIME, RecordDecoder, TopicSpec, WINDOWEND, WINDOWSTART};
+use headwater_formats::format::FormatError;
+use headwater_formats::record::{TopicPartition, Wanted};
 
 use super::explode::Explode;
 use super::filter::Filter;

@@ -1,6 +1,6 @@
 //! What is wrong with a record, with its address.
 
-use headwater_connectors::record::TopicPartition;
+use headwater_formats::record::TopicPartition;
 
 /// What is wrong with one record.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -8,11 +8,11 @@ use arrow::buffer::NullBuffer;
 use arrow::compute::filter;
 use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
-use headwater_connectors::format::{BadRow, Encoder, FormatError};
-use headwater_connectors::record::{HEADER_FRAME_BYTES, OutBatch, Side, header_bytes};
-use headwater_connectors::table::{ColumnTimes, KeyWindow, with_windows};
-use headwater_connectors::transport::RecordLimits;
-use headwater_connectors::transport::partitioner::partition_of;
+use headwater_formats::decode::{ColumnTimes, KeyWindow, with_windows};
+use headwater_formats::format::{BadRow, Encoder, FormatError};
+use headwater_formats::record::RecordLimits;
+use headwater_formats::record::partitioner::partition_of;
+use headwater_formats::record::{HEADER_FRAME_BYTES, OutBatch, Side, header_bytes};
 
 use super::chunk::Chunk;
 use crate::definition::{ColumnRole, SideDef, SourceDef, WindowDef};

@@ -18,9 +18,9 @@ use arrow::buffer::{NullBuffer, ScalarBuffer};
 use arrow::compute::{filter, nullif};
 use arrow::datatypes::FieldRef;
 use arrow::error::ArrowError;
-use headwater_connectors::panic::words;
-use headwater_connectors::record::{OutBatch, RawBatch, Side, TopicPartition};
-use headwater_connectors::table::{ROWOFFSET, ROWPARTITION, ROWTIME, RecordDecoder, WINDOWEND, WINDOWSTART};
+use headwater_formats::decode::{ROWOFFSET, ROWPARTITION, ROWTIME, RecordDecoder, WINDOWEND, WINDOWSTART};
+use headwater_formats::panic::words;
+use headwater_formats::record::{OutBatch, RawBatch, Side, TopicPartition};
 
 use super::chunk::Chunk;
 use super::compiled::{Compiled, Operator};

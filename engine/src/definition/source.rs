@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, FieldRef, SchemaRef};
-use headwater_connectors::format::{FormatError, FormatKind, Layout};
-use headwater_connectors::table::{
+use headwater_formats::decode::{
     Column, ColumnOrigin, EventTime, KeyWindow, RowKind, SideSpec, TopicSpec, WINDOWEND, WINDOWSTART,
     header_column_type,
 };
+use headwater_formats::format::{FormatError, FormatKind, Layout};
 use serde::{Deserialize, Serialize};
 
 use crate::types::SqlType;

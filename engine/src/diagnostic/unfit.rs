@@ -1,6 +1,6 @@
 //! What a format says, in the words of diagnostics.
 
-use headwater_connectors::format::FormatError;
+use headwater_formats::format::FormatError;
 
 use super::{Diagnostic, FORMAT, NOT_SUPPORTED};
 

@@ -16,8 +16,8 @@ use arrow::util::display::FormatOptions;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use datafusion::common::{Result, exec_datafusion_err, exec_err};
-use headwater_connectors::format::parse_double;
-use headwater_connectors::java_time::iso::{parse_iso_time_ms, parse_partial_iso_date, parse_partial_iso_timestamp_ms};
+use headwater_formats::format::parse_double;
+use headwater_formats::java_time::iso::{parse_iso_time_ms, parse_partial_iso_date, parse_partial_iso_timestamp_ms};
 
 use super::text_form::texts;
 use crate::functions::to_text::{decimal_text, java_double};

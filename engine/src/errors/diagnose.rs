@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use datafusion::common::{Column, SchemaError};
 use datafusion::error::DataFusionError;
-use headwater_connectors::format::FormatError;
+use headwater_formats::format::FormatError;
 
 use super::our_types::with_our_types;
 use super::{foreign, retold};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, AsArray, ListArray, StructArray};
 use arrow::compute::cast;
 use arrow::datatypes::DataType;
-use headwater_connectors::record::headers_type;
+use headwater_formats::record::headers_type;
 
 /// A column of headers, one list a row. Fails on a value of another shape, naming it.
 pub fn from_value(value: &ArrayRef) -> Result<ArrayRef, String> {

@@ -8,10 +8,10 @@ use std::ops::ControlFlow;
 
 use arrow::compute::kernels::cast_utils::string_to_datetime;
 use chrono::Utc;
-use headwater_connectors::java_time::iso::{
+use headwater_formats::decode::{ROWTIME, WINDOWEND, WINDOWSTART};
+use headwater_formats::java_time::iso::{
     format_iso_timestamp_ms, parse_iso_time_ms, parse_partial_iso_date, parse_partial_iso_timestamp_ms,
 };
-use headwater_connectors::table::{ROWTIME, WINDOWEND, WINDOWSTART};
 use sqlparser::ast::{
     AccessExpr, BinaryOperator, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments,
     GroupByExpr, LimitClause, NamedWindowDefinition, NamedWindowExpr, OrderByKind, Query, Select, Subscript,

@@ -10,7 +10,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use datafusion::common::{exec_datafusion_err, exec_err};
 use datafusion::error::Result;
-use headwater_connectors::java_time::iso::{parse_iso_time_ms, parse_partial_iso_date, parse_partial_iso_timestamp_ms};
+use headwater_formats::java_time::iso::{parse_iso_time_ms, parse_partial_iso_date, parse_partial_iso_timestamp_ms};
 
 /// Reads each text for a call of `function`. Fails on one that says nothing.
 pub fn from_text(texts: &dyn Array, wanted: &DataType, function: &str) -> Result<ArrayRef> {

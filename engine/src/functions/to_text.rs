@@ -7,8 +7,8 @@ use arrow::datatypes::{
     DataType, Date32Type, Decimal128Type, Decimal256Type, Float64Type, Int32Type, Int64Type, Time32MillisecondType,
     TimeUnit, TimestampMillisecondType,
 };
-use headwater_connectors::format::write_double_text;
-use headwater_connectors::java_time::iso::{format_iso_date, format_iso_time_ms, format_iso_timestamp_ms};
+use headwater_formats::format::write_double_text;
+use headwater_formats::java_time::iso::{format_iso_date, format_iso_time_ms, format_iso_timestamp_ms};
 
 /// Appends a value that is not null. Fails on arrays, maps and structs.
 pub fn write(values: &dyn Array, row: usize, out: &mut String) -> Result<(), String> {

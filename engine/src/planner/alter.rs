@@ -2,7 +2,7 @@
 //!
 //! What a query made is changed by CREATE OR REPLACE of that query, and what is read-only not at all.
 
-use headwater_connectors::record::Side;
+use headwater_formats::record::Side;
 
 use super::define::{RESERVED, source_kind};
 use super::types::resolve;

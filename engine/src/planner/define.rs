@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use headwater_connectors::format::FormatKind;
-use headwater_connectors::table::{
+use headwater_formats::decode::{
     ColumnOrigin, ROWOFFSET, ROWPARTITION, ROWTIME, WINDOWEND, WINDOWSTART, header_column_type,
 };
+use headwater_formats::format::FormatKind;
 
 use super::properties::{self, SourceProperties};
 use super::sides::sides;
@@ -357,7 +357,7 @@ fn event_time(
         ),
     }
     if let Some(format) = format
-        && let Err(error) = headwater_connectors::java_time::Pattern::new(&format.value)
+        && let Err(error) = headwater_formats::java_time::Pattern::new(&format.value)
     {
         refuse(format!("\"TIMESTAMP_FORMAT\" is not a pattern: {error}"), format.span);
     }

@@ -3,8 +3,8 @@
 //! Every property that the dialect has is in [`KNOWN`]; those that need what is not built yet are
 //! refused by name. All mistakes of one clause are reported together.
 
-use headwater_connectors::format::FormatKind;
-use headwater_connectors::record::Side;
+use headwater_formats::format::FormatKind;
+use headwater_formats::record::Side;
 
 use crate::diagnostic::nearest;
 use crate::diagnostic::{

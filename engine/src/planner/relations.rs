@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use headwater_connectors::table::{ROWOFFSET, ROWPARTITION, ROWTIME};
+use headwater_formats::decode::{ROWOFFSET, ROWPARTITION, ROWTIME};
 use sqlparser::ast::{
     Cte, ExcludeSelectItem, Expr, Ident, ObjectName, Query, Select, SelectItem, SelectItemQualifiedWildcardKind,
     SetExpr, TableAlias, TableFactor, TableWithJoins, WildcardAdditionalOptions,

@@ -1,7 +1,7 @@
 //! Formats of a declaration's keys and values: which they are, what they can hold, and how a single value is laid out.
 
-use headwater_connectors::format::FormatKind;
-use headwater_connectors::record::Side;
+use headwater_formats::format::FormatKind;
+use headwater_formats::record::Side;
 
 use super::define::{FormatDefaults, missing};
 use super::properties::SourceProperties;

@@ -9,7 +9,7 @@ use datafusion::catalog::{SchemaProvider, Session, TableProvider};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
-use headwater_connectors::table::{RowKind, TopicSpec};
+use headwater_formats::decode::{RowKind, TopicSpec};
 
 use crate::catalog::Catalog;
 

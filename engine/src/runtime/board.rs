@@ -10,10 +10,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::array::{Array, BinaryArray};
-use headwater_connectors::record::{OutBatch, RawBatch, TopicPartition, Wanted};
 use headwater_connectors::transport::{
     Isolation, NewTopic, ReadPlan, ReadRange, SourceEvent, TopicIds, Transport, TransportError, TransportErrorKind,
 };
+use headwater_formats::record::{OutBatch, RawBatch, TopicPartition, Wanted};
 use serde::{Deserialize, Serialize};
 
 use super::OWN_TOPICS;

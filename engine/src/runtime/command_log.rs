@@ -19,11 +19,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arrow::array::{Array, BinaryArray};
-use headwater_connectors::record::{OutBatch, RawBatch, TopicPartition, Wanted};
 use headwater_connectors::transport::{
     Isolation, NewTopic, ReadPlan, ReadRange, Source, SourceEvent, TopicIds, Transport, TransportError,
     TransportErrorKind, Watermarks,
 };
+use headwater_formats::record::{OutBatch, RawBatch, TopicPartition, Wanted};
 
 use super::command::{Command, Found};
 use super::command_fault::Fault;

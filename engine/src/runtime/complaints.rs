@@ -5,8 +5,9 @@
 
 use std::sync::Arc;
 
-use headwater_connectors::record::{OutBatch, RawBatch};
-use headwater_connectors::transport::{Lost, RecordLimits};
+use headwater_connectors::transport::Lost;
+use headwater_formats::record::RecordLimits;
+use headwater_formats::record::{OutBatch, RawBatch};
 use serde_json::json;
 
 use super::OWN_TOPICS;
@@ -173,7 +174,7 @@ fn entry(complaint: &Complaint, words: usize) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use headwater_connectors::record::TopicPartition;
+    use headwater_formats::record::TopicPartition;
 
     use super::*;
     use crate::dataflow::ComplaintKind;

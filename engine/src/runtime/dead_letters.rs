@@ -6,8 +6,8 @@
 use std::sync::Arc;
 
 use arrow::array::{Array, BinaryArray};
-use headwater_connectors::record::{HEADER_FRAME_BYTES, OutBatch, RawBatch, header_lists, headers_at};
-use headwater_connectors::transport::RecordLimits;
+use headwater_formats::record::RecordLimits;
+use headwater_formats::record::{HEADER_FRAME_BYTES, OutBatch, RawBatch, header_lists, headers_at};
 
 use crate::dataflow::Complaint;
 
@@ -158,7 +158,7 @@ fn bytes_of(headers: &[Header]) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use headwater_connectors::record::TopicPartition;
+    use headwater_formats::record::TopicPartition;
 
     use super::*;
     use crate::dataflow::ComplaintKind;

@@ -14,10 +14,10 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use headwater_connectors::record::TopicPartition;
 use headwater_connectors::transport::{
     Admin, Glance, GroupPlan, LossCause, Lost, Member, MemberEvent, Transport, TransportError,
 };
+use headwater_formats::record::TopicPartition;
 
 use super::goal::Goal;
 use super::job::Job;

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use headwater_connectors::record::{TopicPartition, Wanted};
 use headwater_connectors::transport::{
     Isolation, Member, ReadPlan, ReadRange, SourceEvent, TopicIds, Transport, TransportError,
 };
+use headwater_formats::record::{TopicPartition, Wanted};
 
 /// How often the committed offsets are looked at, in ms.
 const LOOK_MS: i64 = 250;

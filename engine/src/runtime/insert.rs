@@ -12,9 +12,9 @@ use arrow::array::{AsArray, BinaryArray};
 use arrow::buffer::{NullBuffer, ScalarBuffer};
 use arrow::compute::concat;
 use arrow::datatypes::{DataType, Field, Int64Type};
-use headwater_connectors::format::{BadRow, Layout};
-use headwater_connectors::record::{OutBatch, headers_type};
-use headwater_connectors::table::{ROWOFFSET, ROWPARTITION, ROWTIME, WINDOWEND, WINDOWSTART};
+use headwater_formats::decode::{ROWOFFSET, ROWPARTITION, ROWTIME, WINDOWEND, WINDOWSTART};
+use headwater_formats::format::{BadRow, Layout};
+use headwater_formats::record::{OutBatch, headers_type};
 
 use super::Writer;
 use super::describe::find;

@@ -11,10 +11,10 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use headwater_connectors::panic::words;
 use headwater_connectors::transport::{
     Doorbell, LossCause, Lost, ReadPlan, Source, SourceEvent, Transport, TransportError, TransportErrorKind,
 };
+use headwater_formats::panic::words;
 
 /// Events that wait for the query at most.
 const WAITING_MAX: usize = 2;
@@ -223,9 +223,9 @@ mod tests {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicBool, Ordering};
 
-    use headwater_connectors::record::{OutBatch, RawBatch, TopicPartition, Wanted};
     use headwater_connectors::transport::memory::MemoryTransport;
     use headwater_connectors::transport::{Isolation, NewTopic, ReadRange, SinkOptions, TopicIds};
+    use headwater_formats::record::{OutBatch, RawBatch, TopicPartition, Wanted};
 
     use super::*;
 

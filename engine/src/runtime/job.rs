@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use headwater_connectors::record::{TopicPartition, Wanted};
 use headwater_connectors::transport::TransportError;
+use headwater_formats::record::{TopicPartition, Wanted};
 
 use super::share::other;
 use crate::catalog::QueryDef;

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use headwater_connectors::record::{TopicPartition, Wanted};
 use headwater_connectors::transport::{
     Isolation, ReadPlan, ReadRange, SourceEvent, TopicIds, Transport, TransportError, Watermarks,
 };
+use headwater_formats::record::{TopicPartition, Wanted};
 
 use super::note::Note;
 use crate::answer::Section;
@@ -70,9 +70,9 @@ fn first_time(transport: &dyn Transport, partition: &TopicPartition, start: i64,
 mod tests {
     use std::collections::BTreeMap;
 
-    use headwater_connectors::record::OutBatch;
     use headwater_connectors::transport::memory::MemoryTransport;
     use headwater_connectors::transport::{NewTopic, SinkOptions};
+    use headwater_formats::record::OutBatch;
 
     use super::*;
 

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use headwater_connectors::record::OutBatch;
 use headwater_connectors::transport::memory::MemoryTransport;
 use headwater_connectors::transport::{SinkOptions, Transport};
+use headwater_formats::record::OutBatch;
 
 use crate::answer::Answer;
 use crate::config::Settings;

@@ -4,10 +4,11 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use headwater_connectors::record::TopicPartition;
 use headwater_connectors::transport::{
-    Isolation, Member, RecordLimits, SinkOptions, TopicId, Transport, TransportError, TransportErrorKind,
+    Isolation, Member, SinkOptions, TopicId, Transport, TransportError, TransportErrorKind,
 };
+use headwater_formats::record::RecordLimits;
+use headwater_formats::record::TopicPartition;
 
 use super::complaints::{ComplaintLimits, processing_log_topic};
 use super::goal::Goal;

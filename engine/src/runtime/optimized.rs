@@ -11,7 +11,7 @@ use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::ExecutionPlan;
 use futures::FutureExt as _;
-use headwater_connectors::panic::words;
+use headwater_formats::panic::words;
 
 use super::joins;
 use crate::planner::bounded;

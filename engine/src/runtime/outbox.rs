@@ -17,10 +17,10 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use headwater_connectors::record::{OutBatch, TopicPartition};
 use headwater_connectors::transport::{
     Membership, Position, Sink, SinkOptions, Transport, TransportError, TransportErrorKind,
 };
+use headwater_formats::record::{OutBatch, TopicPartition};
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use super::probe::{Found, Probe};
@@ -438,9 +438,9 @@ fn other(message: String) -> TransportError {
 
 #[cfg(test)]
 mod tests {
-    use headwater_connectors::record::TopicPartition;
     use headwater_connectors::transport::memory::MemoryTransport;
     use headwater_connectors::transport::{Admin, Doorbell, GroupPlan, Isolation, Member, NewTopic, ReadPlan, Source};
+    use headwater_formats::record::TopicPartition;
 
     use super::*;
 

@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::stream;
-use headwater_connectors::record::{RawBatch, TopicPartition, Wanted};
 use headwater_connectors::transport::{
     Isolation, ReadPlan, ReadRange, Source, SourceEvent, TopicIds, Transport, TransportError,
 };
+use headwater_formats::record::{RawBatch, TopicPartition, Wanted};
 use tokio::sync::mpsc;
 
 use super::guess::Guess;

@@ -7,8 +7,8 @@ use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use arrow::array::BinaryArray;
-use headwater_connectors::record::OutBatch;
 use headwater_connectors::transport::{Sink, SinkOptions, Transport, TransportError, TransportErrorKind};
+use headwater_formats::record::OutBatch;
 
 /// How long one search may take. The transaction of the query is open meanwhile, and the cluster ends it after 20 s.
 const SEARCH_MAX: Duration = Duration::from_secs(8);
@@ -98,9 +98,9 @@ impl Probe {
 mod tests {
     use std::collections::BTreeMap;
 
-    use headwater_connectors::record::{TopicPartition, Wanted};
     use headwater_connectors::transport::memory::MemoryTransport;
     use headwater_connectors::transport::{Isolation, NewTopic, ReadPlan, ReadRange, SourceEvent, TopicIds};
+    use headwater_formats::record::{TopicPartition, Wanted};
 
     use super::*;
 

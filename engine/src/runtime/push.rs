@@ -11,12 +11,13 @@ use arrow::array::RecordBatch;
 use chrono::Utc;
 use datafusion::error::{DataFusionError, Result as DataFusionResult};
 use datafusion::physical_plan::stream::RecordBatchReceiverStreamBuilder;
-use headwater_connectors::record::{RawBatch, Reject, Side, TopicPartition};
 use headwater_connectors::table::{Progress, spawn_reader};
 use headwater_connectors::transport::{
-    Glance, Isolation, LossCause, Lost, ReadPlan, ReadRange, RecordLimits, Source, SourceEvent, Transport,
-    TransportError, TransportErrorKind, Watermarks,
+    Glance, Isolation, LossCause, Lost, ReadPlan, ReadRange, Source, SourceEvent, Transport, TransportError,
+    TransportErrorKind, Watermarks,
 };
+use headwater_formats::record::RecordLimits;
+use headwater_formats::record::{RawBatch, Reject, Side, TopicPartition};
 
 use super::lookout::{Lookout, Seen};
 use super::stopped_by;
@@ -101,7 +102,7 @@ impl Reader {
         if self.lookout.learn(Glance { id: extent.id, partitions }) == Seen::Other {
             return Err(self.recreated().into());
         }
-        let unfit = |e: headwater_connectors::format::FormatError| invalid(&e.to_string());
+        let unfit = |e: headwater_formats::format::FormatError| invalid(&e.to_string());
         let placement = Placement { partitions: 1, limits: RecordLimits::default() };
         let mut ranges = Vec::new();
         for (partition, marks) in (0..).zip(&extent.marks) {

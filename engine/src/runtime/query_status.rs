@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
-use headwater_connectors::record::TopicPartition;
 use headwater_connectors::transport::{Lost, Position};
+use headwater_formats::record::TopicPartition;
 use parking_lot::Mutex;
 
 use crate::dataflow::Complaint;

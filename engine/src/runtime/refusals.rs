@@ -13,8 +13,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use arrow::array::{BooleanArray, Int64Array};
-use headwater_connectors::record::TopicPartition;
 use headwater_connectors::transport::{Position, TransportError, TransportErrorKind};
+use headwater_formats::record::TopicPartition;
 use parking_lot::Mutex;
 
 /// Records that are remembered, at most; with more the query waits as it does for an outage.

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use datafusion::catalog::TableProvider;
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::prelude::SessionConfig;
-use headwater_connectors::table::{NewestFirstRule, Progress, ScanContext, TopicSpec, TopicTable};
+use headwater_connectors::table::{NewestFirstRule, Progress, ScanContext, TopicTable};
+use headwater_formats::decode::TopicSpec;
 
 use crate::dialect::{CountFailures, count_in};
 use crate::planner::bounded::Outside;

@@ -9,10 +9,10 @@ use arrow::array::{AsArray, Int64Array};
 use arrow::compute::filter;
 use arrow::datatypes::Int64Type;
 use arrow::error::ArrowError;
-use headwater_connectors::record::{OutBatch, RawBatch, TopicPartition};
 use headwater_connectors::transport::{
     Admin, Isolation, Lost, Position, ReadPlan, ReadRange, SourceEvent, TransportError, TransportErrorKind,
 };
+use headwater_formats::record::{OutBatch, RawBatch, TopicPartition};
 
 use super::complaints::Complaints;
 use super::intake::Intake;

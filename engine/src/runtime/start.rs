@@ -12,11 +12,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use headwater_connectors::record::TopicPartition;
 use headwater_connectors::transport::{
     Admin, Extent, Isolation, LossCause, Lost, Member, Position, ReadRange, TopicId, TopicIds, TransportError,
     TransportErrorKind, Watermarks,
 };
+use headwater_formats::record::TopicPartition;
 
 use super::goal::Goal;
 use super::note::Note;

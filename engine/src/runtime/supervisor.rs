@@ -12,8 +12,8 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use headwater_connectors::panic::words;
 use headwater_connectors::transport::{Transport, TransportError, TransportErrorKind};
+use headwater_formats::panic::words;
 
 use super::descriptors::room_for_queries;
 use super::driver::{Driver, Step};

@@ -6,8 +6,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use headwater_connectors::record::OutBatch;
 use headwater_connectors::transport::{Sink, SinkOptions, Transport, TransportError};
+use headwater_formats::record::OutBatch;
 use parking_lot::Mutex;
 
 /// Writes records for statements. Blocks; one write at a time.

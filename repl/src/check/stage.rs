@@ -6,13 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::array::BinaryArray;
-use headwater_connectors::record::{OutBatch, header_lists};
 use headwater_connectors::transport::memory::MemoryTransport;
 use headwater_connectors::transport::{NewTopic, SinkOptions, Transport, TransportError};
 use headwater_engine::config::Settings;
 use headwater_engine::diagnostic::{Diagnostic, EXISTS, TOPIC_MISMATCH, UNKNOWN_TOPIC, render};
 use headwater_engine::failure::transport;
 use headwater_engine::{Engine, Session};
+use headwater_formats::record::{OutBatch, header_lists};
 
 use super::directive::{self, Directive, Record, Said};
 use super::file::TestFile;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use arrow::array::BinaryBuilder;
 use arrow::buffer::ScalarBuffer;
-use headwater_connectors::record::OutBatch;
+use headwater_formats::record::OutBatch;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 

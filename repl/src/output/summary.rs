@@ -72,8 +72,8 @@ fn seconds(elapsed: Duration) -> String {
 
 #[cfg(test)]
 mod tests {
-    use headwater_connectors::record::TopicPartition;
     use headwater_connectors::transport::LossCause;
+    use headwater_formats::record::TopicPartition;
 
     use super::*;
 

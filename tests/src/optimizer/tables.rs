@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use arrow::array::BinaryArray;
-use headwater_connectors::record::OutBatch;
 use headwater_connectors::transport::memory::MemoryTransport;
 use headwater_connectors::transport::{SinkOptions, Transport as _};
+use headwater_formats::record::OutBatch;
 
 use super::Random;
 

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arrow::array::{Array, AsArray, BinaryArray, ListArray};
-use headwater_connectors::record::{OutBatch, RawBatch, TopicPartition, Wanted, header_lists};
 use headwater_connectors::transport::{
     Isolation, NewTopic, ReadPlan, ReadRange, Sink, SinkOptions, Source, SourceEvent, TopicIds, TransportError,
     TransportErrorKind,
 };
+use headwater_formats::record::{OutBatch, RawBatch, TopicPartition, Wanted, header_lists};
 
 use super::Subject;
 

@@ -8,11 +8,11 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use headwater_connectors::record::TopicPartition;
 use headwater_connectors::transport::{
     GroupPlan, Isolation, Member, MemberEvent, Membership, Position, Sink, Transport, TransportError,
     TransportErrorKind,
 };
+use headwater_formats::record::TopicPartition;
 
 use super::Subject;
 use super::fixture::{LIMIT, batch, error, row};

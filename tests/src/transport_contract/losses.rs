@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use headwater_connectors::record::{TopicPartition, Wanted};
 use headwater_connectors::transport::{
     Glance, Isolation, LossCause, Lost, Membership, NewTopic, ReadPlan, Source, SourceEvent, TopicId, TopicIds,
 };
+use headwater_formats::record::{TopicPartition, Wanted};
 
 use super::Subject;
 use super::fixture::{LIMIT, Row, batch, next, range, row, rows};

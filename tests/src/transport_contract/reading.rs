@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use headwater_connectors::record::{TopicPartition, Wanted};
 use headwater_connectors::transport::{Isolation, ReadPlan, SourceEvent, TopicIds};
+use headwater_formats::record::{TopicPartition, Wanted};
 
 use super::Subject;
 use super::fixture::{Row, drain, next, range, row, rows};

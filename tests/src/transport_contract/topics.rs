@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use headwater_connectors::record::{TopicPartition, Wanted};
 use headwater_connectors::transport::{
     Isolation, NewTopic, ReadPlan, SourceEvent, TopicIds, TopicInfo, TransportError, TransportErrorKind,
 };
+use headwater_formats::record::{TopicPartition, Wanted};
 
 use super::Subject;
 use super::fixture::{Row, error, next, range, row};

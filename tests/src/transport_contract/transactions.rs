@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use headwater_connectors::record::TopicPartition;
 use headwater_connectors::transport::{Isolation, Membership, Position, TransportErrorKind};
+use headwater_formats::record::TopicPartition;
 
 use super::Subject;
 use super::fixture::{LIMIT, Row, batch, error, row};

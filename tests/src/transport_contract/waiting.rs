@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use headwater_connectors::record::TopicPartition;
 use headwater_connectors::transport::{Doorbell, Isolation, Membership};
+use headwater_formats::record::TopicPartition;
 
 use super::Subject;
 use super::fixture::{LIMIT, Row, batch, row};

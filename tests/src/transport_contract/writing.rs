@@ -1,8 +1,8 @@
 //! What a record is made of, and where it goes.
 
 use arrow::array::BinaryArray;
-use headwater_connectors::record::OutBatch;
 use headwater_connectors::transport::{Isolation, TransportErrorKind};
+use headwater_formats::record::OutBatch;
 
 use super::Subject;
 use super::fixture::{LIMIT, Row, batch, error, row};

@@ -24,11 +24,12 @@ use super::context::Context;
 use super::glance::Glances;
 use super::properties::{Properties, Role};
 use super::{committed, errors, inquiry, native};
-use crate::record::TopicPartition;
 use crate::transport::{
-    Admin, Extent, Glance, Isolation, NewTopic, Position, RecordLimits, TopicId, TopicInfo, TransportError,
-    TransportErrorKind, Watermarks,
+    Admin, Extent, Glance, Isolation, NewTopic, Position, TopicId, TopicInfo, TransportError, TransportErrorKind,
+    Watermarks,
 };
+use headwater_formats::record::RecordLimits;
+use headwater_formats::record::TopicPartition;
 
 /// Longest wait until a topic that was made can be used, or one that was deleted is gone.
 const SETTLED_TIMEOUT: Duration = Duration::from_secs(20);

@@ -9,8 +9,8 @@ use rdkafka::{Offset, TopicPartitionList};
 
 use super::connection::ANSWER_TIMEOUT;
 use super::context::Context;
-use crate::record::TopicPartition;
 use crate::transport::{Position, TransportError, TransportErrorKind};
+use headwater_formats::record::TopicPartition;
 
 /// The offsets committed under the group of a client. Offsets of an open transaction are asked for again and again until
 /// the time is over.

@@ -20,8 +20,8 @@ use super::connection;
 use super::context::Context;
 use super::native::{Inbox, Message};
 use super::properties::{Properties, Role};
-use crate::record::TopicPartition;
 use crate::transport::{Doorbell, TransportError, TransportErrorKind};
+use headwater_formats::record::TopicPartition;
 
 /// Longest wait for something to come, after which bells are hung that were brought meanwhile.
 const LOOK: Duration = Duration::from_millis(200);

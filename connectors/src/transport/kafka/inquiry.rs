@@ -9,8 +9,8 @@ use rdkafka::consumer::Consumer;
 use super::connection::{ANSWER_TIMEOUT, Connection, is_legal};
 use super::properties::{Properties, Role};
 use super::{errors, native};
-use crate::record::TopicPartition;
 use crate::transport::{Isolation, LossCause, Lost, TopicId, TransportError};
+use headwater_formats::record::TopicPartition;
 
 /// Why a range does not go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -19,8 +19,8 @@ use super::connection::{self, ANSWER_TIMEOUT, SERVED_MAX};
 use super::context::{Context, Watch};
 use super::errors;
 use super::properties::{Properties, Role, invalid};
-use crate::record::TopicPartition;
 use crate::transport::{GroupPlan, Member, MemberEvent, Membership, Position, TransportError, TransportErrorKind};
+use headwater_formats::record::TopicPartition;
 
 /// Longest single wait, so that callbacks are served meanwhile.
 const WAIT_MAX: Duration = Duration::from_millis(500);

@@ -41,7 +41,7 @@ use self::member::KafkaMember;
 use self::properties::Properties;
 use self::sink::KafkaSink;
 use super::{Admin, Doorbell, GroupPlan, Member, ReadPlan, Sink, SinkOptions, Source, Transport, TransportError};
-use crate::record::TopicPartition;
+use headwater_formats::record::TopicPartition;
 
 /// A Kafka cluster.
 ///

@@ -15,8 +15,8 @@ use rdkafka::types::RDKafkaRespErr;
 
 use super::context::Context;
 use super::errors;
-use crate::record::TopicPartition;
 use crate::transport::{MemberEvent, TransportError};
+use headwater_formats::record::TopicPartition;
 
 /// The seat of one client: written by callbacks, read by its member.
 #[derive(Default)]

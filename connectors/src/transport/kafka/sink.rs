@@ -24,8 +24,8 @@ use super::native::{self, OutTopic};
 use super::properties::{Properties, Role};
 use super::seat::Place;
 use super::{committed, errors};
-use crate::record::{OutBatch, TopicPartition};
 use crate::transport::{Membership, Position, Sink, SinkOptions, TransportError, TransportErrorKind};
+use headwater_formats::record::{OutBatch, TopicPartition};
 
 /// Pause between two looks at what was acknowledged, and at a full send buffer.
 const POLL_INTERVAL: Duration = Duration::from_millis(1);

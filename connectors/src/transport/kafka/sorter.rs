@@ -8,9 +8,9 @@ use rdkafka::types::RDKafkaErrorCode as Code;
 use super::errors;
 use super::inquiry::{Halt, Halted};
 use super::native::Message;
-use crate::record::{TopicPartition, Wanted};
 use crate::transport::columns::{Columns, Sizes};
 use crate::transport::{Lost, ReadPlan, ReadRange, SourceEvent, TopicId, TransportError};
+use headwater_formats::record::{TopicPartition, Wanted};
 
 /// Makes events of the messages of one plan.
 pub(super) struct Sorter {

@@ -15,8 +15,8 @@ use super::inquiry::{Halt, Halted, inquire};
 use super::native::Inbox;
 use super::properties::{Properties, Role};
 use super::sorter::{Sorter, is_empty};
-use crate::record::TopicPartition;
 use crate::transport::{ReadPlan, Source, SourceEvent, TransportError, TransportErrorKind};
+use headwater_formats::record::TopicPartition;
 
 /// How long a bounded read may see nothing while its brokers cannot be reached, before it fails. Below this, lost
 /// connections are retried without a word.

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::Shared;
-use crate::record::TopicPartition;
 use crate::transport::{
-    Admin, Extent, Glance, Isolation, NewTopic, Position, RecordLimits, TopicId, TopicInfo, TransportError, Watermarks,
+    Admin, Extent, Glance, Isolation, NewTopic, Position, TopicId, TopicInfo, TransportError, Watermarks,
 };
+use headwater_formats::record::RecordLimits;
+use headwater_formats::record::TopicPartition;
 
 /// The [`Admin`] of a simulated cluster.
 pub(super) struct MemoryAdmin {

@@ -6,11 +6,12 @@ use std::sync::Arc;
 
 use super::group::{Group, MemberId, Place};
 use super::log::{Log, Record, TransactionId};
-use crate::record::TopicPartition;
-use crate::transport::partitioner;
 use crate::transport::{
-    GroupPlan, Membership, NewTopic, Position, RecordLimits, TopicId, TopicInfo, TransportError, TransportErrorKind,
+    GroupPlan, Membership, NewTopic, Position, TopicId, TopicInfo, TransportError, TransportErrorKind,
 };
+use headwater_formats::record::RecordLimits;
+use headwater_formats::record::TopicPartition;
+use headwater_formats::record::partitioner;
 
 /// The setting that says how large a record may be, in bytes.
 const BYTES_MAX: &str = "max.message.bytes";

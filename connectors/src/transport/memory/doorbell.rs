@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::Shared;
-use crate::record::TopicPartition;
 use crate::transport::{Doorbell, Isolation};
+use headwater_formats::record::TopicPartition;
 
 /// A bell at places, which looks at the logs each time it is asked.
 pub(super) struct MemoryDoorbell {

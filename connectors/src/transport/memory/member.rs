@@ -7,8 +7,8 @@ use std::time::Duration;
 use super::Shared;
 use super::cluster::refused;
 use super::group::{MemberId, Place};
-use crate::record::TopicPartition;
 use crate::transport::{GroupPlan, Member, MemberEvent, Membership, Position, TransportError};
+use headwater_formats::record::TopicPartition;
 
 /// A member. The cluster says what it is to be told; what it has been told is kept here, so that one whose
 /// session ended still believes in its place until it asks.

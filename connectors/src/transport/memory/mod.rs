@@ -31,7 +31,7 @@ use self::member::MemoryMember;
 use self::sink::MemorySink;
 use self::source::MemorySource;
 use super::{Admin, Doorbell, GroupPlan, Member, ReadPlan, Sink, SinkOptions, Source, Transport, TransportError};
-use crate::record::TopicPartition;
+use headwater_formats::record::TopicPartition;
 
 /// The one state that all handles of a cluster share.
 type Shared = Arc<Mutex<Cluster>>;

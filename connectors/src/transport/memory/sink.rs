@@ -9,8 +9,8 @@ use arrow::array::{Array, BinaryArray};
 use super::Shared;
 use super::cluster::{Claim, refused};
 use super::log::Record;
-use crate::record::{OutBatch, TopicPartition, headers_at};
 use crate::transport::{Membership, Position, Sink, SinkOptions, TransportError};
+use headwater_formats::record::{OutBatch, TopicPartition, headers_at};
 
 /// A writer. Every record is in the log as soon as `write` returns.
 pub(super) struct MemorySink {

@@ -12,7 +12,7 @@ use datafusion::common::ScalarValue;
 use datafusion::logical_expr::Accumulator;
 use datafusion::physical_plan::collect;
 use datafusion::prelude::SessionConfig;
-use headwater_connectors::table::TopicSpec;
+use headwater_formats::decode::TopicSpec;
 
 use super::recipe::{Order, Recipe};
 use super::{FUNCTIONS, Shape, Shared, chosen};

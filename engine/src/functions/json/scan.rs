@@ -3,7 +3,7 @@
 //! What is JSON is for the decoder of records to say ([`first_json_value`]), so that a text and a payload
 //! are judged by one rule. Here only the pieces of a text that was checked are found.
 
-use headwater_connectors::format::{first_json_value, write_number_text};
+use headwater_formats::format::{first_json_value, write_number_text};
 
 /// What half of a surrogate pair becomes, as in the decoder of records.
 const LONE_SURROGATE: char = '?';

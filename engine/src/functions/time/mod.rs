@@ -1,6 +1,6 @@
 //! Days, times of day and instants.
 //!
-//! Patterns are those of Java's `DateTimeFormatter` ([`headwater_connectors::java_time`]), but for
+//! Patterns are those of Java's `DateTimeFormatter` ([`headwater_formats::java_time`]), but for
 //! PARSE_DATE, which has those of the older `SimpleDateFormat`. Instants are shown in UTC unless a zone
 //! is given; ksqlDB's older functions on BIGINT took the zone of the server, which is UTC here.
 

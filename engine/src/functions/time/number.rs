@@ -5,7 +5,7 @@ use arrow::compute::cast;
 use arrow::datatypes::{Int32Type, Int64Type, TimestampMillisecondType};
 use datafusion::common::exec_datafusion_err;
 use datafusion::error::Result;
-use headwater_connectors::java_time::Zone;
+use headwater_formats::java_time::Zone;
 
 use crate::functions::call::{Call, Memo};
 use crate::functions::clock;

@@ -7,7 +7,7 @@ use arrow::datatypes::{
     ArrowPrimitiveType, Date32Type, Int32Type, Int64Type, Time32MillisecondType, TimestampMillisecondType,
 };
 use datafusion::error::Result;
-use headwater_connectors::java_time::{LegacyPattern, ParseError, Pattern, Zone};
+use headwater_formats::java_time::{LegacyPattern, ParseError, Pattern, Zone};
 
 use super::number::zone;
 use crate::functions::call::{Call, Memo};

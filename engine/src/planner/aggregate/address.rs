@@ -20,7 +20,7 @@ use datafusion::common::{Column, DFSchema, Result, ScalarValue};
 use datafusion::datasource::source_as_provider;
 use datafusion::functions::core::expr_fn::greatest;
 use datafusion::logical_expr::{Expr, JoinType, LogicalPlan, LogicalPlanBuilder, TableScan, Union, Unnest, cast};
-use headwater_connectors::table::{ROWOFFSET, ROWPARTITION, ROWTIME, RowKind};
+use headwater_formats::decode::{ROWOFFSET, ROWPARTITION, ROWTIME, RowKind};
 
 use super::super::topics::TopicTable;
 use super::ordinal::ordinals;

@@ -24,7 +24,7 @@ use crate::planner::define::real_first;
 use crate::planner::{naming, patterns, star};
 use crate::sql::expr_forms::{is_constructor, is_subquery};
 use crate::sql::{ast, each_own_expr, place, walk, walk_mut};
-use headwater_connectors::table::{WINDOWEND, WINDOWSTART};
+use headwater_formats::decode::{WINDOWEND, WINDOWSTART};
 
 /// A query that can be continuous.
 #[derive(Clone, Debug)]

@@ -25,7 +25,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 use futures::StreamExt as _;
-use headwater_connectors::panic::words;
+use headwater_formats::panic::words;
 use headwater_tests::ended;
 
 use crate::case::Case;

@@ -7,12 +7,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::array::{Array as _, BinaryArray};
-use headwater_connectors::record::{OutBatch, TopicPartition, header_lists, headers_at};
 use headwater_connectors::transport::memory::MemoryTransport;
 use headwater_connectors::transport::{
     Admin, Doorbell, GroupPlan, Member, Membership, NewTopic, Position, ReadPlan, Sink, SinkOptions, Source, Transport,
     TransportError,
 };
+use headwater_formats::record::{OutBatch, TopicPartition, header_lists, headers_at};
 use parking_lot::Mutex;
 
 /// Partitions of a topic when nobody says otherwise.

@@ -3,7 +3,7 @@
 //! Joins are steps from left to right; each brings one source and compares one expression of it with one expression of
 //! what is there already.
 
-use headwater_connectors::format::FormatKind;
+use headwater_formats::format::FormatKind;
 use sqlparser::ast::{BinaryOperator, Expr, Join, JoinConstraint, JoinOperator, Spanned as _};
 
 use super::Stateful;

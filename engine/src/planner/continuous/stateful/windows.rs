@@ -1,6 +1,6 @@
 //! WINDOW, EMIT FINAL and the bounds of windows.
 
-use headwater_connectors::table::{WINDOWEND, WINDOWSTART};
+use headwater_formats::decode::{WINDOWEND, WINDOWSTART};
 use sqlparser::ast::Expr;
 
 use super::Stateful;

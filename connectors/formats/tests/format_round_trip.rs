@@ -15,8 +15,8 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, BinaryArray, BooleanArray};
 use arrow::buffer::NullBuffer;
 use arrow::datatypes::Field;
-use headwater_connectors::format::{FormatKind, Layout};
-use headwater_connectors::record::Side;
+use headwater_formats::format::{FormatKind, Layout};
+use headwater_formats::record::Side;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 

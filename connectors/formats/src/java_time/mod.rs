@@ -7,7 +7,7 @@
 //! knows SQL, records or the present time.
 //!
 //! ```
-//! use headwater_connectors::java_time::{Pattern, Zone};
+//! use headwater_formats::java_time::{Pattern, Zone};
 //!
 //! let pattern = Pattern::new("yyyy-MM-dd HH:mm:ss zzz")?;
 //! let mut text = String::new();

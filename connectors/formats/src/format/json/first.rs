@@ -8,7 +8,7 @@ use super::scan::Scan;
 /// rules of payloads, and like them it may be followed by anything. Fails with a reason for users.
 ///
 /// ```
-/// use headwater_connectors::format::first_json_value;
+/// use headwater_formats::format::first_json_value;
 ///
 /// assert_eq!(first_json_value(" [1, 2] and more"), Ok(Some(1..7)));
 /// assert_eq!(first_json_value(" "), Ok(None));

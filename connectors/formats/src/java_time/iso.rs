@@ -4,7 +4,7 @@
 //! `2020-05-12T21`. What is missing is the first month, the first day, midnight.
 //!
 //! ```
-//! use headwater_connectors::java_time::iso;
+//! use headwater_formats::java_time::iso;
 //! assert_eq!(iso::parse_partial_iso_timestamp_ms("1970-01-02T01+0100"), Ok(86_400_000));
 //! ```
 

@@ -13,7 +13,7 @@ use arrow::datatypes::{
     ArrowPrimitiveType, DataType, Date32Type, Decimal128Type, Decimal256Type, Field, Fields, Int32Type, Int64Type,
     Time32MillisecondType, TimeUnit, TimestampMillisecondType, i256,
 };
-use headwater_connectors::format::{FormatKind, Layout};
+use headwater_formats::format::{FormatKind, Layout};
 use rand::Rng;
 use rand::rngs::StdRng;
 

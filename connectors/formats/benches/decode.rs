@@ -14,7 +14,7 @@ use std::time::Instant;
 use arrow::array::{Array, ArrayRef, BinaryArray, Int64Builder, StringBuilder};
 use arrow::datatypes::{DataType, Field, Schema};
 use arrow::json::ReaderBuilder;
-use headwater_connectors::format::{FormatKind, Layout};
+use headwater_formats::format::{FormatKind, Layout};
 
 const BATCH_ROWS: usize = 8192;
 /// Bidder and channel.

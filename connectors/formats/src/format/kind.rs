@@ -23,7 +23,7 @@ use crate::record::Side;
 /// use std::sync::Arc;
 /// use arrow::array::{AsArray, BinaryArray};
 /// use arrow::datatypes::{DataType, Field, Int64Type};
-/// use headwater_connectors::format::{FormatKind, Layout};
+/// use headwater_formats::format::{FormatKind, Layout};
 ///
 /// let field = |name, kind| Arc::new(Field::new(name, kind, true));
 /// let fields = vec![field("ID", DataType::Int64), field("NAME", DataType::Utf8)];
@@ -36,7 +36,7 @@ use crate::record::Side;
 /// let ids: Vec<_> = decoded.columns[0].as_primitive::<Int64Type>().iter().collect();
 /// assert_eq!(ids, [Some(7), None, None]);
 /// assert_eq!(decoded.bad[0].reason, "$.ID: the text is no BIGINT (byte 7)");
-/// # Ok::<(), headwater_connectors::format::FormatError>(())
+/// # Ok::<(), headwater_formats::format::FormatError>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum FormatKind {

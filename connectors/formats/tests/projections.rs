@@ -12,7 +12,7 @@ mod random;
 
 use arrow::array::BinaryArray;
 use arrow::datatypes::Field;
-use headwater_connectors::format::{Decoded, FormatKind, Layout};
+use headwater_formats::format::{Decoded, FormatKind, Layout};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use std::sync::Arc;

@@ -7,6 +7,8 @@
 //! This room knows no SQL and no format: a payload is bytes.
 
 mod header_column;
+mod limits;
+pub mod partitioner;
 
 use std::fmt;
 use std::sync::Arc;
@@ -18,6 +20,7 @@ use arrow::datatypes::{Int32Type, Int64Type};
 use arrow::error::ArrowError;
 
 pub use header_column::{HeaderColumn, header_lists};
+pub use limits::RecordLimits;
 
 /// One partition of one topic.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -50,7 +50,7 @@ impl Zone {
     /// The name is none of these.
     ///
     /// ```
-    /// use headwater_connectors::java_time::Zone;
+    /// use headwater_formats::java_time::Zone;
     /// assert_eq!(Zone::of("UTC+2").unwrap().offset_s_at(0), 7_200);
     /// assert!(Zone::of("Middle/Earth").is_err());
     /// ```

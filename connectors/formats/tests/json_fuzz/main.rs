@@ -22,7 +22,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, BinaryArray};
 use arrow::datatypes::{DataType, Field, Fields};
-use headwater_connectors::format::{BadRow, Decoder, FormatKind, Layout};
+use headwater_formats::format::{BadRow, Decoder, FormatKind, Layout};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
