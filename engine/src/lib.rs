@@ -5,25 +5,19 @@
 //! Above the waterline `runtime` moves: the command topic, running queries, the cluster.
 
 pub mod answer;
-pub mod catalog;
-pub mod config;
-pub mod dataflow;
-pub mod definition;
-pub mod diagnostic;
-mod dialect;
 mod engine;
-mod errors;
-pub mod expression;
 pub mod failure;
-pub mod functions;
-mod planner;
 pub mod row_text;
 mod runtime;
 mod session;
-pub mod sql;
-pub mod topology;
-pub mod types;
 mod words;
+
+pub use headwater_dataflow as dataflow;
+pub use headwater_expression as expression;
+use headwater_expression::{dialect, errors};
+pub use headwater_functions as functions;
+pub use headwater_language::{catalog, config, definition, diagnostic, sql, topology, types};
+use headwater_planner as planner;
 
 pub use engine::{Asked, Engine};
 pub use runtime::{Driver, Ran, Step, check_for_run};

@@ -1,0 +1,239 @@
+//! Rows of a result as records of the output topic.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, BinaryArray, BooleanArray, Int64Array};
+use arrow::buffer::NullBuffer;
+use arrow::compute::filter;
+use arrow::datatypes::SchemaRef;
+use arrow::error::ArrowError;
+use headwater_formats::decode::{ColumnTimes, KeyWindow, with_windows};
+use headwater_formats::format::{BadRow, Encoder, FormatError};
+use headwater_formats::record::RecordLimits;
+use headwater_formats::record::partitioner::partition_of;
+use headwater_formats::record::{HEADER_FRAME_BYTES, OutBatch, Side, header_bytes};
+
+use super::chunk::Chunk;
+use headwater_functions::clock;
+use headwater_language::definition::{ColumnRole, SideDef, SourceDef, WindowDef};
+
+/// How the records of an output topic are spread over its partitions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Placement {
+    /// Number of partitions of the topic, at least 1.
+    pub partitions: i32,
+    /// What the topic takes of a record.
+    pub limits: RecordLimits,
+}
+
+/// Makes records of one output topic.
+pub struct Output {
+    topic: Arc<str>,
+    key: SideEncoder,
+    value: SideEncoder,
+    /// The column with the timestamp of the records, when it is not the event time.
+    times: Option<(usize, ColumnTimes)>,
+    rekeyed: bool,
+    /// The window that keys carry.
+    window: Option<KeyWindow>,
+    placement: Placement,
+}
+
+/// A row that is no record, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unwritten {
+    /// Its index in the chunk.
+    pub row: usize,
+    /// The half that could not be encoded.
+    pub side: Side,
+    /// Why.
+    pub reason: String,
+}
+
+/// One half of the records.
+struct SideEncoder {
+    encoder: Box<dyn Encoder>,
+    /// Index of each of its fields among the columns of the result.
+    columns: Vec<usize>,
+}
+
+impl Output {
+    /// An encoder for `sink`, from rows with the columns of `schema`. Where the key is `rekeyed`, one of several
+    /// columns is always there, if all are null, too. Fails when a format cannot hold a column, which planning has
+    /// checked before.
+    pub fn new(sink: &SourceDef, schema: &SchemaRef, rekeyed: bool, placement: Placement) -> Result<Self, FormatError> {
+        let times = match &sink.event_time {
+            Some(time) => Some((index_of(schema, &time.column)?, ColumnTimes::new(time.format.as_deref())?)),
+            None => None,
+        };
+        Ok(Self {
+            topic: Arc::from(sink.topic.as_str()),
+            key: SideEncoder::new(sink, &sink.key, &ColumnRole::Key, schema)?,
+            value: SideEncoder::new(sink, &sink.value, &ColumnRole::Value, schema)?,
+            times,
+            rekeyed,
+            window: sink.window.map(WindowDef::key_window),
+            placement,
+        })
+    }
+
+    /// The rows as records. `partition` is where the rows came from: it places records without a key,
+    /// so that their order stays. Rows that cannot be encoded are left out and told.
+    pub fn encode(&mut self, chunk: &Chunk, partition: i32) -> Result<(OutBatch, Vec<Unwritten>), ArrowError> {
+        let present = if self.rekeyed && self.key.columns.len() > 1 { None } else { self.key.present(chunk) };
+        let keys = self.key.encode(chunk, present.as_ref());
+        let keys = match (&chunk.windows, self.window) {
+            (Some([starts, ends]), Some(window)) => (with_windows(&keys.0, starts, ends, window), keys.1),
+            _ => keys,
+        };
+        let values = self.value.encode(chunk, chunk.valued.as_ref());
+        let (times, bad_times) = self.times(chunk)?;
+        let told = |side: Side| move |bad: BadRow| Unwritten { row: bad.row, side, reason: bad.reason };
+        let mut unwritten: Vec<Unwritten> = keys.1.into_iter().map(told(Side::Key)).collect();
+        unwritten.extend(values.1.into_iter().chain(bad_times).map(told(Side::Value)));
+        let parts = Parts { keys: keys.0, values: values.0, times, headers: chunk.headers.clone() };
+        self.refuse(&parts, &mut unwritten);
+        let parts = if unwritten.is_empty() { parts } else { parts.without(&unwritten)? };
+        Ok((self.batch(parts, partition), unwritten))
+    }
+
+    /// The timestamps of the records; one without a value has that of the record it came from.
+    fn times(&self, chunk: &Chunk) -> Result<(Int64Array, Vec<BadRow>), ArrowError> {
+        let Some((column, times)) = &self.times else { return Ok((chunk.times_ms.clone(), Vec::new())) };
+        let (read, mut bad) = times.read(chunk.rows.column(*column))?;
+        let Some(valued) = &chunk.valued else { return Ok((read, bad)) };
+        bad.retain(|bad| valued.is_valid(bad.row));
+        let time = |row: usize| if valued.is_valid(row) { read.value(row) } else { chunk.times_ms.value(row) };
+        Ok(((0..chunk.len()).map(time).collect::<Vec<_>>().into(), bad))
+    }
+
+    /// Leaves out what the topic would not take: it would refuse whole batches, and so everything in the epoch.
+    fn refuse(&self, parts: &Parts, unwritten: &mut Vec<Unwritten>) {
+        let mut refused = self.too_large(parts);
+        refused.extend(self.out_of_time(parts));
+        if self.placement.limits.needs_key && parts.keys.null_count() > 0 {
+            let fact = format!("the record has no key, and topic \"{}\" is compacted (cleanup.policy)", self.topic);
+            let keyless = (0..parts.keys.len()).filter(|row| parts.keys.is_null(*row));
+            refused.extend(keyless.map(|row| (row, fact.clone())));
+        }
+        // One reason a row.
+        let mut seen: BTreeSet<usize> = unwritten.iter().map(|bad| bad.row).collect();
+        refused.retain(|(row, _)| seen.insert(*row));
+        unwritten.extend(refused.into_iter().map(|(row, reason)| Unwritten { row, side: Side::Value, reason }));
+    }
+
+    /// Records with more bytes than the topic takes, and why.
+    fn too_large(&self, parts: &Parts) -> Vec<(usize, String)> {
+        let bytes_max = self.placement.limits.bytes_max.filter(|most| parts.bytes_at_most() > *most);
+        let Some(most) = bytes_max else { return Vec::new() };
+        let topic = &self.topic;
+        let large = (0..parts.keys.len()).map(|row| (row, parts.bytes(row))).filter(|(_, bytes)| *bytes > most);
+        let why =
+            |bytes| format!("the record has {bytes} bytes, and topic \"{topic}\" takes {most} (max.message.bytes)");
+        large.map(|(row, bytes)| (row, why(bytes))).collect()
+    }
+
+    /// Records with a timestamp that the topic does not take, and why.
+    fn out_of_time(&self, parts: &Parts) -> Vec<(usize, String)> {
+        let RecordLimits { ahead_ms_max, behind_ms_max, .. } = self.placement.limits;
+        let Some(now) = clock::now_ms().filter(|_| ahead_ms_max.is_some() || behind_ms_max.is_some()) else {
+            return Vec::new();
+        };
+        let latest = ahead_ms_max.map_or(i64::MAX, |ahead| now.saturating_add(ahead));
+        let earliest = behind_ms_max.map_or(i64::MIN, |behind| now.saturating_sub(behind));
+        let topic = &self.topic;
+        let why = |time: i64| {
+            let (ms, where_, limit) = match time > latest {
+                true => (ahead_ms_max.unwrap_or(0), "ahead of", "after"),
+                false => (behind_ms_max.unwrap_or(0), "behind", "before"),
+            };
+            let fact = format!("the timestamp {time} is more than {ms} ms {where_} the present");
+            format!("{fact}, which is what topic \"{topic}\" takes (message.timestamp.{limit}.max.ms)")
+        };
+        let outside = parts.times.values().iter().enumerate().filter(|(_, time)| **time > latest || **time < earliest);
+        outside.map(|(row, time)| (row, why(*time))).collect()
+    }
+
+    fn batch(&self, parts: Parts, partition: i32) -> OutBatch {
+        let keyless = partition % self.placement.partitions;
+        let place = |key: Option<&[u8]>| key.map_or(keyless, |key| partition_of(key, self.placement.partitions));
+        let partitions: Vec<i32> = parts.keys.iter().map(place).collect();
+        OutBatch {
+            topic: self.topic.clone(),
+            partitions: Some(partitions.into()),
+            keys: parts.keys,
+            values: parts.values,
+            timestamps_ms: Some(parts.times.values().clone()),
+            headers: parts.headers,
+        }
+    }
+}
+
+/// The parts of some records.
+struct Parts {
+    keys: BinaryArray,
+    values: BinaryArray,
+    times: Int64Array,
+    headers: Option<arrow::array::ListArray>,
+}
+
+impl Parts {
+    /// Bytes of key, value and headers of a record.
+    fn bytes(&self, row: usize) -> usize {
+        let length = |column: &BinaryArray, row: usize| usize::try_from(column.value_length(row)).unwrap_or(0);
+        let headers = self.headers.as_ref().map_or(0, |headers| header_bytes(headers, row));
+        length(&self.keys, row) + length(&self.values, row) + headers
+    }
+
+    /// What no record of them is larger than.
+    fn bytes_at_most(&self) -> usize {
+        let longest = |column: &BinaryArray| column.offsets().lengths().max().unwrap_or(0);
+        let headers = self
+            .headers
+            .as_ref()
+            .map_or(0, |headers| headers.get_array_memory_size() + HEADER_FRAME_BYTES * headers.values().len());
+        longest(&self.keys) + longest(&self.values) + headers
+    }
+
+    fn without(self, unwritten: &[Unwritten]) -> Result<Self, ArrowError> {
+        let mut keep = vec![true; self.keys.len()];
+        unwritten.iter().for_each(|bad| keep[bad.row] = false);
+        let keep = BooleanArray::from(keep);
+        let kept = |column: &dyn Array| filter(column, &keep).map(|column| column.to_data());
+        Ok(Self {
+            keys: kept(&self.keys)?.into(),
+            values: kept(&self.values)?.into(),
+            times: kept(&self.times)?.into(),
+            headers: self.headers.as_ref().map(|h| kept(h).map(Into::into)).transpose()?,
+        })
+    }
+}
+
+impl SideEncoder {
+    fn new(sink: &SourceDef, side: &SideDef, role: &ColumnRole, schema: &SchemaRef) -> Result<Self, FormatError> {
+        let layout = sink.layout(side, role);
+        let format = sink.format_of(side, role)?;
+        let columns = layout.fields.iter().map(|f| index_of(schema, f.name())).collect::<Result<_, _>>()?;
+        Ok(Self { encoder: format.encoder(&layout)?, columns })
+    }
+
+    /// Which rows have this half at all: those with any of its columns.
+    fn present(&self, chunk: &Chunk) -> Option<NullBuffer> {
+        let columns: Vec<&ArrayRef> = self.columns.iter().map(|i| chunk.rows.column(*i)).collect();
+        if !columns.is_empty() && columns.iter().any(|c| c.null_count() == 0) {
+            return None;
+        }
+        Some((0..chunk.len()).map(|row| columns.iter().any(|c| c.is_valid(row))).collect())
+    }
+
+    fn encode(&mut self, chunk: &Chunk, present: Option<&NullBuffer>) -> (BinaryArray, Vec<BadRow>) {
+        let columns: Vec<ArrayRef> = self.columns.iter().map(|i| chunk.rows.column(*i).clone()).collect();
+        let encoded = self.encoder.encode(&columns, chunk.len(), present);
+        (encoded.payloads, encoded.bad)
+    }
+}
+
+fn index_of(schema: &SchemaRef, name: &str) -> Result<usize, FormatError> {
+    schema.index_of(name).map_err(|_| FormatError::Unfit(format!("the result has no column \"{name}\"")))
+}

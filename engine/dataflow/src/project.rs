@@ -1,0 +1,73 @@
+//! SELECT: each row becomes another one.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, AsArray, BooleanArray, ListArray, RecordBatch, RecordBatchOptions};
+use arrow::compute::nullif;
+use arrow::datatypes::{Field, Schema, SchemaRef};
+use arrow::error::ArrowError;
+
+use super::chunk::Chunk;
+use headwater_expression::{Expression, Failure};
+
+/// The operator.
+#[derive(Clone, Debug)]
+pub struct Project {
+    columns: Vec<Column>,
+    headers: Option<Expression>,
+    schema: SchemaRef,
+}
+
+/// A column of the result.
+#[derive(Clone, Debug)]
+pub struct Column {
+    /// Its name.
+    pub name: String,
+    /// What it is made of.
+    pub expr: Expression,
+    /// It is null in the row of a record without a value, whatever the expression makes of nothing.
+    pub needs_value: bool,
+}
+
+impl Project {
+    /// Makes these columns, and with `headers`, a headers column, those of the record.
+    pub fn new(columns: Vec<Column>, headers: Option<Expression>) -> Self {
+        let field = |column: &Column| Field::new(&column.name, column.expr.data_type().clone(), true);
+        let schema = Arc::new(Schema::new(columns.iter().map(field).collect::<Vec<_>>()));
+        Self { columns, headers, schema }
+    }
+
+    /// The columns of the result; all may be null.
+    pub fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    /// The same rows with the columns of the result.
+    pub fn apply(&self, chunk: Chunk, failures: &mut Vec<Failure>) -> Result<Chunk, ArrowError> {
+        let valueless = chunk.valued.as_ref().map(|valued| BooleanArray::new(!valued.inner(), None));
+        let column = |column: &Column, failures: &mut Vec<Failure>| {
+            let values = column.expr.evaluate(&chunk.rows, failures);
+            match &valueless {
+                Some(valueless) if column.needs_value => nullif(&values, valueless),
+                _ => Ok(values),
+            }
+        };
+        let columns =
+            self.columns.iter().map(|c| column(c, failures)).collect::<Result<Vec<ArrayRef>, ArrowError>>()?;
+        let headers = match &self.headers {
+            Some(expr) => Some(headers_of(expr, &chunk, failures)?),
+            None => None,
+        };
+        let options = RecordBatchOptions::new().with_row_count(Some(chunk.len()));
+        let rows = RecordBatch::try_new_with_options(self.schema.clone(), columns, &options)?;
+        let chunk = chunk.with_rows(rows);
+        Ok(Chunk { headers: headers.or_else(|| chunk.headers.clone()), ..chunk })
+    }
+}
+
+/// The headers that an expression gives; planning has checked that its type can be that.
+fn headers_of(expr: &Expression, chunk: &Chunk, failures: &mut Vec<Failure>) -> Result<ListArray, ArrowError> {
+    let values = expr.evaluate(&chunk.rows, failures);
+    let lists = headwater_expression::headers_of(&values).map_err(ArrowError::CastError)?;
+    Ok(lists.as_list().clone())
+}

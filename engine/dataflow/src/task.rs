@@ -1,0 +1,389 @@
+//! One partition of a running query: records in, commands out.
+//!
+//! ```text
+//! handle(Records) → advance* → Write*, Complain* …   as often as records come
+//! handle(Barrier) → Reached                          everything before it has come out
+//! handle(Committed)                                  it will never come again
+//! ```
+//!
+//! A task never waits and never fails on a record: what is wrong with one comes out as a complaint
+//! with its address. Rows that become many or long come out piece by piece, in the order of their records, so that what
+//! waits to be written is bounded and a commit can be made between two records of one batch.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, ListArray, RecordBatch};
+use arrow::buffer::{NullBuffer, ScalarBuffer};
+use arrow::compute::{filter, nullif};
+use arrow::datatypes::FieldRef;
+use arrow::error::ArrowError;
+use headwater_formats::decode::{ROWOFFSET, ROWPARTITION, ROWTIME, RecordDecoder, WINDOWEND, WINDOWSTART};
+use headwater_formats::panic::words;
+use headwater_formats::record::{OutBatch, RawBatch, Side, TopicPartition};
+
+use super::chunk::Chunk;
+use super::compiled::{Compiled, Operator};
+use super::complaint::{Complaint, ComplaintKind};
+use super::explode::Exploding;
+use super::output::{Output, Unwritten};
+use super::size::{PIECE_BYTES_MAX, bytes_of, piece};
+use headwater_expression::Failure;
+use headwater_language::diagnostic::shortened;
+
+/// Number of a commit of one query in one process, from 1.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Epoch(pub u64);
+
+/// What happens to a task.
+#[derive(Debug)]
+pub enum Event<'a> {
+    /// The next records of its partition.
+    Records(&'a RawBatch),
+    /// An epoch ends: everything that belongs to it is to come out.
+    Barrier(Epoch),
+    /// An epoch is committed.
+    Committed(Epoch),
+}
+
+/// What is to be done for a task.
+#[derive(Debug)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "a command carries thousands of records: its own size is nothing beside them"
+)]
+pub enum Command {
+    /// Records to be written to the output topic, with the offset of the record that each was made of.
+    Write(OutBatch, Int64Array),
+    /// Rows to be shown, with the columns of [`Compiled::result_schema`].
+    Show(RecordBatch),
+    /// Something is wrong with a record.
+    Complain(Complaint),
+    /// All of this epoch has come out.
+    Reached(Epoch),
+    /// The query stops before this record, for good: what came before it has come out, and nothing comes after it.
+    Stop(Complaint),
+}
+
+/// One partition of a running query.
+pub struct Task {
+    compiled: Compiled,
+    origin: TopicPartition,
+    decoder: RecordDecoder,
+    output: Option<Output>,
+    commands: VecDeque<Command>,
+    /// Offsets of the batch that was handled last.
+    offsets: ScalarBuffer<i64>,
+    /// What is left to be done of it, the first records last.
+    left: Vec<Left>,
+    /// What is wrong with records that have not come out entirely.
+    withheld: Vec<Complaint>,
+    /// The record whose rows came out last.
+    last_out: Option<i64>,
+    /// What the query stops at once all before it has come out.
+    stop: Option<Complaint>,
+    /// For each operator the bytes of a row that came out of it lately; none before the first.
+    growth: Vec<Option<usize>>,
+}
+
+/// Some rows and where they go on.
+enum Left {
+    /// They are to go through the operator with this index and those after it.
+    Rows(Chunk, usize),
+    /// They are on their way through a table function, and then to the operator with this index.
+    Exploding(Exploding, usize),
+}
+
+/// How far a task is with the batch that was handled last, once its commands are performed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TaskPosition {
+    /// All of its records have come out.
+    Done,
+    /// All records before this offset have come out, and nothing of the one at it.
+    Before(i64),
+    /// Something of the record at this offset has come out, and something is left.
+    Within(i64),
+}
+
+/// Rows that go through SELECT or a table function before it is known how long they become there.
+const FIRST_ROWS: usize = 1_024;
+
+impl Task {
+    /// A task for one partition, which has handled nothing.
+    pub(super) fn new(
+        compiled: Compiled,
+        origin: TopicPartition,
+        decoder: RecordDecoder,
+        output: Option<Output>,
+    ) -> Self {
+        Self {
+            growth: vec![None; compiled.operators.len()],
+            compiled,
+            origin,
+            decoder,
+            output,
+            commands: VecDeque::new(),
+            offsets: Vec::new().into(),
+            left: Vec::new(),
+            withheld: Vec::new(),
+            last_out: None,
+            stop: None,
+        }
+    }
+
+    /// Takes an event; the batch before is to be done with. What is to be done about it is given by
+    /// [`Self::poll_command`] and, while [`Self::advance`] says that something is left, after that. Fails only on an
+    /// internal error.
+    pub fn handle(&mut self, event: &Event<'_>) -> Result<(), ArrowError> {
+        match event {
+            Event::Records(raw) => self.records(raw),
+            Event::Barrier(epoch) => {
+                self.commands.push_back(Command::Reached(*epoch));
+                Ok(())
+            }
+            // Without state there is nothing to let go of.
+            Event::Committed(_) => Ok(()),
+        }
+    }
+
+    /// Goes on with the batch that was handled last by a piece of bounded size. False when nothing was left to do.
+    pub fn advance(&mut self) -> Result<bool, ArrowError> {
+        match self.left.pop() {
+            None => {
+                let stop = self.stop.take().map(Command::Stop);
+                self.commands.extend(stop);
+                return Ok(!self.commands.is_empty());
+            }
+            Some(Left::Rows(chunk, at)) => self.rows(chunk, at),
+            Some(Left::Exploding(mut exploding, at)) => {
+                if let Some(piece) = exploding.next_piece()? {
+                    self.left.extend([Left::Exploding(exploding, at), Left::Rows(piece, at)]);
+                }
+            }
+        }
+        self.release();
+        Ok(true)
+    }
+
+    /// The next thing to be done, in order.
+    pub fn poll_command(&mut self) -> Option<Command> {
+        self.commands.pop_front()
+    }
+
+    /// How far it is.
+    pub fn position(&mut self) -> TaskPosition {
+        let (offset, begun) = loop {
+            match self.left.last_mut() {
+                None => return TaskPosition::Done,
+                Some(Left::Rows(chunk, _)) => break (chunk.offsets.value(0), false),
+                Some(Left::Exploding(exploding, _)) => match exploding.position() {
+                    Some(position) => break position,
+                    None => drop(self.left.pop()),
+                },
+            }
+        };
+        match begun || self.last_out == Some(offset) {
+            true => TaskPosition::Within(offset),
+            false => TaskPosition::Before(offset),
+        }
+    }
+
+    fn records(&mut self, raw: &RawBatch) -> Result<(), ArrowError> {
+        debug_assert_eq!(raw.origin, self.origin, "a task has one partition");
+        debug_assert!(self.left.is_empty() && self.withheld.is_empty(), "one batch after the other");
+        self.offsets = raw.offsets.clone();
+        self.last_out = None;
+        let mut decoded = self.decoder.decode(raw)?;
+        let stop_at = decoded.untimed.filter(|_| self.compiled.stops_on_time);
+        let rejects = std::mem::take(&mut decoded.rejects);
+        for reject in rejects.into_iter().filter(|reject| stop_at.is_none_or(|at| reject.offset <= at)) {
+            let reason = format!("{}: {}", reject.side, reject.reason);
+            match stop_at == Some(reject.offset) {
+                true => self.stop = Some(self.complaint(ComplaintKind::Deserialization, reject.offset, None, reason)),
+                false => self.complain(ComplaintKind::Deserialization, reject.offset, None, reason),
+            }
+        }
+        if decoded.rows.num_rows() > 0 {
+            let headers = raw.headers.as_ref().filter(|_| self.compiled.forwards_headers);
+            let headers = match (headers, &decoded.kept) {
+                (Some(headers), Some(kept)) => Some(filter(headers, kept)?.as_list().clone()),
+                (headers, _) => headers.cloned(),
+            };
+            let windowed = self.compiled.sink.as_ref().is_some_and(|sink| sink.window.is_some());
+            let chunk = chunk(decoded.rows, headers.filter(any_header), decoded.valued, windowed)?;
+            let chunk = match stop_at {
+                Some(at) => chunk.slice(0, chunk.offsets.values().partition_point(|offset| *offset < at)),
+                None => chunk,
+            };
+            self.left.extend((!chunk.is_empty()).then_some(Left::Rows(chunk, 0)));
+        }
+        self.release();
+        Ok(())
+    }
+
+    /// Takes rows through the operator at an index, or to the output after the last one. Where they become too much for
+    /// one batch they go in halves; a row that is too much alone is skipped and reported.
+    fn rows(&mut self, chunk: Chunk, at: usize) {
+        let chunk = self.first_piece(chunk, at);
+        let attempt = catch_unwind(AssertUnwindSafe(|| self.apply(chunk.clone(), at)));
+        let why = match attempt {
+            Ok(Ok(())) => return,
+            Ok(Err(error)) => error.to_string(),
+            Err(panic) => words(panic.as_ref()).to_owned(),
+        };
+        match chunk.len() {
+            0 | 1 => {
+                let offset = chunk.offsets.iter().flatten().next().unwrap_or_default();
+                let reason = format!("the row could not be processed: {why}");
+                self.complain(ComplaintKind::Processing, offset, None, reason);
+            }
+            rows => {
+                let half = rows / 2;
+                let second = chunk.slice(half, rows - half);
+                self.left.extend([Left::Rows(second, at), Left::Rows(chunk.slice(0, half), at)]);
+            }
+        }
+    }
+
+    /// As many of the first rows as are worked on at once; the others are left for later.
+    fn first_piece(&mut self, chunk: Chunk, at: usize) -> Chunk {
+        let rows = match self.compiled.operators.get(at) {
+            Some(operator) if operator.grows() => match self.growth[at] {
+                None => FIRST_ROWS,
+                Some(bytes) => (PIECE_BYTES_MAX / bytes.max(1)).max(1),
+            },
+            Some(_) => chunk.len(),
+            None if chunk.bytes() > PIECE_BYTES_MAX => piece(chunk.row_bytes(), PIECE_BYTES_MAX),
+            None => chunk.len(),
+        };
+        if rows >= chunk.len() {
+            return chunk;
+        }
+        self.left.push(Left::Rows(chunk.slice(rows, chunk.len() - rows), at));
+        chunk.slice(0, rows)
+    }
+
+    fn apply(&mut self, chunk: Chunk, at: usize) -> Result<(), ArrowError> {
+        let Some(operator) = self.compiled.operators.get(at) else { return self.put_out(&chunk) };
+        let (mut failures, offsets) = (Vec::new(), chunk.offsets.clone());
+        let rows = chunk.len();
+        let (next, bytes) = match operator {
+            Operator::Filter(filter) => (Left::Rows(filter.apply(chunk, &mut failures)?, at + 1), None),
+            Operator::Project(project) => {
+                let chunk = project.apply(chunk, &mut failures)?;
+                let bytes = bytes_of(&chunk.rows);
+                (Left::Rows(chunk, at + 1), Some(bytes))
+            }
+            Operator::Explode(explode) => {
+                let exploding = explode.begin(chunk, &mut failures)?;
+                let bytes = exploding.bytes_read();
+                (Left::Exploding(exploding, at + 1), Some(bytes))
+            }
+        };
+        if let Some(bytes) = bytes {
+            let (now, before) = (bytes / rows.max(1), self.growth[at].unwrap_or(0));
+            self.growth[at] = Some(now.max(before - before / 4));
+        }
+        for Failure { row, expr, reason } in failures {
+            self.complain(ComplaintKind::Processing, offsets.value(row), Some(expr), reason);
+        }
+        if !matches!(&next, Left::Rows(chunk, _) if chunk.is_empty()) {
+            self.left.push(next);
+        }
+        Ok(())
+    }
+
+    fn put_out(&mut self, chunk: &Chunk) -> Result<(), ArrowError> {
+        let last = chunk.offsets.values().last().copied();
+        let Some(output) = &mut self.output else {
+            self.commands.push_back(Command::Show(chunk.rows.clone()));
+            self.last_out = last;
+            return Ok(());
+        };
+        let (batch, unwritten) = output.encode(chunk, self.origin.partition)?;
+        if !batch.is_empty() {
+            self.commands.push_back(Command::Write(batch, offsets_without(&chunk.offsets, &unwritten)));
+            self.last_out = last;
+        }
+        for bad in unwritten {
+            let side = if bad.side == Side::Key { "key" } else { "value" };
+            let reason = format!("{side}: {}", bad.reason);
+            self.complain(ComplaintKind::Serialization, chunk.offsets.value(bad.row), None, reason);
+        }
+        Ok(())
+    }
+
+    fn complain(&mut self, kind: ComplaintKind, offset: i64, expr: Option<String>, reason: String) {
+        let complaint = self.complaint(kind, offset, expr, reason);
+        self.withheld.push(complaint);
+    }
+
+    fn complaint(&self, kind: ComplaintKind, offset: i64, expr: Option<String>, reason: String) -> Complaint {
+        let origin = self.origin.clone();
+        let index = self.offsets.binary_search(&offset).unwrap_or(0);
+        Complaint { kind, origin, offset, expr: expr.map(shortened), reason: shortened(reason), index }
+    }
+
+    /// Reports what is wrong with records that have come out entirely: a commit before that must not know of it, as the
+    /// record will be read again.
+    fn release(&mut self) {
+        if self.withheld.is_empty() {
+            return;
+        }
+        self.withheld.sort_by_key(|complaint| complaint.offset);
+        let ready = match self.position() {
+            TaskPosition::Done => self.withheld.len(),
+            TaskPosition::Before(offset) | TaskPosition::Within(offset) => {
+                self.withheld.partition_point(|complaint| complaint.offset < offset)
+            }
+        };
+        self.commands.extend(self.withheld.drain(..ready).map(Command::Complain));
+    }
+}
+
+/// The offsets of the rows that were written.
+fn offsets_without(offsets: &Int64Array, unwritten: &[Unwritten]) -> Int64Array {
+    if unwritten.is_empty() {
+        return offsets.clone();
+    }
+    let out: BTreeSet<usize> = unwritten.iter().map(|bad| bad.row).collect();
+    offsets.values().iter().enumerate().filter(|(row, _)| !out.contains(row)).map(|(_, offset)| *offset).collect()
+}
+
+/// Decoded rows, among whose columns are event time and offset, as a chunk.
+fn chunk(
+    rows: RecordBatch,
+    headers: Option<ListArray>,
+    valued: Option<NullBuffer>,
+    windowed: bool,
+) -> Result<Chunk, ArrowError> {
+    let column = |name: &str| -> Result<Int64Array, ArrowError> {
+        let column =
+            rows.column_by_name(name).ok_or_else(|| ArrowError::SchemaError(format!("{name} was not read")))?;
+        Ok(column.as_primitive().clone())
+    };
+    let (times_ms, offsets) = (column(ROWTIME)?, column(ROWOFFSET)?);
+    let windows = if windowed { Some([column(WINDOWSTART)?, column(WINDOWEND)?]) } else { None };
+    let rows = match &valued {
+        Some(valued) => without_address(rows, valued)?,
+        None => rows,
+    };
+    Ok(Chunk { times_ms, offsets, headers, valued, windows, rows })
+}
+
+/// Expressions see of a record without a value nothing but its key. Semantics: ksqlDB's, whose pseudo columns are part
+/// of the value.
+fn without_address(rows: RecordBatch, valued: &NullBuffer) -> Result<RecordBatch, ArrowError> {
+    let valueless = BooleanArray::new(!valued.inner(), None);
+    let schema = rows.schema();
+    let hide = |(field, column): (&FieldRef, &ArrayRef)| match field.name().as_str() {
+        ROWTIME | ROWOFFSET | ROWPARTITION => nullif(column, &valueless),
+        _ => Ok(column.clone()),
+    };
+    let columns = schema.fields().iter().zip(rows.columns()).map(hide).collect::<Result<_, _>>()?;
+    RecordBatch::try_new(schema.clone(), columns)
+}
+
+fn any_header(headers: &ListArray) -> bool {
+    !headers.values().is_empty()
+}

@@ -1,0 +1,45 @@
+//! Values given to something of a declared type: a column that INSERT INTO … SELECT fills, an argument, a result.
+
+use datafusion::common::{DFSchema, Result};
+use datafusion::logical_expr::Expr;
+
+use super::common::{coerced, widest};
+use super::kind::{Kind, is_null};
+use headwater_functions::canonical;
+use headwater_language::types::SqlType;
+
+/// Whether a value is brought to another type by itself: numbers widen, texts become times.
+pub fn coerces(from: &SqlType, to: &SqlType) -> bool {
+    use SqlType as T;
+    match (from, to) {
+        (from, to) if from == to => true,
+        (T::Int, T::BigInt | T::Double) | (T::BigInt, T::Double) | (T::Decimal { .. }, T::Double) => true,
+        // A number that does not fit is NULL, as in any cast.
+        (T::Int | T::BigInt, T::Decimal { .. }) => true,
+        (T::Decimal { precision: p, scale: s }, T::Decimal { precision, scale }) => {
+            scale >= s && precision.saturating_sub(*scale) >= p.saturating_sub(*s)
+        }
+        (T::String, T::Date | T::Time | T::Timestamp) => true,
+        _ => false,
+    }
+}
+
+/// Whether a value of Arrow's type `from` goes where `to` is declared: as [`coerces`], and collections whose parts widen.
+pub(super) fn accepts(from: &arrow::datatypes::DataType, to: &SqlType) -> bool {
+    match Kind::of_arrow(&canonical(from)) {
+        Kind::Null => true,
+        Kind::Of(from) => coerces(&from, to) || widest(&from, to).as_ref() == Some(to),
+        Kind::Foreign(_) => false,
+    }
+}
+
+/// `value` as one of the declared type; it is one that [`accepts`].
+pub(super) fn assigned(value: Expr, to: &SqlType, schema: &DFSchema) -> Result<Expr> {
+    match is_null(&value) || datafusion::logical_expr::ExprSchemable::get_type(&value, schema)?.is_null() {
+        true => {
+            let null = datafusion::common::ScalarValue::try_new_null(&super::kind::arrow_type(to)?)?;
+            Ok(Expr::Literal(null, None))
+        }
+        false => coerced(value, to, schema),
+    }
+}

@@ -1,0 +1,228 @@
+//! Where in the text an error is, and which of its words are foreign.
+//!
+//! DataFusion says for some errors only what is wrong: the function, the literal or the field that it names is looked up
+//! in the query here, so that the carets stand under it and not under everything. Its names of types become ours.
+
+use std::ops::ControlFlow;
+
+use datafusion::error::DataFusionError;
+use sqlparser::ast::{Expr, Query, Spanned as _, TableFactor, UnaryOperator, Value, ValueWithSpan, Visit, Visitor};
+
+use super::diagnose::{Told, read};
+use super::{clause, retold};
+use headwater_language::diagnostic::{AMBIGUOUS_COLUMN, DUPLICATE_COLUMN, Diagnostic, PLAN, Span, UNKNOWN_COLUMN};
+use headwater_language::sql::expr_forms::is_subquery;
+use headwater_language::sql::{ast, place, walk};
+
+/// What an error of optimizing a query says to a user. All its names were found by then, so what is missing now was lost when
+/// a subquery became a join.
+pub fn diagnose_optimized(error: &DataFusionError, query: &ast::Query) -> Vec<Diagnostic> {
+    let lost = |told: Diagnostic| {
+        let is_name = matches!(told.code, UNKNOWN_COLUMN | AMBIGUOUS_COLUMN | DUPLICATE_COLUMN);
+        if !is_name && told.message != retold::unplanned().message {
+            return told;
+        }
+        let told = clause::unplanned(&query.body);
+        Diagnostic { span: told.span.or(Some(query.span)), ..told }
+    };
+    diagnose(error, query).into_iter().map(lost).collect()
+}
+
+/// What an error of planning a query says to a user, with the smallest place that is known.
+pub fn diagnose(error: &DataFusionError, query: &ast::Query) -> Vec<Diagnostic> {
+    let told = read(error, Some(query.span));
+    let in_words = |told: Told| {
+        let diagnostic = narrow(told.diagnostic, query);
+        let retold = clause::retell(&diagnostic, &query.body);
+        retold.unwrap_or_else(|| Told { diagnostic, ..told }.settled())
+    };
+    let mut all: Vec<Diagnostic> = Vec::new();
+    for found in told.into_iter().map(in_words) {
+        // Of four columns over one window that is wrong each would say so.
+        if !all.contains(&found) {
+            all.push(found);
+        }
+    }
+    all
+}
+
+fn narrow(diagnostic: Diagnostic, query: &ast::Query) -> Diagnostic {
+    if retold::is_correlated(&diagnostic) && diagnostic.span != Some(query.span) {
+        return to_subquery(diagnostic, query.body.as_ref());
+    }
+    if let Some(place) = retold::too_far_column(&diagnostic).and_then(|column| innermost(&query.body, column)) {
+        return diagnostic.at(place);
+    }
+    if diagnostic.span != Some(query.span) {
+        return widen(diagnostic, query.body.as_ref());
+    }
+    let named = quoted_pieces(&diagnostic.message).into_iter().find_map(|piece| locate(&query.body, piece));
+    Diagnostic { span: named.or(diagnostic.span), ..diagnostic }
+}
+
+/// An error in an expression with the smallest place that is known.
+pub fn in_expression(diagnostic: Diagnostic, expr: &Expr) -> Diagnostic {
+    if diagnostic.span.is_some() {
+        return widen(diagnostic, expr);
+    }
+    let span = quoted_pieces(&diagnostic.message).into_iter().find_map(|piece| locate(expr, piece));
+    Diagnostic { span, ..diagnostic }
+}
+
+/// The refusal of a subquery has the columns by which it depends on the query around it for its place.
+fn to_subquery(diagnostic: Diagnostic, query: &Query) -> Diagnostic {
+    let Some(span) = diagnostic.span else { return diagnostic };
+    let mut around = Subqueries { span, found: None };
+    walk(query, &mut around);
+    Diagnostic { span: around.found.or(diagnostic.span), ..diagnostic }
+}
+
+/// The innermost subquery around a place: one of an expression, or LATERAL.
+struct Subqueries {
+    span: Span,
+    found: Option<Span>,
+}
+
+impl Subqueries {
+    fn see(&mut self, whole: Option<Span>) {
+        self.found = whole.filter(|whole| whole.start <= self.span.start && whole.end >= self.span.end).or(self.found);
+    }
+}
+
+impl Visitor for Subqueries {
+    type Break = ();
+
+    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+        if is_subquery(expr) {
+            self.see(place(expr.span()));
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<()> {
+        if let TableFactor::Derived { lateral: true, subquery, .. } = factor {
+            self.see(place(subquery.span()));
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+/// The one place where the innermost of the subqueries that name a column do.
+fn innermost(query: &Query, column: &str) -> Option<Span> {
+    let mut named = Named { column, depth: 0, found: Vec::new() };
+    walk(query, &mut named);
+    let depth = named.found.iter().map(|(depth, _)| *depth).max()?;
+    let mut places = named.found.iter().filter(|(found, _)| *found == depth).map(|(_, place)| *place);
+    places.next().filter(|_| places.next().is_none())
+}
+
+/// Where a column is named, and how many queries are around.
+struct Named<'a> {
+    column: &'a str,
+    depth: usize,
+    found: Vec<(usize, Span)>,
+}
+
+impl Visitor for Named<'_> {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, _: &Query) -> ControlFlow<()> {
+        self.depth += 1;
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_query(&mut self, _: &Query) -> ControlFlow<()> {
+        self.depth -= 1;
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+        let name = match expr {
+            Expr::Identifier(name) => name.value.clone(),
+            Expr::CompoundIdentifier(names) => {
+                names.iter().map(|name| name.value.as_str()).collect::<Vec<_>>().join(".")
+            }
+            _ => return ControlFlow::Continue(()),
+        };
+        let is_meant = name == self.column || self.column.rsplit('.').next() == Some(&name);
+        self.found.extend(place(expr.span()).filter(|_| is_meant).map(|place| (self.depth, place)));
+        ControlFlow::Continue(())
+    }
+}
+
+/// A refusal of an operator has the columns it stands between for its place: the operator is what is wrong.
+pub fn widen(diagnostic: Diagnostic, tree: &impl Visit) -> Diagnostic {
+    let Some(span) = diagnostic.span.filter(|_| diagnostic.code == PLAN) else { return diagnostic };
+    let mut around = Around { span, found: None };
+    walk(tree, &mut around);
+    Diagnostic { span: around.found.or(diagnostic.span), ..diagnostic }
+}
+
+/// The smallest operator around a place.
+struct Around {
+    span: Span,
+    found: Option<Span>,
+}
+
+impl Visitor for Around {
+    type Break = ();
+
+    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+        let operator = matches!(
+            expr,
+            Expr::BinaryOp { .. }
+                | Expr::UnaryOp { op: UnaryOperator::Not | UnaryOperator::Minus, .. }
+                | Expr::Between { .. }
+                | Expr::InList { .. }
+                | Expr::Like { .. }
+                | Expr::Case { .. }
+                | Expr::Cast { .. }
+                | Expr::Array(_)
+                | Expr::IsDistinctFrom(..)
+                | Expr::IsNotDistinctFrom(..)
+                | Expr::AnyOp { .. }
+                | Expr::AllOp { .. }
+        );
+        let whole = place(expr.span()).filter(|whole| whole.start <= self.span.start && whole.end >= self.span.end);
+        let smaller = |whole: &Span| self.found.is_none_or(|found| whole.end - whole.start <= found.end - found.start);
+        if let Some(whole) = whole.filter(|whole| operator && smaller(whole)) {
+            self.found = Some(whole);
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+/// The pieces of a message between quotes of either kind.
+fn quoted_pieces(message: &str) -> Vec<&str> {
+    let between = |quote: char| message.split(quote).skip(1).step_by(2);
+    between('\'').chain(between('"')).collect()
+}
+
+/// The first literal with this text, or call of a function with this name.
+fn locate(tree: &impl Visit, piece: &str) -> Option<Span> {
+    let mut finder = Finder { piece, found: None };
+    walk(tree, &mut finder);
+    finder.found
+}
+
+struct Finder<'a> {
+    piece: &'a str,
+    found: Option<Span>,
+}
+
+impl Visitor for Finder<'_> {
+    type Break = ();
+
+    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+        let place = match expr {
+            Expr::Value(ValueWithSpan { value: Value::SingleQuotedString(text), span }) if text == self.piece => *span,
+            Expr::Function(call) => match call.name.0.first().and_then(|part| part.as_ident()) {
+                Some(name) if name.value.eq_ignore_ascii_case(self.piece) => name.span,
+                _ => return ControlFlow::Continue(()),
+            },
+            _ => return ControlFlow::Continue(()),
+        };
+        self.found = headwater_language::sql::place(place);
+        if self.found.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+}

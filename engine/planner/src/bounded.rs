@@ -1,0 +1,201 @@
+//! Bounded queries: from the dialect's SELECT to DataFusion's logical plan.
+//!
+//! The query is rewritten where the dialect differs (`star`, `rewrite`) and
+//! planned by DataFusion, which allows all of its SQL. What it finds wrong comes back as our diagnostics.
+
+use std::sync::Arc;
+
+use datafusion::catalog::{CatalogProvider, MemoryCatalogProvider};
+use datafusion::execution::runtime_env::RuntimeEnv;
+use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::prelude::SessionConfig;
+use datafusion::sql::parser::Statement as PlannedStatement;
+use sqlparser::ast::{Expr, Statement as SqlStatement};
+
+use super::aggregate::Limits;
+use super::optimizer::{PhysicalRule, Rules};
+use super::topics::{Sources, Tables};
+use super::{
+    aggregate, around, beside, columns, counting, extremes, forms, groups, lambdas, naming, placement, star, twice,
+    using, wide, windows,
+};
+use headwater_expression::dialect;
+use headwater_expression::errors;
+use headwater_language::catalog::Catalog;
+use headwater_language::config::Settings;
+use headwater_language::diagnostic::{Diagnostic, NOT_SUPPORTED, Span, UNKNOWN_FUNCTION};
+use headwater_language::sql::expr_forms::is_constructor;
+use headwater_language::sql::{ast, each_expr, place};
+
+/// Name of the catalog and schema that sources are in; never seen by users.
+const HOME: &str = "headwater";
+
+/// Memory that a part of a query should have: with less, fewer parts run side by side.
+const PARTITION_MEMORY_MIN: usize = 32 << 20;
+
+/// Memory that each row of a batch stands for: operators keep several batches, which must fit little memory, too.
+const BATCH_ROW_MEMORY: usize = 16 << 10;
+
+/// Fewest rows of a batch.
+const BATCH_ROWS_MIN: usize = 512;
+
+/// What a bounded query has from above the waterline.
+#[derive(Clone, Debug)]
+pub struct Outside {
+    /// What reads topics.
+    pub tables: Arc<dyn Tables>,
+    /// Rules of the optimizer that these tables have, after all others.
+    pub rules: Vec<PhysicalRule>,
+    /// A configuration with the extensions that their scans look for.
+    pub config: SessionConfig,
+    /// Memory and disk.
+    pub runtime: Arc<RuntimeEnv>,
+}
+
+/// The state in which one bounded query is planned and run: sources of the catalog, functions of the
+/// dialect, limits of the settings.
+pub fn state(catalog: &Arc<Catalog>, settings: &Settings, outside: Outside) -> SessionState {
+    let mut config = outside.config.with_default_catalog_and_schema(HOME, HOME).with_information_schema(false);
+    config = config.with_extension(Arc::new(Limits::of(settings)));
+    let memory = settings.bytes("query.memory.max");
+    let partitions = usize::try_from(settings.integer("query.partitions")).unwrap_or(0);
+    config = match partitions {
+        0 => {
+            let processors = config.target_partitions();
+            config.with_target_partitions(processors.min(memory / PARTITION_MEMORY_MIN).max(1))
+        }
+        given => config.with_target_partitions(given),
+    };
+    let rows = (memory / BATCH_ROW_MEMORY).clamp(BATCH_ROWS_MIN, config.batch_size());
+    config = config.with_batch_size(rows);
+    let options = config.options_mut();
+    // DataFusion (55) says of CASE WHEN f THEN f END in a plan that it is never NULL, and of what it computes for it that it
+    // may be, and refuses its own aggregate for that.
+    options.execution.skip_physical_aggregate_schema_check = true;
+    // Every sort reserves this much for merging what it spilled; together they must fit the pool.
+    let merging = memory / (32 * options.execution.target_partitions.max(1));
+    options.execution.sort_spill_reservation_bytes = options.execution.sort_spill_reservation_bytes.min(merging);
+    let rules = Rules::of(settings, &outside.rules);
+    let state = headwater_expression::builder(config, settings)
+        .with_runtime_env(outside.runtime)
+        .with_optimizer_rules(rules.logical)
+        .with_physical_optimizer_rules(rules.physical)
+        .build();
+    let home = Arc::new(MemoryCatalogProvider::new());
+    let sources = Arc::new(Sources::new(catalog, outside.tables));
+    if home.register_schema(HOME, sources).is_ok() {
+        state.catalog_list().register_catalog(HOME.to_owned(), home);
+    }
+    headwater_expression::with_functions(state)
+}
+
+/// The same state with no more rules of the optimizer than a plan needs to be executed, and in one part.
+pub fn with_fewest_rules(state: SessionState) -> SessionState {
+    let rules = Rules::fewest();
+    let mut state = SessionStateBuilder::new_from_existing(state)
+        .with_optimizer_rules(rules.logical)
+        .with_physical_optimizer_rules(rules.physical)
+        .build();
+    state.config_mut().options_mut().execution.target_partitions = 1;
+    state.mark_start_execution();
+    state
+}
+
+/// Plans a bounded query. Gives every mistake that could be found at once.
+pub async fn plan(
+    query: &ast::Query,
+    catalog: &Arc<Catalog>,
+    state: &SessionState,
+) -> Result<LogicalPlan, Vec<Diagnostic>> {
+    check_bounded(query)?;
+    let mut body = query.body.clone();
+    groups::settle(&mut body, state);
+    let mut errors = forms::check(&body, state);
+    errors.extend(placement::check(&body, state));
+    forms::other_words(&mut body);
+    windows::settle(&mut body, &mut errors);
+    errors.extend(star::expand(&mut body, catalog));
+    errors.extend(twice::check(&mut body, catalog));
+    errors.extend(lambdas::check_bounded(&body, catalog));
+    headwater_expression::rewrite_calls(&mut body);
+    using::settle(&mut body, catalog);
+    errors.extend(columns::unknown(&body, catalog));
+    naming::name_all(&mut body, catalog);
+    headwater_expression::rewrite(&mut body, &mut errors);
+    if !errors.is_empty() {
+        errors.extend(unknown_functions(query, state));
+        return Err(errors);
+    }
+    around::rename(&mut body, catalog);
+    let columns = wide::take(&mut body);
+    let names = beside::take(&mut body);
+    let statement = PlannedStatement::Statement(Box::new(SqlStatement::Query(body)));
+    let limits = state.config().get_extension::<Limits>().as_deref().copied().unwrap_or_default();
+    let whole = |plan| match &columns {
+        Some(columns) => wide::put_back(plan, columns),
+        None => Ok(plan),
+    };
+    let planned = state
+        .statement_to_plan(statement)
+        .await
+        .and_then(whole)
+        .and_then(|plan| beside::put_back(plan, &names))
+        .and_then(counting::count_unparsed);
+    let planned = planned.and_then(dialect::settle_plan);
+    match planned.and_then(|plan| aggregate::settle(plan, limits)) {
+        Ok(plan) => match extremes::check(&plan) {
+            wrong if wrong.is_empty() => Ok(plan),
+            wrong => Err(wrong),
+        },
+        Err(error) => Err(errors::diagnose_in(&error, query).into_iter().map(|told| nearest(told, state)).collect()),
+    }
+}
+
+/// The functions that do not exist, of a query that is not planned because of other mistakes.
+fn unknown_functions(query: &ast::Query, state: &SessionState) -> Vec<Diagnostic> {
+    let listed = headwater_functions::list(state);
+    let is_known = |name: &str| {
+        is_constructor(name)
+            || groups::is_grouping(name)
+            || listed.iter().any(|(known, _)| known.eq_ignore_ascii_case(name))
+    };
+    let mut unknown = Vec::new();
+    each_expr(&query.body, &mut |expr| {
+        let Expr::Function(call) = expr else { return };
+        let [part] = &call.name.0[..] else { return };
+        let Some(name) = part.as_ident().filter(|name| !is_known(&name.value)) else { return };
+        let names = listed.iter().map(|(known, _)| known.as_str());
+        unknown.push(headwater_functions::unknown(&name.value, names).at_maybe(place(name.span)));
+    });
+    unknown
+}
+
+/// DataFusion suggests one of the nearest functions by chance; of ours it is always the same.
+fn nearest(told: Diagnostic, state: &SessionState) -> Diagnostic {
+    let Some(name) = told.message.split('"').nth(1).filter(|_| told.code == UNKNOWN_FUNCTION) else { return told };
+    let listed = headwater_functions::list(state);
+    let hint = headwater_functions::unknown(name, listed.iter().map(|(known, _)| known.as_str())).hint;
+    Diagnostic { hint, ..told }
+}
+
+/// Clauses that only a continuous query has are refused by name.
+fn check_bounded(query: &ast::Query) -> Result<(), Vec<Diagnostic>> {
+    let mut errors = Vec::new();
+    let mut refuse = |what: &str, span: Span, hint: &str| {
+        errors.push(Diagnostic::new(NOT_SUPPORTED, format!("{what} is not supported yet")).at(span).hint(hint));
+    };
+    if let Some(emit) = &query.emit {
+        refuse("EMIT", emit.span, "Leave EMIT out: the query then reads what is in the topics now, and ends.");
+    }
+    if let Some(window) = &query.window {
+        refuse("WINDOW", window.span, "Group by a time bucket instead, such as GROUP BY ROWTIME / 60000.");
+    }
+    if let Some(partition_by) = &query.partition_by {
+        refuse("PARTITION BY", partition_by.span, "A bounded query has no key; leave it out.");
+    }
+    for within in &query.within {
+        refuse("WITHIN", within.span, "Compare the two ROWTIMEs in the ON condition instead.");
+    }
+    if errors.is_empty() { Ok(()) } else { Err(errors) }
+}

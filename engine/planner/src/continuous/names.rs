@@ -1,0 +1,274 @@
+//! The sources in FROM and what their columns are called.
+//!
+//! Every clause is looked through before anything is planned, so that all unknown columns are told at once, each with
+//! the clause that names it. Lambdas bring names of their own, and units of time are words.
+
+use std::collections::BTreeSet;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use headwater_formats::decode::{ROWOFFSET, ROWPARTITION, ROWTIME, WINDOWEND, WINDOWSTART};
+use sqlparser::ast::{Expr, Ident, Select, Spanned as _, TableFactor, VisitorMut};
+
+use crate::lambdas;
+use headwater_expression::errors::unknown_column_of;
+use headwater_functions::is_unit_word;
+use headwater_language::catalog::Catalog;
+use headwater_language::definition::SourceDef;
+use headwater_language::diagnostic::{AMBIGUOUS_COLUMN, Diagnostic, Span, UNKNOWN_COLUMN};
+use headwater_language::sql::{each_own_expr, place, print, walk_mut};
+
+/// The sources that a query reads, in the order of FROM.
+#[derive(Clone, Debug)]
+pub struct Scope {
+    /// The sources.
+    pub members: Vec<Member>,
+}
+
+/// A source in FROM.
+#[derive(Clone, Debug)]
+pub struct Member {
+    /// What it is called.
+    pub alias: String,
+    /// What it is.
+    pub source: Arc<SourceDef>,
+}
+
+/// A column of a source in FROM.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ColumnRef {
+    /// Index of the source.
+    pub member: usize,
+    /// The column's name.
+    pub name: String,
+}
+
+impl Scope {
+    /// The sources of a SELECT; none when FROM has anything else, or nothing.
+    pub fn read(select: &Select, catalog: &Catalog) -> Option<Self> {
+        let mut members = Vec::new();
+        for from in &select.from {
+            for factor in std::iter::once(&from.relation).chain(from.joins.iter().map(|join| &join.relation)) {
+                members.push(Member::read(factor, catalog)?);
+            }
+        }
+        (!members.is_empty()).then_some(Self { members })
+    }
+
+    /// Whether one of the sources has a column of this name.
+    pub fn has(&self, name: &str) -> bool {
+        self.members.iter().any(|member| member.has(name))
+    }
+
+    /// The column that an expression is, when it is one.
+    pub fn column(&self, expr: &Expr) -> Option<ColumnRef> {
+        match expr {
+            Expr::Identifier(name) => {
+                let mut having = (0..self.members.len()).filter(|at| self.members[*at].has(&name.value));
+                let member = having.next().filter(|_| having.next().is_none())?;
+                Some(ColumnRef { member, name: name.value.clone() })
+            }
+            Expr::CompoundIdentifier(names) => {
+                let [alias, name] = &names[..] else { return None };
+                let member = self.members.iter().position(|m| m.alias == alias.value && m.has(&name.value))?;
+                Some(ColumnRef { member, name: name.value.clone() })
+            }
+            Expr::Nested(inner) => self.column(inner),
+            _ => None,
+        }
+    }
+
+    /// Every column that an expression names, by source and name.
+    pub fn columns_in(&self, expr: &Expr) -> BTreeSet<ColumnRef> {
+        let mut found = BTreeSet::new();
+        each_own_expr(expr, &mut |expr: &Expr| found.extend(self.column(expr)));
+        found
+    }
+
+    /// Tells the names in an expression that no source has, or more than one. `clause` is what the expression is
+    /// part of; `others` are names that may stand there besides.
+    pub fn check(&self, clause: &str, expr: &Expr, others: &[&str], errors: &mut Vec<Diagnostic>) {
+        let mut own: BTreeSet<String> = others.iter().map(|name| (*name).to_owned()).collect();
+        each_own_expr(expr, &mut |expr: &Expr| {
+            if let Expr::Lambda(lambda) = expr {
+                own.extend(lambda.params.iter().map(|param| param.name.value.clone()));
+            }
+        });
+        lambdas::check(expr, "a column", |name| self.has(name), errors);
+        let mut told = BTreeSet::new();
+        each_own_expr(expr, &mut |expr: &Expr| {
+            let error = match expr {
+                Expr::Identifier(name) if !own.contains(&name.value) && !is_unit_word(&name.value) => {
+                    self.unqualified(name)
+                }
+                Expr::CompoundIdentifier(names)
+                    if names.len() == 2
+                        && !own.contains(&names[0].value)
+                        && !others.contains(&names[1].value.as_str()) =>
+                {
+                    self.qualified(&names[0], &names[1])
+                }
+                _ => None,
+            };
+            if let Some(error) = error
+                && told.insert(error.message.clone())
+            {
+                errors.push(named_in(clause, error.at_maybe(place(expr.span()))));
+            }
+        });
+    }
+
+    fn unqualified(&self, name: &Ident) -> Option<Diagnostic> {
+        let having: Vec<&Member> = self.members.iter().filter(|m| m.has(&name.value)).collect();
+        match having[..] {
+            [_] => None,
+            [] => Some(self.unknown(&name.value, &name.value)),
+            [first, ..] => {
+                let listed: Vec<_> = having.iter().map(|m| format!("{}.{}", m.alias, name.value)).collect();
+                let message = format!("column \"{}\" is in more than one source", name.value);
+                let error =
+                    Diagnostic::new(AMBIGUOUS_COLUMN, message).detail(format!("It is {}.", listed.join(" or ")));
+                Some(error.hint(format!("Say which one, such as {}.{}.", first.alias, name.value)))
+            }
+        }
+    }
+
+    fn qualified(&self, alias: &Ident, name: &Ident) -> Option<Diagnostic> {
+        match self.members.iter().find(|m| m.alias == alias.value) {
+            Some(member) if member.has(&name.value) => None,
+            Some(member) => {
+                let text = format!("{}.{}", alias.value, name.value);
+                let only = Self { members: vec![member.clone()] };
+                Some(only.unknown(&text, &name.value))
+            }
+            None => {
+                let listed: Vec<_> = self.members.iter().map(|m| format!("\"{}\"", m.alias)).collect();
+                let message = format!("nothing in FROM is called \"{}\"", alias.value);
+                Some(Diagnostic::new(UNKNOWN_COLUMN, message).detail(format!("FROM has {}.", listed.join(", "))))
+            }
+        }
+    }
+
+    fn unknown(&self, text: &str, name: &str) -> Diagnostic {
+        let names: Vec<String> = self.members.iter().flat_map(Member::column_names).collect();
+        let error = unknown_column_of(name, names.iter().map(String::as_str).collect());
+        Diagnostic { message: format!("column \"{text}\" does not exist"), ..error }
+    }
+
+    /// An expression as text, its columns with their sources where there is more than one.
+    pub fn text(&self, expr: &Expr) -> String {
+        if let Expr::Nested(inner) = expr {
+            return self.text(inner);
+        }
+        let joined = self.members.len() > 1;
+        print::expr(&self.renamed(expr, |column| match joined {
+            true => {
+                Expr::CompoundIdentifier([&self.members[column.member].alias, &column.name].map(|n| ident(n)).into())
+            }
+            false => Expr::Identifier(ident(&column.name)),
+        }))
+    }
+
+    /// An expression over the columns of [`Self::schema`].
+    pub fn merged(&self, expr: &Expr) -> Expr {
+        self.renamed(expr, |column| Expr::Identifier(ident(&self.merged_name(column))))
+    }
+
+    /// What a column is called where there is more than one source: as `*` calls it.
+    pub fn merged_name(&self, column: &ColumnRef) -> String {
+        match &self.members[..] {
+            [_] => column.name.clone(),
+            members => format!("{}_{}", members[column.member].alias, column.name),
+        }
+    }
+
+    fn renamed(&self, expr: &Expr, name: impl Fn(&ColumnRef) -> Expr) -> Expr {
+        let mut expr = expr.clone();
+        let mut rename = EachMut(|expr: &mut Expr| {
+            if matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_))
+                && let Some(column) = self.column(expr)
+            {
+                *expr = name(&column);
+            }
+        });
+        walk_mut(&mut expr, &mut rename);
+        expr
+    }
+
+    /// The columns of all sources, under the names that `*` gives them.
+    pub fn schema(&self) -> SchemaRef {
+        let fields = self.members.iter().enumerate().flat_map(|(member, m)| {
+            m.fields().into_iter().map(move |field| {
+                let column = ColumnRef { member, name: field.name().clone() };
+                Field::new(self.merged_name(&column), field.data_type().clone(), true)
+            })
+        });
+        Arc::new(Schema::new(fields.collect::<Vec<_>>()))
+    }
+
+    /// What the sources are called, in words.
+    pub fn listed(&self) -> String {
+        self.members.iter().map(|m| format!("\"{}\"", m.source.name)).collect::<Vec<_>>().join(", ")
+    }
+}
+
+impl Member {
+    fn read(factor: &TableFactor, catalog: &Catalog) -> Option<Self> {
+        let TableFactor::Table { name, alias, args: None, .. } = factor else { return None };
+        let own = name.0.last().and_then(|part| part.as_ident())?;
+        let source = catalog.source(&own.value)?.clone();
+        Some(Self { alias: alias.as_ref().map_or_else(|| own.value.clone(), |a| a.name.value.clone()), source })
+    }
+
+    /// Whether it has a column of this name.
+    pub fn has(&self, name: &str) -> bool {
+        self.source.column(name).is_some() || self.pseudo().iter().any(|(pseudo, _)| *pseudo == name)
+    }
+
+    fn pseudo(&self) -> Vec<(&'static str, DataType)> {
+        let address = [(ROWTIME, DataType::Int64), (ROWPARTITION, DataType::Int32), (ROWOFFSET, DataType::Int64)];
+        let bounds = [WINDOWSTART, WINDOWEND].map(|name| (name, DataType::Int64));
+        address.into_iter().chain(bounds.into_iter().filter(|_| self.source.window.is_some())).collect()
+    }
+
+    fn column_names(&self) -> Vec<String> {
+        let declared = self.source.columns.iter().map(|c| c.name.clone());
+        declared.chain(self.pseudo().iter().map(|(name, _)| (*name).to_owned())).collect()
+    }
+
+    fn fields(&self) -> Vec<Field> {
+        let declared = self.source.columns.iter().map(|c| Field::new(&c.name, c.arrow_type(), true));
+        declared.chain(self.pseudo().into_iter().map(|(name, ty)| Field::new(name, ty, true))).collect()
+    }
+}
+
+/// A name as it is written: in quotes where it must be. One name has one way to be written.
+pub fn ident(name: &str) -> Ident {
+    if print::name(name) == name { Ident::new(name) } else { Ident::with_quote('`', name) }
+}
+
+/// What is wrong, and the clause that it is wrong in.
+fn named_in(clause: &str, error: Diagnostic) -> Diagnostic {
+    let detail = match &error.detail {
+        Some(detail) => format!("{clause} names it. {detail}"),
+        None => format!("{clause} names it."),
+    };
+    error.detail(detail)
+}
+
+/// The place of an expression, or of the whole.
+pub fn span_of(expr: &Expr, whole: Span) -> Span {
+    place(expr.span()).unwrap_or(whole)
+}
+
+struct EachMut<F>(F);
+
+impl<F: FnMut(&mut Expr)> VisitorMut for EachMut<F> {
+    type Break = ();
+
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        (self.0)(expr);
+        ControlFlow::Continue(())
+    }
+}

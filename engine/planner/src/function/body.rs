@@ -1,0 +1,126 @@
+//! What the expression of a function may say: its arguments, literals and calls of functions that give one value.
+//!
+//! Everything that it may not say is told at once, each with its place.
+
+use std::collections::BTreeSet;
+use std::ops::ControlFlow;
+
+use datafusion::execution::session_state::SessionState;
+use sqlparser::ast::{Expr, Function, Spanned as _, Visitor};
+
+use super::super::continuous::{TABLE_FUNCTIONS, is_aggregate_name};
+use super::super::{lambdas, patterns};
+use headwater_functions::{Category, UNITS};
+use headwater_language::catalog::Catalog;
+use headwater_language::definition::ArgumentDef;
+use headwater_language::diagnostic::{Diagnostic, PLAN, UNKNOWN_COLUMN};
+use headwater_language::sql::expr_forms::{is_constructor, is_subquery};
+use headwater_language::sql::{each_expr, place, walk};
+
+/// What is wrong with an expression before it is known what its parts are. Places are those of its text.
+pub(super) fn check(
+    name: &str,
+    arguments: &[ArgumentDef],
+    body: &Expr,
+    catalog: &Catalog,
+    state: &SessionState,
+) -> Vec<Diagnostic> {
+    let mut params = BTreeSet::new();
+    each_expr(body, &mut |expr| {
+        if let Expr::Lambda(lambda) = expr {
+            params.extend(lambda.params.iter().map(|param| param.name.value.clone()));
+        }
+    });
+    let mut checker = Checker { name, arguments, params, catalog, state, errors: Vec::new() };
+    walk(body, &mut checker);
+    let mut errors = checker.errors;
+    let is_argument = |name: &str| arguments.iter().any(|argument| argument.name == name);
+    lambdas::check(body, "an argument of the function", is_argument, &mut errors);
+    errors
+}
+
+struct Checker<'a> {
+    name: &'a str,
+    arguments: &'a [ArgumentDef],
+    /// The names of all parameters of lambdas.
+    params: BTreeSet<String>,
+    catalog: &'a Catalog,
+    state: &'a SessionState,
+    errors: Vec<Diagnostic>,
+}
+
+impl Visitor for Checker<'_> {
+    type Break = ();
+
+    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+        let error = match expr {
+            Expr::Identifier(name) => self.named(&name.value),
+            Expr::CompoundIdentifier(names) => {
+                let text: Vec<&str> = names.iter().map(|name| name.value.as_str()).collect();
+                let error = Diagnostic::new(UNKNOWN_COLUMN, format!("column \"{}\" does not exist", text.join(".")));
+                let known = self.has(text[0]);
+                let hint = known.then(|| format!("A field of it is {}.", text.join("->")));
+                let error = error.detail("The expression of a function has no columns, only its arguments.");
+                Some(Diagnostic { hint, ..error })
+            }
+            query if is_subquery(query) => Some(Diagnostic::new(PLAN, "the expression of a function has no subquery")),
+            Expr::Function(function) => self.call(function),
+            _ => None,
+        };
+        let span = match expr {
+            Expr::Function(function) => function.name.0.first().and_then(|part| part.as_ident()).map(|name| name.span),
+            other => Some(other.span()),
+        };
+        self.errors.extend(error.map(|error| error.at_maybe(span.and_then(place))));
+        // What is in a subquery is nobody's.
+        if is_subquery(expr) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+}
+
+impl Checker<'_> {
+    fn has(&self, name: &str) -> bool {
+        self.arguments.iter().any(|argument| argument.name == name) || self.params.contains(name)
+    }
+
+    fn named(&self, name: &str) -> Option<Diagnostic> {
+        if self.has(name) || UNITS.iter().any(|(unit, _)| *unit == name) {
+            return None;
+        }
+        let error = Diagnostic::new(UNKNOWN_COLUMN, format!("\"{name}\" is no argument of function \"{}\"", self.name));
+        let names: Vec<String> = self.arguments.iter().map(|argument| format!("\"{}\"", argument.name)).collect();
+        let error = error.detail(match names.is_empty() {
+            true => "The function has no arguments, and its expression no columns.".to_owned(),
+            false => format!("Its arguments are {}; its expression has no columns.", names.join(", ")),
+        });
+        Some(error.nearest_of(name, self.arguments.iter().map(|argument| argument.name.as_str())))
+    }
+
+    fn call(&self, function: &Function) -> Option<Diagnostic> {
+        let name = function.name.to_string().to_uppercase();
+        let one_value = "The expression of a function gives one value for its arguments.";
+        let refuse = |message: String| Some(Diagnostic::new(PLAN, message).detail(one_value));
+        let known = headwater_functions::find(&name);
+        if function.over.is_some() {
+            return refuse(format!("\"{name}\" is called as a window function"));
+        }
+        if known.is_some_and(|known| known.category == Category::Table) || TABLE_FUNCTIONS.contains(&name.as_str()) {
+            return refuse(format!("\"{name}\" is a table function"));
+        }
+        if name == self.name {
+            return Some(Diagnostic::new(PLAN, format!("function \"{name}\" calls itself")));
+        }
+        if known.is_some() || is_constructor(&name) || self.catalog.function(&name).is_some() {
+            return patterns::check(function);
+        }
+        if is_aggregate_name(&name, self.state) {
+            return refuse(format!("\"{name}\" is an aggregate"));
+        }
+        if self.state.scalar_functions().contains_key(&name.to_lowercase()) {
+            let message = format!("function \"{name}\" is for bounded queries alone");
+            let detail = "What CREATE FUNCTION defines can be called in continuous queries, too.";
+            return Some(Diagnostic::new(PLAN, message).detail(detail));
+        }
+        let names = headwater_functions::all().map(|function| function.name);
+        Some(headwater_functions::unknown(&name, names.chain(self.catalog.functions().map(|def| def.name.as_str()))))
+    }
+}

@@ -1,0 +1,54 @@
+//! Functions that statements define: what a definition must be, and how queries come to know it.
+//!
+//! A query's plan holds the definitions of the functions it calls, each with those that it calls in turn. So a query that
+//! runs goes on as it was made, whatever becomes of a function later.
+
+mod body;
+mod define;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use datafusion::execution::FunctionRegistry;
+use datafusion::execution::session_state::SessionState;
+use datafusion::logical_expr::ScalarUDF;
+use sqlparser::ast::{Expr, Visit};
+
+use headwater_expression::dialect::UserFunction;
+use headwater_expression::{declared, register};
+use headwater_language::catalog::Catalog;
+use headwater_language::definition::FunctionDef;
+use headwater_language::diagnostic::Diagnostic;
+use headwater_language::sql;
+
+pub use define::define;
+
+/// The functions of the catalog that are called in some parts of a statement, by name, each once.
+pub fn called<'a, V: Visit + 'a>(parts: impl IntoIterator<Item = &'a V>, catalog: &Catalog) -> Vec<FunctionDef> {
+    let mut names = BTreeSet::new();
+    for part in parts {
+        sql::each_expr(part, &mut |expr| {
+            if let Expr::Function(function) = expr
+                && let [part] = &function.name.0[..]
+                && let Some(name) = part.as_ident()
+            {
+                names.insert(name.value.to_uppercase());
+            }
+        });
+    }
+    names.iter().filter_map(|name| catalog.function(name)).map(|def| def.as_ref().clone()).collect()
+}
+
+/// Adds the functions that a statement calls, and the names of all others, so that errors can name them.
+pub fn register_called(
+    mut state: SessionState,
+    called: &[FunctionDef],
+    catalog: &Catalog,
+) -> Result<SessionState, Vec<Diagnostic>> {
+    for def in catalog.functions() {
+        if let Ok(function) = UserFunction::declared(Arc::new(declared(def))) {
+            let _ = state.register_udf(Arc::new(ScalarUDF::from(function)));
+        }
+    }
+    register(state, called)
+}

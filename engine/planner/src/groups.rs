@@ -1,0 +1,102 @@
+//! GROUP BY () and HAVING without GROUP BY: all rows are one group, which is there even where there are no rows.
+//!
+//! DataFusion takes `()` for a row, and makes one group of all rows only where an aggregate is called. So `()` is left out, and a
+//! condition that counts the rows, which is always true, calls one. Semantics: the SQL standard's.
+
+use std::ops::ControlFlow;
+
+use datafusion::execution::session_state::SessionState;
+use sqlparser::ast::{
+    BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, GroupByExpr, Query, Select,
+    SelectItem, Spanned as _, Value, VisitorMut,
+};
+
+use super::continuous::is_aggregate_name;
+
+use headwater_language::diagnostic::{Diagnostic, NOT_SUPPORTED};
+use headwater_language::sql::{call, each_own_expr, place, walk_mut};
+
+/// Writes what has one group so that it calls an aggregate, in all of a query.
+pub(super) fn settle(query: &mut Query, state: &SessionState) {
+    walk_mut(query, &mut OneGroup { state });
+}
+
+struct OneGroup<'a> {
+    state: &'a SessionState,
+}
+
+impl VisitorMut for OneGroup<'_> {
+    type Break = ();
+
+    fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
+        let GroupByExpr::Expressions(groups, _) = &mut select.group_by else { return ControlFlow::Continue(()) };
+        let written = groups.len();
+        groups.retain(|group| !matches!(group, Expr::Tuple(values) if values.is_empty()));
+        let is_one = groups.is_empty() && (written > 0 || select.having.is_some());
+        if is_one && !self.calls_aggregates(select) {
+            let counted = any_count();
+            select.having = Some(match select.having.take() {
+                Some(having) => and(Expr::Nested(Box::new(having)), counted),
+                None => counted,
+            });
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+impl OneGroup<'_> {
+    fn calls_aggregates(&self, select: &Select) -> bool {
+        let listed = select.projection.iter().any(|item| match item {
+            SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => self.calls_one(expr),
+            _ => false,
+        });
+        listed || select.having.as_ref().is_some_and(|having| self.calls_one(having))
+    }
+
+    fn calls_one(&self, expr: &Expr) -> bool {
+        let mut found = false;
+        each_own_expr(expr, &mut |part| {
+            if let Expr::Function(Function { name, over: None, .. }) = part {
+                found |= is_aggregate_name(&name.to_string(), self.state);
+            }
+        });
+        found
+    }
+}
+
+/// `COUNT(*) >= 0`
+fn any_count() -> Expr {
+    let mut count = call("COUNT", Vec::new());
+    if let Expr::Function(Function { args: FunctionArguments::List(list), .. }) = &mut count {
+        list.args.push(FunctionArg::Unnamed(FunctionArgExpr::Wildcard));
+    }
+    let zero = Expr::value(Value::Number("0".to_owned(), false));
+    Expr::BinaryOp { left: Box::new(count), op: BinaryOperator::GtEq, right: Box::new(zero) }
+}
+
+fn and(left: Expr, right: Expr) -> Expr {
+    Expr::BinaryOp { left: Box::new(left), op: BinaryOperator::And, right: Box::new(right) }
+}
+
+/// What stands in GROUPING SETS, ROLLUP or CUBE and is one of them itself.
+pub(super) fn nested(expr: &Expr) -> Vec<Diagnostic> {
+    let (around, sets) = match expr {
+        Expr::GroupingSets(sets) => ("GROUPING SETS", sets),
+        Expr::Rollup(sets) => ("ROLLUP", sets),
+        Expr::Cube(sets) => ("CUBE", sets),
+        _ => return Vec::new(),
+    };
+    let refuse = |inner: &Expr| {
+        let Expr::Function(Function { name, .. }) = inner else { return None };
+        let name = name.to_string().to_uppercase();
+        let error = Diagnostic::new(NOT_SUPPORTED, format!("{name} is not supported inside {around}"));
+        let hint = "Write the sets one by one: GROUPING SETS ((a, b), (a), ()).";
+        is_grouping(&name).then(|| error.at_maybe(place(inner.span())).hint(hint))
+    };
+    sets.iter().flatten().filter_map(refuse).collect()
+}
+
+/// True for a word that makes sets of groups, and is no function.
+pub(super) fn is_grouping(name: &str) -> bool {
+    ["ROLLUP", "CUBE"].iter().any(|word| word.eq_ignore_ascii_case(name))
+}

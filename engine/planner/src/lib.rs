@@ -1,0 +1,40 @@
+//! From a statement and a catalog to a plan. Still: it knows no threads and no cluster.
+
+mod aggregate;
+pub mod alter;
+mod around;
+mod beside;
+pub mod bounded;
+mod columns;
+pub mod continuous;
+mod counting;
+pub mod define;
+mod extremes;
+mod forms;
+mod frames;
+pub mod function;
+mod groups;
+mod lambdas;
+mod merged;
+mod naming;
+pub mod optimizer;
+mod parameters;
+mod patterns;
+mod placement;
+mod properties;
+mod relations;
+mod scope;
+pub mod sides;
+mod star;
+pub mod topics;
+mod twice;
+mod two_valued;
+pub mod types;
+mod unnamed;
+mod using;
+mod wide;
+mod wildcard;
+mod windows;
+mod yielding;
+
+pub use properties::property_names;

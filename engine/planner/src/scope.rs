@@ -1,0 +1,51 @@
+//! Which names WITH gives, at each place of a walk over a query.
+//!
+//! The queries of a WITH are visited before the query that it belongs to, each with the names of those before it: in
+//! `WITH p AS (SELECT * FROM p) …` the inner P is not the outer one.
+
+use sqlparser::ast::{Query, VisitorMut, With};
+
+use super::relations::Namer;
+use headwater_language::catalog::Catalog;
+use headwater_language::sql::walk_mut;
+
+/// What a visitor needs in order to know the names.
+pub(super) struct Scope<'a> {
+    pub namer: Namer<'a>,
+    /// WITH clauses taken out while the query they belong to is visited, and how many names to keep after it.
+    withs: Vec<(Option<With>, usize)>,
+}
+
+impl<'a> Scope<'a> {
+    pub fn new(catalog: &'a Catalog) -> Self {
+        Self { namer: Namer { catalog, named: Vec::new() }, withs: Vec::new() }
+    }
+}
+
+/// A visitor that knows the names. It calls [`enter`] before a query and [`leave`] after it.
+pub(super) trait Scoped<'a>: VisitorMut<Break = ()> + Sized {
+    fn scope(&mut self) -> &mut Scope<'a>;
+}
+
+/// Visits the queries of a query's WITH, and takes up their names.
+pub(super) fn enter<'a>(visitor: &mut impl Scoped<'a>, query: &mut Query) {
+    let before = visitor.scope().namer.named.len();
+    let mut with = query.with.take();
+    let is_recursive = with.as_ref().is_some_and(|with| with.recursive);
+    for cte in with.iter_mut().flat_map(|with| &mut with.cte_tables) {
+        if is_recursive {
+            visitor.scope().namer.name_one(cte);
+        }
+        walk_mut(&mut cte.query, visitor);
+        visitor.scope().namer.name_one(cte);
+    }
+    visitor.scope().withs.push((with, before));
+}
+
+/// Puts the WITH of a query back, and forgets its names.
+pub(super) fn leave<'a>(visitor: &mut impl Scoped<'a>, query: &mut Query) {
+    if let Some((with, names)) = visitor.scope().withs.pop() {
+        query.with = with;
+        visitor.scope().namer.named.truncate(names);
+    }
+}

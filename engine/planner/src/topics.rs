@@ -1,0 +1,105 @@
+//! Tables over topics, as a plan knows them: what the records mean. How they are read is decided above the waterline.
+
+use std::fmt;
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+use async_trait::async_trait;
+use datafusion::catalog::{SchemaProvider, Session, TableProvider};
+use datafusion::error::{DataFusionError, Result};
+use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
+use datafusion::physical_plan::ExecutionPlan;
+use headwater_formats::decode::{RowKind, TopicSpec};
+
+use headwater_language::catalog::Catalog;
+
+/// Makes the tables that scan topics.
+pub trait Tables: fmt::Debug + Send + Sync {
+    /// A table over a topic. With `counts` its records are to be counted: a scan that needs no column then parses nothing,
+    /// so that bad records are rows, too.
+    fn table(&self, spec: Arc<TopicSpec>, counts: bool) -> Arc<dyn TableProvider>;
+}
+
+/// A topic in a plan.
+#[derive(Debug)]
+pub struct TopicTable {
+    spec: Arc<TopicSpec>,
+    tables: Arc<dyn Tables>,
+    scanned: Arc<dyn TableProvider>,
+}
+
+impl TopicTable {
+    fn new(spec: Arc<TopicSpec>, tables: &Arc<dyn Tables>) -> Self {
+        Self { scanned: tables.table(spec.clone(), false), spec, tables: tables.clone() }
+    }
+
+    /// The same, whose records are to be counted. Those of a table are counted by key, and so parsed all the same.
+    pub fn counted(&self) -> Self {
+        let scanned = self.tables.table(self.spec.clone(), self.spec.kind == RowKind::All);
+        Self { spec: self.spec.clone(), tables: self.tables.clone(), scanned }
+    }
+
+    /// What the topic's records mean.
+    pub fn spec(&self) -> &Arc<TopicSpec> {
+        &self.spec
+    }
+}
+
+#[async_trait]
+impl TableProvider for TopicTable {
+    fn schema(&self) -> SchemaRef {
+        self.scanned.schema()
+    }
+
+    fn table_type(&self) -> TableType {
+        self.scanned.table_type()
+    }
+
+    fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
+        self.scanned.supports_filters_pushdown(filters)
+    }
+
+    async fn scan(
+        &self,
+        state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
+        limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        self.scanned.scan(state, projection, filters, limit).await
+    }
+}
+
+/// The sources of a catalog snapshot, as DataFusion looks tables up.
+#[derive(Debug)]
+pub struct Sources {
+    catalog: Arc<Catalog>,
+    tables: Arc<dyn Tables>,
+}
+
+impl Sources {
+    /// The sources of `catalog`, read by what `tables` makes.
+    pub fn new(catalog: &Arc<Catalog>, tables: Arc<dyn Tables>) -> Self {
+        Self { catalog: catalog.clone(), tables }
+    }
+}
+
+#[async_trait]
+impl SchemaProvider for Sources {
+    fn table_names(&self) -> Vec<String> {
+        self.catalog.sources().map(|s| s.name.clone()).collect()
+    }
+
+    async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
+        let Some(source) = self.catalog.source(name) else { return Ok(None) };
+        if let Some(error) = source.unbuilt_format() {
+            return Err(DataFusionError::External(Box::new(error)));
+        }
+        let spec = source.topic_spec().map_err(DataFusionError::Configuration)?;
+        Ok(Some(Arc::new(TopicTable::new(Arc::new(spec), &self.tables))))
+    }
+
+    fn table_exist(&self, name: &str) -> bool {
+        self.catalog.source(name).is_some()
+    }
+}
