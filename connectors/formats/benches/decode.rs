@@ -7,6 +7,8 @@
 //! core on a busy machine does not count). Printed are the fastest, the median and the slowest run,
 //! in millions of rows a second of a core, and the median as a ratio to arrow-json, all fields.
 
+#![allow(clippy::disallowed_macros, clippy::disallowed_methods, clippy::disallowed_types, reason = "it measures")]
+
 use std::hint::black_box;
 use std::sync::Arc;
 use std::time::Instant;

@@ -6,6 +6,7 @@
 //! another type's values (so that misfits of every kind come at every depth), a part of them damaged.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on stops where it is")]
+#![allow(clippy::disallowed_macros, clippy::disallowed_methods, clippy::disallowed_types, reason = "a test moves")]
 
 #[path = "support/random.rs"]
 mod random;

@@ -1,6 +1,6 @@
 //! What is wrong with a record, with its address.
 
-use headwater_formats::record::TopicPartition;
+use headwater_formats::record::{Side, TopicPartition};
 
 /// What is wrong with one record.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,12 +11,22 @@ pub struct Complaint {
     pub origin: TopicPartition,
     /// Its offset there.
     pub offset: i64,
+    /// The half of the record, or of what it became, that is wrong; none where it is the row.
+    pub side: Option<Side>,
     /// The expression that failed, where it was one.
     pub expr: Option<String>,
     /// Why, in words for a user.
     pub reason: String,
-    /// Its index in the batch that was handled last.
-    pub index: usize,
+}
+
+impl Complaint {
+    /// Side and reason in one line.
+    pub fn text(&self) -> String {
+        match self.side {
+            Some(side) => format!("{side}: {}", self.reason),
+            None => self.reason.clone(),
+        }
+    }
 }
 
 /// What could not be done with a record.

@@ -59,8 +59,9 @@ impl Explode {
     }
 
     /// Begins with some rows, whose results [`Exploding::next_piece`] gives: each as often as its longest array is long.
-    pub fn begin(&self, chunk: Chunk, failures: &mut Vec<Failure>) -> Result<Exploding, ArrowError> {
-        let arrays: Vec<ArrayRef> = self.arrays.iter().map(|array| array.evaluate(&chunk.rows, failures)).collect();
+    pub fn begin(&self, chunk: Chunk, now_ms: i64, failures: &mut Vec<Failure>) -> Result<Exploding, ArrowError> {
+        let arrays: Vec<ArrayRef> =
+            self.arrays.iter().map(|array| array.evaluate(&chunk.rows, now_ms, failures)).collect();
         let lists: Vec<&ListArray> = arrays.iter().map(|array| array.as_list::<i32>()).collect();
         let longest = |row: usize| lists.iter().map(|list| length(list, row)).max().unwrap_or(0);
         let lengths: Vec<u32> = (0..chunk.len()).map(longest).collect();

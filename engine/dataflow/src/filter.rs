@@ -21,8 +21,8 @@ impl Filter {
     }
 
     /// The rows that stay, in their order.
-    pub fn apply(&self, chunk: Chunk, failures: &mut Vec<Failure>) -> Result<Chunk, ArrowError> {
-        let values = self.predicate.evaluate(&chunk.rows, failures);
+    pub fn apply(&self, chunk: Chunk, now_ms: i64, failures: &mut Vec<Failure>) -> Result<Chunk, ArrowError> {
+        let values = self.predicate.evaluate(&chunk.rows, now_ms, failures);
         let certain = certain(values.as_boolean());
         let keep = match &chunk.valued {
             Some(valued) => and(&certain, &BooleanArray::new(valued.inner().clone(), None))?,

@@ -15,7 +15,6 @@ use headwater_formats::record::partitioner::partition_of;
 use headwater_formats::record::{HEADER_FRAME_BYTES, OutBatch, Side, header_bytes};
 
 use super::chunk::Chunk;
-use headwater_functions::clock;
 use headwater_language::definition::{ColumnRole, SideDef, SourceDef, WindowDef};
 
 /// How the records of an output topic are spread over its partitions.
@@ -79,8 +78,14 @@ impl Output {
     }
 
     /// The rows as records. `partition` is where the rows came from: it places records without a key,
-    /// so that their order stays. Rows that cannot be encoded are left out and told.
-    pub fn encode(&mut self, chunk: &Chunk, partition: i32) -> Result<(OutBatch, Vec<Unwritten>), ArrowError> {
+    /// so that their order stays. Rows that cannot be encoded, or that the topic would not take at `now_ms`, the present,
+    /// are left out and told.
+    pub fn encode(
+        &mut self,
+        chunk: &Chunk,
+        partition: i32,
+        now_ms: i64,
+    ) -> Result<(OutBatch, Vec<Unwritten>), ArrowError> {
         let present = if self.rekeyed && self.key.columns.len() > 1 { None } else { self.key.present(chunk) };
         let keys = self.key.encode(chunk, present.as_ref());
         let keys = match (&chunk.windows, self.window) {
@@ -93,7 +98,7 @@ impl Output {
         let mut unwritten: Vec<Unwritten> = keys.1.into_iter().map(told(Side::Key)).collect();
         unwritten.extend(values.1.into_iter().chain(bad_times).map(told(Side::Value)));
         let parts = Parts { keys: keys.0, values: values.0, times, headers: chunk.headers.clone() };
-        self.refuse(&parts, &mut unwritten);
+        self.refuse(&parts, now_ms, &mut unwritten);
         let parts = if unwritten.is_empty() { parts } else { parts.without(&unwritten)? };
         Ok((self.batch(parts, partition), unwritten))
     }
@@ -109,9 +114,9 @@ impl Output {
     }
 
     /// Leaves out what the topic would not take: it would refuse whole batches, and so everything in the epoch.
-    fn refuse(&self, parts: &Parts, unwritten: &mut Vec<Unwritten>) {
+    fn refuse(&self, parts: &Parts, now_ms: i64, unwritten: &mut Vec<Unwritten>) {
         let mut refused = self.too_large(parts);
-        refused.extend(self.out_of_time(parts));
+        refused.extend(self.out_of_time(parts, now_ms));
         if self.placement.limits.needs_key && parts.keys.null_count() > 0 {
             let fact = format!("the record has no key, and topic \"{}\" is compacted (cleanup.policy)", self.topic);
             let keyless = (0..parts.keys.len()).filter(|row| parts.keys.is_null(*row));
@@ -135,13 +140,10 @@ impl Output {
     }
 
     /// Records with a timestamp that the topic does not take, and why.
-    fn out_of_time(&self, parts: &Parts) -> Vec<(usize, String)> {
+    fn out_of_time(&self, parts: &Parts, now_ms: i64) -> Vec<(usize, String)> {
         let RecordLimits { ahead_ms_max, behind_ms_max, .. } = self.placement.limits;
-        let Some(now) = clock::now_ms().filter(|_| ahead_ms_max.is_some() || behind_ms_max.is_some()) else {
-            return Vec::new();
-        };
-        let latest = ahead_ms_max.map_or(i64::MAX, |ahead| now.saturating_add(ahead));
-        let earliest = behind_ms_max.map_or(i64::MIN, |behind| now.saturating_sub(behind));
+        let latest = ahead_ms_max.map_or(i64::MAX, |ahead| now_ms.saturating_add(ahead));
+        let earliest = behind_ms_max.map_or(i64::MIN, |behind| now_ms.saturating_sub(behind));
         let topic = &self.topic;
         let why = |time: i64| {
             let (ms, where_, limit) = match time > latest {

@@ -43,10 +43,10 @@ impl Project {
     }
 
     /// The same rows with the columns of the result.
-    pub fn apply(&self, chunk: Chunk, failures: &mut Vec<Failure>) -> Result<Chunk, ArrowError> {
+    pub fn apply(&self, chunk: Chunk, now_ms: i64, failures: &mut Vec<Failure>) -> Result<Chunk, ArrowError> {
         let valueless = chunk.valued.as_ref().map(|valued| BooleanArray::new(!valued.inner(), None));
         let column = |column: &Column, failures: &mut Vec<Failure>| {
-            let values = column.expr.evaluate(&chunk.rows, failures);
+            let values = column.expr.evaluate(&chunk.rows, now_ms, failures);
             match &valueless {
                 Some(valueless) if column.needs_value => nullif(&values, valueless),
                 _ => Ok(values),
@@ -55,7 +55,7 @@ impl Project {
         let columns =
             self.columns.iter().map(|c| column(c, failures)).collect::<Result<Vec<ArrayRef>, ArrowError>>()?;
         let headers = match &self.headers {
-            Some(expr) => Some(headers_of(expr, &chunk, failures)?),
+            Some(expr) => Some(headers_of(expr, &chunk, now_ms, failures)?),
             None => None,
         };
         let options = RecordBatchOptions::new().with_row_count(Some(chunk.len()));
@@ -66,8 +66,13 @@ impl Project {
 }
 
 /// The headers that an expression gives; planning has checked that its type can be that.
-fn headers_of(expr: &Expression, chunk: &Chunk, failures: &mut Vec<Failure>) -> Result<ListArray, ArrowError> {
-    let values = expr.evaluate(&chunk.rows, failures);
+fn headers_of(
+    expr: &Expression,
+    chunk: &Chunk,
+    now_ms: i64,
+    failures: &mut Vec<Failure>,
+) -> Result<ListArray, ArrowError> {
+    let values = expr.evaluate(&chunk.rows, now_ms, failures);
     let lists = headwater_expression::headers_of(&values).map_err(ArrowError::CastError)?;
     Ok(lists.as_list().clone())
 }

@@ -14,13 +14,13 @@ use std::collections::{BTreeSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, ListArray, RecordBatch};
-use arrow::buffer::{NullBuffer, ScalarBuffer};
+use arrow::buffer::NullBuffer;
 use arrow::compute::{filter, nullif};
 use arrow::datatypes::FieldRef;
 use arrow::error::ArrowError;
 use headwater_formats::decode::{ROWOFFSET, ROWPARTITION, ROWTIME, RecordDecoder, WINDOWEND, WINDOWSTART};
 use headwater_formats::panic::words;
-use headwater_formats::record::{OutBatch, RawBatch, Side, TopicPartition};
+use headwater_formats::record::{OutBatch, RawBatch, Reject, Side, TopicPartition};
 
 use super::chunk::Chunk;
 use super::compiled::{Compiled, Operator};
@@ -72,8 +72,6 @@ pub struct Task {
     decoder: RecordDecoder,
     output: Option<Output>,
     commands: VecDeque<Command>,
-    /// Offsets of the batch that was handled last.
-    offsets: ScalarBuffer<i64>,
     /// What is left to be done of it, the first records last.
     left: Vec<Left>,
     /// What is wrong with records that have not come out entirely.
@@ -105,6 +103,16 @@ pub enum TaskPosition {
     Within(i64),
 }
 
+/// What of a record is wrong.
+enum Wrong {
+    /// One half of it, or of the record that it became.
+    Side(Side),
+    /// The value of an expression.
+    Expression(String),
+    /// The row as a whole.
+    Row,
+}
+
 /// Rows that go through SELECT or a table function before it is known how long they become there.
 const FIRST_ROWS: usize = 1_024;
 
@@ -123,7 +131,6 @@ impl Task {
             decoder,
             output,
             commands: VecDeque::new(),
-            offsets: Vec::new().into(),
             left: Vec::new(),
             withheld: Vec::new(),
             last_out: None,
@@ -134,7 +141,8 @@ impl Task {
     /// Takes an event; the batch before is to be done with. What is to be done about it is given by
     /// [`Self::poll_command`] and, while [`Self::advance`] says that something is left, after that. Fails only on an
     /// internal error.
-    pub fn handle(&mut self, event: &Event<'_>) -> Result<(), ArrowError> {
+    /// `_now_ms` is the present, in ms since the epoch.
+    pub fn handle(&mut self, event: &Event<'_>, _now_ms: i64) -> Result<(), ArrowError> {
         match event {
             Event::Records(raw) => self.records(raw),
             Event::Barrier(epoch) => {
@@ -147,14 +155,14 @@ impl Task {
     }
 
     /// Goes on with the batch that was handled last by a piece of bounded size. False when nothing was left to do.
-    pub fn advance(&mut self) -> Result<bool, ArrowError> {
+    pub fn advance(&mut self, now_ms: i64) -> Result<bool, ArrowError> {
         match self.left.pop() {
             None => {
                 let stop = self.stop.take().map(Command::Stop);
                 self.commands.extend(stop);
                 return Ok(!self.commands.is_empty());
             }
-            Some(Left::Rows(chunk, at)) => self.rows(chunk, at),
+            Some(Left::Rows(chunk, at)) => self.rows(chunk, at, now_ms),
             Some(Left::Exploding(mut exploding, at)) => {
                 if let Some(piece) = exploding.next_piece()? {
                     self.left.extend([Left::Exploding(exploding, at), Left::Rows(piece, at)]);
@@ -191,16 +199,16 @@ impl Task {
     fn records(&mut self, raw: &RawBatch) -> Result<(), ArrowError> {
         debug_assert_eq!(raw.origin, self.origin, "a task has one partition");
         debug_assert!(self.left.is_empty() && self.withheld.is_empty(), "one batch after the other");
-        self.offsets = raw.offsets.clone();
         self.last_out = None;
         let mut decoded = self.decoder.decode(raw)?;
         let stop_at = decoded.untimed.filter(|_| self.compiled.stops_on_time);
         let rejects = std::mem::take(&mut decoded.rejects);
         for reject in rejects.into_iter().filter(|reject| stop_at.is_none_or(|at| reject.offset <= at)) {
-            let reason = format!("{}: {}", reject.side, reject.reason);
-            match stop_at == Some(reject.offset) {
-                true => self.stop = Some(self.complaint(ComplaintKind::Deserialization, reject.offset, None, reason)),
-                false => self.complain(ComplaintKind::Deserialization, reject.offset, None, reason),
+            let Reject { offset, side, reason, .. } = reject;
+            let complaint = self.complaint(ComplaintKind::Deserialization, offset, Wrong::Side(side), reason);
+            match stop_at == Some(offset) {
+                true => self.stop = Some(complaint),
+                false => self.withheld.push(complaint),
             }
         }
         if decoded.rows.num_rows() > 0 {
@@ -223,9 +231,9 @@ impl Task {
 
     /// Takes rows through the operator at an index, or to the output after the last one. Where they become too much for
     /// one batch they go in halves; a row that is too much alone is skipped and reported.
-    fn rows(&mut self, chunk: Chunk, at: usize) {
+    fn rows(&mut self, chunk: Chunk, at: usize, now_ms: i64) {
         let chunk = self.first_piece(chunk, at);
-        let attempt = catch_unwind(AssertUnwindSafe(|| self.apply(chunk.clone(), at)));
+        let attempt = catch_unwind(AssertUnwindSafe(|| self.apply(chunk.clone(), at, now_ms)));
         let why = match attempt {
             Ok(Ok(())) => return,
             Ok(Err(error)) => error.to_string(),
@@ -235,7 +243,7 @@ impl Task {
             0 | 1 => {
                 let offset = chunk.offsets.iter().flatten().next().unwrap_or_default();
                 let reason = format!("the row could not be processed: {why}");
-                self.complain(ComplaintKind::Processing, offset, None, reason);
+                self.complain(ComplaintKind::Processing, offset, Wrong::Row, reason);
             }
             rows => {
                 let half = rows / 2;
@@ -263,19 +271,19 @@ impl Task {
         chunk.slice(0, rows)
     }
 
-    fn apply(&mut self, chunk: Chunk, at: usize) -> Result<(), ArrowError> {
-        let Some(operator) = self.compiled.operators.get(at) else { return self.put_out(&chunk) };
+    fn apply(&mut self, chunk: Chunk, at: usize, now_ms: i64) -> Result<(), ArrowError> {
+        let Some(operator) = self.compiled.operators.get(at) else { return self.put_out(&chunk, now_ms) };
         let (mut failures, offsets) = (Vec::new(), chunk.offsets.clone());
         let rows = chunk.len();
         let (next, bytes) = match operator {
-            Operator::Filter(filter) => (Left::Rows(filter.apply(chunk, &mut failures)?, at + 1), None),
+            Operator::Filter(filter) => (Left::Rows(filter.apply(chunk, now_ms, &mut failures)?, at + 1), None),
             Operator::Project(project) => {
-                let chunk = project.apply(chunk, &mut failures)?;
+                let chunk = project.apply(chunk, now_ms, &mut failures)?;
                 let bytes = bytes_of(&chunk.rows);
                 (Left::Rows(chunk, at + 1), Some(bytes))
             }
             Operator::Explode(explode) => {
-                let exploding = explode.begin(chunk, &mut failures)?;
+                let exploding = explode.begin(chunk, now_ms, &mut failures)?;
                 let bytes = exploding.bytes_read();
                 (Left::Exploding(exploding, at + 1), Some(bytes))
             }
@@ -285,7 +293,7 @@ impl Task {
             self.growth[at] = Some(now.max(before - before / 4));
         }
         for Failure { row, expr, reason } in failures {
-            self.complain(ComplaintKind::Processing, offsets.value(row), Some(expr), reason);
+            self.complain(ComplaintKind::Processing, offsets.value(row), Wrong::Expression(expr), reason);
         }
         if !matches!(&next, Left::Rows(chunk, _) if chunk.is_empty()) {
             self.left.push(next);
@@ -293,35 +301,37 @@ impl Task {
         Ok(())
     }
 
-    fn put_out(&mut self, chunk: &Chunk) -> Result<(), ArrowError> {
+    fn put_out(&mut self, chunk: &Chunk, now_ms: i64) -> Result<(), ArrowError> {
         let last = chunk.offsets.values().last().copied();
         let Some(output) = &mut self.output else {
             self.commands.push_back(Command::Show(chunk.rows.clone()));
             self.last_out = last;
             return Ok(());
         };
-        let (batch, unwritten) = output.encode(chunk, self.origin.partition)?;
+        let (batch, unwritten) = output.encode(chunk, self.origin.partition, now_ms)?;
         if !batch.is_empty() {
             self.commands.push_back(Command::Write(batch, offsets_without(&chunk.offsets, &unwritten)));
             self.last_out = last;
         }
         for bad in unwritten {
-            let side = if bad.side == Side::Key { "key" } else { "value" };
-            let reason = format!("{side}: {}", bad.reason);
-            self.complain(ComplaintKind::Serialization, chunk.offsets.value(bad.row), None, reason);
+            let side = Wrong::Side(bad.side);
+            self.complain(ComplaintKind::Serialization, chunk.offsets.value(bad.row), side, bad.reason);
         }
         Ok(())
     }
 
-    fn complain(&mut self, kind: ComplaintKind, offset: i64, expr: Option<String>, reason: String) {
-        let complaint = self.complaint(kind, offset, expr, reason);
+    fn complain(&mut self, kind: ComplaintKind, offset: i64, wrong: Wrong, reason: String) {
+        let complaint = self.complaint(kind, offset, wrong, reason);
         self.withheld.push(complaint);
     }
 
-    fn complaint(&self, kind: ComplaintKind, offset: i64, expr: Option<String>, reason: String) -> Complaint {
-        let origin = self.origin.clone();
-        let index = self.offsets.binary_search(&offset).unwrap_or(0);
-        Complaint { kind, origin, offset, expr: expr.map(shortened), reason: shortened(reason), index }
+    fn complaint(&self, kind: ComplaintKind, offset: i64, wrong: Wrong, reason: String) -> Complaint {
+        let (side, expr) = match wrong {
+            Wrong::Side(side) => (Some(side), None),
+            Wrong::Expression(expr) => (None, Some(shortened(expr))),
+            Wrong::Row => (None, None),
+        };
+        Complaint { kind, origin: self.origin.clone(), offset, side, expr, reason: shortened(reason) }
     }
 
     /// Reports what is wrong with records that have come out entirely: a commit before that must not know of it, as the

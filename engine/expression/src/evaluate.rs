@@ -12,6 +12,8 @@ use arrow::datatypes::DataType;
 use datafusion::error::DataFusionError;
 use datafusion::physical_plan::PhysicalExpr;
 
+use headwater_functions::clock;
+
 use crate::dialect::{self, Inside, within};
 use crate::errors::reason;
 
@@ -42,8 +44,13 @@ impl Expression {
         Self { text: text.to_owned(), physical, data_type, constant }
     }
 
-    /// Its value for every row; NULL for those it fails on, which are added to `failures`.
-    pub fn evaluate(&self, rows: &RecordBatch, failures: &mut Vec<Failure>) -> ArrayRef {
+    /// Its value for every row; NULL for those it fails on, which are added to `failures`. `now_ms` is what functions give
+    /// that give the time, in ms since the epoch.
+    pub fn evaluate(&self, rows: &RecordBatch, now_ms: i64, failures: &mut Vec<Failure>) -> ArrayRef {
+        clock::at(now_ms, || self.values(rows, failures))
+    }
+
+    fn values(&self, rows: &RecordBatch, failures: &mut Vec<Failure>) -> ArrayRef {
         let mut failed = |row, error: &DataFusionError| failures.push(self.failure(row, reason(error)));
         let some_inside = Cell::new(self.constant.count > 0);
         let whole = |rows: &RecordBatch| {

@@ -2,6 +2,8 @@
 //!
 //! A panic ends it with the input that caused it; the same seed finds it again.
 
+#![allow(clippy::disallowed_macros, clippy::disallowed_methods, clippy::disallowed_types, reason = "it measures")]
+
 #[path = "../tests/fuzz/mod.rs"]
 mod fuzz;
 

@@ -3,6 +3,8 @@
 //! Unit tests beside the code show what each statement means; here it is shown that nothing is
 //! refused, printed wrongly or fatal that should not be.
 
+#![allow(clippy::disallowed_macros, clippy::disallowed_methods, clippy::disallowed_types, reason = "a test moves")]
+
 mod fuzz;
 
 use std::path::Path;

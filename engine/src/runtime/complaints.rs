@@ -145,7 +145,7 @@ impl Complaints {
             if self.fits(&entry) {
                 return Some(entry);
             }
-            let longest = complaint.reason.len().max(complaint.expr.as_ref().map_or(0, String::len));
+            let longest = complaint.text().len().max(complaint.expr.as_ref().map_or(0, String::len));
             words = match words.min(longest) {
                 0 => return None,
                 words => words / 2,
@@ -167,7 +167,7 @@ fn entry(complaint: &Complaint, words: usize) -> Vec<u8> {
         "SOURCE_PARTITION": complaint.origin.partition,
         "SOURCE_OFFSET": complaint.offset,
         "EXPRESSION": complaint.expr.as_deref().map(cut),
-        "REASON": cut(&complaint.reason),
+        "REASON": cut(&complaint.text()),
     });
     entry.to_string().into_bytes()
 }
@@ -196,9 +196,9 @@ mod tests {
             kind: ComplaintKind::Processing,
             origin: TopicPartition::new("in", 0),
             offset: 7,
+            side: None,
             expr: Some("CAST(V AS INT)".to_owned()),
             reason,
-            index: 0,
         }
     }
 

@@ -46,13 +46,14 @@ impl DeadLetters {
         Self { topic: Arc::from(topic), query: query.to_owned(), limits, letters: Vec::new(), last: None }
     }
 
-    /// Adds the record of `raw` that a complaint is about.
+    /// Adds the record of `raw` that a complaint is about. One that is not among them has no letter: the processing log
+    /// alone says where it is.
     pub(super) fn add(&mut self, complaint: &Complaint, raw: &RawBatch) {
+        let Ok(row) = raw.offsets.binary_search(&complaint.offset) else { return };
         let address = (complaint.origin.partition, complaint.offset);
         if self.last.replace(address) == Some(address) {
             return;
         }
-        let row = complaint.index;
         let payload =
             |column: &Option<BinaryArray>| column.as_ref().filter(|c| c.is_valid(row)).map(|c| c.value(row).to_vec());
         let mut letter = Letter {
@@ -142,7 +143,7 @@ fn told(query: &str, complaint: &Complaint) -> Vec<Header> {
         ("headwater.partition", complaint.origin.partition.to_string()),
         ("headwater.offset", complaint.offset.to_string()),
         ("headwater.expression", cut(complaint.expr.as_deref().unwrap_or_default())),
-        ("headwater.reason", cut(&complaint.reason)),
+        ("headwater.reason", cut(&complaint.text())),
     ];
     told.into_iter().map(|(name, value)| (name.to_owned(), Some(value.into_bytes()))).collect()
 }
@@ -180,7 +181,7 @@ mod tests {
             kind: ComplaintKind::Deserialization,
             origin,
             offset: 7,
-            index: 0,
+            side: None,
             expr: None,
             reason: "bad".to_owned(),
         };

@@ -70,10 +70,10 @@ pub use writer::Writer;
 
 /// Why a query stops for good that a record stops.
 fn stopped_by(complaint: &Complaint) -> TransportError {
-    let Complaint { origin, offset, reason, .. } = complaint;
+    let Complaint { origin, offset, .. } = complaint;
     TransportError {
         kind: TransportErrorKind::Invalid,
-        message: format!("the record at offset {offset} of {origin} has no event time: {reason}"),
+        message: format!("the record at offset {offset} of {origin} has no event time: {}", complaint.text()),
         setting: Some(THROWS_ON_INVALID_TIME.into()),
     }
 }

@@ -26,7 +26,6 @@ use crate::config::Settings;
 use crate::dataflow::{Command, Compiled, Complaint, Event, Placement, Task};
 use crate::diagnostic::Diagnostic;
 use crate::engine::refused;
-use crate::functions::clock;
 use crate::planner::continuous::{self, Push, THROWS_ON_INVALID_TIME};
 
 /// Batches that wait to be shown.
@@ -161,7 +160,7 @@ impl Reader {
         self.progress.add_read(raw.len() as u64, raw.payload_bytes, 0);
         let Some(task) = self.tasks.get_mut(&raw.origin.partition) else { return Ok(()) };
         let now_ms = Utc::now().timestamp_millis();
-        clock::at(now_ms, || task.handle(&Event::Records(raw)))?;
+        task.handle(&Event::Records(raw), now_ms)?;
         loop {
             while let Some(command) = task.poll_command() {
                 match command {
@@ -177,7 +176,7 @@ impl Reader {
                     Command::Write(..) | Command::Reached(_) => {}
                 }
             }
-            if self.left == Some(0) || rows.is_closed() || !clock::at(now_ms, || task.advance())? {
+            if self.left == Some(0) || rows.is_closed() || !task.advance(now_ms)? {
                 return Ok(());
             }
         }
@@ -193,9 +192,9 @@ fn within(batch: RecordBatch, left: &mut Option<u64>) -> RecordBatch {
 }
 
 fn reject(complaint: Complaint) -> Reject {
-    let expr = complaint.expr.map(|expr| format!("{expr}: ")).unwrap_or_default();
-    let reason = format!("{expr}{}", complaint.reason);
-    let side = if complaint.reason.starts_with("key: ") { Side::Key } else { Side::Value };
+    let expr = complaint.expr.as_ref().map(|expr| format!("{expr}: ")).unwrap_or_default();
+    let reason = format!("{expr}{}", complaint.text());
+    let side = complaint.side.unwrap_or(Side::Value);
     Reject { origin: complaint.origin, offset: complaint.offset, side, reason }
 }
 

@@ -182,8 +182,8 @@ impl QueryStatus {
     /// Keeps a complaint for a while.
     pub fn complained(&self, complaint: &Complaint) {
         let expr = complaint.expr.as_ref().map(|expr| format!("{expr}: ")).unwrap_or_default();
-        let Complaint { origin, offset, reason, .. } = complaint;
-        self.keep_error(format!("{origin} offset {offset}: {expr}{reason}"));
+        let Complaint { origin, offset, .. } = complaint;
+        self.keep_error(format!("{origin} offset {offset}: {expr}{}", complaint.text()));
     }
 
     /// Counts offsets that are gone and were not read, and keeps it for a while.

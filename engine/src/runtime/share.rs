@@ -25,7 +25,6 @@ use super::refusals::{Made, Refusals, all_but};
 use super::start::{Asked, Start};
 use super::{stopped_by, topics};
 use crate::dataflow::{Command, Complaint, ComplaintKind, Epoch, Event, Task, TaskPosition};
-use crate::functions::clock;
 
 /// Most records taken from the source at once.
 const BATCH_RECORDS_MAX: usize = 16_384;
@@ -260,7 +259,7 @@ impl Share {
                 self.begin(job, now_ms)?;
                 let task = self.tasks.get_mut(&raw.origin.partition);
                 let task = task.ok_or_else(|| other(&format!("{} was read without being asked for", raw.origin)))?;
-                clock::at(now_ms, || task.handle(&Event::Records(&raw))).map_err(fault)?;
+                task.handle(&Event::Records(&raw), now_ms).map_err(fault)?;
                 self.current = Some(raw);
                 self.go_on(status, now_ms)?;
                 Ok(Step::Worked)
@@ -284,7 +283,7 @@ impl Share {
         loop {
             self.perform_all(raw.origin.partition, Some(&raw), status)?;
             let task = self.tasks.get_mut(&raw.origin.partition).ok_or_else(|| other(&"a task is gone"))?;
-            let is_left = clock::at(now_ms, || task.advance()).map_err(fault)?;
+            let is_left = task.advance(now_ms).map_err(fault)?;
             if !is_left {
                 break;
             }
@@ -331,7 +330,7 @@ impl Share {
         let partitions: Vec<i32> = self.tasks.keys().copied().collect();
         for partition in partitions {
             let task = self.tasks.get_mut(&partition).ok_or_else(|| other(&"a task is gone"))?;
-            clock::at(now_ms, || task.handle(&Event::Barrier(epoch))).map_err(fault)?;
+            task.handle(&Event::Barrier(epoch), now_ms).map_err(fault)?;
             self.perform_all(partition, None, status)?;
         }
         Ok(())
@@ -375,9 +374,8 @@ impl Share {
             if told.replace(offset) == Some(offset) {
                 continue;
             }
-            let index = raw.offsets.binary_search(&offset).unwrap_or(0);
             let (kind, origin) = (ComplaintKind::Serialization, raw.origin.clone());
-            self.complain(&Complaint { kind, origin, offset, expr: None, reason, index }, Some(raw), status);
+            self.complain(&Complaint { kind, origin, offset, side: None, expr: None, reason }, Some(raw), status);
         }
         if batch.is_empty() {
             return Ok(());

@@ -14,6 +14,7 @@
 //! ```
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on stops where it is")]
+#![allow(clippy::disallowed_macros, clippy::disallowed_methods, clippy::disallowed_types, reason = "a test moves")]
 
 mod generate;
 mod oracle;

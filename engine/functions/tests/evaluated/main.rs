@@ -1,6 +1,8 @@
 //! The functions as queries call them: every example of their documentation, and calls at random. Apart from the crate's
 //! own tests because expressions are planned above it.
 
+#![allow(clippy::disallowed_macros, clippy::disallowed_methods, clippy::disallowed_types, reason = "a test moves")]
+
 mod aggregates;
 mod fuzz;
 mod scalars;
