@@ -9,10 +9,10 @@ use headwater_formats::decode::{ROWOFFSET, ROWTIME, RecordDecoder, TopicSpec, WI
 use headwater_formats::format::FormatError;
 use headwater_formats::record::{TopicPartition, Wanted};
 
-use super::explode::Explode;
-use super::filter::Filter;
+use super::operators::Explode;
+use super::operators::Filter;
+use super::operators::{Column, Project};
 use super::output::{Output, Placement};
-use super::project::{Column, Project};
 use super::task::Task;
 use headwater_expression::errors::diagnose;
 use headwater_expression::{Compiler, Expression};

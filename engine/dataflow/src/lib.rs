@@ -8,11 +8,9 @@
 mod chunk;
 mod compiled;
 mod complaint;
-mod explode;
-mod filter;
 
+mod operators;
 mod output;
-mod project;
 mod size;
 mod task;
 

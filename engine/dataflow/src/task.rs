@@ -25,7 +25,7 @@ use headwater_formats::record::{OutBatch, RawBatch, Reject, Side, TopicPartition
 use super::chunk::Chunk;
 use super::compiled::{Compiled, Operator};
 use super::complaint::{Complaint, ComplaintKind};
-use super::explode::Exploding;
+use super::operators::Exploding;
 use super::output::{Output, Unwritten};
 use super::size::{PIECE_BYTES_MAX, bytes_of, piece};
 use headwater_expression::Failure;

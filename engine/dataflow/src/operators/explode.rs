@@ -10,8 +10,8 @@ use arrow::compute::take;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::error::ArrowError;
 
-use super::chunk::Chunk;
-use super::size::{PIECE_BYTES_MAX, column_bytes, sum};
+use crate::chunk::Chunk;
+use crate::size::{PIECE_BYTES_MAX, column_bytes, sum};
 use headwater_expression::{Expression, Failure};
 
 /// The operator.

@@ -7,7 +7,7 @@ use arrow::compute::nullif;
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use arrow::error::ArrowError;
 
-use super::chunk::Chunk;
+use crate::chunk::Chunk;
 use headwater_expression::{Expression, Failure};
 
 /// The operator.

@@ -5,7 +5,7 @@ use arrow::array::{AsArray, BooleanArray};
 use arrow::compute::{and, prep_null_mask_filter};
 use arrow::error::ArrowError;
 
-use super::chunk::Chunk;
+use crate::chunk::Chunk;
 use headwater_expression::{Expression, Failure};
 
 /// The operator.

@@ -1,0 +1,9 @@
+//! The operators, one file each.
+
+mod explode;
+mod filter;
+mod project;
+
+pub use explode::{Explode, Exploding};
+pub use filter::Filter;
+pub use project::{Column, Project};
