@@ -9,9 +9,8 @@ use headwater_formats::decode::{ROWOFFSET, ROWTIME, RecordDecoder, TopicSpec, WI
 use headwater_formats::format::FormatError;
 use headwater_formats::record::{TopicPartition, Wanted};
 
-use super::operators::Explode;
-use super::operators::Filter;
-use super::operators::{Column, Project};
+use super::operator::Operator;
+use super::operators::{Column, Explode, Filter, Project};
 use super::output::{Output, Placement};
 use super::task::Task;
 use headwater_expression::errors::diagnose;
@@ -20,7 +19,7 @@ use headwater_functions::rows_of;
 use headwater_language::definition::{ColumnRole, SourceDef};
 use headwater_language::diagnostic::{Diagnostic, INTERNAL};
 use headwater_language::sql::{each_expr, parse_expr};
-use headwater_language::topology::{Projection, Step, Topology, VERSION};
+use headwater_language::topology::{Exploded, Projection, ResultColumn, Step, Topology, VERSION};
 
 /// A topology that is ready to run: what all its tasks share.
 #[derive(Clone)]
@@ -28,7 +27,8 @@ pub struct Compiled {
     spec: Arc<TopicSpec>,
     /// Columns of the input that are decoded, by index in the spec's columns.
     projection: Vec<usize>,
-    pub(super) operators: Vec<Operator>,
+    /// The operators as they were made; each task has its own.
+    operators: Vec<Arc<dyn Operator>>,
     schema: SchemaRef,
     pub(super) sink: Option<SourceDef>,
     /// Headers of the input go on to the output.
@@ -37,14 +37,6 @@ pub struct Compiled {
     rekeyed: bool,
     /// A record without a readable event time stops the query.
     pub(super) stops_on_time: bool,
-}
-
-/// What is done with rows.
-#[derive(Clone)]
-pub(super) enum Operator {
-    Filter(Filter),
-    Explode(Explode),
-    Project(Project),
 }
 
 impl Compiled {
@@ -58,16 +50,15 @@ impl Compiled {
         let spec = topology.input.topic_spec().map_err(|why| vec![Diagnostic::new(INTERNAL, why)])?;
         let projection = referenced(topology, &spec)?;
         let input = Arc::new(spec.schema().project(&projection).map_err(|e| diagnose(&e.into(), None))?);
-        let mut compiler = Compiler::new(state, input).map_err(|e| diagnose(&e, None))?;
+        let mut rows = input;
         let mut operators = Vec::with_capacity(topology.steps.len());
         for (at, step) in topology.steps.iter().enumerate() {
-            let operator = operator(step, &topology.steps[at + 1..], &compiler, &topology.input)?;
-            if let Operator::Explode(explode) = &operator {
-                compiler = Compiler::new(state, explode.schema().clone()).map_err(|e| diagnose(&e, None))?;
-            }
+            let compiler = Compiler::new(state, rows.clone()).map_err(|e| diagnose(&e, None))?;
+            let operator;
+            (operator, rows) = lower(step, &topology.steps[at + 1..], &compiler, &topology.input)?;
             operators.push(operator);
         }
-        let schema = operators.iter().rev().find_map(Operator::schema).expect("a topology has a projection");
+        let schema = rows;
         let forwards_headers = topology.output.is_some() && topology.result().is_some_and(|p| p.headers.is_none());
         let sink = topology.output.clone();
         let rekeyed = topology.result().is_some_and(|result| result.rekeyed);
@@ -98,21 +89,8 @@ impl Compiled {
         let decoder = RecordDecoder::new(&self.spec, &self.projection)?;
         // What is written goes on without a value where it came without one; what is shown are rows.
         let decoder = if self.sink.is_some() { decoder.keeping_valueless() } else { decoder };
-        Ok(Task::new(self.clone(), origin, decoder, output))
-    }
-}
-
-impl Operator {
-    fn schema(&self) -> Option<SchemaRef> {
-        match self {
-            Self::Project(project) => Some(project.schema().clone()),
-            Self::Filter(_) | Self::Explode(_) => None,
-        }
-    }
-
-    /// Whether what comes out of it may be far larger than what went in.
-    pub(super) fn grows(&self) -> bool {
-        !matches!(self, Self::Filter(_))
+        let operators = self.operators.iter().map(|operator| operator.fresh()).collect();
+        Ok(Task::new(self.clone(), operators, origin, decoder, output))
     }
 }
 
@@ -170,43 +148,56 @@ fn needs_value(expr: &str, input: &SourceDef, schema: &SchemaRef) -> Result<bool
     Ok(needs)
 }
 
-/// The operator of a step; `later` are those after it.
-fn operator(
+/// The operator of a step, and the columns of the rows that come out of it; `later` are the steps after it.
+fn lower(
     step: &Step,
     later: &[Step],
     compiler: &Compiler<'_>,
     input: &SourceDef,
-) -> Result<Operator, Vec<Diagnostic>> {
-    let compile = |text: &str| -> Result<Expression, Vec<Diagnostic>> {
-        let expr = parse_expr(text).map_err(|e| vec![e])?;
-        compiler.compile(&expr, text, None).map(|(expression, _)| expression)
-    };
+) -> Result<(Arc<dyn Operator>, SchemaRef), Vec<Diagnostic>> {
     match step {
         Step::Filter { predicate } => {
-            Ok(Operator::Filter(Filter::new(compile(predicate)?.into_type(DataType::Boolean))))
+            let filter = Filter::new(compile(predicate, compiler)?.into_type(DataType::Boolean));
+            Ok((Arc::new(filter), compiler.schema().clone()))
         }
         Step::Explode { columns } => {
-            let array = |c: &headwater_language::topology::Exploded| -> Result<_, Vec<Diagnostic>> {
-                let expr = rows_of(parse_expr(&c.expr).map_err(|e| vec![e])?);
-                Ok((c.name.clone(), compiler.compile(&expr, &c.expr, None)?.0))
-            };
-            let arrays = columns.iter().map(array).collect::<Result<Vec<_>, _>>()?;
-            let read = names_in(later)?;
-            let explode = Explode::new(arrays, compiler.schema(), |name| read.contains(name));
-            let no_array = || vec![Diagnostic::new(INTERNAL, "a table function gives no rows")];
-            Ok(Operator::Explode(explode.ok_or_else(no_array)?))
+            let explode = explode(columns, later, compiler)?;
+            let schema = explode.schema().clone();
+            Ok((Arc::new(explode), schema))
         }
         Step::Project(projection) => {
-            let column = |c: &headwater_language::topology::ResultColumn| -> Result<_, Vec<Diagnostic>> {
-                let data_type = c.ty.to_arrow().map_err(|name| vec![Diagnostic::new(INTERNAL, name)])?;
-                let expr = compile(&c.expr)?.into_type(data_type);
-                let of_value = || needs_value(&c.expr, input, compiler.schema());
-                let needs_value = projection.rekeyed && c.key && of_value()?;
-                Ok(Column { name: c.name.clone(), expr, needs_value })
-            };
-            let columns = projection.columns.iter().map(column).collect::<Result<Vec<_>, _>>()?;
-            let headers = projection.headers.as_deref().map(compile).transpose()?;
-            Ok(Operator::Project(Project::new(columns, headers)))
+            let project = project(projection, compiler, input)?;
+            let schema = project.schema().clone();
+            Ok((Arc::new(project), schema))
         }
     }
+}
+
+fn compile(text: &str, compiler: &Compiler<'_>) -> Result<Expression, Vec<Diagnostic>> {
+    let expr = parse_expr(text).map_err(|e| vec![e])?;
+    compiler.compile(&expr, text, None).map(|(expression, _)| expression)
+}
+
+fn explode(columns: &[Exploded], later: &[Step], compiler: &Compiler<'_>) -> Result<Explode, Vec<Diagnostic>> {
+    let array = |c: &Exploded| -> Result<_, Vec<Diagnostic>> {
+        let expr = rows_of(parse_expr(&c.expr).map_err(|e| vec![e])?);
+        Ok((c.name.clone(), compiler.compile(&expr, &c.expr, None)?.0))
+    };
+    let arrays = columns.iter().map(array).collect::<Result<Vec<_>, _>>()?;
+    let read = names_in(later)?;
+    let explode = Explode::new(arrays, compiler.schema(), |name| read.contains(name));
+    explode.ok_or_else(|| vec![Diagnostic::new(INTERNAL, "a table function gives no rows")])
+}
+
+fn project(projection: &Projection, compiler: &Compiler<'_>, input: &SourceDef) -> Result<Project, Vec<Diagnostic>> {
+    let column = |c: &ResultColumn| -> Result<_, Vec<Diagnostic>> {
+        let data_type = c.ty.to_arrow().map_err(|name| vec![Diagnostic::new(INTERNAL, name)])?;
+        let expr = compile(&c.expr, compiler)?.into_type(data_type);
+        let of_value = || needs_value(&c.expr, input, compiler.schema());
+        let needs_value = projection.rekeyed && c.key && of_value()?;
+        Ok(Column { name: c.name.clone(), expr, needs_value })
+    };
+    let columns = projection.columns.iter().map(column).collect::<Result<Vec<_>, _>>()?;
+    let headers = projection.headers.as_deref().map(|text| compile(text, compiler)).transpose()?;
+    Ok(Project::new(columns, headers))
 }

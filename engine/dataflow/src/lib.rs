@@ -5,10 +5,12 @@
 //! runtime hands it batches and does what it says, and so does a simulation. One row or a hundred
 //! thousand in a batch, the result is the same.
 
+mod arrival;
 mod chunk;
 mod compiled;
 mod complaint;
 
+mod operator;
 mod operators;
 mod output;
 mod size;

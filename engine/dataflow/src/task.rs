@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! handle(Records) → advance* → Write*, Complain* …   as often as records come
-//! handle(Barrier) → Reached                          everything before it has come out
+//! handle(Barrier) → advance* → Write* … Reached      everything before it has come out
 //! handle(Committed)                                  it will never come again
 //! ```
 //!
@@ -13,19 +13,18 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, ListArray, RecordBatch};
-use arrow::buffer::NullBuffer;
-use arrow::compute::{filter, nullif};
-use arrow::datatypes::FieldRef;
+use arrow::array::{AsArray, Int64Array, RecordBatch};
+use arrow::compute::filter;
 use arrow::error::ArrowError;
-use headwater_formats::decode::{ROWOFFSET, ROWPARTITION, ROWTIME, RecordDecoder, WINDOWEND, WINDOWSTART};
+use headwater_formats::decode::RecordDecoder;
 use headwater_formats::panic::words;
 use headwater_formats::record::{OutBatch, RawBatch, Reject, Side, TopicPartition};
 
+use super::arrival;
 use super::chunk::Chunk;
-use super::compiled::{Compiled, Operator};
+use super::compiled::Compiled;
 use super::complaint::{Complaint, ComplaintKind};
-use super::operators::Exploding;
+use super::operator::{Context, Emitted, Operator, Pieces, Port};
 use super::output::{Output, Unwritten};
 use super::size::{PIECE_BYTES_MAX, bytes_of, piece};
 use headwater_expression::Failure;
@@ -68,6 +67,7 @@ pub enum Command {
 /// One partition of a running query.
 pub struct Task {
     compiled: Compiled,
+    operators: Vec<Box<dyn Operator>>,
     origin: TopicPartition,
     decoder: RecordDecoder,
     output: Option<Output>,
@@ -80,16 +80,19 @@ pub struct Task {
     last_out: Option<i64>,
     /// What the query stops at once all before it has come out.
     stop: Option<Complaint>,
+    /// The barrier that goes through the operators.
+    barrier: Option<Passing>,
     /// For each operator the bytes of a row that came out of it lately; none before the first.
     growth: Vec<Option<usize>>,
 }
 
 /// Some rows and where they go on.
+#[allow(clippy::large_enum_variant, reason = "there is one for thousands of rows: its own size is nothing beside them")]
 enum Left {
     /// They are to go through the operator with this index and those after it.
     Rows(Chunk, usize),
-    /// They are on their way through a table function, and then to the operator with this index.
-    Exploding(Exploding, usize),
+    /// They come out of an operator piece by piece, and then go to the one with this index.
+    Pieces(Box<dyn Pieces>, usize),
 }
 
 /// How far a task is with the batch that was handled last, once its commands are performed.
@@ -101,6 +104,15 @@ pub enum TaskPosition {
     Before(i64),
     /// Something of the record at this offset has come out, and something is left.
     Within(i64),
+}
+
+/// A barrier on its way through the operators, ahead of the records that are left.
+struct Passing {
+    epoch: Epoch,
+    /// Index of the operator that it comes to next.
+    at: usize,
+    /// How much was left to be done before it came: what is above that came out of operators it went through.
+    left: usize,
 }
 
 /// What of a record is wrong.
@@ -120,13 +132,15 @@ impl Task {
     /// A task for one partition, which has handled nothing.
     pub(super) fn new(
         compiled: Compiled,
+        operators: Vec<Box<dyn Operator>>,
         origin: TopicPartition,
         decoder: RecordDecoder,
         output: Option<Output>,
     ) -> Self {
         Self {
-            growth: vec![None; compiled.operators.len()],
+            growth: vec![None; operators.len()],
             compiled,
+            operators,
             origin,
             decoder,
             output,
@@ -135,18 +149,18 @@ impl Task {
             withheld: Vec::new(),
             last_out: None,
             stop: None,
+            barrier: None,
         }
     }
 
     /// Takes an event; the batch before is to be done with. What is to be done about it is given by
     /// [`Self::poll_command`] and, while [`Self::advance`] says that something is left, after that. Fails only on an
     /// internal error.
-    /// `_now_ms` is the present, in ms since the epoch.
-    pub fn handle(&mut self, event: &Event<'_>, _now_ms: i64) -> Result<(), ArrowError> {
+    pub fn handle(&mut self, event: &Event<'_>) -> Result<(), ArrowError> {
         match event {
             Event::Records(raw) => self.records(raw),
             Event::Barrier(epoch) => {
-                self.commands.push_back(Command::Reached(*epoch));
+                self.barrier = Some(Passing { epoch: *epoch, at: 0, left: self.left.len() });
                 Ok(())
             }
             // Without state there is nothing to let go of.
@@ -154,8 +168,13 @@ impl Task {
         }
     }
 
-    /// Goes on with the batch that was handled last by a piece of bounded size. False when nothing was left to do.
+    /// Goes on with what was handled last by a piece of bounded size. `now_ms` is the present, in ms since the epoch. False
+    /// when nothing was left to do.
     pub fn advance(&mut self, now_ms: i64) -> Result<bool, ArrowError> {
+        if self.barrier.as_ref().is_some_and(|barrier| self.left.len() <= barrier.left) {
+            self.pass_barrier(now_ms)?;
+            return Ok(true);
+        }
         match self.left.pop() {
             None => {
                 let stop = self.stop.take().map(Command::Stop);
@@ -163,14 +182,38 @@ impl Task {
                 return Ok(!self.commands.is_empty());
             }
             Some(Left::Rows(chunk, at)) => self.rows(chunk, at, now_ms),
-            Some(Left::Exploding(mut exploding, at)) => {
-                if let Some(piece) = exploding.next_piece()? {
-                    self.left.extend([Left::Exploding(exploding, at), Left::Rows(piece, at)]);
+            Some(Left::Pieces(mut pieces, at)) => {
+                if let Some(piece) = pieces.next_piece()? {
+                    self.left.extend([Left::Pieces(pieces, at), Left::Rows(piece, at)]);
                 }
             }
         }
         self.release();
         Ok(true)
+    }
+
+    /// True while a barrier has not come out yet.
+    pub fn passes_barrier(&self) -> bool {
+        self.barrier.is_some()
+    }
+
+    /// Takes the barrier through the next operator, or out after the last one.
+    fn pass_barrier(&mut self, now_ms: i64) -> Result<(), ArrowError> {
+        let Some(barrier) = &mut self.barrier else { return Ok(()) };
+        let (epoch, at) = (barrier.epoch, barrier.at);
+        barrier.at += 1;
+        match self.operators.get_mut(at) {
+            // An expression is computed when its row comes in, so that none fails now.
+            Some(operator) => {
+                let emitted = operator.barrier(&mut Context { now_ms, failures: &mut Vec::new() })?;
+                self.emit(emitted, at + 1);
+            }
+            None => {
+                self.barrier = None;
+                self.commands.push_back(Command::Reached(epoch));
+            }
+        }
+        Ok(())
     }
 
     /// The next thing to be done, in order.
@@ -184,7 +227,7 @@ impl Task {
             match self.left.last_mut() {
                 None => return TaskPosition::Done,
                 Some(Left::Rows(chunk, _)) => break (chunk.offsets.value(0), false),
-                Some(Left::Exploding(exploding, _)) => match exploding.position() {
+                Some(Left::Pieces(pieces, _)) => match pieces.position() {
                     Some(position) => break position,
                     None => drop(self.left.pop()),
                 },
@@ -218,7 +261,7 @@ impl Task {
                 (headers, _) => headers.cloned(),
             };
             let windowed = self.compiled.sink.as_ref().is_some_and(|sink| sink.window.is_some());
-            let chunk = chunk(decoded.rows, headers.filter(any_header), decoded.valued, windowed)?;
+            let chunk = arrival::chunk(decoded.rows, headers.filter(arrival::any_header), decoded.valued, windowed)?;
             let chunk = match stop_at {
                 Some(at) => chunk.slice(0, chunk.offsets.values().partition_point(|offset| *offset < at)),
                 None => chunk,
@@ -255,7 +298,7 @@ impl Task {
 
     /// As many of the first rows as are worked on at once; the others are left for later.
     fn first_piece(&mut self, chunk: Chunk, at: usize) -> Chunk {
-        let rows = match self.compiled.operators.get(at) {
+        let rows = match self.operators.get(at) {
             Some(operator) if operator.grows() => match self.growth[at] {
                 None => FIRST_ROWS,
                 Some(bytes) => (PIECE_BYTES_MAX / bytes.max(1)).max(1),
@@ -272,33 +315,32 @@ impl Task {
     }
 
     fn apply(&mut self, chunk: Chunk, at: usize, now_ms: i64) -> Result<(), ArrowError> {
-        let Some(operator) = self.compiled.operators.get(at) else { return self.put_out(&chunk, now_ms) };
+        let Some(operator) = self.operators.get_mut(at) else { return self.put_out(&chunk, now_ms) };
         let (mut failures, offsets) = (Vec::new(), chunk.offsets.clone());
-        let rows = chunk.len();
-        let (next, bytes) = match operator {
-            Operator::Filter(filter) => (Left::Rows(filter.apply(chunk, now_ms, &mut failures)?, at + 1), None),
-            Operator::Project(project) => {
-                let chunk = project.apply(chunk, now_ms, &mut failures)?;
-                let bytes = bytes_of(&chunk.rows);
-                (Left::Rows(chunk, at + 1), Some(bytes))
-            }
-            Operator::Explode(explode) => {
-                let exploding = explode.begin(chunk, now_ms, &mut failures)?;
-                let bytes = exploding.bytes_read();
-                (Left::Exploding(exploding, at + 1), Some(bytes))
-            }
-        };
-        if let Some(bytes) = bytes {
-            let (now, before) = (bytes / rows.max(1), self.growth[at].unwrap_or(0));
+        let emitted = operator.push(Port(0), chunk, &mut Context { now_ms, failures: &mut failures })?;
+        if operator.grows() {
+            let bytes = match &emitted {
+                Emitted::Nothing => 0,
+                Emitted::Rows(chunk) => bytes_of(&chunk.rows),
+                Emitted::Pieces(pieces) => pieces.bytes(),
+            };
+            let (now, before) = (bytes / offsets.len().max(1), self.growth[at].unwrap_or(0));
             self.growth[at] = Some(now.max(before - before / 4));
         }
         for Failure { row, expr, reason } in failures {
             self.complain(ComplaintKind::Processing, offsets.value(row), Wrong::Expression(expr), reason);
         }
-        if !matches!(&next, Left::Rows(chunk, _) if chunk.is_empty()) {
-            self.left.push(next);
-        }
+        self.emit(emitted, at + 1);
         Ok(())
+    }
+
+    /// Has what came out of an operator go on to the one at an index.
+    fn emit(&mut self, emitted: Emitted, at: usize) {
+        match emitted {
+            Emitted::Nothing => {}
+            Emitted::Rows(chunk) => self.left.push(Left::Rows(chunk, at)),
+            Emitted::Pieces(pieces) => self.left.push(Left::Pieces(pieces, at)),
+        }
     }
 
     fn put_out(&mut self, chunk: &Chunk, now_ms: i64) -> Result<(), ArrowError> {
@@ -358,42 +400,4 @@ fn offsets_without(offsets: &Int64Array, unwritten: &[Unwritten]) -> Int64Array 
     }
     let out: BTreeSet<usize> = unwritten.iter().map(|bad| bad.row).collect();
     offsets.values().iter().enumerate().filter(|(row, _)| !out.contains(row)).map(|(_, offset)| *offset).collect()
-}
-
-/// Decoded rows, among whose columns are event time and offset, as a chunk.
-fn chunk(
-    rows: RecordBatch,
-    headers: Option<ListArray>,
-    valued: Option<NullBuffer>,
-    windowed: bool,
-) -> Result<Chunk, ArrowError> {
-    let column = |name: &str| -> Result<Int64Array, ArrowError> {
-        let column =
-            rows.column_by_name(name).ok_or_else(|| ArrowError::SchemaError(format!("{name} was not read")))?;
-        Ok(column.as_primitive().clone())
-    };
-    let (times_ms, offsets) = (column(ROWTIME)?, column(ROWOFFSET)?);
-    let windows = if windowed { Some([column(WINDOWSTART)?, column(WINDOWEND)?]) } else { None };
-    let rows = match &valued {
-        Some(valued) => without_address(rows, valued)?,
-        None => rows,
-    };
-    Ok(Chunk { times_ms, offsets, headers, valued, windows, rows })
-}
-
-/// Expressions see of a record without a value nothing but its key. Semantics: ksqlDB's, whose pseudo columns are part
-/// of the value.
-fn without_address(rows: RecordBatch, valued: &NullBuffer) -> Result<RecordBatch, ArrowError> {
-    let valueless = BooleanArray::new(!valued.inner(), None);
-    let schema = rows.schema();
-    let hide = |(field, column): (&FieldRef, &ArrayRef)| match field.name().as_str() {
-        ROWTIME | ROWOFFSET | ROWPARTITION => nullif(column, &valueless),
-        _ => Ok(column.clone()),
-    };
-    let columns = schema.fields().iter().zip(rows.columns()).map(hide).collect::<Result<_, _>>()?;
-    RecordBatch::try_new(schema.clone(), columns)
-}
-
-fn any_header(headers: &ListArray) -> bool {
-    !headers.values().is_empty()
 }

@@ -4,11 +4,6 @@
 //! continuous query is driven at times: whoever steps it evaluates within [`at`], and what is evaluated
 //! meanwhile on that thread sees that time.
 
-#![expect(
-    clippy::disallowed_macros,
-    reason = "DataFusion hands no time to kernels; whoever evaluates an expression does, through this"
-)]
-
 use std::cell::Cell;
 
 thread_local! {

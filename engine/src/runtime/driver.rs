@@ -268,11 +268,7 @@ impl Driver {
             if !self.job.is_exactly_once() {
                 self.member.commit(&offsets)?;
             }
-            share
-                .tasks
-                .values_mut()
-                .try_for_each(|task| task.handle(&Event::Committed(epoch), now_ms))
-                .map_err(fault)?;
+            share.tasks.values_mut().try_for_each(|task| task.handle(&Event::Committed(epoch))).map_err(fault)?;
             self.refusals.committed(&offsets);
             self.status.committed(&offsets, tally, now_ms);
         }

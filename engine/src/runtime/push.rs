@@ -160,7 +160,7 @@ impl Reader {
         self.progress.add_read(raw.len() as u64, raw.payload_bytes, 0);
         let Some(task) = self.tasks.get_mut(&raw.origin.partition) else { return Ok(()) };
         let now_ms = Utc::now().timestamp_millis();
-        task.handle(&Event::Records(raw), now_ms)?;
+        task.handle(&Event::Records(raw))?;
         loop {
             while let Some(command) = task.poll_command() {
                 match command {

@@ -257,9 +257,7 @@ impl Share {
             }
             SourceEvent::Batch(raw) => {
                 self.begin(job, now_ms)?;
-                let task = self.tasks.get_mut(&raw.origin.partition);
-                let task = task.ok_or_else(|| other(&format!("{} was read without being asked for", raw.origin)))?;
-                task.handle(&Event::Records(&raw), now_ms).map_err(fault)?;
+                self.task(raw.origin.partition)?.handle(&Event::Records(&raw)).map_err(fault)?;
                 self.current = Some(raw);
                 self.go_on(status, now_ms)?;
                 Ok(Step::Worked)
@@ -282,8 +280,7 @@ impl Share {
         let begun = self.epoch_bytes;
         loop {
             self.perform_all(raw.origin.partition, Some(&raw), status)?;
-            let task = self.tasks.get_mut(&raw.origin.partition).ok_or_else(|| other(&"a task is gone"))?;
-            let is_left = task.advance(now_ms).map_err(fault)?;
+            let is_left = self.task(raw.origin.partition)?.advance(now_ms).map_err(fault)?;
             if !is_left {
                 break;
             }
@@ -329,11 +326,17 @@ impl Share {
         self.begin(job, now_ms)?;
         let partitions: Vec<i32> = self.tasks.keys().copied().collect();
         for partition in partitions {
-            let task = self.tasks.get_mut(&partition).ok_or_else(|| other(&"a task is gone"))?;
-            task.handle(&Event::Barrier(epoch), now_ms).map_err(fault)?;
-            self.perform_all(partition, None, status)?;
+            self.task(partition)?.handle(&Event::Barrier(epoch)).map_err(fault)?;
+            while self.task(partition)?.passes_barrier() {
+                self.task(partition)?.advance(now_ms).map_err(fault)?;
+                self.perform_all(partition, None, status)?;
+            }
         }
         Ok(())
+    }
+
+    fn task(&mut self, partition: i32) -> Result<&mut Task, TransportError> {
+        self.tasks.get_mut(&partition).ok_or_else(|| other(&format!("there is no task for partition {partition}")))
     }
 
     /// Performs what has come out of the task of a partition.

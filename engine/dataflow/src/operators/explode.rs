@@ -11,8 +11,9 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::error::ArrowError;
 
 use crate::chunk::Chunk;
+use crate::operator::{Context, Emitted, Operator, Pieces, Port};
 use crate::size::{PIECE_BYTES_MAX, column_bytes, sum};
-use headwater_expression::{Expression, Failure};
+use headwater_expression::Expression;
 
 /// The operator.
 #[derive(Clone, Debug)]
@@ -25,7 +26,7 @@ pub struct Explode {
 
 /// Rows that are on their way through the operator.
 #[derive(Debug)]
-pub struct Exploding {
+struct Exploding {
     /// The rows that went in, with the columns that are kept.
     chunk: Chunk,
     arrays: Vec<ArrayRef>,
@@ -57,11 +58,13 @@ impl Explode {
     pub fn schema(&self) -> &SchemaRef {
         &self.schema
     }
+}
 
-    /// Begins with some rows, whose results [`Exploding::next_piece`] gives: each as often as its longest array is long.
-    pub fn begin(&self, chunk: Chunk, now_ms: i64, failures: &mut Vec<Failure>) -> Result<Exploding, ArrowError> {
+impl Operator for Explode {
+    /// The results of the rows: each as often as its longest array is long.
+    fn push(&mut self, _: Port, chunk: Chunk, cx: &mut Context<'_>) -> Result<Emitted, ArrowError> {
         let arrays: Vec<ArrayRef> =
-            self.arrays.iter().map(|array| array.evaluate(&chunk.rows, now_ms, failures)).collect();
+            self.arrays.iter().map(|array| array.evaluate(&chunk.rows, cx.now_ms, cx.failures)).collect();
         let lists: Vec<&ListArray> = arrays.iter().map(|array| array.as_list::<i32>()).collect();
         let longest = |row: usize| lists.iter().map(|list| length(list, row)).max().unwrap_or(0);
         let lengths: Vec<u32> = (0..chunk.len()).map(longest).collect();
@@ -72,13 +75,21 @@ impl Explode {
             let elements = column_bytes(array).into_iter().zip(&lengths);
             bytes.iter_mut().zip(elements).for_each(|(row, (bytes, length))| *row += bytes / (*length).max(1) as usize);
         }
-        Ok(Exploding { chunk, arrays, schema: self.schema.clone(), lengths, bytes, row: 0, element: 0 })
+        let schema = self.schema.clone();
+        Ok(Emitted::Pieces(Box::new(Exploding { chunk, arrays, schema, lengths, bytes, row: 0, element: 0 })))
+    }
+
+    fn grows(&self) -> bool {
+        true
+    }
+
+    fn fresh(&self) -> Box<dyn Operator> {
+        Box::new(self.clone())
     }
 }
 
-impl Exploding {
-    /// The next rows that come out, about [`PIECE_BYTES_MAX`] bytes of them; `None` after the last.
-    pub fn next_piece(&mut self) -> Result<Option<Chunk>, ArrowError> {
+impl Pieces for Exploding {
+    fn next_piece(&mut self) -> Result<Option<Chunk>, ArrowError> {
         self.skip();
         let runs = self.runs();
         let rows: UInt32Array = runs.iter().flat_map(|run| std::iter::repeat_n(run.row as u32, run.count())).collect();
@@ -99,17 +110,18 @@ impl Exploding {
         Ok(Some(chunk.with_rows(rows)))
     }
 
-    /// Offset of the record whose rows come next, and whether some of them came out already. `None` after the last.
-    pub fn position(&mut self) -> Option<(i64, bool)> {
+    fn position(&mut self) -> Option<(i64, bool)> {
         self.skip();
         (self.row < self.lengths.len()).then(|| (self.chunk.offsets.value(self.row), self.element > 0))
     }
 
-    /// Bytes of the arrays, roughly.
-    pub fn bytes_read(&self) -> usize {
+    /// Those of the arrays.
+    fn bytes(&self) -> usize {
         self.arrays.iter().map(sum).sum()
     }
+}
 
+impl Exploding {
     /// Goes on to the next row that has results left.
     fn skip(&mut self) {
         while self.row < self.lengths.len() && self.element >= self.lengths[self.row] {

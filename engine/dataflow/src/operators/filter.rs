@@ -6,7 +6,8 @@ use arrow::compute::{and, prep_null_mask_filter};
 use arrow::error::ArrowError;
 
 use crate::chunk::Chunk;
-use headwater_expression::{Expression, Failure};
+use crate::operator::{Context, Emitted, Operator, Port};
+use headwater_expression::Expression;
 
 /// The operator.
 #[derive(Clone, Debug)]
@@ -19,16 +20,26 @@ impl Filter {
     pub fn new(predicate: Expression) -> Self {
         Self { predicate }
     }
+}
 
+impl Operator for Filter {
     /// The rows that stay, in their order.
-    pub fn apply(&self, chunk: Chunk, now_ms: i64, failures: &mut Vec<Failure>) -> Result<Chunk, ArrowError> {
-        let values = self.predicate.evaluate(&chunk.rows, now_ms, failures);
+    fn push(&mut self, _: Port, chunk: Chunk, cx: &mut Context<'_>) -> Result<Emitted, ArrowError> {
+        let values = self.predicate.evaluate(&chunk.rows, cx.now_ms, cx.failures);
         let certain = certain(values.as_boolean());
         let keep = match &chunk.valued {
             Some(valued) => and(&certain, &BooleanArray::new(valued.inner().clone(), None))?,
             None => certain,
         };
-        chunk.filter(&keep)
+        chunk.filter(&keep).map(Emitted::from)
+    }
+
+    fn grows(&self) -> bool {
+        false
+    }
+
+    fn fresh(&self) -> Box<dyn Operator> {
+        Box::new(self.clone())
     }
 }
 

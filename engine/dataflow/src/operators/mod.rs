@@ -4,6 +4,6 @@ mod explode;
 mod filter;
 mod project;
 
-pub use explode::{Explode, Exploding};
+pub use explode::Explode;
 pub use filter::Filter;
 pub use project::{Column, Project};

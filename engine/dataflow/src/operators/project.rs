@@ -8,7 +8,8 @@ use arrow::datatypes::{Field, Schema, SchemaRef};
 use arrow::error::ArrowError;
 
 use crate::chunk::Chunk;
-use headwater_expression::{Expression, Failure};
+use crate::operator::{Context, Emitted, Operator, Port};
+use headwater_expression::Expression;
 
 /// The operator.
 #[derive(Clone, Debug)]
@@ -41,38 +42,42 @@ impl Project {
     pub fn schema(&self) -> &SchemaRef {
         &self.schema
     }
+}
 
+impl Operator for Project {
     /// The same rows with the columns of the result.
-    pub fn apply(&self, chunk: Chunk, now_ms: i64, failures: &mut Vec<Failure>) -> Result<Chunk, ArrowError> {
+    fn push(&mut self, _: Port, chunk: Chunk, cx: &mut Context<'_>) -> Result<Emitted, ArrowError> {
         let valueless = chunk.valued.as_ref().map(|valued| BooleanArray::new(!valued.inner(), None));
-        let column = |column: &Column, failures: &mut Vec<Failure>| {
-            let values = column.expr.evaluate(&chunk.rows, now_ms, failures);
+        let column = |column: &Column, cx: &mut Context<'_>| {
+            let values = column.expr.evaluate(&chunk.rows, cx.now_ms, cx.failures);
             match &valueless {
                 Some(valueless) if column.needs_value => nullif(&values, valueless),
                 _ => Ok(values),
             }
         };
-        let columns =
-            self.columns.iter().map(|c| column(c, failures)).collect::<Result<Vec<ArrayRef>, ArrowError>>()?;
+        let columns = self.columns.iter().map(|c| column(c, cx)).collect::<Result<Vec<ArrayRef>, ArrowError>>()?;
         let headers = match &self.headers {
-            Some(expr) => Some(headers_of(expr, &chunk, now_ms, failures)?),
+            Some(expr) => Some(headers_of(expr, &chunk, cx)?),
             None => None,
         };
         let options = RecordBatchOptions::new().with_row_count(Some(chunk.len()));
         let rows = RecordBatch::try_new_with_options(self.schema.clone(), columns, &options)?;
         let chunk = chunk.with_rows(rows);
-        Ok(Chunk { headers: headers.or_else(|| chunk.headers.clone()), ..chunk })
+        Ok(Emitted::from(Chunk { headers: headers.or_else(|| chunk.headers.clone()), ..chunk }))
+    }
+
+    fn grows(&self) -> bool {
+        true
+    }
+
+    fn fresh(&self) -> Box<dyn Operator> {
+        Box::new(self.clone())
     }
 }
 
 /// The headers that an expression gives; planning has checked that its type can be that.
-fn headers_of(
-    expr: &Expression,
-    chunk: &Chunk,
-    now_ms: i64,
-    failures: &mut Vec<Failure>,
-) -> Result<ListArray, ArrowError> {
-    let values = expr.evaluate(&chunk.rows, now_ms, failures);
+fn headers_of(expr: &Expression, chunk: &Chunk, cx: &mut Context<'_>) -> Result<ListArray, ArrowError> {
+    let values = expr.evaluate(&chunk.rows, cx.now_ms, cx.failures);
     let lists = headwater_expression::headers_of(&values).map_err(ArrowError::CastError)?;
     Ok(lists.as_list().clone())
 }

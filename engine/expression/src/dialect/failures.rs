@@ -4,8 +4,6 @@
 //! expression, as around an argument of a function, tells whoever evaluates that expression ([`within`]): what is around it
 //! may yet fail as a whole and be evaluated again in parts, and a continuous query wants to know the row.
 
-#![expect(clippy::disallowed_macros, reason = "DataFusion hands nothing to kernels that they could tell failures by")]
-
 use std::any::Any;
 use std::cell::RefCell;
 use std::sync::Arc;

@@ -96,6 +96,9 @@ fn rate(evaluate: &Evaluate, rows: usize) -> Result<f64, Box<dyn Error>> {
     Ok((times * rows) as f64 / begun.elapsed().as_secs_f64())
 }
 
+/// What functions give that give the time, in ms since the epoch.
+const NOW_MS: i64 = 1_700_000_000_000;
+
 /// Headwater's evaluation, as a continuous query does it.
 fn ours(text: &str, batch: &RecordBatch) -> Result<Evaluate, Box<dyn Error>> {
     let state = headwater_engine::expression::session(&headwater_engine::config::Settings::default());
@@ -104,13 +107,13 @@ fn ours(text: &str, batch: &RecordBatch) -> Result<Evaluate, Box<dyn Error>> {
     let expr = parse_expr(text).map_err(|error| error.message)?;
     let (expression, _) = compiler.compile(&expr, text, None).map_err(told)?;
     let mut failures = Vec::new();
-    expression.evaluate(batch, &mut failures);
+    expression.evaluate(batch, NOW_MS, &mut failures);
     if let Some(failure) = failures.first() {
         return Err(format!("fails in row {}: {}", failure.row, failure.reason).into());
     }
     let batch = batch.clone();
     Ok(Box::new(move || {
-        black_box(expression.evaluate(&batch, &mut Vec::new()));
+        black_box(expression.evaluate(&batch, NOW_MS, &mut Vec::new()));
         Ok(())
     }))
 }
