@@ -27,7 +27,7 @@ const CHAPTERS: [(&str, &str); 5] = [
 
 const HEAD: &str = "# Codes of errors
 
-This page is made by `ACCEPT=1 cargo test --release --workspace --test codes` from `engine/src/diagnostic/table.rs`; do not edit it.
+This page is made by `ACCEPT=1 cargo test --release --workspace --test codes` from `engine/language/src/diagnostic/table.rs`; do not edit it.
 Every statement on it was run, and was refused with the words below it.
 
 A refusal says what is wrong in one line behind its code, shows the piece of the statement that is wrong, and tells what was
