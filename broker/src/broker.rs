@@ -11,7 +11,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use uuid::Uuid;
@@ -21,10 +20,12 @@ use crate::clock::now_ms;
 use crate::config::{Config, Storage};
 use crate::core::{Answers, Core};
 use crate::group::Groups;
-use crate::lock::{FolderLock, LockError, expected_at, remember, running_broker};
-use crate::log::{RecoveryError, make_folder};
-use crate::meta::{FORMAT, Journal, JournalError};
+use crate::listen::listen_for_all;
+use crate::lock::{FolderLock, LockError, remember, running_broker};
+use crate::log::make_folder;
+use crate::meta::{FORMAT, Journal};
 use crate::net;
+use crate::start_error::StartError;
 use crate::topics::{Topics, holds_records};
 use crate::txn::Transactions;
 
@@ -40,48 +41,6 @@ const JOURNAL_FILE: &str = "journal";
 const LOGS_FOLDER: &str = "logs";
 /// A file that is there when the last process ended in order.
 const CLEAN_FILE: &str = "clean";
-
-/// Why a broker did not start.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// Another process has the folder; when its broker is up, a client can talk to that one.
-    #[error("the folder {} is in use by another process{}", folder.display(), listening(*running))]
-    Locked {
-        /// The folder.
-        folder: PathBuf,
-        /// Where the other process's broker listens.
-        running: Option<SocketAddr>,
-    },
-    /// The folder cannot be made or locked.
-    #[error("could not use the folder {}: {cause}", folder.display())]
-    Folder {
-        /// The folder.
-        folder: PathBuf,
-        /// What the system says.
-        cause: io::Error,
-    },
-    /// The address is taken, or is not one of this machine.
-    #[error("could not listen on {address}: {cause}")]
-    Listen {
-        /// The address.
-        address: SocketAddr,
-        /// What the system says.
-        cause: io::Error,
-    },
-    /// The journal cannot be read.
-    #[error(transparent)]
-    Journal(#[from] JournalError),
-    /// A log cannot be read.
-    #[error(transparent)]
-    Log(#[from] RecoveryError),
-    /// What every topic must have cannot be set.
-    #[error("could not bring the topics up to date: {0}")]
-    Topics(String),
-}
-
-fn listening(running: Option<SocketAddr>) -> String {
-    running.map(|address| format!(", whose broker listens on {address}")).unwrap_or_default()
-}
 
 /// A running broker. It ends with [`Broker::shutdown`], or when it is dropped.
 #[derive(Debug)]
@@ -155,46 +114,6 @@ fn take_folder(folder: &Path) -> Result<FolderLock, StartError> {
         LockError::Held => StartError::Locked { folder: folder.to_owned(), running: running_broker(folder) },
         LockError::Io(cause) => failed(cause),
     })
-}
-
-/// Listens where it is said, and where processes look that joined an earlier broker of the folder. One that may take any port
-/// takes the latest of theirs. Gives the addresses, too, first the one that others are told.
-async fn listen_for_all(config: &Config) -> Result<(Vec<TcpListener>, Vec<SocketAddr>), StartError> {
-    let expected = match &config.storage {
-        Storage::Folder(folder) => expected_at(folder),
-        Storage::Memory => Vec::new(),
-    };
-    let mut expected = expected.into_iter().filter(|address| address.ip().is_loopback());
-    let mut first = None;
-    if config.listen.port() == 0 {
-        while let (None, Some(address)) = (&first, expected.next()) {
-            first = listen(address).await.ok();
-        }
-    }
-    let (listener, address) = match first {
-        Some(found) => found,
-        None => listen(config.listen).await?,
-    };
-    let (mut listeners, mut addresses) = (vec![listener], vec![address]);
-    for other in expected {
-        // Another program may have taken it meanwhile.
-        if let Ok((listener, found)) = listen(other).await {
-            tracing::info!(address = %found, "listening also where an earlier broker of this folder was joined");
-            listeners.push(listener);
-            addresses.push(found);
-        }
-    }
-    Ok((listeners, addresses))
-}
-
-async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
-    let failed = |cause| StartError::Listen { address, cause };
-    let listener = TcpListener::bind(address).await.map_err(failed)?;
-    let bound = listener.local_addr().map_err(failed)?;
-    if !bound.ip().is_loopback() {
-        tracing::warn!(address = %bound, "listening beyond loopback: whoever reaches the port may read and change everything");
-    }
-    Ok((listener, bound))
 }
 
 fn open(config: Config, mut lock: Option<FolderLock>, address: SocketAddr) -> Result<Core, StartError> {

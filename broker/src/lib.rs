@@ -23,6 +23,8 @@
 //! | `descriptors` | how many files and sockets there may be, for whom | files, sockets |
 //! | `trouble` | a failure that lasts, reported when it begins and ends | what fails |
 //! | `lock` | one process for a folder, and finding its broker | what is in the folder |
+//! | `listen` | the addresses that a broker listens on | what is in the folder |
+//! | `start_error` | why a broker did not start | how it starts |
 //! | `net` | sockets, frames, the list of APIs and versions, from an API to its function | what requests mean |
 //! | `api/*` | one file for each family of APIs: Kafka's messages to calls of the rooms and back | sockets, files |
 //! | `topics` | topics by name, their settings and the logs of their partitions | the wire, groups, transactions |
@@ -64,16 +66,19 @@ mod config;
 mod core;
 mod descriptors;
 mod group;
+mod listen;
 mod lock;
 mod log;
 mod meta;
 mod net;
+mod start_error;
 mod topics;
 mod trouble;
 mod txn;
 
-pub use broker::{ADVICE, Broker, StartError, start};
+pub use broker::{ADVICE, Broker, start};
 pub use config::{Config, Flush, Storage};
 pub use lock::{Joined, running_broker};
 pub use log::RecoveryError;
 pub use meta::JournalError;
+pub use start_error::StartError;
