@@ -14,9 +14,8 @@ use std::collections::{BTreeMap, VecDeque};
 use bytes::Bytes;
 use kafka_protocol::ResponseError;
 
-use super::joining::Admitted;
 use super::member::Member;
-use super::request::{Caller, Join, JoinReply, Leaver, Reply, Sync, SyncReply, Token};
+use super::request::{Caller, Leaver, Reply, Sync, SyncReply, Token};
 
 /// Where a group is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,17 +120,6 @@ impl Group {
         match self.phase {
             Phase::PreparingRebalance { deadline_ms, .. } if deadline_ms <= now_ms => self.complete_join(now_ms),
             _ => self.complete_join_when_all_are_there(now_ms),
-        }
-    }
-
-    /// A wish to be in the group; the reply comes when the next generation has formed.
-    pub(crate) fn handle_join(&mut self, join: Join, token: Token, now_ms: i64) {
-        match self.admit(&join, now_ms) {
-            Ok(Admitted::Joining(id)) => self.wait_for_generation(&id, &join, token, now_ms),
-            Ok(Admitted::Unchanged(reply)) => self.replies.push_back((token, Reply::Join(reply))),
-            Err((error, member_id)) => {
-                self.replies.push_back((token, Reply::Join(JoinReply::refused(error, &member_id))));
-            }
         }
     }
 

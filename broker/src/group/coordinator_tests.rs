@@ -1,5 +1,6 @@
 //! Tests of the group coordinator: each drives one group by hand, with its own clock.
 
+use super::super::request::{Join, JoinReply};
 use super::*;
 
 const SESSION_MS: i32 = 10_000;

@@ -14,7 +14,7 @@ const MEMBERS_MAX: usize = 1_000;
 const SESSION_TIMEOUT_MS: std::ops::RangeInclusive<i32> = 1..=1_800_000;
 
 /// What becomes of one who joins.
-pub(super) enum Admitted {
+enum Admitted {
     /// The member with this id waits for the next generation.
     Joining(String),
     /// Nothing changes; it is told of the generation there is.
@@ -22,7 +22,18 @@ pub(super) enum Admitted {
 }
 
 impl Group {
-    pub(super) fn admit(&mut self, join: &Join, now_ms: i64) -> Result<Admitted, (ResponseError, String)> {
+    /// A wish to be in the group; the reply comes when the next generation has formed.
+    pub(crate) fn handle_join(&mut self, join: Join, token: Token, now_ms: i64) {
+        match self.admit(&join, now_ms) {
+            Ok(Admitted::Joining(id)) => self.wait_for_generation(&id, &join, token, now_ms),
+            Ok(Admitted::Unchanged(reply)) => self.replies.push_back((token, Reply::Join(reply))),
+            Err((error, member_id)) => {
+                self.replies.push_back((token, Reply::Join(JoinReply::refused(error, &member_id))));
+            }
+        }
+    }
+
+    fn admit(&mut self, join: &Join, now_ms: i64) -> Result<Admitted, (ResponseError, String)> {
         let refuse = |error| (error, join.member_id.clone());
         self.check_join(join).map_err(refuse)?;
         let same_instance = join.instance_id.as_ref().and_then(|instance| self.by_instance(instance));
@@ -113,7 +124,7 @@ impl Group {
         }
     }
 
-    pub(super) fn wait_for_generation(&mut self, id: &str, join: &Join, token: Token, now_ms: i64) {
+    fn wait_for_generation(&mut self, id: &str, join: &Join, token: Token, now_ms: i64) {
         self.protocol_type.clone_from(&join.protocol_type);
         let former = self.members.get_mut(id).and_then(|member| member.joining.replace(token));
         if let Some(former) = former {
