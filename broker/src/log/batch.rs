@@ -1,12 +1,10 @@
-//! The header of a record batch (format 2): reading it, checking a produced batch, patching the two
-//! fields a broker owns, and writing the marker that ends a transaction.
+//! The header of a record batch (format 2): reading it, patching the two fields a broker owns, and writing the marker that ends a transaction.
 //!
 //! Apart because these byte positions are needed nowhere else.
 
 use bytes::{BufMut, Bytes, BytesMut};
-use kafka_protocol::ResponseError;
 
-use super::producers::Producer;
+use super::producer::Producer;
 
 /// Bytes of a batch header.
 pub(crate) const HEADER_BYTES: usize = 61;
@@ -19,7 +17,6 @@ const ATTRIBUTE_CODEC: i16 = 0x07;
 const ATTRIBUTE_APPEND_TIME: i16 = 0x08;
 const ATTRIBUTE_TRANSACTIONAL: i16 = 0x10;
 const ATTRIBUTE_CONTROL: i16 = 0x20;
-const CODEC_MAX: i16 = 4;
 
 /// The fields of a batch header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,46 +99,6 @@ impl BatchHeader {
     }
 }
 
-/// Checks what a client produced: exactly one whole batch of data records, undamaged.
-pub(crate) fn check_produced(bytes: &[u8], bytes_max: usize) -> Result<BatchHeader, ResponseError> {
-    if bytes.len() > 16 && bytes[16] != 2 {
-        return Err(ResponseError::UnsupportedForMessageFormat);
-    }
-    if bytes.is_empty() {
-        return Err(ResponseError::InvalidRecord);
-    }
-    let header = BatchHeader::parse(bytes).ok_or(ResponseError::CorruptMessage)?;
-    if header.bytes > bytes.len() {
-        return Err(ResponseError::CorruptMessage);
-    }
-    if header.bytes < bytes.len() {
-        return Err(ResponseError::InvalidRecord);
-    }
-    if header.bytes > bytes_max {
-        return Err(ResponseError::MessageTooLarge);
-    }
-    if !header.checksum_fits(bytes) {
-        return Err(ResponseError::CorruptMessage);
-    }
-    check_fields(&header)?;
-    Ok(header)
-}
-
-fn check_fields(header: &BatchHeader) -> Result<(), ResponseError> {
-    if header.codec() > CODEC_MAX {
-        return Err(ResponseError::UnsupportedCompressionType);
-    }
-    let counted =
-        header.records > 0 && header.records - 1 == header.last_offset_delta && super::codec::can_hold(header);
-    let numbered = !header.is_idempotent() || (header.base_sequence >= 0 && header.producer.epoch >= 0);
-    let transactional = !header.is_transactional() || header.is_idempotent();
-    if counted && numbered && transactional && !header.is_control() {
-        Ok(())
-    } else {
-        Err(ResponseError::InvalidRecord)
-    }
-}
-
 /// Copies a batch with its place in this log.
 pub(crate) fn placed(batch: &[u8], base_offset: i64, leader_epoch: i32) -> BytesMut {
     let mut copy = BytesMut::from(batch);
@@ -198,7 +155,7 @@ pub(crate) fn marker_commits(batch: &[u8]) -> Option<bool> {
     }
 }
 
-fn sign(batch: &mut [u8]) {
+pub(super) fn sign(batch: &mut [u8]) {
     let crc = crc32c::crc32c(&batch[CHECKSUMMED_FROM..]);
     batch[17..21].copy_from_slice(&crc.to_be_bytes());
 }
@@ -283,29 +240,6 @@ mod tests {
         let header = BatchHeader::parse(&bytes).expect("a header");
         assert!(header.checksum_fits(&bytes));
         assert_eq!((header.base_offset, header.last_offset()), (99, 101));
-    }
-
-    #[test]
-    fn damaged_and_foreign_batches_are_refused_by_kind() {
-        let good = testing::plain(2, 10);
-        assert!(check_produced(&good, 1_000).is_ok());
-        let mut flipped = good.to_vec();
-        flipped[70] ^= 1;
-        assert_eq!(check_produced(&flipped, 1_000), Err(ResponseError::CorruptMessage));
-        assert_eq!(check_produced(&good[..70], 1_000), Err(ResponseError::CorruptMessage));
-        assert_eq!(check_produced(&good, 20), Err(ResponseError::MessageTooLarge));
-        let mut many = good.to_vec();
-        many[23..27].copy_from_slice(&(i32::MAX - 1).to_be_bytes());
-        many[57..61].copy_from_slice(&i32::MAX.to_be_bytes());
-        sign(&mut many);
-        assert_eq!(check_produced(&many, 1_000), Err(ResponseError::InvalidRecord), "there is no room for so many");
-        let twice = [good.clone(), good.clone()].concat();
-        assert_eq!(check_produced(&twice, 1_000), Err(ResponseError::InvalidRecord));
-        assert_eq!(check_produced(&marker(PRODUCER, true, 0, 0, 0), 1_000), Err(ResponseError::InvalidRecord));
-        let mut old = good.to_vec();
-        old[16] = 1;
-        assert_eq!(check_produced(&old, 1_000), Err(ResponseError::UnsupportedForMessageFormat));
-        assert_eq!(check_produced(&[], 1_000), Err(ResponseError::InvalidRecord));
     }
 
     #[test]

@@ -15,7 +15,9 @@ use super::codec;
 use super::extent::{Lost, Notes, Title};
 use super::medium::Flush;
 use super::place::Place;
-use super::producers::{Producer, ProducerActivity, Producers, Verdict};
+use super::produced::check_produced;
+use super::producer::Producer;
+use super::producers::{ProducerActivity, Producers, Verdict};
 use super::segment::Segment;
 use super::transactions::Transactions;
 use super::waiters::{Waiters, Waiting};
@@ -102,7 +104,7 @@ impl Log {
     /// Appends one batch as a client sent it. A repeat of an idempotent producer appends nothing and is told
     /// where the first one went.
     pub(crate) fn append(&self, bytes: &Bytes, rules: &AppendRules, now_ms: i64) -> Result<Appended, ResponseError> {
-        let header = batch::check_produced(bytes, rules.batch_bytes_max)?;
+        let header = check_produced(bytes, rules.batch_bytes_max)?;
         check_records(bytes, &header, rules, now_ms)?;
         let appended = self.writable()?.append(&self.place, bytes, header, rules, now_ms)?;
         self.waiters.wake_all();

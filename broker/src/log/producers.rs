@@ -9,22 +9,10 @@ use std::collections::{BTreeMap, VecDeque};
 use kafka_protocol::ResponseError;
 
 use super::batch::BatchHeader;
+use super::producer::Producer;
 
 /// Batches of a producer that are remembered; clients keep at most five in flight.
 const BATCHES_REMEMBERED: usize = 5;
-
-/// A producer's id with its epoch; of two with the same id the higher epoch is the living one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Producer {
-    pub(crate) id: i64,
-    pub(crate) epoch: i16,
-}
-
-impl Producer {
-    #[cfg(test)]
-    /// What a batch carries whose producer is not idempotent.
-    pub(crate) const NONE: Producer = Producer { id: -1, epoch: -1 };
-}
 
 /// What to do with a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

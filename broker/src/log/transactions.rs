@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use kafka_protocol::ResponseError;
 
 use super::batch::BatchHeader;
-use super::producers::Producer;
+use super::producer::Producer;
 
 /// A transaction whose records count for nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
