@@ -2,8 +2,7 @@
 //!
 //! Apart because this is where decisions become deeds, in an order that survives a crash at any point: the outcome
 //! goes to the journal first, then to the logs as markers, then to the groups as offsets, and last the journal hears
-//! that it is done. It also hears when a transaction begins. A decided transaction found at start is finished, and every
-//! other is aborted under a higher epoch, so that its producer cannot commit what it writes afterwards.
+//! that it is done. It also hears when a transaction begins. What was left unfinished at the last end is in `recovery`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -25,8 +24,8 @@ const RETRY_MS: i64 = 1_000;
 /// All transactional ids. Each has its own lock, which is held while its transaction ends; requests for others go on.
 #[derive(Debug)]
 pub(crate) struct Transactions {
-    journal: Arc<Journal>,
-    producer_ids: ProducerIds,
+    pub(super) journal: Arc<Journal>,
+    pub(super) producer_ids: ProducerIds,
     /// Notified when a deadline may have become earlier.
     timer: Arc<Notify>,
     by_id: Mutex<BTreeMap<String, Arc<Mutex<Transaction>>>>,
@@ -49,79 +48,6 @@ impl Transactions {
             retry_at_ms: Mutex::new(None),
             failing: Mutex::default(),
         }
-    }
-
-    /// Finishes what was decided before the last process ended, and aborts what was open.
-    pub(crate) fn recover(&self, topics: &Topics, groups: &Groups, now_ms: i64) {
-        let begun: BTreeSet<String> = self.journal.look(|image| {
-            let ids = image.transactional_ids.iter();
-            ids.filter(|(_, image)| image.open).map(|(id, _)| id.clone()).collect()
-        });
-        for (id, transaction) in self.all() {
-            let mut transaction = transaction.lock();
-            if let Phase::Decided(_) = transaction.phase() {
-                let finished = self.finish(&id, &mut transaction, topics, groups, now_ms);
-                finished.unwrap_or_else(|error| self.retry_later(&id, error, now_ms));
-            }
-        }
-        let mut open = self.open_in_logs(topics);
-        for (id, transaction) in self.all() {
-            let mut transaction = transaction.lock();
-            let producer = transaction.producer();
-            let written = open.remove(&producer.id).unwrap_or_default();
-            if let Phase::Decided(_) = transaction.phase() {
-                continue; // it could not be finished, and is tried again
-            }
-            // A marker that is still missing from a former owner's transaction fences nobody.
-            let is_own = written.iter().any(|(epoch, _)| *epoch >= producer.epoch);
-            if is_own || begun.contains(&id) {
-                let aborted = self.abort_interrupted(&id, &mut transaction, written, (topics, groups), now_ms);
-                aborted.unwrap_or_else(|error| self.retry_later(&id, error, now_ms));
-            } else {
-                written.iter().for_each(|(_, at)| abort_open(topics, at, producer, now_ms));
-            }
-        }
-        for (producer_id, written) in open {
-            for (epoch, at) in written {
-                abort_open(topics, &at, Producer { id: producer_id, epoch: epoch.saturating_add(1) }, now_ms);
-            }
-        }
-    }
-
-    /// Where producers have transactions open, by producer id, with the epoch they wrote under. No id that a log knows
-    /// is given again.
-    fn open_in_logs(&self, topics: &Topics) -> BTreeMap<i64, Vec<(i16, TopicPartition)>> {
-        let mut open: BTreeMap<i64, Vec<(i16, TopicPartition)>> = BTreeMap::new();
-        for topic in topics.all() {
-            for (log, partition) in topic.logs().into_iter().zip(0..) {
-                let known = log.activity().iter().map(|activity| activity.producer.id).max();
-                known.into_iter().for_each(|id| self.producer_ids.skip_past(id));
-                for producer in log.open_transactions() {
-                    let at = TopicPartition::new(&topic.name, partition);
-                    if let Some(first_offset) = log.start_in_front_of_loss(producer.id) {
-                        tell_of_lost_end(&at, producer, first_offset);
-                    }
-                    open.entry(producer.id).or_default().push((producer.epoch, at));
-                }
-            }
-        }
-        open
-    }
-
-    /// Aborts what was open when the last process ended, and fences its producer.
-    fn abort_interrupted(
-        &self,
-        id: &str,
-        transaction: &mut Transaction,
-        written: Vec<(i16, TopicPartition)>,
-        (topics, groups): (&Topics, &Groups),
-        now_ms: i64,
-    ) -> Result<(), ResponseError> {
-        tracing::warn!(transactional_id = id, "aborting a transaction that was open when the broker ended");
-        let ended = transaction.interrupted(written.into_iter().map(|(_, at)| at).collect());
-        self.record(Change::TransactionDecided { transactional_id: id.to_owned(), ended: ended.clone() })?;
-        transaction.decided(ended, true);
-        self.finish(id, transaction, topics, groups, now_ms)
     }
 
     /// A producer without a transactional id.
@@ -329,7 +255,7 @@ impl Transactions {
     }
 
     /// Makes a decided outcome hold everywhere. Can be tried again after an error.
-    fn finish(
+    pub(super) fn finish(
         &self,
         id: &str,
         transaction: &mut Transaction,
@@ -358,7 +284,7 @@ impl Transactions {
         Ok(())
     }
 
-    fn retry_later(&self, id: &str, error: ResponseError, now_ms: i64) {
+    pub(super) fn retry_later(&self, id: &str, error: ResponseError, now_ms: i64) {
         if self.failing.lock().insert(id.to_owned()) {
             tracing::warn!(transactional_id = id, %error, "could not end a transaction; trying again until it ends");
         }
@@ -382,7 +308,7 @@ impl Transactions {
         self.by_id.lock().get(id).cloned().ok_or(ResponseError::InvalidProducerIdMapping)
     }
 
-    fn all(&self) -> Vec<(String, Arc<Mutex<Transaction>>)> {
+    pub(super) fn all(&self) -> Vec<(String, Arc<Mutex<Transaction>>)> {
         self.by_id.lock().iter().map(|(id, transaction)| (id.clone(), Arc::clone(transaction))).collect()
     }
 
@@ -395,28 +321,8 @@ impl Transactions {
         })
     }
 
-    fn record(&self, change: Change) -> Result<(), ResponseError> {
+    pub(super) fn record(&self, change: Change) -> Result<(), ResponseError> {
         self.journal.record(change).map_err(unavailable)
-    }
-}
-
-fn tell_of_lost_end(at: &TopicPartition, producer: Producer, first_offset: i64) {
-    tracing::error!(
-        topic = at.topic,
-        partition = at.partition,
-        producer_id = producer.id,
-        first_offset,
-        "how a transaction ended may be lost with the records behind it: it is aborted, readers of committed records \
-         do not see what is left of it"
-    );
-}
-
-/// Ends what a log has open that no transactional id has.
-fn abort_open(topics: &Topics, at: &TopicPartition, producer: Producer, now_ms: i64) {
-    let Ok((log, rules)) = topics.log(&at.topic, at.partition) else { return };
-    tracing::warn!(topic = at.topic, partition = at.partition, "aborting a transaction that was open and has no owner");
-    if let Err(error) = log.end_transaction(producer, false, &rules, now_ms) {
-        tracing::error!(topic = at.topic, partition = at.partition, %error, "could not abort a transaction");
     }
 }
 
@@ -428,70 +334,17 @@ fn unavailable(_: std::io::Error) -> ResponseError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::log::batch::testing;
-    use crate::log::{Flush, Isolation};
-    use crate::meta::CommittedOffset;
+    use crate::log::Flush;
     use crate::topics::Settings;
 
-    const PRODUCER: Producer = Producer { id: 5, epoch: 1 };
-
-    /// A journal, a topic in which a transaction is open, and groups.
+    /// A journal, an empty topic, and groups.
     fn stage() -> (Arc<Journal>, Topics, Groups, Arc<Notify>) {
         let journal = Arc::new(Journal::in_memory());
         let topics = Topics::open(&journal, None, Flush::System, true).expect("opens");
         topics.create("t", 1, Settings::default(), false).expect("creates");
-        let (log, rules) = topics.log("t", 0).expect("is there");
-        log.announce(PRODUCER).expect("may write");
-        log.append(&testing::batch(PRODUCER, 0, 1, 0, true), &rules, 0).expect("appends");
         let timer = Arc::new(Notify::new());
         let groups = Groups::open(&journal, 0, &timer);
         (journal, topics, groups, timer)
-    }
-
-    fn outcome(commit: bool) -> EndedTransaction {
-        let committed = CommittedOffset { offset: 9, leader_epoch: -1, metadata: None };
-        let at = TopicPartition::new("t", 0);
-        EndedTransaction {
-            producer_id: PRODUCER.id,
-            producer_epoch: PRODUCER.epoch,
-            commit,
-            partitions: vec![at.clone()],
-            offsets: [("g".to_owned(), vec![PartitionOffset { at, committed }])].into(),
-        }
-    }
-
-    /// Goal: a transaction that was decided is not undone by a crash between the decision and the markers.
-    #[test]
-    fn what_was_decided_is_finished_after_a_crash() {
-        let (journal, topics, groups, timer) = stage();
-        let transactional_id = || "x".to_owned();
-        let initialized = Change::ProducerInitialized {
-            transactional_id: transactional_id(),
-            producer_id: PRODUCER.id,
-            producer_epoch: PRODUCER.epoch,
-            timeout_ms: 1_000,
-        };
-        journal.record(initialized).expect("records");
-        let decided = Change::TransactionDecided { transactional_id: transactional_id(), ended: outcome(true) };
-        journal.record(decided).expect("records");
-        let transactions = Transactions::open(&journal, &timer);
-        transactions.recover(&topics, &groups, 0);
-        let log = topics.log("t", 0).expect("is there").0;
-        let read = log.read(0, 1_000, Isolation::ReadCommitted, true).expect("reads");
-        assert_eq!((read.ends.stable, read.aborted), (2, Some(Vec::new())), "it is committed");
-        let at = TopicPartition::new("t", 0);
-        assert_eq!(groups.look("g", |look| look.offsets.committed()[&at].offset), Some(9));
-        assert_eq!(journal.look(|image| image.groups["g"][&at].offset), 9);
-        assert_eq!(transactions.look("x", |one| one.state_name()), Some("CompleteCommit"));
-    }
-
-    #[test]
-    fn what_was_open_is_aborted_after_a_crash() {
-        let (journal, topics, groups, timer) = stage();
-        Transactions::open(&journal, &timer).recover(&topics, &groups, 0);
-        let log = topics.log("t", 0).expect("is there").0;
-        let read = log.read(0, 1_000, Isolation::ReadCommitted, true).expect("reads");
-        assert_eq!((read.ends.stable, read.aborted.map(|aborted| aborted.len())), (2, Some(1)));
     }
 
     #[test]
