@@ -19,7 +19,7 @@ use kafka_protocol::protocol::StrBytes;
 
 use super::{Call, once, text};
 use crate::core::BROKER_ID;
-use crate::topics::{Edit, Kind, SETTINGS, Setting, Settings, TopicError};
+use crate::topics::{Edit, SETTINGS, Setting, SettingType, Settings, TopicError};
 
 /// Kinds of resources.
 const TOPIC: i8 = 2;
@@ -76,7 +76,7 @@ fn described(
         BROKER => {
             check_broker(&resource.resource_name)?;
             let configs = broker_configs(call).into_iter().filter(|(name, ..)| wanted(name));
-            Ok(configs.map(|(name, value, kind)| broker_config(name, value, kind)).collect())
+            Ok(configs.map(|(name, value, value_type)| broker_config(name, value, value_type)).collect())
         }
         _ => Err(unknown_resource()),
     }
@@ -95,7 +95,7 @@ fn topic_config(settings: &Settings, setting: &'static Setting, shown: Shown) ->
         .with_value(Some(text(value)))
         .with_config_source(source(is_set))
         .with_synonyms(if shown.synonyms { synonyms(setting, value, is_set) } else { Vec::new() })
-        .with_config_type(setting.kind.code())
+        .with_config_type(setting.value_type.code())
         .with_documentation(shown.documentation.then(|| text(setting.doc)))
 }
 
@@ -108,29 +108,29 @@ fn synonyms(setting: &Setting, value: &str, is_set: bool) -> Vec<DescribeConfigs
     own.into_iter().chain([synonym(setting.broker_name, setting.default, SOURCE_DEFAULT)]).collect()
 }
 
-fn broker_configs(call: &Call) -> Vec<(String, String, Kind)> {
+fn broker_configs(call: &Call) -> Vec<(String, String, SettingType)> {
     let config = &call.core.config;
-    let int = Kind::Int(0, i64::from(i32::MAX));
+    let int = SettingType::Int(0, i64::from(i32::MAX));
     let mut configs = vec![
-        ("auto.create.topics.enable".to_owned(), config.auto_create_topics.to_string(), Kind::Boolean),
+        ("auto.create.topics.enable".to_owned(), config.auto_create_topics.to_string(), SettingType::Boolean),
         ("broker.id".to_owned(), BROKER_ID.to_string(), int),
         ("default.replication.factor".to_owned(), "1".to_owned(), int),
         ("group.initial.rebalance.delay.ms".to_owned(), config.group_initial_delay_ms.to_string(), int),
         ("node.id".to_owned(), BROKER_ID.to_string(), int),
         ("num.partitions".to_owned(), config.default_partitions.to_string(), int),
     ];
-    let defaults = SETTINGS.iter().map(|one| (one.broker_name.to_owned(), one.default.to_owned(), one.kind));
+    let defaults = SETTINGS.iter().map(|one| (one.broker_name.to_owned(), one.default.to_owned(), one.value_type));
     configs.extend(defaults);
     configs
 }
 
-fn broker_config(name: String, value: String, kind: Kind) -> DescribeConfigsResourceResult {
+fn broker_config(name: String, value: String, value_type: SettingType) -> DescribeConfigsResourceResult {
     DescribeConfigsResourceResult::default()
         .with_name(text(name))
         .with_value(Some(text(value)))
         .with_read_only(true)
         .with_config_source(SOURCE_STATIC_BROKER)
-        .with_config_type(kind.code())
+        .with_config_type(value_type.code())
 }
 
 fn check_broker(name: &str) -> Result<(), TopicError> {
@@ -201,11 +201,11 @@ fn edit(config: &AlterableConfig) -> Result<Edit, String> {
 
 fn configure(
     call: &Call,
-    (kind, name): (i8, &str),
+    (resource_type, name): (i8, &str),
     only_check: bool,
     edit: impl FnOnce(&mut Settings) -> Result<(), String>,
 ) -> Result<(), TopicError> {
-    match kind {
+    match resource_type {
         TOPIC => call.core.topics.configure(name, only_check, edit),
         BROKER => {
             let message = "The settings of this broker cannot be changed while it runs.";

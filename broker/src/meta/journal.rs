@@ -270,7 +270,7 @@ fn checked(line: &[u8]) -> Option<&[u8]> {
 fn what_is_in(json: &[u8]) -> String {
     let value: serde_json::Value = serde_json::from_slice(json).unwrap_or_default();
     match value.get("change").and_then(serde_json::Value::as_str) {
-        Some(kind) => format!("a change of the kind \"{kind}\""),
+        Some(name) => format!("a change of the kind \"{name}\""),
         None => "a text of another form".to_owned(),
     }
 }

@@ -4,7 +4,7 @@
 //! million would end the process; and an element of two bytes takes hundreds when it is decoded and answered. Here
 //! nothing is allocated: the walk ends where the bytes do, or at the most elements that are taken.
 
-use super::shapes::{Field, Kind, Shape};
+use super::shapes::{Field, FieldType, Shape};
 use crate::config::REQUEST_ELEMENTS_MAX;
 
 /// Most bytes of a varint.
@@ -51,28 +51,28 @@ impl Walk<'_> {
     fn fields(&mut self, fields: &[Field]) -> Result<(), Refusal> {
         let version = self.version;
         for field in fields.iter().filter(|field| field.versions.contains(&version)) {
-            self.value(&field.kind)?;
+            self.value(&field.field_type)?;
         }
         if self.flexible { self.tagged() } else { Ok(()) }
     }
 
-    fn value(&mut self, kind: &Kind) -> Result<(), Refusal> {
-        match kind {
-            Kind::Fixed(bytes) => self.skip(*bytes),
-            Kind::Text => {
+    fn value(&mut self, field_type: &FieldType) -> Result<(), Refusal> {
+        match field_type {
+            FieldType::Fixed(bytes) => self.skip(*bytes),
+            FieldType::Text => {
                 let length = if self.flexible { self.compact_length()? } else { self.short_length()? };
                 self.skip(length)
             }
-            Kind::Bytes => {
+            FieldType::Bytes => {
                 let length = self.length()?;
                 self.skip(length)
             }
-            Kind::List(element) => {
+            FieldType::List(element) => {
                 let length = self.length()?;
                 self.count(length)?;
                 (0..length).try_for_each(|_| self.value(element))
             }
-            Kind::Structs(fields) => {
+            FieldType::Structs(fields) => {
                 let length = self.length()?;
                 self.count(length)?;
                 (0..length).try_for_each(|_| self.fields(fields))

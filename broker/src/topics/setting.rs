@@ -6,7 +6,7 @@
 #[derive(Debug)]
 pub(crate) struct Setting {
     pub(crate) name: &'static str,
-    pub(crate) kind: Kind,
+    pub(crate) value_type: SettingType,
     pub(crate) default: &'static str,
     /// What a broker calls its own default of it.
     pub(crate) broker_name: &'static str,
@@ -15,7 +15,7 @@ pub(crate) struct Setting {
 
 /// The type of a setting, with the values it takes.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Kind {
+pub(crate) enum SettingType {
     Boolean,
     /// One of these words.
     Word(&'static [&'static str]),
@@ -26,16 +26,16 @@ pub(crate) enum Kind {
     List(&'static [&'static str]),
 }
 
-impl Kind {
+impl SettingType {
     /// The number that stands for the type on the wire.
     pub(crate) fn code(self) -> i8 {
         match self {
-            Kind::Boolean => 1,
-            Kind::Word(_) => 2,
-            Kind::Int(..) => 3,
-            Kind::Long(..) => 5,
-            Kind::Double(..) => 6,
-            Kind::List(_) => 7,
+            SettingType::Boolean => 1,
+            SettingType::Word(_) => 2,
+            SettingType::Int(..) => 3,
+            SettingType::Long(..) => 5,
+            SettingType::Double(..) => 6,
+            SettingType::List(_) => 7,
         }
     }
 }
@@ -43,13 +43,13 @@ impl Kind {
 impl Setting {
     /// Tells what is wrong with a value.
     pub(crate) fn check(&self, value: &str) -> Result<(), String> {
-        let problem = match self.kind {
-            Kind::Boolean => check_boolean(value),
-            Kind::Word(words) => check_word(value, words),
-            Kind::Int(min, max) => check_number(value, min, max, "INT"),
-            Kind::Long(min, max) => check_number(value, min, max, "LONG"),
-            Kind::Double(min, max) => check_double(value, min, max),
-            Kind::List(words) => check_list(value, words),
+        let problem = match self.value_type {
+            SettingType::Boolean => check_boolean(value),
+            SettingType::Word(words) => check_word(value, words),
+            SettingType::Int(min, max) => check_number(value, min, max, "INT"),
+            SettingType::Long(min, max) => check_number(value, min, max, "LONG"),
+            SettingType::Double(min, max) => check_double(value, min, max),
+            SettingType::List(words) => check_list(value, words),
         };
         problem.map_err(|problem| format!("Invalid value {value} for configuration {}: {problem}", self.name))
     }
@@ -69,8 +69,8 @@ fn check_word(value: &str, words: &[&str]) -> Result<(), String> {
     if words.contains(&value) { Ok(()) } else { Err(format!("String must be one of: {}", words.join(", "))) }
 }
 
-fn check_number(value: &str, min: i64, max: i64, kind: &str) -> Result<(), String> {
-    let number: i64 = value.trim().parse().map_err(|_| format!("Not a number of type {kind}"))?;
+fn check_number(value: &str, min: i64, max: i64, type_name: &str) -> Result<(), String> {
+    let number: i64 = value.trim().parse().map_err(|_| format!("Not a number of type {type_name}"))?;
     match number {
         n if n < min => Err(format!("Value must be at least {min}")),
         n if n > max => Err(format!("Value must be no more than {max}")),

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use super::setting::{Kind, Setting, words};
+use super::setting::{Setting, SettingType, words};
 use super::table::{NEW_TOPIC_SETTINGS, SETTINGS};
 use crate::log::{AppendRules, Flush};
 
@@ -120,8 +120,8 @@ impl Settings {
     }
 
     fn list(&self, setting: &Setting) -> Result<&str, String> {
-        match setting.kind {
-            Kind::List(_) => Ok(self.set.get(setting.name).map_or(setting.default, String::as_str)),
+        match setting.value_type {
+            SettingType::List(_) => Ok(self.set.get(setting.name).map_or(setting.default, String::as_str)),
             _ => Err(format!("Config value append is not allowed for config key: {}", setting.name)),
         }
     }
