@@ -100,7 +100,7 @@ impl BatchHeader {
 }
 
 /// Copies a batch with its place in this log.
-pub(crate) fn placed(batch: &[u8], base_offset: i64, leader_epoch: i32) -> BytesMut {
+pub(crate) fn with_base_offset(batch: &[u8], base_offset: i64, leader_epoch: i32) -> BytesMut {
     let mut copy = BytesMut::from(batch);
     copy[0..8].copy_from_slice(&base_offset.to_be_bytes());
     copy[12..16].copy_from_slice(&leader_epoch.to_be_bytes());
@@ -236,7 +236,7 @@ mod tests {
     #[test]
     fn placing_a_batch_keeps_its_checksum() {
         let batch = testing::plain(3, 10);
-        let bytes = placed(&batch, 99, 5);
+        let bytes = with_base_offset(&batch, 99, 5);
         let header = BatchHeader::parse(&bytes).expect("a header");
         assert!(header.checksum_fits(&bytes));
         assert_eq!((header.base_offset, header.last_offset()), (99, 101));

@@ -160,13 +160,13 @@ fn unpack_snappy_block(block: &[u8]) -> Option<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::batch::{placed, testing};
+    use super::super::batch::{testing, with_base_offset};
     use super::*;
     use std::io::Write;
 
     /// The batch of three records with its records packed by a codec.
     fn packed(codec: i16, pack: impl Fn(&[u8]) -> Vec<u8>) -> Bytes {
-        let plain = placed(&testing::plain(3, 1_000), 40, 0);
+        let plain = with_base_offset(&testing::plain(3, 1_000), 40, 0);
         let mut batch = plain[..HEADER_BYTES].to_vec();
         batch[22] |= codec as u8;
         batch.extend(pack(&plain[HEADER_BYTES..]));

@@ -21,10 +21,10 @@ impl Ledger for Book {
 }
 
 fn open_with(book: &Book, folder: &Path, start_offset: i64) -> Log {
-    let place = Place::Folder { path: folder.to_owned(), handles: Arc::default() };
+    let store = SegmentStore::Folder { path: folder.to_owned(), handles: Arc::default() };
     let noted = *book.0.lock();
     let ledger: Option<Box<dyn Ledger>> = Some(Box::new(book.clone()));
-    Log::open(Opening { start_offset, ledger, noted, ..opening(place) }).expect("opens")
+    Log::open(Opening { start_offset, ledger, noted, ..opening(store) }).expect("opens")
 }
 
 /// Goal: whatever file is removed, its offsets are refused, no other, and none is given again, however the broker ended

@@ -13,13 +13,13 @@ mod handles;
 mod index;
 mod medium;
 mod partition;
-mod place;
 mod produced;
 mod producer;
 mod producers;
 mod read;
 mod recovery;
 mod segment;
+mod store;
 mod transactions;
 mod waiters;
 
@@ -27,12 +27,12 @@ pub(crate) use extent::{Extent, Ledger, Title};
 pub(crate) use handles::Handles;
 pub use medium::Flush;
 pub(crate) use partition::{AppendRules, LEADER_EPOCH, Log};
-pub(crate) use place::{Place, make_folder};
 pub(crate) use producer::Producer;
 pub(crate) use producers::ProducerActivity;
 pub(crate) use read::{Fetched, Isolation, TimedOffset};
 pub(crate) use recovery::Opening;
 pub use recovery::RecoveryError;
+pub(crate) use store::{SegmentStore, make_folder};
 pub(crate) use transactions::Aborted;
 
 #[cfg(test)]

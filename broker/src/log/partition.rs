@@ -14,11 +14,11 @@ use super::batch::{self, BatchHeader};
 use super::codec;
 use super::extent::{Lost, Notes, Title};
 use super::medium::Flush;
-use super::place::Place;
 use super::produced::check_produced;
 use super::producer::Producer;
 use super::producers::{ProducerActivity, Producers, Verdict};
 use super::segment::Segment;
+use super::store::SegmentStore;
 use super::transactions::Transactions;
 use super::waiters::{Waiters, Waiting};
 use crate::trouble::Trouble;
@@ -29,7 +29,7 @@ pub(crate) const LEADER_EPOCH: i32 = 0;
 /// A partition's log.
 #[derive(Debug)]
 pub(crate) struct Log {
-    pub(super) place: Place,
+    pub(super) store: SegmentStore,
     pub(super) state: Mutex<State>,
     waiters: Waiters,
     pub(super) reading: Mutex<Trouble>,
@@ -91,9 +91,9 @@ pub(crate) struct Ends {
 }
 
 impl Log {
-    pub(super) fn new(place: Place, state: State) -> Log {
+    pub(super) fn new(store: SegmentStore, state: State) -> Log {
         Log {
-            place,
+            store,
             state: Mutex::new(state),
             waiters: Waiters::default(),
             reading: Mutex::default(),
@@ -106,7 +106,7 @@ impl Log {
     pub(crate) fn append(&self, bytes: &Bytes, rules: &AppendRules, now_ms: i64) -> Result<Appended, ResponseError> {
         let header = check_produced(bytes, rules.batch_bytes_max)?;
         check_records(bytes, &header, rules, now_ms)?;
-        let appended = self.writable()?.append(&self.place, bytes, header, rules, now_ms)?;
+        let appended = self.writable()?.append(&self.store, bytes, header, rules, now_ms)?;
         self.waiters.wake_all();
         Ok(appended)
     }
@@ -132,7 +132,7 @@ impl Log {
     ) -> Result<(), ResponseError> {
         let mut state = self.writable()?;
         if state.transactions.is_open(producer.id) {
-            state.append_marker(&self.place, producer, commit, rules, now_ms)?;
+            state.append_marker(&self.store, producer, commit, rules, now_ms)?;
             drop(state);
             self.waiters.wake_all();
         }
@@ -217,7 +217,7 @@ impl Log {
         state.closed = Some(ResponseError::UnknownTopicOrPartition);
         drop(state);
         self.waiters.wake_all();
-        self.place.remove()
+        self.store.remove()
     }
 
     /// Wakes the reader at every change from now on; register first, look then.
@@ -254,7 +254,7 @@ impl State {
 
     fn append(
         &mut self,
-        place: &Place,
+        store: &SegmentStore,
         bytes: &Bytes,
         header: BatchHeader,
         rules: &AppendRules,
@@ -265,22 +265,22 @@ impl State {
         }
         self.transactions.check(&header)?;
         let base_offset = self.end_offset;
-        let mut placed = batch::placed(bytes, base_offset, LEADER_EPOCH);
+        let mut batch_bytes = batch::with_base_offset(bytes, base_offset, LEADER_EPOCH);
         let mut header = BatchHeader { base_offset, ..header };
         let mut append_time_ms = -1;
         if rules.append_time {
-            batch::stamp_append_time(&mut placed, now_ms);
+            batch::stamp_append_time(&mut batch_bytes, now_ms);
             append_time_ms = now_ms;
             header.max_timestamp_ms = now_ms;
         }
-        self.write(place, &header, placed.freeze(), rules, now_ms)?;
+        self.write(store, &header, batch_bytes.freeze(), rules, now_ms)?;
         self.note(&header, None, now_ms);
         Ok(Appended { base_offset, append_time_ms, start_offset: self.start_offset })
     }
 
     fn append_marker(
         &mut self,
-        place: &Place,
+        store: &SegmentStore,
         producer: Producer,
         commit: bool,
         rules: &AppendRules,
@@ -288,7 +288,7 @@ impl State {
     ) -> Result<(), ResponseError> {
         let bytes = batch::marker(producer, commit, self.end_offset, LEADER_EPOCH, now_ms);
         let header = BatchHeader::parse(&bytes).ok_or(ResponseError::UnknownServerError)?;
-        self.write(place, &header, bytes, rules, now_ms)?;
+        self.write(store, &header, bytes, rules, now_ms)?;
         self.note(&header, Some(commit), now_ms);
         Ok(())
     }
@@ -296,14 +296,14 @@ impl State {
     /// Writes a batch; a full or broken disk is reported once, and told to the client as what it is.
     fn write(
         &mut self,
-        place: &Place,
+        store: &SegmentStore,
         header: &BatchHeader,
         batch: Bytes,
         rules: &AppendRules,
         now_ms: i64,
     ) -> Result<(), ResponseError> {
         let bytes = batch.len() as u64;
-        let written = self.write_batch(place, header, batch, rules);
+        let written = self.write_batch(store, header, batch, rules);
         let Title { topic, partition } = &self.title;
         match &written {
             Err(error) if self.writing.failed(error, bytes, now_ms) => {
@@ -321,12 +321,12 @@ impl State {
 
     fn write_batch(
         &mut self,
-        place: &Place,
+        store: &SegmentStore,
         header: &BatchHeader,
         batch: Bytes,
         rules: &AppendRules,
     ) -> io::Result<()> {
-        self.roll_when_full(place, batch.len() as u64, rules);
+        self.roll_when_full(store, batch.len() as u64, rules);
         let Some(segment) = self.segments.last_mut() else { return Err(io::Error::other("a log without segments")) };
         let sync = rules.flush == Flush::EveryAppend;
         let next_end = header.last_offset() + 1;
@@ -341,16 +341,16 @@ impl State {
         segment.append(header, batch, sync)
     }
 
-    fn roll_when_full(&mut self, place: &Place, bytes: u64, rules: &AppendRules) {
+    fn roll_when_full(&mut self, store: &SegmentStore, bytes: u64, rules: &AppendRules) {
         let full = |last: &Segment| last.length > 0 && last.length + bytes > rules.segment_bytes;
         if self.segments.last().is_some_and(full) {
-            self.begin_segment(place, rules.index_interval_bytes);
+            self.begin_segment(store, rules.index_interval_bytes);
         }
     }
 
     /// Goes on in a segment of its own.
-    pub(super) fn begin_segment(&mut self, place: &Place, index_interval_bytes: u64) {
-        let segment = Segment::new(self.end_offset, place.segment(self.end_offset), index_interval_bytes);
+    pub(super) fn begin_segment(&mut self, store: &SegmentStore, index_interval_bytes: u64) {
+        let segment = Segment::new(self.end_offset, store.segment(self.end_offset), index_interval_bytes);
         self.segments.push(segment);
     }
 

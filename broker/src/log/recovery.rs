@@ -11,9 +11,9 @@ use super::damage::{self, Damage};
 use super::extent::{Extent, Ledger, Lost, Notes, Title};
 use super::medium::Medium;
 use super::partition::{Log, State};
-use super::place::Place;
 use super::producers::Producers;
 use super::segment::{Headers, Segment};
+use super::store::SegmentStore;
 use super::transactions::Transactions;
 use crate::trouble::Trouble;
 
@@ -34,7 +34,7 @@ pub enum RecoveryError {
 #[derive(Debug)]
 pub(crate) struct Opening {
     pub(crate) title: Title,
-    pub(crate) place: Place,
+    pub(crate) store: SegmentStore,
     pub(crate) start_offset: i64,
     pub(crate) index_interval_bytes: u64,
     /// The last process ended in order: the checksums of the last segment are not looked at.
@@ -49,14 +49,14 @@ pub(crate) struct Opening {
 impl Log {
     /// Opens a log, new or not.
     pub(crate) fn open(opening: Opening) -> Result<Log, RecoveryError> {
-        let Opening { title, place, start_offset, index_interval_bytes, trusted, .. } = opening;
-        let failed = |cause| RecoveryError::Io { segment: place.name(), cause };
-        if !opening.fresh && !place.exists() {
+        let Opening { title, store, start_offset, index_interval_bytes, trusted, .. } = opening;
+        let failed = |cause| RecoveryError::Io { segment: store.name(), cause };
+        if !opening.fresh && !store.exists() {
             let Title { topic, partition } = &title;
-            tracing::error!(topic, partition, folder = place.name(), "the folder of a partition is missing");
+            tracing::error!(topic, partition, folder = store.name(), "the folder of a partition is missing");
         }
-        place.prepare().map_err(failed)?;
-        let base_offsets = place.base_offsets().map_err(failed)?;
+        store.prepare().map_err(failed)?;
+        let base_offsets = store.base_offsets().map_err(failed)?;
         let first = base_offsets.first().copied().unwrap_or(start_offset);
         let mut state = State {
             title,
@@ -71,16 +71,16 @@ impl Log {
             closed: None,
         };
         for (at, base_offset) in base_offsets.iter().enumerate() {
-            let new = || Segment::new(*base_offset, place.segment(*base_offset), index_interval_bytes);
+            let new = || Segment::new(*base_offset, store.segment(*base_offset), index_interval_bytes);
             state.recover(new, base_offsets.get(at + 1).copied(), trusted)?;
         }
         state.compare_with_notes();
         state.end_offset = state.end_offset.max(start_offset);
         if state.needs_segment() {
-            state.begin_segment(&place, index_interval_bytes);
+            state.begin_segment(&store, index_interval_bytes);
         }
         state.finish_recovery();
-        Ok(Log::new(place, state))
+        Ok(Log::new(store, state))
     }
 }
 

@@ -37,13 +37,13 @@ fn open(folder: &Path) -> Log {
 }
 
 fn open_trusting(folder: &Path, trusted: bool) -> Result<Log, RecoveryError> {
-    Log::open(Opening { trusted, ..opening(Place::Folder { path: folder.to_owned(), handles: Arc::default() }) })
+    Log::open(Opening { trusted, ..opening(SegmentStore::Folder { path: folder.to_owned(), handles: Arc::default() }) })
 }
 
-pub(super) fn opening(place: Place) -> Opening {
+pub(super) fn opening(store: SegmentStore) -> Opening {
     Opening {
         title: Title { topic: "t".to_owned(), partition: 0 },
-        place,
+        store,
         start_offset: 0,
         index_interval_bytes: 200,
         trusted: false,
@@ -54,7 +54,7 @@ pub(super) fn opening(place: Place) -> Opening {
 }
 
 fn in_memory() -> Log {
-    Log::open(opening(Place::Memory)).expect("opens")
+    Log::open(opening(SegmentStore::Memory)).expect("opens")
 }
 
 /// Batches of two records with these times.
@@ -259,8 +259,8 @@ fn a_full_disk_fails_the_append_and_changes_nothing() {
     let file = folder.path().join("00000000000000000000.log");
     std::os::unix::fs::symlink("/dev/full", &file).expect("links");
     let handles = Arc::<Handles>::default();
-    let place = Place::Folder { path: folder.path().to_owned(), handles };
-    let log = Log::open(Opening { trusted: true, ..opening(place) }).expect("opens");
+    let store = SegmentStore::Folder { path: folder.path().to_owned(), handles };
+    let log = Log::open(Opening { trusted: true, ..opening(store) }).expect("opens");
     let batch = testing::batch(PRODUCER, 0, 3, 5, false);
     for _ in 0..2 {
         assert_eq!(log.append(&batch, &rules(), 0), Err(ResponseError::KafkaStorageError));
@@ -315,7 +315,7 @@ fn a_full_disk_is_reported_once_with_its_partition_and_so_is_its_end() {
         }
         fs::remove_file(&file).expect("removes");
         fs::write(&file, "").expect("makes");
-        log.state.lock().segments[0] = super::segment::Segment::new(0, log.place.segment(0), 200);
+        log.state.lock().segments[0] = super::segment::Segment::new(0, log.store.segment(0), 200);
         fill(&log, &rules(), &[5; 10]);
     });
     let lines = heard.0.lock().clone();
@@ -429,8 +429,8 @@ fn deleting_records_moves_the_start_and_removes_whole_segments() {
     assert_eq!(log.delete_before(41), Err(ResponseError::OffsetOutOfRange));
     assert_eq!(log.delete_before(-1), Ok(40));
     assert_eq!(log.offset_of_time(0, Isolation::ReadUncommitted), Ok(None));
-    let place = Place::Folder { path: folder.path().to_owned(), handles: Arc::default() };
-    let again = Log::open(Opening { start_offset: 40, ..opening(place) });
+    let store = SegmentStore::Folder { path: folder.path().to_owned(), handles: Arc::default() };
+    let again = Log::open(Opening { start_offset: 40, ..opening(store) });
     assert_eq!(again.expect("opens").ends(), Ends { start: 40, stable: 40, end: 40 });
 }
 

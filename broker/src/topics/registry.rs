@@ -15,7 +15,7 @@ use uuid::Uuid;
 use super::leftovers;
 use super::name::check_name;
 use super::settings::Settings;
-use crate::log::{AppendRules, Extent, Flush, Handles, Ledger, Log, Opening, Place, RecoveryError, Title};
+use crate::log::{AppendRules, Extent, Flush, Handles, Ledger, Log, Opening, RecoveryError, SegmentStore, Title};
 use crate::meta::{Change, Journal, TopicImage};
 
 /// Most partitions of one topic.
@@ -248,7 +248,7 @@ impl Topics {
         let open = |partition: i32| {
             let title = Title { topic: name.to_owned(), partition };
             let opening = Opening {
-                place: self.place(image.id, partition),
+                store: self.store(image.id, partition),
                 start_offset: image.log_starts.get(&partition).copied().unwrap_or(0),
                 index_interval_bytes: rules.index_interval_bytes,
                 trusted,
@@ -266,12 +266,12 @@ impl Topics {
         Box::new(InJournal { journal: Arc::clone(&self.journal), title })
     }
 
-    fn place(&self, id: Uuid, partition: i32) -> Place {
+    fn store(&self, id: Uuid, partition: i32) -> SegmentStore {
         match self.folder_of(id) {
             Some(folder) => {
-                Place::Folder { path: folder.join(partition.to_string()), handles: Arc::clone(&self.handles) }
+                SegmentStore::Folder { path: folder.join(partition.to_string()), handles: Arc::clone(&self.handles) }
             }
-            None => Place::Memory,
+            None => SegmentStore::Memory,
         }
     }
 

@@ -17,47 +17,49 @@ const FOLDER_MODE: u32 = 0o700;
 
 /// The home of one partition's segments.
 #[derive(Clone, Debug)]
-pub(crate) enum Place {
+pub(crate) enum SegmentStore {
     Folder { path: PathBuf, handles: Arc<Handles> },
     Memory,
 }
 
-impl Place {
+impl SegmentStore {
     /// The segment that starts at an offset, new or not.
     pub(crate) fn segment(&self, base_offset: i64) -> Medium {
         match self {
-            Place::Folder { path, handles } => Medium::file(path.join(format!("{base_offset:020}.log")), handles),
-            Place::Memory => Medium::memory(),
+            SegmentStore::Folder { path, handles } => {
+                Medium::file(path.join(format!("{base_offset:020}.log")), handles)
+            }
+            SegmentStore::Memory => Medium::memory(),
         }
     }
 
     /// Makes the folder when it is missing.
     pub(crate) fn prepare(&self) -> io::Result<()> {
         match self {
-            Place::Folder { path, .. } => make_folder(path),
-            Place::Memory => Ok(()),
+            SegmentStore::Folder { path, .. } => make_folder(path),
+            SegmentStore::Memory => Ok(()),
         }
     }
 
     /// Whether the folder is there.
     pub(crate) fn exists(&self) -> bool {
         match self {
-            Place::Folder { path, .. } => path.is_dir(),
-            Place::Memory => true,
+            SegmentStore::Folder { path, .. } => path.is_dir(),
+            SegmentStore::Memory => true,
         }
     }
 
     /// What to call the place in messages.
     pub(crate) fn name(&self) -> String {
         match self {
-            Place::Folder { path, .. } => path.display().to_string(),
-            Place::Memory => "memory".to_owned(),
+            SegmentStore::Folder { path, .. } => path.display().to_string(),
+            SegmentStore::Memory => "memory".to_owned(),
         }
     }
 
     /// Base offsets of the segments there are, ascending.
     pub(crate) fn base_offsets(&self) -> io::Result<Vec<i64>> {
-        let Place::Folder { path, .. } = self else { return Ok(Vec::new()) };
+        let SegmentStore::Folder { path, .. } = self else { return Ok(Vec::new()) };
         let mut offsets = Vec::new();
         for entry in fs::read_dir(path)? {
             let name = entry?.file_name();
@@ -71,8 +73,8 @@ impl Place {
     /// Removes everything.
     pub(crate) fn remove(&self) -> io::Result<()> {
         match self {
-            Place::Folder { path, .. } => fs::remove_dir_all(path),
-            Place::Memory => Ok(()),
+            SegmentStore::Folder { path, .. } => fs::remove_dir_all(path),
+            SegmentStore::Memory => Ok(()),
         }
     }
 }
