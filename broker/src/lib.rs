@@ -72,6 +72,7 @@ mod log;
 mod meta;
 mod net;
 mod start_error;
+mod topic_partition;
 mod topics;
 mod trouble;
 mod txn;

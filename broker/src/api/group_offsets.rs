@@ -22,7 +22,8 @@ use kafka_protocol::protocol::StrBytes;
 use super::{Call, code, once, text, topic_name};
 use crate::clock::now_ms;
 use crate::group::{Caller, Group, Offsets, Phase};
-use crate::meta::{CommittedOffset, PartitionOffset, TopicPartition};
+use crate::meta::{CommittedOffset, PartitionOffset};
+use crate::topic_partition::TopicPartition;
 
 /// Longest text that may go with an offset, in bytes: Kafka's `offset.metadata.max.bytes`.
 const METADATA_BYTES_MAX: usize = 4_096;

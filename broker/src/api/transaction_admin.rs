@@ -80,7 +80,7 @@ fn described(transaction: &Transaction) -> TransactionState {
 }
 
 /// Partitions come in order, so those of a topic stand together.
-fn topic_data<'a>(partitions: impl IntoIterator<Item = &'a crate::meta::TopicPartition>) -> Vec<TopicData> {
+fn topic_data<'a>(partitions: impl IntoIterator<Item = &'a crate::topic_partition::TopicPartition>) -> Vec<TopicData> {
     let mut topics: Vec<TopicData> = Vec::new();
     for at in partitions {
         match topics.last_mut() {

@@ -23,7 +23,7 @@ use super::{Call, code};
 use crate::clock::now_ms;
 use crate::group::{Caller, UNKNOWN_GENERATION};
 use crate::log::Producer;
-use crate::meta::TopicPartition;
+use crate::topic_partition::TopicPartition;
 
 /// From which version of a request on a client knows the code that says it is fenced; before, its epoch is old.
 fn fenced<T>(result: Result<T, ResponseError>, version: i16, known_from: i16) -> Result<T, ResponseError> {

@@ -5,7 +5,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::meta::{CommittedOffset, PartitionOffset, TopicPartition};
+use crate::meta::{CommittedOffset, PartitionOffset};
+use crate::topic_partition::TopicPartition;
 
 /// The offsets of one group.
 #[derive(Debug, Default)]

@@ -14,7 +14,8 @@ use tokio::sync::{Notify, oneshot};
 use super::coordinator::Group;
 use super::offsets::Offsets;
 use super::request::{Caller, Join, JoinReply, Leaver, Reply, Sync, SyncReply, Token};
-use crate::meta::{Change, Journal, PartitionOffset, TopicPartition};
+use crate::meta::{Change, Journal, PartitionOffset};
+use crate::topic_partition::TopicPartition;
 
 /// All groups by id.
 #[derive(Debug)]

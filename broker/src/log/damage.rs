@@ -6,8 +6,8 @@
 use std::io;
 
 use super::batch::{BatchHeader, HEADER_BYTES};
-use super::extent::Title;
 use super::medium::Medium;
+use crate::topic_partition::TopicPartition;
 
 /// Bytes looked at at once in search of a batch.
 const WINDOW_BYTES: u64 = 1024 * 1024;
@@ -35,10 +35,10 @@ impl Damage {
     }
 
     /// Says once, where it is found, what is damaged.
-    pub(crate) fn tell(&self, title: &Title, medium: &Medium) {
+    pub(crate) fn tell(&self, topic_partition: &TopicPartition, medium: &Medium) {
         tracing::error!(
-            topic = title.topic,
-            partition = title.partition,
+            topic = topic_partition.topic,
+            partition = topic_partition.partition,
             segment = medium.name(),
             from_byte = self.from,
             to_byte = self.to,

@@ -9,6 +9,8 @@ use std::io;
 
 use serde::{Deserialize, Serialize};
 
+use crate::topic_partition::TopicPartition;
+
 /// How many offsets a note covers in advance: after a crash with a lost segment, so many may be left out.
 const OFFSETS_IN_ADVANCE: i64 = 1 << 16;
 
@@ -22,13 +24,6 @@ pub(crate) struct Extent {
     pub(crate) end: i64,
     /// Offsets from this one on had not; those between may have been.
     pub(crate) bound: i64,
-}
-
-/// Which partition a log is of, for messages alone.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Title {
-    pub(crate) topic: String,
-    pub(crate) partition: i32,
 }
 
 /// Where notes are kept.
@@ -94,10 +89,10 @@ impl Lost {
     }
 
     /// Says once, where it is found, what is lost.
-    pub(super) fn tell(&self, title: &Title) {
+    pub(super) fn tell(&self, topic_partition: &TopicPartition) {
         tracing::error!(
-            topic = title.topic,
-            partition = title.partition,
+            topic = topic_partition.topic,
+            partition = topic_partition.partition,
             first_offset = self.first_offset,
             next_offset = self.next_offset,
             "records are lost, their segment is missing: reading these offsets fails with CORRUPT_MESSAGE and they are \

@@ -12,7 +12,7 @@ use parking_lot::{Mutex, MutexGuard};
 
 use super::batch::{self, BatchHeader};
 use super::codec;
-use super::extent::{Lost, Notes, Title};
+use super::extent::{Lost, Notes};
 use super::medium::Flush;
 use super::produced::check_produced;
 use super::producer::Producer;
@@ -21,6 +21,7 @@ use super::segment::Segment;
 use super::store::SegmentStore;
 use super::transactions::Transactions;
 use super::waiters::{Waiters, Waiting};
+use crate::topic_partition::TopicPartition;
 use crate::trouble::Trouble;
 
 /// One broker leads every partition for ever, so there is one epoch.
@@ -40,7 +41,7 @@ pub(crate) struct Log {
 /// What changes together.
 #[derive(Debug)]
 pub(super) struct State {
-    pub(super) title: Title,
+    pub(super) topic_partition: TopicPartition,
     pub(super) notes: Notes,
     /// Ascending; the last one grows. Never empty.
     pub(super) segments: Vec<Segment>,
@@ -304,7 +305,7 @@ impl State {
     ) -> Result<(), ResponseError> {
         let bytes = batch.len() as u64;
         let written = self.write_batch(store, header, batch, rules);
-        let Title { topic, partition } = &self.title;
+        let TopicPartition { topic, partition } = &self.topic_partition;
         match &written {
             Err(error) if self.writing.failed(error, bytes, now_ms) => {
                 tracing::error!(topic, partition, %error, "could not append to a log; failing until this is resolved");

@@ -12,12 +12,12 @@ use kafka_protocol::ResponseError;
 
 use super::batch::{BatchHeader, HEADER_BYTES};
 use super::codec;
-use super::extent::Title;
 use super::medium::Medium;
 use super::partition::{Ends, Log, State};
 use super::segment::Headers;
 use super::transactions::Aborted;
 use crate::clock::now_ms;
+use crate::topic_partition::TopicPartition;
 
 /// Which records are shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -131,7 +131,7 @@ impl Log {
         }
         self.reading_fails.store(true, Ordering::Relaxed);
         if self.reading.lock().failed(error, 0, now_ms()) {
-            let Title { topic, partition } = &state.title;
+            let TopicPartition { topic, partition } = &state.topic_partition;
             tracing::error!(topic, partition, offset, %error, "could not read a segment");
         }
         match error.kind() {
@@ -144,7 +144,7 @@ impl Log {
     fn reading_works(&self) {
         self.reading_fails.store(false, Ordering::Relaxed);
         if self.reading.lock().succeeded(0, now_ms()).is_some() {
-            let Title { topic, partition } = self.state.lock().title.clone();
+            let TopicPartition { topic, partition } = self.state.lock().topic_partition.clone();
             tracing::warn!(topic, partition, "reading the log works again");
         }
     }

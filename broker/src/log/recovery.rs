@@ -8,13 +8,14 @@ use std::io;
 
 use super::batch::{self, BatchHeader};
 use super::damage::{self, Damage};
-use super::extent::{Extent, Ledger, Lost, Notes, Title};
+use super::extent::{Extent, Ledger, Lost, Notes};
 use super::medium::Medium;
 use super::partition::{Log, State};
 use super::producers::Producers;
 use super::segment::{Headers, Segment};
 use super::store::SegmentStore;
 use super::transactions::Transactions;
+use crate::topic_partition::TopicPartition;
 use crate::trouble::Trouble;
 
 /// Why a log could not be opened.
@@ -33,7 +34,7 @@ pub enum RecoveryError {
 /// What is opened, and what is known of it.
 #[derive(Debug)]
 pub(crate) struct Opening {
-    pub(crate) title: Title,
+    pub(crate) topic_partition: TopicPartition,
     pub(crate) store: SegmentStore,
     pub(crate) start_offset: i64,
     pub(crate) index_interval_bytes: u64,
@@ -49,17 +50,17 @@ pub(crate) struct Opening {
 impl Log {
     /// Opens a log, new or not.
     pub(crate) fn open(opening: Opening) -> Result<Log, RecoveryError> {
-        let Opening { title, store, start_offset, index_interval_bytes, trusted, .. } = opening;
+        let Opening { topic_partition, store, start_offset, index_interval_bytes, trusted, .. } = opening;
         let failed = |cause| RecoveryError::Io { segment: store.name(), cause };
         if !opening.fresh && !store.exists() {
-            let Title { topic, partition } = &title;
+            let TopicPartition { topic, partition } = &topic_partition;
             tracing::error!(topic, partition, folder = store.name(), "the folder of a partition is missing");
         }
         store.prepare().map_err(failed)?;
         let base_offsets = store.base_offsets().map_err(failed)?;
         let first = base_offsets.first().copied().unwrap_or(start_offset);
         let mut state = State {
-            title,
+            topic_partition,
             notes: Notes::new(opening.ledger, opening.noted),
             segments: Vec::new(),
             start_offset,
@@ -131,7 +132,7 @@ impl State {
         while segment.length < length {
             let found = damage::next_sound(&segment.medium, segment.length + 1, length, self.end_offset)?;
             let Some((position, header)) = found else { break };
-            segment.skip(&self.title, self.damage(segment, position, header.base_offset));
+            segment.skip(&self.topic_partition, self.damage(segment, position, header.base_offset));
             self.end_offset = header.base_offset;
             self.walk(segment, length, true)?;
         }
@@ -144,11 +145,11 @@ impl State {
         let valid = || damage::next_sound(&segment.medium, segment.length, length, 0);
         match next {
             Some(next) => {
-                segment.skip(&self.title, self.damage(segment, length, next));
+                segment.skip(&self.topic_partition, self.damage(segment, length, next));
                 self.end_offset = self.end_offset.max(next);
             }
             None if valid()?.is_some() => {
-                segment.skip(&self.title, self.damage(segment, length, self.end_offset));
+                segment.skip(&self.topic_partition, self.damage(segment, length, self.end_offset));
             }
             None => return trim(&segment.medium, segment.length, length),
         }
@@ -185,12 +186,12 @@ impl State {
         let start_offset = self.start_offset;
         self.transactions.forget_before(start_offset);
         self.lost.retain(|lost| lost.next_offset > start_offset);
-        self.lost.iter().for_each(|lost| lost.tell(&self.title));
+        self.lost.iter().for_each(|lost| lost.tell(&self.topic_partition));
         let Some(last) = self.segments.last().filter(|last| last.length > 0 && self.notes.last().is_none()) else {
             return;
         };
         if let Err(error) = self.notes.settle(last.base_offset, self.end_offset) {
-            tracing::warn!(topic = self.title.topic, partition = self.title.partition, %error, "could not note a log's end");
+            tracing::warn!(topic = self.topic_partition.topic, partition = self.topic_partition.partition, %error, "could not note a log's end");
         }
     }
 

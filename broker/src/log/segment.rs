@@ -9,9 +9,9 @@ use bytes::Bytes;
 
 use super::batch::{BatchHeader, HEADER_BYTES};
 use super::damage::Damage;
-use super::extent::Title;
 use super::index::SparseIndex;
 use super::medium::Medium;
+use crate::topic_partition::TopicPartition;
 
 /// Bytes read at once when only headers are wanted.
 const WINDOW_BYTES: u64 = 8 * 1024;
@@ -55,8 +55,8 @@ impl Segment {
     }
 
     /// Goes on behind bytes that cannot be read.
-    pub(crate) fn skip(&mut self, title: &Title, damage: Damage) {
-        damage.tell(title, &self.medium);
+    pub(crate) fn skip(&mut self, topic_partition: &TopicPartition, damage: Damage) {
+        damage.tell(topic_partition, &self.medium);
         self.length = damage.to;
         self.index.begin_anew();
         self.damages.push(damage);

@@ -12,6 +12,7 @@ use tokio::sync::Notify;
 use super::batch::{BatchHeader, testing};
 use super::partition::{AppendRules, Ends};
 use super::*;
+use crate::topic_partition::TopicPartition;
 
 const PRODUCER: Producer = Producer { id: 7, epoch: 0 };
 
@@ -42,7 +43,7 @@ fn open_trusting(folder: &Path, trusted: bool) -> Result<Log, RecoveryError> {
 
 pub(super) fn opening(store: SegmentStore) -> Opening {
     Opening {
-        title: Title { topic: "t".to_owned(), partition: 0 },
+        topic_partition: TopicPartition { topic: "t".to_owned(), partition: 0 },
         store,
         start_offset: 0,
         index_interval_bytes: 200,

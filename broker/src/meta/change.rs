@@ -9,19 +9,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::log::Extent;
-
-/// A partition by name.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub(crate) struct TopicPartition {
-    pub(crate) topic: String,
-    pub(crate) partition: i32,
-}
-
-impl TopicPartition {
-    pub(crate) fn new(topic: &str, partition: i32) -> TopicPartition {
-        TopicPartition { topic: topic.to_owned(), partition }
-    }
-}
+use crate::topic_partition::TopicPartition;
 
 /// Where a group goes on in a partition.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -7,8 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use uuid::Uuid;
 
-use super::change::{Change, CommittedOffset, EndedTransaction, PartitionOffset, TopicPartition};
+use super::change::{Change, CommittedOffset, EndedTransaction, PartitionOffset};
 use crate::log::Extent;
+use crate::topic_partition::TopicPartition;
 
 /// Everything that is known besides records.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

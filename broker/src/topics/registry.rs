@@ -15,8 +15,9 @@ use uuid::Uuid;
 use super::leftovers;
 use super::name::check_name;
 use super::settings::Settings;
-use crate::log::{AppendRules, Extent, Flush, Handles, Ledger, Log, Opening, RecoveryError, SegmentStore, Title};
+use crate::log::{AppendRules, Extent, Flush, Handles, Ledger, Log, Opening, RecoveryError, SegmentStore};
 use crate::meta::{Change, Journal, TopicImage};
+use crate::topic_partition::TopicPartition;
 
 /// Most partitions of one topic.
 const PARTITIONS_MAX: i32 = 10_000;
@@ -246,24 +247,24 @@ impl Topics {
     ) -> Result<Vec<Arc<Log>>, RecoveryError> {
         let rules = Settings::kept(image.settings.clone()).append_rules(self.flush);
         let open = |partition: i32| {
-            let title = Title { topic: name.to_owned(), partition };
+            let topic_partition = TopicPartition { topic: name.to_owned(), partition };
             let opening = Opening {
                 store: self.store(image.id, partition),
                 start_offset: image.log_starts.get(&partition).copied().unwrap_or(0),
                 index_interval_bytes: rules.index_interval_bytes,
                 trusted,
                 fresh,
-                ledger: self.folder.as_ref().map(|_| self.ledger(title.clone())),
+                ledger: self.folder.as_ref().map(|_| self.ledger(topic_partition.clone())),
                 noted: image.log_extents.get(&partition).copied(),
-                title,
+                topic_partition,
             };
             Log::open(opening).map(Arc::new)
         };
         partitions.map(open).collect()
     }
 
-    fn ledger(&self, title: Title) -> Box<dyn Ledger> {
-        Box::new(InJournal { journal: Arc::clone(&self.journal), title })
+    fn ledger(&self, topic_partition: TopicPartition) -> Box<dyn Ledger> {
+        Box::new(InJournal { journal: Arc::clone(&self.journal), topic_partition })
     }
 
     fn store(&self, id: Uuid, partition: i32) -> SegmentStore {
@@ -297,12 +298,12 @@ impl Topics {
 #[derive(Debug)]
 struct InJournal {
     journal: Arc<Journal>,
-    title: Title,
+    topic_partition: TopicPartition,
 }
 
 impl Ledger for InJournal {
     fn note(&self, extent: Extent) -> std::io::Result<()> {
-        let Title { topic, partition } = self.title.clone();
+        let TopicPartition { topic, partition } = self.topic_partition.clone();
         self.journal.record(Change::LogExtended { name: topic, partition, extent })
     }
 }

@@ -11,7 +11,8 @@ use super::registry::Transactions;
 use super::transaction::{Phase, Transaction};
 use crate::group::Groups;
 use crate::log::Producer;
-use crate::meta::{Change, TopicPartition};
+use crate::meta::Change;
+use crate::topic_partition::TopicPartition;
 use crate::topics::Topics;
 
 impl Transactions {

@@ -15,7 +15,8 @@ use super::producer_ids::ProducerIds;
 use super::transaction::{Ending, Initialized, Phase, Transaction};
 use crate::group::{Caller, Groups};
 use crate::log::Producer;
-use crate::meta::{Change, EndedTransaction, Journal, PartitionOffset, TopicPartition};
+use crate::meta::{Change, EndedTransaction, Journal, PartitionOffset};
+use crate::topic_partition::TopicPartition;
 use crate::topics::Topics;
 
 /// How soon a decided transaction that could not be finished is tried again, in ms.

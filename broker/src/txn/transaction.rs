@@ -12,7 +12,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use kafka_protocol::ResponseError;
 
 use crate::log::Producer;
-use crate::meta::{EndedTransaction, TopicPartition, TransactionalIdImage};
+use crate::meta::{EndedTransaction, TransactionalIdImage};
+use crate::topic_partition::TopicPartition;
 
 /// Kafka's `transaction.max.timeout.ms`.
 const TIMEOUT_MS_MAX: i32 = 900_000;
