@@ -19,7 +19,7 @@ use super::producer::Producer;
 use super::producers::{ProducerActivity, Producers, Verdict};
 use super::segment::Segment;
 use super::store::SegmentStore;
-use super::transactions::Transactions;
+use super::transactions::PartitionTransactions;
 use super::waiters::{Waiters, Waiting};
 use crate::topic_partition::TopicPartition;
 use crate::trouble::Trouble;
@@ -48,7 +48,7 @@ pub(super) struct State {
     pub(super) start_offset: i64,
     pub(super) end_offset: i64,
     pub(super) producers: Producers,
-    pub(super) transactions: Transactions,
+    pub(super) transactions: PartitionTransactions,
     /// Offsets whose records are gone, ascending.
     pub(super) lost: Vec<Lost>,
     pub(super) writing: Trouble,

@@ -14,7 +14,7 @@ use super::partition::{Log, State};
 use super::producers::Producers;
 use super::segment::{Headers, Segment};
 use super::store::SegmentStore;
-use super::transactions::Transactions;
+use super::transactions::PartitionTransactions;
 use crate::topic_partition::TopicPartition;
 use crate::trouble::Trouble;
 
@@ -66,7 +66,7 @@ impl Log {
             start_offset,
             end_offset: first.min(start_offset),
             producers: Producers::default(),
-            transactions: Transactions::default(),
+            transactions: PartitionTransactions::default(),
             lost: Vec::new(),
             writing: Trouble::default(),
             closed: None,

@@ -23,7 +23,7 @@ pub(crate) struct Aborted {
 
 /// The transactions of one partition.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Transactions {
+pub(crate) struct PartitionTransactions {
     open: BTreeMap<i64, Open>,
     /// In order of `last_offset`.
     aborted: Vec<Aborted>,
@@ -36,7 +36,7 @@ struct Open {
     first_offset: Option<i64>,
 }
 
-impl Transactions {
+impl PartitionTransactions {
     /// Lets a producer write transactional records until its transaction ends.
     pub(crate) fn announce(&mut self, producer: Producer) {
         let fresh = Open { epoch: producer.epoch, first_offset: None };
@@ -119,7 +119,7 @@ mod tests {
 
     #[test]
     fn only_announced_transactions_are_accepted() {
-        let mut transactions = Transactions::default();
+        let mut transactions = PartitionTransactions::default();
         assert_eq!(transactions.check(&header(2, 0, true)), Err(ResponseError::InvalidTxnState));
         assert_eq!(transactions.check(&header(2, 0, false)), Ok(()));
         transactions.announce(PRODUCER);
@@ -132,7 +132,7 @@ mod tests {
 
     #[test]
     fn the_first_undecided_record_is_that_of_the_oldest_open_transaction() {
-        let mut transactions = Transactions::default();
+        let mut transactions = PartitionTransactions::default();
         transactions.announce(PRODUCER);
         assert_eq!(transactions.first_open_offset(), None);
         transactions.appended(&header(2, 7, true));
@@ -144,7 +144,7 @@ mod tests {
 
     #[test]
     fn aborted_transactions_are_listed_where_they_overlap() {
-        let mut transactions = Transactions::default();
+        let mut transactions = PartitionTransactions::default();
         for (first, marker) in [(0, 3), (4, 9), (10, 20)] {
             transactions.appended(&header(2, first, true));
             transactions.ended(PRODUCER, false, marker);

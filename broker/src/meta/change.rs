@@ -31,7 +31,7 @@ pub(crate) struct PartitionOffset {
 /// A transaction whose outcome is decided: what is left to do until it has ended everywhere.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct EndedTransaction {
+pub(crate) struct DecidedTransaction {
     pub(crate) producer_id: i64,
     pub(crate) producer_epoch: i16,
     pub(crate) commit: bool,
@@ -106,7 +106,7 @@ pub(crate) enum Change {
     },
     TransactionDecided {
         transactional_id: String,
-        ended: EndedTransaction,
+        ended: DecidedTransaction,
     },
     TransactionEnded {
         transactional_id: String,

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use uuid::Uuid;
 
-use super::change::{Change, CommittedOffset, EndedTransaction, PartitionOffset};
+use super::change::{Change, CommittedOffset, DecidedTransaction, PartitionOffset};
 use crate::log::Extent;
 use crate::topic_partition::TopicPartition;
 
@@ -61,7 +61,7 @@ pub(crate) struct TransactionalIdImage {
     /// Whether a transaction was begun and is not decided.
     pub(crate) open: bool,
     /// A transaction that was decided and has perhaps not ended everywhere.
-    pub(crate) decided: Option<EndedTransaction>,
+    pub(crate) decided: Option<DecidedTransaction>,
 }
 
 impl Image {
@@ -144,7 +144,7 @@ impl Image {
         known.extend(offsets.into_iter().map(|offset| (offset.at, offset.committed)));
     }
 
-    fn decide(&mut self, transactional_id: &str, ended: EndedTransaction) {
+    fn decide(&mut self, transactional_id: &str, ended: DecidedTransaction) {
         if let Some(image) = self.transactional_ids.get_mut(transactional_id) {
             image.producer_id = ended.producer_id;
             image.producer_epoch = ended.producer_epoch;
@@ -201,7 +201,7 @@ mod tests {
 
     fn filled() -> Image {
         let mut image = Image::default();
-        let ended = EndedTransaction {
+        let ended = DecidedTransaction {
             producer_id: 5,
             producer_epoch: 1,
             commit: true,

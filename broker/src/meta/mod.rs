@@ -9,7 +9,7 @@ mod change;
 mod image;
 mod journal;
 
-pub(crate) use change::{Change, CommittedOffset, EndedTransaction, PartitionOffset};
+pub(crate) use change::{Change, CommittedOffset, DecidedTransaction, PartitionOffset};
 pub(crate) use image::{Image, TopicImage, TransactionalIdImage};
 pub use journal::JournalError;
 pub(crate) use journal::{FORMAT, Journal};

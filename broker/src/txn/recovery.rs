@@ -119,7 +119,7 @@ mod tests {
     use super::*;
     use crate::log::batch::testing;
     use crate::log::{Flush, Isolation};
-    use crate::meta::{CommittedOffset, EndedTransaction, Journal, PartitionOffset};
+    use crate::meta::{CommittedOffset, DecidedTransaction, Journal, PartitionOffset};
     use crate::topics::Settings;
 
     const PRODUCER: Producer = Producer { id: 5, epoch: 1 };
@@ -137,10 +137,10 @@ mod tests {
         (journal, topics, groups, timer)
     }
 
-    fn outcome(commit: bool) -> EndedTransaction {
+    fn outcome(commit: bool) -> DecidedTransaction {
         let committed = CommittedOffset { offset: 9, leader_epoch: -1, metadata: None };
         let at = TopicPartition::new("t", 0);
-        EndedTransaction {
+        DecidedTransaction {
             producer_id: PRODUCER.id,
             producer_epoch: PRODUCER.epoch,
             commit,

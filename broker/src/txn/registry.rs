@@ -15,7 +15,7 @@ use super::producer_ids::ProducerIds;
 use super::transaction::{Ending, Initialized, Phase, Transaction};
 use crate::group::{Caller, Groups};
 use crate::log::Producer;
-use crate::meta::{Change, EndedTransaction, Journal, PartitionOffset};
+use crate::meta::{Change, DecidedTransaction, Journal, PartitionOffset};
 use crate::topic_partition::TopicPartition;
 use crate::topics::Topics;
 
@@ -243,7 +243,7 @@ impl Transactions {
             let offsets = if commit { groups.prepared(&group, producer.id) } else { Vec::new() };
             (group, offsets)
         };
-        let ended = EndedTransaction {
+        let ended = DecidedTransaction {
             producer_id: producer.id,
             producer_epoch: producer.epoch,
             commit,

@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use kafka_protocol::ResponseError;
 
 use crate::log::Producer;
-use crate::meta::{EndedTransaction, TransactionalIdImage};
+use crate::meta::{DecidedTransaction, TransactionalIdImage};
 use crate::topic_partition::TopicPartition;
 
 /// Kafka's `transaction.max.timeout.ms`.
@@ -45,7 +45,7 @@ pub(crate) enum Phase {
         partitions: BTreeSet<TopicPartition>,
         groups: BTreeSet<String>,
     },
-    Decided(EndedTransaction),
+    Decided(DecidedTransaction),
 }
 
 /// What a producer that initializes gets.
@@ -214,7 +214,7 @@ impl Transaction {
 
     /// Takes the outcome that is in the journal now. One that ends by itself leaves its owner the way back that
     /// `owner_may_return` says.
-    pub(crate) fn decided(&mut self, ended: EndedTransaction, owner_may_return: bool) {
+    pub(crate) fn decided(&mut self, ended: DecidedTransaction, owner_may_return: bool) {
         let producer = Producer { id: ended.producer_id, epoch: ended.producer_epoch };
         if producer != self.producer {
             self.former_epoch = owner_may_return.then_some(self.producer.epoch);
@@ -225,9 +225,9 @@ impl Transaction {
 
     /// How a transaction ends that was open when the last process ended: offsets and what else was only in memory is
     /// gone, so it cannot commit, and a higher epoch keeps its producer from going on as if nothing had happened.
-    pub(crate) fn interrupted(&self, partitions: Vec<TopicPartition>) -> EndedTransaction {
+    pub(crate) fn interrupted(&self, partitions: Vec<TopicPartition>) -> DecidedTransaction {
         let Producer { id: producer_id, epoch: producer_epoch } = self.fencing_producer();
-        EndedTransaction { producer_id, producer_epoch, commit: false, partitions, offsets: BTreeMap::new() }
+        DecidedTransaction { producer_id, producer_epoch, commit: false, partitions, offsets: BTreeMap::new() }
     }
 
     /// The outcome holds everywhere.
@@ -261,9 +261,9 @@ mod tests {
         transaction
     }
 
-    fn outcome(transaction: &Transaction, producer: Producer, commit: bool) -> EndedTransaction {
+    fn outcome(transaction: &Transaction, producer: Producer, commit: bool) -> DecidedTransaction {
         let Ok(Ending::Decide { partitions, .. }) = transaction.ending(commit) else { panic!("is open") };
-        EndedTransaction {
+        DecidedTransaction {
             producer_id: producer.id,
             producer_epoch: producer.epoch,
             commit,
