@@ -13,7 +13,7 @@ use kafka_protocol::messages::{
 use kafka_protocol::protocol::StrBytes;
 
 use super::{Call, code, once, text};
-use crate::group::{Group, Look, Member, Phase};
+use crate::group::{Group, GroupState, Look, Member};
 
 /// The only type of group there is.
 const GROUP_TYPE: &str = "classic";
@@ -25,7 +25,7 @@ pub(crate) fn list(call: &Call, request: ListGroupsRequest) -> ListGroupsRespons
     };
     let listed = |id: String| {
         let (state, protocol_type) =
-            call.core.groups.look(&id, |look| (look.group.phase().name(), look.group.protocol_type().to_owned()))?;
+            call.core.groups.look(&id, |look| (look.group.state().name(), look.group.protocol_type().to_owned()))?;
         let shown = wanted(&request.states_filter, state) && wanted(&request.types_filter, GROUP_TYPE);
         let group = ListedGroup::default().with_group_id(GroupId(text(id))).with_protocol_type(text(protocol_type));
         let group = if call.version >= 4 { group.with_group_state(text(state)) } else { group };
@@ -46,7 +46,7 @@ pub(crate) fn describe(call: &Call, request: DescribeGroupsRequest) -> DescribeG
 }
 
 fn described(version: i16, group: &Group) -> DescribedGroup {
-    let protocol = group.protocol().filter(|_| group.phase() == Phase::Stable);
+    let protocol = group.protocol().filter(|_| group.state() == GroupState::Stable);
     let member = |member: &Member| {
         let instance = member.instance_id.clone().map(text).filter(|_| version >= 4);
         DescribedGroupMember::default()
@@ -58,7 +58,7 @@ fn described(version: i16, group: &Group) -> DescribedGroup {
             .with_member_assignment(member.assignment.clone())
     };
     DescribedGroup::default()
-        .with_group_state(text(group.phase().name()))
+        .with_group_state(text(group.state().name()))
         .with_protocol_type(text(group.protocol_type()))
         .with_protocol_data(text(protocol.unwrap_or_default()))
         .with_members(group.members().map(member).collect())

@@ -21,7 +21,7 @@ use kafka_protocol::protocol::StrBytes;
 
 use super::{Call, code, once, text, topic_name};
 use crate::clock::now_ms;
-use crate::group::{Caller, Group, Offsets, Phase};
+use crate::group::{Caller, Group, GroupState, Offsets};
 use crate::meta::{CommittedOffset, PartitionOffset};
 use crate::topic_partition::TopicPartition;
 
@@ -216,7 +216,7 @@ pub(crate) fn delete(call: &Call, request: OffsetDeleteRequest) -> OffsetDeleteR
 
 /// The topics that the members of a group of consumers read, as far as can be known.
 fn subscribed_topics(group: &Group) -> BTreeSet<String> {
-    if group.protocol_type() != "consumer" || group.phase() == Phase::Empty {
+    if group.protocol_type() != "consumer" || group.state() == GroupState::Empty {
         return BTreeSet::new();
     }
     group.members().flat_map(|member| subscribed(member.metadata(group.protocol()))).collect()

@@ -19,7 +19,7 @@ use super::request::{Caller, Leaver, Reply, Sync, SyncReply, Token};
 
 /// Where a group is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Phase {
+pub(crate) enum GroupState {
     Empty,
     /// Waits for members to join until `deadline_ms`; with `hold` it waits even if all are there.
     PreparingRebalance {
@@ -31,14 +31,14 @@ pub(crate) enum Phase {
     Stable,
 }
 
-impl Phase {
+impl GroupState {
     /// Kafka's name.
     pub(crate) fn name(self) -> &'static str {
         match self {
-            Phase::Empty => "Empty",
-            Phase::PreparingRebalance { .. } => "PreparingRebalance",
-            Phase::CompletingRebalance => "CompletingRebalance",
-            Phase::Stable => "Stable",
+            GroupState::Empty => "Empty",
+            GroupState::PreparingRebalance { .. } => "PreparingRebalance",
+            GroupState::CompletingRebalance => "CompletingRebalance",
+            GroupState::Stable => "Stable",
         }
     }
 }
@@ -46,7 +46,7 @@ impl Phase {
 /// A consumer group.
 #[derive(Debug)]
 pub(crate) struct Group {
-    pub(super) phase: Phase,
+    pub(super) state: GroupState,
     pub(super) generation: i32,
     pub(super) protocol_type: String,
     pub(super) protocol: Option<String>,
@@ -61,7 +61,7 @@ pub(crate) struct Group {
 impl Group {
     pub(crate) fn new(initial_delay_ms: u64) -> Group {
         Group {
-            phase: Phase::Empty,
+            state: GroupState::Empty,
             generation: 0,
             protocol_type: String::new(),
             protocol: None,
@@ -73,8 +73,8 @@ impl Group {
         }
     }
 
-    pub(crate) fn phase(&self) -> Phase {
-        self.phase
+    pub(crate) fn state(&self) -> GroupState {
+        self.state
     }
 
     pub(crate) fn protocol_type(&self) -> &str {
@@ -101,8 +101,8 @@ impl Group {
 
     /// When the group must be looked at again.
     pub(crate) fn poll_timeout(&self) -> Option<i64> {
-        let rebalance = match self.phase {
-            Phase::PreparingRebalance { deadline_ms, .. } => Some(deadline_ms),
+        let rebalance = match self.state {
+            GroupState::PreparingRebalance { deadline_ms, .. } => Some(deadline_ms),
             _ => None,
         };
         let members = self.members.values().filter_map(Member::deadline_ms);
@@ -117,8 +117,8 @@ impl Group {
         for id in gone {
             self.remove(&id, now_ms);
         }
-        match self.phase {
-            Phase::PreparingRebalance { deadline_ms, .. } if deadline_ms <= now_ms => self.complete_join(now_ms),
+        match self.state {
+            GroupState::PreparingRebalance { deadline_ms, .. } if deadline_ms <= now_ms => self.complete_join(now_ms),
             _ => self.complete_join_when_all_are_there(now_ms),
         }
     }
@@ -135,8 +135,8 @@ impl Group {
     pub(crate) fn handle_heartbeat(&mut self, caller: &Caller, now_ms: i64) -> Result<(), ResponseError> {
         self.check_member(caller)?;
         self.heard_of(&caller.member_id, now_ms);
-        match self.phase {
-            Phase::PreparingRebalance { .. } => Err(ResponseError::RebalanceInProgress),
+        match self.state {
+            GroupState::PreparingRebalance { .. } => Err(ResponseError::RebalanceInProgress),
             _ => Ok(()),
         }
     }
@@ -175,13 +175,13 @@ impl Group {
         if anonymous && (in_transaction || self.members.is_empty()) {
             return Ok(());
         }
-        if caller.generation < 0 && self.phase == Phase::Empty {
+        if caller.generation < 0 && self.state == GroupState::Empty {
             return Ok(());
         }
         self.check_member(caller)?;
         self.heard_of(&caller.member_id, now_ms);
-        match self.phase {
-            Phase::CompletingRebalance => Err(ResponseError::RebalanceInProgress),
+        match self.state {
+            GroupState::CompletingRebalance => Err(ResponseError::RebalanceInProgress),
             _ => Ok(()),
         }
     }
@@ -190,11 +190,11 @@ impl Group {
         self.check_member(&sync.caller)?;
         let other_type = sync.protocol_type.as_ref().is_some_and(|said| *said != self.protocol_type);
         let other_protocol = sync.protocol.is_some() && sync.protocol != self.protocol;
-        match self.phase {
+        match self.state {
             _ if other_type || other_protocol => Err(ResponseError::InconsistentGroupProtocol),
-            Phase::Empty => Err(ResponseError::UnknownMemberId),
-            Phase::PreparingRebalance { .. } => Err(ResponseError::RebalanceInProgress),
-            Phase::CompletingRebalance | Phase::Stable => Ok(()),
+            GroupState::Empty => Err(ResponseError::UnknownMemberId),
+            GroupState::PreparingRebalance { .. } => Err(ResponseError::RebalanceInProgress),
+            GroupState::CompletingRebalance | GroupState::Stable => Ok(()),
         }
     }
 
@@ -205,10 +205,10 @@ impl Group {
             let reply = SyncReply::refused(ResponseError::RebalanceInProgress);
             self.replies.push_back((former, Reply::Sync(reply)));
         }
-        if self.phase == Phase::CompletingRebalance && sync.caller.member_id == self.leader {
+        if self.state == GroupState::CompletingRebalance && sync.caller.member_id == self.leader {
             self.assign(sync.assignments);
         }
-        if self.phase == Phase::Stable {
+        if self.state == GroupState::Stable {
             self.reply_to_syncs(now_ms);
         }
     }
@@ -219,7 +219,7 @@ impl Group {
                 member.assignment = assignment;
             }
         }
-        self.phase = Phase::Stable;
+        self.state = GroupState::Stable;
     }
 
     fn reply_to_syncs(&mut self, now_ms: i64) {

@@ -94,7 +94,7 @@ impl Stage {
         assert_eq!((stage.joined(b).generation, stage.joined(b).leader.as_str()), (generation, "a"));
         stage.sync("b", generation, &[]);
         stage.sync("a", generation, &[("a", "one"), ("b", "two")]);
-        assert_eq!(stage.group.phase(), Phase::Stable);
+        assert_eq!(stage.group.state(), GroupState::Stable);
         (stage, generation)
     }
 }
@@ -235,7 +235,7 @@ fn a_group_that_all_have_left_is_empty() {
     let (mut stage, _) = Stage::stable();
     stage.leave("a").expect("is a member");
     stage.leave("b").expect("is a member");
-    assert_eq!((stage.group.phase(), stage.group.is_empty()), (Phase::Empty, true));
+    assert_eq!((stage.group.state(), stage.group.is_empty()), (GroupState::Empty, true));
     assert_eq!(stage.group.poll_timeout(), None);
 }
 

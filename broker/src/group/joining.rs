@@ -4,7 +4,7 @@
 
 use kafka_protocol::ResponseError;
 
-use super::coordinator::{Group, Phase};
+use super::coordinator::{Group, GroupState};
 use super::member::Member;
 use super::request::{Join, JoinReply, Reply, SyncReply, Token};
 
@@ -82,9 +82,9 @@ impl Group {
         let member = self.members.get_mut(id).ok_or(ResponseError::UnknownMemberId)?;
         let unchanged = member.protocols == join.protocols;
         member.update(join, now_ms);
-        match self.phase {
-            Phase::CompletingRebalance if unchanged => Ok(Admitted::Unchanged(self.join_reply(id))),
-            Phase::Stable if unchanged && !leads => Ok(Admitted::Unchanged(self.join_reply(id))),
+        match self.state {
+            GroupState::CompletingRebalance if unchanged => Ok(Admitted::Unchanged(self.join_reply(id))),
+            GroupState::Stable if unchanged && !leads => Ok(Admitted::Unchanged(self.join_reply(id))),
             _ => Ok(Admitted::Joining(id.clone())),
         }
     }
@@ -104,7 +104,7 @@ impl Group {
         let metadata = member.metadata(protocol);
         member.id.clone_from(&join.fresh_member_id);
         member.update(join, now_ms);
-        let unchanged = member.metadata(protocol) == metadata && self.phase == Phase::Stable;
+        let unchanged = member.metadata(protocol) == metadata && self.state == GroupState::Stable;
         let (id, led) = (member.id.clone(), self.leader == old);
         self.members.insert(id.clone(), member);
         if led {

@@ -11,7 +11,7 @@ mod rebalance;
 mod registry;
 mod request;
 
-pub(crate) use coordinator::{Group, Phase};
+pub(crate) use coordinator::{Group, GroupState};
 pub(crate) use member::Member;
 pub(crate) use offsets::Offsets;
 pub(crate) use registry::{Groups, Look};
