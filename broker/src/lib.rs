@@ -21,7 +21,7 @@
 //! | `broker` | starting and ending, top to bottom | requests |
 //! | `config` | every knob and every limit | who uses them |
 //! | `descriptors` | how many files and sockets there may be, for whom | files, sockets |
-//! | `trouble` | a failure that lasts, reported when it begins and ends | what fails |
+//! | `failure` | a failure that lasts, reported when it begins and ends | what fails |
 //! | `lock` | one process for a folder, and finding its broker | what is in the folder |
 //! | `listen` | the addresses that a broker listens on | what is in the folder |
 //! | `start_error` | why a broker did not start | how it starts |
@@ -65,6 +65,7 @@ mod clock;
 mod config;
 mod core;
 mod descriptors;
+mod failure;
 mod group;
 mod listen;
 mod lock;
@@ -74,7 +75,7 @@ mod net;
 mod start_error;
 mod topic_partition;
 mod topics;
-mod trouble;
+
 mod txn;
 
 pub use broker::{ADVICE, Broker, start};

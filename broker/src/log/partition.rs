@@ -21,8 +21,8 @@ use super::segment::Segment;
 use super::store::SegmentStore;
 use super::transactions::PartitionTransactions;
 use super::waiters::{Waiters, Waiting};
+use crate::failure::FailureTracker;
 use crate::topic_partition::TopicPartition;
-use crate::trouble::Trouble;
 
 /// One broker leads every partition for ever, so there is one epoch.
 pub(crate) const LEADER_EPOCH: i32 = 0;
@@ -33,9 +33,9 @@ pub(crate) struct Log {
     pub(super) store: SegmentStore,
     pub(super) state: Mutex<State>,
     waiters: Waiters,
-    pub(super) reading: Mutex<Trouble>,
-    /// Whether `reading` has something to say: looked at by every read.
-    pub(super) reading_fails: AtomicBool,
+    pub(super) read_failures: Mutex<FailureTracker>,
+    /// Whether `read_failures` has something to say: looked at by every read.
+    pub(super) reads_fail: AtomicBool,
 }
 
 /// What changes together.
@@ -51,7 +51,7 @@ pub(super) struct State {
     pub(super) transactions: PartitionTransactions,
     /// Offsets whose records are gone, ascending.
     pub(super) lost: Vec<Lost>,
-    pub(super) writing: Trouble,
+    pub(super) write_failures: FailureTracker,
     /// Why nothing can be appended any more.
     pub(super) closed: Option<ResponseError>,
 }
@@ -97,8 +97,8 @@ impl Log {
             store,
             state: Mutex::new(state),
             waiters: Waiters::default(),
-            reading: Mutex::default(),
-            reading_fails: AtomicBool::new(false),
+            read_failures: Mutex::default(),
+            reads_fail: AtomicBool::new(false),
         }
     }
 
@@ -307,12 +307,12 @@ impl State {
         let written = self.write_batch(store, header, batch, rules);
         let TopicPartition { topic, partition } = &self.topic_partition;
         match &written {
-            Err(error) if self.writing.failed(error, bytes, now_ms) => {
+            Err(error) if self.write_failures.failed(error, bytes, now_ms) => {
                 tracing::error!(topic, partition, %error, "could not append to a log; failing until this is resolved");
             }
             Err(_) => {}
             Ok(()) => {
-                if let Some(failures) = self.writing.succeeded(bytes, now_ms) {
+                if let Some(failures) = self.write_failures.succeeded(bytes, now_ms) {
                     tracing::warn!(topic, partition, failures, "appending to the log works again");
                 }
             }

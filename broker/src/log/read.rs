@@ -84,7 +84,7 @@ impl Log {
         let range = BatchRange { from: offset, limit, bytes_max, at_least_one };
         let found = first_filled(&parts, &range);
         let (records, read_to) = found.map_err(|error| self.gone_or_broken(offset, &error))?;
-        if self.reading_fails.load(Ordering::Relaxed) {
+        if self.reads_fail.load(Ordering::Relaxed) {
             self.reading_works();
         }
         let aborted = (isolation == Isolation::ReadCommitted)
@@ -129,8 +129,8 @@ impl Log {
         if offset < state.start_offset {
             return ResponseError::OffsetOutOfRange;
         }
-        self.reading_fails.store(true, Ordering::Relaxed);
-        if self.reading.lock().failed(error, 0, now_ms()) {
+        self.reads_fail.store(true, Ordering::Relaxed);
+        if self.read_failures.lock().failed(error, 0, now_ms()) {
             let TopicPartition { topic, partition } = &state.topic_partition;
             tracing::error!(topic, partition, offset, %error, "could not read a segment");
         }
@@ -142,8 +142,8 @@ impl Log {
 
     /// Ends the report of a failure; a reader of other offsets may begin it again.
     fn reading_works(&self) {
-        self.reading_fails.store(false, Ordering::Relaxed);
-        if self.reading.lock().succeeded(0, now_ms()).is_some() {
+        self.reads_fail.store(false, Ordering::Relaxed);
+        if self.read_failures.lock().succeeded(0, now_ms()).is_some() {
             let TopicPartition { topic, partition } = self.state.lock().topic_partition.clone();
             tracing::warn!(topic, partition, "reading the log works again");
         }

@@ -15,8 +15,8 @@ use super::producers::Producers;
 use super::segment::{Headers, Segment};
 use super::store::SegmentStore;
 use super::transactions::PartitionTransactions;
+use crate::failure::FailureTracker;
 use crate::topic_partition::TopicPartition;
-use crate::trouble::Trouble;
 
 /// Why a log could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -68,7 +68,7 @@ impl Log {
             producers: Producers::default(),
             transactions: PartitionTransactions::default(),
             lost: Vec::new(),
-            writing: Trouble::default(),
+            write_failures: FailureTracker::default(),
             closed: None,
         };
         for (at, base_offset) in base_offsets.iter().enumerate() {

@@ -14,8 +14,8 @@ use parking_lot::Mutex;
 use super::change::Change;
 use super::image::{ClusterImage, Image};
 use crate::clock::now_ms;
+use crate::failure::FailureTracker;
 use crate::log::Flush;
-use crate::trouble::Trouble;
 
 /// The format that this version writes. One that older versions must not touch, although they know each of its
 /// changes, has a higher number.
@@ -90,13 +90,13 @@ pub(crate) struct Journal {
 struct State {
     image: Image,
     lines: Option<Lines>,
-    trouble: Trouble,
+    write_failures: FailureTracker,
     closed: bool,
 }
 
 impl State {
     fn new(image: Image, lines: Option<Lines>) -> Mutex<State> {
-        Mutex::new(State { image, lines, trouble: Trouble::default(), closed: false })
+        Mutex::new(State { image, lines, write_failures: FailureTracker::default(), closed: false })
     }
 }
 
@@ -178,12 +178,12 @@ impl State {
         let Some(lines) = &mut self.lines else { return Ok(()) };
         let (appended, bytes) = (lines.append(line, flush), line.len() as u64);
         match &appended {
-            Err(error) if self.trouble.failed(error, bytes, now_ms()) => {
+            Err(error) if self.write_failures.failed(error, bytes, now_ms()) => {
                 tracing::error!(path = %lines.path.display(), %error, "could not write to the journal");
             }
             Err(_) => {}
             Ok(()) => {
-                if let Some(failures) = self.trouble.succeeded(bytes, now_ms()) {
+                if let Some(failures) = self.write_failures.succeeded(bytes, now_ms()) {
                     tracing::warn!(path = %lines.path.display(), failures, "the journal can be written again");
                 }
             }

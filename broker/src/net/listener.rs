@@ -16,7 +16,7 @@ use super::{connection, refusal};
 use crate::clock::now_ms;
 use crate::core::Core;
 use crate::descriptors::Descriptors;
-use crate::trouble::Trouble;
+use crate::failure::FailureTracker;
 
 /// How long accepting rests after it failed, for instance for lack of file handles.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -56,7 +56,7 @@ struct Reception {
     refusals: JoinSet<()>,
     /// How many were refused since one was last served.
     refused: u64,
-    accepting: Trouble,
+    accept_failures: FailureTracker,
 }
 
 impl Reception {
@@ -68,7 +68,7 @@ impl Reception {
             connections: JoinSet::new(),
             refusals: JoinSet::new(),
             refused: 0,
-            accepting: Trouble::default(),
+            accept_failures: FailureTracker::default(),
         }
     }
 
@@ -77,7 +77,7 @@ impl Reception {
         let limit = self.descriptors.limit;
         match accepted {
             Ok((socket, peer)) => {
-                if let Some(failures) = self.accepting.succeeded(0, now_ms()) {
+                if let Some(failures) = self.accept_failures.succeeded(0, now_ms()) {
                     tracing::warn!(failures, "accepting connections again");
                 }
                 if self.connections.len() < self.descriptors.connections_max {
@@ -88,7 +88,7 @@ impl Reception {
                 true
             }
             Err(error) => {
-                if self.accepting.failed(&error, 0, now_ms()) {
+                if self.accept_failures.failed(&error, 0, now_ms()) {
                     let hint = "when these are too few, raise the limit (ulimit -n)";
                     tracing::error!(%error, open_files_limit = limit, hint, "could not accept a connection");
                 }

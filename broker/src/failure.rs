@@ -9,7 +9,7 @@ const QUIET_MS: i64 = 1_000;
 
 /// Whether something fails at present, and since how many attempts.
 #[derive(Debug, Default)]
-pub(crate) struct Trouble {
+pub(crate) struct FailureTracker {
     current: Option<Current>,
 }
 
@@ -22,7 +22,7 @@ struct Current {
     last_ms: i64,
 }
 
-impl Trouble {
+impl FailureTracker {
     /// Takes note of a failure; true when it is to be reported: it is the first, or has another cause.
     pub(crate) fn failed(&mut self, error: &io::Error, bytes: u64, now_ms: i64) -> bool {
         let cause = error.to_string();
@@ -40,7 +40,7 @@ impl Trouble {
         }
     }
 
-    /// Takes note of a success; how many attempts had failed when that ends the trouble.
+    /// Takes note of a success; how many attempts had failed when that ends the tracker.
     pub(crate) fn succeeded(&mut self, bytes: u64, now_ms: i64) -> Option<u64> {
         let over = |current: &mut Current| bytes >= current.bytes || now_ms - current.last_ms >= QUIET_MS;
         self.current.take_if(over).map(|current| current.failures)
@@ -54,21 +54,21 @@ mod tests {
     #[test]
     fn it_is_reported_when_it_begins_changes_and_ends() {
         let (full, broken) = (|| io::Error::from_raw_os_error(28), || io::Error::from_raw_os_error(5));
-        let mut trouble = Trouble::default();
-        assert_eq!(trouble.succeeded(10, 0), None);
-        let reported: Vec<bool> = (0..100).map(|at| trouble.failed(&full(), 10, at)).collect();
+        let mut tracker = FailureTracker::default();
+        assert_eq!(tracker.succeeded(10, 0), None);
+        let reported: Vec<bool> = (0..100).map(|at| tracker.failed(&full(), 10, at)).collect();
         assert_eq!(reported.iter().filter(|reported| **reported).count(), 1);
-        assert!(reported[0] && trouble.failed(&broken(), 10, 100));
-        assert_eq!(trouble.succeeded(10, 101), Some(1));
-        assert_eq!(trouble.succeeded(10, 102), None);
+        assert!(reported[0] && tracker.failed(&broken(), 10, 100));
+        assert_eq!(tracker.succeeded(10, 101), Some(1));
+        assert_eq!(tracker.succeeded(10, 102), None);
     }
 
     #[test]
     fn a_smaller_success_ends_it_only_when_nothing_failed_for_a_while() {
-        let mut trouble = Trouble::default();
-        assert!(trouble.failed(&io::Error::from_raw_os_error(28), 1_000, 0));
-        assert_eq!(trouble.succeeded(10, 500), None);
-        assert!(!trouble.failed(&io::Error::from_raw_os_error(28), 500, 600));
-        assert_eq!(trouble.succeeded(10, 600 + QUIET_MS), Some(2));
+        let mut tracker = FailureTracker::default();
+        assert!(tracker.failed(&io::Error::from_raw_os_error(28), 1_000, 0));
+        assert_eq!(tracker.succeeded(10, 500), None);
+        assert!(!tracker.failed(&io::Error::from_raw_os_error(28), 500, 600));
+        assert_eq!(tracker.succeeded(10, 600 + QUIET_MS), Some(2));
     }
 }
