@@ -1,4 +1,4 @@
-//! How far a log has got, noted outside of its files.
+//! How far a log has got, saved_extent outside of its files.
 //!
 //! Apart because it is what is left when a file is gone: a segment or a folder that somebody removed is found missing,
 //! reading its offsets fails, and none of them is given to another record. An offset is covered by a note before
@@ -27,49 +27,49 @@ pub(crate) struct Extent {
 }
 
 /// Where notes are kept.
-pub(crate) trait Ledger: Debug + Send + Sync {
+pub(crate) trait ExtentStore: Debug + Send + Sync {
     /// Keeps a note in place of the former one.
-    fn note(&self, extent: Extent) -> io::Result<()>;
+    fn save(&self, extent: Extent) -> io::Result<()>;
 }
 
-/// What is noted of a log.
+/// What is saved_extent of a log.
 #[derive(Debug, Default)]
-pub(super) struct Notes {
-    ledger: Option<Box<dyn Ledger>>,
-    last: Option<Extent>,
+pub(super) struct ExtentTracker {
+    extent_store: Option<Box<dyn ExtentStore>>,
+    saved: Option<Extent>,
 }
 
-impl Notes {
-    /// Notes that go to a ledger, if there is one, with the last of them.
-    pub(super) fn new(ledger: Option<Box<dyn Ledger>>, last: Option<Extent>) -> Notes {
-        Notes { ledger, last }
+impl ExtentTracker {
+    /// ExtentTracker that go to a extent_store, if there is one, with the last of them.
+    pub(super) fn new(extent_store: Option<Box<dyn ExtentStore>>, saved: Option<Extent>) -> ExtentTracker {
+        ExtentTracker { extent_store, saved }
     }
 
-    pub(super) fn last(&self) -> Option<Extent> {
-        self.last
+    pub(super) fn saved(&self) -> Option<Extent> {
+        self.saved
     }
 
     /// Whether an append up to `next_end` into a segment needs a note first.
-    pub(super) fn needs_one(&self, segment: i64, next_end: i64) -> bool {
-        let covers = |last: Extent| last.last_segment == segment && next_end <= last.bound;
-        self.ledger.is_some() && !self.last.is_some_and(covers)
+    pub(super) fn must_reserve(&self, segment: i64, next_end: i64) -> bool {
+        let covers = |saved: Extent| saved.last_segment == segment && next_end <= saved.bound;
+        self.extent_store.is_some() && !self.saved.is_some_and(covers)
     }
 
-    /// Notes that offsets up to `next_end`, and some more, may be given in a segment.
-    pub(super) fn cover(&mut self, last_segment: i64, end: i64, next_end: i64) -> io::Result<()> {
-        self.keep(Extent { last_segment, end, bound: next_end.max(end.saturating_add(OFFSETS_IN_ADVANCE)) })
+    /// ExtentTracker that offsets up to `next_end`, and some more, may be given in a segment.
+    pub(super) fn reserve(&mut self, last_segment: i64, end: i64, next_end: i64) -> io::Result<()> {
+        self.save(Extent { last_segment, end, bound: next_end.max(end.saturating_add(OFFSETS_IN_ADVANCE)) })
     }
 
-    /// Notes where a log ends that will not grow for now.
+    /// ExtentTracker where a log ends that will not grow for now.
     pub(super) fn settle(&mut self, last_segment: i64, end: i64) -> io::Result<()> {
         let extent = Extent { last_segment, end, bound: end };
-        if self.last == Some(extent) { Ok(()) } else { self.keep(extent) }
+        if self.saved == Some(extent) { Ok(()) } else { self.save(extent) }
     }
 
-    fn keep(&mut self, extent: Extent) -> io::Result<()> {
-        if let Some(ledger) = &self.ledger {
-            ledger.note(extent)?;
-            self.last = Some(extent);
+    fn save(&mut self, extent: Extent) -> io::Result<()> {
+        if let Some(extent_store) = &self.extent_store {
+            extent_store.save(extent)?;
+            self.saved = Some(extent);
         }
         Ok(())
     }
@@ -77,13 +77,13 @@ impl Notes {
 
 /// Offsets whose records are gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Lost {
+pub(super) struct LostRange {
     pub(super) first_offset: i64,
     /// The first behind them.
     pub(super) next_offset: i64,
 }
 
-impl Lost {
+impl LostRange {
     pub(super) fn holds(&self, offset: i64) -> bool {
         (self.first_offset..self.next_offset).contains(&offset)
     }

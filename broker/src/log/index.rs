@@ -38,7 +38,7 @@ impl SparseIndex {
     }
 
     /// Gives the next batch an entry of its own: what is in front of it cannot be walked over.
-    pub(crate) fn begin_anew(&mut self) {
+    pub(crate) fn force_entry(&mut self) {
         self.due = true;
     }
 

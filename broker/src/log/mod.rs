@@ -23,7 +23,7 @@ mod store;
 mod transactions;
 mod waiters;
 
-pub(crate) use extent::{Extent, Ledger};
+pub(crate) use extent::{Extent, ExtentStore};
 pub(crate) use handles::Handles;
 pub use medium::Flush;
 pub(crate) use partition::{AppendRules, LEADER_EPOCH, Log};

@@ -12,7 +12,7 @@ use parking_lot::{Mutex, MutexGuard};
 
 use super::batch::{self, BatchHeader};
 use super::codec;
-use super::extent::{Lost, Notes};
+use super::extent::{ExtentTracker, LostRange};
 use super::medium::Flush;
 use super::produced::check_produced;
 use super::producer::Producer;
@@ -42,7 +42,7 @@ pub(crate) struct Log {
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) topic_partition: TopicPartition,
-    pub(super) notes: Notes,
+    pub(super) extent: ExtentTracker,
     /// Ascending; the last one grows. Never empty.
     pub(super) segments: Vec<Segment>,
     pub(super) start_offset: i64,
@@ -50,7 +50,7 @@ pub(super) struct State {
     pub(super) producers: Producers,
     pub(super) transactions: PartitionTransactions,
     /// Offsets whose records are gone, ascending.
-    pub(super) lost: Vec<Lost>,
+    pub(super) lost: Vec<LostRange>,
     pub(super) write_failures: FailureTracker,
     /// Why nothing can be appended any more.
     pub(super) closed: Option<ResponseError>,
@@ -209,7 +209,7 @@ impl Log {
         medium.sync()?;
         let mut state = self.state.lock();
         let end = state.end_offset;
-        state.notes.settle(last_segment, end)
+        state.extent.settle(last_segment, end)
     }
 
     /// Removes the log with everything in it.
@@ -242,7 +242,7 @@ impl State {
     }
 
     /// Brings the memory up to date with a batch of the log; `commits` for markers.
-    pub(super) fn note(&mut self, header: &BatchHeader, commits: Option<bool>, now_ms: i64) {
+    pub(super) fn apply(&mut self, header: &BatchHeader, commits: Option<bool>, now_ms: i64) {
         if let Some(commits) = commits {
             self.producers.ended(header.producer, now_ms);
             self.transactions.ended(header.producer, commits, header.base_offset);
@@ -275,7 +275,7 @@ impl State {
             header.max_timestamp_ms = now_ms;
         }
         self.write(store, &header, batch_bytes.freeze(), rules, now_ms)?;
-        self.note(&header, None, now_ms);
+        self.apply(&header, None, now_ms);
         Ok(Appended { base_offset, append_time_ms, start_offset: self.start_offset })
     }
 
@@ -290,7 +290,7 @@ impl State {
         let bytes = batch::marker(producer, commit, self.end_offset, LEADER_EPOCH, now_ms);
         let header = BatchHeader::parse(&bytes).ok_or(ResponseError::UnknownServerError)?;
         self.write(store, &header, bytes, rules, now_ms)?;
-        self.note(&header, Some(commit), now_ms);
+        self.apply(&header, Some(commit), now_ms);
         Ok(())
     }
 
@@ -331,13 +331,13 @@ impl State {
         let Some(segment) = self.segments.last_mut() else { return Err(io::Error::other("a log without segments")) };
         let sync = rules.flush == Flush::EveryAppend;
         let next_end = header.last_offset() + 1;
-        if self.notes.needs_one(segment.base_offset, next_end) {
-            // The file comes first: a file that is noted and missing was removed.
+        if self.extent.must_reserve(segment.base_offset, next_end) {
+            // The file comes first: a file that is saved_extent and missing was removed.
             segment.medium.make()?;
             if sync {
                 segment.medium.sync_name()?;
             }
-            self.notes.cover(segment.base_offset, self.end_offset, next_end)?;
+            self.extent.reserve(segment.base_offset, self.end_offset, next_end)?;
         }
         segment.append(header, batch, sync)
     }

@@ -1,5 +1,5 @@
 //! Opening a log that is there already: what one must know is read from the batch headers, a tail
-//! that was torn by a crash is trimmed, damage in front of valid batches is kept and noted, and so is what is missing.
+//! that was torn by a crash is trimmed, damage in front of valid batches is kept and saved_extent, and so is what is missing.
 //!
 //! Apart because it runs once, and because of its one promise: every batch that was acknowledged and is undamaged
 //! comes back, and no byte is lost: what is trimmed is kept in a file beside the segment (`*.torn`).
@@ -8,7 +8,7 @@ use std::io;
 
 use super::batch::{self, BatchHeader};
 use super::damage::{self, Damage};
-use super::extent::{Extent, Ledger, Lost, Notes};
+use super::extent::{Extent, ExtentStore, ExtentTracker, LostRange};
 use super::medium::Medium;
 use super::partition::{Log, State};
 use super::producers::Producers;
@@ -42,9 +42,9 @@ pub(crate) struct Opening {
     pub(crate) trusted: bool,
     /// The partition is just being made, so that there is no folder yet.
     pub(crate) fresh: bool,
-    pub(crate) ledger: Option<Box<dyn Ledger>>,
-    /// What was last noted in the ledger.
-    pub(crate) noted: Option<Extent>,
+    pub(crate) extent_store: Option<Box<dyn ExtentStore>>,
+    /// What was last saved_extent in the extent_store.
+    pub(crate) saved_extent: Option<Extent>,
 }
 
 impl Log {
@@ -61,7 +61,7 @@ impl Log {
         let first = base_offsets.first().copied().unwrap_or(start_offset);
         let mut state = State {
             topic_partition,
-            notes: Notes::new(opening.ledger, opening.noted),
+            extent: ExtentTracker::new(opening.extent_store, opening.saved_extent),
             segments: Vec::new(),
             start_offset,
             end_offset: first.min(start_offset),
@@ -75,7 +75,7 @@ impl Log {
             let new = || Segment::new(*base_offset, store.segment(*base_offset), index_interval_bytes);
             state.recover(new, base_offsets.get(at + 1).copied(), trusted)?;
         }
-        state.compare_with_notes();
+        state.compare_with_saved_extent();
         state.end_offset = state.end_offset.max(start_offset);
         if state.needs_segment() {
             state.begin_segment(&store, index_interval_bytes);
@@ -121,8 +121,8 @@ impl State {
             }
             let commits = if header.is_control() { marker_at(segment, position, &header)? } else { None };
             self.skip_to(header.base_offset);
-            segment.note(&header);
-            self.note(&header, commits, header.max_timestamp_ms);
+            segment.add(&header);
+            self.apply(&header, commits, header.max_timestamp_ms);
         }
         Ok(())
     }
@@ -159,19 +159,19 @@ impl State {
     /// Goes on at an offset. Offsets are given without gaps, so those that are left out were in something that is gone.
     fn skip_to(&mut self, offset: i64) {
         if offset > self.end_offset {
-            self.lost.push(Lost { first_offset: self.end_offset, next_offset: offset });
+            self.lost.push(LostRange { first_offset: self.end_offset, next_offset: offset });
             self.end_offset = offset;
         }
     }
 
-    /// A log that ends in front of what was noted has lost its end: it goes on behind every offset that may have been
+    /// A log that ends in front of what was saved_extent has lost its end: it goes on behind every offset that may have been
     /// given.
-    fn compare_with_notes(&mut self) {
-        let Some(noted) = self.notes.last() else { return };
+    fn compare_with_saved_extent(&mut self) {
+        let Some(saved_extent) = self.extent.saved() else { return };
         let last_segment = self.segments.last().map(|last| last.base_offset);
-        if last_segment.is_none_or(|last| last < noted.last_segment) || self.end_offset < noted.end {
+        if last_segment.is_none_or(|last| last < saved_extent.last_segment) || self.end_offset < saved_extent.end {
             self.end_offset = self.end_offset.max(self.start_offset);
-            self.skip_to(noted.bound);
+            self.skip_to(saved_extent.bound);
         }
     }
 
@@ -187,10 +187,10 @@ impl State {
         self.transactions.forget_before(start_offset);
         self.lost.retain(|lost| lost.next_offset > start_offset);
         self.lost.iter().for_each(|lost| lost.tell(&self.topic_partition));
-        let Some(last) = self.segments.last().filter(|last| last.length > 0 && self.notes.last().is_none()) else {
+        let Some(last) = self.segments.last().filter(|last| last.length > 0 && self.extent.saved().is_none()) else {
             return;
         };
-        if let Err(error) = self.notes.settle(last.base_offset, self.end_offset) {
+        if let Err(error) = self.extent.settle(last.base_offset, self.end_offset) {
             tracing::warn!(topic = self.topic_partition.topic, partition = self.topic_partition.partition, %error, "could not note a log's end");
         }
     }

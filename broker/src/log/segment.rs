@@ -43,7 +43,7 @@ impl Segment {
             let _ = self.medium.truncate(self.length);
             return Err(error);
         }
-        self.note(header);
+        self.add(header);
         Ok(())
     }
 
@@ -58,7 +58,7 @@ impl Segment {
     pub(crate) fn skip(&mut self, topic_partition: &TopicPartition, damage: Damage) {
         damage.tell(topic_partition, &self.medium);
         self.length = damage.to;
-        self.index.begin_anew();
+        self.index.force_entry();
         self.damages.push(damage);
     }
 
@@ -68,7 +68,7 @@ impl Segment {
     }
 
     /// Takes note of a batch that stands at the end.
-    pub(crate) fn note(&mut self, header: &BatchHeader) {
+    pub(crate) fn add(&mut self, header: &BatchHeader) {
         let time_ms = if header.is_control() { i64::MIN } else { header.max_timestamp_ms };
         self.index.add(header.base_offset, self.length, time_ms);
         self.length += header.bytes as u64;

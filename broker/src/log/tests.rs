@@ -49,8 +49,8 @@ pub(super) fn opening(store: SegmentStore) -> Opening {
         index_interval_bytes: 200,
         trusted: false,
         fresh: false,
-        ledger: None,
-        noted: None,
+        extent_store: None,
+        saved_extent: None,
     }
 }
 

@@ -1,7 +1,7 @@
 //! All topics by name, with the logs of their partitions.
 //!
-//! Apart because topics are made, grown and removed here and nowhere else: folders are made first and noted in the
-//! journal then, and a deletion is noted first, so that a topic without a folder has lost it.
+//! Apart because topics are made, grown and removed here and nowhere else: folders are made first and saved_extent in the
+//! journal then, and a deletion is saved_extent first, so that a topic without a folder has lost it.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -15,7 +15,7 @@ use uuid::Uuid;
 use super::leftovers;
 use super::name::check_name;
 use super::settings::Settings;
-use crate::log::{AppendRules, Extent, Flush, Handles, Ledger, Log, Opening, RecoveryError, SegmentStore};
+use crate::log::{AppendRules, Extent, ExtentStore, Flush, Handles, Log, Opening, RecoveryError, SegmentStore};
 use crate::meta::{Change, Journal, TopicImage};
 use crate::topic_partition::TopicPartition;
 
@@ -254,8 +254,8 @@ impl Topics {
                 index_interval_bytes: rules.index_interval_bytes,
                 trusted,
                 fresh,
-                ledger: self.folder.as_ref().map(|_| self.ledger(topic_partition.clone())),
-                noted: image.log_extents.get(&partition).copied(),
+                extent_store: self.folder.as_ref().map(|_| self.extent_store(topic_partition.clone())),
+                saved_extent: image.log_extents.get(&partition).copied(),
                 topic_partition,
             };
             Log::open(opening).map(Arc::new)
@@ -263,8 +263,8 @@ impl Topics {
         partitions.map(open).collect()
     }
 
-    fn ledger(&self, topic_partition: TopicPartition) -> Box<dyn Ledger> {
-        Box::new(InJournal { journal: Arc::clone(&self.journal), topic_partition })
+    fn extent_store(&self, topic_partition: TopicPartition) -> Box<dyn ExtentStore> {
+        Box::new(JournalExtents { journal: Arc::clone(&self.journal), topic_partition })
     }
 
     fn store(&self, id: Uuid, partition: i32) -> SegmentStore {
@@ -294,15 +294,15 @@ impl Topics {
     }
 }
 
-/// How far a log has got is noted in the journal.
+/// How far a log has got is saved_extent in the journal.
 #[derive(Debug)]
-struct InJournal {
+struct JournalExtents {
     journal: Arc<Journal>,
     topic_partition: TopicPartition,
 }
 
-impl Ledger for InJournal {
-    fn note(&self, extent: Extent) -> std::io::Result<()> {
+impl ExtentStore for JournalExtents {
+    fn save(&self, extent: Extent) -> std::io::Result<()> {
         let TopicPartition { topic, partition } = self.topic_partition.clone();
         self.journal.record(Change::LogExtended { name: topic, partition, extent })
     }
