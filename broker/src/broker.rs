@@ -125,7 +125,7 @@ fn open(config: Config, mut lock: Option<FolderLock>, address: SocketAddr) -> Re
     let journal = Arc::new(journal);
     let timer = Arc::new(Notify::new());
     let sign = || journal.sign(|| Uuid::new_v4().simple().to_string()[..22].to_owned()).map_err(failed);
-    let is_older = journal.look(|image| image.cluster.as_ref().is_some_and(|cluster| cluster.format < FORMAT));
+    let is_older = journal.read(|image| image.cluster.as_ref().is_some_and(|cluster| cluster.format < FORMAT));
     if !is_older {
         sign()?;
     }
@@ -138,7 +138,7 @@ fn open(config: Config, mut lock: Option<FolderLock>, address: SocketAddr) -> Re
     let transactions = Transactions::open(&journal, &timer);
     transactions.recover(&topics, &groups, now_ms());
     if let Some(lock) = &mut lock {
-        lock.tell(address).map_err(failed)?;
+        lock.write_address(address).map_err(failed)?;
     }
     let (answers, lock) = (Answers::default(), Mutex::new(lock));
     Ok(Core { config, cluster_id, journal, topics, groups, transactions, answers, timer, lock })

@@ -65,7 +65,7 @@ impl FolderLock {
     }
 
     /// Tells other processes where the broker listens.
-    pub(crate) fn tell(&mut self, address: SocketAddr) -> io::Result<()> {
+    pub(crate) fn write_address(&mut self, address: SocketAddr) -> io::Result<()> {
         self.file.rewind()?;
         self.file.write_all(format!("{address}\n").as_bytes())
     }
@@ -159,7 +159,7 @@ mod tests {
         let address: SocketAddr = "127.0.0.1:1234".parse().expect("an address");
         assert_eq!(running_broker(folder.path()), None);
         let mut lock = FolderLock::take(folder.path()).expect("is free");
-        lock.tell(address).expect("writes");
+        lock.write_address(address).expect("writes");
         assert_eq!(running_broker(folder.path()), Some(address));
         assert!(matches!(FolderLock::take(folder.path()), Err(LockError::Held)));
         lock.release();

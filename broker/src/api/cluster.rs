@@ -27,11 +27,11 @@ pub(crate) fn metadata(call: &Call, request: MetadataRequest) -> MetadataRespons
     let broker = MetadataResponseBroker::default().with_node_id(BROKER).with_host(text(host)).with_port(port);
     let all = || call.core.topics.all().iter().map(|topic| described(topic)).collect();
     let may_create = (request.allow_auto_topic_creation || call.version < 4) && call.core.config.auto_create_topics;
-    let mut spare = if may_create { TOPICS_MADE_MAX } else { 0 };
+    let mut creations_left = if may_create { TOPICS_MADE_MAX } else { 0 };
     let topics = match request.topics {
         Some(named) if !(named.is_empty() && call.version == 0) => {
             let named = once(named, |topic| (topic.name.clone(), topic.topic_id));
-            named.into_iter().map(|topic| asked_topic(call, topic, &mut spare)).collect()
+            named.into_iter().map(|topic| asked_topic(call, topic, &mut creations_left)).collect()
         }
         _ => all(),
     };
@@ -42,11 +42,11 @@ pub(crate) fn metadata(call: &Call, request: MetadataRequest) -> MetadataRespons
         .with_topics(topics)
 }
 
-/// A topic by id when there is one, whatever else is said: the Java client sends an empty name beside it. `spare` is how many
+/// A topic by id when there is one, whatever else is said: the Java client sends an empty name beside it. `creations_left` is how many
 /// topics may still be made.
-fn asked_topic(call: &Call, asked: MetadataRequestTopic, spare: &mut usize) -> MetadataResponseTopic {
+fn asked_topic(call: &Call, asked: MetadataRequestTopic, creations_left: &mut usize) -> MetadataResponseTopic {
     match asked.name {
-        Some(name) if asked.topic_id.is_nil() => named_topic(call, name, spare),
+        Some(name) if asked.topic_id.is_nil() => named_topic(call, name, creations_left),
         _ => {
             let missing = || {
                 MetadataResponseTopic::default()
@@ -59,11 +59,11 @@ fn asked_topic(call: &Call, asked: MetadataRequestTopic, spare: &mut usize) -> M
     }
 }
 
-fn named_topic(call: &Call, name: TopicName, spare: &mut usize) -> MetadataResponseTopic {
-    let found = match (call.core.topics.get(&name), spare.checked_sub(1)) {
+fn named_topic(call: &Call, name: TopicName, creations_left: &mut usize) -> MetadataResponseTopic {
+    let found = match (call.core.topics.get(&name), creations_left.checked_sub(1)) {
         (Some(known), _) => Ok(known),
         (None, Some(left)) => {
-            *spare = left;
+            *creations_left = left;
             create_topic(call, &name)
         }
         (None, None) => check(&name),

@@ -13,7 +13,7 @@ use kafka_protocol::messages::{
 use kafka_protocol::protocol::StrBytes;
 
 use super::{Call, code, once, text};
-use crate::group::{Group, GroupState, Look, Member};
+use crate::group::{Group, GroupState, GroupView, Member};
 
 /// The only type of group there is.
 const GROUP_TYPE: &str = "classic";
@@ -25,7 +25,7 @@ pub(crate) fn list(call: &Call, request: ListGroupsRequest) -> ListGroupsRespons
     };
     let listed = |id: String| {
         let (state, protocol_type) =
-            call.core.groups.look(&id, |look| (look.group.state().name(), look.group.protocol_type().to_owned()))?;
+            call.core.groups.inspect(&id, |view| (view.group.state().name(), view.group.protocol_type().to_owned()))?;
         let shown = wanted(&request.states_filter, state) && wanted(&request.types_filter, GROUP_TYPE);
         let group = ListedGroup::default().with_group_id(GroupId(text(id))).with_protocol_type(text(protocol_type));
         let group = if call.version >= 4 { group.with_group_state(text(state)) } else { group };
@@ -38,7 +38,7 @@ pub(crate) fn list(call: &Call, request: ListGroupsRequest) -> ListGroupsRespons
 /// Members with their assignments.
 pub(crate) fn describe(call: &Call, request: DescribeGroupsRequest) -> DescribeGroupsResponse {
     let describe_one = |id: GroupId| {
-        let described = call.core.groups.look(&id, |look: Look<'_>| described(call.version, look.group));
+        let described = call.core.groups.inspect(&id, |view: GroupView<'_>| described(call.version, view.group));
         described.unwrap_or_else(|| dead(call.version, &id)).with_group_id(id)
     };
     let groups = once(request.groups, GroupId::clone);

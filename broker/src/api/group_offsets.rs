@@ -86,7 +86,7 @@ pub(super) fn checked_offset(
 }
 
 /// What a group is asked for: some partitions, or all.
-struct Wanted {
+struct OffsetQuery {
     group: String,
     partitions: Option<Vec<TopicPartition>>,
 }
@@ -98,7 +98,7 @@ pub(crate) fn fetch(call: &Call, request: OffsetFetchRequest) -> OffsetFetchResp
         let partitions = request.topics.map(|topics| {
             topics.iter().flat_map(|topic| partitions_of(&topic.name, &topic.partition_indexes)).collect()
         });
-        let wanted = Wanted { group: request.group_id.to_string(), partitions };
+        let wanted = OffsetQuery { group: request.group_id.to_string(), partitions };
         let topics = by_topic(fetched(call, &wanted, stable)).into_iter();
         return OffsetFetchResponse::default().with_topics(topics.map(old_topic).collect());
     }
@@ -106,7 +106,7 @@ pub(crate) fn fetch(call: &Call, request: OffsetFetchRequest) -> OffsetFetchResp
         let partitions = group.topics.map(|topics| {
             topics.iter().flat_map(|topic| partitions_of(&topic.name, &topic.partition_indexes)).collect()
         });
-        let wanted = Wanted { group: group.group_id.to_string(), partitions };
+        let wanted = OffsetQuery { group: group.group_id.to_string(), partitions };
         let topics = by_topic(fetched(call, &wanted, stable)).into_iter().map(new_topic);
         OffsetFetchResponseGroup::default().with_group_id(group.group_id).with_topics(topics.collect())
     });
@@ -117,19 +117,19 @@ fn partitions_of(topic: &str, indexes: &[i32]) -> Vec<TopicPartition> {
     indexes.iter().map(|index| TopicPartition::new(topic, *index)).collect()
 }
 
-type Fetched = (TopicPartition, Result<CommittedOffset, ResponseError>);
+type FetchedOffset = (TopicPartition, Result<CommittedOffset, ResponseError>);
 
-fn fetched(call: &Call, wanted: &Wanted, stable: bool) -> Vec<Fetched> {
+fn fetched(call: &Call, wanted: &OffsetQuery, stable: bool) -> Vec<FetchedOffset> {
     let look = |offsets: &Offsets| {
         let all = || offsets.committed().keys().cloned().collect();
         let partitions = wanted.partitions.clone().unwrap_or_else(all);
         partitions.into_iter().map(|at| fetched_one(offsets, at, stable)).collect()
     };
     let nothing = Offsets::default();
-    call.core.groups.look(&wanted.group, |group| look(group.offsets)).unwrap_or_else(|| look(&nothing))
+    call.core.groups.inspect(&wanted.group, |group| look(group.offsets)).unwrap_or_else(|| look(&nothing))
 }
 
-fn fetched_one(offsets: &Offsets, at: TopicPartition, stable: bool) -> Fetched {
+fn fetched_one(offsets: &Offsets, at: TopicPartition, stable: bool) -> FetchedOffset {
     if stable && offsets.is_unstable(&at) {
         return (at, Err(ResponseError::UnstableOffsetCommit));
     }
@@ -138,8 +138,8 @@ fn fetched_one(offsets: &Offsets, at: TopicPartition, stable: bool) -> Fetched {
     (at, Ok(committed))
 }
 
-fn by_topic(fetched: Vec<Fetched>) -> Vec<(String, Vec<Fetched>)> {
-    let mut topics: Vec<(String, Vec<Fetched>)> = Vec::new();
+fn by_topic(fetched: Vec<FetchedOffset>) -> Vec<(String, Vec<FetchedOffset>)> {
+    let mut topics: Vec<(String, Vec<FetchedOffset>)> = Vec::new();
     for one in fetched {
         match topics.last_mut() {
             Some((topic, partitions)) if *topic == one.0.topic => partitions.push(one),
@@ -149,8 +149,8 @@ fn by_topic(fetched: Vec<Fetched>) -> Vec<(String, Vec<Fetched>)> {
     topics
 }
 
-fn old_topic((topic, partitions): (String, Vec<Fetched>)) -> OffsetFetchResponseTopic {
-    let partition = |(at, committed): Fetched| {
+fn old_topic((topic, partitions): (String, Vec<FetchedOffset>)) -> OffsetFetchResponseTopic {
+    let partition = |(at, committed): FetchedOffset| {
         let error_code = code(&committed);
         let answer = OffsetFetchResponsePartition::default().with_partition_index(at.partition);
         let (offset, epoch, metadata) = parts(committed);
@@ -165,8 +165,8 @@ fn old_topic((topic, partitions): (String, Vec<Fetched>)) -> OffsetFetchResponse
         .with_partitions(partitions.into_iter().map(partition).collect())
 }
 
-fn new_topic((topic, partitions): (String, Vec<Fetched>)) -> OffsetFetchResponseTopics {
-    let partition = |(at, committed): Fetched| {
+fn new_topic((topic, partitions): (String, Vec<FetchedOffset>)) -> OffsetFetchResponseTopics {
+    let partition = |(at, committed): FetchedOffset| {
         let error_code = code(&committed);
         let answer = OffsetFetchResponsePartitions::default().with_partition_index(at.partition);
         let (offset, epoch, metadata) = parts(committed);
@@ -190,7 +190,7 @@ fn parts(committed: Result<CommittedOffset, ResponseError>) -> (i64, i32, Option
 
 /// Deletes a group's offsets of topics that nobody in the group reads.
 pub(crate) fn delete(call: &Call, request: OffsetDeleteRequest) -> OffsetDeleteResponse {
-    let Some(subscribed) = call.core.groups.look(&request.group_id, |look| subscribed_topics(look.group)) else {
+    let Some(subscribed) = call.core.groups.inspect(&request.group_id, |view| subscribed_topics(view.group)) else {
         return OffsetDeleteResponse::default().with_error_code(ResponseError::GroupIdNotFound.code());
     };
     let mut deleted = Vec::new();

@@ -48,7 +48,7 @@ fn is_too_large(group: &str, bytes: usize) -> bool {
 }
 
 /// A copy: as it came, it would keep the whole request in memory.
-fn kept(bytes: &Bytes) -> Bytes {
+fn copied(bytes: &Bytes) -> Bytes {
     Bytes::copy_from_slice(bytes)
 }
 
@@ -66,7 +66,7 @@ fn join_of(call: &Call, request: JoinGroupRequest) -> Join {
         session_timeout_ms: request.session_timeout_ms,
         rebalance_timeout_ms,
         protocol_type: request.protocol_type.to_string(),
-        protocols: request.protocols.into_iter().map(|one| (one.name.to_string(), kept(&one.metadata))).collect(),
+        protocols: request.protocols.into_iter().map(|one| (one.name.to_string(), copied(&one.metadata))).collect(),
         id_required: call.version >= 4,
         can_skip_assignment: call.version >= 9,
     }
@@ -123,7 +123,7 @@ fn sync_of(request: SyncGroupRequest) -> Sync {
         },
         protocol_type: request.protocol_type.as_ref().map(StrBytes::to_string),
         protocol: request.protocol_name.as_ref().map(StrBytes::to_string),
-        assignments: assignments.map(|one| (one.member_id.to_string(), kept(&one.assignment))).collect(),
+        assignments: assignments.map(|one| (one.member_id.to_string(), copied(&one.assignment))).collect(),
     }
 }
 

@@ -49,7 +49,7 @@ fn producer_state(activity: &ProducerActivity) -> ProducerState {
 /// Transactional ids with what is open.
 pub(crate) fn describe_transactions(call: &Call, request: DescribeTransactionsRequest) -> DescribeTransactionsResponse {
     let describe_one = |id: TransactionalId| {
-        let described = call.core.transactions.look(&id, described);
+        let described = call.core.transactions.inspect(&id, described);
         let missing = || {
             TransactionState::default()
                 .with_error_code(ResponseError::TransactionalIdNotFound.code())
@@ -111,7 +111,7 @@ pub(crate) fn list_transactions(call: &Call, request: ListTransactionsRequest) -
         let look = |transaction: &Transaction| {
             wanted(transaction).then(|| (transaction.producer().id, transaction.state_name()))
         };
-        let (producer_id, state) = call.core.transactions.look(&id, look)??;
+        let (producer_id, state) = call.core.transactions.inspect(&id, look)??;
         let listed = ListedTransaction::default().with_transactional_id(TransactionalId(text(id)));
         Some(listed.with_producer_id(producer_id.into()).with_transaction_state(text(state)))
     };

@@ -14,5 +14,5 @@ mod request;
 pub(crate) use coordinator::{Group, GroupState};
 pub(crate) use member::Member;
 pub(crate) use offsets::Offsets;
-pub(crate) use registry::{Groups, Look};
+pub(crate) use registry::{GroupView, Groups};
 pub(crate) use request::{Caller, Join, JoinReply, JoinedMember, Leaver, Sync, SyncReply, UNKNOWN_GENERATION};

@@ -17,7 +17,7 @@ pub(crate) struct Offsets {
 }
 
 impl Offsets {
-    pub(super) fn kept(committed: BTreeMap<TopicPartition, CommittedOffset>) -> Offsets {
+    pub(super) fn from_journal(committed: BTreeMap<TopicPartition, CommittedOffset>) -> Offsets {
         Offsets { committed, pending: BTreeMap::new() }
     }
 

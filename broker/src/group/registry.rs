@@ -40,7 +40,7 @@ struct Slot {
 
 /// A group as it is looked at.
 #[derive(Debug)]
-pub(crate) struct Look<'a> {
+pub(crate) struct GroupView<'a> {
     pub(crate) group: &'a Group,
     pub(crate) offsets: &'a Offsets,
 }
@@ -48,8 +48,8 @@ pub(crate) struct Look<'a> {
 impl Groups {
     /// The groups that the journal knows.
     pub(crate) fn open(journal: &Arc<Journal>, initial_delay_ms: u64, timer: &Arc<Notify>) -> Groups {
-        let kept = journal.look(|image| image.groups.clone());
-        let slot = |offsets| Arc::new(Mutex::new(Slot::new(initial_delay_ms, Offsets::kept(offsets))));
+        let kept = journal.read(|image| image.groups.clone());
+        let slot = |offsets| Arc::new(Mutex::new(Slot::new(initial_delay_ms, Offsets::from_journal(offsets))));
         let by_id = kept.into_iter().map(|(id, offsets)| (id, slot(offsets))).collect();
         Groups { journal: Arc::clone(journal), initial_delay_ms, timer: Arc::clone(timer), by_id: Mutex::new(by_id) }
     }
@@ -110,7 +110,7 @@ impl Groups {
         self.change(group, |slot| {
             slot.group.handle_commit(caller, false, now_ms)?;
             if !offsets.is_empty() {
-                self.record(Change::OffsetsCommitted { group: group.to_owned(), offsets: offsets.to_vec() })?;
+                self.write_to_journal(Change::OffsetsCommitted { group: group.to_owned(), offsets: offsets.to_vec() })?;
                 slot.offsets.commit(offsets.to_vec());
             }
             Ok(())
@@ -144,8 +144,8 @@ impl Groups {
     }
 
     /// Looks at a group.
-    pub(crate) fn look<T>(&self, group: &str, look: impl FnOnce(Look<'_>) -> T) -> Option<T> {
-        self.change_known(group, |slot| look(Look { group: &slot.group, offsets: &slot.offsets }))
+    pub(crate) fn inspect<T>(&self, group: &str, inspect: impl FnOnce(GroupView<'_>) -> T) -> Option<T> {
+        self.change_known(group, |slot| inspect(GroupView { group: &slot.group, offsets: &slot.offsets }))
     }
 
     /// The ids of all groups.
@@ -161,7 +161,7 @@ impl Groups {
         if !slot.group.is_empty() {
             return Err(ResponseError::NonEmptyGroup);
         }
-        self.record(Change::GroupDeleted { group: group.to_owned() })?;
+        self.write_to_journal(Change::GroupDeleted { group: group.to_owned() })?;
         slot.removed = true;
         by_id.remove(group);
         Ok(())
@@ -171,7 +171,7 @@ impl Groups {
     pub(crate) fn delete_offsets(&self, group: &str, partitions: Vec<TopicPartition>) -> Result<(), ResponseError> {
         let deleted = self.change_known(group, |slot| {
             let partitions_of_group = partitions.clone();
-            self.record(Change::OffsetsDeleted { group: group.to_owned(), partitions: partitions_of_group })?;
+            self.write_to_journal(Change::OffsetsDeleted { group: group.to_owned(), partitions: partitions_of_group })?;
             slot.offsets.delete(&partitions);
             Ok(())
         });
@@ -237,8 +237,8 @@ impl Groups {
     }
 
     /// Kafka's clients try again after this error; the cause is in the log.
-    fn record(&self, change: Change) -> Result<(), ResponseError> {
-        self.journal.record(change).map_err(|_| ResponseError::CoordinatorNotAvailable)
+    fn write_to_journal(&self, change: Change) -> Result<(), ResponseError> {
+        self.journal.write(change).map_err(|_| ResponseError::CoordinatorNotAvailable)
     }
 }
 

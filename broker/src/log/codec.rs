@@ -87,10 +87,10 @@ fn next_record(header: &BatchHeader, unpacked: &mut impl BufRead) -> Option<Reco
         header.base_timestamp_ms.wrapping_add(time_delta)
     };
     let has_key = varint(&mut record)? >= 0;
-    let rest = record.limit();
+    let remaining = record.limit();
     let skipped = io::copy(&mut record, &mut io::sink()).ok()?;
     let offset = header.base_offset.wrapping_add(offset_delta);
-    (skipped == rest).then_some(RecordInfo { offset, timestamp_ms, has_key })
+    (skipped == remaining).then_some(RecordInfo { offset, timestamp_ms, has_key })
 }
 
 fn byte(from: &mut impl BufRead) -> Option<u8> {
@@ -127,15 +127,15 @@ impl<'a> Snappy<'a> {
     }
 
     fn next_block(&mut self) -> io::Result<()> {
-        let (block, rest) = match self.framed {
+        let (block, remaining) = match self.framed {
             true => {
-                let (length, rest) = self.packed.split_first_chunk::<4>().ok_or(io::ErrorKind::InvalidData)?;
+                let (length, remaining) = self.packed.split_first_chunk::<4>().ok_or(io::ErrorKind::InvalidData)?;
                 let length = u32::from_be_bytes(*length) as usize;
-                rest.split_at_checked(length).ok_or(io::ErrorKind::InvalidData)?
+                remaining.split_at_checked(length).ok_or(io::ErrorKind::InvalidData)?
             }
             false => (self.packed, &[][..]),
         };
-        self.packed = rest;
+        self.packed = remaining;
         self.block = io::Cursor::new(unpack_snappy_block(block).ok_or(io::ErrorKind::InvalidData)?);
         Ok(())
     }

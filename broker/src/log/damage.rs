@@ -35,7 +35,7 @@ impl Damage {
     }
 
     /// Says once, where it is found, what is damaged.
-    pub(crate) fn tell(&self, topic_partition: &TopicPartition, medium: &Medium) {
+    pub(crate) fn report(&self, topic_partition: &TopicPartition, medium: &Medium) {
         tracing::error!(
             topic = topic_partition.topic,
             partition = topic_partition.partition,

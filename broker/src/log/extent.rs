@@ -89,7 +89,7 @@ impl LostRange {
     }
 
     /// Says once, where it is found, what is lost.
-    pub(super) fn tell(&self, topic_partition: &TopicPartition) {
+    pub(super) fn report(&self, topic_partition: &TopicPartition) {
         tracing::error!(
             topic = topic_partition.topic,
             partition = topic_partition.partition,

@@ -186,7 +186,7 @@ impl State {
         let start_offset = self.start_offset;
         self.transactions.forget_before(start_offset);
         self.lost.retain(|lost| lost.next_offset > start_offset);
-        self.lost.iter().for_each(|lost| lost.tell(&self.topic_partition));
+        self.lost.iter().for_each(|lost| lost.report(&self.topic_partition));
         let Some(last) = self.segments.last().filter(|last| last.length > 0 && self.extent.saved().is_none()) else {
             return;
         };

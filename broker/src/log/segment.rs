@@ -56,7 +56,7 @@ impl Segment {
 
     /// Goes on behind bytes that cannot be read.
     pub(crate) fn skip(&mut self, topic_partition: &TopicPartition, damage: Damage) {
-        damage.tell(topic_partition, &self.medium);
+        damage.report(topic_partition, &self.medium);
         self.length = damage.to;
         self.index.force_entry();
         self.damages.push(damage);

@@ -138,18 +138,18 @@ impl Journal {
     /// Says which version writes from here on, and in which format; to be called before anything else is recorded. A
     /// cluster without an id gets the one that `new_id` makes. Gives the id.
     pub(crate) fn sign(&self, new_id: impl FnOnce() -> String) -> io::Result<String> {
-        let known = self.look(|image| image.cluster.clone());
+        let known = self.read(|image| image.cluster.clone());
         let id = known.as_ref().map_or_else(new_id, |known| known.id.clone());
         let signed = ClusterImage { id: id.clone(), version: Some(VERSION.to_owned()), format: FORMAT };
         if known.as_ref() != Some(&signed) {
             let ClusterImage { id, version, format } = signed;
-            self.record(Change::ClusterNamed { id, version, format })?;
+            self.write(Change::ClusterNamed { id, version, format })?;
         }
         Ok(id)
     }
 
     /// Writes a change down and applies it. After an error nothing has changed.
-    pub(crate) fn record(&self, change: Change) -> io::Result<()> {
+    pub(crate) fn write(&self, change: Change) -> io::Result<()> {
         let mut state = self.state.lock();
         if state.closed {
             return Err(io::Error::other("the broker has ended"));
@@ -161,8 +161,8 @@ impl Journal {
     }
 
     /// Looks at what is known.
-    pub(crate) fn look<T>(&self, look: impl FnOnce(&Image) -> T) -> T {
-        look(&self.state.lock().image)
+    pub(crate) fn read<T>(&self, read: impl FnOnce(&Image) -> T) -> T {
+        read(&self.state.lock().image)
     }
 
     /// Forces everything to the disk and takes no further changes: the folder may soon be another process's.
@@ -359,7 +359,7 @@ mod tests {
     }
 
     fn id(journal: &Journal) -> Option<String> {
-        journal.look(|image| image.cluster.as_ref().map(|cluster| cluster.id.clone()))
+        journal.read(|image| image.cluster.as_ref().map(|cluster| cluster.id.clone()))
     }
 
     fn signed(json: &str) -> String {
@@ -370,7 +370,7 @@ mod tests {
     fn written(path: &Path) -> String {
         let journal = open(path);
         for id in ["first", "second"] {
-            journal.record(named(id)).expect("records");
+            journal.write(named(id)).expect("records");
         }
         fs::read_to_string(path).expect("reads")
     }
@@ -387,7 +387,7 @@ mod tests {
             assert_eq!(fs::read_to_string(path.with_extension("torn")).expect("is kept"), text[first..cut]);
         }
         let journal = open(&path);
-        journal.record(named("third")).expect("records");
+        journal.write(named("third")).expect("records");
         assert_eq!(id(&open(&path)).as_deref(), Some("third"));
     }
 
@@ -468,10 +468,10 @@ mod tests {
         let journal = open(&path);
         let long = "x".repeat(100_000);
         for _ in 0..50 {
-            journal.record(named(&long)).expect("records");
+            journal.write(named(&long)).expect("records");
         }
         assert!(fs::metadata(&path).expect("is there").len() < 2_000_000);
-        journal.record(named("last")).expect("records");
+        journal.write(named("last")).expect("records");
         assert_eq!(id(&open(&path)).as_deref(), Some("last"));
     }
 }

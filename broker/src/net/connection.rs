@@ -66,10 +66,10 @@ fn is_readable(route: Route) -> bool {
 
 /// Writes an answer to a client that takes it, however slowly.
 async fn write_answer(socket: &mut TcpStream, answer: &[u8]) -> Result<(), WireError> {
-    let mut rest = answer;
-    while !rest.is_empty() {
-        let written = timeout(ANSWER_PAUSE_MAX, socket.write(rest)).await.map_err(|_| WireError::NotTaken)??;
-        rest = &rest[written..];
+    let mut remaining = answer;
+    while !remaining.is_empty() {
+        let written = timeout(ANSWER_PAUSE_MAX, socket.write(remaining)).await.map_err(|_| WireError::NotTaken)??;
+        remaining = &remaining[written..];
     }
     Ok(())
 }

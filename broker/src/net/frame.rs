@@ -117,8 +117,8 @@ async fn fill(
     let (mut until, mut arrived) = (Instant::now() + pause_max, 0);
     while frame.len() < room {
         let missing = room - frame.len();
-        let mut rest = (&mut *frame).limit(missing);
-        match timeout_at(until, socket.read_buf(&mut rest)).await {
+        let mut remaining = (&mut *frame).limit(missing);
+        match timeout_at(until, socket.read_buf(&mut remaining)).await {
             Ok(read) => match read? {
                 0 => return Err(WireError::Io(std::io::ErrorKind::UnexpectedEof.into())),
                 bytes => arrived += bytes,
@@ -146,8 +146,8 @@ mod tests {
             tokio::time::sleep(Duration::from_millis(50)).await;
             let taken = REQUEST_BYTES_IN_FLIGHT_MAX - budget.shared.available_permits();
             assert!(taken <= 100_000 * GROWTH, "{taken}");
-            let rest = vec![7; length - 100_000];
-            client.write_all(&rest).await.expect("writes");
+            let remaining = vec![7; length - 100_000];
+            client.write_all(&remaining).await.expect("writes");
         };
         let ((), read) = tokio::join!(sending, reading);
         let (frame, held) = read.expect("arrives");

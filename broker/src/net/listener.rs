@@ -25,30 +25,30 @@ const REFUSALS_MAX: usize = 8;
 
 /// Serves all who come to any of the addresses until the task is aborted; all connections end with it.
 pub(crate) async fn serve(listeners: Vec<TcpListener>, core: Arc<Core>) {
-    let mut reception = Reception::new(core);
+    let mut acceptor = Acceptor::new(core);
     // Who has come is taken one by one, so that accepting rests everywhere when it fails.
-    let (door, mut hall) = mpsc::channel(1);
-    let mut doors = JoinSet::new();
-    listeners.into_iter().for_each(|listener| drop(doors.spawn(open(listener, door.clone()))));
+    let (sender, mut accepted_sockets) = mpsc::channel(1);
+    let mut accepting = JoinSet::new();
+    listeners.into_iter().for_each(|listener| drop(accepting.spawn(open(listener, sender.clone()))));
     loop {
         let accepted = tokio::select! {
-            Some(accepted) = hall.recv() => accepted,
-            Some(_) = reception.connections.join_next() => continue,
-            Some(_) = reception.refusals.join_next() => continue,
+            Some(accepted) = accepted_sockets.recv() => accepted,
+            Some(_) = acceptor.connections.join_next() => continue,
+            Some(_) = acceptor.refusals.join_next() => continue,
         };
-        if !reception.receive(accepted) {
+        if !acceptor.receive(accepted) {
             tokio::time::sleep(ACCEPT_PAUSE).await;
         }
     }
 }
 
 /// Hands on who comes to an address.
-async fn open(listener: TcpListener, door: mpsc::Sender<io::Result<(TcpStream, SocketAddr)>>) {
-    while door.send(listener.accept().await).await.is_ok() {}
+async fn open(listener: TcpListener, sender: mpsc::Sender<io::Result<(TcpStream, SocketAddr)>>) {
+    while sender.send(listener.accept().await).await.is_ok() {}
 }
 
 /// Who is served and who is not.
-struct Reception {
+struct Acceptor {
     core: Arc<Core>,
     budget: Arc<Budget>,
     descriptors: Descriptors,
@@ -59,9 +59,9 @@ struct Reception {
     accept_failures: FailureTracker,
 }
 
-impl Reception {
-    fn new(core: Arc<Core>) -> Reception {
-        Reception {
+impl Acceptor {
+    fn new(core: Arc<Core>) -> Acceptor {
+        Acceptor {
             core,
             budget: Arc::new(Budget::new()),
             descriptors: Descriptors::of_process(),
@@ -118,7 +118,7 @@ impl Reception {
             );
         }
         if self.refusals.len() < REFUSALS_MAX {
-            self.refusals.spawn(refusal::tell(socket));
+            self.refusals.spawn(refusal::refuse(socket));
         }
     }
 }

@@ -19,9 +19,9 @@ const PATIENCE: Duration = Duration::from_secs(1);
 const FRAME_BYTES_MAX: usize = 4 << 10;
 
 /// Answers the first request with a code that says there is too much to do, and closes the connection.
-pub(super) async fn tell(mut socket: TcpStream) {
-    let told = tokio::time::timeout(PATIENCE, answer_first(&mut socket)).await;
-    tracing::debug!(?told, "refused a connection");
+pub(super) async fn refuse(mut socket: TcpStream) {
+    let outcome = tokio::time::timeout(PATIENCE, answer_first(&mut socket)).await;
+    tracing::debug!(?outcome, "refused a connection");
 }
 
 async fn answer_first(socket: &mut TcpStream) -> Result<(), WireError> {

@@ -12,7 +12,7 @@ const VARINT_BYTES_MAX: usize = 5;
 
 /// Why a request is not decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Refusal {
+pub(super) enum MalformedRequest {
     #[error("it is shorter than it says")]
     Short,
     #[error("its arrays have more than {REQUEST_ELEMENTS_MAX} elements")]
@@ -20,13 +20,13 @@ pub(super) enum Refusal {
 }
 
 /// Checks that a body holds everything that its version's shape has, and not too much of it.
-pub(super) fn check_body(shape: &Shape, version: i16, body: &[u8]) -> Result<(), Refusal> {
+pub(super) fn check_body(shape: &Shape, version: i16, body: &[u8]) -> Result<(), MalformedRequest> {
     let mut walk = Walk::over(body, version, version >= shape.flexible_from);
     walk.fields(shape.fields)
 }
 
 /// Checks the header of a request, from the client's name on; a flexible one has tagged fields.
-pub(super) fn check_header(flexible: bool, header: &[u8]) -> Result<(), Refusal> {
+pub(super) fn check_header(flexible: bool, header: &[u8]) -> Result<(), MalformedRequest> {
     let mut walk = Walk::over(header, 0, flexible);
     let length = walk.short_length()?;
     walk.skip(length)?;
@@ -34,7 +34,7 @@ pub(super) fn check_header(flexible: bool, header: &[u8]) -> Result<(), Refusal>
 }
 
 struct Walk<'a> {
-    rest: &'a [u8],
+    remaining: &'a [u8],
     version: i16,
     flexible: bool,
     /// How many more elements are taken.
@@ -42,13 +42,13 @@ struct Walk<'a> {
 }
 
 impl<'a> Walk<'a> {
-    fn over(rest: &'a [u8], version: i16, flexible: bool) -> Walk<'a> {
-        Walk { rest, version, flexible, elements_left: REQUEST_ELEMENTS_MAX }
+    fn over(remaining: &'a [u8], version: i16, flexible: bool) -> Walk<'a> {
+        Walk { remaining, version, flexible, elements_left: REQUEST_ELEMENTS_MAX }
     }
 }
 
 impl Walk<'_> {
-    fn fields(&mut self, fields: &[Field]) -> Result<(), Refusal> {
+    fn fields(&mut self, fields: &[Field]) -> Result<(), MalformedRequest> {
         let version = self.version;
         for field in fields.iter().filter(|field| field.versions.contains(&version)) {
             self.value(&field.field_type)?;
@@ -56,7 +56,7 @@ impl Walk<'_> {
         if self.flexible { self.tagged() } else { Ok(()) }
     }
 
-    fn value(&mut self, field_type: &FieldType) -> Result<(), Refusal> {
+    fn value(&mut self, field_type: &FieldType) -> Result<(), MalformedRequest> {
         match field_type {
             FieldType::Fixed(bytes) => self.skip(*bytes),
             FieldType::Text => {
@@ -81,35 +81,35 @@ impl Walk<'_> {
     }
 
     /// Elements that a request claims to have; one that cannot have them is short, whatever the limit is.
-    fn count(&mut self, elements: usize) -> Result<(), Refusal> {
-        if elements > self.rest.len() {
-            return Err(Refusal::Short);
+    fn count(&mut self, elements: usize) -> Result<(), MalformedRequest> {
+        if elements > self.remaining.len() {
+            return Err(MalformedRequest::Short);
         }
-        self.elements_left = self.elements_left.checked_sub(elements).ok_or(Refusal::Elements)?;
+        self.elements_left = self.elements_left.checked_sub(elements).ok_or(MalformedRequest::Elements)?;
         Ok(())
     }
 
     /// A length; nothing at all counts as zero.
-    fn length(&mut self) -> Result<usize, Refusal> {
+    fn length(&mut self) -> Result<usize, MalformedRequest> {
         if self.flexible {
             return self.compact_length();
         }
-        let (length, rest) = self.rest.split_first_chunk::<4>().ok_or(Refusal::Short)?;
-        self.rest = rest;
-        nothing_or(i64::from(i32::from_be_bytes(*length)))
+        let (length, remaining) = self.remaining.split_first_chunk::<4>().ok_or(MalformedRequest::Short)?;
+        self.remaining = remaining;
+        length_or_null(i64::from(i32::from_be_bytes(*length)))
     }
 
-    fn short_length(&mut self) -> Result<usize, Refusal> {
-        let (length, rest) = self.rest.split_first_chunk::<2>().ok_or(Refusal::Short)?;
-        self.rest = rest;
-        nothing_or(i64::from(i16::from_be_bytes(*length)))
+    fn short_length(&mut self) -> Result<usize, MalformedRequest> {
+        let (length, remaining) = self.remaining.split_first_chunk::<2>().ok_or(MalformedRequest::Short)?;
+        self.remaining = remaining;
+        length_or_null(i64::from(i16::from_be_bytes(*length)))
     }
 
-    fn compact_length(&mut self) -> Result<usize, Refusal> {
+    fn compact_length(&mut self) -> Result<usize, MalformedRequest> {
         Ok((self.varint()? as usize).saturating_sub(1))
     }
 
-    fn tagged(&mut self) -> Result<(), Refusal> {
+    fn tagged(&mut self) -> Result<(), MalformedRequest> {
         let fields = self.varint()? as usize;
         self.count(fields)?;
         for _ in 0..fields {
@@ -120,28 +120,28 @@ impl Walk<'_> {
         Ok(())
     }
 
-    fn varint(&mut self) -> Result<u32, Refusal> {
+    fn varint(&mut self) -> Result<u32, MalformedRequest> {
         let mut value = 0;
         for at in 0..VARINT_BYTES_MAX {
-            let (byte, rest) = self.rest.split_first().ok_or(Refusal::Short)?;
-            self.rest = rest;
+            let (byte, remaining) = self.remaining.split_first().ok_or(MalformedRequest::Short)?;
+            self.remaining = remaining;
             value |= u32::from(byte & 0x7f) << (at * 7);
             if *byte < 0x80 {
                 return Ok(value);
             }
         }
-        Err(Refusal::Short)
+        Err(MalformedRequest::Short)
     }
 
-    fn skip(&mut self, bytes: usize) -> Result<(), Refusal> {
-        self.rest = self.rest.get(bytes..).ok_or(Refusal::Short)?;
+    fn skip(&mut self, bytes: usize) -> Result<(), MalformedRequest> {
+        self.remaining = self.remaining.get(bytes..).ok_or(MalformedRequest::Short)?;
         Ok(())
     }
 }
 
 /// -1 says that there is nothing; no other negative number says anything.
-fn nothing_or(length: i64) -> Result<usize, Refusal> {
-    if length == -1 { Ok(0) } else { usize::try_from(length).map_err(|_| Refusal::Short) }
+fn length_or_null(length: i64) -> Result<usize, MalformedRequest> {
+    if length == -1 { Ok(0) } else { usize::try_from(length).map_err(|_| MalformedRequest::Short) }
 }
 
 #[cfg(test)]
@@ -166,7 +166,7 @@ mod tests {
         }
         assert_eq!(check_body(shape, 9, b"\x02\x02t\x00\x01\x00\x00\x00"), Ok(()));
         let claims = b"\xff\xff\xff\xff\x0f\x02t\x00\x01\x00\x00\x00";
-        assert_eq!(check_body(shape, 9, claims), Err(Refusal::Short));
+        assert_eq!(check_body(shape, 9, claims), Err(MalformedRequest::Short));
     }
 
     /// However they are spread: over one array, over nested ones, over tagged fields, or in the header.
@@ -174,18 +174,20 @@ mod tests {
     fn elements_are_counted_over_the_whole_request() {
         let many = |count: usize, element: &[u8]| [&(count as i32).to_be_bytes()[..], &element.repeat(count)].concat();
         let metadata = shape(ApiKey::Metadata).expect("is offered");
-        for (count, expected) in [(REQUEST_ELEMENTS_MAX, Ok(())), (REQUEST_ELEMENTS_MAX + 1, Err(Refusal::Elements))] {
+        for (count, expected) in
+            [(REQUEST_ELEMENTS_MAX, Ok(())), (REQUEST_ELEMENTS_MAX + 1, Err(MalformedRequest::Elements))]
+        {
             assert_eq!(check_body(metadata, 1, &many(count, &[0, 0])), expected);
         }
         let offsets = shape(ApiKey::ListOffsets).expect("is offered");
         let topic = [&[0, 1, b't'][..], &many(1_000, &[0; 12])].concat();
         let nested = |topics| [&[0; 4][..], &many(topics, &topic)].concat();
         assert_eq!(check_body(offsets, 1, &nested(100)), Ok(()));
-        assert_eq!(check_body(offsets, 1, &nested(200)), Err(Refusal::Elements));
+        assert_eq!(check_body(offsets, 1, &nested(200)), Err(MalformedRequest::Elements));
         let tagged = [&[0xc1, 0x9a, 0x0c][..], &[5, 0].repeat(REQUEST_ELEMENTS_MAX + 1)].concat();
-        assert_eq!(check_body(metadata, 9, &[&[0, 0, 0, 0][..], &tagged].concat()), Err(Refusal::Elements));
-        assert_eq!(check_header(true, &[&[0, 1, b'c'][..], &tagged].concat()), Err(Refusal::Elements));
+        assert_eq!(check_body(metadata, 9, &[&[0, 0, 0, 0][..], &tagged].concat()), Err(MalformedRequest::Elements));
+        assert_eq!(check_header(true, &[&[0, 1, b'c'][..], &tagged].concat()), Err(MalformedRequest::Elements));
         assert_eq!(check_header(false, b"\xff\xffbody"), Ok(()));
-        assert_eq!(check_header(false, b"\x00\x09cl"), Err(Refusal::Short));
+        assert_eq!(check_header(false, b"\x00\x09cl"), Err(MalformedRequest::Short));
     }
 }

@@ -75,12 +75,12 @@ impl Topics {
             by_name: RwLock::default(),
             changing: Mutex::default(),
         };
-        for (name, image) in journal.look(|image| image.topics.clone()) {
+        for (name, image) in journal.read(|image| image.topics.clone()) {
             let topic = topics.open_topic(&name, &image, trusted, false)?;
             topics.by_name.write().insert(name, Arc::new(topic));
         }
         if let Some(folder) = &topics.folder {
-            leftovers::clear(folder, &journal.look(leftovers::Known::of));
+            leftovers::clear(folder, &journal.read(leftovers::Known::of));
         }
         Ok(topics)
     }
@@ -136,7 +136,7 @@ impl Topics {
             let image = TopicImage::new(id, partitions, settings.set().clone());
             let topic = self.open_topic(name, &image, true, true).map_err(|error| self.undo(id, &error))?;
             let TopicImage { settings, .. } = image;
-            self.record(Change::TopicCreated { name: name.to_owned(), id, partitions, settings })?;
+            self.write_to_journal(Change::TopicCreated { name: name.to_owned(), id, partitions, settings })?;
             self.by_name.write().insert(name.to_owned(), Arc::new(topic));
         }
         Ok(id)
@@ -146,7 +146,7 @@ impl Topics {
     pub(crate) fn delete(&self, name: &str) -> Result<Arc<Topic>, TopicError> {
         let _changing = self.changing.lock();
         let topic = self.get(name).ok_or_else(|| unknown(name))?;
-        self.record(Change::TopicDeleted { name: name.to_owned() })?;
+        self.write_to_journal(Change::TopicDeleted { name: name.to_owned() })?;
         self.by_name.write().remove(name);
         for log in topic.logs() {
             if let Err(error) = log.remove() {
@@ -176,7 +176,7 @@ impl Topics {
         let image = TopicImage::new(topic.id, count, topic.settings().set().clone());
         let added = self.open_logs(name, &image, now..count, true, true);
         let added = added.map_err(|error| TopicError::new(ResponseError::KafkaStorageError, error.to_string()))?;
-        self.record(Change::PartitionsAdded { name: name.to_owned(), partitions: count })?;
+        self.write_to_journal(Change::PartitionsAdded { name: name.to_owned(), partitions: count })?;
         topic.logs.write().extend(added);
         Ok(())
     }
@@ -193,7 +193,7 @@ impl Topics {
         let mut settings = topic.settings();
         edit(&mut settings).map_err(|problem| TopicError::new(ResponseError::InvalidConfig, problem))?;
         if !only_check {
-            self.record(Change::SettingsChanged { name: name.to_owned(), settings: settings.set().clone() })?;
+            self.write_to_journal(Change::SettingsChanged { name: name.to_owned(), settings: settings.set().clone() })?;
             *topic.rules.write() = Arc::new(settings.append_rules(self.flush));
             *topic.settings.write() = settings;
         }
@@ -210,7 +210,7 @@ impl Topics {
             return Err(ResponseError::OffsetOutOfRange);
         }
         let change = Change::LogStartMoved { name: name.to_owned(), partition, offset: offset.max(ends.start) };
-        self.journal.record(change).map_err(|_| ResponseError::KafkaStorageError)?;
+        self.journal.write(change).map_err(|_| ResponseError::KafkaStorageError)?;
         log.delete_before(offset)
     }
 
@@ -226,7 +226,7 @@ impl Topics {
     }
 
     fn open_topic(&self, name: &str, image: &TopicImage, trusted: bool, fresh: bool) -> Result<Topic, RecoveryError> {
-        let settings = Settings::kept(image.settings.clone());
+        let settings = Settings::from_journal(image.settings.clone());
         let logs = self.open_logs(name, image, 0..image.partitions, trusted, fresh)?;
         Ok(Topic {
             name: name.to_owned(),
@@ -245,7 +245,7 @@ impl Topics {
         trusted: bool,
         fresh: bool,
     ) -> Result<Vec<Arc<Log>>, RecoveryError> {
-        let rules = Settings::kept(image.settings.clone()).append_rules(self.flush);
+        let rules = Settings::from_journal(image.settings.clone()).append_rules(self.flush);
         let open = |partition: i32| {
             let topic_partition = TopicPartition { topic: name.to_owned(), partition };
             let opening = Opening {
@@ -280,9 +280,9 @@ impl Topics {
         self.folder.as_ref().map(|folder| folder.join(id.to_string()))
     }
 
-    fn record(&self, change: Change) -> Result<(), TopicError> {
+    fn write_to_journal(&self, change: Change) -> Result<(), TopicError> {
         let failed = |error: std::io::Error| TopicError::new(ResponseError::KafkaStorageError, error.to_string());
-        self.journal.record(change).map_err(failed)
+        self.journal.write(change).map_err(failed)
     }
 
     /// Takes back the folders of a topic that could not be made.
@@ -304,7 +304,7 @@ struct JournalExtents {
 impl ExtentStore for JournalExtents {
     fn save(&self, extent: Extent) -> std::io::Result<()> {
         let TopicPartition { topic, partition } = self.topic_partition.clone();
-        self.journal.record(Change::LogExtended { name: topic, partition, extent })
+        self.journal.write(Change::LogExtended { name: topic, partition, extent })
     }
 }
 

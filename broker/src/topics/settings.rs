@@ -28,7 +28,7 @@ pub(crate) enum Edit {
 
 impl Settings {
     /// Settings as they were kept.
-    pub(crate) fn kept(set: BTreeMap<String, String>) -> Settings {
+    pub(crate) fn from_journal(set: BTreeMap<String, String>) -> Settings {
         Settings { set }
     }
 

@@ -25,7 +25,7 @@ struct State {
 
 impl ProducerIds {
     pub(crate) fn open(journal: &Journal) -> ProducerIds {
-        let next = journal.look(|image| image.next_producer_id);
+        let next = journal.read(|image| image.next_producer_id);
         ProducerIds { state: Mutex::new(State { next, reserved: next }) }
     }
 
@@ -41,7 +41,7 @@ impl ProducerIds {
     pub(crate) fn fresh(&self, journal: &Journal) -> io::Result<i64> {
         let mut state = self.state.lock();
         if state.next == state.reserved {
-            journal.record(Change::ProducerIdsReserved { next: state.reserved + BLOCK })?;
+            journal.write(Change::ProducerIdsReserved { next: state.reserved + BLOCK })?;
             state.reserved += BLOCK;
         }
         let id = state.next;

@@ -18,7 +18,7 @@ use crate::topics::Topics;
 impl Transactions {
     /// Finishes what was decided before the last process ended, and aborts what was open.
     pub(crate) fn recover(&self, topics: &Topics, groups: &Groups, now_ms: i64) {
-        let begun: BTreeSet<String> = self.journal.look(|image| {
+        let begun: BTreeSet<String> = self.journal.read(|image| {
             let ids = image.transactional_ids.iter();
             ids.filter(|(_, image)| image.open).map(|(id, _)| id.clone()).collect()
         });
@@ -64,7 +64,7 @@ impl Transactions {
                 for producer in log.open_transactions() {
                     let at = TopicPartition::new(&topic.name, partition);
                     if let Some(first_offset) = log.start_in_front_of_loss(producer.id) {
-                        tell_of_lost_end(&at, producer, first_offset);
+                        report_lost_end(&at, producer, first_offset);
                     }
                     open.entry(producer.id).or_default().push((producer.epoch, at));
                 }
@@ -84,13 +84,13 @@ impl Transactions {
     ) -> Result<(), ResponseError> {
         tracing::warn!(transactional_id = id, "aborting a transaction that was open when the broker ended");
         let ended = transaction.interrupted(written.into_iter().map(|(_, at)| at).collect());
-        self.record(Change::TransactionDecided { transactional_id: id.to_owned(), ended: ended.clone() })?;
+        self.write_to_journal(Change::TransactionDecided { transactional_id: id.to_owned(), ended: ended.clone() })?;
         transaction.decided(ended, true);
         self.finish(id, transaction, topics, groups, now_ms)
     }
 }
 
-fn tell_of_lost_end(at: &TopicPartition, producer: Producer, first_offset: i64) {
+fn report_lost_end(at: &TopicPartition, producer: Producer, first_offset: i64) {
     tracing::error!(
         topic = at.topic,
         partition = at.partition,
@@ -160,18 +160,18 @@ mod tests {
             producer_epoch: PRODUCER.epoch,
             timeout_ms: 1_000,
         };
-        journal.record(initialized).expect("records");
+        journal.write(initialized).expect("records");
         let decided = Change::TransactionDecided { transactional_id: transactional_id(), ended: outcome(true) };
-        journal.record(decided).expect("records");
+        journal.write(decided).expect("records");
         let transactions = Transactions::open(&journal, &timer);
         transactions.recover(&topics, &groups, 0);
         let log = topics.log("t", 0).expect("is there").0;
         let read = log.read(0, 1_000, Isolation::ReadCommitted, true).expect("reads");
         assert_eq!((read.ends.stable, read.aborted), (2, Some(Vec::new())), "it is committed");
         let at = TopicPartition::new("t", 0);
-        assert_eq!(groups.look("g", |look| look.offsets.committed()[&at].offset), Some(9));
-        assert_eq!(journal.look(|image| image.groups["g"][&at].offset), 9);
-        assert_eq!(transactions.look("x", |one| one.state_name()), Some("CompleteCommit"));
+        assert_eq!(groups.inspect("g", |view| view.offsets.committed()[&at].offset), Some(9));
+        assert_eq!(journal.read(|image| image.groups["g"][&at].offset), 9);
+        assert_eq!(transactions.inspect("x", |one| one.state_name()), Some("CompleteCommit"));
     }
 
     #[test]

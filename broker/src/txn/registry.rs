@@ -39,8 +39,8 @@ pub(crate) struct Transactions {
 impl Transactions {
     /// The transactional ids that the journal knows.
     pub(crate) fn open(journal: &Arc<Journal>, timer: &Arc<Notify>) -> Transactions {
-        let kept = journal.look(|image| image.transactional_ids.clone());
-        let by_id = kept.into_iter().map(|(id, image)| (id, Arc::new(Mutex::new(Transaction::kept(image)))));
+        let kept = journal.read(|image| image.transactional_ids.clone());
+        let by_id = kept.into_iter().map(|(id, image)| (id, Arc::new(Mutex::new(Transaction::from_journal(image)))));
         Transactions {
             journal: Arc::clone(journal),
             producer_ids: ProducerIds::open(journal),
@@ -126,7 +126,7 @@ impl Transactions {
     /// Writes down that a transaction begins, so that a restart knows of one of which nothing else is on the disk.
     fn begin(&self, id: &str, transaction: &Transaction) -> Result<(), ResponseError> {
         match transaction.is_idle() {
-            true => self.record(Change::TransactionBegun { transactional_id: id.to_owned() }),
+            true => self.write_to_journal(Change::TransactionBegun { transactional_id: id.to_owned() }),
             false => Ok(()),
         }
     }
@@ -177,10 +177,10 @@ impl Transactions {
     }
 
     /// Looks at a transactional id.
-    pub(crate) fn look<T>(&self, id: &str, look: impl FnOnce(&Transaction) -> T) -> Option<T> {
+    pub(crate) fn inspect<T>(&self, id: &str, inspect: impl FnOnce(&Transaction) -> T) -> Option<T> {
         let transaction = self.by_id.lock().get(id).cloned()?;
         let transaction = transaction.lock();
-        Some(look(&transaction))
+        Some(inspect(&transaction))
     }
 
     /// All transactional ids.
@@ -250,7 +250,7 @@ impl Transactions {
             partitions,
             offsets: names.into_iter().map(offsets_of).collect(),
         };
-        self.record(Change::TransactionDecided { transactional_id: id.to_owned(), ended: ended.clone() })?;
+        self.write_to_journal(Change::TransactionDecided { transactional_id: id.to_owned(), ended: ended.clone() })?;
         transaction.decided(ended, owner_may_return);
         Ok(())
     }
@@ -274,7 +274,7 @@ impl Transactions {
                 Err(error) => return Err(error),
             }
         }
-        self.record(Change::TransactionEnded { transactional_id: id.to_owned() })?;
+        self.write_to_journal(Change::TransactionEnded { transactional_id: id.to_owned() })?;
         for (group, offsets) in &ended.offsets {
             groups.end(group, producer.id, offsets);
         }
@@ -314,7 +314,7 @@ impl Transactions {
     }
 
     fn record_producer(&self, id: &str, producer: Producer, timeout_ms: i32) -> Result<(), ResponseError> {
-        self.record(Change::ProducerInitialized {
+        self.write_to_journal(Change::ProducerInitialized {
             transactional_id: id.to_owned(),
             producer_id: producer.id,
             producer_epoch: producer.epoch,
@@ -322,8 +322,8 @@ impl Transactions {
         })
     }
 
-    pub(super) fn record(&self, change: Change) -> Result<(), ResponseError> {
-        self.journal.record(change).map_err(unavailable)
+    pub(super) fn write_to_journal(&self, change: Change) -> Result<(), ResponseError> {
+        self.journal.write(change).map_err(unavailable)
     }
 }
 

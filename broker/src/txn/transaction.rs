@@ -75,7 +75,7 @@ impl Transaction {
     }
 
     /// A transactional id as it was kept.
-    pub(crate) fn kept(image: TransactionalIdImage) -> Transaction {
+    pub(crate) fn from_journal(image: TransactionalIdImage) -> Transaction {
         let producer = Producer { id: image.producer_id, epoch: image.producer_epoch };
         let phase = image.decided.map_or(Phase::Idle { committed: None }, Phase::Decided);
         Transaction { producer, former_epoch: None, timeout_ms: image.timeout_ms, phase }
