@@ -50,15 +50,7 @@ pub struct Broker {
     tasks: Vec<JoinHandle<()>>,
 }
 
-/// Starts a broker; when this returns it answers. Costs reading the batch headers of all logs, and after a crash the
-/// last segments as a whole. Must be called in a tokio runtime, in which the broker then runs.
-///
-/// Boxed, so that the broker is compiled here and not again in every crate that starts one.
-pub fn start(config: Config) -> Pin<Box<dyn Future<Output = Result<Broker, StartError>> + Send>> {
-    Box::pin(begin(config))
-}
-
-async fn begin(config: Config) -> Result<Broker, StartError> {
+async fn start(config: Config) -> Result<Broker, StartError> {
     tracing::info!("{ADVICE}");
     let lock = match &config.storage {
         Storage::Folder(folder) => Some(take_folder(folder)?),
@@ -84,6 +76,14 @@ fn io_error(address: SocketAddr, error: tokio::task::JoinError) -> StartError {
 }
 
 impl Broker {
+    /// Starts a broker; when this returns it answers. Costs reading the batch headers of all logs, and after a crash the
+    /// last segments as a whole. Must be called in a tokio runtime, in which the broker then runs.
+    ///
+    /// Boxed, so that the broker is compiled here and not again in every crate that starts one.
+    pub fn start(config: Config) -> Pin<Box<dyn Future<Output = Result<Broker, StartError>> + Send>> {
+        Box::pin(start(config))
+    }
+
     /// Where it listens, with the port that was taken.
     pub fn address(&self) -> SocketAddr {
         self.address

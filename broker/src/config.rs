@@ -39,9 +39,9 @@ pub(crate) const PRODUCER_IDLE_MS_MAX: i64 = 24 * 3_600 * 1_000;
 ///
 /// ```no_run
 /// # async fn run() -> Result<(), headwater_broker::StartError> {
-/// use headwater_broker::{Config, start};
+/// use headwater_broker::{Broker, Config};
 ///
-/// let broker = start(Config::in_memory()).await?;
+/// let broker = Broker::start(Config::in_memory()).await?;
 /// println!("listening on {}", broker.address());
 /// broker.shutdown().await;
 /// # Ok(())

@@ -6,9 +6,9 @@
 //!
 //! ```
 //! # tokio::runtime::Runtime::new().expect("a runtime").block_on(async {
-//! use headwater_broker::{Config, start};
+//! use headwater_broker::{Broker, Config};
 //!
-//! let broker = start(Config::in_memory()).await.expect("starts");
+//! let broker = Broker::start(Config::in_memory()).await.expect("starts");
 //! assert!(broker.address().ip().is_loopback());
 //! broker.shutdown().await;
 //! # });
@@ -78,7 +78,7 @@ mod topics;
 
 mod txn;
 
-pub use broker::{ADVICE, Broker, start};
+pub use broker::{ADVICE, Broker};
 pub use config::{Config, Flush, Storage};
 pub use lock::{Joined, running_broker};
 pub use log::RecoveryError;

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use headwater_broker::{Broker, Config, Joined, StartError, running_broker, start};
+use headwater_broker::{Broker, Config, Joined, StartError, running_broker};
 use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::config::{FromClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
@@ -33,7 +33,7 @@ fn broker_process() {
     let (Ok(folder), Ok(listen)) = (std::env::var(FOLDER), std::env::var(LISTEN)) else { return };
     Runtime::new().expect("a runtime").block_on(async {
         let config = Config { listen: listen.parse().expect("an address"), ..Config::in_folder(folder) };
-        let _broker = start(config).await.expect("starts");
+        let _broker = Broker::start(config).await.expect("starts");
         std::future::pending::<()>().await;
     });
 }
@@ -139,7 +139,7 @@ fn send(producer: &BaseProducer, topic: &str, value: &str) {
 }
 
 fn start_in(runtime: &Runtime, folder: &Path) -> Broker {
-    runtime.block_on(start(Config::in_folder(folder))).expect("starts")
+    runtime.block_on(Broker::start(Config::in_folder(folder))).expect("starts")
 }
 
 /// Goal: whatever a broker knew, it knows again. Method: topics, settings, partitions, records, a committed
@@ -210,7 +210,7 @@ fn a_folder_has_one_process_and_the_second_finds_it() {
     let (runtime, folder) = (Runtime::new().expect("a runtime"), TempDir::new().expect("a folder"));
     let address = free_address();
     let process = Process::start(folder.path(), address);
-    match runtime.block_on(start(Config::in_folder(folder.path()))) {
+    match runtime.block_on(Broker::start(Config::in_folder(folder.path()))) {
         Err(error @ StartError::Locked { .. }) => {
             let text = error.to_string();
             assert!(
@@ -234,7 +234,7 @@ fn a_folder_has_one_process_and_the_second_finds_it() {
 fn the_next_broker_is_found_where_the_last_one_was_joined() {
     let (runtime, folder) = (Runtime::new().expect("a runtime"), tempfile::tempdir().expect("a folder"));
     let config = |listen| Config { listen, ..Config::in_folder(folder.path()) };
-    let run = |listen| runtime.block_on(start(config(listen))).expect("starts");
+    let run = |listen| runtime.block_on(Broker::start(config(listen))).expect("starts");
     let end = |broker: Broker| runtime.block_on(broker.shutdown());
     let any: SocketAddr = "127.0.0.1:0".parse().expect("an address");
     let first = run(any);
@@ -264,7 +264,7 @@ fn an_address_that_is_taken_is_named() {
     let runtime = Runtime::new().expect("a runtime");
     let taken = TcpListener::bind("127.0.0.1:0").expect("binds");
     let listen = taken.local_addr().expect("an address");
-    let error = runtime.block_on(start(Config { listen, ..Config::in_memory() })).expect_err("is taken");
+    let error = runtime.block_on(Broker::start(Config { listen, ..Config::in_memory() })).expect_err("is taken");
     assert!(error.to_string().contains(&listen.to_string()), "{error}");
 }
 

@@ -6,7 +6,7 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
-use headwater_broker::{Broker, Config, start};
+use headwater_broker::{Broker, Config};
 use kafka_protocol::messages::create_topics_request::CreatableTopic;
 use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
 use kafka_protocol::messages::fetch_response::PartitionData;
@@ -41,7 +41,7 @@ impl Fixture {
 
     pub fn start(config: Config) -> Fixture {
         let runtime = Runtime::new().expect("a runtime");
-        let broker = runtime.block_on(start(config)).expect("the broker starts");
+        let broker = runtime.block_on(Broker::start(config)).expect("the broker starts");
         Fixture { runtime, broker: Some(broker) }
     }
 

@@ -6,7 +6,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use headwater_broker::{Config, StartError, start};
+use headwater_broker::{Broker, Config, StartError};
 use kafka_protocol::ResponseError;
 use tempfile::TempDir;
 
@@ -81,7 +81,7 @@ impl Stage {
     /// What a start says that fails.
     fn refusal(&self) -> StartError {
         let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-        runtime.block_on(start(Config::in_folder(self.folder.path()))).expect_err("does not start")
+        runtime.block_on(Broker::start(Config::in_folder(self.folder.path()))).expect_err("does not start")
     }
 
     /// The folders of all topics.
