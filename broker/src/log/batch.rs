@@ -1,14 +1,15 @@
-//! The header of a record batch (format 2): reading it, patching the two fields a broker owns, and writing the marker that ends a transaction.
+//! The header of a record batch (format 2): parsing it, patching the two fields that the broker owns, and writing the
+//! marker that ends a transaction.
 //!
-//! Apart because these byte positions are needed nowhere else.
+//! Separate because no other file needs these byte positions.
 
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::producer::Producer;
 
-/// Bytes of a batch header.
+/// The length of a batch header, in bytes.
 pub(crate) const HEADER_BYTES: usize = 61;
-/// Bytes in front of the part that the length field counts.
+/// The number of bytes that the length field does not count.
 const LENGTH_PREFIX_BYTES: usize = 12;
 /// Where the checksummed part begins.
 const CHECKSUMMED_FROM: usize = 21;
@@ -22,7 +23,7 @@ const ATTRIBUTE_CONTROL: i16 = 0x20;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct BatchHeader {
     pub(crate) base_offset: i64,
-    /// Length of the whole batch in bytes, header included.
+    /// The length of the whole batch in bytes, including the header.
     pub(crate) bytes: usize,
     pub(crate) magic: i8,
     pub(crate) crc: u32,
@@ -31,13 +32,13 @@ pub(crate) struct BatchHeader {
     pub(crate) base_timestamp_ms: i64,
     pub(crate) max_timestamp_ms: i64,
     pub(crate) producer: Producer,
-    /// Sequence number of the first record, -1 without idempotence.
+    /// The sequence number of the first record, -1 if the producer is not idempotent.
     pub(crate) base_sequence: i32,
     pub(crate) records: i32,
 }
 
 impl BatchHeader {
-    /// Reads a header; `None` when there are too few bytes or the length field cannot be one.
+    /// Parses a header; `None` if there are too few bytes or the length field is invalid.
     pub(crate) fn parse(bytes: &[u8]) -> Option<BatchHeader> {
         if bytes.len() < HEADER_BYTES {
             return None;
@@ -59,12 +60,12 @@ impl BatchHeader {
         (header.bytes >= HEADER_BYTES && header.last_offset_delta >= 0).then_some(header)
     }
 
-    /// Offset of the last record.
+    /// The offset of the last record.
     pub(crate) fn last_offset(&self) -> i64 {
         self.base_offset + i64::from(self.last_offset_delta)
     }
 
-    /// Sequence number of the last record; sequence numbers start again at 0 after `i32::MAX`.
+    /// The sequence number of the last record; sequence numbers wrap around to 0 after `i32::MAX`.
     pub(crate) fn last_sequence(&self) -> i32 {
         let sum = i64::from(self.base_sequence) + i64::from(self.last_offset_delta);
         (sum % (i64::from(i32::MAX) + 1)) as i32
@@ -75,7 +76,7 @@ impl BatchHeader {
         self.attributes & ATTRIBUTE_CODEC
     }
 
-    /// Whether the batch's time is the broker's and holds for all its records.
+    /// Whether the batch has the broker's timestamp, which applies to all of its records.
     pub(crate) fn has_append_time(&self) -> bool {
         self.attributes & ATTRIBUTE_APPEND_TIME != 0
     }
@@ -88,18 +89,18 @@ impl BatchHeader {
         self.attributes & ATTRIBUTE_CONTROL != 0
     }
 
-    /// Whether the producer numbers its batches.
+    /// Whether the batch comes from an idempotent producer.
     pub(crate) fn is_idempotent(&self) -> bool {
         self.producer.id >= 0
     }
 
-    /// Whether the checksum fits the bytes of the whole batch.
+    /// Whether the checksum matches the bytes of the whole batch.
     pub(crate) fn checksum_fits(&self, batch: &[u8]) -> bool {
         batch.len() == self.bytes && crc32c::crc32c(&batch[CHECKSUMMED_FROM..]) == self.crc
     }
 }
 
-/// Copies a batch with its place in this log.
+/// Copies a batch and sets the base offset and leader epoch that it has in this log.
 pub(crate) fn with_base_offset(batch: &[u8], base_offset: i64, leader_epoch: i32) -> BytesMut {
     let mut copy = BytesMut::from(batch);
     copy[0..8].copy_from_slice(&base_offset.to_be_bytes());
@@ -107,7 +108,7 @@ pub(crate) fn with_base_offset(batch: &[u8], base_offset: i64, leader_epoch: i32
     copy
 }
 
-/// Gives all records of a batch the broker's time.
+/// Gives all records of a batch the broker's timestamp.
 pub(crate) fn stamp_append_time(batch: &mut [u8], now_ms: i64) {
     let attributes = i16_at(batch, 21) | ATTRIBUTE_APPEND_TIME;
     batch[21..23].copy_from_slice(&attributes.to_be_bytes());
@@ -115,7 +116,7 @@ pub(crate) fn stamp_append_time(batch: &mut [u8], now_ms: i64) {
     sign(batch);
 }
 
-/// The batch that ends a producer's transaction in this log.
+/// The control batch that ends a producer's transaction in this log.
 pub(crate) fn marker(producer: Producer, commit: bool, base_offset: i64, leader_epoch: i32, now_ms: i64) -> Bytes {
     let mut batch = BytesMut::with_capacity(96);
     batch.put_i64(base_offset);
@@ -131,7 +132,7 @@ pub(crate) fn marker(producer: Producer, commit: bool, base_offset: i64, leader_
     batch.put_i16(producer.epoch);
     batch.put_i32(-1);
     batch.put_i32(1);
-    // One record; its lengths are zigzag varints that fit one byte.
+    // One record; its lengths are zigzag varints that fit into one byte.
     batch.put_slice(&[32, 0, 0, 0, 8]);
     batch.put_i16(0);
     batch.put_i16(i16::from(commit));
@@ -145,7 +146,7 @@ pub(crate) fn marker(producer: Producer, commit: bool, base_offset: i64, leader_
     batch.freeze()
 }
 
-/// Whether a control batch commits (`Some(true)`), aborts (`Some(false)`) or is something else.
+/// Whether a control batch commits (`Some(true)`), aborts (`Some(false)`) or is something else (`None`).
 pub(crate) fn marker_commits(batch: &[u8]) -> Option<bool> {
     let key = batch.get(HEADER_BYTES + 5..HEADER_BYTES + 9)?;
     match i16_at(key, 2) {
@@ -179,7 +180,7 @@ fn i16_at(bytes: &[u8], at: usize) -> i16 {
     i16::from_be_bytes(array_at(bytes, at))
 }
 
-/// Batches for the tests of this room.
+/// Batches for the tests of this module.
 #[cfg(test)]
 pub(crate) mod testing {
     use super::*;
@@ -210,7 +211,7 @@ pub(crate) mod testing {
         batch.freeze()
     }
 
-    /// A batch of a producer without idempotence.
+    /// A batch of a producer that is not idempotent.
     pub(crate) fn plain(records: i32, time_ms: i64) -> Bytes {
         batch(Producer::NONE, -1, records, time_ms, false)
     }

@@ -1,4 +1,4 @@
-//! Tests of logs whose files are gone: what is missed, and that it is not given again.
+//! Tests of logs whose files are gone: the loss is noticed, and no lost offset is assigned again.
 
 use std::fs;
 use std::path::Path;
@@ -9,7 +9,7 @@ use kafka_protocol::ResponseError;
 use super::tests::{Heard, fill, opening, read_all, read_around, rules, small_segments};
 use super::*;
 
-/// A extent_store that outlives its log.
+/// A store that outlives its log.
 #[derive(Clone, Debug, Default)]
 struct MemoryExtents(Arc<parking_lot::Mutex<Option<Extent>>>);
 
@@ -27,8 +27,9 @@ fn open_with(extents: &MemoryExtents, folder: &Path, start_offset: i64) -> Log {
     Log::open(Opening { start_offset, extent_store, saved_extent, ..opening(store) }).expect("opens")
 }
 
-/// Goal: whatever file is removed, its offsets are refused, no other, and none is given again, however the broker ended
-/// and however often it starts. Method: each segment of a log is removed in turn, and all of them.
+/// Goal: whichever file is removed, its offsets are refused, all others are readable, and none is assigned again,
+/// however the broker ended and however often it starts. Method: each segment of a log is removed in turn, and then all
+/// of them.
 #[test]
 fn what_is_removed_is_missed_and_not_given_again() {
     for (ended, removed) in [false, true].into_iter().flat_map(|ended| (0..=20).map(move |at| (ended, at))) {
@@ -81,7 +82,7 @@ fn deleting_records_up_to_behind_what_is_lost_makes_the_log_whole() {
     }
 }
 
-/// A log that was not written to since it was opened must not be missed something.
+/// A log that was not written to since it was opened is not reported as lost.
 #[test]
 fn what_is_there_is_not_missed() {
     let (folder, extents) = (tempfile::tempdir().expect("a folder"), MemoryExtents::default());
@@ -112,7 +113,7 @@ fn bytes_that_are_cut_off_after_an_orderly_end_are_missed() {
     assert_eq!(read_around(&log).0, [(0, 1), (6, 7)]);
 }
 
-/// What is lost is reported with its topic, partition and offsets when the log is opened.
+/// A loss is logged with topic, partition and offsets when the log is opened.
 #[test]
 fn what_is_lost_is_reported_at_start() {
     let (folder, extents) = (tempfile::tempdir().expect("a folder"), MemoryExtents::default());

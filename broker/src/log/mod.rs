@@ -1,9 +1,8 @@
-//! The log of a partition: raw record batches in segments, and what one must know about them.
+//! The log of a partition: raw record batches in segments, with the state that can be derived from them.
 //!
-//! Apart from everything else because this room knows bytes, offsets and producers, and neither
-//! topics by name, nor groups, nor the wire: batches come in and go out as the client packed them
-//! (compressed or not); only the base offset and the leader epoch are patched, which the checksum
-//! does not cover.
+//! Separate because this module knows bytes, offsets and producers, but no topics, groups or connections. Batches are
+//! stored and returned as the client packed them, compressed or not; only the base offset and the leader epoch are
+//! patched, which the checksum does not cover.
 
 pub(crate) mod batch;
 pub(crate) mod codec;

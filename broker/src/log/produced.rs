@@ -1,6 +1,6 @@
-//! Checking a batch that a client produced.
+//! Checks a batch that a client produced.
 //!
-//! Apart because a header that can be read may still say what no batch can hold.
+//! Separate because a header that can be parsed may still make claims that cannot be true.
 
 use kafka_protocol::ResponseError;
 
@@ -9,7 +9,7 @@ use super::codec;
 
 const CODEC_MAX: i16 = 4;
 
-/// Checks what a client produced: exactly one whole batch of data records, undamaged.
+/// Checks that the bytes are exactly one whole, undamaged batch of data records.
 pub(crate) fn check_produced(bytes: &[u8], bytes_max: usize) -> Result<BatchHeader, ResponseError> {
     if bytes.len() > 16 && bytes[16] != 2 {
         return Err(ResponseError::UnsupportedForMessageFormat);

@@ -1,8 +1,8 @@
-//! A producer, as batches name it.
+//! The identity of a producer.
 //!
-//! Apart because batches, logs and transactions all name producers.
+//! Separate because batches, logs and transactions all refer to producers.
 
-/// A producer's id with its epoch; of two with the same id the higher epoch is the living one.
+/// A producer id with its epoch. A producer with a higher epoch fences those with the same id and a lower one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Producer {
     pub(crate) id: i64,
@@ -11,6 +11,6 @@ pub(crate) struct Producer {
 
 impl Producer {
     #[cfg(test)]
-    /// What a batch carries whose producer is not idempotent.
+    /// The producer of a batch that is not idempotent.
     pub(crate) const NONE: Producer = Producer { id: -1, epoch: -1 };
 }

@@ -1,8 +1,8 @@
-//! Opening a log that is there already: what one must know is read from the batch headers, a tail
-//! that was torn by a crash is trimmed, damage in front of valid batches is kept and saved_extent, and so is what is missing.
+//! Opening an existing log: its state is rebuilt from the batch headers, a tail that a crash tore is truncated, damage
+//! before valid batches is kept and reported, and so is what is missing.
 //!
-//! Apart because it runs once, and because of its one promise: every batch that was acknowledged and is undamaged
-//! comes back, and no byte is lost: what is trimmed is kept in a file beside the segment (`*.torn`).
+//! Separate because it runs once, and because of its promise: every acknowledged, undamaged batch is recovered, and no
+//! byte is lost. Truncated bytes are copied to a file beside the segment (`*.torn`).
 
 use std::io;
 
@@ -21,34 +21,34 @@ use crate::topic_partition::TopicPartition;
 /// Why a log could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum RecoveryError {
-    /// The disk does not let us.
+    /// A file or folder could not be read or written.
     #[error("could not read {segment}: {cause}")]
     Io {
-        /// File or folder.
+        /// The file or folder.
         segment: String,
-        /// What the system says.
+        /// The error of the operating system.
         cause: io::Error,
     },
 }
 
-/// What is opened, and what is known of it.
+/// The log to open, with what is known about it.
 #[derive(Debug)]
 pub(crate) struct Opening {
     pub(crate) topic_partition: TopicPartition,
     pub(crate) store: SegmentStore,
     pub(crate) start_offset: i64,
     pub(crate) index_interval_bytes: u64,
-    /// The last process ended in order: the checksums of the last segment are not looked at.
+    /// Whether the last broker was shut down cleanly, so that the checksums of the last segment need not be verified.
     pub(crate) trusted: bool,
-    /// The partition is just being made, so that there is no folder yet.
+    /// Whether the partition is being created, so that its folder does not exist yet.
     pub(crate) fresh: bool,
     pub(crate) extent_store: Option<Box<dyn ExtentStore>>,
-    /// What was last saved_extent in the extent_store.
+    /// The extent that was last saved in the store.
     pub(crate) saved_extent: Option<Extent>,
 }
 
 impl Log {
-    /// Opens a log, new or not.
+    /// Opens a log, which is created if it does not exist.
     pub(crate) fn open(opening: Opening) -> Result<Log, RecoveryError> {
         let Opening { topic_partition, store, start_offset, index_interval_bytes, trusted, .. } = opening;
         let failed = |cause| RecoveryError::Io { segment: store.name(), cause };
@@ -86,8 +86,8 @@ impl Log {
 }
 
 impl State {
-    /// Takes a segment in; `next` is where the one behind it begins. Headers alone are looked at where the bytes are
-    /// trusted, and checksums as soon as those do not fit together.
+    /// Reads a segment; `next` is the base offset of the one after it. Only headers are read if the segment is trusted;
+    /// as soon as they are inconsistent, checksums are verified as well.
     fn recover(&mut self, new: impl Fn() -> Segment, next: Option<i64>, trusted: bool) -> Result<(), RecoveryError> {
         let mut segment = new();
         let medium = segment.medium.clone();
@@ -110,7 +110,7 @@ impl State {
         Ok(())
     }
 
-    /// Takes note of the batches from the segment's end on, up to the first that is not sound.
+    /// Reads batches from the end of what was read so far, up to the first that is invalid.
     fn walk(&mut self, segment: &mut Segment, length: u64, checked: bool) -> io::Result<()> {
         let medium = segment.medium.clone();
         let mut headers = Headers::new(&medium, segment.length, length);
@@ -127,7 +127,7 @@ impl State {
         Ok(())
     }
 
-    /// Goes on behind damaged bytes for as long as there is a valid batch behind them.
+    /// Skips damaged bytes for as long as there is a valid batch after them.
     fn walk_around_damage(&mut self, segment: &mut Segment, length: u64) -> io::Result<()> {
         while segment.length < length {
             let found = damage::next_sound(&segment.medium, segment.length + 1, length, self.end_offset)?;
@@ -139,8 +139,8 @@ impl State {
         Ok(())
     }
 
-    /// Decides about bytes at a segment's end that are no batches: damage when the log goes on in another segment or
-    /// there is a valid batch in them that fits no offset, else a tail that was torn.
+    /// Decides what the invalid bytes at the end of a segment are. If another segment follows, or if they contain a
+    /// valid batch whose offset does not fit, they are damage; otherwise they are a torn tail.
     fn end_segment(&mut self, segment: &mut Segment, length: u64, next: Option<i64>) -> io::Result<()> {
         let valid = || damage::next_sound(&segment.medium, segment.length, length, 0);
         match next {
@@ -151,12 +151,12 @@ impl State {
             None if valid()?.is_some() => {
                 segment.skip(&self.topic_partition, self.damage(segment, length, self.end_offset));
             }
-            None => return trim(&segment.medium, segment.length, length),
+            None => return truncate_torn_tail(&segment.medium, segment.length, length),
         }
         Ok(())
     }
 
-    /// Goes on at an offset. Offsets are given without gaps, so those that are left out were in something that is gone.
+    /// Continues at an offset. Offsets are assigned without gaps, so the skipped ones were in something that is lost.
     fn skip_to(&mut self, offset: i64) {
         if offset > self.end_offset {
             self.lost.push(LostRange { first_offset: self.end_offset, next_offset: offset });
@@ -164,8 +164,8 @@ impl State {
         }
     }
 
-    /// A log that ends in front of what was saved_extent has lost its end: it goes on behind every offset that may have been
-    /// given.
+    /// A log that ends before its saved extent has lost its end. It continues after every offset that may have been
+    /// assigned.
     fn compare_with_saved_extent(&mut self) {
         let Some(saved_extent) = self.extent.saved() else { return };
         let last_segment = self.segments.last().map(|last| last.base_offset);
@@ -175,13 +175,13 @@ impl State {
         }
     }
 
-    /// Whether the next batch may not go into the last segment: there is none, or offsets are left out behind it.
+    /// Whether the next batch needs a new segment: there is none yet, or offsets are skipped after the last one.
     fn needs_segment(&self) -> bool {
         let ends_in_loss = self.lost.last().is_some_and(|lost| lost.next_offset == self.end_offset);
         self.segments.last().is_none_or(|last| ends_in_loss && last.base_offset != self.end_offset)
     }
 
-    /// Reports what is missing behind the start, and notes how far a log got that an older version wrote.
+    /// Reports what is missing after the start, and saves the extent of a log that an older version wrote.
     fn finish_recovery(&mut self) {
         let start_offset = self.start_offset;
         self.transactions.forget_before(start_offset);
@@ -191,7 +191,7 @@ impl State {
             return;
         };
         if let Err(error) = self.extent.settle(last.base_offset, self.end_offset) {
-            tracing::warn!(topic = self.topic_partition.topic, partition = self.topic_partition.partition, %error, "could not note a log's end");
+            tracing::warn!(topic = self.topic_partition.topic, partition = self.topic_partition.partition, %error, "could not save the extent of a log");
         }
     }
 
@@ -200,10 +200,10 @@ impl State {
     }
 }
 
-/// Cuts a torn tail off, after it was copied.
-fn trim(medium: &Medium, to: u64, length: u64) -> io::Result<()> {
+/// Copies a torn tail, then truncates it.
+fn truncate_torn_tail(medium: &Medium, to: u64, length: u64) -> io::Result<()> {
     let kept = medium.keep_aside(to, length)?;
-    tracing::warn!(segment = medium.name(), from = length, to, kept, "trimmed a torn tail");
+    tracing::warn!(segment = medium.name(), from = length, to, kept, "truncated a torn tail");
     medium.truncate(to)
 }
 

@@ -1,7 +1,7 @@
-//! Where the segments of a partition are kept: a folder with a file for each, or memory.
+//! Where the segments of a partition are stored: a folder with one file for each, or memory.
 //!
-//! Apart because only this file knows the names of segment files. They are Kafka's: the base offset in
-//! twenty digits, so that Kafka's own tools can read them.
+//! Separate because only this file knows the names of segment files. They are Kafka's, the base offset in twenty
+//! digits, so that Kafka's own tools can read them.
 
 use std::fs::{self, DirBuilder};
 use std::io;
@@ -12,10 +12,10 @@ use std::sync::Arc;
 use super::handles::Handles;
 use super::medium::Medium;
 
-/// Records are nobody else's business.
+/// Records are private to the user who runs the broker.
 const FOLDER_MODE: u32 = 0o700;
 
-/// The home of one partition's segments.
+/// Where the segments of one partition are stored.
 #[derive(Clone, Debug)]
 pub(crate) enum SegmentStore {
     Folder { path: PathBuf, handles: Arc<Handles> },
@@ -23,7 +23,7 @@ pub(crate) enum SegmentStore {
 }
 
 impl SegmentStore {
-    /// The segment that starts at an offset, new or not.
+    /// The segment with a base offset, whether it exists or not.
     pub(crate) fn segment(&self, base_offset: i64) -> Medium {
         match self {
             SegmentStore::Folder { path, handles } => {
@@ -33,7 +33,7 @@ impl SegmentStore {
         }
     }
 
-    /// Makes the folder when it is missing.
+    /// Creates the folder if it does not exist.
     pub(crate) fn prepare(&self) -> io::Result<()> {
         match self {
             SegmentStore::Folder { path, .. } => make_folder(path),
@@ -41,7 +41,7 @@ impl SegmentStore {
         }
     }
 
-    /// Whether the folder is there.
+    /// Whether the folder exists.
     pub(crate) fn exists(&self) -> bool {
         match self {
             SegmentStore::Folder { path, .. } => path.is_dir(),
@@ -49,7 +49,7 @@ impl SegmentStore {
         }
     }
 
-    /// What to call the place in messages.
+    /// The name of the folder in messages.
     pub(crate) fn name(&self) -> String {
         match self {
             SegmentStore::Folder { path, .. } => path.display().to_string(),
@@ -57,7 +57,7 @@ impl SegmentStore {
         }
     }
 
-    /// Base offsets of the segments there are, ascending.
+    /// The base offsets of the existing segments, in ascending order.
     pub(crate) fn base_offsets(&self) -> io::Result<Vec<i64>> {
         let SegmentStore::Folder { path, .. } = self else { return Ok(Vec::new()) };
         let mut offsets = Vec::new();
@@ -70,7 +70,7 @@ impl SegmentStore {
         Ok(offsets)
     }
 
-    /// Removes everything.
+    /// Removes the folder with all segments.
     pub(crate) fn remove(&self) -> io::Result<()> {
         match self {
             SegmentStore::Folder { path, .. } => fs::remove_dir_all(path),
@@ -79,7 +79,7 @@ impl SegmentStore {
     }
 }
 
-/// Makes a folder, and those around it, for our user alone; one that exists is left unchanged.
+/// Creates a folder and its parents, accessible to this user only. A folder that already exists is left unchanged.
 pub(crate) fn make_folder(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(path)
 }

@@ -1,4 +1,4 @@
-//! Tests of a whole log, over files and over memory.
+//! Tests of a whole log, in files and in memory.
 
 use std::fs;
 use std::path::Path;
@@ -58,14 +58,14 @@ fn in_memory() -> Log {
     Log::open(opening(SegmentStore::Memory)).expect("opens")
 }
 
-/// Batches of two records with these times.
+/// Appends batches of two records with these timestamps.
 pub(super) fn fill(log: &Log, rules: &AppendRules, times_ms: &[i64]) {
     for time_ms in times_ms {
         log.append(&testing::plain(2, *time_ms), rules, 0).expect("appends");
     }
 }
 
-/// First and last offset of every batch.
+/// The first and last offset of every batch.
 fn batches(mut records: Bytes) -> Vec<(i64, i64)> {
     let mut batches = Vec::new();
     while let Some(header) = BatchHeader::parse(&records) {
@@ -76,7 +76,7 @@ fn batches(mut records: Bytes) -> Vec<(i64, i64)> {
     batches
 }
 
-/// Reads to the end by reads of at most `bytes_max` bytes.
+/// Reads to the end in steps of at most `bytes_max` bytes.
 pub(super) fn read_all(log: &Log, bytes_max: usize) -> Vec<(i64, i64)> {
     let mut all: Vec<(i64, i64)> = Vec::new();
     let mut offset = log.ends().start;
@@ -199,8 +199,8 @@ pub(super) fn read_around(log: &Log) -> (Vec<(i64, i64)>, Vec<i64>) {
     (found, corrupt)
 }
 
-/// Goal: damage costs the batches it hit and no other byte, wherever it is and however the broker ended. Method: every
-/// position of one batch in the middle is overwritten, and the log opened.
+/// Goal: damage costs the batches it hit and no other byte, wherever it is and however the broker ended. Method:
+/// overwrite one batch in the middle from every position on, and open the log.
 #[test]
 fn damage_in_front_of_valid_batches_is_no_torn_tail() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -240,7 +240,7 @@ fn damage_in_front_of_the_last_segment_keeps_the_others() {
     assert_eq!(fs::metadata(&file).expect("is there").len(), whole.len() as u64 - 1);
 }
 
-/// The disk may go bad while the broker runs.
+/// A disk can go bad while the broker runs.
 #[test]
 fn damage_that_is_met_while_reading_is_told() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -273,7 +273,7 @@ fn a_full_disk_fails_the_append_and_changes_nothing() {
     assert_eq!(log.append(&batch, &rules(), 0).expect("appends").base_offset, 0);
 }
 
-/// What was logged as a warning or an error, by its message and fields.
+/// The warnings and errors that were logged, with message and fields.
 #[derive(Clone, Default)]
 pub(super) struct Heard(pub(super) Arc<parking_lot::Mutex<Vec<String>>>);
 
@@ -302,7 +302,7 @@ impl tracing::Subscriber for Heard {
     fn exit(&self, _: &tracing::Id) {}
 }
 
-/// Goal: a full disk does not bury the log. Method: thousands of appends fail, then one works.
+/// Goal: a full disk does not flood the log. Method: thousands of appends fail, then one succeeds.
 #[test]
 fn a_full_disk_is_reported_once_with_its_partition_and_so_is_its_end() {
     let folder = tempfile::tempdir().expect("a folder");
