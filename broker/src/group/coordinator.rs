@@ -1,12 +1,12 @@
-//! A group's life: members join, a generation forms, the leader assigns, and so on.
+//! The state machine of a group: members join, a generation is formed, the leader assigns partitions.
 //!
-//! Apart because it is still: every `handle_` takes the time, replies are drained by
+//! Separate because it does no I/O: every `handle_` function takes the time, replies are drained by
 //! [`Group::poll_reply`], and [`Group::poll_timeout`] says when [`Group::handle_timeout`] is due.
 //!
 //! ```text
 //! Empty → PreparingRebalance → CompletingRebalance → Stable
-//!   ↑            ↑    └ all joined, or time is up ┘      │ a member joins, leaves or is not heard of
-//!   └ all gone   └────────────────────────────────────────┘
+//!   ↑            ↑    └ all joined, or timeout ┘         │ a member joins or leaves, or its session expires
+//!   └ all left   └────────────────────────────────────────┘
 //! ```
 
 use std::collections::{BTreeMap, VecDeque};
@@ -17,22 +17,22 @@ use kafka_protocol::ResponseError;
 use super::member::Member;
 use super::request::{Caller, Leaver, Reply, Sync, SyncReply, Token};
 
-/// Where a group is in its life.
+/// The state of a group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum GroupState {
     Empty,
-    /// Waits for members to join until `deadline_ms`; with `hold` it waits even if all are there.
+    /// Waiting for members to join until `deadline_ms`; with `hold`, even if all members have joined.
     PreparingRebalance {
         deadline_ms: i64,
         hold: bool,
     },
-    /// Waits for the leader's assignment.
+    /// Waiting for the leader's assignment.
     CompletingRebalance,
     Stable,
 }
 
 impl GroupState {
-    /// Kafka's name.
+    /// The state's name in Kafka.
     pub(crate) fn name(self) -> &'static str {
         match self {
             GroupState::Empty => "Empty",
@@ -52,7 +52,7 @@ pub(crate) struct Group {
     pub(super) protocol: Option<String>,
     pub(super) leader: String,
     pub(super) members: BTreeMap<String, Member>,
-    /// Member ids that were given out and have not come back, with the time until which they may.
+    /// Member ids that were handed out but not used yet, with the time at which they expire.
     pub(super) promised: BTreeMap<String, i64>,
     pub(super) replies: VecDeque<(Token, Reply)>,
     pub(super) initial_delay_ms: i64,
@@ -89,17 +89,17 @@ impl Group {
         self.members.values()
     }
 
-    /// Whether nobody is in it or about to be.
+    /// Whether the group has no members and no pending member ids.
     pub(crate) fn is_empty(&self) -> bool {
         self.members.is_empty() && self.promised.is_empty()
     }
 
-    /// The next reply to a request that waits.
+    /// The next reply to a waiting request.
     pub(crate) fn poll_reply(&mut self) -> Option<(Token, Reply)> {
         self.replies.pop_front()
     }
 
-    /// When the group must be looked at again.
+    /// When [`Group::handle_timeout`] must be called next.
     pub(crate) fn poll_timeout(&self) -> Option<i64> {
         let rebalance = match self.state {
             GroupState::PreparingRebalance { deadline_ms, .. } => Some(deadline_ms),
@@ -109,7 +109,7 @@ impl Group {
         members.chain(self.promised.values().copied()).chain(rebalance).min()
     }
 
-    /// Gives up members that were not heard of, and ends a wait that was long enough.
+    /// Removes members whose sessions have expired, and completes a rebalance whose time is up.
     pub(crate) fn handle_timeout(&mut self, now_ms: i64) {
         self.promised.retain(|_, deadline_ms| *deadline_ms > now_ms);
         let overdue = |member: &&Member| member.deadline_ms().is_some_and(|deadline_ms| deadline_ms <= now_ms);
@@ -123,7 +123,7 @@ impl Group {
         }
     }
 
-    /// A wish to know one's assignment; the reply comes when the leader has assigned.
+    /// Handles a request for a member's assignment; the reply comes once the leader has assigned.
     pub(crate) fn handle_sync(&mut self, sync: Sync, token: Token, now_ms: i64) {
         match self.check_sync(&sync) {
             Err(error) => self.replies.push_back((token, Reply::Sync(SyncReply::refused(error)))),
@@ -131,7 +131,7 @@ impl Group {
         }
     }
 
-    /// A sign of life.
+    /// Extends a member's session.
     pub(crate) fn handle_heartbeat(&mut self, caller: &Caller, now_ms: i64) -> Result<(), ResponseError> {
         self.check_member(caller)?;
         self.heard_of(&caller.member_id, now_ms);
@@ -141,7 +141,7 @@ impl Group {
         }
     }
 
-    /// One goes; its requests that wait are told that it is unknown.
+    /// Removes a member; its waiting requests fail with UNKNOWN_MEMBER_ID.
     pub(crate) fn handle_leave(&mut self, leaver: &Leaver, now_ms: i64) -> Result<(), ResponseError> {
         if self.promised.remove(&leaver.member_id).is_some() {
             self.complete_join_when_all_are_there(now_ms);
@@ -164,7 +164,8 @@ impl Group {
         Ok(())
     }
 
-    /// Whether one may commit offsets. One who is no member may when nobody is.
+    /// Checks whether the caller can commit offsets. Without a member id that is possible only while the group has no
+    /// members.
     pub(crate) fn handle_commit(
         &mut self,
         caller: &Caller,

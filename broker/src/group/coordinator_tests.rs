@@ -6,7 +6,7 @@ use super::*;
 const SESSION_MS: i32 = 10_000;
 const REBALANCE_MS: i32 = 60_000;
 
-/// A group with a clock, and the replies that have come so far.
+/// A group with a clock, and the replies received so far.
 struct Stage {
     group: Group,
     now_ms: i64,
@@ -84,7 +84,7 @@ impl Stage {
         }
     }
 
-    /// Members `a` (who leads) and `b` in a stable generation, which is returned.
+    /// Members `a` (the leader) and `b` in a stable group; also returns the generation.
     fn stable() -> (Stage, i32) {
         let mut stage = Stage::new(0);
         stage.join(new("a"));
@@ -103,7 +103,7 @@ fn caller(member: &str, generation: i32) -> Caller {
     Caller { member_id: member.to_owned(), instance_id: None, generation }
 }
 
-/// One who is new and gets this id.
+/// The join request of a new member that will get this id.
 fn new(id: &str) -> Join {
     Join {
         member_id: String::new(),

@@ -1,6 +1,7 @@
-//! Who is let into a group: new members, known ones, and static ones that come back.
+//! Joining a group: new members, existing members, and static members that come back.
 //!
-//! Apart from the coordinator because most rules about clients of different ages are here. Still, like the rest of it.
+//! Separate from the coordinator because most rules for clients of different versions are here. Like the coordinator,
+//! it does no I/O.
 
 use kafka_protocol::ResponseError;
 
@@ -8,21 +9,21 @@ use super::coordinator::{Group, GroupState};
 use super::member::Member;
 use super::request::{Join, JoinReply, Reply, SyncReply, Token};
 
-/// Most members of a group.
+/// The maximum number of members in a group.
 const MEMBERS_MAX: usize = 1_000;
-/// Kafka's greatest session timeout; its smallest is 6 s, but shorter ones are useful in tests.
+/// The maximum is Kafka's; its minimum is 6 s, but shorter timeouts are useful in tests.
 const SESSION_TIMEOUT_MS: std::ops::RangeInclusive<i32> = 1..=1_800_000;
 
-/// What becomes of one who joins.
+/// The result of a join request that was accepted.
 enum Admitted {
     /// The member with this id waits for the next generation.
     Joining(String),
-    /// Nothing changes; it is told of the generation there is.
+    /// Nothing changes; the member gets the current generation.
     Unchanged(JoinReply),
 }
 
 impl Group {
-    /// A wish to be in the group; the reply comes when the next generation has formed.
+    /// Handles a request to join the group; the reply comes when the next generation is complete.
     pub(crate) fn handle_join(&mut self, join: Join, token: Token, now_ms: i64) {
         match self.admit(&join, now_ms) {
             Ok(Admitted::Joining(id)) => self.wait_for_generation(&id, &join, token, now_ms),
@@ -89,8 +90,8 @@ impl Group {
         }
     }
 
-    /// A static member that comes back takes its own place under a new id; the old id is fenced. When it
-    /// can do what it could, nobody else has to notice.
+    /// A static member that comes back replaces its former self under a new member id, and the old id is fenced. If its
+    /// metadata is unchanged, no rebalance is needed.
     fn replace_static(&mut self, old: &str, join: &Join, now_ms: i64) -> Admitted {
         let Some(mut member) = self.members.remove(old) else { return Admitted::Joining(String::new()) };
         let fenced = ResponseError::FencedInstanceId;
@@ -113,8 +114,8 @@ impl Group {
         if unchanged { Admitted::Unchanged(self.static_reply(&id, old, led, join)) } else { Admitted::Joining(id) }
     }
 
-    /// A client that cannot skip the assignment must not hear that it leads, or it would assign to a
-    /// stable group; it is told the id it had.
+    /// A client that cannot skip the assignment must not learn that it is the leader, or it would send an assignment to
+    /// a stable group. It is told that the leader is its old member id.
     fn static_reply(&self, id: &str, old: &str, led: bool, join: &Join) -> JoinReply {
         let reply = self.join_reply(id);
         match (led, join.can_skip_assignment) {

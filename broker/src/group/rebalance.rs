@@ -1,6 +1,6 @@
-//! How a generation forms: waiting for members, choosing the protocol and the leader, telling everyone.
+//! A rebalance: waiting for members, choosing the protocol and the leader, and replying to everyone.
 //!
-//! Apart from the coordinator because it is the same whatever set it off: a join, a leave or the clock.
+//! Separate from the coordinator because it works the same whatever triggered it: a join, a leave or a timeout.
 
 use std::collections::BTreeMap;
 
@@ -36,8 +36,8 @@ impl Group {
         }
     }
 
-    /// Forms a generation of those who have joined. Static members stay even if they have not, until
-    /// their session ends.
+    /// Completes a generation with the members that have joined. Static members that have not joined stay until their
+    /// session expires.
     pub(super) fn complete_join(&mut self, now_ms: i64) {
         self.members.retain(|_, member| member.joining.is_some() || member.instance_id.is_some());
         self.generation += 1;
@@ -62,7 +62,7 @@ impl Group {
         }
     }
 
-    /// Nobody has joined: the group is empty, or only static members are left that may come back.
+    /// Nobody has joined: the group is empty, or only static members are left, which may come back.
     fn wait_for_static_members(&mut self, now_ms: i64) {
         if self.members.is_empty() {
             self.state = GroupState::Empty;
@@ -75,7 +75,7 @@ impl Group {
         }
     }
 
-    /// The protocol that everyone supports and most prefer.
+    /// The protocol that all members support and most prefer.
     fn vote(&self) -> Option<String> {
         let mut votes: BTreeMap<&str, usize> = BTreeMap::new();
         for member in self.members.values() {

@@ -1,7 +1,7 @@
-//! What becomes of transactions that were not finished when the last process ended.
+//! Transactions that the last broker left unfinished.
 //!
-//! Apart because it runs once, when the broker starts: a decided transaction is finished, and every other is aborted
-//! under a higher epoch, so that its producer cannot commit what it writes afterwards.
+//! Separate because it runs once, when the broker starts: a decided transaction is finished, and every other one is
+//! aborted with a higher epoch, so that its producer cannot commit what it writes afterwards.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,7 +16,7 @@ use crate::topic_partition::TopicPartition;
 use crate::topics::Topics;
 
 impl Transactions {
-    /// Finishes what was decided before the last process ended, and aborts what was open.
+    /// Finishes the transactions that were decided, and aborts those that were open.
     pub(crate) fn recover(&self, topics: &Topics, groups: &Groups, now_ms: i64) {
         let begun: BTreeSet<String> = self.journal.read(|image| {
             let ids = image.transactional_ids.iter();
@@ -37,7 +37,7 @@ impl Transactions {
             if let Phase::Decided(_) = transaction.phase() {
                 continue; // it could not be finished, and is tried again
             }
-            // A marker that is still missing from a former owner's transaction fences nobody.
+            // A marker that is missing from a former owner's transaction fences nobody.
             let is_own = written.iter().any(|(epoch, _)| *epoch >= producer.epoch);
             if is_own || begun.contains(&id) {
                 let aborted = self.abort_interrupted(&id, &mut transaction, written, (topics, groups), now_ms);
@@ -53,8 +53,8 @@ impl Transactions {
         }
     }
 
-    /// Where producers have transactions open, by producer id, with the epoch they wrote under. No id that a log knows
-    /// is given again.
+    /// The open transactions in all logs, by producer id, with the epoch of the producer. Ids that a log knows are not
+    /// assigned again.
     fn open_in_logs(&self, topics: &Topics) -> BTreeMap<i64, Vec<(i16, TopicPartition)>> {
         let mut open: BTreeMap<i64, Vec<(i16, TopicPartition)>> = BTreeMap::new();
         for topic in topics.all() {
@@ -73,7 +73,7 @@ impl Transactions {
         open
     }
 
-    /// Aborts what was open when the last process ended, and fences its producer.
+    /// Aborts a transaction that was open when the last broker ended, and fences its producer.
     fn abort_interrupted(
         &self,
         id: &str,
@@ -82,7 +82,7 @@ impl Transactions {
         (topics, groups): (&Topics, &Groups),
         now_ms: i64,
     ) -> Result<(), ResponseError> {
-        tracing::warn!(transactional_id = id, "aborting a transaction that was open when the broker ended");
+        tracing::warn!(transactional_id = id, "aborting a transaction that was open when the last broker ended");
         let ended = transaction.interrupted(written.into_iter().map(|(_, at)| at).collect());
         self.write_to_journal(Change::TransactionDecided { transactional_id: id.to_owned(), ended: ended.clone() })?;
         transaction.decided(ended, true);
@@ -96,15 +96,15 @@ fn report_lost_end(at: &TopicPartition, producer: Producer, first_offset: i64) {
         partition = at.partition,
         producer_id = producer.id,
         first_offset,
-        "how a transaction ended may be lost with the records behind it: it is aborted, readers of committed records \
-         do not see what is left of it"
+        "the outcome of a transaction may be lost with the records after it: aborting it; readers of committed \
+         records will not see what is left of it"
     );
 }
 
-/// Ends what a log has open that no transactional id has.
+/// Aborts a transaction in a log that belongs to no transactional id.
 fn abort_open(topics: &Topics, at: &TopicPartition, producer: Producer, now_ms: i64) {
     let Ok((log, rules)) = topics.log(&at.topic, at.partition) else { return };
-    tracing::warn!(topic = at.topic, partition = at.partition, "aborting a transaction that was open and has no owner");
+    tracing::warn!(topic = at.topic, partition = at.partition, "aborting an open transaction that has no owner");
     if let Err(error) = log.end_transaction(producer, false, &rules, now_ms) {
         tracing::error!(topic = at.topic, partition = at.partition, %error, "could not abort a transaction");
     }
@@ -124,7 +124,7 @@ mod tests {
 
     const PRODUCER: Producer = Producer { id: 5, epoch: 1 };
 
-    /// A journal, a topic in which a transaction is open, and groups.
+    /// A journal, a topic with an open transaction, and groups.
     fn stage() -> (Arc<Journal>, Topics, Groups, Arc<Notify>) {
         let journal = Arc::new(Journal::in_memory());
         let topics = Topics::open(&journal, None, Flush::System, true).expect("opens");
@@ -149,7 +149,7 @@ mod tests {
         }
     }
 
-    /// Goal: a transaction that was decided is not undone by a crash between the decision and the markers.
+    /// Goal: a crash between the decision and the markers does not undo a decided transaction.
     #[test]
     fn what_was_decided_is_finished_after_a_crash() {
         let (journal, topics, groups, timer) = stage();

@@ -1,8 +1,9 @@
-//! All transactional ids, and doing what their transactions ask for.
+//! All transactional ids, and the execution of their transactions.
 //!
-//! Apart because this is where decisions become deeds, in an order that survives a crash at any point: the outcome
-//! goes to the journal first, then to the logs as markers, then to the groups as offsets, and last the journal hears
-//! that it is done. It also hears when a transaction begins. What was left unfinished at the last end is in `recovery`.
+//! Separate because this is where decisions are carried out, in an order that survives a crash at any point: the
+//! outcome is first written to the journal, then to the logs as markers, then to the groups as offsets, and finally the
+//! journal records that it is done. It also records that a transaction begins. What a crash left unfinished is handled
+//! in `recovery`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -19,25 +20,26 @@ use crate::meta::{Change, DecidedTransaction, Journal, PartitionOffset};
 use crate::topic_partition::TopicPartition;
 use crate::topics::Topics;
 
-/// How soon a decided transaction that could not be finished is tried again, in ms.
+/// How long to wait before retrying a decided transaction that could not be finished, in ms.
 const RETRY_MS: i64 = 1_000;
 
-/// All transactional ids. Each has its own lock, which is held while its transaction ends; requests for others go on.
+/// All transactional ids. Each has its own lock, which is held while its transaction ends; other transactional ids are
+/// not affected.
 #[derive(Debug)]
 pub(crate) struct Transactions {
     pub(super) journal: Arc<Journal>,
     pub(super) producer_ids: ProducerIds,
-    /// Notified when a deadline may have become earlier.
+    /// Notified when the next deadline may have moved closer.
     timer: Arc<Notify>,
     by_id: Mutex<BTreeMap<String, Arc<Mutex<Transaction>>>>,
-    /// When unfinished transactions are tried again.
+    /// When to retry unfinished transactions.
     retry_at_ms: Mutex<Option<i64>>,
-    /// Transactional ids whose transactions could not be ended, which is reported once.
+    /// The transactional ids whose transactions could not be ended; each is logged once.
     failing: Mutex<BTreeSet<String>>,
 }
 
 impl Transactions {
-    /// The transactional ids that the journal knows.
+    /// Opens the transactional ids in the journal.
     pub(crate) fn open(journal: &Arc<Journal>, timer: &Arc<Notify>) -> Transactions {
         let kept = journal.read(|image| image.transactional_ids.clone());
         let by_id = kept.into_iter().map(|(id, image)| (id, Arc::new(Mutex::new(Transaction::from_journal(image)))));
@@ -51,13 +53,14 @@ impl Transactions {
         }
     }
 
-    /// A producer without a transactional id.
+    /// A new producer without a transactional id.
     pub(crate) fn initialize_idempotent(&self) -> Result<Producer, ResponseError> {
         let id = self.producer_ids.fresh(&self.journal).map_err(unavailable)?;
         Ok(Producer { id, epoch: 0 })
     }
 
-    /// Makes a producer the owner of a transactional id: the former one is fenced, and what it had open is aborted.
+    /// Makes a producer the owner of a transactional id. The former owner is fenced, and its open transaction is
+    /// aborted.
     pub(crate) fn initialize(
         &self,
         (topics, groups): (&Topics, &Groups),
@@ -123,7 +126,8 @@ impl Transactions {
         transaction.add_group(group, now_ms)
     }
 
-    /// Writes down that a transaction begins, so that a restart knows of one of which nothing else is on the disk.
+    /// Records in the journal that a transaction begins, so that a restart knows about it even if nothing else has
+    /// reached the disk.
     fn begin(&self, id: &str, transaction: &Transaction) -> Result<(), ResponseError> {
         match transaction.is_idle() {
             true => self.write_to_journal(Change::TransactionBegun { transactional_id: id.to_owned() }),
@@ -131,7 +135,7 @@ impl Transactions {
         }
     }
 
-    /// Gives offsets to a producer's transaction.
+    /// Adds offsets to a producer's transaction.
     pub(crate) fn commit_offsets(
         &self,
         groups: &Groups,
@@ -176,7 +180,7 @@ impl Transactions {
         })
     }
 
-    /// Looks at a transactional id.
+    /// Calls `inspect` with a transactional id; `None` if it is unknown.
     pub(crate) fn inspect<T>(&self, id: &str, inspect: impl FnOnce(&Transaction) -> T) -> Option<T> {
         let transaction = self.by_id.lock().get(id).cloned()?;
         let transaction = transaction.lock();
@@ -188,7 +192,7 @@ impl Transactions {
         self.by_id.lock().keys().cloned().collect()
     }
 
-    /// When a transaction must be looked at again.
+    /// When [`Transactions::handle_timeouts`] must be called next.
     pub(crate) fn poll_timeout(&self) -> Option<i64> {
         let deadlines = self.all().into_iter().filter_map(|(_, transaction)| transaction.lock().deadline_ms());
         let retry_at_ms = *self.retry_at_ms.lock();
@@ -196,7 +200,7 @@ impl Transactions {
         next_ms.map(|next_ms| next_ms.max(retry_at_ms.unwrap_or(next_ms)))
     }
 
-    /// Aborts transactions that were left open for too long, and finishes what could not be finished before.
+    /// Aborts transactions whose timeout has passed, and retries those that could not be finished.
     pub(crate) fn handle_timeouts(&self, topics: &Topics, groups: &Groups, now_ms: i64) {
         let retry = self.retry_at_ms.lock().take_if(|retry_at_ms| *retry_at_ms <= now_ms).is_some();
         if self.retry_at_ms.lock().is_some() {
@@ -222,13 +226,13 @@ impl Transactions {
         groups: &Groups,
         now_ms: i64,
     ) -> Result<(), ResponseError> {
-        tracing::info!(transactional_id = id, "aborting a transaction that was left open");
+        tracing::info!(transactional_id = id, "aborting a transaction that timed out");
         let fencing = transaction.fencing_producer();
         self.decide(id, transaction, groups, fencing, false, true)?;
         self.finish(id, transaction, topics, groups, now_ms)
     }
 
-    /// Writes the outcome down. From here on it is true.
+    /// Writes the outcome to the journal. From here on it is final.
     fn decide(
         &self,
         id: &str,
@@ -255,7 +259,7 @@ impl Transactions {
         Ok(())
     }
 
-    /// Makes a decided outcome hold everywhere. Can be tried again after an error.
+    /// Carries a decided outcome out everywhere. Can be retried after an error.
     pub(super) fn finish(
         &self,
         id: &str,
@@ -267,7 +271,7 @@ impl Transactions {
         let Phase::Decided(ended) = transaction.phase() else { return Ok(()) };
         let producer = Producer { id: ended.producer_id, epoch: ended.producer_epoch };
         for at in &ended.partitions {
-            // A partition whose topic was deleted meanwhile needs no marker.
+            // A partition whose topic was deleted in the meantime needs no marker.
             let Ok((log, rules)) = topics.log(&at.topic, at.partition) else { continue };
             match log.end_transaction(producer, ended.commit, &rules, now_ms) {
                 Ok(()) | Err(ResponseError::UnknownTopicOrPartition) => {}
@@ -287,7 +291,7 @@ impl Transactions {
 
     pub(super) fn retry_later(&self, id: &str, error: ResponseError, now_ms: i64) {
         if self.failing.lock().insert(id.to_owned()) {
-            tracing::warn!(transactional_id = id, %error, "could not end a transaction; trying again until it ends");
+            tracing::warn!(transactional_id = id, %error, "could not end a transaction; retrying until it ends");
         }
         *self.retry_at_ms.lock() = Some(now_ms + RETRY_MS);
         self.timer.notify_one();
@@ -298,7 +302,7 @@ impl Transactions {
         if let Some(transaction) = by_id.get(id) {
             return Ok(Arc::clone(transaction));
         }
-        // The first initialization makes this epoch 0.
+        // The first initialization increases this epoch to 0.
         let producer = Producer { epoch: -1, ..self.initialize_idempotent()? };
         let transaction = Arc::new(Mutex::new(Transaction::new(producer, timeout_ms)));
         by_id.insert(id.to_owned(), Arc::clone(&transaction));
@@ -327,7 +331,7 @@ impl Transactions {
     }
 }
 
-/// Kafka's clients try again after this error; the cause is in the log.
+/// Kafka clients retry after this error; the cause is in the log.
 fn unavailable(_: std::io::Error) -> ResponseError {
     ResponseError::CoordinatorNotAvailable
 }
