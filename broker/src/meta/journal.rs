@@ -1,8 +1,8 @@
-//! The journal: every change on a line of its own, with a checksum.
+//! The journal: a file with one line for each change, with a checksum.
 //!
-//! Apart because of its promises: a change that was recorded survives the process, the end of a line that a crash
-//! tore is dropped, anything else that cannot be read ends the start before a byte is changed, and the file is
-//! rewritten when it holds much more than what is still true.
+//! Separate because of its promises: a change that was written survives the process; an incomplete last line, left by a
+//! crash, is dropped; anything else that cannot be read stops the start before a byte is changed; and the file is
+//! rewritten when it has grown to several times its contents.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -17,60 +17,60 @@ use crate::clock::now_ms;
 use crate::failure::FailureTracker;
 use crate::log::Flush;
 
-/// The format that this version writes. One that older versions must not touch, although they know each of its
-/// changes, has a higher number.
+/// The format that this version writes. It must be increased for a format that older versions must not touch although
+/// they know all of its changes.
 pub(crate) const FORMAT: u32 = 1;
-/// The version that is running.
+/// The running version.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// The journal is rewritten when it has grown by this much, and to several times what it began with.
+/// The journal is rewritten when it has grown to this size, and to several times its size after the last rewrite.
 const REWRITE_BYTES_MIN: u64 = 4 << 20;
 const REWRITE_GROWTH: u64 = 4;
-/// Digits of a line's checksum.
+/// The number of digits in a line's checksum.
 const CHECKSUM_DIGITS: usize = 8;
 
 /// Why a journal could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
-    /// The disk does not let us.
+    /// The file could not be read or written.
     #[error("could not open {path}: {cause}")]
     Io {
-        /// The journal.
+        /// The path of the journal.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the operating system.
         cause: io::Error,
     },
-    /// A whole line cannot be read: this is no crash, but damage.
-    #[error("{path} is damaged in line {line}: restore the file, or move the folder away")]
+    /// A complete line cannot be read. A crash does not cause this, so the file is damaged.
+    #[error("{path} is damaged at line {line}: restore the file or move the folder away")]
     Damaged {
-        /// The journal.
+        /// The path of the journal.
         path: PathBuf,
-        /// The line, from 1.
+        /// The line number, starting at 1.
         line: usize,
     },
-    /// A newer version wrote what this one does not understand.
+    /// A newer version of Headwater wrote something that this version does not know.
     #[error(
-        "{path} was written by a newer version of Headwater{}: line {line} holds {what}, which version {VERSION} does \
-         not know; upgrade Headwater, nothing in the folder was changed",
+        "{path} was written by a newer version of Headwater{}: line {line} contains {what}, which version {VERSION} \
+         does not support; upgrade Headwater (nothing in the folder was changed)",
         named(writer.as_deref())
     )]
     Newer {
-        /// The journal.
+        /// The path of the journal.
         path: PathBuf,
-        /// The line, from 1.
+        /// The line number, starting at 1.
         line: usize,
         /// What is not known.
         what: String,
-        /// The version that wrote it, where the journal says so.
+        /// The version that wrote the line, if the journal tells.
         writer: Option<String>,
     },
-    /// The journal says nothing, although there are records that it should know of.
+    /// The journal is missing or empty although the folder contains records.
     #[error(
-        "{path} is missing or empty, but there are records in the folder: without the journal nobody knows which \
+        "{path} is missing or empty although the folder contains records: without the journal it is unknown which \
          topics they belong to; restore the journal, or move the folder \"logs\" beside it away to start without them"
     )]
     Lost {
-        /// The journal.
+        /// The path of the journal.
         path: PathBuf,
     },
 }
@@ -79,7 +79,7 @@ fn named(writer: Option<&str>) -> String {
     writer.filter(|writer| *writer != VERSION).map(|writer| format!(" ({writer})")).unwrap_or_default()
 }
 
-/// The journal with the image of all it holds.
+/// The journal and the metadata that it contains.
 #[derive(Debug)]
 pub(crate) struct Journal {
     state: Mutex<State>,
@@ -100,7 +100,7 @@ impl State {
     }
 }
 
-/// The file.
+/// The open file.
 #[derive(Debug)]
 struct Lines {
     path: PathBuf,
@@ -110,13 +110,13 @@ struct Lines {
 }
 
 impl Journal {
-    /// A journal that ends with the process.
+    /// A journal that is kept in memory only.
     pub(crate) fn in_memory() -> Journal {
         Journal { state: State::new(Image::default(), None), flush: Flush::System }
     }
 
-    /// Opens or makes the journal and replays it. With `must_exist` a journal that says nothing is an error, since
-    /// there is something that it should speak of. After an error no byte has changed.
+    /// Opens and replays the journal, which is created if it does not exist. With `must_exist`, a missing or empty
+    /// journal is an error, because there are records that it must know. After an error no byte has changed.
     pub(crate) fn open(path: &Path, flush: Flush, must_exist: bool) -> Result<Journal, JournalError> {
         let failed = |cause| JournalError::Io { path: path.to_owned(), cause };
         let text = match fs::read(path) {
@@ -135,8 +135,8 @@ impl Journal {
         Ok(Journal { state: State::new(image, Some(lines)), flush })
     }
 
-    /// Says which version writes from here on, and in which format; to be called before anything else is recorded. A
-    /// cluster without an id gets the one that `new_id` makes. Gives the id.
+    /// Records the running version and its format; must be called before any other change is written. If the cluster
+    /// has no id yet, it gets the one that `new_id` returns. Returns the cluster's id.
     pub(crate) fn sign(&self, new_id: impl FnOnce() -> String) -> io::Result<String> {
         let known = self.read(|image| image.cluster.clone());
         let id = known.as_ref().map_or_else(new_id, |known| known.id.clone());
@@ -148,11 +148,11 @@ impl Journal {
         Ok(id)
     }
 
-    /// Writes a change down and applies it. After an error nothing has changed.
+    /// Writes a change to the journal and applies it. After an error nothing has changed.
     pub(crate) fn write(&self, change: Change) -> io::Result<()> {
         let mut state = self.state.lock();
         if state.closed {
-            return Err(io::Error::other("the broker has ended"));
+            return Err(io::Error::other("the broker has shut down"));
         }
         state.append(&line(&change)?, self.flush)?;
         state.image.apply(change);
@@ -160,12 +160,12 @@ impl Journal {
         Ok(())
     }
 
-    /// Looks at what is known.
+    /// Calls `read` with the current metadata.
     pub(crate) fn read<T>(&self, read: impl FnOnce(&Image) -> T) -> T {
         read(&self.state.lock().image)
     }
 
-    /// Forces everything to the disk and takes no further changes: the folder may soon be another process's.
+    /// Forces everything to the disk and refuses further changes, since another process may soon use the folder.
     pub(crate) fn close(&self) -> io::Result<()> {
         let mut state = self.state.lock();
         state.closed = true;
@@ -184,7 +184,7 @@ impl State {
             Err(_) => {}
             Ok(()) => {
                 if let Some(failures) = self.write_failures.succeeded(bytes, now_ms()) {
-                    tracing::warn!(path = %lines.path.display(), failures, "the journal can be written again");
+                    tracing::warn!(path = %lines.path.display(), failures, "writing to the journal works again");
                 }
             }
         }
@@ -221,7 +221,7 @@ impl Lines {
         Ok(())
     }
 
-    /// The image in a new file, put in the place of the old one.
+    /// Writes the image to a new file and replaces the old one with it.
     fn rewritten(&self, image: &Image) -> io::Result<Lines> {
         let new = self.path.with_extension("new");
         let mut file = File::create(&new)?;
@@ -245,12 +245,12 @@ fn line(change: &Change) -> io::Result<Vec<u8>> {
     Ok(format!("{:08x} {json}\n", crc32c::crc32c(json.as_bytes())).into_bytes())
 }
 
-/// Why a line is no change.
+/// Why a line could not be read.
 #[derive(Debug, PartialEq, Eq)]
 enum Flaw {
-    /// Its checksum does not fit.
+    /// The checksum does not match.
     Damaged,
-    /// It is whole, and says something that is not known.
+    /// The line is undamaged, but contains something unknown.
     Unknown(String),
 }
 
@@ -259,7 +259,7 @@ fn parse(line: &[u8]) -> Result<Change, Flaw> {
     serde_json::from_slice(json).map_err(|_| Flaw::Unknown(what_is_in(json)))
 }
 
-/// The text of a line whose checksum fits.
+/// The JSON of a line whose checksum matches.
 fn checked(line: &[u8]) -> Option<&[u8]> {
     let (checksum, json) = line.split_at_checked(CHECKSUM_DIGITS)?;
     let checksum = u32::from_str_radix(std::str::from_utf8(checksum).ok()?, 16).ok()?;
@@ -270,19 +270,19 @@ fn checked(line: &[u8]) -> Option<&[u8]> {
 fn what_is_in(json: &[u8]) -> String {
     let value: serde_json::Value = serde_json::from_slice(json).unwrap_or_default();
     match value.get("change").and_then(serde_json::Value::as_str) {
-        Some(name) => format!("a change of the kind \"{name}\""),
-        None => "a text of another form".to_owned(),
+        Some(name) => format!("the change \"{name}\""),
+        None => "text in another format".to_owned(),
     }
 }
 
-/// What a journal says.
+/// The result of replaying a journal.
 struct Replayed {
     image: Image,
-    /// Length of its whole lines.
+    /// The length of the complete lines, in bytes.
     bytes: usize,
 }
 
-/// A line that ends the replay.
+/// The line at which the replay failed.
 struct Unreadable {
     line: usize,
     flaw: Flaw,
@@ -300,7 +300,7 @@ impl Unreadable {
     }
 }
 
-/// Reads everything but a last line whose end is missing: that was torn by a crash, and nobody was told that it holds.
+/// Replays all lines. An incomplete last line is left out: a crash interrupted the write, so it was never acknowledged.
 fn replay(text: &[u8]) -> Result<Replayed, Unreadable> {
     let mut image = Image::default();
     let mut bytes = 0;
@@ -321,14 +321,12 @@ fn replay(text: &[u8]) -> Result<Replayed, Unreadable> {
 
 fn known_format(change: Change) -> Result<Change, Flaw> {
     match change {
-        Change::ClusterNamed { format, .. } if format > FORMAT => {
-            Err(Flaw::Unknown(format!("the format number {format}")))
-        }
+        Change::ClusterNamed { format, .. } if format > FORMAT => Err(Flaw::Unknown(format!("format number {format}"))),
         change => Ok(change),
     }
 }
 
-/// The version that wrote a line: the line itself may say so, else what was in front of it.
+/// The version that wrote a line, according to the line itself or to those before it.
 fn writer(image: &Image, line: &[u8]) -> Option<String> {
     match parse(line) {
         Ok(Change::ClusterNamed { version, .. }) => version,
@@ -336,13 +334,13 @@ fn writer(image: &Image, line: &[u8]) -> Option<String> {
     }
 }
 
-/// Copies a torn end into a file beside the journal, where the bytes are kept.
+/// Copies an incomplete last line to a file beside the journal, so that its bytes are kept.
 fn keep_torn(path: &Path, torn: &[u8]) -> io::Result<()> {
     if torn.is_empty() {
         return Ok(());
     }
     let kept = path.with_extension("torn");
-    tracing::warn!(path = %path.display(), bytes = torn.len(), kept = %kept.display(), "trimmed a torn last line");
+    tracing::warn!(path = %path.display(), bytes = torn.len(), kept = %kept.display(), "truncated an incomplete last line");
     fs::write(kept, torn)
 }
 
@@ -366,7 +364,7 @@ mod tests {
         format!("{:08x} {json}\n", crc32c::crc32c(json.as_bytes()))
     }
 
-    /// A journal of two lines and its text.
+    /// A journal of two lines, and its text.
     fn written(path: &Path) -> String {
         let journal = open(path);
         for id in ["first", "second"] {
@@ -391,7 +389,7 @@ mod tests {
         assert_eq!(id(&open(&path)).as_deref(), Some("third"));
     }
 
-    /// What cannot be read and was not torn ends the start, wherever it is, and not a byte is changed.
+    /// A line that cannot be read and is not merely incomplete is an error, wherever it is, and not a byte is changed.
     #[test]
     fn damage_is_an_error_that_names_the_line() {
         let folder = tempfile::tempdir().expect("a folder");

@@ -1,7 +1,8 @@
 //! All topics by name, with the logs of their partitions.
 //!
-//! Apart because topics are made, grown and removed here and nowhere else: folders are made first and saved_extent in the
-//! journal then, and a deletion is saved_extent first, so that a topic without a folder has lost it.
+//! Separate because this is the only place where topics are created, extended and deleted. Folders are created before
+//! the journal is written, and a deletion is written to the journal first, so a topic in the journal without a folder
+//! has lost it.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -19,7 +20,7 @@ use crate::log::{AppendRules, Extent, ExtentStore, Flush, Handles, Log, Opening,
 use crate::meta::{Change, Journal, TopicImage};
 use crate::topic_partition::TopicPartition;
 
-/// Most partitions of one topic.
+/// The maximum number of partitions of a topic.
 const PARTITIONS_MAX: i32 = 10_000;
 
 /// A topic.
@@ -36,16 +37,16 @@ pub(crate) struct Topic {
 #[derive(Debug)]
 pub(crate) struct Topics {
     journal: Arc<Journal>,
-    /// Folder of all logs; `None` in memory.
+    /// The folder of all logs; `None` in memory.
     folder: Option<PathBuf>,
     handles: Arc<Handles>,
     flush: Flush,
     by_name: RwLock<BTreeMap<String, Arc<Topic>>>,
-    /// Held while topics are made, changed or removed; never while records are read or written.
+    /// Held while topics are created, changed or deleted; never while records are read or written.
     changing: Mutex<()>,
 }
 
-/// A refusal: Kafka's code with a sentence.
+/// The error of a request about a topic: Kafka's code and a message.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct TopicError {
     pub(crate) code: ResponseError,
@@ -59,8 +60,7 @@ impl TopicError {
 }
 
 impl Topics {
-    /// Opens the topics that the journal knows, removes folders of topics that were deleted and moves those aside that
-    /// it knows nothing of.
+    /// Opens the topics in the journal, removes the folders of deleted topics and moves unknown folders aside.
     pub(crate) fn open(
         journal: &Arc<Journal>,
         folder: Option<PathBuf>,
@@ -85,7 +85,7 @@ impl Topics {
         Ok(topics)
     }
 
-    /// Gives every topic the settings that new ones get: earlier versions had them as defaults.
+    /// Gives every topic the settings of new topics; for earlier versions these were the defaults.
     pub(crate) fn keep_all_records(&self) -> Result<(), TopicError> {
         self.all().iter().try_for_each(|topic| {
             self.configure(&topic.name, false, |settings| {
@@ -103,12 +103,12 @@ impl Topics {
         self.by_name.read().values().find(|topic| topic.id == id).cloned()
     }
 
-    /// All topics in order of name.
+    /// All topics, sorted by name.
     pub(crate) fn all(&self) -> Vec<Arc<Topic>> {
         self.by_name.read().values().cloned().collect()
     }
 
-    /// The log of a partition with the rules of its topic.
+    /// The log of a partition, with the append rules of its topic.
     pub(crate) fn log(&self, name: &str, partition: i32) -> Result<(Arc<Log>, Arc<AppendRules>), ResponseError> {
         let topic = self.get(name).ok_or(ResponseError::UnknownTopicOrPartition)?;
         let log = topic.log(partition).ok_or(ResponseError::UnknownTopicOrPartition)?;
@@ -116,7 +116,7 @@ impl Topics {
         Ok((log, rules))
     }
 
-    /// Makes a topic; with `only_check` only says whether that would work.
+    /// Creates a topic; with `only_check`, only validates it.
     pub(crate) fn create(
         &self,
         name: &str,
@@ -142,7 +142,7 @@ impl Topics {
         Ok(id)
     }
 
-    /// Removes a topic with its records.
+    /// Deletes a topic with its records.
     pub(crate) fn delete(&self, name: &str) -> Result<Arc<Topic>, TopicError> {
         let _changing = self.changing.lock();
         let topic = self.get(name).ok_or_else(|| unknown(name))?;
@@ -150,24 +150,25 @@ impl Topics {
         self.by_name.write().remove(name);
         for log in topic.logs() {
             if let Err(error) = log.remove() {
-                tracing::warn!(topic = name, %error, "could not remove a log; the next start tries again");
+                tracing::warn!(topic = name, %error, "could not remove a log; the next start will retry");
             }
         }
         if let Some(folder) = self.folder_of(topic.id) {
-            // Left over when a log could not be removed; the next start tries again.
+            // Fails if a log could not be removed; the next start tries again.
             let _ = fs::remove_dir(folder);
         }
         Ok(topic)
     }
 
-    /// Adds partitions up to `count`.
+    /// Increases the number of partitions to `count`.
     pub(crate) fn grow(&self, name: &str, count: i32, only_check: bool) -> Result<(), TopicError> {
         check_partitions(count)?;
         let _changing = self.changing.lock();
         let topic = self.get(name).ok_or_else(|| unknown(name))?;
         let now = topic.partitions();
         if count <= now {
-            let message = format!("The topic has {now} partitions, and {count} are not more.");
+            let message =
+                format!("The topic already has {now} partitions; the new number must be larger, not {count}.");
             return Err(TopicError::new(ResponseError::InvalidPartitions, message));
         }
         if only_check {
@@ -181,7 +182,7 @@ impl Topics {
         Ok(())
     }
 
-    /// Changes a topic's settings by `edit`; nothing changes when it refuses, or with `only_check`.
+    /// Changes a topic's settings with `edit`. Nothing changes if it fails, or with `only_check`.
     pub(crate) fn configure(
         &self,
         name: &str,
@@ -200,7 +201,7 @@ impl Topics {
         Ok(())
     }
 
-    /// Removes the records of a partition in front of an offset and gives the new start.
+    /// Deletes the records of a partition before an offset and returns the new start.
     pub(crate) fn delete_records(&self, name: &str, partition: i32, offset: i64) -> Result<i64, ResponseError> {
         let _changing = self.changing.lock();
         let (log, _) = self.log(name, partition)?;
@@ -214,7 +215,7 @@ impl Topics {
         log.delete_before(offset)
     }
 
-    /// Closes every log; what was written is forced to the disk. Says whether all of it was.
+    /// Closes all logs and forces them to the disk. Returns whether all of them succeeded.
     pub(crate) fn close(&self) -> bool {
         let close = |log: &Arc<Log>| {
             log.close(ResponseError::NotLeaderOrFollower)
@@ -285,7 +286,7 @@ impl Topics {
         self.journal.write(change).map_err(failed)
     }
 
-    /// Takes back the folders of a topic that could not be made.
+    /// Removes the folders of a topic that could not be created.
     fn undo(&self, id: Uuid, error: &RecoveryError) -> TopicError {
         if let Some(folder) = self.folder_of(id) {
             let _ = fs::remove_dir_all(folder); // a leftover is removed at the next start
@@ -294,7 +295,7 @@ impl Topics {
     }
 }
 
-/// How far a log has got is saved_extent in the journal.
+/// Stores the extent of a log in the journal.
 #[derive(Debug)]
 struct JournalExtents {
     journal: Arc<Journal>,
@@ -317,7 +318,7 @@ impl Topic {
         self.logs.read().get(usize::try_from(partition).ok()?).cloned()
     }
 
-    /// All logs in order of partition.
+    /// All logs, in order of partition.
     pub(crate) fn logs(&self) -> Vec<Arc<Log>> {
         self.logs.read().clone()
     }

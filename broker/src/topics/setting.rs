@@ -1,19 +1,19 @@
-//! What a setting of a topic is: its name, its type and which values it takes.
+//! The definition of a topic setting: its name, its type and its valid values.
 //!
-//! Apart from the table of settings so that the table reads as a table.
+//! Separate from the table of settings so that the table reads as a table.
 
-/// One setting.
+/// A setting.
 #[derive(Debug)]
 pub(crate) struct Setting {
     pub(crate) name: &'static str,
     pub(crate) value_type: SettingType,
     pub(crate) default: &'static str,
-    /// What a broker calls its own default of it.
+    /// The name of the broker setting that is the default.
     pub(crate) broker_name: &'static str,
     pub(crate) doc: &'static str,
 }
 
-/// The type of a setting, with the values it takes.
+/// The type of a setting, with its valid values.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum SettingType {
     Boolean,
@@ -22,12 +22,12 @@ pub(crate) enum SettingType {
     Int(i64, i64),
     Long(i64, i64),
     Double(f64, f64),
-    /// Some of these words, with commas between them; any when there are none.
+    /// A comma-separated list of these words; of any words if there are none.
     List(&'static [&'static str]),
 }
 
 impl SettingType {
-    /// The number that stands for the type on the wire.
+    /// The number of the type in the protocol.
     pub(crate) fn code(self) -> i8 {
         match self {
             SettingType::Boolean => 1,
@@ -41,7 +41,7 @@ impl SettingType {
 }
 
 impl Setting {
-    /// Tells what is wrong with a value.
+    /// Returns what is wrong with a value.
     pub(crate) fn check(&self, value: &str) -> Result<(), String> {
         let problem = match self.value_type {
             SettingType::Boolean => check_boolean(value),
@@ -55,7 +55,7 @@ impl Setting {
     }
 }
 
-/// The words of a list; an empty text is an empty list.
+/// The words of a list; an empty string is an empty list.
 pub(crate) fn words(list: &str) -> impl Iterator<Item = &str> {
     list.split(',').map(str::trim).filter(|word| !word.is_empty())
 }
