@@ -1,7 +1,7 @@
 //! DescribeConfigs, AlterConfigs and IncrementalAlterConfigs.
 //!
-//! Apart because settings have their own resources: topics, whose settings can be changed, and the
-//! broker, whose settings are shown only.
+//! Separate because configs belong to resources of their own: topics, whose configs can be changed, and the broker,
+//! whose configs are read-only.
 
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::alter_configs_response::AlterConfigsResourceResponse as AlteredResource;
@@ -21,11 +21,11 @@ use super::{Call, once, text};
 use crate::core::BROKER_ID;
 use crate::topics::{Edit, SETTINGS, Setting, SettingType, Settings, TopicError};
 
-/// Kinds of resources.
+/// The resource types of the protocol.
 const TOPIC: i8 = 2;
 const BROKER: i8 = 4;
 
-/// Where a value comes from.
+/// The config sources of the protocol: where a value comes from.
 const SOURCE_TOPIC: i8 = 1;
 const SOURCE_STATIC_BROKER: i8 = 4;
 const SOURCE_DEFAULT: i8 = 5;
@@ -34,14 +34,14 @@ pub(super) fn source(is_set: bool) -> i8 {
     if is_set { SOURCE_TOPIC } else { SOURCE_DEFAULT }
 }
 
-/// What is shown beside a value.
+/// What is returned with each config value.
 #[derive(Clone, Copy)]
 struct Shown {
     synonyms: bool,
     documentation: bool,
 }
 
-/// Settings of topics and of the broker.
+/// Describes the configs of topics and of the broker.
 pub(crate) fn describe(call: &Call, request: DescribeConfigsRequest) -> DescribeConfigsResponse {
     let documentation = request.include_documentation && call.version >= 3;
     let shown = Shown { synonyms: request.include_synonyms, documentation };
@@ -99,7 +99,7 @@ fn topic_config(settings: &Settings, setting: &'static Setting, shown: Shown) ->
         .with_documentation(shown.documentation.then(|| text(setting.doc)))
 }
 
-/// The values that would hold, first the one that does.
+/// The value in effect, followed by the values it overrides.
 fn synonyms(setting: &Setting, value: &str, is_set: bool) -> Vec<DescribeConfigsSynonym> {
     let synonym = |name: &str, value: &str, source| {
         DescribeConfigsSynonym::default().with_name(text(name)).with_value(Some(text(value))).with_source(source)
@@ -137,15 +137,15 @@ fn check_broker(name: &str) -> Result<(), TopicError> {
     if name.is_empty() || name == BROKER_ID.to_string() {
         return Ok(());
     }
-    let message = format!("There is no broker {name}: the only one is {BROKER_ID}.");
+    let message = format!("Unknown broker {name}: the only broker is {BROKER_ID}.");
     Err(TopicError::new(ResponseError::InvalidRequest, message))
 }
 
 fn unknown_resource() -> TopicError {
-    TopicError::new(ResponseError::InvalidRequest, "Only topics and the broker have settings.")
+    TopicError::new(ResponseError::InvalidRequest, "Only topics and the broker have configs.")
 }
 
-/// Replaces all settings of a topic.
+/// Replaces all configs of a topic.
 pub(crate) fn alter(call: &Call, request: AlterConfigsRequest) -> AlterConfigsResponse {
     let alter_one = |resource: kafka_protocol::messages::alter_configs_request::AlterConfigsResource| {
         let given = resource.configs.iter();
@@ -165,7 +165,7 @@ pub(crate) fn alter(call: &Call, request: AlterConfigsRequest) -> AlterConfigsRe
     AlterConfigsResponse::default().with_responses(request.resources.into_iter().map(alter_one).collect())
 }
 
-/// Changes some settings of a topic, all or none.
+/// Changes some configs of a topic: all of the changes or none.
 pub(crate) fn alter_incrementally(
     call: &Call,
     request: IncrementalAlterConfigsRequest,
@@ -195,7 +195,7 @@ fn edit(config: &AlterableConfig) -> Result<Edit, String> {
         1 => Ok(Edit::Unset),
         2 => Ok(Edit::Append(value()?)),
         3 => Ok(Edit::Subtract(value()?)),
-        other => Err(format!("There is no operation {other} on settings")),
+        other => Err(format!("Unknown config operation: {other}")),
     }
 }
 
@@ -208,7 +208,7 @@ fn configure(
     match resource_type {
         TOPIC => call.core.topics.configure(name, only_check, edit),
         BROKER => {
-            let message = "The settings of this broker cannot be changed while it runs.";
+            let message = "The configs of this broker cannot be changed while it is running.";
             Err(TopicError::new(ResponseError::InvalidRequest, message))
         }
         _ => Err(unknown_resource()),

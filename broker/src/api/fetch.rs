@@ -1,7 +1,7 @@
-//! Fetch: whole batches out of logs, now or when there are some.
+//! Fetch: returns whole batches, immediately or as soon as there are enough.
 //!
-//! Apart because it is the hot way out, and because of the order in which a reader waits: it registers
-//! with every partition first and looks then, so that nothing is missed and nothing is polled.
+//! Separate because it is the hot read path, and because the order matters: a fetch registers with every partition
+//! before it looks at the logs, so it misses no append and never polls.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,22 +17,22 @@ use super::{Call, check_leader_epoch, isolation};
 use crate::config::FETCH_WAIT_MS_MAX;
 use crate::log::{Aborted, Fetched, Isolation, Log};
 
-/// A partition that is read.
+/// A partition that the request asks for.
 struct RequestedPartition {
-    /// The topic's place in the request.
+    /// The index of the topic in the request.
     topic: usize,
     partition: FetchPartition,
     log: Result<Arc<Log>, ResponseError>,
 }
 
-/// How much is read, and of what.
+/// The isolation level and the size limit of a fetch.
 #[derive(Clone, Copy)]
 struct FetchLimits {
     isolation: Isolation,
     bytes_max: usize,
 }
 
-/// Waits until there is as much as the client wants, or for as long as it allows, and reads.
+/// Waits until `min_bytes` are available or the maximum wait time has passed, then reads.
 pub(crate) async fn fetch(call: &Call, request: FetchRequest) -> FetchResponse {
     let limits = FetchLimits {
         isolation: isolation(request.isolation_level),
@@ -73,7 +73,7 @@ async fn wait_for_bytes(requested: &[RequestedPartition], isolation: Isolation, 
     }
 }
 
-/// An error is enough: the client should hear of it at once.
+/// An error ends the wait: the client is told immediately.
 fn is_enough(requested: &[RequestedPartition], isolation: Isolation, min_bytes: u64) -> bool {
     let mut bytes = 0;
     for one in requested {
@@ -124,7 +124,7 @@ fn aborted_transaction(aborted: &Aborted) -> AbortedTransaction {
     AbortedTransaction::default().with_producer_id(aborted.producer_id.into()).with_first_offset(aborted.first_offset)
 }
 
-/// Sorts the partitions back under the topics of the request.
+/// Groups the partitions by topic, in the order of the request.
 fn by_topic(names: Vec<TopicName>, topics: Vec<usize>, read: Vec<PartitionData>) -> Vec<FetchableTopicResponse> {
     let answer = |name| FetchableTopicResponse::default().with_topic(name);
     let mut answers: Vec<FetchableTopicResponse> = names.into_iter().map(answer).collect();

@@ -1,6 +1,6 @@
-//! ListGroups, DescribeGroups and DeleteGroups: looking at groups from outside.
+//! ListGroups, DescribeGroups and DeleteGroups: administration of groups.
 //!
-//! Apart from membership because these change nothing about who is in.
+//! Separate from membership because none of these changes who is a member.
 
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::delete_groups_response::DeletableGroupResult;
@@ -15,10 +15,10 @@ use kafka_protocol::protocol::StrBytes;
 use super::{Call, code, once, text};
 use crate::group::{Group, GroupState, GroupView, Member};
 
-/// The only type of group there is.
+/// The only group type that the broker supports.
 const GROUP_TYPE: &str = "classic";
 
-/// All groups, or those in some states.
+/// Lists all groups, or those in the given states and of the given types.
 pub(crate) fn list(call: &Call, request: ListGroupsRequest) -> ListGroupsResponse {
     let wanted = |filter: &[StrBytes], value: &str| {
         filter.is_empty() || filter.iter().any(|one| one.eq_ignore_ascii_case(value))
@@ -35,7 +35,7 @@ pub(crate) fn list(call: &Call, request: ListGroupsRequest) -> ListGroupsRespons
     ListGroupsResponse::default().with_groups(call.core.groups.ids().into_iter().filter_map(listed).collect())
 }
 
-/// Members with their assignments.
+/// Describes groups with their members and assignments.
 pub(crate) fn describe(call: &Call, request: DescribeGroupsRequest) -> DescribeGroupsResponse {
     let describe_one = |id: GroupId| {
         let described = call.core.groups.inspect(&id, |view: GroupView<'_>| described(call.version, view.group));
@@ -64,7 +64,7 @@ fn described(version: i16, group: &Group) -> DescribedGroup {
         .with_members(group.members().map(member).collect())
 }
 
-/// A group that is not there is an error from version 6 on, and a state before.
+/// A group that does not exist: an error since version 6, the state "Dead" before.
 fn dead(version: i16, id: &GroupId) -> DescribedGroup {
     let dead = DescribedGroup::default().with_group_state(text("Dead"));
     if version < 6 {
@@ -74,7 +74,7 @@ fn dead(version: i16, id: &GroupId) -> DescribedGroup {
         .with_error_message(Some(text(format!("Group {} not found.", id.as_str()))))
 }
 
-/// Groups that nobody is in go, with their offsets.
+/// Deletes groups without members, together with their offsets.
 pub(crate) fn delete(call: &Call, request: DeleteGroupsRequest) -> DeleteGroupsResponse {
     let delete_one = |id: GroupId| {
         let deleted = call.core.groups.delete(&id);

@@ -1,6 +1,6 @@
-//! OffsetCommit, OffsetFetch and OffsetDelete: how far groups have read.
+//! OffsetCommit, OffsetFetch and OffsetDelete: the committed offsets of groups.
 //!
-//! Apart from membership because a consumer may commit without being in a group.
+//! Separate from membership because a consumer can commit offsets without being a member.
 
 use std::collections::BTreeSet;
 
@@ -25,10 +25,10 @@ use crate::group::{Caller, Group, GroupState, Offsets};
 use crate::meta::{CommittedOffset, PartitionOffset};
 use crate::topic_partition::TopicPartition;
 
-/// Longest text that may go with an offset, in bytes: Kafka's `offset.metadata.max.bytes`.
+/// The maximum length of the metadata of a committed offset, in bytes: Kafka's `offset.metadata.max.bytes`.
 const METADATA_BYTES_MAX: usize = 4_096;
 
-/// Commits offsets, all that are legal.
+/// Commits the offsets that pass the checks; each of the others is refused by itself.
 pub(crate) fn commit(call: &Call, request: OffsetCommitRequest) -> OffsetCommitResponse {
     let caller = Caller {
         member_id: request.member_id.to_string(),
@@ -70,7 +70,7 @@ fn committed_offset(
     checked_offset(call, at, partition.committed_offset, epoch, metadata)
 }
 
-/// An offset that may be committed: of a partition that exists, with a text that is short enough.
+/// Checks an offset before it is committed: the partition must exist and the metadata must not be too long.
 pub(super) fn checked_offset(
     call: &Call,
     at: TopicPartition,
@@ -85,13 +85,13 @@ pub(super) fn checked_offset(
     Ok(PartitionOffset { at, committed: CommittedOffset { offset, leader_epoch, metadata } })
 }
 
-/// What a group is asked for: some partitions, or all.
+/// A group and the partitions whose offsets are requested; `None` for all.
 struct OffsetQuery {
     group: String,
     partitions: Option<Vec<TopicPartition>>,
 }
 
-/// Committed offsets, of several groups from version 8 on.
+/// Returns committed offsets; a request can name several groups since version 8.
 pub(crate) fn fetch(call: &Call, request: OffsetFetchRequest) -> OffsetFetchResponse {
     let stable = request.require_stable;
     if call.version < 8 {
@@ -188,7 +188,7 @@ fn parts(committed: Result<CommittedOffset, ResponseError>) -> (i64, i32, Option
     }
 }
 
-/// Deletes a group's offsets of topics that nobody in the group reads.
+/// Deletes a group's offsets for topics that no member subscribes to.
 pub(crate) fn delete(call: &Call, request: OffsetDeleteRequest) -> OffsetDeleteResponse {
     let Some(subscribed) = call.core.groups.inspect(&request.group_id, |view| subscribed_topics(view.group)) else {
         return OffsetDeleteResponse::default().with_error_code(ResponseError::GroupIdNotFound.code());
@@ -214,7 +214,7 @@ pub(crate) fn delete(call: &Call, request: OffsetDeleteRequest) -> OffsetDeleteR
     OffsetDeleteResponse::default().with_error_code(code(&result)).with_topics(topics)
 }
 
-/// The topics that the members of a group of consumers read, as far as can be known.
+/// The topics that the members of a consumer group subscribe to, as far as their metadata can be read.
 fn subscribed_topics(group: &Group) -> BTreeSet<String> {
     if group.protocol_type() != "consumer" || group.state() == GroupState::Empty {
         return BTreeSet::new();
@@ -222,8 +222,8 @@ fn subscribed_topics(group: &Group) -> BTreeSet<String> {
     group.members().flat_map(|member| subscribed(member.metadata(group.protocol()))).collect()
 }
 
-/// The topics of a consumer's subscription, in every version a list behind the version. What is no subscription has
-/// none: these are a client's bytes, and no length in them is believed.
+/// The topics in a consumer's subscription: in every version, a list after the version number. Bytes that are not a
+/// subscription yield no topics; they come from a client, so no length in them is trusted.
 fn subscribed(mut metadata: Bytes) -> Vec<String> {
     let mut topics = Vec::new();
     let (Ok(_version), Ok(count)) = (metadata.try_get_i16(), metadata.try_get_i32()) else { return topics };

@@ -1,6 +1,6 @@
-//! DescribeProducers, DescribeTransactions and ListTransactions: looking at transactions from outside.
+//! DescribeProducers, DescribeTransactions and ListTransactions: administration of transactions.
 //!
-//! Apart from a producer's own requests because these change nothing.
+//! Separate from the producer's own requests because these change nothing.
 
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::describe_producers_response::{PartitionResponse, ProducerState, TopicResponse};
@@ -17,11 +17,11 @@ use crate::clock::now_ms;
 use crate::log::ProducerActivity;
 use crate::txn::{Phase, Transaction};
 
-/// The names of all states, as clients may filter by them.
+/// All transaction states that a client can filter by.
 const STATES: &[&str] =
     &["Empty", "Ongoing", "PrepareCommit", "PrepareAbort", "CompleteCommit", "CompleteAbort", "Dead"];
 
-/// The producers that partitions remember.
+/// Describes the producers that partitions keep state for.
 pub(crate) fn describe_producers(call: &Call, request: DescribeProducersRequest) -> DescribeProducersResponse {
     let topics = once(request.topics, |topic| topic.name.clone()).into_iter().map(|topic| {
         let partition = |index: i32| {
@@ -46,7 +46,7 @@ fn producer_state(activity: &ProducerActivity) -> ProducerState {
         .with_current_txn_start_offset(activity.transaction_start.unwrap_or(-1))
 }
 
-/// Transactional ids with what is open.
+/// Describes transactional ids and their open transactions.
 pub(crate) fn describe_transactions(call: &Call, request: DescribeTransactionsRequest) -> DescribeTransactionsResponse {
     let describe_one = |id: TransactionalId| {
         let described = call.core.transactions.inspect(&id, described);
@@ -79,7 +79,7 @@ fn described(transaction: &Transaction) -> TransactionState {
         .with_topics(topics)
 }
 
-/// Partitions come in order, so those of a topic stand together.
+/// Groups partitions by topic; they are sorted, so partitions of the same topic are adjacent.
 fn topic_data<'a>(partitions: impl IntoIterator<Item = &'a crate::topic_partition::TopicPartition>) -> Vec<TopicData> {
     let mut topics: Vec<TopicData> = Vec::new();
     for at in partitions {
@@ -93,7 +93,7 @@ fn topic_data<'a>(partitions: impl IntoIterator<Item = &'a crate::topic_partitio
     topics
 }
 
-/// All transactional ids, by state, producer and age.
+/// Lists transactional ids, filtered by state, producer id and duration.
 pub(crate) fn list_transactions(call: &Call, request: ListTransactionsRequest) -> ListTransactionsResponse {
     let now_ms = now_ms();
     let wanted = |transaction: &Transaction| {

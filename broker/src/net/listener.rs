@@ -1,6 +1,6 @@
 //! Accepting connections.
 //!
-//! Apart because the number of connections is limited here and nowhere else.
+//! Separate because this is where the number of connections is limited.
 
 use std::io;
 use std::net::SocketAddr;
@@ -18,15 +18,16 @@ use crate::core::Core;
 use crate::descriptors::Descriptors;
 use crate::failure::FailureTracker;
 
-/// How long accepting rests after it failed, for instance for lack of file handles.
+/// How long to pause after accepting failed, for example because there are too many open files.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-/// Most clients that are told at the same time why they are refused; more are just closed.
+/// The maximum number of clients that are told at the same time why they are refused; further connections are just
+/// closed.
 const REFUSALS_MAX: usize = 8;
 
-/// Serves all who come to any of the addresses until the task is aborted; all connections end with it.
+/// Serves connections to all addresses until the task is aborted; all connections end with it.
 pub(crate) async fn serve(listeners: Vec<TcpListener>, core: Arc<Core>) {
     let mut acceptor = Acceptor::new(core);
-    // Who has come is taken one by one, so that accepting rests everywhere when it fails.
+    // Connections are received one by one, so that a failure pauses accepting on all addresses.
     let (sender, mut accepted_sockets) = mpsc::channel(1);
     let mut accepting = JoinSet::new();
     listeners.into_iter().for_each(|listener| drop(accepting.spawn(open(listener, sender.clone()))));
@@ -42,19 +43,19 @@ pub(crate) async fn serve(listeners: Vec<TcpListener>, core: Arc<Core>) {
     }
 }
 
-/// Hands on who comes to an address.
+/// Accepts connections on one address and sends them on.
 async fn open(listener: TcpListener, sender: mpsc::Sender<io::Result<(TcpStream, SocketAddr)>>) {
     while sender.send(listener.accept().await).await.is_ok() {}
 }
 
-/// Who is served and who is not.
+/// Decides which connections are served.
 struct Acceptor {
     core: Arc<Core>,
     budget: Arc<Budget>,
     descriptors: Descriptors,
     connections: JoinSet<()>,
     refusals: JoinSet<()>,
-    /// How many were refused since one was last served.
+    /// The number of refused connections since the last one that was served.
     refused: u64,
     accept_failures: FailureTracker,
 }
@@ -72,7 +73,7 @@ impl Acceptor {
         }
     }
 
-    /// Serves or refuses who has come; false when nobody could be let in.
+    /// Serves or refuses a connection. Returns false if accepting failed.
     fn receive(&mut self, accepted: io::Result<(TcpStream, SocketAddr)>) -> bool {
         let limit = self.descriptors.limit;
         match accepted {
@@ -89,7 +90,7 @@ impl Acceptor {
             }
             Err(error) => {
                 if self.accept_failures.failed(&error, 0, now_ms()) {
-                    let hint = "when these are too few, raise the limit (ulimit -n)";
+                    let hint = "if the limit of open files is too low, raise it (ulimit -n)";
                     tracing::error!(%error, open_files_limit = limit, hint, "could not accept a connection");
                 }
                 false
@@ -99,7 +100,7 @@ impl Acceptor {
 
     fn serve(&mut self, socket: TcpStream, peer: SocketAddr) {
         if self.refused > 0 {
-            tracing::warn!(refused = self.refused, "there is room for connections again");
+            tracing::warn!(refused = self.refused, "serving new connections again");
             self.refused = 0;
         }
         self.connections.spawn(connection::serve(socket, peer, Arc::clone(&self.core), Arc::clone(&self.budget)));
@@ -113,8 +114,8 @@ impl Acceptor {
                 %peer,
                 connections_max,
                 open_files_limit = limit,
-                "refusing connections: there are as many as half of the open files that this process may have; raise \
-                 the limit (ulimit -n), or close connections"
+                "refusing new connections: the present ones use half of the open files that this process can have; \
+                 raise the limit (ulimit -n) or close connections"
             );
         }
         if self.refusals.len() < REFUSALS_MAX {

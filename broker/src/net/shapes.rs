@@ -1,6 +1,6 @@
-//! The shapes of all requests: which fields they have, in which versions.
+//! The shapes of all requests: their fields, by version.
 //!
-//! Apart because it is a table, after Kafka's message definitions, for the versions that are offered. It tells just
+//! Separate because it is a table, derived from Kafka's message definitions for the supported versions. It says just
 //! enough to find the arrays.
 
 use std::ops::RangeInclusive;
@@ -10,21 +10,21 @@ use kafka_protocol::messages::ApiKey;
 /// The shape of a request.
 pub(super) struct Shape {
     pub(super) key: ApiKey,
-    /// From this version on lengths are compact and tagged fields follow every structure.
+    /// The first version with compact lengths and with tagged fields after every structure.
     pub(super) flexible_from: i16,
     pub(super) fields: &'static [Field],
 }
 
-/// A field with the versions that have it.
+/// A field and the versions that have it.
 pub(super) struct Field {
     pub(super) versions: RangeInclusive<i16>,
     pub(super) field_type: FieldType,
 }
 
-/// What a field holds.
+/// The type of a field.
 #[derive(Clone, Copy)]
 pub(super) enum FieldType {
-    /// A number, a truth or an id of so many bytes.
+    /// A number, a boolean or an id of this many bytes.
     Fixed(usize),
     Text,
     Bytes,

@@ -1,31 +1,31 @@
-//! Walking over a request before it is decoded, to see that its arrays are as long as they say and not too long.
+//! Checks a request before it is decoded: its arrays must be as long as they claim, and not too long.
 //!
-//! Apart because the codecs make room for as many elements as an array claims, and a claim of two thousand
-//! million would end the process; and an element of two bytes takes hundreds when it is decoded and answered. Here
-//! nothing is allocated: the walk ends where the bytes do, or at the most elements that are taken.
+//! Separate because the codecs allocate memory for as many elements as an array claims, and a claim of two billion
+//! would end the process. An element of two bytes also takes hundreds of bytes once it is decoded and answered. Nothing
+//! is allocated here: the check ends with the bytes, or at the maximum number of elements.
 
 use super::shapes::{Field, FieldType, Shape};
 use crate::config::REQUEST_ELEMENTS_MAX;
 
-/// Most bytes of a varint.
+/// The maximum length of a varint, in bytes.
 const VARINT_BYTES_MAX: usize = 5;
 
 /// Why a request is not decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum MalformedRequest {
-    #[error("it is shorter than it says")]
+    #[error("it is shorter than its lengths claim")]
     Short,
-    #[error("its arrays have more than {REQUEST_ELEMENTS_MAX} elements")]
+    #[error("its arrays have more than {REQUEST_ELEMENTS_MAX} elements in total")]
     Elements,
 }
 
-/// Checks that a body holds everything that its version's shape has, and not too much of it.
+/// Checks that a body contains all fields of its version, and not too many elements.
 pub(super) fn check_body(shape: &Shape, version: i16, body: &[u8]) -> Result<(), MalformedRequest> {
     let mut walk = Walk::over(body, version, version >= shape.flexible_from);
     walk.fields(shape.fields)
 }
 
-/// Checks the header of a request, from the client's name on; a flexible one has tagged fields.
+/// Checks the header of a request from the client id on; a flexible header has tagged fields.
 pub(super) fn check_header(flexible: bool, header: &[u8]) -> Result<(), MalformedRequest> {
     let mut walk = Walk::over(header, 0, flexible);
     let length = walk.short_length()?;
@@ -37,7 +37,7 @@ struct Walk<'a> {
     remaining: &'a [u8],
     version: i16,
     flexible: bool,
-    /// How many more elements are taken.
+    /// The number of elements that are still allowed.
     elements_left: usize,
 }
 
@@ -80,7 +80,8 @@ impl Walk<'_> {
         }
     }
 
-    /// Elements that a request claims to have; one that cannot have them is short, whatever the limit is.
+    /// Counts the elements that a request claims. If the remaining bytes cannot hold them, the request is too short,
+    /// whatever the limit is.
     fn count(&mut self, elements: usize) -> Result<(), MalformedRequest> {
         if elements > self.remaining.len() {
             return Err(MalformedRequest::Short);
@@ -89,7 +90,7 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// A length; nothing at all counts as zero.
+    /// The length of an array or of bytes; null counts as 0.
     fn length(&mut self) -> Result<usize, MalformedRequest> {
         if self.flexible {
             return self.compact_length();
@@ -139,7 +140,7 @@ impl Walk<'_> {
     }
 }
 
-/// -1 says that there is nothing; no other negative number says anything.
+/// A length of -1 means null; other negative lengths are invalid.
 fn length_or_null(length: i64) -> Result<usize, MalformedRequest> {
     if length == -1 { Ok(0) } else { usize::try_from(length).map_err(|_| MalformedRequest::Short) }
 }
@@ -169,7 +170,7 @@ mod tests {
         assert_eq!(check_body(shape, 9, claims), Err(MalformedRequest::Short));
     }
 
-    /// However they are spread: over one array, over nested ones, over tagged fields, or in the header.
+    /// However they are distributed: over one array, over nested arrays, over tagged fields, or in the header.
     #[test]
     fn elements_are_counted_over_the_whole_request() {
         let many = |count: usize, element: &[u8]| [&(count as i32).to_be_bytes()[..], &element.repeat(count)].concat();
