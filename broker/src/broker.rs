@@ -1,6 +1,7 @@
-//! Starting and ending a broker.
+//! Starting a broker and shutting it down.
 //!
-//! Apart because it is the spine: lock, listen, journal, topics, groups, transactions, serve; and the same back.
+//! Separate because it is the spine, to be read from top to bottom: lock the folder, listen, open the journal, the
+//! topics, the groups and the transactions, serve; and back again.
 
 use std::fs;
 use std::io;
@@ -29,20 +30,23 @@ use crate::start_error::StartError;
 use crate::topics::{Topics, holds_records};
 use crate::txn::Transactions;
 
-/// What everyone who starts a broker should know; the command line prints it too.
+/// The notice for everyone who starts a broker: it is not meant for production. The command line prints it as well.
 pub const ADVICE: &str =
     "the embedded broker is for trying, testing and development: production data belongs in a real Kafka cluster";
 
-/// How often the clock is looked at although no deadline is known.
+/// The maximum time between two checks of the clock, when no deadline is known.
 const TIMER_PAUSE: Duration = Duration::from_secs(60);
-/// And how often at most.
+/// The minimum time between two checks of the clock.
 const TIMER_PAUSE_MIN: Duration = Duration::from_millis(1);
 const JOURNAL_FILE: &str = "journal";
 const LOGS_FOLDER: &str = "logs";
-/// A file that is there when the last process ended in order.
+/// A file that exists if the last broker was shut down cleanly.
 const CLEAN_FILE: &str = "clean";
 
-/// A running broker. It ends with [`Broker::shutdown`], or when it is dropped.
+/// A running broker.
+///
+/// It runs as tasks of the tokio runtime in which it was started, and it stops with [`Broker::shutdown`] or when this is
+/// dropped. The crate documentation has a complete example with a producer and a consumer.
 #[derive(Debug)]
 pub struct Broker {
     address: SocketAddr,
@@ -63,11 +67,11 @@ async fn start(config: Config) -> Result<Broker, StartError> {
     if let Storage::Folder(folder) = &core.config.storage
         && let Err(error) = remember(folder, &addresses)
     {
-        tracing::warn!(%error, "could not note where the broker listens");
+        tracing::warn!(%error, "could not save the addresses of the broker");
     }
     let serving = tokio::spawn(net::serve(listeners, Arc::clone(&core)));
-    let timing = tokio::spawn(keep_time(Arc::clone(&core)));
-    tracing::info!(%address, topics = core.topics.all().len(), "the broker is up");
+    let timing = tokio::spawn(run_timer(Arc::clone(&core)));
+    tracing::info!(%address, topics = core.topics.all().len(), "broker started");
     Ok(Broker { address, core, tasks: vec![serving, timing] })
 }
 
@@ -76,20 +80,49 @@ fn io_error(address: SocketAddr, error: tokio::task::JoinError) -> StartError {
 }
 
 impl Broker {
-    /// Starts a broker; when this returns it answers. Costs reading the batch headers of all logs, and after a crash the
-    /// last segments as a whole. Must be called in a tokio runtime, in which the broker then runs.
+    /// Starts a broker. When this returns, it accepts connections at [`Broker::address`].
     ///
-    /// Boxed, so that the broker is compiled here and not again in every crate that starts one.
+    /// Must be called in a tokio runtime; the broker runs there. A test that blocks its thread in a client needs a
+    /// runtime with several threads, because the broker must be able to answer meanwhile.
+    ///
+    /// In memory there is nothing to read. Over a folder it reads the batch headers of all logs and, if the last
+    /// broker was not shut down cleanly, the last segment of every partition as a whole.
+    ///
+    /// The future is boxed, so that the broker is compiled in this crate and not again in every crate that starts one.
+    ///
+    /// ```
+    /// # tokio::runtime::Runtime::new().expect("a runtime").block_on(async {
+    /// use headwater_broker::{Broker, Config};
+    ///
+    /// let broker = Broker::start(Config::in_memory()).await?;
+    /// println!("bootstrap.servers={}", broker.address());
+    /// broker.shutdown().await;
+    /// # Ok::<(), headwater_broker::StartError>(())
+    /// # }).expect("starts");
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Fails if the folder is in use by another process or cannot be read or written, if the address cannot be bound, or
+    /// if the data in the folder is damaged or was written by a newer version; see [`StartError`]. If the journal is
+    /// damaged, missing or newer, no data in the folder is changed.
+    ///
+    /// # Panics
+    ///
+    /// The returned future panics if it is polled outside of a tokio runtime.
     pub fn start(config: Config) -> Pin<Box<dyn Future<Output = Result<Broker, StartError>> + Send>> {
         Box::pin(start(config))
     }
 
-    /// Where it listens, with the port that was taken.
+    /// The address that the broker listens on, with the actual port if the config asked for port 0.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Ends all connections, forces what was written to the disk and gives the folder back.
+    /// Shuts the broker down: closes all connections, forces written data to the disk and unlocks the folder. Errors are
+    /// logged; the next start then verifies what this one could not write.
+    ///
+    /// Dropping the broker does the same, but blocks the thread while it writes to the disk.
     pub async fn shutdown(mut self) {
         for task in std::mem::take(&mut self.tasks) {
             task.abort();
@@ -144,13 +177,13 @@ fn open(config: Config, mut lock: Option<FolderLock>, address: SocketAddr) -> Re
     Ok(Core { config, cluster_id, journal, topics, groups, transactions, answers, timer, lock })
 }
 
-/// The journal, the folder of the logs, and whether the last broker ended in order. Nothing is changed when the journal
-/// cannot be trusted.
+/// Opens the journal and returns it with the folder of the logs, and whether the last broker was shut down cleanly. If
+/// the journal cannot be read, nothing in the folder is changed.
 fn open_folder(folder: &Path, config: &Config) -> Result<(Journal, Option<PathBuf>, bool), StartError> {
     let logs = folder.join(LOGS_FOLDER);
     let must_exist = holds_records(&logs).map_err(|cause| StartError::Folder { folder: logs.clone(), cause })?;
     let journal = Journal::open(&folder.join(JOURNAL_FILE), config.flush, must_exist)?;
-    // From here on the folder is not clean until the broker ends in order.
+    // From here on, the folder counts as clean only after the next clean shutdown.
     let trusted = fs::remove_file(folder.join(CLEAN_FILE)).is_ok();
     Ok((journal, Some(logs), trusted))
 }
@@ -162,8 +195,8 @@ fn folder_of(config: &Config) -> PathBuf {
     }
 }
 
-/// Does what becomes due, until the task is aborted.
-async fn keep_time(core: Arc<Core>) {
+/// Handles timeouts until the task is aborted.
+async fn run_timer(core: Arc<Core>) {
     loop {
         let working = Arc::clone(&core);
         let next_ms = on_disk(&core, move || working.handle_timeouts(now_ms())).await;
@@ -176,16 +209,16 @@ async fn keep_time(core: Arc<Core>) {
     }
 }
 
-/// Ends the use of the folder; the second time there is nothing to do.
+/// Closes the logs and the journal and unlocks the folder. The second call does nothing.
 fn close(core: &Core) {
     let Some(lock) = core.lock.lock().take() else { return };
     let synced = core.topics.close()
-        & core.journal.close().inspect_err(|error| tracing::error!(%error, "could not sync")).is_ok();
+        & core.journal.close().inspect_err(|error| tracing::error!(%error, "could not sync the journal")).is_ok();
     if let Storage::Folder(folder) = &core.config.storage
         && synced
         && let Err(error) = fs::write(folder.join(CLEAN_FILE), "")
     {
-        tracing::warn!(%error, "could not note that the broker ended in order");
+        tracing::warn!(%error, "could not record the clean shutdown");
     }
     lock.release();
 }

@@ -1,13 +1,14 @@
-//! A failure that lasts, such as a full disk: reported when it begins, when its cause changes and when it is over.
+//! Tracks a lasting failure, such as a full disk, so that it is logged when it starts, when its cause changes and when
+//! it is over.
 //!
-//! Apart because it is needed wherever clients try again: a line for each refusal would bury the log.
+//! Separate because it is needed wherever clients retry: one log line for each failed attempt would flood the log.
 
 use std::io;
 
-/// How long after the last failure a smaller success also counts as recovery, in ms.
+/// How long after the last failure a smaller write also counts as recovery, in ms.
 const QUIET_MS: i64 = 1_000;
 
-/// Whether something fails at present, and since how many attempts.
+/// Whether an operation is currently failing, and how many attempts have failed.
 #[derive(Debug, Default)]
 pub(crate) struct FailureTracker {
     current: Option<Current>,
@@ -17,13 +18,13 @@ pub(crate) struct FailureTracker {
 struct Current {
     cause: String,
     failures: u64,
-    /// Most bytes whose writing failed: one that fits where a larger one does not is no recovery.
+    /// The size of the largest failed write: a smaller one that succeeds does not prove that the failure is over.
     bytes: u64,
     last_ms: i64,
 }
 
 impl FailureTracker {
-    /// Takes note of a failure; true when it is to be reported: it is the first, or has another cause.
+    /// Records a failure. Returns true if it should be logged: it is the first, or its cause is new.
     pub(crate) fn failed(&mut self, error: &io::Error, bytes: u64, now_ms: i64) -> bool {
         let cause = error.to_string();
         match &mut self.current {
@@ -40,7 +41,7 @@ impl FailureTracker {
         }
     }
 
-    /// Takes note of a success; how many attempts had failed when that ends the tracker.
+    /// Records a success. Returns the number of failed attempts if the failure is now over.
     pub(crate) fn succeeded(&mut self, bytes: u64, now_ms: i64) -> Option<u64> {
         let over = |current: &mut Current| bytes >= current.bytes || now_ms - current.last_ms >= QUIET_MS;
         self.current.take_if(over).map(|current| current.failures)

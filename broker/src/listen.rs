@@ -1,6 +1,6 @@
-//! Where a broker listens.
+//! The addresses that a broker listens on.
 //!
-//! Apart because the addresses depend on what the lock's folder remembers of earlier brokers.
+//! Separate because they depend on the addresses of earlier brokers, which the folder remembers.
 
 use std::net::SocketAddr;
 
@@ -10,8 +10,9 @@ use crate::config::{Config, Storage};
 use crate::lock::expected_at;
 use crate::start_error::StartError;
 
-/// Listens where it is said, and where processes look that joined an earlier broker of the folder. One that may take any port
-/// takes the latest of theirs. Gives the addresses, too, first the one that others are told.
+/// Binds the configured address, and the loopback addresses where processes that joined an earlier broker of the folder
+/// expect the next one. If the configured port is 0, the most recent of those addresses is used instead. Returns the
+/// listeners with their addresses; the first is the one that is published.
 pub(crate) async fn listen_for_all(config: &Config) -> Result<(Vec<TcpListener>, Vec<SocketAddr>), StartError> {
     let expected = match &config.storage {
         Storage::Folder(folder) => expected_at(folder),
@@ -30,9 +31,9 @@ pub(crate) async fn listen_for_all(config: &Config) -> Result<(Vec<TcpListener>,
     };
     let (mut listeners, mut addresses) = (vec![listener], vec![address]);
     for other in expected {
-        // Another program may have taken it meanwhile.
+        // Another program may have taken the port in the meantime.
         if let Ok((listener, found)) = listen(other).await {
-            tracing::info!(address = %found, "listening also where an earlier broker of this folder was joined");
+            tracing::info!(address = %found, "also listening on the address of an earlier broker of this folder");
             listeners.push(listener);
             addresses.push(found);
         }
@@ -45,7 +46,7 @@ async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartE
     let listener = TcpListener::bind(address).await.map_err(failed)?;
     let bound = listener.local_addr().map_err(failed)?;
     if !bound.ip().is_loopback() {
-        tracing::warn!(address = %bound, "listening beyond loopback: whoever reaches the port may read and change everything");
+        tracing::warn!(address = %bound, "listening on an address other than loopback: anyone who can reach the port can read and change everything");
     }
     Ok((listener, bound))
 }

@@ -1,6 +1,6 @@
 //! Why a broker did not start.
 //!
-//! Apart so that every step of starting can report its own failure.
+//! Separate so that every step of starting can report its own failure.
 
 use std::io;
 use std::net::SocketAddr;
@@ -9,41 +9,55 @@ use std::path::PathBuf;
 use crate::log::RecoveryError;
 use crate::meta::JournalError;
 
-/// Why a broker did not start.
+/// Why a broker did not start. Nothing is left running.
+///
+/// ```
+/// # tokio::runtime::Runtime::new().expect("a runtime").block_on(async {
+/// use headwater_broker::{Broker, Config, StartError};
+///
+/// let folder = tempfile::tempdir().expect("a folder");
+/// let first = Broker::start(Config::in_folder(folder.path())).await?;
+/// match Broker::start(Config::in_folder(folder.path())).await {
+///     Err(StartError::Locked { running, .. }) => assert_eq!(running, Some(first.address())),
+///     other => panic!("only one broker can use a folder: {other:?}"),
+/// }
+/// # Ok::<(), StartError>(())
+/// # }).expect("starts");
+/// ```
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// Another process has the folder; when its broker is up, a client can talk to that one.
+    /// Another process uses the folder. If its broker is running, clients can connect to it at `running`.
     #[error("the folder {} is in use by another process{}", folder.display(), listening(*running))]
     Locked {
         /// The folder.
         folder: PathBuf,
-        /// Where the other process's broker listens.
+        /// The address of the other process's broker; `None` while it is starting or shutting down.
         running: Option<SocketAddr>,
     },
-    /// The folder cannot be made or locked.
+    /// The folder could not be created, locked or read.
     #[error("could not use the folder {}: {cause}", folder.display())]
     Folder {
         /// The folder.
         folder: PathBuf,
-        /// What the system says.
+        /// The error of the operating system.
         cause: io::Error,
     },
-    /// The address is taken, or is not one of this machine.
+    /// The address is already in use, or it does not belong to this machine.
     #[error("could not listen on {address}: {cause}")]
     Listen {
         /// The address.
         address: SocketAddr,
-        /// What the system says.
+        /// The error of the operating system.
         cause: io::Error,
     },
-    /// The journal cannot be read.
+    /// The journal could not be opened.
     #[error(transparent)]
     Journal(#[from] JournalError),
-    /// A log cannot be read.
+    /// The log of a partition could not be opened.
     #[error(transparent)]
     Log(#[from] RecoveryError),
-    /// What every topic must have cannot be set.
-    #[error("could not bring the topics up to date: {0}")]
+    /// The settings that every topic must have could not be written.
+    #[error("could not update the settings of the topics: {0}")]
     Topics(String),
 }
 

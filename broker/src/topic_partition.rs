@@ -1,10 +1,10 @@
-//! A partition by the name of its topic and its number.
+//! A partition, identified by the name of its topic and its number.
 //!
-//! Apart because every room names partitions, in requests, in the journal and in messages.
+//! Separate because all modules refer to partitions: in requests, in the journal and in messages.
 
 use serde::{Deserialize, Serialize};
 
-/// A partition by name.
+/// A partition of a topic.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub(crate) struct TopicPartition {
     pub(crate) topic: String,
