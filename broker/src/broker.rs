@@ -126,7 +126,7 @@ impl Broker {
     pub async fn shutdown(mut self) {
         for task in std::mem::take(&mut self.tasks) {
             task.abort();
-            let _ = task.await; // it was aborted
+            let _ = task.await; // fails, because the task was aborted
         }
         let core = Arc::clone(&self.core);
         on_disk(&self.core, move || close(&core)).await;

@@ -30,7 +30,7 @@
 //!     .set("auto.offset.reset", "earliest")
 //!     .create()?;
 //! consumer.subscribe(&["greetings"])?;
-//! let message = consumer.poll(Duration::from_secs(10)).expect("the record arrives")?;
+//! let message = consumer.iter().next().expect("waits for a record")?;
 //! assert_eq!(message.payload(), Some(&b"hello"[..]));
 //!
 //! drop(message);

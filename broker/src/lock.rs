@@ -54,7 +54,7 @@ impl FolderLock {
         for _ in 0..LOCK_TRIES {
             match file.try_lock() {
                 Ok(()) => {
-                    file.set_len(0).map_err(LockError::Io)?; // an address left by a process that was killed
+                    file.set_len(0).map_err(LockError::Io)?; // removes the address that a killed process left behind
                     return Ok(FolderLock { file });
                 }
                 Err(TryLockError::WouldBlock) => thread::sleep(PAUSE),
@@ -72,8 +72,8 @@ impl FolderLock {
 
     /// Unlocks the folder before this is dropped.
     pub(crate) fn release(&self) {
-        let _ = self.file.set_len(0); // while the lock is free nobody reads the address
-        let _ = self.file.unlock(); // ends with the file at the latest
+        let _ = self.file.set_len(0); // nobody reads the address while the file is unlocked
+        let _ = self.file.unlock(); // closing the file unlocks it in any case
     }
 }
 
@@ -164,7 +164,7 @@ pub fn running_broker(folder: &Path) -> Option<SocketAddr> {
 fn is_held(file: &File) -> bool {
     match file.try_lock_shared() {
         Ok(()) => {
-            let _ = file.unlock(); // ends with the file at the latest
+            let _ = file.unlock(); // closing the file unlocks it in any case
             false
         }
         Err(_) => true,

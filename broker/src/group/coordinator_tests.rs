@@ -224,7 +224,7 @@ fn one_who_does_not_join_again_is_left_behind() {
     assert!(!stage.replies.contains_key(&c), "c waits for b");
     for _ in 0..12 {
         stage.wait(i64::from(REBALANCE_MS) / 12);
-        let _ = stage.heartbeat("b", generation); // lives, but does not join
+        let _ = stage.heartbeat("b", generation); // stays alive, but does not join
     }
     assert_eq!((stage.joined(c).leader.as_str(), stage.joined(c).generation), ("c", generation + 1));
     assert_eq!(stage.heartbeat("b", generation + 1), Err(ResponseError::UnknownMemberId));

@@ -79,7 +79,7 @@ fn find_in(
 fn next_record(header: &BatchHeader, unpacked: &mut impl BufRead) -> Option<RecordInfo> {
     let bytes = u64::try_from(varint(unpacked)?).ok()?;
     let mut record = unpacked.take(bytes);
-    byte(&mut record)?; // attributes, none of which is used
+    byte(&mut record)?; // the attributes, which are not used
     let time_delta = varint(&mut record)?;
     let offset_delta = varint(&mut record)?;
     let timestamp_ms = if header.has_append_time() {
@@ -155,7 +155,7 @@ impl Read for Snappy<'_> {
 fn unpack_snappy_block(block: &[u8]) -> Option<Vec<u8>> {
     let length = snap::raw::decompress_len(block).ok()? as u64;
     if length > UNPACKED_BYTES_MAX.min(SNAPPY_GROWTH_MAX * block.len() as u64) {
-        return None; // memory is taken for what can be in it, not for what it says
+        return None; // never allocate more than the block can contain, whatever it claims
     }
     snap::raw::Decoder::new().decompress_vec(block).ok()
 }

@@ -216,7 +216,7 @@ fn damage_in_front_of_valid_batches_is_no_torn_tail() {
         assert_eq!(fs::read(&file).expect("reads"), damaged, "no byte is lost");
         assert_eq!(log.ends().end, 60, "damaged from byte {at}");
         if trusted && at >= 27 {
-            continue; // Lengths and offsets fit, and checksums are not looked at: the reader's own look finds it.
+            continue; // lengths and offsets fit and checksums are not verified; only the client notices
         }
         assert_eq!(log.readable_bytes(21, Isolation::ReadUncommitted), Err(ResponseError::CorruptMessage));
         let (found, corrupt) = read_around(&log);

@@ -214,7 +214,7 @@ impl Lines {
         let written = self.file.write_all_at(line, self.bytes);
         let kept = written.and_then(|()| if flush == Flush::EveryAppend { self.file.sync_data() } else { Ok(()) });
         if let Err(error) = kept {
-            let _ = self.file.set_len(self.bytes); // what counts is `bytes`; a torn line is dropped at start
+            let _ = self.file.set_len(self.bytes); // `bytes` is what counts; the next start drops an incomplete line
             return Err(error);
         }
         self.bytes += line.len() as u64;
@@ -424,8 +424,8 @@ mod tests {
         ] {
             fs::write(&path, &lines).expect("writes");
             let error = Journal::open(&path, Flush::System, true).expect_err("is newer").to_string();
-            let told = ["upgrade", VERSION].into_iter().chain(names).all(|word| error.contains(word));
-            assert!(told, "{error}");
+            let complete = ["upgrade", VERSION].into_iter().chain(names).all(|word| error.contains(word));
+            assert!(complete, "{error}");
             assert_eq!(fs::read_to_string(&path).expect("reads"), lines, "no byte is changed");
         }
     }

@@ -39,7 +39,7 @@ async fn serve_requests(
         let client_id = if is_readable(route) { read_header(&mut frame, route)? } else { String::new() };
         let call = Call { core: Arc::clone(core), version: route.version, client_id, peer, local };
         let answer = tokio::select! {
-            biased; // a request is begun even if its client has gone: it may have wanted no answer
+            biased; // start the request even if the client is gone: it may not want a response
             answer = answer(&call, route, frame) => answer?,
             () = hung_up(socket) => return Ok(()),
         };

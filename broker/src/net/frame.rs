@@ -50,7 +50,7 @@ impl Budget {
         if held.beyond.is_some() {
             return;
         }
-        let bytes = bytes as u32; // at most the largest request
+        let bytes = bytes as u32; // at most REQUEST_BYTES_MAX
         let permit = match self.shared.try_acquire_many(bytes) {
             Ok(permit) => Ok(permit),
             Err(_) => tokio::select! {
@@ -63,7 +63,7 @@ impl Budget {
         };
         match (permit, &mut held.shared) {
             (Ok(permit), Some(shared)) => shared.merge(permit),
-            (permit, shared) => *shared = permit.ok(), // it is never closed
+            (permit, shared) => *shared = permit.ok(), // the semaphore is never closed
         }
     }
 }

@@ -18,7 +18,7 @@ use crate::topics::Topics;
 impl Transactions {
     /// Finishes the transactions that were decided, and aborts those that were open.
     pub(crate) fn recover(&self, topics: &Topics, groups: &Groups, now_ms: i64) {
-        let begun: BTreeSet<String> = self.journal.read(|image| {
+        let open_ids: BTreeSet<String> = self.journal.read(|image| {
             let ids = image.transactional_ids.iter();
             ids.filter(|(_, image)| image.open).map(|(id, _)| id.clone()).collect()
         });
@@ -35,11 +35,11 @@ impl Transactions {
             let producer = transaction.producer();
             let written = open.remove(&producer.id).unwrap_or_default();
             if let Phase::Decided(_) = transaction.phase() {
-                continue; // it could not be finished, and is tried again
+                continue; // could not be finished; it will be retried
             }
             // A marker that is missing from a former owner's transaction fences nobody.
             let is_own = written.iter().any(|(epoch, _)| *epoch >= producer.epoch);
-            if is_own || begun.contains(&id) {
+            if is_own || open_ids.contains(&id) {
                 let aborted = self.abort_interrupted(&id, &mut transaction, written, (topics, groups), now_ms);
                 aborted.unwrap_or_else(|error| self.retry_later(&id, error, now_ms));
             } else {

@@ -204,7 +204,7 @@ impl Transactions {
     pub(crate) fn handle_timeouts(&self, topics: &Topics, groups: &Groups, now_ms: i64) {
         let retry = self.retry_at_ms.lock().take_if(|retry_at_ms| *retry_at_ms <= now_ms).is_some();
         if self.retry_at_ms.lock().is_some() {
-            return; // what failed a moment ago would fail again
+            return; // a retry this soon would fail again
         }
         for (id, transaction) in self.all() {
             let mut transaction = transaction.lock();
