@@ -104,8 +104,9 @@ impl Broker {
     /// # Errors
     ///
     /// Fails if the folder is in use by another process or cannot be read or written, if the address cannot be bound, or
-    /// if the data in the folder is damaged or was written by a newer version; see [`StartError`]. If the journal is
-    /// damaged, missing or newer, no data in the folder is changed.
+    /// if the journal is damaged, missing although there are records, or written by a newer version; see [`StartError`].
+    /// A journal that cannot be used is left unchanged, and so are the logs. Damaged or missing logs do not prevent the
+    /// start: they are reported in the log, and reading their lost offsets fails.
     ///
     /// # Panics
     ///
@@ -119,8 +120,8 @@ impl Broker {
         self.address
     }
 
-    /// Shuts the broker down: closes all connections, forces written data to the disk and unlocks the folder. Errors are
-    /// logged; the next start then verifies what this one could not write.
+    /// Shuts the broker down: closes all connections, forces written data to the disk and unlocks the folder. If
+    /// that fails, the error is logged, and the next start verifies checksums as after a crash.
     ///
     /// Dropping the broker does the same, but blocks the thread while it writes to the disk.
     pub async fn shutdown(mut self) {

@@ -120,13 +120,13 @@ fn partitions_of(topic: &str, indexes: &[i32]) -> Vec<TopicPartition> {
 type FetchedOffset = (TopicPartition, Result<CommittedOffset, ResponseError>);
 
 fn fetched(call: &Call, wanted: &OffsetQuery, stable: bool) -> Vec<FetchedOffset> {
-    let look = |offsets: &Offsets| {
+    let read = |offsets: &Offsets| {
         let all = || offsets.committed().keys().cloned().collect();
         let partitions = wanted.partitions.clone().unwrap_or_else(all);
         partitions.into_iter().map(|at| fetched_one(offsets, at, stable)).collect()
     };
     let nothing = Offsets::default();
-    call.core.groups.inspect(&wanted.group, |group| look(group.offsets)).unwrap_or_else(|| look(&nothing))
+    call.core.groups.inspect(&wanted.group, |view| read(view.offsets)).unwrap_or_else(|| read(&nothing))
 }
 
 fn fetched_one(offsets: &Offsets, at: TopicPartition, stable: bool) -> FetchedOffset {

@@ -108,10 +108,10 @@ pub(crate) fn list_transactions(call: &Call, request: ListTransactionsRequest) -
             && (call.version < 1 || request.duration_filter < 0 || old)
     };
     let listed = |id: String| {
-        let look = |transaction: &Transaction| {
+        let summarize = |transaction: &Transaction| {
             wanted(transaction).then(|| (transaction.producer().id, transaction.state_name()))
         };
-        let (producer_id, state) = call.core.transactions.inspect(&id, look)??;
+        let (producer_id, state) = call.core.transactions.inspect(&id, summarize)??;
         let listed = ListedTransaction::default().with_transactional_id(TransactionalId(text(id)));
         Some(listed.with_producer_id(producer_id.into()).with_transaction_state(text(state)))
     };

@@ -164,8 +164,8 @@ impl Group {
         Ok(())
     }
 
-    /// Checks whether the caller can commit offsets. Without a member id that is possible only while the group has no
-    /// members.
+    /// Checks whether the caller can commit offsets. Without a member id that is possible only in a transaction, or while
+    /// the group has no members.
     pub(crate) fn handle_commit(
         &mut self,
         caller: &Caller,

@@ -147,11 +147,11 @@ impl Log {
 
     /// The start of a producer's open transaction if records after it are lost; the marker that ended it may be among
     /// them.
-    pub(crate) fn start_in_front_of_loss(&self, producer_id: i64) -> Option<i64> {
+    pub(crate) fn start_before_loss(&self, producer_id: i64) -> Option<i64> {
         let state = self.state.lock();
         let start = state.transactions.start_of(producer_id)?;
-        let behind = state.lost.iter().any(|lost| lost.next_offset > start);
-        behind.then_some(start)
+        let is_followed_by_loss = state.lost.iter().any(|lost| lost.next_offset > start);
+        is_followed_by_loss.then_some(start)
     }
 
     /// The state of all known producers.

@@ -63,7 +63,7 @@ impl Transactions {
                 known.into_iter().for_each(|id| self.producer_ids.skip_past(id));
                 for producer in log.open_transactions() {
                     let at = TopicPartition::new(&topic.name, partition);
-                    if let Some(first_offset) = log.start_in_front_of_loss(producer.id) {
+                    if let Some(first_offset) = log.start_before_loss(producer.id) {
                         report_lost_end(&at, producer, first_offset);
                     }
                     open.entry(producer.id).or_default().push((producer.epoch, at));
