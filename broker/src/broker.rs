@@ -1,6 +1,7 @@
-//! Starting and ending a broker.
+//! Starting a broker and shutting it down.
 //!
-//! Apart because it is the spine: lock, listen, journal, topics, groups, transactions, serve; and the same back.
+//! Separate because it is the spine, to be read from top to bottom: lock the folder, listen, open the journal, the
+//! topics, the groups and the transactions, serve; and back again.
 
 use std::fs;
 use std::io;
@@ -11,7 +12,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use uuid::Uuid;
@@ -21,69 +21,32 @@ use crate::clock::now_ms;
 use crate::config::{Config, Storage};
 use crate::core::{Answers, Core};
 use crate::group::Groups;
-use crate::lock::{FolderLock, LockError, expected_at, remember, running_broker};
-use crate::log::{RecoveryError, make_folder};
-use crate::meta::{FORMAT, Journal, JournalError};
+use crate::listen::listen_for_all;
+use crate::lock::{FolderLock, LockError, remember, running_broker};
+use crate::log::make_folder;
+use crate::meta::{FORMAT, Journal};
 use crate::net;
+use crate::start_error::StartError;
 use crate::topics::{Topics, holds_records};
 use crate::txn::Transactions;
 
-/// What everyone who starts a broker should know; the command line prints it too.
+/// The notice for everyone who starts a broker: it is not meant for production. The command line prints it as well.
 pub const ADVICE: &str =
     "the embedded broker is for trying, testing and development: production data belongs in a real Kafka cluster";
 
-/// How often the clock is looked at although no deadline is known.
+/// The maximum time between two checks of the clock, when no deadline is known.
 const TIMER_PAUSE: Duration = Duration::from_secs(60);
-/// And how often at most.
+/// The minimum time between two checks of the clock.
 const TIMER_PAUSE_MIN: Duration = Duration::from_millis(1);
 const JOURNAL_FILE: &str = "journal";
 const LOGS_FOLDER: &str = "logs";
-/// A file that is there when the last process ended in order.
+/// A file that exists if the last broker was shut down cleanly.
 const CLEAN_FILE: &str = "clean";
 
-/// Why a broker did not start.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// Another process has the folder; when its broker is up, a client can talk to that one.
-    #[error("the folder {} is in use by another process{}", folder.display(), listening(*running))]
-    Locked {
-        /// The folder.
-        folder: PathBuf,
-        /// Where the other process's broker listens.
-        running: Option<SocketAddr>,
-    },
-    /// The folder cannot be made or locked.
-    #[error("could not use the folder {}: {cause}", folder.display())]
-    Folder {
-        /// The folder.
-        folder: PathBuf,
-        /// What the system says.
-        cause: io::Error,
-    },
-    /// The address is taken, or is not one of this machine.
-    #[error("could not listen on {address}: {cause}")]
-    Listen {
-        /// The address.
-        address: SocketAddr,
-        /// What the system says.
-        cause: io::Error,
-    },
-    /// The journal cannot be read.
-    #[error(transparent)]
-    Journal(#[from] JournalError),
-    /// A log cannot be read.
-    #[error(transparent)]
-    Log(#[from] RecoveryError),
-    /// What every topic must have cannot be set.
-    #[error("could not bring the topics up to date: {0}")]
-    Topics(String),
-}
-
-fn listening(running: Option<SocketAddr>) -> String {
-    running.map(|address| format!(", whose broker listens on {address}")).unwrap_or_default()
-}
-
-/// A running broker. It ends with [`Broker::shutdown`], or when it is dropped.
+/// A running broker.
+///
+/// It runs as tasks of the tokio runtime in which it was started, and it stops with [`Broker::shutdown`] or when this is
+/// dropped. The crate documentation has a complete example with a producer and a consumer.
 #[derive(Debug)]
 pub struct Broker {
     address: SocketAddr,
@@ -91,15 +54,7 @@ pub struct Broker {
     tasks: Vec<JoinHandle<()>>,
 }
 
-/// Starts a broker; when this returns it answers. Costs reading the batch headers of all logs, and after a crash the
-/// last segments as a whole. Must be called in a tokio runtime, in which the broker then runs.
-///
-/// Boxed, so that the broker is compiled here and not again in every crate that starts one.
-pub fn start(config: Config) -> Pin<Box<dyn Future<Output = Result<Broker, StartError>> + Send>> {
-    Box::pin(begin(config))
-}
-
-async fn begin(config: Config) -> Result<Broker, StartError> {
+async fn start(config: Config) -> Result<Broker, StartError> {
     tracing::info!("{ADVICE}");
     let lock = match &config.storage {
         Storage::Folder(folder) => Some(take_folder(folder)?),
@@ -112,11 +67,11 @@ async fn begin(config: Config) -> Result<Broker, StartError> {
     if let Storage::Folder(folder) = &core.config.storage
         && let Err(error) = remember(folder, &addresses)
     {
-        tracing::warn!(%error, "could not note where the broker listens");
+        tracing::warn!(%error, "could not save the addresses of the broker");
     }
     let serving = tokio::spawn(net::serve(listeners, Arc::clone(&core)));
-    let timing = tokio::spawn(keep_time(Arc::clone(&core)));
-    tracing::info!(%address, topics = core.topics.all().len(), "the broker is up");
+    let timing = tokio::spawn(run_timer(Arc::clone(&core)));
+    tracing::info!(%address, topics = core.topics.all().len(), "broker started");
     Ok(Broker { address, core, tasks: vec![serving, timing] })
 }
 
@@ -125,16 +80,54 @@ fn io_error(address: SocketAddr, error: tokio::task::JoinError) -> StartError {
 }
 
 impl Broker {
-    /// Where it listens, with the port that was taken.
+    /// Starts a broker. When this returns, it accepts connections at [`Broker::address`].
+    ///
+    /// Must be called in a tokio runtime; the broker runs there. A test that blocks its thread in a client needs a
+    /// runtime with several threads, because the broker must be able to answer meanwhile.
+    ///
+    /// In memory there is nothing to read. Over a folder it reads the batch headers of all logs and, if the last
+    /// broker was not shut down cleanly, the last segment of every partition as a whole.
+    ///
+    /// The future is boxed, so that the broker is compiled in this crate and not again in every crate that starts one.
+    ///
+    /// ```
+    /// # tokio::runtime::Runtime::new().expect("a runtime").block_on(async {
+    /// use headwater_broker::{Broker, Config};
+    ///
+    /// let broker = Broker::start(Config::in_memory()).await?;
+    /// println!("bootstrap.servers={}", broker.address());
+    /// broker.shutdown().await;
+    /// # Ok::<(), headwater_broker::StartError>(())
+    /// # }).expect("starts");
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Fails if the folder is in use by another process or cannot be read or written, if the address cannot be bound, or
+    /// if the journal is damaged, missing although there are records, or written by a newer version; see [`StartError`].
+    /// A journal that cannot be used is left unchanged, and so are the logs. Damaged or missing logs do not prevent the
+    /// start: they are reported in the log, and reading their lost offsets fails.
+    ///
+    /// # Panics
+    ///
+    /// The returned future panics if it is polled outside of a tokio runtime.
+    pub fn start(config: Config) -> Pin<Box<dyn Future<Output = Result<Broker, StartError>> + Send>> {
+        Box::pin(start(config))
+    }
+
+    /// The address that the broker listens on, with the actual port if the config asked for port 0.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Ends all connections, forces what was written to the disk and gives the folder back.
+    /// Shuts the broker down: closes all connections, forces written data to the disk and unlocks the folder. If
+    /// that fails, the error is logged, and the next start verifies checksums as after a crash.
+    ///
+    /// Dropping the broker does the same, but blocks the thread while it writes to the disk.
     pub async fn shutdown(mut self) {
         for task in std::mem::take(&mut self.tasks) {
             task.abort();
-            let _ = task.await; // it was aborted
+            let _ = task.await; // fails, because the task was aborted
         }
         let core = Arc::clone(&self.core);
         on_disk(&self.core, move || close(&core)).await;
@@ -157,46 +150,6 @@ fn take_folder(folder: &Path) -> Result<FolderLock, StartError> {
     })
 }
 
-/// Listens where it is said, and where processes look that joined an earlier broker of the folder. One that may take any port
-/// takes the latest of theirs. Gives the addresses, too, first the one that others are told.
-async fn listen_for_all(config: &Config) -> Result<(Vec<TcpListener>, Vec<SocketAddr>), StartError> {
-    let expected = match &config.storage {
-        Storage::Folder(folder) => expected_at(folder),
-        Storage::Memory => Vec::new(),
-    };
-    let mut expected = expected.into_iter().filter(|address| address.ip().is_loopback());
-    let mut first = None;
-    if config.listen.port() == 0 {
-        while let (None, Some(address)) = (&first, expected.next()) {
-            first = listen(address).await.ok();
-        }
-    }
-    let (listener, address) = match first {
-        Some(found) => found,
-        None => listen(config.listen).await?,
-    };
-    let (mut listeners, mut addresses) = (vec![listener], vec![address]);
-    for other in expected {
-        // Another program may have taken it meanwhile.
-        if let Ok((listener, found)) = listen(other).await {
-            tracing::info!(address = %found, "listening also where an earlier broker of this folder was joined");
-            listeners.push(listener);
-            addresses.push(found);
-        }
-    }
-    Ok((listeners, addresses))
-}
-
-async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
-    let failed = |cause| StartError::Listen { address, cause };
-    let listener = TcpListener::bind(address).await.map_err(failed)?;
-    let bound = listener.local_addr().map_err(failed)?;
-    if !bound.ip().is_loopback() {
-        tracing::warn!(address = %bound, "listening beyond loopback: whoever reaches the port may read and change everything");
-    }
-    Ok((listener, bound))
-}
-
 fn open(config: Config, mut lock: Option<FolderLock>, address: SocketAddr) -> Result<Core, StartError> {
     let (journal, logs, trusted) = match &config.storage {
         Storage::Folder(folder) => open_folder(folder, &config)?,
@@ -206,7 +159,7 @@ fn open(config: Config, mut lock: Option<FolderLock>, address: SocketAddr) -> Re
     let journal = Arc::new(journal);
     let timer = Arc::new(Notify::new());
     let sign = || journal.sign(|| Uuid::new_v4().simple().to_string()[..22].to_owned()).map_err(failed);
-    let is_older = journal.look(|image| image.cluster.as_ref().is_some_and(|cluster| cluster.format < FORMAT));
+    let is_older = journal.read(|image| image.cluster.as_ref().is_some_and(|cluster| cluster.format < FORMAT));
     if !is_older {
         sign()?;
     }
@@ -219,19 +172,19 @@ fn open(config: Config, mut lock: Option<FolderLock>, address: SocketAddr) -> Re
     let transactions = Transactions::open(&journal, &timer);
     transactions.recover(&topics, &groups, now_ms());
     if let Some(lock) = &mut lock {
-        lock.tell(address).map_err(failed)?;
+        lock.write_address(address).map_err(failed)?;
     }
     let (answers, lock) = (Answers::default(), Mutex::new(lock));
     Ok(Core { config, cluster_id, journal, topics, groups, transactions, answers, timer, lock })
 }
 
-/// The journal, the folder of the logs, and whether the last broker ended in order. Nothing is changed when the journal
-/// cannot be trusted.
+/// Opens the journal and returns it with the folder of the logs, and whether the last broker was shut down cleanly. If
+/// the journal cannot be read, nothing in the folder is changed.
 fn open_folder(folder: &Path, config: &Config) -> Result<(Journal, Option<PathBuf>, bool), StartError> {
     let logs = folder.join(LOGS_FOLDER);
     let must_exist = holds_records(&logs).map_err(|cause| StartError::Folder { folder: logs.clone(), cause })?;
     let journal = Journal::open(&folder.join(JOURNAL_FILE), config.flush, must_exist)?;
-    // From here on the folder is not clean until the broker ends in order.
+    // From here on, the folder counts as clean only after the next clean shutdown.
     let trusted = fs::remove_file(folder.join(CLEAN_FILE)).is_ok();
     Ok((journal, Some(logs), trusted))
 }
@@ -243,8 +196,8 @@ fn folder_of(config: &Config) -> PathBuf {
     }
 }
 
-/// Does what becomes due, until the task is aborted.
-async fn keep_time(core: Arc<Core>) {
+/// Handles timeouts until the task is aborted.
+async fn run_timer(core: Arc<Core>) {
     loop {
         let working = Arc::clone(&core);
         let next_ms = on_disk(&core, move || working.handle_timeouts(now_ms())).await;
@@ -257,16 +210,16 @@ async fn keep_time(core: Arc<Core>) {
     }
 }
 
-/// Ends the use of the folder; the second time there is nothing to do.
+/// Closes the logs and the journal and unlocks the folder. The second call does nothing.
 fn close(core: &Core) {
     let Some(lock) = core.lock.lock().take() else { return };
     let synced = core.topics.close()
-        & core.journal.close().inspect_err(|error| tracing::error!(%error, "could not sync")).is_ok();
+        & core.journal.close().inspect_err(|error| tracing::error!(%error, "could not sync the journal")).is_ok();
     if let Storage::Folder(folder) = &core.config.storage
         && synced
         && let Err(error) = fs::write(folder.join(CLEAN_FILE), "")
     {
-        tracing::warn!(%error, "could not note that the broker ended in order");
+        tracing::warn!(%error, "could not record the clean shutdown");
     }
     lock.release();
 }

@@ -1,6 +1,6 @@
-//! How a broker is set up, and the limits that keep one client from taking all.
+//! The configuration of a broker, and the limits that keep one client from using up all resources.
 //!
-//! Apart so that every knob and every limit is found in one place.
+//! Separate so that every option and every limit is in one place.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -8,80 +8,101 @@ use std::time::Duration;
 
 pub use crate::log::Flush;
 
-/// How long the rest of a request may be in coming before the connection is closed.
+/// How long the remaining bytes of a request can take before the connection is closed.
 pub(crate) const REQUEST_PAUSE_MAX: Duration = Duration::from_secs(20);
-/// How long a client may take none of its answer before the connection is closed: as long as Kafka leaves a connection
-/// idle, since a consumer reads nothing while it is busy with the last records.
+/// How long a client can read none of its response before the connection is closed. It is as long as Kafka keeps an
+/// idle connection, because a consumer reads nothing while it processes the previous records.
 pub(crate) const ANSWER_PAUSE_MAX: Duration = Duration::from_secs(600);
-/// From how many bytes of answers that clients have not taken yet on fetches are given less, however much they ask for.
+/// The number of unread response bytes above which fetches return less than they ask for.
 pub(crate) const ANSWER_BYTES_MAX: usize = 400 << 20;
-/// How much a fetch may be given in any case.
+/// The size that a fetch can always return, in bytes.
 pub(crate) const FETCH_BYTES_MIN: usize = 1 << 20;
-/// Most elements of all arrays of a request. One takes several hundred bytes of memory when it is read and answered.
+/// The maximum number of elements in all arrays of a request. An element takes several hundred bytes of memory while
+/// the request is decoded and answered.
 pub(crate) const REQUEST_ELEMENTS_MAX: usize = 200_000;
-/// Most topics that are made because one request for metadata names them. A client asks again for those that are missing.
+/// The maximum number of topics that one metadata request can create. A client asks again for those that are missing.
 pub(crate) const TOPICS_MADE_MAX: usize = 100;
-/// Most bytes that a member of a group may leave with it, and that its leader may give it back.
+/// The maximum size of a member's metadata, and of the assignments that a leader sends.
 pub(crate) const MEMBER_BYTES_MAX: usize = 4 << 20;
-/// Largest request, in bytes: Kafka's `socket.request.max.bytes`.
+/// The maximum size of a request, in bytes: Kafka's `socket.request.max.bytes`.
 pub(crate) const REQUEST_BYTES_MAX: usize = 100 << 20;
-/// Most bytes of all requests that have arrived and are being handled; reading further ones waits. It must be larger
-/// than the largest request. Each connection handles one request at a time, the others wait in its socket.
+/// The maximum size of all requests that are being handled, in bytes; further requests are not read until there is
+/// room. It must be larger than the largest request. Each connection handles one request at a time; later ones wait in
+/// its socket.
 pub(crate) const REQUEST_BYTES_IN_FLIGHT_MAX: usize = 400 << 20;
-/// Most bytes of records in one answer to a fetch: Kafka's `fetch.max.bytes`.
+/// The maximum size of the records in one fetch response, in bytes: Kafka's `fetch.max.bytes`.
 pub(crate) const FETCH_BYTES_MAX: usize = 55 << 20;
-/// Longest that a fetch waits for records, in ms.
+/// The maximum time that a fetch waits for records, in ms.
 pub(crate) const FETCH_WAIT_MS_MAX: i32 = 300_000;
-/// After what time a producer that writes nothing is forgotten by a partition, in ms.
+/// How long a partition keeps the state of a producer that writes nothing, in ms.
 pub(crate) const PRODUCER_IDLE_MS_MAX: i64 = 24 * 3_600 * 1_000;
 
-/// How a broker is set up.
+/// The configuration of a broker.
 ///
-/// ```no_run
-/// # async fn run() -> Result<(), headwater_broker::StartError> {
-/// use headwater_broker::{Config, start};
+/// Begin with [`Config::in_memory`] or [`Config::in_folder`] and change what should be different:
 ///
-/// let broker = start(Config::in_memory()).await?;
-/// println!("listening on {}", broker.address());
+/// ```
+/// # tokio::runtime::Runtime::new().expect("a runtime").block_on(async {
+/// use headwater_broker::{Broker, Config};
+///
+/// let config = Config { default_partitions: 4, auto_create_topics: false, ..Config::in_memory() };
+/// let broker = Broker::start(config).await?;
+/// assert!(broker.address().ip().is_loopback());
 /// broker.shutdown().await;
-/// # Ok(())
-/// # }
+/// # Ok::<(), headwater_broker::StartError>(())
+/// # }).expect("starts");
 /// ```
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Where to listen; port 0 takes a free one. Anything but loopback is warned of, since
-    /// whoever reaches the port may read and change everything.
+    /// The address to listen on; port 0 picks a free port. An address other than loopback is logged as a warning,
+    /// because anyone who can reach the port can read and change everything.
     pub listen: SocketAddr,
-    /// Host and port that clients are told; `None` tells each client the address it has reached.
+    /// The host and port that clients are told to connect to; with `None`, each client is told the address that it
+    /// connected to.
     pub advertised: Option<(String, u16)>,
-    /// Where records are kept.
+    /// Where the data is stored.
     pub storage: Storage,
-    /// When writes are forced to the disk; without meaning in memory.
+    /// When writes are forced to the disk; has no effect in memory.
     pub flush: Flush,
-    /// Whether a client that asks for a missing topic, and allows it, gets a new one.
+    /// Whether a metadata request for a missing topic creates it, if the client allows that.
     pub auto_create_topics: bool,
-    /// Partitions of a topic that is made without saying how many, at least 1.
+    /// The number of partitions of a topic that is created without one; at least 1.
     pub default_partitions: i32,
     /// How long a new consumer group waits for more members before its first assignment, in ms.
     pub group_initial_delay_ms: u64,
 }
 
-/// Where records are kept.
+/// Where a broker stores its data.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Storage {
-    /// In this folder, which is made when it is missing and belongs to one process at a time.
+    /// In this folder, which is created if it does not exist. Only one process can use it at a time.
     Folder(PathBuf),
-    /// In memory, until the broker ends.
+    /// In memory, until the broker is shut down.
     Memory,
 }
 
 impl Config {
-    /// A broker on a free loopback port that keeps nothing.
+    /// A broker on a free loopback port that stores everything in memory.
     pub fn in_memory() -> Config {
         Config::with(Storage::Memory)
     }
 
-    /// A broker on a free loopback port that keeps everything in a folder.
+    /// A broker on a free loopback port that stores everything in a folder.
+    ///
+    /// The next broker of the folder has all of its topics, records and committed offsets:
+    ///
+    /// ```
+    /// # tokio::runtime::Runtime::new().expect("a runtime").block_on(async {
+    /// use headwater_broker::{Broker, Config};
+    ///
+    /// let folder = tempfile::tempdir()?;
+    /// for _ in 0..2 {
+    ///     let broker = Broker::start(Config::in_folder(folder.path())).await?;
+    ///     broker.shutdown().await;
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).expect("starts");
+    /// ```
     pub fn in_folder(folder: impl Into<PathBuf>) -> Config {
         Config::with(Storage::Folder(folder.into()))
     }

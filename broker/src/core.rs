@@ -1,6 +1,6 @@
-//! What all requests share: the topics, the groups, the transactions and the journal.
+//! The state that all requests share: topics, groups, transactions and the journal.
 //!
-//! Apart because it is only a place where they are held together; each has its own lock.
+//! Separate because it only holds them together; each has its own lock.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -17,10 +17,10 @@ use crate::meta::Journal;
 use crate::topics::Topics;
 use crate::txn::Transactions;
 
-/// The number of the only broker.
+/// The id of the only broker.
 pub(crate) const BROKER_ID: i32 = 1;
 
-/// Everything a request may need.
+/// Everything that a request may need.
 #[derive(Debug)]
 pub(crate) struct Core {
     pub(crate) config: Config,
@@ -30,18 +30,18 @@ pub(crate) struct Core {
     pub(crate) groups: Groups,
     pub(crate) transactions: Transactions,
     pub(crate) answers: Answers,
-    /// Notified when a deadline may have become earlier.
+    /// Notified when the next deadline may have moved closer.
     pub(crate) timer: Arc<Notify>,
     pub(crate) lock: Mutex<Option<FolderLock>>,
 }
 
-/// The bytes of answers that clients have not taken yet.
+/// Counts the response bytes that clients have not read yet.
 #[derive(Debug, Default)]
 pub(crate) struct Answers {
     bytes: AtomicUsize,
 }
 
-/// An answer that is being written.
+/// A response that is being written.
 #[derive(Debug)]
 pub(crate) struct HeldAnswer<'a> {
     answers: &'a Answers,
@@ -49,13 +49,13 @@ pub(crate) struct HeldAnswer<'a> {
 }
 
 impl Answers {
-    /// Counts an answer until the result is dropped.
+    /// Counts a response until the returned guard is dropped.
     pub(crate) fn hold(&self, bytes: usize) -> HeldAnswer<'_> {
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
         HeldAnswer { answers: self, bytes }
     }
 
-    /// Most bytes of records that the next fetch may be given: the less, the more is held.
+    /// The maximum size of the records in the next fetch response: the more bytes are unread, the less.
     pub(crate) fn fetch_bytes_max(&self) -> usize {
         let room = ANSWER_BYTES_MAX.saturating_sub(self.bytes.load(Ordering::Relaxed));
         (room / 4).clamp(FETCH_BYTES_MIN, FETCH_BYTES_MAX)
@@ -69,7 +69,7 @@ impl Drop for HeldAnswer<'_> {
 }
 
 impl Core {
-    /// Host and port that a client which reached `local` is told.
+    /// The host and port advertised to a client that connected to `local`.
     pub(crate) fn advertised(&self, local: SocketAddr) -> (String, i32) {
         match &self.config.advertised {
             Some((host, port)) => (host.clone(), i32::from(*port)),
@@ -77,7 +77,7 @@ impl Core {
         }
     }
 
-    /// Does everything that has become due and says when to come back at the latest, in ms since 1970.
+    /// Handles everything that is due and returns the next deadline, in ms since the Unix epoch.
     pub(crate) fn handle_timeouts(&self, now_ms: i64) -> Option<i64> {
         self.groups.handle_timeouts(now_ms);
         self.transactions.handle_timeouts(&self.topics, &self.groups, now_ms);
@@ -85,7 +85,7 @@ impl Core {
         deadlines.into_iter().flatten().min()
     }
 
-    /// Forgets idle producers.
+    /// Removes the state of idle producers.
     pub(crate) fn handle_idle_producers(&self) {
         let before_ms = now_ms() - PRODUCER_IDLE_MS_MAX;
         for log in self.topics.all().iter().flat_map(|topic| topic.logs()) {

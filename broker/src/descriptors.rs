@@ -1,35 +1,35 @@
-//! How many files and sockets this process may have open, and how the broker divides them.
+//! How many files and sockets this process can open, and how the broker divides them.
 //!
-//! Apart because both the listener and the open segment files are measured by it. The limit is read from `/proc`, which
-//! needs neither unsafe code nor another dependency; where there is none, the common limit is assumed.
+//! Separate because both the listener and the cache of segment files depend on it. The limit is read from `/proc`,
+//! which needs neither unsafe code nor another dependency; without `/proc` the usual limit is assumed.
 
-/// What is assumed where the limit cannot be read: the common soft limit.
+/// The limit to assume if it cannot be read: the usual soft limit.
 const LIMIT_ASSUMED: usize = 1_024;
-/// Fewest connections that are allowed, however low the limit is.
+/// The minimum number of connections, however low the limit is.
 const CONNECTIONS_MIN: usize = 16;
-/// Fewest and most segment files that are kept open.
+/// The minimum and maximum number of segment files that are kept open.
 const SEGMENT_FILES: std::ops::RangeInclusive<usize> = 16..=4_000;
 
-/// What the broker may take.
+/// The broker's share of the file descriptors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Descriptors {
     /// The soft limit of the process.
     pub(crate) limit: usize,
-    /// Most connections at a time.
+    /// The maximum number of connections.
     pub(crate) connections_max: usize,
-    /// Most segment files open at a time.
+    /// The maximum number of open segment files.
     pub(crate) segment_files_max: usize,
 }
 
 impl Descriptors {
-    /// As the limit is now.
+    /// Divides the current limit of this process.
     pub(crate) fn of_process() -> Descriptors {
         let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
         Descriptors::divided(soft_limit(&limits).unwrap_or(LIMIT_ASSUMED))
     }
 
-    /// Half for connections and a quarter for segments; the rest is for everything else in the process, which may be
-    /// the clients of this broker.
+    /// Half for connections and a quarter for segments. The rest is left to the other parts of the process, which may
+    /// include clients of this broker.
     fn divided(limit: usize) -> Descriptors {
         Descriptors {
             limit,
@@ -39,7 +39,7 @@ impl Descriptors {
     }
 }
 
-/// The soft limit in the text that the system gives of all limits.
+/// The soft limit from the contents of `/proc/self/limits`.
 fn soft_limit(limits: &str) -> Option<usize> {
     let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"))?;
     match line.split_whitespace().next()? {

@@ -1,61 +1,116 @@
-//! A single-node Kafka-compatible broker for trying, testing and development.
+//! A single-node, Kafka-compatible broker in the process: for tests, for development and for trying things out.
 //!
-//! It speaks the Kafka protocol over segment files in a folder, or in memory, so that any Kafka client can write to
-//! it and read from it: idempotent and transactional produce, long-poll fetch, both isolation levels, admin requests
-//! and classic consumer groups. What it is not: replicated, secured or a place for production data ([`ADVICE`]).
+//! [`Broker::start`] starts one, in memory or over a folder, and any Kafka client can then connect to
+//! [`Broker::address`]: librdkafka and its bindings, the Java client, or the console tools. The broker supports
+//! idempotent and transactional producers, long-polling fetches, both isolation levels, consumer groups with the classic
+//! protocol, and the admin requests for topics, configs, groups, transactions and offsets.
 //!
 //! ```
-//! # tokio::runtime::Runtime::new().expect("a runtime").block_on(async {
-//! use headwater_broker::{Config, start};
+//! use std::time::Duration;
 //!
-//! let broker = start(Config::in_memory()).await.expect("starts");
-//! assert!(broker.address().ip().is_loopback());
-//! broker.shutdown().await;
-//! # });
+//! use headwater_broker::{Broker, Config};
+//! use rdkafka::ClientConfig;
+//! use rdkafka::consumer::{BaseConsumer, Consumer};
+//! use rdkafka::message::Message;
+//! use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let runtime = tokio::runtime::Runtime::new()?;
+//! let broker = runtime.block_on(Broker::start(Config::in_memory()))?;
+//! let address = broker.address().to_string();
+//!
+//! // The first record creates the topic.
+//! let producer: BaseProducer = ClientConfig::new().set("bootstrap.servers", &address).create()?;
+//! producer.send(BaseRecord::to("greetings").key("en").payload("hello")).map_err(|(error, _)| error)?;
+//! producer.flush(Duration::from_secs(10))?;
+//!
+//! let consumer: BaseConsumer = ClientConfig::new()
+//!     .set("bootstrap.servers", &address)
+//!     .set("group.id", "readers")
+//!     .set("auto.offset.reset", "earliest")
+//!     .create()?;
+//! consumer.subscribe(&["greetings"])?;
+//! let message = consumer.iter().next().expect("waits for a record")?;
+//! assert_eq!(message.payload(), Some(&b"hello"[..]));
+//!
+//! drop(message);
+//! drop((consumer, producer));
+//! runtime.block_on(broker.shutdown());
+//! # Ok(())
+//! # }
 //! ```
 //!
-//! # Rooms
+//! # What it does not do
 //!
-//! | room | holds | does not know |
+//! It is not a place for production data ([`ADVICE`]):
+//!
+//! * There is one broker, so there is no replication. The replication factor is always 1.
+//! * There is no TLS, no authentication and no authorization: anyone who can reach the port can read and change
+//!   everything. It therefore listens on loopback by default.
+//! * Retention and compaction do not run. Their topic settings are stored and shown, but records are deleted only with
+//!   their topic or by a DeleteRecords request.
+//! * The newer protocols are not supported: consumer groups of KIP-848, share groups, the second transaction protocol,
+//!   and fetch sessions. Clients fall back to the older versions by themselves.
+//! * It runs on Unix only.
+//!
+//! # Defaults
+//!
+//! [`Config::in_memory`] and [`Config::in_folder`] listen on a free loopback port, create missing topics with one
+//! partition when a client asks for them, leave it to the operating system when writes reach the disk, and let a new
+//! consumer group start without waiting for more members. A new topic keeps all records (`retention.ms` is -1) and
+//! accepts timestamps in the future; its other settings have Kafka's defaults. See [`Config`] for all options.
+//!
+//! # How it fails
+//!
+//! [`Broker::start`] returns a [`StartError`] and leaves nothing running. Afterwards, errors are reported to the client
+//! whose request failed, with Kafka's error codes, and in the log (with `tracing`). No request ends the broker: a request
+//! that cannot be decoded closes its connection.
+//!
+//! A broker that is killed loses nothing that was acknowledged, because the operating system has it. What survives a power
+//! failure depends on [`Flush`]. A full disk fails the write (`KAFKA_STORAGE_ERROR`) and leaves the log as it was. Records
+//! whose file is missing are reported at start; reading their offsets fails (`CORRUPT_MESSAGE`), and none of these offsets
+//! is assigned again. A transaction that was open when the broker ended is aborted and its producer is fenced.
+//!
+//! # Modules
+//!
+//! | module | contains | does not know |
 //! |---|---|---|
-//! | `broker` | starting and ending, top to bottom | requests |
-//! | `config` | every knob and every limit | who uses them |
-//! | `descriptors` | how many files and sockets there may be, for whom | files, sockets |
-//! | `trouble` | a failure that lasts, reported when it begins and ends | what fails |
-//! | `lock` | one process for a folder, and finding its broker | what is in the folder |
-//! | `net` | sockets, frames, the list of APIs and versions, from an API to its function | what requests mean |
-//! | `api/*` | one file for each family of APIs: Kafka's messages to calls of the rooms and back | sockets, files |
-//! | `topics` | topics by name, their settings and the logs of their partitions | the wire, groups, transactions |
-//! | `log` | raw batches in segments, producers' sequences, the ends of a log | topics by name, the wire |
-//! | `group` | members, generations, committed offsets; `coordinator` is still | logs, sockets |
-//! | `txn` | transactional ids and how a transaction ends; `transaction` is still | the wire, batches |
-//! | `meta` | the journal of everything that is no record | who decides the changes |
+//! | `broker` | starting and shutting down, from top to bottom | requests |
+//! | `config` | all options and all limits | who uses them |
+//! | `start_error` | why a broker did not start | how it starts |
+//! | `descriptors` | how many files and sockets can be open, and how they are divided | files, sockets |
+//! | `failure` | tracks a lasting failure, so that it is logged when it starts and when it is over | what fails |
+//! | `lock` | one process per folder, and finding its broker | what is in the folder |
+//! | `listen` | the addresses that a broker listens on | what is in the folder |
+//! | `net` | sockets, frames, the list of APIs and versions, dispatching a request to its handler | what requests mean |
+//! | `api/*` | the handlers, one file for each family of APIs: from Kafka's messages to the modules below and back | sockets, files |
+//! | `topics` | topics by name, their settings and the logs of their partitions | the protocol, groups, transactions |
+//! | `log` | raw batches in segments, the state of producers, the offsets of a log | topics, the protocol |
+//! | `group` | members, generations, committed offsets; `coordinator` does no I/O | logs, sockets |
+//! | `txn` | transactional ids and how a transaction ends; `transaction` does no I/O | the protocol, batches |
+//! | `meta` | the journal of all metadata | who decides the changes |
+//! | `topic_partition` | the name of a partition | everything else |
 //!
-//! Imports go down this list: `net → api → {topics, group, txn} → {log, meta}`. Still code takes the time
-//! as an argument; `clock` is the only clock.
+//! Imports go down: `net → api → {topics, group, txn} → {log, meta}`. Code without I/O takes the time as an argument;
+//! `clock` is the only clock.
 //!
-//! # What is on the disk
+//! # Files
 //!
 //! ```text
-//! lock       held while a broker runs, with its address
-//! clean      there when the last broker ended in order: checksums are not looked at again
-//! journal    one line a change: topics, settings, committed offsets, producer ids, transactions, how far logs have got
-//! logs/<topic id>/<partition>/<base offset>.log     batches as the producers packed them
-//! orphaned/<topic id>/                              what was in `logs` although the journal knew no such topic
+//! lock       locked while a broker is running; contains its address
+//! joined     locked by the processes that use the broker of another process
+//! addresses  the addresses at which such processes expect the next broker
+//! clean      exists after a clean shutdown: checksums need not be verified again
+//! journal    one line for each change: topics, settings, committed offsets, producer ids, transactions, log extents
+//! logs/<topic id>/<partition>/<base offset>.log     batches as the producers compressed them
+//! orphaned/<topic id>/                              folders found in `logs` whose topic is not in the journal
 //! ```
 //!
-//! Folders are made for their owner alone (mode 0700). Nothing that holds records is removed unless the journal says
-//! that its topic was deleted: without a journal, or with one that a newer version wrote, the broker does not start.
+//! Folders are created with mode 0700. Nothing that contains records is removed unless the journal says that its topic was
+//! deleted: if the journal is missing, or if a newer version wrote it, the broker does not start.
 //!
-//! A segment is closed when it reaches `segment.bytes`, so retention can remove whole files and compaction can
-//! replace them. Indexes by offset and by time are kept in memory and rebuilt from batch headers.
-//!
-//! # What survives what
-//!
-//! A broker that is killed loses nothing that was acknowledged: the operating system has it. What survives a loss of power
-//! is a choice, [`Flush`]. A full disk fails the write (`KAFKA_STORAGE_ERROR`) and leaves the log as it was. Records
-//! whose file is gone are reported at start; reading their offsets fails (`CORRUPT_MESSAGE`), and none of the offsets is
-//! given again. A transaction that was open when the broker ended is aborted and its producer fenced.
+//! A segment is closed when it reaches `segment.bytes`. Indexes by offset and by timestamp are kept in memory and rebuilt
+//! from batch headers.
 
 mod api;
 mod broker;
@@ -63,17 +118,22 @@ mod clock;
 mod config;
 mod core;
 mod descriptors;
+mod failure;
 mod group;
+mod listen;
 mod lock;
 mod log;
 mod meta;
 mod net;
+mod start_error;
+mod topic_partition;
 mod topics;
-mod trouble;
+
 mod txn;
 
-pub use broker::{ADVICE, Broker, StartError, start};
+pub use broker::{ADVICE, Broker};
 pub use config::{Config, Flush, Storage};
 pub use lock::{Joined, running_broker};
 pub use log::RecoveryError;
 pub use meta::JournalError;
+pub use start_error::StartError;

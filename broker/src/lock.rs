@@ -1,10 +1,10 @@
-//! One process for a folder, and how a second process finds the first one's broker.
+//! Makes sure that only one process uses a folder, and lets a second process find the broker of the first.
 //!
-//! Processes that joined a broker go on with whatever broker the folder has next, and look for it where theirs was. So the next
-//! one listens there, too, as long as any of them is left ([`Joined`]).
+//! Processes that joined a broker keep using the next broker of the folder and look for it at the address of the
+//! previous one. The next broker therefore listens there as well, for as long as any of them is running ([`Joined`]).
 //!
-//! Apart because of its rule: whether a broker runs is decided by the lock on the file, which ends with
-//! the process that holds it; the address in the file counts only while the lock is held.
+//! Separate because of its rule: whether a broker is running is decided by the lock on the file, which ends with the
+//! process that holds it. The address in the file counts only while the lock is held.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
@@ -14,34 +14,34 @@ use std::thread;
 use std::time::Duration;
 
 const LOCK_FILE: &str = "lock";
-/// Locked by every process that joined.
+/// Locked (shared) by every process that joined.
 const JOINED_FILE: &str = "joined";
-/// Where brokers of the folder listened that processes have joined, one address a line, the latest first.
+/// The addresses of earlier brokers that processes may have joined: one per line, the most recent first.
 const ADDRESSES_FILE: &str = "addresses";
-/// Most addresses that are remembered.
+/// The maximum number of remembered addresses.
 const ADDRESSES_MAX: usize = 4;
-/// A second process that only looks holds the lock for a moment, so starting tries this often.
+/// A second process that checks the lock holds it for a moment, so starting makes this many attempts.
 const LOCK_TRIES: usize = 10;
-/// How often a second process looks for the address of a broker that is about to start.
+/// How often a second process looks for the address of a broker that is starting.
 const ADDRESS_TRIES: usize = 100;
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// A folder that is ours until this is dropped.
+/// The lock on a folder, held until this is dropped.
 #[derive(Debug)]
 pub(crate) struct FolderLock {
     file: File,
 }
 
-/// Why a folder is not ours.
+/// Why a folder could not be locked.
 #[derive(Debug)]
 pub(crate) enum LockError {
-    /// Another process has it.
+    /// Another process holds the lock.
     Held,
     Io(io::Error),
 }
 
 impl FolderLock {
-    /// Takes the folder.
+    /// Locks the folder.
     pub(crate) fn take(folder: &Path) -> Result<FolderLock, LockError> {
         let mut options = OpenOptions::new();
         let file = options
@@ -54,7 +54,7 @@ impl FolderLock {
         for _ in 0..LOCK_TRIES {
             match file.try_lock() {
                 Ok(()) => {
-                    file.set_len(0).map_err(LockError::Io)?; // an address left by a process that was killed
+                    file.set_len(0).map_err(LockError::Io)?; // removes the address that a killed process left behind
                     return Ok(FolderLock { file });
                 }
                 Err(TryLockError::WouldBlock) => thread::sleep(PAUSE),
@@ -64,27 +64,50 @@ impl FolderLock {
         Err(LockError::Held)
     }
 
-    /// Tells other processes where the broker listens.
-    pub(crate) fn tell(&mut self, address: SocketAddr) -> io::Result<()> {
+    /// Publishes the broker's address to other processes.
+    pub(crate) fn write_address(&mut self, address: SocketAddr) -> io::Result<()> {
         self.file.rewind()?;
         self.file.write_all(format!("{address}\n").as_bytes())
     }
 
-    /// Gives the folder back, although the value lives on.
+    /// Unlocks the folder before this is dropped.
     pub(crate) fn release(&self) {
-        let _ = self.file.set_len(0); // while the lock is free nobody reads the address
-        let _ = self.file.unlock(); // ends with the file at the latest
+        let _ = self.file.set_len(0); // nobody reads the address while the file is unlocked
+        let _ = self.file.unlock(); // closing the file unlocks it in any case
     }
 }
 
-/// A process that uses the broker of another one on a folder, until this is dropped.
+/// A registration of this process as a user of another process's broker, until this is dropped.
+///
+/// Clients keep the address that they were given. If a process uses the broker of another process and that one ends, its
+/// clients find the next broker of the folder only if it listens at the same address. A registration makes it do so, even
+/// if it is configured with another address.
+///
+/// ```
+/// # tokio::runtime::Runtime::new().expect("a runtime").block_on(async {
+/// use headwater_broker::{Broker, Config, Joined};
+///
+/// let folder = tempfile::tempdir()?;
+/// let first = Broker::start(Config::in_folder(folder.path())).await?;
+/// let address = first.address();
+/// let joined = Joined::join(folder.path())?;
+/// first.shutdown().await;
+///
+/// let next = Broker::start(Config::in_folder(folder.path())).await?;
+/// assert_eq!(next.address(), address);
+/// # drop(joined);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).expect("starts");
+/// ```
 #[derive(Debug)]
 pub struct Joined {
     _file: File,
 }
 
 impl Joined {
-    /// Lets the next broker of the folder know that this process looks for it where the present one is.
+    /// Registers this process, so that the next broker of the folder also listens at the current broker's address.
+    ///
+    /// Fails if the folder does not exist or cannot be written.
     pub fn join(folder: &Path) -> io::Result<Joined> {
         let file = OpenOptions::new().write(true).create(true).truncate(false).open(folder.join(JOINED_FILE))?;
         file.lock_shared()?;
@@ -92,7 +115,7 @@ impl Joined {
     }
 }
 
-/// Where processes look for a broker of this folder that have joined one before; nowhere when none is left.
+/// The addresses at which registered processes expect the next broker of this folder; empty if there is none.
 pub(crate) fn expected_at(folder: &Path) -> Vec<SocketAddr> {
     let joined = File::open(folder.join(JOINED_FILE));
     let is_expected = joined.is_ok_and(|file| matches!(file.try_lock(), Err(TryLockError::WouldBlock)));
@@ -100,15 +123,28 @@ pub(crate) fn expected_at(folder: &Path) -> Vec<SocketAddr> {
     text.unwrap_or_default().lines().filter_map(|line| line.parse().ok()).take(ADDRESSES_MAX).collect()
 }
 
-/// Remembers where the broker of this folder listens, the address that others are told first.
+/// Stores the addresses of this folder's broker, the published one first.
 pub(crate) fn remember(folder: &Path, addresses: &[SocketAddr]) -> io::Result<()> {
     let lines = addresses.iter().take(ADDRESSES_MAX).map(|address| format!("{address}\n"));
     fs::write(folder.join(ADDRESSES_FILE), lines.collect::<String>())
 }
 
-/// The address of the broker that another process (or this one) runs over a folder; `None` when
-/// none does. Waits up to two seconds for a broker that is just starting. An address left behind by a process that
-/// was killed is never returned: the lock on the folder decides.
+/// The address of the broker that this or another process runs over a folder; `None` if there is none.
+///
+/// Waits up to two seconds for a broker that is starting, and blocks the thread meanwhile. The address that a killed
+/// process left behind is never returned, because the lock on the folder decides.
+///
+/// ```
+/// # tokio::runtime::Runtime::new().expect("a runtime").block_on(async {
+/// use headwater_broker::{Broker, Config, running_broker};
+///
+/// let folder = tempfile::tempdir()?;
+/// assert_eq!(running_broker(folder.path()), None);
+/// let broker = Broker::start(Config::in_folder(folder.path())).await?;
+/// assert_eq!(running_broker(folder.path()), Some(broker.address()));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).expect("starts");
+/// ```
 pub fn running_broker(folder: &Path) -> Option<SocketAddr> {
     for _ in 0..ADDRESS_TRIES {
         let mut file = File::open(lock_path(folder)).ok()?;
@@ -128,14 +164,14 @@ pub fn running_broker(folder: &Path) -> Option<SocketAddr> {
 fn is_held(file: &File) -> bool {
     match file.try_lock_shared() {
         Ok(()) => {
-            let _ = file.unlock(); // ends with the file at the latest
+            let _ = file.unlock(); // closing the file unlocks it in any case
             false
         }
         Err(_) => true,
     }
 }
 
-/// One that listens on all addresses is reached over loopback.
+/// A broker that listens on all addresses is reached over loopback.
 fn reachable(address: SocketAddr) -> SocketAddr {
     let ip = match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
@@ -159,7 +195,7 @@ mod tests {
         let address: SocketAddr = "127.0.0.1:1234".parse().expect("an address");
         assert_eq!(running_broker(folder.path()), None);
         let mut lock = FolderLock::take(folder.path()).expect("is free");
-        lock.tell(address).expect("writes");
+        lock.write_address(address).expect("writes");
         assert_eq!(running_broker(folder.path()), Some(address));
         assert!(matches!(FolderLock::take(folder.path()), Err(LockError::Held)));
         lock.release();

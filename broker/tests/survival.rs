@@ -1,6 +1,8 @@
-//! What survives the end of a broker: in order, by kill -9, and with a second process at the folder.
+//! What survives when a broker ends, by a shutdown or by kill -9, and how a second process finds the broker of a
+//! folder.
 //!
-//! Apart because these start other processes: this test's own executable, told by its environment to be a broker.
+//! Separate because these tests start other processes: this test's own executable, which runs a broker if its
+//! environment says so.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -10,7 +12,7 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use headwater_broker::{Broker, Config, Joined, StartError, running_broker, start};
+use headwater_broker::{Broker, Config, Joined, StartError, running_broker};
 use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::config::{FromClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
@@ -27,13 +29,13 @@ const FOLDER: &str = "HEADWATER_TEST_FOLDER";
 const LISTEN: &str = "HEADWATER_TEST_LISTEN";
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Not a test of its own: the other process of the tests below.
+/// Not a test by itself: this is the other process of the tests below.
 #[test]
 fn broker_process() {
     let (Ok(folder), Ok(listen)) = (std::env::var(FOLDER), std::env::var(LISTEN)) else { return };
     Runtime::new().expect("a runtime").block_on(async {
         let config = Config { listen: listen.parse().expect("an address"), ..Config::in_folder(folder) };
-        let _broker = start(config).await.expect("starts");
+        let _broker = Broker::start(config).await.expect("starts");
         std::future::pending::<()>().await;
     });
 }
@@ -48,7 +50,7 @@ impl Process {
         Process::start_by(Command::new(std::env::current_exe().expect("a path")), folder, listen)
     }
 
-    /// One that may have only so many files and sockets open.
+    /// A process with this limit of open files and sockets.
     fn start_with_open_files(limit: usize, folder: &Path, listen: SocketAddr) -> Process {
         let mut shell = Command::new("sh");
         let own = std::env::current_exe().expect("a path");
@@ -75,9 +77,9 @@ impl Drop for Process {
     }
 }
 
-/// A loopback port below the ephemeral ones, so that no client can take it by chance.
+/// A loopback port below the ephemeral ones, so that no client is assigned it by chance.
 ///
-/// Each is given once: tests run side by side, and a port is free until its broker has started.
+/// Each port is returned once: tests run in parallel, and a port stays free until its broker has started.
 fn free_address() -> SocketAddr {
     static GIVEN: AtomicU16 = AtomicU16::new(0);
     let first = 20_000 + (std::process::id() % 1_000) as u16 * 10;
@@ -139,11 +141,11 @@ fn send(producer: &BaseProducer, topic: &str, value: &str) {
 }
 
 fn start_in(runtime: &Runtime, folder: &Path) -> Broker {
-    runtime.block_on(start(Config::in_folder(folder))).expect("starts")
+    runtime.block_on(Broker::start(Config::in_folder(folder))).expect("starts")
 }
 
-/// Goal: whatever a broker knew, it knows again. Method: topics, settings, partitions, records, a committed
-/// offset and a transactional id are made, the broker ends in order and another one begins.
+/// Goal: a restart loses nothing. Method: create topics, settings, partitions, records, a committed offset and a
+/// transactional id; shut the broker down and start another one.
 #[test]
 fn a_restart_keeps_everything() {
     let (runtime, folder) = (Runtime::new().expect("a runtime"), TempDir::new().expect("a folder"));
@@ -191,7 +193,7 @@ fn committed(address: SocketAddr) -> Offset {
     found.find_partition("kept", 0).expect("is there").offset()
 }
 
-/// What fences: a committed record of the transactional id `t`, told apart by the place it got.
+/// Commits a record with the transactional id `t`, and returns the end of the partition afterwards.
 fn transactional_producer_id(address: SocketAddr) -> i64 {
     let mut config = client_config(address);
     let producer: BaseProducer = config.set("transactional.id", "t").create().expect("a producer");
@@ -210,7 +212,7 @@ fn a_folder_has_one_process_and_the_second_finds_it() {
     let (runtime, folder) = (Runtime::new().expect("a runtime"), TempDir::new().expect("a folder"));
     let address = free_address();
     let process = Process::start(folder.path(), address);
-    match runtime.block_on(start(Config::in_folder(folder.path()))) {
+    match runtime.block_on(Broker::start(Config::in_folder(folder.path()))) {
         Err(error @ StartError::Locked { .. }) => {
             let text = error.to_string();
             assert!(
@@ -228,13 +230,14 @@ fn a_folder_has_one_process_and_the_second_finds_it() {
     assert_eq!(running_broker(folder.path()), None);
 }
 
-/// Goal: whoever joined a broker finds the next one of the folder, wherever that listens. Method: each broker but the last is
-/// told an address of its own, and all former ones answer; once nobody is left who joined, none of them does.
+/// Goal: a process that joined a broker finds the next broker of the folder, wherever that one listens. Method: start
+/// brokers on different addresses; each also answers on all earlier ones. Once no process is registered, none of those
+/// answers.
 #[test]
 fn the_next_broker_is_found_where_the_last_one_was_joined() {
     let (runtime, folder) = (Runtime::new().expect("a runtime"), tempfile::tempdir().expect("a folder"));
     let config = |listen| Config { listen, ..Config::in_folder(folder.path()) };
-    let run = |listen| runtime.block_on(start(config(listen))).expect("starts");
+    let run = |listen| runtime.block_on(Broker::start(config(listen))).expect("starts");
     let end = |broker: Broker| runtime.block_on(broker.shutdown());
     let any: SocketAddr = "127.0.0.1:0".parse().expect("an address");
     let first = run(any);
@@ -264,12 +267,13 @@ fn an_address_that_is_taken_is_named() {
     let runtime = Runtime::new().expect("a runtime");
     let taken = TcpListener::bind("127.0.0.1:0").expect("binds");
     let listen = taken.local_addr().expect("an address");
-    let error = runtime.block_on(start(Config { listen, ..Config::in_memory() })).expect_err("is taken");
+    let error = runtime.block_on(Broker::start(Config { listen, ..Config::in_memory() })).expect_err("is taken");
     assert!(error.to_string().contains(&listen.to_string()), "{error}");
 }
 
 /// Goal: each record of an idempotent producer is stored once and in order, although the broker is killed. Method: kill
-/// -9 again and again while a producer writes, start it anew on the same port, read everything back.
+/// the broker several times with SIGKILL while a producer writes, restart it on the same port, and read everything
+/// back.
 #[test]
 fn a_killed_broker_loses_nothing_and_repeats_nothing() {
     const RECORDS: usize = 300_000;
@@ -295,7 +299,7 @@ fn a_killed_broker_loses_nothing_and_repeats_nothing() {
     assert_eq!((values.len(), wrong), (RECORDS, None));
 }
 
-/// Goal: a transaction that was open when the broker was killed is aborted, and one that was committed stays.
+/// Goal: a transaction that was open when the broker was killed is aborted, and a committed one is kept.
 #[test]
 fn a_killed_broker_aborts_what_was_open() {
     let folder = TempDir::new().expect("a folder");
@@ -315,7 +319,7 @@ fn a_killed_broker_aborts_what_was_open() {
     drop(process);
     let _process = Process::start(folder.path(), address);
     assert_eq!(read_all(address, "t"), ["committed"]);
-    // The producer does not know that anything has happened, and must not commit the other half.
+    // The producer does not know about the restart, and must not commit the other half.
     let late = BaseRecord::<(), str>::to("t").payload("late").partition(0);
     let sent = producer.send(late).map_err(|(error, _)| error).and_then(|()| producer.flush(PATIENCE));
     let ended = sent.and_then(|()| producer.commit_transaction(PATIENCE));
@@ -323,7 +327,7 @@ fn a_killed_broker_aborts_what_was_open() {
     assert_eq!(read_all(address, "t"), ["committed"]);
 }
 
-/// The first line in which librdkafka says why it has no connection.
+/// The first log line in which librdkafka says why it could not connect.
 fn what_a_client_says(address: SocketAddr) -> String {
     #[derive(Clone, Default)]
     struct Listening(Arc<Mutex<Vec<String>>>);
@@ -354,8 +358,8 @@ fn what_a_client_says(address: SocketAddr) -> String {
     }
 }
 
-/// Goal: as many connections as there are descriptors for, and whoever is refused hears why. Method: a broker under a
-/// low limit, and more connections than it has room for.
+/// Goal: the number of connections follows the limit of open files, and refused clients are told why. Method: a broker
+/// with a low limit, and more connections than it allows.
 #[test]
 fn connections_follow_the_limit_of_open_files() {
     let folder = TempDir::new().expect("a folder");

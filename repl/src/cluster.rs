@@ -88,7 +88,7 @@ impl Cluster {
 async fn start_or_join(config: Config) -> Result<Cluster, String> {
     let begun = Instant::now();
     loop {
-        match headwater_broker::start(config.clone()).await {
+        match Broker::start(config.clone()).await {
             Err(StartError::Locked { folder, running: Some(address) }) => {
                 let kind = Kind::Joined(Heir::watch(folder, Config { listen: address, ..config }));
                 return Ok(Cluster { bootstrap: address.to_string(), kind });
@@ -129,7 +129,7 @@ async fn take_over(folder: PathBuf, config: Config, broker: Arc<Mutex<Option<Bro
             continue;
         }
         let mut place = broker.lock().await;
-        match headwater_broker::start(config.clone()).await {
+        match Broker::start(config.clone()).await {
             Ok(started) => {
                 tracing::info!(address = %started.address(), "took the broker over from a process that has ended");
                 *place = Some(started);
@@ -153,7 +153,7 @@ async fn is_free(folder: &Path) -> bool {
 }
 
 async fn started(config: Config) -> Result<Cluster, String> {
-    ours(headwater_broker::start(config).await)
+    ours(Broker::start(config).await)
 }
 
 fn ours(started: Result<Broker, StartError>) -> Result<Cluster, String> {

@@ -46,7 +46,7 @@ fn memory() {
 #[test]
 fn embedded_broker() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let broker = runtime.block_on(headwater_broker::start(headwater_broker::Config::in_memory())).unwrap();
+    let broker = runtime.block_on(headwater_broker::Broker::start(headwater_broker::Config::in_memory())).unwrap();
     check_kafka(&broker.address().to_string(), |_, _| false);
     runtime.block_on(broker.shutdown());
 }

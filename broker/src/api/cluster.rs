@@ -1,6 +1,7 @@
-//! Metadata, FindCoordinator and DescribeCluster: where things are. Everything is here.
+//! Metadata, FindCoordinator and DescribeCluster: which broker hosts what. There is one broker, so the answer is always
+//! this one.
 //!
-//! Apart because these answers carry the address that clients come back to.
+//! Separate because these responses carry the address that clients connect to next.
 
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::describe_cluster_response::DescribeClusterBroker;
@@ -21,17 +22,17 @@ use crate::topics::{Settings, Topic};
 
 const BROKER: BrokerId = BrokerId(BROKER_ID);
 
-/// Topics with their partitions; all of them when none is named.
+/// Lists topics with their partitions: those named in the request, or all of them if it names none.
 pub(crate) fn metadata(call: &Call, request: MetadataRequest) -> MetadataResponse {
     let (host, port) = call.core.advertised(call.local);
     let broker = MetadataResponseBroker::default().with_node_id(BROKER).with_host(text(host)).with_port(port);
     let all = || call.core.topics.all().iter().map(|topic| described(topic)).collect();
     let may_create = (request.allow_auto_topic_creation || call.version < 4) && call.core.config.auto_create_topics;
-    let mut spare = if may_create { TOPICS_MADE_MAX } else { 0 };
+    let mut creations_left = if may_create { TOPICS_MADE_MAX } else { 0 };
     let topics = match request.topics {
         Some(named) if !(named.is_empty() && call.version == 0) => {
             let named = once(named, |topic| (topic.name.clone(), topic.topic_id));
-            named.into_iter().map(|topic| asked_topic(call, topic, &mut spare)).collect()
+            named.into_iter().map(|topic| asked_topic(call, topic, &mut creations_left)).collect()
         }
         _ => all(),
     };
@@ -42,11 +43,11 @@ pub(crate) fn metadata(call: &Call, request: MetadataRequest) -> MetadataRespons
         .with_topics(topics)
 }
 
-/// A topic by id when there is one, whatever else is said: the Java client sends an empty name beside it. `spare` is how many
-/// topics may still be made.
-fn asked_topic(call: &Call, asked: MetadataRequestTopic, spare: &mut usize) -> MetadataResponseTopic {
+/// Looks a topic up by id if the request has one, whatever name comes with it: the Java client sends an empty name
+/// beside the id. `creations_left` is how many topics this request may still create.
+fn asked_topic(call: &Call, asked: MetadataRequestTopic, creations_left: &mut usize) -> MetadataResponseTopic {
     match asked.name {
-        Some(name) if asked.topic_id.is_nil() => named_topic(call, name, spare),
+        Some(name) if asked.topic_id.is_nil() => named_topic(call, name, creations_left),
         _ => {
             let missing = || {
                 MetadataResponseTopic::default()
@@ -59,11 +60,11 @@ fn asked_topic(call: &Call, asked: MetadataRequestTopic, spare: &mut usize) -> M
     }
 }
 
-fn named_topic(call: &Call, name: TopicName, spare: &mut usize) -> MetadataResponseTopic {
-    let found = match (call.core.topics.get(&name), spare.checked_sub(1)) {
+fn named_topic(call: &Call, name: TopicName, creations_left: &mut usize) -> MetadataResponseTopic {
+    let found = match (call.core.topics.get(&name), creations_left.checked_sub(1)) {
         (Some(known), _) => Ok(known),
         (None, Some(left)) => {
-            *spare = left;
+            *creations_left = left;
             create_topic(call, &name)
         }
         (None, None) => check(&name),
@@ -83,7 +84,7 @@ fn create_topic(call: &Call, name: &str) -> Result<std::sync::Arc<Topic>, Respon
     let topics = &call.core.topics;
     let settings = Settings::for_new_topic([]).map_err(|_| ResponseError::UnknownServerError)?;
     match topics.create(name, call.core.config.default_partitions, settings, false) {
-        Ok(_) => tracing::info!(topic = name, "created a topic that a client asked for"),
+        Ok(_) => tracing::info!(topic = name, "created a topic automatically"),
         Err(error) if error.code == ResponseError::TopicAlreadyExists => {}
         Err(error) => return Err(error.code),
     }
@@ -105,12 +106,12 @@ fn described(topic: &Topic) -> MetadataResponseTopic {
         .with_partitions((0..topic.partitions()).map(partition).collect())
 }
 
-/// The coordinator of a group or a transactional id.
+/// Returns this broker as the coordinator of every group and transactional id.
 pub(crate) fn find_coordinator(call: &Call, request: FindCoordinatorRequest) -> FindCoordinatorResponse {
     let (host, port) = call.core.advertised(call.local);
     if call.version < 4 {
         let found = FindCoordinatorResponse::default().with_node_id(BROKER).with_host(text(host)).with_port(port);
-        // Versions 1 to 3 show this text beside the code.
+        // Kafka sends this text with error code 0 in versions 1 to 3.
         return if call.version >= 1 { found.with_error_message(Some(text("NONE"))) } else { found };
     }
     let coordinator =
@@ -119,12 +120,12 @@ pub(crate) fn find_coordinator(call: &Call, request: FindCoordinatorRequest) -> 
     FindCoordinatorResponse::default().with_coordinators(coordinators)
 }
 
-/// The cluster: one broker.
+/// Describes the cluster, which consists of this broker.
 pub(crate) fn describe(call: &Call, request: DescribeClusterRequest) -> DescribeClusterResponse {
     let (host, port) = call.core.advertised(call.local);
     let answer = DescribeClusterResponse::default();
     if call.version >= 1 && request.endpoint_type != 1 {
-        let message = "this is a broker, and no controller endpoint";
+        let message = "This endpoint is a broker, not a controller.";
         return answer
             .with_error_code(ResponseError::UnsupportedEndpointType.code())
             .with_error_message(Some(text(message)));

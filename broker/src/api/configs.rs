@@ -1,7 +1,7 @@
 //! DescribeConfigs, AlterConfigs and IncrementalAlterConfigs.
 //!
-//! Apart because settings have their own resources: topics, whose settings can be changed, and the
-//! broker, whose settings are shown only.
+//! Separate because configs belong to resources of their own: topics, whose configs can be changed, and the broker,
+//! whose configs are read-only.
 
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::alter_configs_response::AlterConfigsResourceResponse as AlteredResource;
@@ -19,13 +19,13 @@ use kafka_protocol::protocol::StrBytes;
 
 use super::{Call, once, text};
 use crate::core::BROKER_ID;
-use crate::topics::{Edit, Kind, SETTINGS, Setting, Settings, TopicError};
+use crate::topics::{Edit, SETTINGS, Setting, SettingType, Settings, TopicError};
 
-/// Kinds of resources.
+/// The resource types of the protocol.
 const TOPIC: i8 = 2;
 const BROKER: i8 = 4;
 
-/// Where a value comes from.
+/// The config sources of the protocol: where a value comes from.
 const SOURCE_TOPIC: i8 = 1;
 const SOURCE_STATIC_BROKER: i8 = 4;
 const SOURCE_DEFAULT: i8 = 5;
@@ -34,14 +34,14 @@ pub(super) fn source(is_set: bool) -> i8 {
     if is_set { SOURCE_TOPIC } else { SOURCE_DEFAULT }
 }
 
-/// What is shown beside a value.
+/// What is returned with each config value.
 #[derive(Clone, Copy)]
 struct Shown {
     synonyms: bool,
     documentation: bool,
 }
 
-/// Settings of topics and of the broker.
+/// Describes the configs of topics and of the broker.
 pub(crate) fn describe(call: &Call, request: DescribeConfigsRequest) -> DescribeConfigsResponse {
     let documentation = request.include_documentation && call.version >= 3;
     let shown = Shown { synonyms: request.include_synonyms, documentation };
@@ -76,7 +76,7 @@ fn described(
         BROKER => {
             check_broker(&resource.resource_name)?;
             let configs = broker_configs(call).into_iter().filter(|(name, ..)| wanted(name));
-            Ok(configs.map(|(name, value, kind)| broker_config(name, value, kind)).collect())
+            Ok(configs.map(|(name, value, value_type)| broker_config(name, value, value_type)).collect())
         }
         _ => Err(unknown_resource()),
     }
@@ -95,11 +95,11 @@ fn topic_config(settings: &Settings, setting: &'static Setting, shown: Shown) ->
         .with_value(Some(text(value)))
         .with_config_source(source(is_set))
         .with_synonyms(if shown.synonyms { synonyms(setting, value, is_set) } else { Vec::new() })
-        .with_config_type(setting.kind.code())
+        .with_config_type(setting.value_type.code())
         .with_documentation(shown.documentation.then(|| text(setting.doc)))
 }
 
-/// The values that would hold, first the one that does.
+/// The value in effect, followed by the values it overrides.
 fn synonyms(setting: &Setting, value: &str, is_set: bool) -> Vec<DescribeConfigsSynonym> {
     let synonym = |name: &str, value: &str, source| {
         DescribeConfigsSynonym::default().with_name(text(name)).with_value(Some(text(value))).with_source(source)
@@ -108,44 +108,44 @@ fn synonyms(setting: &Setting, value: &str, is_set: bool) -> Vec<DescribeConfigs
     own.into_iter().chain([synonym(setting.broker_name, setting.default, SOURCE_DEFAULT)]).collect()
 }
 
-fn broker_configs(call: &Call) -> Vec<(String, String, Kind)> {
+fn broker_configs(call: &Call) -> Vec<(String, String, SettingType)> {
     let config = &call.core.config;
-    let int = Kind::Int(0, i64::from(i32::MAX));
+    let int = SettingType::Int(0, i64::from(i32::MAX));
     let mut configs = vec![
-        ("auto.create.topics.enable".to_owned(), config.auto_create_topics.to_string(), Kind::Boolean),
+        ("auto.create.topics.enable".to_owned(), config.auto_create_topics.to_string(), SettingType::Boolean),
         ("broker.id".to_owned(), BROKER_ID.to_string(), int),
         ("default.replication.factor".to_owned(), "1".to_owned(), int),
         ("group.initial.rebalance.delay.ms".to_owned(), config.group_initial_delay_ms.to_string(), int),
         ("node.id".to_owned(), BROKER_ID.to_string(), int),
         ("num.partitions".to_owned(), config.default_partitions.to_string(), int),
     ];
-    let defaults = SETTINGS.iter().map(|one| (one.broker_name.to_owned(), one.default.to_owned(), one.kind));
+    let defaults = SETTINGS.iter().map(|one| (one.broker_name.to_owned(), one.default.to_owned(), one.value_type));
     configs.extend(defaults);
     configs
 }
 
-fn broker_config(name: String, value: String, kind: Kind) -> DescribeConfigsResourceResult {
+fn broker_config(name: String, value: String, value_type: SettingType) -> DescribeConfigsResourceResult {
     DescribeConfigsResourceResult::default()
         .with_name(text(name))
         .with_value(Some(text(value)))
         .with_read_only(true)
         .with_config_source(SOURCE_STATIC_BROKER)
-        .with_config_type(kind.code())
+        .with_config_type(value_type.code())
 }
 
 fn check_broker(name: &str) -> Result<(), TopicError> {
     if name.is_empty() || name == BROKER_ID.to_string() {
         return Ok(());
     }
-    let message = format!("There is no broker {name}: the only one is {BROKER_ID}.");
+    let message = format!("Unknown broker {name}: the only broker is {BROKER_ID}.");
     Err(TopicError::new(ResponseError::InvalidRequest, message))
 }
 
 fn unknown_resource() -> TopicError {
-    TopicError::new(ResponseError::InvalidRequest, "Only topics and the broker have settings.")
+    TopicError::new(ResponseError::InvalidRequest, "Only topics and the broker have configs.")
 }
 
-/// Replaces all settings of a topic.
+/// Replaces all configs of a topic.
 pub(crate) fn alter(call: &Call, request: AlterConfigsRequest) -> AlterConfigsResponse {
     let alter_one = |resource: kafka_protocol::messages::alter_configs_request::AlterConfigsResource| {
         let given = resource.configs.iter();
@@ -165,7 +165,7 @@ pub(crate) fn alter(call: &Call, request: AlterConfigsRequest) -> AlterConfigsRe
     AlterConfigsResponse::default().with_responses(request.resources.into_iter().map(alter_one).collect())
 }
 
-/// Changes some settings of a topic, all or none.
+/// Changes some configs of a topic: all of the changes or none.
 pub(crate) fn alter_incrementally(
     call: &Call,
     request: IncrementalAlterConfigsRequest,
@@ -195,20 +195,20 @@ fn edit(config: &AlterableConfig) -> Result<Edit, String> {
         1 => Ok(Edit::Unset),
         2 => Ok(Edit::Append(value()?)),
         3 => Ok(Edit::Subtract(value()?)),
-        other => Err(format!("There is no operation {other} on settings")),
+        other => Err(format!("Unknown config operation: {other}")),
     }
 }
 
 fn configure(
     call: &Call,
-    (kind, name): (i8, &str),
+    (resource_type, name): (i8, &str),
     only_check: bool,
     edit: impl FnOnce(&mut Settings) -> Result<(), String>,
 ) -> Result<(), TopicError> {
-    match kind {
+    match resource_type {
         TOPIC => call.core.topics.configure(name, only_check, edit),
         BROKER => {
-            let message = "The settings of this broker cannot be changed while it runs.";
+            let message = "The configs of this broker cannot be changed while it is running.";
             Err(TopicError::new(ResponseError::InvalidRequest, message))
         }
         _ => Err(unknown_resource()),

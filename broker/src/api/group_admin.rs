@@ -1,6 +1,6 @@
-//! ListGroups, DescribeGroups and DeleteGroups: looking at groups from outside.
+//! ListGroups, DescribeGroups and DeleteGroups: administration of groups.
 //!
-//! Apart from membership because these change nothing about who is in.
+//! Separate from membership because none of these changes who is a member.
 
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::delete_groups_response::DeletableGroupResult;
@@ -13,19 +13,19 @@ use kafka_protocol::messages::{
 use kafka_protocol::protocol::StrBytes;
 
 use super::{Call, code, once, text};
-use crate::group::{Group, Look, Member, Phase};
+use crate::group::{Group, GroupState, GroupView, Member};
 
-/// The only type of group there is.
+/// The only group type that the broker supports.
 const GROUP_TYPE: &str = "classic";
 
-/// All groups, or those in some states.
+/// Lists all groups, or those in the given states and of the given types.
 pub(crate) fn list(call: &Call, request: ListGroupsRequest) -> ListGroupsResponse {
     let wanted = |filter: &[StrBytes], value: &str| {
         filter.is_empty() || filter.iter().any(|one| one.eq_ignore_ascii_case(value))
     };
     let listed = |id: String| {
         let (state, protocol_type) =
-            call.core.groups.look(&id, |look| (look.group.phase().name(), look.group.protocol_type().to_owned()))?;
+            call.core.groups.inspect(&id, |view| (view.group.state().name(), view.group.protocol_type().to_owned()))?;
         let shown = wanted(&request.states_filter, state) && wanted(&request.types_filter, GROUP_TYPE);
         let group = ListedGroup::default().with_group_id(GroupId(text(id))).with_protocol_type(text(protocol_type));
         let group = if call.version >= 4 { group.with_group_state(text(state)) } else { group };
@@ -35,10 +35,10 @@ pub(crate) fn list(call: &Call, request: ListGroupsRequest) -> ListGroupsRespons
     ListGroupsResponse::default().with_groups(call.core.groups.ids().into_iter().filter_map(listed).collect())
 }
 
-/// Members with their assignments.
+/// Describes groups with their members and assignments.
 pub(crate) fn describe(call: &Call, request: DescribeGroupsRequest) -> DescribeGroupsResponse {
     let describe_one = |id: GroupId| {
-        let described = call.core.groups.look(&id, |look: Look<'_>| described(call.version, look.group));
+        let described = call.core.groups.inspect(&id, |view: GroupView<'_>| described(call.version, view.group));
         described.unwrap_or_else(|| dead(call.version, &id)).with_group_id(id)
     };
     let groups = once(request.groups, GroupId::clone);
@@ -46,7 +46,7 @@ pub(crate) fn describe(call: &Call, request: DescribeGroupsRequest) -> DescribeG
 }
 
 fn described(version: i16, group: &Group) -> DescribedGroup {
-    let protocol = group.protocol().filter(|_| group.phase() == Phase::Stable);
+    let protocol = group.protocol().filter(|_| group.state() == GroupState::Stable);
     let member = |member: &Member| {
         let instance = member.instance_id.clone().map(text).filter(|_| version >= 4);
         DescribedGroupMember::default()
@@ -58,13 +58,13 @@ fn described(version: i16, group: &Group) -> DescribedGroup {
             .with_member_assignment(member.assignment.clone())
     };
     DescribedGroup::default()
-        .with_group_state(text(group.phase().name()))
+        .with_group_state(text(group.state().name()))
         .with_protocol_type(text(group.protocol_type()))
         .with_protocol_data(text(protocol.unwrap_or_default()))
         .with_members(group.members().map(member).collect())
 }
 
-/// A group that is not there is an error from version 6 on, and a state before.
+/// A group that does not exist: an error since version 6, the state "Dead" before.
 fn dead(version: i16, id: &GroupId) -> DescribedGroup {
     let dead = DescribedGroup::default().with_group_state(text("Dead"));
     if version < 6 {
@@ -74,7 +74,7 @@ fn dead(version: i16, id: &GroupId) -> DescribedGroup {
         .with_error_message(Some(text(format!("Group {} not found.", id.as_str()))))
 }
 
-/// Groups that nobody is in go, with their offsets.
+/// Deletes groups without members, together with their offsets.
 pub(crate) fn delete(call: &Call, request: DeleteGroupsRequest) -> DeleteGroupsResponse {
     let delete_one = |id: GroupId| {
         let deleted = call.core.groups.delete(&id);

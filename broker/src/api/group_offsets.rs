@@ -1,6 +1,6 @@
-//! OffsetCommit, OffsetFetch and OffsetDelete: how far groups have read.
+//! OffsetCommit, OffsetFetch and OffsetDelete: the committed offsets of groups.
 //!
-//! Apart from membership because a consumer may commit without being in a group.
+//! Separate from membership because a consumer can commit offsets without being a member.
 
 use std::collections::BTreeSet;
 
@@ -21,13 +21,14 @@ use kafka_protocol::protocol::StrBytes;
 
 use super::{Call, code, once, text, topic_name};
 use crate::clock::now_ms;
-use crate::group::{Caller, Group, Offsets, Phase};
-use crate::meta::{CommittedOffset, PartitionOffset, TopicPartition};
+use crate::group::{Caller, Group, GroupState, Offsets};
+use crate::meta::{CommittedOffset, PartitionOffset};
+use crate::topic_partition::TopicPartition;
 
-/// Longest text that may go with an offset, in bytes: Kafka's `offset.metadata.max.bytes`.
+/// The maximum length of the metadata of a committed offset, in bytes: Kafka's `offset.metadata.max.bytes`.
 const METADATA_BYTES_MAX: usize = 4_096;
 
-/// Commits offsets, all that are legal.
+/// Commits the offsets that pass the checks; each of the others is refused by itself.
 pub(crate) fn commit(call: &Call, request: OffsetCommitRequest) -> OffsetCommitResponse {
     let caller = Caller {
         member_id: request.member_id.to_string(),
@@ -69,7 +70,7 @@ fn committed_offset(
     checked_offset(call, at, partition.committed_offset, epoch, metadata)
 }
 
-/// An offset that may be committed: of a partition that exists, with a text that is short enough.
+/// Checks an offset before it is committed: the partition must exist and the metadata must not be too long.
 pub(super) fn checked_offset(
     call: &Call,
     at: TopicPartition,
@@ -84,20 +85,20 @@ pub(super) fn checked_offset(
     Ok(PartitionOffset { at, committed: CommittedOffset { offset, leader_epoch, metadata } })
 }
 
-/// What a group is asked for: some partitions, or all.
-struct Wanted {
+/// A group and the partitions whose offsets are requested; `None` for all.
+struct OffsetQuery {
     group: String,
     partitions: Option<Vec<TopicPartition>>,
 }
 
-/// Committed offsets, of several groups from version 8 on.
+/// Returns committed offsets; a request can name several groups since version 8.
 pub(crate) fn fetch(call: &Call, request: OffsetFetchRequest) -> OffsetFetchResponse {
     let stable = request.require_stable;
     if call.version < 8 {
         let partitions = request.topics.map(|topics| {
             topics.iter().flat_map(|topic| partitions_of(&topic.name, &topic.partition_indexes)).collect()
         });
-        let wanted = Wanted { group: request.group_id.to_string(), partitions };
+        let wanted = OffsetQuery { group: request.group_id.to_string(), partitions };
         let topics = by_topic(fetched(call, &wanted, stable)).into_iter();
         return OffsetFetchResponse::default().with_topics(topics.map(old_topic).collect());
     }
@@ -105,7 +106,7 @@ pub(crate) fn fetch(call: &Call, request: OffsetFetchRequest) -> OffsetFetchResp
         let partitions = group.topics.map(|topics| {
             topics.iter().flat_map(|topic| partitions_of(&topic.name, &topic.partition_indexes)).collect()
         });
-        let wanted = Wanted { group: group.group_id.to_string(), partitions };
+        let wanted = OffsetQuery { group: group.group_id.to_string(), partitions };
         let topics = by_topic(fetched(call, &wanted, stable)).into_iter().map(new_topic);
         OffsetFetchResponseGroup::default().with_group_id(group.group_id).with_topics(topics.collect())
     });
@@ -116,19 +117,19 @@ fn partitions_of(topic: &str, indexes: &[i32]) -> Vec<TopicPartition> {
     indexes.iter().map(|index| TopicPartition::new(topic, *index)).collect()
 }
 
-type Fetched = (TopicPartition, Result<CommittedOffset, ResponseError>);
+type FetchedOffset = (TopicPartition, Result<CommittedOffset, ResponseError>);
 
-fn fetched(call: &Call, wanted: &Wanted, stable: bool) -> Vec<Fetched> {
-    let look = |offsets: &Offsets| {
+fn fetched(call: &Call, wanted: &OffsetQuery, stable: bool) -> Vec<FetchedOffset> {
+    let read = |offsets: &Offsets| {
         let all = || offsets.committed().keys().cloned().collect();
         let partitions = wanted.partitions.clone().unwrap_or_else(all);
         partitions.into_iter().map(|at| fetched_one(offsets, at, stable)).collect()
     };
     let nothing = Offsets::default();
-    call.core.groups.look(&wanted.group, |group| look(group.offsets)).unwrap_or_else(|| look(&nothing))
+    call.core.groups.inspect(&wanted.group, |view| read(view.offsets)).unwrap_or_else(|| read(&nothing))
 }
 
-fn fetched_one(offsets: &Offsets, at: TopicPartition, stable: bool) -> Fetched {
+fn fetched_one(offsets: &Offsets, at: TopicPartition, stable: bool) -> FetchedOffset {
     if stable && offsets.is_unstable(&at) {
         return (at, Err(ResponseError::UnstableOffsetCommit));
     }
@@ -137,8 +138,8 @@ fn fetched_one(offsets: &Offsets, at: TopicPartition, stable: bool) -> Fetched {
     (at, Ok(committed))
 }
 
-fn by_topic(fetched: Vec<Fetched>) -> Vec<(String, Vec<Fetched>)> {
-    let mut topics: Vec<(String, Vec<Fetched>)> = Vec::new();
+fn by_topic(fetched: Vec<FetchedOffset>) -> Vec<(String, Vec<FetchedOffset>)> {
+    let mut topics: Vec<(String, Vec<FetchedOffset>)> = Vec::new();
     for one in fetched {
         match topics.last_mut() {
             Some((topic, partitions)) if *topic == one.0.topic => partitions.push(one),
@@ -148,8 +149,8 @@ fn by_topic(fetched: Vec<Fetched>) -> Vec<(String, Vec<Fetched>)> {
     topics
 }
 
-fn old_topic((topic, partitions): (String, Vec<Fetched>)) -> OffsetFetchResponseTopic {
-    let partition = |(at, committed): Fetched| {
+fn old_topic((topic, partitions): (String, Vec<FetchedOffset>)) -> OffsetFetchResponseTopic {
+    let partition = |(at, committed): FetchedOffset| {
         let error_code = code(&committed);
         let answer = OffsetFetchResponsePartition::default().with_partition_index(at.partition);
         let (offset, epoch, metadata) = parts(committed);
@@ -164,8 +165,8 @@ fn old_topic((topic, partitions): (String, Vec<Fetched>)) -> OffsetFetchResponse
         .with_partitions(partitions.into_iter().map(partition).collect())
 }
 
-fn new_topic((topic, partitions): (String, Vec<Fetched>)) -> OffsetFetchResponseTopics {
-    let partition = |(at, committed): Fetched| {
+fn new_topic((topic, partitions): (String, Vec<FetchedOffset>)) -> OffsetFetchResponseTopics {
+    let partition = |(at, committed): FetchedOffset| {
         let error_code = code(&committed);
         let answer = OffsetFetchResponsePartitions::default().with_partition_index(at.partition);
         let (offset, epoch, metadata) = parts(committed);
@@ -187,9 +188,9 @@ fn parts(committed: Result<CommittedOffset, ResponseError>) -> (i64, i32, Option
     }
 }
 
-/// Deletes a group's offsets of topics that nobody in the group reads.
+/// Deletes a group's offsets for topics that no member subscribes to.
 pub(crate) fn delete(call: &Call, request: OffsetDeleteRequest) -> OffsetDeleteResponse {
-    let Some(subscribed) = call.core.groups.look(&request.group_id, |look| subscribed_topics(look.group)) else {
+    let Some(subscribed) = call.core.groups.inspect(&request.group_id, |view| subscribed_topics(view.group)) else {
         return OffsetDeleteResponse::default().with_error_code(ResponseError::GroupIdNotFound.code());
     };
     let mut deleted = Vec::new();
@@ -213,16 +214,16 @@ pub(crate) fn delete(call: &Call, request: OffsetDeleteRequest) -> OffsetDeleteR
     OffsetDeleteResponse::default().with_error_code(code(&result)).with_topics(topics)
 }
 
-/// The topics that the members of a group of consumers read, as far as can be known.
+/// The topics that the members of a consumer group subscribe to, as far as their metadata can be read.
 fn subscribed_topics(group: &Group) -> BTreeSet<String> {
-    if group.protocol_type() != "consumer" || group.phase() == Phase::Empty {
+    if group.protocol_type() != "consumer" || group.state() == GroupState::Empty {
         return BTreeSet::new();
     }
     group.members().flat_map(|member| subscribed(member.metadata(group.protocol()))).collect()
 }
 
-/// The topics of a consumer's subscription, in every version a list behind the version. What is no subscription has
-/// none: these are a client's bytes, and no length in them is believed.
+/// The topics in a consumer's subscription: in every version, a list after the version number. Bytes that are not a
+/// subscription yield no topics; they come from a client, so no length in them is trusted.
 fn subscribed(mut metadata: Bytes) -> Vec<String> {
     let mut topics = Vec::new();
     let (Ok(_version), Ok(count)) = (metadata.try_get_i16(), metadata.try_get_i32()) else { return topics };

@@ -1,6 +1,6 @@
-//! DescribeLogDirs: how large the logs are.
+//! DescribeLogDirs: the size of each log.
 //!
-//! Apart because it is the only request that asks for bytes on the disk.
+//! Separate because it is the only request about disk usage.
 
 use std::collections::BTreeSet;
 
@@ -14,7 +14,7 @@ use super::{Call, text, topic_name};
 use crate::config::Storage;
 use crate::topics::Topic;
 
-/// The one folder with the topics asked for, or all.
+/// Describes the single log directory: the requested partitions, or all of them.
 pub(crate) fn describe(call: &Call, request: DescribeLogDirsRequest) -> DescribeLogDirsResponse {
     let named = request.topics.as_ref().map(|topics| {
         let partitions = |one: &DescribableLogDirTopic| {

@@ -1,6 +1,6 @@
-//! JoinGroup, SyncGroup, Heartbeat and LeaveGroup: being a member of a group.
+//! JoinGroup, SyncGroup, Heartbeat and LeaveGroup: group membership.
 //!
-//! Apart from the other requests about groups because two of these wait for other members.
+//! Separate from the other group requests because two of these wait for other members.
 
 use bytes::Bytes;
 use kafka_protocol::ResponseError;
@@ -19,7 +19,7 @@ use crate::clock::now_ms;
 use crate::config::MEMBER_BYTES_MAX;
 use crate::group::{Caller, Join, JoinReply, Leaver, Sync, SyncReply};
 
-/// Waits for the next generation.
+/// Joins the group and waits for the next generation.
 pub(crate) async fn join(call: &Call, request: JoinGroupRequest) -> JoinGroupResponse {
     let group = request.group_id.to_string();
     let metadata_bytes = request.protocols.iter().map(|one| one.metadata.len()).sum();
@@ -33,28 +33,23 @@ pub(crate) async fn join(call: &Call, request: JoinGroupRequest) -> JoinGroupRes
     join_answer(call.version, reply)
 }
 
-/// What members leave with a group stays in memory for as long as they like.
+/// Metadata and assignments stay in memory for as long as the member stays in the group, so their size is limited.
 fn is_too_large(group: &str, bytes: usize) -> bool {
     let too_large = bytes > MEMBER_BYTES_MAX;
     if too_large {
-        tracing::warn!(
-            group,
-            bytes,
-            limit = MEMBER_BYTES_MAX,
-            "refused what a member leaves with its group: too large"
-        );
+        tracing::warn!(group, bytes, limit = MEMBER_BYTES_MAX, "refused a member's metadata or assignments: too large");
     }
     too_large
 }
 
-/// A copy: as it came, it would keep the whole request in memory.
-fn kept(bytes: &Bytes) -> Bytes {
+/// Copies the bytes: a slice would keep the whole request in memory.
+fn copied(bytes: &Bytes) -> Bytes {
     Bytes::copy_from_slice(bytes)
 }
 
 fn join_of(call: &Call, request: JoinGroupRequest) -> Join {
     let prefix = request.group_instance_id.as_ref().map_or(call.client_id.as_str(), |instance| instance.as_str());
-    // Version 0 has one timeout for both.
+    // Version 0 uses the session timeout as the rebalance timeout.
     let rebalance_timeout_ms =
         if call.version >= 1 { request.rebalance_timeout_ms } else { request.session_timeout_ms };
     Join {
@@ -66,7 +61,7 @@ fn join_of(call: &Call, request: JoinGroupRequest) -> Join {
         session_timeout_ms: request.session_timeout_ms,
         rebalance_timeout_ms,
         protocol_type: request.protocol_type.to_string(),
-        protocols: request.protocols.into_iter().map(|one| (one.name.to_string(), kept(&one.metadata))).collect(),
+        protocols: request.protocols.into_iter().map(|one| (one.name.to_string(), copied(&one.metadata))).collect(),
         id_required: call.version >= 4,
         can_skip_assignment: call.version >= 9,
     }
@@ -90,12 +85,12 @@ fn join_answer(version: i16, reply: JoinReply) -> JoinGroupResponse {
         .with_members(reply.members.into_iter().map(member).collect())
 }
 
-/// Before version 7 there is always a name.
+/// Before version 7 the protocol name cannot be null.
 fn protocol_name(version: i16, name: Option<String>) -> Option<StrBytes> {
     name.map(text).or_else(|| (version < 7).then(StrBytes::default))
 }
 
-/// Waits for the leader's assignment.
+/// Returns the member's assignment; waits until the leader has sent it.
 pub(crate) async fn sync(call: &Call, request: SyncGroupRequest) -> SyncGroupResponse {
     let group = request.group_id.to_string();
     let assignment_bytes = request.assignments.iter().map(|one| one.assignment.len()).sum();
@@ -123,11 +118,11 @@ fn sync_of(request: SyncGroupRequest) -> Sync {
         },
         protocol_type: request.protocol_type.as_ref().map(StrBytes::to_string),
         protocol: request.protocol_name.as_ref().map(StrBytes::to_string),
-        assignments: assignments.map(|one| (one.member_id.to_string(), kept(&one.assignment))).collect(),
+        assignments: assignments.map(|one| (one.member_id.to_string(), copied(&one.assignment))).collect(),
     }
 }
 
-/// A sign of life.
+/// Extends the member's session.
 pub(crate) fn heartbeat(call: &Call, request: HeartbeatRequest) -> HeartbeatResponse {
     let caller = Caller {
         member_id: request.member_id.to_string(),
@@ -138,7 +133,7 @@ pub(crate) fn heartbeat(call: &Call, request: HeartbeatRequest) -> HeartbeatResp
     HeartbeatResponse::default().with_error_code(code(&heard))
 }
 
-/// Members go; before version 3 just one.
+/// Removes members from the group; before version 3 a request names one member.
 pub(crate) fn leave(call: &Call, request: LeaveGroupRequest) -> LeaveGroupResponse {
     let leave_one = |leaver: &Leaver| code(&call.core.groups.leave(&request.group_id, leaver, now_ms()));
     if call.version < 3 {

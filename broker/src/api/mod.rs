@@ -1,8 +1,9 @@
-//! What each API does: Kafka's messages in and out, the work in the rooms behind.
+//! The handlers: one function for each API, from a Kafka request to a Kafka response.
 //!
-//! Apart because only this room knows both Kafka's messages and the rooms. One file for each family of APIs, all of
-//! one shape: a function takes the call and the request and gives the answer; what fails, fails in the
-//! answer, for each topic or partition by itself. An answer sets only fields that its version has.
+//! Separate because only this module knows both the Kafka messages and the modules that do the work. Each family of
+//! APIs has its own file, and all handlers have the same shape: a function takes the call and the request and returns
+//! the response. Errors are reported in the response, for each topic or partition by itself. A response sets only the
+//! fields that exist in its version.
 
 pub(crate) mod cluster;
 pub(crate) mod configs;
@@ -30,18 +31,18 @@ use crate::config::Storage;
 use crate::core::Core;
 use crate::log::Isolation;
 
-/// What comes with a request.
+/// The context of a request.
 #[derive(Clone, Debug)]
 pub(crate) struct Call {
     pub(crate) core: Arc<Core>,
     pub(crate) version: i16,
     pub(crate) client_id: String,
     pub(crate) peer: SocketAddr,
-    /// The address that the client has reached.
+    /// The address that the client connected to.
     pub(crate) local: SocketAddr,
 }
 
-/// Does work that may wait for the disk where that holds nobody up; in memory there is nothing to wait for.
+/// Runs work that may block on the disk on a thread for blocking tasks. Work in memory runs directly.
 pub(crate) async fn on_disk<T: Send + 'static>(core: &Core, work: impl FnOnce() -> T + Send + 'static) -> T {
     if core.config.storage == Storage::Memory {
         return work();
@@ -50,13 +51,13 @@ pub(crate) async fn on_disk<T: Send + 'static>(core: &Core, work: impl FnOnce() 
         Ok(done) => done,
         Err(error) => match error.try_into_panic() {
             Ok(panic) => std::panic::resume_unwind(panic),
-            // The runtime ends, and with it this task.
+            // The runtime is shutting down, and this task with it.
             Err(_) => std::future::pending().await,
         },
     }
 }
 
-/// The number of a result, 0 when all is well.
+/// The error code of a result, 0 for success.
 fn code<T>(result: &Result<T, ResponseError>) -> i16 {
     result.as_ref().err().map_or(0, ResponseError::code)
 }
@@ -73,14 +74,14 @@ fn isolation(level: i8) -> Isolation {
     if level == 1 { Isolation::ReadCommitted } else { Isolation::ReadUncommitted }
 }
 
-/// Each thing once, in order: naming it again must not make the work and the answer longer.
+/// Removes duplicates and keeps the order, so that repeating a name makes neither the work nor the response larger.
 fn once<T, K: Ord>(mut named: Vec<T>, key: impl Fn(&T) -> K) -> Vec<T> {
     let mut seen = BTreeSet::new();
     named.retain(|one| seen.insert(key(one)));
     named
 }
 
-/// A client may say which epoch of the leader it knows; there is only one.
+/// Checks the leader epoch that a client expects; there is only one epoch.
 fn check_leader_epoch(epoch: i32) -> Result<(), ResponseError> {
     if epoch > crate::log::LEADER_EPOCH { Err(ResponseError::UnknownLeaderEpoch) } else { Ok(()) }
 }

@@ -1,6 +1,6 @@
-//! ListOffsets and OffsetForLeaderEpoch: offsets by time, and where a log ends.
+//! ListOffsets and OffsetForLeaderEpoch: offsets by timestamp, and the ends of logs.
 //!
-//! Apart because these read a log's ends and times, and no records.
+//! Separate because these requests read offsets and timestamps of a log, but no records.
 
 use std::collections::BTreeSet;
 
@@ -16,19 +16,19 @@ use kafka_protocol::messages::{
 use super::{Call, check_leader_epoch, isolation};
 use crate::log::{Isolation, LEADER_EPOCH, Log, TimedOffset};
 
-/// Times that stand for a place in the log.
+/// Timestamps with a special meaning.
 const LATEST: i64 = -1;
 const EARLIEST: i64 = -2;
 const MAX_TIMESTAMP: i64 = -3;
-/// What is answered when there is no such record.
+/// The answer when no record matches.
 const NONE: TimedOffset = TimedOffset { offset: -1, timestamp_ms: -1 };
 
-/// The offset of a time, or one of the ends, for each partition.
+/// Returns an offset for each partition: the first at or after a timestamp, or one of the ends of the log.
 pub(crate) fn list(call: &Call, request: ListOffsetsRequest) -> ListOffsetsResponse {
     let isolation = isolation(request.isolation_level);
     let mut seen = BTreeSet::new();
     let topics = request.topics.into_iter().map(|topic| {
-        // To look for a time is work, so a partition that is named again is refused, as in Kafka.
+        // Searching by timestamp is expensive, so a partition that is named twice is refused, as in Kafka.
         let partition = |asked: ListOffsetsPartition| match seen.insert((topic.name.clone(), asked.partition_index)) {
             true => listed(call, &topic.name, &asked, isolation),
             false => refused(&asked, ResponseError::InvalidRequest),
@@ -80,7 +80,7 @@ fn offset_of(log: &Log, timestamp_ms: i64, isolation: Isolation) -> Result<Timed
     }
 }
 
-/// Where an epoch ends; there is one, and it ends with the log.
+/// Returns the end offset of a leader epoch. There is only one epoch, and it ends with the log.
 pub(crate) fn for_leader_epoch(call: &Call, request: OffsetForLeaderEpochRequest) -> OffsetForLeaderEpochResponse {
     let topics = request.topics.into_iter().map(|topic| {
         let partition = |asked: OffsetForLeaderPartition| epoch_end(call, &topic.topic, &asked);

@@ -1,6 +1,6 @@
-//! Produce: batches into logs.
+//! Produce: appends batches to logs.
 //!
-//! Apart because it is the hot way in: batches are stored as they came.
+//! Separate because it is the hot write path: batches are stored as the producer sent them.
 
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::produce_request::PartitionProduceData;
@@ -10,7 +10,7 @@ use kafka_protocol::messages::{ProduceRequest, ProduceResponse};
 use super::{Call, text};
 use crate::clock::now_ms;
 
-/// Appends the batches of every partition.
+/// Appends the batches of all partitions in the request.
 pub(crate) fn produce(call: &Call, request: ProduceRequest) -> ProduceResponse {
     let acks = request.acks;
     let topic = |topic: kafka_protocol::messages::produce_request::TopicProduceData| {

@@ -1,6 +1,6 @@
 //! CreateTopics, DeleteTopics, CreatePartitions and DeleteRecords.
 //!
-//! Apart because these change which logs there are, and where they start.
+//! Separate because these change which logs exist and where they start.
 
 use std::collections::BTreeMap;
 
@@ -24,10 +24,10 @@ use super::{Call, text};
 use crate::core::BROKER_ID;
 use crate::topics::{SETTINGS, Settings, TopicError};
 
-/// Most partitions that one request may make, as in Kafka.
+/// The maximum number of partitions that one request can create, as in Kafka.
 const REQUEST_PARTITIONS_MAX: usize = 10_000;
 
-/// Makes topics. One that is named twice is made not at all.
+/// Creates topics. A name that appears twice in the request is an error, and that topic is not created.
 pub(crate) fn create(call: &Call, request: CreateTopicsRequest) -> CreateTopicsResponse {
     let mut times: BTreeMap<&str, usize> = BTreeMap::new();
     for topic in &request.topics {
@@ -50,7 +50,7 @@ pub(crate) fn create(call: &Call, request: CreateTopicsRequest) -> CreateTopicsR
     CreateTopicsResponse::default().with_topics(request.topics.iter().map(create_one).collect())
 }
 
-/// How many partitions a request asks for, as far as it says.
+/// The number of partitions that a request asks for, as far as it gives one.
 fn wanted_partitions(topic: &CreatableTopic) -> usize {
     usize::try_from(topic.num_partitions).unwrap_or(1).max(topic.assignments.len())
 }
@@ -60,7 +60,7 @@ fn excessive() -> TopicError {
     TopicError::new(ResponseError::PolicyViolation, message)
 }
 
-/// A topic that was made, or could be.
+/// A topic that was created, or that passed validation.
 struct Created {
     id: Uuid,
     partitions: i32,
@@ -78,13 +78,13 @@ fn create_topic(call: &Call, topic: &CreatableTopic, only_check: bool) -> Result
     Ok(Created { id, partitions, settings })
 }
 
-/// How many partitions are wanted: by number, by assignment, or as many as is usual.
+/// The number of partitions of a new topic: the given number, the number of assignments, or the broker's default.
 fn partitions(call: &Call, topic: &CreatableTopic) -> Result<i32, TopicError> {
     if !topic.assignments.is_empty() {
         return assigned_partitions(topic);
     }
     if !matches!(topic.replication_factor, -1 | 1) {
-        let message = "Replication factor must be 1: there is one broker.";
+        let message = "Replication factor must be 1: there is only one broker.";
         return Err(TopicError::new(ResponseError::InvalidReplicationFactor, message));
     }
     Ok(if topic.num_partitions == -1 { call.core.config.default_partitions } else { topic.num_partitions })
@@ -92,7 +92,7 @@ fn partitions(call: &Call, topic: &CreatableTopic) -> Result<i32, TopicError> {
 
 fn assigned_partitions(topic: &CreatableTopic) -> Result<i32, TopicError> {
     if topic.num_partitions != -1 || topic.replication_factor != -1 {
-        let message = "Both partitions and assignments are given.";
+        let message = "Assignments cannot be combined with a number of partitions or a replication factor.";
         return Err(TopicError::new(ResponseError::InvalidRequest, message));
     }
     let mut indexes: Vec<i32> = topic.assignments.iter().map(|one| one.partition_index).collect();
@@ -100,7 +100,8 @@ fn assigned_partitions(topic: &CreatableTopic) -> Result<i32, TopicError> {
     let complete = indexes.iter().copied().eq(0..indexes.len() as i32);
     let here = topic.assignments.iter().all(|one| one.broker_ids.len() == 1 && one.broker_ids[0].0 == BROKER_ID);
     if !complete || !here {
-        let message = format!("Partitions must be numbered from 0 and assigned to broker {BROKER_ID} alone.");
+        let message =
+            format!("Partitions must be numbered consecutively from 0 and assigned to broker {BROKER_ID} only.");
         return Err(TopicError::new(ResponseError::InvalidReplicaAssignment, message));
     }
     Ok(indexes.len() as i32)
@@ -124,7 +125,7 @@ fn created_answer(version: i16, answer: CreatableTopicResult, created: &Created)
         .with_configs(Some(SETTINGS.iter().map(config).collect()))
 }
 
-/// Removes topics, with what groups had committed for them. One that is named twice is not removed at all.
+/// Deletes topics together with the offsets that groups committed for them. A topic that is named twice is not deleted.
 pub(crate) fn delete(call: &Call, request: DeleteTopicsRequest) -> DeleteTopicsResponse {
     let named = |name: TopicName| DeleteTopicState::default().with_name(Some(name));
     let topics = if call.version >= 6 { request.topics } else { request.topic_names.into_iter().map(named).collect() };
@@ -146,14 +147,14 @@ fn delete_topic(call: &Call, asked: &DeleteTopicState, twice: bool) -> Deletable
             answer.with_name(Some(super::topic_name(&deleted.name))).with_topic_id(id)
         }
         Err(error) => {
-            // The text is there from version 5 on.
+            // The field exists since version 5.
             let message = (call.version >= 5).then(|| text(error.message));
             answer.with_error_code(error.code.code()).with_error_message(message)
         }
     }
 }
 
-/// The name of a topic that is to be deleted, which is said by name or by id.
+/// The name of the topic to delete; the request gives its name or its id.
 fn name_of(call: &Call, asked: &DeleteTopicState, twice: bool) -> Result<String, TopicError> {
     let invalid = |message: &str| Err(TopicError::new(ResponseError::InvalidRequest, message));
     match (&asked.name, asked.topic_id.is_nil()) {
@@ -188,11 +189,11 @@ fn check_assignments(topic: &CreatePartitionsTopic) -> Result<(), TopicError> {
     if assigned.all(|one| one.broker_ids.len() == 1 && one.broker_ids[0].0 == BROKER_ID) {
         return Ok(());
     }
-    let message = format!("Partitions can be assigned to broker {BROKER_ID} alone.");
+    let message = format!("Partitions can be assigned to broker {BROKER_ID} only.");
     Err(TopicError::new(ResponseError::InvalidReplicaAssignment, message))
 }
 
-/// Removes the records in front of an offset.
+/// Deletes the records before an offset.
 pub(crate) fn delete_records(call: &Call, request: DeleteRecordsRequest) -> DeleteRecordsResponse {
     let topics = request.topics.into_iter().map(|topic| {
         let partitions = topic.partitions.iter().map(|asked| {

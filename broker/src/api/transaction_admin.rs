@@ -1,6 +1,6 @@
-//! DescribeProducers, DescribeTransactions and ListTransactions: looking at transactions from outside.
+//! DescribeProducers, DescribeTransactions and ListTransactions: administration of transactions.
 //!
-//! Apart from a producer's own requests because these change nothing.
+//! Separate from the producer's own requests because these change nothing.
 
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::describe_producers_response::{PartitionResponse, ProducerState, TopicResponse};
@@ -17,11 +17,11 @@ use crate::clock::now_ms;
 use crate::log::ProducerActivity;
 use crate::txn::{Phase, Transaction};
 
-/// The names of all states, as clients may filter by them.
+/// All transaction states that a client can filter by.
 const STATES: &[&str] =
     &["Empty", "Ongoing", "PrepareCommit", "PrepareAbort", "CompleteCommit", "CompleteAbort", "Dead"];
 
-/// The producers that partitions remember.
+/// Describes the producers that partitions keep state for.
 pub(crate) fn describe_producers(call: &Call, request: DescribeProducersRequest) -> DescribeProducersResponse {
     let topics = once(request.topics, |topic| topic.name.clone()).into_iter().map(|topic| {
         let partition = |index: i32| {
@@ -46,10 +46,10 @@ fn producer_state(activity: &ProducerActivity) -> ProducerState {
         .with_current_txn_start_offset(activity.transaction_start.unwrap_or(-1))
 }
 
-/// Transactional ids with what is open.
+/// Describes transactional ids and their open transactions.
 pub(crate) fn describe_transactions(call: &Call, request: DescribeTransactionsRequest) -> DescribeTransactionsResponse {
     let describe_one = |id: TransactionalId| {
-        let described = call.core.transactions.look(&id, described);
+        let described = call.core.transactions.inspect(&id, described);
         let missing = || {
             TransactionState::default()
                 .with_error_code(ResponseError::TransactionalIdNotFound.code())
@@ -79,8 +79,8 @@ fn described(transaction: &Transaction) -> TransactionState {
         .with_topics(topics)
 }
 
-/// Partitions come in order, so those of a topic stand together.
-fn topic_data<'a>(partitions: impl IntoIterator<Item = &'a crate::meta::TopicPartition>) -> Vec<TopicData> {
+/// Groups partitions by topic; they are sorted, so partitions of the same topic are adjacent.
+fn topic_data<'a>(partitions: impl IntoIterator<Item = &'a crate::topic_partition::TopicPartition>) -> Vec<TopicData> {
     let mut topics: Vec<TopicData> = Vec::new();
     for at in partitions {
         match topics.last_mut() {
@@ -93,7 +93,7 @@ fn topic_data<'a>(partitions: impl IntoIterator<Item = &'a crate::meta::TopicPar
     topics
 }
 
-/// All transactional ids, by state, producer and age.
+/// Lists transactional ids, filtered by state, producer id and duration.
 pub(crate) fn list_transactions(call: &Call, request: ListTransactionsRequest) -> ListTransactionsResponse {
     let now_ms = now_ms();
     let wanted = |transaction: &Transaction| {
@@ -108,10 +108,10 @@ pub(crate) fn list_transactions(call: &Call, request: ListTransactionsRequest) -
             && (call.version < 1 || request.duration_filter < 0 || old)
     };
     let listed = |id: String| {
-        let look = |transaction: &Transaction| {
+        let summarize = |transaction: &Transaction| {
             wanted(transaction).then(|| (transaction.producer().id, transaction.state_name()))
         };
-        let (producer_id, state) = call.core.transactions.look(&id, look)??;
+        let (producer_id, state) = call.core.transactions.inspect(&id, summarize)??;
         let listed = ListedTransaction::default().with_transactional_id(TransactionalId(text(id)));
         Some(listed.with_producer_id(producer_id.into()).with_transaction_state(text(state)))
     };

@@ -1,6 +1,6 @@
 //! InitProducerId, AddPartitionsToTxn, AddOffsetsToTxn, TxnOffsetCommit and EndTxn.
 //!
-//! Apart because these are a producer's own requests about its transaction, from first to last.
+//! Separate because these are the producer's own requests, from the beginning of a transaction to its end.
 
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::add_partitions_to_txn_request::AddPartitionsToTxnTopic;
@@ -23,9 +23,10 @@ use super::{Call, code};
 use crate::clock::now_ms;
 use crate::group::{Caller, UNKNOWN_GENERATION};
 use crate::log::Producer;
-use crate::meta::TopicPartition;
+use crate::topic_partition::TopicPartition;
 
-/// From which version of a request on a client knows the code that says it is fenced; before, its epoch is old.
+/// Replaces PRODUCER_FENCED by INVALID_PRODUCER_EPOCH for clients that do not know it: those with a request version
+/// below `known_from`.
 fn fenced<T>(result: Result<T, ResponseError>, version: i16, known_from: i16) -> Result<T, ResponseError> {
     result.map_err(|error| match error {
         ResponseError::ProducerFenced if version < known_from => ResponseError::InvalidProducerEpoch,
@@ -33,7 +34,7 @@ fn fenced<T>(result: Result<T, ResponseError>, version: i16, known_from: i16) ->
     })
 }
 
-/// A producer id, with or without a transactional id.
+/// Assigns a producer id, with or without a transactional id.
 pub(crate) fn init_producer_id(call: &Call, request: InitProducerIdRequest) -> InitProducerIdResponse {
     let transactions = &call.core.transactions;
     let claimed = Producer { id: request.producer_id.0, epoch: request.producer_epoch };
@@ -53,7 +54,7 @@ pub(crate) fn init_producer_id(call: &Call, request: InitProducerIdRequest) -> I
     }
 }
 
-/// Partitions that the transaction will write to, all or none.
+/// Adds partitions to the transaction: all of them or none.
 pub(crate) fn add_partitions(call: &Call, request: AddPartitionsToTxnRequest) -> AddPartitionsToTxnResponse {
     let producer = Producer { id: request.v3_and_below_producer_id.0, epoch: request.v3_and_below_producer_epoch };
     let topics = request.v3_and_below_topics;
@@ -88,7 +89,7 @@ pub(crate) fn add_partitions(call: &Call, request: AddPartitionsToTxnRequest) ->
     AddPartitionsToTxnResponse::default().with_results_by_topic_v3_and_below(answers.collect())
 }
 
-/// A group whose offsets the transaction will commit.
+/// Adds a group whose offsets the transaction will commit.
 pub(crate) fn add_offsets(call: &Call, request: AddOffsetsToTxnRequest) -> AddOffsetsToTxnResponse {
     let producer = Producer { id: request.producer_id.0, epoch: request.producer_epoch };
     let added = match request.group_id.is_empty() {
@@ -98,7 +99,7 @@ pub(crate) fn add_offsets(call: &Call, request: AddOffsetsToTxnRequest) -> AddOf
     AddOffsetsToTxnResponse::default().with_error_code(code(&fenced(added, call.version, 2)))
 }
 
-/// Offsets that count when the transaction commits.
+/// Stores offsets that take effect when the transaction commits.
 pub(crate) fn commit_offsets(call: &Call, request: TxnOffsetCommitRequest) -> TxnOffsetCommitResponse {
     let producer = Producer { id: request.producer_id.0, epoch: request.producer_epoch };
     let member = call.version >= 3;
@@ -123,7 +124,7 @@ pub(crate) fn commit_offsets(call: &Call, request: TxnOffsetCommitRequest) -> Tx
     let transactions = &call.core.transactions;
     let kept =
         transactions.commit_offsets(&call.core.groups, &request.transactional_id, producer, group, &legal, now_ms());
-    // No version of this request knows the code that says it is fenced.
+    // PRODUCER_FENCED is not defined in any version of this response.
     let kept = fenced(kept, call.version, i16::MAX);
     let mut checked = checked.into_iter();
     let topics = request.topics.iter().map(|topic| {
@@ -139,7 +140,7 @@ pub(crate) fn commit_offsets(call: &Call, request: TxnOffsetCommitRequest) -> Tx
     TxnOffsetCommitResponse::default().with_topics(topics.collect())
 }
 
-/// Commits or aborts.
+/// Commits or aborts the transaction.
 pub(crate) fn end(call: &Call, request: EndTxnRequest) -> EndTxnResponse {
     let producer = Producer { id: request.producer_id.0, epoch: request.producer_epoch };
     let rooms = (&*call.core.topics, &call.core.groups);

@@ -1,6 +1,6 @@
-//! ApiVersions: what the broker offers.
+//! ApiVersions: the APIs and versions that the broker supports.
 //!
-//! Apart because the answer must carry no tagged fields: older librdkafka cannot read them.
+//! Separate because the response must not contain tagged fields, which older versions of librdkafka cannot read.
 
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::ApiVersionsResponse;
@@ -8,7 +8,7 @@ use kafka_protocol::messages::api_versions_response::ApiVersion;
 
 use crate::net::{APIS, Api};
 
-/// All APIs; with an error when the client's version of this one is not known.
+/// Lists all APIs; with an error code if the client's version of ApiVersions is not supported.
 pub(crate) fn versions(known: bool) -> ApiVersionsResponse {
     let error_code = if known { 0 } else { ResponseError::UnsupportedVersion.code() };
     let api = |api: &Api| {

@@ -1,12 +1,12 @@
-//! A group's life: members join, a generation forms, the leader assigns, and so on.
+//! The state machine of a group: members join, a generation is formed, the leader assigns partitions.
 //!
-//! Apart because it is still: every `handle_` takes the time, replies are drained by
+//! Separate because it does no I/O: every `handle_` function takes the time, replies are drained by
 //! [`Group::poll_reply`], and [`Group::poll_timeout`] says when [`Group::handle_timeout`] is due.
 //!
 //! ```text
 //! Empty → PreparingRebalance → CompletingRebalance → Stable
-//!   ↑            ↑    └ all joined, or time is up ┘      │ a member joins, leaves or is not heard of
-//!   └ all gone   └────────────────────────────────────────┘
+//!   ↑            ↑    └ all joined, or timeout ┘         │ a member joins or leaves, or its session expires
+//!   └ all left   └────────────────────────────────────────┘
 //! ```
 
 use std::collections::{BTreeMap, VecDeque};
@@ -14,32 +14,31 @@ use std::collections::{BTreeMap, VecDeque};
 use bytes::Bytes;
 use kafka_protocol::ResponseError;
 
-use super::joining::Admitted;
 use super::member::Member;
-use super::request::{Caller, Join, JoinReply, Leaver, Reply, Sync, SyncReply, Token};
+use super::request::{Caller, Leaver, Reply, Sync, SyncReply, Token};
 
-/// Where a group is in its life.
+/// The state of a group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Phase {
+pub(crate) enum GroupState {
     Empty,
-    /// Waits for members to join until `deadline_ms`; with `hold` it waits even if all are there.
+    /// Waiting for members to join until `deadline_ms`; with `hold`, even if all members have joined.
     PreparingRebalance {
         deadline_ms: i64,
         hold: bool,
     },
-    /// Waits for the leader's assignment.
+    /// Waiting for the leader's assignment.
     CompletingRebalance,
     Stable,
 }
 
-impl Phase {
-    /// Kafka's name.
+impl GroupState {
+    /// The state's name in Kafka.
     pub(crate) fn name(self) -> &'static str {
         match self {
-            Phase::Empty => "Empty",
-            Phase::PreparingRebalance { .. } => "PreparingRebalance",
-            Phase::CompletingRebalance => "CompletingRebalance",
-            Phase::Stable => "Stable",
+            GroupState::Empty => "Empty",
+            GroupState::PreparingRebalance { .. } => "PreparingRebalance",
+            GroupState::CompletingRebalance => "CompletingRebalance",
+            GroupState::Stable => "Stable",
         }
     }
 }
@@ -47,13 +46,13 @@ impl Phase {
 /// A consumer group.
 #[derive(Debug)]
 pub(crate) struct Group {
-    pub(super) phase: Phase,
+    pub(super) state: GroupState,
     pub(super) generation: i32,
     pub(super) protocol_type: String,
     pub(super) protocol: Option<String>,
     pub(super) leader: String,
     pub(super) members: BTreeMap<String, Member>,
-    /// Member ids that were given out and have not come back, with the time until which they may.
+    /// Member ids that were handed out but not used yet, with the time at which they expire.
     pub(super) promised: BTreeMap<String, i64>,
     pub(super) replies: VecDeque<(Token, Reply)>,
     pub(super) initial_delay_ms: i64,
@@ -62,7 +61,7 @@ pub(crate) struct Group {
 impl Group {
     pub(crate) fn new(initial_delay_ms: u64) -> Group {
         Group {
-            phase: Phase::Empty,
+            state: GroupState::Empty,
             generation: 0,
             protocol_type: String::new(),
             protocol: None,
@@ -74,8 +73,8 @@ impl Group {
         }
     }
 
-    pub(crate) fn phase(&self) -> Phase {
-        self.phase
+    pub(crate) fn state(&self) -> GroupState {
+        self.state
     }
 
     pub(crate) fn protocol_type(&self) -> &str {
@@ -90,27 +89,27 @@ impl Group {
         self.members.values()
     }
 
-    /// Whether nobody is in it or about to be.
+    /// Whether the group has no members and no pending member ids.
     pub(crate) fn is_empty(&self) -> bool {
         self.members.is_empty() && self.promised.is_empty()
     }
 
-    /// The next reply to a request that waits.
+    /// The next reply to a waiting request.
     pub(crate) fn poll_reply(&mut self) -> Option<(Token, Reply)> {
         self.replies.pop_front()
     }
 
-    /// When the group must be looked at again.
+    /// When [`Group::handle_timeout`] must be called next.
     pub(crate) fn poll_timeout(&self) -> Option<i64> {
-        let rebalance = match self.phase {
-            Phase::PreparingRebalance { deadline_ms, .. } => Some(deadline_ms),
+        let rebalance = match self.state {
+            GroupState::PreparingRebalance { deadline_ms, .. } => Some(deadline_ms),
             _ => None,
         };
         let members = self.members.values().filter_map(Member::deadline_ms);
         members.chain(self.promised.values().copied()).chain(rebalance).min()
     }
 
-    /// Gives up members that were not heard of, and ends a wait that was long enough.
+    /// Removes members whose sessions have expired, and completes a rebalance whose time is up.
     pub(crate) fn handle_timeout(&mut self, now_ms: i64) {
         self.promised.retain(|_, deadline_ms| *deadline_ms > now_ms);
         let overdue = |member: &&Member| member.deadline_ms().is_some_and(|deadline_ms| deadline_ms <= now_ms);
@@ -118,24 +117,13 @@ impl Group {
         for id in gone {
             self.remove(&id, now_ms);
         }
-        match self.phase {
-            Phase::PreparingRebalance { deadline_ms, .. } if deadline_ms <= now_ms => self.complete_join(now_ms),
+        match self.state {
+            GroupState::PreparingRebalance { deadline_ms, .. } if deadline_ms <= now_ms => self.complete_join(now_ms),
             _ => self.complete_join_when_all_are_there(now_ms),
         }
     }
 
-    /// A wish to be in the group; the reply comes when the next generation has formed.
-    pub(crate) fn handle_join(&mut self, join: Join, token: Token, now_ms: i64) {
-        match self.admit(&join, now_ms) {
-            Ok(Admitted::Joining(id)) => self.wait_for_generation(&id, &join, token, now_ms),
-            Ok(Admitted::Unchanged(reply)) => self.replies.push_back((token, Reply::Join(reply))),
-            Err((error, member_id)) => {
-                self.replies.push_back((token, Reply::Join(JoinReply::refused(error, &member_id))));
-            }
-        }
-    }
-
-    /// A wish to know one's assignment; the reply comes when the leader has assigned.
+    /// Handles a request for a member's assignment; the reply comes once the leader has assigned.
     pub(crate) fn handle_sync(&mut self, sync: Sync, token: Token, now_ms: i64) {
         match self.check_sync(&sync) {
             Err(error) => self.replies.push_back((token, Reply::Sync(SyncReply::refused(error)))),
@@ -143,17 +131,17 @@ impl Group {
         }
     }
 
-    /// A sign of life.
+    /// Extends a member's session.
     pub(crate) fn handle_heartbeat(&mut self, caller: &Caller, now_ms: i64) -> Result<(), ResponseError> {
         self.check_member(caller)?;
         self.heard_of(&caller.member_id, now_ms);
-        match self.phase {
-            Phase::PreparingRebalance { .. } => Err(ResponseError::RebalanceInProgress),
+        match self.state {
+            GroupState::PreparingRebalance { .. } => Err(ResponseError::RebalanceInProgress),
             _ => Ok(()),
         }
     }
 
-    /// One goes; its requests that wait are told that it is unknown.
+    /// Removes a member; its waiting requests fail with UNKNOWN_MEMBER_ID.
     pub(crate) fn handle_leave(&mut self, leaver: &Leaver, now_ms: i64) -> Result<(), ResponseError> {
         if self.promised.remove(&leaver.member_id).is_some() {
             self.complete_join_when_all_are_there(now_ms);
@@ -176,7 +164,8 @@ impl Group {
         Ok(())
     }
 
-    /// Whether one may commit offsets. One who is no member may when nobody is.
+    /// Checks whether the caller can commit offsets. Without a member id that is possible only in a transaction, or while
+    /// the group has no members.
     pub(crate) fn handle_commit(
         &mut self,
         caller: &Caller,
@@ -187,13 +176,13 @@ impl Group {
         if anonymous && (in_transaction || self.members.is_empty()) {
             return Ok(());
         }
-        if caller.generation < 0 && self.phase == Phase::Empty {
+        if caller.generation < 0 && self.state == GroupState::Empty {
             return Ok(());
         }
         self.check_member(caller)?;
         self.heard_of(&caller.member_id, now_ms);
-        match self.phase {
-            Phase::CompletingRebalance => Err(ResponseError::RebalanceInProgress),
+        match self.state {
+            GroupState::CompletingRebalance => Err(ResponseError::RebalanceInProgress),
             _ => Ok(()),
         }
     }
@@ -202,11 +191,11 @@ impl Group {
         self.check_member(&sync.caller)?;
         let other_type = sync.protocol_type.as_ref().is_some_and(|said| *said != self.protocol_type);
         let other_protocol = sync.protocol.is_some() && sync.protocol != self.protocol;
-        match self.phase {
+        match self.state {
             _ if other_type || other_protocol => Err(ResponseError::InconsistentGroupProtocol),
-            Phase::Empty => Err(ResponseError::UnknownMemberId),
-            Phase::PreparingRebalance { .. } => Err(ResponseError::RebalanceInProgress),
-            Phase::CompletingRebalance | Phase::Stable => Ok(()),
+            GroupState::Empty => Err(ResponseError::UnknownMemberId),
+            GroupState::PreparingRebalance { .. } => Err(ResponseError::RebalanceInProgress),
+            GroupState::CompletingRebalance | GroupState::Stable => Ok(()),
         }
     }
 
@@ -217,10 +206,10 @@ impl Group {
             let reply = SyncReply::refused(ResponseError::RebalanceInProgress);
             self.replies.push_back((former, Reply::Sync(reply)));
         }
-        if self.phase == Phase::CompletingRebalance && sync.caller.member_id == self.leader {
+        if self.state == GroupState::CompletingRebalance && sync.caller.member_id == self.leader {
             self.assign(sync.assignments);
         }
-        if self.phase == Phase::Stable {
+        if self.state == GroupState::Stable {
             self.reply_to_syncs(now_ms);
         }
     }
@@ -231,7 +220,7 @@ impl Group {
                 member.assignment = assignment;
             }
         }
-        self.phase = Phase::Stable;
+        self.state = GroupState::Stable;
     }
 
     fn reply_to_syncs(&mut self, now_ms: i64) {

@@ -1,11 +1,12 @@
 //! Tests of the group coordinator: each drives one group by hand, with its own clock.
 
+use super::super::request::{Join, JoinReply};
 use super::*;
 
 const SESSION_MS: i32 = 10_000;
 const REBALANCE_MS: i32 = 60_000;
 
-/// A group with a clock, and the replies that have come so far.
+/// A group with a clock, and the replies received so far.
 struct Stage {
     group: Group,
     now_ms: i64,
@@ -83,7 +84,7 @@ impl Stage {
         }
     }
 
-    /// Members `a` (who leads) and `b` in a stable generation, which is returned.
+    /// Members `a` (the leader) and `b` in a stable group; also returns the generation.
     fn stable() -> (Stage, i32) {
         let mut stage = Stage::new(0);
         stage.join(new("a"));
@@ -93,7 +94,7 @@ impl Stage {
         assert_eq!((stage.joined(b).generation, stage.joined(b).leader.as_str()), (generation, "a"));
         stage.sync("b", generation, &[]);
         stage.sync("a", generation, &[("a", "one"), ("b", "two")]);
-        assert_eq!(stage.group.phase(), Phase::Stable);
+        assert_eq!(stage.group.state(), GroupState::Stable);
         (stage, generation)
     }
 }
@@ -102,7 +103,7 @@ fn caller(member: &str, generation: i32) -> Caller {
     Caller { member_id: member.to_owned(), instance_id: None, generation }
 }
 
-/// One who is new and gets this id.
+/// The join request of a new member that will get this id.
 fn new(id: &str) -> Join {
     Join {
         member_id: String::new(),
@@ -223,7 +224,7 @@ fn one_who_does_not_join_again_is_left_behind() {
     assert!(!stage.replies.contains_key(&c), "c waits for b");
     for _ in 0..12 {
         stage.wait(i64::from(REBALANCE_MS) / 12);
-        let _ = stage.heartbeat("b", generation); // lives, but does not join
+        let _ = stage.heartbeat("b", generation); // stays alive, but does not join
     }
     assert_eq!((stage.joined(c).leader.as_str(), stage.joined(c).generation), ("c", generation + 1));
     assert_eq!(stage.heartbeat("b", generation + 1), Err(ResponseError::UnknownMemberId));
@@ -234,7 +235,7 @@ fn a_group_that_all_have_left_is_empty() {
     let (mut stage, _) = Stage::stable();
     stage.leave("a").expect("is a member");
     stage.leave("b").expect("is a member");
-    assert_eq!((stage.group.phase(), stage.group.is_empty()), (Phase::Empty, true));
+    assert_eq!((stage.group.state(), stage.group.is_empty()), (GroupState::Empty, true));
     assert_eq!(stage.group.poll_timeout(), None);
 }
 

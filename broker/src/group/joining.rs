@@ -1,28 +1,40 @@
-//! Who is let into a group: new members, known ones, and static ones that come back.
+//! Joining a group: new members, existing members, and static members that come back.
 //!
-//! Apart from the coordinator because most rules about clients of different ages are here. Still, like the rest of it.
+//! Separate from the coordinator because most rules for clients of different versions are here. Like the coordinator,
+//! it does no I/O.
 
 use kafka_protocol::ResponseError;
 
-use super::coordinator::{Group, Phase};
+use super::coordinator::{Group, GroupState};
 use super::member::Member;
 use super::request::{Join, JoinReply, Reply, SyncReply, Token};
 
-/// Most members of a group.
+/// The maximum number of members in a group.
 const MEMBERS_MAX: usize = 1_000;
-/// Kafka's greatest session timeout; its smallest is 6 s, but shorter ones are useful in tests.
+/// The maximum is Kafka's; its minimum is 6 s, but shorter timeouts are useful in tests.
 const SESSION_TIMEOUT_MS: std::ops::RangeInclusive<i32> = 1..=1_800_000;
 
-/// What becomes of one who joins.
-pub(super) enum Admitted {
+/// The result of a join request that was accepted.
+enum Admitted {
     /// The member with this id waits for the next generation.
     Joining(String),
-    /// Nothing changes; it is told of the generation there is.
+    /// Nothing changes; the member gets the current generation.
     Unchanged(JoinReply),
 }
 
 impl Group {
-    pub(super) fn admit(&mut self, join: &Join, now_ms: i64) -> Result<Admitted, (ResponseError, String)> {
+    /// Handles a request to join the group; the reply comes when the next generation is complete.
+    pub(crate) fn handle_join(&mut self, join: Join, token: Token, now_ms: i64) {
+        match self.admit(&join, now_ms) {
+            Ok(Admitted::Joining(id)) => self.wait_for_generation(&id, &join, token, now_ms),
+            Ok(Admitted::Unchanged(reply)) => self.replies.push_back((token, Reply::Join(reply))),
+            Err((error, member_id)) => {
+                self.replies.push_back((token, Reply::Join(JoinReply::refused(error, &member_id))));
+            }
+        }
+    }
+
+    fn admit(&mut self, join: &Join, now_ms: i64) -> Result<Admitted, (ResponseError, String)> {
         let refuse = |error| (error, join.member_id.clone());
         self.check_join(join).map_err(refuse)?;
         let same_instance = join.instance_id.as_ref().and_then(|instance| self.by_instance(instance));
@@ -71,15 +83,15 @@ impl Group {
         let member = self.members.get_mut(id).ok_or(ResponseError::UnknownMemberId)?;
         let unchanged = member.protocols == join.protocols;
         member.update(join, now_ms);
-        match self.phase {
-            Phase::CompletingRebalance if unchanged => Ok(Admitted::Unchanged(self.join_reply(id))),
-            Phase::Stable if unchanged && !leads => Ok(Admitted::Unchanged(self.join_reply(id))),
+        match self.state {
+            GroupState::CompletingRebalance if unchanged => Ok(Admitted::Unchanged(self.join_reply(id))),
+            GroupState::Stable if unchanged && !leads => Ok(Admitted::Unchanged(self.join_reply(id))),
             _ => Ok(Admitted::Joining(id.clone())),
         }
     }
 
-    /// A static member that comes back takes its own place under a new id; the old id is fenced. When it
-    /// can do what it could, nobody else has to notice.
+    /// A static member that comes back replaces its former self under a new member id, and the old id is fenced. If its
+    /// metadata is unchanged, no rebalance is needed.
     fn replace_static(&mut self, old: &str, join: &Join, now_ms: i64) -> Admitted {
         let Some(mut member) = self.members.remove(old) else { return Admitted::Joining(String::new()) };
         let fenced = ResponseError::FencedInstanceId;
@@ -93,7 +105,7 @@ impl Group {
         let metadata = member.metadata(protocol);
         member.id.clone_from(&join.fresh_member_id);
         member.update(join, now_ms);
-        let unchanged = member.metadata(protocol) == metadata && self.phase == Phase::Stable;
+        let unchanged = member.metadata(protocol) == metadata && self.state == GroupState::Stable;
         let (id, led) = (member.id.clone(), self.leader == old);
         self.members.insert(id.clone(), member);
         if led {
@@ -102,8 +114,8 @@ impl Group {
         if unchanged { Admitted::Unchanged(self.static_reply(&id, old, led, join)) } else { Admitted::Joining(id) }
     }
 
-    /// A client that cannot skip the assignment must not hear that it leads, or it would assign to a
-    /// stable group; it is told the id it had.
+    /// A client that cannot skip the assignment must not learn that it is the leader, or it would send an assignment to
+    /// a stable group. It is told that the leader is its old member id.
     fn static_reply(&self, id: &str, old: &str, led: bool, join: &Join) -> JoinReply {
         let reply = self.join_reply(id);
         match (led, join.can_skip_assignment) {
@@ -113,7 +125,7 @@ impl Group {
         }
     }
 
-    pub(super) fn wait_for_generation(&mut self, id: &str, join: &Join, token: Token, now_ms: i64) {
+    fn wait_for_generation(&mut self, id: &str, join: &Join, token: Token, now_ms: i64) {
         self.protocol_type.clone_from(&join.protocol_type);
         let former = self.members.get_mut(id).and_then(|member| member.joining.replace(token));
         if let Some(former) = former {

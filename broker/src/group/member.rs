@@ -1,13 +1,13 @@
-//! One member of a group.
+//! A member of a group.
 //!
-//! Apart because a member is more than its id: what it can do, what it was given, which of its
-//! requests wait, and until when it is believed to live.
+//! Separate because a member is more than an id: it has protocols, an assignment, waiting requests and a session that
+//! expires.
 
 use bytes::Bytes;
 
 use super::request::{Join, JoinedMember, Token};
 
-/// A member.
+/// A member of a group.
 #[derive(Clone, Debug)]
 pub(crate) struct Member {
     pub(crate) id: String,
@@ -18,11 +18,11 @@ pub(crate) struct Member {
     pub(super) session_timeout_ms: i32,
     pub(super) rebalance_timeout_ms: i32,
     pub(super) protocols: Vec<(String, Bytes)>,
-    /// The join that waits for the others.
+    /// The JoinGroup request that waits for the other members.
     pub(super) joining: Option<Token>,
-    /// The sync that waits for the leader.
+    /// The SyncGroup request that waits for the leader.
     pub(super) syncing: Option<Token>,
-    /// Until when the member must be heard of, unless one of its requests waits.
+    /// When the session expires, unless one of the member's requests is waiting.
     pub(super) deadline_ms: i64,
 }
 
@@ -45,7 +45,7 @@ impl Member {
         member
     }
 
-    /// Takes over what a join says.
+    /// Updates the member from a join request.
     pub(super) fn update(&mut self, join: &Join, now_ms: i64) {
         self.client_id.clone_from(&join.client_id);
         self.client_host.clone_from(&join.client_host);
@@ -59,7 +59,7 @@ impl Member {
         self.deadline_ms = now_ms + i64::from(self.session_timeout_ms);
     }
 
-    /// When the member is given up; `None` while one of its requests waits.
+    /// When the session expires; `None` while one of the member's requests is waiting.
     pub(super) fn deadline_ms(&self) -> Option<i64> {
         (self.joining.is_none() && self.syncing.is_none()).then_some(self.deadline_ms)
     }
@@ -68,7 +68,7 @@ impl Member {
         self.protocols.iter().any(|(name, _)| name == protocol)
     }
 
-    /// What the member said for a protocol.
+    /// The member's metadata for a protocol.
     pub(crate) fn metadata(&self, protocol: Option<&str>) -> Bytes {
         let said = self.protocols.iter().find(|(name, _)| Some(name.as_str()) == protocol);
         said.map(|(_, metadata)| metadata.clone()).unwrap_or_default()

@@ -1,7 +1,7 @@
-//! Consumer groups by the classic protocol: who is in, who reads what, and how far a group has read.
+//! Consumer groups with the classic protocol: members, assignments and committed offsets.
 //!
-//! Apart because groups know neither logs nor sockets. `coordinator`, `joining`, `rebalance` and `member` are still: requests and
-//! the time go in, replies come out, perhaps later; `registry` holds the requests that wait for them.
+//! Separate because groups know neither logs nor sockets. `coordinator`, `joining`, `rebalance` and `member` do no I/O:
+//! requests and the time go in, replies come out, possibly later. `registry` holds the requests that wait for replies.
 
 mod coordinator;
 mod joining;
@@ -11,8 +11,8 @@ mod rebalance;
 mod registry;
 mod request;
 
-pub(crate) use coordinator::{Group, Phase};
+pub(crate) use coordinator::{Group, GroupState};
 pub(crate) use member::Member;
 pub(crate) use offsets::Offsets;
-pub(crate) use registry::{Groups, Look};
+pub(crate) use registry::{GroupView, Groups};
 pub(crate) use request::{Caller, Join, JoinReply, JoinedMember, Leaver, Sync, SyncReply, UNKNOWN_GENERATION};

@@ -1,22 +1,23 @@
-//! How far a group has read.
+//! The committed offsets of a group.
 //!
-//! Apart because offsets outlive members. Those of a running transaction are kept aside until it ends;
-//! a reader that wants stable ones is told to wait.
+//! Separate because offsets outlive members. Offsets that belong to an open transaction are pending until it ends; a
+//! consumer that asks for stable offsets has to wait for them.
 
 use std::collections::BTreeMap;
 
-use crate::meta::{CommittedOffset, PartitionOffset, TopicPartition};
+use crate::meta::{CommittedOffset, PartitionOffset};
+use crate::topic_partition::TopicPartition;
 
 /// The offsets of one group.
 #[derive(Debug, Default)]
 pub(crate) struct Offsets {
     committed: BTreeMap<TopicPartition, CommittedOffset>,
-    /// By producer id.
+    /// Offsets of open transactions, by producer id.
     pending: BTreeMap<i64, BTreeMap<TopicPartition, CommittedOffset>>,
 }
 
 impl Offsets {
-    pub(super) fn kept(committed: BTreeMap<TopicPartition, CommittedOffset>) -> Offsets {
+    pub(super) fn from_journal(committed: BTreeMap<TopicPartition, CommittedOffset>) -> Offsets {
         Offsets { committed, pending: BTreeMap::new() }
     }
 
@@ -24,7 +25,7 @@ impl Offsets {
         &self.committed
     }
 
-    /// Whether a running transaction may change the offset.
+    /// Whether an open transaction may change the offset.
     pub(crate) fn is_unstable(&self, at: &TopicPartition) -> bool {
         self.pending.values().any(|offsets| offsets.contains_key(at))
     }
@@ -37,19 +38,19 @@ impl Offsets {
         self.committed.extend(offsets.into_iter().map(|offset| (offset.at, offset.committed)));
     }
 
-    /// Keeps offsets aside for a transaction.
+    /// Stores pending offsets for a transaction.
     pub(super) fn prepare(&mut self, producer_id: i64, offsets: Vec<PartitionOffset>) {
         let pending = self.pending.entry(producer_id).or_default();
         pending.extend(offsets.into_iter().map(|offset| (offset.at, offset.committed)));
     }
 
-    /// What a transaction would commit.
+    /// The offsets that a transaction would commit.
     pub(super) fn prepared(&self, producer_id: i64) -> Vec<PartitionOffset> {
         let pending = self.pending.get(&producer_id).into_iter().flatten();
         pending.map(|(at, committed)| PartitionOffset { at: at.clone(), committed: committed.clone() }).collect()
     }
 
-    /// Ends a transaction with the offsets that it commits, none when it is aborted.
+    /// Removes a transaction's pending offsets and commits the given ones; there are none if it was aborted.
     pub(super) fn end(&mut self, producer_id: i64, committed: Vec<PartitionOffset>) {
         self.pending.remove(&producer_id);
         self.commit(committed);

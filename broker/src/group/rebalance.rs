@@ -1,18 +1,18 @@
-//! How a generation forms: waiting for members, choosing the protocol and the leader, telling everyone.
+//! A rebalance: waiting for members, choosing the protocol and the leader, and replying to everyone.
 //!
-//! Apart from the coordinator because it is the same whatever set it off: a join, a leave or the clock.
+//! Separate from the coordinator because it works the same whatever triggered it: a join, a leave or a timeout.
 
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use kafka_protocol::ResponseError;
 
-use super::coordinator::{Group, Phase};
+use super::coordinator::{Group, GroupState};
 use super::request::{JoinReply, Reply, SyncReply};
 
 impl Group {
     pub(super) fn prepare_rebalance(&mut self, now_ms: i64) {
-        if let Phase::PreparingRebalance { .. } = self.phase {
+        if let GroupState::PreparingRebalance { .. } = self.state {
             return;
         }
         for member in self.members.values_mut() {
@@ -22,22 +22,22 @@ impl Group {
                 self.replies.push_back((token, Reply::Sync(reply)));
             }
         }
-        let hold = self.phase == Phase::Empty && self.initial_delay_ms > 0;
+        let hold = self.state == GroupState::Empty && self.initial_delay_ms > 0;
         let timeout_ms = self.members.values().map(|member| member.rebalance_timeout_ms).max().unwrap_or(0);
         let wait_ms = if hold { self.initial_delay_ms } else { i64::from(timeout_ms.max(0)) };
-        self.phase = Phase::PreparingRebalance { deadline_ms: now_ms + wait_ms, hold };
+        self.state = GroupState::PreparingRebalance { deadline_ms: now_ms + wait_ms, hold };
     }
 
     pub(super) fn complete_join_when_all_are_there(&mut self, now_ms: i64) {
-        let waits = matches!(self.phase, Phase::PreparingRebalance { hold: false, .. });
+        let waits = matches!(self.state, GroupState::PreparingRebalance { hold: false, .. });
         let all = self.promised.is_empty() && self.members.values().all(|member| member.joining.is_some());
         if waits && all {
             self.complete_join(now_ms);
         }
     }
 
-    /// Forms a generation of those who have joined. Static members stay even if they have not, until
-    /// their session ends.
+    /// Completes a generation with the members that have joined. Static members that have not joined stay until their
+    /// session expires.
     pub(super) fn complete_join(&mut self, now_ms: i64) {
         self.members.retain(|_, member| member.joining.is_some() || member.instance_id.is_some());
         self.generation += 1;
@@ -49,7 +49,7 @@ impl Group {
             let joined = self.members.values().find(|member| member.joining.is_some());
             self.leader = joined.map(|member| member.id.clone()).unwrap_or_default();
         }
-        self.phase = Phase::CompletingRebalance;
+        self.state = GroupState::CompletingRebalance;
         let ids: Vec<String> = self.members.keys().cloned().collect();
         for id in ids {
             let reply = self.join_reply(&id);
@@ -62,20 +62,20 @@ impl Group {
         }
     }
 
-    /// Nobody has joined: the group is empty, or only static members are left that may come back.
+    /// Nobody has joined: the group is empty, or only static members are left, which may come back.
     fn wait_for_static_members(&mut self, now_ms: i64) {
         if self.members.is_empty() {
-            self.phase = Phase::Empty;
+            self.state = GroupState::Empty;
             self.protocol = None;
             self.leader.clear();
         } else {
             let timeout_ms = self.members.values().map(|member| member.rebalance_timeout_ms).max().unwrap_or(0);
             let deadline_ms = now_ms + i64::from(timeout_ms.max(1));
-            self.phase = Phase::PreparingRebalance { deadline_ms, hold: false };
+            self.state = GroupState::PreparingRebalance { deadline_ms, hold: false };
         }
     }
 
-    /// The protocol that everyone supports and most prefer.
+    /// The protocol that all members support and most prefer.
     fn vote(&self) -> Option<String> {
         let mut votes: BTreeMap<&str, usize> = BTreeMap::new();
         for member in self.members.values() {

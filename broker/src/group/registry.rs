@@ -1,8 +1,8 @@
-//! All groups, with the requests that wait for them.
+//! All groups, with the requests that wait for replies.
 //!
-//! Apart because this is where the still coordinator meets tasks, locks and the journal: a request
-//! that has to wait leaves a channel here under a token, and whoever makes progress later, another
-//! request or the clock, sends the reply.
+//! Separate because this is where the coordinator, which does no I/O, meets tasks, locks and the journal. A request
+//! that has to wait leaves a channel here under a token. The reply is sent by whoever makes progress later: another
+//! request or the timer.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,46 +14,47 @@ use tokio::sync::{Notify, oneshot};
 use super::coordinator::Group;
 use super::offsets::Offsets;
 use super::request::{Caller, Join, JoinReply, Leaver, Reply, Sync, SyncReply, Token};
-use crate::meta::{Change, Journal, PartitionOffset, TopicPartition};
+use crate::meta::{Change, Journal, PartitionOffset};
+use crate::topic_partition::TopicPartition;
 
 /// All groups by id.
 #[derive(Debug)]
 pub(crate) struct Groups {
     journal: Arc<Journal>,
     initial_delay_ms: u64,
-    /// Notified when a deadline may have become earlier.
+    /// Notified when the next deadline may have moved closer.
     timer: Arc<Notify>,
     by_id: Mutex<BTreeMap<String, Arc<Mutex<Slot>>>>,
 }
 
-/// One group.
+/// A group with its offsets and waiting requests.
 #[derive(Debug)]
 struct Slot {
     group: Group,
     offsets: Offsets,
     waiting: BTreeMap<Token, oneshot::Sender<Reply>>,
     next_token: u64,
-    /// The slot is not in the list any more; whoever still holds it must look again.
+    /// The slot was removed from the map; whoever still holds it must look the group up again.
     removed: bool,
 }
 
-/// A group as it is looked at.
+/// A read-only view of a group.
 #[derive(Debug)]
-pub(crate) struct Look<'a> {
+pub(crate) struct GroupView<'a> {
     pub(crate) group: &'a Group,
     pub(crate) offsets: &'a Offsets,
 }
 
 impl Groups {
-    /// The groups that the journal knows.
+    /// Opens the groups in the journal.
     pub(crate) fn open(journal: &Arc<Journal>, initial_delay_ms: u64, timer: &Arc<Notify>) -> Groups {
-        let kept = journal.look(|image| image.groups.clone());
-        let slot = |offsets| Arc::new(Mutex::new(Slot::new(initial_delay_ms, Offsets::kept(offsets))));
+        let kept = journal.read(|image| image.groups.clone());
+        let slot = |offsets| Arc::new(Mutex::new(Slot::new(initial_delay_ms, Offsets::from_journal(offsets))));
         let by_id = kept.into_iter().map(|(id, offsets)| (id, slot(offsets))).collect();
         Groups { journal: Arc::clone(journal), initial_delay_ms, timer: Arc::clone(timer), by_id: Mutex::new(by_id) }
     }
 
-    /// Joins a member and waits for the generation.
+    /// Joins a group and waits for the next generation.
     pub(crate) async fn join(&self, group: &str, join: Join, now_ms: i64) -> JoinReply {
         let member_id = join.member_id.clone();
         let mut join = Some(join);
@@ -67,12 +68,12 @@ impl Groups {
         self.timer.notify_one();
         match reply.await {
             Ok(Reply::Join(reply)) => reply,
-            // Another request of the same member took this one's place.
+            // A later request of the same member replaced this one.
             _ => JoinReply::refused(ResponseError::RebalanceInProgress, &member_id),
         }
     }
 
-    /// Asks for a member's assignment and waits for it.
+    /// Requests a member's assignment and waits for it.
     pub(crate) async fn sync(&self, group: &str, sync: Sync, now_ms: i64) -> SyncReply {
         let waiting = self.change_known(group, |slot| {
             let (token, reply) = slot.wait();
@@ -86,13 +87,13 @@ impl Groups {
         }
     }
 
-    /// Takes a sign of life.
+    /// Extends a member's session.
     pub(crate) fn heartbeat(&self, group: &str, caller: &Caller, now_ms: i64) -> Result<(), ResponseError> {
         let heard = self.change_known(group, |slot| slot.group.handle_heartbeat(caller, now_ms));
         heard.unwrap_or(Err(ResponseError::UnknownMemberId))
     }
 
-    /// Lets a member go.
+    /// Removes a member from its group.
     pub(crate) fn leave(&self, group: &str, leaver: &Leaver, now_ms: i64) -> Result<(), ResponseError> {
         let left = self.change_known(group, |slot| slot.group.handle_leave(leaver, now_ms));
         left.unwrap_or(Err(ResponseError::UnknownMemberId))
@@ -109,14 +110,14 @@ impl Groups {
         self.change(group, |slot| {
             slot.group.handle_commit(caller, false, now_ms)?;
             if !offsets.is_empty() {
-                self.record(Change::OffsetsCommitted { group: group.to_owned(), offsets: offsets.to_vec() })?;
+                self.write_to_journal(Change::OffsetsCommitted { group: group.to_owned(), offsets: offsets.to_vec() })?;
                 slot.offsets.commit(offsets.to_vec());
             }
             Ok(())
         })
     }
 
-    /// Keeps offsets aside until a transaction ends.
+    /// Stores offsets that are pending until a transaction ends.
     pub(crate) fn prepare(
         &self,
         group: &str,
@@ -132,19 +133,19 @@ impl Groups {
         })
     }
 
-    /// What a transaction would commit in a group.
+    /// The offsets that a transaction would commit in a group.
     pub(crate) fn prepared(&self, group: &str, producer_id: i64) -> Vec<PartitionOffset> {
         self.change_known(group, |slot| slot.offsets.prepared(producer_id)).unwrap_or_default()
     }
 
-    /// Ends a transaction in a group with the offsets that it commits; the journal knows of them already.
+    /// Ends a transaction in a group and commits its offsets; they are already in the journal.
     pub(crate) fn end(&self, group: &str, producer_id: i64, committed: &[PartitionOffset]) {
         self.change(group, |slot| slot.offsets.end(producer_id, committed.to_vec()));
     }
 
-    /// Looks at a group.
-    pub(crate) fn look<T>(&self, group: &str, look: impl FnOnce(Look<'_>) -> T) -> Option<T> {
-        self.change_known(group, |slot| look(Look { group: &slot.group, offsets: &slot.offsets }))
+    /// Calls `inspect` with a view of a group; `None` if there is no such group.
+    pub(crate) fn inspect<T>(&self, group: &str, inspect: impl FnOnce(GroupView<'_>) -> T) -> Option<T> {
+        self.change_known(group, |slot| inspect(GroupView { group: &slot.group, offsets: &slot.offsets }))
     }
 
     /// The ids of all groups.
@@ -152,7 +153,7 @@ impl Groups {
         self.by_id.lock().keys().cloned().collect()
     }
 
-    /// Deletes a group that nobody is in.
+    /// Deletes a group that has no members.
     pub(crate) fn delete(&self, group: &str) -> Result<(), ResponseError> {
         let mut by_id = self.by_id.lock();
         let slot = by_id.get(group).cloned().ok_or(ResponseError::GroupIdNotFound)?;
@@ -160,36 +161,36 @@ impl Groups {
         if !slot.group.is_empty() {
             return Err(ResponseError::NonEmptyGroup);
         }
-        self.record(Change::GroupDeleted { group: group.to_owned() })?;
+        self.write_to_journal(Change::GroupDeleted { group: group.to_owned() })?;
         slot.removed = true;
         by_id.remove(group);
         Ok(())
     }
 
-    /// Deletes a group's offsets of some partitions.
+    /// Deletes a group's offsets for some partitions.
     pub(crate) fn delete_offsets(&self, group: &str, partitions: Vec<TopicPartition>) -> Result<(), ResponseError> {
         let deleted = self.change_known(group, |slot| {
             let partitions_of_group = partitions.clone();
-            self.record(Change::OffsetsDeleted { group: group.to_owned(), partitions: partitions_of_group })?;
+            self.write_to_journal(Change::OffsetsDeleted { group: group.to_owned(), partitions: partitions_of_group })?;
             slot.offsets.delete(&partitions);
             Ok(())
         });
         deleted.unwrap_or(Err(ResponseError::GroupIdNotFound))
     }
 
-    /// Forgets all offsets of a topic that was deleted; the journal knows of it already.
+    /// Removes all offsets of a deleted topic; the deletion is already in the journal.
     pub(crate) fn forget_topic(&self, topic: &str) {
         for slot in self.slots() {
             slot.lock().offsets.delete_topic(topic);
         }
     }
 
-    /// When a group must be looked at again.
+    /// When [`Groups::handle_timeouts`] must be called next.
     pub(crate) fn poll_timeout(&self) -> Option<i64> {
         self.slots().iter().filter_map(|slot| slot.lock().group.poll_timeout()).min()
     }
 
-    /// Does what has become due, and drops groups of which nothing is left.
+    /// Handles everything that is due, and removes groups without members and offsets.
     pub(crate) fn handle_timeouts(&self, now_ms: i64) {
         for slot in self.slots() {
             let mut slot = slot.lock();
@@ -209,7 +210,7 @@ impl Groups {
         self.by_id.lock().values().cloned().collect()
     }
 
-    /// Changes a group, which is made when it is missing, and sends the replies that come of it.
+    /// Changes a group, which is created if it does not exist, and sends the resulting replies.
     fn change<T>(&self, group: &str, mut change: impl FnMut(&mut Slot) -> T) -> T {
         loop {
             let fresh = || Arc::new(Mutex::new(Slot::new(self.initial_delay_ms, Offsets::default())));
@@ -223,7 +224,7 @@ impl Groups {
         }
     }
 
-    /// Changes a group if there is one.
+    /// Changes a group if it exists.
     fn change_known<T>(&self, group: &str, change: impl FnOnce(&mut Slot) -> T) -> Option<T> {
         let slot = self.by_id.lock().get(group).cloned()?;
         let mut slot = slot.lock();
@@ -235,9 +236,9 @@ impl Groups {
         Some(changed)
     }
 
-    /// Kafka's clients try again after this error; the cause is in the log.
-    fn record(&self, change: Change) -> Result<(), ResponseError> {
-        self.journal.record(change).map_err(|_| ResponseError::CoordinatorNotAvailable)
+    /// Kafka clients retry after this error; the cause is in the log.
+    fn write_to_journal(&self, change: Change) -> Result<(), ResponseError> {
+        self.journal.write(change).map_err(|_| ResponseError::CoordinatorNotAvailable)
     }
 }
 

@@ -1,23 +1,23 @@
-//! What a group is asked and what it says.
+//! The requests and replies of a group.
 //!
-//! Apart because it is the boundary between the still coordinator and those who talk to it.
+//! Separate because they are the interface of the coordinator.
 
 use bytes::Bytes;
 use kafka_protocol::ResponseError;
 
-/// The generation of one who is no member.
+/// The generation of a caller that is not a member.
 pub(crate) const UNKNOWN_GENERATION: i32 = -1;
 
-/// Names a request that waits for its reply.
+/// Identifies a request that waits for its reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Token(pub(crate) u64);
 
-/// A wish to be in the group.
+/// A request to join the group.
 #[derive(Clone, Debug)]
 pub(crate) struct Join {
-    /// Empty for one who is new.
+    /// Empty for a new member.
     pub(crate) member_id: String,
-    /// The id a member gets if it needs one; ids are made by the caller, who has the randomness.
+    /// The id for a new member. The caller generates it, because the coordinator has no randomness of its own.
     pub(crate) fresh_member_id: String,
     pub(crate) instance_id: Option<String>,
     pub(crate) client_id: String,
@@ -25,15 +25,15 @@ pub(crate) struct Join {
     pub(crate) session_timeout_ms: i32,
     pub(crate) rebalance_timeout_ms: i32,
     pub(crate) protocol_type: String,
-    /// Ways to assign with the member's metadata, the preferred one first.
+    /// The assignment protocols with the member's metadata, in order of preference.
     pub(crate) protocols: Vec<(String, Bytes)>,
-    /// A new member has to come back with the id it is given (from JoinGroup 4 on).
+    /// Whether a new member must join again with the id it is given (since JoinGroup 4).
     pub(crate) id_required: bool,
-    /// The client knows that a leader may be told to skip the assignment (from JoinGroup 9 on).
+    /// Whether the client knows that a leader can be told to skip the assignment (since JoinGroup 9).
     pub(crate) can_skip_assignment: bool,
 }
 
-/// Who speaks, and of which generation.
+/// The member that sends a request, and its generation.
 #[derive(Clone, Debug)]
 pub(crate) struct Caller {
     pub(crate) member_id: String,
@@ -41,24 +41,24 @@ pub(crate) struct Caller {
     pub(crate) generation: i32,
 }
 
-/// A wish to know one's assignment; the leader brings everyone's.
+/// A request for a member's assignment; the leader sends those of all members with it.
 #[derive(Clone, Debug)]
 pub(crate) struct Sync {
     pub(crate) caller: Caller,
-    /// Checked when they are given (from SyncGroup 5 on).
+    /// Checked if given (since SyncGroup 5).
     pub(crate) protocol_type: Option<String>,
     pub(crate) protocol: Option<String>,
     pub(crate) assignments: Vec<(String, Bytes)>,
 }
 
-/// One who goes; a static member may be named by its instance alone.
+/// A member that leaves; a static member can be identified by its instance id alone.
 #[derive(Clone, Debug)]
 pub(crate) struct Leaver {
     pub(crate) member_id: String,
     pub(crate) instance_id: Option<String>,
 }
 
-/// What a request is told, now or later.
+/// The reply to a request, immediately or later.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Reply {
     Join(JoinReply),
@@ -75,7 +75,7 @@ pub(crate) struct JoinReply {
     pub(crate) leader: String,
     pub(crate) skip_assignment: bool,
     pub(crate) member_id: String,
-    /// Everyone, for the leader only.
+    /// All members; filled only for the leader.
     pub(crate) members: Vec<JoinedMember>,
 }
 

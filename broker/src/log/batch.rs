@@ -1,16 +1,15 @@
-//! The header of a record batch (format 2): reading it, checking a produced batch, patching the two
-//! fields a broker owns, and writing the marker that ends a transaction.
+//! The header of a record batch (format 2): parsing it, patching the two fields that the broker owns, and writing the
+//! marker that ends a transaction.
 //!
-//! Apart because these byte positions are needed nowhere else.
+//! Separate because no other file needs these byte positions.
 
 use bytes::{BufMut, Bytes, BytesMut};
-use kafka_protocol::ResponseError;
 
-use super::producers::Producer;
+use super::producer::Producer;
 
-/// Bytes of a batch header.
+/// The length of a batch header, in bytes.
 pub(crate) const HEADER_BYTES: usize = 61;
-/// Bytes in front of the part that the length field counts.
+/// The number of bytes that the length field does not count.
 const LENGTH_PREFIX_BYTES: usize = 12;
 /// Where the checksummed part begins.
 const CHECKSUMMED_FROM: usize = 21;
@@ -19,13 +18,12 @@ const ATTRIBUTE_CODEC: i16 = 0x07;
 const ATTRIBUTE_APPEND_TIME: i16 = 0x08;
 const ATTRIBUTE_TRANSACTIONAL: i16 = 0x10;
 const ATTRIBUTE_CONTROL: i16 = 0x20;
-const CODEC_MAX: i16 = 4;
 
 /// The fields of a batch header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct BatchHeader {
     pub(crate) base_offset: i64,
-    /// Length of the whole batch in bytes, header included.
+    /// The length of the whole batch in bytes, including the header.
     pub(crate) bytes: usize,
     pub(crate) magic: i8,
     pub(crate) crc: u32,
@@ -34,13 +32,13 @@ pub(crate) struct BatchHeader {
     pub(crate) base_timestamp_ms: i64,
     pub(crate) max_timestamp_ms: i64,
     pub(crate) producer: Producer,
-    /// Sequence number of the first record, -1 without idempotence.
+    /// The sequence number of the first record, -1 if the producer is not idempotent.
     pub(crate) base_sequence: i32,
     pub(crate) records: i32,
 }
 
 impl BatchHeader {
-    /// Reads a header; `None` when there are too few bytes or the length field cannot be one.
+    /// Parses a header; `None` if there are too few bytes or the length field is invalid.
     pub(crate) fn parse(bytes: &[u8]) -> Option<BatchHeader> {
         if bytes.len() < HEADER_BYTES {
             return None;
@@ -62,12 +60,12 @@ impl BatchHeader {
         (header.bytes >= HEADER_BYTES && header.last_offset_delta >= 0).then_some(header)
     }
 
-    /// Offset of the last record.
+    /// The offset of the last record.
     pub(crate) fn last_offset(&self) -> i64 {
         self.base_offset + i64::from(self.last_offset_delta)
     }
 
-    /// Sequence number of the last record; sequence numbers start again at 0 after `i32::MAX`.
+    /// The sequence number of the last record; sequence numbers wrap around to 0 after `i32::MAX`.
     pub(crate) fn last_sequence(&self) -> i32 {
         let sum = i64::from(self.base_sequence) + i64::from(self.last_offset_delta);
         (sum % (i64::from(i32::MAX) + 1)) as i32
@@ -78,7 +76,7 @@ impl BatchHeader {
         self.attributes & ATTRIBUTE_CODEC
     }
 
-    /// Whether the batch's time is the broker's and holds for all its records.
+    /// Whether the batch has the broker's timestamp, which applies to all of its records.
     pub(crate) fn has_append_time(&self) -> bool {
         self.attributes & ATTRIBUTE_APPEND_TIME != 0
     }
@@ -91,66 +89,26 @@ impl BatchHeader {
         self.attributes & ATTRIBUTE_CONTROL != 0
     }
 
-    /// Whether the producer numbers its batches.
+    /// Whether the batch comes from an idempotent producer.
     pub(crate) fn is_idempotent(&self) -> bool {
         self.producer.id >= 0
     }
 
-    /// Whether the checksum fits the bytes of the whole batch.
+    /// Whether the checksum matches the bytes of the whole batch.
     pub(crate) fn checksum_fits(&self, batch: &[u8]) -> bool {
         batch.len() == self.bytes && crc32c::crc32c(&batch[CHECKSUMMED_FROM..]) == self.crc
     }
 }
 
-/// Checks what a client produced: exactly one whole batch of data records, undamaged.
-pub(crate) fn check_produced(bytes: &[u8], bytes_max: usize) -> Result<BatchHeader, ResponseError> {
-    if bytes.len() > 16 && bytes[16] != 2 {
-        return Err(ResponseError::UnsupportedForMessageFormat);
-    }
-    if bytes.is_empty() {
-        return Err(ResponseError::InvalidRecord);
-    }
-    let header = BatchHeader::parse(bytes).ok_or(ResponseError::CorruptMessage)?;
-    if header.bytes > bytes.len() {
-        return Err(ResponseError::CorruptMessage);
-    }
-    if header.bytes < bytes.len() {
-        return Err(ResponseError::InvalidRecord);
-    }
-    if header.bytes > bytes_max {
-        return Err(ResponseError::MessageTooLarge);
-    }
-    if !header.checksum_fits(bytes) {
-        return Err(ResponseError::CorruptMessage);
-    }
-    check_fields(&header)?;
-    Ok(header)
-}
-
-fn check_fields(header: &BatchHeader) -> Result<(), ResponseError> {
-    if header.codec() > CODEC_MAX {
-        return Err(ResponseError::UnsupportedCompressionType);
-    }
-    let counted =
-        header.records > 0 && header.records - 1 == header.last_offset_delta && super::codec::can_hold(header);
-    let numbered = !header.is_idempotent() || (header.base_sequence >= 0 && header.producer.epoch >= 0);
-    let transactional = !header.is_transactional() || header.is_idempotent();
-    if counted && numbered && transactional && !header.is_control() {
-        Ok(())
-    } else {
-        Err(ResponseError::InvalidRecord)
-    }
-}
-
-/// Copies a batch with its place in this log.
-pub(crate) fn placed(batch: &[u8], base_offset: i64, leader_epoch: i32) -> BytesMut {
+/// Copies a batch and sets the base offset and leader epoch that it has in this log.
+pub(crate) fn with_base_offset(batch: &[u8], base_offset: i64, leader_epoch: i32) -> BytesMut {
     let mut copy = BytesMut::from(batch);
     copy[0..8].copy_from_slice(&base_offset.to_be_bytes());
     copy[12..16].copy_from_slice(&leader_epoch.to_be_bytes());
     copy
 }
 
-/// Gives all records of a batch the broker's time.
+/// Gives all records of a batch the broker's timestamp.
 pub(crate) fn stamp_append_time(batch: &mut [u8], now_ms: i64) {
     let attributes = i16_at(batch, 21) | ATTRIBUTE_APPEND_TIME;
     batch[21..23].copy_from_slice(&attributes.to_be_bytes());
@@ -158,7 +116,7 @@ pub(crate) fn stamp_append_time(batch: &mut [u8], now_ms: i64) {
     sign(batch);
 }
 
-/// The batch that ends a producer's transaction in this log.
+/// The control batch that ends a producer's transaction in this log.
 pub(crate) fn marker(producer: Producer, commit: bool, base_offset: i64, leader_epoch: i32, now_ms: i64) -> Bytes {
     let mut batch = BytesMut::with_capacity(96);
     batch.put_i64(base_offset);
@@ -174,7 +132,7 @@ pub(crate) fn marker(producer: Producer, commit: bool, base_offset: i64, leader_
     batch.put_i16(producer.epoch);
     batch.put_i32(-1);
     batch.put_i32(1);
-    // One record; its lengths are zigzag varints that fit one byte.
+    // One record; its lengths are zigzag varints that fit into one byte.
     batch.put_slice(&[32, 0, 0, 0, 8]);
     batch.put_i16(0);
     batch.put_i16(i16::from(commit));
@@ -188,7 +146,7 @@ pub(crate) fn marker(producer: Producer, commit: bool, base_offset: i64, leader_
     batch.freeze()
 }
 
-/// Whether a control batch commits (`Some(true)`), aborts (`Some(false)`) or is something else.
+/// Whether a control batch commits (`Some(true)`), aborts (`Some(false)`) or is something else (`None`).
 pub(crate) fn marker_commits(batch: &[u8]) -> Option<bool> {
     let key = batch.get(HEADER_BYTES + 5..HEADER_BYTES + 9)?;
     match i16_at(key, 2) {
@@ -198,7 +156,7 @@ pub(crate) fn marker_commits(batch: &[u8]) -> Option<bool> {
     }
 }
 
-fn sign(batch: &mut [u8]) {
+pub(super) fn sign(batch: &mut [u8]) {
     let crc = crc32c::crc32c(&batch[CHECKSUMMED_FROM..]);
     batch[17..21].copy_from_slice(&crc.to_be_bytes());
 }
@@ -222,7 +180,7 @@ fn i16_at(bytes: &[u8], at: usize) -> i16 {
     i16::from_be_bytes(array_at(bytes, at))
 }
 
-/// Batches for the tests of this room.
+/// Batches for the tests of this module.
 #[cfg(test)]
 pub(crate) mod testing {
     use super::*;
@@ -253,7 +211,7 @@ pub(crate) mod testing {
         batch.freeze()
     }
 
-    /// A batch of a producer without idempotence.
+    /// A batch of a producer that is not idempotent.
     pub(crate) fn plain(records: i32, time_ms: i64) -> Bytes {
         batch(Producer::NONE, -1, records, time_ms, false)
     }
@@ -279,33 +237,10 @@ mod tests {
     #[test]
     fn placing_a_batch_keeps_its_checksum() {
         let batch = testing::plain(3, 10);
-        let bytes = placed(&batch, 99, 5);
+        let bytes = with_base_offset(&batch, 99, 5);
         let header = BatchHeader::parse(&bytes).expect("a header");
         assert!(header.checksum_fits(&bytes));
         assert_eq!((header.base_offset, header.last_offset()), (99, 101));
-    }
-
-    #[test]
-    fn damaged_and_foreign_batches_are_refused_by_kind() {
-        let good = testing::plain(2, 10);
-        assert!(check_produced(&good, 1_000).is_ok());
-        let mut flipped = good.to_vec();
-        flipped[70] ^= 1;
-        assert_eq!(check_produced(&flipped, 1_000), Err(ResponseError::CorruptMessage));
-        assert_eq!(check_produced(&good[..70], 1_000), Err(ResponseError::CorruptMessage));
-        assert_eq!(check_produced(&good, 20), Err(ResponseError::MessageTooLarge));
-        let mut many = good.to_vec();
-        many[23..27].copy_from_slice(&(i32::MAX - 1).to_be_bytes());
-        many[57..61].copy_from_slice(&i32::MAX.to_be_bytes());
-        sign(&mut many);
-        assert_eq!(check_produced(&many, 1_000), Err(ResponseError::InvalidRecord), "there is no room for so many");
-        let twice = [good.clone(), good.clone()].concat();
-        assert_eq!(check_produced(&twice, 1_000), Err(ResponseError::InvalidRecord));
-        assert_eq!(check_produced(&marker(PRODUCER, true, 0, 0, 0), 1_000), Err(ResponseError::InvalidRecord));
-        let mut old = good.to_vec();
-        old[16] = 1;
-        assert_eq!(check_produced(&old, 1_000), Err(ResponseError::UnsupportedForMessageFormat));
-        assert_eq!(check_produced(&[], 1_000), Err(ResponseError::InvalidRecord));
     }
 
     #[test]

@@ -1,7 +1,7 @@
-//! The records inside a batch: decompressing and walking them.
+//! The records inside a batch: decompressing and scanning them.
 //!
-//! Apart because it is the only place that looks inside a batch. It is needed where an offset is
-//! asked for by time and where a compacted topic must refuse records without a key.
+//! Separate because it is the only code that looks inside a batch. It is needed to find an offset by timestamp, and to
+//! refuse records without a key in a compacted topic.
 
 use std::io::{self, BufRead, BufReader, Read};
 
@@ -9,17 +9,18 @@ use bytes::Bytes;
 
 use super::batch::{BatchHeader, HEADER_BYTES};
 
-/// Most bytes that are unpacked of one batch. It is unpacked as a stream, so this bounds the time and not the memory.
+/// The maximum number of bytes decompressed from one batch. A batch is decompressed as a stream, so this limits the
+/// time rather than the memory.
 const UNPACKED_BYTES_MAX: u64 = 128 << 20;
-/// Fewest bytes of a record.
+/// The minimum size of a record, in bytes.
 const RECORD_BYTES_MIN: u64 = 7;
-/// How many times as long as its input a snappy block can get.
+/// The maximum ratio of a decompressed snappy block to its input.
 const SNAPPY_GROWTH_MAX: u64 = 64;
-/// How the Java client's snappy frames begin: eight bytes of magic, two version numbers.
+/// How the snappy frames of the Java client begin: eight bytes of magic, followed by two version numbers.
 const XERIAL_MAGIC: &[u8] = &[0x82, b'S', b'N', b'A', b'P', b'P', b'Y', 0];
 const XERIAL_HEADER_BYTES: usize = 16;
 
-/// What is needed to know of a record.
+/// The parts of a record that the broker needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct RecordInfo {
     pub(crate) offset: i64,
@@ -27,15 +28,15 @@ pub(crate) struct RecordInfo {
     pub(crate) has_key: bool,
 }
 
-/// Why the records of a batch cannot be looked at.
+/// Why the records of a batch could not be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Unreadable {
     Damaged,
-    /// They unpack to more bytes than are looked at.
+    /// They decompress to more bytes than the limit.
     TooLarge,
 }
 
-/// The first record of a whole batch that is `wanted`. One that is damaged behind it is not noticed.
+/// The first record of a batch that is `wanted`. Damage after that record goes unnoticed.
 pub(crate) fn find(batch: &Bytes, wanted: impl Fn(&RecordInfo) -> bool) -> Result<Option<RecordInfo>, Unreadable> {
     let header = BatchHeader::parse(batch).ok_or(Unreadable::Damaged)?;
     let packed = &batch[HEADER_BYTES..];
@@ -52,7 +53,7 @@ pub(crate) fn find(batch: &Bytes, wanted: impl Fn(&RecordInfo) -> bool) -> Resul
     }
 }
 
-/// Whether a batch can have as many records as it says, without looking at them.
+/// Whether the batch is large enough for the number of records it claims, without decompressing it.
 pub(crate) fn can_hold(header: &BatchHeader) -> bool {
     let bytes_max = if header.codec() == 0 { (header.bytes - HEADER_BYTES) as u64 } else { UNPACKED_BYTES_MAX };
     u64::try_from(header.records).is_ok_and(|records| records.saturating_mul(RECORD_BYTES_MIN) <= bytes_max)
@@ -78,7 +79,7 @@ fn find_in(
 fn next_record(header: &BatchHeader, unpacked: &mut impl BufRead) -> Option<RecordInfo> {
     let bytes = u64::try_from(varint(unpacked)?).ok()?;
     let mut record = unpacked.take(bytes);
-    byte(&mut record)?; // attributes, none of which is used
+    byte(&mut record)?; // the attributes, which are not used
     let time_delta = varint(&mut record)?;
     let offset_delta = varint(&mut record)?;
     let timestamp_ms = if header.has_append_time() {
@@ -87,10 +88,10 @@ fn next_record(header: &BatchHeader, unpacked: &mut impl BufRead) -> Option<Reco
         header.base_timestamp_ms.wrapping_add(time_delta)
     };
     let has_key = varint(&mut record)? >= 0;
-    let rest = record.limit();
+    let remaining = record.limit();
     let skipped = io::copy(&mut record, &mut io::sink()).ok()?;
     let offset = header.base_offset.wrapping_add(offset_delta);
-    (skipped == rest).then_some(RecordInfo { offset, timestamp_ms, has_key })
+    (skipped == remaining).then_some(RecordInfo { offset, timestamp_ms, has_key })
 }
 
 fn byte(from: &mut impl BufRead) -> Option<u8> {
@@ -99,7 +100,7 @@ fn byte(from: &mut impl BufRead) -> Option<u8> {
     Some(byte)
 }
 
-/// A zigzag number of up to ten bytes.
+/// A zigzag varint of up to ten bytes.
 fn varint(from: &mut impl BufRead) -> Option<i64> {
     let mut value = 0u64;
     for shift in (0..70).step_by(7) {
@@ -112,7 +113,8 @@ fn varint(from: &mut impl BufRead) -> Option<i64> {
     None
 }
 
-/// Snappy comes as one raw block, or as the frames of the Java client; a block is unpacked when the former was read.
+/// A reader of snappy data, which is either one raw block or the frames of the Java client. A block is decompressed
+/// once the previous one has been read.
 struct Snappy<'a> {
     packed: &'a [u8],
     framed: bool,
@@ -127,15 +129,15 @@ impl<'a> Snappy<'a> {
     }
 
     fn next_block(&mut self) -> io::Result<()> {
-        let (block, rest) = match self.framed {
+        let (block, remaining) = match self.framed {
             true => {
-                let (length, rest) = self.packed.split_first_chunk::<4>().ok_or(io::ErrorKind::InvalidData)?;
+                let (length, remaining) = self.packed.split_first_chunk::<4>().ok_or(io::ErrorKind::InvalidData)?;
                 let length = u32::from_be_bytes(*length) as usize;
-                rest.split_at_checked(length).ok_or(io::ErrorKind::InvalidData)?
+                remaining.split_at_checked(length).ok_or(io::ErrorKind::InvalidData)?
             }
             false => (self.packed, &[][..]),
         };
-        self.packed = rest;
+        self.packed = remaining;
         self.block = io::Cursor::new(unpack_snappy_block(block).ok_or(io::ErrorKind::InvalidData)?);
         Ok(())
     }
@@ -153,20 +155,20 @@ impl Read for Snappy<'_> {
 fn unpack_snappy_block(block: &[u8]) -> Option<Vec<u8>> {
     let length = snap::raw::decompress_len(block).ok()? as u64;
     if length > UNPACKED_BYTES_MAX.min(SNAPPY_GROWTH_MAX * block.len() as u64) {
-        return None; // memory is taken for what can be in it, not for what it says
+        return None; // never allocate more than the block can contain, whatever it claims
     }
     snap::raw::Decoder::new().decompress_vec(block).ok()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::batch::{placed, testing};
+    use super::super::batch::{testing, with_base_offset};
     use super::*;
     use std::io::Write;
 
-    /// The batch of three records with its records packed by a codec.
+    /// A batch of three records, compressed by `pack`.
     fn packed(codec: i16, pack: impl Fn(&[u8]) -> Vec<u8>) -> Bytes {
-        let plain = placed(&testing::plain(3, 1_000), 40, 0);
+        let plain = with_base_offset(&testing::plain(3, 1_000), 40, 0);
         let mut batch = plain[..HEADER_BYTES].to_vec();
         batch[22] |= codec as u8;
         batch.extend(pack(&plain[HEADER_BYTES..]));
@@ -222,8 +224,8 @@ mod tests {
         }
     }
 
-    /// Goal: a small batch cannot make the broker take much memory or time. Method: batches of one record of zeros,
-    /// far larger than what is looked at.
+    /// Goal: a small batch cannot make the broker use much memory or time. Method: batches of one record of zeros, far
+    /// larger than the limit.
     #[test]
     fn a_batch_is_unpacked_up_to_a_limit() {
         let length = UNPACKED_BYTES_MAX as i64 * 2;
@@ -238,7 +240,7 @@ mod tests {
         let batch = packed(4, |_| zstd::encode_all(zeros(), 1).expect("packs"));
         assert!(batch.len() < 1 << 20);
         assert_eq!(find(&batch, |_| false), Err(Unreadable::TooLarge));
-        // A block of snappy says its length first.
+        // A snappy block begins with its length.
         let lying = packed(2, |_| vec![0xff, 0xff, 0xff, 0x3f, 0, 0]);
         assert_eq!(find(&lying, |_| false), Err(Unreadable::Damaged));
     }

@@ -1,57 +1,57 @@
-//! Bytes of a segment that are no batches any more, and where the batches go on behind them.
+//! Damaged bytes in a segment, and where the valid batches continue after them.
 //!
-//! Apart because damage is no torn tail: with valid batches behind it, nothing may be cut. The bytes stay, readers of
-//! the offsets that were there are told, and all others are served.
+//! Separate because damage is not a torn tail: if valid batches follow, nothing may be truncated. The bytes stay,
+//! reading the lost offsets fails, and all other offsets are served.
 
 use std::io;
 
 use super::batch::{BatchHeader, HEADER_BYTES};
-use super::extent::Title;
 use super::medium::Medium;
+use crate::topic_partition::TopicPartition;
 
-/// Bytes looked at at once in search of a batch.
+/// The number of bytes read at once when searching for a batch.
 const WINDOW_BYTES: u64 = 1024 * 1024;
 
-/// Attributes that a batch can have.
+/// The largest valid value of a batch's attributes.
 const ATTRIBUTES_MAX: i16 = 0x7f;
 
-/// A damaged run of a segment.
+/// A damaged range of a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Damage {
-    /// Where the first batch is that cannot be read.
+    /// The position of the first batch that cannot be read.
     pub(crate) from: u64,
-    /// Where the batches go on.
+    /// The position at which the valid batches continue.
     pub(crate) to: u64,
     /// The first offset that is lost.
     pub(crate) first_offset: i64,
-    /// The first that is not.
+    /// The first offset after it that is not lost.
     pub(crate) next_offset: i64,
 }
 
 impl Damage {
-    /// Whether a record with this offset would be in the damaged bytes.
+    /// Whether a record with this offset would be in the damaged range.
     pub(crate) fn holds(&self, offset: i64) -> bool {
         (self.first_offset..self.next_offset).contains(&offset)
     }
 
-    /// Says once, where it is found, what is damaged.
-    pub(crate) fn tell(&self, title: &Title, medium: &Medium) {
+    /// Logs the damage. Called once, where it is found.
+    pub(crate) fn report(&self, topic_partition: &TopicPartition, medium: &Medium) {
         tracing::error!(
-            topic = title.topic,
-            partition = title.partition,
+            topic = topic_partition.topic,
+            partition = topic_partition.partition,
             segment = medium.name(),
             from_byte = self.from,
             to_byte = self.to,
             first_offset = self.first_offset,
             next_offset = self.next_offset,
-            "a segment is damaged: its bytes are kept, reading these offsets fails with CORRUPT_MESSAGE, \
-             the others are served"
+            "a segment is damaged: its bytes are kept; reading these offsets fails with CORRUPT_MESSAGE, \
+             all others are served"
         );
     }
 }
 
-/// The first whole, undamaged batch at or behind `from`, known by its checksum. Costs a look at each byte, and is only
-/// called where something is wrong.
+/// The first valid batch at or after `from`, recognized by its checksum. Examines every byte, so it is called only if
+/// something is wrong.
 pub(crate) fn next_sound(
     medium: &Medium,
     from: u64,

@@ -1,7 +1,7 @@
-//! Open files, few of them: the least recently used is closed when there are too many.
+//! A cache of open files: the least recently used file is closed when there are too many.
 //!
-//! Apart because a broker with many partitions has more segments than a process may have open
-//! files, and neither segments nor partitions should have to know.
+//! Separate because a broker with many partitions has more segments than a process can have open files, and neither
+//! segments nor partitions should have to know about that.
 
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
@@ -21,13 +21,13 @@ pub(crate) struct Handles {
 }
 
 impl Default for Handles {
-    /// As many files as there are descriptors for.
+    /// A cache as large as the process limit allows.
     fn default() -> Handles {
         Handles::with_at_most(Descriptors::of_process().segment_files_max)
     }
 }
 
-/// Names a file in the cache.
+/// Identifies a file in the cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct HandleId(u64);
 
@@ -44,15 +44,15 @@ impl Handles {
         Handles { files_max, state: Mutex::default() }
     }
 
-    /// A name for one more file.
+    /// An id for another file.
     pub(crate) fn new_id(&self) -> HandleId {
         let mut state = self.state.lock();
         state.next_id += 1;
         HandleId(state.next_id)
     }
 
-    /// The file, opened for reading and writing. It is created only when that is asked for: a reader that
-    /// comes late must not bring a removed segment back.
+    /// The file, opened for reading and writing. It is created only with `create`: a reader that comes late must not
+    /// recreate a removed segment.
     pub(crate) fn get(&self, id: HandleId, path: &Path, create: bool) -> io::Result<Arc<File>> {
         if let Some(file) = self.state.lock().touch(id) {
             return Ok(file);
@@ -64,7 +64,7 @@ impl Handles {
         Ok(file)
     }
 
-    /// Closes the file once its last user is done.
+    /// Removes the file from the cache; it is closed when its last user is done.
     pub(crate) fn close(&self, id: HandleId) {
         self.state.lock().remove(id);
     }

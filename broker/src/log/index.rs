@@ -1,15 +1,14 @@
-//! A sparse index of a segment: where an offset is about, and from where on a time may be found.
+//! A sparse index of a segment: finds the approximate position of an offset or a timestamp.
 //!
-//! Apart because it is still and small. An entry stands at the first batch after every
-//! `interval` bytes and tells the greatest timestamp before it; as that never falls, a time is
-//! found by bisection although timestamps in a log may go back and forth. The index lives in memory
-//! and is rebuilt from batch headers.
+//! Separate because it is small and does no I/O. There is an entry for the first batch after every `interval_bytes`,
+//! with the maximum timestamp before it. That maximum never decreases, so a timestamp can be found by binary search
+//! although the timestamps in a log are not sorted. The index is kept in memory and rebuilt from batch headers.
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Entry {
     base_offset: i64,
     position: u64,
-    /// Greatest timestamp of the batches in front of `position`.
+    /// The maximum timestamp of all batches before `position`.
     max_timestamp_before_ms: i64,
 }
 
@@ -19,7 +18,7 @@ pub(crate) struct SparseIndex {
     entries: Vec<Entry>,
     interval_bytes: u64,
     max_timestamp_ms: i64,
-    /// The next batch gets an entry however near it is.
+    /// Whether the next batch gets an entry, however close it is to the last one.
     due: bool,
 }
 
@@ -28,7 +27,7 @@ impl SparseIndex {
         SparseIndex { entries: Vec::new(), interval_bytes, max_timestamp_ms: i64::MIN, due: true }
     }
 
-    /// Takes note of the batch that was put at the end of the segment.
+    /// Adds the batch that was appended to the segment.
     pub(crate) fn add(&mut self, base_offset: i64, position: u64, max_timestamp_ms: i64) {
         let far = |last: &Entry| position - last.position >= self.interval_bytes;
         if std::mem::take(&mut self.due) || self.entries.last().is_some_and(far) {
@@ -37,23 +36,23 @@ impl SparseIndex {
         self.max_timestamp_ms = self.max_timestamp_ms.max(max_timestamp_ms);
     }
 
-    /// Gives the next batch an entry of its own: what is in front of it cannot be walked over.
-    pub(crate) fn begin_anew(&mut self) {
+    /// Makes the next batch get its own entry, because the bytes before it cannot be scanned.
+    pub(crate) fn force_entry(&mut self) {
         self.due = true;
     }
 
-    /// Greatest timestamp of the segment, `i64::MIN` when it is empty.
+    /// The maximum timestamp in the segment, `i64::MIN` if it is empty.
     pub(crate) fn max_timestamp_ms(&self) -> i64 {
         self.max_timestamp_ms
     }
 
-    /// A position at or in front of the batch that holds `offset`.
+    /// The position of the batch that contains `offset`, or of one before it.
     pub(crate) fn position_of(&self, offset: i64) -> u64 {
         let after = self.entries.partition_point(|entry| entry.base_offset <= offset);
         after.checked_sub(1).map_or(0, |at| self.entries[at].position)
     }
 
-    /// A position in front of which every batch is older than `timestamp_ms`.
+    /// A position before which every batch is older than `timestamp_ms`.
     pub(crate) fn position_of_time(&self, timestamp_ms: i64) -> u64 {
         let after = self.entries.partition_point(|entry| entry.max_timestamp_before_ms < timestamp_ms);
         after.checked_sub(1).map_or(0, |at| self.entries[at].position)
@@ -64,7 +63,7 @@ impl SparseIndex {
 mod tests {
     use super::*;
 
-    /// Batches of 10 bytes with these times at offsets 0, 1, 2, …, an entry every 20 bytes.
+    /// Batches of 10 bytes with these timestamps at offsets 0, 1, 2, …, with an entry every 20 bytes.
     fn index(times_ms: &[i64]) -> SparseIndex {
         let mut index = SparseIndex::new(20);
         for (at, time_ms) in times_ms.iter().enumerate() {

@@ -1,4 +1,4 @@
-//! Tests of logs whose files are gone: what is missed, and that it is not given again.
+//! Tests of logs whose files are gone: the loss is noticed, and no lost offset is assigned again.
 
 use std::fs;
 use std::path::Path;
@@ -9,31 +9,32 @@ use kafka_protocol::ResponseError;
 use super::tests::{Heard, fill, opening, read_all, read_around, rules, small_segments};
 use super::*;
 
-/// A ledger that outlives its log.
+/// A store that outlives its log.
 #[derive(Clone, Debug, Default)]
-struct Book(Arc<parking_lot::Mutex<Option<Extent>>>);
+struct MemoryExtents(Arc<parking_lot::Mutex<Option<Extent>>>);
 
-impl Ledger for Book {
-    fn note(&self, extent: Extent) -> std::io::Result<()> {
+impl ExtentStore for MemoryExtents {
+    fn save(&self, extent: Extent) -> std::io::Result<()> {
         *self.0.lock() = Some(extent);
         Ok(())
     }
 }
 
-fn open_with(book: &Book, folder: &Path, start_offset: i64) -> Log {
-    let place = Place::Folder { path: folder.to_owned(), handles: Arc::default() };
-    let noted = *book.0.lock();
-    let ledger: Option<Box<dyn Ledger>> = Some(Box::new(book.clone()));
-    Log::open(Opening { start_offset, ledger, noted, ..opening(place) }).expect("opens")
+fn open_with(extents: &MemoryExtents, folder: &Path, start_offset: i64) -> Log {
+    let store = SegmentStore::Folder { path: folder.to_owned(), handles: Arc::default() };
+    let saved_extent = *extents.0.lock();
+    let extent_store: Option<Box<dyn ExtentStore>> = Some(Box::new(extents.clone()));
+    Log::open(Opening { start_offset, extent_store, saved_extent, ..opening(store) }).expect("opens")
 }
 
-/// Goal: whatever file is removed, its offsets are refused, no other, and none is given again, however the broker ended
-/// and however often it starts. Method: each segment of a log is removed in turn, and all of them.
+/// Goal: whichever file is removed, its offsets are refused, all others are readable, and none is assigned again,
+/// however the broker ended and however often it starts. Method: each segment of a log is removed in turn, and then all
+/// of them.
 #[test]
 fn what_is_removed_is_missed_and_not_given_again() {
     for (ended, removed) in [false, true].into_iter().flat_map(|ended| (0..=20).map(move |at| (ended, at))) {
-        let (folder, book) = (tempfile::tempdir().expect("a folder"), Book::default());
-        let log = open_with(&book, folder.path(), 0);
+        let (folder, extents) = (tempfile::tempdir().expect("a folder"), MemoryExtents::default());
+        let log = open_with(&extents, folder.path(), 0);
         fill(&log, &small_segments(), &[5; 20]);
         let entries = fs::read_dir(folder.path()).expect("is there");
         let mut files: Vec<_> = entries.map(|entry| entry.expect("is there").path()).collect();
@@ -51,7 +52,7 @@ fn what_is_removed_is_missed_and_not_given_again() {
         }
         let mut first_end = None;
         for _ in 0..2 {
-            let log = open_with(&book, folder.path(), 0);
+            let log = open_with(&extents, folder.path(), 0);
             let end = log.ends().end;
             assert!(log.ends().start == 0 && end >= 40, "offsets are not given again");
             let refused = |offset| log.read(offset, 1_000, Isolation::ReadUncommitted, true).is_err();
@@ -69,24 +70,24 @@ fn what_is_removed_is_missed_and_not_given_again() {
 
 #[test]
 fn deleting_records_up_to_behind_what_is_lost_makes_the_log_whole() {
-    let (folder, book) = (tempfile::tempdir().expect("a folder"), Book::default());
-    fill(&open_with(&book, folder.path(), 0), &small_segments(), &[5; 20]);
+    let (folder, extents) = (tempfile::tempdir().expect("a folder"), MemoryExtents::default());
+    fill(&open_with(&extents, folder.path(), 0), &small_segments(), &[5; 20]);
     fs::remove_dir_all(folder.path()).expect("removes");
-    let log = open_with(&book, folder.path(), 0);
+    let log = open_with(&extents, folder.path(), 0);
     let end = log.delete_before(-1).expect("moves");
     assert_eq!(log.readable_bytes(end, Isolation::ReadUncommitted), Ok(0));
     fill(&log, &rules(), &[5]);
-    for log in [log, open_with(&book, folder.path(), end)] {
+    for log in [log, open_with(&extents, folder.path(), end)] {
         assert_eq!((log.ends().start, read_all(&log, 1_000)), (end, vec![(end, end + 1)]));
     }
 }
 
-/// A log that was not written to since it was opened must not be missed something.
+/// A log that was not written to since it was opened is not reported as lost.
 #[test]
 fn what_is_there_is_not_missed() {
-    let (folder, book) = (tempfile::tempdir().expect("a folder"), Book::default());
+    let (folder, extents) = (tempfile::tempdir().expect("a folder"), MemoryExtents::default());
     for round in 0..6 {
-        let log = open_with(&book, folder.path(), 0);
+        let log = open_with(&extents, folder.path(), 0);
         assert_eq!(read_all(&log, 1_000).len(), usize::div_ceil(round, 2) * 10);
         if round % 2 == 0 {
             fill(&log, &small_segments(), &[5; 10]);
@@ -99,27 +100,27 @@ fn what_is_there_is_not_missed() {
 
 #[test]
 fn bytes_that_are_cut_off_after_an_orderly_end_are_missed() {
-    let (folder, book) = (tempfile::tempdir().expect("a folder"), Book::default());
-    let log = open_with(&book, folder.path(), 0);
+    let (folder, extents) = (tempfile::tempdir().expect("a folder"), MemoryExtents::default());
+    let log = open_with(&extents, folder.path(), 0);
     fill(&log, &rules(), &[5; 3]);
     log.close(ResponseError::NotLeaderOrFollower).expect("closes");
     let file = folder.path().join("00000000000000000000.log");
     let whole = fs::read(&file).expect("reads");
     fs::write(&file, &whole[..whole.len() / 3]).expect("writes");
-    let log = open_with(&book, folder.path(), 0);
+    let log = open_with(&extents, folder.path(), 0);
     assert_eq!((log.ends().end, read_around(&log)), (6, (vec![(0, 1)], vec![2, 3, 4, 5])));
     fill(&log, &rules(), &[5]);
     assert_eq!(read_around(&log).0, [(0, 1), (6, 7)]);
 }
 
-/// What is lost is reported with its topic, partition and offsets when the log is opened.
+/// A loss is logged with topic, partition and offsets when the log is opened.
 #[test]
 fn what_is_lost_is_reported_at_start() {
-    let (folder, book) = (tempfile::tempdir().expect("a folder"), Book::default());
-    fill(&open_with(&book, folder.path(), 0), &small_segments(), &[5; 20]);
+    let (folder, extents) = (tempfile::tempdir().expect("a folder"), MemoryExtents::default());
+    fill(&open_with(&extents, folder.path(), 0), &small_segments(), &[5; 20]);
     fs::remove_file(folder.path().join(format!("{:020}.log", 10))).expect("removes");
     let heard = Heard::default();
-    tracing::subscriber::with_default(heard.clone(), || open_with(&book, folder.path(), 0));
+    tracing::subscriber::with_default(heard.clone(), || open_with(&extents, folder.path(), 0));
     let lines = heard.0.lock().clone();
     assert_eq!(lines.len(), 1, "{lines:?}");
     for word in ["topic=\"t\"", "partition=0", "first_offset=10", "next_offset=20"] {

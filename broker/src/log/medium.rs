@@ -1,6 +1,6 @@
-//! Where the bytes of a segment are: a file, or memory.
+//! Where the bytes of a segment are: in a file or in memory.
 //!
-//! Apart so that the log is the same code over both.
+//! Separate so that the log is the same code for both.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -14,26 +14,34 @@ use parking_lot::RwLock;
 
 use super::handles::{HandleId, Handles};
 
-/// When what was written is forced to the disk.
+/// When writes are forced to the disk.
 ///
-/// A broker that is killed loses nothing either way, since the operating system has the bytes; the
-/// choice is about the machine losing power.
+/// A broker that is killed loses nothing either way, because the operating system has the bytes. The difference shows
+/// when the machine loses power.
+///
+/// ```
+/// use headwater_broker::{Config, Flush};
+///
+/// let config = Config { flush: Flush::EveryAppend, ..Config::in_folder("data") };
+/// assert_eq!(Config::in_folder("data").flush, Flush::System);
+/// # assert_eq!(config.flush, Flush::EveryAppend);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Flush {
-    /// When the operating system sees fit, and at shutdown: fast; the last seconds in front of a power
-    /// failure may be lost.
+    /// When the operating system decides to, and at shutdown. Fast; the last seconds before a power failure may be
+    /// lost.
     #[default]
     System,
-    /// Before every acknowledgement: each produce request costs one fsync for each partition it writes.
+    /// Before every acknowledgement: each produce request costs one fsync for each partition that it writes to.
     EveryAppend,
 }
 
 /// The bytes of one segment.
 #[derive(Debug)]
 pub(crate) enum Medium {
-    /// A file that is opened when it is needed.
+    /// A file that is opened when needed.
     File { path: PathBuf, id: HandleId, handles: Arc<Handles> },
-    /// Blocks by their position, each as it was written.
+    /// Blocks by position, each as it was written.
     Memory(RwLock<BTreeMap<u64, Bytes>>),
 }
 
@@ -46,7 +54,7 @@ impl Medium {
         Medium::Memory(RwLock::default())
     }
 
-    /// Makes the file, empty; one that exists is left unchanged.
+    /// Creates an empty file; a file that already exists is left unchanged.
     pub(crate) fn make(&self) -> io::Result<()> {
         match self {
             Medium::File { path, id, handles } => handles.get(*id, path, true).map(|_| ()),
@@ -54,7 +62,7 @@ impl Medium {
         }
     }
 
-    /// Writes at `position`, which is the end of the segment; the first write makes the file.
+    /// Writes at `position`, which is the end of the segment; the first write creates the file.
     pub(crate) fn write_at(&self, position: u64, bytes: Bytes) -> io::Result<()> {
         match self {
             Medium::File { path, id, handles } => handles.get(*id, path, position == 0)?.write_all_at(&bytes, position),
@@ -77,7 +85,7 @@ impl Medium {
         }
     }
 
-    /// Drops everything from `length` on.
+    /// Removes everything from `length` on.
     pub(crate) fn truncate(&self, length: u64) -> io::Result<()> {
         match self {
             Medium::File { path, id, handles } => handles.get(*id, path, false)?.set_len(length),
@@ -88,7 +96,7 @@ impl Medium {
         }
     }
 
-    /// Copies what stands between two positions into a file beside this one, and gives its name.
+    /// Copies the bytes between two positions to a file beside this one, and returns its name.
     pub(crate) fn keep_aside(&self, from: u64, to: u64) -> io::Result<String> {
         let Medium::File { path, id, handles } = self else { return Ok(self.name()) };
         let aside = path.with_extension(format!("log.{from}.torn"));
@@ -98,7 +106,7 @@ impl Medium {
         Ok(aside.display().to_string())
     }
 
-    /// Forces the name of a file that was just made to the disk.
+    /// Forces the directory entry of a new file to the disk.
     pub(crate) fn sync_name(&self) -> io::Result<()> {
         match self {
             Medium::File { path, .. } => path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all()),
@@ -106,7 +114,7 @@ impl Medium {
         }
     }
 
-    /// Forces what was written to the disk.
+    /// Forces written bytes to the disk.
     pub(crate) fn sync(&self) -> io::Result<()> {
         match self {
             Medium::File { path, id, handles } => handles.get(*id, path, false)?.sync_data(),
@@ -114,7 +122,7 @@ impl Medium {
         }
     }
 
-    /// Length of what is there, before the segment is read.
+    /// The length of the stored bytes, before the segment is read.
     pub(crate) fn length(&self) -> io::Result<u64> {
         match self {
             Medium::File { path, id, handles } => Ok(handles.get(*id, path, false)?.metadata()?.len()),
@@ -124,7 +132,7 @@ impl Medium {
         }
     }
 
-    /// Removes the segment; readers that hold it open keep what they have.
+    /// Removes the segment; readers that have it open can finish.
     pub(crate) fn remove(&self) -> io::Result<()> {
         match self {
             Medium::File { path, id, handles } => {
@@ -138,7 +146,7 @@ impl Medium {
         }
     }
 
-    /// What to call the segment in messages.
+    /// The name of the segment in messages.
     pub(crate) fn name(&self) -> String {
         match self {
             Medium::File { path, .. } => path.display().to_string(),
@@ -155,7 +163,7 @@ impl Drop for Medium {
     }
 }
 
-/// One block as it is when it holds the whole range, else a copy.
+/// A block itself if it contains the whole range, otherwise a copy.
 fn read_blocks(blocks: &BTreeMap<u64, Bytes>, position: u64, length: usize) -> io::Result<Bytes> {
     let mut copy = BytesMut::new();
     let mut at = position;

@@ -1,9 +1,8 @@
-//! The log of a partition: raw record batches in segments, and what one must know about them.
+//! The log of a partition: raw record batches in segments, with the state that can be derived from them.
 //!
-//! Apart from everything else because this room knows bytes, offsets and producers, and neither
-//! topics by name, nor groups, nor the wire: batches come in and go out as the client packed them
-//! (compressed or not); only the base offset and the leader epoch are patched, which the checksum
-//! does not cover.
+//! Separate because this module knows bytes, offsets and producers, but no topics, groups or connections. Batches are
+//! stored and returned as the client packed them, compressed or not; only the base offset and the leader epoch are
+//! patched, which the checksum does not cover.
 
 pub(crate) mod batch;
 pub(crate) mod codec;
@@ -13,23 +12,26 @@ mod handles;
 mod index;
 mod medium;
 mod partition;
-mod place;
+mod produced;
+mod producer;
 mod producers;
 mod read;
 mod recovery;
 mod segment;
+mod store;
 mod transactions;
 mod waiters;
 
-pub(crate) use extent::{Extent, Ledger, Title};
+pub(crate) use extent::{Extent, ExtentStore};
 pub(crate) use handles::Handles;
 pub use medium::Flush;
 pub(crate) use partition::{AppendRules, LEADER_EPOCH, Log};
-pub(crate) use place::{Place, make_folder};
-pub(crate) use producers::{Producer, ProducerActivity};
+pub(crate) use producer::Producer;
+pub(crate) use producers::ProducerActivity;
 pub(crate) use read::{Fetched, Isolation, TimedOffset};
 pub(crate) use recovery::Opening;
 pub use recovery::RecoveryError;
+pub(crate) use store::{SegmentStore, make_folder};
 pub(crate) use transactions::Aborted;
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! The log of one partition: appending, ending transactions, and moving its start.
 //!
-//! Apart as the one place where the segments, the producers and the transactions of a partition change
-//! together, under one lock that no other partition knows. Reading is in `read`, starting in `recovery`.
+//! Separate because this is the one place where the segments, the producers and the transactions of a partition change
+//! together, under a lock that no other partition shares. Reading is in `read`, opening in `recovery`.
 
 use std::io;
 use std::sync::atomic::AtomicBool;
@@ -12,104 +12,107 @@ use parking_lot::{Mutex, MutexGuard};
 
 use super::batch::{self, BatchHeader};
 use super::codec;
-use super::extent::{Lost, Notes, Title};
+use super::extent::{ExtentTracker, LostRange};
 use super::medium::Flush;
-use super::place::Place;
-use super::producers::{Producer, ProducerActivity, Producers, Verdict};
+use super::produced::check_produced;
+use super::producer::Producer;
+use super::producers::{ProducerActivity, Producers, Verdict};
 use super::segment::Segment;
-use super::transactions::Transactions;
+use super::store::SegmentStore;
+use super::transactions::PartitionTransactions;
 use super::waiters::{Waiters, Waiting};
-use crate::trouble::Trouble;
+use crate::failure::FailureTracker;
+use crate::topic_partition::TopicPartition;
 
-/// One broker leads every partition for ever, so there is one epoch.
+/// There is one leader for every partition and it never changes, so there is one epoch.
 pub(crate) const LEADER_EPOCH: i32 = 0;
 
-/// A partition's log.
+/// The log of a partition.
 #[derive(Debug)]
 pub(crate) struct Log {
-    pub(super) place: Place,
+    pub(super) store: SegmentStore,
     pub(super) state: Mutex<State>,
     waiters: Waiters,
-    pub(super) reading: Mutex<Trouble>,
-    /// Whether `reading` has something to say: looked at by every read.
-    pub(super) reading_fails: AtomicBool,
+    pub(super) read_failures: Mutex<FailureTracker>,
+    /// Whether `read_failures` tracks a failure; checked on every read, without a lock.
+    pub(super) reads_fail: AtomicBool,
 }
 
-/// What changes together.
+/// The part of a log that is protected by its lock.
 #[derive(Debug)]
 pub(super) struct State {
-    pub(super) title: Title,
-    pub(super) notes: Notes,
-    /// Ascending; the last one grows. Never empty.
+    pub(super) topic_partition: TopicPartition,
+    pub(super) extent: ExtentTracker,
+    /// In ascending order; never empty. Appends go to the last one.
     pub(super) segments: Vec<Segment>,
     pub(super) start_offset: i64,
     pub(super) end_offset: i64,
     pub(super) producers: Producers,
-    pub(super) transactions: Transactions,
-    /// Offsets whose records are gone, ascending.
-    pub(super) lost: Vec<Lost>,
-    pub(super) writing: Trouble,
-    /// Why nothing can be appended any more.
+    pub(super) transactions: PartitionTransactions,
+    /// Offsets whose records are lost, in ascending order.
+    pub(super) lost: Vec<LostRange>,
+    pub(super) write_failures: FailureTracker,
+    /// The error for appends after the log was closed.
     pub(super) closed: Option<ResponseError>,
 }
 
-/// How a topic wants its records.
+/// The topic settings that matter to appends.
 #[derive(Clone, Debug)]
 pub(crate) struct AppendRules {
     pub(crate) batch_bytes_max: usize,
     pub(crate) segment_bytes: u64,
     pub(crate) index_interval_bytes: u64,
-    /// The broker's time replaces the producer's.
+    /// Whether the broker's timestamp replaces the producer's.
     pub(crate) append_time: bool,
-    /// How far a record's time may lie ahead of the broker's, in ms.
+    /// How far a record's timestamp may be ahead of the broker's clock, in ms.
     pub(crate) ahead_ms_max: i64,
-    /// How far it may lie behind, in ms.
+    /// How far a record's timestamp may be behind the broker's clock, in ms.
     pub(crate) behind_ms_max: i64,
-    /// Records without a key are refused (compacted topics).
+    /// Whether records without a key are refused (compacted topics).
     pub(crate) keys_required: bool,
     pub(crate) flush: Flush,
 }
 
-/// Where a batch went.
+/// The result of an append.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Appended {
     pub(crate) base_offset: i64,
-    /// The broker's time when it replaced the producer's, else -1.
+    /// The broker's timestamp if it replaced the producer's, otherwise -1.
     pub(crate) append_time_ms: i64,
     pub(crate) start_offset: i64,
 }
 
-/// The ends of a log.
+/// The start and end offsets of a log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Ends {
     pub(crate) start: i64,
-    /// The first record that is not decided yet; the end when all are.
+    /// The last stable offset: the first record of an open transaction, or the end.
     pub(crate) stable: i64,
     pub(crate) end: i64,
 }
 
 impl Log {
-    pub(super) fn new(place: Place, state: State) -> Log {
+    pub(super) fn new(store: SegmentStore, state: State) -> Log {
         Log {
-            place,
+            store,
             state: Mutex::new(state),
             waiters: Waiters::default(),
-            reading: Mutex::default(),
-            reading_fails: AtomicBool::new(false),
+            read_failures: Mutex::default(),
+            reads_fail: AtomicBool::new(false),
         }
     }
 
-    /// Appends one batch as a client sent it. A repeat of an idempotent producer appends nothing and is told
-    /// where the first one went.
+    /// Appends one batch as a client sent it. A duplicate from an idempotent producer is not appended again; the result
+    /// is that of the original.
     pub(crate) fn append(&self, bytes: &Bytes, rules: &AppendRules, now_ms: i64) -> Result<Appended, ResponseError> {
-        let header = batch::check_produced(bytes, rules.batch_bytes_max)?;
+        let header = check_produced(bytes, rules.batch_bytes_max)?;
         check_records(bytes, &header, rules, now_ms)?;
-        let appended = self.writable()?.append(&self.place, bytes, header, rules, now_ms)?;
+        let appended = self.writable()?.append(&self.store, bytes, header, rules, now_ms)?;
         self.waiters.wake_all();
         Ok(appended)
     }
 
-    /// Lets a producer write transactional records until [`Log::end_transaction`].
+    /// Allows a producer to write transactional records until [`Log::end_transaction`].
     pub(crate) fn announce(&self, producer: Producer) -> Result<(), ResponseError> {
         let mut state = self.writable()?;
         if state.producers.epoch(producer.id).is_some_and(|epoch| epoch > producer.epoch) {
@@ -119,8 +122,8 @@ impl Log {
         Ok(())
     }
 
-    /// Writes the marker that ends a producer's transaction; nothing when none is open here, so that it can
-    /// be tried again.
+    /// Writes the marker that ends a producer's transaction. Does nothing if none is open, so that the call can be
+    /// repeated.
     pub(crate) fn end_transaction(
         &self,
         producer: Producer,
@@ -130,45 +133,46 @@ impl Log {
     ) -> Result<(), ResponseError> {
         let mut state = self.writable()?;
         if state.transactions.is_open(producer.id) {
-            state.append_marker(&self.place, producer, commit, rules, now_ms)?;
+            state.append_marker(&self.store, producer, commit, rules, now_ms)?;
             drop(state);
             self.waiters.wake_all();
         }
         Ok(())
     }
 
-    /// Producers whose transactions are open.
+    /// The producers with open transactions.
     pub(crate) fn open_transactions(&self) -> Vec<Producer> {
         self.state.lock().transactions.open_producers()
     }
 
-    /// Where a producer's open transaction begins, when records behind it are lost: its end may be among them.
-    pub(crate) fn start_in_front_of_loss(&self, producer_id: i64) -> Option<i64> {
+    /// The start of a producer's open transaction if records after it are lost; the marker that ended it may be among
+    /// them.
+    pub(crate) fn start_before_loss(&self, producer_id: i64) -> Option<i64> {
         let state = self.state.lock();
         let start = state.transactions.start_of(producer_id)?;
-        let behind = state.lost.iter().any(|lost| lost.next_offset > start);
-        behind.then_some(start)
+        let is_followed_by_loss = state.lost.iter().any(|lost| lost.next_offset > start);
+        is_followed_by_loss.then_some(start)
     }
 
-    /// What is remembered of the producers.
+    /// The state of all known producers.
     pub(crate) fn activity(&self) -> Vec<ProducerActivity> {
         let state = self.state.lock();
         let start_of = |activity: &ProducerActivity| state.transactions.start_of(activity.producer.id);
         state.producers.activity().map(|one| ProducerActivity { transaction_start: start_of(&one), ..one }).collect()
     }
 
-    /// Start, last stable offset and end.
+    /// The start, the last stable offset and the end.
     pub(crate) fn ends(&self) -> Ends {
         self.state.lock().ends()
     }
 
-    /// Bytes of all segments.
+    /// The size of all segments, in bytes.
     pub(crate) fn bytes(&self) -> u64 {
         self.state.lock().segments.iter().map(|segment| segment.length).sum()
     }
 
-    /// Moves the start up to `offset` (the end for -1) and removes the segments that lie in front of it as a
-    /// whole. The new start must be kept by the caller: a restart does not know it.
+    /// Moves the start up to `offset` (the end for -1) and removes the segments that are entirely before it. The caller
+    /// must save the new start: it cannot be derived from the files.
     pub(crate) fn delete_before(&self, offset: i64) -> Result<i64, ResponseError> {
         let removed = {
             let mut state = self.writable()?;
@@ -187,14 +191,14 @@ impl Log {
         Ok(self.ends().start)
     }
 
-    /// Forgets producers that were idle since `before_ms`.
+    /// Removes the state of producers that have been idle since `before_ms`.
     pub(crate) fn forget_idle_producers(&self, before_ms: i64) {
         let mut state = self.state.lock();
         let State { producers, transactions, .. } = &mut *state;
         producers.forget_idle(before_ms, |id| transactions.is_open(id));
     }
 
-    /// Ends the log's use: what was written is forced to the disk, and whoever comes later is told `reason`.
+    /// Closes the log: written bytes are forced to the disk, and every later call fails with `reason`.
     pub(crate) fn close(&self, reason: ResponseError) -> io::Result<()> {
         let mut state = self.state.lock();
         let first = state.closed.replace(reason).is_none();
@@ -206,19 +210,19 @@ impl Log {
         medium.sync()?;
         let mut state = self.state.lock();
         let end = state.end_offset;
-        state.notes.settle(last_segment, end)
+        state.extent.settle(last_segment, end)
     }
 
-    /// Removes the log with everything in it.
+    /// Removes the log with all of its files.
     pub(crate) fn remove(&self) -> io::Result<()> {
         let mut state = self.state.lock();
         state.closed = Some(ResponseError::UnknownTopicOrPartition);
         drop(state);
         self.waiters.wake_all();
-        self.place.remove()
+        self.store.remove()
     }
 
-    /// Wakes the reader at every change from now on; register first, look then.
+    /// Registers a reader to be woken at every change. Register first and read afterwards.
     pub(crate) fn register<'a>(&'a self, wake_up: &std::sync::Arc<tokio::sync::Notify>) -> Waiting<'a> {
         self.waiters.register(wake_up)
     }
@@ -238,8 +242,8 @@ impl State {
         Ends { start: self.start_offset, stable, end: self.end_offset }
     }
 
-    /// Brings the memory up to date with a batch of the log; `commits` for markers.
-    pub(super) fn note(&mut self, header: &BatchHeader, commits: Option<bool>, now_ms: i64) {
+    /// Updates the state with a batch of the log; `commits` is given for markers.
+    pub(super) fn apply(&mut self, header: &BatchHeader, commits: Option<bool>, now_ms: i64) {
         if let Some(commits) = commits {
             self.producers.ended(header.producer, now_ms);
             self.transactions.ended(header.producer, commits, header.base_offset);
@@ -252,7 +256,7 @@ impl State {
 
     fn append(
         &mut self,
-        place: &Place,
+        store: &SegmentStore,
         bytes: &Bytes,
         header: BatchHeader,
         rules: &AppendRules,
@@ -263,22 +267,22 @@ impl State {
         }
         self.transactions.check(&header)?;
         let base_offset = self.end_offset;
-        let mut placed = batch::placed(bytes, base_offset, LEADER_EPOCH);
+        let mut batch_bytes = batch::with_base_offset(bytes, base_offset, LEADER_EPOCH);
         let mut header = BatchHeader { base_offset, ..header };
         let mut append_time_ms = -1;
         if rules.append_time {
-            batch::stamp_append_time(&mut placed, now_ms);
+            batch::stamp_append_time(&mut batch_bytes, now_ms);
             append_time_ms = now_ms;
             header.max_timestamp_ms = now_ms;
         }
-        self.write(place, &header, placed.freeze(), rules, now_ms)?;
-        self.note(&header, None, now_ms);
+        self.write(store, &header, batch_bytes.freeze(), rules, now_ms)?;
+        self.apply(&header, None, now_ms);
         Ok(Appended { base_offset, append_time_ms, start_offset: self.start_offset })
     }
 
     fn append_marker(
         &mut self,
-        place: &Place,
+        store: &SegmentStore,
         producer: Producer,
         commit: bool,
         rules: &AppendRules,
@@ -286,30 +290,30 @@ impl State {
     ) -> Result<(), ResponseError> {
         let bytes = batch::marker(producer, commit, self.end_offset, LEADER_EPOCH, now_ms);
         let header = BatchHeader::parse(&bytes).ok_or(ResponseError::UnknownServerError)?;
-        self.write(place, &header, bytes, rules, now_ms)?;
-        self.note(&header, Some(commit), now_ms);
+        self.write(store, &header, bytes, rules, now_ms)?;
+        self.apply(&header, Some(commit), now_ms);
         Ok(())
     }
 
-    /// Writes a batch; a full or broken disk is reported once, and told to the client as what it is.
+    /// Writes a batch. A disk that is full or broken is logged once, and the client gets KAFKA_STORAGE_ERROR.
     fn write(
         &mut self,
-        place: &Place,
+        store: &SegmentStore,
         header: &BatchHeader,
         batch: Bytes,
         rules: &AppendRules,
         now_ms: i64,
     ) -> Result<(), ResponseError> {
         let bytes = batch.len() as u64;
-        let written = self.write_batch(place, header, batch, rules);
-        let Title { topic, partition } = &self.title;
+        let written = self.write_batch(store, header, batch, rules);
+        let TopicPartition { topic, partition } = &self.topic_partition;
         match &written {
-            Err(error) if self.writing.failed(error, bytes, now_ms) => {
-                tracing::error!(topic, partition, %error, "could not append to a log; failing until this is resolved");
+            Err(error) if self.write_failures.failed(error, bytes, now_ms) => {
+                tracing::error!(topic, partition, %error, "could not append to a log; appends will fail until this is resolved");
             }
             Err(_) => {}
             Ok(()) => {
-                if let Some(failures) = self.writing.succeeded(bytes, now_ms) {
+                if let Some(failures) = self.write_failures.succeeded(bytes, now_ms) {
                     tracing::warn!(topic, partition, failures, "appending to the log works again");
                 }
             }
@@ -319,36 +323,36 @@ impl State {
 
     fn write_batch(
         &mut self,
-        place: &Place,
+        store: &SegmentStore,
         header: &BatchHeader,
         batch: Bytes,
         rules: &AppendRules,
     ) -> io::Result<()> {
-        self.roll_when_full(place, batch.len() as u64, rules);
-        let Some(segment) = self.segments.last_mut() else { return Err(io::Error::other("a log without segments")) };
+        self.roll_when_full(store, batch.len() as u64, rules);
+        let Some(segment) = self.segments.last_mut() else { return Err(io::Error::other("the log has no segments")) };
         let sync = rules.flush == Flush::EveryAppend;
         let next_end = header.last_offset() + 1;
-        if self.notes.needs_one(segment.base_offset, next_end) {
-            // The file comes first: a file that is noted and missing was removed.
+        if self.extent.must_reserve(segment.base_offset, next_end) {
+            // The file is created first: if an extent is saved and its file is missing, somebody removed the file.
             segment.medium.make()?;
             if sync {
                 segment.medium.sync_name()?;
             }
-            self.notes.cover(segment.base_offset, self.end_offset, next_end)?;
+            self.extent.reserve(segment.base_offset, self.end_offset, next_end)?;
         }
         segment.append(header, batch, sync)
     }
 
-    fn roll_when_full(&mut self, place: &Place, bytes: u64, rules: &AppendRules) {
+    fn roll_when_full(&mut self, store: &SegmentStore, bytes: u64, rules: &AppendRules) {
         let full = |last: &Segment| last.length > 0 && last.length + bytes > rules.segment_bytes;
         if self.segments.last().is_some_and(full) {
-            self.begin_segment(place, rules.index_interval_bytes);
+            self.begin_segment(store, rules.index_interval_bytes);
         }
     }
 
-    /// Goes on in a segment of its own.
-    pub(super) fn begin_segment(&mut self, place: &Place, index_interval_bytes: u64) {
-        let segment = Segment::new(self.end_offset, place.segment(self.end_offset), index_interval_bytes);
+    /// Starts a new segment at the end.
+    pub(super) fn begin_segment(&mut self, store: &SegmentStore, index_interval_bytes: u64) {
+        let segment = Segment::new(self.end_offset, store.segment(self.end_offset), index_interval_bytes);
         self.segments.push(segment);
     }
 

@@ -1,52 +1,40 @@
-//! What a partition remembers of its idempotent producers, so that a batch sent twice is stored once.
+//! The state of a partition's idempotent producers, so that a batch that is sent twice is stored once.
 //!
-//! Apart because it is still: batches in, verdicts out. The rules are Kafka's: a repeat of one of the
-//! last five batches gets the first answer again, a gap in the sequence is refused, a newer epoch starts
-//! at sequence 0 and an older one is fenced off.
+//! Separate because it does no I/O: batches in, verdicts out. The rules are Kafka's: a duplicate of one of the last
+//! five batches gets the original result, a gap in the sequence is refused, a newer epoch starts at sequence 0, and an
+//! older epoch is fenced.
 
 use std::collections::{BTreeMap, VecDeque};
 
 use kafka_protocol::ResponseError;
 
 use super::batch::BatchHeader;
+use super::producer::Producer;
 
-/// Batches of a producer that are remembered; clients keep at most five in flight.
+/// The number of batches that are remembered for each producer; clients keep at most five in flight.
 const BATCHES_REMEMBERED: usize = 5;
 
-/// A producer's id with its epoch; of two with the same id the higher epoch is the living one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Producer {
-    pub(crate) id: i64,
-    pub(crate) epoch: i16,
-}
-
-impl Producer {
-    #[cfg(test)]
-    /// What a batch carries whose producer is not idempotent.
-    pub(crate) const NONE: Producer = Producer { id: -1, epoch: -1 };
-}
-
-/// What to do with a batch.
+/// Whether a batch is to be appended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     Append,
-    /// It is stored already, at this offset.
+    /// The batch is already stored, at this offset.
     Duplicate {
         base_offset: i64,
     },
 }
 
-/// What an operator may want to know of a producer.
+/// The state of a producer, for administrators.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ProducerActivity {
     pub(crate) producer: Producer,
     pub(crate) last_sequence: i32,
     pub(crate) last_timestamp_ms: i64,
-    /// Where its running transaction begins, when it has written to one.
+    /// The offset at which its open transaction begins, if it has written to one.
     pub(crate) transaction_start: Option<i64>,
 }
 
-/// All producers a partition remembers.
+/// The state of all known producers.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Producers {
     by_id: BTreeMap<i64, Remembered>,
@@ -67,7 +55,7 @@ struct Sequences {
 }
 
 impl Producers {
-    /// Decides about a batch that is about to be appended.
+    /// Checks a batch before it is appended.
     pub(crate) fn check(&self, header: &BatchHeader) -> Result<Verdict, ResponseError> {
         let Some(known) = self.by_id.get(&header.producer.id).filter(|_| header.is_idempotent()) else {
             return Ok(Verdict::Append);
@@ -84,7 +72,7 @@ impl Producers {
         }
     }
 
-    /// Takes note of a batch that was appended.
+    /// Records a batch that was appended.
     pub(crate) fn appended(&mut self, header: &BatchHeader, now_ms: i64) {
         if header.is_idempotent() {
             let sequences = Sequences {
@@ -100,23 +88,23 @@ impl Producers {
         }
     }
 
-    /// Takes note of a transaction's end. A marker of a higher epoch makes the sequences start anew, or
-    /// the first batch of the next producer would be taken for a repeat.
+    /// Records the end of a transaction. A marker with a higher epoch resets the sequence; otherwise the first batch of
+    /// the next producer would look like a duplicate.
     pub(crate) fn ended(&mut self, producer: Producer, now_ms: i64) {
         self.at_epoch(producer, now_ms);
     }
 
-    /// The epoch known of a producer.
+    /// The known epoch of a producer.
     pub(crate) fn epoch(&self, producer_id: i64) -> Option<i16> {
         self.by_id.get(&producer_id).map(|known| known.epoch)
     }
 
-    /// Forgets producers that wrote nothing since `before_ms`, but for those that `keep` names.
+    /// Removes producers that have written nothing since `before_ms`, except those for which `keep` returns true.
     pub(crate) fn forget_idle(&mut self, before_ms: i64, keep: impl Fn(i64) -> bool) {
         self.by_id.retain(|id, known| known.last_timestamp_ms >= before_ms || keep(*id));
     }
 
-    /// Everything that is remembered.
+    /// The state of every known producer.
     pub(crate) fn activity(&self) -> impl Iterator<Item = ProducerActivity> + '_ {
         self.by_id.iter().map(|(id, known)| ProducerActivity {
             producer: Producer { id: *id, epoch: known.epoch },
@@ -162,7 +150,7 @@ mod tests {
         BatchHeader::parse(&batch).expect("a header")
     }
 
-    /// Five batches of two records at offsets 0, 2, 4, …, after one that is forgotten.
+    /// Five batches of two records at offsets 2, 4, 6, …, after one that is forgotten.
     fn six_batches() -> Producers {
         let mut producers = Producers::default();
         for batch in 0..6 {

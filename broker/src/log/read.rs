@@ -1,7 +1,7 @@
-//! Reading a log: ranges of whole batches for consumers, and offsets by time.
+//! Reading a log: ranges of whole batches for consumers, and offsets by timestamp.
 //!
-//! Apart from appending because it works without the log's lock: the lock gives a plan (which segment,
-//! from which position, how far), the bytes are read after it is released, in one piece.
+//! Separate from appending because reading needs the log's lock only to make a plan: which segments, from which
+//! position, up to where. The bytes are read after the lock is released.
 
 use std::io;
 use std::sync::Arc;
@@ -12,40 +12,40 @@ use kafka_protocol::ResponseError;
 
 use super::batch::{BatchHeader, HEADER_BYTES};
 use super::codec;
-use super::extent::Title;
 use super::medium::Medium;
 use super::partition::{Ends, Log, State};
 use super::segment::Headers;
 use super::transactions::Aborted;
 use crate::clock::now_ms;
+use crate::topic_partition::TopicPartition;
 
-/// Which records are shown.
+/// Which records a reader sees.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Isolation {
-    /// All.
+    /// All records.
     ReadUncommitted,
-    /// Those in front of the last stable offset, with a list of what was aborted.
+    /// The records before the last stable offset, with a list of the aborted transactions.
     ReadCommitted,
 }
 
-/// What a consumer gets.
+/// The result of a read.
 #[derive(Debug)]
 pub(crate) struct Fetched {
-    /// Whole batches; the first may begin in front of the offset asked for.
+    /// Whole batches; the first may begin before the requested offset.
     pub(crate) records: Bytes,
     pub(crate) ends: Ends,
-    /// Aborted transactions among the records, for readers of committed ones.
+    /// The aborted transactions among the records, for readers of committed records.
     pub(crate) aborted: Option<Vec<Aborted>>,
 }
 
-/// An offset found by time.
+/// An offset found by timestamp.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct TimedOffset {
     pub(crate) offset: i64,
     pub(crate) timestamp_ms: i64,
 }
 
-/// A part of a segment that may be read without the lock: it will not change.
+/// A part of a segment that can be read without the lock, because it does not change.
 #[derive(Debug)]
 struct Part {
     medium: Arc<Medium>,
@@ -54,7 +54,7 @@ struct Part {
 }
 
 impl Log {
-    /// How many bytes a read from `offset` could give, about: zero exactly when it would give none.
+    /// The approximate number of bytes that a read from `offset` would return: 0 exactly if it would return none.
     pub(crate) fn readable_bytes(&self, offset: i64, isolation: Isolation) -> Result<u64, ResponseError> {
         let state = self.state.lock();
         let limit = state.limit(offset, isolation)?;
@@ -65,8 +65,8 @@ impl Log {
         Ok(state.bytes_between(offset, limit).max(1))
     }
 
-    /// Reads whole batches from `offset` on, at most `bytes_max` bytes, but one batch at least when
-    /// `at_least_one`.
+    /// Reads whole batches from `offset` on, at most `bytes_max` bytes; with `at_least_one` the first batch is returned
+    /// even if it is larger.
     pub(crate) fn read(
         &self,
         offset: i64,
@@ -84,7 +84,7 @@ impl Log {
         let range = BatchRange { from: offset, limit, bytes_max, at_least_one };
         let found = first_filled(&parts, &range);
         let (records, read_to) = found.map_err(|error| self.gone_or_broken(offset, &error))?;
-        if self.reading_fails.load(Ordering::Relaxed) {
+        if self.reads_fail.load(Ordering::Relaxed) {
             self.reading_works();
         }
         let aborted = (isolation == Isolation::ReadCommitted)
@@ -92,7 +92,7 @@ impl Log {
         Ok(Fetched { records, ends, aborted })
     }
 
-    /// The first record at or after a time, in order of offset.
+    /// The first record at or after a timestamp, in order of offset.
     pub(crate) fn offset_of_time(
         &self,
         timestamp_ms: i64,
@@ -111,7 +111,7 @@ impl Log {
         Ok(None)
     }
 
-    /// The record with the greatest timestamp.
+    /// The record with the maximum timestamp.
     pub(crate) fn offset_of_max_time(&self, isolation: Isolation) -> Result<Option<TimedOffset>, ResponseError> {
         let newest = self.state.lock().segments.iter().map(|segment| segment.index.max_timestamp_ms()).max();
         match newest.filter(|newest| *newest > i64::MIN) {
@@ -120,7 +120,8 @@ impl Log {
         }
     }
 
-    /// A read that failed because the segment was removed meanwhile is out of range, and no broken disk.
+    /// The error of a failed read. If the segment was removed in the meantime, the offset is out of range and the disk
+    /// is fine.
     fn gone_or_broken(&self, offset: i64, error: &io::Error) -> ResponseError {
         let state = self.state.lock();
         if let Some(reason) = state.closed {
@@ -129,9 +130,9 @@ impl Log {
         if offset < state.start_offset {
             return ResponseError::OffsetOutOfRange;
         }
-        self.reading_fails.store(true, Ordering::Relaxed);
-        if self.reading.lock().failed(error, 0, now_ms()) {
-            let Title { topic, partition } = &state.title;
+        self.reads_fail.store(true, Ordering::Relaxed);
+        if self.read_failures.lock().failed(error, 0, now_ms()) {
+            let TopicPartition { topic, partition } = &state.topic_partition;
             tracing::error!(topic, partition, offset, %error, "could not read a segment");
         }
         match error.kind() {
@@ -140,18 +141,18 @@ impl Log {
         }
     }
 
-    /// Ends the report of a failure; a reader of other offsets may begin it again.
+    /// Logs that reading works again. A later read of other offsets may fail again.
     fn reading_works(&self) {
-        self.reading_fails.store(false, Ordering::Relaxed);
-        if self.reading.lock().succeeded(0, now_ms()).is_some() {
-            let Title { topic, partition } = self.state.lock().title.clone();
+        self.reads_fail.store(false, Ordering::Relaxed);
+        if self.read_failures.lock().succeeded(0, now_ms()).is_some() {
+            let TopicPartition { topic, partition } = self.state.lock().topic_partition.clone();
             tracing::warn!(topic, partition, "reading the log works again");
         }
     }
 }
 
 impl State {
-    /// Up to where may be read, when `offset` is within the log.
+    /// The offset up to which can be read; an error if `offset` is outside of the log.
     fn limit(&self, offset: i64, isolation: Isolation) -> Result<i64, ResponseError> {
         if let Some(reason) = self.closed {
             return Err(reason);
@@ -165,8 +166,7 @@ impl State {
         })
     }
 
-    /// Offsets that were in bytes which cannot be read, or which are gone, are told as such: to skip them would lose
-    /// them in silence.
+    /// Reading an offset that is damaged or lost is an error: skipping it would lose its records silently.
     fn check_damage(&self, offset: i64) -> Result<(), ResponseError> {
         let mut damages = self.segments.iter().flat_map(|segment| &segment.damages);
         let gone = damages.any(|damage| damage.holds(offset)) || self.lost.iter().any(|lost| lost.holds(offset));
@@ -177,14 +177,14 @@ impl State {
         (0..self.segments.len()).map(|at| self.position_in(at, to) - self.position_in(at, from)).sum()
     }
 
-    /// About where an offset is in a segment: its start or end when the offset is in another one.
+    /// The approximate position of an offset in a segment; the start or end if it is in another segment.
     fn position_in(&self, at: usize, offset: i64) -> u64 {
         let segment = &self.segments[at];
         let next = self.segments.get(at + 1).map_or(self.end_offset, |next| next.base_offset);
         if offset >= next { segment.length } else { segment.index.position_of(offset) }
     }
 
-    /// The segments from the one that holds `offset` on; an offset may be missing in the first.
+    /// The parts to read from the segment that contains `offset` on; the offset itself may be missing there.
     fn parts(&self, offset: i64) -> Vec<Part> {
         let first = self.segments.partition_point(|segment| segment.base_offset <= offset).saturating_sub(1);
         let position = |segment: &super::segment::Segment| segment.index.position_of(offset);
@@ -207,7 +207,7 @@ impl State {
     }
 }
 
-/// The runs of whole batches from a position on, one part for each.
+/// The undamaged parts of a segment from a position on.
 fn runs(segment: &super::segment::Segment, position: u64) -> Vec<Part> {
     let behind = segment.damages.iter().map(|damage| damage.to).filter(|to| *to > position);
     let starts = std::iter::once(position).chain(behind).filter(|start| *start < segment.length);
@@ -215,7 +215,7 @@ fn runs(segment: &super::segment::Segment, position: u64) -> Vec<Part> {
     starts.map(part).filter(|part| part.position < part.end).collect()
 }
 
-/// What is wanted of a part.
+/// The batches to read from a part.
 #[derive(Debug)]
 struct BatchRange {
     from: i64,
@@ -224,7 +224,7 @@ struct BatchRange {
     at_least_one: bool,
 }
 
-/// The batches of the first part that has some, and the offset behind the last.
+/// The batches of the first part that has any, and the offset after the last one.
 fn first_filled(parts: &[Part], range: &BatchRange) -> io::Result<(Bytes, i64)> {
     for part in parts {
         if let Some((position, first)) = part.find(range.from)? {
@@ -235,7 +235,7 @@ fn first_filled(parts: &[Part], range: &BatchRange) -> io::Result<(Bytes, i64)> 
 }
 
 impl Part {
-    /// The batch that holds `offset` or is the first behind it.
+    /// The batch that contains `offset`, or the first one after it.
     fn find(&self, offset: i64) -> io::Result<Option<(u64, BatchHeader)>> {
         let mut headers = Headers::new(&self.medium, self.position, self.end);
         while let Some((position, header)) = headers.next()? {
@@ -275,7 +275,7 @@ impl Part {
     }
 }
 
-/// A batch that cannot be unpacked here is found as a whole.
+/// If the batch cannot be decompressed, its first record is the result.
 fn time_in_batch(batch: &Bytes, header: &BatchHeader, timestamp_ms: i64, start_offset: i64) -> Option<TimedOffset> {
     let found = codec::find(batch, |record| record.timestamp_ms >= timestamp_ms && record.offset >= start_offset);
     match found {
@@ -284,7 +284,7 @@ fn time_in_batch(batch: &Bytes, header: &BatchHeader, timestamp_ms: i64, start_o
     }
 }
 
-/// Length of the whole batches at the front that lie before `limit`, and the offset behind them.
+/// The length of the whole batches at the beginning that start before `limit`, and the offset after them.
 fn whole_batches(bytes: &[u8], limit: i64) -> (usize, i64) {
     let (mut length, mut read_to) = (0, 0);
     while bytes.len() - length >= HEADER_BYTES {

@@ -1,6 +1,6 @@
-//! One segment: a run of batches with its index, and walking over its batch headers.
+//! A segment: a run of batches with its index, and an iterator over its batch headers.
 //!
-//! Apart because a segment is what retention removes and compaction will replace, whole.
+//! Separate because a segment is the unit in which records are removed from the disk.
 
 use std::io;
 use std::sync::Arc;
@@ -9,11 +9,11 @@ use bytes::Bytes;
 
 use super::batch::{BatchHeader, HEADER_BYTES};
 use super::damage::Damage;
-use super::extent::Title;
 use super::index::SparseIndex;
 use super::medium::Medium;
+use crate::topic_partition::TopicPartition;
 
-/// Bytes read at once when only headers are wanted.
+/// The number of bytes read at once when only headers are needed.
 const WINDOW_BYTES: u64 = 8 * 1024;
 
 /// A run of batches.
@@ -21,10 +21,10 @@ const WINDOW_BYTES: u64 = 8 * 1024;
 pub(crate) struct Segment {
     pub(crate) base_offset: i64,
     pub(crate) medium: Arc<Medium>,
-    /// Bytes that are whole batches, but for `damages`; what may lie behind them does not count.
+    /// The length of the batches and of the damage between them, in bytes; bytes after that do not count.
     pub(crate) length: u64,
     pub(crate) index: SparseIndex,
-    /// What cannot be read of it, ascending.
+    /// The damaged ranges, in ascending order.
     pub(crate) damages: Vec<Damage>,
 }
 
@@ -34,16 +34,16 @@ impl Segment {
         Segment { base_offset, medium: Arc::new(medium), length: 0, index, damages: Vec::new() }
     }
 
-    /// Writes a batch at the end. When that fails, what was written of it is taken back.
+    /// Writes a batch at the end. If that fails, the segment is left as it was.
     pub(crate) fn append(&mut self, header: &BatchHeader, batch: Bytes, sync: bool) -> io::Result<()> {
         let written = self.medium.write_at(self.length, batch);
         let kept = written.and_then(|()| if sync { self.sync() } else { Ok(()) });
         if let Err(error) = kept {
-            // A second failure changes nothing: the length is what counts, and recovery trims.
+            // A second failure does no harm: `length` is what counts, and recovery truncates the file.
             let _ = self.medium.truncate(self.length);
             return Err(error);
         }
-        self.note(header);
+        self.add(header);
         Ok(())
     }
 
@@ -54,28 +54,28 @@ impl Segment {
         self.medium.sync()
     }
 
-    /// Goes on behind bytes that cannot be read.
-    pub(crate) fn skip(&mut self, title: &Title, damage: Damage) {
-        damage.tell(title, &self.medium);
+    /// Continues after damaged bytes.
+    pub(crate) fn skip(&mut self, topic_partition: &TopicPartition, damage: Damage) {
+        damage.report(topic_partition, &self.medium);
         self.length = damage.to;
-        self.index.begin_anew();
+        self.index.force_entry();
         self.damages.push(damage);
     }
 
-    /// The end of the whole batches that stand in one run from `position` on.
+    /// The end of the undamaged run that contains `position`.
     pub(crate) fn run_end(&self, position: u64) -> u64 {
         self.damages.iter().map(|damage| damage.from).find(|from| *from >= position).unwrap_or(self.length)
     }
 
-    /// Takes note of a batch that stands at the end.
-    pub(crate) fn note(&mut self, header: &BatchHeader) {
+    /// Adds a batch that is at the end of the file.
+    pub(crate) fn add(&mut self, header: &BatchHeader) {
         let time_ms = if header.is_control() { i64::MIN } else { header.max_timestamp_ms };
         self.index.add(header.base_offset, self.length, time_ms);
         self.length += header.bytes as u64;
     }
 }
 
-/// Walks over batch headers, reading little more than those.
+/// Iterates over batch headers and reads little else.
 #[derive(Debug)]
 pub(crate) struct Headers<'a> {
     medium: &'a Medium,
@@ -86,17 +86,17 @@ pub(crate) struct Headers<'a> {
 }
 
 impl<'a> Headers<'a> {
-    /// The headers from a batch's position up to the end of the segment.
+    /// The headers from the position of a batch up to `end`.
     pub(crate) fn new(medium: &'a Medium, position: u64, end: u64) -> Headers<'a> {
         Headers { medium, position, end, window: Bytes::new(), window_at: position }
     }
 
-    /// Whether bytes are left that are no whole batch.
+    /// Whether bytes are left that are not a whole batch.
     pub(crate) fn is_stuck(&self) -> bool {
         self.position < self.end
     }
 
-    /// The next batch's position and header; `None` where no further whole batch is.
+    /// The position and header of the next batch; `None` if no whole batch is left.
     pub(crate) fn next(&mut self) -> io::Result<Option<(u64, BatchHeader)>> {
         let at = self.position;
         if at + HEADER_BYTES as u64 > self.end {

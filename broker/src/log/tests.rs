@@ -1,4 +1,4 @@
-//! Tests of a whole log, over files and over memory.
+//! Tests of a whole log, in files and in memory.
 
 use std::fs;
 use std::path::Path;
@@ -12,6 +12,7 @@ use tokio::sync::Notify;
 use super::batch::{BatchHeader, testing};
 use super::partition::{AppendRules, Ends};
 use super::*;
+use crate::topic_partition::TopicPartition;
 
 const PRODUCER: Producer = Producer { id: 7, epoch: 0 };
 
@@ -37,34 +38,34 @@ fn open(folder: &Path) -> Log {
 }
 
 fn open_trusting(folder: &Path, trusted: bool) -> Result<Log, RecoveryError> {
-    Log::open(Opening { trusted, ..opening(Place::Folder { path: folder.to_owned(), handles: Arc::default() }) })
+    Log::open(Opening { trusted, ..opening(SegmentStore::Folder { path: folder.to_owned(), handles: Arc::default() }) })
 }
 
-pub(super) fn opening(place: Place) -> Opening {
+pub(super) fn opening(store: SegmentStore) -> Opening {
     Opening {
-        title: Title { topic: "t".to_owned(), partition: 0 },
-        place,
+        topic_partition: TopicPartition { topic: "t".to_owned(), partition: 0 },
+        store,
         start_offset: 0,
         index_interval_bytes: 200,
         trusted: false,
         fresh: false,
-        ledger: None,
-        noted: None,
+        extent_store: None,
+        saved_extent: None,
     }
 }
 
 fn in_memory() -> Log {
-    Log::open(opening(Place::Memory)).expect("opens")
+    Log::open(opening(SegmentStore::Memory)).expect("opens")
 }
 
-/// Batches of two records with these times.
+/// Appends batches of two records with these timestamps.
 pub(super) fn fill(log: &Log, rules: &AppendRules, times_ms: &[i64]) {
     for time_ms in times_ms {
         log.append(&testing::plain(2, *time_ms), rules, 0).expect("appends");
     }
 }
 
-/// First and last offset of every batch.
+/// The first and last offset of every batch.
 fn batches(mut records: Bytes) -> Vec<(i64, i64)> {
     let mut batches = Vec::new();
     while let Some(header) = BatchHeader::parse(&records) {
@@ -75,7 +76,7 @@ fn batches(mut records: Bytes) -> Vec<(i64, i64)> {
     batches
 }
 
-/// Reads to the end by reads of at most `bytes_max` bytes.
+/// Reads to the end in steps of at most `bytes_max` bytes.
 pub(super) fn read_all(log: &Log, bytes_max: usize) -> Vec<(i64, i64)> {
     let mut all: Vec<(i64, i64)> = Vec::new();
     let mut offset = log.ends().start;
@@ -198,8 +199,8 @@ pub(super) fn read_around(log: &Log) -> (Vec<(i64, i64)>, Vec<i64>) {
     (found, corrupt)
 }
 
-/// Goal: damage costs the batches it hit and no other byte, wherever it is and however the broker ended. Method: every
-/// position of one batch in the middle is overwritten, and the log opened.
+/// Goal: damage costs the batches it hit and no other byte, wherever it is and however the broker ended. Method:
+/// overwrite one batch in the middle from every position on, and open the log.
 #[test]
 fn damage_in_front_of_valid_batches_is_no_torn_tail() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -215,7 +216,7 @@ fn damage_in_front_of_valid_batches_is_no_torn_tail() {
         assert_eq!(fs::read(&file).expect("reads"), damaged, "no byte is lost");
         assert_eq!(log.ends().end, 60, "damaged from byte {at}");
         if trusted && at >= 27 {
-            continue; // Lengths and offsets fit, and checksums are not looked at: the reader's own look finds it.
+            continue; // lengths and offsets fit and checksums are not verified; only the client notices
         }
         assert_eq!(log.readable_bytes(21, Isolation::ReadUncommitted), Err(ResponseError::CorruptMessage));
         let (found, corrupt) = read_around(&log);
@@ -239,7 +240,7 @@ fn damage_in_front_of_the_last_segment_keeps_the_others() {
     assert_eq!(fs::metadata(&file).expect("is there").len(), whole.len() as u64 - 1);
 }
 
-/// The disk may go bad while the broker runs.
+/// A disk can go bad while the broker runs.
 #[test]
 fn damage_that_is_met_while_reading_is_told() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -259,8 +260,8 @@ fn a_full_disk_fails_the_append_and_changes_nothing() {
     let file = folder.path().join("00000000000000000000.log");
     std::os::unix::fs::symlink("/dev/full", &file).expect("links");
     let handles = Arc::<Handles>::default();
-    let place = Place::Folder { path: folder.path().to_owned(), handles };
-    let log = Log::open(Opening { trusted: true, ..opening(place) }).expect("opens");
+    let store = SegmentStore::Folder { path: folder.path().to_owned(), handles };
+    let log = Log::open(Opening { trusted: true, ..opening(store) }).expect("opens");
     let batch = testing::batch(PRODUCER, 0, 3, 5, false);
     for _ in 0..2 {
         assert_eq!(log.append(&batch, &rules(), 0), Err(ResponseError::KafkaStorageError));
@@ -272,7 +273,7 @@ fn a_full_disk_fails_the_append_and_changes_nothing() {
     assert_eq!(log.append(&batch, &rules(), 0).expect("appends").base_offset, 0);
 }
 
-/// What was logged as a warning or an error, by its message and fields.
+/// The warnings and errors that were logged, with message and fields.
 #[derive(Clone, Default)]
 pub(super) struct Heard(pub(super) Arc<parking_lot::Mutex<Vec<String>>>);
 
@@ -301,7 +302,7 @@ impl tracing::Subscriber for Heard {
     fn exit(&self, _: &tracing::Id) {}
 }
 
-/// Goal: a full disk does not bury the log. Method: thousands of appends fail, then one works.
+/// Goal: a full disk does not flood the log. Method: thousands of appends fail, then one succeeds.
 #[test]
 fn a_full_disk_is_reported_once_with_its_partition_and_so_is_its_end() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -315,7 +316,7 @@ fn a_full_disk_is_reported_once_with_its_partition_and_so_is_its_end() {
         }
         fs::remove_file(&file).expect("removes");
         fs::write(&file, "").expect("makes");
-        log.state.lock().segments[0] = super::segment::Segment::new(0, log.place.segment(0), 200);
+        log.state.lock().segments[0] = super::segment::Segment::new(0, log.store.segment(0), 200);
         fill(&log, &rules(), &[5; 10]);
     });
     let lines = heard.0.lock().clone();
@@ -429,8 +430,8 @@ fn deleting_records_moves_the_start_and_removes_whole_segments() {
     assert_eq!(log.delete_before(41), Err(ResponseError::OffsetOutOfRange));
     assert_eq!(log.delete_before(-1), Ok(40));
     assert_eq!(log.offset_of_time(0, Isolation::ReadUncommitted), Ok(None));
-    let place = Place::Folder { path: folder.path().to_owned(), handles: Arc::default() };
-    let again = Log::open(Opening { start_offset: 40, ..opening(place) });
+    let store = SegmentStore::Folder { path: folder.path().to_owned(), handles: Arc::default() };
+    let again = Log::open(Opening { start_offset: 40, ..opening(store) });
     assert_eq!(again.expect("opens").ends(), Ends { start: 40, stable: 40, end: 40 });
 }
 

@@ -1,29 +1,29 @@
-//! The transactions that touch a partition: which are open, and which of the past were aborted.
+//! The transactions of a partition: the open ones, and the aborted ones of the past.
 //!
-//! Apart because it is still, and because two readers depend on it: the last stable offset comes from
-//! the open ones, the list that lets a client skip records from the aborted ones. A partition
-//! accepts transactional records only from a producer that announced them, so a record that
-//! is late can never open a transaction which nobody will end.
+//! Separate because it does no I/O, and because two kinds of reads depend on it: the last stable offset comes from the
+//! open transactions, and the list by which a client skips records comes from the aborted ones. A partition accepts
+//! transactional records only from a producer that was announced, so a late record can never open a transaction that
+//! nobody will end.
 
 use std::collections::BTreeMap;
 
 use kafka_protocol::ResponseError;
 
 use super::batch::BatchHeader;
-use super::producers::Producer;
+use super::producer::Producer;
 
-/// A transaction whose records count for nothing.
+/// An aborted transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Aborted {
     pub(crate) producer_id: i64,
     pub(crate) first_offset: i64,
-    /// Offset of the marker.
+    /// The offset of the marker.
     pub(crate) last_offset: i64,
 }
 
 /// The transactions of one partition.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Transactions {
+pub(crate) struct PartitionTransactions {
     open: BTreeMap<i64, Open>,
     /// In order of `last_offset`.
     aborted: Vec<Aborted>,
@@ -32,18 +32,18 @@ pub(crate) struct Transactions {
 #[derive(Clone, Debug)]
 struct Open {
     epoch: i16,
-    /// `None` while it is announced and nothing is written.
+    /// `None` until the producer has written something.
     first_offset: Option<i64>,
 }
 
-impl Transactions {
-    /// Lets a producer write transactional records until its transaction ends.
+impl PartitionTransactions {
+    /// Allows a producer to write transactional records until its transaction ends.
     pub(crate) fn announce(&mut self, producer: Producer) {
         let fresh = Open { epoch: producer.epoch, first_offset: None };
         self.open.entry(producer.id).or_insert(fresh).epoch = producer.epoch;
     }
 
-    /// Decides about a batch that is about to be appended.
+    /// Checks a batch before it is appended.
     pub(crate) fn check(&self, header: &BatchHeader) -> Result<(), ResponseError> {
         let open = self.open.get(&header.producer.id).filter(|_| header.is_idempotent());
         match open {
@@ -55,7 +55,7 @@ impl Transactions {
         }
     }
 
-    /// Takes note of a batch that was appended.
+    /// Records a batch that was appended.
     pub(crate) fn appended(&mut self, header: &BatchHeader) {
         if header.is_transactional() {
             self.announce(header.producer);
@@ -65,7 +65,7 @@ impl Transactions {
         }
     }
 
-    /// Takes note of the marker at `marker_offset`.
+    /// Records the marker at `marker_offset`.
     pub(crate) fn ended(&mut self, producer: Producer, commit: bool, marker_offset: i64) {
         let Some(Open { first_offset: Some(first_offset), .. }) = self.open.remove(&producer.id) else { return };
         if !commit {
@@ -73,22 +73,22 @@ impl Transactions {
         }
     }
 
-    /// The first record that is not decided yet.
+    /// The first offset that belongs to an open transaction.
     pub(crate) fn first_open_offset(&self) -> Option<i64> {
         self.open.values().filter_map(|open| open.first_offset).min()
     }
 
-    /// Whether a producer's transaction is announced or open.
+    /// Whether a producer is announced or has an open transaction.
     pub(crate) fn is_open(&self, producer_id: i64) -> bool {
         self.open.contains_key(&producer_id)
     }
 
-    /// Where a producer's open transaction begins.
+    /// The start of a producer's open transaction.
     pub(crate) fn start_of(&self, producer_id: i64) -> Option<i64> {
         self.open.get(&producer_id).and_then(|open| open.first_offset)
     }
 
-    /// The producers whose transactions are open.
+    /// The producers with open transactions.
     pub(crate) fn open_producers(&self) -> Vec<Producer> {
         self.open.iter().map(|(id, open)| Producer { id: *id, epoch: open.epoch }).collect()
     }
@@ -99,7 +99,7 @@ impl Transactions {
         self.aborted[first..].iter().filter(|aborted| aborted.first_offset < to).copied().collect()
     }
 
-    /// Forgets what lies in front of the log's start.
+    /// Removes the transactions that end before the start of the log.
     pub(crate) fn forget_before(&mut self, start_offset: i64) {
         self.aborted.retain(|aborted| aborted.last_offset >= start_offset);
     }
@@ -119,7 +119,7 @@ mod tests {
 
     #[test]
     fn only_announced_transactions_are_accepted() {
-        let mut transactions = Transactions::default();
+        let mut transactions = PartitionTransactions::default();
         assert_eq!(transactions.check(&header(2, 0, true)), Err(ResponseError::InvalidTxnState));
         assert_eq!(transactions.check(&header(2, 0, false)), Ok(()));
         transactions.announce(PRODUCER);
@@ -132,7 +132,7 @@ mod tests {
 
     #[test]
     fn the_first_undecided_record_is_that_of_the_oldest_open_transaction() {
-        let mut transactions = Transactions::default();
+        let mut transactions = PartitionTransactions::default();
         transactions.announce(PRODUCER);
         assert_eq!(transactions.first_open_offset(), None);
         transactions.appended(&header(2, 7, true));
@@ -144,7 +144,7 @@ mod tests {
 
     #[test]
     fn aborted_transactions_are_listed_where_they_overlap() {
-        let mut transactions = Transactions::default();
+        let mut transactions = PartitionTransactions::default();
         for (first, marker) in [(0, 3), (4, 9), (10, 20)] {
             transactions.appended(&header(2, first, true));
             transactions.ended(PRODUCER, false, marker);

@@ -1,7 +1,7 @@
-//! Who waits for a partition to grow.
+//! The readers that wait for a partition to grow.
 //!
-//! Apart because the order matters: a reader registers first and looks at the log then, so nothing that
-//! is appended in between is missed. A reader of many partitions registers one wake-up with all of them.
+//! Separate because the order matters: a reader registers first and looks at the log afterwards, so it misses no append
+//! in between. A reader of many partitions registers the same `Notify` with all of them.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,14 +10,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-/// The readers that wait at one partition.
+/// The readers that wait for one partition.
 #[derive(Debug, Default)]
 pub(crate) struct Waiters {
     next_id: AtomicU64,
     waiting: Mutex<BTreeMap<u64, Arc<Notify>>>,
 }
 
-/// A reader's place among the waiting; dropping it gives the place up.
+/// A registered reader; dropping it ends the registration.
 #[derive(Debug)]
 pub(crate) struct Waiting<'a> {
     waiters: &'a Waiters,
@@ -25,14 +25,14 @@ pub(crate) struct Waiting<'a> {
 }
 
 impl Waiters {
-    /// From now on `wake_up` is notified of every change; one that nobody waits for yet is remembered.
+    /// Notifies `wake_up` of every change from now on; a notification that nobody waits for yet is kept.
     pub(crate) fn register(&self, wake_up: &Arc<Notify>) -> Waiting<'_> {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         self.waiting.lock().insert(id, Arc::clone(wake_up));
         Waiting { waiters: self, id }
     }
 
-    /// Wakes everyone who waits.
+    /// Wakes all registered readers.
     pub(crate) fn wake_all(&self) {
         for wake_up in self.waiting.lock().values() {
             wake_up.notify_one();

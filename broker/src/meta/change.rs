@@ -1,7 +1,7 @@
-//! The closed list of things that can happen to what the broker knows.
+//! The closed list of changes to the metadata.
 //!
-//! Apart because it is what stands in the journal: a variant may be added, but what was written once
-//! must be readable for ever.
+//! Separate because it is the format of the journal: variants can be added, but whatever was written once must stay
+//! readable.
 
 use std::collections::BTreeMap;
 
@@ -9,21 +9,9 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::log::Extent;
+use crate::topic_partition::TopicPartition;
 
-/// A partition by name.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub(crate) struct TopicPartition {
-    pub(crate) topic: String,
-    pub(crate) partition: i32,
-}
-
-impl TopicPartition {
-    pub(crate) fn new(topic: &str, partition: i32) -> TopicPartition {
-        TopicPartition { topic: topic.to_owned(), partition }
-    }
-}
-
-/// Where a group goes on in a partition.
+/// A committed offset: where a group continues in a partition.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct CommittedOffset {
     pub(crate) offset: i64,
@@ -40,25 +28,25 @@ pub(crate) struct PartitionOffset {
     pub(crate) committed: CommittedOffset,
 }
 
-/// A transaction whose outcome is decided: what is left to do until it has ended everywhere.
+/// A transaction whose outcome is decided, with what remains to be done until it has ended everywhere.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct EndedTransaction {
+pub(crate) struct DecidedTransaction {
     pub(crate) producer_id: i64,
     pub(crate) producer_epoch: i16,
     pub(crate) commit: bool,
     pub(crate) partitions: Vec<TopicPartition>,
-    /// Offsets by group, only when it commits.
+    /// The offsets to commit, by group; empty if the transaction is aborted.
     pub(crate) offsets: BTreeMap<String, Vec<PartitionOffset>>,
 }
 
-/// One change. One that this version does not know, or a field of one, is refused and never skipped: what it means
-/// for the others is not known.
+/// A change. A change or field that this version does not know is an error and never skipped, because later changes may
+/// depend on it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "change", rename_all = "snake_case", deny_unknown_fields)]
 pub(crate) enum Change {
-    /// The cluster's id, with the version of Headwater that writes what follows and the format that it uses; earlier
-    /// versions wrote neither.
+    /// The id of the cluster, with the version of Headwater that writes what follows and the format that it uses.
+    /// Earlier versions wrote only the id.
     ClusterNamed {
         id: String,
         #[serde(default)]
@@ -118,7 +106,7 @@ pub(crate) enum Change {
     },
     TransactionDecided {
         transactional_id: String,
-        ended: EndedTransaction,
+        ended: DecidedTransaction,
     },
     TransactionEnded {
         transactional_id: String,

@@ -1,16 +1,17 @@
-//! The sum of all changes.
+//! The metadata: the sum of all changes.
 //!
-//! Apart because it is still: the journal is replayed into it at start and folded back into changes
-//! when the journal is rewritten, and both must give the same image.
+//! Separate because it does no I/O. The journal is replayed into an image at start, and an image is turned back into
+//! changes when the journal is rewritten; both must give the same image.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use uuid::Uuid;
 
-use super::change::{Change, CommittedOffset, EndedTransaction, PartitionOffset, TopicPartition};
+use super::change::{Change, CommittedOffset, DecidedTransaction, PartitionOffset};
 use crate::log::Extent;
+use crate::topic_partition::TopicPartition;
 
-/// Everything that is known besides records.
+/// Everything that the broker knows besides records.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Image {
     pub(crate) cluster: Option<ClusterImage>,
@@ -19,7 +20,8 @@ pub(crate) struct Image {
     pub(crate) groups: BTreeMap<String, BTreeMap<TopicPartition, CommittedOffset>>,
     pub(crate) next_producer_id: i64,
     pub(crate) transactional_ids: BTreeMap<String, TransactionalIdImage>,
-    /// Topics that were deleted since the journal was rewritten: their folders may go, those of others may not.
+    /// Topics that were deleted since the journal was last rewritten: their folders can be removed, unlike those of
+    /// unknown topics.
     pub(crate) deleted_topics: BTreeSet<Uuid>,
 }
 
@@ -27,7 +29,7 @@ pub(crate) struct Image {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ClusterImage {
     pub(crate) id: String,
-    /// The version of Headwater that wrote last, and the format that it used.
+    /// The version of Headwater that last wrote to the journal, and the format that it used.
     pub(crate) version: Option<String>,
     pub(crate) format: u32,
 }
@@ -38,14 +40,14 @@ pub(crate) struct TopicImage {
     pub(crate) id: Uuid,
     pub(crate) partitions: i32,
     pub(crate) settings: BTreeMap<String, String>,
-    /// Where logs begin that do not begin at 0, by partition.
+    /// The start offsets of logs that do not start at 0, by partition.
     pub(crate) log_starts: BTreeMap<i32, i64>,
-    /// How far logs have got, by partition.
+    /// The extents of logs, by partition.
     pub(crate) log_extents: BTreeMap<i32, Extent>,
 }
 
 impl TopicImage {
-    /// A topic that was just made.
+    /// A new topic.
     pub(crate) fn new(id: Uuid, partitions: i32, settings: BTreeMap<String, String>) -> TopicImage {
         TopicImage { id, partitions, settings, log_starts: BTreeMap::new(), log_extents: BTreeMap::new() }
     }
@@ -57,14 +59,14 @@ pub(crate) struct TransactionalIdImage {
     pub(crate) producer_id: i64,
     pub(crate) producer_epoch: i16,
     pub(crate) timeout_ms: i32,
-    /// Whether a transaction was begun and is not decided.
+    /// Whether a transaction has begun and is not decided yet.
     pub(crate) open: bool,
-    /// A transaction that was decided and has perhaps not ended everywhere.
-    pub(crate) decided: Option<EndedTransaction>,
+    /// A transaction that was decided but may not have ended everywhere.
+    pub(crate) decided: Option<DecidedTransaction>,
 }
 
 impl Image {
-    /// Brings the image up to date. A change to something that is not there changes nothing.
+    /// Applies a change. A change to something that does not exist has no effect.
     pub(crate) fn apply(&mut self, change: Change) {
         match change {
             Change::ClusterNamed { id, version, format } => self.cluster = Some(ClusterImage { id, version, format }),
@@ -108,7 +110,7 @@ impl Image {
         }
     }
 
-    /// The fewest changes that make this image.
+    /// The shortest list of changes that produces this image.
     pub(crate) fn changes(&self) -> Vec<Change> {
         let mut changes: Vec<Change> = self.cluster.iter().map(cluster_change).collect();
         changes.push(Change::ProducerIdsReserved { next: self.next_producer_id });
@@ -130,7 +132,7 @@ impl Image {
         }
     }
 
-    /// The offsets that groups committed go with their topic, or one of the same name would inherit them.
+    /// Committed offsets are deleted with their topic; otherwise a new topic of the same name would inherit them.
     fn delete_topic(&mut self, name: &str) {
         self.deleted_topics.extend(self.topics.remove(name).map(|topic| topic.id));
         for offsets in self.groups.values_mut() {
@@ -143,7 +145,7 @@ impl Image {
         known.extend(offsets.into_iter().map(|offset| (offset.at, offset.committed)));
     }
 
-    fn decide(&mut self, transactional_id: &str, ended: EndedTransaction) {
+    fn decide(&mut self, transactional_id: &str, ended: DecidedTransaction) {
         if let Some(image) = self.transactional_ids.get_mut(transactional_id) {
             image.producer_id = ended.producer_id;
             image.producer_epoch = ended.producer_epoch;
@@ -200,7 +202,7 @@ mod tests {
 
     fn filled() -> Image {
         let mut image = Image::default();
-        let ended = EndedTransaction {
+        let ended = DecidedTransaction {
             producer_id: 5,
             producer_epoch: 1,
             commit: true,

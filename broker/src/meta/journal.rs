@@ -1,8 +1,8 @@
-//! The journal: every change on a line of its own, with a checksum.
+//! The journal: a file with one line for each change, with a checksum.
 //!
-//! Apart because of its promises: a change that was recorded survives the process, the end of a line that a crash
-//! tore is dropped, anything else that cannot be read ends the start before a byte is changed, and the file is
-//! rewritten when it holds much more than what is still true.
+//! Separate because of its promises: a change that was written survives the process; an incomplete last line, left by a
+//! crash, is dropped; anything else that cannot be read stops the start before a byte is changed; and the file is
+//! rewritten when it has grown to several times its contents.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -14,63 +14,63 @@ use parking_lot::Mutex;
 use super::change::Change;
 use super::image::{ClusterImage, Image};
 use crate::clock::now_ms;
+use crate::failure::FailureTracker;
 use crate::log::Flush;
-use crate::trouble::Trouble;
 
-/// The format that this version writes. One that older versions must not touch, although they know each of its
-/// changes, has a higher number.
+/// The format that this version writes. It must be increased for a format that older versions must not touch although
+/// they know all of its changes.
 pub(crate) const FORMAT: u32 = 1;
-/// The version that is running.
+/// The running version.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// The journal is rewritten when it has grown by this much, and to several times what it began with.
+/// The journal is rewritten when it has grown to this size, and to several times its size after the last rewrite.
 const REWRITE_BYTES_MIN: u64 = 4 << 20;
 const REWRITE_GROWTH: u64 = 4;
-/// Digits of a line's checksum.
+/// The number of digits in a line's checksum.
 const CHECKSUM_DIGITS: usize = 8;
 
 /// Why a journal could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
-    /// The disk does not let us.
+    /// The file could not be read or written.
     #[error("could not open {path}: {cause}")]
     Io {
-        /// The journal.
+        /// The path of the journal.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the operating system.
         cause: io::Error,
     },
-    /// A whole line cannot be read: this is no crash, but damage.
-    #[error("{path} is damaged in line {line}: restore the file, or move the folder away")]
+    /// A complete line cannot be read. A crash does not cause this, so the file is damaged.
+    #[error("{path} is damaged at line {line}: restore the file or move the folder away")]
     Damaged {
-        /// The journal.
+        /// The path of the journal.
         path: PathBuf,
-        /// The line, from 1.
+        /// The line number, starting at 1.
         line: usize,
     },
-    /// A newer version wrote what this one does not understand.
+    /// A newer version of Headwater wrote something that this version does not know.
     #[error(
-        "{path} was written by a newer version of Headwater{}: line {line} holds {what}, which version {VERSION} does \
-         not know; upgrade Headwater, nothing in the folder was changed",
+        "{path} was written by a newer version of Headwater{}: line {line} contains {what}, which version {VERSION} \
+         does not support; upgrade Headwater (nothing in the folder was changed)",
         named(writer.as_deref())
     )]
     Newer {
-        /// The journal.
+        /// The path of the journal.
         path: PathBuf,
-        /// The line, from 1.
+        /// The line number, starting at 1.
         line: usize,
         /// What is not known.
         what: String,
-        /// The version that wrote it, where the journal says so.
+        /// The version that wrote the line, if the journal tells.
         writer: Option<String>,
     },
-    /// The journal says nothing, although there are records that it should know of.
+    /// The journal is missing or empty although the folder contains records.
     #[error(
-        "{path} is missing or empty, but there are records in the folder: without the journal nobody knows which \
+        "{path} is missing or empty although the folder contains records: without the journal it is unknown which \
          topics they belong to; restore the journal, or move the folder \"logs\" beside it away to start without them"
     )]
     Lost {
-        /// The journal.
+        /// The path of the journal.
         path: PathBuf,
     },
 }
@@ -79,7 +79,7 @@ fn named(writer: Option<&str>) -> String {
     writer.filter(|writer| *writer != VERSION).map(|writer| format!(" ({writer})")).unwrap_or_default()
 }
 
-/// The journal with the image of all it holds.
+/// The journal and the metadata that it contains.
 #[derive(Debug)]
 pub(crate) struct Journal {
     state: Mutex<State>,
@@ -90,17 +90,17 @@ pub(crate) struct Journal {
 struct State {
     image: Image,
     lines: Option<Lines>,
-    trouble: Trouble,
+    write_failures: FailureTracker,
     closed: bool,
 }
 
 impl State {
     fn new(image: Image, lines: Option<Lines>) -> Mutex<State> {
-        Mutex::new(State { image, lines, trouble: Trouble::default(), closed: false })
+        Mutex::new(State { image, lines, write_failures: FailureTracker::default(), closed: false })
     }
 }
 
-/// The file.
+/// The open file.
 #[derive(Debug)]
 struct Lines {
     path: PathBuf,
@@ -110,13 +110,13 @@ struct Lines {
 }
 
 impl Journal {
-    /// A journal that ends with the process.
+    /// A journal that is kept in memory only.
     pub(crate) fn in_memory() -> Journal {
         Journal { state: State::new(Image::default(), None), flush: Flush::System }
     }
 
-    /// Opens or makes the journal and replays it. With `must_exist` a journal that says nothing is an error, since
-    /// there is something that it should speak of. After an error no byte has changed.
+    /// Opens and replays the journal, which is created if it does not exist. With `must_exist`, a missing or empty
+    /// journal is an error, because there are records that it must know. After an error no byte has changed.
     pub(crate) fn open(path: &Path, flush: Flush, must_exist: bool) -> Result<Journal, JournalError> {
         let failed = |cause| JournalError::Io { path: path.to_owned(), cause };
         let text = match fs::read(path) {
@@ -135,24 +135,24 @@ impl Journal {
         Ok(Journal { state: State::new(image, Some(lines)), flush })
     }
 
-    /// Says which version writes from here on, and in which format; to be called before anything else is recorded. A
-    /// cluster without an id gets the one that `new_id` makes. Gives the id.
+    /// Records the running version and its format; must be called before any other change is written. If the cluster
+    /// has no id yet, it gets the one that `new_id` returns. Returns the cluster's id.
     pub(crate) fn sign(&self, new_id: impl FnOnce() -> String) -> io::Result<String> {
-        let known = self.look(|image| image.cluster.clone());
+        let known = self.read(|image| image.cluster.clone());
         let id = known.as_ref().map_or_else(new_id, |known| known.id.clone());
         let signed = ClusterImage { id: id.clone(), version: Some(VERSION.to_owned()), format: FORMAT };
         if known.as_ref() != Some(&signed) {
             let ClusterImage { id, version, format } = signed;
-            self.record(Change::ClusterNamed { id, version, format })?;
+            self.write(Change::ClusterNamed { id, version, format })?;
         }
         Ok(id)
     }
 
-    /// Writes a change down and applies it. After an error nothing has changed.
-    pub(crate) fn record(&self, change: Change) -> io::Result<()> {
+    /// Writes a change to the journal and applies it. After an error nothing has changed.
+    pub(crate) fn write(&self, change: Change) -> io::Result<()> {
         let mut state = self.state.lock();
         if state.closed {
-            return Err(io::Error::other("the broker has ended"));
+            return Err(io::Error::other("the broker has shut down"));
         }
         state.append(&line(&change)?, self.flush)?;
         state.image.apply(change);
@@ -160,12 +160,12 @@ impl Journal {
         Ok(())
     }
 
-    /// Looks at what is known.
-    pub(crate) fn look<T>(&self, look: impl FnOnce(&Image) -> T) -> T {
-        look(&self.state.lock().image)
+    /// Calls `read` with the current metadata.
+    pub(crate) fn read<T>(&self, read: impl FnOnce(&Image) -> T) -> T {
+        read(&self.state.lock().image)
     }
 
-    /// Forces everything to the disk and takes no further changes: the folder may soon be another process's.
+    /// Forces everything to the disk and refuses further changes, since another process may soon use the folder.
     pub(crate) fn close(&self) -> io::Result<()> {
         let mut state = self.state.lock();
         state.closed = true;
@@ -178,13 +178,13 @@ impl State {
         let Some(lines) = &mut self.lines else { return Ok(()) };
         let (appended, bytes) = (lines.append(line, flush), line.len() as u64);
         match &appended {
-            Err(error) if self.trouble.failed(error, bytes, now_ms()) => {
+            Err(error) if self.write_failures.failed(error, bytes, now_ms()) => {
                 tracing::error!(path = %lines.path.display(), %error, "could not write to the journal");
             }
             Err(_) => {}
             Ok(()) => {
-                if let Some(failures) = self.trouble.succeeded(bytes, now_ms()) {
-                    tracing::warn!(path = %lines.path.display(), failures, "the journal can be written again");
+                if let Some(failures) = self.write_failures.succeeded(bytes, now_ms()) {
+                    tracing::warn!(path = %lines.path.display(), failures, "writing to the journal works again");
                 }
             }
         }
@@ -214,14 +214,14 @@ impl Lines {
         let written = self.file.write_all_at(line, self.bytes);
         let kept = written.and_then(|()| if flush == Flush::EveryAppend { self.file.sync_data() } else { Ok(()) });
         if let Err(error) = kept {
-            let _ = self.file.set_len(self.bytes); // what counts is `bytes`; a torn line is dropped at start
+            let _ = self.file.set_len(self.bytes); // `bytes` is what counts; the next start drops an incomplete line
             return Err(error);
         }
         self.bytes += line.len() as u64;
         Ok(())
     }
 
-    /// The image in a new file, put in the place of the old one.
+    /// Writes the image to a new file and replaces the old one with it.
     fn rewritten(&self, image: &Image) -> io::Result<Lines> {
         let new = self.path.with_extension("new");
         let mut file = File::create(&new)?;
@@ -245,12 +245,12 @@ fn line(change: &Change) -> io::Result<Vec<u8>> {
     Ok(format!("{:08x} {json}\n", crc32c::crc32c(json.as_bytes())).into_bytes())
 }
 
-/// Why a line is no change.
+/// Why a line could not be read.
 #[derive(Debug, PartialEq, Eq)]
 enum Flaw {
-    /// Its checksum does not fit.
+    /// The checksum does not match.
     Damaged,
-    /// It is whole, and says something that is not known.
+    /// The line is undamaged, but contains something unknown.
     Unknown(String),
 }
 
@@ -259,7 +259,7 @@ fn parse(line: &[u8]) -> Result<Change, Flaw> {
     serde_json::from_slice(json).map_err(|_| Flaw::Unknown(what_is_in(json)))
 }
 
-/// The text of a line whose checksum fits.
+/// The JSON of a line whose checksum matches.
 fn checked(line: &[u8]) -> Option<&[u8]> {
     let (checksum, json) = line.split_at_checked(CHECKSUM_DIGITS)?;
     let checksum = u32::from_str_radix(std::str::from_utf8(checksum).ok()?, 16).ok()?;
@@ -270,19 +270,19 @@ fn checked(line: &[u8]) -> Option<&[u8]> {
 fn what_is_in(json: &[u8]) -> String {
     let value: serde_json::Value = serde_json::from_slice(json).unwrap_or_default();
     match value.get("change").and_then(serde_json::Value::as_str) {
-        Some(kind) => format!("a change of the kind \"{kind}\""),
-        None => "a text of another form".to_owned(),
+        Some(name) => format!("the change \"{name}\""),
+        None => "text in another format".to_owned(),
     }
 }
 
-/// What a journal says.
+/// The result of replaying a journal.
 struct Replayed {
     image: Image,
-    /// Length of its whole lines.
+    /// The length of the complete lines, in bytes.
     bytes: usize,
 }
 
-/// A line that ends the replay.
+/// The line at which the replay failed.
 struct Unreadable {
     line: usize,
     flaw: Flaw,
@@ -300,7 +300,7 @@ impl Unreadable {
     }
 }
 
-/// Reads everything but a last line whose end is missing: that was torn by a crash, and nobody was told that it holds.
+/// Replays all lines. An incomplete last line is left out: a crash interrupted the write, so it was never acknowledged.
 fn replay(text: &[u8]) -> Result<Replayed, Unreadable> {
     let mut image = Image::default();
     let mut bytes = 0;
@@ -321,14 +321,12 @@ fn replay(text: &[u8]) -> Result<Replayed, Unreadable> {
 
 fn known_format(change: Change) -> Result<Change, Flaw> {
     match change {
-        Change::ClusterNamed { format, .. } if format > FORMAT => {
-            Err(Flaw::Unknown(format!("the format number {format}")))
-        }
+        Change::ClusterNamed { format, .. } if format > FORMAT => Err(Flaw::Unknown(format!("format number {format}"))),
         change => Ok(change),
     }
 }
 
-/// The version that wrote a line: the line itself may say so, else what was in front of it.
+/// The version that wrote a line, according to the line itself or to those before it.
 fn writer(image: &Image, line: &[u8]) -> Option<String> {
     match parse(line) {
         Ok(Change::ClusterNamed { version, .. }) => version,
@@ -336,13 +334,13 @@ fn writer(image: &Image, line: &[u8]) -> Option<String> {
     }
 }
 
-/// Copies a torn end into a file beside the journal, where the bytes are kept.
+/// Copies an incomplete last line to a file beside the journal, so that its bytes are kept.
 fn keep_torn(path: &Path, torn: &[u8]) -> io::Result<()> {
     if torn.is_empty() {
         return Ok(());
     }
     let kept = path.with_extension("torn");
-    tracing::warn!(path = %path.display(), bytes = torn.len(), kept = %kept.display(), "trimmed a torn last line");
+    tracing::warn!(path = %path.display(), bytes = torn.len(), kept = %kept.display(), "truncated an incomplete last line");
     fs::write(kept, torn)
 }
 
@@ -359,18 +357,18 @@ mod tests {
     }
 
     fn id(journal: &Journal) -> Option<String> {
-        journal.look(|image| image.cluster.as_ref().map(|cluster| cluster.id.clone()))
+        journal.read(|image| image.cluster.as_ref().map(|cluster| cluster.id.clone()))
     }
 
     fn signed(json: &str) -> String {
         format!("{:08x} {json}\n", crc32c::crc32c(json.as_bytes()))
     }
 
-    /// A journal of two lines and its text.
+    /// A journal of two lines, and its text.
     fn written(path: &Path) -> String {
         let journal = open(path);
         for id in ["first", "second"] {
-            journal.record(named(id)).expect("records");
+            journal.write(named(id)).expect("records");
         }
         fs::read_to_string(path).expect("reads")
     }
@@ -387,11 +385,11 @@ mod tests {
             assert_eq!(fs::read_to_string(path.with_extension("torn")).expect("is kept"), text[first..cut]);
         }
         let journal = open(&path);
-        journal.record(named("third")).expect("records");
+        journal.write(named("third")).expect("records");
         assert_eq!(id(&open(&path)).as_deref(), Some("third"));
     }
 
-    /// What cannot be read and was not torn ends the start, wherever it is, and not a byte is changed.
+    /// A line that cannot be read and is not merely incomplete is an error, wherever it is, and not a byte is changed.
     #[test]
     fn damage_is_an_error_that_names_the_line() {
         let folder = tempfile::tempdir().expect("a folder");
@@ -426,8 +424,8 @@ mod tests {
         ] {
             fs::write(&path, &lines).expect("writes");
             let error = Journal::open(&path, Flush::System, true).expect_err("is newer").to_string();
-            let told = ["upgrade", VERSION].into_iter().chain(names).all(|word| error.contains(word));
-            assert!(told, "{error}");
+            let complete = ["upgrade", VERSION].into_iter().chain(names).all(|word| error.contains(word));
+            assert!(complete, "{error}");
             assert_eq!(fs::read_to_string(&path).expect("reads"), lines, "no byte is changed");
         }
     }
@@ -468,10 +466,10 @@ mod tests {
         let journal = open(&path);
         let long = "x".repeat(100_000);
         for _ in 0..50 {
-            journal.record(named(&long)).expect("records");
+            journal.write(named(&long)).expect("records");
         }
         assert!(fs::metadata(&path).expect("is there").len() < 2_000_000);
-        journal.record(named("last")).expect("records");
+        journal.write(named("last")).expect("records");
         assert_eq!(id(&open(&path)).as_deref(), Some("last"));
     }
 }

@@ -1,28 +1,28 @@
-//! The APIs the broker offers, with their versions: the one list that clients are shown and requests are
-//! checked against.
+//! The APIs that the broker supports, with their versions: this list is shown to clients, and requests are checked
+//! against it.
 //!
-//! Apart because it is a table. Where it stops and why: Fetch 12, AddPartitionsToTxn 3 and EndTxn 3 are
-//! the last versions without topic ids, fetch sessions one has to keep and the second transaction
-//! protocol; every client negotiates down to them. Lower bounds are the codecs'; some clients look only
-//! at the upper bounds.
+//! Separate because it is a table. Some APIs stop below Kafka's newest version: Fetch 12, AddPartitionsToTxn 3 and
+//! EndTxn 3 are the last versions without topic ids, mandatory fetch sessions and the second transaction protocol. All
+//! clients negotiate down to them. The lower bounds are those of the codecs, because some clients look only at the
+//! upper bounds.
 
 use kafka_protocol::messages::ApiKey;
 
-/// One API.
+/// An API with its supported versions.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Api {
     pub(crate) key: ApiKey,
     pub(crate) min: i16,
     pub(crate) max: i16,
-    /// What clients are told; lower than `min` for Produce alone, because librdkafka 2.0 sends everything
-    /// uncompressed when a broker does not offer Produce 0. Nobody sends those versions.
+    /// The minimum version shown to clients. It is lower than `min` only for Produce, because librdkafka 2.0 sends
+    /// everything uncompressed if a broker does not support Produce 0. No client sends those versions.
     pub(crate) advertised_min: i16,
 }
 
-/// The newest version of ApiVersions; one that is not known is answered in version 0.
+/// ApiVersions; a request in an unsupported version is answered in version 0.
 pub(crate) const API_VERSIONS: Api = api(ApiKey::ApiVersions, 0, 4);
 
-/// All APIs in the order of their numbers.
+/// All APIs, sorted by number.
 pub(crate) const APIS: &[Api] = &[
     Api { advertised_min: 0, ..api(ApiKey::Produce, 3, 9) },
     api(ApiKey::Fetch, 4, 12),
@@ -65,7 +65,7 @@ const fn api(key: ApiKey, min: i16, max: i16) -> Api {
 }
 
 impl Api {
-    /// The API with a number, when it is offered.
+    /// The API with a number, if it is supported.
     pub(crate) fn find(key: i16) -> Option<&'static Api> {
         APIS.iter().find(|api| api.key as i16 == key)
     }

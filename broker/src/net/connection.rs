@@ -1,7 +1,7 @@
-//! One connection: a frame in, an answer out, in order.
+//! A connection: reads a frame, writes a response, in order.
 //!
-//! Apart because the order is the contract: a client may send ahead, and the broker handles one request
-//! of a connection after the other, as Kafka does.
+//! Separate because the order is the contract: a client can send several requests ahead, and the broker handles the
+//! requests of a connection one after the other, as Kafka does.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -17,10 +17,10 @@ use crate::api::Call;
 use crate::config::ANSWER_PAUSE_MAX;
 use crate::core::Core;
 
-/// Serves a connection until it ends, and says why when the client broke the protocol.
+/// Serves a connection until it ends. Logs a warning if the client violated the protocol.
 pub(super) async fn serve(mut socket: TcpStream, peer: SocketAddr, core: Arc<Core>, budget: Arc<Budget>) {
     match serve_requests(&mut socket, peer, &core, &budget).await {
-        Ok(()) | Err(WireError::Io(_)) => tracing::debug!(%peer, "a connection ended"),
+        Ok(()) | Err(WireError::Io(_)) => tracing::debug!(%peer, "connection closed"),
         Err(error) => tracing::warn!(%peer, %error, "closed a connection"),
     }
 }
@@ -39,7 +39,7 @@ async fn serve_requests(
         let client_id = if is_readable(route) { read_header(&mut frame, route)? } else { String::new() };
         let call = Call { core: Arc::clone(core), version: route.version, client_id, peer, local };
         let answer = tokio::select! {
-            biased; // a request is begun even if its client has gone: it may have wanted no answer
+            biased; // start the request even if the client is gone: it may not want a response
             answer = answer(&call, route, frame) => answer?,
             () = hung_up(socket) => return Ok(()),
         };
@@ -52,24 +52,25 @@ async fn serve_requests(
     Ok(())
 }
 
-/// Comes back when the client has closed the connection, and never while further requests wait in it.
+/// Returns when the client has closed the connection; never returns while there are unread requests.
 async fn hung_up(socket: &TcpStream) {
     if let Ok(1..) = socket.peek(&mut [0]).await {
         std::future::pending::<()>().await;
     }
 }
 
-/// The header of a version that is not known cannot be read further than the route.
+/// Whether the rest of the header can be read. If the version is unknown, only the route can.
 fn is_readable(route: Route) -> bool {
     super::Api::find(route.key as i16).is_some_and(|api| api.offers(route.version))
 }
 
-/// Writes an answer to a client that takes it, however slowly.
+/// Writes a response; the client may read it slowly, as long as it reads at all.
 async fn write_answer(socket: &mut TcpStream, answer: &[u8]) -> Result<(), WireError> {
-    let mut rest = answer;
-    while !rest.is_empty() {
-        let written = timeout(ANSWER_PAUSE_MAX, socket.write(rest)).await.map_err(|_| WireError::NotTaken)??;
-        rest = &rest[written..];
+    let mut remaining = answer;
+    while !remaining.is_empty() {
+        let written =
+            timeout(ANSWER_PAUSE_MAX, socket.write(remaining)).await.map_err(|_| WireError::ResponseTimeout)??;
+        remaining = &remaining[written..];
     }
     Ok(())
 }

@@ -1,8 +1,7 @@
-//! From an API's number to the function that answers it.
+//! From the number of an API to its handler.
 //!
-//! Apart because it is the one list in which every request is found, in the order of the documentation.
-//! A request is answered in one of three ways: at once; on a thread that may wait for the disk; or when
-//! something has happened that it waits for.
+//! Separate because every request is found in this one list, in the order of the documentation. A request is answered
+//! in one of three ways: immediately; on a thread that may block on the disk; or after waiting for an event.
 
 use bytes::{Bytes, BytesMut};
 use kafka_protocol::messages::ApiKey;
@@ -16,7 +15,7 @@ use crate::api::{
 
 type Answer = Result<Option<BytesMut>, WireError>;
 
-/// Answers a request; `None` when the client wants no answer.
+/// Answers a request; `None` if the client wants no response.
 pub(super) async fn answer(call: &Call, route: Route, frame: Bytes) -> Answer {
     let ask = Ask { call, route, frame };
     match route.key {
@@ -69,11 +68,11 @@ async fn answer_directly(ask: Ask<'_>) -> Answer {
         ApiKey::DescribeProducers => ask.at_once(transaction_admin::describe_producers),
         ApiKey::DescribeTransactions => ask.at_once(transaction_admin::describe_transactions),
         ApiKey::ListTransactions => ask.at_once(transaction_admin::list_transactions),
-        key => Err(WireError::NotOffered { key: key as i16, version: ask.route.version }),
+        key => Err(WireError::Unsupported { key: key as i16, version: ask.route.version }),
     }
 }
 
-/// A request on its way.
+/// A request that is being dispatched.
 struct Ask<'a> {
     call: &'a Call,
     route: Route,
@@ -112,7 +111,7 @@ impl Ask<'_> {
         Ok(answer.filter(|_| wants_answer))
     }
 
-    /// A version that is not known is answered in version 0, with the versions that are.
+    /// An unsupported version of ApiVersions is answered in version 0, with the supported versions.
     fn api_versions(self) -> Answer {
         let known = super::API_VERSIONS.offers(self.route.version);
         let version = if known { self.route.version } else { 0 };

@@ -1,7 +1,7 @@
-//! Frames as they arrive: memory follows the bytes that are here, never the length that is announced.
+//! Reading frames: memory is allocated for bytes that have arrived, never for a length that is merely announced.
 //!
-//! Apart because a length is only a client's word. The buffer of a frame grows as it fills; beyond a small size its
-//! growth is taken from a budget that all connections share; and one that stops halfway is not waited for.
+//! Separate because a length is only a client's claim. The buffer of a frame grows as it fills; beyond a small size,
+//! its growth is taken from a budget that all connections share. A frame that stops arriving is abandoned.
 
 use std::time::Duration;
 
@@ -13,24 +13,24 @@ use tokio::time::{Instant, timeout, timeout_at};
 use super::wire::{LENGTH_BYTES, WireError};
 use crate::config::{REQUEST_BYTES_IN_FLIGHT_MAX, REQUEST_BYTES_MAX, REQUEST_PAUSE_MAX};
 
-/// Bytes of a frame for which no budget is asked: heartbeats and the like go on whatever others send.
+/// The number of bytes of a frame that need no budget, so that small requests such as heartbeats are never held up.
 const FREE_BYTES: usize = 16 << 10;
-/// By how much a buffer that is full grows, as a multiple.
+/// The factor by which a full buffer grows.
 const GROWTH: usize = 4;
-/// Fewest bytes, or the rest of the frame, that must arrive within [`REQUEST_PAUSE_MAX`].
+/// The minimum number of bytes (or the rest of the frame) that must arrive within [`REQUEST_PAUSE_MAX`].
 const PROGRESS_BYTES_MIN: usize = 64 << 10;
 
-/// The memory for requests that all connections share, and how long one may stand still that takes some of it.
+/// The memory for requests that all connections share, and how long a frame that uses it may make no progress.
 #[derive(Debug)]
 pub(super) struct Budget {
     pause_max: Duration,
     shared: Semaphore,
-    /// For one frame at a time that goes on although the shared part is used up: else frames that are all half here
-    /// would wait for each other.
+    /// Lets one frame at a time continue although the shared memory is used up; otherwise frames that have arrived in
+    /// part would wait for each other.
     beyond: Semaphore,
 }
 
-/// What a frame holds of the budget until it is dropped.
+/// A frame's share of the budget, held until this is dropped.
 #[derive(Debug, Default)]
 pub(super) struct Held<'a> {
     shared: Option<SemaphorePermit<'a>>,
@@ -50,7 +50,7 @@ impl Budget {
         if held.beyond.is_some() {
             return;
         }
-        let bytes = bytes as u32; // at most the largest request
+        let bytes = bytes as u32; // at most REQUEST_BYTES_MAX
         let permit = match self.shared.try_acquire_many(bytes) {
             Ok(permit) => Ok(permit),
             Err(_) => tokio::select! {
@@ -63,13 +63,12 @@ impl Budget {
         };
         match (permit, &mut held.shared) {
             (Ok(permit), Some(shared)) => shared.merge(permit),
-            (permit, shared) => *shared = permit.ok(), // it is never closed
+            (permit, shared) => *shared = permit.ok(), // the semaphore is never closed
         }
     }
 }
 
-/// The length of the next frame; `None` at the end of the connection. A connection may rest in front of a frame for as
-/// long as it likes.
+/// The length of the next frame; `None` at the end of the connection. There is no time limit between frames.
 pub(super) async fn read_length(
     socket: &mut (impl AsyncRead + Unpin),
     budget: &Budget,
@@ -79,14 +78,16 @@ pub(super) async fn read_length(
     if first == 0 {
         return Ok(None);
     }
-    timeout(budget.pause_max, socket.read_exact(&mut prefix[first..])).await.map_err(|_| WireError::Stalled)??;
+    timeout(budget.pause_max, socket.read_exact(&mut prefix[first..]))
+        .await
+        .map_err(|_| WireError::RequestTimeout)??;
     match usize::try_from(i32::from_be_bytes(prefix)) {
         Ok(bytes) if bytes <= REQUEST_BYTES_MAX => Ok(Some(bytes)),
         _ => Err(WireError::length(prefix)),
     }
 }
 
-/// The frame itself, with what it holds of the budget.
+/// The frame, with its share of the budget.
 pub(super) async fn read_frame<'a>(
     socket: &mut (impl AsyncRead + Unpin),
     length: usize,
@@ -107,7 +108,7 @@ pub(super) async fn read_frame<'a>(
     Ok((frame.freeze(), held))
 }
 
-/// Reads until the frame has so many bytes.
+/// Reads until the frame has `room` bytes.
 async fn fill(
     socket: &mut (impl AsyncRead + Unpin),
     frame: &mut BytesMut,
@@ -117,13 +118,13 @@ async fn fill(
     let (mut until, mut arrived) = (Instant::now() + pause_max, 0);
     while frame.len() < room {
         let missing = room - frame.len();
-        let mut rest = (&mut *frame).limit(missing);
-        match timeout_at(until, socket.read_buf(&mut rest)).await {
+        let mut remaining = (&mut *frame).limit(missing);
+        match timeout_at(until, socket.read_buf(&mut remaining)).await {
             Ok(read) => match read? {
                 0 => return Err(WireError::Io(std::io::ErrorKind::UnexpectedEof.into())),
                 bytes => arrived += bytes,
             },
-            Err(_) if arrived < PROGRESS_BYTES_MIN => return Err(WireError::Stalled),
+            Err(_) if arrived < PROGRESS_BYTES_MIN => return Err(WireError::RequestTimeout),
             Err(_) => (until, arrived) = (Instant::now() + pause_max, 0),
         }
     }
@@ -146,8 +147,8 @@ mod tests {
             tokio::time::sleep(Duration::from_millis(50)).await;
             let taken = REQUEST_BYTES_IN_FLIGHT_MAX - budget.shared.available_permits();
             assert!(taken <= 100_000 * GROWTH, "{taken}");
-            let rest = vec![7; length - 100_000];
-            client.write_all(&rest).await.expect("writes");
+            let remaining = vec![7; length - 100_000];
+            client.write_all(&remaining).await.expect("writes");
         };
         let ((), read) = tokio::join!(sending, reading);
         let (frame, held) = read.expect("arrives");
@@ -157,8 +158,8 @@ mod tests {
         assert_eq!(budget.shared.available_permits(), REQUEST_BYTES_IN_FLIGHT_MAX);
     }
 
-    /// Goal: frames that are all half here do not wait for each other for ever. Method: a budget for less than two of
-    /// them, and both are sent.
+    /// Goal: frames that have arrived in part do not block each other forever. Method: a budget that is too small for
+    /// two frames, and several are sent.
     #[tokio::test]
     async fn one_frame_always_goes_on() {
         let budget = Budget::of(1 << 20, REQUEST_PAUSE_MAX);
@@ -179,16 +180,16 @@ mod tests {
         let budget = Budget::of(1 << 20, Duration::from_millis(200));
         let (mut client, mut server) = tokio::io::duplex(1 << 10);
         client.write_all(&[0, 0]).await.expect("writes");
-        assert!(matches!(read_length(&mut server, &budget).await, Err(WireError::Stalled)));
+        assert!(matches!(read_length(&mut server, &budget).await, Err(WireError::RequestTimeout)));
         client.write_all(&[1; 10]).await.expect("writes");
-        assert!(matches!(read_frame(&mut server, 11, &budget).await, Err(WireError::Stalled)));
+        assert!(matches!(read_frame(&mut server, 11, &budget).await, Err(WireError::RequestTimeout)));
         let trickling = tokio::spawn(async move {
             while client.write_all(&[1]).await.is_ok() {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
         });
         let begin = Instant::now();
-        assert!(matches!(read_frame(&mut server, 1_000, &budget).await, Err(WireError::Stalled)));
+        assert!(matches!(read_frame(&mut server, 1_000, &budget).await, Err(WireError::RequestTimeout)));
         assert!(begin.elapsed() < Duration::from_secs(5), "1,000 bytes would take ten seconds");
         drop(server);
         trickling.await.expect("ends");

@@ -1,6 +1,6 @@
 //! Accepting connections.
 //!
-//! Apart because the number of connections is limited here and nowhere else.
+//! Separate because this is where the number of connections is limited.
 
 use std::io;
 use std::net::SocketAddr;
@@ -16,68 +16,69 @@ use super::{connection, refusal};
 use crate::clock::now_ms;
 use crate::core::Core;
 use crate::descriptors::Descriptors;
-use crate::trouble::Trouble;
+use crate::failure::FailureTracker;
 
-/// How long accepting rests after it failed, for instance for lack of file handles.
+/// How long to pause after accepting failed, for example because there are too many open files.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-/// Most clients that are told at the same time why they are refused; more are just closed.
+/// The maximum number of clients that are told at the same time why they are refused; further connections are just
+/// closed.
 const REFUSALS_MAX: usize = 8;
 
-/// Serves all who come to any of the addresses until the task is aborted; all connections end with it.
+/// Serves connections to all addresses until the task is aborted; all connections end with it.
 pub(crate) async fn serve(listeners: Vec<TcpListener>, core: Arc<Core>) {
-    let mut reception = Reception::new(core);
-    // Who has come is taken one by one, so that accepting rests everywhere when it fails.
-    let (door, mut hall) = mpsc::channel(1);
-    let mut doors = JoinSet::new();
-    listeners.into_iter().for_each(|listener| drop(doors.spawn(open(listener, door.clone()))));
+    let mut acceptor = Acceptor::new(core);
+    // Connections are received one by one, so that a failure pauses accepting on all addresses.
+    let (sender, mut accepted_sockets) = mpsc::channel(1);
+    let mut accepting = JoinSet::new();
+    listeners.into_iter().for_each(|listener| drop(accepting.spawn(open(listener, sender.clone()))));
     loop {
         let accepted = tokio::select! {
-            Some(accepted) = hall.recv() => accepted,
-            Some(_) = reception.connections.join_next() => continue,
-            Some(_) = reception.refusals.join_next() => continue,
+            Some(accepted) = accepted_sockets.recv() => accepted,
+            Some(_) = acceptor.connections.join_next() => continue,
+            Some(_) = acceptor.refusals.join_next() => continue,
         };
-        if !reception.receive(accepted) {
+        if !acceptor.receive(accepted) {
             tokio::time::sleep(ACCEPT_PAUSE).await;
         }
     }
 }
 
-/// Hands on who comes to an address.
-async fn open(listener: TcpListener, door: mpsc::Sender<io::Result<(TcpStream, SocketAddr)>>) {
-    while door.send(listener.accept().await).await.is_ok() {}
+/// Accepts connections on one address and sends them on.
+async fn open(listener: TcpListener, sender: mpsc::Sender<io::Result<(TcpStream, SocketAddr)>>) {
+    while sender.send(listener.accept().await).await.is_ok() {}
 }
 
-/// Who is served and who is not.
-struct Reception {
+/// Decides which connections are served.
+struct Acceptor {
     core: Arc<Core>,
     budget: Arc<Budget>,
     descriptors: Descriptors,
     connections: JoinSet<()>,
     refusals: JoinSet<()>,
-    /// How many were refused since one was last served.
+    /// The number of refused connections since the last one that was served.
     refused: u64,
-    accepting: Trouble,
+    accept_failures: FailureTracker,
 }
 
-impl Reception {
-    fn new(core: Arc<Core>) -> Reception {
-        Reception {
+impl Acceptor {
+    fn new(core: Arc<Core>) -> Acceptor {
+        Acceptor {
             core,
             budget: Arc::new(Budget::new()),
             descriptors: Descriptors::of_process(),
             connections: JoinSet::new(),
             refusals: JoinSet::new(),
             refused: 0,
-            accepting: Trouble::default(),
+            accept_failures: FailureTracker::default(),
         }
     }
 
-    /// Serves or refuses who has come; false when nobody could be let in.
+    /// Serves or refuses a connection. Returns false if accepting failed.
     fn receive(&mut self, accepted: io::Result<(TcpStream, SocketAddr)>) -> bool {
         let limit = self.descriptors.limit;
         match accepted {
             Ok((socket, peer)) => {
-                if let Some(failures) = self.accepting.succeeded(0, now_ms()) {
+                if let Some(failures) = self.accept_failures.succeeded(0, now_ms()) {
                     tracing::warn!(failures, "accepting connections again");
                 }
                 if self.connections.len() < self.descriptors.connections_max {
@@ -88,8 +89,8 @@ impl Reception {
                 true
             }
             Err(error) => {
-                if self.accepting.failed(&error, 0, now_ms()) {
-                    let hint = "when these are too few, raise the limit (ulimit -n)";
+                if self.accept_failures.failed(&error, 0, now_ms()) {
+                    let hint = "if the limit of open files is too low, raise it (ulimit -n)";
                     tracing::error!(%error, open_files_limit = limit, hint, "could not accept a connection");
                 }
                 false
@@ -99,7 +100,7 @@ impl Reception {
 
     fn serve(&mut self, socket: TcpStream, peer: SocketAddr) {
         if self.refused > 0 {
-            tracing::warn!(refused = self.refused, "there is room for connections again");
+            tracing::warn!(refused = self.refused, "serving new connections again");
             self.refused = 0;
         }
         self.connections.spawn(connection::serve(socket, peer, Arc::clone(&self.core), Arc::clone(&self.budget)));
@@ -113,12 +114,12 @@ impl Reception {
                 %peer,
                 connections_max,
                 open_files_limit = limit,
-                "refusing connections: there are as many as half of the open files that this process may have; raise \
-                 the limit (ulimit -n), or close connections"
+                "refusing new connections: the present ones use half of the open files that this process can have; \
+                 raise the limit (ulimit -n) or close connections"
             );
         }
         if self.refusals.len() < REFUSALS_MAX {
-            self.refusals.spawn(refusal::tell(socket));
+            self.refusals.spawn(refusal::refuse(socket));
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Sockets, frames and the list of APIs.
 //!
-//! Apart because only this room knows how requests arrive and answers leave; what they mean is in `api`.
+//! Separate because only this module knows how requests arrive and how responses leave; what they mean is in `api`.
 
 mod apis;
 mod connection;

@@ -1,7 +1,7 @@
 //! Telling a client that there are too many connections.
 //!
-//! Apart because a connection that is closed without a word looks to clients like TLS spoken to a plain port, and they
-//! say so. The first request of nearly all clients, ApiVersions, can be answered with an error.
+//! Separate because to clients, a connection that is closed without a response looks like TLS on a plaintext port, and
+//! that is what they report. The first request of nearly all clients, ApiVersions, can be answered with an error.
 
 use std::time::Duration;
 
@@ -13,15 +13,15 @@ use tokio::net::TcpStream;
 use super::frame::{Budget, read_frame, read_length};
 use super::wire::{Route, WireError, write_answer};
 
-/// How long the client's first request is waited for.
+/// How long to wait for the client's first request.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// Longest first request that is read.
+/// The maximum length of the first request.
 const FRAME_BYTES_MAX: usize = 4 << 10;
 
-/// Answers the first request with a code that says there is too much to do, and closes the connection.
-pub(super) async fn tell(mut socket: TcpStream) {
-    let told = tokio::time::timeout(PATIENCE, answer_first(&mut socket)).await;
-    tracing::debug!(?told, "refused a connection");
+/// Answers the first request with THROTTLING_QUOTA_EXCEEDED and closes the connection.
+pub(super) async fn refuse(mut socket: TcpStream) {
+    let outcome = tokio::time::timeout(PATIENCE, answer_first(&mut socket)).await;
+    tracing::debug!(?outcome, "refused a connection");
 }
 
 async fn answer_first(socket: &mut TcpStream) -> Result<(), WireError> {

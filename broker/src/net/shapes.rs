@@ -1,6 +1,6 @@
-//! The shapes of all requests: which fields they have, in which versions.
+//! The shapes of all requests: their fields, by version.
 //!
-//! Apart because it is a table, after Kafka's message definitions, for the versions that are offered. It tells just
+//! Separate because it is a table, derived from Kafka's message definitions for the supported versions. It says just
 //! enough to find the arrays.
 
 use std::ops::RangeInclusive;
@@ -10,25 +10,25 @@ use kafka_protocol::messages::ApiKey;
 /// The shape of a request.
 pub(super) struct Shape {
     pub(super) key: ApiKey,
-    /// From this version on lengths are compact and tagged fields follow every structure.
+    /// The first version with compact lengths and with tagged fields after every structure.
     pub(super) flexible_from: i16,
     pub(super) fields: &'static [Field],
 }
 
-/// A field with the versions that have it.
+/// A field and the versions that have it.
 pub(super) struct Field {
     pub(super) versions: RangeInclusive<i16>,
-    pub(super) kind: Kind,
+    pub(super) field_type: FieldType,
 }
 
-/// What a field holds.
+/// The type of a field.
 #[derive(Clone, Copy)]
-pub(super) enum Kind {
-    /// A number, a truth or an id of so many bytes.
+pub(super) enum FieldType {
+    /// A number, a boolean or an id of this many bytes.
     Fixed(usize),
     Text,
     Bytes,
-    List(&'static Kind),
+    List(&'static FieldType),
     Structs(&'static [Field]),
 }
 
@@ -37,29 +37,29 @@ pub(super) fn shape(key: ApiKey) -> Option<&'static Shape> {
     SHAPES.iter().find(|shape| shape.key == key)
 }
 
-const I8: Field = always(Kind::Fixed(1));
-const I16: Field = always(Kind::Fixed(2));
-const I32: Field = always(Kind::Fixed(4));
-const I64: Field = always(Kind::Fixed(8));
-const TEXT: Field = always(Kind::Text);
-const BYTES: Field = always(Kind::Bytes);
-const TEXTS: Field = always(Kind::List(&Kind::Text));
-const I32S: Field = always(Kind::List(&Kind::Fixed(4)));
+const I8: Field = always(FieldType::Fixed(1));
+const I16: Field = always(FieldType::Fixed(2));
+const I32: Field = always(FieldType::Fixed(4));
+const I64: Field = always(FieldType::Fixed(8));
+const TEXT: Field = always(FieldType::Text);
+const BYTES: Field = always(FieldType::Bytes);
+const TEXTS: Field = always(FieldType::List(&FieldType::Text));
+const I32S: Field = always(FieldType::List(&FieldType::Fixed(4)));
 
-const fn always(kind: Kind) -> Field {
-    Field { versions: 0..=i16::MAX, kind }
+const fn always(field_type: FieldType) -> Field {
+    Field { versions: 0..=i16::MAX, field_type }
 }
 
 const fn from(version: i16, field: Field) -> Field {
-    Field { versions: version..=i16::MAX, kind: field.kind }
+    Field { versions: version..=i16::MAX, field_type: field.field_type }
 }
 
 const fn up_to(version: i16, field: Field) -> Field {
-    Field { versions: 0..=version, kind: field.kind }
+    Field { versions: 0..=version, field_type: field.field_type }
 }
 
 const fn structs(fields: &'static [Field]) -> Field {
-    always(Kind::Structs(fields))
+    always(FieldType::Structs(fields))
 }
 
 const fn shape_of(key: ApiKey, flexible_from: i16, fields: &'static [Field]) -> Shape {
@@ -78,8 +78,8 @@ const SHAPES: &[Shape] = &[
     ]),
     shape_of(ApiKey::ListOffsets, 6, &[I32, from(2, I8), structs(&[TEXT, structs(&[I32, from(4, I32), I64])])]),
     shape_of(ApiKey::Metadata, 9, &[
-        structs(&[Field { versions: 10..=i16::MAX, kind: Kind::Fixed(16) }, TEXT]),
-        from(4, I8), Field { versions: 8..=10, kind: Kind::Fixed(1) }, from(8, I8),
+        structs(&[Field { versions: 10..=i16::MAX, field_type: FieldType::Fixed(16) }, TEXT]),
+        from(4, I8), Field { versions: 8..=10, field_type: FieldType::Fixed(1) }, from(8, I8),
     ]),
     shape_of(ApiKey::OffsetCommit, 8, &[
         TEXT, I32, TEXT, from(7, TEXT), up_to(4, I64), structs(&[TEXT, structs(&[I32, I64, from(6, I32), TEXT])]),
@@ -102,7 +102,7 @@ const SHAPES: &[Shape] = &[
         structs(&[TEXT, I32, I16, structs(&[I32, I32S]), structs(&[TEXT, TEXT])]), I32, I8,
     ]),
     shape_of(ApiKey::DeleteTopics, 4, &[
-        from(6, structs(&[TEXT, always(Kind::Fixed(16))])), up_to(5, TEXTS), I32,
+        from(6, structs(&[TEXT, always(FieldType::Fixed(16))])), up_to(5, TEXTS), I32,
     ]),
     shape_of(ApiKey::DeleteRecords, 2, &[structs(&[TEXT, structs(&[I32, I64])]), I32]),
     shape_of(ApiKey::InitProducerId, 2, &[TEXT, I32, from(3, I64), from(3, I16)]),
@@ -124,5 +124,5 @@ const SHAPES: &[Shape] = &[
     shape_of(ApiKey::DescribeCluster, 0, &[I8, from(1, I8)]),
     shape_of(ApiKey::DescribeProducers, 0, &[TOPICS_WITH_PARTITIONS]),
     shape_of(ApiKey::DescribeTransactions, 0, &[TEXTS]),
-    shape_of(ApiKey::ListTransactions, 0, &[TEXTS, always(Kind::List(&Kind::Fixed(8))), from(1, I64)]),
+    shape_of(ApiKey::ListTransactions, 0, &[TEXTS, always(FieldType::List(&FieldType::Fixed(8))), from(1, I64)]),
 ];

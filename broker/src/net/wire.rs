@@ -1,6 +1,6 @@
-//! Frames: bytes to request and answer to bytes.
+//! Decoding requests and encoding responses.
 //!
-//! Apart because it is still, and because it is what strangers' bytes meet first.
+//! Separate because it does no I/O, and because it is the first code to see bytes from unknown clients.
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use kafka_protocol::messages::{ApiKey, RequestHeader, ResponseHeader};
@@ -10,37 +10,37 @@ use super::apis::Api;
 use super::shapes::shape;
 use super::skim::{check_body, check_header};
 
-/// Bytes in front of a frame that give its length.
+/// The length of the length field of a frame, in bytes.
 pub(super) const LENGTH_BYTES: usize = 4;
-/// API, version and correlation id come first in every request.
+/// The API key, version and correlation id at the start of every request.
 const ROUTE_BYTES: usize = 8;
 
-/// Why a connection ends; there is no way to answer.
+/// Why a connection is closed; an error response is not possible.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum WireError {
-    #[error("the connection broke: {0}")]
+    #[error("connection error: {0}")]
     Io(#[from] std::io::Error),
-    #[error("a request of {0} bytes is too short or too long")]
+    #[error("invalid request length: {0} bytes")]
     Length(i32),
-    #[error("it speaks TLS, and this broker does not: connect with security.protocol=PLAINTEXT")]
+    #[error("the client uses TLS, which this broker does not support: connect with security.protocol=PLAINTEXT")]
     Tls,
-    #[error("the rest of a request did not arrive")]
-    Stalled,
-    #[error("an answer was not taken")]
-    NotTaken,
-    #[error("the API {key} in version {version} is not offered")]
-    NotOffered { key: i16, version: i16 },
-    #[error("a request cannot be read: {0}")]
+    #[error("timed out waiting for the rest of a request")]
+    RequestTimeout,
+    #[error("timed out waiting for the client to read a response")]
+    ResponseTimeout,
+    #[error("API {key} version {version} is not supported")]
+    Unsupported { key: i16, version: i16 },
+    #[error("invalid request: {0}")]
     Malformed(String),
-    #[error("an answer cannot be written: {0}")]
-    Unwritable(String),
+    #[error("could not encode a response: {0}")]
+    Encoding(String),
 }
 
-/// How a TLS handshake begins.
+/// The first bytes of a TLS handshake.
 const TLS_HANDSHAKE: [u8; 2] = [0x16, 3];
 
 impl WireError {
-    /// What a length that cannot be one says about its sender.
+    /// The error for an invalid length, which may be the start of a TLS handshake.
     pub(super) fn length(prefix: [u8; LENGTH_BYTES]) -> WireError {
         match prefix.starts_with(&TLS_HANDSHAKE) {
             true => WireError::Tls,
@@ -49,7 +49,7 @@ impl WireError {
     }
 }
 
-/// Where a request goes.
+/// The API, version and correlation id of a request.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Route {
     pub(super) key: ApiKey,
@@ -58,42 +58,42 @@ pub(super) struct Route {
 }
 
 impl Route {
-    /// Reads the first fields of a frame. ApiVersions is let through in every version.
+    /// Reads the first fields of a frame. ApiVersions is accepted in every version.
     pub(super) fn read(frame: &[u8]) -> Result<Route, WireError> {
         let mut bytes = frame.get(..ROUTE_BYTES).ok_or(WireError::Length(frame.len() as i32))?;
         let (key, version, correlation_id) = (bytes.get_i16(), bytes.get_i16(), bytes.get_i32());
         let api = Api::find(key).filter(|api| api.offers(version) || api.key == ApiKey::ApiVersions);
-        let api = api.ok_or(WireError::NotOffered { key, version })?;
+        let api = api.ok_or(WireError::Unsupported { key, version })?;
         Ok(Route { key: api.key, version, correlation_id })
     }
 }
 
-/// Takes the header from a frame and gives the client's name.
+/// Removes the header from a frame and returns the client id.
 pub(super) fn read_header(frame: &mut Bytes, route: Route) -> Result<String, WireError> {
     let version = route.key.request_header_version(route.version);
-    // The client's name comes behind the route; from version 2 of the header on tagged fields follow.
+    // The client id comes after the route; since version 2 of the header, tagged fields follow it.
     check_header(version >= 2, frame.get(ROUTE_BYTES..).unwrap_or_default()).map_err(malformed)?;
     let header = RequestHeader::decode(frame, version).map_err(malformed)?;
     Ok(header.client_id.map(|id| id.to_string()).unwrap_or_default())
 }
 
-/// Reads the body of a request.
+/// Decodes the body of a request.
 pub(super) fn read_body<T: Decodable>(frame: &mut Bytes, route: Route) -> Result<T, WireError> {
-    let shape = shape(route.key).ok_or_else(|| malformed("it has no shape"))?;
+    let shape = shape(route.key).ok_or_else(|| malformed("the API has no shape"))?;
     check_body(shape, route.version, frame).map_err(malformed)?;
     T::decode(frame, route.version).map_err(malformed)
 }
 
-/// A whole frame with an answer.
+/// Encodes a response as a whole frame.
 pub(super) fn write_answer<T: Encodable>(route: Route, body: &T, version: i16) -> Result<BytesMut, WireError> {
     let header_version = route.key.response_header_version(version);
     let header = ResponseHeader::default().with_correlation_id(route.correlation_id);
-    let size = body.compute_size(version).map_err(unwritable)?;
+    let size = body.compute_size(version).map_err(encoding_error)?;
     let mut frame = BytesMut::with_capacity(size + 64);
     frame.put_i32(0);
-    header.encode(&mut frame, header_version).map_err(unwritable)?;
-    body.encode(&mut frame, version).map_err(unwritable)?;
-    let length = i32::try_from(frame.len() - LENGTH_BYTES).map_err(unwritable)?;
+    header.encode(&mut frame, header_version).map_err(encoding_error)?;
+    body.encode(&mut frame, version).map_err(encoding_error)?;
+    let length = i32::try_from(frame.len() - LENGTH_BYTES).map_err(encoding_error)?;
     frame[..LENGTH_BYTES].copy_from_slice(&length.to_be_bytes());
     Ok(frame)
 }
@@ -102,6 +102,6 @@ fn malformed(error: impl std::fmt::Display) -> WireError {
     WireError::Malformed(error.to_string())
 }
 
-fn unwritable(error: impl std::fmt::Display) -> WireError {
-    WireError::Unwritable(error.to_string())
+fn encoding_error(error: impl std::fmt::Display) -> WireError {
+    WireError::Encoding(error.to_string())
 }

@@ -1,7 +1,7 @@
-//! Folders of topics and partitions that the journal does not list.
+//! Folders of topics and partitions that are not in the journal.
 //!
-//! Apart because of the one rule: records are only removed when the journal says that their topic was deleted. A journal
-//! that is older than the folders, or that has lost lines, says nothing, and then they are moved aside.
+//! Separate because of its rule: records are removed only if the journal says that their topic was deleted. A journal
+//! that is older than the folders, or that has lost lines, does not say so; then the folders are moved aside.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -13,13 +13,13 @@ use uuid::Uuid;
 use crate::log::make_folder;
 use crate::meta::Image;
 
-/// Where folders are moved to, beside that of the logs.
+/// The folder that unknown folders are moved to, beside that of the logs.
 const ORPHANED_FOLDER: &str = "orphaned";
 
-/// The topics of which the journal knows something.
+/// The topics in the journal.
 #[derive(Debug, Default)]
 pub(super) struct Known {
-    /// With how many partitions each has.
+    /// The existing topics, with their number of partitions.
     listed: BTreeMap<Uuid, i32>,
     deleted: BTreeSet<Uuid>,
 }
@@ -31,7 +31,7 @@ impl Known {
     }
 }
 
-/// Whether there are bytes in a file of a folder, or of one in it.
+/// Whether a folder, or a folder in it, contains a file that is not empty.
 pub(crate) fn holds_records(folder: &Path) -> io::Result<bool> {
     let entries = match fs::read_dir(folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
@@ -48,7 +48,8 @@ pub(crate) fn holds_records(folder: &Path) -> io::Result<bool> {
     Ok(false)
 }
 
-/// Removes what was deleted or holds nothing, and moves everything else aside that is not listed.
+/// Removes folders of deleted topics and folders without records; all others that are not in the journal are moved
+/// aside.
 pub(super) fn clear(logs: &Path, known: &Known) {
     for (name, folder) in entries(logs) {
         let Ok(id) = Uuid::try_parse(&name) else { continue };
@@ -59,7 +60,7 @@ pub(super) fn clear(logs: &Path, known: &Known) {
     }
 }
 
-/// Partitions that were added and are not listed any more.
+/// Removes or moves partitions beyond the number in the journal.
 fn clear_partitions(logs: &Path, topic: &str, folder: &Path, partitions: i32) {
     for (name, folder) in entries(folder) {
         if name.parse().is_ok_and(|partition: i32| partition >= partitions) {
@@ -68,7 +69,7 @@ fn clear_partitions(logs: &Path, topic: &str, folder: &Path, partitions: i32) {
     }
 }
 
-/// What is in a folder, by name.
+/// The entries of a folder, with their names.
 fn entries(folder: &Path) -> Vec<(String, PathBuf)> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     entries.filter_map(|entry| Some((entry.file_name().into_string().ok()?, entry.path()))).collect()
@@ -80,7 +81,7 @@ fn clear_one(logs: &Path, name: &str, folder: &Path, deleted: bool) {
         false => move_aside(logs, name, folder),
     };
     if let Err(error) = cleared {
-        tracing::warn!(folder = %folder.display(), %error, "could not clear a folder away that the journal does not list");
+        tracing::warn!(folder = %folder.display(), %error, "could not clear away a folder that is not in the journal");
     }
 }
 
@@ -94,7 +95,7 @@ fn move_aside(logs: &Path, name: &str, folder: &Path) -> io::Result<()> {
     tracing::warn!(
         from = %folder.display(),
         to = %target.display(),
-        "moved a folder with records aside: the journal does not list its topic or partition"
+        "moved a folder with records aside: its topic or partition is not in the journal"
     );
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! Topics: their names, their settings and the logs of their partitions.
 //!
-//! Apart because everything else finds logs through here. This room knows neither the wire nor
-//! groups nor transactions.
+//! Separate because all other modules find logs here. This module knows neither the protocol nor groups nor
+//! transactions.
 
 mod leftovers;
 mod name;
@@ -13,6 +13,6 @@ mod table;
 pub(crate) use leftovers::holds_records;
 pub(crate) use name::check_name;
 pub(crate) use registry::{Topic, TopicError, Topics};
-pub(crate) use setting::{Kind, Setting};
+pub(crate) use setting::{Setting, SettingType};
 pub(crate) use settings::{Edit, Settings};
 pub(crate) use table::SETTINGS;

@@ -1,10 +1,10 @@
-//! What a topic may be called.
+//! The rules for topic names.
 //!
-//! Apart because it is Kafka's rule, and nothing else depends on it.
+//! Separate because the rules are Kafka's, and nothing else depends on them.
 
 const NAME_BYTES_MAX: usize = 249;
 
-/// Tells what is wrong with a topic's name.
+/// Returns what is wrong with a topic name.
 pub(crate) fn check_name(name: &str) -> Result<(), String> {
     let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
     if name.is_empty() {
@@ -14,10 +14,12 @@ pub(crate) fn check_name(name: &str) -> Result<(), String> {
         return Err(format!("the topic name cannot be \"{name}\""));
     }
     if name.len() > NAME_BYTES_MAX {
-        return Err(format!("the topic name is {} characters long, {NAME_BYTES_MAX} are allowed", name.len()));
+        return Err(format!("the topic name is {} characters long; the maximum is {NAME_BYTES_MAX}", name.len()));
     }
     if !name.chars().all(legal) {
-        return Err(format!("the topic name \"{name}\" has characters other than letters, digits, '.', '_' and '-'"));
+        return Err(format!(
+            "the topic name \"{name}\" contains characters other than ASCII letters, digits, '.', '_' and '-'"
+        ));
     }
     Ok(())
 }

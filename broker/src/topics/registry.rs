@@ -1,7 +1,8 @@
 //! All topics by name, with the logs of their partitions.
 //!
-//! Apart because topics are made, grown and removed here and nowhere else: folders are made first and noted in the
-//! journal then, and a deletion is noted first, so that a topic without a folder has lost it.
+//! Separate because this is the only place where topics are created, extended and deleted. Folders are created before
+//! the journal is written, and a deletion is written to the journal first, so a topic in the journal without a folder
+//! has lost it.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -15,10 +16,11 @@ use uuid::Uuid;
 use super::leftovers;
 use super::name::check_name;
 use super::settings::Settings;
-use crate::log::{AppendRules, Extent, Flush, Handles, Ledger, Log, Opening, Place, RecoveryError, Title};
+use crate::log::{AppendRules, Extent, ExtentStore, Flush, Handles, Log, Opening, RecoveryError, SegmentStore};
 use crate::meta::{Change, Journal, TopicImage};
+use crate::topic_partition::TopicPartition;
 
-/// Most partitions of one topic.
+/// The maximum number of partitions of a topic.
 const PARTITIONS_MAX: i32 = 10_000;
 
 /// A topic.
@@ -35,16 +37,16 @@ pub(crate) struct Topic {
 #[derive(Debug)]
 pub(crate) struct Topics {
     journal: Arc<Journal>,
-    /// Folder of all logs; `None` in memory.
+    /// The folder of all logs; `None` in memory.
     folder: Option<PathBuf>,
     handles: Arc<Handles>,
     flush: Flush,
     by_name: RwLock<BTreeMap<String, Arc<Topic>>>,
-    /// Held while topics are made, changed or removed; never while records are read or written.
+    /// Held while topics are created, changed or deleted; never while records are read or written.
     changing: Mutex<()>,
 }
 
-/// A refusal: Kafka's code with a sentence.
+/// The error of a request about a topic: Kafka's code and a message.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct TopicError {
     pub(crate) code: ResponseError,
@@ -58,8 +60,7 @@ impl TopicError {
 }
 
 impl Topics {
-    /// Opens the topics that the journal knows, removes folders of topics that were deleted and moves those aside that
-    /// it knows nothing of.
+    /// Opens the topics in the journal, removes the folders of deleted topics and moves unknown folders aside.
     pub(crate) fn open(
         journal: &Arc<Journal>,
         folder: Option<PathBuf>,
@@ -74,17 +75,17 @@ impl Topics {
             by_name: RwLock::default(),
             changing: Mutex::default(),
         };
-        for (name, image) in journal.look(|image| image.topics.clone()) {
+        for (name, image) in journal.read(|image| image.topics.clone()) {
             let topic = topics.open_topic(&name, &image, trusted, false)?;
             topics.by_name.write().insert(name, Arc::new(topic));
         }
         if let Some(folder) = &topics.folder {
-            leftovers::clear(folder, &journal.look(leftovers::Known::of));
+            leftovers::clear(folder, &journal.read(leftovers::Known::of));
         }
         Ok(topics)
     }
 
-    /// Gives every topic the settings that new ones get: earlier versions had them as defaults.
+    /// Gives every topic the settings of new topics; for earlier versions these were the defaults.
     pub(crate) fn keep_all_records(&self) -> Result<(), TopicError> {
         self.all().iter().try_for_each(|topic| {
             self.configure(&topic.name, false, |settings| {
@@ -102,12 +103,12 @@ impl Topics {
         self.by_name.read().values().find(|topic| topic.id == id).cloned()
     }
 
-    /// All topics in order of name.
+    /// All topics, sorted by name.
     pub(crate) fn all(&self) -> Vec<Arc<Topic>> {
         self.by_name.read().values().cloned().collect()
     }
 
-    /// The log of a partition with the rules of its topic.
+    /// The log of a partition, with the append rules of its topic.
     pub(crate) fn log(&self, name: &str, partition: i32) -> Result<(Arc<Log>, Arc<AppendRules>), ResponseError> {
         let topic = self.get(name).ok_or(ResponseError::UnknownTopicOrPartition)?;
         let log = topic.log(partition).ok_or(ResponseError::UnknownTopicOrPartition)?;
@@ -115,7 +116,7 @@ impl Topics {
         Ok((log, rules))
     }
 
-    /// Makes a topic; with `only_check` only says whether that would work.
+    /// Creates a topic; with `only_check`, only validates it.
     pub(crate) fn create(
         &self,
         name: &str,
@@ -135,38 +136,39 @@ impl Topics {
             let image = TopicImage::new(id, partitions, settings.set().clone());
             let topic = self.open_topic(name, &image, true, true).map_err(|error| self.undo(id, &error))?;
             let TopicImage { settings, .. } = image;
-            self.record(Change::TopicCreated { name: name.to_owned(), id, partitions, settings })?;
+            self.write_to_journal(Change::TopicCreated { name: name.to_owned(), id, partitions, settings })?;
             self.by_name.write().insert(name.to_owned(), Arc::new(topic));
         }
         Ok(id)
     }
 
-    /// Removes a topic with its records.
+    /// Deletes a topic with its records.
     pub(crate) fn delete(&self, name: &str) -> Result<Arc<Topic>, TopicError> {
         let _changing = self.changing.lock();
         let topic = self.get(name).ok_or_else(|| unknown(name))?;
-        self.record(Change::TopicDeleted { name: name.to_owned() })?;
+        self.write_to_journal(Change::TopicDeleted { name: name.to_owned() })?;
         self.by_name.write().remove(name);
         for log in topic.logs() {
             if let Err(error) = log.remove() {
-                tracing::warn!(topic = name, %error, "could not remove a log; the next start tries again");
+                tracing::warn!(topic = name, %error, "could not remove a log; the next start will retry");
             }
         }
         if let Some(folder) = self.folder_of(topic.id) {
-            // Left over when a log could not be removed; the next start tries again.
+            // Fails if a log could not be removed; the next start tries again.
             let _ = fs::remove_dir(folder);
         }
         Ok(topic)
     }
 
-    /// Adds partitions up to `count`.
+    /// Increases the number of partitions to `count`.
     pub(crate) fn grow(&self, name: &str, count: i32, only_check: bool) -> Result<(), TopicError> {
         check_partitions(count)?;
         let _changing = self.changing.lock();
         let topic = self.get(name).ok_or_else(|| unknown(name))?;
         let now = topic.partitions();
         if count <= now {
-            let message = format!("The topic has {now} partitions, and {count} are not more.");
+            let message =
+                format!("The topic already has {now} partitions; the new number must be larger, not {count}.");
             return Err(TopicError::new(ResponseError::InvalidPartitions, message));
         }
         if only_check {
@@ -175,12 +177,12 @@ impl Topics {
         let image = TopicImage::new(topic.id, count, topic.settings().set().clone());
         let added = self.open_logs(name, &image, now..count, true, true);
         let added = added.map_err(|error| TopicError::new(ResponseError::KafkaStorageError, error.to_string()))?;
-        self.record(Change::PartitionsAdded { name: name.to_owned(), partitions: count })?;
+        self.write_to_journal(Change::PartitionsAdded { name: name.to_owned(), partitions: count })?;
         topic.logs.write().extend(added);
         Ok(())
     }
 
-    /// Changes a topic's settings by `edit`; nothing changes when it refuses, or with `only_check`.
+    /// Changes a topic's settings with `edit`. Nothing changes if it fails, or with `only_check`.
     pub(crate) fn configure(
         &self,
         name: &str,
@@ -192,14 +194,14 @@ impl Topics {
         let mut settings = topic.settings();
         edit(&mut settings).map_err(|problem| TopicError::new(ResponseError::InvalidConfig, problem))?;
         if !only_check {
-            self.record(Change::SettingsChanged { name: name.to_owned(), settings: settings.set().clone() })?;
+            self.write_to_journal(Change::SettingsChanged { name: name.to_owned(), settings: settings.set().clone() })?;
             *topic.rules.write() = Arc::new(settings.append_rules(self.flush));
             *topic.settings.write() = settings;
         }
         Ok(())
     }
 
-    /// Removes the records of a partition in front of an offset and gives the new start.
+    /// Deletes the records of a partition before an offset and returns the new start.
     pub(crate) fn delete_records(&self, name: &str, partition: i32, offset: i64) -> Result<i64, ResponseError> {
         let _changing = self.changing.lock();
         let (log, _) = self.log(name, partition)?;
@@ -209,11 +211,11 @@ impl Topics {
             return Err(ResponseError::OffsetOutOfRange);
         }
         let change = Change::LogStartMoved { name: name.to_owned(), partition, offset: offset.max(ends.start) };
-        self.journal.record(change).map_err(|_| ResponseError::KafkaStorageError)?;
+        self.journal.write(change).map_err(|_| ResponseError::KafkaStorageError)?;
         log.delete_before(offset)
     }
 
-    /// Closes every log; what was written is forced to the disk. Says whether all of it was.
+    /// Closes all logs and forces them to the disk. Returns whether all of them succeeded.
     pub(crate) fn close(&self) -> bool {
         let close = |log: &Arc<Log>| {
             log.close(ResponseError::NotLeaderOrFollower)
@@ -225,7 +227,7 @@ impl Topics {
     }
 
     fn open_topic(&self, name: &str, image: &TopicImage, trusted: bool, fresh: bool) -> Result<Topic, RecoveryError> {
-        let settings = Settings::kept(image.settings.clone());
+        let settings = Settings::from_journal(image.settings.clone());
         let logs = self.open_logs(name, image, 0..image.partitions, trusted, fresh)?;
         Ok(Topic {
             name: name.to_owned(),
@@ -244,34 +246,34 @@ impl Topics {
         trusted: bool,
         fresh: bool,
     ) -> Result<Vec<Arc<Log>>, RecoveryError> {
-        let rules = Settings::kept(image.settings.clone()).append_rules(self.flush);
+        let rules = Settings::from_journal(image.settings.clone()).append_rules(self.flush);
         let open = |partition: i32| {
-            let title = Title { topic: name.to_owned(), partition };
+            let topic_partition = TopicPartition { topic: name.to_owned(), partition };
             let opening = Opening {
-                place: self.place(image.id, partition),
+                store: self.store(image.id, partition),
                 start_offset: image.log_starts.get(&partition).copied().unwrap_or(0),
                 index_interval_bytes: rules.index_interval_bytes,
                 trusted,
                 fresh,
-                ledger: self.folder.as_ref().map(|_| self.ledger(title.clone())),
-                noted: image.log_extents.get(&partition).copied(),
-                title,
+                extent_store: self.folder.as_ref().map(|_| self.extent_store(topic_partition.clone())),
+                saved_extent: image.log_extents.get(&partition).copied(),
+                topic_partition,
             };
             Log::open(opening).map(Arc::new)
         };
         partitions.map(open).collect()
     }
 
-    fn ledger(&self, title: Title) -> Box<dyn Ledger> {
-        Box::new(InJournal { journal: Arc::clone(&self.journal), title })
+    fn extent_store(&self, topic_partition: TopicPartition) -> Box<dyn ExtentStore> {
+        Box::new(JournalExtents { journal: Arc::clone(&self.journal), topic_partition })
     }
 
-    fn place(&self, id: Uuid, partition: i32) -> Place {
+    fn store(&self, id: Uuid, partition: i32) -> SegmentStore {
         match self.folder_of(id) {
             Some(folder) => {
-                Place::Folder { path: folder.join(partition.to_string()), handles: Arc::clone(&self.handles) }
+                SegmentStore::Folder { path: folder.join(partition.to_string()), handles: Arc::clone(&self.handles) }
             }
-            None => Place::Memory,
+            None => SegmentStore::Memory,
         }
     }
 
@@ -279,12 +281,12 @@ impl Topics {
         self.folder.as_ref().map(|folder| folder.join(id.to_string()))
     }
 
-    fn record(&self, change: Change) -> Result<(), TopicError> {
+    fn write_to_journal(&self, change: Change) -> Result<(), TopicError> {
         let failed = |error: std::io::Error| TopicError::new(ResponseError::KafkaStorageError, error.to_string());
-        self.journal.record(change).map_err(failed)
+        self.journal.write(change).map_err(failed)
     }
 
-    /// Takes back the folders of a topic that could not be made.
+    /// Removes the folders of a topic that could not be created.
     fn undo(&self, id: Uuid, error: &RecoveryError) -> TopicError {
         if let Some(folder) = self.folder_of(id) {
             let _ = fs::remove_dir_all(folder); // a leftover is removed at the next start
@@ -293,17 +295,17 @@ impl Topics {
     }
 }
 
-/// How far a log has got is noted in the journal.
+/// Stores the extent of a log in the journal.
 #[derive(Debug)]
-struct InJournal {
+struct JournalExtents {
     journal: Arc<Journal>,
-    title: Title,
+    topic_partition: TopicPartition,
 }
 
-impl Ledger for InJournal {
-    fn note(&self, extent: Extent) -> std::io::Result<()> {
-        let Title { topic, partition } = self.title.clone();
-        self.journal.record(Change::LogExtended { name: topic, partition, extent })
+impl ExtentStore for JournalExtents {
+    fn save(&self, extent: Extent) -> std::io::Result<()> {
+        let TopicPartition { topic, partition } = self.topic_partition.clone();
+        self.journal.write(Change::LogExtended { name: topic, partition, extent })
     }
 }
 
@@ -316,7 +318,7 @@ impl Topic {
         self.logs.read().get(usize::try_from(partition).ok()?).cloned()
     }
 
-    /// All logs in order of partition.
+    /// All logs, in order of partition.
     pub(crate) fn logs(&self) -> Vec<Arc<Log>> {
         self.logs.read().clone()
     }

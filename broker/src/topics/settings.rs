@@ -1,52 +1,52 @@
-//! The settings of one topic: what was set, what holds, and how changes are decided.
+//! The settings of one topic: which were set, which values are in effect, and how they change.
 //!
-//! Apart because it is still: requests of every kind that touch settings end here.
+//! Separate because it does no I/O; all requests that touch settings end here.
 
 use std::collections::BTreeMap;
 
-use super::setting::{Kind, Setting, words};
+use super::setting::{Setting, SettingType, words};
 use super::table::{NEW_TOPIC_SETTINGS, SETTINGS};
 use crate::log::{AppendRules, Flush};
 
-/// What was set for a topic; everything else has its default.
+/// The settings that were set for a topic; all others have their default.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Settings {
     set: BTreeMap<String, String>,
 }
 
-/// One change to a setting.
+/// A change to a setting.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Edit {
     Set(String),
-    /// Back to the default.
+    /// Resets it to the default.
     Unset,
     /// Adds words to a list.
     Append(String),
-    /// Takes words from a list.
+    /// Removes words from a list.
     Subtract(String),
 }
 
 impl Settings {
-    /// Settings as they were kept.
-    pub(crate) fn kept(set: BTreeMap<String, String>) -> Settings {
+    /// Settings from the journal.
+    pub(crate) fn from_journal(set: BTreeMap<String, String>) -> Settings {
         Settings { set }
     }
 
-    /// The settings of a topic that is made: those given, and those that every topic has unless it is given others.
+    /// The settings of a new topic: those given, and those of [`NEW_TOPIC_SETTINGS`] that are not.
     pub(crate) fn for_new_topic(given: impl IntoIterator<Item = (String, Option<String>)>) -> Result<Settings, String> {
         let mut settings = Settings::new(given)?;
         settings.keep_all_records();
         Ok(settings)
     }
 
-    /// Sets what every topic has unless it is set otherwise.
+    /// Sets [`NEW_TOPIC_SETTINGS`], unless they are already set.
     pub(crate) fn keep_all_records(&mut self) {
         for (name, value) in NEW_TOPIC_SETTINGS {
             self.set.entry((*name).to_owned()).or_insert_with(|| (*value).to_owned());
         }
     }
 
-    /// Settings as they are given; an unknown name or a bad value is refused.
+    /// The given settings; an unknown name or an invalid value is an error.
     pub(crate) fn new(given: impl IntoIterator<Item = (String, Option<String>)>) -> Result<Settings, String> {
         let mut settings = Settings::default();
         for (name, value) in given {
@@ -72,12 +72,12 @@ impl Settings {
         Ok(())
     }
 
-    /// What was set, by name.
+    /// The settings that were set, by name.
     pub(crate) fn set(&self) -> &BTreeMap<String, String> {
         &self.set
     }
 
-    /// Whether a setting was set, and its value.
+    /// The value in effect, and whether it was set.
     pub(crate) fn value<'a>(&'a self, setting: &'a Setting) -> (&'a str, bool) {
         match self.set.get(setting.name) {
             Some(value) => (value, true),
@@ -85,7 +85,7 @@ impl Settings {
         }
     }
 
-    /// The settings that the log acts on.
+    /// The settings that the log needs.
     pub(crate) fn append_rules(&self, flush: Flush) -> AppendRules {
         AppendRules {
             batch_bytes_max: self.number("max.message.bytes") as usize,
@@ -103,7 +103,7 @@ impl Settings {
         find(name).map_or("", |setting| self.value(setting).0)
     }
 
-    /// A number that was checked when it was set.
+    /// A number that was validated when it was set.
     fn number(&self, name: &str) -> i64 {
         self.text(name).trim().parse().unwrap_or(0)
     }
@@ -120,8 +120,8 @@ impl Settings {
     }
 
     fn list(&self, setting: &Setting) -> Result<&str, String> {
-        match setting.kind {
-            Kind::List(_) => Ok(self.set.get(setting.name).map_or(setting.default, String::as_str)),
+        match setting.value_type {
+            SettingType::List(_) => Ok(self.set.get(setting.name).map_or(setting.default, String::as_str)),
             _ => Err(format!("Config value append is not allowed for config key: {}", setting.name)),
         }
     }

@@ -1,99 +1,99 @@
-//! Every setting a topic can have, as Apache Kafka 4.1 knows them, in alphabetical order.
+//! All topic settings of Apache Kafka 4.1, in alphabetical order.
 //!
-//! Apart because it is a table. Settings that mean nothing to a single broker are accepted, kept and
-//! shown, since tools set them. The defaults are Kafka's. A new topic is given two settings of its own that differ from
-//! them: it keeps everything, and it takes records from the future, because people try the engine with data that
-//! brings its own timestamps.
+//! Separate because it is a table. Settings that have no effect on a single broker are accepted, stored and shown,
+//! because tools set them. The defaults are Kafka's. A new topic is given two settings that differ from them: it keeps
+//! all records, and it accepts timestamps in the future, because people try the engine with data that has its own
+//! timestamps.
 
-use super::setting::{Kind, Setting};
+use super::setting::{Setting, SettingType};
 
 const LONG_MAX: &str = "9223372036854775807";
 const MAX: i64 = i64::MAX;
 const INT_MAX: i64 = i32::MAX as i64;
 
-/// What a new topic is given besides what its maker asks for.
+/// The settings that a new topic gets unless its creator sets them.
 pub(crate) const NEW_TOPIC_SETTINGS: &[(&str, &str)] =
     &[("message.timestamp.after.max.ms", LONG_MAX), ("retention.ms", "-1")];
 
 /// All settings.
 #[rustfmt::skip]
 pub(crate) const SETTINGS: &[Setting] = &[
-    setting("cleanup.policy", Kind::List(&["compact", "delete"]), "delete", "log.cleanup.policy",
-        "What becomes of old segments: deleted after the retention, or compacted to the last record of each key."),
-    setting("compression.gzip.level", Kind::Int(-1, 9), "-1", "compression.gzip.level",
-        "The level of gzip when the broker compresses; batches are kept as the producer packed them."),
-    setting("compression.lz4.level", Kind::Int(1, 17), "9", "compression.lz4.level",
-        "The level of lz4 when the broker compresses; batches are kept as the producer packed them."),
-    setting("compression.type", Kind::Word(&["uncompressed", "zstd", "lz4", "snappy", "gzip", "producer"]), "producer",
-        "compression.type", "How batches are compressed; they are kept as the producer packed them."),
-    setting("compression.zstd.level", Kind::Int(-131_072, 22), "3", "compression.zstd.level",
-        "The level of zstd when the broker compresses; batches are kept as the producer packed them."),
-    setting("delete.retention.ms", Kind::Long(0, MAX), "86400000", "log.cleaner.delete.retention.ms",
-        "How long the record that deletes a key is kept by compaction, in ms."),
-    setting("file.delete.delay.ms", Kind::Long(0, MAX), "60000", "log.segment.delete.delay.ms",
-        "How long a file is left on the disk after its segment was removed, in ms."),
-    setting("flush.messages", Kind::Long(1, MAX), LONG_MAX, "log.flush.interval.messages",
-        "After how many records the log is forced to the disk."),
-    setting("flush.ms", Kind::Long(0, MAX), LONG_MAX, "log.flush.interval.ms",
-        "After what time the log is forced to the disk, in ms."),
-    setting("follower.replication.throttled.replicas", Kind::List(&[]), "", "follower.replication.throttled.replicas",
+    setting("cleanup.policy", SettingType::List(&["compact", "delete"]), "delete", "log.cleanup.policy",
+        "What happens to old segments: deleted after the retention time, or compacted to the last record of each key."),
+    setting("compression.gzip.level", SettingType::Int(-1, 9), "-1", "compression.gzip.level",
+        "The gzip level if the broker compresses; batches are stored as the producer compressed them."),
+    setting("compression.lz4.level", SettingType::Int(1, 17), "9", "compression.lz4.level",
+        "The lz4 level if the broker compresses; batches are stored as the producer compressed them."),
+    setting("compression.type", SettingType::Word(&["uncompressed", "zstd", "lz4", "snappy", "gzip", "producer"]), "producer",
+        "compression.type", "How batches are compressed; they are stored as the producer compressed them."),
+    setting("compression.zstd.level", SettingType::Int(-131_072, 22), "3", "compression.zstd.level",
+        "The zstd level if the broker compresses; batches are stored as the producer compressed them."),
+    setting("delete.retention.ms", SettingType::Long(0, MAX), "86400000", "log.cleaner.delete.retention.ms",
+        "How long compaction keeps the record that deletes a key, in ms."),
+    setting("file.delete.delay.ms", SettingType::Long(0, MAX), "60000", "log.segment.delete.delay.ms",
+        "How long to wait before deleting the file of a removed segment, in ms."),
+    setting("flush.messages", SettingType::Long(1, MAX), LONG_MAX, "log.flush.interval.messages",
+        "The number of records after which the log is forced to the disk."),
+    setting("flush.ms", SettingType::Long(0, MAX), LONG_MAX, "log.flush.interval.ms",
+        "The time after which the log is forced to the disk, in ms."),
+    setting("follower.replication.throttled.replicas", SettingType::List(&[]), "", "follower.replication.throttled.replicas",
         "Replicas whose replication is throttled on the follower's side."),
-    setting("index.interval.bytes", Kind::Int(0, INT_MAX), "4096", "log.index.interval.bytes",
-        "After how many bytes of the log its index gets an entry."),
-    setting("leader.replication.throttled.replicas", Kind::List(&[]), "", "leader.replication.throttled.replicas",
+    setting("index.interval.bytes", SettingType::Int(0, INT_MAX), "4096", "log.index.interval.bytes",
+        "The number of log bytes between two entries of the index."),
+    setting("leader.replication.throttled.replicas", SettingType::List(&[]), "", "leader.replication.throttled.replicas",
         "Replicas whose replication is throttled on the leader's side."),
-    setting("local.retention.bytes", Kind::Long(-2, MAX), "-2", "log.local.retention.bytes",
+    setting("local.retention.bytes", SettingType::Long(-2, MAX), "-2", "log.local.retention.bytes",
         "The size of the local log with tiered storage, in bytes."),
-    setting("local.retention.ms", Kind::Long(-2, MAX), "-2", "log.local.retention.ms",
+    setting("local.retention.ms", SettingType::Long(-2, MAX), "-2", "log.local.retention.ms",
         "The age of the local log with tiered storage, in ms."),
-    setting("max.compaction.lag.ms", Kind::Long(1, MAX), LONG_MAX, "log.cleaner.max.compaction.lag.ms",
-        "How long a record may stay uncompacted, in ms."),
-    setting("max.message.bytes", Kind::Int(0, INT_MAX), "1048588", "message.max.bytes",
-        "The largest batch that is taken, as it is sent, in bytes."),
-    setting("message.timestamp.after.max.ms", Kind::Long(0, MAX), "3600000", "log.message.timestamp.after.max.ms",
-        "How far a record's timestamp may lie ahead of the broker's clock, in ms."),
-    setting("message.timestamp.before.max.ms", Kind::Long(0, MAX), LONG_MAX, "log.message.timestamp.before.max.ms",
-        "How far a record's timestamp may lie behind the broker's clock, in ms."),
-    setting("message.timestamp.type", Kind::Word(&["CreateTime", "LogAppendTime"]), "CreateTime",
-        "log.message.timestamp.type", "Whether a record keeps its producer's time or gets the broker's."),
-    setting("min.cleanable.dirty.ratio", Kind::Double(0.0, 1.0), "0.5", "log.cleaner.min.cleanable.ratio",
-        "Which share of the log must be uncompacted before it is compacted."),
-    setting("min.compaction.lag.ms", Kind::Long(0, MAX), "0", "log.cleaner.min.compaction.lag.ms",
-        "How long a record stays uncompacted at least, in ms."),
-    setting("min.insync.replicas", Kind::Int(1, INT_MAX), "1", "min.insync.replicas",
+    setting("max.compaction.lag.ms", SettingType::Long(1, MAX), LONG_MAX, "log.cleaner.max.compaction.lag.ms",
+        "The maximum time before a record is compacted, in ms."),
+    setting("max.message.bytes", SettingType::Int(0, INT_MAX), "1048588", "message.max.bytes",
+        "The maximum size of a batch as it is sent, in bytes."),
+    setting("message.timestamp.after.max.ms", SettingType::Long(0, MAX), "3600000", "log.message.timestamp.after.max.ms",
+        "How far a record's timestamp can be ahead of the broker's clock, in ms."),
+    setting("message.timestamp.before.max.ms", SettingType::Long(0, MAX), LONG_MAX, "log.message.timestamp.before.max.ms",
+        "How far a record's timestamp can be behind the broker's clock, in ms."),
+    setting("message.timestamp.type", SettingType::Word(&["CreateTime", "LogAppendTime"]), "CreateTime",
+        "log.message.timestamp.type", "Whether a record keeps its producer's timestamp or gets the broker's."),
+    setting("min.cleanable.dirty.ratio", SettingType::Double(0.0, 1.0), "0.5", "log.cleaner.min.cleanable.ratio",
+        "The share of the log that must be uncompacted before compaction starts."),
+    setting("min.compaction.lag.ms", SettingType::Long(0, MAX), "0", "log.cleaner.min.compaction.lag.ms",
+        "The minimum time before a record is compacted, in ms."),
+    setting("min.insync.replicas", SettingType::Int(1, INT_MAX), "1", "min.insync.replicas",
         "How many replicas must have a record before it is acknowledged; this broker is the only one."),
-    setting("preallocate", Kind::Boolean, "false", "log.preallocate",
-        "Whether a segment's file gets its full size when it is made."),
-    setting("remote.log.copy.disable", Kind::Boolean, "false", "remote.log.copy.disable",
-        "Whether copying to tiered storage is off."),
-    setting("remote.log.delete.on.disable", Kind::Boolean, "false", "remote.log.delete.on.disable",
-        "Whether turning tiered storage off deletes what is there."),
-    setting("remote.storage.enable", Kind::Boolean, "false", "remote.storage.enable",
-        "Whether tiered storage is on."),
-    setting("retention.bytes", Kind::Long(-1, MAX), "-1", "log.retention.bytes",
-        "How large a partition may grow before old segments are deleted, in bytes; -1 for no limit."),
-    setting("retention.ms", Kind::Long(-1, MAX), "604800000", "log.retention.ms",
-        "How old records may grow before their segments are deleted, in ms; -1 for no limit."),
-    setting("segment.bytes", Kind::Int(14, INT_MAX), "1073741824", "log.segment.bytes",
-        "The size of a segment's file, in bytes."),
-    setting("segment.index.bytes", Kind::Int(4, INT_MAX), "10485760", "log.index.size.max.bytes",
-        "The size of a segment's index, in bytes."),
-    setting("segment.jitter.ms", Kind::Long(0, MAX), "0", "log.roll.jitter.ms",
-        "By how much the time of a new segment is spread, in ms."),
-    setting("segment.ms", Kind::Long(1, MAX), "604800000", "log.roll.ms",
-        "After what time a new segment is begun though the old one is not full, in ms."),
-    setting("unclean.leader.election.enable", Kind::Boolean, "false", "unclean.leader.election.enable",
-        "Whether a replica that is behind may become leader."),
+    setting("preallocate", SettingType::Boolean, "false", "log.preallocate",
+        "Whether the file of a segment is created with its full size."),
+    setting("remote.log.copy.disable", SettingType::Boolean, "false", "remote.log.copy.disable",
+        "Whether copying to tiered storage is disabled."),
+    setting("remote.log.delete.on.disable", SettingType::Boolean, "false", "remote.log.delete.on.disable",
+        "Whether disabling tiered storage deletes the data in it."),
+    setting("remote.storage.enable", SettingType::Boolean, "false", "remote.storage.enable",
+        "Whether tiered storage is enabled."),
+    setting("retention.bytes", SettingType::Long(-1, MAX), "-1", "log.retention.bytes",
+        "The size of a partition above which old segments are deleted, in bytes; -1 for no limit."),
+    setting("retention.ms", SettingType::Long(-1, MAX), "604800000", "log.retention.ms",
+        "The age of records above which their segments are deleted, in ms; -1 for no limit."),
+    setting("segment.bytes", SettingType::Int(14, INT_MAX), "1073741824", "log.segment.bytes",
+        "The maximum size of a segment file, in bytes."),
+    setting("segment.index.bytes", SettingType::Int(4, INT_MAX), "10485760", "log.index.size.max.bytes",
+        "The maximum size of a segment's index, in bytes."),
+    setting("segment.jitter.ms", SettingType::Long(0, MAX), "0", "log.roll.jitter.ms",
+        "The maximum random delay of a new segment, in ms."),
+    setting("segment.ms", SettingType::Long(1, MAX), "604800000", "log.roll.ms",
+        "The time after which a new segment is started even if the current one is not full, in ms."),
+    setting("unclean.leader.election.enable", SettingType::Boolean, "false", "unclean.leader.election.enable",
+        "Whether a replica that is not in sync can become the leader."),
 ];
 
 const fn setting(
     name: &'static str,
-    kind: Kind,
+    value_type: SettingType,
     default: &'static str,
     broker_name: &'static str,
     doc: &'static str,
 ) -> Setting {
-    Setting { name, kind, default, broker_name, doc }
+    Setting { name, value_type, default, broker_name, doc }
 }
 
 #[cfg(test)]

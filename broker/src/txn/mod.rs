@@ -1,10 +1,11 @@
-//! Transactions: who owns a transactional id, what a transaction touches, and how it ends.
+//! Transactions: the owner of a transactional id, the contents of a transaction, and how it ends.
 //!
-//! Apart because the rules are subtle and still: `transaction` decides, `registry` does what was decided
-//! in the journal, the logs and the groups. It is the classic protocol, in which the epoch grows when a
-//! producer initializes and not with every transaction.
+//! Separate because the rules are subtle. `transaction` decides and does no I/O; `registry` carries decisions out in
+//! the journal, the logs and the groups; `recovery` finishes what the last broker left unfinished. This is the classic
+//! protocol, in which the epoch grows when a producer initializes and not with every transaction.
 
 mod producer_ids;
+mod recovery;
 mod registry;
 mod transaction;
 

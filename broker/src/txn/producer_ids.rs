@@ -1,7 +1,7 @@
-//! Fresh producer ids.
+//! New producer ids.
 //!
-//! Apart because an id must never be given twice, not even over a crash: ids are reserved in the journal by
-//! the block, before the first of a block is given.
+//! Separate because an id must never be assigned twice, not even after a crash: ids are reserved in the journal in
+//! blocks, before the first id of a block is used.
 
 use std::io;
 
@@ -25,11 +25,11 @@ struct State {
 
 impl ProducerIds {
     pub(crate) fn open(journal: &Journal) -> ProducerIds {
-        let next = journal.look(|image| image.next_producer_id);
+        let next = journal.read(|image| image.next_producer_id);
         ProducerIds { state: Mutex::new(State { next, reserved: next }) }
     }
 
-    /// Gives no id up to this one: a log knows it, although the journal may have lost the line that reserved it.
+    /// Skips all ids up to this one: a log knows it, although the journal may have lost the line that reserved it.
     pub(crate) fn skip_past(&self, known: i64) {
         let mut state = self.state.lock();
         if known >= state.reserved {
@@ -37,11 +37,11 @@ impl ProducerIds {
         }
     }
 
-    /// An id that nobody has had.
+    /// An id that was never used.
     pub(crate) fn fresh(&self, journal: &Journal) -> io::Result<i64> {
         let mut state = self.state.lock();
         if state.next == state.reserved {
-            journal.record(Change::ProducerIdsReserved { next: state.reserved + BLOCK })?;
+            journal.write(Change::ProducerIdsReserved { next: state.reserved + BLOCK })?;
             state.reserved += BLOCK;
         }
         let id = state.next;

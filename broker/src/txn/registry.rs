@@ -1,9 +1,9 @@
-//! All transactional ids, and doing what their transactions ask for.
+//! All transactional ids, and the execution of their transactions.
 //!
-//! Apart because this is where decisions become deeds, in an order that survives a crash at any point: the outcome
-//! goes to the journal first, then to the logs as markers, then to the groups as offsets, and last the journal hears
-//! that it is done. It also hears when a transaction begins. A decided transaction found at start is finished, and every
-//! other is aborted under a higher epoch, so that its producer cannot commit what it writes afterwards.
+//! Separate because this is where decisions are carried out, in an order that survives a crash at any point: the
+//! outcome is first written to the journal, then to the logs as markers, then to the groups as offsets, and finally the
+//! journal records that it is done. It also records that a transaction begins. What a crash left unfinished is handled
+//! in `recovery`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -16,31 +16,33 @@ use super::producer_ids::ProducerIds;
 use super::transaction::{Ending, Initialized, Phase, Transaction};
 use crate::group::{Caller, Groups};
 use crate::log::Producer;
-use crate::meta::{Change, EndedTransaction, Journal, PartitionOffset, TopicPartition};
+use crate::meta::{Change, DecidedTransaction, Journal, PartitionOffset};
+use crate::topic_partition::TopicPartition;
 use crate::topics::Topics;
 
-/// How soon a decided transaction that could not be finished is tried again, in ms.
+/// How long to wait before retrying a decided transaction that could not be finished, in ms.
 const RETRY_MS: i64 = 1_000;
 
-/// All transactional ids. Each has its own lock, which is held while its transaction ends; requests for others go on.
+/// All transactional ids. Each has its own lock, which is held while its transaction ends; other transactional ids are
+/// not affected.
 #[derive(Debug)]
 pub(crate) struct Transactions {
-    journal: Arc<Journal>,
-    producer_ids: ProducerIds,
-    /// Notified when a deadline may have become earlier.
+    pub(super) journal: Arc<Journal>,
+    pub(super) producer_ids: ProducerIds,
+    /// Notified when the next deadline may have moved closer.
     timer: Arc<Notify>,
     by_id: Mutex<BTreeMap<String, Arc<Mutex<Transaction>>>>,
-    /// When unfinished transactions are tried again.
+    /// When to retry unfinished transactions.
     retry_at_ms: Mutex<Option<i64>>,
-    /// Transactional ids whose transactions could not be ended, which is reported once.
+    /// The transactional ids whose transactions could not be ended; each is logged once.
     failing: Mutex<BTreeSet<String>>,
 }
 
 impl Transactions {
-    /// The transactional ids that the journal knows.
+    /// Opens the transactional ids in the journal.
     pub(crate) fn open(journal: &Arc<Journal>, timer: &Arc<Notify>) -> Transactions {
-        let kept = journal.look(|image| image.transactional_ids.clone());
-        let by_id = kept.into_iter().map(|(id, image)| (id, Arc::new(Mutex::new(Transaction::kept(image)))));
+        let kept = journal.read(|image| image.transactional_ids.clone());
+        let by_id = kept.into_iter().map(|(id, image)| (id, Arc::new(Mutex::new(Transaction::from_journal(image)))));
         Transactions {
             journal: Arc::clone(journal),
             producer_ids: ProducerIds::open(journal),
@@ -51,86 +53,14 @@ impl Transactions {
         }
     }
 
-    /// Finishes what was decided before the last process ended, and aborts what was open.
-    pub(crate) fn recover(&self, topics: &Topics, groups: &Groups, now_ms: i64) {
-        let begun: BTreeSet<String> = self.journal.look(|image| {
-            let ids = image.transactional_ids.iter();
-            ids.filter(|(_, image)| image.open).map(|(id, _)| id.clone()).collect()
-        });
-        for (id, transaction) in self.all() {
-            let mut transaction = transaction.lock();
-            if let Phase::Decided(_) = transaction.phase() {
-                let finished = self.finish(&id, &mut transaction, topics, groups, now_ms);
-                finished.unwrap_or_else(|error| self.retry_later(&id, error, now_ms));
-            }
-        }
-        let mut open = self.open_in_logs(topics);
-        for (id, transaction) in self.all() {
-            let mut transaction = transaction.lock();
-            let producer = transaction.producer();
-            let written = open.remove(&producer.id).unwrap_or_default();
-            if let Phase::Decided(_) = transaction.phase() {
-                continue; // it could not be finished, and is tried again
-            }
-            // A marker that is still missing from a former owner's transaction fences nobody.
-            let is_own = written.iter().any(|(epoch, _)| *epoch >= producer.epoch);
-            if is_own || begun.contains(&id) {
-                let aborted = self.abort_interrupted(&id, &mut transaction, written, (topics, groups), now_ms);
-                aborted.unwrap_or_else(|error| self.retry_later(&id, error, now_ms));
-            } else {
-                written.iter().for_each(|(_, at)| abort_open(topics, at, producer, now_ms));
-            }
-        }
-        for (producer_id, written) in open {
-            for (epoch, at) in written {
-                abort_open(topics, &at, Producer { id: producer_id, epoch: epoch.saturating_add(1) }, now_ms);
-            }
-        }
-    }
-
-    /// Where producers have transactions open, by producer id, with the epoch they wrote under. No id that a log knows
-    /// is given again.
-    fn open_in_logs(&self, topics: &Topics) -> BTreeMap<i64, Vec<(i16, TopicPartition)>> {
-        let mut open: BTreeMap<i64, Vec<(i16, TopicPartition)>> = BTreeMap::new();
-        for topic in topics.all() {
-            for (log, partition) in topic.logs().into_iter().zip(0..) {
-                let known = log.activity().iter().map(|activity| activity.producer.id).max();
-                known.into_iter().for_each(|id| self.producer_ids.skip_past(id));
-                for producer in log.open_transactions() {
-                    let at = TopicPartition::new(&topic.name, partition);
-                    if let Some(first_offset) = log.start_in_front_of_loss(producer.id) {
-                        tell_of_lost_end(&at, producer, first_offset);
-                    }
-                    open.entry(producer.id).or_default().push((producer.epoch, at));
-                }
-            }
-        }
-        open
-    }
-
-    /// Aborts what was open when the last process ended, and fences its producer.
-    fn abort_interrupted(
-        &self,
-        id: &str,
-        transaction: &mut Transaction,
-        written: Vec<(i16, TopicPartition)>,
-        (topics, groups): (&Topics, &Groups),
-        now_ms: i64,
-    ) -> Result<(), ResponseError> {
-        tracing::warn!(transactional_id = id, "aborting a transaction that was open when the broker ended");
-        let ended = transaction.interrupted(written.into_iter().map(|(_, at)| at).collect());
-        self.record(Change::TransactionDecided { transactional_id: id.to_owned(), ended: ended.clone() })?;
-        transaction.decided(ended, true);
-        self.finish(id, transaction, topics, groups, now_ms)
-    }
-
-    /// A producer without a transactional id.
+    /// A new producer without a transactional id.
     pub(crate) fn initialize_idempotent(&self) -> Result<Producer, ResponseError> {
         let id = self.producer_ids.fresh(&self.journal).map_err(unavailable)?;
         Ok(Producer { id, epoch: 0 })
     }
 
-    /// Makes a producer the owner of a transactional id: the former one is fenced, and what it had open is aborted.
+    /// Makes a producer the owner of a transactional id. The former owner is fenced, and its open transaction is
+    /// aborted.
     pub(crate) fn initialize(
         &self,
         (topics, groups): (&Topics, &Groups),
@@ -196,15 +126,16 @@ impl Transactions {
         transaction.add_group(group, now_ms)
     }
 
-    /// Writes down that a transaction begins, so that a restart knows of one of which nothing else is on the disk.
+    /// Records in the journal that a transaction begins, so that a restart knows about it even if nothing else has
+    /// reached the disk.
     fn begin(&self, id: &str, transaction: &Transaction) -> Result<(), ResponseError> {
         match transaction.is_idle() {
-            true => self.record(Change::TransactionBegun { transactional_id: id.to_owned() }),
+            true => self.write_to_journal(Change::TransactionBegun { transactional_id: id.to_owned() }),
             false => Ok(()),
         }
     }
 
-    /// Gives offsets to a producer's transaction.
+    /// Adds offsets to a producer's transaction.
     pub(crate) fn commit_offsets(
         &self,
         groups: &Groups,
@@ -249,11 +180,11 @@ impl Transactions {
         })
     }
 
-    /// Looks at a transactional id.
-    pub(crate) fn look<T>(&self, id: &str, look: impl FnOnce(&Transaction) -> T) -> Option<T> {
+    /// Calls `inspect` with a transactional id; `None` if it is unknown.
+    pub(crate) fn inspect<T>(&self, id: &str, inspect: impl FnOnce(&Transaction) -> T) -> Option<T> {
         let transaction = self.by_id.lock().get(id).cloned()?;
         let transaction = transaction.lock();
-        Some(look(&transaction))
+        Some(inspect(&transaction))
     }
 
     /// All transactional ids.
@@ -261,7 +192,7 @@ impl Transactions {
         self.by_id.lock().keys().cloned().collect()
     }
 
-    /// When a transaction must be looked at again.
+    /// When [`Transactions::handle_timeouts`] must be called next.
     pub(crate) fn poll_timeout(&self) -> Option<i64> {
         let deadlines = self.all().into_iter().filter_map(|(_, transaction)| transaction.lock().deadline_ms());
         let retry_at_ms = *self.retry_at_ms.lock();
@@ -269,11 +200,11 @@ impl Transactions {
         next_ms.map(|next_ms| next_ms.max(retry_at_ms.unwrap_or(next_ms)))
     }
 
-    /// Aborts transactions that were left open for too long, and finishes what could not be finished before.
+    /// Aborts transactions whose timeout has passed, and retries those that could not be finished.
     pub(crate) fn handle_timeouts(&self, topics: &Topics, groups: &Groups, now_ms: i64) {
         let retry = self.retry_at_ms.lock().take_if(|retry_at_ms| *retry_at_ms <= now_ms).is_some();
         if self.retry_at_ms.lock().is_some() {
-            return; // what failed a moment ago would fail again
+            return; // a retry this soon would fail again
         }
         for (id, transaction) in self.all() {
             let mut transaction = transaction.lock();
@@ -295,13 +226,13 @@ impl Transactions {
         groups: &Groups,
         now_ms: i64,
     ) -> Result<(), ResponseError> {
-        tracing::info!(transactional_id = id, "aborting a transaction that was left open");
+        tracing::info!(transactional_id = id, "aborting a transaction that timed out");
         let fencing = transaction.fencing_producer();
         self.decide(id, transaction, groups, fencing, false, true)?;
         self.finish(id, transaction, topics, groups, now_ms)
     }
 
-    /// Writes the outcome down. From here on it is true.
+    /// Writes the outcome to the journal. From here on it is final.
     fn decide(
         &self,
         id: &str,
@@ -316,20 +247,20 @@ impl Transactions {
             let offsets = if commit { groups.prepared(&group, producer.id) } else { Vec::new() };
             (group, offsets)
         };
-        let ended = EndedTransaction {
+        let ended = DecidedTransaction {
             producer_id: producer.id,
             producer_epoch: producer.epoch,
             commit,
             partitions,
             offsets: names.into_iter().map(offsets_of).collect(),
         };
-        self.record(Change::TransactionDecided { transactional_id: id.to_owned(), ended: ended.clone() })?;
+        self.write_to_journal(Change::TransactionDecided { transactional_id: id.to_owned(), ended: ended.clone() })?;
         transaction.decided(ended, owner_may_return);
         Ok(())
     }
 
-    /// Makes a decided outcome hold everywhere. Can be tried again after an error.
-    fn finish(
+    /// Carries a decided outcome out everywhere. Can be retried after an error.
+    pub(super) fn finish(
         &self,
         id: &str,
         transaction: &mut Transaction,
@@ -340,14 +271,14 @@ impl Transactions {
         let Phase::Decided(ended) = transaction.phase() else { return Ok(()) };
         let producer = Producer { id: ended.producer_id, epoch: ended.producer_epoch };
         for at in &ended.partitions {
-            // A partition whose topic was deleted meanwhile needs no marker.
+            // A partition whose topic was deleted in the meantime needs no marker.
             let Ok((log, rules)) = topics.log(&at.topic, at.partition) else { continue };
             match log.end_transaction(producer, ended.commit, &rules, now_ms) {
                 Ok(()) | Err(ResponseError::UnknownTopicOrPartition) => {}
                 Err(error) => return Err(error),
             }
         }
-        self.record(Change::TransactionEnded { transactional_id: id.to_owned() })?;
+        self.write_to_journal(Change::TransactionEnded { transactional_id: id.to_owned() })?;
         for (group, offsets) in &ended.offsets {
             groups.end(group, producer.id, offsets);
         }
@@ -358,9 +289,9 @@ impl Transactions {
         Ok(())
     }
 
-    fn retry_later(&self, id: &str, error: ResponseError, now_ms: i64) {
+    pub(super) fn retry_later(&self, id: &str, error: ResponseError, now_ms: i64) {
         if self.failing.lock().insert(id.to_owned()) {
-            tracing::warn!(transactional_id = id, %error, "could not end a transaction; trying again until it ends");
+            tracing::warn!(transactional_id = id, %error, "could not end a transaction; retrying until it ends");
         }
         *self.retry_at_ms.lock() = Some(now_ms + RETRY_MS);
         self.timer.notify_one();
@@ -371,7 +302,7 @@ impl Transactions {
         if let Some(transaction) = by_id.get(id) {
             return Ok(Arc::clone(transaction));
         }
-        // The first initialization makes this epoch 0.
+        // The first initialization increases this epoch to 0.
         let producer = Producer { epoch: -1, ..self.initialize_idempotent()? };
         let transaction = Arc::new(Mutex::new(Transaction::new(producer, timeout_ms)));
         by_id.insert(id.to_owned(), Arc::clone(&transaction));
@@ -382,12 +313,12 @@ impl Transactions {
         self.by_id.lock().get(id).cloned().ok_or(ResponseError::InvalidProducerIdMapping)
     }
 
-    fn all(&self) -> Vec<(String, Arc<Mutex<Transaction>>)> {
+    pub(super) fn all(&self) -> Vec<(String, Arc<Mutex<Transaction>>)> {
         self.by_id.lock().iter().map(|(id, transaction)| (id.clone(), Arc::clone(transaction))).collect()
     }
 
     fn record_producer(&self, id: &str, producer: Producer, timeout_ms: i32) -> Result<(), ResponseError> {
-        self.record(Change::ProducerInitialized {
+        self.write_to_journal(Change::ProducerInitialized {
             transactional_id: id.to_owned(),
             producer_id: producer.id,
             producer_epoch: producer.epoch,
@@ -395,32 +326,12 @@ impl Transactions {
         })
     }
 
-    fn record(&self, change: Change) -> Result<(), ResponseError> {
-        self.journal.record(change).map_err(unavailable)
+    pub(super) fn write_to_journal(&self, change: Change) -> Result<(), ResponseError> {
+        self.journal.write(change).map_err(unavailable)
     }
 }
 
-fn tell_of_lost_end(at: &TopicPartition, producer: Producer, first_offset: i64) {
-    tracing::error!(
-        topic = at.topic,
-        partition = at.partition,
-        producer_id = producer.id,
-        first_offset,
-        "how a transaction ended may be lost with the records behind it: it is aborted, readers of committed records \
-         do not see what is left of it"
-    );
-}
-
-/// Ends what a log has open that no transactional id has.
-fn abort_open(topics: &Topics, at: &TopicPartition, producer: Producer, now_ms: i64) {
-    let Ok((log, rules)) = topics.log(&at.topic, at.partition) else { return };
-    tracing::warn!(topic = at.topic, partition = at.partition, "aborting a transaction that was open and has no owner");
-    if let Err(error) = log.end_transaction(producer, false, &rules, now_ms) {
-        tracing::error!(topic = at.topic, partition = at.partition, %error, "could not abort a transaction");
-    }
-}
-
-/// Kafka's clients try again after this error; the cause is in the log.
+/// Kafka clients retry after this error; the cause is in the log.
 fn unavailable(_: std::io::Error) -> ResponseError {
     ResponseError::CoordinatorNotAvailable
 }
@@ -428,70 +339,17 @@ fn unavailable(_: std::io::Error) -> ResponseError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::log::batch::testing;
-    use crate::log::{Flush, Isolation};
-    use crate::meta::CommittedOffset;
+    use crate::log::Flush;
     use crate::topics::Settings;
 
-    const PRODUCER: Producer = Producer { id: 5, epoch: 1 };
-
-    /// A journal, a topic in which a transaction is open, and groups.
+    /// A journal, an empty topic, and groups.
     fn stage() -> (Arc<Journal>, Topics, Groups, Arc<Notify>) {
         let journal = Arc::new(Journal::in_memory());
         let topics = Topics::open(&journal, None, Flush::System, true).expect("opens");
         topics.create("t", 1, Settings::default(), false).expect("creates");
-        let (log, rules) = topics.log("t", 0).expect("is there");
-        log.announce(PRODUCER).expect("may write");
-        log.append(&testing::batch(PRODUCER, 0, 1, 0, true), &rules, 0).expect("appends");
         let timer = Arc::new(Notify::new());
         let groups = Groups::open(&journal, 0, &timer);
         (journal, topics, groups, timer)
-    }
-
-    fn outcome(commit: bool) -> EndedTransaction {
-        let committed = CommittedOffset { offset: 9, leader_epoch: -1, metadata: None };
-        let at = TopicPartition::new("t", 0);
-        EndedTransaction {
-            producer_id: PRODUCER.id,
-            producer_epoch: PRODUCER.epoch,
-            commit,
-            partitions: vec![at.clone()],
-            offsets: [("g".to_owned(), vec![PartitionOffset { at, committed }])].into(),
-        }
-    }
-
-    /// Goal: a transaction that was decided is not undone by a crash between the decision and the markers.
-    #[test]
-    fn what_was_decided_is_finished_after_a_crash() {
-        let (journal, topics, groups, timer) = stage();
-        let transactional_id = || "x".to_owned();
-        let initialized = Change::ProducerInitialized {
-            transactional_id: transactional_id(),
-            producer_id: PRODUCER.id,
-            producer_epoch: PRODUCER.epoch,
-            timeout_ms: 1_000,
-        };
-        journal.record(initialized).expect("records");
-        let decided = Change::TransactionDecided { transactional_id: transactional_id(), ended: outcome(true) };
-        journal.record(decided).expect("records");
-        let transactions = Transactions::open(&journal, &timer);
-        transactions.recover(&topics, &groups, 0);
-        let log = topics.log("t", 0).expect("is there").0;
-        let read = log.read(0, 1_000, Isolation::ReadCommitted, true).expect("reads");
-        assert_eq!((read.ends.stable, read.aborted), (2, Some(Vec::new())), "it is committed");
-        let at = TopicPartition::new("t", 0);
-        assert_eq!(groups.look("g", |look| look.offsets.committed()[&at].offset), Some(9));
-        assert_eq!(journal.look(|image| image.groups["g"][&at].offset), 9);
-        assert_eq!(transactions.look("x", |one| one.state_name()), Some("CompleteCommit"));
-    }
-
-    #[test]
-    fn what_was_open_is_aborted_after_a_crash() {
-        let (journal, topics, groups, timer) = stage();
-        Transactions::open(&journal, &timer).recover(&topics, &groups, 0);
-        let log = topics.log("t", 0).expect("is there").0;
-        let read = log.read(0, 1_000, Isolation::ReadCommitted, true).expect("reads");
-        assert_eq!((read.ends.stable, read.aborted.map(|aborted| aborted.len())), (2, Some(1)));
     }
 
     #[test]

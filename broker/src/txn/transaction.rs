@@ -1,7 +1,6 @@
-//! One transactional id: its producer, and the transaction it may have open.
+//! A transactional id: its producer, and its open transaction if there is one.
 //!
-//! Apart because it is still: requests and the time go in, a decision comes out; what has to be done
-//! for it is done elsewhere.
+//! Separate because it does no I/O: requests and the time go in, decisions come out, and `registry` carries them out.
 //!
 //! ```text
 //! Idle → Ongoing → Decided → Idle      (Decided: the outcome is in the journal, markers are being written)
@@ -12,30 +11,32 @@ use std::collections::{BTreeMap, BTreeSet};
 use kafka_protocol::ResponseError;
 
 use crate::log::Producer;
-use crate::meta::{EndedTransaction, TopicPartition, TransactionalIdImage};
+use crate::meta::{DecidedTransaction, TransactionalIdImage};
+use crate::topic_partition::TopicPartition;
 
 /// Kafka's `transaction.max.timeout.ms`.
 const TIMEOUT_MS_MAX: i32 = 900_000;
 /// The epoch at which a transactional id gets a new producer id.
 const EPOCH_MAX: i16 = i16::MAX - 1;
-/// Most partitions of one transaction.
+/// The maximum number of partitions in a transaction.
 const PARTITIONS_MAX: usize = 100_000;
 
 /// A transactional id.
 #[derive(Debug)]
 pub(crate) struct Transaction {
     producer: Producer,
-    /// The epoch in front of the current one, from which its owner may still come back: after a retried
-    /// request or a timeout, but not after another producer has taken over.
+    /// The previous epoch, if its owner may still come back with it: after a retried request or a timeout, but not
+    /// after another producer has taken over.
     former_epoch: Option<i16>,
     timeout_ms: i32,
     phase: Phase,
 }
 
-/// Where a transactional id is.
+/// The phase of a transactional id.
 #[derive(Debug)]
 pub(crate) enum Phase {
-    /// Nothing is open; how the last transaction ended, if there was one since the producer initialized.
+    /// No transaction is open; `committed` says how the last one ended, if there was one since the producer
+    /// initialized.
     Idle {
         committed: Option<bool>,
     },
@@ -44,37 +45,37 @@ pub(crate) enum Phase {
         partitions: BTreeSet<TopicPartition>,
         groups: BTreeSet<String>,
     },
-    Decided(EndedTransaction),
+    Decided(DecidedTransaction),
 }
 
-/// What a producer that initializes gets.
+/// The producer that an initializing client gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Initialized {
     /// This producer, once it is in the journal.
     As(Producer),
-    /// A fresh producer id, because its epochs are used up.
+    /// A new producer id, because the epochs of the current one are used up.
     NeedsId,
 }
 
-/// What the end of a transaction asks for.
+/// What has to be done to end a transaction.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Ending {
-    /// It has ended like this already.
+    /// Nothing; it has already ended this way.
     Done,
     /// Collect the offsets of these groups and decide.
     Decide { groups: Vec<String>, partitions: Vec<TopicPartition> },
-    /// It is decided; what was left to do is to be tried again.
+    /// It is decided; the remaining steps must be retried.
     Resume,
 }
 
 impl Transaction {
-    /// The id of a producer that initializes for the first time.
+    /// A new transactional id.
     pub(crate) fn new(producer: Producer, timeout_ms: i32) -> Transaction {
         Transaction { producer, former_epoch: None, timeout_ms, phase: Phase::Idle { committed: None } }
     }
 
-    /// A transactional id as it was kept.
-    pub(crate) fn kept(image: TransactionalIdImage) -> Transaction {
+    /// A transactional id from the journal.
+    pub(crate) fn from_journal(image: TransactionalIdImage) -> Transaction {
         let producer = Producer { id: image.producer_id, epoch: image.producer_epoch };
         let phase = image.decided.map_or(Phase::Idle { committed: None }, Phase::Decided);
         Transaction { producer, former_epoch: None, timeout_ms: image.timeout_ms, phase }
@@ -92,12 +93,12 @@ impl Transaction {
         &self.phase
     }
 
-    /// Whether what is added next begins a transaction.
+    /// Whether the next addition begins a transaction.
     pub(crate) fn is_idle(&self) -> bool {
         matches!(self.phase, Phase::Idle { .. })
     }
 
-    /// Kafka's name of the state.
+    /// The state's name in Kafka.
     pub(crate) fn state_name(&self) -> &'static str {
         match &self.phase {
             Phase::Idle { committed: None } => "Empty",
@@ -114,8 +115,8 @@ impl Transaction {
         if legal { Ok(()) } else { Err(ResponseError::InvalidTransactionTimeout) }
     }
 
-    /// Whether one that says it is `claimed` may initialize: anybody who claims nothing, the owner, or one who
-    /// lost the answer to its last try.
+    /// Checks whether a client that claims to be `claimed` can initialize: any client that claims nothing, the owner,
+    /// or an owner that did not receive the response to its last attempt.
     pub(crate) fn check_claim(&self, claimed: Option<Producer>) -> Result<(), ResponseError> {
         let Some(claimed) = claimed.filter(|_| self.producer.epoch >= 0) else { return Ok(()) };
         let known = claimed.id == self.producer.id
@@ -123,7 +124,7 @@ impl Transaction {
         if known { Ok(()) } else { Err(ResponseError::ProducerFenced) }
     }
 
-    /// What a producer becomes that initializes while nothing is open.
+    /// The producer for a client that initializes while no transaction is open.
     pub(crate) fn next_producer(&self, claimed: Option<Producer>) -> Initialized {
         match claimed {
             Some(claimed) if Some(claimed.epoch) == self.former_epoch => Initialized::As(self.producer),
@@ -132,8 +133,8 @@ impl Transaction {
         }
     }
 
-    /// Takes the producer that [`Transaction::next_producer`] gave. Only an owner that named itself may come back with
-    /// its former epoch.
+    /// Makes the result of [`Transaction::next_producer`] the owner. Only an owner that identified itself can come back
+    /// with its previous epoch.
     pub(crate) fn initialized(&mut self, producer: Producer, claimed: Option<Producer>, timeout_ms: i32) {
         if producer != self.producer {
             self.former_epoch = claimed.filter(|claimed| claimed.id == producer.id).map(|claimed| claimed.epoch);
@@ -143,7 +144,7 @@ impl Transaction {
         self.phase = Phase::Idle { committed: None };
     }
 
-    /// Whether one may act in this transactional id's name.
+    /// Checks whether a producer owns this transactional id.
     pub(crate) fn check_owner(&self, producer: Producer) -> Result<(), ResponseError> {
         if producer.id != self.producer.id {
             return Err(ResponseError::InvalidProducerIdMapping);
@@ -174,12 +175,12 @@ impl Transaction {
         Ok(())
     }
 
-    /// Whether offsets of a group may be given to the transaction.
+    /// Whether the group was added to the transaction.
     pub(crate) fn has_group(&self, group: &str) -> bool {
         matches!(&self.phase, Phase::Ongoing { groups, .. } if groups.contains(group))
     }
 
-    /// What is to be done so that the transaction ends.
+    /// What has to be done to end the transaction.
     pub(crate) fn ending(&self, commit: bool) -> Result<Ending, ResponseError> {
         match &self.phase {
             Phase::Idle { committed } if *committed == Some(commit) => Ok(Ending::Done),
@@ -193,17 +194,17 @@ impl Transaction {
         }
     }
 
-    /// The producer whose marker fences off the current owner; the same when epochs are used up.
+    /// The producer whose marker fences the current owner; the same one if its epochs are used up.
     pub(crate) fn fencing_producer(&self) -> Producer {
         Producer { epoch: self.producer.epoch.saturating_add(1), ..self.producer }
     }
 
-    /// Whether the open transaction is older than its timeout.
+    /// Whether the timeout of the open transaction has passed.
     pub(crate) fn is_overdue(&self, now_ms: i64) -> bool {
         self.deadline_ms().is_some_and(|deadline_ms| deadline_ms <= now_ms)
     }
 
-    /// When the open transaction is given up.
+    /// When the open transaction times out.
     pub(crate) fn deadline_ms(&self) -> Option<i64> {
         match self.phase {
             Phase::Ongoing { since_ms, .. } => Some(since_ms + i64::from(self.timeout_ms)),
@@ -211,9 +212,9 @@ impl Transaction {
         }
     }
 
-    /// Takes the outcome that is in the journal now. One that ends by itself leaves its owner the way back that
-    /// `owner_may_return` says.
-    pub(crate) fn decided(&mut self, ended: EndedTransaction, owner_may_return: bool) {
+    /// Records the outcome that was written to the journal. With `owner_may_return`, a fenced owner can come back with
+    /// its previous epoch.
+    pub(crate) fn decided(&mut self, ended: DecidedTransaction, owner_may_return: bool) {
         let producer = Producer { id: ended.producer_id, epoch: ended.producer_epoch };
         if producer != self.producer {
             self.former_epoch = owner_may_return.then_some(self.producer.epoch);
@@ -222,14 +223,14 @@ impl Transaction {
         self.phase = Phase::Decided(ended);
     }
 
-    /// How a transaction ends that was open when the last process ended: offsets and what else was only in memory is
-    /// gone, so it cannot commit, and a higher epoch keeps its producer from going on as if nothing had happened.
-    pub(crate) fn interrupted(&self, partitions: Vec<TopicPartition>) -> EndedTransaction {
+    /// The outcome of a transaction that was open when the last broker ended. Its offsets were only in memory and are
+    /// lost, so it cannot commit; a higher epoch keeps its producer from continuing as if nothing had happened.
+    pub(crate) fn interrupted(&self, partitions: Vec<TopicPartition>) -> DecidedTransaction {
         let Producer { id: producer_id, epoch: producer_epoch } = self.fencing_producer();
-        EndedTransaction { producer_id, producer_epoch, commit: false, partitions, offsets: BTreeMap::new() }
+        DecidedTransaction { producer_id, producer_epoch, commit: false, partitions, offsets: BTreeMap::new() }
     }
 
-    /// The outcome holds everywhere.
+    /// Records that the transaction has ended everywhere.
     pub(crate) fn ended(&mut self) {
         if let Phase::Decided(ended) = &self.phase {
             self.phase = Phase::Idle { committed: Some(ended.commit) };
@@ -260,9 +261,9 @@ mod tests {
         transaction
     }
 
-    fn outcome(transaction: &Transaction, producer: Producer, commit: bool) -> EndedTransaction {
+    fn outcome(transaction: &Transaction, producer: Producer, commit: bool) -> DecidedTransaction {
         let Ok(Ending::Decide { partitions, .. }) = transaction.ending(commit) else { panic!("is open") };
-        EndedTransaction {
+        DecidedTransaction {
             producer_id: producer.id,
             producer_epoch: producer.epoch,
             commit,

@@ -275,7 +275,7 @@ fn exercise_incremental_alter_configs(client: &mut Client) {
     }
 }
 
-/// A new topic has two settings of its own. Whoever takes them back, by whichever request, is shown Kafka's defaults.
+/// A new topic has two settings of its own. When they are reset, by whichever request, Kafka's defaults are shown.
 #[test]
 fn a_setting_that_is_taken_back_has_kafka_s_default() {
     let fixture = Fixture::in_memory();
@@ -318,7 +318,7 @@ fn a_setting_that_is_taken_back_has_kafka_s_default() {
     }
 }
 
-/// What Kafka says of each topic that is to be deleted: its name as far as it is known, and its id.
+/// As in Kafka, the response has the name (if known) and the id of each topic to delete.
 #[test]
 fn a_deletion_names_the_topic_by_name_and_id() {
     let fixture = Fixture::in_memory();
@@ -353,8 +353,7 @@ fn a_deletion_names_the_topic_by_name_and_id() {
     }
 }
 
-/// The Java client asks for a topic by its id and sends an empty name beside it; it takes an answer without the id for
-/// one of another kind.
+/// The Java client asks for a topic by id and sends an empty name beside it. It expects the id in the response.
 #[test]
 fn metadata_by_id_is_answered_by_id() {
     let fixture = Fixture::in_memory();
@@ -375,7 +374,7 @@ fn metadata_by_id_is_answered_by_id() {
     }
 }
 
-/// One request makes a hundred topics at most; those that are missing come when they are asked for again.
+/// One request creates at most a hundred topics; the missing ones are created when the client asks again.
 #[test]
 fn a_request_for_metadata_makes_few_topics() {
     let fixture = Fixture::in_memory();

@@ -6,7 +6,7 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
-use headwater_broker::{Broker, Config, start};
+use headwater_broker::{Broker, Config};
 use kafka_protocol::messages::create_topics_request::CreatableTopic;
 use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
 use kafka_protocol::messages::fetch_response::PartitionData;
@@ -28,7 +28,7 @@ pub fn topic(name: &str) -> TopicName {
     TopicName(text(name))
 }
 
-/// A broker that ends with this.
+/// A broker that is shut down when this is dropped.
 pub struct Fixture {
     runtime: Runtime,
     broker: Option<Broker>,
@@ -41,7 +41,7 @@ impl Fixture {
 
     pub fn start(config: Config) -> Fixture {
         let runtime = Runtime::new().expect("a runtime");
-        let broker = runtime.block_on(start(config)).expect("the broker starts");
+        let broker = runtime.block_on(Broker::start(config)).expect("the broker starts");
         Fixture { runtime, broker: Some(broker) }
     }
 
@@ -61,7 +61,7 @@ impl Drop for Fixture {
     }
 }
 
-/// A connection that remembers what it has called.
+/// A connection that remembers which APIs it has called.
 pub struct Client {
     pub stream: TcpStream,
     correlation_id: i32,
@@ -69,7 +69,7 @@ pub struct Client {
 }
 
 impl Client {
-    /// Sends a request and reads its answer, all of it.
+    /// Sends a request and reads the whole response.
     pub fn call<Q: Request>(&mut self, version: i16, request: &Q) -> Q::Response {
         self.send(version, request);
         self.receive::<Q>(version)
@@ -129,7 +129,7 @@ impl Client {
         answer.responses.remove(0).partition_responses.remove(0)
     }
 
-    /// A batch of some records; what it says is its base offset.
+    /// Produces a batch of this many records and returns its base offset.
     pub fn produce_some(&mut self, at: (&str, i32), records: i32) -> i64 {
         let answer = self.produce(9, at, batch(&Batch { records, ..Batch::default() }));
         assert_eq!(answer.error_code, 0);
@@ -142,7 +142,7 @@ impl Client {
         answer.responses.remove(0).partitions.remove(0)
     }
 
-    /// A producer id and epoch, for a transactional id or for none.
+    /// A new producer id and epoch, with or without a transactional id.
     pub fn init_producer(&mut self, transactional_id: Option<&str>) -> (i64, i16) {
         let request = InitProducerIdRequest::default()
             .with_transactional_id(transactional_id.map(|id| TransactionalId(text(id))))
@@ -177,7 +177,7 @@ pub fn fetch_request((name, partition): (&str, i32), offset: i64) -> FetchReques
         .with_topics(vec![FetchTopic::default().with_topic(topic(name)).with_partitions(vec![partition])])
 }
 
-/// A batch that a test wants.
+/// The properties of a batch.
 pub struct Batch {
     pub producer: (i64, i16),
     pub sequence: i32,

@@ -1,4 +1,4 @@
-//! That no version of any API is offered without a test.
+//! Every supported version of every API has a test.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,7 @@ use kafka_protocol::messages::ApiVersionsRequest;
 use crate::client::{Client, Fixture};
 use crate::{admin, groups, records, transactions};
 
-/// Versions of Produce that are only said to be there, so that old librdkafka compresses.
+/// Versions of Produce that are only advertised, so that old versions of librdkafka compress.
 const SAID_ONLY: [(i16, i16); 3] = [(0, 0), (0, 1), (0, 2)];
 
 pub fn offered(client: &mut Client) -> BTreeSet<(i16, i16)> {
@@ -20,8 +20,8 @@ pub fn offered(client: &mut Client) -> BTreeSet<(i16, i16)> {
         .collect()
 }
 
-/// Goal: every version of every API answers, and says what is right. Method: each family is driven through all its
-/// versions, and what was called is compared with what is offered.
+/// Goal: every version of every API returns the right response. Method: call each family in all of its versions, and
+/// compare what was called with what is advertised.
 #[test]
 fn every_version_of_every_api_is_answered() {
     let fixture = Fixture::in_memory();

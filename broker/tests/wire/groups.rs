@@ -40,12 +40,12 @@ fn join_request(id: &str, member: &str) -> JoinGroupRequest {
         .with_protocols(vec![protocol])
 }
 
-/// What a consumer of the topic `subscribed` says.
+/// The metadata of a consumer that subscribes to the topic `subscribed`.
 fn subscription() -> Bytes {
     Bytes::from_static(b"\x00\x00\x00\x00\x00\x01\x00\x0asubscribed\xff\xff\xff\xff")
 }
 
-/// Joins alone, in two steps where the version wants that.
+/// Joins as the only member, in two steps if the version requires that.
 fn join(client: &mut Client, version: i16, id: &str) -> JoinGroupResponse {
     let mut answer = client.call(version, &join_request(id, ""));
     if version >= 4 {
@@ -168,7 +168,7 @@ fn commit(
     client.call(version, &request).topics[0].partitions[0].error_code
 }
 
-/// Offset and note of one partition; with `all`, of everything that was committed.
+/// The committed offset and metadata of one partition; with `all`, the request names no partitions.
 pub fn committed(
     client: &mut Client,
     version: i16,

@@ -1,7 +1,7 @@
-//! The broker over TCP by a raw client: every API in every version that is offered, and what strangers send.
+//! The broker over TCP with a raw client: every API in every supported version, and invalid input.
 //!
-//! Apart from the tests beside the code because this is the boundary that clients see: messages are encoded and
-//! decoded at each version, so a field that a version lacks shows here.
+//! Separate from the unit tests because this is the boundary that clients see: messages are encoded and decoded in each
+//! version, so a field that a version lacks fails here.
 
 mod admin;
 mod client;

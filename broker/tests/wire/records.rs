@@ -44,7 +44,7 @@ fn exercise_produce_and_fetch(client: &mut Client) {
     }
 }
 
-/// Offsets and values of records.
+/// The offsets and values of records.
 pub fn values(records: Option<Bytes>) -> Vec<(i64, String)> {
     let mut records = records.expect("records");
     let sets = RecordBatchDecoder::decode_all(&mut records).expect("decodes");
@@ -54,7 +54,7 @@ pub fn values(records: Option<Bytes>) -> Vec<(i64, String)> {
         .collect()
 }
 
-/// What ListOffsets says for a time: error, offset, timestamp.
+/// The result of ListOffsets for a timestamp: error code, offset, timestamp.
 pub fn list_offset(client: &mut Client, version: i16, at: (&str, i32), timestamp: i64) -> (i16, i64, i64) {
     let partition = ListOffsetsPartition::default()
         .with_partition_index(at.1)
@@ -183,8 +183,8 @@ fn a_producer_that_wants_no_answer_gets_none() {
     assert_eq!(answer.responses[0].partitions[0].high_watermark, 1);
 }
 
-/// Goal: a fetch at the end waits, but no longer than it must. Method: one that may wait for 20 s is
-/// answered by an append of another client.
+/// Goal: a fetch at the end of a log waits, but no longer than necessary. Method: a fetch that can wait for 20 s is
+/// answered as soon as another client appends.
 #[test]
 fn a_fetch_at_the_end_is_answered_by_the_next_append() {
     let fixture = Fixture::in_memory();

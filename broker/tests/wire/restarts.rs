@@ -1,12 +1,14 @@
-//! What a broker finds in its folder: transactions that were open, files that are gone, a journal it must not touch.
+//! What a broker finds in its folder when it starts: open transactions, missing files, a journal that it must not
+//! touch.
 //!
-//! A broker that is killed is imitated by a copy of its folder, made while it runs: the same bytes that a kill leaves.
+//! A kill is simulated by a copy of the folder, made while the broker is running: it has the same bytes that a kill
+//! leaves.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use headwater_broker::{Config, StartError, start};
+use headwater_broker::{Broker, Config, StartError};
 use kafka_protocol::ResponseError;
 use tempfile::TempDir;
 
@@ -33,7 +35,7 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// The two ways in which a broker ends.
+/// How a broker ends.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum End {
     InOrder,
@@ -42,7 +44,7 @@ enum End {
 
 const ENDS: [End; 2] = [End::InOrder, End::Killed];
 
-/// A folder and the broker over it.
+/// A folder and its broker.
 struct Stage {
     folder: TempDir,
     fixture: Option<Fixture>,
@@ -78,10 +80,10 @@ impl Stage {
         self.fixture = Some(Fixture::start(Config::in_folder(self.folder.path())));
     }
 
-    /// What a start says that fails.
+    /// The error of a start that fails.
     fn refusal(&self) -> StartError {
         let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-        runtime.block_on(start(Config::in_folder(self.folder.path()))).expect_err("does not start")
+        runtime.block_on(Broker::start(Config::in_folder(self.folder.path()))).expect_err("does not start")
     }
 
     /// The folders of all topics.
@@ -108,7 +110,7 @@ impl Stage {
     }
 }
 
-/// The values that readers of committed records get to see.
+/// The values that readers of committed records see.
 fn visible(client: &mut Client, at: (&str, i32)) -> Vec<String> {
     let data = client.fetch(12, at, 0, true);
     let aborted: Vec<i64> = data.aborted_transactions.unwrap_or_default().iter().map(|one| one.first_offset).collect();
@@ -116,8 +118,8 @@ fn visible(client: &mut Client, at: (&str, i32)) -> Vec<String> {
     all.into_iter().filter(|(offset, _)| aborted.is_empty() || *offset < aborted[0]).map(|(_, value)| value).collect()
 }
 
-/// Goal: a producer cannot commit half of a transaction over a restart. Method: half of one is written (records, offsets,
-/// or nothing but its announcement), the broker ends, and the producer goes on as if nothing had happened.
+/// Goal: a producer cannot commit half of a transaction after a restart. Method: write half of a transaction (records,
+/// offsets, or only its partitions), end the broker, and let the producer continue as if nothing had happened.
 #[test]
 fn a_transaction_that_was_open_is_aborted_and_its_producer_fenced() {
     for (end, half) in ENDS.into_iter().flat_map(|end| ["records", "offsets", "nothing"].map(|half| (end, half))) {
@@ -164,7 +166,7 @@ fn a_transaction_that_was_open_is_aborted_and_its_producer_fenced() {
     }
 }
 
-/// Who had nothing open is not disturbed.
+/// A producer without an open transaction is not affected.
 fn goes_on(client: &mut Client, owner: Owner<'_>, at: (&str, i32)) {
     assert_eq!((owner.add_partition(client, at), owner.produce(client, at, 0), owner.end(client, true)), (0, 0, 0));
 }
@@ -188,7 +190,8 @@ fn a_committed_transaction_fences_nobody() {
     }
 }
 
-/// Goal: without its journal a broker removes nothing. Method: the journal is removed, emptied or torn to nothing.
+/// Goal: without its journal a broker removes nothing. Method: the journal is removed, emptied or cut off within its
+/// first line.
 #[test]
 fn a_lost_journal_costs_no_records() {
     for (end, left) in ENDS.into_iter().flat_map(|end| [None, Some(&b""[..]), Some(b"12")].map(|left| (end, left))) {
@@ -256,8 +259,8 @@ fn a_topic_that_the_journal_does_not_list_is_moved_aside() {
     assert_eq!(values(stage.connect().fetch(12, ("listed", 0), 0, false).records).len(), 5);
 }
 
-/// Producer ids that logs know are not given again, though the journal has lost the line that reserved them: a batch of
-/// the new producer would be taken for a repeat of the old one's.
+/// Producer ids that a log knows are not assigned again, even if the journal has lost the line that reserved them.
+/// Otherwise a batch of the new producer would look like a duplicate of the old one's.
 #[test]
 fn a_producer_id_that_a_log_knows_is_not_given_again() {
     let mut stage = Stage::new();
@@ -279,8 +282,8 @@ fn a_producer_id_that_a_log_knows_is_not_given_again() {
     assert!(write(&mut client, second) > 0);
 }
 
-/// Goal: a folder or segment that somebody removed is no empty log. Method: a topic of two partitions loses one of them,
-/// or both, or its whole folder.
+/// Goal: if somebody removes a folder or segment, the log is not opened as an empty one. Method: a topic with two
+/// partitions loses a segment, a partition, its folder, or all logs.
 #[test]
 fn what_was_removed_is_not_opened_as_empty() {
     for (end, lost) in ENDS.into_iter().flat_map(|end| ["segment", "partition", "topic", "all"].map(|lost| (end, lost)))
@@ -336,8 +339,8 @@ fn delete_records(client: &mut Client, at: (&str, i32), offset: i64) -> i64 {
     answer.topics[0].partitions[0].low_watermark
 }
 
-/// Goal: the folder of an earlier version is taken over: its topics keep everything, and what goes missing from now on is
-/// missed. Method: a journal as such a version wrote it, without a version, notes of logs and settings of new topics.
+/// Goal: the folder of an earlier version can be used: its topics keep all records, and what goes missing from now on
+/// is noticed. Method: a journal as such a version wrote it, without a version, log extents and settings of new topics.
 #[test]
 fn the_folder_of_an_earlier_version_is_taken_over() {
     for end in ENDS {

@@ -1,4 +1,4 @@
-//! What does not speak Kafka, or another Kafka: it is sent away, and the broker goes on.
+//! Clients that do not speak Kafka, or send invalid requests: the connection is closed, and the broker keeps running.
 
 use std::io::Write;
 use std::time::{Duration, Instant};
@@ -15,13 +15,13 @@ use kafka_protocol::protocol::Decodable;
 
 use crate::client::{Batch, Client, Fixture, batch, produce_request, text, topic};
 
-/// A request's first fields and what follows.
-fn raw(key: i16, version: i16, rest: &[u8]) -> BytesMut {
+/// A request with these first fields, followed by `payload`.
+fn raw(key: i16, version: i16, payload: &[u8]) -> BytesMut {
     let mut body = BytesMut::new();
     body.put_i16(key);
     body.put_i16(version);
     body.put_i32(77);
-    body.put_slice(rest);
+    body.put_slice(payload);
     body
 }
 
@@ -93,8 +93,8 @@ fn what_is_no_kafka_at_all_is_sent_away() {
     }
 }
 
-/// Goal: no bytes make the broker fall over. Method: every request of a kind that is offered, with bodies of
-/// noise from a fixed seed; it answers or closes.
+/// Goal: no input crashes the broker. Method: requests to every supported API and version, with random bodies from a
+/// fixed seed; the broker answers or closes the connection.
 #[test]
 fn noise_in_every_api_does_no_harm() {
     let fixture = Fixture::in_memory();
@@ -120,8 +120,8 @@ fn noise_in_every_api_does_no_harm() {
     assert_alive(&fixture);
 }
 
-/// Goal: a length is a word and no memory. Method: more connections than the budget for requests has room for announce
-/// the largest request and send nothing, or a part of it; others are served meanwhile.
+/// Goal: an announced length takes no memory. Method: more connections than the budget has room for announce the
+/// largest request and send nothing or only a part; other clients are served meanwhile.
 #[test]
 fn announced_bytes_hold_nobody_up() {
     let fixture = Fixture::in_memory();
@@ -143,8 +143,8 @@ fn announced_bytes_hold_nobody_up() {
     drop(announcing);
 }
 
-/// Goal: a small element in a request costs what it costs, and no request has too many. Method: requests of tens of MB
-/// that are nothing but elements, in the forms that can be decoded; they end the connection soon.
+/// Goal: a request cannot have so many small elements that decoding it uses up the memory. Method: requests of tens of
+/// MB that consist of elements, in every form that can be decoded; the connection is closed soon.
 #[test]
 fn too_many_elements_end_the_connection_soon() {
     let fixture = Fixture::in_memory();
@@ -166,8 +166,8 @@ fn too_many_elements_end_the_connection_soon() {
     assert_alive(&fixture);
 }
 
-/// Goal: naming a thing often makes neither the answer longer nor the work. Method: a topic with many partitions is named
-/// thousands of times; the answer has it once.
+/// Goal: repeating a name makes neither the response nor the work larger. Method: a topic with many partitions is named
+/// thousands of times; the response contains it once.
 #[test]
 fn what_is_named_often_is_described_once() {
     let fixture = Fixture::in_memory();
@@ -188,7 +188,7 @@ fn what_is_named_often_is_described_once() {
     assert!(begin.elapsed() < Duration::from_secs(10), "{:?}", begin.elapsed());
 }
 
-/// A batch that says it has more records than there is room for would use up offsets that nobody can read.
+/// A batch that claims more records than it can hold would use up offsets that nobody can read.
 #[test]
 fn a_batch_cannot_claim_offsets_for_records_it_has_not() {
     let fixture = Fixture::in_memory();

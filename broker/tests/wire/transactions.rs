@@ -1,4 +1,4 @@
-//! Transactions, from the producer's first request to what readers see.
+//! Transactions, from the producer's first request to what consumers see.
 
 use bytes::Bytes;
 use kafka_protocol::ResponseError;
@@ -26,7 +26,7 @@ fn id(id: &str) -> TransactionalId {
     TransactionalId(text(id))
 }
 
-/// A producer with a transaction of its own.
+/// A producer that owns a transactional id.
 pub struct Owner<'a> {
     id: &'a str,
     pub producer: (i64, i16),
@@ -119,7 +119,7 @@ fn exercise_init(client: &mut Client) {
         assert_eq!((idempotent.error_code, idempotent.producer_epoch), (0, 0));
         seen.push(idempotent.producer_id.0);
         let (error, producer, epoch) = init(client, version, "init", (-1, -1), 60_000);
-        // Each of the former made the epoch grow by one, the last by one more.
+        // Each earlier initialization increased the epoch by one, and the last one by one more.
         assert_eq!((error, epoch), (0, if version == 4 { 5 } else { version }));
         if version == 3 {
             assert_eq!(init(client, 3, "init", (producer, epoch), 60_000), (0, producer, epoch + 1));
@@ -264,7 +264,7 @@ fn an_abandoned_transaction_is_aborted_and_its_owner_fenced() {
     assert_eq!(error, 0);
     let owner = Owner { id: "x", producer: (producer, epoch), version: 3 };
     assert_eq!((owner.add_partition(&mut client, ("t", 0)), owner.produce(&mut client, ("t", 0), 0)), (0, 0));
-    // The reader waits until the marker has come.
+    // The reader waits until the marker is written.
     let waiting = fetch_request(("t", 0), 1).with_isolation_level(1).with_max_wait_ms(20_000);
     let answer = reader.call(12, &waiting);
     assert_eq!(answer.responses[0].partitions[0].last_stable_offset, 2);

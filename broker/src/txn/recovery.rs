@@ -1,0 +1,185 @@
+//! Transactions that the last broker left unfinished.
+//!
+//! Separate because it runs once, when the broker starts: a decided transaction is finished, and every other one is
+//! aborted with a higher epoch, so that its producer cannot commit what it writes afterwards.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use kafka_protocol::ResponseError;
+
+use super::registry::Transactions;
+use super::transaction::{Phase, Transaction};
+use crate::group::Groups;
+use crate::log::Producer;
+use crate::meta::Change;
+use crate::topic_partition::TopicPartition;
+use crate::topics::Topics;
+
+impl Transactions {
+    /// Finishes the transactions that were decided, and aborts those that were open.
+    pub(crate) fn recover(&self, topics: &Topics, groups: &Groups, now_ms: i64) {
+        let open_ids: BTreeSet<String> = self.journal.read(|image| {
+            let ids = image.transactional_ids.iter();
+            ids.filter(|(_, image)| image.open).map(|(id, _)| id.clone()).collect()
+        });
+        for (id, transaction) in self.all() {
+            let mut transaction = transaction.lock();
+            if let Phase::Decided(_) = transaction.phase() {
+                let finished = self.finish(&id, &mut transaction, topics, groups, now_ms);
+                finished.unwrap_or_else(|error| self.retry_later(&id, error, now_ms));
+            }
+        }
+        let mut open = self.open_in_logs(topics);
+        for (id, transaction) in self.all() {
+            let mut transaction = transaction.lock();
+            let producer = transaction.producer();
+            let written = open.remove(&producer.id).unwrap_or_default();
+            if let Phase::Decided(_) = transaction.phase() {
+                continue; // could not be finished; it will be retried
+            }
+            // A marker that is missing from a former owner's transaction fences nobody.
+            let is_own = written.iter().any(|(epoch, _)| *epoch >= producer.epoch);
+            if is_own || open_ids.contains(&id) {
+                let aborted = self.abort_interrupted(&id, &mut transaction, written, (topics, groups), now_ms);
+                aborted.unwrap_or_else(|error| self.retry_later(&id, error, now_ms));
+            } else {
+                written.iter().for_each(|(_, at)| abort_open(topics, at, producer, now_ms));
+            }
+        }
+        for (producer_id, written) in open {
+            for (epoch, at) in written {
+                abort_open(topics, &at, Producer { id: producer_id, epoch: epoch.saturating_add(1) }, now_ms);
+            }
+        }
+    }
+
+    /// The open transactions in all logs, by producer id, with the epoch of the producer. Ids that a log knows are not
+    /// assigned again.
+    fn open_in_logs(&self, topics: &Topics) -> BTreeMap<i64, Vec<(i16, TopicPartition)>> {
+        let mut open: BTreeMap<i64, Vec<(i16, TopicPartition)>> = BTreeMap::new();
+        for topic in topics.all() {
+            for (log, partition) in topic.logs().into_iter().zip(0..) {
+                let known = log.activity().iter().map(|activity| activity.producer.id).max();
+                known.into_iter().for_each(|id| self.producer_ids.skip_past(id));
+                for producer in log.open_transactions() {
+                    let at = TopicPartition::new(&topic.name, partition);
+                    if let Some(first_offset) = log.start_before_loss(producer.id) {
+                        report_lost_end(&at, producer, first_offset);
+                    }
+                    open.entry(producer.id).or_default().push((producer.epoch, at));
+                }
+            }
+        }
+        open
+    }
+
+    /// Aborts a transaction that was open when the last broker ended, and fences its producer.
+    fn abort_interrupted(
+        &self,
+        id: &str,
+        transaction: &mut Transaction,
+        written: Vec<(i16, TopicPartition)>,
+        (topics, groups): (&Topics, &Groups),
+        now_ms: i64,
+    ) -> Result<(), ResponseError> {
+        tracing::warn!(transactional_id = id, "aborting a transaction that was open when the last broker ended");
+        let ended = transaction.interrupted(written.into_iter().map(|(_, at)| at).collect());
+        self.write_to_journal(Change::TransactionDecided { transactional_id: id.to_owned(), ended: ended.clone() })?;
+        transaction.decided(ended, true);
+        self.finish(id, transaction, topics, groups, now_ms)
+    }
+}
+
+fn report_lost_end(at: &TopicPartition, producer: Producer, first_offset: i64) {
+    tracing::error!(
+        topic = at.topic,
+        partition = at.partition,
+        producer_id = producer.id,
+        first_offset,
+        "the outcome of a transaction may be lost with the records after it: aborting it; readers of committed \
+         records will not see what is left of it"
+    );
+}
+
+/// Aborts a transaction in a log that belongs to no transactional id.
+fn abort_open(topics: &Topics, at: &TopicPartition, producer: Producer, now_ms: i64) {
+    let Ok((log, rules)) = topics.log(&at.topic, at.partition) else { return };
+    tracing::warn!(topic = at.topic, partition = at.partition, "aborting an open transaction that has no owner");
+    if let Err(error) = log.end_transaction(producer, false, &rules, now_ms) {
+        tracing::error!(topic = at.topic, partition = at.partition, %error, "could not abort a transaction");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use tokio::sync::Notify;
+
+    use super::*;
+    use crate::log::batch::testing;
+    use crate::log::{Flush, Isolation};
+    use crate::meta::{CommittedOffset, DecidedTransaction, Journal, PartitionOffset};
+    use crate::topics::Settings;
+
+    const PRODUCER: Producer = Producer { id: 5, epoch: 1 };
+
+    /// A journal, a topic with an open transaction, and groups.
+    fn stage() -> (Arc<Journal>, Topics, Groups, Arc<Notify>) {
+        let journal = Arc::new(Journal::in_memory());
+        let topics = Topics::open(&journal, None, Flush::System, true).expect("opens");
+        topics.create("t", 1, Settings::default(), false).expect("creates");
+        let (log, rules) = topics.log("t", 0).expect("is there");
+        log.announce(PRODUCER).expect("may write");
+        log.append(&testing::batch(PRODUCER, 0, 1, 0, true), &rules, 0).expect("appends");
+        let timer = Arc::new(Notify::new());
+        let groups = Groups::open(&journal, 0, &timer);
+        (journal, topics, groups, timer)
+    }
+
+    fn outcome(commit: bool) -> DecidedTransaction {
+        let committed = CommittedOffset { offset: 9, leader_epoch: -1, metadata: None };
+        let at = TopicPartition::new("t", 0);
+        DecidedTransaction {
+            producer_id: PRODUCER.id,
+            producer_epoch: PRODUCER.epoch,
+            commit,
+            partitions: vec![at.clone()],
+            offsets: [("g".to_owned(), vec![PartitionOffset { at, committed }])].into(),
+        }
+    }
+
+    /// Goal: a crash between the decision and the markers does not undo a decided transaction.
+    #[test]
+    fn what_was_decided_is_finished_after_a_crash() {
+        let (journal, topics, groups, timer) = stage();
+        let transactional_id = || "x".to_owned();
+        let initialized = Change::ProducerInitialized {
+            transactional_id: transactional_id(),
+            producer_id: PRODUCER.id,
+            producer_epoch: PRODUCER.epoch,
+            timeout_ms: 1_000,
+        };
+        journal.write(initialized).expect("records");
+        let decided = Change::TransactionDecided { transactional_id: transactional_id(), ended: outcome(true) };
+        journal.write(decided).expect("records");
+        let transactions = Transactions::open(&journal, &timer);
+        transactions.recover(&topics, &groups, 0);
+        let log = topics.log("t", 0).expect("is there").0;
+        let read = log.read(0, 1_000, Isolation::ReadCommitted, true).expect("reads");
+        assert_eq!((read.ends.stable, read.aborted), (2, Some(Vec::new())), "it is committed");
+        let at = TopicPartition::new("t", 0);
+        assert_eq!(groups.inspect("g", |view| view.offsets.committed()[&at].offset), Some(9));
+        assert_eq!(journal.read(|image| image.groups["g"][&at].offset), 9);
+        assert_eq!(transactions.inspect("x", |one| one.state_name()), Some("CompleteCommit"));
+    }
+
+    #[test]
+    fn what_was_open_is_aborted_after_a_crash() {
+        let (journal, topics, groups, timer) = stage();
+        Transactions::open(&journal, &timer).recover(&topics, &groups, 0);
+        let log = topics.log("t", 0).expect("is there").0;
+        let read = log.read(0, 1_000, Isolation::ReadCommitted, true).expect("reads");
+        assert_eq!((read.ends.stable, read.aborted.map(|aborted| aborted.len())), (2, Some(1)));
+    }
+}
