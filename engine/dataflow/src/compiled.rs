@@ -1,25 +1,24 @@
 //! A topology made ready to run: its steps as operators, which all tasks of a query share.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, SchemaRef};
+use arrow::datatypes::SchemaRef;
 use datafusion::execution::session_state::SessionState;
-use headwater_formats::decode::{ROWOFFSET, ROWTIME, RecordDecoder, TopicSpec, WINDOWEND, WINDOWSTART};
+use headwater_expression::Compiler;
+use headwater_expression::errors::diagnose;
+use headwater_formats::decode::{RecordDecoder, TopicSpec};
 use headwater_formats::format::FormatError;
 use headwater_formats::record::{TopicPartition, Wanted};
+use headwater_language::definition::SourceDef;
+use headwater_language::diagnostic::{Diagnostic, INTERNAL};
+use headwater_language::topology::{Node, NodeId, Topology, VERSION};
 
-use super::operator::Operator;
-use super::operators::{Column, Explode, Filter, Project};
+use super::columns::referenced;
+use super::lower::lower;
+use super::operator::{Operator, Port};
 use super::output::{Output, Placement};
 use super::task::Task;
-use headwater_expression::errors::diagnose;
-use headwater_expression::{Compiler, Expression};
-use headwater_functions::rows_of;
-use headwater_language::definition::{ColumnRole, SourceDef};
-use headwater_language::diagnostic::{Diagnostic, INTERNAL};
-use headwater_language::sql::{each_expr, parse_expr};
-use headwater_language::topology::{Exploded, Projection, ResultColumn, Step, Topology, VERSION};
 
 /// A topology that is ready to run: what all its tasks share.
 #[derive(Clone)]
@@ -28,7 +27,9 @@ pub struct Compiled {
     /// Columns of the input that are decoded, by index in the spec's columns.
     projection: Vec<usize>,
     /// The operators as they were made; each task has its own.
-    operators: Vec<Arc<dyn Operator>>,
+    operators: Vec<Wired>,
+    /// Where the rows of the input go.
+    pub(super) entry: Vec<Target>,
     schema: SchemaRef,
     pub(super) sink: Option<SourceDef>,
     /// Headers of the input go on to the output.
@@ -39,31 +40,49 @@ pub struct Compiled {
     pub(super) stops_on_time: bool,
 }
 
+/// Where rows go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// To the operator with this index, at one of its ports.
+    Operator(usize, Port),
+    /// Out of the task.
+    Output,
+}
+
+/// An operator, and where what comes out of it goes.
+#[derive(Clone)]
+struct Wired {
+    operator: Arc<dyn Operator>,
+    to: Vec<Target>,
+}
+
 impl Compiled {
     /// Compiles a topology with the functions that `state` knows. Fails on one that a newer program
     /// wrote, or whose expressions have no meaning any more.
     pub fn new(topology: &Topology, state: &SessionState) -> Result<Self, Vec<Diagnostic>> {
-        if topology.version > VERSION {
+        if topology.version() > VERSION {
             let message = "the query was made by a newer version of Headwater, which this one does not understand";
             return Err(vec![Diagnostic::new(INTERNAL, message)]);
         }
-        let spec = topology.input.topic_spec().map_err(|why| vec![Diagnostic::new(INTERNAL, why)])?;
+        let spec = topology.source().topic_spec().map_err(|why| vec![Diagnostic::new(INTERNAL, why)])?;
         let projection = referenced(topology, &spec)?;
         let input = Arc::new(spec.schema().project(&projection).map_err(|e| diagnose(&e.into(), None))?);
-        let mut rows = input;
-        let mut operators = Vec::with_capacity(topology.steps.len());
-        for (at, step) in topology.steps.iter().enumerate() {
-            let compiler = Compiler::new(state, rows.clone()).map_err(|e| diagnose(&e, None))?;
-            let operator;
-            (operator, rows) = lower(step, &topology.steps[at + 1..], &compiler, &topology.input)?;
-            operators.push(operator);
-        }
-        let schema = rows;
-        let forwards_headers = topology.output.is_some() && topology.result().is_some_and(|p| p.headers.is_none());
-        let sink = topology.output.clone();
+        let (wired, entry, schema) = wire(topology, input, state)?;
+        let forwards_headers = topology.sink().is_some() && topology.result().is_some_and(|p| p.headers.is_none());
+        let sink = topology.sink().cloned();
         let rekeyed = topology.result().is_some_and(|result| result.rekeyed);
         let spec = Arc::new(spec);
-        Ok(Self { spec, projection, operators, schema, sink, forwards_headers, rekeyed, stops_on_time: false })
+        Ok(Self {
+            spec,
+            projection,
+            operators: wired,
+            entry,
+            schema,
+            sink,
+            forwards_headers,
+            rekeyed,
+            stops_on_time: false,
+        })
     }
 
     /// The same, where with `stops` a record whose event time cannot be read is not skipped but stops the query.
@@ -89,115 +108,48 @@ impl Compiled {
         let decoder = RecordDecoder::new(&self.spec, &self.projection)?;
         // What is written goes on without a value where it came without one; what is shown are rows.
         let decoder = if self.sink.is_some() { decoder.keeping_valueless() } else { decoder };
-        let operators = self.operators.iter().map(|operator| operator.fresh()).collect();
+        let operators = self.operators.iter().map(|wired| (wired.operator.fresh(), wired.to.clone())).collect();
         Ok(Task::new(self.clone(), operators, origin, decoder, output))
     }
 }
 
-/// The columns of the input that a topology needs, event time and offset included.
-fn referenced(topology: &Topology, spec: &TopicSpec) -> Result<Vec<usize>, Vec<Diagnostic>> {
-    let schema = spec.schema();
-    let mut names: BTreeSet<String> = [ROWTIME, ROWOFFSET].map(str::to_owned).into();
-    if topology.output.as_ref().is_some_and(|sink| sink.window.is_some()) {
-        names.extend([WINDOWSTART, WINDOWEND].map(str::to_owned));
+/// The operators of a topology, where the rows of its input go, and the columns of what comes out. Each node takes the rows
+/// of nodes before it.
+fn wire(
+    topology: &Topology,
+    input: SchemaRef,
+    state: &SessionState,
+) -> Result<(Vec<Wired>, Vec<Target>, SchemaRef), Vec<Diagnostic>> {
+    let nodes = topology.nodes();
+    let mut schemas: BTreeMap<&NodeId, SchemaRef> = BTreeMap::new();
+    let mut places: BTreeMap<&NodeId, usize> = BTreeMap::new();
+    let mut operators = Vec::new();
+    let mut schema = input;
+    for (at, node) in nodes.iter().enumerate() {
+        if let Some(from) = node.inputs.first().and_then(|id| schemas.get(id)) {
+            schema = from.clone();
+        }
+        let compiler = Compiler::new(state, schema.clone()).map_err(|e| diagnose(&e, None))?;
+        if let Some((operator, out)) = lower(&node.action, &nodes[at + 1..], &compiler, topology.source())? {
+            places.insert(&node.id, operators.len());
+            operators.push((operator, &node.id));
+            schema = out;
+        }
+        schemas.insert(&node.id, schema.clone());
     }
-    names.extend(names_in(&topology.steps)?);
-    Ok((0..schema.fields().len()).filter(|i| names.contains(schema.field(*i).name())).collect())
-}
-
-/// Every name in the expressions of some steps that may be a column's.
-fn names_in(steps: &[Step]) -> Result<BTreeSet<String>, Vec<Diagnostic>> {
-    let mut names = BTreeSet::new();
-    for text in texts(steps) {
-        let expr = parse_expr(text).map_err(|e| vec![e])?;
-        columns_of(&expr, &mut |name| {
-            names.insert(name.to_owned());
-        });
-    }
-    Ok(names)
-}
-
-fn texts(steps: &[Step]) -> impl Iterator<Item = &str> {
-    steps.iter().flat_map(|step| match step {
-        Step::Filter { predicate } => vec![predicate.as_str()],
-        Step::Explode { columns } => columns.iter().map(|c| c.expr.as_str()).collect(),
-        Step::Project(Projection { columns, headers, .. }) => {
-            columns.iter().map(|c| c.expr.as_str()).chain(headers.as_deref()).collect()
+    let to = |id: &NodeId| -> Vec<Target> {
+        let ports =
+            nodes.iter().flat_map(|node| node.inputs.iter().enumerate().map(move |(port, from)| (node, port, from)));
+        let target =
+            |node: &Node, port| places.get(&node.id).map_or(Target::Output, |at| Target::Operator(*at, Port(port)));
+        let mut targets: Vec<Target> =
+            ports.filter(|(.., from)| *from == id).map(|(node, port, _)| target(node, port)).collect();
+        if targets.is_empty() {
+            targets.push(Target::Output);
         }
-    })
-}
-
-/// Tells every name in an expression that may be a column's.
-fn columns_of(expr: &sqlparser::ast::Expr, tell: &mut dyn FnMut(&str)) {
-    use sqlparser::ast::Expr;
-    each_expr(expr, &mut |expr| match expr {
-        Expr::Identifier(name) => tell(&name.value),
-        Expr::CompoundIdentifier(names) => names.iter().for_each(|name| tell(&name.value)),
-        _ => {}
-    });
-}
-
-/// Whether an expression names a column of the input that is not part of its key: it has a meaning only where there is
-/// a value. Semantics: ksqlDB's of PARTITION BY.
-fn needs_value(expr: &str, input: &SourceDef, schema: &SchemaRef) -> Result<bool, Vec<Diagnostic>> {
-    let is_key = |name: &str| input.column(name).is_some_and(|column| column.role == ColumnRole::Key);
-    let mut needs = false;
-    columns_of(&parse_expr(expr).map_err(|e| vec![e])?, &mut |name| {
-        needs |= schema.index_of(name).is_ok() && !is_key(name);
-    });
-    Ok(needs)
-}
-
-/// The operator of a step, and the columns of the rows that come out of it; `later` are the steps after it.
-fn lower(
-    step: &Step,
-    later: &[Step],
-    compiler: &Compiler<'_>,
-    input: &SourceDef,
-) -> Result<(Arc<dyn Operator>, SchemaRef), Vec<Diagnostic>> {
-    match step {
-        Step::Filter { predicate } => {
-            let filter = Filter::new(compile(predicate, compiler)?.into_type(DataType::Boolean));
-            Ok((Arc::new(filter), compiler.schema().clone()))
-        }
-        Step::Explode { columns } => {
-            let explode = explode(columns, later, compiler)?;
-            let schema = explode.schema().clone();
-            Ok((Arc::new(explode), schema))
-        }
-        Step::Project(projection) => {
-            let project = project(projection, compiler, input)?;
-            let schema = project.schema().clone();
-            Ok((Arc::new(project), schema))
-        }
-    }
-}
-
-fn compile(text: &str, compiler: &Compiler<'_>) -> Result<Expression, Vec<Diagnostic>> {
-    let expr = parse_expr(text).map_err(|e| vec![e])?;
-    compiler.compile(&expr, text, None).map(|(expression, _)| expression)
-}
-
-fn explode(columns: &[Exploded], later: &[Step], compiler: &Compiler<'_>) -> Result<Explode, Vec<Diagnostic>> {
-    let array = |c: &Exploded| -> Result<_, Vec<Diagnostic>> {
-        let expr = rows_of(parse_expr(&c.expr).map_err(|e| vec![e])?);
-        Ok((c.name.clone(), compiler.compile(&expr, &c.expr, None)?.0))
+        targets
     };
-    let arrays = columns.iter().map(array).collect::<Result<Vec<_>, _>>()?;
-    let read = names_in(later)?;
-    let explode = Explode::new(arrays, compiler.schema(), |name| read.contains(name));
-    explode.ok_or_else(|| vec![Diagnostic::new(INTERNAL, "a table function gives no rows")])
-}
-
-fn project(projection: &Projection, compiler: &Compiler<'_>, input: &SourceDef) -> Result<Project, Vec<Diagnostic>> {
-    let column = |c: &ResultColumn| -> Result<_, Vec<Diagnostic>> {
-        let data_type = c.ty.to_arrow().map_err(|name| vec![Diagnostic::new(INTERNAL, name)])?;
-        let expr = compile(&c.expr, compiler)?.into_type(data_type);
-        let of_value = || needs_value(&c.expr, input, compiler.schema());
-        let needs_value = projection.rekeyed && c.key && of_value()?;
-        Ok(Column { name: c.name.clone(), expr, needs_value })
-    };
-    let columns = projection.columns.iter().map(column).collect::<Result<Vec<_>, _>>()?;
-    let headers = projection.headers.as_deref().map(|text| compile(text, compiler)).transpose()?;
-    Ok(Project::new(columns, headers))
+    let entry = to(&nodes[0].id);
+    let wired = operators.into_iter().map(|(operator, id)| Wired { operator, to: to(id) }).collect();
+    Ok((wired, entry, schema))
 }

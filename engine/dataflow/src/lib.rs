@@ -7,9 +7,11 @@
 
 mod arrival;
 mod chunk;
+mod columns;
 mod compiled;
 mod complaint;
 
+mod lower;
 mod operator;
 mod operators;
 mod output;

@@ -22,9 +22,9 @@ use headwater_formats::record::{OutBatch, RawBatch, Reject, Side, TopicPartition
 
 use super::arrival;
 use super::chunk::Chunk;
-use super::compiled::Compiled;
+use super::compiled::{Compiled, Target};
 use super::complaint::{Complaint, ComplaintKind};
-use super::operator::{Context, Emitted, Operator, Pieces, Port};
+use super::operator::{Context, Emitted, Operator, Pieces};
 use super::output::{Output, Unwritten};
 use super::size::{PIECE_BYTES_MAX, bytes_of, piece};
 use headwater_expression::Failure;
@@ -67,7 +67,8 @@ pub enum Command {
 /// One partition of a running query.
 pub struct Task {
     compiled: Compiled,
-    operators: Vec<Box<dyn Operator>>,
+    /// Each with where its rows go.
+    operators: Vec<(Box<dyn Operator>, Vec<Target>)>,
     origin: TopicPartition,
     decoder: RecordDecoder,
     output: Option<Output>,
@@ -89,9 +90,9 @@ pub struct Task {
 /// Some rows and where they go on.
 #[allow(clippy::large_enum_variant, reason = "there is one for thousands of rows: its own size is nothing beside them")]
 enum Left {
-    /// They are to go through the operator with this index and those after it.
-    Rows(Chunk, usize),
-    /// They come out of an operator piece by piece, and then go to the one with this index.
+    /// They are to go there.
+    Rows(Chunk, Target),
+    /// They come out of the operator with this index piece by piece.
     Pieces(Box<dyn Pieces>, usize),
 }
 
@@ -132,7 +133,7 @@ impl Task {
     /// A task for one partition, which has handled nothing.
     pub(super) fn new(
         compiled: Compiled,
-        operators: Vec<Box<dyn Operator>>,
+        operators: Vec<(Box<dyn Operator>, Vec<Target>)>,
         origin: TopicPartition,
         decoder: RecordDecoder,
         output: Option<Output>,
@@ -181,10 +182,11 @@ impl Task {
                 self.commands.extend(stop);
                 return Ok(!self.commands.is_empty());
             }
-            Some(Left::Rows(chunk, at)) => self.rows(chunk, at, now_ms),
+            Some(Left::Rows(chunk, to)) => self.rows(chunk, to, now_ms),
             Some(Left::Pieces(mut pieces, at)) => {
                 if let Some(piece) = pieces.next_piece()? {
-                    self.left.extend([Left::Pieces(pieces, at), Left::Rows(piece, at)]);
+                    self.left.push(Left::Pieces(pieces, at));
+                    self.send(piece, at);
                 }
             }
         }
@@ -204,9 +206,9 @@ impl Task {
         barrier.at += 1;
         match self.operators.get_mut(at) {
             // An expression is computed when its row comes in, so that none fails now.
-            Some(operator) => {
+            Some((operator, _)) => {
                 let emitted = operator.barrier(&mut Context { now_ms, failures: &mut Vec::new() })?;
-                self.emit(emitted, at + 1);
+                self.emit(emitted, at);
             }
             None => {
                 self.barrier = None;
@@ -266,17 +268,20 @@ impl Task {
                 Some(at) => chunk.slice(0, chunk.offsets.values().partition_point(|offset| *offset < at)),
                 None => chunk,
             };
-            self.left.extend((!chunk.is_empty()).then_some(Left::Rows(chunk, 0)));
+            if !chunk.is_empty() {
+                let entry = self.compiled.entry.iter().rev();
+                self.left.extend(entry.map(|to| Left::Rows(chunk.clone(), *to)));
+            }
         }
         self.release();
         Ok(())
     }
 
-    /// Takes rows through the operator at an index, or to the output after the last one. Where they become too much for
+    /// Takes rows through an operator, or out. Where they become too much for
     /// one batch they go in halves; a row that is too much alone is skipped and reported.
-    fn rows(&mut self, chunk: Chunk, at: usize, now_ms: i64) {
-        let chunk = self.first_piece(chunk, at);
-        let attempt = catch_unwind(AssertUnwindSafe(|| self.apply(chunk.clone(), at, now_ms)));
+    fn rows(&mut self, chunk: Chunk, to: Target, now_ms: i64) {
+        let chunk = self.first_piece(chunk, to);
+        let attempt = catch_unwind(AssertUnwindSafe(|| self.apply(chunk.clone(), to, now_ms)));
         let why = match attempt {
             Ok(Ok(())) => return,
             Ok(Err(error)) => error.to_string(),
@@ -291,33 +296,34 @@ impl Task {
             rows => {
                 let half = rows / 2;
                 let second = chunk.slice(half, rows - half);
-                self.left.extend([Left::Rows(second, at), Left::Rows(chunk.slice(0, half), at)]);
+                self.left.extend([Left::Rows(second, to), Left::Rows(chunk.slice(0, half), to)]);
             }
         }
     }
 
     /// As many of the first rows as are worked on at once; the others are left for later.
-    fn first_piece(&mut self, chunk: Chunk, at: usize) -> Chunk {
-        let rows = match self.operators.get(at) {
-            Some(operator) if operator.grows() => match self.growth[at] {
+    fn first_piece(&mut self, chunk: Chunk, to: Target) -> Chunk {
+        let rows = match to {
+            Target::Operator(at, _) if !self.operators[at].0.grows() => chunk.len(),
+            Target::Operator(at, _) => match self.growth[at] {
                 None => FIRST_ROWS,
                 Some(bytes) => (PIECE_BYTES_MAX / bytes.max(1)).max(1),
             },
-            Some(_) => chunk.len(),
-            None if chunk.bytes() > PIECE_BYTES_MAX => piece(chunk.row_bytes(), PIECE_BYTES_MAX),
-            None => chunk.len(),
+            Target::Output if chunk.bytes() > PIECE_BYTES_MAX => piece(chunk.row_bytes(), PIECE_BYTES_MAX),
+            Target::Output => chunk.len(),
         };
         if rows >= chunk.len() {
             return chunk;
         }
-        self.left.push(Left::Rows(chunk.slice(rows, chunk.len() - rows), at));
+        self.left.push(Left::Rows(chunk.slice(rows, chunk.len() - rows), to));
         chunk.slice(0, rows)
     }
 
-    fn apply(&mut self, chunk: Chunk, at: usize, now_ms: i64) -> Result<(), ArrowError> {
-        let Some(operator) = self.operators.get_mut(at) else { return self.put_out(&chunk, now_ms) };
+    fn apply(&mut self, chunk: Chunk, to: Target, now_ms: i64) -> Result<(), ArrowError> {
+        let Target::Operator(at, port) = to else { return self.put_out(&chunk, now_ms) };
+        let operator = &mut self.operators[at].0;
         let (mut failures, offsets) = (Vec::new(), chunk.offsets.clone());
-        let emitted = operator.push(Port(0), chunk, &mut Context { now_ms, failures: &mut failures })?;
+        let emitted = operator.push(port, chunk, &mut Context { now_ms, failures: &mut failures })?;
         if operator.grows() {
             let bytes = match &emitted {
                 Emitted::Nothing => 0,
@@ -330,17 +336,23 @@ impl Task {
         for Failure { row, expr, reason } in failures {
             self.complain(ComplaintKind::Processing, offsets.value(row), Wrong::Expression(expr), reason);
         }
-        self.emit(emitted, at + 1);
+        self.emit(emitted, at);
         Ok(())
     }
 
-    /// Has what came out of an operator go on to the one at an index.
+    /// Has what came out of the operator at an index go on.
     fn emit(&mut self, emitted: Emitted, at: usize) {
         match emitted {
             Emitted::Nothing => {}
-            Emitted::Rows(chunk) => self.left.push(Left::Rows(chunk, at)),
+            Emitted::Rows(chunk) => self.send(chunk, at),
             Emitted::Pieces(pieces) => self.left.push(Left::Pieces(pieces, at)),
         }
+    }
+
+    /// Sends rows of the operator at an index where they go.
+    fn send(&mut self, chunk: Chunk, at: usize) {
+        let to = self.operators[at].1.iter().rev();
+        self.left.extend(to.map(|to| Left::Rows(chunk.clone(), *to)));
     }
 
     fn put_out(&mut self, chunk: &Chunk, now_ms: i64) -> Result<(), ArrowError> {

@@ -73,7 +73,7 @@ impl Command {
     /// What a query has that this program does not know, though it can be read.
     fn newer_part(&self) -> Option<String> {
         let CatalogChange::DefineQuery { query, .. } = &self.change else { return None };
-        let version = query.topology.version;
+        let version = query.topology.version();
         if version > topology::VERSION {
             return Some(format!("a plan of version {version}"));
         }

@@ -100,7 +100,7 @@ impl Engine {
         let Persistent { mut definition, query, span } = planned;
         let source = definition.as_ref().map(|d| Box::new(d.source.clone()));
         let dlq = query.dlq_topic.clone();
-        let input = query.topology.input.topic.clone();
+        let input = query.topology.source().topic.clone();
         let change = CatalogChange::DefineQuery { source, query: Box::new(query), replace };
         dry_run(catalog, &change, span)?;
         self.ensure_processing_log(catalog).await?;
@@ -190,7 +190,7 @@ impl Engine {
         let catalog = self.catalog().await?;
         let Some(query) = catalog.query(id).cloned() else { return Ok(None) };
         let transport = self.transport().clone();
-        let extent = move || transport.admin().extent(&query.topology.input.topic, Isolation::ReadCommitted);
+        let extent = move || transport.admin().extent(&query.topology.source().topic, Isolation::ReadCommitted);
         match blocking(extent).await? {
             Ok(Extent { id, marks }) => Ok(Some(Ends {
                 topic: id.map(|id| id.to_string()),
@@ -224,7 +224,7 @@ impl Engine {
                 "PERSISTENT".to_owned(),
                 words[&query.id].clone(),
                 query.sink().to_owned(),
-                query.topology.output.as_ref().map(|sink| sink.topic.clone()).unwrap_or_default(),
+                query.topology.sink().map(|sink| sink.topic.clone()).unwrap_or_default(),
                 query.statement.clone(),
             ]
         };

@@ -57,7 +57,7 @@ fn unknown(catalog: &Catalog, drop: &ast::DropNamed, name: &str) -> Result<Answe
 /// Who goes on with the function as it was.
 fn kept(catalog: &Catalog, name: &str) -> Vec<String> {
     let calls = |functions: &[crate::definition::FunctionDef]| functions.iter().any(|def| def.involves(name));
-    let queries = catalog.queries().filter(|query| calls(&query.topology.functions)).map(|query| query.id.as_str());
+    let queries = catalog.queries().filter(|query| calls(query.topology.functions())).map(|query| query.id.as_str());
     let others = catalog.functions().filter(|def| calls(&def.functions)).map(|def| def.name.as_str());
     let listed = |what: &str, names: Vec<&str>| match &names[..] {
         [] => None,

@@ -68,7 +68,7 @@ impl Driver {
         status: Arc<QueryStatus>,
         refusals: Arc<Refusals>,
     ) -> Result<Self, TransportError> {
-        let topic: Arc<str> = Arc::from(job.query.topology.input.topic.as_str());
+        let topic: Arc<str> = Arc::from(job.query.topology.source().topic.as_str());
         let goal = match job.until_idle {
             true => Some(Goal::now(transport.as_ref(), &topic)?),
             false => None,

@@ -88,9 +88,9 @@ fn users_of(topic: &str, catalog: &Catalog, name: &str) -> Vec<(String, &'static
     let sources = sources.map(|source| (format!("{} \"{}\"", source.kind.word(), source.name), "is declared over it"));
     let own = catalog.query_behind(name).map(|query| query.id.clone());
     let queries = catalog.queries().filter(|query| own.as_ref() != Some(&query.id)).filter_map(|query| {
-        let writes = query.topology.output.as_ref().is_some_and(|sink| sink.topic == topic);
+        let writes = query.topology.sink().is_some_and(|sink| sink.topic == topic);
         let does = match () {
-            () if query.topology.input.topic == topic => "reads it",
+            () if query.topology.source().topic == topic => "reads it",
             () if writes => "writes it",
             () if query.dlq_topic.as_deref() == Some(topic) => "sends its dead letters to it",
             () => return None,

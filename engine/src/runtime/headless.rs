@@ -150,7 +150,7 @@ fn what_stands(catalog: &Catalog, kind: &ast::StatementKind) -> Option<String> {
 /// Whether the functions that a query was made with are those that there are now.
 fn has_its_functions(query: &QueryDef, catalog: &Catalog) -> bool {
     let stands = |def: &FunctionDef| catalog.function(&def.name).is_some_and(|now| now.means_the_same(def));
-    query.topology.functions.iter().all(stands)
+    query.topology.functions().iter().all(stands)
 }
 
 fn word(kind: ast::SourceKind) -> &'static str {
@@ -167,7 +167,7 @@ fn stages(catalog: &Catalog) -> Vec<Vec<Arc<QueryDef>>> {
     let mut stages = Vec::new();
     while !left.is_empty() {
         let written: BTreeSet<&str> = left.iter().filter_map(|q| topic_of(q)).collect();
-        let ready: Vec<bool> = left.iter().map(|q| !written.contains(q.topology.input.topic.as_str())).collect();
+        let ready: Vec<bool> = left.iter().map(|q| !written.contains(q.topology.source().topic.as_str())).collect();
         if !ready.contains(&true) {
             stages.push(left);
             break;
@@ -181,7 +181,7 @@ fn stages(catalog: &Catalog) -> Vec<Vec<Arc<QueryDef>>> {
 }
 
 fn topic_of(query: &QueryDef) -> Option<&str> {
-    query.topology.output.as_ref().map(|sink| sink.topic.as_str())
+    query.topology.sink().map(|sink| sink.topic.as_str())
 }
 
 #[cfg(test)]

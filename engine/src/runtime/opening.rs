@@ -43,7 +43,7 @@ impl Opening<'_> {
             transactional_id: job.is_exactly_once().then(|| job.transactional_id(partition)),
             nearest_time: true,
             batch_bytes_max,
-            topic: job.query.topology.output.as_ref().map(|sink| sink.topic.as_str().into()),
+            topic: job.query.topology.sink().map(|sink| sink.topic.as_str().into()),
         };
         let mut outbox = Outbox::new(transport.clone(), options(&partitions[0]), refusals.clone(), job.in_threads);
         if job.is_exactly_once() && self.has_open_transactions()? {
@@ -94,6 +94,6 @@ impl Opening<'_> {
 
     /// The topic that is written; empty for none.
     fn output(&self) -> &str {
-        self.job.query.topology.output.as_ref().map_or("", |sink| sink.topic.as_str())
+        self.job.query.topology.sink().map_or("", |sink| sink.topic.as_str())
     }
 }

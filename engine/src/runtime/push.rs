@@ -76,7 +76,7 @@ impl Reader {
         from_earliest: bool,
         progress: &Arc<Progress>,
     ) -> Result<Self, TransportError> {
-        let topic: Arc<str> = Arc::from(push.topology.input.topic.as_str());
+        let topic: Arc<str> = Arc::from(push.topology.source().topic.as_str());
         let lookout = Lookout::new(&topic);
         let mut reader = Self {
             transport: transport.clone(),

@@ -70,7 +70,7 @@ impl Start {
     /// Looks where the group's last commit was. Fails with [`TransportErrorKind::Lost`] when the log does not have that place
     /// any more.
     pub(super) fn find(asked: &Asked<'_>, partitions: &[TopicPartition]) -> Result<Self, TransportError> {
-        let topic = asked.query.topology.input.topic.as_str();
+        let topic = asked.query.topology.source().topic.as_str();
         // The topic's id is asked for before its ends: what is read later is of that topic, or found not to be.
         let extent = asked.admin.extent(topic, Isolation::ReadCommitted)?;
         if let (Some(first), true) = (partitions.first(), is_other(asked.meant, extent.id)) {

@@ -89,12 +89,12 @@ impl QueryDef {
 
     /// Name of the stream it reads.
     pub fn source(&self) -> &str {
-        &self.topology.input.name
+        &self.topology.source().name
     }
 
     /// Name of the stream it writes.
     pub fn sink(&self) -> &str {
-        self.topology.output.as_ref().map_or("", |sink| &sink.name)
+        self.topology.sink().map_or("", |sink| &sink.name)
     }
 
     /// A property as it was when the query was made; empty when it was not kept.

@@ -34,7 +34,7 @@ pub fn check_source(current: &SourceDef, next: &SourceDef) -> Result<(), Refusal
 /// ksqlDB's CREATE OR REPLACE of a query without state.
 pub fn check_query(current: &QueryDef, next: &QueryDef) -> Result<(), Refusal> {
     let refuse = |what: &str| Err(Refusal::Incompatible(current.sink().to_owned(), what.to_owned()));
-    let (input, other) = (&current.topology.input, &next.topology.input);
+    let (input, other) = (current.topology.source(), next.topology.source());
     if (&input.name, &input.topic) != (&other.name, &other.topic) {
         return refuse(&format!("its query reads \"{}\"", input.name));
     }

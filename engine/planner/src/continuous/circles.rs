@@ -15,7 +15,7 @@ pub fn check(
     replaced: Option<&QueryDef>,
     (span, code): (Span, Code),
 ) -> Result<(), Vec<Diagnostic>> {
-    let (input, Some(output)) = (&topology.input, &topology.output) else { return Ok(()) };
+    let (input, Some(output)) = (topology.source(), topology.sink()) else { return Ok(()) };
     if input.topic == output.topic {
         let message = format!("topic \"{}\" would be written by the query that reads it", input.topic);
         let detail = "Each of its records would come back as input, without an end.";
@@ -47,7 +47,7 @@ pub fn check(
 /// The shortest run of queries through which records of one topic come into another.
 fn way_back<'a>(from: &str, to: &str, queries: impl Iterator<Item = &'a QueryDef>) -> Option<Vec<&'a QueryDef>> {
     let mut readers: BTreeMap<&str, Vec<&QueryDef>> = BTreeMap::new();
-    queries.for_each(|query| readers.entry(&query.topology.input.topic).or_default().push(query));
+    queries.for_each(|query| readers.entry(&query.topology.source().topic).or_default().push(query));
     let mut ways = VecDeque::from([(from, Vec::new())]);
     while let Some((topic, way)) = ways.pop_front() {
         if topic == to {
@@ -55,7 +55,7 @@ fn way_back<'a>(from: &str, to: &str, queries: impl Iterator<Item = &'a QueryDef
         }
         // Each topic is looked at once.
         for query in readers.remove(topic).unwrap_or_default() {
-            if let Some(output) = &query.topology.output {
+            if let Some(output) = query.topology.sink() {
                 ways.push_back((&output.topic, way.iter().copied().chain([query]).collect()));
             }
         }

@@ -22,7 +22,7 @@ use headwater_language::config::Settings;
 use headwater_language::definition::FunctionDef;
 use headwater_language::diagnostic::Diagnostic;
 use headwater_language::sql::ast;
-use headwater_language::topology::{Step, Topology};
+use headwater_language::topology::{Action, Topology};
 
 pub use names::Scope;
 pub use sink::{Persistent, THROWS_ON_INVALID_TIME, create_as, insert_select};
@@ -55,7 +55,7 @@ fn called(query: &ast::Query, catalog: &Catalog) -> Vec<FunctionDef> {
 
 /// The state in which a query runs: it knows the functions that the query was planned with.
 pub fn state_of(topology: &Topology, settings: &Settings) -> Result<SessionState, Vec<Diagnostic>> {
-    register(session(settings), &topology.functions)
+    register(session(settings), topology.functions())
 }
 
 /// Plans a push query. Gives every mistake that could be found at once.
@@ -74,12 +74,10 @@ pub fn push(query: &ast::Query, catalog: &Catalog, settings: &Settings) -> Resul
 }
 
 fn topology(query: &ast::Query, catalog: &Catalog, shape: &shape::Shape, result: result::Planned) -> Topology {
-    let filter = result.predicate.map(|predicate| Step::Filter { predicate });
-    let explode = (!result.exploded.is_empty()).then_some(Step::Explode { columns: result.exploded });
-    let steps: Vec<Step> = filter.into_iter().chain(explode).chain([Step::Project(result.projection)]).collect();
-    let functions = called(query, catalog);
-    let version = Topology::version_of(&steps, &functions);
-    Topology { version, input: shape.source.as_ref().clone(), steps, output: None, functions }
+    let filter = result.predicate.map(|predicate| Action::Filter { predicate });
+    let explode = (!result.exploded.is_empty()).then_some(Action::Explode { columns: result.exploded });
+    let actions = filter.into_iter().chain(explode).chain([Action::Project(result.projection)]).collect();
+    Topology::linear(shape.source.as_ref().clone(), actions, called(query, catalog))
 }
 
 /// The sources that a query joins, each with its topic: their partitions must be as many. None where that need not be.

@@ -96,8 +96,7 @@ pub fn create_as(
     // A key that stays keeps its window.
     definition.source.window = shape.source.window.filter(|_| !planned.projection.rekeyed);
     check_built(&shape, &definition.source, create.name.span)?;
-    let mut topology = topology(&create.query, catalog, &shape, planned);
-    topology.output = Some(definition.source.clone());
+    let topology = topology(&create.query, catalog, &shape, planned).into_sink(definition.source.clone());
     let replaced = catalog.query_behind(&create.name).filter(|_| create.or_replace);
     circles::check(&topology, catalog, replaced.map(AsRef::as_ref), (create.name.span, PROPERTY_VALUE))?;
     check_dead_letters(&topology, &properties)?;
@@ -142,8 +141,7 @@ pub fn insert_select(
     }
     let (Some(target), true) = (target, errors.is_empty()) else { return Err(errors) };
     check_built(&shape, &target, insert.target.span)?;
-    let mut topology = topology(&insert.query, catalog, &shape, planned);
-    topology.output = Some(target);
+    let topology = topology(&insert.query, catalog, &shape, planned).into_sink(target);
     circles::check(&topology, catalog, None, (insert.target.span, STREAMING))?;
     check_dead_letters(&topology, &properties)?;
     let query = query_def("INSERTQUERY".to_owned(), text, topology, &properties, settings);
@@ -156,7 +154,7 @@ fn check_dead_letters(topology: &Topology, properties: &QueryProperties) -> Resu
     if let Some(error) = owned(dead, "Take another topic for dead letters.") {
         return Err(vec![error]);
     }
-    let taken = [Some(&topology.input.topic), topology.output.as_ref().map(|sink| &sink.topic)];
+    let taken = [Some(&topology.source().topic), topology.sink().map(|sink| &sink.topic)];
     if !taken.contains(&Some(&dead.value)) {
         return Ok(());
     }

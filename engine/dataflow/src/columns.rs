@@ -1,0 +1,65 @@
+//! Which columns the expressions of a topology name.
+
+use std::collections::BTreeSet;
+
+use arrow::datatypes::SchemaRef;
+use headwater_formats::decode::{ROWOFFSET, ROWTIME, TopicSpec, WINDOWEND, WINDOWSTART};
+use headwater_language::definition::{ColumnRole, SourceDef};
+use headwater_language::diagnostic::Diagnostic;
+use headwater_language::sql::{each_expr, parse_expr};
+use headwater_language::topology::{Action, Node, Projection, Topology};
+
+/// The columns of the input that a topology needs, event time and offset included.
+pub fn referenced(topology: &Topology, spec: &TopicSpec) -> Result<Vec<usize>, Vec<Diagnostic>> {
+    let schema = spec.schema();
+    let mut names: BTreeSet<String> = [ROWTIME, ROWOFFSET].map(str::to_owned).into();
+    if topology.sink().is_some_and(|sink| sink.window.is_some()) {
+        names.extend([WINDOWSTART, WINDOWEND].map(str::to_owned));
+    }
+    names.extend(names_in(topology.nodes())?);
+    Ok((0..schema.fields().len()).filter(|i| names.contains(schema.field(*i).name())).collect())
+}
+
+/// Every name in the expressions of some nodes that may be a column's.
+pub fn names_in(nodes: &[Node]) -> Result<BTreeSet<String>, Vec<Diagnostic>> {
+    let mut names = BTreeSet::new();
+    for text in nodes.iter().flat_map(texts) {
+        let expr = parse_expr(text).map_err(|e| vec![e])?;
+        columns_of(&expr, &mut |name| {
+            names.insert(name.to_owned());
+        });
+    }
+    Ok(names)
+}
+
+fn texts(node: &Node) -> Vec<&str> {
+    match &node.action {
+        Action::Source(_) | Action::Sink(_) => Vec::new(),
+        Action::Filter { predicate } => vec![predicate],
+        Action::Explode { columns } => columns.iter().map(|c| c.expr.as_str()).collect(),
+        Action::Project(Projection { columns, headers, .. }) => {
+            columns.iter().map(|c| c.expr.as_str()).chain(headers.as_deref()).collect()
+        }
+    }
+}
+
+/// Tells every name in an expression that may be a column's.
+fn columns_of(expr: &sqlparser::ast::Expr, tell: &mut dyn FnMut(&str)) {
+    use sqlparser::ast::Expr;
+    each_expr(expr, &mut |expr| match expr {
+        Expr::Identifier(name) => tell(&name.value),
+        Expr::CompoundIdentifier(names) => names.iter().for_each(|name| tell(&name.value)),
+        _ => {}
+    });
+}
+
+/// Whether an expression names a column of the input that is not part of its key: it has a meaning only where there is
+/// a value. Semantics: ksqlDB's of PARTITION BY.
+pub fn needs_value(expr: &str, input: &SourceDef, schema: &SchemaRef) -> Result<bool, Vec<Diagnostic>> {
+    let is_key = |name: &str| input.column(name).is_some_and(|column| column.role == ColumnRole::Key);
+    let mut needs = false;
+    columns_of(&parse_expr(expr).map_err(|e| vec![e])?, &mut |name| {
+        needs |= schema.index_of(name).is_ok() && !is_key(name);
+    });
+    Ok(needs)
+}

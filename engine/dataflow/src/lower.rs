@@ -1,0 +1,70 @@
+//! From the nodes of a topology to operators.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, SchemaRef};
+use headwater_expression::{Compiler, Expression};
+use headwater_functions::rows_of;
+use headwater_language::definition::SourceDef;
+use headwater_language::diagnostic::{Diagnostic, INTERNAL};
+use headwater_language::sql::parse_expr;
+use headwater_language::topology::{Action, Exploded, Node, Projection, ResultColumn};
+
+use super::columns::{names_in, needs_value};
+use super::operator::Operator;
+use super::operators::{Column, Explode, Filter, Project};
+
+/// The operator of a node, and the columns of the rows that come out of it; `later` are the nodes after it.
+pub fn lower(
+    action: &Action,
+    later: &[Node],
+    compiler: &Compiler<'_>,
+    input: &SourceDef,
+) -> Result<Option<(Arc<dyn Operator>, SchemaRef)>, Vec<Diagnostic>> {
+    Ok(match action {
+        Action::Source(_) | Action::Sink(_) => None,
+        Action::Filter { predicate } => {
+            let filter = Filter::new(compile(predicate, compiler)?.into_type(DataType::Boolean));
+            Some((Arc::new(filter), compiler.schema().clone()))
+        }
+        Action::Explode { columns } => {
+            let explode = explode(columns, later, compiler)?;
+            let schema = explode.schema().clone();
+            Some((Arc::new(explode), schema))
+        }
+        Action::Project(projection) => {
+            let project = project(projection, compiler, input)?;
+            let schema = project.schema().clone();
+            Some((Arc::new(project), schema))
+        }
+    })
+}
+
+fn compile(text: &str, compiler: &Compiler<'_>) -> Result<Expression, Vec<Diagnostic>> {
+    let expr = parse_expr(text).map_err(|e| vec![e])?;
+    compiler.compile(&expr, text, None).map(|(expression, _)| expression)
+}
+
+fn explode(columns: &[Exploded], later: &[Node], compiler: &Compiler<'_>) -> Result<Explode, Vec<Diagnostic>> {
+    let array = |c: &Exploded| -> Result<_, Vec<Diagnostic>> {
+        let expr = rows_of(parse_expr(&c.expr).map_err(|e| vec![e])?);
+        Ok((c.name.clone(), compiler.compile(&expr, &c.expr, None)?.0))
+    };
+    let arrays = columns.iter().map(array).collect::<Result<Vec<_>, _>>()?;
+    let read = names_in(later)?;
+    let explode = Explode::new(arrays, compiler.schema(), |name| read.contains(name));
+    explode.ok_or_else(|| vec![Diagnostic::new(INTERNAL, "a table function gives no rows")])
+}
+
+fn project(projection: &Projection, compiler: &Compiler<'_>, input: &SourceDef) -> Result<Project, Vec<Diagnostic>> {
+    let column = |c: &ResultColumn| -> Result<_, Vec<Diagnostic>> {
+        let data_type = c.ty.to_arrow().map_err(|name| vec![Diagnostic::new(INTERNAL, name)])?;
+        let expr = compile(&c.expr, compiler)?.into_type(data_type);
+        let of_value = || needs_value(&c.expr, input, compiler.schema());
+        let needs_value = projection.rekeyed && c.key && of_value()?;
+        Ok(Column { name: c.name.clone(), expr, needs_value })
+    };
+    let columns = projection.columns.iter().map(column).collect::<Result<Vec<_>, _>>()?;
+    let headers = projection.headers.as_deref().map(|text| compile(text, compiler)).transpose()?;
+    Ok(Project::new(columns, headers))
+}
