@@ -16,6 +16,7 @@ mod admin;
 mod columns;
 mod doorbell;
 mod error;
+pub mod faults;
 pub mod kafka;
 mod lost;
 mod member;

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 use clap::builder::PossibleValue;
+use headwater_connectors::transport::faults::{Call, Fault, Plan, Twisted};
 use headwater_connectors::transport::memory::MemoryTransport;
 use headwater_connectors::transport::{Transport, TransportError};
 use headwater_engine::catalog::QueryDef;
@@ -16,8 +17,6 @@ use headwater_engine::{Driver, Engine, Step};
 use parking_lot::Mutex;
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
-
-use super::twisted::{Call, Fault, Plan, Twisted};
 
 /// How queries are driven.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

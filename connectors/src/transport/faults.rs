@@ -8,11 +8,11 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use headwater_connectors::record::{OutBatch, RawBatch, TopicPartition};
-use headwater_connectors::transport::{
+use super::{
     Admin, Doorbell, GroupPlan, Member, MemberEvent, Membership, Position, ReadPlan, Sink, SinkOptions, Source,
     SourceEvent, Transport, TransportError, TransportErrorKind,
 };
+use crate::record::{OutBatch, RawBatch, TopicPartition};
 
 /// A call that can fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
