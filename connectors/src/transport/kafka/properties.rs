@@ -40,6 +40,13 @@ pub(super) enum Role {
     Sink { transactional_id: Option<String>, batch_bytes_max: Option<usize> },
 }
 
+impl Role {
+    /// True of a sink with a transactional id.
+    pub(super) fn is_transactional(&self) -> bool {
+        matches!(self, Self::Sink { transactional_id: Some(_), .. })
+    }
+}
+
 /// Properties of every client. Metrics are not pushed: a broker that Headwater asks for records need not
 /// collect Headwater's. Reconnecting starts quickly, because a first connection must fail or succeed in seconds.
 const COMMON: &[(&str, &str)] = &[
