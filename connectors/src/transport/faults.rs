@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::{
     Admin, Doorbell, GroupPlan, Member, MemberEvent, Membership, Position, ReadPlan, Sink, SinkOptions, Source,
-    SourceEvent, Transport, TransportError, TransportErrorKind,
+    SourceEvent, Transport, TransportError,
 };
 use crate::record::{OutBatch, RawBatch, TopicPartition};
 
@@ -89,7 +89,7 @@ fn twist<T>(
 }
 
 fn failed(call: Call, how: &str) -> TransportError {
-    TransportError { kind: TransportErrorKind::Timeout, message: format!("{call:?}: {how}, as planned"), setting: None }
+    TransportError::timeout(format!("{call:?}: {how}, as planned"))
 }
 
 impl Transport for Twisted {

@@ -6,7 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Position, TransportError, TransportErrorKind};
+use super::{Position, TransportError};
 use crate::record::TopicPartition;
 
 /// What a member of a consumer group wants.
@@ -38,7 +38,7 @@ pub trait Member: Send {
     fn release(&mut self) -> Result<(), TransportError>;
 
     /// Commits the place of each partition under this member's place in the group, outside of any transaction: for
-    /// readers that promise at least once, and where nothing was written. Fails as [`TransportErrorKind::Fenced`] when
+    /// readers that promise at least once, and where nothing was written. Fails as [`TransportErrorKind::Fenced`](super::TransportErrorKind::Fenced) when
     /// the member's place is no longer the group's.
     fn commit(&mut self, offsets: &BTreeMap<TopicPartition, Position>) -> Result<(), TransportError>;
 
@@ -54,7 +54,7 @@ pub trait Member: Send {
     fn refresh(&mut self) -> Result<(), TransportError>;
 
     /// This member's place as it is now, for [`Sink::commit`](super::Sink::commit): that of the latest `Assigned`, until it is released
-    /// or lost. Without one it is a place that every commit refuses as [`TransportErrorKind::Fenced`].
+    /// or lost. Without one it is a place that every commit refuses as [`TransportErrorKind::Fenced`](super::TransportErrorKind::Fenced).
     fn membership(&self) -> Membership;
 }
 
@@ -65,7 +65,7 @@ pub enum MemberEvent {
     Assigned(Vec<TopicPartition>),
     /// All partitions are to be given up. What was done so far may still be committed, then
     /// [`Member::release`] is called; an `Assigned` follows. A group waits for minutes, not for ever: to who is
-    /// later than that a commit says [`TransportErrorKind::Fenced`].
+    /// later than that a commit says [`TransportErrorKind::Fenced`](super::TransportErrorKind::Fenced).
     Revoked,
     /// All partitions are someone else's already: nothing can be committed any more. An `Assigned` follows.
     Lost,
@@ -99,8 +99,7 @@ impl Membership {
     pub(crate) fn place<T: Any>(&self) -> Result<Option<&T>, TransportError> {
         let Some(place) = self.place.as_deref() else { return Ok(None) };
         let message = || format!("the place in group \"{}\" is one of another transport", self.group);
-        let refused = || TransportError { kind: TransportErrorKind::Invalid, message: message(), setting: None };
-        place.downcast_ref().map(Some).ok_or_else(refused)
+        place.downcast_ref().map(Some).ok_or_else(|| TransportError::invalid(message()))
     }
 }
 

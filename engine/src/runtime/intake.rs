@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use headwater_connectors::panic::words;
 use headwater_connectors::transport::{
-    Doorbell, LossCause, Lost, ReadPlan, Source, SourceEvent, Transport, TransportError, TransportErrorKind,
+    Doorbell, LossCause, Lost, ReadPlan, Source, SourceEvent, Transport, TransportError,
 };
 
 /// Events that wait for the query at most.
@@ -132,7 +132,7 @@ impl Intake {
 
     fn open_source(&mut self) -> Result<(), TransportError> {
         let mut opened = self.transport.open_sources(vec![self.plan.clone()])?;
-        self.source = Some(opened.pop().ok_or_else(|| other("the transport opened no source"))?);
+        self.source = Some(opened.pop().ok_or_else(|| TransportError::internal("the transport opened no source"))?);
         Ok(())
     }
 
@@ -158,7 +158,7 @@ impl Ahead {
     fn start(source: Box<dyn Source>, large: usize) -> Result<Self, TransportError> {
         let (sender, events) = sync_channel(WAITING_MAX);
         let thread = std::thread::Builder::new().name("reader".to_owned()).spawn(move || read(source, large, &sender));
-        let thread = thread.map_err(|error| other(&format!("could not start a thread: {error}")))?;
+        let thread = thread.map_err(|error| TransportError::other(format!("could not start a thread: {error}")))?;
         Ok(Self { events: Some(events), thread: Some(thread), heard_at: Instant::now() })
     }
 
@@ -172,14 +172,14 @@ impl Ahead {
             Err(RecvTimeoutError::Timeout) if self.heard_at.elapsed() < SILENT_MAX => {
                 Ok(Sent::Event(Ok(SourceEvent::Idle)))
             }
-            Err(RecvTimeoutError::Timeout) => Err(other("the thread that reads hangs in a call")),
+            Err(RecvTimeoutError::Timeout) => Err(TransportError::other("the thread that reads hangs in a call")),
             Err(RecvTimeoutError::Disconnected) => Err(self.why_ended()),
         }
     }
 
     fn why_ended(&mut self) -> TransportError {
         let Some(Err(panic)) = self.thread.take().map(JoinHandle::join) else { return ended() };
-        other(&format!("reading ran into a fault of ours: {}", words(panic.as_ref())))
+        TransportError::other(format!("reading ran into a fault of ours: {}", words(panic.as_ref())))
     }
 }
 
@@ -210,11 +210,7 @@ fn read(mut source: Box<dyn Source>, large: usize, events: &SyncSender<Sent>) {
 }
 
 fn ended() -> TransportError {
-    other("the thread that reads has ended")
-}
-
-fn other(message: &str) -> TransportError {
-    TransportError { kind: TransportErrorKind::Other, message: message.to_owned(), setting: None }
+    TransportError::other("the thread that reads has ended")
 }
 
 #[cfg(test)]
@@ -225,7 +221,7 @@ mod tests {
 
     use headwater_connectors::record::{OutBatch, RawBatch, TopicPartition, Wanted};
     use headwater_connectors::transport::memory::MemoryTransport;
-    use headwater_connectors::transport::{Isolation, NewTopic, ReadRange, SinkOptions, TopicIds};
+    use headwater_connectors::transport::{Isolation, NewTopic, ReadRange, SinkOptions, TopicIds, TransportErrorKind};
 
     use super::*;
 
@@ -244,7 +240,7 @@ mod tests {
                     self.next += size as i64;
                     Ok(SourceEvent::Batch(batch))
                 }
-                Some(None) => Err(other("broken")),
+                Some(None) => Err(TransportError::other("broken")),
                 None if self.next < 0 => panic!("it was to panic"),
                 None => Ok(SourceEvent::Idle),
             }

@@ -15,7 +15,7 @@ use headwater_connectors::record::{RawBatch, Reject, Side, TopicPartition};
 use headwater_connectors::table::{Progress, spawn_reader};
 use headwater_connectors::transport::{
     Glance, Isolation, LossCause, Lost, ReadPlan, ReadRange, RecordLimits, Source, SourceEvent, Transport,
-    TransportError, TransportErrorKind, Watermarks,
+    TransportError, Watermarks,
 };
 
 use super::lookout::{Lookout, Seen};
@@ -101,7 +101,7 @@ impl Reader {
         if self.lookout.learn(Glance { id: extent.id, partitions }) == Seen::Other {
             return Err(self.recreated().into());
         }
-        let unfit = |e: headwater_connectors::format::FormatError| invalid(&e.to_string());
+        let unfit = |e: headwater_connectors::format::FormatError| TransportError::invalid(e.to_string());
         let placement = Placement { partitions: 1, limits: RecordLimits::default() };
         let mut ranges = Vec::new();
         for (partition, marks) in (0..).zip(&extent.marks) {
@@ -196,8 +196,4 @@ fn reject(complaint: Complaint) -> Reject {
     let reason = format!("{expr}{}", complaint.reason);
     let side = if complaint.reason.starts_with("key: ") { Side::Key } else { Side::Value };
     Reject { origin: complaint.origin, offset: complaint.offset, side, reason }
-}
-
-fn invalid(message: &str) -> TransportError {
-    TransportError { kind: TransportErrorKind::Invalid, message: message.to_owned(), setting: None }
 }

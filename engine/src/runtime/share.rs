@@ -119,8 +119,9 @@ impl Share {
             batch_records_max: BATCH_RECORDS_MAX,
             ids: start.ids.clone(),
         };
-        let task =
-            |p: &TopicPartition| Ok((p.partition, job.compiled.task(p.clone(), placement).map_err(|e| other(&e))?));
+        let task = |p: &TopicPartition| {
+            Ok((p.partition, job.compiled.task(p.clone(), placement).map_err(TransportError::internal)?))
+        };
         let tasks = partitions.iter().map(task).collect::<Result<_, TransportError>>()?;
         let share = Self {
             intake: Intake::open(opening.transport.clone(), plan, job.in_threads.then_some(AHEAD_FROM))?,
@@ -259,7 +260,9 @@ impl Share {
             SourceEvent::Batch(raw) => {
                 self.begin(job, now_ms)?;
                 let task = self.tasks.get_mut(&raw.origin.partition);
-                let task = task.ok_or_else(|| other(&format!("{} was read without being asked for", raw.origin)))?;
+                let task = task.ok_or_else(|| {
+                    TransportError::internal(format!("{} was read without being asked for", raw.origin))
+                })?;
                 clock::at(now_ms, || task.handle(&Event::Records(&raw))).map_err(fault)?;
                 self.current = Some(raw);
                 self.go_on(status, now_ms)?;
@@ -283,7 +286,8 @@ impl Share {
         let begun = self.epoch_bytes;
         loop {
             self.perform_all(raw.origin.partition, Some(&raw), status)?;
-            let task = self.tasks.get_mut(&raw.origin.partition).ok_or_else(|| other(&"a task is gone"))?;
+            let task =
+                self.tasks.get_mut(&raw.origin.partition).ok_or_else(|| TransportError::internal("a task is gone"))?;
             let is_left = clock::at(now_ms, || task.advance()).map_err(fault)?;
             if !is_left {
                 break;
@@ -330,7 +334,7 @@ impl Share {
         self.begin(job, now_ms)?;
         let partitions: Vec<i32> = self.tasks.keys().copied().collect();
         for partition in partitions {
-            let task = self.tasks.get_mut(&partition).ok_or_else(|| other(&"a task is gone"))?;
+            let task = self.tasks.get_mut(&partition).ok_or_else(|| TransportError::internal("a task is gone"))?;
             clock::at(now_ms, || task.handle(&Event::Barrier(epoch))).map_err(fault)?;
             self.perform_all(partition, None, status)?;
         }
@@ -363,7 +367,7 @@ impl Share {
         raw: Option<&RawBatch>,
         status: &QueryStatus,
     ) -> Result<(), TransportError> {
-        let Some(raw) = raw else { return Err(other(&"records came out of no records")) };
+        let Some(raw) = raw else { return Err(TransportError::internal("records came out of no records")) };
         let refused = self.refusals.of(&raw.origin, offsets.values());
         let (batch, offsets) = match refused.is_empty() {
             true => (batch, offsets),
@@ -444,10 +448,5 @@ fn without(
 
 /// An error of our own computing.
 pub(super) fn fault(error: ArrowError) -> TransportError {
-    other(&format!("internal error: {error}"))
-}
-
-/// An error that is no cluster's.
-pub(super) fn other(message: &dyn std::fmt::Display) -> TransportError {
-    TransportError { kind: TransportErrorKind::Other, message: message.to_string(), setting: None }
+    TransportError::internal(error)
 }

@@ -106,7 +106,7 @@ impl KafkaAdmin {
                     self.properties.bootstrap(),
                     SETTLED_TIMEOUT.as_secs()
                 );
-                return Err(TransportError { kind: TransportErrorKind::Timeout, message, setting: None });
+                return Err(TransportError::timeout(message));
             }
             thread::sleep(SETTLED_INTERVAL);
         }
@@ -176,7 +176,7 @@ impl Admin for KafkaAdmin {
         let name = topic.name.as_str();
         let doing = format!("topic \"{name}\" could not be created");
         if !is_legal(name) {
-            return Err(errors::refused(format!("{doing}: {LEGAL_NAMES}")));
+            return Err(TransportError::invalid(format!("{doing}: {LEGAL_NAMES}")));
         }
         let changes = self.changes()?;
         let replication = TopicReplication::Fixed(topic.replicas.unwrap_or(-1));
@@ -200,7 +200,7 @@ impl Admin for KafkaAdmin {
     fn delete_topic(&self, name: &str) -> Result<(), TransportError> {
         let doing = format!("topic \"{name}\" could not be deleted");
         if !is_legal(name) {
-            return Err(errors::unknown_topic(name));
+            return Err(TransportError::unknown_topic(name));
         }
         let changes = self.changes()?;
         let deleted = self.ask_controller(&changes, &doing, name, |patience| {
@@ -214,7 +214,7 @@ impl Admin for KafkaAdmin {
     fn watermarks(&self, topic: &str, isolation: Isolation) -> Result<Vec<Watermarks>, TransportError> {
         // The client that is asked for the ends looks the topic up, so that it knows who leads its partitions now.
         let info = self.on(isolation, |connection| connection.topic(topic))?;
-        let info = info.ok_or_else(|| errors::unknown_topic(topic))?;
+        let info = info.ok_or_else(|| TransportError::unknown_topic(topic))?;
         self.ends(topic, info.partitions, isolation)
     }
 
@@ -226,7 +226,7 @@ impl Admin for KafkaAdmin {
             let info = self.on(isolation, |connection| connection.topic(topic));
             (id.join().expect("asking for an id does not panic"), info)
         });
-        let info = info?.ok_or_else(|| errors::unknown_topic(topic))?;
+        let info = info?.ok_or_else(|| TransportError::unknown_topic(topic))?;
         Ok(Extent { id: id?, marks: self.ends(topic, info.partitions, isolation)? })
     }
 
@@ -257,7 +257,7 @@ impl Admin for KafkaAdmin {
 
     fn topic_settings(&self, topic: &str) -> Result<BTreeMap<String, String>, TransportError> {
         // rdkafka shows a missing topic as one without settings, so it is looked up first.
-        self.topic(topic)?.ok_or_else(|| errors::unknown_topic(topic))?;
+        self.topic(topic)?.ok_or_else(|| TransportError::unknown_topic(topic))?;
         let doing = format!("the settings of topic \"{topic}\" could not be read");
         let changes = self.changes()?;
         let resource = ResourceSpecifier::Topic(topic);

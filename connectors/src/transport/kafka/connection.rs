@@ -62,14 +62,15 @@ fn not_made(properties: &Properties, error: &KafkaError) -> TransportError {
         other => other.to_string(),
     };
     if SHORTAGES.iter().any(|words| reason.contains(words)) {
-        let message = properties.redact(&format!("a client could not be made: {reason}"));
-        return TransportError { kind: TransportErrorKind::Other, message, setting: None };
+        return TransportError::other(properties.redact(&format!("a client could not be made: {reason}")));
     }
-    let kind = TransportErrorKind::Invalid;
     let setting = reason.split(['`', '\'', ' ']).find(|word| word.contains('.') && properties.value(word).is_some());
     let of_mechanism = reason.contains("SASL mechanism").then_some("sasl.mechanisms");
-    let setting = setting.or(of_mechanism).map(Into::into);
-    TransportError { kind, message: properties.redact(&format!("the kafka properties are refused: {reason}")), setting }
+    let refused = TransportError::invalid(properties.redact(&format!("the kafka properties are refused: {reason}")));
+    match setting.or(of_mechanism) {
+        Some(setting) => refused.with_setting(setting),
+        None => refused,
+    }
 }
 
 /// A client that asks for topics and offsets.

@@ -21,7 +21,7 @@ use super::context::Context;
 use super::native::{Inbox, Message};
 use super::properties::{Properties, Role};
 use crate::record::TopicPartition;
-use crate::transport::{Doorbell, TransportError, TransportErrorKind};
+use crate::transport::{Doorbell, TransportError};
 
 /// Longest wait for something to come, after which bells are hung that were brought meanwhile.
 const LOOK: Duration = Duration::from_millis(200);
@@ -280,9 +280,5 @@ fn came(message: &Message<'_>) -> Option<(usize, i64)> {
 }
 
 fn not_started(error: &std::io::Error) -> TransportError {
-    TransportError {
-        kind: TransportErrorKind::Other,
-        message: format!("could not start a thread: {error}"),
-        setting: None,
-    }
+    TransportError::other(format!("could not start a thread: {error}"))
 }

@@ -1,8 +1,6 @@
 //! What librdkafka reports, as [`TransportError`]s: kinds by what the caller should do, messages
 //! with the cause, and the setting to look at.
 
-use std::sync::Arc;
-
 use rdkafka::error::KafkaError;
 use rdkafka::types::RDKafkaErrorCode as Code;
 
@@ -10,14 +8,17 @@ use crate::transport::{TransportError, TransportErrorKind as Kind};
 
 /// An error of a call: `doing` says in a verb phrase what could not be done, such as `topic "t" could not be read`.
 pub(super) fn failed(doing: &str, code: Code) -> TransportError {
-    let kind = kind_of(code);
-    TransportError { kind, message: format!("{doing}: {}", reason_of(code)), setting: setting_of(kind).map(Arc::from) }
+    told(doing, code, &reason_of(code))
 }
 
 /// As [`failed`], with what librdkafka said instead of the words for the code.
 pub(super) fn told(doing: &str, code: Code, reason: &str) -> TransportError {
     let kind = kind_of(code);
-    TransportError { kind, message: format!("{doing}: {reason}"), setting: setting_of(kind).map(Arc::from) }
+    let error = TransportError::new(kind, format!("{doing}: {reason}"));
+    match setting_of(kind) {
+        Some(setting) => error.with_setting(setting),
+        None => error,
+    }
 }
 
 /// As [`failed`], for the errors of rdkafka.
@@ -28,18 +29,8 @@ pub(super) fn call_failed(doing: &str, error: &KafkaError) -> TransportError {
     };
     match code {
         Some(code) => failed(doing, code),
-        None => TransportError { kind: Kind::Other, message: format!("{doing}: {error}"), setting: None },
+        None => TransportError::other(format!("{doing}: {error}")),
     }
-}
-
-/// An argument that is not accepted.
-pub(super) fn refused(message: impl Into<String>) -> TransportError {
-    TransportError { kind: Kind::Invalid, message: message.into(), setting: None }
-}
-
-/// The topic is not there.
-pub(super) fn unknown_topic(name: &str) -> TransportError {
-    TransportError { kind: Kind::UnknownTopic, message: format!("topic \"{name}\" does not exist"), setting: None }
 }
 
 /// What the caller should do about a code.
@@ -199,7 +190,7 @@ pub(super) fn connection_failed(bootstrap: &str, code: Code, reason: &str) -> Tr
         _ => (Kind::Unreachable, "no broker can be reached", "bootstrap.servers"),
     };
     let message = format!("{fact}: {reason} (bootstrap.servers={bootstrap})");
-    TransportError { kind, message, setting: Some(setting.into()) }
+    TransportError::new(kind, message).with_setting(setting)
 }
 
 /// Nothing at all came back within the time of a first connection.
@@ -208,7 +199,7 @@ pub(super) fn connection_timed_out(bootstrap: &str, waited_ms: u128) -> Transpor
         "no broker can be reached: no answer within {waited_ms} ms; is this the address of a Kafka broker? \
          (bootstrap.servers={bootstrap})"
     );
-    TransportError { kind: Kind::Unreachable, message, setting: Some("bootstrap.servers".into()) }
+    TransportError::unreachable(message).with_setting("bootstrap.servers")
 }
 
 /// How librdkafka calls the code with which the embedded broker answers the first request then.

@@ -11,7 +11,7 @@ use rdkafka::error::KafkaError;
 use super::connection::Connection;
 use super::inquiry::id_of;
 use super::{errors, native};
-use crate::transport::{Glance, TransportError, TransportErrorKind};
+use crate::transport::{Glance, TransportError};
 
 /// How old what is told may be. Whoever looks every few seconds sees a change in twice that time at most.
 const AGE_MAX: Duration = Duration::from_secs(2);
@@ -121,8 +121,7 @@ impl Glances {
 
 /// Someone else asks, or has just asked in vain.
 fn later(topic: &str) -> TransportError {
-    let message = format!("topic \"{topic}\" is looked up a little later");
-    TransportError { kind: TransportErrorKind::Timeout, message, setting: None }
+    TransportError::timeout(format!("topic \"{topic}\" is looked up a little later"))
 }
 
 fn glance(described: &native::Described) -> Glance {

@@ -48,7 +48,7 @@ pub(super) fn inquire(properties: &Properties, halted: &Halted) -> Result<Option
 
 /// The id of a topic that exists; `None` from a cluster that gives none.
 pub(super) fn topic_id(connection: &Connection, topic: &str) -> Result<Option<TopicId>, TransportError> {
-    let described = describe(connection, topic)?.ok_or_else(|| errors::unknown_topic(topic))?;
+    let described = describe(connection, topic)?.ok_or_else(|| TransportError::unknown_topic(topic))?;
     Ok(id_of(&described))
 }
 

@@ -86,7 +86,7 @@ impl KafkaMember {
             let found = self.consumer.fetch_metadata(Some(topic), ANSWER_TIMEOUT);
             let code = found.ok().and_then(|found| found.topics().first().and_then(|topic| topic.error()));
             if code.is_some_and(|code| errors::kind_of(code.into()) == TransportErrorKind::UnknownTopic) {
-                return Err(errors::unknown_topic(topic));
+                return Err(TransportError::unknown_topic(topic));
             }
         }
         self.topic_missed_at = None;
@@ -111,7 +111,7 @@ impl Member for KafkaMember {
 
     fn release(&mut self) -> Result<(), TransportError> {
         if !self.watch.seat().release() {
-            return Err(errors::refused(format!(
+            return Err(TransportError::invalid(format!(
                 "nothing is revoked from this member of group \"{}\"",
                 self.plan.group
             )));

@@ -98,7 +98,7 @@ impl Transport for KafkaTransport {
 
     fn join_group(&self, plan: GroupPlan) -> Result<Box<dyn Member>, TransportError> {
         for topic in &plan.topics {
-            self.admin.topic(topic)?.ok_or_else(|| errors::unknown_topic(topic))?;
+            self.admin.topic(topic)?.ok_or_else(|| TransportError::unknown_topic(topic))?;
         }
         Ok(Box::new(KafkaMember::join(&self.properties, plan)?))
     }

@@ -4,7 +4,6 @@ use arrow::array::{Array, AsArray, ListArray};
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::BaseRecord;
 
-use super::errors;
 use crate::record::OutBatch;
 use crate::transport::TransportError;
 
@@ -16,14 +15,14 @@ pub(super) fn check(batch: &OutBatch, partitions: i32, nearest_time: bool) -> Re
     let topic = &batch.topic;
     let outside = |partition: &&i32| !(0..partitions).contains(*partition);
     if let Some(partition) = batch.partitions.as_ref().and_then(|given| given.iter().find(outside)) {
-        return Err(errors::refused(format!(
+        return Err(TransportError::invalid(format!(
             "topic \"{topic}\" has {partitions} partitions and no partition {partition}"
         )));
     }
     let times = batch.timestamps_ms.as_deref().unwrap_or_default();
     if !nearest_time && times.contains(&0) {
         let fact = "a record with the timestamp 0 (1970-01-01T00:00:00.000Z) cannot be written to Kafka by librdkafka";
-        return Err(errors::refused(format!("{fact}: topic \"{topic}\"; the nearest that can is 1")));
+        return Err(TransportError::invalid(format!("{fact}: topic \"{topic}\"; the nearest that can is 1")));
     }
     Ok(())
 }

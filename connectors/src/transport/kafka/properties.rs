@@ -13,7 +13,7 @@ use rdkafka::types::RDKafkaConfRes;
 
 use super::property_names::{ALIASES, NAMES, RESERVED, is_secret};
 use super::setback;
-use crate::transport::{Isolation, TransportError, TransportErrorKind};
+use crate::transport::{Isolation, TransportError};
 
 /// Properties that were checked, with the secrets among them kept apart from every text.
 #[derive(Clone)]
@@ -384,12 +384,13 @@ fn nearest(name: &str) -> Option<&'static str> {
 }
 
 pub(super) fn invalid(setting: &str, message: String) -> TransportError {
-    TransportError { kind: TransportErrorKind::Invalid, message, setting: Some(setting.into()) }
+    TransportError::invalid(message).with_setting(setting)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::transport::TransportErrorKind;
 
     fn check(given: &[(&str, &str)]) -> Result<Properties, TransportError> {
         let bootstrap = [("bootstrap.servers", "127.0.0.1:9092")];

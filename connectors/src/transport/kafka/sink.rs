@@ -77,10 +77,10 @@ impl KafkaSink {
         let doing = format!("topic \"{topic}\" could not be written");
         let metadata = self.producer.call(&doing, |p| p.client().fetch_metadata(Some(topic), ANSWER_TIMEOUT))?;
         let found = metadata.topics().iter().find(|found| found.name() == &**topic);
-        let found = found.ok_or_else(|| errors::unknown_topic(topic))?;
+        let found = found.ok_or_else(|| TransportError::unknown_topic(topic))?;
         if let Some(code) = found.error() {
             return Err(match errors::kind_of(code.into()) {
-                TransportErrorKind::UnknownTopic => errors::unknown_topic(topic),
+                TransportErrorKind::UnknownTopic => TransportError::unknown_topic(topic),
                 _ => errors::failed(&doing, code.into()),
             });
         }
@@ -108,7 +108,7 @@ impl KafkaSink {
             Transaction::Open => "a transaction is open",
             Transaction::Committing => "a commit is under way",
         };
-        Err(errors::refused(format!("{doing}: {why}")))
+        Err(TransportError::invalid(format!("{doing}: {why}")))
     }
 
     /// Adds offsets to the transaction under a place in their group, which the broker checks.
@@ -202,8 +202,7 @@ impl Sink for KafkaSink {
 
 /// A member that waits for the next generation: it may not commit as if there were no members.
 fn not_inside(doing: &str) -> TransportError {
-    let message = format!("{doing}: the member has no place in it now");
-    TransportError { kind: TransportErrorKind::Fenced, message, setting: None }
+    TransportError::fenced(format!("{doing}: the member has no place in it now"))
 }
 
 /// The name of a group in the form that a transaction wants. Only a consumer gives it, so one is made that has
@@ -215,5 +214,5 @@ fn group_metadata(group: &str) -> Result<ConsumerGroupMetadata, TransportError> 
         .set_log_level(RDKafkaLogLevel::Emerg)
         .create()
         .map_err(|error| errors::call_failed(&doing, &error))?;
-    consumer.group_metadata().ok_or_else(|| errors::refused(doing))
+    consumer.group_metadata().ok_or_else(|| TransportError::invalid(doing))
 }

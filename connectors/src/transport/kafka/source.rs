@@ -54,7 +54,7 @@ fn open_client(properties: &Properties, plans: &[ReadPlan]) -> Result<Option<Cli
     let busy: Vec<_> = plans.iter().filter(is_busy).collect();
     let Some(first) = busy.first() else { return Ok(None) };
     if busy.iter().any(|plan| plan.isolation != first.isolation) {
-        return Err(errors::refused("sources that are opened together must have one isolation level"));
+        return Err(TransportError::invalid("sources that are opened together must have one isolation level"));
     }
     let bounded = busy.iter().flat_map(|plan| &plan.ranges).any(|range| range.end.is_some());
     let role = Role::Source { isolation: first.isolation, bounded, sources: busy.len() };
@@ -73,10 +73,10 @@ fn check_partitions(connection: &Connection, plans: &[&ReadPlan]) -> Result<(), 
         *highest = (*highest).max(partition.partition);
     }
     for (topic, highest) in highest {
-        let partitions = connection.partitions(topic)?.ok_or_else(|| errors::unknown_topic(topic))?;
+        let partitions = connection.partitions(topic)?.ok_or_else(|| TransportError::unknown_topic(topic))?;
         if highest >= partitions {
             let fact = format!("topic \"{topic}\" has {partitions} partitions and no partition {highest}");
-            return Err(errors::refused(fact));
+            return Err(TransportError::invalid(fact));
         }
     }
     Ok(())

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Shared;
-use super::cluster::refused;
 use super::group::{MemberId, Place};
 use crate::record::TopicPartition;
 use crate::transport::{GroupPlan, Member, MemberEvent, Membership, Position, TransportError};
@@ -51,7 +50,10 @@ impl Member for MemoryMember {
         let mut cluster = self.cluster.lock();
         // Who lost its session while it was giving up has nothing to give up: it joins again when it asks.
         if cluster.group(&self.plan.group).is_member(self.id) && !cluster.release(&self.plan.group, self.id) {
-            return Err(refused(format!("nothing is revoked from this member of group \"{}\"", self.plan.group)));
+            return Err(TransportError::invalid(format!(
+                "nothing is revoked from this member of group \"{}\"",
+                self.plan.group
+            )));
         }
         self.place = None;
         Ok(())
