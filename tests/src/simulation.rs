@@ -14,7 +14,7 @@ use arrow::array::{Array as _, AsArray as _, BinaryArray, RecordBatch};
 use arrow::datatypes::{Int32Type, Int64Type};
 use futures::TryStreamExt as _;
 use headwater_connectors::record::OutBatch;
-use headwater_connectors::transport::faults::{Call, Fault, Plan, Twisted};
+use headwater_connectors::transport::faults::{Call, Fault, FaultyTransport, Plan};
 use headwater_connectors::transport::memory::MemoryTransport;
 use headwater_connectors::transport::{Membership, Sink, SinkOptions, Transport};
 use headwater_engine::answer::Answer;
@@ -53,7 +53,7 @@ impl Plan for Chaos {
         }
         let one_in = match call {
             Call::Commit => 12,
-            Call::Member | Call::Poll => 200,
+            Call::PollMember | Call::Poll => 200,
             _ => 50,
         };
         let mut chance = self.chance.lock();
@@ -154,7 +154,7 @@ impl World {
         let cluster = self.cluster.process(&format!("process {}", self.started));
         let chance = Mutex::new(StdRng::seed_from_u64(self.seed ^ (self.started as u64 + 1).wrapping_mul(0x9e37_79b9)));
         let plan = Arc::new(Chaos { chance, on: self.faults.clone() });
-        let transport = Arc::new(Twisted::new(Arc::new(cluster.clone()), plan));
+        let transport = Arc::new(FaultyTransport::new(Arc::new(cluster.clone()), plan));
         self.processes.push(Process { cluster, transport, drivers: BTreeMap::new(), silent_until_ms: 0 });
         self.started += 1;
     }

@@ -37,9 +37,7 @@ pub trait Admin: Send + Sync {
 
     /// As [`Self::glance`], but what is told was asked for after this was called, and who comes at the same time waits for one
     /// answer to all.
-    fn glance_now(&self, topic: &str) -> Result<Option<Glance>, TransportError> {
-        self.glance(topic)
-    }
+    fn glance_now(&self, topic: &str) -> Result<Option<Glance>, TransportError>;
 
     /// For each partition given, the first offset whose record's timestamp is at or after the given
     /// time in ms; `None` where there is no such record. Every record before the offset is older.
@@ -62,9 +60,7 @@ pub trait Admin: Send + Sync {
 
     /// What a topic takes of a record. Who writes more than that has its records refused, whole batches at once and
     /// in a transaction everything else with them.
-    fn record_limits(&self, _topic: &str) -> Result<RecordLimits, TransportError> {
-        Ok(RecordLimits::default())
-    }
+    fn record_limits(&self, topic: &str) -> Result<RecordLimits, TransportError>;
 
     /// How many members each of these consumer groups has now; 0 for one that is not there.
     fn group_members(&self, groups: &[String]) -> Result<BTreeMap<String, usize>, TransportError>;
