@@ -6,6 +6,25 @@ use super::{Isolation, Position, TopicId, TransportError};
 use crate::record::TopicPartition;
 
 /// Topics, offsets and settings of a cluster.
+///
+/// ```
+/// use headwater_connectors::transport::memory::MemoryTransport;
+/// use headwater_connectors::transport::{Isolation, NewTopic, Transport, TransportErrorKind};
+///
+/// let cluster = MemoryTransport::new();
+/// let admin = cluster.admin();
+/// let settings = [("retention.ms".to_owned(), "60000".to_owned())].into();
+/// let orders = NewTopic { name: "orders".into(), partitions: 4, replicas: None, settings };
+/// admin.create_topic(&orders)?;
+/// assert_eq!(admin.create_topic(&orders).unwrap_err().kind, TransportErrorKind::TopicExists);
+///
+/// assert_eq!(admin.topic_settings("orders")?["retention.ms"], "60000");
+/// assert_eq!(admin.watermarks("orders", Isolation::ReadCommitted)?.len(), 4);
+///
+/// admin.delete_topic("orders")?;
+/// assert_eq!(admin.topic("orders")?, None);
+/// # Ok::<(), headwater_connectors::transport::TransportError>(())
+/// ```
 pub trait Admin: Send + Sync {
     /// All topics by name, internal ones included.
     fn topics(&self) -> Result<Vec<TopicInfo>, TransportError>;
@@ -13,7 +32,7 @@ pub trait Admin: Send + Sync {
     /// One topic; `None` when it does not exist.
     fn topic(&self, name: &str) -> Result<Option<TopicInfo>, TransportError>;
 
-    /// Creates a topic and waits until it can be read and written; `TopicExists` is told of one that can be.
+    /// Creates a topic and waits until it can be read and written. Fails as `TopicExists` only for a topic that can be.
     fn create_topic(&self, topic: &NewTopic) -> Result<(), TransportError>;
 
     /// Deletes a topic and waits until it is gone.
@@ -30,13 +49,13 @@ pub trait Admin: Send + Sync {
     /// The id of a topic as it is now; `None` from a cluster that gives none.
     fn topic_id(&self, topic: &str) -> Result<Option<TopicId>, TransportError>;
 
-    /// What may change of a topic while it is read; `None` when it does not exist. It may be some seconds old, and is meant
-    /// for those who look every few seconds: all that look at topics of this cluster cost one request together, and of those
-    /// that come at once some are told to look again later, as [`TransportErrorKind::Timeout`](super::TransportErrorKind::Timeout).
+    /// The properties of a topic that may change while it is read; `None` when it does not exist. The answer may be some
+    /// seconds old. Meant for callers that ask every few seconds: one request to the cluster answers all of them, and of
+    /// those that ask at the same time some must ask again later, which is reported as [`TransportErrorKind::Timeout`](super::TransportErrorKind::Timeout).
     fn glance(&self, topic: &str) -> Result<Option<Glance>, TransportError>;
 
-    /// As [`Self::glance`], but what is told was asked for after this was called, and who comes at the same time waits for one
-    /// answer to all.
+    /// As [`Self::glance`], but the answer is requested after this call begins. Concurrent callers wait for one answer
+    /// together.
     fn glance_now(&self, topic: &str) -> Result<Option<Glance>, TransportError>;
 
     /// For each partition given, the first offset whose record's timestamp is at or after the given
@@ -58,11 +77,11 @@ pub trait Admin: Send + Sync {
         partitions: &[TopicPartition],
     ) -> Result<BTreeMap<TopicPartition, Option<Position>>, TransportError>;
 
-    /// What a topic takes of a record. Who writes more than that has its records refused, whole batches at once and
-    /// in a transaction everything else with them.
+    /// The limits of a topic for its records. A record beyond them is refused, and with it the whole batch and, in a
+    /// transaction, everything else.
     fn record_limits(&self, topic: &str) -> Result<RecordLimits, TransportError>;
 
-    /// How many members each of these consumer groups has now; 0 for one that is not there.
+    /// How many members each of these consumer groups has now; 0 for one that does not exist.
     fn group_members(&self, groups: &[String]) -> Result<BTreeMap<String, usize>, TransportError>;
 }
 
@@ -77,23 +96,23 @@ pub struct TopicInfo {
     pub replicas: i32,
 }
 
-/// What a topic takes of a record; `None` for no limit that is known.
+/// The limits of a topic for its records; `None` where no limit is known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RecordLimits {
-    /// Most bytes of key, value and headers together. Not known of records that are compressed on their way.
+    /// Maximum size in bytes of key, value and headers together. Unknown where records are compressed when sent.
     pub bytes_max: Option<usize>,
-    /// Most bytes of records that may be written at once, before they are compressed, for the topic to take them whatever
-    /// they are compressed to.
+    /// Maximum size in bytes of a batch of records before compression, such that the topic accepts it however well it
+    /// compresses.
     pub batch_bytes_max: Option<usize>,
-    /// How far its timestamp may be ahead of the present, in ms.
+    /// How far a timestamp may be in the future, in ms.
     pub ahead_ms_max: Option<i64>,
-    /// How far its timestamp may be behind the present, in ms.
+    /// How far a timestamp may be in the past, in ms.
     pub behind_ms_max: Option<i64>,
     /// Records without a key are refused: the topic is compacted.
     pub needs_key: bool,
 }
 
-/// A topic to be made.
+/// A topic to be created.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewTopic {
     /// Its name.
@@ -124,7 +143,7 @@ pub struct Extent {
     pub marks: Vec<Watermarks>,
 }
 
-/// What may change of a topic while it is read.
+/// The properties of a topic that may change while it is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Glance {
     /// The topic's id; `None` of a cluster that gives none.

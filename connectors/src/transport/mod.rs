@@ -47,17 +47,17 @@ pub trait Transport: Send + Sync + fmt::Debug {
     fn admin(&self) -> &dyn Admin;
 
     /// Opens one source for each plan. The sources share one connection to each broker and may be
-    /// driven by different threads. A topic or partition that does not exist is told here or by the first
-    /// poll; plans whose ranges are all empty ask nobody.
+    /// driven by different threads. A topic or partition that does not exist is reported here or by the first
+    /// poll. Plans whose ranges are all empty send no request.
     fn open_sources(&self, plans: Vec<ReadPlan>) -> Result<Vec<Box<dyn Source>>, TransportError>;
 
-    /// Hangs a bell at the next offset to read of each partition. What a reader of committed records would see there, or
-    /// could not see any more, rings it.
+    /// Opens a doorbell at the next offset to read of each partition. It rings when a reader of committed records would
+    /// find something there, or when the log no longer reaches that offset.
     fn doorbell(&self, places: &BTreeMap<TopicPartition, i64>) -> Result<Box<dyn Doorbell>, TransportError>;
 
-    /// Joins a consumer group, which shares the partitions of its topics out among its members. Who has a
-    /// partition reads it through a source of its own; the group only says whose it is. A topic that does not
-    /// exist is told here; the first partitions come by [`Member::poll`].
+    /// Joins a consumer group, which assigns the partitions of its topics to its members. A member reads its partitions
+    /// through sources of its own; the group only says which they are. A topic that does not exist is reported here;
+    /// the first partitions are returned by [`Member::poll`].
     fn join_group(&self, plan: GroupPlan) -> Result<Box<dyn Member>, TransportError>;
 
     /// Opens a sink.

@@ -179,7 +179,7 @@ impl Ahead {
 
     fn why_ended(&mut self) -> TransportError {
         let Some(Err(panic)) = self.thread.take().map(JoinHandle::join) else { return ended() };
-        TransportError::other(format!("reading ran into a fault of ours: {}", words(panic.as_ref())))
+        TransportError::other(format!("internal error while reading: {}", words(panic.as_ref())))
     }
 }
 
@@ -340,7 +340,7 @@ mod tests {
         let mut intake = of(source, Some(10));
         intake.poll(Duration::from_secs(5)).expect("the first batch");
         let error = intake.poll(Duration::from_secs(5)).expect_err("a panic");
-        assert_eq!(error.message, "reading ran into a fault of ours: it was to panic");
+        assert_eq!(error.message, "internal error while reading: it was to panic");
     }
 
     #[test]

@@ -427,7 +427,7 @@ fn silent() -> TransportError {
 }
 
 fn ended() -> TransportError {
-    TransportError::other("the thread that writes ran into a fault of ours")
+    TransportError::internal("the thread that writes has ended")
 }
 
 #[cfg(test)]

@@ -84,7 +84,7 @@ impl KafkaAdmin {
         lazily(&self.changes, || connection::open(&self.properties, &Role::Admin).map(|(client, _)| client))
     }
 
-    /// Asks whoever is the controller about a topic.
+    /// Sends a request about a topic to the current controller.
     fn ask_controller<T>(
         &self,
         changes: &AdminClient<Context>,
@@ -102,7 +102,7 @@ impl KafkaAdmin {
         while !settled()? {
             if begun.elapsed() > SETTLED_TIMEOUT {
                 let message = format!(
-                    "{doing}: {} did not do it within {} s",
+                    "{doing}: {} did not complete it within {} s",
                     self.properties.bootstrap(),
                     SETTLED_TIMEOUT.as_secs()
                 );
@@ -312,7 +312,7 @@ impl Admin for KafkaAdmin {
     }
 }
 
-/// What a later attempt is told as `sign` was done by the one before it, which had no answer.
+/// When a later attempt fails as `sign`, the one before it, which had no answer, succeeded.
 fn of_attempt(patience: Duration, results: Vec<TopicResult>, sign: Code) -> Vec<TopicResult> {
     let judge = |result| match result {
         Err((name, code)) if code == sign && patience > PATIENCE => Ok(name),

@@ -1,5 +1,5 @@
 //! One client and one thread that wait for the logs of many queries to go on: a thread that reads a little of what comes
-//! and tells those whom it concerns.
+//! and rings the doorbells concerned.
 //!
 //! ```text
 //! hang (place of each partition) ─→ thread: the lowest place of each is read on ─→ ring whoever is behind what came
@@ -273,7 +273,7 @@ fn came(message: &Message<'_>) -> Option<(usize, i64)> {
     let beyond = match message.error() {
         None => message.offset() + 1,
         Some(Code::PartitionEOF) => message.offset(),
-        // Whoever waits finds out what is amiss.
+        // The source that is opened then reports what is wrong.
         Some(_) => i64::MAX,
     };
     Some((message.index()?, beyond))

@@ -157,7 +157,7 @@ pub(super) fn as_reason(words: &str) -> String {
     letters.next().map(|first| first.to_lowercase().chain(letters).collect()).unwrap_or_default()
 }
 
-/// The code that fits the words: a handshake that breaks while it is read is told as a broken connection.
+/// The code that fits the message: a handshake that fails during a read is reported as a broken connection.
 pub(super) fn true_code(code: Code, reason: &str) -> Code {
     if code != Code::BrokerTransportFailure {
         code
@@ -170,7 +170,7 @@ pub(super) fn true_code(code: Code, reason: &str) -> Code {
     }
 }
 
-/// A connection that does not come about, from what librdkafka's error callback said.
+/// A connection that could not be established, from what librdkafka's error callback reported.
 pub(super) fn connection_failed(bootstrap: &str, code: Code, reason: &str) -> TransportError {
     let reason = trimmed(reason);
     // With TLS 1.3 the broker looks at our certificate after the handshake: its alert comes as a failed read.
@@ -179,10 +179,12 @@ pub(super) fn connection_failed(bootstrap: &str, code: Code, reason: &str) -> Tr
         Kind::Authentication => {
             (Kind::Authentication, "the broker does not accept the credentials", login_setting(&reason))
         }
-        Kind::Tls => (Kind::Tls, "TLS does not come about", tls_setting(&reason)),
-        _ if reason.contains(TOO_MANY_CONNECTIONS) => {
-            (Kind::Unreachable, "the broker refuses the connection: it has as many as it takes", "bootstrap.servers")
-        }
+        Kind::Tls => (Kind::Tls, "TLS handshake failed", tls_setting(&reason)),
+        _ if reason.contains(TOO_MANY_CONNECTIONS) => (
+            Kind::Unreachable,
+            "the broker refused the connection: it has reached its limit of connections",
+            "bootstrap.servers",
+        ),
         _ if closed_by_peer(&reason) => {
             let fact = "the broker closed the connection during the first requests: it may expect TLS or SASL";
             (Kind::Unreachable, fact, "security.protocol")
@@ -226,7 +228,7 @@ fn tls_setting(reason: &str) -> &'static str {
     }
 }
 
-/// Without "(after 3ms in state CONNECT)", which differs from try to try and tells a user nothing.
+/// Without "(after 3ms in state CONNECT)", which differs from attempt to attempt and says nothing to a user.
 fn trimmed(reason: &str) -> String {
     reason.rsplit_once(" (after ").map_or(reason, |(head, _)| head).to_owned()
 }
@@ -271,7 +273,7 @@ mod tests {
                       due to broker version < 0.10 (see api.version.request configuration) (after 1ms in state APIVERSION_QUERY)";
         let error = connection_failed("127.0.0.1:1", Code::BrokerTransportFailure, reason);
         assert_eq!((error.kind, error.setting.as_deref()), (Kind::Unreachable, Some("bootstrap.servers")));
-        assert!(error.message.contains("as many as it takes") && !error.message.contains("TLS"), "{}", error.message);
+        assert!(error.message.contains("limit of connections") && !error.message.contains("TLS"), "{}", error.message);
 
         let reason = "ssl://127.0.0.1:1/bootstrap: Receive failed: error:0A000412:SSL routines::ssl/tls alert bad \
                       certificate: SSL alert number 42";

@@ -1,7 +1,7 @@
 //! What became of offsets that the broker does not give out: a client of its own asks for the ends of the log and for the
 //! topic's id, when a range cannot go on and never before.
 //!
-//! Apart because it is rare, and because it is the one place that tells a log that begins later from one that ends earlier
+//! Apart because it is rare, and because it is the one place that distinguishes a log that starts later from one that ends earlier
 //! and from another topic's.
 
 use rdkafka::consumer::Consumer;

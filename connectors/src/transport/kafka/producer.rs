@@ -29,8 +29,8 @@ pub(super) const POLL_INTERVAL: Duration = Duration::from_millis(1);
 /// Longest single wait of a flush, so that what came back is served meanwhile.
 const FLUSH_WAIT_MAX: Duration = Duration::from_millis(10);
 
-/// Questions until a connection stays: who answers the first is known by its address alone, and is connected to once more
-/// when the answer has told which broker it is.
+/// Requests until a connection stays: the first is answered by a broker known by its address alone, to which another
+/// connection is opened once the answer says which broker it is.
 const CONNECTING_QUESTIONS: usize = 2;
 
 /// How long a connection is waited for before the transactional id is taken.
@@ -42,7 +42,7 @@ const SERVED_MAX: usize = 64;
 /// How long acknowledgements are waited for before librdkafka is to say what keeps them.
 const QUIET_MAX: Duration = Duration::from_secs(1);
 
-/// How long the cause of a failure is waited for that was told without one.
+/// How long to wait for the cause of a failure that was reported without one.
 const CAUSE_MAX: Duration = Duration::from_secs(1);
 
 /// A client that writes.
@@ -79,7 +79,7 @@ impl Producer {
             return Ok(());
         }
         self.connect(topic);
-        self.call("the transactional id could not be taken", |p| p.init_transactions(ANSWER_TIMEOUT))
+        self.call("could not acquire the transactional id", |p| p.init_transactions(ANSWER_TIMEOUT))
     }
 
     /// Begins with another client where this one would number its records other than the broker expects: librdkafka (2.12) counts
@@ -215,7 +215,7 @@ impl Producer {
     }
 
     /// A record could not be queued. One that failed before it may have ended the transaction, and is the true cause: it is
-    /// told a moment after librdkafka knows of it.
+    /// reported a moment after librdkafka knows of it.
     fn not_queued(&self, topic: &str, error: &KafkaError) -> TransportError {
         let begun = Instant::now();
         while self.role.is_transactional() && !self.watch.knows_cause() && begun.elapsed() < CAUSE_MAX {
@@ -295,7 +295,7 @@ impl Producer {
     }
 }
 
-/// librdkafka is told the same by a broker for both causes, and names one of them.
+/// A broker reports the same error for both causes, and librdkafka names one of them.
 fn given_up(mut error: TransportError) -> TransportError {
     if error.kind == TransportErrorKind::Fenced {
         error.message.push_str(", or the transaction took longer than transaction.timeout.ms");

@@ -1,7 +1,7 @@
 //! The properties a user gives and those each kind of client needs beside them.
 //!
 //! librdkafka itself says what is a property and which values it takes; here unknown names get the
-//! nearest known one, several mistakes are told together, and secrets are kept out of every text.
+//! nearest known one, several mistakes are reported together, and secrets are kept out of every text.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -205,7 +205,7 @@ impl Properties {
         config
     }
 
-    /// Connections that a broker closed are told in lines of level `Info` and nowhere else.
+    /// Connections that a broker closed are reported in log lines of level `Info` and nowhere else.
     fn log_level(&self, role: &Role) -> RDKafkaLogLevel {
         match role {
             Role::Admin => RDKafkaLogLevel::Emerg,
@@ -351,7 +351,7 @@ fn complaint(name: &str, value: &str) -> Option<(String, String)> {
     let why = if name == "isolation.level" {
         "\"isolation.level\" is set by Headwater itself: say --set isolation.level=read_uncommitted".to_owned()
     } else if RESERVED.contains(&name) {
-        format!("\"{name}\" is set by Headwater itself and cannot be given")
+        format!("\"{name}\" is set by Headwater itself and cannot be changed")
     } else {
         refusal(name, value)?
     };

@@ -90,7 +90,7 @@ impl KafkaSink {
         Ok(partitions)
     }
 
-    /// Has the name of a group in the form that a transaction wants.
+    /// Makes sure that there is metadata of a group, in the form that a transaction takes.
     fn name_group(&mut self, group: &str) -> Result<(), TransportError> {
         if !self.groups.contains_key(group) {
             self.groups.insert(group.to_owned(), group_metadata(group)?);
@@ -105,8 +105,8 @@ impl KafkaSink {
         let why = match self.transaction {
             Transaction::Never => "the sink has no transactional id",
             Transaction::None => "no transaction was begun",
-            Transaction::Open => "a transaction is open",
-            Transaction::Committing => "a commit is under way",
+            Transaction::Open => "a transaction is already open",
+            Transaction::Committing => "a commit is in progress",
         };
         Err(TransportError::invalid(format!("{doing}: {why}")))
     }
@@ -173,7 +173,7 @@ impl Sink for KafkaSink {
         offsets: &BTreeMap<TopicPartition, Position>,
         timeout: Duration,
     ) -> Result<(), TransportError> {
-        self.must_be(&[Transaction::Open, Transaction::Committing], "there is nothing to commit")?;
+        self.must_be(&[Transaction::Open, Transaction::Committing], "cannot commit")?;
         let begun = Instant::now();
         let left = || timeout.saturating_sub(begun.elapsed()).max(POLL_INTERVAL);
         if self.transaction == Transaction::Open {
@@ -187,10 +187,10 @@ impl Sink for KafkaSink {
     }
 
     fn abort(&mut self, timeout: Duration) -> Result<(), TransportError> {
-        self.must_be(&[Transaction::Open, Transaction::Committing], "there is nothing to abort")?;
+        self.must_be(&[Transaction::Open, Transaction::Committing], "cannot abort")?;
         if self.producer.is_out_of_step() && !self.producer.is_given_up() {
-            // librdkafka (2.12) may wait without an end for records behind one that was refused. Whoever takes the id next ends
-            // the transaction. One that lost the id to a new owner does not take it back.
+            // librdkafka (2.12) may wait forever for records behind one that was refused. The next owner of the id ends the
+            // transaction. A sink that lost the id to a new owner does not take it back.
             self.renew()?;
         } else {
             self.producer.abort(timeout)?;
@@ -200,15 +200,15 @@ impl Sink for KafkaSink {
     }
 }
 
-/// A member that waits for the next generation: it may not commit as if there were no members.
+/// A member that waits for the next generation may not commit as if the group had no members.
 fn not_inside(doing: &str) -> TransportError {
-    TransportError::fenced(format!("{doing}: the member has no place in it now"))
+    TransportError::fenced(format!("{doing}: the member is not part of its current generation"))
 }
 
-/// The name of a group in the form that a transaction wants. Only a consumer gives it, so one is made that has
-/// no broker and never connects.
+/// The metadata of a group without members, in the form that a transaction takes. Only a consumer returns it, so one is
+/// created that has no broker and never connects.
 fn group_metadata(group: &str) -> Result<ConsumerGroupMetadata, TransportError> {
-    let doing = format!("group \"{group}\" could not be named");
+    let doing = format!("could not create the metadata of group \"{group}\"");
     let consumer: BaseConsumer = ClientConfig::new()
         .set("group.id", group)
         .set_log_level(RDKafkaLogLevel::Emerg)

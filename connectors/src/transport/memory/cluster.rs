@@ -122,7 +122,7 @@ impl Cluster {
     /// Makes a topic.
     pub(super) fn create(&mut self, new: &NewTopic) -> Result<(), TransportError> {
         if self.topics.contains_key(&new.name) {
-            let fact = format!("topic \"{}\" exists already", new.name);
+            let fact = format!("topic \"{}\" already exists", new.name);
             return Err(TransportError::new(TransportErrorKind::TopicExists, fact));
         }
         let partitions = usize::try_from(new.partitions).ok().filter(|partitions| *partitions > 0);
@@ -157,7 +157,7 @@ impl Cluster {
         self.group(group).forget_offsets();
     }
 
-    /// A group is shared out anew when there are partitions that it does not know of.
+    /// Begins a rebalance when there are partitions that the group does not know of.
     pub(super) fn refresh(&mut self, group: &str) {
         let partitions = |topic: &str| self.topics.get(topic).map_or(0, |topic| topic.info.partitions);
         if let Some(group) = self.groups.get_mut(group) {
@@ -244,7 +244,7 @@ impl Cluster {
         let id = self.transactions_begun + 1;
         let owner = self.owner(claim)?;
         if owner.open.is_some() {
-            return Err(TransportError::invalid("a transaction cannot begin: a transaction is open"));
+            return Err(TransportError::invalid("a transaction cannot begin: a transaction is already open"));
         }
         owner.open = Some(Transaction { id, written: BTreeSet::new() });
         self.transactions_begun = id;
@@ -353,7 +353,7 @@ impl Cluster {
             Some(None) => false,
             Some(Some(place)) => offsets.is_empty() || self.group(membership.group()).is_current(*place),
         };
-        let fact = || format!("the member's place in group \"{}\" is someone else's by now", membership.group());
+        let fact = || format!("the member is not part of the current generation of group \"{}\"", membership.group());
         current.then_some(()).ok_or_else(|| TransportError::fenced(fact()))
     }
 
@@ -379,7 +379,7 @@ impl Cluster {
         match owner.epoch == claim.epoch {
             true => Ok(owner),
             false => {
-                let fact = format!("transactional id \"{}\" was taken by someone else", claim.transactional_id);
+                let fact = format!("transactional id \"{}\" was acquired by another process", claim.transactional_id);
                 Err(TransportError::fenced(fact))
             }
         }

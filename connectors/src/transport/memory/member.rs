@@ -9,7 +9,7 @@ use super::group::{MemberId, Place};
 use crate::record::TopicPartition;
 use crate::transport::{GroupPlan, Member, MemberEvent, Membership, Position, TransportError};
 
-/// A member. The cluster says what it is to be told; what it has been told is kept here, so that one whose
+/// A member. The cluster keeps its next event; what it has seen is kept here, so that one whose
 /// session ended still believes in its place until it asks.
 pub(super) struct MemoryMember {
     cluster: Shared,
@@ -48,10 +48,10 @@ impl Member for MemoryMember {
 
     fn release(&mut self) -> Result<(), TransportError> {
         let mut cluster = self.cluster.lock();
-        // Who lost its session while it was giving up has nothing to give up: it joins again when it asks.
+        // A member that lost its session while releasing has nothing to release: it joins again at its next poll.
         if cluster.group(&self.plan.group).is_member(self.id) && !cluster.release(&self.plan.group, self.id) {
             return Err(TransportError::invalid(format!(
-                "nothing is revoked from this member of group \"{}\"",
+                "no partitions are revoked from this member of group \"{}\"",
                 self.plan.group
             )));
         }

@@ -20,7 +20,7 @@ pub(in crate::transport::kafka) struct Described {
     pub partitions: usize,
 }
 
-/// Asks the cluster for topics by their names, which differ: what each is, or why that is not told.
+/// Describes topics by their names, which must differ; each is described, or has an error of its own.
 pub(in crate::transport::kafka) fn describe(
     client: &Client<Context>,
     topics: &[&str],

@@ -35,7 +35,7 @@ impl Message<'_> {
         self.index
     }
 
-    /// What happened, when this is no record.
+    /// The error code of an event; `None` for a record.
     pub(in crate::transport::kafka) fn error(&self) -> Option<RDKafkaErrorCode> {
         let code = self.raw().err;
         (code != RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR).then(|| code.into())

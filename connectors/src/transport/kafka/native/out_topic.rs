@@ -11,7 +11,7 @@ use rdkafka_sys as sys;
 use super::last_error;
 use crate::transport::kafka::context::Context;
 
-/// The partition that stands for the choice of the client's partitioner (`RD_KAFKA_PARTITION_UA`).
+/// The partition number that leaves the choice to the client's partitioner (`RD_KAFKA_PARTITION_UA`).
 const PARTITIONER: i32 = -1;
 
 /// A topic that is written to by its handle.
@@ -26,7 +26,7 @@ unsafe impl Send for OutTopic {}
 unsafe impl Sync for OutTopic {}
 
 impl OutTopic {
-    /// The handle of a topic. Fails when the name is none.
+    /// The handle of a topic. Fails when the name is not valid.
     pub(in crate::transport::kafka) fn new(
         producer: &Arc<BaseProducer<Context>>,
         name: &str,
