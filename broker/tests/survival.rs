@@ -1,8 +1,7 @@
 //! What survives when a broker ends, by a shutdown or by kill -9, and how a second process finds the broker of a
 //! folder.
 //!
-//! Separate because these tests start other processes: this test's own executable, which runs a broker if its
-//! environment says so.
+//! Apart because these start other processes: `lone_broker`, which is a broker and nothing else.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -25,20 +24,9 @@ use rdkafka::{Offset, TopicPartitionList};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
-const FOLDER: &str = "HEADWATER_TEST_FOLDER";
-const LISTEN: &str = "HEADWATER_TEST_LISTEN";
+/// The program that is a broker.
+const LONE_BROKER: &str = env!("CARGO_BIN_EXE_lone_broker");
 const PATIENCE: Duration = Duration::from_secs(60);
-
-/// Not a test by itself: this is the other process of the tests below.
-#[test]
-fn broker_process() {
-    let (Ok(folder), Ok(listen)) = (std::env::var(FOLDER), std::env::var(LISTEN)) else { return };
-    Runtime::new().expect("a runtime").block_on(async {
-        let config = Config { listen: listen.parse().expect("an address"), ..Config::in_folder(folder) };
-        let _broker = Broker::start(config).await.expect("starts");
-        std::future::pending::<()>().await;
-    });
-}
 
 /// A broker in another process, killed when this is dropped.
 struct Process {
@@ -47,19 +35,18 @@ struct Process {
 
 impl Process {
     fn start(folder: &Path, listen: SocketAddr) -> Process {
-        Process::start_by(Command::new(std::env::current_exe().expect("a path")), folder, listen)
+        Process::start_by(Command::new(LONE_BROKER), folder, listen)
     }
 
     /// A process with this limit of open files and sockets.
     fn start_with_open_files(limit: usize, folder: &Path, listen: SocketAddr) -> Process {
         let mut shell = Command::new("sh");
-        let own = std::env::current_exe().expect("a path");
-        shell.arg("-c").arg(format!("ulimit -n {limit} && exec \"$0\" \"$@\"")).arg(own);
+        shell.arg("-c").arg(format!("ulimit -n {limit} && exec \"$0\" \"$@\"")).arg(LONE_BROKER);
         Process::start_by(shell, folder, listen)
     }
 
     fn start_by(mut command: Command, folder: &Path, listen: SocketAddr) -> Process {
-        command.args(["--exact", "broker_process", "--nocapture"]).env(FOLDER, folder).env(LISTEN, listen.to_string());
+        command.arg(folder).arg(listen.to_string());
         let child = command.stdout(Stdio::null()).spawn().expect("starts");
         let begin = Instant::now();
         while running_broker(folder) != Some(listen) {

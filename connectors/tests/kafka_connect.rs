@@ -68,7 +68,7 @@ fn a_server_that_closes_the_connection() {
 fn tls_to_a_server_without_it() {
     let address = server(Some(b"HTTP/1.1 400 Bad Request\r\n\r\n")).to_string();
     let properties = [("bootstrap.servers", address.as_str()), ("security.protocol", "ssl")];
-    check(&properties, TransportErrorKind::Tls, "security.protocol", "TLS does not come about");
+    check(&properties, TransportErrorKind::Tls, "security.protocol", "TLS handshake failed");
 }
 
 #[test]

@@ -252,7 +252,8 @@ mod tests {
     #[test]
     fn any_text_is_taken() {
         for text in ["", "é", "'", "`", "${", ".", "a.", "日本", "(((", "-- ", "SELECT ..", "WITH ("] {
-            complete(text, &names());
+            let found = complete(text, &names());
+            assert!(text.is_char_boundary(found.0), "{text}: words replace what begins at {}", found.0);
         }
     }
 }

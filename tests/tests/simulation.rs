@@ -1,21 +1,61 @@
 //! Goal: whatever fails and whoever dies, each row is written once and in order. Method: simulations of the whole engine
-//! on a cluster in memory from a few seeds; `simulate` runs a thousand.
+//! on a cluster in memory from a few seeds; `simulate` runs a thousand. And the simulations are tested themselves: every
+//! call fails in every way, a seed is a run, and rows that are doubled are seen.
 
-use headwater_tests::simulation::{self, Guarantee};
+use std::collections::BTreeMap;
+
+use headwater_tests::simulation::{Guarantee, Outcome, Simulation, Threads};
 
 /// Seeds of every run of the tests.
 const SEEDS: u64 = 40;
+/// Seeds that are run twice, and seeds that are run with threads.
+const SEEDS_TWICE: u64 = 5;
+const SEEDS_IN_THREADS: u64 = 10;
+
+/// Runs some seeds, of which none may fail.
+async fn run(seeds: u64, threads: Threads) -> Vec<Outcome> {
+    let (mut outcomes, mut failures) = (Vec::new(), Vec::new());
+    for seed in 0..seeds {
+        let outcome = Simulation { seed, guarantee: Guarantee::ExactlyOnce, threads }.run().await;
+        failures.extend(outcome.result.as_ref().err().map(|error| format!("seed {seed}: {error}")));
+        outcomes.push(outcome);
+    }
+    let more = if threads == Threads::Own { " --threads" } else { "" };
+    let replay = format!("cargo run --release -p headwater-tests --bin simulate -- --seed SEED{more}");
+    assert!(failures.is_empty(), "{}\nreplay with {replay}", failures.join("\n"));
+    outcomes
+}
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_few_seeds() {
-    let mut failures = Vec::new();
-    for seed in 0..SEEDS {
-        if let Err(error) = simulation::run(seed, Guarantee::ExactlyOnce).await {
-            failures.push(format!("seed {seed}: {error}"));
-        }
+async fn a_few_seeds_write_each_row_once_and_every_call_fails_in_them() {
+    let mut faults: BTreeMap<_, u64> = BTreeMap::new();
+    for outcome in run(SEEDS, Threads::Stepped).await {
+        outcome.trace.faults().into_iter().for_each(|(fault, count)| *faults.entry(fault).or_default() += count);
     }
-    let replay = "cargo run --release -p headwater-tests --bin simulate -- --seed SEED";
-    assert!(failures.is_empty(), "{}\nreplay with {replay}", failures.join("\n"));
+    let never: Vec<_> = faults.iter().filter(|(_, count)| **count == 0).map(|(fault, _)| fault).collect();
+    assert!(never.is_empty(), "these never failed so: {never:?}\nof {faults:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_few_seeds_with_threads_write_each_row_once() {
+    let mut calls: BTreeMap<String, u64> = BTreeMap::new();
+    for outcome in run(SEEDS_IN_THREADS, Threads::Own).await {
+        outcome.calls_by_thread.into_iter().for_each(|(thread, count)| *calls.entry(thread).or_default() += count);
+    }
+    for thread in ["reader", "writer"] {
+        assert!(calls.get(thread).is_some_and(|count| *count > 0), "no call by {thread}: {calls:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_seed_gives_the_same_run_each_time() {
+    for seed in 0..SEEDS_TWICE {
+        let simulation = Simulation::stepped(seed, Guarantee::ExactlyOnce);
+        let (first, second) = (simulation.run().await.trace, simulation.run().await.trace);
+        assert!(!first.notes.is_empty() && !first.records.is_empty(), "seed {seed}: nothing happened");
+        let difference = first.difference(&second);
+        assert_eq!(difference, None, "seed {seed}");
+    }
 }
 
 /// Without transactions the same faults double rows, and lose none: what looks for doubled rows finds them.
@@ -23,7 +63,7 @@ async fn a_few_seeds() {
 async fn at_least_once_doubles_and_is_seen() {
     let mut doubled = 0;
     for seed in 0..SEEDS {
-        if let Err(error) = simulation::run(seed, Guarantee::AtLeastOnce).await {
+        if let Err(error) = Simulation::stepped(seed, Guarantee::AtLeastOnce).run().await.result {
             assert!(error.contains(": 0 rows lost,"), "seed {seed}: {error}");
             doubled += 1;
         }

@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use super::{TransportError, TransportErrorKind};
+use super::TransportError;
 use headwater_formats::record::TopicPartition;
 
 /// Offsets of a partition that can no longer be read.
@@ -66,7 +66,7 @@ impl fmt::Display for Lost {
 
 impl From<Lost> for TransportError {
     fn from(lost: Lost) -> Self {
-        Self { kind: TransportErrorKind::Lost, message: lost.to_string(), setting: None }
+        Self::lost(lost.to_string())
     }
 }
 

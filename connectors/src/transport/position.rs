@@ -1,9 +1,9 @@
-//! A committed place in a partition.
+//! A committed position in a partition.
 
 use std::fmt;
 use std::sync::Arc;
 
-/// Where a group goes on in a partition, and a note that is committed with it.
+/// Where a group resumes in a partition, and a note that is committed with the offset.
 ///
 /// ```
 /// use headwater_connectors::transport::Position;
@@ -15,8 +15,8 @@ use std::sync::Arc;
 pub struct Position {
     /// The next offset to read.
     pub offset: i64,
-    /// What whoever committed it wanted to be known, at most 4,096 bytes; empty for nothing. Clients that know nothing of
-    /// it replace it by nothing.
+    /// Text committed with the offset, at most 4,096 bytes; may be empty. Clients that know nothing of it replace it by
+    /// an empty one.
     pub note: Arc<str>,
 }
 

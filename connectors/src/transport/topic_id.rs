@@ -1,4 +1,4 @@
-//! What tells a topic from another one of the same name: a cluster gives every topic that is created an id of its own.
+//! What distinguishes a topic from another one of the same name: a cluster gives every topic an id when it is created.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -22,7 +22,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TopicId(pub u128);
 
-/// The ids of topics by name; those that the cluster does not tell are not there.
+/// The ids of topics by name, without those that the cluster does not report.
 pub type TopicIds = BTreeMap<Arc<str>, TopicId>;
 
 /// A text that is not the id of a topic.

@@ -154,7 +154,12 @@ impl CommandLog {
             if Instant::now() > deadline {
                 let fact = "the command was written but did not come back from the command topic";
                 let cause = "; is a transaction open in it?";
-                return Err(other(&format!("{fact} \"{}\" within {} s{cause}", self.topic, PATIENCE.as_secs())).into());
+                return Err(TransportError::other(format!(
+                    "{fact} \"{}\" within {} s{cause}",
+                    self.topic,
+                    PATIENCE.as_secs()
+                ))
+                .into());
             }
             std::thread::sleep(POLL);
         }
@@ -226,7 +231,10 @@ impl CommandLog {
             batch_records_max: BATCH_RECORDS_MAX,
             ids: TopicIds::new(),
         };
-        self.transport.open_sources(vec![plan])?.pop().ok_or_else(|| other("the transport opened no source"))
+        self.transport
+            .open_sources(vec![plan])?
+            .pop()
+            .ok_or_else(|| TransportError::internal("the transport opened no source"))
     }
 
     /// Applies records in order. The first of a read is the landmark, if there is one.
@@ -286,8 +294,8 @@ impl CommandLog {
     }
 
     fn write(&self, command: &Command) -> Result<(), TransportError> {
-        let value =
-            serde_json::to_vec(command).map_err(|e| other(&format!("cannot write the command as JSON: {e}")))?;
+        let value = serde_json::to_vec(command)
+            .map_err(|e| TransportError::other(format!("cannot write the command as JSON: {e}")))?;
         let batch = OutBatch {
             topic: self.topic.clone(),
             partitions: Some(vec![0].into()),
@@ -329,7 +337,7 @@ impl CommandLog {
         let patience = PATIENCE.as_secs();
         let message =
             format!("could not read the command topic \"{}\" to its end: nothing came for {patience} s", self.topic);
-        TransportError { kind: TransportErrorKind::Timeout, message, setting: None }
+        TransportError::timeout(message)
     }
 }
 
@@ -355,10 +363,6 @@ fn deleting(settings: &BTreeMap<String, String>) -> Option<String> {
     }
     let limited = |name: &&str| settings.get(*name).and_then(|v| v.parse::<i64>().ok()).is_some_and(|v| v >= 0);
     ["retention.ms", "retention.bytes"].into_iter().find(limited).map(|name| format!("{name}={}", settings[name]))
-}
-
-fn other(message: &str) -> TransportError {
-    TransportError { kind: TransportErrorKind::Other, message: message.to_owned(), setting: None }
 }
 
 #[cfg(test)]

@@ -60,6 +60,14 @@ impl Driver {
         Self::new(transport, job, Arc::default(), Arc::default()).map_err(|error| vec![failure::transport(&error)])
     }
 
+    /// The same driver with threads of its own that read ahead and write, as in the product. To be called before its
+    /// first step.
+    #[must_use]
+    pub fn in_threads(mut self) -> Self {
+        self.job.in_threads = true;
+        self
+    }
+
     /// Joins the query's group. Nothing is read before the group gives this process its share. `refusals` is what
     /// earlier drivers of the query learned.
     pub fn new(

@@ -12,7 +12,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use headwater_connectors::transport::{
-    Doorbell, LossCause, Lost, ReadPlan, Source, SourceEvent, Transport, TransportError, TransportErrorKind,
+    Doorbell, LossCause, Lost, ReadPlan, Source, SourceEvent, Transport, TransportError,
 };
 use headwater_formats::panic::words;
 
@@ -132,7 +132,7 @@ impl Intake {
 
     fn open_source(&mut self) -> Result<(), TransportError> {
         let mut opened = self.transport.open_sources(vec![self.plan.clone()])?;
-        self.source = Some(opened.pop().ok_or_else(|| other("the transport opened no source"))?);
+        self.source = Some(opened.pop().ok_or_else(|| TransportError::internal("the transport opened no source"))?);
         Ok(())
     }
 
@@ -158,7 +158,7 @@ impl Ahead {
     fn start(source: Box<dyn Source>, large: usize) -> Result<Self, TransportError> {
         let (sender, events) = sync_channel(WAITING_MAX);
         let thread = std::thread::Builder::new().name("reader".to_owned()).spawn(move || read(source, large, &sender));
-        let thread = thread.map_err(|error| other(&format!("could not start a thread: {error}")))?;
+        let thread = thread.map_err(|error| TransportError::other(format!("could not start a thread: {error}")))?;
         Ok(Self { events: Some(events), thread: Some(thread), heard_at: Instant::now() })
     }
 
@@ -172,14 +172,14 @@ impl Ahead {
             Err(RecvTimeoutError::Timeout) if self.heard_at.elapsed() < SILENT_MAX => {
                 Ok(Sent::Event(Ok(SourceEvent::Idle)))
             }
-            Err(RecvTimeoutError::Timeout) => Err(other("the thread that reads hangs in a call")),
+            Err(RecvTimeoutError::Timeout) => Err(TransportError::other("the thread that reads hangs in a call")),
             Err(RecvTimeoutError::Disconnected) => Err(self.why_ended()),
         }
     }
 
     fn why_ended(&mut self) -> TransportError {
         let Some(Err(panic)) = self.thread.take().map(JoinHandle::join) else { return ended() };
-        other(&format!("reading ran into a fault of ours: {}", words(panic.as_ref())))
+        TransportError::other(format!("internal error while reading: {}", words(panic.as_ref())))
     }
 }
 
@@ -210,11 +210,7 @@ fn read(mut source: Box<dyn Source>, large: usize, events: &SyncSender<Sent>) {
 }
 
 fn ended() -> TransportError {
-    other("the thread that reads has ended")
-}
-
-fn other(message: &str) -> TransportError {
-    TransportError { kind: TransportErrorKind::Other, message: message.to_owned(), setting: None }
+    TransportError::other("the thread that reads has ended")
 }
 
 #[cfg(test)]
@@ -224,7 +220,7 @@ mod tests {
     use std::sync::atomic::{AtomicBool, Ordering};
 
     use headwater_connectors::transport::memory::MemoryTransport;
-    use headwater_connectors::transport::{Isolation, NewTopic, ReadRange, SinkOptions, TopicIds};
+    use headwater_connectors::transport::{Isolation, NewTopic, ReadRange, SinkOptions, TopicIds, TransportErrorKind};
     use headwater_formats::record::{OutBatch, RawBatch, TopicPartition, Wanted};
 
     use super::*;
@@ -244,7 +240,7 @@ mod tests {
                     self.next += size as i64;
                     Ok(SourceEvent::Batch(batch))
                 }
-                Some(None) => Err(other("broken")),
+                Some(None) => Err(TransportError::other("broken")),
                 None if self.next < 0 => panic!("it was to panic"),
                 None => Ok(SourceEvent::Idle),
             }
@@ -344,7 +340,7 @@ mod tests {
         let mut intake = of(source, Some(10));
         intake.poll(Duration::from_secs(5)).expect("the first batch");
         let error = intake.poll(Duration::from_secs(5)).expect_err("a panic");
-        assert_eq!(error.message, "reading ran into a fault of ours: it was to panic");
+        assert_eq!(error.message, "internal error while reading: it was to panic");
     }
 
     #[test]

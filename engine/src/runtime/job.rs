@@ -5,7 +5,6 @@ use std::sync::Arc;
 use headwater_connectors::transport::TransportError;
 use headwater_formats::record::{TopicPartition, Wanted};
 
-use super::share::other;
 use crate::catalog::QueryDef;
 use crate::config::{DECIMAL_DIVISION, Settings};
 use crate::dataflow::Compiled;
@@ -56,7 +55,7 @@ impl Job {
     }
 
     pub(super) fn wanted(&self) -> Result<Wanted, TransportError> {
-        let wanted = self.compiled.wanted().map_err(|e| other(&e))?;
+        let wanted = self.compiled.wanted().map_err(TransportError::internal)?;
         // What goes to a dead-letter topic goes there whole.
         Ok(if self.query.dlq_topic.is_some() { Wanted::ALL } else { wanted })
     }

@@ -53,7 +53,7 @@ mod untimed_tests;
 mod worker;
 mod writer;
 
-use headwater_connectors::transport::{Isolation, TransportError, TransportErrorKind};
+use headwater_connectors::transport::{Isolation, TransportError};
 
 use crate::config::Settings;
 use crate::dataflow::Complaint;
@@ -71,11 +71,11 @@ pub use writer::Writer;
 /// Why a query stops for good that a record stops.
 fn stopped_by(complaint: &Complaint) -> TransportError {
     let Complaint { origin, offset, .. } = complaint;
-    TransportError {
-        kind: TransportErrorKind::Invalid,
-        message: format!("the record at offset {offset} of {origin} has no event time: {}", complaint.text()),
-        setting: Some(THROWS_ON_INVALID_TIME.into()),
-    }
+    TransportError::invalid(format!(
+        "the record at offset {offset} of {origin} has no event time: {}",
+        complaint.text()
+    ))
+    .with_setting(THROWS_ON_INVALID_TIME)
 }
 
 /// Which records of transactions a query reads that a user asks.

@@ -83,12 +83,7 @@ impl Opening<'_> {
     pub(super) fn placement(&self) -> Result<Placement, TransportError> {
         let (topic, admin) = (self.output(), self.transport.admin());
         let found = admin.topic(topic)?;
-        let missing = || TransportError {
-            kind: TransportErrorKind::UnknownTopic,
-            message: format!("topic \"{topic}\" does not exist"),
-            setting: None,
-        };
-        let partitions = found.ok_or_else(missing)?.partitions;
+        let partitions = found.ok_or_else(|| TransportError::unknown_topic(topic))?.partitions;
         Ok(Placement { partitions, limits: admin.record_limits(topic)? })
     }
 

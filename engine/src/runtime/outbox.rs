@@ -216,11 +216,10 @@ impl Hand {
         self.refusals.tried(&batch.topic, made, found.to);
         match found.refused.into_iter().next() {
             Some((_, error)) => Err(error),
-            None if found.to < batch.len() => Err(TransportError {
-                kind: TransportErrorKind::Refused,
-                message: format!("topic \"{}\" refuses a record; it is being looked for", batch.topic),
-                setting: None,
-            }),
+            None if found.to < batch.len() => Err(TransportError::refused(format!(
+                "topic \"{}\" refuses a record; it is being looked for",
+                batch.topic
+            ))),
             None => self.sink()?.write(batch),
         }
     }
@@ -230,7 +229,7 @@ impl Hand {
         let Some((_, error)) = found.refused.first() else { return self.sink()?.write(batch) };
         tracing::warn!(topic = %batch.topic, refused = found.refused.len(), %error, "complaints are left out");
         let keep = all_but(batch.len(), found.refused.iter().map(|(row, _)| *row));
-        let kept = batch.filter(&keep).map_err(|error| other(format!("internal error: {error}")))?;
+        let kept = batch.filter(&keep).map_err(TransportError::internal)?;
         if kept.is_empty() { Ok(()) } else { self.sink()?.write(&kept) }
     }
 
@@ -308,7 +307,7 @@ impl Behind {
         let thread = std::thread::Builder::new()
             .name("writer".to_owned())
             .spawn(move || theirs.serve(hand))
-            .map_err(|error| other(format!("no thread for writing: {error}")))?;
+            .map_err(|error| TransportError::other(format!("no thread for writing: {error}")))?;
         Ok(Self { shared, thread })
     }
 
@@ -424,16 +423,11 @@ impl Drop for Ended<'_> {
 }
 
 fn silent() -> TransportError {
-    let message = "writing hangs in a call that should have ended; it is left to itself".to_owned();
-    TransportError { kind: TransportErrorKind::Timeout, message, setting: None }
+    TransportError::timeout("writing hangs in a call that should have ended; it is left to itself")
 }
 
 fn ended() -> TransportError {
-    other("the thread that writes ran into a fault of ours".to_owned())
-}
-
-fn other(message: String) -> TransportError {
-    TransportError { kind: TransportErrorKind::Other, message, setting: None }
+    TransportError::internal("the thread that writes has ended")
 }
 
 #[cfg(test)]

@@ -13,8 +13,7 @@ use datafusion::error::{DataFusionError, Result as DataFusionResult};
 use datafusion::physical_plan::stream::RecordBatchReceiverStreamBuilder;
 use headwater_connectors::table::{Progress, spawn_reader};
 use headwater_connectors::transport::{
-    Glance, Isolation, LossCause, Lost, ReadPlan, ReadRange, Source, SourceEvent, Transport, TransportError,
-    TransportErrorKind, Watermarks,
+    Glance, Isolation, LossCause, Lost, ReadPlan, ReadRange, Source, SourceEvent, Transport, TransportError, Watermarks,
 };
 use headwater_formats::record::RecordLimits;
 use headwater_formats::record::{RawBatch, Reject, Side, TopicPartition};
@@ -101,7 +100,7 @@ impl Reader {
         if self.lookout.learn(Glance { id: extent.id, partitions }) == Seen::Other {
             return Err(self.recreated().into());
         }
-        let unfit = |e: headwater_formats::format::FormatError| invalid(&e.to_string());
+        let unfit = |e: headwater_formats::format::FormatError| TransportError::invalid(e.to_string());
         let placement = Placement { partitions: 1, limits: RecordLimits::default() };
         let mut ranges = Vec::new();
         for (partition, marks) in (0..).zip(&extent.marks) {
@@ -196,8 +195,4 @@ fn reject(complaint: Complaint) -> Reject {
     let reason = format!("{expr}{}", complaint.text());
     let side = complaint.side.unwrap_or(Side::Value);
     Reject { origin: complaint.origin, offset: complaint.offset, side, reason }
-}
-
-fn invalid(message: &str) -> TransportError {
-    TransportError { kind: TransportErrorKind::Invalid, message: message.to_owned(), setting: None }
 }

@@ -139,7 +139,7 @@ mod tests {
     use super::*;
 
     fn refused() -> TransportError {
-        TransportError { kind: TransportErrorKind::Refused, message: "too large".to_owned(), setting: None }
+        TransportError::refused("too large")
     }
 
     #[test]
@@ -163,7 +163,7 @@ mod tests {
         let refusals = Refusals::default();
         refusals.learn("log", &Made::OfComplaints, 0, &refused());
         assert!(refusals.is_silent("log") && !refusals.is_silent("out"));
-        let outage = TransportError { kind: TransportErrorKind::Unreachable, ..refused() };
+        let outage = TransportError::unreachable("too large");
         assert!(!refusals.failed(&outage));
     }
 }

@@ -118,8 +118,9 @@ impl Share {
             batch_records_max: BATCH_RECORDS_MAX,
             ids: start.ids.clone(),
         };
-        let task =
-            |p: &TopicPartition| Ok((p.partition, job.compiled.task(p.clone(), placement).map_err(|e| other(&e))?));
+        let task = |p: &TopicPartition| {
+            Ok((p.partition, job.compiled.task(p.clone(), placement).map_err(TransportError::internal)?))
+        };
         let tasks = partitions.iter().map(task).collect::<Result<_, TransportError>>()?;
         let share = Self {
             intake: Intake::open(opening.transport.clone(), plan, job.in_threads.then_some(AHEAD_FROM))?,
@@ -336,7 +337,9 @@ impl Share {
     }
 
     fn task(&mut self, partition: i32) -> Result<&mut Task, TransportError> {
-        self.tasks.get_mut(&partition).ok_or_else(|| other(&format!("there is no task for partition {partition}")))
+        self.tasks
+            .get_mut(&partition)
+            .ok_or_else(|| TransportError::internal(format!("there is no task for partition {partition}")))
     }
 
     /// Performs what has come out of the task of a partition.
@@ -365,7 +368,7 @@ impl Share {
         raw: Option<&RawBatch>,
         status: &QueryStatus,
     ) -> Result<(), TransportError> {
-        let Some(raw) = raw else { return Err(other(&"records came out of no records")) };
+        let Some(raw) = raw else { return Err(TransportError::internal("records came out of no records")) };
         let refused = self.refusals.of(&raw.origin, offsets.values());
         let (batch, offsets) = match refused.is_empty() {
             true => (batch, offsets),
@@ -445,10 +448,5 @@ fn without(
 
 /// An error of our own computing.
 pub(super) fn fault(error: ArrowError) -> TransportError {
-    other(&format!("internal error: {error}"))
-}
-
-/// An error that is no cluster's.
-pub(super) fn other(message: &dyn std::fmt::Display) -> TransportError {
-    TransportError { kind: TransportErrorKind::Other, message: message.to_string(), setting: None }
+    TransportError::internal(error)
 }

@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use headwater_connectors::transport::{
     Admin, Extent, Isolation, LossCause, Lost, Member, Position, ReadRange, TopicId, TopicIds, TransportError,
-    TransportErrorKind, Watermarks,
+    Watermarks,
 };
 use headwater_formats::record::TopicPartition;
 
@@ -270,11 +270,7 @@ fn count(extent: &Extent) -> i32 {
 
 fn mark(extent: &Extent, partition: &TopicPartition) -> Result<Watermarks, TransportError> {
     let mark = usize::try_from(partition.partition).ok().and_then(|at| extent.marks.get(at)).copied();
-    mark.ok_or_else(|| TransportError {
-        kind: TransportErrorKind::Other,
-        message: format!("{partition} does not exist"),
-        setting: None,
-    })
+    mark.ok_or_else(|| TransportError::other(format!("{partition} does not exist")))
 }
 
 /// All that keeps a query from going on.
@@ -285,5 +281,5 @@ fn lost(stuck: &[Stuck]) -> TransportError {
         2 => message.push_str("; and one more partition like it"),
         all => message.push_str(&format!("; and {} more partitions like it", all - 1)),
     }
-    TransportError { kind: TransportErrorKind::Lost, message, setting: None }
+    TransportError::lost(message)
 }

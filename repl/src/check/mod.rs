@@ -20,7 +20,6 @@ mod report;
 mod show;
 mod split;
 mod stage;
-pub mod twisted;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

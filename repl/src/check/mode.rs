@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 use clap::builder::PossibleValue;
+use headwater_connectors::transport::faults::{Call, Fault, FaultyTransport, Plan};
 use headwater_connectors::transport::memory::MemoryTransport;
 use headwater_connectors::transport::{Transport, TransportError};
 use headwater_engine::catalog::QueryDef;
@@ -16,8 +17,6 @@ use headwater_engine::{Driver, Engine, Step};
 use parking_lot::Mutex;
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
-
-use super::twisted::{Call, Fault, Plan, Twisted};
 
 /// How queries are driven.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,7 +76,7 @@ impl ValueEnum for Mode {
 
 impl Plan for ModePlan {
     fn fault(&self, call: Call) -> Option<Fault> {
-        if self.mode != Mode::CrashAtEveryCommit || call != Call::Commit {
+        if self.mode != Mode::CrashAtEveryCommit || !matches!(call, Call::Commit | Call::CommitOffsets) {
             return None;
         }
         let fault = if self.commits.fetch_add(1, Ordering::Relaxed).is_multiple_of(2) {
@@ -124,7 +123,7 @@ impl Drive {
             let chance = Mutex::new(StdRng::seed_from_u64(seed));
             let plan = Arc::new(ModePlan { mode, commits: AtomicU64::new(0), chance });
             let process = cluster.process(&format!("process {instance}"));
-            Arc::new(Twisted::new(Arc::new(process), plan)) as Arc<dyn Transport>
+            Arc::new(FaultyTransport::new(Arc::new(process), plan)) as Arc<dyn Transport>
         };
         let transports = (0..mode.instances()).map(transport).collect();
         Self { transports, drivers: BTreeMap::new(), now_ms: 0, has_driven: false }

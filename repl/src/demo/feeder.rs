@@ -52,11 +52,8 @@ impl Feeder {
         }
         let (stop, stopped) = channel();
         let thread = std::thread::Builder::new().name("demo-feed".into()).spawn(move || go_on(feed, sink, &stopped));
-        let thread = thread.map_err(|error| TransportError {
-            kind: TransportErrorKind::Other,
-            message: format!("could not start the thread of the feed: {error}"),
-            setting: None,
-        })?;
+        let thread = thread
+            .map_err(|error| TransportError::other(format!("could not start the thread of the feed: {error}")))?;
         Ok(Self { stop: Some(stop), thread: Some(thread) })
     }
 }

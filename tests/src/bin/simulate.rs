@@ -3,12 +3,13 @@
 //! ```text
 //! cargo run --release -p headwater-tests --bin simulate -- --seeds 1000
 //! cargo run --release -p headwater-tests --bin simulate -- --seed 4711
+//! cargo run --release -p headwater-tests --bin simulate -- --seeds 100 --threads
 //! ```
 
 use std::process::ExitCode;
 
 use clap::Parser;
-use headwater_tests::simulation::{self, Guarantee};
+use headwater_tests::simulation::{Guarantee, Simulation, Threads};
 
 /// Run the whole engine on a cluster in memory, with faults from a seed.
 #[derive(Parser)]
@@ -22,6 +23,9 @@ struct Arguments {
     /// Run only this seed
     #[arg(long, conflicts_with_all = ["seeds", "from"])]
     seed: Option<u64>,
+    /// Read and write in threads, as the product does: a seed then gives another run each time
+    #[arg(long)]
+    threads: bool,
 }
 
 #[tokio::main]
@@ -31,9 +35,11 @@ async fn main() -> ExitCode {
         Some(seed) => seed..seed + 1,
         None => arguments.from..arguments.from + arguments.seeds,
     };
+    let threads = if arguments.threads { Threads::Own } else { Threads::Stepped };
     let mut failed = 0;
     for seed in seeds.clone() {
-        if let Err(error) = simulation::run(seed, Guarantee::ExactlyOnce).await {
+        let simulation = Simulation { seed, guarantee: Guarantee::ExactlyOnce, threads };
+        if let Err(error) = simulation.run().await.result {
             println!("seed {seed}: {error}");
             failed += 1;
         }

@@ -85,7 +85,7 @@ impl KafkaAdmin {
         lazily(&self.changes, || connection::open(&self.properties, &Role::Admin).map(|(client, _)| client))
     }
 
-    /// Asks whoever is the controller about a topic.
+    /// Sends a request about a topic to the current controller.
     fn ask_controller<T>(
         &self,
         changes: &AdminClient<Context>,
@@ -103,11 +103,11 @@ impl KafkaAdmin {
         while !settled()? {
             if begun.elapsed() > SETTLED_TIMEOUT {
                 let message = format!(
-                    "{doing}: {} did not do it within {} s",
+                    "{doing}: {} did not complete it within {} s",
                     self.properties.bootstrap(),
                     SETTLED_TIMEOUT.as_secs()
                 );
-                return Err(TransportError { kind: TransportErrorKind::Timeout, message, setting: None });
+                return Err(TransportError::timeout(message));
             }
             thread::sleep(SETTLED_INTERVAL);
         }
@@ -177,7 +177,7 @@ impl Admin for KafkaAdmin {
         let name = topic.name.as_str();
         let doing = format!("topic \"{name}\" could not be created");
         if !is_legal(name) {
-            return Err(errors::refused(format!("{doing}: {LEGAL_NAMES}")));
+            return Err(TransportError::invalid(format!("{doing}: {LEGAL_NAMES}")));
         }
         let changes = self.changes()?;
         let replication = TopicReplication::Fixed(topic.replicas.unwrap_or(-1));
@@ -201,7 +201,7 @@ impl Admin for KafkaAdmin {
     fn delete_topic(&self, name: &str) -> Result<(), TransportError> {
         let doing = format!("topic \"{name}\" could not be deleted");
         if !is_legal(name) {
-            return Err(errors::unknown_topic(name));
+            return Err(TransportError::unknown_topic(name));
         }
         let changes = self.changes()?;
         let deleted = self.ask_controller(&changes, &doing, name, |patience| {
@@ -215,7 +215,7 @@ impl Admin for KafkaAdmin {
     fn watermarks(&self, topic: &str, isolation: Isolation) -> Result<Vec<Watermarks>, TransportError> {
         // The client that is asked for the ends looks the topic up, so that it knows who leads its partitions now.
         let info = self.on(isolation, |connection| connection.topic(topic))?;
-        let info = info.ok_or_else(|| errors::unknown_topic(topic))?;
+        let info = info.ok_or_else(|| TransportError::unknown_topic(topic))?;
         self.ends(topic, info.partitions, isolation)
     }
 
@@ -227,7 +227,7 @@ impl Admin for KafkaAdmin {
             let info = self.on(isolation, |connection| connection.topic(topic));
             (id.join().expect("asking for an id does not panic"), info)
         });
-        let info = info?.ok_or_else(|| errors::unknown_topic(topic))?;
+        let info = info?.ok_or_else(|| TransportError::unknown_topic(topic))?;
         Ok(Extent { id: id?, marks: self.ends(topic, info.partitions, isolation)? })
     }
 
@@ -258,7 +258,7 @@ impl Admin for KafkaAdmin {
 
     fn topic_settings(&self, topic: &str) -> Result<BTreeMap<String, String>, TransportError> {
         // rdkafka shows a missing topic as one without settings, so it is looked up first.
-        self.topic(topic)?.ok_or_else(|| errors::unknown_topic(topic))?;
+        self.topic(topic)?.ok_or_else(|| TransportError::unknown_topic(topic))?;
         let doing = format!("the settings of topic \"{topic}\" could not be read");
         let changes = self.changes()?;
         let resource = ResourceSpecifier::Topic(topic);
@@ -313,7 +313,7 @@ impl Admin for KafkaAdmin {
     }
 }
 
-/// What a later attempt is told as `sign` was done by the one before it, which had no answer.
+/// When a later attempt fails as `sign`, the one before it, which had no answer, succeeded.
 fn of_attempt(patience: Duration, results: Vec<TopicResult>, sign: Code) -> Vec<TopicResult> {
     let judge = |result| match result {
         Err((name, code)) if code == sign && patience > PATIENCE => Ok(name),

@@ -1,4 +1,4 @@
-//! The offsets that are committed under a group, and how they are told to librdkafka.
+//! The offsets that are committed under a group, in librdkafka's form.
 
 use std::collections::BTreeMap;
 
@@ -50,7 +50,7 @@ pub(super) fn doing(group: &str) -> String {
 /// The other cause that offsets do not come in time.
 pub(super) fn held_back(mut error: TransportError) -> TransportError {
     if error.kind == TransportErrorKind::Timeout {
-        error.message.push_str("; a transaction that is open may hold them back");
+        error.message.push_str("; an open transaction may be holding them back");
     }
     error
 }

@@ -1,4 +1,4 @@
-//! One librdkafka client with what it was told: how it is made, how its callbacks are served, and
+//! One librdkafka client with what was reported to it: how it is made, how its callbacks are served, and
 //! how a first connection is proved within seconds although librdkafka would try for ever.
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -33,14 +33,14 @@ const CHANGE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Pause before it is asked again.
 const CHANGE_INTERVAL: Duration = Duration::from_millis(200);
 
-/// Pause between two looks at what librdkafka was told.
+/// Pause between two looks at what librdkafka reported.
 const LOOK_INTERVAL: Duration = Duration::from_millis(5);
 
 /// Callbacks that are served at once, each a line of the log or an error: enough to keep up when `debug`
 /// properties ask for many lines, and too few to be felt.
 pub(super) const SERVED_MAX: usize = 16;
 
-/// Makes a client of any kind, with a watch on what it is told.
+/// Creates a client of any kind, with a watch on what is reported to it.
 pub(super) fn open<C>(properties: &Properties, role: &Role) -> Result<(C, Arc<Watch>), TransportError>
 where
     C: FromClientConfigAndContext<Context>,
@@ -62,14 +62,15 @@ fn not_made(properties: &Properties, error: &KafkaError) -> TransportError {
         other => other.to_string(),
     };
     if SHORTAGES.iter().any(|words| reason.contains(words)) {
-        let message = properties.redact(&format!("a client could not be made: {reason}"));
-        return TransportError { kind: TransportErrorKind::Other, message, setting: None };
+        return TransportError::other(properties.redact(&format!("could not create a client: {reason}")));
     }
-    let kind = TransportErrorKind::Invalid;
     let setting = reason.split(['`', '\'', ' ']).find(|word| word.contains('.') && properties.value(word).is_some());
     let of_mechanism = reason.contains("SASL mechanism").then_some("sasl.mechanisms");
-    let setting = setting.or(of_mechanism).map(Into::into);
-    TransportError { kind, message: properties.redact(&format!("the kafka properties are refused: {reason}")), setting }
+    let refused = TransportError::invalid(properties.redact(&format!("the Kafka properties are not valid: {reason}")));
+    match setting.or(of_mechanism) {
+        Some(setting) => refused.with_setting(setting),
+        None => refused,
+    }
 }
 
 /// A client that asks for topics and offsets.
@@ -138,7 +139,7 @@ impl Connection {
         failed
     }
 
-    /// The client and what it is told, for one that reads.
+    /// The client and its watch, for a source.
     pub(super) fn into_parts(self) -> (Arc<BaseConsumer<Context>>, Arc<Watch>) {
         (self.consumer, self.watch)
     }
@@ -235,7 +236,7 @@ pub(super) fn info(topic: &MetadataTopic) -> TopicInfo {
 /// Serves callbacks that wait, without waiting itself. rdkafka does not say whether one was served.
 pub(super) fn serve(consumer: &BaseConsumer<Context>) {
     for _ in 0..SERVED_MAX {
-        // An error comes back here too; the context has been told of it by then.
+        // An error is returned here too; the context knows of it by then.
         drop(consumer.poll(Duration::ZERO));
     }
 }
@@ -269,7 +270,7 @@ pub(super) fn while_polled<T>(poll: impl Fn() + Send + Sync, call: impl FnOnce()
 mod tests {
     use super::*;
 
-    /// Goal: one lost broker costs a pause and no error; what will not pass is told at once.
+    /// Goal: one lost broker costs a pause and no error; what will not pass is reported at once.
     #[test]
     fn what_a_change_of_leaders_leaves_unanswered_is_asked_again() {
         use std::cell::Cell;

@@ -1,4 +1,4 @@
-//! What librdkafka tells outside of calls: failures of connections, log lines, and the wish for a
+//! What librdkafka reports outside of calls: failures of connections, log lines, and the wish for a
 //! new token. librdkafka retries for ever, so this is the only place where a failure shows.
 
 use std::collections::BTreeMap;
@@ -28,7 +28,7 @@ pub(super) struct Context {
     watch: Arc<Watch>,
 }
 
-/// What one client was told, for the code that waits on it.
+/// What was reported to one client, for the code that waits on it.
 #[derive(Default)]
 pub(super) struct Watch {
     told: Mutex<Told>,
@@ -51,7 +51,7 @@ pub(super) struct Failure {
     pub code: RDKafkaErrorCode,
     /// Its words, without secrets.
     pub reason: String,
-    /// When it was told.
+    /// When it was reported.
     pub at: Instant,
 }
 
@@ -112,7 +112,7 @@ impl Watch {
         failure.is_some()
     }
 
-    /// When the first failure was told since something worked.
+    /// When the first failure since something worked was reported.
     pub(super) fn failing_since(&self) -> Option<Instant> {
         self.told.lock().failing_since
     }
@@ -123,7 +123,7 @@ impl Watch {
         (told.failure, told.failing_since) = (None, None);
     }
 
-    /// What the group told, for a client that is in one.
+    /// The events of the group, for a client that is in one.
     pub(super) fn seat(&self) -> MutexGuard<'_, Seat> {
         self.seat.lock()
     }

@@ -1,5 +1,5 @@
 //! One client and one thread that wait for the logs of many queries to go on: a thread that reads a little of what comes
-//! and tells those whom it concerns.
+//! and rings the doorbells concerned.
 //!
 //! ```text
 //! hang (place of each partition) ─→ thread: the lowest place of each is read on ─→ ring whoever is behind what came
@@ -20,7 +20,7 @@ use super::connection;
 use super::context::Context;
 use super::native::{Inbox, Message};
 use super::properties::{Properties, Role};
-use crate::transport::{Doorbell, TransportError, TransportErrorKind};
+use crate::transport::{Doorbell, TransportError};
 use headwater_formats::record::TopicPartition;
 
 /// Longest wait for something to come, after which bells are hung that were brought meanwhile.
@@ -273,16 +273,12 @@ fn came(message: &Message<'_>) -> Option<(usize, i64)> {
     let beyond = match message.error() {
         None => message.offset() + 1,
         Some(Code::PartitionEOF) => message.offset(),
-        // Whoever waits finds out what is amiss.
+        // The source that is opened then reports what is wrong.
         Some(_) => i64::MAX,
     };
     Some((message.index()?, beyond))
 }
 
 fn not_started(error: &std::io::Error) -> TransportError {
-    TransportError {
-        kind: TransportErrorKind::Other,
-        message: format!("could not start a thread: {error}"),
-        setting: None,
-    }
+    TransportError::other(format!("could not start a thread: {error}"))
 }

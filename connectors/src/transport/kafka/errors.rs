@@ -1,8 +1,6 @@
 //! What librdkafka reports, as [`TransportError`]s: kinds by what the caller should do, messages
 //! with the cause, and the setting to look at.
 
-use std::sync::Arc;
-
 use rdkafka::error::KafkaError;
 use rdkafka::types::RDKafkaErrorCode as Code;
 
@@ -10,14 +8,17 @@ use crate::transport::{TransportError, TransportErrorKind as Kind};
 
 /// An error of a call: `doing` says in a verb phrase what could not be done, such as `topic "t" could not be read`.
 pub(super) fn failed(doing: &str, code: Code) -> TransportError {
-    let kind = kind_of(code);
-    TransportError { kind, message: format!("{doing}: {}", reason_of(code)), setting: setting_of(kind).map(Arc::from) }
+    told(doing, code, &reason_of(code))
 }
 
 /// As [`failed`], with what librdkafka said instead of the words for the code.
 pub(super) fn told(doing: &str, code: Code, reason: &str) -> TransportError {
     let kind = kind_of(code);
-    TransportError { kind, message: format!("{doing}: {reason}"), setting: setting_of(kind).map(Arc::from) }
+    let error = TransportError::new(kind, format!("{doing}: {reason}"));
+    match setting_of(kind) {
+        Some(setting) => error.with_setting(setting),
+        None => error,
+    }
 }
 
 /// As [`failed`], for the errors of rdkafka.
@@ -28,18 +29,8 @@ pub(super) fn call_failed(doing: &str, error: &KafkaError) -> TransportError {
     };
     match code {
         Some(code) => failed(doing, code),
-        None => TransportError { kind: Kind::Other, message: format!("{doing}: {error}"), setting: None },
+        None => TransportError::other(format!("{doing}: {error}")),
     }
-}
-
-/// An argument that is not accepted.
-pub(super) fn refused(message: impl Into<String>) -> TransportError {
-    TransportError { kind: Kind::Invalid, message: message.into(), setting: None }
-}
-
-/// The topic is not there.
-pub(super) fn unknown_topic(name: &str) -> TransportError {
-    TransportError { kind: Kind::UnknownTopic, message: format!("topic \"{name}\" does not exist"), setting: None }
 }
 
 /// What the caller should do about a code.
@@ -166,7 +157,7 @@ pub(super) fn as_reason(words: &str) -> String {
     letters.next().map(|first| first.to_lowercase().chain(letters).collect()).unwrap_or_default()
 }
 
-/// The code that fits the words: a handshake that breaks while it is read is told as a broken connection.
+/// The code that fits the message: a handshake that fails during a read is reported as a broken connection.
 pub(super) fn true_code(code: Code, reason: &str) -> Code {
     if code != Code::BrokerTransportFailure {
         code
@@ -179,7 +170,7 @@ pub(super) fn true_code(code: Code, reason: &str) -> Code {
     }
 }
 
-/// A connection that does not come about, from what librdkafka's error callback said.
+/// A connection that could not be established, from what librdkafka's error callback reported.
 pub(super) fn connection_failed(bootstrap: &str, code: Code, reason: &str) -> TransportError {
     let reason = trimmed(reason);
     // With TLS 1.3 the broker looks at our certificate after the handshake: its alert comes as a failed read.
@@ -188,10 +179,12 @@ pub(super) fn connection_failed(bootstrap: &str, code: Code, reason: &str) -> Tr
         Kind::Authentication => {
             (Kind::Authentication, "the broker does not accept the credentials", login_setting(&reason))
         }
-        Kind::Tls => (Kind::Tls, "TLS does not come about", tls_setting(&reason)),
-        _ if reason.contains(TOO_MANY_CONNECTIONS) => {
-            (Kind::Unreachable, "the broker refuses the connection: it has as many as it takes", "bootstrap.servers")
-        }
+        Kind::Tls => (Kind::Tls, "TLS handshake failed", tls_setting(&reason)),
+        _ if reason.contains(TOO_MANY_CONNECTIONS) => (
+            Kind::Unreachable,
+            "the broker refused the connection: it has reached its limit of connections",
+            "bootstrap.servers",
+        ),
         _ if closed_by_peer(&reason) => {
             let fact = "the broker closed the connection during the first requests: it may expect TLS or SASL";
             (Kind::Unreachable, fact, "security.protocol")
@@ -199,7 +192,7 @@ pub(super) fn connection_failed(bootstrap: &str, code: Code, reason: &str) -> Tr
         _ => (Kind::Unreachable, "no broker can be reached", "bootstrap.servers"),
     };
     let message = format!("{fact}: {reason} (bootstrap.servers={bootstrap})");
-    TransportError { kind, message, setting: Some(setting.into()) }
+    TransportError::new(kind, message).with_setting(setting)
 }
 
 /// Nothing at all came back within the time of a first connection.
@@ -208,7 +201,7 @@ pub(super) fn connection_timed_out(bootstrap: &str, waited_ms: u128) -> Transpor
         "no broker can be reached: no answer within {waited_ms} ms; is this the address of a Kafka broker? \
          (bootstrap.servers={bootstrap})"
     );
-    TransportError { kind: Kind::Unreachable, message, setting: Some("bootstrap.servers".into()) }
+    TransportError::unreachable(message).with_setting("bootstrap.servers")
 }
 
 /// How librdkafka calls the code with which the embedded broker answers the first request then.
@@ -235,7 +228,7 @@ fn tls_setting(reason: &str) -> &'static str {
     }
 }
 
-/// Without "(after 3ms in state CONNECT)", which differs from try to try and tells a user nothing.
+/// Without "(after 3ms in state CONNECT)", which differs from attempt to attempt and says nothing to a user.
 fn trimmed(reason: &str) -> String {
     reason.rsplit_once(" (after ").map_or(reason, |(head, _)| head).to_owned()
 }
@@ -280,7 +273,7 @@ mod tests {
                       due to broker version < 0.10 (see api.version.request configuration) (after 1ms in state APIVERSION_QUERY)";
         let error = connection_failed("127.0.0.1:1", Code::BrokerTransportFailure, reason);
         assert_eq!((error.kind, error.setting.as_deref()), (Kind::Unreachable, Some("bootstrap.servers")));
-        assert!(error.message.contains("as many as it takes") && !error.message.contains("TLS"), "{}", error.message);
+        assert!(error.message.contains("limit of connections") && !error.message.contains("TLS"), "{}", error.message);
 
         let reason = "ssl://127.0.0.1:1/bootstrap: Receive failed: error:0A000412:SSL routines::ssl/tls alert bad \
                       certificate: SSL alert number 42";

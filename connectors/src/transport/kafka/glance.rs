@@ -11,15 +11,15 @@ use rdkafka::error::KafkaError;
 use super::connection::Connection;
 use super::inquiry::id_of;
 use super::{errors, native};
-use crate::transport::{Glance, TransportError, TransportErrorKind};
+use crate::transport::{Glance, TransportError};
 
-/// How old what is told may be. Whoever looks every few seconds sees a change in twice that time at most.
+/// Maximum age of an answer. A caller that asks every few seconds sees a change within twice that time.
 const AGE_MAX: Duration = Duration::from_secs(2);
 
 /// A topic that nobody looked at for so long is not asked for with others.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(60);
 
-/// How long an answer is waited for. Whoever looks has other things to do, and looks again.
+/// How long to wait for an answer. Callers have other things to do, and ask again.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// How long nobody asks after no answer came: of many who look, one at a time waits while a cluster is away.
@@ -121,8 +121,7 @@ impl Glances {
 
 /// Someone else asks, or has just asked in vain.
 fn later(topic: &str) -> TransportError {
-    let message = format!("topic \"{topic}\" is looked up a little later");
-    TransportError { kind: TransportErrorKind::Timeout, message, setting: None }
+    TransportError::timeout(format!("topic \"{topic}\" is already being looked up; try again later"))
 }
 
 fn glance(described: &native::Described) -> Glance {

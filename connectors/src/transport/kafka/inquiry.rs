@@ -1,7 +1,7 @@
 //! What became of offsets that the broker does not give out: a client of its own asks for the ends of the log and for the
 //! topic's id, when a range cannot go on and never before.
 //!
-//! Apart because it is rare, and because it is the one place that tells a log that begins later from one that ends earlier
+//! Apart because it is rare, and because it is the one place that distinguishes a log that starts later from one that ends earlier
 //! and from another topic's.
 
 use rdkafka::consumer::Consumer;
@@ -48,7 +48,7 @@ pub(super) fn inquire(properties: &Properties, halted: &Halted) -> Result<Option
 
 /// The id of a topic that exists; `None` from a cluster that gives none.
 pub(super) fn topic_id(connection: &Connection, topic: &str) -> Result<Option<TopicId>, TransportError> {
-    let described = describe(connection, topic)?.ok_or_else(|| errors::unknown_topic(topic))?;
+    let described = describe(connection, topic)?.ok_or_else(|| TransportError::unknown_topic(topic))?;
     Ok(id_of(&described))
 }
 

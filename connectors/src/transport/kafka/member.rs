@@ -1,6 +1,6 @@
 //! A place in a consumer group, held by a client of its own that reads nothing.
 //!
-//! librdkafka serves the group from its own thread and tells what happens through callbacks of [`Seat`], which
+//! librdkafka serves the group from its own thread and reports events through callbacks of [`Seat`], which
 //! run inside of `poll`. Only the eager protocol has the steps that [`Member`] promises: all is revoked before
 //! anything is assigned.
 //!
@@ -86,7 +86,7 @@ impl KafkaMember {
             let found = self.consumer.fetch_metadata(Some(topic), ANSWER_TIMEOUT);
             let code = found.ok().and_then(|found| found.topics().first().and_then(|topic| topic.error()));
             if code.is_some_and(|code| errors::kind_of(code.into()) == TransportErrorKind::UnknownTopic) {
-                return Err(errors::unknown_topic(topic));
+                return Err(TransportError::unknown_topic(topic));
             }
         }
         self.topic_missed_at = None;
@@ -111,12 +111,12 @@ impl Member for KafkaMember {
 
     fn release(&mut self) -> Result<(), TransportError> {
         if !self.watch.seat().release() {
-            return Err(errors::refused(format!(
-                "nothing is revoked from this member of group \"{}\"",
+            return Err(TransportError::invalid(format!(
+                "no partitions are revoked from this member of group \"{}\"",
                 self.plan.group
             )));
         }
-        let doing = format!("the partitions of group \"{}\" could not be given up", self.plan.group);
+        let doing = format!("the partitions of group \"{}\" could not be released", self.plan.group);
         self.consumer.unassign().map_err(|error| errors::call_failed(&doing, &error))
     }
 
@@ -141,7 +141,7 @@ impl Member for KafkaMember {
     }
 
     fn refresh(&mut self) -> Result<(), TransportError> {
-        // librdkafka compares what it was told of its topics only where it was told of all there are.
+        // librdkafka compares the metadata of its topics only when it receives that of all topics.
         let doing = format!("the topics of group \"{}\" could not be looked up", self.plan.group);
         let found = self.consumer.fetch_metadata(None, ANSWER_TIMEOUT);
         found.map(drop).map_err(|error| errors::call_failed(&doing, &error))
@@ -161,7 +161,7 @@ impl Drop for KafkaMember {
             seat.release()
         };
         if releasing && let Err(error) = self.consumer.unassign() {
-            tracing::debug!(group = self.plan.group, %error, "partitions were not given up");
+            tracing::debug!(group = self.plan.group, %error, "partitions were not released");
         }
     }
 }
@@ -194,9 +194,8 @@ fn check_eager(properties: &Properties) -> Result<(), TransportError> {
     let bad = [("partition.assignment.strategy", "cooperative"), ("group.protocol", "consumer")];
     for (name, mark) in bad {
         if let Some(value) = properties.value(name).filter(|value| value.to_lowercase().contains(mark)) {
-            let fact =
-                format!("\"{name}\"=\"{value}\" does not go with queries that run on: a group is shared out anew");
-            return Err(invalid(name, format!("{fact} as a whole, by range or roundrobin of the classic protocol")));
+            let fact = format!("\"{name}\"=\"{value}\" cannot be used with persistent queries: their groups rebalance");
+            return Err(invalid(name, format!("{fact} by the assignor range or roundrobin of the classic protocol")));
         }
     }
     Ok(())

@@ -2,10 +2,10 @@
 //!
 //! ```text
 //! connect ─ properties ─ connection ─┬─ admin               topics, offsets, settings
-//!                                    ├─ source ─ sorter ─ native (the one unsafe file)
+//!                                    ├─ source ─ sorter ─ native (the one unsafe folder)
 //!                                    │     └─ inquiry       what became of offsets that are gone
 //!                                    ├─ doorbell            what comes to logs that nobody reads now
-//!                                    ├─ sink                records and transactions
+//!                                    ├─ sink ─ producer ─ native   records and transactions
 //!                                    └─ member ─ seat       a place in a consumer group
 //! ```
 //!
@@ -21,6 +21,8 @@ mod glance;
 mod inquiry;
 mod member;
 mod native;
+mod out_record;
+mod producer;
 mod properties;
 mod property_names;
 mod seat;
@@ -96,7 +98,7 @@ impl Transport for KafkaTransport {
 
     fn join_group(&self, plan: GroupPlan) -> Result<Box<dyn Member>, TransportError> {
         for topic in &plan.topics {
-            self.admin.topic(topic)?.ok_or_else(|| errors::unknown_topic(topic))?;
+            self.admin.topic(topic)?.ok_or_else(|| TransportError::unknown_topic(topic))?;
         }
         Ok(Box::new(KafkaMember::join(&self.properties, plan)?))
     }

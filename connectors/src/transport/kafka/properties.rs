@@ -1,7 +1,7 @@
 //! The properties a user gives and those each kind of client needs beside them.
 //!
 //! librdkafka itself says what is a property and which values it takes; here unknown names get the
-//! nearest known one, several mistakes are told together, and secrets are kept out of every text.
+//! nearest known one, several mistakes are reported together, and secrets are kept out of every text.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -13,7 +13,7 @@ use rdkafka::types::RDKafkaConfRes;
 
 use super::property_names::{ALIASES, NAMES, RESERVED, is_secret};
 use super::setback;
-use crate::transport::{Isolation, TransportError, TransportErrorKind};
+use crate::transport::{Isolation, TransportError};
 
 /// Properties that were checked, with the secrets among them kept apart from every text.
 #[derive(Clone)]
@@ -38,6 +38,13 @@ pub(super) enum Role {
     Doorbell,
     /// Writing, inside transactions when there is an id.
     Sink { transactional_id: Option<String>, batch_bytes_max: Option<usize> },
+}
+
+impl Role {
+    /// True of a sink with a transactional id.
+    pub(super) fn is_transactional(&self) -> bool {
+        matches!(self, Self::Sink { transactional_id: Some(_), .. })
+    }
 }
 
 /// Properties of every client. Metrics are not pushed: a broker that Headwater asks for records need not
@@ -198,7 +205,7 @@ impl Properties {
         config
     }
 
-    /// Connections that a broker closed are told in lines of level `Info` and nowhere else.
+    /// Connections that a broker closed are reported in log lines of level `Info` and nowhere else.
     fn log_level(&self, role: &Role) -> RDKafkaLogLevel {
         match role {
             Role::Admin => RDKafkaLogLevel::Emerg,
@@ -344,7 +351,7 @@ fn complaint(name: &str, value: &str) -> Option<(String, String)> {
     let why = if name == "isolation.level" {
         "\"isolation.level\" is set by Headwater itself: say --set isolation.level=read_uncommitted".to_owned()
     } else if RESERVED.contains(&name) {
-        format!("\"{name}\" is set by Headwater itself and cannot be given")
+        format!("\"{name}\" is set by Headwater itself and cannot be changed")
     } else {
         refusal(name, value)?
     };
@@ -377,12 +384,13 @@ fn nearest(name: &str) -> Option<&'static str> {
 }
 
 pub(super) fn invalid(setting: &str, message: String) -> TransportError {
-    TransportError { kind: TransportErrorKind::Invalid, message, setting: Some(setting.into()) }
+    TransportError::invalid(message).with_setting(setting)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::transport::TransportErrorKind;
 
     fn check(given: &[(&str, &str)]) -> Result<Properties, TransportError> {
         let bootstrap = [("bootstrap.servers", "127.0.0.1:9092")];

@@ -1,4 +1,4 @@
-//! What a group told a client that is in it, and how the client answers: by taking an assignment
+//! The rebalances of a group as its client sees them, and how the client responds: by taking an assignment
 //! without reading a byte of it.
 //!
 //! librdkafka keeps two lists apart: what the group gave, and what the application assigned to the client. An
@@ -23,7 +23,7 @@ use headwater_formats::record::TopicPartition;
 pub(super) struct Seat {
     events: VecDeque<Result<MemberEvent, TransportError>>,
     place: Place,
-    /// `Revoked` was told and not answered yet.
+    /// `Revoked` was returned and is not confirmed yet.
     releasing: bool,
     /// The client is about to be closed: nobody will answer any more.
     leaving: bool,
@@ -58,7 +58,7 @@ impl Seat {
             }
         };
         if let Err(error) = answered {
-            self.events.push_back(Err(errors::call_failed("the group could not be answered", &error)));
+            self.events.push_back(Err(errors::call_failed("could not respond to a rebalance of the group", &error)));
         }
     }
 

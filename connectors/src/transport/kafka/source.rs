@@ -54,7 +54,7 @@ fn open_client(properties: &Properties, plans: &[ReadPlan]) -> Result<Option<Cli
     let busy: Vec<_> = plans.iter().filter(is_busy).collect();
     let Some(first) = busy.first() else { return Ok(None) };
     if busy.iter().any(|plan| plan.isolation != first.isolation) {
-        return Err(errors::refused("sources that are opened together must have one isolation level"));
+        return Err(TransportError::invalid("sources that are opened together must have the same isolation level"));
     }
     let bounded = busy.iter().flat_map(|plan| &plan.ranges).any(|range| range.end.is_some());
     let role = Role::Source { isolation: first.isolation, bounded, sources: busy.len() };
@@ -64,7 +64,7 @@ fn open_client(properties: &Properties, plans: &[ReadPlan]) -> Result<Option<Cli
     Ok(Some(Client { consumer, watch, properties: Arc::new(properties.clone()) }))
 }
 
-/// Looks every topic up. librdkafka asks for it before it reads anyway, but tells nobody when there is none.
+/// Looks up every topic. librdkafka does so before it reads anyway, but does not report a missing one.
 fn check_partitions(connection: &Connection, plans: &[&ReadPlan]) -> Result<(), TransportError> {
     let partitions = plans.iter().flat_map(|plan| &plan.ranges).map(|range| &range.partition);
     let mut highest: BTreeMap<&str, i32> = BTreeMap::new();
@@ -73,10 +73,10 @@ fn check_partitions(connection: &Connection, plans: &[&ReadPlan]) -> Result<(), 
         *highest = (*highest).max(partition.partition);
     }
     for (topic, highest) in highest {
-        let partitions = connection.partitions(topic)?.ok_or_else(|| errors::unknown_topic(topic))?;
+        let partitions = connection.partitions(topic)?.ok_or_else(|| TransportError::unknown_topic(topic))?;
         if highest >= partitions {
             let fact = format!("topic \"{topic}\" has {partitions} partitions and no partition {highest}");
-            return Err(errors::refused(fact));
+            return Err(TransportError::invalid(fact));
         }
     }
     Ok(())
@@ -200,12 +200,14 @@ impl Reader {
         let waited = self.progress_at.elapsed();
         match errors::kind_of(failure.code) {
             TransportErrorKind::UnknownTopic if waited >= GONE_MAX => {
-                Err(errors::told("a topic could not be read any more", failure.code, &failure.reason))
+                Err(errors::told("a topic can no longer be read", failure.code, &failure.reason))
             }
             _ if awaits_end && waited >= OUTAGE_MAX => {
                 let mut error =
                     errors::connection_failed(self.client.properties.bootstrap(), failure.code, &failure.reason);
-                error.message.push_str(&format!("; reading gives up after {} s of this", OUTAGE_MAX.as_secs()));
+                error
+                    .message
+                    .push_str(&format!("; reading is given up after {} s without a connection", OUTAGE_MAX.as_secs()));
                 Err(error)
             }
             _ => Ok(()),

@@ -51,6 +51,10 @@ impl Admin for MemoryAdmin {
         cluster.topic(topic).map(|info| glance(info.partitions)).transpose()
     }
 
+    fn glance_now(&self, topic: &str) -> Result<Option<Glance>, TransportError> {
+        self.glance(topic)
+    }
+
     fn offsets_for_times(
         &self,
         times_ms: &BTreeMap<TopicPartition, i64>,

@@ -73,19 +73,19 @@ impl Cluster {
 
     /// The settings a topic was made with.
     pub(super) fn settings(&self, topic: &str) -> Result<&BTreeMap<String, String>, TransportError> {
-        self.topics.get(topic).map(|topic| &topic.settings).ok_or_else(|| unknown(topic))
+        self.topics.get(topic).map(|topic| &topic.settings).ok_or_else(|| TransportError::unknown_topic(topic))
     }
 
     /// Changes a setting of a topic.
     pub(super) fn set(&mut self, topic: &str, name: &str, value: &str) -> Result<(), TransportError> {
-        let found = self.topics.get_mut(topic).ok_or_else(|| unknown(topic))?;
+        let found = self.topics.get_mut(topic).ok_or_else(|| TransportError::unknown_topic(topic))?;
         found.settings.insert(name.to_owned(), value.to_owned());
         Ok(())
     }
 
     /// Has a topic refuse values that hold some bytes.
     pub(super) fn refuse(&mut self, topic: &str, bytes: &[u8]) -> Result<(), TransportError> {
-        self.topics.get_mut(topic).ok_or_else(|| unknown(topic))?.refused = Some(bytes.to_vec());
+        self.topics.get_mut(topic).ok_or_else(|| TransportError::unknown_topic(topic))?.refused = Some(bytes.to_vec());
         Ok(())
     }
 
@@ -117,17 +117,18 @@ impl Cluster {
         } else {
             return Ok(());
         };
-        Err(error(TransportErrorKind::Refused, format!("a record could not be written to topic \"{topic}\": {why}")))
+        Err(TransportError::refused(format!("a record could not be written to topic \"{topic}\": {why}")))
     }
 
     /// Makes a topic.
     pub(super) fn create(&mut self, new: &NewTopic) -> Result<(), TransportError> {
         if self.topics.contains_key(&new.name) {
-            let fact = format!("topic \"{}\" exists already", new.name);
-            return Err(error(TransportErrorKind::TopicExists, fact));
+            let fact = format!("topic \"{}\" already exists", new.name);
+            return Err(TransportError::new(TransportErrorKind::TopicExists, fact));
         }
         let partitions = usize::try_from(new.partitions).ok().filter(|partitions| *partitions > 0);
-        let partitions = partitions.ok_or_else(|| refused(format!("topic \"{}\" needs a partition", new.name)))?;
+        let partitions =
+            partitions.ok_or_else(|| TransportError::invalid(format!("topic \"{}\" needs a partition", new.name)))?;
         let info =
             TopicInfo { name: new.name.clone(), partitions: new.partitions, replicas: new.replicas.unwrap_or(1) };
         let logs = std::iter::repeat_with(Log::default).take(partitions).collect();
@@ -140,12 +141,12 @@ impl Cluster {
 
     /// The id of a topic.
     pub(super) fn topic_id(&self, name: &str) -> Result<TopicId, TransportError> {
-        self.topics.get(name).map(|topic| topic.id).ok_or_else(|| unknown(name))
+        self.topics.get(name).map(|topic| topic.id).ok_or_else(|| TransportError::unknown_topic(name))
     }
 
     /// Adds partitions until there are so many.
     pub(super) fn grow(&mut self, name: &str, partitions: i32) -> Result<(), TransportError> {
-        let topic = self.topics.get_mut(name).ok_or_else(|| unknown(name))?;
+        let topic = self.topics.get_mut(name).ok_or_else(|| TransportError::unknown_topic(name))?;
         let wanted = usize::try_from(partitions).unwrap_or(0).max(topic.logs.len());
         topic.logs.resize_with(wanted, Log::default);
         topic.info.partitions = topic.info.partitions.max(partitions);
@@ -157,7 +158,7 @@ impl Cluster {
         self.group(group).forget_offsets();
     }
 
-    /// A group is shared out anew when there are partitions that it does not know of.
+    /// Begins a rebalance when there are partitions that the group does not know of.
     pub(super) fn refresh(&mut self, group: &str) {
         let partitions = |topic: &str| self.topics.get(topic).map_or(0, |topic| topic.info.partitions);
         if let Some(group) = self.groups.get_mut(group) {
@@ -168,12 +169,12 @@ impl Cluster {
 
     /// Deletes a topic and all that is in it.
     pub(super) fn delete(&mut self, name: &str) -> Result<(), TransportError> {
-        self.topics.remove(name).map(drop).ok_or_else(|| unknown(name))
+        self.topics.remove(name).map(drop).ok_or_else(|| TransportError::unknown_topic(name))
     }
 
     /// The logs of a topic.
     pub(super) fn logs(&self, topic: &str) -> Result<&[Log], TransportError> {
-        self.topics.get(topic).map(|topic| topic.logs.as_slice()).ok_or_else(|| unknown(topic))
+        self.topics.get(topic).map(|topic| topic.logs.as_slice()).ok_or_else(|| TransportError::unknown_topic(topic))
     }
 
     /// The log of a partition.
@@ -185,14 +186,15 @@ impl Cluster {
 
     /// The log of a partition, to be changed.
     pub(super) fn log_mut(&mut self, partition: &TopicPartition) -> Result<&mut Log, TransportError> {
-        let topic = self.topics.get_mut(&*partition.topic).ok_or_else(|| unknown(&partition.topic))?;
+        let topic =
+            self.topics.get_mut(&*partition.topic).ok_or_else(|| TransportError::unknown_topic(&partition.topic))?;
         let at = usize::try_from(partition.partition).ok();
         at.and_then(|at| topic.logs.get_mut(at)).ok_or_else(|| no_partition(partition))
     }
 
     /// The partition for a record that names none.
     pub(super) fn place(&mut self, topic: &str, key: Option<&[u8]>) -> Result<i32, TransportError> {
-        let topic = self.topics.get_mut(topic).ok_or_else(|| unknown(topic))?;
+        let topic = self.topics.get_mut(topic).ok_or_else(|| TransportError::unknown_topic(topic))?;
         let partitions = topic.info.partitions;
         Ok(match key {
             Some(key) => partitioner::partition_of(key, partitions),
@@ -217,7 +219,8 @@ impl Cluster {
             None => None,
             Some(claim) => {
                 let open = self.owner(claim)?.open.as_mut();
-                let open = open.ok_or_else(|| refused("records cannot be written: no transaction was begun"))?;
+                let open =
+                    open.ok_or_else(|| TransportError::invalid("records cannot be written: no transaction was begun"))?;
                 open.written.insert(partition.clone());
                 Some(open.id)
             }
@@ -242,7 +245,7 @@ impl Cluster {
         let id = self.transactions_begun + 1;
         let owner = self.owner(claim)?;
         if owner.open.is_some() {
-            return Err(refused("a transaction cannot begin: a transaction is open"));
+            return Err(TransportError::invalid("a transaction cannot begin: a transaction is already open"));
         }
         owner.open = Some(Transaction { id, written: BTreeSet::new() });
         self.transactions_begun = id;
@@ -337,7 +340,7 @@ impl Cluster {
 
     fn check_open(&mut self, claim: &Claim) -> Result<(), TransportError> {
         let open = self.owner(claim)?.open.as_ref();
-        open.map(drop).ok_or_else(|| refused("there is no transaction to end"))
+        open.map(drop).ok_or_else(|| TransportError::invalid("there is no transaction to end"))
     }
 
     /// As in Kafka, a group is asked only when there are offsets; a member without a place asks nobody.
@@ -351,8 +354,8 @@ impl Cluster {
             Some(None) => false,
             Some(Some(place)) => offsets.is_empty() || self.group(membership.group()).is_current(*place),
         };
-        let fact = || format!("the member's place in group \"{}\" is someone else's by now", membership.group());
-        current.then_some(()).ok_or_else(|| error(TransportErrorKind::Fenced, fact()))
+        let fact = || format!("the member is not part of the current generation of group \"{}\"", membership.group());
+        current.then_some(()).ok_or_else(|| TransportError::fenced(fact()))
     }
 
     fn finish(&mut self, claim: &Claim, committed: bool) -> Result<(), TransportError> {
@@ -377,25 +380,13 @@ impl Cluster {
         match owner.epoch == claim.epoch {
             true => Ok(owner),
             false => {
-                let fact = format!("transactional id \"{}\" was taken by someone else", claim.transactional_id);
-                Err(error(TransportErrorKind::Fenced, fact))
+                let fact = format!("transactional id \"{}\" was acquired by another process", claim.transactional_id);
+                Err(TransportError::fenced(fact))
             }
         }
     }
 }
 
-pub(super) fn refused(message: impl Into<String>) -> TransportError {
-    error(TransportErrorKind::Invalid, message.into())
-}
-
-fn unknown(topic: &str) -> TransportError {
-    error(TransportErrorKind::UnknownTopic, format!("topic \"{topic}\" does not exist"))
-}
-
 fn no_partition(partition: &TopicPartition) -> TransportError {
-    refused(format!("topic \"{}\" has no partition {}", partition.topic, partition.partition))
-}
-
-fn error(kind: TransportErrorKind, message: String) -> TransportError {
-    TransportError { kind, message, setting: None::<Arc<str>> }
+    TransportError::invalid(format!("topic \"{}\" has no partition {}", partition.topic, partition.partition))
 }

@@ -1,7 +1,7 @@
 //! A consumer group: who is in it, whose each partition is, and the offsets committed under it.
 //!
-//! Apart because it is still: members join, leave and release by calls, what they are to be told waits
-//! until they ask, and nothing happens by time.
+//! Apart because it is still: members join, leave and release by calls, their events wait
+//! until they poll, and nothing happens by time.
 //!
 //! ```text
 //! Waiting → Assigned → Holding → Revoked → Waiting
@@ -53,11 +53,11 @@ struct Seat {
 enum State {
     /// Has nothing, until the next generation.
     Waiting,
-    /// Is to be told what it has.
+    /// Has not seen its assignment yet.
     Assigned(Vec<TopicPartition>),
     /// Knows what it has.
     Holding,
-    /// Is to be told that it must give up what it has.
+    /// Has not seen that its partitions are revoked yet.
     Revoking,
     /// Knows that it must.
     Revoked,
@@ -98,7 +98,7 @@ impl Group {
         self.members.contains_key(&member)
     }
 
-    /// What a member is to be told next. It is told once.
+    /// The next event of a member, which is returned once.
     pub(super) fn take_event(&mut self, member: MemberId) -> Option<MemberEvent> {
         let state = &mut self.members.get_mut(&member)?.state;
         let (told, next) = match std::mem::replace(state, State::Waiting) {
@@ -165,7 +165,7 @@ impl Group {
         self.offsets.extend(offsets.iter().map(|(partition, place)| (partition.clone(), place.clone())));
     }
 
-    /// Everybody is to give up what it has. A member that was not told of what it has never had it.
+    /// Revokes the partitions of every member. An assignment that a member has not seen never happened.
     fn begin_rebalance(&mut self) {
         for seat in self.members.values_mut() {
             seat.state = match std::mem::replace(&mut seat.state, State::Waiting) {

@@ -5,12 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Shared;
-use super::cluster::refused;
 use super::group::{MemberId, Place};
 use crate::transport::{GroupPlan, Member, MemberEvent, Membership, Position, TransportError};
 use headwater_formats::record::TopicPartition;
 
-/// A member. The cluster says what it is to be told; what it has been told is kept here, so that one whose
+/// A member. The cluster keeps its next event; what it has seen is kept here, so that one whose
 /// session ended still believes in its place until it asks.
 pub(super) struct MemoryMember {
     cluster: Shared,
@@ -49,9 +48,12 @@ impl Member for MemoryMember {
 
     fn release(&mut self) -> Result<(), TransportError> {
         let mut cluster = self.cluster.lock();
-        // Who lost its session while it was giving up has nothing to give up: it joins again when it asks.
+        // A member that lost its session while releasing has nothing to release: it joins again at its next poll.
         if cluster.group(&self.plan.group).is_member(self.id) && !cluster.release(&self.plan.group, self.id) {
-            return Err(refused(format!("nothing is revoked from this member of group \"{}\"", self.plan.group)));
+            return Err(TransportError::invalid(format!(
+                "no partitions are revoked from this member of group \"{}\"",
+                self.plan.group
+            )));
         }
         self.place = None;
         Ok(())

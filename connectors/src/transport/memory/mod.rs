@@ -110,7 +110,7 @@ impl MemoryTransport {
         self.cluster.lock().set(topic, name, value)
     }
 
-    /// Has a topic refuse records whose value holds these bytes, which none of its settings tells. Fails when there is
+    /// Has a topic refuse records whose value holds these bytes, which none of its settings shows. Fails when there is
     /// no such topic.
     pub fn refuse(&self, topic: &str, bytes: &[u8]) -> Result<(), TransportError> {
         self.cluster.lock().refuse(topic, bytes)

@@ -7,7 +7,7 @@ use std::time::Duration;
 use arrow::array::{Array, BinaryArray};
 
 use super::Shared;
-use super::cluster::{Claim, refused};
+use super::cluster::Claim;
 use super::log::Record;
 use crate::transport::{Membership, Position, Sink, SinkOptions, TransportError};
 use headwater_formats::record::{OutBatch, TopicPartition, headers_at};
@@ -25,7 +25,7 @@ impl MemorySink {
     }
 
     fn claim(&self) -> Result<&Claim, TransportError> {
-        self.claim.as_ref().ok_or_else(|| refused("the sink has no transactional id"))
+        self.claim.as_ref().ok_or_else(|| TransportError::invalid("the sink has no transactional id"))
     }
 }
 

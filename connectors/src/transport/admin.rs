@@ -1,0 +1,137 @@
+//! Topics, offsets and settings of a cluster.
+
+use std::collections::BTreeMap;
+
+use super::{Isolation, Position, TopicId, TransportError};
+use headwater_formats::record::{RecordLimits, TopicPartition};
+
+/// Topics, offsets and settings of a cluster.
+///
+/// ```
+/// use headwater_connectors::transport::memory::MemoryTransport;
+/// use headwater_connectors::transport::{Isolation, NewTopic, Transport, TransportErrorKind};
+///
+/// let cluster = MemoryTransport::new();
+/// let admin = cluster.admin();
+/// let settings = [("retention.ms".to_owned(), "60000".to_owned())].into();
+/// let orders = NewTopic { name: "orders".into(), partitions: 4, replicas: None, settings };
+/// admin.create_topic(&orders)?;
+/// assert_eq!(admin.create_topic(&orders).unwrap_err().kind, TransportErrorKind::TopicExists);
+///
+/// assert_eq!(admin.topic_settings("orders")?["retention.ms"], "60000");
+/// assert_eq!(admin.watermarks("orders", Isolation::ReadCommitted)?.len(), 4);
+///
+/// admin.delete_topic("orders")?;
+/// assert_eq!(admin.topic("orders")?, None);
+/// # Ok::<(), headwater_connectors::transport::TransportError>(())
+/// ```
+pub trait Admin: Send + Sync {
+    /// All topics by name, internal ones included.
+    fn topics(&self) -> Result<Vec<TopicInfo>, TransportError>;
+
+    /// One topic; `None` when it does not exist.
+    fn topic(&self, name: &str) -> Result<Option<TopicInfo>, TransportError>;
+
+    /// Creates a topic and waits until it can be read and written. Fails as `TopicExists` only for a topic that can be.
+    fn create_topic(&self, topic: &NewTopic) -> Result<(), TransportError>;
+
+    /// Deletes a topic and waits until it is gone.
+    fn delete_topic(&self, name: &str) -> Result<(), TransportError>;
+
+    /// Log start and end of each partition of a topic, in order of partition. The end is the last
+    /// stable offset when `isolation` is read_committed, else the high watermark.
+    fn watermarks(&self, topic: &str, isolation: Isolation) -> Result<Vec<Watermarks>, TransportError>;
+
+    /// The topic's id and the ends of its logs. What is read by them later is of this topic and no other of its name when
+    /// the id is still the same then.
+    fn extent(&self, topic: &str, isolation: Isolation) -> Result<Extent, TransportError>;
+
+    /// The id of a topic as it is now; `None` from a cluster that gives none.
+    fn topic_id(&self, topic: &str) -> Result<Option<TopicId>, TransportError>;
+
+    /// The properties of a topic that may change while it is read; `None` when it does not exist. The answer may be some
+    /// seconds old. Meant for callers that ask every few seconds: one request to the cluster answers all of them, and of
+    /// those that ask at the same time some must ask again later, which is reported as [`TransportErrorKind::Timeout`](super::TransportErrorKind::Timeout).
+    fn glance(&self, topic: &str) -> Result<Option<Glance>, TransportError>;
+
+    /// As [`Self::glance`], but the answer is requested after this call begins. Concurrent callers wait for one answer
+    /// together.
+    fn glance_now(&self, topic: &str) -> Result<Option<Glance>, TransportError>;
+
+    /// For each partition given, the first offset whose record's timestamp is at or after the given
+    /// time in ms; `None` where there is no such record. Every record before the offset is older.
+    fn offsets_for_times(
+        &self,
+        times_ms: &BTreeMap<TopicPartition, i64>,
+    ) -> Result<BTreeMap<TopicPartition, Option<i64>>, TransportError>;
+
+    /// The topic's settings by name, as the cluster shows them.
+    fn topic_settings(&self, topic: &str) -> Result<BTreeMap<String, String>, TransportError>;
+
+    /// The places committed under a consumer group for these partitions; `None` where there is none. An offset
+    /// that is part of an open transaction is waited for: what a killed writer left open ends when its transactional
+    /// id is taken again or its transaction times out. Until then this fails as [`TransportErrorKind::Timeout`](super::TransportErrorKind::Timeout).
+    fn committed_offsets(
+        &self,
+        group: &str,
+        partitions: &[TopicPartition],
+    ) -> Result<BTreeMap<TopicPartition, Option<Position>>, TransportError>;
+
+    /// The limits of a topic for its records. A record beyond them is refused, and with it the whole batch and, in a
+    /// transaction, everything else.
+    fn record_limits(&self, topic: &str) -> Result<RecordLimits, TransportError>;
+
+    /// How many members each of these consumer groups has now; 0 for one that does not exist.
+    fn group_members(&self, groups: &[String]) -> Result<BTreeMap<String, usize>, TransportError>;
+}
+
+/// A topic as the cluster describes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TopicInfo {
+    /// Its name.
+    pub name: String,
+    /// Number of partitions.
+    pub partitions: i32,
+    /// Number of replicas of each partition.
+    pub replicas: i32,
+}
+
+/// A topic to be created.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewTopic {
+    /// Its name.
+    pub name: String,
+    /// Number of partitions, at least 1.
+    pub partitions: i32,
+    /// Number of replicas; `None` for the cluster's default.
+    pub replicas: Option<i32>,
+    /// Settings such as `retention.ms`, by Kafka's names.
+    pub settings: BTreeMap<String, String>,
+}
+
+/// The two ends of a partition's log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Watermarks {
+    /// First offset that exists.
+    pub start: i64,
+    /// One past the last offset that may be read.
+    pub end: i64,
+}
+
+/// A topic's logs at one moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Extent {
+    /// The topic's id; `None` of a cluster that gives none.
+    pub id: Option<TopicId>,
+    /// Both ends of each partition, in their order.
+    pub marks: Vec<Watermarks>,
+}
+
+/// The properties of a topic that may change while it is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Glance {
+    /// The topic's id; `None` of a cluster that gives none.
+    pub id: Option<TopicId>,
+    /// Number of partitions.
+    pub partitions: i32,
+}

@@ -1,0 +1,126 @@
+//! Why a transport could not do what it was asked, named by what the caller should do about it.
+//!
+//! ```
+//! use headwater_connectors::transport::{TransportError, TransportErrorKind};
+//!
+//! let error = TransportError::timeout("the transaction was not committed within 20 s");
+//! assert_eq!(error.kind, TransportErrorKind::Timeout);
+//! assert_eq!(error.to_string(), "the transaction was not committed within 20 s");
+//! ```
+
+use std::fmt;
+use std::sync::Arc;
+
+/// Why a transport could not do what it was asked. Made by a constructor for each kind; [`Self::new`] is for a kind that
+/// is only known when it happens, such as that of a broker's error code.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+#[non_exhaustive]
+pub struct TransportError {
+    /// What the caller should do.
+    pub kind: TransportErrorKind,
+    /// The cause in words for a user, lower case, without passwords.
+    pub message: String,
+    /// The setting to look at, such as `bootstrap.servers`, when there is one.
+    pub setting: Option<Arc<str>>,
+}
+
+/// Kinds of [`TransportError`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TransportErrorKind {
+    /// No broker can be reached: check the address and the network.
+    Unreachable,
+    /// The broker does not accept the credentials: check them.
+    Authentication,
+    /// The TLS handshake failed: check the certificates and the security protocol.
+    Tls,
+    /// The credentials are accepted, but do not permit this: ask for the permission.
+    Authorization,
+    /// The topic does not exist.
+    UnknownTopic,
+    /// The topic already exists.
+    TopicExists,
+    /// A setting or argument is not accepted; trying again will not help.
+    Invalid,
+    /// The topic does not accept a record: read again what it accepts ([`Admin::record_limits`]), and leave out what
+    /// does not fit.
+    ///
+    /// [`Admin::record_limits`]: super::Admin::record_limits
+    Refused,
+    /// The cluster did not answer in time; trying again may help.
+    Timeout,
+    /// Another process took over this transactional id or this place in a group, or the transaction took too
+    /// long: what was written is lost, and work continues with another sink or the next `Assigned`.
+    Fenced,
+    /// Records are gone, or an offset is: trying again will not find them. The caller decides whether it needs them.
+    Lost,
+    /// Anything else.
+    Other,
+}
+
+impl TransportError {
+    /// An error of a kind that is only known when it happens.
+    pub fn new(kind: TransportErrorKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), setting: None }
+    }
+
+    /// No broker can be reached: check the address and the network.
+    pub fn unreachable(message: impl Into<String>) -> Self {
+        Self::new(TransportErrorKind::Unreachable, message)
+    }
+
+    /// The topic does not exist.
+    ///
+    /// ```
+    /// # use headwater_connectors::transport::TransportError;
+    /// assert_eq!(TransportError::unknown_topic("orders").message, "topic \"orders\" does not exist");
+    /// ```
+    pub fn unknown_topic(name: &str) -> Self {
+        Self::new(TransportErrorKind::UnknownTopic, format!("topic \"{name}\" does not exist"))
+    }
+
+    /// A setting or argument is not accepted; trying again will not help.
+    pub fn invalid(message: impl Into<String>) -> Self {
+        Self::new(TransportErrorKind::Invalid, message)
+    }
+
+    /// A topic does not accept a record: leave it out.
+    pub fn refused(message: impl Into<String>) -> Self {
+        Self::new(TransportErrorKind::Refused, message)
+    }
+
+    /// There was no answer in time; trying again may help.
+    pub fn timeout(message: impl Into<String>) -> Self {
+        Self::new(TransportErrorKind::Timeout, message)
+    }
+
+    /// Another process has the transactional id or the place in the group: give up what was written.
+    pub fn fenced(message: impl Into<String>) -> Self {
+        Self::new(TransportErrorKind::Fenced, message)
+    }
+
+    /// Records or an offset are gone: decide whether they are needed.
+    pub fn lost(message: impl Into<String>) -> Self {
+        Self::new(TransportErrorKind::Lost, message)
+    }
+
+    /// Anything else, such as a thread that could not be started.
+    pub fn other(message: impl Into<String>) -> Self {
+        Self::new(TransportErrorKind::Other, message)
+    }
+
+    /// A bug in Headwater, and no fault of the cluster.
+    ///
+    /// ```
+    /// # use headwater_connectors::transport::TransportError;
+    /// assert_eq!(TransportError::internal("a task is missing").message, "internal error: a task is missing");
+    /// ```
+    pub fn internal(cause: impl fmt::Display) -> Self {
+        Self::other(format!("internal error: {cause}"))
+    }
+
+    /// The same error with the setting to look at.
+    pub fn with_setting(self, setting: impl Into<Arc<str>>) -> Self {
+        Self { setting: Some(setting.into()), ..self }
+    }
+}

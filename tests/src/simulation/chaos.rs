@@ -1,0 +1,135 @@
+//! What goes wrong in a simulation: faults by chance, and notes of each call that was made and of each that failed.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use headwater_connectors::transport::faults::{Call, Fault, Plan};
+use parking_lot::Mutex;
+use rand::rngs::StdRng;
+use rand::{Rng as _, SeedableRng as _};
+
+/// Faults by chance in one process, until they are switched off.
+pub(super) struct Chaos {
+    process: usize,
+    chance: Mutex<StdRng>,
+    on: Arc<AtomicBool>,
+    notes: Arc<Notes>,
+    /// Half of all batches are given whole: large ones stay large.
+    whole_batches: bool,
+}
+
+impl Chaos {
+    pub(super) fn new(process: usize, seed: u64, on: Arc<AtomicBool>, notes: Arc<Notes>, whole_batches: bool) -> Self {
+        let seed = seed ^ (process as u64 + 1).wrapping_mul(0x9e37_79b9);
+        Self { process, chance: Mutex::new(StdRng::seed_from_u64(seed)), on, notes, whole_batches }
+    }
+
+    fn draw(&self, call: Call) -> Option<Fault> {
+        if !self.on.load(Ordering::Relaxed) {
+            return None;
+        }
+        let mut chance = self.chance.lock();
+        if chance.random_range(0..one_in(call)) > 0 {
+            return None;
+        }
+        Some(Fault::ALL[usize::from(chance.random_bool(0.5))])
+    }
+}
+
+impl Plan for Chaos {
+    fn fault(&self, call: Call) -> Option<Fault> {
+        let fault = self.draw(call);
+        self.notes.take(Noted::Call { process: self.process, call, fault });
+        fault
+    }
+
+    fn cut(&self, records: usize) -> usize {
+        let mut chance = self.chance.lock();
+        let records = match self.whole_batches && chance.random_bool(0.5) {
+            true => records,
+            false => chance.random_range(1..=records),
+        };
+        self.notes.take(Noted::Cut { process: self.process, records });
+        records
+    }
+}
+
+/// Of how many calls one fails: of those that are made often fewer, so that something gets done.
+fn one_in(call: Call) -> u32 {
+    match call {
+        Call::Poll | Call::PollMember | Call::Watermarks => 200,
+        Call::Commit | Call::CommitOffsets => 12,
+        Call::OpenDoorbell
+        | Call::Wait
+        | Call::Flush
+        | Call::Abort
+        | Call::Release
+        | Call::Refresh
+        | Call::Topics
+        | Call::CreateTopic
+        | Call::DeleteTopic
+        | Call::TopicId
+        | Call::Glance
+        | Call::OffsetsForTimes
+        | Call::TopicSettings
+        | Call::CommittedOffsets
+        | Call::GroupMembers => 6,
+        Call::OpenSources
+        | Call::OpenSink
+        | Call::Write
+        | Call::Begin
+        | Call::JoinGroup
+        | Call::Committed
+        | Call::Topic
+        | Call::Extent
+        | Call::GlanceNow
+        | Call::RecordLimits => 50,
+    }
+}
+
+/// Something that the transport of a process was asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Noted {
+    /// A call, and how it failed if it did.
+    Call {
+        /// The process, numbered as they started.
+        process: usize,
+        /// The call.
+        call: Call,
+        /// How it failed.
+        fault: Option<Fault>,
+    },
+    /// A batch was cut to so many records.
+    Cut {
+        /// The process, numbered as they started.
+        process: usize,
+        /// What was left.
+        records: usize,
+    },
+}
+
+/// All that was asked, in order.
+#[derive(Debug, Default)]
+pub(super) struct Notes {
+    all: Mutex<Vec<Noted>>,
+    /// How many calls each thread of an engine's own made, by its name.
+    threads: Mutex<BTreeMap<String, u64>>,
+}
+
+impl Notes {
+    fn take(&self, noted: Noted) {
+        self.all.lock().push(noted);
+        if let (Noted::Call { .. }, Some(name)) = (noted, std::thread::current().name()) {
+            *self.threads.lock().entry(name.to_owned()).or_default() += 1;
+        }
+    }
+
+    pub(super) fn all(&self) -> Vec<Noted> {
+        self.all.lock().clone()
+    }
+
+    pub(super) fn threads(&self) -> BTreeMap<String, u64> {
+        self.threads.lock().clone()
+    }
+}

@@ -1,0 +1,241 @@
+//! The processes of a simulation and what happens to them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use headwater_connectors::transport::Transport;
+use headwater_connectors::transport::faults::FaultyTransport;
+use headwater_connectors::transport::memory::MemoryTransport;
+use headwater_engine::config::Settings;
+use headwater_engine::{Driver, Engine, Session, Step};
+use rand::rngs::StdRng;
+use rand::{Rng as _, SeedableRng as _};
+
+use super::chaos::{Chaos, Notes};
+use super::input::Input;
+use super::trace::Trace;
+use super::user::Wish;
+use super::{Guarantee, Simulation, Threads, judge};
+
+/// Rounds without a fault after which a query must be at rest.
+const ROUNDS_MAX: usize = 20_000;
+/// Rounds without work after which everything is at rest: longer than a query takes to look for new partitions.
+const QUIET_ROUNDS: usize = 50;
+/// How long a step waits for threads.
+const THREAD_WAIT: Duration = Duration::from_millis(1);
+/// How long threads may take to do what is left when they are waited for.
+const THREADS_DONE_MAX: Duration = Duration::from_secs(30);
+
+const SETUP: [&str; 3] = [
+    "CREATE STREAM s (k STRING KEY, n BIGINT) WITH (KAFKA_TOPIC = 's', PARTITIONS = 3, VALUE_FORMAT = 'JSON');",
+    "CREATE STREAM first AS SELECT k, n, ROWPARTITION AS p, ROWOFFSET AS o FROM s WHERE n % 5 <> 0;",
+    "CREATE STREAM second AS SELECT n % 4 AS r, k, n * 2 AS twice, p, o FROM first PARTITION BY n % 4;",
+];
+
+/// One process of the service.
+struct Process {
+    cluster: MemoryTransport,
+    transport: Arc<dyn Transport>,
+    engine: Engine,
+    drivers: BTreeMap<String, Driver>,
+    /// It is not scheduled until then, in ms.
+    silent_until_ms: i64,
+}
+
+/// All there is in a simulation.
+pub(super) struct World {
+    simulation: Simulation,
+    chance: StdRng,
+    cluster: MemoryTransport,
+    /// One that meets no faults.
+    engine: Engine,
+    queries: Vec<String>,
+    processes: Vec<Process>,
+    input: Input,
+    now_ms: i64,
+    faults: Arc<AtomicBool>,
+    notes: Arc<Notes>,
+    started: usize,
+}
+
+impl World {
+    pub(super) async fn new(simulation: Simulation) -> Result<Self, String> {
+        let mut chance = StdRng::seed_from_u64(simulation.seed);
+        let cluster = MemoryTransport::default();
+        let engine = Engine::driven(Arc::new(cluster.clone()), &Settings::default());
+        let mut session = Session::new(Settings::default());
+        let weaker = simulation.guarantee == Guarantee::AtLeastOnce;
+        let promise = weaker.then_some("SET 'processing.guarantee' = 'at_least_once';");
+        for statement in promise.into_iter().chain(SETUP) {
+            engine.ask(&mut session, statement).await.map_err(|errors| format!("{errors:?}"))?;
+        }
+        let catalog = engine.catalog().await.map_err(|errors| format!("{errors:?}"))?;
+        let count = chance.random_range(1..=3);
+        let mut world = Self {
+            simulation,
+            chance,
+            engine,
+            queries: catalog.queries().map(|q| q.id.clone()).collect(),
+            processes: Vec::new(),
+            input: Input::new(&cluster, simulation.threads == Threads::Own),
+            cluster,
+            now_ms: 1_000,
+            faults: Arc::new(AtomicBool::new(true)),
+            notes: Arc::default(),
+            started: 0,
+        };
+        (0..count).for_each(|_| world.start());
+        Ok(world)
+    }
+
+    /// Lets things happen, then lets them end well, and looks at what came of it.
+    pub(super) async fn live(&mut self, actions: usize) -> Result<(), String> {
+        for _ in 0..actions {
+            self.act().await?;
+        }
+        self.heal();
+        let begun = Instant::now();
+        loop {
+            self.rest().await?;
+            match self.check().await {
+                // A thread may still have had something to do.
+                Err(_) if self.has_threads() && begun.elapsed() < THREADS_DONE_MAX => {}
+                checked => return checked,
+            }
+        }
+    }
+
+    /// What happened.
+    pub(super) fn end(self) -> (Trace, BTreeMap<String, u64>) {
+        drop(self.processes);
+        (Trace::of(&self.notes, &self.cluster), self.notes.threads())
+    }
+
+    fn has_threads(&self) -> bool {
+        self.simulation.threads == Threads::Own
+    }
+
+    /// A new process, under a name that none had before.
+    fn start(&mut self) {
+        let cluster = self.cluster.process(&format!("process {}", self.started));
+        let (faults, notes) = (self.faults.clone(), self.notes.clone());
+        let plan = Arc::new(Chaos::new(self.started, self.simulation.seed, faults, notes, self.has_threads()));
+        let transport: Arc<dyn Transport> = Arc::new(FaultyTransport::new(Arc::new(cluster.clone()), plan));
+        let engine = Engine::driven(transport.clone(), &Settings::default());
+        self.processes.push(Process { cluster, transport, engine, drivers: BTreeMap::new(), silent_until_ms: 0 });
+        self.started += 1;
+    }
+
+    async fn act(&mut self) -> Result<(), String> {
+        self.now_ms += self.chance.random_range(0..200);
+        match self.chance.random_range(0..100) {
+            0..20 => self.input.produce(&mut self.chance, self.now_ms),
+            20..23 => self.crash(),
+            23..25 => self.fall_silent(),
+            25..26 if self.processes.len() < 4 => self.start(),
+            26..27 if self.processes.len() > 1 => self.leave(),
+            27..28 if self.input.grow() => {}
+            // Long enough for queries that find nothing then to let go of what they hold.
+            28..30 => self.now_ms += 11_000,
+            30..36 => self.ask().await?,
+            _ => {
+                let process = self.chance.random_range(0..self.processes.len());
+                let query = self.chance.random_range(0..self.queries.len());
+                self.step(process, query).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A user asks one of the processes for something.
+    async fn ask(&mut self) -> Result<(), String> {
+        let process = self.chance.random_range(0..self.processes.len());
+        let wish = Wish::draw(&mut self.chance, self.now_ms);
+        wish.ask(&self.processes[process].engine, &self.engine).await
+    }
+
+    /// Kill -9: nothing is said to anybody, and the session ends by itself. Another process begins.
+    fn crash(&mut self) {
+        let process = self.chance.random_range(0..self.processes.len());
+        let dead = self.processes.swap_remove(process);
+        dead.cluster.expire_members();
+        drop(dead);
+        self.start();
+    }
+
+    /// A process is put out of its groups while it believes to be in them, and wakes up later.
+    fn fall_silent(&mut self) {
+        let until = self.now_ms + self.chance.random_range(100..3_000);
+        let process = self.chance.random_range(0..self.processes.len());
+        let process = &mut self.processes[process];
+        process.cluster.expire_members();
+        process.silent_until_ms = until;
+    }
+
+    /// SIGTERM: what is done is committed, unless that fails.
+    fn leave(&mut self) {
+        let process = self.chance.random_range(0..self.processes.len());
+        let leaving = self.processes.swap_remove(process);
+        for mut driver in leaving.drivers.into_values() {
+            // A commit that fails is a crash.
+            let _ = driver.finish(self.now_ms);
+        }
+    }
+
+    /// One step of one query in one process. True when there was nothing to do.
+    async fn step(&mut self, process: usize, query: usize) -> Result<bool, String> {
+        let (id, now_ms, has_threads) = (self.queries[query].clone(), self.now_ms, self.has_threads());
+        let process = &mut self.processes[process];
+        if process.silent_until_ms > now_ms {
+            return Ok(false);
+        }
+        let Some(driver) = process.drivers.get_mut(&id) else {
+            match process.engine.driver(&id, process.transport.clone()).await {
+                Ok(driver) => drop(process.drivers.insert(id, if has_threads { driver.in_threads() } else { driver })),
+                Err(errors) if errors.iter().all(|e| e.message.ends_with("as planned")) => {}
+                Err(errors) => return Err(format!("query {id} could not start: {errors:?}")),
+            }
+            return Ok(false);
+        };
+        match driver.step(now_ms, if has_threads { THREAD_WAIT } else { Duration::ZERO }) {
+            Ok(step) => Ok(step == Step::Idle && driver.is_settled()),
+            // Whatever it was, the driver is thrown away, as the supervisor does.
+            Err(_) => {
+                process.drivers.remove(&id);
+                Ok(false)
+            }
+        }
+    }
+
+    fn heal(&mut self) {
+        self.faults.store(false, Ordering::Relaxed);
+        self.input.end();
+        self.processes.iter_mut().for_each(|process| process.silent_until_ms = 0);
+    }
+
+    async fn rest(&mut self) -> Result<(), String> {
+        let mut quiet = 0;
+        for _ in 0..ROUNDS_MAX {
+            self.now_ms += 100;
+            let mut all = true;
+            for process in 0..self.processes.len() {
+                for query in 0..self.queries.len() {
+                    all &= self.step(process, query).await?;
+                }
+            }
+            quiet = if all { quiet + 1 } else { 0 };
+            if quiet > QUIET_ROUNDS {
+                return Ok(());
+            }
+        }
+        Err("the queries do not come to rest".to_owned())
+    }
+
+    async fn check(&self) -> Result<(), String> {
+        let first = "SELECT k AS key, n AS value, ROWPARTITION AS p, ROWOFFSET AS o FROM s WHERE n % 5 <> 0";
+        judge::check(&self.engine, "s", "FIRST", first).await?;
+        judge::check(&self.engine, "first", "SECOND", "SELECT k AS key, n * 2 AS value, p, o FROM first").await
+    }
+}
