@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use arrow::array::{AsArray as _, BinaryArray, RecordBatch};
+use arrow::array::{AsArray as _, BinaryArray, ListArray, RecordBatch};
 use arrow::datatypes::{DataType, Int64Type};
 use datafusion::common::Column;
 use datafusion::functions_aggregate::expr_fn::sum;
@@ -12,6 +12,7 @@ use datafusion::prelude::{Expr, JoinType, SessionConfig, SessionContext, col, id
 use futures::StreamExt as _;
 use headwater_connectors::record::{OutBatch, Side, header_lists};
 use headwater_connectors::table::{KafkaTable, OnLoss, Progress, ROWOFFSET, ROWTIME};
+use headwater_connectors::transport::{Isolation, SinkOptions};
 
 use super::world::{World, ask, context, refusal, shown, sql};
 
@@ -148,6 +149,38 @@ async fn bad_records_are_counted_with_their_addresses() {
     assert!(analyzed.contains("rejects=2"), "{analyzed}");
 }
 
+/// Records of a transaction that is open are read only where that is asked for.
+#[tokio::test(flavor = "multi_thread")]
+async fn committed_records_are_read_unless_told_otherwise() {
+    let world = World::new().await;
+    let committed = world.orders("orders", 1).build().await.unwrap();
+    let all = world.json("orders").value_column("item", DataType::Utf8).isolation(Isolation::ReadUncommitted);
+    let all = all.build().await.unwrap();
+    let ctx = context([("committed", &committed), ("everything", &all)]);
+    let options = SinkOptions { transactional_id: Some("open".to_owned()), ..SinkOptions::default() };
+    let _open = tokio::task::block_in_place(|| {
+        let mut sink = world.cluster.open_sink(options).unwrap();
+        sink.begin().unwrap();
+        sink.write(&records_of("{}", None)).unwrap();
+        sink.flush(Duration::from_secs(30)).unwrap();
+        sink
+    });
+    assert_eq!(ask(&ctx, "SELECT COUNT(*) AS n FROM committed").await[1], "| 0 |");
+    assert_eq!(ask(&ctx, "SELECT COUNT(*) AS n FROM everything").await[1], "| 1 |");
+}
+
+/// One record without a key.
+fn records_of(value: &str, headers: Option<ListArray>) -> OutBatch {
+    OutBatch {
+        topic: "orders".into(),
+        partitions: None,
+        keys: BinaryArray::from_opt_vec(vec![None]),
+        values: BinaryArray::from_opt_vec(vec![Some(value.as_bytes())]),
+        timestamps_ms: None,
+        headers,
+    }
+}
+
 /// Headers are columns that queries read and statements do not write.
 #[tokio::test(flavor = "multi_thread")]
 async fn headers_are_columns() {
@@ -156,15 +189,7 @@ async fn headers_are_columns() {
     let ctx = context([("orders", &table)]);
     let header = |name: &str, value: &str| (name.to_owned(), Some(value.as_bytes().to_vec()));
     let headers = [header("trace", "a1"), header("other", "x"), header("trace", "b2")];
-    let records = OutBatch {
-        topic: "orders".into(),
-        partitions: None,
-        keys: BinaryArray::from_opt_vec(vec![None]),
-        values: BinaryArray::from_opt_vec(vec![Some(b"{}")]),
-        timestamps_ms: None,
-        headers: Some(header_lists([&headers[..]])),
-    };
-    world.send(&records);
+    world.send(&records_of("{}", Some(header_lists([&headers[..]]))));
     let read = ask(&ctx, "SELECT trace, cardinality(\"all\") AS n FROM orders").await;
     assert_eq!(read, ["| trace | n |", "| 6232  | 3 |"]);
     assert_eq!(ask(&ctx, "INSERT INTO orders (id) VALUES (1)").await[1], "| 1     |");

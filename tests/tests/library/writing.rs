@@ -159,6 +159,46 @@ async fn records_take_the_time_of_their_column() {
     assert!(bad.contains("row 2 cannot be written to topic \"t\": the timestamp column holds \"yesterday\""), "{bad}");
 }
 
+/// What other clients find in the records.
+#[tokio::test(flavor = "multi_thread")]
+async fn formats_are_laid_out_as_they_are_described() {
+    let world = World::new().await;
+    world.create("t", 1);
+    let build = || KafkaTable::on(world.cluster.clone(), "t").value_column("a", DataType::Utf8);
+    let lines = build().value_column("b", DataType::Int32).value_format("DELIMITED").value_delimiter("TAB");
+    let lines = lines.build().await.unwrap();
+    let bare = build().value_format("JSON").wrap_single_value(false);
+    let bare = bare.key_column("k", DataType::Int32).key_column("l", DataType::Utf8).key_format("JSON");
+    let bare = bare.build().await.unwrap();
+    let raw = build().value_format("KAFKA").key_column("k", DataType::Utf8).build().await.unwrap();
+    let ctx = context([("lines", &lines), ("bare", &bare), ("raw", &raw)]);
+    sql(&ctx, "INSERT INTO lines (a, b) VALUES ('x', 5)").await.unwrap();
+    sql(&ctx, "INSERT INTO bare (k, l, a) VALUES (1, 'one', 'y')").await.unwrap();
+    sql(&ctx, "INSERT INTO bare (k, a) VALUES (1, NULL)").await.unwrap();
+    let rows = ask(&ctx, "SELECT k, replace(a, chr(9), '<TAB>') AS a FROM raw ORDER BY \"ROWOFFSET\"").await;
+    // The last record has no value, and is no row.
+    let expected = [
+        "| k                 | a       |",
+        "|                   | x<TAB>5 |",
+        "| {\"k\":1,\"l\":\"one\"} | \"y\"     |",
+    ];
+    assert_eq!(rows, expected);
+    assert_eq!(ask(&ctx, "SELECT k, l, a FROM bare").await, ["| k | l   | a |", "| 1 | one | y |"]);
+}
+
+/// A key is deleted from a table by a NULL that is the whole value.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_null_value_deletes_a_key() {
+    let world = World::new().await;
+    world.create("t", 2);
+    let table = KafkaTable::on(world.cluster.clone(), "t").value_format("KAFKA").latest_per_key();
+    let table = table.key_column("k", DataType::Utf8).value_column("v", DataType::Int64).build().await.unwrap();
+    let ctx = context([("t", &table)]);
+    sql(&ctx, "INSERT INTO t (k, v) VALUES ('a', 1), ('b', 2)").await.unwrap();
+    sql(&ctx, "INSERT INTO t (k, v) VALUES ('a', NULL)").await.unwrap();
+    assert_eq!(ask(&ctx, "SELECT k, v FROM t").await, ["| k | v |", "| b | 2 |"]);
+}
+
 /// Only what is appended: DataFusion's other ways of writing are refused by name.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_not_an_append_is_refused() {

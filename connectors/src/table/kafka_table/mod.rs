@@ -85,7 +85,8 @@ use crate::transport::{Isolation, Transport};
 /// `INSERT INTO` and `DataFrame::write_table` append a record for each row, and give the number of rows once the cluster
 /// has acknowledged all of them. Columns are found by name; those that are not given are NULL. ROWTIME, where given,
 /// becomes the record's timestamp. A row whose key columns are all NULL becomes a record without a key. Records with a
-/// key go where the Java client puts them (murmur2).
+/// key go where the Java client puts them (murmur2). A NULL that is the whole value, in KAFKA or in JSON that is not
+/// wrapped, is read as no row: it deletes the key of a table.
 ///
 /// With a transactional id ([`KafkaTableBuilder::transactional_id`]) a statement is one transaction: all of its rows or
 /// none. Without one the producer is idempotent, and what was sent before a failure stays; the error says so.
