@@ -20,6 +20,9 @@ pub struct ScanContext {
     pub frozen: Arc<FrozenLogs>,
     /// What becomes of the query when records are gone that it was to read.
     pub on_loss: OnLoss,
+    /// Whether each scan checks, once it has read everything, that its topic is still the one it was planned for. False
+    /// where whoever runs the query does so once for all of its scans ([`Self::check_topics`]).
+    pub scans_check_topics: bool,
 }
 
 /// What becomes of a query when records are gone that it was to read.

@@ -65,6 +65,27 @@ impl TopicTable {
         let frozen = tokio::task::spawn_blocking(freezing).await.map_err(external)?;
         frozen.map_err(external)
     }
+
+    /// Plans a scan in a context that is given. Freezes its offsets, unless the context has frozen them before.
+    pub(super) async fn scan_in(
+        &self,
+        context: &ScanContext,
+        state: &dyn Session,
+        projection: Vec<usize>,
+        filters: &[Expr],
+        limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let frozen = self.freeze(context, self.pruning(state, filters)?).await?;
+        let fields: Vec<_> = projection.iter().map(|i| self.schema.fields()[*i].clone()).collect();
+        let schema = Arc::new(Schema::new(fields));
+        let counts = self.counts && projection.is_empty();
+        let scan =
+            Scan { spec: self.spec.clone(), projection, schema, context: context.clone(), frozen, limit, counts };
+        Ok(match self.spec.kind {
+            RowKind::All => Arc::new(TopicScanExec::new(scan, state.config().target_partitions())),
+            RowKind::LatestPerKey => Arc::new(LatestPerKeyExec::new(scan)),
+        })
+    }
 }
 
 #[async_trait]
@@ -96,15 +117,6 @@ impl TableProvider for TopicTable {
         let context = state.config().get_extension::<ScanContext>();
         let context = context.ok_or_else(|| DataFusionError::Internal("a scan without a scan context".to_owned()))?;
         let projection = projection.cloned().unwrap_or_else(|| (0..self.schema.fields().len()).collect());
-        let frozen = self.freeze(&context, self.pruning(state, filters)?).await?;
-        let fields: Vec<_> = projection.iter().map(|i| self.schema.fields()[*i].clone()).collect();
-        let schema = Arc::new(Schema::new(fields));
-        let counts = self.counts && projection.is_empty();
-        let (spec, context) = (self.spec.clone(), context.as_ref().clone());
-        let scan = Scan { spec, projection, schema, context, frozen, limit, counts };
-        Ok(match self.spec.kind {
-            RowKind::All => Arc::new(TopicScanExec::new(scan, state.config().target_partitions())),
-            RowKind::LatestPerKey => Arc::new(LatestPerKeyExec::new(scan)),
-        })
+        self.scan_in(&context, state, projection, filters, limit).await
     }
 }

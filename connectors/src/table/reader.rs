@@ -104,6 +104,9 @@ pub fn read_to_end(
             }
         }
     }
+    if covered.open.is_empty() && context.scans_check_topics {
+        context.check_topics().map_err(external)?;
+    }
     Ok(())
 }
 

@@ -56,6 +56,7 @@ impl Bounded {
             progress: progress.clone(),
             frozen: Arc::default(),
             on_loss: on_loss(around.settings),
+            scans_check_topics: false,
         };
         let limits = limits(around.settings)?;
         let mut state = bounded::state(around.catalog, around.settings, scans::outside(&context, limits));
