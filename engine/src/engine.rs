@@ -20,12 +20,10 @@ use crate::planner::define::{FormatDefaults, define, source_kind};
 use crate::planner::types::resolve;
 use crate::runtime::bounded::{Bounded, Surroundings};
 use crate::runtime::publish::{changes_catalog, dry_run};
-use crate::runtime::{
-    CommandLog, Driver, StatusSnapshot, Worker, Writer, assert, copy, describe, describe_function, insert, print, show,
-    topics,
-};
+use crate::runtime::{CommandLog, Driver, StatusSnapshot, Worker, Writer, topics};
 use crate::session::Session;
 use crate::sql::{self, ast};
+use crate::statement::{assert, copy, describe, describe_function, insert_values, print, show};
 use crate::words::{Words, words};
 
 /// One process's engine on one cluster, for one service id.
@@ -202,7 +200,9 @@ impl Engine {
             S::Terminate(choice) => self.terminate(choice, &statement.text).await,
             S::Pause(choice) => self.pause(choice, &statement.text).await,
             S::Resume(resume) => self.resume(resume, &statement.text).await,
-            S::InsertValues(insert) => insert::insert(self.catalog().await?, &self.writer, session, insert).await,
+            S::InsertValues(insert) => {
+                insert_values::insert(self.catalog().await?, &self.writer, session, insert).await
+            }
             S::Copy(copy) => self.copy(session, copy).await,
             S::Print(print) => print::print(self.transport.clone(), print, statement.span).await,
             S::Show(show) => self.show(session, show, statement.span).await,

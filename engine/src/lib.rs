@@ -17,13 +17,15 @@ pub mod row_text;
 mod runtime;
 mod session;
 pub mod sql;
+mod statement;
 pub mod topology;
 pub mod types;
 mod words;
 
 pub use engine::{Asked, Engine};
-pub use runtime::{Driver, Ran, Step, check_for_run};
+pub use runtime::{Driver, Ran, Step};
 pub use session::Session;
+pub use statement::check_for_run;
 pub use words::Words;
 
 /// What a user is told when the rows of a query break off.

@@ -75,7 +75,7 @@ impl Bounded {
 
     /// Names of the functions a bounded query can call.
     pub fn function_names(catalog: &Catalog, settings: &Settings) -> Vec<String> {
-        let sections = super::show::functions(catalog, &Self::bare_state(settings));
+        let sections = crate::statement::show::functions(catalog, &Self::bare_state(settings));
         sections.into_iter().flat_map(|s| s.rows).filter_map(|mut row| row.drain(..).next()).collect()
     }
 

@@ -17,7 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The state of each partition of a query's input: what is committed under its group, and what is left. Records behind
 /// an open transaction count: they are there, and nobody sees them before it ends. Blocks.
-pub(super) fn lag(transport: &dyn Transport, query: &QueryDef, group: &str) -> Result<Section, TransportError> {
+pub fn lag(transport: &dyn Transport, query: &QueryDef, group: &str) -> Result<Section, TransportError> {
     let (admin, topic) = (transport.admin(), query.topology.input.topic.as_str());
     let stable = admin.watermarks(topic, Isolation::ReadCommitted)?;
     let last = admin.watermarks(topic, Isolation::ReadUncommitted)?;

@@ -1,29 +1,19 @@
 //! What moves: the command topic, running queries, and the statements that touch the cluster.
 
-pub(crate) mod assert;
-mod board;
+pub(crate) mod board;
 pub mod bounded;
 mod command;
 mod command_fault;
 mod command_log;
-mod complaints;
-pub(crate) mod continuous;
-pub(crate) mod copy;
-mod create_function;
+pub(crate) mod complaints;
 mod dead_letters;
-pub(crate) mod describe;
-pub(crate) mod describe_function;
 mod descriptors;
 mod driver;
-mod drop_source;
 mod goal;
-mod guess;
-mod headless;
-pub(crate) mod insert;
 mod intake;
-mod job;
+pub(crate) mod job;
 mod joins;
-mod lag;
+pub(crate) mod lag;
 #[cfg(test)]
 mod large_tests;
 mod lookout;
@@ -32,25 +22,24 @@ mod note;
 mod opening;
 mod optimized;
 mod outbox;
-pub(crate) mod print;
 mod probe;
 pub(crate) mod publish;
 pub(crate) mod push;
-mod query_status;
+pub(crate) mod query_status;
 mod refusals;
 #[cfg(test)]
 mod refused_tests;
 mod share;
-pub(crate) mod show;
 mod spill;
 mod start;
 mod stop;
 mod supervisor;
 pub(crate) mod topics;
+mod until_idle;
 #[cfg(test)]
 mod untimed_tests;
 mod worker;
-mod writer;
+pub(crate) mod writer;
 
 use headwater_connectors::transport::{Isolation, TransportError, TransportErrorKind};
 
@@ -61,7 +50,6 @@ use crate::planner::continuous::THROWS_ON_INVALID_TIME;
 pub use crate::catalog::OWN_TOPICS;
 pub use command_log::CommandLog;
 pub use driver::{Driver, Step};
-pub use headless::check as check_for_run;
 pub use query_status::StatusSnapshot;
 pub use supervisor::Ran;
 pub use worker::Worker;

@@ -1,5 +1,7 @@
 //! PRINT: the records of a topic as they come, without a declaration.
 
+mod guess;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +12,7 @@ use headwater_connectors::transport::{
 };
 use tokio::sync::mpsc;
 
-use super::guess::Guess;
+use self::guess::Guess;
 use crate::answer::Answer;
 use crate::diagnostic::nearest;
 use crate::diagnostic::{Diagnostic, Span, UNKNOWN_TOPIC, transport as told};

@@ -5,18 +5,16 @@ use std::sync::Arc;
 
 use headwater_connectors::transport::{Admin, Extent, Isolation, TransportErrorKind};
 
-use super::board::{self, Failing};
-use super::complaints::{PROCESSING_LOG, processing_log_statement};
-use super::lag;
-use super::publish::dry_run;
-use super::push;
-use super::query_status::{State, StatusSnapshot};
-use super::topics;
 use crate::answer::{Answer, Section};
 use crate::catalog::{Catalog, CatalogChange, Ends, QueryDef, RestartFrom};
 use crate::diagnostic::{Diagnostic, IN_USE, NOT_SUPPORTED, STREAMING, Span, UNKNOWN_QUERY};
 use crate::engine::{Engine, blocking, refused};
 use crate::planner::continuous::{self as planner, Persistent};
+use crate::runtime::board::{self, Failing};
+use crate::runtime::complaints::{PROCESSING_LOG, processing_log_statement};
+use crate::runtime::publish::dry_run;
+use crate::runtime::query_status::{State, StatusSnapshot};
+use crate::runtime::{job, lag, push, topics};
 use crate::session::Session;
 use crate::sql::{self, ast};
 
@@ -359,7 +357,7 @@ impl Engine {
     }
 
     fn group(&self, query: &QueryDef) -> String {
-        super::job::group_of(self.service_id(), query)
+        job::group_of(self.service_id(), query)
     }
 }
 

@@ -16,7 +16,6 @@ use headwater_connectors::format::{BadRow, Layout};
 use headwater_connectors::record::{OutBatch, headers_type};
 use headwater_connectors::table::{ROWOFFSET, ROWPARTITION, ROWTIME, WINDOWEND, WINDOWSTART};
 
-use super::Writer;
 use super::describe::find;
 use crate::answer::Answer;
 use crate::catalog::{Catalog, ColumnRole, SideDef, SourceDef, SourceKind, owner_of};
@@ -25,6 +24,7 @@ use crate::engine::{blocking, refused};
 use crate::planner::constant::{Evaluator, to_column_type};
 use crate::planner::define::{ROWHEADERS, ROWTOMBSTONE};
 use crate::planner::function;
+use crate::runtime::Writer;
 use crate::session::Session;
 use crate::sql::ast;
 use sqlparser::ast::Spanned as _;

@@ -1,12 +1,12 @@
 //! DROP STREAM and DROP TABLE, and with DELETE TOPIC their topic, unless someone needs it.
 
-use super::complaints::PROCESSING_LOG;
 use super::continuous::in_use;
 use crate::answer::Answer;
 use crate::catalog::{Catalog, CatalogChange, Refusal, SourceDef, owner_of};
 use crate::diagnostic::{Diagnostic, IN_USE, OWNED_TOPIC, READ_ONLY, UNKNOWN_SOURCE};
 use crate::engine::{Engine, blocking, capital, refused, unless_forgiven};
 use crate::planner::define::source_kind;
+use crate::runtime::complaints::PROCESSING_LOG;
 use crate::sql::ast;
 
 impl Engine {

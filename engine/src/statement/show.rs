@@ -3,10 +3,10 @@
 use datafusion::execution::session_state::SessionState;
 use headwater_connectors::transport::{Admin, Isolation, TransportError};
 
-use super::OWN_TOPICS;
 use crate::answer::Section;
 use crate::catalog::{Catalog, SourceKind};
 use crate::config::PROPERTIES;
+use crate::runtime::OWN_TOPICS;
 use crate::session::Session;
 
 /// Topics that only SHOW ALL TOPICS lists.

@@ -4,14 +4,10 @@
 //! at its first start and at every later one. One that differs from what stands is refused, unless it
 //! says OR REPLACE.
 
-use std::collections::BTreeSet;
-use std::sync::Arc;
-
-use super::Ran;
 use crate::answer::Answer;
 use crate::catalog::{Catalog, FunctionDef, QueryDef};
 use crate::diagnostic::{Diagnostic, NOT_SUPPORTED};
-use crate::engine::{Asked, Engine, blocking};
+use crate::engine::{Asked, Engine};
 use crate::planner::function;
 use crate::planner::types::resolve;
 use crate::session::Session;
@@ -56,23 +52,6 @@ impl Engine {
             Err(_) => standing(self.catalog().await?.as_ref(), kind),
         };
         standing.map_or(asked, Ok)
-    }
-
-    /// Runs every persistent query until what is in its input now is processed and committed; queries
-    /// that read what others write run after them. Ends early when `stopped` says so. Gives what each did, in that order.
-    pub fn run_until_idle(&self, stopped: impl Fn() -> bool + Send + 'static) -> Asked<'_, Vec<Ran>> {
-        let stopped: Box<dyn Fn() -> bool + Send> = Box::new(stopped);
-        Box::pin(async move {
-            let catalog = self.sure_catalog().await?;
-            let (worker, stages) = (self.worker().clone(), stages(&catalog));
-            let run = move || {
-                let wanted = stages.iter().take_while(|_| !stopped());
-                wanted.flat_map(|stage| worker.run_until_idle(stage, &*stopped)).collect::<Vec<Ran>>()
-            };
-            let mut ran = blocking(run).await?;
-            ran.extend(catalog.queries().filter(|query| query.paused).map(|query| Ran::paused(query)));
-            Ok(ran)
-        })
     }
 }
 
@@ -159,32 +138,10 @@ fn word(kind: ast::SourceKind) -> &'static str {
     }
 }
 
-/// Queries in the order of their data: each stage reads what earlier ones write. Queries that feed
-/// each other in a circle are one last stage.
-fn stages(catalog: &Catalog) -> Vec<Vec<Arc<QueryDef>>> {
-    let mut left: Vec<Arc<QueryDef>> = catalog.queries().filter(|q| !q.paused).cloned().collect();
-    let mut stages = Vec::new();
-    while !left.is_empty() {
-        let written: BTreeSet<&str> = left.iter().filter_map(|q| topic_of(q)).collect();
-        let ready: Vec<bool> = left.iter().map(|q| !written.contains(q.topology.input.topic.as_str())).collect();
-        if !ready.contains(&true) {
-            stages.push(left);
-            break;
-        }
-        let mut ready = ready.into_iter();
-        let (stage, later) = left.into_iter().partition(|_| ready.next().unwrap_or(false));
-        stages.push(stage);
-        left = later;
-    }
-    stages
-}
-
-fn topic_of(query: &QueryDef) -> Option<&str> {
-    query.topology.output.as_ref().map(|sink| sink.topic.as_str())
-}
-
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use headwater_connectors::transport::memory::MemoryTransport;
 
     use super::*;
