@@ -5,25 +5,24 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use futures::future::BoxFuture;
-use headwater_connectors::transport::{Transport, TransportError};
+use headwater_connectors::transport::Transport;
 use parking_lot::Mutex;
 
-use crate::answer::{Answer, Section};
-use crate::catalog::{Catalog, CatalogChange};
+use crate::answer::Answer;
+use crate::catalog::Catalog;
 use crate::config::Settings;
-use crate::diagnostic::{Diagnostic, INTERNAL, MISPLACED, NOT_SUPPORTED, Span, UNKNOWN_QUERY, UNKNOWN_TYPE, transport};
-use crate::planner;
-use crate::planner::define::{FormatDefaults, define, source_kind};
-use crate::planner::types::resolve;
-use crate::runtime::bounded::{Bounded, Surroundings};
-use crate::runtime::publish::{changes_catalog, dry_run};
-use crate::runtime::{CommandLog, Driver, StatusSnapshot, Worker, Writer, topics};
+use crate::diagnostic::{Diagnostic, SYNTAX, UNKNOWN_QUERY};
+use crate::runtime::publish::changes_catalog;
+use crate::runtime::{CommandLog, Driver, StatusSnapshot, Worker, Writer, blocking};
 use crate::session::Session;
 use crate::sql::{self, ast};
-use crate::statement::{assert, copy, describe, describe_function, insert_values, print, show};
+use crate::statement::{
+    Answered, Context, alter_source, assert, copy, create_as, create_function, create_source, create_type, define,
+    describe, drop_function, drop_source, drop_type, explain, insert_select, insert_values, pause, print, resume,
+    select, set, show, terminate, undefine, unset, unsupported,
+};
 use crate::words::{Words, words};
 
 /// One process's engine on one cluster, for one service id.
@@ -38,8 +37,6 @@ pub struct Engine {
     /// Files are applied first, and work begins when it is asked for: a query that is made starts nothing.
     applies: AtomicBool,
 }
-
-type Answered = Result<Answer, Vec<Diagnostic>>;
 
 /// What an engine is asked for, on its way. Boxed, so that the code behind it is compiled here and not again in every crate
 /// that asks.
@@ -75,6 +72,11 @@ impl Engine {
     /// The cluster.
     pub fn transport(&self) -> &Arc<dyn Transport> {
         &self.transport
+    }
+
+    /// What records of statements are written through.
+    pub(crate) fn writer(&self) -> &Arc<Writer> {
+        &self.writer
     }
 
     /// The service id.
@@ -171,271 +173,46 @@ impl Engine {
             [] => Ok(Answer::done("")),
             [statement] => self.execute(session, statement).await.map_err(in_typed_text),
             [_, second, ..] => {
-                let error = Diagnostic::new(crate::diagnostic::SYNTAX, "one statement at a time is expected here")
-                    .at(second.span);
+                let error = Diagnostic::new(SYNTAX, "one statement at a time is expected here").at(second.span);
                 Err(in_typed_text(vec![error]))
             }
         }
     }
 
+    /// One arm a kind of statement, in the order of [`statement`].
     async fn execute(&self, session: &mut Session, statement: &ast::Statement) -> Answered {
         use ast::StatementKind as S;
         if changes_catalog(&statement.kind) {
             // Before a topic is made for it, too.
             self.sure_catalog().await?;
         }
+        let context = &mut Context { engine: self, session, text: &statement.text, span: statement.span };
         match &statement.kind {
-            S::Query(query) if query.is_bounded() => self.query(session, query).await,
-            S::Query(query) => self.push(session, query).await,
-            S::Explain(explain) => self.explain(session, explain, statement.span).await,
-            S::CreateSource(create) => self.create_source(session, create, &statement.text).await,
-            S::DropSource(drop) => self.drop_source(drop, &statement.text).await,
-            S::AlterSource(alter) => self.alter_source(alter, &statement.text).await,
-            S::CreateType(create) => self.create_type(create, &statement.text).await,
-            S::DropType(drop) => self.drop_type(drop, &statement.text).await,
-            S::CreateFunction(create) => self.create_function(create, &statement.text).await,
-            S::DropFunction(drop) => self.drop_function(drop, &statement.text).await,
-            S::CreateAs(create) => self.create_as(session, create, &statement.text).await,
-            S::InsertSelect(insert) => self.insert_select(session, insert, &statement.text).await,
-            S::Terminate(choice) => self.terminate(choice, &statement.text).await,
-            S::Pause(choice) => self.pause(choice, &statement.text).await,
-            S::Resume(resume) => self.resume(resume, &statement.text).await,
-            S::InsertValues(insert) => {
-                insert_values::insert(self.catalog().await?, &self.writer, session, insert).await
-            }
-            S::Copy(copy) => self.copy(session, copy).await,
-            S::Print(print) => print::print(self.transport.clone(), print, statement.span).await,
-            S::Show(show) => self.show(session, show, statement.span).await,
-            S::Describe(describe) => self.describe(describe, statement.span).await,
-            S::Set(set) => session.set(set),
-            S::Unset(name) => session.unset(name),
-            S::Define(define) => Ok(session.define(define)),
-            S::Undefine(name) => Ok(session.undefine(name)),
-            S::Assert(ast::Assert::Topic { exists, name, properties, timeout }) => {
-                let expected = assert::Expected::new(name, *exists, properties)?;
-                let patience = timeout.and_then(|timeout| timeout.ms()).and_then(|ms| u64::try_from(ms).ok());
-                let patience = patience.map_or(assert::PATIENCE, Duration::from_millis);
-                let transport = self.transport.clone();
-                blocking(move || assert::topic(transport.admin(), &expected, patience)).await?
-            }
-            S::RunScript(_) => {
-                let error = Diagnostic::new(MISPLACED, "RUN SCRIPT is a command of the shell, which reads the file");
-                Err(vec![error.at(statement.span).hint("Send the statements of the file, or run headwater -f FILE.")])
-            }
-            other => Err(vec![not_yet(other, statement.span)]),
+            S::Copy(copy) => copy::run(copy, context).await,
+            S::Explain(explain) => explain::run(explain, context).await,
+            S::Query(query) => select::run(query, context).await,
+            S::AlterSource(alter) => alter_source::run(alter, context).await,
+            S::CreateAs(create) => create_as::run(create, context).await,
+            S::CreateFunction(create) => create_function::run(create, context).await,
+            S::CreateSource(create) => create_source::run(create, context).await,
+            S::CreateType(create) => create_type::run(create, context).await,
+            S::DropFunction(drop) => drop_function::run(drop, context).await,
+            S::DropSource(drop) => drop_source::run(drop, context).await,
+            S::DropType(drop) => drop_type::run(drop, context).await,
+            S::InsertSelect(insert) => insert_select::run(insert, context).await,
+            S::Pause(choice) => pause::run(choice, context).await,
+            S::Resume(resume) => resume::run(resume, context).await,
+            S::Terminate(choice) => terminate::run(choice, context).await,
+            S::InsertValues(insert) => insert_values::run(insert, context).await,
+            S::Print(print) => print::run(print, context).await,
+            S::Assert(assert) => assert::run(assert, context).await,
+            S::Describe(describe) => describe::run(describe, context).await,
+            S::Show(show) => show::run(show, context).await,
+            S::Define(define) => define::run(define, context),
+            S::Set(set) => set::run(set, context),
+            S::Undefine(name) => undefine::run(name, context),
+            S::Unset(name) => unset::run(name, context),
+            kind => unsupported::run(kind, context),
         }
     }
-
-    async fn query(&self, session: &mut Session, query: &ast::Query) -> Answered {
-        let bounded = self.plan(session, query).await?;
-        session.remember(bounded.progress().clone());
-        bounded.run().map(Answer::Rows)
-    }
-
-    async fn plan(&self, session: &Session, query: &ast::Query) -> Result<Bounded, Vec<Diagnostic>> {
-        let catalog = self.catalog().await?;
-        let around = Surroundings { transport: &self.transport, catalog: &catalog, settings: session.settings() };
-        Bounded::plan(query, &around).await
-    }
-
-    async fn explain(&self, session: &mut Session, explain: &ast::Explain, span: Span) -> Answered {
-        let inner = match &explain.target {
-            ast::ExplainTarget::Statement(inner) => inner,
-            ast::ExplainTarget::QueryId(id) => return self.explain_query(id).await.map(Answer::Facts),
-        };
-        if let Some(sections) = self.explain_continuous(session, inner).await? {
-            return match explain.analyze {
-                true => Err(vec![not_yet_so("EXPLAIN ANALYZE of a continuous query", span)]),
-                false => Ok(Answer::Facts(sections)),
-            };
-        }
-        let ast::StatementKind::Query(query) = &inner.kind else {
-            return Err(vec![not_yet_so("EXPLAIN of this statement", inner.span)]);
-        };
-        let bounded = self.plan(session, query).await?;
-        if !explain.analyze {
-            return Ok(Answer::Facts(bounded.explain()));
-        }
-        session.remember(bounded.progress().clone());
-        bounded.explain_analyze().await.map(Answer::Facts)
-    }
-
-    pub(crate) async fn create_source(&self, session: &Session, create: &ast::CreateSource, text: &str) -> Answered {
-        let catalog = self.catalog().await?;
-        let kind = source_kind(create.kind).word();
-        if let (true, Some(standing)) = (create.if_not_exists, catalog.source(&create.name)) {
-            let warning = format!("{} \"{}\" exists already; nothing was done", standing.kind.word(), standing.name);
-            return Ok(Answer::warning(warning));
-        }
-        let definition = define(create, text, &catalog, &FormatDefaults::from(session.settings()))?;
-        // Tried before a topic is made, too.
-        let change =
-            CatalogChange::DefineSource { source: Box::new(definition.source.clone()), replace: create.or_replace };
-        dry_run(&catalog, &change, create.name.span)?;
-        let (transport, name_span) = (self.transport.clone(), create.name.span);
-        blocking(move || topics::ensure(transport.admin(), &definition, name_span)).await??;
-        let unbuilt = match &change {
-            CatalogChange::DefineSource { source, .. } => source.unbuilt_format(),
-            _ => None,
-        };
-        self.publish(text, change, create.name.span).await?;
-        let warning = |error| format!("{error}: what is declared here cannot be read or written");
-        Ok(Answer::Done {
-            message: format!("{} \"{}\" created", capital(kind), create.name.value),
-            warnings: unbuilt.map(warning).into_iter().collect(),
-        })
-    }
-
-    async fn alter_source(&self, alter: &ast::AlterSource, text: &str) -> Answered {
-        let source = planner::alter::alter(alter, text, &*self.catalog().await?)?;
-        let (kind, name) = (source.kind.word(), source.name.clone());
-        let change = CatalogChange::DefineSource { source: Box::new(source), replace: true };
-        self.publish(text, change, alter.name.span).await?;
-        Ok(Answer::done(format!("{} \"{name}\" altered", capital(kind))))
-    }
-
-    async fn create_type(&self, create: &ast::CreateType, text: &str) -> Answered {
-        let catalog = self.catalog().await?;
-        if create.if_not_exists && catalog.custom_type(&create.name).is_some() {
-            let warning = format!("type \"{}\" exists already; nothing was done", create.name.value);
-            return Ok(Answer::warning(warning));
-        }
-        let ty = resolve(&create.ty, &catalog).map_err(|e| vec![*e])?;
-        self.publish(text, CatalogChange::DefineType { name: create.name.value.clone(), ty }, create.name.span).await?;
-        Ok(Answer::done(format!("Type \"{}\" created", create.name.value)))
-    }
-
-    async fn drop_type(&self, drop: &ast::DropNamed, text: &str) -> Answered {
-        let catalog = self.catalog().await?;
-        if catalog.custom_type(&drop.name).is_none() {
-            let message = format!("type \"{}\" does not exist", drop.name.value);
-            let names = catalog.custom_types().map(|(name, _)| name);
-            let error = Diagnostic::new(UNKNOWN_TYPE, message).at(drop.name.span).nearest_of(&drop.name, names);
-            return unless_forgiven(drop.if_exists, error);
-        }
-        self.publish(text, CatalogChange::DropType { name: drop.name.value.clone() }, drop.name.span).await?;
-        Ok(Answer::done(format!("Type \"{}\" dropped", drop.name.value)))
-    }
-
-    async fn copy(&self, session: &mut Session, copy: &ast::Copy) -> Answered {
-        let target = copy::Target::new(copy)?;
-        let bounded = self.plan(session, &copy.query).await?;
-        session.remember(bounded.progress().clone());
-        copy::write(bounded.run()?, target, copy.query.span).await
-    }
-
-    async fn show(&self, session: &Session, show: &ast::Show, span: Span) -> Answered {
-        use ast::Show;
-        let sections = match show {
-            Show::Sources { kind, extended } => {
-                let catalog = self.catalog().await?;
-                match extended {
-                    false => show::sources(&catalog, source_kind(*kind)),
-                    true => self.describe_all(source_kind(*kind), true).await?,
-                }
-            }
-            Show::Topics { all, extended } => {
-                let (transport, all, extended) = (self.transport.clone(), *all, *extended);
-                blocking(move || show::topics(transport.admin(), all, extended)).await?.map_err(refused)?
-            }
-            Show::Types => show::types(&*self.catalog().await?),
-            Show::Functions => show::functions(&*self.catalog().await?, &Bounded::bare_state(session.settings())),
-            Show::Variables => show::variables(session),
-            Show::Properties => show::properties(session),
-            Show::Rejects => show::rejects(session),
-            Show::Queries { extended } => self.show_queries(*extended).await?,
-            Show::Connectors(_) | Show::ConnectorPlugins => {
-                return Err(vec![Diagnostic::new(NOT_SUPPORTED, "connectors are not supported yet").at(span)]);
-            }
-        };
-        Ok(Answer::Facts(sections))
-    }
-
-    async fn describe(&self, what: &ast::Describe, span: Span) -> Answered {
-        match what {
-            ast::Describe::Source { name, extended } => {
-                let catalog = self.catalog().await?;
-                let source = describe::find(&catalog, name)?;
-                self.describe_source(source, *extended).await.map(Answer::Facts)
-            }
-            ast::Describe::Sources { kind, extended } => {
-                self.describe_all(source_kind(*kind), *extended).await.map(Answer::Facts)
-            }
-            ast::Describe::Function(name) => {
-                let state = Bounded::bare_state(&Settings::default());
-                let described = describe_function::describe(&name.value, &*self.catalog().await?, &state);
-                described.map(Answer::Facts).map_err(|unknown| vec![unknown.at(name.span)])
-            }
-            ast::Describe::Connector(_) => {
-                Err(vec![Diagnostic::new(NOT_SUPPORTED, "connectors are not supported yet").at(span)])
-            }
-        }
-    }
-
-    async fn describe_all(
-        &self,
-        kind: crate::catalog::SourceKind,
-        extended: bool,
-    ) -> Result<Vec<Section>, Vec<Diagnostic>> {
-        let catalog = self.catalog().await?;
-        let mut sections = Vec::new();
-        for source in catalog.sources().filter(|s| s.kind == kind) {
-            sections.extend(self.describe_source(source.clone(), extended).await?);
-        }
-        Ok(sections)
-    }
-
-    async fn describe_source(
-        &self,
-        source: Arc<crate::catalog::SourceDef>,
-        extended: bool,
-    ) -> Result<Vec<Section>, Vec<Diagnostic>> {
-        if !extended {
-            return Ok(vec![describe::columns(&source)]);
-        }
-        let (transport, name) = (self.transport.clone(), source.name.clone());
-        let mut sections = blocking(move || describe::extended(transport.admin(), &source)).await?.map_err(refused)?;
-        sections.extend(self.describe_queries(&name).await?);
-        Ok(sections)
-    }
-}
-
-/// Runs work that waits for the cluster on a thread that may wait.
-pub(crate) async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, Vec<Diagnostic>> {
-    let failed = |error| vec![Diagnostic::new(INTERNAL, format!("a worker thread failed: {error}"))];
-    tokio::task::spawn_blocking(work).await.map_err(failed)
-}
-
-pub(crate) fn refused(error: TransportError) -> Vec<Diagnostic> {
-    vec![transport(&error)]
-}
-
-/// An error, or the same as a warning where the statement forgives it (IF EXISTS, IF NOT EXISTS).
-pub(crate) fn unless_forgiven(forgiven: bool, error: Diagnostic) -> Answered {
-    match forgiven {
-        true => Ok(Answer::warning(format!("{}; nothing was done", error.message))),
-        false => Err(vec![error]),
-    }
-}
-
-pub(crate) fn capital(word: &str) -> String {
-    let mut chars = word.chars();
-    chars.next().map(|first| first.to_uppercase().chain(chars).collect()).unwrap_or_default()
-}
-
-fn not_yet_so(what: &str, span: Span) -> Diagnostic {
-    Diagnostic::new(NOT_SUPPORTED, format!("{what} is not supported yet")).at(span)
-}
-
-fn not_yet(kind: &ast::StatementKind, span: Span) -> Diagnostic {
-    use ast::StatementKind as S;
-    let what = match kind {
-        S::AlterSystem(_) => "ALTER SYSTEM",
-        S::CreateConnector(_) | S::DropConnector(_) => "connectors",
-        S::Assert(_) => "ASSERT",
-        _ => "this statement",
-    };
-    not_yet_so(what, span)
 }

@@ -1,5 +1,6 @@
 //! What moves: the command topic, running queries, and the statements that touch the cluster.
 
+mod blocking;
 pub(crate) mod board;
 pub mod bounded;
 mod command;
@@ -48,6 +49,7 @@ use crate::dataflow::Complaint;
 use crate::planner::continuous::THROWS_ON_INVALID_TIME;
 
 pub use crate::catalog::OWN_TOPICS;
+pub(crate) use blocking::{blocking, refused};
 pub use command_log::CommandLog;
 pub use driver::{Driver, Step};
 pub use query_status::StatusSnapshot;

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use super::command_log::{AppendError, CommandLog, Followed};
+use super::{blocking, refused};
 use crate::catalog::{Catalog, CatalogChange, Refusal};
 use crate::diagnostic::{Diagnostic, EXISTS, Span};
-use crate::engine::{Engine, blocking, refused};
+use crate::engine::Engine;
 use crate::sql::ast;
 
 type Found = Result<Arc<Catalog>, Vec<Diagnostic>>;

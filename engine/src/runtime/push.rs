@@ -19,12 +19,11 @@ use headwater_connectors::transport::{
 };
 
 use super::lookout::{Lookout, Seen};
-use super::stopped_by;
+use super::{refused, stopped_by};
 use crate::answer::Rows;
 use crate::config::Settings;
 use crate::dataflow::{Command, Compiled, Complaint, Event, Placement, Task};
 use crate::diagnostic::Diagnostic;
-use crate::engine::refused;
 use crate::functions::clock;
 use crate::planner::continuous::{self, Push, THROWS_ON_INVALID_TIME};
 

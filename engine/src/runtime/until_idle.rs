@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::blocking;
 use super::supervisor::Ran;
 use crate::catalog::{Catalog, QueryDef};
-use crate::engine::{Asked, Engine, blocking};
+use crate::engine::{Asked, Engine};
 
 impl Engine {
     /// Runs every persistent query until what is in its input now is processed and committed; queries

@@ -4,13 +4,56 @@ use std::sync::Arc;
 
 use headwater_connectors::transport::{Admin, Isolation, TransportError};
 
-use crate::answer::Section;
+use super::wording::not_supported;
+use super::{Answered, Context, describe_function, query_facts};
+use crate::answer::{Answer, Section};
 use crate::catalog::{Catalog, ColumnDef, ColumnRole, SourceDef, SourceKind};
 use crate::diagnostic::{Diagnostic, UNKNOWN_SOURCE};
+use crate::engine::Engine;
+use crate::planner::define::source_kind;
+use crate::runtime::{blocking, refused};
 use crate::sql::ast;
 
+type Sections = Result<Vec<Section>, Vec<Diagnostic>>;
+
+/// Describes what the statement names.
+pub(crate) async fn run(describe: &ast::Describe, context: &mut Context<'_>) -> Answered {
+    match describe {
+        ast::Describe::Source { name, extended } => {
+            let catalog = context.catalog().await?;
+            let source = find(&catalog, name)?;
+            one(source, *extended, &catalog, context.engine).await.map(Answer::Facts)
+        }
+        ast::Describe::Sources { kind, extended } => {
+            all(source_kind(*kind), *extended, context).await.map(Answer::Facts)
+        }
+        ast::Describe::Function(name) => describe_function::run(name, context).await,
+        ast::Describe::Connector(_) => Err(vec![not_supported("connectors are", context.span)]),
+    }
+}
+
+/// Every stream or every table.
+pub(super) async fn all(kind: SourceKind, extended: bool, context: &mut Context<'_>) -> Sections {
+    let catalog = context.catalog().await?;
+    let mut sections = Vec::new();
+    for source in catalog.sources().filter(|source| source.kind == kind) {
+        sections.extend(one(source.clone(), extended, &catalog, context.engine).await?);
+    }
+    Ok(sections)
+}
+
+async fn one(source: Arc<SourceDef>, with_topic: bool, catalog: &Catalog, engine: &Engine) -> Sections {
+    if !with_topic {
+        return Ok(vec![columns(&source)]);
+    }
+    let (transport, name) = (engine.transport().clone(), source.name.clone());
+    let mut sections = blocking(move || extended(transport.admin(), &source)).await?.map_err(refused)?;
+    sections.extend(query_facts::of_source(&name, catalog, engine).await?);
+    Ok(sections)
+}
+
 /// The source of this name; else an error with the nearest name.
-pub fn find(catalog: &Catalog, name: &ast::Name) -> Result<Arc<SourceDef>, Vec<Diagnostic>> {
+pub(super) fn find(catalog: &Catalog, name: &ast::Name) -> Result<Arc<SourceDef>, Vec<Diagnostic>> {
     catalog.source(name).cloned().ok_or_else(|| {
         let error =
             Diagnostic::new(UNKNOWN_SOURCE, format!("stream or table \"{}\" does not exist", name.value)).at(name.span);
@@ -19,7 +62,7 @@ pub fn find(catalog: &Catalog, name: &ast::Name) -> Result<Arc<SourceDef>, Vec<D
 }
 
 /// Its columns.
-pub fn columns(source: &SourceDef) -> Section {
+fn columns(source: &SourceDef) -> Section {
     let rows = source.columns.iter().map(|c| vec![c.name.clone(), format!("{}{}", c.ty, mark(c, source))]);
     Section {
         title: Some(format!("Name : {}", source.name)),
@@ -41,7 +84,7 @@ fn mark(column: &ColumnDef, source: &SourceDef) -> String {
 }
 
 /// Its columns, topic and offsets. Blocks.
-pub fn extended(admin: &dyn Admin, source: &SourceDef) -> Result<Vec<Section>, TransportError> {
+fn extended(admin: &dyn Admin, source: &SourceDef) -> Result<Vec<Section>, TransportError> {
     let mut first = columns(source);
     first.text = None;
     let topic = admin.topic(&source.topic)?;

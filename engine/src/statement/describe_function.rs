@@ -3,13 +3,24 @@
 use datafusion::execution::session_state::SessionState;
 
 use super::show::DEFINED;
-use crate::answer::Section;
+use super::{Answered, Context};
+use crate::answer::{Answer, Section};
 use crate::catalog::{Catalog, FunctionDef};
+use crate::config::Settings;
 use crate::diagnostic::Diagnostic;
 use crate::functions::{Category, Function, aggregate, find, list, unknown};
+use crate::runtime::bounded::Bounded;
+use crate::sql::ast;
+
+/// Describes the function.
+pub(super) async fn run(name: &ast::Spanned<String>, context: &mut Context<'_>) -> Answered {
+    let state = Bounded::bare_state(&Settings::default());
+    let described = describe(&name.value, &*context.catalog().await?, &state);
+    described.map(Answer::Facts).map_err(|unknown| vec![unknown.at(name.span)])
+}
 
 /// All there is to say about a function: what it does, how it is called, examples.
-pub fn describe(name: &str, catalog: &Catalog, state: &SessionState) -> Result<Vec<Section>, Diagnostic> {
+fn describe(name: &str, catalog: &Catalog, state: &SessionState) -> Result<Vec<Section>, Diagnostic> {
     if let Some(function) = find(name) {
         return Ok(sections(function));
     }

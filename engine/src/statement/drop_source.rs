@@ -1,57 +1,82 @@
 //! DROP STREAM and DROP TABLE, and with DELETE TOPIC their topic, unless someone needs it.
 
-use super::continuous::in_use;
+use super::wording::{capital, unless_forgiven};
+use super::{Answered, Context};
 use crate::answer::Answer;
-use crate::catalog::{Catalog, CatalogChange, Refusal, SourceDef, owner_of};
+use crate::catalog::{Catalog, CatalogChange, Refusal, SourceDef, SourceKind, owner_of};
 use crate::diagnostic::{Diagnostic, IN_USE, OWNED_TOPIC, READ_ONLY, UNKNOWN_SOURCE};
-use crate::engine::{Engine, blocking, capital, refused, unless_forgiven};
 use crate::planner::define::source_kind;
 use crate::runtime::complaints::PROCESSING_LOG;
+use crate::runtime::{blocking, refused};
 use crate::sql::ast;
 
-impl Engine {
-    /// DROP STREAM and DROP TABLE.
-    pub(crate) async fn drop_source(&self, drop: &ast::DropSource, text: &str) -> Result<Answer, Vec<Diagnostic>> {
-        let catalog = self.catalog().await?;
-        let kind = source_kind(drop.kind);
-        let Some(source) = catalog.source(&drop.name).cloned() else {
-            let message = format!("{} \"{}\" does not exist", kind.word(), drop.name.value);
-            let names = catalog.sources().filter(|source| source.kind == kind).map(|source| source.name.as_str());
-            let error = Diagnostic::new(UNKNOWN_SOURCE, message).at(drop.name.span).nearest_of(&drop.name, names);
-            return unless_forgiven(drop.if_exists, error);
-        };
-        if source.kind != kind {
-            let message = format!("\"{}\" is a {}, not a {}", source.name, source.kind.word(), kind.word());
-            let hint = format!("DROP {} {};", source.kind.word().to_uppercase(), source.name);
-            return Err(vec![Diagnostic::new(UNKNOWN_SOURCE, message).at(drop.name.span).hint(hint)]);
-        }
-        let change = CatalogChange::DropSource { name: source.name.clone() };
-        if let Err(Refusal::InUse(_, ids)) = catalog.apply(&change) {
-            return Err(vec![in_use(&drop.name, &ids)]);
-        }
-        if drop.delete_topic {
-            check_deletion(&source, &catalog).map_err(|error| vec![error.at(drop.name.span)])?;
-        }
-        if source.name == PROCESSING_LOG && owner_of(&source.topic).is_some() {
-            let message = format!("\"{PROCESSING_LOG}\" is not dropped: queries write to it what they complain of");
-            return Err(vec![Diagnostic::new(OWNED_TOPIC, message).at(drop.name.span)]);
-        }
-        let catalog = self.publish(text, change, drop.name.span).await?;
-        self.sync().await?;
-        let message = format!("{} \"{}\" dropped", capital(kind.word()), source.name);
-        if !drop.delete_topic {
-            return Ok(Answer::done(message));
-        }
-        // Another process may have declared something over the topic meanwhile.
-        let users = users_of(&source.topic, &catalog, &source.name);
-        if !users.is_empty() {
-            let warning = format!("topic \"{}\" was not deleted: it is used by {}", source.topic, named(&users));
-            return Ok(Answer::Done { message, warnings: vec![warning] });
-        }
-        let (transport, topic) = (self.transport().clone(), source.topic.clone());
-        blocking(move || transport.admin().delete_topic(&topic)).await?.map_err(refused)?;
-        Ok(Answer::done(format!("{message} and topic \"{}\" deleted", source.topic)))
+/// Drops the stream or table. Its queries here have ended when the answer comes.
+pub(crate) async fn run(drop: &ast::DropSource, context: &mut Context<'_>) -> Answered {
+    let catalog = context.catalog().await?;
+    let kind = source_kind(drop.kind);
+    let Some(source) = catalog.source(&drop.name).cloned() else {
+        return unless_forgiven(drop.if_exists, unknown(&catalog, kind, &drop.name));
+    };
+    let change = CatalogChange::DropSource { name: source.name.clone() };
+    check(drop, &source, &change, &catalog).map_err(|error| vec![error.at(drop.name.span)])?;
+    let after = context.engine.publish(context.text, change, drop.name.span).await?;
+    context.engine.sync().await?;
+    let message = format!("{} \"{}\" dropped", capital(kind.word()), source.name);
+    match drop.delete_topic {
+        true => delete_topic(message, &source, &after, context).await,
+        false => Ok(Answer::done(message)),
     }
+}
+
+fn unknown(catalog: &Catalog, kind: SourceKind, name: &ast::Name) -> Diagnostic {
+    let message = format!("{} \"{}\" does not exist", kind.word(), name.value);
+    let names = catalog.sources().filter(|source| source.kind == kind).map(|source| source.name.as_str());
+    Diagnostic::new(UNKNOWN_SOURCE, message).at(name.span).nearest_of(name, names)
+}
+
+/// Whether the source may be dropped, and its topic with it where the statement says so.
+fn check(
+    drop: &ast::DropSource,
+    source: &SourceDef,
+    change: &CatalogChange,
+    catalog: &Catalog,
+) -> Result<(), Diagnostic> {
+    let (name, kind, wanted) = (&source.name, source.kind, source_kind(drop.kind));
+    if kind != wanted {
+        let message = format!("\"{name}\" is a {}, not a {}", kind.word(), wanted.word());
+        let hint = format!("DROP {} {name};", kind.word().to_uppercase());
+        return Err(Diagnostic::new(UNKNOWN_SOURCE, message).hint(hint));
+    }
+    if let Err(Refusal::InUse(_, ids)) = catalog.apply(change) {
+        return Err(in_use(&drop.name, &ids));
+    }
+    if drop.delete_topic {
+        check_deletion(source, catalog)?;
+    }
+    if name == PROCESSING_LOG && owner_of(&source.topic).is_some() {
+        let message = format!("\"{PROCESSING_LOG}\" is not dropped: queries write to it what they complain of");
+        return Err(Diagnostic::new(OWNED_TOPIC, message));
+    }
+    Ok(())
+}
+
+/// Queries hold the stream.
+fn in_use(name: &ast::Name, ids: &[String]) -> Diagnostic {
+    let message = format!("\"{}\" cannot be dropped: {} use it", name.value, ids.join(", "));
+    let hint = format!("TERMINATE {};", ids.first().map_or("ALL", String::as_str));
+    Diagnostic::new(IN_USE, message).hint(hint)
+}
+
+/// Deletes the topic, unless another process has declared something over it meanwhile.
+async fn delete_topic(message: String, source: &SourceDef, catalog: &Catalog, context: &Context<'_>) -> Answered {
+    let users = users_of(&source.topic, catalog, &source.name);
+    if !users.is_empty() {
+        let warning = format!("topic \"{}\" was not deleted: it is used by {}", source.topic, named(&users));
+        return Ok(Answer::Done { message, warnings: vec![warning] });
+    }
+    let (transport, topic) = (context.engine.transport().clone(), source.topic.clone());
+    blocking(move || transport.admin().delete_topic(&topic)).await?.map_err(refused)?;
+    Ok(Answer::done(format!("{message} and topic \"{}\" deleted", source.topic)))
 }
 
 /// Whether the topic of a source may go with it.

@@ -17,15 +17,15 @@ use headwater_connectors::record::{OutBatch, headers_type};
 use headwater_connectors::table::{ROWOFFSET, ROWPARTITION, ROWTIME, WINDOWEND, WINDOWSTART};
 
 use super::describe::find;
+use super::{Answered, Context};
 use crate::answer::Answer;
 use crate::catalog::{Catalog, ColumnRole, SideDef, SourceDef, SourceKind, owner_of};
+use crate::config::Settings;
 use crate::diagnostic::{Diagnostic, INSERT, Span, UNKNOWN_COLUMN, format_refusal};
-use crate::engine::{blocking, refused};
 use crate::planner::constant::{Evaluator, to_column_type};
 use crate::planner::define::{ROWHEADERS, ROWTOMBSTONE};
 use crate::planner::function;
-use crate::runtime::Writer;
-use crate::session::Session;
+use crate::runtime::{blocking, refused};
 use crate::sql::ast;
 use sqlparser::ast::Spanned as _;
 
@@ -33,18 +33,14 @@ use sqlparser::ast::Spanned as _;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Writes the rows.
-pub async fn insert(
-    catalog: Arc<Catalog>,
-    writer: &Arc<Writer>,
-    session: &Session,
-    insert: &ast::InsertValues,
-) -> Result<Answer, Vec<Diagnostic>> {
+pub(crate) async fn run(insert: &ast::InsertValues, context: &mut Context<'_>) -> Answered {
+    let catalog = context.catalog().await?;
     let source = find(&catalog, &insert.target)?;
     check_target(&source, insert.target.span)?;
     let columns = target_columns(&source, insert)?;
-    let table = evaluate(&catalog, session, insert, &columns)?;
+    let table = evaluate(&catalog, context.settings(), insert, &columns)?;
     let batch = encode(&source, &table, insert)?;
-    let (writer, rows) = (writer.clone(), insert.rows.len());
+    let (writer, rows) = (context.engine.writer().clone(), insert.rows.len());
     blocking(move || writer.write(&batch, PATIENCE)).await?.map_err(refused)?;
     let plural = if rows == 1 { "row" } else { "rows" };
     Ok(Answer::done(format!("{rows} {plural} inserted into \"{}\"", source.name)))
@@ -129,12 +125,12 @@ fn unknown_column(source: &SourceDef, name: &ast::Name) -> Diagnostic {
 /// One array a column, one row a row of VALUES.
 fn evaluate(
     catalog: &Arc<Catalog>,
-    session: &Session,
+    settings: &Settings,
     insert: &ast::InsertValues,
     columns: &[TargetColumn],
 ) -> Result<RecordBatch, Vec<Diagnostic>> {
     let called = function::called(insert.rows.iter().map(|row| &row.value), catalog);
-    let evaluator = Evaluator::new(catalog, &called, session.settings(), chrono::Utc::now())?;
+    let evaluator = Evaluator::new(catalog, &called, settings, chrono::Utc::now())?;
     let mut errors = Vec::new();
     let mut cells: Vec<Vec<ArrayRef>> = columns.iter().map(|_| Vec::new()).collect();
     for row in &insert.rows {

@@ -1,15 +1,57 @@
-//! What each kind of statement does, one file a kind.
+//! What each kind of statement does: one file a kind, all of one shape.
+//!
+//! Every file has `run(statement, context) -> Answered`; [`Context`] has the engine, the session and the text of the
+//! statement. [`crate::engine`] calls them and they call down: a statement that changes the catalog plans with
+//! [`crate::planner`] and publishes with [`Engine::publish`](crate::Engine), the others look at a snapshot of the catalog.
+//! No statement knows another, except that a query makes the processing log by the statement that declares it; what several
+//! have in common has a file of its own below.
 
-mod apply;
-pub(crate) mod assert;
-mod continuous;
+// Queries.
 pub(crate) mod copy;
-mod create_function;
-pub(crate) mod describe;
-pub(crate) mod describe_function;
-mod drop_source;
+pub(crate) mod explain;
+pub(crate) mod select;
+
+// Definitions.
+pub(crate) mod alter_source;
+pub(crate) mod create_as;
+pub(crate) mod create_function;
+pub(crate) mod create_source;
+pub(crate) mod create_type;
+pub(crate) mod drop_function;
+pub(crate) mod drop_source;
+pub(crate) mod drop_type;
+pub(crate) mod insert_select;
+pub(crate) mod pause;
+pub(crate) mod resume;
+pub(crate) mod terminate;
+
+// Records of topics.
 pub(crate) mod insert_values;
 pub(crate) mod print;
+
+// What there is.
+pub(crate) mod assert;
+pub(crate) mod describe;
 pub(crate) mod show;
 
+// The session.
+pub(crate) mod define;
+pub(crate) mod set;
+pub(crate) mod undefine;
+pub(crate) mod unset;
+
+// Statements that are refused.
+pub(crate) mod unsupported;
+
+// What several statements have in common.
+mod apply;
+mod choice;
+mod context;
+mod describe_function;
+mod persist;
+mod query_facts;
+mod topic;
+mod wording;
+
 pub use apply::check as check_for_run;
+pub(crate) use context::{Answered, Context};

@@ -13,10 +13,11 @@ use headwater_connectors::transport::{
 use tokio::sync::mpsc;
 
 use self::guess::Guess;
+use super::{Answered, Context};
 use crate::answer::Answer;
 use crate::diagnostic::nearest;
 use crate::diagnostic::{Diagnostic, Span, UNKNOWN_TOPIC, transport as told};
-use crate::engine::{blocking, refused};
+use crate::runtime::{blocking, refused};
 use crate::sql::ast;
 
 /// Lines that wait for the shell.
@@ -29,7 +30,8 @@ const BATCH_RECORDS_MAX: usize = 500;
 type Line = Result<String, Vec<Diagnostic>>;
 
 /// Starts to print. Without LIMIT the lines never end.
-pub async fn print(transport: Arc<dyn Transport>, print: &ast::Print, span: Span) -> Result<Answer, Vec<Diagnostic>> {
+pub(crate) async fn run(print: &ast::Print, context: &mut Context<'_>) -> Answered {
+    let (transport, span) = (context.engine.transport().clone(), context.span);
     let (topic, from_beginning) = (print.topic.value.clone(), print.from_beginning);
     let at = if print.topic.span == Span::default() { span } else { print.topic.span };
     let cluster = transport.clone();

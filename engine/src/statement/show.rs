@@ -3,11 +3,46 @@
 use datafusion::execution::session_state::SessionState;
 use headwater_connectors::transport::{Admin, Isolation, TransportError};
 
-use crate::answer::Section;
+use super::wording::not_supported;
+use super::{Answered, Context, describe, query_facts};
+use crate::answer::{Answer, Section};
 use crate::catalog::{Catalog, SourceKind};
 use crate::config::PROPERTIES;
-use crate::runtime::OWN_TOPICS;
+use crate::planner::define::source_kind;
+use crate::runtime::bounded::Bounded;
+use crate::runtime::{OWN_TOPICS, blocking, refused};
 use crate::session::Session;
+use crate::sql::ast;
+
+/// Lists what the statement names.
+pub(crate) async fn run(show: &ast::Show, context: &mut Context<'_>) -> Answered {
+    Ok(Answer::Facts(match show {
+        ast::Show::Sources { kind, extended: false } => sources(&*context.catalog().await?, source_kind(*kind)),
+        ast::Show::Sources { kind, extended: true } => describe::all(source_kind(*kind), true, context).await?,
+        ast::Show::Topics { all, extended } => {
+            let (transport, all, extended) = (context.engine.transport().clone(), *all, *extended);
+            blocking(move || topics(transport.admin(), all, extended)).await?.map_err(refused)?
+        }
+        ast::Show::Types => types(&*context.catalog().await?),
+        ast::Show::Functions => functions(&*context.catalog().await?, &Bounded::bare_state(context.settings())),
+        ast::Show::Variables => variables(context.session),
+        ast::Show::Properties => properties(context.session),
+        ast::Show::Rejects => rejects(context.session),
+        ast::Show::Queries { extended } => {
+            let (catalog, engine) = (context.catalog().await?, context.engine);
+            match extended {
+                false => query_facts::listed(&catalog, engine).await?,
+                true => {
+                    let queries: Vec<_> = catalog.queries().collect();
+                    query_facts::explained(queries, &catalog, engine).await?
+                }
+            }
+        }
+        ast::Show::Connectors(_) | ast::Show::ConnectorPlugins => {
+            return Err(vec![not_supported("connectors are", context.span)]);
+        }
+    }))
+}
 
 /// Topics that only SHOW ALL TOPICS lists.
 const HIDDEN: [&str; 4] = [OWN_TOPICS, "_confluent", "__", "_schemas"];
