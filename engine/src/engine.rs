@@ -8,27 +8,25 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures::future::BoxFuture;
 use headwater_connectors::transport::Transport;
-use parking_lot::Mutex;
 
 use crate::answer::Answer;
 use crate::catalog::Catalog;
 use crate::config::Settings;
 use crate::diagnostic::{Diagnostic, SYNTAX, UNKNOWN_QUERY};
-use crate::runtime::publish::changes_catalog;
 use crate::runtime::{CommandLog, Driver, StatusSnapshot, Worker, Writer, blocking};
 use crate::session::Session;
 use crate::sql::{self, ast};
 use crate::statement::{
     Answered, Context, alter_source, assert, copy, create_as, create_function, create_source, create_type, define,
-    describe, drop_function, drop_source, drop_type, explain, insert_select, insert_values, pause, print, resume,
-    select, set, show, terminate, undefine, unset, unsupported,
+    describe, drop_function, drop_source, drop_type, explain, insert_select, insert_values, is_definition, pause,
+    print, resume, select, set, show, terminate, undefine, unset, unsupported,
 };
 use crate::words::{Words, words};
 
 /// One process's engine on one cluster, for one service id.
 pub struct Engine {
     transport: Arc<dyn Transport>,
-    log: Arc<Mutex<CommandLog>>,
+    log: Arc<CommandLog>,
     writer: Arc<Writer>,
     service_id: String,
     worker: Arc<Worker>,
@@ -47,7 +45,7 @@ impl Engine {
     pub fn new(transport: Arc<dyn Transport>, settings: &Settings) -> Self {
         let service_id = settings.get("service.id").to_owned();
         let writer = Arc::new(Writer::new(transport.clone()));
-        let log = Arc::new(Mutex::new(CommandLog::new(transport.clone(), writer.clone(), &service_id)));
+        let log = Arc::new(CommandLog::new(transport.clone(), writer.clone(), &service_id));
         let worker = Arc::new(Worker::new(transport.clone(), log.clone(), &service_id));
         Self { transport, log, writer, service_id, worker, works: true, applies: AtomicBool::new(false) }
     }
@@ -141,13 +139,14 @@ impl Engine {
     }
 
     /// The catalog after every command that is in the command topic now. Where the topic cannot be followed any more it is
-    /// the last one that was known; fails where definitions are missing in it.
+    /// the last one that was known; fails where definitions are missing in it. A definition that is being written holds
+    /// nobody up.
     pub fn catalog(&self) -> Asked<'_, Arc<Catalog>> {
-        Box::pin(self.known_catalog())
+        Box::pin(async { self.log.fresh().await?.readable() })
     }
 
     /// The command topic.
-    pub(crate) fn log(&self) -> &Arc<Mutex<CommandLog>> {
+    pub(crate) fn log(&self) -> &Arc<CommandLog> {
         &self.log
     }
 
@@ -179,15 +178,19 @@ impl Engine {
         }
     }
 
-    /// One arm a kind of statement, in the order of [`statement`].
     async fn execute(&self, session: &mut Session, statement: &ast::Statement) -> Answered {
-        use ast::StatementKind as S;
-        if changes_catalog(&statement.kind) {
-            // Before a topic is made for it, too.
-            self.sure_catalog().await?;
+        let mut context = Context::new(self, session, statement);
+        if is_definition(&statement.kind) {
+            // Before it is planned, and a topic made for it.
+            context.plan_with(self.sure_catalog().await?);
         }
-        let context = &mut Context { engine: self, session, text: &statement.text, span: statement.span };
-        match &statement.kind {
+        self.dispatch(&statement.kind, &mut context).await
+    }
+
+    /// One arm a kind of statement, in the order of [`crate::statement`].
+    pub(crate) async fn dispatch(&self, kind: &ast::StatementKind, context: &mut Context<'_>) -> Answered {
+        use ast::StatementKind as S;
+        match kind {
             S::Copy(copy) => copy::run(copy, context).await,
             S::Explain(explain) => explain::run(explain, context).await,
             S::Query(query) => select::run(query, context).await,

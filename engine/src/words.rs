@@ -128,7 +128,7 @@ pub struct Words {
 
 /// The words of a session. What the cluster would tell is left out when it does not answer.
 pub(crate) async fn words(engine: &Engine, session: &Session) -> Words {
-    let catalog = engine.catalog().await.unwrap_or_default();
+    let catalog = engine.remembered_catalog().await.unwrap_or_default();
     let columns = |source: &crate::catalog::SourceDef| {
         let address = [ROWTIME, ROWPARTITION, ROWOFFSET];
         source.visible_columns().into_iter().chain(address).map(str::to_owned).collect()

@@ -6,6 +6,7 @@ pub mod bounded;
 mod command;
 mod command_fault;
 mod command_log;
+mod command_reader;
 pub(crate) mod complaints;
 mod dead_letters;
 mod descriptors;

@@ -12,6 +12,6 @@ pub(crate) async fn run(statement: &ast::AlterSource, context: &mut Context<'_>)
     let source = alter(statement, context.text, &*context.catalog().await?)?;
     let (kind, name) = (source.kind.word(), source.name.clone());
     let change = CatalogChange::DefineSource { source: Box::new(source), replace: true };
-    context.engine.publish(context.text, change, statement.name.span).await?;
+    context.publish(change, statement.name.span).await?;
     Ok(Answer::done(format!("{} \"{name}\" altered", capital(kind))))
 }

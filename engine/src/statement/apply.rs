@@ -4,6 +4,7 @@
 //! at its first start and at every later one. One that differs from what stands is refused, unless it
 //! says OR REPLACE.
 
+use super::{Answered, Context};
 use crate::answer::Answer;
 use crate::catalog::{Catalog, FunctionDef, QueryDef};
 use crate::diagnostic::{Diagnostic, NOT_SUPPORTED};
@@ -19,39 +20,37 @@ impl Engine {
         Box::pin(self.apply_statement(session, text))
     }
 
-    async fn apply_statement(&self, session: &mut Session, text: &str) -> Result<Answer, Vec<Diagnostic>> {
+    async fn apply_statement(&self, session: &mut Session, text: &str) -> Answered {
         use ast::StatementKind as S;
         self.apply_first();
         let substituted = sql::variables::substitute(text, |name| session.variables().get(name).map(String::as_str));
         let parsed = sql::parse(&substituted.text);
-        let Some(statement) = parsed.statements.first().filter(|_| parsed.errors.is_empty()) else {
-            return self.ask(session, text).await;
-        };
+        let [statement] = &parsed.statements[..] else { return self.ask(session, text).await };
+        let in_typed_text = |errors: Vec<Diagnostic>| substituted.diagnostics(errors);
         match &statement.kind {
+            _ if !parsed.errors.is_empty() => Err(in_typed_text(parsed.errors)),
             S::Set(_) | S::Unset(_) | S::Define(_) | S::Undefine(_) => self.ask(session, text).await,
-            kind => match not_for_run(statement) {
-                Some(error) => Err(substituted.diagnostics(vec![error])),
-                None => self.apply_once(session, text, kind).await,
+            _ => match not_for_run(statement) {
+                Some(error) => Err(in_typed_text(vec![error])),
+                None => self.apply_once(session, statement).await.map_err(in_typed_text),
             },
         }
     }
 
     /// Other processes may apply the same file at the same moment: who loses a race finds that what it wanted stands.
-    async fn apply_once(
-        &self,
-        session: &mut Session,
-        text: &str,
-        kind: &ast::StatementKind,
-    ) -> Result<Answer, Vec<Diagnostic>> {
-        if let Some(answer) = standing(self.sure_catalog().await?.as_ref(), kind) {
+    async fn apply_once(&self, session: &mut Session, statement: &ast::Statement) -> Answered {
+        let catalog = self.sure_catalog().await?;
+        if let Some(answer) = standing(&catalog, &statement.kind) {
             return Ok(answer);
         }
-        let asked = self.ask(session, text).await;
-        let standing = match &asked {
+        let mut context = Context::new(self, session, statement);
+        context.plan_with(catalog);
+        let answered = self.dispatch(&statement.kind, &mut context).await;
+        let standing = match &answered {
             Ok(_) => None,
-            Err(_) => standing(self.catalog().await?.as_ref(), kind),
+            Err(_) => standing(self.catalog().await?.as_ref(), &statement.kind),
         };
-        standing.map_or(asked, Ok)
+        standing.map_or(answered, Ok)
     }
 }
 

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use crate::answer::Answer;
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, CatalogChange};
 use crate::config::Settings;
 use crate::diagnostic::{Diagnostic, Span};
 use crate::engine::Engine;
 use crate::session::Session;
+use crate::sql::ast;
 
 /// What a statement answers: facts, or everything that is wrong with it.
 pub(crate) type Answered = Result<Answer, Vec<Diagnostic>>;
@@ -22,12 +23,37 @@ pub(crate) struct Context<'a> {
     pub(crate) text: &'a str,
     /// The place of the statement in what was typed.
     pub(crate) span: Span,
+    /// The catalog that the statement is planned with, once it is taken.
+    catalog: Option<Arc<Catalog>>,
 }
 
-impl Context<'_> {
-    /// The catalog that the statement is planned with.
+impl<'a> Context<'a> {
+    /// What this statement runs with.
+    pub(crate) fn new(engine: &'a Engine, session: &'a mut Session, statement: &'a ast::Statement) -> Self {
+        Self { engine, session, text: &statement.text, span: statement.span, catalog: None }
+    }
+
+    /// The statement is planned with this catalog. For definitions, which need the one that every process has.
+    pub(crate) fn plan_with(&mut self, catalog: Arc<Catalog>) {
+        self.catalog = Some(catalog);
+    }
+
+    /// The catalog that the statement is planned with: one for the whole statement, taken when it is first asked for.
     pub(crate) async fn catalog(&mut self) -> Result<Arc<Catalog>, Vec<Diagnostic>> {
-        self.engine.catalog().await
+        if let Some(catalog) = &self.catalog {
+            return Ok(catalog.clone());
+        }
+        let catalog = self.engine.catalog().await?;
+        self.catalog = Some(catalog.clone());
+        Ok(catalog)
+    }
+
+    /// Publishes a change and goes on with the catalog that has it, which it gives.
+    pub(crate) async fn publish(&mut self, change: CatalogChange, span: Span) -> Result<Arc<Catalog>, Vec<Diagnostic>> {
+        let before = self.catalog().await?;
+        let after = self.engine.publish(&before, self.text, change, span).await?;
+        self.catalog = Some(after.clone());
+        Ok(after)
     }
 
     /// The properties of the session.

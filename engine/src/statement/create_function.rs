@@ -19,7 +19,7 @@ pub(crate) async fn run(create: &ast::CreateFunction, context: &mut Context<'_>)
         return Ok(exists_already("function", &name));
     }
     let change = CatalogChange::DefineFunction { function: Box::new(function), replace };
-    context.engine.publish(context.text, change, create.name.span).await?;
+    context.publish(change, create.name.span).await?;
     let done = if stood { "replaced" } else { "created" };
     let warnings = if stood { kept(&catalog, &name) } else { Vec::new() };
     Ok(Answer::Done { message: format!("Function \"{name}\" {done}"), warnings })

@@ -23,7 +23,7 @@ pub(crate) async fn run(create: &ast::CreateSource, context: &mut Context<'_>) -
     dry_run(&catalog, &change, span)?;
     let transport = context.engine.transport().clone();
     blocking(move || topic::ensure(transport.admin(), &definition, span)).await??;
-    context.engine.publish(context.text, change, span).await?;
+    context.publish(change, span).await?;
     let kind = capital(source_kind(create.kind).word());
     let warning = |error| format!("{error}: what is declared here cannot be read or written");
     Ok(Answer::Done {

@@ -15,6 +15,6 @@ pub(crate) async fn run(create: &ast::CreateType, context: &mut Context<'_>) -> 
     }
     let ty = resolve(&create.ty, &catalog).map_err(|error| vec![*error])?;
     let change = CatalogChange::DefineType { name: name.clone(), ty };
-    context.engine.publish(context.text, change, create.name.span).await?;
+    context.publish(change, create.name.span).await?;
     Ok(Answer::done(format!("Type \"{name}\" created")))
 }

@@ -17,7 +17,7 @@ pub(crate) async fn run(drop: &ast::DropNamed, context: &mut Context<'_>) -> Ans
     if catalog.function(&name).is_none() {
         return unknown(&catalog, drop, &name);
     }
-    context.engine.publish(context.text, CatalogChange::DropFunction { name: name.clone() }, drop.name.span).await?;
+    context.publish(CatalogChange::DropFunction { name: name.clone() }, drop.name.span).await?;
     Ok(Answer::Done { message: format!("Function \"{name}\" dropped"), warnings: kept(&catalog, &name) })
 }
 

@@ -19,7 +19,7 @@ pub(crate) async fn run(drop: &ast::DropSource, context: &mut Context<'_>) -> An
     };
     let change = CatalogChange::DropSource { name: source.name.clone() };
     check(drop, &source, &change, &catalog).map_err(|error| vec![error.at(drop.name.span)])?;
-    let after = context.engine.publish(context.text, change, drop.name.span).await?;
+    let after = context.publish(change, drop.name.span).await?;
     context.engine.sync().await?;
     let message = format!("{} \"{}\" dropped", capital(kind.word()), source.name);
     match drop.delete_topic {

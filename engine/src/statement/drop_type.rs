@@ -15,6 +15,6 @@ pub(crate) async fn run(drop: &ast::DropNamed, context: &mut Context<'_>) -> Ans
         let error = Diagnostic::new(UNKNOWN_TYPE, format!("type \"{name}\" does not exist"));
         return unless_forgiven(drop.if_exists, error.at(drop.name.span).nearest_of(name, names));
     }
-    context.engine.publish(context.text, CatalogChange::DropType { name: name.clone() }, drop.name.span).await?;
+    context.publish(CatalogChange::DropType { name: name.clone() }, drop.name.span).await?;
     Ok(Answer::done(format!("Type \"{name}\" dropped")))
 }

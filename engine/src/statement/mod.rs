@@ -53,5 +53,27 @@ mod query_facts;
 mod topic;
 mod wording;
 
+use crate::sql::ast;
+
 pub use apply::check as check_for_run;
 pub(crate) use context::{Answered, Context};
+
+/// Whether a statement changes the catalog: it becomes a command.
+pub(crate) fn is_definition(kind: &ast::StatementKind) -> bool {
+    use ast::StatementKind as S;
+    matches!(
+        kind,
+        S::AlterSource(_)
+            | S::CreateAs(_)
+            | S::CreateFunction(_)
+            | S::CreateSource(_)
+            | S::CreateType(_)
+            | S::DropFunction(_)
+            | S::DropSource(_)
+            | S::DropType(_)
+            | S::InsertSelect(_)
+            | S::Pause(_)
+            | S::Resume(_)
+            | S::Terminate(_)
+    )
+}

@@ -10,7 +10,7 @@ pub(crate) async fn run(choice: &ast::QueryChoice, context: &mut Context<'_>) ->
     let (ids, span) = chosen(choice, context).await?;
     for id in &ids {
         let change = CatalogChange::PauseQuery { id: id.clone(), paused: true, from: None, ends: None };
-        context.engine.publish(context.text, change, span).await?;
+        context.publish(change, span).await?;
     }
     context.engine.sync().await?;
     Ok(done_to(&ids, "paused"))

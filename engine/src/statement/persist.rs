@@ -7,7 +7,6 @@ use headwater_connectors::transport::{Admin, Transport};
 use super::{Context, create_source, topic};
 use crate::catalog::{Catalog, CatalogChange};
 use crate::diagnostic::{Diagnostic, Span, UNKNOWN_TOPIC};
-use crate::engine::Engine;
 use crate::planner::continuous::Persistent;
 use crate::planner::define::Definition;
 use crate::runtime::complaints::{PROCESSING_LOG, processing_log_statement};
@@ -28,10 +27,10 @@ pub(super) async fn persist(
     let (dead_letters, input) = (query.dlq_topic.clone(), query.topology.input.topic.clone());
     let change = CatalogChange::DefineQuery { source, query: Box::new(query), replace };
     dry_run(&catalog, &change, span)?;
-    ensure_processing_log(&catalog, context.engine).await?;
+    ensure_processing_log(context).await?;
     let transport = context.engine.transport().clone();
     blocking(move || make_topics(transport.as_ref(), definition, dead_letters, &input, span)).await??;
-    let catalog = context.engine.publish(context.text, change, span).await?;
+    let catalog = context.publish(change, span).await?;
     context.engine.work_on();
     Ok(catalog)
 }
@@ -63,21 +62,21 @@ pub(super) fn partitions_of(admin: &dyn Admin, topic: &str) -> Result<i32, Vec<D
 }
 
 /// The processing log is a stream like any other, made with the first persistent query.
-async fn ensure_processing_log(catalog: &Catalog, engine: &Engine) -> Result<(), Vec<Diagnostic>> {
+async fn ensure_processing_log(context: &mut Context<'_>) -> Result<(), Vec<Diagnostic>> {
+    let (catalog, engine) = (context.catalog().await?, context.engine);
     if catalog.source(PROCESSING_LOG).is_some() {
         return Ok(());
     }
-    let text = processing_log_statement(engine.service_id());
-    let parsed = sql::parse(&text);
-    let Some(ast::StatementKind::CreateSource(create)) = parsed.statements.first().map(|s| &s.kind) else {
-        return Err(parsed.errors);
-    };
+    let parsed = sql::parse(&processing_log_statement(engine.service_id()));
+    let Some(statement) = parsed.statements.first() else { return Err(parsed.errors) };
+    let ast::StatementKind::CreateSource(create) = &statement.kind else { return Err(parsed.errors) };
     let mut session = Session::default();
-    let mut context = Context { engine, session: &mut session, text: &text, span: Span::default() };
-    let made = create_source::run(create, &mut context).await;
-    match engine.catalog().await?.source(PROCESSING_LOG) {
-        // Another process was faster.
-        Some(_) => Ok(()),
-        None => made.map(drop),
-    }
+    let mut declaring = Context::new(engine, &mut session, statement);
+    declaring.plan_with(catalog);
+    let made = create_source::run(create, &mut declaring).await;
+    let known = engine.remembered_catalog().await?;
+    // Or another process was faster.
+    let exists = known.source(PROCESSING_LOG).is_some();
+    context.plan_with(known);
+    if exists { Ok(()) } else { made.map(drop) }
 }

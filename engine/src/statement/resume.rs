@@ -16,7 +16,7 @@ pub(crate) async fn run(resume: &ast::Resume, context: &mut Context<'_>) -> Answ
     for id in &ids {
         let ends = if from == Some(RestartFrom::Latest) { ends_of_input(id, context).await? } else { None };
         let change = CatalogChange::PauseQuery { id: id.clone(), paused: false, from, ends };
-        context.engine.publish(context.text, change, span).await?;
+        context.publish(change, span).await?;
     }
     context.engine.work_on();
     context.engine.sync().await?;

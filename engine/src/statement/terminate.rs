@@ -9,7 +9,7 @@ use crate::sql::ast;
 pub(crate) async fn run(choice: &ast::QueryChoice, context: &mut Context<'_>) -> Answered {
     let (ids, span) = chosen(choice, context).await?;
     for id in &ids {
-        context.engine.publish(context.text, CatalogChange::DropQuery { id: id.clone() }, span).await?;
+        context.publish(CatalogChange::DropQuery { id: id.clone() }, span).await?;
     }
     context.engine.sync().await?;
     Ok(done_to(&ids, "terminated"))
