@@ -7,8 +7,8 @@ use crate::engine::Engine;
 use crate::planner::property_names;
 use crate::planner::types::BUILT_IN;
 use crate::runtime::OWN_TOPICS;
-use crate::runtime::bounded::Bounded;
 use crate::session::Session;
+use crate::statement::show::functions;
 
 /// Words of the language that begin or join clauses.
 const KEYWORDS: &[&str] = &[
@@ -139,7 +139,7 @@ pub(crate) async fn words(engine: &Engine, session: &Session) -> Words {
     Words {
         keywords: KEYWORDS.iter().map(|word| (*word).to_owned()).collect(),
         sources: catalog.sources().map(|s| (s.name.clone(), columns(s))).collect(),
-        functions: Bounded::function_names(&catalog, session.settings()),
+        functions: functions::listed(&catalog, session.settings()).into_iter().map(|function| function.name).collect(),
         with_properties: property_names().map(str::to_owned).collect(),
         properties: PROPERTIES.iter().map(|p| p.name.to_owned()).collect(),
         topics: topics.into_iter().map(|t| t.name).filter(|name| !name.starts_with(OWN_TOPICS)).collect(),

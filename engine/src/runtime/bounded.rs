@@ -15,7 +15,7 @@ use headwater_connectors::transport::Transport;
 use super::memory::QueryMemory;
 use super::optimized::{self, Optimized};
 use super::spill::SpillFiles;
-use crate::answer::{Rows, Section};
+use crate::answer::{ExecutedPlan, Plan, Rows};
 use crate::catalog::Catalog;
 use crate::config::Settings;
 use crate::diagnostic::{Diagnostic, INTERNAL, Span};
@@ -73,12 +73,6 @@ impl Bounded {
         bounded::state(&Arc::default(), settings, None, Arc::default())
     }
 
-    /// Names of the functions a bounded query can call.
-    pub fn function_names(catalog: &Catalog, settings: &Settings) -> Vec<String> {
-        let sections = crate::statement::show::functions(catalog, &Self::bare_state(settings));
-        sections.into_iter().flat_map(|s| s.rows).filter_map(|mut row| row.drain(..).next()).collect()
-    }
-
     /// The counters of the query's scans.
     pub fn progress(&self) -> &Arc<Progress> {
         &self.context.progress
@@ -93,34 +87,23 @@ impl Bounded {
         Ok(Rows { stream: in_a_task(stream, self.context.clone()), progress, notice: None })
     }
 
-    /// The printed plan.
-    pub fn explain(&self) -> Vec<Section> {
+    /// The plan, printed.
+    pub fn explain(&self) -> Plan {
         let physical = displayable(self.plan.as_ref()).indent(false).to_string();
-        vec![section("Logical plan", &self.logical), section("Physical plan", &physical)]
+        Plan { logical: self.logical.clone(), physical }
     }
 
-    /// Runs the query to its end, throws its rows away and prints the plan with what each step did.
-    pub async fn explain_analyze(&self) -> Result<Vec<Section>, Vec<Diagnostic>> {
+    /// Runs the query to its end, throws its rows away and gives the plan with what each step did.
+    pub async fn explain_analyze(&self) -> Result<ExecutedPlan, Vec<Diagnostic>> {
         use futures::TryStreamExt;
         let refused = |error| plan_errors::diagnose(&error, Some(self.span));
         let mut stream = self.run()?.stream;
         let mut rows = 0;
         while let Some(batch) = stream.try_next().await.map_err(refused)? {
-            rows += batch.num_rows();
+            rows += batch.num_rows() as u64;
         }
         let physical = displayable_with_metrics(&self.plan);
-        let seen = self.context.progress.snapshot();
-        let facts = Section {
-            title: Some("Reading".to_owned()),
-            columns: ["Rows", "Records read", "Bytes read", "Offsets read", "Rejects"].map(str::to_owned).to_vec(),
-            rows: vec![
-                [rows as u64, seen.records_read, seen.bytes_read, seen.offsets_done, seen.rejects]
-                    .map(|n| n.to_string())
-                    .to_vec(),
-            ],
-            text: None,
-        };
-        Ok(vec![section("Physical plan", &physical), facts])
+        Ok(ExecutedPlan { physical, rows, read: self.context.progress.snapshot() })
     }
 }
 
@@ -153,10 +136,6 @@ fn on_loss(settings: &Settings) -> OnLoss {
 
 fn displayable_with_metrics(plan: &Arc<dyn ExecutionPlan>) -> String {
     datafusion::physical_plan::display::DisplayableExecutionPlan::with_metrics(plan.as_ref()).indent(false).to_string()
-}
-
-fn section(title: &str, text: &str) -> Section {
-    Section { title: Some(title.to_owned()), text: Some(text.trim_end().to_owned()), ..Section::default() }
 }
 
 /// Memory and disk as the settings allow.

@@ -1,4 +1,4 @@
-//! What moves: the command topic, running queries, and the statements that touch the cluster.
+//! What moves: the command topic, running queries, and what else touches the cluster.
 
 mod blocking;
 pub(crate) mod board;
@@ -41,7 +41,7 @@ mod until_idle;
 #[cfg(test)]
 mod untimed_tests;
 mod worker;
-pub(crate) mod writer;
+mod writer;
 
 use headwater_connectors::transport::{Isolation, TransportError, TransportErrorKind};
 

@@ -28,17 +28,6 @@ pub enum State {
     Ended,
 }
 
-impl State {
-    /// The word that SHOW QUERIES has for it.
-    pub fn word(&self) -> &'static str {
-        match self {
-            Self::Starting | Self::Running => "RUNNING",
-            Self::Retrying(..) | Self::Failed(_) => "ERROR",
-            Self::Ended => "ENDED",
-        }
-    }
-}
-
 /// What a query did between two commits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {

@@ -2,9 +2,8 @@
 
 use datafusion::execution::session_state::SessionState;
 
-use super::show::DEFINED;
-use super::{Answered, Context};
-use crate::answer::{Answer, Section};
+use super::Context;
+use crate::answer::{CalledAs, Facts, FunctionDescription, FunctionKind};
 use crate::catalog::{Catalog, FunctionDef};
 use crate::config::Settings;
 use crate::diagnostic::Diagnostic;
@@ -12,29 +11,29 @@ use crate::functions::{Category, Function, aggregate, find, list, unknown};
 use crate::runtime::bounded::Bounded;
 use crate::sql::ast;
 
+/// The category of functions that statements defined.
+pub(super) const DEFINED: &str = "DEFINED BY A STATEMENT";
+
 /// Describes the function.
-pub(super) async fn run(name: &ast::Spanned<String>, context: &mut Context<'_>) -> Answered {
+pub(super) async fn run(name: &ast::Spanned<String>, context: &mut Context<'_>) -> Result<Facts, Vec<Diagnostic>> {
     let state = Bounded::bare_state(&Settings::default());
     let described = describe(&name.value, &*context.catalog().await?, &state);
-    described.map(Answer::Facts).map_err(|unknown| vec![unknown.at(name.span)])
+    described.map(Facts::Function).map_err(|unknown| vec![unknown.at(name.span)])
 }
 
-/// All there is to say about a function: what it does, how it is called, examples.
-fn describe(name: &str, catalog: &Catalog, state: &SessionState) -> Result<Vec<Section>, Diagnostic> {
+fn describe(name: &str, catalog: &Catalog, state: &SessionState) -> Result<FunctionDescription, Diagnostic> {
     if let Some(function) = find(name) {
-        return Ok(sections(function));
+        return Ok(built_in(function));
     }
     if let Some(function) = aggregate::find(name) {
-        return Ok(sections(function));
+        return Ok(built_in(function));
     }
     if let Some(function) = catalog.function(&name.to_uppercase()) {
         return Ok(defined(function));
     }
     let listed = list(state);
     match listed.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)) {
-        Some((name, kind)) => {
-            Ok(vec![facts(name, "A function of DataFusion, whose documentation describes it.", kind)])
-        }
+        Some((name, family)) => Ok(of_bounded(name, family)),
         None => {
             let defined = catalog.functions().map(|function| function.name.as_str());
             Err(unknown(name, listed.iter().map(|(name, _)| name.as_str()).chain(defined)))
@@ -42,53 +41,54 @@ fn describe(name: &str, catalog: &Catalog, state: &SessionState) -> Result<Vec<S
     }
 }
 
-fn facts(name: &str, about: &str, kind: &str) -> Section {
-    let rows = [("Name", name), ("Overview", about), ("Type", kind)];
-    Section {
-        columns: ["Property", "Value"].map(str::to_owned).to_vec(),
-        rows: rows.map(|(property, value)| vec![property.to_owned(), value.to_owned()]).to_vec(),
-        ..Section::default()
+/// A function of the dialect.
+fn built_in<K>(function: &Function<K>) -> FunctionDescription {
+    let variants = function.variants.iter().map(|variant| CalledAs {
+        call: variant.text(function.name),
+        returns: variant.returns_text(),
+        about: variant.about.to_owned(),
+    });
+    FunctionDescription {
+        name: function.name.to_owned(),
+        about: function.about,
+        kind: match function.category {
+            Category::Table => FunctionKind::Table,
+            Category::Aggregate => FunctionKind::Aggregate,
+            _ => FunctionKind::Scalar,
+        },
+        category: Some(function.category.word()),
+        statement: None,
+        calls: Vec::new(),
+        variants: variants.collect(),
+        examples: function.examples.to_vec(),
     }
 }
 
 /// A function that a statement defined.
-fn defined(function: &FunctionDef) -> Vec<Section> {
-    let mut first = facts(&function.name, "Defined by a statement.", "SCALAR");
-    let mut add = |property: &str, value: String| first.rows.push(vec![property.to_owned(), value]);
-    add("Category", DEFINED.to_owned());
-    add("Statement", function.statement.clone());
-    for inner in &function.functions {
-        add("Calls", inner.statement.clone());
+fn defined(function: &FunctionDef) -> FunctionDescription {
+    let (call, returns, about) = (function.signature(), function.returns.to_string(), function.body.clone());
+    FunctionDescription {
+        name: function.name.clone(),
+        about: "Defined by a statement.",
+        kind: FunctionKind::Scalar,
+        category: Some(DEFINED),
+        statement: Some(function.statement.clone()),
+        calls: function.functions.iter().map(|inner| inner.statement.clone()).collect(),
+        variants: vec![CalledAs { call, returns, about }],
+        examples: Vec::new(),
     }
-    vec![first, variations(vec![vec![function.signature(), function.returns.to_string(), function.body.clone()]])]
 }
 
-fn variations(rows: Vec<Vec<String>>) -> Section {
-    let columns = ["Variation", "Returns", "Description"].map(str::to_owned).to_vec();
-    Section { title: Some("Variations".to_owned()), columns, rows, text: None }
-}
-
-fn sections<K>(function: &Function<K>) -> Vec<Section> {
-    let kind = match function.category {
-        Category::Table => "TABLE",
-        Category::Aggregate => "AGGREGATE",
-        _ => "SCALAR",
-    };
-    let mut first = facts(function.name, function.about, kind);
-    first.rows.push(vec!["Category".to_owned(), function.category.word().to_owned()]);
-    let variants = function
-        .variants
-        .iter()
-        .map(|variant| vec![variant.text(function.name), variant.returns_text(), variant.about.to_owned()]);
-    let mut told = vec![first, variations(variants.collect())];
-    if !function.examples.is_empty() {
-        let examples = function.examples.iter().map(|(call, result)| vec![(*call).to_owned(), (*result).to_owned()]);
-        told.push(Section {
-            title: Some("Examples".to_owned()),
-            columns: ["Example", "Result"].map(str::to_owned).to_vec(),
-            rows: examples.collect(),
-            text: None,
-        });
+/// A function that only bounded queries know.
+fn of_bounded(name: &str, family: &'static str) -> FunctionDescription {
+    FunctionDescription {
+        name: name.to_owned(),
+        about: "A function of DataFusion, whose documentation describes it.",
+        kind: FunctionKind::OfBounded(family),
+        category: None,
+        statement: None,
+        calls: Vec::new(),
+        variants: Vec::new(),
+        examples: Vec::new(),
     }
-    told
 }

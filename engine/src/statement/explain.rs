@@ -2,7 +2,7 @@
 
 use super::wording::not_supported;
 use super::{Answered, Context, choice, query_facts, select};
-use crate::answer::{Answer, Section};
+use crate::answer::{Answer, Facts};
 use crate::diagnostic::Diagnostic;
 use crate::planner::continuous as planner;
 use crate::sql::ast;
@@ -17,7 +17,7 @@ pub(crate) async fn run(explain: &ast::Explain, context: &mut Context<'_>) -> An
     if let Some(topology) = topology_of(inner, context).await? {
         return match explain.analyze {
             true => Err(vec![not_supported("EXPLAIN ANALYZE of a continuous query is", context.span)]),
-            false => Ok(Answer::Facts(vec![Section { text: Some(topology.to_string()), ..Section::default() }])),
+            false => Ok(Answer::Facts(Facts::Topology(Box::new(topology)))),
         };
     }
     let ast::StatementKind::Query(query) = &inner.kind else {
@@ -25,17 +25,17 @@ pub(crate) async fn run(explain: &ast::Explain, context: &mut Context<'_>) -> An
     };
     let bounded = select::plan(query, context).await?;
     if !explain.analyze {
-        return Ok(Answer::Facts(bounded.explain()));
+        return Ok(Answer::Facts(Facts::Plan(bounded.explain())));
     }
     context.session.remember(bounded.progress().clone());
-    bounded.explain_analyze().await.map(Answer::Facts)
+    bounded.explain_analyze().await.map(Facts::ExecutedPlan).map(Answer::Facts)
 }
 
 /// A persistent query that exists.
 async fn running(id: &ast::Name, context: &mut Context<'_>) -> Answered {
     let catalog = context.catalog().await?;
     let query = choice::find(&catalog, id)?;
-    query_facts::explained([query], &catalog, context.engine).await.map(Answer::Facts)
+    query_facts::described(&[query], &catalog, context.engine).await.map(Answer::Facts)
 }
 
 /// The topology of a statement that would make or be a continuous query; none for other statements.

@@ -2,9 +2,9 @@
 //!
 //! Every file has `run(statement, context) -> Answered`; [`Context`] has the engine, the session and the text of the
 //! statement. [`crate::engine`] calls them and they call down: a statement that changes the catalog plans with
-//! [`crate::planner`] and publishes with [`Engine::publish`](crate::Engine), the others look at a snapshot of the catalog.
-//! No statement knows another, except that a query makes the processing log by the statement that declares it; what several
-//! have in common has a file of its own below.
+//! [`crate::planner`] and publishes with [`Context::publish`], the others look at a snapshot of the catalog. Statements that
+//! contain another call its file (COPY and EXPLAIN plan a SELECT, SHOW … EXTENDED describes, a first query declares the
+//! processing log); what else several have in common has a file of its own, listed last.
 
 // Queries.
 pub(crate) mod copy;

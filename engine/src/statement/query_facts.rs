@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::answer::Section;
+use crate::answer::{
+    Condition, Facts, ProcessFailure, QueryDescription, QueryFailure, QueryListing, QueryState, QueryStatistics,
+    SourceQuery,
+};
 use crate::catalog::{Catalog, QueryDef};
 use crate::diagnostic::Diagnostic;
 use crate::engine::Engine;
@@ -11,124 +14,114 @@ use crate::runtime::board::{self, Failing};
 use crate::runtime::query_status::{State, StatusSnapshot};
 use crate::runtime::{blocking, job, lag, refused};
 
-type Sections = Result<Vec<Section>, Vec<Diagnostic>>;
-
-/// What the processes say of some queries.
-struct Known<'a> {
-    engine: &'a Engine,
-    /// Processes in which a query fails, by its id.
+/// What the processes of a service say of its queries.
+struct Reports {
+    /// Processes in which a query fails or has lost something, by its id.
     failing: BTreeMap<String, Vec<Failing>>,
-    /// What SHOW QUERIES says of a query, by its id.
-    words: BTreeMap<String, String>,
+    /// Members of consumer groups.
+    members: BTreeMap<String, usize>,
 }
 
-/// The list of all queries.
-pub(super) async fn listed(catalog: &Catalog, engine: &Engine) -> Sections {
-    let known = Known::of(catalog.queries(), catalog, engine).await?;
-    let row = |query: &Arc<QueryDef>| {
-        vec![
-            query.id.clone(),
-            "PERSISTENT".to_owned(),
-            known.words[&query.id].clone(),
-            query.sink().to_owned(),
-            query.topology.output.as_ref().map(|sink| sink.topic.clone()).unwrap_or_default(),
-            query.statement.clone(),
-        ]
+/// The list of these queries.
+pub(super) async fn listed(
+    queries: &[&Arc<QueryDef>],
+    catalog: &Catalog,
+    engine: &Engine,
+) -> Result<Facts, Vec<Diagnostic>> {
+    let reports = Reports::ask(queries, catalog, engine).await?;
+    let listing = |query: &&Arc<QueryDef>| QueryListing {
+        id: query.id.clone(),
+        state: reports.state(query, engine),
+        sink: query.sink().to_owned(),
+        sink_topic: query.topology.output.as_ref().map(|sink| sink.topic.clone()),
+        statement: query.statement.clone(),
+        failures: reports.failures(query),
     };
-    let columns = ["Query ID", "Query Type", "Status", "Sink Name", "Sink Kafka Topic", "Query String"];
-    let queries = Section {
-        columns: columns.map(str::to_owned).to_vec(),
-        rows: catalog.queries().map(row).collect(),
-        ..Section::default()
-    };
-    let failures = catalog.queries().filter_map(|query| failures(known.failing.get(&query.id)?));
-    Ok(std::iter::once(queries).chain(failures).collect())
+    Ok(Facts::Queries(queries.iter().map(listing).collect()))
 }
 
 /// All there is to say about these queries.
-pub(super) async fn explained<'a>(
-    queries: impl IntoIterator<Item = &'a Arc<QueryDef>> + Clone,
+pub(super) async fn described(
+    queries: &[&Arc<QueryDef>],
     catalog: &Catalog,
-    engine: &'a Engine,
-) -> Sections {
-    let known = Known::of(queries.clone(), catalog, engine).await?;
-    Ok(queries.into_iter().flat_map(|query| known.explain(query)).collect())
+    engine: &Engine,
+) -> Result<Facts, Vec<Diagnostic>> {
+    let reports = Reports::ask(queries, catalog, engine).await?;
+    let description = |query: &&Arc<QueryDef>| QueryDescription {
+        query: (*query).clone(),
+        state: reports.state(query, engine),
+        group: group_of(query, engine),
+        failures: reports.failures(query),
+        statistics: engine.status(&query.id).map(statistics),
+    };
+    Ok(Facts::QueryDescriptions(queries.iter().map(description).collect()))
 }
 
-/// What a stream or table has to do with queries.
-pub(super) async fn of_source(source: &str, catalog: &Catalog, engine: &Engine) -> Sections {
-    let known = Known::of(catalog.queries_of(source), catalog, engine).await?;
-    let mut sections = Vec::new();
-    for query in catalog.queries_of(source) {
-        let status = engine.status(&query.id);
-        let writes = query.sink() == source;
-        let mut section = match &status {
-            Some(status) => counters(status),
-            None => Section {
-                columns: ["Counter", "Value"].map(str::to_owned).to_vec(),
-                rows: vec![vec!["Status".to_owned(), known.words[&query.id].clone()]],
-                ..Section::default()
-            },
-        };
-        let verb = if writes { "writes" } else { "reads" };
-        section.title = Some(format!("Query {} {verb} it", query.id));
-        sections.push(section);
-        sections.extend(known.failing.get(&query.id).and_then(|failing| failures(failing)));
-        let (transport, query, group) = (engine.transport().clone(), query.clone(), group_of(query, engine));
-        sections.push(blocking(move || lag::lag(transport.as_ref(), &query, &group)).await?.map_err(refused)?);
+/// The queries that read or write a stream or table.
+pub(super) async fn of_source(
+    source: &str,
+    catalog: &Catalog,
+    engine: &Engine,
+) -> Result<Vec<SourceQuery>, Vec<Diagnostic>> {
+    let queries: Vec<_> = catalog.queries_of(source).collect();
+    let reports = Reports::ask(&queries, catalog, engine).await?;
+    let mut found = Vec::new();
+    for query in queries {
+        let (transport, definition, group) = (engine.transport().clone(), query.clone(), group_of(query, engine));
+        let lag = blocking(move || lag::lag(transport.as_ref(), &definition, &group)).await?.map_err(refused)?;
+        found.push(SourceQuery {
+            id: query.id.clone(),
+            writes: query.sink() == source,
+            state: reports.state(query, engine),
+            statistics: engine.status(&query.id).map(statistics),
+            failures: reports.failures(query),
+            lag,
+        });
     }
-    Ok(sections)
+    Ok(found)
 }
 
-impl<'a> Known<'a> {
+impl Reports {
     /// Asks the cluster. Processes elsewhere are known as members of a query's group.
-    async fn of(
-        queries: impl IntoIterator<Item = &'a Arc<QueryDef>>,
-        catalog: &Catalog,
-        engine: &'a Engine,
-    ) -> Result<Self, Vec<Diagnostic>> {
+    async fn ask(queries: &[&Arc<QueryDef>], catalog: &Catalog, engine: &Engine) -> Result<Self, Vec<Diagnostic>> {
         let failing = failing(catalog, engine).await?;
-        let queries: Vec<&Arc<QueryDef>> = queries.into_iter().collect();
         let groups: Vec<String> = queries.iter().map(|query| group_of(query, engine)).collect();
-        let (transport, asked) = (engine.transport().clone(), groups.clone());
-        let members = blocking(move || transport.admin().group_members(&asked)).await?.map_err(refused)?;
-        let word = |query: &&Arc<QueryDef>, group| {
-            let working = members.get(group).copied().unwrap_or(0);
-            let said = failing.get(&query.id).map_or(&[][..], Vec::as_slice);
-            (query.id.clone(), word(query, engine.status(&query.id).as_ref(), working, said))
-        };
-        let words = queries.iter().zip(&groups).map(|(query, group)| word(query, group)).collect();
-        Ok(Self { engine, failing, words })
+        let transport = engine.transport().clone();
+        let members = blocking(move || transport.admin().group_members(&groups)).await?.map_err(refused)?;
+        Ok(Self { failing, members })
     }
 
-    fn explain(&self, query: &QueryDef) -> Vec<Section> {
-        let status = self.engine.status(&query.id);
-        let mut facts = vec![
-            ("ID", query.id.clone()),
-            ("Status", self.words[&query.id].clone()),
-            ("Source", query.source().to_owned()),
-            ("Sink", query.sink().to_owned()),
-            ("Consumer group", group_of(query, self.engine)),
-        ];
-        facts.extend(query.properties.iter().map(|(name, value)| (name.as_str(), value.clone())));
-        facts.extend(query.dlq_topic.iter().map(|topic| ("Dead-letter topic", topic.clone())));
-        facts.push(("Statement", query.statement.clone()));
-        let mut sections = vec![
-            Section {
-                title: Some(format!("Query : {}", query.id)),
-                columns: ["Property", "Value"].map(str::to_owned).to_vec(),
-                rows: facts.into_iter().map(|(name, value)| vec![name.to_owned(), value]).collect(),
-                text: None,
-            },
-            Section {
-                title: Some("Topology".to_owned()),
-                text: Some(query.topology.to_string()),
-                ..Section::default()
-            },
-        ];
-        sections.extend(self.failing.get(&query.id).and_then(|failing| failures(failing)));
-        sections.extend(status.map(|status| counters(&status)));
-        sections
+    fn of(&self, query: &QueryDef) -> &[Failing] {
+        self.failing.get(&query.id).map_or(&[], Vec::as_slice)
+    }
+
+    /// What a query is doing.
+    fn state(&self, query: &QueryDef, engine: &Engine) -> QueryState {
+        let (status, reports) = (engine.status(&query.id), self.of(query));
+        let lost = match &status {
+            Some(status) => status.lost,
+            None => reports.iter().map(|process| process.lost).sum(),
+        };
+        let is_working = self.members.get(&group_of(query, engine)).is_some_and(|members| *members > 0);
+        let condition = match status {
+            _ if query.paused => Condition::Paused,
+            _ if reports.iter().any(Failing::fails) => Condition::Error,
+            Some(status) => condition(&status.state),
+            None if is_working => Condition::RunningElsewhere,
+            None => Condition::NotRunning,
+        };
+        QueryState { condition, lost }
+    }
+
+    /// Why a query fails, by process.
+    fn failures(&self, query: &QueryDef) -> Vec<ProcessFailure> {
+        let failure = |failing: &Failing| ProcessFailure {
+            process: failing.process.clone(),
+            reason: failing.reason.clone(),
+            attempts: failing.attempts,
+            next_try_ms: failing.next_try_ms,
+        };
+        self.of(query).iter().filter(|failing| failing.fails()).map(failure).collect()
     }
 }
 
@@ -150,73 +143,35 @@ fn group_of(query: &QueryDef, engine: &Engine) -> String {
     job::group_of(engine.service_id(), query)
 }
 
-/// What SHOW QUERIES says of a query, with the number of processes that work on it.
-fn word(query: &QueryDef, status: Option<&StatusSnapshot>, working: usize, said: &[Failing]) -> String {
-    let lost: u64 = match status {
-        Some(status) => status.lost,
-        None => said.iter().map(|process| process.lost).sum(),
-    };
-    let word = match status {
-        _ if query.paused => "PAUSED",
-        _ if said.iter().any(Failing::fails) => "ERROR",
-        Some(status) => status.state.word(),
-        None if working > 0 => "RUNNING ELSEWHERE",
-        None => "NOT RUNNING",
-    };
-    if lost > 0 { format!("{word} ({lost} offsets lost)") } else { word.to_owned() }
-}
-
-/// Why a query fails, by process; none when it does not.
-fn failures(failing: &[Failing]) -> Option<Section> {
-    let query = &failing.first()?.query;
-    let row = |failing: &Failing| {
-        let next = match failing.next_try_ms {
-            Some(at_ms) => time(at_ms).unwrap_or_default(),
-            None => "never: stopped until RESUME or a change".to_owned(),
-        };
-        vec![failing.process.clone(), failing.reason.clone(), failing.attempts.to_string(), next]
-    };
-    let rows: Vec<_> = failing.iter().filter(|failing| failing.fails()).map(row).collect();
-    (!rows.is_empty()).then(|| Section {
-        title: Some(format!("Failure of {query}")),
-        columns: ["Process", "Reason", "Attempts", "Next Try"].map(str::to_owned).to_vec(),
-        rows,
-        text: None,
-    })
-}
-
-fn counters(status: &StatusSnapshot) -> Section {
-    let partitions: Vec<String> = status.share.iter().map(ToString::to_string).collect();
-    let mut rows = vec![
-        ("Status", status.state.word().to_owned()),
-        ("Partitions here", partitions.join(", ")),
-        ("Records read", status.records_read.to_string()),
-        ("Bytes read", status.bytes_read.to_string()),
-        ("Records written", status.records_written.to_string()),
-        ("Records per second", format!("{:.1}", status.records_per_second)),
-        ("Bad records", status.complaints.to_string()),
-        ("Not in the processing log", status.unlogged.to_string()),
-        ("Offsets lost", status.lost.to_string()),
-        ("Commits", status.commits.to_string()),
-        ("Last message", status.last_message_ms.and_then(time).unwrap_or_else(|| "none".to_owned())),
-    ];
-    match &status.state {
-        State::Retrying(error, at_ms) => {
-            let at = time(*at_ms).unwrap_or_default();
-            rows.push(("Failure", format!("{error}; attempt {}, retrying at {at}", status.attempts)));
-        }
-        State::Failed(error) => rows.push(("Failure", format!("{error}; stopped until RESUME or a change"))),
-        _ => {}
-    }
-    rows.extend(status.errors.iter().map(|error| ("Error", error.clone())));
-    Section {
-        title: Some("Runtime statistics of this process".to_owned()),
-        columns: ["Counter", "Value"].map(str::to_owned).to_vec(),
-        rows: rows.into_iter().map(|(name, value)| vec![name.to_owned(), value]).collect(),
-        text: None,
+fn condition(state: &State) -> Condition {
+    match state {
+        State::Starting | State::Running => Condition::Running,
+        State::Retrying(..) | State::Failed(_) => Condition::Error,
+        State::Ended => Condition::Ended,
     }
 }
 
-fn time(ms: i64) -> Option<String> {
-    chrono::DateTime::from_timestamp_millis(ms).map(|t| t.to_rfc3339_opts(chrono::SecondsFormat::Millis, true))
+fn statistics(status: StatusSnapshot) -> QueryStatistics {
+    let condition = condition(&status.state);
+    let failure = match status.state {
+        State::Retrying(error, at_ms) => Some((error, Some(at_ms))),
+        State::Failed(error) => Some((error, None)),
+        State::Starting | State::Running | State::Ended => None,
+    };
+    let attempts = status.attempts;
+    QueryStatistics {
+        condition,
+        partitions: status.share,
+        records_read: status.records_read,
+        bytes_read: status.bytes_read,
+        records_written: status.records_written,
+        records_per_second: status.records_per_second,
+        bad_records: status.complaints,
+        unlogged: status.unlogged,
+        lost: status.lost,
+        commits: status.commits,
+        last_message_ms: status.last_message_ms,
+        failure: failure.map(|(error, next_try_ms)| QueryFailure { error, attempts, next_try_ms }),
+        errors: status.errors,
+    }
 }
