@@ -105,10 +105,7 @@ impl Worker {
         let ran = self.shared.supervisor.lock().run_until_idle(queries, stopped);
         let statuses = ran.iter().filter_map(|ran| Some((ran.query.clone(), ran.status.clone()?))).collect();
         self.shared.show_ended(&statuses);
-        self.shared.tell(queries.iter().zip(&ran).filter(|(_, ran)| ran.has_place).filter_map(|(query, _)| {
-            let restart = query.restart.as_ref().map_or(0, |restart| restart.number);
-            query.began.is_none_or(|known| known < restart).then(|| (query.id.clone(), restart))
-        }));
+        self.shared.tell_ran(queries, &ran);
         ran
     }
 }
@@ -149,6 +146,20 @@ impl Shared {
     fn tell_begun(&self, catalog: &Catalog) {
         let begun = self.supervisor.lock().begun(catalog);
         self.tell(begun.into_iter());
+    }
+
+    /// The same of queries that ran until they were idle. The command topic was last looked at before they did.
+    fn tell_ran(&self, queries: &[Arc<QueryDef>], ran: &[Ran]) {
+        let placed = queries.iter().zip(ran).filter(|(_, ran)| ran.has_place);
+        let begun: Vec<(String, u64)> = placed
+            .filter_map(|(query, _)| {
+                let restart = query.restart.as_ref().map_or(0, |restart| restart.number);
+                query.began.is_none_or(|known| known < restart).then(|| (query.id.clone(), restart))
+            })
+            .collect();
+        if !begun.is_empty() && self.log.catch_up().is_ok() {
+            self.tell(begun.into_iter());
+        }
     }
 
     fn tell(&self, begun: impl Iterator<Item = (String, u64)>) {
