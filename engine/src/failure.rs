@@ -5,9 +5,9 @@ use std::error::Error;
 use datafusion::error::DataFusionError;
 use headwater_connectors::transport::{TransportError, TransportErrorKind};
 
-use crate::diagnostic::{Diagnostic, LOST, Span, TOPIC_MISMATCH, TRANSPORT, UNKNOWN_TOPIC};
-use crate::errors;
-use crate::sql::ast;
+use headwater_expression::errors;
+use headwater_language::diagnostic::{Diagnostic, LOST, Span, TOPIC_MISMATCH, TRANSPORT, UNKNOWN_TOPIC};
+use headwater_language::sql::ast;
 
 /// What can be done about records that are gone before a bounded query read them.
 const LOST_HINT: &str = "SET 'query.lost.records' = 'note'; answers from what there is, and says what is missing.";

@@ -1,25 +1,26 @@
 //! The ksqlDB dialect over topics.
 //!
-//! [`Engine`] is the spine: it takes a statement and gives an [`answer`]. Below it, still:
-//! [`sql`] reads text, [`catalog`] knows what exists, `planner` and [`functions`] make plans.
-//! Above the waterline `runtime` moves: the command topic, running queries, the cluster.
+//! [`Engine`] is the spine: it takes a statement and gives an [`answer`]. `statement` has a file for each kind of
+//! statement, `runtime` what moves: the command topic, running queries, the cluster. What is still are crates of their own,
+//! re-exported here as far as answers are made of it: [`sql`], [`diagnostic`], [`catalog`], [`functions`], [`dataflow`].
 
 pub mod answer;
+mod apply;
 mod engine;
 pub mod failure;
 pub mod row_text;
 mod runtime;
 mod session;
+mod statement;
 mod words;
 
 pub use headwater_dataflow as dataflow;
 pub use headwater_expression as expression;
-use headwater_expression::{dialect, errors};
 pub use headwater_functions as functions;
 pub use headwater_language::{catalog, config, definition, diagnostic, sql, topology, types};
-use headwater_planner as planner;
 
-pub use engine::{Asked, Engine};
-pub use runtime::{Driver, Ran, Step, check_for_run};
+pub use apply::check as check_for_run;
+pub use engine::Engine;
+pub use runtime::{Asked, Driver, Ran, Step};
 pub use session::Session;
 pub use words::Words;

@@ -5,10 +5,9 @@ use std::sync::Arc;
 
 use headwater_connectors::table::Progress;
 
-use crate::answer::Answer;
-use crate::config::{Settings, find, is_secret};
-use crate::diagnostic::{Diagnostic, PROPERTY_VALUE};
-use crate::sql::ast;
+use headwater_language::config::{Property, Settings, find, is_secret};
+use headwater_language::diagnostic::{Diagnostic, PROPERTY_VALUE};
+use headwater_language::sql::ast;
 
 /// Properties that are fixed when the process starts.
 const FIXED: [&str; 1] = ["service.id"];
@@ -51,32 +50,25 @@ impl Session {
         self.last = Some(progress);
     }
 
-    pub(crate) fn set(&mut self, set: &ast::Assignment) -> Result<Answer, Vec<Diagnostic>> {
+    /// Sets a property. Fails when there is no such one, or its value is not allowed.
+    pub(crate) fn set(&mut self, set: &ast::Assignment) -> Result<&'static Property, Vec<Diagnostic>> {
         check_changeable(&set.name)?;
-        let property = self.settings.set(&set.name, &set.value).map_err(|e| {
+        self.settings.set(&set.name, &set.value).map_err(|e| {
             let span = if e.code == PROPERTY_VALUE { set.value.span } else { set.name.span };
             // The line is not shown beside the error when it holds a password.
             vec![if is_secret(&set.name) { *e } else { e.at(span) }]
-        })?;
-        Ok(Answer::done(format!("Property \"{}\" set to \"{}\"", property.name, set.value.value)))
+        })
     }
 
-    pub(crate) fn unset(&mut self, name: &ast::Spanned<String>) -> Result<Answer, Vec<Diagnostic>> {
+    /// Gives a property its default again.
+    pub(crate) fn unset(&mut self, name: &ast::Spanned<String>) -> Result<&'static Property, Vec<Diagnostic>> {
         check_changeable(name)?;
-        let property = self.settings.unset(name).map_err(|e| vec![e.at(name.span)])?;
-        Ok(Answer::done(format!("Property \"{}\" has its default again", property.name)))
+        self.settings.unset(name).map_err(|e| vec![e.at(name.span)])
     }
 
-    pub(crate) fn define(&mut self, define: &ast::Assignment) -> Answer {
-        self.define_variable(&define.name, &define.value);
-        Answer::done(format!("Variable \"{}\" defined", define.name.to_uppercase()))
-    }
-
-    pub(crate) fn undefine(&mut self, name: &ast::Name) -> Answer {
-        match self.variables.remove(&name.to_uppercase()) {
-            Some(_) => Answer::done(format!("Variable \"{}\" undefined", name.value)),
-            None => Answer::warning(format!("variable \"{}\" was not defined", name.value)),
-        }
+    /// Forgets a variable. False when there is none of this name.
+    pub(crate) fn undefine_variable(&mut self, name: &str) -> bool {
+        self.variables.remove(&name.to_uppercase()).is_some()
     }
 }
 

@@ -2,13 +2,13 @@
 
 use headwater_formats::decode::{ROWOFFSET, ROWPARTITION, ROWTIME};
 
-use crate::config::PROPERTIES;
-use crate::engine::Engine;
-use crate::planner::property_names;
-use crate::planner::types::BUILT_IN;
 use crate::runtime::OWN_TOPICS;
-use crate::runtime::bounded::Bounded;
+use crate::runtime::Process;
 use crate::session::Session;
+use crate::statement::show::functions;
+use headwater_language::config::PROPERTIES;
+use headwater_planner::property_names;
+use headwater_planner::types::BUILT_IN;
 
 /// Words of the language that begin or join clauses.
 const KEYWORDS: &[&str] = &[
@@ -127,19 +127,19 @@ pub struct Words {
 }
 
 /// The words of a session. What the cluster would tell is left out when it does not answer.
-pub(crate) async fn words(engine: &Engine, session: &Session) -> Words {
-    let catalog = engine.catalog().await.unwrap_or_default();
-    let columns = |source: &crate::definition::SourceDef| {
+pub(crate) async fn words(process: &Process, session: &Session) -> Words {
+    let catalog = process.remembered_catalog().await.unwrap_or_default();
+    let columns = |source: &headwater_language::definition::SourceDef| {
         let address = [ROWTIME, ROWPARTITION, ROWOFFSET];
         source.visible_columns().into_iter().chain(address).map(str::to_owned).collect()
     };
-    let transport = engine.transport().clone();
+    let transport = process.transport().clone();
     let topics = tokio::task::spawn_blocking(move || transport.admin().topics()).await;
     let topics = topics.ok().and_then(Result::ok).unwrap_or_default();
     Words {
         keywords: KEYWORDS.iter().map(|word| (*word).to_owned()).collect(),
         sources: catalog.sources().map(|s| (s.name.clone(), columns(s))).collect(),
-        functions: Bounded::function_names(&catalog, session.settings()),
+        functions: functions::listed(&catalog, session.settings()).into_iter().map(|function| function.name).collect(),
         with_properties: property_names().map(str::to_owned).collect(),
         properties: PROPERTIES.iter().map(|p| p.name.to_owned()).collect(),
         topics: topics.into_iter().map(|t| t.name).filter(|name| !name.starts_with(OWN_TOPICS)).collect(),

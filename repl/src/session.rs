@@ -18,6 +18,7 @@ use crate::ask::{Ask, Serve};
 use crate::command::Command;
 use crate::help;
 use crate::interrupt::Interrupt;
+use crate::output::facts::sections;
 use crate::output::section::write_sections;
 use crate::output::summary::summary;
 use crate::rows::{Broken, LinesBroken, Show};
@@ -288,7 +289,8 @@ impl Session {
         let started = Instant::now();
         match self.asked(text).await? {
             Answer::Done { message, warnings } => Ok(self.show_done(&message, &warnings)?),
-            Answer::Facts(sections) => {
+            Answer::Facts(facts) => {
+                let sections = sections(&facts);
                 let columns = sections.iter().map(|section| section.columns.len()).max().unwrap_or(0);
                 let (fit, paging) = self.show(started).fit(columns);
                 self.screen.begin_result(paging);

@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use datafusion::error::DataFusionError;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use futures::StreamExt;
-use headwater_engine::answer::{Answer, Progress, Rows, Section};
+use headwater_engine::answer::{Answer, Facts, Progress, Rows, VariableListing};
 use headwater_engine::diagnostic::{Diagnostic, SYNTAX, Span, UNKNOWN_COLUMN};
 use headwater_repl::ask::{Ask, Vocabulary};
 use headwater_repl::interrupt::{Interrupt, Presser};
@@ -32,11 +32,10 @@ impl Ask for StandIn {
                 Ok(Answer::Done { message: "Stream \"S\" created.".into(), warnings: vec!["it is odd".into()] })
             }
             "SET" | "DEFINE" => Ok(Answer::Done { message: "Set.".into(), warnings: vec![] }),
-            "SHOW" => Ok(Answer::Facts(vec![Section {
-                columns: vec!["Name".into()],
-                rows: vec![vec!["ORDERS".into()]],
-                ..Section::default()
-            }])),
+            "SHOW" => {
+                let listing = VariableListing { name: "ORDERS".into(), value: "orders".into() };
+                Ok(Answer::Facts(Facts::Variables(vec![listing])))
+            }
             "SELECT" => Ok(rows(vec![Ok(batch(&[("a", 1), ("b", 22)])), Ok(batch(&[("c", 3)]))], 2)),
             "BREAK" => Ok(rows(vec![Ok(batch(&[("a", 1)])), Err(DataFusionError::Execution("disk full".into()))], 0)),
             "FOREVER" => Ok(forever()),
@@ -192,7 +191,7 @@ fn programs_get_nothing_but_rows() {
     let json = "{\"NAME\":\"a\",\"N\":1}\n{\"NAME\":\"b\",\"N\":22}\n{\"NAME\":\"c\",\"N\":3}\n";
     check(Output::Json, "SELECT 1;", Ok(()), json, summary);
     check(Output::Json, "CREATE STREAM s;", Ok(()), "", "Stream \"S\" created.\nwarning: it is odd\n");
-    check(Output::Json, "SHOW STREAMS;", Ok(()), "{\"Name\":\"ORDERS\"}\n", "");
+    check(Output::Json, "SHOW STREAMS;", Ok(()), "{\"Variable Name\":\"ORDERS\",\"Value\":\"orders\"}\n", "");
     check(Output::Json, "PRINT t;", Ok(()), "{\"line\":\"one\"}\n{\"line\":\"two \\u001b[0m\"}\n", "");
     check(Output::Csv, "PRINT t;", Ok(()), "line\none\ntwo \u{1b}[0m\n", "");
 }
@@ -278,7 +277,10 @@ fn scripts_run_scripts_but_not_for_ever() {
     std::fs::write(path("loop.sql"), format!("run script '{}'", path("loop.sql"))).unwrap();
     let mut desk = desk(Output::Json);
     assert_eq!(desk.session.run_file(path("outer.sql").as_ref()), Ok(()));
-    assert_eq!(desk.out.text(), "{\"Name\":\"ORDERS\"}\n{\"line\":\"one\"}\n{\"line\":\"two \\u001b[0m\"}\n");
+    assert_eq!(
+        desk.out.text(),
+        "{\"Variable Name\":\"ORDERS\",\"Value\":\"orders\"}\n{\"line\":\"one\"}\n{\"line\":\"two \\u001b[0m\"}\n"
+    );
     assert_eq!(desk.session.run_file(path("loop.sql").as_ref()), Err(Stop::Failed));
     assert!(desk.errors.text().contains("more than 16 deep"));
     assert_eq!(desk.session.run_file(path("none.sql").as_ref()), Err(Stop::Failed));
@@ -292,7 +294,7 @@ fn a_spool_file_copies_what_is_shown() {
     let text = format!("spool '{}'\nSHOW x;\nspool off\nSHOW x;", file.path().display());
     assert_eq!(desk.session.run_text(&text), Ok(()));
     let spooled = std::fs::read_to_string(file.path()).unwrap();
-    assert!(spooled.ends_with("| ORDERS |\n+--------+\n"), "{spooled}");
+    assert!(spooled.ends_with("| ORDERS        | orders |\n+---------------+--------+\n"), "{spooled}");
     assert_eq!(spooled.matches("ORDERS").count(), 1);
 }
 

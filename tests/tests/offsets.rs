@@ -18,7 +18,7 @@ use headwater_connectors::transport::{
     Admin, Doorbell, GroupPlan, Member, Membership, NewTopic, ReadPlan, Sink, SinkOptions, Source, SourceEvent,
     TopicIds, Transport, TransportError, TransportErrorKind,
 };
-use headwater_engine::answer::Answer;
+use headwater_engine::answer::{Answer, Condition, Facts};
 use headwater_engine::config::Settings;
 use headwater_engine::diagnostic::Diagnostic;
 use headwater_engine::{Driver, Engine, Session, Step};
@@ -224,9 +224,8 @@ impl World {
 /// A query's consumer group, as EXPLAIN shows it.
 async fn group_of(engine: &Engine, session: &mut Session, query: &str) -> String {
     let answer = engine.ask(session, &format!("EXPLAIN {query};")).await.unwrap();
-    let Answer::Facts(sections) = answer else { panic!("EXPLAIN gives facts") };
-    let mut rows = sections.into_iter().flat_map(|section| section.rows);
-    rows.find(|row| row[0] == "Consumer group").map(|row| row[1].clone()).unwrap()
+    let Answer::Facts(Facts::QueryDescriptions(described)) = answer else { panic!("EXPLAIN describes the query") };
+    described[0].group.clone()
 }
 
 fn write(cluster: &MemoryTransport, partition: i32, numbers: Range<i64>) {
@@ -518,16 +517,16 @@ async fn a_running_query_whose_topic_is_created_again_does_not_begin_anew() {
         engine.ask(&mut session, statement).await.unwrap();
     }
     write(&cluster, 0, 0..10);
-    let word = async |engine: &Engine| {
+    let condition = async |engine: &Engine| {
         let answer = engine.ask(&mut Session::new(Settings::default()), "SHOW QUERIES;").await.unwrap();
-        let Answer::Facts(sections) = answer else { panic!("SHOW QUERIES gives a list") };
-        sections[0].rows[0][2].clone()
+        let Answer::Facts(Facts::Queries(listed)) = answer else { panic!("SHOW QUERIES gives a list") };
+        listed[0].state.condition
     };
     let written = || cluster.admin().watermarks("T", headwater_connectors::transport::Isolation::ReadCommitted);
     await_that("it reads", || async { written().unwrap().iter().map(|mark| mark.end).sum::<i64>() > 10 }).await;
     let topic = NewTopic { name: "s".to_owned(), partitions: 2, replicas: None, settings: BTreeMap::new() };
     cluster.admin().delete_topic("s").unwrap();
-    await_that("it misses its topic", || async { word(&engine).await == "ERROR" }).await;
+    await_that("it misses its topic", || async { condition(&engine).await == Condition::Error }).await;
     cluster.expire_offsets(&group_of(&engine, &mut session, "CSAS_T_2").await);
     cluster.admin().create_topic(&topic).unwrap();
     write(&cluster, 0, 100..110);
@@ -538,7 +537,7 @@ async fn a_running_query_whose_topic_is_created_again_does_not_begin_anew() {
     .await;
     engine.ask(&mut session, "RESUME CSAS_T_2 FROM EARLIEST;").await.unwrap();
     await_that("it reads again", || async { written().unwrap().iter().map(|mark| mark.end).sum::<i64>() > 21 }).await;
-    assert_eq!(word(&engine).await, "RUNNING");
+    assert_eq!(condition(&engine).await, Condition::Running);
     engine.rest();
 }
 

@@ -13,3 +13,6 @@ pub mod format;
 pub mod java_time;
 pub mod panic;
 pub mod record;
+mod utf8;
+
+pub use utf8::decode_utf8;

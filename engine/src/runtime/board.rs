@@ -251,8 +251,8 @@ mod tests {
     use headwater_connectors::transport::memory::MemoryTransport;
 
     use super::*;
-    use crate::diagnostic::{Diagnostic, TRANSPORT};
     use crate::runtime::query_status::QueryStatus;
+    use headwater_language::diagnostic::{Diagnostic, TRANSPORT};
 
     fn status(state: State) -> BTreeMap<String, StatusSnapshot> {
         let status = QueryStatus::default();

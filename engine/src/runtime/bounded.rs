@@ -16,14 +16,13 @@ use super::memory::QueryMemory;
 use super::optimized::{self, Optimized};
 use super::scans;
 use super::spill::SpillFiles;
-use crate::answer::{Rows, Section};
-use crate::catalog::Catalog;
-use crate::config::Settings;
-use crate::diagnostic::{Diagnostic, INTERNAL, Span};
-use crate::expression;
+use crate::answer::{ExecutedPlan, Plan, Rows};
 use crate::failure;
-use crate::planner::{bounded, function, optimizer};
-use crate::sql::ast;
+use headwater_language::catalog::Catalog;
+use headwater_language::config::Settings;
+use headwater_language::diagnostic::{Diagnostic, INTERNAL, Span};
+use headwater_language::sql::ast;
+use headwater_planner::{bounded, function, optimizer};
 
 /// A bounded query that is planned and may be run.
 pub struct Bounded {
@@ -74,13 +73,7 @@ impl Bounded {
 
     /// A state without sources, for what it knows of functions.
     pub fn bare_state(settings: &Settings) -> SessionState {
-        expression::session(settings)
-    }
-
-    /// Names of the functions a bounded query can call.
-    pub fn function_names(catalog: &Catalog, settings: &Settings) -> Vec<String> {
-        let sections = super::show::functions(catalog, &Self::bare_state(settings));
-        sections.into_iter().flat_map(|s| s.rows).filter_map(|mut row| row.drain(..).next()).collect()
+        headwater_expression::session(settings)
     }
 
     /// The counters of the query's scans.
@@ -97,34 +90,23 @@ impl Bounded {
         Ok(Rows { stream: in_a_task(stream, self.context.clone()), progress, notice: None })
     }
 
-    /// The printed plan.
-    pub fn explain(&self) -> Vec<Section> {
+    /// The plan, printed.
+    pub fn explain(&self) -> Plan {
         let physical = displayable(self.plan.as_ref()).indent(false).to_string();
-        vec![section("Logical plan", &self.logical), section("Physical plan", &physical)]
+        Plan { logical: self.logical.clone(), physical }
     }
 
-    /// Runs the query to its end, throws its rows away and prints the plan with what each step did.
-    pub async fn explain_analyze(&self) -> Result<Vec<Section>, Vec<Diagnostic>> {
+    /// Runs the query to its end, throws its rows away and gives the plan with what each step did.
+    pub async fn explain_analyze(&self) -> Result<ExecutedPlan, Vec<Diagnostic>> {
         use futures::TryStreamExt;
         let refused = |error| failure::diagnose(&error, Some(self.span));
         let mut stream = self.run()?.stream;
         let mut rows = 0;
         while let Some(batch) = stream.try_next().await.map_err(refused)? {
-            rows += batch.num_rows();
+            rows += batch.num_rows() as u64;
         }
         let physical = displayable_with_metrics(&self.plan);
-        let seen = self.context.progress.snapshot();
-        let facts = Section {
-            title: Some("Reading".to_owned()),
-            columns: ["Rows", "Records read", "Bytes read", "Offsets read", "Rejects"].map(str::to_owned).to_vec(),
-            rows: vec![
-                [rows as u64, seen.records_read, seen.bytes_read, seen.offsets_done, seen.rejects]
-                    .map(|n| n.to_string())
-                    .to_vec(),
-            ],
-            text: None,
-        };
-        Ok(vec![section("Physical plan", &physical), facts])
+        Ok(ExecutedPlan { physical, rows, read: self.context.progress.snapshot() })
     }
 }
 
@@ -157,10 +139,6 @@ fn on_loss(settings: &Settings) -> OnLoss {
 
 fn displayable_with_metrics(plan: &Arc<dyn ExecutionPlan>) -> String {
     datafusion::physical_plan::display::DisplayableExecutionPlan::with_metrics(plan.as_ref()).indent(false).to_string()
-}
-
-fn section(title: &str, text: &str) -> Section {
-    Section { title: Some(title.to_owned()), text: Some(text.trim_end().to_owned()), ..Section::default() }
 }
 
 /// Memory and disk as the settings allow.

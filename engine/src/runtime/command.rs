@@ -6,9 +6,9 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::catalog::CatalogChange;
-use crate::config;
-use crate::topology;
+use headwater_language::catalog::CatalogChange;
+use headwater_language::config;
+use headwater_language::topology;
 
 /// Version of commands as this program writes them. A new kind or field needs no other one: programs that do not know it
 /// find that out by themselves.

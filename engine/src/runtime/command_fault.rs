@@ -2,7 +2,7 @@
 //!
 //! Running queries go on; nothing is started or changed until a person has decided.
 
-use crate::diagnostic::{COMMAND_TOPIC, Diagnostic, NEWER_COMMAND};
+use headwater_language::diagnostic::{COMMAND_TOPIC, Diagnostic, NEWER_COMMAND};
 
 /// What is wrong with the command topic.
 #[derive(Clone, Debug, PartialEq, Eq)]

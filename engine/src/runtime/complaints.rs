@@ -12,8 +12,8 @@ use serde_json::json;
 
 use super::OWN_TOPICS;
 use super::dead_letters::DeadLetters;
-use crate::catalog::QueryDef;
-use crate::dataflow::Complaint;
+use headwater_dataflow::Complaint;
+use headwater_language::catalog::QueryDef;
 
 /// Name of the stream over the processing log.
 pub const PROCESSING_LOG: &str = "PROCESSING_LOG";
@@ -177,7 +177,7 @@ mod tests {
     use headwater_formats::record::TopicPartition;
 
     use super::*;
-    use crate::dataflow::ComplaintKind;
+    use headwater_dataflow::ComplaintKind;
 
     fn complaints(log_bytes_max: usize) -> Complaints {
         Complaints {

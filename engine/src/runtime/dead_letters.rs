@@ -9,7 +9,7 @@ use arrow::array::{Array, BinaryArray};
 use headwater_formats::record::RecordLimits;
 use headwater_formats::record::{HEADER_FRAME_BYTES, OutBatch, RawBatch, header_lists, headers_at};
 
-use crate::dataflow::Complaint;
+use headwater_dataflow::Complaint;
 
 /// Most bytes of a reason or an expression in a header.
 const WORDS_BYTES_MAX: usize = 8 * 1024;
@@ -162,7 +162,7 @@ mod tests {
     use headwater_formats::record::TopicPartition;
 
     use super::*;
-    use crate::dataflow::ComplaintKind;
+    use headwater_dataflow::ComplaintKind;
 
     /// The one letter for a record with a key of 10 and a value of 1,000 bytes at 5,000 ms, 1,000 ms being the present.
     fn letter(limits: RecordLimits) -> (OutBatch, Vec<Header>) {

@@ -28,10 +28,10 @@ use super::query_status::QueryStatus;
 use super::refusals::Refusals;
 pub use super::share::Step;
 use super::share::{Committing, Share, fault};
-use crate::catalog::QueryDef;
-use crate::dataflow::{Epoch, Event};
-use crate::diagnostic::Diagnostic;
 use crate::failure;
+use headwater_dataflow::{Epoch, Event};
+use headwater_language::catalog::QueryDef;
+use headwater_language::diagnostic::Diagnostic;
 
 /// How long a query that has read all it should waits for what is under way before it looks again.
 const LOOK: Duration = Duration::from_millis(20);

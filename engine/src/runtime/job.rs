@@ -5,11 +5,11 @@ use std::sync::Arc;
 use headwater_connectors::transport::TransportError;
 use headwater_formats::record::{TopicPartition, Wanted};
 
-use crate::catalog::QueryDef;
-use crate::config::{DECIMAL_DIVISION, Settings};
-use crate::dataflow::Compiled;
-use crate::diagnostic::Diagnostic;
-use crate::planner::continuous::{self, THROWS_ON_INVALID_TIME};
+use headwater_dataflow::Compiled;
+use headwater_language::catalog::QueryDef;
+use headwater_language::config::{DECIMAL_DIVISION, Settings};
+use headwater_language::diagnostic::Diagnostic;
+use headwater_planner::continuous::{self, THROWS_ON_INVALID_TIME};
 
 /// What a driver runs.
 #[derive(Clone)]

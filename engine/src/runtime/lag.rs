@@ -9,44 +9,47 @@ use headwater_connectors::transport::{
 use headwater_formats::record::{TopicPartition, Wanted};
 
 use super::note::Note;
-use crate::answer::Section;
-use crate::catalog::QueryDef;
+use crate::answer::{Lag, OpenTransaction, PartitionLag};
+use headwater_language::catalog::QueryDef;
 
 /// How long the first record behind an open transaction is waited for.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The state of each partition of a query's input: what is committed under its group, and what is left. Records behind
 /// an open transaction count: they are there, and nobody sees them before it ends. Blocks.
-pub(super) fn lag(transport: &dyn Transport, query: &QueryDef, group: &str) -> Result<Section, TransportError> {
+pub fn lag(transport: &dyn Transport, query: &QueryDef, group: &str) -> Result<Lag, TransportError> {
     let (admin, topic) = (transport.admin(), query.topology.source().topic.as_str());
     let stable = admin.watermarks(topic, Isolation::ReadCommitted)?;
     let last = admin.watermarks(topic, Isolation::ReadUncommitted)?;
     let topic: Arc<str> = Arc::from(topic);
     let partitions: Vec<_> = (0..).zip(&stable).map(|(p, _)| TopicPartition::new(topic.clone(), p)).collect();
     let committed = admin.committed_offsets(group, &partitions)?;
-    let row = |((partition, stable), last): ((&TopicPartition, &Watermarks), &Watermarks)| {
+    let lag = |((partition, stable), last): ((&TopicPartition, &Watermarks), &Watermarks)| {
         let place = committed.get(partition).and_then(Option::as_ref);
-        let (offset, lost) = (place.map(|place| place.offset), place.map_or(0, |place| Note::read(&place.note).lost));
-        let lag = (last.end - offset.unwrap_or(stable.start)).max(0);
-        let offset = offset.map_or("none".to_owned(), |offset| offset.to_string());
-        let numbers = [i64::from(partition.partition), stable.start, last.end].map(|number| number.to_string());
-        let held_back = held_back(transport, partition, stable.end, last.end);
-        numbers.into_iter().chain([offset, lag.to_string(), lost.to_string(), held_back]).collect()
+        let offset = place.map(|place| place.offset);
+        PartitionLag {
+            partition: partition.partition,
+            start: stable.start,
+            end: last.end,
+            committed: offset,
+            lag: (last.end - offset.unwrap_or(stable.start)).max(0),
+            lost: place.map_or(0, |place| Note::read(&place.note).lost),
+            open_transaction: held_back(transport, partition, stable.end, last.end),
+        }
     };
-    let rows = partitions.iter().zip(&stable).zip(&last).map(row).collect();
-    let columns = ["Partition", "Start Offset", "End Offset", "Committed", "Lag", "Lost", "Open Transaction"];
-    let title = format!("Consumer group {group} on {topic}");
-    Ok(Section { title: Some(title), columns: columns.map(str::to_owned).to_vec(), rows, text: None })
+    let partitions = partitions.iter().zip(&stable).zip(&last).map(lag).collect();
+    Ok(Lag { group: group.to_owned(), topic: topic.to_string(), partitions })
 }
 
-/// What an open transaction holds back: nothing, or the offsets from its first record to the end, and since when.
-fn held_back(transport: &dyn Transport, partition: &TopicPartition, stable_end: i64, end: i64) -> String {
-    if stable_end >= end {
-        return String::new();
-    }
-    let since = first_time(transport, partition, stable_end, end).and_then(chrono::DateTime::from_timestamp_millis);
-    let since = since.map(|time| format!(" since {}", time.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)));
-    format!("holds back {} offsets from {stable_end}{}", end - stable_end, since.unwrap_or_default())
+/// The open transaction that holds records back, if one does.
+fn held_back(
+    transport: &dyn Transport,
+    partition: &TopicPartition,
+    stable_end: i64,
+    end: i64,
+) -> Option<OpenTransaction> {
+    let since_ms = || first_time(transport, partition, stable_end, end);
+    (stable_end < end).then(|| OpenTransaction { start: stable_end, offsets: end - stable_end, since_ms: since_ms() })
 }
 
 /// The timestamp of the first record of a range, in ms; none when it is not there in time.
@@ -94,7 +97,8 @@ mod tests {
         };
         sink.write(&batch).expect("writes");
         let partition = TopicPartition::new("t", 0);
-        assert_eq!(held_back(&cluster, &partition, 0, 2), "holds back 2 offsets from 0 since 1970-01-01T00:01:00Z");
-        assert_eq!(held_back(&cluster, &partition, 2, 2), "");
+        let open = OpenTransaction { start: 0, offsets: 2, since_ms: Some(60_000) };
+        assert_eq!(held_back(&cluster, &partition, 0, 2), Some(open));
+        assert_eq!(held_back(&cluster, &partition, 2, 2), None);
     }
 }

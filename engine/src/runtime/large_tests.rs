@@ -7,8 +7,8 @@ use headwater_connectors::transport::{SinkOptions, Transport};
 use headwater_formats::record::OutBatch;
 
 use crate::answer::Answer;
-use crate::config::Settings;
 use crate::{Engine, Session};
+use headwater_language::config::Settings;
 
 /// Records of the input, elements of each, and bytes of its text: 330 MB come out.
 const RECORDS: usize = 120;
@@ -45,7 +45,7 @@ async fn rows_that_are_multiplied_come_out_in_several_epochs_each_once() {
     let cluster = MemoryTransport::new();
     let engine = Engine::new(Arc::new(cluster.clone()), &Settings::default());
     let mut session = Session::new(Settings::default());
-    engine.apply_first();
+    engine.process().apply_first();
     let source = "CREATE STREAM s (n INT, v STRING, tags ARRAY<STRING>) \
                   WITH (KAFKA_TOPIC = 's', PARTITIONS = 1, VALUE_FORMAT = 'JSON');";
     ask(&engine, &mut session, source).await;

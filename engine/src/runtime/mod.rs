@@ -1,29 +1,21 @@
-//! What moves: the command topic, running queries, and the statements that touch the cluster.
+//! What moves: the command topic, running queries, and what else touches the cluster.
 
-pub(crate) mod assert;
-mod board;
+mod blocking;
+pub(crate) mod board;
 pub mod bounded;
 mod command;
 mod command_fault;
 mod command_log;
-mod complaints;
-pub(crate) mod continuous;
-pub(crate) mod copy;
-mod create_function;
+mod command_reader;
+pub(crate) mod complaints;
 mod dead_letters;
-pub(crate) mod describe;
-pub(crate) mod describe_function;
 mod descriptors;
 mod driver;
-mod drop_source;
 mod goal;
-mod guess;
-mod headless;
-pub(crate) mod insert;
 mod intake;
-mod job;
+pub(crate) mod job;
 mod joins;
-mod lag;
+pub(crate) mod lag;
 #[cfg(test)]
 mod large_tests;
 mod lookout;
@@ -32,22 +24,22 @@ mod note;
 mod opening;
 mod optimized;
 mod outbox;
-pub(crate) mod print;
 mod probe;
-pub(crate) mod publish;
+pub(crate) mod process;
+pub mod publish;
 pub(crate) mod push;
-mod query_status;
+pub(crate) mod query_status;
 mod refusals;
 #[cfg(test)]
 mod refused_tests;
 mod scans;
 mod share;
-pub(crate) mod show;
 mod spill;
 mod start;
 mod stop;
 mod supervisor;
 pub(crate) mod topics;
+mod until_idle;
 #[cfg(test)]
 mod untimed_tests;
 mod worker;
@@ -55,14 +47,15 @@ mod writer;
 
 use headwater_connectors::transport::{Isolation, TransportError};
 
-use crate::config::Settings;
-use crate::dataflow::Complaint;
-use crate::planner::continuous::THROWS_ON_INVALID_TIME;
+use headwater_dataflow::Complaint;
+use headwater_language::config::Settings;
+use headwater_planner::continuous::THROWS_ON_INVALID_TIME;
 
-pub use crate::catalog::OWN_TOPICS;
+pub(crate) use blocking::{blocking, refused};
 pub use command_log::CommandLog;
 pub use driver::{Driver, Step};
-pub use headless::check as check_for_run;
+pub use headwater_language::catalog::OWN_TOPICS;
+pub use process::{Asked, Process};
 pub use query_status::StatusSnapshot;
 pub use supervisor::Ran;
 pub use worker::Worker;

@@ -15,7 +15,7 @@ use super::goal::Goal;
 use super::job::Job;
 use super::outbox::Outbox;
 use super::refusals::Refusals;
-use crate::dataflow::Placement;
+use headwater_dataflow::Placement;
 
 /// What a share is opened with.
 pub(super) struct Opening<'a> {

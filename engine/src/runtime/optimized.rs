@@ -14,7 +14,7 @@ use futures::FutureExt as _;
 use headwater_formats::panic::words;
 
 use super::joins;
-use crate::planner::bounded;
+use headwater_planner::bounded;
 
 /// A plan of a query, and the state that it is executed in.
 pub(super) struct Optimized {
@@ -71,8 +71,8 @@ mod tests {
     use datafusion::optimizer::{OptimizerConfig, OptimizerRule};
 
     use super::*;
-    use crate::config::Settings;
     use crate::runtime::bounded::Bounded;
+    use headwater_language::config::Settings;
 
     /// A rule that does what it is made of.
     #[derive(Debug)]

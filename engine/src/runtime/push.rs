@@ -19,13 +19,12 @@ use headwater_formats::record::RecordLimits;
 use headwater_formats::record::{RawBatch, Reject, Side, TopicPartition};
 
 use super::lookout::{Lookout, Seen};
-use super::stopped_by;
+use super::{refused, stopped_by};
 use crate::answer::Rows;
-use crate::config::Settings;
-use crate::dataflow::{Command, Compiled, Complaint, Event, Placement, Task};
-use crate::diagnostic::Diagnostic;
-use crate::engine::refused;
-use crate::planner::continuous::{self, Push, THROWS_ON_INVALID_TIME};
+use headwater_dataflow::{Command, Compiled, Complaint, Event, Placement, Task};
+use headwater_language::config::Settings;
+use headwater_language::diagnostic::Diagnostic;
+use headwater_planner::continuous::{self, Push, THROWS_ON_INVALID_TIME};
 
 /// Batches that wait to be shown.
 const WAITING_MAX: usize = 2;

@@ -7,8 +7,8 @@ use headwater_connectors::transport::{Lost, Position};
 use headwater_formats::record::TopicPartition;
 use parking_lot::Mutex;
 
-use crate::dataflow::Complaint;
-use crate::diagnostic::Diagnostic;
+use headwater_dataflow::Complaint;
+use headwater_language::diagnostic::Diagnostic;
 
 /// Complaints and failures that are kept, the newest.
 const ERRORS_KEPT_MAX: usize = 10;
@@ -26,17 +26,6 @@ pub enum State {
     Failed(Diagnostic),
     /// It has ended.
     Ended,
-}
-
-impl State {
-    /// The word that SHOW QUERIES has for it.
-    pub fn word(&self) -> &'static str {
-        match self {
-            Self::Starting | Self::Running => "RUNNING",
-            Self::Retrying(..) | Self::Failed(_) => "ERROR",
-            Self::Ended => "ENDED",
-        }
-    }
 }
 
 /// What a query did between two commits.

@@ -11,8 +11,8 @@ use headwater_connectors::transport::memory::MemoryTransport;
 use super::Ran;
 use super::complaints::processing_log_topic;
 use crate::answer::Answer;
-use crate::config::Settings;
 use crate::{Engine, Session};
+use headwater_language::config::Settings;
 
 const SOURCE: &str =
     "CREATE STREAM s (n INT, v STRING) WITH (KAFKA_TOPIC = 's', PARTITIONS = 1, VALUE_FORMAT = 'JSON');";
@@ -29,7 +29,7 @@ impl Stage {
         let cluster = MemoryTransport::new();
         let engine = Engine::new(Arc::new(cluster.clone()), &Settings::default());
         let mut stage = Self { cluster, engine, session: Session::new(Settings::default()) };
-        stage.engine.apply_first();
+        stage.engine.process().apply_first();
         for statement in [SOURCE, query] {
             stage.ask(statement).await;
         }

@@ -8,10 +8,10 @@ use datafusion::prelude::SessionConfig;
 use headwater_connectors::table::{NewestFirstRule, Progress, ScanContext, TopicTable};
 use headwater_formats::decode::TopicSpec;
 
-use crate::dialect::{CountFailures, count_in};
-use crate::planner::bounded::Outside;
-use crate::planner::optimizer::PhysicalRule;
-use crate::planner::topics::Tables;
+use headwater_expression::dialect::{CountFailures, count_in};
+use headwater_planner::bounded::Outside;
+use headwater_planner::optimizer::PhysicalRule;
+use headwater_planner::topics::Tables;
 
 /// Tables over topics, as the connectors have them.
 #[derive(Debug)]

@@ -24,7 +24,7 @@ use super::query_status::{QueryStatus, Tally};
 use super::refusals::{Made, Refusals, all_but};
 use super::start::{Asked, Start};
 use super::{stopped_by, topics};
-use crate::dataflow::{Command, Complaint, ComplaintKind, Epoch, Event, Task, TaskPosition};
+use headwater_dataflow::{Command, Complaint, ComplaintKind, Epoch, Event, Task, TaskPosition};
 
 /// Most records taken from the source at once.
 const BATCH_RECORDS_MAX: usize = 16_384;

@@ -16,7 +16,7 @@ use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::{SpillFile, SpillWriter, TempFileFactory};
 use futures::Stream;
 
-use crate::diagnostic::{Diagnostic, MEMORY, RUNTIME};
+use headwater_language::diagnostic::{Diagnostic, MEMORY, RUNTIME};
 
 /// Bytes that are read at once.
 const READ_BYTES: usize = 256 << 10;

@@ -20,7 +20,7 @@ use headwater_formats::record::TopicPartition;
 
 use super::goal::Goal;
 use super::note::Note;
-use crate::catalog::{QueryDef, Restart, RestartFrom};
+use headwater_language::catalog::{QueryDef, Restart, RestartFrom};
 
 /// Where each partition is read from.
 pub(super) struct Start {

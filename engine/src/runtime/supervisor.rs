@@ -21,9 +21,9 @@ use super::job::Job;
 use super::query_status::{QueryStatus, State, StatusSnapshot};
 use super::refusals::Refusals;
 use super::stop::Stop;
-use crate::catalog::{Catalog, QueryDef};
-use crate::diagnostic::{Diagnostic, INTERNAL, LOST};
 use crate::failure::transport;
+use headwater_language::catalog::{Catalog, QueryDef};
+use headwater_language::diagnostic::{Diagnostic, INTERNAL, LOST};
 
 /// Longest wait of a query that has nothing to do: how late it hears that it shall stop.
 const WAIT: Duration = Duration::from_millis(500);

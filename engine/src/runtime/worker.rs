@@ -13,13 +13,13 @@ use headwater_connectors::transport::Transport;
 use parking_lot::Mutex;
 
 use super::board::Board;
-use super::command_log::{CommandLog, Followed};
+use super::command_log::{CommandLog, Known};
 use super::descriptors::Descriptors;
 use super::query_status::StatusSnapshot;
 use super::stop::Stop;
 use super::supervisor::{Ran, Supervisor};
-use crate::catalog::{Catalog, CatalogChange, QueryDef};
-use crate::diagnostic::Diagnostic;
+use headwater_language::catalog::{Catalog, CatalogChange, QueryDef};
+use headwater_language::diagnostic::Diagnostic;
 
 /// How long a statement of another process may wait until it is seen here.
 const LOOK: Duration = Duration::from_millis(500);
@@ -31,7 +31,7 @@ pub struct Worker {
 }
 
 struct Shared {
-    log: Arc<Mutex<CommandLog>>,
+    log: Arc<CommandLog>,
     supervisor: Mutex<Supervisor>,
     board: Mutex<Board>,
     descriptors: Mutex<Descriptors>,
@@ -42,7 +42,7 @@ struct Shared {
 
 impl Worker {
     /// A worker that has not begun.
-    pub fn new(transport: Arc<dyn Transport>, log: Arc<Mutex<CommandLog>>, service_id: &str) -> Self {
+    pub fn new(transport: Arc<dyn Transport>, log: Arc<CommandLog>, service_id: &str) -> Self {
         let board = Mutex::new(Board::new(transport.clone(), service_id));
         let supervisor = Mutex::new(Supervisor::new(transport, service_id));
         let (unread, descriptors) = (Mutex::default(), Mutex::default());
@@ -78,10 +78,10 @@ impl Worker {
         self.shared.supervisor.lock().len()
     }
 
-    /// Starts and stops what the catalog says now. Does nothing unless it is begun. Blocks.
+    /// Starts and stops what the catalog says as this process knows it. Does nothing unless it is begun. Blocks.
     pub fn wake(&self) {
         if self.is_begun() {
-            self.shared.look();
+            self.shared.act();
         }
     }
 
@@ -105,10 +105,7 @@ impl Worker {
         let ran = self.shared.supervisor.lock().run_until_idle(queries, stopped);
         let statuses = ran.iter().filter_map(|ran| Some((ran.query.clone(), ran.status.clone()?))).collect();
         self.shared.show_ended(&statuses);
-        self.shared.tell(queries.iter().zip(&ran).filter(|(_, ran)| ran.has_place).filter_map(|(query, _)| {
-            let restart = query.restart.as_ref().map_or(0, |restart| restart.number);
-            query.began.is_none_or(|known| known < restart).then(|| (query.id.clone(), restart))
-        }));
+        self.shared.tell_ran(queries, &ran);
         ran
     }
 }
@@ -151,9 +148,23 @@ impl Shared {
         self.tell(begun.into_iter());
     }
 
+    /// The same of queries that ran until they were idle. The command topic was last looked at before they did.
+    fn tell_ran(&self, queries: &[Arc<QueryDef>], ran: &[Ran]) {
+        let placed = queries.iter().zip(ran).filter(|(_, ran)| ran.has_place);
+        let begun: Vec<(String, u64)> = placed
+            .filter_map(|(query, _)| {
+                let restart = query.restart.as_ref().map_or(0, |restart| restart.number);
+                query.began.is_none_or(|known| known < restart).then(|| (query.id.clone(), restart))
+            })
+            .collect();
+        if !begun.is_empty() && self.log.catch_up().is_ok() {
+            self.tell(begun.into_iter());
+        }
+    }
+
     fn tell(&self, begun: impl Iterator<Item = (String, u64)>) {
         for (id, restart) in begun {
-            if let Err(error) = self.log.lock().append("", CatalogChange::BeginQuery { id, restart }) {
+            if let Err(error) = self.log.append("", CatalogChange::BeginQuery { id, restart }) {
                 tracing::debug!(?error, "could not write down that a query has begun");
                 return;
             }
@@ -161,16 +172,26 @@ impl Shared {
     }
 
     fn look(&self) {
-        let caught_up = self.log.lock().catch_up();
+        let caught_up = self.log.catch_up();
         self.note(caught_up.as_ref().err().map(ToString::to_string));
         match caught_up {
-            Ok(Followed { catalog, fault: None, .. }) => {
-                self.supervisor.lock().sync(&catalog);
-                self.tell_begun(&catalog);
-            }
+            Ok(_) => self.act(),
             // What is to run now is not known.
-            Ok(Followed { fault: Some(_), .. }) | Err(_) => self.supervisor.lock().keep(),
+            Err(_) => self.supervisor.lock().keep(),
         }
+    }
+
+    /// Starts and stops what the published catalog says.
+    fn act(&self) {
+        let mut supervisor = self.supervisor.lock();
+        // Taken under the lock, so that no one acts on an older catalog after this.
+        let Known { catalog, fault, .. } = self.log.known();
+        if fault.is_some() {
+            return supervisor.keep();
+        }
+        supervisor.sync(&catalog);
+        drop(supervisor);
+        self.tell_begun(&catalog);
     }
 
     /// Says once that the command topic cannot be read, and once that it can again.

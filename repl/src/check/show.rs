@@ -4,10 +4,12 @@ use arrow::array::RecordBatch;
 use arrow::util::display::FormatOptions;
 use arrow::util::pretty::pretty_format_batches_with_options;
 use futures::{StreamExt, TryStreamExt};
-use headwater_engine::answer::{Answer, Section};
+use headwater_engine::answer::Answer;
 use headwater_engine::diagnostic::Diagnostic;
 
 use super::file::RULE;
+use crate::output::facts::sections;
+use crate::output::section::Section;
 
 /// The text of an answer. Waits until it is complete; fails where its rows break off.
 pub(super) async fn text(answer: Answer) -> Result<String, Vec<Diagnostic>> {
@@ -16,7 +18,7 @@ pub(super) async fn text(answer: Answer) -> Result<String, Vec<Diagnostic>> {
             let warnings = warnings.iter().map(|w| format!("warning: {w}"));
             std::iter::once(message).chain(warnings).collect::<Vec<_>>().join("\n")
         }
-        Answer::Facts(sections) => sections.iter().map(section).collect(),
+        Answer::Facts(facts) => sections(&facts).iter().map(section).collect(),
         Answer::Lines(lines) => lines.try_collect::<Vec<_>>().await?.join("\n"),
         Answer::Rows(mut rows) => {
             let mut batches = vec![RecordBatch::new_empty(rows.stream.schema())];

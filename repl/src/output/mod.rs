@@ -5,6 +5,7 @@
 
 pub mod cells;
 mod csv;
+pub mod facts;
 mod json;
 #[cfg(test)]
 pub(crate) mod sample;

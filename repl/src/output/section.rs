@@ -1,14 +1,50 @@
-//! Facts (SHOW, DESCRIBE, EXPLAIN) in every format: a section is written as the rows it is.
+//! Sections: tables of text with an optional heading, in every format. Facts are shown as these.
 
 use std::io::{self, Write};
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema};
-use headwater_engine::answer::Section;
 
 use super::cells::push_printable;
 use super::{Fit, Output};
+
+/// A table of text with an optional heading.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Section {
+    /// Heading over the table; none for a statement with one section.
+    pub title: Option<String>,
+    /// Column names.
+    pub columns: Vec<String>,
+    /// Rows, each with one cell a column.
+    pub rows: Vec<Vec<String>>,
+    /// Free text under the table (a printed plan, a remark).
+    pub text: Option<String>,
+}
+
+impl Section {
+    /// A table without a heading.
+    pub fn table(columns: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> Self {
+        let columns = columns.iter().map(|column| (*column).to_owned()).collect();
+        Self { columns, rows: rows.into_iter().collect(), ..Self::default() }
+    }
+
+    /// A table of names with a value each.
+    pub fn pairs<'a>(columns: [&str; 2], pairs: impl IntoIterator<Item = (&'a str, String)>) -> Self {
+        Self::table(&columns, pairs.into_iter().map(|(name, value)| vec![name.to_owned(), value]))
+    }
+
+    /// Free text without a table.
+    pub fn text(text: String) -> Self {
+        Self { text: Some(text), ..Self::default() }
+    }
+
+    /// The same under a heading.
+    #[must_use]
+    pub fn titled(self, title: impl Into<String>) -> Self {
+        Self { title: Some(title.into()), ..self }
+    }
+}
 
 /// Writes sections one below the other.
 pub fn write_sections(sections: &[Section], output: Output, fit: Fit, out: &mut dyn Write) -> io::Result<()> {

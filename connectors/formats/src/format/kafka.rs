@@ -12,8 +12,8 @@ use super::kind::FormatError;
 use super::scalar::Scalar;
 use super::text::COLUMN_FULL;
 use super::types::sql_name;
-use super::utf8::decode_utf8;
 use super::{Decoded, Decoder, Encoded, Encoder, Layout};
+use crate::decode_utf8;
 
 /// Decodes the only column.
 pub(super) struct KafkaDecoder {

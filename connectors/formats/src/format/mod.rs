@@ -32,7 +32,6 @@ mod testing;
 mod tests;
 mod text;
 mod types;
-mod utf8;
 
 use arrow::array::{ArrayRef, BinaryArray};
 use arrow::datatypes::FieldRef;
@@ -41,7 +40,6 @@ pub use json::first_json_value;
 pub use kind::{FormatError, FormatKind, parse_delimiter};
 pub use number::{parse_double, write_double_text, write_number_text};
 pub use types::sql_name;
-pub use utf8::decode_utf8;
 
 /// A payload that could not be decoded, or a row that could not be encoded.
 #[derive(Clone, Debug, PartialEq, Eq)]

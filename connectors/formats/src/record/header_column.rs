@@ -5,7 +5,7 @@ use arrow::array::builder::{BinaryBuilder, ListBuilder, StringBuilder, StructBui
 use arrow::datatypes::{DataType, Fields};
 
 use super::headers_type;
-use crate::format::decode_utf8;
+use crate::decode_utf8;
 
 /// A column of headers of [`headers_type`] that grows: headers of a record, its end, those of the next.
 pub struct HeaderColumn {

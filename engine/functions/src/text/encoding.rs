@@ -6,7 +6,7 @@ use base64::alphabet::STANDARD as ALPHABET;
 use base64::engine::general_purpose::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use datafusion::error::Result;
-use headwater_formats::format::decode_utf8;
+use headwater_formats::decode_utf8;
 
 use crate::call::Call;
 

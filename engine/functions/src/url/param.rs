@@ -2,7 +2,7 @@
 
 use arrow::array::ArrayRef;
 use datafusion::error::Result;
-use headwater_formats::format::decode_utf8;
+use headwater_formats::decode_utf8;
 
 use super::uri::percent;
 use crate::call::Call;

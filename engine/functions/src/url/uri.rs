@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use headwater_formats::format::decode_utf8;
+use headwater_formats::decode_utf8;
 
 /// The parts of a URI; percent signs are as they were written.
 #[derive(Debug, Default, PartialEq, Eq)]

@@ -1,16 +1,18 @@
 //! Goal: whatever happens to the command topic, definitions are not lost without a word, and processes do not come to
 //! different catalogs. Method: engines over one cluster in memory, whose command topic is damaged between statements.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use headwater_connectors::transport::memory::MemoryTransport;
 use headwater_connectors::transport::{Membership, SinkOptions};
+use headwater_formats::record::TopicPartition;
 
 use super::*;
 use crate::answer::Answer;
-use crate::config::Settings;
-use crate::diagnostic::{COMMAND_TOPIC, Code, NEWER_COMMAND};
 use crate::{Engine, Session};
+use headwater_language::config::Settings;
+use headwater_language::diagnostic::{COMMAND_TOPIC, Code, NEWER_COMMAND};
 
 const TOPIC: &str = "_headwater-default__command_topic";
 const S: &str = "CREATE STREAM s (k INT KEY, a INT) WITH (KAFKA_TOPIC = 's', PARTITIONS = 1, VALUE_FORMAT = 'JSON');";
@@ -231,19 +233,6 @@ async fn queries_of_older_commands_keep_their_groups() {
     let names: Vec<(&str, String)> = catalog.queries().map(|q| (q.id.as_str(), q.unique_name())).collect();
     assert!(!names.is_empty());
     names.iter().for_each(|(id, name)| assert_eq!(id, name));
-}
-
-#[test]
-fn settings_that_delete_commands_are_found() {
-    let of = |settings: &[(&str, &str)]| {
-        deleting(&settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect())
-    };
-    assert_eq!(of(&[("cleanup.policy", "delete"), ("retention.ms", "-1"), ("retention.bytes", "-1")]), None);
-    assert_eq!(of(&[("retention.ms", "604800000")]), Some("retention.ms=604800000".to_owned()));
-    assert_eq!(of(&[("retention.ms", "-1"), ("retention.bytes", "1000")]), Some("retention.bytes=1000".to_owned()));
-    assert_eq!(of(&[("cleanup.policy", "compact,delete"), ("retention.ms", "1")]), Some("retention.ms=1".to_owned()));
-    // Every command has a key of its own.
-    assert_eq!(of(&[("cleanup.policy", "compact"), ("retention.ms", "1")]), None);
 }
 
 /// Goal: a live process goes on when the topic goes. Method: its worker runs on the memory transport.

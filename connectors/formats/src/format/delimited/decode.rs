@@ -3,10 +3,10 @@
 use arrow::array::{Array, BinaryArray};
 
 use super::line::Line;
+use crate::decode_utf8;
 use crate::format::batch::{Rows, Selected};
 use crate::format::column::Column;
 use crate::format::scalar::Scalar;
-use crate::format::utf8::decode_utf8;
 use crate::format::{Decoded, Decoder, text};
 
 /// Decodes DELIMITED; see [`super`].

@@ -4,19 +4,17 @@
 //! at its first start and at every later one. One that differs from what stands is refused, unless it
 //! says OR REPLACE.
 
-use std::collections::BTreeSet;
-use std::sync::Arc;
-
-use super::Ran;
 use crate::answer::Answer;
-use crate::catalog::{Catalog, QueryDef};
-use crate::definition::FunctionDef;
-use crate::diagnostic::{Diagnostic, NOT_SUPPORTED};
-use crate::engine::{Asked, Engine, blocking};
-use crate::planner::function;
-use crate::planner::types::resolve;
+use crate::engine::Engine;
+use crate::runtime::Asked;
 use crate::session::Session;
-use crate::sql::{self, ast};
+use crate::statement::{Answered, Context};
+use headwater_language::catalog::{Catalog, QueryDef};
+use headwater_language::definition::FunctionDef;
+use headwater_language::diagnostic::{Diagnostic, NOT_SUPPORTED};
+use headwater_language::sql::{self, ast};
+use headwater_planner::function;
+use headwater_planner::types::resolve;
 
 impl Engine {
     /// Applies one statement of a file: what stands already is left alone.
@@ -24,56 +22,37 @@ impl Engine {
         Box::pin(self.apply_statement(session, text))
     }
 
-    async fn apply_statement(&self, session: &mut Session, text: &str) -> Result<Answer, Vec<Diagnostic>> {
+    async fn apply_statement(&self, session: &mut Session, text: &str) -> Answered {
         use ast::StatementKind as S;
-        self.apply_first();
+        self.process().apply_first();
         let substituted = sql::variables::substitute(text, |name| session.variables().get(name).map(String::as_str));
         let parsed = sql::parse(&substituted.text);
-        let Some(statement) = parsed.statements.first().filter(|_| parsed.errors.is_empty()) else {
-            return self.ask(session, text).await;
-        };
+        let [statement] = &parsed.statements[..] else { return self.ask(session, text).await };
+        let in_typed_text = |errors: Vec<Diagnostic>| substituted.diagnostics(errors);
         match &statement.kind {
+            _ if !parsed.errors.is_empty() => Err(in_typed_text(parsed.errors)),
             S::Set(_) | S::Unset(_) | S::Define(_) | S::Undefine(_) => self.ask(session, text).await,
-            kind => match not_for_run(statement) {
-                Some(error) => Err(substituted.diagnostics(vec![error])),
-                None => self.apply_once(session, text, kind).await,
+            _ => match not_for_run(statement) {
+                Some(error) => Err(in_typed_text(vec![error])),
+                None => self.apply_once(session, statement).await.map_err(in_typed_text),
             },
         }
     }
 
     /// Other processes may apply the same file at the same moment: who loses a race finds that what it wanted stands.
-    async fn apply_once(
-        &self,
-        session: &mut Session,
-        text: &str,
-        kind: &ast::StatementKind,
-    ) -> Result<Answer, Vec<Diagnostic>> {
-        if let Some(answer) = standing(self.sure_catalog().await?.as_ref(), kind) {
+    async fn apply_once(&self, session: &mut Session, statement: &ast::Statement) -> Answered {
+        let catalog = self.process().sure_catalog().await?;
+        if let Some(answer) = standing(&catalog, &statement.kind) {
             return Ok(answer);
         }
-        let asked = self.ask(session, text).await;
-        let standing = match &asked {
+        let mut context = Context::new(self.process(), session, statement);
+        context.plan_with(catalog);
+        let answered = self.dispatch(&statement.kind, &mut context).await;
+        let standing = match &answered {
             Ok(_) => None,
-            Err(_) => standing(self.catalog().await?.as_ref(), kind),
+            Err(_) => standing(self.catalog().await?.as_ref(), &statement.kind),
         };
-        standing.map_or(asked, Ok)
-    }
-
-    /// Runs every persistent query until what is in its input now is processed and committed; queries
-    /// that read what others write run after them. Ends early when `stopped` says so. Gives what each did, in that order.
-    pub fn run_until_idle(&self, stopped: impl Fn() -> bool + Send + 'static) -> Asked<'_, Vec<Ran>> {
-        let stopped: Box<dyn Fn() -> bool + Send> = Box::new(stopped);
-        Box::pin(async move {
-            let catalog = self.sure_catalog().await?;
-            let (worker, stages) = (self.worker().clone(), stages(&catalog));
-            let run = move || {
-                let wanted = stages.iter().take_while(|_| !stopped());
-                wanted.flat_map(|stage| worker.run_until_idle(stage, &*stopped)).collect::<Vec<Ran>>()
-            };
-            let mut ran = blocking(run).await?;
-            ran.extend(catalog.queries().filter(|query| query.paused).map(|query| Ran::paused(query)));
-            Ok(ran)
-        })
+        standing.map_or(answered, Ok)
     }
 }
 
@@ -160,36 +139,14 @@ fn word(kind: ast::SourceKind) -> &'static str {
     }
 }
 
-/// Queries in the order of their data: each stage reads what earlier ones write. Queries that feed
-/// each other in a circle are one last stage.
-fn stages(catalog: &Catalog) -> Vec<Vec<Arc<QueryDef>>> {
-    let mut left: Vec<Arc<QueryDef>> = catalog.queries().filter(|q| !q.paused).cloned().collect();
-    let mut stages = Vec::new();
-    while !left.is_empty() {
-        let written: BTreeSet<&str> = left.iter().filter_map(|q| topic_of(q)).collect();
-        let ready: Vec<bool> = left.iter().map(|q| !written.contains(q.topology.source().topic.as_str())).collect();
-        if !ready.contains(&true) {
-            stages.push(left);
-            break;
-        }
-        let mut ready = ready.into_iter();
-        let (stage, later) = left.into_iter().partition(|_| ready.next().unwrap_or(false));
-        stages.push(stage);
-        left = later;
-    }
-    stages
-}
-
-fn topic_of(query: &QueryDef) -> Option<&str> {
-    query.topology.sink().map(|sink| sink.topic.as_str())
-}
-
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use headwater_connectors::transport::memory::MemoryTransport;
 
     use super::*;
-    use crate::config::Settings;
+    use headwater_language::config::Settings;
 
     /// Goal: a file of functions can be applied again, and what it says anew is taken over where it says OR REPLACE.
     /// Method: statements are applied one after another in a process that runs nothing.

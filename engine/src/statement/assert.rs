@@ -4,30 +4,45 @@ use std::time::{Duration, Instant};
 
 use headwater_connectors::transport::{Admin, TopicInfo};
 
+use super::wording::not_supported;
+use super::{Answered, Context};
 use crate::answer::Answer;
-use crate::diagnostic::{Diagnostic, PROPERTY_VALUE, TOPIC_MISMATCH, UNKNOWN_PROPERTY, UNKNOWN_TOPIC};
 use crate::failure::transport;
-use crate::sql::ast::{Literal, Property, Spanned};
+use crate::runtime::blocking;
+use headwater_language::diagnostic::{Diagnostic, PROPERTY_VALUE, TOPIC_MISMATCH, UNKNOWN_PROPERTY, UNKNOWN_TOPIC};
+use headwater_language::sql::ast::{self, Literal, Property, Spanned};
 
 /// How long an assertion is waited for when it does not say.
-pub const PATIENCE: Duration = Duration::from_secs(1);
+const PATIENCE: Duration = Duration::from_secs(1);
 /// How long to wait before the cluster is asked again.
 const PAUSE: Duration = Duration::from_millis(50);
 
+/// Waits until the topic is as asserted, or for as long as the statement says.
+pub(crate) async fn run(assert: &ast::Assert, context: &mut Context<'_>) -> Answered {
+    let ast::Assert::Topic { exists, name, properties, timeout } = assert else {
+        return Err(vec![not_supported("ASSERT is", context.span)]);
+    };
+    let expected = Expected::new(name, *exists, properties)?;
+    let patience = timeout.and_then(|timeout| timeout.ms()).and_then(|ms| u64::try_from(ms).ok());
+    let patience = patience.map_or(PATIENCE, Duration::from_millis);
+    let transport = context.process.transport().clone();
+    blocking(move || topic(transport.admin(), &expected, patience)).await?
+}
+
 /// What a topic is to be.
 #[derive(Clone, Debug)]
-pub struct Expected {
+struct Expected {
     /// The topic, and where it is named.
-    pub topic: Spanned<String>,
+    topic: Spanned<String>,
     /// False when it must not be there.
-    pub exists: bool,
+    exists: bool,
     partitions: Option<i32>,
     replicas: Option<i32>,
 }
 
 impl Expected {
     /// Reads what WITH says: PARTITIONS and REPLICAS. Nothing of it counts for a topic that must not be there.
-    pub fn new(topic: &Spanned<String>, exists: bool, properties: &[Property]) -> Result<Self, Vec<Diagnostic>> {
+    fn new(topic: &Spanned<String>, exists: bool, properties: &[Property]) -> Result<Self, Vec<Diagnostic>> {
         let mut expected = Self { topic: topic.clone(), exists, partitions: None, replicas: None };
         let mut errors = Vec::new();
         for property in properties {
@@ -73,7 +88,7 @@ impl Expected {
 }
 
 /// Asks the cluster until the topic is as expected; after `patience` tells what is not. Blocks.
-pub fn topic(admin: &dyn Admin, expected: &Expected, patience: Duration) -> Result<Answer, Vec<Diagnostic>> {
+fn topic(admin: &dyn Admin, expected: &Expected, patience: Duration) -> Answered {
     let end = Instant::now() + patience;
     loop {
         let found = admin.topic(&expected.topic.value).map_err(|e| vec![transport(&e)])?;

@@ -9,7 +9,7 @@ use std::borrow::Cow;
 /// The text, with U+FFFD where the bytes are not UTF-8. Costs a check where they are.
 ///
 /// ```
-/// use headwater_formats::format::decode_utf8;
+/// use headwater_formats::decode_utf8;
 ///
 /// assert_eq!(decode_utf8(b"Montr\xe9al"), "Montr\u{fffd}al");
 /// assert_eq!(decode_utf8(b"\xed\xa0\x80"), "\u{fffd}");

@@ -15,17 +15,26 @@ use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 
+use super::{Answered, Context, select};
 use crate::answer::{Answer, Rows};
-use crate::diagnostic::{COPY, Diagnostic, Span};
 use crate::failure::diagnose;
 use crate::row_text::csv::CsvLines;
 use crate::row_text::json::JsonLines;
-use crate::sql::ast;
-use crate::types::type_name;
+use headwater_language::diagnostic::{COPY, Diagnostic, Span};
+use headwater_language::sql::ast;
+use headwater_language::types::type_name;
+
+/// Runs the query and writes its rows into the file.
+pub(crate) async fn run(copy: &ast::Copy, context: &mut Context<'_>) -> Answered {
+    let target = Target::new(copy)?;
+    let bounded = select::plan(&copy.query, context).await?;
+    context.session.remember(bounded.progress().clone());
+    write(bounded.run()?, target, copy.query.span).await
+}
 
 /// Where the rows go and how.
 #[derive(Debug)]
-pub struct Target {
+struct Target {
     path: PathBuf,
     format: FileFormat,
     span: Span,
@@ -40,7 +49,7 @@ enum FileFormat {
 
 impl Target {
     /// Reads file name and FORMAT. Fails when neither says the format.
-    pub fn new(copy: &ast::Copy) -> Result<Self, Vec<Diagnostic>> {
+    fn new(copy: &ast::Copy) -> Result<Self, Vec<Diagnostic>> {
         let span = copy.path.span;
         let mut said = None;
         for property in &copy.properties {
@@ -95,7 +104,7 @@ fn check_columns(schema: &SchemaRef, target: &Target) -> Result<(), Vec<Diagnost
 }
 
 /// Writes all rows and answers how many there were. `query` is where the text says what they are.
-pub async fn write(mut rows: Rows, target: Target, query: Span) -> Result<Answer, Vec<Diagnostic>> {
+async fn write(mut rows: Rows, target: Target, query: Span) -> Answered {
     let told = |what: &str, error: &dyn std::fmt::Display| {
         let message = format!("could not {what} \"{}\": {error}", target.path.display());
         vec![Diagnostic::new(COPY, message).at(target.span)]

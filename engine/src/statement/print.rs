@@ -1,5 +1,7 @@
 //! PRINT: the records of a topic as they come, without a declaration.
 
+mod guess;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,13 +12,14 @@ use headwater_connectors::transport::{
 use headwater_formats::record::{RawBatch, TopicPartition, Wanted};
 use tokio::sync::mpsc;
 
-use super::guess::Guess;
+use self::guess::Guess;
+use super::{Answered, Context};
 use crate::answer::Answer;
-use crate::diagnostic::nearest;
-use crate::diagnostic::{Diagnostic, Span, UNKNOWN_TOPIC};
-use crate::engine::{blocking, refused};
 use crate::failure::transport as told;
-use crate::sql::ast;
+use crate::runtime::{blocking, refused};
+use headwater_language::diagnostic::nearest;
+use headwater_language::diagnostic::{Diagnostic, Span, UNKNOWN_TOPIC};
+use headwater_language::sql::ast;
 
 /// Lines that wait for the shell.
 const LINES_AHEAD_MAX: usize = 1_024;
@@ -28,7 +31,8 @@ const BATCH_RECORDS_MAX: usize = 500;
 type Line = Result<String, Vec<Diagnostic>>;
 
 /// Starts to print. Without LIMIT the lines never end.
-pub async fn print(transport: Arc<dyn Transport>, print: &ast::Print, span: Span) -> Result<Answer, Vec<Diagnostic>> {
+pub(crate) async fn run(print: &ast::Print, context: &mut Context<'_>) -> Answered {
+    let (transport, span) = (context.process.transport().clone(), context.span);
     let (topic, from_beginning) = (print.topic.value.clone(), print.from_beginning);
     let at = if print.topic.span == Span::default() { span } else { print.topic.span };
     let cluster = transport.clone();

@@ -16,36 +16,32 @@ use headwater_formats::decode::{ROWOFFSET, ROWPARTITION, ROWTIME, WINDOWEND, WIN
 use headwater_formats::format::{BadRow, Layout};
 use headwater_formats::record::{OutBatch, headers_type};
 
-use super::Writer;
 use super::describe::find;
+use super::{Answered, Context};
 use crate::answer::Answer;
-use crate::catalog::{Catalog, owner_of};
-use crate::definition::{ColumnRole, SideDef, SourceDef, SourceKind};
-use crate::diagnostic::{Diagnostic, INSERT, Span, UNKNOWN_COLUMN, format_refusal};
-use crate::engine::{blocking, refused};
-use crate::expression::{self, Evaluator, to_column_type};
-use crate::planner::define::{ROWHEADERS, ROWTOMBSTONE};
-use crate::planner::function;
-use crate::session::Session;
-use crate::sql::ast;
+use crate::runtime::{blocking, refused};
+use headwater_expression::{Evaluator, to_column_type};
+use headwater_language::catalog::{Catalog, owner_of};
+use headwater_language::config::Settings;
+use headwater_language::definition::{ColumnRole, SideDef, SourceDef, SourceKind};
+use headwater_language::diagnostic::{Diagnostic, INSERT, Span, UNKNOWN_COLUMN, format_refusal};
+use headwater_language::sql::ast;
+use headwater_planner::define::{ROWHEADERS, ROWTOMBSTONE};
+use headwater_planner::function;
 use sqlparser::ast::Spanned as _;
 
 /// How long to wait for the cluster to acknowledge the records.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Writes the rows.
-pub async fn insert(
-    catalog: Arc<Catalog>,
-    writer: &Arc<Writer>,
-    session: &Session,
-    insert: &ast::InsertValues,
-) -> Result<Answer, Vec<Diagnostic>> {
+pub(crate) async fn run(insert: &ast::InsertValues, context: &mut Context<'_>) -> Answered {
+    let catalog = context.catalog().await?;
     let source = find(&catalog, &insert.target)?;
     check_target(&source, insert.target.span)?;
     let columns = target_columns(&source, insert)?;
-    let table = evaluate(&catalog, session, insert, &columns)?;
+    let table = evaluate(&catalog, context.settings(), insert, &columns)?;
     let batch = encode(&source, &table, insert)?;
-    let (writer, rows) = (writer.clone(), insert.rows.len());
+    let (writer, rows) = (context.process.writer().clone(), insert.rows.len());
     blocking(move || writer.write(&batch, PATIENCE)).await?.map_err(refused)?;
     let plural = if rows == 1 { "row" } else { "rows" };
     Ok(Answer::done(format!("{rows} {plural} inserted into \"{}\"", source.name)))
@@ -55,7 +51,8 @@ fn check_target(source: &SourceDef, span: Span) -> Result<(), Vec<Diagnostic>> {
     let refuse = |why: &str| {
         Err(vec![Diagnostic::new(INSERT, format!("cannot insert into \"{}\": {why}", source.name)).at(span)])
     };
-    let headers = |c: &&crate::definition::ColumnDef| matches!(c.role, ColumnRole::Headers | ColumnRole::Header(_));
+    let headers =
+        |c: &&headwater_language::definition::ColumnDef| matches!(c.role, ColumnRole::Headers | ColumnRole::Header(_));
     if source.read_only {
         return refuse("it was declared with SOURCE, which is read-only");
     }
@@ -79,7 +76,7 @@ struct TargetColumn {
 }
 
 fn target_columns(source: &SourceDef, insert: &ast::InsertValues) -> Result<Vec<TargetColumn>, Vec<Diagnostic>> {
-    let of = |c: &crate::definition::ColumnDef| TargetColumn {
+    let of = |c: &headwater_language::definition::ColumnDef| TargetColumn {
         name: c.name.clone(),
         data_type: c.arrow_type(),
         sql_type: c.ty.to_string(),
@@ -130,12 +127,12 @@ fn unknown_column(source: &SourceDef, name: &ast::Name) -> Diagnostic {
 /// One array a column, one row a row of VALUES.
 fn evaluate(
     catalog: &Arc<Catalog>,
-    session: &Session,
+    settings: &Settings,
     insert: &ast::InsertValues,
     columns: &[TargetColumn],
 ) -> Result<RecordBatch, Vec<Diagnostic>> {
     let called = function::called(insert.rows.iter().map(|row| &row.value), catalog);
-    let state = function::register_called(expression::session(session.settings()), &called, catalog)?;
+    let state = function::register_called(headwater_expression::session(settings), &called, catalog)?;
     let evaluator = Evaluator::new(state, chrono::Utc::now());
     let mut errors = Vec::new();
     let mut cells: Vec<Vec<ArrayRef>> = columns.iter().map(|_| Vec::new()).collect();
@@ -146,7 +143,7 @@ fn evaluate(
             continue;
         }
         for ((expr, column), cells) in row.iter().zip(columns).zip(&mut cells) {
-            let span = crate::sql::place(expr.span()).unwrap_or(row.span);
+            let span = headwater_language::sql::place(expr.span()).unwrap_or(row.span);
             match cell(&evaluator, expr, column, span) {
                 Ok(value) => cells.push(value),
                 Err(found) => errors.extend(found),
@@ -171,7 +168,7 @@ fn cell(
 ) -> Result<ArrayRef, Vec<Diagnostic>> {
     let value = evaluator.evaluate(expr, span)?;
     if column.name == ROWHEADERS {
-        return expression::headers_of(&value).map_err(|why| vec![Diagnostic::new(INSERT, why).at(span)]);
+        return headwater_expression::headers_of(&value).map_err(|why| vec![Diagnostic::new(INSERT, why).at(span)]);
     }
     to_column_type(&value, &column.data_type).map_err(|why| {
         let message = format!("column \"{}\" is {}, the value is {why}", column.name, column.sql_type);

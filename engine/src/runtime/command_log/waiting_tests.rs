@@ -1,0 +1,238 @@
+//! Goal: a definition looks at the command topic as often as it must, and reads do not wait for one that is being written.
+//! Method: an engine on a cluster in memory that counts those looks, and whose writes to the command topic can be held up.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use headwater_connectors::transport::memory::MemoryTransport;
+use headwater_connectors::transport::{
+    Admin, Doorbell, Extent, Glance, GroupPlan, Isolation, Member, Membership, NewTopic, Position, ReadPlan, Sink,
+    SinkOptions, Source, TopicId, TopicInfo, Transport, TransportError, Watermarks,
+};
+use headwater_formats::record::{OutBatch, RecordLimits, TopicPartition};
+use parking_lot::Mutex;
+use tokio::sync::mpsc;
+
+use crate::{Engine, Session};
+use headwater_language::config::Settings;
+
+const TOPIC: &str = "_headwater-default__command_topic";
+const S: &str = "CREATE STREAM s (k INT KEY, a INT) WITH (KAFKA_TOPIC = 's', PARTITIONS = 1, VALUE_FORMAT = 'JSON');";
+/// Longest that an answer may take; it takes as long only when the test fails.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+type Result<T> = std::result::Result<T, TransportError>;
+
+/// A cluster in memory, watched.
+#[derive(Clone, Debug)]
+struct Watched {
+    cluster: MemoryTransport,
+    watch: Arc<Watch>,
+}
+
+#[derive(Debug, Default)]
+struct Watch {
+    /// How often the ends of the command topic were asked for.
+    looks: AtomicUsize,
+    /// Where writes to the command topic say that they have begun; they wait until this is taken away.
+    held: Mutex<Option<mpsc::UnboundedSender<()>>>,
+}
+
+impl Watch {
+    /// Waits while writes are held up.
+    fn pass(&self) {
+        let Some(begun) = self.held.lock().clone() else { return };
+        begun.send(()).expect("the test waits for it");
+        while self.held.lock().is_some() {
+            std::thread::yield_now();
+        }
+    }
+}
+
+struct WatchedSink {
+    sink: Box<dyn Sink>,
+    watch: Arc<Watch>,
+}
+
+impl Sink for WatchedSink {
+    fn write(&mut self, batch: &OutBatch) -> Result<()> {
+        if &*batch.topic == TOPIC {
+            self.watch.pass();
+        }
+        self.sink.write(batch)
+    }
+
+    fn flush(&mut self, timeout: Duration) -> Result<()> {
+        self.sink.flush(timeout)
+    }
+
+    fn begin(&mut self) -> Result<()> {
+        self.sink.begin()
+    }
+
+    fn commit(
+        &mut self,
+        membership: &Membership,
+        offsets: &BTreeMap<TopicPartition, Position>,
+        timeout: Duration,
+    ) -> Result<()> {
+        self.sink.commit(membership, offsets, timeout)
+    }
+
+    fn abort(&mut self, timeout: Duration) -> Result<()> {
+        self.sink.abort(timeout)
+    }
+}
+
+impl Transport for Watched {
+    fn admin(&self) -> &dyn Admin {
+        self
+    }
+
+    fn open_sources(&self, plans: Vec<ReadPlan>) -> Result<Vec<Box<dyn Source>>> {
+        self.cluster.open_sources(plans)
+    }
+
+    fn doorbell(&self, places: &BTreeMap<TopicPartition, i64>) -> Result<Box<dyn Doorbell>> {
+        self.cluster.doorbell(places)
+    }
+
+    fn join_group(&self, plan: GroupPlan) -> Result<Box<dyn Member>> {
+        self.cluster.join_group(plan)
+    }
+
+    fn open_sink(&self, options: SinkOptions) -> Result<Box<dyn Sink>> {
+        Ok(Box::new(WatchedSink { sink: self.cluster.open_sink(options)?, watch: self.watch.clone() }))
+    }
+}
+
+impl Admin for Watched {
+    fn topics(&self) -> Result<Vec<TopicInfo>> {
+        self.cluster.admin().topics()
+    }
+
+    fn topic(&self, name: &str) -> Result<Option<TopicInfo>> {
+        self.cluster.admin().topic(name)
+    }
+
+    fn create_topic(&self, topic: &NewTopic) -> Result<()> {
+        self.cluster.admin().create_topic(topic)
+    }
+
+    fn delete_topic(&self, name: &str) -> Result<()> {
+        self.cluster.admin().delete_topic(name)
+    }
+
+    fn watermarks(&self, topic: &str, isolation: Isolation) -> Result<Vec<Watermarks>> {
+        if topic == TOPIC {
+            self.watch.looks.fetch_add(1, Ordering::Relaxed);
+        }
+        self.cluster.admin().watermarks(topic, isolation)
+    }
+
+    fn extent(&self, topic: &str, isolation: Isolation) -> Result<Extent> {
+        self.cluster.admin().extent(topic, isolation)
+    }
+
+    fn topic_id(&self, topic: &str) -> Result<Option<TopicId>> {
+        self.cluster.admin().topic_id(topic)
+    }
+
+    fn glance(&self, topic: &str) -> Result<Option<Glance>> {
+        self.cluster.admin().glance(topic)
+    }
+
+    fn glance_now(&self, topic: &str) -> Result<Option<Glance>> {
+        self.cluster.admin().glance_now(topic)
+    }
+
+    fn record_limits(&self, topic: &str) -> Result<RecordLimits> {
+        self.cluster.admin().record_limits(topic)
+    }
+
+    fn offsets_for_times(
+        &self,
+        times_ms: &BTreeMap<TopicPartition, i64>,
+    ) -> Result<BTreeMap<TopicPartition, Option<i64>>> {
+        self.cluster.admin().offsets_for_times(times_ms)
+    }
+
+    fn topic_settings(&self, topic: &str) -> Result<BTreeMap<String, String>> {
+        self.cluster.admin().topic_settings(topic)
+    }
+
+    fn committed_offsets(
+        &self,
+        group: &str,
+        partitions: &[TopicPartition],
+    ) -> Result<BTreeMap<TopicPartition, Option<Position>>> {
+        self.cluster.admin().committed_offsets(group, partitions)
+    }
+
+    fn group_members(&self, groups: &[String]) -> Result<BTreeMap<String, usize>> {
+        self.cluster.admin().group_members(groups)
+    }
+}
+
+/// A watched cluster with a stream, and an engine that has made it.
+async fn started() -> (Arc<Watch>, Arc<Engine>) {
+    let watched = Watched { cluster: MemoryTransport::new(), watch: Arc::default() };
+    let watch = watched.watch.clone();
+    let engine = Arc::new(Engine::driven(Arc::new(watched), &Settings::default()));
+    succeed(&engine, S).await;
+    (watch, engine)
+}
+
+async fn succeed(engine: &Engine, statement: &str) {
+    let mut session = Session::new(Settings::default());
+    let asked = tokio::time::timeout(PATIENCE, engine.ask(&mut session, statement));
+    asked.await.expect("an answer in time").map(drop).unwrap_or_else(|errors| panic!("{statement}: {errors:?}"));
+}
+
+#[tokio::test]
+async fn a_definition_looks_before_it_is_planned_and_at_what_became_of_it() {
+    let (watch, engine) = started().await;
+    // With the first query the processing log is declared, which is a definition of its own.
+    succeed(&engine, "CREATE STREAM first AS SELECT * FROM s;").await;
+    for statement in [
+        "CREATE STREAM t (k INT KEY) WITH (KAFKA_TOPIC = 't', PARTITIONS = 1, VALUE_FORMAT = 'JSON');",
+        "ALTER STREAM t ADD COLUMN b INT;",
+        "CREATE STREAM o AS SELECT * FROM s;",
+        "INSERT INTO o SELECT * FROM s;",
+        "PAUSE CSAS_O_5;",
+        "RESUME CSAS_O_5;",
+        "DROP STREAM t;",
+        "CREATE TYPE ty AS INT;",
+        "DROP TYPE ty;",
+        "CREATE FUNCTION f (n INT) RETURNS INT AS 'n';",
+        "DROP FUNCTION f;",
+    ] {
+        let before = watch.looks.load(Ordering::Relaxed);
+        succeed(&engine, statement).await;
+        assert_eq!(watch.looks.load(Ordering::Relaxed) - before, 2, "{statement}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn reads_do_not_wait_for_a_definition_that_is_being_written() {
+    let (watch, engine) = started().await;
+    let (begun, mut writes) = mpsc::unbounded_channel();
+    *watch.held.lock() = Some(begun);
+    let defining = engine.clone();
+    let defining = tokio::spawn(async move { succeed(&defining, "CREATE TYPE t AS INT;").await });
+    writes.recv().await.expect("a write begins");
+    for statement in
+        ["SHOW STREAMS;", "DESCRIBE s;", "SELECT * FROM s;", "EXPLAIN SELECT * FROM s;", "SHOW QUERIES;", "SHOW TYPES;"]
+    {
+        succeed(&engine, statement).await;
+    }
+    let words = engine.words(&Session::new(Settings::default())).await;
+    assert!(words.sources.iter().any(|(name, _)| name == "S"));
+    let types = async || engine.catalog().await.expect("a catalog").custom_types().count();
+    assert!(!defining.is_finished() && types().await == 0);
+    *watch.held.lock() = None;
+    defining.await.expect("it is defined");
+    assert_eq!(types().await, 1, "the process sees what it has defined");
+}

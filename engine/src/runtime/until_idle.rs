@@ -1,0 +1,52 @@
+//! `headwater run --until-idle`: every persistent query until what is in its input now is processed.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::blocking;
+use super::process::{Asked, Process};
+use super::supervisor::Ran;
+use headwater_language::catalog::{Catalog, QueryDef};
+
+impl Process {
+    /// Runs every persistent query until what is in its input now is processed and committed; queries
+    /// that read what others write run after them. Ends early when `stopped` says so. Gives what each did, in that order.
+    pub fn run_until_idle(&self, stopped: impl Fn() -> bool + Send + 'static) -> Asked<'_, Vec<Ran>> {
+        let stopped: Box<dyn Fn() -> bool + Send> = Box::new(stopped);
+        Box::pin(async move {
+            let catalog = self.sure_catalog().await?;
+            let (worker, stages) = (self.worker().clone(), stages(&catalog));
+            let run = move || {
+                let wanted = stages.iter().take_while(|_| !stopped());
+                wanted.flat_map(|stage| worker.run_until_idle(stage, &*stopped)).collect::<Vec<Ran>>()
+            };
+            let mut ran = blocking(run).await?;
+            ran.extend(catalog.queries().filter(|query| query.paused).map(|query| Ran::paused(query)));
+            Ok(ran)
+        })
+    }
+}
+
+/// Queries in the order of their data: each stage reads what earlier ones write. Queries that feed
+/// each other in a circle are one last stage.
+fn stages(catalog: &Catalog) -> Vec<Vec<Arc<QueryDef>>> {
+    let mut left: Vec<Arc<QueryDef>> = catalog.queries().filter(|q| !q.paused).cloned().collect();
+    let mut stages = Vec::new();
+    while !left.is_empty() {
+        let written: BTreeSet<&str> = left.iter().filter_map(|q| topic_of(q)).collect();
+        let ready: Vec<bool> = left.iter().map(|q| !written.contains(q.topology.source().topic.as_str())).collect();
+        if !ready.contains(&true) {
+            stages.push(left);
+            break;
+        }
+        let mut ready = ready.into_iter();
+        let (stage, later) = left.into_iter().partition(|_| ready.next().unwrap_or(false));
+        stages.push(stage);
+        left = later;
+    }
+    stages
+}
+
+fn topic_of(query: &QueryDef) -> Option<&str> {
+    query.topology.sink().map(|sink| sink.topic.as_str())
+}

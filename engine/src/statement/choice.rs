@@ -1,0 +1,39 @@
+//! The persistent queries that a statement means: one by its id, or all.
+
+use super::Context;
+use std::sync::Arc;
+
+use crate::answer::Answer;
+use headwater_language::catalog::{Catalog, QueryDef};
+use headwater_language::diagnostic::{Diagnostic, Span, UNKNOWN_QUERY};
+use headwater_language::sql::ast;
+
+/// The ids of the queries, and where the statement names them.
+pub(super) async fn chosen(
+    choice: &ast::QueryChoice,
+    context: &mut Context<'_>,
+) -> Result<(Vec<String>, Span), Vec<Diagnostic>> {
+    let catalog = context.catalog().await?;
+    Ok(match choice {
+        ast::QueryChoice::All => (catalog.queries().map(|query| query.id.clone()).collect(), Span::default()),
+        ast::QueryChoice::Id(name) => (vec![find(&catalog, name)?.id.clone()], name.span),
+    })
+}
+
+/// The query of this id, in whatever case it was typed; else an error with the nearest id.
+pub(super) fn find<'a>(catalog: &'a Catalog, name: &ast::Name) -> Result<&'a Arc<QueryDef>, Vec<Diagnostic>> {
+    let folded = name.to_uppercase();
+    catalog.query(name).or_else(|| catalog.query(&folded)).ok_or_else(|| {
+        let error = Diagnostic::new(UNKNOWN_QUERY, format!("query \"{}\" does not exist", name.value)).at(name.span);
+        vec![error.hint("SHOW QUERIES; lists them all.").nearest_of(name, catalog.queries().map(|q| q.id.as_str()))]
+    })
+}
+
+/// The sentence about what was done to the queries.
+pub(super) fn done_to(ids: &[String], what: &str) -> Answer {
+    match ids {
+        [] => Answer::warning("there are no queries; nothing was done"),
+        [id] => Answer::done(format!("Query {id} {what}")),
+        ids => Answer::done(format!("Queries {} {what}", ids.join(", "))),
+    }
+}

@@ -1,0 +1,51 @@
+//! CREATE STREAM … AS SELECT: a persistent query and the stream that it writes.
+
+use headwater_connectors::transport::Admin;
+
+use super::persist::{partitions_of, persist};
+use super::wording::exists_already;
+use super::{Answered, Context};
+use crate::answer::Answer;
+use crate::runtime::blocking;
+use headwater_language::catalog::Catalog;
+use headwater_language::diagnostic::{Diagnostic, NOT_SUPPORTED, STREAMING, Span};
+use headwater_language::sql::ast;
+use headwater_planner::continuous as planner;
+
+/// Makes the query and its stream.
+pub(crate) async fn run(create: &ast::CreateAs, context: &mut Context<'_>) -> Answered {
+    let catalog = context.catalog().await?;
+    if let (true, Some(standing)) = (create.if_not_exists, catalog.source(&create.name)) {
+        return Ok(exists_already(standing.kind.word(), &standing.name));
+    }
+    let planned = match planner::create_as(create, context.text, &catalog, context.settings()) {
+        Err(errors) if errors.iter().all(|error| error.code == NOT_SUPPORTED) => {
+            check_partitions(&create.query, &catalog, context).await?;
+            return Err(errors);
+        }
+        planned => planned?,
+    };
+    let after = persist(planned, create.or_replace, context).await?;
+    let made = after.query_behind(&create.name).map(|query| query.id.clone()).unwrap_or_default();
+    let verb = if catalog.query(&made).is_some() { "replaced" } else { "created" };
+    Ok(Answer::done(format!("Stream \"{}\" {verb} by query {made}", create.name.value)))
+}
+
+/// Sources that are joined have as many partitions, so that equal keys meet.
+async fn check_partitions(query: &ast::Query, catalog: &Catalog, context: &Context<'_>) -> Result<(), Vec<Diagnostic>> {
+    let joined = planner::joined_topics(query, catalog, context.settings());
+    let (transport, span) = (context.process.transport().clone(), query.span);
+    blocking(move || compare_partitions(transport.admin(), &joined, span)).await?
+}
+
+/// Blocks.
+fn compare_partitions(admin: &dyn Admin, joined: &[(String, String)], span: Span) -> Result<(), Vec<Diagnostic>> {
+    let counted = joined.iter().map(|(name, topic)| Ok((name, partitions_of(admin, topic)?)));
+    let counted = counted.collect::<Result<Vec<_>, Vec<Diagnostic>>>()?;
+    let Some((first, count)) = counted.first() else { return Ok(()) };
+    let Some((other, others)) = counted.iter().find(|(_, others)| others != count) else { return Ok(()) };
+    let message = format!("\"{first}\" cannot be joined to \"{other}\": they differ in partitions");
+    let detail = format!("\"{first}\" has {count} partitions, \"{other}\" has {others}.");
+    let hint = format!("Copy one: CREATE STREAM … WITH (PARTITIONS={count}) AS SELECT * FROM {other};");
+    Err(vec![Diagnostic::new(STREAMING, message).at(span).detail(detail).hint(hint)])
+}

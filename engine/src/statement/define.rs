@@ -1,0 +1,11 @@
+//! DEFINE: a variable, which later statements name as `${name}`.
+
+use super::{Answered, Context};
+use crate::answer::Answer;
+use headwater_language::sql::ast;
+
+/// Defines the variable.
+pub(crate) fn run(define: &ast::Assignment, context: &mut Context<'_>) -> Answered {
+    context.session.define_variable(&define.name, &define.value);
+    Ok(Answer::done(format!("Variable \"{}\" defined", define.name.to_uppercase())))
+}

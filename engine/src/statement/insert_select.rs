@@ -1,0 +1,17 @@
+//! INSERT INTO … SELECT: a persistent query that writes into a stream that exists.
+
+use super::persist::persist;
+use super::{Answered, Context};
+use crate::answer::Answer;
+use headwater_language::sql::ast;
+use headwater_planner::continuous as planner;
+
+/// Makes the query.
+pub(crate) async fn run(insert: &ast::InsertSelect, context: &mut Context<'_>) -> Answered {
+    let catalog = context.catalog().await?;
+    let planned = planner::insert_select(insert, context.text, &catalog, context.settings())?;
+    let after = persist(planned, false, context).await?;
+    let made = after.queries().find(|query| catalog.query(&query.id).is_none() && query.statement == context.text);
+    let made = made.map(|query| query.id.clone()).unwrap_or_default();
+    Ok(Answer::done(format!("Query {made} inserts into \"{}\"", insert.target.value)))
+}

@@ -1,0 +1,17 @@
+//! PAUSE: persistent queries stop until RESUME.
+
+use super::choice::{chosen, done_to};
+use super::{Answered, Context};
+use headwater_language::catalog::CatalogChange;
+use headwater_language::sql::ast;
+
+/// Pauses the queries; those of this process have committed when the answer comes.
+pub(crate) async fn run(choice: &ast::QueryChoice, context: &mut Context<'_>) -> Answered {
+    let (ids, span) = chosen(choice, context).await?;
+    for id in &ids {
+        let change = CatalogChange::PauseQuery { id: id.clone(), paused: true, from: None, ends: None };
+        context.publish(change, span).await?;
+    }
+    context.process.sync().await?;
+    Ok(done_to(&ids, "paused"))
+}

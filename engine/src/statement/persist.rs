@@ -1,0 +1,82 @@
+//! A planned query becomes a persistent one: its topics are made, its command is published, and it runs here.
+
+use std::sync::Arc;
+
+use headwater_connectors::transport::{Admin, Transport};
+
+use super::{Context, create_source, topic};
+use crate::runtime::complaints::{PROCESSING_LOG, processing_log_statement};
+use crate::runtime::publish::dry_run;
+use crate::runtime::{blocking, refused, topics};
+use crate::session::Session;
+use headwater_language::catalog::{Catalog, CatalogChange};
+use headwater_language::diagnostic::{Diagnostic, Span, UNKNOWN_TOPIC};
+use headwater_language::sql::{self, ast};
+use headwater_planner::continuous::Persistent;
+use headwater_planner::define::Definition;
+
+/// Makes topics, publishes the query and sees to it that it runs here. Gives the catalog with it.
+pub(super) async fn persist(
+    planned: Persistent,
+    replace: bool,
+    context: &mut Context<'_>,
+) -> Result<Arc<Catalog>, Vec<Diagnostic>> {
+    let Persistent { definition, query, span } = planned;
+    let catalog = context.catalog().await?;
+    let source = definition.as_ref().map(|definition| Box::new(definition.source.clone()));
+    let (dead_letters, input) = (query.dlq_topic.clone(), query.topology.source().topic.clone());
+    let change = CatalogChange::DefineQuery { source, query: Box::new(query), replace };
+    dry_run(&catalog, &change, span)?;
+    ensure_processing_log(context).await?;
+    let transport = context.process.transport().clone();
+    blocking(move || make_topics(transport.as_ref(), definition, dead_letters, &input, span)).await??;
+    let catalog = context.publish(change, span).await?;
+    context.process.work_on();
+    Ok(catalog)
+}
+
+/// Makes the topics that the query writes, as its input is, unless they are there. Blocks.
+fn make_topics(
+    transport: &dyn Transport,
+    definition: Option<Definition>,
+    dead_letters: Option<String>,
+    input: &str,
+    span: Span,
+) -> Result<(), Vec<Diagnostic>> {
+    let admin = transport.admin();
+    let partitions = partitions_of(admin, input)?;
+    if let Some(mut definition) = definition {
+        if admin.topic(&definition.source.topic).map_err(refused)?.is_none() {
+            topic::fill_from_input(admin, &mut definition, (input, partitions), span).map_err(refused)?;
+        }
+        topic::ensure(admin, &definition, span)?;
+    }
+    dead_letters.map_or(Ok(()), |name| topics::make_like(admin, name, (input, partitions)).map_err(refused))
+}
+
+/// How many partitions a topic has; fails when it does not exist. Blocks.
+pub(super) fn partitions_of(admin: &dyn Admin, topic: &str) -> Result<i32, Vec<Diagnostic>> {
+    let found = admin.topic(topic).map_err(refused)?;
+    let missing = || vec![Diagnostic::new(UNKNOWN_TOPIC, format!("topic \"{topic}\" does not exist"))];
+    found.map(|found| found.partitions).ok_or_else(missing)
+}
+
+/// The processing log is a stream like any other, made with the first persistent query.
+async fn ensure_processing_log(context: &mut Context<'_>) -> Result<(), Vec<Diagnostic>> {
+    let (catalog, process) = (context.catalog().await?, context.process);
+    if catalog.source(PROCESSING_LOG).is_some() {
+        return Ok(());
+    }
+    let parsed = sql::parse(&processing_log_statement(process.service_id()));
+    let Some(statement) = parsed.statements.first() else { return Err(parsed.errors) };
+    let ast::StatementKind::CreateSource(create) = &statement.kind else { return Err(parsed.errors) };
+    let mut session = Session::default();
+    let mut declaring = Context::new(process, &mut session, statement);
+    declaring.plan_with(catalog);
+    let made = create_source::run(create, &mut declaring).await;
+    let known = process.remembered_catalog().await?;
+    // Or another process was faster.
+    let exists = known.source(PROCESSING_LOG).is_some();
+    context.plan_with(known);
+    if exists { Ok(()) } else { made.map(drop) }
+}

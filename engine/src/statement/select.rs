@@ -1,0 +1,39 @@
+//! SELECT: the rows that topics have, or with EMIT CHANGES the rows as they come.
+
+use super::{Answered, Context};
+use crate::answer::Answer;
+use crate::runtime::bounded::{Bounded, Surroundings};
+use crate::runtime::{blocking, push};
+use headwater_language::diagnostic::Diagnostic;
+use headwater_language::sql::ast;
+use headwater_planner::continuous;
+
+/// Starts the query; its rows come with the answer.
+pub(crate) async fn run(query: &ast::Query, context: &mut Context<'_>) -> Answered {
+    match query.is_bounded() {
+        true => run_bounded(query, context).await,
+        false => run_push(query, context).await,
+    }
+}
+
+async fn run_bounded(query: &ast::Query, context: &mut Context<'_>) -> Answered {
+    let bounded = plan(query, context).await?;
+    context.session.remember(bounded.progress().clone());
+    bounded.run().map(Answer::Rows)
+}
+
+async fn run_push(query: &ast::Query, context: &mut Context<'_>) -> Answered {
+    let (catalog, settings) = (context.catalog().await?, context.settings().clone());
+    let push = continuous::push(query, &catalog, &settings)?;
+    let transport = context.process.transport().clone();
+    let rows = blocking(move || push::start(&push, &transport, &settings)).await??;
+    context.session.remember(rows.progress.clone());
+    Ok(Answer::Rows(rows))
+}
+
+/// Plans a bounded query; the ends of its topics are frozen now.
+pub(super) async fn plan(query: &ast::Query, context: &mut Context<'_>) -> Result<Bounded, Vec<Diagnostic>> {
+    let catalog = context.catalog().await?;
+    let transport = context.process.transport();
+    Bounded::plan(query, &Surroundings { transport, catalog: &catalog, settings: context.settings() }).await
+}

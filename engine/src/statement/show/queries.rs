@@ -1,0 +1,15 @@
+//! SHOW QUERIES.
+
+use super::super::{Context, query_facts};
+use crate::answer::Facts;
+use headwater_language::diagnostic::Diagnostic;
+
+/// All persistent queries; with `extended` as EXPLAIN describes them.
+pub(super) async fn run(extended: bool, context: &mut Context<'_>) -> Result<Facts, Vec<Diagnostic>> {
+    let catalog = context.catalog().await?;
+    let queries: Vec<_> = catalog.queries().collect();
+    match extended {
+        false => query_facts::listed(&queries, &catalog, context.process).await,
+        true => query_facts::described(&queries, &catalog, context.process).await,
+    }
+}

@@ -1,0 +1,26 @@
+//! SHOW STREAMS and SHOW TABLES.
+
+use super::super::{Context, describe};
+use crate::answer::{Facts, SourceListing};
+use headwater_language::definition::{SourceDef, SourceKind};
+use headwater_language::diagnostic::Diagnostic;
+
+/// All streams or all tables; with `extended` as DESCRIBE … EXTENDED describes them.
+pub(super) async fn run(kind: SourceKind, extended: bool, context: &mut Context<'_>) -> Result<Facts, Vec<Diagnostic>> {
+    if extended {
+        return describe::all(kind, true, context).await;
+    }
+    let catalog = context.catalog().await?;
+    let sources = catalog.sources().filter(|source| source.kind == kind);
+    Ok(Facts::Sources(kind, sources.map(|source| listing(source)).collect()))
+}
+
+fn listing(source: &SourceDef) -> SourceListing {
+    SourceListing {
+        name: source.name.clone(),
+        topic: source.topic.clone(),
+        key_format: source.key.format.clone(),
+        value_format: source.value.format.clone(),
+        is_windowed: source.window.is_some(),
+    }
+}

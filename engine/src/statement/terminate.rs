@@ -1,0 +1,16 @@
+//! TERMINATE: persistent queries end for good.
+
+use super::choice::{chosen, done_to};
+use super::{Answered, Context};
+use headwater_language::catalog::CatalogChange;
+use headwater_language::sql::ast;
+
+/// Ends the queries; those of this process have committed when the answer comes.
+pub(crate) async fn run(choice: &ast::QueryChoice, context: &mut Context<'_>) -> Answered {
+    let (ids, span) = chosen(choice, context).await?;
+    for id in &ids {
+        context.publish(CatalogChange::DropQuery { id: id.clone() }, span).await?;
+    }
+    context.process.sync().await?;
+    Ok(done_to(&ids, "terminated"))
+}

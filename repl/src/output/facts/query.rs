@@ -1,0 +1,136 @@
+//! EXPLAIN of a persistent query, and what other statements say of one.
+
+use headwater_engine::answer::{
+    Condition, Lag, OpenTransaction, PartitionLag, ProcessFailure, QueryDescription, QueryFailure, QueryState,
+    QueryStatistics,
+};
+
+use super::time::{to_the_millisecond, to_the_second};
+use crate::output::section::Section;
+
+/// Its properties, its topology, why it fails and what it did here.
+pub(super) fn sections(described: &QueryDescription) -> Vec<Section> {
+    let QueryDescription { query, state: is, group, failures: failing, statistics: did } = described;
+    let mut facts = vec![
+        ("ID", query.id.clone()),
+        ("Status", state(*is)),
+        ("Source", query.source().to_owned()),
+        ("Sink", query.sink().to_owned()),
+        ("Consumer group", group.clone()),
+    ];
+    facts.extend(query.properties.iter().map(|(name, value)| (name.as_str(), value.clone())));
+    facts.extend(query.dlq_topic.iter().map(|topic| ("Dead-letter topic", topic.clone())));
+    facts.push(("Statement", query.statement.clone()));
+    let mut sections = vec![
+        Section::pairs(["Property", "Value"], facts).titled(format!("Query : {}", query.id)),
+        Section::text(query.topology.to_string()).titled("Topology"),
+    ];
+    sections.extend(failures(&query.id, failing));
+    sections.extend(did.as_ref().map(statistics));
+    sections
+}
+
+/// What a query is doing, and that it lost something.
+pub(super) fn state(QueryState { condition: is, lost }: QueryState) -> String {
+    let word = condition(is);
+    if lost > 0 { format!("{word} ({lost} offsets lost)") } else { word.to_owned() }
+}
+
+fn condition(condition: Condition) -> &'static str {
+    match condition {
+        Condition::Running => "RUNNING",
+        Condition::RunningElsewhere => "RUNNING ELSEWHERE",
+        Condition::NotRunning => "NOT RUNNING",
+        Condition::Paused => "PAUSED",
+        Condition::Error => "ERROR",
+        Condition::Ended => "ENDED",
+    }
+}
+
+/// Why a query fails, by process; none when it does not.
+pub(super) fn failures(query: &str, failing: &[ProcessFailure]) -> Option<Section> {
+    let row = |failure: &ProcessFailure| {
+        let next = match failure.next_try_ms {
+            Some(at_ms) => to_the_millisecond(at_ms).unwrap_or_default(),
+            None => "never: stopped until RESUME or a change".to_owned(),
+        };
+        vec![failure.process.clone(), failure.reason.clone(), failure.attempts.to_string(), next]
+    };
+    let columns = ["Process", "Reason", "Attempts", "Next Try"];
+    let section = || Section::table(&columns, failing.iter().map(row)).titled(format!("Failure of {query}"));
+    (!failing.is_empty()).then(section)
+}
+
+/// What a query did in this process.
+pub(super) fn statistics(did: &QueryStatistics) -> Section {
+    let partitions: Vec<String> = did.partitions.iter().map(ToString::to_string).collect();
+    let last_message = did.last_message_ms.and_then(to_the_millisecond);
+    let mut rows = vec![
+        ("Status", condition(did.condition).to_owned()),
+        ("Partitions here", partitions.join(", ")),
+        ("Records read", did.records_read.to_string()),
+        ("Bytes read", did.bytes_read.to_string()),
+        ("Records written", did.records_written.to_string()),
+        ("Records per second", format!("{:.1}", did.records_per_second)),
+        ("Bad records", did.bad_records.to_string()),
+        ("Not in the processing log", did.unlogged.to_string()),
+        ("Offsets lost", did.lost.to_string()),
+        ("Commits", did.commits.to_string()),
+        ("Last message", last_message.unwrap_or_else(|| "none".to_owned())),
+    ];
+    rows.extend(did.failure.as_ref().map(|failure| ("Failure", failed(failure))));
+    rows.extend(did.errors.iter().map(|error| ("Error", error.clone())));
+    Section::pairs(["Counter", "Value"], rows).titled("Runtime statistics of this process")
+}
+
+fn failed(QueryFailure { error, attempts, next_try_ms }: &QueryFailure) -> String {
+    match next_try_ms {
+        Some(at_ms) => {
+            let at = to_the_millisecond(*at_ms).unwrap_or_default();
+            format!("{error}; attempt {attempts}, retrying at {at}")
+        }
+        None => format!("{error}; stopped until RESUME or a change"),
+    }
+}
+
+/// How far a query is behind.
+pub(super) fn lag(Lag { group, topic, partitions }: &Lag) -> Section {
+    let row = |partition: &PartitionLag| {
+        let committed = partition.committed.map_or("none".to_owned(), |offset| offset.to_string());
+        vec![
+            partition.partition.to_string(),
+            partition.start.to_string(),
+            partition.end.to_string(),
+            committed,
+            partition.lag.to_string(),
+            partition.lost.to_string(),
+            partition.open_transaction.map(held_back).unwrap_or_default(),
+        ]
+    };
+    let columns = ["Partition", "Start Offset", "End Offset", "Committed", "Lag", "Lost", "Open Transaction"];
+    Section::table(&columns, partitions.iter().map(row)).titled(format!("Consumer group {group} on {topic}"))
+}
+
+/// What an open transaction holds back, and since when.
+fn held_back(OpenTransaction { start, offsets, since_ms }: OpenTransaction) -> String {
+    let since = since_ms.and_then(to_the_second).map(|time| format!(" since {time}"));
+    format!("holds back {offsets} offsets from {start}{}", since.unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_open_transaction_is_said_with_what_it_holds_back() {
+        let open = OpenTransaction { start: 0, offsets: 2, since_ms: Some(60_000) };
+        assert_eq!(held_back(open), "holds back 2 offsets from 0 since 1970-01-01T00:01:00Z");
+        assert_eq!(held_back(OpenTransaction { since_ms: None, ..open }), "holds back 2 offsets from 0");
+    }
+
+    #[test]
+    fn a_state_says_what_was_lost() {
+        assert_eq!(state(QueryState { condition: Condition::NotRunning, lost: 0 }), "NOT RUNNING");
+        assert_eq!(state(QueryState { condition: Condition::Running, lost: 60 }), "RUNNING (60 offsets lost)");
+    }
+}

@@ -1,0 +1,72 @@
+//! DESCRIBE of a stream or table.
+
+use headwater_engine::answer::{PartitionExtent, SourceDescription, SourceQuery, TopicDescription};
+use headwater_engine::definition::{ColumnDef, ColumnRole, SourceDef, SourceKind};
+
+use super::query;
+use crate::output::section::Section;
+
+/// Its columns; where EXTENDED was said its topic, the offsets and its queries, too.
+pub(super) fn sections(SourceDescription { source, extended }: &SourceDescription) -> Vec<Section> {
+    let columns = columns(source);
+    let Some((topic, queries)) = extended else {
+        let text = Some(format!("For the topic and its offsets: DESCRIBE {} EXTENDED;", source.name));
+        return vec![Section { text, ..columns }];
+    };
+    let declared = vec![columns, facts(source, topic), offsets(topic)];
+    declared.into_iter().chain(queries.iter().flat_map(of_query)).collect()
+}
+
+fn columns(source: &SourceDef) -> Section {
+    let row = |column: &ColumnDef| vec![column.name.clone(), format!("{}{}", column.ty, mark(column, source))];
+    let columns = Section::table(&["Field", "Type"], source.columns.iter().map(row));
+    columns.titled(format!("Name : {}", source.name))
+}
+
+fn mark(column: &ColumnDef, source: &SourceDef) -> String {
+    let window = source.window.map(|w| format!(" (Window type: {})", w.word())).unwrap_or_default();
+    match (&column.role, source.kind) {
+        (ColumnRole::Key, SourceKind::Table) => format!("  (primary key){window}"),
+        (ColumnRole::Key, SourceKind::Stream) => format!("  (key){window}"),
+        (ColumnRole::Headers, _) => "  (headers)".to_owned(),
+        (ColumnRole::Header(name), _) => format!("  (header('{name}'))"),
+        (ColumnRole::Value, _) => String::new(),
+    }
+}
+
+fn facts(source: &SourceDef, topic: &TopicDescription) -> Section {
+    let there = match topic.layout {
+        Some((partitions, replicas)) => format!("partitions: {partitions}, replication: {replicas}"),
+        None => "missing".to_owned(),
+    };
+    let time = source.event_time.as_ref().map_or("the record's timestamp".to_owned(), |time| time.column.clone());
+    let facts = vec![
+        ("Type", source.kind.word().to_uppercase()),
+        ("Timestamp field", time),
+        ("Key format", source.key.format.clone()),
+        ("Value format", source.value.format.clone()),
+        ("Kafka topic", format!("{} ({there})", source.topic)),
+        ("Statement", source.statement.clone()),
+    ];
+    Section::pairs(["Property", "Value"], facts)
+}
+
+fn offsets(topic: &TopicDescription) -> Section {
+    let row = |extent: &PartitionExtent| {
+        let PartitionExtent { partition, start, end } = *extent;
+        vec![partition.to_string(), start.to_string(), end.to_string(), (end - start).to_string()]
+    };
+    let columns = ["Partition", "Start Offset", "End Offset", "Offsets"];
+    Section::table(&columns, topic.partitions.iter().map(row)).titled("Offsets")
+}
+
+fn of_query(of: &SourceQuery) -> Vec<Section> {
+    let did = match &of.statistics {
+        Some(statistics) => query::statistics(statistics),
+        None => Section::pairs(["Counter", "Value"], vec![("Status", query::state(of.state))]),
+    };
+    let verb = if of.writes { "writes" } else { "reads" };
+    let did = did.titled(format!("Query {} {verb} it", of.id));
+    let failures = query::failures(&of.id, &of.failures);
+    std::iter::once(did).chain(failures).chain([query::lag(&of.lag)]).collect()
+}
