@@ -16,7 +16,7 @@ pub struct SinkOptions {
     /// is one: librdkafka cannot write 0, 1970-01-01T00:00:00.000Z.
     pub nearest_time: bool,
     /// Maximum size in bytes of the records sent as one batch; `None` for the transport's default. Needed where a
-    /// topic accepts less ([`RecordLimits`](super::RecordLimits)).
+    /// topic accepts less ([`RecordLimits`](headwater_formats::record::RecordLimits)).
     pub batch_bytes_max: Option<usize>,
     /// A topic that exists and will be written to, if one is known: opening the sink requests its metadata to connect.
     pub topic: Option<Arc<str>>,

@@ -14,13 +14,16 @@ use super::columns::{names_in, needs_value};
 use super::operator::Operator;
 use super::operators::{Column, Explode, Filter, Project};
 
-/// The operator of a node, and the columns of the rows that come out of it; `later` are the nodes after it.
+/// An operator, and the columns of the rows that come out of it.
+pub type Lowered = (Arc<dyn Operator>, SchemaRef);
+
+/// The operator of a node, none for a source or a sink. `later` are the nodes after it.
 pub fn lower(
     action: &Action,
     later: &[Node],
     compiler: &Compiler<'_>,
     input: &SourceDef,
-) -> Result<Option<(Arc<dyn Operator>, SchemaRef)>, Vec<Diagnostic>> {
+) -> Result<Option<Lowered>, Vec<Diagnostic>> {
     Ok(match action {
         Action::Source(_) | Action::Sink(_) => None,
         Action::Filter { predicate } => {

@@ -1,7 +1,7 @@
 //! Numbers as they were written, with the types that the dialect gives them.
 //!
 //! `5` is an INTEGER where it fits, else a BIGINT; `1.50` is DECIMAL(3, 2); `1e3` is a DOUBLE. In the tree a number is a
-//! CAST that says so, the only plain CAST there: those that were written are calls of a function by then. [`fold`] makes
+//! CAST that says so, the only plain CAST there: those that were written are calls of a function by then. `fold` makes
 //! literals of them when the expression has been planned.
 
 use datafusion::arrow::datatypes::DataType;

@@ -2,9 +2,9 @@
 //!
 //! DataFusion plans the tree of an expression; its types, its coercions and its three-valued comparisons are not the
 //! dialect's. So the text goes in with every number typed ([`literal`]) and every CAST and constructor as a call of a
-//! function of this room, operators become [`operator::Operation`]s on the way ([`planner`]), and [`lower()`] turns what
+//! function of this room, operators become `operator::Operation`s on the way (`planner`), and [`lower()`] turns what
 //! came out, from the leaves up, into DataFusion's own nodes with explicit casts, or into kernels of ours where the
-//! semantics differ. [`pass`] does that for every node of a plan and puts a [`guard`] where a row may fail.
+//! semantics differ. `pass` does that for every node of a plan and puts a `guard` where a row may fail.
 //!
 //! Semantics are ksqlDB's. This room knows no catalog and no statements.
 

@@ -1,6 +1,6 @@
 //! Aggregates: several rows become one value.
 //!
-//! One entry of [`FUNCTIONS`] each, a file each or one for a few that are alike, all of one shape ([`recipe`]): the types of
+//! One entry of [`FUNCTIONS`] each, a file each or one for a few that are alike, all of one shape (`recipe`): the types of
 //! the intermediate state, and an accumulator to which batches of rows are added, with which states merge, and from which,
 //! where the recipe says so, rows are taken back. `call` makes each of them an aggregate of DataFusion; those without a
 //! recipe are DataFusion's own.

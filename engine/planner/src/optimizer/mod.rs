@@ -98,7 +98,7 @@ fn off(settings: &Settings) -> Vec<&str> {
     settings.get(OFF).split(',').map(str::trim).filter(|name| !name.is_empty()).collect()
 }
 
-/// Refuses names in [`OFF`] that are of no rule, or of one that cannot be left out.
+/// Refuses names in `query.optimizer.off` that are of no rule, or of one that cannot be left out.
 pub fn check(settings: &Settings, of_tables: &[PhysicalRule]) -> Result<(), Vec<Diagnostic>> {
     let off = off(settings);
     if off.is_empty() {
