@@ -1,5 +1,5 @@
 //! Rows a second through the decoders (and the JSON encoder), beside arrow-json and serde_json on the same data in the
-//! same run: `cargo bench -p headwater-connectors --bench decode [-- ROWS RUNS]`.
+//! same run: `cargo bench -p headwater-formats --bench decode [-- ROWS RUNS]`.
 //!
 //! The data are Nexmark bids of about 216 bytes. Every contender makes the same Arrow columns of
 //! the same payloads in batches of 8,192, on one thread; the runs take turns, so that a slow

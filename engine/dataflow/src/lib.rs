@@ -17,6 +17,8 @@ mod operators;
 mod output;
 mod size;
 mod task;
+#[cfg(test)]
+mod task_tests;
 
 pub use chunk::Chunk;
 pub use compiled::Compiled;

@@ -66,9 +66,9 @@ pub enum Command {
 
 /// One partition of a running query.
 pub struct Task {
-    compiled: Compiled,
+    pub(super) compiled: Compiled,
     /// Each with where its rows go.
-    operators: Vec<(Box<dyn Operator>, Vec<Target>)>,
+    pub(super) operators: Vec<(Box<dyn Operator>, Vec<Target>)>,
     origin: TopicPartition,
     decoder: RecordDecoder,
     output: Option<Output>,
@@ -84,7 +84,7 @@ pub struct Task {
     /// The barrier that goes through the operators.
     barrier: Option<Passing>,
     /// For each operator the bytes of a row that came out of it lately; none before the first.
-    growth: Vec<Option<usize>>,
+    pub(super) growth: Vec<Option<usize>>,
 }
 
 /// Some rows and where they go on.

@@ -1,4 +1,4 @@
-//! Fuzzes the parser from a seed: `cargo run --release -p headwater-engine --example fuzz_parser -- SEED COUNT`.
+//! Fuzzes the parser from a seed: `cargo run --release -p headwater-language --example fuzz_parser -- SEED COUNT`.
 //!
 //! A panic ends it with the input that caused it; the same seed finds it again.
 

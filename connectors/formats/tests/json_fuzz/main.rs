@@ -10,7 +10,7 @@
 //! The usual run is short. For a long one:
 //!
 //! ```text
-//! FUZZ_SEED=1 FUZZ_COUNT=5000000 cargo test --release -p headwater-connectors --test json_fuzz -- --ignored
+//! FUZZ_SEED=1 FUZZ_COUNT=5000000 cargo test --release -p headwater-formats --test json_fuzz -- --ignored
 //! ```
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on stops where it is")]

@@ -1,0 +1,159 @@
+//! Tasks, driven by hand. Goal: what comes out at a barrier, and when. Method: a query is planned from its text, and its task is given
+//! records one call at a time.
+
+use arrow::array::AsArray;
+use arrow::datatypes::Int32Type;
+use arrow::error::ArrowError;
+use headwater_expression::session;
+use headwater_formats::record::{RawBatch, RecordLimits, TopicPartition};
+use headwater_language::catalog::{Catalog, CatalogChange};
+use headwater_language::config::Settings;
+use headwater_language::sql::{ast::StatementKind, parse};
+use headwater_language::topology::Topology;
+use headwater_planner::continuous;
+use headwater_planner::define::{FormatDefaults, define};
+
+use super::chunk::Chunk;
+use super::compiled::{Compiled, Target};
+use super::operator::{Context, Emitted, Operator, Port};
+use super::output::Placement;
+use super::task::{Command, Epoch, Event, Task, TaskPosition};
+
+const STREAM: &str = "CREATE STREAM s (a INT) WITH (KAFKA_TOPIC = 's', PARTITIONS = 1, VALUE_FORMAT = 'JSON');";
+const NOW_MS: i64 = 1_700_000_000_000;
+
+fn statement(text: &str) -> StatementKind {
+    let mut parsed = parse(text);
+    assert!(parsed.errors.is_empty(), "{:?}", parsed.errors);
+    parsed.statements.remove(0).kind
+}
+
+/// The topology of a push query over the stream `s`.
+fn topology(query: &str) -> Topology {
+    let settings = Settings::default();
+    let StatementKind::CreateSource(create) = statement(STREAM) else { panic!("a stream is declared") };
+    let defined = define(&create, STREAM, &Catalog::default(), &FormatDefaults::from(&settings)).expect("a stream");
+    let change = CatalogChange::DefineSource { source: Box::new(defined.source), replace: false };
+    let catalog = Catalog::default().apply(&change).expect("nothing has the name");
+    let StatementKind::Query(query) = statement(query) else { panic!("a query is asked") };
+    continuous::push(&query, &catalog, &settings).expect("it can be continuous").topology
+}
+
+fn task(query: &str) -> Task {
+    let compiled = Compiled::new(&topology(query), &session(&Settings::default())).expect("it compiles");
+    let placement = Placement { partitions: 1, limits: RecordLimits::default() };
+    compiled.task(TopicPartition::new("s", 0), placement).expect("formats exist")
+}
+
+/// Records at offsets from 0, with these values of `a`.
+fn records(values: &[i32]) -> RawBatch {
+    let json: Vec<String> = values.iter().map(|a| format!(r#"{{"A":{a}}}"#)).collect();
+    RawBatch {
+        origin: TopicPartition::new("s", 0),
+        offsets: (0..values.len() as i64).collect::<Vec<_>>().into(),
+        timestamps_ms: vec![NOW_MS; values.len()].into(),
+        keys: None,
+        values: Some(json.iter().map(|value| Some(value.as_bytes())).collect()),
+        value_nulls: None,
+        headers: None,
+        payload_bytes: 0,
+    }
+}
+
+/// The rows that a task shows, and the epochs that it reaches.
+fn drain(task: &mut Task) -> (Vec<i32>, Vec<Epoch>) {
+    let (mut shown, mut reached) = (Vec::new(), Vec::new());
+    while let Some(command) = task.poll_command() {
+        match command {
+            Command::Show(rows) => shown.extend(rows.column(0).as_primitive::<Int32Type>().values()),
+            Command::Reached(epoch) => reached.push(epoch),
+            other => panic!("{other:?} came out"),
+        }
+    }
+    (shown, reached)
+}
+
+/// Keeps every row until the barrier.
+#[derive(Clone, Debug, Default)]
+struct Keeping(Option<Chunk>);
+
+impl Operator for Keeping {
+    fn push(&mut self, _: Port, chunk: Chunk, _: &mut Context<'_>) -> Result<Emitted, ArrowError> {
+        self.0 = Some(match self.0.take() {
+            None => chunk,
+            Some(kept) => Chunk {
+                rows: arrow::compute::concat_batches(&kept.rows.schema(), [&kept.rows, &chunk.rows])?,
+                times_ms: kept.times_ms.iter().chain(&chunk.times_ms).collect(),
+                offsets: kept.offsets.iter().chain(&chunk.offsets).collect(),
+                ..kept
+            },
+        });
+        Ok(Emitted::Nothing)
+    }
+
+    fn barrier(&mut self, _: &mut Context<'_>) -> Result<Emitted, ArrowError> {
+        Ok(self.0.take().map_or(Emitted::Nothing, Emitted::Rows))
+    }
+
+    fn grows(&self) -> bool {
+        false
+    }
+
+    fn fresh(&self) -> Box<dyn Operator> {
+        Box::<Self>::default()
+    }
+}
+
+#[test]
+fn rows_go_through_the_operators_of_a_query() {
+    let mut task = task("SELECT a * 10 AS b FROM s WHERE a > 1 EMIT CHANGES;");
+    task.handle(&Event::Records(&records(&[1, 2, 3]))).expect("records");
+    while task.advance(NOW_MS).expect("it goes on") && task.position() != TaskPosition::Done {}
+    assert_eq!(drain(&mut task), (vec![20, 30], vec![]));
+}
+
+#[test]
+fn what_is_kept_comes_out_at_the_barrier_and_before_it_is_reached() {
+    let mut task = task("SELECT a FROM s EMIT CHANGES;");
+    task.put_before(Box::<Keeping>::default());
+    task.handle(&Event::Records(&records(&[1, 2]))).expect("records");
+    while task.position() != TaskPosition::Done {
+        task.advance(NOW_MS).expect("it goes on");
+    }
+    assert_eq!(drain(&mut task), (vec![], vec![]));
+    task.handle(&Event::Barrier(Epoch(1))).expect("a barrier");
+    while task.passes_barrier() {
+        task.advance(NOW_MS).expect("it goes on");
+    }
+    assert_eq!(drain(&mut task), (vec![1, 2], vec![Epoch(1)]));
+}
+
+#[test]
+fn a_barrier_goes_ahead_of_records_that_are_left() {
+    let mut task = task("SELECT a FROM s EMIT CHANGES;");
+    task.put_before(Box::<Keeping>::default());
+    task.handle(&Event::Records(&records(&[1, 2]))).expect("records");
+    task.handle(&Event::Barrier(Epoch(1))).expect("a barrier");
+    while task.passes_barrier() {
+        task.advance(NOW_MS).expect("it goes on");
+    }
+    assert_eq!(drain(&mut task), (vec![], vec![Epoch(1)]));
+    assert_eq!(task.position(), TaskPosition::Before(0));
+    while task.position() != TaskPosition::Done {
+        task.advance(NOW_MS).expect("it goes on");
+    }
+    task.handle(&Event::Barrier(Epoch(2))).expect("a barrier");
+    while task.passes_barrier() {
+        task.advance(NOW_MS).expect("it goes on");
+    }
+    assert_eq!(drain(&mut task), (vec![1, 2], vec![Epoch(2)]));
+}
+
+impl Task {
+    /// Puts an operator between the input and what was first.
+    fn put_before(&mut self, operator: Box<dyn Operator>) {
+        let entry = std::mem::replace(&mut self.compiled.entry, vec![Target::Operator(self.operators.len(), Port(0))]);
+        self.operators.push((operator, entry));
+        self.growth.push(None);
+    }
+}
