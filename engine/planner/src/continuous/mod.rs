@@ -26,7 +26,6 @@ use headwater_language::topology::{Step, Topology};
 
 pub use names::Scope;
 pub use sink::{Persistent, THROWS_ON_INVALID_TIME, create_as, insert_select};
-pub use stateful::{TABLE_FUNCTIONS, is_aggregate_name};
 
 /// A push query.
 #[derive(Clone, Debug, PartialEq)]

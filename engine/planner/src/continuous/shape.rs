@@ -14,15 +14,14 @@ use sqlparser::ast::{
 
 use super::names::{Scope, ident, span_of};
 use super::result::Use;
-use super::stateful::{self, TABLE_FUNCTIONS};
+use crate::callee::{Callee, Caller};
 use crate::define::real_first;
 use crate::{naming, patterns, star};
-use headwater_expression::{defined, is_defined};
 use headwater_formats::decode::{WINDOWEND, WINDOWSTART};
 use headwater_language::catalog::Catalog;
 use headwater_language::definition::{SourceDef, SourceKind};
 use headwater_language::diagnostic::{Diagnostic, NOT_SUPPORTED, STREAMING, Span, format_refusal};
-use headwater_language::sql::expr_forms::{is_constructor, is_subquery};
+use headwater_language::sql::expr_forms::is_subquery;
 use headwater_language::sql::{ast, each_own_expr, place, walk, walk_mut};
 
 /// A query that can be continuous.
@@ -85,7 +84,7 @@ pub fn read(
         select.projection.retain(|item| !is_bound(item));
     }
     if let Some((source, _)) = &source {
-        check_source(source, select, query, purpose, &mut errors);
+        check_source(source, select, query, state, purpose, &mut errors);
     }
     let (Some((source, alias)), true) = (source, errors.is_empty()) else {
         return Err(real_first(errors.into_iter().chain(names).collect()));
@@ -124,6 +123,7 @@ fn check_source(
     source: &SourceDef,
     select: &Select,
     query: &ast::Query,
+    state: &SessionState,
     purpose: Use<'_>,
     errors: &mut Vec<Diagnostic>,
 ) {
@@ -148,7 +148,7 @@ fn check_source(
     each_own_expr(&select.projection, &mut |expr: &Expr| {
         let Expr::Function(function) = expr else { return };
         let name = function.name.to_string().to_uppercase();
-        if TABLE_FUNCTIONS.contains(&name.as_str()) {
+        if Callee::of(&name, state).is_some_and(Callee::makes_rows) {
             let message = format!("table function {name} is for streams, \"{}\" is a table", source.name);
             errors.push(Diagnostic::new(STREAMING, message).at(span_of(expr, query.span)));
         }
@@ -333,18 +333,22 @@ impl Checker<'_> {
         let name = call.name.to_string();
         if call.over.is_some() {
             self.errors.push(not_yet("a window function in a continuous query", span));
-        } else if stateful::is_aggregate_name(&name, self.state) {
-            self.errors.push(not_yet(&format!("the aggregate {} in a continuous query", name.to_uppercase()), span));
-        } else if !self.in_select && TABLE_FUNCTIONS.contains(&name.to_uppercase().as_str()) {
-            let message = format!("table function {} can only be in SELECT", name.to_uppercase());
-            self.errors.push(Diagnostic::new(STREAMING, message).at(span));
-        } else if headwater_functions::find(&name).is_none() && !is_constructor(&name) && !is_defined(&name, self.state)
-        {
-            let place = call.name.0.first().and_then(|part| part.as_ident()).and_then(|name| place(name.span));
-            let defined = defined(self.state);
-            let names =
-                headwater_functions::all().map(|function| function.name).chain(defined.iter().map(String::as_str));
-            self.errors.push(headwater_functions::unknown(&name, names).at(place.unwrap_or(span)));
+            return;
+        }
+        match Callee::of(&name, self.state) {
+            Some(Callee::Aggregate) => {
+                self.errors
+                    .push(not_yet(&format!("the aggregate {} in a continuous query", name.to_uppercase()), span));
+            }
+            Some(callee) if !self.in_select && callee.makes_rows() => {
+                let message = format!("table function {} can only be in SELECT", name.to_uppercase());
+                self.errors.push(Diagnostic::new(STREAMING, message).at(span));
+            }
+            Some(callee) if callee.is_continuous() => {}
+            _ => {
+                let place = call.name.0.first().and_then(|part| part.as_ident()).and_then(|name| place(name.span));
+                self.errors.push(Caller::Continuous(self.state).unknown(&name).at(place.unwrap_or(span)));
+            }
         }
     }
 }

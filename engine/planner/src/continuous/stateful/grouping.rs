@@ -2,7 +2,8 @@
 
 use sqlparser::ast::{Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Value};
 
-use super::{Stateful, TABLE_FUNCTIONS, called};
+use super::{Stateful, called};
+use crate::callee::Callee;
 use crate::continuous::names::span_of;
 use crate::continuous::result::Use;
 use crate::sides::contains_map;
@@ -133,7 +134,8 @@ impl Stateful<'_> {
     fn no_table_functions(&self, errors: &mut Vec<Diagnostic>) {
         for item in &self.items {
             each_own_expr(&item.expr, &mut |expr: &Expr| {
-                let Some(name) = called(expr).filter(|name| TABLE_FUNCTIONS.contains(&name.as_str())) else { return };
+                let makes_rows = |name: &String| Callee::of(name, self.state).is_some_and(Callee::makes_rows);
+                let Some(name) = called(expr).filter(makes_rows) else { return };
                 let message = format!("table function {name} cannot be used together with aggregates or GROUP BY");
                 errors.push(Diagnostic::new(STREAMING, message).at(span_of(expr, self.span())));
             });

@@ -15,19 +15,16 @@ use sqlparser::ast::{Expr, GroupByExpr, Select, SelectItem, SetExpr};
 use super::names::{Scope, span_of};
 use super::result::Use;
 use super::shape::Item;
+use crate::callee::{Callee, Caller, is_aggregate as is_aggregate_name};
 use crate::{naming, star};
 use headwater_expression::Compiler;
 use headwater_expression::errors::diagnose;
-use headwater_expression::{defined, is_defined};
 use headwater_language::catalog::Catalog;
 use headwater_language::definition::SourceKind;
 use headwater_language::diagnostic::{Diagnostic, STREAMING, Span};
 use headwater_language::sql::{ast, each_own_expr};
 use headwater_language::topology::ResultColumn;
 use headwater_language::types::SqlType;
-
-/// Functions that give several rows.
-pub const TABLE_FUNCTIONS: &[&str] = &["CUBE_EXPLODE", "EXPLODE", "UNNEST"];
 
 /// A query that holds state, as its rules see it.
 struct Stateful<'a> {
@@ -124,12 +121,6 @@ fn is_aggregate(expr: &Expr, state: &SessionState) -> bool {
     called(expr).is_some_and(|name| is_aggregate_name(&name, state))
 }
 
-/// Whether this is the name of an aggregate, if not of one that is built.
-pub fn is_aggregate_name(name: &str, state: &SessionState) -> bool {
-    headwater_functions::aggregate::find(name).is_some()
-        || state.aggregate_functions().contains_key(&name.to_lowercase())
-}
-
 impl Stateful<'_> {
     fn check(&self) -> Outcome {
         let mut errors = Vec::new();
@@ -182,23 +173,14 @@ impl Stateful<'_> {
         for expr in all.chain(having) {
             each_own_expr(expr, &mut |expr: &Expr| {
                 if let Some(name) = called(expr).filter(|name| !self.is_function(name)) {
-                    let defined = defined(self.state);
-                    let names = headwater_functions::all().map(|function| function.name);
-                    let names =
-                        names.chain(headwater_functions::aggregate::FUNCTIONS.iter().map(|function| function.name));
-                    let names = names.chain(defined.iter().map(String::as_str));
-                    errors.push(headwater_functions::unknown(&name, names).at(span_of(expr, self.query.span)));
+                    errors.push(Caller::Continuous(self.state).unknown(&name).at(span_of(expr, self.query.span)));
                 }
             });
         }
     }
 
     fn is_function(&self, name: &str) -> bool {
-        let built_in = ["MAP", "STRUCT"].contains(&name) || TABLE_FUNCTIONS.contains(&name);
-        built_in
-            || is_aggregate_name(name, self.state)
-            || headwater_functions::find(name).is_some()
-            || is_defined(name, self.state)
+        Callee::of(name, self.state).is_some_and(Callee::is_continuous)
     }
 
     fn has_aggregates(&self) -> bool {
