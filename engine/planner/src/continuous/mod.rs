@@ -1,17 +1,17 @@
 //! Continuous queries: from `SELECT … EMIT CHANGES`, `CREATE STREAM … AS` and `INSERT INTO … SELECT`
 //! to a topology.
 //!
-//! What can be continuous is settled in `shape`, names in `names`, the columns and the key of the result in `result`,
-//! and what is written, and where, in `sink`. Queries that hold state are checked in `stateful` and refused. Semantics:
+//! What can be continuous is settled in `shape`, names in `scope`, the columns and the key of the result in `lowering`,
+//! and what is written, and where, in `sink`. Queries that hold state are checked in `rules` and refused. Semantics:
 //! ksqlDB's queries.
 
 mod circles;
-mod explode;
-mod names;
-mod result;
+
+mod lowering;
+mod rules;
+mod scope;
 mod shape;
 mod sink;
-mod stateful;
 
 use datafusion::execution::session_state::SessionState;
 
@@ -24,7 +24,7 @@ use headwater_language::diagnostic::Diagnostic;
 use headwater_language::sql::ast;
 use headwater_language::topology::{Step, Topology};
 
-pub use names::Scope;
+pub use scope::Scope;
 pub use sink::{Persistent, THROWS_ON_INVALID_TIME, create_as, insert_select};
 
 /// A push query.
@@ -60,19 +60,19 @@ pub fn state_of(topology: &Topology, settings: &Settings) -> Result<SessionState
 /// Plans a push query. Gives every mistake that could be found at once.
 pub fn push(query: &ast::Query, catalog: &Catalog, settings: &Settings) -> Result<Push, Vec<Diagnostic>> {
     let state = state_for(query, catalog, settings)?;
-    if stateful::is_stateful(query, &state) {
-        let found = stateful::check(query, catalog, &state, result::Use::Show, &[]).errors;
+    if rules::is_stateful(query, &state) {
+        let found = rules::check(query, catalog, &state, lowering::Use::Show, &[]).errors;
         return Err(if found.is_empty() { shape::not_built(query, &state) } else { found });
     }
-    let shape = shape::read(query, catalog, &state, result::Use::Show)?;
-    let result = result::plan(&shape, &state, result::Use::Show)?;
+    let shape = shape::read(query, catalog, &state, lowering::Use::Show)?;
+    let result = lowering::plan(&shape, &state, lowering::Use::Show)?;
     if !shape.later.is_empty() {
         return Err(shape.later);
     }
     Ok(Push { limit: shape.limit, topology: topology(query, catalog, &shape, result) })
 }
 
-fn topology(query: &ast::Query, catalog: &Catalog, shape: &shape::Shape, result: result::Planned) -> Topology {
+fn topology(query: &ast::Query, catalog: &Catalog, shape: &shape::Shape, result: lowering::Planned) -> Topology {
     let filter = result.predicate.map(|predicate| Step::Filter { predicate });
     let explode = (!result.exploded.is_empty()).then_some(Step::Explode { columns: result.exploded });
     let steps: Vec<Step> = filter.into_iter().chain(explode).chain([Step::Project(result.projection)]).collect();
@@ -84,8 +84,8 @@ fn topology(query: &ast::Query, catalog: &Catalog, shape: &shape::Shape, result:
 /// The sources that a query joins, each with its topic: their partitions must be as many. None where that need not be.
 pub fn joined_topics(query: &ast::Query, catalog: &Catalog, settings: &Settings) -> Vec<(String, String)> {
     let Ok(state) = state_for(query, catalog, settings) else { return Vec::new() };
-    match stateful::is_stateful(query, &state) {
-        true => stateful::check(query, catalog, &state, result::Use::Show, &[]).together,
+    match rules::is_stateful(query, &state) {
+        true => rules::check(query, catalog, &state, lowering::Use::Show, &[]).together,
         false => Vec::new(),
     }
 }

@@ -12,8 +12,8 @@ use sqlparser::ast::{
     Visitor, VisitorMut,
 };
 
-use super::names::{Scope, ident, span_of};
-use super::result::Use;
+use super::lowering::Use;
+use super::scope::{Scope, ident, span_of};
 use crate::callee::{Callee, Caller};
 use crate::define::real_first;
 use crate::{naming, patterns, star};

@@ -3,9 +3,9 @@
 //! The result of `CREATE STREAM … AS` is lowered to the declaration that a user would have written
 //! for it, so that names, formats and topic are checked in one place.
 
-use super::result::{self, Planned, Use};
+use super::lowering::{self, Planned, Use};
 use super::shape::{self, Shape};
-use super::{circles, state_for, stateful, topology};
+use super::{circles, rules, state_for, topology};
 use datafusion::execution::session_state::SessionState;
 
 use crate::define::{Definition, FormatDefaults, define_made, owned, real_first, source_kind};
@@ -77,8 +77,8 @@ pub fn create_as(
     let mut errors = Vec::new();
     let (properties, sink_properties) = QueryProperties::take(&create.properties, &mut errors);
     let (name, state) = (create.name.value.as_str(), state_for(&create.query, catalog, settings)?);
-    if stateful::is_stateful(&create.query, &state) {
-        let found = stateful::check(&create.query, catalog, &state, Use::Write(name), &sink_properties);
+    if rules::is_stateful(&create.query, &state) {
+        let found = rules::check(&create.query, catalog, &state, Use::Write(name), &sink_properties);
         errors.extend(found.errors);
         found.kind.iter().for_each(|kind| check_kind(create, *kind, &mut errors));
         return Err(if errors.is_empty() { shape::not_built(&create.query, &state) } else { errors });
@@ -122,9 +122,9 @@ pub fn insert_select(
     }
     let target = target(insert, catalog, &mut errors);
     let state = state_for(&insert.query, catalog, settings)?;
-    if stateful::is_stateful(&insert.query, &state) {
+    if rules::is_stateful(&insert.query, &state) {
         let purpose = Use::Write(&insert.target.value);
-        let found = stateful::check(&insert.query, catalog, &state, purpose, &[]);
+        let found = rules::check(&insert.query, catalog, &state, purpose, &[]);
         errors.extend(found.errors);
         if let (Some(mut columns), Some(target)) = (found.columns, &target) {
             fit(&mut columns, target, insert.target.span, &mut errors);
@@ -209,7 +209,7 @@ fn written(
 ) -> Result<(Shape, Planned), Vec<Diagnostic>> {
     let shape = shape::read(query, catalog, state, Use::Write(sink))?;
     no_limit(&shape)?;
-    let planned = result::plan(&shape, state, Use::Write(sink))?;
+    let planned = lowering::plan(&shape, state, Use::Write(sink))?;
     Ok((shape, planned))
 }
 

@@ -10,9 +10,10 @@ use arrow::datatypes::DataType;
 use datafusion::execution::session_state::SessionState;
 use sqlparser::ast::{Expr, Spanned as _, Value, ValueWithSpan};
 
-use super::explode;
-use super::names::ident;
-use super::shape::{Item, Shape};
+mod explode;
+
+use crate::continuous::scope::ident;
+use crate::continuous::shape::{Item, Shape};
 
 use crate::define::ROWHEADERS;
 use crate::naming::FreeNames;

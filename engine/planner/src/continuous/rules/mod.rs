@@ -12,8 +12,8 @@ mod windows;
 use datafusion::execution::session_state::SessionState;
 use sqlparser::ast::{Expr, GroupByExpr, Select, SelectItem, SetExpr};
 
-use super::names::{Scope, span_of};
-use super::result::Use;
+use super::lowering::Use;
+use super::scope::{Scope, span_of};
 use super::shape::Item;
 use crate::callee::{Callee, Caller, is_aggregate as is_aggregate_name};
 use crate::{naming, star};

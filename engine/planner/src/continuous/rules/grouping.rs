@@ -4,8 +4,8 @@ use sqlparser::ast::{Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Valu
 
 use super::{Stateful, called};
 use crate::callee::Callee;
-use crate::continuous::names::span_of;
-use crate::continuous::result::Use;
+use crate::continuous::lowering::Use;
+use crate::continuous::scope::span_of;
 use crate::sides::contains_map;
 use headwater_functions::aggregate;
 use headwater_language::diagnostic::{Diagnostic, PLAN, PROJECTION_KEY, STREAMING};

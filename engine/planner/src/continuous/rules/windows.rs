@@ -4,7 +4,7 @@ use headwater_formats::decode::{WINDOWEND, WINDOWSTART};
 use sqlparser::ast::Expr;
 
 use super::Stateful;
-use crate::continuous::names::span_of;
+use crate::continuous::scope::span_of;
 use headwater_language::diagnostic::{Diagnostic, STREAMING};
 use headwater_language::sql::{ast, each_own_expr};
 

@@ -7,7 +7,7 @@ use headwater_formats::format::FormatKind;
 use sqlparser::ast::{BinaryOperator, Expr, Join, JoinConstraint, JoinOperator, Spanned as _};
 
 use super::Stateful;
-use crate::continuous::names::{ColumnRef, span_of};
+use crate::continuous::scope::{ColumnRef, span_of};
 use crate::sides::contains_map;
 use headwater_language::definition::{ColumnRole, WindowDef};
 use headwater_language::diagnostic::{Diagnostic, STREAMING, Span};

@@ -2,8 +2,8 @@
 
 use super::Stateful;
 use super::joins::{Kind, Step};
-use crate::continuous::names::ColumnRef;
-use crate::continuous::result::Use;
+use crate::continuous::lowering::Use;
+use crate::continuous::scope::ColumnRef;
 use headwater_language::diagnostic::{Diagnostic, PROJECTION_KEY};
 use headwater_language::types::SqlType;
 
