@@ -1,20 +1,22 @@
 //! Continuous queries: from `SELECT … EMIT CHANGES`, `CREATE STREAM … AS` and `INSERT INTO … SELECT`
 //! to a topology.
 //!
-//! What can be continuous is settled in `shape`, names in `scope`, the columns and the key of the result in `lowering`,
-//! and what is written, and where, in `sink`. Queries that hold state are checked in `rules` and refused. Semantics:
-//! ksqlDB's queries.
+//! One planner for all of them: [`Streaming`] is the query as it was read, `rules` says what is wrong with it and what is
+//! not built yet, `lowering` makes its steps, and `sink` what is written, and where. Semantics: ksqlDB's queries.
 
 mod circles;
-
+mod declaration;
+mod joins;
+mod key;
 mod lowering;
+mod query;
 mod rules;
 mod scope;
-mod shape;
 mod sink;
 
 use datafusion::execution::session_state::SessionState;
 
+use super::define::real_first;
 use super::function;
 use headwater_expression::{register, session};
 use headwater_language::catalog::Catalog;
@@ -23,6 +25,9 @@ use headwater_language::definition::FunctionDef;
 use headwater_language::diagnostic::Diagnostic;
 use headwater_language::sql::ast;
 use headwater_language::topology::{Step, Topology};
+use lowering::Lowered;
+use query::{Purpose, Streaming};
+use rules::not_built;
 
 pub use scope::Scope;
 pub use sink::{Persistent, THROWS_ON_INVALID_TIME, create_as, insert_select};
@@ -60,19 +65,35 @@ pub fn state_of(topology: &Topology, settings: &Settings) -> Result<SessionState
 /// Plans a push query. Gives every mistake that could be found at once.
 pub fn push(query: &ast::Query, catalog: &Catalog, settings: &Settings) -> Result<Push, Vec<Diagnostic>> {
     let state = state_for(query, catalog, settings)?;
-    if rules::is_stateful(query, &state) {
-        let found = rules::check(query, catalog, &state, lowering::Use::Show, &[]).errors;
-        return Err(if found.is_empty() { shape::not_built(query, &state) } else { found });
-    }
-    let shape = shape::read(query, catalog, &state, lowering::Use::Show)?;
-    let result = lowering::plan(&shape, &state, lowering::Use::Show)?;
-    if !shape.later.is_empty() {
-        return Err(shape.later);
-    }
-    Ok(Push { limit: shape.limit, topology: topology(query, catalog, &shape, result) })
+    let query = Streaming::read(query, catalog, &state, Purpose::Show)?;
+    let lowered = plan(&query)?;
+    passed(not_built::check(&query))?;
+    passed(not_built::source(&query))?;
+    Ok(Push { limit: query.limit().ok().flatten(), topology: topology(query.query, catalog, query.first(), lowered) })
 }
 
-fn topology(query: &ast::Query, catalog: &Catalog, shape: &shape::Shape, result: lowering::Planned) -> Topology {
+/// The steps of a query. Gives everything that is wrong with it or, where nothing is, why it has no steps yet. One that has
+/// steps may still be [`not_built`].
+fn plan(query: &Streaming<'_>) -> Result<Lowered, Vec<Diagnostic>> {
+    let found = rules::check(query);
+    if !query.errors.is_empty() || !found.iter().all(rules::is_about_a_name) {
+        return Err(real_first(found));
+    }
+    if not_built::can_be_lowered(query) {
+        let lowered = lowering::lower(query, &found)?;
+        return passed(rules::check_last(query)).map(|()| lowered);
+    }
+    passed(found)?;
+    passed(rules::check_last(query))?;
+    Err(real_first(not_built::check(query)))
+}
+
+/// Fails where anything was found.
+fn passed(found: Vec<Diagnostic>) -> Result<(), Vec<Diagnostic>> {
+    if found.is_empty() { Ok(()) } else { Err(found) }
+}
+
+fn topology(query: &ast::Query, catalog: &Catalog, shape: &scope::Member, result: Lowered) -> Topology {
     let filter = result.predicate.map(|predicate| Step::Filter { predicate });
     let explode = (!result.exploded.is_empty()).then_some(Step::Explode { columns: result.exploded });
     let steps: Vec<Step> = filter.into_iter().chain(explode).chain([Step::Project(result.projection)]).collect();
@@ -84,8 +105,9 @@ fn topology(query: &ast::Query, catalog: &Catalog, shape: &shape::Shape, result:
 /// The sources that a query joins, each with its topic: their partitions must be as many. None where that need not be.
 pub fn joined_topics(query: &ast::Query, catalog: &Catalog, settings: &Settings) -> Vec<(String, String)> {
     let Ok(state) = state_for(query, catalog, settings) else { return Vec::new() };
-    match rules::is_stateful(query, &state) {
-        true => rules::check(query, catalog, &state, lowering::Use::Show, &[]).together,
-        false => Vec::new(),
+    let Ok(query) = Streaming::read(query, catalog, &state, Purpose::Show) else { return Vec::new() };
+    if !query.is_joined() || joins::read(&query).iter().any(|join| join.is_foreign) {
+        return Vec::new();
     }
+    query.scope.members.iter().map(|m| (m.source.name.clone(), m.source.topic.clone())).collect()
 }

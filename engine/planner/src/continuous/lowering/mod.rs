@@ -1,44 +1,28 @@
-//! Columns and key of a result.
+//! From a query that is right to the steps of a topology: filter, explode, project.
 //!
-//! The key is the source's, or what PARTITION BY says. A query that is written to a topic has each
-//! part of its key in SELECT once; one that is shown need not.
+//! Expressions are lowered over the columns of all sources; what aggregates and joins need besides are steps of their own.
+
+mod explode;
 
 use std::sync::Arc;
 
 use arrow::array::new_empty_array;
 use arrow::datatypes::DataType;
-use datafusion::execution::session_state::SessionState;
-use sqlparser::ast::{Expr, Spanned as _, Value, ValueWithSpan};
+use sqlparser::ast::{Expr, Spanned as _};
 
-mod explode;
-
-use crate::continuous::scope::ident;
-use crate::continuous::shape::{Item, Shape};
-
+use super::key::{Key, made_name};
+use super::query::{Item, Streaming, identifier};
 use crate::define::ROWHEADERS;
-use crate::naming::FreeNames;
 use headwater_expression::Compiler;
 use headwater_expression::errors::diagnose;
-use headwater_language::definition::ColumnRole;
-use headwater_language::diagnostic::{
-    AMBIGUOUS_COLUMN, DUPLICATE_COLUMN, Diagnostic, PLAN, PROJECTION_KEY, STREAMING, Span, UNKNOWN_COLUMN,
-};
+use headwater_language::diagnostic::{AMBIGUOUS_COLUMN, DUPLICATE_COLUMN, Diagnostic, PLAN, Span, UNKNOWN_COLUMN};
 use headwater_language::sql::{place, print};
 use headwater_language::topology::{Exploded, Projection, ResultColumn};
 use headwater_language::types::SqlType;
 
-/// What becomes of the rows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Use<'a> {
-    /// They are shown as they come.
-    Show,
-    /// They are written to the topic of this stream or table.
-    Write(&'a str),
-}
-
 /// The steps of a query as text.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Planned {
+pub struct Lowered {
     /// WHERE.
     pub predicate: Option<String>,
     /// What table functions add.
@@ -49,156 +33,104 @@ pub struct Planned {
     pub spans: Vec<Option<Span>>,
 }
 
-/// Plans the columns of a query. Gives everything that is wrong with them.
-pub fn plan(shape: &Shape, state: &SessionState, purpose: Use<'_>) -> Result<Planned, Vec<Diagnostic>> {
-    let compiler = Compiler::new(state, shape.source.row_schema()).map_err(|e| diagnose(&e, Some(shape.span)))?;
-    let mut errors = shape.names.clone();
-    let predicate = shape.filter.as_ref().and_then(|filter| predicate(filter, shape, &compiler, &mut errors));
-    let keys = keys(shape, &mut errors);
-    let mut items = with_keys(shape, &keys);
-    let told = errors.len();
-    let (exploded, schema) = explode::extract(&mut items, &compiler, shape.span, &mut errors);
-    let compiler = Compiler::new(state, schema).map_err(|e| diagnose(&e, Some(shape.span)))?;
-    if errors.len() > told {
+/// Lowers a query. `names` is what is wrong with its names: those expressions are compiled, too, so that everything that is
+/// wrong with them comes at once.
+pub fn lower(query: &Streaming<'_>, names: &[Diagnostic]) -> Result<Lowered, Vec<Diagnostic>> {
+    let in_query = |error| diagnose(&error, Some(query.span()));
+    let compiler = Compiler::new(query.state, query.scope.schema()).map_err(in_query)?;
+    let mut errors = names.to_vec();
+    let predicate = predicate(query, &compiler, &mut errors);
+    let key = Key::of(query);
+    let mut items = items(query, &key);
+    let before = errors.len();
+    let (exploded, schema) = explode::extract(&mut items, &compiler, query.span(), &mut errors);
+    if errors.len() > before {
         return Err(errors);
     }
-    let mut planner = Items { compiler, whole: shape.span, purpose, headers: None, errors };
-    let mut columns: Vec<(ResultColumn, Option<Span>)> =
-        items.iter().filter_map(|item| planner.column(item, &keys)).collect();
-    let (headers, mut errors) = (planner.headers, planner.errors);
-    if let Use::Write(sink) = purpose {
-        check_keys(&keys, &columns, shape, sink, &mut errors);
-        columns.sort_by_key(|(column, _)| key_rank(column, &keys));
+    let compiler = Compiler::new(query.state, schema).map_err(in_query)?;
+    let mut columns = Columns { query, compiler, key, found: Vec::new(), headers: None, errors };
+    items.iter().enumerate().for_each(|(at, item)| columns.add(at, item));
+    if !columns.errors.is_empty() {
+        return Err(once(columns.errors, names));
     }
-    if columns.is_empty() && errors.is_empty() {
-        errors.push(Diagnostic::new(STREAMING, "a continuous query selects at least one column").at(shape.span));
-    }
-    if !errors.is_empty() {
-        // Unknown names are told once, with their clause.
-        let told = |error: &Diagnostic| shape.names.is_empty() || shape.names.contains(error);
-        errors.retain(|error| told(error) || ![UNKNOWN_COLUMN, AMBIGUOUS_COLUMN].contains(&error.code));
-        // So are parameters of a lambda with one name.
-        errors.retain(|error| !error.message.starts_with("lambda parameters names must be unique"));
-        return Err(errors);
-    }
-    let (columns, spans) = columns.into_iter().unzip();
-    let projection = Projection { columns, headers, rekeyed: shape.partition_by.is_some() };
-    Ok(Planned { predicate, exploded, projection, spans })
+    let (projection, spans) = columns.projection();
+    Ok(Lowered { predicate, exploded, projection, spans })
 }
 
-/// A part of the key.
-struct Key {
-    /// Its expression as text, by which it is found in SELECT.
-    text: String,
-    expr: Expr,
-    /// It was said in PARTITION BY.
-    said: bool,
+/// Errors without those that the compiler finds in names which were reported with their clause.
+fn once(mut errors: Vec<Diagnostic>, names: &[Diagnostic]) -> Vec<Diagnostic> {
+    let is_new = |error: &Diagnostic| names.is_empty() || names.contains(error);
+    errors.retain(|error| is_new(error) || ![UNKNOWN_COLUMN, AMBIGUOUS_COLUMN].contains(&error.code));
+    // Parameters of a lambda with one name were, too.
+    errors.retain(|error| !error.message.starts_with("lambda parameters names must be unique"));
+    errors
 }
 
-fn keys(shape: &Shape, errors: &mut Vec<Diagnostic>) -> Vec<Key> {
-    let Some(said) = &shape.partition_by else {
-        let column = |c: &headwater_language::definition::ColumnDef| {
-            let expr = Expr::Identifier(ident(&c.name));
-            Key { text: print::expr(&expr), expr, said: false }
-        };
-        return shape.source.columns_of(&ColumnRole::Key).map(column).collect();
+/// The items of SELECT over the columns of the sources.
+fn items(query: &Streaming<'_>, key: &Key) -> Vec<Item> {
+    let name = made_name(&query.scope);
+    let lowered = |item: &Item| match &key.made {
+        // The key that a join makes has the values of the expression it joins on.
+        Some(made) if identifier(&item.expr) == Some(&name) => query.scope.lowered(made),
+        _ => query.scope.lowered(&item.expr),
     };
-    let is_null = |expr: &Expr| matches!(expr, Expr::Value(ValueWithSpan { value: Value::Null, .. }));
-    if said.iter().any(is_null) {
-        if said.len() > 1 {
-            let message = "NULL stands alone in PARTITION BY: it takes the key away";
-            errors.push(Diagnostic::new(STREAMING, message).at(said.span));
-        }
-        return Vec::new();
-    }
-    let mut keys: Vec<Key> = Vec::new();
-    for expr in &said.value {
-        let text = print::expr(expr);
-        if keys.iter().any(|key| key.text == text) {
-            let span = place(expr.span()).unwrap_or(said.span);
-            errors.push(Diagnostic::new(STREAMING, format!("\"{text}\" is twice in PARTITION BY")).at(span));
-            continue;
-        }
-        keys.push(Key { text, expr: expr.clone(), said: true });
-    }
-    keys
+    query.items.iter().map(|item| Item { expr: lowered(item), ..item.clone() }).collect()
 }
 
-/// The items of SELECT, and of the key those that `*` stands for. With `*` the columns of the former
-/// key come last.
-fn with_keys(shape: &Shape, keys: &[Key]) -> Vec<Item> {
-    let mut items = shape.items.clone();
-    if !shape.has_star || shape.partition_by.is_none() {
-        return items;
-    }
-    let former: Vec<&str> = shape.source.columns_of(&ColumnRole::Key).map(|c| c.name.as_str()).collect();
-    let is_former = |item: &Item| match &item.expr {
-        Expr::Identifier(name) => former.contains(&name.value.as_str()) && item.name == name.value,
-        _ => false,
-    };
-    items.sort_by_key(is_former);
-    let of_source = shape.source.columns.iter().map(|column| &column.name);
-    let mut names = FreeNames::beside(of_source.chain(items.iter().map(|item| &item.name)).cloned().collect());
-    for key in keys {
-        if !items.iter().any(|item| print::expr(&item.expr) == key.text) {
-            let name = match &key.expr {
-                Expr::Identifier(name) => name.value.clone(),
-                expr => names.name(expr),
-            };
-            items.push(Item { name, expr: key.expr.clone(), span: place(key.expr.span()) });
-        }
-    }
-    items
-}
-
-fn predicate(filter: &Expr, shape: &Shape, compiler: &Compiler<'_>, errors: &mut Vec<Diagnostic>) -> Option<String> {
-    let text = print::expr(filter);
-    let span = place(filter.span()).or(Some(shape.span));
-    match compiler.compile(filter, &text, span) {
-        Ok((_, SqlType::Boolean)) => Some(text),
+fn predicate(query: &Streaming<'_>, compiler: &Compiler<'_>, errors: &mut Vec<Diagnostic>) -> Option<String> {
+    let filter = query.scope.lowered(query.select.selection.as_ref()?);
+    let text = print::expr(&filter);
+    let span = place(filter.span()).or(Some(query.span()));
+    match compiler.compile(&filter, &text, span) {
+        Ok((_, SqlType::Boolean)) => return Some(text),
         Ok((_, ty)) => {
             let message = format!("WHERE takes a BOOLEAN, \"{text}\" is {ty}");
             errors.push(Diagnostic::new(PLAN, message).at_maybe(span));
-            None
         }
-        Err(found) => {
-            errors.extend(found);
-            None
-        }
+        Err(found) => errors.extend(found),
     }
+    None
+}
+
+/// A column of the result.
+struct Column {
+    result: ResultColumn,
+    /// Its place in the key.
+    rank: Option<usize>,
+    /// Where it was written.
+    span: Option<Span>,
 }
 
 /// Turns items into columns.
-struct Items<'a> {
+struct Columns<'a> {
+    query: &'a Streaming<'a>,
     compiler: Compiler<'a>,
-    whole: Span,
-    purpose: Use<'a>,
+    key: Key,
+    found: Vec<Column>,
     headers: Option<String>,
     errors: Vec<Diagnostic>,
 }
 
-impl Items<'_> {
-    fn column(&mut self, item: &Item, keys: &[Key]) -> Option<(ResultColumn, Option<Span>)> {
+impl Columns<'_> {
+    fn add(&mut self, at: usize, item: &Item) {
         let text = print::expr(&item.expr);
-        let span = item.span.or(Some(self.whole));
-        if item.name == ROWHEADERS && self.purpose != Use::Show {
-            self.headers(&item.expr, text, span);
-            return None;
+        let span = item.span.or(Some(self.query.span()));
+        if item.name == ROWHEADERS && self.query.purpose.sink().is_some() {
+            self.add_headers(&item.expr, text, span);
+            return;
         }
         match self.compiler.compile(&item.expr, &text, span) {
             Ok((_, ty)) => {
-                let key = keys.iter().any(|key| key.text == text);
-                Some((ResultColumn { name: item.name.clone(), expr: text, ty, key }, item.span))
+                let rank = self.key.rank(at);
+                let result = ResultColumn { name: item.name.clone(), expr: text, ty, key: rank.is_some() };
+                self.found.push(Column { result, rank, span: item.span });
             }
-            Err(found) => {
-                self.errors.extend(found);
-                None
-            }
+            Err(found) => self.errors.extend(found),
         }
     }
 
     /// `… AS ROWHEADERS` gives the headers of the record.
-    fn headers(&mut self, expr: &Expr, text: String, span: Option<Span>) {
+    fn add_headers(&mut self, expr: &Expr, text: String, span: Option<Span>) {
         if self.headers.is_some() {
             self.errors.push(Diagnostic::new(DUPLICATE_COLUMN, "ROWHEADERS is given twice").at_maybe(span));
         }
@@ -213,58 +145,14 @@ impl Items<'_> {
             Err(found) => self.errors.extend(found),
         }
     }
-}
 
-/// Each part of the key is in SELECT exactly once, and something besides.
-fn check_keys(
-    keys: &[Key],
-    columns: &[(ResultColumn, Option<Span>)],
-    shape: &Shape,
-    sink: &str,
-    errors: &mut Vec<Diagnostic>,
-) {
-    // An item that could not be planned may be the missing one.
-    if !errors.is_empty() {
-        return;
-    }
-    let all: Vec<&str> = keys.iter().map(|key| key.text.as_str()).collect();
-    for key in keys {
-        let found: Vec<_> = columns.iter().filter(|(column, _)| column.expr == key.text).collect();
-        let what = if key.said { "the expression of PARTITION BY" } else { "the key column" };
-        match found[..] {
-            [_] => {}
-            [] => {
-                let message = format!("{what} \"{}\" is missing in SELECT", key.text);
-                let whose = if key.said { "with PARTITION BY of what it reads from" } else { "as that of" };
-                let detail = format!(
-                    "\"{sink}\" has its key among its columns, under any name: {}, {whose} \"{}\".",
-                    all.join(", "),
-                    shape.source.name
-                );
-                let hint = format!("Say SELECT {}, …{}.", all.join(", "), other_key(key));
-                errors.push(Diagnostic::new(PROJECTION_KEY, message).at(shape.span).detail(detail).hint(hint));
-            }
-            [(first, _), (second, span), ..] => {
-                let message = format!(
-                    "{what} \"{}\" is more than once in SELECT, as \"{}\" and \"{}\"",
-                    key.text, first.name, second.name
-                );
-                let hint = format!("Copy it into the value with AS_VALUE({}).", key.text);
-                errors.push(Diagnostic::new(PROJECTION_KEY, message).at(span.unwrap_or(shape.span)).hint(hint));
-            }
+    /// The projection, with the columns of the key first where it is written, and the places of its columns.
+    fn projection(mut self) -> (Projection, Vec<Option<Span>>) {
+        if self.query.purpose.sink().is_some() {
+            self.found.sort_by_key(|column| column.rank.unwrap_or(usize::MAX));
         }
+        let (columns, spans) = self.found.into_iter().map(|column| (column.result, column.span)).unzip();
+        let rekeyed = self.query.query.partition_by.is_some();
+        (Projection { columns, headers: self.headers, rekeyed }, spans)
     }
-    if errors.is_empty() && columns.iter().all(|(column, _)| column.key) {
-        let message = format!("SELECT has nothing but the key of \"{sink}\": there is no value column");
-        errors.push(Diagnostic::new(STREAMING, message).at(shape.span));
-    }
-}
-
-fn other_key(key: &Key) -> &'static str {
-    if key.said { "" } else { ", or take another key with PARTITION BY" }
-}
-
-fn key_rank(column: &ResultColumn, keys: &[Key]) -> usize {
-    let rank = keys.iter().position(|key| key.text == column.expr).filter(|_| column.key);
-    rank.unwrap_or(keys.len())
 }

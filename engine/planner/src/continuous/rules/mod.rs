@@ -1,263 +1,113 @@
-//! Queries that hold state: joins, groups and windows. None of them runs continuously yet, but what is wrong with one is
-//! told all the same, so that a query that is only refused as not built is right.
+//! What a continuous query must be, one rule a function, in the order in which a user meets them.
 //!
-//! One rule a function; joins are in `joins`, their key in `join_key`, grouping in `grouping`, windows in `windows`.
-//! Semantics: ksqlDB's.
+//! Every rule is asked, so that all mistakes come at once; only what would follow from another mistake is left out. What is
+//! right and not built yet is in [`not_built`], which speaks only when nothing else is wrong.
+//! Semantics: ksqlDB's queries.
 
+pub mod clauses;
+mod formats;
+mod functions;
 mod grouping;
-mod join_key;
 mod joins;
+mod keys;
+mod names;
+pub mod not_built;
+mod tables;
 mod windows;
 
-use datafusion::execution::session_state::SessionState;
-use sqlparser::ast::{Expr, GroupByExpr, Select, SelectItem, SetExpr};
+use super::query::Streaming;
+use headwater_language::diagnostic::{
+    AMBIGUOUS_COLUMN, Diagnostic, NOT_SUPPORTED, RESERVED_NAME, Span, UNKNOWN_COLUMN,
+};
 
-use super::lowering::Use;
-use super::scope::{Scope, span_of};
-use super::shape::Item;
-use crate::callee::{Callee, Caller, is_aggregate as is_aggregate_name};
-use crate::{naming, star};
-use headwater_expression::Compiler;
-use headwater_expression::errors::diagnose;
-use headwater_language::catalog::Catalog;
-use headwater_language::definition::SourceKind;
-use headwater_language::diagnostic::{Diagnostic, STREAMING, Span};
-use headwater_language::sql::{ast, each_own_expr};
-use headwater_language::topology::ResultColumn;
-use headwater_language::types::SqlType;
+/// Adds what is wrong with a query.
+type Rule = fn(&Streaming<'_>, &mut Vec<Diagnostic>);
 
-/// A query that holds state, as its rules see it.
-struct Stateful<'a> {
-    query: &'a ast::Query,
-    scope: Scope,
-    /// SELECT with `*` spelt out and every column named.
-    select: Select,
-    items: Vec<Item>,
-    /// `*` was said by itself.
-    has_star: bool,
-    groups: Vec<Expr>,
-    purpose: Use<'a>,
-    /// Properties in WITH of what is made.
-    properties: &'a [ast::Property],
-    state: &'a SessionState,
+/// What must be known of a query for a rule to make sense.
+#[derive(Clone, Copy)]
+enum Needs {
+    /// Its text.
+    Text,
+    /// The sources in FROM.
+    Sources,
+    /// The sources, and what `*` stands for.
+    Columns,
 }
+use Needs::{Columns, Sources, Text};
 
-/// What is known of the result of a query that holds state.
-#[derive(Clone, Debug, Default)]
-pub struct Outcome {
-    /// Its columns, where they can be told: those of joins.
-    pub columns: Option<Vec<ResultColumn>>,
-    /// What it gives, where that can be told.
-    pub kind: Option<SourceKind>,
-    /// Topics of the sources whose partitions must be as many, each with the source's name.
-    pub together: Vec<(String, String)>,
-    /// What is wrong with the query.
-    pub errors: Vec<Diagnostic>,
-}
+/// The rules for every continuous query.
+const RULES: &[(Needs, Rule)] = &[
+    (Text, clauses::of_query),
+    (Text, clauses::from),
+    (Text, clauses::no_limit_on_a_sink),
+    (Text, functions::called),
+    (Sources, names::of_columns),
+    (Sources, keys::partition_by),
+    (Sources, tables::partition_by),
+    (Sources, tables::windowed),
+    (Sources, tables::table_functions),
+    (Columns, tables::created),
+    (Columns, tables::inserted),
+    (Columns, windows::of_groups),
+    (Columns, windows::bounds),
+    (Columns, joins::without_comma),
+    (Columns, formats::of_joined_values),
+    (Columns, joins::sources_once),
+    (Columns, joins::conditions),
+    (Columns, joins::within),
+    (Columns, joins::types),
+    (Columns, joins::streams_and_tables),
+    (Columns, joins::windows),
+    (Columns, grouping::expressions),
+    (Columns, grouping::something_aggregated),
+    (Columns, grouping::arguments),
+    (Columns, grouping::filter),
+    (Columns, grouping::tables),
+    (Columns, grouping::table_functions),
+    (Columns, grouping::everything_grouped),
+    (Columns, formats::of_grouped_values),
+    (Columns, formats::of_state),
+];
 
-/// Whether a query holds state.
-pub fn is_stateful(query: &ast::Query, state: &SessionState) -> bool {
-    let SetExpr::Select(select) = query.body.body.as_ref() else { return false };
-    let joins = select.from.len() > 1 || select.from.iter().any(|from| !from.joins.is_empty());
-    joins || query.window.is_some() || select.having.is_some() || is_grouped(select) || {
-        let mut found = false;
-        each_own_expr(&select.projection, &mut |expr: &Expr| found |= is_aggregate(expr, state));
-        found
-    }
-}
+/// The rules for a query that is right so far and whose expressions could be compiled.
+const LAST: &[Rule] = &[keys::selected, keys::repeated, keys::values, clauses::something_selected];
 
-/// Looks for everything that is wrong with a query that holds state.
-pub fn check(
-    query: &ast::Query,
-    catalog: &Catalog,
-    state: &SessionState,
-    purpose: Use<'_>,
-    properties: &[ast::Property],
-) -> Outcome {
-    let mut body = query.body.clone();
-    let has_star = matches!(body.body.as_ref(), SetExpr::Select(s) if s.projection.iter().any(is_star));
-    let errors = star::expand(&mut body, catalog);
-    let SetExpr::Select(select) = body.body.as_mut() else { return Outcome { errors, ..Outcome::default() } };
-    let scope = Scope::read(select, catalog);
-    let (Some(scope), true) = (scope, errors.is_empty()) else { return Outcome { errors, ..Outcome::default() } };
-    let groups = groups(select);
-    naming::name_columns(select, catalog);
-    let items = select.projection.iter().filter_map(super::shape::item).collect();
-    let select = select.as_ref().clone();
-    Stateful { query, scope, select, items, has_star, groups, purpose, properties, state }.check()
-}
-
-fn is_star(item: &SelectItem) -> bool {
-    matches!(item, SelectItem::Wildcard(_))
-}
-
-fn is_grouped(select: &Select) -> bool {
-    match &select.group_by {
-        GroupByExpr::All(_) => true,
-        GroupByExpr::Expressions(list, _) => !list.is_empty(),
-    }
-}
-
-/// The expressions of GROUP BY; a list that stands alone in brackets is the same as without them.
-fn groups(select: &Select) -> Vec<Expr> {
-    match &select.group_by {
-        GroupByExpr::Expressions(list, _) => match &list[..] {
-            [Expr::Tuple(list)] => list.clone(),
-            [Expr::Nested(inner)] => vec![inner.as_ref().clone()],
-            list => list.to_vec(),
-        },
-        GroupByExpr::All(_) => Vec::new(),
-    }
-}
-
-/// The name of the function that an expression calls, in capitals.
-fn called(expr: &Expr) -> Option<String> {
-    let Expr::Function(function) = expr else { return None };
-    Some(function.name.to_string().to_uppercase())
-}
-
-/// Whether an expression is a call of an aggregate.
-fn is_aggregate(expr: &Expr, state: &SessionState) -> bool {
-    called(expr).is_some_and(|name| is_aggregate_name(&name, state))
-}
-
-impl Stateful<'_> {
-    fn check(&self) -> Outcome {
-        let mut errors = Vec::new();
-        self.names(&mut errors);
-        self.functions(&mut errors);
-        self.windows(&mut errors);
-        let joins = self.joins(&mut errors);
-        let grouped = self.has_aggregates() || !self.groups.is_empty() || self.select.having.is_some();
-        let tables = (0..self.scope.members.len()).all(|member| self.is_table(member));
-        let kind = Some(if grouped || tables { SourceKind::Table } else { SourceKind::Stream });
-        let together = if joins.iter().any(|join| join.is_foreign) { Vec::new() } else { self.topics() };
-        let mut columns = None;
-        if grouped {
-            self.grouping(&mut errors);
-        } else if errors.is_empty() {
-            let keys = self.join_keys(&joins, &mut errors);
-            columns = if errors.is_empty() { self.columns(&keys, &mut errors) } else { None };
-        }
-        Outcome { columns, kind, together, errors }
-    }
-
-    fn topics(&self) -> Vec<(String, String)> {
-        self.scope.members.iter().map(|m| (m.source.name.clone(), m.source.topic.clone())).collect()
-    }
-
-    /// Every name is one of a column.
-    fn names(&self, errors: &mut Vec<Diagnostic>) {
-        let key = self.synthetic_key();
-        let grouped = self.has_aggregates() || !self.groups.is_empty();
-        // Bounds of a windowed aggregation are told by their own rule; over a join there are none.
-        let bounds = grouped && self.query.window.is_some() && self.scope.members.len() == 1;
-        let others: &[&str] = if bounds { &windows::BOUNDS } else { &[] };
-        let selected: Vec<&str> = others.iter().copied().chain([key.as_str()]).collect();
-        for item in &self.items {
-            self.scope.check("SELECT", &item.expr, &selected, errors);
-        }
-        if let Some(filter) = &self.select.selection {
-            self.scope.check("WHERE", filter, others, errors);
-        }
-        self.groups.iter().for_each(|group| self.scope.check("GROUP BY", group, others, errors));
-        if let Some(having) = &self.select.having {
-            self.scope.check("HAVING", having, others, errors);
-        }
-    }
-
-    /// Every function exists.
-    fn functions(&self, errors: &mut Vec<Diagnostic>) {
-        let having = self.select.having.iter();
-        let all = self.items.iter().map(|item| &item.expr).chain(&self.select.selection).chain(&self.groups);
-        for expr in all.chain(having) {
-            each_own_expr(expr, &mut |expr: &Expr| {
-                if let Some(name) = called(expr).filter(|name| !self.is_function(name)) {
-                    errors.push(Caller::Continuous(self.state).unknown(&name).at(span_of(expr, self.query.span)));
-                }
-            });
-        }
-    }
-
-    fn is_function(&self, name: &str) -> bool {
-        Callee::of(name, self.state).is_some_and(Callee::is_continuous)
-    }
-
-    fn has_aggregates(&self) -> bool {
-        self.items.iter().any(|item| !self.aggregates_in(&item.expr).is_empty())
-    }
-
-    /// The calls of aggregates in an expression.
-    fn aggregates_in(&self, expr: &Expr) -> Vec<Expr> {
-        let mut found = Vec::new();
-        each_own_expr(expr, &mut |expr: &Expr| {
-            if is_aggregate(expr, self.state) {
-                found.push(expr.clone());
-            }
-        });
-        found
-    }
-
-    /// The type of an expression; what is wrong with it is told.
-    fn ty(&self, expr: &Expr, errors: &mut Vec<Diagnostic>) -> Option<SqlType> {
-        let span = Some(span_of(expr, self.query.span));
-        let compiler = match Compiler::new(self.state, self.scope.schema()) {
-            Ok(compiler) => compiler,
-            Err(error) => {
-                errors.extend(diagnose(&error, span));
-                return None;
-            }
+/// Everything that is wrong with a query, its expressions aside.
+pub fn check(query: &Streaming<'_>) -> Vec<Diagnostic> {
+    let mut errors = query.errors.clone();
+    let has_sources = !query.scope.members.is_empty();
+    for (needs, rule) in RULES {
+        let is_known = match needs {
+            Text => true,
+            Sources => has_sources,
+            Columns => has_sources && query.errors.is_empty(),
         };
-        match compiler.compile(&self.scope.merged(expr), &self.scope.text(expr), span) {
-            Ok((_, ty)) => Some(ty),
-            Err(found) => {
-                errors.extend(found);
-                None
-            }
+        if is_known {
+            rule(query, &mut errors);
         }
     }
+    errors
+}
 
-    /// The columns of a result; those of the key first.
-    fn columns(&self, keys: &[join_key::Key], errors: &mut Vec<Diagnostic>) -> Option<Vec<ResultColumn>> {
-        let mut columns = Vec::new();
-        for item in &self.items {
-            let key = keys.iter().any(|key| key.selected.as_deref() == Some(item.name.as_str()));
-            let ty = match keys.iter().find(|key| key.synthetic.as_deref() == self.identifier(&item.expr)) {
-                Some(synthetic) if synthetic.synthetic.is_some() => synthetic.ty.clone(),
-                _ => self.ty(&item.expr, errors)?,
-            };
-            columns.push(ResultColumn { name: item.name.clone(), expr: self.scope.text(&item.expr), ty, key });
-        }
-        columns.sort_by_key(|column| !column.key);
-        Some(columns)
-    }
-
-    fn identifier<'e>(&self, expr: &'e Expr) -> Option<&'e str> {
-        if let Expr::Identifier(name) = expr { Some(&name.value) } else { None }
-    }
-
-    /// A property in WITH, in capitals.
-    fn property(&self, wanted: &str) -> Option<String> {
-        let said = self.properties.iter().find(|p| p.name.eq_ignore_ascii_case(wanted))?;
-        if let ast::Literal::String(text) = &said.value.value { Some(text.to_uppercase()) } else { None }
-    }
-
-    fn span(&self) -> Span {
-        self.query.span
-    }
-
-    /// Formats of values that can be read record by record only.
-    fn values_fit(&self, clause: &str, errors: &mut Vec<Diagnostic>) {
-        let kafka = self.scope.members.iter().filter(|m| m.source.value.format == "KAFKA");
-        let names: Vec<String> = kafka.map(|m| format!("\"{}\"", m.source.name)).collect();
-        if !names.is_empty() {
-            let message = format!("values in format KAFKA cannot be used with {clause}: {}", names.join(", "));
-            let hint = "Copy them into another format first: CREATE STREAM … WITH (VALUE_FORMAT='JSON') AS SELECT *.";
-            errors.push(Diagnostic::new(STREAMING, message).at(self.span()).hint(hint));
+/// What the first of the last rules finds wrong.
+pub fn check_last(query: &Streaming<'_>) -> Vec<Diagnostic> {
+    let mut errors = Vec::new();
+    for rule in LAST {
+        if errors.is_empty() {
+            rule(query, &mut errors);
         }
     }
+    errors
+}
 
-    fn is_table(&self, member: usize) -> bool {
-        self.scope.members[member].source.kind == SourceKind::Table
-    }
+/// Whether an error is about a name only, so that expressions can be compiled in spite of it.
+pub fn is_about_a_name(error: &Diagnostic) -> bool {
+    [UNKNOWN_COLUMN, AMBIGUOUS_COLUMN, RESERVED_NAME].contains(&error.code)
+}
+
+/// The refusal of what is not built yet.
+pub fn not_yet(what: &str, span: Span) -> Diagnostic {
+    Diagnostic::new(NOT_SUPPORTED, format!("{what} is not supported yet"))
+        .at(span)
+        .hint("Without EMIT CHANGES a query reads what is in the topics now, and all of SQL is allowed.")
 }
