@@ -79,6 +79,11 @@ pub fn read(query: &Streaming<'_>) -> Vec<JoinOn> {
     read
 }
 
+/// Whether the conditions of all joins can be read.
+pub fn are_readable(query: &Streaming<'_>) -> bool {
+    read(query).len() == written(query).count()
+}
+
 /// Reads one join: its kind, and what is on either side of the one `=` of its condition.
 pub fn read_one(query: &Streaming<'_>, right: usize, join: &Join) -> Result<JoinOn, Vec<Diagnostic>> {
     let span = place(join.span()).unwrap_or(query.span());

@@ -56,10 +56,15 @@ impl Key {
         if let Some(list) = &query.query.partition_by {
             return partitioned(query, &list.value);
         }
+        if query.is_joined() { Self::of_join(query) } else { of_source(query) }
+    }
+
+    /// The key of what the joins of a query give.
+    pub fn of_join(query: &Streaming<'_>) -> Self {
         match joins::read(query).split_last() {
             Some((last, _)) if last.is_foreign => of_left_side(query),
             Some((last, before)) => joined(query, last, before),
-            None => of_source(query),
+            None => Self::default(),
         }
     }
 

@@ -75,17 +75,18 @@ pub fn push(query: &ast::Query, catalog: &Catalog, settings: &Settings) -> Resul
 /// The steps of a query. Gives everything that is wrong with it or, where nothing is, why it has no steps yet. One that has
 /// steps may still be [`not_built`].
 fn plan(query: &Streaming<'_>) -> Result<Lowered, Vec<Diagnostic>> {
-    let found = rules::check(query);
-    if !query.errors.is_empty() || !found.iter().all(rules::is_about_a_name) {
-        return Err(real_first(found));
+    let mut errors = Vec::new();
+    let can_be_compiled = rules::check(query, &mut errors);
+    let lowered = match can_be_compiled && not_built::can_be_lowered(query) {
+        true => lowering::lower(query, &mut errors),
+        false => None,
+    };
+    if errors.is_empty() {
+        rules::check_result(query, &mut errors);
     }
-    if not_built::can_be_lowered(query) {
-        let lowered = lowering::lower(query, &found)?;
-        return passed(rules::check_last(query)).map(|()| lowered);
-    }
-    passed(found)?;
-    passed(rules::check_last(query))?;
-    Err(real_first(not_built::check(query)))
+    rules::check_sink(query, &mut errors);
+    passed(real_first(errors))?;
+    lowered.ok_or_else(|| not_built::check(query))
 }
 
 /// Fails where anything was found.

@@ -178,7 +178,7 @@ impl Scope {
     pub fn lowered(&self, expr: &Expr) -> Expr {
         let mut expr = expr.clone();
         each_name_mut(&mut expr, &mut |name| {
-            let column = self.column(name).map(|column| self.merged_name(&column));
+            let (column, whole) = (self.column(name).map(|column| self.merged_name(&column)), name.span());
             *name = match (column, &*name) {
                 (Some(column), Expr::Identifier(name)) => Expr::Identifier(Ident { span: name.span, ..ident(&column) }),
                 (None, Expr::Identifier(name)) => Expr::Identifier(Ident { span: name.span, ..ident(&name.value) }),
@@ -186,7 +186,8 @@ impl Scope {
                     let Some(last) = names.last().filter(|_| column.is_some() || self.is_of_only(names)) else {
                         return;
                     };
-                    Expr::Identifier(Ident { span: last.span, ..ident(&column.unwrap_or_else(|| last.value.clone())) })
+                    let span = if place(last.span).is_some() { whole } else { last.span };
+                    Expr::Identifier(Ident { span, ..ident(&column.unwrap_or_else(|| last.value.clone())) })
                 }
                 _ => return,
             };

@@ -10,12 +10,15 @@ use arrow::array::new_empty_array;
 use arrow::datatypes::DataType;
 use sqlparser::ast::{Expr, Spanned as _};
 
+use super::joins;
 use super::key::{Key, made_name};
 use super::query::{Item, Streaming, identifier};
 use crate::define::ROWHEADERS;
 use headwater_expression::Compiler;
 use headwater_expression::errors::diagnose;
-use headwater_language::diagnostic::{AMBIGUOUS_COLUMN, DUPLICATE_COLUMN, Diagnostic, PLAN, Span, UNKNOWN_COLUMN};
+use headwater_language::diagnostic::{
+    AMBIGUOUS_COLUMN, DUPLICATE_COLUMN, Diagnostic, PLAN, RESERVED_NAME, Span, UNKNOWN_COLUMN,
+};
 use headwater_language::sql::{place, print};
 use headwater_language::topology::{Exploded, Projection, ResultColumn};
 use headwater_language::types::SqlType;
@@ -33,37 +36,51 @@ pub struct Lowered {
     pub spans: Vec<Option<Span>>,
 }
 
-/// Lowers a query. `names` is what is wrong with its names: those expressions are compiled, too, so that everything that is
-/// wrong with them comes at once.
-pub fn lower(query: &Streaming<'_>, names: &[Diagnostic]) -> Result<Lowered, Vec<Diagnostic>> {
+/// Lowers a query. What is wrong with its expressions is added to `errors`; what is there already, such as names that do not
+/// exist, is not reported again.
+pub fn lower(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) -> Option<Lowered> {
+    if !joins::are_readable(query) {
+        return None;
+    }
+    match steps(query) {
+        Ok(steps) => Some(steps),
+        Err(found) => {
+            let names_are_known = !errors.iter().any(is_about_a_name);
+            let is_new = |error: &Diagnostic| names_are_known || !is_about_a_name(error);
+            // Parameters of a lambda with one name were reported, too.
+            let is_ours = |error: &Diagnostic| !error.message.starts_with("lambda parameters names must be unique");
+            errors.extend(found.into_iter().filter(|error| is_new(error) && is_ours(error)));
+            None
+        }
+    }
+}
+
+/// Whether an error is that of a name, which has a rule of its own.
+fn is_about_a_name(error: &Diagnostic) -> bool {
+    [UNKNOWN_COLUMN, AMBIGUOUS_COLUMN, RESERVED_NAME].contains(&error.code)
+}
+
+fn steps(query: &Streaming<'_>) -> Result<Lowered, Vec<Diagnostic>> {
     let in_query = |error| diagnose(&error, Some(query.span()));
     let compiler = Compiler::new(query.state, query.scope.schema()).map_err(in_query)?;
-    let mut errors = names.to_vec();
+    let mut errors = Vec::new();
     let predicate = predicate(query, &compiler, &mut errors);
     let key = Key::of(query);
     let mut items = items(query, &key);
-    let before = errors.len();
-    let (exploded, schema) = explode::extract(&mut items, &compiler, query.span(), &mut errors);
-    if errors.len() > before {
+    let mut misplaced = Vec::new();
+    let (exploded, schema) = explode::extract(&mut items, &compiler, query.span(), &mut misplaced);
+    if !misplaced.is_empty() {
+        errors.append(&mut misplaced);
         return Err(errors);
     }
     let compiler = Compiler::new(query.state, schema).map_err(in_query)?;
     let mut columns = Columns { query, compiler, key, found: Vec::new(), headers: None, errors };
     items.iter().enumerate().for_each(|(at, item)| columns.add(at, item));
     if !columns.errors.is_empty() {
-        return Err(once(columns.errors, names));
+        return Err(columns.errors);
     }
     let (projection, spans) = columns.projection();
     Ok(Lowered { predicate, exploded, projection, spans })
-}
-
-/// Errors without those that the compiler finds in names which were reported with their clause.
-fn once(mut errors: Vec<Diagnostic>, names: &[Diagnostic]) -> Vec<Diagnostic> {
-    let is_new = |error: &Diagnostic| names.is_empty() || names.contains(error);
-    errors.retain(|error| is_new(error) || ![UNKNOWN_COLUMN, AMBIGUOUS_COLUMN].contains(&error.code));
-    // Parameters of a lambda with one name were, too.
-    errors.retain(|error| !error.message.starts_with("lambda parameters names must be unique"));
-    errors
 }
 
 /// The items of SELECT over the columns of the sources.

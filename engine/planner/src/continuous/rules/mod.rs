@@ -16,15 +16,13 @@ mod tables;
 mod windows;
 
 use super::query::Streaming;
-use headwater_language::diagnostic::{
-    AMBIGUOUS_COLUMN, Diagnostic, NOT_SUPPORTED, RESERVED_NAME, Span, UNKNOWN_COLUMN,
-};
+use headwater_language::diagnostic::{Diagnostic, NOT_SUPPORTED, Span};
 
 /// Adds what is wrong with a query.
 type Rule = fn(&Streaming<'_>, &mut Vec<Diagnostic>);
 
 /// What must be known of a query for a rule to make sense.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Needs {
     /// Its text.
     Text,
@@ -34,6 +32,17 @@ enum Needs {
     Columns,
 }
 use Needs::{Columns, Sources, Text};
+
+impl Needs {
+    fn are_met(self, query: &Streaming<'_>) -> bool {
+        let has_sources = !query.scope.members.is_empty();
+        match self {
+            Text => true,
+            Sources => has_sources,
+            Columns => has_sources && query.errors.is_empty(),
+        }
+    }
+}
 
 /// The rules for every continuous query.
 const RULES: &[(Needs, Rule)] = &[
@@ -46,8 +55,6 @@ const RULES: &[(Needs, Rule)] = &[
     (Sources, tables::partition_by),
     (Sources, tables::windowed),
     (Sources, tables::table_functions),
-    (Columns, tables::created),
-    (Columns, tables::inserted),
     (Columns, windows::of_groups),
     (Columns, windows::bounds),
     (Columns, joins::without_comma),
@@ -69,40 +76,36 @@ const RULES: &[(Needs, Rule)] = &[
     (Columns, formats::of_state),
 ];
 
-/// The rules for a query that is right so far and whose expressions could be compiled.
-const LAST: &[Rule] = &[keys::selected, keys::repeated, keys::values, clauses::something_selected];
+/// The rules for the result of a query that is right so far and whose expressions can be compiled.
+const RESULT: &[Rule] = &[keys::selected, keys::repeated, keys::values, clauses::something_selected];
 
-/// Everything that is wrong with a query, its expressions aside.
-pub fn check(query: &Streaming<'_>) -> Vec<Diagnostic> {
-    let mut errors = query.errors.clone();
-    let has_sources = !query.scope.members.is_empty();
-    for (needs, rule) in RULES {
-        let is_known = match needs {
-            Text => true,
-            Sources => has_sources,
-            Columns => has_sources && query.errors.is_empty(),
-        };
-        if is_known {
-            rule(query, &mut errors);
-        }
+/// The rules for what is written to.
+const SINK: &[Rule] = &[tables::created, tables::inserted];
+
+/// Adds what is wrong with a query. Gives whether its expressions can be compiled, so that more can be found in them.
+pub fn check(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) -> bool {
+    errors.extend(query.errors.iter().cloned());
+    let mut can_be_compiled = Columns.are_met(query);
+    for (needs, rule) in RULES.iter().filter(|(needs, _)| needs.are_met(query)) {
+        let before = errors.len();
+        rule(query, errors);
+        can_be_compiled &= *needs != Text || errors.len() == before;
     }
-    errors
+    can_be_compiled
 }
 
-/// What the first of the last rules finds wrong.
-pub fn check_last(query: &Streaming<'_>) -> Vec<Diagnostic> {
-    let mut errors = Vec::new();
-    for rule in LAST {
+/// Adds the first that is wrong with the result of a query.
+pub fn check_result(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) {
+    for rule in RESULT {
         if errors.is_empty() {
-            rule(query, &mut errors);
+            rule(query, errors);
         }
     }
-    errors
 }
 
-/// Whether an error is about a name only, so that expressions can be compiled in spite of it.
-pub fn is_about_a_name(error: &Diagnostic) -> bool {
-    [UNKNOWN_COLUMN, AMBIGUOUS_COLUMN, RESERVED_NAME].contains(&error.code)
+/// Adds what is wrong with writing the result of a query.
+pub fn check_sink(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) {
+    SINK.iter().filter(|_| Columns.are_met(query)).for_each(|rule| rule(query, errors));
 }
 
 /// The refusal of what is not built yet.
