@@ -65,28 +65,36 @@ pub fn state_of(topology: &Topology, settings: &Settings) -> Result<SessionState
 /// Plans a push query. Gives every mistake that could be found at once.
 pub fn push(query: &ast::Query, catalog: &Catalog, settings: &Settings) -> Result<Push, Vec<Diagnostic>> {
     let state = state_for(query, catalog, settings)?;
-    let query = Streaming::read(query, catalog, &state, Purpose::Show)?;
-    let lowered = plan(&query)?;
+    let (query, lowered) = plan(query, catalog, &state, Purpose::Show)?;
     passed(not_built::check(&query))?;
     passed(not_built::source(&query))?;
     Ok(Push { limit: query.limit().ok().flatten(), topology: topology(query.query, catalog, query.first(), lowered) })
 }
 
-/// The steps of a query. Gives everything that is wrong with it or, where nothing is, why it has no steps yet. One that has
-/// steps may still be [`not_built`].
-fn plan(query: &Streaming<'_>) -> Result<Lowered, Vec<Diagnostic>> {
+/// A query as it was read, and its steps. Gives everything that is wrong with it or, where nothing is, why it has no steps
+/// yet. One that has steps may still be [`not_built`].
+fn plan<'a>(
+    query: &'a ast::Query,
+    catalog: &Catalog,
+    state: &'a SessionState,
+    purpose: Purpose<'a>,
+) -> Result<(Streaming<'a>, Lowered), Vec<Diagnostic>> {
+    let query = Streaming::read(query, catalog, state, purpose)?;
     let mut errors = Vec::new();
-    let can_be_compiled = rules::check(query, &mut errors);
-    let lowered = match can_be_compiled && not_built::can_be_lowered(query) {
-        true => lowering::lower(query, &mut errors),
+    let can_be_compiled = rules::check(&query, &mut errors);
+    let lowered = match can_be_compiled && not_built::can_be_lowered(&query) {
+        true => lowering::lower(&query, &mut errors),
         false => None,
     };
     if errors.is_empty() {
-        rules::check_result(query, &mut errors);
+        rules::check_result(&query, &mut errors);
     }
-    rules::check_sink(query, &mut errors);
+    rules::check_sink(&query, &mut errors);
     passed(real_first(errors))?;
-    lowered.ok_or_else(|| not_built::check(query))
+    match lowered {
+        Some(lowered) => Ok((query, lowered)),
+        None => Err(not_built::check(&query)),
+    }
 }
 
 /// Fails where anything was found.

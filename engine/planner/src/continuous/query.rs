@@ -8,7 +8,7 @@ use sqlparser::ast::{Expr, GroupByExpr, Ident, LimitClause, Select, SelectItem, 
 use super::key;
 use super::rules::{clauses, not_yet};
 use super::scope::{Member, Scope, span_of};
-use crate::callee::is_aggregate;
+use crate::callee::{Callee, is_aggregate};
 use crate::naming::FreeNames;
 use crate::{naming, star};
 use headwater_expression::Compiler;
@@ -171,6 +171,16 @@ impl<'a> Streaming<'a> {
     /// Whether an expression is a call of an aggregate.
     pub fn is_aggregate(&self, expr: &Expr) -> bool {
         called(expr).is_some_and(|name| is_aggregate(&name, self.state))
+    }
+
+    /// The calls of table functions in an expression, by name and place.
+    pub fn table_functions_in(&self, expr: &Expr) -> Vec<(String, Span)> {
+        let mut found = Vec::new();
+        each_own_expr(expr, &mut |expr: &Expr| {
+            let makes_rows = |name: &String| Callee::of(name, self.state).is_some_and(Callee::makes_rows);
+            found.extend(called(expr).filter(makes_rows).map(|name| (name, span_of(expr, self.span()))));
+        });
+        found
     }
 
     /// The type of an expression; what is wrong with it is added to `errors`.

@@ -75,8 +75,7 @@ pub fn create_as(
     let mut errors = Vec::new();
     let (properties, sink_properties) = QueryProperties::take(&create.properties, &mut errors);
     let state = state_for(&create.query, catalog, settings)?;
-    let read = Streaming::read(&create.query, catalog, &state, Purpose::Create(create));
-    let planned = read.and_then(|query| plan(&query).map(|lowered| (query, lowered)));
+    let planned = plan(&create.query, catalog, &state, Purpose::Create(create));
     let (query, lowered) = planned.map_err(|found| together(&mut errors, found))?;
     passed(errors)?;
     passed(not_built::check(&query))?;
@@ -115,8 +114,7 @@ pub fn insert_select(
     }
     let target = target(insert, catalog, &mut errors);
     let state = state_for(&insert.query, catalog, settings)?;
-    let read = Streaming::read(&insert.query, catalog, &state, Purpose::Insert(insert));
-    let planned = read.and_then(|query| plan(&query).map(|lowered| (query, lowered)));
+    let planned = plan(&insert.query, catalog, &state, Purpose::Insert(insert));
     let (query, mut lowered) = planned.map_err(|found| together(&mut errors, found))?;
     if let Some(target) = &target {
         fit(&mut lowered.projection.columns, target, insert.target.span, &mut errors);

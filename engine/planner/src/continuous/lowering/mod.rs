@@ -8,18 +8,19 @@ use std::sync::Arc;
 
 use arrow::array::new_empty_array;
 use arrow::datatypes::DataType;
-use sqlparser::ast::{Expr, Spanned as _};
+use sqlparser::ast::Expr;
 
 use super::joins;
 use super::key::{Key, made_name};
 use super::query::{Item, Streaming, identifier};
+use super::scope::span_of;
 use crate::define::ROWHEADERS;
 use headwater_expression::Compiler;
 use headwater_expression::errors::diagnose;
 use headwater_language::diagnostic::{
     AMBIGUOUS_COLUMN, DUPLICATE_COLUMN, Diagnostic, PLAN, RESERVED_NAME, Span, UNKNOWN_COLUMN,
 };
-use headwater_language::sql::{place, print};
+use headwater_language::sql::print;
 use headwater_language::topology::{Exploded, Projection, ResultColumn};
 use headwater_language::types::SqlType;
 
@@ -95,14 +96,14 @@ fn items(query: &Streaming<'_>, key: &Key) -> Vec<Item> {
 }
 
 fn predicate(query: &Streaming<'_>, compiler: &Compiler<'_>, errors: &mut Vec<Diagnostic>) -> Option<String> {
-    let filter = query.scope.lowered(query.select.selection.as_ref()?);
-    let text = print::expr(&filter);
-    let span = place(filter.span()).or(Some(query.span()));
-    match compiler.compile(&filter, &text, span) {
-        Ok((_, SqlType::Boolean)) => return Some(text),
+    let written = query.select.selection.as_ref()?;
+    let (filter, text) = (query.scope.lowered(written), query.scope.text(written));
+    let span = span_of(written, query.span());
+    match compiler.compile(&filter, &text, Some(span)) {
+        Ok((_, SqlType::Boolean)) => return Some(print::expr(&filter)),
         Ok((_, ty)) => {
             let message = format!("WHERE takes a BOOLEAN, \"{text}\" is {ty}");
-            errors.push(Diagnostic::new(PLAN, message).at_maybe(span));
+            errors.push(Diagnostic::new(PLAN, message).at(span));
         }
         Err(found) => errors.extend(found),
     }
@@ -130,16 +131,16 @@ struct Columns<'a> {
 
 impl Columns<'_> {
     fn add(&mut self, at: usize, item: &Item) {
-        let text = print::expr(&item.expr);
+        let text = self.query.scope.text(&self.query.items[at].expr);
         let span = item.span.or(Some(self.query.span()));
         if item.name == ROWHEADERS && self.query.purpose.sink().is_some() {
-            self.add_headers(&item.expr, text, span);
+            self.add_headers(&item.expr, &text, span);
             return;
         }
         match self.compiler.compile(&item.expr, &text, span) {
             Ok((_, ty)) => {
-                let rank = self.key.rank(at);
-                let result = ResultColumn { name: item.name.clone(), expr: text, ty, key: rank.is_some() };
+                let (rank, expr) = (self.key.rank(at), print::expr(&item.expr));
+                let result = ResultColumn { name: item.name.clone(), expr, ty, key: rank.is_some() };
                 self.found.push(Column { result, rank, span: item.span });
             }
             Err(found) => self.errors.extend(found),
@@ -147,18 +148,18 @@ impl Columns<'_> {
     }
 
     /// `… AS ROWHEADERS` gives the headers of the record.
-    fn add_headers(&mut self, expr: &Expr, text: String, span: Option<Span>) {
+    fn add_headers(&mut self, expr: &Expr, text: &str, span: Option<Span>) {
         if self.headers.is_some() {
             self.errors.push(Diagnostic::new(DUPLICATE_COLUMN, "ROWHEADERS is given twice").at_maybe(span));
         }
-        let checked = self.compiler.compile(expr, &text, span).and_then(|(expression, _)| {
+        let checked = self.compiler.compile(expr, text, span).and_then(|(expression, _)| {
             let empty: Arc<dyn arrow::array::Array> = new_empty_array(expression.data_type());
             let null = matches!(expression.data_type(), DataType::Null);
             let shape = if null { Ok(empty.clone()) } else { headwater_expression::headers_of(&empty) };
             shape.map(drop).map_err(|why| vec![Diagnostic::new(PLAN, why).at_maybe(span)])
         });
         match checked {
-            Ok(()) => self.headers = Some(text),
+            Ok(()) => self.headers = Some(print::expr(expr)),
             Err(found) => self.errors.extend(found),
         }
     }

@@ -2,13 +2,12 @@
 
 use sqlparser::ast::{Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Value};
 
-use crate::callee::Callee;
 use crate::continuous::query::{Streaming, called};
 use crate::continuous::scope::span_of;
-use crate::sides::contains_map;
+use crate::sides::{contains_map, map_in_key};
 use headwater_functions::aggregate;
 use headwater_language::diagnostic::{Diagnostic, PLAN, STREAMING};
-use headwater_language::sql::{each_own_expr, walk};
+use headwater_language::sql::walk;
 
 /// Each expression is once in GROUP BY, by itself, and is no aggregate; its values can be a key.
 pub fn expressions(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) {
@@ -40,8 +39,7 @@ fn can_be_a_key(query: &Streaming<'_>, group: &Expr, errors: &mut Vec<Diagnostic
     if aggregates.is_empty()
         && let Some(ty) = query.ty(group, &mut found).filter(contains_map)
     {
-        let name = name_of(query, group);
-        errors.push(refuse(format!("key column \"{name}\" has the type {ty}: a key cannot contain a MAP")));
+        errors.push(refuse(map_in_key(&name_of(query, group), &ty)));
     }
     // Names and functions that do not exist are reported once, by their own rules.
     errors.extend(found.into_iter().filter(|error| error.code == PLAN));
@@ -124,13 +122,11 @@ pub fn tables(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) {
 
 /// A row that becomes several is in no group.
 pub fn table_functions(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) {
-    for item in query.items.iter().filter(|_| query.is_grouped()) {
-        each_own_expr(&item.expr, &mut |expr: &Expr| {
-            let makes_rows = |name: &String| Callee::of(name, query.state).is_some_and(Callee::makes_rows);
-            let Some(name) = called(expr).filter(makes_rows) else { return };
+    for (name, span) in query.items.iter().flat_map(|item| query.table_functions_in(&item.expr)) {
+        if query.is_grouped() {
             let message = format!("table function {name} cannot be used together with aggregates or GROUP BY");
-            errors.push(Diagnostic::new(STREAMING, message).at(span_of(expr, query.span())));
-        });
+            errors.push(Diagnostic::new(STREAMING, message).at(span));
+        }
     }
 }
 

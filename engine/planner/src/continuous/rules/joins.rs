@@ -5,7 +5,7 @@ use sqlparser::ast::Spanned as _;
 
 use crate::continuous::joins::{JoinKind, JoinOn, is_whole_key, read, read_one, written};
 use crate::continuous::query::Streaming;
-use crate::sides::contains_map;
+use crate::sides::{contains_map, map_in_key};
 use headwater_language::definition::WindowDef;
 use headwater_language::diagnostic::{Diagnostic, STREAMING, Span};
 use headwater_language::sql::place;
@@ -81,8 +81,7 @@ pub fn types(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) {
         } else if contains_map(&left) {
             let column = query.scope.column(&join.left.0);
             let name = column.map_or_else(|| query.scope.text(&join.left.0), |c| query.scope.merged_name(&c));
-            let message = format!("key column \"{name}\" has the type {left}: a key cannot contain a MAP");
-            errors.push(Diagnostic::new(STREAMING, message).at(join.span));
+            errors.push(Diagnostic::new(STREAMING, map_in_key(&name, &left)).at(join.span));
         }
     }
 }

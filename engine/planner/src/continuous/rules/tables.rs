@@ -1,14 +1,9 @@
 //! What a table, or a source with windows, does not allow, and what CREATE and INSERT INTO make of one.
 
-use sqlparser::ast::Expr;
-
-use crate::callee::Callee;
-use crate::continuous::query::{Purpose, Streaming, called};
-use crate::continuous::scope::span_of;
+use crate::continuous::query::{Purpose, Streaming};
 use crate::define::source_kind;
 use headwater_language::definition::SourceKind;
 use headwater_language::diagnostic::{Diagnostic, STREAMING};
-use headwater_language::sql::each_own_expr;
 
 /// Rows of a table keep their key, and so do windows.
 pub fn partition_by(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) {
@@ -34,15 +29,12 @@ pub fn windowed(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) {
 /// A row of a table does not become several, which would have one key.
 pub fn table_functions(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) {
     let Some(source) = query.only_source().filter(|source| source.kind == SourceKind::Table) else { return };
-    if query.is_grouped() {
-        return;
+    for (name, span) in query.items.iter().flat_map(|item| query.table_functions_in(&item.expr)) {
+        if !query.is_grouped() {
+            let message = format!("table function {name} is for streams, \"{}\" is a table", source.name);
+            errors.push(Diagnostic::new(STREAMING, message).at(span));
+        }
     }
-    each_own_expr(&query.select.projection, &mut |expr: &Expr| {
-        let makes_rows = |name: &String| Callee::of(name, query.state).is_some_and(Callee::makes_rows);
-        let Some(name) = called(expr).filter(makes_rows) else { return };
-        let message = format!("table function {name} is for streams, \"{}\" is a table", source.name);
-        errors.push(Diagnostic::new(STREAMING, message).at(span_of(expr, query.span())));
-    });
 }
 
 /// CREATE STREAM makes a stream of streams, CREATE TABLE a table of tables.
