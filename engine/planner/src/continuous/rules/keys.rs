@@ -1,6 +1,6 @@
 //! The key of the result: PARTITION BY, and what SELECT must have of the key of what is written.
 
-use crate::continuous::key::{self, Key};
+use crate::continuous::key::{self, Key, Part};
 use crate::continuous::query::Streaming;
 use crate::continuous::scope::span_of;
 use crate::define::ROWHEADERS;
@@ -29,32 +29,31 @@ pub fn partition_by(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) {
     }
 }
 
-/// Each part of the key of what is written is in SELECT.
-pub fn selected(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) {
+/// Each part of the key of what is written is in SELECT exactly once.
+pub fn selected_once(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) {
     if query.purpose.sink().is_none() {
         return;
     }
     let key = Key::of(query);
-    if let Some(missing) = key.parts.iter().find(|part| part.items.is_empty() && !part.in_star) {
-        let message = format!("{} is missing in SELECT", missing.subject);
-        let hint = format!("Say SELECT {}, …{}.", key.example, key.alternative);
-        errors.push(Diagnostic::new(PROJECTION_KEY, message).at(query.span()).detail(key.reason).hint(hint));
-    }
+    errors.extend(missing(query, &key));
+    errors.extend(key.parts.iter().filter_map(|part| repeated(query, part)));
 }
 
-/// No part of the key of what is written is in SELECT more than once.
-pub fn repeated(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) {
-    if query.purpose.sink().is_none() {
-        return;
-    }
-    for part in Key::of(query).parts {
-        let [first, second, ..] = part.items[..] else { continue };
-        let [first, second] = [first, second].map(|at| &query.items[at]);
-        let message =
-            format!("{} is more than once in SELECT, as \"{}\" and \"{}\"", part.repeated, first.name, second.name);
-        let hint = format!("Copy it into the value with AS_VALUE({}).", part.text);
-        errors.push(Diagnostic::new(PROJECTION_KEY, message).at(second.span.unwrap_or(query.span())).hint(hint));
-    }
+/// The first part that SELECT lacks; the message names the others.
+fn missing(query: &Streaming<'_>, key: &Key) -> Option<Diagnostic> {
+    let part = key.parts.iter().find(|part| part.items.is_empty() && !part.in_star)?;
+    let message = format!("{} is missing in SELECT", part.subject);
+    let hint = format!("Say SELECT {}, …{}.", key.example, key.alternative);
+    Some(Diagnostic::new(PROJECTION_KEY, message).at(query.span()).detail(key.reason.as_str()).hint(hint))
+}
+
+fn repeated(query: &Streaming<'_>, part: &Part) -> Option<Diagnostic> {
+    let [first, second, ..] = part.items[..] else { return None };
+    let [first, second] = [first, second].map(|at| &query.items[at]);
+    let message =
+        format!("{} is more than once in SELECT, as \"{}\" and \"{}\"", part.repeated, first.name, second.name);
+    let hint = format!("Copy it into the value with AS_VALUE({}).", part.text);
+    Some(Diagnostic::new(PROJECTION_KEY, message).at(second.span.unwrap_or(query.span())).hint(hint))
 }
 
 /// What is written has something besides its key.

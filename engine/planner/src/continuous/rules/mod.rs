@@ -77,7 +77,7 @@ const RULES: &[(Needs, Rule)] = &[
 ];
 
 /// The rules for the result of a query that is right so far and whose expressions can be compiled.
-const RESULT: &[Rule] = &[keys::selected, keys::repeated, keys::values, clauses::something_selected];
+const RESULT: &[Rule] = &[keys::selected_once, keys::values, clauses::something_selected];
 
 /// The rules for what is written to.
 const SINK: &[Rule] = &[tables::created, tables::inserted];
@@ -94,7 +94,7 @@ pub fn check(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) -> bool {
     can_be_compiled
 }
 
-/// Adds the first that is wrong with the result of a query.
+/// Adds what the first of the rules for the result finds.
 pub fn check_result(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) {
     for rule in RESULT {
         if errors.is_empty() {
