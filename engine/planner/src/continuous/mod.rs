@@ -1,8 +1,8 @@
 //! Continuous queries: from `SELECT … EMIT CHANGES`, `CREATE STREAM … AS` and `INSERT INTO … SELECT`
 //! to a topology.
 //!
-//! One planner for all of them: [`Streaming`] is the query as it was read, `rules` says what is wrong with it and what is
-//! not built yet, `lowering` makes its steps, and `sink` what is written, and where. Semantics: ksqlDB's queries.
+//! One planner for all of them: `query` reads a query once, `rules` says what is wrong with it and what is not built yet,
+//! `lowering` makes its steps, and `sink` what is written, and where. Semantics: ksqlDB's queries.
 
 mod circles;
 mod declaration;

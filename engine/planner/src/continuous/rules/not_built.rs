@@ -1,5 +1,5 @@
-//! What of a query that is right is not built yet. Asked last: whoever is told that something is not supported need not
-//! look for mistakes.
+//! What of a query that is right is not built yet. Asked last: where something is only not supported, there is no mistake
+//! to look for.
 
 use std::ops::ControlFlow;
 
