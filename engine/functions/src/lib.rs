@@ -47,7 +47,7 @@ pub use names::{list, unknown};
 pub use one_form::{has_forms, has_maps, in_one_form, in_order};
 pub use scalar::Scalar;
 pub use signature::{Category, Function, Variant};
-pub use table::{is_call as is_table_call, rows_of};
+pub use table::{is_call as is_table_call, is_table_function, rows_of};
 pub use text::Pattern;
 pub use time::{ADDING, UNIT_CALL, UNITS, is_unit_word};
 

@@ -55,9 +55,14 @@ pub fn find(name: &str) -> Option<&'static Function> {
     FUNCTIONS.iter().find(|function| function.name.eq_ignore_ascii_case(name))
 }
 
+/// True for the name of a table function, in any case.
+pub fn is_table_function(name: &str) -> bool {
+    find(name).is_some()
+}
+
 /// True for a call of a table function.
 pub fn is_call(expr: &Expr) -> bool {
-    matches!(expr, Expr::Function(function) if find(&function.name.to_string()).is_some())
+    matches!(expr, Expr::Function(function) if is_table_function(&function.name.to_string()))
 }
 
 /// A call of a table function as the scalar one that gives its rows; anything else as it is.

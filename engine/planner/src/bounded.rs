@@ -14,6 +14,7 @@ use datafusion::sql::parser::Statement as PlannedStatement;
 use sqlparser::ast::{Expr, Statement as SqlStatement};
 
 use super::aggregate::Limits;
+use super::callee::{Callee, Caller};
 use super::optimizer::{PhysicalRule, Rules};
 use super::topics::{Sources, Tables};
 use super::{
@@ -25,7 +26,6 @@ use headwater_expression::errors;
 use headwater_language::catalog::Catalog;
 use headwater_language::config::Settings;
 use headwater_language::diagnostic::{Diagnostic, NOT_SUPPORTED, Span, UNKNOWN_FUNCTION};
-use headwater_language::sql::expr_forms::is_constructor;
 use headwater_language::sql::{ast, each_expr, place};
 
 /// Name of the catalog and schema that sources are in; never seen by users.
@@ -154,19 +154,14 @@ pub async fn plan(
 
 /// The functions that do not exist, of a query that is not planned because of other mistakes.
 fn unknown_functions(query: &ast::Query, state: &SessionState) -> Vec<Diagnostic> {
-    let listed = headwater_functions::list(state);
-    let is_known = |name: &str| {
-        is_constructor(name)
-            || groups::is_grouping(name)
-            || listed.iter().any(|(known, _)| known.eq_ignore_ascii_case(name))
-    };
     let mut unknown = Vec::new();
     each_expr(&query.body, &mut |expr| {
         let Expr::Function(call) = expr else { return };
         let [part] = &call.name.0[..] else { return };
-        let Some(name) = part.as_ident().filter(|name| !is_known(&name.value)) else { return };
-        let names = listed.iter().map(|(known, _)| known.as_str());
-        unknown.push(headwater_functions::unknown(&name.value, names).at_maybe(place(name.span)));
+        let Some(name) = part.as_ident().filter(|name| Callee::of(&name.value, state).is_none()) else {
+            return;
+        };
+        unknown.push(Caller::Bounded(state).unknown(&name.value).at_maybe(place(name.span)));
     });
     unknown
 }
@@ -174,9 +169,7 @@ fn unknown_functions(query: &ast::Query, state: &SessionState) -> Vec<Diagnostic
 /// DataFusion suggests one of the nearest functions by chance; of ours it is always the same.
 fn nearest(told: Diagnostic, state: &SessionState) -> Diagnostic {
     let Some(name) = told.message.split('"').nth(1).filter(|_| told.code == UNKNOWN_FUNCTION) else { return told };
-    let listed = headwater_functions::list(state);
-    let hint = headwater_functions::unknown(name, listed.iter().map(|(known, _)| known.as_str())).hint;
-    Diagnostic { hint, ..told }
+    Diagnostic { hint: Caller::Bounded(state).unknown(name).hint, ..told }
 }
 
 /// Clauses that only a continuous query has are refused by name.

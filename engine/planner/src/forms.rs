@@ -13,7 +13,7 @@ use sqlparser::ast::{
     SelectItem, SetExpr, Spanned as _, TableFactor, TableWithJoins, Value, Visitor, VisitorMut, WindowType,
 };
 
-use super::continuous::is_aggregate_name;
+use super::callee::Callee;
 use super::relations::Namer;
 use super::{frames, groups, parameters, patterns};
 use headwater_functions::is_table_call;
@@ -206,9 +206,8 @@ impl Forms<'_> {
             )
         };
         // One that does not exist is told as such.
-        let exists = headwater_functions::find(&name).is_some()
-            || self.state.scalar_functions().contains_key(&name.to_lowercase())
-            || is_aggregate_name(&name, self.state);
+        let callee = Callee::of(&name, self.state);
+        let exists = callee.is_some_and(|it| it.is_scalar() || matches!(it, Callee::Table | Callee::Aggregate));
         let is_distinct = list.duplicate_treatment == Some(DuplicateTreatment::Distinct);
         if name == "COUNT" && is_distinct && (list.args.len() > 1 || list.args.iter().any(|arg| all(&arg))) {
             let error = self.refuse("COUNT(DISTINCT …) takes one expression", span);
@@ -312,7 +311,9 @@ impl Visitor for Forms<'_> {
                 error.hint = Some("Compare column by column: a = 1 AND b = 2.".to_owned());
             }
             Expr::Function(call) => self.call(call),
-            Expr::GroupingSets(_) | Expr::Rollup(_) | Expr::Cube(_) => self.errors.extend(groups::nested(expr)),
+            Expr::GroupingSets(_) | Expr::Rollup(_) | Expr::Cube(_) => {
+                self.errors.extend(groups::nested(expr, self.state))
+            }
             Expr::Extract { .. } => self.errors.extend(parameters::check_extract(expr)),
             Expr::SimilarTo { .. } => {
                 let error = self.refuse("SIMILAR TO is not supported", place(expr.span()));

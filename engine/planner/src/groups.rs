@@ -11,7 +11,7 @@ use sqlparser::ast::{
     SelectItem, Spanned as _, Value, VisitorMut,
 };
 
-use super::continuous::is_aggregate_name;
+use super::callee::{Callee, is_aggregate};
 
 use headwater_language::diagnostic::{Diagnostic, NOT_SUPPORTED};
 use headwater_language::sql::{call, each_own_expr, place, walk_mut};
@@ -57,7 +57,7 @@ impl OneGroup<'_> {
         let mut found = false;
         each_own_expr(expr, &mut |part| {
             if let Expr::Function(Function { name, over: None, .. }) = part {
-                found |= is_aggregate_name(&name.to_string(), self.state);
+                found |= is_aggregate(&name.to_string(), self.state);
             }
         });
         found
@@ -79,7 +79,7 @@ fn and(left: Expr, right: Expr) -> Expr {
 }
 
 /// What stands in GROUPING SETS, ROLLUP or CUBE and is one of them itself.
-pub(super) fn nested(expr: &Expr) -> Vec<Diagnostic> {
+pub(super) fn nested(expr: &Expr, state: &SessionState) -> Vec<Diagnostic> {
     let (around, sets) = match expr {
         Expr::GroupingSets(sets) => ("GROUPING SETS", sets),
         Expr::Rollup(sets) => ("ROLLUP", sets),
@@ -91,12 +91,7 @@ pub(super) fn nested(expr: &Expr) -> Vec<Diagnostic> {
         let name = name.to_string().to_uppercase();
         let error = Diagnostic::new(NOT_SUPPORTED, format!("{name} is not supported inside {around}"));
         let hint = "Write the sets one by one: GROUPING SETS ((a, b), (a), ()).";
-        is_grouping(&name).then(|| error.at_maybe(place(inner.span())).hint(hint))
+        (Callee::of(&name, state) == Some(Callee::Grouping)).then(|| error.at_maybe(place(inner.span())).hint(hint))
     };
     sets.iter().flatten().filter_map(refuse).collect()
-}
-
-/// True for a word that makes sets of groups, and is no function.
-pub(super) fn is_grouping(name: &str) -> bool {
-    ["ROLLUP", "CUBE"].iter().any(|word| word.eq_ignore_ascii_case(name))
 }

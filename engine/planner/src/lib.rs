@@ -5,6 +5,7 @@ pub mod alter;
 mod around;
 mod beside;
 pub mod bounded;
+mod callee;
 mod columns;
 pub mod continuous;
 mod counting;

@@ -16,9 +16,8 @@ use sqlparser::ast::{
     TableWithJoins, Visitor, WindowType,
 };
 
-use super::continuous::is_aggregate_name;
+use super::callee::{Callee, is_aggregate};
 use super::relations::Namer;
-use headwater_functions::is_table_call;
 use headwater_language::catalog::Catalog;
 use headwater_language::diagnostic::{Diagnostic, NOT_SUPPORTED, PLAN, STREAMING};
 use headwater_language::sql::{each_expr, join_condition, place, print, walk};
@@ -151,7 +150,7 @@ impl Calls<'_> {
             Expr::Case { .. } => Some(Around::Case),
             Expr::Lambda(_) => Some(Around::Lambda),
             Expr::Function(call) => {
-                let kind = kind(expr, call, self.state)?;
+                let kind = kind(call, self.state)?;
                 Some(Around::Call(kind, call.name.to_string().to_uppercase()))
             }
             _ => None,
@@ -248,35 +247,25 @@ fn misplaced(kind: Kind, name: &str, clause: Clause, expr: &Expr) -> Diagnostic 
     }
 }
 
-fn kind(expr: &Expr, call: &Function, state: &SessionState) -> Option<Kind> {
+fn kind(call: &Function, state: &SessionState) -> Option<Kind> {
     let name = call.name.to_string();
-    if is_table_call(expr) || name.eq_ignore_ascii_case("unnest") {
+    if Callee::of(&name, state).is_some_and(Callee::makes_rows) {
         return Some(Kind::Table);
     }
     match &call.over {
         Some(WindowType::WindowSpec(_) | WindowType::NamedWindow(_)) => Some(Kind::Window),
-        None => is_aggregate_name(&name, state).then_some(Kind::Aggregate),
+        None => is_aggregate(&name, state).then_some(Kind::Aggregate),
     }
 }
 
 /// A call with OVER of what computes a value of one row.
 fn is_no_window(call: &Function, state: &SessionState) -> bool {
-    let name = call.name.to_string();
-    let lower = name.to_lowercase();
-    call.over.is_some()
-        && state.scalar_functions().contains_key(&lower)
-        && !state.window_functions().contains_key(&lower)
-        && !is_aggregate_name(&name, state)
+    call.over.is_some() && Callee::of(&call.name.to_string(), state).is_some_and(Callee::is_scalar)
 }
 
 /// A call of what is a window function and nothing else, without OVER.
 fn is_bare_window(call: &Function, state: &SessionState) -> bool {
-    let name = call.name.to_string();
-    let lower = name.to_lowercase();
-    call.over.is_none()
-        && state.window_functions().contains_key(&lower)
-        && !state.scalar_functions().contains_key(&lower)
-        && !is_aggregate_name(&name, state)
+    call.over.is_none() && Callee::of(&call.name.to_string(), state) == Some(Callee::Window)
 }
 
 impl Visitor for Calls<'_> {

@@ -67,11 +67,16 @@ fn wrapping(
 /// No key contains a MAP, whatever its format: its entries have no order, so equal keys would differ.
 fn check_keys(create: &ast::CreateSource, columns: &[ColumnDef], errors: &mut Vec<Diagnostic>) {
     for column in columns.iter().filter(|c| c.role == ColumnRole::Key && contains_map(&c.ty)) {
-        let message = format!("key column \"{}\" has the type {}: a key cannot contain a MAP", column.name, column.ty);
+        let message = map_in_key(&column.name, &column.ty);
         let declared = create.columns.iter().find(|c| c.name.value == column.name);
         let span = declared.map_or(create.name.span, |c| c.ty.span);
         errors.push(Diagnostic::new(FORMAT, message).at(span));
     }
+}
+
+/// The message for a column of a key with a MAP in it.
+pub(super) fn map_in_key(name: &str, ty: &SqlType) -> String {
+    format!("key column \"{name}\" has the type {ty}: a key cannot contain a MAP")
 }
 
 /// Whether a MAP is anywhere in a type.

@@ -1,20 +1,22 @@
 //! Continuous queries: from `SELECT … EMIT CHANGES`, `CREATE STREAM … AS` and `INSERT INTO … SELECT`
 //! to a topology.
 //!
-//! What can be continuous is settled in `shape`, names in `names`, the columns and the key of the result in `result`,
-//! and what is written, and where, in `sink`. Queries that hold state are checked in `stateful` and refused. Semantics:
-//! ksqlDB's queries.
+//! One planner for all of them: `query` reads a query once, `rules` says what is wrong with it and what is not built yet,
+//! `lowering` makes its steps, and `sink` what is written, and where. Semantics: ksqlDB's queries.
 
 mod circles;
-mod explode;
-mod names;
-mod result;
-mod shape;
+mod declaration;
+mod joins;
+mod key;
+mod lowering;
+mod query;
+mod rules;
+mod scope;
 mod sink;
-mod stateful;
 
 use datafusion::execution::session_state::SessionState;
 
+use super::define::real_first;
 use super::function;
 use headwater_expression::{register, session};
 use headwater_language::catalog::Catalog;
@@ -23,10 +25,12 @@ use headwater_language::definition::FunctionDef;
 use headwater_language::diagnostic::Diagnostic;
 use headwater_language::sql::ast;
 use headwater_language::topology::{Action, Topology};
+use lowering::Lowered;
+use query::{Purpose, Streaming};
+use rules::not_built;
 
-pub use names::Scope;
+pub use scope::Scope;
 pub use sink::{Persistent, THROWS_ON_INVALID_TIME, create_as, insert_select};
-pub use stateful::{TABLE_FUNCTIONS, is_aggregate_name};
 
 /// A push query.
 #[derive(Clone, Debug, PartialEq)]
@@ -61,30 +65,56 @@ pub fn state_of(topology: &Topology, settings: &Settings) -> Result<SessionState
 /// Plans a push query. Gives every mistake that could be found at once.
 pub fn push(query: &ast::Query, catalog: &Catalog, settings: &Settings) -> Result<Push, Vec<Diagnostic>> {
     let state = state_for(query, catalog, settings)?;
-    if stateful::is_stateful(query, &state) {
-        let found = stateful::check(query, catalog, &state, result::Use::Show, &[]).errors;
-        return Err(if found.is_empty() { shape::not_built(query, &state) } else { found });
-    }
-    let shape = shape::read(query, catalog, &state, result::Use::Show)?;
-    let result = result::plan(&shape, &state, result::Use::Show)?;
-    if !shape.later.is_empty() {
-        return Err(shape.later);
-    }
-    Ok(Push { limit: shape.limit, topology: topology(query, catalog, &shape, result) })
+    let (query, lowered) = plan(query, catalog, &state, Purpose::Show)?;
+    passed(not_built::check(&query))?;
+    passed(not_built::source(&query))?;
+    Ok(Push { limit: query.limit().ok().flatten(), topology: topology(query.query, catalog, query.first(), lowered) })
 }
 
-fn topology(query: &ast::Query, catalog: &Catalog, shape: &shape::Shape, result: result::Planned) -> Topology {
-    let filter = result.predicate.map(|predicate| Action::Filter { predicate });
-    let explode = (!result.exploded.is_empty()).then_some(Action::Explode { columns: result.exploded });
-    let actions = filter.into_iter().chain(explode).chain([Action::Project(result.projection)]).collect();
-    Topology::linear(shape.source.as_ref().clone(), actions, called(query, catalog))
+/// A query as it was read, and its steps. Gives everything that is wrong with it or, where nothing is, why it has no steps
+/// yet. One that has steps may still be [`not_built`].
+fn plan<'a>(
+    query: &'a ast::Query,
+    catalog: &Catalog,
+    state: &'a SessionState,
+    purpose: Purpose<'a>,
+) -> Result<(Streaming<'a>, Lowered), Vec<Diagnostic>> {
+    let query = Streaming::read(query, catalog, state, purpose)?;
+    let mut errors = Vec::new();
+    let can_be_compiled = rules::check(&query, &mut errors);
+    let lowered = match can_be_compiled && not_built::can_be_lowered(&query) {
+        true => lowering::lower(&query, &mut errors),
+        false => None,
+    };
+    if errors.is_empty() {
+        rules::check_result(&query, &mut errors);
+    }
+    rules::check_sink(&query, &mut errors);
+    passed(real_first(errors))?;
+    match lowered {
+        Some(lowered) => Ok((query, lowered)),
+        None => Err(not_built::check(&query)),
+    }
+}
+
+/// Fails where anything was found.
+fn passed(found: Vec<Diagnostic>) -> Result<(), Vec<Diagnostic>> {
+    if found.is_empty() { Ok(()) } else { Err(found) }
+}
+
+fn topology(query: &ast::Query, catalog: &Catalog, source: &scope::Member, lowered: Lowered) -> Topology {
+    let filter = lowered.predicate.map(|predicate| Action::Filter { predicate });
+    let explode = (!lowered.exploded.is_empty()).then_some(Action::Explode { columns: lowered.exploded });
+    let actions = filter.into_iter().chain(explode).chain([Action::Project(lowered.projection)]).collect();
+    Topology::linear(source.source.as_ref().clone(), actions, called(query, catalog))
 }
 
 /// The sources that a query joins, each with its topic: their partitions must be as many. None where that need not be.
 pub fn joined_topics(query: &ast::Query, catalog: &Catalog, settings: &Settings) -> Vec<(String, String)> {
     let Ok(state) = state_for(query, catalog, settings) else { return Vec::new() };
-    match stateful::is_stateful(query, &state) {
-        true => stateful::check(query, catalog, &state, result::Use::Show, &[]).together,
-        false => Vec::new(),
+    let Ok(query) = Streaming::read(query, catalog, &state, Purpose::Show) else { return Vec::new() };
+    if !query.is_joined() || joins::read(&query).iter().any(|join| join.is_foreign) {
+        return Vec::new();
     }
+    query.scope.members.iter().map(|m| (m.source.name.clone(), m.source.topic.clone())).collect()
 }

@@ -3,18 +3,16 @@
 //! The result of `CREATE STREAM … AS` is lowered to the declaration that a user would have written
 //! for it, so that names, formats and topic are checked in one place.
 
-use super::result::{self, Planned, Use};
-use super::shape::{self, Shape};
-use super::{circles, state_for, stateful, topology};
-use datafusion::execution::session_state::SessionState;
-
-use crate::define::{Definition, FormatDefaults, define_made, owned, real_first, source_kind};
+use super::query::{Purpose, Streaming};
+use super::rules::not_built;
+use super::{circles, declaration, passed, plan, state_for, topology};
+use crate::define::{Definition, FormatDefaults, define_made, owned, real_first};
 use headwater_expression::dialect::coerces;
 use headwater_language::catalog::{Catalog, QueryDef, owner_of};
 use headwater_language::config::{DECIMAL_DIVISION, Settings};
 use headwater_language::definition::{ColumnRole, SourceDef, SourceKind};
 use headwater_language::diagnostic::{
-    Diagnostic, INSERT, PROPERTY_CONFLICT, PROPERTY_VALUE, STREAMING, Span, UNKNOWN_SOURCE, format_refusal,
+    Diagnostic, INSERT, PROPERTY_VALUE, STREAMING, Span, UNKNOWN_SOURCE, format_refusal,
 };
 use headwater_language::sql::ast;
 use headwater_language::topology::{ResultColumn, Topology};
@@ -76,27 +74,21 @@ pub fn create_as(
 ) -> Result<Persistent, Vec<Diagnostic>> {
     let mut errors = Vec::new();
     let (properties, sink_properties) = QueryProperties::take(&create.properties, &mut errors);
-    let (name, state) = (create.name.value.as_str(), state_for(&create.query, catalog, settings)?);
-    if stateful::is_stateful(&create.query, &state) {
-        let found = stateful::check(&create.query, catalog, &state, Use::Write(name), &sink_properties);
-        errors.extend(found.errors);
-        found.kind.iter().for_each(|kind| check_kind(create, *kind, &mut errors));
-        return Err(if errors.is_empty() { shape::not_built(&create.query, &state) } else { errors });
-    }
-    let read = written(&create.query, catalog, &state, name).map_err(|found| told(&mut errors, found));
-    let (shape, planned) = read?;
-    check_kind(create, shape.source.kind, &mut errors);
-    if !errors.is_empty() {
-        return Err(errors);
-    }
-    check_keyless(&sink_properties, &planned)?;
-    let declared =
-        declaration(create, sink_properties, &shape.source, &planned, settings.get("output.topic.name.prefix"));
-    let mut definition = define_made(&declared, text, catalog, &FormatDefaults::from(settings), &natural(&planned))?;
+    let state = state_for(&create.query, catalog, settings)?;
+    let planned = plan(&create.query, catalog, &state, Purpose::Create(create));
+    let (query, lowered) = planned.map_err(|found| together(&mut errors, found))?;
+    passed(errors)?;
+    passed(not_built::check(&query))?;
+    let source = &query.first().source;
+    declaration::check_keyless(&sink_properties, &lowered)?;
+    let topic_prefix = settings.get("output.topic.name.prefix");
+    let declared = declaration::of(create, sink_properties, source, &lowered, topic_prefix);
+    let natural = declaration::natural(&lowered);
+    let mut definition = define_made(&declared, text, catalog, &FormatDefaults::from(settings), &natural)?;
     // A key that stays keeps its window.
-    definition.source.window = shape.source.window.filter(|_| !planned.projection.rekeyed);
-    check_built(&shape, &definition.source, create.name.span)?;
-    let topology = topology(&create.query, catalog, &shape, planned).into_sink(definition.source.clone());
+    definition.source.window = source.window.filter(|_| !lowered.projection.rekeyed);
+    check_built(&query, &definition.source, create.name.span)?;
+    let topology = topology(&create.query, catalog, query.first(), lowered).into_sink(definition.source.clone());
     let replaced = catalog.query_behind(&create.name).filter(|_| create.or_replace);
     circles::check(&topology, catalog, replaced.map(AsRef::as_ref), (create.name.span, PROPERTY_VALUE))?;
     check_dead_letters(&topology, &properties)?;
@@ -121,27 +113,15 @@ pub fn insert_select(
     }
     let target = target(insert, catalog, &mut errors);
     let state = state_for(&insert.query, catalog, settings)?;
-    if stateful::is_stateful(&insert.query, &state) {
-        let purpose = Use::Write(&insert.target.value);
-        let found = stateful::check(&insert.query, catalog, &state, purpose, &[]);
-        errors.extend(found.errors);
-        if let (Some(mut columns), Some(target)) = (found.columns, &target) {
-            fit(&mut columns, target, insert.target.span, &mut errors);
-        }
-        return Err(if errors.is_empty() { shape::not_built(&insert.query, &state) } else { errors });
-    }
-    let read = written(&insert.query, catalog, &state, &insert.target).map_err(|found| told(&mut errors, found));
-    let (shape, mut planned) = read?;
-    if shape.source.kind == SourceKind::Table {
-        let message = format!("\"{}\" is a table: only the rows of a stream are inserted", shape.source.name);
-        errors.push(Diagnostic::new(STREAMING, message).at(insert.query.span));
-    }
+    let planned = plan(&insert.query, catalog, &state, Purpose::Insert(insert));
+    let (query, mut lowered) = planned.map_err(|found| together(&mut errors, found))?;
     if let Some(target) = &target {
-        fit(&mut planned.projection.columns, target, insert.target.span, &mut errors);
+        fit(&mut lowered.projection.columns, target, insert.target.span, &mut errors);
     }
     let (Some(target), true) = (target, errors.is_empty()) else { return Err(errors) };
-    check_built(&shape, &target, insert.target.span)?;
-    let topology = topology(&insert.query, catalog, &shape, planned).into_sink(target);
+    passed(not_built::check(&query))?;
+    check_built(&query, &target, insert.target.span)?;
+    let topology = topology(&insert.query, catalog, query.first(), lowered).into_sink(target);
     circles::check(&topology, catalog, None, (insert.target.span, STREAMING))?;
     check_dead_letters(&topology, &properties)?;
     let query = query_def("INSERTQUERY".to_owned(), text, topology, &properties, settings);
@@ -194,154 +174,14 @@ fn query_def(
 }
 
 /// What was found before, and after it what was found now.
-fn told(before: &mut Vec<Diagnostic>, found: Vec<Diagnostic>) -> Vec<Diagnostic> {
+fn together(before: &mut Vec<Diagnostic>, found: Vec<Diagnostic>) -> Vec<Diagnostic> {
     real_first(std::mem::take(before).into_iter().chain(found).collect())
 }
 
-/// The shape and the columns of a query whose rows are written to `sink`.
-fn written(
-    query: &ast::Query,
-    catalog: &Catalog,
-    state: &SessionState,
-    sink: &str,
-) -> Result<(Shape, Planned), Vec<Diagnostic>> {
-    let shape = shape::read(query, catalog, state, Use::Write(sink))?;
-    no_limit(&shape)?;
-    let planned = result::plan(&shape, state, Use::Write(sink))?;
-    Ok((shape, planned))
-}
-
-/// CREATE STREAM makes a stream of streams, CREATE TABLE a table of tables.
-fn check_kind(create: &ast::CreateAs, found: SourceKind, errors: &mut Vec<Diagnostic>) {
-    let wanted = source_kind(create.kind);
-    if wanted != found {
-        let (given, said) = (found.word().to_uppercase(), wanted.word().to_uppercase());
-        let message = format!("this SELECT gives a {given}, not a {said}");
-        let error = Diagnostic::new(STREAMING, message).at(create.name.span);
-        errors.push(error.hint(format!("Say CREATE {given} {} AS SELECT ….", create.name.value)));
-    }
-}
-
-fn no_limit(shape: &Shape) -> Result<(), Vec<Diagnostic>> {
-    match shape.limit {
-        None => Ok(()),
-        Some(_) => {
-            let message = "a query that is written to a topic has no LIMIT: it never ends";
-            Err(vec![Diagnostic::new(STREAMING, message).at(shape.span)])
-        }
-    }
-}
-
-/// The declaration of the stream that a query makes.
-fn declaration(
-    create: &ast::CreateAs,
-    mut properties: Vec<ast::Property>,
-    source: &SourceDef,
-    planned: &Planned,
-    topic_prefix: &str,
-) -> ast::CreateSource {
-    let whole = create.name.span;
-    let column = |(column, span): (&ResultColumn, &Option<Span>)| {
-        let span = span.unwrap_or(whole);
-        let role = match (column.key, create.kind) {
-            (true, ast::SourceKind::Stream) => ast::ColumnRole::Key,
-            (true, ast::SourceKind::Table) => ast::ColumnRole::PrimaryKey,
-            (false, _) => ast::ColumnRole::Value,
-        };
-        ast::ColumnDef {
-            name: ast::Spanned::new(column.name.clone(), span),
-            ty: ast::Spanned::new(column.ty.clone(), span),
-            role: ast::Spanned::new(role, span),
-        }
-    };
-    let columns = planned.projection.columns.iter().zip(&planned.spans).map(column).collect();
-    let has_key = planned.projection.columns.iter().any(|c| c.key);
-    inherit(&mut properties, source, &create.name, has_key, topic_prefix);
-    ast::CreateSource {
-        or_replace: create.or_replace,
-        read_only: false,
-        kind: create.kind,
-        if_not_exists: create.if_not_exists,
-        name: create.name.clone(),
-        columns,
-        properties,
-    }
-}
-
 /// A query that is right may need what is not built yet.
-fn check_built(shape: &Shape, sink: &SourceDef, span: Span) -> Result<(), Vec<Diagnostic>> {
+fn check_built(query: &Streaming<'_>, sink: &SourceDef, span: Span) -> Result<(), Vec<Diagnostic>> {
     let format = sink.unbuilt_format().map(|error| format_refusal(&error).at(span));
-    let later: Vec<Diagnostic> = shape.later.iter().cloned().chain(format).collect();
-    if later.is_empty() { Ok(()) } else { Err(later) }
-}
-
-/// A result without a key has no key format.
-fn check_keyless(properties: &[ast::Property], planned: &Planned) -> Result<(), Vec<Diagnostic>> {
-    let said = properties.iter().find(|p| p.name.eq_ignore_ascii_case("KEY_FORMAT"));
-    let is_none = |text: &ast::Literal| matches!(text, ast::Literal::String(text) if text.eq_ignore_ascii_case("NONE"));
-    match said.filter(|said| !is_none(&said.value.value) && !planned.projection.columns.iter().any(|c| c.key)) {
-        None => Ok(()),
-        Some(said) => {
-            let message = "the result has no key column, so it has no \"KEY_FORMAT\"";
-            let error = Diagnostic::new(PROPERTY_CONFLICT, message).at(said.name.span);
-            Err(vec![error.hint("Leave it out, say 'NONE', or make a key with PARTITION BY.")])
-        }
-    }
-}
-
-/// What WITH does not say is as in the source, the topic is called like the stream behind the prefix that is set.
-fn inherit(
-    properties: &mut Vec<ast::Property>,
-    source: &SourceDef,
-    name: &ast::Name,
-    has_key: bool,
-    topic_prefix: &str,
-) {
-    let said = |properties: &[ast::Property], wanted: &str| {
-        let found = properties.iter().find(|p| p.name.eq_ignore_ascii_case(wanted));
-        found.map(|p| match &p.value.value {
-            ast::Literal::String(text) => text.to_uppercase(),
-            _ => String::new(),
-        })
-    };
-    let add = |properties: &mut Vec<ast::Property>, property: &str, value: &str| {
-        let value = ast::Spanned::new(ast::Literal::String(value.to_owned()), name.span);
-        properties.push(ast::Property { name: ast::Spanned::new(property.to_owned(), name.span), value });
-    };
-    let both = said(properties, "FORMAT");
-    if said(properties, "KAFKA_TOPIC").is_none() {
-        add(properties, "KAFKA_TOPIC", &format!("{topic_prefix}{}", name.value));
-    }
-    let sides = [("KEY", &source.key), ("VALUE", &source.value)];
-    for (side, def) in sides {
-        let (format, delimiter) = (format!("{side}_FORMAT"), format!("{side}_DELIMITER"));
-        let chosen = said(properties, &format).or_else(|| both.clone());
-        let inherited = side == "VALUE" || (has_key && def.format != "NONE");
-        if chosen.is_none() && inherited {
-            add(properties, &format, &def.format);
-        } else if chosen.is_none() && side == "KEY" && !has_key {
-            add(properties, &format, "NONE");
-        }
-        let same = chosen.is_none_or(|chosen| chosen == def.format) && inherited;
-        if same && def.format == "DELIMITED" && said(properties, &delimiter).is_none() {
-            add(properties, &delimiter, &delimiter_name(def.delimiter));
-        }
-    }
-}
-
-/// Key columns that PARTITION BY made and nobody named.
-fn natural(planned: &Planned) -> Vec<&str> {
-    let made = |column: &&ResultColumn| planned.projection.rekeyed && column.key && column.name == column.expr;
-    planned.projection.columns.iter().filter(made).map(|column| column.name.as_str()).collect()
-}
-
-/// A delimiter as WITH has it.
-fn delimiter_name(delimiter: u8) -> String {
-    match delimiter {
-        b' ' => "SPACE".to_owned(),
-        b'\t' => "TAB".to_owned(),
-        other => char::from(other).to_string(),
-    }
+    passed(not_built::source(query).into_iter().chain(format).collect())
 }
 
 fn target(insert: &ast::InsertSelect, catalog: &Catalog, errors: &mut Vec<Diagnostic>) -> Option<SourceDef> {

@@ -8,13 +8,13 @@ use std::ops::ControlFlow;
 use datafusion::execution::session_state::SessionState;
 use sqlparser::ast::{Expr, Function, Spanned as _, Visitor};
 
-use super::super::continuous::{TABLE_FUNCTIONS, is_aggregate_name};
+use super::super::callee::{Callee, Caller};
 use super::super::{lambdas, patterns};
-use headwater_functions::{Category, UNITS};
+use headwater_functions::UNITS;
 use headwater_language::catalog::Catalog;
 use headwater_language::definition::ArgumentDef;
 use headwater_language::diagnostic::{Diagnostic, PLAN, UNKNOWN_COLUMN};
-use headwater_language::sql::expr_forms::{is_constructor, is_subquery};
+use headwater_language::sql::expr_forms::is_subquery;
 use headwater_language::sql::{each_expr, place, walk};
 
 /// What is wrong with an expression before it is known what its parts are. Places are those of its text.
@@ -99,28 +99,26 @@ impl Checker<'_> {
         let name = function.name.to_string().to_uppercase();
         let one_value = "The expression of a function gives one value for its arguments.";
         let refuse = |message: String| Some(Diagnostic::new(PLAN, message).detail(one_value));
-        let known = headwater_functions::find(&name);
+        let callee = Callee::of(&name, self.state);
         if function.over.is_some() {
             return refuse(format!("\"{name}\" is called as a window function"));
         }
-        if known.is_some_and(|known| known.category == Category::Table) || TABLE_FUNCTIONS.contains(&name.as_str()) {
+        if callee.is_some_and(Callee::makes_rows) {
             return refuse(format!("\"{name}\" is a table function"));
         }
         if name == self.name {
             return Some(Diagnostic::new(PLAN, format!("function \"{name}\" calls itself")));
         }
-        if known.is_some() || is_constructor(&name) || self.catalog.function(&name).is_some() {
-            return patterns::check(function);
+        match callee {
+            Some(Callee::Scalar | Callee::Constructor) => patterns::check(function),
+            _ if self.catalog.function(&name).is_some() => patterns::check(function),
+            Some(Callee::Aggregate) => refuse(format!("\"{name}\" is an aggregate")),
+            Some(Callee::Bounded) => {
+                let message = format!("function \"{name}\" is for bounded queries alone");
+                let detail = "What CREATE FUNCTION defines can be called in continuous queries, too.";
+                Some(Diagnostic::new(PLAN, message).detail(detail))
+            }
+            _ => Some(Caller::Function(self.catalog).unknown(&name)),
         }
-        if is_aggregate_name(&name, self.state) {
-            return refuse(format!("\"{name}\" is an aggregate"));
-        }
-        if self.state.scalar_functions().contains_key(&name.to_lowercase()) {
-            let message = format!("function \"{name}\" is for bounded queries alone");
-            let detail = "What CREATE FUNCTION defines can be called in continuous queries, too.";
-            return Some(Diagnostic::new(PLAN, message).detail(detail));
-        }
-        let names = headwater_functions::all().map(|function| function.name);
-        Some(headwater_functions::unknown(&name, names.chain(self.catalog.functions().map(|def| def.name.as_str()))))
     }
 }

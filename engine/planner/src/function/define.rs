@@ -1,7 +1,9 @@
 //! CREATE FUNCTION: from the statement to the definition, with everything that is wrong with it.
 
+use datafusion::execution::session_state::SessionState;
 use sqlparser::ast::Expr;
 
+use super::super::callee::Callee;
 use super::super::{star, types};
 use super::{body, called};
 use headwater_expression::errors;
@@ -23,8 +25,7 @@ const DEPTH_MAX: usize = 16;
 pub fn define(create: &ast::CreateFunction, text: &str, catalog: &Catalog) -> Result<FunctionDef, Vec<Diagnostic>> {
     let state = session(&Settings::default());
     let name = create.name.to_uppercase();
-    let mut errors: Vec<Diagnostic> =
-        taken(&name, create.name.span, &headwater_functions::list(&state)).into_iter().collect();
+    let mut errors: Vec<Diagnostic> = taken(&name, create.name.span, &state).into_iter().collect();
     let arguments = arguments(create, catalog, &mut errors);
     let returns = types::resolve(&create.returns, catalog).map_err(|error| errors.push(*error)).ok();
     let in_text = |error: Diagnostic| in_statement(error, &create.body);
@@ -63,9 +64,10 @@ fn arguments(create: &ast::CreateFunction, catalog: &Catalog, errors: &mut Vec<D
 }
 
 /// Names that are built in, or that no call can have.
-fn taken(name: &str, span: Span, built_in: &[(String, &'static str)]) -> Option<Diagnostic> {
+fn taken(name: &str, span: Span, state: &SessionState) -> Option<Diagnostic> {
     let hint = format!("Take another name, such as MY_{name}.");
-    if built_in.iter().any(|(known, _)| known == name) || super::super::continuous::TABLE_FUNCTIONS.contains(&name) {
+    let words = [Callee::Constructor, Callee::Grouping];
+    if Callee::of(name, state).is_some_and(|callee| !words.contains(&callee)) {
         return Some(Diagnostic::new(EXISTS, format!("function \"{name}\" is built in")).at(span).hint(hint));
     }
     let plain = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');

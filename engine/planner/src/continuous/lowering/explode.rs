@@ -6,8 +6,8 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use sqlparser::ast::{Expr, VisitorMut};
 
-use super::names::ident;
-use super::shape::Item;
+use crate::continuous::query::Item;
+use crate::continuous::scope::ident;
 use headwater_expression::Compiler;
 use headwater_functions::{is_table_call, rows_of};
 use headwater_language::diagnostic::{Diagnostic, STREAMING, Span};

@@ -1,13 +1,13 @@
 //! The sources in FROM and what their columns are called.
 //!
-//! Every clause is looked through before anything is planned, so that all unknown columns are told at once, each with
-//! the clause that names it. Lambdas bring names of their own, and units of time are words.
+//! An expression is kept as it is written. There are two other ways to write it: as [`Scope::text`] for messages and for
+//! comparing, and as [`Scope::lowered`] for the steps of a topology.
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::datatypes::{Field, Schema, SchemaRef};
 use headwater_formats::decode::{ROWOFFSET, ROWPARTITION, ROWTIME, WINDOWEND, WINDOWSTART};
 use sqlparser::ast::{Expr, Ident, Select, Spanned as _, TableFactor, VisitorMut};
 
@@ -20,7 +20,7 @@ use headwater_language::diagnostic::{AMBIGUOUS_COLUMN, Diagnostic, Span, UNKNOWN
 use headwater_language::sql::{each_own_expr, place, print, walk_mut};
 
 /// The sources that a query reads, in the order of FROM.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Scope {
     /// The sources.
     pub members: Vec<Member>,
@@ -86,8 +86,8 @@ impl Scope {
         found
     }
 
-    /// Tells the names in an expression that no source has, or more than one. `clause` is what the expression is
-    /// part of; `others` are names that may stand there besides.
+    /// Reports the names in an expression that no source has, or more than one. `clause` is what the expression is part
+    /// of; `others` are names that are allowed there besides. Lambdas bring names of their own, and units of time are words.
     pub fn check(&self, clause: &str, expr: &Expr, others: &[&str], errors: &mut Vec<Diagnostic>) {
         let mut own: BTreeSet<String> = others.iter().map(|name| (*name).to_owned()).collect();
         each_own_expr(expr, &mut |expr: &Expr| {
@@ -96,7 +96,7 @@ impl Scope {
             }
         });
         lambdas::check(expr, "a column", |name| self.has(name), errors);
-        let mut told = BTreeSet::new();
+        let mut reported = BTreeSet::new();
         each_own_expr(expr, &mut |expr: &Expr| {
             let error = match expr {
                 Expr::Identifier(name) if !own.contains(&name.value) && !is_unit_word(&name.value) => {
@@ -112,7 +112,7 @@ impl Scope {
                 _ => None,
             };
             if let Some(error) = error
-                && told.insert(error.message.clone())
+                && reported.insert(error.message.clone())
             {
                 errors.push(named_in(clause, error.at_maybe(place(expr.span()))));
             }
@@ -161,18 +161,43 @@ impl Scope {
         if let Expr::Nested(inner) = expr {
             return self.text(inner);
         }
+        let mut expr = expr.clone();
         let joined = self.members.len() > 1;
-        print::expr(&self.renamed(expr, |column| match joined {
-            true => {
-                Expr::CompoundIdentifier([&self.members[column.member].alias, &column.name].map(|n| ident(n)).into())
-            }
-            false => Expr::Identifier(ident(&column.name)),
-        }))
+        each_name_mut(&mut expr, &mut |name| {
+            let Some(column) = self.column(name) else { return };
+            let alias = &self.members[column.member].alias;
+            *name = match joined {
+                true => Expr::CompoundIdentifier(vec![ident(alias), ident(&column.name)]),
+                false => Expr::Identifier(ident(&column.name)),
+            };
+        });
+        print::expr(&expr)
     }
 
-    /// An expression over the columns of [`Self::schema`].
-    pub fn merged(&self, expr: &Expr) -> Expr {
-        self.renamed(expr, |column| Expr::Identifier(ident(&self.merged_name(column))))
+    /// An expression over the columns of [`Self::schema`], in which every name has one way to be written. Places stay.
+    pub fn lowered(&self, expr: &Expr) -> Expr {
+        let mut expr = expr.clone();
+        each_name_mut(&mut expr, &mut |name| {
+            let (column, whole) = (self.column(name).map(|column| self.merged_name(&column)), name.span());
+            *name = match (column, &*name) {
+                (Some(column), Expr::Identifier(name)) => Expr::Identifier(Ident { span: name.span, ..ident(&column) }),
+                (None, Expr::Identifier(name)) => Expr::Identifier(Ident { span: name.span, ..ident(&name.value) }),
+                (column, Expr::CompoundIdentifier(names)) => {
+                    let Some(last) = names.last().filter(|_| column.is_some() || self.is_of_only(names)) else {
+                        return;
+                    };
+                    let span = if place(last.span).is_some() { whole } else { last.span };
+                    Expr::Identifier(Ident { span, ..ident(&column.unwrap_or_else(|| last.value.clone())) })
+                }
+                _ => return,
+            };
+        });
+        expr
+    }
+
+    /// Whether this would be a column of the only source there is.
+    fn is_of_only(&self, names: &[Ident]) -> bool {
+        matches!((&self.members[..], names), ([only], [alias, _]) if only.alias == alias.value)
     }
 
     /// What a column is called where there is more than one source: as `*` calls it.
@@ -183,28 +208,20 @@ impl Scope {
         }
     }
 
-    fn renamed(&self, expr: &Expr, name: impl Fn(&ColumnRef) -> Expr) -> Expr {
-        let mut expr = expr.clone();
-        let mut rename = EachMut(|expr: &mut Expr| {
-            if matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_))
-                && let Some(column) = self.column(expr)
-            {
-                *expr = name(&column);
-            }
-        });
-        walk_mut(&mut expr, &mut rename);
-        expr
-    }
-
     /// The columns of all sources, under the names that `*` gives them.
     pub fn schema(&self) -> SchemaRef {
+        if let [only] = &self.members[..] {
+            return only.source.row_schema();
+        }
         let fields = self.members.iter().enumerate().flat_map(|(member, m)| {
-            m.fields().into_iter().map(move |field| {
-                let column = ColumnRef { member, name: field.name().clone() };
-                Field::new(self.merged_name(&column), field.data_type().clone(), true)
-            })
+            m.source.row_schema().fields().iter().map(|field| self.merged_field(member, field)).collect::<Vec<_>>()
         });
         Arc::new(Schema::new(fields.collect::<Vec<_>>()))
+    }
+
+    fn merged_field(&self, member: usize, field: &Field) -> Field {
+        let column = ColumnRef { member, name: field.name().clone() };
+        field.clone().with_name(self.merged_name(&column))
     }
 
     /// What the sources are called, in words.
@@ -223,23 +240,17 @@ impl Member {
 
     /// Whether it has a column of this name.
     pub fn has(&self, name: &str) -> bool {
-        self.source.column(name).is_some() || self.pseudo().iter().any(|(pseudo, _)| *pseudo == name)
+        self.source.column(name).is_some() || self.pseudo().any(|pseudo| pseudo == name)
     }
 
-    fn pseudo(&self) -> Vec<(&'static str, DataType)> {
-        let address = [(ROWTIME, DataType::Int64), (ROWPARTITION, DataType::Int32), (ROWOFFSET, DataType::Int64)];
-        let bounds = [WINDOWSTART, WINDOWEND].map(|name| (name, DataType::Int64));
-        address.into_iter().chain(bounds.into_iter().filter(|_| self.source.window.is_some())).collect()
+    fn pseudo(&self) -> impl Iterator<Item = &'static str> {
+        let bounds = [WINDOWSTART, WINDOWEND].into_iter().filter(|_| self.source.window.is_some());
+        [ROWTIME, ROWPARTITION, ROWOFFSET].into_iter().chain(bounds)
     }
 
     fn column_names(&self) -> Vec<String> {
         let declared = self.source.columns.iter().map(|c| c.name.clone());
-        declared.chain(self.pseudo().iter().map(|(name, _)| (*name).to_owned())).collect()
-    }
-
-    fn fields(&self) -> Vec<Field> {
-        let declared = self.source.columns.iter().map(|c| Field::new(&c.name, c.arrow_type(), true));
-        declared.chain(self.pseudo().into_iter().map(|(name, ty)| Field::new(name, ty, true))).collect()
+        declared.chain(self.pseudo().map(str::to_owned)).collect()
     }
 }
 
@@ -262,13 +273,20 @@ pub fn span_of(expr: &Expr, whole: Span) -> Span {
     place(expr.span()).unwrap_or(whole)
 }
 
-struct EachMut<F>(F);
+/// Changes the names of columns in an expression.
+fn each_name_mut(expr: &mut Expr, change: &mut dyn FnMut(&mut Expr)) {
+    walk_mut(expr, &mut EachName(change));
+}
 
-impl<F: FnMut(&mut Expr)> VisitorMut for EachMut<F> {
+struct EachName<'a>(&'a mut dyn FnMut(&mut Expr));
+
+impl VisitorMut for EachName<'_> {
     type Break = ();
 
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
-        (self.0)(expr);
+        if matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_)) {
+            (self.0)(expr);
+        }
         ControlFlow::Continue(())
     }
 }

@@ -1,0 +1,179 @@
+//! The joins of a query, from left to right: each brings one source and compares one expression of it with one
+//! expression of what is joined already.
+
+use sqlparser::ast::{BinaryOperator, Expr, Join, JoinConstraint, JoinOperator, Spanned as _};
+
+use super::key;
+use super::query::Streaming;
+use super::scope::{ColumnRef, span_of};
+use headwater_language::diagnostic::{Diagnostic, STREAMING, Span};
+use headwater_language::sql::place;
+
+/// A join whose condition could be read.
+#[derive(Clone, Debug)]
+pub struct JoinOn {
+    /// How rows without a match are kept.
+    pub kind: JoinKind,
+    /// The expression of what is joined already, and its source.
+    pub left: (Expr, usize),
+    /// The expression of the new source, and its index.
+    pub right: (Expr, usize),
+    /// The left expression is not the key of the tables joined so far: a foreign key.
+    pub is_foreign: bool,
+    /// The place of the condition.
+    pub span: Span,
+}
+
+/// Which rows without a match are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JoinKind {
+    /// None.
+    Inner,
+    /// Those of what is joined already.
+    Left,
+    /// Those of the new source.
+    Right,
+    /// Both.
+    Full,
+}
+
+impl JoinKind {
+    /// As SQL writes it.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Inner => "INNER JOIN",
+            Self::Left => "LEFT OUTER JOIN",
+            Self::Right => "RIGHT OUTER JOIN",
+            Self::Full => "FULL OUTER JOIN",
+        }
+    }
+
+    fn of(operator: &JoinOperator) -> Option<(Self, &JoinConstraint)> {
+        Some(match operator {
+            JoinOperator::Join(c) | JoinOperator::Inner(c) => (Self::Inner, c),
+            JoinOperator::Left(c) | JoinOperator::LeftOuter(c) => (Self::Left, c),
+            JoinOperator::Right(c) | JoinOperator::RightOuter(c) => (Self::Right, c),
+            JoinOperator::FullOuter(c) => (Self::Full, c),
+            _ => return None,
+        })
+    }
+}
+
+/// The joins in FROM, each with the index of the source that it brings; none where FROM has a comma.
+pub fn written<'q>(query: &'q Streaming<'_>) -> impl Iterator<Item = (usize, &'q Join)> {
+    let from = if let [from] = &query.select.from[..] { Some(from) } else { None };
+    from.into_iter().flat_map(|from| &from.joins).enumerate().map(|(at, join)| (at + 1, join))
+}
+
+/// The joins whose conditions can be read.
+pub fn read(query: &Streaming<'_>) -> Vec<JoinOn> {
+    let mut read: Vec<JoinOn> = Vec::new();
+    if query.scope.members.is_empty() {
+        return read;
+    }
+    for join in written(query).filter_map(|(right, join)| read_one(query, right, join).ok()) {
+        let tables = (0..=join.right.1).all(|member| query.is_table(member));
+        let is_foreign = tables && !is_key_so_far(query, &join, &read);
+        read.push(JoinOn { is_foreign, ..join });
+    }
+    read
+}
+
+/// Whether the conditions of all joins can be read.
+pub fn are_readable(query: &Streaming<'_>) -> bool {
+    read(query).len() == written(query).count()
+}
+
+/// Reads one join: its kind, and what is on either side of the one `=` of its condition.
+pub fn read_one(query: &Streaming<'_>, right: usize, join: &Join) -> Result<JoinOn, Vec<Diagnostic>> {
+    let span = place(join.span()).unwrap_or(query.span());
+    let refuse = |message: String| Diagnostic::new(STREAMING, message).at(span);
+    let (kind, condition) = condition(join, span)?;
+    let (left, other) = compared(query, condition, span)?;
+    let mut errors = Vec::new();
+    query.scope.check("JOIN ON", condition, &[], &mut errors);
+    if !errors.is_empty() {
+        return Err(errors);
+    }
+    let sides = [left, other].map(|side| of_one_source(query, side, condition, &mut errors));
+    let [Some(left), Some(other)] = sides else { return Err(errors) };
+    let (left, other) = if left.1 == right { (other, left) } else { (left, other) };
+    if other.1 != right || left.1 >= right {
+        let alias = |member: usize| &query.scope.members[member].alias;
+        let text = query.scope.text(condition);
+        let message = format!("the condition does not name \"{}\", which is joined: ({text})", alias(right));
+        let detail = format!("Of FROM it names \"{}\" and \"{}\".", alias(left.1), alias(other.1));
+        return Err(vec![refuse(message).detail(detail)]);
+    }
+    Ok(JoinOn { kind, left, right: other, is_foreign: false, span: span_of(condition, span) })
+}
+
+fn condition(join: &Join, span: Span) -> Result<(JoinKind, &Expr), Vec<Diagnostic>> {
+    let refuse = |message: &str| Diagnostic::new(STREAMING, message).at(span);
+    let Some((kind, constraint)) = JoinKind::of(&join.join_operator) else {
+        return Err(vec![refuse("a continuous join is INNER, LEFT, RIGHT or FULL")]);
+    };
+    match constraint {
+        JoinConstraint::On(condition) => Ok((kind, condition)),
+        _ => Err(vec![refuse("a continuous join needs ON").hint("Say ON a.id = b.id.")]),
+    }
+}
+
+/// What the one `=` of a condition compares.
+fn compared<'e>(
+    query: &Streaming<'_>,
+    condition: &'e Expr,
+    span: Span,
+) -> Result<(&'e Expr, &'e Expr), Vec<Diagnostic>> {
+    let refuse = |message: String| Diagnostic::new(STREAMING, message).at(span);
+    let Expr::BinaryOp { left, op, right } = bare(condition) else {
+        return Err(vec![refuse("ON compares two expressions".to_owned()).hint("Say ON a.id = b.id.")]);
+    };
+    let text = query.scope.text(condition);
+    match op {
+        BinaryOperator::Eq => Ok((left, right)),
+        BinaryOperator::And | BinaryOperator::Or => {
+            Err(vec![refuse(format!("a join has one condition, not several: {text}"))])
+        }
+        _ => Err(vec![refuse(format!("a join compares with =, not with {op}: {text}"))]),
+    }
+}
+
+/// One side of a condition and the one source that it names.
+fn of_one_source(
+    query: &Streaming<'_>,
+    side: &Expr,
+    condition: &Expr,
+    errors: &mut Vec<Diagnostic>,
+) -> Option<(Expr, usize)> {
+    let mut members: Vec<usize> = query.scope.columns_in(side).iter().map(|column| column.member).collect();
+    members.dedup();
+    if let [member] = members[..] {
+        return Some((bare(side).clone(), member));
+    }
+    let (side_text, text) = (query.scope.text(side), query.scope.text(condition));
+    let message =
+        format!("each side of a join condition names columns of one source, \"{side_text}\" does not: ({text})");
+    errors.push(Diagnostic::new(STREAMING, message).at(span_of(side, query.span())));
+    None
+}
+
+/// Whether the left expression is the key of what is joined so far.
+fn is_key_so_far(query: &Streaming<'_>, join: &JoinOn, before: &[JoinOn]) -> bool {
+    let Some(left) = query.scope.column(&join.left.0) else { return false };
+    match before.last() {
+        // A join on a foreign key keeps the key of its left side.
+        Some(last) if !last.is_foreign => key::equal_columns(query, before).contains(&left),
+        _ => left.member == 0 && is_whole_key(query, &left),
+    }
+}
+
+/// Whether a column is the whole key of its source.
+pub fn is_whole_key(query: &Streaming<'_>, column: &ColumnRef) -> bool {
+    query.key_columns(column.member).eq([column.name.as_str()])
+}
+
+/// An expression without parentheses around it.
+fn bare(expr: &Expr) -> &Expr {
+    if let Expr::Nested(inner) = expr { bare(inner) } else { expr }
+}

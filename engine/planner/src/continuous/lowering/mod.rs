@@ -1,0 +1,176 @@
+//! From a query that is right to the steps of a topology: filter, explode, project.
+//!
+//! Expressions are lowered over the columns of all sources; what aggregates and joins need besides are steps of their own.
+
+mod explode;
+
+use std::sync::Arc;
+
+use arrow::array::new_empty_array;
+use arrow::datatypes::DataType;
+use sqlparser::ast::Expr;
+
+use super::joins;
+use super::key::{Key, made_name};
+use super::query::{Item, Streaming, identifier};
+use super::scope::span_of;
+use crate::define::ROWHEADERS;
+use headwater_expression::Compiler;
+use headwater_expression::errors::diagnose;
+use headwater_language::diagnostic::{
+    AMBIGUOUS_COLUMN, DUPLICATE_COLUMN, Diagnostic, PLAN, RESERVED_NAME, Span, UNKNOWN_COLUMN,
+};
+use headwater_language::sql::print;
+use headwater_language::topology::{Exploded, Projection, ResultColumn};
+use headwater_language::types::SqlType;
+
+/// The steps of a query as text.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Lowered {
+    /// WHERE.
+    pub predicate: Option<String>,
+    /// What table functions add.
+    pub exploded: Vec<Exploded>,
+    /// SELECT and PARTITION BY.
+    pub projection: Projection,
+    /// Place of each column of the projection, where it was written.
+    pub spans: Vec<Option<Span>>,
+}
+
+/// Lowers a query. What is wrong with its expressions is added to `errors`; what is there already, such as names that do not
+/// exist, is not reported again.
+pub fn lower(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) -> Option<Lowered> {
+    if !joins::are_readable(query) {
+        return None;
+    }
+    match steps(query) {
+        Ok(steps) => Some(steps),
+        Err(found) => {
+            let names_are_known = !errors.iter().any(is_about_a_name);
+            let is_new = |error: &Diagnostic| names_are_known || !is_about_a_name(error);
+            // Parameters of a lambda with one name were reported, too.
+            let is_ours = |error: &Diagnostic| !error.message.starts_with("lambda parameters names must be unique");
+            errors.extend(found.into_iter().filter(|error| is_new(error) && is_ours(error)));
+            None
+        }
+    }
+}
+
+/// Whether an error is that of a name, which has a rule of its own.
+fn is_about_a_name(error: &Diagnostic) -> bool {
+    [UNKNOWN_COLUMN, AMBIGUOUS_COLUMN, RESERVED_NAME].contains(&error.code)
+}
+
+fn steps(query: &Streaming<'_>) -> Result<Lowered, Vec<Diagnostic>> {
+    let in_query = |error| diagnose(&error, Some(query.span()));
+    let compiler = Compiler::new(query.state, query.scope.schema()).map_err(in_query)?;
+    let mut errors = Vec::new();
+    let predicate = predicate(query, &compiler, &mut errors);
+    let key = Key::of(query);
+    let mut items = items(query, &key);
+    let mut misplaced = Vec::new();
+    let (exploded, schema) = explode::extract(&mut items, &compiler, query.span(), &mut misplaced);
+    if !misplaced.is_empty() {
+        errors.append(&mut misplaced);
+        return Err(errors);
+    }
+    let compiler = Compiler::new(query.state, schema).map_err(in_query)?;
+    let mut columns = Columns { query, compiler, key, found: Vec::new(), headers: None, errors };
+    items.iter().enumerate().for_each(|(at, item)| columns.add(at, item));
+    if !columns.errors.is_empty() {
+        return Err(columns.errors);
+    }
+    let (projection, spans) = columns.projection();
+    Ok(Lowered { predicate, exploded, projection, spans })
+}
+
+/// The items of SELECT over the columns of the sources.
+fn items(query: &Streaming<'_>, key: &Key) -> Vec<Item> {
+    let name = made_name(&query.scope);
+    let lowered = |item: &Item| match &key.made {
+        // The key that a join makes has the values of the expression it joins on.
+        Some(made) if identifier(&item.expr) == Some(&name) => query.scope.lowered(made),
+        _ => query.scope.lowered(&item.expr),
+    };
+    query.items.iter().map(|item| Item { expr: lowered(item), ..item.clone() }).collect()
+}
+
+fn predicate(query: &Streaming<'_>, compiler: &Compiler<'_>, errors: &mut Vec<Diagnostic>) -> Option<String> {
+    let written = query.select.selection.as_ref()?;
+    let (filter, text) = (query.scope.lowered(written), query.scope.text(written));
+    let span = span_of(written, query.span());
+    match compiler.compile(&filter, &text, Some(span)) {
+        Ok((_, SqlType::Boolean)) => return Some(print::expr(&filter)),
+        Ok((_, ty)) => {
+            let message = format!("WHERE takes a BOOLEAN, \"{text}\" is {ty}");
+            errors.push(Diagnostic::new(PLAN, message).at(span));
+        }
+        Err(found) => errors.extend(found),
+    }
+    None
+}
+
+/// A column of the result.
+struct Column {
+    result: ResultColumn,
+    /// Its place in the key.
+    rank: Option<usize>,
+    /// Where it was written.
+    span: Option<Span>,
+}
+
+/// Turns items into columns.
+struct Columns<'a> {
+    query: &'a Streaming<'a>,
+    compiler: Compiler<'a>,
+    key: Key,
+    found: Vec<Column>,
+    headers: Option<String>,
+    errors: Vec<Diagnostic>,
+}
+
+impl Columns<'_> {
+    fn add(&mut self, at: usize, item: &Item) {
+        let text = self.query.scope.text(&self.query.items[at].expr);
+        let span = item.span.or(Some(self.query.span()));
+        if item.name == ROWHEADERS && self.query.purpose.sink().is_some() {
+            self.add_headers(&item.expr, &text, span);
+            return;
+        }
+        match self.compiler.compile(&item.expr, &text, span) {
+            Ok((_, ty)) => {
+                let (rank, expr) = (self.key.rank(at), print::expr(&item.expr));
+                let result = ResultColumn { name: item.name.clone(), expr, ty, key: rank.is_some() };
+                self.found.push(Column { result, rank, span: item.span });
+            }
+            Err(found) => self.errors.extend(found),
+        }
+    }
+
+    /// `… AS ROWHEADERS` gives the headers of the record.
+    fn add_headers(&mut self, expr: &Expr, text: &str, span: Option<Span>) {
+        if self.headers.is_some() {
+            self.errors.push(Diagnostic::new(DUPLICATE_COLUMN, "ROWHEADERS is given twice").at_maybe(span));
+        }
+        let checked = self.compiler.compile(expr, text, span).and_then(|(expression, _)| {
+            let empty: Arc<dyn arrow::array::Array> = new_empty_array(expression.data_type());
+            let null = matches!(expression.data_type(), DataType::Null);
+            let shape = if null { Ok(empty.clone()) } else { headwater_expression::headers_of(&empty) };
+            shape.map(drop).map_err(|why| vec![Diagnostic::new(PLAN, why).at_maybe(span)])
+        });
+        match checked {
+            Ok(()) => self.headers = Some(print::expr(expr)),
+            Err(found) => self.errors.extend(found),
+        }
+    }
+
+    /// The projection, with the columns of the key first where it is written, and the places of its columns.
+    fn projection(mut self) -> (Projection, Vec<Option<Span>>) {
+        if self.query.purpose.sink().is_some() {
+            self.found.sort_by_key(|column| column.rank.unwrap_or(usize::MAX));
+        }
+        let (columns, spans) = self.found.into_iter().map(|column| (column.result, column.span)).unzip();
+        let rekeyed = self.query.query.partition_by.is_some();
+        (Projection { columns, headers: self.headers, rekeyed }, spans)
+    }
+}

@@ -1,0 +1,194 @@
+//! Joins: which sources can be joined, in which order, and on what.
+
+use headwater_formats::format::FormatKind;
+use sqlparser::ast::Spanned as _;
+
+use crate::continuous::joins::{JoinKind, JoinOn, is_whole_key, read, read_one, written};
+use crate::continuous::query::Streaming;
+use crate::sides::{contains_map, map_in_key};
+use headwater_language::definition::WindowDef;
+use headwater_language::diagnostic::{Diagnostic, STREAMING, Span};
+use headwater_language::sql::place;
+
+/// FROM has no comma.
+pub fn without_comma(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) {
+    if query.select.from.len() > 1 {
+        let message = "sources are joined with JOIN … ON, not with a comma";
+        errors.push(Diagnostic::new(STREAMING, message).at(query.span()));
+    }
+}
+
+/// No source is joined to itself.
+pub fn sources_once(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) {
+    for (right, _) in written(query) {
+        let name = &query.scope.members[right].source.name;
+        if query.scope.members[..right].iter().any(|member| member.source.name == *name) {
+            let message = format!("\"{name}\" cannot be joined to \"{name}\": a source is there once");
+            errors.push(Diagnostic::new(STREAMING, message).at(query.span()));
+        }
+    }
+}
+
+/// Each join has one condition, which compares the new source with what is joined already.
+pub fn conditions(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) {
+    for (right, join) in written(query) {
+        errors.extend(read_one(query, right, join).err().into_iter().flatten());
+    }
+}
+
+/// Joins of two streams say how far apart in time their records may be, and no others.
+pub fn within(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) {
+    let joins: Vec<_> = written(query).collect();
+    for join in read(query) {
+        let right = join.right.1;
+        let span = joins.get(right - 1).and_then(|(_, join)| place(join.span())).unwrap_or(query.span());
+        let within = query.query.within.iter().find(|within| within.value.join + 1 == right).map(|within| within.span);
+        within_fits(query, right, within, span, errors);
+    }
+}
+
+fn within_fits(query: &Streaming<'_>, right: usize, within: Option<Span>, span: Span, errors: &mut Vec<Diagnostic>) {
+    let streams = !query.is_table(right) && !is_table_before(query, right);
+    match within {
+        None if streams => {
+            let message = "a join of two streams needs WITHIN";
+            let error = Diagnostic::new(STREAMING, message).at(span);
+            errors.push(error.hint("Say how far apart in time two records may be: WITHIN 1 HOUR."));
+        }
+        Some(within) if !streams => {
+            errors.push(Diagnostic::new(STREAMING, "WITHIN is for joins of two streams").at(within));
+        }
+        _ => {}
+    }
+}
+
+/// What is joined so far is a table when all of it is.
+fn is_table_before(query: &Streaming<'_>, right: usize) -> bool {
+    (0..right).all(|member| query.is_table(member))
+}
+
+/// Both sides of a condition have one type, and it can be a key.
+pub fn types(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) {
+    for join in read(query) {
+        let sides = [&join.left.0, &join.right.0];
+        let [Some(left), Some(right)] = sides.map(|side| query.ty(side, errors)) else { continue };
+        if left != right {
+            let message = "the two sides of the join condition have different types";
+            let [a, b] = sides.map(|side| query.scope.text(side));
+            let detail = format!("{a} is {left}, {b} is {right}.");
+            let hint = format!("Say ON CAST({a} AS {right}) = {b}, or the other way round.");
+            errors.push(Diagnostic::new(STREAMING, message).at(join.span).detail(detail).hint(hint));
+        } else if contains_map(&left) {
+            let column = query.scope.column(&join.left.0);
+            let name = column.map_or_else(|| query.scope.text(&join.left.0), |c| query.scope.merged_name(&c));
+            errors.push(Diagnostic::new(STREAMING, map_in_key(&name, &left)).at(join.span));
+        }
+    }
+}
+
+/// A stream comes before the table that it is joined to, and tables are joined on their primary keys.
+pub fn streams_and_tables(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) {
+    for (at, join) in read(query).iter().enumerate() {
+        let right = join.right.1;
+        match (is_table_before(query, right), query.is_table(right)) {
+            (true, false) => errors.push(table_to_stream(query, join)),
+            (false, true) => stream_to_table(query, join, errors),
+            (true, true) => table_to_table(query, join, at > 0, errors),
+            (false, false) => {}
+        }
+    }
+}
+
+/// What is joined by a join, as messages call it.
+fn aliases<'q>(query: &'q Streaming<'_>, join: &JoinOn) -> [&'q str; 2] {
+    [join.left.1, join.right.1].map(|member| query.scope.members[member].alias.as_str())
+}
+
+fn table_to_stream(query: &Streaming<'_>, join: &JoinOn) -> Diagnostic {
+    let [left, right] = aliases(query, join);
+    let message = format!("a table cannot be joined to a stream: {left} {} {right}", join.kind.words());
+    let error = Diagnostic::new(STREAMING, message).at(join.span);
+    error.hint(format!("Put the stream first: {right} JOIN {left}."))
+}
+
+fn stream_to_table(query: &Streaming<'_>, join: &JoinOn, errors: &mut Vec<Diagnostic>) {
+    if matches!(join.kind, JoinKind::Right | JoinKind::Full) {
+        let [left, right] = aliases(query, join);
+        let message = format!("a stream is joined to a table by INNER or LEFT: {left} {} {right}", join.kind.words());
+        errors.push(Diagnostic::new(STREAMING, message).at(join.span));
+    }
+    errors.extend(not_on_primary_key(query, join));
+}
+
+fn table_to_table(query: &Streaming<'_>, join: &JoinOn, is_later: bool, errors: &mut Vec<Diagnostic>) {
+    if let Some(error) = not_on_primary_key(query, join) {
+        errors.push(error);
+        return;
+    }
+    let condition = format!("{} = {}", query.scope.text(&join.left.0), query.scope.text(&join.right.0));
+    let mut refuse = |message: String| errors.push(Diagnostic::new(STREAMING, message).at(join.span));
+    if join.is_foreign && matches!(join.kind, JoinKind::Right | JoinKind::Full) {
+        refuse(format!("a {} on a foreign key is not possible: {condition}", join.kind.words()));
+    }
+    if join.is_foreign && is_later {
+        refuse(format!("a join on a foreign key is the first of several: {condition}"));
+    }
+}
+
+/// The error for a table that is joined on anything but its primary key.
+fn not_on_primary_key(query: &Streaming<'_>, join: &JoinOn) -> Option<Diagnostic> {
+    let (right, member) = (&join.right.0, join.right.1);
+    if query.scope.column(right).is_some_and(|column| is_whole_key(query, &column)) {
+        return None;
+    }
+    let listed: Vec<&str> = query.key_columns(member).collect();
+    let message = format!("table \"{}\" is joined on its primary key only", query.scope.members[member].source.name);
+    let detail = format!(
+        "The condition is {} = {}, the primary key is ({}).",
+        query.scope.text(&join.left.0),
+        query.scope.text(right),
+        listed.join(", ")
+    );
+    Some(Diagnostic::new(STREAMING, message).at(join.span).detail(detail))
+}
+
+/// Windows of both sides are alike, or neither has any; what is windowed keeps its key.
+pub fn windows(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) {
+    for join in read(query) {
+        let members = [join.left.1, join.right.1].map(|at| &query.scope.members[at]);
+        let Some(message) = mismatch(query, &join, members.map(|member| member.source.window)) else { continue };
+        let detail = members.map(|member| windowed(&member.alias, member.source.window)).join(", ");
+        errors.push(Diagnostic::new(STREAMING, message).at(join.span).detail(format!("{detail}.")));
+    }
+}
+
+/// What keeps the windows of two sides from being joined.
+fn mismatch(query: &Streaming<'_>, join: &JoinOn, windows: [Option<WindowDef>; 2]) -> Option<&'static str> {
+    let [Some(left), Some(right)] = windows else {
+        let one = windows.iter().any(Option::is_some);
+        return one.then_some("a source with windows cannot be joined to one without");
+    };
+    let is_session = |window: WindowDef| window == WindowDef::Session;
+    let size = |window: WindowDef| match window {
+        WindowDef::Tumbling(ms) | WindowDef::Hopping(ms) => Some(ms),
+        WindowDef::Session => None,
+    };
+    if is_session(left) != is_session(right) {
+        return Some("session windows cannot be joined to windows of time");
+    }
+    // As in ksqlDB, whose keys of registered schemas do not know the size of their windows.
+    let is_registered = |member: usize| FormatKind::is_registered(&query.scope.members[member].source.key.format);
+    let registered = [join.left.1, join.right.1].into_iter().all(is_registered);
+    let is_key = |expr| query.scope.column(expr).is_some_and(|column| is_whole_key(query, &column));
+    let on_keys = [&join.left.0, &join.right.0].into_iter().all(is_key);
+    (!on_keys || (size(left) != size(right) && !registered)).then_some(
+        "sources with windows are joined on their keys, with windows of one size: they cannot be repartitioned",
+    )
+}
+
+fn windowed(alias: &str, window: Option<WindowDef>) -> String {
+    match window {
+        Some(window) => format!("\"{alias}\" is {} windowed", window.word()),
+        None => format!("\"{alias}\" is not windowed"),
+    }
+}

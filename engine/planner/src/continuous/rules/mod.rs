@@ -1,0 +1,116 @@
+//! What a continuous query must be, one rule a function, in the order in which a user meets them.
+//!
+//! Every rule is asked, so that all mistakes come at once; only what would follow from another mistake is left out. What is
+//! right and not built yet is in [`not_built`], which speaks only when nothing else is wrong.
+//! Semantics: ksqlDB's queries.
+
+pub mod clauses;
+mod formats;
+mod functions;
+mod grouping;
+mod joins;
+mod keys;
+mod names;
+pub mod not_built;
+mod tables;
+mod windows;
+
+use super::query::Streaming;
+use headwater_language::diagnostic::{Diagnostic, NOT_SUPPORTED, Span};
+
+/// Adds what is wrong with a query.
+type Rule = fn(&Streaming<'_>, &mut Vec<Diagnostic>);
+
+/// What must be known of a query for a rule to make sense.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Needs {
+    /// Its text.
+    Text,
+    /// The sources in FROM.
+    Sources,
+    /// The sources, and what `*` stands for.
+    Columns,
+}
+use Needs::{Columns, Sources, Text};
+
+impl Needs {
+    fn are_met(self, query: &Streaming<'_>) -> bool {
+        let has_sources = !query.scope.members.is_empty();
+        match self {
+            Text => true,
+            Sources => has_sources,
+            Columns => has_sources && query.errors.is_empty(),
+        }
+    }
+}
+
+/// The rules for every continuous query.
+const RULES: &[(Needs, Rule)] = &[
+    (Text, clauses::of_query),
+    (Text, clauses::from),
+    (Text, clauses::no_limit_on_a_sink),
+    (Text, functions::called),
+    (Sources, names::of_columns),
+    (Sources, keys::partition_by),
+    (Sources, tables::partition_by),
+    (Sources, tables::windowed),
+    (Sources, tables::table_functions),
+    (Columns, windows::of_groups),
+    (Columns, windows::bounds),
+    (Columns, joins::without_comma),
+    (Columns, formats::of_joined_values),
+    (Columns, joins::sources_once),
+    (Columns, joins::conditions),
+    (Columns, joins::within),
+    (Columns, joins::types),
+    (Columns, joins::streams_and_tables),
+    (Columns, joins::windows),
+    (Columns, grouping::expressions),
+    (Columns, grouping::something_aggregated),
+    (Columns, grouping::arguments),
+    (Columns, grouping::filter),
+    (Columns, grouping::tables),
+    (Columns, grouping::table_functions),
+    (Columns, grouping::everything_grouped),
+    (Columns, formats::of_grouped_values),
+    (Columns, formats::of_state),
+];
+
+/// The rules for the result of a query that is right so far and whose expressions can be compiled.
+const RESULT: &[Rule] = &[keys::selected_once, keys::values, clauses::something_selected];
+
+/// The rules for what is written to.
+const SINK: &[Rule] = &[tables::created, tables::inserted];
+
+/// Adds what is wrong with a query. Gives whether its expressions can be compiled, so that more can be found in them.
+pub fn check(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) -> bool {
+    errors.extend(query.errors.iter().cloned());
+    let mut can_be_compiled = Columns.are_met(query);
+    for (needs, rule) in RULES.iter().filter(|(needs, _)| needs.are_met(query)) {
+        let before = errors.len();
+        rule(query, errors);
+        can_be_compiled &= *needs != Text || errors.len() == before;
+    }
+    can_be_compiled
+}
+
+/// Adds what the first of the rules for the result finds.
+pub fn check_result(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) {
+    for rule in RESULT {
+        if errors.is_empty() {
+            rule(query, errors);
+        }
+    }
+}
+
+/// Adds what is wrong with writing the result of a query.
+pub fn check_sink(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) {
+    SINK.iter().filter(|_| Columns.are_met(query)).for_each(|rule| rule(query, errors));
+}
+
+/// The refusal of what is not built yet.
+pub fn not_yet(what: &str, span: Span) -> Diagnostic {
+    Diagnostic::new(NOT_SUPPORTED, format!("{what} is not supported yet"))
+        .at(span)
+        .hint("Without EMIT CHANGES a query reads what is in the topics now, and all of SQL is allowed.")
+}

@@ -1,0 +1,37 @@
+//! Names of columns, in every clause.
+
+use super::windows::BOUNDS;
+use crate::continuous::joins;
+use crate::continuous::key::{self, Key};
+use crate::continuous::query::Streaming;
+use headwater_language::diagnostic::Diagnostic;
+use sqlparser::ast::{Expr, SelectItem};
+
+/// Every name is that of one column. Conditions of joins are looked at with their joins.
+pub fn of_columns(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) {
+    let (scope, made) = (&query.scope, key::made_name(&query.scope));
+    let bounds: &[&str] = if has_bounds(query) { &BOUNDS } else { &[] };
+    let selected: Vec<&str> = bounds.iter().copied().chain(may_make_key(query).then_some(made.as_str())).collect();
+    for item in &query.select.projection {
+        if let SelectItem::ExprWithAlias { expr, .. } | SelectItem::UnnamedExpr(expr) = item {
+            scope.check("SELECT", expr, &selected, errors);
+        }
+    }
+    let mut check = |clause: &str, expr: &Expr| scope.check(clause, expr, bounds, errors);
+    query.select.selection.iter().for_each(|filter| check("WHERE", filter));
+    query.groups.iter().for_each(|group| check("GROUP BY", group));
+    query.select.having.iter().for_each(|having| check("HAVING", having));
+    let listed = query.query.partition_by.iter().flat_map(|list| &list.value);
+    listed.for_each(|expr| scope.check("PARTITION BY, which works on what is read,", expr, &selected, errors));
+}
+
+/// Whether there is a key that no column holds, as far as the joins can be read.
+fn may_make_key(query: &Streaming<'_>) -> bool {
+    query.is_joined() && (!joins::are_readable(query) || Key::of_join(query).made.is_some())
+}
+
+/// Whether the bounds of windows are names: over one source, where [`super::windows::bounds`] says where they may be.
+fn has_bounds(query: &Streaming<'_>) -> bool {
+    let grouped = query.has_aggregates() || !query.groups.is_empty();
+    grouped && query.query.window.is_some() && query.only_source().is_some()
+}

@@ -1,0 +1,59 @@
+//! What a table, or a source with windows, does not allow, and what CREATE and INSERT INTO make of one.
+
+use crate::continuous::query::{Purpose, Streaming};
+use crate::define::source_kind;
+use headwater_language::definition::SourceKind;
+use headwater_language::diagnostic::{Diagnostic, STREAMING};
+
+/// Rows of a table keep their key, and so do windows.
+pub fn partition_by(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) {
+    let (Some(list), Some(source)) = (&query.query.partition_by, query.only_source()) else { return };
+    let why = match (source.kind, source.window) {
+        (SourceKind::Table, _) => "is a table",
+        (_, Some(_)) => "has windows in its keys",
+        _ => return,
+    };
+    let message = format!("PARTITION BY is for streams without windows, \"{}\" {why}", source.name);
+    errors.push(Diagnostic::new(STREAMING, message).at(list.span));
+}
+
+/// Rows of a table with windows are not written on.
+pub fn windowed(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) {
+    let Some(source) = query.only_source().filter(|source| source.kind == SourceKind::Table) else { return };
+    if source.window.is_some() && query.purpose.sink().is_some() && !query.is_grouped() {
+        let message = format!("\"{}\" is a table with windows: its rows can be shown, not written on", source.name);
+        errors.push(Diagnostic::new(STREAMING, message).at(query.span()));
+    }
+}
+
+/// A row of a table does not become several, which would have one key.
+pub fn table_functions(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) {
+    let Some(source) = query.only_source().filter(|source| source.kind == SourceKind::Table) else { return };
+    for (name, span) in query.items.iter().flat_map(|item| query.table_functions_in(&item.expr)) {
+        if !query.is_grouped() {
+            let message = format!("table function {name} is for streams, \"{}\" is a table", source.name);
+            errors.push(Diagnostic::new(STREAMING, message).at(span));
+        }
+    }
+}
+
+/// CREATE STREAM makes a stream of streams, CREATE TABLE a table of tables.
+pub fn created(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) {
+    let Purpose::Create(create) = query.purpose else { return };
+    let (found, wanted) = (query.kind(), source_kind(create.kind));
+    if wanted != found {
+        let (given, said) = (found.word().to_uppercase(), wanted.word().to_uppercase());
+        let message = format!("this SELECT gives a {given}, not a {said}");
+        let error = Diagnostic::new(STREAMING, message).at(create.name.span);
+        errors.push(error.hint(format!("Say CREATE {given} {} AS SELECT ….", create.name.value)));
+    }
+}
+
+/// INSERT INTO takes rows of a stream.
+pub fn inserted(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) {
+    let (Purpose::Insert(_), Some(source)) = (query.purpose, query.only_source()) else { return };
+    if source.kind == SourceKind::Table && !query.is_grouped() {
+        let message = format!("\"{}\" is a table: only the rows of a stream are inserted", source.name);
+        errors.push(Diagnostic::new(STREAMING, message).at(query.span()));
+    }
+}
