@@ -42,17 +42,17 @@ impl Engine {
     /// Other processes may apply the same file at the same moment: who loses a race finds that what it wanted stands.
     async fn apply_once(&self, session: &mut Session, statement: &ast::Statement) -> Answered {
         let catalog = self.process().sure_catalog().await?;
-        if let Some(answer) = standing(&catalog, &statement.kind) {
+        if let Some(answer) = existing(&catalog, &statement.kind) {
             return Ok(answer);
         }
         let mut context = Context::new(self.process(), session, statement);
         context.plan_with(catalog);
         let answered = self.dispatch(&statement.kind, &mut context).await;
-        let standing = match &answered {
+        let existing = match &answered {
             Ok(_) => None,
-            Err(_) => standing(self.catalog().await?.as_ref(), &statement.kind),
+            Err(_) => existing(self.catalog().await?.as_ref(), &statement.kind),
         };
-        standing.map_or(answered, Ok)
+        existing.map_or(answered, Ok)
     }
 }
 
@@ -90,11 +90,11 @@ fn not_for_run(statement: &ast::Statement) -> Option<Diagnostic> {
 }
 
 /// The answer to a statement whose work stands already as the statement says it.
-fn standing(catalog: &Catalog, kind: &ast::StatementKind) -> Option<Answer> {
-    what_stands(catalog, kind).map(|what| Answer::done(format!("{what} stands already")))
+fn existing(catalog: &Catalog, kind: &ast::StatementKind) -> Option<Answer> {
+    name_of_existing(catalog, kind).map(|what| Answer::done(format!("{what} stands already")))
 }
 
-fn what_stands(catalog: &Catalog, kind: &ast::StatementKind) -> Option<String> {
+fn name_of_existing(catalog: &Catalog, kind: &ast::StatementKind) -> Option<String> {
     use ast::StatementKind as S;
     let same = |text: &str| sql::parse(text).statements.first().is_some_and(|there| there.kind == *kind);
     match kind {
@@ -119,8 +119,8 @@ fn what_stands(catalog: &Catalog, kind: &ast::StatementKind) -> Option<String> {
         }
         S::CreateFunction(create) => {
             let wanted = function::define(create, "", catalog).ok()?;
-            let standing = catalog.function(&wanted.name).filter(|standing| standing.means_the_same(&wanted))?;
-            Some(format!("Function \"{}\"", standing.name))
+            let existing = catalog.function(&wanted.name).filter(|existing| existing.means_the_same(&wanted))?;
+            Some(format!("Function \"{}\"", existing.name))
         }
         _ => None,
     }
@@ -128,8 +128,8 @@ fn what_stands(catalog: &Catalog, kind: &ast::StatementKind) -> Option<String> {
 
 /// Whether the functions that a query was made with are those that there are now.
 fn has_its_functions(query: &QueryDef, catalog: &Catalog) -> bool {
-    let stands = |def: &FunctionDef| catalog.function(&def.name).is_some_and(|now| now.means_the_same(def));
-    query.topology.functions().iter().all(stands)
+    let is_unchanged = |def: &FunctionDef| catalog.function(&def.name).is_some_and(|now| now.means_the_same(def));
+    query.topology.functions().iter().all(is_unchanged)
 }
 
 fn word(kind: ast::SourceKind) -> &'static str {
@@ -174,12 +174,12 @@ mod tests {
             (query, "replaced"),
             (query, "stands already"),
         ] {
-            let told = match engine.apply(&mut session, statement).await {
+            let answer = match engine.apply(&mut session, statement).await {
                 Ok(Answer::Done { message, .. }) => message,
                 Ok(_) => "no message".to_owned(),
                 Err(errors) => errors[0].message.clone(),
             };
-            assert!(told.contains(expected), "{statement}: {told}");
+            assert!(answer.contains(expected), "{statement}: {answer}");
         }
     }
 }

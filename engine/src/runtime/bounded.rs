@@ -34,7 +34,7 @@ pub struct Bounded {
 }
 
 /// What a bounded query runs on.
-pub struct Surroundings<'a> {
+pub struct Environment<'a> {
     /// The cluster.
     pub transport: &'a Arc<dyn Transport>,
     /// The sources.
@@ -45,7 +45,7 @@ pub struct Surroundings<'a> {
 
 impl Bounded {
     /// Plans a query; its offsets are frozen now.
-    pub async fn plan(query: &ast::Query, around: &Surroundings<'_>) -> Result<Self, Vec<Diagnostic>> {
+    pub async fn plan(query: &ast::Query, around: &Environment<'_>) -> Result<Self, Vec<Diagnostic>> {
         optimizer::check(around.settings, &scans::rules())?;
         let progress = Arc::new(Progress::default());
         let isolation = super::isolation(around.settings);

@@ -62,11 +62,11 @@ impl DeadLetters {
             time_ms: raw.timestamps_ms[row].max(0),
             headers: raw.headers.as_ref().map(|headers| headers_at(headers, row)).unwrap_or_default(),
         };
-        let told = told(&self.query, complaint);
+        let headers = complaint_headers(&self.query, complaint);
         if let Some(most) = self.limits.bytes_max {
-            letter.fit(most, bytes_of(&told));
+            letter.fit(most, bytes_of(&headers));
         }
-        letter.headers.extend(told);
+        letter.headers.extend(headers);
         self.letters.push(letter);
     }
 
@@ -100,11 +100,11 @@ impl Letter {
 
     /// Has a letter that with `told` bytes of headers is larger than its topic takes, `limit`, leave out value, headers and
     /// key, in this order, until there is room for what is said of that, too.
-    fn fit(&mut self, limit: usize, told: usize) {
-        if self.bytes() + told + TIME_NOTE_BYTES <= limit {
+    fn fit(&mut self, limit: usize, reserved: usize) {
+        if self.bytes() + reserved + TIME_NOTE_BYTES <= limit {
             return;
         }
-        let most = limit.saturating_sub(told + NOTES_BYTES_MAX);
+        let most = limit.saturating_sub(reserved + NOTES_BYTES_MAX);
         let mut left_out = Vec::new();
         for part in ["value", "headers", "key"] {
             if self.bytes() <= most {
@@ -135,8 +135,8 @@ impl Letter {
 }
 
 /// What headers tell of a complaint.
-fn told(query: &str, complaint: &Complaint) -> Vec<Header> {
-    let told = [
+fn complaint_headers(query: &str, complaint: &Complaint) -> Vec<Header> {
+    let headers = [
         ("headwater.query", query.to_owned()),
         ("headwater.kind", complaint.kind.word().to_owned()),
         ("headwater.topic", complaint.origin.topic.to_string()),
@@ -145,7 +145,7 @@ fn told(query: &str, complaint: &Complaint) -> Vec<Header> {
         ("headwater.expression", cut(complaint.expr.as_deref().unwrap_or_default())),
         ("headwater.reason", cut(&complaint.text())),
     ];
-    told.into_iter().map(|(name, value)| (name.to_owned(), Some(value.into_bytes()))).collect()
+    headers.into_iter().map(|(name, value)| (name.to_owned(), Some(value.into_bytes()))).collect()
 }
 
 fn cut(words: &str) -> String {

@@ -49,7 +49,7 @@ pub struct Driver {
     goal: Option<Goal>,
     lookout: Lookout,
     /// Partitions that had a place when they were last taken: where it is missing later, it has gone.
-    placed: BTreeSet<TopicPartition>,
+    positioned: BTreeSet<TopicPartition>,
 }
 
 impl Driver {
@@ -83,8 +83,8 @@ impl Driver {
         };
         let lookout = Lookout::new(&topic);
         let member = transport.join_group(GroupPlan { group: job.group(), topics: vec![topic] })?;
-        let (placed, epoch) = (BTreeSet::new(), Epoch::default());
-        Ok(Self { transport, job, status, refusals, member, share: None, epoch, goal, lookout, placed })
+        let (positioned, epoch) = (BTreeSet::new(), Epoch::default());
+        Ok(Self { transport, job, status, refusals, member, share: None, epoch, goal, lookout, positioned })
     }
 
     /// Goes on by one event of the group or the source. `now_ms` is the time, `wait` the longest wait.
@@ -150,8 +150,8 @@ impl Driver {
             return;
         };
         let passed = std::mem::take(&mut share.passed);
-        let places = share.places(passed);
-        if let Err(error) = self.member.commit(&places) {
+        let positions = share.positions(passed);
+        if let Err(error) = self.member.commit(&positions) {
             tracing::debug!(%error, "could not commit offsets behind markers");
         }
     }
@@ -209,7 +209,7 @@ impl Driver {
             member: self.member.as_ref(),
             goal: self.goal.as_ref(),
             meant: self.lookout.id(),
-            placed: &self.placed,
+            positioned: &self.positioned,
             refusals: &self.refusals,
         };
         let (mut share, start) = Share::open(&opening, partitions, now_ms)?;
@@ -222,15 +222,15 @@ impl Driver {
         for gap in start.gaps {
             share.lose(&gap, &self.job, &self.status, now_ms)?;
         }
-        self.status.found_place();
-        self.placed.extend(partitions.iter().cloned());
+        self.status.found_position();
+        self.positioned.extend(partitions.iter().cloned());
         Ok(share)
     }
 
     /// Commits what is done, and waits for it.
     fn settle(&mut self, now_ms: i64) -> Result<(), TransportError> {
         if let Some(share) = &mut self.share {
-            while share.within {
+            while share.mid_record {
                 share.go_on(&self.status, now_ms)?;
             }
         }
@@ -245,7 +245,7 @@ impl Driver {
     /// one commit is under way.
     fn commit(&mut self, now_ms: i64) -> Result<(), TransportError> {
         let Some(share) = self.share.as_mut().filter(|share| share.open_since_ms.is_some()) else { return Ok(()) };
-        debug_assert!(!share.within, "a record comes out entirely or not at all");
+        debug_assert!(!share.mid_record, "a record comes out entirely or not at all");
         share.outbox.settle()?;
         self.epoch = Epoch(self.epoch.0 + 1);
         share.barrier(self.epoch, &self.job, &self.status, now_ms)?;
@@ -253,7 +253,7 @@ impl Driver {
         check_topic(&mut self.lookout, share, self.transport.admin())?;
         let mut moved = std::mem::take(&mut share.passed);
         moved.append(&mut share.moved);
-        let offsets = share.places(moved);
+        let offsets = share.positions(moved);
         share.outbox.put(match self.job.is_exactly_once() {
             true => Work::Commit(self.member.membership(), offsets.clone()),
             false => Work::Flush,
@@ -280,8 +280,8 @@ impl Driver {
             self.refusals.committed(&offsets);
             self.status.committed(&offsets, tally, now_ms);
         }
-        let rested = share.rest(&self.job, now_ms)?;
-        if rested {
+        let suspended = share.suspend(&self.job, now_ms)?;
+        if suspended {
             self.pass();
         }
         Ok(())

@@ -32,7 +32,7 @@ pub(super) struct Intake {
     plan: ReadPlan,
     /// The source, when it is read here.
     source: Option<Box<dyn Source>>,
-    ahead: Option<Ahead>,
+    reader: Option<ReaderThread>,
     /// In the place of a source while nothing comes.
     bell: Option<Box<dyn Doorbell>>,
     /// A batch of so many records is large, and has a thread begin; none where there is to be no thread.
@@ -40,7 +40,7 @@ pub(super) struct Intake {
 }
 
 /// A thread that reads ahead.
-struct Ahead {
+struct ReaderThread {
     /// None once the thread shall end.
     events: Option<Receiver<Sent>>,
     thread: Option<JoinHandle<()>>,
@@ -64,7 +64,7 @@ impl Intake {
         plan: ReadPlan,
         ahead_from: Option<usize>,
     ) -> Result<Self, TransportError> {
-        let mut intake = Self { transport, plan, source: None, ahead: None, bell: None, ahead_from };
+        let mut intake = Self { transport, plan, source: None, reader: None, bell: None, ahead_from };
         intake.open_source()?;
         Ok(intake)
     }
@@ -88,34 +88,34 @@ impl Intake {
     }
 
     fn take(&mut self, timeout: Duration) -> Result<SourceEvent, TransportError> {
-        if let Some(ahead) = &mut self.ahead {
-            match ahead.receive(timeout)? {
+        if let Some(reader) = &mut self.reader {
+            match reader.receive(timeout)? {
                 Sent::Event(event) => return event,
                 Sent::Back(source) => self.source = Some(source),
             }
-            self.ahead = None;
+            self.reader = None;
             return Ok(SourceEvent::Idle);
         }
         let event = self.source.as_mut().ok_or_else(ended)?.poll(timeout)?;
         if let Some(from) = self.ahead_from.filter(|from| is_large(&event, *from)) {
-            self.ahead = self.source.take().map(|source| Ahead::start(source, from)).transpose()?;
+            self.reader = self.source.take().map(|source| ReaderThread::start(source, from)).transpose()?;
         }
         Ok(event)
     }
 
     /// Lets go of the source, unless it is just being read. To be called when nothing came for a while, and not of ranges
     /// with an end.
-    pub(super) fn rest(&mut self) -> Result<(), TransportError> {
+    pub(super) fn suspend(&mut self) -> Result<(), TransportError> {
         if self.source.is_some() {
-            let places = self.plan.ranges.iter().map(|range| (range.partition.clone(), range.start)).collect();
-            self.bell = Some(self.transport.doorbell(&places)?);
+            let positions = self.plan.ranges.iter().map(|range| (range.partition.clone(), range.start)).collect();
+            self.bell = Some(self.transport.doorbell(&positions)?);
             self.source = None;
         }
         Ok(())
     }
 
     /// True when it has no source, but a bell.
-    pub(super) fn is_resting(&self) -> bool {
+    pub(super) fn is_suspended(&self) -> bool {
         self.bell.is_some()
     }
 
@@ -154,7 +154,7 @@ fn is_large(event: &SourceEvent, from: usize) -> bool {
     matches!(event, SourceEvent::Batch(batch) if batch.len() >= from)
 }
 
-impl Ahead {
+impl ReaderThread {
     fn start(source: Box<dyn Source>, large: usize) -> Result<Self, TransportError> {
         let (sender, events) = sync_channel(WAITING_MAX);
         let thread = std::thread::Builder::new().name("reader".to_owned()).spawn(move || read(source, large, &sender));
@@ -183,7 +183,7 @@ impl Ahead {
     }
 }
 
-impl Drop for Ahead {
+impl Drop for ReaderThread {
     /// Waits until the source is closed, too.
     fn drop(&mut self) {
         self.events = None;
@@ -317,7 +317,7 @@ mod tests {
         for _ in 0..=LOOKS_MAX + 1 {
             intake.poll(Duration::from_secs(5)).expect("no error");
         }
-        assert!(intake.ahead.is_none() && intake.source.is_some());
+        assert!(intake.reader.is_none() && intake.source.is_some());
     }
 
     #[test]
@@ -349,7 +349,7 @@ mod tests {
         sizes.resize(2 * LOOKS_MAX, Some(1));
         let (mut intake, _) = intake(&sizes, Some(10));
         assert_eq!(offsets(&mut intake).expect("no error").len(), 10 + LOOKS_MAX);
-        assert!(intake.ahead.is_none() && intake.source.is_some());
+        assert!(intake.reader.is_none() && intake.source.is_some());
         assert_eq!(offsets(&mut intake).expect("no error").len(), LOOKS_MAX - 1);
     }
 
@@ -387,12 +387,12 @@ mod tests {
         let mut intake = Intake::open(Arc::new(cluster), plan(&[0, 1]), None).expect("opens");
         write(0);
         assert_eq!(offsets(&mut intake).expect("no error"), [0]);
-        intake.rest().expect("rests");
-        assert!(intake.is_resting() && !intake.wake(Duration::ZERO).expect("no error"));
+        intake.suspend().expect("rests");
+        assert!(intake.is_suspended() && !intake.wake(Duration::ZERO).expect("no error"));
         for partition in [1, 0] {
             write(partition);
         }
-        assert!(intake.wake(Duration::ZERO).expect("no error") && !intake.is_resting());
+        assert!(intake.wake(Duration::ZERO).expect("no error") && !intake.is_suspended());
         let mut read = offsets(&mut intake).expect("no error");
         read.sort_unstable();
         assert_eq!(read, [0, 1], "the first of partition 1 and the second of partition 0");
@@ -406,7 +406,7 @@ mod tests {
         let mut intake = Intake::open(Arc::new(cluster.clone()), plan, None).expect("opens");
         write(0);
         offsets(&mut intake).expect("no error");
-        intake.rest().expect("rests");
+        intake.suspend().expect("rests");
         cluster.admin().delete_topic("t").expect("it is there");
         let topic = NewTopic { name: "t".into(), partitions: 1, replicas: None, settings: BTreeMap::new() };
         cluster.admin().create_topic(&topic).expect("a new topic");

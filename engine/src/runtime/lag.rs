@@ -25,15 +25,15 @@ pub fn lag(transport: &dyn Transport, query: &QueryDef, group: &str) -> Result<L
     let partitions: Vec<_> = (0..).zip(&stable).map(|(p, _)| TopicPartition::new(topic.clone(), p)).collect();
     let committed = admin.committed_offsets(group, &partitions)?;
     let lag = |((partition, stable), last): ((&TopicPartition, &Watermarks), &Watermarks)| {
-        let place = committed.get(partition).and_then(Option::as_ref);
-        let offset = place.map(|place| place.offset);
+        let position = committed.get(partition).and_then(Option::as_ref);
+        let offset = position.map(|position| position.offset);
         PartitionLag {
             partition: partition.partition,
             start: stable.start,
             end: last.end,
             committed: offset,
             lag: (last.end - offset.unwrap_or(stable.start)).max(0),
-            lost: place.map_or(0, |place| Note::read(&place.note).lost),
+            lost: position.map_or(0, |position| Note::read(&position.note).lost),
             open_transaction: held_back(transport, partition, stable.end, last.end),
         }
     };

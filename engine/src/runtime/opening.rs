@@ -27,7 +27,7 @@ pub(super) struct Opening<'a> {
     /// The topic that the query means, where it is known.
     pub(super) meant: Option<TopicId>,
     /// Partitions that had a place when they were last taken.
-    pub(super) placed: &'a BTreeSet<TopicPartition>,
+    pub(super) positioned: &'a BTreeSet<TopicPartition>,
     pub(super) refusals: &'a Arc<Refusals>,
 }
 

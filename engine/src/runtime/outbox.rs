@@ -57,7 +57,7 @@ pub(super) enum Work {
 pub(super) struct Outbox {
     /// Idle, or working here.
     hand: Option<Hand>,
-    behind: Option<Behind>,
+    writer: Option<WriterThread>,
     in_thread: bool,
     /// Commits put and done since it was made; those of a thread that runs are added.
     put: u64,
@@ -74,7 +74,7 @@ impl Outbox {
     ) -> Self {
         let hand =
             Hand { transport, options, refusals, sink: None, probe: None, is_open: false, commit_max: COMMIT_MAX };
-        Self { hand: Some(hand), behind: None, in_thread, put: 0, done: 0 }
+        Self { hand: Some(hand), writer: None, in_thread, put: 0, done: 0 }
     }
 
     /// Opens the sink now, which ends what a former owner of its transactional id left open. Only at first.
@@ -85,12 +85,12 @@ impl Outbox {
     /// Takes work. Waits while too much waits already.
     pub(super) fn put(&mut self, work: Work) -> Result<(), TransportError> {
         self.put += u64::from(work.is_commit());
-        if self.in_thread && self.behind.is_none() {
+        if self.in_thread && self.writer.is_none() {
             let hand = self.hand.take().ok_or_else(ended)?;
-            self.behind = Some(Behind::start(hand)?);
+            self.writer = Some(WriterThread::start(hand)?);
         }
-        match (&mut self.behind, &mut self.hand) {
-            (Some(behind), _) => behind.shared.put(work),
+        match (&mut self.writer, &mut self.hand) {
+            (Some(writer), _) => writer.shared.put(work),
             (None, Some(hand)) => {
                 let is_commit = work.is_commit();
                 hand.perform(work)?;
@@ -103,21 +103,21 @@ impl Outbox {
 
     /// How many commits are done since it was made.
     pub(super) fn commits(&self) -> Result<u64, TransportError> {
-        let behind = self.behind.as_ref().map_or(Ok(0), |behind| behind.shared.progress())?;
-        Ok(self.done + behind)
+        let in_thread = self.writer.as_ref().map_or(Ok(0), |writer| writer.shared.progress())?;
+        Ok(self.done + in_thread)
     }
 
     /// Waits until every commit is done.
     pub(super) fn settle(&mut self) -> Result<(), TransportError> {
         let missing = self.put - self.done;
-        self.behind.as_ref().map_or(Ok(()), |behind| behind.shared.wait_for(missing))
+        self.writer.as_ref().map_or(Ok(()), |writer| writer.shared.wait_for(missing))
     }
 
     /// Closes the sink after everything is committed. It is opened again when there is work.
-    pub(super) fn rest(&mut self) -> Result<(), TransportError> {
+    pub(super) fn suspend(&mut self) -> Result<(), TransportError> {
         self.settle()?;
-        if let Some(behind) = self.behind.take() {
-            self.hand = Some(behind.end().ok_or_else(ended)?);
+        if let Some(writer) = self.writer.take() {
+            self.hand = Some(writer.end().ok_or_else(ended)?);
             self.done = self.put;
         }
         if let Some(hand) = &mut self.hand {
@@ -128,16 +128,16 @@ impl Outbox {
 
     /// True when it holds a sink or a thread.
     pub(super) fn is_awake(&self) -> bool {
-        self.behind.is_some() || self.hand.as_ref().is_some_and(|hand| hand.sink.is_some())
+        self.writer.is_some() || self.hand.as_ref().is_some_and(|hand| hand.sink.is_some())
     }
 }
 
 impl Drop for Outbox {
     /// What is not committed never happens. Readers of the output need not wait until it times out.
     fn drop(&mut self) {
-        if let Some(behind) = self.behind.take() {
-            behind.shared.tell(|progress| progress.given_up = true);
-            self.hand = behind.end();
+        if let Some(writer) = self.writer.take() {
+            writer.shared.update(|progress| progress.given_up = true);
+            self.hand = writer.end();
         }
         if let Some(hand) = &mut self.hand {
             hand.give_up();
@@ -274,7 +274,7 @@ impl Hand {
 }
 
 /// The thread that works, seen from the query.
-struct Behind {
+struct WriterThread {
     shared: Arc<Shared>,
     thread: JoinHandle<Hand>,
 }
@@ -300,7 +300,7 @@ struct Progress {
     ended: bool,
 }
 
-impl Behind {
+impl WriterThread {
     fn start(hand: Hand) -> Result<Self, TransportError> {
         let shared = Arc::<Shared>::default();
         let theirs = shared.clone();
@@ -326,15 +326,15 @@ impl Behind {
 
 impl Shared {
     fn serve(&self, mut hand: Hand) -> Hand {
-        let _told = Ended(self);
+        let _ended = Ended(self);
         while let Some(work) = self.next(&hand) {
             let is_commit = work.is_commit();
             match hand.perform(work) {
-                Ok(()) => self.tell(|progress| progress.commits += u64::from(is_commit)),
+                Ok(()) => self.update(|progress| progress.commits += u64::from(is_commit)),
                 Err(error) => {
-                    self.tell(|progress| progress.due = Some(Instant::now() + ABORT_MAX + LATE_MAX));
+                    self.update(|progress| progress.due = Some(Instant::now() + ABORT_MAX + LATE_MAX));
                     hand.give_up();
-                    self.tell(|progress| progress.failed = Some(error));
+                    self.update(|progress| progress.failed = Some(error));
                     break;
                 }
             }
@@ -397,7 +397,7 @@ impl Shared {
         Ok(())
     }
 
-    fn tell(&self, change: impl FnOnce(&mut Progress)) {
+    fn update(&self, change: impl FnOnce(&mut Progress)) {
         change(&mut self.progress.lock());
         self.changed.notify_all();
     }
@@ -418,7 +418,7 @@ struct Ended<'a>(&'a Shared);
 
 impl Drop for Ended<'_> {
     fn drop(&mut self) {
-        self.0.tell(|progress| progress.ended = true);
+        self.0.update(|progress| progress.ended = true);
     }
 }
 
@@ -489,7 +489,7 @@ mod tests {
                 outbox.settle().expect("commits");
                 assert_eq!(outbox.commits(), Ok(round));
                 assert!(outbox.is_awake());
-                outbox.rest().expect("rests");
+                outbox.suspend().expect("rests");
                 assert!(!outbox.is_awake());
                 assert_eq!(outbox.commits(), Ok(round));
             }

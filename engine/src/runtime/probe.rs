@@ -42,11 +42,11 @@ impl Probe {
 
     /// Looks for refused records in some rows, as far as the time goes. Fails where something else goes wrong.
     pub(super) fn search(&mut self, batch: &OutBatch, rows: Range<usize>) -> Result<Found, TransportError> {
-        let begun = Instant::now();
+        let started = Instant::now();
         let mut found = Found { refused: Vec::new(), to: rows.start };
         // The rows to look at, the first ones last.
         let mut left = self.parts(batch, rows);
-        while let Some(rows) = left.pop().filter(|_| begun.elapsed() < SEARCH_MAX) {
+        while let Some(rows) = left.pop().filter(|_| started.elapsed() < SEARCH_MAX) {
             match self.attempt(&batch.slice(rows.start, rows.len()))? {
                 None => found.to = rows.end,
                 Some(error) if rows.len() == 1 => {

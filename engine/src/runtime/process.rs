@@ -93,7 +93,7 @@ impl Process {
 
     /// True when this process runs persistent queries.
     pub fn is_working(&self) -> bool {
-        self.worker.is_begun()
+        self.worker.is_running()
     }
 
     /// Why those persistent queries of this process stopped that cannot go on by themselves.

@@ -41,7 +41,7 @@ pub fn start(push: &Push, transport: &Arc<dyn Transport>, settings: &Settings) -
     let isolation = super::isolation(settings);
     let from_earliest = settings.get("auto.offset.reset") == "earliest";
     let schema = compiled.result_schema().clone();
-    let reader = Reader::open(push, &compiled, transport, isolation, from_earliest, &progress).map_err(refused)?;
+    let reader = PushReader::open(push, &compiled, transport, isolation, from_earliest, &progress).map_err(refused)?;
     let mut builder = RecordBatchReceiverStreamBuilder::new(schema, WAITING_MAX);
     let rows = builder.tx();
     spawn_reader(&mut builder, move || reader.run(&rows));
@@ -52,7 +52,7 @@ pub fn start(push: &Push, transport: &Arc<dyn Transport>, settings: &Settings) -
 
 type Show = tokio::sync::mpsc::Sender<DataFusionResult<RecordBatch>>;
 
-struct Reader {
+struct PushReader {
     transport: Arc<dyn Transport>,
     compiled: Compiled,
     topic: Arc<str>,
@@ -65,7 +65,7 @@ struct Reader {
     left: Option<u64>,
 }
 
-impl Reader {
+impl PushReader {
     fn open(
         push: &Push,
         compiled: &Compiled,

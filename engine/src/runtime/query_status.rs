@@ -67,7 +67,7 @@ pub struct QueryStatus {
     /// Offsets that were gone before they were read.
     lost: AtomicU64,
     /// It has a place in its input that is committed.
-    has_place: AtomicBool,
+    has_position: AtomicBool,
     /// How often it has been resumed, as the catalog says.
     resumed: AtomicU64,
     /// When its driver was last seen to be in its right mind, ms since the epoch.
@@ -143,7 +143,7 @@ impl Default for QueryStatus {
             unlogged: AtomicU64::new(0),
             commits: AtomicU64::new(0),
             lost: AtomicU64::new(0),
-            has_place: AtomicBool::new(false),
+            has_position: AtomicBool::new(false),
             resumed: AtomicU64::new(0),
             beat_ms: AtomicI64::new(i64::MAX),
             changing: Mutex::new(changing),
@@ -187,13 +187,13 @@ impl QueryStatus {
     }
 
     /// Notes that a place in the input is or was committed.
-    pub fn found_place(&self) {
-        self.has_place.store(true, Ordering::Relaxed);
+    pub fn found_position(&self) {
+        self.has_position.store(true, Ordering::Relaxed);
     }
 
     /// Whether a place in the input was committed, as far as it is known here.
-    pub fn has_place(&self) -> bool {
-        self.has_place.load(Ordering::Relaxed)
+    pub fn has_position(&self) -> bool {
+        self.has_position.load(Ordering::Relaxed)
     }
 
     /// Notes the partitions that this process has now.
@@ -213,7 +213,7 @@ impl QueryStatus {
         count(&self.complaints, tally.complaints);
         let read = self.records_read.load(Ordering::Relaxed);
         let mut changing = self.changing.lock();
-        changing.committed.extend(offsets.iter().map(|(partition, place)| (partition.partition, place.offset)));
+        changing.committed.extend(offsets.iter().map(|(partition, position)| (partition.partition, position.offset)));
         changing.last_message_ms = Some(now_ms);
         changing.attempts = 0;
         if changing.rate[1].0 == 0 {

@@ -92,8 +92,9 @@ async fn what_is_refused_for_a_reason_that_no_setting_tells_is_found_and_left_ou
     assert!(ran.error.is_none(), "{ran:?}");
     assert_eq!((ran.records_read, ran.records_written, ran.complaints), (5, 3, 2), "rolled back rows do not count");
     assert_eq!(stage.column("SELECT n FROM o;").await, ["0", "2", "4"]);
-    let told = stage.column("SELECT source_offset FROM processing_log WHERE reason LIKE '%refuses the record%';").await;
-    assert_eq!(told, ["1", "3"]);
+    let reported =
+        stage.column("SELECT source_offset FROM processing_log WHERE reason LIKE '%refuses the record%';").await;
+    assert_eq!(reported, ["1", "3"]);
 }
 
 #[tokio::test]

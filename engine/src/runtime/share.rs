@@ -22,7 +22,7 @@ use super::opening::Opening;
 use super::outbox::{Outbox, Work};
 use super::query_status::{QueryStatus, Tally};
 use super::refusals::{Made, Refusals, all_but};
-use super::start::{Asked, Start};
+use super::start::{Start, StartContext};
 use super::{stopped_by, topics};
 use headwater_dataflow::{Command, Complaint, ComplaintKind, Epoch, Event, Task, TaskPosition};
 
@@ -35,7 +35,7 @@ const STEP_BYTES_MAX: usize = 32 << 20;
 /// Bytes of one epoch after which it is committed before its time: an open transaction must end in time, too.
 const EPOCH_BYTES_MAX: usize = 256 << 20;
 /// A query without work for so long keeps no way to its input and output open, in ms.
-const REST_AFTER_MS: i64 = 10_000;
+const SUSPEND_AFTER_MS: i64 = 10_000;
 
 /// What a step did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,7 +57,7 @@ pub(super) struct Share {
     /// Records of which not all has come out of their task yet.
     pub(super) current: Option<RawBatch>,
     /// Something of a record has come out, and something has not: no commit can be made.
-    pub(super) within: bool,
+    pub(super) mid_record: bool,
     pub(super) complaints: Complaints,
     /// The topic of the processing log is not there: it is made with the first complaint.
     pub(super) log_missing: bool,
@@ -98,7 +98,7 @@ impl Share {
         partitions: &[TopicPartition],
         now_ms: i64,
     ) -> Result<(Self, Start), TransportError> {
-        let Opening { transport, job, goal, member, meant, placed, refusals } = *opening;
+        let Opening { transport, job, goal, member, meant, positioned, refusals } = *opening;
         // What a former owner left open is ended first: only then are its offsets settled.
         let placement = opening.placement()?;
         let (limits, log_missing) = opening.complaint_limits()?;
@@ -107,8 +107,8 @@ impl Share {
         let outbox = opening.outbox(partitions, batch_bytes_max)?;
         let transport = transport.as_ref();
         let admin = transport.admin();
-        let asked = Asked { admin, member, query: &job.query, goal, meant, placed };
-        let start = Start::find(&asked, partitions)?;
+        let context = StartContext { admin, member, query: &job.query, goal, meant, positioned };
+        let start = Start::find(&context, partitions)?;
         let end = |range: &ReadRange| range.end.map(|end| (range.partition.clone(), end));
         let unfinished = start.ranges.iter().filter_map(end).collect();
         let plan = ReadPlan {
@@ -127,7 +127,7 @@ impl Share {
             outbox,
             tasks,
             current: None,
-            within: false,
+            mid_record: false,
             complaints: Complaints::new(&job.query, &job.service_id, limits),
             log_missing,
             refusals: refusals.clone(),
@@ -147,13 +147,13 @@ impl Share {
     }
 
     /// Offsets with what is committed beside them.
-    pub(super) fn places(&self, offsets: BTreeMap<TopicPartition, i64>) -> BTreeMap<TopicPartition, Position> {
+    pub(super) fn positions(&self, offsets: BTreeMap<TopicPartition, i64>) -> BTreeMap<TopicPartition, Position> {
         let note = |partition: &TopicPartition| self.notes.get(partition).copied().unwrap_or_default().to_string();
-        let place = |(partition, next)| {
-            let place = Position::new(next, &note(&partition).into());
-            (partition, place)
+        let position = |(partition, next)| {
+            let position = Position::new(next, &note(&partition).into());
+            (partition, position)
         };
-        offsets.into_iter().map(place).collect()
+        offsets.into_iter().map(position).collect()
     }
 
     /// Offsets are gone that were not read. It is told in their place, in the transaction that passes them.
@@ -193,13 +193,13 @@ impl Share {
     }
 
     /// Lets go of the ways to input and output when nothing was to be done for a while. True when it is so.
-    pub(super) fn rest(&mut self, job: &Job, now_ms: i64) -> Result<bool, TransportError> {
-        let idle = !self.is_open() && now_ms - self.busy_at_ms >= REST_AFTER_MS;
+    pub(super) fn suspend(&mut self, job: &Job, now_ms: i64) -> Result<bool, TransportError> {
+        let idle = !self.is_open() && now_ms - self.busy_at_ms >= SUSPEND_AFTER_MS;
         if idle && self.outbox.is_awake() {
-            self.outbox.rest()?;
+            self.outbox.suspend()?;
         }
         if idle && !job.until_idle {
-            self.intake.rest()?;
+            self.intake.suspend()?;
         }
         Ok(idle)
     }
@@ -208,7 +208,7 @@ impl Share {
         let finished = self.is_finished(job) && self.current.is_none();
         let is_full = self.epoch_bytes >= EPOCH_BYTES_MAX;
         let is_over = |since| finished || is_full || now_ms - since >= job.commit_interval_ms();
-        !self.within && self.open_since_ms.is_some_and(is_over)
+        !self.mid_record && self.open_since_ms.is_some_and(is_over)
     }
 
     /// Opens the epoch with the first thing that happens in it: while nothing happens no transaction is open.
@@ -234,7 +234,7 @@ impl Share {
             self.go_on(status, now_ms)?;
             return Ok(Step::Worked);
         }
-        if self.intake.is_resting() {
+        if self.intake.is_suspended() {
             return self.wake(now_ms, wait);
         }
         let left = self.open_since_ms.map(|since| since + job.commit_interval_ms() - now_ms);
@@ -291,7 +291,7 @@ impl Share {
             }
         }
         self.send_dead(now_ms)?;
-        self.within = false;
+        self.mid_record = false;
         let next = match &self.stopped {
             Some((offset, _)) => Some(*offset),
             None => raw.offsets.last().map(|last| last + 1),
@@ -308,7 +308,7 @@ impl Share {
     fn pause(&mut self, raw: RawBatch, now_ms: i64) -> Result<(), TransportError> {
         self.send_dead(now_ms)?;
         let position = self.tasks.get_mut(&raw.origin.partition).map_or(TaskPosition::Done, Task::position);
-        self.within = matches!(position, TaskPosition::Within(_));
+        self.mid_record = matches!(position, TaskPosition::Within(_));
         if let TaskPosition::Before(offset) = position {
             self.passed.remove(&raw.origin);
             self.moved.insert(raw.origin.clone(), offset);
@@ -374,10 +374,10 @@ impl Share {
             true => (batch, offsets),
             false => without(&batch, &offsets, refused.iter().map(|(row, ..)| *row)).map_err(fault)?,
         };
-        let mut told = None;
+        let mut reported = None;
         for (_, offset, reason) in refused {
             // All rows of an exploded record are one complaint.
-            if told.replace(offset) == Some(offset) {
+            if reported.replace(offset) == Some(offset) {
                 continue;
             }
             let (kind, origin) = (ComplaintKind::Serialization, raw.origin.clone());

@@ -202,10 +202,10 @@ mod tests {
     fn a_folder_that_is_missing_is_named() {
         let folder = PathBuf::from("/no/such/folder");
         let Err(error) = SpillFiles::within(folder, 10).create_temp_file("a sort") else { panic!("it is made") };
-        let told = crate::failure::diagnose(&error, None).remove(0);
+        let diagnostic = crate::failure::diagnose(&error, None).remove(0);
         let message =
             "could not make a file in the folder for temporary files \"/no/such/folder\": no such file or directory";
-        assert!(told.message.starts_with(message), "{}", told.message);
-        assert!(told.hint.is_some_and(|hint| hint.contains("TMPDIR")));
+        assert!(diagnostic.message.starts_with(message), "{}", diagnostic.message);
+        assert!(diagnostic.hint.is_some_and(|hint| hint.contains("TMPDIR")));
     }
 }

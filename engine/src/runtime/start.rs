@@ -39,7 +39,7 @@ pub(super) struct Start {
 }
 
 /// What is asked to find a start.
-pub(super) struct Asked<'a> {
+pub(super) struct StartContext<'a> {
     /// The cluster.
     pub(super) admin: &'a dyn Admin,
     /// The query's place in its group.
@@ -51,7 +51,7 @@ pub(super) struct Asked<'a> {
     /// The topic that this process has read so far.
     pub(super) meant: Option<TopicId>,
     /// Partitions that had a place when this process last took them.
-    pub(super) placed: &'a BTreeSet<TopicPartition>,
+    pub(super) positioned: &'a BTreeSet<TopicPartition>,
 }
 
 /// Where one partition goes on.
@@ -69,15 +69,15 @@ struct Stuck(String);
 impl Start {
     /// Looks where the group's last commit was. Fails with [`TransportErrorKind::Lost`] when the log does not have that place
     /// any more.
-    pub(super) fn find(asked: &Asked<'_>, partitions: &[TopicPartition]) -> Result<Self, TransportError> {
-        let topic = asked.query.topology.source().topic.as_str();
+    pub(super) fn find(context: &StartContext<'_>, partitions: &[TopicPartition]) -> Result<Self, TransportError> {
+        let topic = context.query.topology.source().topic.as_str();
         // The topic's id is asked for before its ends: what is read later is of that topic, or found not to be.
-        let extent = asked.admin.extent(topic, Isolation::ReadCommitted)?;
-        if let (Some(first), true) = (partitions.first(), is_other(asked.meant, extent.id)) {
+        let extent = context.admin.extent(topic, Isolation::ReadCommitted)?;
+        if let (Some(first), true) = (partitions.first(), is_other(context.meant, extent.id)) {
             let lost = Lost { partition: first.clone(), cause: LossCause::Recreated, from: 0, to: 0 };
             return Err(lost.into());
         }
-        let committed = Committed::read(asked.member, partitions, &extent)?;
+        let committed = Committed::read(context.member, partitions, &extent)?;
         let mut start = Self {
             ranges: Vec::new(),
             ids: partitions.first().zip(extent.id).map(|(p, id)| (p.topic.clone(), id)).into_iter().collect(),
@@ -89,8 +89,8 @@ impl Start {
         let mut stuck = Vec::new();
         for partition in partitions {
             let mark = mark(&extent, partition)?;
-            match asked.begin(partition, &committed, &extent, mark)? {
-                Ok(begin) => start.add(partition, begin, asked.goal, mark),
+            match context.begin(partition, &committed, &extent, mark)? {
+                Ok(begin) => start.add(partition, begin, context.goal, mark),
                 Err(why) => stuck.push(why),
             }
         }
@@ -111,7 +111,7 @@ impl Start {
 
 /// What the group has committed.
 struct Committed {
-    places: BTreeMap<TopicPartition, Position>,
+    positions: BTreeMap<TopicPartition, Position>,
     /// How many partitions the topic had when the query began, where any commit tells.
     born: Option<i32>,
 }
@@ -120,25 +120,25 @@ impl Committed {
     /// Reads the places of these partitions, and of the others of the topic when one of these has none: what others have
     /// tells whether it is new.
     fn read(member: &dyn Member, partitions: &[TopicPartition], extent: &Extent) -> Result<Self, TransportError> {
-        let mut places = places(member, partitions)?;
-        if let Some(missing) = partitions.iter().find(|partition| !places.contains_key(partition)) {
+        let mut positions = positions(member, partitions)?;
+        if let Some(missing) = partitions.iter().find(|partition| !positions.contains_key(partition)) {
             let all: Vec<_> = (0..count(extent)).map(|p| TopicPartition::new(missing.topic.clone(), p)).collect();
-            places = self::places(member, &all)?;
+            positions = self::positions(member, &all)?;
         }
-        let born = places.values().filter_map(|place| Note::read(&place.note).partitions).min();
-        Ok(Self { places, born })
+        let born = positions.values().filter_map(|position| Note::read(&position.note).partitions).min();
+        Ok(Self { positions, born })
     }
 }
 
-fn places(
+fn positions(
     member: &dyn Member,
     partitions: &[TopicPartition],
 ) -> Result<BTreeMap<TopicPartition, Position>, TransportError> {
     let found = member.committed(partitions)?;
-    Ok(found.into_iter().filter_map(|(partition, place)| Some((partition, place?))).collect())
+    Ok(found.into_iter().filter_map(|(partition, position)| Some((partition, position?))).collect())
 }
 
-impl Asked<'_> {
+impl StartContext<'_> {
     fn begin(
         &self,
         partition: &TopicPartition,
@@ -146,11 +146,11 @@ impl Asked<'_> {
         extent: &Extent,
         mark: Watermarks,
     ) -> Result<Result<Begin, Stuck>, TransportError> {
-        let Some(place) = committed.places.get(partition) else {
+        let Some(position) = committed.positions.get(partition) else {
             return Ok(self.begin_without(partition, committed, extent, mark));
         };
-        let old = Note::read(&place.note);
-        let cause = match place.offset {
+        let old = Note::read(&position.note);
+        let cause = match position.offset {
             _ if is_other(old.topic, extent.id) => Some(LossCause::Recreated),
             offset if offset > mark.end && self.is_behind_the_end(partition, offset)? => Some(LossCause::Truncated),
             _ => None,
@@ -158,11 +158,11 @@ impl Asked<'_> {
         let partitions = old.partitions.or(Some(count(extent)));
         let note = Note { topic: extent.id.or(old.topic), partitions, restart: self.restarts(), ..old };
         let Some(cause) = cause else {
-            return Ok(Ok(go_on(partition, place.offset, old, note, mark)));
+            return Ok(Ok(go_on(partition, position.offset, old, note, mark)));
         };
         Ok(match self.restart_after(old.restart) {
             Some(restart) => Ok(Begin { offset: at(restart, partition, extent, mark), note, first: true, gap: None }),
-            None => Err(Stuck(self.gone(partition, cause, place.offset, mark))),
+            None => Err(Stuck(self.gone(partition, cause, position.offset, mark))),
         })
     }
 
@@ -174,16 +174,16 @@ impl Asked<'_> {
         extent: &Extent,
         mark: Watermarks,
     ) -> Result<Begin, Stuck> {
-        let is_new = !committed.places.is_empty() && committed.born.is_none_or(|born| partition.partition >= born);
+        let is_new = !committed.positions.is_empty() && committed.born.is_none_or(|born| partition.partition >= born);
         let born = committed.born.unwrap_or_else(|| count(extent));
         let note = Note { topic: extent.id, partitions: Some(born), restart: self.restarts(), lost: 0 };
         let begin = |offset| Begin { offset, note, first: true, gap: None };
         // The number of the restart after which it had a place, if it ever had one.
-        let had_place = match self.placed.contains(partition) {
+        let had_position = match self.positioned.contains(partition) {
             true => Some(self.restarts()),
             false => self.query.began.filter(|_| !is_new),
         };
-        if let Some(seen) = had_place {
+        if let Some(seen) = had_position {
             return match self.restart_after(seen) {
                 Some(restart) => Ok(begin(at(restart, partition, extent, mark))),
                 None => Err(Stuck(format!(

@@ -20,7 +20,7 @@ use super::driver::{Driver, Step};
 use super::job::Job;
 use super::query_status::{QueryStatus, State, StatusSnapshot};
 use super::refusals::Refusals;
-use super::stop::Stop;
+use super::signal::Signal;
 use crate::failure::transport;
 use headwater_language::catalog::{Catalog, QueryDef};
 use headwater_language::diagnostic::{Diagnostic, INTERNAL, LOST};
@@ -51,8 +51,8 @@ pub struct Supervisor {
 
 struct Running {
     query: Arc<QueryDef>,
-    stop: Arc<Stop>,
-    ended: Arc<Stop>,
+    stop: Arc<Signal>,
+    ended: Arc<Signal>,
     status: Arc<QueryStatus>,
     thread: Option<JoinHandle<()>>,
 }
@@ -68,16 +68,17 @@ impl Supervisor {
     pub fn sync(&mut self, catalog: &Catalog) {
         // They are started again below, if they are still wanted.
         self.abandon_silent();
-        let stands = |running: &Running| catalog.query(&running.query.id).is_some_and(|query| running.stands_as(query));
+        let is_current =
+            |running: &Running| catalog.query(&running.query.id).is_some_and(|query| running.is_current(query));
         let gone: Vec<String> =
-            self.running.iter().filter(|(_, running)| !stands(running)).map(|(id, _)| id.clone()).collect();
+            self.running.iter().filter(|(_, running)| !is_current(running)).map(|(id, _)| id.clone()).collect();
         self.stop(&gone);
         for running in self.running.values() {
             let Some(query) = catalog.query(&running.query.id) else { continue };
             running.status.set_resumed(query.resumed);
             let began = query.began;
             if began.is_some_and(|began| began >= restarts(&running.query)) {
-                running.status.found_place();
+                running.status.found_position();
             }
         }
         let missing: Vec<_> =
@@ -114,14 +115,14 @@ impl Supervisor {
     fn abandon_silent(&mut self) -> Vec<Arc<QueryDef>> {
         let now_ms = now_ms();
         let is_silent = |running: &Running| {
-            !running.ended.is_wanted() && running.status.silent_ms(now_ms).is_some_and(|ms| ms > SILENT_MS_MAX)
+            !running.ended.is_set() && running.status.silent_ms(now_ms).is_some_and(|ms| ms > SILENT_MS_MAX)
         };
         let mut abandoned = Vec::new();
         self.running.retain(|id, running| {
             let silent = is_silent(running);
             if silent {
                 tracing::error!(query_id = %id, silent_s = SILENT_MS_MAX / 1_000, "query hangs in a call and is begun anew");
-                running.stop.want();
+                running.stop.set();
                 abandoned.push(running.query.clone());
             }
             !silent
@@ -131,14 +132,14 @@ impl Supervisor {
 
     /// Queries that have a place in their input although the catalog does not say so, with the number of the latest RESUME …
     /// FROM that they know.
-    pub fn begun(&self, catalog: &Catalog) -> Vec<(String, u64)> {
-        let begun = |(id, running): (&String, &Running)| {
+    pub fn newly_started(&self, catalog: &Catalog) -> Vec<(String, u64)> {
+        let newly_started = |(id, running): (&String, &Running)| {
             let restart = restarts(&running.query);
             let known = catalog.query(id)?.began;
-            let is_news = running.status.has_place() && known.is_none_or(|known| known < restart);
+            let is_news = running.status.has_position() && known.is_none_or(|known| known < restart);
             is_news.then(|| (id.clone(), restart))
         };
-        self.running.iter().filter_map(begun).collect()
+        self.running.iter().filter_map(newly_started).collect()
     }
 
     /// Why those queries stopped that failed for good.
@@ -172,18 +173,18 @@ impl Supervisor {
     /// Runs queries until everything that is there now is processed and committed. Blocks; ends early
     /// when `stopped` says so. Gives what each of them did.
     pub fn run_until_idle(&mut self, queries: &[Arc<QueryDef>], stopped: &dyn Fn() -> bool) -> Vec<Ran> {
-        let begun = Instant::now();
+        let started = Instant::now();
         let all: Vec<Running> = queries.iter().map(|query| self.start(query.clone(), true)).collect();
         let mut took: Vec<Option<Duration>> = vec![None; all.len()];
         while !stopped() && took.contains(&None) {
             std::thread::sleep(Duration::from_millis(10));
             for (_, took) in all.iter().zip(&mut took).filter(|(running, _)| running.is_over()) {
-                took.get_or_insert_with(|| begun.elapsed());
+                took.get_or_insert_with(|| started.elapsed());
             }
         }
         let ended = all.into_iter().zip(took).map(|(mut running, took)| {
             running.end();
-            Ran::new(&running, took.unwrap_or_else(|| begun.elapsed()))
+            Ran::new(&running, took.unwrap_or_else(|| started.elapsed()))
         });
         ended.collect()
     }
@@ -191,15 +192,15 @@ impl Supervisor {
     /// All at once are told to stop, so that they commit side by side.
     fn stop(&mut self, ids: &[String]) {
         let mut stopping: Vec<Running> = ids.iter().filter_map(|id| self.running.remove(id)).collect();
-        stopping.iter().for_each(|running| running.stop.want());
+        stopping.iter().for_each(|running| running.stop.set());
         stopping.iter_mut().for_each(Running::end);
     }
 
     fn start(&self, query: Arc<QueryDef>, until_idle: bool) -> Running {
-        let (stop, ended, status) = (Arc::<Stop>::default(), Arc::<Stop>::default(), Arc::<QueryStatus>::default());
+        let (stop, ended, status) = (Arc::<Signal>::default(), Arc::<Signal>::default(), Arc::<QueryStatus>::default());
         status.set_resumed(query.resumed);
         let over = ended.clone();
-        let life = Life {
+        let runner = Runner {
             transport: self.transport.clone(),
             service_id: self.service_id.clone(),
             query: query.clone(),
@@ -210,8 +211,8 @@ impl Supervisor {
         };
         let name = format!("query {}", query.id);
         let thread = std::thread::Builder::new().name(name).stack_size(STACK_BYTES).spawn(move || {
-            life.live();
-            over.want();
+            runner.run();
+            over.set();
         });
         if let Err(error) = &thread {
             let message = format!("could not start a thread: {error}");
@@ -230,7 +231,7 @@ impl Drop for Supervisor {
 
 impl Running {
     /// True when this is what the catalog wants to run. A query that failed runs again when someone says RESUME.
-    fn stands_as(&self, wanted: &Arc<QueryDef>) -> bool {
+    fn is_current(&self, wanted: &Arc<QueryDef>) -> bool {
         // Most looks at the catalog find it as it was.
         if Arc::ptr_eq(&self.query, wanted) {
             return !wanted.paused;
@@ -253,10 +254,10 @@ impl Running {
     }
 
     fn end(&mut self) {
-        self.stop.want();
+        self.stop.set();
         let Some(thread) = self.thread.take() else { return };
         self.ended.wait(END_MAX);
-        if !self.ended.is_wanted() && !thread.is_finished() {
+        if !self.ended.is_set() && !thread.is_finished() {
             tracing::error!(query_id = %self.query.id, "query hangs in a call and is left to itself");
         } else if thread.join().is_err() {
             tracing::error!(query_id = %self.query.id, "query thread panicked outside of the query");
@@ -282,7 +283,7 @@ pub struct Ran {
     /// It is paused and did nothing.
     pub paused: bool,
     /// A place in its input is committed.
-    pub(super) has_place: bool,
+    pub(super) has_position: bool,
     /// How it ended; none when it did nothing.
     pub(super) status: Option<StatusSnapshot>,
 }
@@ -298,7 +299,7 @@ impl Ran {
             took: Duration::ZERO,
             error: None,
             paused: true,
-            has_place: false,
+            has_position: false,
             status: None,
         }
     }
@@ -314,28 +315,28 @@ impl Ran {
             took,
             error: running.failure(),
             paused: false,
-            has_place: running.status.has_place(),
+            has_position: running.status.has_position(),
             status: Some(status),
         }
     }
 }
 
 /// The life of a query in this process: attempts with pauses between them.
-struct Life {
+struct Runner {
     transport: Arc<dyn Transport>,
     service_id: String,
     query: Arc<QueryDef>,
     until_idle: bool,
-    stop: Arc<Stop>,
+    stop: Arc<Signal>,
     status: Arc<QueryStatus>,
     refusals: Arc<Refusals>,
 }
 
-impl Life {
-    fn live(self) {
+impl Runner {
+    fn run(self) {
         let mut pause = BACKOFF;
         let mut was_missing = false;
-        while !self.stop.is_wanted() {
+        while !self.stop.is_set() {
             let commits = self.status.snapshot().commits;
             let attempt = catch_unwind(AssertUnwindSafe(|| self.attempt()));
             let Err(failure) = attempt.unwrap_or_else(|panic| Err(panicked(panic.as_ref()))) else { break };
@@ -374,7 +375,7 @@ impl Life {
         let (transport, status) = (self.transport.clone(), self.status.clone());
         let mut driver = Driver::new(transport, job, status, self.refusals.clone())?;
         self.status.set_state(State::Starting);
-        while !self.stop.is_wanted() {
+        while !self.stop.is_set() {
             self.status.beat(now_ms());
             // What is not committed is given up with the driver.
             if driver.step(now_ms(), WAIT)? == Step::Done {
@@ -389,7 +390,7 @@ impl Life {
 
     /// The query as it is known now: the catalog tells that it has begun to whoever starts it later.
     fn definition(&self) -> Arc<QueryDef> {
-        match self.status.has_place() {
+        match self.status.has_position() {
             false => self.query.clone(),
             true => Arc::new(QueryDef { began: Some(restarts(&self.query)), ..(*self.query).clone() }),
         }
@@ -445,12 +446,12 @@ enum Failure {
 impl From<TransportError> for Failure {
     fn from(error: TransportError) -> Self {
         use TransportErrorKind as K;
-        let told = transport(&error);
+        let diagnostic = transport(&error);
         match error.kind {
-            K::TopicExists | K::Invalid | K::Lost => Self::Final(told),
-            K::Authentication | K::Tls | K::Authorization => Self::Denied(told),
-            K::UnknownTopic => Self::Missing(told),
-            K::Unreachable | K::Timeout | K::Fenced | K::Refused | K::Other => Self::Passing(told),
+            K::TopicExists | K::Invalid | K::Lost => Self::Final(diagnostic),
+            K::Authentication | K::Tls | K::Authorization => Self::Denied(diagnostic),
+            K::UnknownTopic => Self::Missing(diagnostic),
+            K::Unreachable | K::Timeout | K::Fenced | K::Refused | K::Other => Self::Passing(diagnostic),
         }
     }
 }

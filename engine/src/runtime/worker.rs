@@ -16,7 +16,7 @@ use super::board::Board;
 use super::command_log::{CommandLog, Known};
 use super::descriptors::Descriptors;
 use super::query_status::StatusSnapshot;
-use super::stop::Stop;
+use super::signal::Signal;
 use super::supervisor::{Ran, Supervisor};
 use headwater_language::catalog::{Catalog, CatalogChange, QueryDef};
 use headwater_language::diagnostic::Diagnostic;
@@ -37,7 +37,7 @@ struct Shared {
     descriptors: Mutex<Descriptors>,
     /// Why the command topic could not be read at the last look.
     unread: Mutex<Option<String>>,
-    end: Stop,
+    end: Signal,
 }
 
 impl Worker {
@@ -46,7 +46,7 @@ impl Worker {
         let board = Mutex::new(Board::new(transport.clone(), service_id));
         let supervisor = Mutex::new(Supervisor::new(transport, service_id));
         let (unread, descriptors) = (Mutex::default(), Mutex::default());
-        let shared = Shared { log, supervisor, board, descriptors, unread, end: Stop::default() };
+        let shared = Shared { log, supervisor, board, descriptors, unread, end: Signal::default() };
         Self { shared: Arc::new(shared), thread: Mutex::new(None) }
     }
 
@@ -54,17 +54,17 @@ impl Worker {
     pub fn begin(&self) {
         let mut thread = self.thread.lock();
         if thread.is_some() {
-            return self.shared.end.nudge();
+            return self.shared.end.wake();
         }
         let shared = self.shared.clone();
         match std::thread::Builder::new().name("worker".to_owned()).spawn(move || shared.follow()) {
-            Ok(begun) => *thread = Some(begun),
+            Ok(started) => *thread = Some(started),
             Err(error) => tracing::error!(%error, "persistent queries cannot run: no thread"),
         }
     }
 
     /// True after [`Self::begin`].
-    pub fn is_begun(&self) -> bool {
+    pub fn is_running(&self) -> bool {
         self.thread.lock().is_some()
     }
 
@@ -80,14 +80,14 @@ impl Worker {
 
     /// Starts and stops what the catalog says as this process knows it. Does nothing unless it is begun. Blocks.
     pub fn wake(&self) {
-        if self.is_begun() {
+        if self.is_running() {
             self.shared.act();
         }
     }
 
     /// Commits and stops every query, and follows no more.
     pub fn end(&self) {
-        self.shared.end.want();
+        self.shared.end.set();
         if let Some(thread) = self.thread.lock().take() {
             let _ = thread.join();
         }
@@ -105,7 +105,7 @@ impl Worker {
         let ran = self.shared.supervisor.lock().run_until_idle(queries, stopped);
         let statuses = ran.iter().filter_map(|ran| Some((ran.query.clone(), ran.status.clone()?))).collect();
         self.shared.show_ended(&statuses);
-        self.shared.tell_ran(queries, &ran);
+        self.shared.record_ran(queries, &ran);
         ran
     }
 }
@@ -118,7 +118,7 @@ impl Drop for Worker {
 
 impl Shared {
     fn follow(&self) {
-        while !self.end.is_wanted() {
+        while !self.end.is_set() {
             // First, for the look waits where descriptors have run out.
             self.show();
             self.look();
@@ -143,27 +143,27 @@ impl Shared {
 
     /// Writes down which queries have a place in their input, once for each. What cannot be written is written at the next
     /// look.
-    fn tell_begun(&self, catalog: &Catalog) {
-        let begun = self.supervisor.lock().begun(catalog);
-        self.tell(begun.into_iter());
+    fn record_started(&self, catalog: &Catalog) {
+        let started = self.supervisor.lock().newly_started(catalog);
+        self.append_started(started.into_iter());
     }
 
     /// The same of queries that ran until they were idle. The command topic was last looked at before they did.
-    fn tell_ran(&self, queries: &[Arc<QueryDef>], ran: &[Ran]) {
-        let placed = queries.iter().zip(ran).filter(|(_, ran)| ran.has_place);
-        let begun: Vec<(String, u64)> = placed
+    fn record_ran(&self, queries: &[Arc<QueryDef>], ran: &[Ran]) {
+        let positioned = queries.iter().zip(ran).filter(|(_, ran)| ran.has_position);
+        let started: Vec<(String, u64)> = positioned
             .filter_map(|(query, _)| {
                 let restart = query.restart.as_ref().map_or(0, |restart| restart.number);
                 query.began.is_none_or(|known| known < restart).then(|| (query.id.clone(), restart))
             })
             .collect();
-        if !begun.is_empty() && self.log.catch_up().is_ok() {
-            self.tell(begun.into_iter());
+        if !started.is_empty() && self.log.catch_up().is_ok() {
+            self.append_started(started.into_iter());
         }
     }
 
-    fn tell(&self, begun: impl Iterator<Item = (String, u64)>) {
-        for (id, restart) in begun {
+    fn append_started(&self, started: impl Iterator<Item = (String, u64)>) {
+        for (id, restart) in started {
             if let Err(error) = self.log.append("", CatalogChange::BeginQuery { id, restart }) {
                 tracing::debug!(?error, "could not write down that a query has begun");
                 return;
@@ -191,7 +191,7 @@ impl Shared {
         }
         supervisor.sync(&catalog);
         drop(supervisor);
-        self.tell_begun(&catalog);
+        self.record_started(&catalog);
     }
 
     /// Says once that the command topic cannot be read, and once that it can again.

@@ -105,21 +105,22 @@ fn check_columns(schema: &SchemaRef, target: &Target) -> Result<(), Vec<Diagnost
 
 /// Writes all rows and answers how many there were. `query` is where the text says what they are.
 async fn write(mut rows: Rows, target: Target, query: Span) -> Answered {
-    let told = |what: &str, error: &dyn std::fmt::Display| {
+    let failed = |what: &str, error: &dyn std::fmt::Display| {
         let message = format!("could not {what} \"{}\": {error}", target.path.display());
         vec![Diagnostic::new(COPY, message).at(target.span)]
     };
     check_columns(&rows.stream.schema(), &target)?;
-    let beside = Beside::new(&target.path).map_err(|e| told("create", &e))?;
-    let mut writer = Writer::new(target.format, beside.create().map_err(|e| told("create", &e))?, rows.stream.schema())
-        .map_err(|e| told("write", &e))?;
+    let unfinished = UnfinishedFile::new(&target.path).map_err(|e| failed("create", &e))?;
+    let mut writer =
+        Writer::new(target.format, unfinished.create().map_err(|e| failed("create", &e))?, rows.stream.schema())
+            .map_err(|e| failed("write", &e))?;
     let mut count = 0;
     while let Some(batch) = rows.stream.try_next().await.map_err(|e| diagnose(&e, Some(query)))? {
         count += batch.num_rows();
-        writer.write(&batch).map_err(|e| told("write", &e))?;
+        writer.write(&batch).map_err(|e| failed("write", &e))?;
     }
-    writer.finish().map_err(|e| told("write", &e))?;
-    beside.rename().map_err(|e| told("write", &e))?;
+    writer.finish().map_err(|e| failed("write", &e))?;
+    unfinished.rename().map_err(|e| failed("write", &e))?;
     let rejects = rows.progress.snapshot().rejects;
     let rejected = (rejects > 0).then(|| format!("{rejects} records were rejected; SHOW REJECTS; lists them"));
     let lost = rows.progress.lost().into_iter().map(|lost| format!("not complete: {lost}"));
@@ -130,7 +131,7 @@ async fn write(mut rows: Rows, target: Target, query: Span) -> Answered {
 }
 
 /// The unfinished file, removed unless it is renamed.
-struct Beside {
+struct UnfinishedFile {
     path: PathBuf,
     /// The file that it becomes.
     target: PathBuf,
@@ -138,7 +139,7 @@ struct Beside {
     rights: Option<Permissions>,
 }
 
-impl Beside {
+impl UnfinishedFile {
     fn new(target: &Path) -> std::io::Result<Self> {
         let other = std::io::Error::other;
         // Where a link leads to.
@@ -167,7 +168,7 @@ impl Beside {
     }
 }
 
-impl Drop for Beside {
+impl Drop for UnfinishedFile {
     fn drop(&mut self) {
         // After a rename there is nothing left to remove.
         let _ = std::fs::remove_file(&self.path);

@@ -15,8 +15,8 @@ use headwater_planner::continuous as planner;
 /// Makes the query and its stream.
 pub(crate) async fn run(create: &ast::CreateAs, context: &mut Context<'_>) -> Answered {
     let catalog = context.catalog().await?;
-    if let (true, Some(standing)) = (create.if_not_exists, catalog.source(&create.name)) {
-        return Ok(exists_already(standing.kind.word(), &standing.name));
+    if let (true, Some(existing)) = (create.if_not_exists, catalog.source(&create.name)) {
+        return Ok(exists_already(existing.kind.word(), &existing.name));
     }
     let planned = match planner::create_as(create, context.text, &catalog, context.settings()) {
         Err(errors) if errors.iter().all(|error| error.code == NOT_SUPPORTED) => {

@@ -15,14 +15,14 @@ pub(crate) async fn run(create: &ast::CreateFunction, context: &mut Context<'_>)
     let catalog = context.catalog().await?;
     let function = define(create, context.text, &catalog)?;
     let (name, replace) = (function.name.clone(), create.or_replace);
-    let stood = catalog.function(&name).is_some();
-    if create.if_not_exists && stood {
+    let existed = catalog.function(&name).is_some();
+    if create.if_not_exists && existed {
         return Ok(exists_already("function", &name));
     }
     let change = CatalogChange::DefineFunction { function: Box::new(function), replace };
     context.publish(change, create.name.span).await?;
-    let done = if stood { "replaced" } else { "created" };
-    let warnings = if stood { kept(&catalog, &name) } else { Vec::new() };
+    let done = if existed { "replaced" } else { "created" };
+    let warnings = if existed { kept(&catalog, &name) } else { Vec::new() };
     Ok(Answer::Done { message: format!("Function \"{name}\" {done}"), warnings })
 }
 

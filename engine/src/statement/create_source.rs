@@ -12,8 +12,8 @@ use headwater_planner::define::{FormatDefaults, define, source_kind};
 /// Declares the stream or table.
 pub(crate) async fn run(create: &ast::CreateSource, context: &mut Context<'_>) -> Answered {
     let (catalog, span) = (context.catalog().await?, create.name.span);
-    if let (true, Some(standing)) = (create.if_not_exists, catalog.source(&create.name)) {
-        return Ok(exists_already(standing.kind.word(), &standing.name));
+    if let (true, Some(existing)) = (create.if_not_exists, catalog.source(&create.name)) {
+        return Ok(exists_already(existing.kind.word(), &existing.name));
     }
     let definition = define(create, context.text, &catalog, &FormatDefaults::from(context.settings()))?;
     let unbuilt = definition.source.unbuilt_format();

@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 use self::guess::Guess;
 use super::{Answered, Context};
 use crate::answer::Answer;
-use crate::failure::transport as told;
+use crate::failure::transport as diagnose;
 use crate::runtime::{blocking, refused};
 use headwater_language::diagnostic::nearest;
 use headwater_language::diagnostic::{Diagnostic, Span, UNKNOWN_TOPIC};
@@ -116,7 +116,7 @@ impl Printer {
 
     fn fail(&self, error: &TransportError, tx: &mpsc::Sender<Line>) -> Option<()> {
         // The reader may be gone already; there is nobody else to tell.
-        let _ = tx.blocking_send(Err(vec![told(error)]));
+        let _ = tx.blocking_send(Err(vec![diagnose(error)]));
         None
     }
 

@@ -2,7 +2,7 @@
 
 use super::{Answered, Context};
 use crate::answer::Answer;
-use crate::runtime::bounded::{Bounded, Surroundings};
+use crate::runtime::bounded::{Bounded, Environment};
 use crate::runtime::{blocking, push};
 use headwater_language::diagnostic::Diagnostic;
 use headwater_language::sql::ast;
@@ -35,5 +35,5 @@ async fn run_push(query: &ast::Query, context: &mut Context<'_>) -> Answered {
 pub(super) async fn plan(query: &ast::Query, context: &mut Context<'_>) -> Result<Bounded, Vec<Diagnostic>> {
     let catalog = context.catalog().await?;
     let transport = context.process.transport();
-    Bounded::plan(query, &Surroundings { transport, catalog: &catalog, settings: context.settings() }).await
+    Bounded::plan(query, &Environment { transport, catalog: &catalog, settings: context.settings() }).await
 }

@@ -7,26 +7,26 @@ use parking_lot::{Condvar, Mutex};
 
 /// A wish, not there at first; once there it stays.
 #[derive(Default)]
-pub struct Stop {
+pub struct Signal {
     wanted: AtomicBool,
     lock: Mutex<()>,
     changed: Condvar,
 }
 
-impl Stop {
+impl Signal {
     /// Whether it is there.
-    pub fn is_wanted(&self) -> bool {
+    pub fn is_set(&self) -> bool {
         self.wanted.load(Ordering::Acquire)
     }
 
     /// Wishes it; who waits goes on.
-    pub fn want(&self) {
+    pub fn set(&self) {
         self.wanted.store(true, Ordering::Release);
-        self.nudge();
+        self.wake();
     }
 
     /// Lets who waits go on without the wish.
-    pub fn nudge(&self) {
+    pub fn wake(&self) {
         let _held = self.lock.lock();
         self.changed.notify_all();
     }
@@ -34,7 +34,7 @@ impl Stop {
     /// Waits for the wish or a nudge, at most so long.
     pub fn wait(&self, longest: Duration) {
         let mut held = self.lock.lock();
-        if !self.is_wanted() {
+        if !self.is_set() {
             self.changed.wait_for(&mut held, longest);
         }
     }
