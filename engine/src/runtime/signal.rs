@@ -1,11 +1,11 @@
-//! A wish that threads wait for: that they end, or that one of them has ended.
+//! A one-shot signal between threads: that one should end, or that one has ended.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 
-/// A wish, not there at first; once there it stays.
+/// A signal that threads can wait for. Initially unset; once set, it stays set.
 #[derive(Default)]
 pub struct Signal {
     wanted: AtomicBool,
@@ -14,24 +14,24 @@ pub struct Signal {
 }
 
 impl Signal {
-    /// Whether it is there.
+    /// Whether the signal is set.
     pub fn is_set(&self) -> bool {
         self.wanted.load(Ordering::Acquire)
     }
 
-    /// Wishes it; who waits goes on.
+    /// Sets the signal and wakes everyone who waits for it.
     pub fn set(&self) {
         self.wanted.store(true, Ordering::Release);
         self.wake();
     }
 
-    /// Lets who waits go on without the wish.
+    /// Wakes everyone who waits, without setting the signal.
     pub fn wake(&self) {
         let _held = self.lock.lock();
         self.changed.notify_all();
     }
 
-    /// Waits for the wish or a nudge, at most so long.
+    /// Waits until the signal is set or [`wake`](Self::wake) is called, for at most `longest`.
     pub fn wait(&self, longest: Duration) {
         let mut held = self.lock.lock();
         if !self.is_set() {
