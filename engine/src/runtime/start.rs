@@ -1,13 +1,13 @@
 //! Where a query continues: the committed offsets of its group, compared with the log as it is now, per partition.
 //!
 //! ```text
-//! committed                                    goes on
+//! committed offset                             the query continues
 //! within the log                               there
-//! before its first record                      at its first record, and what is between is a gap
-//! behind its end, or of another topic          nowhere, until the user says where: RESUME … FROM
-//! nothing, and never anything                  where `auto.offset.reset` says
-//! nothing, but others of the topic have        a new partition: at its first record
-//! nothing, where there was something           nowhere, as above
+//! before the first record                      at the first record, and reports a gap
+//! after the end, or of a recreated topic       not at all, until the user says where: RESUME … FROM
+//! none, and there never was one                where `auto.offset.reset` says
+//! none, but other partitions have one          at the first record, since the partition is new
+//! none, but there was one                      not at all, as above
 //! ```
 
 use std::collections::{BTreeMap, BTreeSet};
