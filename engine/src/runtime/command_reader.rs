@@ -45,7 +45,7 @@ pub(super) struct CommandReader {
     awaited: BTreeMap<String, Option<Result<(), Refusal>>>,
 }
 
-/// A record that was read, by its offset and a hash of its value.
+/// A record that was read: its offset and a hash of its value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Landmark {
     offset: i64,
