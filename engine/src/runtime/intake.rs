@@ -387,7 +387,7 @@ mod tests {
         let mut intake = Intake::open(Arc::new(cluster), plan(&[0, 1]), None).expect("opens");
         write(0);
         assert_eq!(offsets(&mut intake).expect("no error"), [0]);
-        intake.suspend().expect("rests");
+        intake.suspend().expect("suspends");
         assert!(intake.is_suspended() && !intake.wake(Duration::ZERO).expect("no error"));
         for partition in [1, 0] {
             write(partition);
@@ -406,7 +406,7 @@ mod tests {
         let mut intake = Intake::open(Arc::new(cluster.clone()), plan, None).expect("opens");
         write(0);
         offsets(&mut intake).expect("no error");
-        intake.suspend().expect("rests");
+        intake.suspend().expect("suspends");
         cluster.admin().delete_topic("t").expect("it exists");
         let topic = NewTopic { name: "t".into(), partitions: 1, replicas: None, settings: BTreeMap::new() };
         cluster.admin().create_topic(&topic).expect("a new topic");

@@ -476,7 +476,7 @@ mod tests {
     }
 
     #[test]
-    fn commits_are_done_in_order_and_counted_also_after_a_rest() {
+    fn commits_are_done_in_order_and_counted_even_after_a_suspension() {
         for in_thread in [false, true] {
             let transport = transport();
             let mut outbox = outbox(&transport, in_thread);
@@ -489,7 +489,7 @@ mod tests {
                 outbox.settle().expect("commits");
                 assert_eq!(outbox.commits(), Ok(round));
                 assert!(outbox.is_awake());
-                outbox.suspend().expect("rests");
+                outbox.suspend().expect("suspends");
                 assert!(!outbox.is_awake());
                 assert_eq!(outbox.commits(), Ok(round));
             }
@@ -500,18 +500,18 @@ mod tests {
     }
 
     #[test]
-    fn an_error_is_told_by_every_later_call() {
+    fn an_error_is_returned_by_every_later_call() {
         for in_thread in [false, true] {
             let transport = transport();
             let mut outbox = outbox(&transport, in_thread);
             outbox.put(Work::Begin).expect("begins");
             let first = outbox.put(write("nowhere")).and_then(|()| outbox.put(commit())).and_then(|()| outbox.settle());
-            assert_eq!(first.expect_err("there is no such topic").kind, TransportErrorKind::UnknownTopic);
+            assert_eq!(first.expect_err("the topic does not exist").kind, TransportErrorKind::UnknownTopic);
             assert!(!in_thread || outbox.commits().is_err());
         }
     }
 
-    /// A cluster where no commit comes back.
+    /// A cluster where commits never return.
     #[derive(Debug)]
     struct Stuck(Arc<dyn Transport>);
 
@@ -569,18 +569,18 @@ mod tests {
     }
 
     #[test]
-    fn a_commit_that_does_not_come_back_is_left_to_itself() {
+    fn a_stuck_commit_is_abandoned() {
         let there = transport();
         let stuck: Arc<dyn Transport> = Arc::new(Stuck(there.clone()));
         let mut hanging = outbox(&stuck, true);
         hanging.hand.as_mut().expect("no thread yet").commit_max = Duration::ZERO;
         [Work::Begin, write("t"), commit()].into_iter().try_for_each(|work| hanging.put(work)).expect("waits");
-        // The thread takes no more, so that there is no room for all of this.
+        // The thread takes no more work, so the queue has no room for all of this.
         let mut more = (0..=WAITING_MAX).map(|_| hanging.put(write("t")));
-        assert_eq!(more.find_map(Result::err).expect("it hangs").kind, TransportErrorKind::Timeout);
-        assert_eq!(hanging.settle().expect_err("it hangs").kind, TransportErrorKind::Timeout);
+        assert_eq!(more.find_map(Result::err).expect("the thread is stuck").kind, TransportErrorKind::Timeout);
+        assert_eq!(hanging.settle().expect_err("the thread is stuck").kind, TransportErrorKind::Timeout);
         drop(hanging);
-        // Whoever has the transactional id next ends what hangs.
+        // The next owner of the transactional id ends the stuck transaction.
         let mut next = outbox(&there, true);
         [Work::Begin, write("t"), commit()].into_iter().try_for_each(|work| next.put(work)).expect("works");
         next.settle().expect("commits");
@@ -588,13 +588,13 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_committed_is_given_up_with_it() {
+    fn what_is_not_committed_is_aborted_when_it_is_dropped() {
         for in_thread in [false, true] {
             let transport = transport();
             let mut outbox = outbox(&transport, in_thread);
             [Work::Begin, write("t")].into_iter().try_for_each(|work| outbox.put(work)).expect("works");
             drop(outbox);
-            // Nothing holds readers back.
+            // Nothing blocks readers.
             assert_eq!(end(&transport, Isolation::ReadCommitted), end(&transport, Isolation::ReadUncommitted));
         }
     }

@@ -1,8 +1,8 @@
-//! What format the payloads of a topic seem to have, revised with every record.
+//! Guesses the format of a topic's payloads, and refines the guess with every record.
 
 use std::fmt::Write;
 
-/// Formats that a payload may have, the most telling first.
+/// Formats that a payload may have, most specific first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum PayloadFormat {
     Json,
@@ -17,13 +17,13 @@ enum PayloadFormat {
 #[derive(Debug, Default)]
 pub struct Guess {
     fitting: Option<Vec<PayloadFormat>>,
-    /// Whether some payload was a text.
+    /// Whether any payload was text.
     has_text: bool,
     reported: Option<String>,
 }
 
 impl Guess {
-    /// Takes a payload into account. Gives the new guess when it differs from the one given before.
+    /// Refines the guess with a payload. Returns the guess if it has changed.
     pub fn learn(&mut self, payload: Option<&[u8]>) -> Option<String> {
         if let Some(payload) = payload {
             let fits = formats(payload);
@@ -38,7 +38,7 @@ impl Guess {
         (self.reported.as_ref() != Some(&now)).then(|| self.reported.insert(now).clone())
     }
 
-    /// The payload as text, by the best guess; where nothing fits all of them, in letters if it has them, else in digits.
+    /// The payload in the best format. If no format fits all payloads, as text if it is text, and in hexadecimal otherwise.
     pub fn show(&self, payload: Option<&[u8]>) -> String {
         let Some(payload) = payload else { return "<null>".to_owned() };
         let best = self.fitting.as_ref().and_then(|f| f.first()).copied();
@@ -120,7 +120,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_guess_narrows_and_is_told_once() {
+    fn a_guess_narrows_and_is_reported_once() {
         let mut guess = Guess::default();
         assert_eq!(guess.learn(Some(b"12")).as_deref(), Some("JSON or KAFKA_STRING"));
         assert_eq!(guess.learn(Some(b"13")), None);
