@@ -45,26 +45,26 @@ pub struct Environment<'a> {
 
 impl Bounded {
     /// Plans a query and freezes the offsets that it reads.
-    pub async fn plan(query: &ast::Query, around: &Environment<'_>) -> Result<Self, Vec<Diagnostic>> {
-        optimizer::check(around.settings, &scans::rules())?;
+    pub async fn plan(query: &ast::Query, environment: &Environment<'_>) -> Result<Self, Vec<Diagnostic>> {
+        optimizer::check(environment.settings, &scans::rules())?;
         let progress = Arc::new(Progress::default());
-        let isolation = super::isolation(around.settings);
+        let isolation = super::isolation(environment.settings);
         let context = ScanContext {
-            transport: around.transport.clone(),
+            transport: environment.transport.clone(),
             isolation,
             progress: progress.clone(),
             frozen: Arc::default(),
-            on_loss: on_loss(around.settings),
+            on_loss: on_loss(environment.settings),
             scans_check_topics: false,
         };
-        let limits = limits(around.settings)?;
-        let mut state = bounded::state(around.catalog, around.settings, scans::outside(&context, limits));
-        let called = function::called([&query.body], around.catalog);
-        state = function::register_called(state, &called, around.catalog)?;
+        let limits = limits(environment.settings)?;
+        let mut state = bounded::state(environment.catalog, environment.settings, scans::outside(&context, limits));
+        let called = function::called([&query.body], environment.catalog);
+        state = function::register_called(state, &called, environment.catalog)?;
         // NOW() is one time for the whole query.
         state.mark_start_execution();
-        let logical = bounded::plan(query, around.catalog, &state).await?;
-        let memory_max = around.settings.bytes("query.memory.max");
+        let logical = bounded::plan(query, environment.catalog, &state).await?;
+        let memory_max = environment.settings.bytes("query.memory.max");
         let Optimized { logical, physical, state } = optimized::optimize(&logical, state, memory_max)
             .await
             .map_err(|error| failure::diagnose_optimized(&error, query))?;

@@ -24,7 +24,7 @@ use headwater_formats::record::{OutBatch, TopicPartition};
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use super::probe::{Found, Probe};
-use super::refusals::{Made, Refusals, all_but};
+use super::refusals::{MadeOf, Refusals, all_but};
 
 /// Most pieces of work that wait for the thread: a few batches keep it busy, and more would only take memory.
 const WAITING_MAX: usize = 4;
@@ -46,7 +46,7 @@ pub(super) enum Work {
     /// Begin a transaction.
     Begin,
     /// Write records, with what they were made of.
-    Write(OutBatch, Made),
+    Write(OutBatch, MadeOf),
     /// Commit the transaction with these offsets.
     Commit(Membership, BTreeMap<TopicPartition, Position>),
     /// Wait until all records are acknowledged: the commit of an at-least-once query.
@@ -56,7 +56,7 @@ pub(super) enum Work {
 /// The output of one share of a query.
 pub(super) struct Outbox {
     /// `None` while a thread has it.
-    hand: Option<Hand>,
+    worker: Option<SinkWorker>,
     writer: Option<WriterThread>,
     in_thread: bool,
     /// Commits that were put, and those that are done, not counting those of a thread that is still running.
@@ -72,29 +72,36 @@ impl Outbox {
         refusals: Arc<Refusals>,
         in_thread: bool,
     ) -> Self {
-        let hand =
-            Hand { transport, options, refusals, sink: None, probe: None, is_open: false, commit_max: COMMIT_MAX };
-        Self { hand: Some(hand), writer: None, in_thread, put: 0, done: 0 }
+        let worker = SinkWorker {
+            transport,
+            options,
+            refusals,
+            sink: None,
+            probe: None,
+            is_open: false,
+            commit_max: COMMIT_MAX,
+        };
+        Self { worker: Some(worker), writer: None, in_thread, put: 0, done: 0 }
     }
 
     /// Opens the sink now, which ends any transaction that a former owner of its transactional id left open. Call it
     /// only before the first [`put`](Self::put).
     pub(super) fn open(&mut self) -> Result<(), TransportError> {
-        self.hand.as_mut().map_or(Ok(()), |hand| hand.sink().map(drop))
+        self.worker.as_mut().map_or(Ok(()), |worker| worker.sink().map(drop))
     }
 
     /// Adds a piece of work. Waits while the queue is full.
     pub(super) fn put(&mut self, work: Work) -> Result<(), TransportError> {
         self.put += u64::from(work.is_commit());
         if self.in_thread && self.writer.is_none() {
-            let hand = self.hand.take().ok_or_else(ended)?;
-            self.writer = Some(WriterThread::start(hand)?);
+            let worker = self.worker.take().ok_or_else(ended)?;
+            self.writer = Some(WriterThread::start(worker)?);
         }
-        match (&mut self.writer, &mut self.hand) {
+        match (&mut self.writer, &mut self.worker) {
             (Some(writer), _) => writer.shared.put(work),
-            (None, Some(hand)) => {
+            (None, Some(worker)) => {
                 let is_commit = work.is_commit();
-                hand.perform(work)?;
+                worker.perform(work)?;
                 self.done += u64::from(is_commit);
                 Ok(())
             }
@@ -118,18 +125,18 @@ impl Outbox {
     pub(super) fn suspend(&mut self) -> Result<(), TransportError> {
         self.settle()?;
         if let Some(writer) = self.writer.take() {
-            self.hand = Some(writer.end().ok_or_else(ended)?);
+            self.worker = Some(writer.end().ok_or_else(ended)?);
             self.done = self.put;
         }
-        if let Some(hand) = &mut self.hand {
-            (hand.sink, hand.probe) = (None, None);
+        if let Some(worker) = &mut self.worker {
+            (worker.sink, worker.probe) = (None, None);
         }
         Ok(())
     }
 
     /// True while it holds a sink or a thread.
     pub(super) fn is_awake(&self) -> bool {
-        self.writer.is_some() || self.hand.as_ref().is_some_and(|hand| hand.sink.is_some())
+        self.writer.is_some() || self.worker.as_ref().is_some_and(|worker| worker.sink.is_some())
     }
 }
 
@@ -138,10 +145,10 @@ impl Drop for Outbox {
     fn drop(&mut self) {
         if let Some(writer) = self.writer.take() {
             writer.shared.update(|progress| progress.given_up = true);
-            self.hand = writer.end();
+            self.worker = writer.end();
         }
-        if let Some(hand) = &mut self.hand {
-            hand.give_up();
+        if let Some(worker) = &mut self.worker {
+            worker.give_up();
         }
     }
 }
@@ -153,7 +160,7 @@ impl Work {
 }
 
 /// Performs the work.
-struct Hand {
+struct SinkWorker {
     transport: Arc<dyn Transport>,
     options: SinkOptions,
     refusals: Arc<Refusals>,
@@ -166,7 +173,7 @@ struct Hand {
     commit_max: Duration,
 }
 
-impl Hand {
+impl SinkWorker {
     fn sink(&mut self) -> Result<&mut dyn Sink, TransportError> {
         let sink = match self.sink.take() {
             Some(sink) => sink,
@@ -202,13 +209,13 @@ impl Hand {
 
     /// Writes records once it is known that the topic accepts them all. Fails as refused when it refuses some, or when
     /// there was not enough time to try them all.
-    fn write_tried(&mut self, batch: &OutBatch, made: &Made) -> Result<(), TransportError> {
+    fn write_tried(&mut self, batch: &OutBatch, made: &MadeOf) -> Result<(), TransportError> {
         if self.probe.is_none() {
             self.probe = Probe::beside(self.transport.as_ref(), &self.options)?;
         }
         let Some(probe) = &mut self.probe else { return self.write_each(batch, made) };
         let found = probe.search(batch, self.refusals.untried(&batch.topic, made)..batch.len())?;
-        if found.to == batch.len() && matches!(made, Made::OfComplaints) {
+        if found.to == batch.len() && matches!(made, MadeOf::Complaints) {
             return self.write_without(batch, &found);
         }
         for (row, error) in &found.refused {
@@ -234,7 +241,7 @@ impl Hand {
     }
 
     /// Writes records one by one, to learn which one is refused.
-    fn write_each(&mut self, batch: &OutBatch, made: &Made) -> Result<(), TransportError> {
+    fn write_each(&mut self, batch: &OutBatch, made: &MadeOf) -> Result<(), TransportError> {
         let longest = self.commit_max;
         for row in 0..batch.len() {
             let sink = self.sink()?;
@@ -276,7 +283,7 @@ impl Hand {
 /// The thread that performs the work, as the query sees it.
 struct WriterThread {
     shared: Arc<Shared>,
-    thread: JoinHandle<Hand>,
+    thread: JoinHandle<SinkWorker>,
 }
 
 /// The state that the query and the thread share.
@@ -301,18 +308,18 @@ struct Progress {
 }
 
 impl WriterThread {
-    fn start(hand: Hand) -> Result<Self, TransportError> {
+    fn start(worker: SinkWorker) -> Result<Self, TransportError> {
         let shared = Arc::<Shared>::default();
         let theirs = shared.clone();
         let thread = std::thread::Builder::new()
             .name("writer".to_owned())
-            .spawn(move || theirs.serve(hand))
+            .spawn(move || theirs.serve(worker))
             .map_err(|error| TransportError::other(format!("could not start a thread: {error}")))?;
         Ok(Self { shared, thread })
     }
 
     /// Waits for the thread to end; `None` when it panicked or is stuck in a call.
-    fn end(self) -> Option<Hand> {
+    fn end(self) -> Option<SinkWorker> {
         let mut progress = self.shared.progress.lock();
         progress.closed = true;
         self.shared.changed.notify_all();
@@ -325,25 +332,25 @@ impl WriterThread {
 }
 
 impl Shared {
-    fn serve(&self, mut hand: Hand) -> Hand {
+    fn serve(&self, mut worker: SinkWorker) -> SinkWorker {
         let _ended = Ended(self);
-        while let Some(work) = self.next(&hand) {
+        while let Some(work) = self.next(&worker) {
             let is_commit = work.is_commit();
-            match hand.perform(work) {
+            match worker.perform(work) {
                 Ok(()) => self.update(|progress| progress.commits += u64::from(is_commit)),
                 Err(error) => {
                     self.update(|progress| progress.due = Some(Instant::now() + ABORT_MAX + LATE_MAX));
-                    hand.give_up();
+                    worker.give_up();
                     self.update(|progress| progress.failed = Some(error));
                     break;
                 }
             }
         }
-        hand
+        worker
     }
 
     /// Waits for the next piece of work; `None` when the thread should end.
-    fn next(&self, hand: &Hand) -> Option<Work> {
+    fn next(&self, worker: &SinkWorker) -> Option<Work> {
         let mut progress = self.progress.lock();
         progress.due = None;
         loop {
@@ -351,7 +358,7 @@ impl Shared {
                 return None;
             }
             if let Some(work) = progress.waiting.pop_front() {
-                progress.due = Some(Instant::now() + hand.time_max(&work) + LATE_MAX);
+                progress.due = Some(Instant::now() + worker.time_max(&work) + LATE_MAX);
                 self.changed.notify_all();
                 return Some(work);
             }
@@ -464,7 +471,7 @@ mod tests {
             timestamps_ms: None,
             headers: None,
         };
-        Work::Write(batch, Made::OfComplaints)
+        Work::Write(batch, MadeOf::Complaints)
     }
 
     fn commit() -> Work {
@@ -573,7 +580,7 @@ mod tests {
         let there = transport();
         let stuck: Arc<dyn Transport> = Arc::new(Stuck(there.clone()));
         let mut hanging = outbox(&stuck, true);
-        hanging.hand.as_mut().expect("no thread yet").commit_max = Duration::ZERO;
+        hanging.worker.as_mut().expect("no thread yet").commit_max = Duration::ZERO;
         [Work::Begin, write("t"), commit()].into_iter().try_for_each(|work| hanging.put(work)).expect("waits");
         // The thread takes no more work, so the queue has no room for all of this.
         let mut more = (0..=WAITING_MAX).map(|_| hanging.put(write("t")));

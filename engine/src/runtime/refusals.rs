@@ -40,11 +40,11 @@ struct Learned {
 
 /// What the records of an output batch were made from.
 #[derive(Clone, Debug)]
-pub(super) enum Made {
+pub(super) enum MadeOf {
     /// From input records: their partition, and the offset of each.
-    Of(TopicPartition, Int64Array),
+    Records(TopicPartition, Int64Array),
     /// From complaints.
-    OfComplaints,
+    Complaints,
 }
 
 impl Refusals {
@@ -75,16 +75,16 @@ impl Refusals {
     }
 
     /// The first row of a batch for `topic` that has not been tried yet.
-    pub(super) fn untried(&self, topic: &str, made: &Made) -> usize {
-        let Made::Of(origin, offsets) = made else { return 0 };
+    pub(super) fn untried(&self, topic: &str, made: &MadeOf) -> usize {
+        let MadeOf::Records(origin, offsets) = made else { return 0 };
         let tried = self.0.lock().tried.get(&(origin.clone(), topic.to_owned())).copied().unwrap_or(i64::MIN);
         offsets.values().partition_point(|offset| *offset < tried)
     }
 
     /// Records that the rows of a batch for `topic` below `row` were tried. If that splits the results of one input record,
     /// all of them are tried again.
-    pub(super) fn tried(&self, topic: &str, made: &Made, row: usize) {
-        let Made::Of(origin, offsets) = made else { return };
+    pub(super) fn tried(&self, topic: &str, made: &MadeOf, row: usize) {
+        let MadeOf::Records(origin, offsets) = made else { return };
         let next = match offsets.values().get(row) {
             Some(offset) => Some(*offset),
             None => offsets.values().last().map(|last| last + 1),
@@ -97,11 +97,11 @@ impl Refusals {
     }
 
     /// Records that the record at `row` of a batch for `topic` is refused.
-    pub(super) fn learn(&self, topic: &str, made: &Made, row: usize, error: &TransportError) {
+    pub(super) fn learn(&self, topic: &str, made: &MadeOf, row: usize, error: &TransportError) {
         let mut learned = self.0.lock();
         learned.is_new |= match made {
-            Made::OfComplaints => learned.silent.insert(topic.to_owned()),
-            Made::Of(origin, offsets) => {
+            MadeOf::Complaints => learned.silent.insert(topic.to_owned()),
+            MadeOf::Records(origin, offsets) => {
                 let address = (origin.clone(), offsets.value(row));
                 let reason = format!("topic \"{topic}\" refuses the record: {}", error.message);
                 learned.records.insert(address, reason).is_none()
@@ -147,7 +147,7 @@ mod tests {
         let (refusals, origin) = (Refusals::default(), TopicPartition::new("in", 3));
         assert!(refusals.failed(&refused()) && !refusals.isolates());
         assert!(refusals.failed(&refused()) && refusals.isolates());
-        refusals.learn("out", &Made::Of(origin.clone(), vec![7, 9].into()), 1, &refused());
+        refusals.learn("out", &MadeOf::Records(origin.clone(), vec![7, 9].into()), 1, &refused());
         assert!(refusals.failed(&refused()));
         assert!(!refusals.failed(&refused()), "nothing new was learned");
         let found = refusals.of(&origin, &[8, 9]);
@@ -161,7 +161,7 @@ mod tests {
     #[test]
     fn an_own_topic_that_refuses_is_no_longer_written() {
         let refusals = Refusals::default();
-        refusals.learn("log", &Made::OfComplaints, 0, &refused());
+        refusals.learn("log", &MadeOf::Complaints, 0, &refused());
         assert!(refusals.is_silent("log") && !refusals.is_silent("out"));
         let outage = TransportError::unreachable("too large");
         assert!(!refusals.failed(&outage));

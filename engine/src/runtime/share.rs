@@ -21,7 +21,7 @@ use super::note::Note;
 use super::opening::Opening;
 use super::outbox::{Outbox, Work};
 use super::query_status::{QueryStatus, Tally};
-use super::refusals::{Made, Refusals, all_but};
+use super::refusals::{MadeOf, Refusals, all_but};
 use super::start::{Start, StartContext};
 use super::{stopped_by, topics};
 use headwater_dataflow::{Command, Complaint, ComplaintKind, Epoch, Event, Task, TaskPosition};
@@ -388,7 +388,7 @@ impl Share {
         }
         self.epoch_bytes += batch.payload_bytes();
         self.tally.wrote(batch.len() as u64);
-        self.outbox.put(Work::Write(batch, Made::Of(raw.origin.clone(), offsets)))
+        self.outbox.put(Work::Write(batch, MadeOf::Records(raw.origin.clone(), offsets)))
     }
 
     fn complain(&mut self, complaint: &Complaint, raw: Option<&RawBatch>, status: &QueryStatus) {
@@ -404,7 +404,7 @@ impl Share {
             return Ok(());
         }
         self.epoch_bytes += letters.payload_bytes();
-        self.outbox.put(Work::Write(letters, Made::OfComplaints))
+        self.outbox.put(Work::Write(letters, MadeOf::Complaints))
     }
 
     /// Writes the complaints of the epoch to the processing log and creates its topic if it is missing. Complaints that
@@ -425,7 +425,7 @@ impl Share {
                 Ok(()) if self.refusals.is_silent(&entries.topic) => unlogged += entries.len() as u64,
                 Ok(()) => {
                     self.log_missing = false;
-                    self.outbox.put(Work::Write(entries, Made::OfComplaints))?;
+                    self.outbox.put(Work::Write(entries, MadeOf::Complaints))?;
                 }
                 Err(error) if error.kind == TransportErrorKind::Authorization => unlogged += entries.len() as u64,
                 Err(error) => return Err(error),
