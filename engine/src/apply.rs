@@ -1,8 +1,7 @@
-//! `headwater run`: statements of files, applied as often as one likes, and their queries run.
+//! `headwater run`: applies the statements of files, any number of times, and runs their queries.
 //!
-//! A statement that stands already as it is written does nothing, so the same file describes a service
-//! at its first start and at every later one. One that differs from what stands is refused, unless it
-//! says OR REPLACE.
+//! A statement whose result already exists as written does nothing, so the same file describes a service at its first
+//! start and at every later one. A statement that differs from what exists is refused, unless it says OR REPLACE.
 
 use crate::answer::Answer;
 use crate::engine::Engine;
@@ -17,7 +16,7 @@ use headwater_planner::function;
 use headwater_planner::types::resolve;
 
 impl Engine {
-    /// Applies one statement of a file: what stands already is left alone.
+    /// Applies one statement of a file. Anything that already exists as written is left unchanged.
     pub fn apply<'a>(&'a self, session: &'a mut Session, text: &'a str) -> Asked<'a, Answer> {
         Box::pin(self.apply_statement(session, text))
     }
@@ -39,25 +38,25 @@ impl Engine {
         }
     }
 
-    /// Other processes may apply the same file at the same moment: who loses a race finds that what it wanted stands.
+    /// Other processes may apply the same file at the same time: the loser of a race finds that what it wanted exists.
     async fn apply_once(&self, session: &mut Session, statement: &ast::Statement) -> Answered {
         let catalog = self.process().sure_catalog().await?;
-        if let Some(answer) = standing(&catalog, &statement.kind) {
+        if let Some(answer) = existing(&catalog, &statement.kind) {
             return Ok(answer);
         }
         let mut context = Context::new(self.process(), session, statement);
         context.plan_with(catalog);
         let answered = self.dispatch(&statement.kind, &mut context).await;
-        let standing = match &answered {
+        let existing = match &answered {
             Ok(_) => None,
-            Err(_) => standing(self.catalog().await?.as_ref(), &statement.kind),
+            Err(_) => existing(self.catalog().await?.as_ref(), &statement.kind),
         };
-        standing.map_or(answered, Ok)
+        existing.map_or(answered, Ok)
     }
 }
 
-/// Finds what is wrong with a statement of a file before any is applied: that it cannot be read, or is not for `headwater
-/// run`. What names there are is not looked at, for statements before it may make them; nor is one with variables.
+/// Checks a statement of a file before any is applied: that it can be parsed, and that `headwater run` takes it. Names are
+/// not resolved, since earlier statements may define them, and statements with variables are not checked.
 pub fn check(text: &str) -> Result<(), Vec<Diagnostic>> {
     if text.contains("${") {
         return Ok(());
@@ -89,47 +88,53 @@ fn not_for_run(statement: &ast::Statement) -> Option<Diagnostic> {
     (!describes).then(|| Diagnostic::new(NOT_SUPPORTED, message).at(statement.span).detail(detail).hint(hint))
 }
 
-/// The answer to a statement whose work stands already as the statement says it.
-fn standing(catalog: &Catalog, kind: &ast::StatementKind) -> Option<Answer> {
-    what_stands(catalog, kind).map(|what| Answer::done(format!("{what} stands already")))
+/// The answer to a statement whose result already exists as written; `None` if it must be executed.
+fn existing(catalog: &Catalog, kind: &ast::StatementKind) -> Option<Answer> {
+    what_exists(catalog, kind).map(Answer::done)
 }
 
-fn what_stands(catalog: &Catalog, kind: &ast::StatementKind) -> Option<String> {
+fn what_exists(catalog: &Catalog, kind: &ast::StatementKind) -> Option<String> {
     use ast::StatementKind as S;
     let same = |text: &str| sql::parse(text).statements.first().is_some_and(|there| there.kind == *kind);
     match kind {
         S::CreateSource(create) => {
             let source = catalog.source(&create.name).filter(|source| same(&source.statement))?;
-            Some(format!("{} \"{}\"", word(create.kind), source.name))
+            Some(format!("{} \"{}\" already exists", word(create.kind), source.name))
         }
         S::CreateAs(create) => {
             let query = catalog.query_behind(&create.name).filter(|query| same(&query.statement))?;
             if create.or_replace && !has_its_functions(query, catalog) {
                 return None;
             }
-            Some(format!("{} \"{}\", by query {},", word(create.kind), create.name.value, query.id))
+            Some(format!(
+                "{} \"{}\" already exists, written by query {}",
+                word(create.kind),
+                create.name.value,
+                query.id
+            ))
         }
         S::InsertSelect(_) => {
             let query = catalog.queries().find(|query| same(&query.statement))?;
-            Some(format!("Query {}", query.id))
+            Some(format!("Query {} already exists", query.id))
         }
         S::CreateType(create) => {
             let ty = resolve(&create.ty, catalog).ok()?;
-            (catalog.custom_type(&create.name) == Some(&ty)).then(|| format!("Type \"{}\"", create.name.value))
+            let is_same = catalog.custom_type(&create.name) == Some(&ty);
+            is_same.then(|| format!("Type \"{}\" already exists", create.name.value))
         }
         S::CreateFunction(create) => {
             let wanted = function::define(create, "", catalog).ok()?;
-            let standing = catalog.function(&wanted.name).filter(|standing| standing.means_the_same(&wanted))?;
-            Some(format!("Function \"{}\"", standing.name))
+            let existing = catalog.function(&wanted.name).filter(|existing| existing.means_the_same(&wanted))?;
+            Some(format!("Function \"{}\" already exists", existing.name))
         }
         _ => None,
     }
 }
 
-/// Whether the functions that a query was made with are those that there are now.
+/// Whether the functions that a query was created with are unchanged.
 fn has_its_functions(query: &QueryDef, catalog: &Catalog) -> bool {
-    let stands = |def: &FunctionDef| catalog.function(&def.name).is_some_and(|now| now.means_the_same(def));
-    query.topology.functions().iter().all(stands)
+    let is_unchanged = |def: &FunctionDef| catalog.function(&def.name).is_some_and(|now| now.means_the_same(def));
+    query.topology.functions().iter().all(is_unchanged)
 }
 
 fn word(kind: ast::SourceKind) -> &'static str {
@@ -148,10 +153,10 @@ mod tests {
     use super::*;
     use headwater_language::config::Settings;
 
-    /// Goal: a file of functions can be applied again, and what it says anew is taken over where it says OR REPLACE.
-    /// Method: statements are applied one after another in a process that runs nothing.
+    /// Goal: a file of functions can be applied again, and its changes take effect where it says OR REPLACE. Method:
+    /// statements are applied one after another in a process that runs nothing.
     #[tokio::test]
-    async fn functions_of_a_file_stand_until_they_differ() {
+    async fn functions_of_a_file_are_unchanged_until_they_differ() {
         let engine = Engine::driven(Arc::new(MemoryTransport::default()), &Settings::default());
         let mut session = Session::new(Settings::default());
         let source = "CREATE STREAM s (n INT) WITH (KAFKA_TOPIC = 's', PARTITIONS = 1, VALUE_FORMAT = 'JSON');";
@@ -163,23 +168,23 @@ mod tests {
             (&inner("n"), "Function \"INNER\" created"),
             (outer, "Function \"OUTER\" created"),
             (query, "created by query"),
-            (&inner("n"), "stands already"),
+            (&inner("n"), "already exists"),
             ("CREATE FUNCTION inner (n INTEGER) RETURNS INT AS '(n)';", "exists already"),
-            ("CREATE FUNCTION inner (n INTEGER) RETURNS INTEGER AS 'N';", "stands already"),
-            (outer, "stands already"),
-            (query, "stands already"),
-            // Another inner function makes another outer one, and that another query.
+            ("CREATE FUNCTION inner (n INTEGER) RETURNS INTEGER AS 'N';", "Function \"INNER\" already exists"),
+            (outer, "already exists"),
+            (query, "already exists, written by query"),
+            // A changed inner function changes the outer one, and that changes the query.
             (&inner("n + 1"), "replaced"),
             (outer, "replaced"),
             (query, "replaced"),
-            (query, "stands already"),
+            (query, "already exists, written by query"),
         ] {
-            let told = match engine.apply(&mut session, statement).await {
+            let answer = match engine.apply(&mut session, statement).await {
                 Ok(Answer::Done { message, .. }) => message,
                 Ok(_) => "no message".to_owned(),
                 Err(errors) => errors[0].message.clone(),
             };
-            assert!(told.contains(expected), "{statement}: {told}");
+            assert!(answer.contains(expected), "{statement}: {answer}");
         }
     }
 }

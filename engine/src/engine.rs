@@ -1,7 +1,7 @@
-//! The spine: what happens to a statement, top to bottom.
+//! The spine: what happens to a statement, from top to bottom.
 //!
-//! Parse → plan → publish → answer. Every statement that changes the catalog becomes one command in
-//! the command topic and is live once that was read back; everything else looks at a snapshot.
+//! Parse → plan → publish → answer. Every statement that changes the catalog becomes one command in the command topic and
+//! takes effect once the command is read back; all other statements use a snapshot of the catalog.
 
 use std::sync::Arc;
 
@@ -28,24 +28,24 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// An engine on a cluster. Nothing is read until the first statement.
+    /// An engine on a cluster. Reads nothing before the first statement.
     pub fn new(transport: Arc<dyn Transport>, settings: &Settings) -> Self {
         Self { process: Process::new(transport, settings) }
     }
 
-    /// An engine that runs no persistent query by itself: for tests and simulations, which drive each
-    /// step ([`Self::driver`]).
+    /// An engine that does not run persistent queries by itself, for tests and simulations that drive each step
+    /// ([`driver`](Self::driver)).
     pub fn driven(transport: Arc<dyn Transport>, settings: &Settings) -> Self {
         Self { process: Process::driven(transport, settings) }
     }
 
-    /// A driver of a persistent query, which joins the query's group as one more process. Fails when there is
-    /// no such query, or as the cluster fails.
+    /// A driver of a persistent query, which joins the query's group like another process would. Fails if the query does
+    /// not exist or the cluster fails.
     pub fn driver<'a>(&'a self, id: &'a str, transport: Arc<dyn Transport>) -> Asked<'a, Driver> {
         self.process.driver(id, transport)
     }
 
-    /// What this process is made of.
+    /// This process.
     pub(crate) fn process(&self) -> &Process {
         &self.process
     }
@@ -60,7 +60,7 @@ impl Engine {
         self.process.service_id()
     }
 
-    /// From now on this process runs the persistent queries of the service id, its share of them.
+    /// Starts to run this process's share of the persistent queries of the service id.
     pub fn work(&self) {
         self.process.work();
     }
@@ -70,12 +70,12 @@ impl Engine {
         self.process.is_working()
     }
 
-    /// Why those persistent queries of this process stopped that cannot go on by themselves.
+    /// The errors of the persistent queries of this process that failed for good.
     pub fn failures(&self) -> Vec<Diagnostic> {
         self.process.failures()
     }
 
-    /// How many persistent queries this process has, those that stopped included.
+    /// How many persistent queries this process has, including those that failed for good.
     pub fn queries(&self) -> usize {
         self.process.queries()
     }
@@ -85,26 +85,25 @@ impl Engine {
         self.process.rest();
     }
 
-    /// The catalog after every command that is in the command topic now. Where the topic cannot be followed any more it is
-    /// the last one that was known; fails where definitions are missing in it. A definition that is being written holds
-    /// nobody up.
+    /// The catalog after every command that is in the command topic now. If the topic can no longer be followed, this is the
+    /// last known catalog; fails if definitions are missing from it. Does not wait for definitions that are being written.
     pub fn catalog(&self) -> Asked<'_, Arc<Catalog>> {
         self.process.catalog()
     }
 
-    /// Runs every persistent query until what is in its input now is processed and committed; queries
-    /// that read what others write run after them. Ends early when `stopped` says so. Gives what each did, in that order.
+    /// Runs every persistent query until its current input is processed and committed. Queries that read what others write
+    /// run after them. Ends early once `stopped` returns true. Returns what each query did, in that order.
     pub fn run_until_idle(&self, stopped: impl Fn() -> bool + Send + 'static) -> Asked<'_, Vec<Ran>> {
         self.process.run_until_idle(stopped)
     }
 
-    /// The words that may be typed now, for completion.
+    /// The words that can be completed in a session.
     pub fn words<'a>(&'a self, session: &'a Session) -> BoxFuture<'a, Words> {
         Box::pin(words(&self.process, session))
     }
 
-    /// Runs one statement given as text: variables are replaced, then it is parsed. Text with several
-    /// statements is refused; scripts are split by [`sql::split`].
+    /// Runs one statement given as text: replaces its variables, parses and executes it. Text with several statements is
+    /// refused; [`sql::split`] splits scripts.
     pub fn ask<'a>(&'a self, session: &'a mut Session, text: &'a str) -> Asked<'a, Answer> {
         Box::pin(self.answer(session, text))
     }
@@ -129,13 +128,13 @@ impl Engine {
     async fn execute(&self, session: &mut Session, statement: &ast::Statement) -> Answered {
         let mut context = Context::new(&self.process, session, statement);
         if is_definition(&statement.kind) {
-            // Before it is planned, and a topic made for it.
+            // Before the statement is planned, and a topic created for it.
             context.plan_with(self.process.sure_catalog().await?);
         }
         self.dispatch(&statement.kind, &mut context).await
     }
 
-    /// One arm a kind of statement, in the order of [`crate::statement`].
+    /// One arm for each kind of statement, in the order of [`crate::statement`].
     pub(crate) async fn dispatch(&self, kind: &ast::StatementKind, context: &mut Context<'_>) -> Answered {
         use ast::StatementKind as S;
         match kind {

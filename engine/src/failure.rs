@@ -1,4 +1,4 @@
-//! What fails above the waterline, as diagnostics: the cluster, and bounded queries that read it.
+//! Errors of the cluster, and of bounded queries that read from it, as diagnostics.
 
 use std::error::Error;
 
@@ -9,10 +9,11 @@ use headwater_expression::errors;
 use headwater_language::diagnostic::{Diagnostic, LOST, Span, TOPIC_MISMATCH, TRANSPORT, UNKNOWN_TOPIC};
 use headwater_language::sql::ast;
 
-/// What can be done about records that are gone before a bounded query read them.
-const LOST_HINT: &str = "SET 'query.lost.records' = 'note'; answers from what there is, and says what is missing.";
+/// What to do about records that were deleted before a bounded query read them.
+const LOST_HINT: &str =
+    "SET 'query.lost.records' = 'note'; answers from the remaining records and reports what is missing.";
 
-/// The error of a transport as a diagnostic, with the setting to look at as its hint.
+/// The error of a transport as a diagnostic, with the setting to check as its hint.
 pub fn transport(error: &TransportError) -> Diagnostic {
     let code = match error.kind {
         TransportErrorKind::UnknownTopic => UNKNOWN_TOPIC,
@@ -23,14 +24,14 @@ pub fn transport(error: &TransportError) -> Diagnostic {
     let unreachable = matches!(error.kind, TransportErrorKind::Unreachable | TransportErrorKind::Timeout);
     let diagnostic = Diagnostic { unreachable, ..Diagnostic::new(code, &error.message) };
     match &error.setting {
-        Some(setting) => diagnostic.hint(format!("Look at the setting \"{setting}\".")),
+        Some(setting) => diagnostic.hint(format!("Check the setting \"{setting}\".")),
         None if code == LOST => diagnostic.hint(LOST_HINT),
         None => diagnostic,
     }
 }
 
-/// What an error of a bounded query says to a user: that of the cluster where it comes from there, else DataFusion's in
-/// our words. `whole` is the place of the query.
+/// The diagnostics for an error of a bounded query: the cluster's error if there is one, otherwise DataFusion's in our
+/// words. `whole` is the span of the query.
 pub fn diagnose(error: &DataFusionError, whole: Option<Span>) -> Vec<Diagnostic> {
     match of_transport(error) {
         Some(failed) => vec![transport(failed)],
@@ -38,7 +39,7 @@ pub fn diagnose(error: &DataFusionError, whole: Option<Span>) -> Vec<Diagnostic>
     }
 }
 
-/// The same of an error that came while the query was optimized, with the smallest place that is known.
+/// The same for an error while the query was optimized, with the smallest span that is known.
 pub fn diagnose_optimized(error: &DataFusionError, query: &ast::Query) -> Vec<Diagnostic> {
     match of_transport(error) {
         Some(failed) => vec![transport(failed)],
@@ -46,7 +47,7 @@ pub fn diagnose_optimized(error: &DataFusionError, query: &ast::Query) -> Vec<Di
     }
 }
 
-/// The error of a transport that another one was made of.
+/// The error of a transport that caused another one.
 fn of_transport(error: &DataFusionError) -> Option<&TransportError> {
     let mut next: Option<&(dyn Error + 'static)> = Some(error);
     while let Some(error) = next {

@@ -1,8 +1,9 @@
 //! The ksqlDB dialect over topics.
 //!
-//! [`Engine`] is the spine: it takes a statement and gives an [`answer`]. `statement` has a file for each kind of
-//! statement, `runtime` what moves: the command topic, running queries, the cluster. What is still are crates of their own,
-//! re-exported here as far as answers are made of it: [`sql`], [`diagnostic`], [`catalog`], [`functions`], [`dataflow`].
+//! [`Engine`] is the spine: it takes a statement and returns an [`answer`]. `statement` has a file for each kind of
+//! statement, `runtime` everything with threads: the command topic, running queries, the cluster. The synchronous parts
+//! are crates of their own, re-exported here as far as answers use them: [`sql`], [`diagnostic`], [`catalog`],
+//! [`functions`], [`dataflow`].
 
 pub mod answer;
 mod apply;

@@ -1,4 +1,4 @@
-//! What one user has set: properties, variables, and the last query's rejects.
+//! The state of one user's session: properties, variables, and the last query's rejects.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use headwater_language::sql::ast;
 /// Properties that are fixed when the process starts.
 const FIXED: [&str; 1] = ["service.id"];
 
-/// One user's session. Lives as long as a shell or a script.
+/// One user's session, which lasts as long as a shell or a script.
 #[derive(Debug, Default)]
 pub struct Session {
     settings: Settings,
@@ -21,22 +21,22 @@ pub struct Session {
 }
 
 impl Session {
-    /// A session that starts from the process's settings.
+    /// A session that starts with the settings of the process.
     pub fn new(settings: Settings) -> Self {
         Self { settings, ..Self::default() }
     }
 
-    /// The properties as they are now.
+    /// The current properties.
     pub fn settings(&self) -> &Settings {
         &self.settings
     }
 
-    /// Variables by name in upper case.
+    /// The variables by their names in upper case.
     pub fn variables(&self) -> &BTreeMap<String, String> {
         &self.variables
     }
 
-    /// Defines a variable; names do not regard case.
+    /// Defines a variable. Names are case-insensitive.
     pub fn define_variable(&mut self, name: &str, value: &str) {
         self.variables.insert(name.to_uppercase(), value.to_owned());
     }
@@ -50,7 +50,7 @@ impl Session {
         self.last = Some(progress);
     }
 
-    /// Sets a property. Fails when there is no such one, or its value is not allowed.
+    /// Sets a property. Fails if it does not exist or the value is not allowed.
     pub(crate) fn set(&mut self, set: &ast::Assignment) -> Result<&'static Property, Vec<Diagnostic>> {
         check_changeable(&set.name)?;
         self.settings.set(&set.name, &set.value).map_err(|e| {
@@ -60,19 +60,19 @@ impl Session {
         })
     }
 
-    /// Gives a property its default again.
+    /// Resets a property to its default.
     pub(crate) fn unset(&mut self, name: &ast::Spanned<String>) -> Result<&'static Property, Vec<Diagnostic>> {
         check_changeable(name)?;
         self.settings.unset(name).map_err(|e| vec![e.at(name.span)])
     }
 
-    /// Forgets a variable. False when there is none of this name.
+    /// Removes a variable. Returns false if it does not exist.
     pub(crate) fn undefine_variable(&mut self, name: &str) -> bool {
         self.variables.remove(&name.to_uppercase()).is_some()
     }
 }
 
-/// A property that is fixed when the process starts cannot change, by whichever of its names.
+/// Refuses a property that is fixed when the process starts, by any of its names.
 fn check_changeable(name: &ast::Spanned<String>) -> Result<(), Vec<Diagnostic>> {
     let property = find(name).map_err(|e| vec![if is_secret(name) { *e } else { e.at(name.span) }])?;
     if !FIXED.contains(&property.name) {

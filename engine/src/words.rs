@@ -1,4 +1,4 @@
-//! The words that may be typed now, for completion.
+//! The words for completion.
 
 use headwater_formats::decode::{ROWOFFSET, ROWPARTITION, ROWTIME};
 
@@ -120,13 +120,13 @@ pub struct Words {
     pub properties: Vec<String>,
     /// Topics of the cluster.
     pub topics: Vec<String>,
-    /// Types, built in and made.
+    /// Types, both built in and named by CREATE TYPE.
     pub types: Vec<String>,
     /// Variables.
     pub variables: Vec<String>,
 }
 
-/// The words of a session. What the cluster would tell is left out when it does not answer.
+/// The words of a session. Those that come from the cluster are left out if it does not respond.
 pub(crate) async fn words(process: &Process, session: &Session) -> Words {
     let catalog = process.remembered_catalog().await.unwrap_or_default();
     let columns = |source: &headwater_language::definition::SourceDef| {

@@ -474,7 +474,7 @@ async fn a_topic_that_is_created_again_is_noticed_by_who_joins_again() {
     world.cluster.expire_offsets(&group);
     world.cluster.expire_members();
     let error = world.drive(&mut driver).unwrap_err();
-    assert!(error.message.contains("no offset is committed for s[0] any more"), "{error}");
+    assert!(error.message.contains("the committed offset of s[0] is gone"), "{error}");
 }
 
 #[tokio::test]
@@ -490,7 +490,7 @@ async fn offsets_that_expired_stop_the_query() {
     world.say(&format!("RESUME {};", world.query)).await;
     let ran = world.engine.run_until_idle(|| false).await.unwrap();
     let error = ran[0].error.clone().expect("nobody knows where to go on");
-    assert!(error.message.contains("no offset is committed for s[0] any more"), "{error}");
+    assert!(error.message.contains("the committed offset of s[0] is gone"), "{error}");
     let hint = error.hint.unwrap();
     assert!(hint.contains(&format!("RESUME {} FROM EARLIEST;", world.query)), "{hint}");
     world.say(&format!("RESUME {} FROM LATEST;", world.query)).await;
@@ -532,7 +532,7 @@ async fn a_running_query_whose_topic_is_created_again_does_not_begin_anew() {
     write(&cluster, 0, 100..110);
     await_that("it stops", || async {
         let failures = engine.failures();
-        failures.iter().any(|failure| failure.message.contains("no offset is committed for s[0] any more"))
+        failures.iter().any(|failure| failure.message.contains("the committed offset of s[0] is gone"))
     })
     .await;
     engine.ask(&mut session, "RESUME CSAS_T_2 FROM EARLIEST;").await.unwrap();

@@ -135,7 +135,7 @@ fn a_file_is_applied_as_often_as_one_likes() {
     place.ask(&["run", &place.file(), "--until-idle"]);
     place.insert(0..10);
     let again = place.ask(&["run", &place.file(), "--until-idle"]);
-    assert_eq!(again.matches("stands already").count(), 3, "{again}");
+    assert_eq!(again.matches("already exists").count(), 3, "{again}");
     let rows = place.ask(&["--output", "csv", "-e", "SELECT n, k FROM by_n ORDER BY n;"]);
     assert_eq!(rows, "N,K\n1,k1\n3,k3\n5,k5\n7,k0\n9,k2\n");
     place.ask(&["run", &place.file(), "--until-idle"]);

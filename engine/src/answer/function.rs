@@ -1,19 +1,19 @@
 //! DESCRIBE FUNCTION.
 
-/// What there is to say about a function.
+/// The description of a function.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FunctionDescription {
     /// Its name, in capitals.
     pub name: String,
     /// What it does, in a sentence or two.
     pub about: &'static str,
-    /// What it is.
+    /// Its kind.
     pub kind: FunctionKind,
-    /// The family it is listed under; none for functions of DataFusion.
+    /// The family it is listed under; `None` for functions of DataFusion.
     pub category: Option<&'static str>,
-    /// The statement that defined it; none for a function that is built in.
+    /// The statement that defined it; `None` for built-in functions.
     pub statement: Option<String>,
-    /// The statements of the functions of statements that it calls.
+    /// The statements that define the functions it calls.
     pub calls: Vec<String>,
     /// The ways to call it; empty for functions of DataFusion, whose documentation lists them.
     pub variants: Vec<CalledAs>,
@@ -21,14 +21,14 @@ pub struct FunctionDescription {
     pub examples: Vec<(&'static str, &'static str)>,
 }
 
-/// What a function is.
+/// The kind of a function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FunctionKind {
-    /// A row becomes a value.
+    /// It turns a row into a value.
     Scalar,
-    /// A row becomes several.
+    /// It turns a row into several rows.
     Table,
-    /// Several rows become a value.
+    /// It turns several rows into a value.
     Aggregate,
     /// A function of DataFusion that only bounded queries can call, by the family it is listed under.
     OfBounded(&'static str),
@@ -41,6 +41,6 @@ pub struct CalledAs {
     pub call: String,
     /// The type of the result.
     pub returns: String,
-    /// What this way does; the body of a function that a statement defined.
+    /// What this variant does, or the body of a function that a statement defined.
     pub about: String,
 }

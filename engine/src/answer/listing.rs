@@ -1,4 +1,4 @@
-//! One line of a list: what SHOW says of a thing.
+//! The lines of the lists that SHOW prints.
 
 use headwater_formats::record::Reject;
 
@@ -28,8 +28,8 @@ pub struct TopicListing {
     pub partitions: i32,
     /// Number of replicas of each partition.
     pub replicas: i32,
-    /// Offsets from the start to the end of all partitions together, those of markers and of records that were compacted
-    /// away included; none unless EXTENDED was said.
+    /// Offsets from start to end of all partitions together, including those of transaction markers and compacted records;
+    /// `None` without EXTENDED.
     pub offsets: Option<i64>,
 }
 
@@ -56,7 +56,7 @@ pub struct FunctionListing {
 pub struct VariableListing {
     /// Its name, in capitals.
     pub name: String,
-    /// The text it stands for.
+    /// Its text.
     pub value: String,
 }
 
@@ -65,19 +65,19 @@ pub struct VariableListing {
 pub struct PropertyListing {
     /// Its name.
     pub name: &'static str,
-    /// The session has a value of its own for it.
+    /// Whether the session has set it.
     pub is_set: bool,
-    /// The value that counts, its default included.
+    /// Its effective value, which may be the default.
     pub value: String,
     /// What it does.
     pub about: &'static str,
 }
 
-/// What the last query of the session could not read: SHOW REJECTS.
+/// The records that the last query of the session could not read: SHOW REJECTS.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rejects {
     /// The first of them, as many as are kept.
     pub kept: Vec<Reject>,
-    /// How many there were in all.
+    /// How many there were in total.
     pub total: u64,
 }

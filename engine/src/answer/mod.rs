@@ -1,6 +1,6 @@
-//! What a statement answers: typed facts, rows or lines, which the shell, scripts and (later) the server show.
+//! The answers of statements: typed facts, rows or lines, which the shell, scripts and (later) the server show.
 //!
-//! Nothing is laid out here: how a fact looks is the business of whoever shows it.
+//! Answers contain no layout; whoever shows a fact decides how it looks.
 
 mod function;
 mod listing;
@@ -37,14 +37,14 @@ pub enum Answer {
     Done {
         /// What was done.
         message: String,
-        /// What the user should know besides.
+        /// Anything else that the user should know.
         warnings: Vec<String>,
     },
     /// Facts that are complete: SHOW, DESCRIBE, EXPLAIN.
     Facts(Facts),
-    /// Rows as they are found.
+    /// Rows as they are computed.
     Rows(Rows),
-    /// Lines as they are found: PRINT.
+    /// Lines as they arrive: PRINT.
     Lines(Pin<Box<dyn Stream<Item = Result<String, Vec<Diagnostic>>> + Send>>),
 }
 
@@ -60,7 +60,7 @@ impl Answer {
     }
 }
 
-/// Facts about what there is: one variant for each statement that gives some.
+/// Facts: one variant for each statement that answers with some.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Facts {
     /// SHOW STREAMS or SHOW TABLES.
@@ -69,7 +69,7 @@ pub enum Facts {
     Topics {
         /// The topics by name.
         topics: Vec<TopicListing>,
-        /// The offsets were asked for, too.
+        /// The offsets were requested too.
         extended: bool,
     },
     /// SHOW TYPES.
@@ -80,7 +80,7 @@ pub enum Facts {
     Variables(Vec<VariableListing>),
     /// SHOW PROPERTIES.
     Properties(Vec<PropertyListing>),
-    /// SHOW REJECTS; none before the first query of the session.
+    /// SHOW REJECTS; `None` before the first query of the session.
     Rejects(Option<Rejects>),
     /// SHOW QUERIES.
     Queries(Vec<QueryListing>),
@@ -102,7 +102,7 @@ pub enum Facts {
 pub struct Rows {
     /// The rows as record batches; its schema names the columns. Dropping it stops the query.
     pub stream: SendableRecordBatchStream,
-    /// How far the scan is.
+    /// The progress of the scan.
     pub progress: Arc<Progress>,
     /// What the user should know before the first row.
     pub notice: Option<String>,

@@ -2,22 +2,22 @@
 
 use super::Snapshot;
 
-/// A plan that was not run.
+/// A plan that was not executed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {
-    /// The optimized logical plan, a step a line.
+    /// The optimized logical plan, one step per line.
     pub logical: String,
-    /// The plan that would be executed, a step a line.
+    /// The physical plan that would be executed, one step per line.
     pub physical: String,
 }
 
-/// A plan that was run to its end.
+/// A plan that was executed to its end.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ExecutedPlan {
-    /// The plan that was executed, a step a line, each with what it did.
+    /// The physical plan that was executed, one step per line, each with its metrics.
     pub physical: String,
-    /// Number of rows that the query gave.
+    /// Number of rows that the query returned.
     pub rows: u64,
-    /// What was read for them.
+    /// What was read to compute them.
     pub read: Snapshot,
 }

@@ -1,4 +1,4 @@
-//! What is known of a persistent query: SHOW QUERIES, EXPLAIN and DESCRIBE … EXTENDED.
+//! Facts about a persistent query: SHOW QUERIES, EXPLAIN and DESCRIBE … EXTENDED.
 
 use std::sync::Arc;
 
@@ -16,13 +16,13 @@ pub struct QueryListing {
     pub sink: String,
     /// The topic of that stream.
     pub sink_topic: Option<String>,
-    /// The statement that made it.
+    /// The statement that created it.
     pub statement: String,
     /// Processes in which it fails.
     pub failures: Vec<ProcessFailure>,
 }
 
-/// What there is to say about a query.
+/// The description of a query.
 #[derive(Clone, Debug, PartialEq)]
 pub struct QueryDescription {
     /// Its definition: properties, topology, statement.
@@ -33,16 +33,16 @@ pub struct QueryDescription {
     pub group: String,
     /// Processes in which it fails.
     pub failures: Vec<ProcessFailure>,
-    /// What it did in this process; none when it does not run here.
+    /// What it did in this process; `None` if it does not run here.
     pub statistics: Option<QueryStatistics>,
 }
 
-/// What a query is doing, as far as it is known in this process.
+/// The state of a query, as far as this process knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct QueryState {
     /// What it is doing.
     pub condition: Condition,
-    /// Offsets of its input that were gone before they were read.
+    /// Offsets of its input that were deleted before they were read.
     pub lost: u64,
 }
 
@@ -53,26 +53,26 @@ pub enum Condition {
     Running,
     /// Other processes run it.
     RunningElsewhere,
-    /// It runs nowhere.
+    /// No process runs it.
     NotRunning,
     /// It was paused.
     Paused,
-    /// It fails in some process.
+    /// It fails in at least one process.
     Error,
     /// It has ended in this process.
     Ended,
 }
 
-/// That a query fails in a process of the service.
+/// A failure of a query in one process of the service.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProcessFailure {
-    /// The process, by its host and its number there.
+    /// The process, by host and process id.
     pub process: String,
     /// Why, with code and hint.
     pub reason: String,
     /// Attempts that failed since its last commit.
     pub attempts: u64,
-    /// When it tries again, in ms since the epoch; none when it has stopped for good.
+    /// When it will be retried, in ms since the epoch; `None` if it has stopped for good.
     pub next_try_ms: Option<i64>,
 }
 
@@ -89,21 +89,21 @@ pub struct QueryStatistics {
     pub bytes_read: u64,
     /// Records written.
     pub records_written: u64,
-    /// Records read a second, over the last seconds.
+    /// Records read per second, over the last few seconds.
     pub records_per_second: f64,
-    /// Records that something was wrong with.
+    /// Number of bad records.
     pub bad_records: u64,
-    /// Complaints that the processing log did not take.
+    /// Complaints that could not be written to the processing log.
     pub unlogged: u64,
-    /// Offsets of its input that were gone before they were read.
+    /// Offsets of its input that were deleted before they were read.
     pub lost: u64,
     /// Commits.
     pub commits: u64,
-    /// When the last commit with records was made, in ms since the epoch; none before the first.
+    /// When the last commit with records was made, in ms since the epoch; `None` before the first.
     pub last_message_ms: Option<i64>,
-    /// Why it fails, while it does.
+    /// Why it is failing, if it is.
     pub failure: Option<QueryFailure>,
-    /// The last complaints and failures, the newest last.
+    /// The latest complaints and failures, newest last.
     pub errors: Vec<String>,
 }
 
@@ -114,7 +114,7 @@ pub struct QueryFailure {
     pub error: Diagnostic,
     /// Attempts that failed since the last commit.
     pub attempts: u64,
-    /// When it tries again, in ms since the epoch; none when it has stopped for good.
+    /// When it will be retried, in ms since the epoch; `None` if it has stopped for good.
     pub next_try_ms: Option<i64>,
 }
 
@@ -125,7 +125,7 @@ pub struct Lag {
     pub group: String,
     /// The topic that it reads.
     pub topic: String,
-    /// Each partition of the topic, in their order.
+    /// The partitions of the topic in order.
     pub partitions: Vec<PartitionLag>,
 }
 
@@ -134,27 +134,27 @@ pub struct Lag {
 pub struct PartitionLag {
     /// Number of the partition.
     pub partition: i32,
-    /// First offset that is still there.
+    /// The first offset that still exists.
     pub start: i64,
-    /// Offset after the last record, in open transactions too.
+    /// The offset after the last record, including those of open transactions.
     pub end: i64,
-    /// The offset that is committed under the group: the next to read.
+    /// The offset that the group has committed, which is the next to read.
     pub committed: Option<i64>,
-    /// Offsets from there to the end.
+    /// Number of offsets from there to the end.
     pub lag: i64,
-    /// Offsets that were gone before they were read.
+    /// Offsets that were deleted before they were read.
     pub lost: u64,
-    /// The transaction that holds records back.
+    /// The transaction that blocks readers.
     pub open_transaction: Option<OpenTransaction>,
 }
 
-/// An open transaction, which hides what was written after it began.
+/// An open transaction, which hides all records written after it began.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OpenTransaction {
     /// Its first offset.
     pub start: i64,
-    /// Offsets from there to the end of the partition.
+    /// Number of offsets from there to the end of the partition.
     pub offsets: i64,
-    /// The timestamp of its first record, in ms since the epoch; none when it could not be read in time.
+    /// The timestamp of its first record, in ms since the epoch; `None` if it could not be read in time.
     pub since_ms: Option<i64>,
 }

@@ -5,21 +5,21 @@ use std::sync::Arc;
 use super::query::{Lag, ProcessFailure, QueryState, QueryStatistics};
 use headwater_language::definition::SourceDef;
 
-/// What there is to say about a stream or table.
+/// The description of a stream or table.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SourceDescription {
     /// Its declaration: columns, key, formats, topic, statement.
     pub source: Arc<SourceDef>,
-    /// What is known of its topic and its queries; none unless EXTENDED was said.
+    /// The state of its topic and its queries; `None` without EXTENDED.
     pub extended: Option<(TopicDescription, Vec<SourceQuery>)>,
 }
 
-/// The topic behind a stream or table as it is now.
+/// The current state of the topic behind a stream or table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TopicDescription {
-    /// Number of partitions, and of replicas of each; none when the topic is missing.
+    /// Number of partitions, and of replicas of each; `None` if the topic is missing.
     pub layout: Option<(i32, i32)>,
-    /// The ends of each partition, in their order.
+    /// The ends of each partition, in order.
     pub partitions: Vec<PartitionExtent>,
 }
 
@@ -28,9 +28,9 @@ pub struct TopicDescription {
 pub struct PartitionExtent {
     /// Number of the partition.
     pub partition: i32,
-    /// First offset that is still there.
+    /// The first offset that still exists.
     pub start: i64,
-    /// Offset after the last one that can be read.
+    /// The offset after the last one that can be read.
     pub end: i64,
 }
 
@@ -39,11 +39,11 @@ pub struct PartitionExtent {
 pub struct SourceQuery {
     /// Its id.
     pub id: String,
-    /// It writes the stream; else it reads it.
+    /// True if it writes the stream, false if it reads it.
     pub writes: bool,
     /// What it is doing, here or elsewhere.
     pub state: QueryState,
-    /// What it did in this process; none when it does not run here.
+    /// What it did in this process; `None` if it does not run here.
     pub statistics: Option<QueryStatistics>,
     /// Processes in which it fails.
     pub failures: Vec<ProcessFailure>,

@@ -1,8 +1,7 @@
 //! Days and milliseconds as ISO 8601 text, for every value that fits their types.
 //!
-//! It is apart because the usual calendar crates refuse instants beyond some year, and a printer
-//! that refuses would have to invent something; here every `i64` has a text. Years beyond 9999
-//! carry a sign, as ISO 8601 wants.
+//! The usual calendar crates reject instants beyond some year, for which a printer would have to invent something. Here
+//! every `i64` has a text. Years beyond 9999 carry a sign, as ISO 8601 requires.
 //!
 //! ```
 //! let mut text = String::new();

@@ -1,8 +1,8 @@
-//! An Arrow column with its type found out once, so that printing a cell is one `match`.
+//! An Arrow column whose type is resolved once, so that printing a cell is one `match`.
 //!
-//! Types that the dialect does not have (small integers, views, dictionaries, other units of time)
-//! are brought to one it has when the column is made; printing then has few cases. What cannot be
-//! brought there is [`Column::Other`], printed as arrow prints it.
+//! Types that the dialect does not have (small integers, views, dictionaries, other units of time) are converted to one
+//! that it has when the column is created, so that printing has few cases. What cannot be converted is
+//! [`Column::Other`] and printed by arrow.
 
 use arrow::array::{
     Array, ArrayRef, AsArray, BinaryArray, BinaryViewArray, BooleanArray, Date32Array, Decimal128Array,
@@ -23,7 +23,7 @@ pub enum Column {
     Int32(Int32Array),
     /// BIGINT.
     Int64(Int64Array),
-    /// Unsigned counts that some functions give.
+    /// Unsigned counts that some functions return.
     UInt64(UInt64Array),
     /// Single-precision numbers, kept so that `0.1` stays `0.1`.
     Float32(Float32Array),
@@ -53,12 +53,12 @@ pub enum Column {
     Map(MapArray, Box<Column>, Box<Column>),
     /// STRUCT with its fields.
     Struct(StructArray, Vec<(String, Column)>),
-    /// A type without a text of ours.
+    /// A type that only arrow can print.
     Other(ArrayRef),
 }
 
 impl Column {
-    /// Finds out the type. Costs nothing a row for the dialect's own types.
+    /// Resolves the type. The dialect's own types are not copied.
     pub fn of(array: &ArrayRef) -> Self {
         match array.data_type() {
             DataType::Null => Self::Null,
@@ -131,13 +131,13 @@ impl Column {
     }
 }
 
-/// True for the types whose cells stand at the right of their column.
+/// True for types whose cells are right-aligned.
 pub fn is_number(data_type: &DataType) -> bool {
     data_type.is_numeric()
 }
 
-/// The type of the dialect that holds the values of another type. Every answer is a type which
-/// [`Column::of`] takes as it is, so bringing a column there ends.
+/// The type of the dialect that can hold the values of another type. Every result is a type that [`Column::of`] takes as
+/// it is, so the conversion terminates.
 fn dialect_type(other: &DataType) -> Option<DataType> {
     let list = |field: &Arc<Field>| DataType::List(field.clone());
     match other {

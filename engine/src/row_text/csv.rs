@@ -1,7 +1,7 @@
-//! Rows as CSV, as the shell's `--output csv` and COPY to a file write them: a header line, then quoting as RFC 4180 says. Lines end with a line feed, which
-//! is what tools on Unix expect and every CSV reader takes.
+//! Rows as CSV, for the shell's `--output csv` and for COPY to a file: a header line, then rows quoted as in RFC 4180.
+//! Lines end with a line feed, which tools on Unix expect and every CSV reader accepts.
 //!
-//! A null is an empty cell; an empty STRING is `""`, so that the two can be told apart.
+//! A null is an empty cell and an empty STRING is `""`, so that the two can be distinguished.
 
 use std::io::{self, Write};
 
@@ -59,7 +59,7 @@ fn needs_no_look(column: &Column) -> bool {
     matches!(column, Boolean(_) | Int32(_) | Int64(_) | Float64(_) | Decimal128(_) | Date(_) | Time(_) | Timestamp(_))
 }
 
-/// Puts the text from `start` on into quotes if it needs them.
+/// Quotes the text from `start` on if it needs quotes.
 pub fn quote_from(out: &mut String, start: usize) {
     let cell = &out[start..];
     if !cell.is_empty() && !cell.bytes().any(|byte| matches!(byte, b',' | b'"' | b'\n' | b'\r')) {

@@ -1,8 +1,7 @@
-//! Rows as JSON, one object a line: the one writer of the shell's `--output json` and of COPY to a file.
+//! Rows as JSON, one object per line, for the shell's `--output json` and for COPY to a file.
 //!
-//! Numbers stay numbers with all their digits (BIGINTs beyond 2⁵³ and DECIMALs too); times are ISO
-//! 8601 text, BYTES base64. A DOUBLE that JSON has no number for is the text `"NaN"`, `"Infinity"`
-//! or `"-Infinity"`.
+//! Numbers stay numbers with all their digits, including BIGINTs beyond 2⁵³ and DECIMALs. Times are ISO 8601 text, BYTES
+//! are base64. A DOUBLE that is not a JSON number is the text `"NaN"`, `"Infinity"` or `"-Infinity"`.
 
 use std::io::{self, Write};
 use std::ops::Range;
@@ -20,13 +19,13 @@ use super::write_rows;
 /// Writes rows as JSON lines.
 #[derive(Debug, Default)]
 pub struct JsonLines {
-    /// What stands before each value: `{"A":`, `,"B":`.
+    /// The text before each value: `{"A":`, `,"B":`.
     heads: Vec<String>,
     buffer: String,
 }
 
 impl JsonLines {
-    /// A writer of rows with the columns of `schema`.
+    /// A writer for rows with the columns of `schema`.
     pub fn new(schema: &Schema) -> Self {
         Self { heads: heads(schema.fields().iter().map(|field| field.name().as_str())), buffer: String::new() }
     }
@@ -130,7 +129,7 @@ fn push_array(out: &mut String, elements: &Column, span: Range<usize>) {
     out.push(']');
 }
 
-/// A map is an object; keys that are not text are written as their text.
+/// Writes a map as an object. Keys that are not text are converted to text.
 fn push_map(out: &mut String, keys: &Column, values: &Column, span: Range<usize>) {
     let mut key = String::new();
     out.push('{');

@@ -1,6 +1,6 @@
 //! Rows of a result as text: what the shell prints and COPY writes.
 //!
-//! Here because both need it. What only a terminal needs (tables, widths, what it must not obey) is the shell's.
+//! It is here because both need it. What only a terminal needs (tables, widths, escape sequences) belongs to the shell.
 
 pub mod calendar;
 pub mod column;
@@ -14,11 +14,11 @@ use arrow::array::RecordBatch;
 
 use self::column::Column;
 
-/// Bytes that are gathered before they are written out.
+/// How many bytes to collect before they are written.
 const WRITE_BYTES_MIN: usize = 1 << 16;
 
-/// Writes the rows of a batch: `push_row` appends one to `buffer`, which goes to `out` each time it is large enough and at
-/// the end. Fails only when `out` does.
+/// Writes the rows of a batch: `push_row` appends one row to `buffer`, which is written to `out` when it is large enough
+/// and at the end. Fails only when `out` does.
 pub fn write_rows(
     batch: &RecordBatch,
     buffer: &mut String,

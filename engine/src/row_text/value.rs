@@ -1,6 +1,6 @@
 //! Values as text, spelled as ksqlDB spells them: `2020-05-12T21:00:00.000`, `[1, 3]`, `{k=1}`.
 //!
-//! Used by the table, by the vertical listing and by CSV. A null is `null`; CSV asks before.
+//! Used by the table, the vertical listing and CSV. A null is `null`, but CSV handles nulls itself.
 
 use std::fmt::Write;
 
@@ -32,8 +32,8 @@ pub fn push_text(out: &mut String, column: &Column, row: usize) {
     }
 }
 
-/// Writes a cell of a column of numbers or truth values, not null. The text is also JSON, but for
-/// DOUBLEs that are not finite. Writes nothing for columns of other types.
+/// Writes a non-null cell of a column of numbers or booleans. The text is also JSON, except for DOUBLEs that are not
+/// finite. Writes nothing for columns of other types.
 pub fn push_number(out: &mut String, column: &Column, row: usize) {
     match column {
         Column::Boolean(array) => out.push_str(if array.value(row) { "true" } else { "false" }),
@@ -61,7 +61,7 @@ pub fn span(offsets: &[i32], row: usize) -> std::ops::Range<usize> {
     at(row)..at(row + 1)
 }
 
-/// Writes what arrow itself makes of a value.
+/// Writes a value as arrow formats it.
 pub fn push_other(out: &mut String, array: &dyn Array, row: usize) {
     match arrow::util::display::array_value_to_string(array, row) {
         Ok(text) => out.push_str(&text),
@@ -106,7 +106,7 @@ fn push_separator(out: &mut String, position: usize) {
     }
 }
 
-/// As Java spells doubles: always a fraction, and an exponent below 0.001 and from 10⁷.
+/// Formats a DOUBLE as Java does: always with a fraction, and with an exponent below 0.001 and from 10⁷.
 fn push_float64(out: &mut String, value: f64) {
     if !value.is_finite() {
         return push_not_finite(out, value);

@@ -1,11 +1,11 @@
-//! Work that waits for the cluster, on a thread that may wait.
+//! Blocking calls to the cluster, on a thread that may block.
 
 use headwater_connectors::transport::TransportError;
 
 use crate::failure::transport;
 use headwater_language::diagnostic::{Diagnostic, INTERNAL};
 
-/// Runs work that waits for the cluster on a thread that may wait.
+/// Runs a blocking call to the cluster on a thread that may block.
 pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, Vec<Diagnostic>> {
@@ -13,7 +13,7 @@ pub(crate) async fn blocking<T: Send + 'static>(
     tokio::task::spawn_blocking(work).await.map_err(failed)
 }
 
-/// The cluster refused, ready to be told.
+/// An error of the cluster as the errors of a statement.
 pub(crate) fn refused(error: TransportError) -> Vec<Diagnostic> {
     vec![transport(&error)]
 }

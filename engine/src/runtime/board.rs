@@ -1,9 +1,9 @@
-//! The status topic: which queries fail, why, and when they try again, for every process of the service to see.
+//! The status topic, where every process of the service sees which queries fail, why, and when they are retried.
 //!
-//! A process that runs queries writes one record for each of its queries that fails, again every [`REFRESH_MS`] while it
-//! does, and a tombstone once it no longer does. Keys are a query and a process, the topic is compacted. The record of a
-//! process that was killed grows old and is no longer believed. The topic is made with the first failure; what cannot
-//! be written is tried again: nothing depends on it.
+//! A process writes one record for each of its queries that fails, repeats it every [`REFRESH_MS`] while the query fails,
+//! and writes a tombstone once it no longer does. A key is a query and a process, and the topic is compacted. The record
+//! of a process that was killed grows stale and is then ignored. The first failure creates the topic. What cannot be
+//! written is retried later; nothing depends on it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,44 +23,44 @@ use super::writer::Writer;
 
 /// How often a record is written again while its query fails, in ms.
 const REFRESH_MS: i64 = 30_000;
-/// A record that is older is of a process that is gone, in ms.
+/// Age in ms after which a record is stale: its process has gone.
 const BELIEVED_MS: i64 = 3 * REFRESH_MS;
 /// How long a write or one wait for records may take.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// Records taken at once.
+/// Most records to take at once.
 const BATCH_RECORDS_MAX: usize = 1_000;
 
-/// What a process says of one of its queries that fails.
+/// What a process reports about one of its queries that fails or has lost records.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failing {
     /// Id of the query.
     pub query: String,
-    /// The process, by its host and its number there.
+    /// The process, by host and process id.
     pub process: String,
     /// Why, with code and hint.
     pub reason: String,
     /// Attempts that failed since its last commit.
     pub attempts: u64,
-    /// When it tries again, in ms since the epoch; none when it has stopped for good.
+    /// When it will be retried, in ms since the epoch; `None` if it has stopped for good.
     pub next_try_ms: Option<i64>,
-    /// How often it had been resumed: what was said before the latest RESUME is over.
+    /// How often it had been resumed. A report from before the latest RESUME is out of date.
     #[serde(default)]
     pub resumed: u64,
-    /// Offsets that were gone before this process read them.
+    /// Offsets that were deleted before this process read them.
     #[serde(default)]
     pub lost: u64,
     /// When this was written, in ms since the epoch.
     written_ms: i64,
 }
 
-/// The failures of this process as the topic shows them.
+/// The reports of this process, as the topic shows them.
 pub struct Board {
     transport: Arc<dyn Transport>,
     topic: Arc<str>,
     process: String,
-    /// Tells this process from one that had its number before.
+    /// Unique id, which distinguishes this process from an earlier one with the same process id.
     id: String,
-    /// While something fails there will be more to write; otherwise no connection is kept for it.
+    /// Kept only while something fails, when more will have to be written.
     writer: Option<Writer>,
     shown: BTreeMap<String, Failing>,
 }
@@ -71,7 +71,7 @@ pub fn status_topic(service_id: &str) -> String {
 }
 
 impl Failing {
-    /// What a status says, when the query fails.
+    /// The report for a status; `None` if there is nothing to report.
     fn of(query: &str, process: &str, status: &StatusSnapshot, now_ms: i64) -> Option<Self> {
         let (reason, next_try_ms) = match &status.state {
             State::Retrying(error, at_ms) => (error.to_string(), Some(*at_ms)),
@@ -91,12 +91,12 @@ impl Failing {
         })
     }
 
-    /// False when it does not fail, but has lost something.
+    /// False when the query does not fail, but has lost records.
     pub fn fails(&self) -> bool {
         !self.reason.is_empty()
     }
 
-    /// True when it says the same as a later look, which need not be written.
+    /// True when a later report says the same and need not be written.
     fn says(&self, later: &Self) -> bool {
         let same = Self { written_ms: self.written_ms, ..later.clone() } == *self;
         same && later.written_ms - self.written_ms < REFRESH_MS
@@ -104,7 +104,7 @@ impl Failing {
 }
 
 impl Board {
-    /// The board of a service id, of this process. Nothing is written yet.
+    /// The board of this process for a service id. Writes nothing yet.
     pub fn new(transport: Arc<dyn Transport>, service_id: &str) -> Self {
         let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
         let host = if host.trim().is_empty() { "localhost" } else { host.trim() };
@@ -118,13 +118,13 @@ impl Board {
         }
     }
 
-    /// Shows what is new of these queries, and takes away what no longer holds. Waits some seconds at most. What could
-    /// not be written is written by a later call.
+    /// Writes what has changed for these queries and removes what is no longer true. Waits a few seconds at most. What
+    /// could not be written is written by a later call.
     pub fn show(&mut self, queries: &BTreeMap<String, StatusSnapshot>, now_ms: i64) {
         let failing: BTreeMap<String, Failing> = queries
             .iter()
             .filter_map(|(id, status)| match (&status.state, self.shown.get(id)) {
-                // It tries again: whether it still fails is not known yet.
+                // It is being retried: whether it still fails is not known yet.
                 (State::Starting, Some(shown)) if shown.fails() => Some((id.clone(), shown.clone())),
                 _ => Some((id.clone(), Failing::of(id, &self.process, status, now_ms)?)),
             })
@@ -144,7 +144,7 @@ impl Board {
                 Some(now) => drop(self.shown.insert(id, now)),
                 None => drop(self.shown.remove(&id)),
             }),
-            Err(error) => tracing::debug!(topic = %self.topic, %error, "the status of queries could not be written"),
+            Err(error) => tracing::debug!(topic = %self.topic, %error, "could not write the status of queries"),
         }
     }
 
@@ -178,7 +178,7 @@ impl Board {
     }
 }
 
-/// What the processes of a service id say now, by query; nothing when there is no topic. Blocks.
+/// The current reports of all processes of a service id, by query; empty if the topic does not exist. Blocks.
 pub fn failing(
     transport: &dyn Transport,
     service_id: &str,
@@ -229,7 +229,7 @@ fn read(
                 SourceEvent::Batch(batch) => take(&batch),
                 SourceEvent::Finished(_) => open -= 1,
                 SourceEvent::Passed(..) => {}
-                // What is not there in time is not waited for: the rest of the answer is.
+                // The answer does not wait for what is late.
                 SourceEvent::Lost(_) | SourceEvent::Idle => return Ok(()),
             }
         }
@@ -266,14 +266,14 @@ mod tests {
         let seen = |now_ms| failing(&cluster, "s", now_ms).expect("an answer");
         let mut board = Board::new(Arc::new(cluster.clone()), "s");
         board.show(&status(State::Running), 0);
-        assert!(cluster.admin().topics().expect("an answer").is_empty(), "made with the first failure");
+        assert!(cluster.admin().topics().expect("an answer").is_empty(), "the first failure creates the topic");
         let error = || Diagnostic::new(TRANSPORT, "not authorized to write topic \"T\"");
         board.show(&status(State::Retrying(error(), 5_000)), 1_000);
         board.show(&status(State::Retrying(error(), 5_000)), 2_000);
         let found = seen(2_000).remove("Q").expect("it fails");
         assert_eq!((found.len(), found[0].attempts, found[0].next_try_ms), (1, 1, Some(5_000)));
         assert!(found[0].reason.contains("not authorized"));
-        assert!(seen(1_000 + BELIEVED_MS).is_empty(), "nobody has said it again");
+        assert!(seen(1_000 + BELIEVED_MS).is_empty(), "the record is stale");
         board.show(&status(State::Failed(error())), 40_000);
         assert_eq!(seen(41_000)["Q"][0].next_try_ms, None);
         board.show(&status(State::Running), 50_000);

@@ -1,4 +1,4 @@
-//! Runs bounded queries: memory, spilling, and the progress the shell shows.
+//! Runs bounded queries: memory, spilling, and the progress that the shell shows.
 
 use std::sync::Arc;
 
@@ -24,7 +24,7 @@ use headwater_language::diagnostic::{Diagnostic, INTERNAL, Span};
 use headwater_language::sql::ast;
 use headwater_planner::{bounded, function, optimizer};
 
-/// A bounded query that is planned and may be run.
+/// A bounded query that is planned and ready to run.
 pub struct Bounded {
     state: SessionState,
     plan: Arc<dyn ExecutionPlan>,
@@ -33,45 +33,45 @@ pub struct Bounded {
     span: Span,
 }
 
-/// What a bounded query runs on.
-pub struct Surroundings<'a> {
+/// What a bounded query needs to run.
+pub struct Environment<'a> {
     /// The cluster.
     pub transport: &'a Arc<dyn Transport>,
-    /// The sources.
+    /// The streams and tables.
     pub catalog: &'a Arc<Catalog>,
     /// Limits and defaults.
     pub settings: &'a Settings,
 }
 
 impl Bounded {
-    /// Plans a query; its offsets are frozen now.
-    pub async fn plan(query: &ast::Query, around: &Surroundings<'_>) -> Result<Self, Vec<Diagnostic>> {
-        optimizer::check(around.settings, &scans::rules())?;
+    /// Plans a query and freezes the offsets that it reads.
+    pub async fn plan(query: &ast::Query, environment: &Environment<'_>) -> Result<Self, Vec<Diagnostic>> {
+        optimizer::check(environment.settings, &scans::rules())?;
         let progress = Arc::new(Progress::default());
-        let isolation = super::isolation(around.settings);
+        let isolation = super::isolation(environment.settings);
         let context = ScanContext {
-            transport: around.transport.clone(),
+            transport: environment.transport.clone(),
             isolation,
             progress: progress.clone(),
             frozen: Arc::default(),
-            on_loss: on_loss(around.settings),
+            on_loss: on_loss(environment.settings),
             scans_check_topics: false,
         };
-        let limits = limits(around.settings)?;
-        let mut state = bounded::state(around.catalog, around.settings, scans::outside(&context, limits));
-        let called = function::called([&query.body], around.catalog);
-        state = function::register_called(state, &called, around.catalog)?;
+        let limits = limits(environment.settings)?;
+        let mut state = bounded::state(environment.catalog, environment.settings, scans::outside(&context, limits));
+        let called = function::called([&query.body], environment.catalog);
+        state = function::register_called(state, &called, environment.catalog)?;
         // NOW() is one time for the whole query.
         state.mark_start_execution();
-        let logical = bounded::plan(query, around.catalog, &state).await?;
-        let memory_max = around.settings.bytes("query.memory.max");
+        let logical = bounded::plan(query, environment.catalog, &state).await?;
+        let memory_max = environment.settings.bytes("query.memory.max");
         let Optimized { logical, physical, state } = optimized::optimize(&logical, state, memory_max)
             .await
             .map_err(|error| failure::diagnose_optimized(&error, query))?;
         Ok(Self { state, plan: physical, logical: logical.display_indent().to_string(), context, span: query.span })
     }
 
-    /// A state without sources, for what it knows of functions.
+    /// A state without streams and tables, for its functions.
     pub fn bare_state(settings: &Settings) -> SessionState {
         headwater_expression::session(settings)
     }
@@ -81,8 +81,8 @@ impl Bounded {
         &self.context.progress
     }
 
-    /// Starts the query. It computes in a task of its own, at most a batch ahead: whoever waits for its rows can hear
-    /// other things meanwhile, also while an operator computes for seconds.
+    /// Starts the query. It runs in its own task, at most a batch ahead, so that whoever waits for rows can also react to
+    /// other events, even while an operator computes for seconds.
     pub fn run(&self) -> Result<Rows, Vec<Diagnostic>> {
         let stream = execute_stream(self.plan.clone(), self.state.task_ctx())
             .map_err(|e| failure::diagnose(&e, Some(self.span)))?;
@@ -90,13 +90,13 @@ impl Bounded {
         Ok(Rows { stream: in_a_task(stream, self.context.clone()), progress, notice: None })
     }
 
-    /// The plan, printed.
+    /// The plan as text.
     pub fn explain(&self) -> Plan {
         let physical = displayable(self.plan.as_ref()).indent(false).to_string();
         Plan { logical: self.logical.clone(), physical }
     }
 
-    /// Runs the query to its end, throws its rows away and gives the plan with what each step did.
+    /// Runs the query to its end, discards its rows and returns the plan with the metrics of each step.
     pub async fn explain_analyze(&self) -> Result<ExecutedPlan, Vec<Diagnostic>> {
         use futures::TryStreamExt;
         let refused = |error| failure::diagnose(&error, Some(self.span));
@@ -110,13 +110,13 @@ impl Bounded {
     }
 }
 
-/// After the last row it is looked whether the topics are still those that were read.
+/// Runs a stream in its own task. After the last row it checks that no topic was recreated in the meantime.
 fn in_a_task(mut stream: SendableRecordBatchStream, context: ScanContext) -> SendableRecordBatchStream {
     let mut task = RecordBatchReceiverStreamBuilder::new(stream.schema(), 1);
     let rows = task.tx();
     task.spawn(async move {
         while let Some(batch) = stream.next().await {
-            // Nobody receives once the query was given up.
+            // Nobody receives after the query was cancelled.
             let failed = batch.is_err();
             if rows.send(batch).await.is_err() || failed {
                 return Ok(());
@@ -129,7 +129,7 @@ fn in_a_task(mut stream: SendableRecordBatchStream, context: ScanContext) -> Sen
     task.build()
 }
 
-/// What becomes of a query when records are gone that it was to read.
+/// What happens to a query when records were deleted before it read them.
 fn on_loss(settings: &Settings) -> OnLoss {
     match settings.get("query.lost.records") {
         "note" => OnLoss::Note,
@@ -141,7 +141,7 @@ fn displayable_with_metrics(plan: &Arc<dyn ExecutionPlan>) -> String {
     datafusion::physical_plan::display::DisplayableExecutionPlan::with_metrics(plan.as_ref()).indent(false).to_string()
 }
 
-/// Memory and disk as the settings allow.
+/// The limits of memory and disk that the settings allow.
 fn limits(settings: &Settings) -> Result<Arc<RuntimeEnv>, Vec<Diagnostic>> {
     let disk = u64::try_from(settings.bytes("query.disk.max")).unwrap_or(u64::MAX);
     let files = DiskManagerBuilder::default().with_temp_file_factory(Arc::new(SpillFiles::new(disk)));

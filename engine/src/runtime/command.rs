@@ -1,7 +1,7 @@
 //! One record of the command topic, as JSON.
 //!
-//! Every version of Headwater writes `version` and `id`, so that an older one knows a command when it sees one. What
-//! an older one does not understand in full it must not apply in part: two processes would come to two catalogs.
+//! Every version of Headwater writes `version` and `id`, so that an older one recognizes a command. An older version
+//! must not apply a command that it understands only in part, or two processes would have two different catalogs.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -10,37 +10,37 @@ use headwater_language::catalog::CatalogChange;
 use headwater_language::config;
 use headwater_language::topology;
 
-/// Version of commands as this program writes them. A new kind or field needs no other one: programs that do not know it
-/// find that out by themselves.
+/// Version of the commands that this program writes. A new kind or field does not need a new version, because programs
+/// that do not know it notice that themselves.
 pub const VERSION: u32 = 1;
 
-/// A change of the catalog and who asked for it.
+/// A change of the catalog, and the statement that asked for it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Command {
     /// Version of this shape.
     pub version: u32,
-    /// Tells one append from another.
+    /// Unique id of this append.
     pub id: String,
-    /// What the user said.
+    /// The user's statement.
     pub statement: String,
-    /// What it changes.
+    /// The change.
     pub change: CatalogChange,
 }
 
 /// What a record of the command topic turned out to be.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Found {
-    /// A command that is understood in full.
+    /// A command that this version fully understands.
     Command(Box<Command>),
-    /// A command of a newer version, and what of it is not understood.
+    /// A command of a newer version, and what is not understood about it.
     Newer(String),
-    /// No command of any version, and why.
+    /// Not a command of any version, and why.
     Foreign(&'static str),
 }
 
 impl Command {
-    /// A command of this version with an id of its own. A query that it makes gets the unique part of its group's name.
+    /// A command of this version with a new id. A query that it creates gets the unique part of its group's name.
     pub fn new(statement: &str, mut change: CatalogChange) -> Self {
         let id = uuid::Uuid::new_v4();
         if let CatalogChange::DefineQuery { query, .. } = &mut change {
@@ -49,14 +49,14 @@ impl Command {
         Self { version: VERSION, id: id.to_string(), statement: statement.to_owned(), change }
     }
 
-    /// Looks at the value of a record.
+    /// Parses the value of a record.
     pub fn find(value: Option<&[u8]>) -> Found {
         let Some(value) = value else { return Found::Foreign("it has no value") };
         let Ok(json) = serde_json::from_slice::<Value>(value) else { return Found::Foreign("it is not JSON") };
-        // What is the same in all versions: an object that says its version.
+        // All versions have this in common: an object with a version.
         let Some(version) = json.get("version") else { return Found::Foreign("it has no version") };
         if version.as_u64().is_none_or(|version| version > u64::from(VERSION)) {
-            return Found::Newer(format!("its version is {version}, and this process knows up to {VERSION}"));
+            return Found::Newer(format!("its version is {version}, but this process supports up to {VERSION}"));
         }
         match Self::deserialize(&json) {
             Ok(command) => match command.newer_part() {
@@ -70,7 +70,7 @@ impl Command {
         }
     }
 
-    /// What a query has that this program does not know, though it can be read.
+    /// A part of the query that can be parsed but that this program does not know.
     fn newer_part(&self) -> Option<String> {
         let CatalogChange::DefineQuery { query, .. } = &self.change else { return None };
         let version = query.topology.version();
@@ -82,7 +82,7 @@ impl Command {
     }
 }
 
-/// What a command calls its change.
+/// The name of the change in a command.
 fn kind_of(json: &Value) -> Option<&str> {
     json.get("change")?.as_object()?.keys().next().map(String::as_str)
 }
@@ -112,7 +112,7 @@ mod tests {
     #[test]
     fn what_is_not_understood_in_full_is_newer() {
         let version = r#"{"version":2,"id":"a","statement":"","change":{"drop_source":{"name":"S"}}}"#;
-        assert_eq!(newer(version), "its version is 2, and this process knows up to 1");
+        assert_eq!(newer(version), "its version is 2, but this process supports up to 1");
         assert!(newer(r#"{"version":3,"body":"of another shape"}"#).contains("version is 3"));
         assert!(newer(r#"{"version":"2.1"}"#).contains("version is \"2.1\""));
         let kind = r#"{"version":1,"id":"a","statement":"","change":{"drop_index":{"name":"S"}}}"#;
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_version_writes_is_no_command() {
+    fn what_no_version_writes_is_not_a_command() {
         for (text, why) in [
             ("", "it is not JSON"),
             ("{", "it is not JSON"),

@@ -1,17 +1,14 @@
-//! The command topic: the one place where definitions live.
+//! The command topic: the only place where definitions are stored.
 //!
-//! A statement that changes the catalog is appended as a [`Command`]; from then on it is true, and
-//! every process of the service id comes to the same catalog by reading the topic from its start.
-//! Two processes may append at once: the topic's order decides, and a change that is no longer
-//! possible when its turn comes changes nothing, for everybody alike. The one who appended it waits
-//! for its turn and tells the user.
+//! A statement that changes the catalog is appended as a [`Command`] and is in effect from then on. Every process of
+//! the service id arrives at the same catalog by reading the topic from its start. Two processes may append at once:
+//! the topic's order decides, and a change that is no longer possible when its turn comes has no effect in any process.
+//! The process that appended it waits for its turn and reports the outcome to the user.
 //!
-//! The topic is made with the first command. Looking never makes it, so a shell that only reads
-//! leaves no trace in a cluster.
+//! The first command creates the topic. Reading never does, so a shell that only reads leaves no trace in a cluster.
 //!
-//! One reader applies the commands and publishes the catalog. Whoever wants the catalog takes what is published, and waits
-//! for the reader only when the topic has more than was read of it; nothing else is waited for, so a command that is being
-//! written holds up nobody.
+//! One reader applies the commands and publishes the catalog. Everyone else uses the published catalog and waits for the
+//! reader only when the topic has more than was read. So a command that is being written blocks nobody.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -29,32 +26,32 @@ use super::{blocking, refused, topics};
 use headwater_language::catalog::{Catalog, CatalogChange, OWN_TOPICS, Refusal};
 use headwater_language::diagnostic::Diagnostic;
 
-/// How long to wait before a command is looked for again.
+/// How long to wait before looking for a command again.
 const POLL: Duration = Duration::from_millis(50);
 /// How long to wait for a command to be written, or to come back.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// The command topic of one service id, for all who read or write it in this process.
+/// The command topic of one service id, for everything in this process that reads or writes it.
 pub struct CommandLog {
     transport: Arc<dyn Transport>,
     writer: Arc<Writer>,
     topic: Arc<str>,
-    /// Held only while the topic is read, never while a command is written.
+    /// Locked only while the topic is read, never while a command is written.
     reader: Mutex<CommandReader>,
-    /// What the reader has published last.
+    /// What the reader published last.
     known: watch::Sender<Known>,
 }
 
-/// What is known of the catalog.
+/// The catalog as far as it is known.
 #[derive(Clone, Debug, Default)]
 pub struct Known {
-    /// The catalog after every command that was applied.
+    /// The catalog after all commands that were applied.
     pub catalog: Arc<Catalog>,
-    /// Why that may not be all, or not be true any more, ready to be told.
+    /// The error that explains why the catalog may be incomplete or out of date.
     pub fault: Option<Box<Diagnostic>>,
-    /// The catalog lacks definitions that were never read.
+    /// The catalog lacks definitions that this process never read.
     pub is_partial: bool,
-    /// The offset up to which the topic was read; none while it never was.
+    /// The offset up to which the topic was read; `None` if it was never read.
     pub read_to: Option<i64>,
 }
 
@@ -63,26 +60,26 @@ pub struct Known {
 pub enum AppendError {
     /// The cluster failed.
     Cluster(TransportError),
-    /// The change was not possible any more when its turn came.
+    /// The change was no longer possible when its turn came.
     Refused(Refusal),
-    /// The topic cannot be followed.
+    /// The topic can no longer be followed.
     Fault(Box<Diagnostic>),
 }
 
 impl CommandLog {
-    /// The log of a service id; nothing is read yet.
+    /// The log of a service id. Reads nothing yet.
     pub fn new(transport: Arc<dyn Transport>, writer: Arc<Writer>, service_id: &str) -> Self {
         let topic: Arc<str> = Arc::from(format!("{OWN_TOPICS}{service_id}_command_topic"));
         let reader = Mutex::new(CommandReader::new(transport.clone(), topic.clone()));
         Self { transport, writer, topic, reader, known: watch::Sender::default() }
     }
 
-    /// What was published last. Asks nobody.
+    /// What was published last, without asking the cluster.
     pub fn known(&self) -> Known {
         self.known.borrow().clone()
     }
 
-    /// Reads the topic to its end and publishes what is known then. Blocks. Fails as the cluster fails.
+    /// Reads the topic to its end and publishes the result. Blocks. Fails if the cluster fails.
     pub fn catch_up(&self) -> Result<Known, TransportError> {
         let mut reader = self.reader.lock();
         let known = reader.catch_up()?;
@@ -90,8 +87,8 @@ impl CommandLog {
         Ok(known)
     }
 
-    /// What is known once every command is applied that is in the topic now, whoever wrote it. Asks the cluster where the
-    /// topic ends; where all of it was read that is the whole cost, else whoever reads it first publishes it.
+    /// The catalog after every command that is in the topic now, from any process. Asks the cluster where the topic ends.
+    /// If all of it has been read, that is the whole cost; otherwise waits for the first reader to publish the rest.
     pub async fn fresh(self: &Arc<Self>) -> Result<Known, Vec<Diagnostic>> {
         let (known, log) = (self.known(), self.clone());
         if known.read_to.is_none() {
@@ -110,14 +107,14 @@ impl CommandLog {
         }
     }
 
-    /// Appends a change and waits until its turn came. Gives the catalog with it. Blocks. Whoever calls has caught up with the
-    /// topic before, so that it is not looked at once more.
+    /// Appends a change, waits for its turn, and returns the catalog that includes it. Blocks. The caller must have caught
+    /// up with the topic, since this does not check it again.
     pub fn append(&self, statement: &str, change: CatalogChange) -> Result<Arc<Catalog>, AppendError> {
         let known = self.known();
         if let Some(fault) = known.fault {
             return Err(AppendError::Fault(fault));
         }
-        // A topic of which something was read is never made again: its definitions would be gone for good.
+        // A topic that had records is never created again: its definitions would be lost for good.
         if known.read_to.is_none_or(|offset| offset == 0) {
             self.make_topic()?;
         }
@@ -144,10 +141,10 @@ impl CommandLog {
             if let Some(fault) = known.fault {
                 return Err(AppendError::Fault(fault));
             }
-            // A transaction that someone else left open in the topic hides what was written after it began.
+            // An open transaction of someone else hides everything that was written after it began.
             if Instant::now() > deadline {
-                let fact = "the command was written but did not come back from the command topic";
-                let cause = "; is a transaction open in it?";
+                let fact = "the command was written but could not be read back from the command topic";
+                let cause = "; another program may have left a transaction open in it";
                 return Err(TransportError::other(format!(
                     "{fact} \"{}\" within {} s{cause}",
                     self.topic,
@@ -161,7 +158,7 @@ impl CommandLog {
 
     fn write(&self, command: &Command) -> Result<(), TransportError> {
         let value = serde_json::to_vec(command)
-            .map_err(|e| TransportError::other(format!("cannot write the command as JSON: {e}")))?;
+            .map_err(|e| TransportError::other(format!("could not write the command as JSON: {e}")))?;
         let batch = OutBatch {
             topic: self.topic.clone(),
             partitions: Some(vec![0].into()),
@@ -182,7 +179,7 @@ impl CommandLog {
 }
 
 impl Known {
-    /// The catalog as far as it is known, to look at; fails where definitions are missing in it.
+    /// The catalog as far as it is known, for reading. Fails when definitions are missing from it.
     pub fn readable(self) -> Result<Arc<Catalog>, Vec<Diagnostic>> {
         match self.fault {
             Some(fault) if self.is_partial => Err(vec![*fault]),
@@ -190,13 +187,13 @@ impl Known {
         }
     }
 
-    /// The catalog that every process of the service id has, so that something may be started or changed by it. Fails
-    /// where it is not known to be that.
+    /// The catalog that every process of the service id has, on which changes may be based. Fails when that cannot be
+    /// guaranteed.
     pub fn sure(self) -> Result<Arc<Catalog>, Vec<Diagnostic>> {
         self.fault.map_or(Ok(self.catalog), |fault| Err(vec![*fault]))
     }
 
-    /// Whether the topic with these ends is what was read of it. Where it is not, only the reader can tell why.
+    /// Whether everything in the topic, which has these ends, was read. If not, only the reader can find out why.
     fn is_all_of(&self, marks: Option<Watermarks>) -> bool {
         let end = match marks {
             Some(Watermarks { start: 0, end }) => end,
@@ -207,12 +204,12 @@ impl Known {
     }
 }
 
-/// The next that is published and has all commands up to the end of the topic, or says why they cannot be had.
+/// Waits for a published catalog that has all commands up to the end of the topic, or the error that prevents it.
 async fn reaches(published: &mut watch::Receiver<Known>, marks: Option<Watermarks>) -> Known {
     let end = marks.map_or(0, |marks| marks.end);
     loop {
         if published.changed().await.is_err() {
-            // The log publishes as long as someone asks it.
+            // Unreachable: the caller holds the log, and with it the sender.
             std::future::pending::<()>().await;
         }
         let known = published.borrow_and_update();
@@ -222,7 +219,7 @@ async fn reaches(published: &mut watch::Receiver<Known>, marks: Option<Watermark
     }
 }
 
-/// Both ends of a command topic; none when there is no topic. Blocks.
+/// Both ends of a command topic; `None` if the topic does not exist. Blocks.
 pub(super) fn marks(transport: &dyn Transport, topic: &str) -> Result<Option<Watermarks>, TransportError> {
     match transport.admin().watermarks(topic, Isolation::ReadCommitted) {
         Ok(marks) => Ok(marks.first().copied()),

@@ -1,8 +1,8 @@
-//! The one reader of the command topic in a process: it applies the commands, in their order.
+//! The only reader of the command topic in a process: it applies the commands in order.
 //!
-//! Each look compares the topic with what was read of it: its start, its end, and the last record that was read, which
-//! is read again with what is new. What does not fit is a [`Fault`]: from then on nothing more is applied. So all
-//! processes have the catalog of all commands, or say that they have not.
+//! Each look compares the topic with what was read from it: its start, its end, and the last record, which is read again
+//! together with the new ones. A mismatch is a [`Fault`], after which nothing more is applied. So each process either has
+//! the catalog of all commands or reports that it does not.
 
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -21,38 +21,38 @@ use super::command_log::{Known, marks};
 use headwater_language::catalog::{Catalog, Refusal};
 use headwater_language::diagnostic::Diagnostic;
 
-/// Commands taken from the topic at once.
+/// Most commands to take from the topic at once.
 const BATCH_RECORDS_MAX: usize = 1_000;
-/// How long one poll of the topic waits.
+/// How long one poll of the topic may wait.
 const POLL: Duration = Duration::from_millis(50);
 /// How long to wait for the next command of the topic.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// How often the settings of the topic are looked at while nothing is written.
+/// How often the settings of the topic are checked while nothing is written.
 const SETTINGS_EVERY: Duration = Duration::from_secs(60);
 
 /// Reads the command topic of one service id. Blocks; used behind a lock.
 pub(super) struct CommandReader {
     transport: Arc<dyn Transport>,
     topic: Arc<str>,
-    /// Next offset to apply.
+    /// The next offset to apply.
     next: i64,
-    /// The last record that was read: it must be there when the topic is read on.
+    /// The last record that was read, which must still exist when reading continues.
     last: Option<Landmark>,
     catalog: Arc<Catalog>,
     fault: Option<Fault>,
     settings: SettingsWatch,
-    /// The commands that this process waits for, by id, and what became of them.
+    /// The commands that this process waits for, by id, with their outcome.
     awaited: BTreeMap<String, Option<Result<(), Refusal>>>,
 }
 
-/// A record by its place and what is in it.
+/// A record that was read: its offset and a hash of its value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Landmark {
     offset: i64,
     digest: u64,
 }
 
-/// When the settings were last looked at, and the one that is wrong.
+/// When the settings were last checked, and the one that was wrong.
 #[derive(Default)]
 struct SettingsWatch {
     looked_at: Option<Instant>,
@@ -60,7 +60,7 @@ struct SettingsWatch {
 }
 
 impl CommandReader {
-    /// A reader that has read nothing yet.
+    /// A new reader that has read nothing.
     pub(super) fn new(transport: Arc<dyn Transport>, topic: Arc<str>) -> Self {
         Self {
             transport,
@@ -74,8 +74,8 @@ impl CommandReader {
         }
     }
 
-    /// The catalog after every command that is in the topic now, or as it was when the topic could last be followed.
-    /// Fails as the cluster fails.
+    /// The catalog after every command that is in the topic now, or when the topic could last be followed. Fails if the
+    /// cluster fails.
     pub(super) fn catch_up(&mut self) -> Result<Known, TransportError> {
         if !self.fault.as_ref().is_some_and(Fault::is_final) {
             let fault = self.look()?;
@@ -89,22 +89,22 @@ impl CommandReader {
         })
     }
 
-    /// From now on it is kept what becomes of the command of this id.
+    /// Starts to keep the outcome of the command with this id.
     pub(super) fn expect_command(&mut self, id: &str) {
         self.awaited.insert(id.to_owned(), None);
     }
 
-    /// What became of an expected command; none while its turn has not come.
+    /// The outcome of an expected command; `None` before its turn.
     pub(super) fn outcome(&mut self, id: &str) -> Option<Result<(), Refusal>> {
         self.awaited.get_mut(id)?.take()
     }
 
-    /// The command of this id is expected no more.
+    /// Stops expecting the command with this id.
     pub(super) fn forget_command(&mut self, id: &str) {
         self.awaited.remove(id);
     }
 
-    /// Compares the topic with what was read of it, and reads what is new.
+    /// Compares the topic with what was read from it, and reads the new commands.
     fn look(&mut self) -> Result<Option<Fault>, TransportError> {
         let Some(Watermarks { start, end }) = marks(self.transport.as_ref(), &self.topic)? else {
             return Ok((self.next > 0).then_some(Fault::Missing));
@@ -115,7 +115,7 @@ impl CommandReader {
         if start > 0 {
             return Ok(Some(Fault::Truncated { start, known: self.next >= start }));
         }
-        // After a fault the topic may be another one that has grown as long.
+        // After a fault this may be a different topic that has grown to the same length.
         let doubtful = self.fault.is_some() && self.last.is_some();
         if (end > self.next || doubtful)
             && let Some(fault) = self.read_to(end)?
@@ -126,7 +126,7 @@ impl CommandReader {
         Ok(None)
     }
 
-    /// Reads from the last record that is known up to `end`, where there may be no more records but markers.
+    /// Reads from the last known record up to `end`. The last offsets may hold transaction markers instead of records.
     fn read_to(&mut self, end: i64) -> Result<Option<Fault>, TransportError> {
         let mut landmark = self.last;
         let mut source = self.open_source(landmark.map_or(self.next, |last| last.offset), end)?;
@@ -141,7 +141,7 @@ impl CommandReader {
                 }
                 SourceEvent::Finished(_) if landmark.is_some() => return Ok(Some(Fault::Recreated)),
                 SourceEvent::Finished(_) => break,
-                // Deleted while it was read: what is left is found by the next look.
+                // Deleted while it was being read: the next look finds out what is left.
                 SourceEvent::Lost(_) => return Ok(Some(Fault::Recreated)),
                 SourceEvent::Passed(..) => {}
                 SourceEvent::Idle if Instant::now() > deadline => return Err(self.too_slow()),
@@ -167,7 +167,7 @@ impl CommandReader {
             .ok_or_else(|| TransportError::other("the transport opened no source"))
     }
 
-    /// Applies records in order. The first of a read is the landmark, if there is one.
+    /// Applies records in order. The first record must match the landmark, if there is one.
     fn take(&mut self, batch: &RawBatch, landmark: &mut Option<Landmark>) -> Option<Fault> {
         for (row, offset) in batch.offsets.iter().enumerate() {
             let value = batch.values.as_ref().filter(|values| values.is_valid(row)).map(|values| values.value(row));
@@ -197,7 +197,7 @@ impl CommandReader {
         };
         let outcome = self.catalog.apply(&command.change).map(|next| self.catalog = Arc::new(next));
         if let Err(refusal) = &outcome {
-            tracing::debug!(topic = %self.topic, offset, %refusal, "command changes nothing");
+            tracing::debug!(topic = %self.topic, offset, %refusal, "command has no effect");
         }
         if let Some(awaited) = self.awaited.get_mut(&command.id) {
             *awaited = Some(outcome);
@@ -205,7 +205,7 @@ impl CommandReader {
         None
     }
 
-    /// Says once that the topic cannot be followed, and once that it can again.
+    /// Logs once that the topic cannot be followed, and once that it can again.
     fn note(&mut self, fault: Option<Fault>) {
         let kind = |fault: &Option<Fault>| fault.as_ref().map(std::mem::discriminant);
         if kind(&self.fault) == kind(&fault) {
@@ -218,12 +218,13 @@ impl CommandReader {
                 let (detail, hint) = (detail.unwrap_or_default(), hint.unwrap_or_default());
                 tracing::error!(topic = %self.topic, detail, hint, "{message}");
             }
-            None => tracing::warn!(topic = %self.topic, "command topic is as it was; it is followed again"),
+            None => tracing::warn!(topic = %self.topic, "command topic is intact again; following it"),
         }
         self.fault = fault;
     }
 
-    /// Says once when the cluster is set to delete commands. Who may not see the settings is not told of them.
+    /// Logs an error once if the cluster is configured to delete commands. Without the right to read the settings, nothing
+    /// is logged.
     pub(super) fn watch_settings(&mut self, every: Duration) {
         if self.settings.looked_at.is_some_and(|at| at.elapsed() < every) {
             return;
@@ -241,7 +242,7 @@ impl CommandReader {
     fn too_slow(&self) -> TransportError {
         let patience = PATIENCE.as_secs();
         let message =
-            format!("could not read the command topic \"{}\" to its end: nothing came for {patience} s", self.topic);
+            format!("could not read the command topic \"{}\" to its end: nothing arrived for {patience} s", self.topic);
         TransportError::timeout(message)
     }
 }
@@ -254,7 +255,7 @@ impl Landmark {
     }
 }
 
-/// The setting by which the cluster deletes old commands; none where it keeps them for ever.
+/// The setting by which the cluster deletes old commands; `None` if it keeps them forever.
 fn deleting(settings: &BTreeMap<String, String>) -> Option<String> {
     let policy = settings.get("cleanup.policy").map_or("delete", String::as_str);
     if !policy.split(',').any(|policy| policy.trim() == "delete") {

@@ -1,7 +1,7 @@
-//! What was wrong with records, on its way to the processing log and, with the records, to the dead-letter topic.
+//! Complaints about bad records, for the processing log and, with the records themselves, for the dead-letter topic.
 //!
-//! Both are written in the transaction of the records' epoch, so each complaint is there once. Neither may hold up the
-//! query: what a topic would not take is cut until it fits, or left out and counted.
+//! Both are written in the transaction of the records' epoch, so each complaint appears exactly once. Neither may stop
+//! the query: what a topic would refuse is shortened until it fits, or left out and counted.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use headwater_language::catalog::QueryDef;
 /// Name of the stream over the processing log.
 pub const PROCESSING_LOG: &str = "PROCESSING_LOG";
 
-/// Most entries of one epoch in the processing log; beyond it they are counted in one last entry.
+/// Most entries of one epoch in the processing log. Further ones are only counted, in a last entry.
 const ENTRIES_MAX: usize = 1_000;
 
 /// The topic of the processing log of a service id.
@@ -36,12 +36,12 @@ pub fn processing_log_statement(service_id: &str) -> String {
     )
 }
 
-/// What the topics take that complaints go to.
+/// The record limits of the topics that complaints are written to.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ComplaintLimits {
     /// The processing log.
     pub log: RecordLimits,
-    /// The dead-letter topic, where there is one.
+    /// The dead-letter topic, if there is one.
     pub dead: RecordLimits,
 }
 
@@ -52,14 +52,14 @@ pub struct Complaints {
     log_bytes_max: usize,
     dead: Option<DeadLetters>,
     entries: Vec<Vec<u8>>,
-    /// Complaints beyond the most of an epoch.
+    /// Number of complaints beyond [`ENTRIES_MAX`].
     left_out: u64,
-    /// Complaints that the processing log has no room for at all, since the last look.
+    /// Number of complaints since the last call of `take_unlogged` that are too large for the processing log.
     unlogged: u64,
 }
 
 impl Complaints {
-    /// None yet, of a query of a service id.
+    /// An empty collection for a query of a service id.
     pub fn new(query: &QueryDef, service_id: &str, limits: ComplaintLimits) -> Self {
         Self {
             query: query.id.clone(),
@@ -87,7 +87,7 @@ impl Complaints {
         }
     }
 
-    /// Adds offsets that are gone and were never read.
+    /// Adds a gap: offsets that were deleted before they were read.
     pub fn add_gap(&mut self, lost: &Lost) {
         let entry = json!({
             "KIND": "GAP",
@@ -104,12 +104,12 @@ impl Complaints {
         }
     }
 
-    /// The dead letters so far, which belong into their epoch; they are forgotten here.
+    /// Takes the dead letters so far, to be written in the current epoch.
     pub fn take_dead(&mut self, now_ms: i64) -> Option<OutBatch> {
         self.dead.as_mut().and_then(|dead| dead.take(now_ms))
     }
 
-    /// The entries of the processing log, which belong into their epoch; they are forgotten here.
+    /// Takes the entries for the processing log, to be written in the current epoch.
     pub fn take_log(&mut self, now_ms: i64) -> Option<OutBatch> {
         if self.left_out > 0 {
             let reason = format!("{} more complaints of this epoch are not listed", self.left_out);
@@ -131,13 +131,12 @@ impl Complaints {
         })
     }
 
-    /// How many complaints the processing log had no room for since the last call.
+    /// How many complaints since the last call were too large for the processing log.
     pub fn take_unlogged(&mut self) -> u64 {
         std::mem::take(&mut self.unlogged)
     }
 
-    /// The entry of a complaint, with as much of its words as the topic has room for; none when it has not even that
-    /// for the address.
+    /// The entry of a complaint, with as much of its text as fits; `None` when not even its address fits.
     fn fitting(&self, complaint: &Complaint) -> Option<Vec<u8>> {
         let mut words = usize::MAX;
         loop {
@@ -158,7 +157,7 @@ impl Complaints {
     }
 }
 
-/// An entry of the processing log, with at most this many bytes of the reason and of the expression.
+/// An entry of the processing log, with at most `words` bytes each of the reason and the expression.
 fn entry(complaint: &Complaint, words: usize) -> Vec<u8> {
     let cut = |text: &str| text[..text.floor_char_boundary(words)].to_owned();
     let entry = json!({
@@ -202,7 +201,7 @@ mod tests {
         }
     }
 
-    /// Goal: no entry is larger than its topic takes, whatever its words are in JSON, and what does not fit at all is counted.
+    /// Goal: no entry exceeds the limit of its topic, however its text is escaped in JSON, and what never fits is counted.
     #[test]
     fn entries_fit_their_topic_or_are_counted() {
         let controls = "\u{1}\n\"ä".repeat(200);

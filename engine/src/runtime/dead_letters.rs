@@ -1,7 +1,7 @@
-//! Bad records on their way to the dead-letter topic of a query: as they were, with what was wrong in headers.
+//! Bad records for the dead-letter topic of a query: unchanged, with headers that say what is wrong with them.
 //!
-//! What that topic would not take must not hold up the query: a timestamp too far from the present is brought nearer, and of a record too
-//! large for it only what fits is kept. Headers say so, and where the whole record is.
+//! What that topic would refuse must not stop the query: a timestamp too far from the present is moved to the limit,
+//! and of a record that is too large only the parts that fit are kept. Headers say so, and where the original is.
 
 use std::sync::Arc;
 
@@ -14,10 +14,10 @@ use headwater_dataflow::Complaint;
 /// Most bytes of a reason or an expression in a header.
 const WORDS_BYTES_MAX: usize = 8 * 1024;
 
-/// Most bytes of the headers that say what was left out and which timestamp was drawn back.
+/// Most bytes of the headers that say what was left out and which timestamp was changed.
 const NOTES_BYTES_MAX: usize = 256;
 
-/// Most bytes of the latter alone.
+/// Most bytes of the header for a changed timestamp.
 const TIME_NOTE_BYTES: usize = 64;
 
 /// Bad records of one epoch.
@@ -26,7 +26,7 @@ pub(super) struct DeadLetters {
     query: String,
     limits: RecordLimits,
     letters: Vec<Letter>,
-    /// Partition and offset of the last one: a record with two complaints goes there once.
+    /// Partition and offset of the last one, since a record with two complaints is written once.
     last: Option<(i32, i64)>,
 }
 
@@ -41,13 +41,13 @@ struct Letter {
 type Header = (String, Option<Vec<u8>>);
 
 impl DeadLetters {
-    /// None yet, of a query by its id. `limits` is what `topic` takes.
+    /// An empty collection for the query with this id. `limits` are those of `topic`.
     pub(super) fn new(topic: &str, query: &str, limits: RecordLimits) -> Self {
         Self { topic: Arc::from(topic), query: query.to_owned(), limits, letters: Vec::new(), last: None }
     }
 
-    /// Adds the record of `raw` that a complaint is about. One that is not among them has no letter: the processing log
-    /// alone says where it is.
+    /// Adds the record of `raw` that a complaint is about. If `raw` does not contain it, only the processing log says where
+    /// it is.
     pub(super) fn add(&mut self, complaint: &Complaint, raw: &RawBatch) {
         let Ok(row) = raw.offsets.binary_search(&complaint.offset) else { return };
         let address = (complaint.origin.partition, complaint.offset);
@@ -62,15 +62,15 @@ impl DeadLetters {
             time_ms: raw.timestamps_ms[row].max(0),
             headers: raw.headers.as_ref().map(|headers| headers_at(headers, row)).unwrap_or_default(),
         };
-        let told = told(&self.query, complaint);
+        let headers = complaint_headers(&self.query, complaint);
         if let Some(most) = self.limits.bytes_max {
-            letter.fit(most, bytes_of(&told));
+            letter.fit(most, bytes_of(&headers));
         }
-        letter.headers.extend(told);
+        letter.headers.extend(headers);
         self.letters.push(letter);
     }
 
-    /// The records; they are forgotten here. `now_ms` is the present, which the topic measures timestamps by.
+    /// Takes the records so far. `now_ms` is the current time, to which the topic compares timestamps.
     pub(super) fn take(&mut self, now_ms: i64) -> Option<OutBatch> {
         if self.letters.is_empty() {
             return None;
@@ -98,13 +98,13 @@ impl Letter {
         length(&self.key) + length(&self.value) + bytes_of(&self.headers)
     }
 
-    /// Has a letter that with `told` bytes of headers is larger than its topic takes, `limit`, leave out value, headers and
-    /// key, in this order, until there is room for what is said of that, too.
-    fn fit(&mut self, limit: usize, told: usize) {
-        if self.bytes() + told + TIME_NOTE_BYTES <= limit {
+    /// Drops value, headers and key, in this order, until the letter with `reserved` more bytes of headers fits into `limit`
+    /// bytes, including the header that says what was dropped.
+    fn fit(&mut self, limit: usize, reserved: usize) {
+        if self.bytes() + reserved + TIME_NOTE_BYTES <= limit {
             return;
         }
-        let most = limit.saturating_sub(told + NOTES_BYTES_MAX);
+        let most = limit.saturating_sub(reserved + NOTES_BYTES_MAX);
         let mut left_out = Vec::new();
         for part in ["value", "headers", "key"] {
             if self.bytes() <= most {
@@ -118,12 +118,12 @@ impl Letter {
             left_out.push(part);
         }
         if !left_out.is_empty() {
-            let why = format!("{}: the topic takes {limit} bytes (max.message.bytes)", left_out.join(", "));
+            let why = format!("{}: the topic takes at most {limit} bytes (max.message.bytes)", left_out.join(", "));
             self.headers.push(("headwater.left_out".to_owned(), Some(why.into_bytes())));
         }
     }
 
-    /// Brings the timestamp between two others, in ms, and says so where it was not.
+    /// Moves the timestamp into a range, in ms. A header has the original one if it was outside.
     fn bring_within(&mut self, earliest_ms: i64, latest_ms: i64) {
         let nearest = self.time_ms.max(earliest_ms).min(latest_ms);
         if nearest != self.time_ms {
@@ -134,9 +134,9 @@ impl Letter {
     }
 }
 
-/// What headers tell of a complaint.
-fn told(query: &str, complaint: &Complaint) -> Vec<Header> {
-    let told = [
+/// The headers that describe a complaint.
+fn complaint_headers(query: &str, complaint: &Complaint) -> Vec<Header> {
+    let headers = [
         ("headwater.query", query.to_owned()),
         ("headwater.kind", complaint.kind.word().to_owned()),
         ("headwater.topic", complaint.origin.topic.to_string()),
@@ -145,7 +145,7 @@ fn told(query: &str, complaint: &Complaint) -> Vec<Header> {
         ("headwater.expression", cut(complaint.expr.as_deref().unwrap_or_default())),
         ("headwater.reason", cut(&complaint.text())),
     ];
-    told.into_iter().map(|(name, value)| (name.to_owned(), Some(value.into_bytes()))).collect()
+    headers.into_iter().map(|(name, value)| (name.to_owned(), Some(value.into_bytes()))).collect()
 }
 
 fn cut(words: &str) -> String {
@@ -164,7 +164,7 @@ mod tests {
     use super::*;
     use headwater_dataflow::ComplaintKind;
 
-    /// The one letter for a record with a key of 10 and a value of 1,000 bytes at 5,000 ms, 1,000 ms being the present.
+    /// The letter for a record with a key of 10 and a value of 1,000 bytes at 5,000 ms, when the current time is 1,000 ms.
     fn letter(limits: RecordLimits) -> (OutBatch, Vec<Header>) {
         let origin = TopicPartition::new("in", 3);
         let raw = RawBatch {
@@ -190,7 +190,7 @@ mod tests {
         dead.add(&complaint, &raw);
         let batch = dead.take(1_000).expect("a letter");
         dead.add(&complaint, &raw);
-        assert!(dead.take(1_000).is_none(), "a record goes there once");
+        assert!(dead.take(1_000).is_none(), "a record is written once");
         assert_eq!(batch.len(), 1);
         let headers = headers_at(batch.headers.as_ref().expect("headers"), 0);
         (batch, headers)
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn a_letter_is_the_record_and_what_was_wrong() {
+    fn a_letter_is_the_record_and_what_is_wrong_with_it() {
         let (batch, headers) = letter(RecordLimits::default());
         assert_eq!((batch.keys.value(0).len(), batch.values.value(0).len()), (10, 1_000));
         assert_eq!(batch.timestamps_ms.as_deref(), Some(&[5_000][..]));
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn a_letter_with_all_that_is_said_of_it_fits_its_topic() {
+    fn a_letter_with_all_of_its_headers_fits_its_topic() {
         for bytes_max in 400..1_600 {
             let (batch, headers) =
                 letter(RecordLimits { bytes_max: Some(bytes_max), ahead_ms_max: Some(100), ..RecordLimits::default() });
@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_topic_would_refuse_is_left_out_and_told() {
+    fn what_the_topic_would_refuse_is_left_out_and_reported() {
         let (batch, headers) =
             letter(RecordLimits { bytes_max: Some(800), ahead_ms_max: Some(100), ..RecordLimits::default() });
         assert!(batch.values.is_null(0) && batch.keys.is_valid(0));

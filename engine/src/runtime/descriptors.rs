@@ -1,38 +1,38 @@
-//! Open files of this process, which the system limits: every query holds connections and pipes of librdkafka, about eight
-//! while it rests, and one that gets none stalls without a word of its own.
+//! The open files of this process, whose number the system limits. Each query holds connections and pipes of
+//! librdkafka, about eight while it is suspended, and a query that gets none stalls silently.
 
 use std::fs;
 
-/// Share of the limit from which on it is said, in percent.
+/// Share of the limit, in percent, at which to warn.
 const NEAR_PERCENT: usize = 95;
 
-/// What a query needs while it starts and works.
+/// Descriptors that a query needs while it starts and works.
 const WORKING_QUERY: usize = 25;
 
-/// What is left for statements, and for queries that wake.
+/// Descriptors that are reserved for statements and for queries that wake up.
 const RESERVED: usize = 30;
 
-/// Says once that descriptors run out, and again when they did so after there were enough.
+/// Logs once when descriptors run out, and again if that happens after there were enough.
 #[derive(Debug, Default)]
 pub(super) struct Descriptors {
     is_near: bool,
 }
 
-/// How many queries more there are descriptors for now.
+/// How many more queries there are descriptors for now.
 pub(super) fn room_for_queries() -> usize {
     let Some((used, limit)) = used_and_limit() else { return usize::MAX };
     limit.saturating_sub(used + RESERVED) / WORKING_QUERY
 }
 
 impl Descriptors {
-    /// Looks how many there are, for so many queries that run and so many that wait to be started. Systems without `/proc`
-    /// say nothing.
+    /// Checks how many descriptors are in use, with this many queries that run and that wait to be started. Does nothing on
+    /// systems without `/proc`.
     pub(super) fn look(&mut self, queries: usize, waiting: usize) {
         let Some((used, limit)) = used_and_limit() else { return };
         let is_near = waiting > 0 || used.saturating_mul(100) >= limit.saturating_mul(NEAR_PERCENT);
         if is_near && !self.is_near {
-            let hint = "queries wait until others rest, or stall; raise the hard limit (ulimit -Hn, LimitNOFILE=)";
-            tracing::error!(used, limit, queries, waiting, hint, "open files have reached the limit of this process");
+            let hint = "queries may wait or stall; raise the hard limit (ulimit -Hn, LimitNOFILE=)";
+            tracing::error!(used, limit, queries, waiting, hint, "process has reached its limit of open files");
         }
         self.is_near = is_near;
     }
@@ -43,7 +43,7 @@ fn used_and_limit() -> Option<(usize, usize)> {
     Some((fs::read_dir("/proc/self/fd").ok()?.count(), soft_limit(&limits)?))
 }
 
-/// The soft limit of open files; none when there is no limit.
+/// The soft limit of open files; `None` if unlimited.
 fn soft_limit(limits: &str) -> Option<usize> {
     limits.lines().find_map(|line| line.strip_prefix("Max open files"))?.split_whitespace().next()?.parse().ok()
 }

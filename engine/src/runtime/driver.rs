@@ -1,14 +1,14 @@
-//! Runs one persistent query in this process: its share of the input in, its output and offsets out,
-//! one transaction a commit.
+//! Runs one persistent query in this process: reads its share of the input, and writes output and offsets, with one
+//! transaction per commit.
 //!
 //! ```text
-//! step: group → intake → tasks → outbox … → commit, when the interval is over
+//! step: group → intake → tasks → outbox … → commit, once the interval is over
 //! ```
 //!
-//! A step never waits longer than it is told, takes the time as an argument, and leaves the cluster in
-//! a state from which anybody can go on: what is not committed never happened. A driver that failed is
-//! thrown away; the next one begins where the cluster says that the last commit was. So a thread drives
-//! it, and so does a simulation with a clock and faults of its own.
+//! A step never waits longer than the caller allows, takes the time as an argument, and leaves the cluster in a state
+//! from which any process can continue: what is not committed never happened. A driver that failed is thrown away; the
+//! next one starts at the last commit that the cluster has. So a thread can drive it as well as a simulation with its
+//! own clock and faults.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -33,7 +33,7 @@ use headwater_dataflow::{Epoch, Event};
 use headwater_language::catalog::QueryDef;
 use headwater_language::diagnostic::Diagnostic;
 
-/// How long a query that has read all it should waits for what is under way before it looks again.
+/// How long a query that has read everything waits for its commits before it checks them again.
 const LOOK: Duration = Duration::from_millis(20);
 
 /// One query in this process.
@@ -45,31 +45,30 @@ pub struct Driver {
     member: Box<dyn Member>,
     share: Option<Share>,
     epoch: Epoch,
-    /// What is to be committed, of a job until idle.
+    /// What must be committed, of a job that runs until idle.
     goal: Option<Goal>,
     lookout: Lookout,
-    /// Partitions that had a place when they were last taken: where it is missing later, it has gone.
-    placed: BTreeSet<TopicPartition>,
+    /// Partitions that had a committed position when they were last assigned. If it is missing later, it was lost.
+    positioned: BTreeSet<TopicPartition>,
 }
 
 impl Driver {
-    /// A driver of a query with counters of its own. Fails on a query that cannot be compiled, or as the
-    /// cluster fails.
+    /// A driver of a query, with its own counters. Fails if the query cannot be compiled or the cluster fails.
     pub fn of(query: Arc<QueryDef>, service_id: &str, transport: Arc<dyn Transport>) -> Result<Self, Vec<Diagnostic>> {
         let job = Job { in_threads: false, ..Job::new(query, service_id, false)? };
         Self::new(transport, job, Arc::default(), Arc::default()).map_err(|error| vec![failure::transport(&error)])
     }
 
-    /// The same driver with threads of its own that read ahead and write, as in the product. To be called before its
-    /// first step.
+    /// The same driver with its own threads for reading ahead and writing, as in production. Call it before the first
+    /// step.
     #[must_use]
     pub fn in_threads(mut self) -> Self {
         self.job.in_threads = true;
         self
     }
 
-    /// Joins the query's group. Nothing is read before the group gives this process its share. `refusals` is what
-    /// earlier drivers of the query learned.
+    /// Joins the query's group. Nothing is read before the group assigns partitions to this process. `refusals` is what
+    /// earlier drivers of the query have learned.
     pub fn new(
         transport: Arc<dyn Transport>,
         job: Job,
@@ -83,12 +82,12 @@ impl Driver {
         };
         let lookout = Lookout::new(&topic);
         let member = transport.join_group(GroupPlan { group: job.group(), topics: vec![topic] })?;
-        let (placed, epoch) = (BTreeSet::new(), Epoch::default());
-        Ok(Self { transport, job, status, refusals, member, share: None, epoch, goal, lookout, placed })
+        let (positioned, epoch) = (BTreeSet::new(), Epoch::default());
+        Ok(Self { transport, job, status, refusals, member, share: None, epoch, goal, lookout, positioned })
     }
 
-    /// Goes on by one event of the group or the source. `now_ms` is the time, `wait` the longest wait.
-    /// After an error the driver is to be dropped.
+    /// Handles one event of the group or the source. `now_ms` is the current time, `wait` the longest time to wait.
+    /// After an error the driver must be dropped.
     pub fn step(&mut self, now_ms: i64, wait: Duration) -> Result<Step, TransportError> {
         let for_group = match &self.share {
             Some(share) if share.is_finished(&self.job) => wait.min(LOOK),
@@ -105,7 +104,7 @@ impl Driver {
             None => Step::Idle,
         };
         if let Some((_, error)) = self.share.as_mut().and_then(|share| share.stopped.take()) {
-            // What came before the record that stops the query is done.
+            // Everything before the record that stops the query is committed first.
             self.settle(now_ms)?;
             return Err(error);
         }
@@ -117,25 +116,25 @@ impl Driver {
         Ok(if self.is_done(now_ms)? { Step::Done } else { step })
     }
 
-    /// Looks whether the topic is still the one that is read, and has the group share out partitions that were added.
+    /// Checks whether the topic was recreated, and has the group assign partitions that were added.
     fn look(&mut self, now_ms: i64) -> Result<(), TransportError> {
         let reads = self.share.as_ref().and_then(|share| share.notes.keys().next());
         match (self.lookout.look(self.transport.admin(), now_ms), reads) {
             (Seen::Other, Some(partition)) => Err(recreated(partition).into()),
-            // Nothing of the former topic is read here.
+            // This process has read nothing from the former topic.
             (Seen::Same | Seen::Other, _) => Ok(()),
-            // The group tells of it once it has looked again.
+            // The group reports this once it has refreshed its metadata.
             (Seen::Grown | Seen::Missing, _) => {
-                // A coordinator that is away is asked at the next look.
+                // If the coordinator is unavailable, the next look asks again.
                 if let Err(error) = self.member.refresh() {
-                    tracing::debug!(%error, "could not have the group look at the topic again");
+                    tracing::debug!(%error, "could not refresh the group's view of the topic");
                 }
                 Ok(())
             }
         }
     }
 
-    /// Commits what is done. The driver is to be dropped then, which leaves the group and gives up what could not be
+    /// Commits what is done. The driver must be dropped afterwards, which leaves the group and aborts what could not be
     /// committed, so that readers of the output need not wait until it times out.
     pub fn finish(&mut self, now_ms: i64) -> Result<(), TransportError> {
         self.settle(now_ms)?;
@@ -143,16 +142,16 @@ impl Driver {
         Ok(())
     }
 
-    /// Commits the offsets behind markers. A place in front of a marker reads the same, but once the marker is deleted it
-    /// looks as if something were lost. So what fails here is not worth an error.
+    /// Commits the offsets after transaction markers. Reading from before a marker is equivalent, but once the marker is
+    /// deleted it looks as if something were lost. So a failure here is not worth an error.
     fn pass(&mut self) {
         let Some(share) = self.share.as_mut().filter(|share| !share.passed.is_empty() && !share.is_open()) else {
             return;
         };
         let passed = std::mem::take(&mut share.passed);
-        let places = share.places(passed);
-        if let Err(error) = self.member.commit(&places) {
-            tracing::debug!(%error, "could not commit offsets behind markers");
+        let positions = share.positions(passed);
+        if let Err(error) = self.member.commit(&positions) {
+            tracing::debug!(%error, "could not commit offsets after transaction markers");
         }
     }
 
@@ -161,7 +160,7 @@ impl Driver {
         self.share.as_ref().is_none_or(|share| !share.is_open())
     }
 
-    /// Whether what was there at the start is committed, here and in other processes.
+    /// Whether everything that existed at the start is committed, here and in other processes.
     fn is_done(&mut self, now_ms: i64) -> Result<bool, TransportError> {
         let Some(goal) = &mut self.goal else { return Ok(false) };
         let is_busy = |share: &Share| !share.unfinished.is_empty() || share.is_open() || share.current.is_some();
@@ -191,7 +190,7 @@ impl Driver {
     }
 
     fn take(&mut self, partitions: &[TopicPartition], now_ms: i64) -> Result<(), TransportError> {
-        // What was left of a former share is not committed and so never happened.
+        // Whatever a former share left uncommitted never happened.
         self.share = None;
         self.lookout.forget_partitions();
         self.share = match partitions {
@@ -209,7 +208,7 @@ impl Driver {
             member: self.member.as_ref(),
             goal: self.goal.as_ref(),
             meant: self.lookout.id(),
-            placed: &self.placed,
+            positioned: &self.positioned,
             refusals: &self.refusals,
         };
         let (mut share, start) = Share::open(&opening, partitions, now_ms)?;
@@ -222,15 +221,15 @@ impl Driver {
         for gap in start.gaps {
             share.lose(&gap, &self.job, &self.status, now_ms)?;
         }
-        self.status.found_place();
-        self.placed.extend(partitions.iter().cloned());
+        self.status.found_position();
+        self.positioned.extend(partitions.iter().cloned());
         Ok(share)
     }
 
-    /// Commits what is done, and waits for it.
+    /// Commits what is done, and waits for the commit.
     fn settle(&mut self, now_ms: i64) -> Result<(), TransportError> {
         if let Some(share) = &mut self.share {
-            while share.within {
+            while share.mid_record {
                 share.go_on(&self.status, now_ms)?;
             }
         }
@@ -241,11 +240,11 @@ impl Driver {
         self.reap(now_ms)
     }
 
-    /// Ends the epoch: tasks reach the barrier, and all that came out of them is committed with the offsets. At most
-    /// one commit is under way.
+    /// Ends the epoch: tasks reach the barrier, and all of their output is committed with the offsets. At most one commit
+    /// is in progress at a time.
     fn commit(&mut self, now_ms: i64) -> Result<(), TransportError> {
         let Some(share) = self.share.as_mut().filter(|share| share.open_since_ms.is_some()) else { return Ok(()) };
-        debug_assert!(!share.within, "a record comes out entirely or not at all");
+        debug_assert!(!share.mid_record, "the output of a record is committed as a whole");
         share.outbox.settle()?;
         self.epoch = Epoch(self.epoch.0 + 1);
         share.barrier(self.epoch, &self.job, &self.status, now_ms)?;
@@ -253,7 +252,7 @@ impl Driver {
         check_topic(&mut self.lookout, share, self.transport.admin())?;
         let mut moved = std::mem::take(&mut share.passed);
         moved.append(&mut share.moved);
-        let offsets = share.places(moved);
+        let offsets = share.positions(moved);
         share.outbox.put(match self.job.is_exactly_once() {
             true => Work::Commit(self.member.membership(), offsets.clone()),
             false => Work::Flush,
@@ -264,7 +263,7 @@ impl Driver {
         self.reap(now_ms)
     }
 
-    /// Takes note of the commits that are done.
+    /// Records the commits that have finished.
     fn reap(&mut self, now_ms: i64) -> Result<(), TransportError> {
         let Some(share) = &mut self.share else { return Ok(()) };
         let done = share.outbox.commits()?;
@@ -280,16 +279,16 @@ impl Driver {
             self.refusals.committed(&offsets);
             self.status.committed(&offsets, tally, now_ms);
         }
-        let rested = share.rest(&self.job, now_ms)?;
-        if rested {
+        let suspended = share.suspend(&self.job, now_ms)?;
+        if suspended {
             self.pass();
         }
         Ok(())
     }
 }
 
-/// Sees to it that what was read so far was read of the topic that is meant: it still is that one, and never comes again
-/// once another has its name. A cluster that does not answer is not waited for.
+/// Makes sure that everything read so far came from the expected topic. That is so if the topic still has the same id,
+/// since a deleted topic never returns. Does not wait for a cluster that does not respond.
 fn check_topic(lookout: &mut Lookout, share: &Share, admin: &dyn Admin) -> Result<(), TransportError> {
     let Some(partition) = share.moved.keys().next() else { return Ok(()) };
     match lookout.look_now(admin) {
@@ -298,7 +297,7 @@ fn check_topic(lookout: &mut Lookout, share: &Share, admin: &dyn Admin) -> Resul
     }
 }
 
-/// The topic of a partition is another one by now.
+/// The loss that is reported when the topic of a partition was recreated.
 fn recreated(partition: &TopicPartition) -> Lost {
     Lost { partition: partition.clone(), cause: LossCause::Recreated, from: 0, to: 0 }
 }

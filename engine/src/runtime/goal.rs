@@ -1,5 +1,5 @@
-//! When a query is up to date: everything that was in its input at one moment is committed, by
-//! whichever processes have the partitions.
+//! When a query is up to date: everything that was in its input at one moment is committed, by whichever processes own
+//! the partitions.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,9 +10,9 @@ use headwater_connectors::transport::{
 };
 use headwater_formats::record::{TopicPartition, Wanted};
 
-/// How often the committed offsets are looked at, in ms.
+/// How often to check the committed offsets, in ms.
 const LOOK_MS: i64 = 250;
-/// How long one look at what is left may wait.
+/// How long to wait for records that are left.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The ends of a query's input at one moment.
@@ -22,7 +22,7 @@ pub struct Goal {
 }
 
 impl Goal {
-    /// What is in a topic now is to be committed.
+    /// The goal to commit everything that is in a topic now.
     pub fn now(transport: &dyn Transport, topic: &str) -> Result<Self, TransportError> {
         let marks = transport.admin().watermarks(topic, Isolation::ReadCommitted)?;
         let topic: Arc<str> = Arc::from(topic);
@@ -35,7 +35,7 @@ impl Goal {
         self.ends.get(partition).copied()
     }
 
-    /// Whether all of it is committed. Looks at most every [`LOOK_MS`]: between two looks it is not.
+    /// Whether everything is committed. Checks at most every [`LOOK_MS`] and returns false in between.
     pub fn is_reached(
         &mut self,
         transport: &dyn Transport,
@@ -57,7 +57,7 @@ impl Goal {
     }
 }
 
-/// Whether there is no record in these ranges: only markers of transactions, or what was compacted away.
+/// Whether these ranges contain no record, but only transaction markers or compacted offsets.
 fn is_empty(transport: &dyn Transport, ranges: Vec<ReadRange>) -> Result<bool, TransportError> {
     let mut open = ranges.len();
     let (wanted, isolation) = (Wanted::NOTHING, Isolation::ReadCommitted);

@@ -1,10 +1,10 @@
-//! The way in of a query: its source, read where the query is computed or ahead of it by a thread of its own.
+//! The input of a query: its source, read on the query's own thread or ahead of it on a second one.
 //!
-//! While large batches come, the thread takes the next ones from the client while the query computes those before. When no
-//! such comes any more, nothing is to be gained by it: the source comes back, and a query that waits has no second thread
-//! that wakes. The thread is heard at least every [`LOOK`]; one that is not hangs, and its query is begun anew.
+//! While batches are large, a thread fetches the next ones while the query computes the previous ones. Once they are
+//! small, this gains nothing: the thread ends and returns the source, so a waiting query has no second thread that
+//! wakes up. The thread sends something at least every [`LOOK`]; if it does not, it is stuck and the query is restarted.
 //!
-//! A query that finds nothing for a while has no source at all: a bell rings when there is something.
+//! A query without input for a while is suspended: it has no source at all, and a doorbell rings when records arrive.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
@@ -16,32 +16,32 @@ use headwater_connectors::transport::{
 };
 use headwater_formats::panic::words;
 
-/// Events that wait for the query at most.
+/// Most events that wait for the query.
 const WAITING_MAX: usize = 2;
-/// How long the thread waits for records before it asks whether it shall end.
+/// How long the thread waits for records before it checks whether it should end.
 const LOOK: Duration = Duration::from_millis(100);
-/// After so many looks without a large batch the source comes back.
+/// Number of polls without a large batch after which the thread returns the source.
 const LOOKS_MAX: usize = 20;
-/// How long nothing may be heard of the thread.
+/// How long the thread may be silent before it is considered stuck.
 const SILENT_MAX: Duration = Duration::from_secs(60);
 
-/// The way in of one share of a query.
+/// The input of one share of a query.
 pub(super) struct Intake {
     transport: Arc<dyn Transport>,
-    /// What is read; each range begins at the next offset.
+    /// What is read; each range begins at the next offset to read.
     plan: ReadPlan,
-    /// The source, when it is read here.
+    /// The source, unless a thread has it or the intake is suspended.
     source: Option<Box<dyn Source>>,
-    ahead: Option<Ahead>,
-    /// In the place of a source while nothing comes.
+    reader: Option<ReaderThread>,
+    /// Replaces the source while the intake is suspended.
     bell: Option<Box<dyn Doorbell>>,
-    /// A batch of so many records is large, and has a thread begin; none where there is to be no thread.
+    /// Number of records that makes a batch large and starts the thread; `None` to never start one.
     ahead_from: Option<usize>,
 }
 
 /// A thread that reads ahead.
-struct Ahead {
-    /// None once the thread shall end.
+struct ReaderThread {
+    /// `None` once the thread should end.
     events: Option<Receiver<Sent>>,
     thread: Option<JoinHandle<()>>,
     heard_at: Instant,
@@ -53,23 +53,23 @@ struct Ahead {
 )]
 enum Sent {
     Event(Result<SourceEvent, TransportError>),
-    /// Nothing comes any more.
+    /// The thread has ended and returns the source.
     Back(Box<dyn Source>),
 }
 
 impl Intake {
-    /// The way in of a plan. Batches of `ahead_from` records have a thread begin to read ahead.
+    /// Opens the input of a plan. A batch of `ahead_from` records or more starts a thread that reads ahead.
     pub(super) fn open(
         transport: Arc<dyn Transport>,
         plan: ReadPlan,
         ahead_from: Option<usize>,
     ) -> Result<Self, TransportError> {
-        let mut intake = Self { transport, plan, source: None, ahead: None, bell: None, ahead_from };
+        let mut intake = Self { transport, plan, source: None, reader: None, bell: None, ahead_from };
         intake.open_source()?;
         Ok(intake)
     }
 
-    /// Waits at most `timeout` for the next event, like [`Source::poll`]. Not while it rests.
+    /// Waits at most `timeout` for the next event, like [`Source::poll`]. Must not be called while suspended.
     pub(super) fn poll(&mut self, timeout: Duration) -> Result<SourceEvent, TransportError> {
         let event = self.take(timeout)?;
         let next = match &event {
@@ -88,38 +88,38 @@ impl Intake {
     }
 
     fn take(&mut self, timeout: Duration) -> Result<SourceEvent, TransportError> {
-        if let Some(ahead) = &mut self.ahead {
-            match ahead.receive(timeout)? {
+        if let Some(reader) = &mut self.reader {
+            match reader.receive(timeout)? {
                 Sent::Event(event) => return event,
                 Sent::Back(source) => self.source = Some(source),
             }
-            self.ahead = None;
+            self.reader = None;
             return Ok(SourceEvent::Idle);
         }
         let event = self.source.as_mut().ok_or_else(ended)?.poll(timeout)?;
         if let Some(from) = self.ahead_from.filter(|from| is_large(&event, *from)) {
-            self.ahead = self.source.take().map(|source| Ahead::start(source, from)).transpose()?;
+            self.reader = self.source.take().map(|source| ReaderThread::start(source, from)).transpose()?;
         }
         Ok(event)
     }
 
-    /// Lets go of the source, unless it is just being read. To be called when nothing came for a while, and not of ranges
-    /// with an end.
-    pub(super) fn rest(&mut self) -> Result<(), TransportError> {
+    /// Replaces the source with a doorbell, unless a thread is reading it. Call it when nothing has arrived for a while,
+    /// and only if no range has an end.
+    pub(super) fn suspend(&mut self) -> Result<(), TransportError> {
         if self.source.is_some() {
-            let places = self.plan.ranges.iter().map(|range| (range.partition.clone(), range.start)).collect();
-            self.bell = Some(self.transport.doorbell(&places)?);
+            let positions = self.plan.ranges.iter().map(|range| (range.partition.clone(), range.start)).collect();
+            self.bell = Some(self.transport.doorbell(&positions)?);
             self.source = None;
         }
         Ok(())
     }
 
-    /// True when it has no source, but a bell.
-    pub(super) fn is_resting(&self) -> bool {
+    /// True while a doorbell replaces the source.
+    pub(super) fn is_suspended(&self) -> bool {
         self.bell.is_some()
     }
 
-    /// Waits at most `timeout` until something comes. True when it does not rest any more.
+    /// Waits at most `timeout` for the doorbell, and opens the source again. Returns false when it did not ring.
     pub(super) fn wake(&mut self, timeout: Duration) -> Result<bool, TransportError> {
         if self.bell.as_mut().is_some_and(|bell| !bell.wait(timeout)) {
             return Ok(false);
@@ -136,7 +136,7 @@ impl Intake {
         Ok(())
     }
 
-    /// Looks whether the topics are still those that were read.
+    /// Fails when a topic was deleted and created again since it was read.
     fn check_topics(&self) -> Result<(), TransportError> {
         for (topic, meant) in &self.plan.ids {
             let is_other = self.transport.admin().topic_id(topic)?.is_some_and(|id| id != *meant);
@@ -154,7 +154,7 @@ fn is_large(event: &SourceEvent, from: usize) -> bool {
     matches!(event, SourceEvent::Batch(batch) if batch.len() >= from)
 }
 
-impl Ahead {
+impl ReaderThread {
     fn start(source: Box<dyn Source>, large: usize) -> Result<Self, TransportError> {
         let (sender, events) = sync_channel(WAITING_MAX);
         let thread = std::thread::Builder::new().name("reader".to_owned()).spawn(move || read(source, large, &sender));
@@ -172,7 +172,7 @@ impl Ahead {
             Err(RecvTimeoutError::Timeout) if self.heard_at.elapsed() < SILENT_MAX => {
                 Ok(Sent::Event(Ok(SourceEvent::Idle)))
             }
-            Err(RecvTimeoutError::Timeout) => Err(TransportError::other("the thread that reads hangs in a call")),
+            Err(RecvTimeoutError::Timeout) => Err(TransportError::other("the reader thread is stuck in a call")),
             Err(RecvTimeoutError::Disconnected) => Err(self.why_ended()),
         }
     }
@@ -183,12 +183,12 @@ impl Ahead {
     }
 }
 
-impl Drop for Ahead {
-    /// Waits until the source is closed, too.
+impl Drop for ReaderThread {
+    /// Waits until the thread has closed the source.
     fn drop(&mut self) {
         self.events = None;
         if let Some(thread) = self.thread.take() {
-            // A panic in it was told as its end.
+            // A panic in it was already reported.
             let _ = thread.join();
         }
     }
@@ -200,17 +200,17 @@ fn read(mut source: Box<dyn Source>, large: usize, events: &SyncSender<Sent>) {
         let event = source.poll(LOOK);
         looks = if event.as_ref().is_ok_and(|event| is_large(event, large)) { 0 } else { looks + 1 };
         let failed = event.is_err();
-        // That the query waits no longer is heard here, too.
+        // Sending fails once the query has dropped the receiver.
         if events.send(Sent::Event(event)).is_err() || failed {
             return;
         }
     }
-    // Nobody has the source then, and it is closed.
+    // If nobody receives the source, it is dropped and so closed.
     let _ = events.send(Sent::Back(source));
 }
 
 fn ended() -> TransportError {
-    TransportError::other("the thread that reads has ended")
+    TransportError::other("the reader thread has ended")
 }
 
 #[cfg(test)]
@@ -225,7 +225,7 @@ mod tests {
 
     use super::*;
 
-    /// Gives batches of these sizes, then nothing; says when it is closed.
+    /// A source that yields batches of these sizes, then nothing, and records when it is closed.
     struct Sizes {
         sizes: VecDeque<Option<usize>>,
         closed: Arc<AtomicBool>,
@@ -241,7 +241,7 @@ mod tests {
                     Ok(SourceEvent::Batch(batch))
                 }
                 Some(None) => Err(TransportError::other("broken")),
-                None if self.next < 0 => panic!("it was to panic"),
+                None if self.next < 0 => panic!("panic of the test"),
                 None => Ok(SourceEvent::Idle),
             }
         }
@@ -290,7 +290,7 @@ mod tests {
         }
     }
 
-    /// The offsets that come until nothing does.
+    /// The offsets read until the source is idle.
     fn offsets(intake: &mut Intake) -> Result<Vec<i64>, TransportError> {
         let mut all = Vec::new();
         loop {
@@ -317,11 +317,11 @@ mod tests {
         for _ in 0..=LOOKS_MAX + 1 {
             intake.poll(Duration::from_secs(5)).expect("no error");
         }
-        assert!(intake.ahead.is_none() && intake.source.is_some());
+        assert!(intake.reader.is_none() && intake.source.is_some());
     }
 
     #[test]
-    fn an_error_comes_behind_what_was_before_it() {
+    fn an_error_comes_after_the_batches_before_it() {
         let (mut intake, _) = intake(&[Some(10), Some(5), None], Some(10));
         let mut seen = 0;
         let error = loop {
@@ -335,12 +335,12 @@ mod tests {
     }
 
     #[test]
-    fn a_panic_is_told() {
+    fn a_panic_is_reported() {
         let source = Sizes { sizes: [Some(10)].into(), closed: Arc::default(), next: -1_000 };
         let mut intake = of(source, Some(10));
         intake.poll(Duration::from_secs(5)).expect("the first batch");
         let error = intake.poll(Duration::from_secs(5)).expect_err("a panic");
-        assert_eq!(error.message, "internal error while reading: it was to panic");
+        assert_eq!(error.message, "internal error while reading: panic of the test");
     }
 
     #[test]
@@ -349,7 +349,7 @@ mod tests {
         sizes.resize(2 * LOOKS_MAX, Some(1));
         let (mut intake, _) = intake(&sizes, Some(10));
         assert_eq!(offsets(&mut intake).expect("no error").len(), 10 + LOOKS_MAX);
-        assert!(intake.ahead.is_none() && intake.source.is_some());
+        assert!(intake.reader.is_none() && intake.source.is_some());
         assert_eq!(offsets(&mut intake).expect("no error").len(), LOOKS_MAX - 1);
     }
 
@@ -361,7 +361,7 @@ mod tests {
         assert!(closed.load(Ordering::Acquire));
     }
 
-    /// A cluster with a topic t of two partitions, and what writes a record to one of them.
+    /// A cluster with a topic t of two partitions, and a function that writes a record to one of them.
     fn cluster() -> (MemoryTransport, impl Fn(i32)) {
         let cluster = MemoryTransport::new();
         let topic = NewTopic { name: "t".into(), partitions: 2, replicas: None, settings: BTreeMap::new() };
@@ -382,32 +382,32 @@ mod tests {
     }
 
     #[test]
-    fn who_rests_hears_what_comes_and_reads_on() {
+    fn a_suspended_intake_wakes_and_reads_on() {
         let (cluster, write) = cluster();
         let mut intake = Intake::open(Arc::new(cluster), plan(&[0, 1]), None).expect("opens");
         write(0);
         assert_eq!(offsets(&mut intake).expect("no error"), [0]);
-        intake.rest().expect("rests");
-        assert!(intake.is_resting() && !intake.wake(Duration::ZERO).expect("no error"));
+        intake.suspend().expect("suspends");
+        assert!(intake.is_suspended() && !intake.wake(Duration::ZERO).expect("no error"));
         for partition in [1, 0] {
             write(partition);
         }
-        assert!(intake.wake(Duration::ZERO).expect("no error") && !intake.is_resting());
+        assert!(intake.wake(Duration::ZERO).expect("no error") && !intake.is_suspended());
         let mut read = offsets(&mut intake).expect("no error");
         read.sort_unstable();
         assert_eq!(read, [0, 1], "the first of partition 1 and the second of partition 0");
     }
 
     #[test]
-    fn who_rests_hears_that_the_topic_is_another_one() {
+    fn a_suspended_intake_finds_that_its_topic_was_recreated() {
         let (cluster, write) = cluster();
         let id = cluster.admin().topic_id("t").expect("an id").expect("an id");
         let plan = ReadPlan { ids: [(Arc::from("t"), id)].into(), ..plan(&[0]) };
         let mut intake = Intake::open(Arc::new(cluster.clone()), plan, None).expect("opens");
         write(0);
         offsets(&mut intake).expect("no error");
-        intake.rest().expect("rests");
-        cluster.admin().delete_topic("t").expect("it is there");
+        intake.suspend().expect("suspends");
+        cluster.admin().delete_topic("t").expect("it exists");
         let topic = NewTopic { name: "t".into(), partitions: 1, replicas: None, settings: BTreeMap::new() };
         cluster.admin().create_topic(&topic).expect("a new topic");
         let error = intake.wake(Duration::ZERO).expect_err("another topic");

@@ -1,4 +1,4 @@
-//! What a driver runs: a query, compiled, with the names of its group and transactions.
+//! What a driver runs: a compiled query, with the names of its group and transactions.
 
 use std::sync::Arc;
 
@@ -11,23 +11,23 @@ use headwater_language::config::{DECIMAL_DIVISION, Settings};
 use headwater_language::diagnostic::Diagnostic;
 use headwater_planner::continuous::{self, THROWS_ON_INVALID_TIME};
 
-/// What a driver runs.
+/// A compiled query, ready for a driver.
 #[derive(Clone)]
 pub struct Job {
     /// The query.
     pub(super) query: Arc<QueryDef>,
-    /// Its topology, ready to run.
+    /// Its compiled topology.
     pub(super) compiled: Compiled,
-    /// The service id, which names groups and topics of its own.
+    /// The service id, which is part of the names of groups and topics.
     pub(super) service_id: String,
-    /// It ends when everything that was there at the start is processed and committed.
+    /// It ends when all input that existed at the start is processed and committed.
     pub(super) until_idle: bool,
-    /// Threads of its own read ahead and write, so that the query goes on meanwhile.
+    /// Separate threads read ahead and write, so that the query can compute in the meantime.
     pub(super) in_threads: bool,
 }
 
 impl Job {
-    /// A query made ready to run. Fails on one that cannot be compiled.
+    /// Compiles a query. Fails if it cannot be compiled.
     pub fn new(query: Arc<QueryDef>, service_id: &str, until_idle: bool) -> Result<Self, Vec<Diagnostic>> {
         let state = continuous::state_of(&query.topology, &settings_of(&query).map_err(|error| vec![*error])?)?;
         let compiled = Compiled::new(&query.topology, &state)?;
@@ -48,29 +48,29 @@ impl Job {
         self.query.property("commit.interval.ms").parse().unwrap_or(1_000)
     }
 
-    /// The transactional id of whoever has this partition as its first: nobody else has, so that taking
-    /// the partition over ends what its former owner left open.
+    /// The transactional id of the process whose first partition this is. No other process uses it, so taking over the
+    /// partition ends the transaction that its former owner left open.
     pub(super) fn transactional_id(&self, first: &TopicPartition) -> String {
         format!("{}-{}", self.group(), first.partition)
     }
 
     pub(super) fn wanted(&self) -> Result<Wanted, TransportError> {
         let wanted = self.compiled.wanted().map_err(TransportError::internal)?;
-        // What goes to a dead-letter topic goes there whole.
+        // Dead letters are complete records.
         Ok(if self.query.dlq_topic.is_some() { Wanted::ALL } else { wanted })
     }
 }
 
-/// The settings under which a query's expressions are computed: as they were when it was made.
+/// The settings under which a query's expressions are evaluated: those of the time when it was created.
 fn settings_of(query: &QueryDef) -> Result<Settings, Box<Diagnostic>> {
     let mut settings = Settings::default();
-    // Before there was this property every quotient was exact or NULL; a query that began so goes on so.
+    // Before this property existed every quotient was exact or NULL; queries from that time keep that behaviour.
     let division = query.properties.get(DECIMAL_DIVISION).map_or("exact", String::as_str);
     settings.set(DECIMAL_DIVISION, division)?;
     Ok(settings)
 }
 
-/// The consumer group under which a query of a service id commits.
+/// The consumer group of a query of a service id.
 pub fn group_of(service_id: &str, query: &QueryDef) -> String {
     format!("{}{service_id}query_{}", super::OWN_TOPICS, query.unique_name())
 }

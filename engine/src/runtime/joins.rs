@@ -1,4 +1,4 @@
-//! Whether the side of a hash join that is kept in memory may be too large for it.
+//! Whether the side of a hash join that is kept in memory may be too large.
 
 use std::sync::Arc;
 
@@ -6,13 +6,13 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::joins::HashJoinExec;
 use headwater_connectors::table::offsets_below;
 
-/// Bytes that a row of a hash table takes beside its columns, estimated.
+/// Estimated bytes of a row of a hash table in addition to its columns.
 const ROW_BYTES: usize = 64;
-/// Bytes of one value, estimated.
+/// Estimated bytes of one value.
 const VALUE_BYTES: usize = 24;
 
-/// True when some hash join of the plan could need more than half of `memory` bytes: every offset
-/// that its kept side reads is counted as a row.
+/// True when a hash join of the plan could need more than half of `memory` bytes, counting every offset that its
+/// in-memory side reads as a row.
 pub fn may_outgrow(plan: &Arc<dyn ExecutionPlan>, memory: usize) -> bool {
     let here = plan.downcast_ref::<HashJoinExec>().is_some_and(|join| kept_bytes(join) > memory / 2);
     here || plan.children().into_iter().any(|child| may_outgrow(child, memory))

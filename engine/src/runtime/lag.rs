@@ -1,4 +1,4 @@
-//! How far a query is behind its input, and which open transactions hold records back from it.
+//! How far a query is behind its input, and which open transactions block it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,11 +12,11 @@ use super::note::Note;
 use crate::answer::{Lag, OpenTransaction, PartitionLag};
 use headwater_language::catalog::QueryDef;
 
-/// How long the first record behind an open transaction is waited for.
+/// How long to wait for the first record of an open transaction.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// The state of each partition of a query's input: what is committed under its group, and what is left. Records behind
-/// an open transaction count: they are there, and nobody sees them before it ends. Blocks.
+/// The state of each partition of a query's input: what its group has committed, and what is left. Records after the
+/// start of an open transaction are counted, although nobody can read them before it ends. Blocks.
 pub fn lag(transport: &dyn Transport, query: &QueryDef, group: &str) -> Result<Lag, TransportError> {
     let (admin, topic) = (transport.admin(), query.topology.source().topic.as_str());
     let stable = admin.watermarks(topic, Isolation::ReadCommitted)?;
@@ -25,15 +25,15 @@ pub fn lag(transport: &dyn Transport, query: &QueryDef, group: &str) -> Result<L
     let partitions: Vec<_> = (0..).zip(&stable).map(|(p, _)| TopicPartition::new(topic.clone(), p)).collect();
     let committed = admin.committed_offsets(group, &partitions)?;
     let lag = |((partition, stable), last): ((&TopicPartition, &Watermarks), &Watermarks)| {
-        let place = committed.get(partition).and_then(Option::as_ref);
-        let offset = place.map(|place| place.offset);
+        let position = committed.get(partition).and_then(Option::as_ref);
+        let offset = position.map(|position| position.offset);
         PartitionLag {
             partition: partition.partition,
             start: stable.start,
             end: last.end,
             committed: offset,
             lag: (last.end - offset.unwrap_or(stable.start)).max(0),
-            lost: place.map_or(0, |place| Note::read(&place.note).lost),
+            lost: position.map_or(0, |position| Note::read(&position.note).lost),
             open_transaction: held_back(transport, partition, stable.end, last.end),
         }
     };
@@ -41,7 +41,7 @@ pub fn lag(transport: &dyn Transport, query: &QueryDef, group: &str) -> Result<L
     Ok(Lag { group: group.to_owned(), topic: topic.to_string(), partitions })
 }
 
-/// The open transaction that holds records back, if one does.
+/// The open transaction that blocks readers, if there is one.
 fn held_back(
     transport: &dyn Transport,
     partition: &TopicPartition,
@@ -52,7 +52,7 @@ fn held_back(
     (stable_end < end).then(|| OpenTransaction { start: stable_end, offsets: end - stable_end, since_ms: since_ms() })
 }
 
-/// The timestamp of the first record of a range, in ms; none when it is not there in time.
+/// The timestamp of the first record of a range, in ms; `None` if it does not arrive in time.
 fn first_time(transport: &dyn Transport, partition: &TopicPartition, start: i64, end: i64) -> Option<i64> {
     let range = ReadRange { partition: partition.clone(), start, end: Some(end) };
     let plan = ReadPlan {
@@ -80,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_open_transaction_is_said_with_what_it_holds_back() {
+    fn an_open_transaction_is_reported_with_what_it_blocks() {
         let cluster = MemoryTransport::new();
         let topic = NewTopic { name: "t".to_owned(), partitions: 1, replicas: None, settings: BTreeMap::new() };
         cluster.admin().create_topic(&topic).expect("a new topic");

@@ -1,4 +1,4 @@
-//! Output that is far larger than its input: it is written piece by piece, in more than one epoch, each row once.
+//! Output that is far larger than its input is written piece by piece, in more than one epoch, each row once.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use crate::answer::Answer;
 use crate::{Engine, Session};
 use headwater_language::config::Settings;
 
-/// Records of the input, elements of each, and bytes of its text: 330 MB come out.
+/// Records of the input, elements of each, and bytes of its text: the output is 330 MB.
 const RECORDS: usize = 120;
 const ELEMENTS: usize = 160;
 const TEXT_BYTES: usize = 17_000;
@@ -19,7 +19,7 @@ async fn ask(engine: &Engine, session: &mut Session, statement: &str) -> Answer 
     engine.ask(session, statement).await.unwrap_or_else(|errors| panic!("{statement}: {errors:?}"))
 }
 
-/// Puts all records into the topic `s` at once, so that they are read as one batch.
+/// Writes all records to the topic `s` at once, so that they are read as one batch.
 fn fill(cluster: &MemoryTransport) {
     let elements: Vec<String> = (0..ELEMENTS).map(|at| format!("\"t{at}\"")).collect();
     let text = "x".repeat(TEXT_BYTES);
@@ -36,8 +36,8 @@ fn fill(cluster: &MemoryTransport) {
     cluster.open_sink(SinkOptions::default()).and_then(|mut sink| sink.write(&batch)).expect("records");
 }
 
-/// Goal: rows that are multiplied neither overflow a batch nor fill one transaction without a bound, and none is lost or
-/// doubled between two epochs. Method: more than the bytes of an epoch come out of one batch of records.
+/// Goal: exploded rows neither overflow a batch nor fill one transaction without bound, and none is lost or duplicated
+/// between two epochs. Method: one batch of records yields more bytes than an epoch may have.
 #[tokio::test]
 async fn rows_that_are_multiplied_come_out_in_several_epochs_each_once() {
     use futures::TryStreamExt as _;

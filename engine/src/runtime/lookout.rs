@@ -1,53 +1,53 @@
-//! Looks every few seconds at the topic that a query reads: whether it is still the one, and whether it has more partitions.
+//! Checks every few seconds whether the topic that a query reads was recreated, and whether it has more partitions.
 //!
-//! Apart from reading, which notices neither: a topic that is created again may have records at the offset that is next, and
-//! a group hears of new partitions minutes later.
+//! Separate from reading, which notices neither: a recreated topic may have a record at the next offset, and a group
+//! learns of new partitions only minutes later.
 
 use headwater_connectors::transport::{Admin, Glance, TopicId, TransportError};
 
-/// How often it looks, in ms.
+/// How often to look, in ms.
 const LOOK_MS: i64 = 3_000;
 
-/// What is known of the topic.
+/// What is known about the topic.
 pub(super) struct Lookout {
     topic: String,
     looked_at_ms: i64,
-    /// Of the topic that was first seen.
+    /// The id of the topic when it was first seen.
     id: Option<TopicId>,
-    /// As many as were shared out, where that is known.
+    /// How many partitions were assigned, if known.
     partitions: Option<i32>,
 }
 
 /// What a look found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Seen {
-    /// All is as it was, as far as it can be told.
+    /// As far as is known, nothing has changed.
     Same,
     /// The topic has more partitions.
     Grown,
-    /// The topic is not there.
+    /// The topic does not exist.
     Missing,
-    /// Another topic has its name.
+    /// The topic was deleted and created again.
     Other,
 }
 
 impl Lookout {
-    /// Nothing is known yet.
+    /// A lookout that knows nothing about the topic yet.
     pub(super) fn new(topic: &str) -> Self {
         Self { topic: topic.to_owned(), looked_at_ms: i64::MIN, id: None, partitions: None }
     }
 
-    /// The topic that was first seen.
+    /// The id of the topic when it was first seen.
     pub(super) fn id(&self) -> Option<TopicId> {
         self.id
     }
 
-    /// The topic is shared out anew: how many partitions it has then is learned by the next look.
+    /// Forgets how many partitions there are, because they are being reassigned. The next look learns it again.
     pub(super) fn forget_partitions(&mut self) {
         self.partitions = None;
     }
 
-    /// What is so now, compared with what was known.
+    /// Compares a glance with what was known, and remembers it.
     pub(super) fn learn(&mut self, now: Glance) -> Seen {
         if self.id.zip(now.id).is_some_and(|(known, now)| known != now) {
             return Seen::Other;
@@ -59,7 +59,8 @@ impl Lookout {
         }
     }
 
-    /// Looks, if it is time. A cluster that does not answer is asked the next time: whoever reads finds out what ails it.
+    /// Looks at the topic, if it is time. If the cluster does not respond, the next look asks again; reading reports the
+    /// error.
     pub(super) fn look(&mut self, admin: &dyn Admin, now_ms: i64) -> Seen {
         if now_ms < self.looked_at_ms.saturating_add(LOOK_MS) {
             return Seen::Same;
@@ -69,7 +70,7 @@ impl Lookout {
         self.saw(found)
     }
 
-    /// Looks at the topic as it is at this moment.
+    /// Looks at the topic now.
     pub(super) fn look_now(&mut self, admin: &dyn Admin) -> Seen {
         let found = admin.glance_now(&self.topic);
         self.saw(found)

@@ -1,8 +1,8 @@
-//! The memory of one bounded query, shared out among its operators.
+//! The memory of one bounded query, divided among its operators.
 //!
-//! Apart from DataFusion's fair pool because that one lets operators that spill take everything: one that cannot spill
-//! (a Top-K, a channel between two threads) and asks later finds nothing and fails the query; and the merge of what
-//! one operator spilled, which takes whatever it can get, starves all others. Here each kind has its part.
+//! DataFusion's fair pool lets operators that spill take everything. One that cannot spill (a Top-K, a channel between
+//! two threads) and asks later gets nothing and fails the query, and the merge of what one operator spilled, which takes
+//! all it can get, starves the others. In this pool each kind has its own part.
 //!
 //! ```text
 //! limit = │ kept free for what cannot spill │ merges, in equal shares │ what can spill, in equal shares │
@@ -15,13 +15,13 @@ use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryLimit, MemoryPool, MemoryReservation};
 use parking_lot::Mutex;
 
-/// The part of the memory that is kept for what cannot spill, and the one for merges, as a denominator.
+/// The memory reserved for operators that cannot spill, and likewise for merges, is the limit divided by this.
 const KEPT_PART: usize = 4;
 
-/// How DataFusion calls those who merge what a sort has spilled.
+/// DataFusion's name for consumers that merge what a sort has spilled.
 const MERGE: &str = "ExternalSorterMerge";
 
-/// The pool of one query.
+/// The memory pool of one query.
 #[derive(Debug)]
 pub struct QueryMemory {
     limit: usize,
@@ -43,12 +43,12 @@ struct Users {
 }
 
 impl QueryMemory {
-    /// Memory of at most `limit` bytes.
+    /// A pool of at most `limit` bytes.
     pub fn new(limit: usize) -> Self {
         Self { limit, state: Mutex::default() }
     }
 
-    /// Most bytes that a reservation may have now.
+    /// Most bytes that a reservation may have at the moment.
     fn allowed(&self, state: &State, reservation: &MemoryReservation) -> usize {
         let kept = self.limit / KEPT_PART;
         let consumer = reservation.consumer();
@@ -65,7 +65,7 @@ impl QueryMemory {
 }
 
 impl State {
-    /// Those of a consumer's kind.
+    /// The reservations of a consumer's kind.
     fn users(&mut self, consumer: &MemoryConsumer) -> &mut Users {
         match (consumer.can_spill(), consumer.name().starts_with(MERGE)) {
             (true, _) => &mut self.spills,
@@ -133,14 +133,14 @@ fn refused(limit: usize, reservation: &MemoryReservation, additional: usize, all
     )
 }
 
-/// A limit with which the part that asks would have had what it asked for, in MB: rounded up, as others will ask, too.
+/// A limit in MB under which this request would have succeeded, rounded up because others will ask for more too.
 fn enough(limit: usize, needed: usize, allowed: usize) -> usize {
     let share = (limit / allowed.max(1)).clamp(2, 64);
     let wanted = needed.saturating_mul(share).max(limit + 1);
     (wanted >> 20).max(1).checked_add(1).and_then(usize::checked_next_power_of_two).unwrap_or(wanted >> 20)
 }
 
-/// What a user calls the part of a query that DataFusion calls by the name of its code.
+/// The user's term for a part of a query, by DataFusion's name for its consumer.
 fn step(name: &str) -> &'static str {
     const STEPS: &[(&str, &str)] = &[
         (MERGE, "the merge of a sort"),
@@ -178,11 +178,11 @@ mod tests {
         let merge = MemoryConsumer::new("ExternalSorterMerge[0]").register(&pool);
         let top = MemoryConsumer::new("top").register(&pool);
         assert!(sort.try_grow(251).is_err());
-        sort.try_grow(250).expect("half of what is for spilling");
+        sort.try_grow(250).expect("half of the part for spilling");
         group.try_grow(250).expect("the other half");
         assert!(merge.try_grow(251).is_err());
-        merge.try_grow(250).expect("the part of merges");
-        top.try_grow(250).expect("the part that is kept free");
+        merge.try_grow(250).expect("the part for merges");
+        top.try_grow(250).expect("the reserved part");
         assert!(top.try_grow(1).is_err());
         drop(group);
         top.try_grow(250).expect("what was given back");

@@ -1,4 +1,4 @@
-//! What moves: the command topic, running queries, and what else touches the cluster.
+//! Everything that has threads or talks to the cluster: the command topic, running queries, bounded queries.
 
 mod blocking;
 pub(crate) mod board;
@@ -34,9 +34,9 @@ mod refusals;
 mod refused_tests;
 mod scans;
 mod share;
+mod signal;
 mod spill;
 mod start;
-mod stop;
 mod supervisor;
 pub(crate) mod topics;
 mod until_idle;
@@ -61,7 +61,7 @@ pub use supervisor::Ran;
 pub use worker::Worker;
 pub use writer::Writer;
 
-/// Why a query stops for good that a record stops.
+/// The error of a query that a record without an event time stops for good.
 fn stopped_by(complaint: &Complaint) -> TransportError {
     let Complaint { origin, offset, .. } = complaint;
     TransportError::invalid(format!(
@@ -71,7 +71,7 @@ fn stopped_by(complaint: &Complaint) -> TransportError {
     .with_setting(THROWS_ON_INVALID_TIME)
 }
 
-/// Which records of transactions a query reads that a user asks.
+/// The isolation level of a user's query.
 fn isolation(settings: &Settings) -> Isolation {
     match settings.get("isolation.level") {
         "read_uncommitted" => Isolation::ReadUncommitted,

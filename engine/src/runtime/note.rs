@@ -1,30 +1,30 @@
-//! What a query commits beside each offset, so that whoever goes on there knows which log the offset is of.
+//! What a query commits with each offset, so that whoever continues there knows which log the offset belongs to.
 //!
-//! It is the text that Kafka keeps with a committed offset: part of the same transaction, and gone with it. Offsets that
-//! others committed, an operator's tool or an older version, have none, and are taken at their word.
+//! It is stored as the metadata that Kafka keeps with a committed offset, in the same transaction. Offsets that were
+//! committed by others, such as an operator's tool or an older version, have no note and are trusted.
 
 use std::fmt;
 
 use headwater_connectors::transport::TopicId;
 
-/// How a note begins.
+/// The prefix of every note.
 const MARK: &str = "headwater";
 
-/// The note of one partition.
+/// The note committed with the offset of one partition.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Note {
-    /// The topic that was read; none where the cluster does not tell.
+    /// The id of the topic that was read; `None` if the cluster does not report ids.
     pub(super) topic: Option<TopicId>,
-    /// How many partitions the topic had when the query began: those behind were added later.
+    /// How many partitions the topic had when the query began. Partitions with higher numbers were added later.
     pub(super) partitions: Option<i32>,
     /// The number of the latest `RESUME … FROM` that this partition has seen.
     pub(super) restart: u64,
-    /// Offsets that were lost in gaps so far.
+    /// Number of offsets lost in gaps so far.
     pub(super) lost: u64,
 }
 
 impl Note {
-    /// The note in a text; nothing is known from one of another kind.
+    /// Parses a note. Any other text yields an empty one.
     pub(super) fn read(text: &str) -> Self {
         let mut words = text.split(' ');
         let mut note = Self::default();
@@ -37,7 +37,7 @@ impl Note {
                 "partitions" => note.partitions = value.parse().ok(),
                 "restart" => note.restart = value.parse().unwrap_or(0),
                 "lost" => note.lost = value.parse().unwrap_or(0),
-                // What a newer version has to say beside this.
+                // A field of a newer version.
                 _ => {}
             }
         }
@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn other_texts_say_nothing() {
+    fn other_texts_yield_an_empty_note() {
         for text in ["", "a note", "topic=AAAAAAAAAAAAAAAAAAAABw", "headwater", "headwater topic=? partitions=x new=1"]
         {
             assert_eq!(Note::read(text), Note::default(), "{text}");

@@ -1,5 +1,5 @@
-//! What a share is opened with, and what the cluster says then: where output goes, what topics take of a record, and what a former
-//! owner of the partitions left open.
+//! How a share is opened: where its output goes, which records the topics accept, and which transactions a former owner
+//! of the partitions left open.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -22,17 +22,17 @@ pub(super) struct Opening<'a> {
     pub(super) transport: &'a Arc<dyn Transport>,
     pub(super) job: &'a Job,
     pub(super) member: &'a dyn Member,
-    /// What is to be committed, of a job until idle.
+    /// What must be committed, of a job that runs until idle.
     pub(super) goal: Option<&'a Goal>,
-    /// The topic that the query means, where it is known.
+    /// The id of the topic that the query reads, if known.
     pub(super) meant: Option<TopicId>,
-    /// Partitions that had a place when they were last taken.
-    pub(super) placed: &'a BTreeSet<TopicPartition>,
+    /// Partitions that had a committed position when they were last assigned.
+    pub(super) positioned: &'a BTreeSet<TopicPartition>,
     pub(super) refusals: &'a Arc<Refusals>,
 }
 
 impl Opening<'_> {
-    /// The way to the output for whoever has these partitions now. What former owners left open is ended.
+    /// The outbox for the owner of these partitions. Ends the transactions that former owners left open.
     pub(super) fn outbox(
         &self,
         partitions: &[TopicPartition],
@@ -47,25 +47,25 @@ impl Opening<'_> {
         };
         let mut outbox = Outbox::new(transport.clone(), options(&partitions[0]), refusals.clone(), job.in_threads);
         if job.is_exactly_once() && self.has_open_transactions()? {
-            // Whoever had any of the partitions as its first may have died with a transaction open.
+            // A process that had one of the partitions as its first may have died with an open transaction.
             outbox.open()?;
             partitions[1..].iter().try_for_each(|partition| transport.open_sink(options(partition)).map(drop))?;
         }
         Ok(outbox)
     }
 
-    /// Whether readers of the output wait for the end of some transaction.
+    /// Whether readers of the output are waiting for a transaction to end.
     fn has_open_transactions(&self) -> Result<bool, TransportError> {
         let topic = self.output();
         let ends = |isolation| -> Result<i64, TransportError> {
             Ok(self.transport.admin().watermarks(topic, isolation)?.iter().map(|marks| marks.end).sum())
         };
-        // The stable end is asked for first: what is written meanwhile is at most taken for an open transaction.
+        // The stable end is read first: records written in between are at worst mistaken for an open transaction.
         let stable = ends(Isolation::ReadCommitted)?;
         Ok(stable < ends(Isolation::ReadUncommitted)?)
     }
 
-    /// What the topics take that complaints go to, and whether the processing log's is missing.
+    /// The record limits of the topics that receive complaints, and whether that of the processing log is missing.
     pub(super) fn complaint_limits(&self) -> Result<(ComplaintLimits, bool), TransportError> {
         let (admin, job) = (self.transport.admin(), self.job);
         let dead = job.query.dlq_topic.as_deref();
@@ -79,7 +79,7 @@ impl Opening<'_> {
         }
     }
 
-    /// Where output goes, and what its topic takes.
+    /// Where output goes, and the record limits of its topic.
     pub(super) fn placement(&self) -> Result<Placement, TransportError> {
         let (topic, admin) = (self.output(), self.transport.admin());
         let found = admin.topic(topic)?;
@@ -87,7 +87,7 @@ impl Opening<'_> {
         Ok(Placement { partitions, limits: admin.record_limits(topic)? })
     }
 
-    /// The topic that is written; empty for none.
+    /// The topic that the query writes; empty if it writes none.
     fn output(&self) -> &str {
         self.job.query.topology.sink().map_or("", |sink| sink.topic.as_str())
     }

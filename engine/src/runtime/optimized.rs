@@ -1,7 +1,7 @@
-//! The plan by which a bounded query is executed, also where the optimizer fails on it.
+//! The physical plan of a bounded query, even when the optimizer fails on it.
 //!
-//! A rule that DataFusion has wrong mostly fails: with an error about a plan that it made itself, or a panic. Such a query is
-//! planned once more with the rules that it cannot do without, which is slower to run and right.
+//! A faulty rule of DataFusion usually fails, with an error about a plan that it produced itself or with a panic. The
+//! query is then planned again with only the required rules, which is slower to run but correct.
 
 use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::sync::Arc;
@@ -16,14 +16,14 @@ use headwater_formats::panic::words;
 use super::joins;
 use headwater_planner::bounded;
 
-/// A plan of a query, and the state that it is executed in.
+/// The plan of a query, and the state that it is executed in.
 pub(super) struct Optimized {
     pub logical: LogicalPlan,
     pub physical: Arc<dyn ExecutionPlan>,
     pub state: SessionState,
 }
 
-/// Optimizes a query. Fails as the optimizer does where the query itself is at fault, or what it reads.
+/// Optimizes a query. Fails with the optimizer's error if that is caused by the query itself or by what it reads.
 pub(super) async fn optimize(logical: &LogicalPlan, state: SessionState, memory_max: usize) -> Result<Optimized> {
     let attempt = AssertUnwindSafe(attempt(logical, state.clone(), memory_max)).catch_unwind().await;
     let why = match &attempt {
@@ -34,14 +34,14 @@ pub(super) async fn optimize(logical: &LogicalPlan, state: SessionState, memory_
     if let Some(why) = why
         && let Ok(optimized) = self::attempt(logical, bounded::with_fewest_rules(state), memory_max).await
     {
-        // Nobody has to act, and its words are DataFusion's: a user would not know what to make of them.
-        tracing::debug!(why, "the optimizer failed on a query; it is planned with the fewest rules");
+        // Nobody has to act, and users would not understand DataFusion's message.
+        tracing::debug!(why, "optimizer failed on a query; planning it with the required rules only");
         return Ok(optimized);
     }
     attempt.unwrap_or_else(|panic| resume_unwind(panic))
 }
 
-/// Whether an error may come of a rule: not one of the cluster's, nor one of what is not supported.
+/// Whether an error may be caused by a rule: not by the cluster or an unsupported feature.
 fn is_of_a_rule(error: &DataFusionError) -> bool {
     use DataFusionError::{Internal, Plan, SchemaError};
     matches!(error.find_root(), Internal(_) | Plan(_) | SchemaError(..))
@@ -52,7 +52,7 @@ async fn attempt(logical: &LogicalPlan, mut state: SessionState, memory_max: usi
     let mut physical = state.query_planner().create_physical_plan(&logical, &state).await?;
     if joins::may_outgrow(&physical, memory_max) {
         // A hash join keeps one side in memory; a sort-merge join spills.
-        // DataFusion has one only where several parts run side by side.
+        // DataFusion uses one only when several partitions run in parallel.
         let options = state.config_mut().options_mut();
         options.optimizer.prefer_hash_join = false;
         options.execution.target_partitions = options.execution.target_partitions.max(2);
@@ -74,7 +74,7 @@ mod tests {
     use crate::runtime::bounded::Bounded;
     use headwater_language::config::Settings;
 
-    /// A rule that does what it is made of.
+    /// A rule that calls the given function.
     #[derive(Debug)]
     struct Faulty(fn() -> Result<()>);
 

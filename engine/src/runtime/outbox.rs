@@ -1,16 +1,16 @@
-//! The way out of a query: records and commits in order, performed at once or by a thread of its own.
+//! The output of a query: records and commits in order, performed at once or by a thread of its own.
 //!
 //! ```text
-//! put(Begin) → put(Write) … → put(Commit) → put(Begin) …   commits() counts those that are done
+//! put(Begin) → put(Write) … → put(Commit) → put(Begin) …   commits() counts the finished ones
 //! ```
 //!
-//! With a thread the query goes on to read and to compute while its records are handed over and while a commit
-//! waits for the brokers. What was put is performed in its order. After an error nothing more is performed, what
-//! is open is given up, and every later call tells the error. Nothing is opened before there is something to write, and
-//! an outbox that rests holds neither a sink nor a thread.
+//! With a thread the query keeps reading and computing while its records are handed over and while a commit waits for
+//! the brokers. Work is performed in the order it was put. After an error nothing more is performed, the open
+//! transaction is aborted, and every later call returns the error. Nothing is opened before there is something to
+//! write, and a suspended outbox holds neither a sink nor a thread.
 //!
-//! A thread that does not come back from a call in time is left to itself: what it has not committed never happened, and
-//! whoever takes its transactional id next sees to it that it never will.
+//! A thread that does not return from a call in time is abandoned: what it has not committed never happened, and the
+//! next owner of its transactional id makes sure that it never will.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -24,20 +24,20 @@ use headwater_formats::record::{OutBatch, TopicPartition};
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use super::probe::{Found, Probe};
-use super::refusals::{Made, Refusals, all_but};
+use super::refusals::{MadeOf, Refusals, all_but};
 
-/// Pieces of work that wait for the thread at most: a few batches keep it busy, and more would only be memory.
+/// Most pieces of work that wait for the thread: a few batches keep it busy, and more would only take memory.
 const WAITING_MAX: usize = 4;
-/// How long a commit may take before it is given up. The cluster waits no longer for a transaction either.
+/// How long a commit may take. The cluster waits no longer for a transaction either.
 const COMMIT_MAX: Duration = Duration::from_secs(20);
-/// How long giving up a transaction may take that is lost anyway.
+/// How long it may take to abort a transaction that is lost anyway.
 const ABORT_MAX: Duration = Duration::from_secs(3);
-/// How long all other work may take: a client is made, records wait for room until they are given up.
+/// How long all other work may take: creating a client, or records waiting for space in its queue.
 const WORK_MAX: Duration = Duration::from_secs(40);
-/// How much later than it should a call may come back before its thread is left to itself.
+/// How much later than its limit a call may return before its thread is abandoned.
 const LATE_MAX: Duration = Duration::from_secs(1);
 
-/// What is to be done with the sink.
+/// A piece of work for the sink.
 #[allow(
     clippy::large_enum_variant,
     reason = "a batch carries thousands of records: its own size is nothing beside them"
@@ -45,55 +45,63 @@ const LATE_MAX: Duration = Duration::from_secs(1);
 pub(super) enum Work {
     /// Begin a transaction.
     Begin,
-    /// Write records, made of these.
-    Write(OutBatch, Made),
+    /// Write records, with what they were made of.
+    Write(OutBatch, MadeOf),
     /// Commit the transaction with these offsets.
     Commit(Membership, BTreeMap<TopicPartition, Position>),
-    /// Wait until all records are acknowledged: the commit of those who promise at least once.
+    /// Wait until all records are acknowledged: the commit of an at-least-once query.
     Flush,
 }
 
-/// The way out of one share of a query.
+/// The output of one share of a query.
 pub(super) struct Outbox {
-    /// Idle, or working here.
-    hand: Option<Hand>,
-    behind: Option<Behind>,
+    /// `None` while a thread has it.
+    worker: Option<SinkWorker>,
+    writer: Option<WriterThread>,
     in_thread: bool,
-    /// Commits put and done since it was made; those of a thread that runs are added.
+    /// Commits that were put, and those that are done, not counting those of a thread that is still running.
     put: u64,
     done: u64,
 }
 
 impl Outbox {
-    /// With a thread that performs the work when `in_thread`, otherwise `put` performs it.
+    /// An outbox whose work is performed by a thread if `in_thread`, and otherwise by `put`.
     pub(super) fn new(
         transport: Arc<dyn Transport>,
         options: SinkOptions,
         refusals: Arc<Refusals>,
         in_thread: bool,
     ) -> Self {
-        let hand =
-            Hand { transport, options, refusals, sink: None, probe: None, is_open: false, commit_max: COMMIT_MAX };
-        Self { hand: Some(hand), behind: None, in_thread, put: 0, done: 0 }
+        let worker = SinkWorker {
+            transport,
+            options,
+            refusals,
+            sink: None,
+            probe: None,
+            is_open: false,
+            commit_max: COMMIT_MAX,
+        };
+        Self { worker: Some(worker), writer: None, in_thread, put: 0, done: 0 }
     }
 
-    /// Opens the sink now, which ends what a former owner of its transactional id left open. Only at first.
+    /// Opens the sink now, which ends any transaction that a former owner of its transactional id left open. Call it
+    /// only before the first [`put`](Self::put).
     pub(super) fn open(&mut self) -> Result<(), TransportError> {
-        self.hand.as_mut().map_or(Ok(()), |hand| hand.sink().map(drop))
+        self.worker.as_mut().map_or(Ok(()), |worker| worker.sink().map(drop))
     }
 
-    /// Takes work. Waits while too much waits already.
+    /// Adds a piece of work. Waits while the queue is full.
     pub(super) fn put(&mut self, work: Work) -> Result<(), TransportError> {
         self.put += u64::from(work.is_commit());
-        if self.in_thread && self.behind.is_none() {
-            let hand = self.hand.take().ok_or_else(ended)?;
-            self.behind = Some(Behind::start(hand)?);
+        if self.in_thread && self.writer.is_none() {
+            let worker = self.worker.take().ok_or_else(ended)?;
+            self.writer = Some(WriterThread::start(worker)?);
         }
-        match (&mut self.behind, &mut self.hand) {
-            (Some(behind), _) => behind.shared.put(work),
-            (None, Some(hand)) => {
+        match (&mut self.writer, &mut self.worker) {
+            (Some(writer), _) => writer.shared.put(work),
+            (None, Some(worker)) => {
                 let is_commit = work.is_commit();
-                hand.perform(work)?;
+                worker.perform(work)?;
                 self.done += u64::from(is_commit);
                 Ok(())
             }
@@ -101,46 +109,46 @@ impl Outbox {
         }
     }
 
-    /// How many commits are done since it was made.
+    /// How many commits have finished so far.
     pub(super) fn commits(&self) -> Result<u64, TransportError> {
-        let behind = self.behind.as_ref().map_or(Ok(0), |behind| behind.shared.progress())?;
-        Ok(self.done + behind)
+        let in_thread = self.writer.as_ref().map_or(Ok(0), |writer| writer.shared.progress())?;
+        Ok(self.done + in_thread)
     }
 
-    /// Waits until every commit is done.
+    /// Waits until every commit has finished.
     pub(super) fn settle(&mut self) -> Result<(), TransportError> {
         let missing = self.put - self.done;
-        self.behind.as_ref().map_or(Ok(()), |behind| behind.shared.wait_for(missing))
+        self.writer.as_ref().map_or(Ok(()), |writer| writer.shared.wait_for(missing))
     }
 
-    /// Closes the sink after everything is committed. It is opened again when there is work.
-    pub(super) fn rest(&mut self) -> Result<(), TransportError> {
+    /// Waits for all commits, then closes the sink. The next piece of work opens it again.
+    pub(super) fn suspend(&mut self) -> Result<(), TransportError> {
         self.settle()?;
-        if let Some(behind) = self.behind.take() {
-            self.hand = Some(behind.end().ok_or_else(ended)?);
+        if let Some(writer) = self.writer.take() {
+            self.worker = Some(writer.end().ok_or_else(ended)?);
             self.done = self.put;
         }
-        if let Some(hand) = &mut self.hand {
-            (hand.sink, hand.probe) = (None, None);
+        if let Some(worker) = &mut self.worker {
+            (worker.sink, worker.probe) = (None, None);
         }
         Ok(())
     }
 
-    /// True when it holds a sink or a thread.
+    /// True while it holds a sink or a thread.
     pub(super) fn is_awake(&self) -> bool {
-        self.behind.is_some() || self.hand.as_ref().is_some_and(|hand| hand.sink.is_some())
+        self.writer.is_some() || self.worker.as_ref().is_some_and(|worker| worker.sink.is_some())
     }
 }
 
 impl Drop for Outbox {
-    /// What is not committed never happens. Readers of the output need not wait until it times out.
+    /// Aborts the open transaction, so that readers of the output need not wait until it times out.
     fn drop(&mut self) {
-        if let Some(behind) = self.behind.take() {
-            behind.shared.tell(|progress| progress.given_up = true);
-            self.hand = behind.end();
+        if let Some(writer) = self.writer.take() {
+            writer.shared.update(|progress| progress.given_up = true);
+            self.worker = writer.end();
         }
-        if let Some(hand) = &mut self.hand {
-            hand.give_up();
+        if let Some(worker) = &mut self.worker {
+            worker.give_up();
         }
     }
 }
@@ -151,21 +159,21 @@ impl Work {
     }
 }
 
-/// Who performs the work.
-struct Hand {
+/// Performs the work.
+struct SinkWorker {
     transport: Arc<dyn Transport>,
     options: SinkOptions,
     refusals: Arc<Refusals>,
     sink: Option<Box<dyn Sink>>,
-    /// While refused records are looked for.
+    /// Present while refused records are searched for.
     probe: Option<Probe>,
-    /// A transaction is open.
+    /// Whether a transaction is open.
     is_open: bool,
     /// How long a commit may take.
     commit_max: Duration,
 }
 
-impl Hand {
+impl SinkWorker {
     fn sink(&mut self) -> Result<&mut dyn Sink, TransportError> {
         let sink = match self.sink.take() {
             Some(sink) => sink,
@@ -199,15 +207,15 @@ impl Hand {
         }
     }
 
-    /// Writes records once none of them is known to be refused. Fails as refused when some are found, or when there was no
-    /// time to try all.
-    fn write_tried(&mut self, batch: &OutBatch, made: &Made) -> Result<(), TransportError> {
+    /// Writes records once it is known that the topic accepts them all. Fails as refused when it refuses some, or when
+    /// there was not enough time to try them all.
+    fn write_tried(&mut self, batch: &OutBatch, made: &MadeOf) -> Result<(), TransportError> {
         if self.probe.is_none() {
             self.probe = Probe::beside(self.transport.as_ref(), &self.options)?;
         }
         let Some(probe) = &mut self.probe else { return self.write_each(batch, made) };
         let found = probe.search(batch, self.refusals.untried(&batch.topic, made)..batch.len())?;
-        if found.to == batch.len() && matches!(made, Made::OfComplaints) {
+        if found.to == batch.len() && matches!(made, MadeOf::Complaints) {
             return self.write_without(batch, &found);
         }
         for (row, error) in &found.refused {
@@ -216,25 +224,24 @@ impl Hand {
         self.refusals.tried(&batch.topic, made, found.to);
         match found.refused.into_iter().next() {
             Some((_, error)) => Err(error),
-            None if found.to < batch.len() => Err(TransportError::refused(format!(
-                "topic \"{}\" refuses a record; it is being looked for",
-                batch.topic
-            ))),
+            None if found.to < batch.len() => {
+                Err(TransportError::refused(format!("topic \"{}\" refuses a record; searching for it", batch.topic)))
+            }
             None => self.sink()?.write(batch),
         }
     }
 
-    /// Writes complaints without those that their topic refuses: of them nobody complains.
+    /// Writes complaints without those that their topic refuses, which are only logged.
     fn write_without(&mut self, batch: &OutBatch, found: &Found) -> Result<(), TransportError> {
         let Some((_, error)) = found.refused.first() else { return self.sink()?.write(batch) };
-        tracing::warn!(topic = %batch.topic, refused = found.refused.len(), %error, "complaints are left out");
+        tracing::warn!(topic = %batch.topic, refused = found.refused.len(), %error, "topic refused complaints; skipping them");
         let keep = all_but(batch.len(), found.refused.iter().map(|(row, _)| *row));
         let kept = batch.filter(&keep).map_err(TransportError::internal)?;
         if kept.is_empty() { Ok(()) } else { self.sink()?.write(&kept) }
     }
 
-    /// Writes records one by one, so that it is known which one is refused.
-    fn write_each(&mut self, batch: &OutBatch, made: &Made) -> Result<(), TransportError> {
+    /// Writes records one by one, to learn which one is refused.
+    fn write_each(&mut self, batch: &OutBatch, made: &MadeOf) -> Result<(), TransportError> {
         let longest = self.commit_max;
         for row in 0..batch.len() {
             let sink = self.sink()?;
@@ -258,7 +265,7 @@ impl Hand {
         let committed = self.sink()?.commit(membership, offsets, longest);
         match &committed {
             Ok(()) => self.is_open = false,
-            // Someone else has the partitions. What is open here would keep readers waiting until it times out.
+            // Someone else owns the partitions now. The open transaction would block readers until it times out.
             Err(error) if error.kind == TransportErrorKind::Fenced => self.give_up(),
             Err(_) => {}
         }
@@ -267,19 +274,19 @@ impl Hand {
 
     fn give_up(&mut self) {
         if let (true, Some(sink)) = (std::mem::take(&mut self.is_open), &mut self.sink) {
-            // When that fails, too, the cluster ends the transaction after its timeout.
+            // If this fails too, the cluster aborts the transaction after its timeout.
             let _ = sink.abort(ABORT_MAX);
         }
     }
 }
 
-/// The thread that works, seen from the query.
-struct Behind {
+/// The thread that performs the work, as the query sees it.
+struct WriterThread {
     shared: Arc<Shared>,
-    thread: JoinHandle<Hand>,
+    thread: JoinHandle<SinkWorker>,
 }
 
-/// What both sides see.
+/// The state that the query and the thread share.
 #[derive(Default)]
 struct Shared {
     progress: Mutex<Progress>,
@@ -289,30 +296,30 @@ struct Shared {
 #[derive(Default)]
 struct Progress {
     waiting: VecDeque<Work>,
-    /// No more work comes.
+    /// No more work will be added.
     closed: bool,
-    /// What waits is not to be performed any more.
+    /// The waiting work must not be performed any more.
     given_up: bool,
-    /// When the thread must be back from what it performs now.
+    /// When the thread must have finished its current piece of work.
     due: Option<Instant>,
     commits: u64,
     failed: Option<TransportError>,
     ended: bool,
 }
 
-impl Behind {
-    fn start(hand: Hand) -> Result<Self, TransportError> {
+impl WriterThread {
+    fn start(worker: SinkWorker) -> Result<Self, TransportError> {
         let shared = Arc::<Shared>::default();
         let theirs = shared.clone();
         let thread = std::thread::Builder::new()
             .name("writer".to_owned())
-            .spawn(move || theirs.serve(hand))
-            .map_err(|error| TransportError::other(format!("no thread for writing: {error}")))?;
+            .spawn(move || theirs.serve(worker))
+            .map_err(|error| TransportError::other(format!("could not start a thread: {error}")))?;
         Ok(Self { shared, thread })
     }
 
-    /// Waits for the thread; none when it ran into a fault of ours, or does not come back from a call.
-    fn end(self) -> Option<Hand> {
+    /// Waits for the thread to end; `None` when it panicked or is stuck in a call.
+    fn end(self) -> Option<SinkWorker> {
         let mut progress = self.shared.progress.lock();
         progress.closed = true;
         self.shared.changed.notify_all();
@@ -325,25 +332,25 @@ impl Behind {
 }
 
 impl Shared {
-    fn serve(&self, mut hand: Hand) -> Hand {
-        let _told = Ended(self);
-        while let Some(work) = self.next(&hand) {
+    fn serve(&self, mut worker: SinkWorker) -> SinkWorker {
+        let _ended = Ended(self);
+        while let Some(work) = self.next(&worker) {
             let is_commit = work.is_commit();
-            match hand.perform(work) {
-                Ok(()) => self.tell(|progress| progress.commits += u64::from(is_commit)),
+            match worker.perform(work) {
+                Ok(()) => self.update(|progress| progress.commits += u64::from(is_commit)),
                 Err(error) => {
-                    self.tell(|progress| progress.due = Some(Instant::now() + ABORT_MAX + LATE_MAX));
-                    hand.give_up();
-                    self.tell(|progress| progress.failed = Some(error));
+                    self.update(|progress| progress.due = Some(Instant::now() + ABORT_MAX + LATE_MAX));
+                    worker.give_up();
+                    self.update(|progress| progress.failed = Some(error));
                     break;
                 }
             }
         }
-        hand
+        worker
     }
 
-    /// The next piece of work, once there is one; none when the thread shall end.
-    fn next(&self, hand: &Hand) -> Option<Work> {
+    /// Waits for the next piece of work; `None` when the thread should end.
+    fn next(&self, worker: &SinkWorker) -> Option<Work> {
         let mut progress = self.progress.lock();
         progress.due = None;
         loop {
@@ -351,7 +358,7 @@ impl Shared {
                 return None;
             }
             if let Some(work) = progress.waiting.pop_front() {
-                progress.due = Some(Instant::now() + hand.time_max(&work) + LATE_MAX);
+                progress.due = Some(Instant::now() + worker.time_max(&work) + LATE_MAX);
                 self.changed.notify_all();
                 return Some(work);
             }
@@ -362,7 +369,7 @@ impl Shared {
         }
     }
 
-    /// Takes work, once there is room for it.
+    /// Adds a piece of work once there is room for it.
     fn put(&self, work: Work) -> Result<(), TransportError> {
         let mut progress = self.progress.lock();
         progress.commits()?;
@@ -387,7 +394,7 @@ impl Shared {
         Ok(())
     }
 
-    /// Waits until something changes. Fails when the thread should have been back by now.
+    /// Waits until something changes. Fails when the thread has overrun its time limit.
     fn wait(&self, progress: &mut MutexGuard<'_, Progress>) -> Result<(), TransportError> {
         match progress.due {
             None => self.changed.wait(progress),
@@ -397,7 +404,7 @@ impl Shared {
         Ok(())
     }
 
-    fn tell(&self, change: impl FnOnce(&mut Progress)) {
+    fn update(&self, change: impl FnOnce(&mut Progress)) {
         change(&mut self.progress.lock());
         self.changed.notify_all();
     }
@@ -413,21 +420,21 @@ impl Progress {
     }
 }
 
-/// Tells the end of the thread, also of one that panics.
+/// Reports the end of the thread when dropped, even if it panics.
 struct Ended<'a>(&'a Shared);
 
 impl Drop for Ended<'_> {
     fn drop(&mut self) {
-        self.0.tell(|progress| progress.ended = true);
+        self.0.update(|progress| progress.ended = true);
     }
 }
 
 fn silent() -> TransportError {
-    TransportError::timeout("writing hangs in a call that should have ended; it is left to itself")
+    TransportError::timeout("the writer thread is stuck in a call; abandoning it")
 }
 
 fn ended() -> TransportError {
-    TransportError::internal("the thread that writes has ended")
+    TransportError::internal("the writer thread has ended")
 }
 
 #[cfg(test)]
@@ -464,7 +471,7 @@ mod tests {
             timestamps_ms: None,
             headers: None,
         };
-        Work::Write(batch, Made::OfComplaints)
+        Work::Write(batch, MadeOf::Complaints)
     }
 
     fn commit() -> Work {
@@ -476,7 +483,7 @@ mod tests {
     }
 
     #[test]
-    fn commits_are_done_in_order_and_counted_also_after_a_rest() {
+    fn commits_are_done_in_order_and_counted_even_after_a_suspension() {
         for in_thread in [false, true] {
             let transport = transport();
             let mut outbox = outbox(&transport, in_thread);
@@ -489,7 +496,7 @@ mod tests {
                 outbox.settle().expect("commits");
                 assert_eq!(outbox.commits(), Ok(round));
                 assert!(outbox.is_awake());
-                outbox.rest().expect("rests");
+                outbox.suspend().expect("suspends");
                 assert!(!outbox.is_awake());
                 assert_eq!(outbox.commits(), Ok(round));
             }
@@ -500,18 +507,18 @@ mod tests {
     }
 
     #[test]
-    fn an_error_is_told_by_every_later_call() {
+    fn an_error_is_returned_by_every_later_call() {
         for in_thread in [false, true] {
             let transport = transport();
             let mut outbox = outbox(&transport, in_thread);
             outbox.put(Work::Begin).expect("begins");
             let first = outbox.put(write("nowhere")).and_then(|()| outbox.put(commit())).and_then(|()| outbox.settle());
-            assert_eq!(first.expect_err("there is no such topic").kind, TransportErrorKind::UnknownTopic);
+            assert_eq!(first.expect_err("the topic does not exist").kind, TransportErrorKind::UnknownTopic);
             assert!(!in_thread || outbox.commits().is_err());
         }
     }
 
-    /// A cluster where no commit comes back.
+    /// A cluster where commits never return.
     #[derive(Debug)]
     struct Stuck(Arc<dyn Transport>);
 
@@ -569,18 +576,18 @@ mod tests {
     }
 
     #[test]
-    fn a_commit_that_does_not_come_back_is_left_to_itself() {
+    fn a_stuck_commit_is_abandoned() {
         let there = transport();
         let stuck: Arc<dyn Transport> = Arc::new(Stuck(there.clone()));
         let mut hanging = outbox(&stuck, true);
-        hanging.hand.as_mut().expect("no thread yet").commit_max = Duration::ZERO;
+        hanging.worker.as_mut().expect("no thread yet").commit_max = Duration::ZERO;
         [Work::Begin, write("t"), commit()].into_iter().try_for_each(|work| hanging.put(work)).expect("waits");
-        // The thread takes no more, so that there is no room for all of this.
+        // The thread takes no more work, so the queue has no room for all of this.
         let mut more = (0..=WAITING_MAX).map(|_| hanging.put(write("t")));
-        assert_eq!(more.find_map(Result::err).expect("it hangs").kind, TransportErrorKind::Timeout);
-        assert_eq!(hanging.settle().expect_err("it hangs").kind, TransportErrorKind::Timeout);
+        assert_eq!(more.find_map(Result::err).expect("the thread is stuck").kind, TransportErrorKind::Timeout);
+        assert_eq!(hanging.settle().expect_err("the thread is stuck").kind, TransportErrorKind::Timeout);
         drop(hanging);
-        // Whoever has the transactional id next ends what hangs.
+        // The next owner of the transactional id ends the stuck transaction.
         let mut next = outbox(&there, true);
         [Work::Begin, write("t"), commit()].into_iter().try_for_each(|work| next.put(work)).expect("works");
         next.settle().expect("commits");
@@ -588,13 +595,13 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_committed_is_given_up_with_it() {
+    fn what_is_not_committed_is_aborted_when_it_is_dropped() {
         for in_thread in [false, true] {
             let transport = transport();
             let mut outbox = outbox(&transport, in_thread);
             [Work::Begin, write("t")].into_iter().try_for_each(|work| outbox.put(work)).expect("works");
             drop(outbox);
-            // Nothing holds readers back.
+            // Nothing blocks readers.
             assert_eq!(end(&transport, Isolation::ReadCommitted), end(&transport, Isolation::ReadUncommitted));
         }
     }

@@ -1,7 +1,7 @@
-//! Finds the records that a topic refuses among many, by writing them in transactions that are always given up.
+//! Finds the records that a topic refuses by writing them in transactions that are always aborted.
 //!
-//! A transaction ends with the first record that is refused, and whoever reads the input again to write all but that one is
-//! soon busy with nothing else. Here a refusal costs one small transaction, and half of the records are looked at next.
+//! A refused record ends the whole transaction, and reading the input again for each of them would soon take all the
+//! time. Here a refusal costs one small transaction, after which each half of its records is tried.
 
 use std::ops::Range;
 use std::time::{Duration, Instant};
@@ -10,29 +10,29 @@ use arrow::array::BinaryArray;
 use headwater_connectors::transport::{Sink, SinkOptions, Transport, TransportError, TransportErrorKind};
 use headwater_formats::record::OutBatch;
 
-/// How long one search may take. The transaction of the query is open meanwhile, and the cluster ends it after 20 s.
+/// How long one search may take. The query's transaction stays open meanwhile, and the cluster aborts it after 20 s.
 const SEARCH_MAX: Duration = Duration::from_secs(8);
 /// How long one attempt may take.
 const ATTEMPT_MAX: Duration = Duration::from_secs(10);
 
-/// What a search found.
+/// The result of a search.
 #[derive(Debug, Default)]
 pub(super) struct Found {
-    /// Rows that are refused, in order, and why.
+    /// The refused rows in order, each with the reason.
     pub(super) refused: Vec<(usize, TransportError)>,
-    /// All rows below this one were looked at.
+    /// All rows below this one were tried.
     pub(super) to: usize,
 }
 
-/// A writer beside that of the query, under a transactional id of its own.
+/// A second writer beside that of the query, with its own transactional id.
 pub(super) struct Probe {
     sink: Box<dyn Sink>,
-    /// Bytes that records may have together whatever they are compressed to.
+    /// Most bytes of a batch before compression.
     batch_bytes_max: Option<usize>,
 }
 
 impl Probe {
-    /// A probe beside a writer with these options. Fails as opening a sink does; `None` where there are no transactions.
+    /// A probe beside a writer with these options; `None` without transactions. Fails like opening a sink.
     pub(super) fn beside(transport: &dyn Transport, options: &SinkOptions) -> Result<Option<Self>, TransportError> {
         let Some(id) = &options.transactional_id else { return Ok(None) };
         let options = SinkOptions { transactional_id: Some(format!("{id}_probe")), ..options.clone() };
@@ -40,13 +40,13 @@ impl Probe {
         transport.open_sink(options).map(|sink| Some(Self { sink, batch_bytes_max }))
     }
 
-    /// Looks for refused records in some rows, as far as the time goes. Fails where something else goes wrong.
+    /// Searches some rows for refused records until the time is up. Fails on any other error.
     pub(super) fn search(&mut self, batch: &OutBatch, rows: Range<usize>) -> Result<Found, TransportError> {
-        let begun = Instant::now();
+        let started = Instant::now();
         let mut found = Found { refused: Vec::new(), to: rows.start };
-        // The rows to look at, the first ones last.
+        // The rows that are left to try, in reverse order.
         let mut left = self.parts(batch, rows);
-        while let Some(rows) = left.pop().filter(|_| begun.elapsed() < SEARCH_MAX) {
+        while let Some(rows) = left.pop().filter(|_| started.elapsed() < SEARCH_MAX) {
             match self.attempt(&batch.slice(rows.start, rows.len()))? {
                 None => found.to = rows.end,
                 Some(error) if rows.len() == 1 => {
@@ -62,8 +62,8 @@ impl Probe {
         Ok(found)
     }
 
-    /// The rows in parts, the first ones last: those that are too large for a batch each by itself, since they are what is
-    /// refused mostly, and a refusal costs more than ten attempts that go well.
+    /// The rows in parts, in reverse order. Each row too large for a batch is a part of its own, because such rows are the
+    /// ones most often refused, and a refusal costs more than ten successful attempts.
     fn parts(&self, batch: &OutBatch, rows: Range<usize>) -> Vec<Range<usize>> {
         let length = |column: &BinaryArray, row: usize| usize::try_from(column.value_length(row)).unwrap_or(usize::MAX);
         let bytes = |row: usize| length(&batch.keys, row).saturating_add(length(&batch.values, row));
@@ -78,17 +78,17 @@ impl Probe {
         parts
     }
 
-    /// Writes records and takes them back. Why one of them is refused, if one is.
+    /// Writes records and aborts. Returns why one of them is refused, if one is.
     fn attempt(&mut self, batch: &OutBatch) -> Result<Option<TransportError>, TransportError> {
         if batch.is_empty() {
             return Ok(None);
         }
         self.sink.begin()?;
         let written = self.sink.write(batch).and_then(|()| self.sink.flush(ATTEMPT_MAX));
-        let taken_back = self.sink.abort(ATTEMPT_MAX);
+        let aborted = self.sink.abort(ATTEMPT_MAX);
         match written {
-            Ok(()) => taken_back.map(|()| None),
-            Err(error) if error.kind == TransportErrorKind::Refused => taken_back.map(|()| Some(error)),
+            Ok(()) => aborted.map(|()| None),
+            Err(error) if error.kind == TransportErrorKind::Refused => aborted.map(|()| Some(error)),
             Err(error) => Err(error),
         }
     }

@@ -1,7 +1,7 @@
-//! Push queries: rows are shown as they come, until the user has enough.
+//! Push queries: rows are shown as they arrive, until the user stops the query.
 //!
-//! Nothing is committed and no group joined: each push query reads every partition itself, by default
-//! from what comes after it began. A row is shown as soon as it is there.
+//! A push query commits nothing and joins no group: it reads every partition itself, by default only the records that
+//! arrive after it began. Each row is shown as soon as it is computed.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -26,14 +26,14 @@ use headwater_language::config::Settings;
 use headwater_language::diagnostic::Diagnostic;
 use headwater_planner::continuous::{self, Push, THROWS_ON_INVALID_TIME};
 
-/// Batches that wait to be shown.
+/// Most batches that wait to be shown.
 const WAITING_MAX: usize = 2;
-/// Most records taken from the source at once.
+/// Most records to take from the source at once.
 const BATCH_RECORDS_MAX: usize = 8_192;
-/// How long a poll waits before the reader looks whether anyone still wants its rows.
+/// How long a poll waits before the reader checks whether its rows are still wanted.
 const POLL: Duration = Duration::from_millis(100);
 
-/// Starts a push query. Blocks until it is known where it begins.
+/// Starts a push query. Blocks until its start offsets are known.
 pub fn start(push: &Push, transport: &Arc<dyn Transport>, settings: &Settings) -> Result<Rows, Vec<Diagnostic>> {
     let compiled = Compiled::new(&push.topology, &continuous::state_of(&push.topology, settings)?)?;
     let compiled = compiled.stopping_on_time(settings.get(THROWS_ON_INVALID_TIME) == "true");
@@ -41,23 +41,23 @@ pub fn start(push: &Push, transport: &Arc<dyn Transport>, settings: &Settings) -
     let isolation = super::isolation(settings);
     let from_earliest = settings.get("auto.offset.reset") == "earliest";
     let schema = compiled.result_schema().clone();
-    let reader = Reader::open(push, &compiled, transport, isolation, from_earliest, &progress).map_err(refused)?;
+    let reader = PushReader::open(push, &compiled, transport, isolation, from_earliest, &progress).map_err(refused)?;
     let mut builder = RecordBatchReceiverStreamBuilder::new(schema, WAITING_MAX);
     let rows = builder.tx();
     spawn_reader(&mut builder, move || reader.run(&rows));
-    let hint = "Reading from now on. SET 'auto.offset.reset' = 'earliest'; reads what is there already, too.";
+    let hint = "Showing new records only. SET 'auto.offset.reset' = 'earliest'; includes existing ones.";
     let notice = (!from_earliest).then(|| hint.to_owned());
     Ok(Rows { stream: builder.build(), progress, notice })
 }
 
 type Show = tokio::sync::mpsc::Sender<DataFusionResult<RecordBatch>>;
 
-struct Reader {
+struct PushReader {
     transport: Arc<dyn Transport>,
     compiled: Compiled,
     topic: Arc<str>,
     isolation: Isolation,
-    /// Of the partitions that were there, and of those that were added, as they came.
+    /// One for the partitions that existed at the start, and one for each time that partitions were added.
     sources: Vec<Box<dyn Source>>,
     lookout: Lookout,
     tasks: BTreeMap<i32, Task>,
@@ -65,7 +65,7 @@ struct Reader {
     left: Option<u64>,
 }
 
-impl Reader {
+impl PushReader {
     fn open(
         push: &Push,
         compiled: &Compiled,
@@ -91,7 +91,7 @@ impl Reader {
         Ok(reader)
     }
 
-    /// Reads the partitions that are not read yet, from where `start` says.
+    /// Starts to read the partitions that are not read yet, from the offset that `start` returns.
     fn add_partitions(&mut self, start: impl Fn(&Watermarks) -> i64) -> Result<(), TransportError> {
         let extent = self.transport.admin().extent(&self.topic, self.isolation)?;
         let partitions = i32::try_from(extent.marks.len()).unwrap_or(i32::MAX);
@@ -121,7 +121,7 @@ impl Reader {
         Ok(())
     }
 
-    /// Reads until nobody wants more rows.
+    /// Reads until no more rows are wanted.
     fn run(mut self, rows: &Show) -> DataFusionResult<()> {
         let external = |error: TransportError| DataFusionError::External(Box::new(error));
         while self.left != Some(0) && !rows.is_closed() {
@@ -139,10 +139,10 @@ impl Reader {
         Ok(())
     }
 
-    /// Sees to it that partitions which were added are read from their beginning.
+    /// Checks the topic, and reads partitions that were added from their beginning.
     fn look(&mut self) -> Result<(), TransportError> {
         match self.lookout.look(self.transport.admin(), Utc::now().timestamp_millis()) {
-            // The source tells of a topic that is missing.
+            // The source reports a missing topic.
             Seen::Same | Seen::Missing => Ok(()),
             Seen::Grown => self.add_partitions(|marks| marks.start),
             Seen::Other => Err(self.recreated().into()),
@@ -165,7 +165,7 @@ impl Reader {
                     Command::Complain(complaint) => self.progress.add_reject(reject(complaint)),
                     Command::Show(batch) => {
                         let batch = within(batch, &mut self.left);
-                        // When nobody wants it any more, the loop above ends.
+                        // If nobody receives it, the loop ends below.
                         let _ = rows.blocking_send(Ok(batch));
                     }
                     Command::Stop(complaint) => {
@@ -181,7 +181,7 @@ impl Reader {
     }
 }
 
-/// The first rows of a batch that a limit leaves, which is lowered by them.
+/// The first rows of a batch that a limit allows, and lowers the limit by their number.
 fn within(batch: RecordBatch, left: &mut Option<u64>) -> RecordBatch {
     let Some(left) = left else { return batch };
     let fits = batch.num_rows().min(usize::try_from(*left).unwrap_or(usize::MAX));

@@ -1,4 +1,4 @@
-//! What a running query is doing, as anyone may look at it: counters, its share, its last complaints.
+//! The status of a running query, for everyone to read: counters, its partitions, its latest errors.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
@@ -10,19 +10,19 @@ use parking_lot::Mutex;
 use headwater_dataflow::Complaint;
 use headwater_language::diagnostic::Diagnostic;
 
-/// Complaints and failures that are kept, the newest.
+/// How many of the latest complaints and failures are kept.
 const ERRORS_KEPT_MAX: usize = 10;
 
 /// What a query of this process is doing.
 #[derive(Clone, Debug, PartialEq)]
 pub enum State {
-    /// It joins its group and waits for its share.
+    /// It is joining its group and waiting for partitions.
     Starting,
-    /// It runs.
+    /// It is running.
     Running,
-    /// It failed and will try again at this time, ms since the epoch.
+    /// It failed and will be retried at this time, in ms since the epoch.
     Retrying(Diagnostic, i64),
-    /// It failed and stays so until its definition changes or it is resumed.
+    /// It failed for good: until its definition changes or it is resumed.
     Failed(Diagnostic),
     /// It has ended.
     Ended,
@@ -64,13 +64,13 @@ pub struct QueryStatus {
     complaints: AtomicU64,
     unlogged: AtomicU64,
     commits: AtomicU64,
-    /// Offsets that were gone before they were read.
+    /// Offsets that were deleted before they were read.
     lost: AtomicU64,
-    /// It has a place in its input that is committed.
-    has_place: AtomicBool,
+    /// It has committed a position in its input.
+    has_position: AtomicBool,
     /// How often it has been resumed, as the catalog says.
     resumed: AtomicU64,
-    /// When its driver was last seen to be in its right mind, ms since the epoch.
+    /// When its driver last showed signs of life, in ms since the epoch.
     beat_ms: AtomicI64,
     changing: Mutex<Changing>,
 }
@@ -99,9 +99,9 @@ pub struct StatusSnapshot {
     pub bytes_read: u64,
     /// Records written since it started here.
     pub records_written: u64,
-    /// Records that something was wrong with.
+    /// Number of bad records.
     pub complaints: u64,
-    /// Complaints that the processing log did not take.
+    /// Complaints that could not be written to the processing log.
     pub unlogged: u64,
     /// Commits since it started here.
     pub commits: u64,
@@ -109,19 +109,19 @@ pub struct StatusSnapshot {
     pub attempts: u64,
     /// How often it has been resumed, as the catalog says.
     pub resumed: u64,
-    /// Offsets of its partitions that were gone before they were read, since it was made.
+    /// Offsets of its partitions that were deleted before they were read, since it was created.
     pub lost: u64,
-    /// Records read in a second, lately.
+    /// Records read per second, over the last few seconds.
     pub records_per_second: f64,
-    /// Time of the last commit that moved, in ms since the epoch.
+    /// Time of the last commit with records, in ms since the epoch.
     pub last_message_ms: Option<i64>,
     /// Partitions of the input that this process has.
     pub share: Vec<i32>,
-    /// The newest errors, the last one last.
+    /// The latest errors, newest last.
     pub errors: Vec<String>,
 }
 
-/// Ms over which a rate is taken at least.
+/// Shortest time over which a rate is measured, in ms.
 const RATE_MS_MIN: i64 = 5_000;
 
 impl Default for QueryStatus {
@@ -143,7 +143,7 @@ impl Default for QueryStatus {
             unlogged: AtomicU64::new(0),
             commits: AtomicU64::new(0),
             lost: AtomicU64::new(0),
-            has_place: AtomicBool::new(false),
+            has_position: AtomicBool::new(false),
             resumed: AtomicU64::new(0),
             beat_ms: AtomicI64::new(i64::MAX),
             changing: Mutex::new(changing),
@@ -152,58 +152,58 @@ impl Default for QueryStatus {
 }
 
 impl QueryStatus {
-    /// Notes that the driver goes on.
+    /// Records that the driver is alive.
     pub fn beat(&self, now_ms: i64) {
         self.beat_ms.store(now_ms, Ordering::Relaxed);
     }
 
-    /// Ms since the driver was last seen to go on; none before it has begun.
+    /// Ms since the last [`beat`](Self::beat); `None` before the first.
     pub fn silent_ms(&self, now_ms: i64) -> Option<i64> {
         let beat_ms = self.beat_ms.load(Ordering::Relaxed);
         (beat_ms != i64::MAX).then(|| now_ms - beat_ms)
     }
 
-    /// Counts complaints that the processing log did not take.
+    /// Counts complaints that could not be written to the processing log.
     pub fn unlogged(&self, complaints: u64) {
         self.unlogged.fetch_add(complaints, Ordering::Relaxed);
     }
 
-    /// Keeps a complaint for a while.
+    /// Keeps a complaint among the latest errors.
     pub fn complained(&self, complaint: &Complaint) {
         let expr = complaint.expr.as_ref().map(|expr| format!("{expr}: ")).unwrap_or_default();
         let Complaint { origin, offset, .. } = complaint;
         self.keep_error(format!("{origin} offset {offset}: {expr}{}", complaint.text()));
     }
 
-    /// Counts offsets that are gone and were not read, and keeps it for a while.
+    /// Counts offsets that were deleted before they were read, and keeps the loss among the latest errors.
     pub fn lost(&self, lost: &Lost) {
         self.lost.fetch_add(lost.count(), Ordering::Relaxed);
         self.keep_error(lost.to_string());
     }
 
-    /// Notes how many offsets of the partitions here were lost before.
+    /// Sets how many offsets of the partitions here were lost earlier.
     pub fn set_lost(&self, lost: u64) {
         self.lost.store(lost, Ordering::Relaxed);
     }
 
-    /// Notes that a place in the input is or was committed.
-    pub fn found_place(&self) {
-        self.has_place.store(true, Ordering::Relaxed);
+    /// Records that a position in the input has been committed.
+    pub fn found_position(&self) {
+        self.has_position.store(true, Ordering::Relaxed);
     }
 
-    /// Whether a place in the input was committed, as far as it is known here.
-    pub fn has_place(&self) -> bool {
-        self.has_place.load(Ordering::Relaxed)
+    /// Whether a position in the input has been committed, as far as is known here.
+    pub fn has_position(&self) -> bool {
+        self.has_position.load(Ordering::Relaxed)
     }
 
-    /// Notes the partitions that this process has now.
+    /// Sets the partitions that this process has now.
     pub fn set_share(&self, partitions: &[TopicPartition]) {
         let mut changing = self.changing.lock();
         changing.share = partitions.iter().map(|p| p.partition).collect();
         changing.state = State::Running;
     }
 
-    /// Notes a commit of these offsets, and counts what it holds: what is not committed never happened.
+    /// Records a commit of these offsets and counts what it contains: what is not committed never happened.
     pub fn committed(&self, offsets: &BTreeMap<TopicPartition, Position>, tally: Tally, now_ms: i64) {
         self.commits.fetch_add(1, Ordering::Relaxed);
         let count = |counter: &AtomicU64, more| counter.fetch_add(more, Ordering::Relaxed);
@@ -213,7 +213,7 @@ impl QueryStatus {
         count(&self.complaints, tally.complaints);
         let read = self.records_read.load(Ordering::Relaxed);
         let mut changing = self.changing.lock();
-        changing.committed.extend(offsets.iter().map(|(partition, place)| (partition.partition, place.offset)));
+        changing.committed.extend(offsets.iter().map(|(partition, position)| (partition.partition, position.offset)));
         changing.last_message_ms = Some(now_ms);
         changing.attempts = 0;
         if changing.rate[1].0 == 0 {
@@ -226,12 +226,12 @@ impl QueryStatus {
         }
     }
 
-    /// It has been resumed so often.
+    /// Sets how often it has been resumed.
     pub fn set_resumed(&self, times: u64) {
         self.resumed.store(times, Ordering::Relaxed);
     }
 
-    /// Changes what it is doing; a failure is kept.
+    /// Sets the state. A failure is kept among the latest errors.
     pub fn set_state(&self, state: State) {
         let failed = matches!(&state, State::Retrying(..) | State::Failed(_));
         if let State::Retrying(error, _) | State::Failed(error) = &state {

@@ -1,14 +1,14 @@
-//! What a query has learned of records that a topic refuses, kept from one attempt to the next.
+//! What a query has learned about records that a topic refuses, kept from one attempt to the next.
 //!
 //! ```text
-//! refused once      → try again: what the topic takes is read again, and most of what does not fit is left out
-//! refused again     → try records in transactions of their own, to learn which ones they are (`probe`)
-//! which are known   → leave them out and complain; own topics are written no more
+//! refused once      → try again: the topic's limits are read again, and most records that exceed them are left out
+//! refused again     → try records in separate transactions, to find out which ones are refused (`probe`)
+//! found             → leave them out and report them; topics of Headwater itself are no longer written
 //! committed         → forget
 //! ```
 //!
-//! A cluster refuses a record for reasons that no setting tells: how well a batch compresses, a rule of its own. One record
-//! must not end a query, so what remains refused is found by trying.
+//! A cluster may refuse a record for reasons that no setting reveals, such as how well a batch compresses or a policy of
+//! its own. One record must not stop a query, so the records that are still refused are found by trying.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,10 +17,10 @@ use headwater_connectors::transport::{Position, TransportError, TransportErrorKi
 use headwater_formats::record::TopicPartition;
 use parking_lot::Mutex;
 
-/// Records that are remembered, at most; with more the query waits as it does for an outage.
+/// Most records to remember. With more, the query pauses as it does for an outage.
 const RECORDS_MAX: usize = 10_000;
 
-/// What was learned.
+/// What was learned about refused records.
 #[derive(Debug, Default)]
 pub struct Refusals(Mutex<Learned>);
 
@@ -28,27 +28,27 @@ pub struct Refusals(Mutex<Learned>);
 struct Learned {
     /// Attempts that ended in a refusal since the last commit.
     attempts: u32,
-    /// Something was learned by the last of them.
+    /// The last of them learned something new.
     is_new: bool,
-    /// For each record of the input whose result is refused, why.
+    /// The reason for each input record whose result is refused.
     records: BTreeMap<(TopicPartition, i64), String>,
-    /// Topics of our own that refuse what is written to them.
+    /// Topics of Headwater itself that refuse records and are no longer written.
     silent: BTreeSet<String>,
-    /// The results of records of the input below these offsets were tried, by where they go.
+    /// By input partition and output topic: the offset below which all results were tried.
     tried: BTreeMap<(TopicPartition, String), i64>,
 }
 
-/// What records of a batch were made of.
+/// What the records of an output batch were made from.
 #[derive(Clone, Debug)]
-pub(super) enum Made {
-    /// Of records of the input: the partition and the offset of each.
-    Of(TopicPartition, Int64Array),
-    /// Of complaints.
-    OfComplaints,
+pub(super) enum MadeOf {
+    /// From input records: their partition, and the offset of each.
+    Records(TopicPartition, Int64Array),
+    /// From complaints.
+    Complaints,
 }
 
 impl Refusals {
-    /// An attempt ended with an error. True when another one should begin at once, for it will do otherwise.
+    /// Records that an attempt failed. Returns true if the next one should begin at once, because it will act differently.
     pub fn failed(&self, error: &TransportError) -> bool {
         let mut learned = self.0.lock();
         if error.kind != TransportErrorKind::Refused {
@@ -59,7 +59,7 @@ impl Refusals {
         learned.attempts <= 2 || (is_new && learned.records.len() <= RECORDS_MAX)
     }
 
-    /// Notes a commit up to these offsets.
+    /// Records a commit of these offsets.
     pub(super) fn committed(&self, offsets: &BTreeMap<TopicPartition, Position>) {
         let mut learned = self.0.lock();
         learned.attempts = 0;
@@ -69,22 +69,22 @@ impl Refusals {
         }
     }
 
-    /// Whether records are to be tried before they are written.
+    /// Whether records must be tried before they are written.
     pub(super) fn isolates(&self) -> bool {
         self.0.lock().attempts >= 2
     }
 
-    /// The first row of a batch for `topic` that was not tried yet.
-    pub(super) fn untried(&self, topic: &str, made: &Made) -> usize {
-        let Made::Of(origin, offsets) = made else { return 0 };
+    /// The first row of a batch for `topic` that has not been tried yet.
+    pub(super) fn untried(&self, topic: &str, made: &MadeOf) -> usize {
+        let MadeOf::Records(origin, offsets) = made else { return 0 };
         let tried = self.0.lock().tried.get(&(origin.clone(), topic.to_owned())).copied().unwrap_or(i64::MIN);
         offsets.values().partition_point(|offset| *offset < tried)
     }
 
-    /// Notes that the rows of a batch for `topic` below `row` were tried. Of a record whose results are cut apart there, all
-    /// are tried again.
-    pub(super) fn tried(&self, topic: &str, made: &Made, row: usize) {
-        let Made::Of(origin, offsets) = made else { return };
+    /// Records that the rows of a batch for `topic` below `row` were tried. If that splits the results of one input record,
+    /// all of them are tried again.
+    pub(super) fn tried(&self, topic: &str, made: &MadeOf, row: usize) {
+        let MadeOf::Records(origin, offsets) = made else { return };
         let next = match offsets.values().get(row) {
             Some(offset) => Some(*offset),
             None => offsets.values().last().map(|last| last + 1),
@@ -96,12 +96,12 @@ impl Refusals {
         }
     }
 
-    /// Notes which record it was: the one at `row` of a batch for `topic`.
-    pub(super) fn learn(&self, topic: &str, made: &Made, row: usize, error: &TransportError) {
+    /// Records that the record at `row` of a batch for `topic` is refused.
+    pub(super) fn learn(&self, topic: &str, made: &MadeOf, row: usize, error: &TransportError) {
         let mut learned = self.0.lock();
         learned.is_new |= match made {
-            Made::OfComplaints => learned.silent.insert(topic.to_owned()),
-            Made::Of(origin, offsets) => {
+            MadeOf::Complaints => learned.silent.insert(topic.to_owned()),
+            MadeOf::Records(origin, offsets) => {
                 let address = (origin.clone(), offsets.value(row));
                 let reason = format!("topic \"{topic}\" refuses the record: {}", error.message);
                 learned.records.insert(address, reason).is_none()
@@ -109,7 +109,7 @@ impl Refusals {
         };
     }
 
-    /// Which of the records at these offsets have results that are left out: row, offset, and why.
+    /// Which of the records at these offsets have results that must be left out: row, offset, and reason.
     pub(super) fn of(&self, origin: &TopicPartition, offsets: &[i64]) -> Vec<(usize, i64, String)> {
         let learned = self.0.lock();
         if learned.records.is_empty() {
@@ -121,13 +121,13 @@ impl Refusals {
         offsets.iter().enumerate().filter_map(reason).collect()
     }
 
-    /// Whether a topic of our own is not written to any more.
+    /// Whether a topic of Headwater itself is no longer written.
     pub(super) fn is_silent(&self, topic: &str) -> bool {
         self.0.lock().silent.contains(topic)
     }
 }
 
-/// What is kept of so many rows when some are left out.
+/// A filter of `len` rows that keeps all but the given ones.
 pub(super) fn all_but(len: usize, rows: impl Iterator<Item = usize>) -> BooleanArray {
     let mut keep = vec![true; len];
     rows.for_each(|row| keep[row] = false);
@@ -143,11 +143,11 @@ mod tests {
     }
 
     #[test]
-    fn a_record_that_remains_refused_is_learned_and_forgotten_once_it_is_passed() {
+    fn a_refused_record_is_remembered_until_it_is_committed() {
         let (refusals, origin) = (Refusals::default(), TopicPartition::new("in", 3));
         assert!(refusals.failed(&refused()) && !refusals.isolates());
         assert!(refusals.failed(&refused()) && refusals.isolates());
-        refusals.learn("out", &Made::Of(origin.clone(), vec![7, 9].into()), 1, &refused());
+        refusals.learn("out", &MadeOf::Records(origin.clone(), vec![7, 9].into()), 1, &refused());
         assert!(refusals.failed(&refused()));
         assert!(!refusals.failed(&refused()), "nothing new was learned");
         let found = refusals.of(&origin, &[8, 9]);
@@ -159,9 +159,9 @@ mod tests {
     }
 
     #[test]
-    fn a_topic_of_our_own_that_refuses_is_written_no_more() {
+    fn an_own_topic_that_refuses_is_no_longer_written() {
         let refusals = Refusals::default();
-        refusals.learn("log", &Made::OfComplaints, 0, &refused());
+        refusals.learn("log", &MadeOf::Complaints, 0, &refused());
         assert!(refusals.is_silent("log") && !refusals.is_silent("out"));
         let outage = TransportError::unreachable("too large");
         assert!(!refusals.failed(&outage));

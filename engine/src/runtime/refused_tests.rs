@@ -1,7 +1,7 @@
-//! Records that a topic does not take, and complaints that theirs does not: the query goes on without them.
+//! Records and complaints that their topic refuses: the query continues without them.
 //!
-//! Method: a query runs until idle over the memory transport, as `headwater run --until-idle` runs it, and what it wrote
-//! and complained of is read.
+//! Method: a query runs until idle over the memory transport, as `headwater run --until-idle` runs it, and the test reads
+//! what it wrote and reported.
 
 use std::sync::Arc;
 
@@ -40,7 +40,7 @@ impl Stage {
         self.engine.ask(&mut self.session, statement).await.unwrap_or_else(|errors| panic!("{statement}: {errors:?}"))
     }
 
-    /// Puts rows into `s`: their numbers are 0, 1, 2 and so on.
+    /// Inserts rows into `s`, numbered 0, 1, 2 and so on.
     async fn insert(&mut self, values: &[&str]) {
         for (n, value) in values.iter().enumerate() {
             self.ask(&format!("INSERT INTO s VALUES ({n}, '{value}');")).await;
@@ -92,8 +92,9 @@ async fn what_is_refused_for_a_reason_that_no_setting_tells_is_found_and_left_ou
     assert!(ran.error.is_none(), "{ran:?}");
     assert_eq!((ran.records_read, ran.records_written, ran.complaints), (5, 3, 2), "rolled back rows do not count");
     assert_eq!(stage.column("SELECT n FROM o;").await, ["0", "2", "4"]);
-    let told = stage.column("SELECT source_offset FROM processing_log WHERE reason LIKE '%refuses the record%';").await;
-    assert_eq!(told, ["1", "3"]);
+    let reported =
+        stage.column("SELECT source_offset FROM processing_log WHERE reason LIKE '%refuses the record%';").await;
+    assert_eq!(reported, ["1", "3"]);
 }
 
 #[tokio::test]
@@ -143,7 +144,7 @@ async fn a_processing_log_that_is_gone_is_made_again_when_it_is_needed() {
     stage.insert(&["1"]).await;
     let ran = stage.run().await;
     assert!(ran.error.is_none() && ran.records_written == 1, "{ran:?}");
-    assert!(stage.cluster.admin().topic(&log).expect("an answer").is_none(), "nothing needs it");
+    assert!(stage.cluster.admin().topic(&log).expect("an answer").is_none(), "nothing was reported");
     stage.insert(&["x"]).await;
     let ran = stage.run().await;
     assert!(ran.error.is_none() && ran.records_written == 1, "{ran:?}");

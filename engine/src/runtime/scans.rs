@@ -1,4 +1,4 @@
-//! How bounded queries scan topics: the tables of the connectors, handed down to the planner.
+//! How bounded queries scan topics: the tables of the connectors, handed to the planner.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use headwater_planner::bounded::Outside;
 use headwater_planner::optimizer::PhysicalRule;
 use headwater_planner::topics::Tables;
 
-/// Tables over topics, as the connectors have them.
+/// Tables over topics, from the connectors.
 #[derive(Debug)]
 struct TopicTables;
 
@@ -24,7 +24,7 @@ impl Tables for TopicTables {
     }
 }
 
-/// The counters of a query's scans count what its expressions could not compute, too.
+/// Adds rows on which an expression failed to the counters of the query's scans.
 #[derive(Debug)]
 struct Failures(Arc<Progress>);
 
@@ -34,12 +34,12 @@ impl CountFailures for Failures {
     }
 }
 
-/// The rules of the optimizer that scans of topics have.
+/// The optimizer rules for scans of topics.
 pub(super) fn rules() -> Vec<PhysicalRule> {
     vec![Arc::new(NewestFirstRule)]
 }
 
-/// What a bounded query is planned and run with, besides its catalog and settings.
+/// What a bounded query is planned and run with in addition to its catalog and settings.
 pub(super) fn outside(context: &ScanContext, runtime: Arc<RuntimeEnv>) -> Outside {
     let mut config = SessionConfig::new();
     count_in(Arc::new(Failures(context.progress.clone())), config.options_mut());

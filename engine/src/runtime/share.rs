@@ -1,5 +1,5 @@
-//! The partitions that the group gave to one driver, and what works on them: records in through tasks, commands out
-//! to the outbox, as far as the next commit.
+//! The partitions that the group assigned to one driver, and the tasks that process them: records in, commands out to
+//! the outbox, up to the next commit.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -21,70 +21,70 @@ use super::note::Note;
 use super::opening::Opening;
 use super::outbox::{Outbox, Work};
 use super::query_status::{QueryStatus, Tally};
-use super::refusals::{Made, Refusals, all_but};
-use super::start::{Asked, Start};
+use super::refusals::{MadeOf, Refusals, all_but};
+use super::start::{Start, StartContext};
 use super::{stopped_by, topics};
 use headwater_dataflow::{Command, Complaint, ComplaintKind, Epoch, Event, Task, TaskPosition};
 
-/// Most records taken from the source at once.
+/// Most records to take from the source at once.
 const BATCH_RECORDS_MAX: usize = 16_384;
-/// A batch of so many records says that there is much to read: the next ones are read ahead.
+/// A batch of this many records means that there is much to read, so the following ones are read ahead.
 const AHEAD_FROM: usize = 1_024;
-/// Bytes that a step writes at most before it looks at the time and at the group again, unless one record becomes more.
+/// Most bytes that a step writes before it checks the time and the group again, unless a single record yields more.
 const STEP_BYTES_MAX: usize = 32 << 20;
-/// Bytes of one epoch after which it is committed before its time: an open transaction must end in time, too.
+/// Bytes after which an epoch is committed early, because its transaction must end before it times out.
 const EPOCH_BYTES_MAX: usize = 256 << 20;
-/// A query without work for so long keeps no way to its input and output open, in ms.
-const REST_AFTER_MS: i64 = 10_000;
+/// How long a query must be without work until its input and output are closed, in ms.
+const SUSPEND_AFTER_MS: i64 = 10_000;
 
 /// What a step did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// Something: another step may find more at once.
+    /// It did some work: another step may find more at once.
     Worked,
-    /// Nothing came within the wait.
+    /// Nothing arrived within the wait.
     Idle,
-    /// All input that was there at the start is processed and committed. Only for a job until idle.
+    /// All input that existed at the start is processed and committed. Only for a job that runs until idle.
     Done,
 }
 
-/// The partitions that the group gave to this process, and what works on them.
+/// The partitions that the group assigned to this process, and what processes them.
 pub(super) struct Share {
-    /// Dropped first: what is open is given up even if reading hangs.
+    /// Dropped first, so that the open transaction is aborted even if reading is stuck.
     pub(super) outbox: Outbox,
     pub(super) intake: Intake,
     pub(super) tasks: BTreeMap<i32, Task>,
-    /// Records of which not all has come out of their task yet.
+    /// The batch whose output its task has not fully produced yet.
     pub(super) current: Option<RawBatch>,
-    /// Something of a record has come out, and something has not: no commit can be made.
-    pub(super) within: bool,
+    /// Part of a record's output has been produced and part has not, so no commit is possible.
+    pub(super) mid_record: bool,
     pub(super) complaints: Complaints,
-    /// The topic of the processing log is not there: it is made with the first complaint.
+    /// The topic of the processing log does not exist; the first complaint creates it.
     pub(super) log_missing: bool,
     pub(super) refusals: Arc<Refusals>,
-    /// What was done since the last commit.
+    /// What was read and written since the last commit.
     pub(super) tally: Tally,
     pub(super) epoch_bytes: usize,
-    /// Next offset to read of each partition that has moved since the last commit.
+    /// The next offset to read, for each partition that has advanced since the last commit.
     pub(super) moved: BTreeMap<TopicPartition, i64>,
-    /// Offsets behind the last record of partitions where only markers are before them: worth no commit of their own.
+    /// The next offset to read, for each partition where only transaction markers were passed: not worth a commit.
     pub(super) passed: BTreeMap<TopicPartition, i64>,
-    /// What is committed beside the offset of each partition.
+    /// The note that is committed with the offset of each partition.
     pub(super) notes: BTreeMap<TopicPartition, Note>,
-    /// When the open epoch began, in ms; none while nothing has happened since the last commit.
+    /// When the open epoch began, in ms; `None` while nothing has happened since the last commit.
     pub(super) open_since_ms: Option<i64>,
-    /// Partitions that are to be read to their end, of a job until idle.
+    /// The partitions that are not yet read to their end, of a job that runs until idle.
     pub(super) unfinished: BTreeMap<TopicPartition, i64>,
-    /// Commits that are under way, the oldest first, and how many were done before them.
+    /// Commits in progress, oldest first, and the number of commits finished before them.
     pub(super) committing: VecDeque<Committing>,
     pub(super) committed: u64,
-    /// When something was last read or committed, in ms.
+    /// When a record was last read or a commit last made, in ms.
     pub(super) busy_at_ms: i64,
-    /// Why nothing more may be read, by the word of a task.
+    /// The record at which a task stopped the query, and why.
     pub(super) stopped: Option<(i64, TransportError)>,
 }
 
-/// A commit that was given to the outbox.
+/// A commit that was handed to the outbox.
 pub(super) struct Committing {
     pub(super) epoch: Epoch,
     pub(super) offsets: BTreeMap<TopicPartition, Position>,
@@ -92,14 +92,14 @@ pub(super) struct Committing {
 }
 
 impl Share {
-    /// A share that has read nothing, and where it begins.
+    /// Opens a share that has read nothing yet, and returns it with where it starts.
     pub(super) fn open(
         opening: &Opening<'_>,
         partitions: &[TopicPartition],
         now_ms: i64,
     ) -> Result<(Self, Start), TransportError> {
-        let Opening { transport, job, goal, member, meant, placed, refusals } = *opening;
-        // What a former owner left open is ended first: only then are its offsets settled.
+        let Opening { transport, job, goal, member, meant, positioned, refusals } = *opening;
+        // Transactions of a former owner are ended first: only then are its offsets final.
         let placement = opening.placement()?;
         let (limits, log_missing) = opening.complaint_limits()?;
         let topics = [placement.limits, limits.log, limits.dead];
@@ -107,8 +107,8 @@ impl Share {
         let outbox = opening.outbox(partitions, batch_bytes_max)?;
         let transport = transport.as_ref();
         let admin = transport.admin();
-        let asked = Asked { admin, member, query: &job.query, goal, meant, placed };
-        let start = Start::find(&asked, partitions)?;
+        let context = StartContext { admin, member, query: &job.query, goal, meant, positioned };
+        let start = Start::find(&context, partitions)?;
         let end = |range: &ReadRange| range.end.map(|end| (range.partition.clone(), end));
         let unfinished = start.ranges.iter().filter_map(end).collect();
         let plan = ReadPlan {
@@ -127,7 +127,7 @@ impl Share {
             outbox,
             tasks,
             current: None,
-            within: false,
+            mid_record: false,
             complaints: Complaints::new(&job.query, &job.service_id, limits),
             log_missing,
             refusals: refusals.clone(),
@@ -146,17 +146,17 @@ impl Share {
         Ok((share, start))
     }
 
-    /// Offsets with what is committed beside them.
-    pub(super) fn places(&self, offsets: BTreeMap<TopicPartition, i64>) -> BTreeMap<TopicPartition, Position> {
+    /// The positions to commit: offsets with their notes.
+    pub(super) fn positions(&self, offsets: BTreeMap<TopicPartition, i64>) -> BTreeMap<TopicPartition, Position> {
         let note = |partition: &TopicPartition| self.notes.get(partition).copied().unwrap_or_default().to_string();
-        let place = |(partition, next)| {
-            let place = Position::new(next, &note(&partition).into());
-            (partition, place)
+        let position = |(partition, next)| {
+            let position = Position::new(next, &note(&partition).into());
+            (partition, position)
         };
-        offsets.into_iter().map(place).collect()
+        offsets.into_iter().map(position).collect()
     }
 
-    /// Offsets are gone that were not read. It is told in their place, in the transaction that passes them.
+    /// Handles offsets that were deleted before they were read. The gap is reported in the transaction that skips them.
     pub(super) fn lose(
         &mut self,
         lost: &Lost,
@@ -169,7 +169,7 @@ impl Share {
         }
         tracing::warn!(
             query_id = %job.query.id, topic = %lost.partition.topic, partition = lost.partition.partition,
-            from = lost.from, to = lost.to, lost = lost.count(), "records are gone that were not read: {lost}"
+            from = lost.from, to = lost.to, lost = lost.count(), "records were lost before they were read: {lost}"
         );
         self.begin(job, now_ms)?;
         self.complaints.add_gap(lost);
@@ -182,24 +182,24 @@ impl Share {
         Ok(())
     }
 
-    /// True when nothing more is to be read.
+    /// True when there is nothing left to read.
     pub(super) fn is_finished(&self, job: &Job) -> bool {
         job.until_idle && self.unfinished.is_empty()
     }
 
-    /// True when something is not committed yet.
+    /// True when there is something to commit.
     pub(super) fn is_open(&self) -> bool {
         self.open_since_ms.is_some() || !self.committing.is_empty()
     }
 
-    /// Lets go of the ways to input and output when nothing was to be done for a while. True when it is so.
-    pub(super) fn rest(&mut self, job: &Job, now_ms: i64) -> Result<bool, TransportError> {
-        let idle = !self.is_open() && now_ms - self.busy_at_ms >= REST_AFTER_MS;
+    /// Closes input and output when there was nothing to do for a while. Returns true if they are closed.
+    pub(super) fn suspend(&mut self, job: &Job, now_ms: i64) -> Result<bool, TransportError> {
+        let idle = !self.is_open() && now_ms - self.busy_at_ms >= SUSPEND_AFTER_MS;
         if idle && self.outbox.is_awake() {
-            self.outbox.rest()?;
+            self.outbox.suspend()?;
         }
         if idle && !job.until_idle {
-            self.intake.rest()?;
+            self.intake.suspend()?;
         }
         Ok(idle)
     }
@@ -208,10 +208,10 @@ impl Share {
         let finished = self.is_finished(job) && self.current.is_none();
         let is_full = self.epoch_bytes >= EPOCH_BYTES_MAX;
         let is_over = |since| finished || is_full || now_ms - since >= job.commit_interval_ms();
-        !self.within && self.open_since_ms.is_some_and(is_over)
+        !self.mid_record && self.open_since_ms.is_some_and(is_over)
     }
 
-    /// Opens the epoch with the first thing that happens in it: while nothing happens no transaction is open.
+    /// Opens the epoch when the first thing happens in it: while nothing happens, no transaction is open.
     fn begin(&mut self, job: &Job, now_ms: i64) -> Result<(), TransportError> {
         if self.open_since_ms.is_none() {
             if job.is_exactly_once() {
@@ -234,7 +234,7 @@ impl Share {
             self.go_on(status, now_ms)?;
             return Ok(Step::Worked);
         }
-        if self.intake.is_resting() {
+        if self.intake.is_suspended() {
             return self.wake(now_ms, wait);
         }
         let left = self.open_since_ms.map(|since| since + job.commit_interval_ms() - now_ms);
@@ -266,7 +266,7 @@ impl Share {
         }
     }
 
-    /// Waits until something comes, and then has a way to the input again.
+    /// Waits until records arrive, and then opens the input again.
     fn wake(&mut self, now_ms: i64, wait: Duration) -> Result<Step, TransportError> {
         let woke = self.intake.wake(wait)?;
         if woke {
@@ -275,23 +275,23 @@ impl Share {
         Ok(if woke { Step::Worked } else { Step::Idle })
     }
 
-    /// Goes on with the records that were read last, until all has come out or so much that it is time to look around.
+    /// Continues with the current batch until all of its output is produced, or as much as a step may write.
     pub(super) fn go_on(&mut self, status: &QueryStatus, now_ms: i64) -> Result<(), TransportError> {
         let Some(raw) = self.current.take() else { return Ok(()) };
-        let begun = self.epoch_bytes;
+        let bytes_before = self.epoch_bytes;
         loop {
             self.perform_all(raw.origin.partition, Some(&raw), status)?;
             let is_left = self.task(raw.origin.partition)?.advance(now_ms).map_err(fault)?;
             if !is_left {
                 break;
             }
-            if self.epoch_bytes - begun >= STEP_BYTES_MAX {
+            if self.epoch_bytes - bytes_before >= STEP_BYTES_MAX {
                 self.perform_all(raw.origin.partition, Some(&raw), status)?;
                 return self.pause(raw, now_ms);
             }
         }
         self.send_dead(now_ms)?;
-        self.within = false;
+        self.mid_record = false;
         let next = match &self.stopped {
             Some((offset, _)) => Some(*offset),
             None => raw.offsets.last().map(|last| last + 1),
@@ -304,11 +304,11 @@ impl Share {
         Ok(())
     }
 
-    /// Notes how far the records have come out, of which something is left.
+    /// Keeps a batch that is only partly processed, and records how far it is.
     fn pause(&mut self, raw: RawBatch, now_ms: i64) -> Result<(), TransportError> {
         self.send_dead(now_ms)?;
         let position = self.tasks.get_mut(&raw.origin.partition).map_or(TaskPosition::Done, Task::position);
-        self.within = matches!(position, TaskPosition::Within(_));
+        self.mid_record = matches!(position, TaskPosition::Within(_));
         if let TaskPosition::Before(offset) = position {
             self.passed.remove(&raw.origin);
             self.moved.insert(raw.origin.clone(), offset);
@@ -339,10 +339,10 @@ impl Share {
     fn task(&mut self, partition: i32) -> Result<&mut Task, TransportError> {
         self.tasks
             .get_mut(&partition)
-            .ok_or_else(|| TransportError::internal(format!("there is no task for partition {partition}")))
+            .ok_or_else(|| TransportError::internal(format!("no task for partition {partition}")))
     }
 
-    /// Performs what has come out of the task of a partition.
+    /// Performs the commands of a partition's task.
     fn perform_all(
         &mut self,
         partition: i32,
@@ -360,7 +360,7 @@ impl Share {
         Ok(())
     }
 
-    /// Writes records that were made of those at `offsets`, without those that the topic is known to refuse.
+    /// Writes records that were made from those at `offsets`, except those that the topic is known to refuse.
     fn write(
         &mut self,
         batch: OutBatch,
@@ -368,16 +368,16 @@ impl Share {
         raw: Option<&RawBatch>,
         status: &QueryStatus,
     ) -> Result<(), TransportError> {
-        let Some(raw) = raw else { return Err(TransportError::internal("records came out of no records")) };
+        let Some(raw) = raw else { return Err(TransportError::internal("a task wrote records without input")) };
         let refused = self.refusals.of(&raw.origin, offsets.values());
         let (batch, offsets) = match refused.is_empty() {
             true => (batch, offsets),
             false => without(&batch, &offsets, refused.iter().map(|(row, ..)| *row)).map_err(fault)?,
         };
-        let mut told = None;
+        let mut reported = None;
         for (_, offset, reason) in refused {
-            // All rows of an exploded record are one complaint.
-            if told.replace(offset) == Some(offset) {
+            // All rows of an exploded record share one complaint.
+            if reported.replace(offset) == Some(offset) {
                 continue;
             }
             let (kind, origin) = (ComplaintKind::Serialization, raw.origin.clone());
@@ -388,7 +388,7 @@ impl Share {
         }
         self.epoch_bytes += batch.payload_bytes();
         self.tally.wrote(batch.len() as u64);
-        self.outbox.put(Work::Write(batch, Made::Of(raw.origin.clone(), offsets)))
+        self.outbox.put(Work::Write(batch, MadeOf::Records(raw.origin.clone(), offsets)))
     }
 
     fn complain(&mut self, complaint: &Complaint, raw: Option<&RawBatch>, status: &QueryStatus) {
@@ -397,18 +397,18 @@ impl Share {
         self.complaints.add(complaint, raw);
     }
 
-    /// Sends dead letters on as they come: the records may be many and large.
+    /// Sends dead letters to the outbox at once, since they may be many and large.
     fn send_dead(&mut self, now_ms: i64) -> Result<(), TransportError> {
         let Some(letters) = self.complaints.take_dead(now_ms) else { return Ok(()) };
         if self.refusals.is_silent(&letters.topic) {
             return Ok(());
         }
         self.epoch_bytes += letters.payload_bytes();
-        self.outbox.put(Work::Write(letters, Made::OfComplaints))
+        self.outbox.put(Work::Write(letters, MadeOf::Complaints))
     }
 
-    /// Writes the complaints of the epoch to the processing log, whose topic is made when it is not there. One that does
-    /// not take them holds up nothing.
+    /// Writes the complaints of the epoch to the processing log and creates its topic if it is missing. Complaints that
+    /// the topic does not accept do not stop the query.
     pub(super) fn log_complaints(
         &mut self,
         admin: &dyn Admin,
@@ -418,14 +418,14 @@ impl Share {
         self.send_dead(now_ms)?;
         let mut unlogged = self.complaints.take_unlogged();
         if let Some(entries) = self.complaints.take_log(now_ms) {
-            // It may have been deleted since; librdkafka would wait for it until the transaction is over.
+            // It may have been deleted since. librdkafka would then wait for it until the transaction times out.
             self.log_missing |= matches!(admin.glance(&entries.topic), Ok(None));
             let made = if self.log_missing { topics::make_processing_log(admin, &entries.topic) } else { Ok(()) };
             match made {
                 Ok(()) if self.refusals.is_silent(&entries.topic) => unlogged += entries.len() as u64,
                 Ok(()) => {
                     self.log_missing = false;
-                    self.outbox.put(Work::Write(entries, Made::OfComplaints))?;
+                    self.outbox.put(Work::Write(entries, MadeOf::Complaints))?;
                 }
                 Err(error) if error.kind == TransportErrorKind::Authorization => unlogged += entries.len() as u64,
                 Err(error) => return Err(error),
@@ -436,7 +436,7 @@ impl Share {
     }
 }
 
-/// The records and their offsets without those at some rows.
+/// A batch and its offsets without the given rows.
 fn without(
     batch: &OutBatch,
     offsets: &Int64Array,
@@ -446,7 +446,7 @@ fn without(
     Ok((batch.filter(&keep)?, filter(offsets, &keep)?.as_primitive::<Int64Type>().clone()))
 }
 
-/// An error of our own computing.
+/// An Arrow error as an internal one.
 pub(super) fn fault(error: ArrowError) -> TransportError {
     TransportError::internal(error)
 }

@@ -1,7 +1,7 @@
-//! Files that a bounded query spills to: without names, in the folder for temporary files.
+//! The files that a bounded query spills to: unnamed files in the temporary folder.
 //!
-//! A file without a name is gone with the process that has it open, however that ends: a `kill -9` leaves nothing to be
-//! cleared away. What goes wrong with the folder is said as such, with its path, not as a fault of what the rows are for.
+//! An unnamed file disappears with the process that has it open, however that ends: even a `kill -9` leaves nothing to
+//! clean up. Problems with the folder are reported as such, with its path, and not as an error of the operator.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -18,16 +18,16 @@ use futures::Stream;
 
 use headwater_language::diagnostic::{Diagnostic, MEMORY, RUNTIME};
 
-/// Bytes that are read at once.
+/// How many bytes to read at once.
 const READ_BYTES: usize = 256 << 10;
 
-/// Makes the files of one query.
+/// Creates the files of one query.
 #[derive(Debug)]
 pub struct SpillFiles {
     disk: Arc<Disk>,
 }
 
-/// The folder, and how much of it the query may have.
+/// The folder, and how much of it the query may use.
 #[derive(Debug)]
 struct Disk {
     folder: PathBuf,
@@ -36,7 +36,7 @@ struct Disk {
 }
 
 impl SpillFiles {
-    /// Files in the folder for temporary files, of at most `bytes_max` together.
+    /// Files in the temporary folder, of at most `bytes_max` in total.
     pub fn new(bytes_max: u64) -> Self {
         Self::within(std::env::temp_dir(), bytes_max)
     }
@@ -50,7 +50,7 @@ impl SpillFiles {
 impl TempFileFactory for SpillFiles {
     fn create_temp_file(&self, _: &str) -> Result<Arc<dyn SpillFile>> {
         let file = tempfile::tempfile_in(&self.disk.folder)
-            .map_err(|error| DataFusionError::External(Box::new(self.disk.failed("make a file in", &error))))?;
+            .map_err(|error| DataFusionError::External(Box::new(self.disk.failed("create a file in", &error))))?;
         Ok(Arc::new(Spilled { file: Arc::new(file), bytes: Arc::default(), disk: self.disk.clone() }))
     }
 }
@@ -58,25 +58,24 @@ impl TempFileFactory for SpillFiles {
 impl Disk {
     fn failed(&self, what: &str, error: &io::Error) -> Diagnostic {
         let folder = self.folder.display();
-        Diagnostic::new(RUNTIME, format!("could not {what} the folder for temporary files \"{folder}\": {}", reason(error)))
-            .detail("The query does not fit query.memory.max, and what is beyond goes to files there.")
-            .hint("Begin headwater with TMPDIR set to a folder with room, or let the query have more memory: SET 'query.memory.max' = '1GB';")
+        Diagnostic::new(RUNTIME, format!("could not {what} the temporary folder \"{folder}\": {}", reason(error)))
+            .detail("The query needs more memory than query.memory.max allows and spills the rest to files in this folder.")
+            .hint("Start headwater with TMPDIR set to a folder with free space, or allow the query more memory: SET 'query.memory.max' = '1GB';")
     }
 
     fn too_much(&self) -> Diagnostic {
-        let message =
-            format!("the query needs more disk for its temporary files than the {} bytes it may have", self.bytes_max);
-        Diagnostic::new(MEMORY, message).hint("Raise it with SET 'query.disk.max' = '100GB'; or let the query have more memory: SET 'query.memory.max' = '1GB';")
+        let message = format!("the query's temporary files exceed the limit of {} bytes", self.bytes_max);
+        Diagnostic::new(MEMORY, message).hint("Raise it with SET 'query.disk.max' = '100GB'; or allow the query more memory: SET 'query.memory.max' = '1GB';")
     }
 }
 
-/// What the system says, without its number.
+/// The message of an operating system error, without its number.
 fn reason(error: &io::Error) -> String {
     let text = error.to_string();
     text.split_once(" (os error").map_or_else(|| text.clone(), |(reason, _)| reason.to_lowercase())
 }
 
-/// One file. Its room is free again when the last of it is dropped.
+/// One file. Its space is released when the last reference is dropped.
 struct Spilled {
     file: Arc<File>,
     bytes: Arc<AtomicU64>,
@@ -113,7 +112,7 @@ impl SpillFile for Spilled {
     }
 }
 
-/// A piece of a file; empty at its end.
+/// Reads a piece of a file; empty at its end.
 fn read_at(file: &File, at: u64) -> io::Result<Bytes> {
     let mut piece = vec![0; READ_BYTES];
     let mut length = 0;
@@ -143,7 +142,7 @@ impl Write for Writer {
             self.disk.bytes.fetch_sub(length, Ordering::Relaxed);
             return Err(io::Error::other(self.disk.too_much()));
         }
-        // Counted before it is written, so that it is given back whatever happens.
+        // Counted before it is written, so that it is released whatever happens.
         self.bytes.fetch_add(length, Ordering::Relaxed);
         self.file.as_ref().write_all(piece).map_err(|error| io::Error::other(self.disk.failed("write to", &error)))?;
         Ok(piece.len())
@@ -193,7 +192,7 @@ mod tests {
         let mut writer = file.open_writer().expect("opens");
         writer.write_all(b"1234567890").expect("fits");
         let refused = writer.write_all(b"1").expect_err("is beyond");
-        assert!(refused.to_string().contains("the 10 bytes it may have"), "{refused}");
+        assert!(refused.to_string().contains("exceed the limit of 10 bytes"), "{refused}");
         drop((file, writer));
         assert_eq!(files.disk.bytes.load(Ordering::Relaxed), 0);
     }
@@ -201,11 +200,10 @@ mod tests {
     #[test]
     fn a_folder_that_is_missing_is_named() {
         let folder = PathBuf::from("/no/such/folder");
-        let Err(error) = SpillFiles::within(folder, 10).create_temp_file("a sort") else { panic!("it is made") };
-        let told = crate::failure::diagnose(&error, None).remove(0);
-        let message =
-            "could not make a file in the folder for temporary files \"/no/such/folder\": no such file or directory";
-        assert!(told.message.starts_with(message), "{}", told.message);
-        assert!(told.hint.is_some_and(|hint| hint.contains("TMPDIR")));
+        let Err(error) = SpillFiles::within(folder, 10).create_temp_file("a sort") else { panic!("it was created") };
+        let diagnostic = crate::failure::diagnose(&error, None).remove(0);
+        let message = "could not create a file in the temporary folder \"/no/such/folder\": no such file or directory";
+        assert!(diagnostic.message.starts_with(message), "{}", diagnostic.message);
+        assert!(diagnostic.hint.is_some_and(|hint| hint.contains("TMPDIR")));
     }
 }

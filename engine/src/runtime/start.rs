@@ -1,13 +1,13 @@
-//! Where a query goes on: the committed offsets of its group, compared with the log as it is now, partition by partition.
+//! Where a query continues: the committed offsets of its group, compared with the log as it is now, per partition.
 //!
 //! ```text
-//! committed                                    goes on
+//! committed offset                             the query continues
 //! within the log                               there
-//! before its first record                      at its first record, and what is between is a gap
-//! behind its end, or of another topic          nowhere, until the user says where: RESUME … FROM
-//! nothing, and never anything                  where `auto.offset.reset` says
-//! nothing, but others of the topic have        a new partition: at its first record
-//! nothing, where there was something           nowhere, as above
+//! before the first record                      at the first record, and reports a gap
+//! after the end, or of a recreated topic       not at all, until the user says where: RESUME … FROM
+//! none, and there never was one                where `auto.offset.reset` says
+//! none, but other partitions have one          at the first record, since the partition is new
+//! none, but there was one                      not at all, as above
 //! ```
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,62 +22,62 @@ use super::goal::Goal;
 use super::note::Note;
 use headwater_language::catalog::{QueryDef, Restart, RestartFrom};
 
-/// Where each partition is read from.
+/// Where a query starts to read each partition.
 pub(super) struct Start {
-    /// What is to be read.
+    /// The ranges to read.
     pub(super) ranges: Vec<ReadRange>,
-    /// The topic that is read.
+    /// The id of the topic that is read.
     pub(super) ids: TopicIds,
-    /// Places to be committed before anything is read: where the query begins is part of what it promises.
+    /// Positions to commit before anything is read, because where a query begins is part of what it guarantees.
     pub(super) first: BTreeMap<TopicPartition, Position>,
-    /// What is committed with each offset.
+    /// The note to commit with each offset.
     pub(super) notes: BTreeMap<TopicPartition, Note>,
-    /// Offsets that are gone and were not read.
+    /// Offsets that were deleted before they were read.
     pub(super) gaps: Vec<Lost>,
     /// How many partitions the topic has.
     pub(super) partitions: i32,
 }
 
-/// What is asked to find a start.
-pub(super) struct Asked<'a> {
+/// What is needed to find the start.
+pub(super) struct StartContext<'a> {
     /// The cluster.
     pub(super) admin: &'a dyn Admin,
-    /// The query's place in its group.
+    /// The query's member of its group.
     pub(super) member: &'a dyn Member,
     /// The query.
     pub(super) query: &'a QueryDef,
-    /// Where it is to end, of one that runs until it is idle.
+    /// Where it ends, of a query that runs until idle.
     pub(super) goal: Option<&'a Goal>,
-    /// The topic that this process has read so far.
+    /// The id of the topic that this process has read so far.
     pub(super) meant: Option<TopicId>,
-    /// Partitions that had a place when this process last took them.
-    pub(super) placed: &'a BTreeSet<TopicPartition>,
+    /// Partitions that had a committed position when they were last assigned to this process.
+    pub(super) positioned: &'a BTreeSet<TopicPartition>,
 }
 
-/// Where one partition goes on.
+/// Where one partition continues.
 struct Begin {
     offset: i64,
     note: Note,
-    /// The place is to be committed before anything is read.
+    /// The position must be committed before anything is read.
     first: bool,
     gap: Option<Lost>,
 }
 
-/// Why a partition cannot go on, in words.
+/// The message that says why a partition cannot continue.
 struct Stuck(String);
 
 impl Start {
-    /// Looks where the group's last commit was. Fails with [`TransportErrorKind::Lost`] when the log does not have that place
-    /// any more.
-    pub(super) fn find(asked: &Asked<'_>, partitions: &[TopicPartition]) -> Result<Self, TransportError> {
-        let topic = asked.query.topology.source().topic.as_str();
-        // The topic's id is asked for before its ends: what is read later is of that topic, or found not to be.
-        let extent = asked.admin.extent(topic, Isolation::ReadCommitted)?;
-        if let (Some(first), true) = (partitions.first(), is_other(asked.meant, extent.id)) {
+    /// Finds the positions of the group's last commit. Fails with [`TransportErrorKind::Lost`] when the log no longer has
+    /// them.
+    pub(super) fn find(context: &StartContext<'_>, partitions: &[TopicPartition]) -> Result<Self, TransportError> {
+        let topic = context.query.topology.source().topic.as_str();
+        // The topic's id is read before its ends, so that a recreated topic is noticed when it is read later.
+        let extent = context.admin.extent(topic, Isolation::ReadCommitted)?;
+        if let (Some(first), true) = (partitions.first(), is_other(context.meant, extent.id)) {
             let lost = Lost { partition: first.clone(), cause: LossCause::Recreated, from: 0, to: 0 };
             return Err(lost.into());
         }
-        let committed = Committed::read(asked.member, partitions, &extent)?;
+        let committed = Committed::read(context.member, partitions, &extent)?;
         let mut start = Self {
             ranges: Vec::new(),
             ids: partitions.first().zip(extent.id).map(|(p, id)| (p.topic.clone(), id)).into_iter().collect(),
@@ -89,8 +89,8 @@ impl Start {
         let mut stuck = Vec::new();
         for partition in partitions {
             let mark = mark(&extent, partition)?;
-            match asked.begin(partition, &committed, &extent, mark)? {
-                Ok(begin) => start.add(partition, begin, asked.goal, mark),
+            match context.begin(partition, &committed, &extent, mark)? {
+                Ok(begin) => start.add(partition, begin, context.goal, mark),
                 Err(why) => stuck.push(why),
             }
         }
@@ -109,36 +109,36 @@ impl Start {
     }
 }
 
-/// What the group has committed.
+/// The committed positions of the group.
 struct Committed {
-    places: BTreeMap<TopicPartition, Position>,
-    /// How many partitions the topic had when the query began, where any commit tells.
+    positions: BTreeMap<TopicPartition, Position>,
+    /// How many partitions the topic had when the query began, if any note says so.
     born: Option<i32>,
 }
 
 impl Committed {
-    /// Reads the places of these partitions, and of the others of the topic when one of these has none: what others have
-    /// tells whether it is new.
+    /// Reads the positions of these partitions. If one has none, reads those of all partitions of the topic, which show
+    /// whether it is new.
     fn read(member: &dyn Member, partitions: &[TopicPartition], extent: &Extent) -> Result<Self, TransportError> {
-        let mut places = places(member, partitions)?;
-        if let Some(missing) = partitions.iter().find(|partition| !places.contains_key(partition)) {
+        let mut positions = positions(member, partitions)?;
+        if let Some(missing) = partitions.iter().find(|partition| !positions.contains_key(partition)) {
             let all: Vec<_> = (0..count(extent)).map(|p| TopicPartition::new(missing.topic.clone(), p)).collect();
-            places = self::places(member, &all)?;
+            positions = self::positions(member, &all)?;
         }
-        let born = places.values().filter_map(|place| Note::read(&place.note).partitions).min();
-        Ok(Self { places, born })
+        let born = positions.values().filter_map(|position| Note::read(&position.note).partitions).min();
+        Ok(Self { positions, born })
     }
 }
 
-fn places(
+fn positions(
     member: &dyn Member,
     partitions: &[TopicPartition],
 ) -> Result<BTreeMap<TopicPartition, Position>, TransportError> {
     let found = member.committed(partitions)?;
-    Ok(found.into_iter().filter_map(|(partition, place)| Some((partition, place?))).collect())
+    Ok(found.into_iter().filter_map(|(partition, position)| Some((partition, position?))).collect())
 }
 
-impl Asked<'_> {
+impl StartContext<'_> {
     fn begin(
         &self,
         partition: &TopicPartition,
@@ -146,11 +146,11 @@ impl Asked<'_> {
         extent: &Extent,
         mark: Watermarks,
     ) -> Result<Result<Begin, Stuck>, TransportError> {
-        let Some(place) = committed.places.get(partition) else {
+        let Some(position) = committed.positions.get(partition) else {
             return Ok(self.begin_without(partition, committed, extent, mark));
         };
-        let old = Note::read(&place.note);
-        let cause = match place.offset {
+        let old = Note::read(&position.note);
+        let cause = match position.offset {
             _ if is_other(old.topic, extent.id) => Some(LossCause::Recreated),
             offset if offset > mark.end && self.is_behind_the_end(partition, offset)? => Some(LossCause::Truncated),
             _ => None,
@@ -158,15 +158,15 @@ impl Asked<'_> {
         let partitions = old.partitions.or(Some(count(extent)));
         let note = Note { topic: extent.id.or(old.topic), partitions, restart: self.restarts(), ..old };
         let Some(cause) = cause else {
-            return Ok(Ok(go_on(partition, place.offset, old, note, mark)));
+            return Ok(Ok(go_on(partition, position.offset, old, note, mark)));
         };
         Ok(match self.restart_after(old.restart) {
             Some(restart) => Ok(Begin { offset: at(restart, partition, extent, mark), note, first: true, gap: None }),
-            None => Err(Stuck(self.gone(partition, cause, place.offset, mark))),
+            None => Err(Stuck(self.gone(partition, cause, position.offset, mark))),
         })
     }
 
-    /// A partition without a place: a query that begins, a partition that is new, or a place that has expired.
+    /// A partition without a committed position: the query or the partition is new, or the position has expired.
     fn begin_without(
         &self,
         partition: &TopicPartition,
@@ -174,20 +174,20 @@ impl Asked<'_> {
         extent: &Extent,
         mark: Watermarks,
     ) -> Result<Begin, Stuck> {
-        let is_new = !committed.places.is_empty() && committed.born.is_none_or(|born| partition.partition >= born);
+        let is_new = !committed.positions.is_empty() && committed.born.is_none_or(|born| partition.partition >= born);
         let born = committed.born.unwrap_or_else(|| count(extent));
         let note = Note { topic: extent.id, partitions: Some(born), restart: self.restarts(), lost: 0 };
         let begin = |offset| Begin { offset, note, first: true, gap: None };
-        // The number of the restart after which it had a place, if it ever had one.
-        let had_place = match self.placed.contains(partition) {
+        // The number of the restart after which it had a position, if it ever had one.
+        let had_position = match self.positioned.contains(partition) {
             true => Some(self.restarts()),
             false => self.query.began.filter(|_| !is_new),
         };
-        if let Some(seen) = had_place {
+        if let Some(seen) = had_position {
             return match self.restart_after(seen) {
                 Some(restart) => Ok(begin(at(restart, partition, extent, mark))),
                 None => Err(Stuck(format!(
-                    "no offset is committed for {partition} any more: it has expired, or was deleted, as it is with its topic"
+                    "the committed offset of {partition} is gone: it expired, or was deleted along with its topic"
                 ))),
             };
         }
@@ -200,12 +200,13 @@ impl Asked<'_> {
         self.query.restart.as_ref().map_or(0, |restart| restart.number)
     }
 
-    /// Where the user wants a lost partition to begin, if that was said after the restart of this number.
+    /// Where the user wants a lost partition to begin, if a RESUME … FROM after the one with this number says so.
     fn restart_after(&self, seen: u64) -> Option<&Restart> {
         self.query.restart.as_ref().filter(|restart| restart.number > seen)
     }
 
-    /// The stable end is behind open transactions; what was committed was below it once, but it may be told late.
+    /// Whether a committed offset is after the end of the log. The stable end alone does not show this: it is held back by
+    /// open transactions, and a broker may report it late.
     fn is_behind_the_end(&self, partition: &TopicPartition, offset: i64) -> Result<bool, TransportError> {
         let marks = self.admin.watermarks(&partition.topic, Isolation::ReadUncommitted)?;
         let mark = usize::try_from(partition.partition).ok().and_then(|at| marks.get(at));
@@ -216,7 +217,7 @@ impl Asked<'_> {
         match cause {
             LossCause::Recreated => {
                 format!(
-                    "topic \"{}\" was deleted and created again; offset {offset} of {partition} was of the former one",
+                    "topic \"{}\" was deleted and created again; offset {offset} of {partition} belongs to the former topic",
                     partition.topic
                 )
             }
@@ -228,7 +229,7 @@ impl Asked<'_> {
     }
 }
 
-/// A place within the log, or before its first record.
+/// Continues at a committed offset that is within the log or before its first record.
 fn go_on(partition: &TopicPartition, committed: i64, old: Note, mut note: Note, mark: Watermarks) -> Begin {
     let offset = committed.max(mark.start);
     let gap = (committed < offset).then(|| Lost {
@@ -238,11 +239,12 @@ fn go_on(partition: &TopicPartition, committed: i64, old: Note, mut note: Note, 
         to: offset,
     });
     note.lost = old.lost;
-    // That the user's word was heard is committed now: it is not to be taken for a loss that comes later.
+    // Commit now that this RESUME … FROM was seen, so that it does not apply to a later loss.
     Begin { offset, note, first: note.restart > old.restart && gap.is_none(), gap }
 }
 
-/// Where a partition begins by the user's word. What came after the word is read, also of a topic that was made then.
+/// Where a partition begins after RESUME … FROM. Records written after the statement are read, also from a topic that
+/// was created after it.
 fn at(restart: &Restart, partition: &TopicPartition, extent: &Extent, mark: Watermarks) -> i64 {
     let Restart { from, ends, .. } = restart;
     match (from, ends) {
@@ -259,7 +261,7 @@ fn at(restart: &Restart, partition: &TopicPartition, extent: &Extent, mark: Wate
     }
 }
 
-/// Whether a topic is known to be another than the one that is meant.
+/// Whether a topic is known to be a different one than expected.
 fn is_other(meant: Option<TopicId>, found: Option<TopicId>) -> bool {
     meant.zip(found).is_some_and(|(meant, found)| meant != found)
 }
@@ -273,7 +275,7 @@ fn mark(extent: &Extent, partition: &TopicPartition) -> Result<Watermarks, Trans
     mark.ok_or_else(|| TransportError::other(format!("{partition} does not exist")))
 }
 
-/// All that keeps a query from going on.
+/// The error that combines the reasons of all stuck partitions.
 fn lost(stuck: &[Stuck]) -> TransportError {
     let mut message = stuck.first().map_or_else(String::new, |first| first.0.clone());
     match stuck.len() {

@@ -1,7 +1,7 @@
-//! Keeps the persistent queries of the catalog running in this process: a thread each.
+//! Keeps the persistent queries of the catalog running in this process: one thread per query, restarted on failure.
 //!
-//! A query that fails is begun again after a while, unless the cause is the user's; one that panics
-//! is one that failed. No query notices what happens to another.
+//! A query that fails is restarted after a pause, unless only the user can fix the cause; a panic counts as a
+//! failure. Queries do not affect each other.
 
 use std::any::Any;
 use std::collections::BTreeMap;
@@ -20,64 +20,65 @@ use super::driver::{Driver, Step};
 use super::job::Job;
 use super::query_status::{QueryStatus, State, StatusSnapshot};
 use super::refusals::Refusals;
-use super::stop::Stop;
+use super::signal::Signal;
 use crate::failure::transport;
 use headwater_language::catalog::{Catalog, QueryDef};
 use headwater_language::diagnostic::{Diagnostic, INTERNAL, LOST};
 
-/// Longest wait of a query that has nothing to do: how late it hears that it shall stop.
+/// Longest wait of a query that has nothing to do, and so the longest time until it notices that it must stop.
 const WAIT: Duration = Duration::from_millis(500);
-/// How long a call of a driver may take before its query is begun anew beside it, in ms: no call that is given
-/// a limit takes so long, but librdkafka has some that it forgets.
+/// How long a call of a driver may take before its query is restarted without it, in ms. Every call has a shorter
+/// time limit, but librdkafka does not respect all of them.
 const SILENT_MS_MAX: i64 = 90_000;
-/// How long a query that is told to stop is waited for: as long as a commit may take, and some more.
+/// How long to wait for a query to stop: somewhat longer than a commit may take.
 const END_MAX: Duration = Duration::from_secs(40);
-/// Stack of a query's thread, which compiles and computes expressions as deep as a statement may have them. Memory is
-/// taken as it is used.
+/// Stack size of a query's thread, which compiles and evaluates expressions as deeply nested as a statement may write
+/// them. The memory is only allocated as it is used.
 const STACK_BYTES: usize = 32 << 20;
-/// First pause after a failure; each further one is twice as long, until a commit succeeds.
+/// First pause after a failure. It doubles with each further failure until a commit succeeds.
 const BACKOFF: Duration = Duration::from_millis(500);
-/// Longest pause after a failure: how late the end of an outage is noticed.
+/// Longest pause after a failure, and so the longest time until the end of an outage is noticed.
 const BACKOFF_MAX: Duration = Duration::from_secs(15);
 
-/// The queries of this process.
+/// The persistent queries of this process.
 pub struct Supervisor {
     transport: Arc<dyn Transport>,
     service_id: String,
     running: BTreeMap<String, Running>,
-    /// Queries that are not started for want of descriptors.
+    /// Number of queries that are not started because file descriptors are short.
     waiting: usize,
 }
 
 struct Running {
     query: Arc<QueryDef>,
-    stop: Arc<Stop>,
-    ended: Arc<Stop>,
+    stop: Arc<Signal>,
+    ended: Arc<Signal>,
     status: Arc<QueryStatus>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Supervisor {
-    /// Runs nothing yet.
+    /// A supervisor that runs nothing yet.
     pub fn new(transport: Arc<dyn Transport>, service_id: &str) -> Self {
         Self { transport, service_id: service_id.to_owned(), running: BTreeMap::new(), waiting: 0 }
     }
 
-    /// Starts what is in the catalog and does not run, stops what is not there any more, begins anew
-    /// what was replaced. Waits for those that it stops.
+    /// Starts the queries of the catalog that are not running, stops those that are no longer in it, and restarts
+    /// those that were replaced. Waits for the ones it stops.
     pub fn sync(&mut self, catalog: &Catalog) {
-        // They are started again below, if they are still wanted.
+        // They are started again below if the catalog still has them.
         self.abandon_silent();
-        let stands = |running: &Running| catalog.query(&running.query.id).is_some_and(|query| running.stands_as(query));
+        let is_current =
+            |running: &Running| catalog.query(&running.query.id).is_some_and(|query| running.is_current(query));
         let gone: Vec<String> =
-            self.running.iter().filter(|(_, running)| !stands(running)).map(|(id, _)| id.clone()).collect();
+            self.running.iter().filter(|(_, running)| !is_current(running)).map(|(id, _)| id.clone()).collect();
         self.stop(&gone);
         for running in self.running.values() {
             let Some(query) = catalog.query(&running.query.id) else { continue };
             running.status.set_resumed(query.resumed);
             let began = query.began;
             if began.is_some_and(|began| began >= restarts(&running.query)) {
-                running.status.found_place();
+                running.status.found_position();
             }
         }
         let missing: Vec<_> =
@@ -86,7 +87,7 @@ impl Supervisor {
         if missing.is_empty() {
             return;
         }
-        // Those for which there are no descriptors wait until others rest; one at least is always tried.
+        // Queries without descriptors wait until others are suspended; at least one is always tried.
         let room = room_for_queries().max(usize::from(self.running.is_empty()));
         self.waiting = missing.len().saturating_sub(room);
         for query in missing.into_iter().take(room) {
@@ -95,12 +96,12 @@ impl Supervisor {
         }
     }
 
-    /// How many queries wait for others to let go of descriptors.
+    /// How many queries wait for others to release file descriptors.
     pub fn waiting(&self) -> usize {
         self.waiting
     }
 
-    /// Keeps those running that run, for when nobody knows what else is to run: what hangs is started again.
+    /// Keeps the current queries running when the catalog is not available: queries that are stuck are restarted.
     pub fn keep(&mut self) {
         for query in self.abandon_silent() {
             let running = self.start(query.clone(), false);
@@ -108,20 +109,19 @@ impl Supervisor {
         }
     }
 
-    /// Leaves queries to themselves whose driver does not come back from a call. What they have not committed
-    /// never happened, and whoever begins them anew takes their place in the group and their transactional id. Gives those
-    /// queries.
+    /// Abandons queries whose driver is stuck in a call, and returns them. What they have not committed never happened,
+    /// and whoever restarts them takes over their place in the group and their transactional id.
     fn abandon_silent(&mut self) -> Vec<Arc<QueryDef>> {
         let now_ms = now_ms();
         let is_silent = |running: &Running| {
-            !running.ended.is_wanted() && running.status.silent_ms(now_ms).is_some_and(|ms| ms > SILENT_MS_MAX)
+            !running.ended.is_set() && running.status.silent_ms(now_ms).is_some_and(|ms| ms > SILENT_MS_MAX)
         };
         let mut abandoned = Vec::new();
         self.running.retain(|id, running| {
             let silent = is_silent(running);
             if silent {
-                tracing::error!(query_id = %id, silent_s = SILENT_MS_MAX / 1_000, "query hangs in a call and is begun anew");
-                running.stop.want();
+                tracing::error!(query_id = %id, silent_s = SILENT_MS_MAX / 1_000, "query is stuck; restarting it");
+                running.stop.set();
                 abandoned.push(running.query.clone());
             }
             !silent
@@ -129,29 +129,29 @@ impl Supervisor {
         abandoned
     }
 
-    /// Queries that have a place in their input although the catalog does not say so, with the number of the latest RESUME …
-    /// FROM that they know.
-    pub fn begun(&self, catalog: &Catalog) -> Vec<(String, u64)> {
-        let begun = |(id, running): (&String, &Running)| {
+    /// Queries that have committed a position in their input of which the catalog does not know yet, each with the number
+    /// of the latest RESUME … FROM that it has seen.
+    pub fn newly_started(&self, catalog: &Catalog) -> Vec<(String, u64)> {
+        let newly_started = |(id, running): (&String, &Running)| {
             let restart = restarts(&running.query);
             let known = catalog.query(id)?.began;
-            let is_news = running.status.has_place() && known.is_none_or(|known| known < restart);
+            let is_news = running.status.has_position() && known.is_none_or(|known| known < restart);
             is_news.then(|| (id.clone(), restart))
         };
-        self.running.iter().filter_map(begun).collect()
+        self.running.iter().filter_map(newly_started).collect()
     }
 
-    /// Why those queries stopped that failed for good.
+    /// The errors of queries that failed for good.
     pub fn failures(&self) -> Vec<Diagnostic> {
         self.running.values().filter_map(Running::failure).collect()
     }
 
-    /// How many queries there are here, those that failed for good included.
+    /// How many queries this process has, including those that failed for good.
     pub fn len(&self) -> usize {
         self.running.len()
     }
 
-    /// Commits and stops every query. Gives how each ended.
+    /// Commits and stops every query. Returns the last status of each.
     pub fn stop_all(&mut self) -> BTreeMap<String, StatusSnapshot> {
         let statuses: Vec<_> = self.running.iter().map(|(id, running)| (id.clone(), running.status.clone())).collect();
         let all: Vec<String> = self.running.keys().cloned().collect();
@@ -159,47 +159,47 @@ impl Supervisor {
         statuses.into_iter().map(|(id, status)| (id, status.snapshot())).collect()
     }
 
-    /// The status of a query, when it runs here.
+    /// The status of a query, if it runs here.
     pub fn status(&self, id: &str) -> Option<Arc<QueryStatus>> {
         self.running.get(id).map(|running| running.status.clone())
     }
 
-    /// The status of every query that runs here, by id.
+    /// The status of each query that runs here, by id.
     pub fn statuses(&self) -> BTreeMap<String, StatusSnapshot> {
         self.running.iter().map(|(id, running)| (id.clone(), running.status.snapshot())).collect()
     }
 
-    /// Runs queries until everything that is there now is processed and committed. Blocks; ends early
-    /// when `stopped` says so. Gives what each of them did.
+    /// Runs queries until all of their current input is processed and committed. Blocks; ends early once `stopped`
+    /// returns true. Returns what each query did.
     pub fn run_until_idle(&mut self, queries: &[Arc<QueryDef>], stopped: &dyn Fn() -> bool) -> Vec<Ran> {
-        let begun = Instant::now();
+        let started = Instant::now();
         let all: Vec<Running> = queries.iter().map(|query| self.start(query.clone(), true)).collect();
         let mut took: Vec<Option<Duration>> = vec![None; all.len()];
         while !stopped() && took.contains(&None) {
             std::thread::sleep(Duration::from_millis(10));
             for (_, took) in all.iter().zip(&mut took).filter(|(running, _)| running.is_over()) {
-                took.get_or_insert_with(|| begun.elapsed());
+                took.get_or_insert_with(|| started.elapsed());
             }
         }
         let ended = all.into_iter().zip(took).map(|(mut running, took)| {
             running.end();
-            Ran::new(&running, took.unwrap_or_else(|| begun.elapsed()))
+            Ran::new(&running, took.unwrap_or_else(|| started.elapsed()))
         });
         ended.collect()
     }
 
-    /// All at once are told to stop, so that they commit side by side.
+    /// Stops queries and waits for them. All are signalled first, so that they commit in parallel.
     fn stop(&mut self, ids: &[String]) {
         let mut stopping: Vec<Running> = ids.iter().filter_map(|id| self.running.remove(id)).collect();
-        stopping.iter().for_each(|running| running.stop.want());
+        stopping.iter().for_each(|running| running.stop.set());
         stopping.iter_mut().for_each(Running::end);
     }
 
     fn start(&self, query: Arc<QueryDef>, until_idle: bool) -> Running {
-        let (stop, ended, status) = (Arc::<Stop>::default(), Arc::<Stop>::default(), Arc::<QueryStatus>::default());
+        let (stop, ended, status) = (Arc::<Signal>::default(), Arc::<Signal>::default(), Arc::<QueryStatus>::default());
         status.set_resumed(query.resumed);
         let over = ended.clone();
-        let life = Life {
+        let runner = Runner {
             transport: self.transport.clone(),
             service_id: self.service_id.clone(),
             query: query.clone(),
@@ -210,8 +210,8 @@ impl Supervisor {
         };
         let name = format!("query {}", query.id);
         let thread = std::thread::Builder::new().name(name).stack_size(STACK_BYTES).spawn(move || {
-            life.live();
-            over.want();
+            runner.run();
+            over.set();
         });
         if let Err(error) = &thread {
             let message = format!("could not start a thread: {error}");
@@ -229,20 +229,20 @@ impl Drop for Supervisor {
 }
 
 impl Running {
-    /// True when this is what the catalog wants to run. A query that failed runs again when someone says RESUME.
-    fn stands_as(&self, wanted: &Arc<QueryDef>) -> bool {
-        // Most looks at the catalog find it as it was.
+    /// True when this is the query as the catalog has it. A query that failed runs again after a RESUME.
+    fn is_current(&self, wanted: &Arc<QueryDef>) -> bool {
+        // Usually the catalog has not changed.
         if Arc::ptr_eq(&self.query, wanted) {
             return !wanted.paused;
         }
         let failed = matches!(self.status.snapshot().state, State::Failed(_));
         let resumed = if failed { self.query.resumed } else { wanted.resumed };
-        // That it has begun is what was told from here.
+        // This process itself reports that the query has begun.
         let began = wanted.began;
         !wanted.paused && QueryDef { resumed, began, ..(*self.query).clone() } == **wanted
     }
 
-    /// Why it stopped, when it failed for good.
+    /// Why the query stopped, if it failed for good.
     fn failure(&self) -> Option<Diagnostic> {
         let State::Failed(error) = self.status.snapshot().state else { return None };
         Some(Diagnostic { message: format!("query \"{}\": {}", self.query.id, error.message), ..error })
@@ -253,42 +253,42 @@ impl Running {
     }
 
     fn end(&mut self) {
-        self.stop.want();
+        self.stop.set();
         let Some(thread) = self.thread.take() else { return };
         self.ended.wait(END_MAX);
-        if !self.ended.is_wanted() && !thread.is_finished() {
-            tracing::error!(query_id = %self.query.id, "query hangs in a call and is left to itself");
+        if !self.ended.is_set() && !thread.is_finished() {
+            tracing::error!(query_id = %self.query.id, "query is stuck and did not stop in time; abandoning its thread");
         } else if thread.join().is_err() {
-            tracing::error!(query_id = %self.query.id, "query thread panicked outside of the query");
+            tracing::error!(query_id = %self.query.id, "query thread panicked outside the query");
         }
     }
 }
 
-/// What a query did that ran until it was idle.
+/// What a query did while it ran until idle.
 #[derive(Clone, Debug)]
 pub struct Ran {
     /// Id of the query.
     pub query: String,
-    /// Records that it read.
+    /// Number of records read.
     pub records_read: u64,
-    /// Records that it wrote to its output.
+    /// Number of records written to its output.
     pub records_written: u64,
-    /// Records that something was wrong with.
+    /// Number of bad records.
     pub complaints: u64,
-    /// From its start to its last commit.
+    /// Time from its start to its last commit.
     pub took: Duration,
-    /// Why it could not go on, when it could not.
+    /// The error that stopped it, if it failed.
     pub error: Option<Diagnostic>,
-    /// It is paused and did nothing.
+    /// The query is paused and did nothing.
     pub paused: bool,
-    /// A place in its input is committed.
-    pub(super) has_place: bool,
-    /// How it ended; none when it did nothing.
+    /// The query has committed a position in its input.
+    pub(super) has_position: bool,
+    /// Its last status; `None` when it did nothing.
     pub(super) status: Option<StatusSnapshot>,
 }
 
 impl Ran {
-    /// Nothing, of a query that waits for RESUME.
+    /// The result of a paused query, which did nothing.
     pub(super) fn paused(query: &QueryDef) -> Self {
         Self {
             query: query.id.clone(),
@@ -298,7 +298,7 @@ impl Ran {
             took: Duration::ZERO,
             error: None,
             paused: true,
-            has_place: false,
+            has_position: false,
             status: None,
         }
     }
@@ -314,28 +314,28 @@ impl Ran {
             took,
             error: running.failure(),
             paused: false,
-            has_place: running.status.has_place(),
+            has_position: running.status.has_position(),
             status: Some(status),
         }
     }
 }
 
-/// The life of a query in this process: attempts with pauses between them.
-struct Life {
+/// Runs one query in this process: attempts with pauses between them.
+struct Runner {
     transport: Arc<dyn Transport>,
     service_id: String,
     query: Arc<QueryDef>,
     until_idle: bool,
-    stop: Arc<Stop>,
+    stop: Arc<Signal>,
     status: Arc<QueryStatus>,
     refusals: Arc<Refusals>,
 }
 
-impl Life {
-    fn live(self) {
+impl Runner {
+    fn run(self) {
         let mut pause = BACKOFF;
         let mut was_missing = false;
-        while !self.stop.is_wanted() {
+        while !self.stop.is_set() {
             let commits = self.status.snapshot().commits;
             let attempt = catch_unwind(AssertUnwindSafe(|| self.attempt()));
             let Err(failure) = attempt.unwrap_or_else(|panic| Err(panicked(panic.as_ref()))) else { break };
@@ -345,11 +345,11 @@ impl Life {
             let is_missing = matches!(failure, Failure::Missing(_));
             match failure {
                 Failure::Final(error) => return self.fail(error),
-                // A topic of our own is made again by the next attempt; others are not.
+                // The next attempt creates Headwater's own topics again, but no others.
                 Failure::Missing(error) if self.until_idle && was_missing => return self.fail(error),
                 Failure::Denied(error) if self.until_idle => return self.fail(error),
                 Failure::Learned(error) => {
-                    tracing::warn!(query_id = %self.query.id, %error, "a topic refused a record; trying again without it");
+                    tracing::warn!(query_id = %self.query.id, %error, "topic refused a record; retrying without it");
                     continue;
                 }
                 Failure::Missing(error) | Failure::Denied(error) | Failure::Passing(error) => self.wait(error, pause),
@@ -369,27 +369,27 @@ impl Life {
         })
     }
 
-    /// Drives the query until it is to stop or has nothing more to do.
+    /// Drives the query until it is stopped or has nothing left to do.
     fn drive(&self, job: Job) -> Result<(), TransportError> {
         let (transport, status) = (self.transport.clone(), self.status.clone());
         let mut driver = Driver::new(transport, job, status, self.refusals.clone())?;
         self.status.set_state(State::Starting);
-        while !self.stop.is_wanted() {
+        while !self.stop.is_set() {
             self.status.beat(now_ms());
-            // What is not committed is given up with the driver.
+            // If this fails, dropping the driver discards what is not committed.
             if driver.step(now_ms(), WAIT)? == Step::Done {
                 break;
             }
         }
         driver.finish(now_ms())?;
-        // All is committed; to leave the group takes a moment.
+        // Everything is committed; leaving the group takes a moment.
         self.status.set_state(State::Ended);
         Ok(())
     }
 
-    /// The query as it is known now: the catalog tells that it has begun to whoever starts it later.
+    /// The query as this process knows it, including that it has begun, which the catalog may not say yet.
     fn definition(&self) -> Arc<QueryDef> {
-        match self.status.has_place() {
+        match self.status.has_position() {
             false => self.query.clone(),
             true => Arc::new(QueryDef { began: Some(restarts(&self.query)), ..(*self.query).clone() }),
         }
@@ -401,12 +401,12 @@ impl Life {
         self.status.set_state(State::Failed(error));
     }
 
-    /// What the user can do about a place in the input that is gone.
+    /// The error of a lost position, with what the user can do about it.
     fn with_choice(&self, error: Diagnostic) -> Diagnostic {
         let id = &self.query.id;
-        error.detail("The query stops: nobody but you knows whether what is there now is to be read.").hint(format!(
-            "RESUME {id} FROM EARLIEST; reads what is there now from its first record, RESUME {id} FROM LATEST; what comes \
-             from now on."
+        error.detail("The query stops, because only you know which records it should read.").hint(format!(
+            "RESUME {id} FROM EARLIEST; continues at the first record that exists now, RESUME {id} FROM LATEST; with new \
+             records only."
         ))
     }
 
@@ -421,8 +421,7 @@ impl Life {
     }
 }
 
-/// A pause of which a random part of up to a half is left out, so that queries that failed together do not come back
-/// together.
+/// A pause shortened by a random amount of up to a half, so that queries that failed together do not retry together.
 fn jittered(pause: Duration) -> Duration {
     let random = RandomState::new().build_hasher().finish() as u32;
     pause.mul_f64(1.0 - 0.5 * f64::from(random) / f64::from(u32::MAX))
@@ -430,32 +429,32 @@ fn jittered(pause: Duration) -> Duration {
 
 /// Why an attempt ended.
 enum Failure {
-    /// Another one may succeed.
+    /// Another attempt may succeed.
     Passing(Diagnostic),
-    /// A topic is not there: someone may make it again.
+    /// A topic does not exist; someone may create it again.
     Missing(Diagnostic),
-    /// A right is missing or was taken away: someone may grant it.
+    /// An access right is missing or was revoked; someone may grant it.
     Denied(Diagnostic),
-    /// A topic refused a record, and the next attempt will do otherwise.
+    /// A topic refused a record; the next attempt will handle it differently.
     Learned(Diagnostic),
-    /// Only the user can do something about it.
+    /// Only the user can fix the cause.
     Final(Diagnostic),
 }
 
 impl From<TransportError> for Failure {
     fn from(error: TransportError) -> Self {
         use TransportErrorKind as K;
-        let told = transport(&error);
+        let diagnostic = transport(&error);
         match error.kind {
-            K::TopicExists | K::Invalid | K::Lost => Self::Final(told),
-            K::Authentication | K::Tls | K::Authorization => Self::Denied(told),
-            K::UnknownTopic => Self::Missing(told),
-            K::Unreachable | K::Timeout | K::Fenced | K::Refused | K::Other => Self::Passing(told),
+            K::TopicExists | K::Invalid | K::Lost => Self::Final(diagnostic),
+            K::Authentication | K::Tls | K::Authorization => Self::Denied(diagnostic),
+            K::UnknownTopic => Self::Missing(diagnostic),
+            K::Unreachable | K::Timeout | K::Fenced | K::Refused | K::Other => Self::Passing(diagnostic),
         }
     }
 }
 
-/// The number of the latest RESUME … FROM; 0 for none.
+/// The number of the latest RESUME … FROM of a query; 0 if there was none.
 fn restarts(query: &QueryDef) -> u64 {
     query.restart.as_ref().map_or(0, |restart| restart.number)
 }

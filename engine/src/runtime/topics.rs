@@ -1,18 +1,18 @@
-//! Topics that are made: those of Headwater, and those that take records along from others.
+//! Creating topics: those of Headwater itself, and those that receive records from others.
 
 use std::collections::BTreeMap;
 
 use headwater_connectors::transport::{Admin, NewTopic, TransportError, TransportErrorKind};
 
-/// How long a topic keeps a record after the record's timestamp, in ms; -1 for ever.
+/// How long a topic keeps a record after the record's timestamp, in ms; -1 for forever.
 pub const RETENTION: &str = "retention.ms";
-/// The largest batch of records that a topic takes, in bytes.
+/// The largest batch of records that a topic accepts, in bytes.
 pub const BYTES_MAX: &str = "max.message.bytes";
-/// Bytes that a dead letter may have beyond its record: the headers that say what was wrong.
+/// Bytes that a dead letter may have in addition to its record, for the headers that say what is wrong.
 const WORDS_BYTES: i64 = 16 * 1024;
 
-/// Makes a topic for dead letters with the partitions and the retention of an input, and room for its records, unless it is
-/// there. Blocks.
+/// Creates a topic for dead letters unless it exists, with the partitions and the retention of the input and a size
+/// limit that fits its records. Blocks.
 pub fn make_like(admin: &dyn Admin, name: String, (input, partitions): (&str, i32)) -> Result<(), TransportError> {
     let mut settings = admin.topic_settings(input)?;
     settings.retain(|name, _| [RETENTION, BYTES_MAX].contains(&name.as_str()));
@@ -24,7 +24,7 @@ pub fn make_like(admin: &dyn Admin, name: String, (input, partitions): (&str, i3
     make_if_missing(admin, &NewTopic { name, partitions, replicas: None, settings })
 }
 
-/// Makes a topic unless it is there, also when another process is faster. Blocks.
+/// Creates a topic unless it exists, even if another process creates it at the same time. Blocks.
 pub fn make_if_missing(admin: &dyn Admin, topic: &NewTopic) -> Result<(), TransportError> {
     if admin.topic(&topic.name)?.is_some() {
         return Ok(());
@@ -32,13 +32,13 @@ pub fn make_if_missing(admin: &dyn Admin, topic: &NewTopic) -> Result<(), Transp
     make(admin, topic).map(drop)
 }
 
-/// Makes the topic of the processing log again, which someone deleted. Blocks.
+/// Creates the topic of the processing log again after someone deleted it. Blocks.
 pub fn make_processing_log(admin: &dyn Admin, name: &str) -> Result<(), TransportError> {
     let settings = BTreeMap::from([("cleanup.policy".to_owned(), "delete".to_owned())]);
     make_if_missing(admin, &NewTopic { name: name.to_owned(), partitions: 1, replicas: None, settings })
 }
 
-/// Makes a topic. False when another process was faster. Blocks.
+/// Creates a topic. Returns false if another process has created it first. Blocks.
 pub fn make(admin: &dyn Admin, topic: &NewTopic) -> Result<bool, TransportError> {
     match admin.create_topic(topic) {
         Err(error) if error.kind == TransportErrorKind::TopicExists => Ok(false),

@@ -1,4 +1,4 @@
-//! `headwater run --until-idle`: every persistent query until what is in its input now is processed.
+//! `headwater run --until-idle`: runs every persistent query until its current input is processed.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -9,8 +9,8 @@ use super::supervisor::Ran;
 use headwater_language::catalog::{Catalog, QueryDef};
 
 impl Process {
-    /// Runs every persistent query until what is in its input now is processed and committed; queries
-    /// that read what others write run after them. Ends early when `stopped` says so. Gives what each did, in that order.
+    /// Runs every persistent query until its current input is processed and committed. Queries that read what others write
+    /// run after them. Ends early once `stopped` returns true. Returns what each query did, in that order.
     pub fn run_until_idle(&self, stopped: impl Fn() -> bool + Send + 'static) -> Asked<'_, Vec<Ran>> {
         let stopped: Box<dyn Fn() -> bool + Send> = Box::new(stopped);
         Box::pin(async move {
@@ -27,8 +27,8 @@ impl Process {
     }
 }
 
-/// Queries in the order of their data: each stage reads what earlier ones write. Queries that feed
-/// each other in a circle are one last stage.
+/// Queries in the order of their data: each stage reads what earlier stages write. Queries that form a cycle are the
+/// last stage.
 fn stages(catalog: &Catalog) -> Vec<Vec<Arc<QueryDef>>> {
     let mut left: Vec<Arc<QueryDef>> = catalog.queries().filter(|q| !q.paused).cloned().collect();
     let mut stages = Vec::new();

@@ -1,5 +1,5 @@
-//! Goal: a record without a readable event time stops the query that is to stop on it, after what came before it is
-//! committed, and says where it is. Method: a driver on the memory transport, with the records in one batch.
+//! Goal: a record without a valid event time stops a query that is set to stop on it, after everything before it is
+//! committed, and the error gives its address. Method: a driver on the memory transport, with the records in one batch.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use headwater_language::config::Settings;
 const SOURCE: &str = "CREATE STREAM s (k INT KEY, t BIGINT) WITH (KAFKA_TOPIC = 's', PARTITIONS = 1, VALUE_FORMAT = 'JSON', TIMESTAMP = 't');";
 const RECORDS: &str = "INSERT INTO s VALUES (0, 10), (1, -7), (2, 20), (3, NULL), (4, 30);";
 
-/// An engine with a query over records of which the second and the fourth have no time, and its session.
+/// An engine with a query over records of which the second and the fourth have no event time, and its session.
 async fn engine(cluster: &MemoryTransport, throws: &str) -> (Engine, Session) {
     let engine = Engine::driven(Arc::new(cluster.clone()), &Settings::default());
     let mut session = Session::new(Settings::default());
@@ -43,7 +43,7 @@ async fn it_stops_before_the_record() {
     for attempt in 0..2 {
         let mut driver = driver(&engine, &cluster).await;
         let error = drive(&mut driver).expect_err("the second record has no time");
-        assert_eq!(error.kind, TransportErrorKind::Invalid, "another try does not help");
+        assert_eq!(error.kind, TransportErrorKind::Invalid, "retrying does not help");
         let address = "the record at offset 1 of s[0] has no event time";
         assert!(error.message.starts_with(address) && error.message.contains("holds -7"), "{}", error.message);
         // The first record and the marker of its transaction.

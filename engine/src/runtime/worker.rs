@@ -1,7 +1,7 @@
-//! This process's part in the service: it follows the command topic and keeps the queries running.
+//! This process's part of the service: it follows the command topic and keeps the queries running.
 //!
-//! A worker begins when it is asked to, by an interactive shell, `headwater run`, or the first
-//! persistent query that a script makes; a process that only asks questions runs nothing.
+//! A worker is started by an interactive shell, by `headwater run`, or by the first persistent query that a script
+//! creates. A process that only reads runs nothing.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,15 +16,15 @@ use super::board::Board;
 use super::command_log::{CommandLog, Known};
 use super::descriptors::Descriptors;
 use super::query_status::StatusSnapshot;
-use super::stop::Stop;
+use super::signal::Signal;
 use super::supervisor::{Ran, Supervisor};
 use headwater_language::catalog::{Catalog, CatalogChange, QueryDef};
 use headwater_language::diagnostic::Diagnostic;
 
-/// How long a statement of another process may wait until it is seen here.
+/// How often the command topic is checked, and so how late a statement of another process is noticed.
 const LOOK: Duration = Duration::from_millis(500);
 
-/// Follows the command topic of one service id. Idle until it is begun.
+/// Follows the command topic of one service id. Idle until [`begin`](Self::begin) is called.
 pub struct Worker {
     shared: Arc<Shared>,
     thread: Mutex<Option<JoinHandle<()>>>,
@@ -35,59 +35,59 @@ struct Shared {
     supervisor: Mutex<Supervisor>,
     board: Mutex<Board>,
     descriptors: Mutex<Descriptors>,
-    /// Why the command topic could not be read at the last look.
+    /// Why the last attempt to read the command topic failed.
     unread: Mutex<Option<String>>,
-    end: Stop,
+    end: Signal,
 }
 
 impl Worker {
-    /// A worker that has not begun.
+    /// A worker that is still idle.
     pub fn new(transport: Arc<dyn Transport>, log: Arc<CommandLog>, service_id: &str) -> Self {
         let board = Mutex::new(Board::new(transport.clone(), service_id));
         let supervisor = Mutex::new(Supervisor::new(transport, service_id));
         let (unread, descriptors) = (Mutex::default(), Mutex::default());
-        let shared = Shared { log, supervisor, board, descriptors, unread, end: Stop::default() };
+        let shared = Shared { log, supervisor, board, descriptors, unread, end: Signal::default() };
         Self { shared: Arc::new(shared), thread: Mutex::new(None) }
     }
 
-    /// Begins to follow the command topic; if it does already, looks at it at once.
+    /// Starts to follow the command topic. If it does so already, checks the topic immediately.
     pub fn begin(&self) {
         let mut thread = self.thread.lock();
         if thread.is_some() {
-            return self.shared.end.nudge();
+            return self.shared.end.wake();
         }
         let shared = self.shared.clone();
         match std::thread::Builder::new().name("worker".to_owned()).spawn(move || shared.follow()) {
-            Ok(begun) => *thread = Some(begun),
-            Err(error) => tracing::error!(%error, "persistent queries cannot run: no thread"),
+            Ok(started) => *thread = Some(started),
+            Err(error) => tracing::error!(%error, "could not start the thread that runs persistent queries"),
         }
     }
 
-    /// True after [`Self::begin`].
-    pub fn is_begun(&self) -> bool {
+    /// True after [`begin`](Self::begin).
+    pub fn is_running(&self) -> bool {
         self.thread.lock().is_some()
     }
 
-    /// Why those queries stopped here that failed for good.
+    /// The errors of queries that failed here for good.
     pub fn failures(&self) -> Vec<Diagnostic> {
         self.shared.supervisor.lock().failures()
     }
 
-    /// How many queries there are here, those that failed for good included.
+    /// How many queries this process has, including those that failed for good.
     pub fn queries(&self) -> usize {
         self.shared.supervisor.lock().len()
     }
 
-    /// Starts and stops what the catalog says as this process knows it. Does nothing unless it is begun. Blocks.
+    /// Starts and stops queries as the catalog of this process says. Does nothing if idle. Blocks.
     pub fn wake(&self) {
-        if self.is_begun() {
+        if self.is_running() {
             self.shared.act();
         }
     }
 
-    /// Commits and stops every query, and follows no more.
+    /// Stops following the topic, then commits and stops every query.
     pub fn end(&self) {
-        self.shared.end.want();
+        self.shared.end.set();
         if let Some(thread) = self.thread.lock().take() {
             let _ = thread.join();
         }
@@ -95,17 +95,17 @@ impl Worker {
         self.shared.show_ended(&ended);
     }
 
-    /// The status of a query, when it runs here.
+    /// The status of a query, if it runs here.
     pub fn status(&self, id: &str) -> Option<StatusSnapshot> {
         self.shared.supervisor.lock().status(id).map(|status| status.snapshot())
     }
 
-    /// Runs queries until everything that is there now is processed and committed, and says what they did. Blocks.
+    /// Runs queries until all of their current input is processed and committed. Returns what each query did. Blocks.
     pub fn run_until_idle(&self, queries: &[Arc<QueryDef>], stopped: &dyn Fn() -> bool) -> Vec<Ran> {
         let ran = self.shared.supervisor.lock().run_until_idle(queries, stopped);
         let statuses = ran.iter().filter_map(|ran| Some((ran.query.clone(), ran.status.clone()?))).collect();
         self.shared.show_ended(&statuses);
-        self.shared.tell_ran(queries, &ran);
+        self.shared.record_ran(queries, &ran);
         ran
     }
 }
@@ -118,15 +118,15 @@ impl Drop for Worker {
 
 impl Shared {
     fn follow(&self) {
-        while !self.end.is_wanted() {
-            // First, for the look waits where descriptors have run out.
+        while !self.end.is_set() {
+            // This comes first, because the look blocks when descriptors have run out.
             self.show();
             self.look();
             self.end.wait(LOOK);
         }
     }
 
-    /// Shows other processes which queries fail here, and whoever reads the log that open files run out.
+    /// Shows other processes which queries fail here, and logs when file descriptors run out.
     fn show(&self) {
         let (statuses, waiting) = {
             let supervisor = self.supervisor.lock();
@@ -136,36 +136,36 @@ impl Shared {
         self.board.lock().show(&statuses, Utc::now().timestamp_millis());
     }
 
-    /// Shows what is left to say of queries that have ended here: why they failed for good, and no other failure.
+    /// Shows other processes the last status of queries that have ended here: only permanent failures remain.
     fn show_ended(&self, statuses: &BTreeMap<String, StatusSnapshot>) {
         self.board.lock().show(statuses, Utc::now().timestamp_millis());
     }
 
-    /// Writes down which queries have a place in their input, once for each. What cannot be written is written at the next
-    /// look.
-    fn tell_begun(&self, catalog: &Catalog) {
-        let begun = self.supervisor.lock().begun(catalog);
-        self.tell(begun.into_iter());
+    /// Records in the catalog which queries have committed a position, once for each. What cannot be written now is written
+    /// at the next look.
+    fn record_started(&self, catalog: &Catalog) {
+        let started = self.supervisor.lock().newly_started(catalog);
+        self.append_started(started.into_iter());
     }
 
-    /// The same of queries that ran until they were idle. The command topic was last looked at before they did.
-    fn tell_ran(&self, queries: &[Arc<QueryDef>], ran: &[Ran]) {
-        let placed = queries.iter().zip(ran).filter(|(_, ran)| ran.has_place);
-        let begun: Vec<(String, u64)> = placed
+    /// Does the same for queries that ran until idle, after catching up with the command topic.
+    fn record_ran(&self, queries: &[Arc<QueryDef>], ran: &[Ran]) {
+        let positioned = queries.iter().zip(ran).filter(|(_, ran)| ran.has_position);
+        let started: Vec<(String, u64)> = positioned
             .filter_map(|(query, _)| {
                 let restart = query.restart.as_ref().map_or(0, |restart| restart.number);
                 query.began.is_none_or(|known| known < restart).then(|| (query.id.clone(), restart))
             })
             .collect();
-        if !begun.is_empty() && self.log.catch_up().is_ok() {
-            self.tell(begun.into_iter());
+        if !started.is_empty() && self.log.catch_up().is_ok() {
+            self.append_started(started.into_iter());
         }
     }
 
-    fn tell(&self, begun: impl Iterator<Item = (String, u64)>) {
-        for (id, restart) in begun {
+    fn append_started(&self, started: impl Iterator<Item = (String, u64)>) {
+        for (id, restart) in started {
             if let Err(error) = self.log.append("", CatalogChange::BeginQuery { id, restart }) {
-                tracing::debug!(?error, "could not write down that a query has begun");
+                tracing::debug!(?error, "could not record that a query has begun");
                 return;
             }
         }
@@ -176,30 +176,30 @@ impl Shared {
         self.note(caught_up.as_ref().err().map(ToString::to_string));
         match caught_up {
             Ok(_) => self.act(),
-            // What is to run now is not known.
+            // It is not known what should run now.
             Err(_) => self.supervisor.lock().keep(),
         }
     }
 
-    /// Starts and stops what the published catalog says.
+    /// Starts and stops queries as the published catalog says.
     fn act(&self) {
         let mut supervisor = self.supervisor.lock();
-        // Taken under the lock, so that no one acts on an older catalog after this.
+        // Read while holding the lock, so that nobody acts on an older catalog after this.
         let Known { catalog, fault, .. } = self.log.known();
         if fault.is_some() {
             return supervisor.keep();
         }
         supervisor.sync(&catalog);
         drop(supervisor);
-        self.tell_begun(&catalog);
+        self.record_started(&catalog);
     }
 
-    /// Says once that the command topic cannot be read, and once that it can again.
+    /// Logs once that the command topic cannot be read, and once that it can again.
     fn note(&self, failure: Option<String>) {
         let mut unread = self.unread.lock();
         match (&*unread, &failure) {
             (before, Some(error)) if before.as_ref() != Some(error) => {
-                tracing::warn!(%error, "could not read the command topic; queries go on as they are");
+                tracing::warn!(%error, "could not read the command topic; queries continue as they are");
             }
             (Some(_), None) => tracing::info!("command topic can be read again"),
             _ => {}

@@ -1,7 +1,7 @@
-//! The one sink that statements of this process write through.
+//! The sink through which the statements of this process write.
 //!
-//! An idempotent producer needs half a second before its first record is acknowledged, so it is kept.
-//! After a failure it is thrown away: the next write begins with a new one.
+//! An idempotent producer takes half a second until its first record is acknowledged, so it is kept. After a failure it
+//! is dropped, and the next write opens a new one.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,12 +17,12 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// A writer that has not connected yet.
+    /// A writer that is not connected yet.
     pub fn new(transport: Arc<dyn Transport>) -> Self {
         Self { transport, sink: Mutex::new(None) }
     }
 
-    /// Writes a batch and waits at most `patience` until all of it is acknowledged.
+    /// Writes a batch and waits at most `patience` for all of it to be acknowledged.
     pub fn write(&self, batch: &OutBatch, patience: Duration) -> Result<(), TransportError> {
         let mut held = self.sink.lock();
         let mut sink = match held.take() {

@@ -1,4 +1,4 @@
-//! ALTER STREAM and ALTER TABLE: columns are added.
+//! ALTER STREAM and ALTER TABLE: add columns.
 
 use super::wording::capital;
 use super::{Answered, Context};

@@ -1,4 +1,4 @@
-//! ASSERT TOPIC: waits until a topic is as it is said to be, or not there.
+//! ASSERT TOPIC: waits until a topic is as asserted, or does not exist.
 
 use std::time::{Duration, Instant};
 
@@ -12,9 +12,9 @@ use crate::runtime::blocking;
 use headwater_language::diagnostic::{Diagnostic, PROPERTY_VALUE, TOPIC_MISMATCH, UNKNOWN_PROPERTY, UNKNOWN_TOPIC};
 use headwater_language::sql::ast::{self, Literal, Property, Spanned};
 
-/// How long an assertion is waited for when it does not say.
+/// How long to wait if the statement does not say.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// How long to wait before the cluster is asked again.
+/// How long to wait before asking the cluster again.
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// Waits until the topic is as asserted, or for as long as the statement says.
@@ -29,19 +29,19 @@ pub(crate) async fn run(assert: &ast::Assert, context: &mut Context<'_>) -> Answ
     blocking(move || topic(transport.admin(), &expected, patience)).await?
 }
 
-/// What a topic is to be.
+/// The properties that a topic should have.
 #[derive(Clone, Debug)]
 struct Expected {
-    /// The topic, and where it is named.
+    /// The topic, and where the statement names it.
     topic: Spanned<String>,
-    /// False when it must not be there.
+    /// False if it must not exist.
     exists: bool,
     partitions: Option<i32>,
     replicas: Option<i32>,
 }
 
 impl Expected {
-    /// Reads what WITH says: PARTITIONS and REPLICAS. Nothing of it counts for a topic that must not be there.
+    /// Reads PARTITIONS and REPLICAS from WITH. They are ignored for a topic that must not exist.
     fn new(topic: &Spanned<String>, exists: bool, properties: &[Property]) -> Result<Self, Vec<Diagnostic>> {
         let mut expected = Self { topic: topic.clone(), exists, partitions: None, replicas: None };
         let mut errors = Vec::new();
@@ -68,7 +68,7 @@ impl Expected {
         if errors.is_empty() { Ok(expected) } else { Err(errors) }
     }
 
-    /// What is not as expected.
+    /// The ways in which the topic differs from what is expected.
     fn differences(&self, found: Option<&TopicInfo>) -> Vec<Diagnostic> {
         let (name, span) = (&self.topic.value, self.topic.span);
         let Some(found) = found else {
@@ -87,7 +87,7 @@ impl Expected {
     }
 }
 
-/// Asks the cluster until the topic is as expected; after `patience` tells what is not. Blocks.
+/// Asks the cluster until the topic is as expected. After `patience`, fails with the differences. Blocks.
 fn topic(admin: &dyn Admin, expected: &Expected, patience: Duration) -> Answered {
     let end = Instant::now() + patience;
     loop {

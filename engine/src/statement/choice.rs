@@ -1,4 +1,4 @@
-//! The persistent queries that a statement means: one by its id, or all.
+//! The persistent queries that a statement refers to: one by its id, or all.
 
 use super::Context;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ pub(super) async fn chosen(
     })
 }
 
-/// The query of this id, in whatever case it was typed; else an error with the nearest id.
+/// The query with this id, ignoring case, or an error with the nearest id.
 pub(super) fn find<'a>(catalog: &'a Catalog, name: &ast::Name) -> Result<&'a Arc<QueryDef>, Vec<Diagnostic>> {
     let folded = name.to_uppercase();
     catalog.query(name).or_else(|| catalog.query(&folded)).ok_or_else(|| {
@@ -29,7 +29,7 @@ pub(super) fn find<'a>(catalog: &'a Catalog, name: &ast::Name) -> Result<&'a Arc
     })
 }
 
-/// The sentence about what was done to the queries.
+/// The answer that says what was done to the queries.
 pub(super) fn done_to(ids: &[String], what: &str) -> Answer {
     match ids {
         [] => Answer::warning("there are no queries; nothing was done"),

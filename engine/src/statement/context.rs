@@ -1,4 +1,4 @@
-//! What every statement runs with.
+//! The context that every statement runs in.
 
 use std::sync::Arc;
 
@@ -10,35 +10,35 @@ use headwater_language::config::Settings;
 use headwater_language::diagnostic::{Diagnostic, Span};
 use headwater_language::sql::ast;
 
-/// What a statement answers: facts, or everything that is wrong with it.
+/// The result of a statement: its answer, or all of its errors.
 pub(crate) type Answered = Result<Answer, Vec<Diagnostic>>;
 
-/// What a statement runs with.
+/// The context that a statement runs in.
 pub(crate) struct Context<'a> {
-    /// The engine: the cluster, the command topic and the queries of this process.
+    /// The process: the cluster, the command topic and the queries that run here.
     pub(crate) process: &'a Process,
-    /// The session of whoever asks.
+    /// The user's session.
     pub(crate) session: &'a mut Session,
-    /// The statement's text, after its variables were replaced.
+    /// The text of the statement, with its variables replaced.
     pub(crate) text: &'a str,
-    /// The place of the statement in what was typed.
+    /// The span of the statement in what the user typed.
     pub(crate) span: Span,
-    /// The catalog that the statement is planned with, once it is taken.
+    /// The catalog that the statement is planned with, once it has been taken.
     catalog: Option<Arc<Catalog>>,
 }
 
 impl<'a> Context<'a> {
-    /// What this statement runs with.
+    /// The context of a statement.
     pub(crate) fn new(process: &'a Process, session: &'a mut Session, statement: &'a ast::Statement) -> Self {
         Self { process, session, text: &statement.text, span: statement.span, catalog: None }
     }
 
-    /// The statement is planned with this catalog. For definitions, which need the one that every process has.
+    /// Sets the catalog that the statement is planned with, for definitions, which need the one that every process has.
     pub(crate) fn plan_with(&mut self, catalog: Arc<Catalog>) {
         self.catalog = Some(catalog);
     }
 
-    /// The catalog that the statement is planned with: one for the whole statement, taken when it is first asked for.
+    /// The catalog that the statement is planned with: one for the whole statement, taken at the first call.
     pub(crate) async fn catalog(&mut self) -> Result<Arc<Catalog>, Vec<Diagnostic>> {
         if let Some(catalog) = &self.catalog {
             return Ok(catalog.clone());
@@ -48,7 +48,7 @@ impl<'a> Context<'a> {
         Ok(catalog)
     }
 
-    /// Publishes a change and goes on with the catalog that has it, which it gives.
+    /// Publishes a change. Returns the catalog that includes it, which the statement uses from then on.
     pub(crate) async fn publish(&mut self, change: CatalogChange, span: Span) -> Result<Arc<Catalog>, Vec<Diagnostic>> {
         let before = self.catalog().await?;
         let after = self.process.publish(&before, self.text, change, span).await?;

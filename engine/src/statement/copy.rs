@@ -1,8 +1,8 @@
-//! COPY (SELECT …) TO 'file': the rows of a bounded query as Parquet, CSV or JSON lines.
+//! COPY (SELECT …) TO 'file': writes the rows of a bounded query as Parquet, CSV or JSON lines.
 //!
-//! The file appears under its name only when it is whole: rows go to a file beside it which is
-//! renamed at the end and removed when the query fails or is stopped. One that is there already keeps its rights, and a link
-//! goes on to name the same file.
+//! The file appears under its name only when it is complete: rows are written to a file next to it, which is renamed at
+//! the end and removed if the query fails or is stopped. An existing file keeps its permissions, and a link keeps
+//! pointing to the same file.
 
 use std::fs::{File, Permissions};
 use std::io::{BufWriter, Write};
@@ -24,7 +24,7 @@ use headwater_language::diagnostic::{COPY, Diagnostic, Span};
 use headwater_language::sql::ast;
 use headwater_language::types::type_name;
 
-/// Runs the query and writes its rows into the file.
+/// Runs the query and writes its rows to the file.
 pub(crate) async fn run(copy: &ast::Copy, context: &mut Context<'_>) -> Answered {
     let target = Target::new(copy)?;
     let bounded = select::plan(&copy.query, context).await?;
@@ -32,7 +32,7 @@ pub(crate) async fn run(copy: &ast::Copy, context: &mut Context<'_>) -> Answered
     write(bounded.run()?, target, copy.query.span).await
 }
 
-/// Where the rows go and how.
+/// The file to write and its format.
 #[derive(Debug)]
 struct Target {
     path: PathBuf,
@@ -48,7 +48,7 @@ enum FileFormat {
 }
 
 impl Target {
-    /// Reads file name and FORMAT. Fails when neither says the format.
+    /// Reads the file name and FORMAT. Fails if neither says the format.
     fn new(copy: &ast::Copy) -> Result<Self, Vec<Diagnostic>> {
         let span = copy.path.span;
         let mut said = None;
@@ -73,7 +73,7 @@ impl Target {
             "csv" => FileFormat::Csv,
             "json" | "ndjson" | "jsonl" => FileFormat::Json,
             _ => {
-                let message = format!("the format \"{name}\" of the file is not known");
+                let message = format!("unknown file format \"{name}\"");
                 let hint = "End the file name in .parquet, .csv or .json, or add WITH (FORMAT='parquet').";
                 return Err(vec![Diagnostic::new(COPY, message).at(at).hint(hint)]);
             }
@@ -82,7 +82,7 @@ impl Target {
     }
 }
 
-/// Refuses columns that a format has no place for.
+/// Refuses columns that the format cannot hold.
 fn check_columns(schema: &SchemaRef, target: &Target) -> Result<(), Vec<Diagnostic>> {
     let is_nested = |ty: &DataType| ty.is_nested();
     let nested =
@@ -91,35 +91,36 @@ fn check_columns(schema: &SchemaRef, target: &Target) -> Result<(), Vec<Diagnost
         let (name, ty) = (field.name(), type_name(field.data_type()));
         let hint = match field.data_type() {
             DataType::List(_) => {
-                format!("Make a text of it, as by ARRAY_JOIN({name}, ' '), or end the file name in .json or .parquet.")
+                format!(
+                    "Convert it to a string, as with ARRAY_JOIN({name}, ' '), or end the file name in .json or .parquet."
+                )
             }
             _ => "Select its fields one by one, or end the file name in .json or .parquet.".to_owned(),
         };
-        Diagnostic::new(COPY, format!("CSV has no place for column \"{name}\", which is {ty}"))
-            .at(target.span)
-            .hint(hint)
+        Diagnostic::new(COPY, format!("CSV cannot hold column \"{name}\", which is {ty}")).at(target.span).hint(hint)
     };
     let errors: Vec<Diagnostic> = nested.map(refuse).collect();
     if errors.is_empty() { Ok(()) } else { Err(errors) }
 }
 
-/// Writes all rows and answers how many there were. `query` is where the text says what they are.
+/// Writes all rows and answers with their number. `query` is the span of the query.
 async fn write(mut rows: Rows, target: Target, query: Span) -> Answered {
-    let told = |what: &str, error: &dyn std::fmt::Display| {
+    let failed = |what: &str, error: &dyn std::fmt::Display| {
         let message = format!("could not {what} \"{}\": {error}", target.path.display());
         vec![Diagnostic::new(COPY, message).at(target.span)]
     };
     check_columns(&rows.stream.schema(), &target)?;
-    let beside = Beside::new(&target.path).map_err(|e| told("create", &e))?;
-    let mut writer = Writer::new(target.format, beside.create().map_err(|e| told("create", &e))?, rows.stream.schema())
-        .map_err(|e| told("write", &e))?;
+    let unfinished = UnfinishedFile::new(&target.path).map_err(|e| failed("create", &e))?;
+    let mut writer =
+        Writer::new(target.format, unfinished.create().map_err(|e| failed("create", &e))?, rows.stream.schema())
+            .map_err(|e| failed("write", &e))?;
     let mut count = 0;
     while let Some(batch) = rows.stream.try_next().await.map_err(|e| diagnose(&e, Some(query)))? {
         count += batch.num_rows();
-        writer.write(&batch).map_err(|e| told("write", &e))?;
+        writer.write(&batch).map_err(|e| failed("write", &e))?;
     }
-    writer.finish().map_err(|e| told("write", &e))?;
-    beside.rename().map_err(|e| told("write", &e))?;
+    writer.finish().map_err(|e| failed("write", &e))?;
+    unfinished.rename().map_err(|e| failed("write", &e))?;
     let rejects = rows.progress.snapshot().rejects;
     let rejected = (rejects > 0).then(|| format!("{rejects} records were rejected; SHOW REJECTS; lists them"));
     let lost = rows.progress.lost().into_iter().map(|lost| format!("not complete: {lost}"));
@@ -129,26 +130,26 @@ async fn write(mut rows: Rows, target: Target, query: Span) -> Answered {
     Ok(Answer::Done { message, warnings })
 }
 
-/// The unfinished file, removed unless it is renamed.
-struct Beside {
+/// The unfinished file, which is removed unless it is renamed.
+struct UnfinishedFile {
     path: PathBuf,
-    /// The file that it becomes.
+    /// The final path of the file.
     target: PathBuf,
-    /// The rights of the one that is there.
+    /// The permissions of the existing file.
     rights: Option<Permissions>,
 }
 
-impl Beside {
+impl UnfinishedFile {
     fn new(target: &Path) -> std::io::Result<Self> {
         let other = std::io::Error::other;
-        // Where a link leads to.
+        // Follow links.
         let target = std::fs::canonicalize(target).unwrap_or_else(|_| target.to_owned());
         let rights = match std::fs::metadata(&target) {
             Ok(found) if found.is_dir() => return Err(other("it is a folder")),
             Ok(found) if !found.is_file() => return Err(other("it is a pipe or a device, not a file")),
             found => found.ok().map(|found| found.permissions()),
         };
-        let name = target.file_name().ok_or_else(|| other("it names no file"))?;
+        let name = target.file_name().ok_or_else(|| other("it is not a file name"))?;
         let mut unfinished = std::ffi::OsString::from(".");
         unfinished.push(name);
         unfinished.push(format!(".{}.unfinished", uuid::Uuid::new_v4().simple()));
@@ -156,7 +157,7 @@ impl Beside {
     }
 
     fn create(&self) -> std::io::Result<File> {
-        // Never a file or a link that someone has put there.
+        // Never opens a file or a link that someone else has put there.
         let file = File::options().write(true).create_new(true).open(&self.path)?;
         self.rights.iter().try_for_each(|rights| file.set_permissions(rights.clone()))?;
         Ok(file)
@@ -167,7 +168,7 @@ impl Beside {
     }
 }
 
-impl Drop for Beside {
+impl Drop for UnfinishedFile {
     fn drop(&mut self) {
         // After a rename there is nothing left to remove.
         let _ = std::fs::remove_file(&self.path);
@@ -208,7 +209,7 @@ impl Writer {
         Ok(())
     }
 
-    /// Ends the file and brings it to disk.
+    /// Finishes the file and syncs it to disk.
     fn finish(self) -> Result<(), Failure> {
         let file = match self {
             Self::Parquet(writer) => writer.into_inner()?,

@@ -1,4 +1,4 @@
-//! CREATE STREAM … AS SELECT: a persistent query and the stream that it writes.
+//! CREATE STREAM … AS SELECT: creates a persistent query and the stream that it writes.
 
 use headwater_connectors::transport::Admin;
 
@@ -12,11 +12,11 @@ use headwater_language::diagnostic::{Diagnostic, NOT_SUPPORTED, STREAMING, Span}
 use headwater_language::sql::ast;
 use headwater_planner::continuous as planner;
 
-/// Makes the query and its stream.
+/// Creates the query and its stream.
 pub(crate) async fn run(create: &ast::CreateAs, context: &mut Context<'_>) -> Answered {
     let catalog = context.catalog().await?;
-    if let (true, Some(standing)) = (create.if_not_exists, catalog.source(&create.name)) {
-        return Ok(exists_already(standing.kind.word(), &standing.name));
+    if let (true, Some(existing)) = (create.if_not_exists, catalog.source(&create.name)) {
+        return Ok(exists_already(existing.kind.word(), &existing.name));
     }
     let planned = match planner::create_as(create, context.text, &catalog, context.settings()) {
         Err(errors) if errors.iter().all(|error| error.code == NOT_SUPPORTED) => {
@@ -31,7 +31,7 @@ pub(crate) async fn run(create: &ast::CreateAs, context: &mut Context<'_>) -> An
     Ok(Answer::done(format!("Stream \"{}\" {verb} by query {made}", create.name.value)))
 }
 
-/// Sources that are joined have as many partitions, so that equal keys meet.
+/// Checks that joined sources have the same number of partitions, so that equal keys meet.
 async fn check_partitions(query: &ast::Query, catalog: &Catalog, context: &Context<'_>) -> Result<(), Vec<Diagnostic>> {
     let joined = planner::joined_topics(query, catalog, context.settings());
     let (transport, span) = (context.process.transport().clone(), query.span);
@@ -44,7 +44,7 @@ fn compare_partitions(admin: &dyn Admin, joined: &[(String, String)], span: Span
     let counted = counted.collect::<Result<Vec<_>, Vec<Diagnostic>>>()?;
     let Some((first, count)) = counted.first() else { return Ok(()) };
     let Some((other, others)) = counted.iter().find(|(_, others)| others != count) else { return Ok(()) };
-    let message = format!("\"{first}\" cannot be joined to \"{other}\": they differ in partitions");
+    let message = format!("\"{first}\" cannot be joined to \"{other}\": their numbers of partitions differ");
     let detail = format!("\"{first}\" has {count} partitions, \"{other}\" has {others}.");
     let hint = format!("Copy one: CREATE STREAM … WITH (PARTITIONS={count}) AS SELECT * FROM {other};");
     Err(vec![Diagnostic::new(STREAMING, message).at(span).detail(detail).hint(hint)])

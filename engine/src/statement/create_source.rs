@@ -1,4 +1,4 @@
-//! CREATE STREAM and CREATE TABLE over a topic, which is made if it is to be.
+//! CREATE STREAM and CREATE TABLE over a topic, which is created if the statement asks for it.
 
 use super::wording::{capital, exists_already};
 use super::{Answered, Context, topic};
@@ -12,12 +12,12 @@ use headwater_planner::define::{FormatDefaults, define, source_kind};
 /// Declares the stream or table.
 pub(crate) async fn run(create: &ast::CreateSource, context: &mut Context<'_>) -> Answered {
     let (catalog, span) = (context.catalog().await?, create.name.span);
-    if let (true, Some(standing)) = (create.if_not_exists, catalog.source(&create.name)) {
-        return Ok(exists_already(standing.kind.word(), &standing.name));
+    if let (true, Some(existing)) = (create.if_not_exists, catalog.source(&create.name)) {
+        return Ok(exists_already(existing.kind.word(), &existing.name));
     }
     let definition = define(create, context.text, &catalog, &FormatDefaults::from(context.settings()))?;
     let unbuilt = definition.source.unbuilt_format();
-    // Tried before a topic is made, too.
+    // Checked before a topic is created, too.
     let source = Box::new(definition.source.clone());
     let change = CatalogChange::DefineSource { source, replace: create.or_replace };
     dry_run(&catalog, &change, span)?;
@@ -25,7 +25,7 @@ pub(crate) async fn run(create: &ast::CreateSource, context: &mut Context<'_>) -
     blocking(move || topic::ensure(transport.admin(), &definition, span)).await??;
     context.publish(change, span).await?;
     let kind = capital(source_kind(create.kind).word());
-    let warning = |error| format!("{error}: what is declared here cannot be read or written");
+    let warning = |error| format!("{error}: its records cannot be read or written");
     Ok(Answer::Done {
         message: format!("{kind} \"{}\" created", create.name.value),
         warnings: unbuilt.map(warning).into_iter().collect(),

@@ -1,4 +1,4 @@
-//! CREATE TYPE: a name for a type.
+//! CREATE TYPE: gives a type a name.
 
 use super::wording::exists_already;
 use super::{Answered, Context};

@@ -1,4 +1,4 @@
-//! DEFINE: a variable, which later statements name as `${name}`.
+//! DEFINE: defines a variable, which later statements use as `${name}`.
 
 use super::{Answered, Context};
 use crate::answer::Answer;

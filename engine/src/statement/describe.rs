@@ -1,4 +1,4 @@
-//! DESCRIBE: a stream or table and the topic behind it, and functions.
+//! DESCRIBE: describes streams and tables, with the topics behind them, and functions.
 
 use std::sync::Arc;
 
@@ -54,7 +54,7 @@ async fn one(
     Ok(SourceDescription { source, extended: Some((topic, queries)) })
 }
 
-/// The topic as it is now. Blocks.
+/// The current state of a topic. Blocks.
 fn topic(admin: &dyn Admin, name: &str) -> Result<TopicDescription, TransportError> {
     let Some(found) = admin.topic(name)? else {
         return Ok(TopicDescription { layout: None, partitions: Vec::new() });
@@ -65,7 +65,7 @@ fn topic(admin: &dyn Admin, name: &str) -> Result<TopicDescription, TransportErr
     Ok(TopicDescription { layout: Some((found.partitions, found.replicas)), partitions: extents.collect() })
 }
 
-/// The source of this name; else an error with the nearest name.
+/// The source with this name, or an error with the nearest name.
 pub(super) fn find(catalog: &Catalog, name: &ast::Name) -> Result<Arc<SourceDef>, Vec<Diagnostic>> {
     catalog.source(name).cloned().ok_or_else(|| {
         let error =

@@ -1,4 +1,4 @@
-//! DESCRIBE FUNCTION: what it does, how it is called, examples.
+//! DESCRIBE FUNCTION: what a function does, how to call it, examples.
 
 use datafusion::execution::session_state::SessionState;
 
@@ -12,7 +12,7 @@ use headwater_language::definition::FunctionDef;
 use headwater_language::diagnostic::Diagnostic;
 use headwater_language::sql::ast;
 
-/// The category of functions that statements defined.
+/// The category of functions that are defined by statements.
 pub(super) const DEFINED: &str = "DEFINED BY A STATEMENT";
 
 /// Describes the function.
@@ -65,7 +65,7 @@ fn built_in<K>(function: &Function<K>) -> FunctionDescription {
     }
 }
 
-/// A function that a statement defined.
+/// A function that is defined by a statement.
 fn defined(function: &FunctionDef) -> FunctionDescription {
     let (call, returns, about) = (function.signature(), function.returns.to_string(), function.body.clone());
     FunctionDescription {
@@ -80,7 +80,7 @@ fn defined(function: &FunctionDef) -> FunctionDescription {
     }
 }
 
-/// A function that only bounded queries know.
+/// A function that only bounded queries have.
 fn of_bounded(name: &str, family: &'static str) -> FunctionDescription {
     FunctionDescription {
         name: name.to_owned(),

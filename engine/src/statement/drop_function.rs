@@ -1,6 +1,7 @@
-//! DROP FUNCTION: a function that a statement defined.
+//! DROP FUNCTION: removes a function that was defined by a statement.
 //!
-//! Queries hold the functions that they call, so one that runs is not touched; the answer says which those are.
+//! Queries keep their own copies of the functions that they call, so running queries are not affected. The answer lists
+//! them.
 
 use super::create_function::kept;
 use super::wording::unless_forgiven;

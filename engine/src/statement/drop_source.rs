@@ -1,4 +1,4 @@
-//! DROP STREAM and DROP TABLE, and with DELETE TOPIC their topic, unless someone needs it.
+//! DROP STREAM and DROP TABLE, and with DELETE TOPIC their topic, unless it is in use.
 
 use super::wording::{capital, unless_forgiven};
 use super::{Answered, Context};
@@ -11,7 +11,7 @@ use headwater_language::diagnostic::{Diagnostic, IN_USE, OWNED_TOPIC, READ_ONLY,
 use headwater_language::sql::ast;
 use headwater_planner::define::source_kind;
 
-/// Drops the stream or table. Its queries here have ended when the answer comes.
+/// Drops the stream or table. Its queries in this process have ended when it returns.
 pub(crate) async fn run(drop: &ast::DropSource, context: &mut Context<'_>) -> Answered {
     let catalog = context.catalog().await?;
     let kind = source_kind(drop.kind);
@@ -35,7 +35,7 @@ fn unknown(catalog: &Catalog, kind: SourceKind, name: &ast::Name) -> Diagnostic 
     Diagnostic::new(UNKNOWN_SOURCE, message).at(name.span).nearest_of(name, names)
 }
 
-/// Whether the source may be dropped, and its topic with it where the statement says so.
+/// Checks that the source may be dropped, and its topic too if the statement says so.
 fn check(
     drop: &ast::DropSource,
     source: &SourceDef,
@@ -55,20 +55,20 @@ fn check(
         check_deletion(source, catalog)?;
     }
     if name == PROCESSING_LOG && owner_of(&source.topic).is_some() {
-        let message = format!("\"{PROCESSING_LOG}\" is not dropped: queries write to it what they complain of");
+        let message = format!("\"{PROCESSING_LOG}\" cannot be dropped: queries report bad records in it");
         return Err(Diagnostic::new(OWNED_TOPIC, message));
     }
     Ok(())
 }
 
-/// Queries hold the stream.
+/// The error when queries use the stream.
 fn in_use(name: &ast::Name, ids: &[String]) -> Diagnostic {
     let message = format!("\"{}\" cannot be dropped: {} use it", name.value, ids.join(", "));
     let hint = format!("TERMINATE {};", ids.first().map_or("ALL", String::as_str));
     Diagnostic::new(IN_USE, message).hint(hint)
 }
 
-/// Deletes the topic, unless another process has declared something over it meanwhile.
+/// Deletes the topic, unless another process has declared something over it in the meantime.
 async fn delete_topic(message: String, source: &SourceDef, catalog: &Catalog, context: &Context<'_>) -> Answered {
     let users = users_of(&source.topic, catalog, &source.name);
     if !users.is_empty() {
@@ -80,7 +80,7 @@ async fn delete_topic(message: String, source: &SourceDef, catalog: &Catalog, co
     Ok(Answer::done(format!("{message} and topic \"{}\" deleted", source.topic)))
 }
 
-/// Whether the topic of a source may go with it.
+/// Checks that the topic of a source may be deleted.
 fn check_deletion(source: &SourceDef, catalog: &Catalog) -> Result<(), Diagnostic> {
     let SourceDef { name, topic, .. } = source;
     if let Some(owner) = owner_of(topic) {
@@ -99,7 +99,7 @@ fn check_deletion(source: &SourceDef, catalog: &Catalog) -> Result<(), Diagnosti
     let message = format!("topic \"{topic}\" cannot be deleted: it is used by {}", named(&users));
     let how: Vec<String> = users.iter().map(|(who, does)| format!("{who} {does}")).collect();
     let detail = format!("It is not only the topic of \"{name}\": {}.", how.join(", "));
-    let hint = "Leave DELETE TOPIC out, or drop and terminate those first.";
+    let hint = "Leave DELETE TOPIC out, or drop or terminate its users first.";
     Err(Diagnostic::new(IN_USE, message).detail(detail).hint(hint))
 }
 
@@ -107,7 +107,7 @@ fn named(users: &[(String, &str)]) -> String {
     users.iter().map(|(who, _)| who.as_str()).collect::<Vec<_>>().join(", ")
 }
 
-/// Who uses a topic and how, besides the stream or table of this name and the query that came with it.
+/// The users of a topic and how they use it, except the stream or table with this name and its own query.
 fn users_of(topic: &str, catalog: &Catalog, name: &str) -> Vec<(String, &'static str)> {
     let sources = catalog.sources().filter(|source| source.topic == topic && source.name != name);
     let sources = sources.map(|source| (format!("{} \"{}\"", source.kind.word(), source.name), "is declared over it"));

@@ -1,4 +1,4 @@
-//! DROP TYPE: the name of a type is forgotten; what was declared with it keeps the type.
+//! DROP TYPE: removes the name of a type. Columns that were declared with it keep the type.
 
 use super::wording::unless_forgiven;
 use super::{Answered, Context};

@@ -1,4 +1,4 @@
-//! EXPLAIN: how a statement would be run, and how a persistent query runs.
+//! EXPLAIN: how a statement would run, and how a persistent query runs.
 
 use super::wording::not_supported;
 use super::{Answered, Context, choice, query_facts, select};
@@ -8,7 +8,7 @@ use headwater_language::sql::ast;
 use headwater_language::topology::Topology;
 use headwater_planner::continuous as planner;
 
-/// Explains the query or the statement.
+/// Explains a query or a statement.
 pub(crate) async fn run(explain: &ast::Explain, context: &mut Context<'_>) -> Answered {
     let inner = match &explain.target {
         ast::ExplainTarget::Statement(inner) => inner,
@@ -38,7 +38,7 @@ async fn running(id: &ast::Name, context: &mut Context<'_>) -> Answered {
     query_facts::described(&[query], &catalog, context.process).await.map(Answer::Facts)
 }
 
-/// The topology of a statement that would make or be a continuous query; none for other statements.
+/// The topology of a continuous query or of a statement that would create one; `None` for other statements.
 async fn topology_of(
     statement: &ast::Statement,
     context: &mut Context<'_>,

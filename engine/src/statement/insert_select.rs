@@ -1,4 +1,4 @@
-//! INSERT INTO … SELECT: a persistent query that writes into a stream that exists.
+//! INSERT INTO … SELECT: creates a persistent query that writes to an existing stream.
 
 use super::persist::persist;
 use super::{Answered, Context};
@@ -6,7 +6,7 @@ use crate::answer::Answer;
 use headwater_language::sql::ast;
 use headwater_planner::continuous as planner;
 
-/// Makes the query.
+/// Creates the query.
 pub(crate) async fn run(insert: &ast::InsertSelect, context: &mut Context<'_>) -> Answered {
     let catalog = context.catalog().await?;
     let planned = planner::insert_select(insert, context.text, &catalog, context.settings())?;

@@ -1,8 +1,8 @@
-//! INSERT INTO … VALUES: rows of constant expressions, written as records and acknowledged.
+//! INSERT INTO … VALUES: writes rows of constant expressions as records and waits for the acknowledgement.
 //!
-//! Besides the columns of the source a row may give ROWTIME (ms), ROWHEADERS (a map of texts, or an
-//! array of structs KEY and VALUE as a HEADERS column has) and ROWTOMBSTONE (TRUE writes a record
-//! with a key and without a value, which deletes the row of a table).
+//! In addition to the columns of the source, a row may have ROWTIME (in ms), ROWHEADERS (a map of strings, or an array of
+//! structs of KEY and VALUE like a HEADERS column) and ROWTOMBSTONE (TRUE writes a record with a key and no value, which
+//! deletes the row of a table).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -68,7 +68,7 @@ fn check_target(source: &SourceDef, span: Span) -> Result<(), Vec<Diagnostic>> {
     Ok(())
 }
 
-/// What a row gives, in the order of the statement.
+/// A column of the statement, in its order.
 struct TargetColumn {
     name: String,
     data_type: DataType,
@@ -88,7 +88,7 @@ fn target_columns(source: &SourceDef, insert: &ast::InsertValues) -> Result<Vec<
     let mut columns: Vec<TargetColumn> = Vec::new();
     for name in &insert.columns {
         if columns.iter().any(|c| c.name == name.value) {
-            errors.push(Diagnostic::new(INSERT, format!("column \"{}\" is given twice", name.value)).at(name.span));
+            errors.push(Diagnostic::new(INSERT, format!("column \"{}\" appears twice", name.value)).at(name.span));
             continue;
         }
         let found = source.column(name).map(of).or_else(|| pseudo_column(name));
@@ -99,7 +99,7 @@ fn target_columns(source: &SourceDef, insert: &ast::InsertValues) -> Result<Vec<
     }
     let primary_key = source.columns_of(&ColumnRole::Key).filter(|_| source.kind == SourceKind::Table);
     for key in primary_key.filter(|k| !columns.iter().any(|c| c.name == k.name)) {
-        let message = format!("primary key column \"{}\" of table \"{}\" is not given", key.name, source.name);
+        let message = format!("primary key column \"{}\" of table \"{}\" is missing", key.name, source.name);
         errors.push(Diagnostic::new(INSERT, message).at(insert.target.span));
     }
     if errors.is_empty() { Ok(columns) } else { Err(errors) }
@@ -124,7 +124,7 @@ fn unknown_column(source: &SourceDef, name: &ast::Name) -> Diagnostic {
     error.detail(format!("\"{}\" has the columns {}.", source.name, names.join(", "))).nearest_of(name, names)
 }
 
-/// One array a column, one row a row of VALUES.
+/// Evaluates VALUES: one array per column, with one element per row.
 fn evaluate(
     catalog: &Arc<Catalog>,
     settings: &Settings,
@@ -138,7 +138,7 @@ fn evaluate(
     let mut cells: Vec<Vec<ArrayRef>> = columns.iter().map(|_| Vec::new()).collect();
     for row in &insert.rows {
         if row.len() != columns.len() {
-            let message = format!("{} values are given for {} columns", row.len(), columns.len());
+            let message = format!("expected values for {} columns, found {}", columns.len(), row.len());
             errors.push(Diagnostic::new(INSERT, message).at(row.span));
             continue;
         }
@@ -221,7 +221,7 @@ fn no_tombstone(tombstones: &BooleanArray) -> NullBuffer {
     (0..tombstones.len()).map(|row| !(tombstones.is_valid(row) && tombstones.value(row))).collect()
 }
 
-/// Which rows have a key: those that give any part of it.
+/// Which rows have a key: those with any part of it.
 fn keyless_rows(source: &SourceDef, table: &RecordBatch) -> Option<NullBuffer> {
     let columns: Vec<&ArrayRef> =
         source.columns_of(&ColumnRole::Key).filter_map(|c| table.column_by_name(&c.name)).collect();
@@ -250,7 +250,7 @@ fn encode_side(
     if encoded.bad.is_empty() { Ok(encoded.payloads) } else { Err(encoded.bad.iter().map(bad).collect()) }
 }
 
-/// Timestamps of the records: ROWTIME where it is given, now where it is NULL.
+/// The timestamps of the records: ROWTIME, or the current time where it is NULL.
 fn row_times(times: &ArrayRef, rows: usize, insert: &ast::InsertValues) -> Result<ScalarBuffer<i64>, Vec<Diagnostic>> {
     let times = times.as_primitive::<Int64Type>();
     let now = chrono::Utc::now().timestamp_millis();

@@ -1,10 +1,10 @@
-//! What each kind of statement does: one file a kind, all of one shape.
+//! What each kind of statement does: one file per kind, all with the same structure.
 //!
-//! Every file has `run(statement, context) -> Answered`; [`Context`] has the process, the session and the text of the
-//! statement. [`crate::engine`] calls them and they call down: a statement that changes the catalog plans with
-//! [`headwater_planner`] and publishes with [`Context::publish`], the others look at a snapshot of the catalog. Statements that
-//! contain another call its file (COPY and EXPLAIN plan a SELECT, SHOW … EXTENDED describes, a first query declares the
-//! processing log); what else several have in common has a file of its own, listed last.
+//! Every file has `run(statement, context) -> Answered`. [`Context`] has the process, the session and the text of the
+//! statement. [`crate::engine`] calls these functions. A statement that changes the catalog plans with
+//! [`headwater_planner`] and publishes with [`Context::publish`]; the others use a snapshot of the catalog. A statement
+//! that contains another one calls its file (COPY and EXPLAIN plan a SELECT, SHOW … EXTENDED describes, the first query
+//! declares the processing log). Everything else that several statements share has a file of its own, listed last.
 
 // Queries.
 pub(crate) mod copy;
@@ -29,7 +29,7 @@ pub(crate) mod terminate;
 pub(crate) mod insert_values;
 pub(crate) mod print;
 
-// What there is.
+// Inspection.
 pub(crate) mod assert;
 pub(crate) mod describe;
 pub(crate) mod show;
@@ -43,7 +43,7 @@ pub(crate) mod unset;
 // Statements that are refused.
 pub(crate) mod unsupported;
 
-// What several statements have in common.
+// Shared by several statements.
 mod choice;
 mod context;
 mod describe_function;
@@ -56,7 +56,7 @@ use headwater_language::sql::ast;
 
 pub(crate) use context::{Answered, Context};
 
-/// Whether a statement changes the catalog: it becomes a command.
+/// Whether a statement changes the catalog and so becomes a command.
 pub(crate) fn is_definition(kind: &ast::StatementKind) -> bool {
     use ast::StatementKind as S;
     matches!(

@@ -1,11 +1,11 @@
-//! PAUSE: persistent queries stop until RESUME.
+//! PAUSE: stops persistent queries until RESUME.
 
 use super::choice::{chosen, done_to};
 use super::{Answered, Context};
 use headwater_language::catalog::CatalogChange;
 use headwater_language::sql::ast;
 
-/// Pauses the queries; those of this process have committed when the answer comes.
+/// Pauses the queries. Those that run in this process have committed when it returns.
 pub(crate) async fn run(choice: &ast::QueryChoice, context: &mut Context<'_>) -> Answered {
     let (ids, span) = chosen(choice, context).await?;
     for id in &ids {

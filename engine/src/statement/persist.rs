@@ -1,4 +1,4 @@
-//! A planned query becomes a persistent one: its topics are made, its command is published, and it runs here.
+//! Turns a planned query into a persistent one: creates its topics, publishes its command, and starts it here.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use headwater_language::sql::{self, ast};
 use headwater_planner::continuous::Persistent;
 use headwater_planner::define::Definition;
 
-/// Makes topics, publishes the query and sees to it that it runs here. Gives the catalog with it.
+/// Creates the topics, publishes the query and starts it here. Returns the catalog that includes it.
 pub(super) async fn persist(
     planned: Persistent,
     replace: bool,
@@ -35,7 +35,7 @@ pub(super) async fn persist(
     Ok(catalog)
 }
 
-/// Makes the topics that the query writes, as its input is, unless they are there. Blocks.
+/// Creates the topics that the query writes, modelled on its input, unless they exist. Blocks.
 fn make_topics(
     transport: &dyn Transport,
     definition: Option<Definition>,
@@ -54,14 +54,14 @@ fn make_topics(
     dead_letters.map_or(Ok(()), |name| topics::make_like(admin, name, (input, partitions)).map_err(refused))
 }
 
-/// How many partitions a topic has; fails when it does not exist. Blocks.
+/// How many partitions a topic has. Fails if it does not exist. Blocks.
 pub(super) fn partitions_of(admin: &dyn Admin, topic: &str) -> Result<i32, Vec<Diagnostic>> {
     let found = admin.topic(topic).map_err(refused)?;
     let missing = || vec![Diagnostic::new(UNKNOWN_TOPIC, format!("topic \"{topic}\" does not exist"))];
     found.map(|found| found.partitions).ok_or_else(missing)
 }
 
-/// The processing log is a stream like any other, made with the first persistent query.
+/// Declares the processing log, a stream like any other, with the first persistent query.
 async fn ensure_processing_log(context: &mut Context<'_>) -> Result<(), Vec<Diagnostic>> {
     let (catalog, process) = (context.catalog().await?, context.process);
     if catalog.source(PROCESSING_LOG).is_some() {
@@ -75,7 +75,7 @@ async fn ensure_processing_log(context: &mut Context<'_>) -> Result<(), Vec<Diag
     declaring.plan_with(catalog);
     let made = create_source::run(create, &mut declaring).await;
     let known = process.remembered_catalog().await?;
-    // Or another process was faster.
+    // Another process may have declared it first.
     let exists = known.source(PROCESSING_LOG).is_some();
     context.plan_with(known);
     if exists { Ok(()) } else { made.map(drop) }

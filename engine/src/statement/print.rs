@@ -1,4 +1,4 @@
-//! PRINT: the records of a topic as they come, without a declaration.
+//! PRINT: the records of a topic as they arrive, without a declaration.
 
 mod guess;
 
@@ -15,22 +15,22 @@ use tokio::sync::mpsc;
 use self::guess::Guess;
 use super::{Answered, Context};
 use crate::answer::Answer;
-use crate::failure::transport as told;
+use crate::failure::transport as diagnose;
 use crate::runtime::{blocking, refused};
 use headwater_language::diagnostic::nearest;
 use headwater_language::diagnostic::{Diagnostic, Span, UNKNOWN_TOPIC};
 use headwater_language::sql::ast;
 
-/// Lines that wait for the shell.
+/// Most lines that wait for the shell.
 const LINES_AHEAD_MAX: usize = 1_024;
-/// How long a poll waits before it is looked whether anyone still reads.
+/// How long a poll waits before the reader checks whether its lines are still wanted.
 const POLL: Duration = Duration::from_millis(100);
-/// Records taken at once.
+/// Most records to take at once.
 const BATCH_RECORDS_MAX: usize = 500;
 
 type Line = Result<String, Vec<Diagnostic>>;
 
-/// Starts to print. Without LIMIT the lines never end.
+/// Starts to print. Without LIMIT it never ends.
 pub(crate) async fn run(print: &ast::Print, context: &mut Context<'_>) -> Answered {
     let (transport, span) = (context.process.transport().clone(), context.span);
     let (topic, from_beginning) = (print.topic.value.clone(), print.from_beginning);
@@ -78,14 +78,14 @@ fn unknown_topic(transport: &dyn Transport, topic: &str, span: Span) -> Diagnost
     let topics = transport.admin().topics().unwrap_or_default();
     match nearest(topic, topics.iter().map(|t| t.name.as_str())) {
         Some(near) if near.eq_ignore_ascii_case(topic) => {
-            error.hint(format!("Did you mean \"{near}\"? Names of topics regard case."))
+            error.hint(format!("Did you mean \"{near}\"? Topic names are case-sensitive."))
         }
         Some(near) => error.hint(format!("Did you mean \"{near}\"?")),
         None => error.hint("SHOW TOPICS; lists them."),
     }
 }
 
-/// Makes lines of records.
+/// Formats records as lines.
 struct Printer {
     interval: u64,
     left: Option<u64>,
@@ -115,8 +115,8 @@ impl Printer {
     }
 
     fn fail(&self, error: &TransportError, tx: &mpsc::Sender<Line>) -> Option<()> {
-        // The reader may be gone already; there is nobody else to tell.
-        let _ = tx.blocking_send(Err(vec![told(error)]));
+        // If the receiver is gone, there is nobody to report to.
+        let _ = tx.blocking_send(Err(vec![diagnose(error)]));
         None
     }
 
@@ -134,7 +134,7 @@ impl Printer {
         Some(())
     }
 
-    /// The lines of one record: its own, and before it what the formats seem to be, when that is news.
+    /// The lines of one record: first the detected formats if they have changed, then the record itself.
     fn record(&mut self, batch: &RawBatch, row: usize) -> Vec<String> {
         use arrow::array::Array;
         let payload = |column: &Option<arrow::array::BinaryArray>| {

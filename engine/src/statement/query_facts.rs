@@ -1,4 +1,4 @@
-//! What is known of persistent queries, here and in other processes: for SHOW QUERIES, EXPLAIN and DESCRIBE … EXTENDED.
+//! Facts about persistent queries, here and in other processes, for SHOW QUERIES, EXPLAIN and DESCRIBE … EXTENDED.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,15 +14,15 @@ use crate::runtime::{blocking, job, lag, refused};
 use headwater_language::catalog::{Catalog, QueryDef};
 use headwater_language::diagnostic::Diagnostic;
 
-/// What the processes of a service say of its queries.
+/// What the processes of a service report about its queries.
 struct Reports {
-    /// Processes in which a query fails or has lost something, by its id.
+    /// By query id: the processes in which the query fails or has lost records.
     failing: BTreeMap<String, Vec<Failing>>,
-    /// Members of consumer groups.
+    /// The number of members of each consumer group.
     members: BTreeMap<String, usize>,
 }
 
-/// The list of these queries.
+/// Lists queries.
 pub(super) async fn listed(
     queries: &[&Arc<QueryDef>],
     catalog: &Catalog,
@@ -40,7 +40,7 @@ pub(super) async fn listed(
     Ok(Facts::Queries(queries.iter().map(listing).collect()))
 }
 
-/// All there is to say about these queries.
+/// Describes queries in full.
 pub(super) async fn described(
     queries: &[&Arc<QueryDef>],
     catalog: &Catalog,
@@ -82,7 +82,7 @@ pub(super) async fn of_source(
 }
 
 impl Reports {
-    /// Asks the cluster. Processes elsewhere are known as members of a query's group.
+    /// Asks the cluster. Other processes show up as members of a query's group.
     async fn ask(queries: &[&Arc<QueryDef>], catalog: &Catalog, process: &Process) -> Result<Self, Vec<Diagnostic>> {
         let failing = failing(catalog, process).await?;
         let groups: Vec<String> = queries.iter().map(|query| group_of(query, process)).collect();
@@ -113,7 +113,7 @@ impl Reports {
         QueryState { condition, lost }
     }
 
-    /// Why a query fails, by process.
+    /// Why a query fails, per process.
     fn failures(&self, query: &QueryDef) -> Vec<ProcessFailure> {
         let failure = |failing: &Failing| ProcessFailure {
             process: failing.process.clone(),

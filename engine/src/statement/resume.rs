@@ -1,4 +1,4 @@
-//! RESUME: persistent queries go on, and where their place is lost, from where the statement says.
+//! RESUME: continues persistent queries, from where the statement says if their position is lost.
 
 use headwater_connectors::transport::{Extent, Isolation, TransportErrorKind};
 
@@ -9,7 +9,7 @@ use headwater_language::catalog::{CatalogChange, Ends, RestartFrom};
 use headwater_language::diagnostic::Diagnostic;
 use headwater_language::sql::ast;
 
-/// Resumes the queries. This process works from now on.
+/// Resumes the queries and starts to run queries in this process.
 pub(crate) async fn run(resume: &ast::Resume, context: &mut Context<'_>) -> Answered {
     let (from, done) = wanted(resume.from);
     let (ids, span) = chosen(&resume.choice, context).await?;
@@ -23,21 +23,22 @@ pub(crate) async fn run(resume: &ast::Resume, context: &mut Context<'_>) -> Answ
     Ok(done_to(&ids, done))
 }
 
-/// Where the queries go on, and how the answer says it.
+/// Where the queries continue, and the text of the answer.
 fn wanted(from: Option<ast::ResumeFrom>) -> (Option<RestartFrom>, &'static str) {
     match from {
         None => (None, "resumed"),
         Some(ast::ResumeFrom::Earliest) => (
             Some(RestartFrom::Earliest),
-            "resumed; partitions whose place is lost are read from their first record, others go on",
+            "resumed; partitions whose position is lost start at their first record, others continue",
         ),
-        Some(ast::ResumeFrom::Latest) => {
-            (Some(RestartFrom::Latest), "resumed; partitions whose place is lost are read from their end, others go on")
-        }
+        Some(ast::ResumeFrom::Latest) => (
+            Some(RestartFrom::Latest),
+            "resumed; partitions whose position is lost start at their end, others continue",
+        ),
     }
 }
 
-/// Where the input of a query ends now; none while there is none.
+/// The current end of a query's input; `None` if the input does not exist.
 async fn ends_of_input(id: &str, context: &mut Context<'_>) -> Result<Option<Ends>, Vec<Diagnostic>> {
     let catalog = context.catalog().await?;
     let Some(query) = catalog.query(id).cloned() else { return Ok(None) };

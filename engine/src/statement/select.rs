@@ -1,14 +1,14 @@
-//! SELECT: the rows that topics have, or with EMIT CHANGES the rows as they come.
+//! SELECT: the current rows of topics, or with EMIT CHANGES rows as records arrive.
 
 use super::{Answered, Context};
 use crate::answer::Answer;
-use crate::runtime::bounded::{Bounded, Surroundings};
+use crate::runtime::bounded::{Bounded, Environment};
 use crate::runtime::{blocking, push};
 use headwater_language::diagnostic::Diagnostic;
 use headwater_language::sql::ast;
 use headwater_planner::continuous;
 
-/// Starts the query; its rows come with the answer.
+/// Starts the query. The answer is a stream of its rows.
 pub(crate) async fn run(query: &ast::Query, context: &mut Context<'_>) -> Answered {
     match query.is_bounded() {
         true => run_bounded(query, context).await,
@@ -31,9 +31,9 @@ async fn run_push(query: &ast::Query, context: &mut Context<'_>) -> Answered {
     Ok(Answer::Rows(rows))
 }
 
-/// Plans a bounded query; the ends of its topics are frozen now.
+/// Plans a bounded query and freezes the ends of its topics.
 pub(super) async fn plan(query: &ast::Query, context: &mut Context<'_>) -> Result<Bounded, Vec<Diagnostic>> {
     let catalog = context.catalog().await?;
     let transport = context.process.transport();
-    Bounded::plan(query, &Surroundings { transport, catalog: &catalog, settings: context.settings() }).await
+    Bounded::plan(query, &Environment { transport, catalog: &catalog, settings: context.settings() }).await
 }

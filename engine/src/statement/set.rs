@@ -1,4 +1,4 @@
-//! SET: a property of the session.
+//! SET: sets a property of the session.
 
 use super::{Answered, Context};
 use crate::answer::Answer;

@@ -1,11 +1,11 @@
-//! TERMINATE: persistent queries end for good.
+//! TERMINATE: ends persistent queries for good.
 
 use super::choice::{chosen, done_to};
 use super::{Answered, Context};
 use headwater_language::catalog::CatalogChange;
 use headwater_language::sql::ast;
 
-/// Ends the queries; those of this process have committed when the answer comes.
+/// Ends the queries. Those that run in this process have committed when it returns.
 pub(crate) async fn run(choice: &ast::QueryChoice, context: &mut Context<'_>) -> Answered {
     let (ids, span) = chosen(choice, context).await?;
     for id in &ids {

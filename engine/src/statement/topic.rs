@@ -1,4 +1,4 @@
-//! The topic behind a declaration: there already, or made with it.
+//! The topic behind a declaration, which exists already or is created with it.
 
 use std::collections::BTreeMap;
 
@@ -23,32 +23,32 @@ pub(super) fn ensure(admin: &dyn Admin, definition: &Definition, name: Span) -> 
         (None, Some(wanted)) => {
             match topics::make(admin, &new_topic(topic, wanted)).map_err(|e| vec![transport(&e)])? {
                 true => Ok(()),
-                // What the faster one made must be what is wanted here.
+                // Another process has created it first, so it must be checked.
                 false => ensure(admin, definition, name),
             }
         }
         (None, None) => {
             let message = format!("topic \"{topic}\" does not exist");
-            let detail = "It is made with the declaration when PARTITIONS says how many it shall have.";
+            let detail = "The statement creates the topic if it specifies PARTITIONS.";
             let hint = format!("Add PARTITIONS: … WITH (KAFKA_TOPIC='{topic}', PARTITIONS=1, …);");
             Err(vec![Diagnostic::new(MISSING_PROPERTY, message).at(name).detail(detail).hint(hint)])
         }
     }
 }
 
-/// A topic that only its owner makes. The processing log is declared like any other stream.
+/// Whether only its owner may create this topic. The processing log is declared like any other stream.
 fn is_foreign(source: &SourceDef) -> bool {
     owner_of(&source.topic).is_some() && source.name != PROCESSING_LOG
 }
 
 fn never_made(topic: &str, name: Span) -> Diagnostic {
-    let message = format!("topic \"{topic}\" does not exist, and only its owner makes it");
-    Diagnostic::new(OWNED_TOPIC, message).at(name).hint("Take a topic of another name.")
+    let message = format!("topic \"{topic}\" does not exist, and only its owner can create it");
+    Diagnostic::new(OWNED_TOPIC, message).at(name).hint("Choose a topic with another name.")
 }
 
-/// Fills in what WITH leaves open of a query's new topic: as many partitions as the input has, and records as large and kept
-/// as long. Output
-/// carries the timestamps of the input, so under a shorter retention the cluster would delete what it has just been given. Blocks.
+/// Fills in what WITH does not specify about a query's new topic from the input: the number of partitions, the largest
+/// record and the retention. Output has the timestamps of the input, so with a shorter retention the cluster would
+/// delete records as soon as they are written. Blocks.
 pub(super) fn fill_from_input(
     admin: &dyn Admin,
     definition: &mut Definition,
@@ -102,7 +102,7 @@ mod tests {
     use crate::{Engine, Session};
     use headwater_language::config::Settings;
 
-    /// How long a topic keeps its records, in ms as the cluster writes it; `None` where it does not say.
+    /// How long a topic keeps its records, in ms, as the cluster writes it; `None` if it is not set.
     fn retention_of(admin: &dyn Admin, topic: &str) -> Result<Option<String>, TransportError> {
         Ok(admin.topic_settings(topic)?.remove(RETENTION))
     }

@@ -1,10 +1,10 @@
-//! UNDEFINE: a variable is forgotten.
+//! UNDEFINE: removes a variable.
 
 use super::{Answered, Context};
 use crate::answer::Answer;
 use headwater_language::sql::ast;
 
-/// Forgets the variable.
+/// Removes the variable.
 pub(crate) fn run(name: &ast::Name, context: &mut Context<'_>) -> Answered {
     Ok(match context.session.undefine_variable(name) {
         true => Answer::done(format!("Variable \"{}\" undefined", name.value)),

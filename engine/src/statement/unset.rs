@@ -1,11 +1,11 @@
-//! UNSET: a property of the session gets its default again.
+//! UNSET: resets a property of the session to its default.
 
 use super::{Answered, Context};
 use crate::answer::Answer;
 use headwater_language::sql::ast;
 
-/// Takes the session's value away.
+/// Removes the session's value.
 pub(crate) fn run(name: &ast::Spanned<String>, context: &mut Context<'_>) -> Answered {
     let property = context.session.unset(name)?;
-    Ok(Answer::done(format!("Property \"{}\" has its default again", property.name)))
+    Ok(Answer::done(format!("Property \"{}\" reset to its default", property.name)))
 }

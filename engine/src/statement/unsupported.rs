@@ -1,4 +1,4 @@
-//! Statements that are read but not run: ALTER SYSTEM, connectors, and RUN SCRIPT, which the shell runs.
+//! Statements that are parsed but not executed: ALTER SYSTEM, connectors, and RUN SCRIPT, which the shell handles.
 
 use super::wording::not_supported;
 use super::{Answered, Context};

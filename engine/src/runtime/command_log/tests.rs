@@ -1,4 +1,4 @@
-//! Goal: whatever happens to the command topic, definitions are not lost without a word, and processes do not come to
+//! Goal: whatever happens to the command topic, definitions are not lost silently, and processes do not arrive at
 //! different catalogs. Method: engines over one cluster in memory, whose command topic is damaged between statements.
 
 use std::collections::BTreeMap;
@@ -46,7 +46,7 @@ async fn streams(engine: &Engine) -> Vec<String> {
     catalog.sources().map(|source| source.name.clone()).collect()
 }
 
-/// Drives a query until it has nothing to do.
+/// Drives a query until it has nothing left to do.
 async fn to_rest(engine: &Engine, cluster: &MemoryTransport, query: &str) {
     let mut driver = engine.driver(query, Arc::new(cluster.clone())).await.expect("a query");
     for step in 0..20 {
@@ -111,8 +111,8 @@ async fn a_topic_that_is_deleted_keeps_what_is_known_and_takes_nothing() {
     assert!(refused(&old, &type_of("t"), COMMAND_TOPIC).await.message.contains("was deleted"));
     refused(&old, "DROP STREAM s;", COMMAND_TOPIC).await;
     assert_eq!(streams(&old).await, ["S"]);
-    assert!(cluster.admin().topic(TOPIC).expect("an answer").is_none(), "it is not made again");
-    // Who begins now begins anew; what was known before is not mixed with it.
+    assert!(cluster.admin().topic(TOPIC).expect("an answer").is_none(), "it is not created again");
+    // A process that starts now starts over; what the old one knew is not mixed in.
     succeed(&new, &type_of("t")).await;
     assert!(streams(&new).await.is_empty());
     refused(&old, &type_of("u"), COMMAND_TOPIC).await;
@@ -145,8 +145,8 @@ async fn a_truncated_start_is_said_and_nothing_runs_on_what_is_left() {
     let error = refused(&new, "SHOW STREAMS;", COMMAND_TOPIC).await;
     assert!(error.message.contains("before offset 1"), "{}", error.message);
     refused(&new, &type_of("u"), COMMAND_TOPIC).await;
-    assert!(new.apply(&mut Session::new(Settings::default()), &type_of("t")).await.is_err(), "run begins nothing");
-    // Who has read it all knows it all.
+    assert!(new.apply(&mut Session::new(Settings::default()), &type_of("t")).await.is_err(), "run starts nothing");
+    // A process that has read everything knows all definitions.
     assert_eq!(streams(&old).await, ["S"]);
     refused(&old, &type_of("u"), COMMAND_TOPIC).await;
 }
@@ -163,7 +163,7 @@ async fn what_a_newer_version_wrote_ends_all_change() {
         let (old, new) = (engine(&cluster), engine(&cluster));
         succeed(&old, S).await;
         write(&cluster, command);
-        // A command after it, which may build on it.
+        // A command after it, which may depend on it.
         write(&cluster, r#"{"version":1,"id":"y","statement":"","change":{"drop_source":{"name":"S"}}}"#);
         for engine in [&old, &new] {
             let error = refused(engine, &type_of("t"), NEWER_COMMAND).await;
@@ -186,7 +186,7 @@ async fn records_that_are_no_commands_are_passed_over_by_everybody() {
     assert_eq!(old.catalog().await.expect("a catalog"), new.catalog().await.expect("a catalog"));
 }
 
-/// Method: the same query is made in a command topic and, after that was deleted, in the next.
+/// Method: the same query is created in a command topic and, after that was deleted, in the next one.
 #[tokio::test]
 async fn a_query_of_a_new_topic_does_not_find_the_offsets_of_its_namesake() {
     let cluster = MemoryTransport::new();
@@ -235,7 +235,7 @@ async fn queries_of_older_commands_keep_their_groups() {
     names.iter().for_each(|(id, name)| assert_eq!(id, name));
 }
 
-/// Goal: a live process goes on when the topic goes. Method: its worker runs on the memory transport.
+/// Goal: a live process continues when the topic is deleted. Method: its worker runs on the memory transport.
 #[tokio::test(flavor = "multi_thread")]
 async fn running_queries_go_on_without_the_topic() {
     let cluster = MemoryTransport::new();

@@ -1,5 +1,5 @@
-//! Goal: a definition looks at the command topic as often as it must, and reads do not wait for one that is being written.
-//! Method: an engine on a cluster in memory that counts those looks, and whose writes to the command topic can be held up.
+//! Goal: a definition checks the command topic only as often as needed, and readers do not wait for one that is being
+//! written. Method: an engine on a cluster in memory that counts those checks and can block writes to the command topic.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,12 +20,12 @@ use headwater_language::config::Settings;
 
 const TOPIC: &str = "_headwater-default__command_topic";
 const S: &str = "CREATE STREAM s (k INT KEY, a INT) WITH (KAFKA_TOPIC = 's', PARTITIONS = 1, VALUE_FORMAT = 'JSON');";
-/// Longest that an answer may take; it takes as long only when the test fails.
+/// Longest time that an answer may take; it takes that long only if the test fails.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 type Result<T> = std::result::Result<T, TransportError>;
 
-/// A cluster in memory, watched.
+/// A cluster in memory that is watched.
 #[derive(Clone, Debug)]
 struct Watched {
     cluster: MemoryTransport,
@@ -34,14 +34,14 @@ struct Watched {
 
 #[derive(Debug, Default)]
 struct Watch {
-    /// How often the ends of the command topic were asked for.
+    /// How often the ends of the command topic were requested.
     looks: AtomicUsize,
-    /// Where writes to the command topic say that they have begun; they wait until this is taken away.
+    /// Where writes to the command topic report that they have begun. They wait until this is removed.
     held: Mutex<Option<mpsc::UnboundedSender<()>>>,
 }
 
 impl Watch {
-    /// Waits while writes are held up.
+    /// Waits while writes are blocked.
     fn pass(&self) {
         let Some(begun) = self.held.lock().clone() else { return };
         begun.send(()).expect("the test waits for it");
@@ -176,7 +176,7 @@ impl Admin for Watched {
     }
 }
 
-/// A watched cluster with a stream, and an engine that has made it.
+/// A watched cluster with a stream, and the engine that created it.
 async fn started() -> (Arc<Watch>, Arc<Engine>) {
     let watched = Watched { cluster: MemoryTransport::new(), watch: Arc::default() };
     let watch = watched.watch.clone();
@@ -194,7 +194,7 @@ async fn succeed(engine: &Engine, statement: &str) {
 #[tokio::test]
 async fn a_definition_looks_before_it_is_planned_and_at_what_became_of_it() {
     let (watch, engine) = started().await;
-    // With the first query the processing log is declared, which is a definition of its own.
+    // The first query also declares the processing log, which is a definition of its own.
     succeed(&engine, "CREATE STREAM first AS SELECT * FROM s;").await;
     for statement in [
         "CREATE STREAM t (k INT KEY) WITH (KAFKA_TOPIC = 't', PARTITIONS = 1, VALUE_FORMAT = 'JSON');",

@@ -1,10 +1,10 @@
-//! What format the payloads of a topic seem to have, revised with every record.
+//! Guesses the format of a topic's payloads, and refines the guess with every record.
 
 use std::fmt::Write;
 
-/// Formats that a payload may have, the most telling first.
+/// Formats that a payload may have, most specific first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+enum PayloadFormat {
     Json,
     String,
     Int,
@@ -16,18 +16,18 @@ enum Kind {
 /// The formats that fit every payload so far.
 #[derive(Debug, Default)]
 pub struct Guess {
-    fitting: Option<Vec<Kind>>,
-    /// Whether some payload was a text.
+    fitting: Option<Vec<PayloadFormat>>,
+    /// Whether any payload was text.
     has_text: bool,
-    told: Option<String>,
+    reported: Option<String>,
 }
 
 impl Guess {
-    /// Takes a payload into account. Gives the new guess when it differs from the one given before.
+    /// Refines the guess with a payload. Returns the guess if it has changed.
     pub fn learn(&mut self, payload: Option<&[u8]>) -> Option<String> {
         if let Some(payload) = payload {
-            let fits = kinds(payload);
-            self.has_text |= fits.contains(&Kind::String);
+            let fits = formats(payload);
+            self.has_text |= fits.contains(&PayloadFormat::String);
             let fitting = match self.fitting.take() {
                 None => fits,
                 Some(before) => before.into_iter().filter(|k| fits.contains(k)).collect(),
@@ -35,26 +35,28 @@ impl Guess {
             self.fitting = Some(fitting);
         }
         let now = self.describe();
-        (self.told.as_ref() != Some(&now)).then(|| self.told.insert(now).clone())
+        (self.reported.as_ref() != Some(&now)).then(|| self.reported.insert(now).clone())
     }
 
-    /// The payload as text, by the best guess; where nothing fits all of them, in letters if it has them, else in digits.
+    /// The payload in the best format. If no format fits all payloads, as text if it is text, and in hexadecimal otherwise.
     pub fn show(&self, payload: Option<&[u8]>) -> String {
         let Some(payload) = payload else { return "<null>".to_owned() };
         let best = self.fitting.as_ref().and_then(|f| f.first()).copied();
         match best {
-            None | Some(Kind::Bytes) if kinds(payload).contains(&Kind::String) => show(Kind::String, payload),
-            best => show(best.unwrap_or(Kind::Bytes), payload),
+            None | Some(PayloadFormat::Bytes) if formats(payload).contains(&PayloadFormat::String) => {
+                show(PayloadFormat::String, payload)
+            }
+            best => show(best.unwrap_or(PayloadFormat::Bytes), payload),
         }
     }
 
     fn describe(&self) -> String {
         match self.fitting.as_deref() {
             None => "¯\\_(ツ)_/¯ - no data processed".to_owned(),
-            Some([Kind::Bytes]) if self.has_text => "MIXED".to_owned(),
-            Some(kinds) => kinds
+            Some([PayloadFormat::Bytes]) if self.has_text => "MIXED".to_owned(),
+            Some(formats) => formats
                 .iter()
-                .filter(|k| **k != Kind::Bytes || kinds.len() == 1)
+                .filter(|k| **k != PayloadFormat::Bytes || formats.len() == 1)
                 .map(|k| name(*k))
                 .collect::<Vec<_>>()
                 .join(" or "),
@@ -62,39 +64,43 @@ impl Guess {
     }
 }
 
-fn name(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Json => "JSON",
-        Kind::String => "KAFKA_STRING",
-        Kind::Int => "KAFKA_INT",
-        Kind::BigInt => "KAFKA_BIGINT",
-        Kind::Double => "KAFKA_DOUBLE",
-        Kind::Bytes => "BYTES",
+fn name(format: PayloadFormat) -> &'static str {
+    match format {
+        PayloadFormat::Json => "JSON",
+        PayloadFormat::String => "KAFKA_STRING",
+        PayloadFormat::Int => "KAFKA_INT",
+        PayloadFormat::BigInt => "KAFKA_BIGINT",
+        PayloadFormat::Double => "KAFKA_DOUBLE",
+        PayloadFormat::Bytes => "BYTES",
     }
 }
 
-fn kinds(payload: &[u8]) -> Vec<Kind> {
+fn formats(payload: &[u8]) -> Vec<PayloadFormat> {
     let text = std::str::from_utf8(payload).ok();
     let printable = text.is_some_and(|t| !t.chars().any(|c| c.is_control() && !c.is_whitespace()));
     let json = printable && serde_json::from_slice::<serde::de::IgnoredAny>(payload).is_ok();
-    let mut kinds = Vec::new();
-    let mut add = |fits: bool, kind: Kind| kinds.extend(fits.then_some(kind));
-    add(json, Kind::Json);
-    add(printable, Kind::String);
-    add(payload.len() == 4 && !printable, Kind::Int);
-    add(payload.len() == 8 && !printable, Kind::BigInt);
-    add(payload.len() == 8 && !printable, Kind::Double);
-    add(true, Kind::Bytes);
-    kinds
+    let mut formats = Vec::new();
+    let mut add = |fits: bool, format: PayloadFormat| formats.extend(fits.then_some(format));
+    add(json, PayloadFormat::Json);
+    add(printable, PayloadFormat::String);
+    add(payload.len() == 4 && !printable, PayloadFormat::Int);
+    add(payload.len() == 8 && !printable, PayloadFormat::BigInt);
+    add(payload.len() == 8 && !printable, PayloadFormat::Double);
+    add(true, PayloadFormat::Bytes);
+    formats
 }
 
-fn show(kind: Kind, payload: &[u8]) -> String {
-    match kind {
-        Kind::Json | Kind::String => String::from_utf8_lossy(payload).into_owned(),
-        Kind::Int => payload.try_into().map_or_else(|_| hex(payload), |b| i32::from_be_bytes(b).to_string()),
-        Kind::BigInt => payload.try_into().map_or_else(|_| hex(payload), |b| i64::from_be_bytes(b).to_string()),
-        Kind::Double => payload.try_into().map_or_else(|_| hex(payload), |b| f64::from_be_bytes(b).to_string()),
-        Kind::Bytes => hex(payload),
+fn show(format: PayloadFormat, payload: &[u8]) -> String {
+    match format {
+        PayloadFormat::Json | PayloadFormat::String => String::from_utf8_lossy(payload).into_owned(),
+        PayloadFormat::Int => payload.try_into().map_or_else(|_| hex(payload), |b| i32::from_be_bytes(b).to_string()),
+        PayloadFormat::BigInt => {
+            payload.try_into().map_or_else(|_| hex(payload), |b| i64::from_be_bytes(b).to_string())
+        }
+        PayloadFormat::Double => {
+            payload.try_into().map_or_else(|_| hex(payload), |b| f64::from_be_bytes(b).to_string())
+        }
+        PayloadFormat::Bytes => hex(payload),
     }
 }
 
@@ -114,7 +120,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_guess_narrows_and_is_told_once() {
+    fn a_guess_narrows_and_is_reported_once() {
         let mut guess = Guess::default();
         assert_eq!(guess.learn(Some(b"12")).as_deref(), Some("JSON or KAFKA_STRING"));
         assert_eq!(guess.learn(Some(b"13")), None);

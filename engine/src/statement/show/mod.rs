@@ -1,4 +1,4 @@
-//! SHOW and LIST: what there is, one file a kind of thing.
+//! SHOW and LIST: one file for each kind of thing that can be listed.
 
 pub(crate) mod functions;
 mod properties;

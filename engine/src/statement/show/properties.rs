@@ -4,7 +4,7 @@ use super::super::Context;
 use crate::answer::{Facts, PropertyListing};
 use headwater_language::config::{PROPERTIES, Property};
 
-/// All properties, with the values that the session has.
+/// Lists all properties with their values in the session.
 pub(super) fn run(context: &Context<'_>) -> Facts {
     let settings = context.settings();
     let listing = |property: &Property| PropertyListing {

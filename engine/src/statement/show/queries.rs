@@ -4,7 +4,7 @@ use super::super::{Context, query_facts};
 use crate::answer::Facts;
 use headwater_language::diagnostic::Diagnostic;
 
-/// All persistent queries; with `extended` as EXPLAIN describes them.
+/// Lists all persistent queries; with `extended`, describes them like EXPLAIN.
 pub(super) async fn run(extended: bool, context: &mut Context<'_>) -> Result<Facts, Vec<Diagnostic>> {
     let catalog = context.catalog().await?;
     let queries: Vec<_> = catalog.queries().collect();

@@ -3,7 +3,7 @@
 use super::super::Context;
 use crate::answer::{Facts, Rejects};
 
-/// What the last query of the session could not read.
+/// Lists the records that the last query of the session could not read.
 pub(super) fn run(context: &Context<'_>) -> Facts {
     let rejects = |progress: &std::sync::Arc<crate::answer::Progress>| Rejects {
         kept: progress.rejects(),

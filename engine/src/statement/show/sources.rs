@@ -5,7 +5,7 @@ use crate::answer::{Facts, SourceListing};
 use headwater_language::definition::{SourceDef, SourceKind};
 use headwater_language::diagnostic::Diagnostic;
 
-/// All streams or all tables; with `extended` as DESCRIBE … EXTENDED describes them.
+/// Lists all streams or all tables; with `extended`, describes them like DESCRIBE … EXTENDED.
 pub(super) async fn run(kind: SourceKind, extended: bool, context: &mut Context<'_>) -> Result<Facts, Vec<Diagnostic>> {
     if extended {
         return describe::all(kind, true, context).await;

@@ -10,7 +10,7 @@ use headwater_language::diagnostic::Diagnostic;
 /// Topics that only SHOW ALL TOPICS lists.
 const HIDDEN: [&str; 4] = [OWN_TOPICS, "_confluent", "__", "_schemas"];
 
-/// The topics of the cluster; with `extended` how much is in them.
+/// Lists the topics of the cluster; with `extended`, with their sizes.
 pub(super) async fn run(all: bool, extended: bool, context: &mut Context<'_>) -> Result<Facts, Vec<Diagnostic>> {
     let transport = context.process.transport().clone();
     let topics = blocking(move || listed(transport.admin(), all, extended)).await?.map_err(refused)?;

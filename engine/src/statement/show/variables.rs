@@ -3,7 +3,7 @@
 use super::super::Context;
 use crate::answer::{Facts, VariableListing};
 
-/// The variables of the session.
+/// Lists the variables of the session.
 pub(super) fn run(context: &Context<'_>) -> Facts {
     let variables = context.session.variables().iter();
     let listing = |(name, value): (&String, &String)| VariableListing { name: name.clone(), value: value.clone() };
