@@ -69,7 +69,7 @@ fn split(key: &[u8], window: KeyWindow) -> Option<(&[u8], i64, i64)> {
 
 fn too_short(len: usize, window: KeyWindow) -> String {
     let need = if matches!(window, KeyWindow::Session) { 16 } else { 8 };
-    format!("a windowed key ends with {need} bytes of window, this one has {len} bytes in all")
+    format!("a windowed key ends with {need} bytes for its window, but this key has only {len} bytes")
 }
 
 #[cfg(test)]

@@ -149,7 +149,7 @@ pub(crate) fn conform(columns: &[ArrayRef], layout: &Layout) -> Result<Vec<Array
     let cast = |(column, field): (&ArrayRef, &FieldRef)| match column.data_type() {
         same if same == field.data_type() => Ok(column.clone()),
         _ => cast_with_options(column, field.data_type(), &options)
-            .map_err(|error| format!("column \"{}\" has another type: {error}", field.name())),
+            .map_err(|error| format!("column \"{}\" has a different type: {error}", field.name())),
     };
     columns.iter().zip(&layout.fields).map(cast).collect()
 }

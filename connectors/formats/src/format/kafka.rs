@@ -68,7 +68,7 @@ fn check(payload: &[u8], scalar: Option<Scalar>) -> Result<(), String> {
 }
 
 fn sized<const N: usize>(payload: &[u8], type_name: &str) -> Result<[u8; N], String> {
-    payload.try_into().map_err(|_| format!("{type_name} takes {N} bytes, the payload has {}", payload.len()))
+    payload.try_into().map_err(|_| format!("{type_name} takes {N} bytes, but the payload has {}", payload.len()))
 }
 
 fn check_single(layout: &Layout) -> Result<(), FormatError> {

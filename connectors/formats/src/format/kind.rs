@@ -35,7 +35,7 @@ use crate::record::Side;
 /// let decoded = format.decoder(&layout, &[0])?.decode(&BinaryArray::from_iter_values(payloads));
 /// let ids: Vec<_> = decoded.columns[0].as_primitive::<Int64Type>().iter().collect();
 /// assert_eq!(ids, [Some(7), None, None]);
-/// assert_eq!(decoded.bad[0].reason, "$.ID: the text is no BIGINT (byte 7)");
+/// assert_eq!(decoded.bad[0].reason, "$.ID: the text is not a valid BIGINT (byte 7)");
 /// # Ok::<(), headwater_formats::format::FormatError>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -78,7 +78,7 @@ impl FormatError {
     }
 
     pub(crate) fn projection(field: usize) -> Self {
-        Self::Unfit(format!("field {field} does not exist or was asked for twice"))
+        Self::Unfit(format!("field {field} does not exist or was requested twice"))
     }
 
     /// What the user can do about it, when that is known.
@@ -189,7 +189,7 @@ impl FormatKind {
         let unfit = |reason: String| Err(FormatError::Unfit(reason));
         if !self.supports_side(side) {
             let columns = if layout.fields.is_empty() { String::new() } else { format!(": {}", listed(layout)) };
-            return unfit(format!("format {self} holds no columns, so it is not for the {side}{columns}"));
+            return unfit(format!("format {self} holds no columns, so it cannot be used for the {side}{columns}"));
         }
         if *self == Self::None && !layout.fields.is_empty() {
             return unfit(format!("format {self} holds no columns, but there are {side} columns: {}", listed(layout)));

@@ -8,22 +8,22 @@ use super::column::{Bytes, Values};
 use super::number::{self, Literal, MS_A_DAY};
 use super::scalar::Scalar;
 
-/// Why a string column takes no more.
+/// The error for a string column that has reached its size limit.
 pub(crate) const COLUMN_FULL: &str = "the texts of this batch exceed 2 GiB";
 
-/// Pushes the value that `text` stands for, or says why it stands for none. Not for nested types;
-/// the caller closes the column.
+/// Pushes the value that `text` spells, or returns why it is not a value of the type. Not for nested
+/// types; the caller closes the column.
 pub(crate) fn push(values: &mut Values, text: &str) -> Result<(), String> {
     match values {
         Values::Boolean(bits) => bits.append(text.eq_ignore_ascii_case("true")),
-        Values::Int(values) => values.push(integer(text, "INT")?),
-        Values::Bigint(values) => values.push(integer(text, "BIGINT")?),
-        Values::Date(values) => values.push(integer(text, "number of days")?),
-        Values::Timestamp(values) => values.push(integer(text, "number of milliseconds")?),
-        Values::Time(values) => values.push(time_of_day(integer(text, "number of milliseconds")?)?),
-        Values::Double(values) => values.push(number::parse_double(text).ok_or_else(|| no("DOUBLE"))?),
+        Values::Int(values) => values.push(integer(text, "a valid INT")?),
+        Values::Bigint(values) => values.push(integer(text, "a valid BIGINT")?),
+        Values::Date(values) => values.push(integer(text, "a number of days")?),
+        Values::Timestamp(values) => values.push(integer(text, "a number of milliseconds")?),
+        Values::Time(values) => values.push(time_of_day(integer(text, "a number of milliseconds")?)?),
+        Values::Double(values) => values.push(number::parse_double(text).ok_or_else(|| invalid("a valid DOUBLE"))?),
         Values::Decimal(..) | Values::WideDecimal(..) => {
-            let literal = Literal::parse(text.as_bytes()).ok_or_else(|| no("number"))?;
+            let literal = Literal::parse(text.as_bytes()).ok_or_else(|| invalid("a number"))?;
             push_decimal(values, &literal)?;
         }
         Values::String(bytes) => bytes.push(text.as_bytes()).map_err(|_| COLUMN_FULL)?,
@@ -33,35 +33,35 @@ pub(crate) fn push(values: &mut Values, text: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// Says why `text` stands for no value of a type, where it does not: what [`push`] would say.
+/// Returns the error with which [`push`] would reject `text`, without building a value.
 pub(crate) fn check(scalar: Scalar, text: &str) -> Result<(), String> {
     match scalar {
         Scalar::Boolean | Scalar::String => Ok(()),
-        Scalar::Int => integer::<i32>(text, "INT").map(drop),
-        Scalar::Bigint => integer::<i64>(text, "BIGINT").map(drop),
-        Scalar::Date => integer::<i32>(text, "number of days").map(drop),
-        Scalar::Timestamp => integer::<i64>(text, "number of milliseconds").map(drop),
-        Scalar::Time => time_of_day(integer(text, "number of milliseconds")?).map(drop),
-        Scalar::Double => number::parse_double(text).map(drop).ok_or_else(|| no("DOUBLE")),
+        Scalar::Int => integer::<i32>(text, "a valid INT").map(drop),
+        Scalar::Bigint => integer::<i64>(text, "a valid BIGINT").map(drop),
+        Scalar::Date => integer::<i32>(text, "a number of days").map(drop),
+        Scalar::Timestamp => integer::<i64>(text, "a number of milliseconds").map(drop),
+        Scalar::Time => time_of_day(integer(text, "a number of milliseconds")?).map(drop),
+        Scalar::Double => number::parse_double(text).map(drop).ok_or_else(|| invalid("a valid DOUBLE")),
         Scalar::Decimal(precision, scale) => {
-            let literal = Literal::parse(text.as_bytes()).ok_or_else(|| no("number"))?;
+            let literal = Literal::parse(text.as_bytes()).ok_or_else(|| invalid("a number"))?;
             check_decimal(&literal, precision, scale)
         }
         Scalar::Bytes if is_base64(text.as_bytes()) => Ok(()),
-        Scalar::Bytes => Err(no("base64")),
+        Scalar::Bytes => Err(invalid("valid base64")),
     }
 }
 
-fn no(what: &str) -> String {
-    format!("the text is no {what}")
+fn invalid(wanted: &str) -> String {
+    format!("the text is not {wanted}")
 }
 
-fn integer<T: std::str::FromStr>(text: &str, what: &str) -> Result<T, String> {
-    text.parse().map_err(|_| no(what))
+fn integer<T: std::str::FromStr>(text: &str, wanted: &str) -> Result<T, String> {
+    text.parse().map_err(|_| invalid(wanted))
 }
 
 fn push_base64(bytes: &mut Bytes, text: &str) -> Result<(), String> {
-    BASE64.decode_vec(text, &mut bytes.data).map_err(|_| no("base64"))?;
+    BASE64.decode_vec(text, &mut bytes.data).map_err(|_| invalid("valid base64"))?;
     bytes.close().map_err(|_| COLUMN_FULL.to_owned())
 }
 
@@ -134,7 +134,7 @@ pub(crate) fn push_decimal(values: &mut Values, literal: &Literal<'_>) -> Result
 pub(crate) fn time_of_day(ms: i32) -> Result<i32, String> {
     match (0..MS_A_DAY).contains(&ms) {
         true => Ok(ms),
-        false => Err(format!("a TIME is from 0 to {} milliseconds", MS_A_DAY - 1)),
+        false => Err(format!("a TIME must be between 0 and {} milliseconds", MS_A_DAY - 1)),
     }
 }
 

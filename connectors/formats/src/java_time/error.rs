@@ -38,7 +38,7 @@ pub enum PatternError {
         position: usize,
     },
     /// A `]` with no `[` before it.
-    #[error("']' at position {position} of the pattern closes no '['")]
+    #[error("unmatched ']' at position {position} of the pattern")]
     UnopenedOption {
         /// Where it stands.
         position: usize,
@@ -67,7 +67,7 @@ pub enum ParseError {
         position: usize,
     },
     /// The pattern is matched and text is left over.
-    #[error("text goes on after the pattern is matched, at position {position}")]
+    #[error("text continues after the end of the pattern, at position {position}")]
     Trailing {
         /// Where the rest begins.
         position: usize,
@@ -84,13 +84,13 @@ pub enum ParseError {
     #[error("parts of the text contradict each other")]
     Conflict,
     /// The text holds too little for what was asked.
-    #[error("text does not say a whole {wanted}")]
+    #[error("text does not contain a complete {wanted}")]
     Incomplete {
         /// `date` or `time`.
         wanted: &'static str,
     },
     /// The text holds a part that what was asked for has no place for.
-    #[error("text of a {wanted} must not hold parts of a {found}")]
+    #[error("text of a {wanted} must not contain parts of a {found}")]
     WrongKind {
         /// `date` or `time`: what was asked.
         wanted: &'static str,
@@ -103,7 +103,7 @@ pub enum ParseError {
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum FormatError {
     /// The pattern asks for a part that the value has not, such as the hour of a date.
-    #[error("value has no {field} for the pattern to write")]
+    #[error("value has no {field}, which the pattern asks for")]
     Unsupported {
         /// The part asked for.
         field: &'static str,

@@ -312,7 +312,7 @@ mod tests {
         check("HHH", "pattern letter 'H' at position 0 cannot be repeated 3 times");
         check("yyyy#", "reserved character '#' at position 4 of the pattern");
         check("d 'o", "quote opened at position 2 of the pattern is not closed");
-        check("d]", "']' at position 1 of the pattern closes no '['");
+        check("d]", "unmatched ']' at position 1 of the pattern");
         check("pp", "pad letter 'p' at position 0 is followed by nothing to pad");
         check("ppHmm", "padded number at position 3 runs into the number after it");
     }

@@ -102,7 +102,7 @@ fn begin(payload: &[u8]) -> Scan<'_> {
 fn no_object(mut scan: Scan<'_>, first: u8) -> Box<Fault> {
     let at = scan.at();
     match scan.skip_value().and_then(|()| scan.root_end(first)) {
-        Ok(()) => Fault::misfit(at, "the payload is no JSON object"),
+        Ok(()) => Fault::misfit(at, "the payload is not a JSON object"),
         Err(fault) => fault,
     }
 }

@@ -190,8 +190,8 @@ impl<'a> Scan<'a> {
             match self.bytes.get(end) {
                 Some(b'"') => break,
                 Some(b'\\') => end = escape_end(self.bytes, end)?,
-                Some(_) => return Err(Fault::syntax(end, "a control character in a string")),
-                None => return Err(Fault::syntax(end, "a string without its end")),
+                Some(_) => return Err(Fault::syntax(end, "control character in a string")),
+                None => return Err(Fault::syntax(end, "unterminated string")),
             }
             escaped = true;
             end = plain_end(self.bytes, end);
@@ -419,10 +419,10 @@ mod tests {
             ("1.", "expected a digit, found the end at byte 2"),
             ("-", "expected a digit, found the end at byte 1"),
             ("tru", "expected `true`, found 't' at byte 0"),
-            ("\"a", "a string without its end at byte 2"),
-            ("\"a\n\"", "a control character in a string at byte 2"),
-            ("\"\\x\"", "an unknown escape at byte 1"),
-            ("\"\\u12\"", "a \\u escape without four hexadecimal digits at byte 1"),
+            ("\"a", "unterminated string at byte 2"),
+            ("\"a\n\"", "control character in a string at byte 2"),
+            ("\"\\x\"", "unknown escape at byte 1"),
+            ("\"\\u12\"", "\\u escape without four hexadecimal digits at byte 1"),
             ("1x", "expected a space, found 'x' at byte 1"),
             ("-2,", "expected a space, found ',' at byte 2"),
             ("nullx", "expected the end of the word, found 'x' at byte 4"),

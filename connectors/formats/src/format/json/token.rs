@@ -79,8 +79,8 @@ pub(super) fn escape_end(bytes: &[u8], at: usize) -> Read<usize> {
     match bytes.get(at + 1) {
         Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => Ok(at + 2),
         Some(b'u') if hex4(bytes, at + 2).is_some() => Ok(at + 6),
-        Some(b'u') => Err(Fault::syntax(at, "a \\u escape without four hexadecimal digits")),
-        _ => Err(Fault::syntax(at, "an unknown escape")),
+        Some(b'u') => Err(Fault::syntax(at, "\\u escape without four hexadecimal digits")),
+        _ => Err(Fault::syntax(at, "unknown escape")),
     }
 }
 
