@@ -164,7 +164,7 @@ mod tests {
             (outer, "Function \"OUTER\" created"),
             (query, "created by query"),
             (&inner("n"), "stands already"),
-            ("CREATE FUNCTION inner (n INTEGER) RETURNS INT AS '(n)';", "exists already"),
+            ("CREATE FUNCTION inner (n INTEGER) RETURNS INT AS '(n)';", "already exists"),
             ("CREATE FUNCTION inner (n INTEGER) RETURNS INTEGER AS 'N';", "stands already"),
             (outer, "stands already"),
             (query, "stands already"),

@@ -42,7 +42,7 @@ pub fn choose<K>(function: &'static Function<K>, args: &[DataType]) -> Result<Ch
         found.retain(|c| rank(c) == best);
         return match (found.pop(), found.is_empty()) {
             (Some(chosen), true) => Ok(chosen),
-            _ => Err(Box::new(refusal(function, args, "cannot tell which of its variants is meant by"))),
+            _ => Err(Box::new(refusal(function, args, "is ambiguous for"))),
         };
     }
     Err(Box::new(refusal(function, args, "does not accept")))
@@ -101,7 +101,7 @@ pub fn refusal<K>(function: &'static Function<K>, args: &[DataType], what: &str)
     let message = format!("function \"{}\" {what} parameters ({})", function.name, types.join(", "));
     let variants: Vec<String> = function.variants.iter().map(|v| v.text(function.name)).collect();
     let hint = of_one_type(function, args)
-        .unwrap_or_else(|| format!("DESCRIBE FUNCTION {}; tells what each of them does.", function.name));
+        .unwrap_or_else(|| format!("DESCRIBE FUNCTION {}; describes each of them.", function.name));
     Diagnostic::new(PLAN, message).detail(format!("It can be called as {}.", variants.join(", "))).hint(hint)
 }
 

@@ -31,7 +31,7 @@ pub fn from_text(texts: &dyn Array, wanted: &DataType, function: &str) -> Result
             let bytes: Vec<Option<Vec<u8>>> = texts.iter().map(read).collect::<Result<_>>()?;
             Ok(Arc::new(bytes.iter().map(|b| b.as_deref()).collect::<BinaryArray>()))
         }
-        other => exec_err!("a text does not become {other}"),
+        other => exec_err!("a STRING cannot be converted to {other}"),
     }
 }
 

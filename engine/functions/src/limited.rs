@@ -70,10 +70,10 @@ impl Limited {
         };
         match self.makes {
             Makes::Text if most > TEXT_BYTES_MAX => {
-                exec_err!("{name}: a text has at most {TEXT_BYTES_MAX} bytes, not {most}")
+                exec_err!("{name}: the text would have {most} bytes; at most {TEXT_BYTES_MAX} are allowed")
             }
             Makes::Range | Makes::Items if most > ITEMS_MAX => {
-                exec_err!("{name}: an array has at most {ITEMS_MAX} items, not {most}")
+                exec_err!("{name}: the array would have {most} elements; at most {ITEMS_MAX} are allowed")
             }
             _ => Ok(()),
         }

@@ -27,7 +27,7 @@ pub static FUNCTIONS: &[Function] = &[
     Function::new(
         "EXPLODE",
         Table,
-        "A row for each element of an array. No row for an array that is NULL or empty.",
+        "Returns one row for each element of an array, and none if the array is NULL or empty.",
         &[
             Variant::new(&[p("array", ArrayOf(&Decimal))], T, explode).giving(item_of),
             Variant::new(&[p("array", ARRAY_T)], T, explode),
@@ -37,7 +37,7 @@ pub static FUNCTIONS: &[Function] = &[
     Function::new(
         "CUBE_EXPLODE",
         Table,
-        "A row for each way to replace elements of an array by NULL, that of all included. At most 20 elements.",
+        "Returns one row for each combination of elements of an array replaced by NULL, from none to all of them. The array has at most 20 elements.",
         &[Variant::new(&[p("array", ARRAY_T)], ARRAY_T, cube)],
         &[],
     ),
@@ -87,7 +87,7 @@ fn cube(call: &Call<'_>) -> Result<ArrayRef> {
             let Some(range) = range.filter(|range| !range.is_empty()) else { return Ok(Some(())) };
             let width = range.len();
             if width > CUBE_MAX {
-                return Err(format!("an array has at most {CUBE_MAX} elements, not {width}"));
+                return Err(format!("the array has {width} elements; at most {CUBE_MAX} are allowed"));
             }
             // The last element is the lowest bit of a mask. One that is NULL is not replaced by itself.
             let at = |bit: usize| range.end - 1 - bit;

@@ -102,7 +102,7 @@ impl Call {
 
     fn make(&self, sliding: bool) -> Result<Box<dyn Accumulator>> {
         let Some(Settled { recipe, shape }) = &self.settled else {
-            return exec_err!("{} was planned and not settled", self.function.name);
+            return exec_err!("{} was planned but not resolved", self.function.name);
         };
         match sliding == shape.sliding {
             true => (recipe.accumulator)(shape),
@@ -146,7 +146,7 @@ impl AggregateUDFImpl for Call {
 
     fn state_fields(&self, args: StateFieldsArgs<'_>) -> Result<Vec<FieldRef>> {
         let Some(Settled { recipe, shape }) = &self.settled else {
-            return exec_err!("{} was planned and not settled", self.function.name);
+            return exec_err!("{} was planned but not resolved", self.function.name);
         };
         let field = |(at, ty): (usize, DataType)| {
             Arc::new(Field::new(format_state_name(args.name, &format!("state {at}")), ty, true))

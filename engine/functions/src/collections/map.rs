@@ -59,7 +59,7 @@ pub fn assemble(
     keys: ArrayRef,
     values: ArrayRef,
 ) -> Result<ArrayRef> {
-    let DataType::Map(entries, ordered) = ty else { return exec_err!("{ty} is no map") };
+    let DataType::Map(entries, ordered) = ty else { return exec_err!("{ty} is not a map") };
     let DataType::Struct(fields) = entries.data_type() else { return exec_err!("{ty} has no entries") };
     let pairs = StructArray::try_new(fields.clone(), vec![keys, values], None)?;
     Ok(Arc::new(MapArray::try_new(entries.clone(), offsets(lengths)?, pairs, nulls, *ordered)?))

@@ -34,7 +34,7 @@ impl Encoding {
             () if is("utf8") => Ok(Self::Utf8),
             () if is("ascii") => Ok(Self::Ascii),
             () if is("base64") => Ok(Self::Base64),
-            () => Err(format!("the encodings are 'hex', 'utf8', 'ascii' and 'base64', not '{name}'")),
+            () => Err(format!("the encoding must be 'hex', 'utf8', 'ascii' or 'base64', not '{name}'")),
         }
     }
 

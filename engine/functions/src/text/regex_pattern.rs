@@ -65,7 +65,7 @@ impl Match<'_> {
 impl Pattern {
     /// Compiles a pattern of Java. Says why where it is none.
     pub fn compile(pattern: &str) -> Result<Arc<Self>, String> {
-        let refused = |why: String| format!("'{pattern}' is no pattern: {why}");
+        let refused = |why: String| format!("'{pattern}' is not a valid pattern: {why}");
         let translated = translate(pattern).map_err(refused)?;
         let compiled = match translated.backtracks {
             true => Self::Backtracking(Box::new(Backtracking::new(translated.text).map_err(refused)?)),
@@ -218,17 +218,17 @@ fn in_words(error: &fancy_regex::Error) -> String {
         Error::ParseError(_, ParseError::UnclosedOpenParen) => "unclosed group".to_owned(),
         Error::ParseError(_, ParseError::InvalidClass) => "unclosed character class".to_owned(),
         Error::ParseError(_, ParseError::InvalidGroupName | ParseError::InvalidGroupNameBackref(_)) => {
-            "the name of a group is wrong".to_owned()
+            "invalid group name".to_owned()
         }
-        Error::ParseError(_, ParseError::RecursionExceeded) => "it is nested too deep".to_owned(),
+        Error::ParseError(_, ParseError::RecursionExceeded) => "it is nested too deeply".to_owned(),
         Error::ParseError(_, ParseError::TargetNotRepeatable) => "look-around cannot be repeated".to_owned(),
         Error::CompileError(inner) => match inner.as_ref() {
             CompileError::PatternTooComplex => "it is too large".to_owned(),
             CompileError::LookBehindNotConst
             | CompileError::VariableLookBehindRequiresFeature
-            | CompileError::DfaBuildError(..) => "a look-behind has no greatest length".to_owned(),
+            | CompileError::DfaBuildError(..) => "a look-behind has no maximum length".to_owned(),
             CompileError::InvalidGroupName | CompileError::InvalidGroupNameBackref(_) => {
-                "it refers to a group that it does not have".to_owned()
+                "it refers to a group that does not exist".to_owned()
             }
             _ => "it is malformed".to_owned(),
         },

@@ -151,7 +151,7 @@ pub fn chr_of_escapes(call: &Call<'_>) -> Result<ArrayRef> {
             let (unit, length) = match rest.strip_prefix("\\u") {
                 Some(digits) => match digits.get(..4).and_then(|digits| u16::from_str_radix(digits, 16).ok()) {
                     Some(unit) => (unit, 6),
-                    None => return Err(format!("'{rest}' is no escape of four hexadecimal digits")),
+                    None => return Err(format!("'{rest}' is not an escape of four hexadecimal digits")),
                 },
                 None => {
                     units.extend(char.encode_utf16(&mut [0; 2]).iter());

@@ -25,11 +25,11 @@ pub fn pattern(text: &str) -> Known {
 }
 
 fn bad(pattern: &str, error: impl std::fmt::Display) -> String {
-    format!("'{pattern}' is no pattern: {error}")
+    format!("'{pattern}' is not a valid pattern: {error}")
 }
 
 fn told(text: &str, pattern: &str, error: &ParseError) -> String {
-    format!("'{text}' does not fit '{pattern}': {error}")
+    format!("'{text}' does not match '{pattern}': {error}")
 }
 
 /// PARSE_DATE.

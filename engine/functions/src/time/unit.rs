@@ -67,7 +67,7 @@ impl ScalarUDFImpl for UnitCall {
         let name = names.as_string_opt::<i32>().map_or("", |names| names.value(0));
         match UNITS.iter().find(|(unit, _)| unit.eq_ignore_ascii_case(name)) {
             Some((_, ms)) => Ok(ColumnarValue::Scalar(ScalarValue::DurationMillisecond(Some(*ms)))),
-            None => plan_err!("'{name}' is no unit of time"),
+            None => plan_err!("'{name}' is not a unit of time"),
         }
     }
 }

@@ -39,7 +39,7 @@ impl<'a> Uri<'a> {
                 let scheme = &rest[..at];
                 let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.');
                 if !scheme.starts_with(|c: char| c.is_ascii_alphabetic()) || !scheme.chars().all(legal) {
-                    return Err(format!("'{text}' is no URL: its protocol is not"));
+                    return Err(format!("'{text}' is not a valid URL: its protocol is malformed"));
                 }
                 uri.scheme = Some(scheme);
                 &rest[at + 1..]
@@ -47,7 +47,11 @@ impl<'a> Uri<'a> {
             None => rest,
         };
         if uri.scheme.is_some() && !rest.starts_with('/') {
-            return if rest.is_empty() { Err(format!("'{text}' is no URL: it ends too early")) } else { Ok(uri) };
+            return if rest.is_empty() {
+                Err(format!("'{text}' is not a valid URL: it ends after the protocol"))
+            } else {
+                Ok(uri)
+            };
         }
         let rest = match rest.split_once('?') {
             Some((rest, query)) => {
@@ -109,7 +113,7 @@ fn check(text: &str) -> Result<(), String> {
             c => !c.is_control() && !c.is_whitespace(),
         };
         if !legal {
-            return Err(format!("'{text}' is no URL: '{char}' at byte {} has to be escaped", at + 1));
+            return Err(format!("'{text}' is not a valid URL: '{char}' at byte {} must be escaped", at + 1));
         }
     }
     Ok(())

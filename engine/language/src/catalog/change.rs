@@ -95,7 +95,7 @@ pub enum CatalogChange {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// The name is taken: kind of what has it, name.
-    #[error("{0} \"{1}\" exists already")]
+    #[error("{0} \"{1}\" already exists")]
     Exists(String, String),
     /// There is nothing of that name.
     #[error("\"{0}\" does not exist")]

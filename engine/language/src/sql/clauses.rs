@@ -94,7 +94,7 @@ impl Lifter {
         if self.depth > 0 {
             return match clause {
                 Clause::PartitionBy => self.keep(cursor),
-                _ => Err(misplaced(format!("{} belongs to the outermost SELECT", clause.name()), start)),
+                _ => Err(misplaced(format!("{} is only allowed in the outermost SELECT", clause.name()), start)),
             };
         }
         cursor.advance();
@@ -114,7 +114,7 @@ impl Lifter {
 
     fn within(&mut self, start: Span, cursor: &mut Cursor<'_>) -> Result<()> {
         let Some(join) = self.joins.checked_sub(1) else {
-            return Err(misplaced("WITHIN belongs to a join", start));
+            return Err(misplaced("WITHIN is only allowed in a join", start));
         };
         let within = Spanned::new(within(join, cursor)?, cursor.since(start));
         if self.lifted.within.last().is_some_and(|last| last.join == join) {
@@ -170,7 +170,7 @@ fn set<T>(place: &mut Option<Spanned<T>>, value: T, start: Span, cursor: &Cursor
     let span = cursor.since(start);
     match place.replace(Spanned::new(value, span)) {
         None => Ok(()),
-        Some(_) => Err(misplaced(format!("{} is there twice", clause.name()), span)),
+        Some(_) => Err(misplaced(format!("{} appears twice", clause.name()), span)),
     }
 }
 

@@ -80,7 +80,7 @@ impl Reader<'_> {
         let ty = SqlType::simple(name).unwrap_or_else(|| SqlType::Custom(name.to_owned()));
         if self.cursor.peek() == Some(&Token::LParen) {
             return Err(bad(format!("{name} takes no parameters"), span)
-                .detail(format!("Found \"(\" behind the type {name}; only DECIMAL has parameters.")));
+                .detail(format!("Found \"(\" after the type {name}; only DECIMAL has parameters.")));
         }
         Ok(ty)
     }

@@ -76,7 +76,7 @@ pub(super) fn unexpected(span: Span, found: Option<&Token>, expected: &str) -> D
 
 /// A string stands where a name belongs.
 pub(super) fn string_for_name(span: Span, found: &Token) -> Diagnostic {
-    unexpected(span, Some(found), "a name").hint("A name stands in double quotes or backticks.")
+    unexpected(span, Some(found), "a name").hint("Write a name in double quotes or backticks, or without quotes.")
 }
 
 /// A token as it is named in a message.
@@ -156,8 +156,8 @@ pub(super) fn dangling_point(tokens: &[TokenWithSpan]) -> Option<Diagnostic> {
         pair[0].token == Token::Period && apart && word(&pair[1].token).is_some_and(|next| NO_NAMES.contains(&next))
     };
     let pair = tokens.windows(2).find(dangles)?;
-    let error = Diagnostic::new(SYNTAX, "a name is missing behind the point").at(span_of(&pair[0]));
-    Some(error.detail(format!("Behind it comes {}.", shown(&pair[1].token))))
+    let error = Diagnostic::new(SYNTAX, "a name is missing after the dot").at(span_of(&pair[0]));
+    Some(error.detail(format!("It is followed by {}.", shown(&pair[1].token))))
 }
 
 /// The statement is nested too deeply.

@@ -42,11 +42,9 @@ impl Normalise {
     fn finish(self) -> Result<()> {
         match (self.error, self.stars.first()) {
             (Some(error), _) => Err(error),
-            (None, Some(star)) => {
-                Err(Diagnostic::new(MISPLACED, "\"->*\" stands for several columns").at(*star).detail(
-                    "All fields of a struct can be selected by an item of the SELECT list of their own, and nowhere else.",
-                ))
-            }
+            (None, Some(star)) => Err(Diagnostic::new(MISPLACED, "\"->*\" expands to several columns")
+                .at(*star)
+                .detail("It selects all fields of a struct, and must be an item of its own in the SELECT list.")),
             (None, None) => Ok(()),
         }
     }
@@ -215,7 +213,7 @@ fn check_value(value: &ValueWithSpan) -> Result<()> {
     let at = place(value.span).unwrap_or_default();
     match &value.value {
         Value::Number(digits, _) => check_number(digits, at),
-        Value::Placeholder(name) => Err(Diagnostic::new(SYNTAX, format!("\"{name}\" cannot stand here")).at(at)),
+        Value::Placeholder(name) => Err(Diagnostic::new(SYNTAX, format!("\"{name}\" is not allowed here")).at(at)),
         _ => Ok(()),
     }
 }
@@ -232,14 +230,14 @@ fn check_number(digits: &str, at: Span) -> Result<()> {
     }
     Err(Diagnostic::new(LITERAL, format!("number is too large for BIGINT: {digits}"))
         .at(at)
-        .detail(format!("A whole number is at most {}.", i64::MAX))
+        .detail(format!("The largest BIGINT is {}.", i64::MAX))
         .hint(format!("Write it as a DECIMAL: {digits}.0")))
 }
 
 fn check_lambda(lambda: &LambdaFunction) -> Result<()> {
     match lambda.params.iter().find(|param| param.data_type.is_some()) {
         None => Ok(()),
-        Some(param) => Err(Diagnostic::new(SYNTAX, "a parameter of a lambda has no type")
+        Some(param) => Err(Diagnostic::new(SYNTAX, "a lambda parameter cannot have a type")
             .at(place(param.name.span).unwrap_or_default())),
     }
 }

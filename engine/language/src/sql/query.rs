@@ -40,11 +40,11 @@ fn check_places(lifted: &Lifted, body: &SetExpr) -> Result<()> {
     ];
     let Some((clause, span)) = clauses.into_iter().flatten().min_by_key(|(_, span)| span.start) else { return Ok(()) };
     let SetExpr::Select(select) = body else {
-        return Err(misplaced(format!("{clause} cannot stand in a UNION, EXCEPT or INTERSECT"), span));
+        return Err(misplaced(format!("{clause} is not allowed in a UNION, EXCEPT or INTERSECT"), span));
     };
     let joins = joins(&select.from);
     match lifted.within.iter().find(|within| within.join >= joins) {
-        Some(within) => Err(misplaced("WITHIN belongs to a join of the outermost SELECT", within.span)),
+        Some(within) => Err(misplaced("WITHIN is only allowed in a join of the outermost SELECT", within.span)),
         None => Ok(()),
     }
 }

@@ -128,7 +128,7 @@ fn check_closed(text: &str, range: &Range<usize>) -> Result<(), Diagnostic> {
         Kind::Name => ("quoted name", if quote == '`' { "`" } else { "\"" }, 1),
         _ => ("comment", "*/", 2),
     };
-    Err(Diagnostic::new(UNCLOSED, format!("the {what} that starts here has no end"))
+    Err(Diagnostic::new(UNCLOSED, format!("the {what} that starts here is not closed"))
         .at(Span { start, end: start + width })
         .hint(format!("Close it with {close}")))
 }
@@ -138,13 +138,14 @@ fn check_known(text: &str, token: &Token, span: Span) -> Result<(), Diagnostic> 
     match token {
         Token::Word(Word { value, quote_style: None, .. }) if value.contains('.') => {
             Err(unreadable(text, span.start)
-                .detail("A name cannot contain a point and a number cannot contain letters."))
+                .detail("A name cannot contain a dot, and a number cannot contain letters."))
         }
         Token::Word(Word { value, quote_style: Some(_), .. }) if value.is_empty() => {
             Err(Diagnostic::new(SYNTAX, "a quoted name is empty").at(span))
         }
         Token::Word(Word { value, quote_style: Some(_), .. }) if UNPRINTABLE.iter().any(|it| value.contains(it)) => {
-            Err(Diagnostic::new(SYNTAX, "a name holds quotes in a row or behind a backslash").at(span))
+            Err(Diagnostic::new(SYNTAX, "a quoted name contains consecutive quotes, or a quote after a backslash")
+                .at(span))
         }
         Token::Placeholder(_) if text[span.start..].starts_with("${") => Err(undefined_variable(text, span.start)),
         Token::HexStringLiteral(digits) if !is_hex(digits) => {
@@ -216,7 +217,7 @@ fn unreadable(text: &str, at: usize) -> Diagnostic {
     let stray = text[start..].chars().next();
     let end = start + stray.map_or(0, char::len_utf8);
     let message = match stray {
-        Some(c) => format!("\"{}\" cannot stand here", c.escape_debug()),
+        Some(c) => format!("\"{}\" is not allowed here", c.escape_debug()),
         None => "the statement ends too early".to_owned(),
     };
     let error = Diagnostic::new(SYNTAX, message).at(Span { start, end });
@@ -224,7 +225,7 @@ fn unreadable(text: &str, at: usize) -> Diagnostic {
     let name = &text[start..start + text[start..].find(|c| !is_name(c)).unwrap_or(text.len() - start)];
     match stray {
         Some('@' | '#' | '$') if name.chars().nth(1).is_some_and(char::is_alphabetic) => {
-            error.hint(format!("A name with other characters than letters, digits and _ is quoted: `{name}`."))
+            error.hint(format!("Quote a name that contains characters other than letters, digits and _: `{name}`."))
         }
         _ => error,
     }

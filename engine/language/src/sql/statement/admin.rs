@@ -54,8 +54,10 @@ fn setting(cursor: &mut Cursor<'_>) -> Result<Assignment> {
 pub(super) fn define(cursor: &mut Cursor<'_>) -> Result<StatementKind> {
     let name = cursor.name("the name of a variable")?;
     if !variables::is_name(&name) {
-        let error = Diagnostic::new(SYNTAX, format!("no variable can be called \"{}\"", name.value)).at(name.span);
-        return Err(error.detail("Its name has letters, digits and _, and begins with no digit."));
+        let error = Diagnostic::new(SYNTAX, format!("a variable cannot be called \"{}\"", name.value)).at(name.span);
+        return Err(
+            error.detail("A variable's name consists of letters, digits and _, and does not begin with a digit.")
+        );
     }
     cursor.expect_symbol(&Token::Eq)?;
     Ok(StatementKind::Define(Assignment { name, value: cursor.string("a value in quotes")? }))

@@ -23,7 +23,7 @@ pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<StatementKind> {
         return Err(cursor.unexpected("VALUES or SELECT"));
     }
     if !columns.is_empty() {
-        return Err(Diagnostic::new(SYNTAX, "a list of columns is for VALUES")
+        return Err(Diagnostic::new(SYNTAX, "a list of columns is only allowed with VALUES")
             .at(listed)
             .hint("Name the columns in the SELECT: INSERT INTO … SELECT x AS column …"));
     }

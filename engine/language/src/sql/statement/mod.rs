@@ -91,8 +91,8 @@ fn unknown(cursor: &Cursor<'_>) -> Diagnostic {
     let error = Diagnostic::new(UNKNOWN_STATEMENT, format!("unknown statement \"{found}\"")).at(cursor.span());
     if matches!(found, "DELETE" | "UPDATE" | "MERGE" | "TRUNCATE") {
         return error
-            .detail("Topics are append-only: records are added and none is changed.")
-            .hint("Of a table: INSERT INTO t (id, …) VALUES (1, …) replaces a row, INSERT INTO t (id, ROWTOMBSTONE) VALUES (1, TRUE) deletes it.");
+            .detail("Topics are append-only: records are added, never changed.")
+            .hint("For a table: INSERT INTO t (id, …) VALUES (1, …) replaces a row, INSERT INTO t (id, ROWTOMBSTONE) VALUES (1, TRUE) deletes it.");
     }
     match nearest(found, FIRST_WORDS.iter().copied()) {
         Some(meant) => error.hint(format!("Did you mean {meant}?")),
