@@ -367,5 +367,5 @@ fn columns_of_a_near_type_are_turned_and_others_refused() {
     let double: ArrayRef = Arc::new(Float64Array::from(vec![1.0, 2.0]));
     let encoded = encoder.encode(&[double], 2, None);
     assert_eq!(encoded.bad.len(), 2);
-    assert!(encoded.bad[0].reason.starts_with("column \"S\" has another type"), "{:?}", encoded.bad);
+    assert!(encoded.bad[0].reason.starts_with("column \"S\" has a different type"), "{:?}", encoded.bad);
 }
