@@ -1,6 +1,6 @@
-//! The list of properties, in the order SHOW PROPERTIES gives them.
+//! The list of properties, in the order in which SHOW PROPERTIES prints them.
 
-/// Whether quotients of DECIMALs are rounded.
+/// The name of the property that decides whether quotients of DECIMALs are rounded.
 pub const DECIMAL_DIVISION: &str = "decimal.division";
 
 /// A property that can be set.
@@ -8,20 +8,20 @@ pub const DECIMAL_DIVISION: &str = "decimal.division";
 pub struct Property {
     /// Its name.
     pub name: &'static str,
-    /// The name that ksqlDB has for it, which works as well.
+    /// Its name in ksqlDB, which is accepted as an alias.
     pub alias: Option<&'static str>,
     /// Its value when it is not set; empty for none.
     pub default: &'static str,
-    /// What it takes.
+    /// The values it accepts.
     pub kind: ValueKind,
-    /// What it does.
+    /// Its description.
     pub about: &'static str,
 }
 
-/// What a property takes.
+/// The kind of values that a property accepts.
 #[derive(Clone, Copy, Debug)]
 pub enum ValueKind {
-    /// Any text that is not empty.
+    /// Any non-empty text.
     Text,
     /// A part of a topic's name: letters, digits, `.`, `_` and `-`, at most 200.
     TopicPart,
@@ -31,7 +31,7 @@ pub enum ValueKind {
     TopicPrefix,
     /// A whole number from the first to the second.
     Integer(i64, i64),
-    /// A number of bytes such as `256MB`, at least so many.
+    /// A number of bytes such as `256MB`, and the minimum.
     Bytes(usize),
     /// `true` or `false`.
     Boolean,
@@ -175,7 +175,7 @@ impl Property {
 }
 
 impl ValueKind {
-    /// Whether `value` is taken; else what would be.
+    /// Whether `value` is accepted, and a description of the values that are.
     pub fn check(self, value: &str) -> Result<(), String> {
         let (good, expected) = match self {
             Self::Text => (!value.is_empty(), "a non-empty text".to_owned()),

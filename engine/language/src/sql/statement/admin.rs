@@ -1,4 +1,4 @@
-//! Settings, variables, scripts, and what is done to running queries and sources.
+//! Settings, variables, scripts, and the control of running queries and sources.
 
 use sqlparser::tokenizer::Token;
 
@@ -31,7 +31,7 @@ pub(super) fn alter(cursor: &mut Cursor<'_>) -> Result<StatementKind> {
     let mut columns = Vec::new();
     loop {
         cursor.expect(&["ADD"])?;
-        // A column may be called COLUMN; then a type follows it, or not even that.
+        // A column may be named COLUMN; in that case a type follows, or nothing.
         let is_keyword =
             matches!(cursor.peek_nth(1), Some(Token::Word(_))) && matches!(cursor.peek_nth(2), Some(Token::Word(_)));
         if is_keyword {

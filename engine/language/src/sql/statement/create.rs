@@ -57,7 +57,7 @@ fn source(or_replace: bool, cursor: &mut Cursor<'_>) -> Result<StatementKind> {
     Ok(StatementKind::CreateAs(CreateAs { or_replace, kind, if_not_exists, name, properties, query }))
 }
 
-/// Says of a definition without AS what may still come.
+/// Checks that a definition without AS ends here; if not, the error says what could follow.
 fn check_source_end(cursor: &Cursor<'_>, behind_name: &Cursor<'_>) -> Result<()> {
     if cursor.is_done() {
         return Ok(());

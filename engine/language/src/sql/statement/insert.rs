@@ -1,4 +1,4 @@
-//! INSERT INTO and COPY: rows, and results of queries, written elsewhere.
+//! INSERT INTO and COPY: rows, and results of queries, that are written to a target.
 
 use sqlparser::tokenizer::Token;
 
@@ -30,7 +30,7 @@ pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<StatementKind> {
     Ok(StatementKind::InsertSelect(InsertSelect { target, properties, query: query::parse(cursor)? }))
 }
 
-/// A parenthesis opens a list of columns unless it opens a query.
+/// A parenthesis opens a list of columns unless it begins a query.
 fn lists_columns(cursor: &Cursor<'_>) -> bool {
     let mut inside = *cursor;
     inside.advance();
