@@ -3,8 +3,7 @@
 //! * [`sql`]: parses text to statements with positions;
 //! * [`diagnostic`]: errors in statements, with their positions, and how they are rendered;
 //! * [`types`], [`config`]: types of values, and properties with their defaults;
-//! * [`definition`], [`topology`], [`catalog`]: what statements define, continuous queries, and everything that
-//! exists.
+//! * [`definition`], [`topology`], [`catalog`]: what statements define, continuous queries, and all that exists.
 //!
 //! Nothing here plans or runs anything.
 

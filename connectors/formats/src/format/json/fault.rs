@@ -2,26 +2,26 @@
 
 use std::fmt;
 
-/// What is wrong with a payload. Boxed where it travels, so that the good way stays narrow.
+/// An error in a payload. It is boxed when returned, so that results stay small.
 #[derive(Debug)]
 pub(super) struct Fault {
     kind: Kind,
-    /// Byte of the payload, from 0.
+    /// The byte of the payload, from 0.
     at: usize,
     what: String,
-    /// Fields, elements and entries around the place, the innermost first, as they are printed.
+    /// The fields, elements and entries around the position, the innermost first, as they are printed.
     path: Vec<String>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
 enum Kind {
-    /// The bytes are no JSON: nothing after this place can be trusted.
+    /// The bytes are not JSON: nothing after this position can be trusted.
     Syntax,
-    /// A well-formed value that its column cannot hold: reading could go on after it.
+    /// A well-formed value that its column cannot hold: reading could continue after it.
     Misfit,
 }
 
-/// A result of reading.
+/// The result of reading.
 pub(super) type Read<T> = Result<T, Box<Fault>>;
 
 impl Fault {
@@ -35,12 +35,12 @@ impl Fault {
         Box::new(Self { kind: Kind::Misfit, at, what: what.into(), path: Vec::new() })
     }
 
-    /// True when the value as a whole is well formed, as far as it was read.
+    /// True if the value is well formed, as far as it was read.
     pub(super) fn is_misfit(&self) -> bool {
         self.kind == Kind::Misfit
     }
 
-    /// The same fault, seen from around the field, element or entry it is in.
+    /// Adds the enclosing field, element or entry to the path.
     #[cold]
     pub(super) fn within(mut self: Box<Self>, step: String) -> Box<Self> {
         self.path.push(step);
