@@ -23,7 +23,7 @@ const MS_PER_DAY: i64 = 86_400_000;
 /// # Errors
 /// The text has another form or says no time.
 pub fn parse_partial_iso_timestamp_ms(text: &str) -> Result<i64, ParseError> {
-    let mut reader = Reader { text, at: 0 };
+    let mut reader = IsoReader { text, at: 0 };
     let (year, month, day) = reader.partial_date()?;
     let mut local_ms = Civil { year, month, day }.moved(year, month).days() * MS_PER_DAY;
     let mut offset_s = 0;
@@ -40,7 +40,7 @@ pub fn parse_partial_iso_timestamp_ms(text: &str) -> Result<i64, ParseError> {
 /// # Errors
 /// The text has another form or names a day that does not exist.
 pub fn parse_partial_iso_date(text: &str) -> Result<i32, ParseError> {
-    let mut reader = Reader { text, at: 0 };
+    let mut reader = IsoReader { text, at: 0 };
     let (year, month, day) = reader.partial_date()?;
     reader.end()?;
     let date = Civil::new(year, month, day).ok_or(ParseError::OutOfRange { field: "day of month", value: day })?;
@@ -52,7 +52,7 @@ pub fn parse_partial_iso_date(text: &str) -> Result<i32, ParseError> {
 /// # Errors
 /// The text has another form or names a time that does not exist.
 pub fn parse_iso_time_ms(text: &str) -> Result<i32, ParseError> {
-    let mut reader = Reader { text, at: 0 };
+    let mut reader = IsoReader { text, at: 0 };
     let hour = reader.number(2, "hour", 0, 23)?;
     reader.expect(b':')?;
     let mut ms = hour * 3_600_000 + reader.number(2, "minute", 0, 59)? * 60_000;
@@ -125,12 +125,12 @@ fn push_fraction(ms_of_day: i64, out: &mut String) {
     push_two(ms % 100, out);
 }
 
-struct Reader<'a> {
+struct IsoReader<'a> {
     text: &'a str,
     at: usize,
 }
 
-impl Reader<'_> {
+impl IsoReader<'_> {
     fn mismatch(&self) -> ParseError {
         ParseError::Mismatch { position: self.at }
     }

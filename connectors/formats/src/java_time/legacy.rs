@@ -69,7 +69,8 @@ impl LegacyPattern {
     /// # Errors
     /// The text does not begin as the pattern says.
     pub fn parse_timestamp_ms(&self, text: &str) -> Result<i64, ParseError> {
-        let mut reader = Reader { text, at: 0, calendar: Calendar::default(), century_start_ms: self.century_start_ms };
+        let mut reader =
+            LenientReader { text, at: 0, calendar: Calendar::default(), century_start_ms: self.century_start_ms };
         for (index, item) in self.items.iter().enumerate() {
             match item {
                 Item::Literal(literal) => reader.literal(*literal)?,
@@ -127,14 +128,14 @@ fn compile(pattern: &str) -> Result<Vec<Item>, PatternError> {
     quote.map_or(Ok(items), |position| Err(PatternError::OpenQuote { position }))
 }
 
-struct Reader<'a> {
+struct LenientReader<'a> {
     text: &'a str,
     at: usize,
     calendar: Calendar,
     century_start_ms: i64,
 }
 
-impl Reader<'_> {
+impl LenientReader<'_> {
     fn mismatch(&self) -> ParseError {
         ParseError::Mismatch { position: self.at }
     }
