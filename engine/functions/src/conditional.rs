@@ -1,4 +1,4 @@
-//! What depends on NULL.
+//! Functions that depend on NULL.
 
 use arrow::array::{ArrayRef, BooleanArray, make_comparator, new_null_array};
 use arrow::compute::kernels::cmp::eq;
@@ -61,7 +61,7 @@ fn nullif(call: &Call<'_>) -> Result<ArrayRef> {
         return Ok(new_null_array(call.returns(), call.rows()));
     }
     let equal = match left.data_type() {
-        // Where one side is null the first stays, null or not.
+        // If either side is null, the result is the first one, null or not.
         DataType::Utf8 | DataType::Int32 | DataType::Int64 => eq(&left, &right)?,
         _ => {
             let same = make_comparator(&in_one_form(&left)?, &in_one_form(&right)?, SortOptions::default())?;

@@ -1,7 +1,7 @@
-//! Functions that make several rows of one: in SELECT, next to one another, they are zipped by position.
+//! Functions that return several rows for one. Several of them in one SELECT are zipped by position.
 //!
-//! A table function is run as a scalar one that gives an array: the rows. Bounded queries unnest it with
-//! DataFusion, continuous ones with an operator of ours. It is registered under a name that nobody writes.
+//! A table function is run as a scalar function that returns an array of rows. Bounded queries unnest it with
+//! DataFusion, continuous queries with our own operator. It is registered under a name that users cannot write.
 
 use std::sync::Arc;
 
@@ -16,10 +16,10 @@ use super::signature::Category::Table;
 use super::signature::Type::{Array as ArrayOf, Decimal};
 use super::signature::{ARRAY_T, Function, T, Variant, p};
 
-/// What a name is prefixed with where a table function is run as a scalar one.
+/// The prefix of the names of table functions that are run as scalar functions.
 pub const ROWS_OF: &str = "headwater_rows_of_";
 
-/// Elements of an array that CUBE_EXPLODE takes; each doubles the rows.
+/// The maximum length of an array for CUBE_EXPLODE; each element doubles the number of rows.
 const CUBE_MAX: usize = 20;
 
 /// The functions.
@@ -60,7 +60,7 @@ pub fn is_call(expr: &Expr) -> bool {
     matches!(expr, Expr::Function(function) if find(&function.name.to_string()).is_some())
 }
 
-/// A call of a table function as the scalar one that gives its rows; anything else as it is.
+/// Converts a call of a table function to the scalar call that returns its rows; other expressions are unchanged.
 pub fn rows_of(mut expr: Expr) -> Expr {
     if let Expr::Function(function) = &mut expr
         && let Some(table) = find(&function.name.to_string())

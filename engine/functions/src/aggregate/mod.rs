@@ -1,9 +1,9 @@
-//! Aggregates: several rows become one value.
+//! Aggregates: functions that compute one value from several rows.
 //!
-//! One entry of [`FUNCTIONS`] each, a file each or one for a few that are alike, all of one shape ([`recipe`]): the types of
-//! the intermediate state, and an accumulator to which batches of rows are added, with which states merge, and from which,
-//! where the recipe says so, rows are taken back. `call` makes each of them an aggregate of DataFusion; those without a
-//! recipe are DataFusion's own.
+//! Each aggregate has an entry in [`FUNCTIONS`], and a file that it may share with similar ones. All have the same
+//! form ([`recipe`]): the types of the intermediate state, and an accumulator to which batches of rows are added,
+//! into which states are merged, and from which rows can be retracted if the recipe allows it. `call` makes each of
+//! them an aggregate of DataFusion; those without a recipe are DataFusion's own.
 //!
 //! LATEST_BY_OFFSET and others depend on the order of the records: `place`. Nothing here knows where the address of a row
 //! comes from (`planner/aggregate`).
@@ -221,8 +221,8 @@ pub fn find(name: &str) -> Option<&'static Aggregate> {
     FUNCTIONS.iter().find(|function| function.name.eq_ignore_ascii_case(name))
 }
 
-/// Whether every accumulator of an aggregate can take rows back, as a table's changes need it. Those that DataFusion
-/// computes are told by name.
+/// Whether every accumulator of an aggregate can retract rows, as changes of a table require. Aggregates that
+/// DataFusion computes are recognized by name.
 pub fn retracts(name: &str) -> bool {
     let recipes = find(name).into_iter().flat_map(|function| function.variants).map(|variant| variant.kernel.recipe);
     recipes.fold(None, |all, recipe| {
@@ -231,7 +231,7 @@ pub fn retracts(name: &str) -> bool {
     }) == Some(true)
 }
 
-/// How many arguments at the end are constants in a call with so many of them.
+/// How many of the last arguments are constants, in a call with this number of arguments.
 pub fn constants(name: &str, arguments: usize) -> usize {
     let takes = |variant: &&Variant<Compute>| match variant.variadic {
         true => arguments + 1 >= variant.params.len(),

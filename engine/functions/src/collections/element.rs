@@ -1,4 +1,4 @@
-//! Single elements of arrays and runs of them.
+//! Elements and slices of arrays.
 
 use arrow::array::{Array, ArrayRef, make_comparator};
 use arrow::compute::{SortOptions, concat as arrow_concat};

@@ -1,8 +1,7 @@
 //! Arrays and maps.
 //!
-//! An array's elements and a map's entries are moved by their places ([`Call::each_taken`]), so that
-//! these functions work for elements of any type. Elements are equal as Java's objects are: NULL equals
-//! NULL, NaN equals NaN.
+//! Elements of arrays and entries of maps are copied by index ([`Call::each_taken`]), so these functions work for
+//! elements of any type. Elements are compared like Java objects: NULL equals NULL, and NaN equals NaN.
 
 mod element;
 mod entries;

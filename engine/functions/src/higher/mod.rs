@@ -1,8 +1,8 @@
-//! Functions that take functions: TRANSFORM, FILTER and REDUCE over arrays and maps.
+//! Higher-order functions: TRANSFORM, FILTER and REDUCE over arrays and maps.
 //!
-//! A lambda is evaluated once for all elements of a batch, with the outer columns it names repeated for
-//! each element of their row; REDUCE, whose steps need one another, once for all first elements, all
-//! second ones and so on. DataFusion plans lambdas and evaluates their bodies.
+//! A lambda is evaluated once for all elements of a batch, with outer columns repeated for each element of their row.
+//! REDUCE, in which each step depends on the previous one, evaluates it once for all first elements, once for all
+//! second elements, and so on. DataFusion plans lambdas and evaluates their bodies.
 
 mod elements;
 mod filter;
@@ -84,12 +84,12 @@ const TRANSFORM: &str = "TRANSFORM";
 const FILTER: &str = "FILTER";
 const REDUCE: &str = "REDUCE";
 
-/// Variants of these functions have no kernels over values alone.
+/// The kernel of these variants, which is never called: lambdas are not values.
 fn elsewhere(_: &Call<'_>) -> Result<ArrayRef> {
     internal_err!("a function of lambdas was called without them")
 }
 
-/// A function of lambdas for DataFusion.
+/// A higher-order function for DataFusion.
 #[derive(Debug)]
 struct Higher {
     function: &'static Function,
@@ -137,7 +137,7 @@ fn parts(ty: &DataType) -> Option<Vec<DataType>> {
 }
 
 impl Higher {
-    /// The parameters of each lambda, when values and lambdas come as a variant wants them.
+    /// The parameters of each lambda, if values and lambdas match a variant.
     fn params<L>(&self, args: &[ValueOrLambda<FieldRef, L>]) -> Result<Vec<Vec<DataType>>> {
         use ValueOrLambda::{Lambda, Value};
         let wrong = || {
@@ -177,7 +177,7 @@ impl Higher {
         }
     }
 
-    /// The result's type, when the lambda gives what it has to.
+    /// The type of the result, if the lambda returns the required type.
     fn expect(&self, lambda: DataType, wanted: &DataType, result: DataType) -> Result<DataType> {
         if lambda == *wanted || lambda == DataType::Null {
             return Ok(result);

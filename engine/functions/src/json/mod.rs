@@ -1,7 +1,7 @@
 //! JSON in texts.
 //!
-//! A text may go on behind its JSON value, as Jackson reads it. Numbers keep their digits and are printed as
-//! `BigDecimal` prints them, in a STRING column, too.
+//! A text may continue after its JSON value, as in Jackson. Numbers keep their digits and are printed as by
+//! `BigDecimal`, as in a STRING column.
 
 mod contains;
 mod list;

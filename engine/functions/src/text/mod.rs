@@ -1,7 +1,7 @@
 //! Texts and bytes.
 //!
-//! Java counts a text in UTF-16 units, and so do positions and lengths here: a character beyond U+FFFF
-//! counts two. What would cut such a character in half leaves it out, where Java keeps half of it.
+//! As in Java, positions and lengths are in UTF-16 code units: a character beyond U+FFFF counts as two. If a function
+//! would cut such a character in half, the character is omitted, whereas Java keeps half of it.
 
 mod bytes;
 mod encoding;

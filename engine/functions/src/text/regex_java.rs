@@ -1,11 +1,11 @@
-//! Patterns as Java writes them, for the crates that match them here.
+//! Translates Java's patterns for the crates that match them here.
 //!
-//! `regex` matches in linear time, so that no text can hold up a query; what only backtracking can match (look-around,
-//! back references, possessive quantifiers, atomic groups) it does not have. So a pattern is translated first, and the
-//! translation says which of the two it needs. Shorthands (`\d`, `\w`, `\s` and their opposites), `\p{Alpha}` and its
-//! like and `\Q…\E` become what they mean in Java, which is about ASCII alone.
+//! `regex` matches in linear time, so no text can block a query, but it does not support what requires backtracking
+//! (look-around, back references, possessive quantifiers, atomic groups). So a pattern is translated first, and the
+//! translation decides which crate it needs. Shorthands (`\d`, `\w`, `\s` and their negations), classes such as
+//! `\p{Alpha}`, and `\Q…\E` get their meaning in Java, where they only match ASCII.
 
-/// What a function does, and what all of them say about patterns.
+/// The description of a function, followed by what all of them say about patterns.
 macro_rules! java_note {
     ($about:literal) => {
         concat!(
@@ -32,11 +32,11 @@ pub const SPLIT: &str = java_note!(
 pub struct Translated {
     /// The pattern.
     pub text: String,
-    /// Only backtracking can match it.
+    /// Whether it requires backtracking.
     pub backtracks: bool,
 }
 
-/// Translates a pattern. Says why where it is none.
+/// Translates a pattern. Fails with the reason if it is not valid.
 pub fn translate(pattern: &str) -> Result<Translated, String> {
     let mut translator = Translator {
         rest: pattern,
@@ -58,13 +58,13 @@ struct Translator<'a> {
     out: String,
     /// Number of capturing groups in the whole pattern.
     groups: usize,
-    /// Character classes that are open.
+    /// The number of open character classes.
     classes: usize,
     last: Last,
     backtracks: bool,
 }
 
-/// What a quantifier would stand behind.
+/// What a quantifier at this position would follow.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Last {
     Nothing,
@@ -107,7 +107,7 @@ impl Translator<'_> {
         self.last = last;
     }
 
-    /// A `]` right behind the opening is one of the characters.
+    /// A `]` directly after the opening bracket is one of the characters.
     fn open_class(&mut self) {
         self.out.push('[');
         self.classes += 1;
@@ -138,7 +138,7 @@ impl Translator<'_> {
         if !named && !kind[flags..].starts_with([':', ')']) {
             return Err("unknown kind of group after (?".to_owned());
         }
-        // Of line ends only the line feed counts anyway.
+        // Only line feeds end lines anyway.
         let kept: String = kind[..flags].chars().filter(|flag| *flag != 'd').collect();
         if kept.is_empty() && kind[flags..].starts_with(')') {
             self.out.pop();
@@ -155,7 +155,7 @@ impl Translator<'_> {
         Ok(())
     }
 
-    /// Takes what the rest begins with as it is.
+    /// Copies this prefix of the rest unchanged.
     fn take(&mut self, first: &str, second: &str) -> Result<(), String> {
         let length = first.len() + second.len();
         self.out.push_str(&self.rest[..length]);
@@ -163,7 +163,7 @@ impl Translator<'_> {
         Ok(())
     }
 
-    /// `?`, `*` and `+`; behind another quantifier `?` makes it lazy and `+` possessive.
+    /// `?`, `*` and `+`; after another quantifier, `?` makes it lazy and `+` possessive.
     fn quantifier(&mut self, char: char) -> Result<(), String> {
         let last = match (self.last, char) {
             (Last::Atom, _) => Last::Quantifier,
@@ -178,7 +178,7 @@ impl Translator<'_> {
         Ok(())
     }
 
-    /// The length of a counted repetition behind its brace, where it is one.
+    /// The length of a counted repetition after its brace, if it is one.
     fn bound(&self) -> Option<usize> {
         let end = self.rest.find('}')?;
         let (least, most) = self.rest[..end].split_once(',').unwrap_or((&self.rest[..end], ""));
@@ -305,7 +305,7 @@ impl Translator<'_> {
         self.out.push_str(&format!("\\x{{{code:X}}}"));
     }
 
-    /// `\p{…}`: sets of POSIX are about ASCII, and `Is` may stand before what Unicode has.
+    /// `\p{…}`: POSIX classes only match ASCII, and Unicode classes may have the prefix `Is`.
     fn property(&mut self, negated: bool) -> Result<(), String> {
         let named = self.rest.strip_prefix('{').and_then(|rest| rest.split_once('}'));
         let Some((name, rest)) = named else {

@@ -1,4 +1,4 @@
-//! What REGEXP_REPLACE puts in the place of a match, as Java writes it.
+//! The replacement of REGEXP_REPLACE, in Java's syntax.
 
 use super::regex_pattern::{Match, Pattern};
 
@@ -13,8 +13,8 @@ enum Piece {
 }
 
 impl Replacement {
-    /// Reads a replacement for a pattern: `$1` and `${name}` are groups, a backslash takes the meaning
-    /// from what follows it.
+    /// Parses a replacement for a pattern: `$1` and `${name}` are groups, and a backslash escapes the character that
+    /// follows it.
     pub fn parse(text: &str, pattern: &Pattern) -> Result<Self, String> {
         let mut pieces = Vec::new();
         let mut literal = String::new();

@@ -1,8 +1,8 @@
-//! Days, times of day and instants.
+//! Dates, times and timestamps.
 //!
-//! Patterns are those of Java's `DateTimeFormatter` ([`headwater_formats::java_time`]), but for
-//! PARSE_DATE, which has those of the older `SimpleDateFormat`. Instants are shown in UTC unless a zone
-//! is given; ksqlDB's older functions on BIGINT took the zone of the server, which is UTC here.
+//! Patterns are those of Java's `DateTimeFormatter` ([`headwater_formats::java_time`]), except in PARSE_DATE, which
+//! uses those of the older `SimpleDateFormat`. Timestamps are shown in UTC unless a time zone is given; ksqlDB's
+//! older functions on BIGINT use the server's time zone, which is UTC here.
 
 mod add;
 mod format;
@@ -25,7 +25,7 @@ const TIMESTAMP_ZONE: &[Param] = &[p("timestamp", Timestamp), p("pattern", Strin
 const TEXT_PATTERN: &[Param] = &[p("text", String), p("pattern", String)];
 const TEXT_ZONE: &[Param] = &[p("text", String), p("pattern", String), p("zone", String)];
 
-/// A function that moves a day, a time or an instant.
+/// A function that adds to a date, a time or a timestamp.
 macro_rules! moves {
     ($name:literal, $about:literal, $ty:expr, $kernel:expr, $($example:expr),*) => {
         Function::new(

@@ -1,4 +1,4 @@
-//! Days and instants as numbers, the present time, and the clocks of zones.
+//! Dates and timestamps as numbers, the current time, and conversions between time zones.
 
 use arrow::array::ArrayRef;
 use arrow::compute::cast;

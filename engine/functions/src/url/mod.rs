@@ -1,4 +1,4 @@
-//! Parts of web addresses, as `java.net.URI` sees them.
+//! Parts of URLs, as defined by `java.net.URI`.
 
 mod param;
 mod uri;

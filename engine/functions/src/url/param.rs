@@ -1,4 +1,4 @@
-//! `application/x-www-form-urlencoded`: what a parameter of a query may be.
+//! `application/x-www-form-urlencoded`: the encoding of parameters in a query.
 
 use arrow::array::ArrayRef;
 use datafusion::error::Result;
