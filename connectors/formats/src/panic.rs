@@ -1,8 +1,8 @@
-//! What a thread said when it panicked.
+//! The message of a panic.
 
 use std::any::Any;
 
-/// The words of a panic that was caught, or that a thread ended with; some have none.
+/// The message of a panic that was caught, or that ended a thread; some panics have none.
 pub fn words(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<String>().map(String::as_str);
     text.or(panic.downcast_ref::<&str>().copied()).unwrap_or("a panic without a message")

@@ -1,5 +1,5 @@
-//! A text into a column of another type, as Java parses it: what a quoted number in JSON and a
-//! field of DELIMITED have in common. What [`push`] takes [`check`] takes, without keeping it.
+//! Parses a text into a column of another type, in the same way as Java, for quoted numbers in JSON and fields of
+//! DELIMITED. [`check`] accepts the same texts as [`push`], without keeping the value.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -65,7 +65,7 @@ fn push_base64(bytes: &mut Bytes, text: &str) -> Result<(), String> {
     bytes.close().map_err(|_| COLUMN_FULL.to_owned())
 }
 
-/// Whether [`check`] takes a text, as far as a glance tells: any text, and an integer of a few digits.
+/// A quick test whether [`check`] accepts a text: true for any text, and for an integer with few digits.
 #[inline]
 pub(crate) fn is_plain(scalar: Scalar, text: &str) -> bool {
     match scalar {
@@ -76,14 +76,14 @@ pub(crate) fn is_plain(scalar: Scalar, text: &str) -> bool {
     }
 }
 
-/// A few digits, as nearly all integers are: in range whatever they are.
+/// An integer with so few digits that it is in range, as nearly all are.
 #[inline]
 fn is_short_integer(text: &str, digits_max: usize) -> bool {
     let digits = text.strip_prefix('-').unwrap_or(text);
     (1..=digits_max).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// Whether [`push_base64`] takes it: padded, and without bits that stand for nothing.
+/// Whether [`push_base64`] accepts the text: it must be padded, and unused bits must be zero.
 fn is_base64(text: &[u8]) -> bool {
     let padding = text.iter().rev().take(2).take_while(|byte| **byte == b'=').count();
     let symbols = &text[..text.len() - padding];
@@ -95,7 +95,7 @@ fn is_base64(text: &[u8]) -> bool {
     text.len().is_multiple_of(4) && spare == 0 && symbols.iter().all(|symbol| sextet(*symbol).is_some())
 }
 
-/// The six bits that a symbol of base64 stands for.
+/// The six bits that a base64 symbol encodes.
 fn sextet(symbol: u8) -> Option<u8> {
     Some(match symbol {
         b'A'..=b'Z' => symbol - b'A',
@@ -107,7 +107,7 @@ fn sextet(symbol: u8) -> Option<u8> {
     })
 }
 
-/// Says that a number does not fit a DECIMAL without rounding, if it does not.
+/// Checks that a number fits a DECIMAL without rounding.
 pub(crate) fn check_decimal(literal: &Literal<'_>, precision: u8, scale: i8) -> Result<(), String> {
     if literal.fits(precision, scale) { Ok(()) } else { Err(no_decimal(&format!("DECIMAL({precision}, {scale})"))) }
 }
@@ -130,7 +130,7 @@ pub(crate) fn push_decimal(values: &mut Values, literal: &Literal<'_>) -> Result
     if fits { Ok(()) } else { Err(no_decimal(&values.sql_name())) }
 }
 
-/// Checks that milliseconds lie within a day.
+/// Checks that the milliseconds are within a day.
 pub(crate) fn time_of_day(ms: i32) -> Result<i32, String> {
     match (0..MS_A_DAY).contains(&ms) {
         true => Ok(ms),

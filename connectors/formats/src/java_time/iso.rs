@@ -1,7 +1,7 @@
 //! The fixed ISO 8601 forms of ksqlDB's casts and comparisons, and their inverse.
 //!
-//! Apart from [`Pattern`](super::Pattern) because parts may be missing from the end: `2020`, `2020-05`,
-//! `2020-05-12T21`. What is missing is the first month, the first day, midnight.
+//! They are separate from [`Pattern`](super::Pattern) because parts may be missing at the end: `2020`, `2020-05`,
+//! `2020-05-12T21`. A missing part is the first month, the first day, or midnight.
 //!
 //! ```
 //! use headwater_formats::java_time::iso;
@@ -21,7 +21,7 @@ const MS_PER_DAY: i64 = 86_400_000;
 /// its month is the month's last and 24:00 the next midnight, as in ksqlDB.
 ///
 /// # Errors
-/// The text has another form or says no time.
+/// The text has another form, or is not a valid time.
 pub fn parse_partial_iso_timestamp_ms(text: &str) -> Result<i64, ParseError> {
     let mut reader = IsoReader { text, at: 0 };
     let (year, month, day) = reader.partial_date()?;
@@ -149,7 +149,7 @@ impl IsoReader<'_> {
         if self.at == self.text.len() { Ok(()) } else { Err(ParseError::Trailing { position: self.at }) }
     }
 
-    /// Takes as many digits as there are, up to a count.
+    /// Reads as many digits as there are, up to a maximum.
     fn digits(&mut self, count_max: usize) -> (i64, usize) {
         let rest = &self.text.as_bytes()[self.at..];
         let digits = rest.iter().take(count_max).take_while(|byte| byte.is_ascii_digit());

@@ -20,7 +20,7 @@ pub(super) fn parse(reader: &mut TextReader<'_>, form: &OffsetForm, at: usize) -
     reader.set(Field::OffsetSeconds, offset_s, at, end)
 }
 
-/// Sign, hours, minutes and seconds, and where they end; nothing where there are none.
+/// Reads the sign, hours, minutes and seconds; returns the offset and its end, or none if there is none.
 fn digits(reader: &TextReader<'_>, form: &OffsetForm, at: usize) -> Result<Option<(i64, usize)>, MatchError> {
     let Some(sign) = sign(reader, at) else { return Ok(None) };
     let Some(hours) = two_digits(reader, at + 1) else { return Ok(None) };
@@ -82,7 +82,7 @@ fn gmt_hours(reader: &TextReader<'_>, full: bool, at: usize) -> Option<(i64, usi
     }
 }
 
-/// A colon and two digits; Java does not limit them here, only the whole offset.
+/// A colon and two digits; Java does not limit these here, but only the whole offset.
 fn gmt_part(reader: &TextReader<'_>, at: usize) -> Option<(i64, usize)> {
     if reader.byte(at) != Some(b':') {
         return None;
@@ -90,7 +90,7 @@ fn gmt_part(reader: &TextReader<'_>, at: usize) -> Option<(i64, usize)> {
     Some((reader.digit(at + 1)? * 10 + reader.digit(at + 2)?, at + 3))
 }
 
-/// Reads a zone that is an offset, with or without `UTC`, `GMT` or `UT` before it; nothing where none begins.
+/// Reads a zone that is an offset, with or without the prefix `UTC`, `GMT` or `UT`; none if there is none.
 pub(super) fn parse_zone(reader: &mut TextReader<'_>, at: usize) -> Option<MatchResult> {
     if sign(reader, at).is_some() {
         return Some(zone_offset(reader, "", at, at));

@@ -1,4 +1,4 @@
-//! Walks the items of a pattern over a text and collects what the text says.
+//! Matches a text against the items of a pattern and collects the values of fields.
 
 use super::day_period::DayPeriod;
 use super::error::ParseError;
@@ -7,15 +7,15 @@ use super::item::{Item, Number, NumberKind, Sign, Style};
 use super::parsed::Parsed;
 use super::{offset, text, zone_text};
 
-/// Why an item does not match.
+/// The reason why an item does not match.
 pub(super) enum MatchError {
-    /// The text departs from the pattern here; an optional section may be skipped.
+    /// The text does not match the pattern at this position; an optional section can be skipped.
     Mismatch(usize),
-    /// The text matches and means something impossible; nothing can be skipped.
+    /// The text matches but its value is invalid; nothing can be skipped.
     Invalid(ParseError),
 }
 
-/// Where the item ends in the text, in bytes.
+/// The end of the item in the text, in bytes.
 pub(super) type MatchResult = Result<usize, MatchError>;
 
 /// Matches the whole text against the items.
@@ -29,7 +29,7 @@ pub(super) fn parse(items: &[Item], text: &str, ignore_case: bool) -> Result<Par
     }
 }
 
-/// A text being read and what it has said so far.
+/// A text, and the values parsed from it so far.
 pub(super) struct TextReader<'a> {
     pub(super) text: &'a str,
     pub(super) ignore_case: bool,
@@ -70,7 +70,7 @@ impl<'a> TextReader<'a> {
         }
     }
 
-    /// The text from a position on; nothing when the position is no border of a character.
+    /// The text from a position on; empty if the position is not a character boundary.
     pub(super) fn rest(&self, at: usize) -> &'a str {
         self.text.get(at..).unwrap_or("")
     }
@@ -83,7 +83,7 @@ impl<'a> TextReader<'a> {
         self.byte(at).filter(u8::is_ascii_digit).map(|digit| i64::from(digit - b'0'))
     }
 
-    /// Sets a field; a value that contradicts an earlier one is a mismatch where the item began.
+    /// Sets a field; a value that contradicts an earlier one is a mismatch at the start of the item.
     pub(super) fn set(&mut self, field: Field, value: i64, start: usize, end: usize) -> MatchResult {
         self.parsed.agree(field, value).map_err(|_| MatchError::Mismatch(start))?;
         Ok(end)
@@ -171,7 +171,7 @@ impl<'a> TextReader<'a> {
         }
     }
 
-    /// How many digits the number takes: all it can, less what the numbers after it need.
+    /// The number of digits of a number: as many as possible, minus those that the numbers after it need.
     fn digit_count(&self, number: &Number, start: usize) -> Option<usize> {
         let room = number.width_max + number.reserved;
         let run = self.text.as_bytes()[start..].iter().take(room).take_while(|byte| byte.is_ascii_digit()).count();
@@ -195,7 +195,7 @@ fn scaled(number: &Number, value: i64, digits: usize) -> i64 {
     }
 }
 
-/// How many bytes of the text the start takes, if the text starts so.
+/// The number of bytes of the prefix, if the text starts with it.
 fn starts(text: &str, start: &str, ignore_case: bool) -> Option<usize> {
     if !ignore_case {
         return text.starts_with(start).then_some(start.len());
