@@ -18,8 +18,8 @@ pub fn reduce(elements: &Elements, initial: &ArrayRef, step: &LambdaArgument) ->
     let orders: Vec<Vec<usize>> = elements.ranges().map(order).collect();
     let place = |row: usize, at: usize| orders[row][at] as u32;
     let longest = elements.lengths.iter().copied().max().unwrap_or(0);
-    let begun = |row: &usize| initial.is_valid(*row);
-    let mut rows: Vec<usize> = (0..elements.rows()).filter(begun).collect();
+    let has_state = |row: &usize| initial.is_valid(*row);
+    let mut rows: Vec<usize> = (0..elements.rows()).filter(has_state).collect();
     let mut state = initial.clone();
     for at in 0..longest {
         rows.retain(|row| elements.lengths[*row] > at);

@@ -111,7 +111,7 @@ pub fn split<'a>(call: &Call<'a>) -> Result<ArrayRef> {
 /// Splits like Java's `split`, which ksqlDB uses for patterns that match an empty text: without empty parts at the
 /// end.
 fn split_anywhere<'a>(pattern: &Pattern, text: &'a str, pieces: &mut Vec<Option<&'a str>>) -> Result<(), String> {
-    let begun = pieces.len();
+    let pieces_before = pieces.len();
     let mut rest = 0;
     pattern.each(text, false, |found| {
         let range = found.range();
@@ -122,7 +122,7 @@ fn split_anywhere<'a>(pattern: &Pattern, text: &'a str, pieces: &mut Vec<Option<
         true
     })?;
     pieces.push(Some(&text[rest..]));
-    while rest > 0 && pieces.len() > begun && pieces.last() == Some(&Some("")) {
+    while rest > 0 && pieces.len() > pieces_before && pieces.last() == Some(&Some("")) {
         pieces.pop();
     }
     Ok(())
