@@ -169,7 +169,7 @@ mod tests {
             (outer, "Function \"OUTER\" created"),
             (query, "created by query"),
             (&inner("n"), "already exists"),
-            ("CREATE FUNCTION inner (n INTEGER) RETURNS INT AS '(n)';", "exists already"),
+            ("CREATE FUNCTION inner (n INTEGER) RETURNS INT AS '(n)';", "already exists"),
             ("CREATE FUNCTION inner (n INTEGER) RETURNS INTEGER AS 'N';", "Function \"INNER\" already exists"),
             (outer, "already exists"),
             (query, "already exists, written by query"),

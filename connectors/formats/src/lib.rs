@@ -2,11 +2,11 @@
 //!
 //! * [`record`]: raw records with an address, as columns;
 //! * [`format`](mod@format): bytes to Arrow columns and back, one file a format;
-//! * [`decode`]: which column of a row comes from where in a record, and the rows of a batch of records;
-//! * [`java_time`], [`panic`](mod@panic): small things that every room needs.
+//! * [`decode`]: the source of each column in a record, and the decoding of batches of records to rows;
+//! * [`java_time`], [`panic`](mod@panic): small utilities for all rooms.
 //!
-//! All of it is still: no cluster, no file, no clock and no thread. Formats know no transport and transports no format:
-//! what travels between them is a [`record::RawBatch`].
+//! Nothing here uses a cluster, a file, a clock or a thread. Formats know no transports and transports know no
+//! formats; they exchange [`record::RawBatch`]es.
 
 pub mod decode;
 pub mod format;

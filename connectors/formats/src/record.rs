@@ -1,8 +1,8 @@
-//! Raw records with an address, as columns: what a transport hands to a format and back.
+//! Raw records with an address, as columns, which transports and formats exchange.
 //!
-//! A batch is one partition's run of records: one buffer for keys, one for values, arrays of
-//! offsets and timestamps. Nothing in it is one message at a time, so a transport that takes whole
-//! record batches off the wire can fill it without touching a record.
+//! A batch contains consecutive records of one partition: one buffer for keys, one for values, and arrays of offsets
+//! and timestamps. Nothing in it is per message, so a transport that reads whole record batches from the network can
+//! fill it without handling single records.
 //!
 //! This room knows no SQL and no format: a payload is bytes.
 
@@ -32,7 +32,7 @@ pub struct TopicPartition {
 }
 
 impl TopicPartition {
-    /// Names one partition.
+    /// The partition with this topic and number.
     pub fn new(topic: impl Into<Arc<str>>, partition: i32) -> Self {
         Self { topic: topic.into(), partition }
     }
@@ -46,24 +46,24 @@ impl fmt::Display for TopicPartition {
 
 /// A run of consecutive records of one partition, as columns of equal length.
 ///
-/// Offsets rise strictly but may have gaps (compaction, transaction markers). A column that the
-/// reader did not ask for ([`Wanted`]) is `None`; `value_nulls` is always there, so that
-/// tombstones can be told from records without copying a value.
+/// Offsets are strictly ascending but may have gaps (compaction, transaction markers). A column that the reader did
+/// not request ([`Wanted`]) is `None`; `value_nulls` is always present, so that tombstones can be distinguished from
+/// other records without copying a value.
 #[derive(Clone, Debug)]
 pub struct RawBatch {
-    /// Where the records come from.
+    /// The partition of the records.
     pub origin: TopicPartition,
     /// Offset of each record.
     pub offsets: ScalarBuffer<i64>,
-    /// Timestamp of each record: ms since the epoch, -1 where the record has none.
+    /// Timestamp of each record: ms since the epoch, or -1 if the record has none.
     pub timestamps_ms: ScalarBuffer<i64>,
-    /// Keys; null where the record has none. `None` when not asked for.
+    /// Keys; null if the record has none. `None` if not requested.
     pub keys: Option<BinaryArray>,
-    /// Values; null for a tombstone. `None` when not asked for.
+    /// Values; null for a tombstone. `None` if not requested.
     pub values: Option<BinaryArray>,
-    /// Which records have a value; `None` when all have.
+    /// Which records have a value; `None` if all have one.
     pub value_nulls: Option<NullBuffer>,
-    /// All headers in order, as [`headers_type`]; empty where a record has none. `None` when not asked for.
+    /// All headers in order, as [`headers_type`]; empty if a record has none. `None` if not requested.
     pub headers: Option<ListArray>,
     /// Size of all keys and values in bytes, whether copied or not.
     pub payload_bytes: u64,
@@ -75,12 +75,12 @@ impl RawBatch {
         self.offsets.len()
     }
 
-    /// True when there is no record.
+    /// True if there are no records.
     pub fn is_empty(&self) -> bool {
         self.offsets.is_empty()
     }
 
-    /// Asserts that all columns have one length: called where a batch is made and where it is read.
+    /// Asserts that all columns have the same length; called when a batch is created and when it is read.
     pub fn check(&self) {
         let n = self.len();
         debug_assert_eq!(self.timestamps_ms.len(), n, "one timestamp a record");
@@ -94,11 +94,11 @@ impl RawBatch {
 /// Which parts of a record a reader needs; the others are not copied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Wanted {
-    /// Keys are read.
+    /// Whether keys are read.
     pub keys: bool,
-    /// Values are read.
+    /// Whether values are read.
     pub values: bool,
-    /// Headers are read.
+    /// Whether headers are read.
     pub headers: bool,
 }
 
@@ -114,14 +114,14 @@ impl Wanted {
 pub struct OutBatch {
     /// The topic, which must exist.
     pub topic: Arc<str>,
-    /// Partition of each record; `None` places every record as the Java client does: murmur2 of
-    /// the key, and records without a key spread over the partitions.
+    /// Partition of each record; with `None`, records are partitioned as by the Java client: by the murmur2 hash of
+    /// the key, with records without a key spread over all partitions.
     pub partitions: Option<ScalarBuffer<i32>>,
     /// Keys; null for none.
     pub keys: BinaryArray,
     /// Values; null for a tombstone.
     pub values: BinaryArray,
-    /// Timestamp of each record in ms since the epoch; `None` lets the client take the time of sending.
+    /// Timestamp of each record in ms since the epoch; with `None`, the client uses the time of sending.
     pub timestamps_ms: Option<ScalarBuffer<i64>>,
     /// Headers of each record as [`headers_type`]; `None` for none at all.
     pub headers: Option<ListArray>,
@@ -133,7 +133,7 @@ impl OutBatch {
         self.values.len()
     }
 
-    /// True when there is no record.
+    /// True if there are no records.
     pub fn is_empty(&self) -> bool {
         self.values.is_empty()
     }
@@ -153,7 +153,7 @@ impl OutBatch {
         bytes(self.keys.offsets()) + bytes(self.values.offsets()) + headers
     }
 
-    /// The records where `keep` is true, of which there is one for each record. Fails as Arrow does.
+    /// The records for which `keep`, which has one value for each record, is true. Fails if Arrow fails.
     pub fn filter(&self, keep: &BooleanArray) -> Result<Self, ArrowError> {
         let kept = |column: &dyn Array| filter(column, keep);
         let partitions = self.partitions.clone().map(|partitions| kept(&Int32Array::new(partitions, None)));
@@ -169,7 +169,7 @@ impl OutBatch {
         })
     }
 
-    /// Some consecutive records.
+    /// A range of consecutive records.
     pub fn slice(&self, start: usize, length: usize) -> Self {
         Self {
             topic: self.topic.clone(),
@@ -190,7 +190,7 @@ pub fn headers_type() -> arrow::datatypes::DataType {
     DataType::List(Arc::new(Field::new("item", DataType::Struct(entry), true)))
 }
 
-/// The headers of one record of a column of [`headers_type`], in order: name and value; empty where it has none.
+/// The names and values of a record's headers, in order, from a column of [`headers_type`]; empty if it has none.
 pub fn headers_at(headers: &ListArray, row: usize) -> Vec<(String, Option<Vec<u8>>)> {
     if headers.is_null(row) {
         return Vec::new();
@@ -215,7 +215,7 @@ pub fn header_bytes(headers: &ListArray, row: usize) -> usize {
     (start..start + length).map(one).sum()
 }
 
-/// The half of a record that a payload is.
+/// The side of a record to which a payload belongs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Side {
     /// The record's key.
@@ -233,15 +233,15 @@ impl fmt::Display for Side {
     }
 }
 
-/// A record that could not be decoded, with its address. It is counted and shown; reading goes on.
+/// A record that could not be decoded, with its address. It is counted and shown, and reading continues.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reject {
-    /// The partition it is in.
+    /// Its partition.
     pub origin: TopicPartition,
-    /// Its offset there.
+    /// Its offset in the partition.
     pub offset: i64,
-    /// Which half is bad.
+    /// The side that is bad.
     pub side: Side,
-    /// Why, in words for a user, with the place in the payload where it is known.
+    /// The reason, for users, with the position in the payload if it is known.
     pub reason: String,
 }

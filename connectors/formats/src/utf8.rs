@@ -1,4 +1,4 @@
-//! Bytes as text, the way Java's `new String(bytes, UTF_8)` reads them: what is not UTF-8 becomes U+FFFD.
+//! Decodes bytes in the same way as Java's `new String(bytes, UTF_8)`: invalid UTF-8 becomes U+FFFD.
 //!
 //! The places are those of the WHATWG (one U+FFFD for each maximal subpart, as in
 //! `String::from_utf8_lossy`) but for halves of surrogate pairs, which Java knows: one for the three
@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 
-/// The text, with U+FFFD where the bytes are not UTF-8. Costs a check where they are.
+/// The text, with U+FFFD for bytes that are not UTF-8. Valid UTF-8 is checked but not copied.
 ///
 /// ```
 /// use headwater_formats::decode_utf8;
@@ -35,7 +35,7 @@ fn replaced(mut rest: &[u8]) -> String {
     out
 }
 
-/// How many bytes one U+FFFD stands for; `subpart` are the bytes of the maximal subpart.
+/// The number of bytes that one U+FFFD replaces; `subpart` is the maximal subpart.
 fn malformed_len(bytes: &[u8], subpart: usize) -> usize {
     match bytes {
         [0xED, 0xA0..=0xBF, 0x80..=0xBF, ..] => 3,

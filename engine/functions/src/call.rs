@@ -1,7 +1,7 @@
 //! One call of a kernel: its arguments as typed columns, and helpers that build its result.
 //!
-//! Arguments come as the canonical Arrow types of [`headwater_language::types`]. A constant argument is a column of
-//! one row that is read again for every row; a kernel need not know.
+//! Arguments have the canonical Arrow types of [`headwater_language::types`]. A constant argument is a column of one
+//! row that is read for every row; a kernel need not know about it.
 
 use std::cell::RefCell;
 use std::ops::Range;
@@ -20,28 +20,28 @@ use datafusion::error::{DataFusionError, Result};
 /// An argument.
 #[derive(Clone, Debug)]
 pub struct Arg {
-    /// Its values; one for all rows when it is constant.
+    /// Its values; one for all rows if it is constant.
     pub values: ArrayRef,
-    /// It is constant.
+    /// Whether it is constant.
     pub constant: bool,
 }
 
-/// A call over some rows.
+/// A call of a function over a batch of rows.
 pub struct Call<'a> {
     name: &'static str,
     args: &'a [Arg],
     rows: usize,
     returns: &'a DataType,
-    /// Rows that are null whatever the kernel does.
+    /// Rows that are null regardless of the kernel.
     nulls: Option<NullBuffer>,
-    /// Why the first row that failed has no value.
+    /// The error of the first row that failed.
     failure: RefCell<Option<String>>,
 }
 
-/// What a row comes to: a value, null, or a reason for having none.
+/// The result for a row: a value, null, or an error.
 pub type Row<V> = std::result::Result<Option<V>, String>;
 
-/// A column of one type, read by row.
+/// A column of one type that is read by row.
 pub struct Column<'a, A> {
     array: &'a A,
     constant: bool,
@@ -59,7 +59,7 @@ pub type Lists<'a> = Column<'a, ListArray>;
 pub type Maps<'a> = Column<'a, MapArray>;
 
 impl<'a, A: Array> Column<'a, A> {
-    /// It has one value for all rows.
+    /// Whether it has one value for all rows.
     pub fn is_constant(&self) -> bool {
         self.constant
     }
@@ -68,7 +68,7 @@ impl<'a, A: Array> Column<'a, A> {
         if self.constant { 0 } else { row }
     }
 
-    /// True when the row is null.
+    /// True if the row is null.
     pub fn is_null(&self, row: usize) -> bool {
         self.array.is_null(self.at(row))
     }
@@ -80,24 +80,24 @@ impl<'a, A: Array> Column<'a, A> {
 }
 
 impl<'a> Texts<'a> {
-    /// The text of a row; empty where it is null.
+    /// The text of a row; empty if it is null.
     pub fn value(&self, row: usize) -> &'a str {
         self.array.value(self.at(row))
     }
 
-    /// True when all texts consist of ASCII characters alone.
+    /// True if all texts are ASCII.
     pub fn are_ascii(&self) -> bool {
         self.bytes().is_ascii()
     }
 
-    /// The bytes of all texts, one after the other.
+    /// The bytes of all texts, concatenated.
     fn bytes(&self) -> &'a [u8] {
         let offsets = self.array.value_offsets();
         let (start, end) = (offsets[0] as usize, offsets[self.array.len()] as usize);
         &self.array.values()[start..end]
     }
 
-    /// The same texts, all of them ASCII, with something done to each byte that leaves it ASCII; `None` when they are not.
+    /// The texts with a mapping from ASCII to ASCII applied to each byte; `None` if they are not all ASCII.
     pub fn with_ascii(&self, change: impl Fn(&mut [u8])) -> Option<Result<ArrayRef>> {
         let mut bytes = self.bytes().is_ascii().then(|| self.bytes().to_vec())?;
         change(&mut bytes);
@@ -115,7 +115,7 @@ impl<'a> Texts<'a> {
 }
 
 impl<'a> Blobs<'a> {
-    /// The bytes of a row; empty where it is null.
+    /// The bytes of a row; empty if it is null.
     pub fn value(&self, row: usize) -> &'a [u8] {
         self.array.value(self.at(row))
     }
@@ -127,7 +127,7 @@ impl<'a> Blobs<'a> {
 }
 
 impl<P: ArrowPrimitiveType> Numbers<'_, P> {
-    /// The number of a row; any where it is null.
+    /// The number of a row; unspecified if it is null.
     pub fn value(&self, row: usize) -> P::Native {
         self.array.value(self.at(row))
     }
@@ -139,14 +139,14 @@ impl<P: ArrowPrimitiveType> Numbers<'_, P> {
 }
 
 impl Column<'_, BooleanArray> {
-    /// The value of a row; any where it is null.
+    /// The value of a row; unspecified if it is null.
     pub fn value(&self, row: usize) -> bool {
         self.array.value(self.at(row))
     }
 }
 
 impl Lists<'_> {
-    /// Where the elements of a row are among the values; nothing where it is null.
+    /// The range of a row's elements among the values; none if it is null.
     pub fn range(&self, row: usize) -> Option<Range<usize>> {
         let at = self.at(row);
         let offsets = self.array.value_offsets();
@@ -155,7 +155,7 @@ impl Lists<'_> {
 }
 
 impl Maps<'_> {
-    /// Where the entries of a row are; nothing where it is null.
+    /// The range of a row's entries; none if it is null.
     pub fn range(&self, row: usize) -> Option<Range<usize>> {
         let at = self.at(row);
         let offsets = self.array.value_offsets();
@@ -164,7 +164,7 @@ impl Maps<'_> {
 }
 
 impl<'a> Call<'a> {
-    /// A call. `nulls` are the rows that are null whatever the kernel does.
+    /// A call; `nulls` are the rows that are null regardless of the kernel.
     pub fn new(
         name: &'static str,
         args: &'a [Arg],
@@ -175,12 +175,12 @@ impl<'a> Call<'a> {
         Self { name, args, rows, returns, nulls, failure: RefCell::default() }
     }
 
-    /// Number of rows.
+    /// The number of rows.
     pub fn rows(&self) -> usize {
         self.rows
     }
 
-    /// Number of arguments.
+    /// The number of arguments.
     pub fn len(&self) -> usize {
         self.args.len()
     }
@@ -195,18 +195,18 @@ impl<'a> Call<'a> {
         self.args[arg].values.data_type()
     }
 
-    /// The rows that are null whatever the kernel does.
+    /// The rows that are null regardless of the kernel.
     pub fn nulls(&self) -> Option<&NullBuffer> {
         self.nulls.as_ref()
     }
 
-    /// A row has no value, and why. The call then fails as a whole: whoever evaluates it halves the rows
-    /// until those that fail are alone.
+    /// Records the error of a row. The call then fails as a whole, and the evaluator halves the rows until the
+    /// failing ones are isolated.
     fn fail(&self, reason: &str) {
         self.failure.borrow_mut().get_or_insert_with(|| format!("{}: {reason}", self.name));
     }
 
-    /// A row failed already, so that nothing that is still computed is needed.
+    /// True if a row has already failed, so that further results are not needed.
     pub fn has_failed(&self) -> bool {
         self.failure.borrow().is_some()
     }
@@ -228,7 +228,7 @@ impl<'a> Call<'a> {
         Ok(take(values, &UInt32Array::from(vec![0; self.rows]), None)?)
     }
 
-    /// An argument as it came: one row when it is constant.
+    /// An argument as passed: one row if it is constant.
     pub fn arg(&self, arg: usize) -> &'a Arg {
         &self.args[arg]
     }
@@ -268,7 +268,7 @@ impl<'a> Call<'a> {
         Column { array: read(values), constant: *constant }
     }
 
-    /// The value of a row, or null: a failure is kept.
+    /// The value of a row, or null, in which case an error is recorded.
     pub fn settle<V>(&self, row: Row<V>) -> Option<V> {
         row.unwrap_or_else(|reason| {
             self.fail(&reason);
@@ -280,7 +280,7 @@ impl<'a> Call<'a> {
         self.nulls.as_ref().is_some_and(|nulls| nulls.is_null(row))
     }
 
-    /// A column of numbers from another one, where no row fails.
+    /// Computes a column of numbers from another one, if no row can fail.
     pub fn map<P: ArrowPrimitiveType, R: ArrowPrimitiveType>(
         &self,
         arg: usize,
@@ -296,7 +296,7 @@ impl<'a> Call<'a> {
         self.each_as::<P>(self.returns, value)
     }
 
-    /// The same of another type with the same layout.
+    /// The same for another type with the same layout.
     pub fn each_as<P: ArrowPrimitiveType>(
         &self,
         ty: &DataType,
@@ -319,7 +319,7 @@ impl<'a> Call<'a> {
         Ok(Arc::new((0..self.rows).map(row).collect::<BooleanArray>()))
     }
 
-    /// A STRING column, row by row: `write` appends the text behind those of earlier rows, or gives none.
+    /// A STRING column, row by row: `write` appends the text after those of earlier rows, or returns none.
     pub fn each_text(&self, mut write: impl FnMut(usize, &mut String) -> Row<()>) -> Result<ArrayRef> {
         let mut values = String::with_capacity(self.rows * 8);
         let mut ends = Ends::new(self.rows);
@@ -334,12 +334,12 @@ impl<'a> Call<'a> {
         ends.texts(values)
     }
 
-    /// A STRING column of pieces of texts that are there already.
+    /// A STRING column of parts of existing texts.
     pub fn each_str(&self, mut value: impl FnMut(usize) -> Row<&'a str>) -> Result<ArrayRef> {
         self.each_text(|row, out| Ok(value(row)?.map(|text| out.push_str(text))))
     }
 
-    /// A BYTES column, row by row: `write` appends the bytes behind those of earlier rows, or gives none.
+    /// A BYTES column, row by row: `write` appends the bytes after those of earlier rows, or returns none.
     pub fn each_blob(&self, mut write: impl FnMut(usize, &mut Vec<u8>) -> Row<()>) -> Result<ArrayRef> {
         let mut values = Vec::with_capacity(self.rows * 8);
         let mut ends = Ends::new(self.rows);
@@ -355,7 +355,7 @@ impl<'a> Call<'a> {
         Ok(Arc::new(BinaryArray::try_new(offsets, values.into(), nulls)?))
     }
 
-    /// An ARRAY column: `write` appends the elements of a row to a builder, which `finish` ends.
+    /// An ARRAY column: `write` appends the elements of a row to a builder, which `finish` completes.
     pub fn each_list<B>(
         &self,
         mut builder: B,
@@ -372,7 +372,7 @@ impl<'a> Call<'a> {
         self.list(lengths, valid.into(), finish(builder)?)
     }
 
-    /// An ARRAY column whose elements are taken from a column by their places.
+    /// An ARRAY column whose elements are taken from a column by index.
     pub fn each_taken(
         &self,
         values: &ArrayRef,
@@ -396,7 +396,7 @@ impl<'a> Call<'a> {
     }
 }
 
-/// Where the texts or bytes of rows end, and which of them are null.
+/// The ends of the texts or bytes of rows, and which of them are null.
 struct Ends {
     offsets: Vec<i32>,
     valid: NullBufferBuilder,
@@ -425,12 +425,12 @@ impl Ends {
     }
 }
 
-/// Texts and bytes of one batch fit 31 bits. The error makes a query try fewer rows at once.
+/// The texts and bytes of a batch must fit in 31 bits. The error makes a query retry with fewer rows.
 pub fn offset(bytes: usize) -> Result<i32> {
     i32::try_from(bytes).map_err(|_| exec_datafusion_err!("the texts of a batch exceed 2 GiB"))
 }
 
-/// Offsets of lists of these lengths. Fails past two thousand million elements.
+/// The offsets of lists of these lengths. Fails if there are more than about two billion elements.
 pub fn offsets(lengths: impl IntoIterator<Item = usize>) -> Result<OffsetBuffer<i32>> {
     let mut end = 0_usize;
     let mut ends = vec![0_i32];
@@ -449,18 +449,18 @@ pub fn item_field(ty: &DataType) -> Result<FieldRef> {
     }
 }
 
-/// Something that was compiled from a text, kept for the next row that says the same.
+/// A cache for a value compiled from a text, for the next row with the same text.
 pub struct Memo<V> {
     last: RefCell<Option<(String, V)>>,
 }
 
 impl<V: Clone> Memo<V> {
-    /// Empty.
+    /// An empty cache.
     pub fn new() -> Self {
         Self { last: RefCell::new(None) }
     }
 
-    /// What `make` gives for a text, or gave for it last time.
+    /// The result of `make` for a text, from the cache if it was the last one.
     pub fn get(&self, text: &str, make: impl FnOnce(&str) -> V) -> V {
         let mut last = self.last.borrow_mut();
         match &*last {

@@ -1,9 +1,10 @@
-//! Which variant of a function a call means, by the types of its arguments.
+//! Chooses the variant of a function by the types of its arguments.
 //!
-//! ksqlDB's rules: a variant that takes the arguments as they are comes before one that must convert
-//! them (INT to BIGINT to DECIMAL to DOUBLE; STRING to DATE, TIME, TIMESTAMP and BYTES); among several,
-//! one with a fixed number of parameters before one that repeats its last, then more parameters, then
-//! fewer letters for any type. What is still not one is ambiguous, which is an error. NULL fits everywhere.
+//! The rules are ksqlDB's. A variant that accepts the arguments without conversion is preferred to one that must
+//! convert them (INT to BIGINT to DECIMAL to DOUBLE; STRING to DATE, TIME, TIMESTAMP and BYTES). Among several, a
+//! variant with a fixed number of parameters is preferred to a variadic one, then one with more parameters, then one
+//! with fewer type variables. If there are still several, the call is ambiguous, which is an error. NULL fits every
+//! parameter.
 
 use arrow::datatypes::{DataType, TimeUnit};
 
@@ -11,26 +12,26 @@ use super::signature::{Function, Kernel, Returns, Type, Variant};
 use headwater_language::diagnostic::{Diagnostic, PLAN};
 use headwater_language::types::{SqlType, StructField, type_name};
 
-/// The type that carries a unit of time such as DAYS: its length.
+/// The type of a unit of time such as DAYS, which contains its length.
 pub const UNIT: DataType = DataType::Duration(TimeUnit::Millisecond);
 
-/// A variant and what it makes of the arguments.
+/// The chosen variant, and the types to which it converts the arguments.
 #[derive(Debug)]
 pub struct Chosen<K: 'static = Kernel> {
     /// The variant.
     pub variant: &'static Variant<K>,
-    /// The type to which each argument is brought.
+    /// The type to which each argument is converted.
     pub takes: Vec<DataType>,
     /// The type of the result.
     pub returns: DataType,
 }
 
-/// The one Arrow type that kernels see for a type of the dialect; others stay as they are.
+/// The canonical Arrow type that kernels see for a type of the dialect; other types are unchanged.
 pub fn canonical(ty: &DataType) -> DataType {
     SqlType::from_arrow(ty).and_then(|ty| ty.to_arrow().ok()).unwrap_or_else(|| ty.clone())
 }
 
-/// The variant that a call means. The types are [`canonical`] ones.
+/// Chooses the variant for a call. The types are [`canonical`].
 pub fn choose<K>(function: &'static Function<K>, args: &[DataType]) -> Result<Chosen<K>, Box<Diagnostic>> {
     for casts in [false, true] {
         let mut found: Vec<Chosen<K>> = function.variants.iter().filter_map(|v| fit(v, args, casts)).collect();
@@ -42,19 +43,19 @@ pub fn choose<K>(function: &'static Function<K>, args: &[DataType]) -> Result<Ch
         found.retain(|c| rank(c) == best);
         return match (found.pop(), found.is_empty()) {
             (Some(chosen), true) => Ok(chosen),
-            _ => Err(Box::new(refusal(function, args, "cannot tell which of its variants is meant by"))),
+            _ => Err(Box::new(refusal(function, args, "is ambiguous for"))),
         };
     }
     Err(Box::new(refusal(function, args, "does not accept")))
 }
 
-/// Whether a variant takes arguments of these types as they are. The types are [`canonical`] ones.
+/// Whether a variant accepts arguments of these types without conversion. The types are [`canonical`].
 pub fn takes_exactly(function: &'static Function, args: &[DataType]) -> bool {
     function.variants.iter().any(|variant| fit(variant, args, false).is_some())
 }
 
-/// The variant that a call may mean once its literals have taken the types of the other arguments. Which arguments are
-/// literals is not known while a query is planned: the call is looked at again when it is.
+/// The variant that a call may have once its literals have adopted the types of the other arguments. It is not known
+/// during planning which arguments are literals; the call is checked again afterwards.
 pub fn choose_planned(function: &'static Function, args: &[DataType]) -> Result<Chosen, Box<Diagnostic>> {
     choose(function, args).or_else(|refused| {
         let types: Vec<Option<SqlType>> = args.iter().map(SqlType::from_arrow).collect();
@@ -70,7 +71,7 @@ pub fn choose_planned(function: &'static Function, args: &[DataType]) -> Result<
     })
 }
 
-/// A type and those of its parts.
+/// A type and the types of its parts.
 fn within(ty: &SqlType) -> Vec<&SqlType> {
     let parts = match ty {
         SqlType::Array(item) => within(item),
@@ -80,7 +81,7 @@ fn within(ty: &SqlType) -> Vec<&SqlType> {
     std::iter::once(ty).chain(parts).collect()
 }
 
-/// Whether two types differ at most in which numbers they are of.
+/// Whether two types differ at most in their numeric types.
 fn is_alike(one: &SqlType, other: &SqlType) -> bool {
     match (one, other) {
         (SqlType::Array(one), SqlType::Array(other)) => is_alike(one, other),
@@ -95,17 +96,17 @@ fn is_alike(one: &SqlType, other: &SqlType) -> bool {
     }
 }
 
-/// Why a call has no variant, with all there are.
+/// The error for a call without a matching variant; it lists all variants.
 pub fn refusal<K>(function: &'static Function<K>, args: &[DataType], what: &str) -> Diagnostic {
     let types: Vec<String> = args.iter().map(arg_name).collect();
     let message = format!("function \"{}\" {what} parameters ({})", function.name, types.join(", "));
     let variants: Vec<String> = function.variants.iter().map(|v| v.text(function.name)).collect();
     let hint = of_one_type(function, args)
-        .unwrap_or_else(|| format!("DESCRIBE FUNCTION {}; tells what each of them does.", function.name));
+        .unwrap_or_else(|| format!("DESCRIBE FUNCTION {}; describes each of them.", function.name));
     Diagnostic::new(PLAN, message).detail(format!("It can be called as {}.", variants.join(", "))).hint(hint)
 }
 
-/// What to do where the call would be right with all arguments of one type: that of the widest.
+/// The hint for a call that would be valid if all arguments had the widest of their types.
 fn of_one_type<K>(function: &'static Function<K>, args: &[DataType]) -> Option<String> {
     let width = |ty: &&DataType| match ty {
         DataType::Int32 => 1,
@@ -153,12 +154,12 @@ fn fit<K>(variant: &'static Variant<K>, args: &[DataType], casts: bool) -> Optio
     Some(Chosen { variant, takes, returns })
 }
 
-/// What the letters of a variant stand for in a call.
+/// The types that the type variables of a variant have in a call.
 #[derive(Default)]
 struct Letters(Vec<(char, DataType)>);
 
 impl Letters {
-    /// The type that an argument is brought to; nothing when it does not fit. NULL is settled later.
+    /// The type to which an argument is converted; none if it does not fit. NULL is handled later.
     fn fit(&mut self, param: &Type, arg: &DataType, casts: bool) -> Option<DataType> {
         if *arg == DataType::Null || self.is(param, arg) {
             return Some(arg.clone());
@@ -188,7 +189,7 @@ impl Letters {
         }
     }
 
-    /// The type with its letters replaced; a letter that stands for nothing is NULL.
+    /// The type with its type variables replaced; an unbound one is NULL.
     fn replace(&self, ty: &Type) -> DataType {
         let sql = |ty: DataType| SqlType::from_arrow(&ty);
         match ty {
@@ -225,7 +226,7 @@ pub fn map_of(key: DataType, value: DataType) -> DataType {
     DataType::Map(std::sync::Arc::new(Field::new("entries", DataType::Struct(entries), false)), false)
 }
 
-/// The conversions that a call may make of an argument by itself.
+/// The implicit conversions of arguments.
 fn cast_for(param: &Type, arg: &DataType) -> Option<DataType> {
     Some(match (arg, param) {
         (DataType::Int32, Type::BigInt) => DataType::Int64,

@@ -1,8 +1,8 @@
-//! The time that UNIX_TIMESTAMP() and UNIX_DATE() give.
+//! The time that UNIX_TIMESTAMP() and UNIX_DATE() return.
 //!
-//! Functions have no clock. A bounded query has one time, which the planner puts in their place. A
-//! continuous query is driven at times: whoever steps it evaluates within [`at`], and what is evaluated
-//! meanwhile on that thread sees that time.
+//! Functions have no clock. A bounded query has one time, with which the planner replaces these functions. A
+//! continuous query is driven with the current time: the driver evaluates it inside [`at`], and everything that is
+//! evaluated on that thread in the meantime sees that time.
 
 use std::cell::Cell;
 
@@ -18,7 +18,7 @@ pub fn at<R>(now_ms: i64, evaluate: impl FnOnce() -> R) -> R {
     result
 }
 
-/// The time that was handed in, in ms since the epoch.
+/// The time passed to [`at`], in ms since the epoch.
 pub fn now_ms() -> Option<i64> {
     NOW_MS.get()
 }

@@ -1,4 +1,4 @@
-//! What depends on NULL.
+//! Functions that depend on NULL.
 
 use arrow::array::{ArrayRef, BooleanArray, make_comparator, new_null_array};
 use arrow::compute::kernels::cmp::eq;
@@ -17,28 +17,28 @@ pub static FUNCTIONS: &[Function] = &[
     Function::new(
         "COALESCE",
         Conditional,
-        "The first of the values that is not NULL. All are of one type.",
+        "The first value that is not NULL. All values have the same type.",
         &[Variant::new(&[p("first", T), p("others", T)], T, coalesce).variadic().sees_nulls()],
         &[("COALESCE(NULL, 'a', 'b')", "a")],
     ),
     Function::new(
         "IFNULL",
         Conditional,
-        "The value, or another one when it is NULL.",
+        "The value, or a default if the value is NULL.",
         &[Variant::new(&[p("value", T), p("other", T)], T, coalesce).sees_nulls()],
         &[("IFNULL(CAST(NULL AS STRING), 'none')", "none")],
     ),
     Function::new(
         "NULLIF",
         Conditional,
-        "NULL when the values are equal, else the first of them.",
+        "NULL if the values are equal, otherwise the first value.",
         &[Variant::new(&[p("value", T), p("other", T)], T, nullif).sees_nulls()],
         &[("NULLIF('a', 'a')", "NULL"), ("NULLIF('a', 'b')", "a")],
     ),
     Function::new(
         "AS_VALUE",
         Other,
-        "The value itself: a copy of a key column for the value of the record.",
+        "The value itself. Use it to copy a key column into the value of the record.",
         &[Variant::new(&[p("value", T)], T, |call| call.array(0))],
         &[("AS_VALUE('a')", "a")],
     ),
@@ -61,7 +61,7 @@ fn nullif(call: &Call<'_>) -> Result<ArrayRef> {
         return Ok(new_null_array(call.returns(), call.rows()));
     }
     let equal = match left.data_type() {
-        // Where one side is null the first stays, null or not.
+        // If either side is null, the result is the first one, null or not.
         DataType::Utf8 | DataType::Int32 | DataType::Int64 => eq(&left, &right)?,
         _ => {
             let same = make_comparator(&in_one_form(&left)?, &in_one_form(&right)?, SortOptions::default())?;

@@ -1,6 +1,6 @@
-//! Texts as the dates, times and bytes that a parameter takes: `GREATEST(day, '2022-06-14')`.
+//! Converts texts to the dates, times and bytes that a parameter expects: `GREATEST(day, '2022-06-14')`.
 //!
-//! The same forms as CAST reads: partial ISO for days and instants, base64 for bytes.
+//! The accepted forms are those of CAST: partial ISO for dates and timestamps, base64 for bytes.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use datafusion::common::{exec_datafusion_err, exec_err};
 use datafusion::error::Result;
 use headwater_formats::java_time::iso::{parse_iso_time_ms, parse_partial_iso_date, parse_partial_iso_timestamp_ms};
 
-/// Reads each text for a call of `function`. Fails on one that says nothing.
+/// Parses each text for a call of `function`. Fails on a text that is not valid.
 pub fn from_text(texts: &dyn Array, wanted: &DataType, function: &str) -> Result<ArrayRef> {
     let texts = texts.as_string::<i32>();
     let bad = |text: &str, what: &str| exec_datafusion_err!("{function}: '{text}' is not {what}");
@@ -31,7 +31,7 @@ pub fn from_text(texts: &dyn Array, wanted: &DataType, function: &str) -> Result
             let bytes: Vec<Option<Vec<u8>>> = texts.iter().map(read).collect::<Result<_>>()?;
             Ok(Arc::new(bytes.iter().map(|b| b.as_deref()).collect::<BinaryArray>()))
         }
-        other => exec_err!("a text does not become {other}"),
+        other => exec_err!("a STRING cannot be converted to {other}"),
     }
 }
 

@@ -1,4 +1,4 @@
-//! DataFusion's kernels where their semantics are ours.
+//! DataFusion's kernels, for functions whose semantics are the same.
 
 use std::sync::{Arc, LazyLock};
 
@@ -10,7 +10,7 @@ use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF};
 
 use super::call::Call;
 
-/// Options that no kernel here asks for.
+/// Options, which no kernel here uses.
 static OPTIONS: LazyLock<Arc<ConfigOptions>> = LazyLock::new(Arc::default);
 
 /// Runs a function of DataFusion on the arguments as they are.

@@ -10,8 +10,8 @@ use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl,
 /// The name under which subscripts are planned.
 pub const ELEMENT: &str = "headwater_element";
 
-/// `array[i]` and `map[k]`. A negative index counts from the end; an index outside, 0, a missing key
-/// and a null container give null. Semantics: ksqlDB's.
+/// `array[i]` and `map[k]`. A negative index counts from the end. The result is null for index 0, an index out of
+/// range, a missing key and a null container. The semantics are ksqlDB's.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub struct Element {
     signature: Signature,

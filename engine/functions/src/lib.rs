@@ -1,15 +1,14 @@
 //! The functions of the dialect.
 //!
-//! Every function is one entry of the table of its family ([`FAMILIES`]): name, what it does, the ways
-//! to call it as data ([`signature`]), examples that a test runs, and kernels over Arrow arrays
-//! (`call`). `scalar` makes each of them a function of DataFusion, which bounded and continuous
-//! queries plan and run alike; `choice` finds the variant that a call means; `higher` does the same
-//! for functions that take lambdas. A function that fails for a
-//! row fails for the rows it was given; around every expression, in bounded and continuous queries
-//! alike, those are halved until the failing ones are alone, and the expression is NULL for them.
+//! Every function is an entry in the table of its family ([`FAMILIES`]): its name, its description, the ways to call
+//! it as data ([`signature`]), examples that a test runs, and kernels over Arrow arrays (`call`). `scalar` makes each
+//! of them a function of DataFusion, which bounded and continuous queries plan and run alike; `choice` finds the
+//! variant for a call; `higher` does the same for functions with lambdas. A function that fails for a row fails for
+//! the whole batch. Around every expression, in bounded and continuous queries alike, the batch is halved until the
+//! failing rows are isolated, and the expression is NULL for them.
 //!
-//! In bounded queries the functions of DataFusion whose names are free can be called, too; continuous
-//! queries know only those of the dialect.
+//! Bounded queries can also call functions of DataFusion whose names the dialect does not use; continuous queries
+//! only have those of the dialect.
 
 pub mod aggregate;
 mod call;
@@ -77,10 +76,10 @@ pub fn find(name: &str) -> Option<&'static Function> {
 /// Functions of DataFusion about itself and the files that it reads.
 const OF_ANOTHER_ENGINE: &[&str] = &["version", "input_file_name", "file_row_index"];
 
-/// Adds the dialect's functions to those of DataFusion; where names are the same, the dialect's stay.
+/// Adds the dialect's functions to those of DataFusion; if names are the same, the dialect's function is used.
 pub fn register(mut state: SessionState) -> SessionState {
     for name in OF_ANOTHER_ENGINE {
-        // One that is not there is no matter.
+        // It does not matter if one does not exist.
         let _ = state.deregister_udf(name);
     }
     limited::register(&mut state);

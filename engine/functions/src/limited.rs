@@ -1,7 +1,7 @@
-//! Functions of DataFusion that make much of little, with a limit: `RANGE(0, 10000000000)` asked for 80 GB at once, which no
-//! limit of a query's memory sees.
+//! Limits for functions of DataFusion that create large values from small ones: `RANGE(0, 10000000000)` allocates 80
+//! GB at once, which the memory limit of a query does not cover.
 //!
-//! A row that would make more has no value and is told, as one on which an expression fails.
+//! A row that would exceed the limit is NULL and is reported, like any row for which an expression fails.
 
 use std::sync::Arc;
 
@@ -16,19 +16,19 @@ use datafusion::logical_expr::{
     ColumnarValue, Documentation, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
 };
 
-/// Most items of an array that one call makes.
+/// The maximum number of elements of an array that a call creates.
 const ITEMS_MAX: i128 = 10_000_000;
-/// Most bytes of a text that one call makes.
+/// The maximum number of bytes of a text that a call creates.
 const TEXT_BYTES_MAX: i128 = 16 << 20;
 
-/// What a function makes of its arguments.
+/// What a function creates from its arguments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Makes {
-    /// The numbers of a range.
+    /// An array with the numbers of a range.
     Range,
-    /// As many items as the second argument says.
+    /// An array with as many elements as the second argument says.
     Items,
-    /// The text as often as the second argument says.
+    /// The text, repeated as often as the second argument says.
     Text,
 }
 
@@ -36,7 +36,7 @@ enum Makes {
 const LIMITED: &[(&str, Makes)] =
     &[("range", Makes::Range), ("array_repeat", Makes::Items), ("array_resize", Makes::Items), ("repeat", Makes::Text)];
 
-/// Puts a limit to those functions of DataFusion that have none.
+/// Adds limits to these functions of DataFusion.
 pub(super) fn register(state: &mut SessionState) {
     for (name, makes) in LIMITED {
         if let Ok(inner) = state.udf(name) {
@@ -53,7 +53,7 @@ struct Limited {
 }
 
 impl Limited {
-    /// Fails where a row would make too much.
+    /// Fails if a row would exceed the limit.
     fn check(&self, args: &ScalarFunctionArgs) -> Result<()> {
         let arrays = args.args.iter().map(|arg| arg.to_array(args.number_rows)).collect::<Result<Vec<_>>>()?;
         let name = self.inner.name().to_uppercase();
@@ -70,22 +70,22 @@ impl Limited {
         };
         match self.makes {
             Makes::Text if most > TEXT_BYTES_MAX => {
-                exec_err!("{name}: a text has at most {TEXT_BYTES_MAX} bytes, not {most}")
+                exec_err!("{name}: the text would have {most} bytes; at most {TEXT_BYTES_MAX} are allowed")
             }
             Makes::Range | Makes::Items if most > ITEMS_MAX => {
-                exec_err!("{name}: an array has at most {ITEMS_MAX} items, not {most}")
+                exec_err!("{name}: the array would have {most} elements; at most {ITEMS_MAX} are allowed")
             }
             _ => Ok(()),
         }
     }
 }
 
-/// The most that a row makes.
+/// The size of the largest result of a row.
 fn most(rows: usize, makes: &dyn Fn(usize) -> Option<i128>) -> i128 {
     (0..rows).filter_map(makes).max().unwrap_or(0)
 }
 
-/// How many numbers the ranges have; none where they are not of numbers.
+/// The lengths of the ranges; none if they are not ranges of numbers.
 fn range_lengths(args: &[ArrayRef]) -> Result<Box<dyn Fn(usize) -> Option<i128>>> {
     if !args.iter().all(|arg| arg.data_type().is_integer()) {
         return Ok(Box::new(|_| None));
@@ -103,7 +103,7 @@ fn numbers(values: &ArrayRef) -> Result<ArrayRef> {
     Ok(cast(values, &DataType::Int64)?)
 }
 
-/// A number of a row; none where it is NULL or no number.
+/// The number in a row; none if it is NULL or not a number.
 fn number(args: &[ArrayRef], at: usize, row: usize) -> Option<i128> {
     let values = args.get(at)?.as_primitive_opt::<Int64Type>()?;
     values.is_valid(row).then(|| i128::from(values.value(row)))

@@ -1,11 +1,11 @@
-//! Which functions there are, and what is said of one there is not.
+//! The names of all functions, and the error for a function that does not exist.
 
 use datafusion::execution::session_state::SessionState;
 
 use super::{aggregate, all, find};
 use headwater_language::diagnostic::{Diagnostic, UNKNOWN_FUNCTION, nearest};
 
-/// Names and categories: the dialect's functions, and those that bounded queries have besides.
+/// Names and categories of the dialect's functions, and of the additional functions of bounded queries.
 pub fn list(state: &SessionState) -> Vec<(String, &'static str)> {
     let ours = all().map(|function| (function.name.to_owned(), function.category.word()));
     let free = |name: &&String| find(name).is_none() && !name.starts_with("headwater_");
@@ -19,7 +19,7 @@ pub fn list(state: &SessionState) -> Vec<(String, &'static str)> {
     rows
 }
 
-/// The error for a function that does not exist, with the nearest of these names.
+/// The error for a function that does not exist, which suggests the nearest of these names.
 pub fn unknown<'a>(name: &str, names: impl IntoIterator<Item = &'a str>) -> Diagnostic {
     let error = Diagnostic::new(UNKNOWN_FUNCTION, format!("function \"{}\" does not exist", name.to_uppercase()));
     match nearest(name, names) {

@@ -1,4 +1,5 @@
-//! Values of which equal ones are the same: maps have no order, and 0.0 and -0.0 are one number, as all NaNs are.
+//! The canonical form of values, in which equal values have the same representation: maps have no order, 0.0 equals
+//! -0.0, and all NaNs are equal.
 
 use std::sync::Arc;
 
@@ -7,7 +8,7 @@ use arrow::compute::{SortOptions, take};
 use arrow::datatypes::{DataType, Float64Type};
 use datafusion::common::Result;
 
-/// Whether values of this type have maps in them, at any depth.
+/// Whether values of this type contain maps, at any depth.
 pub fn has_maps(ty: &DataType) -> bool {
     match ty {
         DataType::Map(..) => true,
@@ -17,7 +18,7 @@ pub fn has_maps(ty: &DataType) -> bool {
     }
 }
 
-/// Whether equal values of this type may have several forms.
+/// Whether equal values of this type may have different representations.
 pub fn has_forms(ty: &DataType) -> bool {
     match ty {
         DataType::Map(..) | DataType::Float64 => true,
@@ -27,8 +28,8 @@ pub fn has_forms(ty: &DataType) -> bool {
     }
 }
 
-/// The same values in their one form: the entries of maps in the order of their keys, and DOUBLEs with one zero and one
-/// NaN, at any depth.
+/// The values in canonical form: the entries of maps sorted by key, and DOUBLEs with one zero and one NaN, at any
+/// depth.
 pub fn in_one_form(values: &ArrayRef) -> Result<ArrayRef> {
     if !has_forms(values.data_type()) {
         return Ok(values.clone());
@@ -55,7 +56,7 @@ pub fn in_one_form(values: &ArrayRef) -> Result<ArrayRef> {
     })
 }
 
-/// Where the entries of each map are, by rising key.
+/// The indices of the entries of each map, sorted by key.
 fn places(map: &MapArray) -> Result<UInt32Array> {
     let keys = map.keys();
     let order = make_comparator(keys, keys, SortOptions::default())?;
@@ -73,7 +74,7 @@ fn inner_in_one_form(map: &MapArray) -> Result<ArrayRef> {
     Ok(Arc::new(StructArray::try_new(fields, columns, None)?))
 }
 
-/// The one zero, the one NaN, and every other number.
+/// The canonical form of a DOUBLE.
 fn ordinary(value: f64) -> f64 {
     // -0.0 + 0.0 is 0.0.
     with_one_nan(value) + 0.0

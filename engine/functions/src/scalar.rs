@@ -1,4 +1,4 @@
-//! A function of the dialect as DataFusion calls it: one adapter for all of them.
+//! The adapter that makes a function of the dialect a function of DataFusion.
 //!
 //! Before planning, [`super::choice`] says to which types DataFusion has to bring the arguments; texts
 //! that become dates, times or bytes are left to us, whose conversions are ksqlDB's. A call whose types
@@ -30,7 +30,7 @@ pub struct Scalar {
     function: &'static Function,
     name: String,
     signature: Signature,
-    /// It gives an array, whose elements are rows.
+    /// Whether it returns an array whose elements are rows.
     table: bool,
 }
 
@@ -62,12 +62,12 @@ impl Hash for Scalar {
     }
 }
 
-/// Without arguments these give the time of the query.
+/// Functions that return the time of the query if they have no arguments.
 fn reads_the_clock(function: &Function) -> bool {
     ["UNIX_TIMESTAMP", "UNIX_DATE"].contains(&function.name)
 }
 
-/// A refusal of ours as DataFusion carries errors.
+/// A diagnostic wrapped in an error of DataFusion.
 pub fn refused(diagnostic: Box<Diagnostic>) -> DataFusionError {
     DataFusionError::External(diagnostic)
 }
@@ -126,12 +126,12 @@ impl ScalarUDFImpl for Scalar {
 }
 
 impl Scalar {
-    /// Whether some variant takes arguments of these types as they are.
+    /// Whether any variant accepts arguments of these types without conversion.
     pub fn takes_exactly(&self, types: &[DataType]) -> bool {
         takes_exactly(self.function, types)
     }
 
-    /// Refuses a call with arguments of these types, where it has no meaning.
+    /// Fails if a call with arguments of these types is not valid.
     pub fn check(&self, types: &[DataType]) -> std::result::Result<(), Box<Diagnostic>> {
         choose(self.function, types).map(|_| ())
     }
@@ -189,7 +189,7 @@ pub fn udf(function: &'static Function) -> Arc<datafusion::logical_expr::ScalarU
     Arc::new(datafusion::logical_expr::ScalarUDF::from(Scalar::new(function)))
 }
 
-/// A table function as the scalar one that gives its rows as an array.
+/// A table function as the scalar function that returns its rows as an array.
 pub fn rows_udf(function: &'static Function) -> Arc<datafusion::logical_expr::ScalarUDF> {
     let scalar = Scalar::new(function);
     let name = format!("{}{}", super::table::ROWS_OF, scalar.name);

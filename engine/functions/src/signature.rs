@@ -1,4 +1,4 @@
-//! What a function takes and gives, as data: the page to read before adding one.
+//! The signatures of functions, as data. Read this page before adding a function.
 //!
 //! ```text
 //! Function ── name, category, what it does, examples
@@ -17,21 +17,21 @@ use datafusion::error::Result;
 use super::call::Call;
 use headwater_language::types::SqlType;
 
-/// A function of the dialect. `K` is how its variants are computed: scalar and table functions have a kernel, aggregates
-/// what makes their accumulators (`aggregate`).
+/// A function of the dialect. `K` is how its variants are computed: scalar and table functions have a kernel,
+/// aggregates have a recipe for their accumulators (`aggregate`).
 #[derive(Debug)]
 pub struct Function<K: 'static = Kernel> {
     /// Its name, in upper case; calls may use any case.
     pub name: &'static str,
-    /// The family it is listed under.
+    /// The family under which it is listed.
     pub category: Category,
-    /// What it does, in a sentence or two.
+    /// Its description, in a sentence or two.
     pub about: &'static str,
-    /// Ways to call it.
+    /// The ways to call it.
     pub variants: &'static [Variant<K>],
-    /// Calls with constants, and what each gives as SHOW would print it. A test runs them all.
+    /// Calls with constants, and their results as SHOW would print them. A test runs all of them.
     pub examples: &'static [(&'static str, &'static str)],
-    /// Two calls with the same arguments may differ.
+    /// Whether two calls with the same arguments may return different results.
     pub volatile: bool,
 }
 
@@ -42,27 +42,27 @@ pub enum Category {
     Mathematical,
     /// Texts and bytes.
     String,
-    /// Texts by regular expressions.
+    /// Functions with regular expressions.
     RegularExpression,
     /// JSON in texts.
     Json,
     /// Parts of web addresses.
     Url,
-    /// What depends on NULL.
+    /// Functions that depend on NULL.
     Conditional,
     /// Arrays.
     Array,
     /// Maps.
     Map,
-    /// Functions that take functions.
+    /// Higher-order functions.
     Lambda,
     /// Days, times and instants.
     DateTime,
     /// Everything else.
     Other,
-    /// One row becomes several.
+    /// Functions that return several rows for one.
     Table,
-    /// Several rows become one value.
+    /// Functions that compute one value from several rows.
     Aggregate,
 }
 
@@ -71,15 +71,15 @@ pub enum Category {
 pub struct Variant<K = Kernel> {
     /// Its parameters, in order.
     pub params: &'static [Param],
-    /// One parameter may be given any number of times, none included.
+    /// Whether one parameter may be repeated any number of times, including zero.
     pub variadic: bool,
-    /// How many parameters follow the one that repeats.
+    /// How many parameters follow the repeated one.
     pub behind: usize,
-    /// What it gives.
+    /// Its return type.
     pub returns: Returns,
-    /// Whether a null argument makes the result null without asking the kernel.
+    /// Whether a null argument makes the result null without calling the kernel.
     pub nulls: Nulls,
-    /// What is particular about it; empty when the function says it all.
+    /// Its own description; empty if that of the function is enough.
     pub about: &'static str,
     /// How it is computed.
     pub kernel: K,
@@ -90,11 +90,11 @@ pub struct Variant<K = Kernel> {
 pub struct Param {
     /// Its name in the documentation.
     pub name: &'static str,
-    /// What it takes.
+    /// Its type.
     pub ty: Type,
 }
 
-/// What a parameter takes or a variant gives.
+/// The type of a parameter or a result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Type {
     /// BOOLEAN.
@@ -117,7 +117,7 @@ pub enum Type {
     Time,
     /// TIMESTAMP.
     Timestamp,
-    /// Any one type, the same wherever the letter stands.
+    /// A type variable: any type, but the same for each occurrence of the letter.
     Generic(char),
     /// ARRAY of something.
     Array(&'static Type),
@@ -125,7 +125,7 @@ pub enum Type {
     Map(&'static Type, &'static Type),
     /// STRUCT with these fields.
     Struct(&'static [(&'static str, Type)]),
-    /// Anything at all.
+    /// Any type.
     Any,
     /// A unit of time, written as a word: DAYS.
     Unit,
@@ -133,14 +133,14 @@ pub enum Type {
     Lambda(&'static [Type], &'static Type),
 }
 
-/// What a variant gives.
+/// The type of a variant's result.
 #[derive(Clone, Copy, Debug)]
 pub enum Returns {
-    /// A type in which the letters of the parameters are replaced.
+    /// A type whose type variables are replaced.
     Is(Type),
-    /// A type that follows from those of the arguments: precision and scale of a DECIMAL.
+    /// A type computed from those of the arguments, such as the precision and scale of a DECIMAL.
     From(fn(&[DataType]) -> DataType),
-    /// The same, and how documentation writes it.
+    /// The same, with its form in the documentation.
     Written(&'static str, fn(&[DataType]) -> DataType),
 }
 
@@ -149,12 +149,12 @@ pub enum Returns {
 pub enum Nulls {
     /// One null argument makes the result null.
     Pass,
-    /// The kernel looks at them.
+    /// The kernel handles null arguments.
     Seen,
 }
 
-/// Computes a column from columns. A row that has no value is said by `call::Row`; an error is
-/// about all rows.
+/// Computes a column from columns. The error of a single row is recorded with `call::Row`; an error returned here
+/// concerns all rows.
 pub type Kernel = fn(&Call<'_>) -> Result<ArrayRef>;
 
 /// `T`.
@@ -176,7 +176,7 @@ pub const fn p(name: &'static str, ty: Type) -> Param {
 }
 
 impl Function {
-    /// A function without examples yet.
+    /// A function, as yet without examples.
     pub const fn new(
         name: &'static str,
         category: Category,
@@ -187,59 +187,59 @@ impl Function {
         Self { name, category, about, variants, examples, volatile: false }
     }
 
-    /// The same, of which two calls may differ.
+    /// Declares that two calls with the same arguments may return different results.
     pub const fn volatile(self) -> Self {
         Self { volatile: true, ..self }
     }
 }
 
 impl Variant {
-    /// A variant that is null when an argument is.
+    /// A variant that is null if an argument is.
     pub const fn new(params: &'static [Param], returns: Type, kernel: Kernel) -> Self {
         Self::computed(params, returns, kernel)
     }
 }
 
 impl<K: Copy> Variant<K> {
-    /// A variant that is computed like this.
+    /// A variant that is computed by `K`.
     pub const fn computed(params: &'static [Param], returns: Type, kernel: K) -> Self {
         let returns = Returns::Is(returns);
         Self { params, variadic: false, behind: 0, returns, nulls: Nulls::Pass, about: "", kernel }
     }
 
-    /// The same, the last parameter any number of times.
+    /// Allows the last parameter to be repeated.
     pub const fn variadic(self) -> Self {
         Self { variadic: true, ..self }
     }
 
-    /// The same, the parameter in front of the last one any number of times.
+    /// Allows the parameter before the last one to be repeated.
     pub const fn variadic_inside(self) -> Self {
         Self { variadic: true, behind: 1, ..self }
     }
 
-    /// The same with a kernel that looks at nulls.
+    /// Declares that the kernel handles null arguments.
     pub const fn sees_nulls(self) -> Self {
         Self { nulls: Nulls::Seen, ..self }
     }
 
-    /// The same with a result that follows from the arguments.
+    /// Sets a function that computes the result type from the arguments.
     pub const fn giving(self, returns: fn(&[DataType]) -> DataType) -> Self {
         Self { returns: Returns::From(returns), ..self }
     }
 
-    /// The same with a result that follows from the arguments, and how documentation writes it.
+    /// Sets a function that computes the result type from the arguments, and its form in the documentation.
     pub const fn giving_written(self, written: &'static str, returns: fn(&[DataType]) -> DataType) -> Self {
         Self { returns: Returns::Written(written, returns), ..self }
     }
 
-    /// The same with a word on what is particular.
+    /// Adds a description of this variant.
     pub const fn about(self, about: &'static str) -> Self {
         Self { about, ..self }
     }
 }
 
 impl<K> Variant<K> {
-    /// What it gives, as documentation says it.
+    /// Its return type, in the form of the documentation.
     pub fn returns_text(&self) -> String {
         match self.returns {
             Returns::Is(ty) => ty.to_string(),
@@ -248,7 +248,7 @@ impl<K> Variant<K> {
         }
     }
 
-    /// The parameter that the argument at a place is for, where there are so many arguments.
+    /// The parameter for the argument at this index, in a call with this number of arguments.
     pub fn param(&self, at: usize, arguments: usize) -> &Param {
         let last = self.params.len().saturating_sub(1);
         let repeated = last.saturating_sub(self.behind);
@@ -272,7 +272,7 @@ impl<K> Variant<K> {
 }
 
 impl Category {
-    /// As SHOW FUNCTIONS prints it.
+    /// The form that SHOW FUNCTIONS prints.
     pub fn word(self) -> &'static str {
         match self {
             Self::Mathematical => "MATHEMATICAL",
@@ -293,7 +293,7 @@ impl Category {
 }
 
 impl Type {
-    /// Number of places where a type may be any.
+    /// The number of type variables in it.
     pub fn generics(&self) -> usize {
         match self {
             Self::Generic(_) | Self::Any => 1,
@@ -304,7 +304,7 @@ impl Type {
         }
     }
 
-    /// The type of the dialect, when it is one whole type.
+    /// The type of the dialect, if this is a concrete type.
     pub fn plain(&self) -> Option<SqlType> {
         Some(match self {
             Self::Boolean => SqlType::Boolean,

@@ -1,7 +1,7 @@
-//! Functions that make several rows of one: in SELECT, next to one another, they are zipped by position.
+//! Functions that return several rows for one. Several of them in one SELECT are zipped by position.
 //!
-//! A table function is run as a scalar one that gives an array: the rows. Bounded queries unnest it with
-//! DataFusion, continuous ones with an operator of ours. It is registered under a name that nobody writes.
+//! A table function is run as a scalar function that returns an array of rows. Bounded queries unnest it with
+//! DataFusion, continuous queries with our own operator. It is registered under a name that users cannot write.
 
 use std::sync::Arc;
 
@@ -16,10 +16,10 @@ use super::signature::Category::Table;
 use super::signature::Type::{Array as ArrayOf, Decimal};
 use super::signature::{ARRAY_T, Function, T, Variant, p};
 
-/// What a name is prefixed with where a table function is run as a scalar one.
+/// The prefix of the names of table functions that are run as scalar functions.
 pub const ROWS_OF: &str = "headwater_rows_of_";
 
-/// Elements of an array that CUBE_EXPLODE takes; each doubles the rows.
+/// The maximum length of an array for CUBE_EXPLODE; each element doubles the number of rows.
 const CUBE_MAX: usize = 20;
 
 /// The functions.
@@ -27,7 +27,7 @@ pub static FUNCTIONS: &[Function] = &[
     Function::new(
         "EXPLODE",
         Table,
-        "A row for each element of an array. No row for an array that is NULL or empty.",
+        "Returns one row for each element of an array, and none if the array is NULL or empty.",
         &[
             Variant::new(&[p("array", ArrayOf(&Decimal))], T, explode).giving(item_of),
             Variant::new(&[p("array", ARRAY_T)], T, explode),
@@ -37,7 +37,7 @@ pub static FUNCTIONS: &[Function] = &[
     Function::new(
         "CUBE_EXPLODE",
         Table,
-        "A row for each way to replace elements of an array by NULL, that of all included. At most 20 elements.",
+        "Returns one row for each combination of elements of an array replaced by NULL, from none to all of them. The array has at most 20 elements.",
         &[Variant::new(&[p("array", ARRAY_T)], ARRAY_T, cube)],
         &[],
     ),
@@ -65,7 +65,7 @@ pub fn is_call(expr: &Expr) -> bool {
     matches!(expr, Expr::Function(function) if is_table_function(&function.name.to_string()))
 }
 
-/// A call of a table function as the scalar one that gives its rows; anything else as it is.
+/// Converts a call of a table function to the scalar call that returns its rows; other expressions are unchanged.
 pub fn rows_of(mut expr: Expr) -> Expr {
     if let Expr::Function(function) = &mut expr
         && let Some(table) = find(&function.name.to_string())
@@ -92,7 +92,7 @@ fn cube(call: &Call<'_>) -> Result<ArrayRef> {
             let Some(range) = range.filter(|range| !range.is_empty()) else { return Ok(Some(())) };
             let width = range.len();
             if width > CUBE_MAX {
-                return Err(format!("an array has at most {CUBE_MAX} elements, not {width}"));
+                return Err(format!("the array has {width} elements; at most {CUBE_MAX} are allowed"));
             }
             // The last element is the lowest bit of a mask. One that is NULL is not replaced by itself.
             let at = |bit: usize| range.end - 1 - bit;

@@ -1,4 +1,4 @@
-//! Plain values as the texts that Java makes of them, for functions that write texts.
+//! Converts plain values to text in the same way as Java, for functions that write texts.
 
 use std::fmt::Write as _;
 
@@ -10,7 +10,7 @@ use arrow::datatypes::{
 use headwater_formats::format::write_double_text;
 use headwater_formats::java_time::iso::{format_iso_date, format_iso_time_ms, format_iso_timestamp_ms};
 
-/// Appends a value that is not null. Fails on arrays, maps and structs.
+/// Appends a non-null value. Fails on arrays, maps and structs.
 pub fn write(values: &dyn Array, row: usize, out: &mut String) -> Result<(), String> {
     match values.data_type() {
         DataType::Boolean => out.push_str(if values.as_boolean().value(row) { "true" } else { "false" }),

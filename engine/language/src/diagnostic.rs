@@ -1,7 +1,7 @@
-//! What a user is told when a statement is refused: message, code, span, detail, hint.
+//! The errors that users see when a statement is refused: message, code, span, detail and hint.
 //!
-//! Diagnostics are values: the parser and the planner collect every independent one, and whoever
-//! shows them renders them with the text that was typed ([`render()`]).
+//! Diagnostics are values: the parser and the planner collect all independent ones, and they are rendered, together
+//! with the text of the statement, where they are shown ([`render()`]).
 
 mod codes;
 mod render;
@@ -19,29 +19,29 @@ pub use shortened::shortened;
 pub use table::{CODES, CodeEntry, Example, PRELUDE};
 pub use unfit::format_refusal;
 
-/// A refusal, or a part of one.
+/// One error in a statement; a statement may have several.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnostic {
     /// Stable code, listed in [`CODES`].
     pub code: Code,
     /// A fact in one line, lower case, no full stop, names in double quotes.
     pub message: String,
-    /// The smallest piece of the text that is wrong, where there is one.
+    /// The smallest part of the text that is wrong, if there is one.
     pub span: Option<Span>,
     /// What was found and what was expected, in full sentences.
     pub detail: Option<String>,
-    /// Something that can be done now, best a line of SQL that works.
+    /// What the user can do now, ideally a line of SQL that works.
     pub hint: Option<String>,
-    /// True when the statement may be right, and the cluster could not be reached.
+    /// True if the statement may be correct, but the cluster could not be reached.
     pub unreachable: bool,
 }
 
-/// A piece of the text as typed: bytes from `start` up to `end`.
+/// A part of the text as typed: the bytes from `start` up to `end`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 pub struct Span {
-    /// Byte at which it starts.
+    /// The first byte.
     pub start: usize,
-    /// Byte at which it has ended.
+    /// The byte after the last one.
     pub end: usize,
 }
 
@@ -49,7 +49,7 @@ pub struct Span {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Code(pub &'static str);
 
-/// A diagnostic as programs read it, with the statement it is about.
+/// A diagnostic in machine-readable form, with the statement it refers to.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report<'a> {
     /// Stable code.
@@ -84,27 +84,27 @@ impl Diagnostic {
         Self { code, message: message.into(), span: None, detail: None, hint: None, unreachable: false }
     }
 
-    /// The same with the piece of text that is wrong.
+    /// Adds the part of the text that is wrong.
     pub fn at(self, span: Span) -> Self {
         Self { span: Some(span), ..self }
     }
 
-    /// The same with the piece of text that is wrong, where it is known.
+    /// Adds the part of the text that is wrong, if it is known.
     pub fn at_maybe(self, span: Option<Span>) -> Self {
         Self { span, ..self }
     }
 
-    /// The same with what was found and expected.
+    /// Adds what was found and what was expected.
     pub fn detail(self, detail: impl Into<String>) -> Self {
         Self { detail: Some(detail.into()), ..self }
     }
 
-    /// The same with what can be done.
+    /// Adds what the user can do.
     pub fn hint(self, hint: impl Into<String>) -> Self {
         Self { hint: Some(hint.into()), ..self }
     }
 
-    /// The same with the nearest of `names` as its hint, where one is near.
+    /// Adds the nearest of `names` as a hint, if one is near enough.
     pub fn nearest_of<'a>(self, name: &str, names: impl IntoIterator<Item = &'a str>) -> Self {
         match nearest(name, names) {
             Some(near) => self.hint(format!("Did you mean \"{near}\"?")),
@@ -112,7 +112,7 @@ impl Diagnostic {
         }
     }
 
-    /// The same for programs, with the text that was typed.
+    /// The machine-readable form, with the text that was typed.
     pub fn report<'a>(&'a self, statement: &'a str) -> Report<'a> {
         Report {
             code: self.code,
@@ -125,7 +125,7 @@ impl Diagnostic {
     }
 }
 
-/// Code and message alone, in one line.
+/// Writes only the code and the message, in one line.
 impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.code, self.message)
@@ -134,7 +134,7 @@ impl fmt::Display for Diagnostic {
 
 impl std::error::Error for Diagnostic {}
 
-/// What to write for a name that exists in another case: names without quotes are in capitals.
+/// The hint for a name that exists in another case: names without quotes are converted to upper case.
 pub fn other_case(name: &str) -> String {
     let plain = name.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_');
     match plain {
@@ -143,8 +143,8 @@ pub fn other_case(name: &str) -> String {
     }
 }
 
-/// The candidate nearest to a misspelt name, without regard to case, when it is within half of the
-/// name's length (one letter for a name of four or less); the first of several.
+/// The candidate nearest to a misspelt name, ignoring case, if the distance is at most half of the name's length (one
+/// letter for a name of at most four letters). Of several candidates, it is the first.
 pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let name = name.to_uppercase();
     let allowed = match name.chars().count() {

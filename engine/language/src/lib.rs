@@ -1,9 +1,9 @@
 //! The dialect as text and as plain data.
 //!
-//! * [`sql`]: text to statements with places;
-//! * [`diagnostic`]: what is wrong with a statement, with its place, and how it is rendered;
-//! * [`types`], [`config`]: types of values; properties with their defaults;
-//! * [`definition`], [`topology`], [`catalog`]: what statements define, queries that run on, and everything that exists.
+//! * [`sql`]: parses text to statements with positions;
+//! * [`diagnostic`]: errors in statements, with their positions, and how they are rendered;
+//! * [`types`], [`config`]: types of values, and properties with their defaults;
+//! * [`definition`], [`topology`], [`catalog`]: what statements define, continuous queries, and all that exists.
 //!
 //! Nothing here plans or runs anything.
 

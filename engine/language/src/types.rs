@@ -1,23 +1,22 @@
-//! The types of SQL: how they are written, and which Arrow type carries each.
+//! The types of SQL: how they are written, and which Arrow type represents each.
 //!
-//! Formats, functions and the planner all speak Arrow; this is the one table between the two. It is
-//! the table of `headwater_formats::format`, read in both directions. Bounded queries can give
-//! types that the dialect has no word for (intervals, durations); [`type_name`] has a
-//! word for those too.
+//! Formats, functions and the planner use Arrow types; this module converts between the two. The mapping is that of
+//! `headwater_formats::format`, in both directions. Bounded queries can return types that the dialect does not have
+//! (intervals, durations); [`type_name`] has names for those too.
 
 use std::fmt;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Fields, TimeUnit};
 
-/// Digits that a DECIMAL can have.
+/// The maximum number of digits of a DECIMAL.
 pub const DECIMAL_PRECISION_MAX: u8 = 76;
-/// Digits that fit Arrow's 128-bit decimal.
+/// The number of digits that fit in Arrow's 128-bit decimal.
 const DECIMAL128_PRECISION_MAX: u8 = 38;
 
 /// A type of the dialect.
 ///
-/// A custom type stays a name until the catalog replaces it by what it stands for.
+/// A custom type remains a name until the catalog replaces it by its definition.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum SqlType {
     /// `BOOLEAN`.
@@ -28,11 +27,11 @@ pub enum SqlType {
     BigInt,
     /// `DOUBLE`: IEEE 754, 64 bits.
     Double,
-    /// `DECIMAL(precision, scale)`: digits in all and after the point.
+    /// `DECIMAL(precision, scale)`: the number of digits in total, and after the decimal point.
     Decimal {
-        /// Digits in all, from 1 to 76.
+        /// The total number of digits, from 1 to 76.
         precision: u8,
-        /// Digits after the point, at most `precision`.
+        /// The number of digits after the decimal point, at most `precision`.
         scale: u8,
     },
     /// `STRING`, `VARCHAR`: UTF-8.
@@ -51,7 +50,7 @@ pub enum SqlType {
     Map(Box<SqlType>, Box<SqlType>),
     /// `STRUCT<name type, …>`.
     Struct(Vec<StructField>),
-    /// A type made by CREATE TYPE, by its name.
+    /// A type created by CREATE TYPE, by its name.
     Custom(String),
 }
 
@@ -65,7 +64,7 @@ pub struct StructField {
 }
 
 impl SqlType {
-    /// The type with a name of one word and no parameters, in upper case: `INT`, `VARCHAR`.
+    /// The type with this name, if it is one word in upper case without parameters: `INT`, `VARCHAR`.
     pub fn simple(name: &str) -> Option<Self> {
         Some(match name {
             "BOOLEAN" => Self::Boolean,
@@ -81,7 +80,7 @@ impl SqlType {
         })
     }
 
-    /// The Arrow type that carries it; the error is the name of a custom type not replaced yet.
+    /// The Arrow type that represents it; the error is the name of a custom type that has not been replaced yet.
     ///
     /// Everything below the top is nullable, and a map's entries are unsorted.
     pub fn to_arrow(&self) -> Result<DataType, &str> {
@@ -103,9 +102,9 @@ impl SqlType {
         })
     }
 
-    /// The type of the dialect that an Arrow type carries, also where the dialect itself would have
-    /// chosen another one (small integers are INT, any text is STRING); none where there is no such
-    /// type, as for an interval.
+    /// The type of the dialect that an Arrow type represents, even if the dialect itself would have chosen a
+    /// different Arrow type (small integers are INT, any text is STRING); none if there is no such type, as for an
+    /// interval.
     pub fn from_arrow(ty: &DataType) -> Option<Self> {
         Some(match ty {
             DataType::Boolean => Self::Boolean,
@@ -169,7 +168,7 @@ fn decimal(precision: u8, scale: u8) -> DataType {
 }
 
 fn from_arrow_decimal(precision: u8, scale: i8) -> Option<SqlType> {
-    // A negative scale is so many zeros before the point.
+    // A negative scale means that many zeros before the decimal point.
     let zeros = scale.min(0).unsigned_abs();
     let (precision, scale) = (precision.checked_add(zeros)?, scale.max(0).unsigned_abs());
     (precision <= DECIMAL_PRECISION_MAX).then_some(SqlType::Decimal { precision: precision.max(scale), scale })
@@ -188,7 +187,7 @@ fn from_arrow_field(field: &Field) -> Option<StructField> {
     Some(StructField { name: field.name().clone(), ty: SqlType::from_arrow(field.data_type())? })
 }
 
-/// The name of an Arrow type for a user: the SQL type it carries, or a plain word where the dialect has none.
+/// The name of an Arrow type for users: the SQL type it represents, or a plain word if the dialect has no such type.
 pub fn type_name(ty: &DataType) -> String {
     if let Some(ty) = SqlType::from_arrow(ty) {
         return ty.to_string();
@@ -225,7 +224,7 @@ fn quoted(name: &str) -> String {
     format!("`{}`", name.replace('`', "``"))
 }
 
-/// As ksqlDB writes it, so that it can be read back: `` STRUCT<`F` ARRAY<INTEGER>> ``.
+/// Writes it as ksqlDB does, in a form that can be parsed again: `` STRUCT<`F` ARRAY<INTEGER>> ``.
 impl fmt::Display for SqlType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

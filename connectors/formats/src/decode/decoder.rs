@@ -1,8 +1,8 @@
-//! Raw records to rows: the one place where keys, values, headers and addresses become columns.
+//! Decodes raw records to rows: the only place where keys, values, headers and addresses become columns.
 //!
-//! A record is bad or it is not, whichever columns are asked for: every declared column of its key and
-//! value is read or at least checked, and so are the window of a windowed key and the event time. Only
-//! [`RecordDecoder::counting`] looks at nothing.
+//! Whether a record is bad does not depend on the requested columns: every declared column of its key and value is
+//! read or at least checked, and so are the window of a windowed key and the event time. Only
+//! [`RecordDecoder::counting`] checks nothing.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ use super::window::split_windowed_keys;
 use crate::format::{BadRow, Decoder, FormatError};
 use crate::record::{RawBatch, Reject, Side, Wanted};
 
-/// Turns the records of a topic into the columns asked for. Keeps its buffers from batch to batch.
+/// Decodes the records of a topic to the requested columns. Keeps its buffers from batch to batch.
 pub struct RecordDecoder {
     outputs: Vec<Column>,
     schema: SchemaRef,
@@ -30,40 +30,39 @@ pub struct RecordDecoder {
     event_time: Option<EventTimes>,
     key_window: Option<KeyWindow>,
     kind: RowKind,
-    /// Records of a stream without a value are rows, too.
+    /// Whether records of a stream without a value are rows too.
     keeps_valueless: bool,
 }
 
-/// The decoder of one side and where each field of its layout comes out.
+/// The decoder of one side, and the position of each field among its columns.
 struct SideDecoder {
     decoder: Box<dyn Decoder>,
-    /// Layout index to index among the decoded columns.
+    /// Maps the index in the layout to the index among the decoded columns.
     positions: Vec<Option<usize>>,
 }
 
-/// Rows and which record of the batch each came from.
+/// Rows, and the record of the batch from which each of them was decoded.
 pub struct DecodedRows {
-    /// The columns asked for, without the records that are no rows.
+    /// The requested columns, without the records that are not rows.
     pub rows: RecordBatch,
-    /// For each record of the raw batch, whether it is a row; `None` when all are.
+    /// For each record of the raw batch, whether it is a row; `None` if all are.
     pub kept: Option<BooleanArray>,
     /// Records that could not be decoded, with their addresses.
     pub rejects: Vec<Reject>,
-    /// Records whose value is there and says that there is nothing (JSON `null`): a table takes them
-    /// for tombstones. By rising record.
+    /// Records with a value that means null (JSON `null`), which are tombstones of a table. In ascending order.
     pub absent: Vec<usize>,
-    /// How many records of a stream were no rows because they have no value.
+    /// The number of records of a stream that were not rows because they have no value.
     pub valueless: u64,
-    /// Offset of the first record that is a reject because its event time cannot be read.
+    /// The offset of the first record that was rejected because its event time cannot be read.
     pub untimed: Option<i64>,
-    /// Of a decoder that keeps records without a value ([`RecordDecoder::keeping_valueless`]): which rows have
-    /// one; `None` when all have.
+    /// For a decoder that keeps records without a value ([`RecordDecoder::keeping_valueless`]), which rows have a
+    /// value; `None` if all have one.
     pub valued: Option<NullBuffer>,
 }
 
 impl RecordDecoder {
     /// A decoder for the columns of `spec.all_columns()` at `projection`, in that order.
-    /// Fails when a format cannot hold a column.
+    /// Fails if a format cannot hold a column.
     pub fn new(spec: &TopicSpec, projection: &[usize]) -> Result<Self, FormatError> {
         let all = spec.all_columns();
         let outputs: Vec<Column> = projection.iter().map(|i| all[*i].clone()).collect();
@@ -88,8 +87,8 @@ impl RecordDecoder {
         })
     }
 
-    /// A decoder of a stream that parses nothing: it gives a row without columns for every record with a value, bad
-    /// ones included.
+    /// A decoder of a stream that parses nothing: it returns a row without columns for every record with a value,
+    /// even a bad one.
     pub fn counting() -> Self {
         Self {
             outputs: Vec::new(),
@@ -103,7 +102,7 @@ impl RecordDecoder {
         }
     }
 
-    /// The same decoder, for which a record of a stream without a value is a row, too: see [`DecodedRows::valued`].
+    /// Makes records of a stream without a value rows too; see [`DecodedRows::valued`].
     pub fn keeping_valueless(self) -> Self {
         Self { keeps_valueless: true, ..self }
     }
@@ -113,7 +112,7 @@ impl RecordDecoder {
         &self.schema
     }
 
-    /// The parts of a record this decoder looks at.
+    /// The parts of a record that this decoder reads.
     pub fn wanted(&self) -> Wanted {
         let has = |test: fn(&ColumnOrigin) -> bool| self.outputs.iter().any(|c| test(&c.origin));
         Wanted {
@@ -123,9 +122,8 @@ impl RecordDecoder {
         }
     }
 
-    /// Decodes a batch. Bad records come back as rejects and are no rows; a record of a stream
-    /// without a value is no row either, unless they are kept. A table keeps its tombstones: see
-    /// [`DecodedRows::kept`].
+    /// Decodes a batch. Bad records are returned as rejects and are not rows. A record of a stream without a value is
+    /// not a row either, unless such records are kept. A table keeps its tombstones: see [`DecodedRows::kept`].
     pub fn decode(&mut self, raw: &RawBatch) -> Result<DecodedRows, ArrowError> {
         raw.check();
         let mut keep = Keep::new(self.kind == RowKind::All && !self.keeps_valueless, raw.len());
@@ -192,7 +190,7 @@ impl RecordDecoder {
 
 type Windows = Option<(Int64Array, Int64Array)>;
 
-/// What a batch has given so far.
+/// The result of a batch so far.
 struct Parts<'a> {
     raw: &'a RawBatch,
     key_columns: Vec<ArrayRef>,
@@ -201,14 +199,14 @@ struct Parts<'a> {
     times: Option<Int64Array>,
 }
 
-/// Which records are rows; nothing is allocated while all are.
+/// Which records are rows; nothing is allocated as long as all are.
 struct Keep {
-    /// A value that says that there is nothing is no row.
+    /// Removes records whose value means null.
     drops_valueless: bool,
     len: usize,
     bits: Option<BooleanBufferBuilder>,
     absent: Vec<usize>,
-    /// How many were dropped because they say that there is nothing.
+    /// The number of records that were removed because their value means null.
     valueless: u64,
     untimed: Option<i64>,
     rejects: Vec<Reject>,
@@ -229,7 +227,7 @@ impl Keep {
         self.absent = rows;
     }
 
-    /// True when it was a row until now.
+    /// Removes a record; true if it was a row until now.
     fn drop_row(&mut self, row: usize) -> bool {
         let len = self.len;
         let bits = self.bits.get_or_insert_with(|| {
@@ -267,7 +265,7 @@ impl Keep {
     }
 }
 
-/// Which records have a value that says something; `None` when all have.
+/// Which records have a value that does not mean null; `None` if all have.
 fn valued(raw: &RawBatch, absent: &[usize]) -> Option<NullBuffer> {
     if absent.is_empty() {
         return raw.value_nulls.clone().filter(|nulls| nulls.null_count() > 0);
@@ -283,8 +281,8 @@ fn fields<'a>(origins: impl Iterator<Item = &'a ColumnOrigin>, pick: fn(&ColumnO
     picked
 }
 
-/// The decoder of a side; none where no column of it is asked for and no payload can be bad. With `always`
-/// there is one all the same: whether a table's record is a tombstone must not depend on the columns.
+/// The decoder of a side; none if none of its columns is requested and no payload can be bad. With `always`, there is
+/// one in any case: whether a table's record is a tombstone must not depend on the columns.
 fn side_decoder(side: &SideSpec, projection: &[usize], always: bool) -> Result<Option<SideDecoder>, FormatError> {
     let can_be_bad = !side.layout.fields.is_empty() && !side.format.takes_any_payload(&side.layout);
     if projection.is_empty() && !can_be_bad && !always {
@@ -310,7 +308,7 @@ fn decode_side(
     decoded.columns
 }
 
-/// A record that is bad on both sides is one reject, with both reasons.
+/// Combines the rejects of both sides: a record that is bad on both is one reject with both reasons.
 fn report(raw: &RawBatch, side: Side, bad: &[BadRow], keep: &mut Keep) {
     let of_other_side = keep.rejects.len();
     for bad in bad {
@@ -338,7 +336,7 @@ fn record_times(raw: &RawBatch) -> Int64Array {
     Int64Array::new(raw.timestamps_ms.clone(), None)
 }
 
-/// The value of the last header of this name; null where there is none.
+/// The value of the last header with this name; null if there is none.
 fn last_header(headers: &ListArray, name: &str) -> BinaryArray {
     let entries = headers.values().as_struct();
     let (keys, values) = (entries.column(0).as_string::<i32>(), entries.column(1).as_binary::<i32>());

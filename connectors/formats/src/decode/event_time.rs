@@ -1,7 +1,7 @@
 //! Event time from a column: the TIMESTAMP property.
 //!
-//! A record whose column holds no time is rejected, as ksqlDB drops it with a log line. A tombstone
-//! has no columns and keeps the record's own timestamp.
+//! A record whose column holds no valid time is rejected; ksqlDB drops it and logs a line. A tombstone has no columns
+//! and keeps the record's own timestamp.
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array};
 use arrow::compute::cast;
@@ -14,26 +14,26 @@ use crate::format::{BadRow, FormatError};
 use crate::java_time::Pattern;
 use crate::record::RawBatch;
 
-/// Reads event times off a decoded column.
+/// Reads event times from a decoded column.
 pub struct EventTimes {
     origin: ColumnOrigin,
     times: ColumnTimes,
 }
 
-/// Reads times off a column of Int64 or Timestamp(ms), or of Utf8 with a pattern.
+/// Reads times from a column of Int64 or Timestamp(ms), or of Utf8 with a pattern.
 pub struct ColumnTimes {
     pattern: Option<Pattern>,
 }
 
 impl ColumnTimes {
-    /// Prepares the pattern, which is there for texts. Fails when it is not one.
+    /// Compiles the pattern, which is only used for texts. Fails if it is not valid.
     pub fn new(pattern: Option<&str>) -> Result<Self, FormatError> {
         let pattern = pattern.map(Pattern::new).transpose();
         let pattern = pattern.map_err(|e| FormatError::Unfit(format!("TIMESTAMP_FORMAT is not a pattern: {e}")))?;
         Ok(Self { pattern })
     }
 
-    /// The time of each row in ms since the epoch, 0 for the rows that have none, which are told.
+    /// The time of each row in ms since the epoch, or 0 for rows without one, which are returned with the reason.
     pub fn read(&self, column: &ArrayRef) -> Result<(Int64Array, Vec<BadRow>), ArrowError> {
         let mut bad = Vec::new();
         let times = self.each(
@@ -47,7 +47,8 @@ impl ColumnTimes {
         Ok((times, bad))
     }
 
-    /// The time of each row: what `instead` gives, else what the column holds, else what `missing` makes of the reason.
+    /// The time of each row: the result of `instead`, or else the value of the column, or else the result of
+    /// `missing` for the reason.
     fn each(
         &self,
         column: &ArrayRef,
@@ -77,18 +78,18 @@ impl ColumnTimes {
 }
 
 impl EventTimes {
-    /// Prepares the pattern. Fails when it is not one.
+    /// Compiles the pattern. Fails if it is not valid.
     pub fn new(spec: &EventTime, origin: ColumnOrigin) -> Result<Self, FormatError> {
         Ok(Self { origin, times: ColumnTimes::new(spec.format.as_deref())? })
     }
 
-    /// Where the column with the times comes from.
+    /// The source of the column with the times.
     pub fn origin(&self) -> &ColumnOrigin {
         &self.origin
     }
 
-    /// The event time of each record in ms, and the records that have none. Records that `kept`
-    /// already leaves out are not looked at; those in `absent`, by rising record, have no columns.
+    /// The event time of each record in ms, and the records that have none. Records that `kept` already excludes are
+    /// skipped; those in `absent`, in ascending order, have no columns.
     pub fn extract(
         &self,
         column: &ArrayRef,

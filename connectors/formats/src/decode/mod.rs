@@ -1,4 +1,4 @@
-//! Records as rows: which column of a row comes from where in a record, and the one place where keys, values, headers and
+//! Decodes records to rows: the source of each column in a record, and the only place where keys, values, headers and
 //! addresses become columns.
 
 mod decoder;

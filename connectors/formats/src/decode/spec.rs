@@ -1,8 +1,8 @@
-//! What a topic's records mean as a table: where each column comes from.
+//! How a topic's records are read as rows: the source of each column.
 //!
-//! A [`TopicSpec`] is plain data, made by whoever knows the declaration; nothing here knows SQL.
-//! The table's columns are the declared ones in their order and after them the three address
-//! columns, which are there for predicates and projections but which `SELECT *` leaves out.
+//! A [`TopicSpec`] is plain data, created by the code that knows the declaration; nothing here knows SQL. The table's
+//! columns are the declared ones, in order, followed by the three address columns, which predicates and projections
+//! can use but which `SELECT *` omits.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use crate::format::{FormatKind, Layout};
 use crate::record::headers_type;
 
-/// Name of the event time column: BIGINT, ms since the epoch.
+/// The name of the event-time column: BIGINT, ms since the epoch.
 pub const ROWTIME: &str = "ROWTIME";
 /// Name of the partition column: INT.
 pub const ROWPARTITION: &str = "ROWPARTITION";
@@ -29,24 +29,24 @@ pub struct TopicSpec {
     pub topic: Arc<str>,
     /// All records, or the latest of each key.
     pub kind: RowKind,
-    /// How keys are laid out.
+    /// The format of keys.
     pub key: SideSpec,
-    /// How values are laid out.
+    /// The format of values.
     pub value: SideSpec,
-    /// The declared columns in order.
+    /// The declared columns, in order.
     pub columns: Vec<Column>,
-    /// The column that holds the event time, instead of the record's own timestamp.
+    /// The column that holds the event time, if it is not the record's own timestamp.
     pub event_time: Option<EventTime>,
-    /// Keys carry a window after the payload, as Kafka Streams writes them.
+    /// The window after the payload of keys, as Kafka Streams writes it.
     pub key_window: Option<KeyWindow>,
 }
 
 /// Which records are rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RowKind {
-    /// Every record with a value is a row: a stream.
+    /// Every record with a value is a row, as in a stream.
     All,
-    /// The latest record of each key is a row, and none when that is a tombstone: a table.
+    /// The latest record of each key is a row unless it is a tombstone, as in a table.
     LatestPerKey,
 }
 
@@ -59,16 +59,16 @@ pub struct SideSpec {
     pub layout: Layout,
 }
 
-/// A column and where its values come from.
+/// A column and the source of its values.
 #[derive(Clone, Debug)]
 pub struct Column {
-    /// Name and type; always nullable.
+    /// Its name and type; always nullable.
     pub field: FieldRef,
-    /// Where its values come from.
+    /// The source of its values.
     pub origin: ColumnOrigin,
 }
 
-/// Where the values of a column come from.
+/// The source of the values of a column.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ColumnOrigin {
     /// The field of this index in the key's layout.
@@ -77,7 +77,7 @@ pub enum ColumnOrigin {
     Value(usize),
     /// All headers of the record.
     Headers,
-    /// The last header of this name.
+    /// The last header with this name.
     Header(String),
     /// The first millisecond of the key's window.
     WindowStart,
@@ -91,12 +91,12 @@ pub enum ColumnOrigin {
     RowOffset,
 }
 
-/// Event time taken from a column.
+/// The column from which the event time is read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EventTime {
     /// Index of the column in [`TopicSpec::columns`]: Int64 (ms), Timestamp(ms) or Utf8.
     pub column: usize,
-    /// For Utf8 columns the pattern, in the letters of Java's `DateTimeFormatter`.
+    /// For Utf8 columns, the pattern, in the syntax of Java's `DateTimeFormatter`.
     pub format: Option<String>,
 }
 

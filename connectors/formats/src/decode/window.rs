@@ -1,4 +1,4 @@
-//! Windowed keys as Kafka Streams writes them: the key's payload and after it the window, taken apart and put together.
+//! Windowed keys in the format of Kafka Streams: splits the window from the key's payload, and joins them.
 
 use arrow::array::{Array, BinaryArray, BinaryBuilder, Int64Array, Int64Builder};
 use arrow::error::ArrowError;
@@ -14,11 +14,11 @@ pub struct SplitKeys {
     pub starts: Int64Array,
     /// End of each window in ms; null where the key is null or bad.
     pub ends: Int64Array,
-    /// Keys too short to carry a window.
+    /// Keys that are too short to contain a window.
     pub bad: Vec<BadRow>,
 }
 
-/// Takes the window off every key.
+/// Splits the window from every key.
 pub fn split_windowed_keys(keys: &BinaryArray, window: KeyWindow) -> Result<SplitKeys, ArrowError> {
     let mut payloads = BinaryBuilder::with_capacity(keys.len(), keys.value_data().len());
     let (mut starts, mut ends) = (Int64Builder::with_capacity(keys.len()), Int64Builder::with_capacity(keys.len()));
@@ -35,7 +35,7 @@ pub fn split_windowed_keys(keys: &BinaryArray, window: KeyWindow) -> Result<Spli
     Ok(SplitKeys { keys: payloads.finish(), starts: starts.finish(), ends: ends.finish(), bad })
 }
 
-/// Puts a window behind every key; one without a window is null.
+/// Appends a window to every key; a key without a window is null.
 pub fn with_windows(keys: &BinaryArray, starts: &Int64Array, ends: &Int64Array, window: KeyWindow) -> BinaryArray {
     let mut out = BinaryBuilder::with_capacity(keys.len(), keys.value_data().len() + 16 * keys.len());
     let mut buffer = Vec::new();
@@ -69,7 +69,7 @@ fn split(key: &[u8], window: KeyWindow) -> Option<(&[u8], i64, i64)> {
 
 fn too_short(len: usize, window: KeyWindow) -> String {
     let need = if matches!(window, KeyWindow::Session) { 16 } else { 8 };
-    format!("a windowed key ends with {need} bytes of window, this one has {len} bytes in all")
+    format!("a windowed key ends with {need} bytes for its window, but this key has only {len} bytes")
 }
 
 #[cfg(test)]

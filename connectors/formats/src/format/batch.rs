@@ -1,5 +1,5 @@
-//! What decoders and encoders of all formats share: choosing columns, going through the rows of a
-//! batch, taking a bad row back, gathering payloads.
+//! Code shared by the decoders and encoders of all formats: choosing columns, iterating over the rows of a batch,
+//! rolling back a bad row, and collecting payloads.
 
 use arrow::array::{Array, ArrayRef, BinaryArray};
 use arrow::buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
@@ -10,20 +10,20 @@ use super::column::Column;
 use super::kind::FormatError;
 use super::{BadRow, Decoded, Encoded, Layout};
 
-/// The fields of a payload, and the columns a decoder was asked for. The fields without a column are
-/// checked all the same: a payload is bad or it is not, whoever reads it.
+/// The fields of a payload, and the requested columns of a decoder. Fields without a column are checked too, so that
+/// whether a payload is bad does not depend on the requested columns.
 pub(crate) struct Selected {
-    /// Every field of the layout; each has a type that columns can have.
+    /// All fields of the layout; columns support all their types.
     pub(crate) fields: Vec<FieldRef>,
-    /// The columns, in the order asked.
+    /// The columns, in the requested order.
     pub(crate) columns: Vec<Column>,
-    /// For every field, which of the columns it is.
+    /// For every field, the index of its column.
     pub(crate) by_field: Vec<Option<usize>>,
 }
 
 impl Selected {
-    /// Makes a column for each field of `projection`; fails where one is unknown, asked for twice
-    /// or of an unknown type.
+    /// Creates a column for each field of `projection`; fails if a field does not exist, is requested twice or has an
+    /// unsupported type.
     pub(crate) fn try_new(layout: &Layout, projection: &[usize]) -> Result<Self, FormatError> {
         let mut by_field = vec![None; layout.fields.len()];
         for (column, field) in projection.iter().enumerate() {
@@ -33,7 +33,7 @@ impl Selected {
             }
         }
         let column = |field: &FieldRef| Column::try_new(field.data_type());
-        // Of those that nobody asked for only the type is looked at.
+        // For fields that are not requested, only the type is checked.
         layout.fields.iter().try_for_each(|field| column(field).map(drop))?;
         let columns = projection.iter().map(|field| column(&layout.fields[*field])).collect::<Result<_, _>>()?;
         Ok(Self { fields: layout.fields.clone(), columns, by_field })
@@ -47,14 +47,14 @@ pub(crate) struct Rows<'a> {
 }
 
 impl<'a> Rows<'a> {
-    /// Begins a batch; the columns are empty.
+    /// Starts a batch; the columns are empty.
     pub(crate) fn new(columns: &'a mut [Column]) -> Self {
         debug_assert!(columns.iter().all(|column| column.len() == 0), "the last batch was taken out");
         Self { columns, bad: Vec::new() }
     }
 
-    /// Decodes one payload with `read`, which adds a row to each column or says why not; a row that
-    /// is bad is taken back and nulls take its place.
+    /// Decodes one payload with `read`, which adds a row to each column or returns an error; a bad row is rolled back
+    /// and replaced by nulls.
     #[inline]
     pub(crate) fn decode(
         &mut self,
@@ -82,7 +82,7 @@ impl<'a> Rows<'a> {
     }
 }
 
-/// Payloads being gathered, end to end.
+/// A builder for a column of payloads.
 pub(crate) struct Payloads {
     offsets: Vec<i32>,
     present: Vec<bool>,
@@ -91,14 +91,14 @@ pub(crate) struct Payloads {
 }
 
 impl Payloads {
-    /// Room for `rows` payloads.
+    /// Reserves room for `rows` payloads.
     pub(crate) fn new(rows: usize) -> Self {
         let mut offsets = Vec::with_capacity(rows + 1);
         offsets.push(0);
         Self { offsets, present: Vec::with_capacity(rows), bad: Vec::new(), data: Vec::new() }
     }
 
-    /// Adds the payload that `write` appends; a payload that fails is taken back and null.
+    /// Adds the payload that `write` appends; if `write` fails, the payload is null.
     pub(crate) fn push(&mut self, write: impl FnOnce(&mut Vec<u8>) -> Result<(), String>) {
         let start = self.data.len();
         let end = write(&mut self.data).and_then(|()| {
@@ -131,7 +131,7 @@ impl Payloads {
         Encoded { payloads: BinaryArray::new(offsets, Buffer::from_vec(self.data), nulls), bad: self.bad }
     }
 
-    /// A batch whose every row is bad for one reason.
+    /// A batch in which every row is bad for the same reason.
     pub(crate) fn refuse(rows: usize, reason: &str) -> Encoded {
         let mut payloads = Self::new(rows);
         (0..rows).for_each(|_| payloads.push(|_| Err(reason.to_owned())));
@@ -139,8 +139,8 @@ impl Payloads {
     }
 }
 
-/// The columns with the very types of the layout: a view or a dictionary is turned into the plain
-/// type. Fails, naming the column, where there is no lossless way, or one too many or too few.
+/// The columns with exactly the types of the layout: a view or a dictionary is converted to the plain type. Fails,
+/// naming the column, if there is no lossless conversion, or if the number of columns is wrong.
 pub(crate) fn conform(columns: &[ArrayRef], layout: &Layout) -> Result<Vec<ArrayRef>, String> {
     if columns.len() != layout.fields.len() {
         return Err(format!("expected {} columns, found {}", layout.fields.len(), columns.len()));
@@ -149,12 +149,12 @@ pub(crate) fn conform(columns: &[ArrayRef], layout: &Layout) -> Result<Vec<Array
     let cast = |(column, field): (&ArrayRef, &FieldRef)| match column.data_type() {
         same if same == field.data_type() => Ok(column.clone()),
         _ => cast_with_options(column, field.data_type(), &options)
-            .map_err(|error| format!("column \"{}\" has another type: {error}", field.name())),
+            .map_err(|error| format!("column \"{}\" has a different type: {error}", field.name())),
     };
     columns.iter().zip(&layout.fields).map(cast).collect()
 }
 
-/// True where the row has a payload.
+/// True if the row has a payload.
 pub(crate) fn is_present(null_rows: Option<&NullBuffer>, row: usize) -> bool {
     null_rows.is_none_or(|nulls| nulls.is_valid(row))
 }

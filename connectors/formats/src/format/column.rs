@@ -1,7 +1,7 @@
-//! A column under construction, of any SQL type, that can be cut back to an earlier row.
+//! A column builder for any SQL type that can be truncated to an earlier row.
 //!
-//! Arrow's own builders only grow. A decoder must take back what it has written for a record that
-//! turns out bad in its last byte, so each column here can be truncated, nested ones included.
+//! Arrow's own builders only grow. A decoder must roll back what it has written for a record that may turn out to be
+//! bad in its last byte, so each column here can be truncated, including nested ones.
 //! Strings and bytes are appended straight into the buffer that becomes the array.
 
 use std::mem;
@@ -20,14 +20,14 @@ use arrow::datatypes::{
 use super::kind::FormatError;
 use super::types::sql_name;
 
-/// A column under construction.
+/// A column builder.
 pub(crate) struct Column {
     nulls: NullBufferBuilder,
-    /// What has been written, by type. After pushing a value here call [`Column::close`].
+    /// The values so far, by type. After pushing a value here, call [`Column::close`].
     pub(crate) values: Values,
 }
 
-/// The values of a [`Column`], one variant a SQL type.
+/// The values of a [`Column`], with one variant for each SQL type.
 pub(crate) enum Values {
     Boolean(BooleanBufferBuilder),
     Int(Vec<i32>),
@@ -59,33 +59,33 @@ pub(crate) struct Map {
     offsets: Vec<i32>,
     /// The keys of all rows; each is closed with [`Bytes::close`].
     pub(crate) keys: Bytes,
-    /// The values of all rows, one a key.
+    /// The values of all rows, one for each key.
     pub(crate) values: Box<Column>,
 }
 
-/// Variable-length values end to end, and where each ends.
+/// Variable-length values, stored consecutively with the end of each.
 pub(crate) struct Bytes {
     offsets: Vec<i32>,
-    /// The bytes of all values. A value is appended here and then closed.
+    /// The bytes of all values. Append a value here, then close it.
     pub(crate) data: Vec<u8>,
 }
 
-/// A column has run out of room: more than 2 GiB in one batch.
+/// The error for a column that exceeds 2 GiB in one batch.
 #[derive(Debug)]
 pub(crate) struct ColumnFull;
 
 impl Column {
-    /// An empty column of the type; fails for a type outside the table of [`super`].
+    /// An empty column of the type; fails for a type that is not in the table of [`super`].
     pub(crate) fn try_new(data_type: &DataType) -> Result<Self, FormatError> {
         Ok(Self { nulls: NullBufferBuilder::new(0), values: Values::try_new(data_type)? })
     }
 
-    /// Rows that are complete.
+    /// The number of complete rows.
     pub(crate) fn len(&self) -> usize {
         self.nulls.len()
     }
 
-    /// Ends a row whose value has been pushed to `values`.
+    /// Completes a row whose value has been pushed to `values`.
     pub(crate) fn close(&mut self) {
         self.nulls.append_non_null();
     }
@@ -107,7 +107,7 @@ impl Column {
         }
     }
 
-    /// Takes back every row from `len` on, and what has been written of an unfinished one.
+    /// Removes every row from `len` on, and what has been written of an incomplete one.
     pub(crate) fn truncate(&mut self, len: usize) {
         self.nulls.truncate(len);
         match &mut self.values {
@@ -124,7 +124,7 @@ impl Column {
         }
     }
 
-    /// Takes the rows out as an array; the column is empty afterwards and has room for as many again.
+    /// Returns the rows as an array; the column is empty afterwards, with the same capacity.
     pub(crate) fn finish(&mut self) -> ArrayRef {
         let len = self.len();
         let nulls = self.nulls.finish();
@@ -220,7 +220,7 @@ fn valid_decimal(precision: u8, scale: i8, precision_max: u8) -> bool {
 }
 
 impl Array {
-    /// Ends a row: the items pushed since the last one are its own.
+    /// Completes a row with the items pushed since the previous one.
     pub(crate) fn close(&mut self) {
         self.offsets.push(self.items.len() as i32);
     }
@@ -246,17 +246,17 @@ impl Map {
         }
     }
 
-    /// Ends a row: the entries pushed since the last one are its own.
+    /// Completes a row with the entries pushed since the previous one.
     pub(crate) fn close(&mut self) {
         self.offsets.push(self.keys.len() as i32);
     }
 
-    /// Entries of the rows that are complete.
+    /// The number of entries in complete rows.
     pub(crate) fn closed_entries(&self) -> usize {
         self.offsets[self.offsets.len() - 1] as usize
     }
 
-    /// Takes back every entry from `len` on.
+    /// Removes every entry from `len` on.
     pub(crate) fn truncate_entries(&mut self, len: usize) {
         self.keys.truncate(len);
         self.values.truncate(len);
@@ -281,7 +281,7 @@ impl Bytes {
         Self { offsets: vec![0], data: Vec::new() }
     }
 
-    /// Values that are complete.
+    /// The number of complete values.
     pub(crate) fn len(&self) -> usize {
         self.offsets.len() - 1
     }
@@ -297,13 +297,13 @@ impl Bytes {
         self.close()
     }
 
-    /// Ends a value: what has been appended to `data` since the last one is its own.
+    /// Completes a value with what has been appended to `data` since the previous one.
     pub(crate) fn close(&mut self) -> Result<(), ColumnFull> {
         self.offsets.push(i32::try_from(self.data.len()).map_err(|_| ColumnFull)?);
         Ok(())
     }
 
-    /// Takes back every value from `len` on.
+    /// Removes every value from `len` on.
     pub(crate) fn truncate(&mut self, len: usize) {
         self.offsets.truncate(len + 1);
         self.data.truncate(self.offsets[len] as usize);

@@ -1,6 +1,6 @@
-//! KAFKA: one bare column as Kafka's own serializers write it: INT and BIGINT in four and eight
-//! bytes, the most significant first, DOUBLE likewise by its bits, STRING in UTF-8 (read as
-//! [`decode_utf8`] reads it), BYTES as they are.
+//! KAFKA: one bare column, in the encoding of Kafka's own serializers. INT and BIGINT have four and eight bytes, the
+//! most significant first, and so has DOUBLE, by its bits; STRING is UTF-8 (read with [`decode_utf8`]), and BYTES are
+//! unchanged.
 
 use arrow::array::{Array, ArrayRef, AsArray, BinaryArray};
 use arrow::buffer::NullBuffer;
@@ -15,16 +15,16 @@ use super::types::sql_name;
 use super::{Decoded, Decoder, Encoded, Encoder, Layout};
 use crate::decode_utf8;
 
-/// Decodes the only column.
+/// The decoder of the only column.
 pub(super) struct KafkaDecoder {
-    /// The column, where it was asked for.
+    /// The column, if it is requested.
     columns: Vec<Column>,
     /// Its type.
     scalar: Option<Scalar>,
 }
 
 impl KafkaDecoder {
-    /// Fails when the layout has not exactly one column.
+    /// Fails if the layout does not have exactly one column.
     pub(super) fn try_new(layout: &Layout, selected: Selected) -> Result<Self, FormatError> {
         check_single(layout)?;
         Ok(Self { columns: selected.columns, scalar: Scalar::of(layout.fields[0].data_type()) })
@@ -57,7 +57,7 @@ fn read(payload: &[u8], column: &mut Column) -> Result<(), String> {
     Ok(())
 }
 
-/// Says why a payload has no value for the column, where it has none: what [`read`] would say.
+/// Returns the error with which [`read`] would reject a payload.
 fn check(payload: &[u8], scalar: Option<Scalar>) -> Result<(), String> {
     match scalar {
         Some(Scalar::Int) => sized::<4>(payload, "INT").map(drop),
@@ -68,7 +68,7 @@ fn check(payload: &[u8], scalar: Option<Scalar>) -> Result<(), String> {
 }
 
 fn sized<const N: usize>(payload: &[u8], type_name: &str) -> Result<[u8; N], String> {
-    payload.try_into().map_err(|_| format!("{type_name} takes {N} bytes, the payload has {}", payload.len()))
+    payload.try_into().map_err(|_| format!("{type_name} takes {N} bytes, but the payload has {}", payload.len()))
 }
 
 fn check_single(layout: &Layout) -> Result<(), FormatError> {
@@ -78,13 +78,13 @@ fn check_single(layout: &Layout) -> Result<(), FormatError> {
     }
 }
 
-/// Encodes the only column; null gives a null payload.
+/// The encoder of the only column; null becomes a null payload.
 pub(super) struct KafkaEncoder {
     layout: Layout,
 }
 
 impl KafkaEncoder {
-    /// Fails when the layout has not exactly one column.
+    /// Fails if the layout does not have exactly one column.
     pub(super) fn try_new(layout: &Layout) -> Result<Self, FormatError> {
         check_single(layout)?;
         Ok(Self { layout: layout.clone() })

@@ -1,7 +1,6 @@
-//! The formats there are: their names, what each can hold, and making its decoder and encoder.
+//! The list of formats: their names, the types that each supports, and constructors for decoders and encoders.
 //!
-//! This is the one list of the kind. A format that is added gets a line in each `match` here and a
-//! file beside this one.
+//! This is the only such list. To add a format, add a line to each `match` here and a file next to this one.
 
 use std::fmt;
 use std::str::FromStr;
@@ -17,7 +16,7 @@ use super::types::sql_name;
 use super::{Decoder, Encoder, Layout};
 use crate::record::Side;
 
-/// A way of laying columns out in a payload.
+/// A format: a way of encoding columns in a payload.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -35,12 +34,12 @@ use crate::record::Side;
 /// let decoded = format.decoder(&layout, &[0])?.decode(&BinaryArray::from_iter_values(payloads));
 /// let ids: Vec<_> = decoded.columns[0].as_primitive::<Int64Type>().iter().collect();
 /// assert_eq!(ids, [Some(7), None, None]);
-/// assert_eq!(decoded.bad[0].reason, "$.ID: the text is no BIGINT (byte 7)");
+/// assert_eq!(decoded.bad[0].reason, "$.ID: the text is not a valid BIGINT (byte 7)");
 /// # Ok::<(), headwater_formats::format::FormatError>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum FormatKind {
-    /// An object a record, or a bare value.
+    /// A JSON object for each record, or a bare value.
     Json,
     /// One line of delimited text.
     Delimited,
@@ -50,24 +49,24 @@ pub enum FormatKind {
     None,
 }
 
-/// Names that ksqlDB knows and that are not built yet.
+/// Names of ksqlDB's formats that are not supported yet.
 const LATER: [&str; 5] = ["AVRO", "PROTOBUF", "PROTOBUF_NOSR", "JSON_SR", "JSON_SCHEMA"];
 
-/// Why a format cannot be used; for the user who named it.
+/// The reason why a format cannot be used, for users.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FormatError {
-    /// No format has this name.
+    /// There is no format with this name.
     #[error("format \"{name}\" does not exist")]
     Unknown {
-        /// The name as it was given.
+        /// The name as given.
         name: String,
-        /// The format whose name is nearest, when one is near.
+        /// The format with the nearest name, if one is near enough.
         nearest: Option<FormatKind>,
     },
-    /// A format of ksqlDB that is not built yet.
+    /// A format of ksqlDB that is not supported yet.
     #[error("format {0} is not supported yet")]
     NotYet(String),
-    /// The format cannot hold these columns in this way.
+    /// The format cannot hold these columns in this layout.
     #[error("{0}")]
     Unfit(String),
 }
@@ -78,10 +77,10 @@ impl FormatError {
     }
 
     pub(crate) fn projection(field: usize) -> Self {
-        Self::Unfit(format!("field {field} does not exist or was asked for twice"))
+        Self::Unfit(format!("field {field} does not exist or was requested twice"))
     }
 
-    /// What the user can do about it, when that is known.
+    /// What the user can do about it, if that is known.
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Unknown { nearest: Some(nearest), .. } => Some(format!("Did you mean {nearest}?")),
@@ -108,8 +107,8 @@ impl fmt::Display for FormatKind {
 impl FromStr for FormatKind {
     type Err = FormatError;
 
-    /// Reads a name in any case. A format of ksqlDB that is not built yet and a name that no format
-    /// has are different errors.
+    /// Reads a name in any case. A format of ksqlDB that is not supported yet and an unknown name are different
+    /// errors.
     fn from_str(name: &str) -> Result<Self, FormatError> {
         let upper = name.trim().to_uppercase();
         if let Some(kind) = Self::ALL.into_iter().find(|kind| kind.to_string() == upper) {
@@ -126,40 +125,40 @@ impl FromStr for FormatKind {
 }
 
 impl FormatKind {
-    /// Every format, in the order in which a user meets them.
+    /// All formats, in the order of the documentation.
     pub const ALL: [Self; 4] = [Self::Json, Self::Delimited, Self::Kafka, Self::None];
 
-    /// True for the name of a format of ksqlDB that is not built yet.
+    /// True for the name of a format of ksqlDB that is not supported yet.
     pub fn is_unbuilt(name: &str) -> bool {
         LATER.iter().any(|later| name.eq_ignore_ascii_case(later))
     }
 
-    /// True for the name of a format whose schemas are registered, so that columns can be inferred.
+    /// True for the name of a format with a schema registry, so that columns can be inferred.
     pub fn is_registered(name: &str) -> bool {
         ["AVRO", "PROTOBUF", "JSON_SR"].iter().any(|registered| name.eq_ignore_ascii_case(registered))
     }
 
-    /// True when the format can be used for this half of a record.
+    /// True if the format can be used for this side of a record.
     pub fn supports_side(self, side: Side) -> bool {
         self != Self::None || side == Side::Key
     }
 
-    /// True when a single column can be written as a record of one field.
+    /// True if a single column can be written as a record with one field.
     pub fn supports_wrapping(self) -> bool {
         self == Self::Json
     }
 
-    /// Whether a single column is written as a record of one field when nothing is said about it.
+    /// Whether a single column is written as a record with one field by default.
     pub fn wraps_by_default(self, side: Side) -> bool {
         self == Self::Json && side == Side::Value
     }
 
-    /// True when a delimiter can be set.
+    /// True if a delimiter can be set.
     pub fn supports_delimiter(self) -> bool {
         self == Self::Delimited
     }
 
-    /// True when the format can hold a column of this type.
+    /// True if the format can hold a column of this type.
     pub fn supports_type(self, data_type: &DataType) -> bool {
         use DataType::{Binary, Float64, Int32, Int64, List, Map, Struct, Utf8};
         match (self, data_type) {
@@ -178,23 +177,23 @@ impl FormatKind {
         }
     }
 
-    /// True when no payload is bad, whatever its bytes are, so that those nobody reads need not be looked at.
+    /// True if no payload can be bad, so that payloads whose columns are not requested need not be checked.
     pub fn takes_any_payload(self, layout: &Layout) -> bool {
         let is_plain = |field: &FieldRef| matches!(field.data_type(), DataType::Utf8 | DataType::Binary);
         self == Self::None || self == Self::Kafka && layout.fields.iter().all(is_plain)
     }
 
-    /// Says whether columns can be laid out so; the error names the format and what does not fit.
+    /// Checks that the format supports a layout; the error names the format and what does not fit.
     pub fn check(&self, layout: &Layout, side: Side) -> Result<(), FormatError> {
         let unfit = |reason: String| Err(FormatError::Unfit(reason));
         if !self.supports_side(side) {
             let columns = if layout.fields.is_empty() { String::new() } else { format!(": {}", listed(layout)) };
-            return unfit(format!("format {self} holds no columns, so it is not for the {side}{columns}"));
+            return unfit(format!("format {self} holds no columns, so it cannot be used for the {side}{columns}"));
         }
         if *self == Self::None && !layout.fields.is_empty() {
             return unfit(format!("format {self} holds no columns, but there are {side} columns: {}", listed(layout)));
         }
-        // A key without columns has no payload to lay out.
+        // A key without columns has no payload.
         if *self == Self::Kafka && layout.fields.len() != 1 && !(side == Side::Key && layout.fields.is_empty()) {
             let found = if layout.fields.is_empty() { "none".to_owned() } else { listed(layout) };
             return unfit(format!("format {self} holds exactly one {side} column, not {found}"));
@@ -226,9 +225,9 @@ impl FormatKind {
         Ok(())
     }
 
-    /// Makes a decoder of the fields numbered in `projection`, in that order. The others are checked: which
-    /// payloads are bad, and why, does not depend on the projection. Fails when a field does not exist, is
-    /// asked for twice or has a type the format cannot hold.
+    /// Creates a decoder for the fields with the indices in `projection`, in that order. Other fields are checked
+    /// too, so which payloads are bad, and why, does not depend on the projection. Fails if a field does not exist,
+    /// is requested twice or has a type that the format does not support.
     pub fn decoder(&self, layout: &Layout, projection: &[usize]) -> Result<Box<dyn Decoder>, FormatError> {
         self.check_types(layout, "")?;
         let selected = Selected::try_new(layout, projection)?;
@@ -240,7 +239,7 @@ impl FormatKind {
         })
     }
 
-    /// Makes an encoder of all fields. Fails when one has a type the format cannot hold.
+    /// Creates an encoder for all fields. Fails if a field has a type that the format does not support.
     pub fn encoder(&self, layout: &Layout) -> Result<Box<dyn Encoder>, FormatError> {
         self.check_types(layout, "")?;
         Ok(match self {

@@ -1,13 +1,13 @@
-//! Formats: payload bytes to Arrow columns and back, one file a format, all of one shape.
+//! Formats: decode payload bytes to Arrow columns and encode them again. Each format has its own file.
 //!
-//! A [`Decoder`] takes a column of payloads and gives one Arrow column for each field asked for.
-//! It never fails a batch: a bad payload leaves a row of nulls (everything written for that row
-//! is rolled back) and a [`BadRow`] that says why. So the columns of the key and of the value stay
-//! aligned, and the caller drops the bad rows of either side at once. Which payloads are bad does not
-//! depend on the fields asked for: the others are checked by their types, without being kept.
+//! A [`Decoder`] takes a column of payloads and returns one Arrow column for each requested field. It never fails a
+//! batch: a bad payload results in a row of nulls (everything written for that row is rolled back) and a [`BadRow`]
+//! with the reason. So the columns of the key and of the value stay aligned, and the caller drops the bad rows of
+//! both sides together. Which payloads are bad does not depend on the requested fields: other fields are checked by
+//! their types, without being kept.
 //!
-//! A payload that is null is a row of nulls and not bad: whether it is a tombstone or a row is for
-//! the caller to say. Formats know no transport and no SQL; types are Arrow's:
+//! A null payload is a row of nulls and is not bad; the caller decides whether it is a tombstone or a row. Formats
+//! know neither transports nor SQL; types are Arrow's:
 //!
 //! | SQL | Arrow |
 //! |---|---|
@@ -44,60 +44,60 @@ pub use types::sql_name;
 /// A payload that could not be decoded, or a row that could not be encoded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BadRow {
-    /// Index of the row in the batch given.
+    /// The index of the row in the batch.
     pub row: usize,
-    /// Why, in words for a user, with the place in the payload where it is known.
+    /// The reason, for users, with the position in the payload if it is known.
     pub reason: String,
 }
 
-/// What a [`Decoder`] makes of a column of payloads.
+/// The result of a [`Decoder`] for a column of payloads.
 #[derive(Clone, Debug)]
 pub struct Decoded {
-    /// One column for each field asked for, in the order asked; each as long as the payloads.
+    /// One column for each requested field, in the requested order; each is as long as the payloads.
     pub columns: Vec<ArrayRef>,
-    /// The payloads that were bad, by rising row. Their rows are null in every column.
+    /// The bad payloads, in ascending order. Their rows are null in every column.
     pub bad: Vec<BadRow>,
-    /// The payloads that are there but say that there is nothing (JSON `null`), by rising row. Their
-    /// rows are null in every column; a table takes them for tombstones, as ksqlDB does.
+    /// The payloads that are present but mean null (JSON `null`), in ascending order. Their rows are null in every
+    /// column; in a table they are tombstones, as in ksqlDB.
     pub absent: Vec<usize>,
 }
 
-/// What an [`Encoder`] makes of columns.
+/// The result of an [`Encoder`] for columns.
 #[derive(Clone, Debug)]
 pub struct Encoded {
-    /// One payload a row; null where the payload is null and where the row was bad.
+    /// One payload for each row; null if the payload is null or the row was bad.
     pub payloads: BinaryArray,
-    /// The rows that could not be encoded, by rising row.
+    /// The rows that could not be encoded, in ascending order.
     pub bad: Vec<BadRow>,
 }
 
-/// Payloads to columns. Made once for a scan or task, used for every batch: it keeps its buffers.
+/// Decodes payloads to columns. It is created once for a scan or task and keeps its buffers from batch to batch.
 pub trait Decoder: Send {
-    /// Decodes every payload. Never fails as a whole and never panics, whatever the bytes are.
+    /// Decodes all payloads. It never fails as a whole and never panics, whatever the bytes are.
     fn decode(&mut self, payloads: &BinaryArray) -> Decoded;
 }
 
-/// Columns to payloads.
+/// Encodes columns to payloads.
 pub trait Encoder: Send {
-    /// Encodes `rows` rows. Every column has that length; `null_rows`, where given, says which rows
-    /// have no payload at all (false: a null payload, that is a missing key or a tombstone).
+    /// Encodes `rows` rows. Every column has that length. `null_rows`, if given, is false for rows that have no
+    /// payload at all: a missing key or a tombstone.
     fn encode(&mut self, columns: &[ArrayRef], rows: usize, null_rows: Option<&arrow::buffer::NullBuffer>) -> Encoded;
 }
 
-/// The columns of one side of a record, and how the format lays them out.
+/// The columns of one side of a record, and how the format encodes them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Layout {
-    /// Every field of this side, in declaration order, with the names that payloads use.
+    /// All fields of this side, in declaration order, with the names that payloads use.
     pub fields: Vec<FieldRef>,
-    /// A single field is written as a record of one field (true) or bare (false).
-    /// More than one field is always wrapped.
+    /// Whether a single field is written as a record with one field (true) or bare (false). More than one field is
+    /// always wrapped.
     pub wrapped: bool,
-    /// Field delimiter of DELIMITED: one byte, `,` by default; ignored by other formats.
+    /// The field delimiter of DELIMITED: one byte, `,` by default; ignored by other formats.
     pub delimiter: u8,
 }
 
 impl Layout {
-    /// True when a payload is a record of fields, false when it is the bare value of the only one.
+    /// True if a payload is a record of fields, false if it is the bare value of the only field.
     pub fn is_record(&self) -> bool {
         self.wrapped || self.fields.len() != 1
     }

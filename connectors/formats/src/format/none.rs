@@ -1,4 +1,4 @@
-//! NONE: no columns and no payload; the format of keys where there is none.
+//! NONE: no columns and no payload; the format of the key if there is no key.
 
 use arrow::array::{ArrayRef, BinaryArray};
 use arrow::buffer::NullBuffer;
@@ -6,7 +6,7 @@ use arrow::buffer::NullBuffer;
 use super::batch::Payloads;
 use super::{Decoded, Decoder, Encoded, Encoder};
 
-/// Gives no columns, whatever the payloads are.
+/// A decoder that returns no columns.
 pub(super) struct NoneDecoder;
 
 impl Decoder for NoneDecoder {
@@ -15,7 +15,7 @@ impl Decoder for NoneDecoder {
     }
 }
 
-/// Gives null payloads.
+/// An encoder that returns null payloads.
 pub(super) struct NoneEncoder;
 
 impl Encoder for NoneEncoder {

@@ -1,38 +1,37 @@
-//! Numbers as text, read and written exactly and as Java does: what JSON and DELIMITED share.
+//! Numbers as text, read and written exactly and in the same way as Java, for JSON and DELIMITED.
 //!
-//! A decimal never passes through a double: its digits are taken from the literal. Integers come
-//! in two ways, as in ksqlDB: a *number* is truncated and wraps (`BigDecimal.longValue`), a *text*
-//! must be an integer in range (`Long.parseLong`).
+//! A decimal is never converted to a double: its digits are taken from the literal. There are two conversions to
+//! integers, as in ksqlDB: a *number* is truncated and wraps around (`BigDecimal.longValue`), while a *text* must be
+//! an integer in range (`Long.parseLong`).
 
 use std::fmt;
 
 use arrow::datatypes::i256;
 use memchr::{memchr, memchr2};
 
-/// Most digits a decimal can have: the width of `Decimal256`.
+/// The maximum number of digits of a decimal, which is the width of `Decimal256`.
 const DECIMAL_DIGITS_MAX: usize = 76;
 
-/// A number of so many digits is a finite double, wherever its point is.
+/// A number with this many digits is a finite double, wherever its decimal point is.
 const FINITE_DIGITS: usize = 300;
 
-/// The least exponent that 32 bits do not hold.
+/// The lowest exponent that does not fit in 32 bits.
 pub(crate) const EXPONENT_BEYOND: i64 = 1 << 31;
 
-/// A decimal literal in its parts: `-12.5e3` is negative, `12`, `5`, 3.
+/// The parts of a decimal literal: `-12.5e3` is negative, `12`, `5`, 3.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Literal<'a> {
     negative: bool,
     integer: &'a [u8],
     fraction: &'a [u8],
     exponent: i64,
-    /// It has neither point nor exponent.
+    /// Whether it has neither a decimal point nor an exponent.
     integral: bool,
 }
 
 impl<'a> Literal<'a> {
-    /// Splits `text` as `BigDecimal` does: also `+1`, `.5` and `5.`; `None` when it is no number
-    /// or too large for a 32-bit exponent. An exponent below that is cut to it: nothing is nearer
-    /// to zero.
+    /// Parses `text` like `BigDecimal`, which also accepts `+1`, `.5` and `5.`; `None` if it is not a number or too
+    /// large for a 32-bit exponent. A lower exponent is raised to the limit: nothing is nearer to zero.
     pub(crate) fn parse(text: &'a [u8]) -> Option<Self> {
         let (negative, rest) = match text {
             [b'-', rest @ ..] => (true, rest),
@@ -54,14 +53,14 @@ impl<'a> Literal<'a> {
         literal.is_number().then_some(literal)
     }
 
-    /// There are digits and nothing else, and the exponent is within bounds or of no consequence.
+    /// Checks that there are only digits, and that the exponent is in range or irrelevant.
     fn is_number(&self) -> bool {
         let mut digits = self.integer.iter().chain(self.fraction);
         let all = digits.clone().all(u8::is_ascii_digit) && self.digit_count() > 0;
         all && (self.exponent < EXPONENT_BEYOND || digits.all(|digit| *digit == b'0'))
     }
 
-    /// All digits, the most significant first, as values.
+    /// The values of all digits, the most significant first.
     fn digits(&self) -> impl Iterator<Item = u8> + 'a {
         self.integer.iter().chain(self.fraction).map(|digit| digit - b'0')
     }
@@ -70,12 +69,12 @@ impl<'a> Literal<'a> {
         (self.integer.len() + self.fraction.len()) as i64
     }
 
-    /// How many digits stand before the point once the exponent has moved it; may be negative.
+    /// The number of digits before the decimal point after the exponent has moved it; may be negative.
     fn point(&self) -> i64 {
         self.integer.len() as i64 + self.exponent
     }
 
-    /// The integer part modulo 2^64, as `BigDecimal.longValue` gives it.
+    /// The integer part modulo 2^64, like `BigDecimal.longValue`.
     pub(crate) fn wrapping_i64(&self) -> i64 {
         let point = self.point();
         let kept = point.clamp(0, self.digit_count());
@@ -83,7 +82,7 @@ impl<'a> Literal<'a> {
             .digits()
             .take(kept as usize)
             .fold(0_i64, |sum, digit| sum.wrapping_mul(10).wrapping_add(i64::from(digit)));
-        // 10^64 is a multiple of 2^64: from there on nothing is left of the number.
+        // 10^64 is a multiple of 2^64, so from there on the result is 0.
         let value = match point - kept {
             0 => head,
             zeros @ 1..=63 => head.wrapping_mul(10_i64.wrapping_pow(zeros as u32)),
@@ -93,14 +92,14 @@ impl<'a> Literal<'a> {
         if self.negative { value.wrapping_neg() } else { value }
     }
 
-    /// The unscaled value at `scale`; `None` when it needs rounding or more than `precision` digits.
+    /// The unscaled value at `scale`; `None` if it needs rounding or more than `precision` digits.
     pub(crate) fn decimal128(&self, precision: u8, scale: i8) -> Option<i128> {
         let digits = self.unscaled(precision, scale)?;
         let value = digits.as_slice().iter().fold(0_i128, |sum, digit| sum * 10 + i128::from(*digit));
         Some(if self.negative { -value } else { value })
     }
 
-    /// As [`Literal::decimal128`], for up to 76 digits.
+    /// Like [`Literal::decimal128`], for up to 76 digits.
     pub(crate) fn decimal256(&self, precision: u8, scale: i8) -> Option<i256> {
         let digits = self.unscaled(precision, scale)?;
         let (high, low) = digits.as_slice().split_at(digits.len.saturating_sub(38));
@@ -115,12 +114,12 @@ impl<'a> Literal<'a> {
         self.first_digit().is_none_or(|first| self.digits_needed(first, precision, scale).is_some())
     }
 
-    /// The place of the first digit that is not 0; `None` for zero.
+    /// The position of the first digit that is not 0; `None` for zero.
     fn first_digit(&self) -> Option<usize> {
         self.digits().position(|digit| digit != 0)
     }
 
-    /// How many digits it takes from `first` on; `None` when it needs rounding or more than `precision`.
+    /// The number of digits from `first` on; `None` if it needs rounding or more than `precision` digits.
     fn digits_needed(&self, first: usize, precision: u8, scale: i8) -> Option<usize> {
         let kept = self.point() + i64::from(scale);
         let rounded = self.digits().skip(kept.max(0) as usize).any(|digit| digit != 0);
@@ -140,8 +139,8 @@ impl<'a> Literal<'a> {
         Some(digits)
     }
 
-    /// Writes the number as Java prints it when it stands where text is wanted: an integer by its
-    /// digits, others as `BigDecimal.toString` (scientific for exponents above 0 or far below).
+    /// Writes the number as Java prints it in a text: an integer by its digits, others like `BigDecimal.toString` (in
+    /// scientific notation for exponents above 0 or far below).
     pub(crate) fn write_java(&self, out: &mut Vec<u8>) {
         let mut digits: Vec<u8> = self.digits().skip_while(|digit| *digit == 0).map(|digit| digit + b'0').collect();
         if self.negative && !digits.is_empty() {
@@ -160,8 +159,8 @@ impl<'a> Literal<'a> {
     }
 }
 
-/// Appends a number of JSON as Java's `BigDecimal` prints it, as every STRING that is made of one has it: `1e3` is
-/// `1E+3`. What is no number, or beyond what `BigDecimal` holds, is appended as it is.
+/// Appends a JSON number as Java's `BigDecimal` prints it, which is its form in every STRING: `1e3` is `1E+3`.
+/// Anything that is not a number, or exceeds `BigDecimal`, is appended unchanged.
 pub fn write_number_text(text: &str, out: &mut String) {
     match Literal::parse(text.as_bytes()) {
         Some(literal) => {
@@ -191,7 +190,7 @@ impl Digits {
     }
 }
 
-/// Reads an exponent: a sign and digits, cut to a little more than 32 bits.
+/// Parses an exponent: a sign and digits, limited to a little more than 32 bits.
 pub(crate) fn exponent(text: &[u8]) -> Option<i64> {
     let (negative, digits) = match text {
         [b'-', digits @ ..] => (true, digits),
@@ -205,7 +204,7 @@ pub(crate) fn exponent(text: &[u8]) -> Option<i64> {
     Some(if negative { -size } else { size })
 }
 
-/// Writes digits with `scale` of them behind the point.
+/// Writes digits with `scale` of them after the decimal point.
 fn write_plain(digits: &[u8], scale: usize, out: &mut Vec<u8>) {
     if scale == 0 {
         return out.extend_from_slice(digits);
@@ -240,11 +239,11 @@ pub(crate) fn write_decimal(unscaled: &str, scale: i8, out: &mut Vec<u8>) {
     write_plain(digits.as_bytes(), usize::try_from(scale).unwrap_or(0), out);
 }
 
-/// Milliseconds in a day: a TIME is below this.
+/// The number of milliseconds in a day; a TIME is less than this.
 pub(crate) const MS_A_DAY: i32 = 86_400_000;
 
-/// Reads a text as `Double.parseDouble` does, spaces around it allowed; `None` also where a finite
-/// literal is too large for a double, which Java would make infinite.
+/// Parses a text like `Double.parseDouble`, allowing spaces around it. Also returns `None` if a finite literal is too
+/// large for a double, which Java would make infinite.
 pub fn parse_double(text: &str) -> Option<f64> {
     let text = text.trim_matches(|c: char| c <= ' ');
     let unsigned = text.trim_start_matches(['+', '-']);
@@ -260,24 +259,24 @@ pub fn parse_double(text: &str) -> Option<f64> {
     finite_double(text)
 }
 
-/// Reads a literal known to be well formed; `None` when it is too large for a double.
+/// Parses a literal that is known to be well formed; `None` if it is too large for a double.
 pub(crate) fn finite_double(literal: &str) -> Option<f64> {
     literal.parse().ok().filter(|double: &f64| double.is_finite())
 }
 
-/// Whether [`finite_double`] gives a number, which most literals show by their length.
+/// Whether [`finite_double`] returns a number, which for most literals is clear from their length.
 pub(crate) fn is_finite_double(literal: &[u8]) -> bool {
     let is_short = literal.len() <= FINITE_DIGITS && memchr2(b'e', b'E', literal).is_none();
     is_short || std::str::from_utf8(literal).ok().and_then(finite_double).is_some()
 }
 
-/// Writes a double as `Double.toString` does: the shortest digits that give the same double back,
-/// scientific below 0.001 and from ten million on; `NaN`, `Infinity`, `-Infinity`.
+/// Writes a double like `Double.toString`: the shortest digits that parse to the same double, in scientific notation
+/// below 0.001 and from ten million on; `NaN`, `Infinity`, `-Infinity`.
 pub(crate) fn write_double(double: f64, out: &mut Vec<u8>) {
     write_double_text(double, &mut Bytes(out));
 }
 
-/// The same as a text, behind what is there.
+/// Appends the same form to a text.
 pub fn write_double_text(double: f64, out: &mut impl fmt::Write) {
     // Writing to memory does not fail.
     let _ = if !double.is_finite() {

@@ -1,15 +1,15 @@
-//! The types of values without parts, for what checks a value and does not keep it.
+//! The types of scalar values, for checking a value without keeping it.
 
 use arrow::datatypes::{DataType, TimeUnit};
 
-/// A type without parts.
+/// A scalar type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Scalar {
     Boolean,
     Int,
     Bigint,
     Double,
-    /// Precision and scale, of either width.
+    /// A DECIMAL of either width: its precision and scale.
     Decimal(u8, i8),
     String,
     Bytes,
@@ -19,7 +19,7 @@ pub(crate) enum Scalar {
 }
 
 impl Scalar {
-    /// The scalar of a type; `None` for one that has parts or that no format holds.
+    /// The scalar type of a column type; `None` for nested types and for types that no format supports.
     pub(crate) fn of(data_type: &DataType) -> Option<Self> {
         Some(match data_type {
             DataType::Boolean => Self::Boolean,

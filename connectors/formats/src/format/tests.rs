@@ -35,7 +35,7 @@ fn what_a_format_cannot_hold_is_named() {
         false,
     );
     for (kind, layout, side, reason) in [
-        (NoneFormat, layout(&[]), Side::Value, "format NONE holds no columns, so it is not for the value"),
+        (NoneFormat, layout(&[]), Side::Value, "format NONE holds no columns, so it cannot be used for the value"),
         (
             NoneFormat,
             two.clone(),
@@ -140,14 +140,14 @@ fn delimited_refuses_what_does_not_fit() {
         (&b""[..], "expected 10 fields, found 0"),
         (b"true,1", "expected 10 fields, found 2"),
         (b",,,,,,,,,,", "expected 10 fields, found 11"),
-        (b",1.5,,,,,,,,", "field 2 (I): the text is no INT"),
-        (b",, 1,,,,,,,", "field 3 (L): the text is no BIGINT"),
-        (b",,,x,,,,,,", "field 4 (D): the text is no DOUBLE"),
+        (b",1.5,,,,,,,,", "field 2 (I): the text is not a valid INT"),
+        (b",, 1,,,,,,,", "field 3 (L): the text is not a valid BIGINT"),
+        (b",,,x,,,,,,", "field 4 (D): the text is not a valid DOUBLE"),
         (b",,,,100,,,,,", "field 5 (C): the number does not fit DECIMAL(4, 2)"),
-        (b",\xff,,,,,,,,", "field 2 (I): the text is no INT"),
-        (b",,,,,,*,,,", "field 7 (Y): the text is no base64"),
-        (b",,,,,,,2020-01-01,,", "field 8 (DT): the text is no number of days"),
-        (b",,,,,,,,86400000,", "field 9 (T): a TIME is from 0 to 86399999 milliseconds"),
+        (b",\xff,,,,,,,,", "field 2 (I): the text is not a valid INT"),
+        (b",,,,,,*,,,", "field 7 (Y): the text is not valid base64"),
+        (b",,,,,,,2020-01-01,,", "field 8 (DT): the text is not a number of days"),
+        (b",,,,,,,,86400000,", "field 9 (T): a TIME must be between 0 and 86399999 milliseconds"),
         (b",,,,,\"x,,,,", "the quote opened at byte 5 is not closed"),
         (b",,,,,\"x\"y,,,,", "text after a closing quote at byte 8"),
     ] {
@@ -158,10 +158,10 @@ fn delimited_refuses_what_does_not_fit() {
 #[test]
 fn delimited_checks_the_fields_that_nobody_reads() {
     for (payload, reason) in [
-        (&b"true,x,,,,,,,,"[..], "field 2 (I): the text is no INT"),
+        (&b"true,x,,,,,,,,"[..], "field 2 (I): the text is not a valid INT"),
         (b"true,,,,100,,,,,", "field 5 (C): the number does not fit DECIMAL(4, 2)"),
-        (b"true,,,,,,AAE,,,", "field 7 (Y): the text is no base64"),
-        (b"true,,,,,,,,86400000,", "field 9 (T): a TIME is from 0 to 86399999 milliseconds"),
+        (b"true,,,,,,AAE,,,", "field 7 (Y): the text is not valid base64"),
+        (b"true,,,,,,,,86400000,", "field 9 (T): a TIME must be between 0 and 86399999 milliseconds"),
     ] {
         for projection in [&[0, 1, 2, 3, 4, 5, 6, 7, 8, 9][..], &[0], &[]] {
             assert_eq!(decode(Delimited, &delimited(), projection, payload).unwrap_err(), reason);
@@ -204,11 +204,11 @@ fn kafka_is_what_its_serializers_write() {
         assert_eq!(encoded.payloads, BinaryArray::from(vec![Some(payload), None]));
     }
     let read = |kind, payload: &[u8]| decode(Kafka, &bare(kind), &[0], payload).unwrap_err();
-    assert_eq!(read(DataType::Int32, b"12345678"), "INT takes 4 bytes, the payload has 8");
-    assert_eq!(read(DataType::Int64, b""), "BIGINT takes 8 bytes, the payload has 0");
-    assert_eq!(read(DataType::Float64, b"1.5"), "DOUBLE takes 8 bytes, the payload has 3");
+    assert_eq!(read(DataType::Int32, b"12345678"), "INT takes 4 bytes, but the payload has 8");
+    assert_eq!(read(DataType::Int64, b""), "BIGINT takes 8 bytes, but the payload has 0");
+    assert_eq!(read(DataType::Float64, b"1.5"), "DOUBLE takes 8 bytes, but the payload has 3");
     let unread = |kind, payload: &[u8]| decode(Kafka, &bare(kind), &[], payload);
-    assert_eq!(unread(DataType::Float64, b"1.5").unwrap_err(), "DOUBLE takes 8 bytes, the payload has 3");
+    assert_eq!(unread(DataType::Float64, b"1.5").unwrap_err(), "DOUBLE takes 8 bytes, but the payload has 3");
     assert_eq!(unread(DataType::Int32, b"1234").as_deref(), Ok(""));
 }
 

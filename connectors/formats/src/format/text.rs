@@ -1,5 +1,5 @@
-//! A text into a column of another type, as Java parses it: what a quoted number in JSON and a
-//! field of DELIMITED have in common. What [`push`] takes [`check`] takes, without keeping it.
+//! Parses a text into a column of another type, in the same way as Java, for quoted numbers in JSON and fields of
+//! DELIMITED. [`check`] accepts the same texts as [`push`], without keeping the value.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -8,22 +8,22 @@ use super::column::{Bytes, Values};
 use super::number::{self, Literal, MS_A_DAY};
 use super::scalar::Scalar;
 
-/// Why a string column takes no more.
+/// The error for a string column that has reached its size limit.
 pub(crate) const COLUMN_FULL: &str = "the texts of this batch exceed 2 GiB";
 
-/// Pushes the value that `text` stands for, or says why it stands for none. Not for nested types;
-/// the caller closes the column.
+/// Pushes the value that `text` spells, or returns why it is not a value of the type. Not for nested
+/// types; the caller closes the column.
 pub(crate) fn push(values: &mut Values, text: &str) -> Result<(), String> {
     match values {
         Values::Boolean(bits) => bits.append(text.eq_ignore_ascii_case("true")),
-        Values::Int(values) => values.push(integer(text, "INT")?),
-        Values::Bigint(values) => values.push(integer(text, "BIGINT")?),
-        Values::Date(values) => values.push(integer(text, "number of days")?),
-        Values::Timestamp(values) => values.push(integer(text, "number of milliseconds")?),
-        Values::Time(values) => values.push(time_of_day(integer(text, "number of milliseconds")?)?),
-        Values::Double(values) => values.push(number::parse_double(text).ok_or_else(|| no("DOUBLE"))?),
+        Values::Int(values) => values.push(integer(text, "a valid INT")?),
+        Values::Bigint(values) => values.push(integer(text, "a valid BIGINT")?),
+        Values::Date(values) => values.push(integer(text, "a number of days")?),
+        Values::Timestamp(values) => values.push(integer(text, "a number of milliseconds")?),
+        Values::Time(values) => values.push(time_of_day(integer(text, "a number of milliseconds")?)?),
+        Values::Double(values) => values.push(number::parse_double(text).ok_or_else(|| invalid("a valid DOUBLE"))?),
         Values::Decimal(..) | Values::WideDecimal(..) => {
-            let literal = Literal::parse(text.as_bytes()).ok_or_else(|| no("number"))?;
+            let literal = Literal::parse(text.as_bytes()).ok_or_else(|| invalid("a number"))?;
             push_decimal(values, &literal)?;
         }
         Values::String(bytes) => bytes.push(text.as_bytes()).map_err(|_| COLUMN_FULL)?,
@@ -33,39 +33,39 @@ pub(crate) fn push(values: &mut Values, text: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// Says why `text` stands for no value of a type, where it does not: what [`push`] would say.
+/// Returns the error with which [`push`] would reject `text`, without building a value.
 pub(crate) fn check(scalar: Scalar, text: &str) -> Result<(), String> {
     match scalar {
         Scalar::Boolean | Scalar::String => Ok(()),
-        Scalar::Int => integer::<i32>(text, "INT").map(drop),
-        Scalar::Bigint => integer::<i64>(text, "BIGINT").map(drop),
-        Scalar::Date => integer::<i32>(text, "number of days").map(drop),
-        Scalar::Timestamp => integer::<i64>(text, "number of milliseconds").map(drop),
-        Scalar::Time => time_of_day(integer(text, "number of milliseconds")?).map(drop),
-        Scalar::Double => number::parse_double(text).map(drop).ok_or_else(|| no("DOUBLE")),
+        Scalar::Int => integer::<i32>(text, "a valid INT").map(drop),
+        Scalar::Bigint => integer::<i64>(text, "a valid BIGINT").map(drop),
+        Scalar::Date => integer::<i32>(text, "a number of days").map(drop),
+        Scalar::Timestamp => integer::<i64>(text, "a number of milliseconds").map(drop),
+        Scalar::Time => time_of_day(integer(text, "a number of milliseconds")?).map(drop),
+        Scalar::Double => number::parse_double(text).map(drop).ok_or_else(|| invalid("a valid DOUBLE")),
         Scalar::Decimal(precision, scale) => {
-            let literal = Literal::parse(text.as_bytes()).ok_or_else(|| no("number"))?;
+            let literal = Literal::parse(text.as_bytes()).ok_or_else(|| invalid("a number"))?;
             check_decimal(&literal, precision, scale)
         }
         Scalar::Bytes if is_base64(text.as_bytes()) => Ok(()),
-        Scalar::Bytes => Err(no("base64")),
+        Scalar::Bytes => Err(invalid("valid base64")),
     }
 }
 
-fn no(what: &str) -> String {
-    format!("the text is no {what}")
+fn invalid(wanted: &str) -> String {
+    format!("the text is not {wanted}")
 }
 
-fn integer<T: std::str::FromStr>(text: &str, what: &str) -> Result<T, String> {
-    text.parse().map_err(|_| no(what))
+fn integer<T: std::str::FromStr>(text: &str, wanted: &str) -> Result<T, String> {
+    text.parse().map_err(|_| invalid(wanted))
 }
 
 fn push_base64(bytes: &mut Bytes, text: &str) -> Result<(), String> {
-    BASE64.decode_vec(text, &mut bytes.data).map_err(|_| no("base64"))?;
+    BASE64.decode_vec(text, &mut bytes.data).map_err(|_| invalid("valid base64"))?;
     bytes.close().map_err(|_| COLUMN_FULL.to_owned())
 }
 
-/// Whether [`check`] takes a text, as far as a glance tells: any text, and an integer of a few digits.
+/// A quick test whether [`check`] accepts a text: true for any text, and for an integer with few digits.
 #[inline]
 pub(crate) fn is_plain(scalar: Scalar, text: &str) -> bool {
     match scalar {
@@ -76,14 +76,14 @@ pub(crate) fn is_plain(scalar: Scalar, text: &str) -> bool {
     }
 }
 
-/// A few digits, as nearly all integers are: in range whatever they are.
+/// An integer with so few digits that it is in range, as nearly all are.
 #[inline]
 fn is_short_integer(text: &str, digits_max: usize) -> bool {
     let digits = text.strip_prefix('-').unwrap_or(text);
     (1..=digits_max).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// Whether [`push_base64`] takes it: padded, and without bits that stand for nothing.
+/// Whether [`push_base64`] accepts the text: it must be padded, and unused bits must be zero.
 fn is_base64(text: &[u8]) -> bool {
     let padding = text.iter().rev().take(2).take_while(|byte| **byte == b'=').count();
     let symbols = &text[..text.len() - padding];
@@ -95,7 +95,7 @@ fn is_base64(text: &[u8]) -> bool {
     text.len().is_multiple_of(4) && spare == 0 && symbols.iter().all(|symbol| sextet(*symbol).is_some())
 }
 
-/// The six bits that a symbol of base64 stands for.
+/// The six bits that a base64 symbol encodes.
 fn sextet(symbol: u8) -> Option<u8> {
     Some(match symbol {
         b'A'..=b'Z' => symbol - b'A',
@@ -107,7 +107,7 @@ fn sextet(symbol: u8) -> Option<u8> {
     })
 }
 
-/// Says that a number does not fit a DECIMAL without rounding, if it does not.
+/// Checks that a number fits a DECIMAL without rounding.
 pub(crate) fn check_decimal(literal: &Literal<'_>, precision: u8, scale: i8) -> Result<(), String> {
     if literal.fits(precision, scale) { Ok(()) } else { Err(no_decimal(&format!("DECIMAL({precision}, {scale})"))) }
 }
@@ -130,11 +130,11 @@ pub(crate) fn push_decimal(values: &mut Values, literal: &Literal<'_>) -> Result
     if fits { Ok(()) } else { Err(no_decimal(&values.sql_name())) }
 }
 
-/// Checks that milliseconds lie within a day.
+/// Checks that the milliseconds are within a day.
 pub(crate) fn time_of_day(ms: i32) -> Result<i32, String> {
     match (0..MS_A_DAY).contains(&ms) {
         true => Ok(ms),
-        false => Err(format!("a TIME is from 0 to {} milliseconds", MS_A_DAY - 1)),
+        false => Err(format!("a TIME must be between 0 and {} milliseconds", MS_A_DAY - 1)),
     }
 }
 

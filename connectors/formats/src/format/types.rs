@@ -2,8 +2,7 @@
 
 use arrow::datatypes::{DataType, TimeUnit};
 
-/// The SQL spelling of a column type, `MAP<STRING, INT>`; a type SQL has no name for is given in
-/// Arrow's words.
+/// The SQL form of a column type, such as `MAP<STRING, INT>`; a type without an SQL name is shown in Arrow's form.
 pub fn sql_name(data_type: &DataType) -> String {
     match data_type {
         DataType::Boolean => "BOOLEAN".into(),

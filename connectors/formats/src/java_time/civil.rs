@@ -1,10 +1,10 @@
 //! Days since 1970-01-01 and the calendar: years, months, days, weeks.
 //!
-//! Plain arithmetic on `i64`, because Java's years reach a billion and chrono's a quarter million.
+//! It is plain arithmetic on `i64`, because Java's years reach a billion and chrono's only a quarter million.
 //! Weeks are those of the United States, which ksqlDB's Java also uses when the locale is en_US:
 //! they begin on Sunday and the first week of a year is the one that holds 1 January.
 
-/// A date of the proleptic Gregorian calendar. Only valid dates are built.
+/// A date of the proleptic Gregorian calendar, which is always valid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Civil {
     pub(super) year: i64,
@@ -17,13 +17,13 @@ const DAYS_PER_CYCLE: i64 = 146_097;
 const DAYS_TO_EPOCH: i64 = 719_468;
 
 impl Civil {
-    /// The date, or nothing when the month or the day does not exist in that year.
+    /// The date; none if the month or day does not exist in that year.
     pub(super) fn new(year: i64, month: i64, day: i64) -> Option<Self> {
         let exists = (1..=12).contains(&month) && (1..=month_days(year, month)).contains(&day);
         exists.then_some(Self { year, month, day })
     }
 
-    /// The date that many days after 1970-01-01.
+    /// The date this many days after 1970-01-01.
     pub(super) fn from_days(days: i64) -> Self {
         let shifted = days + DAYS_TO_EPOCH;
         let cycle = shifted.div_euclid(DAYS_PER_CYCLE);
@@ -54,7 +54,7 @@ impl Civil {
         self.days() - year_start(self.year) + 1
     }
 
-    /// The same day in another month or year, or the last day of that month when it has fewer.
+    /// The same day in another month or year, or the last day of that month if it has fewer days.
     pub(super) fn moved(self, year: i64, month: i64) -> Self {
         Self { year, month, day: self.day.min(month_days(year, month)) }
     }
@@ -65,12 +65,12 @@ pub(super) fn is_leap(year: i64) -> bool {
     year % 4 == 0 && (year % 100 != 0 || year % 400 == 0)
 }
 
-/// How many days the year has.
+/// The number of days in the year.
 pub(super) fn year_days(year: i64) -> i64 {
     if is_leap(year) { 366 } else { 365 }
 }
 
-/// How many days the month (1 to 12) has.
+/// The number of days in the month (1 to 12).
 pub(super) fn month_days(year: i64, month: i64) -> i64 {
     match month {
         2 if is_leap(year) => 29,
@@ -95,13 +95,13 @@ pub(super) fn local_weekday(days: i64) -> i64 {
     weekday(days) % 7 + 1
 }
 
-/// The week of the month; the one that holds the first is week 1.
+/// The week of the month; week 1 contains the first day.
 pub(super) fn week_of_month(days: i64) -> i64 {
     let first_day = days - Civil::from_days(days).day + 1;
     (days - week_start(first_day)) / 7 + 1
 }
 
-/// The week-based year and the week in it; the week that holds 1 January is the new year's first.
+/// The week-based year and the week in it; the first week of a year contains 1 January.
 pub(super) fn week_of_year(days: i64) -> (i64, i64) {
     let year = Civil::from_days(days).year;
     let next = week_start(year_start(year + 1));

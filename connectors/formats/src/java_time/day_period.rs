@@ -17,7 +17,7 @@ const fn row(text: &'static str, narrow: &'static str, from_hour: i64, to_hour: 
     Row { text, narrow, from: from_hour * 60, to: to_hour * 60 }
 }
 
-/// Moments come first: at midnight sharp it is midnight, not night.
+/// Single moments come first: exactly midnight is "midnight", not "at night".
 const ROWS: [Row; 8] = [
     row("midnight", "mi", 0, 0),
     row("noon", "n", 12, 12),
@@ -28,16 +28,16 @@ const ROWS: [Row; 8] = [
     row("AM", "a", 0, 12),
     row("PM", "p", 12, 24),
 ];
-/// The halves of the day are understood and never written.
+/// AM and PM are parsed but never written.
 const WRITTEN: usize = 6;
 
 impl DayPeriod {
-    /// The part of the day that a minute (since midnight) falls in.
+    /// The part of the day that contains a minute (since midnight).
     pub(super) fn of(minute: i64) -> Self {
         Self((0..WRITTEN).find(|index| Self(*index).includes(minute)).unwrap_or(WRITTEN - 1))
     }
 
-    /// Every part that a text may name.
+    /// All parts that a text may name.
     pub(super) fn all() -> impl Iterator<Item = Self> {
         (0..ROWS.len()).map(Self)
     }

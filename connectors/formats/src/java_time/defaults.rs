@@ -1,7 +1,7 @@
-//! Completes what a text leaves open with 1970-01-01T00:00, as ksqlDB does.
+//! Completes missing parts of a text from 1970-01-01T00:00, as ksqlDB does.
 //!
-//! Fields that made no whole date or time are laid over that moment one after another, days before
-//! months before years, so that `31` and `February` become the last of February.
+//! Fields that do not form a complete date or time are applied to that moment one by one, days before months before
+//! years, so that `31` and `February` become the last day of February.
 
 use super::civil::{Civil, weekday, year_days};
 use super::error::ParseError;

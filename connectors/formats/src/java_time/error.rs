@@ -1,81 +1,82 @@
-//! What can be wrong with a pattern, a text or a value.
+//! The errors of patterns, texts and values.
 
 use thiserror::Error;
 
-/// A pattern that Java would refuse. Positions count bytes from zero.
+/// An invalid pattern, which Java would refuse too. Positions are in bytes, from zero.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum PatternError {
-    /// A letter that no field answers to.
+    /// A letter that no field has.
     #[error("unknown pattern letter '{letter}' at position {position}")]
     UnknownLetter {
         /// The letter.
         letter: char,
-        /// Where it stands.
+        /// Its position.
         position: usize,
     },
-    /// A known letter repeated a number of times that has no meaning.
+    /// A known letter, repeated an unsupported number of times.
     #[error("pattern letter '{letter}' at position {position} cannot be repeated {count} times")]
     Count {
         /// The letter.
         letter: char,
-        /// Where the run of it begins.
+        /// The position of the first repetition.
         position: usize,
-        /// How long the run is.
+        /// The number of repetitions.
         count: usize,
     },
-    /// One of `{`, `}` and `#`, which Java keeps for later.
+    /// One of `{`, `}` and `#`, which Java reserves.
     #[error("reserved character '{character}' at position {position} of the pattern")]
     Reserved {
         /// The character.
         character: char,
-        /// Where it stands.
+        /// Its position.
         position: usize,
     },
     /// A quote that is opened and never closed.
     #[error("quote opened at position {position} of the pattern is not closed")]
     OpenQuote {
-        /// Where the quote is opened.
+        /// The position of the opening quote.
         position: usize,
     },
     /// A `]` with no `[` before it.
-    #[error("']' at position {position} of the pattern closes no '['")]
+    #[error("unmatched ']' at position {position} of the pattern")]
     UnopenedOption {
-        /// Where it stands.
+        /// Its position.
         position: usize,
     },
-    /// A padded number with another number right after it: Java fails on it, for the two have no border.
+    /// A padded number directly followed by another number, which Java refuses because there is no boundary between
+    /// them.
     #[error("padded number at position {position} runs into the number after it")]
     PaddedRun {
-        /// Where the number after the padded one begins.
+        /// The position of the number after the padded one.
         position: usize,
     },
     /// The pad letter `p` with nothing after it that could be padded.
     #[error("pad letter 'p' at position {position} is followed by nothing to pad")]
     Pad {
-        /// Where the pad letter stands.
+        /// The position of the pad letter.
         position: usize,
     },
 }
 
-/// A text that does not say a date or a time in the pattern asked for.
+/// A text that does not contain a date or a time in the form of the pattern.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum ParseError {
-    /// The text departs from the pattern. The position counts bytes from zero.
+    /// The text does not match the pattern.
     #[error("text does not match the pattern at position {position}")]
     Mismatch {
-        /// Where it departs.
+        /// The position of the mismatch, in bytes from zero.
         position: usize,
     },
-    /// The pattern is matched and text is left over.
-    #[error("text goes on after the pattern is matched, at position {position}")]
+    /// There is text after the end of the match.
+    #[error("text continues after the end of the pattern, at position {position}")]
     Trailing {
-        /// Where the rest begins.
+        /// The position of the remaining text.
         position: usize,
     },
-    /// A number that its field does not reach, such as month 13.
+    /// A number that is out of range for its field, such as month 13.
     #[error("{field} {value} is out of range")]
     OutOfRange {
-        /// What the number stands for.
+        /// The name of the field.
         field: &'static str,
         /// The number in the text.
         value: i64,
@@ -83,18 +84,18 @@ pub enum ParseError {
     /// Two parts of the text contradict each other, such as a wrong day of the week.
     #[error("parts of the text contradict each other")]
     Conflict,
-    /// The text holds too little for what was asked.
-    #[error("text does not say a whole {wanted}")]
+    /// The text does not contain a complete date or time.
+    #[error("text does not contain a complete {wanted}")]
     Incomplete {
-        /// `date` or `time`.
+        /// The requested type: `date` or `time`.
         wanted: &'static str,
     },
-    /// The text holds a part that what was asked for has no place for.
-    #[error("text of a {wanted} must not hold parts of a {found}")]
+    /// The text contains a part that the requested type does not have.
+    #[error("text of a {wanted} must not contain parts of a {found}")]
     WrongKind {
-        /// `date` or `time`: what was asked.
+        /// The requested type: `date` or `time`.
         wanted: &'static str,
-        /// `date` or `time`: what else the text holds.
+        /// The type of the additional part: `date` or `time`.
         found: &'static str,
     },
 }
@@ -102,23 +103,23 @@ pub enum ParseError {
 /// A value that the pattern cannot write.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum FormatError {
-    /// The pattern asks for a part that the value has not, such as the hour of a date.
-    #[error("value has no {field} for the pattern to write")]
+    /// The pattern contains a part that the value does not have, such as the hour of a date.
+    #[error("value has no {field}, which the pattern asks for")]
     Unsupported {
-        /// The part asked for.
+        /// The name of the part.
         field: &'static str,
     },
-    /// The value needs more room than the pattern gives.
+    /// The value needs more characters than the pattern allows.
     #[error("{value} does not fit in the {width} characters that the pattern gives it")]
     Width {
         /// The value.
         value: i64,
-        /// The room given, in characters.
+        /// The number of characters that the pattern allows.
         width: usize,
     },
 }
 
-/// A name that is no time zone.
+/// A name that is not a time zone.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("unknown time zone \"{name}\"")]
 pub struct ZoneError {

@@ -1,9 +1,9 @@
 //! The calendar fields that pattern letters name, and the limits of each.
 //!
-//! Apart from the patterns because parsing, resolving and formatting all speak of fields while
-//! only the compiler of patterns speaks of letters.
+//! It is separate from the patterns because parsing, resolving and formatting use fields, while only the compiler of
+//! patterns uses letters.
 
-/// A calendar field, numbered so that a set of values is an array.
+/// A calendar field, numbered so that values can be stored in an array.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(super) enum Field {
@@ -34,16 +34,16 @@ pub(super) enum Field {
     OffsetSeconds,
 }
 
-/// How many fields there are.
+/// The number of fields.
 pub(super) const FIELDS: usize = Field::OffsetSeconds as usize + 1;
 
-/// The largest year that Java's calendar knows, either side of zero.
+/// The largest year in Java's calendar, before or after zero.
 pub(super) const YEAR_MAX: i64 = 999_999_999;
 pub(super) const NANOS_PER_SECOND: i64 = 1_000_000_000;
 pub(super) const NANOS_PER_DAY: i64 = 86_400 * NANOS_PER_SECOND;
 
 impl Field {
-    /// The smallest and the largest value that the field takes in any year.
+    /// The smallest and the largest value of the field in any year.
     pub(super) fn range(self) -> (i64, i64) {
         match self {
             Self::Era | Self::AmPm => (0, 1),
@@ -79,7 +79,8 @@ impl Field {
         !self.is_time() && self != Self::OffsetSeconds
     }
 
-    /// Whether `java.time.temporal.ChronoField` lists the field. The others count only where a whole date is known.
+    /// Whether the field is in `java.time.temporal.ChronoField`. Other fields are only used if a complete date is
+    /// known.
     pub(super) fn is_chrono(self) -> bool {
         !matches!(
             self,
@@ -92,7 +93,7 @@ impl Field {
         )
     }
 
-    /// What an error message calls the field.
+    /// The name of the field in error messages.
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Era => "era",

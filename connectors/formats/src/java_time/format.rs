@@ -1,4 +1,4 @@
-//! Writes a date, a time or an instant by the items of a pattern.
+//! Formats a date, a time or an instant with the items of a pattern.
 
 use std::fmt::Write;
 
@@ -11,7 +11,7 @@ use super::zone::Zone;
 use super::zone_text::Call;
 use super::{offset, text, zone_text};
 
-/// What is to be written; a part that it has not cannot be written.
+/// The value to format; a part that it does not have cannot be written.
 #[derive(Clone, Copy)]
 pub(super) struct Moment {
     /// Days since 1970-01-01.
@@ -46,7 +46,7 @@ impl Moment {
     }
 }
 
-/// Writes the items. On an error `out` may hold a part of them.
+/// Writes the items. On an error, `out` may contain some of them.
 pub(super) fn write(items: &[Item], moment: &Moment, out: &mut String) -> Result<(), FormatError> {
     items.iter().try_for_each(|item| write_item(item, moment, out))
 }
@@ -70,7 +70,7 @@ fn write_item(item: &Item, moment: &Moment, out: &mut String) -> Result<(), Form
     Ok(())
 }
 
-/// A section that needs a part which is not there is left out.
+/// An optional section is omitted if it needs a part that the value does not have.
 fn write_optional(items: &[Item], moment: &Moment, out: &mut String) -> Result<(), FormatError> {
     let length = out.len();
     match write(items, moment, out) {

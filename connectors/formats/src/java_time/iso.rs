@@ -1,7 +1,7 @@
 //! The fixed ISO 8601 forms of ksqlDB's casts and comparisons, and their inverse.
 //!
-//! Apart from [`Pattern`](super::Pattern) because parts may be missing from the end: `2020`, `2020-05`,
-//! `2020-05-12T21`. What is missing is the first month, the first day, midnight.
+//! They are separate from [`Pattern`](super::Pattern) because parts may be missing at the end: `2020`, `2020-05`,
+//! `2020-05-12T21`. A missing part is the first month, the first day, or midnight.
 //!
 //! ```
 //! use headwater_formats::java_time::iso;
@@ -21,9 +21,9 @@ const MS_PER_DAY: i64 = 86_400_000;
 /// its month is the month's last and 24:00 the next midnight, as in ksqlDB.
 ///
 /// # Errors
-/// The text has another form or says no time.
+/// The text has another form, or is not a valid time.
 pub fn parse_partial_iso_timestamp_ms(text: &str) -> Result<i64, ParseError> {
-    let mut reader = Reader { text, at: 0 };
+    let mut reader = IsoReader { text, at: 0 };
     let (year, month, day) = reader.partial_date()?;
     let mut local_ms = Civil { year, month, day }.moved(year, month).days() * MS_PER_DAY;
     let mut offset_s = 0;
@@ -40,7 +40,7 @@ pub fn parse_partial_iso_timestamp_ms(text: &str) -> Result<i64, ParseError> {
 /// # Errors
 /// The text has another form or names a day that does not exist.
 pub fn parse_partial_iso_date(text: &str) -> Result<i32, ParseError> {
-    let mut reader = Reader { text, at: 0 };
+    let mut reader = IsoReader { text, at: 0 };
     let (year, month, day) = reader.partial_date()?;
     reader.end()?;
     let date = Civil::new(year, month, day).ok_or(ParseError::OutOfRange { field: "day of month", value: day })?;
@@ -52,7 +52,7 @@ pub fn parse_partial_iso_date(text: &str) -> Result<i32, ParseError> {
 /// # Errors
 /// The text has another form or names a time that does not exist.
 pub fn parse_iso_time_ms(text: &str) -> Result<i32, ParseError> {
-    let mut reader = Reader { text, at: 0 };
+    let mut reader = IsoReader { text, at: 0 };
     let hour = reader.number(2, "hour", 0, 23)?;
     reader.expect(b':')?;
     let mut ms = hour * 3_600_000 + reader.number(2, "minute", 0, 59)? * 60_000;
@@ -125,12 +125,12 @@ fn push_fraction(ms_of_day: i64, out: &mut String) {
     push_two(ms % 100, out);
 }
 
-struct Reader<'a> {
+struct IsoReader<'a> {
     text: &'a str,
     at: usize,
 }
 
-impl Reader<'_> {
+impl IsoReader<'_> {
     fn mismatch(&self) -> ParseError {
         ParseError::Mismatch { position: self.at }
     }
@@ -149,7 +149,7 @@ impl Reader<'_> {
         if self.at == self.text.len() { Ok(()) } else { Err(ParseError::Trailing { position: self.at }) }
     }
 
-    /// Takes as many digits as there are, up to a count.
+    /// Reads as many digits as there are, up to a maximum.
     fn digits(&mut self, count_max: usize) -> (i64, usize) {
         let rest = &self.text.as_bytes()[self.at..];
         let digits = rest.iter().take(count_max).take_while(|byte| byte.is_ascii_digit());

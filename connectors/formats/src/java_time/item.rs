@@ -1,13 +1,13 @@
-//! What a pattern becomes: a list of items, each of which can be parsed and written.
+//! A compiled pattern: a list of items, each of which can be parsed and formatted.
 //!
-//! Plain data; `pattern` builds it, `parse` and `format` walk over it.
+//! It is plain data, which `pattern` builds, and `parse` and `format` interpret.
 
 use super::field::Field;
 
-/// One piece of a pattern.
+/// One part of a pattern.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Item {
-    /// Text that stands for itself.
+    /// Literal text.
     Literal(String),
     /// A number.
     Number(Number),
@@ -21,15 +21,15 @@ pub(super) enum Item {
     GmtOffset { full: bool },
     /// The name of a zone, such as `Europe/Oslo`.
     ZoneId,
-    /// What people call a zone: `PST`, or `Pacific Standard Time` when full; generic is `PT`.
+    /// The common name of a zone: `PST`, or `Pacific Standard Time` if full; `PT` if generic.
     ZoneText { full: bool, generic: bool },
-    /// Another item, with blanks before it up to a width.
+    /// Another item, padded with blanks on the left to a width.
     Padded { width: usize, item: Box<Item> },
-    /// Items that may be missing together.
+    /// An optional section.
     Optional(Vec<Item>),
 }
 
-/// How long a name is.
+/// The length of a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Style {
     Short,
@@ -37,7 +37,7 @@ pub(super) enum Style {
     Narrow,
 }
 
-/// A number and the room it takes, in digits.
+/// A number and its width in digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Number {
     pub(super) field: Field,
@@ -45,14 +45,14 @@ pub(super) struct Number {
     pub(super) width_min: usize,
     pub(super) width_max: usize,
     pub(super) sign: Sign,
-    /// Digits to leave for the numbers right after this one.
+    /// The number of digits to leave for the numbers that directly follow.
     pub(super) reserved: usize,
 }
 
-/// How digits and the field's value relate.
+/// The relation between the digits and the field's value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum NumberKind {
-    /// As they stand.
+    /// The digits are the value.
     Plain,
     /// Two digits of a year between 2000 and 2099.
     TwoDigitYear,
@@ -60,14 +60,14 @@ pub(super) enum NumberKind {
     Fraction,
 }
 
-/// When a number has a sign.
+/// The rules for the sign of a number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Sign {
     /// Never; a negative value cannot be written.
     Never,
     /// A minus for negative values.
     Minus,
-    /// A minus for negative values, a plus for values that need more than the least width.
+    /// A minus for negative values, a plus for values that need more than the minimum width.
     MinusOrExceeding,
 }
 
@@ -77,11 +77,11 @@ pub(super) struct OffsetForm {
     pub(super) minutes: Presence,
     pub(super) seconds: Presence,
     pub(super) colon: bool,
-    /// What stands for no offset at all.
+    /// The text for offset zero.
     pub(super) zero: &'static str,
 }
 
-/// Whether a part of an offset is there.
+/// Whether a part of an offset is present.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Presence {
     Never,

@@ -1,8 +1,8 @@
 //! Patterns of Java's older `SimpleDateFormat`, for reading dates as `PARSE_DATE` does.
 //!
-//! Apart from [`Pattern`](super::Pattern) because hardly a rule is the same: blanks before a part are
-//! skipped, names match in any case and length, numbers overflow into the next part (32 January is 1
-//! February), and text after the match is ignored.
+//! They are separate from [`Pattern`](super::Pattern) because hardly any rule is the same: blanks before a part are
+//! skipped, names match in any case and length, numbers overflow into the next part (32 January is 1 February), and
+//! text after the match is ignored.
 
 use super::MS_PER_DAY;
 use super::error::{ParseError, PatternError};
@@ -50,10 +50,11 @@ impl LegacyPattern {
         Ok(Self { items: compile(pattern)?, century_start_ms: century_start(now_ms) })
     }
 
-    /// The date that a text says, in days since 1970-01-01. What the text lacks is 1970-01-01.
+    /// Parses a date to days since 1970-01-01. Missing parts are taken from 1970-01-01.
     ///
     /// # Errors
-    /// The text does not begin as the pattern says, or says a time of day other than midnight UTC.
+    /// The beginning of the text does not match the pattern, or the text contains a time of day other than midnight
+    /// UTC.
     pub fn parse_date(&self, text: &str) -> Result<i32, ParseError> {
         let ms = self.parse_timestamp_ms(text)?;
         if ms.rem_euclid(MS_PER_DAY) != 0 {
@@ -63,13 +64,13 @@ impl LegacyPattern {
         i32::try_from(days).map_err(|_| ParseError::OutOfRange { field: "year", value: days / 365 + 1_970 })
     }
 
-    /// The instant that a text says, in milliseconds since 1970 UTC. What the text lacks is
-    /// 1970-01-01T00:00 UTC.
+    /// Parses an instant to milliseconds since 1970 UTC. Missing parts are taken from 1970-01-01T00:00 UTC.
     ///
     /// # Errors
-    /// The text does not begin as the pattern says.
+    /// The beginning of the text does not match the pattern.
     pub fn parse_timestamp_ms(&self, text: &str) -> Result<i64, ParseError> {
-        let mut reader = Reader { text, at: 0, calendar: Calendar::default(), century_start_ms: self.century_start_ms };
+        let mut reader =
+            LenientReader { text, at: 0, calendar: Calendar::default(), century_start_ms: self.century_start_ms };
         for (index, item) in self.items.iter().enumerate() {
             match item {
                 Item::Literal(literal) => reader.literal(*literal)?,
@@ -83,7 +84,7 @@ impl LegacyPattern {
     }
 }
 
-/// Whether a number must stop after its own letters, because another follows without a border.
+/// Whether the width of a number is limited to its letters, because another number follows directly.
 fn borders_on_number(next: Option<&Item>) -> bool {
     match next {
         Some(Item::Field { letter: 'M' | 'L', count }) => *count <= 2,
@@ -127,14 +128,14 @@ fn compile(pattern: &str) -> Result<Vec<Item>, PatternError> {
     quote.map_or(Ok(items), |position| Err(PatternError::OpenQuote { position }))
 }
 
-struct Reader<'a> {
+struct LenientReader<'a> {
     text: &'a str,
     at: usize,
     calendar: Calendar,
     century_start_ms: i64,
 }
 
-impl Reader<'_> {
+impl LenientReader<'_> {
     fn mismatch(&self) -> ParseError {
         ParseError::Mismatch { position: self.at }
     }
@@ -155,7 +156,7 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// Reads one field; `width` limits a number that borders on another.
+    /// Reads one field; `width` limits a number that is adjacent to another.
     fn field(&mut self, letter: char, count: usize, width: Option<usize>) -> Result<(), ParseError> {
         // The blanks count towards the width, and are skipped before numbers and zones only, as in Java.
         let end = width.map(|width| self.at + width);

@@ -1,6 +1,6 @@
-//! The lenient calendar behind `SimpleDateFormat`: which parts of a date count, and what they make.
+//! The lenient calendar of `SimpleDateFormat`, which computes an instant from the parts of a date.
 //!
-//! Parts that contradict one another are settled by the order in which they were set: the last wins.
+//! If parts contradict each other, the one that was set last wins.
 //! Days before 15 October 1582 are Julian.
 
 use super::MS_PER_DAY;
@@ -38,7 +38,7 @@ const GREGORIAN_START: i64 = -141_427;
 const GREGORIAN_START_YEAR: i64 = 1_582;
 const SUNDAY: i64 = 1;
 
-/// Parts and when each was set; zero is never.
+/// The parts, and the order in which they were set; zero means never.
 #[derive(Debug, Default, Clone, Copy)]
 pub(super) struct Calendar {
     values: [i64; UNITS],
@@ -56,7 +56,7 @@ impl Calendar {
         self.stamps[unit as usize] = self.last_stamp;
     }
 
-    /// The year that two digits stand for, in the hundred years from `century_start_ms` on.
+    /// The year with these last two digits, in the hundred years from `century_start_ms` on.
     pub(super) fn two_digit_year(&mut self, digits: i64, century_start_ms: i64) -> i64 {
         let start = Civil::from_days(century_start_ms.div_euclid(MS_PER_DAY)).year;
         // In the first of the hundred years it depends on the day, so `settle` looks again.
@@ -92,7 +92,7 @@ impl Calendar {
         self.stamps[unit as usize]
     }
 
-    /// When both were set: the later time.
+    /// The order of a pair: that of the part that was set later.
     fn both(&self, first: Unit, second: Unit) -> u32 {
         let (first, second) = (self.stamp(first), self.stamp(second));
         if first == 0 || second == 0 { 0 } else { first.max(second) }

@@ -78,17 +78,17 @@ impl Pattern {
         Ok(Self { items: pattern::compile(pattern)?, ignore_case: false })
     }
 
-    /// The same pattern, which takes small and capital letters of a text for the same.
+    /// Makes the pattern ignore the case of letters in texts.
     #[must_use]
     pub fn ignoring_case(self) -> Self {
         Self { ignore_case: true, ..self }
     }
 
-    /// The instant that a text says, in milliseconds since 1970 UTC. Parts that the text lacks are
-    /// those of 1970-01-01T00:00, a zone that it lacks is `default_zone`.
+    /// Parses an instant to milliseconds since 1970 UTC. Missing parts are taken from 1970-01-01T00:00; the default
+    /// for the zone is `default_zone`.
     ///
     /// # Errors
-    /// The text does not match the whole pattern, or says something impossible.
+    /// The text does not match the whole pattern, or its value is invalid.
     pub fn parse_timestamp_ms(&self, text: &str, default_zone: impl Into<Zone>) -> Result<i64, ParseError> {
         let resolved = self.resolve(text)?;
         let (days, nanos) = defaults::complete(&resolved)?;
@@ -101,23 +101,22 @@ impl Pattern {
         ms.ok_or(ParseError::OutOfRange { field: Field::Year.name(), value: days / 365 + 1_970 })
     }
 
-    /// The date that a text says, in days since 1970-01-01. A time that the text also holds is
-    /// checked and dropped, as `LocalDate.parse` does.
+    /// Parses a date to days since 1970-01-01. A time in the text is checked and dropped, as by `LocalDate.parse`.
     ///
     /// # Errors
-    /// The text does not match the whole pattern, says something impossible, says no whole date, or
-    /// one that does not fit in 32 bits.
+    /// The text does not match the whole pattern, its value is invalid, or it does not contain a complete date that
+    /// fits in 32 bits.
     pub fn parse_date(&self, text: &str) -> Result<i32, ParseError> {
         let resolved = self.resolve(text)?;
         let days = resolved.days.ok_or(ParseError::Incomplete { wanted: "date" })?;
         i32::try_from(days).map_err(|_| ParseError::OutOfRange { field: Field::Year.name(), value: days / 365 + 1_970 })
     }
 
-    /// The time of day that a text says, in milliseconds since midnight, rounded down.
+    /// Parses a time of day to milliseconds since midnight, rounded down.
     ///
     /// # Errors
-    /// The text does not match the whole pattern, says something impossible, says no whole time (hours
-    /// at least), or holds parts of a date.
+    /// The text does not match the whole pattern, its value is invalid, it does not contain a complete time (at least
+    /// hours), or it contains parts of a date.
     pub fn parse_time_ms(&self, text: &str) -> Result<i32, ParseError> {
         let resolved = self.resolve(text)?;
         if resolved.days.is_some() || resolved.rest.fields().any(|field| field.is_date() && field.is_chrono()) {
@@ -135,10 +134,10 @@ impl Pattern {
         Ok(resolved)
     }
 
-    /// Appends an instant (milliseconds since 1970 UTC) as the clocks of a zone show it.
+    /// Appends an instant (milliseconds since 1970 UTC) as local time in a zone.
     ///
     /// # Errors
-    /// The pattern gives a number less room than it needs. `out` is left as it was.
+    /// The pattern has too little room for a number. `out` is left unchanged.
     pub fn format_timestamp_ms(&self, ms: i64, zone: impl Into<Zone>, out: &mut String) -> Result<(), FormatError> {
         let zone = zone.into();
         let utc_s = ms.div_euclid(1_000);
@@ -156,8 +155,7 @@ impl Pattern {
     /// Appends a date (days since 1970-01-01).
     ///
     /// # Errors
-    /// The pattern asks for a part of a time or a zone, or gives a number less room than it needs.
-    /// `out` is left as it was.
+    /// The pattern contains a part of a time or a zone, or has too little room for a number. `out` is left unchanged.
     pub fn format_date(&self, days: i32, out: &mut String) -> Result<(), FormatError> {
         self.write(&Moment { days: Some(i64::from(days)), nanos: None, zone: None }, out)
     }
@@ -165,8 +163,8 @@ impl Pattern {
     /// Appends a time of day (milliseconds since midnight).
     ///
     /// # Errors
-    /// The time is not within a day, or the pattern asks for a part of a date or a zone, or gives a
-    /// number less room than it needs. `out` is left as it was.
+    /// The time is not within a day, or the pattern contains a part of a date or a zone, or has too little room for a
+    /// number. `out` is left unchanged.
     pub fn format_time_ms(&self, ms: i32, out: &mut String) -> Result<(), FormatError> {
         let nanos = i64::from(ms) * NANOS_PER_MS;
         if !(0..NANOS_PER_DAY).contains(&nanos) {

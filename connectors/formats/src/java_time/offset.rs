@@ -3,7 +3,7 @@
 use super::error::ParseError;
 use super::field::Field;
 use super::item::{OffsetForm, Presence};
-use super::parse::{Reader, Step, Stop};
+use super::parse::{MatchError, MatchResult, TextReader};
 use super::zone::{Zone, push_two};
 
 /// The form of an offset within the name of a zone.
@@ -11,17 +11,17 @@ const IN_ZONE: OffsetForm =
     OffsetForm { minutes: Presence::Always, seconds: Presence::NonZero, colon: true, zero: "Z" };
 
 /// Reads an offset of the form.
-pub(super) fn parse(reader: &mut Reader<'_>, form: &OffsetForm, at: usize) -> Step {
+pub(super) fn parse(reader: &mut TextReader<'_>, form: &OffsetForm, at: usize) -> MatchResult {
     let (offset_s, end) = match digits(reader, form, at)? {
         _ if reader.starts_with(at, form.zero) => (0, at + form.zero.len()),
         Some(found) => found,
-        None => return Err(Stop::Mismatch(at)),
+        None => return Err(MatchError::Mismatch(at)),
     };
     reader.set(Field::OffsetSeconds, offset_s, at, end)
 }
 
-/// Sign, hours, minutes and seconds, and where they end; nothing where there are none.
-fn digits(reader: &Reader<'_>, form: &OffsetForm, at: usize) -> Result<Option<(i64, usize)>, Stop> {
+/// Reads the sign, hours, minutes and seconds; returns the offset and its end, or none if there is none.
+fn digits(reader: &TextReader<'_>, form: &OffsetForm, at: usize) -> Result<Option<(i64, usize)>, MatchError> {
     let Some(sign) = sign(reader, at) else { return Ok(None) };
     let Some(hours) = two_digits(reader, at + 1) else { return Ok(None) };
     let mut end = at + 3;
@@ -36,12 +36,12 @@ fn digits(reader: &Reader<'_>, form: &OffsetForm, at: usize) -> Result<Option<(i
         }
     }
     if hours > 23 {
-        return Err(Stop::Invalid(ParseError::OutOfRange { field: Field::OffsetSeconds.name(), value: hours }));
+        return Err(MatchError::Invalid(ParseError::OutOfRange { field: Field::OffsetSeconds.name(), value: hours }));
     }
     Ok(Some((sign * (hours * 3_600 + minutes * 60 + seconds), end)))
 }
 
-fn sign(reader: &Reader<'_>, at: usize) -> Option<i64> {
+fn sign(reader: &TextReader<'_>, at: usize) -> Option<i64> {
     match reader.byte(at)? {
         b'+' => Some(1),
         b'-' => Some(-1),
@@ -50,22 +50,22 @@ fn sign(reader: &Reader<'_>, at: usize) -> Option<i64> {
 }
 
 /// Two digits below sixty.
-fn two_digits(reader: &Reader<'_>, at: usize) -> Option<i64> {
+fn two_digits(reader: &TextReader<'_>, at: usize) -> Option<i64> {
     Some(reader.digit(at)? * 10 + reader.digit(at + 1)?).filter(|value| *value < 60)
 }
 
 /// Reads `GMT`, `GMT+8`, `GMT+8:30`; when full, `GMT` or `GMT+08:30`.
-pub(super) fn parse_gmt(reader: &mut Reader<'_>, full: bool, at: usize) -> Step {
+pub(super) fn parse_gmt(reader: &mut TextReader<'_>, full: bool, at: usize) -> MatchResult {
     if !reader.starts_with(at, "GMT") {
-        return Err(Stop::Mismatch(at));
+        return Err(MatchError::Mismatch(at));
     }
     let Some(sign) = sign(reader, at + 3) else {
         return reader.set(Field::OffsetSeconds, 0, at, at + 3);
     };
-    let (hours, after_hours) = gmt_hours(reader, full, at + 4).ok_or(Stop::Mismatch(at))?;
+    let (hours, after_hours) = gmt_hours(reader, full, at + 4).ok_or(MatchError::Mismatch(at))?;
     let minutes = gmt_part(reader, after_hours);
     if full && minutes.is_none() {
-        return Err(Stop::Mismatch(at));
+        return Err(MatchError::Mismatch(at));
     }
     let (minutes, after_minutes) = minutes.unwrap_or((0, after_hours));
     let seconds = if after_minutes > after_hours { gmt_part(reader, after_minutes) } else { None };
@@ -73,7 +73,7 @@ pub(super) fn parse_gmt(reader: &mut Reader<'_>, full: bool, at: usize) -> Step 
     reader.set(Field::OffsetSeconds, sign * (hours * 3_600 + minutes * 60 + seconds), at, end)
 }
 
-fn gmt_hours(reader: &Reader<'_>, full: bool, at: usize) -> Option<(i64, usize)> {
+fn gmt_hours(reader: &TextReader<'_>, full: bool, at: usize) -> Option<(i64, usize)> {
     let first = reader.digit(at)?;
     match reader.digit(at + 1) {
         Some(second) => Some((first * 10 + second, at + 2)),
@@ -82,16 +82,16 @@ fn gmt_hours(reader: &Reader<'_>, full: bool, at: usize) -> Option<(i64, usize)>
     }
 }
 
-/// A colon and two digits; Java does not limit them here, only the whole offset.
-fn gmt_part(reader: &Reader<'_>, at: usize) -> Option<(i64, usize)> {
+/// A colon and two digits; Java does not limit these here, but only the whole offset.
+fn gmt_part(reader: &TextReader<'_>, at: usize) -> Option<(i64, usize)> {
     if reader.byte(at) != Some(b':') {
         return None;
     }
     Some((reader.digit(at + 1)? * 10 + reader.digit(at + 2)?, at + 3))
 }
 
-/// Reads a zone that is an offset, with or without `UTC`, `GMT` or `UT` before it; nothing where none begins.
-pub(super) fn parse_zone(reader: &mut Reader<'_>, at: usize) -> Option<Step> {
+/// Reads a zone that is an offset, with or without the prefix `UTC`, `GMT` or `UT`; none if there is none.
+pub(super) fn parse_zone(reader: &mut TextReader<'_>, at: usize) -> Option<MatchResult> {
     if sign(reader, at).is_some() {
         return Some(zone_offset(reader, "", at, at));
     }
@@ -103,14 +103,14 @@ pub(super) fn parse_zone(reader: &mut Reader<'_>, at: usize) -> Option<Step> {
     Some(zone_offset(reader, prefix, at, at + prefix.len()))
 }
 
-fn zone_offset(reader: &mut Reader<'_>, prefix: &'static str, at: usize, digits_at: usize) -> Step {
+fn zone_offset(reader: &mut TextReader<'_>, prefix: &'static str, at: usize, digits_at: usize) -> MatchResult {
     let (offset_s, end) = match digits(reader, &IN_ZONE, digits_at) {
         Ok(Some(found)) => found,
         Ok(None) if !prefix.is_empty() => (0, digits_at),
-        _ => return Err(Stop::Mismatch(at)),
+        _ => return Err(MatchError::Mismatch(at)),
     };
     let zone = i32::try_from(offset_s).ok().and_then(|offset_s| Zone::fixed(prefix, offset_s));
-    reader.parsed.zone = Some(zone.ok_or(Stop::Mismatch(at))?);
+    reader.parsed.zone = Some(zone.ok_or(MatchError::Mismatch(at))?);
     Ok(end)
 }
 

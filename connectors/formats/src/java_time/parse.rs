@@ -1,4 +1,4 @@
-//! Walks the items of a pattern over a text and collects what the text says.
+//! Matches a text against the items of a pattern and collects the values of fields.
 
 use super::day_period::DayPeriod;
 use super::error::ParseError;
@@ -7,44 +7,44 @@ use super::item::{Item, Number, NumberKind, Sign, Style};
 use super::parsed::Parsed;
 use super::{offset, text, zone_text};
 
-/// Why an item does not match.
-pub(super) enum Stop {
-    /// The text departs from the pattern here; an optional section may be skipped.
+/// The reason why an item does not match.
+pub(super) enum MatchError {
+    /// The text does not match the pattern at this position; an optional section can be skipped.
     Mismatch(usize),
-    /// The text matches and means something impossible; nothing can be skipped.
+    /// The text matches but its value is invalid; nothing can be skipped.
     Invalid(ParseError),
 }
 
-/// Where the item ends in the text, in bytes.
-pub(super) type Step = Result<usize, Stop>;
+/// The end of the item in the text, in bytes.
+pub(super) type MatchResult = Result<usize, MatchError>;
 
 /// Matches the whole text against the items.
 pub(super) fn parse(items: &[Item], text: &str, ignore_case: bool) -> Result<Parsed, ParseError> {
-    let mut reader = Reader { text, ignore_case, parsed: Parsed::new() };
+    let mut reader = TextReader { text, ignore_case, parsed: Parsed::new() };
     match reader.items(items, 0) {
         Ok(end) if end == text.len() => Ok(reader.parsed),
         Ok(position) => Err(ParseError::Trailing { position }),
-        Err(Stop::Mismatch(position)) => Err(ParseError::Mismatch { position }),
-        Err(Stop::Invalid(error)) => Err(error),
+        Err(MatchError::Mismatch(position)) => Err(ParseError::Mismatch { position }),
+        Err(MatchError::Invalid(error)) => Err(error),
     }
 }
 
-/// A text being read and what it has said so far.
-pub(super) struct Reader<'a> {
+/// A text, and the values parsed from it so far.
+pub(super) struct TextReader<'a> {
     pub(super) text: &'a str,
     pub(super) ignore_case: bool,
     pub(super) parsed: Parsed,
 }
 
-impl<'a> Reader<'a> {
-    fn items(&mut self, items: &[Item], mut at: usize) -> Step {
+impl<'a> TextReader<'a> {
+    fn items(&mut self, items: &[Item], mut at: usize) -> MatchResult {
         for item in items {
             at = self.item(item, at)?;
         }
         Ok(at)
     }
 
-    fn item(&mut self, item: &Item, at: usize) -> Step {
+    fn item(&mut self, item: &Item, at: usize) -> MatchResult {
         match item {
             Item::Literal(literal) => self.literal(literal, at),
             Item::Number(number) => self.number(number, at),
@@ -59,10 +59,10 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn optional(&mut self, items: &[Item], at: usize) -> Step {
+    fn optional(&mut self, items: &[Item], at: usize) -> MatchResult {
         let before = self.parsed;
         match self.items(items, at) {
-            Err(Stop::Mismatch(_)) => {
+            Err(MatchError::Mismatch(_)) => {
                 self.parsed = before;
                 Ok(at)
             }
@@ -70,7 +70,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The text from a position on; nothing when the position is no border of a character.
+    /// The text from a position on; empty if the position is not a character boundary.
     pub(super) fn rest(&self, at: usize) -> &'a str {
         self.text.get(at..).unwrap_or("")
     }
@@ -83,9 +83,9 @@ impl<'a> Reader<'a> {
         self.byte(at).filter(u8::is_ascii_digit).map(|digit| i64::from(digit - b'0'))
     }
 
-    /// Sets a field; a value that contradicts an earlier one is a mismatch where the item began.
-    pub(super) fn set(&mut self, field: Field, value: i64, start: usize, end: usize) -> Step {
-        self.parsed.agree(field, value).map_err(|_| Stop::Mismatch(start))?;
+    /// Sets a field; a value that contradicts an earlier one is a mismatch at the start of the item.
+    pub(super) fn set(&mut self, field: Field, value: i64, start: usize, end: usize) -> MatchResult {
+        self.parsed.agree(field, value).map_err(|_| MatchError::Mismatch(start))?;
         Ok(end)
     }
 
@@ -93,27 +93,27 @@ impl<'a> Reader<'a> {
         starts(self.rest(at), start, self.ignore_case).is_some()
     }
 
-    fn literal(&self, literal: &str, at: usize) -> Step {
-        starts(self.rest(at), literal, self.ignore_case).map(|length| at + length).ok_or(Stop::Mismatch(at))
+    fn literal(&self, literal: &str, at: usize) -> MatchResult {
+        starts(self.rest(at), literal, self.ignore_case).map(|length| at + length).ok_or(MatchError::Mismatch(at))
     }
 
-    fn name(&mut self, field: Field, style: Style, at: usize) -> Step {
+    fn name(&mut self, field: Field, style: Style, at: usize) -> MatchResult {
         let ignore_case = self.ignore_case;
         let found = text::find(field, style, self.rest(at), |text, name| starts(text, name, ignore_case).is_some());
-        let (value, length) = found.ok_or(Stop::Mismatch(at))?;
+        let (value, length) = found.ok_or(MatchError::Mismatch(at))?;
         self.set(field, value, at, at + length)
     }
 
-    fn day_period(&mut self, style: Style, at: usize) -> Step {
+    fn day_period(&mut self, style: Style, at: usize) -> MatchResult {
         let found = DayPeriod::all()
             .filter(|period| self.starts_with(at, period.text(style)))
             .max_by_key(|period| period.text(style).len());
-        let period = found.ok_or(Stop::Mismatch(at))?;
+        let period = found.ok_or(MatchError::Mismatch(at))?;
         self.parsed.day_period = Some(period);
         Ok(at + period.text(style).len())
     }
 
-    fn zone(&mut self, at: usize, find: impl Fn(&str, bool) -> Option<(super::Zone, usize)>) -> Step {
+    fn zone(&mut self, at: usize, find: impl Fn(&str, bool) -> Option<(super::Zone, usize)>) -> MatchResult {
         if let Some(step) = offset::parse_zone(self, at) {
             return step;
         }
@@ -125,53 +125,53 @@ impl<'a> Reader<'a> {
             self.parsed.zone = Some(super::Zone::UTC);
             return Ok(at + 1);
         }
-        Err(Stop::Mismatch(at))
+        Err(MatchError::Mismatch(at))
     }
 
-    fn padded(&mut self, width: usize, item: &Item, at: usize) -> Step {
+    fn padded(&mut self, width: usize, item: &Item, at: usize) -> MatchResult {
         let end = at + width;
         let Some(window) = self.text.get(..end).filter(|_| at < self.text.len()) else {
-            return Err(Stop::Mismatch(at));
+            return Err(MatchError::Mismatch(at));
         };
         let blanks = window[at..].bytes().take_while(|byte| *byte == b' ').count();
         let whole = std::mem::replace(&mut self.text, window);
         let step = self.item(item, at + blanks);
         self.text = whole;
         match step {
-            Ok(reached) if reached != end => Err(Stop::Mismatch(at + blanks)),
+            Ok(reached) if reached != end => Err(MatchError::Mismatch(at + blanks)),
             step => step,
         }
     }
 
-    fn number(&mut self, number: &Number, at: usize) -> Step {
+    fn number(&mut self, number: &Number, at: usize) -> MatchResult {
         let sign = self.sign(number, at)?;
         let start = at + usize::from(sign != Signed::None);
-        let digits = self.digit_count(number, start).ok_or(Stop::Mismatch(start))?;
+        let digits = self.digit_count(number, start).ok_or(MatchError::Mismatch(start))?;
         let end = start + digits;
         // Nineteen digits may pass the largest number; no field's value is that long.
-        let value: i64 = self.text[start..end].parse().map_err(|_| Stop::Mismatch(at))?;
+        let value: i64 = self.text[start..end].parse().map_err(|_| MatchError::Mismatch(at))?;
         let value = match sign {
-            Signed::Minus if value == 0 => return Err(Stop::Mismatch(at)),
+            Signed::Minus if value == 0 => return Err(MatchError::Mismatch(at)),
             Signed::Minus => -value,
-            Signed::Plus if digits <= number.width_min => return Err(Stop::Mismatch(at)),
+            Signed::Plus if digits <= number.width_min => return Err(MatchError::Mismatch(at)),
             Signed::None if number.sign == Sign::MinusOrExceeding && digits > number.width_min => {
-                return Err(Stop::Mismatch(start));
+                return Err(MatchError::Mismatch(start));
             }
             _ => value,
         };
         self.set(number.field, scaled(number, value, digits), start, end)
     }
 
-    fn sign(&self, number: &Number, at: usize) -> Result<Signed, Stop> {
+    fn sign(&self, number: &Number, at: usize) -> Result<Signed, MatchError> {
         match (self.byte(at), number.sign) {
             (Some(b'-'), Sign::Minus | Sign::MinusOrExceeding) => Ok(Signed::Minus),
             (Some(b'+'), Sign::MinusOrExceeding) => Ok(Signed::Plus),
-            (Some(b'+' | b'-'), _) => Err(Stop::Mismatch(at)),
+            (Some(b'+' | b'-'), _) => Err(MatchError::Mismatch(at)),
             _ => Ok(Signed::None),
         }
     }
 
-    /// How many digits the number takes: all it can, less what the numbers after it need.
+    /// The number of digits of a number: as many as possible, minus those that the numbers after it need.
     fn digit_count(&self, number: &Number, start: usize) -> Option<usize> {
         let room = number.width_max + number.reserved;
         let run = self.text.as_bytes()[start..].iter().take(room).take_while(|byte| byte.is_ascii_digit()).count();
@@ -195,7 +195,7 @@ fn scaled(number: &Number, value: i64, digits: usize) -> i64 {
     }
 }
 
-/// How many bytes of the text the start takes, if the text starts so.
+/// The number of bytes of the prefix, if the text starts with it.
 fn starts(text: &str, start: &str, ignore_case: bool) -> Option<usize> {
     if !ignore_case {
         return text.starts_with(start).then_some(start.len());

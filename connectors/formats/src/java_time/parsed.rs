@@ -1,11 +1,11 @@
-//! What a text said: values of fields, a zone, a part of the day. Not yet what it means.
+//! The values parsed from a text: fields, a zone, a part of the day. They are not resolved yet.
 
 use super::day_period::DayPeriod;
 use super::error::ParseError;
 use super::field::{FIELDS, Field};
 use super::zone::Zone;
 
-/// The values found in a text. Small enough to copy, which is how an optional section is undone.
+/// The values found in a text. It is small enough to copy, which is how an optional section is rolled back.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Parsed {
     values: [i64; FIELDS],
@@ -27,13 +27,13 @@ impl Parsed {
         self.get(field).is_some()
     }
 
-    /// Sets a field, whatever it was.
+    /// Sets a field, replacing any earlier value.
     pub(super) fn put(&mut self, field: Field, value: i64) {
         self.values[field as usize] = value;
         self.present |= 1 << field as u32;
     }
 
-    /// Sets a field, unless it has another value already.
+    /// Sets a field, unless it already has a different value.
     pub(super) fn agree(&mut self, field: Field, value: i64) -> Result<(), ParseError> {
         if self.get(field).is_some_and(|old| old != value) {
             return Err(ParseError::Conflict);

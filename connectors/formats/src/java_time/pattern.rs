@@ -1,7 +1,7 @@
-//! The text of a pattern to a list of items, by the rules of `DateTimeFormatter.ofPattern`.
+//! Compiles the text of a pattern to a list of items, by the rules of `DateTimeFormatter.ofPattern`.
 //!
-//! Numbers that stand side by side share their digits: the first that has no fixed width leaves
-//! room for the fixed ones after it (`yyyyMMdd`), which is settled here, once a pattern.
+//! Adjacent numbers share their digits: the first one without a fixed width leaves room for the fixed ones after it
+//! (`yyyyMMdd`), which is computed here, once for each pattern.
 
 use super::error::PatternError;
 use super::field::Field;
@@ -20,7 +20,7 @@ pub(super) fn compile(pattern: &str) -> Result<Vec<Item>, PatternError> {
 #[derive(Default)]
 struct Section {
     items: Vec<Item>,
-    /// The number that yields digits to fixed numbers right after it.
+    /// The number that leaves digits for fixed numbers directly after it.
     yielding: Option<usize>,
 }
 
@@ -32,7 +32,7 @@ struct Compiler<'a> {
     pad: Option<usize>,
 }
 
-/// A run of one letter.
+/// A sequence of the same letter.
 #[derive(Clone, Copy)]
 struct Run {
     letter: char,
@@ -45,7 +45,7 @@ impl Run {
         PatternError::Count { letter: self.letter, position: self.position, count: self.count }
     }
 
-    /// Refuses runs longer than `max`.
+    /// Fails if the sequence is longer than `max`.
     fn at_most(self, max: usize) -> Result<(), PatternError> {
         if self.count > max { Err(self.miscounted()) } else { Ok(()) }
     }
@@ -137,7 +137,7 @@ impl Compiler<'_> {
         self.current.yielding = None;
     }
 
-    /// Adds a number and lets the yielding number before it know how many digits it takes.
+    /// Adds a number, and reserves its digits in the number before it.
     fn push_number(&mut self, run: Run, number: Number) -> Result<(), PatternError> {
         let yielding = self.current.yielding;
         self.push(Item::Number(number));
@@ -170,7 +170,7 @@ impl Compiler<'_> {
     }
 }
 
-/// The number that the letters stand for, or nothing when they stand for a name.
+/// The number that the letters denote; none if they denote a name.
 fn number(run: Run) -> Result<Option<Number>, PatternError> {
     use Field::{
         AlignedWeekday, ClockHour, ClockHourOfAmPm, DayOfMonth, DayOfYear, Hour, HourOfAmPm, MilliOfDay, Minute,
@@ -215,7 +215,7 @@ fn year(run: Run, field: Field) -> Result<Number, PatternError> {
     })
 }
 
-/// One letter for a number as long as it is, two for two digits.
+/// One letter for a number of any width, two letters for two digits.
 fn short(run: Run, field: Field) -> Result<Number, PatternError> {
     run.at_most(2)?;
     Ok(if run.count == 1 { Number::free(field) } else { Number::unsigned(field, 2, 2) })
@@ -312,7 +312,7 @@ mod tests {
         check("HHH", "pattern letter 'H' at position 0 cannot be repeated 3 times");
         check("yyyy#", "reserved character '#' at position 4 of the pattern");
         check("d 'o", "quote opened at position 2 of the pattern is not closed");
-        check("d]", "']' at position 1 of the pattern closes no '['");
+        check("d]", "unmatched ']' at position 1 of the pattern");
         check("pp", "pad letter 'p' at position 0 is followed by nothing to pad");
         check("ppHmm", "padded number at position 3 runs into the number after it");
     }

@@ -1,8 +1,8 @@
-//! From what a text said to what it means, by Java's `ResolverStyle.SMART`.
+//! Resolves the values parsed from a text, by the rules of Java's `ResolverStyle.SMART`.
 //!
-//! SMART checks every number against its field's limits, ends a month at its last day (31 April is
-//! 30 April), reads 24:00 as the next midnight, and finds contradictions. What cannot be made into a
-//! whole date or time stays behind as fields, for `defaults` to complete.
+//! SMART checks every number against the limits of its field, limits days to the end of the month (31 April is 30
+//! April), reads 24:00 as the next midnight, and detects contradictions. Values that do not form a complete date or
+//! time remain as fields, which `defaults` completes.
 
 use super::civil::{self, Civil};
 use super::error::ParseError;
@@ -12,17 +12,17 @@ use super::parsed::{Parsed, check};
 /// Days from 1858-11-17, where modified Julian days begin, to 1970-01-01.
 const MODIFIED_JULIAN_EPOCH: i64 = 40_587;
 
-/// What a text means as far as it says.
+/// The resolved value of a text, as far as it is complete.
 pub(super) struct Resolved {
-    /// Days since 1970-01-01, when the text says a whole date.
+    /// Days since 1970-01-01, if the text contains a complete date.
     pub(super) days: Option<i64>,
-    /// Nanoseconds since midnight, when the text says a whole time.
+    /// Nanoseconds since midnight, if the text contains a complete time.
     pub(super) nanos: Option<i64>,
-    /// What is left over.
+    /// The remaining values.
     pub(super) rest: Parsed,
 }
 
-/// Resolves what was parsed.
+/// Resolves the parsed values.
 pub(super) fn resolve(parsed: &Parsed) -> Result<Resolved, ParseError> {
     let mut state = State { fields: *parsed, days: None, nanos: None, excess_days: 0 };
     state.resolve_date()?;
@@ -82,7 +82,7 @@ impl State {
         Ok(Civil { year, month, day }.moved(year, month).days())
     }
 
-    /// A year of an era becomes a year; without an era it is one of ours.
+    /// Converts a year of an era to a year; without an era, it is CE.
     fn resolve_era(&mut self) -> Result<(), ParseError> {
         let Some(of_era) = self.fields.remove_checked(Field::YearOfEra)? else {
             return self.fields.get(Field::Era).map_or(Ok(()), |era| check(Field::Era, era).map(drop));
@@ -116,7 +116,7 @@ impl State {
         Ok(())
     }
 
-    /// A clock that counts from one to `last` becomes one that counts from zero.
+    /// Converts a clock that counts from one to `last` to one that counts from zero.
     fn resolve_clock(&mut self, clock: Field, hour: Field, last: i64) -> Result<(), ParseError> {
         let Some(value) = self.fields.remove(clock) else { return Ok(()) };
         if value != 0 {
@@ -149,7 +149,7 @@ impl State {
         self.fields.agree(Field::Second, seconds % 60)
     }
 
-    /// "8 in the evening": the part of the day says which half the hour is in.
+    /// "8 in the evening": the part of the day determines the half of the day.
     fn resolve_day_period(&mut self) -> Result<(), ParseError> {
         let (Some(period), Some(_)) = (self.fields.day_period, self.fields.get(Field::HourOfAmPm)) else {
             return Ok(());
@@ -208,7 +208,7 @@ impl State {
         self.settle_date(first + (week.min(civil::last_week(year)) - 1) * 7 + weekday % 7)
     }
 
-    /// Hours without minutes are full hours; minutes without hours, and seconds without minutes, stay fields.
+    /// Hours without minutes are full hours; minutes without hours, and seconds without minutes, remain fields.
     fn resolve_whole_time(&mut self) -> Result<(), ParseError> {
         let parts = [Field::Hour, Field::Minute, Field::Second, Field::Nano].map(|field| self.fields.get(field));
         match parts {
@@ -229,7 +229,7 @@ impl State {
         Ok(())
     }
 
-    /// Nothing but a part or a half of the day: its middle.
+    /// Resolves a text with only a part or a half of the day to its middle.
     fn resolve_vague_time(&mut self) -> Result<(), ParseError> {
         if let Some(period) = self.fields.day_period.take() {
             self.nanos = Some(period.middle() * 60 * NANOS_PER_SECOND);
@@ -254,7 +254,7 @@ impl State {
         Ok(())
     }
 
-    /// Whatever else the text said of the date must be so.
+    /// Checks that the other fields of the date are consistent with it.
     fn check_date(&mut self) -> Result<(), ParseError> {
         let Some(days) = self.days else { return Ok(()) };
         for field in self.fields.fields().filter(|field| field.is_date()) {
@@ -266,7 +266,7 @@ impl State {
         Ok(())
     }
 
-    /// Whatever else the text said of the time must be so.
+    /// Checks that the other fields of the time are consistent with it.
     fn check_time(&mut self) -> Result<(), ParseError> {
         let Some(nanos) = self.nanos else { return Ok(()) };
         if self.fields.day_period.take().is_some_and(|period| !period.includes(nanos / (60 * NANOS_PER_SECOND))) {
@@ -282,7 +282,7 @@ impl State {
     }
 }
 
-/// The value of a field at a date (days since 1970-01-01), or nothing for fields of a time.
+/// The value of a field on a date (days since 1970-01-01); none for fields of a time.
 pub(super) fn date_part(days: i64, field: Field) -> Option<i64> {
     let date = Civil::from_days(days);
     Some(match field {
@@ -305,7 +305,7 @@ pub(super) fn date_part(days: i64, field: Field) -> Option<i64> {
     })
 }
 
-/// The value of a field at a time (nanoseconds since midnight), or nothing for fields of a date.
+/// The value of a field at a time (nanoseconds since midnight); none for fields of a date.
 pub(super) fn time_part(nanos: i64, field: Field) -> Option<i64> {
     debug_assert!((0..NANOS_PER_DAY).contains(&nanos));
     let seconds = nanos / NANOS_PER_SECOND;

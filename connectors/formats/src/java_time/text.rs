@@ -1,4 +1,4 @@
-//! English names of months, days, halves of the day, eras and quarters.
+//! English names of months, days, AM and PM, eras and quarters.
 
 use super::field::Field;
 use super::item::Style;
@@ -25,16 +25,16 @@ const QUARTERS_SHORT: [&str; 4] = ["Q1", "Q2", "Q3", "Q4"];
 const QUARTERS_FULL: [&str; 4] = ["1st quarter", "2nd quarter", "3rd quarter", "4th quarter"];
 const QUARTERS_NARROW: [&str; 4] = ["1", "2", "3", "4"];
 
-/// The name of a field's value, or nothing when the field has no such value or no names.
+/// The name of a field's value; none if the field has no such value or no names.
 pub(super) fn name(field: Field, style: Style, value: i64) -> Option<&'static str> {
     let (names, length) = table(field, style)?;
     let index = usize::try_from(value - field.range().0).ok()?;
     names.get(index).map(|name| &name[..length.min(name.len())])
 }
 
-/// The value that text starts with the name of, and the length of that name in bytes.
+/// The value whose name the text starts with, and the length of that name in bytes.
 ///
-/// When several names fit the longest counts; when several values share it, the last.
+/// If several names match, the longest wins; if several values share it, the last one.
 pub(super) fn find(
     field: Field,
     style: Style,

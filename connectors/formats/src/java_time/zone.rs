@@ -1,7 +1,7 @@
 //! Time zones as Java names them: regions, offsets, and offsets with a prefix such as `UTC+08:00`.
 //!
-//! Apart from chrono-tz because Java accepts more names than regions, and because the rules of a
-//! region go on for ever in Java while chrono-tz writes its transitions down to the year 2100.
+//! It extends chrono-tz, because Java accepts other names than regions, and because in Java the rules of a region
+//! apply forever, while chrono-tz only has transitions up to the year 2100.
 
 use chrono::{DateTime, MappedLocalTime, NaiveDateTime, Offset, TimeDelta, TimeZone};
 use chrono_tz::{OffsetComponents, Tz};
@@ -25,7 +25,7 @@ enum Kind {
 /// Offsets reach eighteen hours either side of UTC.
 const OFFSET_S_MAX: i32 = 18 * 3_600;
 const SECONDS_PER_DAY: i64 = 86_400;
-/// The first year whose transitions chrono-tz does not hold, and the years that stand in for it and later ones.
+/// The first year for which chrono-tz has no transitions, and the years that are used for it and later ones.
 const UNWRITTEN_YEAR: i64 = 2_100;
 const STAND_IN_YEARS: std::ops::Range<i64> = 2_072..2_100;
 /// Long before any zone had rules, and well inside chrono's calendar.
@@ -47,7 +47,7 @@ impl Zone {
     /// or an offset with a prefix (`UTC+2`, `GMT-03:30`).
     ///
     /// # Errors
-    /// The name is none of these.
+    /// The name has none of these forms.
     ///
     /// ```
     /// use headwater_formats::java_time::Zone;
@@ -63,7 +63,7 @@ impl Zone {
         zone.ok_or_else(|| ZoneError { name: name.to_owned() })
     }
 
-    /// The zone of one offset, `prefix` being "", "UTC", "GMT" or "UT". Nothing beyond eighteen hours.
+    /// The zone with a fixed offset; `prefix` is "", "UTC", "GMT" or "UT". None beyond eighteen hours.
     pub(super) fn fixed(prefix: &'static str, offset_s: i32) -> Option<Self> {
         (offset_s.abs() <= OFFSET_S_MAX).then_some(Self(Kind::Fixed { prefix, offset_s }))
     }
@@ -137,7 +137,7 @@ impl Zone {
     }
 }
 
-/// The region of that name, unless it is one that Java leaves out.
+/// The region with this name, unless Java does not have it.
 pub(super) fn region(name: &str) -> Option<Tz> {
     // Java knows these four only as old short names, not as regions.
     if matches!(name, "EST" | "MST" | "HST" | "ROC") {
@@ -207,8 +207,8 @@ fn naive(seconds: i64) -> NaiveDateTime {
     DateTime::from_timestamp(seconds, 0).unwrap_or_default().naive_utc()
 }
 
-/// A second with the same offset whose transitions are written down: past 2100 the rules repeat, so a year that
-/// begins on the same day of the week and is as long stands in; before any rules one moment is as good as another.
+/// A second with the same offset for which chrono-tz has transitions. After 2100 the rules repeat, so a year of the
+/// same length that begins on the same day of the week is used; before any rules, all moments are equivalent.
 fn written(seconds: i64) -> i64 {
     if seconds < ANCIENT_S {
         return ANCIENT_S;

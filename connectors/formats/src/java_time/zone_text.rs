@@ -1,4 +1,4 @@
-//! What people call a zone, both ways: `PDT` from a region and an instant, a region from `PDT`.
+//! The common names of zones, in both directions: `PDT` from a region and an instant, and a region from `PDT`.
 
 use std::collections::HashMap;
 use std::sync::OnceLock;
@@ -8,7 +8,7 @@ use chrono_tz::{TZ_VARIANTS, Tz};
 use super::zone::{Zone, region};
 use super::zone_names::{ZONE_NAMES, ZONE_TEXTS};
 
-/// Which of a region's names.
+/// The kind of a region's name.
 #[derive(Clone, Copy)]
 pub(super) struct Call {
     pub(super) full: bool,
@@ -18,7 +18,7 @@ pub(super) struct Call {
 /// No name of a zone is longer, in bytes.
 const NAME_LENGTH_MAX: usize = 64;
 
-/// The name of the zone at an instant (seconds since 1970 UTC), or nothing when people have no name for it.
+/// The name of the zone at an instant (seconds since 1970 UTC); none if it has no common name.
 pub(super) fn name_at(zone: Zone, utc_s: i64, call: Call) -> Option<&'static str> {
     let names = names_of(zone.as_region()?)?;
     let index = match (call.generic, call.full) {
@@ -48,7 +48,7 @@ pub(super) fn find_region(text: &str, ignore_case: bool) -> Option<(Zone, usize)
     longest(text, ignore_case, region_names())
 }
 
-/// Zones by name, and by the name in small letters.
+/// Zones by name, and by the name in lower case.
 struct Names {
     exact: HashMap<&'static str, Zone>,
     lower: HashMap<String, Zone>,

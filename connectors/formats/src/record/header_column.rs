@@ -1,4 +1,4 @@
-//! Headers of records, put into a column one by one.
+//! A builder for columns of headers.
 
 use arrow::array::ListArray;
 use arrow::array::builder::{BinaryBuilder, ListBuilder, StringBuilder, StructBuilder};
@@ -7,7 +7,8 @@ use arrow::datatypes::{DataType, Fields};
 use super::headers_type;
 use crate::decode_utf8;
 
-/// A column of headers of [`headers_type`] that grows: headers of a record, its end, those of the next.
+/// A builder for a column of [`headers_type`]: add the headers of a record, end the record, and continue with the
+/// next one.
 pub struct HeaderColumn {
     lists: ListBuilder<StructBuilder>,
 }
@@ -36,7 +37,7 @@ impl HeaderColumn {
         self.lists.append(true);
     }
 
-    /// The column, with a list for each record that was ended.
+    /// The column, with a list for each completed record.
     pub fn finish(mut self) -> ListArray {
         self.lists.finish()
     }

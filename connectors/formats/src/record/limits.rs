@@ -1,6 +1,6 @@
-//! What a topic takes of a record.
+//! The limits of a topic for its records.
 
-/// The limits of a topic for its records; `None` where no limit is known.
+/// The limits of a topic for its records; `None` if a limit is not known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RecordLimits {
     /// Maximum size in bytes of key, value and headers together. Unknown where records are compressed when sent.
@@ -12,6 +12,6 @@ pub struct RecordLimits {
     pub ahead_ms_max: Option<i64>,
     /// How far a timestamp may be in the past, in ms.
     pub behind_ms_max: Option<i64>,
-    /// Records without a key are refused: the topic is compacted.
+    /// Whether records without a key are refused because the topic is compacted.
     pub needs_key: bool,
 }

@@ -1,8 +1,8 @@
-//! Where the Java client puts a record: murmur2 of its key.
+//! The partitioner of the Java client: murmur2 of the key.
 
 /// The partition of a key among `partitions`, which is at least 1.
 pub fn partition_of(key: &[u8], partitions: i32) -> i32 {
-    // Java takes the sign bit off before the remainder.
+    // Java clears the sign bit before computing the remainder.
     let positive = murmur2(key) & 0x7fff_ffff;
     let partitions = u32::try_from(partitions).unwrap_or(1).max(1);
     i32::try_from(positive % partitions).expect("below a positive i32")
@@ -16,7 +16,7 @@ fn murmur2(data: &[u8]) -> u32 {
         let word = word.wrapping_mul(M);
         (word ^ (word >> 24)).wrapping_mul(M)
     };
-    // Lengths wrap as Java's ints do; a key is far below that.
+    // Lengths wrap around like Java's ints; keys are far shorter.
     let mut hash = SEED ^ (data.len() as u32);
     let mut words = data.chunks_exact(4);
     for word in &mut words {

@@ -12,7 +12,7 @@ const OURS: &[&str] = &[
     "an array is indexed by ",
     "a map without keys and values",
     "only arrays and maps have elements",
-    "'{}' is no unit of time",
+    "'{}' is not a unit of time",
     "type \"{}\" does not exist",
     "a recursive UNION of rows with maps{}",
 ];

@@ -1,4 +1,4 @@
-//! ATTR: the value that all rows of a group have, if they have one; NULL is a value like others.
+//! ATTR: the value that all rows of a group share, if there is one; NULL counts as a value.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,13 +15,13 @@ use crate::choice::list_of;
 /// ATTR.
 pub static ATTR: Recipe = Recipe { order: Order::Any, sorts: false, retracts: true, state, accumulator };
 
-/// Values and how often they are there.
+/// The distinct values and their counts.
 fn state(shape: &Shape) -> Vec<DataType> {
     vec![list_of(shape.takes[0].clone()), numbers_type()]
 }
 
 fn accumulator(shape: &Shape) -> Result<Box<dyn Accumulator>> {
-    // Two different values stay different where none is taken back.
+    // If rows are never retracted, two different values are enough to know the result.
     let keep = if shape.sliding { usize::MAX } else { 2 };
     let codec = shape.codec()?;
     Ok(Box::new(Attr { codec, keep, counts: BTreeMap::new(), bytes: 0 }))
@@ -68,7 +68,7 @@ impl Accumulator for Attr {
         Ok(())
     }
 
-    /// Where all values are kept.
+    /// Whether all values are kept.
     fn supports_retract_batch(&self) -> bool {
         self.keep == usize::MAX
     }

@@ -1,7 +1,8 @@
-//! An aggregate as DataFusion calls it: one adapter for all of them.
+//! The adapter that makes an aggregate of the dialect an aggregate of DataFusion.
 //!
-//! A query is planned with the name alone, of which types and refusals follow. Before it is executed every call gets its
-//! [`Shape`] ([`shaped`]): constants leave the arguments, and the row's address may join them.
+//! A query is planned with only the name of the aggregate, which determines types and errors. Before it is executed,
+//! every call gets its [`Shape`] ([`shaped`]): constants are removed from the arguments, and the row's address may be
+//! added.
 
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -63,7 +64,7 @@ pub fn shaped(function: &'static Aggregate, recipe: &'static Recipe, shape: Shap
     Arc::new(AggregateUDF::from(Call { function, name, signature, settled: Some(Settled { recipe, shape }) }))
 }
 
-/// The aggregate of ours that a planned call is of, unless it is settled already.
+/// The aggregate of the dialect that a planned call refers to, unless it already has its shape.
 pub fn unsettled(function: &AggregateUDF) -> Option<&'static Aggregate> {
     let call = function.inner().downcast_ref::<Call>()?;
     call.settled.is_none().then_some(call.function)
@@ -80,7 +81,7 @@ pub fn chosen(function: &'static Aggregate, types: &[DataType]) -> Result<Chosen
     }
 }
 
-/// Whether values of a type are less or greater than others.
+/// Whether the values of a type have an order.
 fn has_order(ty: &DataType) -> bool {
     !ty.is_nested() && *ty != DataType::Boolean
 }
@@ -102,7 +103,7 @@ impl Call {
 
     fn make(&self, sliding: bool) -> Result<Box<dyn Accumulator>> {
         let Some(Settled { recipe, shape }) = &self.settled else {
-            return exec_err!("{} was planned and not settled", self.function.name);
+            return exec_err!("{} was planned but not resolved", self.function.name);
         };
         match sliding == shape.sliding {
             true => (recipe.accumulator)(shape),
@@ -135,7 +136,7 @@ impl AggregateUDFImpl for Call {
         self.make(false)
     }
 
-    /// Of DOUBLEs nothing is taken back, which would leave something behind.
+    /// DOUBLEs are never retracted, because subtraction would leave rounding errors.
     fn create_sliding_accumulator(&self, _: AccumulatorArgs<'_>) -> Result<Box<dyn Accumulator>> {
         let Some(Settled { recipe, shape }) = self.settled.clone() else { return self.make(true) };
         match recipe.order == Order::Any && shape.returns == DataType::Float64 {
@@ -146,7 +147,7 @@ impl AggregateUDFImpl for Call {
 
     fn state_fields(&self, args: StateFieldsArgs<'_>) -> Result<Vec<FieldRef>> {
         let Some(Settled { recipe, shape }) = &self.settled else {
-            return exec_err!("{} was planned and not settled", self.function.name);
+            return exec_err!("{} was planned but not resolved", self.function.name);
         };
         let field = |(at, ty): (usize, DataType)| {
             Arc::new(Field::new(format_state_name(args.name, &format!("state {at}")), ty, true))

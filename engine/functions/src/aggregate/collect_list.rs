@@ -1,7 +1,7 @@
 //! COLLECT_LIST: all values of a group in order, NULL among them.
 //!
-//! It may hold millions of rows, so values stay columns of Arrow. Where rows are taken back, or their number is limited, it
-//! is the first rows of [`ends`](super::ends).
+//! It may hold millions of rows, so values are kept as Arrow columns. If rows can be retracted, or their number is
+//! limited, it uses the first rows of [`ends`](super::ends) instead.
 
 use arrow::array::{Array, ArrayRef, UInt32Array};
 use arrow::compute::{concat, take};
@@ -18,10 +18,10 @@ use crate::choice::list_of;
 /// COLLECT_LIST.
 pub static COLLECT_LIST: Recipe = Recipe { order: Order::Rows, sorts: false, retracts: true, state, accumulator };
 
-/// Pieces of values that are kept apart before they become one.
+/// The maximum number of arrays that are kept before they are concatenated.
 const PIECES_MAX: usize = 32;
 
-/// Lanes, times, positions and values of the rows; where it is not the list itself, those of `ends`.
+/// Lanes, times, positions and values of the rows; if the list is computed by `ends`, the state of `ends`.
 fn state(shape: &Shape) -> Vec<DataType> {
     match is_columns(shape) {
         true => vec![numbers_type(), numbers_type(), numbers_type(), list_of(shape.takes[0].clone())],
@@ -67,11 +67,11 @@ impl List {
         }
     }
 
-    /// Adds values, as a copy: what comes in may be a small part of large buffers.
+    /// Adds a copy of the values, because the input may be a small slice of large buffers.
     fn push(&mut self, values: &ArrayRef) -> Result<()> {
         let rows = UInt32Array::from_iter_values(0..values.len() as u32);
         self.pieces.push(take(values, &rows, None)?);
-        // Pieces double in length, so that each value is copied a few times at most.
+        // Arrays double in length, so that each value is copied only a few times.
         while let [.., before, last] = &self.pieces[..]
             && self.pieces.len() > PIECES_MAX
             && before.len() <= 2 * last.len()
@@ -98,7 +98,7 @@ impl List {
         &self.positions[row * self.width..(row + 1) * self.width]
     }
 
-    /// The rows in order; nothing where they are in order already.
+    /// The order of the rows; none if they are already in order.
     fn order(&self) -> Option<UInt32Array> {
         let key = |row: usize| (self.lanes[row], self.position(row));
         let count = self.lanes.len();

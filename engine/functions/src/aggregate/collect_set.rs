@@ -1,4 +1,4 @@
-//! COLLECT_SET: each value of a group once, NULL as well, in the order of their first rows.
+//! COLLECT_SET: the distinct values of a group, including NULL, in the order in which they first appear.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -40,7 +40,7 @@ struct Set {
     returns: DataType,
     limit: usize,
     width: usize,
-    /// The first row of each value, in every lane that has one.
+    /// The first row of each value in each lane.
     first: HashMap<Bytes, Vec<First>>,
     arrived: i64,
     number: u64,
@@ -52,7 +52,7 @@ struct First {
     lane: i64,
     position: Position,
     time: i64,
-    /// Rows of one place, as those of an exploded array, follow one another as they came.
+    /// Rows with the same place, such as those of an exploded array, keep their order of arrival.
     number: u64,
 }
 

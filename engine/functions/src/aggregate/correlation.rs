@@ -1,4 +1,5 @@
-//! CORRELATION: Pearson's coefficient, from means and sums around them, which do not lose digits to large values.
+//! CORRELATION: the Pearson correlation coefficient, computed from means and sums of deviations, so that large values
+//! do not lose precision.
 
 use arrow::array::{ArrayRef, AsArray};
 use arrow::datatypes::{DataType, Float64Type, Int64Type};
@@ -70,7 +71,7 @@ impl Correlation {
     }
 }
 
-/// Rows in which both have a value.
+/// The number of rows in which both columns have a value.
 fn pairs(columns: &[ArrayRef]) -> impl Iterator<Item = (f64, f64)> {
     let [xs, ys] = [0, 1].map(|column| columns[column].as_primitive::<Float64Type>());
     xs.iter().zip(ys).filter_map(|(x, y)| x.zip(y))
@@ -93,7 +94,7 @@ impl Accumulator for Correlation {
 
     fn evaluate(&mut self) -> Result<ScalarValue> {
         let is_flat = self.count < 2 || self.squares_x <= 0.0 || self.squares_y <= 0.0;
-        // One root loses the least; the product of very large or small squares is out of range.
+        // One root is the most precise, but the product of very large or very small squares is out of range.
         let product = self.squares_x * self.squares_y;
         let divisor = match product.is_normal() {
             true => product.sqrt(),

@@ -7,11 +7,11 @@ use datafusion::logical_expr::Accumulator;
 
 use super::recipe::{Order, Recipe, Shape};
 
-/// STDDEV_SAMPLE: the standard deviation of a sample.
+/// STDDEV_SAMPLE: the sample standard deviation.
 pub static DEVIATION: Recipe =
     Recipe { order: Order::Any, sorts: false, retracts: true, state, accumulator: deviation };
 
-/// STDDEV_SAMP: the variance of a sample, whatever its name says.
+/// STDDEV_SAMP: despite its name, the sample variance.
 pub static VARIANCE: Recipe = Recipe { order: Order::Any, sorts: false, retracts: true, state, accumulator: variance };
 
 /// Count, sum and the sum of squares around the mean.
@@ -55,7 +55,7 @@ impl Spread {
         }
     }
 
-    /// What a value of the sum adds to the squares.
+    /// The amount that a value adds to the squares.
     fn step(&self, value: f64) -> f64 {
         let count = self.count as f64;
         let difference = count * value - self.sum;
@@ -95,7 +95,7 @@ impl Accumulator for Spread {
     fn evaluate(&mut self) -> Result<ScalarValue> {
         let variance = match self.count {
             ..=1 => 0.0,
-            // What was taken back may have left less than nothing.
+            // Retractions may have left a negative remainder.
             count => (self.squares / (count - 1) as f64).max(0.0),
         };
         let variance = if self.squares.is_nan() { f64::NAN } else { variance };

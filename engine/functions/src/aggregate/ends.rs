@@ -1,4 +1,5 @@
-//! LATEST_BY_OFFSET and EARLIEST_BY_OFFSET: the last or first rows of a group, of each lane so many as the result has.
+//! LATEST_BY_OFFSET and EARLIEST_BY_OFFSET: the last or first rows of a group. From each lane, as many rows are kept
+//! as the result can have.
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -38,7 +39,7 @@ fn earliest(shape: &Shape) -> Result<Box<dyn Accumulator>> {
     Ok(Box::new(Ends::new(shape, false, shape.count(0), ignore_nulls)?))
 }
 
-/// The first `most` rows, NULL among them.
+/// The first `most` rows, including NULL.
 pub fn first(shape: &Shape, most: usize) -> Result<Box<dyn Accumulator>> {
     Ok(Box::new(Ends::new(shape, false, most, false)?))
 }
@@ -50,20 +51,20 @@ struct Ends {
     last: bool,
     keep: usize,
     ignore_nulls: bool,
-    /// The result's type where it is an array.
+    /// The type of the result, if it is an array.
     array: Option<DataType>,
     width: usize,
-    /// By number; nearly always one.
+    /// The lanes by number; nearly always one.
     lanes: Vec<(i64, Lane)>,
     arrived: i64,
     left: i64,
     bytes: usize,
 }
 
-/// The rows that are kept of a lane, in the order of their positions.
+/// The rows kept in a lane, in the order of their positions.
 #[derive(Debug)]
 struct Lane {
-    /// The greatest time of rows that stood in front of them.
+    /// The greatest time of the rows that preceded them.
     before: i64,
     rows: Vec<Kept>,
 }
@@ -84,7 +85,7 @@ impl Default for Lane {
 impl Lane {
     fn add(&mut self, rows: impl IntoIterator<Item = Kept>, last: bool, keep: usize) {
         self.rows.extend(rows);
-        // Stable, and quick where they are in order.
+        // The sort is stable, and fast if the rows are already in order.
         self.rows.sort_by(|a, b| a.position.cmp(&b.position));
         if last && self.rows.len() > keep {
             let lost = self.rows.drain(..self.rows.len() - keep);
@@ -205,7 +206,7 @@ impl Accumulator for Ends {
         Ok(())
     }
 
-    /// Where all rows are kept, one can be taken out again.
+    /// A row can only be retracted if all rows are kept.
     fn supports_retract_batch(&self) -> bool {
         self.keep == usize::MAX
     }

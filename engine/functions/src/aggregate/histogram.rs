@@ -1,4 +1,4 @@
-//! HISTOGRAM: how often each text is in a group, of the first thousand texts.
+//! HISTOGRAM: how often each text occurs in a group, for the first thousand distinct texts.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -17,10 +17,10 @@ use crate::choice::list_of;
 /// HISTOGRAM.
 pub static HISTOGRAM: Recipe = Recipe { order: Order::Rows, sorts: false, retracts: true, state, accumulator };
 
-/// Texts that the result has at most: those whose first rows come first.
+/// The maximum number of texts in the result: those that appear first.
 const TEXTS_MAX: usize = 1000;
 
-/// Texts, how often they are there, lanes and positions of their first rows.
+/// Texts, their counts, and the lanes and positions of their first rows.
 fn state(_: &Shape) -> Vec<DataType> {
     vec![list_of(DataType::Utf8), numbers_type(), numbers_type(), numbers_type()]
 }
@@ -34,7 +34,7 @@ fn accumulator(shape: &Shape) -> Result<Box<dyn Accumulator>> {
 struct Histogram {
     returns: DataType,
     width: usize,
-    /// All of them: which are the first is only known at the end.
+    /// All texts: which of them are first is only known at the end.
     texts: HashMap<Box<str>, Seen>,
     arrived: i64,
     number: u64,
@@ -44,9 +44,9 @@ struct Histogram {
 #[derive(Debug)]
 struct Seen {
     count: i64,
-    /// Its place stays when rows are taken back.
+    /// Its place does not change when rows are retracted.
     first: (i64, Position),
-    /// Texts of one place, as those of an exploded array, follow one another as they came.
+    /// Texts with the same place, such as those of an exploded array, keep their order of arrival.
     number: u64,
 }
 

@@ -1,9 +1,9 @@
-//! Aggregates: several rows become one value.
+//! Aggregates: functions that compute one value from several rows.
 //!
-//! One entry of [`FUNCTIONS`] each, a file each or one for a few that are alike, all of one shape (`recipe`): the types of
-//! the intermediate state, and an accumulator to which batches of rows are added, with which states merge, and from which,
-//! where the recipe says so, rows are taken back. `call` makes each of them an aggregate of DataFusion; those without a
-//! recipe are DataFusion's own.
+//! Each aggregate has an entry in [`FUNCTIONS`], and a file that it may share with similar ones. All have the same
+//! form (`recipe`): the types of the intermediate state, and an accumulator to which batches of rows are added,
+//! into which states are merged, and from which rows can be retracted if the recipe allows it. `call` makes each of
+//! them an aggregate of DataFusion; those without a recipe are DataFusion's own.
 //!
 //! LATEST_BY_OFFSET and others depend on the order of the records: `place`. Nothing here knows where the address of a row
 //! comes from (`planner/aggregate`).
@@ -49,16 +49,16 @@ macro_rules! elsewhere {
 }
 
 /// The types that have an order.
-const SORTED: &str = "The value is a number, or a STRING, BYTES, DATE, TIME or TIMESTAMP.";
+const SORTED: &str = "The value is a number, STRING, BYTES, DATE, TIME or TIMESTAMP.";
 
 /// The aggregates.
 pub static FUNCTIONS: &[Aggregate] = &[
     Aggregate::aggregate(
         "COUNT",
-        "How many rows there are, or how many in which the value is not NULL.",
+        "The number of rows, or of rows in which the value is not NULL.",
         &[
             Variant::elsewhere(&[], BigInt).about("COUNT(*), all rows."),
-            Variant::elsewhere(&[p("value", Any)], BigInt).about("Rows in which the value is not NULL."),
+            Variant::elsewhere(&[p("value", Any)], BigInt).about("Counts the rows in which the value is not NULL."),
         ],
         &[
             ("SELECT COUNT(*) FROM (VALUES (7), (NULL)) AS t(x)", "2"),
@@ -67,19 +67,19 @@ pub static FUNCTIONS: &[Aggregate] = &[
     ),
     Aggregate::aggregate(
         "COUNT_DISTINCT",
-        "How many different values there are, NULL not counted. The count is exact.",
+        "The number of distinct values, not counting NULL. The count is exact.",
         &[Variant::elsewhere(&[p("value", Any)], BigInt)],
         &[("SELECT COUNT_DISTINCT(x) FROM (VALUES ('a'), ('b'), ('a')) AS t(x)", "2")],
     ),
     Aggregate::aggregate(
         "SUM",
-        "The sum; NULL is left out, and the result where there is nothing else.",
+        "The sum of the values. NULL is ignored; the result is NULL if there are no other values.",
         elsewhere!(Int => BigInt, BigInt => BigInt, Double => Double, Decimal => Decimal),
         &[("SELECT SUM(x) FROM (VALUES (1), (2), (NULL)) AS t(x)", "3")],
     ),
     Aggregate::aggregate(
         "SUM_LIST",
-        "The sum of all elements of all arrays; NULL is left out. 0 where there is nothing to add.",
+        "The sum of all elements of all arrays. NULL is ignored; the result is 0 if there is nothing to add.",
         &[
             Variant::of_rows(&[p("numbers", Array(&Int))], Int, &sum_list::SUM_LIST),
             Variant::of_rows(&[p("numbers", Array(&BigInt))], BigInt, &sum_list::SUM_LIST),
@@ -89,13 +89,13 @@ pub static FUNCTIONS: &[Aggregate] = &[
     ),
     Aggregate::aggregate(
         "AVG",
-        "The mean; NULL is left out, and the result where there is nothing else.",
+        "The average of the values. NULL is ignored; the result is NULL if there are no other values.",
         elsewhere!(Int => Double, BigInt => Double, Double => Double, Decimal => Decimal),
         &[("SELECT AVG(x) FROM (VALUES (1), (2)) AS t(x)", "1.5")],
     ),
     Aggregate::aggregate(
         "MIN",
-        "The least value; NULL is left out, and the result where there is nothing else.",
+        "The smallest value. NULL is ignored; the result is NULL if there are no other values.",
         elsewhere!(
             Int => Int, BigInt => BigInt, Double => Double, Decimal => Decimal, String => String, Bytes => Bytes,
             Date => Date, Time => Time, Timestamp => Timestamp,
@@ -104,7 +104,7 @@ pub static FUNCTIONS: &[Aggregate] = &[
     ),
     Aggregate::aggregate(
         "MAX",
-        "The greatest value; NULL is left out, and the result where there is nothing else.",
+        "The largest value. NULL is ignored; the result is NULL if there are no other values.",
         elsewhere!(
             Int => Int, BigInt => BigInt, Double => Double, Decimal => Decimal, String => String, Bytes => Bytes,
             Date => Date, Time => Time, Timestamp => Timestamp,
@@ -113,13 +113,13 @@ pub static FUNCTIONS: &[Aggregate] = &[
     ),
     Aggregate::aggregate(
         "LATEST_BY_OFFSET",
-        "The value of the last record: by offset within a partition, by time among several. NULL is left out unless ignore_nulls is false.",
+        "The value of the last record: by offset within a partition, by time across partitions. NULL is ignored unless ignore_nulls is false.",
         &[
             Variant::of_rows(VALUE, T, &ends::LATEST),
             Variant::of_rows(VALUE_NULLS, T, &ends::LATEST).constants(1),
             Variant::of_rows(VALUE_COUNT, ARRAY_T, &ends::LATEST)
                 .constants(1)
-                .about("The last n values, the last one last."),
+                .about("The last n values, in order, the latest one last."),
             Variant::of_rows(VALUE_COUNT_NULLS, ARRAY_T, &ends::LATEST).constants(2),
         ],
         &[
@@ -129,11 +129,11 @@ pub static FUNCTIONS: &[Aggregate] = &[
     ),
     Aggregate::aggregate(
         "EARLIEST_BY_OFFSET",
-        "The value of the first record: by offset within a partition, by time among several. NULL is left out unless ignore_nulls is false.",
+        "The value of the first record: by offset within a partition, by time across partitions. NULL is ignored unless ignore_nulls is false.",
         &[
             Variant::of_rows(VALUE, T, &ends::EARLIEST),
             Variant::of_rows(VALUE_NULLS, T, &ends::EARLIEST).constants(1),
-            Variant::of_rows(VALUE_COUNT, ARRAY_T, &ends::EARLIEST).constants(1).about("The first n values."),
+            Variant::of_rows(VALUE_COUNT, ARRAY_T, &ends::EARLIEST).constants(1).about("The first n values, in order."),
             Variant::of_rows(VALUE_COUNT_NULLS, ARRAY_T, &ends::EARLIEST).constants(2),
         ],
         &[
@@ -143,7 +143,7 @@ pub static FUNCTIONS: &[Aggregate] = &[
     ),
     Aggregate::aggregate(
         "ATTR",
-        "The value that all rows have; NULL where they have several, NULL being one of them.",
+        "The value that all rows share; NULL if they have different values, where NULL counts as a value.",
         &[Variant::of_rows(VALUE, T, &attr::ATTR)],
         &[
             ("SELECT ATTR(x) FROM (VALUES ('a'), ('a')) AS t(x)", "a"),
@@ -152,19 +152,19 @@ pub static FUNCTIONS: &[Aggregate] = &[
     ),
     Aggregate::aggregate(
         "COLLECT_LIST",
-        "All values as an array, NULL among them, in the order of the records. Setting collect_list.limit bounds its length.",
+        "An array of all values, including NULL, in the order of the records. The property collect_list.limit limits its length.",
         &[Variant::of_rows(VALUE, ARRAY_T, &collect_list::COLLECT_LIST)],
         &[("SELECT COLLECT_LIST(x) FROM (VALUES (2), (1), (2)) AS t(x)", "[2, 1, 2]")],
     ),
     Aggregate::aggregate(
         "COLLECT_SET",
-        "Each value once as an array, NULL as well, in the order of their first records. Setting collect_set.limit bounds its length.",
+        "An array of the distinct values, including NULL, in the order in which they first appear. The property collect_set.limit limits its length.",
         &[Variant::of_rows(VALUE, ARRAY_T, &collect_set::COLLECT_SET)],
         &[("SELECT COLLECT_SET(x) FROM (VALUES (2), (1), (2)) AS t(x)", "[2, 1]")],
     ),
     Aggregate::aggregate(
         "TOPK",
-        "The k greatest values, from the greatest down; NULL is left out. With other columns it gives structs: the value is sort_col, the others col0, col1, ….",
+        "The k largest values, in descending order; NULL is ignored. With further columns the result is an array of structs, in which the value is sort_col and the others are col0, col1, ….",
         &[
             Variant::of_rows(&[p("value", T), p("k", Int)], ARRAY_T, &topk::TOPK).constants(1).about(SORTED),
             Variant::of_rows(
@@ -186,31 +186,31 @@ pub static FUNCTIONS: &[Aggregate] = &[
     ),
     Aggregate::aggregate(
         "TOPKDISTINCT",
-        "The k greatest different values, from the greatest down; NULL is left out.",
+        "The k largest distinct values, in descending order; NULL is ignored.",
         &[Variant::of_rows(&[p("value", T), p("k", Int)], ARRAY_T, &topk::TOPK_DISTINCT).constants(1).about(SORTED)],
         &[("SELECT TOPKDISTINCT(x, 2) FROM (VALUES (3), (9), (9), (5)) AS t(x)", "[9, 5]")],
     ),
     Aggregate::aggregate(
         "HISTOGRAM",
-        "How often each text is there, of the first 1,000 different ones; NULL is left out.",
+        "How often each text occurs, for the first 1,000 distinct texts; NULL is ignored.",
         &[Variant::of_rows(&[p("text", String)], Map(&String, &BigInt), &histogram::HISTOGRAM)],
         &[("SELECT HISTOGRAM(x) FROM (VALUES ('a'), ('b'), ('a')) AS t(x)", "{a: 2, b: 1}")],
     ),
     Aggregate::aggregate(
         "STDDEV_SAMPLE",
-        "The standard deviation of a sample; NULL is left out. 0 for less than two values.",
+        "The sample standard deviation; NULL is ignored. 0 for fewer than two values.",
         &[Variant::of_rows(NUMBER, Double, &deviation::DEVIATION)],
         &[("SELECT STDDEV_SAMPLE(x) FROM (VALUES (2), (4), (6)) AS t(x)", "2.0")],
     ),
     Aggregate::aggregate(
         "STDDEV_SAMP",
-        "The variance of a sample, as in ksqlDB, where the name is deprecated for that reason: STDDEV_SAMPLE is the standard deviation.",
+        "The sample variance, as in ksqlDB, where this misleading name is deprecated. Use STDDEV_SAMPLE for the standard deviation.",
         &[Variant::of_rows(NUMBER, Double, &deviation::VARIANCE)],
         &[("SELECT STDDEV_SAMP(x) FROM (VALUES (2), (4), (6)) AS t(x)", "4.0")],
     ),
     Aggregate::aggregate(
         "CORRELATION",
-        "Pearson's coefficient of correlation of two columns; rows with a NULL are left out. NaN for less than two rows, or where a column has one value only.",
+        "The Pearson correlation coefficient of two columns; rows with a NULL are ignored. NaN for fewer than two rows, or if all values of a column are the same.",
         &[Variant::of_rows(&[p("x", Double), p("y", Double)], Double, &correlation::CORRELATION)],
         &[("SELECT CORRELATION(x, y) FROM (VALUES (1, 2), (2, 4), (3, 6)) AS t(x, y)", "1.0")],
     ),
@@ -221,8 +221,8 @@ pub fn find(name: &str) -> Option<&'static Aggregate> {
     FUNCTIONS.iter().find(|function| function.name.eq_ignore_ascii_case(name))
 }
 
-/// Whether every accumulator of an aggregate can take rows back, as a table's changes need it. Those that DataFusion
-/// computes are told by name.
+/// Whether every accumulator of an aggregate can retract rows, as changes of a table require. Aggregates that
+/// DataFusion computes are recognized by name.
 pub fn retracts(name: &str) -> bool {
     let recipes = find(name).into_iter().flat_map(|function| function.variants).map(|variant| variant.kernel.recipe);
     recipes.fold(None, |all, recipe| {
@@ -231,7 +231,7 @@ pub fn retracts(name: &str) -> bool {
     }) == Some(true)
 }
 
-/// How many arguments at the end are constants in a call with so many of them.
+/// How many of the last arguments are constants, in a call with this number of arguments.
 pub fn constants(name: &str, arguments: usize) -> usize {
     let takes = |variant: &&Variant<Compute>| match variant.variadic {
         true => arguments + 1 >= variant.params.len(),

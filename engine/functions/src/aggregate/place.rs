@@ -1,12 +1,12 @@
-//! Where a row stands among the rows of its group: the order in which ksqlDB would have met them.
+//! The place of a row among the rows of its group: the order in which ksqlDB would have processed them.
 //!
-//! A record has a partition, its *lane*, and an offset, its *position*: within a lane rows are in the order of their
-//! positions. Lanes are merged by time, as Kafka Streams does it: the row that comes next is the one of the lane whose next
-//! row has the least time, or of the lower lane. That is the order of the greatest time that a lane has had up to a
-//! row ([`in_order`]).
+//! A record has a partition, its *lane*, and an offset, its *position*: within a lane, rows are in the order of their
+//! positions. Lanes are merged by time, as in Kafka Streams: the next row is that of the lane whose next row has the
+//! lowest time, or, if the times are equal, of the lower lane. This is the order of the greatest time in a lane up to
+//! each row ([`in_order`]).
 //!
-//! A row of a join has more numbers in its position than one. Rows without an address are in one lane, in the order in
-//! which they come.
+//! The position of a row of a join consists of several numbers. Rows without an address are in one lane, in the order
+//! in which they arrive.
 
 use std::cmp::Ordering;
 
@@ -15,20 +15,20 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, Int64Type};
 use datafusion::common::Result;
 
-/// The time of a row that has none.
+/// The time of a row without a time.
 pub const NO_TIME: i64 = i64::MIN;
 
 /// A row's place within its lane.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Position {
-    /// That of one record.
+    /// The position of one record.
     One(i64),
-    /// That of a row of a join.
+    /// The position of a row of a join.
     More(Box<[i64]>),
 }
 
 impl Position {
-    /// The position that is made of these numbers.
+    /// The position that consists of these numbers.
     pub fn of(numbers: &[i64]) -> Self {
         match numbers {
             [one] => Self::One(*one),
@@ -36,7 +36,7 @@ impl Position {
         }
     }
 
-    /// The numbers that it is made of.
+    /// The numbers of the position.
     pub fn numbers(&self) -> &[i64] {
         match self {
             Self::One(one) => std::slice::from_ref(one),
@@ -44,7 +44,7 @@ impl Position {
         }
     }
 
-    /// Bytes beside its own.
+    /// The heap memory that it uses, in bytes.
     pub fn heap_bytes(&self) -> usize {
         match self {
             Self::One(_) => 0,
@@ -56,13 +56,13 @@ impl Position {
 /// The places of a batch of rows.
 #[derive(Debug)]
 pub struct Places {
-    /// Time, lane and the numbers of the position; none where rows are in the order in which they come.
+    /// Time, lane and the numbers of the position; none if rows are in the order of arrival.
     columns: Vec<Int64Array>,
     first: i64,
 }
 
 impl Places {
-    /// The places that the columns behind the arguments give; `arrived` counts the rows of those that have none.
+    /// The places in the columns that follow the arguments; for rows without an address, `arrived` counts them.
     pub fn read(columns: &[ArrayRef], rows: usize, arrived: &mut i64) -> Result<Self> {
         let first = *arrived;
         *arrived += i64::try_from(rows).unwrap_or(i64::MAX);
@@ -105,15 +105,15 @@ impl Places {
     }
 }
 
-/// How many numbers a position has in the state of an aggregate.
+/// The number of numbers that a position has in the state of an aggregate.
 pub fn width(positions: usize) -> usize {
     positions.max(1)
 }
 
-/// Rows of all lanes, those of each one in order, as they follow one another. Each comes with its lane and the greatest
-/// time of its lane up to it.
+/// Merges the rows of all lanes, each of which is in order. Each row has its lane and the greatest time in its lane
+/// up to it.
 pub fn in_order<T>(mut rows: Vec<(i64, i64, T)>) -> impl DoubleEndedIterator<Item = T> {
-    // Stable: rows of one lane stay in their order.
+    // The sort is stable: rows of one lane keep their order.
     rows.sort_by_key(|(lane, greatest, _)| (*greatest, *lane));
     rows.into_iter().map(|(_, _, row)| row)
 }

@@ -1,9 +1,10 @@
-//! A frame of a window that moves over DOUBLEs, without taking anything back.
+//! A moving window frame over DOUBLEs that never subtracts.
 //!
-//! DataFusion (55) takes rows that leave a frame back by subtraction: a sum remembers an Infinity that has left, and digits that
-//! a great value pushed out are gone. Here a frame is a queue of two parts. Rows come in at the back, of which one state is
-//! kept. Rows leave at the front, which has a state for each of its rows: that of the row and all of those behind it. When the
-//! front is used up, the back becomes the front, so that each row is added three times at most, however wide a frame is.
+//! DataFusion (55) subtracts rows that leave a frame: the sum then remembers an Infinity that has left, and digits
+//! lost to a large value do not come back. Here, a frame is a queue of two parts. Rows enter at the back, which has
+//! one state. Rows leave at the front, which has one state for each of its rows: that of the row and all rows after
+//! it. When the front is empty, the back becomes the front, so each row is added at most three times, however wide
+//! the frame is.
 //!
 //! ```text
 //! front: abc, bc, c      back: de      a frame is `abc` merged with `de`; without `a` it is `bc` merged with `de`
@@ -16,7 +17,7 @@ use arrow::compute::concat;
 use datafusion::common::{Result, ScalarValue, exec_err};
 use datafusion::logical_expr::Accumulator;
 
-/// Makes an accumulator without rows.
+/// Creates an empty accumulator.
 type Make = Box<dyn Fn() -> Result<Box<dyn Accumulator>> + Send + Sync>;
 
 /// The accumulator of a frame whose rows leave in the order in which they came.
@@ -25,18 +26,18 @@ pub struct Queue {
     /// The states of the front, that of the first row last.
     front: Vec<Vec<ScalarValue>>,
     back: Box<dyn Accumulator>,
-    /// The rows of the back, by the batch.
+    /// The rows of the back, in batches.
     rows: Vec<Vec<ArrayRef>>,
 }
 
 impl Queue {
-    /// A frame without rows, of accumulators that `make` makes.
+    /// An empty frame, whose accumulators `make` creates.
     pub fn new(make: Make) -> Result<Self> {
         let back = make()?;
         Ok(Self { make, front: Vec::new(), back, rows: Vec::new() })
     }
 
-    /// Makes the back the front.
+    /// Turns the back into the front.
     fn turn(&mut self) -> Result<()> {
         let batches = std::mem::take(&mut self.rows);
         self.back = (self.make)()?;
@@ -87,7 +88,7 @@ impl Accumulator for Queue {
         self.back.update_batch(columns)
     }
 
-    /// The rows that leave are those that came first.
+    /// Rows leave in the order in which they entered.
     fn retract_batch(&mut self, columns: &[ArrayRef]) -> Result<()> {
         for _ in 0..columns[0].len() {
             if self.front.is_empty() {

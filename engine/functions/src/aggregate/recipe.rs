@@ -1,4 +1,4 @@
-//! How an aggregate is computed, as data, and what is known of one call of it.
+//! How an aggregate is computed, as data, and the shape of a call of it.
 //!
 //! ```text
 //! Variant ── Compute ── constants: arguments at the end that are fixed when the query is made
@@ -6,8 +6,8 @@
 //! Shape   ── the call: types, constants, whether rows have addresses
 //! ```
 //!
-//! Accumulators are DataFusion's: rows are added and, where the recipe says so, taken back by the batch; the
-//! intermediate state is columns of Arrow, which merge. So a continuous query can hold them, too.
+//! Accumulators are DataFusion's: rows are added and, if the recipe allows it, retracted in batches. The intermediate
+//! state consists of Arrow columns, which can be merged, so continuous queries can use them too.
 
 use std::hash::{Hash, Hasher};
 use std::sync::{Arc, OnceLock};
@@ -25,35 +25,35 @@ pub type Aggregate = Function<Compute>;
 /// How a variant of an aggregate is computed.
 #[derive(Clone, Copy, Debug)]
 pub struct Compute {
-    /// What makes the accumulators. None: DataFusion's aggregate does it.
+    /// The recipe for its accumulators; none if DataFusion computes it.
     pub recipe: Option<&'static Recipe>,
-    /// How many arguments at the end are constants.
+    /// How many of the last arguments are constants.
     pub constants: usize,
 }
 
-/// What makes the accumulators of an aggregate.
+/// The recipe for the accumulators of an aggregate.
 #[derive(Debug)]
 pub struct Recipe {
-    /// Which order of rows counts. Where one does, the arguments are followed by the row's address.
+    /// The order of rows that matters. If one does, the arguments are followed by the row's address.
     pub order: Order,
     /// Whether the first argument is sorted by, so that its type must have an order.
     pub sorts: bool,
-    /// Whether rows can be taken back, as for a table whose rows change or a frame that moves.
+    /// Whether rows can be retracted, for a table whose rows change or a moving frame.
     pub retracts: bool,
     /// The types of the intermediate state.
     pub state: fn(&Shape) -> Vec<DataType>,
-    /// An accumulator of a group.
+    /// Creates the accumulator of a group.
     pub accumulator: fn(&Shape) -> Result<Box<dyn Accumulator>>,
 }
 
 /// The order of rows that an aggregate depends on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Order {
-    /// None.
+    /// No order.
     Any,
-    /// That of the records, unless a window has an order of its own.
+    /// The order of the records, unless a window has its own order.
     Rows,
-    /// That of the records.
+    /// The order of the records.
     Records,
 }
 
@@ -62,21 +62,21 @@ pub enum Order {
 pub struct Shape {
     /// The types of the arguments that vary by row.
     pub takes: Vec<DataType>,
-    /// The arguments that do not.
+    /// The arguments that are constant.
     pub constants: Vec<ScalarValue>,
     /// The type of the result.
     pub returns: DataType,
-    /// How many numbers a row's position has behind its time and lane; 0 where rows have no address and come in order.
+    /// How many numbers a row's position has after its time and lane; 0 if rows have no address and arrive in order.
     pub positions: usize,
-    /// Rows will be taken back.
+    /// Whether rows will be retracted.
     pub sliding: bool,
-    /// How many elements a collected array has at most.
+    /// The maximum length of a collected array.
     pub limit: usize,
-    /// What the accumulators of all groups have in common.
+    /// The data that the accumulators of all groups share.
     pub shared: Shared,
 }
 
-/// What brings the first argument, and the others, to bytes: made once for all groups. It follows from the rest of a shape.
+/// The converters of the arguments to bytes, created once for all groups from the rest of the shape.
 #[derive(Clone, Debug, Default)]
 pub struct Shared {
     first: OnceLock<Arc<Codec>>,
@@ -103,17 +103,17 @@ fn made(codec: &OnceLock<Arc<Codec>>, types: &[DataType]) -> Result<Arc<Codec>> 
 }
 
 impl Shape {
-    /// What brings the first argument to bytes.
+    /// Converts the first argument to bytes.
     pub fn codec(&self) -> Result<Arc<Codec>> {
         made(&self.shared.first, &self.takes[..1])
     }
 
-    /// What brings the other arguments to bytes.
+    /// Converts the other arguments to bytes.
     pub fn others_codec(&self) -> Result<Arc<Codec>> {
         made(&self.shared.others, &self.takes[1..])
     }
 
-    /// The count that is the constant at a place; 1 where it is none.
+    /// The constant at this index as a count; 1 if there is none.
     pub fn count(&self, at: usize) -> usize {
         match self.constants.get(at) {
             Some(ScalarValue::Int32(Some(count))) => usize::try_from(*count).unwrap_or(1),
@@ -121,7 +121,7 @@ impl Shape {
         }
     }
 
-    /// The last constant, when it is true or false.
+    /// The last constant, if it is a BOOLEAN.
     pub fn flag(&self) -> Option<bool> {
         match self.constants.last() {
             Some(ScalarValue::Boolean(flag)) => *flag,
@@ -131,17 +131,17 @@ impl Shape {
 }
 
 impl Variant<Compute> {
-    /// A variant that accumulators of ours compute.
+    /// A variant that is computed by our own accumulators.
     pub const fn of_rows(params: &'static [Param], returns: Type, recipe: &'static Recipe) -> Self {
         Self::computed(params, returns, Compute { recipe: Some(recipe), constants: 0 }).sees_nulls()
     }
 
-    /// A variant that DataFusion computes.
+    /// A variant that is computed by DataFusion.
     pub const fn elsewhere(params: &'static [Param], returns: Type) -> Self {
         Self::computed(params, returns, Compute { recipe: None, constants: 0 }).sees_nulls()
     }
 
-    /// The same, of whose arguments the last are constants.
+    /// Declares that the last arguments are constants.
     pub const fn constants(self, constants: usize) -> Self {
         Self { kernel: Compute { constants, ..self.kernel }, ..self }
     }

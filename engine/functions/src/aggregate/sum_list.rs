@@ -1,4 +1,5 @@
-//! SUM_LIST: the sum of all elements of all arrays of a group. It wraps, as sums of whole numbers do.
+//! SUM_LIST: the sum of all elements of all arrays of a group. It wraps around on overflow, as sums of whole numbers
+//! do.
 
 use arrow::array::{Array, ArrayRef, ArrowNumericType, AsArray, PrimitiveArray};
 use arrow::compute::sum;
@@ -33,7 +34,7 @@ struct Sum<P: ArrowNumericType> {
 fn sum_of<P: ArrowNumericType>(arrays: &ArrayRef) -> P::Native {
     let lists = arrays.as_list::<i32>();
     let elements = lists.values().as_primitive::<P>();
-    // Behind a NULL there may be elements, too.
+    // The slot of a NULL array may also contain elements.
     if lists.null_count() > 0 {
         let valid = (0..lists.len()).filter(|row| lists.is_valid(*row));
         let sums = valid.filter_map(|row| sum(lists.value(row).as_primitive::<P>()));

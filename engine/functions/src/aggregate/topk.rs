@@ -1,6 +1,6 @@
-//! TOPK and TOPKDISTINCT: the greatest values of a group, from the greatest down; NULL is none of them.
+//! TOPK and TOPKDISTINCT: the largest values of a group, in descending order; NULL is ignored.
 //!
-//! Of equal values the one of the lower lane and position comes first, which shows where TOPK carries other columns.
+//! Of equal values, the one with the lower lane and position comes first, which matters if TOPK has other columns.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -49,13 +49,13 @@ fn topk_distinct(shape: &Shape) -> Result<Box<dyn Accumulator>> {
     Ok(Box::new(Top::new(shape, true)?))
 }
 
-/// What rows are sorted by.
+/// The sort key of a row.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Rank {
     value: Reverse<Bytes>,
     lane: i64,
     position: Position,
-    /// Rows that are the same in all this are apart all the same.
+    /// Distinguishes rows that are equal in everything else.
     number: u64,
 }
 
@@ -92,12 +92,12 @@ impl Top {
         })
     }
 
-    /// What rows are sorted by, as bytes.
+    /// The value by which rows are sorted, as bytes.
     fn encoded(&self, values: &ArrayRef) -> Result<Rows> {
         if self.distinct { self.key.encode_equal(values) } else { self.key.encode_ordered(values) }
     }
 
-    /// Whether a value is too small to be one of them.
+    /// Whether a value is too small to be in the result.
     fn is_out(&self, value: &[u8]) -> bool {
         let least = self.rows.last_key_value().filter(|_| self.rows.len() >= self.keep);
         least.is_some_and(|(least, _)| value < least.value.0.as_ref())
@@ -183,7 +183,7 @@ impl Accumulator for Top {
     }
 
     fn state(&mut self) -> Result<Vec<ScalarValue>> {
-        // Rows that came without an address have one number, too.
+        // Rows without an address also have one number.
         let numbers = |rank: &Rank| rank.position.numbers().to_vec();
         let mut states = vec![
             saved_numbers(self.rows.keys().map(|rank| rank.lane))?,

@@ -1,4 +1,4 @@
-//! Values of any type as bytes, which are equal and in order as the values are, and lists of a state.
+//! Values of any type as bytes, which compare in the same way as the values, and lists in the state of an aggregate.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use crate::one_form::{in_one_form, in_order};
 /// One value as bytes.
 pub type Bytes = Box<[u8]>;
 
-/// Brings values of some columns to bytes and back.
+/// Converts the values of some columns to bytes and back.
 #[derive(Debug)]
 pub struct Codec {
     converter: RowConverter,
@@ -23,7 +23,7 @@ pub struct Codec {
 }
 
 impl Codec {
-    /// For values of these types, together.
+    /// A converter for rows of these types.
     pub fn new(types: &[DataType]) -> Result<Self> {
         let fields = types.iter().map(|ty| SortField::new(ty.clone())).collect();
         Ok(Self { converter: RowConverter::new(fields)?, types: types.to_vec() })
@@ -34,17 +34,17 @@ impl Codec {
         Ok(self.converter.convert_columns(columns)?)
     }
 
-    /// Each row as bytes that have the order of the values.
+    /// Each row as bytes that sort in the same way as the values.
     pub fn encode_ordered(&self, column: &ArrayRef) -> Result<Rows> {
         self.encode(&[in_order(column)])
     }
 
-    /// Each row as bytes that have the order of the values and are the same when those are equal.
+    /// Each row as bytes that sort in the same way as the values and are the same if the values are equal.
     pub fn encode_equal(&self, column: &ArrayRef) -> Result<Rows> {
         self.encode(&[in_one_form(column)?])
     }
 
-    /// The columns again.
+    /// Converts bytes back to columns.
     pub fn decode<'a>(&self, rows: impl IntoIterator<Item = &'a [u8]>) -> Result<Vec<ArrayRef>> {
         let parser = self.converter.parser();
         let rows: Vec<_> = rows.into_iter().map(|bytes| parser.parse(bytes)).collect();
@@ -54,13 +54,13 @@ impl Codec {
         }
     }
 
-    /// The only column again.
+    /// Converts bytes back to the only column.
     pub fn decode_one<'a>(&self, rows: impl IntoIterator<Item = &'a [u8]>) -> Result<ArrayRef> {
         self.decode(rows)?.pop().ok_or_else(|| exec_datafusion_err!("a value has a column"))
     }
 }
 
-/// Values as one value: an array of this type.
+/// An array of this type as one value.
 pub fn list(values: ArrayRef, ty: &DataType) -> Result<ScalarValue> {
     let lists = ListArray::try_new(item_field(ty)?, OffsetBuffer::from_lengths([values.len()]), values, None)?;
     Ok(ScalarValue::List(Arc::new(lists)))
@@ -82,12 +82,12 @@ pub fn numbers_type() -> DataType {
     list_of(DataType::Int64)
 }
 
-/// The values that a state holds.
+/// Reads the values in a state.
 pub fn restored(state: &ArrayRef, row: usize) -> ArrayRef {
     state.as_list::<i32>().value(row)
 }
 
-/// The whole numbers that a state holds.
+/// Reads the whole numbers in a state.
 pub fn restored_numbers(state: &ArrayRef, row: usize) -> Vec<i64> {
     restored(state, row).as_primitive::<Int64Type>().values().to_vec()
 }

@@ -1,4 +1,4 @@
-//! Single elements of arrays and runs of them.
+//! Elements and slices of arrays.
 
 use arrow::array::{Array, ArrayRef, make_comparator};
 use arrow::compute::{SortOptions, concat as arrow_concat};
@@ -60,7 +60,7 @@ pub fn slice(call: &Call<'_>) -> Result<ArrayRef> {
             return Ok(None);
         }
         if start > end {
-            return Err(format!("the position {} is behind {end}", start + 1));
+            return Err(format!("the position {} is after {end}", start + 1));
         }
         places.extend((start..end).map(|at| Some((range.start as i64 + at) as u32)));
         Ok(Some(()))

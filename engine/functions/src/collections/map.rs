@@ -1,4 +1,4 @@
-//! Maps: made of arrays, taken apart, put together.
+//! Maps: built from arrays, split into keys and values, merged.
 
 use std::sync::Arc;
 
@@ -14,13 +14,13 @@ use datafusion::error::Result;
 
 use crate::call::{Call, Row, item_field, offsets};
 
-/// The lengths of a column of maps, whose entries were put elsewhere.
+/// The lengths of a column of maps, whose entries are written elsewhere.
 pub struct Lengths {
     lengths: Vec<usize>,
     nulls: NullBuffer,
 }
 
-/// Asks for the number of entries of each row that is not null anyway; `write` puts them down.
+/// Calls `write` for each row that is not null; it writes the entries and returns their number.
 pub fn map_from(call: &Call<'_>, mut write: impl FnMut(usize) -> Row<usize>) -> Result<Lengths> {
     let mut lengths = Vec::with_capacity(call.rows());
     let mut valid = Vec::with_capacity(call.rows());
@@ -34,13 +34,14 @@ pub fn map_from(call: &Call<'_>, mut write: impl FnMut(usize) -> Row<usize>) -> 
 }
 
 impl Lengths {
-    /// The maps of the call's type with all their keys and values.
+    /// The maps of the call's type with these keys and values.
     pub fn of(self, call: &Call<'_>, keys: ArrayRef, values: ArrayRef) -> Result<ArrayRef> {
         assemble(call.returns(), self.lengths, Some(self.nulls), keys, values)
     }
 }
 
-/// Values as the keys of maps. Arrow has no NULL among keys: a text is then `null`, as JSON writes it; other keys fail.
+/// Values as keys of maps. Arrow does not allow NULL keys: in texts, NULL becomes `null`, as JSON writes it; for
+/// other types it is an error.
 pub fn keys_of(keys: ArrayRef) -> Result<ArrayRef> {
     if keys.null_count() == 0 {
         return Ok(keys);
@@ -59,7 +60,7 @@ pub fn assemble(
     keys: ArrayRef,
     values: ArrayRef,
 ) -> Result<ArrayRef> {
-    let DataType::Map(entries, ordered) = ty else { return exec_err!("{ty} is no map") };
+    let DataType::Map(entries, ordered) = ty else { return exec_err!("{ty} is not a map") };
     let DataType::Struct(fields) = entries.data_type() else { return exec_err!("{ty} has no entries") };
     let pairs = StructArray::try_new(fields.clone(), vec![keys, values], None)?;
     Ok(Arc::new(MapArray::try_new(entries.clone(), offsets(lengths)?, pairs, nulls, *ordered)?))

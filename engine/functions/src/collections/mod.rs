@@ -1,8 +1,7 @@
 //! Arrays and maps.
 //!
-//! An array's elements and a map's entries are moved by their places ([`Call::each_taken`]), so that
-//! these functions work for elements of any type. Elements are equal as Java's objects are: NULL equals
-//! NULL, NaN equals NaN.
+//! Elements of arrays and entries of maps are copied by index ([`Call::each_taken`]), so these functions work for
+//! elements of any type. Elements are compared like Java objects: NULL equals NULL, and NaN equals NaN.
 
 mod element;
 mod entries;
@@ -45,100 +44,101 @@ pub static FUNCTIONS: &[Function] = &[
     Function::new(
         "ARRAY_CONTAINS",
         Array,
-        "Whether the array has an element, which may be NULL. False for an array that is NULL.",
+        "Whether the array contains an element, which may be NULL. False if the array is NULL.",
         &[Variant::new(ARRAY_AND_ONE, Boolean, element::contains).sees_nulls()],
         &[("ARRAY_CONTAINS(ARRAY[1, 2, 3], 2)", "true"), ("ARRAY_CONTAINS(ARRAY['a'], 'b')", "false")],
     ),
     Function::new(
         "ARRAY_CONCAT",
         Array,
-        "The elements of two arrays one after the other. NULL when both are.",
+        "The elements of two arrays, concatenated. NULL if both arrays are NULL.",
         &[Variant::new(TWO_ARRAYS, ARRAY_T, element::concat).sees_nulls()],
         &[("ARRAY_CONCAT(ARRAY[1, 2], ARRAY[2, 3])", "[1, 2, 2, 3]")],
     ),
     Function::new(
         "ARRAY_DISTINCT",
         Array,
-        "Each element once, in the order of their first appearance.",
+        "The distinct elements, in the order in which they first appear.",
         &[Variant::new(ARRAY, ARRAY_T, set::distinct)],
         &[("ARRAY_DISTINCT(ARRAY[1, 2, 1, 3, 2])", "[1, 2, 3]")],
     ),
     Function::new(
         "ARRAY_UNION",
         Array,
-        "Each element of either array once, in the order of their first appearance.",
+        "The distinct elements of both arrays, in the order in which they first appear.",
         &[Variant::new(TWO_ARRAYS, ARRAY_T, set::union)],
         &[("ARRAY_UNION(ARRAY[1, 2], ARRAY[2, 3])", "[1, 2, 3]")],
     ),
     Function::new(
         "ARRAY_INTERSECT",
         Array,
-        "Each element of the first array that the second has, too, once, in the order of the first.",
+        "The distinct elements of the first array that are also in the second, in the order of the first.",
         &[Variant::new(TWO_ARRAYS, ARRAY_T, set::intersect)],
         &[("ARRAY_INTERSECT(ARRAY[3, 1, 2, 3], ARRAY[2, 3])", "[3, 2]")],
     ),
     Function::new(
         "ARRAY_EXCEPT",
         Array,
-        "Each element of the first array that the second has not, once, in the order of the first.",
+        "The distinct elements of the first array that are not in the second, in the order of the first.",
         &[Variant::new(TWO_ARRAYS, ARRAY_T, set::except)],
         &[("ARRAY_EXCEPT(ARRAY[3, 1, 2, 3], ARRAY[2])", "[3, 1]")],
     ),
     Function::new(
         "ARRAY_JOIN",
         Array,
-        "The elements as one text, with a comma or another delimiter between them. NULL is written null; elements are BOOLEAN, numbers or STRING.",
+        "The elements joined into one text, separated by a comma or another delimiter. NULL is written as null; elements are BOOLEAN, numbers or STRING.",
         &[
             Variant::new(ARRAY, String, join::join),
             Variant::new(&[p("array", ARRAY_T), p("delimiter", String)], String, join::join)
                 .sees_nulls()
-                .about("A delimiter that is NULL is an empty one."),
+                .about("A NULL delimiter means an empty one."),
         ],
         &[("ARRAY_JOIN(ARRAY[1, 2, 3])", "1,2,3"), ("ARRAY_JOIN(ARRAY['a', 'b'], '; ')", "a; b")],
     ),
     Function::new(
         "ARRAY_MAX",
         Array,
-        "The greatest element; NULL is ignored, and the result when there is nothing else.",
+        "The largest element. NULL is ignored; the result is NULL if there are no other elements.",
         &[Variant::new(ARRAY, T, sort::max)],
         &[("ARRAY_MAX(ARRAY[3, 9, 1])", "9")],
     ),
     Function::new(
         "ARRAY_MIN",
         Array,
-        "The least element; NULL is ignored, and the result when there is nothing else.",
+        "The smallest element. NULL is ignored; the result is NULL if there are no other elements.",
         &[Variant::new(ARRAY, T, sort::min)],
         &[("ARRAY_MIN(ARRAY['b', 'a'])", "a")],
     ),
     Function::new(
         "ARRAY_REMOVE",
         Array,
-        "The array without an element, all of its occurrences; NULL removes NULL.",
+        "The array without any occurrence of an element, which may be NULL.",
         &[Variant::new(ARRAY_AND_ONE, ARRAY_T, element::remove).sees_nulls()],
         &[("ARRAY_REMOVE(ARRAY[1, 2, 1], 1)", "[2]")],
     ),
     Function::new(
         "ARRAY_SORT",
         Array,
-        "The elements in order, NULL last whatever the order.",
+        "The elements in sorted order; NULL is always last.",
         &[
             Variant::new(ARRAY, ARRAY_T, sort::sort),
-            Variant::new(&[p("array", ARRAY_T), p("direction", String)], ARRAY_T, sort::sort)
-                .about("The direction is ASC, ASCENDING, DESC or DESCENDING, in any case; another gives NULL."),
+            Variant::new(&[p("array", ARRAY_T), p("direction", String)], ARRAY_T, sort::sort).about(
+                "The direction is ASC, ASCENDING, DESC or DESCENDING, in upper or lower case; NULL for any other.",
+            ),
         ],
         &[("ARRAY_SORT(ARRAY[3, 1, 2])", "[1, 2, 3]"), ("ARRAY_SORT(ARRAY[3, 1, 2], 'DESC')", "[3, 2, 1]")],
     ),
     Function::new(
         "SLICE",
         Array,
-        "The elements from one position to another, both included and counted from 1. A position that is NULL is the first or last; one outside gives NULL.",
+        "The elements from one position to another, both included and counted from 1. A NULL position means the first or the last element; the result is NULL if a position is out of range.",
         &[Variant::new(&[p("array", ARRAY_T), p("from", Int), p("to", Int)], ARRAY_T, element::slice).sees_nulls()],
         &[("SLICE(ARRAY[1, 2, 3, 4], 2, 3)", "[2, 3]"), ("SLICE(ARRAY[1, 2, 3], 2, NULL)", "[2, 3]")],
     ),
     Function::new(
         "AS_MAP",
         Maps,
-        "A map from keys to the values at the same positions. A key without a value has NULL; of several keys that are the same the last stays.",
+        "A map from keys to the values at the same positions. A key without a value maps to NULL; the last of several equal keys wins.",
         &[Variant::new(&[p("keys", ARRAY_STRING), p("values", ARRAY_T)], Map(&String, &T), map::as_map)],
         &[("AS_MAP(ARRAY['a', 'b'], ARRAY[1, 2])", "{a: 1, b: 2}")],
     ),
@@ -159,14 +159,14 @@ pub static FUNCTIONS: &[Function] = &[
     Function::new(
         "MAP_UNION",
         Maps,
-        "The entries of two maps; where both have a key, the second's. A map that is NULL is empty, unless both are.",
+        "The entries of two maps; if both have a key, the second map's value wins. A NULL map counts as empty; the result is NULL if both are NULL.",
         &[Variant::new(&[p("left", MAP_KV), p("right", MAP_KV)], MAP_KV, map::union).sees_nulls()],
         &[("MAP_UNION(MAP('a' := 1, 'b' := 2), MAP('b' := 3))", "{a: 1, b: 3}")],
     ),
     Function::new(
         "ENTRIES",
         Maps,
-        "The entries of a map as structs with the fields K and V, in the order of the keys when sorted.",
+        "The entries of a map as structs with the fields K and V, optionally sorted by key.",
         &[entries!(Int), entries!(BigInt), entries!(Double), entries!(Boolean), entries!(String)],
         &[("ENTRIES(MAP('b' := 1, 'a' := 2), true)", "[{K: a, V: 2}, {K: b, V: 1}]")],
     ),

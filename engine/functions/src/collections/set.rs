@@ -1,4 +1,4 @@
-//! Arrays as sets: each element once, in the order of its first appearance.
+//! Arrays as sets: distinct elements, in the order in which they first appear.
 
 use std::collections::HashSet;
 
@@ -30,7 +30,7 @@ pub fn except(call: &Call<'_>) -> Result<ArrayRef> {
     each(call, Keep::Others)
 }
 
-/// Which elements stay: all, or those of the first array by whether the second has them.
+/// Which elements are kept: all, or those of the first array that are, or are not, in the second.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Keep {
     All,
@@ -43,7 +43,7 @@ fn each(call: &Call<'_>, keep: Keep) -> Result<ArrayRef> {
     let values: Vec<&dyn Array> = lists.iter().map(|list| list.array().values().as_ref()).collect();
     let second = values[0].len();
     let all = concat(&values)?;
-    // Elements as bytes that are equal when the elements are, whatever their type.
+    // Elements of any type as bytes that are equal if the elements are.
     let converter = RowConverter::new(vec![SortField::new(all.data_type().clone())])?;
     let keys = converter.convert_columns(&[in_one_form(&all)?])?;
     let (mut seen, mut other) = (Set::default(), Set::default());
@@ -72,14 +72,14 @@ fn each(call: &Call<'_>, keep: Keep) -> Result<ArrayRef> {
     })
 }
 
-/// Elements up to which looking at each is quicker than hashing.
+/// Up to this number of elements, a linear search is faster than hashing.
 const FEW_MAX: usize = 16;
 
 /// Keys that were seen.
 #[derive(Default)]
 struct Set<'a> {
     few: Vec<Key<'a>>,
-    /// All of them, once they are many.
+    /// A hash set of all keys, once there are many.
     many: HashSet<Key<'a>>,
 }
 
@@ -93,7 +93,7 @@ impl<'a> Set<'a> {
         if self.many.is_empty() { self.few.contains(&key) } else { self.many.contains(&key) }
     }
 
-    /// False when it was there.
+    /// Adds a key; returns false if it was already present.
     fn insert(&mut self, key: Key<'a>) -> bool {
         if !self.many.is_empty() {
             return self.many.insert(key);

@@ -1,4 +1,4 @@
-//! The order of elements.
+//! The sort order of elements.
 
 use std::cmp::Ordering;
 
@@ -47,7 +47,7 @@ pub fn sort(call: &Call<'_>) -> Result<ArrayRef> {
             _ => return Ok(None),
         };
         let first = places.len();
-        // What is null comes last either way.
+        // Nulls are last in either direction.
         places.extend(range.clone().filter(|at| values.is_valid(*at)).map(|at| Some(at as u32)));
         let place = |at: &Option<u32>| at.unwrap_or(0) as usize;
         places[first..].sort_by(|a, b| match descending {
@@ -59,9 +59,9 @@ pub fn sort(call: &Call<'_>) -> Result<ArrayRef> {
     })
 }
 
-/// How the values of a column that are not null are ordered.
+/// How to compare the non-null values of a column.
 enum Order {
-    /// By a number for each of them.
+    /// By a numeric key for each value.
     Keys(Vec<i64>),
     Any(DynComparator),
 }

@@ -1,4 +1,4 @@
-//! The elements of a column of arrays or maps, and the rows they belong to.
+//! The elements of a column of arrays or maps, and the rows to which they belong.
 
 use std::ops::Range;
 
@@ -10,13 +10,13 @@ use datafusion::common::exec_err;
 use datafusion::error::Result;
 use datafusion::logical_expr::LambdaArgument;
 
-/// All elements of a batch, row after row; those of rows that are null are left out.
+/// All elements of a batch, row by row, without those of null rows.
 pub struct Elements {
     /// One column, or keys and values.
     pub parts: Vec<ArrayRef>,
     /// Number of elements of each row.
     pub lengths: Vec<usize>,
-    /// Rows that are null.
+    /// The null rows.
     pub nulls: Option<NullBuffer>,
     /// The row of each element.
     rows: UInt32Array,
@@ -54,7 +54,7 @@ impl Elements {
         self.lengths.len()
     }
 
-    /// What a lambda of the parts gives for each element.
+    /// The result of a lambda for each element.
     pub fn evaluate(&self, lambda: &LambdaArgument) -> Result<ArrayRef> {
         evaluate(lambda, &self.parts, &self.rows)
     }
@@ -68,12 +68,12 @@ impl Elements {
     }
 }
 
-/// The places of a map's entries in the order in which Java's HashMap would give them, when keys are
-/// texts: what depends on the order comes out as in ksqlDB.
+/// The indices of a map's entries in the iteration order of Java's HashMap, if keys are texts, so that results that
+/// depend on the order are the same as in ksqlDB.
 pub fn hash_order(keys: &ArrayRef, range: Range<usize>) -> Vec<usize> {
     let mut order: Vec<usize> = range.collect();
     let Some(keys) = keys.as_string_opt::<i32>() else { return order };
-    // ksqlDB's readers make a table for so many entries, which doubles when it is more than three quarters full.
+    // ksqlDB's decoders create a table for this many entries, which doubles when it is more than three quarters full.
     let buckets = (order.len() * 4).div_ceil(3).next_power_of_two() as u32;
     let bucket = |at: &usize| {
         let hash =
@@ -84,10 +84,11 @@ pub fn hash_order(keys: &ArrayRef, range: Range<usize>) -> Vec<usize> {
     order
 }
 
-/// What a lambda gives for its parameters; `rows` are the rows from which it takes outer columns.
+/// The result of a lambda for its parameters; `rows` are the rows from which outer columns are taken.
 ///
-/// What is not reached must not fail: of `x <> 0 AND 10 / x > 1` the second part is computed for all elements when the first
-/// holds for one. So when elements fail they are halved until one fails alone, and with it all of them.
+/// An operand that is not reached must not fail: in `x <> 0 AND 10 / x > 1`, the second operand is computed for all
+/// elements if the first is true for any. So if elements fail, they are halved until one fails alone, which makes the
+/// whole call fail.
 pub fn evaluate(lambda: &LambdaArgument, params: &[ArrayRef], rows: &UInt32Array) -> Result<ArrayRef> {
     let count = rows.len();
     let failure = match whole(lambda, params, rows) {

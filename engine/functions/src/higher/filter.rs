@@ -17,7 +17,7 @@ use crate::collections::assemble;
 pub fn filter(collection: &ArrayRef, elements: &Elements, stays: &LambdaArgument) -> Result<ArrayRef> {
     let stays = elements.evaluate(stays)?;
     let Some(stays) = stays.as_boolean_opt().filter(|stays| stays.null_count() == 0) else {
-        return exec_err!("FILTER: the function gives NULL for an element");
+        return exec_err!("FILTER: the function returns NULL for an element");
     };
     let lengths: Vec<usize> = elements.ranges().map(|range| range.filter(|at| stays.value(*at)).count()).collect();
     let kept = |part: &ArrayRef| Ok::<_, datafusion::error::DataFusionError>(arrow_filter(part, stays)?);

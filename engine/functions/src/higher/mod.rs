@@ -1,8 +1,8 @@
-//! Functions that take functions: TRANSFORM, FILTER and REDUCE over arrays and maps.
+//! Higher-order functions: TRANSFORM, FILTER and REDUCE over arrays and maps.
 //!
-//! A lambda is evaluated once for all elements of a batch, with the outer columns it names repeated for
-//! each element of their row; REDUCE, whose steps need one another, once for all first elements, all
-//! second ones and so on. DataFusion plans lambdas and evaluates their bodies.
+//! A lambda is evaluated once for all elements of a batch, with outer columns repeated for each element of their row.
+//! REDUCE, in which each step depends on the previous one, evaluates it once for all first elements, once for all
+//! second elements, and so on. DataFusion plans lambdas and evaluates their bodies.
 
 mod elements;
 mod filter;
@@ -41,7 +41,7 @@ pub static FUNCTIONS: &[Function] = &[
     Function::new(
         TRANSFORM,
         Lambda,
-        "Each element of an array, or each key and value of a map, as a function makes it. Two entries with one key, a value of a map that is NULL, and an operator of numbers that meets NULL make the result NULL.",
+        "The array, or map, with a lambda applied to each element, or to each key and value. The result is NULL if two entries have the same key, a value of the map is NULL, or an arithmetic operator in the lambda gets NULL.",
         &[
             Variant::new(&[p("array", ARRAY_T), p("element", Type::Lambda(&[T], &R))], Array(&R), elsewhere),
             Variant::new(
@@ -58,7 +58,7 @@ pub static FUNCTIONS: &[Function] = &[
     Function::new(
         FILTER,
         Lambda,
-        "The elements of an array, or the entries of a map, for which a function is true. Where it is NULL, an operator of numbers in it meets NULL, or the value of an entry is NULL, so is the result.",
+        "The elements of an array, or the entries of a map, for which a lambda is true. The result is NULL if the lambda returns NULL, an arithmetic operator in it gets NULL, or the value of an entry is NULL.",
         &[
             Variant::new(&[p("array", ARRAY_T), p("stays", Type::Lambda(&[T], &Boolean))], ARRAY_T, elsewhere),
             Variant::new(&[p("map", MAP_KV), p("stays", Type::Lambda(&[K, V], &Boolean))], MAP_KV, elsewhere),
@@ -71,7 +71,7 @@ pub static FUNCTIONS: &[Function] = &[
     Function::new(
         REDUCE,
         Lambda,
-        "What a function makes of a state and each element of an array, or each entry of a map, one after the other. The state when there is no array or map; NULL when the state is.",
+        "The final state after a lambda has been applied to a state and each element of an array, or each entry of a map, in order. The initial state if the array or map is NULL; NULL if the state is NULL.",
         &[
             Variant::new(&[p("array", ARRAY_T), p("state", S), p("step", Type::Lambda(&[S, T], &S))], S, elsewhere),
             Variant::new(&[p("map", MAP_KV), p("state", S), p("step", Type::Lambda(&[S, K, V], &S))], S, elsewhere),
@@ -84,12 +84,12 @@ const TRANSFORM: &str = "TRANSFORM";
 const FILTER: &str = "FILTER";
 const REDUCE: &str = "REDUCE";
 
-/// Variants of these functions have no kernels over values alone.
+/// The kernel of these variants, which is never called: lambdas are not values.
 fn elsewhere(_: &Call<'_>) -> Result<ArrayRef> {
     internal_err!("a function of lambdas was called without them")
 }
 
-/// A function of lambdas for DataFusion.
+/// A higher-order function for DataFusion.
 #[derive(Debug)]
 struct Higher {
     function: &'static Function,
@@ -137,7 +137,7 @@ fn parts(ty: &DataType) -> Option<Vec<DataType>> {
 }
 
 impl Higher {
-    /// The parameters of each lambda, when values and lambdas come as a variant wants them.
+    /// The parameters of each lambda, if values and lambdas match a variant.
     fn params<L>(&self, args: &[ValueOrLambda<FieldRef, L>]) -> Result<Vec<Vec<DataType>>> {
         use ValueOrLambda::{Lambda, Value};
         let wrong = || {
@@ -177,13 +177,13 @@ impl Higher {
         }
     }
 
-    /// The result's type, when the lambda gives what it has to.
+    /// The type of the result, if the lambda returns the required type.
     fn expect(&self, lambda: DataType, wanted: &DataType, result: DataType) -> Result<DataType> {
         if lambda == *wanted || lambda == DataType::Null {
             return Ok(result);
         }
         let (name, lambda, wanted) = (self.function.name, type_name(&lambda), type_name(wanted));
-        let message = format!("the lambda of function \"{name}\" has to give {wanted}, it gives {lambda}");
+        let message = format!("the lambda of function \"{name}\" must return {wanted}, but returns {lambda}");
         Err(refused(Box::new(Diagnostic::new(PLAN, message))))
     }
 }

@@ -8,18 +8,18 @@ use datafusion::logical_expr::LambdaArgument;
 
 use super::elements::{Elements, evaluate, hash_order};
 
-/// Memory of the states of one batch at most: `s || s` doubles with each element.
+/// The maximum memory for the states of a batch: `s || s` doubles with each element.
 const STATE_MEMORY_MAX: usize = 256 << 20;
 
-/// REDUCE of arrays and maps: step by step for all rows that have another element.
+/// REDUCE of arrays and maps: step by step, for all rows that have a next element.
 pub fn reduce(elements: &Elements, initial: &ArrayRef, step: &LambdaArgument) -> Result<ArrayRef> {
     let is_map = elements.parts.len() > 1;
     let order = |range| if is_map { hash_order(&elements.parts[0], range) } else { range.collect() };
     let orders: Vec<Vec<usize>> = elements.ranges().map(order).collect();
     let place = |row: usize, at: usize| orders[row][at] as u32;
     let longest = elements.lengths.iter().copied().max().unwrap_or(0);
-    let begun = |row: &usize| initial.is_valid(*row);
-    let mut rows: Vec<usize> = (0..elements.rows()).filter(begun).collect();
+    let has_state = |row: &usize| initial.is_valid(*row);
+    let mut rows: Vec<usize> = (0..elements.rows()).filter(has_state).collect();
     let mut state = initial.clone();
     for at in 0..longest {
         rows.retain(|row| elements.lengths[*row] > at);

@@ -24,7 +24,7 @@ pub fn array(elements: &Elements, element: &LambdaArgument, returns: &DataType) 
 pub fn map(elements: &Elements, key: &LambdaArgument, value: &LambdaArgument, returns: &DataType) -> Result<ArrayRef> {
     let (keys, values) = (keys_of(elements.evaluate(key)?)?, elements.evaluate(value)?);
     if values.null_count() > 0 {
-        return exec_err!("TRANSFORM: the values of the map are not NULL");
+        return exec_err!("TRANSFORM: a value of the map is NULL");
     }
     let order = make_comparator(&keys, &keys, SortOptions::default())?;
     let mut sorted: Vec<usize> = Vec::new();
@@ -33,7 +33,7 @@ pub fn map(elements: &Elements, key: &LambdaArgument, value: &LambdaArgument, re
         sorted.extend(range);
         sorted.sort_by(|a, b| order(*a, *b));
         if sorted.windows(2).any(|pair| order(pair[0], pair[1]).is_eq()) {
-            return exec_err!("TRANSFORM: two entries of the map have one key");
+            return exec_err!("TRANSFORM: two entries of the map have the same key");
         }
     }
     assemble(returns, elements.lengths.clone(), elements.nulls.clone(), keys, values)

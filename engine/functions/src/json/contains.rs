@@ -1,4 +1,4 @@
-//! JSON_ARRAY_CONTAINS: one loop a type of the value.
+//! JSON_ARRAY_CONTAINS, with one loop for each type of value.
 
 use arrow::array::{ArrayRef, AsArray};
 use arrow::compute::cast;
@@ -19,21 +19,21 @@ pub fn contains(call: &Call<'_>) -> Result<ArrayRef> {
     }
 }
 
-/// Whether an array has INT or BIGINT.
+/// Whether an array contains an INT or BIGINT.
 fn integer(call: &Call<'_>) -> Result<ArrayRef> {
     let values = cast(&call.array(1)?, &DataType::Int64)?;
     let values = values.as_primitive::<Int64Type>();
     each(call, |row, json| json.kind() == Kind::Integer && json.raw().parse() == Ok(values.value(row)))
 }
 
-/// Whether an array has DOUBLE or DECIMAL.
+/// Whether an array contains a DOUBLE or DECIMAL.
 fn number(call: &Call<'_>) -> Result<ArrayRef> {
     let values = cast(&call.array(1)?, &DataType::Float64)?;
     let values = values.as_primitive::<Float64Type>();
     each(call, |row, json| json.kind() == Kind::Number && json.raw().parse() == Ok(values.value(row)))
 }
 
-/// Whether an array has STRING.
+/// Whether an array contains a STRING.
 fn text(call: &Call<'_>) -> Result<ArrayRef> {
     let values = call.texts(1);
     let mut text = String::new();
@@ -44,7 +44,7 @@ fn text(call: &Call<'_>) -> Result<ArrayRef> {
     })
 }
 
-/// Whether an array has BOOLEAN.
+/// Whether an array contains a BOOLEAN.
 fn flag(call: &Call<'_>) -> Result<ArrayRef> {
     let values = call.flags(1);
     each(call, |row, json| json.raw() == if values.value(row) { "true" } else { "false" })

@@ -1,4 +1,4 @@
-//! What arrays and objects of JSON hold.
+//! Functions on JSON arrays and objects.
 
 use std::sync::Arc;
 
@@ -62,7 +62,7 @@ fn pieces(call: &Call<'_>, kind: Kind, each: impl Fn(Json<'_>, &mut dyn FnMut(Js
     call.each_list(StringBuilder::new(), write, |mut out| Ok(Arc::new(out.finish())))
 }
 
-/// The members of an object in the order of their names' first appearance, with their last value.
+/// The members of an object, in the order in which their names first appear, with their last values.
 fn unique(json: Json<'_>) -> Vec<(Json<'_>, Json<'_>)> {
     let mut members = Vec::new();
     add(&mut members, json);

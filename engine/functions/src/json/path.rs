@@ -56,9 +56,9 @@ fn follow<'a>(json: Json<'a>, step: &Step, name: &mut String) -> Option<Json<'a>
     found
 }
 
-/// `$`, then `.name`, `["name"]` or `[number]` as often as wished.
+/// `$`, followed by any number of `.name`, `["name"]` or `[number]`.
 fn parse(path: &str) -> Path {
-    let bad = || format!("'{path}' is no path such as '$.a.b[0]'");
+    let bad = || format!("'{path}' is not a JSON path such as '$.a.b[0]'");
     let mut rest = path.strip_prefix('$').ok_or_else(bad)?;
     let mut steps = Vec::new();
     while !rest.is_empty() {

@@ -1,32 +1,32 @@
-//! JSON as pieces of its text: what is not asked for is passed over, never copied.
+//! JSON values as slices of their text: values that are not requested are skipped and never copied.
 //!
-//! What is JSON is for the decoder of records to say ([`first_json_value`]), so that a text and a payload
-//! are judged by one rule. Here only the pieces of a text that was checked are found.
+//! The decoder of records decides what is valid JSON ([`first_json_value`]), so that texts and payloads follow the
+//! same rules. This module only finds the parts of a text that has been checked.
 
 use headwater_formats::format::{first_json_value, write_number_text};
 
-/// What half of a surrogate pair becomes, as in the decoder of records.
+/// The replacement for an unpaired surrogate, as in the decoder of records.
 const LONE_SURROGATE: char = '?';
 
-/// A value as a piece of a text that was checked.
+/// A value as a slice of a text that has been checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Json<'a>(&'a str);
 
-/// Why a text is not JSON.
+/// The reason why a text is not JSON.
 pub type Fault = String;
 
-/// What a value is.
+/// The kind of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// `null`.
     Null,
     /// `true` or `false`.
     Flag,
-    /// A number without a point or an exponent.
+    /// A number without a decimal point or exponent.
     Integer,
-    /// Another number.
+    /// Any other number.
     Number,
-    /// A text.
+    /// A string.
     Text,
     /// An array.
     Array,
@@ -35,7 +35,7 @@ pub enum Kind {
 }
 
 impl<'a> Json<'a> {
-    /// The value that a text begins with; none when it is blank.
+    /// The value at the beginning of a text; none if the text is blank.
     pub fn parse(text: &'a str) -> Result<Option<Self>, Fault> {
         Ok(first_json_value(text)?.map(|place| Self(&text[place])))
     }
@@ -53,12 +53,12 @@ impl<'a> Json<'a> {
         }
     }
 
-    /// Its text, as it was written.
+    /// Its text, as written.
     pub fn raw(self) -> &'a str {
         self.0
     }
 
-    /// Tells each element of an array.
+    /// Calls a function for each element of an array.
     pub fn items(self, mut tell: impl FnMut(Json<'a>)) {
         let mut scan = Scan { text: self.0, at: 1 };
         while !scan.ends(b']') {
@@ -66,7 +66,7 @@ impl<'a> Json<'a> {
         }
     }
 
-    /// Tells each member of an object; the name has its quotes.
+    /// Calls a function for each member of an object, whose name includes its quotes.
     pub fn members(self, mut tell: impl FnMut(Json<'a>, Json<'a>)) {
         let mut scan = Scan { text: self.0, at: 1 };
         while !scan.ends(b'}') {
@@ -139,7 +139,7 @@ pub fn write_string(text: &str, out: &mut String) {
     out.push('"');
 }
 
-/// Appends what a text in quotes says.
+/// Appends the decoded contents of a quoted string.
 fn unescape(quoted: &str, out: &mut String) {
     let inner = &quoted[1..quoted.len() - 1];
     if !inner.contains('\\') {
@@ -177,7 +177,7 @@ fn plain(escaped: char) -> char {
     }
 }
 
-/// A cursor over a text that was checked.
+/// A cursor over a text that has been checked.
 struct Scan<'a> {
     text: &'a str,
     at: usize,
@@ -194,7 +194,7 @@ impl<'a> Scan<'a> {
         }
     }
 
-    /// Within an array or object: whether it ends, the comma passed over otherwise.
+    /// In an array or object: returns whether it ends, and skips the comma otherwise.
     fn ends(&mut self, closing: u8) -> bool {
         self.space();
         if self.peek() == Some(b',') {
@@ -204,7 +204,7 @@ impl<'a> Scan<'a> {
         self.peek().is_none_or(|byte| byte == closing)
     }
 
-    /// Passes over a value and the space before it.
+    /// Skips a value and the whitespace before it.
     fn value(&mut self) -> Json<'a> {
         self.space();
         let start = self.at;
@@ -230,7 +230,7 @@ impl<'a> Scan<'a> {
         Json(&self.text[start..self.at])
     }
 
-    /// Passes over a string; the cursor is on its opening quote.
+    /// Skips a string; the cursor is at its opening quote.
     fn string(&mut self) {
         self.at += 1;
         while let Some(byte) = self.peek() {
@@ -241,7 +241,7 @@ impl<'a> Scan<'a> {
         }
     }
 
-    /// Passes over a number or a word.
+    /// Skips a number or a word.
     fn word(&mut self) {
         while self.peek().is_some_and(|byte| !matches!(byte, b',' | b':' | b']' | b'}' | b' ' | b'\t' | b'\n' | b'\r'))
         {

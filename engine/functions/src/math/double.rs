@@ -51,7 +51,7 @@ pub fn radians(degrees: f64) -> f64 {
     degrees / 180.0 * std::f64::consts::PI
 }
 
-/// The nearest BIGINT; the middle goes up.
+/// The nearest BIGINT; ties are rounded up.
 pub fn round(call: &Call<'_>) -> Result<ArrayRef> {
     let values = call.numbers::<Float64Type>(0);
     call.each::<Int64Type>(|row| {
@@ -60,18 +60,18 @@ pub fn round(call: &Call<'_>) -> Result<ArrayRef> {
     })
 }
 
-/// The BIGINT towards zero.
+/// The nearest BIGINT towards zero.
 pub fn trunc(call: &Call<'_>) -> Result<ArrayRef> {
     let values = call.numbers::<Float64Type>(0);
     call.each::<Int64Type>(|row| Ok(Some(values.value(row) as i64)))
 }
 
-/// The nearest number with so many digits after the point.
+/// Rounds a number to this many digits after the decimal point.
 pub fn round_places(call: &Call<'_>) -> Result<ArrayRef> {
     places(call, |digit, rest, negative| if negative { digit > b'5' || digit == b'5' && rest } else { digit >= b'5' })
 }
 
-/// The number without its digits after a place.
+/// Truncates a number to this many digits after the decimal point.
 pub fn trunc_places(call: &Call<'_>) -> Result<ArrayRef> {
     places(call, |_, _, _| false)
 }
@@ -114,7 +114,7 @@ fn cut_clearly(magnitude: f64, places: i32, to_nearest: bool) -> Option<f64> {
     (distance > CLEAR_DISTANCE).then(|| if to_nearest && rest > edge { below + 1.0 } else { below } / unit)
 }
 
-/// Powers of ten that are exact, as far as anybody rounds.
+/// Exact powers of ten, enough for all practical rounding.
 const POWERS_OF_TEN: [f64; 10] = [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9];
 
 /// Below this many units the product above is wrong by less than a tenth of [`CLEAR_DISTANCE`], in units.
@@ -123,7 +123,7 @@ const CLEAR_MAX: f64 = 1e11;
 /// How far from an edge a number is clearly on one side of it, in units.
 const CLEAR_DISTANCE: f64 = 1e-3;
 
-/// Cuts `d.ddde±x` so many digits after the point.
+/// Cuts `d.ddde±x` to this many digits after the decimal point.
 fn cut(text: &str, places: i64, negative: bool, up: fn(u8, bool, bool) -> bool) -> f64 {
     let (digits, exponent) = text.split_once('e').unwrap_or((text, "0"));
     let exponent: i64 = exponent.parse().unwrap_or(0);

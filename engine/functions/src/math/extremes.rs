@@ -14,7 +14,7 @@ use crate::delegate::delegate;
 use crate::one_form::in_order;
 use headwater_language::types::SqlType;
 
-/// A DECIMAL with room for all digits of each.
+/// A DECIMAL type with room for all digits of every argument.
 pub fn widest(types: &[DataType]) -> DataType {
     let (mut whole, mut scale) = (0_u8, 0_u8);
     for ty in types {
@@ -27,7 +27,7 @@ pub fn widest(types: &[DataType]) -> DataType {
     SqlType::Decimal { precision, scale }.to_arrow().unwrap_or(DataType::Decimal128(38, 0))
 }
 
-/// The one or the other, by DataFusion's function.
+/// Calls one of DataFusion's two functions.
 pub fn extreme(call: &Call<'_>, udf: &ScalarUDF) -> Result<ArrayRef> {
     if call.len() == 1 {
         return call.array(0);

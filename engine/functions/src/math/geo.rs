@@ -1,4 +1,4 @@
-//! GEO_DISTANCE: the haversine formula on a ball.
+//! GEO_DISTANCE: the haversine formula on a sphere.
 
 use arrow::array::ArrayRef;
 use arrow::datatypes::Float64Type;
@@ -10,7 +10,7 @@ use crate::call::Call;
 const RADIUS_KM: f64 = 6371.0;
 const RADIUS_MILES: f64 = 3959.0;
 
-/// The distance between two points in degrees. Points off the globe and unknown units fail.
+/// The distance between two points given in degrees. Fails for coordinates out of range and unknown units.
 pub fn distance(call: &Call<'_>) -> Result<ArrayRef> {
     let degrees = [0, 1, 2, 3].map(|at| call.numbers::<Float64Type>(at));
     let units = (call.len() > 4).then(|| call.texts(4));

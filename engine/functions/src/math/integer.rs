@@ -7,15 +7,15 @@ use datafusion::error::Result;
 
 use crate::call::{Call, Row};
 
-/// Numbers of a GENERATE_SERIES at most.
+/// The maximum length of a GENERATE_SERIES.
 const SERIES_MAX: u64 = 1 << 16;
 
-/// ABS of INT; the smallest stays.
+/// ABS of INT; the smallest INT is unchanged.
 pub fn abs_int(call: &Call<'_>) -> Result<ArrayRef> {
     call.map::<Int32Type, Int32Type>(0, i32::wrapping_abs)
 }
 
-/// ABS of BIGINT; the smallest stays.
+/// ABS of BIGINT; the smallest BIGINT is unchanged.
 pub fn abs_bigint(call: &Call<'_>) -> Result<ArrayRef> {
     call.map::<Int64Type, Int64Type>(0, i64::wrapping_abs)
 }

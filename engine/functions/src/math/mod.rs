@@ -56,7 +56,7 @@ macro_rules! extreme {
                     .variadic()
                     .sees_nulls()
                     .giving(extremes::widest)
-                    .about("The result has room for all digits of each."),
+                    .about("The result type has room for all digits of every argument."),
                 Variant::new(&[p("first", String), p("more", String)], String, $kernel).variadic().sees_nulls(),
                 Variant::new(&[p("first", Bytes), p("more", Bytes)], Bytes, $kernel).variadic().sees_nulls(),
                 Variant::new(&[p("first", Date), p("more", Date)], Date, $kernel).variadic().sees_nulls(),
@@ -75,7 +75,7 @@ pub static FUNCTIONS: &[Function] = &[
     Function::new(
         "ABS",
         Mathematical,
-        "The number without its sign. The smallest INT and BIGINT stay as they are, as in Java.",
+        "The absolute value. The smallest INT and BIGINT remain negative, as in Java.",
         &[
             Variant::new(INT, Int, integer::abs_int),
             Variant::new(BIGINT, BigInt, integer::abs_bigint),
@@ -87,7 +87,7 @@ pub static FUNCTIONS: &[Function] = &[
     Function::new(
         "CEIL",
         Mathematical,
-        "The smallest whole number that is not less, of the same type.",
+        "The smallest whole number not less than the value, in the same type.",
         &[
             Variant::new(INT, Int, integer::itself),
             Variant::new(BIGINT, BigInt, integer::itself),
@@ -99,7 +99,7 @@ pub static FUNCTIONS: &[Function] = &[
     Function::new(
         "FLOOR",
         Mathematical,
-        "The largest whole number that is not greater, of the same type.",
+        "The largest whole number not greater than the value, in the same type.",
         &[
             Variant::new(INT, Int, integer::itself),
             Variant::new(BIGINT, BigInt, integer::itself),
@@ -111,7 +111,7 @@ pub static FUNCTIONS: &[Function] = &[
     Function::new(
         "ROUND",
         Mathematical,
-        "The nearest number with so many digits after the point (before it when negative). What lies in the middle goes up, so that ROUND(-1.5) is -1.",
+        "The number rounded to this many digits after the decimal point (before it if negative). Ties are rounded up, so ROUND(-1.5) is -1.",
         &[
             Variant::new(INT, BigInt, integer::whole),
             Variant::new(BIGINT, BigInt, integer::whole),
@@ -120,7 +120,7 @@ pub static FUNCTIONS: &[Function] = &[
             Variant::new(DECIMAL, Decimal, rounding::round_decimal).giving(rounding::whole),
             Variant::new(DECIMAL_PLACES, Decimal, rounding::round_decimal_places)
                 .giving(rounding::same)
-                .about("The number of digits of the type stays."),
+                .about("The type keeps its number of digits."),
         ],
         &[
             ("ROUND(-1.5E0)", "-1"),
@@ -132,7 +132,7 @@ pub static FUNCTIONS: &[Function] = &[
     Function::new(
         "TRUNC",
         Mathematical,
-        "The number without its digits from some place on, after the point (before it when negative).",
+        "The number truncated to this many digits after the decimal point (before it if negative).",
         &[
             Variant::new(INT, BigInt, integer::whole),
             Variant::new(BIGINT, BigInt, integer::whole),
@@ -141,7 +141,7 @@ pub static FUNCTIONS: &[Function] = &[
             Variant::new(DECIMAL, Decimal, rounding::trunc_decimal).giving(rounding::whole),
             Variant::new(DECIMAL_PLACES, Decimal, rounding::trunc_decimal_places)
                 .giving(rounding::same)
-                .about("The number of digits of the type stays."),
+                .about("The type keeps its number of digits."),
         ],
         &[("TRUNC(-1.9E0)", "-1"), ("TRUNC(2.349E0, 2)", "2.34"), ("TRUNC(12.39, 1)", "12.30")],
     ),
@@ -163,22 +163,22 @@ pub static FUNCTIONS: &[Function] = &[
     Function::new(
         "LOG",
         Mathematical,
-        "The natural logarithm, or that to another base. NaN when the base is 1 or not above zero, or the value is negative.",
+        "The logarithm, to base e or to the given base. NaN if the base is 1 or not positive, or if the value is negative.",
         &[
             Variant::new(INT, Double, |call| double::unary(call, f64::ln)),
             Variant::new(BIGINT, Double, |call| double::unary(call, f64::ln)),
             Variant::new(DOUBLE, Double, |call| double::unary(call, f64::ln)),
             Variant::new(&[p("base", Double), p("value", Double)], Double, |call| double::binary(call, double::log))
-                .about("INT and BIGINT are taken as DOUBLE."),
+                .about("INT and BIGINT are converted to DOUBLE."),
         ],
         &[("LOG(1)", "0.0"), ("LOG(2, 8)", "3.0"), ("LOG(1, 8)", "NaN")],
     ),
     Function::new(
         "POWER",
         Mathematical,
-        "The base to the power of the exponent.",
+        "The base raised to the power of the exponent.",
         &[Variant::new(&[p("base", Double), p("exponent", Double)], Double, |call| double::binary(call, f64::powf))
-            .about("INT and BIGINT are taken as DOUBLE.")],
+            .about("INT and BIGINT are converted to DOUBLE.")],
         &[("POWER(2, 10)", "1024.0"), ("POWER(2.0, 0.5)", "1.4142135623730951")],
     ),
     Function::new(
@@ -193,7 +193,7 @@ pub static FUNCTIONS: &[Function] = &[
     Function::new(
         "RANDOM",
         Mathematical,
-        "A number from 0.0 up to, not including, 1.0: another one for each row and each run.",
+        "A random number from 0.0 (inclusive) to 1.0 (exclusive), a new one for each row and each run.",
         &[Variant::new(&[], Double, random)],
         &[("RANDOM() < 1.0E0", "true")],
     )
@@ -202,14 +202,9 @@ pub static FUNCTIONS: &[Function] = &[
     double!("COS", "The cosine of an angle in radians.", f64::cos, ("COS(0)", "1.0")),
     double!("TAN", "The tangent of an angle in radians.", f64::tan, ("TAN(0)", "0.0")),
     double!("COT", "The cotangent of an angle in radians; infinite for 0.", double::cot, ("COT(0)", "Infinity")),
-    double!("ASIN", "The angle, in radians, whose sine it is; NaN outside of -1 to 1.", f64::asin, ("ASIN(0)", "0.0")),
-    double!(
-        "ACOS",
-        "The angle, in radians, whose cosine it is; NaN outside of -1 to 1.",
-        f64::acos,
-        ("ACOS(1)", "0.0")
-    ),
-    double!("ATAN", "The angle, in radians, whose tangent it is.", f64::atan, ("ATAN(0)", "0.0")),
+    double!("ASIN", "The arc sine, in radians; NaN outside the range -1 to 1.", f64::asin, ("ASIN(0)", "0.0")),
+    double!("ACOS", "The arc cosine, in radians; NaN outside the range -1 to 1.", f64::acos, ("ACOS(1)", "0.0")),
+    double!("ATAN", "The arc tangent, in radians.", f64::atan, ("ATAN(0)", "0.0")),
     double!("SINH", "The hyperbolic sine.", f64::sinh, ("SINH(0)", "0.0")),
     double!("COSH", "The hyperbolic cosine.", f64::cosh, ("COSH(0)", "1.0")),
     double!("TANH", "The hyperbolic tangent.", f64::tanh, ("TANH(0)", "0.0")),
@@ -218,39 +213,44 @@ pub static FUNCTIONS: &[Function] = &[
         Mathematical,
         "The angle, in radians, between the x axis and the point (x, y).",
         &[Variant::new(&[p("y", Double), p("x", Double)], Double, |call| double::binary(call, f64::atan2))
-            .about("INT and BIGINT are taken as DOUBLE.")],
+            .about("INT and BIGINT are converted to DOUBLE.")],
         &[("ATAN2(0, 1)", "0.0")],
     ),
-    double!("DEGREES", "An angle in radians as degrees.", double::degrees, ("DEGREES(PI())", "180.0")),
-    double!("RADIANS", "An angle in degrees as radians.", double::radians, ("RADIANS(180)", "3.141592653589793")),
+    double!("DEGREES", "An angle converted from radians to degrees.", double::degrees, ("DEGREES(PI())", "180.0")),
+    double!(
+        "RADIANS",
+        "An angle converted from degrees to radians.",
+        double::radians,
+        ("RADIANS(180)", "3.141592653589793")
+    ),
     extreme!(
         "GREATEST",
-        "The greatest of the values. NULL is ignored; it is the result when there is nothing else.",
+        "The largest of the values. NULL is ignored; the result is NULL if there are no other values.",
         |call: &Call<'_>| extremes::extreme(call, &datafusion::functions::core::greatest()),
         &[("GREATEST(1, NULL, 3)", "3"), ("GREATEST('a', 'b')", "b"), ("GREATEST(1.5, 12.25)", "12.25")]
     ),
     extreme!(
         "LEAST",
-        "The least of the values. NULL is ignored; it is the result when there is nothing else.",
+        "The smallest of the values. NULL is ignored; the result is NULL if there are no other values.",
         |call: &Call<'_>| extremes::extreme(call, &datafusion::functions::core::least()),
         &[("LEAST(1, NULL, 3)", "1"), ("LEAST('a', 'b')", "a")]
     ),
     Function::new(
         "GEO_DISTANCE",
         Mathematical,
-        "The length of the shortest way over the globe between two points in degrees, in kilometres or, with the unit 'MI', in miles.",
+        "The great-circle distance between two points given in degrees, in kilometres or, with the unit 'MI', in miles.",
         &[
             Variant::new(COORDINATES, Double, geo::distance),
             Variant::new(COORDINATES_UNIT, Double, geo::distance)
                 .sees_nulls()
-                .about("A unit begins with KM or MI, in any case; NULL is KM."),
+                .about("The unit begins with KM or MI, in upper or lower case; NULL means KM."),
         ],
         &[("ROUND(GEO_DISTANCE(37.4439, -122.1663, 51.5257, -0.1122), 3)", "8634.66")],
     ),
     Function::new(
         "GENERATE_SERIES",
         Array,
-        "The numbers from the first to the last, both included, as an array. The step is 1 or -1 unless it is given. At most 65536 numbers.",
+        "An array of the numbers from the first to the last, both included. The default step is 1 or -1. At most 65536 numbers.",
         &[
             Variant::new(&[p("first", Int), p("last", Int)], super::signature::Type::Array(&Int), integer::series_int),
             Variant::new(

@@ -1,4 +1,4 @@
-//! Kernels over DECIMAL: its digits as a whole number, cut at a place.
+//! Kernels over DECIMAL, which cut its unscaled digits at a position.
 
 use arrow::array::{ArrayRef, ArrowNativeTypeOp};
 use arrow::datatypes::{ArrowNativeType, DataType, Decimal128Type, Decimal256Type, DecimalType, Int32Type};
@@ -7,7 +7,7 @@ use datafusion::error::Result;
 use crate::call::{Call, Row};
 use headwater_language::types::SqlType;
 
-/// Which way a cut goes.
+/// The direction of rounding.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Way {
     Up,
@@ -21,7 +21,7 @@ pub fn same(types: &[DataType]) -> DataType {
     types.iter().find(|ty| ty.is_decimal()).cloned().unwrap_or(DataType::Decimal128(38, 0))
 }
 
-/// The type of the argument without digits after the point.
+/// The type of the argument without digits after the decimal point.
 pub fn whole(types: &[DataType]) -> DataType {
     let (precision, scale) = digits(&same(types));
     let ty = SqlType::Decimal { precision: (precision - scale.min(precision)).max(1), scale: 0 };
@@ -76,12 +76,12 @@ pub fn trunc_decimal(call: &Call<'_>) -> Result<ArrayRef> {
     cut(call, Way::TowardsZero)
 }
 
-/// ROUND to a number of digits after the point.
+/// ROUND to a number of digits after the decimal point.
 pub fn round_decimal_places(call: &Call<'_>) -> Result<ArrayRef> {
     cut(call, Way::Nearest)
 }
 
-/// TRUNC to a number of digits after the point.
+/// TRUNC to a number of digits after the decimal point.
 pub fn trunc_decimal_places(call: &Call<'_>) -> Result<ArrayRef> {
     cut(call, Way::TowardsZero)
 }
@@ -98,7 +98,8 @@ fn cut(call: &Call<'_>, way: Way) -> Result<ArrayRef> {
     }
 }
 
-/// Cuts at the second argument's place, or at the point. `returns` none stands for a wide whole number.
+/// Cuts at the position in the second argument, or at the decimal point. If `returns` is none, the result is a wide
+/// whole number.
 fn cut_as<D: DecimalType>(call: &Call<'_>, way: Way, returns: Option<&DataType>) -> Result<ArrayRef>
 where
     D::Native: ArrowNativeTypeOp,
@@ -122,7 +123,7 @@ where
     call.each_as::<D>(returns.unwrap_or(&wide), row)
 }
 
-/// The value with its last `zeros` digits made zero. Nothing when it outgrows its type.
+/// The value with its last `zeros` digits set to zero. None if it overflows its type.
 fn at_place<D: DecimalType>(value: D::Native, zeros: i64, way: Way) -> Option<D::Native>
 where
     D::Native: ArrowNativeTypeOp,
@@ -132,7 +133,7 @@ where
     }
     let zero = D::Native::ZERO;
     let Some(unit) = u32::try_from(zeros).ok().and_then(|zeros| D::Native::usize_as(10).pow_checked(zeros).ok()) else {
-        // The place is beyond every digit.
+        // The position is beyond all digits.
         return Some(zero);
     };
     let rest = value.mod_wrapping(unit);
@@ -142,7 +143,7 @@ where
     let grows = match way {
         Way::Up => !rest_up.is_zero(),
         Way::Down => false,
-        // Twice the rest might not fit.
+        // Twice the remainder might overflow.
         Way::Nearest => rest_up.is_ge(unit.sub_wrapping(rest_up)),
         Way::TowardsZero => value.is_lt(zero) && !rest_up.is_zero(),
     };

@@ -32,7 +32,7 @@ fn number<P: ArrowPrimitiveType, const N: usize>(call: &Call<'_>, of: fn([u8; N]
         match orders.as_ref().map_or("BIG_ENDIAN", |orders| orders.value(row)) {
             big if big.eq_ignore_ascii_case("BIG_ENDIAN") => {}
             little if little.eq_ignore_ascii_case("LITTLE_ENDIAN") => number.reverse(),
-            other => return Err(format!("the order is BIG_ENDIAN or LITTLE_ENDIAN, not '{other}'")),
+            other => return Err(format!("the byte order must be BIG_ENDIAN or LITTLE_ENDIAN, not '{other}'")),
         }
         Ok(Some(of(number)))
     })

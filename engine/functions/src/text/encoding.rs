@@ -34,7 +34,7 @@ impl Encoding {
             () if is("utf8") => Ok(Self::Utf8),
             () if is("ascii") => Ok(Self::Ascii),
             () if is("base64") => Ok(Self::Base64),
-            () => Err(format!("the encodings are 'hex', 'utf8', 'ascii' and 'base64', not '{name}'")),
+            () => Err(format!("the encoding must be 'hex', 'utf8', 'ascii' or 'base64', not '{name}'")),
         }
     }
 
@@ -80,7 +80,7 @@ pub fn write_base64(bytes: &[u8], out: &mut String) {
     STANDARD.encode_string(bytes, out);
 }
 
-/// ENCODE writes small digits, FROM_BYTES capital ones, as in ksqlDB.
+/// ENCODE writes lower-case digits and FROM_BYTES upper-case ones, as in ksqlDB.
 const SMALL: &[u8; 16] = b"0123456789abcdef";
 const CAPITAL: &[u8; 16] = b"0123456789ABCDEF";
 

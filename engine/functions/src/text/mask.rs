@@ -1,4 +1,4 @@
-//! MASK and its kin: characters hidden by their class.
+//! MASK and its variants, which replace characters by their class.
 
 use arrow::array::ArrayRef;
 use arrow::datatypes::Int32Type;
@@ -7,20 +7,21 @@ use datafusion::error::Result;
 use super::units;
 use crate::call::{Call, Texts};
 
-/// The part of a text that is masked, around a number of characters.
+/// The part of a text that is masked, defined by a number of characters.
 #[derive(Clone, Copy)]
 pub enum Part {
-    /// So many at the start.
+    /// This many at the start.
     First,
-    /// So many at the end.
+    /// This many at the end.
     Last,
-    /// All but so many at the start.
+    /// All but this many at the start.
     AllButFirst,
-    /// All but so many at the end.
+    /// All but this many at the end.
     AllButLast,
 }
 
-/// What stands for capital letters, small letters, digits and others; none leaves them.
+/// The replacements for upper-case letters, lower-case letters, digits and other characters; none leaves them
+/// unchanged.
 type Masks = [Option<char>; 4];
 
 const DEFAULT: Masks = [Some('X'), Some('x'), Some('n'), Some('-')];

@@ -7,22 +7,22 @@ use datafusion::error::Result;
 use super::units;
 use crate::call::Call;
 
-/// Length of a padded text or of padded bytes at most: those of a batch fit 2 GiB.
+/// The maximum length of padded text or bytes, so that those of a batch fit in 2 GiB.
 const LENGTH_MAX: usize = 1 << 17;
 
-/// Units of a filler at least: enough for most texts.
+/// The minimum number of units of a filler, which is enough for most texts.
 const FILLER_MIN: usize = 64;
 
-/// Where the padding goes.
+/// The side on which padding is added.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Side {
-    /// Before.
+    /// At the start.
     Left,
-    /// Behind.
+    /// At the end.
     Right,
 }
 
-/// The length that is asked for; none for a negative one.
+/// The requested length; none if it is negative.
 fn length(asked: i32) -> Result<Option<usize>, String> {
     match usize::try_from(asked) {
         Ok(length) if length > LENGTH_MAX => Err(format!("the length is at most {LENGTH_MAX}, not {length}")),
@@ -61,7 +61,7 @@ pub fn pad_bytes(call: &Call<'_>, side: Side) -> Result<ArrayRef> {
     })
 }
 
-/// A padding again and again, kept for the next row that has the same.
+/// A repeated padding, kept for the next row with the same padding.
 #[derive(Default)]
 struct Filler {
     padding: String,
@@ -70,7 +70,7 @@ struct Filler {
 }
 
 impl Filler {
-    /// So many units of a padding that is not empty. Half a character is a whole one.
+    /// This many units of a non-empty padding. Half a character is rounded up to a whole one.
     fn units(&mut self, padding: &str, units: usize) -> &str {
         if self.padding != padding || self.units < units {
             let each = units::len(padding);

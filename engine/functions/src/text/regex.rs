@@ -10,10 +10,10 @@ use super::regex_pattern::{Pattern, after};
 use super::regex_replacement::Replacement;
 use crate::call::{Call, Memo, Row};
 
-/// A pattern, or why it is none.
+/// A compiled pattern, or the reason why it is not valid.
 type Compiled = Result<Arc<Pattern>, String>;
 
-/// The group that is asked for; none when the pattern has no such.
+/// The requested group; none if the pattern has no such group.
 fn group(asked: i32, groups: usize) -> Result<Option<usize>, String> {
     let group = usize::try_from(asked).map_err(|_| format!("the number of a group is not negative: {asked}"))?;
     Ok(Some(group).filter(|group| *group < groups))
@@ -108,9 +108,10 @@ pub fn split<'a>(call: &Call<'a>) -> Result<ArrayRef> {
     call.each_list(Pieces::default(), write, Pieces::finish)
 }
 
-/// As Java's own `split`, which ksqlDB takes for a pattern that matches an empty text: without empty pieces at the end.
+/// Splits like Java's `split`, which ksqlDB uses for patterns that match an empty text: without empty parts at the
+/// end.
 fn split_anywhere<'a>(pattern: &Pattern, text: &'a str, pieces: &mut Vec<Option<&'a str>>) -> Result<(), String> {
-    let begun = pieces.len();
+    let pieces_before = pieces.len();
     let mut rest = 0;
     pattern.each(text, false, |found| {
         let range = found.range();
@@ -121,14 +122,14 @@ fn split_anywhere<'a>(pattern: &Pattern, text: &'a str, pieces: &mut Vec<Option<
         true
     })?;
     pieces.push(Some(&text[rest..]));
-    while rest > 0 && pieces.len() > begun && pieces.last() == Some(&Some("")) {
+    while rest > 0 && pieces.len() > pieces_before && pieces.last() == Some(&Some("")) {
         pieces.pop();
     }
     Ok(())
 }
 
-/// As Guava's splitter, which ksqlDB takes for every other pattern. A match of nothing, as of a look-ahead, splits where
-/// it is, but not where the piece begins.
+/// Splits like Guava's `Splitter`, which ksqlDB uses for all other patterns. An empty match, as of a look-ahead,
+/// splits at its position unless a part begins there.
 fn split_at<'a>(pattern: &Pattern, text: &'a str, pieces: &mut Vec<Option<&'a str>>) -> Result<(), String> {
     let mut search = pattern.search(text, false);
     let (mut start, mut from) = (0, 0);
@@ -148,14 +149,14 @@ fn split_at<'a>(pattern: &Pattern, text: &'a str, pieces: &mut Vec<Option<&'a st
     Ok(())
 }
 
-/// The pieces of texts that arrays are made of.
+/// A builder for arrays of parts of texts.
 #[derive(Default)]
 struct Pieces<'a> {
     pieces: Vec<Option<&'a str>>,
 }
 
 impl<'a> Pieces<'a> {
-    /// Adds those of a row; none when it fails.
+    /// Adds the parts of a row; none if it fails.
     fn row(&mut self, write: impl FnOnce(&mut Vec<Option<&'a str>>) -> Result<(), String>) -> Row<usize> {
         let before = self.pieces.len();
         match write(&mut self.pieces) {

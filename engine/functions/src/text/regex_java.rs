@@ -1,41 +1,42 @@
-//! Patterns as Java writes them, for the crates that match them here.
+//! Translates Java's patterns for the crates that match them here.
 //!
-//! `regex` matches in linear time, so that no text can hold up a query; what only backtracking can match (look-around,
-//! back references, possessive quantifiers, atomic groups) it does not have. So a pattern is translated first, and the
-//! translation says which of the two it needs. Shorthands (`\d`, `\w`, `\s` and their opposites), `\p{Alpha}` and its
-//! like and `\Q…\E` become what they mean in Java, which is about ASCII alone.
+//! `regex` matches in linear time, so no text can block a query, but it does not support what requires backtracking
+//! (look-around, back references, possessive quantifiers, atomic groups). So a pattern is translated first, and the
+//! translation decides which crate it needs. Shorthands (`\d`, `\w`, `\s` and their negations), classes such as
+//! `\p{Alpha}`, and `\Q…\E` get their meaning in Java, where they only match ASCII.
 
-/// What a function does, and what all of them say about patterns.
+/// The description of a function, followed by what all of them say about patterns.
 macro_rules! java_note {
     ($about:literal) => {
         concat!(
             $about,
-            " The pattern is as Java's; `.` stops only at a line feed, and `$` is the end of the text alone. Look-around, back references, possessive quantifiers and atomic groups backtrack: a row that takes too many steps is NULL."
+            " The pattern has Java's syntax, except that `.` excludes only line feeds and `$` matches only at the end of the text. Look-around, back references, possessive quantifiers and atomic groups backtrack; if that takes too many steps, the row's result is NULL."
         )
     };
 }
 
 /// REGEXP_EXTRACT.
-pub const EXTRACT: &str = java_note!("The first piece of a text that matches a pattern; NULL when none does.");
+pub const EXTRACT: &str = java_note!("The first match of a pattern in a text; NULL if there is none.");
 /// REGEXP_EXTRACT_ALL.
-pub const EXTRACT_ALL: &str = java_note!("All pieces of a text that match a pattern.");
+pub const EXTRACT_ALL: &str = java_note!("All matches of a pattern in a text.");
 /// REGEXP_REPLACE.
 pub const REPLACE: &str =
-    java_note!("The text with each piece that matches a pattern replaced; $1 stands for the pattern's first group.");
+    java_note!("The text with each match of a pattern replaced; $1 in the replacement is the pattern's first group.");
 /// REGEXP_SPLIT_TO_ARRAY.
-pub const SPLIT: &str =
-    java_note!("The pieces of a text between those that match a pattern; an empty pattern gives each character.");
+pub const SPLIT: &str = java_note!(
+    "The parts of a text between the matches of a pattern; an empty pattern splits it into single characters."
+);
 
 /// A pattern of Java in the syntax that both crates share.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Translated {
     /// The pattern.
     pub text: String,
-    /// Only backtracking can match it.
+    /// Whether it requires backtracking.
     pub backtracks: bool,
 }
 
-/// Translates a pattern. Says why where it is none.
+/// Translates a pattern. Fails with the reason if it is not valid.
 pub fn translate(pattern: &str) -> Result<Translated, String> {
     let mut translator = Translator {
         rest: pattern,
@@ -57,13 +58,13 @@ struct Translator<'a> {
     out: String,
     /// Number of capturing groups in the whole pattern.
     groups: usize,
-    /// Character classes that are open.
+    /// The number of open character classes.
     classes: usize,
     last: Last,
     backtracks: bool,
 }
 
-/// What a quantifier would stand behind.
+/// What a quantifier at this position would follow.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Last {
     Nothing,
@@ -90,7 +91,7 @@ impl Translator<'_> {
                 let (text, rest) = self.rest.split_at(bound);
                 self.rest = rest;
                 if matches!(self.last, Last::Quantifier | Last::Marked) {
-                    return Err(format!("quantifier {{{text} stands behind another"));
+                    return Err(format!("quantifier {{{text} follows another"));
                 }
                 self.out.push('{');
                 self.out.push_str(text);
@@ -106,7 +107,7 @@ impl Translator<'_> {
         self.last = last;
     }
 
-    /// A `]` right behind the opening is one of the characters.
+    /// A `]` directly after the opening bracket is one of the characters.
     fn open_class(&mut self) {
         self.out.push('[');
         self.classes += 1;
@@ -135,9 +136,9 @@ impl Translator<'_> {
         }
         let named = kind.starts_with('<');
         if !named && !kind[flags..].starts_with([':', ')']) {
-            return Err("a group with ?, and none of its forms".to_owned());
+            return Err("unknown kind of group after (?".to_owned());
         }
-        // Of line ends only the line feed counts anyway.
+        // Only line feeds end lines anyway.
         let kept: String = kind[..flags].chars().filter(|flag| *flag != 'd').collect();
         if kept.is_empty() && kind[flags..].starts_with(')') {
             self.out.pop();
@@ -154,7 +155,7 @@ impl Translator<'_> {
         Ok(())
     }
 
-    /// Takes what the rest begins with as it is.
+    /// Copies this prefix of the rest unchanged.
     fn take(&mut self, first: &str, second: &str) -> Result<(), String> {
         let length = first.len() + second.len();
         self.out.push_str(&self.rest[..length]);
@@ -162,7 +163,7 @@ impl Translator<'_> {
         Ok(())
     }
 
-    /// `?`, `*` and `+`; behind another quantifier `?` makes it lazy and `+` possessive.
+    /// `?`, `*` and `+`; after another quantifier, `?` makes it lazy and `+` possessive.
     fn quantifier(&mut self, char: char) -> Result<(), String> {
         let last = match (self.last, char) {
             (Last::Atom, _) => Last::Quantifier,
@@ -171,13 +172,13 @@ impl Translator<'_> {
                 self.backtracks = true;
                 Last::Marked
             }
-            _ => return Err(format!("quantifier {char} stands behind nothing that it could repeat")),
+            _ => return Err(format!("quantifier {char} has nothing to repeat")),
         };
         self.push(char, last);
         Ok(())
     }
 
-    /// The length of a counted repetition behind its brace, where it is one.
+    /// The length of a counted repetition after its brace, if it is one.
     fn bound(&self) -> Option<usize> {
         let end = self.rest.find('}')?;
         let (least, most) = self.rest[..end].split_once(',').unwrap_or((&self.rest[..end], ""));
@@ -186,7 +187,9 @@ impl Translator<'_> {
     }
 
     fn escape(&mut self) -> Result<(), String> {
-        let Some(escaped) = self.rest.chars().next() else { return Err("a pattern ends with a backslash".to_owned()) };
+        let Some(escaped) = self.rest.chars().next() else {
+            return Err("the pattern ends with a backslash".to_owned());
+        };
         self.rest = &self.rest[escaped.len_utf8()..];
         let class = self.classes > 0;
         match escaped {
@@ -258,7 +261,7 @@ impl Translator<'_> {
         let digits = self.rest.bytes().take(3).take_while(|byte| (b'0'..=b'7').contains(byte)).count();
         let value = |length: usize| u32::from_str_radix(&self.rest[..length], 8).ok().filter(|value| *value <= 0o377);
         let length = (1..=digits).rev().find(|length| value(*length).is_some());
-        let Some(length) = length else { return Err("\\0 is followed by an octal number up to 377".to_owned()) };
+        let Some(length) = length else { return Err("\\0 must be followed by an octal number up to 377".to_owned()) };
         let code = value(length).unwrap_or(0);
         self.rest = &self.rest[length..];
         self.code(code);
@@ -267,7 +270,7 @@ impl Translator<'_> {
 
     fn control(&mut self) -> Result<(), String> {
         let Some(char) = self.rest.chars().next().filter(char::is_ascii) else {
-            return Err("\\c is followed by a character".to_owned());
+            return Err("\\c must be followed by a character".to_owned());
         };
         self.rest = &self.rest[1..];
         self.code(u32::from(char) ^ 64);
@@ -293,7 +296,7 @@ impl Translator<'_> {
 
     fn four_digits(&mut self) -> Result<u32, String> {
         let digits = self.rest.get(..4).filter(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()));
-        let Some(digits) = digits else { return Err("\\u is followed by four hexadecimal digits".to_owned()) };
+        let Some(digits) = digits else { return Err("\\u must be followed by four hexadecimal digits".to_owned()) };
         self.rest = &self.rest[4..];
         u32::from_str_radix(digits, 16).map_err(|error| error.to_string())
     }
@@ -302,7 +305,7 @@ impl Translator<'_> {
         self.out.push_str(&format!("\\x{{{code:X}}}"));
     }
 
-    /// `\p{…}`: sets of POSIX are about ASCII, and `Is` may stand before what Unicode has.
+    /// `\p{…}`: POSIX classes only match ASCII, and Unicode classes may have the prefix `Is`.
     fn property(&mut self, negated: bool) -> Result<(), String> {
         let named = self.rest.strip_prefix('{').and_then(|rest| rest.split_once('}'));
         let Some((name, rest)) = named else {

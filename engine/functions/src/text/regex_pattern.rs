@@ -1,7 +1,7 @@
-//! A pattern that is compiled, and its matches in a text as Java finds them one after the other.
+//! A compiled pattern, and an iteration over its matches in a text in the same way as Java.
 //!
-//! Most patterns are matched in linear time. Those that need backtracking have a budget of steps for each text, so that
-//! none holds a query up: what costs more is an error, which makes the row NULL.
+//! Most patterns are matched in linear time. Those that need backtracking have a budget of steps for each text, so
+//! that none can block a query; exceeding it is an error, which makes the row NULL.
 
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
@@ -10,11 +10,11 @@ use regex::{CaptureLocations, Regex};
 
 use super::regex_java::translate;
 
-/// Steps back that one search may take, tried one after the other: most searches need few, and what a search took is
-/// not told by the crate, so each counts as its whole limit.
+/// Limits on the backtracking steps of one search, tried in order. Most searches need few steps. The crate does not
+/// report how many steps a search took, so each counts as its whole limit.
 const STEPS: [usize; 3] = [1_000, 50_000, 2_000_000];
 
-/// Steps back that all searches in one text may take beyond the least of [`STEPS`].
+/// The number of backtracking steps that all searches in one text may take beyond the lowest of [`STEPS`].
 const STEPS_A_TEXT: usize = 8_000_000;
 
 /// A compiled pattern.
@@ -26,7 +26,7 @@ pub enum Pattern {
     Backtracking(Box<Backtracking>),
 }
 
-/// The same pattern with each limit of [`STEPS`], made when it is first needed.
+/// The pattern with each limit of [`STEPS`], compiled when it is first needed.
 #[derive(Debug)]
 pub struct Backtracking {
     text: String,
@@ -46,12 +46,12 @@ enum Groups<'a> {
 }
 
 impl Match<'_> {
-    /// Where it is.
+    /// Its range in the text.
     pub fn range(&self) -> Range<usize> {
         self.whole.clone()
     }
 
-    /// Where a group is; the whole match is group 0.
+    /// The range of a group; the whole match is group 0.
     pub fn group(&self, group: usize) -> Option<Range<usize>> {
         match &self.groups {
             _ if group == 0 => Some(self.range()),
@@ -63,9 +63,9 @@ impl Match<'_> {
 }
 
 impl Pattern {
-    /// Compiles a pattern of Java. Says why where it is none.
+    /// Compiles a pattern of Java. Fails with the reason if it is not valid.
     pub fn compile(pattern: &str) -> Result<Arc<Self>, String> {
-        let refused = |why: String| format!("'{pattern}' is no pattern: {why}");
+        let refused = |why: String| format!("'{pattern}' is not a valid pattern: {why}");
         let translated = translate(pattern).map_err(refused)?;
         let compiled = match translated.backtracks {
             true => Self::Backtracking(Box::new(Backtracking::new(translated.text).map_err(refused)?)),
@@ -93,7 +93,7 @@ impl Pattern {
     /// Whether it matches an empty text.
     pub fn matches_nothing(&self) -> bool {
         let mut empty = false;
-        // A search of an empty text is over at once.
+        // A search of an empty text ends at once.
         let _ = self.each("", false, |_| {
             empty = true;
             false
@@ -101,8 +101,8 @@ impl Pattern {
         empty
     }
 
-    /// Hands over the matches in a text from left to right until `found` has enough. As in Java the next search begins
-    /// where the last match ended, and a character later when that one was empty.
+    /// Passes the matches in a text to `found`, from left to right, until it returns false. As in Java, the next
+    /// search begins where the last match ended, or one character later if that match was empty.
     pub fn each(&self, text: &str, groups: bool, mut found: impl FnMut(&Match<'_>) -> bool) -> Result<(), String> {
         let mut search = self.search(text, groups);
         let mut from = 0;
@@ -119,7 +119,7 @@ impl Pattern {
         Ok(())
     }
 
-    /// Searches in one text; with `groups` they are told, too.
+    /// A search in one text; with `groups`, matches include their groups.
     pub fn search<'a>(&'a self, text: &'a str, groups: bool) -> Search<'a> {
         let locations = match self {
             Self::Linear(regex) if groups => Some(regex.capture_locations()),
@@ -129,7 +129,7 @@ impl Pattern {
     }
 }
 
-/// Searches in one text, which share a budget.
+/// The searches in one text, which share a budget.
 pub struct Search<'a> {
     pattern: &'a Pattern,
     text: &'a str,
@@ -138,7 +138,7 @@ pub struct Search<'a> {
 }
 
 impl Search<'_> {
-    /// The first match from a place on, which is at most the text's end.
+    /// The first match from a position on, which is at most the end of the text.
     pub fn next(&mut self, from: usize) -> Result<Option<Match<'_>>, String> {
         match (self.pattern, &mut self.locations) {
             (Pattern::Linear(regex), None) => {
@@ -218,17 +218,17 @@ fn in_words(error: &fancy_regex::Error) -> String {
         Error::ParseError(_, ParseError::UnclosedOpenParen) => "unclosed group".to_owned(),
         Error::ParseError(_, ParseError::InvalidClass) => "unclosed character class".to_owned(),
         Error::ParseError(_, ParseError::InvalidGroupName | ParseError::InvalidGroupNameBackref(_)) => {
-            "the name of a group is wrong".to_owned()
+            "invalid group name".to_owned()
         }
-        Error::ParseError(_, ParseError::RecursionExceeded) => "it is nested too deep".to_owned(),
+        Error::ParseError(_, ParseError::RecursionExceeded) => "it is nested too deeply".to_owned(),
         Error::ParseError(_, ParseError::TargetNotRepeatable) => "look-around cannot be repeated".to_owned(),
         Error::CompileError(inner) => match inner.as_ref() {
             CompileError::PatternTooComplex => "it is too large".to_owned(),
             CompileError::LookBehindNotConst
             | CompileError::VariableLookBehindRequiresFeature
-            | CompileError::DfaBuildError(..) => "a look-behind has no greatest length".to_owned(),
+            | CompileError::DfaBuildError(..) => "a look-behind has no maximum length".to_owned(),
             CompileError::InvalidGroupName | CompileError::InvalidGroupNameBackref(_) => {
-                "it refers to a group that it does not have".to_owned()
+                "it refers to a group that does not exist".to_owned()
             }
             _ => "it is malformed".to_owned(),
         },

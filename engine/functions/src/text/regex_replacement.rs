@@ -1,4 +1,4 @@
-//! What REGEXP_REPLACE puts in the place of a match, as Java writes it.
+//! The replacement of REGEXP_REPLACE, in Java's syntax.
 
 use super::regex_pattern::{Match, Pattern};
 
@@ -13,15 +13,15 @@ enum Piece {
 }
 
 impl Replacement {
-    /// Reads a replacement for a pattern: `$1` and `${name}` are groups, a backslash takes the meaning
-    /// from what follows it.
+    /// Parses a replacement for a pattern: `$1` and `${name}` are groups, and a backslash escapes the character that
+    /// follows it.
     pub fn parse(text: &str, pattern: &Pattern) -> Result<Self, String> {
         let mut pieces = Vec::new();
         let mut literal = String::new();
         let mut chars = text.chars().peekable();
         while let Some(char) = chars.next() {
             match char {
-                '\\' => literal.push(chars.next().ok_or("a replacement does not end with a backslash")?),
+                '\\' => literal.push(chars.next().ok_or("a replacement cannot end with a backslash")?),
                 '$' => {
                     pieces.push(Piece::Text(std::mem::take(&mut literal)));
                     pieces.push(Piece::Group(match chars.peek() {
@@ -57,7 +57,7 @@ type Chars<'a> = std::iter::Peekable<std::str::Chars<'a>>;
 /// As many digits as still name a group.
 fn group(chars: &mut Chars<'_>, pattern: &Pattern) -> Result<usize, String> {
     let digit = |chars: &mut Chars<'_>| chars.peek().and_then(|c| c.to_digit(10)).map(|d| d as usize);
-    let mut group = digit(chars).ok_or("behind $ comes the number of a group")?;
+    let mut group = digit(chars).ok_or("$ must be followed by the number of a group")?;
     chars.next();
     if group >= pattern.groups() {
         return Err(format!("the pattern has no group {group}"));
@@ -73,7 +73,7 @@ fn named(chars: &mut Chars<'_>, pattern: &Pattern) -> Result<usize, String> {
     chars.next();
     let name: String = chars.by_ref().take_while(|c| *c != '}').collect();
     if name.is_empty() {
-        return Err("${} names no group".to_owned());
+        return Err("${} does not name a group".to_owned());
     }
     pattern.group_named(&name).ok_or_else(|| format!("the pattern has no group \"{name}\""))
 }

@@ -66,7 +66,7 @@ fn find(text: &str, part: &str, position: i64, occurrence: i32) -> Option<usize>
     byte.map(|byte| units::unit_of(text, byte))
 }
 
-/// The byte at which an occurrence begins, looked for from a byte on. Occurrences may overlap.
+/// The byte at which an occurrence begins, searching from a byte on. Occurrences may overlap.
 fn forward(text: &str, part: &str, from: usize, occurrence: usize) -> Option<usize> {
     let mut at = from + text[from..].find(part)?;
     for _ in 0..occurrence {

@@ -1,4 +1,4 @@
-//! Texts in another shape: letters, spaces, characters from codes.
+//! Conversions of texts: case, spaces, and characters from codes.
 
 use std::sync::Arc;
 
@@ -45,7 +45,7 @@ fn lower(text: &str, out: &mut String) {
             out.push_str(text);
             out[start..].make_ascii_lowercase();
         }
-        // Not letter by letter: a sigma at the end of a word is another.
+        // Not letter by letter, because a sigma at the end of a word has a different form.
         false => out.push_str(&text.to_lowercase()),
     }
 }
@@ -61,7 +61,7 @@ fn upper(text: &str, out: &mut String) {
     }
 }
 
-/// TRIM, of what Java trims: everything up to the space.
+/// TRIM, which removes the same characters as Java: all up to the space.
 pub fn trim(call: &Call<'_>) -> Result<ArrayRef> {
     let texts = call.texts(0);
     call.each_str(|row| Ok(Some(trimmed(texts.value(row)))))
@@ -151,7 +151,7 @@ pub fn chr_of_escapes(call: &Call<'_>) -> Result<ArrayRef> {
             let (unit, length) = match rest.strip_prefix("\\u") {
                 Some(digits) => match digits.get(..4).and_then(|digits| u16::from_str_radix(digits, 16).ok()) {
                     Some(unit) => (unit, 6),
-                    None => return Err(format!("'{rest}' is no escape of four hexadecimal digits")),
+                    None => return Err(format!("'{rest}' is not an escape of four hexadecimal digits")),
                 },
                 None => {
                     units.extend(char.encode_utf16(&mut [0; 2]).iter());

@@ -1,6 +1,6 @@
-//! Positions in texts as Java counts them: in UTF-16 units.
+//! Positions in texts in UTF-16 code units, as in Java.
 
-/// Number of UTF-16 units.
+/// The number of UTF-16 code units.
 pub fn len(text: &str) -> usize {
     if text.is_ascii() { text.len() } else { text.chars().map(char::len_utf16).sum() }
 }

@@ -1,4 +1,4 @@
-//! Days, times and instants moved by units.
+//! Adds units of time to dates, times and timestamps.
 
 use arrow::array::ArrayRef;
 use arrow::datatypes::{

@@ -1,4 +1,4 @@
-//! Days, times and instants as texts by patterns.
+//! Formats dates, times and timestamps with patterns.
 
 use arrow::array::ArrayRef;
 use arrow::datatypes::{

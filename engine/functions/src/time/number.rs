@@ -1,4 +1,4 @@
-//! Days and instants as numbers, the present time, and the clocks of zones.
+//! Dates and timestamps as numbers, the current time, and conversions between time zones.
 
 use arrow::array::ArrayRef;
 use arrow::compute::cast;
@@ -16,7 +16,7 @@ pub fn itself(call: &Call<'_>) -> Result<ArrayRef> {
 }
 
 fn now() -> Result<i64> {
-    clock::now_ms().ok_or_else(|| exec_datafusion_err!("no time was handed in"))
+    clock::now_ms().ok_or_else(|| exec_datafusion_err!("no current time was passed in"))
 }
 
 /// UNIX_TIMESTAMP().

@@ -1,4 +1,4 @@
-//! Days, times and instants from texts by patterns. Letters are taken in either case, as ksqlDB does.
+//! Parses dates, times and timestamps with patterns, ignoring case, as in ksqlDB.
 
 use std::sync::Arc;
 
@@ -12,11 +12,11 @@ use headwater_formats::java_time::{LegacyPattern, ParseError, Pattern, Zone};
 use super::number::zone;
 use crate::call::{Call, Memo};
 
-/// A compiled pattern, or why there is none.
+/// A compiled pattern, or the reason why it is not valid.
 pub type Known = std::result::Result<Arc<Pattern>, String>;
 
-/// 2025-01-01, from which years of two digits are counted eighty back and twenty on: fixed, so that a
-/// text is the same day whenever it is read.
+/// 2025-01-01: two-digit years are within eighty years before and twenty years after this date. It is fixed, so that
+/// the meaning of a text does not change over time.
 const CENTURY_NOW_MS: i64 = 1_735_689_600_000;
 
 /// Compiles a pattern.
@@ -25,11 +25,11 @@ pub fn pattern(text: &str) -> Known {
 }
 
 fn bad(pattern: &str, error: impl std::fmt::Display) -> String {
-    format!("'{pattern}' is no pattern: {error}")
+    format!("'{pattern}' is not a valid pattern: {error}")
 }
 
-fn told(text: &str, pattern: &str, error: &ParseError) -> String {
-    format!("'{text}' does not fit '{pattern}': {error}")
+fn mismatch(text: &str, pattern: &str, error: &ParseError) -> String {
+    format!("'{text}' does not match '{pattern}': {error}")
 }
 
 /// PARSE_DATE.
@@ -39,7 +39,7 @@ pub fn date(call: &Call<'_>) -> Result<ArrayRef> {
     let compile = |text: &str| LegacyPattern::new(text, CENTURY_NOW_MS).map(Arc::new).map_err(|e| bad(text, e));
     call.each::<Date32Type>(|row| {
         let (text, pattern) = (texts.value(row), patterns.value(row));
-        memo.get(pattern, compile)?.parse_date(text).map(Some).map_err(|e| told(text, pattern, &e))
+        memo.get(pattern, compile)?.parse_date(text).map(Some).map_err(|e| mismatch(text, pattern, &e))
     })
 }
 
@@ -74,6 +74,6 @@ fn each<P: ArrowPrimitiveType>(
         let text = texts.value(row);
         let compiled = memo.get(patterns.value(row), pattern)?;
         let zone = zones.as_ref().map_or(Ok(Zone::UTC), |zones| known.get(zones.value(row), zone))?;
-        read(&compiled, text, zone).map(Some).map_err(|e| told(text, patterns.value(row), &e))
+        read(&compiled, text, zone).map(Some).map_err(|e| mismatch(text, patterns.value(row), &e))
     })
 }

@@ -1,7 +1,7 @@
-//! Units of time as words: the first argument of DATEADD and its kin.
+//! Units of time as keywords: the first argument of DATEADD and similar functions.
 //!
-//! The planner writes the word as a call of a function that nobody else names, whose result, of a type
-//! that no column has, is the unit's length.
+//! The planner replaces the keyword by a call of an internal function, whose result is the unit's length, in a type
+//! that no column has.
 
 use arrow::array::AsArray;
 use arrow::datatypes::DataType;
@@ -11,7 +11,7 @@ use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl,
 
 use crate::choice::UNIT;
 
-/// The function that carries a unit.
+/// The internal function for a unit.
 pub const UNIT_CALL: &str = "headwater_unit";
 
 /// Functions whose first argument is a unit.
@@ -31,7 +31,7 @@ pub const UNITS: &[(&str, i64)] = &[
     ("MILLISECONDS", 1),
 ];
 
-/// True for a word that says a unit of time, known here or not.
+/// True for a word that denotes a unit of time, whether or not it is supported.
 pub fn is_unit_word(name: &str) -> bool {
     let unit = name.strip_suffix('S').unwrap_or(name);
     ["MILLISECOND", "SECOND", "MINUTE", "HOUR", "DAY", "WEEK", "MONTH", "QUARTER", "YEAR"].contains(&unit)
@@ -67,7 +67,7 @@ impl ScalarUDFImpl for UnitCall {
         let name = names.as_string_opt::<i32>().map_or("", |names| names.value(0));
         match UNITS.iter().find(|(unit, _)| unit.eq_ignore_ascii_case(name)) {
             Some((_, ms)) => Ok(ColumnarValue::Scalar(ScalarValue::DurationMillisecond(Some(*ms)))),
-            None => plan_err!("'{name}' is no unit of time"),
+            None => plan_err!("'{name}' is not a unit of time"),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Parts of web addresses, as `java.net.URI` sees them.
+//! Parts of URLs, as defined by `java.net.URI`.
 
 mod param;
 mod uri;
@@ -23,35 +23,35 @@ pub static FUNCTIONS: &[Function] = &[
     Function::new(
         "URL_ENCODE_PARAM",
         Url,
-        "A text as it may stand in the query of a URL: a space becomes +, other characters than letters, digits and .-*_ become %XX.",
+        "A text encoded for the query of a URL: a space becomes +, and characters other than letters, digits and .-*_ become %XX.",
         &[Variant::new(TEXT, String, param::encode)],
         &[("URL_ENCODE_PARAM('?foo $bar')", "%3Ffoo+%24bar")],
     ),
     Function::new(
         "URL_DECODE_PARAM",
         Url,
-        "What URL_ENCODE_PARAM made of a text, back.",
+        "A text decoded from the encoding of URL_ENCODE_PARAM.",
         &[Variant::new(TEXT, String, param::decode)],
         &[("URL_DECODE_PARAM('%3Ffoo+%24bar')", "?foo $bar")],
     ),
     Function::new(
         "URL_EXTRACT_FRAGMENT",
         Url,
-        "What comes behind # in a URL, decoded; NULL when nothing does.",
+        "The fragment of a URL (the part after #), decoded; NULL if there is none.",
         &[Variant::new(URL, String, |call| part(call, |uri| uri.fragment.map(decode)))],
         &[("URL_EXTRACT_FRAGMENT('http://test.com/a#frag')", "frag")],
     ),
     Function::new(
         "URL_EXTRACT_HOST",
         Url,
-        "The host of a URL; NULL when it has none.",
+        "The host of a URL; NULL if there is none.",
         &[Variant::new(URL, String, |call| part(call, |uri| uri.host.map(Cow::Borrowed)))],
         &[("URL_EXTRACT_HOST('http://me@test.com:8080/a')", "test.com")],
     ),
     Function::new(
         "URL_EXTRACT_PARAMETER",
         Url,
-        "The value of a parameter in the query of a URL, decoded: an empty text when it has none, NULL when it is not there.",
+        "The value of a parameter in the query of a URL, decoded; an empty text if the parameter has no value, NULL if there is no such parameter.",
         &[Variant::new(&[p("url", String), p("name", String)], String, parameter)],
         &[("URL_EXTRACT_PARAMETER('http://test.com/?a=1&b=x%20y', 'b')", "x y")],
     ),
@@ -65,21 +65,21 @@ pub static FUNCTIONS: &[Function] = &[
     Function::new(
         "URL_EXTRACT_PORT",
         Url,
-        "The port of a URL; NULL when it says none.",
+        "The port of a URL; NULL if there is none.",
         &[Variant::new(URL, Int, port)],
         &[("URL_EXTRACT_PORT('http://test.com:8080/a')", "8080"), ("URL_EXTRACT_PORT('http://test.com')", "NULL")],
     ),
     Function::new(
         "URL_EXTRACT_PROTOCOL",
         Url,
-        "The protocol of a URL, such as https; NULL when it says none.",
+        "The protocol of a URL, such as https; NULL if there is none.",
         &[Variant::new(URL, String, |call| part(call, |uri| uri.scheme.map(Cow::Borrowed)))],
         &[("URL_EXTRACT_PROTOCOL('https://test.com')", "https")],
     ),
     Function::new(
         "URL_EXTRACT_QUERY",
         Url,
-        "What comes between ? and # in a URL, decoded; NULL when nothing does.",
+        "The query of a URL (the part between ? and #), decoded; NULL if there is none.",
         &[Variant::new(URL, String, |call| part(call, |uri| uri.query.map(decode)))],
         &[("URL_EXTRACT_QUERY('http://test.com?a=1#frag')", "a=1")],
     ),

@@ -1,4 +1,4 @@
-//! `application/x-www-form-urlencoded`: what a parameter of a query may be.
+//! `application/x-www-form-urlencoded`: the encoding of parameters in a query.
 
 use arrow::array::ArrayRef;
 use datafusion::error::Result;
@@ -36,7 +36,7 @@ pub fn decode(call: &Call<'_>) -> Result<ArrayRef> {
                 b'+' => (b' ', 1),
                 b'%' => match percent(text, at) {
                     Some(byte) => (byte, 3),
-                    None => return Err("behind % come two hexadecimal digits".to_owned()),
+                    None => return Err("% must be followed by two hexadecimal digits".to_owned()),
                 },
                 byte => (byte, 1),
             };

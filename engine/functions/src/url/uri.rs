@@ -1,10 +1,10 @@
-//! A URI in its parts, as `java.net.URI` cuts it (RFC 2396, with characters beyond ASCII).
+//! Splits a URI into its parts in the same way as `java.net.URI` (RFC 2396, with characters beyond ASCII).
 
 use std::borrow::Cow;
 
 use headwater_formats::decode_utf8;
 
-/// The parts of a URI; percent signs are as they were written.
+/// The parts of a URI, still percent-encoded.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Uri<'a> {
     /// `https`.
@@ -13,17 +13,17 @@ pub struct Uri<'a> {
     pub host: Option<&'a str>,
     /// A server's port.
     pub port: Option<i32>,
-    /// The path; none behind a scheme that has no slash, as in `mailto:`.
+    /// The path; none after a scheme without a slash, as in `mailto:`.
     pub path: Option<&'a str>,
-    /// Behind `?`.
+    /// The query, after `?`.
     pub query: Option<&'a str>,
-    /// Behind `#`.
+    /// The fragment, after `#`.
     pub fragment: Option<&'a str>,
 }
 
 impl<'a> Uri<'a> {
-    /// Cuts a text. Fails where Java does: on characters that have to be escaped, a percent sign
-    /// without digits, a scheme without a name.
+    /// Splits a text. Fails in the same cases as Java: on characters that must be escaped, a percent sign without
+    /// digits, and a scheme without a name.
     pub fn parse(text: &'a str) -> Result<Self, String> {
         check(text)?;
         let mut uri = Self::default();
@@ -39,7 +39,7 @@ impl<'a> Uri<'a> {
                 let scheme = &rest[..at];
                 let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.');
                 if !scheme.starts_with(|c: char| c.is_ascii_alphabetic()) || !scheme.chars().all(legal) {
-                    return Err(format!("'{text}' is no URL: its protocol is not"));
+                    return Err(format!("'{text}' is not a valid URL: its protocol is malformed"));
                 }
                 uri.scheme = Some(scheme);
                 &rest[at + 1..]
@@ -47,7 +47,11 @@ impl<'a> Uri<'a> {
             None => rest,
         };
         if uri.scheme.is_some() && !rest.starts_with('/') {
-            return if rest.is_empty() { Err(format!("'{text}' is no URL: it ends too early")) } else { Ok(uri) };
+            return if rest.is_empty() {
+                Err(format!("'{text}' is not a valid URL: it ends after the protocol"))
+            } else {
+                Ok(uri)
+            };
         }
         let rest = match rest.split_once('?') {
             Some((rest, query)) => {
@@ -67,7 +71,7 @@ impl<'a> Uri<'a> {
         Ok(uri)
     }
 
-    /// `user@host:port`. What is no server's address has neither host nor port.
+    /// `user@host:port`. An authority that is not a server's address has neither host nor port.
     fn authority(&mut self, text: &'a str) {
         let server = text.rsplit_once('@').map_or(text, |(_, server)| server);
         let (host, port) = match server.rsplit_once(':') {
@@ -109,19 +113,19 @@ fn check(text: &str) -> Result<(), String> {
             c => !c.is_control() && !c.is_whitespace(),
         };
         if !legal {
-            return Err(format!("'{text}' is no URL: '{char}' at byte {} has to be escaped", at + 1));
+            return Err(format!("'{text}' is not a valid URL: '{char}' at byte {} must be escaped", at + 1));
         }
     }
     Ok(())
 }
 
-/// The byte that a percent sign at a place says.
+/// The byte encoded by the percent sign at a position.
 pub fn percent(bytes: &[u8], at: usize) -> Option<u8> {
     let digit = |at: usize| (*bytes.get(at)? as char).to_digit(16);
     Some((digit(at + 1)? * 16 + digit(at + 2)?) as u8)
 }
 
-/// A part with the bytes that percent signs say, as UTF-8.
+/// A part, percent-decoded, as UTF-8.
 pub fn decode(part: &str) -> Cow<'_, str> {
     if !part.contains('%') {
         return Cow::Borrowed(part);

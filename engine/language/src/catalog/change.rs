@@ -1,8 +1,8 @@
-//! A change of the catalog: plain data that is written to the command topic and read for ever.
+//! A change to the catalog: plain data that is written to the command topic and must stay readable forever.
 //!
-//! Its JSON form is a promise: a new shape of a change is a new variant or an optional field, never
-//! another meaning of an old one. A program that meets what it does not know stops applying changes, so nothing is
-//! ever applied in part: every type here denies unknown fields.
+//! Its JSON form is stable: an extension is a new variant or an optional field and never changes the meaning of an
+//! existing one. A program that reads a change it does not know stops applying changes, so that no change is ever
+//! applied in part; for that reason, every type here denies unknown fields.
 
 use serde::{Deserialize, Serialize};
 
@@ -15,76 +15,76 @@ use crate::types::SqlType;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum CatalogChange {
-    /// A stream or table comes into being, or takes another's place.
+    /// Creates or replaces a stream or table.
     DefineSource {
         /// What it is.
         source: Box<SourceDef>,
-        /// It may take the place of one of the same name.
+        /// Whether it may replace one of the same name.
         replace: bool,
     },
-    /// A stream or table goes.
+    /// Drops a stream or table.
     DropSource {
         /// Its name.
         name: String,
     },
-    /// A persistent query comes into being, with the stream it writes unless that exists; or takes the
-    /// place of the one that came with that stream. Older programs, which apply in part what they do not
-    /// know, would run it under another group: they do not know it by this name.
+    /// Creates a persistent query, together with the stream that it writes unless that exists, or replaces the query
+    /// that was created with that stream. The variant has a name that older programs do not know, because they ignore
+    /// unknown fields and would run the query under another consumer group.
     #[serde(rename = "create_query", alias = "define_query")]
     DefineQuery {
-        /// The stream that is made for it.
+        /// The stream that is created for it.
         source: Option<Box<SourceDef>>,
         /// What it is.
         query: Box<QueryDef>,
-        /// It may take the place of the query behind that stream.
+        /// Whether it may replace the query that was created with that stream.
         replace: bool,
     },
-    /// A persistent query ends; what it wrote stays.
+    /// Terminates a persistent query; its output remains.
     DropQuery {
         /// Its name.
         id: String,
     },
-    /// A persistent query stops for a while, or goes on.
+    /// Pauses or resumes a persistent query.
     PauseQuery {
         /// Its name.
         id: String,
-        /// It stops.
+        /// True to pause, false to resume.
         paused: bool,
-        /// Where partitions begin whose place in the log is gone, of one that goes on.
+        /// On resuming, where partitions continue whose position in the log was lost.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         from: Option<RestartFrom>,
-        /// Where its input ends now, if that is where they begin.
+        /// The current end of its input, if they continue from the end.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         ends: Option<Ends>,
     },
-    /// A place in the input of a persistent query was committed.
+    /// Records that a persistent query has committed a position in its input.
     BeginQuery {
         /// Its name.
         id: String,
-        /// The number of the latest `RESUME … FROM` that it had seen then; 0 for none.
+        /// The number of the latest `RESUME … FROM` that the query had seen at that time; 0 for none.
         restart: u64,
     },
-    /// A name for a type comes into being.
+    /// Creates a named type.
     DefineType {
         /// The name.
         name: String,
-        /// What it stands for.
+        /// The type that the name refers to.
         #[serde(with = "crate::definition::type_text")]
         ty: SqlType,
     },
-    /// A name for a type goes.
+    /// Drops a named type.
     DropType {
         /// The name.
         name: String,
     },
-    /// A function comes into being, or takes another's place.
+    /// Creates or replaces a function.
     DefineFunction {
         /// What it is.
         function: Box<FunctionDef>,
-        /// It may take the place of one of the same name.
+        /// Whether it may replace one of the same name.
         replace: bool,
     },
-    /// A function goes.
+    /// Drops a function.
     DropFunction {
         /// Its name.
         name: String,
@@ -94,16 +94,16 @@ pub enum CatalogChange {
 /// Why a change is not possible.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// The name is taken: kind of what has it, name.
-    #[error("{0} \"{1}\" exists already")]
+    /// The name is already taken: the kind of its owner, and the name.
+    #[error("{0} \"{1}\" already exists")]
     Exists(String, String),
-    /// There is nothing of that name.
+    /// Nothing of that name exists.
     #[error("\"{0}\" does not exist")]
     Unknown(String),
-    /// Queries read or write it: name, their ids.
+    /// Queries read or write it: its name and the ids of the queries.
     #[error("\"{0}\" is used by {list}", list = .1.join(", "))]
     InUse(String, Vec<String>),
-    /// OR REPLACE would change more than it may: name, what differs.
+    /// OR REPLACE would change something that it cannot change: the name, and what differs.
     #[error("cannot replace \"{0}\": {1}")]
     Incompatible(String, String),
 }

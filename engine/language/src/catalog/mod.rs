@@ -1,8 +1,8 @@
 //! What exists: an immutable snapshot of streams, tables, types, functions and persistent queries.
 //!
-//! A snapshot never changes; [`Catalog::apply`] makes the next one or says why it cannot. Whoever
-//! asks for a change and whoever applies it later run the same function, so that both agree. How
-//! changes arrive is not known here.
+//! A snapshot never changes; [`Catalog::apply`] returns the next one, or the reason why the change is not possible.
+//! The process that requests a change and all processes that apply it later run the same function, so that they
+//! agree. This module does not know how changes arrive.
 
 mod change;
 mod ownership;
@@ -31,7 +31,7 @@ pub struct Catalog {
 }
 
 impl Catalog {
-    /// The stream or table of this name, as folded.
+    /// The stream or table of this name; the name is already folded.
     pub fn source(&self, name: &str) -> Option<&Arc<SourceDef>> {
         self.sources.get(name)
     }
@@ -41,22 +41,22 @@ impl Catalog {
         self.sources.values()
     }
 
-    /// What the type of this name stands for.
+    /// The type that this name refers to.
     pub fn custom_type(&self, name: &str) -> Option<&SqlType> {
         self.types.get(name)
     }
 
-    /// All types made by CREATE TYPE, by name.
+    /// All types created by CREATE TYPE, by name.
     pub fn custom_types(&self) -> impl Iterator<Item = (&str, &SqlType)> {
         self.types.iter().map(|(name, ty)| (name.as_str(), ty))
     }
 
-    /// The function of this name, in capitals, that a statement defined.
+    /// The function of this name, in upper case, that CREATE FUNCTION defined.
     pub fn function(&self, name: &str) -> Option<&Arc<FunctionDef>> {
         self.functions.get(name)
     }
 
-    /// All functions made by CREATE FUNCTION, by name.
+    /// All functions created by CREATE FUNCTION, by name.
     pub fn functions(&self) -> impl Iterator<Item = &Arc<FunctionDef>> {
         self.functions.values()
     }
@@ -71,7 +71,7 @@ impl Catalog {
         self.queries.values()
     }
 
-    /// The query that came with this stream, by CREATE … AS.
+    /// The query that CREATE … AS created together with this stream.
     pub fn query_behind(&self, sink: &str) -> Option<&Arc<QueryDef>> {
         self.queries.values().find(|q| q.owns_sink && q.sink() == sink)
     }
@@ -96,7 +96,7 @@ impl Catalog {
             CatalogChange::PauseQuery { id, paused, from, ends } => {
                 next.pause_query(id, *paused, *from, ends.as_ref())?;
             }
-            // Nobody asked for it, so it gives no number away.
+            // No user requested this change, so it does not use up a number.
             CatalogChange::BeginQuery { id, restart } => return next.begin_query(id, *restart).map(|()| next),
             CatalogChange::DefineType { name, ty } => next.define_type(name, ty)?,
             CatalogChange::DropType { name } => {
@@ -111,7 +111,7 @@ impl Catalog {
         Ok(next)
     }
 
-    /// A stream goes, and with it the query that it came with. Other queries hold it.
+    /// Drops a stream, and the query that was created with it. Fails while other queries use the stream.
     fn drop_source(&mut self, name: &str) -> Result<(), Refusal> {
         let own = self.query_behind(name).map(|q| q.id.clone());
         let holders: Vec<String> =
@@ -157,7 +157,7 @@ impl Catalog {
         let mut query =
             QueryDef { id: id.clone(), numbered: false, paused: false, made: self.changes, ..query.clone() };
         if let Some(standing) = standing {
-            // It goes on where that one is.
+            // It continues at the position of the query that it replaces.
             let QueryDef { paused, made, resumed, began, .. } = *standing;
             let (restart, unique) = (standing.restart.clone(), standing.unique.clone());
             query = QueryDef { paused, made, resumed, restart, began, unique, ..query };
@@ -210,7 +210,7 @@ impl Catalog {
         Ok(())
     }
 
-    /// Queries and functions that call it keep the one they were made with.
+    /// Queries and functions that call it keep the version with which they were created.
     fn define_function(&mut self, function: &FunctionDef, replace: bool) -> Result<(), Refusal> {
         if !replace && self.functions.contains_key(&function.name) {
             return Err(Refusal::Exists("function".to_owned(), function.name.clone()));

@@ -1,9 +1,9 @@
-//! Whose a topic is: the users', or that of Headwater or Kafka, whose records nobody else may write.
+//! The owner of a topic: users, or Headwater or Kafka, whose topics nobody else may write to.
 
-/// How the names of Headwater's own topics begin.
+/// The prefix of the names of Headwater's own topics.
 pub const OWN_TOPICS: &str = "_headwater-";
 
-/// Who keeps state of its own in a topic; none for a topic of users.
+/// The system that keeps its state in a topic; none for a topic of users.
 pub fn owner_of(topic: &str) -> Option<&'static str> {
     let owners = [(OWN_TOPICS, "Headwater"), ("__", "Kafka")];
     owners.into_iter().find(|(prefix, _)| topic.starts_with(prefix)).map(|(_, owner)| owner)

@@ -1,4 +1,4 @@
-//! A persistent query as it was made: what it does and with which properties.
+//! A persistent query as it was created: what it does, and the properties it was created with.
 
 use std::collections::BTreeMap;
 
@@ -10,57 +10,59 @@ use crate::topology::Topology;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct QueryDef {
-    /// Its name. In a change that is `numbered`, what stands before the number.
+    /// Its name. In a change that is `numbered`, the part before the number.
     pub id: String,
     /// The catalog gives it a number when the change is applied: `CSAS_PAID` becomes `CSAS_PAID_7`.
     pub numbered: bool,
-    /// Number of the change that made it, given by the catalog: tells it from a former query of its name.
+    /// Number of the change that created it, assigned by the catalog. It distinguishes the query from earlier ones of
+    /// the same name.
     pub made: u64,
-    /// What tells its group from that of any other query, also of one that had its name and number before the command
-    /// topic was made anew. Queries that were made before there was one have none.
+    /// A unique suffix of its consumer group. It distinguishes the group from that of any other query, including one
+    /// that had the same name and number before the command topic was recreated. Queries created before suffixes
+    /// existed have none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unique: Option<String>,
-    /// The statement that made it.
+    /// The statement that created it.
     pub statement: String,
     /// What it does.
     pub topology: Topology,
-    /// Properties as they were when it was made, by name.
+    /// Values of the properties when it was created, by name.
     pub properties: BTreeMap<String, String>,
-    /// Where records go that could not be read, computed or written.
+    /// The dead-letter topic, for records that could not be read, computed or written.
     pub dlq_topic: Option<String>,
-    /// It is not running until RESUME.
+    /// Whether it is paused until RESUME.
     pub paused: bool,
-    /// How often someone said RESUME: where it has failed, it is begun again.
+    /// The number of RESUME statements for it: a new one restarts the query where it has failed.
     #[serde(default)]
     pub resumed: u64,
-    /// The latest `RESUME … FROM`: where partitions begin whose place in the log is gone.
+    /// The latest `RESUME … FROM`: where partitions continue whose position in the log was lost.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restart: Option<Restart>,
-    /// A place in its input was committed for it, after the restart of this number; 0 for before any. So where there is none
-    /// any more, it has expired.
+    /// Set once a position in its input has been committed: the number of the restart that preceded the commit, or 0
+    /// for none. If there is no committed position although this is set, the position has expired.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub began: Option<u64>,
-    /// It came with its sink and goes with it: CREATE … AS.
+    /// Whether CREATE … AS created it together with its sink, so that it is dropped with the sink.
     pub owns_sink: bool,
 }
 
-/// What `RESUME … FROM` says.
+/// A `RESUME … FROM` statement.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Restart {
-    /// Where.
+    /// The end to continue from.
     pub from: RestartFrom,
-    /// The ends of the input when it was said, where they are known: what "from now on" means.
+    /// The ends of the input at the time of the statement, if they are known: this is what FROM LATEST means.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ends: Option<Ends>,
-    /// The number of the RESUME: it is meant for what was lost before it and not for what is lost later.
+    /// The number of the RESUME. It applies to positions that were lost before it, not to those lost later.
     pub number: u64,
 }
 
-/// Where the partitions of a topic ended at one moment.
+/// The end offsets of a topic's partitions at one moment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Ends {
-    /// The topic's id, as Kafka's tools write it; none of a cluster that gives none.
+    /// The topic's id, as Kafka's tools write it; none if the cluster does not assign ids.
     pub topic: Option<String>,
     /// The end of each partition, in their order.
     pub offsets: Vec<i64>,
@@ -70,14 +72,14 @@ pub struct Ends {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RestartFrom {
-    /// The first record that there is.
+    /// The first record that exists.
     Earliest,
-    /// What comes from now on.
+    /// The records that arrive from now on.
     Latest,
 }
 
 impl QueryDef {
-    /// Its name with a number, and what no other query of the service has or had.
+    /// The prefix of its consumer group: its name with a number, and a suffix that is unique within the service.
     pub fn unique_name(&self) -> String {
         let number = format!("_{}", self.made);
         let name = if self.id.ends_with(&number) { self.id.clone() } else { format!("{}{number}", self.id) };
@@ -97,7 +99,7 @@ impl QueryDef {
         self.topology.sink().map_or("", |sink| &sink.name)
     }
 
-    /// A property as it was when the query was made; empty when it was not kept.
+    /// The value of a property when the query was created; empty if it was not recorded.
     pub fn property(&self, name: &str) -> &str {
         self.properties.get(name).map_or("", String::as_str)
     }

@@ -1,12 +1,12 @@
-//! What may take the place of what: CREATE OR REPLACE of a stream, a table or a persistent query.
+//! The rules of CREATE OR REPLACE for streams, tables and persistent queries.
 
 use super::change::Refusal;
 use super::query::QueryDef;
 use crate::definition::{ColumnRole, SideDef, SourceDef};
 use crate::topology::{Projection, ResultColumn, Topology};
 
-/// Whether `next` may take the place of `current`: columns may only be added at the end, nothing else
-/// may differ. Semantics: ksqlDB's CREATE OR REPLACE.
+/// Whether `next` may replace `current`: columns may only be added at the end, and nothing else may differ. The
+/// semantics are those of ksqlDB's CREATE OR REPLACE.
 pub fn check_source(current: &SourceDef, next: &SourceDef) -> Result<(), Refusal> {
     let refuse = |what: &str| Err(Refusal::Incompatible(current.name.clone(), what.to_owned()));
     if current.kind != next.kind {
@@ -30,8 +30,8 @@ pub fn check_source(current: &SourceDef, next: &SourceDef) -> Result<(), Refusal
     if same { Ok(()) } else { refuse("topic, formats, timestamp and window may not change") }
 }
 
-/// Whether `next` may go on where `current` is: it reads the same and has the same key. Semantics:
-/// ksqlDB's CREATE OR REPLACE of a query without state.
+/// Whether `next` may continue at the position of `current`: it must read the same input and have the same key. The
+/// semantics are those of ksqlDB's CREATE OR REPLACE for a query without state.
 pub fn check_query(current: &QueryDef, next: &QueryDef) -> Result<(), Refusal> {
     let refuse = |what: &str| Err(Refusal::Incompatible(current.sink().to_owned(), what.to_owned()));
     let (input, other) = (current.topology.source(), next.topology.source());

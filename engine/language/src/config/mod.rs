@@ -1,8 +1,8 @@
-//! Settings: what can be set, to what, and what it means.
+//! Settings: the properties, their values and their meaning.
 //!
-//! [`PROPERTIES`] is the one list. A session starts from the process's settings and SET changes its
-//! copy; a value is checked when it is set, never when it is used. Properties of the Kafka client
-//! (`kafka.*`) are not here: the transport knows them.
+//! [`PROPERTIES`] lists all of them. A session starts with a copy of the process's settings, which SET changes. A
+//! value is checked when it is set, never when it is used. Properties of the Kafka client (`kafka.*`) are not here;
+//! they belong to the transport.
 
 mod property;
 
@@ -19,8 +19,8 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Sets a property by its name or an older one. Fails on an unknown name, with the nearest, and on
-    /// a value that the property does not take.
+    /// Sets a property by its name or alias. Fails on an unknown name, suggesting the nearest one, and on a value
+    /// that the property does not accept.
     pub fn set(&mut self, name: &str, value: &str) -> Result<&'static Property, Box<Diagnostic>> {
         let property = find(name)?;
         if let Err(expected) = property.kind.check(value) {
@@ -31,7 +31,7 @@ impl Settings {
         Ok(property)
     }
 
-    /// Gives a property its default again. Fails on an unknown name.
+    /// Resets a property to its default. Fails on an unknown name.
     pub fn unset(&mut self, name: &str) -> Result<&'static Property, Box<Diagnostic>> {
         let property = find(name)?;
         self.set.remove(property.name);
@@ -43,18 +43,18 @@ impl Settings {
         self.set.contains_key(property.name)
     }
 
-    /// The value of a property: the one set or its default; empty where it has none.
+    /// The value of a property: the one that was set, or its default; empty if it has neither.
     pub fn get(&self, name: &str) -> &str {
         let default = || PROPERTIES.iter().find(|p| p.name == name).map_or("", |p| p.default);
         self.set.get(name).map_or_else(default, String::as_str)
     }
 
-    /// The value that was set; none where the default holds.
+    /// The value that was set; none if the default applies.
     pub fn given(&self, name: &str) -> Option<&str> {
         self.set.get(name).map(String::as_str)
     }
 
-    /// The value of a property that is a whole number; 0 where it has none.
+    /// The value of a property that is a whole number; 0 if it has none.
     pub fn integer(&self, name: &str) -> i64 {
         self.get(name).parse().unwrap_or(0)
     }
@@ -65,7 +65,7 @@ impl Settings {
     }
 }
 
-/// The property of this name, or of an older one. Fails on an unknown name, with the nearest.
+/// The property with this name or alias. Fails on an unknown name, suggesting the nearest one.
 pub fn find(name: &str) -> Result<&'static Property, Box<Diagnostic>> {
     let plain = name.strip_prefix("ksql.streams.").unwrap_or(name);
     let found = PROPERTIES.iter().find(|p| p.answers_to(name) || p.answers_to(plain));
@@ -80,12 +80,13 @@ pub fn find(name: &str) -> Result<&'static Property, Box<Diagnostic>> {
     })
 }
 
-/// True for the name of a property of the Kafka client's security, which is given at the start and with its prefix.
+/// True for the name of a security property of the Kafka client, which can only be given at startup and with its
+/// prefix.
 fn is_of_client(name: &str) -> bool {
     ["sasl.", "ssl.", "security."].iter().any(|prefix| name.starts_with(prefix)) || is_secret(name)
 }
 
-/// True when what a property is set to must not be shown, by its name alone.
+/// True if the property's name suggests that its value is secret and must not be shown.
 pub fn is_secret(name: &str) -> bool {
     ["password", "secret", "passphrase", ".pem", "private.key"].iter().any(|mark| name.contains(mark))
 }

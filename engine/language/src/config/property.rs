@@ -1,6 +1,6 @@
-//! The list of properties, in the order SHOW PROPERTIES gives them.
+//! The list of properties, in the order in which SHOW PROPERTIES prints them.
 
-/// Whether quotients of DECIMALs are rounded.
+/// The name of the property that decides whether quotients of DECIMALs are rounded.
 pub const DECIMAL_DIVISION: &str = "decimal.division";
 
 /// A property that can be set.
@@ -8,20 +8,20 @@ pub const DECIMAL_DIVISION: &str = "decimal.division";
 pub struct Property {
     /// Its name.
     pub name: &'static str,
-    /// The name that ksqlDB has for it, which works as well.
+    /// Its name in ksqlDB, which is accepted as an alias.
     pub alias: Option<&'static str>,
     /// Its value when it is not set; empty for none.
     pub default: &'static str,
-    /// What it takes.
+    /// The values it accepts.
     pub kind: ValueKind,
-    /// What it does.
+    /// Its description.
     pub about: &'static str,
 }
 
-/// What a property takes.
+/// The kind of values that a property accepts.
 #[derive(Clone, Copy, Debug)]
 pub enum ValueKind {
-    /// Any text that is not empty.
+    /// Any non-empty text.
     Text,
     /// A part of a topic's name: letters, digits, `.`, `_` and `-`, at most 200.
     TopicPart,
@@ -31,7 +31,7 @@ pub enum ValueKind {
     TopicPrefix,
     /// A whole number from the first to the second.
     Integer(i64, i64),
-    /// A number of bytes such as `256MB`, at least so many.
+    /// A number of bytes such as `256MB`, and the minimum.
     Bytes(usize),
     /// `true` or `false`.
     Boolean,
@@ -44,126 +44,126 @@ pub const PROPERTIES: &[Property] = &[
         alias: Some("ksql.service.id"),
         default: "default_",
         kind: ValueKind::TopicPart,
-        about: "Names the catalog: processes with the same id see the same streams and tables. Set at start.",
+        about: "Names the catalog: processes with the same id see the same streams and tables. Can only be set at startup.",
     },
     Property {
         name: "isolation.level",
         alias: None,
         default: "read_committed",
         kind: ValueKind::OneOf(&["read_committed", "read_uncommitted"]),
-        about: "Which records of transactions a query sees.",
+        about: "Whether queries see only committed records, or also those of open and aborted transactions.",
     },
     Property {
         name: "query.lost.records",
         alias: None,
         default: "error",
         kind: ValueKind::OneOf(&["error", "note"]),
-        about: "What records do to a bounded query that are deleted while it reads: it fails, or a note is below its rows.",
+        about: "What happens when records are deleted while a bounded query reads them: the query fails, or prints a note below its rows.",
     },
     Property {
         name: "query.memory.max",
         alias: None,
         default: "256MB",
         kind: ValueKind::Bytes(16 << 20),
-        about: "Memory for the sorts, joins and groups of one bounded query; beyond it they spill to disk. At least 16MB.",
+        about: "Memory for the sorts, joins and groups of one bounded query, which spill to disk beyond it. At least 16MB.",
     },
     Property {
         name: "query.disk.max",
         alias: None,
         default: "50GB",
         kind: ValueKind::Bytes(1),
-        about: "Disk that one bounded query may spill to.",
+        about: "Disk space for what one bounded query spills.",
     },
     Property {
         name: "query.partitions",
         alias: None,
         default: "0",
         kind: ValueKind::Integer(0, 1024),
-        about: "How many parts of a bounded query run side by side; 0 takes the number of processors.",
+        about: "How many parts of a bounded query run in parallel; 0 means one for each processor.",
     },
     Property {
         name: "query.optimizer.off",
         alias: None,
         default: "",
         kind: ValueKind::Text,
-        about: "Optimizer rules that bounded queries do without, with commas between; all for every one that can be left out. To find the rule by which a query goes wrong, and to go on without it.",
+        about: "Optimizer rules to disable for bounded queries, separated by commas, or 'all' for every rule that can be disabled. Use it to find a rule that breaks a query, and to run the query without that rule.",
     },
     Property {
         name: "collect_list.limit",
         alias: Some("ksql.functions.collect_list.limit"),
         default: "2147483647",
         kind: ValueKind::Integer(0, 2_147_483_647),
-        about: "How many elements COLLECT_LIST gives at most; those of later records are left out.",
+        about: "The maximum length of a COLLECT_LIST result; values of later records are dropped.",
     },
     Property {
         name: "collect_set.limit",
         alias: Some("ksql.functions.collect_set.limit"),
         default: "2147483647",
         kind: ValueKind::Integer(0, 2_147_483_647),
-        about: "How many elements COLLECT_SET gives at most; those of later records are left out.",
+        about: "The maximum length of a COLLECT_SET result; values of later records are dropped.",
     },
     Property {
         name: "default.format.key",
         alias: Some("ksql.persistence.default.format.key"),
         default: "KAFKA",
         kind: ValueKind::Text,
-        about: "KEY_FORMAT of a declaration that names none.",
+        about: "The KEY_FORMAT of declarations that do not specify one.",
     },
     Property {
         name: "default.format.value",
         alias: Some("ksql.persistence.default.format.value"),
         default: "",
         kind: ValueKind::Text,
-        about: "VALUE_FORMAT of a declaration that names none.",
+        about: "The VALUE_FORMAT of declarations that do not specify one.",
     },
     Property {
         name: "wrap.single.values",
         alias: Some("ksql.persistence.wrap.single.values"),
         default: "",
         kind: ValueKind::Boolean,
-        about: "WRAP_SINGLE_VALUE of a declaration that does not say.",
+        about: "The WRAP_SINGLE_VALUE of declarations that do not specify one.",
     },
     Property {
         name: "auto.offset.reset",
         alias: None,
         default: "latest",
         kind: ValueKind::OneOf(&["earliest", "latest"]),
-        about: "Where a continuous query starts to read; one that is written to a topic starts at the earliest record unless this is set. Bounded queries read everything.",
+        about: "Where a continuous query starts to read. A query that writes to a topic starts at the earliest record unless this is set; bounded queries read everything.",
     },
     Property {
         name: "processing.guarantee",
         alias: None,
         default: "exactly_once",
         kind: ValueKind::OneOf(&["exactly_once", "exactly_once_v2", "at_least_once"]),
-        about: "What a persistent query made from now on promises when a process or broker is lost.",
+        about: "What new persistent queries guarantee when a process or broker fails.",
     },
     Property {
         name: "commit.interval.ms",
         alias: None,
         default: "1000",
         kind: ValueKind::Integer(10, 10_000),
-        about: "How often a persistent query made from now on commits: readers see its rows after that.",
+        about: "How often new persistent queries commit; their rows become visible to readers with the commit.",
     },
     Property {
         name: "output.topic.name.prefix",
         alias: Some("ksql.output.topic.name.prefix"),
         default: "",
         kind: ValueKind::TopicPrefix,
-        about: "Begins the name of the topic that CREATE … AS makes, unless KAFKA_TOPIC names it.",
+        about: "A prefix for the names of topics that CREATE … AS creates, unless KAFKA_TOPIC names the topic.",
     },
     Property {
         name: "timestamp.throw.on.invalid",
         alias: Some("ksql.timestamp.throw.on.invalid"),
         default: "false",
         kind: ValueKind::Boolean,
-        about: "Whether a record whose TIMESTAMP column holds no time stops a continuous query made from now on, instead of being skipped.",
+        about: "Whether a record without a valid time in its TIMESTAMP column stops a new continuous query instead of being skipped.",
     },
     Property {
         name: DECIMAL_DIVISION,
         alias: None,
         default: "round",
         kind: ValueKind::OneOf(&["round", "exact"]),
-        about: "What a quotient of DECIMALs becomes that has more digits than its type: rounded half up, or NULL as in ksqlDB. A persistent query keeps the value it was made with.",
+        about: "What happens to a quotient of DECIMALs that has more digits than its type: it is rounded half up, or is NULL as in ksqlDB. A persistent query keeps the value with which it was created.",
     },
 ];
 
@@ -175,18 +175,18 @@ impl Property {
 }
 
 impl ValueKind {
-    /// Whether `value` is taken; else what would be.
+    /// Whether `value` is accepted, and a description of the values that are.
     pub fn check(self, value: &str) -> Result<(), String> {
         let (good, expected) = match self {
-            Self::Text => (!value.is_empty(), "a text that is not empty".to_owned()),
+            Self::Text => (!value.is_empty(), "a non-empty text".to_owned()),
             Self::TopicPart => {
                 let legal = value.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c));
                 let good = legal && (1..=200).contains(&value.len());
-                (good, "letters, digits, '.', '_' and '-', at most 200 of them".to_owned())
+                (good, "letters, digits, '.', '_' and '-', at most 200 characters".to_owned())
             }
             Self::TopicPrefix => {
                 let good = value.len() <= 100 && value.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c));
-                (good, "letters, digits, '.', '_' and '-', at most 100 of them, or nothing".to_owned())
+                (good, "letters, digits, '.', '_' and '-', at most 100 characters, or an empty text".to_owned())
             }
             Self::OneOf(words) => (words.contains(&value), words.join(" or ")),
             Self::Integer(min, max) => {

@@ -1,4 +1,4 @@
-//! A function as a statement defined it: plain data that definitions of queries carry along.
+//! A function as defined by a statement: plain data, of which the definitions of queries keep a copy.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,20 +6,21 @@ use crate::types::SqlType;
 
 /// A function that is defined by an expression over its arguments.
 ///
-/// It holds the functions that it calls as they were when it was made, so it means the same whatever becomes of them.
+/// It contains copies of the functions that it calls, made when it was created, so its meaning does not change if
+/// they are replaced or dropped.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FunctionDef {
-    /// Its name, in capitals: names of functions have no case.
+    /// Its name, in upper case: function names are not case-sensitive.
     pub name: String,
-    /// What it takes.
+    /// Its arguments.
     pub arguments: Vec<ArgumentDef>,
-    /// The type of what it gives; custom types are resolved.
+    /// Its return type; custom types are resolved.
     #[serde(with = "super::type_text")]
     pub returns: SqlType,
     /// Its expression over the arguments, custom types resolved.
     pub body: String,
-    /// The functions of other statements that the expression calls.
+    /// The user-defined functions that the expression calls.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub functions: Vec<FunctionDef>,
     /// The statement that defined it.
@@ -44,22 +45,22 @@ impl FunctionDef {
         format!("{}({})", self.name, arguments.join(", "))
     }
 
-    /// Whether it is, or calls, a function of this name.
+    /// Whether it is a function of this name, or calls one.
     pub fn involves(&self, name: &str) -> bool {
         self.name == name || self.functions.iter().any(|inner| inner.involves(name))
     }
 
-    /// Number of definitions in it, with its own.
+    /// The number of definitions that it contains, including its own.
     pub fn definitions(&self) -> usize {
         1 + self.functions.iter().map(Self::definitions).sum::<usize>()
     }
 
-    /// How many functions stand inside each other in it, with its own.
+    /// How deeply functions are nested in it, including itself.
     pub fn depth(&self) -> usize {
         1 + self.functions.iter().map(Self::depth).max().unwrap_or(0)
     }
 
-    /// The same, whatever the words of the statement were.
+    /// Whether two functions are the same, regardless of how their statements were written.
     pub fn means_the_same(&self, other: &Self) -> bool {
         let alike = |a: &[Self], b: &[Self]| a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.means_the_same(b));
         self.name == other.name

@@ -1,7 +1,7 @@
 //! What statements define, as plain data: streams and tables with their columns, formats and topics, and functions.
 //!
-//! The catalog keeps definitions by name, and a topology carries those that it was planned with, so they are below
-//! both. How they are written in a statement, and what may replace what, is not known here.
+//! The catalog stores definitions by name, and a topology contains those with which it was planned, so this module is
+//! below both. It does not know how definitions are written in a statement, or what may replace what.
 
 mod function;
 mod source;

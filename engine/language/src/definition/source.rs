@@ -1,4 +1,4 @@
-//! A stream or table as it was declared: names, types, formats, topic.
+//! A stream or table as it was declared: names, types, formats and topic.
 
 use std::sync::Arc;
 
@@ -16,9 +16,9 @@ use crate::types::SqlType;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SourceKind {
-    /// Every record is a fact.
+    /// Each record is an independent event.
     Stream,
-    /// The last record of a key is what holds.
+    /// The last record of each key is its current value.
     Table,
 }
 
@@ -40,19 +40,19 @@ pub struct SourceDef {
     pub name: String,
     /// Stream or table.
     pub kind: SourceKind,
-    /// Declared with SOURCE: nothing may be written to it.
+    /// Whether it was declared with SOURCE, so that nothing may be written to it.
     pub read_only: bool,
     /// Its columns, those of the key first; custom types are resolved.
     pub columns: Vec<ColumnDef>,
     /// The topic.
     pub topic: String,
-    /// How keys are laid out.
+    /// The format of its keys.
     pub key: SideDef,
-    /// How values are laid out.
+    /// The format of its values.
     pub value: SideDef,
-    /// The column with the event time, when it is not the record's own timestamp.
+    /// The column that holds the event time, if it is not the record's own timestamp.
     pub event_time: Option<EventTimeDef>,
-    /// The window that keys carry.
+    /// The type of the window that its keys contain.
     pub window: Option<WindowDef>,
     /// The statement that declared it.
     pub statement: String,
@@ -67,31 +67,31 @@ pub struct ColumnDef {
     /// Its type.
     #[serde(with = "super::type_text")]
     pub ty: SqlType,
-    /// Where it is in the record.
+    /// The part of the record that holds it.
     pub role: ColumnRole,
 }
 
-/// Where a column is in the record.
+/// The part of the record that holds a column.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ColumnRole {
-    /// In the key.
+    /// A part of the key.
     Key,
-    /// In the value.
+    /// A part of the value.
     Value,
     /// All headers.
     Headers,
-    /// The last header of this name.
+    /// The last header with this name.
     Header(String),
 }
 
-/// The format of one half of a record.
+/// The format of the key or the value of a record.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SideDef {
     /// The format's name, such as `JSON`.
     pub format: String,
-    /// A single column is written as a record of one field.
+    /// Whether a single column is written as a record with one field.
     pub wrapped: bool,
     /// The delimiter of DELIMITED.
     pub delimiter: u8,
@@ -127,7 +127,7 @@ impl ColumnDef {
 }
 
 impl SourceDef {
-    /// The columns of one role.
+    /// The columns in one part of the record.
     pub fn columns_of(&self, role: &ColumnRole) -> impl Iterator<Item = &ColumnDef> {
         self.columns.iter().filter(move |c| c.role == *role)
     }
@@ -137,7 +137,7 @@ impl SourceDef {
         self.columns.iter().find(|c| c.name == name)
     }
 
-    /// Names that `SELECT *` shows, in order.
+    /// The names of the columns that `SELECT *` returns, in order.
     pub fn visible_columns(&self) -> Vec<&str> {
         let windows: &[&str] = if self.window.is_some() { &[WINDOWSTART, WINDOWEND] } else { &[] };
         let is_key = |c: &&ColumnDef| c.role == ColumnRole::Key;
@@ -146,8 +146,8 @@ impl SourceDef {
         keys.chain(windows.iter().copied()).chain(others).collect()
     }
 
-    /// What the topic's records mean, for a scan. Fails when a format of the declaration is not known
-    /// to this program, which a newer one may have written.
+    /// How a scan decodes the topic's records. Fails if this program does not know a format of the declaration, which
+    /// a newer program may have written.
     pub fn topic_spec(&self) -> Result<TopicSpec, String> {
         let columns = self.spec_columns();
         let position = |name: &str| columns.iter().position(|c| c.field.name() == name);
@@ -166,7 +166,7 @@ impl SourceDef {
         })
     }
 
-    /// The columns of its rows, address columns included, whatever its formats are.
+    /// The columns of its rows, including address columns, regardless of its formats.
     pub fn row_schema(&self) -> SchemaRef {
         let side = || SideSpec {
             format: FormatKind::None,
@@ -185,7 +185,8 @@ impl SourceDef {
         .schema()
     }
 
-    /// The refusal of a format of its records that is known and not built yet, so that they can neither be read nor written.
+    /// The error for a format that is known but not supported yet, so that its records can be neither read nor
+    /// written.
     pub fn unbuilt_format(&self) -> Option<FormatError> {
         let sides = [(&self.key, ColumnRole::Key), (&self.value, ColumnRole::Value)];
         let mut refusals = sides.into_iter().filter_map(|(side, role)| self.format_of(side, &role).err());
@@ -198,7 +199,7 @@ impl SourceDef {
         Layout { fields, wrapped: side.wrapped, delimiter: side.delimiter }
     }
 
-    /// The format that one side of the records is in; a key without columns has none, whatever was declared.
+    /// The format of one side of the records. A key without columns has format NONE, whatever was declared.
     pub fn format_of(&self, side: &SideDef, role: &ColumnRole) -> Result<FormatKind, FormatError> {
         let is_keyless = *role == ColumnRole::Key && self.columns_of(role).next().is_none();
         if is_keyless { Ok(FormatKind::None) } else { side.format.parse() }
@@ -233,7 +234,7 @@ impl SourceDef {
 }
 
 impl WindowDef {
-    /// How keys carry it.
+    /// How keys encode the window.
     pub fn key_window(self) -> KeyWindow {
         match self {
             Self::Tumbling(size_ms) | Self::Hopping(size_ms) => KeyWindow::Time { size_ms },

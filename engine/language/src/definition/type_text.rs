@@ -1,4 +1,4 @@
-//! A type in the JSON of a catalog change: its text, as it is written in SQL.
+//! The form of a type in the JSON of a catalog change: its SQL text.
 
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serializer};
@@ -11,7 +11,7 @@ pub fn serialize<S: Serializer>(ty: &SqlType, serializer: S) -> Result<S::Ok, S:
     serializer.serialize_str(&ty.to_string())
 }
 
-/// Reads a type from its text. Fails on a text that is no type.
+/// Reads a type from its text. Fails if the text is not a type.
 pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SqlType, D::Error> {
     let text = String::deserialize(deserializer)?;
     sql::parse_type(&text).map_err(|error| D::Error::custom(format!("\"{text}\" is not a type: {error}")))

@@ -1,4 +1,4 @@
-//! Diagnostics as a user reads them, with the line that is wrong and carets under the piece.
+//! The rendered form of diagnostics, with the line that is wrong and carets under the wrong part.
 //!
 //! ```text
 //! K0102: column "PRIC" does not exist
@@ -19,13 +19,13 @@ use super::{Diagnostic, Span};
 const COLUMNS_MAX: usize = 100;
 /// Columns shown before the piece when a line is clipped.
 const COLUMNS_BEFORE: usize = 40;
-/// Blanks that a tab is shown as.
+/// The number of spaces that replace a tab.
 const TAB: &str = "    ";
-/// Stands for what was clipped.
+/// Replaces the clipped part of a line.
 const CLIPPED: &str = "…";
 
-/// Renders diagnostics about `text` in order of position, those without a place last, with a blank
-/// line between two. Spans outside the text are drawn at its end.
+/// Renders diagnostics about `text` in order of position, those without a position last, separated by blank lines.
+/// Spans outside the text are drawn at its end.
 pub fn render(diagnostics: &[Diagnostic], text: &str) -> String {
     let mut sorted: Vec<&Diagnostic> = diagnostics.iter().collect();
     sorted.sort_by_key(|it| it.span.map_or((usize::MAX, 0), |span| (span.start, span.end)));
@@ -40,7 +40,7 @@ fn one(diagnostic: &Diagnostic, text: &str) -> String {
     }
     for (label, words) in [("detail", &diagnostic.detail), ("hint", &diagnostic.hint)] {
         if let Some(words) = words {
-            // Further lines stand under the first word.
+            // Align further lines with the first word.
             let indent = format!("\n{}", " ".repeat(label.len() + 4));
             let _ = writeln!(out, "  {label}: {}", words.lines().collect::<Vec<_>>().join(&indent));
         }
@@ -48,7 +48,7 @@ fn one(diagnostic: &Diagnostic, text: &str) -> String {
     out
 }
 
-/// Where the piece is: line, column, the line itself and carets.
+/// The position of the wrong part: line and column, the line itself, and carets.
 fn excerpt(span: Span, text: &str) -> String {
     let start = boundary(text, span.start);
     let end = boundary(text, span.end).max(start);
@@ -62,12 +62,12 @@ fn excerpt(span: Span, text: &str) -> String {
     format!("  line {number}, column {column}\n    {number} | {shown}\n    {gutter} | {carets}\n")
 }
 
-/// The nearest place in the text where a character begins.
+/// The nearest character boundary in the text.
 fn boundary(text: &str, byte: usize) -> usize {
     (0..=byte.min(text.len())).rev().find(|&byte| text.is_char_boundary(byte)).unwrap_or(0)
 }
 
-/// The line as it is shown and the carets under it, for a piece given in bytes of the line.
+/// The line as it is shown, and the carets under the part given by its bytes in the line.
 fn draw(line: &str, start: usize, end: usize) -> (String, String) {
     let (start, end) = (start.min(line.len()), end.min(line.len()));
     let before = cells(&line[..start]);
@@ -81,7 +81,7 @@ fn draw(line: &str, start: usize, end: usize) -> (String, String) {
     (before + &piece + &after, carets)
 }
 
-/// Clips a long line: some text before the piece, the piece, and what fits behind it.
+/// Clips a long line to some text before the wrong part, the part itself, and as much text after it as fits.
 fn clip(before: String, piece: String, after: String) -> (String, String, String) {
     let skipped = before.width().saturating_sub(COLUMNS_BEFORE);
     let before = match skipped {
@@ -97,7 +97,7 @@ fn clip(before: String, piece: String, after: String) -> (String, String, String
     (before, piece, after)
 }
 
-/// Text as the terminal shows it: tabs widened, other control characters replaced.
+/// The text in printable form: tabs expanded, other control characters replaced.
 fn cells(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for c in text.chars() {

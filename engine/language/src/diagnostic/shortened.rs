@@ -1,12 +1,12 @@
-//! What is said of a value of any size, in a bounded number of bytes.
+//! Texts of any length, shortened to a maximum number of bytes.
 
-/// Most bytes of a reason or an expression that is kept.
+/// The maximum number of bytes of a reason or an expression.
 const BYTES_MAX: usize = 1_024;
 
-/// The beginning of a text, with a note of how long it is, where it is too long to be kept.
+/// The text itself, or if it is too long, its beginning with a note of its length.
 ///
-/// Reasons quote values, and a value may have megabytes: what is said of it must fit into every topic, header and line that
-/// it goes to.
+/// Reasons quote values, which may be megabytes long; a reason must fit into every topic, header and line to which it
+/// is written.
 pub fn shortened(text: String) -> String {
     if text.len() <= BYTES_MAX {
         return text;

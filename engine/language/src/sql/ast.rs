@@ -1,13 +1,12 @@
-//! What a statement says, and where it says it: the syntax tree of the dialect.
+//! The syntax tree of the dialect, with the position of every part.
 //!
-//! Statements are ours; queries and expressions are sqlparser's, which DataFusion plans, with the
-//! clauses that only streams have kept beside them in [`Query`]. Names are already folded: a
-//! [`Name`] holds the very name to look up. Nothing here has a meaning yet: properties are not
-//! checked, names are not resolved.
+//! Statements are our own types. Queries and expressions are sqlparser's, which DataFusion plans; clauses that only
+//! exist for streams are kept beside them in [`Query`]. Names are already folded: a [`Name`] holds exactly the name
+//! to look up. Nothing has been checked yet: neither properties nor names are resolved.
 //!
-//! Every piece knows its place in the text. Places do not count when trees are compared, so a
-//! statement equals what its own printed form parses to. Inside sqlparser's nodes a place is a
-//! `sqlparser::tokenizer::Span` whose columns are bytes; [`super::place`] turns it into ours.
+//! Every part knows its position in the text. Comparisons of trees ignore positions, so a statement is equal to the
+//! one parsed from its printed form. Inside sqlparser's nodes, a position is a `sqlparser::tokenizer::Span` whose
+//! columns are bytes; [`super::place`] converts it to our own [`Span`].
 
 mod query;
 
@@ -19,22 +18,22 @@ pub use sqlparser::ast::Expr;
 use crate::diagnostic::Span;
 use crate::types::SqlType;
 
-/// A value and the piece of text that says it. Compares by value alone.
+/// A value and its position in the text. Comparisons ignore the position.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Spanned<T> {
-    /// What was said.
+    /// The value.
     pub value: T,
-    /// Where it was said.
+    /// Its position in the text.
     pub span: Span,
 }
 
 /// An identifier, folded: `orders` is `ORDERS`, `` `orders` `` is `orders`.
 pub type Name = Spanned<String>;
 
-/// A statement with its place and its words.
+/// A statement with its position and its text.
 #[derive(Clone, Debug)]
 pub struct Statement {
-    /// What it says.
+    /// The parsed statement.
     pub kind: StatementKind,
     /// From its first word to its last, without the semicolon.
     pub span: Span,
@@ -42,7 +41,7 @@ pub struct Statement {
     pub text: String,
 }
 
-/// What a statement says, by its kind.
+/// The kinds of statements.
 #[derive(Clone, Debug, PartialEq)]
 pub enum StatementKind {
     /// `SELECT …`, bounded or with EMIT.
@@ -106,26 +105,26 @@ pub enum StatementKind {
 /// Stream or table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum SourceKind {
-    /// Every record is a fact.
+    /// Each record is an independent event.
     Stream,
-    /// The last record of a key is what holds.
+    /// The last record of each key is its current value.
     Table,
 }
 
 /// `CREATE [OR REPLACE] [SOURCE] {STREAM|TABLE} [IF NOT EXISTS] name [(columns)] [WITH (…)]`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CreateSource {
-    /// `OR REPLACE` was said.
+    /// Whether `OR REPLACE` is present.
     pub or_replace: bool,
-    /// `SOURCE` was said: read only.
+    /// Whether `SOURCE` is present: the stream or table is read-only.
     pub read_only: bool,
     /// Stream or table.
     pub kind: SourceKind,
-    /// `IF NOT EXISTS` was said.
+    /// Whether `IF NOT EXISTS` is present.
     pub if_not_exists: bool,
     /// Its name.
     pub name: Name,
-    /// Its columns; empty where they are to be inferred.
+    /// Its columns; empty if they are to be inferred.
     pub columns: Vec<ColumnDef>,
     /// `WITH (…)`; empty when left out.
     pub properties: Vec<Property>,
@@ -138,14 +137,14 @@ pub struct ColumnDef {
     pub name: Name,
     /// Its type, custom types unresolved.
     pub ty: Spanned<SqlType>,
-    /// What it holds; the span is that of the words said, or empty behind the type.
+    /// Its role; the span is that of the keywords, or empty and after the type.
     pub role: Spanned<ColumnRole>,
 }
 
-/// What a column holds.
+/// The role of a column.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ColumnRole {
-    /// A part of the value: nothing was said.
+    /// A part of the value, which is the default.
     Value,
     /// `KEY`.
     Key,
@@ -160,7 +159,7 @@ pub enum ColumnRole {
 /// One `NAME = literal` of a WITH clause, unchecked.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Property {
-    /// Its name; upper case unless quoted, and to be compared without regard to case.
+    /// Its name, in upper case unless quoted; names of properties are not case-sensitive.
     pub name: Name,
     /// Its value.
     pub value: Spanned<Literal>,
@@ -173,7 +172,7 @@ pub enum Literal {
     Null,
     /// `TRUE` or `FALSE`.
     Boolean(bool),
-    /// A number as it was written, with its sign.
+    /// A number as written, with its sign.
     Number(String),
     /// A string.
     String(String),
@@ -182,17 +181,17 @@ pub enum Literal {
 /// `CREATE [OR REPLACE] {STREAM|TABLE} [IF NOT EXISTS] name [WITH (…)] AS SELECT …`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CreateAs {
-    /// `OR REPLACE` was said.
+    /// Whether `OR REPLACE` is present.
     pub or_replace: bool,
     /// Stream or table.
     pub kind: SourceKind,
-    /// `IF NOT EXISTS` was said.
+    /// Whether `IF NOT EXISTS` is present.
     pub if_not_exists: bool,
     /// Its name.
     pub name: Name,
     /// `WITH (…)`; empty when left out.
     pub properties: Vec<Property>,
-    /// What fills it.
+    /// The query that fills it.
     pub query: Query,
 }
 
@@ -203,7 +202,7 @@ pub struct InsertSelect {
     pub target: Name,
     /// `WITH (…)`; empty when left out.
     pub properties: Vec<Property>,
-    /// What is written.
+    /// The query whose rows are written.
     pub query: Query,
 }
 
@@ -212,9 +211,9 @@ pub struct InsertSelect {
 pub struct InsertValues {
     /// The stream or table to write to.
     pub target: Name,
-    /// The columns given; empty when left out, which means all.
+    /// The column list; if it is empty, all columns are meant.
     pub columns: Vec<Name>,
-    /// Rows of expressions, each with its parentheses as its span. Their lengths are unchecked.
+    /// Rows of expressions; the span of a row includes its parentheses. Their lengths are unchecked.
     pub rows: Vec<Spanned<Vec<Expr>>>,
 }
 
@@ -223,18 +222,18 @@ pub struct InsertValues {
 pub struct DropSource {
     /// Stream or table.
     pub kind: SourceKind,
-    /// `IF EXISTS` was said.
+    /// Whether `IF EXISTS` is present.
     pub if_exists: bool,
     /// Its name.
     pub name: Name,
-    /// `DELETE TOPIC` was said.
+    /// Whether `DELETE TOPIC` is present.
     pub delete_topic: bool,
 }
 
 /// `DROP {TYPE|FUNCTION|CONNECTOR} [IF EXISTS] name`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DropNamed {
-    /// `IF EXISTS` was said.
+    /// Whether `IF EXISTS` is present.
     pub if_exists: bool,
     /// Its name.
     pub name: Name,
@@ -254,26 +253,26 @@ pub struct AlterSource {
 /// `CREATE TYPE [IF NOT EXISTS] name AS type`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CreateType {
-    /// `IF NOT EXISTS` was said.
+    /// Whether `IF NOT EXISTS` is present.
     pub if_not_exists: bool,
     /// Its name.
     pub name: Name,
-    /// What it stands for.
+    /// The type that the name refers to.
     pub ty: Spanned<SqlType>,
 }
 
 /// `CREATE [OR REPLACE] FUNCTION [IF NOT EXISTS] name(argument type, …) RETURNS type AS 'expression'`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CreateFunction {
-    /// `OR REPLACE` was said.
+    /// Whether `OR REPLACE` is present.
     pub or_replace: bool,
-    /// `IF NOT EXISTS` was said.
+    /// Whether `IF NOT EXISTS` is present.
     pub if_not_exists: bool,
     /// Its name.
     pub name: Name,
-    /// Names and types of what it takes.
+    /// Names and types of its arguments.
     pub arguments: Vec<(Name, Spanned<SqlType>)>,
-    /// The type of what it gives.
+    /// Its return type.
     pub returns: Spanned<SqlType>,
     /// The text of the expression, unparsed. The span includes the quotes.
     pub body: Spanned<String>,
@@ -284,7 +283,7 @@ pub struct CreateFunction {
 pub enum QueryChoice {
     /// `ALL`.
     All,
-    /// One by its id.
+    /// A query by its id.
     Id(Name),
 }
 
@@ -293,7 +292,7 @@ pub enum QueryChoice {
 pub struct Resume {
     /// Which queries.
     pub choice: QueryChoice,
-    /// Where partitions begin whose place in the log is gone.
+    /// Where partitions continue whose position in the log was lost.
     pub from: Option<ResumeFrom>,
 }
 
@@ -313,19 +312,19 @@ pub enum Show {
     Sources {
         /// Streams or tables.
         kind: SourceKind,
-        /// `EXTENDED` was said.
+        /// Whether `EXTENDED` is present.
         extended: bool,
     },
     /// `QUERIES [EXTENDED]`.
     Queries {
-        /// `EXTENDED` was said.
+        /// Whether `EXTENDED` is present.
         extended: bool,
     },
     /// `[ALL] TOPICS [EXTENDED]`.
     Topics {
-        /// `ALL` was said: hidden ones too.
+        /// Whether `ALL` is present, which includes hidden topics.
         all: bool,
-        /// `EXTENDED` was said.
+        /// Whether `EXTENDED` is present.
         extended: bool,
     },
     /// `FUNCTIONS`.
@@ -344,12 +343,12 @@ pub enum Show {
     ConnectorPlugins,
 }
 
-/// Which way a connector moves records.
+/// The direction of a connector.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConnectorKind {
-    /// From elsewhere into topics.
+    /// From an external system to topics.
     Source,
-    /// From topics to elsewhere.
+    /// From topics to an external system.
     Sink,
 }
 
@@ -360,14 +359,14 @@ pub enum Describe {
     Source {
         /// The stream or table.
         name: Name,
-        /// `EXTENDED` was said.
+        /// Whether `EXTENDED` is present.
         extended: bool,
     },
     /// `STREAMS [EXTENDED]` or `TABLES [EXTENDED]`.
     Sources {
         /// Streams or tables.
         kind: SourceKind,
-        /// `EXTENDED` was said.
+        /// Whether `EXTENDED` is present.
         extended: bool,
     },
     /// `FUNCTION name`.
@@ -379,16 +378,16 @@ pub enum Describe {
 /// `EXPLAIN [ANALYZE] {statement|query id}`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Explain {
-    /// `ANALYZE` was said: run it and say what happened.
+    /// Whether `ANALYZE` is present: run the query and show statistics.
     pub analyze: bool,
     /// What to explain.
     pub target: ExplainTarget,
 }
 
-/// What an EXPLAIN is about.
+/// The subject of an EXPLAIN.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ExplainTarget {
-    /// A statement with a query in it.
+    /// A statement that contains a query.
     Statement(Box<Statement>),
     /// A running query.
     QueryId(Name),
@@ -399,20 +398,20 @@ pub enum ExplainTarget {
 pub struct Print {
     /// The topic, never folded.
     pub topic: Spanned<String>,
-    /// `FROM BEGINNING` was said.
+    /// Whether `FROM BEGINNING` is present.
     pub from_beginning: bool,
-    /// Show every n-th record; at least 1.
+    /// Prints every n-th record; at least 1.
     pub interval: Option<Spanned<u64>>,
-    /// Stop after as many records shown.
+    /// Stops after printing this many records.
     pub limit: Option<Spanned<u64>>,
 }
 
 /// A name and a value: SET, DEFINE, ALTER SYSTEM.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Assignment {
-    /// What is set.
+    /// The name.
     pub name: Spanned<String>,
-    /// To what.
+    /// The value.
     pub value: Spanned<String>,
 }
 
@@ -421,7 +420,7 @@ pub struct Assignment {
 pub struct CreateConnector {
     /// Source or sink.
     pub kind: ConnectorKind,
-    /// `IF NOT EXISTS` was said.
+    /// Whether `IF NOT EXISTS` is present.
     pub if_not_exists: bool,
     /// Its name.
     pub name: Name,
@@ -429,7 +428,7 @@ pub struct CreateConnector {
     pub properties: Vec<Property>,
 }
 
-/// `ASSERT …`: a fact that must hold.
+/// `ASSERT …`: a condition that must hold.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Assert {
     /// `[NOT EXISTS] TOPIC name [WITH (…)] [TIMEOUT n unit]`.
@@ -449,7 +448,7 @@ pub enum Assert {
         exists: bool,
         /// The subject, never folded.
         subject: Option<Spanned<String>>,
-        /// Id in the registry.
+        /// The id in the registry.
         id: Option<Spanned<u64>>,
         /// How long to wait for it.
         timeout: Option<Duration>,
@@ -465,16 +464,16 @@ pub enum Assert {
 /// `COPY (SELECT …) TO 'file' [WITH (…)]`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Copy {
-    /// What is written.
+    /// The query whose rows are written.
     pub query: Query,
-    /// The file.
+    /// The path of the file.
     pub path: Spanned<String>,
     /// `WITH (…)`; empty when left out.
     pub properties: Vec<Property>,
 }
 
 impl<T> Spanned<T> {
-    /// A value at a place.
+    /// A value with its position.
     pub fn new(value: T, span: Span) -> Self {
         Self { value, span }
     }

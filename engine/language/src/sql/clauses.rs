@@ -1,7 +1,7 @@
-//! The clauses that only streams have, taken out of a query's tokens before sqlparser sees it, and
-//! where they go when a query is printed.
+//! The clauses that only exist for streams. They are removed from a query's tokens before sqlparser parses it, and
+//! put back when the query is printed.
 //!
-//! They belong to the outermost SELECT, so they are looked for outside all parentheses:
+//! They belong to the outermost SELECT, so only tokens outside all parentheses are searched:
 //! `WINDOW TUMBLING|HOPPING|SESSION (…)`, `PARTITION BY …`, `WITHIN …` of joins and `EMIT …`.
 
 use sqlparser::tokenizer::{Token, TokenWithSpan};
@@ -12,10 +12,10 @@ use super::token::word;
 use super::{rewrite, standard};
 use crate::diagnostic::{Diagnostic, MISPLACED, Span, nearest};
 
-/// A query's tokens taken apart.
+/// A query's tokens, separated into standard SQL and clauses for streams.
 #[derive(Default)]
 pub(super) struct Lifted {
-    /// What is standard SQL.
+    /// The tokens of standard SQL.
     pub rest: Vec<TokenWithSpan>,
     /// `WINDOW …`.
     pub window: Option<Spanned<Window>>,
@@ -44,7 +44,7 @@ const AFTER_PARTITION_BY: &[&str] = &[
     "QUALIFY",
 ];
 
-/// Takes the clauses out of the tokens that the cursor has left.
+/// Removes the clauses from the tokens that the cursor has not read yet.
 pub(super) fn lift(cursor: &mut Cursor<'_>) -> Result<Lifted> {
     let mut lifter = Lifter { lifted: Lifted::default(), depth: 0, joins: 0 };
     while !cursor.is_done() {
@@ -55,9 +55,9 @@ pub(super) fn lift(cursor: &mut Cursor<'_>) -> Result<Lifted> {
 
 struct Lifter {
     lifted: Lifted,
-    /// Open parentheses and brackets.
+    /// The number of open parentheses and brackets.
     depth: usize,
-    /// JOINs seen outside parentheses.
+    /// The number of JOINs read outside parentheses.
     joins: usize,
 }
 
@@ -80,7 +80,7 @@ impl Lifter {
         }
     }
 
-    /// True when the next word is a column or an alias and begins no clause.
+    /// True if the next word is a column or an alias and does not begin a clause.
     fn is_name(&self) -> bool {
         let mut back = self.lifted.rest.iter().rev().map(|token| &token.token);
         let (before, further) = (back.next(), back.next());
@@ -94,7 +94,7 @@ impl Lifter {
         if self.depth > 0 {
             return match clause {
                 Clause::PartitionBy => self.keep(cursor),
-                _ => Err(misplaced(format!("{} belongs to the outermost SELECT", clause.name()), start)),
+                _ => Err(misplaced(format!("{} is only allowed in the outermost SELECT", clause.name()), start)),
             };
         }
         cursor.advance();
@@ -114,7 +114,7 @@ impl Lifter {
 
     fn within(&mut self, start: Span, cursor: &mut Cursor<'_>) -> Result<()> {
         let Some(join) = self.joins.checked_sub(1) else {
-            return Err(misplaced("WITHIN belongs to a join", start));
+            return Err(misplaced("WITHIN is only allowed in a join", start));
         };
         let within = Spanned::new(within(join, cursor)?, cursor.since(start));
         if self.lifted.within.last().is_some_and(|last| last.join == join) {
@@ -161,7 +161,7 @@ fn clause_at(cursor: &Cursor<'_>) -> Option<Clause> {
     }
 }
 
-/// CHANGES or FINAL, or a slip of one of them.
+/// True for CHANGES or FINAL, and for a misspelling of either.
 fn is_emission(found: &str) -> bool {
     nearest(found, ["CHANGES", "FINAL"]).is_some()
 }
@@ -170,7 +170,7 @@ fn set<T>(place: &mut Option<Spanned<T>>, value: T, start: Span, cursor: &Cursor
     let span = cursor.since(start);
     match place.replace(Spanned::new(value, span)) {
         None => Ok(()),
-        Some(_) => Err(misplaced(format!("{} is there twice", clause.name()), span)),
+        Some(_) => Err(misplaced(format!("{} appears twice", clause.name()), span)),
     }
 }
 
@@ -289,7 +289,7 @@ fn partition_by(cursor: &mut Cursor<'_>) -> Result<Vec<Expr>> {
     })
 }
 
-/// How many tokens are left of a word that ends a PARTITION BY.
+/// The number of tokens before the word that ends a PARTITION BY.
 fn partition_by_len(tokens: &[TokenWithSpan]) -> usize {
     let mut depth = 0_usize;
     for (n, token) in tokens.iter().enumerate() {
@@ -308,7 +308,7 @@ fn partition_by_len(tokens: &[TokenWithSpan]) -> usize {
     tokens.len()
 }
 
-/// Reads expressions with commas between them that take all tokens; `after` is what stands behind.
+/// Reads comma-separated expressions that use up all tokens; `after` is the token that follows them.
 pub(super) fn exprs(tokens: &[TokenWithSpan], after: Option<&TokenWithSpan>) -> Result<Vec<Expr>> {
     let mut depth = 0_usize;
     let mut start = 0;

@@ -1,4 +1,4 @@
-//! Reading a run of tokens one by one, with errors that say what was expected.
+//! A cursor that reads tokens one by one, with errors that say what was expected.
 
 use sqlparser::tokenizer::{Token, TokenWithSpan, Word};
 
@@ -7,56 +7,56 @@ use super::error;
 use super::token::{span_of, word};
 use crate::diagnostic::{Diagnostic, Span};
 
-/// What reading gives, or the one thing that is wrong.
+/// The result of reading, or the first error.
 pub(super) type Result<T> = std::result::Result<T, Diagnostic>;
 
-/// A place in the tokens of a statement.
+/// A position in the tokens of a statement.
 #[derive(Clone, Copy)]
 pub(super) struct Cursor<'a> {
     text: &'a str,
     tokens: &'a [TokenWithSpan],
-    /// What stands behind the tokens, such as the parenthesis around them.
+    /// The token that follows the tokens, such as the closing parenthesis around them.
     after: Option<&'a TokenWithSpan>,
     at: usize,
 }
 
 impl<'a> Cursor<'a> {
-    /// At the first of `tokens`, which were made of `text`.
+    /// A cursor at the first of `tokens`, which were made from `text`.
     pub fn new(text: &'a str, tokens: &'a [TokenWithSpan]) -> Self {
         Self { text, tokens, after: None, at: 0 }
     }
 
-    /// The same with the token that stands behind the tokens: what is found where they end.
+    /// Sets the token that follows the tokens, which error messages name as found where the tokens end.
     pub fn before(self, after: Option<&'a TokenWithSpan>) -> Self {
         Self { after, ..self }
     }
 
-    /// The token behind all tokens.
+    /// The token that follows the tokens.
     pub fn after(&self) -> Option<&'a TokenWithSpan> {
         self.after
     }
 
-    /// The text that all places are in.
+    /// The text to which all positions refer.
     pub fn text(&self) -> &'a str {
         self.text
     }
 
-    /// The tokens not read yet.
+    /// The tokens that have not been read yet.
     pub fn rest(&self) -> &'a [TokenWithSpan] {
         &self.tokens[self.at..]
     }
 
-    /// True when every token is read.
+    /// True if all tokens have been read.
     pub fn is_done(&self) -> bool {
         self.at >= self.tokens.len()
     }
 
-    /// The next token, not read.
+    /// The next token, without reading it.
     pub fn peek(&self) -> Option<&'a Token> {
         self.peek_nth(0)
     }
 
-    /// The token after `n` others, not read.
+    /// The token after the next `n`, without reading it.
     pub fn peek_nth(&self, n: usize) -> Option<&'a Token> {
         self.tokens.get(self.at + n).map(|token| &token.token)
     }
@@ -71,7 +71,7 @@ impl<'a> Cursor<'a> {
         words.iter().enumerate().all(|(n, expected)| self.peek_nth(n).and_then(word) == Some(expected))
     }
 
-    /// Place of the next token; the empty place behind the last one when there is none.
+    /// The span of the next token; if there is none, the empty span after the last one.
     pub fn span(&self) -> Span {
         match self.tokens.get(self.at).or(self.after) {
             Some(token) => span_of(token),
@@ -82,7 +82,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// Place of the token read last; empty at the start.
+    /// The span of the token that was read last; empty at the start.
     pub fn last_span(&self) -> Span {
         match self.at.checked_sub(1) {
             Some(last) => span_of(&self.tokens[last]),
@@ -90,12 +90,12 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// From `start` to the end of the token read last.
+    /// The span from `start` to the end of the token that was read last.
     pub fn since(&self, start: Span) -> Span {
         Span { start: start.start, end: self.last_span().end.max(start.start) }
     }
 
-    /// Reads a token, whatever it is.
+    /// Reads any token.
     pub fn advance(&mut self) {
         self.at = (self.at + 1).min(self.tokens.len());
     }
@@ -105,7 +105,7 @@ impl<'a> Cursor<'a> {
         self.at = (self.at + n).min(self.tokens.len());
     }
 
-    /// Reads these words if they come next.
+    /// Reads these words if they are next.
     pub fn eat(&mut self, words: &[&str]) -> bool {
         let found = self.peek_words(words);
         if found {
@@ -114,7 +114,7 @@ impl<'a> Cursor<'a> {
         found
     }
 
-    /// Reads a symbol if it comes next.
+    /// Reads a symbol if it is next.
     pub fn eat_symbol(&mut self, symbol: &Token) -> bool {
         let found = self.peek() == Some(symbol);
         if found {
@@ -123,7 +123,7 @@ impl<'a> Cursor<'a> {
         found
     }
 
-    /// Reads words that must come.
+    /// Reads these words, or fails.
     pub fn expect(&mut self, words: &[&str]) -> Result<()> {
         for (n, expected) in words.iter().enumerate() {
             if !self.eat(&[expected]) {
@@ -133,17 +133,17 @@ impl<'a> Cursor<'a> {
         Ok(())
     }
 
-    /// Reads a symbol that must come.
+    /// Reads a symbol, or fails.
     pub fn expect_symbol(&mut self, symbol: &Token) -> Result<()> {
         if self.eat_symbol(symbol) { Ok(()) } else { Err(self.unexpected(&format!("\"{symbol}\""))) }
     }
 
-    /// Nothing may come.
+    /// Fails unless all tokens have been read.
     pub fn expect_end(&self) -> Result<()> {
         if self.is_done() { Ok(()) } else { Err(self.unexpected("the end of the statement")) }
     }
 
-    /// Reads a name. `what` says of what, as in "the name of a stream".
+    /// Reads a name. `what` describes it in error messages, as in "the name of a stream".
     pub fn name(&mut self, what: &str) -> Result<Name> {
         match self.peek() {
             Some(Token::Word(Word { value, .. })) => {
@@ -189,7 +189,7 @@ impl<'a> Cursor<'a> {
         if self.eat_symbol(&Token::RParen) { Ok(items) } else { Err(self.unexpected("\",\" or \")\"")) }
     }
 
-    /// The tokens inside the parenthesis that opens next, and behind its end. None when it does not close.
+    /// The tokens inside the parenthesis that opens next, and those after it. None if it is not closed.
     pub fn group(&self) -> Option<(&'a [TokenWithSpan], Self)> {
         let rest = self.rest();
         let mut depth = 0_usize;
@@ -206,7 +206,7 @@ impl<'a> Cursor<'a> {
         None
     }
 
-    /// The error that something else was expected here.
+    /// The error that `what` was expected here.
     pub fn unexpected(&self, expected: &str) -> Diagnostic {
         let found = self.peek().or(self.after.map(|token| &token.token));
         error::unexpected(self.span(), found, expected)

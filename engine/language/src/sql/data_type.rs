@@ -1,4 +1,4 @@
-//! Types as they are written in column lists, casts and CREATE TYPE.
+//! The syntax of types in column lists, casts and CREATE TYPE.
 
 use sqlparser::ast::{
     self as sql, ArrayElemTypeDef, ExactNumberInfo, Ident, ObjectName, StructBracketKind, TimezoneInfo,
@@ -10,7 +10,7 @@ use super::cursor::{Cursor, Result};
 use crate::diagnostic::{BAD_TYPE, Diagnostic, Span};
 use crate::types::{DECIMAL_PRECISION_MAX, SqlType, StructField};
 
-/// Types inside each other at most.
+/// The maximum nesting of types.
 const NESTING_MAX: usize = 64;
 
 /// Reads a type: `STRING`, `ARRAY<INT>`, `INT ARRAY`, `STRUCT<A INT, B MAP<STRING, DOUBLE>>`, `ADDRESS`.
@@ -25,15 +25,15 @@ pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<Spanned<SqlType>> {
     Ok(Spanned::new(ty, cursor.since(start)))
 }
 
-/// Whether a name without quotes stands for a type of the dialect, so that none of the user's can have it.
+/// Whether a name without quotes is a type of the dialect, so that a user's type cannot have it.
 pub(super) fn is_taken(name: &str) -> bool {
     matches!(name, "ARRAY" | "MAP" | "STRUCT" | "DECIMAL" | "NULL") || SqlType::simple(name).is_some()
 }
 
-/// Reads types; the tokens `>>` and `<>` are two brackets to it.
+/// A reader of types, which treats the tokens `>>` and `<>` as two brackets each.
 struct Reader<'a> {
     cursor: Cursor<'a>,
-    /// Closing brackets read beyond the one that was wanted.
+    /// The number of closing brackets that were read in advance, as part of a `>>`.
     spare: usize,
 }
 
@@ -80,7 +80,7 @@ impl Reader<'_> {
         let ty = SqlType::simple(name).unwrap_or_else(|| SqlType::Custom(name.to_owned()));
         if self.cursor.peek() == Some(&Token::LParen) {
             return Err(bad(format!("{name} takes no parameters"), span)
-                .detail(format!("Found \"(\" behind the type {name}; only DECIMAL has parameters.")));
+                .detail(format!("Found \"(\" after the type {name}; only DECIMAL has parameters.")));
         }
         Ok(ty)
     }
@@ -150,7 +150,7 @@ impl Reader<'_> {
         if self.spare > 0 { Err(self.cursor.unexpected("\",\"")) } else { self.cursor.expect_symbol(&Token::Comma) }
     }
 
-    /// Reads one `>`, of which the token `>>` holds two.
+    /// Reads one `>`; the token `>>` contains two.
     fn close(&mut self) -> Result<()> {
         if self.spare > 0 {
             self.spare -= 1;
@@ -168,7 +168,7 @@ fn bad(message: impl Into<String>, span: Span) -> Diagnostic {
     Diagnostic::new(BAD_TYPE, message).at(span)
 }
 
-/// The type as sqlparser's tree holds it in a CAST.
+/// The type in the form in which sqlparser's tree contains it in a CAST.
 pub(super) fn to_ast(ty: &SqlType) -> sql::DataType {
     use sql::DataType as D;
     match ty {
@@ -196,7 +196,7 @@ pub(super) fn to_ast(ty: &SqlType) -> sql::DataType {
     }
 }
 
-/// Types that casts of bounded queries know besides those of the dialect.
+/// Types outside the dialect that casts in bounded queries accept.
 fn foreign(name: &str) -> Option<sql::DataType> {
     use sql::DataType as D;
     Some(match name {
@@ -219,7 +219,7 @@ fn field_to_ast(field: &StructField) -> sql::StructField {
     }
 }
 
-/// The type that a CAST in sqlparser's tree names; none when it is not one of the dialect, such as SMALLINT.
+/// The type of a CAST in sqlparser's tree; none if it is not a type of the dialect, such as SMALLINT.
 pub fn from_ast(ty: &sql::DataType) -> Option<SqlType> {
     use sql::DataType as D;
     Some(match ty {

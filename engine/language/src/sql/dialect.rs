@@ -1,8 +1,8 @@
-//! The dialect as sqlparser asks for it, and the expressions that sqlparser cannot read by itself.
+//! The implementation of sqlparser's `Dialect`, and of expressions that sqlparser cannot parse by itself.
 //!
-//! The hooks read `CAST`, `MAP(k := v)` and `STRUCT(f := v)` here because sqlparser would try them
-//! one way, fail, and try them another: errors would be lost, and with nesting the tries multiply.
-//! For the same reason every expression costs a step of a budget: what backtracks for ever ends.
+//! The hooks parse `CAST`, `MAP(k := v)` and `STRUCT(f := v)` because sqlparser would try one way, fail, and try
+//! another: errors would be lost, and the number of attempts would multiply with nesting. For the same reason, every
+//! expression costs one step of a budget, which ends endless backtracking.
 
 use std::cell::{Cell, RefCell};
 
@@ -19,12 +19,12 @@ use super::data_type;
 use super::token::{keyword, word};
 use crate::diagnostic::Diagnostic;
 
-/// Steps that a token may cost; an honest statement needs less than four.
+/// The number of steps allowed for each token; a normal statement needs fewer than four.
 const STEPS_PER_TOKEN: usize = 64;
-/// Parameters of a lambda at most; no function takes one with more than three.
+/// The maximum number of parameters of a lambda; no function accepts one with more than three.
 const LAMBDA_PARAMS_MAX: usize = 8;
 
-/// The dialect, for one run of tokens.
+/// The dialect, for parsing one sequence of tokens.
 #[derive(Debug, Default)]
 pub(super) struct Dialect {
     steps_left: Cell<usize>,
@@ -34,17 +34,17 @@ pub(super) struct Dialect {
 type Read<T> = Result<T, ParserError>;
 
 impl Dialect {
-    /// The dialect with a budget for as many tokens.
+    /// The dialect, with a budget for this many tokens.
     pub fn for_tokens(tokens: usize) -> Self {
         Self { steps_left: Cell::new(1_000 + tokens.saturating_mul(STEPS_PER_TOKEN)), fault: RefCell::default() }
     }
 
-    /// What a hook found wrong; sqlparser then only says that it stopped.
+    /// The error that a hook found; sqlparser itself then only reports that it stopped.
     pub fn take_fault(&self) -> Option<Diagnostic> {
         self.fault.borrow_mut().take()
     }
 
-    /// Stops sqlparser for good: this one error is never swallowed by a second try.
+    /// Stops sqlparser for good, with an error that it does not swallow by a second attempt.
     fn stop<T>(&self, fault: Option<Diagnostic>) -> Read<T> {
         *self.fault.borrow_mut() = fault;
         Err(ParserError::RecursionLimitExceeded)
@@ -72,7 +72,7 @@ impl Dialect {
         }
     }
 
-    /// `CAST(expression AS type)`, the type read by our own rules.
+    /// `CAST(expression AS type)`, whose type is parsed by our own rules.
     fn cast(&self, parser: &mut Parser<'_>, kind: CastKind) -> Read<Expr> {
         parser.advance_token();
         parser.expect_token(&Token::LParen)?;
@@ -88,7 +88,7 @@ impl Dialect {
     }
 }
 
-/// Words of clauses; sqlparser would take them for columns.
+/// Keywords of clauses, which sqlparser would otherwise read as columns.
 fn cannot_begin_expression(token: &Token) -> bool {
     use Keyword::*;
     matches!(
@@ -124,7 +124,7 @@ fn cannot_begin_expression(token: &Token) -> bool {
     )
 }
 
-/// The number of parameters of a lambda in parentheses that comes next.
+/// The number of parameters, if a lambda with parentheses comes next.
 fn lambda_params(parser: &Parser<'_>) -> Option<usize> {
     if parser.peek_token_ref().token != Token::LParen {
         return None;
@@ -142,7 +142,7 @@ fn lambda_params(parser: &Parser<'_>) -> Option<usize> {
     None
 }
 
-/// `(a, b) -> expression`. sqlparser would swallow what is wrong in the expression.
+/// `(a, b) -> expression`. sqlparser would swallow errors in the expression.
 fn lambda(parser: &mut Parser<'_>, params: usize) -> Read<Expr> {
     let mut names = Vec::with_capacity(params);
     for _ in 0..params {
@@ -156,7 +156,7 @@ fn lambda(parser: &mut Parser<'_>, params: usize) -> Read<Expr> {
     Ok(Expr::Lambda(LambdaFunction { params, body, syntax: LambdaSyntax::Arrow }))
 }
 
-/// The tokens up to the parenthesis that closes the CAST, read.
+/// Reads the tokens up to the parenthesis that closes the CAST.
 fn type_tokens(parser: &mut Parser<'_>) -> Vec<TokenWithSpan> {
     let mut depth = 0_usize;
     let mut tokens = Vec::new();
@@ -221,7 +221,7 @@ fn constructor_arg(parser: &mut Parser<'_>, function: &str) -> Read<FunctionArg>
     Ok(FunctionArg::Unnamed(FunctionArgExpr::Expr(name)))
 }
 
-/// `IS [NOT] DISTINCT FROM value`. sqlparser would read a whole condition behind it, ANDs included.
+/// `IS [NOT] DISTINCT FROM value`. sqlparser would read a whole condition after it, including ANDs.
 fn distinct_from(parser: &mut Parser<'_>, left: &Expr) -> Option<Read<Expr>> {
     let is = |n: usize, expected: &str| word(&parser.peek_nth_token_ref(n).token) == Some(expected);
     if !is(0, "IS") {
@@ -315,7 +315,7 @@ impl sqlparser::dialect::Dialect for Dialect {
         true
     }
 
-    /// Only words that were left keywords for a reason are keywords, so none of them is tried as a name.
+    /// All words that are still keywords at this point are reserved, so none of them is tried as a name.
     fn is_reserved_for_identifier(&self, kw: Keyword) -> bool {
         kw != Keyword::NoKeyword
     }
@@ -328,7 +328,7 @@ impl sqlparser::dialect::Dialect for Dialect {
         distinct_from(parser, left)
     }
 
-    /// `||` binds weaker than `+`; `:=`, `:` and `->` (here the arrow of a lambda) are no operators.
+    /// `||` binds less tightly than `+`; `:=`, `:` and `->` (here the arrow of a lambda) are not operators.
     fn get_next_precedence(&self, parser: &Parser<'_>) -> Option<Read<u8>> {
         match parser.peek_token_ref().token {
             Token::StringConcat => Some(Ok(25)),

@@ -1,4 +1,4 @@
-//! What is wrong with a statement, in our words: what was found, what was expected, what was meant.
+//! Syntax errors in our own words: what was found, what was expected, and what was probably meant.
 
 use sqlparser::parser::ParserError;
 use sqlparser::tokenizer::{Token, TokenWithSpan};
@@ -6,7 +6,7 @@ use sqlparser::tokenizer::{Token, TokenWithSpan};
 use super::token::{span_of, word};
 use crate::diagnostic::{Diagnostic, SYNTAX, Span, TOO_LARGE, nearest};
 
-/// Words of a query, for guessing what a misspelt one was meant to be.
+/// Keywords of queries, for guessing what a misspelt word was meant to be.
 const CLAUSE_WORDS: &[&str] = &[
     "SELECT",
     "DISTINCT",
@@ -74,12 +74,12 @@ pub(super) fn unexpected(span: Span, found: Option<&Token>, expected: &str) -> D
     }
 }
 
-/// A string stands where a name belongs.
+/// The error for a string in place of a name.
 pub(super) fn string_for_name(span: Span, found: &Token) -> Diagnostic {
-    unexpected(span, Some(found), "a name").hint("A name stands in double quotes or backticks.")
+    unexpected(span, Some(found), "a name").hint("Write a name in double quotes or backticks, or without quotes.")
 }
 
-/// A token as it is named in a message.
+/// A token in the form in which messages show it.
 pub(super) fn shown(token: &Token) -> String {
     match token {
         Token::SingleQuotedString(text) => format!("'{}'", clipped(text)),
@@ -96,7 +96,7 @@ fn clipped(text: &str) -> String {
     }
 }
 
-/// What sqlparser says about a run of tokens, in our words; `after` is what stands behind them.
+/// Converts an error of sqlparser to one of ours; `after` is the token that follows the tokens.
 pub(super) fn from_parser(error: &ParserError, tokens: &[TokenWithSpan], after: Option<&TokenWithSpan>) -> Diagnostic {
     let text = match error {
         ParserError::RecursionLimitExceeded => return too_deep(whole(tokens)),
@@ -119,7 +119,7 @@ pub(super) fn from_parser(error: &ParserError, tokens: &[TokenWithSpan], after: 
     }
 }
 
-/// Words that no name behind a point is meant by when something stands between: `c1. WHERE`.
+/// Keywords that are not meant as a name if they follow a dot after a space: `c1. WHERE`.
 const NO_NAMES: &[&str] = &[
     "SELECT",
     "FROM",
@@ -149,25 +149,25 @@ const NO_NAMES: &[&str] = &[
     "WHEN",
 ];
 
-/// A point behind which a clause begins instead of a name.
+/// The error for a dot that is followed by a clause instead of a name.
 pub(super) fn dangling_point(tokens: &[TokenWithSpan]) -> Option<Diagnostic> {
     let dangles = |pair: &&[TokenWithSpan]| {
         let apart = span_of(&pair[1]).start > span_of(&pair[0]).end;
         pair[0].token == Token::Period && apart && word(&pair[1].token).is_some_and(|next| NO_NAMES.contains(&next))
     };
     let pair = tokens.windows(2).find(dangles)?;
-    let error = Diagnostic::new(SYNTAX, "a name is missing behind the point").at(span_of(&pair[0]));
-    Some(error.detail(format!("Behind it comes {}.", shown(&pair[1].token))))
+    let error = Diagnostic::new(SYNTAX, "a name is missing after the dot").at(span_of(&pair[0]));
+    Some(error.detail(format!("It is followed by {}.", shown(&pair[1].token))))
 }
 
-/// The statement is nested too deeply.
+/// The error for a statement that is nested too deeply.
 pub(super) fn too_deep(span: Span) -> Diagnostic {
     Diagnostic::new(TOO_LARGE, "the statement is nested too deeply")
         .at(span)
         .hint("Split it into several statements, or replace a long chain of ORs by IN (…).")
 }
 
-/// The place of a whole run of tokens.
+/// The span of all tokens.
 pub(super) fn whole(tokens: &[TokenWithSpan]) -> Span {
     match (tokens.first(), tokens.last()) {
         (Some(first), Some(last)) => Span { start: span_of(first).start, end: span_of(last).end },
@@ -175,14 +175,14 @@ pub(super) fn whole(tokens: &[TokenWithSpan]) -> Span {
     }
 }
 
-/// Splits a message of sqlparser into what it says and the byte it says it of.
+/// Splits a message of sqlparser into its text and the byte to which it refers.
 fn located(text: &str) -> (&str, Option<usize>) {
     let Some((message, place)) = text.rsplit_once(" at Line: ") else { return (text, None) };
     let column = place.split_once("Column: ").and_then(|(_, column)| column.trim().parse::<usize>().ok());
     (message, column.and_then(|column| column.checked_sub(1)))
 }
 
-/// What sqlparser expected, in the words of this dialect.
+/// What sqlparser expected, in the terms of this dialect.
 fn plain(expected: &str, after: Option<&TokenWithSpan>) -> String {
     match expected {
         "end of statement" if after.is_some() => after.map_or(String::new(), |after| shown(&after.token)),
@@ -200,7 +200,7 @@ fn plain(expected: &str, after: Option<&TokenWithSpan>) -> String {
     }
 }
 
-/// A word that was taken for an alias, or the one found behind it, looks like a misspelt word of SQL.
+/// The error for a word that was read as an alias, or for the word after it, if it looks like a misspelt keyword.
 fn misspelt(tokens: &[TokenWithSpan], n: usize) -> Option<Diagnostic> {
     let alias = n.checked_sub(1).filter(|&alias| alias > 0 && ends_expression(&tokens[alias - 1].token));
     [alias, Some(n)].into_iter().flatten().find_map(|n| {
@@ -211,7 +211,7 @@ fn misspelt(tokens: &[TokenWithSpan], n: usize) -> Option<Diagnostic> {
     })
 }
 
-/// True for a token that an alias can stand behind.
+/// True for a token that an alias can follow.
 fn ends_expression(token: &Token) -> bool {
     match token {
         Token::Word(_) => word(token).is_none_or(|it| !CLAUSE_WORDS.contains(&it)),
@@ -220,7 +220,7 @@ fn ends_expression(token: &Token) -> bool {
     }
 }
 
-/// One slip of the finger in a short word, two in a long one.
+/// Whether the spellings are close: one typing error in a short word, two in a long one.
 fn is_slip(found: &str, meant: &str) -> bool {
     let allowed = if meant.len() <= 5 { 1 } else { 2 };
     !CLAUSE_WORDS.contains(&found)

@@ -1,4 +1,4 @@
-//! How the dialect's own expressions look in sqlparser's tree: the page to read before matching on it.
+//! How the dialect's expressions are represented in sqlparser's tree. Read this page before matching on it.
 //!
 //! | written | node |
 //! |---|---|
@@ -17,14 +17,14 @@
 //! | `-9223372036854775808` | `Value` with that very number; other negative numbers are `UnaryOp` |
 //! | `UNNEST(a)` in FROM | `TableFactor::UNNEST`; any other function in FROM is `TableFactor::Table` with `args` |
 //!
-//! Function names keep `quote_style` none and are folded; DataFusion lower-cases them to look them up.
+//! Function names are folded and have no `quote_style`; DataFusion converts them to lower case for look-ups.
 
 use sqlparser::ast::{AccessExpr, DataType, Expr, SelectItem};
 
 use super::data_type;
 use crate::types::SqlType;
 
-/// The access behind an item `a->*` of a SELECT list; its last link is the star.
+/// The field access in an item `a->*` of a SELECT list; its last link is the star.
 pub fn struct_star(item: &SelectItem) -> Option<&Expr> {
     match item {
         SelectItem::UnnamedExpr(expr @ Expr::CompoundFieldAccess { access_chain, .. }) => {
@@ -34,23 +34,23 @@ pub fn struct_star(item: &SelectItem) -> Option<&Expr> {
     }
 }
 
-/// True for what is written as a call and makes a value of its parts; in any case.
+/// True for MAP and STRUCT, in any case: constructors that are written as calls.
 pub fn is_constructor(name: &str) -> bool {
     ["MAP", "STRUCT"].iter().any(|constructor| constructor.eq_ignore_ascii_case(name))
 }
 
-/// True when the expression is a query or compares with one.
+/// True if the expression is a query or a comparison with one.
 pub fn is_subquery(expr: &Expr) -> bool {
     use Expr::{AllOp, AnyOp, Exists, InSubquery, Subquery};
     matches!(expr, Subquery(_) | Exists { .. } | InSubquery { .. } | AnyOp { .. } | AllOp { .. })
 }
 
-/// The type that a CAST names; none for one that the dialect does not have, such as SMALLINT.
+/// The type of a CAST; none for one that the dialect does not have, such as SMALLINT.
 pub fn cast_type(ty: &DataType) -> Option<SqlType> {
     data_type::from_ast(ty)
 }
 
-/// The type as a CAST names it.
+/// The type in the form in which a CAST contains it.
 pub fn cast_ast(ty: &SqlType) -> DataType {
     data_type::to_ast(ty)
 }

@@ -1,9 +1,9 @@
-//! How large and how deep a statement may be.
+//! Limits on the size and depth of a statement.
 //!
-//! A tree that is deeper than the stack crashes whoever walks, prints or drops it, so depth is
-//! measured on the tokens, before there is a tree: parentheses nest, and a chain such as
-//! `a + b + c` nests once an operator. The measure is never below the depth of the tree, save for
-//! prefix operators, which sqlparser's own recursion limit counts.
+//! Walking, printing or dropping a tree that is deeper than the stack crashes the process, so depth is measured on
+//! the tokens, before there is a tree. Parentheses add a level, and so does each operator of a chain such as `a + b +
+//! c`. The result is never less than the depth of the tree, except for prefix operators, which sqlparser's own
+//! recursion limit counts.
 
 use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::{Token, TokenWithSpan};
@@ -13,18 +13,18 @@ use super::error;
 use super::token::{keyword, span_of};
 use crate::diagnostic::{Diagnostic, Span, TOO_LARGE};
 
-/// Bytes of one statement at most.
+/// The maximum number of bytes of a statement.
 pub(super) const STATEMENT_BYTES_MAX: usize = 8 << 20;
-/// Parentheses, brackets and CASEs inside each other at most.
+/// The maximum nesting of parentheses, brackets and CASEs.
 pub(super) const NESTING_MAX: usize = 100;
-/// Operators on one path from the root of an expression at most.
+/// The maximum number of operators on a path from the root of an expression.
 const OPERATORS_MAX: usize = 2_000;
-/// SELECTs joined by UNION, EXCEPT and INTERSECT at most.
+/// The maximum number of SELECTs combined by UNION, EXCEPT and INTERSECT.
 const SET_OPERATORS_MAX: usize = 200;
-/// What sqlparser may nest: a parenthesis costs it up to four levels.
+/// The recursion limit for sqlparser, for which a parenthesis costs up to four levels.
 pub(super) const RECURSION_MAX: usize = 4 * NESTING_MAX + 50;
 
-/// Refuses a statement of too many bytes.
+/// Fails if the statement has too many bytes.
 pub(super) fn check_bytes(span: Span) -> Result<()> {
     if span.end - span.start <= STATEMENT_BYTES_MAX {
         return Ok(());
@@ -34,7 +34,7 @@ pub(super) fn check_bytes(span: Span) -> Result<()> {
         .detail(format!("It has {} bytes; at most {STATEMENT_BYTES_MAX} can be read.", span.end - span.start)))
 }
 
-/// Refuses tokens that would make too deep a tree.
+/// Fails if the tokens would form a tree that is too deep.
 pub(super) fn check_depth(tokens: &[TokenWithSpan]) -> Result<()> {
     let mut levels = vec![Level::default()];
     let mut set_operators = 0;
@@ -55,14 +55,14 @@ pub(super) fn check_depth(tokens: &[TokenWithSpan]) -> Result<()> {
     Ok(())
 }
 
-/// What is open, innermost last.
+/// The open levels, innermost last.
 #[derive(Default)]
 struct Level {
-    /// Depth of the expression read so far.
+    /// The depth of the expression read so far.
     depth: usize,
 }
 
-/// What a token does to the depth.
+/// Updates the depth for a token.
 enum Step {
     Open,
     Close,
@@ -103,7 +103,7 @@ fn top(levels: &mut [Level]) -> &mut Level {
     levels.last_mut().expect("the outermost level is never closed")
 }
 
-/// The level around takes over the depth of the one that ends, and one more for its parentheses.
+/// Closes a level: the enclosing one takes over its depth, plus one for the parentheses.
 fn close(levels: &mut Vec<Level>) {
     if levels.len() > 1 {
         let inner = levels.pop().map_or(0, |level| level.depth);

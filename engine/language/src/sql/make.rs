@@ -1,10 +1,10 @@
-//! Making nodes of sqlparser's tree.
+//! Constructors for nodes of sqlparser's tree.
 
 use sqlparser::ast::{
     Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident, ObjectName, Value,
 };
 
-/// A call of a function by its name as it is, with arguments by position.
+/// A call of a function with an unfolded name and positional arguments.
 pub fn call(name: &str, args: Vec<Expr>) -> Expr {
     let args = args.into_iter().map(|a| FunctionArg::Unnamed(FunctionArgExpr::Expr(a))).collect();
     Expr::Function(Function {
@@ -19,7 +19,7 @@ pub fn call(name: &str, args: Vec<Expr>) -> Expr {
     })
 }
 
-/// Takes an expression out of its place, where NULL remains.
+/// Takes an expression out of the tree, leaving NULL in its place.
 pub fn take(expr: &mut Expr) -> Expr {
     std::mem::replace(expr, Expr::value(Value::Null))
 }

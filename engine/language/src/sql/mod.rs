@@ -1,9 +1,9 @@
-//! Text to statements: the dialect's syntax. It knows how things are written and not what they mean.
+//! The dialect's syntax, from text to statements. This module knows how things are written, not what they mean.
 //!
-//! A script is split at its semicolons (`scan`); each statement becomes tokens whose words are
-//! folded (`token`); our own statements are read from them (`statement`). Of a query the clauses
-//! that only streams have are taken out (`clauses`) and the rest, made to mean the same in
-//! standard SQL (`rewrite`), is read by sqlparser (`standard`).
+//! A script is split at its semicolons (`scan`). Each statement is converted to tokens with folded words (`token`),
+//! from which our own statements are parsed (`statement`). From a query, the clauses that only exist for streams are
+//! removed (`clauses`); the rest is rewritten to equivalent standard SQL (`rewrite`) and parsed by sqlparser
+//! (`standard`).
 //!
 //! ```
 //! let parsed = headwater_language::sql::parse("SELECT id FROM orders EMIT CHANGES; SELCT 1;");
@@ -46,19 +46,19 @@ use cursor::Cursor;
 use crate::diagnostic::{Diagnostic, Span};
 use crate::types::SqlType;
 
-/// What a script says, and what in it is wrong.
+/// The statements of a script, and the errors in it.
 #[derive(Debug, Default)]
 pub struct Parsed {
-    /// The statements that could be read, in order.
+    /// The statements that could be parsed, in order.
     pub statements: Vec<Statement>,
-    /// The statements that could not, one error each, in order.
+    /// One error for each statement that could not be parsed, in order.
     pub errors: Vec<Diagnostic>,
 }
 
-/// Reads a script: statements that end with semicolons, the last one perhaps without.
+/// Parses a script of statements that end with semicolons, which is optional for the last one.
 ///
-/// An error ends its own statement only. Never panics, whatever the text is; work and memory grow
-/// with its length. Variables are to be put in before, see [`variables`].
+/// An error only affects its own statement. No text makes it panic; work and memory are proportional to the length of
+/// the text. Variables must be replaced first, see [`variables`].
 pub fn parse(text: &str) -> Parsed {
     let mut parsed = Parsed::default();
     for range in scan::statements(text) {
@@ -70,16 +70,16 @@ pub fn parse(text: &str) -> Parsed {
     parsed
 }
 
-/// The places of a script's statements, without their semicolons, for a caller that reads them one by
-/// one because each may define variables for the next. What is blank or a comment is no statement.
+/// The spans of a script's statements, without their semicolons, for a caller that parses them one by one because
+/// each may define variables for the next. Blank statements and comments are skipped.
 pub fn split(text: &str) -> Vec<Span> {
     scan::statements(text).into_iter().map(|range| Span { start: range.start, end: range.end }).collect()
 }
 
-/// Reads one expression, such as the body of a function.
+/// Parses one expression, such as the body of a function.
 ///
 /// # Errors
-/// What is wrong with it, with places in `text`.
+/// Returns the syntax error, with its position in `text`.
 pub fn parse_expr(text: &str) -> Result<Expr, Diagnostic> {
     let tokens = tokens(text, 0..text.len())?;
     match tokens.is_empty() {
@@ -88,10 +88,10 @@ pub fn parse_expr(text: &str) -> Result<Expr, Diagnostic> {
     }
 }
 
-/// Reads one type, such as `ARRAY<STRING>`.
+/// Parses one type, such as `ARRAY<STRING>`.
 ///
 /// # Errors
-/// What is wrong with it, with places in `text`.
+/// Returns the syntax error, with its position in `text`.
 pub fn parse_type(text: &str) -> Result<SqlType, Diagnostic> {
     let tokens = tokens(text, 0..text.len())?;
     let mut cursor = Cursor::new(text, &tokens);

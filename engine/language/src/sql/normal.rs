@@ -1,5 +1,5 @@
-//! sqlparser's trees brought into the one form that [`super::expr_forms`] describes, and the checks
-//! that need the tree.
+//! Converts sqlparser's trees to the normal form that [`super::expr_forms`] describes, with the checks that need the
+//! tree.
 
 use std::ops::ControlFlow;
 
@@ -16,14 +16,14 @@ use super::walk::walk_mut;
 use super::{data_type, error, expr_forms};
 use crate::diagnostic::{Diagnostic, LITERAL, MISPLACED, SYNTAX, Span};
 
-/// Brings a query into normal form.
+/// Converts a query to normal form.
 pub(super) fn query(query: &mut Query) -> Result<()> {
     let mut normalise = Normalise::default();
     walk_mut(query, &mut normalise);
     normalise.finish()
 }
 
-/// Brings an expression into normal form.
+/// Converts an expression to normal form.
 pub(super) fn expr(expr: &mut Expr) -> Result<()> {
     let mut normalise = Normalise::default();
     walk_mut(expr, &mut normalise);
@@ -32,9 +32,9 @@ pub(super) fn expr(expr: &mut Expr) -> Result<()> {
 
 #[derive(Default)]
 struct Normalise {
-    /// Places of `->*` that are no items of a SELECT list, as far as seen.
+    /// The positions of `->*` found so far that are not items of a SELECT list.
     stars: Vec<Span>,
-    /// What ended the walk.
+    /// The error that ended the walk.
     error: Option<Diagnostic>,
 }
 
@@ -42,16 +42,14 @@ impl Normalise {
     fn finish(self) -> Result<()> {
         match (self.error, self.stars.first()) {
             (Some(error), _) => Err(error),
-            (None, Some(star)) => {
-                Err(Diagnostic::new(MISPLACED, "\"->*\" stands for several columns").at(*star).detail(
-                    "All fields of a struct can be selected by an item of the SELECT list of their own, and nowhere else.",
-                ))
-            }
+            (None, Some(star)) => Err(Diagnostic::new(MISPLACED, "\"->*\" expands to several columns")
+                .at(*star)
+                .detail("It selects all fields of a struct, and must be an item of its own in the SELECT list.")),
             (None, None) => Ok(()),
         }
     }
 
-    /// Ends the walk at the first mistake.
+    /// Ends the walk at the first error.
     fn flow(&mut self, checked: Result<()>) -> ControlFlow<()> {
         self.error = checked.err();
         if self.error.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
@@ -76,7 +74,7 @@ impl VisitorMut for Normalise {
 
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
         match expr {
-            // The name that `rewrite` made of the type.
+            // The name to which `rewrite` converted the type.
             Expr::Cast { kind: CastKind::DoubleColon, data_type: ty, .. } => {
                 if let DataType::Custom(name, _) = ty
                     && let Some(Ok(known)) = name.0[0].as_ident().map(|name| super::parse_type(&name.value))
@@ -111,7 +109,7 @@ impl VisitorMut for Normalise {
     }
 }
 
-/// `a.b->c` as sqlparser reads it, one list of names, of which the fields are in single quotes.
+/// `a.b->c` as sqlparser parses it: one list of names, in which the fields are in single quotes.
 fn identifiers(parts: Vec<Ident>) -> Expr {
     let Some(first) = parts.iter().position(is_field).filter(|&first| first > 0) else {
         return Expr::CompoundIdentifier(parts);
@@ -121,7 +119,7 @@ fn identifiers(parts: Vec<Ident>) -> Expr {
     Expr::CompoundFieldAccess { root: Box::new(column(parts)), access_chain }
 }
 
-/// An access, with a qualifier and its column drawn together into the root.
+/// A field access whose root combines the qualifier and the column.
 fn accesses(root: Expr, chain: Vec<AccessExpr>) -> Expr {
     let mut parts = match root {
         Expr::Identifier(part) => vec![part],
@@ -148,7 +146,7 @@ fn is_plain_dot(access: &AccessExpr) -> bool {
     matches!(access, AccessExpr::Dot(Expr::Identifier(part)) if !is_field(part))
 }
 
-/// True for what stood behind an arrow; see [`super::rewrite`].
+/// True for a name that follows an arrow; see [`super::rewrite`].
 fn is_field(part: &Ident) -> bool {
     part.quote_style == Some('\'') || part.quote_style.is_none() && part.value == "*"
 }
@@ -163,7 +161,7 @@ fn access(access: AccessExpr) -> AccessExpr {
     }
 }
 
-/// The place of the `*` in `a->*`.
+/// The position of the `*` in `a->*`.
 fn star(expr: &Expr) -> Option<Span> {
     match expr {
         Expr::CompoundFieldAccess { access_chain, .. } => match access_chain.last() {
@@ -174,7 +172,7 @@ fn star(expr: &Expr) -> Option<Span> {
     }
 }
 
-/// The lowest BIGINT is written as minus a number that is no BIGINT.
+/// The smallest BIGINT is written as the negation of a number that is not a BIGINT.
 fn fold_lowest_bigint(expr: &mut Expr) {
     let Expr::UnaryOp { op: UnaryOperator::Minus, expr: inner } = expr else { return };
     let Expr::Value(ValueWithSpan { value: Value::Number(digits, long), span }) = inner.as_ref() else { return };
@@ -200,7 +198,8 @@ fn alias_of_table(factor: &TableFactor) -> Option<&Ident> {
     }
 }
 
-/// Refuses a string behind what is a keyword elsewhere, such as `ILIKE 'b'`; [`super::rewrite`] finds all other ones.
+/// Refuses a string after a word that is a keyword in other dialects, such as `ILIKE 'b'`; [`super::rewrite`] finds
+/// all others.
 fn check_alias(alias: &Ident) -> Result<()> {
     match alias.quote_style {
         Some('\'') => {
@@ -215,7 +214,7 @@ fn check_value(value: &ValueWithSpan) -> Result<()> {
     let at = place(value.span).unwrap_or_default();
     match &value.value {
         Value::Number(digits, _) => check_number(digits, at),
-        Value::Placeholder(name) => Err(Diagnostic::new(SYNTAX, format!("\"{name}\" cannot stand here")).at(at)),
+        Value::Placeholder(name) => Err(Diagnostic::new(SYNTAX, format!("\"{name}\" is not allowed here")).at(at)),
         _ => Ok(()),
     }
 }
@@ -232,14 +231,14 @@ fn check_number(digits: &str, at: Span) -> Result<()> {
     }
     Err(Diagnostic::new(LITERAL, format!("number is too large for BIGINT: {digits}"))
         .at(at)
-        .detail(format!("A whole number is at most {}.", i64::MAX))
+        .detail(format!("The largest BIGINT is {}.", i64::MAX))
         .hint(format!("Write it as a DECIMAL: {digits}.0")))
 }
 
 fn check_lambda(lambda: &LambdaFunction) -> Result<()> {
     match lambda.params.iter().find(|param| param.data_type.is_some()) {
         None => Ok(()),
-        Some(param) => Err(Diagnostic::new(SYNTAX, "a parameter of a lambda has no type")
+        Some(param) => Err(Diagnostic::new(SYNTAX, "a lambda parameter cannot have a type")
             .at(place(param.name.span).unwrap_or_default())),
     }
 }
@@ -256,7 +255,7 @@ fn check_limit(query: &Query) -> Result<()> {
     Err(Diagnostic { span, ..Diagnostic::new(LITERAL, message) })
 }
 
-/// `UNNEST(array, …)` in FROM, which sqlparser takes for any function in this dialect.
+/// `UNNEST(array, …)` in FROM, which sqlparser parses as an ordinary function in this dialect.
 fn unnest(factor: &TableFactor) -> Option<TableFactor> {
     let TableFactor::Table { name, alias, args: Some(args), with_ordinality, .. } = factor else { return None };
     if !is_unnest(name) {

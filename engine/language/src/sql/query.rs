@@ -1,4 +1,4 @@
-//! A query: the clauses of streams beside sqlparser's tree of the rest.
+//! Parses a query: the clauses for streams, and the rest with sqlparser.
 
 use sqlparser::ast::{SetExpr, TableWithJoins};
 
@@ -9,7 +9,7 @@ use super::token::span_of;
 use super::{error, standard};
 use crate::diagnostic::{Diagnostic, MISPLACED, Span};
 
-/// Reads a query that takes all tokens left.
+/// Parses a query from all remaining tokens.
 pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<Query> {
     let start = cursor.span();
     if cursor.is_done() {
@@ -31,7 +31,7 @@ pub(super) fn begins(cursor: &Cursor<'_>) -> bool {
         || cursor.peek() == Some(&sqlparser::tokenizer::Token::LParen)
 }
 
-/// Clauses of a SELECT need one SELECT to belong to.
+/// Checks that clauses of a SELECT belong to a single SELECT.
 fn check_places(lifted: &Lifted, body: &SetExpr) -> Result<()> {
     let clauses = [
         lifted.window.as_ref().map(|it| ("WINDOW", it.span)),
@@ -40,11 +40,11 @@ fn check_places(lifted: &Lifted, body: &SetExpr) -> Result<()> {
     ];
     let Some((clause, span)) = clauses.into_iter().flatten().min_by_key(|(_, span)| span.start) else { return Ok(()) };
     let SetExpr::Select(select) = body else {
-        return Err(misplaced(format!("{clause} cannot stand in a UNION, EXCEPT or INTERSECT"), span));
+        return Err(misplaced(format!("{clause} is not allowed in a UNION, EXCEPT or INTERSECT"), span));
     };
     let joins = joins(&select.from);
     match lifted.within.iter().find(|within| within.join >= joins) {
-        Some(within) => Err(misplaced("WITHIN belongs to a join of the outermost SELECT", within.span)),
+        Some(within) => Err(misplaced("WITHIN is only allowed in a join of the outermost SELECT", within.span)),
         None => Ok(()),
     }
 }

@@ -1,4 +1,4 @@
-//! Tokens of this dialect to tokens that sqlparser's grammar reads as we mean them.
+//! Converts tokens of this dialect to tokens that sqlparser parses with the intended meaning.
 //!
 //! Three things differ. `a->b` becomes `a.'b'` and `a->*` becomes `a.` with a placeholder `*`, which
 //! nothing else can be, as a point before a string is refused. `x => e` becomes `x -> e`, which is
@@ -15,10 +15,10 @@ use super::error::{self, unexpected};
 use super::token::{location, span_of, word};
 use crate::diagnostic::Span;
 
-/// The tokens as sqlparser is to read them.
+/// The tokens for sqlparser.
 ///
 /// # Errors
-/// A dereference without a field name.
+/// Fails on a dereference without a field name.
 pub(super) fn standard(tokens: &[TokenWithSpan]) -> Result<Vec<TokenWithSpan>> {
     let calls = KeywordCalls::of(tokens);
     let mut standard = Vec::with_capacity(tokens.len());
@@ -57,7 +57,7 @@ fn with(place: &TokenWithSpan, token: Token) -> TokenWithSpan {
     TokenWithSpan { token, span: place.span }
 }
 
-/// A string is no alias and no table; sqlparser takes it for both.
+/// Refuses a string as an alias or a table, which sqlparser would accept.
 fn check_string(tokens: &[TokenWithSpan], n: usize, in_call: bool) -> Result<()> {
     let word_at = |back: usize| n.checked_sub(back).and_then(|n| word(&tokens[n].token));
     let is_alias = match n.checked_sub(1).map(|before| &tokens[before].token) {
@@ -85,7 +85,7 @@ fn cast_type(tokens: &[TokenWithSpan]) -> Result<(TokenWithSpan, usize)> {
     Ok((token, tokens.len() - cursor.rest().len()))
 }
 
-/// What an arrow follows must be able to be a struct; sqlparser takes numbers and strings for one.
+/// Checks that the token before an arrow can be a struct; sqlparser would accept numbers and strings.
 fn check_struct(tokens: &[TokenWithSpan], n: usize) -> Result<()> {
     match n.checked_sub(1).map(|before| &tokens[before].token) {
         Some(Token::Word(_) | Token::RParen | Token::RBracket) => Ok(()),
@@ -93,7 +93,7 @@ fn check_struct(tokens: &[TokenWithSpan], n: usize) -> Result<()> {
     }
 }
 
-/// What follows an arrow: a field name, or `*` for all fields.
+/// Converts what follows an arrow: a field name, or `*` for all fields.
 fn field(tokens: &[TokenWithSpan], n: usize) -> Result<TokenWithSpan> {
     match tokens.get(n).map(|token| &token.token) {
         Some(Token::Word(word)) => Ok(with(&tokens[n], Token::SingleQuotedString(word.value.clone()))),
@@ -121,15 +121,15 @@ fn place_of(tokens: &[TokenWithSpan], n: usize) -> Span {
 
 /// Calls written with keywords between their arguments, such as `TRIM(LEADING 'x' FROM s)`.
 ///
-/// A call of the same function with commas stays a plain call.
+/// A call of the same function with commas remains a plain call.
 struct KeywordCalls {
-    /// Of each token whether it is the name of such a call.
+    /// For each token, whether it is the name of such a call.
     begins: Vec<bool>,
-    /// Of each token whether it is inside one, however deep.
+    /// For each token, whether it is inside such a call, at any depth.
     inside: Vec<bool>,
 }
 
-/// A parenthesis that is open, and the words that would make a keyword call of it.
+/// An open parenthesis, and the words that would make it a keyword call.
 struct Open {
     at: usize,
     separators: &'static [&'static str],
@@ -153,7 +153,7 @@ impl KeywordCalls {
                         calls.inside[at..n].fill(true);
                     }
                 }
-                // The FROM of IS DISTINCT FROM separates nothing.
+                // The FROM of IS DISTINCT FROM is not a separator of arguments.
                 other if before != Some("DISTINCT") => {
                     if let (Some(open), Some(word)) = (open.last_mut(), word(other)) {
                         open.separated |= open.separators.contains(&word);
@@ -189,7 +189,7 @@ fn separators(function: &str) -> Option<&'static [&'static str]> {
     })
 }
 
-/// True when the word at `n` is a keyword where it stands, be it in a call or not.
+/// True if the word at `n` is a keyword in its context, inside a call or not.
 pub(super) fn is_keyword(tokens: &[TokenWithSpan], n: usize) -> bool {
     let Some(found) = word(&tokens[n].token) else { return false };
     let before = |back: usize| n.checked_sub(back).map(|n| &tokens[n].token);

@@ -1,12 +1,12 @@
-//! Where strings, quoted names, comments and semicolons are, without knowing any grammar.
+//! Finds strings, quoted names, comments and semicolons in a text, without knowing the grammar.
 //!
-//! It stands apart from the tokens because it answers for text that is not finished yet: the shell
-//! asks it whether to wait for more lines, and the parser splits a script with it, so that a
-//! statement that cannot be read does not take its neighbours along.
+//! It is separate from the tokens because it also handles incomplete text: the shell uses it to decide whether to
+//! wait for more lines, and the parser uses it to split a script, so that a statement that cannot be parsed does not
+//! affect its neighbours.
 
 use std::ops::Range;
 
-/// A run of text of one kind.
+/// The kind of a piece of text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     /// Words, numbers, operators and blanks.
@@ -21,19 +21,19 @@ pub(super) enum Kind {
     Semicolon,
 }
 
-/// A run of text.
+/// A piece of text of one kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Piece {
-    /// What it is.
+    /// Its kind.
     pub kind: Kind,
     /// Its bytes.
     pub range: Range<usize>,
-    /// False for a string, name or block comment that the text ends in.
+    /// False for a string, name or block comment that is still open at the end of the text.
     pub closed: bool,
 }
 
-/// True when every statement begun in `text` has ended: no string, quoted name or block comment is
-/// open and the last thing that is not a comment is a semicolon. Blank text is not complete.
+/// True if every statement in `text` is complete: no string, quoted name or block comment is open, and the last token
+/// that is not a comment is a semicolon. Blank text is not complete.
 pub fn is_complete(text: &str) -> bool {
     let mut complete = false;
     for piece in pieces(text) {
@@ -50,7 +50,7 @@ pub fn is_complete(text: &str) -> bool {
     complete
 }
 
-/// Ranges of the statements of a script, without their semicolons, blank ones left out.
+/// The ranges of a script's statements, without their semicolons; blank statements are skipped.
 pub(super) fn statements(text: &str) -> Vec<Range<usize>> {
     let mut found = Vec::new();
     let mut current: Option<Range<usize>> = None;
@@ -66,7 +66,7 @@ pub(super) fn statements(text: &str) -> Vec<Range<usize>> {
     found
 }
 
-/// The pieces of a text in order; together they are the whole text.
+/// The pieces of a text, in order; together they cover the whole text.
 pub(super) fn pieces(text: &str) -> impl Iterator<Item = Piece> {
     let bytes = text.as_bytes();
     let mut at = 0;
@@ -89,7 +89,7 @@ fn piece_at(bytes: &[u8], start: usize) -> Option<Piece> {
     Some(Piece { kind, range: start..end.unwrap_or(bytes.len()), closed: end.is_some() })
 }
 
-/// End of a quoted piece: a doubled quote stands for one quote and does not end it.
+/// The end of a quoted piece; a doubled quote means one quote and does not end it.
 fn quoted_end(bytes: &[u8], start: usize) -> Option<usize> {
     let quote = bytes[start];
     let mut at = start + 1;

@@ -1,4 +1,4 @@
-//! sqlparser at work: runs of tokens to its queries and expressions, its errors to ours.
+//! Parses tokens with sqlparser, and converts its errors to ours.
 
 use sqlparser::ast;
 use sqlparser::parser::{Parser, ParserError};
@@ -10,10 +10,10 @@ use super::token::word;
 use super::{error, limits, normal, rewrite};
 use crate::diagnostic::Diagnostic;
 
-/// Tokens read again to find where an error is, as a multiple of all tokens.
+/// How many tokens may be parsed again to locate an error, as a multiple of all tokens.
 const REREAD_MAX: usize = 8;
 
-/// Reads a query in standard SQL that takes all tokens; `after` is what stands behind them.
+/// Parses a query in standard SQL from all tokens; `after` is the token that follows them.
 pub(super) fn query(tokens: &[TokenWithSpan], after: Option<&TokenWithSpan>) -> Result<Box<ast::Query>> {
     limits::check_depth(tokens)?;
     if let Some(error) = error::dangling_point(tokens) {
@@ -26,7 +26,7 @@ pub(super) fn query(tokens: &[TokenWithSpan], after: Option<&TokenWithSpan>) -> 
     Ok(query)
 }
 
-/// Reads an expression that takes all tokens; `after` is what stands behind them.
+/// Parses an expression from all tokens; `after` is the token that follows them.
 pub(super) fn expr(tokens: &[TokenWithSpan], after: Option<&TokenWithSpan>) -> Result<ast::Expr> {
     limits::check_depth(tokens)?;
     if let Some(error) = error::dangling_point(tokens) {
@@ -54,10 +54,10 @@ fn run<T>(
     found.map_err(|error| dialect.take_fault().unwrap_or_else(|| error::from_parser(&error, tokens, after)))
 }
 
-/// The error of the innermost query in parentheses that is wrong by itself.
+/// The error of the innermost query in parentheses that is invalid by itself.
 ///
-/// sqlparser tries `(SELECT …` as one thing and then as another, and says what was wrong with the
-/// last try. Read alone, the query that is wrong says what is wrong with it.
+/// sqlparser tries to parse `(SELECT …` in several ways and reports the error of the last attempt. Parsed alone, the
+/// invalid query produces the right error.
 fn innermost(tokens: &[TokenWithSpan]) -> Option<Diagnostic> {
     let mut open = Vec::new();
     let mut budget = tokens.len() * REREAD_MAX;

@@ -255,14 +255,14 @@ K0201: ")" is not expected here
 #[test]
 fn clauses_of_streams_have_their_places() {
     for (text, message) in [
-        ("SELECT * FROM (SELECT * FROM t EMIT CHANGES)", "EMIT belongs to the outermost SELECT"),
-        ("SELECT * FROM a WITHIN 1 HOUR JOIN b ON x = y", "WITHIN belongs to a join"),
+        ("SELECT * FROM (SELECT * FROM t EMIT CHANGES)", "EMIT is only allowed in the outermost SELECT"),
+        ("SELECT * FROM a WITHIN 1 HOUR JOIN b ON x = y", "WITHIN is only allowed in a join"),
         (
             "SELECT 1 FROM a UNION SELECT 2 FROM b PARTITION BY c",
-            "PARTITION BY cannot stand in a UNION, EXCEPT or INTERSECT",
+            "PARTITION BY is not allowed in a UNION, EXCEPT or INTERSECT",
         ),
-        ("SELECT * FROM t EMIT CHANGES EMIT CHANGES", "EMIT is there twice"),
-        ("SELECT f(s->*) FROM t", "\"->*\" stands for several columns"),
+        ("SELECT * FROM t EMIT CHANGES EMIT CHANGES", "EMIT appears twice"),
+        ("SELECT f(s->*) FROM t", "\"->*\" expands to several columns"),
     ] {
         assert_eq!(parse(text).errors[0].message, message);
     }
@@ -317,7 +317,7 @@ fn a_string_is_no_name() {
         "SELECT * FROM t 'u'",
     ] {
         let hint = parse(text).errors[0].hint.clone();
-        assert_eq!(hint.as_deref(), Some("A name stands in double quotes or backticks."), "{text}");
+        assert_eq!(hint.as_deref(), Some("Write a name in double quotes or backticks, or without quotes."), "{text}");
     }
     let text = "SELECT TRIM(LEADING 'x' FROM 'xy'), 'a''''b', A IS DISTINCT FROM 'c'";
     check_print(text, text);

@@ -1,8 +1,8 @@
-//! Text to tokens: words folded to upper case, places counted in bytes.
+//! Splits text into tokens, with words folded to upper case and positions in bytes.
 //!
-//! This is the one place where identifiers are folded. The tokens are sqlparser's; their locations
-//! are rewritten to line 1 and column = byte + 1, so a place inside any node that sqlparser or
-//! DataFusion makes of them leads back to the text (see [`place`]).
+//! Identifiers are folded only here. The tokens are sqlparser's; their locations are rewritten to line 1 and column =
+//! byte + 1, so that the location of any node that sqlparser or DataFusion makes from them leads back to the text
+//! (see [`place`]).
 
 use std::ops::Range;
 
@@ -13,7 +13,7 @@ use super::dialect::Dialect;
 use super::scan::{self, Kind};
 use crate::diagnostic::{Diagnostic, SYNTAX, Span, UNCLOSED, UNDEFINED_VARIABLE};
 
-/// The place in the text that a node of sqlparser's tree has; none for a node made up.
+/// The span in the text of a node of sqlparser's tree; none for a node that does not come from the text.
 pub fn place(span: tokenizer::Span) -> Option<Span> {
     let byte = |location: Location| usize::try_from(location.column).ok()?.checked_sub(1);
     match (span.start.line, byte(span.start), byte(span.end)) {
@@ -23,13 +23,13 @@ pub fn place(span: tokenizer::Span) -> Option<Span> {
     }
 }
 
-/// The same place as sqlparser writes it.
+/// The span in sqlparser's form.
 pub(super) fn location(span: Span) -> tokenizer::Span {
     let at = |byte: usize| Location { line: 1, column: byte as u64 + 1 };
     tokenizer::Span { start: at(span.start), end: at(span.end) }
 }
 
-/// The place of a token.
+/// The span of a token.
 pub(super) fn span_of(token: &TokenWithSpan) -> Span {
     place(token.span).unwrap_or_default()
 }
@@ -37,7 +37,7 @@ pub(super) fn span_of(token: &TokenWithSpan) -> Span {
 /// The tokens of one statement, without blanks and comments.
 ///
 /// # Errors
-/// What cannot be a token: an open quote, a stray character, a variable without a value.
+/// Fails on what is not a token: an unclosed quote, a stray character, an undefined variable.
 pub(super) fn tokens(text: &str, range: Range<usize>) -> Result<Vec<TokenWithSpan>, Diagnostic> {
     check_closed(text, &range)?;
     let statement = &text[range.clone()];
@@ -63,7 +63,7 @@ pub(super) fn tokens(text: &str, range: Range<usize>) -> Result<Vec<TokenWithSpa
     }
 }
 
-/// `1` and `email` as the one name `1email`, which sqlparser took for a number with an exponent.
+/// Joins `1` and `email` to the name `1email`, which sqlparser read as a number with an exponent.
 fn joined(last: &TokenWithSpan, token: &Token, span: Span) -> Option<TokenWithSpan> {
     let digits = match &last.token {
         Token::Number(digits, _) => digits,
@@ -81,7 +81,7 @@ fn joined(last: &TokenWithSpan, token: &Token, span: Span) -> Option<TokenWithSp
 pub(super) fn printed(text: &str) -> Vec<TokenWithSpan> {
     let mut raw = Vec::new();
     let mut places = Places::new(text, 0);
-    // What was printed can be read; if it cannot, the text is left as it is from there.
+    // Printed text can be tokenized; if not, the rest of the text is left unchanged.
     let _ = Tokenizer::new(&Dialect::default(), text).tokenize_with_location_into_buf(&mut raw);
     raw.into_iter()
         .map(|TokenWithSpan { token, span }| {
@@ -92,7 +92,7 @@ pub(super) fn printed(text: &str) -> Vec<TokenWithSpan> {
         .collect()
 }
 
-/// Folds a word that is not quoted. What it is as a keyword stays.
+/// Folds a word that is not quoted; its keyword is unchanged.
 fn fold(token: Token) -> Token {
     match token {
         Token::Word(Word { value, quote_style: None, keyword }) => {
@@ -102,7 +102,7 @@ fn fold(token: Token) -> Token {
     }
 }
 
-/// The word of an unquoted token; quoted names are no words.
+/// The word of an unquoted token; quoted names are not words.
 pub(super) fn word(token: &Token) -> Option<&str> {
     match token {
         Token::Word(Word { value, quote_style: None, .. }) => Some(value),
@@ -110,7 +110,7 @@ pub(super) fn word(token: &Token) -> Option<&str> {
     }
 }
 
-/// What sqlparser takes the word for.
+/// The keyword that sqlparser recognizes in the word.
 pub(super) fn keyword(token: &Token) -> Keyword {
     match token {
         Token::Word(word) => word.keyword,
@@ -128,23 +128,24 @@ fn check_closed(text: &str, range: &Range<usize>) -> Result<(), Diagnostic> {
         Kind::Name => ("quoted name", if quote == '`' { "`" } else { "\"" }, 1),
         _ => ("comment", "*/", 2),
     };
-    Err(Diagnostic::new(UNCLOSED, format!("the {what} that starts here has no end"))
+    Err(Diagnostic::new(UNCLOSED, format!("the {what} that starts here is not closed"))
         .at(Span { start, end: start + width })
         .hint(format!("Close it with {close}")))
 }
 
-/// Refuses tokens that sqlparser knows from other dialects and this one does not have.
+/// Refuses tokens of other dialects that sqlparser accepts but this dialect does not have.
 fn check_known(text: &str, token: &Token, span: Span) -> Result<(), Diagnostic> {
     match token {
         Token::Word(Word { value, quote_style: None, .. }) if value.contains('.') => {
             Err(unreadable(text, span.start)
-                .detail("A name cannot contain a point and a number cannot contain letters."))
+                .detail("A name cannot contain a dot, and a number cannot contain letters."))
         }
         Token::Word(Word { value, quote_style: Some(_), .. }) if value.is_empty() => {
             Err(Diagnostic::new(SYNTAX, "a quoted name is empty").at(span))
         }
         Token::Word(Word { value, quote_style: Some(_), .. }) if UNPRINTABLE.iter().any(|it| value.contains(it)) => {
-            Err(Diagnostic::new(SYNTAX, "a name holds quotes in a row or behind a backslash").at(span))
+            Err(Diagnostic::new(SYNTAX, "a quoted name contains consecutive quotes, or a quote after a backslash")
+                .at(span))
         }
         Token::Placeholder(_) if text[span.start..].starts_with("${") => Err(undefined_variable(text, span.start)),
         Token::HexStringLiteral(digits) if !is_hex(digits) => {
@@ -156,7 +157,7 @@ fn check_known(text: &str, token: &Token, span: Span) -> Result<(), Diagnostic> 
     }
 }
 
-/// Quotes in a row and quotes behind a backslash; sqlparser would print them as if they were escaped.
+/// True for consecutive quotes and for quotes after a backslash, which sqlparser would print as if they were escaped.
 const UNPRINTABLE: &[&str] = &["``", "\"\"", "\\`", "\\\""];
 
 fn is_hex(digits: &str) -> bool {
@@ -216,7 +217,7 @@ fn unreadable(text: &str, at: usize) -> Diagnostic {
     let stray = text[start..].chars().next();
     let end = start + stray.map_or(0, char::len_utf8);
     let message = match stray {
-        Some(c) => format!("\"{}\" cannot stand here", c.escape_debug()),
+        Some(c) => format!("\"{}\" is not allowed here", c.escape_debug()),
         None => "the statement ends too early".to_owned(),
     };
     let error = Diagnostic::new(SYNTAX, message).at(Span { start, end });
@@ -224,13 +225,13 @@ fn unreadable(text: &str, at: usize) -> Diagnostic {
     let name = &text[start..start + text[start..].find(|c| !is_name(c)).unwrap_or(text.len() - start)];
     match stray {
         Some('@' | '#' | '$') if name.chars().nth(1).is_some_and(char::is_alphabetic) => {
-            error.hint(format!("A name with other characters than letters, digits and _ is quoted: `{name}`."))
+            error.hint(format!("Quote a name that contains characters other than letters, digits and _: `{name}`."))
         }
         _ => error,
     }
 }
 
-/// Turns sqlparser's lines and columns into bytes; asked for rising locations, it reads the text once.
+/// Converts sqlparser's lines and columns to bytes. For ascending locations, it reads the text only once.
 struct Places<'a> {
     rest: std::str::Chars<'a>,
     byte: usize,

@@ -1,8 +1,8 @@
-//! `${name}` replaced by the value of a variable, in the text, before anything else reads it.
+//! Replaces `${name}` by the value of a variable, in the text, before it is parsed.
 //!
-//! A variable can stand anywhere, also in a string or a quoted name, and its value is put in as it
-//! is. `$${name}` stands for the text `${name}`. What has no value stays, and the parser then says
-//! so where it stands. The way back from places in the new text to what was typed is kept.
+//! A variable can be used anywhere, even in a string or a quoted name, and its value is inserted unchanged.
+//! `$${name}` means the text `${name}`. An undefined variable is left in the text, and the parser then reports it
+//! with its position. Positions in the new text can be converted back to positions in the text as typed.
 
 use crate::diagnostic::{Diagnostic, Span};
 
@@ -11,18 +11,19 @@ use crate::diagnostic::{Diagnostic, Span};
 pub struct Substituted {
     /// The text to parse.
     pub text: String,
-    /// What was replaced, by rising place.
+    /// The replacements, in order of position.
     replaced: Vec<Replaced>,
 }
 
-/// A piece that was replaced: its place as typed, and in the new text.
+/// A replacement: its span in the text as typed, and in the new text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Replaced {
     typed: Span,
     new: Span,
 }
 
-/// Replaces the variables of a text. `value` gets the name in upper case, for names have no case.
+/// Replaces the variables of a text. `value` is called with the name in upper case, since names are not
+/// case-sensitive.
 pub fn substitute<'v>(text: &str, value: impl Fn(&str) -> Option<&'v str>) -> Substituted {
     let mut done = Substituted::default();
     let mut at = 0;
@@ -54,7 +55,7 @@ fn name_at(text: &str, start: usize) -> Option<&str> {
     text[start..].split('}').next().filter(|name| start + name.len() < text.len() && is_name(name))
 }
 
-/// Whether a variable can be called so: letters, digits and `_`, the first no digit.
+/// Whether this is a valid name of a variable: letters, digits and `_`, not beginning with a digit.
 pub(super) fn is_name(name: &str) -> bool {
     let begins = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
     begins && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
@@ -71,23 +72,25 @@ impl Substituted {
         self.replaced.push(Replaced { typed, new: Span { start, end: self.text.len() } });
     }
 
-    /// The place as typed of a place in the new text. A place inside a value is the variable's.
+    /// Converts a span in the new text to one in the text as typed. A span inside a value becomes that of the
+    /// variable.
     pub fn typed(&self, span: Span) -> Span {
         let start = self.typed_byte(span.start, |replaced| replaced.typed.start);
         let end = match span.end.checked_sub(1) {
-            // The end is behind the last byte, which may be a value's.
+            // The end is after the last byte, which may belong to a value.
             Some(last) if span.end > span.start => self.end_behind(last),
             _ => start,
         };
         Span { start, end: end.max(start) }
     }
 
-    /// The diagnostics of the new text, with the places as typed.
+    /// Converts the spans of diagnostics of the new text to the text as typed.
     pub fn diagnostics(&self, errors: Vec<Diagnostic>) -> Vec<Diagnostic> {
         errors.into_iter().map(|error| Diagnostic { span: error.span.map(|span| self.typed(span)), ..error }).collect()
     }
 
-    /// The byte as typed of a byte in the new text; inside a value what `inside` says.
+    /// Converts a byte position in the new text to one in the text as typed; `inside` handles positions inside a
+    /// value.
     fn typed_byte(&self, byte: usize, inside: impl Fn(&Replaced) -> usize) -> usize {
         match self.replaced.iter().rev().find(|replaced| replaced.new.start <= byte) {
             None => byte,

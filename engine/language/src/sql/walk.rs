@@ -1,7 +1,8 @@
-//! Walks over sqlparser's trees.
+//! Visitors over sqlparser's trees.
 //!
-//! sqlparser makes a copy of its whole walk, thousands of functions, for every type of visitor; with twenty of them that was
-//! two thirds of the engine's code. So all visitors of the engine go through the one copy for each direction that is here.
+//! sqlparser's traversal, with its thousands of functions, is compiled again for every type of visitor; with twenty
+//! of them, that was two thirds of the engine's code. So all visitors of the engine share the two instances here: one
+//! that reads and one that changes the tree.
 
 use std::ops::ControlFlow;
 
@@ -10,17 +11,17 @@ use sqlparser::ast::{
     VisitMut, Visitor, VisitorMut,
 };
 
-/// Shows a visitor every node of a tree. False when the visitor broke the walk off.
+/// Visits every node of a tree. Returns false if the visitor stopped the walk.
 pub fn walk(tree: &impl Visit, visitor: &mut dyn Visitor<Break = ()>) -> bool {
     tree.visit(&mut Looking(visitor)).is_continue()
 }
 
-/// Lets a visitor change every node of a tree. False when the visitor broke the walk off.
+/// Visits every node of a tree mutably. Returns false if the visitor stopped the walk.
 pub fn walk_mut(tree: &mut impl VisitMut, visitor: &mut dyn VisitorMut<Break = ()>) -> bool {
     tree.visit(&mut Changing(visitor)).is_continue()
 }
 
-/// Tells every expression of a tree, outer ones first.
+/// Calls a function for every expression of a tree, outer expressions first.
 pub fn each_expr(tree: &impl Visit, tell: &mut dyn FnMut(&Expr)) {
     walk(tree, &mut Telling(tell));
 }
@@ -36,14 +37,14 @@ impl Visitor for Telling<'_> {
     }
 }
 
-/// Tells every expression of a tree, outer ones first. What is in a subquery is the subquery's own.
+/// Calls a function for every expression of a tree, outer expressions first, except for those in subqueries.
 pub fn each_own_expr(tree: &impl Visit, tell: &mut dyn FnMut(&Expr)) {
     walk(tree, &mut TellingOwn { tell, depth: 0 });
 }
 
 struct TellingOwn<'a> {
     tell: &'a mut dyn FnMut(&Expr),
-    /// How many subqueries are around what is visited.
+    /// The number of subqueries around the current node.
     depth: usize,
 }
 
@@ -68,8 +69,8 @@ impl Visitor for TellingOwn<'_> {
     }
 }
 
-/// Hands on what a visitor is told: a method for each kind of node and moment. Where sqlparser has more of them after an
-/// upgrade they belong here, too: what is not handed on is never told.
+/// Forwards the calls to a visitor, with one method for each kind of node, before and after its children. If an
+/// upgrade of sqlparser adds methods, add them here: calls that are not forwarded are lost.
 macro_rules! hand_on {
     ($($method:ident($node:ty);)*) => {
         type Break = ();
@@ -122,7 +123,7 @@ impl VisitorMut for Changing<'_> {
     }
 }
 
-/// What a join compares its rows by, of whatever kind it is; none of those that take none.
+/// The constraint of a join of any kind; none for joins that have no constraint.
 pub fn join_condition(operator: &JoinOperator) -> Option<&JoinConstraint> {
     use JoinOperator::{
         Anti, CrossJoin, FullOuter, Inner, Join, Left, LeftAnti, LeftOuter, LeftSemi, Right, RightAnti, RightOuter,

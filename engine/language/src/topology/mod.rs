@@ -1,8 +1,8 @@
-//! A continuous query as plain, versioned data: what EXPLAIN prints and the command topic keeps.
+//! A continuous query as plain, versioned data, which EXPLAIN prints and the command topic stores.
 //!
-//! Names are resolved and `*` is spelt out; expressions are text of the dialect over the columns that come in, so that a
-//! newer program reads what an older one wrote. `stored` is how a topology is kept, `print` how it is shown. Nothing here
-//! runs.
+//! Names are resolved and `*` is expanded. Expressions are stored as SQL text over the input columns, so that a newer
+//! program can read what an older one wrote. `stored` defines the stored form of a topology, `print` the printed one.
+//! Nothing here runs.
 
 mod print;
 mod stored;
@@ -16,8 +16,8 @@ use crate::types::SqlType;
 
 pub use stored::VERSION;
 
-/// A query as nodes through which rows flow: from sources, through what is done to them, to a sink or to whoever is shown
-/// them.
+/// A query as a graph of nodes through which rows flow: from sources, through operations, to a sink or to the reader
+/// of a push query.
 ///
 /// ```text
 /// source-1 → filter-1 → explode-1 → project-1 → sink-1
@@ -25,91 +25,91 @@ pub use stored::VERSION;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(from = "stored::Stored", into = "stored::Stored")]
 pub struct Topology {
-    /// The program that wrote it knew so much: a higher one than [`VERSION`] is of a newer program.
+    /// The version of the shape: one higher than [`VERSION`] was written by a newer program.
     version: u32,
-    /// Each after those that its rows come from.
+    /// The nodes, each after its inputs.
     nodes: Vec<Node>,
-    /// The functions of statements that its expressions call, as they were when it was planned.
+    /// The user-defined functions that its expressions call, as they were when it was planned.
     functions: Vec<FunctionDef>,
 }
 
 /// A node of a topology.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Node {
-    /// What others call it.
+    /// The name by which other nodes refer to it.
     pub id: NodeId,
-    /// The nodes whose rows come in, one for each port.
+    /// The input nodes, one for each port.
     pub inputs: Vec<NodeId>,
-    /// What it does.
+    /// Its operation.
     pub action: Action,
 }
 
-/// The name of a node: what it does and which of those that do so it is, such as `filter-1`. It stays the same when nodes
-/// that do other things come or go.
+/// The name of a node, made of its operation and a number among the nodes with that operation, such as `filter-1`. It
+/// does not change when nodes with other operations are added or removed.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NodeId(String);
 
-/// What a node does.
+/// The operation of a node.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Action {
-    /// Rows come from the records of a topic, as it was declared when the query was planned.
+    /// Reads rows from the records of a topic, as it was declared when the query was planned.
     Source(Box<SourceDef>),
-    /// Rows stay for which the condition is true.
+    /// Keeps the rows for which the condition is true.
     Filter {
         /// The condition.
         predicate: String,
     },
-    /// Each row becomes several, by table functions that are zipped by position.
+    /// Expands each row to several, with table functions that are zipped by position.
     Explode {
         /// The columns that are added.
         columns: Vec<Exploded>,
     },
-    /// Each row becomes another.
+    /// Computes a new row from each row.
     Project(Projection),
-    /// Rows become the records of a topic.
+    /// Writes rows as records to a topic.
     Sink(Box<SourceDef>),
 }
 
-/// A column of what a table function gives.
+/// A column with the result of a table function.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Exploded {
-    /// Its name, by which later steps call it.
+    /// Its name, by which later nodes refer to it.
     pub name: String,
     /// The call of the table function.
     pub expr: String,
 }
 
-/// The columns of a result.
+/// The columns of a projection.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Projection {
     /// The columns, those of the key first.
     pub columns: Vec<ResultColumn>,
-    /// The expression that gives the headers of the record; without it those of the input go on.
+    /// The expression for the headers of the record; without it, the headers of the input are passed on.
     pub headers: Option<String>,
-    /// The key is another than the input's (PARTITION BY).
+    /// Whether the key differs from the input's (PARTITION BY).
     pub rekeyed: bool,
 }
 
-/// A column of a result.
+/// A column of a projection.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ResultColumn {
     /// Its name.
     pub name: String,
-    /// What it is made of.
+    /// The expression that computes it.
     pub expr: String,
     /// Its type.
     #[serde(with = "crate::definition::type_text")]
     pub ty: SqlType,
-    /// It is part of the key.
+    /// Whether it is part of the key.
     pub key: bool,
 }
 
 impl Topology {
-    /// One source, and what is done to its rows, one thing after the other. They are shown until [`Self::into_sink`] says
-    /// where they go.
+    /// A topology with one source, followed by operations in a line. It is a push query until [`Self::into_sink`]
+    /// adds a sink.
     pub fn linear(source: SourceDef, actions: Vec<Action>, functions: Vec<FunctionDef>) -> Self {
         let version = stored::version_of(&actions, &functions);
         let mut topology = Self { version, nodes: Vec::new(), functions };
@@ -118,13 +118,13 @@ impl Topology {
         topology
     }
 
-    /// The same, whose rows are written to `sink`.
+    /// Adds a node that writes the rows to `sink`.
     pub fn into_sink(mut self, sink: SourceDef) -> Self {
         self.append(Action::Sink(Box::new(sink)));
         self
     }
 
-    /// Adds a node behind the last one.
+    /// Adds a node after the last one.
     fn append(&mut self, action: Action) {
         let alike = self.nodes.iter().filter(|node| node.action.word() == action.word()).count();
         let id = NodeId(format!("{}-{}", action.word(), alike + 1));
@@ -132,22 +132,22 @@ impl Topology {
         self.nodes.push(Node { id, inputs, action });
     }
 
-    /// The version of the program that is needed to run it.
+    /// The minimum version of the program that can run it.
     pub fn version(&self) -> u32 {
         self.version
     }
 
-    /// All nodes, each after those that its rows come from.
+    /// All nodes, each after its inputs.
     pub fn nodes(&self) -> &[Node] {
         &self.nodes
     }
 
-    /// The functions of statements that its expressions call.
+    /// The user-defined functions that its expressions call.
     pub fn functions(&self) -> &[FunctionDef] {
         &self.functions
     }
 
-    /// What is read.
+    /// All sources.
     pub fn sources(&self) -> impl Iterator<Item = &SourceDef> {
         self.nodes.iter().filter_map(|node| match &node.action {
             Action::Source(source) => Some(source.as_ref()),
@@ -155,12 +155,12 @@ impl Topology {
         })
     }
 
-    /// What is read, where it is one source.
+    /// The source, if there is only one.
     pub fn source(&self) -> &SourceDef {
         self.sources().next().expect("a topology begins with a source")
     }
 
-    /// What is written; none for a push query, whose rows are shown.
+    /// The sink; none for a push query.
     pub fn sink(&self) -> Option<&SourceDef> {
         self.nodes.iter().find_map(|node| match &node.action {
             Action::Sink(sink) => Some(sink.as_ref()),
@@ -168,7 +168,7 @@ impl Topology {
         })
     }
 
-    /// The last projection: what the result looks like. Every topology has one.
+    /// The last projection, which defines the columns of the result. Every topology has one.
     pub fn result(&self) -> Option<&Projection> {
         self.nodes.iter().rev().find_map(|node| match &node.action {
             Action::Project(projection) => Some(projection),
@@ -178,7 +178,7 @@ impl Topology {
 }
 
 impl Action {
-    /// The word for what it does.
+    /// The word for the operation.
     fn word(&self) -> &'static str {
         match self {
             Self::Source(_) => "source",

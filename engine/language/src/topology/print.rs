@@ -1,4 +1,4 @@
-//! A topology as EXPLAIN shows it: one line for each node, each further in than those before.
+//! Prints a topology for EXPLAIN: one line for each node, each indented further than the one before.
 
 use std::fmt::{self, Display, Formatter};
 

@@ -1,16 +1,16 @@
-//! A topology as it is kept in the command topic: the shape that all versions so far have, one source and its steps.
+//! The form of a topology in the command topic, which all versions so far share: one source and its steps.
 //!
-//! A topology is written for the oldest program that can run it, so that several releases share a command topic.
+//! A topology is written for the oldest program that can run it, so that several releases can share a command topic.
 
 use serde::{Deserialize, Serialize};
 
 use super::{Action, Exploded, Projection, Topology};
 use crate::definition::{FunctionDef, SourceDef};
 
-/// Version of the shape that this program knows; a higher one was written by a newer program.
+/// The version of the shape that this program knows; a higher one was written by a newer program.
 pub const VERSION: u32 = 3;
 
-/// The JSON of a topology.
+/// The JSON form of a topology.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Stored {
@@ -36,7 +36,7 @@ enum StoredStep {
     Project(Projection),
 }
 
-/// The oldest version whose programs can run this with these functions.
+/// The oldest version whose programs can run this topology with these functions.
 pub(super) fn version_of(actions: &[Action], functions: &[FunctionDef]) -> u32 {
     if !functions.is_empty() {
         return 3;

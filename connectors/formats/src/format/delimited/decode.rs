@@ -1,4 +1,4 @@
-//! DELIMITED payloads to columns.
+//! Decodes DELIMITED payloads to columns.
 
 use arrow::array::{Array, BinaryArray};
 
@@ -16,7 +16,7 @@ pub(crate) struct DelimitedDecoder {
     delimiter: u8,
 }
 
-/// A field of a line, and what becomes of it.
+/// What happens to a field of a line.
 struct Field {
     name: String,
     reader: Reader,
@@ -25,17 +25,17 @@ struct Field {
 enum Reader {
     /// It goes into the column of this index.
     Build(usize),
-    /// It is only checked.
+    /// It is checked, but not kept.
     Check(Scalar),
 }
 
 impl DelimitedDecoder {
-    /// A decoder of the columns selected.
+    /// A decoder for the selected columns.
     pub(crate) fn new(selected: Selected, delimiter: u8) -> Self {
         let Selected { fields, columns, by_field } = selected;
         let reader = |(data_type, column): (&_, &Option<usize>)| match *column {
             Some(column) => Reader::Build(column),
-            // DELIMITED holds no other types: see `FormatKind::supports_type`.
+            // DELIMITED supports no other types: see `FormatKind::supports_type`.
             None => Reader::Check(Scalar::of(data_type).unwrap_or(Scalar::String)),
         };
         let fields = fields.iter().zip(&by_field);
@@ -58,7 +58,7 @@ impl Decoder for DelimitedDecoder {
     }
 }
 
-/// Reads a line of these fields.
+/// Reads a line with these fields.
 fn read_line(mut line: Line<'_>, fields: &[Field], columns: &mut [Column]) -> Result<(), String> {
     let mut count = 0;
     while let Some(text) = line.next()? {

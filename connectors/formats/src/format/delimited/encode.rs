@@ -1,4 +1,4 @@
-//! Columns to DELIMITED payloads, quoted where commons-csv quotes.
+//! Encodes columns to DELIMITED payloads, with the quoting rules of commons-csv.
 
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::buffer::NullBuffer;
@@ -21,7 +21,7 @@ pub(crate) struct DelimitedEncoder {
 }
 
 impl DelimitedEncoder {
-    /// An encoder of all fields of the layout.
+    /// An encoder for all fields of the layout.
     pub(crate) fn new(layout: &Layout) -> Self {
         Self { layout: layout.clone(), field: Vec::new() }
     }
@@ -35,7 +35,8 @@ impl DelimitedEncoder {
             if column.is_valid(row) {
                 write_value(column, row, &mut self.field)?;
             } else if columns.len() > 1 {
-                // Null is nothing at all; alone it is quoted, as an empty line would be no record.
+                // Null is an empty field; as the only field it is quoted, because an empty line would not be a
+                // record.
                 continue;
             }
             write_field(&self.field, index == 0, self.layout.delimiter, out);
@@ -107,9 +108,9 @@ fn write_field(field: &[u8], first: bool, delimiter: u8, out: &mut Vec<u8>) {
     out.push(b'"');
 }
 
-/// Whether commons-csv quotes a field: also where it is the first and empty (alone, the line would
-/// be empty) or begins with anything but an ASCII letter or digit, where it begins with a character up to
-/// `#` (a comment to some readers) and where it ends in a space.
+/// Whether commons-csv quotes a field, which includes a first field that is empty (if it is the only one, the line
+/// would be empty) or does not begin with an ASCII letter or digit, a field that begins with a character up to `#`
+/// (which starts a comment for some readers), and a field that ends with a space.
 fn needs_quotes(field: &[u8], first: bool, delimiter: u8) -> bool {
     let (Some(begin), Some(end)) = (field.first(), field.last()) else { return first };
     *begin <= b'#'

@@ -1,13 +1,13 @@
-//! The fields of one line, by the rules of commons-csv's default format.
+//! Splits one line into fields, by the rules of commons-csv's default format.
 
 use std::borrow::Cow;
 
-/// Goes through the fields of the first line that is not empty.
+/// An iterator over the fields of the first line that is not empty.
 pub(super) struct Line<'a> {
     text: &'a str,
     delimiter: u8,
     at: usize,
-    /// A field is still to come: at the start, and after a delimiter.
+    /// Whether another field follows, which is true at the start and after a delimiter.
     more: bool,
 }
 
@@ -33,7 +33,7 @@ impl<'a> Line<'a> {
         Ok(Some(Cow::Borrowed(field)))
     }
 
-    /// Passes over what ends a field.
+    /// Skips the end of a field.
     fn end_field(&mut self) {
         self.more = self.text.as_bytes().get(self.at) == Some(&self.delimiter);
         self.at += 1;
@@ -58,7 +58,7 @@ impl<'a> Line<'a> {
         Ok(if doubled { Cow::Owned(field.replace("\"\"", "\"")) } else { Cow::Borrowed(field) })
     }
 
-    /// Only space may stand between a closing quote and the end of the field.
+    /// Skips spaces between a closing quote and the end of the field; anything else is an error.
     fn end_quoted(&mut self) -> Result<(), String> {
         while let Some(byte) = self.text.as_bytes().get(self.at) {
             match byte {

@@ -1,9 +1,8 @@
-//! Checking a JSON value for a column that nobody reads: whether the column could hold it.
+//! Checks a JSON value for a column that is not requested: whether the column could hold it.
 //!
-//! A record is bad or it is not, whichever columns a query reads. So what [`super::value`] refuses is
-//! refused here with the same words, but nothing is kept: a string is passed over, a number parsed only
-//! for types that do not take every number. A property test holds the two side by side
-//! (`connectors/tests/projections.rs`).
+//! Whether a record is bad does not depend on the columns that a query reads. So what [`super::value`] rejects is
+//! rejected here with the same message, but nothing is kept: a string is skipped, and a number is only parsed for
+//! types that do not accept every number. A property test compares the two (`connectors/tests/projections.rs`).
 
 use arrow::datatypes::{DataType, FieldRef};
 
@@ -16,7 +15,7 @@ use crate::format::number::is_finite_double;
 use crate::format::scalar::Scalar;
 use crate::format::{sql_name, text};
 
-/// What the values of a column are checked for.
+/// The check for the values of a column.
 pub(super) struct Check {
     kind: Kind,
     data_type: DataType,
@@ -30,7 +29,7 @@ enum Kind {
 }
 
 impl Check {
-    /// The check for the values of a type that JSON holds.
+    /// The check for the values of a type that JSON supports.
     pub(super) fn new(data_type: &DataType) -> Self {
         let of = |field: &FieldRef| Box::new(Self::new(field.data_type()));
         let kind = match data_type {
@@ -48,19 +47,20 @@ impl Check {
         Self { kind, data_type: data_type.clone() }
     }
 
-    /// Whether every string fits.
+    /// Whether every string is accepted.
     pub(super) fn takes_any_string(&self) -> bool {
         matches!(self.kind, Kind::Scalar(Scalar::String))
     }
 
-    /// Whether every number fits: integers are cut and wrapped, texts are printed (see [`super::value`]).
+    /// Whether every number is accepted: integers are truncated and wrapped, texts are printed (see
+    /// [`super::value`]).
     pub(super) fn takes_any_number(&self) -> bool {
         let takes = [Scalar::Int, Scalar::Bigint, Scalar::Date, Scalar::Timestamp, Scalar::String];
         matches!(self.kind, Kind::Scalar(scalar) if takes.contains(&scalar))
     }
 
-    /// Passes over the value at the cursor, or says why the column cannot hold it. After a misfit the
-    /// cursor is anywhere within the value.
+    /// Skips the value at the cursor, or returns the reason why the column cannot hold it. After a misfit, the cursor
+    /// may be anywhere in the value.
     pub(super) fn read(&mut self, scan: &mut Scan<'_>) -> Read<()> {
         match scan.peek() {
             Some(b'"') => self.string(scan),
@@ -74,7 +74,7 @@ impl Check {
         }
     }
 
-    /// Passes over the value at the cursor; whether the column could hold it.
+    /// Skips the value at the cursor, and returns whether the column could hold it.
     pub(super) fn fits(&mut self, scan: &mut Scan<'_>) -> Read<bool> {
         let start = scan.place();
         match self.read(scan) {

@@ -1,4 +1,4 @@
-//! JSON payloads to columns.
+//! Decodes JSON payloads to columns.
 
 use arrow::array::{Array, BinaryArray};
 
@@ -18,17 +18,17 @@ pub(crate) struct JsonDecoder {
     root: Root,
 }
 
-/// What a payload is.
+/// The form of payloads.
 enum Root {
     Record(Record),
     /// A bare value for the only column.
     Bare(Plan),
-    /// A bare value that nobody asked for.
+    /// A bare value that is not requested.
     Unread(Check),
 }
 
 impl JsonDecoder {
-    /// A decoder of the columns selected; `record` is false where the payload is a bare value.
+    /// A decoder for the selected columns; `record` is false if the payload is a bare value.
     pub(crate) fn new(selected: Selected, record: bool) -> Self {
         let Selected { fields, columns, by_field } = selected;
         let root = match &fields[..] {
@@ -70,7 +70,7 @@ impl Decoder for JsonDecoder {
 }
 
 impl Root {
-    /// Reads one payload; false when it says `null`.
+    /// Reads one payload; returns false if it is `null`.
     fn read(&mut self, payload: &[u8], columns: &mut [Column], row: usize) -> Read<bool> {
         let mut scan = begin(payload);
         let Some(first) = scan.peek() else { return Err(Fault::syntax(scan.at(), "the payload is empty")) };
@@ -89,7 +89,7 @@ impl Root {
     }
 }
 
-/// A cursor on the first byte of the payload's value.
+/// A cursor at the first byte of the payload's value.
 fn begin(payload: &[u8]) -> Scan<'_> {
     let mut scan = Scan::new(payload);
     scan.skip(mark_len(payload));
@@ -97,17 +97,17 @@ fn begin(payload: &[u8]) -> Scan<'_> {
     scan
 }
 
-/// What to say of a payload that is not an object: that it is no JSON, if it is not.
+/// The error for a payload that is not an object: a syntax error if it is not JSON at all.
 #[cold]
 fn no_object(mut scan: Scan<'_>, first: u8) -> Box<Fault> {
     let at = scan.at();
     match scan.skip_value().and_then(|()| scan.root_end(first)) {
-        Ok(()) => Fault::misfit(at, "the payload is no JSON object"),
+        Ok(()) => Fault::misfit(at, "the payload is not a JSON object"),
         Err(fault) => fault,
     }
 }
 
-/// Reads the only value. A misfit gives way to a fault in the syntax after it.
+/// Reads the only value. A syntax error later in the value takes precedence over a misfit.
 fn read_bare(scan: &mut Scan<'_>, first: u8, read: impl FnOnce(&mut Scan<'_>) -> Read<()>) -> Read<()> {
     let start = scan.place();
     let misfit = match read(scan) {
@@ -119,7 +119,7 @@ fn read_bare(scan: &mut Scan<'_>, first: u8, read: impl FnOnce(&mut Scan<'_>) ->
     Err(misfit)
 }
 
-/// The payload as far as it is UTF-8, which it must be to the end of its value.
+/// The valid UTF-8 prefix of the payload, which must contain its whole value.
 fn check_utf8(payload: &[u8]) -> Result<&[u8], String> {
     match std::str::from_utf8(payload) {
         Ok(_) => Ok(payload),

@@ -1,9 +1,9 @@
-//! Columns to JSON payloads, byte for byte as ksqlDB writes them.
+//! Encodes columns to JSON payloads, byte for byte as ksqlDB writes them.
 //!
-//! Fields in order, null ones as `null`; a DECIMAL is a number with all digits of its scale, a
-//! DOUBLE as Java prints it (`1.0E10`), BYTES base64, DATE, TIME and TIMESTAMP integers. JSON has
-//! no number for NaN and the infinities: they are the strings `"NaN"`, `"Infinity"` and
-//! `"-Infinity"`, as Jackson writes them, and the decoder takes them back.
+//! Fields are in order, and null is written as `null`. A DECIMAL is a number with all digits of its scale, a DOUBLE
+//! is written as Java prints it (`1.0E10`), BYTES are base64, and DATE, TIME and TIMESTAMP are integers. JSON has no
+//! numbers for NaN and the infinities: they are the strings `"NaN"`, `"Infinity"` and `"-Infinity"`, as Jackson
+//! writes them, which the decoder also accepts.
 
 use arrow::array::{
     Array, ArrayRef, AsArray, BinaryArray, BooleanArray, ListArray, MapArray, PrimitiveArray, StringArray, StructArray,
@@ -28,7 +28,7 @@ pub(crate) struct JsonEncoder {
 }
 
 impl JsonEncoder {
-    /// An encoder of all fields of the layout.
+    /// An encoder for all fields of the layout.
     pub(crate) fn new(layout: &Layout) -> Self {
         let leads = layout.fields.iter().map(|field| lead(field.name())).collect();
         Self { layout: layout.clone(), leads }
@@ -67,7 +67,7 @@ impl Encoder for JsonEncoder {
     }
 }
 
-/// A column opened for reading, once a batch.
+/// A column, downcast once for each batch.
 enum Cells<'a> {
     Boolean(&'a BooleanArray),
     Int(&'a PrimitiveArray<Int32Type>),
@@ -228,7 +228,7 @@ fn write_members(leads: &[Vec<u8>], cells: &[Cells<'_>], row: usize, out: &mut V
     out.push(b'}');
 }
 
-/// A field's name as it begins a member.
+/// The beginning of a member: the field's name and a colon.
 fn lead(name: &str) -> Vec<u8> {
     let mut lead = Vec::new();
     write_string(name.as_bytes(), &mut lead);
@@ -236,7 +236,7 @@ fn lead(name: &str) -> Vec<u8> {
     lead
 }
 
-/// Writes a text as a JSON string, escaping what must be escaped and nothing else.
+/// Writes a text as a JSON string, escaping only what must be escaped.
 pub(super) fn write_string(text: &[u8], out: &mut Vec<u8>) {
     out.push(b'"');
     let mut rest = text;
@@ -249,7 +249,8 @@ pub(super) fn write_string(text: &[u8], out: &mut Vec<u8>) {
     out.push(b'"');
 }
 
-/// Where the first byte is that cannot stand in a string as it is. Eight bytes at a time, as most texts have none.
+/// The position of the first byte that must be escaped. It checks eight bytes at a time, as most texts have no such
+/// byte.
 fn first_escaped(text: &[u8]) -> Option<usize> {
     let words = text.chunks_exact(8);
     let tail = text.len() - words.remainder().len();
@@ -262,7 +263,7 @@ fn is_escaped(byte: u8) -> bool {
     matches!(byte, b'"' | b'\\' | 0..=0x1F)
 }
 
-/// Whether any of eight bytes is escaped: for each byte its high bit is set when it was below a limit.
+/// Whether any of eight bytes must be escaped: the high bit of each byte is set if the byte was below a limit.
 fn has_escaped(word: u64) -> bool {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const HIGH: u64 = 0x8080_8080_8080_8080;

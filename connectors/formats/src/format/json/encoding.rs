@@ -1,16 +1,16 @@
-//! Which encoding a JSON payload is in, found as Jackson finds it: by a byte order mark or by where the
-//! zero bytes of its first character are. Nearly all are UTF-8 without a mark and are not touched.
+//! Detects the encoding of a JSON payload in the same way as Jackson: by a byte order mark, or by the positions of
+//! zero bytes in its first character. Nearly all payloads are UTF-8 without a mark and are left unchanged.
 
 const UTF8_MARK: &[u8] = b"\xEF\xBB\xBF";
 
-/// How many bytes a unit of a wide encoding has, and which is first.
+/// The width and byte order of a wide encoding.
 #[derive(Clone, Copy)]
 enum Wide {
     Utf16 { big_endian: bool },
     Utf32 { big_endian: bool },
 }
 
-/// A payload in UTF-16 or UTF-32 as UTF-8, without its mark; `None` for any other.
+/// Converts a payload in UTF-16 or UTF-32 to UTF-8, without its mark; `None` for any other.
 #[inline]
 pub(super) fn wide_to_utf8(payload: &[u8]) -> Option<Vec<u8>> {
     match payload {
@@ -19,7 +19,7 @@ pub(super) fn wide_to_utf8(payload: &[u8]) -> Option<Vec<u8>> {
     }
 }
 
-/// How long the byte order mark is that the payload begins with.
+/// The length of the byte order mark at the beginning of the payload.
 #[inline]
 pub(super) fn mark_len(payload: &[u8]) -> usize {
     if payload.starts_with(UTF8_MARK) { UTF8_MARK.len() } else { 0 }

@@ -2,45 +2,45 @@
 
 use std::fmt;
 
-/// What is wrong with a payload. Boxed where it travels, so that the good way stays narrow.
+/// An error in a payload. It is boxed when returned, so that results stay small.
 #[derive(Debug)]
 pub(super) struct Fault {
-    kind: Kind,
-    /// Byte of the payload, from 0.
+    kind: FaultKind,
+    /// The byte of the payload, from 0.
     at: usize,
     what: String,
-    /// Fields, elements and entries around the place, the innermost first, as they are printed.
+    /// The fields, elements and entries around the position, the innermost first, as they are printed.
     path: Vec<String>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
-enum Kind {
-    /// The bytes are no JSON: nothing after this place can be trusted.
+enum FaultKind {
+    /// The bytes are not JSON: nothing after this position can be trusted.
     Syntax,
-    /// A well-formed value that its column cannot hold: reading could go on after it.
+    /// A well-formed value that its column cannot hold: reading could continue after it.
     Misfit,
 }
 
-/// A result of reading.
+/// The result of reading.
 pub(super) type Read<T> = Result<T, Box<Fault>>;
 
 impl Fault {
     #[cold]
     pub(super) fn syntax(at: usize, what: impl Into<String>) -> Box<Self> {
-        Box::new(Self { kind: Kind::Syntax, at, what: what.into(), path: Vec::new() })
+        Box::new(Self { kind: FaultKind::Syntax, at, what: what.into(), path: Vec::new() })
     }
 
     #[cold]
     pub(super) fn misfit(at: usize, what: impl Into<String>) -> Box<Self> {
-        Box::new(Self { kind: Kind::Misfit, at, what: what.into(), path: Vec::new() })
+        Box::new(Self { kind: FaultKind::Misfit, at, what: what.into(), path: Vec::new() })
     }
 
-    /// True when the value as a whole is well formed, as far as it was read.
+    /// True if the value is well formed, as far as it was read.
     pub(super) fn is_misfit(&self) -> bool {
-        self.kind == Kind::Misfit
+        self.kind == FaultKind::Misfit
     }
 
-    /// The same fault, seen from around the field, element or entry it is in.
+    /// Adds the enclosing field, element or entry to the path.
     #[cold]
     pub(super) fn within(mut self: Box<Self>, step: String) -> Box<Self> {
         self.path.push(step);
@@ -51,8 +51,8 @@ impl Fault {
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.kind {
-            Kind::Syntax => write!(f, "not valid JSON: {} at byte {}", self.what, self.at),
-            Kind::Misfit => {
+            FaultKind::Syntax => write!(f, "not valid JSON: {} at byte {}", self.what, self.at),
+            FaultKind::Misfit => {
                 f.write_str("$")?;
                 self.path.iter().rev().try_for_each(|step| f.write_str(step))?;
                 write!(f, ": {} (byte {})", self.what, self.at)

@@ -1,11 +1,12 @@
-//! The JSON value that a text begins with, for whoever reads JSON that is in a column.
+//! Finds the JSON value at the beginning of a text, for functions that read JSON in a column.
 
 use std::ops::Range;
 
 use super::scan::Scan;
 
-/// Where the value is that the text begins with; `None` when the text is blank. It is checked by the
-/// rules of payloads, and like them it may be followed by anything. Fails with a reason for users.
+/// The range of the value at the beginning of the text; `None` if the text is blank. The value is checked by the
+/// rules for payloads, and like a payload's value it may be followed by anything. Fails with a reason that can be
+/// shown to users.
 ///
 /// ```
 /// use headwater_formats::format::first_json_value;

@@ -1,5 +1,5 @@
-//! Reading a JSON object into a MAP, or checking it for one: every member is an entry, the last of
-//! equal names counts.
+//! Reads a JSON object into a MAP, or checks it for one: every member is an entry, and the last of several members
+//! with the same name wins.
 
 use std::collections::{HashMap, HashSet};
 
@@ -9,12 +9,11 @@ use super::scan::{Place, Scan};
 use super::value::{self, Plan, column_full};
 use crate::format::column::Map;
 
-/// Up to this many keys are compared with one another; more go through a hash set.
+/// Up to this number of keys, duplicates are found by comparing all pairs; beyond it, with a hash set.
 const PAIRWISE_MAX: usize = 8;
 
-/// Reads the object at the cursor as one row. Objects without duplicates, nearly all, are read in
-/// one go; where there is a duplicate the entries are located first and only the last of each name
-/// is read.
+/// Reads the object at the cursor as one row. Objects without duplicates, which are nearly all, are read in one pass;
+/// if there is a duplicate, the entries are located first, and only the last one of each name is read.
 pub(super) fn read(scan: &mut Scan<'_>, plan: &mut Plan, map: &mut Map) -> Read<()> {
     let start = scan.place();
     let first = map.closed_entries();
@@ -30,7 +29,7 @@ pub(super) fn read(scan: &mut Scan<'_>, plan: &mut Plan, map: &mut Map) -> Read<
     Ok(())
 }
 
-/// Reads every member; gives the first whose value does not fit, which a duplicate may replace.
+/// Reads every member; returns the first whose value does not fit, which a duplicate may replace.
 fn read_all(scan: &mut Scan<'_>, plan: &mut Plan, map: &mut Map) -> Read<Option<Box<Fault>>> {
     let mut misfit = None;
     if scan.open(b'}')? {
@@ -49,7 +48,7 @@ fn read_all(scan: &mut Scan<'_>, plan: &mut Plan, map: &mut Map) -> Read<Option<
     }
 }
 
-/// Reads a value, or passes over it and gives the fault when it does not fit.
+/// Reads a value, or skips it and returns the fault if it does not fit.
 fn read_value(scan: &mut Scan<'_>, plan: &mut Plan, map: &mut Map) -> Read<Option<Box<Fault>>> {
     let start = scan.place();
     let len = map.values.len();
@@ -66,7 +65,7 @@ fn read_value(scan: &mut Scan<'_>, plan: &mut Plan, map: &mut Map) -> Read<Optio
     }
 }
 
-/// The fault, seen from around the entry of this key.
+/// Adds the entry with this key to the path of the fault.
 #[cold]
 fn within(fault: Box<Fault>, key: &[u8]) -> Box<Fault> {
     fault.within(format!("[{:?}]", String::from_utf8_lossy(key)))
@@ -93,7 +92,7 @@ fn read_last(scan: &mut Scan<'_>, plan: &mut Plan, map: &mut Map) -> Read<()> {
     Ok(())
 }
 
-/// Each name once, in the order met first, with the place of its last value.
+/// The distinct names, in the order in which they first occur, each with the position of its last value.
 fn locate(scan: &mut Scan<'_>) -> Read<Vec<(Vec<u8>, Place)>> {
     let mut entries: Vec<(Vec<u8>, Place)> = Vec::new();
     let mut index = HashMap::new();
@@ -115,8 +114,8 @@ fn locate(scan: &mut Scan<'_>) -> Read<Vec<(Vec<u8>, Place)>> {
     }
 }
 
-/// Says why the object at the cursor is no MAP, where it is none: what [`read`] would say. Names are
-/// looked at only when a value does not fit, which a later one may replace.
+/// Returns the error with which [`read`] would reject the object at the cursor. Names are only compared if a value
+/// does not fit, because a later duplicate may replace it.
 pub(super) fn check(scan: &mut Scan<'_>, values: &mut Check) -> Read<()> {
     let start = scan.place();
     if all_fit(scan, values)? {
@@ -133,7 +132,7 @@ pub(super) fn check(scan: &mut Scan<'_>, values: &mut Check) -> Read<()> {
     Ok(())
 }
 
-/// Passes over the object; whether every value fits.
+/// Skips the object, and returns whether every value fits.
 fn all_fit(scan: &mut Scan<'_>, values: &mut Check) -> Read<bool> {
     let mut all = true;
     if scan.open(b'}')? {

@@ -1,24 +1,23 @@
-//! JSON: an object a record, or a bare value; read and written as ksqlDB does.
+//! JSON: each record is an object or a bare value, read and written as by ksqlDB.
 //!
-//! A scanner of our own, because decoding is what a scan of a topic spends its time on: it goes
-//! once over the payload, writes the fields asked for straight into columns and checks the rest in
-//! passing: the fields nobody asked for by their types (see `check`), anything else by its grammar
-//! (see `scan`). It accepts what Jackson's `readTree` accepts:
+//! It uses its own scanner, because a scan of a topic spends most of its time decoding. The scanner reads the payload
+//! once, writes the requested fields directly into columns, and checks everything else on the way: other fields by
+//! their types (see `check`), the rest by the grammar (see `scan`). It accepts what Jackson's `readTree` accepts:
 //!
 //! * UTF-8 with or without a byte order mark, UTF-16 and UTF-32 (see `encoding`);
 //! * anything after the first value, which is ignored;
-//! * escaped halves of surrogate pairs, which are read as `?`;
+//! * unpaired escaped surrogates, which are read as `?`;
 //! * [`NESTING_MAX`](scan::NESTING_MAX) levels; exponents of 32 bits.
 //!
-//! Otherwise it is as strict as serde_json, and a fuzz test holds the two side by side
-//! (`connectors/tests/json_fuzz`). Jackson's limits on the length of numbers, names and strings are
-//! not kept, nor does it pass for UTF-8 what Jackson lets pass (overlong forms).
+//! Otherwise it is as strict as serde_json; a fuzz test compares the two (`connectors/tests/json_fuzz`). It does not
+//! have Jackson's limits on the length of numbers, names and strings, and it does not accept invalid UTF-8 that
+//! Jackson accepts (overlong forms).
 //!
-//! * a member's name matches the column of that very name, else the column that is its upper case;
-//! * the last of several equal names counts; missing is null, unknown is passed over;
+//! * a member's name matches the column with exactly that name, or else the column whose name is its upper case;
+//! * the last of several equal names wins; a missing member is null, and an unknown one is skipped;
 //! * one value that does not fit its column makes the whole payload bad;
 //! * the payload `null` is a row of nulls, listed in [`Decoded::absent`](super::Decoded::absent);
-//! * what each column takes is listed in `value`.
+//! * the values that each type accepts are listed in `value`.
 
 mod check;
 mod decode;

@@ -1,14 +1,13 @@
-//! Reading a JSON object into the columns of a record. A field that nobody asked for is checked all the
-//! same, so that a record is bad or not whoever reads it; a member that is no field is passed over.
+//! Reads a JSON object into the columns of a record. Fields that are not requested are checked too, so that whether a
+//! record is bad does not depend on the requested columns; members that are not fields are skipped.
 //!
-//! **Guessing names.** Producers write the fields of every record in one order. So a record
-//! remembers how each member of those before it began, from its name's quote to the value's first
-//! byte (`"price":`), and which columns it feeds; when the next one begins with the very same bytes
-//! its name needs no reading. A guess is compared as a whole and so never wrong; where none fits,
-//! the name is read and remembered.
+//! **Guessing names.** Producers write the fields of every record in the same order. So the reader remembers how each
+//! member of earlier records began, from the quote of its name to the first byte of its value (`"price":`), and which
+//! field it belongs to. If the next member begins with the same bytes, its name does not have to be parsed. A guess
+//! is compared as a whole, so it is never wrong; if no guess matches, the name is parsed and remembered.
 //!
-//! **Duplicates.** The last one counts. So a value that its column cannot hold is set aside with
-//! its fault; the record is bad only when no later duplicate has replaced it.
+//! **Duplicates.** The last one wins. So if a column cannot hold a value, its fault is kept aside; the record is bad
+//! only if no later duplicate replaces the value.
 
 use std::collections::HashMap;
 
@@ -19,29 +18,29 @@ use super::token::Token;
 use super::value::{self, Plan};
 use crate::format::column::Column;
 
-/// Members remembered, beside two for each field; when there are more, names are of no order and all are
-/// forgotten.
+/// The number of members that are remembered, in addition to two for each field. If there are more, the names have no
+/// fixed order, and all are forgotten.
 const SHAPE_MAX: usize = 256;
-/// Longest beginning of a member that is remembered, in bytes.
+/// The maximum length, in bytes, of a beginning that is remembered.
 const LEAD_MAX: usize = 96;
-/// How many members may be missing before a guess is given up.
+/// The number of members that may be missing before guessing stops.
 const GUESSES_MAX: usize = 4;
 
-/// Reads objects into columns; remembers from one to the next what they look like.
+/// Reads objects into columns, remembering the order of members from one object to the next.
 pub(super) struct Record {
     fields: Vec<Field>,
     /// The field of each name.
     by_name: HashMap<String, usize>,
     shape: Vec<Known>,
-    /// How the value of each field in the object at hand came.
+    /// How the value of each field in the current object was matched.
     found: Vec<Match>,
-    /// Fields whose last value does not fit, by the order of the payload.
+    /// The fields whose last value does not fit, in the order of the payload.
     misfits: Vec<(usize, Box<Fault>)>,
-    /// A name with its escapes resolved.
+    /// A buffer for a name with its escapes resolved.
     name: Vec<u8>,
 }
 
-/// A field, and what becomes of its values.
+/// What happens to the values of a field.
 pub(super) struct Field {
     name: String,
     reader: Reader,
@@ -50,7 +49,7 @@ pub(super) struct Field {
 enum Reader {
     /// They go into the column of this index.
     Build(usize, Plan),
-    /// They are only checked.
+    /// They are checked, but not kept.
     Check(Check),
 }
 
@@ -60,7 +59,7 @@ impl Field {
         Self { name: name.to_owned(), reader: Reader::Build(column, plan) }
     }
 
-    /// A field whose values are only checked.
+    /// A field whose values are checked, but not kept.
     pub(super) fn checked(name: &str, check: Check) -> Self {
         Self { name: name.to_owned(), reader: Reader::Check(check) }
     }
@@ -73,24 +72,24 @@ impl Field {
     }
 }
 
-/// How members begin that were met before.
+/// The remembered beginnings of members.
 struct Known {
     lead: Vec<u8>,
     target: Target,
 }
 
-/// What a member feeds.
+/// What a member's value belongs to.
 #[derive(Clone, Copy)]
 enum Target {
     /// No field.
     Nothing,
     /// A field.
     One(usize, Match),
-    /// A field that is only checked, and takes every string.
+    /// A field that is only checked, and accepts every string.
     AnyString(usize, Match),
-    /// A field that is only checked, and takes every number.
+    /// A field that is only checked, and accepts every number.
     AnyNumber(usize, Match),
-    /// The field of that very name, and the one whose name is the member's in upper case.
+    /// The field with exactly that name, and the one whose name is the member's in upper case.
     Both { exact: usize, folded: usize },
 }
 
@@ -103,16 +102,16 @@ enum Match {
 }
 
 impl Record {
-    /// A reader of objects with these fields.
+    /// A reader for objects with these fields.
     pub(super) fn new(fields: Vec<Field>) -> Self {
         let found = vec![Match::None; fields.len()];
-        // Of equal names the first counts.
+        // The first of several equal names wins.
         let by_name = fields.iter().enumerate().rev().map(|(at, field)| (field.name.clone(), at)).collect();
         Self { fields, by_name, shape: Vec::new(), found, misfits: Vec::new(), name: Vec::new() }
     }
 
-    /// Reads the object at the cursor, one row into each column. After a fault the columns hold
-    /// pieces, for the caller to truncate.
+    /// Reads the object at the cursor, adding one row to each column. After a fault, the columns contain partial
+    /// values, which the caller must truncate.
     pub(super) fn read(&mut self, scan: &mut Scan<'_>, columns: &mut [Column], row: usize) -> Read<()> {
         self.found.fill(Match::None);
         self.misfits.clear();
@@ -142,7 +141,7 @@ impl Record {
         }
     }
 
-    /// Passes over the name of the member at the cursor and says what it feeds.
+    /// Skips the name of the member at the cursor and returns what its value belongs to.
     #[inline]
     fn member(&mut self, scan: &mut Scan<'_>, next: &mut usize) -> Read<Target> {
         let tries = self.shape.iter().enumerate().skip(*next).take(GUESSES_MAX);
@@ -172,7 +171,7 @@ impl Record {
         Ok(target)
     }
 
-    /// What a name stands for: the field spelled so, and the one spelled so in upper case.
+    /// The fields that a name matches: the one with exactly this name, and the one with this name in upper case.
     fn target(&mut self, name: Token<'_>) -> Target {
         self.name.clear();
         name.write(&mut self.name);
@@ -199,7 +198,7 @@ impl Record {
     fn read_target(&mut self, scan: &mut Scan<'_>, target: Target, columns: &mut [Column], row: usize) -> Read<()> {
         match target {
             Target::Nothing => scan.skip_value(),
-            // Most values that nobody reads need no more than to be passed over.
+            // Most values that are not requested only have to be skipped.
             Target::AnyString(field, quality) if self.is_new(field) && scan.peek() == Some(b'"') => {
                 self.found[field] = quality;
                 scan.string().map(drop)
@@ -265,7 +264,7 @@ impl Record {
         }
     }
 
-    /// Takes back what an earlier duplicate gave, unless it matched better.
+    /// Removes the value of an earlier duplicate, unless its name matched better.
     #[cold]
     fn replace(&mut self, field: usize, quality: Match, columns: &mut [Column], row: usize) -> bool {
         if self.found[field] > quality {
@@ -278,7 +277,7 @@ impl Record {
         true
     }
 
-    /// Keeps a fault until it is clear that no duplicate replaces the value; null takes its place.
+    /// Keeps a fault until it is clear that no duplicate replaces the value, and writes null in the meantime.
     #[cold]
     fn set_aside(&mut self, field: usize, fault: Box<Fault>, columns: &mut [Column], row: usize) {
         if let Some(column) = self.fields[field].column(columns) {

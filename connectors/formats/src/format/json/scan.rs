@@ -1,17 +1,17 @@
-//! A cursor over one JSON payload: tokens, and skipping what nobody asked for.
+//! A cursor over one JSON payload that reads tokens and skips values that are not requested.
 //!
-//! What is skipped is checked as strictly as what is read: brackets, commas, colons, strings with
-//! their escapes, the grammar of numbers and their exponents, the three literals. UTF-8 is checked
-//! before. Skipping recurses once for each [`LEVELS`] of nesting.
+//! Skipped values are checked as strictly as those that are read: brackets, commas, colons, strings with their
+//! escapes, the grammar of numbers and their exponents, and the three literals. UTF-8 is checked beforehand. Skipping
+//! recurses once for every [`LEVELS`] levels of nesting.
 
 use super::fault::{Fault, Read};
 use super::token::{Token, escape_end};
 use crate::format::number::{EXPONENT_BEYOND, exponent};
 
-/// Arrays and objects within one another that a payload may have: Jackson's limit.
+/// The maximum nesting of arrays and objects in a payload, which is Jackson's limit.
 pub(super) const NESTING_MAX: u32 = 1000;
 
-/// Levels of nesting whose kinds [`Scan::skip_nested`] keeps at once: the bits of a word.
+/// The number of nesting levels that one call of [`Scan::skip_nested`] handles: the bits of a word.
 const LEVELS: u32 = u128::BITS;
 
 const LOW_BITS: u64 = 0x0101_0101_0101_0101;
@@ -24,7 +24,7 @@ pub(super) struct Scan<'a> {
     depth: u32,
 }
 
-/// A place to come back to.
+/// A saved position of the cursor.
 #[derive(Clone, Copy)]
 pub(super) struct Place {
     at: usize,
@@ -49,18 +49,18 @@ impl<'a> Scan<'a> {
         self.depth = place.depth;
     }
 
-    /// The byte at the cursor, `None` at the end.
+    /// The byte at the cursor; `None` at the end.
     #[inline]
     pub(super) fn peek(&self) -> Option<u8> {
         self.bytes.get(self.at).copied()
     }
 
-    /// What was passed over since `from`.
+    /// The bytes from `from` to the cursor.
     pub(super) fn since(&self, from: usize) -> &'a [u8] {
         &self.bytes[from..self.at]
     }
 
-    /// Passes over `expected` if it is what comes next.
+    /// Skips `expected` if it is next.
     #[inline]
     pub(super) fn eat(&mut self, expected: &[u8]) -> bool {
         let eaten = begins_with(&self.bytes[self.at..], expected);
@@ -70,7 +70,7 @@ impl<'a> Scan<'a> {
         eaten
     }
 
-    /// Passes over bytes that are there.
+    /// Skips bytes that are known to exist.
     #[inline]
     pub(super) fn skip(&mut self, bytes: usize) {
         self.at += bytes;
@@ -83,14 +83,14 @@ impl<'a> Scan<'a> {
         }
     }
 
-    /// Passes over one byte and the space after it.
+    /// Skips one byte and the whitespace after it.
     #[inline]
     fn step(&mut self) {
         self.at += 1;
         self.skip_space();
     }
 
-    /// A fault at the cursor: `expected` names what would have been right.
+    /// The syntax error that `expected` should have been at the cursor.
     #[cold]
     pub(super) fn unexpected(&self, expected: &str) -> Box<Fault> {
         let rest = self.bytes[self.at..].utf8_chunks().next();
@@ -100,8 +100,8 @@ impl<'a> Scan<'a> {
         }
     }
 
-    /// Enters an array or object and passes over the space after its bracket. True when it is empty:
-    /// then it has been left again.
+    /// Enters an array or object and skips the whitespace after its bracket. Returns true if it is empty, in which
+    /// case it has been left again.
     #[inline]
     pub(super) fn open(&mut self, closing: u8) -> Read<bool> {
         if self.depth == NESTING_MAX {
@@ -123,7 +123,7 @@ impl<'a> Scan<'a> {
         self.depth -= 1;
     }
 
-    /// After an element: true when a comma leads to another one, false past the closing bracket.
+    /// After an element, returns true if a comma and another element follow, and false after the closing bracket.
     #[inline]
     pub(super) fn another(&mut self, closing: u8) -> Read<bool> {
         self.skip_space();
@@ -145,7 +145,7 @@ impl<'a> Scan<'a> {
         self.unexpected(&format!("',' or '{}'", closing as char))
     }
 
-    /// A member's name, and everything up to its value.
+    /// Reads a member's name, and skips everything up to its value.
     pub(super) fn name(&mut self) -> Read<Token<'a>> {
         if self.peek() != Some(b'"') {
             return Err(self.unexpected("a field name"));
@@ -159,8 +159,9 @@ impl<'a> Scan<'a> {
         Ok(name)
     }
 
-    /// Checks what follows a payload's value, which began with `first`. As for Jackson that may be anything, but
-    /// that the value must end there: a number needs space after it, and a word no more letters.
+    /// Checks what follows a payload's value, which began with `first`. As in Jackson it may be anything, provided
+    /// that the value ends there: a number must be followed by whitespace, and a word must not be followed by a
+    /// letter.
     pub(super) fn root_end(&self, first: u8) -> Read<()> {
         let Some(next) = self.peek() else { return Ok(()) };
         match first {
@@ -172,7 +173,7 @@ impl<'a> Scan<'a> {
         }
     }
 
-    /// A string; the cursor is on its opening quote.
+    /// Reads a string; the cursor is at its opening quote.
     #[inline]
     pub(super) fn string(&mut self) -> Read<Token<'a>> {
         let start = self.at + 1;
@@ -190,8 +191,8 @@ impl<'a> Scan<'a> {
             match self.bytes.get(end) {
                 Some(b'"') => break,
                 Some(b'\\') => end = escape_end(self.bytes, end)?,
-                Some(_) => return Err(Fault::syntax(end, "a control character in a string")),
-                None => return Err(Fault::syntax(end, "a string without its end")),
+                Some(_) => return Err(Fault::syntax(end, "control character in a string")),
+                None => return Err(Fault::syntax(end, "unterminated string")),
             }
             escaped = true;
             end = plain_end(self.bytes, end);
@@ -200,7 +201,7 @@ impl<'a> Scan<'a> {
         Ok(Token { raw: &self.bytes[start..end], escaped })
     }
 
-    /// A number; the cursor is on its first byte. True with it when it is an integer literal.
+    /// Reads a number; the cursor is at its first byte. Also returns whether it is an integer literal.
     #[inline]
     pub(super) fn number(&mut self) -> Read<(&'a [u8], bool)> {
         let start = self.at;
@@ -227,7 +228,7 @@ impl<'a> Scan<'a> {
             let exponent_start = self.at;
             self.at += usize::from(matches!(self.peek(), Some(b'+' | b'-')));
             self.some_digits()?;
-            // No number of Java has such an exponent.
+            // Java's numbers cannot have such an exponent.
             if exponent(self.since(exponent_start)).is_none_or(|exponent| exponent.abs() >= EXPONENT_BEYOND) {
                 return Err(Fault::syntax(start, "the exponent of the number is too large"));
             }
@@ -255,12 +256,12 @@ impl<'a> Scan<'a> {
         }
     }
 
-    /// One of `true`, `false` and `null`.
+    /// Reads one of `true`, `false` and `null`.
     pub(super) fn literal(&mut self, word: &str) -> Read<()> {
         if self.eat(word.as_bytes()) { Ok(()) } else { Err(self.unexpected(&format!("`{word}`"))) }
     }
 
-    /// Passes over a value of any kind; the cursor is on its first byte.
+    /// Skips a value of any kind; the cursor is at its first byte.
     #[inline]
     pub(super) fn skip_value(&mut self) -> Read<()> {
         match self.peek() {
@@ -281,8 +282,8 @@ impl<'a> Scan<'a> {
         }
     }
 
-    /// Passes over an array or object. `objects` holds one bit a level, the innermost lowest:
-    /// 1 for an object. What is nested deeper than it has bits is passed over by another call.
+    /// Skips an array or object. `objects` has one bit for each level, the innermost being the lowest: 1 for an
+    /// object. Values nested deeper than its bits are skipped by another call.
     fn skip_nested(&mut self) -> Read<()> {
         let outside = self.depth;
         let mut objects = 0_u128;
@@ -310,7 +311,7 @@ impl<'a> Scan<'a> {
         }
     }
 
-    /// Passes over a member's name where the innermost level is an object.
+    /// Skips a member's name if the innermost level is an object.
     fn name_within(&mut self, objects: u128) -> Read<()> {
         if objects & 1 == 1 {
             self.name()?;
@@ -324,7 +325,7 @@ fn closing_of(objects: u128) -> u8 {
     if objects & 1 == 1 { b'}' } else { b']' }
 }
 
-/// The first byte from `at` on that is a quote, a backslash or a control character, eight at a time.
+/// The position of the first quote, backslash or control character from `at` on, checking eight bytes at a time.
 #[inline]
 fn plain_end(bytes: &[u8], mut at: usize) -> usize {
     while let Some(chunk) = bytes.get(at..at + 8) {
@@ -342,7 +343,7 @@ fn plain_end(bytes: &[u8], mut at: usize) -> usize {
     at
 }
 
-/// Marks bytes that are zero. A mark above the lowest one may be false (a borrow went through it).
+/// Marks bytes that are zero. Marks above the lowest one may be wrong, because of a borrow.
 #[inline]
 fn zeros(word: u64) -> u64 {
     word.wrapping_sub(LOW_BITS) & !word & HIGH_BITS
@@ -354,7 +355,7 @@ fn below_space(word: u64) -> u64 {
     word.wrapping_sub(LOW_BITS * 0x20) & !word & HIGH_BITS
 }
 
-/// `starts_with` for what is a few bytes long: compared as its first and its last word, without a call.
+/// `starts_with` for a few bytes, which compares the first and the last word without calling a function.
 #[inline]
 fn begins_with(bytes: &[u8], start: &[u8]) -> bool {
     fn same<const N: usize>(one: &[u8], other: &[u8]) -> bool {
@@ -419,10 +420,10 @@ mod tests {
             ("1.", "expected a digit, found the end at byte 2"),
             ("-", "expected a digit, found the end at byte 1"),
             ("tru", "expected `true`, found 't' at byte 0"),
-            ("\"a", "a string without its end at byte 2"),
-            ("\"a\n\"", "a control character in a string at byte 2"),
-            ("\"\\x\"", "an unknown escape at byte 1"),
-            ("\"\\u12\"", "a \\u escape without four hexadecimal digits at byte 1"),
+            ("\"a", "unterminated string at byte 2"),
+            ("\"a\n\"", "control character in a string at byte 2"),
+            ("\"\\x\"", "unknown escape at byte 1"),
+            ("\"\\u12\"", "\\u escape without four hexadecimal digits at byte 1"),
             ("1x", "expected a space, found 'x' at byte 1"),
             ("-2,", "expected a space, found ',' at byte 2"),
             ("nullx", "expected the end of the word, found 'x' at byte 4"),

@@ -83,24 +83,24 @@ fn a_value_that_does_not_fit_is_named_with_its_place() {
     for (kind, json, reason) in [
         (DataType::Boolean, "\"true\"", "$.V: cannot read a string as BOOLEAN (byte 5)"),
         (DataType::Boolean, "1", "$.V: cannot read a number as BOOLEAN (byte 5)"),
-        (DataType::Int32, "\"1.5\"", "$.V: the text is no INT (byte 5)"),
-        (DataType::Int32, "\"2147483648\"", "$.V: the text is no INT (byte 5)"),
+        (DataType::Int32, "\"1.5\"", "$.V: the text is not a valid INT (byte 5)"),
+        (DataType::Int32, "\"2147483648\"", "$.V: the text is not a valid INT (byte 5)"),
         (DataType::Int32, "true", "$.V: cannot read a boolean as INT (byte 5)"),
         (DataType::Int64, "{}", "$.V: cannot read an object as BIGINT (byte 5)"),
         (DataType::Float64, "1e999", "$.V: the number is too large for DOUBLE (byte 5)"),
-        (DataType::Float64, "\"1e999\"", "$.V: the text is no DOUBLE (byte 5)"),
+        (DataType::Float64, "\"1e999\"", "$.V: the text is not a valid DOUBLE (byte 5)"),
         (DataType::Decimal128(4, 2), "100", "$.V: the number does not fit DECIMAL(4, 2) (byte 5)"),
         (DataType::Decimal128(4, 2), "1.005", "$.V: the number does not fit DECIMAL(4, 2) (byte 5)"),
-        (DataType::Binary, "\"a\"", "$.V: the text is no base64 (byte 5)"),
+        (DataType::Binary, "\"a\"", "$.V: the text is not valid base64 (byte 5)"),
         (DataType::Binary, "[]", "$.V: cannot read an array as BYTES (byte 5)"),
-        (DataType::Date32, "\"2022-01-08\"", "$.V: the text is no number of days (byte 5)"),
-        (TIME, "86400000", "$.V: a TIME is from 0 to 86399999 milliseconds (byte 5)"),
-        (TIME, "-1", "$.V: a TIME is from 0 to 86399999 milliseconds (byte 5)"),
-        (TIMESTAMP, "\"2022-01-08T00:00:00Z\"", "$.V: the text is no number of milliseconds (byte 5)"),
+        (DataType::Date32, "\"2022-01-08\"", "$.V: the text is not a number of days (byte 5)"),
+        (TIME, "86400000", "$.V: a TIME must be between 0 and 86399999 milliseconds (byte 5)"),
+        (TIME, "-1", "$.V: a TIME must be between 0 and 86399999 milliseconds (byte 5)"),
+        (TIMESTAMP, "\"2022-01-08T00:00:00Z\"", "$.V: the text is not a number of milliseconds (byte 5)"),
         (array(DataType::Int32), "1", "$.V: cannot read a number as ARRAY<INT> (byte 5)"),
         (map(DataType::Int32), "[]", "$.V: cannot read an array as MAP<STRING, INT> (byte 5)"),
         (map(DataType::Int32), "{\"a b\":[]}", "$.V[\"a b\"]: cannot read an array as INT (byte 12)"),
-        (array(item), "[{\"price\":1},{\"price\":\"x\"}]", "$.V[1].PRICE: the text is no number (byte 27)"),
+        (array(item), "[{\"price\":1},{\"price\":\"x\"}]", "$.V[1].PRICE: the text is not a number (byte 27)"),
     ] {
         assert_eq!(value(kind, json).unwrap_err(), reason, "{json}");
     }
@@ -126,12 +126,12 @@ fn what_is_no_json_is_refused_with_its_place() {
         (b"{\"a\":\"x\" \"b\":1}", "not valid JSON: expected ',' or '}', found '\"' at byte 9"),
         (b"{\"b\":\"\xff\"}", "not UTF-8 at byte 6"),
         (b"{\"skipped\":\"\xff\"}", "not UTF-8 at byte 12"),
-        (b"{\"b\":\"\t\"}", "not valid JSON: a control character in a string at byte 6"),
-        (b"{\"b\":\"\\ud8\"}", "not valid JSON: a \\u escape without four hexadecimal digits at byte 6"),
+        (b"{\"b\":\"\t\"}", "not valid JSON: control character in a string at byte 6"),
+        (b"{\"b\":\"\\ud8\"}", "not valid JSON: \\u escape without four hexadecimal digits at byte 6"),
         (b"nullx", "not valid JSON: expected the end of the word, found 'x' at byte 4"),
         (b"nul", "not valid JSON: expected `null`, found 'n' at byte 0"),
-        (b"[1]", "$: the payload is no JSON object (byte 0)"),
-        (b"\"text\"", "$: the payload is no JSON object (byte 0)"),
+        (b"[1]", "$: the payload is not a JSON object (byte 0)"),
+        (b"\"text\"", "$: the payload is not a JSON object (byte 0)"),
         (b"[1", "not valid JSON: expected ',' or ']', found the end at byte 2"),
         (deep.as_bytes(), "not valid JSON: nested deeper than 1000 at byte 1004"),
     ] {
@@ -174,12 +174,12 @@ fn a_field_that_nobody_reads_is_checked_like_one_that_is_read() {
     let fields = [("A", DataType::Int32), ("V", array(item)), ("M", map(DataType::Binary)), ("D", DataType::Float64)];
     let layout = layout(&fields);
     for (payload, reason) in [
-        (r#"{"a":1,"v":[{"price":1},{"price":"x"}]}"#, "$.V[1].PRICE: the text is no number (byte 33)"),
+        (r#"{"a":1,"v":[{"price":1},{"price":"x"}]}"#, "$.V[1].PRICE: the text is not a number (byte 33)"),
         (r#"{"a":1,"v":[{"price":100}]}"#, "$.V[0].PRICE: the number does not fit DECIMAL(4, 2) (byte 21)"),
-        (r#"{"a":1,"v":[{"at":86400000}]}"#, "$.V[0].AT: a TIME is from 0 to 86399999 milliseconds (byte 18)"),
+        (r#"{"a":1,"v":[{"at":86400000}]}"#, "$.V[0].AT: a TIME must be between 0 and 86399999 milliseconds (byte 18)"),
         (r#"{"a":1,"v":7}"#, "$.V: cannot read a number as ARRAY<STRUCT<PRICE DECIMAL(4, 2), AT TIME>> (byte 11)"),
-        (r#"{"a":1,"m":{"k":"AA==","l":"A"}}"#, "$.M[\"l\"]: the text is no base64 (byte 27)"),
-        (r#"{"m":{"k":"A","k":"B"},"a":1}"#, "$.M[\"k\"]: the text is no base64 (byte 18)"),
+        (r#"{"a":1,"m":{"k":"AA==","l":"A"}}"#, "$.M[\"l\"]: the text is not valid base64 (byte 27)"),
+        (r#"{"m":{"k":"A","k":"B"},"a":1}"#, "$.M[\"k\"]: the text is not valid base64 (byte 18)"),
         (r#"{"d":1e400,"a":1}"#, "$.D: the number is too large for DOUBLE (byte 5)"),
         (r#"{"d":true,"a":"x"}"#, "$.D: cannot read a boolean as DOUBLE (byte 5)"),
     ] {
@@ -219,7 +219,7 @@ fn the_last_duplicate_counts_and_hides_the_faults_of_earlier_ones() {
     for (json, expected) in [
         (r#"{"a":1,"a":2}"#, Ok("2 null")),
         (r#"{"a":"bad","a":2}"#, Ok("2 null")),
-        (r#"{"a":2,"a":"bad"}"#, Err("$.A: the text is no INT (byte 11)")),
+        (r#"{"a":2,"a":"bad"}"#, Err("$.A: the text is not a valid INT (byte 11)")),
         (r#"{"a":2,"a":null}"#, Ok("null null")),
         (r#"{"s":{"x":[],"x":1},"s":{"x":2,"x":3}}"#, Ok("null {X: 3}")),
         (r#"{"s":{"x":[]},"s":{}}"#, Ok("null {X: null}")),
@@ -367,5 +367,5 @@ fn columns_of_a_near_type_are_turned_and_others_refused() {
     let double: ArrayRef = Arc::new(Float64Array::from(vec![1.0, 2.0]));
     let encoded = encoder.encode(&[double], 2, None);
     assert_eq!(encoded.bad.len(), 2);
-    assert!(encoded.bad[0].reason.starts_with("column \"S\" has another type"), "{:?}", encoded.bad);
+    assert!(encoded.bad[0].reason.starts_with("column \"S\" has a different type"), "{:?}", encoded.bad);
 }

@@ -1,8 +1,8 @@
-//! JSON values as text, for STRING columns: what ksqlDB prints for an array or object.
+//! Prints JSON arrays and objects as text, for STRING columns, in the same way as ksqlDB.
 //!
-//! An array is `[a, b]`, its strings bare and its nulls `null`; an object is compact JSON with the
-//! last of equal names, in the place of the first; numbers are as `BigDecimal` prints them. An array
-//! within an object is JSON, too. However deep a value is, nothing recurses.
+//! An array is printed as `[a, b]`, with unquoted strings and `null` for nulls. An object is printed as compact JSON,
+//! with the last of several equal names in the position of the first. Numbers are printed as by `BigDecimal`. An
+//! array within an object is printed as JSON. Nothing recurses, however deeply a value is nested.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -12,18 +12,18 @@ use super::fault::{Fault, Read};
 use super::scan::Scan;
 use crate::format::number::Literal;
 
-/// Up to this many names are compared with one another; more go through a hash map.
+/// Up to this number of names, duplicates are found by comparing all pairs; beyond it, with a hash map.
 const PAIRWISE_MAX: usize = 8;
 
-/// An array or object that is being written.
+/// An array or object that is being printed.
 enum Level {
-    /// An array that is no part of an object: printed as a list of Java.
+    /// An array that is not part of an object, printed like a Java list.
     List,
     Array,
     Object(Members),
 }
 
-/// The members of an object so far, as places in the text.
+/// The members of an object so far, as ranges of the text.
 #[derive(Default)]
 struct Members {
     names: Vec<Range<usize>>,
@@ -48,8 +48,8 @@ pub(super) fn write(scan: &mut Scan<'_>, out: &mut Vec<u8>) -> Read<()> {
     }
 }
 
-/// Writes the value at the cursor, of an array or object only the beginning: true when its first
-/// element comes next.
+/// Writes the value at the cursor, or only the beginning of an array or object; returns true if its first element
+/// comes next.
 fn begin_value(scan: &mut Scan<'_>, levels: &mut Vec<Level>, out: &mut Vec<u8>) -> Read<bool> {
     let mut level = match scan.peek() {
         Some(b'{') => Level::Object(Members::default()),
@@ -93,7 +93,7 @@ impl Level {
         if matches!(self, Self::Object(_)) { b'}' } else { b']' }
     }
 
-    /// Writes what stands before an element's value; `more` when it is not the first.
+    /// Writes what precedes an element's value; `more` is true if it is not the first.
     fn begin_element(&mut self, scan: &mut Scan<'_>, out: &mut Vec<u8>, more: bool) -> Read<()> {
         if more {
             out.extend_from_slice(if matches!(self, Self::List) { b", " } else { b"," });
@@ -116,7 +116,7 @@ impl Level {
 }
 
 impl Members {
-    /// Takes out what a later member of the same name replaces.
+    /// Removes members that a later member with the same name replaces.
     fn keep_last(&self, out: &mut Vec<u8>) {
         let Some(first) = self.names.first().map(|name| name.start) else { return };
         let last_of_each = self.last_of_each(out);
@@ -135,7 +135,7 @@ impl Members {
         out.extend_from_slice(&kept);
     }
 
-    /// The last member of each name, in the order in which the names came first.
+    /// The last member of each name, in the order in which the names first occur.
     fn last_of_each(&self, out: &[u8]) -> Vec<usize> {
         let name = |member: usize| &out[self.names[member].clone()];
         let count = self.names.len();

@@ -1,13 +1,13 @@
-//! A JSON string as it is written, and what its escapes stand for.
+//! A JSON string token, and the decoding of its escapes.
 
 use std::borrow::Cow;
 
 use super::fault::{Fault, Read};
 
-/// What half of a surrogate pair is read as.
+/// The replacement for an unpaired surrogate.
 pub(super) const LONE_SURROGATE: char = '?';
 
-/// A string token without its quotes, as it is written.
+/// A string token as written, without its quotes.
 #[derive(Clone, Copy)]
 pub(super) struct Token<'a> {
     pub(super) raw: &'a [u8],
@@ -15,7 +15,7 @@ pub(super) struct Token<'a> {
 }
 
 impl<'a> Token<'a> {
-    /// The text, copied only where it has escapes.
+    /// The decoded text, copied only if it has escapes.
     pub(super) fn text(&self) -> Cow<'a, str> {
         if !self.escaped {
             return String::from_utf8_lossy(self.raw);
@@ -25,13 +25,13 @@ impl<'a> Token<'a> {
         Cow::Owned(String::from_utf8_lossy(&text).into_owned())
     }
 
-    /// Appends the text, its escapes resolved.
+    /// Appends the decoded text.
     pub(super) fn write(&self, out: &mut Vec<u8>) {
         if self.escaped { unescape(self.raw, out) } else { out.extend_from_slice(self.raw) }
     }
 }
 
-/// Resolves the escapes of a string that the scanner has found well formed.
+/// Resolves the escapes of a string that the scanner has checked.
 fn unescape(mut raw: &[u8], out: &mut Vec<u8>) {
     while let Some(at) = memchr::memchr(b'\\', raw) {
         out.extend_from_slice(&raw[..at]);
@@ -42,7 +42,7 @@ fn unescape(mut raw: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(raw);
 }
 
-/// The character that the escape at `at` stands for, and the escape's length.
+/// The character that the escape at `at` denotes, and the escape's length.
 fn resolve(raw: &[u8], at: usize) -> (char, usize) {
     let simple = match raw[at + 1] {
         b'b' => '\u{8}',
@@ -56,7 +56,7 @@ fn resolve(raw: &[u8], at: usize) -> (char, usize) {
     (simple, 2)
 }
 
-/// A pair of surrogates is one character; half of one is the `?` that Java's encoder makes of it.
+/// Decodes a surrogate pair to one character; an unpaired surrogate becomes `?`, as in Java's encoder.
 fn resolve_unicode(raw: &[u8], at: usize) -> (char, usize) {
     let first = hex4(raw, at + 2).unwrap_or(0);
     match (first, low_surrogate(raw, at + 6)) {
@@ -68,23 +68,23 @@ fn resolve_unicode(raw: &[u8], at: usize) -> (char, usize) {
     }
 }
 
-/// The second half of a pair, if the escape at `at` is one.
+/// The low surrogate, if the escape at `at` is one.
 fn low_surrogate(bytes: &[u8], at: usize) -> Option<u32> {
     let unit = bytes.get(at..at + 2).filter(|start| *start == b"\\u").and_then(|_| hex4(bytes, at + 2))?;
     (0xDC00..=0xDFFF).contains(&unit).then_some(unit)
 }
 
-/// Where the escape that begins at `at` ends.
+/// The end of the escape that begins at `at`.
 pub(super) fn escape_end(bytes: &[u8], at: usize) -> Read<usize> {
     match bytes.get(at + 1) {
         Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => Ok(at + 2),
         Some(b'u') if hex4(bytes, at + 2).is_some() => Ok(at + 6),
-        Some(b'u') => Err(Fault::syntax(at, "a \\u escape without four hexadecimal digits")),
-        _ => Err(Fault::syntax(at, "an unknown escape")),
+        Some(b'u') => Err(Fault::syntax(at, "\\u escape without four hexadecimal digits")),
+        _ => Err(Fault::syntax(at, "unknown escape")),
     }
 }
 
-/// Four hexadecimal digits.
+/// Reads four hexadecimal digits.
 fn hex4(bytes: &[u8], at: usize) -> Option<u32> {
     let digits = bytes.get(at..at + 4)?;
     digits.iter().try_fold(0, |sum, digit| Some(sum << 4 | (*digit as char).to_digit(16)?))

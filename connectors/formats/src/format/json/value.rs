@@ -1,6 +1,6 @@
-//! Reading a JSON value into a column: what ksqlDB makes of each kind of value for each type.
+//! Reads a JSON value into a column, with ksqlDB's conversions for each type.
 //!
-//! | column | takes |
+//! | column | accepts |
 //! |---|---|
 //! | BOOLEAN | `true`, `false` |
 //! | INT, BIGINT, DATE, TIME, TIMESTAMP | a number, its fraction cut off and the rest wrapped to the type's bits; a string with an integer in range. TIME must lie within a day |
@@ -11,8 +11,7 @@
 //! | ARRAY | an array |
 //! | MAP, STRUCT | an object |
 //!
-//! `null` is null for each of them. What is taken here is taken in [`super::check`], too, for the columns
-//! that nobody reads.
+//! `null` is null for all of them. [`super::check`] accepts the same values for columns that are not requested.
 
 use super::fault::{Fault, Read};
 use super::map;
@@ -24,7 +23,7 @@ use crate::format::column::{Column, ColumnFull, Values};
 use crate::format::number::{self, Literal};
 use crate::format::text as scalar;
 
-/// How the values of a column are read, and what was learnt on the way.
+/// How the values of a column are read, and what was learnt from earlier values.
 pub(super) enum Plan {
     Scalar,
     Array(Box<Plan>),
@@ -48,8 +47,8 @@ impl Plan {
     }
 }
 
-/// Reads the value at the cursor, one row into the column. After a fault the column holds pieces,
-/// for the caller to truncate; after a misfit the cursor is anywhere within the value.
+/// Reads the value at the cursor, adding one row to the column. After a fault, the column contains partial values,
+/// which the caller must truncate; after a misfit, the cursor may be anywhere in the value.
 #[inline]
 pub(super) fn read(scan: &mut Scan<'_>, plan: &mut Plan, column: &mut Column) -> Read<()> {
     match scan.peek() {
@@ -111,7 +110,7 @@ pub(super) fn small_integer(literal: &[u8], integral: bool) -> Option<i64> {
     Some(if negative { -value } else { value })
 }
 
-/// Any number into any column.
+/// Reads any number into any column.
 fn push_literal(at: usize, text: &[u8], values: &mut Values) -> Read<()> {
     let literal = parse_literal(at, text)?;
     match values {
@@ -134,7 +133,7 @@ fn push_literal(at: usize, text: &[u8], values: &mut Values) -> Read<()> {
     Ok(())
 }
 
-/// The parts of a number that the scanner has found well formed.
+/// The parts of a number that the scanner has checked.
 pub(super) fn parse_literal(at: usize, text: &[u8]) -> Read<Literal<'_>> {
     Literal::parse(text).ok_or_else(|| Fault::misfit(at, "not a number"))
 }
@@ -164,7 +163,7 @@ fn read_string(scan: &mut Scan<'_>, column: &mut Column) -> Read<()> {
     Ok(())
 }
 
-/// A string into a column of another type.
+/// Reads a string into a column of another type.
 fn push_text(at: usize, token: Token<'_>, values: &mut Values) -> Read<()> {
     if matches!(values, Values::Boolean(_) | Values::Array(_) | Values::Map(_) | Values::Struct(..)) {
         return Err(mismatch(at, "a string", values.sql_name()));
@@ -202,7 +201,7 @@ fn read_items(scan: &mut Scan<'_>, plan: &mut Plan, items: &mut Column) -> Read<
     Ok(())
 }
 
-/// The fault, seen from around the item it is in.
+/// Adds the enclosing item to the path of the fault.
 #[cold]
 pub(super) fn in_item(fault: Box<Fault>, index: usize) -> Box<Fault> {
     fault.within(format!("[{index}]"))

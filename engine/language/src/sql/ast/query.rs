@@ -1,11 +1,11 @@
-//! Queries: sqlparser's tree, and beside it the clauses that only streams have.
+//! Queries: sqlparser's tree, and the clauses that only exist for streams.
 
 use super::{Expr, Spanned};
 use crate::diagnostic::Span;
 
-/// A query: standard SQL, and beside it the clauses that only streams have.
+/// A query: standard SQL, and the clauses that only exist for streams.
 ///
-/// Those clauses belong to the outermost SELECT; a query with set operations can have EMIT only.
+/// These clauses belong to the outermost SELECT; of them, a query with set operations can only have EMIT.
 #[derive(Clone, Debug)]
 pub struct Query {
     /// The query without the clauses below.
@@ -14,52 +14,52 @@ pub struct Query {
     pub window: Option<Spanned<Window>>,
     /// `PARTITION BY …` of the outermost SELECT.
     pub partition_by: Option<Spanned<Vec<Expr>>>,
-    /// `WITHIN …` of joins, by rising join.
+    /// `WITHIN …` of joins, in the order of the joins.
     pub within: Vec<Spanned<Within>>,
     /// `EMIT CHANGES` or `EMIT FINAL`; none for a bounded query.
     pub emit: Option<Spanned<Emit>>,
-    /// The whole of it.
+    /// The position of the whole query.
     pub span: Span,
 }
 
-/// When a continuous query shows its result.
+/// When a continuous query emits its results.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Emit {
-    /// Each change as it happens.
+    /// Every change, as it happens.
     Changes,
-    /// Each window once, when it closes.
+    /// Each window's final result, when it closes.
     Final,
 }
 
 /// `WINDOW …` of a grouped query.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Window {
-    /// How records fall into windows.
+    /// How records are assigned to windows.
     pub kind: WindowKind,
-    /// `RETENTION`: how long a window stays readable.
+    /// `RETENTION`: how long a window can be read.
     pub retention: Option<Duration>,
     /// `GRACE PERIOD`: how late a record may be.
     pub grace: Option<Duration>,
 }
 
-/// How records fall into windows.
+/// How records are assigned to windows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WindowKind {
-    /// Windows of one size side by side.
+    /// Adjacent windows of one size.
     Tumbling {
-        /// Length of each.
+        /// The length of a window.
         size: Duration,
     },
-    /// Windows of one size that overlap.
+    /// Overlapping windows of one size.
     Hopping {
-        /// Length of each.
+        /// The length of a window.
         size: Duration,
-        /// From the start of one to the start of the next.
+        /// The time from the start of one window to the start of the next.
         advance: Duration,
     },
-    /// Windows that end after a silence.
+    /// Windows that end after a period without records.
     Session {
-        /// Length of that silence.
+        /// The length of that period.
         gap: Duration,
     },
 }
@@ -69,18 +69,18 @@ pub enum WindowKind {
 pub struct Within {
     /// Index of the join in the outermost SELECT, from 0 in text order.
     pub join: usize,
-    /// How much earlier than the left record the right one may be.
+    /// How much earlier than the left record the right record may be.
     pub before: Duration,
-    /// How much later.
+    /// How much later than the left record the right record may be.
     pub after: Duration,
     /// `GRACE PERIOD`: how late a record may be.
     pub grace: Option<Duration>,
 }
 
-/// A length of time such as `5 MINUTES`, as it was said.
+/// A length of time such as `5 MINUTES`, as written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Duration {
-    /// How many units.
+    /// The number of units.
     pub count: u64,
     /// The unit.
     pub unit: TimeUnit,
@@ -112,21 +112,21 @@ impl PartialEq for Query {
 }
 
 impl Query {
-    /// True without EMIT: it ends where its topics ended when it began.
+    /// True without EMIT: the query reads up to the ends that its topics had when it started.
     pub fn is_bounded(&self) -> bool {
         self.emit.is_none()
     }
 }
 
 impl Duration {
-    /// Its length in milliseconds; none when that exceeds 63 bits.
+    /// Its length in milliseconds; none if that exceeds 63 bits.
     pub fn ms(&self) -> Option<i64> {
         self.count.checked_mul(self.unit.ms()).and_then(|ms| i64::try_from(ms).ok())
     }
 }
 
 impl TimeUnit {
-    /// Milliseconds in one unit.
+    /// The number of milliseconds in one unit.
     pub fn ms(self) -> u64 {
         match self {
             Self::Milliseconds => 1,

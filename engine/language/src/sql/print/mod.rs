@@ -1,7 +1,7 @@
-//! Statements as text that reads back as the same statement.
+//! Prints statements as text that parses back to the same statement.
 //!
-//! Nothing is kept of the words typed: keywords are in upper case, names are quoted where they must
-//! be, defaults stay away. What a user typed is in `Statement::text`.
+//! The original spelling is not preserved: keywords are in upper case, names are quoted only if necessary, and
+//! defaults are omitted. `Statement::text` has the text that the user typed.
 
 mod query;
 mod statement;
@@ -14,7 +14,7 @@ use super::ast::{
     ColumnDef, ColumnRole, Duration, Emit, Literal, Property, SourceKind, TimeUnit, Window, WindowKind, Within,
 };
 
-/// Words that cannot be names without quotes somewhere in a statement.
+/// Words that must be quoted to be used as a name somewhere in a statement.
 const RESERVED: &[&str] = &[
     "ADD",
     "ALL",
@@ -88,12 +88,12 @@ const RESERVED: &[&str] = &[
     "WITHIN",
 ];
 
-/// A name as it must be written: in backticks unless it is a plain word in upper case.
+/// A name as SQL: in backticks unless it is a plain word in upper case.
 pub fn name(name: &str) -> String {
     if is_plain(name) { name.to_owned() } else { format!("`{}`", name.replace('`', "``")) }
 }
 
-/// The name of a property, which may be a string as well.
+/// The name of a property, which may also be a string.
 fn property_name(name: &str) -> String {
     if is_plain(name) { name.to_owned() } else { string(name) }
 }
@@ -109,12 +109,12 @@ fn string(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }
 
-/// Items with commas between them.
+/// Items separated by commas.
 fn list<T>(items: &[T], print: impl Fn(&T) -> String) -> String {
     items.iter().map(print).collect::<Vec<_>>().join(", ")
 }
 
-/// `text` when `said`, else nothing.
+/// `text` if `said`, otherwise nothing.
 fn when(said: bool, text: &str) -> &str {
     if said { text } else { "" }
 }

@@ -1,8 +1,7 @@
-//! Queries and expressions as text: sqlparser prints, and its print is brought back to the dialect.
+//! Prints queries and expressions: sqlparser's output is converted back to the dialect.
 //!
-//! The way back is the way in ([`super::super::rewrite`], [`super::super::clauses`]) walked
-//! backwards, on the tokens of the print: `.'F'` is `->F`, the arrow of a lambda is `=>`, and the
-//! clauses that only streams have return to their places.
+//! This reverses [`super::super::rewrite`] and [`super::super::clauses`] on the tokens of the output: `.'F'` becomes
+//! `->F`, the arrow of a lambda becomes `=>`, and the clauses that only exist for streams return to their places.
 
 use std::fmt::{self, Display, Formatter};
 use std::ops::ControlFlow;
@@ -17,7 +16,7 @@ use super::super::token::{printed, span_of, word};
 use super::super::walk::walk_mut;
 use super::{list, name, string};
 
-/// An expression as text that reads back as the same expression.
+/// Prints an expression as text that parses back to the same expression.
 pub fn expr(expr: &Expr) -> String {
     let mut expr = expr.clone();
     walk_mut(&mut expr, &mut Outward);
@@ -32,7 +31,7 @@ impl Display for Query {
     }
 }
 
-/// Replaces what sqlparser would print otherwise than the dialect reads it.
+/// Replaces nodes that sqlparser would print in a form that the dialect parses differently.
 struct Outward;
 
 impl VisitorMut for Outward {
@@ -58,14 +57,14 @@ impl VisitorMut for Outward {
     }
 }
 
-/// A string with its quotes doubled; sqlparser leaves some of them alone.
+/// A string with its quotes doubled; sqlparser does not double all of them.
 fn string_outward(value: &mut ValueWithSpan) {
     if let Value::SingleQuotedString(text) = &value.value {
         value.value = Value::Number(string(text), false);
     }
 }
 
-/// Two signs are no sign: `--` begins a comment, `~~` is another operator.
+/// Separates two adjacent prefix operators: `--` would begin a comment, and `~~` is another operator.
 fn apart(expr: &mut Expr) {
     let text = expr.to_string();
     if text.starts_with(['-', '+', '~']) {
@@ -73,18 +72,18 @@ fn apart(expr: &mut Expr) {
     }
 }
 
-/// `->*` is printed as a field that no other field can be.
+/// `->*` is printed as a field with a name that no other field can have.
 fn star_outward(access: &mut AccessExpr) {
     if matches!(access, AccessExpr::Dot(Expr::Wildcard(_))) {
         *access = AccessExpr::Dot(Expr::Value(Value::NationalStringLiteral("*".to_owned()).into()));
     }
 }
 
-/// The clauses to put back, each with the words it must stand before.
+/// The clauses to put back, each with the keywords that must follow it.
 #[derive(Default)]
 struct Clauses {
     within: Vec<(usize, String)>,
-    /// In the order in which they stand.
+    /// The clauses, in the order in which they are written.
     others: Vec<(&'static [&'static str], String)>,
 }
 
@@ -108,7 +107,7 @@ impl Clauses {
         Self { within, others: [window, partition_by, emit].into_iter().flatten().collect() }
     }
 
-    /// The clauses that must stand before `word`, taken out; all that are left when there is none.
+    /// Removes and returns the clauses that must come before `word`, or all remaining ones at the end.
     fn before(&mut self, word: Option<&str>, joins: usize) -> Vec<String> {
         let ends = |words: &[&str]| word.is_none_or(|word| words.contains(&word));
         let mut due = Vec::new();
@@ -120,7 +119,7 @@ impl Clauses {
     }
 }
 
-/// sqlparser's print in the words of the dialect, with the clauses put back.
+/// Converts sqlparser's output to the dialect and puts the clauses back.
 fn dialect(text: &str, mut clauses: Clauses) -> String {
     let tokens = printed(text);
     let mut out = String::with_capacity(text.len());
@@ -150,7 +149,7 @@ fn push(out: &mut String, clause: &str) {
     *out += clause;
 }
 
-/// What a token is in the dialect.
+/// The text of a token in the dialect.
 fn piece(tokens: &[TokenWithSpan], n: usize, text: &str) -> String {
     let is_field = n > 0 && tokens[n - 1].token == Token::Period;
     match (&tokens[n].token, tokens.get(n + 1).map(|it| &it.token)) {

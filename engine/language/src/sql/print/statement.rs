@@ -1,4 +1,4 @@
-//! Statements as text, one kind after the other.
+//! Prints statements, one function for each kind.
 
 use std::fmt::{self, Display, Formatter};
 

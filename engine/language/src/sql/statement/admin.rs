@@ -1,4 +1,4 @@
-//! Settings, variables, scripts, and what is done to running queries and sources.
+//! Settings, variables, scripts, and the control of running queries and sources.
 
 use sqlparser::tokenizer::Token;
 
@@ -31,7 +31,7 @@ pub(super) fn alter(cursor: &mut Cursor<'_>) -> Result<StatementKind> {
     let mut columns = Vec::new();
     loop {
         cursor.expect(&["ADD"])?;
-        // A column may be called COLUMN; then a type follows it, or not even that.
+        // A column may be named COLUMN; in that case a type follows, or nothing.
         let is_keyword =
             matches!(cursor.peek_nth(1), Some(Token::Word(_))) && matches!(cursor.peek_nth(2), Some(Token::Word(_)));
         if is_keyword {
@@ -54,8 +54,10 @@ fn setting(cursor: &mut Cursor<'_>) -> Result<Assignment> {
 pub(super) fn define(cursor: &mut Cursor<'_>) -> Result<StatementKind> {
     let name = cursor.name("the name of a variable")?;
     if !variables::is_name(&name) {
-        let error = Diagnostic::new(SYNTAX, format!("no variable can be called \"{}\"", name.value)).at(name.span);
-        return Err(error.detail("Its name has letters, digits and _, and begins with no digit."));
+        let error = Diagnostic::new(SYNTAX, format!("a variable cannot be called \"{}\"", name.value)).at(name.span);
+        return Err(
+            error.detail("A variable's name consists of letters, digits and _, and does not begin with a digit.")
+        );
     }
     cursor.expect_symbol(&Token::Eq)?;
     Ok(StatementKind::Define(Assignment { name, value: cursor.string("a value in quotes")? }))

@@ -1,4 +1,4 @@
-//! ASSERT: facts that scripts and tests insist on.
+//! ASSERT: conditions that scripts and tests require.
 
 use super::super::ast::{Assert, CreateSource, Duration, InsertValues, StatementKind};
 use super::super::clauses;

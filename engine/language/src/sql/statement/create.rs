@@ -22,7 +22,9 @@ pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<StatementKind> {
     }
     if cursor.peek_words(&["SOURCE", "CONNECTOR"]) || cursor.peek_words(&["SINK"]) || cursor.peek_words(&["TYPE"]) {
         if or_replace {
-            return Err(Diagnostic::new(SYNTAX, "OR REPLACE is for streams, tables and functions").at(replaced));
+            return Err(
+                Diagnostic::new(SYNTAX, "OR REPLACE is only allowed for streams, tables and functions").at(replaced)
+            );
         }
         return if cursor.eat(&["TYPE"]) { create_type(cursor) } else { connector(cursor) };
     }
@@ -55,7 +57,7 @@ fn source(or_replace: bool, cursor: &mut Cursor<'_>) -> Result<StatementKind> {
     Ok(StatementKind::CreateAs(CreateAs { or_replace, kind, if_not_exists, name, properties, query }))
 }
 
-/// Says of a definition without AS what may still come.
+/// Checks that a definition without AS ends here; if not, the error says what could follow.
 fn check_source_end(cursor: &Cursor<'_>, behind_name: &Cursor<'_>) -> Result<()> {
     if cursor.is_done() {
         return Ok(());
@@ -71,7 +73,7 @@ fn check_source_end(cursor: &Cursor<'_>, behind_name: &Cursor<'_>) -> Result<()>
 fn no_query_here(read_only: bool, cursor: &Cursor<'_>) -> Diagnostic {
     let error = Diagnostic::new(SYNTAX, "AS SELECT is not expected here").at(cursor.last_span());
     if read_only {
-        return error.detail("A SOURCE stream or table is read only, so no query can fill it.");
+        return error.detail("A SOURCE stream or table is read-only, so no query can fill it.");
     }
     error.detail("A stream or table has either a list of columns or a query that fills it.")
 }
@@ -87,7 +89,7 @@ fn create_type(cursor: &mut Cursor<'_>) -> Result<StatementKind> {
     let if_not_exists = parts::if_not_exists(cursor)?;
     let name = cursor.name("the name of a type")?;
     if data_type::is_taken(&name.value) {
-        let message = format!("{} is a type of the dialect already", name.value);
+        let message = format!("{} is already a type of the dialect", name.value);
         return Err(Diagnostic::new(BAD_TYPE, message).at(name.span).hint("Give yours another name."));
     }
     cursor.expect(&["AS"])?;

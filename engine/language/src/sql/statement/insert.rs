@@ -1,4 +1,4 @@
-//! INSERT INTO and COPY: rows, and results of queries, written elsewhere.
+//! INSERT INTO and COPY: rows, and results of queries, that are written to a target.
 
 use sqlparser::tokenizer::Token;
 
@@ -23,14 +23,14 @@ pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<StatementKind> {
         return Err(cursor.unexpected("VALUES or SELECT"));
     }
     if !columns.is_empty() {
-        return Err(Diagnostic::new(SYNTAX, "a list of columns is for VALUES")
+        return Err(Diagnostic::new(SYNTAX, "a list of columns is only allowed with VALUES")
             .at(listed)
             .hint("Name the columns in the SELECT: INSERT INTO … SELECT x AS column …"));
     }
     Ok(StatementKind::InsertSelect(InsertSelect { target, properties, query: query::parse(cursor)? }))
 }
 
-/// A parenthesis opens a list of columns unless it opens a query.
+/// A parenthesis opens a list of columns unless it begins a query.
 fn lists_columns(cursor: &Cursor<'_>) -> bool {
     let mut inside = *cursor;
     inside.advance();

@@ -1,4 +1,4 @@
-//! The statements: which one begins with which word, and what every one of them reads.
+//! The parsers of statements, chosen by the first word.
 
 mod admin;
 mod assert;
@@ -13,7 +13,7 @@ use super::cursor::{Cursor, Result};
 use super::query;
 use crate::diagnostic::{Diagnostic, Span, UNKNOWN_STATEMENT, nearest};
 
-/// EXPLAINs inside each other at most.
+/// The maximum nesting of EXPLAINs.
 const EXPLAIN_MAX: usize = 1;
 
 /// First words of statements, in the order of the reference.
@@ -42,7 +42,7 @@ const FIRST_WORDS: &[&str] = &[
     "VALUES",
 ];
 
-/// Reads the one statement that the cursor is at; it takes all tokens.
+/// Parses one statement from all tokens of the cursor.
 pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<Statement> {
     parse_within(cursor, 0)
 }
@@ -91,8 +91,8 @@ fn unknown(cursor: &Cursor<'_>) -> Diagnostic {
     let error = Diagnostic::new(UNKNOWN_STATEMENT, format!("unknown statement \"{found}\"")).at(cursor.span());
     if matches!(found, "DELETE" | "UPDATE" | "MERGE" | "TRUNCATE") {
         return error
-            .detail("Topics are append-only: records are added and none is changed.")
-            .hint("Of a table: INSERT INTO t (id, …) VALUES (1, …) replaces a row, INSERT INTO t (id, ROWTOMBSTONE) VALUES (1, TRUE) deletes it.");
+            .detail("Topics are append-only: records are added, never changed.")
+            .hint("For a table: INSERT INTO t (id, …) VALUES (1, …) replaces a row, INSERT INTO t (id, ROWTOMBSTONE) VALUES (1, TRUE) deletes it.");
     }
     match nearest(found, FIRST_WORDS.iter().copied()) {
         Some(meant) => error.hint(format!("Did you mean {meant}?")),
@@ -114,7 +114,7 @@ fn explain(cursor: &mut Cursor<'_>, explains: usize) -> Result<StatementKind> {
     Ok(StatementKind::Explain(Explain { analyze, target }))
 }
 
-/// From the start of one place to the end of another.
+/// The span from the start of one span to the end of another.
 fn span_to(start: Span, end: Span) -> Span {
     Span { start: start.start, end: end.end }
 }

@@ -1,4 +1,4 @@
-//! Pieces that several statements have: WITH clauses, columns, IF EXISTS, values.
+//! Parts that several statements have: WITH clauses, columns, IF EXISTS, values.
 
 use sqlparser::tokenizer::{Token, Word};
 
@@ -19,7 +19,7 @@ pub(super) fn if_exists(cursor: &mut Cursor<'_>) -> Result<bool> {
     words_if(cursor, &["IF", "EXISTS"])
 }
 
-/// Reads words that begin with IF, which may also be a name; a slip in the words is an error.
+/// Reads words that begin with IF, which may also be a name; a misspelling is an error.
 fn words_if(cursor: &mut Cursor<'_>, words: &[&str]) -> Result<bool> {
     let second = cursor.peek_nth(1).and_then(word);
     if cursor.peek_words(&words[..1]) && second.and_then(|it| nearest(it, words[1..].iter().copied())).is_some() {
@@ -37,7 +37,7 @@ pub(super) fn source_kind(cursor: &mut Cursor<'_>) -> Option<SourceKind> {
     cursor.eat(&["TABLE"]).then_some(SourceKind::Table)
 }
 
-/// `WITH (name = literal, …)`; empty when it is not there.
+/// `WITH (name = literal, …)`; empty if it is omitted.
 pub(super) fn properties(cursor: &mut Cursor<'_>) -> Result<Vec<Property>> {
     if !cursor.peek_words(&["WITH"]) || cursor.peek_nth(1) != Some(&Token::LParen) {
         return Ok(Vec::new());
@@ -82,7 +82,7 @@ fn no_literal(cursor: &Cursor<'_>) -> crate::diagnostic::Diagnostic {
     cursor.unexpected("a string, a number, TRUE, FALSE or NULL").hint(format!("Put it in quotes: '{typed}'"))
 }
 
-/// `(column, …)`; empty when no parenthesis opens, or with nothing between the two.
+/// `(column, …)`; empty if there is no parenthesis, or nothing inside it.
 pub(super) fn columns(cursor: &mut Cursor<'_>) -> Result<Vec<ColumnDef>> {
     if cursor.peek() != Some(&Token::LParen) {
         return Ok(Vec::new());
@@ -122,7 +122,7 @@ fn role(cursor: &mut Cursor<'_>) -> Result<Spanned<ColumnRole>> {
     Ok(Spanned::new(role, cursor.since(start)))
 }
 
-/// `(name, …)`; empty when no parenthesis opens.
+/// `(name, …)`; empty if there is no parenthesis.
 pub(super) fn names(cursor: &mut Cursor<'_>) -> Result<Vec<Name>> {
     if cursor.peek() != Some(&Token::LParen) {
         return Ok(Vec::new());
@@ -152,7 +152,7 @@ pub(super) fn row(cursor: &mut Cursor<'_>) -> Result<Spanned<Vec<Expr>>> {
     Ok(Spanned::new(exprs, span_to(start, cursor.last_span())))
 }
 
-/// The error of a parenthesis that opens next and never closes: the statement ends too early.
+/// The error for a parenthesis that is opened next and never closed: the statement ends too early.
 pub(super) fn unclosed(cursor: &Cursor<'_>) -> crate::diagnostic::Diagnostic {
     let mut end = *cursor;
     end.advance_by(cursor.rest().len());

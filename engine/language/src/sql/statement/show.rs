@@ -1,4 +1,4 @@
-//! SHOW, LIST, DESCRIBE and PRINT: looking without changing anything.
+//! SHOW, LIST, DESCRIBE and PRINT: statements that change nothing.
 
 use sqlparser::tokenizer::{Token, TokenWithSpan};
 
@@ -66,11 +66,11 @@ fn connectors(cursor: &mut Cursor<'_>) -> Result<Show> {
 
 /// Reads what follows DESCRIBE.
 pub(super) fn describe(cursor: &mut Cursor<'_>) -> Result<StatementKind> {
-    // A source may be called FUNCTION; it is one when nothing but EXTENDED follows.
+    // A source may be named FUNCTION; it is one if nothing but EXTENDED follows.
     let names_more = cursor.peek_nth(1).is_some() && !cursor.peek_words(&["FUNCTION", "EXTENDED"]);
     let describe = match cursor.peek_word() {
         Some("STREAMS") => Describe::Sources { kind: SourceKind::Stream, extended: extended(cursor) },
-        // As older scripts write it.
+        // The form that older scripts use.
         Some("EXTENDED") if cursor.peek_nth(1).is_some_and(|token| matches!(token, Token::Word(_))) => {
             let error = cursor.unexpected("the name of a stream or table");
             cursor.advance();
@@ -121,9 +121,9 @@ fn interval(cursor: &mut Cursor<'_>) -> Result<Spanned<u64>> {
     }
 }
 
-/// Reads the name of a topic: in quotes, or as it stands, up to the next blank.
+/// Reads the name of a topic: in quotes, or exactly as typed up to the next blank.
 ///
-/// Names of topics have points and dashes and keep their case, so the tokens do not matter.
+/// Names of topics contain dots and dashes and keep their case, so the text is used instead of the tokens.
 pub(super) fn topic(cursor: &mut Cursor<'_>) -> Result<Spanned<String>> {
     match cursor.peek() {
         Some(Token::SingleQuotedString(_)) => cursor.string("the name of a topic"),
