@@ -91,7 +91,7 @@ pub enum Way {
     },
     /// Applies files of statements and runs their persistent queries, until SIGTERM or Ctrl-C
     Run {
-        /// Statements: CREATE, CREATE … AS SELECT, INSERT INTO … SELECT, SET, DEFINE; what stands already is left alone
+        /// Statements: CREATE, CREATE … AS SELECT, INSERT INTO … SELECT, SET, DEFINE; anything that already exists is left unchanged
         #[arg(required = true, value_name = "FILE")]
         files: Vec<PathBuf>,
 

@@ -69,7 +69,7 @@ pub trait Serve: Send + Sync {
     /// read, or describes no service.
     fn check(&self, statement: &str) -> Result<(), Vec<Diagnostic>>;
 
-    /// Applies one statement of a file that describes a service: what stands already is left alone.
+    /// Applies one statement of a file that describes a service: anything that already exists is left unchanged.
     async fn apply(&self, statement: &str) -> Result<Answer, Vec<Diagnostic>>;
 
     /// From now on the persistent queries run here.

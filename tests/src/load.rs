@@ -28,7 +28,7 @@ pub fn create_topic(bootstrap: &str, topic: &str, partitions: i32) -> Result<(),
     let made = runtime.block_on(admin.create_topics([&new], &options))?;
     match made.into_iter().next() {
         Some(Err((_, RDKafkaErrorCode::TopicAlreadyExists))) => {
-            Err(format!("topic \"{topic}\" exists already: delete it or take another name").into())
+            Err(format!("topic \"{topic}\" already exists: delete it or choose another name").into())
         }
         Some(Err((_, code))) => Err(format!("could not create topic \"{topic}\": {code}").into()),
         _ => Ok(()),

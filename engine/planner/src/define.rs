@@ -168,7 +168,7 @@ fn check_name(create: &ast::CreateSource, catalog: &Catalog, errors: &mut Vec<Di
     if create.or_replace || create.if_not_exists {
         return;
     }
-    let message = format!("{} \"{}\" exists already", standing.kind.word(), standing.name);
+    let message = format!("{} \"{}\" already exists", standing.kind.word(), standing.name);
     let hint = "Choose another name, or say CREATE OR REPLACE or IF NOT EXISTS.";
     errors.push(Diagnostic::new(EXISTS, message).at(create.name.span).hint(hint));
 }

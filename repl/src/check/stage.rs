@@ -130,7 +130,7 @@ impl Stage {
         let (span, count) = (name.span, partitions.value);
         let admin = self.cluster.admin();
         if admin.topic(&name.value).map_err(|e| transport(&e))?.is_some() {
-            return Err(Diagnostic::new(EXISTS, format!("topic \"{}\" exists already", name.value)).at(span));
+            return Err(Diagnostic::new(EXISTS, format!("topic \"{}\" already exists", name.value)).at(span));
         }
         let new = NewTopic { name: name.value, partitions: count, replicas: None, settings: Default::default() };
         admin.create_topic(&new).map_err(|error| transport(&error).at(partitions.span))?;
