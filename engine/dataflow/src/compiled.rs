@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 use datafusion::execution::session_state::SessionState;
-use headwater_expression::Compiler;
 use headwater_expression::errors::diagnose;
 use headwater_formats::decode::{RecordDecoder, TopicSpec};
 use headwater_formats::format::FormatError;
@@ -67,22 +66,12 @@ impl Compiled {
         let spec = topology.source().topic_spec().map_err(|why| vec![Diagnostic::new(INTERNAL, why)])?;
         let projection = referenced(topology, &spec)?;
         let input = Arc::new(spec.schema().project(&projection).map_err(|e| diagnose(&e.into(), None))?);
-        let (wired, entry, schema) = wire(topology, input, state)?;
+        let Wiring { operators, entry, schema } = wire(topology, input, state)?;
         let forwards_headers = topology.sink().is_some() && topology.result().is_some_and(|p| p.headers.is_none());
         let sink = topology.sink().cloned();
         let rekeyed = topology.result().is_some_and(|result| result.rekeyed);
         let spec = Arc::new(spec);
-        Ok(Self {
-            spec,
-            projection,
-            operators: wired,
-            entry,
-            schema,
-            sink,
-            forwards_headers,
-            rekeyed,
-            stops_on_time: false,
-        })
+        Ok(Self { spec, projection, operators, entry, schema, sink, forwards_headers, rekeyed, stops_on_time: false })
     }
 
     /// The same, where with `stops` a record whose event time cannot be read is not skipped but stops the query.
@@ -113,43 +102,49 @@ impl Compiled {
     }
 }
 
-/// The operators of a topology, where the rows of its input go, and the columns of what comes out. Each node takes the rows
-/// of nodes before it.
-fn wire(
-    topology: &Topology,
-    input: SchemaRef,
-    state: &SessionState,
-) -> Result<(Vec<Wired>, Vec<Target>, SchemaRef), Vec<Diagnostic>> {
+/// The operators of a topology and how they are connected.
+struct Wiring {
+    operators: Vec<Wired>,
+    /// Where the rows of the input go.
+    entry: Vec<Target>,
+    /// The columns of what comes out.
+    schema: SchemaRef,
+}
+
+/// Makes an operator of each node that does something to rows. Each node takes the rows of nodes before it.
+fn wire(topology: &Topology, input: SchemaRef, state: &SessionState) -> Result<Wiring, Vec<Diagnostic>> {
     let nodes = topology.nodes();
     let mut schemas: BTreeMap<&NodeId, SchemaRef> = BTreeMap::new();
-    let mut places: BTreeMap<&NodeId, usize> = BTreeMap::new();
+    let mut indices: BTreeMap<&NodeId, usize> = BTreeMap::new();
     let mut operators = Vec::new();
     let mut schema = input;
     for (at, node) in nodes.iter().enumerate() {
         if let Some(from) = node.inputs.first().and_then(|id| schemas.get(id)) {
             schema = from.clone();
         }
-        let compiler = Compiler::new(state, schema.clone()).map_err(|e| diagnose(&e, None))?;
-        if let Some((operator, out)) = lower(&node.action, &nodes[at + 1..], &compiler, topology.source())? {
-            places.insert(&node.id, operators.len());
+        if let Some((operator, out)) = lower(&node.action, &nodes[at + 1..], &schema, state, topology.source())? {
+            indices.insert(&node.id, operators.len());
             operators.push((operator, &node.id));
             schema = out;
         }
         schemas.insert(&node.id, schema.clone());
     }
-    let to = |id: &NodeId| -> Vec<Target> {
-        let ports =
-            nodes.iter().flat_map(|node| node.inputs.iter().enumerate().map(move |(port, from)| (node, port, from)));
-        let target =
-            |node: &Node, port| places.get(&node.id).map_or(Target::Output, |at| Target::Operator(*at, Port(port)));
-        let mut targets: Vec<Target> =
-            ports.filter(|(.., from)| *from == id).map(|(node, port, _)| target(node, port)).collect();
-        if targets.is_empty() {
-            targets.push(Target::Output);
-        }
-        targets
-    };
+    let to = |id: &NodeId| targets(id, nodes, &indices);
     let entry = to(&nodes[0].id);
-    let wired = operators.into_iter().map(|(operator, id)| Wired { operator, to: to(id) }).collect();
-    Ok((wired, entry, schema))
+    let operators = operators.into_iter().map(|(operator, id)| Wired { operator, to: to(id) }).collect();
+    Ok(Wiring { operators, entry, schema })
+}
+
+/// Where the rows of a node go: to each port that takes them, and out where a sink does or nobody.
+fn targets(id: &NodeId, nodes: &[Node], indices: &BTreeMap<&NodeId, usize>) -> Vec<Target> {
+    let mut targets = Vec::new();
+    for node in nodes {
+        for port in (0..node.inputs.len()).filter(|port| node.inputs[*port] == *id) {
+            targets.push(indices.get(&node.id).map_or(Target::Output, |at| Target::Operator(*at, Port(port))));
+        }
+    }
+    if targets.is_empty() {
+        targets.push(Target::Output);
+    }
+    targets
 }

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, SchemaRef};
+use datafusion::execution::session_state::SessionState;
+use headwater_expression::errors::diagnose;
 use headwater_expression::{Compiler, Expression};
 use headwater_functions::rows_of;
 use headwater_language::definition::SourceDef;
@@ -17,26 +19,29 @@ use super::operators::{Column, Explode, Filter, Project};
 /// An operator, and the columns of the rows that come out of it.
 pub type Lowered = (Arc<dyn Operator>, SchemaRef);
 
-/// The operator of a node, none for a source or a sink. `later` are the nodes after it.
+/// The operator of a node, none for a source or a sink. `rows` are the columns that
+/// come in, `later` the nodes after it.
 pub fn lower(
     action: &Action,
     later: &[Node],
-    compiler: &Compiler<'_>,
+    rows: &SchemaRef,
+    state: &SessionState,
     input: &SourceDef,
 ) -> Result<Option<Lowered>, Vec<Diagnostic>> {
+    let compiler = || Compiler::new(state, rows.clone()).map_err(|e| diagnose(&e, None));
     Ok(match action {
         Action::Source(_) | Action::Sink(_) => None,
         Action::Filter { predicate } => {
-            let filter = Filter::new(compile(predicate, compiler)?.into_type(DataType::Boolean));
-            Some((Arc::new(filter), compiler.schema().clone()))
+            let filter = Filter::new(compile(predicate, &compiler()?)?.into_type(DataType::Boolean));
+            Some((Arc::new(filter), rows.clone()))
         }
         Action::Explode { columns } => {
-            let explode = explode(columns, later, compiler)?;
+            let explode = explode(columns, later, &compiler()?)?;
             let schema = explode.schema().clone();
             Some((Arc::new(explode), schema))
         }
         Action::Project(projection) => {
-            let project = project(projection, compiler, input)?;
+            let project = project(projection, &compiler()?, input)?;
             let schema = project.schema().clone();
             Some((Arc::new(project), schema))
         }
