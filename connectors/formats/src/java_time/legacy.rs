@@ -7,6 +7,7 @@
 use super::MS_PER_DAY;
 use super::error::{ParseError, PatternError};
 use super::legacy_calendar::{Calendar, Unit};
+use super::text::MONTHS;
 use super::zone::Zone;
 use super::zone_text;
 
@@ -24,20 +25,6 @@ enum Item {
 }
 
 const LETTERS: &str = "GyMdkHmsSEDFwWahKzZYuXL";
-const MONTHS: [&str; 12] = [
-    "January",
-    "February",
-    "March",
-    "April",
-    "May",
-    "June",
-    "July",
-    "August",
-    "September",
-    "October",
-    "November",
-    "December",
-];
 const WEEKDAYS: [&str; 7] = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
 
 impl LegacyPattern {

@@ -3,7 +3,7 @@
 use super::field::Field;
 use super::item::Style;
 
-const MONTHS: [&str; 12] = [
+pub(super) const MONTHS: [&str; 12] = [
     "January",
     "February",
     "March",
