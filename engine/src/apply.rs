@@ -3,17 +3,18 @@
 //! A statement whose result already exists as written does nothing, so the same file describes a service at its first
 //! start and at every later one. A statement that differs from what exists is refused, unless it says OR REPLACE.
 
-use crate::answer::Answer;
-use crate::engine::Engine;
-use crate::runtime::Asked;
-use crate::session::Session;
-use crate::statement::{Answered, Context};
 use headwater_language::catalog::{Catalog, QueryDef};
 use headwater_language::definition::FunctionDef;
 use headwater_language::diagnostic::{Diagnostic, NOT_SUPPORTED};
 use headwater_language::sql::{self, ast};
 use headwater_planner::function;
 use headwater_planner::types::resolve;
+
+use crate::answer::Answer;
+use crate::engine::Engine;
+use crate::runtime::Asked;
+use crate::session::Session;
+use crate::statement::{Answered, Context};
 
 impl Engine {
     /// Applies one statement of a file. Anything that already exists as written is left unchanged.

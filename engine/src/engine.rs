@@ -7,6 +7,10 @@ use std::sync::Arc;
 
 use futures::future::BoxFuture;
 use headwater_connectors::transport::Transport;
+use headwater_language::catalog::Catalog;
+use headwater_language::config::Settings;
+use headwater_language::diagnostic::{Diagnostic, SYNTAX};
+use headwater_language::sql::{self, ast};
 
 use crate::answer::Answer;
 use crate::runtime::{Asked, Driver, Process, Ran};
@@ -17,10 +21,6 @@ use crate::statement::{
     print, resume, select, set, show, terminate, undefine, unset, unsupported,
 };
 use crate::words::{Words, words};
-use headwater_language::catalog::Catalog;
-use headwater_language::config::Settings;
-use headwater_language::diagnostic::{Diagnostic, SYNTAX};
-use headwater_language::sql::{self, ast};
 
 /// One process's engine on one cluster, for one service id.
 pub struct Engine {

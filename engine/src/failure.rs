@@ -4,7 +4,6 @@ use std::error::Error;
 
 use datafusion::error::DataFusionError;
 use headwater_connectors::transport::{TransportError, TransportErrorKind};
-
 use headwater_expression::errors;
 use headwater_language::diagnostic::{Diagnostic, LOST, Span, TOPIC_MISMATCH, TRANSPORT, UNKNOWN_TOPIC};
 use headwater_language::sql::ast;

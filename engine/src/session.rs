@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use headwater_connectors::table::Progress;
-
 use headwater_language::config::{Property, Settings, find, is_secret};
 use headwater_language::diagnostic::{Diagnostic, PROPERTY_VALUE};
 use headwater_language::sql::ast;

@@ -1,14 +1,13 @@
 //! The words for completion.
 
 use headwater_formats::decode::{ROWOFFSET, ROWPARTITION, ROWTIME};
-
-use crate::runtime::OWN_TOPICS;
-use crate::runtime::Process;
-use crate::session::Session;
-use crate::statement::show::functions;
 use headwater_language::config::PROPERTIES;
 use headwater_planner::property_names;
 use headwater_planner::types::BUILT_IN;
+
+use crate::runtime::{OWN_TOPICS, Process};
+use crate::session::Session;
+use crate::statement::show::functions;
 
 /// Words of the language that begin or join clauses.
 const KEYWORDS: &[&str] = &[

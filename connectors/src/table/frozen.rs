@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use headwater_formats::record::TopicPartition;
 use parking_lot::Mutex;
 
 use crate::transport::{Admin, Extent, Isolation, LossCause, Lost, TransportError, TransportErrorKind};
-use headwater_formats::record::TopicPartition;
 
 /// The logs of one query, each frozen when a scan first asks for it.
 #[derive(Debug, Default)]

@@ -22,12 +22,11 @@ use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType, Repla
 use datafusion::physical_plan::metrics::{ExecutionPlanMetricsSet, MetricsSet};
 use datafusion::physical_plan::stream::RecordBatchReceiverStreamBuilder;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
+use headwater_formats::decode::{ColumnOrigin, DecodedRows};
+use headwater_formats::record::RawBatch;
 
 use super::reader::{Flow, ReadMetrics, open, read_to_end, spawn_reader};
 use super::scan::{Scan, write_ranges};
-use headwater_formats::decode::ColumnOrigin;
-use headwater_formats::decode::DecodedRows;
-use headwater_formats::record::RawBatch;
 
 /// Batches that wait for the consumer.
 const BATCHES_AHEAD_MAX: usize = 2;

@@ -25,13 +25,13 @@ use datafusion::physical_plan::repartition::RepartitionExec;
 use datafusion::physical_plan::sorts::sort::SortExec;
 use datafusion::physical_plan::stream::RecordBatchReceiverStreamBuilder;
 use datafusion::physical_plan::{ExecutionPlan, replace_children_if_necessary};
+use headwater_formats::decode::{ROWOFFSET, ROWTIME};
+use headwater_formats::record::TopicPartition;
 
 use super::ranges::{bounds, range_len};
 use super::reader::{Flow, ReadMetrics, external, open, read_to_end, spawn_reader};
 use super::scan::{Scan, TopicScanExec};
 use crate::transport::{Isolation, LossCause, Lost, ReadRange, TransportError};
-use headwater_formats::decode::{ROWOFFSET, ROWTIME};
-use headwater_formats::record::TopicPartition;
 
 /// Offsets of each partition that the first round reads, at least.
 const FIRST_ROUND_OFFSETS: i64 = 256;

@@ -4,10 +4,10 @@
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use headwater_formats::record::Reject;
 use parking_lot::Mutex;
 
 use crate::transport::Lost;
-use headwater_formats::record::Reject;
 
 /// Most rejects that are kept with their reason; beyond it they are only counted.
 pub const REJECTS_KEPT_MAX: usize = 1_000;

@@ -10,13 +10,13 @@ use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_plan::ExecutionPlan;
+use headwater_formats::decode::{ROWOFFSET, ROWPARTITION, ROWTIME, RowKind, TopicSpec};
 
 use super::context::ScanContext;
 use super::latest::LatestPerKeyExec;
 use super::ranges::{FrozenRanges, freeze};
 use super::reader::external;
 use super::scan::{Scan, TopicScanExec};
-use headwater_formats::decode::{ROWOFFSET, ROWPARTITION, ROWTIME, RowKind, TopicSpec};
 
 /// A topic as a table. Its scans need a [`ScanContext`] in the session's configuration.
 #[derive(Debug)]

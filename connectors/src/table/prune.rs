@@ -13,7 +13,6 @@ use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::{
     BinaryExpr, CastExpr, Column, DynamicFilterPhysicalExpr, InListExpr, IsNullExpr, Literal,
 };
-
 use headwater_formats::decode::{ROWOFFSET, ROWPARTITION, ROWTIME};
 
 /// The columns that a scan fills itself.

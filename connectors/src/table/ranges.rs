@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use datafusion::physical_expr::PhysicalExpr;
+use headwater_formats::decode::{ROWOFFSET, ROWPARTITION, ROWTIME};
+use headwater_formats::record::TopicPartition;
 
 use super::prune::{Interval, Target, interval};
 use crate::transport::{Admin, Extent, Isolation, ReadRange, TopicId, TransportError, Watermarks};
-use headwater_formats::decode::{ROWOFFSET, ROWPARTITION, ROWTIME};
-use headwater_formats::record::TopicPartition;
 
 /// The offsets a scan reads, frozen when the scan is planned.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -7,12 +7,12 @@ use std::time::Duration;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::physical_plan::metrics::{Count, ExecutionPlanMetricsSet, MetricBuilder};
 use datafusion::physical_plan::stream::RecordBatchReceiverStreamBuilder;
-
-use super::context::ScanContext;
-use crate::transport::{ReadPlan, ReadRange, Source, SourceEvent};
 use headwater_formats::decode::{DecodedRows, RecordDecoder};
 use headwater_formats::panic::words;
 use headwater_formats::record::{RawBatch, TopicPartition};
+
+use super::context::ScanContext;
+use crate::transport::{ReadPlan, ReadRange, Source, SourceEvent};
 
 /// How long a poll waits before the reader looks whether anyone still wants its rows.
 const POLL: Duration = Duration::from_millis(100);

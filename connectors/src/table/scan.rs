@@ -15,6 +15,7 @@ use datafusion::physical_plan::filter_pushdown::{ChildPushdownResult, FilterPush
 use datafusion::physical_plan::metrics::{ExecutionPlanMetricsSet, MetricsSet};
 use datafusion::physical_plan::stream::RecordBatchReceiverStreamBuilder;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
+use headwater_formats::decode::{RecordDecoder, TopicSpec};
 use parking_lot::Mutex;
 
 use super::context::ScanContext;
@@ -23,8 +24,6 @@ use super::newest::{NewestFirst, read_newest_first};
 use super::ranges::{FrozenRanges, range_len};
 use super::reader::{Flow, ReadMetrics, external, open, read_to_end, spawn_reader};
 use crate::transport::{ReadPlan, ReadRange, Source, TransportError};
-use headwater_formats::decode::RecordDecoder;
-use headwater_formats::decode::TopicSpec;
 
 /// Most decoded batches that wait for the consumer of one output partition.
 const BATCHES_AHEAD_MAX: usize = 4;

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::{Isolation, Position, TopicId, TransportError};
 use headwater_formats::record::{RecordLimits, TopicPartition};
+
+use super::{Isolation, Position, TopicId, TransportError};
 
 /// Topics, offsets and settings of a cluster.
 ///

@@ -4,7 +4,6 @@
 use arrow::array::BinaryArray;
 use arrow::array::builder::NullBufferBuilder;
 use arrow::buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
-
 use headwater_formats::record::{HeaderColumn, RawBatch, TopicPartition, Wanted};
 
 /// Most bytes of keys or of values in one batch, before its last record: a batch is cut here, so that a run of

@@ -5,8 +5,9 @@
 
 use std::fmt;
 
-use super::TransportError;
 use headwater_formats::record::TopicPartition;
+
+use super::TransportError;
 
 /// Offsets of a partition that can no longer be read.
 #[derive(Clone, Debug, PartialEq, Eq)]

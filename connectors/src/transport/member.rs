@@ -6,8 +6,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Position, TransportError};
 use headwater_formats::record::TopicPartition;
+
+use super::{Position, TransportError};
 
 /// What a member of a consumer group wants.
 #[derive(Clone, Debug, PartialEq, Eq)]

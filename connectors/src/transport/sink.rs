@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Membership, Position, TransportError};
 use headwater_formats::record::{OutBatch, TopicPartition};
+
+use super::{Membership, Position, TransportError};
 
 /// How a sink writes.
 #[derive(Clone, Debug, Default)]

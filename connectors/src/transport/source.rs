@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use super::{Lost, TopicIds, TransportError};
 use headwater_formats::record::{RawBatch, TopicPartition, Wanted};
+
+use super::{Lost, TopicIds, TransportError};
 
 /// What one source reads.
 #[derive(Clone, Debug)]

@@ -10,12 +10,11 @@ use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 use headwater_formats::decode::{ColumnTimes, KeyWindow, with_windows};
 use headwater_formats::format::{BadRow, Encoder, FormatError};
-use headwater_formats::record::RecordLimits;
 use headwater_formats::record::partitioner::partition_of;
-use headwater_formats::record::{HEADER_FRAME_BYTES, OutBatch, Side, header_bytes};
+use headwater_formats::record::{HEADER_FRAME_BYTES, OutBatch, RecordLimits, Side, header_bytes};
+use headwater_language::definition::{ColumnRole, SideDef, SourceDef, WindowDef};
 
 use super::chunk::Chunk;
-use headwater_language::definition::{ColumnRole, SideDef, SourceDef, WindowDef};
 
 /// How the records of an output topic are spread over its partitions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -16,9 +16,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use arrow::array::{AsArray, Int64Array, RecordBatch};
 use arrow::compute::filter;
 use arrow::error::ArrowError;
+use headwater_expression::Failure;
 use headwater_formats::decode::RecordDecoder;
 use headwater_formats::panic::words;
 use headwater_formats::record::{OutBatch, RawBatch, Reject, Side, TopicPartition};
+use headwater_language::diagnostic::shortened;
 
 use super::arrival;
 use super::chunk::Chunk;
@@ -27,8 +29,6 @@ use super::complaint::{Complaint, ComplaintKind};
 use super::operator::{Context, Emitted, Operator, Pieces};
 use super::output::{Output, Unwritten};
 use super::size::{PIECE_BYTES_MAX, bytes_of, piece};
-use headwater_expression::Failure;
-use headwater_language::diagnostic::shortened;
 
 /// Number of a commit of one query in one process, from 1.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]

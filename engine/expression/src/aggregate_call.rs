@@ -1,11 +1,10 @@
 //! How a call of an aggregate is written: those of the dialect have their order from the records, and take no ORDER BY,
 //! DISTINCT or treatment of NULL.
 
-use sqlparser::ast::{DuplicateTreatment, Function, FunctionArgumentClause, FunctionArguments, Ident, ObjectName};
-
 use headwater_functions::aggregate::{self, Aggregate};
 use headwater_language::diagnostic::{Diagnostic, PLAN};
 use headwater_language::sql::place;
+use sqlparser::ast::{DuplicateTreatment, Function, FunctionArgumentClause, FunctionArguments, Ident, ObjectName};
 
 /// Settles what a call of an aggregate may say. COLLECT_LIST with an ORDER BY of its own, and COUNT_DISTINCT, are DataFusion's.
 pub fn rewrite(function: &mut Function, errors: &mut Vec<Diagnostic>) {

@@ -11,7 +11,6 @@ use arrow::datatypes::{DataType, Fields, TimeUnit};
 use arrow::util::display::FormatOptions;
 use base64::Engine as _;
 use headwater_formats::java_time::iso::{parse_iso_time_ms, parse_partial_iso_date, parse_partial_iso_timestamp_ms};
-
 use headwater_language::types::SqlType;
 
 /// Brings a value to a column's type. Fails with what the value is instead.

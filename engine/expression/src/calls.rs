@@ -4,12 +4,11 @@
 
 use std::ops::ControlFlow;
 
+use headwater_functions::{ADDING, UNIT_CALL, UNITS};
+use headwater_language::sql::{call, walk_mut};
 use sqlparser::ast::{
     Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, OneOrManyWithParens, Value, VisitMut, VisitorMut,
 };
-
-use headwater_functions::{ADDING, UNIT_CALL, UNITS};
-use headwater_language::sql::{call, walk_mut};
 
 /// Writes every unit in a tree as the call that carries it, and quotes the parameters of lambdas, which
 /// DataFusion would write in small letters.

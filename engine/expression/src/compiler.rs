@@ -8,15 +8,15 @@ use datafusion::error::DataFusionError;
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::simplify::SimplifyContext;
 use datafusion::physical_plan::PhysicalExpr;
+use headwater_language::diagnostic::{Diagnostic, PLAN, Span};
+use headwater_language::sql::ast::Expr;
+use headwater_language::types::{SqlType, type_name};
 use sqlparser::ast::ExprWithAlias;
 
 use super::evaluate::Expression;
 use super::rewrite::rewrite_expr;
 use crate::dialect::{self, within};
 use crate::errors::{diagnose, widen};
-use headwater_language::diagnostic::{Diagnostic, PLAN, Span};
-use headwater_language::sql::ast::Expr;
-use headwater_language::types::{SqlType, type_name};
 
 /// Makes expressions over the columns of one schema.
 pub struct Compiler<'a> {

@@ -10,13 +10,13 @@ use datafusion::error::DataFusionError;
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::Expr;
 use datafusion::logical_expr::simplify::SimplifyContext;
+use headwater_language::diagnostic::{Diagnostic, INSERT, Span, UNKNOWN_COLUMN};
+use headwater_language::sql::ast;
 use sqlparser::ast::ExprWithAlias;
 
 use super::rewrite::rewrite_expr;
 use crate::dialect;
 use crate::errors::diagnose;
-use headwater_language::diagnostic::{Diagnostic, INSERT, Span, UNKNOWN_COLUMN};
-use headwater_language::sql::ast;
 
 /// Evaluates constant expressions.
 pub struct Evaluator {

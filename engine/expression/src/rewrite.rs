@@ -12,6 +12,10 @@ use headwater_formats::decode::{ROWTIME, WINDOWEND, WINDOWSTART};
 use headwater_formats::java_time::iso::{
     format_iso_timestamp_ms, parse_iso_time_ms, parse_partial_iso_date, parse_partial_iso_timestamp_ms,
 };
+use headwater_functions::ELEMENT;
+use headwater_language::diagnostic::{Diagnostic, LITERAL, NOT_SUPPORTED};
+use headwater_language::sql::{call, expr_forms::cast_type, take, walk_mut};
+use headwater_language::types::SqlType;
 use sqlparser::ast::{
     AccessExpr, BinaryOperator, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments,
     GroupByExpr, LimitClause, NamedWindowDefinition, NamedWindowExpr, OrderByKind, Query, Select, Subscript,
@@ -21,10 +25,6 @@ use sqlparser::ast::{
 
 use super::{aggregate_call, calls};
 use crate::dialect::{self, literal};
-use headwater_functions::ELEMENT;
-use headwater_language::diagnostic::{Diagnostic, LITERAL, NOT_SUPPORTED};
-use headwater_language::sql::{call, expr_forms::cast_type, take, walk_mut};
-use headwater_language::types::SqlType;
 
 /// Rewrites the expressions of a query in place. Reports what cannot be.
 pub fn rewrite(query: &mut Query, errors: &mut Vec<Diagnostic>) {

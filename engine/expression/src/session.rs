@@ -2,9 +2,9 @@
 
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::prelude::SessionConfig;
+use headwater_language::config::{DECIMAL_DIVISION, Settings};
 
 use crate::dialect::{self, Division};
-use headwater_language::config::{DECIMAL_DIVISION, Settings};
 
 /// The state in which expressions are planned.
 pub fn session(settings: &Settings) -> SessionState {

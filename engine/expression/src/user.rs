@@ -7,14 +7,14 @@ use datafusion::error::Result as DataFusionResult;
 use datafusion::execution::FunctionRegistry;
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::ScalarUDF;
+use headwater_language::definition::FunctionDef;
+use headwater_language::diagnostic::Diagnostic;
+use headwater_language::sql;
 use sqlparser::ast::{Expr, ExprWithAlias};
 
 use super::rewrite::rewrite_expr;
 use crate::dialect::{Declared, UserFunction};
 use crate::errors::diagnose;
-use headwater_language::definition::FunctionDef;
-use headwater_language::diagnostic::Diagnostic;
-use headwater_language::sql;
 
 /// Whether a function of this name was defined by a statement.
 pub fn is_defined(name: &str, state: &SessionState) -> bool {

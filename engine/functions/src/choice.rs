@@ -7,10 +7,10 @@
 //! parameter.
 
 use arrow::datatypes::{DataType, TimeUnit};
-
-use super::signature::{Function, Kernel, Returns, Type, Variant};
 use headwater_language::diagnostic::{Diagnostic, PLAN};
 use headwater_language::types::{SqlType, StructField, type_name};
+
+use super::signature::{Function, Kernel, Returns, Type, Variant};
 
 /// The type of a unit of time such as DAYS, which contains its length.
 pub const UNIT: DataType = DataType::Duration(TimeUnit::Millisecond);

@@ -1,9 +1,9 @@
 //! The names of all functions, and the error for a function that does not exist.
 
 use datafusion::execution::session_state::SessionState;
+use headwater_language::diagnostic::{Diagnostic, UNKNOWN_FUNCTION, nearest};
 
 use super::{aggregate, all, find};
-use headwater_language::diagnostic::{Diagnostic, UNKNOWN_FUNCTION, nearest};
 
 /// Names and categories of the dialect's functions, and of the additional functions of bounded queries.
 pub fn list(state: &SessionState) -> Vec<(String, &'static str)> {

@@ -16,13 +16,12 @@ use datafusion::common::ScalarValue;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::simplify::{ExprSimplifyResult, SimplifyContext};
 use datafusion::logical_expr::{ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility};
+use headwater_language::diagnostic::Diagnostic;
 
 use super::call::{Arg, Call};
 use super::choice::{Chosen, canonical, choose, choose_planned, list_of, takes_exactly};
-use super::clock;
-use super::convert;
 use super::signature::{Function, Nulls};
-use headwater_language::diagnostic::Diagnostic;
+use super::{clock, convert};
 
 /// A function of the dialect.
 #[derive(Debug)]

@@ -13,9 +13,9 @@ use std::fmt;
 use arrow::array::ArrayRef;
 use arrow::datatypes::DataType;
 use datafusion::error::Result;
+use headwater_language::types::SqlType;
 
 use super::call::Call;
-use headwater_language::types::SqlType;
 
 /// A function of the dialect. `K` is how its variants are computed: scalar and table functions have a kernel,
 /// aggregates have a recipe for their accumulators (`aggregate`).

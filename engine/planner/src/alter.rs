@@ -3,15 +3,15 @@
 //! What a query made is changed by CREATE OR REPLACE of that query, and what is read-only not at all.
 
 use headwater_formats::record::Side;
-
-use super::define::{RESERVED, source_kind};
-use super::types::resolve;
 use headwater_language::catalog::Catalog;
 use headwater_language::definition::{ColumnDef, ColumnRole, SourceDef};
 use headwater_language::diagnostic::{
     COLUMN_ROLE, DUPLICATE_COLUMN, Diagnostic, FORMAT, IN_USE, READ_ONLY, RESERVED_NAME, UNKNOWN_SOURCE,
 };
 use headwater_language::sql::ast;
+
+use super::define::{RESERVED, source_kind};
+use super::types::resolve;
 
 /// The source with its new columns. Gives every mistake at once.
 pub fn alter(alter: &ast::AlterSource, text: &str, catalog: &Catalog) -> Result<SourceDef, Vec<Diagnostic>> {

@@ -6,14 +6,14 @@
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
+use headwater_language::catalog::Catalog;
+use headwater_language::sql::{walk, walk_mut};
 use sqlparser::ast::{
     Expr, Ident, ObjectName, Query, Select, SelectItem, SelectItemQualifiedWildcardKind, SetExpr, TableAlias,
     TableFactor, Visitor, VisitorMut,
 };
 
 use super::relations::{Namer, Relation};
-use headwater_language::catalog::Catalog;
-use headwater_language::sql::{walk, walk_mut};
 
 /// Renames such relations.
 pub(super) fn rename(query: &mut Query, catalog: &Catalog) {

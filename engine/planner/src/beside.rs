@@ -8,10 +8,9 @@ use std::collections::HashMap;
 
 use datafusion::common::{Column, Result, TableReference};
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
-use sqlparser::ast::{self, GroupByExpr, Ident, OrderByExpr, OrderByKind, Query, Select, SelectItem, SetExpr};
-
 use headwater_expression::dialect::EITHER;
 use headwater_language::sql::each_expr;
+use sqlparser::ast::{self, GroupByExpr, Ident, OrderByExpr, OrderByKind, Query, Select, SelectItem, SetExpr};
 
 /// Names that are called otherwise, by what they are called.
 pub(super) type Names = HashMap<String, String>;

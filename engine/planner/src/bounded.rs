@@ -11,6 +11,11 @@ use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::SessionConfig;
 use datafusion::sql::parser::Statement as PlannedStatement;
+use headwater_expression::{dialect, errors};
+use headwater_language::catalog::Catalog;
+use headwater_language::config::Settings;
+use headwater_language::diagnostic::{Diagnostic, NOT_SUPPORTED, Span, UNKNOWN_FUNCTION};
+use headwater_language::sql::{ast, each_expr, place};
 use sqlparser::ast::{Expr, Statement as SqlStatement};
 
 use super::aggregate::Limits;
@@ -21,12 +26,6 @@ use super::{
     aggregate, around, beside, columns, counting, extremes, forms, groups, lambdas, naming, placement, star, twice,
     using, wide, windows,
 };
-use headwater_expression::dialect;
-use headwater_expression::errors;
-use headwater_language::catalog::Catalog;
-use headwater_language::config::Settings;
-use headwater_language::diagnostic::{Diagnostic, NOT_SUPPORTED, Span, UNKNOWN_FUNCTION};
-use headwater_language::sql::{ast, each_expr, place};
 
 /// Name of the catalog and schema that sources are in; never seen by users.
 const HOME: &str = "headwater";

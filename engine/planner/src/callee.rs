@@ -11,7 +11,6 @@
 //! ```
 
 use datafusion::execution::session_state::SessionState;
-
 use headwater_expression::{defined, is_defined};
 use headwater_functions::{aggregate, is_table_function};
 use headwater_language::catalog::Catalog;

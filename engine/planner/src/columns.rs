@@ -6,16 +6,16 @@
 use std::collections::{BTreeSet, HashSet};
 use std::ops::ControlFlow;
 
+use headwater_expression::errors::unknown_column_of;
+use headwater_language::catalog::Catalog;
+use headwater_language::diagnostic::{Diagnostic, UNKNOWN_COLUMN};
+use headwater_language::sql::walk;
 use sqlparser::ast::{
     Expr, GroupByExpr, Ident, OrderByKind, Query, Select, SelectItem, SetExpr, Spanned as _, TableFactor,
     TableWithJoins, Visitor,
 };
 
 use super::naming::name_columns;
-use headwater_expression::errors::unknown_column_of;
-use headwater_language::catalog::Catalog;
-use headwater_language::diagnostic::{Diagnostic, UNKNOWN_COLUMN};
-use headwater_language::sql::walk;
 
 /// The columns that do not exist, in order of position; none where names cannot be told. `*` is settled already.
 pub fn unknown(query: &Query, catalog: &Catalog) -> Vec<Diagnostic> {

@@ -6,10 +6,6 @@ use headwater_formats::decode::{
     ColumnOrigin, ROWOFFSET, ROWPARTITION, ROWTIME, WINDOWEND, WINDOWSTART, header_column_type,
 };
 use headwater_formats::format::FormatKind;
-
-use super::properties::{self, SourceProperties};
-use super::sides::sides;
-use super::types::resolve;
 use headwater_language::catalog::{Catalog, owner_of};
 use headwater_language::config::Settings;
 use headwater_language::definition::{ColumnDef, ColumnRole, EventTimeDef, SourceDef, SourceKind, WindowDef};
@@ -19,6 +15,10 @@ use headwater_language::diagnostic::{
 };
 use headwater_language::sql::ast;
 use headwater_language::types::SqlType;
+
+use super::properties::{self, SourceProperties};
+use super::sides::sides;
+use super::types::resolve;
 
 /// Gives a record's headers in INSERT.
 pub const ROWHEADERS: &str = "ROWHEADERS";

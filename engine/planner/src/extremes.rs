@@ -2,7 +2,6 @@
 
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan};
-
 use headwater_expression::errors::place;
 use headwater_functions::has_maps;
 use headwater_language::diagnostic::{Diagnostic, PLAN};

@@ -7,6 +7,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
 use datafusion::execution::session_state::SessionState;
+use headwater_functions::is_table_call;
+use headwater_language::catalog::Catalog;
+use headwater_language::diagnostic::{DUPLICATE_COLUMN, Diagnostic, NOT_SUPPORTED, PLAN, Span};
+use headwater_language::sql::expr_forms::is_subquery;
+use headwater_language::sql::{each_expr, place, print, walk, walk_mut};
 use sqlparser::ast::{
     DuplicateTreatment, Expr, Fetch, Function, FunctionArg, FunctionArgExpr, FunctionArguments, GroupByExpr,
     JoinConstraint, JoinOperator, LimitClause, NamedWindowDefinition, NamedWindowExpr, ObjectName, Query, Select,
@@ -16,11 +21,6 @@ use sqlparser::ast::{
 use super::callee::Callee;
 use super::relations::Namer;
 use super::{frames, groups, parameters, patterns};
-use headwater_functions::is_table_call;
-use headwater_language::catalog::Catalog;
-use headwater_language::diagnostic::{DUPLICATE_COLUMN, Diagnostic, NOT_SUPPORTED, PLAN, Span};
-use headwater_language::sql::expr_forms::is_subquery;
-use headwater_language::sql::{each_expr, place, print, walk, walk_mut};
 
 /// Everything in a query that has a form which is not supported.
 pub(super) fn check(query: &Query, state: &SessionState) -> Vec<Diagnostic> {

@@ -1,12 +1,11 @@
 //! What a frame of a window may reach by, as far as the text says: a whole number in ROWS and GROUPS, a number or an interval
 //! in RANGE. Whether ORDER BY has such a distance is told with its type (`engine/dialect`).
 
+use headwater_language::diagnostic::{Diagnostic, PLAN};
+use headwater_language::sql::place;
 use sqlparser::ast::{
     Expr, Spanned as _, UnaryOperator, Value, ValueWithSpan, WindowFrameBound, WindowFrameUnits, WindowSpec,
 };
-
-use headwater_language::diagnostic::{Diagnostic, PLAN};
-use headwater_language::sql::place;
 
 /// What is wrong with the ends of a frame.
 pub(super) fn check(spec: &WindowSpec) -> Vec<Diagnostic> {

@@ -6,15 +6,14 @@
 use std::ops::ControlFlow;
 
 use datafusion::execution::session_state::SessionState;
+use headwater_language::diagnostic::{Diagnostic, NOT_SUPPORTED};
+use headwater_language::sql::{call, each_own_expr, place, walk_mut};
 use sqlparser::ast::{
     BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, GroupByExpr, Query, Select,
     SelectItem, Spanned as _, Value, VisitorMut,
 };
 
 use super::callee::{Callee, is_aggregate};
-
-use headwater_language::diagnostic::{Diagnostic, NOT_SUPPORTED};
-use headwater_language::sql::{call, each_own_expr, place, walk_mut};
 
 /// Writes what has one group so that it calls an aggregate, in all of a query.
 pub(super) fn settle(query: &mut Query, state: &SessionState) {

@@ -3,12 +3,12 @@
 
 use std::ops::ControlFlow;
 
-use sqlparser::ast::{Expr, Query, Select, Visit, Visitor};
-
-use super::continuous::Scope;
 use headwater_language::catalog::Catalog;
 use headwater_language::diagnostic::{Diagnostic, RESERVED_NAME};
 use headwater_language::sql::{place, walk};
+use sqlparser::ast::{Expr, Query, Select, Visit, Visitor};
+
+use super::continuous::Scope;
 
 /// Tells the parameters in an expression that may not be called so. `columns` is what they would be confused with, as in
 /// "a column"; `is_column` knows it by its name.

@@ -6,11 +6,11 @@
 //! l FULL JOIN r USING (s)           s is that of l.s and r.s which is there
 //! ```
 
+use headwater_expression::dialect;
+use headwater_language::sql::call;
 use sqlparser::ast::{Expr, Ident, Join, JoinConstraint, JoinOperator, ObjectName, Value};
 
 use super::relations::Relation;
-use headwater_expression::dialect;
-use headwater_language::sql::call;
 
 /// The relations of a FROM, or of a part of it, and what USING made one of their columns.
 #[derive(Default)]

@@ -4,12 +4,11 @@
 use std::collections::{BTreeSet, HashMap};
 use std::ops::ControlFlow;
 
+use headwater_language::catalog::Catalog;
+use headwater_language::sql::{print, take, walk_mut};
 use sqlparser::ast::{
     AccessExpr, Distinct, Expr, Ident, OrderByKind, Query, Select, SelectItem, SetExpr, TableFactor, Value, VisitorMut,
 };
-
-use headwater_language::catalog::Catalog;
-use headwater_language::sql::{print, take, walk_mut};
 
 /// Names the columns of a query and of all queries in it, and what ORDER BY refers to.
 pub(super) fn name_all(query: &mut Query, catalog: &Catalog) {

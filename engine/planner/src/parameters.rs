@@ -6,13 +6,13 @@
 use std::str::FromStr as _;
 
 use datafusion::arrow::compute::kernels::cast_utils::IntervalUnit;
+use headwater_language::diagnostic::{Diagnostic, LITERAL, PLAN};
+use headwater_language::sql::place;
 use sqlparser::ast::{
     Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Spanned as _, UnaryOperator, Value,
 };
 
 use super::forms::has_columns;
-use headwater_language::diagnostic::{Diagnostic, LITERAL, PLAN};
-use headwater_language::sql::place;
 
 /// What an argument is to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,13 +1,12 @@
 //! Regular expressions that a statement says as a constant: one that does not compile is refused when the query is made,
 //! not found NULL in every row.
 
-use sqlparser::ast::{
-    BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Spanned as _, Value,
-};
-
 use headwater_functions::{Category, Pattern};
 use headwater_language::diagnostic::{Diagnostic, LITERAL};
 use headwater_language::sql::place;
+use sqlparser::ast::{
+    BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Spanned as _, Value,
+};
 
 /// What is wrong with the constant pattern of a call; none when it has none.
 pub(super) fn check(call: &Function) -> Option<Diagnostic> {

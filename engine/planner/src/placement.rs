@@ -11,6 +11,9 @@
 use std::ops::ControlFlow;
 
 use datafusion::execution::session_state::SessionState;
+use headwater_language::catalog::Catalog;
+use headwater_language::diagnostic::{Diagnostic, NOT_SUPPORTED, PLAN, STREAMING};
+use headwater_language::sql::{each_expr, join_condition, place, print, walk};
 use sqlparser::ast::{
     Expr, Function, GroupByExpr, JoinConstraint, OrderByKind, Query, Select, SelectItem, SetExpr, Spanned as _,
     TableWithJoins, Visitor, WindowType,
@@ -18,9 +21,6 @@ use sqlparser::ast::{
 
 use super::callee::{Callee, is_aggregate};
 use super::relations::Namer;
-use headwater_language::catalog::Catalog;
-use headwater_language::diagnostic::{Diagnostic, NOT_SUPPORTED, PLAN, STREAMING};
-use headwater_language::sql::{each_expr, join_condition, place, print, walk};
 
 /// Everything that is where it cannot be, in a bounded query.
 pub(super) fn check(query: &Query, state: &SessionState) -> Vec<Diagnostic> {

@@ -5,10 +5,8 @@
 
 use headwater_formats::format::FormatKind;
 use headwater_formats::record::Side;
-
-use headwater_language::diagnostic::nearest;
 use headwater_language::diagnostic::{
-    DUPLICATE_PROPERTY, Diagnostic, NOT_SUPPORTED, PROPERTY_CONFLICT, PROPERTY_VALUE, Span, UNKNOWN_PROPERTY,
+    DUPLICATE_PROPERTY, Diagnostic, NOT_SUPPORTED, PROPERTY_CONFLICT, PROPERTY_VALUE, Span, UNKNOWN_PROPERTY, nearest,
 };
 use headwater_language::sql::ast;
 

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use headwater_formats::decode::{ROWOFFSET, ROWPARTITION, ROWTIME};
+use headwater_language::catalog::Catalog;
+use headwater_language::definition::SourceDef;
 use sqlparser::ast::{
     Cte, ExcludeSelectItem, Expr, Ident, ObjectName, Query, Select, SelectItem, SelectItemQualifiedWildcardKind,
     SetExpr, TableAlias, TableFactor, TableWithJoins, WildcardAdditionalOptions,
 };
 
 use super::naming::name_columns;
-use headwater_language::catalog::Catalog;
-use headwater_language::definition::SourceDef;
 
 /// Names that WITH gives, and the columns of what they name; none where they cannot be told.
 pub(super) type Named = Vec<(String, Option<Vec<String>>)>;

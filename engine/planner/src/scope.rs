@@ -3,11 +3,11 @@
 //! The queries of a WITH are visited before the query that it belongs to, each with the names of those before it: in
 //! `WITH p AS (SELECT * FROM p) …` the inner P is not the outer one.
 
+use headwater_language::catalog::Catalog;
+use headwater_language::sql::walk_mut;
 use sqlparser::ast::{Query, VisitorMut, With};
 
 use super::relations::Namer;
-use headwater_language::catalog::Catalog;
-use headwater_language::sql::walk_mut;
 
 /// What a visitor needs in order to know the names.
 pub(super) struct Scope<'a> {

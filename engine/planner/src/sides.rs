@@ -2,13 +2,13 @@
 
 use headwater_formats::format::FormatKind;
 use headwater_formats::record::Side;
-
-use super::define::{FormatDefaults, missing};
-use super::properties::SourceProperties;
 use headwater_language::definition::{ColumnDef, ColumnRole, SideDef, SourceDef, SourceKind};
 use headwater_language::diagnostic::{Diagnostic, FORMAT, PROPERTY_CONFLICT, format_refusal};
 use headwater_language::sql::ast;
 use headwater_language::types::SqlType;
+
+use super::define::{FormatDefaults, missing};
+use super::properties::SourceProperties;
 
 /// The formats of keys and values, when both can be told.
 pub(super) fn sides(

@@ -9,6 +9,11 @@
 
 use std::ops::ControlFlow;
 
+use headwater_language::catalog::Catalog;
+use headwater_language::diagnostic::{Diagnostic, NOT_SUPPORTED, UNKNOWN_COLUMN, UNKNOWN_SOURCE, nearest, other_case};
+use headwater_language::sql::expr_forms::{cast_ast, cast_type, struct_star};
+use headwater_language::sql::{ast::Spanned, parse_expr, walk_mut};
+use headwater_language::types::SqlType;
 use sqlparser::ast::{
     AccessExpr, Expr, Ident, ObjectName, Query, Select, SelectItem, SelectItemQualifiedWildcardKind, SetExpr,
     Spanned as _, TableAlias, TableFactor, TableWithJoins, Value, VisitorMut, WildcardAdditionalOptions,
@@ -19,11 +24,6 @@ use super::relations::{Relation, excluded};
 use super::scope::{Scope, Scoped, enter, leave};
 use super::types::resolve;
 use super::{unnamed, wildcard};
-use headwater_language::catalog::Catalog;
-use headwater_language::diagnostic::{Diagnostic, NOT_SUPPORTED, UNKNOWN_COLUMN, UNKNOWN_SOURCE, nearest, other_case};
-use headwater_language::sql::expr_forms::{cast_ast, cast_type, struct_star};
-use headwater_language::sql::{ast::Spanned, parse_expr, walk_mut};
-use headwater_language::types::SqlType;
 
 /// Settles every `*` and every relation of a query. Reports what does not exist.
 pub fn expand(query: &mut Query, catalog: &Catalog) -> Vec<Diagnostic> {

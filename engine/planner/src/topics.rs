@@ -10,7 +10,6 @@ use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 use headwater_formats::decode::{RowKind, TopicSpec};
-
 use headwater_language::catalog::Catalog;
 
 /// Makes the tables that scan topics.

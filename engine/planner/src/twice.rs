@@ -5,14 +5,14 @@
 
 use std::ops::ControlFlow;
 
+use headwater_language::catalog::Catalog;
+use headwater_language::diagnostic::{AMBIGUOUS_COLUMN, Diagnostic};
+use headwater_language::sql::{place, walk_mut};
 use sqlparser::ast::{Expr, Ident, Query, Select, SetExpr, TableFactor, TableWithJoins, VisitorMut};
 
 use super::merged::using;
 use super::relations::Relation;
 use super::scope::{Scope, Scoped, enter, leave};
-use headwater_language::catalog::Catalog;
-use headwater_language::diagnostic::{AMBIGUOUS_COLUMN, Diagnostic};
-use headwater_language::sql::{place, walk_mut};
 
 /// Reports every such name that a query uses. `*` is settled already. The query is as before afterwards.
 pub(super) fn check(query: &mut Query, catalog: &Catalog) -> Vec<Diagnostic> {

@@ -1,8 +1,7 @@
 //! Types of a statement with the names of CREATE TYPE replaced by what they stand for.
 
 use headwater_language::catalog::Catalog;
-use headwater_language::diagnostic::nearest;
-use headwater_language::diagnostic::{Diagnostic, UNKNOWN_TYPE};
+use headwater_language::diagnostic::{Diagnostic, UNKNOWN_TYPE, nearest};
 use headwater_language::sql::ast::Spanned;
 use headwater_language::types::{SqlType, StructField};
 

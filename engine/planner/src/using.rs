@@ -6,6 +6,8 @@
 
 use std::ops::ControlFlow;
 
+use headwater_language::catalog::Catalog;
+use headwater_language::sql::walk_mut;
 use sqlparser::ast::{
     BinaryOperator, Expr, Ident, Join, JoinConstraint, OrderByKind, Query, Select, SelectItem, SetExpr, TableFactor,
     TableWithJoins, VisitMut, VisitorMut,
@@ -14,8 +16,6 @@ use sqlparser::ast::{
 use super::merged::{Compared, Joined, Merged, constraint_mut};
 use super::relations::Namer;
 use super::scope::{Scope, Scoped, enter, leave};
-use headwater_language::catalog::Catalog;
-use headwater_language::sql::walk_mut;
 
 /// Replaces the columns of every USING in a query by what they are.
 pub(super) fn settle(query: &mut Query, catalog: &Catalog) {

@@ -6,12 +6,11 @@
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
+use headwater_language::diagnostic::{Diagnostic, PLAN};
+use headwater_language::sql::{place, walk_mut};
 use sqlparser::ast::{
     Expr, Function, Ident, NamedWindowDefinition, NamedWindowExpr, Query, SetExpr, VisitorMut, WindowSpec, WindowType,
 };
-
-use headwater_language::diagnostic::{Diagnostic, PLAN};
-use headwater_language::sql::{place, walk_mut};
 
 /// Writes every named window of a query out. Reports names that there are not, and what cannot be added to a window.
 pub(super) fn settle(query: &mut Query, errors: &mut Vec<Diagnostic>) {

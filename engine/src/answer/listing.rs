@@ -1,7 +1,6 @@
 //! The lines of the lists that SHOW prints.
 
 use headwater_formats::record::Reject;
-
 use headwater_language::types::SqlType;
 
 /// A stream or table in SHOW STREAMS and SHOW TABLES.

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use super::query::{Lag, ProcessFailure, QueryState, QueryStatistics};
 use headwater_language::definition::SourceDef;
+
+use super::query::{Lag, ProcessFailure, QueryState, QueryStatistics};
 
 /// The description of a stream or table.
 #[derive(Clone, Debug, PartialEq)]

@@ -1,9 +1,9 @@
 //! Blocking calls to the cluster, on a thread that may block.
 
 use headwater_connectors::transport::TransportError;
+use headwater_language::diagnostic::{Diagnostic, INTERNAL};
 
 use crate::failure::transport;
-use headwater_language::diagnostic::{Diagnostic, INTERNAL};
 
 /// Runs a blocking call to the cluster on a thread that may block.
 pub(crate) async fn blocking<T: Send + 'static>(

@@ -16,10 +16,9 @@ use headwater_connectors::transport::{
 use headwater_formats::record::{OutBatch, RawBatch, TopicPartition, Wanted};
 use serde::{Deserialize, Serialize};
 
-use super::OWN_TOPICS;
 use super::query_status::{State, StatusSnapshot};
-use super::topics;
 use super::writer::Writer;
+use super::{OWN_TOPICS, topics};
 
 /// How often a record is written again while its query fails, in ms.
 const REFRESH_MS: i64 = 30_000;

@@ -11,6 +11,11 @@ use datafusion::physical_plan::{ExecutionPlan, SendableRecordBatchStream, displa
 use futures::StreamExt;
 use headwater_connectors::table::{OnLoss, Progress, ScanContext};
 use headwater_connectors::transport::Transport;
+use headwater_language::catalog::Catalog;
+use headwater_language::config::Settings;
+use headwater_language::diagnostic::{Diagnostic, INTERNAL, Span};
+use headwater_language::sql::ast;
+use headwater_planner::{bounded, function, optimizer};
 
 use super::memory::QueryMemory;
 use super::optimized::{self, Optimized};
@@ -18,11 +23,6 @@ use super::scans;
 use super::spill::SpillFiles;
 use crate::answer::{ExecutedPlan, Plan, Rows};
 use crate::failure;
-use headwater_language::catalog::Catalog;
-use headwater_language::config::Settings;
-use headwater_language::diagnostic::{Diagnostic, INTERNAL, Span};
-use headwater_language::sql::ast;
-use headwater_planner::{bounded, function, optimizer};
 
 /// A bounded query that is planned and ready to run.
 pub struct Bounded {

@@ -3,12 +3,10 @@
 //! Every version of Headwater writes `version` and `id`, so that an older one recognizes a command. An older version
 //! must not apply a command that it understands only in part, or two processes would have two different catalogs.
 
+use headwater_language::catalog::CatalogChange;
+use headwater_language::{config, topology};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-
-use headwater_language::catalog::CatalogChange;
-use headwater_language::config;
-use headwater_language::topology;
 
 /// Version of the commands that this program writes. A new kind or field does not need a new version, because programs
 /// that do not know it notice that themselves.

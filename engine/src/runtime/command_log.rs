@@ -16,6 +16,8 @@ use std::time::{Duration, Instant};
 use arrow::array::BinaryArray;
 use headwater_connectors::transport::{Isolation, NewTopic, Transport, TransportError, TransportErrorKind, Watermarks};
 use headwater_formats::record::OutBatch;
+use headwater_language::catalog::{Catalog, CatalogChange, OWN_TOPICS, Refusal};
+use headwater_language::diagnostic::Diagnostic;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
@@ -23,8 +25,6 @@ use super::command::Command;
 use super::command_reader::CommandReader;
 use super::writer::Writer;
 use super::{blocking, refused, topics};
-use headwater_language::catalog::{Catalog, CatalogChange, OWN_TOPICS, Refusal};
-use headwater_language::diagnostic::Diagnostic;
 
 /// How long to wait before looking for a command again.
 const POLL: Duration = Duration::from_millis(50);

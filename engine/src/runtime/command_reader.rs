@@ -14,12 +14,12 @@ use headwater_connectors::transport::{
     Isolation, ReadPlan, ReadRange, Source, SourceEvent, TopicIds, Transport, TransportError, Watermarks,
 };
 use headwater_formats::record::{RawBatch, TopicPartition, Wanted};
+use headwater_language::catalog::{Catalog, Refusal};
+use headwater_language::diagnostic::Diagnostic;
 
 use super::command::{Command, Found};
 use super::command_fault::Fault;
 use super::command_log::{Known, marks};
-use headwater_language::catalog::{Catalog, Refusal};
-use headwater_language::diagnostic::Diagnostic;
 
 /// Most commands to take from the topic at once.
 const BATCH_RECORDS_MAX: usize = 1_000;

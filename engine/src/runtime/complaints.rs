@@ -6,14 +6,13 @@
 use std::sync::Arc;
 
 use headwater_connectors::transport::Lost;
-use headwater_formats::record::RecordLimits;
-use headwater_formats::record::{OutBatch, RawBatch};
+use headwater_dataflow::Complaint;
+use headwater_formats::record::{OutBatch, RawBatch, RecordLimits};
+use headwater_language::catalog::QueryDef;
 use serde_json::json;
 
 use super::OWN_TOPICS;
 use super::dead_letters::DeadLetters;
-use headwater_dataflow::Complaint;
-use headwater_language::catalog::QueryDef;
 
 /// Name of the stream over the processing log.
 pub const PROCESSING_LOG: &str = "PROCESSING_LOG";

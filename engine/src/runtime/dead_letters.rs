@@ -6,10 +6,8 @@
 use std::sync::Arc;
 
 use arrow::array::{Array, BinaryArray};
-use headwater_formats::record::RecordLimits;
-use headwater_formats::record::{HEADER_FRAME_BYTES, OutBatch, RawBatch, header_lists, headers_at};
-
 use headwater_dataflow::Complaint;
+use headwater_formats::record::{HEADER_FRAME_BYTES, OutBatch, RawBatch, RecordLimits, header_lists, headers_at};
 
 /// Most bytes of a reason or an expression in a header.
 const WORDS_BYTES_MAX: usize = 8 * 1024;

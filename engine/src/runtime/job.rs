@@ -3,9 +3,8 @@
 use std::sync::Arc;
 
 use headwater_connectors::transport::TransportError;
-use headwater_formats::record::{TopicPartition, Wanted};
-
 use headwater_dataflow::Compiled;
+use headwater_formats::record::{TopicPartition, Wanted};
 use headwater_language::catalog::QueryDef;
 use headwater_language::config::{DECIMAL_DIVISION, Settings};
 use headwater_language::diagnostic::Diagnostic;

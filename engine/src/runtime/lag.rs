@@ -7,10 +7,10 @@ use headwater_connectors::transport::{
     Isolation, ReadPlan, ReadRange, SourceEvent, TopicIds, Transport, TransportError, Watermarks,
 };
 use headwater_formats::record::{TopicPartition, Wanted};
+use headwater_language::catalog::QueryDef;
 
 use super::note::Note;
 use crate::answer::{Lag, OpenTransaction, PartitionLag};
-use headwater_language::catalog::QueryDef;
 
 /// How long to wait for the first record of an open transaction.
 const PATIENCE: Duration = Duration::from_secs(1);

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use headwater_connectors::transport::memory::MemoryTransport;
 use headwater_connectors::transport::{SinkOptions, Transport};
 use headwater_formats::record::OutBatch;
+use headwater_language::config::Settings;
 
 use crate::answer::Answer;
 use crate::{Engine, Session};
-use headwater_language::config::Settings;
 
 /// Records of the input, elements of each, and bytes of its text: the output is 330 MB.
 const RECORDS: usize = 120;

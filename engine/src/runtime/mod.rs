@@ -46,7 +46,6 @@ mod worker;
 mod writer;
 
 use headwater_connectors::transport::{Isolation, TransportError};
-
 use headwater_dataflow::Complaint;
 use headwater_language::config::Settings;
 use headwater_planner::continuous::THROWS_ON_INVALID_TIME;

@@ -7,15 +7,14 @@ use std::sync::Arc;
 use headwater_connectors::transport::{
     Isolation, Member, SinkOptions, TopicId, Transport, TransportError, TransportErrorKind,
 };
-use headwater_formats::record::RecordLimits;
-use headwater_formats::record::TopicPartition;
+use headwater_dataflow::Placement;
+use headwater_formats::record::{RecordLimits, TopicPartition};
 
 use super::complaints::{ComplaintLimits, processing_log_topic};
 use super::goal::Goal;
 use super::job::Job;
 use super::outbox::Outbox;
 use super::refusals::Refusals;
-use headwater_dataflow::Placement;
 
 /// What a share is opened with.
 pub(super) struct Opening<'a> {

@@ -12,9 +12,9 @@ use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::ExecutionPlan;
 use futures::FutureExt as _;
 use headwater_formats::panic::words;
+use headwater_planner::bounded;
 
 use super::joins;
-use headwater_planner::bounded;
 
 /// The plan of a query, and the state that it is executed in.
 pub(super) struct Optimized {

@@ -7,11 +7,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures::future::BoxFuture;
 use headwater_connectors::transport::Transport;
-
-use super::{CommandLog, Driver, StatusSnapshot, Worker, Writer, blocking};
 use headwater_language::catalog::Catalog;
 use headwater_language::config::Settings;
 use headwater_language::diagnostic::{Diagnostic, UNKNOWN_QUERY};
+
+use super::{CommandLog, Driver, StatusSnapshot, Worker, Writer, blocking};
 
 /// One process of a service id: its cluster, the command topic, and the persistent queries that run here.
 pub struct Process {

@@ -7,11 +7,12 @@
 
 use std::sync::Arc;
 
+use headwater_language::catalog::{Catalog, CatalogChange, Refusal};
+use headwater_language::diagnostic::{Diagnostic, EXISTS, Span};
+
 use super::command_log::AppendError;
 use super::process::Process;
 use super::{blocking, refused};
-use headwater_language::catalog::{Catalog, CatalogChange, Refusal};
-use headwater_language::diagnostic::{Diagnostic, EXISTS, Span};
 
 type Found = Result<Arc<Catalog>, Vec<Diagnostic>>;
 

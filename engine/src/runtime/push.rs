@@ -15,16 +15,15 @@ use headwater_connectors::table::{Progress, spawn_reader};
 use headwater_connectors::transport::{
     Glance, Isolation, LossCause, Lost, ReadPlan, ReadRange, Source, SourceEvent, Transport, TransportError, Watermarks,
 };
-use headwater_formats::record::RecordLimits;
-use headwater_formats::record::{RawBatch, Reject, Side, TopicPartition};
+use headwater_dataflow::{Command, Compiled, Complaint, Event, Placement, Task};
+use headwater_formats::record::{RawBatch, RecordLimits, Reject, Side, TopicPartition};
+use headwater_language::config::Settings;
+use headwater_language::diagnostic::Diagnostic;
+use headwater_planner::continuous::{self, Push, THROWS_ON_INVALID_TIME};
 
 use super::lookout::{Lookout, Seen};
 use super::{refused, stopped_by};
 use crate::answer::Rows;
-use headwater_dataflow::{Command, Compiled, Complaint, Event, Placement, Task};
-use headwater_language::config::Settings;
-use headwater_language::diagnostic::Diagnostic;
-use headwater_planner::continuous::{self, Push, THROWS_ON_INVALID_TIME};
 
 /// Most batches that wait to be shown.
 const WAITING_MAX: usize = 2;

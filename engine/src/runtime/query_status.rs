@@ -4,11 +4,10 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
 use headwater_connectors::transport::{Lost, Position};
-use headwater_formats::record::TopicPartition;
-use parking_lot::Mutex;
-
 use headwater_dataflow::Complaint;
+use headwater_formats::record::TopicPartition;
 use headwater_language::diagnostic::Diagnostic;
+use parking_lot::Mutex;
 
 /// How many of the latest complaints and failures are kept.
 const ERRORS_KEPT_MAX: usize = 10;

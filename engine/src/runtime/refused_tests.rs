@@ -7,12 +7,12 @@ use std::sync::Arc;
 
 use headwater_connectors::transport::Transport;
 use headwater_connectors::transport::memory::MemoryTransport;
+use headwater_language::config::Settings;
 
 use super::Ran;
 use super::complaints::processing_log_topic;
 use crate::answer::Answer;
 use crate::{Engine, Session};
-use headwater_language::config::Settings;
 
 const SOURCE: &str =
     "CREATE STREAM s (n INT, v STRING) WITH (KAFKA_TOPIC = 's', PARTITIONS = 1, VALUE_FORMAT = 'JSON');";

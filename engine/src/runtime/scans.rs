@@ -6,9 +6,8 @@ use datafusion::catalog::TableProvider;
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::prelude::SessionConfig;
 use headwater_connectors::table::{NewestFirstRule, Progress, ScanContext, TopicTable};
-use headwater_formats::decode::TopicSpec;
-
 use headwater_expression::dialect::{CountFailures, count_in};
+use headwater_formats::decode::TopicSpec;
 use headwater_planner::bounded::Outside;
 use headwater_planner::optimizer::PhysicalRule;
 use headwater_planner::topics::Tables;

@@ -12,6 +12,7 @@ use arrow::error::ArrowError;
 use headwater_connectors::transport::{
     Admin, Isolation, Lost, Position, ReadPlan, ReadRange, SourceEvent, TransportError, TransportErrorKind,
 };
+use headwater_dataflow::{Command, Complaint, ComplaintKind, Epoch, Event, Task, TaskPosition};
 use headwater_formats::record::{OutBatch, RawBatch, TopicPartition};
 
 use super::complaints::Complaints;
@@ -24,7 +25,6 @@ use super::query_status::{QueryStatus, Tally};
 use super::refusals::{MadeOf, Refusals, all_but};
 use super::start::{Start, StartContext};
 use super::{stopped_by, topics};
-use headwater_dataflow::{Command, Complaint, ComplaintKind, Epoch, Event, Task, TaskPosition};
 
 /// Most records to take from the source at once.
 const BATCH_RECORDS_MAX: usize = 16_384;

@@ -15,7 +15,6 @@ use bytes::Bytes;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::{SpillFile, SpillWriter, TempFileFactory};
 use futures::Stream;
-
 use headwater_language::diagnostic::{Diagnostic, MEMORY, RUNTIME};
 
 /// How many bytes to read at once.

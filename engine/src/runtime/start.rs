@@ -17,10 +17,10 @@ use headwater_connectors::transport::{
     Watermarks,
 };
 use headwater_formats::record::TopicPartition;
+use headwater_language::catalog::{QueryDef, Restart, RestartFrom};
 
 use super::goal::Goal;
 use super::note::Note;
-use headwater_language::catalog::{QueryDef, Restart, RestartFrom};
 
 /// Where a query starts to read each partition.
 pub(super) struct Start {

@@ -14,6 +14,8 @@ use std::time::{Duration, Instant};
 
 use headwater_connectors::transport::{Transport, TransportError, TransportErrorKind};
 use headwater_formats::panic::words;
+use headwater_language::catalog::{Catalog, QueryDef};
+use headwater_language::diagnostic::{Diagnostic, INTERNAL, LOST};
 
 use super::descriptors::room_for_queries;
 use super::driver::{Driver, Step};
@@ -22,8 +24,6 @@ use super::query_status::{QueryStatus, State, StatusSnapshot};
 use super::refusals::Refusals;
 use super::signal::Signal;
 use crate::failure::transport;
-use headwater_language::catalog::{Catalog, QueryDef};
-use headwater_language::diagnostic::{Diagnostic, INTERNAL, LOST};
 
 /// Longest wait of a query that has nothing to do, and so the longest time until it notices that it must stop.
 const WAIT: Duration = Duration::from_millis(500);

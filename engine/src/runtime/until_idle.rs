@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use headwater_language::catalog::{Catalog, QueryDef};
+
 use super::blocking;
 use super::process::{Asked, Process};
 use super::supervisor::Ran;
-use headwater_language::catalog::{Catalog, QueryDef};
 
 impl Process {
     /// Runs every persistent query until its current input is processed and committed. Queries that read what others write

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use headwater_connectors::transport::memory::MemoryTransport;
 use headwater_connectors::transport::{Isolation, Transport, TransportError, TransportErrorKind};
+use headwater_language::config::Settings;
 
 use crate::{Driver, Engine, Session};
-use headwater_language::config::Settings;
 
 const SOURCE: &str = "CREATE STREAM s (k INT KEY, t BIGINT) WITH (KAFKA_TOPIC = 's', PARTITIONS = 1, VALUE_FORMAT = 'JSON', TIMESTAMP = 't');";
 const RECORDS: &str = "INSERT INTO s VALUES (0, 10), (1, -7), (2, 20), (3, NULL), (4, 30);";

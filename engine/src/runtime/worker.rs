@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use chrono::Utc;
 use headwater_connectors::transport::Transport;
+use headwater_language::catalog::{Catalog, CatalogChange, QueryDef};
+use headwater_language::diagnostic::Diagnostic;
 use parking_lot::Mutex;
 
 use super::board::Board;
@@ -18,8 +20,6 @@ use super::descriptors::Descriptors;
 use super::query_status::StatusSnapshot;
 use super::signal::Signal;
 use super::supervisor::{Ran, Supervisor};
-use headwater_language::catalog::{Catalog, CatalogChange, QueryDef};
-use headwater_language::diagnostic::Diagnostic;
 
 /// How often the command topic is checked, and so how late a statement of another process is noticed.
 const LOOK: Duration = Duration::from_millis(500);

@@ -1,11 +1,12 @@
 //! ALTER STREAM and ALTER TABLE: add columns.
 
-use super::wording::capital;
-use super::{Answered, Context};
-use crate::answer::Answer;
 use headwater_language::catalog::CatalogChange;
 use headwater_language::sql::ast;
 use headwater_planner::alter::alter;
+
+use super::wording::capital;
+use super::{Answered, Context};
+use crate::answer::Answer;
 
 /// Adds the columns.
 pub(crate) async fn run(statement: &ast::AlterSource, context: &mut Context<'_>) -> Answered {

@@ -3,14 +3,14 @@
 use std::time::{Duration, Instant};
 
 use headwater_connectors::transport::{Admin, TopicInfo};
+use headwater_language::diagnostic::{Diagnostic, PROPERTY_VALUE, TOPIC_MISMATCH, UNKNOWN_PROPERTY, UNKNOWN_TOPIC};
+use headwater_language::sql::ast::{self, Literal, Property, Spanned};
 
 use super::wording::not_supported;
 use super::{Answered, Context};
 use crate::answer::Answer;
 use crate::failure::transport;
 use crate::runtime::blocking;
-use headwater_language::diagnostic::{Diagnostic, PROPERTY_VALUE, TOPIC_MISMATCH, UNKNOWN_PROPERTY, UNKNOWN_TOPIC};
-use headwater_language::sql::ast::{self, Literal, Property, Spanned};
 
 /// How long to wait if the statement does not say.
 const PATIENCE: Duration = Duration::from_secs(1);

@@ -1,12 +1,13 @@
 //! The persistent queries that a statement refers to: one by its id, or all.
 
-use super::Context;
 use std::sync::Arc;
 
-use crate::answer::Answer;
 use headwater_language::catalog::{Catalog, QueryDef};
 use headwater_language::diagnostic::{Diagnostic, Span, UNKNOWN_QUERY};
 use headwater_language::sql::ast;
+
+use super::Context;
+use crate::answer::Answer;
 
 /// The ids of the queries, and where the statement names them.
 pub(super) async fn chosen(

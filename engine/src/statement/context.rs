@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use crate::answer::Answer;
-use crate::runtime::Process;
-use crate::session::Session;
 use headwater_language::catalog::{Catalog, CatalogChange};
 use headwater_language::config::Settings;
 use headwater_language::diagnostic::{Diagnostic, Span};
 use headwater_language::sql::ast;
+
+use crate::answer::Answer;
+use crate::runtime::Process;
+use crate::session::Session;
 
 /// The result of a statement: its answer, or all of its errors.
 pub(crate) type Answered = Result<Answer, Vec<Diagnostic>>;

@@ -11,6 +11,9 @@ use std::path::{Path, PathBuf};
 use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, FieldRef, SchemaRef};
 use futures::TryStreamExt;
+use headwater_language::diagnostic::{COPY, Diagnostic, Span};
+use headwater_language::sql::ast;
+use headwater_language::types::type_name;
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
@@ -20,9 +23,6 @@ use crate::answer::{Answer, Rows};
 use crate::failure::diagnose;
 use crate::row_text::csv::CsvLines;
 use crate::row_text::json::JsonLines;
-use headwater_language::diagnostic::{COPY, Diagnostic, Span};
-use headwater_language::sql::ast;
-use headwater_language::types::type_name;
 
 /// Runs the query and writes its rows to the file.
 pub(crate) async fn run(copy: &ast::Copy, context: &mut Context<'_>) -> Answered {

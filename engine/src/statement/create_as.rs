@@ -1,16 +1,16 @@
 //! CREATE STREAM … AS SELECT: creates a persistent query and the stream that it writes.
 
 use headwater_connectors::transport::Admin;
+use headwater_language::catalog::Catalog;
+use headwater_language::diagnostic::{Diagnostic, NOT_SUPPORTED, STREAMING, Span};
+use headwater_language::sql::ast;
+use headwater_planner::continuous as planner;
 
 use super::persist::{partitions_of, persist};
 use super::wording::exists_already;
 use super::{Answered, Context};
 use crate::answer::Answer;
 use crate::runtime::blocking;
-use headwater_language::catalog::Catalog;
-use headwater_language::diagnostic::{Diagnostic, NOT_SUPPORTED, STREAMING, Span};
-use headwater_language::sql::ast;
-use headwater_planner::continuous as planner;
 
 /// Creates the query and its stream.
 pub(crate) async fn run(create: &ast::CreateAs, context: &mut Context<'_>) -> Answered {

@@ -3,13 +3,14 @@
 //! Queries keep their own copies of the functions that they call, so running queries are not affected. The answer lists
 //! them.
 
-use super::wording::exists_already;
-use super::{Answered, Context};
-use crate::answer::Answer;
 use headwater_language::catalog::{Catalog, CatalogChange};
 use headwater_language::definition::FunctionDef;
 use headwater_language::sql::ast;
 use headwater_planner::function::define;
+
+use super::wording::exists_already;
+use super::{Answered, Context};
+use crate::answer::Answer;
 
 /// Defines the function.
 pub(crate) async fn run(create: &ast::CreateFunction, context: &mut Context<'_>) -> Answered {

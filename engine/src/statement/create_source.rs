@@ -1,13 +1,14 @@
 //! CREATE STREAM and CREATE TABLE over a topic, which is created if the statement asks for it.
 
+use headwater_language::catalog::CatalogChange;
+use headwater_language::sql::ast;
+use headwater_planner::define::{FormatDefaults, define, source_kind};
+
 use super::wording::{capital, exists_already};
 use super::{Answered, Context, topic};
 use crate::answer::Answer;
 use crate::runtime::blocking;
 use crate::runtime::publish::dry_run;
-use headwater_language::catalog::CatalogChange;
-use headwater_language::sql::ast;
-use headwater_planner::define::{FormatDefaults, define, source_kind};
 
 /// Declares the stream or table.
 pub(crate) async fn run(create: &ast::CreateSource, context: &mut Context<'_>) -> Answered {

@@ -1,11 +1,12 @@
 //! CREATE TYPE: gives a type a name.
 
-use super::wording::exists_already;
-use super::{Answered, Context};
-use crate::answer::Answer;
 use headwater_language::catalog::CatalogChange;
 use headwater_language::sql::ast;
 use headwater_planner::types::resolve;
+
+use super::wording::exists_already;
+use super::{Answered, Context};
+use crate::answer::Answer;
 
 /// Names the type.
 pub(crate) async fn run(create: &ast::CreateType, context: &mut Context<'_>) -> Answered {

@@ -1,8 +1,9 @@
 //! DEFINE: defines a variable, which later statements use as `${name}`.
 
+use headwater_language::sql::ast;
+
 use super::{Answered, Context};
 use crate::answer::Answer;
-use headwater_language::sql::ast;
 
 /// Defines the variable.
 pub(crate) fn run(define: &ast::Assignment, context: &mut Context<'_>) -> Answered {

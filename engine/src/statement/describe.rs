@@ -3,17 +3,16 @@
 use std::sync::Arc;
 
 use headwater_connectors::transport::{Admin, Isolation, TransportError};
-
-use super::wording::not_supported;
-use super::{Answered, Context, describe_function, query_facts};
-use crate::answer::{Answer, Facts, PartitionExtent, SourceDescription, TopicDescription};
-use crate::runtime::Process;
-use crate::runtime::{blocking, refused};
 use headwater_language::catalog::Catalog;
 use headwater_language::definition::{SourceDef, SourceKind};
 use headwater_language::diagnostic::{Diagnostic, UNKNOWN_SOURCE};
 use headwater_language::sql::ast;
 use headwater_planner::define::source_kind;
+
+use super::wording::not_supported;
+use super::{Answered, Context, describe_function, query_facts};
+use crate::answer::{Answer, Facts, PartitionExtent, SourceDescription, TopicDescription};
+use crate::runtime::{Process, blocking, refused};
 
 /// Describes what the statement names.
 pub(crate) async fn run(describe: &ast::Describe, context: &mut Context<'_>) -> Answered {

@@ -1,16 +1,16 @@
 //! DESCRIBE FUNCTION: what a function does, how to call it, examples.
 
 use datafusion::execution::session_state::SessionState;
-
-use super::Context;
-use crate::answer::{CalledAs, Facts, FunctionDescription, FunctionKind};
-use crate::runtime::bounded::Bounded;
 use headwater_functions::{Category, Function, aggregate, find, list, unknown};
 use headwater_language::catalog::Catalog;
 use headwater_language::config::Settings;
 use headwater_language::definition::FunctionDef;
 use headwater_language::diagnostic::Diagnostic;
 use headwater_language::sql::ast;
+
+use super::Context;
+use crate::answer::{CalledAs, Facts, FunctionDescription, FunctionKind};
+use crate::runtime::bounded::Bounded;
 
 /// The category of functions that are defined by statements.
 pub(super) const DEFINED: &str = "DEFINED BY A STATEMENT";

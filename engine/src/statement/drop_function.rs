@@ -3,13 +3,14 @@
 //! Queries keep their own copies of the functions that they call, so running queries are not affected. The answer lists
 //! them.
 
+use headwater_language::catalog::{Catalog, CatalogChange};
+use headwater_language::diagnostic::{Diagnostic, UNKNOWN_FUNCTION};
+use headwater_language::sql::ast;
+
 use super::create_function::kept;
 use super::wording::unless_forgiven;
 use super::{Answered, Context};
 use crate::answer::Answer;
-use headwater_language::catalog::{Catalog, CatalogChange};
-use headwater_language::diagnostic::{Diagnostic, UNKNOWN_FUNCTION};
-use headwater_language::sql::ast;
 
 /// Drops the function.
 pub(crate) async fn run(drop: &ast::DropNamed, context: &mut Context<'_>) -> Answered {

@@ -1,15 +1,16 @@
 //! DROP STREAM and DROP TABLE, and with DELETE TOPIC their topic, unless it is in use.
 
-use super::wording::{capital, unless_forgiven};
-use super::{Answered, Context};
-use crate::answer::Answer;
-use crate::runtime::complaints::PROCESSING_LOG;
-use crate::runtime::{blocking, refused};
 use headwater_language::catalog::{Catalog, CatalogChange, Refusal, owner_of};
 use headwater_language::definition::{SourceDef, SourceKind};
 use headwater_language::diagnostic::{Diagnostic, IN_USE, OWNED_TOPIC, READ_ONLY, UNKNOWN_SOURCE};
 use headwater_language::sql::ast;
 use headwater_planner::define::source_kind;
+
+use super::wording::{capital, unless_forgiven};
+use super::{Answered, Context};
+use crate::answer::Answer;
+use crate::runtime::complaints::PROCESSING_LOG;
+use crate::runtime::{blocking, refused};
 
 /// Drops the stream or table. Its queries in this process have ended when it returns.
 pub(crate) async fn run(drop: &ast::DropSource, context: &mut Context<'_>) -> Answered {

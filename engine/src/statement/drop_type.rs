@@ -1,11 +1,12 @@
 //! DROP TYPE: removes the name of a type. Columns that were declared with it keep the type.
 
-use super::wording::unless_forgiven;
-use super::{Answered, Context};
-use crate::answer::Answer;
 use headwater_language::catalog::CatalogChange;
 use headwater_language::diagnostic::{Diagnostic, UNKNOWN_TYPE};
 use headwater_language::sql::ast;
+
+use super::wording::unless_forgiven;
+use super::{Answered, Context};
+use crate::answer::Answer;
 
 /// Drops the type.
 pub(crate) async fn run(drop: &ast::DropNamed, context: &mut Context<'_>) -> Answered {

@@ -1,12 +1,13 @@
 //! EXPLAIN: how a statement would run, and how a persistent query runs.
 
-use super::wording::not_supported;
-use super::{Answered, Context, choice, query_facts, select};
-use crate::answer::{Answer, Facts};
 use headwater_language::diagnostic::Diagnostic;
 use headwater_language::sql::ast;
 use headwater_language::topology::Topology;
 use headwater_planner::continuous as planner;
+
+use super::wording::not_supported;
+use super::{Answered, Context, choice, query_facts, select};
+use crate::answer::{Answer, Facts};
 
 /// Explains a query or a statement.
 pub(crate) async fn run(explain: &ast::Explain, context: &mut Context<'_>) -> Answered {

@@ -1,10 +1,11 @@
 //! INSERT INTO … SELECT: creates a persistent query that writes to an existing stream.
 
+use headwater_language::sql::ast;
+use headwater_planner::continuous as planner;
+
 use super::persist::persist;
 use super::{Answered, Context};
 use crate::answer::Answer;
-use headwater_language::sql::ast;
-use headwater_planner::continuous as planner;
 
 /// Creates the query.
 pub(crate) async fn run(insert: &ast::InsertSelect, context: &mut Context<'_>) -> Answered {

@@ -7,20 +7,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch, new_null_array};
-use arrow::array::{AsArray, BinaryArray};
+use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, BooleanArray, RecordBatch, new_null_array};
 use arrow::buffer::{NullBuffer, ScalarBuffer};
 use arrow::compute::concat;
 use arrow::datatypes::{DataType, Field, Int64Type};
+use headwater_expression::{Evaluator, to_column_type};
 use headwater_formats::decode::{ROWOFFSET, ROWPARTITION, ROWTIME, WINDOWEND, WINDOWSTART};
 use headwater_formats::format::{BadRow, Layout};
 use headwater_formats::record::{OutBatch, headers_type};
-
-use super::describe::find;
-use super::{Answered, Context};
-use crate::answer::Answer;
-use crate::runtime::{blocking, refused};
-use headwater_expression::{Evaluator, to_column_type};
 use headwater_language::catalog::{Catalog, owner_of};
 use headwater_language::config::Settings;
 use headwater_language::definition::{ColumnRole, SideDef, SourceDef, SourceKind};
@@ -29,6 +23,11 @@ use headwater_language::sql::ast;
 use headwater_planner::define::{ROWHEADERS, ROWTOMBSTONE};
 use headwater_planner::function;
 use sqlparser::ast::Spanned as _;
+
+use super::describe::find;
+use super::{Answered, Context};
+use crate::answer::Answer;
+use crate::runtime::{blocking, refused};
 
 /// How long to wait for the cluster to acknowledge the records.
 const PATIENCE: Duration = Duration::from_secs(30);

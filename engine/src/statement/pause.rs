@@ -1,9 +1,10 @@
 //! PAUSE: stops persistent queries until RESUME.
 
-use super::choice::{chosen, done_to};
-use super::{Answered, Context};
 use headwater_language::catalog::CatalogChange;
 use headwater_language::sql::ast;
+
+use super::choice::{chosen, done_to};
+use super::{Answered, Context};
 
 /// Pauses the queries. Those that run in this process have committed when it returns.
 pub(crate) async fn run(choice: &ast::QueryChoice, context: &mut Context<'_>) -> Answered {

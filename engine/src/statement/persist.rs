@@ -3,17 +3,17 @@
 use std::sync::Arc;
 
 use headwater_connectors::transport::{Admin, Transport};
+use headwater_language::catalog::{Catalog, CatalogChange};
+use headwater_language::diagnostic::{Diagnostic, Span, UNKNOWN_TOPIC};
+use headwater_language::sql::{self, ast};
+use headwater_planner::continuous::Persistent;
+use headwater_planner::define::Definition;
 
 use super::{Context, create_source, topic};
 use crate::runtime::complaints::{PROCESSING_LOG, processing_log_statement};
 use crate::runtime::publish::dry_run;
 use crate::runtime::{blocking, refused, topics};
 use crate::session::Session;
-use headwater_language::catalog::{Catalog, CatalogChange};
-use headwater_language::diagnostic::{Diagnostic, Span, UNKNOWN_TOPIC};
-use headwater_language::sql::{self, ast};
-use headwater_planner::continuous::Persistent;
-use headwater_planner::define::Definition;
 
 /// Creates the topics, publishes the query and starts it here. Returns the catalog that includes it.
 pub(super) async fn persist(

@@ -10,6 +10,8 @@ use headwater_connectors::transport::{
     Isolation, ReadPlan, ReadRange, Source, SourceEvent, TopicIds, Transport, TransportError,
 };
 use headwater_formats::record::{RawBatch, TopicPartition, Wanted};
+use headwater_language::diagnostic::{Diagnostic, Span, UNKNOWN_TOPIC, nearest};
+use headwater_language::sql::ast;
 use tokio::sync::mpsc;
 
 use self::guess::Guess;
@@ -17,9 +19,6 @@ use super::{Answered, Context};
 use crate::answer::Answer;
 use crate::failure::transport as diagnose;
 use crate::runtime::{blocking, refused};
-use headwater_language::diagnostic::nearest;
-use headwater_language::diagnostic::{Diagnostic, Span, UNKNOWN_TOPIC};
-use headwater_language::sql::ast;
 
 /// Most lines that wait for the shell.
 const LINES_AHEAD_MAX: usize = 1_024;

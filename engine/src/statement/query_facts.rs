@@ -3,16 +3,16 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use headwater_language::catalog::{Catalog, QueryDef};
+use headwater_language::diagnostic::Diagnostic;
+
 use crate::answer::{
     Condition, Facts, ProcessFailure, QueryDescription, QueryFailure, QueryListing, QueryState, QueryStatistics,
     SourceQuery,
 };
-use crate::runtime::Process;
 use crate::runtime::board::{self, Failing};
 use crate::runtime::query_status::{State, StatusSnapshot};
-use crate::runtime::{blocking, job, lag, refused};
-use headwater_language::catalog::{Catalog, QueryDef};
-use headwater_language::diagnostic::Diagnostic;
+use crate::runtime::{Process, blocking, job, lag, refused};
 
 /// What the processes of a service report about its queries.
 struct Reports {

@@ -1,13 +1,13 @@
 //! RESUME: continues persistent queries, from where the statement says if their position is lost.
 
 use headwater_connectors::transport::{Extent, Isolation, TransportErrorKind};
+use headwater_language::catalog::{CatalogChange, Ends, RestartFrom};
+use headwater_language::diagnostic::Diagnostic;
+use headwater_language::sql::ast;
 
 use super::choice::{chosen, done_to};
 use super::{Answered, Context};
 use crate::runtime::{blocking, refused};
-use headwater_language::catalog::{CatalogChange, Ends, RestartFrom};
-use headwater_language::diagnostic::Diagnostic;
-use headwater_language::sql::ast;
 
 /// Resumes the queries and starts to run queries in this process.
 pub(crate) async fn run(resume: &ast::Resume, context: &mut Context<'_>) -> Answered {

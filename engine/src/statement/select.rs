@@ -1,12 +1,13 @@
 //! SELECT: the current rows of topics, or with EMIT CHANGES rows as records arrive.
 
+use headwater_language::diagnostic::Diagnostic;
+use headwater_language::sql::ast;
+use headwater_planner::continuous;
+
 use super::{Answered, Context};
 use crate::answer::Answer;
 use crate::runtime::bounded::{Bounded, Environment};
 use crate::runtime::{blocking, push};
-use headwater_language::diagnostic::Diagnostic;
-use headwater_language::sql::ast;
-use headwater_planner::continuous;
 
 /// Starts the query. The answer is a stream of its rows.
 pub(crate) async fn run(query: &ast::Query, context: &mut Context<'_>) -> Answered {

@@ -1,8 +1,9 @@
 //! SET: sets a property of the session.
 
+use headwater_language::sql::ast;
+
 use super::{Answered, Context};
 use crate::answer::Answer;
-use headwater_language::sql::ast;
 
 /// Sets the property.
 pub(crate) fn run(set: &ast::Assignment, context: &mut Context<'_>) -> Answered {

@@ -1,9 +1,10 @@
 //! TERMINATE: ends persistent queries for good.
 
-use super::choice::{chosen, done_to};
-use super::{Answered, Context};
 use headwater_language::catalog::CatalogChange;
 use headwater_language::sql::ast;
+
+use super::choice::{chosen, done_to};
+use super::{Answered, Context};
 
 /// Ends the queries. Those that run in this process have committed when it returns.
 pub(crate) async fn run(choice: &ast::QueryChoice, context: &mut Context<'_>) -> Answered {

@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 
 use headwater_connectors::transport::{Admin, NewTopic, TopicInfo, TransportError};
-
-use crate::failure::transport;
-use crate::runtime::complaints::PROCESSING_LOG;
-use crate::runtime::topics::{self, BYTES_MAX, RETENTION};
 use headwater_language::catalog::owner_of;
 use headwater_language::definition::SourceDef;
 use headwater_language::diagnostic::{Diagnostic, MISSING_PROPERTY, OWNED_TOPIC, Span, TOPIC_MISMATCH};
 use headwater_planner::define::{Definition, WantedTopic};
+
+use crate::failure::transport;
+use crate::runtime::complaints::PROCESSING_LOG;
+use crate::runtime::topics::{self, BYTES_MAX, RETENTION};
 
 /// Makes sure that the topic of a definition exists as it was declared. Blocks.
 pub(super) fn ensure(admin: &dyn Admin, definition: &Definition, name: Span) -> Result<(), Vec<Diagnostic>> {

@@ -1,8 +1,9 @@
 //! UNDEFINE: removes a variable.
 
+use headwater_language::sql::ast;
+
 use super::{Answered, Context};
 use crate::answer::Answer;
-use headwater_language::sql::ast;
 
 /// Removes the variable.
 pub(crate) fn run(name: &ast::Name, context: &mut Context<'_>) -> Answered {

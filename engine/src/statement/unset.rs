@@ -1,8 +1,9 @@
 //! UNSET: resets a property of the session to its default.
 
+use headwater_language::sql::ast;
+
 use super::{Answered, Context};
 use crate::answer::Answer;
-use headwater_language::sql::ast;
 
 /// Removes the session's value.
 pub(crate) fn run(name: &ast::Spanned<String>, context: &mut Context<'_>) -> Answered {

@@ -1,9 +1,10 @@
 //! Statements that are parsed but not executed: ALTER SYSTEM, connectors, and RUN SCRIPT, which the shell handles.
 
-use super::wording::not_supported;
-use super::{Answered, Context};
 use headwater_language::diagnostic::{Diagnostic, MISPLACED};
 use headwater_language::sql::ast::StatementKind;
+
+use super::wording::not_supported;
+use super::{Answered, Context};
 
 /// Refuses the statement.
 pub(crate) fn run(kind: &StatementKind, context: &Context<'_>) -> Answered {

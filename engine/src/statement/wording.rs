@@ -1,8 +1,9 @@
 //! Answers and errors that several statements share.
 
+use headwater_language::diagnostic::{Diagnostic, NOT_SUPPORTED, Span};
+
 use super::Answered;
 use crate::answer::Answer;
-use headwater_language::diagnostic::{Diagnostic, NOT_SUPPORTED, Span};
 
 /// An error, or a warning if the statement allows it (IF EXISTS, IF NOT EXISTS).
 pub(super) fn unless_forgiven(forgiven: bool, error: Diagnostic) -> Answered {

@@ -4,9 +4,8 @@
 //! `-- not judged: why`.
 
 use headwater_engine::config::Settings;
-use headwater_engine::sql;
 use headwater_engine::sql::ast::{Query, StatementKind};
-use headwater_engine::{Engine, Session};
+use headwater_engine::{Engine, Session, sql};
 
 use super::stage::answer;
 

@@ -18,7 +18,6 @@ use std::io::{self, Write};
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::Schema;
-
 use headwater_engine::row_text::csv::quote_from;
 use headwater_engine::row_text::json::push_string;
 

@@ -10,10 +10,10 @@ use std::io::{self, Write};
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::Schema;
+use headwater_engine::row_text::column::is_number;
 
 use super::cells::{Cells, split_at_width, width_of};
 use super::{RowWriter, WRITE_BYTES_MIN};
-use headwater_engine::row_text::column::is_number;
 
 /// Widest that a column is padded to when the width of the screen is not known.
 pub const COLUMN_WIDTH_MAX: usize = 200;

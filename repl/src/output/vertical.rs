@@ -10,11 +10,11 @@ use std::io::{self, Write};
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::Schema;
+use headwater_engine::row_text::value::push_text;
+use headwater_engine::row_text::write_rows;
 
 use super::RowWriter;
 use super::cells::{push_printable, width_of};
-use headwater_engine::row_text::value::push_text;
-use headwater_engine::row_text::write_rows;
 
 /// Writes rows one below the other.
 #[derive(Default)]

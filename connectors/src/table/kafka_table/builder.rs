@@ -5,6 +5,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Schema};
+use headwater_formats::decode::{KeyWindow, RowKind};
+use headwater_formats::panic::words;
 
 use super::definition::{Definition, Role};
 use super::error::TableError;
@@ -14,8 +16,6 @@ use crate::table::context::OnLoss;
 use crate::table::provider::TopicTable;
 use crate::transport::kafka::KafkaTransport;
 use crate::transport::{Isolation, Transport, TransportError};
-use headwater_formats::decode::{KeyWindow, RowKind};
-use headwater_formats::panic::words;
 
 /// The property of librdkafka that names the brokers.
 const BROKERS: &str = "bootstrap.servers";

@@ -5,15 +5,14 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, FieldRef, TimeUnit};
-
-use super::error::TableError;
-use headwater_formats::decode::ColumnTimes;
 use headwater_formats::decode::{
-    Column, ColumnOrigin, EventTime, KeyWindow, ROWOFFSET, ROWPARTITION, ROWTIME, RowKind, SideSpec, TopicSpec,
-    WINDOWEND, WINDOWSTART, header_column_type,
+    Column, ColumnOrigin, ColumnTimes, EventTime, KeyWindow, ROWOFFSET, ROWPARTITION, ROWTIME, RowKind, SideSpec,
+    TopicSpec, WINDOWEND, WINDOWSTART, header_column_type,
 };
 use headwater_formats::format::{FormatError, FormatKind, Layout, parse_delimiter, sql_name};
 use headwater_formats::record::Side;
+
+use super::error::TableError;
 
 /// The format of keys that have columns when nothing is said about it.
 const KEY_FORMAT: FormatKind = FormatKind::Kafka;

@@ -7,12 +7,11 @@ use arrow::buffer::{NullBuffer, ScalarBuffer};
 use arrow::compute::{CastOptions, cast, cast_with_options};
 use arrow::datatypes::{DataType, FieldRef, Int64Type, SchemaRef};
 use datafusion::error::{DataFusionError, Result};
-
-use crate::table::reader::external;
-use headwater_formats::decode::ColumnTimes;
-use headwater_formats::decode::{ColumnOrigin, ROWTIME, RowKind, SideSpec, TopicSpec};
+use headwater_formats::decode::{ColumnOrigin, ColumnTimes, ROWTIME, RowKind, SideSpec, TopicSpec};
 use headwater_formats::format::{BadRow, Encoder, sql_name};
 use headwater_formats::record::OutBatch;
+
+use crate::table::reader::external;
 
 /// How the rows of a statement become records of a topic: checked when the statement is planned.
 #[derive(Clone, Debug)]

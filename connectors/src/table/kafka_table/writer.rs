@@ -12,13 +12,13 @@ use arrow::array::RecordBatch;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::SendableRecordBatchStream;
 use futures::TryStreamExt as _;
+use headwater_formats::panic::words;
 use parking_lot::Mutex;
 use tokio::sync::{Mutex as Turns, OwnedMutexGuard, mpsc};
 
 use super::records::RecordEncoder;
 use crate::table::reader::external;
 use crate::transport::{Membership, Sink, SinkOptions, Transport, TransportError};
-use headwater_formats::panic::words;
 
 /// Most batches of rows that wait to be written.
 const BATCHES_AHEAD_MAX: usize = 2;

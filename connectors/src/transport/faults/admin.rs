@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use headwater_formats::record::{RecordLimits, TopicPartition};
+
 use super::Call;
 use super::gate::Gate;
 use crate::transport::{
     Admin, Extent, Glance, Isolation, NewTopic, Position, TopicId, TopicInfo, Transport, TransportError, Watermarks,
 };
-use headwater_formats::record::RecordLimits;
-use headwater_formats::record::TopicPartition;
 
 /// The [`Admin`] of a transport under a plan.
 pub(super) struct FaultyAdmin(pub(super) Gate<Arc<dyn Transport>>);

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use headwater_formats::record::TopicPartition;
+
 use super::Call;
 use super::gate::Gate;
 use crate::transport::{Member, MemberEvent, Membership, Position, TransportError};
-use headwater_formats::record::TopicPartition;
 
 /// A member under a plan.
 pub(super) struct FaultyMember(pub(super) Gate<Box<dyn Member>>);

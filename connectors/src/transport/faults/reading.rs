@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use headwater_formats::record::RawBatch;
+
 use super::Call;
 use super::gate::Gate;
 use crate::transport::{Doorbell, Source, SourceEvent, TransportError};
-use headwater_formats::record::RawBatch;
 
 /// A source whose batches are cut.
 pub(super) struct FaultySource {

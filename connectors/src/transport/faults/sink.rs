@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use headwater_formats::record::{OutBatch, TopicPartition};
+
 use super::Call;
 use super::gate::Gate;
 use crate::transport::{Membership, Position, Sink, TransportError};
-use headwater_formats::record::{OutBatch, TopicPartition};
 
 /// A sink under a plan.
 pub(super) struct FaultySink(pub(super) Gate<Box<dyn Sink>>);

@@ -9,6 +9,7 @@ use std::task::{Context as TaskContext, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
+use headwater_formats::record::{RecordLimits, TopicPartition};
 use parking_lot::Mutex;
 use rdkafka::admin::{
     AdminClient, AdminOptions, NewTopic as RdNewTopic, ResourceSpecifier, TopicReplication, TopicResult,
@@ -28,8 +29,6 @@ use crate::transport::{
     Admin, Extent, Glance, Isolation, NewTopic, Position, TopicId, TopicInfo, TransportError, TransportErrorKind,
     Watermarks,
 };
-use headwater_formats::record::RecordLimits;
-use headwater_formats::record::TopicPartition;
 
 /// Longest wait until a topic that was made can be used, or one that was deleted is gone.
 const SETTLED_TIMEOUT: Duration = Duration::from_secs(20);

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use headwater_formats::record::TopicPartition;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaResult;
 use rdkafka::topic_partition_list::TopicPartitionListElem;
@@ -10,7 +11,6 @@ use rdkafka::{Offset, TopicPartitionList};
 use super::connection::ANSWER_TIMEOUT;
 use super::context::Context;
 use crate::transport::{Position, TransportError, TransportErrorKind};
-use headwater_formats::record::TopicPartition;
 
 /// The offsets committed under the group of a client. Offsets of an open transaction are asked for again and again until
 /// the time is over.

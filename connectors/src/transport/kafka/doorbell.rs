@@ -12,6 +12,7 @@ use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
+use headwater_formats::record::TopicPartition;
 use parking_lot::{Condvar, Mutex};
 use rdkafka::consumer::BaseConsumer;
 use rdkafka::types::RDKafkaErrorCode as Code;
@@ -21,7 +22,6 @@ use super::context::Context;
 use super::native::{Inbox, Message};
 use super::properties::{Properties, Role};
 use crate::transport::{Doorbell, TransportError};
-use headwater_formats::record::TopicPartition;
 
 /// Longest wait for something to come, after which bells are hung that were brought meanwhile.
 const LOOK: Duration = Duration::from_millis(200);

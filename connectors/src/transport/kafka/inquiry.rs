@@ -4,13 +4,13 @@
 //! Apart because it is rare, and because it is the one place that distinguishes a log that starts later from one that ends earlier
 //! and from another topic's.
 
+use headwater_formats::record::TopicPartition;
 use rdkafka::consumer::Consumer;
 
 use super::connection::{ANSWER_TIMEOUT, Connection, is_legal};
 use super::properties::{Properties, Role};
 use super::{errors, native};
 use crate::transport::{Isolation, LossCause, Lost, TopicId, TransportError};
-use headwater_formats::record::TopicPartition;
 
 /// Why a range does not go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

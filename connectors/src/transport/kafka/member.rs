@@ -10,17 +10,16 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use headwater_formats::record::TopicPartition;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::error::KafkaError;
 use rdkafka::types::RDKafkaErrorCode as Code;
 
-use super::committed;
 use super::connection::{self, ANSWER_TIMEOUT, SERVED_MAX};
 use super::context::{Context, Watch};
-use super::errors;
 use super::properties::{Properties, Role, invalid};
+use super::{committed, errors};
 use crate::transport::{GroupPlan, Member, MemberEvent, Membership, Position, TransportError, TransportErrorKind};
-use headwater_formats::record::TopicPartition;
 
 /// Longest single wait, so that callbacks are served meanwhile.
 const WAIT_MAX: Duration = Duration::from_millis(500);

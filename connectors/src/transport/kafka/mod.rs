@@ -37,13 +37,14 @@ pub use property_names::{is_client_property, is_secret};
 use std::collections::BTreeMap;
 use std::fmt;
 
+use headwater_formats::record::TopicPartition;
+
 use self::admin::KafkaAdmin;
 use self::doorbell::Doorbells;
 use self::member::KafkaMember;
 use self::properties::Properties;
 use self::sink::KafkaSink;
 use super::{Admin, Doorbell, GroupPlan, Member, ReadPlan, Sink, SinkOptions, Source, Transport, TransportError};
-use headwater_formats::record::TopicPartition;
 
 /// A Kafka cluster.
 ///

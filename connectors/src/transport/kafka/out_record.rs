@@ -1,11 +1,11 @@
 //! Records as librdkafka takes them, and those that it would misunderstand.
 
 use arrow::array::{Array, AsArray, ListArray};
+use headwater_formats::record::OutBatch;
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::BaseRecord;
 
 use crate::transport::TransportError;
-use headwater_formats::record::OutBatch;
 
 /// What librdkafka can write instead of 0, which it takes for "now".
 const NEAREST_TO_0_MS: i64 = 1;

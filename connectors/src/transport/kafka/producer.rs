@@ -9,6 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use arrow::array::Array;
+use headwater_formats::record::OutBatch;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::KafkaError;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
@@ -21,7 +22,6 @@ use super::native::{self, OutTopic};
 use super::out_record::time_of;
 use super::properties::{Properties, Role};
 use crate::transport::{TransportError, TransportErrorKind};
-use headwater_formats::record::OutBatch;
 
 /// Pause between two looks at what was acknowledged, and at a full send buffer.
 pub(super) const POLL_INTERVAL: Duration = Duration::from_millis(1);

@@ -8,6 +8,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use headwater_formats::record::TopicPartition;
 use rdkafka::TopicPartitionList;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerGroupMetadata};
 use rdkafka::error::KafkaResult;
@@ -16,7 +17,6 @@ use rdkafka::types::RDKafkaRespErr;
 use super::context::Context;
 use super::errors;
 use crate::transport::{MemberEvent, TransportError};
-use headwater_formats::record::TopicPartition;
 
 /// The seat of one client: written by callbacks, read by its member.
 #[derive(Default)]

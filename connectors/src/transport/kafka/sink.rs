@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use headwater_formats::record::{OutBatch, TopicPartition};
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerGroupMetadata};
 use rdkafka::producer::Producer as _;
@@ -17,7 +18,6 @@ use super::properties::{Properties, Role};
 use super::seat::Place;
 use super::{committed, errors};
 use crate::transport::{Membership, Position, Sink, SinkOptions, TransportError, TransportErrorKind};
-use headwater_formats::record::{OutBatch, TopicPartition};
 
 /// Records queued between two services of what came back.
 const SERVE_RECORDS: usize = 4_096;

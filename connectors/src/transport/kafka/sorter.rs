@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 
+use headwater_formats::record::{TopicPartition, Wanted};
 use rdkafka::types::RDKafkaErrorCode as Code;
 
 use super::errors;
@@ -10,7 +11,6 @@ use super::inquiry::{Halt, Halted};
 use super::native::Message;
 use crate::transport::columns::{Columns, Sizes};
 use crate::transport::{Lost, ReadPlan, ReadRange, SourceEvent, TopicId, TransportError};
-use headwater_formats::record::{TopicPartition, Wanted};
 
 /// Makes events of the messages of one plan.
 pub(super) struct Sorter {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use headwater_formats::record::TopicPartition;
 use rdkafka::consumer::BaseConsumer;
 
 use super::connection::{self, Connection};
@@ -16,7 +17,6 @@ use super::native::Inbox;
 use super::properties::{Properties, Role};
 use super::sorter::{Sorter, is_empty};
 use crate::transport::{ReadPlan, Source, SourceEvent, TransportError, TransportErrorKind};
-use headwater_formats::record::TopicPartition;
 
 /// How long a bounded read may see nothing while its brokers cannot be reached, before it fails. Below this, lost
 /// connections are retried without a word.

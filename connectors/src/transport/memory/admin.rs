@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use headwater_formats::record::{RecordLimits, TopicPartition};
+
 use super::Shared;
 use crate::transport::{
     Admin, Extent, Glance, Isolation, NewTopic, Position, TopicId, TopicInfo, TransportError, Watermarks,
 };
-use headwater_formats::record::RecordLimits;
-use headwater_formats::record::TopicPartition;
 
 /// The [`Admin`] of a simulated cluster.
 pub(super) struct MemoryAdmin {

@@ -4,14 +4,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use headwater_formats::record::{RecordLimits, TopicPartition, partitioner};
+
 use super::group::{Group, MemberId, Place};
 use super::log::{Log, Record, TransactionId};
 use crate::transport::{
     GroupPlan, Membership, NewTopic, Position, TopicId, TopicInfo, TransportError, TransportErrorKind,
 };
-use headwater_formats::record::RecordLimits;
-use headwater_formats::record::TopicPartition;
-use headwater_formats::record::partitioner;
 
 /// The setting that says how large a record may be, in bytes.
 const BYTES_MAX: &str = "max.message.bytes";

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use headwater_formats::record::TopicPartition;
+
 use super::Shared;
 use crate::transport::{Doorbell, Isolation};
-use headwater_formats::record::TopicPartition;
 
 /// A bell at places, which looks at the logs each time it is asked.
 pub(super) struct MemoryDoorbell {

@@ -14,9 +14,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use headwater_formats::record::TopicPartition;
+
 use super::range;
 use crate::transport::{MemberEvent, Position};
-use headwater_formats::record::TopicPartition;
 
 /// A member, numbered in the order of joining; never used twice in a group.
 pub(super) type MemberId = u64;

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use headwater_formats::record::TopicPartition;
+
 use super::Shared;
 use super::group::{MemberId, Place};
 use crate::transport::{GroupPlan, Member, MemberEvent, Membership, Position, TransportError};
-use headwater_formats::record::TopicPartition;
 
 /// A member. The cluster keeps its next event; what it has seen is kept here, so that one whose
 /// session ended still believes in its place until it asks.

@@ -22,6 +22,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+use headwater_formats::record::TopicPartition;
 use parking_lot::Mutex;
 
 use self::admin::MemoryAdmin;
@@ -31,7 +32,6 @@ use self::member::MemoryMember;
 use self::sink::MemorySink;
 use self::source::MemorySource;
 use super::{Admin, Doorbell, GroupPlan, Member, ReadPlan, Sink, SinkOptions, Source, Transport, TransportError};
-use headwater_formats::record::TopicPartition;
 
 /// The one state that all handles of a cluster share.
 type Shared = Arc<Mutex<Cluster>>;

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::array::{Array, BinaryArray};
+use headwater_formats::record::{OutBatch, TopicPartition, headers_at};
 
 use super::Shared;
 use super::cluster::Claim;
 use super::log::Record;
 use crate::transport::{Membership, Position, Sink, SinkOptions, TransportError};
-use headwater_formats::record::{OutBatch, TopicPartition, headers_at};
 
 /// A writer. Every record is in the log as soon as `write` returns.
 pub(super) struct MemorySink {

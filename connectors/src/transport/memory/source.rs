@@ -3,13 +3,14 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use headwater_formats::record::{RawBatch, TopicPartition, Wanted};
+
 use super::log::{Log, Record, Seen};
 use super::{Shared, cluster::Cluster};
 use crate::transport::columns::{Columns, Sizes};
 use crate::transport::{
     Isolation, LossCause, Lost, ReadPlan, ReadRange, Source, SourceEvent, TopicId, TransportError, Watermarks,
 };
-use headwater_formats::record::{RawBatch, TopicPartition, Wanted};
 
 /// A reader of the ranges of one plan, which takes its partitions in turn.
 pub(super) struct MemorySource {

@@ -9,11 +9,11 @@ use arrow::array::{Array, ArrayRef, AsArray, ListArray, RecordBatch, UInt32Array
 use arrow::compute::take;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::error::ArrowError;
+use headwater_expression::Expression;
 
 use crate::chunk::Chunk;
 use crate::operator::{Context, Emitted, Operator, Pieces, Port};
 use crate::size::{PIECE_BYTES_MAX, column_bytes, sum};
-use headwater_expression::Expression;
 
 /// The operator.
 #[derive(Clone, Debug)]

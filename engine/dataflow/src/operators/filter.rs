@@ -4,10 +4,10 @@
 use arrow::array::{AsArray, BooleanArray};
 use arrow::compute::{and, prep_null_mask_filter};
 use arrow::error::ArrowError;
+use headwater_expression::Expression;
 
 use crate::chunk::Chunk;
 use crate::operator::{Context, Emitted, Operator, Port};
-use headwater_expression::Expression;
 
 /// The operator.
 #[derive(Clone, Debug)]

@@ -6,10 +6,10 @@ use arrow::array::{ArrayRef, AsArray, BooleanArray, ListArray, RecordBatch, Reco
 use arrow::compute::nullif;
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use arrow::error::ArrowError;
+use headwater_expression::Expression;
 
 use crate::chunk::Chunk;
 use crate::operator::{Context, Emitted, Operator, Port};
-use headwater_expression::Expression;
 
 /// The operator.
 #[derive(Clone, Debug)]

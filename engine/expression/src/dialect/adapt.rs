@@ -11,13 +11,13 @@ use arrow::datatypes::{DataType, i256};
 use datafusion::common::{DFSchema, Result, ScalarValue};
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::{Case, Expr, ExprSchemable};
+use headwater_functions::{Scalar, canonical};
+use headwater_language::types::{DECIMAL_PRECISION_MAX, SqlType};
 
 use super::common::{coerced, widest};
 use super::constructor::{self, Parts};
 use super::convert::decimal_of;
 use super::kind::{Kind, is_null, unaliased};
-use headwater_functions::{Scalar, canonical};
-use headwater_language::types::{DECIMAL_PRECISION_MAX, SqlType};
 
 /// The one type that all of `values` can have when their literals adapt; none where there is none.
 pub(super) fn meeting(values: &[&Expr], schema: &DFSchema) -> Result<Option<SqlType>> {

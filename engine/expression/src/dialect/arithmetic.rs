@@ -14,6 +14,9 @@ use arrow::error::ArrowError;
 use arrow::util::display::FormatOptions;
 use datafusion::common::{DFSchema, Result, exec_datafusion_err, exec_err, plan_err};
 use datafusion::logical_expr::{BinaryExpr, Expr};
+use headwater_functions::offset;
+use headwater_language::diagnostic::{Diagnostic, PLAN};
+use headwater_language::types::{DECIMAL_PRECISION_MAX, SqlType};
 
 use super::common::widened;
 use super::kind::{Kind, is_null as is_null_literal};
@@ -21,9 +24,6 @@ use super::operator::Op;
 use super::quotient;
 use super::refusal::{refusal, refuse};
 use super::text::text;
-use headwater_functions::offset;
-use headwater_language::diagnostic::{Diagnostic, PLAN};
-use headwater_language::types::{DECIMAL_PRECISION_MAX, SqlType};
 
 /// Digits after the point that a quotient has at least.
 const QUOTIENT_SCALE_MIN: u8 = 6;

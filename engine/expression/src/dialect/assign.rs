@@ -2,11 +2,11 @@
 
 use datafusion::common::{DFSchema, Result};
 use datafusion::logical_expr::Expr;
+use headwater_functions::canonical;
+use headwater_language::types::SqlType;
 
 use super::common::{coerced, widest};
 use super::kind::{Kind, is_null};
-use headwater_functions::canonical;
-use headwater_language::types::SqlType;
 
 /// Whether a value is brought to another type by itself: numbers widen, texts become times.
 pub fn coerces(from: &SqlType, to: &SqlType) -> bool {

@@ -8,10 +8,10 @@ use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, Result};
 use datafusion::logical_expr::expr::AggregateFunction;
 use datafusion::logical_expr::{Expr, ExprSchemable, WindowFunctionDefinition};
+use headwater_language::types::{DECIMAL_PRECISION_MAX, SqlType};
 
 use super::common::widened;
 use super::kind::unaliased;
-use headwater_language::types::{DECIMAL_PRECISION_MAX, SqlType};
 
 /// Digits that an average has more after the point than its values.
 const MORE_DIGITS: u8 = 4;

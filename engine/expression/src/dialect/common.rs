@@ -7,16 +7,15 @@
 use datafusion::common::{DFSchema, Result, ScalarValue};
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::{Cast, Expr};
+use headwater_language::types::{DECIMAL_PRECISION_MAX, SqlType, StructField};
 
-use super::adapt;
 use super::arithmetic::digits;
 use super::cast::{convert, from_text};
 use super::constructor::{self, Parts};
 use super::kind::{Kind, arrow_type, unaliased};
-use super::literal;
 use super::refusal::refuse;
 use super::text::text;
-use headwater_language::types::{DECIMAL_PRECISION_MAX, SqlType, StructField};
+use super::{adapt, literal};
 
 /// The type that all of `values` can have; none when all are NULL.
 pub(super) fn common_type(values: &[&Expr], schema: &DFSchema) -> Result<Option<SqlType>> {

@@ -11,6 +11,9 @@ use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{DFSchema, Result, ScalarValue};
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::{BinaryExpr, Expr, Operator};
+use headwater_functions::in_one_form;
+use headwater_language::diagnostic::{Diagnostic, PLAN};
+use headwater_language::types::SqlType;
 
 use super::common::{coerced, widest};
 use super::kind::{Kind, is_null};
@@ -18,9 +21,6 @@ use super::operator::Op;
 use super::ordinary;
 use super::refusal::refusal;
 use super::text::text;
-use headwater_functions::in_one_form;
-use headwater_language::diagnostic::{Diagnostic, PLAN};
-use headwater_language::types::SqlType;
 
 /// The type in which two are compared, if they can be.
 pub(super) fn comparable(op: Op, left: &SqlType, right: &SqlType) -> Option<SqlType> {

@@ -14,15 +14,15 @@ use datafusion::logical_expr::{
     ColumnarValue, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, TypeSignature,
     Volatility,
 };
+use headwater_functions::keys_of;
+use headwater_language::diagnostic::{Diagnostic, PLAN};
+use headwater_language::types::SqlType;
 
 use super::common::{coerced as coerced_to, common_type, widest};
 use super::convert::convert;
 use super::kind::{Kind, arrow_type, unaliased};
 use super::refusal::{refusal, refuse};
 use super::{guard, kernel};
-use headwater_functions::keys_of;
-use headwater_language::diagnostic::{Diagnostic, PLAN};
-use headwater_language::types::SqlType;
 
 /// What `ARRAY[…]` is planned as: a call with the elements.
 pub const ARRAY: &str = "headwater_array";

@@ -18,10 +18,10 @@ use base64::engine::general_purpose::STANDARD;
 use datafusion::common::{Result, exec_datafusion_err, exec_err};
 use headwater_formats::format::parse_double;
 use headwater_formats::java_time::iso::{parse_iso_time_ms, parse_partial_iso_date, parse_partial_iso_timestamp_ms};
-
-use super::text_form::texts;
 use headwater_functions::to_text::{decimal_text, java_double};
 use headwater_language::types::{DECIMAL_PRECISION_MAX, type_name};
+
+use super::text_form::texts;
 
 const MS_A_DAY: i64 = 86_400_000;
 

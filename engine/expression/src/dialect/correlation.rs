@@ -13,10 +13,10 @@ use datafusion::logical_expr::{
     Aggregate, BinaryExpr, Cast, Distinct, Expr, FetchType, Filter, Join, JoinType, Limit, LogicalPlan, Operator,
     SkipType,
 };
+use headwater_language::diagnostic::{Diagnostic, PLAN, Span};
 
 use super::on::each_subquery;
 use crate::errors::{self, correlated, place};
-use headwater_language::diagnostic::{Diagnostic, PLAN, Span};
 
 /// What is asked of a subquery.
 #[derive(Clone, Copy, PartialEq, Eq)]

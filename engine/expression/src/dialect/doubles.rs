@@ -15,6 +15,8 @@ use datafusion::common::{DFSchema, Result, ScalarValue};
 use datafusion::logical_expr::expr::InSubquery;
 use datafusion::logical_expr::expr_rewriter::coerce_plan_expr_for_schema;
 use datafusion::logical_expr::{Expr, ExprSchemable, Join, JoinConstraint, LogicalPlan, Projection, Union};
+use headwater_language::diagnostic::{Diagnostic, PLAN};
+use headwater_language::types::SqlType;
 
 use super::common::widest;
 use super::comparison::{comparable, incomparable};
@@ -22,8 +24,6 @@ use super::kind::{Kind, arrow_type};
 use super::operator::Op;
 use super::refusal::refusal;
 use super::{adapt, cast, guard};
-use headwater_language::diagnostic::{Diagnostic, PLAN};
-use headwater_language::types::SqlType;
 
 /// Functions of DataFusion whose arguments come to one type, or that only count with DOUBLEs.
 const MIXING: &[&str] = &[

@@ -10,10 +10,10 @@ use std::sync::Arc;
 use datafusion::arrow::datatypes::{DataType, TimeUnit};
 use datafusion::common::{Column, DFSchema, Result};
 use datafusion::logical_expr::{Aggregate, BinaryExpr, Cast, Expr, ExprSchemable, LogicalPlan, Operator, Projection};
+use headwater_language::types::SqlType;
 
 use super::kind::{Kind, arrow_type};
 use super::{average, cast, guard};
-use headwater_language::types::SqlType;
 
 /// The expression as a value of the dialect's type.
 pub(super) fn brought(expr: Expr, schema: &DFSchema) -> Result<Expr> {

@@ -14,9 +14,9 @@ use datafusion::logical_expr::{
     Accumulator, AggregateUDF, AggregateUDFImpl, Expr, ExprSchemable, ReversedUDAF, SetMonotonicity, Signature,
 };
 use datafusion::physical_expr::{PhysicalExpr, PhysicalSortExpr};
+use headwater_functions::aggregate::Queue;
 
 use super::aggregates;
-use headwater_functions::aggregate::Queue;
 
 /// Aggregates of DataFusion that add DOUBLEs, beside SUM and AVG, which add other numbers, too.
 const OF_DOUBLES: &[&str] = &[

@@ -24,6 +24,7 @@ use datafusion::logical_expr::{
     ScalarUDFImpl, Signature, TypeSignature, Volatility,
 };
 use datafusion::physical_plan::PhysicalExpr;
+use headwater_functions::{ELEMENT, clock};
 
 use super::cast::CastTo;
 use super::constructor::{ARRAY, Constructor, STRUCT};
@@ -37,7 +38,6 @@ use super::operator::{Op, Operation};
 use super::ordinary::OR_NULL;
 use super::simplify::simplified;
 use super::user::UserFunction;
-use headwater_functions::{ELEMENT, clock};
 
 /// The expression, guarded where it may fail and stands by itself: there is no lambda around it.
 pub(super) fn wrap(expr: Expr, schema: &DFSchema) -> Result<Expr> {

@@ -3,7 +3,6 @@
 use arrow::datatypes::DataType;
 use datafusion::common::{DFSchema, Result, ScalarValue};
 use datafusion::logical_expr::{Expr, ExprSchemable};
-
 use headwater_language::types::{SqlType, type_name};
 
 /// The type of an expression as the dialect sees it.

@@ -5,6 +5,8 @@
 //! is NULL, not an array with NULL in it. An argument of a function, and an element of ARRAY, MAP or STRUCT, is NULL alone.
 //! What is not reached is not met: `x => CASE WHEN x IS NULL THEN 0 ELSE x + 5 END` has a value. Semantics: ksqlDB's.
 
+use std::sync::Arc;
+
 use arrow::array::{Array, ArrayRef};
 use arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
@@ -13,7 +15,7 @@ use datafusion::logical_expr::{
     BinaryExpr, ColumnarValue, Expr, Operator, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl,
     Signature, Volatility,
 };
-use std::sync::Arc;
+use headwater_functions::ELEMENT;
 
 use super::cast::CastTo;
 use super::field::GET_FIELD;
@@ -22,7 +24,6 @@ use super::kind::Kind;
 use super::like::LIKE;
 use super::negation::Negation;
 use super::operator::Operation;
-use headwater_functions::ELEMENT;
 
 /// A lambda, lowered, whose operators of numbers fail where they meet NULL.
 pub(super) fn strict(lambda: Expr, schema: &DFSchema) -> Result<Expr> {

@@ -10,6 +10,8 @@ use datafusion::common::{DFSchema, Result, ScalarValue, exec_datafusion_err};
 use datafusion::logical_expr::{
     ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, TypeSignature, Volatility,
 };
+use headwater_language::diagnostic::{Diagnostic, PLAN};
+use headwater_language::types::SqlType;
 use memchr::memchr2;
 use memchr::memmem::Finder;
 
@@ -17,8 +19,6 @@ use super::kernel;
 use super::kind::Kind;
 use super::refusal::{refusal, refuse};
 use super::text::text;
-use headwater_language::diagnostic::{Diagnostic, PLAN};
-use headwater_language::types::SqlType;
 
 /// What LIKE is planned as: a call with the text, the pattern and, where it was said, the escape.
 pub const LIKE: &str = "headwater_like";

@@ -7,10 +7,9 @@
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::{Result, ScalarValue};
 use datafusion::logical_expr::{Cast, Expr};
+use headwater_language::types::{DECIMAL_PRECISION_MAX, SqlType};
 use sqlparser::ast::{self, CastKind, ExactNumberInfo, Value};
 use sqlparser::tokenizer::Span;
-
-use headwater_language::types::{DECIMAL_PRECISION_MAX, SqlType};
 
 /// The type of a number as it was written, with or without a sign. Fails with what is wrong with it.
 pub fn type_of(text: &str) -> Result<SqlType, String> {

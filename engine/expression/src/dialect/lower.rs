@@ -5,6 +5,9 @@ use datafusion::common::{DFSchema, Result, ScalarValue};
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::expr::{InList, ScalarFunction};
 use datafusion::logical_expr::{Between, BinaryExpr, Case, Cast, Expr, Operator, TryCast};
+use headwater_functions::{ELEMENT, Scalar};
+use headwater_language::diagnostic::{Diagnostic, PLAN};
+use headwater_language::types::SqlType;
 
 use super::common::{coerced, common_type, widest};
 use super::comparison::{comparable, relax};
@@ -19,9 +22,6 @@ use super::{
     CAST, EITHER, LIKE, NEGATE, STRUCT, UserFunction, adapt, arithmetic, cast, comparison, doubles, either, field,
     foreign, guard, lambda, like, literal, negation, truncate, user,
 };
-use headwater_functions::{ELEMENT, Scalar};
-use headwater_language::diagnostic::{Diagnostic, PLAN};
-use headwater_language::types::SqlType;
 
 /// An expression over `schema` as it is executed. Refuses what has no meaning. An argument that fails is NULL to the
 /// function it is given to.

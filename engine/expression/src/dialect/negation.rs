@@ -2,21 +2,22 @@
 //!
 //! DataFusion has a node for it, which refuses unsigned numbers when it is planned and fails for constants that wrap.
 
+use std::sync::Arc;
+
 use arrow::compute::kernels::numeric::{neg, neg_wrapping};
 use arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::common::{DFSchema, Result, ScalarValue};
 use datafusion::logical_expr::{
     ColumnarValue, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
-use std::sync::Arc;
+use headwater_functions::canonical;
+use headwater_language::diagnostic::{Diagnostic, PLAN};
+use headwater_language::types::SqlType;
 
 use super::kernel;
 use super::kind::{Kind, unaliased};
 use super::refusal::refusal;
 use super::text::text;
-use headwater_functions::canonical;
-use headwater_language::diagnostic::{Diagnostic, PLAN};
-use headwater_language::types::SqlType;
 
 /// What `-x` is planned as.
 pub const NEGATE: &str = "headwater_negate";

@@ -16,15 +16,14 @@ use datafusion::logical_expr::{
     Aggregate, ColumnarValue, Distinct, Expr, ExprSchemable, Join, JoinConstraint, LogicalPlan, Projection,
     RecursiveQuery, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility, logical_plan as plan,
 };
+use headwater_functions::{has_forms, has_maps, in_one_form};
 
 use super::common::coerced;
 use super::comparison::{comparable, incomparable};
-use super::kernel;
 use super::kind::Kind;
 use super::operator::Op;
-use super::ordinary;
 use super::pass::each_grouped;
-use headwater_functions::{has_forms, has_maps, in_one_form};
+use super::{kernel, ordinary};
 
 /// Names of the functions, as EXPLAIN shows them.
 pub(super) const ONE_FORM: &str = "one_form";

@@ -5,11 +5,11 @@
 
 use datafusion::common::{DFSchema, Result};
 use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
+use headwater_language::types::SqlType;
 
 use super::kind::Kind;
 use super::operator::{Division, Op};
 use super::{arithmetic, comparison};
-use headwater_language::types::SqlType;
 
 /// The planner of the dialect's operators.
 #[derive(Debug)]

@@ -12,10 +12,10 @@ use arrow::compute::{cast, try_binary};
 use arrow::datatypes::{DataType, Decimal256Type, i256};
 use arrow::error::ArrowError;
 use datafusion::common::{Result, exec_err};
+use headwater_language::types::DECIMAL_PRECISION_MAX;
 
 use super::arithmetic::in_words;
 use super::operator::Op;
-use headwater_language::types::DECIMAL_PRECISION_MAX;
 
 /// The quotients at the scale of `wanted`. Fails when a row does.
 pub(super) fn divide(op: Op, left: &ArrayRef, right: &ArrayRef, wanted: &DataType) -> Result<ArrayRef> {

@@ -8,12 +8,12 @@ use datafusion::common::{DFSchema, Result, ScalarValue};
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::expr::WindowFunction;
 use datafusion::logical_expr::{Expr, WindowFrameBound, WindowFrameUnits};
+use headwater_language::diagnostic::{Diagnostic, PLAN};
+use headwater_language::types::SqlType;
 
 use super::kind::Kind;
 use super::refusal::refusal;
 use super::text::text;
-use headwater_language::diagnostic::{Diagnostic, PLAN};
-use headwater_language::types::SqlType;
 
 /// Refuses frames that reach by what their ORDER BY has no distance of.
 pub(super) fn check(expr: &Expr, schema: &DFSchema) -> Result<()> {

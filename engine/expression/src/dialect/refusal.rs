@@ -3,9 +3,9 @@
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::Expr;
+use headwater_language::diagnostic::{Diagnostic, PLAN, Span};
 
 use crate::errors::place;
-use headwater_language::diagnostic::{Diagnostic, PLAN, Span};
 
 /// A refusal of a plan; it comes out of DataFusion as it went in.
 pub(super) fn refuse<'a>(message: impl Into<String>, about: impl IntoIterator<Item = &'a Expr>) -> DataFusionError {

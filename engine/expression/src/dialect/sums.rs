@@ -15,9 +15,9 @@ use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use datafusion::logical_expr::{
     Accumulator, AggregateUDF, AggregateUDFImpl, Cast, Expr, ExprSchemable, Signature, Volatility,
 };
+use headwater_language::types::DECIMAL_PRECISION_MAX;
 
 use super::aggregates;
-use headwater_language::types::DECIMAL_PRECISION_MAX;
 
 /// Digits that a sum has more than what it adds.
 const MORE_DIGITS: u8 = 10;

@@ -2,6 +2,7 @@
 
 use datafusion::common::ScalarValue;
 use datafusion::logical_expr::Expr;
+use headwater_functions::ELEMENT;
 
 use super::cast::{CAST, CastTo};
 use super::constructor::{ARRAY, Constructor, Form, MAP, STRUCT};
@@ -11,7 +12,6 @@ use super::kind::unaliased;
 use super::like::LIKE;
 use super::negation::Negation;
 use super::operator::Operation;
-use headwater_functions::ELEMENT;
 
 /// The expression as text. What was inserted on the way is left out.
 pub(super) fn text(expr: &Expr) -> String {

@@ -5,7 +5,6 @@ use arrow::datatypes::{DataType, TimeUnit};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use datafusion::common::Result;
-
 use headwater_functions::to_text;
 
 /// The text of each value; NULL where it is NULL.

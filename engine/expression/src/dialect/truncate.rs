@@ -11,11 +11,10 @@ use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::{
     ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
-
-use super::kernel;
-use super::kind::{Kind, arrow_type};
-use super::{cast, guard};
 use headwater_language::types::SqlType;
+
+use super::kind::{Kind, arrow_type};
+use super::{cast, guard, kernel};
 
 const DAY_MS: i64 = 86_400_000;
 

@@ -21,13 +21,13 @@ use datafusion::logical_expr::{
 };
 use datafusion::physical_expr::create_physical_expr;
 use datafusion::physical_plan::PhysicalExpr;
+use headwater_language::diagnostic::{Diagnostic, PLAN};
+use headwater_language::types::{SqlType, type_name};
 
 use super::assign::{accepts, assigned};
 use super::cast::is_supported;
 use super::kind::{Kind, arrow_type};
 use super::{adapt, failures, guard, lower, simplified};
-use headwater_language::diagnostic::{Diagnostic, PLAN};
-use headwater_language::types::{SqlType, type_name};
 
 /// What a statement says of a function.
 #[derive(Debug)]

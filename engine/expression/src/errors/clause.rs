@@ -2,15 +2,15 @@
 
 use std::ops::ControlFlow;
 
+use headwater_language::diagnostic::{Diagnostic, PLAN, Span};
+use headwater_language::sql::expr_forms::is_subquery;
+use headwater_language::sql::{each_expr, join_condition, place, print, walk};
 use sqlparser::ast::{
     Expr, GroupByExpr, JoinConstraint, LimitClause, OrderByKind, Query, Select, SetExpr, Spanned as _, TableFactor,
     Value, ValueWithSpan, Visitor,
 };
 
 use super::retold;
-use headwater_language::diagnostic::{Diagnostic, PLAN, Span};
-use headwater_language::sql::expr_forms::is_subquery;
-use headwater_language::sql::{each_expr, join_condition, place, print, walk};
 
 /// The same diagnostic better told, where it is about a clause.
 pub(super) fn retell(told: &Diagnostic, query: &Query) -> Option<Diagnostic> {

@@ -5,14 +5,14 @@ use std::collections::BTreeSet;
 use datafusion::common::{Column, SchemaError};
 use datafusion::error::DataFusionError;
 use headwater_formats::format::FormatError;
+use headwater_functions::is_unit_word;
+use headwater_language::diagnostic::{
+    AMBIGUOUS_COLUMN, Diagnostic, INTERNAL, MEMORY, PLAN, RUNTIME, Span, UNKNOWN_COLUMN, format_refusal, nearest,
+    other_case,
+};
 
 use super::our_types::with_our_types;
 use super::{foreign, retold};
-use headwater_functions::is_unit_word;
-use headwater_language::diagnostic::{
-    AMBIGUOUS_COLUMN, Diagnostic, INTERNAL, MEMORY, PLAN, RUNTIME, Span, UNKNOWN_COLUMN, format_refusal,
-};
-use headwater_language::diagnostic::{nearest, other_case};
 
 /// What an error of planning or running says to a user. `whole` is the place of the query, for
 /// errors that do not say where they are.

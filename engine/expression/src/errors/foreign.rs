@@ -3,8 +3,9 @@
 //! What users meet is listed in our words ([`super::retold`]); everything else becomes one honest message, and the log has the
 //! original at level debug.
 
-use super::retold::{known, pieces};
 use headwater_language::diagnostic::{Diagnostic, INTERNAL, NOT_SUPPORTED, RUNTIME};
+
+use super::retold::{known, pieces};
 
 /// What our own code says through DataFusion's errors of plans.
 const OURS: &[&str] = &[

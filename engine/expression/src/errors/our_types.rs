@@ -1,7 +1,6 @@
 //! Names of Arrow's types in a text, replaced by those of the dialect.
 
 use datafusion::arrow::datatypes::DataType;
-
 use headwater_language::types::type_name;
 
 /// A text of DataFusion with the dialect's names of types; what is quoted stays as it is.

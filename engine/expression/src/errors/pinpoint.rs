@@ -6,13 +6,13 @@
 use std::ops::ControlFlow;
 
 use datafusion::error::DataFusionError;
+use headwater_language::diagnostic::{AMBIGUOUS_COLUMN, DUPLICATE_COLUMN, Diagnostic, PLAN, Span, UNKNOWN_COLUMN};
+use headwater_language::sql::expr_forms::is_subquery;
+use headwater_language::sql::{ast, place, walk};
 use sqlparser::ast::{Expr, Query, Spanned as _, TableFactor, UnaryOperator, Value, ValueWithSpan, Visit, Visitor};
 
 use super::diagnose::{Told, read};
 use super::{clause, retold};
-use headwater_language::diagnostic::{AMBIGUOUS_COLUMN, DUPLICATE_COLUMN, Diagnostic, PLAN, Span, UNKNOWN_COLUMN};
-use headwater_language::sql::expr_forms::is_subquery;
-use headwater_language::sql::{ast, place, walk};
 
 /// What an error of optimizing a query says to a user. All its names were found by then, so what is missing now was lost when
 /// a subquery became a join.

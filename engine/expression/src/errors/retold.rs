@@ -3,8 +3,9 @@
 //! What is wrong with a plan is told in DataFusion's words for its nodes, with Rust's notation of values and links to its
 //! issues. [`super::foreign`] lets none of that pass; what is listed here is said in its place.
 
-use super::our_types::with_our_types;
 use headwater_language::diagnostic::{AMBIGUOUS_COLUMN, DUPLICATE_COLUMN, Diagnostic, NOT_SUPPORTED, PLAN, RUNTIME};
+
+use super::our_types::with_our_types;
 
 /// What is said in place of a message: `{}` stands for anything, and the pieces are handed over in order.
 type Tell = fn(&[String]) -> Diagnostic;

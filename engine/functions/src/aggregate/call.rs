@@ -12,13 +12,13 @@ use datafusion::common::{Result, ScalarValue, exec_err};
 use datafusion::logical_expr::function::{AccumulatorArgs, AggregateFunctionSimplification, StateFieldsArgs};
 use datafusion::logical_expr::utils::{AggregateOrderSensitivity, format_state_name};
 use datafusion::logical_expr::{Accumulator, AggregateUDF, AggregateUDFImpl, Signature, Volatility};
+use headwater_language::diagnostic::Diagnostic;
+use headwater_language::types::type_name;
 
 use super::queue::Queue;
 use super::recipe::{Aggregate, Order, Recipe, Shape};
 use crate::choice::{Chosen, canonical, choose, refusal};
 use crate::scalar::refused;
-use headwater_language::diagnostic::Diagnostic;
-use headwater_language::types::type_name;
 
 /// An aggregate of the dialect.
 #[derive(Debug)]

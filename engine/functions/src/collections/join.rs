@@ -3,10 +3,10 @@
 use arrow::array::{Array, ArrayRef};
 use arrow::datatypes::DataType;
 use datafusion::error::Result;
+use headwater_language::types::type_name;
 
 use crate::call::Call;
 use crate::to_text;
-use headwater_language::types::type_name;
 
 /// ARRAY_JOIN.
 pub fn join(call: &Call<'_>) -> Result<ArrayRef> {

@@ -20,6 +20,9 @@ use datafusion::logical_expr::{
     ColumnarValue, HigherOrderFunctionArgs, HigherOrderReturnFieldArgs, HigherOrderSignature, HigherOrderUDF,
     HigherOrderUDFImpl, LambdaArgument, LambdaParametersProgress, ValueOrLambda, Volatility,
 };
+use elements::Elements;
+use headwater_language::diagnostic::{Diagnostic, PLAN};
+use headwater_language::types::type_name;
 
 use super::call::Call;
 use super::choice::{canonical, refusal};
@@ -27,9 +30,6 @@ use super::scalar::refused;
 use super::signature::Category::Lambda;
 use super::signature::Type::{self, Array, Boolean, Map};
 use super::signature::{ARRAY_T, Function, K, MAP_KV, T, V, Variant, p};
-use elements::Elements;
-use headwater_language::diagnostic::{Diagnostic, PLAN};
-use headwater_language::types::type_name;
 
 const R: Type = Type::Generic('R');
 const S: Type = Type::Generic('S');

@@ -8,11 +8,11 @@ use arrow::compute::cast;
 use arrow::datatypes::DataType;
 use datafusion::error::Result;
 use datafusion::logical_expr::ScalarUDF;
+use headwater_language::types::SqlType;
 
 use crate::call::{Arg, Call};
 use crate::delegate::delegate;
 use crate::one_form::in_order;
-use headwater_language::types::SqlType;
 
 /// A DECIMAL type with room for all digits of every argument.
 pub fn widest(types: &[DataType]) -> DataType {

@@ -3,9 +3,9 @@
 use arrow::array::{ArrayRef, ArrowNativeTypeOp};
 use arrow::datatypes::{ArrowNativeType, DataType, Decimal128Type, Decimal256Type, DecimalType, Int32Type};
 use datafusion::error::Result;
+use headwater_language::types::SqlType;
 
 use crate::call::{Call, Row};
-use headwater_language::types::SqlType;
 
 /// The direction of rounding.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -6,7 +6,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use arrow::array::Array;
 use chrono::DateTime;
-
 use headwater_expression::{Evaluator, session};
 use headwater_functions::signature::{Function, Type, Variant};
 use headwater_functions::{Category, all};

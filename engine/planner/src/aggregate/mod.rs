@@ -18,7 +18,6 @@ use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::{
     Aggregate, AggregateUDF, Expr, ExprSchemable, LogicalPlan, Window, WindowFunctionDefinition, cast,
 };
-
 use headwater_functions::aggregate::{self, Order, Shape, Shared};
 use headwater_language::config::Settings;
 use headwater_language::diagnostic::{Diagnostic, PLAN};

@@ -1,11 +1,12 @@
 //! The declaration of the stream or table that `CREATE … AS SELECT` makes, as a user would have written it, so that names,
 //! formats and topic are checked in one place.
 
-use super::lowering::Lowered;
 use headwater_language::definition::SourceDef;
 use headwater_language::diagnostic::{Diagnostic, PROPERTY_CONFLICT, Span};
 use headwater_language::sql::ast;
 use headwater_language::topology::ResultColumn;
+
+use super::lowering::Lowered;
 
 /// The declaration of the stream that a query makes.
 pub fn of(

@@ -1,13 +1,13 @@
 //! The joins of a query, from left to right: each brings one source and compares one expression of it with one
 //! expression of what is joined already.
 
+use headwater_language::diagnostic::{Diagnostic, STREAMING, Span};
+use headwater_language::sql::place;
 use sqlparser::ast::{BinaryOperator, Expr, Join, JoinConstraint, JoinOperator, Spanned as _};
 
 use super::key;
 use super::query::Streaming;
 use super::scope::{ColumnRef, span_of};
-use headwater_language::diagnostic::{Diagnostic, STREAMING, Span};
-use headwater_language::sql::place;
 
 /// A join whose condition could be read.
 #[derive(Clone, Debug)]

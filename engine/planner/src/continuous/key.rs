@@ -10,12 +10,12 @@
 //!
 //! What is written to a topic has each part of its key in SELECT exactly once; see [`super::rules::keys`].
 
+use headwater_language::sql::print;
 use sqlparser::ast::{Expr, Value, ValueWithSpan};
 
 use super::joins::{self, JoinKind, JoinOn};
 use super::query::{Streaming, identifier};
 use super::scope::{ColumnRef, Scope, ident};
-use headwater_language::sql::print;
 
 /// The key of a result.
 #[derive(Clone, Debug, Default)]

@@ -15,9 +15,6 @@ mod scope;
 mod sink;
 
 use datafusion::execution::session_state::SessionState;
-
-use super::define::real_first;
-use super::function;
 use headwater_expression::{register, session};
 use headwater_language::catalog::Catalog;
 use headwater_language::config::Settings;
@@ -28,6 +25,9 @@ use headwater_language::topology::{Action, Topology};
 use lowering::Lowered;
 use query::{Purpose, Streaming};
 use rules::not_built;
+
+use super::define::real_first;
+use super::function;
 
 pub use scope::Scope;
 pub use sink::{Persistent, THROWS_ON_INVALID_TIME, create_as, insert_select};

@@ -3,14 +3,6 @@
 use std::collections::BTreeSet;
 
 use datafusion::execution::session_state::SessionState;
-use sqlparser::ast::{Expr, GroupByExpr, Ident, LimitClause, Select, SelectItem, SetExpr, Spanned as _, Value};
-
-use super::key;
-use super::rules::{clauses, not_yet};
-use super::scope::{Member, Scope, span_of};
-use crate::callee::{Callee, is_aggregate};
-use crate::naming::FreeNames;
-use crate::{naming, star};
 use headwater_expression::Compiler;
 use headwater_expression::errors::diagnose;
 use headwater_formats::decode::{WINDOWEND, WINDOWSTART};
@@ -19,6 +11,14 @@ use headwater_language::definition::{ColumnRole, SourceDef, SourceKind};
 use headwater_language::diagnostic::{Diagnostic, Span};
 use headwater_language::sql::{ast, each_own_expr, place, print};
 use headwater_language::types::SqlType;
+use sqlparser::ast::{Expr, GroupByExpr, Ident, LimitClause, Select, SelectItem, SetExpr, Spanned as _, Value};
+
+use super::key;
+use super::rules::{clauses, not_yet};
+use super::scope::{Member, Scope, span_of};
+use crate::callee::{Callee, is_aggregate};
+use crate::naming::FreeNames;
+use crate::{naming, star};
 
 /// What becomes of the rows of a query.
 #[derive(Clone, Copy, Debug)]

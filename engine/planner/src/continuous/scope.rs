@@ -8,16 +8,16 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use arrow::datatypes::{Field, Schema, SchemaRef};
-use headwater_formats::decode::{ROWOFFSET, ROWPARTITION, ROWTIME, WINDOWEND, WINDOWSTART};
-use sqlparser::ast::{Expr, Ident, Select, Spanned as _, TableFactor, VisitorMut};
-
-use crate::lambdas;
 use headwater_expression::errors::unknown_column_of;
+use headwater_formats::decode::{ROWOFFSET, ROWPARTITION, ROWTIME, WINDOWEND, WINDOWSTART};
 use headwater_functions::is_unit_word;
 use headwater_language::catalog::Catalog;
 use headwater_language::definition::SourceDef;
 use headwater_language::diagnostic::{AMBIGUOUS_COLUMN, Diagnostic, Span, UNKNOWN_COLUMN};
 use headwater_language::sql::{each_own_expr, place, print, walk_mut};
+use sqlparser::ast::{Expr, Ident, Select, Spanned as _, TableFactor, VisitorMut};
+
+use crate::lambdas;
 
 /// The sources that a query reads, in the order of FROM.
 #[derive(Clone, Debug, Default)]

@@ -3,10 +3,6 @@
 //! The result of `CREATE STREAM … AS` is lowered to the declaration that a user would have written
 //! for it, so that names, formats and topic are checked in one place.
 
-use super::query::{Purpose, Streaming};
-use super::rules::not_built;
-use super::{circles, declaration, passed, plan, state_for, topology};
-use crate::define::{Definition, FormatDefaults, define_made, owned, real_first};
 use headwater_expression::dialect::coerces;
 use headwater_language::catalog::{Catalog, QueryDef, owner_of};
 use headwater_language::config::{DECIMAL_DIVISION, Settings};
@@ -16,6 +12,11 @@ use headwater_language::diagnostic::{
 };
 use headwater_language::sql::ast;
 use headwater_language::topology::{ResultColumn, Topology};
+
+use super::query::{Purpose, Streaming};
+use super::rules::not_built;
+use super::{circles, declaration, passed, plan, state_for, topology};
+use crate::define::{Definition, FormatDefaults, define_made, owned, real_first};
 
 /// Whether a record whose timestamp column cannot be read stops the query.
 pub const THROWS_ON_INVALID_TIME: &str = "timestamp.throw.on.invalid";

@@ -6,16 +6,16 @@ use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use datafusion::execution::session_state::SessionState;
-use sqlparser::ast::{Expr, Function, Spanned as _, Visitor};
-
-use super::super::callee::{Callee, Caller};
-use super::super::{lambdas, patterns};
 use headwater_functions::UNITS;
 use headwater_language::catalog::Catalog;
 use headwater_language::definition::ArgumentDef;
 use headwater_language::diagnostic::{Diagnostic, PLAN, UNKNOWN_COLUMN};
 use headwater_language::sql::expr_forms::is_subquery;
 use headwater_language::sql::{each_expr, place, walk};
+use sqlparser::ast::{Expr, Function, Spanned as _, Visitor};
+
+use super::super::callee::{Callee, Caller};
+use super::super::{lambdas, patterns};
 
 /// What is wrong with an expression before it is known what its parts are. Places are those of its text.
 pub(super) fn check(

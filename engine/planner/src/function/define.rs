@@ -1,19 +1,18 @@
 //! CREATE FUNCTION: from the statement to the definition, with everything that is wrong with it.
 
 use datafusion::execution::session_state::SessionState;
-use sqlparser::ast::Expr;
-
-use super::super::callee::Callee;
-use super::super::{star, types};
-use super::{body, called};
-use headwater_expression::errors;
-use headwater_expression::{session, with_body};
+use headwater_expression::{errors, session, with_body};
 use headwater_language::catalog::Catalog;
 use headwater_language::config::Settings;
 use headwater_language::definition::{ArgumentDef, FunctionDef};
 use headwater_language::diagnostic::{DUPLICATE_COLUMN, Diagnostic, EXISTS, RESERVED_NAME, Span, TOO_LARGE};
 use headwater_language::sql::{self, ast, print};
 use headwater_language::types::SqlType;
+use sqlparser::ast::Expr;
+
+use super::super::callee::Callee;
+use super::super::{star, types};
+use super::{body, called};
 
 /// Most definitions that one function may hold, those it calls included.
 const DEFINITIONS_MAX: usize = 200;

@@ -12,14 +12,13 @@ use std::sync::Arc;
 use datafusion::execution::FunctionRegistry;
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::ScalarUDF;
-use sqlparser::ast::{Expr, Visit};
-
 use headwater_expression::dialect::UserFunction;
 use headwater_expression::{declared, register};
 use headwater_language::catalog::Catalog;
 use headwater_language::definition::FunctionDef;
 use headwater_language::diagnostic::Diagnostic;
 use headwater_language::sql;
+use sqlparser::ast::{Expr, Visit};
 
 pub use define::define;
 

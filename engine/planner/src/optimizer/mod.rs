@@ -15,11 +15,11 @@ use std::sync::Arc;
 use datafusion::optimizer::{Optimizer, OptimizerRule};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
+use headwater_language::config::Settings;
+use headwater_language::diagnostic::{Diagnostic, PROPERTY_VALUE};
 
 use super::two_valued::TwoValuedNotIn;
 use super::yielding::YieldingJoins;
-use headwater_language::config::Settings;
-use headwater_language::diagnostic::{Diagnostic, PROPERTY_VALUE};
 
 /// The property that leaves rules out.
 const OFF: &str = "query.optimizer.off";

@@ -7,12 +7,12 @@ use std::time::Duration;
 use headwater_connectors::transport::memory::MemoryTransport;
 use headwater_connectors::transport::{Membership, SinkOptions};
 use headwater_formats::record::TopicPartition;
+use headwater_language::config::Settings;
+use headwater_language::diagnostic::{COMMAND_TOPIC, Code, NEWER_COMMAND};
 
 use super::*;
 use crate::answer::Answer;
 use crate::{Engine, Session};
-use headwater_language::config::Settings;
-use headwater_language::diagnostic::{COMMAND_TOPIC, Code, NEWER_COMMAND};
 
 const TOPIC: &str = "_headwater-default__command_topic";
 const S: &str = "CREATE STREAM s (k INT KEY, a INT) WITH (KAFKA_TOPIC = 's', PARTITIONS = 1, VALUE_FORMAT = 'JSON');";

@@ -12,11 +12,11 @@ use headwater_connectors::transport::{
     SinkOptions, Source, TopicId, TopicInfo, Transport, TransportError, Watermarks,
 };
 use headwater_formats::record::{OutBatch, RecordLimits, TopicPartition};
+use headwater_language::config::Settings;
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
 use crate::{Engine, Session};
-use headwater_language::config::Settings;
 
 const TOPIC: &str = "_headwater-default__command_topic";
 const S: &str = "CREATE STREAM s (k INT KEY, a INT) WITH (KAFKA_TOPIC = 's', PARTITIONS = 1, VALUE_FORMAT = 'JSON');";

@@ -1,12 +1,13 @@
 //! SHOW FUNCTIONS.
 
+use headwater_language::catalog::Catalog;
+use headwater_language::config::Settings;
+use headwater_language::diagnostic::Diagnostic;
+
 use super::super::Context;
 use super::super::describe_function::DEFINED;
 use crate::answer::{Facts, FunctionListing};
 use crate::runtime::bounded::Bounded;
-use headwater_language::catalog::Catalog;
-use headwater_language::config::Settings;
-use headwater_language::diagnostic::Diagnostic;
 
 /// Lists the functions that a query can call.
 pub(super) async fn run(context: &mut Context<'_>) -> Result<Facts, Vec<Diagnostic>> {

@@ -9,11 +9,12 @@ mod topics;
 mod types;
 mod variables;
 
+use headwater_language::sql::ast;
+use headwater_planner::define::source_kind;
+
 use super::wording::not_supported;
 use super::{Answered, Context};
 use crate::answer::Answer;
-use headwater_language::sql::ast;
-use headwater_planner::define::source_kind;
 
 /// Lists what the statement names.
 pub(crate) async fn run(show: &ast::Show, context: &mut Context<'_>) -> Answered {

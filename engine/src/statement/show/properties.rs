@@ -1,8 +1,9 @@
 //! SHOW PROPERTIES.
 
+use headwater_language::config::{PROPERTIES, Property};
+
 use super::super::Context;
 use crate::answer::{Facts, PropertyListing};
-use headwater_language::config::{PROPERTIES, Property};
 
 /// Lists all properties with their values in the session.
 pub(super) fn run(context: &Context<'_>) -> Facts {

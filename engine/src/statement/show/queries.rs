@@ -1,8 +1,9 @@
 //! SHOW QUERIES.
 
+use headwater_language::diagnostic::Diagnostic;
+
 use super::super::{Context, query_facts};
 use crate::answer::Facts;
-use headwater_language::diagnostic::Diagnostic;
 
 /// Lists all persistent queries; with `extended`, describes them like EXPLAIN.
 pub(super) async fn run(extended: bool, context: &mut Context<'_>) -> Result<Facts, Vec<Diagnostic>> {

@@ -1,9 +1,10 @@
 //! SHOW STREAMS and SHOW TABLES.
 
-use super::super::{Context, describe};
-use crate::answer::{Facts, SourceListing};
 use headwater_language::definition::{SourceDef, SourceKind};
 use headwater_language::diagnostic::Diagnostic;
+
+use super::super::{Context, describe};
+use crate::answer::{Facts, SourceListing};
 
 /// Lists all streams or all tables; with `extended`, describes them like DESCRIBE … EXTENDED.
 pub(super) async fn run(kind: SourceKind, extended: bool, context: &mut Context<'_>) -> Result<Facts, Vec<Diagnostic>> {

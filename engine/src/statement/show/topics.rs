@@ -1,11 +1,11 @@
 //! SHOW TOPICS.
 
 use headwater_connectors::transport::{Admin, Isolation, TopicInfo, TransportError};
+use headwater_language::diagnostic::Diagnostic;
 
 use super::super::Context;
 use crate::answer::{Facts, TopicListing};
 use crate::runtime::{OWN_TOPICS, blocking, refused};
-use headwater_language::diagnostic::Diagnostic;
 
 /// Topics that only SHOW ALL TOPICS lists.
 const HIDDEN: [&str; 4] = [OWN_TOPICS, "_confluent", "__", "_schemas"];

@@ -1,8 +1,9 @@
 //! SHOW TYPES.
 
+use headwater_language::diagnostic::Diagnostic;
+
 use super::super::Context;
 use crate::answer::{Facts, TypeListing};
-use headwater_language::diagnostic::Diagnostic;
 
 /// Lists the types that CREATE TYPE has named.
 pub(super) async fn run(context: &mut Context<'_>) -> Result<Facts, Vec<Diagnostic>> {

@@ -12,11 +12,10 @@ use headwater_tests::nexmark::Bids;
 use headwater_tests::scratch::Scratch;
 use rdkafka::consumer::BaseConsumer;
 
-use crate::process;
 use crate::query::{Query, define_bids};
-use crate::reader;
 use crate::running::Running;
 use crate::table::{Table, Target};
+use crate::{process, reader};
 
 /// Records that every query has passed through before it is idle.
 const RECORDS: u64 = 1_000;

@@ -1,10 +1,9 @@
 //! `headwater run` as a child that stays: started over statements, watched, ended as an operator would.
 
 use std::error::Error;
-use std::fs;
 use std::process::{Child, Command, Stdio};
-use std::thread;
 use std::time::{Duration, Instant};
+use std::{fs, thread};
 
 use headwater_tests::binary;
 use nix::sys::signal::{Signal, kill};

@@ -11,12 +11,11 @@ use headwater_engine::diagnostic::{Diagnostic, INTERNAL, NOT_SUPPORTED, UNKNOWN_
 use headwater_engine::sql::ast::{Literal, StatementKind};
 use headwater_engine::{Driver, Engine, Session, Step, sql};
 
-use crate::base64;
 use crate::case::{Case, Record};
 use crate::json::Json;
 use crate::payload::{Half, with_window, without_window};
 use crate::stage::{PARTITIONS, Stage, Written};
-use crate::{compare, complaint, post, subset};
+use crate::{base64, compare, complaint, post, subset};
 
 /// Steps without an end mean that a query never comes to rest.
 const STEPS_MAX: usize = 10_000;

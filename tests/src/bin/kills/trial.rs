@@ -1,10 +1,9 @@
 //! What all trials share: the load and the queries before the blows, the verdict after them.
 
 use std::error::Error;
-use std::fs;
 use std::path::PathBuf;
-use std::thread;
 use std::time::{Duration, Instant};
+use std::{fs, thread};
 
 use clap::Args;
 use headwater_tests::load;

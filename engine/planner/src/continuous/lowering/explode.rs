@@ -4,15 +4,15 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use sqlparser::ast::{Expr, VisitorMut};
-
-use crate::continuous::query::Item;
-use crate::continuous::scope::ident;
 use headwater_expression::Compiler;
 use headwater_functions::{is_table_call, rows_of};
 use headwater_language::diagnostic::{Diagnostic, STREAMING, Span};
 use headwater_language::sql::{place, print, walk_mut};
 use headwater_language::topology::Exploded;
+use sqlparser::ast::{Expr, VisitorMut};
+
+use crate::continuous::query::Item;
+use crate::continuous::scope::ident;
 
 /// Takes the table functions out of the items, each replaced by the name of its column. Gives those columns, and the
 /// schema with them; everything that is wrong with them is added to `errors`.

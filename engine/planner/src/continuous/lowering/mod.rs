@@ -8,13 +8,6 @@ use std::sync::Arc;
 
 use arrow::array::new_empty_array;
 use arrow::datatypes::DataType;
-use sqlparser::ast::Expr;
-
-use super::joins;
-use super::key::{Key, made_name};
-use super::query::{Item, Streaming, identifier};
-use super::scope::span_of;
-use crate::define::ROWHEADERS;
 use headwater_expression::Compiler;
 use headwater_expression::errors::diagnose;
 use headwater_language::diagnostic::{
@@ -23,6 +16,13 @@ use headwater_language::diagnostic::{
 use headwater_language::sql::print;
 use headwater_language::topology::{Exploded, Projection, ResultColumn};
 use headwater_language::types::SqlType;
+use sqlparser::ast::Expr;
+
+use super::joins;
+use super::key::{Key, made_name};
+use super::query::{Item, Streaming, identifier};
+use super::scope::span_of;
+use crate::define::ROWHEADERS;
 
 /// The steps of a query as text.
 #[derive(Clone, Debug, PartialEq)]

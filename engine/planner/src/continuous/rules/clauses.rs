@@ -1,10 +1,10 @@
 //! EMIT FINAL, ORDER BY, LIMIT and FROM.
 
+use headwater_language::diagnostic::{Diagnostic, STREAMING};
+use headwater_language::sql::{ast, place};
 use sqlparser::ast::{Spanned as _, TableFactor};
 
 use crate::continuous::query::{Streaming, limit};
-use headwater_language::diagnostic::{Diagnostic, STREAMING};
-use headwater_language::sql::{ast, place};
 
 /// Only windows are final, records have no order but their own, and LIMIT is a number.
 pub fn of_query(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) {

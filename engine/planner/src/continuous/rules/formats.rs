@@ -1,7 +1,8 @@
 //! Formats of values that joins, groups and the state of aggregates cannot have.
 
-use crate::continuous::query::{Streaming, called};
 use headwater_language::diagnostic::{Diagnostic, STREAMING};
+
+use crate::continuous::query::{Streaming, called};
 
 /// Aggregates whose state is one plain value, which any format can hold.
 const PLAIN_STATE: &[&str] = &["COUNT", "MAX", "MIN", "SUM", "SUM_LIST"];

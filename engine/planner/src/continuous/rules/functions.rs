@@ -2,15 +2,15 @@
 
 use std::ops::ControlFlow;
 
+use headwater_language::diagnostic::{Diagnostic, STREAMING, Span};
+use headwater_language::sql::expr_forms::is_subquery;
+use headwater_language::sql::{place, walk};
 use sqlparser::ast::{Expr, Function, Visitor};
 
 use crate::callee::{Callee, Caller};
 use crate::continuous::query::Streaming;
 use crate::continuous::scope::span_of;
 use crate::patterns;
-use headwater_language::diagnostic::{Diagnostic, STREAMING, Span};
-use headwater_language::sql::expr_forms::is_subquery;
-use headwater_language::sql::{place, walk};
 
 /// Every function exists and is where it can be, and nothing is a query of its own.
 pub fn called(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) {

@@ -1,13 +1,13 @@
 //! GROUP BY, aggregates and HAVING.
 
+use headwater_functions::aggregate;
+use headwater_language::diagnostic::{Diagnostic, PLAN, STREAMING};
+use headwater_language::sql::walk;
 use sqlparser::ast::{Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Value};
 
 use crate::continuous::query::{Streaming, called};
 use crate::continuous::scope::span_of;
 use crate::sides::{contains_map, map_in_key};
-use headwater_functions::aggregate;
-use headwater_language::diagnostic::{Diagnostic, PLAN, STREAMING};
-use headwater_language::sql::walk;
 
 /// Each expression is once in GROUP BY, by itself, and is no aggregate; its values can be a key.
 pub fn expressions(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) {

@@ -1,14 +1,14 @@
 //! Joins: which sources can be joined, in which order, and on what.
 
 use headwater_formats::format::FormatKind;
+use headwater_language::definition::WindowDef;
+use headwater_language::diagnostic::{Diagnostic, STREAMING, Span};
+use headwater_language::sql::place;
 use sqlparser::ast::Spanned as _;
 
 use crate::continuous::joins::{JoinKind, JoinOn, is_whole_key, read, read_one, written};
 use crate::continuous::query::Streaming;
 use crate::sides::{contains_map, map_in_key};
-use headwater_language::definition::WindowDef;
-use headwater_language::diagnostic::{Diagnostic, STREAMING, Span};
-use headwater_language::sql::place;
 
 /// FROM has no comma.
 pub fn without_comma(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) {

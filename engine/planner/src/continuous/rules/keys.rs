@@ -1,11 +1,12 @@
 //! The key of the result: PARTITION BY, and what SELECT must have of the key of what is written.
 
+use headwater_language::diagnostic::{Diagnostic, PROJECTION_KEY, STREAMING};
+use headwater_language::sql::print;
+
 use crate::continuous::key::{self, Key, Part};
 use crate::continuous::query::Streaming;
 use crate::continuous::scope::span_of;
 use crate::define::ROWHEADERS;
-use headwater_language::diagnostic::{Diagnostic, PROJECTION_KEY, STREAMING};
-use headwater_language::sql::print;
 
 /// Each expression is once in PARTITION BY, or NULL is alone there.
 pub fn partition_by(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) {

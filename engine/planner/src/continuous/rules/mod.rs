@@ -15,8 +15,9 @@ pub mod not_built;
 mod tables;
 mod windows;
 
-use super::query::Streaming;
 use headwater_language::diagnostic::{Diagnostic, NOT_SUPPORTED, Span};
+
+use super::query::Streaming;
 
 /// Adds what is wrong with a query.
 type Rule = fn(&Streaming<'_>, &mut Vec<Diagnostic>);

@@ -1,11 +1,12 @@
 //! Names of columns, in every clause.
 
+use headwater_language::diagnostic::Diagnostic;
+use sqlparser::ast::{Expr, SelectItem};
+
 use super::windows::BOUNDS;
 use crate::continuous::joins;
 use crate::continuous::key::{self, Key};
 use crate::continuous::query::Streaming;
-use headwater_language::diagnostic::Diagnostic;
-use sqlparser::ast::{Expr, SelectItem};
 
 /// Every name is that of one column. Conditions of joins are looked at with their joins.
 pub fn of_columns(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) {

@@ -3,15 +3,15 @@
 
 use std::ops::ControlFlow;
 
+use headwater_language::definition::SourceKind;
+use headwater_language::diagnostic::{Diagnostic, format_refusal};
+use headwater_language::sql::{place, walk};
 use sqlparser::ast::{Expr, Spanned as _, Visitor};
 
 use super::{Rule, not_yet};
 use crate::callee::is_aggregate;
 use crate::continuous::query::Streaming;
 use crate::continuous::scope::span_of;
-use headwater_language::definition::SourceKind;
-use headwater_language::diagnostic::{Diagnostic, format_refusal};
-use headwater_language::sql::{place, walk};
 
 /// What has no steps of a topology yet.
 const STEPS: &[Rule] = &[window, clauses, calls];

@@ -1,9 +1,10 @@
 //! What a table, or a source with windows, does not allow, and what CREATE and INSERT INTO make of one.
 
-use crate::continuous::query::{Purpose, Streaming};
-use crate::define::source_kind;
 use headwater_language::definition::SourceKind;
 use headwater_language::diagnostic::{Diagnostic, STREAMING};
+
+use crate::continuous::query::{Purpose, Streaming};
+use crate::define::source_kind;
 
 /// Rows of a table keep their key, and so do windows.
 pub fn partition_by(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) {

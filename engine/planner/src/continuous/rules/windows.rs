@@ -1,12 +1,12 @@
 //! WINDOW and the bounds of windows.
 
 use headwater_formats::decode::{WINDOWEND, WINDOWSTART};
+use headwater_language::diagnostic::{Diagnostic, STREAMING};
+use headwater_language::sql::each_own_expr;
 use sqlparser::ast::Expr;
 
 use crate::continuous::query::{Streaming, identifier};
 use crate::continuous::scope::span_of;
-use headwater_language::diagnostic::{Diagnostic, STREAMING};
-use headwater_language::sql::each_own_expr;
 
 /// The columns that a windowed aggregation has by itself.
 pub const BOUNDS: [&str; 2] = [WINDOWSTART, WINDOWEND];
