@@ -41,10 +41,14 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(5);
 pub(super) const SERVED_MAX: usize = 16;
 
 /// Creates a client of any kind, with a watch on what is reported to it.
+///
+/// OpenSSL is initialized before librdkafka would do it: by default it frees its tables when the process exits, and
+/// a client's threads, which then still run, crash on them.
 pub(super) fn open<C>(properties: &Properties, role: &Role) -> Result<(C, Arc<Watch>), TransportError>
 where
     C: FromClientConfigAndContext<Context>,
 {
+    openssl_sys::init();
     let watch = Arc::new(Watch::default());
     let context = Context::new(properties.clone(), Arc::clone(&watch));
     let client = properties.client(role).create_with_context(context).map_err(|error| not_made(properties, &error))?;
