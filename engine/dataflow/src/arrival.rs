@@ -27,7 +27,7 @@ pub fn chunk(
         Some(valued) => without_address(rows, valued)?,
         None => rows,
     };
-    Ok(Chunk { times_ms, offsets, headers, valued, windows, rows })
+    Ok(Chunk { times_ms, offsets, headers, valued, windows, rows, before: None, origins: None })
 }
 
 /// Expressions see of a record without a value nothing but its key. Semantics: ksqlDB's, whose pseudo columns are part

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, Int64Array, ListArray, RecordBatch, RecordBatchOptions, UInt32Array,
+    Array, ArrayRef, AsArray, BooleanArray, Int32Array, Int64Array, ListArray, RecordBatch, RecordBatchOptions,
+    UInt32Array,
 };
 use arrow::buffer::NullBuffer;
 use arrow::compute::{filter, take};
@@ -26,6 +27,28 @@ pub struct Chunk {
     pub valued: Option<NullBuffer>,
     /// Start and end of the window that each row's key carries, in ms, where it goes on to the output.
     pub windows: Option<[Int64Array; 2]>,
+    /// The rows of a table before they changed, where a later operator looks at them.
+    pub before: Option<Before>,
+    /// The records of the query's input that the rows came from, where `offsets` are those of an exchange.
+    pub origins: Option<Origins>,
+}
+
+/// The rows of a table before they changed.
+#[derive(Clone, Debug)]
+pub struct Before {
+    /// The columns, as those of [`Chunk::rows`].
+    pub rows: RecordBatch,
+    /// Which keys had a row; `None` when all had one.
+    pub valued: Option<NullBuffer>,
+}
+
+/// Partitions and offsets of records, one for each row; never null.
+#[derive(Clone, Debug)]
+pub struct Origins {
+    /// The partition of the input's topic.
+    pub partitions: Int32Array,
+    /// The offset in it.
+    pub offsets: Int64Array,
 }
 
 impl Chunk {
@@ -83,6 +106,8 @@ impl Chunk {
             headers: self.headers.as_ref().map(|headers| headers.slice(start, length)),
             valued: self.valued.as_ref().map(|valued| valued.slice(start, length)),
             windows: self.windows.as_ref().map(|windows| windows.each_ref().map(|times| times.slice(start, length))),
+            before: self.before.as_ref().map(|before| before.slice(start, length)),
+            origins: self.origins.as_ref().map(|origins| origins.slice(start, length)),
         }
     }
 
@@ -90,19 +115,58 @@ impl Chunk {
     fn with_each(self, change: impl Fn(&dyn Array) -> Result<ArrayRef, ArrowError>) -> Result<Self, ArrowError> {
         let integers = |column: &Int64Array| change(column).map(|changed| changed.as_primitive().clone());
         let times_ms = integers(&self.times_ms)?;
-        let columns = self.rows.columns().iter().map(|column| change(column)).collect::<Result<_, _>>()?;
-        let length = RecordBatchOptions::new().with_row_count(Some(times_ms.len()));
         let headers = self.headers.as_ref().map(|headers| change(headers)).transpose()?;
-        let valued = self.valued.map(|valued| change(&BooleanArray::new(valued.into_inner(), None))).transpose()?;
-        let valued = valued.map(|valued| NullBuffer::new(valued.as_boolean().values().clone()));
         let windows = self.windows.map(|[start, end]| Ok::<_, ArrowError>([integers(&start)?, integers(&end)?]));
+        let before = self.before.map(|before| {
+            let rows = changed(&before.rows, times_ms.len(), &change)?;
+            Ok::<_, ArrowError>(Before { rows, valued: marks(before.valued, &change)? })
+        });
+        let origins = self.origins.map(|Origins { partitions, offsets }| {
+            let partitions = change(&partitions)?.as_primitive().clone();
+            Ok::<_, ArrowError>(Origins { partitions, offsets: integers(&offsets)? })
+        });
         Ok(Self {
-            rows: RecordBatch::try_new_with_options(self.rows.schema(), columns, &length)?,
+            rows: changed(&self.rows, times_ms.len(), &change)?,
             offsets: integers(&self.offsets)?,
-            times_ms,
             headers: headers.map(|headers| headers.as_list().clone()),
-            valued: valued.filter(|valued| valued.null_count() > 0),
+            valued: marks(self.valued, &change)?,
             windows: windows.transpose()?,
+            before: before.transpose()?,
+            origins: origins.transpose()?,
+            times_ms,
         })
     }
+}
+
+impl Before {
+    fn slice(&self, start: usize, length: usize) -> Self {
+        let valued = self.valued.as_ref().map(|valued| valued.slice(start, length));
+        Self { rows: self.rows.slice(start, length), valued }
+    }
+}
+
+impl Origins {
+    fn slice(&self, start: usize, length: usize) -> Self {
+        Self { partitions: self.partitions.slice(start, length), offsets: self.offsets.slice(start, length) }
+    }
+}
+
+/// The columns of some rows with something done to each of them, so that `len` rows result.
+fn changed(
+    rows: &RecordBatch,
+    len: usize,
+    change: impl Fn(&dyn Array) -> Result<ArrayRef, ArrowError>,
+) -> Result<RecordBatch, ArrowError> {
+    let columns = rows.columns().iter().map(|column| change(column)).collect::<Result<_, _>>()?;
+    RecordBatch::try_new_with_options(rows.schema(), columns, &RecordBatchOptions::new().with_row_count(Some(len)))
+}
+
+/// Marks of rows with the same done to them; `None` when all rows that result are marked.
+fn marks(
+    valued: Option<NullBuffer>,
+    change: impl Fn(&dyn Array) -> Result<ArrayRef, ArrowError>,
+) -> Result<Option<NullBuffer>, ArrowError> {
+    let Some(valued) = valued else { return Ok(None) };
+    let kept = change(&BooleanArray::new(valued.into_inner(), None))?;
+    Ok(Some(NullBuffer::new(kept.as_boolean().values().clone())).filter(|valued| valued.null_count() > 0))
 }

@@ -34,7 +34,11 @@ pub fn names_in(nodes: &[Node]) -> Result<BTreeSet<String>, Vec<Diagnostic>> {
 
 fn texts(node: &Node) -> Vec<&str> {
     match &node.action {
-        Action::Source(_) | Action::Sink(_) => Vec::new(),
+        Action::Source(_) | Action::Exchange(_) | Action::Sink(_) => Vec::new(),
+        Action::Aggregate(aggregation) => {
+            let args = aggregation.calls.iter().flat_map(|call| &call.args);
+            aggregation.groups.iter().chain(args).map(String::as_str).collect()
+        }
         Action::Filter { predicate } => vec![predicate],
         Action::Explode { columns } => columns.iter().map(|c| c.expr.as_str()).collect(),
         Action::Project(Projection { columns, headers, .. }) => {

@@ -30,7 +30,8 @@ pub fn lower(
 ) -> Result<Option<Lowered>, Vec<Diagnostic>> {
     let compiler = || Compiler::new(state, rows.clone()).map_err(|e| diagnose(&e, None));
     Ok(match action {
-        Action::Source(_) | Action::Sink(_) => None,
+        Action::Source(_) | Action::Exchange(_) | Action::Sink(_) => None,
+        Action::Aggregate(_) => return Err(vec![Diagnostic::new(INTERNAL, "no operator aggregates yet")]),
         Action::Filter { predicate } => {
             let filter = Filter::new(compile(predicate, &compiler()?)?.into_type(DataType::Boolean));
             Some((Arc::new(filter), rows.clone()))

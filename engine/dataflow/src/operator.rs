@@ -9,6 +9,7 @@ use std::fmt;
 
 use arrow::error::ArrowError;
 use headwater_expression::Failure;
+use headwater_state::Store;
 
 use super::chunk::Chunk;
 
@@ -19,10 +20,26 @@ pub struct Port(pub usize);
 /// What an operator is handed besides rows.
 #[derive(Debug)]
 pub struct Context<'a> {
-    /// The present, in ms since the epoch.
+    /// The current time, in ms since the epoch.
     pub now_ms: i64,
+    /// The stream time of the task: the highest event time of the rows so far, in ms since the epoch; `i64::MIN` before the
+    /// first. An operator that needs it advances it, row by row.
+    pub stream_time_ms: &'a mut i64,
+    /// The stores of the task, in the order of the nodes that have one.
+    pub stores: &'a mut [Box<dyn Store>],
     /// Where it adds the rows on which an expression failed, by their index in the chunk that came in.
     pub failures: &'a mut Vec<Failure>,
+    /// Where it adds the rows that it dropped because they were late.
+    pub late: &'a mut Vec<Late>,
+}
+
+/// A row that was dropped because its window had closed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Late {
+    /// Its index in the chunk that came in.
+    pub row: usize,
+    /// The reason, for the processing log.
+    pub reason: String,
 }
 
 /// What comes out of an operator.

@@ -21,6 +21,7 @@ use headwater_formats::decode::RecordDecoder;
 use headwater_formats::panic::words;
 use headwater_formats::record::{OutBatch, RawBatch, Reject, Side, TopicPartition};
 use headwater_language::diagnostic::shortened;
+use headwater_state::Store;
 
 use super::arrival;
 use super::chunk::Chunk;
@@ -83,6 +84,9 @@ pub struct Task {
     stop: Option<Complaint>,
     /// The barrier that goes through the operators.
     barrier: Option<Passing>,
+    /// The highest event time of its rows, in ms since the epoch.
+    stream_time_ms: i64,
+    stores: Vec<Box<dyn Store>>,
     /// For each operator the bytes of a row that came out of it lately; none before the first.
     pub(super) growth: Vec<Option<usize>>,
 }
@@ -151,6 +155,8 @@ impl Task {
             last_out: None,
             stop: None,
             barrier: None,
+            stream_time_ms: i64::MIN,
+            stores: Vec::new(),
         }
     }
 
@@ -207,7 +213,9 @@ impl Task {
         match self.operators.get_mut(at) {
             // An expression is computed when its row comes in, so that none fails now.
             Some((operator, _)) => {
-                let emitted = operator.barrier(&mut Context { now_ms, failures: &mut Vec::new() })?;
+                let (failures, late) = (&mut Vec::new(), &mut Vec::new());
+                let (stream_time_ms, stores) = (&mut self.stream_time_ms, &mut self.stores[..]);
+                let emitted = operator.barrier(&mut Context { now_ms, stream_time_ms, stores, failures, late })?;
                 self.emit(emitted, at);
             }
             None => {
@@ -322,8 +330,10 @@ impl Task {
     fn apply(&mut self, chunk: Chunk, to: Target, now_ms: i64) -> Result<(), ArrowError> {
         let Target::Operator(at, port) = to else { return self.put_out(&chunk, now_ms) };
         let operator = &mut self.operators[at].0;
-        let (mut failures, offsets) = (Vec::new(), chunk.offsets.clone());
-        let emitted = operator.push(port, chunk, &mut Context { now_ms, failures: &mut failures })?;
+        let (mut failures, mut late, offsets) = (Vec::new(), Vec::new(), chunk.offsets.clone());
+        let (stream_time_ms, stores) = (&mut self.stream_time_ms, &mut self.stores[..]);
+        let mut cx = Context { now_ms, stream_time_ms, stores, failures: &mut failures, late: &mut late };
+        let emitted = operator.push(port, chunk, &mut cx)?;
         if operator.grows() {
             let bytes = match &emitted {
                 Emitted::Nothing => 0,

@@ -4,6 +4,7 @@
 //! program can read what an older one wrote. `stored` defines the stored form of a topology, `print` the printed one.
 //! Nothing here runs.
 
+mod aggregation;
 mod print;
 mod stored;
 
@@ -14,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::definition::{FunctionDef, SourceDef};
 use crate::types::SqlType;
 
+pub use aggregation::{AggregateCall, AggregateWindow, Aggregation};
 pub use stored::VERSION;
 
 /// A query as a graph of nodes through which rows flow: from sources, through operations, to a sink or to the reader
@@ -66,6 +68,11 @@ pub enum Action {
     },
     /// Computes a new row from each row.
     Project(Projection),
+    /// Sends each row to the partition of its key, through a topic of the query's own. What follows is another stage. The
+    /// topic of the definition is the end of that topic's name.
+    Exchange(Box<SourceDef>),
+    /// Keeps a row for each group of rows in a store, and passes on the groups that have changed.
+    Aggregate(Aggregation),
     /// Writes rows as records to a topic.
     Sink(Box<SourceDef>),
 }
@@ -185,6 +192,8 @@ impl Action {
             Self::Filter { .. } => "filter",
             Self::Explode { .. } => "explode",
             Self::Project(_) => "project",
+            Self::Exchange(_) => "exchange",
+            Self::Aggregate(_) => "aggregate",
             Self::Sink(_) => "sink",
         }
     }

@@ -30,6 +30,8 @@ impl Display for Action {
                 write!(f, "[ EXPLODE ] {}", columns.join(", "))
             }
             Self::Project(projection) => projection.fmt(f),
+            Self::Exchange(topic) => write!(f, "[ EXCHANGE ] {}", named(topic)),
+            Self::Aggregate(aggregation) => write!(f, "[ AGGREGATE ] {}", aggregation.groups.join(", ")),
             Self::Sink(sink) => write!(f, "[ SINK ] {}", named(sink)),
         }
     }

@@ -68,7 +68,7 @@ impl From<Topology> for Stored {
             Action::Filter { predicate } => Some(StoredStep::Filter { predicate }),
             Action::Explode { columns } => Some(StoredStep::Explode { columns }),
             Action::Project(projection) => Some(StoredStep::Project(projection)),
-            Action::Source(_) | Action::Sink(_) => None,
+            Action::Source(_) | Action::Sink(_) | Action::Exchange(_) | Action::Aggregate(_) => None,
         };
         let steps = topology.nodes.into_iter().filter_map(step).collect();
         Self { version: topology.version, input, steps, output, functions: topology.functions }
