@@ -107,6 +107,13 @@ impl Wanted {
     pub const ALL: Self = Self { keys: true, values: true, headers: true };
     /// Only addresses and timestamps.
     pub const NOTHING: Self = Self { keys: false, values: false, headers: false };
+
+    /// The parts that this or the other one reads.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        let Self { keys, values, headers } = self;
+        Self { keys: keys || other.keys, values: values || other.values, headers: headers || other.headers }
+    }
 }
 
 /// Records to be written to one topic, as columns of equal length.

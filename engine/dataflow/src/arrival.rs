@@ -2,32 +2,50 @@
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, ListArray, RecordBatch};
 use arrow::buffer::NullBuffer;
-use arrow::compute::nullif;
+use arrow::compute::{filter, nullif};
 use arrow::datatypes::FieldRef;
 use arrow::error::ArrowError;
-use headwater_formats::decode::{ROWOFFSET, ROWPARTITION, ROWTIME, WINDOWEND, WINDOWSTART};
+use headwater_formats::decode::{DecodedRows, ROWOFFSET, ROWPARTITION, ROWTIME, WINDOWEND, WINDOWSTART};
+use headwater_formats::record::RawBatch;
 
-use super::chunk::Chunk;
+use super::chunk::{Chunk, Origins};
+use super::columns::{ORIGIN_OFFSET, ORIGIN_PARTITION};
+use super::stage::Input;
 
-/// Decoded rows, among whose columns are event time and offset, as a chunk.
-pub fn chunk(
-    rows: RecordBatch,
-    headers: Option<ListArray>,
-    valued: Option<NullBuffer>,
-    windowed: bool,
-) -> Result<Chunk, ArrowError> {
+/// Decoded records, among whose columns are event time and offset, as a chunk; none where there are no rows.
+pub fn chunk(decoded: DecodedRows, raw: &RawBatch, input: &Input) -> Result<Option<Chunk>, ArrowError> {
+    let rows = decoded.rows;
+    if rows.num_rows() == 0 {
+        return Ok(None);
+    }
+    let headers = raw.headers.as_ref().filter(|_| input.forwards_headers);
+    let headers = match (headers, &decoded.kept) {
+        (Some(headers), Some(kept)) => Some(filter(headers, kept)?.as_list().clone()),
+        (headers, _) => headers.cloned(),
+    };
     let column = |name: &str| -> Result<Int64Array, ArrowError> {
         let column =
             rows.column_by_name(name).ok_or_else(|| ArrowError::SchemaError(format!("{name} was not read")))?;
         Ok(column.as_primitive().clone())
     };
     let (times_ms, offsets) = (column(ROWTIME)?, column(ROWOFFSET)?);
-    let windows = if windowed { Some([column(WINDOWSTART)?, column(WINDOWEND)?]) } else { None };
+    let windows = if input.forwards_windows { Some([column(WINDOWSTART)?, column(WINDOWEND)?]) } else { None };
+    let origins = if input.is_exchange { Some(origins(&rows)?) } else { None };
+    let (headers, valued) = (headers.filter(any_header), decoded.valued);
     let rows = match &valued {
         Some(valued) => without_address(rows, valued)?,
         None => rows,
     };
-    Ok(Chunk { times_ms, offsets, headers, valued, windows, rows, before: None, origins: None })
+    Ok(Some(Chunk { times_ms, offsets, headers, valued, windows, rows, before: None, origins }))
+}
+
+/// The addresses that the records of an exchange carry.
+fn origins(rows: &RecordBatch) -> Result<Origins, ArrowError> {
+    let missing = || ArrowError::SchemaError("a record of an exchange carries no address".to_owned());
+    let column = |name: &str| rows.column_by_name(name).ok_or_else(missing);
+    let partitions = column(ORIGIN_PARTITION)?.as_primitive_opt().ok_or_else(missing)?.clone();
+    let offsets = column(ORIGIN_OFFSET)?.as_primitive_opt().ok_or_else(missing)?.clone();
+    Ok(Origins { partitions, offsets })
 }
 
 /// Expressions see of a record without a value nothing but its key. Semantics: ksqlDB's, whose pseudo columns are part
@@ -44,6 +62,6 @@ fn without_address(rows: RecordBatch, valued: &NullBuffer) -> Result<RecordBatch
 }
 
 /// Whether there is a header at all.
-pub fn any_header(headers: &ListArray) -> bool {
+fn any_header(headers: &ListArray) -> bool {
     !headers.values().is_empty()
 }

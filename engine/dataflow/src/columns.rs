@@ -7,38 +7,54 @@ use headwater_formats::decode::{ROWOFFSET, ROWTIME, TopicSpec, WINDOWEND, WINDOW
 use headwater_language::definition::{ColumnRole, SourceDef};
 use headwater_language::diagnostic::Diagnostic;
 use headwater_language::sql::{each_expr, parse_expr};
-use headwater_language::topology::{Action, Node, Projection, Topology};
+use headwater_language::topology::{Action, Node, Projection};
 
-/// The columns of the input that a topology needs, event time and offset included.
-pub fn referenced(topology: &Topology, spec: &TopicSpec) -> Result<Vec<usize>, Vec<Diagnostic>> {
+/// The column of an exchange with the partition of the record that a row came from, INT.
+pub const ORIGIN_PARTITION: &str = "ORIGIN_PARTITION";
+/// The column of an exchange with the offset of that record, BIGINT.
+pub const ORIGIN_OFFSET: &str = "ORIGIN_OFFSET";
+
+/// The columns of an input that the nodes of a stage need, event time and offset included.
+pub fn referenced<'a>(
+    nodes: impl Iterator<Item = &'a Node>,
+    spec: &TopicSpec,
+    with_windows: bool,
+    with_origin: bool,
+) -> Result<Vec<usize>, Vec<Diagnostic>> {
     let schema = spec.schema();
     let mut names: BTreeSet<String> = [ROWTIME, ROWOFFSET].map(str::to_owned).into();
-    if topology.sink().is_some_and(|sink| sink.window.is_some()) {
+    if with_windows {
         names.extend([WINDOWSTART, WINDOWEND].map(str::to_owned));
     }
-    names.extend(names_in(topology.nodes())?);
+    if with_origin {
+        names.extend([ORIGIN_PARTITION, ORIGIN_OFFSET].map(str::to_owned));
+    }
+    names.extend(names_in(nodes)?);
     Ok((0..schema.fields().len()).filter(|i| names.contains(schema.field(*i).name())).collect())
 }
 
-/// Every name in the expressions of some nodes that may be a column's.
-pub fn names_in(nodes: &[Node]) -> Result<BTreeSet<String>, Vec<Diagnostic>> {
+/// Every name that may be a column's, in the expressions of some nodes and as it is.
+pub fn names_in<'a>(nodes: impl IntoIterator<Item = &'a Node>) -> Result<BTreeSet<String>, Vec<Diagnostic>> {
     let mut names = BTreeSet::new();
-    for text in nodes.iter().flat_map(texts) {
-        let expr = parse_expr(text).map_err(|e| vec![e])?;
-        columns_of(&expr, &mut |name| {
-            names.insert(name.to_owned());
-        });
+    for node in nodes {
+        if let Action::Aggregate(aggregation) = &node.action {
+            let args = aggregation.calls.iter().flat_map(|call| &call.args);
+            names.extend(aggregation.groups.iter().chain(args).cloned());
+        }
+        for text in texts(node) {
+            let expr = parse_expr(text).map_err(|e| vec![e])?;
+            columns_of(&expr, &mut |name| {
+                names.insert(name.to_owned());
+            });
+        }
     }
     Ok(names)
 }
 
+/// The expressions of a node.
 fn texts(node: &Node) -> Vec<&str> {
     match &node.action {
-        Action::Source(_) | Action::Exchange(_) | Action::Sink(_) => Vec::new(),
-        Action::Aggregate(aggregation) => {
-            let args = aggregation.calls.iter().flat_map(|call| &call.args);
-            aggregation.groups.iter().chain(args).map(String::as_str).collect()
-        }
+        Action::Source(_) | Action::Exchange(_) | Action::Aggregate(_) | Action::Sink(_) => Vec::new(),
         Action::Filter { predicate } => vec![predicate],
         Action::Explode { columns } => columns.iter().map(|c| c.expr.as_str()).collect(),
         Action::Project(Projection { columns, headers, .. }) => {

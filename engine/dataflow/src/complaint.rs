@@ -38,6 +38,8 @@ pub enum ComplaintKind {
     Processing,
     /// What it became could not be encoded, and was skipped.
     Serialization,
+    /// Its window had closed, and it was skipped.
+    Late,
 }
 
 impl ComplaintKind {
@@ -47,6 +49,7 @@ impl ComplaintKind {
             Self::Deserialization => "DESERIALIZATION",
             Self::Processing => "PROCESSING",
             Self::Serialization => "SERIALIZATION",
+            Self::Late => "LATE",
         }
     }
 }

@@ -10,18 +10,19 @@ mod chunk;
 mod columns;
 mod compiled;
 mod complaint;
-
 mod lower;
 mod operator;
 mod operators;
 mod output;
 mod size;
+mod stage;
 mod task;
 #[cfg(test)]
 mod task_tests;
 
 pub use chunk::Chunk;
-pub use compiled::Compiled;
+pub use compiled::{CompileOptions, Compiled, InputTopic, TaskId};
 pub use complaint::{Complaint, ComplaintKind};
+pub use operator::Port;
 pub use output::Placement;
-pub use task::{Command, Epoch, Event, Task, TaskPosition};
+pub use task::{Command, Epoch, Event, Task, TaskPosition, Written};

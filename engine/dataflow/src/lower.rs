@@ -19,34 +19,47 @@ use super::operators::{Column, Explode, Filter, Project};
 /// An operator, and the columns of the rows that come out of it.
 pub type Lowered = (Arc<dyn Operator>, SchemaRef);
 
-/// The operator of a node, none for a source or a sink. `rows` are the columns that
-/// come in, `later` the nodes after it.
-pub fn lower(
-    action: &Action,
-    later: &[Node],
-    rows: &SchemaRef,
-    state: &SessionState,
-    input: &SourceDef,
-) -> Result<Option<Lowered>, Vec<Diagnostic>> {
-    let compiler = || Compiler::new(state, rows.clone()).map_err(|e| diagnose(&e, None));
-    Ok(match action {
-        Action::Source(_) | Action::Exchange(_) | Action::Sink(_) => None,
-        Action::Aggregate(_) => return Err(vec![Diagnostic::new(INTERNAL, "no operator aggregates yet")]),
-        Action::Filter { predicate } => {
-            let filter = Filter::new(compile(predicate, &compiler()?)?.into_type(DataType::Boolean));
-            Some((Arc::new(filter), rows.clone()))
-        }
-        Action::Explode { columns } => {
-            let explode = explode(columns, later, &compiler()?)?;
-            let schema = explode.schema().clone();
-            Some((Arc::new(explode), schema))
-        }
-        Action::Project(projection) => {
-            let project = project(projection, &compiler()?, input)?;
-            let schema = project.schema().clone();
-            Some((Arc::new(project), schema))
-        }
-    })
+/// What a node is lowered with.
+pub struct Lowering<'a> {
+    /// The nodes after it.
+    pub later: &'a [Node],
+    /// The columns of the rows that come in.
+    pub rows: &'a SchemaRef,
+    /// The functions that are known.
+    pub state: &'a SessionState,
+    /// The source whose rows come in.
+    pub input: &'a SourceDef,
+    /// The index of its store among those of the stage, if it has one.
+    pub store: usize,
+    /// A group that changes several times between two commits is emitted each time.
+    pub emits_every_change: bool,
+}
+
+impl Lowering<'_> {
+    /// The operator of a node that does something to rows: not of a source, an exchange or a sink.
+    pub fn lower(&self, action: &Action) -> Result<Lowered, Vec<Diagnostic>> {
+        let compiler = || Compiler::new(self.state, self.rows.clone()).map_err(|e| diagnose(&e, None));
+        Ok(match action {
+            Action::Source(_) | Action::Exchange(_) | Action::Sink(_) => {
+                return Err(vec![Diagnostic::new(INTERNAL, "a topic is not an operator")]);
+            }
+            Action::Filter { predicate } => {
+                let filter = Filter::new(compile(predicate, &compiler()?)?.into_type(DataType::Boolean));
+                (Arc::new(filter), self.rows.clone())
+            }
+            Action::Explode { columns } => {
+                let explode = explode(columns, self.later, &compiler()?)?;
+                let schema = explode.schema().clone();
+                (Arc::new(explode), schema)
+            }
+            Action::Project(projection) => {
+                let project = project(projection, &compiler()?, self.input)?;
+                let schema = project.schema().clone();
+                (Arc::new(project), schema)
+            }
+            Action::Aggregate(_) => return Err(vec![Diagnostic::new(INTERNAL, "no operator aggregates yet")]),
+        })
+    }
 }
 
 fn compile(text: &str, compiler: &Compiler<'_>) -> Result<Expression, Vec<Diagnostic>> {

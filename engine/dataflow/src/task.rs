@@ -1,8 +1,9 @@
-//! One partition of a running query: records in, commands out.
+//! One stage of a running query for one partition: records in, commands out.
 //!
 //! ```text
+//! handle(Restore)*, handle(Resume)                   its state is that of the last commit
 //! handle(Records) → advance* → Write*, Complain* …   as often as records come
-//! handle(Barrier) → advance* → Write* … Reached      everything before it has come out
+//! handle(Barrier) → advance* → Write*, Log* Reached  everything before it has come out
 //! handle(Committed)                                  it will never come again
 //! ```
 //!
@@ -10,26 +11,27 @@
 //! with its address. Rows that become many or long come out piece by piece, in the order of their records, so that what
 //! waits to be written is bounded and a commit can be made between two records of one batch.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
-use arrow::array::{AsArray, Int64Array, RecordBatch};
-use arrow::compute::filter;
+use arrow::array::{Array, BinaryArray, Int64Array, RecordBatch};
 use arrow::error::ArrowError;
 use headwater_expression::Failure;
 use headwater_formats::decode::RecordDecoder;
+use headwater_formats::format::FormatError;
 use headwater_formats::panic::words;
 use headwater_formats::record::{OutBatch, RawBatch, Reject, Side, TopicPartition};
 use headwater_language::diagnostic::shortened;
-use headwater_state::Store;
+use headwater_state::{MemoryStore, Store};
 
 use super::arrival;
-use super::chunk::Chunk;
-use super::compiled::{Compiled, Target};
+use super::chunk::{Chunk, Origins};
 use super::complaint::{Complaint, ComplaintKind};
-use super::operator::{Context, Emitted, Operator, Pieces};
-use super::output::{Output, Unwritten};
+use super::operator::{Context, Emitted, Late, Operator, Pieces, Port};
+use super::output::{Output, Placement, Unwritten};
 use super::size::{PIECE_BYTES_MAX, bytes_of, piece};
+use super::stage::{Input, Stage, Target};
 
 /// Number of a commit of one query in one process, from 1.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -38,8 +40,12 @@ pub struct Epoch(pub u64);
 /// What happens to a task.
 #[derive(Debug)]
 pub enum Event<'a> {
-    /// The next records of its partition.
-    Records(&'a RawBatch),
+    /// Records of the changelog of the store with this index, in their order.
+    Restore(usize, &'a RawBatch),
+    /// The state is that of the last commit, at this stream time in ms since the epoch.
+    Resume(i64),
+    /// The next records of one of its inputs.
+    Records(Port, &'a RawBatch),
     /// An epoch ends: everything that belongs to it is to come out.
     Barrier(Epoch),
     /// An epoch is committed.
@@ -53,8 +59,10 @@ pub enum Event<'a> {
     reason = "a command carries thousands of records: its own size is nothing beside them"
 )]
 pub enum Command {
-    /// Records to be written to the output topic, with the offset of the record that each was made of.
-    Write(OutBatch, Int64Array),
+    /// Records to be written to a topic.
+    Write(Written),
+    /// Records to be written to the changelog topic of a store.
+    Log(OutBatch),
     /// Rows to be shown, with the columns of [`Compiled::result_schema`].
     Show(RecordBatch),
     /// Something is wrong with a record.
@@ -65,30 +73,53 @@ pub enum Command {
     Stop(Complaint),
 }
 
-/// One partition of a running query.
+/// Records to be written, and what they were made from.
+#[derive(Debug)]
+pub struct Written {
+    /// The records.
+    pub batch: OutBatch,
+    /// The input that they were made from.
+    pub origin: TopicPartition,
+    /// For each record the offset of the record in it that it was made from or, of a group, that changed it last.
+    pub offsets: Int64Array,
+}
+
+/// One stage of a running query for one partition.
 pub struct Task {
-    pub(super) compiled: Compiled,
+    stage: Arc<Stage>,
+    stops_on_time: bool,
+    partition: i32,
+    /// The inputs, one for each port.
+    pub(super) inputs: Vec<TaskInput>,
     /// Each with where its rows go.
     pub(super) operators: Vec<(Box<dyn Operator>, Vec<Target>)>,
-    origin: TopicPartition,
-    decoder: RecordDecoder,
-    output: Option<Output>,
+    outputs: Vec<Output>,
+    stores: Vec<Box<dyn Store>>,
+    /// The highest event time of its rows, in ms since the epoch.
+    stream_time_ms: i64,
+    /// The port of the records that were handled last.
+    port: Port,
     commands: VecDeque<Command>,
     /// What is left to be done of it, the first records last.
     left: Vec<Left>,
-    /// What is wrong with records that have not come out entirely.
-    withheld: Vec<Complaint>,
+    /// What is wrong with records that have not come out entirely, with their offsets in the input.
+    withheld: Vec<(i64, Complaint)>,
     /// The record whose rows came out last.
     last_out: Option<i64>,
     /// What the query stops at once all before it has come out.
     stop: Option<Complaint>,
     /// The barrier that goes through the operators.
     barrier: Option<Passing>,
-    /// The highest event time of its rows, in ms since the epoch.
-    stream_time_ms: i64,
-    stores: Vec<Box<dyn Store>>,
     /// For each operator the bytes of a row that came out of it lately; none before the first.
     pub(super) growth: Vec<Option<usize>>,
+}
+
+/// An input of a task.
+pub(super) struct TaskInput {
+    origin: TopicPartition,
+    decoder: RecordDecoder,
+    /// Where its rows go.
+    pub(super) entry: Vec<Target>,
 }
 
 /// Some rows and where they go on.
@@ -134,30 +165,39 @@ enum Wrong {
 const FIRST_ROWS: usize = 1_024;
 
 impl Task {
-    /// A task for one partition, which has handled nothing.
+    /// A task of a stage for one partition, which has handled nothing and whose stores are empty.
     pub(super) fn new(
-        compiled: Compiled,
-        operators: Vec<(Box<dyn Operator>, Vec<Target>)>,
-        origin: TopicPartition,
-        decoder: RecordDecoder,
-        output: Option<Output>,
-    ) -> Self {
-        Self {
+        stage: &Arc<Stage>,
+        partition: i32,
+        stops_on_time: bool,
+        placements: &BTreeMap<String, Placement>,
+    ) -> Result<Self, FormatError> {
+        let input = |input: &Input| -> Result<TaskInput, FormatError> {
+            let origin = TopicPartition::new(input.spec.topic.clone(), partition);
+            Ok(TaskInput { origin, decoder: input.decoder()?, entry: input.entry.clone() })
+        };
+        let inputs = stage.inputs.iter().map(input).collect::<Result<_, _>>()?;
+        let outputs = stage.outputs.iter().map(|output| output.open(placements)).collect::<Result<_, _>>()?;
+        let operators: Vec<_> = stage.operators.iter().map(|w| (w.operator.fresh(), w.to.clone())).collect();
+        let store = |_: &Arc<str>| Box::new(MemoryStore::default()) as Box<dyn Store>;
+        Ok(Self {
             growth: vec![None; operators.len()],
-            compiled,
+            stage: Arc::clone(stage),
+            stops_on_time,
+            partition,
+            inputs,
             operators,
-            origin,
-            decoder,
-            output,
+            outputs,
+            stores: stage.changelogs.iter().map(store).collect(),
+            stream_time_ms: i64::MIN,
+            port: Port(0),
             commands: VecDeque::new(),
             left: Vec::new(),
             withheld: Vec::new(),
             last_out: None,
             stop: None,
             barrier: None,
-            stream_time_ms: i64::MIN,
-            stores: Vec::new(),
-        }
+        })
     }
 
     /// Takes an event; the batch before is to be done with. What is to be done about it is given by
@@ -165,12 +205,21 @@ impl Task {
     /// internal error.
     pub fn handle(&mut self, event: &Event<'_>) -> Result<(), ArrowError> {
         match event {
-            Event::Records(raw) => self.records(raw),
+            Event::Restore(store, raw) => {
+                let missing = || ArrowError::ParseError("a changelog record has no key".to_owned());
+                let values = || raw.values.clone().unwrap_or_else(|| BinaryArray::new_null(raw.len()));
+                self.stores[*store].restore(raw.keys.as_ref().ok_or_else(missing)?, &values())
+            }
+            Event::Resume(stream_time_ms) => {
+                self.stream_time_ms = *stream_time_ms;
+                Ok(())
+            }
+            Event::Records(port, raw) => self.records(*port, raw),
             Event::Barrier(epoch) => {
                 self.barrier = Some(Passing { epoch: *epoch, at: 0, left: self.left.len() });
                 Ok(())
             }
-            // Without state there is nothing to let go of.
+            // What was sealed for the commit needs no second look.
             Event::Committed(_) => Ok(()),
         }
     }
@@ -220,10 +269,40 @@ impl Task {
             }
             None => {
                 self.barrier = None;
+                self.seal(now_ms)?;
                 self.commands.push_back(Command::Reached(epoch));
             }
         }
         Ok(())
+    }
+
+    /// Has what changed in the stores written to their changelogs.
+    fn seal(&mut self, now_ms: i64) -> Result<(), ArrowError> {
+        for (store, topic) in self.stores.iter_mut().zip(&self.stage.changelogs) {
+            let changes = store.seal()?;
+            let rows = changes.keys.len();
+            if rows > 0 {
+                self.commands.push_back(Command::Log(OutBatch {
+                    topic: topic.clone(),
+                    partitions: Some(vec![self.partition; rows].into()),
+                    keys: changes.record_keys(),
+                    values: changes.values,
+                    timestamps_ms: Some(vec![now_ms; rows].into()),
+                    headers: None,
+                }));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether it has stores.
+    pub fn has_state(&self) -> bool {
+        !self.stores.is_empty()
+    }
+
+    /// The stream time of its rows so far, in ms since the epoch; `None` before the first.
+    pub fn stream_time_ms(&self) -> Option<i64> {
+        (self.stream_time_ms > i64::MIN).then_some(self.stream_time_ms)
     }
 
     /// The next thing to be done, in order.
@@ -249,35 +328,29 @@ impl Task {
         }
     }
 
-    fn records(&mut self, raw: &RawBatch) -> Result<(), ArrowError> {
-        debug_assert_eq!(raw.origin, self.origin, "a task has one partition");
+    fn records(&mut self, port: Port, raw: &RawBatch) -> Result<(), ArrowError> {
+        debug_assert_eq!(raw.origin, self.inputs[port.0].origin, "an input has one partition");
         debug_assert!(self.left.is_empty() && self.withheld.is_empty(), "one batch after the other");
-        self.last_out = None;
-        let mut decoded = self.decoder.decode(raw)?;
-        let stop_at = decoded.untimed.filter(|_| self.compiled.stops_on_time);
+        (self.port, self.last_out) = (port, None);
+        let mut decoded = self.inputs[port.0].decoder.decode(raw)?;
+        let stop_at = decoded.untimed.filter(|_| self.stops_on_time);
         let rejects = std::mem::take(&mut decoded.rejects);
         for reject in rejects.into_iter().filter(|reject| stop_at.is_none_or(|at| reject.offset <= at)) {
             let Reject { offset, side, reason, .. } = reject;
-            let complaint = self.complaint(ComplaintKind::Deserialization, offset, Wrong::Side(side), reason);
+            let address = (raw.origin.clone(), offset);
+            let complaint = complaint(ComplaintKind::Deserialization, address, Wrong::Side(side), reason);
             match stop_at == Some(offset) {
                 true => self.stop = Some(complaint),
-                false => self.withheld.push(complaint),
+                false => self.withheld.push((offset, complaint)),
             }
         }
-        if decoded.rows.num_rows() > 0 {
-            let headers = raw.headers.as_ref().filter(|_| self.compiled.forwards_headers);
-            let headers = match (headers, &decoded.kept) {
-                (Some(headers), Some(kept)) => Some(filter(headers, kept)?.as_list().clone()),
-                (headers, _) => headers.cloned(),
-            };
-            let windowed = self.compiled.sink.as_ref().is_some_and(|sink| sink.window.is_some());
-            let chunk = arrival::chunk(decoded.rows, headers.filter(arrival::any_header), decoded.valued, windowed)?;
+        if let Some(chunk) = arrival::chunk(decoded, raw, &self.stage.inputs[port.0])? {
             let chunk = match stop_at {
                 Some(at) => chunk.slice(0, chunk.offsets.values().partition_point(|offset| *offset < at)),
                 None => chunk,
             };
             if !chunk.is_empty() {
-                let entry = self.compiled.entry.iter().rev();
+                let entry = self.inputs[port.0].entry.iter().rev();
                 self.left.extend(entry.map(|to| Left::Rows(chunk.clone(), *to)));
             }
         }
@@ -297,9 +370,8 @@ impl Task {
         };
         match chunk.len() {
             0 | 1 => {
-                let offset = chunk.offsets.iter().flatten().next().unwrap_or_default();
                 let reason = format!("the row could not be processed: {why}");
-                self.complain(ComplaintKind::Processing, offset, Wrong::Row, reason);
+                self.complain(ComplaintKind::Processing, &Addresses::of(&chunk), 0, Wrong::Row, reason);
             }
             rows => {
                 let half = rows / 2;
@@ -317,8 +389,8 @@ impl Task {
                 None => FIRST_ROWS,
                 Some(bytes) => (PIECE_BYTES_MAX / bytes.max(1)).max(1),
             },
-            Target::Output if chunk.bytes() > PIECE_BYTES_MAX => piece(chunk.row_bytes(), PIECE_BYTES_MAX),
-            Target::Output => chunk.len(),
+            Target::Output(_) if chunk.bytes() > PIECE_BYTES_MAX => piece(chunk.row_bytes(), PIECE_BYTES_MAX),
+            Target::Output(_) => chunk.len(),
         };
         if rows >= chunk.len() {
             return chunk;
@@ -328,9 +400,12 @@ impl Task {
     }
 
     fn apply(&mut self, chunk: Chunk, to: Target, now_ms: i64) -> Result<(), ArrowError> {
-        let Target::Operator(at, port) = to else { return self.put_out(&chunk, now_ms) };
+        let (at, port) = match to {
+            Target::Output(at) => return self.put_out(&chunk, at, now_ms),
+            Target::Operator(at, port) => (at, port),
+        };
         let operator = &mut self.operators[at].0;
-        let (mut failures, mut late, offsets) = (Vec::new(), Vec::new(), chunk.offsets.clone());
+        let (mut failures, mut late, addresses) = (Vec::new(), Vec::new(), Addresses::of(&chunk));
         let (stream_time_ms, stores) = (&mut self.stream_time_ms, &mut self.stores[..]);
         let mut cx = Context { now_ms, stream_time_ms, stores, failures: &mut failures, late: &mut late };
         let emitted = operator.push(port, chunk, &mut cx)?;
@@ -340,11 +415,14 @@ impl Task {
                 Emitted::Rows(chunk) => bytes_of(&chunk.rows),
                 Emitted::Pieces(pieces) => pieces.bytes(),
             };
-            let (now, before) = (bytes / offsets.len().max(1), self.growth[at].unwrap_or(0));
+            let (now, before) = (bytes / addresses.offsets.len().max(1), self.growth[at].unwrap_or(0));
             self.growth[at] = Some(now.max(before - before / 4));
         }
         for Failure { row, expr, reason } in failures {
-            self.complain(ComplaintKind::Processing, offsets.value(row), Wrong::Expression(expr), reason);
+            self.complain(ComplaintKind::Processing, &addresses, row, Wrong::Expression(expr), reason);
+        }
+        for Late { row, reason } in late {
+            self.complain(ComplaintKind::Late, &addresses, row, Wrong::Row, reason);
         }
         self.emit(emitted, at);
         Ok(())
@@ -365,37 +443,37 @@ impl Task {
         self.left.extend(to.map(|to| Left::Rows(chunk.clone(), *to)));
     }
 
-    fn put_out(&mut self, chunk: &Chunk, now_ms: i64) -> Result<(), ArrowError> {
+    fn put_out(&mut self, chunk: &Chunk, at: usize, now_ms: i64) -> Result<(), ArrowError> {
         let last = chunk.offsets.values().last().copied();
-        let Some(output) = &mut self.output else {
+        let Some(output) = self.outputs.get_mut(at) else {
             self.commands.push_back(Command::Show(chunk.rows.clone()));
             self.last_out = last;
             return Ok(());
         };
-        let (batch, unwritten) = output.encode(chunk, self.origin.partition, now_ms)?;
+        let (batch, unwritten) = output.encode(chunk, self.partition, now_ms)?;
         if !batch.is_empty() {
-            self.commands.push_back(Command::Write(batch, offsets_without(&chunk.offsets, &unwritten)));
+            let (origin, offsets) = (self.inputs[self.port.0].origin.clone(), chunk.offsets.clone());
+            let offsets = offsets_without(&offsets, &unwritten);
+            self.commands.push_back(Command::Write(Written { batch, origin, offsets }));
             self.last_out = last;
         }
+        let addresses = Addresses::of(chunk);
         for bad in unwritten {
-            let side = Wrong::Side(bad.side);
-            self.complain(ComplaintKind::Serialization, chunk.offsets.value(bad.row), side, bad.reason);
+            self.complain(ComplaintKind::Serialization, &addresses, bad.row, Wrong::Side(bad.side), bad.reason);
         }
         Ok(())
     }
 
-    fn complain(&mut self, kind: ComplaintKind, offset: i64, wrong: Wrong, reason: String) {
-        let complaint = self.complaint(kind, offset, wrong, reason);
-        self.withheld.push(complaint);
-    }
-
-    fn complaint(&self, kind: ComplaintKind, offset: i64, wrong: Wrong, reason: String) -> Complaint {
-        let (side, expr) = match wrong {
-            Wrong::Side(side) => (Some(side), None),
-            Wrong::Expression(expr) => (None, Some(shortened(expr))),
-            Wrong::Row => (None, None),
+    /// Complains about a row of a chunk.
+    fn complain(&mut self, kind: ComplaintKind, of: &Addresses, row: usize, wrong: Wrong, reason: String) {
+        let offset = of.offsets.value(row);
+        let address = match &of.origins {
+            Some(Origins { partitions, offsets }) => {
+                (TopicPartition::new(self.stage.origin.clone(), partitions.value(row)), offsets.value(row))
+            }
+            None => (self.inputs[self.port.0].origin.clone(), offset),
         };
-        Complaint { kind, origin: self.origin.clone(), offset, side, expr, reason: shortened(reason) }
+        self.withheld.push((offset, complaint(kind, address, wrong, reason)));
     }
 
     /// Reports what is wrong with records that have come out entirely: a commit before that must not know of it, as the
@@ -404,15 +482,36 @@ impl Task {
         if self.withheld.is_empty() {
             return;
         }
-        self.withheld.sort_by_key(|complaint| complaint.offset);
+        self.withheld.sort_by_key(|(offset, _)| *offset);
         let ready = match self.position() {
             TaskPosition::Done => self.withheld.len(),
             TaskPosition::Before(offset) | TaskPosition::Within(offset) => {
-                self.withheld.partition_point(|complaint| complaint.offset < offset)
+                self.withheld.partition_point(|(withheld, _)| *withheld < offset)
             }
         };
-        self.commands.extend(self.withheld.drain(..ready).map(Command::Complain));
+        self.commands.extend(self.withheld.drain(..ready).map(|(_, complaint)| Command::Complain(complaint)));
     }
+}
+
+/// The records that the rows of a chunk came from.
+struct Addresses {
+    offsets: Int64Array,
+    origins: Option<Origins>,
+}
+
+impl Addresses {
+    fn of(chunk: &Chunk) -> Self {
+        Self { offsets: chunk.offsets.clone(), origins: chunk.origins.clone() }
+    }
+}
+
+fn complaint(kind: ComplaintKind, (origin, offset): (TopicPartition, i64), wrong: Wrong, reason: String) -> Complaint {
+    let (side, expr) = match wrong {
+        Wrong::Side(side) => (Some(side), None),
+        Wrong::Expression(expr) => (None, Some(shortened(expr))),
+        Wrong::Row => (None, None),
+    };
+    Complaint { kind, origin, offset, side, expr, reason: shortened(reason) }
 }
 
 /// The offsets of the rows that were written.

@@ -1,11 +1,13 @@
 //! Tasks, driven by hand. Goal: what comes out at a barrier, and when. Method: a query is planned from its text, and its task is given
 //! records one call at a time.
 
+use std::collections::BTreeMap;
+
 use arrow::array::AsArray;
 use arrow::datatypes::Int32Type;
 use arrow::error::ArrowError;
 use headwater_expression::session;
-use headwater_formats::record::{RawBatch, RecordLimits, TopicPartition};
+use headwater_formats::record::{RawBatch, TopicPartition};
 use headwater_language::catalog::{Catalog, CatalogChange};
 use headwater_language::config::Settings;
 use headwater_language::sql::{ast::StatementKind, parse};
@@ -14,9 +16,9 @@ use headwater_planner::continuous;
 use headwater_planner::define::{FormatDefaults, define};
 
 use super::chunk::Chunk;
-use super::compiled::{Compiled, Target};
+use super::compiled::{CompileOptions, Compiled, TaskId};
 use super::operator::{Context, Emitted, Operator, Port};
-use super::output::Placement;
+use super::stage::Target;
 use super::task::{Command, Epoch, Event, Task, TaskPosition};
 
 const STREAM: &str = "CREATE STREAM s (a INT) WITH (KAFKA_TOPIC = 's', PARTITIONS = 1, VALUE_FORMAT = 'JSON');";
@@ -40,9 +42,9 @@ fn topology(query: &str) -> Topology {
 }
 
 fn task(query: &str) -> Task {
-    let compiled = Compiled::new(&topology(query), &session(&Settings::default())).expect("it compiles");
-    let placement = Placement { partitions: 1, limits: RecordLimits::default() };
-    compiled.task(TopicPartition::new("s", 0), placement).expect("formats exist")
+    let (topology, session) = (topology(query), session(&Settings::default()));
+    let compiled = Compiled::new(&topology, &session, &CompileOptions::default()).expect("it compiles");
+    compiled.task(TaskId { stage: 0, partition: 0 }, &BTreeMap::new()).expect("formats exist")
 }
 
 /// Records at offsets from 0, with these values of `a`.
@@ -107,7 +109,7 @@ impl Operator for Keeping {
 #[test]
 fn rows_go_through_the_operators_of_a_query() {
     let mut task = task("SELECT a * 10 AS b FROM s WHERE a > 1 EMIT CHANGES;");
-    task.handle(&Event::Records(&records(&[1, 2, 3]))).expect("records");
+    task.handle(&Event::Records(Port(0), &records(&[1, 2, 3]))).expect("records");
     while task.advance(NOW_MS).expect("it goes on") && task.position() != TaskPosition::Done {}
     assert_eq!(drain(&mut task), (vec![20, 30], vec![]));
 }
@@ -116,7 +118,7 @@ fn rows_go_through_the_operators_of_a_query() {
 fn what_is_kept_comes_out_at_the_barrier_and_before_it_is_reached() {
     let mut task = task("SELECT a FROM s EMIT CHANGES;");
     task.put_before(Box::<Keeping>::default());
-    task.handle(&Event::Records(&records(&[1, 2]))).expect("records");
+    task.handle(&Event::Records(Port(0), &records(&[1, 2]))).expect("records");
     while task.position() != TaskPosition::Done {
         task.advance(NOW_MS).expect("it goes on");
     }
@@ -132,7 +134,7 @@ fn what_is_kept_comes_out_at_the_barrier_and_before_it_is_reached() {
 fn a_barrier_goes_ahead_of_records_that_are_left() {
     let mut task = task("SELECT a FROM s EMIT CHANGES;");
     task.put_before(Box::<Keeping>::default());
-    task.handle(&Event::Records(&records(&[1, 2]))).expect("records");
+    task.handle(&Event::Records(Port(0), &records(&[1, 2]))).expect("records");
     task.handle(&Event::Barrier(Epoch(1))).expect("a barrier");
     while task.passes_barrier() {
         task.advance(NOW_MS).expect("it goes on");
@@ -152,7 +154,7 @@ fn a_barrier_goes_ahead_of_records_that_are_left() {
 impl Task {
     /// Puts an operator between the input and what was first.
     fn put_before(&mut self, operator: Box<dyn Operator>) {
-        let entry = std::mem::replace(&mut self.compiled.entry, vec![Target::Operator(self.operators.len(), Port(0))]);
+        let entry = std::mem::replace(&mut self.inputs[0].entry, vec![Target::Operator(self.operators.len(), Port(0))]);
         self.operators.push((operator, entry));
         self.growth.push(None);
     }

@@ -75,8 +75,8 @@ impl Failing {
         let (reason, next_try_ms) = match &status.state {
             State::Retrying(error, at_ms) => (error.to_string(), Some(*at_ms)),
             State::Failed(error) => (error.to_string(), None),
-            State::Starting | State::Running if status.lost > 0 => (String::new(), None),
-            State::Starting | State::Running | State::Ended => return None,
+            State::Starting | State::Restoring | State::Running if status.lost > 0 => (String::new(), None),
+            State::Starting | State::Restoring | State::Running | State::Ended => return None,
         };
         Some(Self {
             query: query.to_owned(),

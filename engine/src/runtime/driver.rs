@@ -20,11 +20,13 @@ use headwater_connectors::transport::{
 use headwater_formats::record::TopicPartition;
 
 use super::goal::Goal;
+use super::inputs::Inputs;
 use super::job::Job;
-use super::lookout::{Lookout, Seen};
+use super::lookout::Seen;
 use super::opening::Opening;
 use super::outbox::Work;
-use super::query_status::QueryStatus;
+use super::own_topics;
+use super::query_status::{QueryStatus, State};
 use super::refusals::Refusals;
 pub use super::share::Step;
 use super::share::{Committing, Share, fault};
@@ -47,7 +49,7 @@ pub struct Driver {
     epoch: Epoch,
     /// What must be committed, of a job that runs until idle.
     goal: Option<Goal>,
-    lookout: Lookout,
+    inputs: Inputs,
     /// Partitions that had a committed position when they were last assigned. If it is missing later, it was lost.
     positioned: BTreeSet<TopicPartition>,
 }
@@ -75,15 +77,15 @@ impl Driver {
         status: Arc<QueryStatus>,
         refusals: Arc<Refusals>,
     ) -> Result<Self, TransportError> {
-        let topic: Arc<str> = Arc::from(job.query.topology.source().topic.as_str());
+        own_topics::ensure(transport.admin(), &job.query, &job.service_id)?;
         let goal = match job.until_idle {
-            true => Some(Goal::now(transport.as_ref(), &topic)?),
+            true => Some(Goal::now(transport.as_ref(), &job.compiled.inputs())?),
             false => None,
         };
-        let lookout = Lookout::new(&topic);
-        let member = transport.join_group(GroupPlan { group: job.group(), topics: vec![topic] })?;
+        let inputs = Inputs::of(&job.compiled);
+        let member = transport.join_group(GroupPlan { group: job.group(), topics: inputs.topics() })?;
         let (positioned, epoch) = (BTreeSet::new(), Epoch::default());
-        Ok(Self { transport, job, status, refusals, member, share: None, epoch, goal, lookout, positioned })
+        Ok(Self { transport, job, status, refusals, member, share: None, epoch, goal, inputs, positioned })
     }
 
     /// Handles one event of the group or the source. `now_ms` is the current time, `wait` the longest time to wait.
@@ -100,6 +102,13 @@ impl Driver {
         }
         self.look(now_ms)?;
         let step = match &mut self.share {
+            Some(share) if share.is_restoring() => {
+                if share.restore(now_ms, wait)? {
+                    share.lose_gaps(&self.job, &self.status, now_ms)?;
+                    self.status.set_state(State::Running);
+                }
+                return Ok(Step::Worked);
+            }
             Some(share) => share.read(&self.job, &self.status, now_ms, wait)?,
             None => Step::Idle,
         };
@@ -116,10 +125,11 @@ impl Driver {
         Ok(if self.is_done(now_ms)? { Step::Done } else { step })
     }
 
-    /// Checks whether the topic was recreated, and has the group assign partitions that were added.
+    /// Checks whether a topic was recreated, and has the group assign partitions that were added.
     fn look(&mut self, now_ms: i64) -> Result<(), TransportError> {
-        let reads = self.share.as_ref().and_then(|share| share.notes.keys().next());
-        match (self.lookout.look(self.transport.admin(), now_ms), reads) {
+        let Some((topic, seen)) = self.inputs.look(self.transport.admin(), now_ms) else { return Ok(()) };
+        let reads = self.share.as_ref().and_then(|share| share.notes.keys().find(|p| p.topic == topic));
+        match (seen, reads) {
             (Seen::Other, Some(partition)) => Err(recreated(partition).into()),
             // This process has read nothing from the former topic.
             (Seen::Same | Seen::Other, _) => Ok(()),
@@ -186,18 +196,18 @@ impl Driver {
 
     fn give_up(&mut self) {
         self.share = None;
-        self.status.set_share(&[]);
+        self.status.set_share(&[], false);
     }
 
     fn take(&mut self, partitions: &[TopicPartition], now_ms: i64) -> Result<(), TransportError> {
         // Whatever a former share left uncommitted never happened.
         self.share = None;
-        self.lookout.forget_partitions();
+        self.inputs.forget_partitions();
         self.share = match partitions {
             [] => None,
-            partitions => Some(self.open(partitions, now_ms)?),
+            partitions => Some(self.open(&self.job.by_stage(partitions), now_ms)?),
         };
-        self.status.set_share(partitions);
+        self.status.set_share(partitions, self.share.as_ref().is_some_and(Share::is_restoring));
         Ok(())
     }
 
@@ -207,19 +217,21 @@ impl Driver {
             job: &self.job,
             member: self.member.as_ref(),
             goal: self.goal.as_ref(),
-            meant: self.lookout.id(),
+            inputs: &self.inputs,
             positioned: &self.positioned,
             refusals: &self.refusals,
         };
         let (mut share, start) = Share::open(&opening, partitions, now_ms)?;
-        let known = Glance { id: start.ids.values().next().copied(), partitions: start.partitions };
-        self.lookout.learn(known);
+        for (topic, partitions) in &start.partitions {
+            let known = Glance { id: start.ids.get(topic).copied(), partitions: *partitions };
+            self.inputs.learn(topic, known);
+        }
         if !start.first.is_empty() {
             self.member.commit(&start.first)?;
         }
         self.status.set_lost(start.notes.values().map(|note| note.lost).sum());
-        for gap in start.gaps {
-            share.lose(&gap, &self.job, &self.status, now_ms)?;
+        if !share.is_restoring() {
+            share.lose_gaps(&self.job, &self.status, now_ms)?;
         }
         self.status.found_position();
         self.positioned.extend(partitions.iter().cloned());
@@ -249,7 +261,7 @@ impl Driver {
         self.epoch = Epoch(self.epoch.0 + 1);
         share.barrier(self.epoch, &self.job, &self.status, now_ms)?;
         share.log_complaints(self.transport.admin(), &self.status, now_ms)?;
-        check_topic(&mut self.lookout, share, self.transport.admin())?;
+        check_topics(&mut self.inputs, share, self.transport.admin())?;
         let mut moved = std::mem::take(&mut share.passed);
         moved.append(&mut share.moved);
         let offsets = share.positions(moved);
@@ -287,14 +299,13 @@ impl Driver {
     }
 }
 
-/// Makes sure that everything read so far came from the expected topic. That is so if the topic still has the same id,
+/// Makes sure that everything read so far came from the expected topics. That is so if each topic still has the same id,
 /// since a deleted topic never returns. Does not wait for a cluster that does not respond.
-fn check_topic(lookout: &mut Lookout, share: &Share, admin: &dyn Admin) -> Result<(), TransportError> {
-    let Some(partition) = share.moved.keys().next() else { return Ok(()) };
-    match lookout.look_now(admin) {
-        Seen::Other => Err(recreated(partition).into()),
-        Seen::Same | Seen::Grown | Seen::Missing => Ok(()),
-    }
+fn check_topics(inputs: &mut Inputs, share: &Share, admin: &dyn Admin) -> Result<(), TransportError> {
+    let read = share.moved.keys().map(|partition| &partition.topic);
+    let Some((topic, _)) = inputs.look_now(admin, read) else { return Ok(()) };
+    let partition = share.moved.keys().find(|partition| partition.topic == topic);
+    partition.map_or(Ok(()), |partition| Err(recreated(partition).into()))
 }
 
 /// The loss that is reported when the topic of a partition was recreated.

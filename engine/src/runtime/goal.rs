@@ -8,6 +8,7 @@ use std::time::Duration;
 use headwater_connectors::transport::{
     Isolation, Member, ReadPlan, ReadRange, SourceEvent, TopicIds, Transport, TransportError,
 };
+use headwater_dataflow::InputTopic;
 use headwater_formats::record::{TopicPartition, Wanted};
 
 /// How often to check the committed offsets, in ms.
@@ -15,22 +16,27 @@ const LOOK_MS: i64 = 250;
 /// How long to wait for records that are left.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// The ends of a query's input at one moment.
+/// The ends of a query's input at one moment, and then those of its exchanges.
 pub struct Goal {
     ends: BTreeMap<TopicPartition, i64>,
+    /// Exchanges whose ends count once everything before is committed, the next one last.
+    exchanges: Vec<Arc<str>>,
     looked_at_ms: i64,
 }
 
 impl Goal {
-    /// The goal to commit everything that is in a topic now.
-    pub fn now(transport: &dyn Transport, topic: &str) -> Result<Self, TransportError> {
-        let marks = transport.admin().watermarks(topic, Isolation::ReadCommitted)?;
-        let topic: Arc<str> = Arc::from(topic);
-        let ends = (0..).zip(&marks).map(|(p, marks)| (TopicPartition::new(topic.clone(), p), marks.end)).collect();
-        Ok(Self { ends, looked_at_ms: i64::MIN })
+    /// The goal to commit everything that is in the topics of a query now, and what becomes of it.
+    pub fn now(transport: &dyn Transport, inputs: &[InputTopic<'_>]) -> Result<Self, TransportError> {
+        let topics = |is_exchange: bool| inputs.iter().filter(move |input| input.is_exchange == is_exchange);
+        let mut ends = BTreeMap::new();
+        for input in topics(false) {
+            ends.extend(ends_of(transport, input.topic)?);
+        }
+        let exchanges = topics(true).rev().map(|input| input.topic.clone()).collect();
+        Ok(Self { ends, exchanges, looked_at_ms: i64::MIN })
     }
 
-    /// The end of a partition; `None` for one that did not exist.
+    /// The end of a partition; `None` for one that did not exist, and for an exchange.
     pub fn end(&self, partition: &TopicPartition) -> Option<i64> {
         self.ends.get(partition).copied()
     }
@@ -53,8 +59,19 @@ impl Goal {
             (start < *end).then(|| ReadRange { partition: partition.clone(), start, end: Some(*end) })
         };
         let left: Vec<ReadRange> = self.ends.iter().filter_map(left).collect();
-        if left.is_empty() { Ok(true) } else { is_empty(transport, left) }
+        if !left.is_empty() && !is_empty(transport, left)? {
+            return Ok(false);
+        }
+        let Some(exchange) = self.exchanges.pop() else { return Ok(true) };
+        self.ends = ends_of(transport, &exchange)?;
+        self.looked_at_ms = i64::MIN;
+        Ok(false)
     }
+}
+
+fn ends_of(transport: &dyn Transport, topic: &Arc<str>) -> Result<BTreeMap<TopicPartition, i64>, TransportError> {
+    let marks = transport.admin().watermarks(topic, Isolation::ReadCommitted)?;
+    Ok((0..).zip(&marks).map(|(p, marks)| (TopicPartition::new(topic.clone(), p), marks.end)).collect())
 }
 
 /// Whether these ranges contain no record, but only transaction markers or compacted offsets.

@@ -3,12 +3,15 @@
 use std::sync::Arc;
 
 use headwater_connectors::transport::TransportError;
-use headwater_dataflow::Compiled;
+use headwater_dataflow::{CompileOptions, Compiled};
 use headwater_formats::record::{TopicPartition, Wanted};
 use headwater_language::catalog::QueryDef;
 use headwater_language::config::{DECIMAL_DIVISION, Settings};
 use headwater_language::diagnostic::Diagnostic;
 use headwater_planner::continuous::{self, THROWS_ON_INVALID_TIME};
+
+/// The property that decides whether each change of a group is emitted or only the last of a commit; ksqlDB's.
+const CACHE_BYTES: &str = "cache.max.bytes.buffering";
 
 /// A compiled query, ready for a driver.
 #[derive(Clone)]
@@ -29,8 +32,12 @@ impl Job {
     /// Compiles a query. Fails if it cannot be compiled.
     pub fn new(query: Arc<QueryDef>, service_id: &str, until_idle: bool) -> Result<Self, Vec<Diagnostic>> {
         let state = continuous::state_of(&query.topology, &settings_of(&query).map_err(|error| vec![*error])?)?;
-        let compiled = Compiled::new(&query.topology, &state)?;
-        let compiled = compiled.stopping_on_time(query.property(THROWS_ON_INVALID_TIME) == "true");
+        let options = CompileOptions {
+            stops_on_time: query.property(THROWS_ON_INVALID_TIME) == "true",
+            emits_every_change: query.property(CACHE_BYTES) == "0",
+            ..own_topics(service_id, &query)
+        };
+        let compiled = Compiled::new(&query.topology, &state, &options)?;
         Ok(Self { query, compiled, service_id: service_id.to_owned(), until_idle, in_threads: true })
     }
 
@@ -50,7 +57,20 @@ impl Job {
     /// The transactional id of the process whose first partition this is. No other process uses it, so taking over the
     /// partition ends the transaction that its former owner left open.
     pub(super) fn transactional_id(&self, first: &TopicPartition) -> String {
-        format!("{}-{}", self.group(), first.partition)
+        let inputs = self.compiled.inputs();
+        match inputs.iter().find(|input| **input.topic == *first.topic).map_or(0, |input| input.stage) {
+            0 => format!("{}-{}", self.group(), first.partition),
+            stage => format!("{}-{stage}-{}", self.group(), first.partition),
+        }
+    }
+
+    /// Partitions in the order of the stages that read them.
+    pub(super) fn by_stage(&self, partitions: &[TopicPartition]) -> Vec<TopicPartition> {
+        let inputs = self.compiled.inputs();
+        let stage = |p: &TopicPartition| inputs.iter().position(|input| **input.topic == *p.topic);
+        let mut ordered = partitions.to_vec();
+        ordered.sort_by_key(|partition| (stage(partition), partition.partition));
+        ordered
     }
 
     pub(super) fn wanted(&self) -> Result<Wanted, TransportError> {
@@ -67,6 +87,11 @@ fn settings_of(query: &QueryDef) -> Result<Settings, Box<Diagnostic>> {
     let division = query.properties.get(DECIMAL_DIVISION).map_or("exact", String::as_str);
     settings.set(DECIMAL_DIVISION, division)?;
     Ok(settings)
+}
+
+/// How the topics that belong to a query alone are named.
+pub(super) fn own_topics(service_id: &str, query: &QueryDef) -> CompileOptions {
+    CompileOptions { own_topics: format!("{}-", group_of(service_id, query)), ..CompileOptions::default() }
 }
 
 /// The consumer group of a query of a service id.

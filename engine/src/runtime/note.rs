@@ -21,6 +21,8 @@ pub(super) struct Note {
     pub(super) restart: u64,
     /// Number of offsets lost in gaps so far.
     pub(super) lost: u64,
+    /// The stream time of the task that reads the partition, in ms since the epoch, if it has state.
+    pub(super) time_ms: Option<i64>,
 }
 
 impl Note {
@@ -37,6 +39,7 @@ impl Note {
                 "partitions" => note.partitions = value.parse().ok(),
                 "restart" => note.restart = value.parse().unwrap_or(0),
                 "lost" => note.lost = value.parse().unwrap_or(0),
+                "time" => note.time_ms = value.parse().ok(),
                 // A field of a newer version.
                 _ => {}
             }
@@ -50,6 +53,7 @@ impl fmt::Display for Note {
         f.write_str(MARK)?;
         self.topic.map_or(Ok(()), |id| write!(f, " topic={id}"))?;
         self.partitions.map_or(Ok(()), |count| write!(f, " partitions={count}"))?;
+        self.time_ms.map_or(Ok(()), |time| write!(f, " time={time}"))?;
         let numbers = [("restart", self.restart), ("lost", self.lost)];
         numbers.iter().filter(|(_, number)| *number > 0).try_for_each(|(name, number)| write!(f, " {name}={number}"))
     }
@@ -63,7 +67,7 @@ mod tests {
     fn a_note_is_read_as_it_was_written() {
         let all = [
             Note::default(),
-            Note { topic: Some(TopicId(7)), partitions: Some(3), restart: 2, lost: 60 },
+            Note { topic: Some(TopicId(7)), partitions: Some(3), restart: 2, lost: 60, time_ms: Some(-5) },
             Note { partitions: Some(1), ..Note::default() },
         ];
         for note in all {

@@ -1,17 +1,18 @@
 //! How a share is opened: where its output goes, which records the topics accept, and which transactions a former owner
 //! of the partitions left open.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use headwater_connectors::transport::{
-    Isolation, Member, SinkOptions, TopicId, Transport, TransportError, TransportErrorKind,
+    Admin, Isolation, Member, SinkOptions, Transport, TransportError, TransportErrorKind,
 };
 use headwater_dataflow::Placement;
 use headwater_formats::record::{RecordLimits, TopicPartition};
 
 use super::complaints::{ComplaintLimits, processing_log_topic};
 use super::goal::Goal;
+use super::inputs::Inputs;
 use super::job::Job;
 use super::outbox::Outbox;
 use super::refusals::Refusals;
@@ -23,8 +24,8 @@ pub(super) struct Opening<'a> {
     pub(super) member: &'a dyn Member,
     /// What must be committed, of a job that runs until idle.
     pub(super) goal: Option<&'a Goal>,
-    /// The id of the topic that the query reads, if known.
-    pub(super) meant: Option<TopicId>,
+    /// The topics that the query reads, with their ids as far as they are known.
+    pub(super) inputs: &'a Inputs,
     /// Partitions that had a committed position when they were last assigned.
     pub(super) positioned: &'a BTreeSet<TopicPartition>,
     pub(super) refusals: &'a Arc<Refusals>,
@@ -53,15 +54,21 @@ impl Opening<'_> {
         Ok(outbox)
     }
 
-    /// Whether readers of the output are waiting for a transaction to end.
+    /// Whether readers of what the query writes are waiting for a transaction to end.
     fn has_open_transactions(&self) -> Result<bool, TransportError> {
-        let topic = self.output();
-        let ends = |isolation| -> Result<i64, TransportError> {
-            Ok(self.transport.admin().watermarks(topic, isolation)?.iter().map(|marks| marks.end).sum())
-        };
-        // The stable end is read first: records written in between are at worst mistaken for an open transaction.
-        let stable = ends(Isolation::ReadCommitted)?;
-        Ok(stable < ends(Isolation::ReadUncommitted)?)
+        let compiled = &self.job.compiled;
+        let changelogs = (0..compiled.stages()).flat_map(|stage| compiled.changelogs(stage)).map(AsRef::as_ref);
+        for topic in compiled.outputs().chain(changelogs) {
+            let ends = |isolation| -> Result<i64, TransportError> {
+                Ok(self.transport.admin().watermarks(topic, isolation)?.iter().map(|marks| marks.end).sum())
+            };
+            // The stable end is read first: records written in between are at worst mistaken for an open transaction.
+            let stable = ends(Isolation::ReadCommitted)?;
+            if stable < ends(Isolation::ReadUncommitted)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// The record limits of the topics that receive complaints, and whether that of the processing log is missing.
@@ -78,16 +85,18 @@ impl Opening<'_> {
         }
     }
 
-    /// Where output goes, and the record limits of its topic.
-    pub(super) fn placement(&self) -> Result<Placement, TransportError> {
-        let (topic, admin) = (self.output(), self.transport.admin());
-        let found = admin.topic(topic)?;
-        let partitions = found.ok_or_else(|| TransportError::unknown_topic(topic))?.partitions;
-        Ok(Placement { partitions, limits: admin.record_limits(topic)? })
+    /// Where output goes, and the record limits of each topic.
+    pub(super) fn placements(&self) -> Result<BTreeMap<String, Placement>, TransportError> {
+        let admin = self.transport.admin();
+        let placement = |topic: &str| {
+            let partitions = partitions_of(admin, topic)?;
+            Ok((topic.to_owned(), Placement { partitions, limits: admin.record_limits(topic)? }))
+        };
+        self.job.compiled.outputs().map(placement).collect()
     }
+}
 
-    /// The topic that the query writes; empty if it writes none.
-    fn output(&self) -> &str {
-        self.job.query.topology.sink().map_or("", |sink| sink.topic.as_str())
-    }
+/// How many partitions a topic has. Fails if it does not exist. Blocks.
+pub(super) fn partitions_of(admin: &dyn Admin, topic: &str) -> Result<i32, TransportError> {
+    Ok(admin.topic(topic)?.ok_or_else(|| TransportError::unknown_topic(topic))?.partitions)
 }

@@ -15,8 +15,8 @@ use headwater_connectors::table::{Progress, spawn_reader};
 use headwater_connectors::transport::{
     Glance, Isolation, LossCause, Lost, ReadPlan, ReadRange, Source, SourceEvent, Transport, TransportError, Watermarks,
 };
-use headwater_dataflow::{Command, Compiled, Complaint, Event, Placement, Task};
-use headwater_formats::record::{RawBatch, RecordLimits, Reject, Side, TopicPartition};
+use headwater_dataflow::{Command, CompileOptions, Compiled, Complaint, Event, Port, Task, TaskId};
+use headwater_formats::record::{RawBatch, Reject, Side, TopicPartition};
 use headwater_language::config::Settings;
 use headwater_language::diagnostic::Diagnostic;
 use headwater_planner::continuous::{self, Push, THROWS_ON_INVALID_TIME};
@@ -34,8 +34,9 @@ const POLL: Duration = Duration::from_millis(100);
 
 /// Starts a push query. Blocks until its start offsets are known.
 pub fn start(push: &Push, transport: &Arc<dyn Transport>, settings: &Settings) -> Result<Rows, Vec<Diagnostic>> {
-    let compiled = Compiled::new(&push.topology, &continuous::state_of(&push.topology, settings)?)?;
-    let compiled = compiled.stopping_on_time(settings.get(THROWS_ON_INVALID_TIME) == "true");
+    let options =
+        CompileOptions { stops_on_time: settings.get(THROWS_ON_INVALID_TIME) == "true", ..CompileOptions::default() };
+    let compiled = Compiled::new(&push.topology, &continuous::state_of(&push.topology, settings)?, &options)?;
     let progress = Arc::new(Progress::default());
     let isolation = super::isolation(settings);
     let from_earliest = settings.get("auto.offset.reset") == "earliest";
@@ -99,7 +100,6 @@ impl PushReader {
             return Err(self.recreated().into());
         }
         let unfit = |e: headwater_formats::format::FormatError| TransportError::invalid(e.to_string());
-        let placement = Placement { partitions: 1, limits: RecordLimits::default() };
         let mut ranges = Vec::new();
         for (partition, marks) in (0..).zip(&extent.marks) {
             if self.tasks.contains_key(&partition) {
@@ -107,7 +107,8 @@ impl PushReader {
             }
             let origin = TopicPartition::new(self.topic.clone(), partition);
             ranges.push(ReadRange { partition: origin.clone(), start: start(marks), end: None });
-            self.tasks.insert(partition, self.compiled.task(origin, placement).map_err(unfit)?);
+            let id = TaskId { stage: 0, partition };
+            self.tasks.insert(partition, self.compiled.task(id, &BTreeMap::new()).map_err(unfit)?);
         }
         let plan = ReadPlan {
             ranges,
@@ -157,7 +158,7 @@ impl PushReader {
         self.progress.add_read(raw.len() as u64, raw.payload_bytes, 0);
         let Some(task) = self.tasks.get_mut(&raw.origin.partition) else { return Ok(()) };
         let now_ms = Utc::now().timestamp_millis();
-        task.handle(&Event::Records(raw))?;
+        task.handle(&Event::Records(Port(0), raw))?;
         loop {
             while let Some(command) = task.poll_command() {
                 match command {
@@ -170,7 +171,7 @@ impl PushReader {
                     Command::Stop(complaint) => {
                         return Err(DataFusionError::External(Box::new(stopped_by(&complaint))));
                     }
-                    Command::Write(..) | Command::Reached(_) => {}
+                    Command::Write(_) | Command::Log(_) | Command::Reached(_) => {}
                 }
             }
             if self.left == Some(0) || rows.is_closed() || !task.advance(now_ms)? {

@@ -17,6 +17,8 @@ const ERRORS_KEPT_MAX: usize = 10;
 pub enum State {
     /// It is joining its group and waiting for partitions.
     Starting,
+    /// It is restoring its state from its changelog topics.
+    Restoring,
     /// It is running.
     Running,
     /// It failed and will be retried at this time, in ms since the epoch.
@@ -195,11 +197,12 @@ impl QueryStatus {
         self.has_position.load(Ordering::Relaxed)
     }
 
-    /// Sets the partitions that this process has now.
-    pub fn set_share(&self, partitions: &[TopicPartition]) {
+    /// Sets the partitions that this process has now, and whether their state must be restored first.
+    pub fn set_share(&self, partitions: &[TopicPartition], restoring: bool) {
         let mut changing = self.changing.lock();
         changing.share = partitions.iter().map(|p| p.partition).collect();
-        changing.state = State::Running;
+        changing.share.dedup();
+        changing.state = if restoring { State::Restoring } else { State::Running };
     }
 
     /// Records a commit of these offsets and counts what it contains: what is not committed never happened.

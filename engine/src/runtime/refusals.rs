@@ -45,6 +45,8 @@ pub(super) enum MadeOf {
     Records(TopicPartition, Int64Array),
     /// From complaints.
     Complaints,
+    /// From what changed in a store.
+    State,
 }
 
 impl Refusals {
@@ -100,6 +102,8 @@ impl Refusals {
     pub(super) fn learn(&self, topic: &str, made: &MadeOf, row: usize, error: &TransportError) {
         let mut learned = self.0.lock();
         learned.is_new |= match made {
+            // State cannot be left out: the query waits until the topic accepts it.
+            MadeOf::State => false,
             MadeOf::Complaints => learned.silent.insert(topic.to_owned()),
             MadeOf::Records(origin, offsets) => {
                 let address = (origin.clone(), offsets.value(row));

@@ -12,7 +12,7 @@ use arrow::error::ArrowError;
 use headwater_connectors::transport::{
     Admin, Isolation, Lost, Position, ReadPlan, ReadRange, SourceEvent, TransportError, TransportErrorKind,
 };
-use headwater_dataflow::{Command, Complaint, ComplaintKind, Epoch, Event, Task, TaskPosition};
+use headwater_dataflow::{Command, Complaint, ComplaintKind, Epoch, Event, Port, Task, TaskId, TaskPosition, Written};
 use headwater_formats::record::{OutBatch, RawBatch, TopicPartition};
 
 use super::complaints::Complaints;
@@ -23,6 +23,7 @@ use super::opening::Opening;
 use super::outbox::{Outbox, Work};
 use super::query_status::{QueryStatus, Tally};
 use super::refusals::{MadeOf, Refusals, all_but};
+use super::restore::Restore;
 use super::start::{Start, StartContext};
 use super::{stopped_by, topics};
 
@@ -53,7 +54,13 @@ pub(super) struct Share {
     /// Dropped first, so that the open transaction is aborted even if reading is stuck.
     pub(super) outbox: Outbox,
     pub(super) intake: Intake,
-    pub(super) tasks: BTreeMap<i32, Task>,
+    pub(super) tasks: BTreeMap<TaskId, Task>,
+    /// The task that reads each partition, and at which port.
+    readers: BTreeMap<TopicPartition, (TaskId, Port)>,
+    /// State that is being restored; nothing is read before.
+    restore: Option<Restore>,
+    /// Offsets that were deleted before they were read, which are reported once the state is restored.
+    gaps: Vec<Lost>,
     /// The batch whose output its task has not fully produced yet.
     pub(super) current: Option<RawBatch>,
     /// Part of a record's output has been produced and part has not, so no commit is possible.
@@ -98,16 +105,15 @@ impl Share {
         partitions: &[TopicPartition],
         now_ms: i64,
     ) -> Result<(Self, Start), TransportError> {
-        let Opening { transport, job, goal, member, meant, positioned, refusals } = *opening;
-        // Transactions of a former owner are ended first: only then are its offsets final.
-        let placement = opening.placement()?;
+        let Opening { transport, job, goal, member, inputs, positioned, refusals } = *opening;
+        // Transactions of a former owner are ended first: only then are its offsets and its state final.
+        let placements = opening.placements()?;
         let (limits, log_missing) = opening.complaint_limits()?;
-        let topics = [placement.limits, limits.log, limits.dead];
-        let batch_bytes_max = topics.iter().filter_map(|limits| limits.batch_bytes_max).min();
+        let topics = placements.values().map(|placement| placement.limits).chain([limits.log, limits.dead]);
+        let batch_bytes_max = topics.filter_map(|limits| limits.batch_bytes_max).min();
         let outbox = opening.outbox(partitions, batch_bytes_max)?;
-        let transport = transport.as_ref();
         let admin = transport.admin();
-        let context = StartContext { admin, member, query: &job.query, goal, meant, positioned };
+        let context = StartContext { admin, member, query: &job.query, inputs, goal, positioned };
         let start = Start::find(&context, partitions)?;
         let end = |range: &ReadRange| range.end.map(|end| (range.partition.clone(), end));
         let unfinished = start.ranges.iter().filter_map(end).collect();
@@ -118,14 +124,30 @@ impl Share {
             batch_records_max: BATCH_RECORDS_MAX,
             ids: start.ids.clone(),
         };
-        let task = |p: &TopicPartition| {
-            Ok((p.partition, job.compiled.task(p.clone(), placement).map_err(TransportError::internal)?))
-        };
-        let tasks = partitions.iter().map(task).collect::<Result<_, TransportError>>()?;
+        let reader = |p: &TopicPartition| inputs.reader(p).map(|reader| (p.clone(), reader));
+        let readers: BTreeMap<_, _> = partitions.iter().filter_map(reader).collect();
+        let mut tasks = BTreeMap::new();
+        for (id, _) in readers.values() {
+            tasks.insert(*id, job.compiled.task(*id, &placements).map_err(TransportError::internal)?);
+        }
+        let mut times: BTreeMap<TaskId, i64> = BTreeMap::new();
+        for (partition, (id, _)) in &readers {
+            if let Some(time_ms) = start.notes.get(partition).and_then(|note| note.time_ms) {
+                times.entry(*id).and_modify(|known| *known = time_ms.max(*known)).or_insert(time_ms);
+            }
+        }
+        let has_state = |id: TaskId| times.contains_key(&id);
+        let restore = Restore::begin(transport.as_ref(), &job.compiled, tasks.keys().copied(), has_state)?;
+        for (id, time_ms) in &times {
+            tasks.get_mut(id).map_or(Ok(()), |task| task.handle(&Event::Resume(*time_ms))).map_err(fault)?;
+        }
         let share = Self {
             intake: Intake::open(opening.transport.clone(), plan, job.in_threads.then_some(AHEAD_FROM))?,
             outbox,
             tasks,
+            readers,
+            restore,
+            gaps: start.gaps.clone(),
             current: None,
             mid_record: false,
             complaints: Complaints::new(&job.query, &job.service_id, limits),
@@ -146,6 +168,32 @@ impl Share {
         Ok((share, start))
     }
 
+    /// Whether the state is not restored yet.
+    pub(super) fn is_restoring(&self) -> bool {
+        self.restore.is_some()
+    }
+
+    /// Restores what arrives within `wait`. Returns true once all state is restored.
+    pub(super) fn restore(&mut self, now_ms: i64, wait: Duration) -> Result<bool, TransportError> {
+        let Some(restore) = &mut self.restore else { return Ok(true) };
+        self.busy_at_ms = now_ms;
+        let is_done = restore.step(&mut self.tasks, wait)?;
+        if is_done {
+            self.restore = None;
+        }
+        Ok(is_done)
+    }
+
+    /// Keeps the stream times of the tasks in the notes of what they read.
+    pub(super) fn note_times(&mut self) {
+        for (partition, (id, _)) in &self.readers {
+            let task = self.tasks.get(id).filter(|task| task.has_state());
+            if let (Some(task), Some(note)) = (task, self.notes.get_mut(partition)) {
+                note.time_ms = task.stream_time_ms().or(note.time_ms);
+            }
+        }
+    }
+
     /// The positions to commit: offsets with their notes.
     pub(super) fn positions(&self, offsets: BTreeMap<TopicPartition, i64>) -> BTreeMap<TopicPartition, Position> {
         let note = |partition: &TopicPartition| self.notes.get(partition).copied().unwrap_or_default().to_string();
@@ -154,6 +202,11 @@ impl Share {
             (partition, position)
         };
         offsets.into_iter().map(position).collect()
+    }
+
+    /// Reports the offsets that were deleted before the share was opened.
+    pub(super) fn lose_gaps(&mut self, job: &Job, status: &QueryStatus, now_ms: i64) -> Result<(), TransportError> {
+        std::mem::take(&mut self.gaps).iter().try_for_each(|gap| self.lose(gap, job, status, now_ms))
     }
 
     /// Handles offsets that were deleted before they were read. The gap is reported in the transaction that skips them.
@@ -258,7 +311,8 @@ impl Share {
             }
             SourceEvent::Batch(raw) => {
                 self.begin(job, now_ms)?;
-                self.task(raw.origin.partition)?.handle(&Event::Records(&raw)).map_err(fault)?;
+                let (id, port) = self.reader(&raw.origin)?;
+                self.task(id)?.handle(&Event::Records(port, &raw)).map_err(fault)?;
                 self.current = Some(raw);
                 self.go_on(status, now_ms)?;
                 Ok(Step::Worked)
@@ -278,15 +332,15 @@ impl Share {
     /// Continues with the current batch until all of its output is produced, or as much as a step may write.
     pub(super) fn go_on(&mut self, status: &QueryStatus, now_ms: i64) -> Result<(), TransportError> {
         let Some(raw) = self.current.take() else { return Ok(()) };
-        let bytes_before = self.epoch_bytes;
+        let (bytes_before, (id, _)) = (self.epoch_bytes, self.reader(&raw.origin)?);
         loop {
-            self.perform_all(raw.origin.partition, Some(&raw), status)?;
-            let is_left = self.task(raw.origin.partition)?.advance(now_ms).map_err(fault)?;
+            self.perform_all(id, Some(&raw), status)?;
+            let is_left = self.task(id)?.advance(now_ms).map_err(fault)?;
             if !is_left {
                 break;
             }
             if self.epoch_bytes - bytes_before >= STEP_BYTES_MAX {
-                self.perform_all(raw.origin.partition, Some(&raw), status)?;
+                self.perform_all(id, Some(&raw), status)?;
                 return self.pause(raw, now_ms);
             }
         }
@@ -307,7 +361,8 @@ impl Share {
     /// Keeps a batch that is only partly processed, and records how far it is.
     fn pause(&mut self, raw: RawBatch, now_ms: i64) -> Result<(), TransportError> {
         self.send_dead(now_ms)?;
-        let position = self.tasks.get_mut(&raw.origin.partition).map_or(TaskPosition::Done, Task::position);
+        let (id, _) = self.reader(&raw.origin)?;
+        let position = self.task(id)?.position();
         self.mid_record = matches!(position, TaskPosition::Within(_));
         if let TaskPosition::Before(offset) = position {
             self.passed.remove(&raw.origin);
@@ -325,33 +380,37 @@ impl Share {
         now_ms: i64,
     ) -> Result<(), TransportError> {
         self.begin(job, now_ms)?;
-        let partitions: Vec<i32> = self.tasks.keys().copied().collect();
-        for partition in partitions {
-            self.task(partition)?.handle(&Event::Barrier(epoch)).map_err(fault)?;
-            while self.task(partition)?.passes_barrier() {
-                self.task(partition)?.advance(now_ms).map_err(fault)?;
-                self.perform_all(partition, None, status)?;
+        let ids: Vec<TaskId> = self.tasks.keys().copied().collect();
+        for id in ids {
+            self.task(id)?.handle(&Event::Barrier(epoch)).map_err(fault)?;
+            while self.task(id)?.passes_barrier() {
+                self.task(id)?.advance(now_ms).map_err(fault)?;
+                self.perform_all(id, None, status)?;
             }
         }
+        self.note_times();
         Ok(())
     }
 
-    fn task(&mut self, partition: i32) -> Result<&mut Task, TransportError> {
-        self.tasks
-            .get_mut(&partition)
-            .ok_or_else(|| TransportError::internal(format!("no task for partition {partition}")))
+    /// The task that reads a partition, and at which port.
+    fn reader(&self, partition: &TopicPartition) -> Result<(TaskId, Port), TransportError> {
+        let reader = self.readers.get(partition).copied();
+        reader.ok_or_else(|| TransportError::internal(format!("no task reads {partition}")))
     }
 
-    /// Performs the commands of a partition's task.
-    fn perform_all(
-        &mut self,
-        partition: i32,
-        raw: Option<&RawBatch>,
-        status: &QueryStatus,
-    ) -> Result<(), TransportError> {
-        while let Some(command) = self.tasks.get_mut(&partition).and_then(Task::poll_command) {
+    fn task(&mut self, id: TaskId) -> Result<&mut Task, TransportError> {
+        self.tasks.get_mut(&id).ok_or_else(|| TransportError::internal(format!("there is no task {id:?}")))
+    }
+
+    /// Performs the commands of a task.
+    fn perform_all(&mut self, id: TaskId, raw: Option<&RawBatch>, status: &QueryStatus) -> Result<(), TransportError> {
+        while let Some(command) = self.tasks.get_mut(&id).and_then(Task::poll_command) {
             match command {
-                Command::Write(batch, offsets) => self.write(batch, offsets, raw, status)?,
+                Command::Write(written) => self.write(written, raw, status)?,
+                Command::Log(changes) => {
+                    self.epoch_bytes += changes.payload_bytes();
+                    self.outbox.put(Work::Write(changes, MadeOf::State))?;
+                }
                 Command::Complain(complaint) => self.complain(&complaint, raw, status),
                 Command::Stop(complaint) => self.stopped = Some((complaint.offset, stopped_by(&complaint))),
                 Command::Show(_) | Command::Reached(_) => {}
@@ -361,15 +420,9 @@ impl Share {
     }
 
     /// Writes records that were made from those at `offsets`, except those that the topic is known to refuse.
-    fn write(
-        &mut self,
-        batch: OutBatch,
-        offsets: Int64Array,
-        raw: Option<&RawBatch>,
-        status: &QueryStatus,
-    ) -> Result<(), TransportError> {
-        let Some(raw) = raw else { return Err(TransportError::internal("a task wrote records without input")) };
-        let refused = self.refusals.of(&raw.origin, offsets.values());
+    fn write(&mut self, written: Written, raw: Option<&RawBatch>, status: &QueryStatus) -> Result<(), TransportError> {
+        let Written { batch, origin, offsets } = written;
+        let refused = self.refusals.of(&origin, offsets.values());
         let (batch, offsets) = match refused.is_empty() {
             true => (batch, offsets),
             false => without(&batch, &offsets, refused.iter().map(|(row, ..)| *row)).map_err(fault)?,
@@ -380,21 +433,22 @@ impl Share {
             if reported.replace(offset) == Some(offset) {
                 continue;
             }
-            let (kind, origin) = (ComplaintKind::Serialization, raw.origin.clone());
-            self.complain(&Complaint { kind, origin, offset, side: None, expr: None, reason }, Some(raw), status);
+            let (kind, origin) = (ComplaintKind::Serialization, origin.clone());
+            self.complain(&Complaint { kind, origin, offset, side: None, expr: None, reason }, raw, status);
         }
         if batch.is_empty() {
             return Ok(());
         }
         self.epoch_bytes += batch.payload_bytes();
         self.tally.wrote(batch.len() as u64);
-        self.outbox.put(Work::Write(batch, MadeOf::Records(raw.origin.clone(), offsets)))
+        self.outbox.put(Work::Write(batch, MadeOf::Records(origin, offsets)))
     }
 
     fn complain(&mut self, complaint: &Complaint, raw: Option<&RawBatch>, status: &QueryStatus) {
         self.tally.complained();
         status.complained(complaint);
-        self.complaints.add(complaint, raw);
+        // The record of an exchange is not the one that the complaint is about.
+        self.complaints.add(complaint, raw.filter(|raw| raw.origin == complaint.origin));
     }
 
     /// Sends dead letters to the outbox at once, since they may be many and large.

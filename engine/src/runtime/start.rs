@@ -11,6 +11,7 @@
 //! ```
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use headwater_connectors::transport::{
     Admin, Extent, Isolation, LossCause, Lost, Member, Position, ReadRange, TopicId, TopicIds, TransportError,
@@ -20,6 +21,7 @@ use headwater_formats::record::TopicPartition;
 use headwater_language::catalog::{QueryDef, Restart, RestartFrom};
 
 use super::goal::Goal;
+use super::inputs::Inputs;
 use super::note::Note;
 
 /// Where a query starts to read each partition.
@@ -34,8 +36,8 @@ pub(super) struct Start {
     pub(super) notes: BTreeMap<TopicPartition, Note>,
     /// Offsets that were deleted before they were read.
     pub(super) gaps: Vec<Lost>,
-    /// How many partitions the topic has.
-    pub(super) partitions: i32,
+    /// How many partitions each topic has.
+    pub(super) partitions: BTreeMap<Arc<str>, i32>,
 }
 
 /// What is needed to find the start.
@@ -48,8 +50,8 @@ pub(super) struct StartContext<'a> {
     pub(super) query: &'a QueryDef,
     /// Where it ends, of a query that runs until idle.
     pub(super) goal: Option<&'a Goal>,
-    /// The id of the topic that this process has read so far.
-    pub(super) meant: Option<TopicId>,
+    /// The topics that it reads, with the ids of those that this process has read so far.
+    pub(super) inputs: &'a Inputs,
     /// Partitions that had a committed position when they were last assigned to this process.
     pub(super) positioned: &'a BTreeSet<TopicPartition>,
 }
@@ -70,40 +72,57 @@ impl Start {
     /// Finds the positions of the group's last commit. Fails with [`TransportErrorKind::Lost`] when the log no longer has
     /// them.
     pub(super) fn find(context: &StartContext<'_>, partitions: &[TopicPartition]) -> Result<Self, TransportError> {
-        let topic = context.query.topology.source().topic.as_str();
-        // The topic's id is read before its ends, so that a recreated topic is noticed when it is read later.
-        let extent = context.admin.extent(topic, Isolation::ReadCommitted)?;
-        if let (Some(first), true) = (partitions.first(), is_other(context.meant, extent.id)) {
-            let lost = Lost { partition: first.clone(), cause: LossCause::Recreated, from: 0, to: 0 };
-            return Err(lost.into());
-        }
-        let committed = Committed::read(context.member, partitions, &extent)?;
         let mut start = Self {
             ranges: Vec::new(),
-            ids: partitions.first().zip(extent.id).map(|(p, id)| (p.topic.clone(), id)).into_iter().collect(),
+            ids: TopicIds::new(),
             first: BTreeMap::new(),
             notes: BTreeMap::new(),
             gaps: Vec::new(),
-            partitions: count(&extent),
+            partitions: BTreeMap::new(),
         };
         let mut stuck = Vec::new();
-        for partition in partitions {
-            let mark = mark(&extent, partition)?;
-            match context.begin(partition, &committed, &extent, mark)? {
-                Ok(begin) => start.add(partition, begin, context.goal, mark),
-                Err(why) => stuck.push(why),
-            }
+        for of_topic in partitions.chunk_by(|one, other| one.topic == other.topic) {
+            stuck.extend(start.find_in_topic(context, of_topic)?);
         }
         if stuck.is_empty() { Ok(start) } else { Err(lost(&stuck)) }
     }
 
-    fn add(&mut self, partition: &TopicPartition, begin: Begin, goal: Option<&Goal>, mark: Watermarks) {
+    /// Finds the positions of some partitions of one topic. Returns why some of them cannot continue.
+    fn find_in_topic(
+        &mut self,
+        context: &StartContext<'_>,
+        partitions: &[TopicPartition],
+    ) -> Result<Vec<Stuck>, TransportError> {
+        let Some(first) = partitions.first() else { return Ok(Vec::new()) };
+        // The topic's id is read before its ends, so that a recreated topic is noticed when it is read later.
+        let extent = context.admin.extent(&first.topic, Isolation::ReadCommitted)?;
+        if is_other(context.inputs.id(&first.topic), extent.id) {
+            let lost = Lost { partition: first.clone(), cause: LossCause::Recreated, from: 0, to: 0 };
+            return Err(lost.into());
+        }
+        self.ids.extend(extent.id.map(|id| (first.topic.clone(), id)));
+        self.partitions.insert(first.topic.clone(), count(&extent));
+        let committed = Committed::read(context.member, partitions, &extent)?;
+        let mut stuck = Vec::new();
+        for partition in partitions {
+            let mark = mark(&extent, partition)?;
+            match context.begin(partition, &committed, &extent, mark)? {
+                Ok(begin) => self.add(partition, begin, context, mark),
+                Err(why) => stuck.push(why),
+            }
+        }
+        Ok(stuck)
+    }
+
+    fn add(&mut self, partition: &TopicPartition, begin: Begin, context: &StartContext<'_>, mark: Watermarks) {
         let Begin { offset, note, first, gap } = begin;
         if first {
             self.first.insert(partition.clone(), Position::new(offset, &note.to_string().into()));
         }
         self.notes.insert(partition.clone(), note);
         self.gaps.extend(gap);
+        // An exchange ends when what is written to it ends.
+        let goal = context.goal.filter(|_| !context.inputs.is_exchange(&partition.topic));
         let end = goal.map(|goal| goal.end(partition).unwrap_or(mark.end).max(offset));
         self.ranges.push(ReadRange { partition: partition.clone(), start: offset, end });
     }
@@ -176,7 +195,7 @@ impl StartContext<'_> {
     ) -> Result<Begin, Stuck> {
         let is_new = !committed.positions.is_empty() && committed.born.is_none_or(|born| partition.partition >= born);
         let born = committed.born.unwrap_or_else(|| count(extent));
-        let note = Note { topic: extent.id, partitions: Some(born), restart: self.restarts(), lost: 0 };
+        let note = Note { topic: extent.id, partitions: Some(born), restart: self.restarts(), ..Note::default() };
         let begin = |offset| Begin { offset, note, first: true, gap: None };
         // The number of the restart after which it had a position, if it ever had one.
         let had_position = match self.positioned.contains(partition) {
@@ -191,7 +210,8 @@ impl StartContext<'_> {
                 ))),
             };
         }
-        let starts_late = self.query.property("auto.offset.reset") == "latest" && !is_new;
+        let is_input = !self.inputs.is_exchange(&partition.topic);
+        let starts_late = is_input && self.query.property("auto.offset.reset") == "latest" && !is_new;
         Ok(begin(if starts_late { mark.end } else { mark.start }))
     }
 

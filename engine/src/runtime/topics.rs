@@ -8,8 +8,9 @@ use headwater_connectors::transport::{Admin, NewTopic, TransportError, Transport
 pub const RETENTION: &str = "retention.ms";
 /// The largest batch of records that a topic accepts, in bytes.
 pub const BYTES_MAX: &str = "max.message.bytes";
-/// Bytes that a dead letter may have in addition to its record, for the headers that say what is wrong.
-const WORDS_BYTES: i64 = 16 * 1024;
+/// Bytes that a record of Headwater's own topics may have in addition to the record it was made from, such as the headers of
+/// a dead letter that say what is wrong.
+pub(super) const WORDS_BYTES: i64 = 16 * 1024;
 
 /// Creates a topic for dead letters unless it exists, with the partitions and the retention of the input and a size
 /// limit that fits its records. Blocks.

@@ -6,6 +6,7 @@ use headwater_language::diagnostic::{Diagnostic, IN_USE, OWNED_TOPIC, READ_ONLY,
 use headwater_language::sql::ast;
 use headwater_planner::define::source_kind;
 
+use super::cleanup::cleanup;
 use super::wording::{capital, unless_forgiven};
 use super::{Answered, Context};
 use crate::answer::Answer;
@@ -24,10 +25,11 @@ pub(crate) async fn run(drop: &ast::DropSource, context: &mut Context<'_>) -> An
     let after = context.publish(change, drop.name.span).await?;
     context.process.sync().await?;
     let message = format!("{} \"{}\" dropped", capital(kind.word()), source.name);
-    match drop.delete_topic {
-        true => delete_topic(message, &source, &after, context).await,
-        false => Ok(Answer::done(message)),
-    }
+    let answer = match drop.delete_topic {
+        true => delete_topic(message, &source, &after, context).await?,
+        false => Answer::done(message),
+    };
+    cleanup(answer, (&catalog, &after), context).await
 }
 
 fn unknown(catalog: &Catalog, kind: SourceKind, name: &ast::Name) -> Diagnostic {

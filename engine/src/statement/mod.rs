@@ -45,6 +45,7 @@ pub(crate) mod unsupported;
 
 // Shared by several statements.
 mod choice;
+mod cleanup;
 mod context;
 mod describe_function;
 mod persist;

@@ -145,7 +145,7 @@ fn group_of(query: &QueryDef, process: &Process) -> String {
 
 fn condition(state: &State) -> Condition {
     match state {
-        State::Starting | State::Running => Condition::Running,
+        State::Starting | State::Restoring | State::Running => Condition::Running,
         State::Retrying(..) | State::Failed(_) => Condition::Error,
         State::Ended => Condition::Ended,
     }
@@ -156,7 +156,7 @@ fn statistics(status: StatusSnapshot) -> QueryStatistics {
     let failure = match status.state {
         State::Retrying(error, at_ms) => Some((error, Some(at_ms))),
         State::Failed(error) => Some((error, None)),
-        State::Starting | State::Running | State::Ended => None,
+        State::Starting | State::Restoring | State::Running | State::Ended => None,
     };
     let attempts = status.attempts;
     QueryStatistics {

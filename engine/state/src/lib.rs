@@ -3,6 +3,8 @@
 //! A store is asked for batches of keys and knows nothing of what the values mean. The runtime restores it from its
 //! changelog topic, seals it at each commit and writes what changed in the same transaction as the output.
 
+mod memory;
 mod store;
 
+pub use memory::MemoryStore;
 pub use store::{Changes, Store};

@@ -1,0 +1,296 @@
+//! Stages: the parts of a topology between its exchanges, each as operators that all of its tasks share.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow::datatypes::{Schema, SchemaRef};
+use datafusion::execution::session_state::SessionState;
+use headwater_expression::errors::diagnose;
+use headwater_formats::decode::{RecordDecoder, TopicSpec};
+use headwater_formats::format::FormatError;
+use headwater_formats::record::Wanted;
+use headwater_language::definition::SourceDef;
+use headwater_language::diagnostic::{Diagnostic, INTERNAL};
+use headwater_language::topology::{Action, Node, NodeId, Topology};
+
+use super::columns::referenced;
+use super::compiled::CompileOptions;
+use super::lower::Lowering;
+use super::operator::{Operator, Port};
+use super::output::{Output, Placement};
+
+/// A part of a topology that runs without an exchange: one task for each partition.
+pub struct Stage {
+    /// What it reads, one topic for each port of its tasks.
+    pub inputs: Vec<Input>,
+    /// The operators as they were made; each task has its own.
+    pub operators: Vec<Wired>,
+    /// What it writes; none where rows are shown.
+    pub outputs: Vec<OutputTopic>,
+    /// The changelog topic of each of its stores.
+    pub changelogs: Vec<Arc<str>>,
+    /// The topic of the query's input, which complaints name.
+    pub origin: Arc<str>,
+    /// The columns of what comes out last.
+    pub schema: SchemaRef,
+    /// Whether the result of the query comes out of it.
+    pub is_last: bool,
+}
+
+/// A topic that a stage reads.
+pub struct Input {
+    /// How its records are decoded.
+    pub spec: Arc<TopicSpec>,
+    /// The columns that are decoded, by index in those of the spec.
+    pub projection: Vec<usize>,
+    /// Where its rows go.
+    pub entry: Vec<Target>,
+    /// Whether it is a topic of the query's own, whose rows carry the address of the record they came from.
+    pub is_exchange: bool,
+    /// Records without a value stay records without a value.
+    pub keeps_valueless: bool,
+    /// The window of its keys goes on to the output.
+    pub forwards_windows: bool,
+    /// Its headers go on to the output.
+    pub forwards_headers: bool,
+}
+
+/// A topic that a stage writes.
+pub struct OutputTopic {
+    /// Its declaration.
+    pub sink: SourceDef,
+    /// The columns of the rows that become its records.
+    pub schema: SchemaRef,
+    /// The key is another than the input's.
+    pub rekeyed: bool,
+}
+
+/// Where rows go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// To the operator with this index, at one of its ports.
+    Operator(usize, Port),
+    /// Out of the task, to the topic with this index or, where the query has none, to whoever is shown its rows.
+    Output(usize),
+}
+
+/// An operator, and where what comes out of it goes.
+pub struct Wired {
+    /// The operator.
+    pub operator: Arc<dyn Operator>,
+    /// Where its rows go.
+    pub to: Vec<Target>,
+}
+
+impl Input {
+    /// A decoder of its records.
+    pub fn decoder(&self) -> Result<RecordDecoder, FormatError> {
+        let decoder = RecordDecoder::new(&self.spec, &self.projection)?;
+        Ok(if self.keeps_valueless { decoder.keeping_valueless() } else { decoder })
+    }
+
+    /// The parts of each record that it looks at.
+    pub fn wanted(&self) -> Result<Wanted, FormatError> {
+        let wanted = RecordDecoder::new(&self.spec, &self.projection)?.wanted();
+        Ok(Wanted { headers: wanted.headers || self.forwards_headers, ..wanted })
+    }
+}
+
+impl OutputTopic {
+    /// An encoder of its records.
+    pub fn open(&self, placements: &BTreeMap<String, Placement>) -> Result<Output, FormatError> {
+        let missing = || FormatError::Unfit(format!("nothing is known about topic \"{}\"", self.sink.topic));
+        let placement = *placements.get(&self.sink.topic).ok_or_else(missing)?;
+        Output::new(&self.sink, &self.schema, self.rekeyed, placement)
+    }
+}
+
+/// The stages of a topology.
+pub fn stages(
+    topology: &Topology,
+    state: &SessionState,
+    options: &CompileOptions,
+) -> Result<Vec<Stage>, Vec<Diagnostic>> {
+    let places = places(topology.nodes());
+    let mut numbers: Vec<usize> = places.iter().flat_map(|place| [place.at, place.next]).collect();
+    numbers.sort_unstable();
+    numbers.dedup();
+    let wire = |number: usize| Wiring::new(topology, state, options, &places, number).wire();
+    numbers.into_iter().map(wire).collect()
+}
+
+/// In which stage a node is, and in which one its rows go on. Only for an exchange are these different ones.
+#[derive(Clone, Copy)]
+struct Place {
+    at: usize,
+    next: usize,
+}
+
+/// The places of all nodes. Nodes that are connected without an exchange between them are in one stage.
+fn places(nodes: &[Node]) -> Vec<Place> {
+    let mut places: Vec<Place> = Vec::new();
+    let mut unused = 0;
+    for node in nodes {
+        let position = |id: &NodeId| nodes.iter().take(places.len()).position(|node| node.id == *id);
+        let from: Vec<usize> = node.inputs.iter().filter_map(position).map(|at| places[at].next).collect();
+        let at = from.iter().min().copied().unwrap_or(unused);
+        unused = unused.max(at + 1);
+        for place in places.iter_mut().flat_map(|place| [&mut place.at, &mut place.next]) {
+            if from.contains(place) {
+                *place = at;
+            }
+        }
+        let next = if matches!(node.action, Action::Exchange(_)) { unused } else { at };
+        unused = unused.max(next + 1);
+        places.push(Place { at, next });
+    }
+    places
+}
+
+/// One stage while it is made from the nodes of its topology.
+struct Wiring<'a> {
+    topology: &'a Topology,
+    state: &'a SessionState,
+    options: &'a CompileOptions,
+    places: &'a [Place],
+    number: usize,
+    /// The columns of the rows that come out of each node.
+    schemas: BTreeMap<&'a NodeId, SchemaRef>,
+    inputs: Vec<(&'a NodeId, Input)>,
+    operators: Vec<(&'a NodeId, Arc<dyn Operator>)>,
+    outputs: Vec<(&'a NodeId, OutputTopic)>,
+    changelogs: Vec<Arc<str>>,
+    /// The columns of the rows that came out last.
+    schema: SchemaRef,
+}
+
+impl<'a> Wiring<'a> {
+    fn new(
+        topology: &'a Topology,
+        state: &'a SessionState,
+        options: &'a CompileOptions,
+        places: &'a [Place],
+        number: usize,
+    ) -> Self {
+        Self {
+            topology,
+            state,
+            options,
+            places,
+            number,
+            schemas: BTreeMap::new(),
+            inputs: Vec::new(),
+            operators: Vec::new(),
+            outputs: Vec::new(),
+            changelogs: Vec::new(),
+            schema: Arc::new(Schema::empty()),
+        }
+    }
+
+    fn wire(mut self) -> Result<Stage, Vec<Diagnostic>> {
+        for (at, node) in self.topology.nodes().iter().enumerate() {
+            if self.places[at].at == self.number {
+                self.add(at, node)?;
+            }
+            if let (Action::Exchange(topic), true) = (&node.action, self.places[at].next == self.number) {
+                self.read(node, topic, true)?;
+            }
+        }
+        let entries: Vec<_> = self.inputs.iter().map(|(id, _)| self.targets(id)).collect();
+        let to: Vec<_> = self.operators.iter().map(|(id, _)| self.targets(id)).collect();
+        let wired = |((_, operator), to)| Wired { operator, to };
+        Ok(Stage {
+            inputs: self.inputs.into_iter().zip(entries).map(|((_, input), entry)| Input { entry, ..input }).collect(),
+            operators: self.operators.into_iter().zip(to).map(wired).collect(),
+            outputs: self.outputs.into_iter().map(|(_, output)| output).collect(),
+            changelogs: self.changelogs,
+            origin: Arc::from(self.topology.source().topic.as_str()),
+            schema: self.schema,
+            is_last: self.places.last().is_some_and(|last| last.at == self.number),
+        })
+    }
+
+    /// Adds a node of this stage, whose inputs were added before.
+    fn add(&mut self, at: usize, node: &'a Node) -> Result<(), Vec<Diagnostic>> {
+        if let Some(from) = node.inputs.first().and_then(|id| self.schemas.get(id)) {
+            self.schema = from.clone();
+        }
+        match &node.action {
+            Action::Source(source) => return self.read(node, source, false),
+            Action::Exchange(topic) => self.write(node, self.own(topic), true),
+            Action::Sink(sink) => {
+                let rekeyed = self.topology.result().is_some_and(|result| result.rekeyed);
+                self.write(node, sink.as_ref().clone(), rekeyed);
+            }
+            action => {
+                let lowering = Lowering {
+                    later: &self.topology.nodes()[at + 1..],
+                    rows: &self.schema,
+                    state: self.state,
+                    input: self.topology.source(),
+                    store: self.changelogs.len(),
+                    emits_every_change: self.options.emits_every_change,
+                };
+                let (operator, schema) = lowering.lower(action)?;
+                if let Action::Aggregate(aggregation) = action {
+                    self.changelogs.push(self.options.changelog(&aggregation.store).into());
+                }
+                self.operators.push((&node.id, operator));
+                self.schema = schema;
+            }
+        }
+        self.schemas.insert(&node.id, self.schema.clone());
+        Ok(())
+    }
+
+    fn write(&mut self, node: &'a Node, sink: SourceDef, rekeyed: bool) {
+        self.outputs.push((&node.id, OutputTopic { sink, schema: self.schema.clone(), rekeyed }));
+    }
+
+    /// Adds an input.
+    fn read(&mut self, node: &'a Node, source: &SourceDef, is_exchange: bool) -> Result<(), Vec<Diagnostic>> {
+        let source = if is_exchange { self.own(source) } else { source.clone() };
+        let spec = source.topic_spec().map_err(|why| vec![Diagnostic::new(INTERNAL, why)])?;
+        let topology = self.topology;
+        let has_exchange = topology.nodes().iter().any(|node| matches!(node.action, Action::Exchange(_)));
+        let forwards_windows = !has_exchange && topology.sink().is_some_and(|sink| sink.window.is_some());
+        let forwards_headers =
+            !has_exchange && topology.sink().is_some() && topology.result().is_some_and(|p| p.headers.is_none());
+        let is_here = |(node, place): (&'a Node, &Place)| (place.at == self.number).then_some(node);
+        let nodes = topology.nodes().iter().zip(self.places).filter_map(is_here);
+        let projection = referenced(nodes, &spec, forwards_windows, is_exchange)?;
+        let schema = spec.schema().project(&projection).map_err(|e| diagnose(&e.into(), None))?;
+        self.schema = Arc::new(schema);
+        self.schemas.insert(&node.id, self.schema.clone());
+        let input = Input {
+            spec: Arc::new(spec),
+            projection,
+            entry: Vec::new(),
+            is_exchange,
+            keeps_valueless: !has_exchange && topology.sink().is_some(),
+            forwards_windows,
+            forwards_headers,
+        };
+        self.inputs.push((&node.id, input));
+        Ok(())
+    }
+
+    /// The definition of a topic of the query's own, with its full name.
+    fn own(&self, topic: &SourceDef) -> SourceDef {
+        SourceDef { topic: self.options.own_topic(&topic.topic), ..topic.clone() }
+    }
+
+    /// Where the rows of a node go: to each port that takes them, and out where an output does or nobody.
+    fn targets(&self, id: &NodeId) -> Vec<Target> {
+        let operator = |id: &NodeId| self.operators.iter().position(|(other, _)| *other == id);
+        let output = |id: &NodeId| self.outputs.iter().position(|(other, _)| *other == id);
+        let mut targets = Vec::new();
+        for node in self.topology.nodes() {
+            for port in (0..node.inputs.len()).filter(|port| node.inputs[*port] == *id) {
+                targets.extend(operator(&node.id).map(|at| Target::Operator(at, Port(port))));
+                targets.extend(output(&node.id).map(Target::Output));
+            }
+        }
+        if targets.is_empty() { vec![Target::Output(0)] } else { targets }
+    }
+}

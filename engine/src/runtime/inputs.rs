@@ -1,0 +1,88 @@
+//! The topics that a query reads, as its driver knows them: its sources, and its own exchanges.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use headwater_connectors::transport::{Admin, Glance, TopicId};
+use headwater_dataflow::{Compiled, InputTopic, Port, TaskId};
+use headwater_formats::record::TopicPartition;
+
+use super::lookout::{Lookout, Seen};
+
+/// The topics that a query reads.
+pub(super) struct Inputs(BTreeMap<Arc<str>, Input>);
+
+struct Input {
+    stage: usize,
+    port: Port,
+    is_exchange: bool,
+    lookout: Lookout,
+}
+
+impl Inputs {
+    /// The inputs of a compiled query, of which nothing is known yet.
+    pub(super) fn of(compiled: &Compiled) -> Self {
+        let input = |InputTopic { topic, stage, port, is_exchange }: InputTopic<'_>| {
+            (topic.clone(), Input { stage, port, is_exchange, lookout: Lookout::new(topic) })
+        };
+        Self(compiled.inputs().into_iter().map(input).collect())
+    }
+
+    /// Their names.
+    pub(super) fn topics(&self) -> Vec<Arc<str>> {
+        self.0.keys().cloned().collect()
+    }
+
+    /// The task that reads a partition, and at which port.
+    pub(super) fn reader(&self, partition: &TopicPartition) -> Option<(TaskId, Port)> {
+        let input = self.0.get(&partition.topic)?;
+        Some((TaskId { stage: input.stage, partition: partition.partition }, input.port))
+    }
+
+    /// Whether the query writes a topic, too.
+    pub(super) fn is_exchange(&self, topic: &str) -> bool {
+        self.0.get(topic).is_some_and(|input| input.is_exchange)
+    }
+
+    /// The id of a topic when it was first seen.
+    pub(super) fn id(&self, topic: &str) -> Option<TopicId> {
+        self.0.get(topic)?.lookout.id()
+    }
+
+    /// Remembers what is known about a topic.
+    pub(super) fn learn(&mut self, topic: &str, known: Glance) {
+        if let Some(input) = self.0.get_mut(topic) {
+            input.lookout.learn(known);
+        }
+    }
+
+    /// Forgets how many partitions there are, because they are being reassigned.
+    pub(super) fn forget_partitions(&mut self) {
+        self.0.values_mut().for_each(|input| input.lookout.forget_partitions());
+    }
+
+    /// Looks at the topics for which it is time. Returns the first that has changed, and how.
+    pub(super) fn look(&mut self, admin: &dyn Admin, now_ms: i64) -> Option<(Arc<str>, Seen)> {
+        self.first_changed(|lookout| lookout.look(admin, now_ms))
+    }
+
+    /// Looks at these topics now.
+    pub(super) fn look_now<'t>(
+        &mut self,
+        admin: &dyn Admin,
+        topics: impl Iterator<Item = &'t Arc<str>>,
+    ) -> Option<(Arc<str>, Seen)> {
+        let topics: Vec<&Arc<str>> = topics.collect();
+        let inputs = self.0.iter_mut().filter(|(topic, _)| topics.contains(topic));
+        let mut seen = inputs.map(|(topic, input)| (topic.clone(), input.lookout.look_now(admin)));
+        seen.find(|(_, seen)| *seen == Seen::Other)
+    }
+
+    fn first_changed(&mut self, mut look: impl FnMut(&mut Lookout) -> Seen) -> Option<(Arc<str>, Seen)> {
+        let seen = self.0.iter_mut().map(|(topic, input)| (topic.clone(), look(&mut input.lookout)));
+        let changed: Vec<_> = seen.filter(|(_, seen)| *seen != Seen::Same).collect();
+        // That a topic is another one matters most.
+        let other = changed.iter().find(|(_, seen)| *seen == Seen::Other);
+        other.or(changed.first()).cloned()
+    }
+}
