@@ -31,6 +31,8 @@ pub struct MemoryStore {
     windows: BTreeMap<i64, Table>,
     /// Windows that start before this have expired; those that are still here have changes.
     expired: Option<i64>,
+    /// Windows that expired without changes since the last seal.
+    gone: BTreeMap<i64, Table>,
     len: usize,
     bytes: usize,
 }
@@ -45,15 +47,27 @@ impl MemoryStore {
         self.bytes = self.bytes + table.bytes() - bytes;
     }
 
-    /// Drops the windows among some for which `drops` is true.
-    fn drop_windows(&mut self, windows: Vec<i64>, drops: impl Fn(i64, &Table) -> bool) {
+    /// Takes out the windows among some for which `takes` is true.
+    fn take_windows(&mut self, windows: Vec<i64>, takes: impl Fn(i64, &Table) -> bool) -> Vec<(i64, Table)> {
+        let mut taken = Vec::new();
         for window in windows {
-            if self.windows.get(&window).is_some_and(|table| drops(window, table))
+            if self.windows.get(&window).is_some_and(|table| takes(window, table))
                 && let Some(table) = self.windows.remove(&window)
             {
                 self.len -= table.len();
                 self.bytes -= table.bytes();
+                taken.push((window, table));
             }
+        }
+        taken
+    }
+
+    /// Takes out the windows before `start` for which `takes` is true; the next seal removes their keys from the changelog.
+    fn let_go(&mut self, start: i64, takes: impl Fn(&Table) -> bool) {
+        let windows = self.windows.range(..start).map(|(window, _)| *window).collect();
+        for (window, table) in self.take_windows(windows, |_, table| takes(table)) {
+            // Keys that were put into an expired window are in no changelog.
+            self.gone.entry(window).or_insert(table);
         }
     }
 
@@ -83,32 +97,30 @@ impl Store for MemoryStore {
     }
 
     fn expire(&mut self, start: i64) {
-        let first = self.expired.unwrap_or(i64::MIN);
-        if start > first {
+        if self.expired.is_none_or(|expired| expired < start) {
             self.expired = Some(start);
-            let windows = self.windows.range(first..start).map(|(window, _)| *window).collect();
-            self.drop_windows(windows, |_, table| !table.has_changes());
+            self.let_go(start, |table| !table.has_changes());
         }
     }
 
     fn changes(&self) -> Result<Changes, ArrowError> {
-        let mut columns = [0; 3].map(|bytes| BytesBuilder::new(0, bytes));
-        let mut windows = Vec::new();
-        for (window, table) in self.windows.iter().filter(|(_, table)| table.has_changes()) {
-            let keys = table.changes(&mut columns)?;
-            windows.resize(windows.len() + keys, *window);
-        }
-        columns[0].check_room(WINDOW_BYTES)?;
-        let [keys, values, before] = columns.map(BytesBuilder::finish);
-        Ok(Changes { windows: Int64Array::from(windows), keys, values, before })
+        collect(self.windows.iter().filter(|(_, table)| table.has_changes()), |_, table, columns| {
+            table.changes(columns)
+        })
     }
 
     fn seal(&mut self) -> Result<Changes, ArrowError> {
-        let changes = self.changes()?;
+        if let Some(expired) = self.expired {
+            self.let_go(expired, |_| true);
+        }
+        let changed = self.windows.iter().filter(|(_, table)| table.has_changes());
+        let changes = collect(self.gone.iter().chain(changed), |window, table, columns| {
+            if self.gone.contains_key(&window) { table.removals(columns) } else { table.changes(columns) }
+        })?;
+        self.gone.clear();
         let windows = self.changed_windows();
         windows.iter().for_each(|window| self.with_table(*window, Table::seal));
-        let expired = self.expired;
-        self.drop_windows(windows, |window, table| table.is_empty() || expired.is_some_and(|expired| window < expired));
+        self.take_windows(windows, |_, table| table.is_empty());
         Ok(changes)
     }
 
@@ -126,7 +138,7 @@ impl Store for MemoryStore {
             });
         }
         let windows = self.windows.iter().filter(|(_, table)| table.is_empty()).map(|(window, _)| *window).collect();
-        self.drop_windows(windows, |_, _| true);
+        self.take_windows(windows, |_, _| true);
         Ok(())
     }
 
@@ -137,6 +149,22 @@ impl Store for MemoryStore {
     fn bytes(&self) -> usize {
         self.bytes
     }
+}
+
+/// What `add` adds of each of some windows, which come in order.
+fn collect<'t>(
+    tables: impl Iterator<Item = (&'t i64, &'t Table)>,
+    add: impl Fn(i64, &Table, &mut [BytesBuilder; 3]) -> Result<usize, ArrowError>,
+) -> Result<Changes, ArrowError> {
+    let mut columns = [0; 3].map(|bytes| BytesBuilder::new(0, bytes));
+    let mut windows = Vec::new();
+    for (window, table) in tables {
+        let keys = add(*window, table, &mut columns)?;
+        windows.resize(windows.len() + keys, *window);
+    }
+    columns[0].check_room(WINDOW_BYTES)?;
+    let [keys, values, before] = columns.map(BytesBuilder::finish);
+    Ok(Changes { windows: Int64Array::from(windows), keys, values, before })
 }
 
 /// The hash of each key; the same in every process, so that a run can be repeated.

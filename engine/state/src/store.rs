@@ -23,16 +23,16 @@ pub trait Store: Debug + Send {
     /// Sets the value of each key in a window; a null value removes the key. No key appears twice.
     fn put(&mut self, window: i64, keys: &BinaryArray, values: &BinaryArray);
 
-    /// Drops all windows that start before `start`, which are not put into again. Those with changes are dropped by the next
-    /// seal, so that the changes still come out; until then [`Self::get`] may or may not find their keys. The changelog keeps
-    /// their records until its retention deletes them.
+    /// Drops all windows that start before `start`. What has changed in them still shows in [`Self::changes`]; the next seal
+    /// removes their keys from the changelog.
     fn expire(&mut self, start: i64);
 
     /// What has changed since the last seal, ordered by window and key. A key that has the value again that it had then is
     /// left out. Fails as [`Self::get`] does.
     fn changes(&self) -> Result<Changes, ArrowError>;
 
-    /// Ends the epoch: the changes since the last seal, after which there are none. Where it fails it has changed nothing.
+    /// Ends the epoch: what is to be written to the changelog, ordered by window and key, after which there are no changes. These
+    /// are the changes since the last seal, and the keys of windows that have expired, without a value.
     fn seal(&mut self) -> Result<Changes, ArrowError>;
 
     /// Takes over records of the changelog, in their order: the keys as [`Changes::record_keys`] writes them, a null value for a

@@ -130,6 +130,19 @@ impl Table {
         Ok(changed.len())
     }
 
+    /// Adds the keys that had a value at the last seal, in their order, to the same columns: without a value now.
+    pub(crate) fn removals(&self, [keys, values, before]: &mut [BytesBuilder; 3]) -> Result<usize, ArrowError> {
+        let had_value = |at: &u32| !matches!(self.entries[*at as usize].before, Before::Absent);
+        let mut removed: Vec<u32> = self.index.iter().copied().filter(had_value).collect();
+        removed.sort_unstable_by(|a, b| self.key(*a).cmp(self.key(*b)));
+        for at in &removed {
+            keys.push(Some(self.key(*at)))?;
+            values.push(None)?;
+            before.push(self.value_before(*at).or(self.value(*at)))?;
+        }
+        Ok(removed.len())
+    }
+
     /// Forgets what keys were before: there are no changes then.
     pub(crate) fn seal(&mut self) {
         for at in std::mem::take(&mut self.changed) {
