@@ -1,6 +1,7 @@
 //! What is wrong with a record, with its address.
 
 use headwater_formats::record::{Side, TopicPartition};
+use headwater_language::diagnostic::shortened;
 
 /// What is wrong with one record.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,7 +20,32 @@ pub struct Complaint {
     pub reason: String,
 }
 
+/// The part of a record that is wrong.
+pub enum Wrong {
+    /// One half of it, or of the record that it became.
+    Side(Side),
+    /// The value of an expression.
+    Expression(String),
+    /// The row as a whole.
+    Row,
+}
+
 impl Complaint {
+    /// A complaint about the record at an address. Long texts are shortened.
+    pub(super) fn new(
+        kind: ComplaintKind,
+        (origin, offset): (TopicPartition, i64),
+        wrong: Wrong,
+        reason: String,
+    ) -> Self {
+        let (side, expr) = match wrong {
+            Wrong::Side(side) => (Some(side), None),
+            Wrong::Expression(expr) => (None, Some(shortened(expr))),
+            Wrong::Row => (None, None),
+        };
+        Self { kind, origin, offset, side, expr, reason: shortened(reason) }
+    }
+
     /// Side and reason in one line.
     pub fn text(&self) -> String {
         match self.side {

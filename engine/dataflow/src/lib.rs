@@ -19,6 +19,7 @@ mod stage;
 mod task;
 #[cfg(test)]
 mod task_tests;
+mod withheld;
 
 pub use chunk::Chunk;
 pub use compiled::{CompileOptions, Compiled, InputTopic, TaskId};

@@ -21,17 +21,17 @@ use headwater_expression::Failure;
 use headwater_formats::decode::RecordDecoder;
 use headwater_formats::format::FormatError;
 use headwater_formats::panic::words;
-use headwater_formats::record::{OutBatch, RawBatch, Reject, Side, TopicPartition};
-use headwater_language::diagnostic::shortened;
+use headwater_formats::record::{OutBatch, RawBatch, Reject, TopicPartition};
 use headwater_state::{MemoryStore, Store};
 
 use super::arrival;
-use super::chunk::{Chunk, Origins};
-use super::complaint::{Complaint, ComplaintKind};
+use super::chunk::Chunk;
+use super::complaint::{Complaint, ComplaintKind, Wrong};
 use super::operator::{Context, Emitted, Late, Operator, Pieces, Port};
 use super::output::{Output, Placement, Unwritten};
 use super::size::{PIECE_BYTES_MAX, bytes_of, piece};
 use super::stage::{Input, Stage, Target};
+use super::withheld::{Addresses, Complaining, Withheld};
 
 /// Number of a commit of one query in one process, from 1.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -102,8 +102,8 @@ pub struct Task {
     commands: VecDeque<Command>,
     /// What is left to be done of it, the first records last.
     left: Vec<Left>,
-    /// What is wrong with records that have not come out entirely, with their offsets in the input.
-    withheld: Vec<(i64, Complaint)>,
+    /// What is wrong with records that have not come out entirely.
+    withheld: Withheld,
     /// The record whose rows came out last.
     last_out: Option<i64>,
     /// What the query stops at once all before it has come out.
@@ -151,16 +151,6 @@ struct Passing {
     left: usize,
 }
 
-/// What of a record is wrong.
-enum Wrong {
-    /// One half of it, or of the record that it became.
-    Side(Side),
-    /// The value of an expression.
-    Expression(String),
-    /// The row as a whole.
-    Row,
-}
-
 /// Rows that go through SELECT or a table function before it is known how long they become there.
 const FIRST_ROWS: usize = 1_024;
 
@@ -193,7 +183,7 @@ impl Task {
             port: Port(0),
             commands: VecDeque::new(),
             left: Vec::new(),
-            withheld: Vec::new(),
+            withheld: Withheld::default(),
             last_out: None,
             stop: None,
             barrier: None,
@@ -338,10 +328,10 @@ impl Task {
         for reject in rejects.into_iter().filter(|reject| stop_at.is_none_or(|at| reject.offset <= at)) {
             let Reject { offset, side, reason, .. } = reject;
             let address = (raw.origin.clone(), offset);
-            let complaint = complaint(ComplaintKind::Deserialization, address, Wrong::Side(side), reason);
+            let complaint = Complaint::new(ComplaintKind::Deserialization, address, Wrong::Side(side), reason);
             match stop_at == Some(offset) {
                 true => self.stop = Some(complaint),
-                false => self.withheld.push((offset, complaint)),
+                false => self.withheld.add(offset, complaint),
             }
         }
         if let Some(chunk) = arrival::chunk(decoded, raw, &self.stage.inputs[port.0])? {
@@ -465,53 +455,18 @@ impl Task {
     }
 
     /// Complains about a row of a chunk.
-    fn complain(&mut self, kind: ComplaintKind, of: &Addresses, row: usize, wrong: Wrong, reason: String) {
-        let offset = of.offsets.value(row);
-        let address = match &of.origins {
-            Some(Origins { partitions, offsets }) => {
-                (TopicPartition::new(self.stage.origin.clone(), partitions.value(row)), offsets.value(row))
-            }
-            None => (self.inputs[self.port.0].origin.clone(), offset),
-        };
-        self.withheld.push((offset, complaint(kind, address, wrong, reason)));
+    fn complain(&mut self, kind: ComplaintKind, addresses: &Addresses, row: usize, wrong: Wrong, reason: String) {
+        let (input, topic) = (&self.inputs[self.port.0].origin, &self.stage.origin);
+        self.withheld.add_row(&Complaining { input, topic, addresses }, kind, row, wrong, reason);
     }
 
-    /// Reports what is wrong with records that have come out entirely: a commit before that must not know of it, as the
-    /// record will be read again.
+    /// Reports what is wrong with records that have come out entirely.
     fn release(&mut self) {
-        if self.withheld.is_empty() {
-            return;
+        if !self.withheld.is_empty() {
+            let position = self.position();
+            self.commands.extend(self.withheld.release(position).map(Command::Complain));
         }
-        self.withheld.sort_by_key(|(offset, _)| *offset);
-        let ready = match self.position() {
-            TaskPosition::Done => self.withheld.len(),
-            TaskPosition::Before(offset) | TaskPosition::Within(offset) => {
-                self.withheld.partition_point(|(withheld, _)| *withheld < offset)
-            }
-        };
-        self.commands.extend(self.withheld.drain(..ready).map(|(_, complaint)| Command::Complain(complaint)));
     }
-}
-
-/// The records that the rows of a chunk came from.
-struct Addresses {
-    offsets: Int64Array,
-    origins: Option<Origins>,
-}
-
-impl Addresses {
-    fn of(chunk: &Chunk) -> Self {
-        Self { offsets: chunk.offsets.clone(), origins: chunk.origins.clone() }
-    }
-}
-
-fn complaint(kind: ComplaintKind, (origin, offset): (TopicPartition, i64), wrong: Wrong, reason: String) -> Complaint {
-    let (side, expr) = match wrong {
-        Wrong::Side(side) => (Some(side), None),
-        Wrong::Expression(expr) => (None, Some(shortened(expr))),
-        Wrong::Row => (None, None),
-    };
-    Complaint { kind, origin, offset, side, expr, reason: shortened(reason) }
 }
 
 /// The offsets of the rows that were written.

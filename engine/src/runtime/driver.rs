@@ -29,9 +29,9 @@ use super::own_topics;
 use super::query_status::{QueryStatus, State};
 use super::refusals::Refusals;
 pub use super::share::Step;
-use super::share::{Committing, Share, fault};
+use super::share::{Committing, Share};
 use crate::failure;
-use headwater_dataflow::{Epoch, Event};
+use headwater_dataflow::Epoch;
 use headwater_language::catalog::QueryDef;
 use headwater_language::diagnostic::Diagnostic;
 
@@ -196,7 +196,7 @@ impl Driver {
 
     fn give_up(&mut self) {
         self.share = None;
-        self.status.set_share(&[], false);
+        self.status.set_share([].iter(), false);
     }
 
     fn take(&mut self, partitions: &[TopicPartition], now_ms: i64) -> Result<(), TransportError> {
@@ -207,7 +207,8 @@ impl Driver {
             [] => None,
             partitions => Some(self.open(&self.job.by_stage(partitions), now_ms)?),
         };
-        self.status.set_share(partitions, self.share.as_ref().is_some_and(Share::is_restoring));
+        let of_input = partitions.iter().filter(|partition| !self.inputs.is_exchange(&partition.topic));
+        self.status.set_share(of_input, self.share.as_ref().is_some_and(Share::is_restoring));
         Ok(())
     }
 
@@ -287,9 +288,9 @@ impl Driver {
             if !self.job.is_exactly_once() {
                 self.member.commit(&offsets)?;
             }
-            share.tasks.values_mut().try_for_each(|task| task.handle(&Event::Committed(epoch))).map_err(fault)?;
+            share.tasks.committed(epoch)?;
             self.refusals.committed(&offsets);
-            self.status.committed(&offsets, tally, now_ms);
+            self.status.committed(tally, now_ms);
         }
         let suspended = share.suspend(&self.job, now_ms)?;
         if suspended {

@@ -1,6 +1,6 @@
 //! The topics that a query reads, as its driver knows them: its sources, and its own exchanges.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use headwater_connectors::transport::{Admin, Glance, TopicId};
@@ -37,6 +37,11 @@ impl Inputs {
     pub(super) fn reader(&self, partition: &TopicPartition) -> Option<(TaskId, Port)> {
         let input = self.0.get(&partition.topic)?;
         Some((TaskId { stage: input.stage, partition: partition.partition }, input.port))
+    }
+
+    /// The topics that the query writes, too.
+    pub(super) fn exchanges(&self) -> BTreeSet<Arc<str>> {
+        self.0.iter().filter(|(_, input)| input.is_exchange).map(|(topic, _)| topic.clone()).collect()
     }
 
     /// Whether the query writes a topic, too.

@@ -41,6 +41,7 @@ mod signal;
 mod spill;
 mod start;
 mod supervisor;
+mod tasks;
 pub(crate) mod topics;
 mod until_idle;
 #[cfg(test)]

@@ -1,9 +1,9 @@
 //! The status of a running query, for everyone to read: counters, its partitions, its latest errors.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
-use headwater_connectors::transport::{Lost, Position};
+use headwater_connectors::transport::Lost;
 use headwater_dataflow::Complaint;
 use headwater_formats::record::TopicPartition;
 use headwater_language::diagnostic::Diagnostic;
@@ -82,7 +82,6 @@ struct Changing {
     /// Attempts that failed since the last commit.
     attempts: u64,
     share: Vec<i32>,
-    committed: BTreeMap<i32, i64>,
     errors: VecDeque<String>,
     /// Time in ms and records read at the last two commits that were some seconds apart.
     rate: [(i64, u64); 2],
@@ -131,7 +130,6 @@ impl Default for QueryStatus {
             state: State::Starting,
             attempts: 0,
             share: Vec::new(),
-            committed: BTreeMap::new(),
             errors: VecDeque::new(),
             rate: [(0, 0); 2],
             last_message_ms: None,
@@ -197,16 +195,15 @@ impl QueryStatus {
         self.has_position.load(Ordering::Relaxed)
     }
 
-    /// Sets the partitions that this process has now, and whether their state must be restored first.
-    pub fn set_share(&self, partitions: &[TopicPartition], restoring: bool) {
+    /// Sets the partitions of the input that this process has now, and whether its state must be restored first.
+    pub fn set_share<'p>(&self, partitions: impl Iterator<Item = &'p TopicPartition>, restoring: bool) {
         let mut changing = self.changing.lock();
-        changing.share = partitions.iter().map(|p| p.partition).collect();
-        changing.share.dedup();
+        changing.share = partitions.map(|p| p.partition).collect();
         changing.state = if restoring { State::Restoring } else { State::Running };
     }
 
-    /// Records a commit of these offsets and counts what it contains: what is not committed never happened.
-    pub fn committed(&self, offsets: &BTreeMap<TopicPartition, Position>, tally: Tally, now_ms: i64) {
+    /// Records a commit and counts what it contains: what is not committed never happened.
+    pub fn committed(&self, tally: Tally, now_ms: i64) {
         self.commits.fetch_add(1, Ordering::Relaxed);
         let count = |counter: &AtomicU64, more| counter.fetch_add(more, Ordering::Relaxed);
         count(&self.records_read, tally.records_read);
@@ -215,7 +212,6 @@ impl QueryStatus {
         count(&self.complaints, tally.complaints);
         let read = self.records_read.load(Ordering::Relaxed);
         let mut changing = self.changing.lock();
-        changing.committed.extend(offsets.iter().map(|(partition, position)| (partition.partition, position.offset)));
         changing.last_message_ms = Some(now_ms);
         changing.attempts = 0;
         if changing.rate[1].0 == 0 {

@@ -1,7 +1,7 @@
 //! The partitions that the group assigned to one driver, and the tasks that process them: records in, commands out to
 //! the outbox, up to the next commit.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use arrow::error::ArrowError;
 use headwater_connectors::transport::{
     Admin, Isolation, Lost, Position, ReadPlan, ReadRange, SourceEvent, TransportError, TransportErrorKind,
 };
-use headwater_dataflow::{Command, Complaint, ComplaintKind, Epoch, Event, Port, Task, TaskId, TaskPosition, Written};
+use headwater_dataflow::{Command, Complaint, ComplaintKind, Epoch, Event, TaskId, TaskPosition, Written};
 use headwater_formats::record::{OutBatch, RawBatch, TopicPartition};
 
 use super::complaints::Complaints;
@@ -25,6 +25,7 @@ use super::query_status::{QueryStatus, Tally};
 use super::refusals::{MadeOf, Refusals, all_but};
 use super::restore::Restore;
 use super::start::{Start, StartContext};
+use super::tasks::Tasks;
 use super::{stopped_by, topics};
 
 /// Most records to take from the source at once.
@@ -54,9 +55,9 @@ pub(super) struct Share {
     /// Dropped first, so that the open transaction is aborted even if reading is stuck.
     pub(super) outbox: Outbox,
     pub(super) intake: Intake,
-    pub(super) tasks: BTreeMap<TaskId, Task>,
-    /// The task that reads each partition, and at which port.
-    readers: BTreeMap<TopicPartition, (TaskId, Port)>,
+    pub(super) tasks: Tasks,
+    /// Topics that the query both writes and reads: their records are not counted.
+    exchanges: BTreeSet<Arc<str>>,
     /// State that is being restored; nothing is read before.
     restore: Option<Restore>,
     /// Offsets that were deleted before they were read, which are reported once the state is restored.
@@ -124,28 +125,13 @@ impl Share {
             batch_records_max: BATCH_RECORDS_MAX,
             ids: start.ids.clone(),
         };
-        let reader = |p: &TopicPartition| inputs.reader(p).map(|reader| (p.clone(), reader));
-        let readers: BTreeMap<_, _> = partitions.iter().filter_map(reader).collect();
-        let mut tasks = BTreeMap::new();
-        for (id, _) in readers.values() {
-            tasks.insert(*id, job.compiled.task(*id, &placements).map_err(TransportError::internal)?);
-        }
-        let mut times: BTreeMap<TaskId, i64> = BTreeMap::new();
-        for (partition, (id, _)) in &readers {
-            if let Some(time_ms) = start.notes.get(partition).and_then(|note| note.time_ms) {
-                times.entry(*id).and_modify(|known| *known = time_ms.max(*known)).or_insert(time_ms);
-            }
-        }
-        let has_state = |id: TaskId| times.contains_key(&id);
-        let restore = Restore::begin(transport.as_ref(), &job.compiled, tasks.keys().copied(), has_state)?;
-        for (id, time_ms) in &times {
-            tasks.get_mut(id).map_or(Ok(()), |task| task.handle(&Event::Resume(*time_ms))).map_err(fault)?;
-        }
+        let mut tasks = Tasks::open(job, inputs, &placements, &start.notes)?;
+        let restore = Restore::begin(transport.as_ref(), &job.compiled, &mut tasks)?;
         let share = Self {
             intake: Intake::open(opening.transport.clone(), plan, job.in_threads.then_some(AHEAD_FROM))?,
             outbox,
             tasks,
-            readers,
+            exchanges: inputs.exchanges(),
             restore,
             gaps: start.gaps.clone(),
             current: None,
@@ -182,16 +168,6 @@ impl Share {
             self.restore = None;
         }
         Ok(is_done)
-    }
-
-    /// Keeps the stream times of the tasks in the notes of what they read.
-    pub(super) fn note_times(&mut self) {
-        for (partition, (id, _)) in &self.readers {
-            let task = self.tasks.get(id).filter(|task| task.has_state());
-            if let (Some(task), Some(note)) = (task, self.notes.get_mut(partition)) {
-                note.time_ms = task.stream_time_ms().or(note.time_ms);
-            }
-        }
     }
 
     /// The positions to commit: offsets with their notes.
@@ -311,8 +287,8 @@ impl Share {
             }
             SourceEvent::Batch(raw) => {
                 self.begin(job, now_ms)?;
-                let (id, port) = self.reader(&raw.origin)?;
-                self.task(id)?.handle(&Event::Records(port, &raw)).map_err(fault)?;
+                let (id, port) = self.tasks.reader(&raw.origin)?;
+                self.tasks.get(id)?.handle(&Event::Records(port, &raw)).map_err(fault)?;
                 self.current = Some(raw);
                 self.go_on(status, now_ms)?;
                 Ok(Step::Worked)
@@ -332,10 +308,10 @@ impl Share {
     /// Continues with the current batch until all of its output is produced, or as much as a step may write.
     pub(super) fn go_on(&mut self, status: &QueryStatus, now_ms: i64) -> Result<(), TransportError> {
         let Some(raw) = self.current.take() else { return Ok(()) };
-        let (bytes_before, (id, _)) = (self.epoch_bytes, self.reader(&raw.origin)?);
+        let (bytes_before, (id, _)) = (self.epoch_bytes, self.tasks.reader(&raw.origin)?);
         loop {
             self.perform_all(id, Some(&raw), status)?;
-            let is_left = self.task(id)?.advance(now_ms).map_err(fault)?;
+            let is_left = self.tasks.get(id)?.advance(now_ms).map_err(fault)?;
             if !is_left {
                 break;
             }
@@ -354,15 +330,17 @@ impl Share {
             self.passed.remove(&raw.origin);
             self.moved.insert(raw.origin.clone(), next);
         }
-        self.tally.read(raw.len() as u64, raw.payload_bytes);
+        if !self.exchanges.contains(&raw.origin.topic) {
+            self.tally.read(raw.len() as u64, raw.payload_bytes);
+        }
         Ok(())
     }
 
     /// Keeps a batch that is only partly processed, and records how far it is.
     fn pause(&mut self, raw: RawBatch, now_ms: i64) -> Result<(), TransportError> {
         self.send_dead(now_ms)?;
-        let (id, _) = self.reader(&raw.origin)?;
-        let position = self.task(id)?.position();
+        let (id, _) = self.tasks.reader(&raw.origin)?;
+        let position = self.tasks.get(id)?.position();
         self.mid_record = matches!(position, TaskPosition::Within(_));
         if let TaskPosition::Before(offset) = position {
             self.passed.remove(&raw.origin);
@@ -380,31 +358,20 @@ impl Share {
         now_ms: i64,
     ) -> Result<(), TransportError> {
         self.begin(job, now_ms)?;
-        let ids: Vec<TaskId> = self.tasks.keys().copied().collect();
-        for id in ids {
-            self.task(id)?.handle(&Event::Barrier(epoch)).map_err(fault)?;
-            while self.task(id)?.passes_barrier() {
-                self.task(id)?.advance(now_ms).map_err(fault)?;
+        for id in self.tasks.ids() {
+            self.tasks.get(id)?.handle(&Event::Barrier(epoch)).map_err(fault)?;
+            while self.tasks.get(id)?.passes_barrier() {
+                self.tasks.get(id)?.advance(now_ms).map_err(fault)?;
                 self.perform_all(id, None, status)?;
             }
         }
-        self.note_times();
+        self.tasks.note_times(&mut self.notes);
         Ok(())
-    }
-
-    /// The task that reads a partition, and at which port.
-    fn reader(&self, partition: &TopicPartition) -> Result<(TaskId, Port), TransportError> {
-        let reader = self.readers.get(partition).copied();
-        reader.ok_or_else(|| TransportError::internal(format!("no task reads {partition}")))
-    }
-
-    fn task(&mut self, id: TaskId) -> Result<&mut Task, TransportError> {
-        self.tasks.get_mut(&id).ok_or_else(|| TransportError::internal(format!("there is no task {id:?}")))
     }
 
     /// Performs the commands of a task.
     fn perform_all(&mut self, id: TaskId, raw: Option<&RawBatch>, status: &QueryStatus) -> Result<(), TransportError> {
-        while let Some(command) = self.tasks.get_mut(&id).and_then(Task::poll_command) {
+        while let Some(command) = self.tasks.poll_command(id) {
             match command {
                 Command::Write(written) => self.write(written, raw, status)?,
                 Command::Log(changes) => {
@@ -440,7 +407,9 @@ impl Share {
             return Ok(());
         }
         self.epoch_bytes += batch.payload_bytes();
-        self.tally.wrote(batch.len() as u64);
+        if !self.exchanges.contains(&batch.topic) {
+            self.tally.wrote(batch.len() as u64);
+        }
         self.outbox.put(Work::Write(batch, MadeOf::Records(origin, offsets)))
     }
 
