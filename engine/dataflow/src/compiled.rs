@@ -11,6 +11,7 @@ use headwater_language::diagnostic::{Diagnostic, INTERNAL};
 use headwater_language::topology::{Topology, VERSION};
 
 use super::operator::Port;
+use super::options::CompileOptions;
 use super::output::Placement;
 use super::stage::{Stage, stages};
 use super::task::Task;
@@ -20,17 +21,6 @@ use super::task::Task;
 pub struct Compiled {
     stages: Arc<[Arc<Stage>]>,
     stops_on_time: bool,
-}
-
-/// What the settings of a query decide about how it runs.
-#[derive(Clone, Debug, Default)]
-pub struct CompileOptions {
-    /// What the names of the topics begin with that belong to the query alone.
-    pub own_topics: String,
-    /// A record without a readable event time stops the query; otherwise it is skipped.
-    pub stops_on_time: bool,
-    /// A group that changes several times between two commits is emitted each time; otherwise once.
-    pub emits_every_change: bool,
 }
 
 /// One stage of a query for one partition.
@@ -53,18 +43,6 @@ pub struct InputTopic<'a> {
     pub port: Port,
     /// Whether the query writes it, too.
     pub is_exchange: bool,
-}
-
-impl CompileOptions {
-    /// The topic of an exchange.
-    pub fn own_topic(&self, name: &str) -> String {
-        format!("{}{name}", self.own_topics)
-    }
-
-    /// The changelog topic of a store.
-    pub fn changelog(&self, store: &str) -> String {
-        format!("{}{store}-changelog", self.own_topics)
-    }
 }
 
 impl Compiled {

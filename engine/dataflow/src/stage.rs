@@ -14,9 +14,9 @@ use headwater_language::diagnostic::{Diagnostic, INTERNAL};
 use headwater_language::topology::{Action, Node, NodeId, Topology};
 
 use super::columns::referenced;
-use super::compiled::CompileOptions;
 use super::lower::Lowering;
 use super::operator::{Operator, Port};
+use super::options::CompileOptions;
 use super::output::{Output, Placement};
 
 /// A part of a topology that runs without an exchange: one task for each partition.

@@ -29,6 +29,7 @@ use super::chunk::Chunk;
 use super::complaint::{Complaint, ComplaintKind, Wrong};
 use super::operator::{Context, Emitted, Late, Operator, Pieces, Port};
 use super::output::{Output, Placement, Unwritten};
+use super::position::TaskPosition;
 use super::size::{PIECE_BYTES_MAX, bytes_of, piece};
 use super::stage::{Input, Stage, Target};
 use super::withheld::{Addresses, Complaining, Withheld};
@@ -129,17 +130,6 @@ enum Left {
     Rows(Chunk, Target),
     /// They come out of the operator with this index piece by piece.
     Pieces(Box<dyn Pieces>, usize),
-}
-
-/// How far a task is with the batch that was handled last, once its commands are performed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TaskPosition {
-    /// All of its records have come out.
-    Done,
-    /// All records before this offset have come out, and nothing of the one at it.
-    Before(i64),
-    /// Something of the record at this offset has come out, and something is left.
-    Within(i64),
 }
 
 /// A barrier on its way through the operators, ahead of the records that are left.

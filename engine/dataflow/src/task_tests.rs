@@ -16,10 +16,12 @@ use headwater_planner::continuous;
 use headwater_planner::define::{FormatDefaults, define};
 
 use super::chunk::Chunk;
-use super::compiled::{CompileOptions, Compiled, TaskId};
+use super::compiled::{Compiled, TaskId};
 use super::operator::{Context, Emitted, Operator, Port};
+use super::options::CompileOptions;
+use super::position::TaskPosition;
 use super::stage::Target;
-use super::task::{Command, Epoch, Event, Task, TaskPosition};
+use super::task::{Command, Epoch, Event, Task};
 
 const STREAM: &str = "CREATE STREAM s (a INT) WITH (KAFKA_TOPIC = 's', PARTITIONS = 1, VALUE_FORMAT = 'JSON');";
 const NOW_MS: i64 = 1_700_000_000_000;

@@ -9,7 +9,7 @@ use headwater_formats::record::TopicPartition;
 
 use super::chunk::{Chunk, Origins};
 use super::complaint::{Complaint, ComplaintKind, Wrong};
-use super::task::TaskPosition;
+use super::position::TaskPosition;
 
 /// The complaints that a task withholds, each with the offset of its record in the input.
 #[derive(Debug, Default)]
