@@ -118,17 +118,10 @@ impl Share {
         let start = Start::find(&context, partitions)?;
         let end = |range: &ReadRange| range.end.map(|end| (range.partition.clone(), end));
         let unfinished = start.ranges.iter().filter_map(end).collect();
-        let plan = ReadPlan {
-            ranges: start.ranges.clone(),
-            wanted: job.wanted()?,
-            isolation: Isolation::ReadCommitted,
-            batch_records_max: BATCH_RECORDS_MAX,
-            ids: start.ids.clone(),
-        };
         let mut tasks = Tasks::open(job, inputs, &placements, &start.notes)?;
         let restore = Restore::begin(transport.as_ref(), &job.compiled, &mut tasks)?;
         let share = Self {
-            intake: Intake::open(opening.transport.clone(), plan, job.in_threads.then_some(AHEAD_FROM))?,
+            intake: Intake::open(opening.transport.clone(), plan(job, &start)?, job.in_threads.then_some(AHEAD_FROM))?,
             outbox,
             tasks,
             exchanges: inputs.exchanges(),
@@ -457,6 +450,17 @@ impl Share {
         status.unlogged(unlogged);
         Ok(())
     }
+}
+
+/// How the input is read from where the query continues.
+fn plan(job: &Job, start: &Start) -> Result<ReadPlan, TransportError> {
+    Ok(ReadPlan {
+        ranges: start.ranges.clone(),
+        wanted: job.wanted()?,
+        isolation: Isolation::ReadCommitted,
+        batch_records_max: BATCH_RECORDS_MAX,
+        ids: start.ids.clone(),
+    })
 }
 
 /// A batch and its offsets without the given rows.
