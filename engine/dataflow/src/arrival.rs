@@ -1,4 +1,4 @@
-//! Decoded records as the first chunk of a task.
+//! Converts decoded records to the first chunk of a task.
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, ListArray, RecordBatch};
 use arrow::buffer::NullBuffer;
@@ -9,7 +9,7 @@ use headwater_formats::decode::{ROWOFFSET, ROWPARTITION, ROWTIME, WINDOWEND, WIN
 
 use super::chunk::Chunk;
 
-/// Decoded rows, among whose columns are event time and offset, as a chunk.
+/// Converts decoded rows, whose columns include event time and offset, to a chunk.
 pub fn chunk(
     rows: RecordBatch,
     headers: Option<ListArray>,
@@ -17,8 +17,9 @@ pub fn chunk(
     windowed: bool,
 ) -> Result<Chunk, ArrowError> {
     let column = |name: &str| -> Result<Int64Array, ArrowError> {
-        let column =
-            rows.column_by_name(name).ok_or_else(|| ArrowError::SchemaError(format!("{name} was not read")))?;
+        let column = rows
+            .column_by_name(name)
+            .ok_or_else(|| ArrowError::SchemaError(format!("column {name} was not decoded")))?;
         Ok(column.as_primitive().clone())
     };
     let (times_ms, offsets) = (column(ROWTIME)?, column(ROWOFFSET)?);
@@ -30,8 +31,8 @@ pub fn chunk(
     Ok(Chunk { times_ms, offsets, headers, valued, windows, rows })
 }
 
-/// Expressions see of a record without a value nothing but its key. Semantics: ksqlDB's, whose pseudo columns are part
-/// of the value.
+/// For a record without a value (a tombstone), expressions see only the key: the pseudo columns are NULL. Semantics:
+/// ksqlDB's, whose pseudo columns are part of the value.
 fn without_address(rows: RecordBatch, valued: &NullBuffer) -> Result<RecordBatch, ArrowError> {
     let valueless = BooleanArray::new(!valued.inner(), None);
     let schema = rows.schema();
@@ -43,7 +44,7 @@ fn without_address(rows: RecordBatch, valued: &NullBuffer) -> Result<RecordBatch
     RecordBatch::try_new(schema.clone(), columns)
 }
 
-/// Whether there is a header at all.
+/// Whether any row has headers.
 pub fn any_header(headers: &ListArray) -> bool {
     !headers.values().is_empty()
 }

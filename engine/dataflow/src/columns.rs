@@ -1,4 +1,4 @@
-//! Which columns the expressions of a topology name.
+//! The columns that the expressions of a topology use.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use headwater_language::diagnostic::Diagnostic;
 use headwater_language::sql::{each_expr, parse_expr};
 use headwater_language::topology::{Action, Node, Projection, Topology};
 
-/// The columns of the input that a topology needs, event time and offset included.
+/// The columns of the input that a topology needs, including event time and offset.
 pub fn referenced(topology: &Topology, spec: &TopicSpec) -> Result<Vec<usize>, Vec<Diagnostic>> {
     let schema = spec.schema();
     let mut names: BTreeSet<String> = [ROWTIME, ROWOFFSET].map(str::to_owned).into();
@@ -20,7 +20,7 @@ pub fn referenced(topology: &Topology, spec: &TopicSpec) -> Result<Vec<usize>, V
     Ok((0..schema.fields().len()).filter(|i| names.contains(schema.field(*i).name())).collect())
 }
 
-/// Every name in the expressions of some nodes that may be a column's.
+/// All names in the expressions of some nodes that may be names of columns.
 pub fn names_in(nodes: &[Node]) -> Result<BTreeSet<String>, Vec<Diagnostic>> {
     let mut names = BTreeSet::new();
     for text in nodes.iter().flat_map(texts) {
@@ -43,7 +43,7 @@ fn texts(node: &Node) -> Vec<&str> {
     }
 }
 
-/// Tells every name in an expression that may be a column's.
+/// Calls `tell` with all names in an expression that may be names of columns.
 fn columns_of(expr: &sqlparser::ast::Expr, tell: &mut dyn FnMut(&str)) {
     use sqlparser::ast::Expr;
     each_expr(expr, &mut |expr| match expr {
@@ -53,8 +53,8 @@ fn columns_of(expr: &sqlparser::ast::Expr, tell: &mut dyn FnMut(&str)) {
     });
 }
 
-/// Whether an expression names a column of the input that is not part of its key: it has a meaning only where there is
-/// a value. Semantics: ksqlDB's of PARTITION BY.
+/// Whether an expression uses an input column that is not part of the key, so that it has no meaning for a record
+/// without a value. Semantics: ksqlDB's for PARTITION BY.
 pub fn needs_value(expr: &str, input: &SourceDef, schema: &SchemaRef) -> Result<bool, Vec<Diagnostic>> {
     let is_key = |name: &str| input.column(name).is_some_and(|column| column.role == ColumnRole::Key);
     let mut needs = false;
