@@ -1,4 +1,4 @@
-//! Every node of a bounded query's plan with its expressions lowered and guarded.
+//! Lowers and guards the expressions of every node in the plan of a bounded query.
 
 use std::sync::Arc;
 
@@ -16,12 +16,13 @@ use super::{
     reach, shift, subqueries, sums, truth,
 };
 
-/// The plan as it is executed. Refuses what has no meaning.
+/// Lowers and guards a plan. Rejects expressions without a meaning.
 pub fn settle_plan(plan: LogicalPlan) -> Result<LogicalPlan> {
     plan.transform_up_with_subqueries(settle_node).map(|settled| settled.data)
 }
 
-/// An expression, or every expression of a GROUPING SETS, ROLLUP or CUBE, which have names of their own.
+/// Applies `settle` to an expression, or to every expression in a GROUPING SETS, ROLLUP or CUBE, each of which has its
+/// own name.
 pub(super) fn each_grouped(expr: Expr, settle: &impl Fn(Expr) -> Result<Expr>) -> Result<Expr> {
     let each = |exprs: Vec<Expr>| exprs.into_iter().map(settle).collect::<Result<Vec<_>>>();
     Ok(Expr::GroupingSet(match expr {
@@ -34,7 +35,7 @@ pub(super) fn each_grouped(expr: Expr, settle: &impl Fn(Expr) -> Result<Expr>) -
     }))
 }
 
-/// A join, the condition below it that was in its ON, and the one above.
+/// Lowers a join with a condition that was taken out of its ON and moved above or below it.
 fn settle_apart(join: Join, above: Option<Expr>) -> Result<Transformed<LogicalPlan>> {
     let side = |plan: Arc<LogicalPlan>| match plan.as_ref() {
         LogicalPlan::Filter(_) if above.is_none() => {
