@@ -65,7 +65,7 @@ impl<'a> Compiler<'a> {
         if !errors.is_empty() {
             return Err(errors);
         }
-        let narrow = |told: Diagnostic| if told.span == span { told } else { widen(told, written) };
+        let narrow = |error: Diagnostic| if error.span == span { error } else { widen(error, written) };
         let refused = |error| diagnose(&error, span).into_iter().map(narrow).collect::<Vec<_>>();
         let context = SimplifyContext::builder()
             .with_schema(Arc::new(self.names.clone()))

@@ -14,7 +14,7 @@ use datafusion::physical_plan::PhysicalExpr;
 
 use headwater_functions::clock;
 
-use crate::dialect::{self, Inside, within};
+use crate::dialect::{self, InnerFailures, within};
 use crate::errors::reason;
 
 /// A row for which an expression could not be evaluated.
@@ -36,11 +36,16 @@ pub struct Expression {
     /// The type that its values are converted to.
     data_type: DataType,
     /// Failures inside the expression that are the same for every row, found when it was compiled.
-    constant: Inside,
+    constant: InnerFailures,
 }
 
 impl Expression {
-    pub(super) fn new(text: &str, physical: Arc<dyn PhysicalExpr>, data_type: DataType, constant: Inside) -> Self {
+    pub(super) fn new(
+        text: &str,
+        physical: Arc<dyn PhysicalExpr>,
+        data_type: DataType,
+        constant: InnerFailures,
+    ) -> Self {
         Self { text: text.to_owned(), physical, data_type, constant }
     }
 

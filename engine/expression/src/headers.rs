@@ -39,14 +39,14 @@ fn list(
     offsets: arrow::buffer::OffsetBuffer<i32>,
     nulls: Option<arrow::buffer::NullBuffer>,
 ) -> Result<ArrayRef, String> {
-    let told = |e: arrow::error::ArrowError| format!("could not convert ROWHEADERS: {e}");
+    let failed = |e: arrow::error::ArrowError| format!("could not convert ROWHEADERS: {e}");
     let DataType::List(item) = headers_type() else { return Err("headers must be a list".to_owned()) };
     let DataType::Struct(fields) = item.data_type().clone() else { return Err("headers must be structs".to_owned()) };
-    let keys = cast(keys, &DataType::Utf8).map_err(told)?;
+    let keys = cast(keys, &DataType::Utf8).map_err(failed)?;
     let values =
-        cast(&cast(values, &text_or_bytes(values.data_type())).map_err(told)?, &DataType::Binary).map_err(told)?;
-    let entries = StructArray::try_new(fields, vec![keys, values], None).map_err(told)?;
-    let lists = ListArray::try_new(item, offsets, Arc::new(entries), nulls).map_err(told)?;
+        cast(&cast(values, &text_or_bytes(values.data_type())).map_err(failed)?, &DataType::Binary).map_err(failed)?;
+    let entries = StructArray::try_new(fields, vec![keys, values], None).map_err(failed)?;
+    let lists = ListArray::try_new(item, offsets, Arc::new(entries), nulls).map_err(failed)?;
     Ok(Arc::new(lists))
 }
 

@@ -57,7 +57,7 @@ fn exists(among: SetComparison, schema: &DFSchema) -> Result<Expr> {
     let value = outer(value, schema, &mut subquery.outer_ref_columns)?;
     let condition = found(quantifier, op, value, values.column, values.plan.schema())?;
     let plan = with_keys(Filter::new(condition, Arc::new(values.plan)))?;
-    correlation::check_names(&plan, correlation::Kind::AnyAll)?;
+    correlation::check_names(&plan, correlation::SubqueryKind::AnyAll)?;
     let subquery = Subquery { subquery: Arc::new(plan), ..subquery };
     Ok(Expr::Exists(Exists { subquery, negated: is_all(quantifier) }))
 }
@@ -93,7 +93,9 @@ impl Values {
 /// Rejects ANY and ALL that are neither marked nor in a condition: they refer to the outer query.
 pub(super) fn refused(expr: Expr) -> Result<Expr> {
     expr.apply(|expr| match expr {
-        Expr::SetComparison(among) => Err(correlation::refused(correlation::Kind::AnyAll, &among.subquery.subquery)?),
+        Expr::SetComparison(among) => {
+            Err(correlation::refused(correlation::SubqueryKind::AnyAll, &among.subquery.subquery)?)
+        }
         _ => Ok(TreeNodeRecursion::Continue),
     })?;
     Ok(expr)

@@ -151,7 +151,7 @@ pub(super) fn relax(condition: Expr) -> Result<Expr> {
     Ok(relaxed.data)
 }
 
-/// Compares DOUBLEs, arrays, maps or structs of the same type. Inside them NULL equals NULL; the order of a map's
+/// Compares DOUBLEs, arrays, maps or structs of the same type. InnerFailures them NULL equals NULL; the order of a map's
 /// entries does not matter.
 pub(super) fn compare(op: Op, left: &ArrayRef, right: &ArrayRef) -> Result<ArrayRef> {
     if left.data_type().is_floating() {
@@ -159,7 +159,7 @@ pub(super) fn compare(op: Op, left: &ArrayRef, right: &ArrayRef) -> Result<Array
     }
     let (left, right) = (in_one_form(left)?, in_one_form(right)?);
     let same = make_comparator(&left, &right, SortOptions::default())?;
-    let told = |row: usize| {
+    let compared = |row: usize| {
         let equal = same(row, row).is_eq();
         let known = left.is_valid(row) && right.is_valid(row);
         match op {
@@ -170,7 +170,7 @@ pub(super) fn compare(op: Op, left: &ArrayRef, right: &ArrayRef) -> Result<Array
             _ => Some(equal),
         }
     };
-    Ok(Arc::new((0..left.len()).map(told).collect::<BooleanArray>()))
+    Ok(Arc::new((0..left.len()).map(compared).collect::<BooleanArray>()))
 }
 
 #[cfg(test)]

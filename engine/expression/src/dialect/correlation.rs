@@ -21,7 +21,7 @@ use crate::errors::{self, correlated, place};
 
 /// The kind of a subquery, by how its rows are used.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum SubqueryKind {
     Exists,
     In,
     AnyAll,
@@ -30,7 +30,7 @@ pub(super) enum Kind {
     Lateral,
 }
 
-impl Kind {
+impl SubqueryKind {
     /// The name of this kind of subquery in messages.
     fn words(self) -> &'static str {
         match self {
@@ -71,14 +71,14 @@ pub(super) fn check(expr: &Expr, around: &[LogicalPlan]) -> Result<()> {
 }
 
 /// Rejects a rewritten subquery in which DataFusion would confuse an outer column with a column of the subquery.
-pub(super) fn check_names(plan: &LogicalPlan, kind: Kind) -> Result<()> {
+pub(super) fn check_names(plan: &LogicalPlan, kind: SubqueryKind) -> Result<()> {
     let references = references(plan)?;
     let captured = plan.exists(|node| Ok(captures(node, &references) && has_references(node)?))?;
     if captured { Err(refused(kind, plan)?) } else { Ok(()) }
 }
 
 /// The error for a correlated subquery that is not supported.
-pub(super) fn refused(kind: Kind, plan: &LogicalPlan) -> Result<DataFusionError> {
+pub(super) fn refused(kind: SubqueryKind, plan: &LogicalPlan) -> Result<DataFusionError> {
     Ok(carried(correlated(kind.words()).at_maybe(referring_place(plan)?)))
 }
 
@@ -92,7 +92,7 @@ pub(super) fn refused_in(condition: &Expr) -> Result<DataFusionError> {
         }
         Ok(())
     })?;
-    let (kind, place) = first.unwrap_or((Kind::Value, None));
+    let (kind, place) = first.unwrap_or((SubqueryKind::Value, None));
     Ok(carried(correlated(kind.words()).at_maybe(place.or(beside))))
 }
 
@@ -104,7 +104,8 @@ pub(super) fn check_lateral(join: &Join) -> Result<()> {
     };
     match right {
         LogicalPlan::Subquery(subquery) => {
-            Correlated { kind: Kind::Lateral, around: std::slice::from_ref(&join.left) }.check(&subquery.subquery)
+            Correlated { kind: SubqueryKind::Lateral, around: std::slice::from_ref(&join.left) }
+                .check(&subquery.subquery)
         }
         _ => Ok(()),
     }
@@ -112,7 +113,7 @@ pub(super) fn check_lateral(join: &Join) -> Result<()> {
 
 /// A subquery together with the plans that it may refer to.
 struct Correlated<'a> {
-    kind: Kind,
+    kind: SubqueryKind,
     around: &'a [LogicalPlan],
 }
 
@@ -157,7 +158,7 @@ impl Correlated<'_> {
         Ok(match plan {
             LogicalPlan::Join(join) => self.is_joined(join, &below)?,
             _ if !below.contains(&true) => true,
-            LogicalPlan::Limit(limit) => is_top && self.kind == Kind::Exists && has_a_row(limit)?,
+            LogicalPlan::Limit(limit) => is_top && self.kind == SubqueryKind::Exists && has_a_row(limit)?,
             LogicalPlan::Aggregate(Aggregate { aggr_expr, input, .. }) if aggr_expr.is_empty() => {
                 self.is_distinct(input)?
             }
@@ -186,7 +187,7 @@ impl Correlated<'_> {
     /// Whether DISTINCT gives the same result. It distinguishes rows by the columns on which they are joined; with an
     /// equality all of them belong to one outer row. For EXISTS, IN and the like duplicates do not matter.
     fn is_distinct(&self, input: &LogicalPlan) -> Result<bool> {
-        Ok(self.kind != Kind::Lateral || !input.exists(|node| Ok(has_another_condition(node)))?)
+        Ok(self.kind != SubqueryKind::Lateral || !input.exists(|node| Ok(has_another_condition(node)))?)
     }
 }
 

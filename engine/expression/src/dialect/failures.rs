@@ -31,7 +31,7 @@ pub fn count_in(counters: Arc<dyn CountFailures>, options: &mut ConfigOptions) {
 
 /// The failures inside an expression during one evaluation.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Inside {
+pub struct InnerFailures {
     /// The number of values that could not be computed.
     pub count: u64,
     /// The reason for the first of them, in words for a user.
@@ -41,32 +41,32 @@ pub struct Inside {
 thread_local! {
     /// The failures inside the expression that this thread is evaluating. Expressions are evaluated by the thread that
     /// asks for their values.
-    static INSIDE: RefCell<Option<Inside>> = const { RefCell::new(None) };
+    static INNER: RefCell<Option<InnerFailures>> = const { RefCell::new(None) };
 }
 
 /// Restores the previous value when dropped, even if an evaluation panics.
-struct Before(Option<Inside>);
+struct RestoreOnDrop(Option<InnerFailures>);
 
-impl Drop for Before {
+impl Drop for RestoreOnDrop {
     fn drop(&mut self) {
-        INSIDE.set(self.0.take());
+        INNER.set(self.0.take());
     }
 }
 
 /// Returns the result of `evaluate`, and the failures inside it that did not make it fail.
-pub fn within<T>(evaluate: impl FnOnce() -> T) -> (T, Inside) {
-    let before = Before(INSIDE.replace(Some(Inside::default())));
+pub fn within<T>(evaluate: impl FnOnce() -> T) -> (T, InnerFailures) {
+    let before = RestoreOnDrop(INNER.replace(Some(InnerFailures::default())));
     let value = evaluate();
-    let inside = INSIDE.take().unwrap_or_default();
+    let inside = INNER.take().unwrap_or_default();
     drop(before);
     (value, inside)
 }
 
 /// Counts values that could not be computed, if anyone is counting.
-pub(super) fn tell(options: &ConfigOptions, count: u64, why: impl FnOnce() -> String) {
-    let is_inside = INSIDE.with_borrow(Option::is_some);
-    if is_inside {
-        INSIDE.with_borrow_mut(|inside| {
+pub(super) fn report(options: &ConfigOptions, count: u64, why: impl FnOnce() -> String) {
+    let is_inner = INNER.with_borrow(Option::is_some);
+    if is_inner {
+        INNER.with_borrow_mut(|inside| {
             if let Some(inside) = inside {
                 inside.count += count;
                 inside.first.get_or_insert_with(why);
@@ -79,14 +79,14 @@ pub(super) fn tell(options: &ConfigOptions, count: u64, why: impl FnOnce() -> St
 }
 
 /// Counts one value that could not be computed because of `error`.
-pub(super) fn tell_one(options: &ConfigOptions, error: &DataFusionError) {
-    tell(options, 1, || reason(error));
+pub(super) fn report_one(options: &ConfigOptions, error: &DataFusionError) {
+    report(options, 1, || reason(error));
 }
 
 /// Passes on the failures inside an expression.
-pub(super) fn tell_inside(options: &ConfigOptions, inside: Inside) {
+pub(super) fn report_inner(options: &ConfigOptions, inside: InnerFailures) {
     if let Some(first) = inside.first {
-        tell(options, inside.count, || first);
+        report(options, inside.count, || first);
     }
 }
 

@@ -242,14 +242,14 @@ impl Guarded {
 
     /// The expression with its original columns, to show in plans.
     pub fn with_args(&self, args: &[Expr]) -> Expr {
-        let told = self.expr.clone().transform_up(|node| match &node {
+        let replaced = self.expr.clone().transform_up(|node| match &node {
             Expr::Column(column) => {
                 let arg = column.name.parse::<usize>().ok().and_then(|at| args.get(at));
                 Ok(arg.map_or_else(|| Transformed::no(node.clone()), |arg| Transformed::yes(arg.clone())))
             }
             _ => Ok(Transformed::no(node)),
         });
-        told.map_or_else(|_| self.expr.clone(), |told| told.data)
+        replaced.map_or_else(|_| self.expr.clone(), |replaced| replaced.data)
     }
 
     fn physical(&self) -> Result<&Arc<dyn PhysicalExpr>> {
@@ -282,11 +282,11 @@ impl Guarded {
             let (values, inside) = failures::within(|| value(rows));
             // If it fails, it is evaluated again in parts, which report their own failures.
             if values.is_ok() {
-                failures::tell_inside(options, inside);
+                failures::report_inner(options, inside);
             }
             values
         };
-        by_halves(rows, &self.data_type, &whole, &mut |_, error| failures::tell_one(options, error))
+        by_halves(rows, &self.data_type, &whole, &mut |_, error| failures::report_one(options, error))
     }
 }
 
@@ -348,7 +348,7 @@ impl ScalarUDFImpl for Guarded {
         }
         let (physical, inside) = failures::within(|| self.physical());
         let physical = physical?;
-        failures::tell_inside(&args.config_options, inside);
+        failures::report_inner(&args.config_options, inside);
         let wanted = self.schema.fields().iter();
         let column = |(arg, field): (&ColumnarValue, &FieldRef)| {
             let values = arg.to_array(args.number_rows)?;

@@ -28,7 +28,7 @@ use super::operator::Operation;
 
 /// A lowered lambda whose arithmetic operators fail for NULL operands.
 pub(super) fn strict(lambda: Expr, schema: &DFSchema) -> Result<Expr> {
-    let told = lambda.transform_down_up(
+    let strict = lambda.transform_down_up(
         |expr| {
             let below = if is_apart(&expr) { TreeNodeRecursion::Jump } else { TreeNodeRecursion::Continue };
             Ok(Transformed::new(expr, false, below))
@@ -38,7 +38,7 @@ pub(super) fn strict(lambda: Expr, schema: &DFSchema) -> Result<Expr> {
             false => Ok(Transformed::no(expr)),
         },
     )?;
-    Ok(told.data)
+    Ok(strict.data)
 }
 
 /// Whether a failure inside the expression makes only the inner value NULL: function calls and constructors.

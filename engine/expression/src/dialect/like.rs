@@ -98,8 +98,8 @@ pub(super) fn lower(args: Vec<Expr>, schema: &DFSchema) -> Result<Expr> {
         return Err(refuse(message, &args[..1]));
     }
     if let Expr::Literal(ScalarValue::Utf8(Some(pattern)), _) = &args[1] {
-        let told = Pattern::read(pattern, escape.and_then(|escape| escape.chars().next()));
-        told.map_err(|why| refuse(why, &args[..1]))?;
+        let pattern = Pattern::read(pattern, escape.and_then(|escape| escape.chars().next()));
+        pattern.map_err(|why| refuse(why, &args[..1]))?;
     }
     Ok(Expr::IsTrue(Box::new(ScalarUDF::from(LikeCall::default()).call(args))))
 }
@@ -141,12 +141,12 @@ fn each_with(texts: &StringArray, needle: &Finder<'_>, mut found: impl FnMut(usi
 
 fn each_like(texts: &StringArray, patterns: &StringArray, escape: Option<char>) -> Result<ArrayRef> {
     let mut chars = Vec::new();
-    let told = texts.iter().zip(patterns).map(|(text, pattern)| {
+    let matches = texts.iter().zip(patterns).map(|(text, pattern)| {
         let (Some(text), Some(pattern)) = (text, pattern) else { return Ok(None) };
         let pattern = Pattern::read(pattern, escape).map_err(|why| exec_datafusion_err!("{why}"))?;
         Ok(Some(pattern.matches(text, &mut chars)))
     });
-    Ok(Arc::new(told.collect::<Result<BooleanArray>>()?))
+    Ok(Arc::new(matches.collect::<Result<BooleanArray>>()?))
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -207,7 +207,7 @@ fn in_list(found: InList, schema: &DFSchema) -> Result<Expr> {
     let expr = item(*expr)?;
     let list: Vec<Expr> = list.into_iter().filter(|item| !is_null(item)).map(item).collect::<Result<_>>()?;
     let nested = matches!(ty, SqlType::Array(_) | SqlType::Map(..) | SqlType::Struct(_));
-    let told = match nested {
+    let found = match nested {
         false if list.is_empty() => Expr::Literal(datafusion::common::ScalarValue::Boolean(Some(false)), None),
         false => Expr::IsTrue(Box::new(Expr::InList(InList { expr: Box::new(expr), list, negated: false }))),
         true => {
@@ -216,7 +216,7 @@ fn in_list(found: InList, schema: &DFSchema) -> Result<Expr> {
             list.into_iter().map(equal).reduce(datafusion::logical_expr::or).unwrap_or(never)
         }
     };
-    Ok(not_if(negated, told))
+    Ok(not_if(negated, found))
 }
 
 /// Lowers a CASE. One with an operand becomes one with comparisons; all results get one type.

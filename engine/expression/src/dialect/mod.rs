@@ -71,7 +71,7 @@ pub use cast::CAST;
 pub use constructor::{ARRAY, MAP, STRUCT};
 pub use either::EITHER;
 pub use failures::{CountFailures, count_in};
-pub use failures::{Inside, within};
+pub use failures::{InnerFailures, within};
 pub use halves::by_halves;
 pub use like::LIKE;
 pub use lower::lower;

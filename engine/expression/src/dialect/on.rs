@@ -12,16 +12,16 @@ use datafusion::common::{DFSchema, Result};
 use datafusion::logical_expr::utils::{conjunction, split_conjunction_owned};
 use datafusion::logical_expr::{Expr, Filter, Join, JoinType, LogicalPlan, Subquery};
 
-use super::correlation::{self, Kind, references, refers};
+use super::correlation::{self, SubqueryKind, references, refers};
 
 /// A join with such conditions taken out.
-pub(super) struct Apart {
+pub(super) struct SplitJoin {
     pub join: Join,
     /// The conditions to apply above the join.
     pub above: Option<Expr>,
 }
 
-impl Apart {
+impl SplitJoin {
     /// Takes the conditions out of a join; none if the plan is not a join with such conditions.
     pub fn of(plan: &LogicalPlan) -> Result<Option<Self>> {
         let LogicalPlan::Join(join) = plan else { return Ok(None) };
@@ -69,20 +69,20 @@ fn is_about(condition: &Expr, schema: &DFSchema) -> Result<bool> {
 fn has_subquery(condition: &Expr) -> Result<bool> {
     let mut found = false;
     each_subquery(condition, &mut |kind, subquery| {
-        found |= kind != Kind::Value || correlation::is_correlated(&subquery.subquery)?;
+        found |= kind != SubqueryKind::Value || correlation::is_correlated(&subquery.subquery)?;
         Ok(())
     })?;
     Ok(found)
 }
 
 /// Calls `see` with each subquery of an expression.
-pub(super) fn each_subquery(expr: &Expr, see: &mut impl FnMut(Kind, &Subquery) -> Result<()>) -> Result<()> {
+pub(super) fn each_subquery(expr: &Expr, see: &mut impl FnMut(SubqueryKind, &Subquery) -> Result<()>) -> Result<()> {
     expr.apply(|expr| {
         match expr {
-            Expr::Exists(exists) => see(Kind::Exists, &exists.subquery),
-            Expr::InSubquery(among) => see(Kind::In, &among.subquery),
-            Expr::SetComparison(among) => see(Kind::AnyAll, &among.subquery),
-            Expr::ScalarSubquery(subquery) => see(Kind::Value, subquery),
+            Expr::Exists(exists) => see(SubqueryKind::Exists, &exists.subquery),
+            Expr::InSubquery(among) => see(SubqueryKind::In, &among.subquery),
+            Expr::SetComparison(among) => see(SubqueryKind::AnyAll, &among.subquery),
+            Expr::ScalarSubquery(subquery) => see(SubqueryKind::Value, subquery),
             _ => Ok(()),
         }?;
         Ok(TreeNodeRecursion::Continue)

@@ -142,7 +142,7 @@ impl Op {
 
     /// A call of the operator as a function.
     pub fn call(self, left: Expr, right: Expr) -> Expr {
-        let print = Some(Print::of(self, [&left, &right]));
+        let print = Some(Fingerprint::of(self, [&left, &right]));
         ScalarUDF::from(Operation { print, ..Operation::new(self) }).call(vec![left, right])
     }
 }
@@ -153,12 +153,12 @@ pub(super) struct Operation {
     pub op: Op,
     signature: Signature,
     /// A fingerprint of the operands; none if the function was looked up by its name and has no operands yet.
-    print: Option<Print>,
+    print: Option<Fingerprint>,
 }
 
 /// A short fingerprint of the operands of an operation at the time it was created.
 #[derive(Clone, Copy, Debug)]
-struct Print {
+struct Fingerprint {
     /// The number of nested operations below this one; of a deep expression only one side counts.
     depth: usize,
     mark: u64,
@@ -168,13 +168,13 @@ struct Print {
 /// names that contain all nested names would make 500 terms take a minute.
 const NAMED_DEPTH_MAX: usize = 16;
 
-impl Print {
+impl Fingerprint {
     fn of(op: Op, sides: [&Expr; 2]) -> Self {
         let mut hasher = DefaultHasher::new();
         op.hash(&mut hasher);
         let mut depth = 0;
         for side in sides {
-            match (print_of(side), side) {
+            match (fingerprint_of(side), side) {
                 (Some(print), _) => {
                     depth = depth.max(print.depth + 1);
                     print.mark.hash(&mut hasher);
@@ -189,7 +189,7 @@ impl Print {
 }
 
 /// The fingerprint of an expression that is an operation.
-fn print_of(expr: &Expr) -> Option<Print> {
+fn fingerprint_of(expr: &Expr) -> Option<Fingerprint> {
     let Expr::ScalarFunction(call) = expr else { return None };
     call.func.inner().downcast_ref::<Operation>()?.print
 }
@@ -230,7 +230,7 @@ impl ScalarUDFImpl for Operation {
 
     fn schema_name(&self, args: &[Expr]) -> Result<String> {
         match self.print {
-            Some(Print { depth, mark }) if depth > NAMED_DEPTH_MAX => Ok(format!("{}#{mark:016x}", self.name())),
+            Some(Fingerprint { depth, mark }) if depth > NAMED_DEPTH_MAX => Ok(format!("{}#{mark:016x}", self.name())),
             _ => Ok(format!("{}({})", self.name(), schema_name_from_exprs(args)?)),
         }
     }

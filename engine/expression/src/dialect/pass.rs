@@ -10,7 +10,7 @@ use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{Expr, Filter, Join, JoinType, LogicalPlan};
 
 use super::comparison::relax;
-use super::on::Apart;
+use super::on::SplitJoin;
 use super::{
     any_all, average, correlation, doubles, extremes, foreign, frames, guard, lower, mean, multiset, one_form, one_row,
     reach, shift, subqueries, sums, truth,
@@ -36,7 +36,7 @@ pub(super) fn each_grouped(expr: Expr, settle: &impl Fn(Expr) -> Result<Expr>) -
 }
 
 /// Lowers a join with a condition that was taken out of its ON and moved above or below it.
-fn settle_apart(join: Join, above: Option<Expr>) -> Result<Transformed<LogicalPlan>> {
+fn settle_split(join: Join, above: Option<Expr>) -> Result<Transformed<LogicalPlan>> {
     let side = |plan: Arc<LogicalPlan>| match plan.as_ref() {
         LogicalPlan::Filter(_) if above.is_none() => {
             settle_node(Arc::unwrap_or_clone(plan)).map(|it| Arc::new(it.data))
@@ -55,8 +55,8 @@ fn settle_apart(join: Join, above: Option<Expr>) -> Result<Transformed<LogicalPl
 }
 
 fn settle_node(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
-    if let Some(Apart { join, above }) = Apart::of(&plan)? {
-        return settle_apart(join, above);
+    if let Some(SplitJoin { join, above }) = SplitJoin::of(&plan)? {
+        return settle_split(join, above);
     }
     let plan = any_all::marked(plan)?;
     let schema = merge_schema(&plan.inputs());

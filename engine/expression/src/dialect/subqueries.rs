@@ -57,7 +57,7 @@ fn among_some(among: InSubquery, schema: &DFSchema) -> Result<Expr> {
     let value = outer(value, schema, &mut subquery.outer_ref_columns)?;
     let equal = relax(comparison::lower(Op::Equal, values.column, value, values.plan.schema())?)?;
     let plan = with_keys(Filter::new(equal, Arc::new(values.plan)))?;
-    correlation::check_names(&plan, correlation::Kind::In)?;
+    correlation::check_names(&plan, correlation::SubqueryKind::In)?;
     some(with_plan(subquery, plan), negated)
 }
 

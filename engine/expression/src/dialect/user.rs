@@ -231,7 +231,7 @@ impl ScalarUDFImpl for UserFunction {
         let batch = RecordBatch::try_new_with_options(body.takes.clone(), columns, &options)?;
         let (values, inside) = failures::within(|| body.physical.evaluate(&batch));
         let values = as_type(values?.into_array(rows)?, &self.gives)?;
-        failures::tell_inside(&given.config_options, inside);
+        failures::report_inner(&given.config_options, inside);
         match constant {
             true => Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&values, 0)?)),
             false => Ok(ColumnarValue::Array(values)),

@@ -10,16 +10,16 @@ use sqlparser::ast::{
     Value, ValueWithSpan, Visitor,
 };
 
-use super::retold;
+use super::wording;
 
 /// A better diagnostic for an error about a clause; none if the error is not about one.
-pub(super) fn retell(told: &Diagnostic, query: &Query) -> Option<Diagnostic> {
-    let better = position(&told.message, query)
-        .or_else(|| sides(told, query))
-        .or_else(|| limit(&told.message, query))
-        .or_else(|| condition(&told.message, query))
-        .or_else(|| subquery(&told.message, query));
-    better.map(|better| Diagnostic { span: better.span.or(told.span), ..better })
+pub(super) fn reword(original: &Diagnostic, query: &Query) -> Option<Diagnostic> {
+    let better = position(&original.message, query)
+        .or_else(|| sides(original, query))
+        .or_else(|| limit(&original.message, query))
+        .or_else(|| condition(&original.message, query))
+        .or_else(|| subquery(&original.message, query));
+    better.map(|better| Diagnostic { span: better.span.or(original.span), ..better })
 }
 
 /// A position in ORDER BY or GROUP BY that is not the position of a column.
@@ -92,9 +92,9 @@ impl Visitor for Numbered<'_> {
 }
 
 /// UNION, INTERSECT or EXCEPT whose sides have different numbers of columns.
-fn sides(told: &Diagnostic, query: &Query) -> Option<Diagnostic> {
-    let operator = told.message.strip_suffix(" queries have different number of columns")?;
-    let numbers: Vec<&str> = told.detail.iter().flat_map(|detail| detail.split(' ')).collect();
+fn sides(original: &Diagnostic, query: &Query) -> Option<Diagnostic> {
+    let operator = original.message.strip_suffix(" queries have different number of columns")?;
+    let numbers: Vec<&str> = original.detail.iter().flat_map(|detail| detail.split(' ')).collect();
     let mut numbers = numbers.into_iter().filter(|word| word.parse::<usize>().is_ok());
     let error = Diagnostic::new(PLAN, format!("the sides of {operator} have different numbers of columns"));
     let error = match (numbers.next(), numbers.next()) {
@@ -179,22 +179,22 @@ fn subquery(message: &str, query: &Query) -> Option<Diagnostic> {
         None if !message.contains("ubquery") && !message.contains("outer reference") => return None,
         _ => is_subquery,
     };
-    let told = retold::known(message)?;
+    let reworded = wording::known(message)?;
     if let Some(lateral) =
         lateral(query).filter(|_| message.contains("OuterReference") || message.contains("undecorrelated"))
     {
-        return Some(retold::correlated("a LATERAL subquery").at(lateral));
+        return Some(wording::correlated("a LATERAL subquery").at(lateral));
     }
     let all = subqueries(query);
     let of_kind: Vec<Span> = all.iter().filter(|(expr, _)| kind(expr)).map(|(_, span)| *span).collect();
     if !of_kind.is_empty() {
-        return Some(told.at_maybe(only(&of_kind)));
+        return Some(reworded.at_maybe(only(&of_kind)));
     }
     // EXISTS, IN, ANY and ALL used as values have been rewritten to scalar subqueries by now.
     match &all[..] {
-        [(expr, span)] if retold::is_correlated(&told) => Some(retold::correlated(words(expr)).at(*span)),
-        [(_, span)] => Some(told.at(*span)),
-        _ => Some(told),
+        [(expr, span)] if wording::is_correlated(&reworded) => Some(wording::correlated(words(expr)).at(*span)),
+        [(_, span)] => Some(reworded.at(*span)),
+        _ => Some(reworded),
     }
 }
 
@@ -202,10 +202,10 @@ fn subquery(message: &str, query: &Query) -> Option<Diagnostic> {
 /// one.
 pub(super) fn unplanned(query: &Query) -> Diagnostic {
     match (&subqueries(query)[..], lateral(query)) {
-        ([], None) => retold::unplanned(),
-        ([], Some(lateral)) => retold::correlated("a LATERAL subquery").at(lateral),
-        ([(expr, span)], None) => retold::correlated(words(expr)).at(*span),
-        _ => retold::correlated("a subquery"),
+        ([], None) => wording::unplanned(),
+        ([], Some(lateral)) => wording::correlated("a LATERAL subquery").at(lateral),
+        ([(expr, span)], None) => wording::correlated(words(expr)).at(*span),
+        _ => wording::correlated("a subquery"),
     }
 }
 

@@ -12,22 +12,22 @@ use headwater_language::diagnostic::{
 };
 
 use super::our_types::with_our_types;
-use super::{foreign, retold};
+use super::{foreign, wording};
 
 /// Converts an error of planning or running a query to diagnostics for the user. `whole` is the location of the whole
 /// query, used for errors without a location.
 pub fn diagnose(error: &DataFusionError, whole: Option<Span>) -> Vec<Diagnostic> {
-    read(error, whole).into_iter().map(Told::settled).collect()
+    read(error, whole).into_iter().map(Draft::settled).collect()
 }
 
-/// A diagnostic made from an error, which may still contain DataFusion's wording.
-pub(super) struct Told {
+/// A diagnostic made from an error, whose wording may still be DataFusion's.
+pub(super) struct Draft {
     pub diagnostic: Diagnostic,
     /// Whether the wording is DataFusion's and has not been checked to be fit for users.
     pub is_foreign: bool,
 }
 
-impl Told {
+impl Draft {
     fn ours(diagnostic: Diagnostic) -> Self {
         Self { diagnostic, is_foreign: false }
     }
@@ -50,14 +50,14 @@ impl Told {
 }
 
 /// Converts an error to diagnostics, before DataFusion's wording is replaced.
-pub(super) fn read(error: &DataFusionError, whole: Option<Span>) -> Vec<Told> {
+pub(super) fn read(error: &DataFusionError, whole: Option<Span>) -> Vec<Draft> {
     match error {
         DataFusionError::Collection(errors) => errors.iter().flat_map(|e| read(e, whole)).collect(),
         DataFusionError::Diagnostic(diagnostic, inner) => vec![with_notes(diagnostic, inner, whole)],
         DataFusionError::Context(_, inner) => read(inner, whole),
         DataFusionError::Shared(inner) => read(inner, whole),
         other => match carried(other) {
-            Some(ours) => vec![Told::ours(Diagnostic { span: ours.span.or(whole), ..ours.clone() })],
+            Some(ours) => vec![Draft::ours(Diagnostic { span: ours.span.or(whole), ..ours.clone() })],
             None => vec![one(other, whole)],
         },
     }
@@ -68,34 +68,34 @@ pub fn reason(error: &DataFusionError) -> String {
     diagnose(error, None).into_iter().next().map_or_else(|| "it could not be computed".to_owned(), |d| d.message)
 }
 
-fn one(error: &DataFusionError, whole: Option<Span>) -> Told {
+fn one(error: &DataFusionError, whole: Option<Span>) -> Draft {
     match error {
-        DataFusionError::SchemaError(error, _) => Told::ours(schema(error).at_maybe(whole)),
+        DataFusionError::SchemaError(error, _) => Draft::ours(schema(error).at_maybe(whole)),
         DataFusionError::Plan(message) => plan(message, whole),
         DataFusionError::NotImplemented(message) => {
             let diagnostic =
                 Diagnostic::new(headwater_language::diagnostic::NOT_SUPPORTED, plain(message)).at_maybe(whole);
             match foreign::is_ours(&diagnostic.message) {
-                true => Told::ours(Diagnostic { message: format!("{message} (not supported yet)"), ..diagnostic }),
-                false => Told::foreign(diagnostic),
+                true => Draft::ours(Diagnostic { message: format!("{message} (not supported yet)"), ..diagnostic }),
+                false => Draft::foreign(diagnostic),
             }
         }
-        DataFusionError::ResourcesExhausted(message) => Told::ours(exhausted(message)),
+        DataFusionError::ResourcesExhausted(message) => Draft::ours(exhausted(message)),
         DataFusionError::External(error) => external(error.as_ref(), whole),
         DataFusionError::ArrowError(error, _) => {
-            Told::plain(Diagnostic::new(RUNTIME, plain(&error.to_string())).at_maybe(whole))
+            Draft::plain(Diagnostic::new(RUNTIME, plain(&error.to_string())).at_maybe(whole))
         }
         DataFusionError::Execution(message) => {
             let message = plain(message);
-            match retold::known_failure(&message) {
-                Some(known) => Told::ours(known.at_maybe(whole)),
-                None => Told::plain(Diagnostic::new(RUNTIME, message).at_maybe(whole)),
+            match wording::known_failure(&message) {
+                Some(known) => Draft::ours(known.at_maybe(whole)),
+                None => Draft::plain(Diagnostic::new(RUNTIME, message).at_maybe(whole)),
             }
         }
         other => {
             let text = other.strip_backtrace();
             let first = text.lines().next().unwrap_or_default();
-            Told::foreign(Diagnostic::new(INTERNAL, plain(first)).at_maybe(whole))
+            Draft::foreign(Diagnostic::new(INTERNAL, plain(first)).at_maybe(whole))
         }
     }
 }
@@ -131,18 +131,18 @@ fn exhausted(message: &str) -> Diagnostic {
     error.hint(format!("Raise the limit with SET 'query.memory.max' = '{enough}'; or make the query keep fewer rows."))
 }
 
-fn plan(message: &str, whole: Option<Span>) -> Told {
+fn plan(message: &str, whole: Option<Span>) -> Draft {
     if let Some(error) = wrong_arguments(message).or_else(|| wrong_lambda(message)) {
-        return Told::ours(error.at_maybe(whole));
+        return Draft::ours(error.at_maybe(whole));
     }
     let field = message.split_once("ield ").and_then(|(_, rest)| rest.strip_suffix(" not found in struct"));
     let message = plain(message);
     match field {
         Some(field) => {
-            Told::ours(Diagnostic::new(PLAN, format!("the struct has no field \"{field}\"")).at_maybe(whole))
+            Draft::ours(Diagnostic::new(PLAN, format!("the struct has no field \"{field}\"")).at_maybe(whole))
         }
-        None if foreign::is_ours(&message) => Told::ours(Diagnostic::new(PLAN, message).at_maybe(whole)),
-        None => Told::foreign(Diagnostic::new(PLAN, message).at_maybe(whole)),
+        None if foreign::is_ours(&message) => Draft::ours(Diagnostic::new(PLAN, message).at_maybe(whole)),
+        None => Draft::foreign(Diagnostic::new(PLAN, message).at_maybe(whole)),
     }
 }
 
@@ -175,38 +175,38 @@ fn wrong_lambda(message: &str) -> Option<Diagnostic> {
     Some(Diagnostic::new(PLAN, format!("the lambda has {given} parameters, but only {taken} can be passed to it")))
 }
 
-fn external(error: &(dyn std::error::Error + Send + Sync + 'static), whole: Option<Span>) -> Told {
+fn external(error: &(dyn std::error::Error + Send + Sync + 'static), whole: Option<Span>) -> Draft {
     if let Some(refused) = error.downcast_ref::<Diagnostic>() {
-        return Told::ours(Diagnostic { span: refused.span.or(whole), ..refused.clone() });
+        return Draft::ours(Diagnostic { span: refused.span.or(whole), ..refused.clone() });
     }
     if let Some(error) = error.downcast_ref::<FormatError>() {
-        return Told::ours(format_refusal(error).at_maybe(whole));
+        return Draft::ours(format_refusal(error).at_maybe(whole));
     }
     if let Some(error) = error.downcast_ref::<DataFusionError>() {
-        let mut told = read(error, whole);
-        if !told.is_empty() {
-            return told.swap_remove(0);
+        let mut drafts = read(error, whole);
+        if !drafts.is_empty() {
+            return drafts.swap_remove(0);
         }
     }
-    Told::plain(Diagnostic::new(RUNTIME, plain(&error.to_string())).at_maybe(whole))
+    Draft::plain(Diagnostic::new(RUNTIME, plain(&error.to_string())).at_maybe(whole))
 }
 
 /// The end of DataFusion's message about a column or expression that is neither grouped nor aggregated.
 const UNGROUPED: &str = " must appear in GROUP BY clause because it's not an aggregate expression";
 
-fn with_notes(diagnostic: &datafusion::common::Diagnostic, inner: &DataFusionError, whole: Option<Span>) -> Told {
+fn with_notes(diagnostic: &datafusion::common::Diagnostic, inner: &DataFusionError, whole: Option<Span>) -> Draft {
     let span = diagnostic.span.and_then(place).or(whole);
     if let DataFusionError::SchemaError(error, _) = root(inner) {
-        return Told::ours(schema(error).at_maybe(span));
+        return Draft::ours(schema(error).at_maybe(span));
     }
     if let Some(name) = diagnostic.message.strip_prefix("Invalid function '").and_then(|m| m.strip_suffix('\'')) {
-        return Told::ours(headwater_functions::unknown(name, []).at_maybe(span));
+        return Draft::ours(headwater_functions::unknown(name, []).at_maybe(span));
     }
     if let Some(column) = diagnostic.message.strip_suffix(UNGROUPED) {
-        return Told::ours(retold::ungrouped(column.trim_matches('\''), &inner.to_string()).at_maybe(span));
+        return Draft::ours(wording::ungrouped(column.trim_matches('\''), &inner.to_string()).at_maybe(span));
     }
     let join = |messages: Vec<&str>| (!messages.is_empty()).then(|| with_our_types(&messages.join(" ")));
-    Told::plain(Diagnostic {
+    Draft::plain(Diagnostic {
         code: PLAN,
         message: plain(&diagnostic.message),
         span,
@@ -248,7 +248,7 @@ fn schema(error: &SchemaError) -> Diagnostic {
 fn unknown_column(field: &Column, valid: &[Column]) -> Diagnostic {
     let is_of_a_join = field.relation.as_ref().is_some_and(|relation| relation.table().starts_with("__"));
     if is_of_a_join || is_inside(&field.name) {
-        return retold::unplanned();
+        return wording::unplanned();
     }
     unknown_column_of(&field.name, valid.iter().map(|c| c.name.as_str()).collect())
 }

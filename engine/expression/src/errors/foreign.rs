@@ -1,12 +1,12 @@
 //! The filter for messages of DataFusion and Arrow: only plain English that reveals no internals is passed on
 //! unchanged.
 //!
-//! Messages that users meet are reworded ([`super::retold`]); all others are replaced by one general message, and the
+//! Messages that users meet are reworded ([`super::wording`]); all others are replaced by one general message, and the
 //! original is logged at level debug.
 
 use headwater_language::diagnostic::{Diagnostic, INTERNAL, NOT_SUPPORTED, RUNTIME};
 
-use super::retold::{known, pieces};
+use super::wording::{known, pieces};
 
 /// Beginnings or patterns of messages that our own code reports through DataFusion's plan errors.
 const OURS: &[&str] = &[
@@ -98,11 +98,11 @@ const INSIDE: &[&str] = &[
 ];
 
 /// Rewords a diagnostic as [`KNOWN`] says, or replaces it with a general message.
-pub(super) fn settle(told: &Diagnostic) -> Diagnostic {
-    let known = known(&told.message).filter(|known| told.code != RUNTIME && !is_inside(&known.message));
+pub(super) fn settle(diagnostic: &Diagnostic) -> Diagnostic {
+    let known = known(&diagnostic.message).filter(|known| diagnostic.code != RUNTIME && !is_inside(&known.message));
     match known {
-        Some(known) => known.at_maybe(told.span),
-        None => unknown(told),
+        Some(known) => known.at_maybe(diagnostic.span),
+        None => unknown(diagnostic),
     }
 }
 
@@ -129,9 +129,9 @@ fn without_quoted(message: &str) -> String {
 }
 
 /// The general message for an error that has no wording of ours, with the same location.
-pub(super) fn unknown(told: &Diagnostic) -> Diagnostic {
-    tracing::debug!(code = %told.code, said = %told.message, detail = told.detail, "no wording for this error yet");
-    let error = match told.code {
+pub(super) fn unknown(diagnostic: &Diagnostic) -> Diagnostic {
+    tracing::debug!(code = %diagnostic.code, said = %diagnostic.message, detail = diagnostic.detail, "no wording for this error yet");
+    let error = match diagnostic.code {
         RUNTIME => {
             Diagnostic::new(RUNTIME, "the query failed at run time").detail("The reason is in the log at level debug.")
         }
@@ -141,14 +141,14 @@ pub(super) fn unknown(told: &Diagnostic) -> Diagnostic {
             .detail("The reason is in the log at level debug.")
             .hint("Split it into steps: WITH a AS (SELECT …), b AS (SELECT … FROM a) SELECT … FROM b."),
     };
-    error.at_maybe(told.span)
+    error.at_maybe(diagnostic.span)
 }
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn what_is_quoted_is_a_users() {
+    fn quoted_parts_are_ignored() {
         assert!(!is_inside("\"Int64\" is not a valid INTEGER"));
         assert!(!is_inside("column 'Field { a }' does not exist"));
         assert!(is_inside("cannot cast Int64"));

@@ -12,33 +12,33 @@ use headwater_language::sql::expr_forms::is_subquery;
 use headwater_language::sql::{ast, place, walk};
 use sqlparser::ast::{Expr, Query, Spanned as _, TableFactor, UnaryOperator, Value, ValueWithSpan, Visit, Visitor};
 
-use super::diagnose::{Told, read};
-use super::{clause, retold};
+use super::diagnose::{Draft, read};
+use super::{clause, wording};
 
 /// Converts an error of optimizing a query. All names were resolved by then, so a missing column was lost when a
 /// subquery became a join.
 pub fn diagnose_optimized(error: &DataFusionError, query: &ast::Query) -> Vec<Diagnostic> {
-    let lost = |told: Diagnostic| {
-        let is_name = matches!(told.code, UNKNOWN_COLUMN | AMBIGUOUS_COLUMN | DUPLICATE_COLUMN);
-        if !is_name && told.message != retold::unplanned().message {
-            return told;
+    let lost = |diagnostic: Diagnostic| {
+        let is_name = matches!(diagnostic.code, UNKNOWN_COLUMN | AMBIGUOUS_COLUMN | DUPLICATE_COLUMN);
+        if !is_name && diagnostic.message != wording::unplanned().message {
+            return diagnostic;
         }
-        let told = clause::unplanned(&query.body);
-        Diagnostic { span: told.span.or(Some(query.span)), ..told }
+        let unplanned = clause::unplanned(&query.body);
+        Diagnostic { span: unplanned.span.or(Some(query.span)), ..unplanned }
     };
     diagnose(error, query).into_iter().map(lost).collect()
 }
 
 /// Converts an error of planning a query, with the most precise location that is known.
 pub fn diagnose(error: &DataFusionError, query: &ast::Query) -> Vec<Diagnostic> {
-    let told = read(error, Some(query.span));
-    let in_words = |told: Told| {
-        let diagnostic = narrow(told.diagnostic, query);
-        let retold = clause::retell(&diagnostic, &query.body);
-        retold.unwrap_or_else(|| Told { diagnostic, ..told }.settled())
+    let drafts = read(error, Some(query.span));
+    let reword = |draft: Draft| {
+        let diagnostic = narrow(draft.diagnostic, query);
+        let reworded = clause::reword(&diagnostic, &query.body);
+        reworded.unwrap_or_else(|| Draft { diagnostic, ..draft }.settled())
     };
     let mut all: Vec<Diagnostic> = Vec::new();
-    for found in told.into_iter().map(in_words) {
+    for found in drafts.into_iter().map(reword) {
         // Four columns over the same invalid window would each report it.
         if !all.contains(&found) {
             all.push(found);
@@ -48,10 +48,10 @@ pub fn diagnose(error: &DataFusionError, query: &ast::Query) -> Vec<Diagnostic> 
 }
 
 fn narrow(diagnostic: Diagnostic, query: &ast::Query) -> Diagnostic {
-    if retold::is_correlated(&diagnostic) && diagnostic.span != Some(query.span) {
+    if wording::is_correlated(&diagnostic) && diagnostic.span != Some(query.span) {
         return to_subquery(diagnostic, query.body.as_ref());
     }
-    if let Some(place) = retold::too_far_column(&diagnostic).and_then(|column| innermost(&query.body, column)) {
+    if let Some(place) = wording::too_far_column(&diagnostic).and_then(|column| innermost(&query.body, column)) {
         return diagnostic.at(place);
     }
     if diagnostic.span != Some(query.span) {

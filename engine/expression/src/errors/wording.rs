@@ -8,7 +8,7 @@ use headwater_language::diagnostic::{AMBIGUOUS_COLUMN, DUPLICATE_COLUMN, Diagnos
 use super::our_types::with_our_types;
 
 /// Builds the diagnostic that replaces a message. The texts that the pattern's `{}` matched are passed in order.
-type Tell = fn(&[String]) -> Diagnostic;
+type Reword = fn(&[String]) -> Diagnostic;
 
 fn plan(message: impl Into<String>) -> Diagnostic {
     Diagnostic::new(PLAN, message)
@@ -45,13 +45,13 @@ pub fn too_far(column: &str) -> Diagnostic {
 }
 
 /// The column named in an error made by [`too_far`].
-pub(super) fn too_far_column(told: &Diagnostic) -> Option<&str> {
-    told.message.strip_suffix(FURTHER)?.rsplit('"').nth(1)
+pub(super) fn too_far_column(diagnostic: &Diagnostic) -> Option<&str> {
+    diagnostic.message.strip_suffix(FURTHER)?.rsplit('"').nth(1)
 }
 
 /// Whether a diagnostic was made by [`correlated`].
-pub(super) fn is_correlated(told: &Diagnostic) -> bool {
-    told.code == NOT_SUPPORTED && told.message.ends_with(DEPENDS)
+pub(super) fn is_correlated(diagnostic: &Diagnostic) -> bool {
+    diagnostic.code == NOT_SUPPORTED && diagnostic.message.ends_with(DEPENDS)
 }
 
 fn arguments(function: &str, takes: &str, given: &str) -> Diagnostic {
@@ -67,7 +67,7 @@ fn refused(function: &str, types: &str) -> Diagnostic {
 }
 
 /// The messages that are reworded, without DataFusion's prefixes and in lower case at the start.
-const KNOWN: &[(&str, Tell)] = &[
+const KNOWN: &[(&str, Reword)] = &[
     // Names.
     ("{}require unique expression names but the expression \"{}\" at position {}", |m| {
         let name = m[1].split(" AS ").last().unwrap_or(&m[1]).trim_matches('`');
@@ -376,9 +376,9 @@ fn types(list: &str) -> String {
 
 /// The diagnostic for a planning error of DataFusion; none if the message is not in [`KNOWN`].
 pub(super) fn known(message: &str) -> Option<Diagnostic> {
-    KNOWN.iter().find_map(|(pattern, tell)| {
+    KNOWN.iter().find_map(|(pattern, reword)| {
         let pieces = pieces(pattern, message)?;
-        Some(tell(&pieces.into_iter().map(with_our_types).collect::<Vec<_>>()))
+        Some(reword(&pieces.into_iter().map(with_our_types).collect::<Vec<_>>()))
     })
 }
 
@@ -426,7 +426,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pieces_are_what_stands_for_the_braces() {
+    fn pieces_are_the_texts_that_the_braces_match() {
         assert_eq!(pieces("a {} b {}", "a x b y z"), Some(vec!["x", "y z"]));
         assert_eq!(pieces("{}: '{}' is", "m: 'n' is"), Some(vec!["m", "n"]));
         assert_eq!(pieces("a {} b", "a x c"), None);
@@ -434,13 +434,13 @@ mod tests {
     }
 
     #[test]
-    fn the_known_are_told_without_the_inside() {
+    fn known_messages_reveal_no_internals() {
         let message = "correlated scalar subquery can only be used in Projection, Filter, Aggregate plan nodes";
-        let told = known(message).expect("it is listed");
-        assert!(!is_inside(&told.message), "{}", told.message);
-        for (pattern, tell) in KNOWN {
-            let told = tell(&vec!["x".to_owned(); pattern.matches("{}").count()]);
-            let texts = [Some(told.message), told.detail, told.hint];
+        let reworded = known(message).expect("it is listed");
+        assert!(!is_inside(&reworded.message), "{}", reworded.message);
+        for (pattern, reword) in KNOWN {
+            let reworded = reword(&vec!["x".to_owned(); pattern.matches("{}").count()]);
+            let texts = [Some(reworded.message), reworded.detail, reworded.hint];
             assert!(texts.iter().flatten().all(|text| !is_inside(text)), "{pattern}: {texts:?}");
         }
     }
