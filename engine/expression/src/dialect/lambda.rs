@@ -111,7 +111,7 @@ impl ScalarUDFImpl for Present {
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         kernel::evaluate(&args, |arrays: &[ArrayRef]| match arrays[0].null_count() {
             0 => Ok(arrays[0].clone()),
-            _ => exec_err!("operand of an operator in a lambda is NULL"),
+            _ => exec_err!("an operator in a lambda has a NULL operand"),
         })
     }
 }

@@ -12,19 +12,21 @@ use arrow::array::{Array, ArrayRef, BinaryArray};
 use arrow::datatypes::DataType;
 use arrow::row::{RowConverter, SortField};
 use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::common::{DFSchema, NullEquality, Result, not_impl_err};
+use datafusion::common::{DFSchema, NullEquality, Result};
 use datafusion::logical_expr::expr::{InSubquery, Sort};
 use datafusion::logical_expr::{
     Aggregate, ColumnarValue, Distinct, Expr, ExprSchemable, Join, JoinConstraint, LogicalPlan, Projection,
     RecursiveQuery, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility, logical_plan as plan,
 };
 use headwater_functions::{has_forms, has_maps, in_one_form};
+use headwater_language::diagnostic::{Diagnostic, NOT_SUPPORTED};
 
 use super::common::coerced;
 use super::comparison::{comparable, incomparable};
 use super::kind::Kind;
 use super::operator::Op;
 use super::pass::each_grouped;
+use super::refusal::refusal;
 use super::{kernel, ordinary};
 
 /// The name of the function, as EXPLAIN shows it.
@@ -253,8 +255,9 @@ pub(super) fn settle_join(mut join: Join) -> Result<Join> {
 /// inserted.
 pub(super) fn check_recursive(query: &RecursiveQuery) -> Result<()> {
     let schema = query.static_term.schema();
-    match query.is_distinct && schema.fields().iter().any(|field| has_maps(field.data_type())) {
-        true => not_impl_err!("a recursive UNION of rows with maps; use UNION ALL"),
-        false => Ok(()),
+    if !query.is_distinct || !schema.fields().iter().any(|field| has_maps(field.data_type())) {
+        return Ok(());
     }
+    let error = Diagnostic::new(NOT_SUPPORTED, "a recursive UNION of rows with maps is not supported yet");
+    Err(refusal(error.hint("Use UNION ALL, which keeps duplicates."), []))
 }

@@ -16,7 +16,6 @@ const OURS: &[&str] = &[
     "only arrays and maps have elements",
     "'{}' is not a unit of time",
     "type \"{}\" does not exist",
-    "a recursive UNION of rows with maps{}",
 ];
 
 /// Whether a message comes from our own code.

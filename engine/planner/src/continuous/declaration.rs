@@ -51,7 +51,7 @@ pub fn check_keyless(properties: &[ast::Property], lowered: &Lowered) -> Result<
     match said.filter(|said| !is_none(&said.value.value) && !lowered.projection.columns.iter().any(|c| c.key)) {
         None => Ok(()),
         Some(said) => {
-            let message = "the result has no key column, so it has no \"KEY_FORMAT\"";
+            let message = "property \"KEY_FORMAT\" is not allowed: the result has no key column";
             let error = Diagnostic::new(PROPERTY_CONFLICT, message).at(said.name.span);
             Err(vec![error.hint("Remove it, write 'NONE', or create a key with PARTITION BY.")])
         }

@@ -169,7 +169,7 @@ pub fn windows(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) {
 fn mismatch(query: &Streaming<'_>, join: &JoinOn, windows: [Option<WindowDef>; 2]) -> Option<&'static str> {
     let [Some(left), Some(right)] = windows else {
         let one = windows.iter().any(Option::is_some);
-        return one.then_some("a source with windows cannot be joined to one without");
+        return one.then_some("a windowed source cannot be joined to one without windows");
     };
     let is_session = |window: WindowDef| window == WindowDef::Session;
     let size = |window: WindowDef| match window {
