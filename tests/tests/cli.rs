@@ -86,8 +86,8 @@ impl Drop for Broker {
 fn values_that_could_not_be_computed_are_counted_wherever_they_are() {
     let data = TempDir::new().expect("a folder");
     for (select, note) in [
-        ("CAST('x' AS INT)", "1 value could not be computed and is NULL; the first: text \"x\" is no INTEGER"),
-        ("ABS(CAST('x' AS INT))", "1 value could not be computed and is NULL; the first: text \"x\" is no INTEGER"),
+        ("CAST('x' AS INT)", "1 value could not be computed and is NULL; the first: \"x\" is not a valid INTEGER"),
+        ("ABS(CAST('x' AS INT))", "1 value could not be computed and is NULL; the first: \"x\" is not a valid INTEGER"),
         ("ABS(1 / 0) AS a, 1 / 0 + 1 AS b", "2 values could not be computed and are NULL; the first: division by zero"),
         ("IFNULL(k / 0, 7) FROM (VALUES (1), (2), (3)) AS v(k)", "3 values could not be computed and are NULL"),
         ("LEN(TRIM(CAST(ABS(k / (k - 2)) AS STRING))) FROM (VALUES (1), (2), (3)) AS v(k)", "1 value could not be"),

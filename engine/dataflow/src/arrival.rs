@@ -1,4 +1,4 @@
-//! Decoded records as the first chunk of a task.
+//! Converts decoded records to the first chunk of a task.
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, ListArray, RecordBatch};
 use arrow::buffer::NullBuffer;
@@ -24,8 +24,9 @@ pub fn chunk(decoded: DecodedRows, raw: &RawBatch, input: &Input) -> Result<Opti
         (headers, _) => headers.cloned(),
     };
     let column = |name: &str| -> Result<Int64Array, ArrowError> {
-        let column =
-            rows.column_by_name(name).ok_or_else(|| ArrowError::SchemaError(format!("{name} was not read")))?;
+        let column = rows
+            .column_by_name(name)
+            .ok_or_else(|| ArrowError::SchemaError(format!("column {name} was not decoded")))?;
         Ok(column.as_primitive().clone())
     };
     let (times_ms, offsets) = (column(ROWTIME)?, column(ROWOFFSET)?);
@@ -48,8 +49,8 @@ fn origins(rows: &RecordBatch) -> Result<Origins, ArrowError> {
     Ok(Origins { partitions, offsets })
 }
 
-/// Expressions see of a record without a value nothing but its key. Semantics: ksqlDB's, whose pseudo columns are part
-/// of the value.
+/// For a record without a value (a tombstone), expressions see only the key: the pseudo columns are NULL. Semantics:
+/// ksqlDB's, whose pseudo columns are part of the value.
 fn without_address(rows: RecordBatch, valued: &NullBuffer) -> Result<RecordBatch, ArrowError> {
     let valueless = BooleanArray::new(!valued.inner(), None);
     let schema = rows.schema();

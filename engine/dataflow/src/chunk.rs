@@ -1,4 +1,4 @@
-//! Rows on their way through a query, each with its event time and the record it came from.
+//! Rows on their way through a query, each with its event time and the offset of its record.
 
 use std::sync::Arc;
 
@@ -12,20 +12,20 @@ use arrow::error::ArrowError;
 
 use super::size::{bytes_of, column_bytes, row_bytes, sum};
 
-/// Some rows of one partition, in the order of their records.
+/// Rows of one partition, in the order of their records.
 #[derive(Clone, Debug)]
 pub struct Chunk {
-    /// The columns, whatever they are at this step.
+    /// The columns at this step of the query.
     pub rows: RecordBatch,
-    /// Event time of each row in ms since the epoch; never null.
+    /// The event time of each row in ms since the epoch; never null.
     pub times_ms: Int64Array,
-    /// Offset of the record that each row came from; never null.
+    /// The offset of the record that each row comes from; never null.
     pub offsets: Int64Array,
-    /// Headers of the record, where they go on to the output.
+    /// The headers of each record, if they are written to the output.
     pub headers: Option<ListArray>,
-    /// Which rows come from a record with a value; `None` when all do. A row without one stays without one.
+    /// Which rows come from a record with a value; `None` if all do. This does not change as a row is processed.
     pub valued: Option<NullBuffer>,
-    /// Start and end of the window that each row's key carries, in ms, where it goes on to the output.
+    /// Start and end of the window in each row's key, in ms, if it is written to the output.
     pub windows: Option<[Int64Array; 2]>,
     /// The rows of a table before they changed, where a later operator looks at them.
     pub before: Option<Before>,
@@ -52,18 +52,18 @@ pub struct Origins {
 }
 
 impl Chunk {
-    /// Number of rows.
+    /// The number of rows.
     pub fn len(&self) -> usize {
         self.offsets.len()
     }
 
-    /// Bytes of all rows with their headers, which go on with every row that is made of one.
+    /// The size of all rows in bytes, including headers, which every row made from a row inherits.
     pub fn bytes(&self) -> usize {
         let headers = self.headers.as_ref().map_or(0, |headers| sum(&(Arc::new(headers.clone()) as ArrayRef)));
         bytes_of(&self.rows) + headers
     }
 
-    /// Bytes of each row with its headers.
+    /// The size of each row in bytes, including headers.
     pub fn row_bytes(&self) -> Vec<usize> {
         let mut bytes = row_bytes(&self.rows);
         if let Some(headers) = &self.headers {
@@ -73,18 +73,18 @@ impl Chunk {
         bytes
     }
 
-    /// True when there is no row.
+    /// Whether there are no rows.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The same rows with other columns.
+    /// The same rows with different columns.
     pub fn with_rows(self, rows: RecordBatch) -> Self {
         debug_assert_eq!(rows.num_rows(), self.len(), "a projection keeps every row");
         Self { rows, ..self }
     }
 
-    /// The rows for which `keep` is true. Fails only when the lengths differ.
+    /// The rows for which `keep` is true. Fails only if the lengths differ.
     pub fn filter(self, keep: &BooleanArray) -> Result<Self, ArrowError> {
         if keep.true_count() == self.len() {
             return Ok(self);
@@ -92,12 +92,13 @@ impl Chunk {
         self.with_each(|column| filter(column, keep))
     }
 
-    /// Rows by their places, in their order, any of them several times. Fails only on places beyond the end.
+    /// The rows at the given positions, in that order; a row may occur several times. Fails only if a position is out
+    /// of range.
     pub fn take(self, rows: &UInt32Array) -> Result<Self, ArrowError> {
         self.with_each(|column| take(column, rows, None))
     }
 
-    /// Some consecutive rows.
+    /// A range of consecutive rows.
     pub fn slice(&self, start: usize, length: usize) -> Self {
         Self {
             rows: self.rows.slice(start, length),
@@ -111,7 +112,7 @@ impl Chunk {
         }
     }
 
-    /// The same with something done to every column, all to the same length.
+    /// Applies `change` to every column; all results must have the same length.
     fn with_each(self, change: impl Fn(&dyn Array) -> Result<ArrayRef, ArrowError>) -> Result<Self, ArrowError> {
         let integers = |column: &Int64Array| change(column).map(|changed| changed.as_primitive().clone());
         let times_ms = integers(&self.times_ms)?;

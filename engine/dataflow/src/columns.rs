@@ -1,4 +1,4 @@
-//! Which columns the expressions of a topology name.
+//! The columns that the expressions of a topology use.
 
 use std::collections::BTreeSet;
 
@@ -63,7 +63,7 @@ fn texts(node: &Node) -> Vec<&str> {
     }
 }
 
-/// Tells every name in an expression that may be a column's.
+/// Calls `tell` with all names in an expression that may be names of columns.
 fn columns_of(expr: &sqlparser::ast::Expr, tell: &mut dyn FnMut(&str)) {
     use sqlparser::ast::Expr;
     each_expr(expr, &mut |expr| match expr {
@@ -73,8 +73,8 @@ fn columns_of(expr: &sqlparser::ast::Expr, tell: &mut dyn FnMut(&str)) {
     });
 }
 
-/// Whether an expression names a column of the input that is not part of its key: it has a meaning only where there is
-/// a value. Semantics: ksqlDB's of PARTITION BY.
+/// Whether an expression uses an input column that is not part of the key, so that it has no meaning for a record
+/// without a value. Semantics: ksqlDB's for PARTITION BY.
 pub fn needs_value(expr: &str, input: &SourceDef, schema: &SchemaRef) -> Result<bool, Vec<Diagnostic>> {
     let is_key = |name: &str| input.column(name).is_some_and(|column| column.role == ColumnRole::Key);
     let mut needs = false;

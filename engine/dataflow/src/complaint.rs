@@ -1,22 +1,22 @@
-//! What is wrong with a record, with its address.
+//! An error in processing a record, with the record's address.
 
 use headwater_formats::record::{Side, TopicPartition};
 use headwater_language::diagnostic::shortened;
 
-/// What is wrong with one record.
+/// An error in processing one record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Complaint {
-    /// What could not be done with it.
+    /// The step that failed.
     pub kind: ComplaintKind,
-    /// Its partition.
+    /// The partition of the record.
     pub origin: TopicPartition,
-    /// Its offset there.
+    /// The offset of the record in its partition.
     pub offset: i64,
-    /// The half of the record, or of what it became, that is wrong; none where it is the row.
+    /// The side (key or value) of the input or output record that is wrong; none if the error concerns the row.
     pub side: Option<Side>,
-    /// The expression that failed, where it was one.
+    /// The expression that failed, if it was one.
     pub expr: Option<String>,
-    /// Why, in words for a user.
+    /// The reason, in words for a user.
     pub reason: String,
 }
 
@@ -55,21 +55,21 @@ impl Complaint {
     }
 }
 
-/// What could not be done with a record.
+/// The step that failed for a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ComplaintKind {
-    /// It could not be decoded, and was skipped.
+    /// The record could not be decoded, and was skipped.
     Deserialization,
-    /// An expression failed on it, which is NULL there; in WHERE the record was skipped.
+    /// An expression failed for the record and is NULL there; in WHERE the record is skipped.
     Processing,
-    /// What it became could not be encoded, and was skipped.
+    /// The output record could not be encoded, and was skipped.
     Serialization,
     /// Its window had closed, and it was skipped.
     Late,
 }
 
 impl ComplaintKind {
-    /// The word that the processing log has for it.
+    /// The name of the kind in the processing log.
     pub fn word(self) -> &'static str {
         match self {
             Self::Deserialization => "DESERIALIZATION",

@@ -1,9 +1,8 @@
-//! Continuous queries, still: chunks of rows go through operators, and what is to be done about it
-//! comes out as commands.
+//! Continuous queries, free of I/O: chunks of rows pass through operators, and the required actions are returned as
+//! commands.
 //!
-//! A [`Task`] runs a topology for one partition. It has no clock, no thread and no cluster: the
-//! runtime hands it batches and does what it says, and so does a simulation. One row or a hundred
-//! thousand in a batch, the result is the same.
+//! A [`Task`] runs a topology for one partition. It has no clock, no thread and no cluster: the runtime gives it
+//! batches and performs its commands, and so does a simulation. The result does not depend on the size of the batches.
 
 mod arrival;
 mod chunk;

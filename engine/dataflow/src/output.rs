@@ -1,4 +1,4 @@
-//! Rows of a result as records of the output topic.
+//! Encodes the rows of a result as records of the output topic.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -16,50 +16,50 @@ use headwater_language::definition::{ColumnRole, SideDef, SourceDef, WindowDef};
 
 use super::chunk::Chunk;
 
-/// How the records of an output topic are spread over its partitions.
+/// The number of partitions of an output topic, and its limits on records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Placement {
-    /// Number of partitions of the topic, at least 1.
+    /// The number of partitions of the topic, at least 1.
     pub partitions: i32,
-    /// What the topic takes of a record.
+    /// The topic's limits on records.
     pub limits: RecordLimits,
 }
 
-/// Makes records of one output topic.
+/// Encodes the records of one output topic.
 pub struct Output {
     topic: Arc<str>,
     key: SideEncoder,
     value: SideEncoder,
-    /// The column with the timestamp of the records, when it is not the event time.
+    /// The column with the timestamp of the records, if it is not the event time.
     times: Option<(usize, ColumnTimes)>,
     rekeyed: bool,
-    /// The window that keys carry.
+    /// The window in the keys.
     window: Option<KeyWindow>,
     placement: Placement,
 }
 
-/// A row that is no record, and why.
+/// A row that could not be encoded as a record, and the reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unwritten {
-    /// Its index in the chunk.
+    /// The index of the row in the chunk.
     pub row: usize,
-    /// The half that could not be encoded.
+    /// The side (key or value) that could not be encoded.
     pub side: Side,
-    /// Why.
+    /// The reason, in words for a user.
     pub reason: String,
 }
 
-/// One half of the records.
+/// The encoder for one side (key or value) of the records.
 struct SideEncoder {
     encoder: Box<dyn Encoder>,
-    /// Index of each of its fields among the columns of the result.
+    /// The indices of the encoded fields among the columns of the result.
     columns: Vec<usize>,
 }
 
 impl Output {
-    /// An encoder for `sink`, from rows with the columns of `schema`. Where the key is `rekeyed`, one of several
-    /// columns is always there, if all are null, too. Fails when a format cannot hold a column, which planning has
-    /// checked before.
+    /// Creates an encoder for `sink` from rows with the columns of `schema`. If the key is `rekeyed` and has several
+    /// columns, a record has a key even if all of them are null. Fails if a format cannot hold a column, which planning
+    /// has ruled out.
     pub fn new(sink: &SourceDef, schema: &SchemaRef, rekeyed: bool, placement: Placement) -> Result<Self, FormatError> {
         let times = match &sink.event_time {
             Some(time) => Some((index_of(schema, &time.column)?, ColumnTimes::new(time.format.as_deref())?)),
@@ -76,9 +76,9 @@ impl Output {
         })
     }
 
-    /// The rows as records. `partition` is where the rows came from: it places records without a key,
-    /// so that their order stays. Rows that cannot be encoded, or that the topic would not take at `now_ms`, the present,
-    /// are left out and told.
+    /// Encodes rows as records. `partition` is the partition of the input: records without a key are written to the
+    /// same partition number, which preserves their order. Rows that cannot be encoded, or that the topic would not
+    /// accept at the current time `now_ms`, are left out and reported.
     pub fn encode(
         &mut self,
         chunk: &Chunk,
@@ -102,7 +102,7 @@ impl Output {
         Ok((self.batch(parts, partition), unwritten))
     }
 
-    /// The timestamps of the records; one without a value has that of the record it came from.
+    /// The timestamps of the records; a record without a value keeps the timestamp of its input record.
     fn times(&self, chunk: &Chunk) -> Result<(Int64Array, Vec<BadRow>), ArrowError> {
         let Some((column, times)) = &self.times else { return Ok((chunk.times_ms.clone(), Vec::new())) };
         let (read, mut bad) = times.read(chunk.rows.column(*column))?;
@@ -112,7 +112,8 @@ impl Output {
         Ok(((0..chunk.len()).map(time).collect::<Vec<_>>().into(), bad))
     }
 
-    /// Leaves out what the topic would not take: it would refuse whole batches, and so everything in the epoch.
+    /// Leaves out records that the topic would reject: it would reject whole batches, and with them everything in the
+    /// epoch.
     fn refuse(&self, parts: &Parts, now_ms: i64, unwritten: &mut Vec<Unwritten>) {
         let mut refused = self.too_large(parts);
         refused.extend(self.out_of_time(parts, now_ms));
@@ -121,24 +122,25 @@ impl Output {
             let keyless = (0..parts.keys.len()).filter(|row| parts.keys.is_null(*row));
             refused.extend(keyless.map(|row| (row, fact.clone())));
         }
-        // One reason a row.
+        // At most one reason per row.
         let mut seen: BTreeSet<usize> = unwritten.iter().map(|bad| bad.row).collect();
         refused.retain(|(row, _)| seen.insert(*row));
         unwritten.extend(refused.into_iter().map(|(row, reason)| Unwritten { row, side: Side::Value, reason }));
     }
 
-    /// Records with more bytes than the topic takes, and why.
+    /// The records that exceed the topic's size limit, each with the reason.
     fn too_large(&self, parts: &Parts) -> Vec<(usize, String)> {
         let bytes_max = self.placement.limits.bytes_max.filter(|most| parts.bytes_at_most() > *most);
         let Some(most) = bytes_max else { return Vec::new() };
         let topic = &self.topic;
         let large = (0..parts.keys.len()).map(|row| (row, parts.bytes(row))).filter(|(_, bytes)| *bytes > most);
-        let why =
-            |bytes| format!("the record has {bytes} bytes, and topic \"{topic}\" takes {most} (max.message.bytes)");
+        let why = |bytes| {
+            format!("the record has {bytes} bytes, but topic \"{topic}\" accepts at most {most} (max.message.bytes)")
+        };
         large.map(|(row, bytes)| (row, why(bytes))).collect()
     }
 
-    /// Records with a timestamp that the topic does not take, and why.
+    /// The records whose timestamp the topic does not accept, each with the reason.
     fn out_of_time(&self, parts: &Parts, now_ms: i64) -> Vec<(usize, String)> {
         let RecordLimits { ahead_ms_max, behind_ms_max, .. } = self.placement.limits;
         let latest = ahead_ms_max.map_or(i64::MAX, |ahead| now_ms.saturating_add(ahead));
@@ -149,8 +151,8 @@ impl Output {
                 true => (ahead_ms_max.unwrap_or(0), "ahead of", "after"),
                 false => (behind_ms_max.unwrap_or(0), "behind", "before"),
             };
-            let fact = format!("the timestamp {time} is more than {ms} ms {where_} the present");
-            format!("{fact}, which is what topic \"{topic}\" takes (message.timestamp.{limit}.max.ms)")
+            let fact = format!("the timestamp {time} is more than {ms} ms {where_} the current time");
+            format!("{fact}, the limit of topic \"{topic}\" (message.timestamp.{limit}.max.ms)")
         };
         let outside = parts.times.values().iter().enumerate().filter(|(_, time)| **time > latest || **time < earliest);
         outside.map(|(row, time)| (row, why(*time))).collect()
@@ -171,7 +173,7 @@ impl Output {
     }
 }
 
-/// The parts of some records.
+/// The columns of some records: keys, values and headers.
 struct Parts {
     keys: BinaryArray,
     values: BinaryArray,
@@ -180,14 +182,14 @@ struct Parts {
 }
 
 impl Parts {
-    /// Bytes of key, value and headers of a record.
+    /// The size of a record in bytes: key, value and headers.
     fn bytes(&self, row: usize) -> usize {
         let length = |column: &BinaryArray, row: usize| usize::try_from(column.value_length(row)).unwrap_or(0);
         let headers = self.headers.as_ref().map_or(0, |headers| header_bytes(headers, row));
         length(&self.keys, row) + length(&self.values, row) + headers
     }
 
-    /// What no record of them is larger than.
+    /// An upper bound of the size of all records.
     fn bytes_at_most(&self) -> usize {
         let longest = |column: &BinaryArray| column.offsets().lengths().max().unwrap_or(0);
         let headers = self
@@ -219,7 +221,7 @@ impl SideEncoder {
         Ok(Self { encoder: format.encoder(&layout)?, columns })
     }
 
-    /// Which rows have this half at all: those with any of its columns.
+    /// The rows that have this side: those in which any of its columns is not null.
     fn present(&self, chunk: &Chunk) -> Option<NullBuffer> {
         let columns: Vec<&ArrayRef> = self.columns.iter().map(|i| chunk.rows.column(*i)).collect();
         if !columns.is_empty() && columns.iter().any(|c| c.null_count() == 0) {

@@ -1,6 +1,7 @@
-//! How many bytes rows have, so that work which multiplies or lengthens them is cut into pieces of bounded size.
+//! Sizes of rows in bytes, used to split work that multiplies or enlarges rows into pieces of bounded size.
 //!
-//! Sizes are those of the values in Arrow, without what they will be as text: JSON is at most some times as long.
+//! These are the sizes of the values in Arrow, not of their encoded form: as JSON they are several times as large at
+//! most.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -9,29 +10,29 @@ use arrow::array::{Array, ArrayRef, AsArray, MapArray, RecordBatch};
 use arrow::buffer::OffsetBuffer;
 use arrow::datatypes::DataType;
 
-/// Bytes of rows that are worked on at once, at most, unless one row alone has more.
+/// The maximum size in bytes of the rows that are processed at once, unless a single row is larger.
 pub const PIECE_BYTES_MAX: usize = 16 << 20;
 
-/// The bytes of all rows together. Costs nothing per row.
+/// The size of all rows together. The cost does not depend on the number of rows.
 pub fn bytes_of(rows: &RecordBatch) -> usize {
     rows.columns().iter().map(sum).sum()
 }
 
-/// The bytes of each row, over all columns.
+/// The size of each row, over all columns.
 pub fn row_bytes(rows: &RecordBatch) -> Vec<usize> {
     let mut bytes = vec![0; rows.num_rows()];
     rows.columns().iter().for_each(|column| add(column, &mut bytes));
     bytes
 }
 
-/// The bytes of each row of one column.
+/// The size of each row in one column.
 pub fn column_bytes(column: &ArrayRef) -> Vec<usize> {
     let mut bytes = vec![0; column.len()];
     add(column, &mut bytes);
     bytes
 }
 
-/// How many of the first rows are one piece: as many as have at most `most` bytes together, and at least one.
+/// The number of leading rows that form a piece: as many as fit into `most` bytes, and at least one.
 pub fn piece(bytes: impl IntoIterator<Item = usize>, most: usize) -> usize {
     let mut sum = 0_usize;
     let fits = |bytes: &usize| {
@@ -41,7 +42,7 @@ pub fn piece(bytes: impl IntoIterator<Item = usize>, most: usize) -> usize {
     bytes.into_iter().take_while(fits).count().max(1)
 }
 
-/// The bytes of a column.
+/// The size of a column.
 pub fn sum(column: &ArrayRef) -> usize {
     let offsets = column.len() * size_of::<i32>();
     match column.data_type() {
@@ -60,7 +61,7 @@ pub fn sum(column: &ArrayRef) -> usize {
     }
 }
 
-/// Adds the bytes that each row has in a column.
+/// Adds the size of each row in a column to `bytes`.
 fn add(column: &ArrayRef, bytes: &mut [usize]) {
     match column.data_type() {
         DataType::Utf8 => add_lengths(column.as_string::<i32>().offsets(), bytes),
@@ -98,7 +99,7 @@ fn entries(map: &MapArray) -> ArrayRef {
     Arc::new(map.entries().clone())
 }
 
-/// The values that some offsets are about.
+/// The values that the offsets refer to.
 fn within(values: &ArrayRef, offsets: &OffsetBuffer<i32>) -> ArrayRef {
     let range = range(offsets);
     values.slice(range.start, range.len())
@@ -108,7 +109,7 @@ fn range(offsets: &OffsetBuffer<i32>) -> Range<usize> {
     offsets[0] as usize..offsets[offsets.len() - 1] as usize
 }
 
-/// Bytes of a value whose type says how many it has.
+/// The size of a value of a fixed-width type.
 fn width(column: &ArrayRef) -> usize {
     column.data_type().primitive_width().unwrap_or(1)
 }

@@ -1,5 +1,5 @@
-//! Tasks, driven by hand. Goal: what comes out at a barrier, and when. Method: a query is planned from its text, and its task is given
-//! records one call at a time.
+//! Tasks, driven by hand. Goal: what comes out at a barrier, and when. Method: a query is planned from its text, and
+//! its task receives records one call at a time.
 
 use std::collections::BTreeMap;
 
@@ -38,7 +38,7 @@ fn topology(query: &str) -> Topology {
     let StatementKind::CreateSource(create) = statement(STREAM) else { panic!("a stream is declared") };
     let defined = define(&create, STREAM, &Catalog::default(), &FormatDefaults::from(&settings)).expect("a stream");
     let change = CatalogChange::DefineSource { source: Box::new(defined.source), replace: false };
-    let catalog = Catalog::default().apply(&change).expect("nothing has the name");
+    let catalog = Catalog::default().apply(&change).expect("the name is free");
     let StatementKind::Query(query) = statement(query) else { panic!("a query is asked") };
     continuous::push(&query, &catalog, &settings).expect("it can be continuous").topology
 }
@@ -64,7 +64,7 @@ fn records(values: &[i32]) -> RawBatch {
     }
 }
 
-/// The rows that a task shows, and the epochs that it reaches.
+/// The rows that a task emits, and the epochs that it reaches.
 fn drain(task: &mut Task) -> (Vec<i32>, Vec<Epoch>) {
     let (mut shown, mut reached) = (Vec::new(), Vec::new());
     while let Some(command) = task.poll_command() {
@@ -77,7 +77,7 @@ fn drain(task: &mut Task) -> (Vec<i32>, Vec<Epoch>) {
     (shown, reached)
 }
 
-/// Keeps every row until the barrier.
+/// An operator that keeps every row until the barrier.
 #[derive(Clone, Debug, Default)]
 struct Keeping(Option<Chunk>);
 
@@ -154,7 +154,7 @@ fn a_barrier_goes_ahead_of_records_that_are_left() {
 }
 
 impl Task {
-    /// Puts an operator between the input and what was first.
+    /// Inserts an operator between the input and the first operator.
     fn put_before(&mut self, operator: Box<dyn Operator>) {
         let entry = std::mem::replace(&mut self.inputs[0].entry, vec![Target::Operator(self.operators.len(), Port(0))]);
         self.operators.push((operator, entry));

@@ -1,12 +1,13 @@
-//! How a call of an aggregate is written: those of the dialect have their order from the records, and take no ORDER BY,
-//! DISTINCT or treatment of NULL.
+//! The clauses that a call of an aggregate may have. The dialect's own aggregates take their order from the records and
+//! accept no ORDER BY, DISTINCT or NULL treatment.
 
 use headwater_functions::aggregate::{self, Aggregate};
 use headwater_language::diagnostic::{Diagnostic, PLAN};
 use headwater_language::sql::place;
 use sqlparser::ast::{DuplicateTreatment, Function, FunctionArgumentClause, FunctionArguments, Ident, ObjectName};
 
-/// Settles what a call of an aggregate may say. COLLECT_LIST with an ORDER BY of its own, and COUNT_DISTINCT, are DataFusion's.
+/// Rewrites a call of an aggregate and checks its clauses. COLLECT_LIST with ORDER BY or DISTINCT, and COUNT_DISTINCT,
+/// become DataFusion's aggregates.
 pub fn rewrite(function: &mut Function, errors: &mut Vec<Diagnostic>) {
     let [part] = &function.name.0[..] else { return };
     let Some(name) = part.as_ident().map(|name| name.value.to_uppercase()) else { return };
@@ -28,30 +29,30 @@ pub fn rewrite(function: &mut Function, errors: &mut Vec<Diagnostic>) {
     }
 }
 
-/// What a call says that it cannot.
+/// The error for a clause that the aggregate does not accept.
 fn refusal(aggregate: &Aggregate, function: &Function) -> Option<Diagnostic> {
     let name = aggregate.name;
     let (what, hint) = if is_distinct(function) {
         let hint = match name {
-            "TOPK" => "TOPKDISTINCT gives each value once.",
-            "COLLECT_SET" | "TOPKDISTINCT" => "It gives each value once anyway.",
-            _ => "Make the rows distinct in a subquery: FROM (SELECT DISTINCT …).",
+            "TOPK" => "Use TOPKDISTINCT, which returns each value once.",
+            "COLLECT_SET" | "TOPKDISTINCT" => "It returns each value once anyway.",
+            _ => "Select distinct rows in a subquery: FROM (SELECT DISTINCT …).",
         };
         ("DISTINCT", hint)
     } else if is_ordered(function) {
         let hint = match name {
-            "LATEST_BY_OFFSET" => "Use LAST_VALUE(value ORDER BY …) for another order than that of the records.",
-            "EARLIEST_BY_OFFSET" => "Use FIRST_VALUE(value ORDER BY …) for another order than that of the records.",
+            "LATEST_BY_OFFSET" => "Use LAST_VALUE(value ORDER BY …) to order by something other than the records.",
+            "EARLIEST_BY_OFFSET" => "Use FIRST_VALUE(value ORDER BY …) to order by something other than the records.",
             "COLLECT_SET" => "Sort the result: ARRAY_SORT(COLLECT_SET(…)).",
-            _ => "Leave it out.",
+            _ => "Remove it.",
         };
         ("ORDER BY", hint)
     } else if !function.within_group.is_empty() {
-        ("WITHIN GROUP", "Leave it out.")
+        ("WITHIN GROUP", "Remove it.")
     } else if treats_nulls(function) {
         let hint = match name {
-            "LATEST_BY_OFFSET" | "EARLIEST_BY_OFFSET" => "The last argument says it: false keeps NULL.",
-            _ => "Leave it out; FILTER (WHERE … IS NOT NULL) leaves rows out.",
+            "LATEST_BY_OFFSET" | "EARLIEST_BY_OFFSET" => "Use the last argument instead: false keeps NULL.",
+            _ => "Remove it; FILTER (WHERE … IS NOT NULL) skips NULL values.",
         };
         ("IGNORE NULLS or RESPECT NULLS", hint)
     } else {

@@ -1,7 +1,7 @@
-//! A value brought to the type of the column it is written to, as INSERT VALUES does it.
+//! Conversion of a value to the type of the column that INSERT VALUES writes it to.
 //!
-//! The conversions are ksqlDB's strict ones: INT to BIGINT to DECIMAL to DOUBLE, and texts to DATE,
-//! TIME, TIMESTAMP and BYTES (base64); never between texts and numbers.
+//! The conversions are ksqlDB's strict ones: INT to BIGINT to DECIMAL to DOUBLE, and strings to DATE, TIME, TIMESTAMP
+//! and BYTES (base64); never between strings and numbers.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use base64::Engine as _;
 use headwater_formats::java_time::iso::{parse_iso_time_ms, parse_partial_iso_date, parse_partial_iso_timestamp_ms};
 use headwater_language::types::SqlType;
 
-/// Brings a value to a column's type. Fails with what the value is instead.
+/// Converts a value to a column's type. The error says what was found instead.
 pub fn to_column_type(value: &ArrayRef, wanted: &DataType) -> Result<ArrayRef, String> {
     let found = value.data_type();
     if found == wanted {
@@ -57,7 +57,7 @@ fn map_to(map: &MapArray, entries: &arrow::datatypes::FieldRef, ordered: bool) -
     map.map(|m| Arc::new(m) as ArrayRef).map_err(|e| e.to_string())
 }
 
-/// Fields by name; those that are missing are null.
+/// Converts a STRUCT, matching fields by name; missing fields are NULL.
 fn struct_to(found: &StructArray, fields: &Fields) -> Result<ArrayRef, String> {
     if let Some(extra) = found.column_names().into_iter().find(|name| !fields.iter().any(|f| f.name() == name)) {
         return Err(format!("a STRUCT with the field \"{extra}\""));
@@ -71,7 +71,7 @@ fn struct_to(found: &StructArray, fields: &Fields) -> Result<ArrayRef, String> {
     found.map(|s| Arc::new(s) as ArrayRef).map_err(|e| e.to_string())
 }
 
-/// Whether numbers of one type widen to another without a change of kind.
+/// Whether numbers of one type can be widened to another.
 fn widens(from: &DataType, to: &DataType) -> bool {
     let rank = |ty: &DataType| match ty {
         DataType::Int8 | DataType::Int16 | DataType::Int32 => Some(0),
@@ -80,12 +80,12 @@ fn widens(from: &DataType, to: &DataType) -> bool {
         DataType::Float32 | DataType::Float64 => Some(3),
         _ => None,
     };
-    // A literal that is a whole number is BIGINT to DataFusion; whether it fits an INT is checked by its value.
+    // DataFusion reads an integer literal as BIGINT; whether it fits an INT is checked by value.
     let literal = matches!((from, to), (DataType::Int64, DataType::Int32));
     literal || same_family(from, to) || matches!((rank(from), rank(to)), (Some(a), Some(b)) if a <= b)
 }
 
-/// Types that differ only in unit or layout.
+/// Whether two types differ only in unit or layout.
 fn same_family(from: &DataType, to: &DataType) -> bool {
     let family = |ty: &DataType| match ty {
         DataType::Timestamp(..) => 1,
@@ -101,7 +101,7 @@ fn checked_cast(value: &ArrayRef, wanted: &DataType) -> Result<ArrayRef, String>
     if loses_digits(value.data_type(), wanted) {
         let back = cast(value, wanted).and_then(|cut| cast(&cut, value.data_type()));
         if back.is_ok_and(|back| &back != value) {
-            return Err(format!("{}, which has more digits after the point", text_of(value)));
+            return Err(format!("{}, which has more digits after the decimal point", text_of(value)));
         }
     }
     let options = CastOptions { safe: false, format_options: FormatOptions::default() };
@@ -126,7 +126,7 @@ fn from_text(value: &ArrayRef, wanted: &DataType) -> Result<ArrayRef, String> {
         let parsed: Vec<Option<i64>> = texts.iter().map(|t| t.map(parse).transpose()).collect::<Result<_, _>>()?;
         Ok(Arc::new(arrow::array::Int64Array::from(parsed)))
     };
-    let bad = |what: &str, text: &str| format!("the text '{text}', which is not {what}");
+    let bad = |what: &str, text: &str| format!("the string '{text}', which is not {what}");
     match wanted {
         DataType::Timestamp(TimeUnit::Millisecond, _) => {
             let ms = each(&|t| {
@@ -157,7 +157,7 @@ fn from_base64(texts: &arrow::array::StringArray) -> Result<ArrayRef, String> {
         };
         let bytes = base64::engine::general_purpose::STANDARD
             .decode(text)
-            .map_err(|_| format!("the text '{text}', which is not base64"))?;
+            .map_err(|_| format!("the string '{text}', which is not valid base64"))?;
         out.append_value(bytes);
     }
     Ok(Arc::new(out.finish()))

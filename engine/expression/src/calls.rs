@@ -1,6 +1,6 @@
-//! Names in calls that are no columns: units of time, as in `DATEADD(DAYS, 5, day)`, and parameters of lambdas.
+//! Names in calls that are not columns: units of time, as in `DATEADD(DAYS, 5, day)`, and lambda parameters.
 //!
-//! Apart from the other rewriting because it comes before names are looked up.
+//! Separate from the other rewriting because it must happen before column names are resolved.
 
 use std::ops::ControlFlow;
 
@@ -10,8 +10,8 @@ use sqlparser::ast::{
     Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, OneOrManyWithParens, Value, VisitMut, VisitorMut,
 };
 
-/// Writes every unit in a tree as the call that carries it, and quotes the parameters of lambdas, which
-/// DataFusion would write in small letters.
+/// Replaces each unit of time with the call that carries it, and quotes lambda parameters, which DataFusion would
+/// otherwise fold to lower case.
 pub fn rewrite(tree: &mut impl VisitMut) {
     walk_mut(tree, &mut Calls);
 }
@@ -40,7 +40,7 @@ impl VisitorMut for Calls {
     }
 }
 
-/// The first argument of a function that takes a unit, when it is one.
+/// The first argument of a function that takes a unit of time, if it is a unit.
 fn unit(function: &mut Function) -> Option<&mut Expr> {
     let [name] = &function.name.0[..] else { return None };
     let name = &name.as_ident()?.value;

@@ -1,4 +1,4 @@
-//! From an expression of the dialect to one that is ready to be evaluated.
+//! Compiles an expression of the dialect into an [`Expression`] that is ready to be evaluated.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use super::rewrite::rewrite_expr;
 use crate::dialect::{self, within};
 use crate::errors::{diagnose, widen};
 
-/// Makes expressions over the columns of one schema.
+/// Compiles expressions over the columns of one schema.
 pub struct Compiler<'a> {
     state: &'a SessionState,
     schema: SchemaRef,
@@ -26,19 +26,19 @@ pub struct Compiler<'a> {
 }
 
 impl<'a> Compiler<'a> {
-    /// A compiler that knows the functions of `state` and the columns of `schema`.
+    /// Creates a compiler that knows the functions of `state` and the columns of `schema`.
     pub fn new(state: &'a SessionState, schema: SchemaRef) -> Result<Self, DataFusionError> {
         let names = DFSchema::try_from(schema.as_ref().clone())?;
         Ok(Self { state, schema, names })
     }
 
-    /// The columns that expressions may name.
+    /// The columns that expressions may refer to.
     pub fn schema(&self) -> &SchemaRef {
         &self.schema
     }
 
-    /// Compiles an expression, and gives the type of the dialect that it has. `text` is what it is
-    /// called in reports; `span` is its place for what is wrong with it.
+    /// Compiles an expression and returns it with its type in the dialect. `text` names the expression in reports of
+    /// failures; `span` is its location in the statement, for errors.
     pub fn compile(
         &self,
         expr: &Expr,
@@ -51,8 +51,8 @@ impl<'a> Compiler<'a> {
         let ty = SqlType::from_arrow(&found);
         let data_type = ty.as_ref().and_then(|ty| ty.to_arrow().ok());
         let (Some(ty), Some(data_type)) = (ty, data_type) else {
-            let message = format!("the type of \"{text}\" is {}, which no column can have", type_name(&found));
-            let hint = format!("Say which type it shall have: CAST({text} AS STRING).");
+            let message = format!("the type of \"{text}\" is {}, which a column cannot have", type_name(&found));
+            let hint = format!("Give it a type: CAST({text} AS STRING).");
             return Err(vec![Diagnostic::new(PLAN, message).at_maybe(span).hint(hint)]);
         };
         Ok((Expression::new(text, physical, data_type, constant), ty))
@@ -65,7 +65,7 @@ impl<'a> Compiler<'a> {
         if !errors.is_empty() {
             return Err(errors);
         }
-        let narrow = |told: Diagnostic| if told.span == span { told } else { widen(told, written) };
+        let narrow = |error: Diagnostic| if error.span == span { error } else { widen(error, written) };
         let refused = |error| diagnose(&error, span).into_iter().map(narrow).collect::<Vec<_>>();
         let context = SimplifyContext::builder()
             .with_schema(Arc::new(self.names.clone()))

@@ -1,4 +1,4 @@
-//! Constant expressions, as INSERT VALUES has them, evaluated.
+//! Evaluation of constant expressions, such as those in INSERT VALUES.
 
 use std::sync::Arc;
 
@@ -24,13 +24,13 @@ pub struct Evaluator {
 }
 
 impl Evaluator {
-    /// An evaluator with the functions that `state` knows. `now` is what NOW() gives.
+    /// Creates an evaluator with the functions that `state` knows. `now` is the value of NOW().
     pub fn new(mut state: SessionState, now: DateTime<Utc>) -> Self {
         state.execution_props_mut().query_execution_start_time = Some(now);
         Self { state }
     }
 
-    /// The value of an expression as an array of one element. Fails where it refers to a column.
+    /// Evaluates an expression to an array of one element. Fails if the expression refers to a column.
     pub fn evaluate(&self, expr: &ast::Expr, span: Span) -> Result<ArrayRef, Vec<Diagnostic>> {
         let mut expr = expr.clone();
         let mut errors = Vec::new();
@@ -51,7 +51,7 @@ impl Evaluator {
         value.into_array(1).map_err(refused)
     }
 
-    /// NOW() and its like have a value only where an expression is simplified.
+    /// Simplifies an expression; NOW() and similar functions get a value only this way.
     fn simplified(&self, expr: Expr, schema: &DFSchema) -> Result<Expr, DataFusionError> {
         let context = SimplifyContext::builder()
             .with_schema(Arc::new(schema.clone()))
@@ -66,8 +66,8 @@ fn no_columns_here(error: Diagnostic) -> Diagnostic {
     if error.code != UNKNOWN_COLUMN {
         return error;
     }
-    let hint = "A text is written in single quotes.";
-    Diagnostic { code: INSERT, message: "VALUES takes constants, not columns".to_owned(), detail: None, ..error }
+    let hint = "Strings are written in single quotes.";
+    Diagnostic { code: INSERT, message: "VALUES accepts only constants, not columns".to_owned(), detail: None, ..error }
         .hint(hint)
 }
 

@@ -1,7 +1,7 @@
-//! An expression over batches of rows, evaluated a batch at a time, and row by row only to find the rows that fail.
+//! Evaluates an expression over batches of rows: a whole batch at a time, and row by row only to find rows that fail.
 //!
-//! An expression that fails for a row is NULL there, and the row's failure is reported; the other
-//! rows do not notice. Semantics: ksqlDB's error handling.
+//! An expression that fails for a row is NULL for that row, and the failure is reported; other rows are not affected.
+//! Semantics: ksqlDB's error handling.
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -14,38 +14,43 @@ use datafusion::physical_plan::PhysicalExpr;
 
 use headwater_functions::clock;
 
-use crate::dialect::{self, Inside, within};
+use crate::dialect::{self, InnerFailures, within};
 use crate::errors::reason;
 
-/// A row for which an expression has no value.
+/// A row for which an expression could not be evaluated.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
     /// Index of the row in its chunk.
     pub row: usize,
-    /// The expression, as it was written.
+    /// The text of the expression.
     pub expr: String,
-    /// Why, in words for a user.
+    /// The reason, in words for a user.
     pub reason: String,
 }
 
-/// An expression that is ready to be evaluated.
+/// A compiled expression, ready to be evaluated.
 #[derive(Clone, Debug)]
 pub struct Expression {
     text: String,
     physical: Arc<dyn PhysicalExpr>,
-    /// The type its values are brought to.
+    /// The type that its values are converted to.
     data_type: DataType,
-    /// What failed of it that is the same for every row, and was computed when it was compiled.
-    constant: Inside,
+    /// Failures inside the expression that are the same for every row, found when it was compiled.
+    constant: InnerFailures,
 }
 
 impl Expression {
-    pub(super) fn new(text: &str, physical: Arc<dyn PhysicalExpr>, data_type: DataType, constant: Inside) -> Self {
+    pub(super) fn new(
+        text: &str,
+        physical: Arc<dyn PhysicalExpr>,
+        data_type: DataType,
+        constant: InnerFailures,
+    ) -> Self {
         Self { text: text.to_owned(), physical, data_type, constant }
     }
 
-    /// Its value for every row; NULL for those it fails on, which are added to `failures`. `now_ms` is what functions give
-    /// that give the time, in ms since the epoch.
+    /// Evaluates the expression for every row. Rows that fail are NULL and are added to `failures`. `now_ms` is the
+    /// current time for functions such as NOW(), in ms since the epoch.
     pub fn evaluate(&self, rows: &RecordBatch, now_ms: i64, failures: &mut Vec<Failure>) -> ArrayRef {
         clock::at(now_ms, || self.values(rows, failures))
     }
@@ -62,18 +67,18 @@ impl Expression {
         if some_inside.get() {
             self.find_inside(rows, 0, failures);
         }
-        values.expect("every part is cast to one type")
+        values.expect("every part is cast to the same type")
     }
 
-    /// Adds the rows for which a part of the expression failed, as an argument of a function, which is NULL to it. `first` is
-    /// the index of the first of `rows`.
+    /// Adds the rows for which an inner part of the expression failed, such as a function's argument, which is then
+    /// NULL. `first` is the index of the first of `rows`.
     fn find_inside(&self, rows: &RecordBatch, first: usize, failures: &mut Vec<Failure>) {
         let (values, mut inside) = within(|| self.whole(rows));
         inside.count += self.constant.count;
         match rows.num_rows() {
             0 => {}
             _ if values.is_ok() && inside.count == 0 => {}
-            // Where all of it fails it was told.
+            // The expression failed as a whole, which has been reported already.
             1 if values.is_err() => {}
             1 => {
                 let why = self.constant.first.clone().or(inside.first);
@@ -91,12 +96,12 @@ impl Expression {
         Failure { row, expr: self.text.clone(), reason }
     }
 
-    /// The same with values of another type, to which they can be cast.
+    /// The same expression with its values converted to another type, to which they can be cast.
     pub fn into_type(self, data_type: DataType) -> Self {
         Self { data_type, ..self }
     }
 
-    /// The type of its values.
+    /// The type of the expression's values.
     pub fn data_type(&self) -> &DataType {
         &self.data_type
     }

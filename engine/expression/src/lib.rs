@@ -1,8 +1,9 @@
 //! Expressions of the dialect: planned, compiled, and evaluated over batches of rows.
 //!
-//! [`session`] is what they are planned in, `user` adds the functions that statements defined. `rewrite` makes
-//! sqlparser's tree what DataFusion takes; a [`Compiler`] makes an [`Expression`] of it, which says for which rows it has
-//! no value, and an [`Evaluator`] the value of a constant. Statements and plans are not known here.
+//! [`session`] creates the state in which expressions are planned; `user` adds the functions defined by statements.
+//! `rewrite` turns sqlparser's tree into one that DataFusion accepts. A [`Compiler`] turns it into an [`Expression`],
+//! which reports the rows that fail; an [`Evaluator`] computes the value of a constant. This crate does not know
+//! statements or plans.
 
 mod aggregate_call;
 mod assignment;

@@ -1,8 +1,8 @@
-//! The dialect's expressions as DataFusion knows them.
+//! Rewrites the dialect's expressions to forms that DataFusion knows.
 //!
-//! What each form looks like before is in [`headwater_language::sql::expr_forms`]. CAST, LIKE, IS DISTINCT FROM and constructors
-//! become calls of the dialect's own functions, every number gets the type that it has (`crate::dialect`); a text
-//! compared with ROWTIME or a window bound is a time.
+//! The original forms are listed in [`headwater_language::sql::expr_forms`]. CAST, LIKE, IS DISTINCT FROM and
+//! constructors become calls of the dialect's own functions, and every number literal gets its type (`crate::dialect`).
+//! A string compared with ROWTIME or a window bound becomes a time.
 
 use std::ops::ControlFlow;
 
@@ -26,12 +26,12 @@ use sqlparser::ast::{
 use super::{aggregate_call, calls};
 use crate::dialect::{self, literal};
 
-/// Rewrites the expressions of a query in place. Reports what cannot be.
+/// Rewrites the expressions of a query in place. Expressions that cannot be rewritten are reported in `errors`.
 pub fn rewrite(query: &mut Query, errors: &mut Vec<Diagnostic>) {
     walk_mut(query, &mut Rewriter { errors, in_call: 0 });
 }
 
-/// Rewrites one expression in place. Reports what cannot be.
+/// Rewrites one expression in place. What cannot be rewritten is reported in `errors`.
 pub fn rewrite_expr(expr: &mut Expr, errors: &mut Vec<Diagnostic>) {
     calls::rewrite(expr);
     walk_mut(expr, &mut Rewriter { errors, in_call: 0 });
@@ -39,7 +39,7 @@ pub fn rewrite_expr(expr: &mut Expr, errors: &mut Vec<Diagnostic>) {
 
 struct Rewriter<'a> {
     errors: &'a mut Vec<Diagnostic>,
-    /// How many calls in FROM there are around: their numbers stay as they are.
+    /// How many calls in FROM enclose this location: number literals in them are left unchanged.
     in_call: usize,
 }
 
@@ -89,7 +89,7 @@ impl VisitorMut for Rewriter<'_> {
         ControlFlow::Continue(())
     }
 
-    /// A negative number is one number, so that the least INT and BIGINT can be written.
+    /// Treats a negative number as one literal, so that the smallest INT and BIGINT can be written.
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
         if let Expr::UnaryOp { op: op @ (UnaryOperator::Minus | UnaryOperator::Plus), expr: inner } = expr
             && let Expr::Value(ValueWithSpan { value: Value::Number(digits, _), span }) = bare(inner)
@@ -136,7 +136,7 @@ impl VisitorMut for Rewriter<'_> {
 }
 
 impl Rewriter<'_> {
-    /// `a->b[1]->c` from left to right.
+    /// Rewrites `a->b[1]->c` from left to right.
     fn access(&mut self, expr: &mut Expr) {
         let Expr::CompoundFieldAccess { root, access_chain } = expr else { return };
         let mut value = std::mem::replace(root.as_mut(), Expr::value(Value::Null));
@@ -176,25 +176,25 @@ impl Rewriter<'_> {
         }
     }
 
-    /// `DECIMAL '1.5'` is the number that the text is.
+    /// Rewrites `DECIMAL '1.5'` to the number.
     fn typed_decimal(&mut self, expr: &mut Expr) {
         let Expr::TypedString(TypedString { value, .. }) = expr else { return };
         let span = value.span;
         let Some(text) = value.value.clone().into_string() else { return };
         let digits = text.trim();
         let is_number = digits.parse::<f64>().is_ok_and(f64::is_finite) && !digits.contains(['e', 'E']);
-        // With a point a number is a DECIMAL in any case.
+        // A number with a decimal point is always a DECIMAL.
         let digits = if digits.contains('.') { digits.to_owned() } else { format!("{digits}.") };
         match literal::number(&digits, span) {
             Ok(number) if is_number => *expr = number,
             _ => {
-                let error = Diagnostic::new(LITERAL, format!("text \"{text}\" is no DECIMAL"));
+                let error = Diagnostic::new(LITERAL, format!("\"{text}\" is not a valid DECIMAL"));
                 self.errors.push(error.at_maybe(headwater_language::sql::place(span)));
             }
         }
     }
 
-    /// `TIMESTAMP '2024-05-01 10:00:00'` and its like are CASTs of what they say.
+    /// Rewrites `TIMESTAMP '2024-05-01 10:00:00'` and similar literals to a CAST of the string.
     fn typed_time(&mut self, expr: &mut Expr) {
         let Expr::TypedString(TypedString { data_type, value, .. }) = expr else { return };
         let Some(ty) = time_type(data_type) else { return };
@@ -202,7 +202,7 @@ impl Rewriter<'_> {
         match canonical_time(said.trim(), &ty) {
             Some(canonical) => *expr = call(dialect::CAST, vec![text(canonical), text(ty.to_string())]),
             None => {
-                let error = Diagnostic::new(LITERAL, format!("text \"{said}\" is not a valid {ty}"));
+                let error = Diagnostic::new(LITERAL, format!("\"{said}\" is not a valid {ty}"));
                 self.errors.push(error.at_maybe(headwater_language::sql::place(span)));
             }
         }
@@ -224,18 +224,18 @@ impl Rewriter<'_> {
         }
     }
 
-    /// A text compared with a time column is a time: `ROWTIME > '2024-05-01T10:00'`.
+    /// Converts a string that is compared with a time column: `ROWTIME > '2024-05-01T10:00'`.
     fn magic_time(&mut self, column: &Expr, literal: &mut Expr) {
         if !is_time_column(column) {
             return;
         }
         let Expr::Value(ValueWithSpan { value: Value::SingleQuotedString(text), span }) = literal else { return };
         match parse_partial_iso_timestamp_ms(text) {
-            // A BIGINT, as the columns are.
+            // BIGINT, as the columns are.
             Ok(ms) => *literal = Expr::value(Value::Number(ms.to_string(), false)),
             Err(error) => {
                 let message = format!("'{text}' is not a time: {error}");
-                let hint = "Write it as '2024-05-01T10:11:12.123', in part or whole, with a zone such as Z or +0200, or as ms since the epoch.";
+                let hint = "Write '2024-05-01T10:11:12.123' or a part of it, with a time zone such as Z or +0200, or ms since the epoch.";
                 self.errors
                     .push(Diagnostic::new(LITERAL, message).at_maybe(headwater_language::sql::place(*span)).hint(hint));
             }
@@ -243,7 +243,7 @@ impl Rewriter<'_> {
     }
 }
 
-/// The expression within parentheses.
+/// The expression without parentheses around it.
 fn bare(expr: &Expr) -> &Expr {
     match expr {
         Expr::Nested(inner) => bare(inner),
@@ -255,7 +255,7 @@ fn is_interval(expr: &Expr) -> bool {
     matches!(bare(expr), Expr::Interval(_))
 }
 
-/// The type of a DATE, TIME or TIMESTAMP as it is written, with or without a zone.
+/// The type of a DATE, TIME or TIMESTAMP literal, with or without a time zone.
 fn time_type(ty: &DataType) -> Option<SqlType> {
     match ty {
         DataType::Date => Some(SqlType::Date),
@@ -265,8 +265,8 @@ fn time_type(ty: &DataType) -> Option<SqlType> {
     }
 }
 
-/// What a text says in the form that a CAST reads. Besides that form, a time may stand after a space, and have more
-/// digits than a TIMESTAMP keeps.
+/// The literal's string in the form that CAST reads. Literals also allow a space before the time, and more digits than
+/// a TIMESTAMP keeps.
 fn canonical_time(said: &str, ty: &SqlType) -> Option<String> {
     let known = match ty {
         SqlType::Date => parse_partial_iso_date(said).is_ok(),
@@ -317,7 +317,7 @@ fn struct_literal(expr: &mut Expr) {
         _ => None,
     };
     let fields: Option<Vec<_>> = arguments(function).into_iter().map(field).collect();
-    // Without names it is DataFusion's.
+    // A STRUCT without field names is DataFusion's.
     if let Some(fields) = fields {
         *expr = call(dialect::STRUCT, fields.into_iter().flatten().collect());
     }
@@ -335,7 +335,8 @@ fn map_literal(expr: &mut Expr) {
     }
 }
 
-/// CAST to a type of the dialect; to another, such as SMALLINT, it is DataFusion's, and NULL where it fails.
+/// Rewrites a CAST to a type of the dialect. A CAST to another type, such as SMALLINT, is DataFusion's and gives NULL
+/// where it fails.
 fn cast(expr: &mut Expr) {
     let Expr::Cast { kind, expr: value, data_type, .. } = expr else { return };
     match cast_type(data_type) {
@@ -355,7 +356,7 @@ fn like(expr: &mut Expr) {
     };
 }
 
-/// Whether a relation is a call, which reads its arguments itself.
+/// Whether a relation is a function call, which reads its arguments itself.
 fn is_call(factor: &TableFactor) -> bool {
     matches!(
         factor,
@@ -363,7 +364,7 @@ fn is_call(factor: &TableFactor) -> bool {
     )
 }
 
-/// Bounds of a frame are plain numbers.
+/// Restores the plain numbers in the bounds of a window frame.
 fn frame_numbers(spec: &mut WindowSpec) {
     let Some(frame) = &mut spec.window_frame else { return };
     for bound in std::iter::once(&mut frame.start_bound).chain(frame.end_bound.as_mut()) {

@@ -1,4 +1,4 @@
-//! Functions that statements defined, as a session knows them: each with those that it calls in turn.
+//! Registers functions defined by statements in a session, each with the functions that it calls.
 
 use std::sync::Arc;
 
@@ -22,30 +22,30 @@ pub fn is_defined(name: &str, state: &SessionState) -> bool {
     found.is_some_and(|function| function.inner().downcast_ref::<UserFunction>().is_some())
 }
 
-/// Names of the functions that statements defined.
+/// The names of the functions defined by statements.
 pub fn defined(state: &SessionState) -> Vec<String> {
     let names = state.scalar_functions().keys().filter(|name| is_defined(name, state));
     names.map(|name| name.to_uppercase()).collect()
 }
 
-/// Adds functions to a state. Fails on one that has no meaning any more.
+/// Adds functions to a state. Fails if a definition can no longer be planned.
 pub fn register(mut state: SessionState, functions: &[FunctionDef]) -> Result<SessionState, Vec<Diagnostic>> {
     let planned = functions.iter().map(|def| planned(def, &state)).collect::<Result<Vec<_>, _>>()?;
     for function in planned {
-        // Registering replaces a function of the same name; it does not fail for scalar functions.
+        // Registering replaces a function of the same name; for scalar functions it cannot fail.
         let _ = state.register_udf(Arc::new(ScalarUDF::from(function)));
     }
     Ok(state)
 }
 
-/// A definition as a function of DataFusion. What was checked when it was made is so still.
+/// Plans a definition as a DataFusion function. Everything that was checked when it was created still holds.
 fn planned(def: &FunctionDef, state: &SessionState) -> Result<UserFunction, Vec<Diagnostic>> {
     let body = sql::parse_expr(&def.body).map_err(|error| vec![of_another_text(error, def)])?;
     let function = with_body(def, &body, state);
     function.map_err(|errors| errors.into_iter().map(|error| of_another_text(error, def)).collect())
 }
 
-/// A definition with its expression as it is parsed. Errors have places in the text of the expression.
+/// Plans a definition whose expression is already parsed. Errors have locations in the text of the expression.
 pub fn with_body(def: &FunctionDef, body: &Expr, state: &SessionState) -> Result<UserFunction, Vec<Diagnostic>> {
     let inner = match def.functions.is_empty() {
         true => None,
@@ -67,7 +67,7 @@ fn plan(def: &FunctionDef, expr: Expr, state: &SessionState) -> DataFusionResult
     UserFunction::declared(declared)?.with_body(planned)
 }
 
-/// What is known of a function without its expression.
+/// The declaration of a function, without its expression.
 pub fn declared(def: &FunctionDef) -> Declared {
     Declared {
         name: def.name.clone(),
@@ -77,7 +77,7 @@ pub fn declared(def: &FunctionDef) -> Declared {
     }
 }
 
-/// An error in the expression of a function that some other statement calls.
+/// An error in the expression of a function that another statement calls.
 fn of_another_text(error: Diagnostic, def: &FunctionDef) -> Diagnostic {
-    Diagnostic { span: None, ..error }.detail(format!("It is in function \"{}\": {}", def.name, def.statement))
+    Diagnostic { span: None, ..error }.detail(format!("The error is in function \"{}\": {}", def.name, def.statement))
 }

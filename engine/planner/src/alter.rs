@@ -1,6 +1,6 @@
-//! ALTER STREAM and ALTER TABLE: value columns are added at the end.
+//! ALTER STREAM and ALTER TABLE: add value columns at the end.
 //!
-//! What a query made is changed by CREATE OR REPLACE of that query, and what is read-only not at all.
+//! A source written by a query is changed by CREATE OR REPLACE of that query; a read-only source cannot be changed.
 
 use headwater_formats::record::Side;
 use headwater_language::catalog::Catalog;
@@ -13,7 +13,7 @@ use headwater_language::sql::ast;
 use super::define::{RESERVED, source_kind};
 use super::types::resolve;
 
-/// The source with its new columns. Gives every mistake at once.
+/// The source with its new columns. Returns all errors at once.
 pub fn alter(alter: &ast::AlterSource, text: &str, catalog: &Catalog) -> Result<SourceDef, Vec<Diagnostic>> {
     let standing = standing(alter, catalog)?;
     let mut errors = Vec::new();
@@ -38,7 +38,7 @@ pub fn alter(alter: &ast::AlterSource, text: &str, catalog: &Catalog) -> Result<
     if errors.is_empty() { Ok(altered) } else { Err(errors) }
 }
 
-/// What is to be changed, when it may be.
+/// The source to change, if it may be changed.
 fn standing<'a>(alter: &ast::AlterSource, catalog: &'a Catalog) -> Result<&'a SourceDef, Vec<Diagnostic>> {
     let (kind, name, span) = (source_kind(alter.kind), alter.name.value.as_str(), alter.name.span);
     let refuse = |code, message: String| vec![Diagnostic::new(code, message).at(span)];
@@ -51,11 +51,11 @@ fn standing<'a>(alter: &ast::AlterSource, catalog: &'a Catalog) -> Result<&'a So
         return Err(vec![error.hint(format!("ALTER {} {name} ADD COLUMN …;", found.to_uppercase()))]);
     }
     if source.read_only {
-        let message = format!("ALTER cannot change {} \"{name}\": it was declared with SOURCE", kind.word());
+        let message = format!("cannot alter {} \"{name}\": it was declared with SOURCE", kind.word());
         return Err(refuse(READ_ONLY, message));
     }
     if let Some(query) = catalog.query_behind(name) {
-        let message = format!("ALTER cannot change \"{name}\": query {} makes its columns", query.id);
+        let message = format!("cannot alter \"{name}\": its columns come from query {}", query.id);
         let error = Diagnostic::new(IN_USE, message).at(span);
         return Err(vec![error.hint(format!("CREATE OR REPLACE {} {name} AS SELECT …;", kind.word().to_uppercase()))]);
     }
@@ -68,11 +68,11 @@ fn check(column: &ast::ColumnDef, altered: &SourceDef, errors: &mut Vec<Diagnost
         errors.push(Diagnostic::new(RESERVED_NAME, format!("column name \"{name}\" is reserved")).at(column.name.span));
     }
     if altered.column(name).is_some() {
-        let message = format!("\"{}\" has a column \"{name}\" already", altered.name);
+        let message = format!("\"{}\" already has a column \"{name}\"", altered.name);
         errors.push(Diagnostic::new(DUPLICATE_COLUMN, message).at(column.name.span));
     }
     if column.role.value != ast::ColumnRole::Value {
-        let message = format!("column \"{name}\" is added to the value: keys and headers stay as they were declared");
+        let message = format!("column \"{name}\" can only be a value column: keys and headers cannot be altered");
         errors.push(Diagnostic::new(COLUMN_ROLE, message).at(column.role.span));
     }
 }

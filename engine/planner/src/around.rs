@@ -1,7 +1,8 @@
-//! A relation that a subquery calls by the name of a column of its own.
+//! Relations whose name is also the name of a column in a subquery.
 //!
-//! In `SELECT (SELECT COUNT(*) FROM l AS s WHERE s.k = i.k) FROM r AS i` DataFusion takes `i.k` for a field of the column I of
-//! `l`. Fields are reached by `->` here, so it is the relation around; that gets a name which is not a column's.
+//! In `SELECT (SELECT COUNT(*) FROM l AS s WHERE s.k = i.k) FROM r AS i`, DataFusion reads `i.k` as a field of the
+//! column I of `l`. The dialect accesses fields with `->`, so it must be the outer relation; that is renamed to
+//! something that is not a column.
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
@@ -24,10 +25,10 @@ pub(super) fn rename(query: &mut Query, catalog: &Catalog) {
     }
 }
 
-/// The relations of the queries around one place of a text.
+/// The relations of the queries that enclose a location in the statement.
 struct Scopes<'a> {
     namer: Namer<'a>,
-    /// How many names of WITH there were before each query around.
+    /// For each enclosing query, how many names of WITH were known before it.
     named: Vec<usize>,
     relations: Vec<Vec<Relation>>,
 }
@@ -62,13 +63,13 @@ impl<'a> Scopes<'a> {
         self.relations.pop();
     }
 
-    /// How far outside a relation of this name is.
+    /// How many queries further out a relation of this name is.
     fn distance(&self, name: &str) -> Option<usize> {
         let is_named = |relation: &Relation| relation.alias.as_ref().is_some_and(|alias| alias.value == name);
         self.relations.iter().rev().position(|relations| relations.iter().any(is_named))
     }
 
-    /// Whether the name is, or may be, that of a column between here and there.
+    /// Whether a name is, or may be, that of a column between here and the query at that distance.
     fn is_hidden(&self, name: &str, distance: usize) -> bool {
         self.relations.iter().rev().take(distance).flatten().any(|relation| relation.has(name) != Some(false))
     }

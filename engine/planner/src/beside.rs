@@ -1,8 +1,8 @@
-//! Named expressions beside columns of the same name: `SELECT w + 1 AS k FROM q ORDER BY q.k`, and the column of a FULL JOIN …
-//! USING beside other columns that `*` shows.
+//! Aliased expressions beside columns of the same name: `SELECT w + 1 AS k FROM q ORDER BY q.k`, and the column of a
+//! FULL JOIN … USING beside other columns that `*` shows.
 //!
-//! DataFusion has no `K` beside `Q.K` in one list, and columns that ORDER BY alone names are in the list, too. So such an
-//! expression is called otherwise until the plan is made.
+//! DataFusion does not allow `K` beside `Q.K` in one list, and columns named only in ORDER BY are part of the list,
+//! too. So such an expression has a temporary name until the plan is complete.
 
 use std::collections::HashMap;
 
@@ -12,10 +12,10 @@ use headwater_expression::dialect::EITHER;
 use headwater_language::sql::each_expr;
 use sqlparser::ast::{self, GroupByExpr, Ident, OrderByExpr, OrderByKind, Query, Select, SelectItem, SetExpr};
 
-/// Names that are called otherwise, by what they are called.
+/// The temporary names, mapped to the original ones.
 pub(super) type Names = HashMap<String, String>;
 
-/// Calls such expressions in the list of a query otherwise.
+/// Gives such expressions in the SELECT list of a query temporary names.
 pub(super) fn take(query: &mut Query) -> Names {
     let SetExpr::Select(select) = query.body.as_mut() else { return Names::new() };
     let mut none = Vec::new();
@@ -40,7 +40,7 @@ pub(super) fn take(query: &mut Query) -> Names {
     names
 }
 
-/// The names of columns that the list and ORDER BY write with their relation.
+/// The names of the columns that the list and ORDER BY qualify with their relation.
 fn columns(select: &Select, order: &[OrderByExpr]) -> Vec<String> {
     let mut columns = Vec::new();
     let mut see = |expr: &ast::Expr| {
@@ -57,7 +57,7 @@ fn columns(select: &Select, order: &[OrderByExpr]) -> Vec<String> {
     columns
 }
 
-/// Whether rows are neither grouped nor made distinct.
+/// Whether a SELECT has neither grouping nor DISTINCT.
 fn is_plain(select: &Select) -> bool {
     let is_ungrouped =
         matches!(&select.group_by, GroupByExpr::Expressions(items, with) if items.is_empty() && with.is_empty());
@@ -78,13 +78,13 @@ fn rename(by: &mut OrderByExpr, name: &str, other: &Ident) {
     }
 }
 
-/// Gives the columns of a plan their names back.
+/// Restores the names of the columns of a plan.
 pub(super) fn put_back(plan: LogicalPlan, names: &Names) -> Result<LogicalPlan> {
     if names.is_empty() {
         return Ok(plan);
     }
     let named = |column: Column| match names.get(&column.name) {
-        // Beside a column of that name it needs a relation of its own.
+        // Next to a column of the same name it needs a relation as qualifier.
         Some(name) => Expr::Column(column).alias_qualified(Some(TableReference::bare("here")), name),
         None => Expr::Column(column),
     };

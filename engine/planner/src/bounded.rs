@@ -1,7 +1,7 @@
-//! Bounded queries: from the dialect's SELECT to DataFusion's logical plan.
+//! Bounded queries: plans the dialect's SELECT as a logical plan of DataFusion.
 //!
-//! The query is rewritten where the dialect differs (`star`, `rewrite`) and
-//! planned by DataFusion, which allows all of its SQL. What it finds wrong comes back as our diagnostics.
+//! The query is rewritten where the dialect differs (`star`, `rewrite`) and planned by DataFusion, which supports all
+//! of its SQL. Its errors are converted to our diagnostics.
 
 use std::sync::Arc;
 
@@ -27,33 +27,33 @@ use super::{
     using, wide, windows,
 };
 
-/// Name of the catalog and schema that sources are in; never seen by users.
+/// Name of the catalog and schema of the sources; not visible to users.
 const HOME: &str = "headwater";
 
-/// Memory that a part of a query should have: with less, fewer parts run side by side.
+/// The minimum memory per partition of a query: with less memory, fewer partitions run in parallel.
 const PARTITION_MEMORY_MIN: usize = 32 << 20;
 
-/// Memory that each row of a batch stands for: operators keep several batches, which must fit little memory, too.
+/// The memory budgeted per row of a batch: operators keep several batches, which must fit even a small memory limit.
 const BATCH_ROW_MEMORY: usize = 16 << 10;
 
-/// Fewest rows of a batch.
+/// The minimum number of rows in a batch.
 const BATCH_ROWS_MIN: usize = 512;
 
-/// What a bounded query has from above the waterline.
+/// What the planner needs from above the waterline for a bounded query.
 #[derive(Clone, Debug)]
 pub struct Outside {
-    /// What reads topics.
+    /// Creates the tables that read topics.
     pub tables: Arc<dyn Tables>,
-    /// Rules of the optimizer that these tables have, after all others.
+    /// Additional optimizer rules for these tables, which run after all others.
     pub rules: Vec<PhysicalRule>,
-    /// A configuration with the extensions that their scans look for.
+    /// A configuration with the extensions that the scans expect.
     pub config: SessionConfig,
-    /// Memory and disk.
+    /// Memory and disk limits.
     pub runtime: Arc<RuntimeEnv>,
 }
 
-/// The state in which one bounded query is planned and run: sources of the catalog, functions of the
-/// dialect, limits of the settings.
+/// The state in which one bounded query is planned and run: the sources of the catalog, the functions of the dialect,
+/// the limits of the settings.
 pub fn state(catalog: &Arc<Catalog>, settings: &Settings, outside: Outside) -> SessionState {
     let mut config = outside.config.with_default_catalog_and_schema(HOME, HOME).with_information_schema(false);
     config = config.with_extension(Arc::new(Limits::of(settings)));
@@ -69,10 +69,10 @@ pub fn state(catalog: &Arc<Catalog>, settings: &Settings, outside: Outside) -> S
     let rows = (memory / BATCH_ROW_MEMORY).clamp(BATCH_ROWS_MIN, config.batch_size());
     config = config.with_batch_size(rows);
     let options = config.options_mut();
-    // DataFusion (55) says of CASE WHEN f THEN f END in a plan that it is never NULL, and of what it computes for it that it
-    // may be, and refuses its own aggregate for that.
+    // DataFusion (55) treats CASE WHEN f THEN f END as never NULL in a plan, but treats the expression that it computes
+    // for it as nullable, and then rejects its own aggregate.
     options.execution.skip_physical_aggregate_schema_check = true;
-    // Every sort reserves this much for merging what it spilled; together they must fit the pool.
+    // Every sort reserves this much for merging what it spilled; all reservations together must fit the memory pool.
     let merging = memory / (32 * options.execution.target_partitions.max(1));
     options.execution.sort_spill_reservation_bytes = options.execution.sort_spill_reservation_bytes.min(merging);
     let rules = Rules::of(settings, &outside.rules);
@@ -89,7 +89,7 @@ pub fn state(catalog: &Arc<Catalog>, settings: &Settings, outside: Outside) -> S
     headwater_expression::with_functions(state)
 }
 
-/// The same state with no more rules of the optimizer than a plan needs to be executed, and in one part.
+/// The same state with only the optimizer rules that are required to execute a plan, and with one partition.
 pub fn with_fewest_rules(state: SessionState) -> SessionState {
     let rules = Rules::fewest();
     let mut state = SessionStateBuilder::new_from_existing(state)
@@ -101,7 +101,7 @@ pub fn with_fewest_rules(state: SessionState) -> SessionState {
     state
 }
 
-/// Plans a bounded query. Gives every mistake that could be found at once.
+/// Plans a bounded query. Returns all errors that can be found at once.
 pub async fn plan(
     query: &ast::Query,
     catalog: &Arc<Catalog>,
@@ -151,7 +151,7 @@ pub async fn plan(
     }
 }
 
-/// The functions that do not exist, of a query that is not planned because of other mistakes.
+/// The unknown functions of a query that is not planned because of other errors.
 fn unknown_functions(query: &ast::Query, state: &SessionState) -> Vec<Diagnostic> {
     let mut unknown = Vec::new();
     each_expr(&query.body, &mut |expr| {
@@ -165,26 +165,26 @@ fn unknown_functions(query: &ast::Query, state: &SessionState) -> Vec<Diagnostic
     unknown
 }
 
-/// DataFusion suggests one of the nearest functions by chance; of ours it is always the same.
+/// Replaces DataFusion's suggestion, an arbitrary one of the nearest functions, with one that is always the same.
 fn nearest(told: Diagnostic, state: &SessionState) -> Diagnostic {
     let Some(name) = told.message.split('"').nth(1).filter(|_| told.code == UNKNOWN_FUNCTION) else { return told };
     Diagnostic { hint: Caller::Bounded(state).unknown(name).hint, ..told }
 }
 
-/// Clauses that only a continuous query has are refused by name.
+/// Rejects clauses that are only allowed in continuous queries.
 fn check_bounded(query: &ast::Query) -> Result<(), Vec<Diagnostic>> {
     let mut errors = Vec::new();
     let mut refuse = |what: &str, span: Span, hint: &str| {
         errors.push(Diagnostic::new(NOT_SUPPORTED, format!("{what} is not supported yet")).at(span).hint(hint));
     };
     if let Some(emit) = &query.emit {
-        refuse("EMIT", emit.span, "Leave EMIT out: the query then reads what is in the topics now, and ends.");
+        refuse("EMIT", emit.span, "Without EMIT the query reads the current contents of the topics and ends.");
     }
     if let Some(window) = &query.window {
         refuse("WINDOW", window.span, "Group by a time bucket instead, such as GROUP BY ROWTIME / 60000.");
     }
     if let Some(partition_by) = &query.partition_by {
-        refuse("PARTITION BY", partition_by.span, "A bounded query has no key; leave it out.");
+        refuse("PARTITION BY", partition_by.span, "Remove it: a bounded query has no key.");
     }
     for within in &query.within {
         refuse("WITHIN", within.span, "Compare the two ROWTIMEs in the ON condition instead.");

@@ -1,5 +1,5 @@
-//! What a name means where it is called like a function: the one answer to "is this a function?", and what an unknown one
-//! could have meant.
+//! What a name means when it is called as a function: the one place that decides whether it is a function, and which
+//! functions are suggested for an unknown one.
 //!
 //! ```text
 //!                        bounded query  continuous query  CREATE FUNCTION
@@ -17,31 +17,31 @@ use headwater_language::catalog::Catalog;
 use headwater_language::diagnostic::Diagnostic;
 use headwater_language::sql::expr_forms::is_constructor;
 
-/// What a name means where it is called.
+/// What a name means when it is called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Callee {
-    /// `MAP` or `STRUCT`, which make a value of their arguments.
+    /// `MAP` or `STRUCT`, which construct a value from their arguments.
     Constructor,
-    /// A function that gives several rows.
+    /// A function that returns several rows.
     Table,
-    /// `UNNEST`, which gives several rows too, but only in bounded queries.
+    /// `UNNEST`, which also returns several rows, but only in bounded queries.
     Unnest,
-    /// A function that gives one value for many rows.
+    /// A function that returns one value for many rows.
     Aggregate,
-    /// A function of the dialect that gives one value for one row.
+    /// A function of the dialect that returns one value per row.
     Scalar,
     /// The same, defined by a statement.
     Defined,
     /// A scalar function of DataFusion.
     Bounded,
-    /// A function that is nothing but a window function.
+    /// A function that can only be used as a window function.
     Window,
-    /// `ROLLUP` or `CUBE`, which make sets of groups.
+    /// `ROLLUP` or `CUBE`, which define grouping sets.
     Grouping,
 }
 
 impl Callee {
-    /// The meaning of a name in any case; none when there is no such function.
+    /// The meaning of a name, ignoring case; none if there is no such function.
     pub(super) fn of(name: &str, state: &SessionState) -> Option<Self> {
         let lower = name.to_lowercase();
         Some(match () {
@@ -53,7 +53,7 @@ impl Callee {
             }
             () if headwater_functions::find(name).is_some() => Self::Scalar,
             () if is_defined(name, state) => Self::Defined,
-            // What expressions are rewritten to is nobody's to call.
+            // Functions that expressions are rewritten to cannot be called by users.
             () if lower.starts_with("headwater_") => return None,
             () if state.scalar_functions().contains_key(&lower) => Self::Bounded,
             () if state.window_functions().contains_key(&lower) => Self::Window,
@@ -62,28 +62,28 @@ impl Callee {
         })
     }
 
-    /// Whether it gives several rows.
+    /// Whether it returns several rows.
     pub(super) fn makes_rows(self) -> bool {
         matches!(self, Self::Table | Self::Unnest)
     }
 
-    /// Whether it gives one value for one row.
+    /// Whether it returns one value per row.
     pub(super) fn is_scalar(self) -> bool {
         matches!(self, Self::Constructor | Self::Scalar | Self::Defined | Self::Bounded)
     }
 
-    /// Whether continuous queries know it.
+    /// Whether continuous queries support it.
     pub(super) fn is_continuous(self) -> bool {
         matches!(self, Self::Constructor | Self::Table | Self::Aggregate | Self::Scalar | Self::Defined)
     }
 }
 
-/// Whether this is the name of an aggregate, in any case.
+/// Whether this is the name of an aggregate, ignoring case.
 pub(super) fn is_aggregate(name: &str, state: &SessionState) -> bool {
     Callee::of(name, state) == Some(Callee::Aggregate)
 }
 
-/// Who calls a function.
+/// The kind of caller, which determines the functions that can be called.
 #[derive(Clone, Copy)]
 pub(super) enum Caller<'a> {
     /// A bounded query.
@@ -95,7 +95,7 @@ pub(super) enum Caller<'a> {
 }
 
 impl Caller<'_> {
-    /// The error for a function that does not exist, with the nearest of those that can be called instead.
+    /// The error for an unknown function, suggesting the nearest one that can be called.
     pub(super) fn unknown(self, name: &str) -> Diagnostic {
         let names = self.names();
         headwater_functions::unknown(name, names.iter().map(String::as_str))
@@ -121,7 +121,7 @@ mod tests {
     use headwater_expression::session;
     use headwater_language::config::Settings;
 
-    /// The order of the questions in [`Callee::of`] does not matter: no name has two answers.
+    /// The order of the checks in [`Callee::of`] does not matter: no name passes two of them.
     #[test]
     fn no_function_is_of_two_kinds() {
         let state = session(&Settings::default());

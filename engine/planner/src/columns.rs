@@ -1,7 +1,7 @@
-//! Every unknown column of a query at once, where that can be told without planning it.
+//! Reports all unknown columns of a query at once, as far as they can be found without planning it.
 //!
-//! DataFusion stops at the first. Names are looked up here when all that a SELECT reads is sources of the catalog;
-//! subqueries, lambdas and the like bring names of their own, and are left to DataFusion.
+//! DataFusion stops at the first. Names are resolved here if a SELECT reads only sources of the catalog; subqueries,
+//! lambdas and the like introduce names of their own and are left to DataFusion.
 
 use std::collections::{BTreeSet, HashSet};
 use std::ops::ControlFlow;
@@ -17,7 +17,8 @@ use sqlparser::ast::{
 
 use super::naming::name_columns;
 
-/// The columns that do not exist, in order of position; none where names cannot be told. `*` is settled already.
+/// The columns that do not exist, by position; empty if names cannot be resolved here. Every `*` has been expanded
+/// already.
 pub fn unknown(query: &Query, catalog: &Catalog) -> Vec<Diagnostic> {
     let (SetExpr::Select(select), None) = (query.body.as_ref(), &query.with) else { return Vec::new() };
     let Some(sources) = sources(select, catalog) else { return Vec::new() };
@@ -29,11 +30,11 @@ pub fn unknown(query: &Query, catalog: &Catalog) -> Vec<Diagnostic> {
     names.errors
 }
 
-/// A source in FROM, by the name its columns are qualified with.
+/// A source in FROM, under the name that qualifies its columns.
 struct Source {
     alias: String,
     columns: Vec<String>,
-    /// The same, for looking up: a source may have thousands.
+    /// The same columns for lookup: a source may have thousands.
     known: HashSet<String>,
 }
 
@@ -59,7 +60,7 @@ fn source(factor: &TableFactor, catalog: &Catalog) -> Option<Source> {
     Some(Source { alias: alias.as_ref().map_or(name, |alias| &alias.name.value).clone(), columns, known })
 }
 
-/// The names that the columns of the result will have.
+/// The names of the result's columns.
 fn aliases(select: &Select, catalog: &Catalog) -> HashSet<String> {
     let mut select = select.clone();
     name_columns(&mut select, catalog);
@@ -70,7 +71,7 @@ fn aliases(select: &Select, catalog: &Catalog) -> HashSet<String> {
     select.projection.iter().filter_map(alias).collect()
 }
 
-/// Breaks at expressions that bring names of their own.
+/// Stops the visit at expressions that introduce names of their own.
 struct Foreign;
 
 impl Visitor for Foreign {
@@ -90,9 +91,9 @@ impl Visitor for Foreign {
 
 struct Names {
     sources: Vec<Source>,
-    /// Names that GROUP BY, HAVING and ORDER BY may use, too.
+    /// Names that GROUP BY, HAVING and ORDER BY may also use.
     aliases: HashSet<String>,
-    /// What was told already, by name.
+    /// The names reported already.
     told: BTreeSet<String>,
     errors: Vec<Diagnostic>,
 }
@@ -135,7 +136,7 @@ impl Names {
     fn unknown_source(&self, qualifier: &str) -> Diagnostic {
         let names: Vec<&str> = self.sources.iter().map(|source| source.alias.as_str()).collect();
         let listed: Vec<String> = names.iter().map(|name| format!("\"{name}\"")).collect();
-        let error = Diagnostic::new(UNKNOWN_COLUMN, format!("nothing in FROM is called \"{qualifier}\""))
+        let error = Diagnostic::new(UNKNOWN_COLUMN, format!("FROM has no relation \"{qualifier}\""))
             .detail(format!("FROM has {}.", listed.join(", ")));
         error.nearest_of(qualifier, names)
     }

@@ -1,7 +1,7 @@
-//! `SELECT COUNT(*) FROM stream`, which counts records without parsing them.
+//! `SELECT COUNT(*) FROM stream`, which counts records without decoding them.
 //!
-//! Everywhere else a record is bad or it is not, whatever a query reads of it. Only this one, with nothing
-//! between the count and the stream, has no use for what is in a record: it counts bad ones, too.
+//! In all other queries a record is bad or not whatever the query reads of it. Only this query, with nothing between
+//! the count and the stream, does not use the contents of a record: it counts bad records, too.
 
 use std::sync::Arc;
 
@@ -14,7 +14,8 @@ use datafusion::logical_expr::{Aggregate, Expr, LogicalPlan, SubqueryAlias, Tabl
 
 use super::topics::TopicTable;
 
-/// Has the streams of a plan that are only counted counted. For a plan as it was written, before any rule sees it.
+/// Marks the streams of a plan that are only counted. For a plan as it was written, before any optimizer rule has
+/// changed it.
 pub(super) fn count_unparsed(plan: LogicalPlan) -> Result<LogicalPlan> {
     plan.transform_down_with_subqueries(|node| match node {
         LogicalPlan::Aggregate(aggregate) if counts_all(&aggregate) => {
@@ -29,7 +30,7 @@ pub(super) fn count_unparsed(plan: LogicalPlan) -> Result<LogicalPlan> {
     .map(|counted| counted.data)
 }
 
-/// Whether an aggregate is nothing but COUNT(*).
+/// Whether an aggregate computes only COUNT(*).
 fn counts_all(aggregate: &Aggregate) -> bool {
     aggregate.group_expr.is_empty() && aggregate.aggr_expr.iter().all(is_count_of_all)
 }
@@ -39,7 +40,7 @@ fn is_count_of_all(expr: &Expr) -> bool {
         Expr::Alias(alias) => is_count_of_all(&alias.expr),
         Expr::AggregateFunction(AggregateFunction { func, params }) => {
             let is_plain = params.filter.is_none() && !params.distinct;
-            // A number that a user wrote is no bare literal any more: COUNT(1) is another call.
+            // A number that the user wrote is no longer a plain literal: COUNT(1) is a different call.
             let is_star = |arg: &Expr| matches!(arg, Expr::Literal(value, _) if *value == COUNT_STAR_EXPANSION);
             func.name() == "count" && is_plain && params.args.iter().all(is_star)
         }
@@ -47,7 +48,7 @@ fn is_count_of_all(expr: &Expr) -> bool {
     }
 }
 
-/// The scan of a stream, under whatever alias, as one that is counted; `None` for anything else.
+/// Rewrites the scan of a stream, under any alias, as one that is counted; `None` for anything else.
 fn counted(input: &LogicalPlan) -> Result<Option<LogicalPlan>> {
     match input {
         LogicalPlan::TableScan(scan) => counted_scan(scan),

@@ -1,4 +1,5 @@
-//! MIN and MAX of values without an order, told when the query is planned: DataFusion finds out when it runs.
+//! MIN and MAX of values without an order, rejected when the query is planned: DataFusion would report them at run
+//! time.
 
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan};
@@ -7,7 +8,7 @@ use headwater_functions::has_maps;
 use headwater_language::diagnostic::{Diagnostic, PLAN};
 use headwater_language::types::type_name;
 
-/// The calls of MIN and MAX in a plan that have nothing to compare.
+/// The errors for calls of MIN and MAX whose values have no order.
 pub(super) fn check(plan: &LogicalPlan) -> Vec<Diagnostic> {
     let mut errors = Vec::new();
     // The visit itself cannot fail.

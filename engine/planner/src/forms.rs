@@ -1,7 +1,7 @@
-//! Forms of SQL that a bounded query does not have, told by their place in the text: rows in parentheses, UNNEST in
-//! FROM, LIMIT by a query, a name given twice.
+//! SQL syntax that bounded queries do not support, reported with its location: rows in parentheses, UNNEST in FROM, a
+//! query as LIMIT, duplicate names.
 //!
-//! The parser reads more than can be planned; what is not told here DataFusion tells in words of its own.
+//! The parser accepts more than can be planned. What is not reported here, DataFusion reports in its own wording.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
@@ -22,7 +22,7 @@ use super::callee::Callee;
 use super::relations::Namer;
 use super::{frames, groups, parameters, patterns};
 
-/// Everything in a query that has a form which is not supported.
+/// Reports all unsupported syntax in a query.
 pub(super) fn check(query: &Query, state: &SessionState) -> Vec<Diagnostic> {
     let mut forms = Forms { state, grouped: BTreeSet::new(), has_rows: false, errors: Vec::new() };
     walk(query, &mut forms);
@@ -30,8 +30,8 @@ pub(super) fn check(query: &Query, state: &SessionState) -> Vec<Diagnostic> {
     forms.errors
 }
 
-/// Writes `FETCH FIRST n ROWS ONLY` as the LIMIT that it is, and a `COUNT(1)` that counts rows as `COUNT(TRUE)`, in all of a query:
-/// DataFusion has one name for `COUNT(1)` and `COUNT(*)` and refuses both in one query.
+/// Rewrites `FETCH FIRST n ROWS ONLY` as a LIMIT, and `COUNT(1)` as `COUNT(TRUE)`, everywhere in a query: DataFusion
+/// has the same name for `COUNT(1)` and `COUNT(*)` and rejects a query with both.
 pub(super) fn other_words(query: &mut Query) {
     walk_mut(query, &mut OtherWords);
 }
@@ -68,7 +68,7 @@ impl VisitorMut for OtherWords {
     }
 }
 
-/// `UNNEST(array)`, which has no condition of its own.
+/// Whether a relation is `UNNEST(array)`, which has no condition of its own.
 fn is_of_arrays(factor: &TableFactor) -> bool {
     matches!(factor, TableFactor::UNNEST { .. } | TableFactor::Table { args: Some(_), .. })
 }
@@ -79,9 +79,9 @@ fn is_count(name: &ObjectName) -> bool {
 
 struct Forms<'a> {
     state: &'a SessionState,
-    /// Where lists in GROUP BY are: they are no rows.
+    /// The locations of lists in GROUP BY, which are not rows.
     grouped: BTreeSet<Span>,
-    /// A row in parentheses was refused already.
+    /// Whether a row in parentheses has been reported.
     has_rows: bool,
     errors: Vec<Diagnostic>,
 }
@@ -93,7 +93,7 @@ impl Forms<'_> {
         &mut self.errors[last]
     }
 
-    /// The rows that LIMIT, OFFSET and FETCH count are a number that the text says.
+    /// Checks the row count of LIMIT, OFFSET or FETCH, which must be a literal number.
     fn number(&mut self, clause: &str, expr: &Expr) {
         let span = place(expr.span());
         let mut what = None;
@@ -101,12 +101,12 @@ impl Forms<'_> {
             what = what.or(match part {
                 query if is_subquery(query) => Some("a query"),
                 Expr::Identifier(_) | Expr::CompoundIdentifier(_) => Some("a column"),
-                Expr::Function(_) => Some("a call"),
+                Expr::Function(_) => Some("a function call"),
                 _ => None,
             });
         });
         if let Some(what) = what {
-            self.errors.push(Diagnostic::new(PLAN, format!("{clause} takes a number, not {what}")).at_maybe(span));
+            self.errors.push(Diagnostic::new(PLAN, format!("{clause} must be a number, not {what}")).at_maybe(span));
         } else if frames::is_negative(expr) {
             self.errors.push(Diagnostic::new(PLAN, format!("{clause} cannot be negative")).at_maybe(span));
         }
@@ -118,10 +118,8 @@ impl Forms<'_> {
                 limit.iter().for_each(|limit| self.number("LIMIT", limit));
                 offset.iter().for_each(|offset| self.number("OFFSET", &offset.value));
                 if let Some(by) = limit_by.first() {
-                    self.refuse("LIMIT … BY is not supported", place(by.span())).hint = Some(
-                        "Number the rows of each group with ROW_NUMBER() OVER (PARTITION BY …) in a subquery."
-                            .to_owned(),
-                    );
+                    self.refuse("LIMIT … BY is not supported", place(by.span())).hint =
+                        Some("Use ROW_NUMBER() OVER (PARTITION BY …) in a subquery.".to_owned());
                 }
             }
             Some(LimitClause::OffsetCommaLimit { offset, limit }) => {
@@ -140,25 +138,25 @@ impl Forms<'_> {
             let what = if fetch.percent { "PERCENT" } else { "WITH TIES" };
             self.refuse(format!("FETCH FIRST … {what} is not supported"), span);
         } else if limited {
-            let error = Diagnostic::new(PLAN, "LIMIT and FETCH FIRST say the same; a query has one of them");
+            let error = Diagnostic::new(PLAN, "a query cannot have both LIMIT and FETCH FIRST");
             self.errors.push(error.at_maybe(span));
         }
         fetch.quantity.iter().for_each(|rows| self.number("FETCH FIRST", rows));
     }
 
-    /// A relation in FROM that is made of an array.
+    /// Reports a relation in FROM that is made from an array.
     fn unnest(&mut self, factor: &TableFactor, array: Option<&Expr>) {
         let span = array.and_then(|array| place(array.span())).or(place(factor.span()));
         let error = self.refuse("UNNEST in FROM is not supported", span);
         error.hint = Some(match array {
             Some(array) => {
-                format!("A table function makes rows in SELECT: SELECT *, EXPLODE({}) FROM ….", print::expr(array))
+                format!("Use a table function in SELECT: SELECT *, EXPLODE({}) FROM ….", print::expr(array))
             }
-            None => "A table function makes rows in SELECT: SELECT *, EXPLODE(array) FROM ….".to_owned(),
+            None => "Use a table function in SELECT: SELECT *, EXPLODE(array) FROM ….".to_owned(),
         });
     }
 
-    /// Joins of kinds that there are, each with a condition unless it says CROSS.
+    /// Checks that each join is of a supported kind and has a condition unless it is a CROSS JOIN.
     fn joins(&mut self, from: &TableWithJoins) {
         use JoinOperator::{ArrayJoin, AsOf, CrossApply, InnerArrayJoin, LeftArrayJoin, OuterApply, StraightJoin};
         use JoinOperator::{FullOuter, Inner, Join, Left, LeftOuter, Right, RightOuter};
@@ -177,8 +175,8 @@ impl Forms<'_> {
                 Join(c) | Inner(c) | Left(c) | LeftOuter(c) | Right(c) | RightOuter(c) | FullOuter(c)
                     if *c == JoinConstraint::None && !is_of_arrays(&join.relation) =>
                 {
-                    let error = Diagnostic::new(PLAN, "the join has no condition: ON or USING is missing");
-                    self.errors.push(error.at_maybe(span).hint("CROSS JOIN joins every row with every row."));
+                    let error = Diagnostic::new(PLAN, "the join needs a condition with ON or USING");
+                    self.errors.push(error.at_maybe(span).hint("Use CROSS JOIN to combine every row with every row."));
                 }
                 _ => {}
             }
@@ -194,8 +192,8 @@ impl Forms<'_> {
         let span = call.name.0.first().and_then(|part| part.as_ident()).and_then(|name| place(name.span));
         let name = call.name.to_string().to_uppercase();
         if call.over.is_some() && is_table_call(&headwater_language::sql::call(&name, Vec::new())) {
-            let error = Diagnostic::new(PLAN, format!("table function {name} is no window function"));
-            self.errors.push(error.at_maybe(span).hint("It makes rows: leave OVER out."));
+            let error = Diagnostic::new(PLAN, format!("table function {name} is not a window function"));
+            self.errors.push(error.at_maybe(span).hint("Remove OVER."));
         }
         let FunctionArguments::List(list) = &call.args else { return };
         let all = |arg: &&FunctionArg| {
@@ -205,7 +203,7 @@ impl Forms<'_> {
                     | FunctionArg::Unnamed(FunctionArgExpr::WildcardWithOptions(_))
             )
         };
-        // One that does not exist is told as such.
+        // A function that does not exist is reported elsewhere.
         let callee = Callee::of(&name, self.state);
         let exists = callee.is_some_and(|it| it.is_scalar() || matches!(it, Callee::Table | Callee::Aggregate));
         let is_distinct = list.duplicate_treatment == Some(DuplicateTreatment::Distinct);
@@ -216,19 +214,19 @@ impl Forms<'_> {
         }
         if name != "COUNT" && exists && list.args.iter().any(|arg| all(&arg)) {
             let error = Diagnostic::new(PLAN, format!("function \"{name}\" does not take *"));
-            self.errors.push(error.at_maybe(span).hint("Only COUNT(*) takes it; name the columns one by one."));
+            self.errors.push(error.at_maybe(span).hint("Only COUNT accepts *; list the columns instead."));
         }
     }
 }
 
-/// Whether an expression reads columns of the row.
+/// Whether an expression reads columns.
 pub(super) fn has_columns(expr: &Expr) -> bool {
     let mut found = false;
     each_expr(expr, &mut |part| found |= matches!(part, Expr::Identifier(_) | Expr::CompoundIdentifier(_)));
     found
 }
 
-/// Forms of expressions that have no plan.
+/// Whether an expression has a form that cannot be planned.
 fn is_unplanned(expr: &Expr) -> bool {
     matches!(
         expr,
@@ -260,7 +258,7 @@ impl Visitor for Forms<'_> {
             self.grouped.extend(items.iter().filter_map(|item| place(item.span())));
         }
         if let (true, Some(SelectItem::Wildcard(options))) = (select.from.is_empty(), select.projection.first()) {
-            let error = Diagnostic::new(PLAN, "SELECT * needs a FROM: there are no columns to show");
+            let error = Diagnostic::new(PLAN, "SELECT * needs a FROM clause");
             self.errors.push(error.at_maybe(place(options.wildcard_token.0.span)));
         }
         for NamedWindowDefinition(_, window) in &select.named_window {
@@ -285,7 +283,8 @@ impl Visitor for Forms<'_> {
                 };
                 let call = headwater_language::sql::call(&name.to_string(), Vec::new());
                 if is_table_call(&call) {
-                    let message = format!("table function {} can only be in SELECT", name.to_string().to_uppercase());
+                    let message =
+                        format!("table function {} is allowed only in SELECT", name.to_string().to_uppercase());
                     let hint = array.map(|array| format!("SELECT *, {name}({}) FROM ….", print::expr(array)));
                     let error = Diagnostic::new(headwater_language::diagnostic::STREAMING, message);
                     self.errors.push(Diagnostic { hint, ..error.at_maybe(place(factor.span())) });
@@ -304,9 +303,9 @@ impl Visitor for Forms<'_> {
     fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
         match expr {
             Expr::Tuple(_) if !self.has_rows && place(expr.span()).is_none_or(|span| !self.grouped.contains(&span)) => {
-                // Of a list of rows the first stands for all.
+                // Only the first of a list of rows is reported.
                 self.has_rows = true;
-                let message = format!("a row in parentheses is not a value: {}", print::expr(expr));
+                let message = format!("a row in parentheses is not supported as a value: {}", print::expr(expr));
                 let error = self.refuse(message, place(expr.span()));
                 error.hint = Some("Compare column by column: a = 1 AND b = 2.".to_owned());
             }
@@ -317,8 +316,9 @@ impl Visitor for Forms<'_> {
             Expr::Extract { .. } => self.errors.extend(parameters::check_extract(expr)),
             Expr::SimilarTo { .. } => {
                 let error = self.refuse("SIMILAR TO is not supported", place(expr.span()));
-                error.hint =
-                    Some("LIKE takes % and _; REGEXP_LIKE(text, '^(a|b).*$') takes a regular expression.".to_owned());
+                error.hint = Some(
+                    "Use LIKE with % and _, or REGEXP_LIKE(text, '^(a|b).*$') with a regular expression.".to_owned(),
+                );
             }
             other if is_unplanned(other) => {
                 let message = format!("the expression {} is not supported", print::expr(other));
@@ -330,7 +330,7 @@ impl Visitor for Forms<'_> {
     }
 }
 
-/// Names that two sources in one FROM have.
+/// Reports names that two sources in the same FROM have.
 fn sources_twice(from: &[TableWithJoins], errors: &mut Vec<Diagnostic>) {
     let catalog = Catalog::default();
     let relations = Namer { catalog: &catalog, named: Vec::new() }.relations(from);
@@ -343,7 +343,7 @@ fn sources_twice(from: &[TableWithJoins], errors: &mut Vec<Diagnostic>) {
     }
 }
 
-/// Names that the text gives to two columns of the result. Of a UNION the first side names them.
+/// Reports names that the statement gives to two columns of the result. In a UNION the first side names the columns.
 fn names_twice(body: &SetExpr, errors: &mut Vec<Diagnostic>) {
     let select = match body {
         SetExpr::Select(select) => select,
@@ -351,7 +351,7 @@ fn names_twice(body: &SetExpr, errors: &mut Vec<Diagnostic>) {
         SetExpr::SetOperation { left, .. } => return names_twice(left, errors),
         _ => return,
     };
-    // Columns of one source keep their names; in a join they get others.
+    // The columns of a single source keep their names; in a join they are renamed.
     let is_alone = matches!(&select.from[..], [from] if from.joins.is_empty());
     let mut seen = BTreeMap::new();
     for item in &select.projection {
@@ -363,7 +363,8 @@ fn names_twice(body: &SetExpr, errors: &mut Vec<Diagnostic>) {
         if let Some(before) = seen.insert(name.value.as_str(), is_given)
             && (before || is_given)
         {
-            let error = Diagnostic::new(DUPLICATE_COLUMN, format!("column \"{}\" comes out twice", name.value));
+            let error =
+                Diagnostic::new(DUPLICATE_COLUMN, format!("column \"{}\" appears twice in the result", name.value));
             errors.push(error.at_maybe(place(name.span)).hint("Give one of them another name with AS."));
         }
     }

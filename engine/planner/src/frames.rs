@@ -1,5 +1,6 @@
-//! What a frame of a window may reach by, as far as the text says: a whole number in ROWS and GROUPS, a number or an interval
-//! in RANGE. Whether ORDER BY has such a distance is told with its type (`engine/dialect`).
+//! The offsets of window frames, checked as far as possible without types: an integer in ROWS and GROUPS, a number or
+//! an interval in RANGE. Whether the offset fits the type of ORDER BY is checked when types are known
+//! (`engine/expression/dialect`).
 
 use headwater_language::diagnostic::{Diagnostic, PLAN};
 use headwater_language::sql::place;
@@ -7,7 +8,7 @@ use sqlparser::ast::{
     Expr, Spanned as _, UnaryOperator, Value, ValueWithSpan, WindowFrameBound, WindowFrameUnits, WindowSpec,
 };
 
-/// What is wrong with the ends of a frame.
+/// The errors in the bounds of a frame.
 pub(super) fn check(spec: &WindowSpec) -> Vec<Diagnostic> {
     let Some(frame) = &spec.window_frame else { return Vec::new() };
     let bounds = std::iter::once(&frame.start_bound).chain(&frame.end_bound);
@@ -22,8 +23,8 @@ pub(super) fn check(spec: &WindowSpec) -> Vec<Diagnostic> {
 
 fn refusal(units: WindowFrameUnits, reach: &Expr) -> Option<Diagnostic> {
     if is_negative(reach) {
-        let error = Diagnostic::new(PLAN, "the frame of a window reaches by a number that is not negative");
-        return Some(error.hint("PRECEDING and FOLLOWING say the direction."));
+        let error = Diagnostic::new(PLAN, "the offset of a window frame cannot be negative");
+        return Some(error.hint("PRECEDING and FOLLOWING give the direction."));
     }
     let literal = match reach {
         Expr::Value(literal) => Some(&literal.value),
@@ -32,14 +33,14 @@ fn refusal(units: WindowFrameUnits, reach: &Expr) -> Option<Diagnostic> {
     let message = match (units, literal) {
         (WindowFrameUnits::Range, Some(Value::Number(..) | Value::SingleQuotedString(_))) => return None,
         (WindowFrameUnits::Range, _) if matches!(reach, Expr::Interval(_)) => return None,
-        (WindowFrameUnits::Range, _) => "a frame in RANGE reaches by a number or an interval",
+        (WindowFrameUnits::Range, _) => "the offset of a RANGE frame must be a number or an interval",
         (_, Some(Value::Number(rows, _))) if rows.parse::<u64>().is_ok() => return None,
-        _ => "a frame in ROWS or GROUPS counts by a whole number that is not negative",
+        _ => "the offset of a ROWS or GROUPS frame must be a non-negative integer",
     };
     Some(Diagnostic::new(PLAN, message))
 }
 
-/// A number with a minus before it.
+/// Whether an expression is a number with a minus sign.
 pub(super) fn is_negative(expr: &Expr) -> bool {
     match expr {
         Expr::UnaryOp { op: UnaryOperator::Minus, expr } => !is_negative(expr),

@@ -1,7 +1,7 @@
-//! GROUP BY () and HAVING without GROUP BY: all rows are one group, which is there even where there are no rows.
+//! GROUP BY () and HAVING without GROUP BY: all rows are one group, which exists even if there are no rows.
 //!
-//! DataFusion takes `()` for a row, and makes one group of all rows only where an aggregate is called. So `()` is left out, and a
-//! condition that counts the rows, which is always true, calls one. Semantics: the SQL standard's.
+//! DataFusion reads `()` as a row, and makes one group of all rows only if an aggregate is called. So `()` is removed,
+//! and a condition that counts the rows and is always true is added. Semantics: the SQL standard's.
 
 use std::ops::ControlFlow;
 
@@ -15,7 +15,7 @@ use sqlparser::ast::{
 
 use super::callee::{Callee, is_aggregate};
 
-/// Writes what has one group so that it calls an aggregate, in all of a query.
+/// Rewrites every SELECT with a single group so that it calls an aggregate.
 pub(super) fn settle(query: &mut Query, state: &SessionState) {
     walk_mut(query, &mut OneGroup { state });
 }
@@ -77,7 +77,7 @@ fn and(left: Expr, right: Expr) -> Expr {
     Expr::BinaryOp { left: Box::new(left), op: BinaryOperator::And, right: Box::new(right) }
 }
 
-/// What stands in GROUPING SETS, ROLLUP or CUBE and is one of them itself.
+/// The errors for GROUPING SETS, ROLLUP or CUBE nested inside one of these.
 pub(super) fn nested(expr: &Expr, state: &SessionState) -> Vec<Diagnostic> {
     let (around, sets) = match expr {
         Expr::GroupingSets(sets) => ("GROUPING SETS", sets),
@@ -89,7 +89,7 @@ pub(super) fn nested(expr: &Expr, state: &SessionState) -> Vec<Diagnostic> {
         let Expr::Function(Function { name, .. }) = inner else { return None };
         let name = name.to_string().to_uppercase();
         let error = Diagnostic::new(NOT_SUPPORTED, format!("{name} is not supported inside {around}"));
-        let hint = "Write the sets one by one: GROUPING SETS ((a, b), (a), ()).";
+        let hint = "List the sets explicitly: GROUPING SETS ((a, b), (a), ()).";
         (Callee::of(&name, state) == Some(Callee::Grouping)).then(|| error.at_maybe(place(inner.span())).hint(hint))
     };
     sets.iter().flatten().filter_map(refuse).collect()

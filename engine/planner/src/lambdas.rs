@@ -1,5 +1,5 @@
-//! What the parameters of lambdas are called: like no column of what the query reads, and each of those inside each other
-//! otherwise, so that a name in a lambda has one meaning. Semantics: ksqlDB's.
+//! The names of lambda parameters: they must differ from the columns that the query reads and from the parameters of
+//! enclosing lambdas, so that a name in a lambda has only one meaning. Semantics: ksqlDB's.
 
 use std::ops::ControlFlow;
 
@@ -10,14 +10,14 @@ use sqlparser::ast::{Expr, Query, Select, Visit, Visitor};
 
 use super::continuous::Scope;
 
-/// Tells the parameters in an expression that may not be called so. `columns` is what they would be confused with, as in
-/// "a column"; `is_column` knows it by its name.
+/// Reports the lambda parameters in an expression whose names are not allowed. `columns` describes what they could be
+/// confused with, such as "a column"; `is_column` recognizes its names.
 pub fn check(expr: &impl Visit, columns: &str, is_column: impl Fn(&str) -> bool, errors: &mut Vec<Diagnostic>) {
     let mut params = Params { columns, is_column, around: Vec::new(), queries: 0, errors };
     walk(expr, &mut params);
 }
 
-/// The same for every SELECT of a bounded query that reads nothing but sources.
+/// The same for every SELECT of a bounded query that reads only sources.
 pub fn check_bounded(query: &Query, catalog: &Catalog) -> Vec<Diagnostic> {
     let mut selects = Selects { catalog, errors: Vec::new() };
     walk(query, &mut selects);
@@ -27,9 +27,9 @@ pub fn check_bounded(query: &Query, catalog: &Catalog) -> Vec<Diagnostic> {
 struct Params<'a, F> {
     columns: &'a str,
     is_column: F,
-    /// Parameters of the lambdas around.
+    /// The parameters of the enclosing lambdas.
     around: Vec<Vec<String>>,
-    /// Subqueries around: what is in them is their own.
+    /// The number of enclosing subqueries, whose contents are checked separately.
     queries: usize,
     errors: &'a mut Vec<Diagnostic>,
 }
@@ -53,17 +53,17 @@ impl<F: Fn(&str) -> bool> Visitor for Params<'_, F> {
         for param in lambda.params.iter().filter(|_| self.queries == 0) {
             let name = &param.name.value;
             let taken = match () {
-                () if (self.is_column)(name) => Some(format!("like {}", self.columns)),
-                () if own.contains(name) => Some("like another one of it".to_owned()),
+                () if (self.is_column)(name) => Some(format!("the same name as {}", self.columns)),
+                () if own.contains(name) => Some("the same name as another parameter".to_owned()),
                 () if self.around.iter().flatten().any(|outer| outer == name) => {
-                    Some("like one of the lambda around it".to_owned())
+                    Some("the same name as a parameter of an enclosing lambda".to_owned())
                 }
                 () => None,
             };
-            let tell = |taken| format!("parameter \"{name}\" of a lambda is called {taken}");
+            let tell = |taken| format!("lambda parameter \"{name}\" has {taken}");
             if let Some(message) = taken.map(tell) {
                 let error = Diagnostic::new(RESERVED_NAME, message).at_maybe(place(param.name.span));
-                self.errors.push(error.hint("Take another name."));
+                self.errors.push(error.hint("Choose another name."));
             }
             own.push(name.clone());
         }

@@ -1,4 +1,4 @@
-//! From a statement and a catalog to a plan. Still: it knows no threads and no cluster.
+//! Plans statements against a catalog. This crate is still: it uses no threads and no cluster.
 
 mod aggregate;
 pub mod alter;

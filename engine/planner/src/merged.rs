@@ -1,9 +1,9 @@
-//! The columns that a join with USING makes one, and NATURAL joins as the USING that they are.
+//! The columns that a join with USING merges, and NATURAL joins, which are rewritten with USING.
 //!
 //! ```text
 //! l JOIN r USING (s), LEFT JOIN     s is l.s
 //! l RIGHT JOIN r USING (s)          s is r.s
-//! l FULL JOIN r USING (s)           s is that of l.s and r.s which is there
+//! l FULL JOIN r USING (s)           s is l.s or r.s, whichever side has a row
 //! ```
 
 use headwater_expression::dialect;
@@ -12,47 +12,47 @@ use sqlparser::ast::{Expr, Ident, Join, JoinConstraint, JoinOperator, ObjectName
 
 use super::relations::Relation;
 
-/// The relations of a FROM, or of a part of it, and what USING made one of their columns.
+/// The relations of a FROM or a part of it, and the columns that USING merges.
 #[derive(Default)]
 pub(super) struct Joined {
     pub relations: Vec<Relation>,
     pub merged: Vec<Merged>,
 }
 
-/// The column of a USING.
+/// A merged column of a USING.
 #[derive(Clone, Debug)]
 pub(super) struct Merged {
     pub name: String,
-    /// What it is.
+    /// The expression for its value.
     pub value: Expr,
-    /// The relations that it is a column of, by their places, the leftmost first.
+    /// The relations that it is a column of, by position, the leftmost first.
     of: Vec<usize>,
-    /// Those of them that `*` over sources leaves out.
+    /// Those of them for which `*` over sources leaves the column out.
     left_out: Vec<usize>,
 }
 
 /// How `*` shows a column of a relation.
 pub(super) enum Shown<'a> {
-    /// By the name that it has there.
+    /// Under its own name.
     Own,
-    /// As the column of a USING.
+    /// As the merged column of a USING.
     Merged(&'a Expr),
     No,
 }
 
-/// The two columns that a join USING a name compares.
+/// The two columns that a join USING compares for one name.
 pub(super) type Compared = Option<(Expr, Expr)>;
 
 impl Joined {
-    /// The relations beside those of another item of FROM.
+    /// Adds the relations of another item of FROM.
     pub fn beside(&mut self, right: Self) {
         let by = self.relations.len();
         self.relations.extend(right.relations);
         self.merged.extend(right.merged.into_iter().map(|column| column.moved(by)));
     }
 
-    /// Joins the relations at the right. Gives what is compared for each column of the USING, none where it cannot be
-    /// told whose it is.
+    /// Joins the relations on the right side. Returns the two columns that are compared for each name in USING; none if
+    /// it is unknown which relation a column belongs to.
     pub fn join(&mut self, operator: &JoinOperator, mut right: Self) -> Vec<Compared> {
         let mut compared = Vec::new();
         for name in using(operator) {
@@ -69,7 +69,7 @@ impl Joined {
         compared
     }
 
-    /// The column of this name: that of a USING, else that of the one relation that has it.
+    /// The column of this name: a merged column, or the column of the only relation that has one.
     fn part(&self, name: &Ident) -> Option<Merged> {
         let mut merged = self.merged.iter().filter(|column| column.name == name.value);
         if let Some(column) = merged.next() {
@@ -87,8 +87,8 @@ impl Joined {
         Some(Merged { name: name.value.clone(), value, of: vec![at], left_out: Vec::new() })
     }
 
-    /// How `*` shows a column of the relation at a place. Where columns of sources get the names of both, it shows one of those
-    /// that are merged, and both of a FULL join.
+    /// How `*` shows a column of the relation at a position. If the columns of sources are prefixed with the source's
+    /// name, it shows one of those that are merged, or both for a FULL join.
     pub fn shown(&self, at: usize, column: &str, is_prefixed: bool) -> Shown<'_> {
         let is_of_sources = |merged: &Merged| is_prefixed && self.is_of_sources(merged);
         let is_it = |merged: &&Merged| merged.name == column && merged.of.contains(&at);
@@ -101,7 +101,7 @@ impl Joined {
         }
     }
 
-    /// Whether `x.*` shows a column of the relation at a place.
+    /// Whether `x.*` shows a column of the relation at a position.
     pub fn shows_own(&self, at: usize, column: &str) -> bool {
         let is_left_out =
             |merged: &Merged| merged.name == column && self.is_of_sources(merged) && merged.left_out.contains(&at);
@@ -112,7 +112,7 @@ impl Joined {
         merged.of.iter().all(|at| self.relations[*at].source.is_some())
     }
 
-    /// The columns that `*` shows, each once where a USING made one of two; none where they cannot be told.
+    /// The columns that `*` shows, with merged columns listed once; none if they are unknown.
     fn visible(&self) -> Option<Vec<String>> {
         let mut names = Vec::new();
         for (at, relation) in self.relations.iter().enumerate() {
@@ -127,14 +127,14 @@ impl Joined {
 }
 
 impl Merged {
-    /// The same behind other relations.
+    /// The same relations, moved behind others.
     fn moved(mut self, by: usize) -> Self {
         self.of.iter_mut().chain(&mut self.left_out).for_each(|place| *place += by);
         self
     }
 }
 
-/// The column that a join makes of two.
+/// The column into which a join merges two.
 fn one(operator: &JoinOperator, left: Merged, right: Merged) -> Merged {
     let (value, hidden) = match operator {
         JoinOperator::Right(_) | JoinOperator::RightOuter(_) => (right.value, left.of.clone()),
@@ -145,8 +145,8 @@ fn one(operator: &JoinOperator, left: Merged, right: Merged) -> Merged {
     Merged { name: left.name, value, of, left_out: [left.left_out, right.left_out, hidden].concat() }
 }
 
-/// A NATURAL join is one USING the columns that both sides show: the address columns, which all sources have, do not
-/// count. Without a common column every row goes with every one.
+/// Rewrites a NATURAL join with USING and the columns that both sides show. Address columns, which all sources have, do
+/// not count. Without a common column, every row is combined with every other.
 pub(super) fn settle_natural(join: &mut Join, left: &Joined, right: &Joined) {
     let is_inner = matches!(join.join_operator, JoinOperator::Join(_) | JoinOperator::Inner(_));
     let Some(constraint) = constraint_mut(&mut join.join_operator).filter(|c| **c == JoinConstraint::Natural) else {
@@ -163,7 +163,7 @@ pub(super) fn settle_natural(join: &mut Join, left: &Joined, right: &Joined) {
     }
 }
 
-/// The names of a join's USING.
+/// The names in a join's USING.
 pub(super) fn using(join: &JoinOperator) -> Vec<Ident> {
     match constraint(join) {
         Some(JoinConstraint::Using(names)) => {

@@ -1,5 +1,4 @@
-//! What columns are called that no statement names: as in ksqlDB, after a struct's field or numbered, and none like
-//! another.
+//! Names for columns that have none, generated as in ksqlDB: the name of a struct's field, or a number, always unique.
 
 use std::collections::{BTreeSet, HashMap};
 use std::ops::ControlFlow;
@@ -10,7 +9,7 @@ use sqlparser::ast::{
     AccessExpr, Distinct, Expr, Ident, OrderByKind, Query, Select, SelectItem, SetExpr, TableFactor, Value, VisitorMut,
 };
 
-/// Names the columns of a query and of all queries in it, and what ORDER BY refers to.
+/// Names the columns of a query and of all its subqueries, and rewrites what ORDER BY refers to.
 pub(super) fn name_all(query: &mut Query, catalog: &Catalog) {
     walk_mut(query, &mut Naming(catalog));
 }
@@ -32,9 +31,9 @@ impl VisitorMut for Naming<'_> {
     }
 }
 
-/// Gives every column of a SELECT list the name that ksqlDB gives it: a field's own name, `KSQL_COL_n`
-/// for other expressions, `ALIAS_COLUMN` where two sources have a column of one name. A name that is made is none of
-/// those in the list, and no column of the sources.
+/// Gives every column of a SELECT list the name that ksqlDB gives it: the field's name for a field, `KSQL_COL_n` for
+/// other expressions, `ALIAS_COLUMN` if two sources have a column of the same name. A generated name differs from all
+/// names in the list and from the columns of the sources.
 pub(super) fn name_columns(select: &mut Select, catalog: &Catalog) {
     let mut names = FreeNames::beside(source_columns(select, catalog));
     select.projection.iter().filter_map(given_name).for_each(|name| names.taken.add(name));
@@ -46,7 +45,7 @@ pub(super) fn name_columns(select: &mut Select, catalog: &Catalog) {
     }
 }
 
-/// The names that columns have, and how many have each.
+/// The names of columns, and how many columns have each.
 #[derive(Default)]
 struct Taken(HashMap<String, usize>);
 
@@ -60,8 +59,8 @@ impl Taken {
     }
 }
 
-/// The rows of SELECT DISTINCT have the columns that are listed and no others, so what ORDER BY repeats of them is named.
-/// Names and positions mean a column of the result already.
+/// SELECT DISTINCT returns only the columns that are listed, so expressions that ORDER BY repeats are replaced with
+/// their names. Names and positions refer to columns of the result already.
 fn order_by_name(query: &mut Query, catalog: &Catalog) {
     let SetExpr::Select(select) = query.body.as_mut() else { return };
     let Some(OrderByKind::Expressions(expressions)) = query.order_by.as_mut().map(|order| &mut order.kind) else {
@@ -83,8 +82,8 @@ fn order_by_name(query: &mut Query, catalog: &Catalog) {
     }
 }
 
-/// Of a set operation the first SELECT names the columns: in the others a name may be there twice, of which DataFusion
-/// makes no columns.
+/// In a set operation the first SELECT names the columns; in the others a name may occur twice, which DataFusion does
+/// not support.
 fn name_apart(body: &mut SetExpr) {
     let SetExpr::SetOperation { left, right, .. } = body else { return };
     name_apart(left);
@@ -110,14 +109,14 @@ fn name_apart(body: &mut SetExpr) {
     }
 }
 
-/// A name, or with a number behind it where it is taken.
+/// A name, with a number appended if it is taken.
 fn free_name(name: &str, taken: &[String]) -> String {
     let free = |name: &String| !taken.contains(name);
     let numbered = (1..).map(|n| format!("{name}_{n}"));
     std::iter::once(name.to_owned()).chain(numbered).find(free).unwrap_or_else(|| name.to_owned())
 }
 
-/// The name that an item has without our doing.
+/// The name that an item has without a generated name.
 fn given_name(item: &SelectItem) -> Option<String> {
     match item {
         SelectItem::ExprWithAlias { alias, .. } => Some(alias.value.clone()),
@@ -161,22 +160,22 @@ fn new_name(expr: &Expr, names: &mut FreeNames) -> Option<String> {
     Some(name)
 }
 
-/// Names for columns that have none.
+/// Generates names for columns that have none.
 pub(super) struct FreeNames {
-    /// Names of columns of the result.
+    /// The names of columns of the result.
     taken: Taken,
-    /// Names that no column of the result gets by being made.
+    /// Names that are not used as generated names.
     reserved: BTreeSet<String>,
     numbers: std::ops::RangeFrom<usize>,
 }
 
 impl FreeNames {
-    /// Names that are none of these.
+    /// A generator for names that differ from all of these.
     pub(super) fn beside(reserved: BTreeSet<String>) -> Self {
         Self { taken: Taken::default(), reserved, numbers: 0.. }
     }
 
-    /// The name for the column of an expression: that of the field it takes out of a struct, or a number.
+    /// The name for the column of an expression: that of the struct's field it reads, or a number.
     pub(super) fn name(&mut self, expr: &Expr) -> String {
         let field = match expr {
             Expr::CompoundFieldAccess { access_chain, .. } => match access_chain.last() {
@@ -190,7 +189,7 @@ impl FreeNames {
             Some(field) => std::iter::once(field.clone()).chain((1..).map(|n| format!("{field}_{n}"))).find(is_free),
             None => self.numbers.by_ref().map(|n| format!("KSQL_COL_{n}")).find(is_free),
         };
-        let name = name.expect("numbers do not end");
+        let name = name.expect("there is always a next number");
         self.taken.add(name.clone());
         name
     }

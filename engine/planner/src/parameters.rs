@@ -1,7 +1,7 @@
-//! Arguments that the text must say: the unit of EXTRACT, the place of LAG, the share of a percentile.
+//! Arguments that must be literals: the unit of EXTRACT, the offset of LAG, the fraction of a percentile.
 //!
-//! DataFusion looks at them when it runs: a unit that does not exist was NULL in every row, a share beyond 1 an error
-//! without a place.
+//! DataFusion checks them at run time: an unknown unit gave NULL in every row, and a fraction greater than 1 an error
+//! without a location.
 
 use std::str::FromStr as _;
 
@@ -14,26 +14,26 @@ use sqlparser::ast::{
 
 use super::forms::has_columns;
 
-/// What an argument is to be.
+/// What an argument must be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Takes {
     /// Any constant.
     Constant,
     Whole,
-    /// A whole number from 1 on.
+    /// A positive integer.
     Count,
-    /// A whole number other than 0.
+    /// An integer other than 0.
     Position,
     /// A number from 0 to 1.
     Share,
     Text,
-    /// A part of a time.
+    /// A date part.
     Part,
-    /// A unit to which a time is cut.
+    /// A unit that a time is truncated to.
     Unit,
 }
 
-/// Functions of DataFusion with such arguments: by their places, from 0, without those of WITHIN GROUP.
+/// DataFusion's functions with such arguments: their positions, from 0, not counting those of WITHIN GROUP.
 const FUNCTIONS: &[(&str, &[(usize, Takes)])] = &[
     ("lag", &[(1, Takes::Whole), (2, Takes::Constant)]),
     ("lead", &[(1, Takes::Whole), (2, Takes::Constant)]),
@@ -50,21 +50,21 @@ const FUNCTIONS: &[(&str, &[(usize, Takes)])] = &[
     ("datetrunc", &[(0, Takes::Unit)]),
 ];
 
-/// Parts of a time beside its units.
+/// Date parts other than units.
 const PARTS: &[&str] = &["quarter", "qtr", "doy", "dow", "isodow", "epoch"];
 
-/// Units to which DATE_TRUNC cuts.
+/// Units that DATE_TRUNC accepts.
 const UNITS: &[&str] =
     &["microsecond", "millisecond", "second", "minute", "hour", "day", "week", "month", "quarter", "year"];
 
-/// What is wrong with the arguments of a call that are to be constants.
+/// The errors in the arguments of a call that must be literals.
 pub(super) fn check(call: &Function) -> Vec<Diagnostic> {
     let name = call.name.to_string();
     let Some((_, wanted)) = FUNCTIONS.iter().find(|(known, _)| name.eq_ignore_ascii_case(known)) else {
         return Vec::new();
     };
     let FunctionArguments::List(list) = &call.args else { return Vec::new() };
-    // What WITHIN GROUP orders by is the first argument.
+    // The ORDER BY of WITHIN GROUP is the first argument.
     let before = call.within_group.len();
     let wrong = |(at, takes): &(usize, Takes)| {
         let FunctionArg::Unnamed(FunctionArgExpr::Expr(arg)) = list.args.get(at.checked_sub(before)?)? else {
@@ -77,13 +77,14 @@ pub(super) fn check(call: &Function) -> Vec<Diagnostic> {
     wanted.iter().filter_map(wrong).collect()
 }
 
-/// What is wrong with the part in `EXTRACT(part FROM …)`.
+/// The error in the part of `EXTRACT(part FROM …)`.
 pub(super) fn check_extract(expr: &Expr) -> Option<Diagnostic> {
     let Expr::Extract { field, .. } = expr else { return None };
     let field = field.to_string();
     let is_wrong = !is_part(field.trim_matches(['"', '\'', '`']));
     is_wrong.then(|| {
-        told(&format!("EXTRACT has no part {}", field.to_uppercase()), Takes::Part).at_maybe(place(expr.span()))
+        told(&format!("EXTRACT does not know the part {}", field.to_uppercase()), Takes::Part)
+            .at_maybe(place(expr.span()))
     })
 }
 
@@ -98,11 +99,11 @@ fn told(message: &str, takes: Takes) -> Diagnostic {
     }
 }
 
-/// Why an argument is none that a parameter takes, as the end of a sentence. What is not a plain literal is left to
-/// DataFusion: it may become one.
+/// The reason why an argument is invalid, as the end of a sentence. An argument that is not a plain literal is left to
+/// DataFusion, since it may become one.
 fn refusal(takes: Takes, arg: &Expr) -> Option<String> {
     if has_columns(arg) {
-        return Some(format!("is {} that is the same in every row", takes.words()));
+        return Some(format!("must be {} that is the same in every row", takes.words()));
     }
     let literal = Literal::of(arg)?;
     let fits = match (takes, &literal) {
@@ -119,23 +120,23 @@ fn refusal(takes: Takes, arg: &Expr) -> Option<String> {
         _ => false,
     };
     (!fits).then(|| match literal {
-        Literal::Null => format!("is {}, not NULL", takes.words()),
-        Literal::Number(number) => format!("is {}, not {number}", takes.words()),
-        Literal::Text(text) => format!("is {}, not '{}'", takes.words(), text.replace('\'', "''")),
+        Literal::Null => format!("must be {}, not NULL", takes.words()),
+        Literal::Number(number) => format!("must be {}, not {number}", takes.words()),
+        Literal::Text(text) => format!("must be {}, not '{}'", takes.words(), text.replace('\'', "''")),
     })
 }
 
 impl Takes {
-    /// It, with its article.
+    /// The description of the argument, with its article.
     fn words(self) -> &'static str {
         match self {
             Self::Constant => "a value",
-            Self::Whole => "a whole number",
-            Self::Count => "a whole number from 1 on",
-            Self::Position => "a whole number other than 0",
+            Self::Whole => "an integer",
+            Self::Count => "a positive integer",
+            Self::Position => "an integer other than 0",
             Self::Share => "a number from 0 to 1",
-            Self::Text => "a text",
-            Self::Part => "a part of a time",
+            Self::Text => "a string",
+            Self::Part => "a date part",
             Self::Unit => "a unit of time",
         }
     }
@@ -143,7 +144,7 @@ impl Takes {
 
 enum Literal {
     Null,
-    /// Its digits, with its sign.
+    /// The digits of the number, with its sign.
     Number(String),
     Text(String),
 }

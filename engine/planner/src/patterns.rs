@@ -1,5 +1,5 @@
-//! Regular expressions that a statement says as a constant: one that does not compile is refused when the query is made,
-//! not found NULL in every row.
+//! Constant regular expressions: one that does not compile is rejected when the query is planned, instead of giving
+//! NULL for every row.
 
 use headwater_functions::{Category, Pattern};
 use headwater_language::diagnostic::{Diagnostic, LITERAL};
@@ -8,7 +8,7 @@ use sqlparser::ast::{
     BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Spanned as _, Value,
 };
 
-/// What is wrong with the constant pattern of a call; none when it has none.
+/// The error in the constant pattern of a call; none if it is valid or not constant.
 pub(super) fn check(call: &Function) -> Option<Diagnostic> {
     let function = headwater_functions::find(&call.name.to_string())?;
     if function.category != Category::RegularExpression {
@@ -21,7 +21,7 @@ pub(super) fn check(call: &Function) -> Option<Diagnostic> {
     Some(Diagnostic::new(LITERAL, why).at_maybe(place(pattern.span())))
 }
 
-/// The text of a constant.
+/// The string of a constant.
 fn constant(expr: &Expr) -> Option<String> {
     match expr {
         Expr::Value(value) => match &value.value {

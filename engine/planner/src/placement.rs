@@ -1,5 +1,5 @@
-//! Table functions, window functions and aggregates where nothing can compute them: told with their place and a way
-//! around before DataFusion would tell it in words of its own.
+//! Table functions, window functions and aggregates in places where they cannot be computed: reported with their place
+//! and a workaround, before DataFusion would report them in its own wording.
 //!
 //! ```text
 //!            SELECT  WHERE, ON, GROUP BY, VALUES  HAVING  QUALIFY, ORDER BY
@@ -22,25 +22,25 @@ use sqlparser::ast::{
 use super::callee::{Callee, is_aggregate};
 use super::relations::Namer;
 
-/// Everything that is where it cannot be, in a bounded query.
+/// Reports all misplaced calls in a bounded query.
 pub(super) fn check(query: &Query, state: &SessionState) -> Vec<Diagnostic> {
     let mut clauses = Clauses { state, depth: 0, own: None, errors: Vec::new() };
     walk(query, &mut clauses);
     clauses.errors
 }
 
-/// What a call makes of rows.
+/// The kind of a function call, by the rows that it reads and returns.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
-    /// Several of one.
+    /// Several rows for one.
     Table,
-    /// A value for each that depends on others.
+    /// One value per row, which depends on other rows.
     Window,
-    /// One of many.
+    /// One value for many rows.
     Aggregate,
 }
 
-/// What a clause may contain.
+/// A clause, and the kinds of calls that it may contain.
 #[derive(Clone, Copy)]
 struct Clause {
     name: &'static str,
@@ -57,12 +57,12 @@ const ORDER_BY: Clause = Clause { name: "ORDER BY", takes: &[Kind::Window, Kind:
 const WINDOW: Clause = Clause { name: "WINDOW", takes: &[Kind::Aggregate] };
 const VALUES: Clause = Clause { name: "VALUES", takes: &[] };
 
-/// Finds the clauses of every SELECT.
+/// Visits the clauses of every SELECT.
 struct Clauses<'a> {
     state: &'a SessionState,
-    /// How many queries are open.
+    /// The number of enclosing queries.
     depth: usize,
-    /// What the relations of the subquery are called whose clauses are looked at; none where that is not known.
+    /// The names of the relations in the subquery whose clauses are visited; none if they are unknown.
     own: Option<Vec<String>>,
     errors: Vec<Diagnostic>,
 }
@@ -124,19 +124,19 @@ impl Visitor for Clauses<'_> {
     }
 }
 
-/// Looks at the calls of one expression. What is in a subquery is looked at with its own clauses.
+/// Checks the calls in one expression. Subqueries are checked with their own clauses.
 struct Calls<'a> {
     clause: Clause,
-    /// What the relations of its SELECT are called, where that is known.
+    /// The names of the relations of its SELECT, if they are known.
     own: Option<&'a [String]>,
     state: &'a SessionState,
-    /// What is open around.
+    /// The enclosing expressions that restrict what they may contain.
     within: Vec<Around>,
     queries: usize,
     errors: &'a mut Vec<Diagnostic>,
 }
 
-/// Something that not everything can be part of.
+/// An expression that cannot contain every kind of call.
 #[derive(Clone, PartialEq, Eq)]
 enum Around {
     Case,
@@ -181,10 +181,10 @@ impl Calls<'_> {
                 refuse(PLAN, format!("{} {name} cannot be part of a lambda", kind.word()))
             }
             (Kind::Aggregate | Kind::Window, Around::Call(Kind::Aggregate, outer)) => {
-                refuse(PLAN, format!("the aggregate {outer} cannot take {} {name}", kind.word()))
+                refuse(PLAN, format!("the aggregate {outer} cannot contain {} {name}", kind.word()))
             }
             (Kind::Window, Around::Call(Kind::Window, outer)) => {
-                refuse(PLAN, format!("the window function {outer} cannot take {} {name}", kind.word()))
+                refuse(PLAN, format!("the window function {outer} cannot contain {} {name}", kind.word()))
             }
             _ => None,
         })
@@ -202,17 +202,17 @@ impl Kind {
 }
 
 fn rows_first(call: &Expr) -> String {
-    format!("Make the rows in a subquery first: FROM (SELECT *, {} AS item FROM …) AS rows.", print::expr(call))
+    format!("Expand the rows in a subquery first: FROM (SELECT *, {} AS item FROM …) AS rows.", print::expr(call))
 }
 
-/// The names of the relations in FROM; none where one has none.
+/// The names of the relations in FROM; none if one of them has no name.
 fn named(from: &[TableWithJoins]) -> Option<Vec<String>> {
     let catalog = Catalog::default();
     let relations = Namer { catalog: &catalog, named: Vec::new() }.relations(from);
     relations.into_iter().map(|relation| relation.alias.map(|alias| alias.value)).collect()
 }
 
-/// Whether an expression names columns of relations alone that are not in FROM.
+/// Whether an expression uses only columns of relations that are not in FROM.
 fn is_of_others(expr: &Expr, own: Option<&[String]>) -> bool {
     let Some(own) = own else { return false };
     let (mut others, mut is_own) = (false, false);
@@ -228,21 +228,20 @@ fn is_of_others(expr: &Expr, own: Option<&[String]>) -> bool {
 }
 
 fn of_the_query_around(name: &str) -> Diagnostic {
-    Diagnostic::new(NOT_SUPPORTED, format!("a subquery cannot refer to the aggregate {name} of the query around it"))
+    Diagnostic::new(NOT_SUPPORTED, format!("a subquery cannot refer to the aggregate {name} of the outer query"))
         .hint("Group in a subquery first: FROM (SELECT …, MAX(…) AS m FROM … GROUP BY …) AS g WHERE EXISTS (… g.m …).")
 }
 
 fn misplaced(kind: Kind, name: &str, clause: Clause, expr: &Expr) -> Diagnostic {
     let cannot = format!("{} cannot contain {} {name}", clause.name, kind.word());
     match kind {
-        Kind::Table => {
-            Diagnostic::new(STREAMING, format!("table function {name} can only be in SELECT")).hint(rows_first(expr))
-        }
+        Kind::Table => Diagnostic::new(STREAMING, format!("table function {name} is allowed only in SELECT"))
+            .hint(rows_first(expr)),
         Kind::Window => Diagnostic::new(PLAN, cannot).hint(format!(
             "Compute it in a subquery first: FROM (SELECT *, {} AS value FROM …) AS rows.",
             print::expr(expr)
         )),
-        Kind::Aggregate if clause.name == "WHERE" => Diagnostic::new(PLAN, cannot).hint("HAVING filters groups."),
+        Kind::Aggregate if clause.name == "WHERE" => Diagnostic::new(PLAN, cannot).hint("Use HAVING to filter groups."),
         Kind::Aggregate => Diagnostic::new(PLAN, cannot),
     }
 }
@@ -258,12 +257,12 @@ fn kind(call: &Function, state: &SessionState) -> Option<Kind> {
     }
 }
 
-/// A call with OVER of what computes a value of one row.
+/// Whether a call has OVER but its function returns one value per row.
 fn is_no_window(call: &Function, state: &SessionState) -> bool {
     call.over.is_some() && Callee::of(&call.name.to_string(), state).is_some_and(Callee::is_scalar)
 }
 
-/// A call of what is a window function and nothing else, without OVER.
+/// Whether a call has no OVER but its function can only be a window function.
 fn is_bare_window(call: &Function, state: &SessionState) -> bool {
     call.over.is_none() && Callee::of(&call.name.to_string(), state) == Some(Callee::Window)
 }
@@ -297,7 +296,7 @@ impl Visitor for Calls<'_> {
             && is_no_window(call, self.state)
         {
             let name = call.name.to_string().to_uppercase();
-            let error = Diagnostic::new(PLAN, format!("function {name} is no window function, so it takes no OVER"));
+            let error = Diagnostic::new(PLAN, format!("function {name} is not a window function and cannot have OVER"));
             self.errors.push(error.at_maybe(place(expr.span())));
         }
         let around = self.around(expr);

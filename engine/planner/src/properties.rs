@@ -1,7 +1,7 @@
-//! WITH (…) of a declaration: from names and literals to what they mean.
+//! WITH (…) of a declaration: converts names and literals to typed values.
 //!
-//! Every property that the dialect has is in [`KNOWN`]; those that need what is not built yet are
-//! refused by name. All mistakes of one clause are reported together.
+//! All properties of the dialect are listed in [`KNOWN`]; those that need features which are not supported yet are
+//! rejected with a message that says so. All errors in a clause are reported together.
 
 use headwater_formats::format::FormatKind;
 use headwater_formats::record::Side;
@@ -10,7 +10,7 @@ use headwater_language::diagnostic::{
 };
 use headwater_language::sql::ast;
 
-/// The properties of a source or sink, each with the place of its value.
+/// The properties of a source or sink, each with the location of its value.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SourceProperties {
     /// KAFKA_TOPIC.
@@ -31,7 +31,7 @@ pub struct SourceProperties {
     pub value_delimiter: Option<ast::Spanned<u8>>,
     /// WRAP_SINGLE_VALUE.
     pub wrap_single_value: Option<ast::Spanned<bool>>,
-    /// TIMESTAMP: a column.
+    /// TIMESTAMP: the name of a column.
     pub timestamp: Option<ast::Spanned<String>>,
     /// TIMESTAMP_FORMAT: a pattern.
     pub timestamp_format: Option<ast::Spanned<String>>,
@@ -39,7 +39,7 @@ pub struct SourceProperties {
     pub window_type: Option<ast::Spanned<String>>,
     /// WINDOW_SIZE in ms.
     pub window_size_ms: Option<ast::Spanned<i64>>,
-    /// Properties of registered schemas, by the side they are for.
+    /// Properties for registered schemas, with the side that they apply to.
     registered: Vec<(Side, ast::Spanned<String>)>,
 }
 
@@ -61,11 +61,11 @@ enum Kind {
     WindowType,
     WindowSize,
     Informational,
-    /// For formats whose schemas are registered, which are not built yet.
+    /// For formats with registered schemas, which are not supported yet.
     Registered(Side),
 }
 
-/// Every property of the dialect.
+/// All properties of the dialect.
 const KNOWN: &[(&str, Kind)] = &[
     ("KAFKA_TOPIC", Kind::Topic),
     ("PARTITIONS", Kind::Partitions),
@@ -92,12 +92,12 @@ const KNOWN: &[(&str, Kind)] = &[
     ("VALUE_PROTOBUF_NULLABLE_REPRESENTATION", Kind::Registered(Side::Value)),
 ];
 
-/// Names of every property, for completion and for the nearest name.
+/// The names of all properties, for completion and for suggestions.
 pub fn property_names() -> impl Iterator<Item = &'static str> {
     KNOWN.iter().map(|(name, _)| *name)
 }
 
-/// Reads a WITH clause. What could be read is given even where something else is wrong.
+/// Reads a WITH clause. Returns the properties that could be read even if others have errors.
 pub fn read(properties: &[ast::Property], errors: &mut Vec<Diagnostic>) -> SourceProperties {
     let mut read = SourceProperties::default();
     let mut seen: Vec<String> = Vec::new();
@@ -154,7 +154,7 @@ fn read_one(out: &mut SourceProperties, name: &str, property: &ast::Property) ->
     Ok(())
 }
 
-/// Properties of registered schemas on formats that have none.
+/// Reports properties for registered schemas on formats that have none.
 fn check_registered(read: &SourceProperties, errors: &mut Vec<Diagnostic>) {
     for (side, property) in &read.registered {
         let format = if *side == Side::Key { &read.key_format } else { &read.value_format };
@@ -163,7 +163,7 @@ fn check_registered(read: &SourceProperties, errors: &mut Vec<Diagnostic>) {
             Some(format) => {
                 let message = format!("format {} does not take \"{}\"", format.value, property.value);
                 let which = if *side == Side::Key { "KEY_FORMAT" } else { "VALUE_FORMAT" };
-                let detail = format!("It is for formats whose schemas are registered, and \"{which}\" is not one.");
+                let detail = format!("It is for formats with registered schemas, and \"{which}\" is not one of these.");
                 errors.push(Diagnostic::new(PROPERTY_CONFLICT, message).at(property.span).detail(detail));
             }
             None => errors.push(*not_yet(&property.value, property.span)),
@@ -214,7 +214,7 @@ impl Value<'_> {
         Box::new(Diagnostic::new(PROPERTY_VALUE, message).at(self.value.span).detail(format!("It takes {expected}.")))
     }
 
-    /// The value is of the right kind, and not one that is taken.
+    /// The error for a value of the right kind that is not accepted.
     fn not(&self, expected: &str) -> Box<Diagnostic> {
         let Some(text) = self.str() else { return self.bad(expected) };
         let message = format!("property \"{}\" cannot be \"{text}\"", self.name);
@@ -241,7 +241,7 @@ impl Value<'_> {
         self.text().map(|text| self.spanned(text.value.to_uppercase()))
     }
 
-    /// A column's name in a string folds as it does in SQL; backticks keep it as it is.
+    /// Reads the name of a column: in the string it folds to upper case as in SQL, unless it is in backticks.
     fn column(&self) -> Result<ast::Spanned<String>, Box<Diagnostic>> {
         let text = self.text()?;
         let quoted = text.value.strip_prefix('`').and_then(|t| t.strip_suffix('`'));
@@ -285,7 +285,7 @@ impl Value<'_> {
         let byte = self.str().and_then(|text| match text.to_uppercase().as_str() {
             "SPACE" => Some(b' '),
             "TAB" => Some(b'\t'),
-            // Blanks have names, so that nobody sets one without seeing it.
+            // Blank characters have names, so that nobody sets one without noticing it.
             _ => {
                 text.as_bytes().first().copied().filter(|b| text.len() == 1 && b.is_ascii() && !b.is_ascii_whitespace())
             }
@@ -293,7 +293,7 @@ impl Value<'_> {
         byte.map(|b| self.spanned(b)).ok_or_else(|| self.not("one ASCII character such as ';', or 'SPACE' or 'TAB'"))
     }
 
-    /// An id of a schema, or a name.
+    /// Checks the id of a schema, or a name.
     fn registered(&self) -> Result<(), Box<Diagnostic>> {
         if self.name.ends_with("_ID") { self.at_least(0).map(drop) } else { self.text().map(drop) }
     }

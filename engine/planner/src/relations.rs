@@ -1,4 +1,4 @@
-//! What the relations in FROM are called, and which columns they have, as far as the text and the catalog say it.
+//! The names and columns of the relations in FROM, as far as the statement and the catalog determine them.
 
 use std::sync::Arc;
 
@@ -12,17 +12,17 @@ use sqlparser::ast::{
 
 use super::naming::name_columns;
 
-/// Names that WITH gives, and the columns of what they name; none where they cannot be told.
+/// The names defined by WITH, and the columns of each; none if they are unknown.
 pub(super) type Named = Vec<(String, Option<Vec<String>>)>;
 
 /// A relation in FROM.
 #[derive(Clone, Debug)]
 pub(super) struct Relation {
-    /// What its columns are qualified with; none where they cannot be.
+    /// The name that qualifies its columns; none if it has no name.
     pub alias: Option<Ident>,
-    /// Its columns, where they can be told. A subquery may have two of one name.
+    /// Its columns, if they are known. A subquery may have two of the same name.
     pub columns: Option<Vec<String>>,
-    /// What it is, when it is a source.
+    /// The definition, if the relation is a source.
     pub source: Option<Arc<SourceDef>>,
 }
 
@@ -31,7 +31,7 @@ impl Relation {
         Self { alias, columns, source: None }
     }
 
-    /// Whether it has a column of this name; none where that cannot be told.
+    /// Whether it has a column of this name; none if that is unknown.
     pub fn has(&self, column: &str) -> Option<bool> {
         self.columns.as_ref().map(|columns| columns.iter().any(|name| name == column))
     }
@@ -41,7 +41,7 @@ impl Relation {
         self.columns.iter().flatten().filter(|name| *name == column).count() > 1
     }
 
-    /// The columns that `*` shows of it: a source's address columns are left out.
+    /// The columns that `*` shows: address columns of a source are left out.
     pub fn visible(&self) -> Option<Vec<&str>> {
         match &self.source {
             Some(source) => Some(source.visible_columns()),
@@ -50,7 +50,7 @@ impl Relation {
     }
 }
 
-/// Names what relations are, among those that WITH named.
+/// Resolves relations, given the names defined by WITH.
 #[derive(Clone)]
 pub(super) struct Namer<'a> {
     pub catalog: &'a Catalog,
@@ -58,12 +58,12 @@ pub(super) struct Namer<'a> {
 }
 
 impl Namer<'_> {
-    /// Takes up the names that a query gives by WITH.
+    /// Adds the names that a query defines by WITH.
     pub fn name(&mut self, query: &Query) {
         query.with.iter().flat_map(|with| &with.cte_tables).for_each(|cte| self.name_one(cte));
     }
 
-    /// Takes up one of them.
+    /// Adds one of these names.
     pub fn name_one(&mut self, cte: &Cte) {
         let columns = renamed(|| self.columns_of(&cte.query), Some(&cte.alias));
         self.named.push((cte.alias.name.value.clone(), columns));
@@ -77,7 +77,7 @@ impl Namer<'_> {
         factors.flat_map(|factor| self.factor(factor)).collect()
     }
 
-    /// The relations of one item: one, or those of a join in parentheses.
+    /// The relations of one item of FROM: one, or those of a join in parentheses.
     pub fn factor(&self, factor: &TableFactor) -> Vec<Relation> {
         match factor {
             TableFactor::NestedJoin { table_with_joins, alias: None } => {
@@ -112,22 +112,22 @@ impl Namer<'_> {
             Some(visible.into_iter().chain([ROWTIME, ROWPARTITION, ROWOFFSET]).map(str::to_owned).collect())
         };
         let columns = renamed(columns, alias);
-        // With names of its own it is as a subquery is.
+        // With column aliases it is treated as a subquery.
         let source = source.clone().filter(|_| alias.is_none_or(|alias| alias.columns.is_empty()));
         Relation { alias: called, columns, source }
     }
 
-    /// The columns of what WITH names so, where it does.
+    /// The columns of a relation that WITH defines under this name, if it does.
     fn named(&self, name: &str) -> Option<&Option<Vec<String>>> {
         self.named.iter().rev().find(|(named, _)| named == name).map(|(_, columns)| columns)
     }
 
-    /// The source of this name, unless WITH names something else so.
+    /// The source of this name, unless WITH defines the name.
     pub fn source(&self, name: &str) -> Option<&Arc<SourceDef>> {
         self.catalog.source(name).filter(|_| self.named(name).is_none())
     }
 
-    /// The columns of a query, where they can be told. Every `*` over a source is settled already.
+    /// The columns of a query, if they are known. Every `*` over a source has been expanded already.
     pub fn columns_of(&self, query: &Query) -> Option<Vec<String>> {
         if query.with.is_some() {
             let mut inner = self.clone();
@@ -150,7 +150,7 @@ impl Namer<'_> {
         }
     }
 
-    /// The names of a SELECT list, those included that will be made.
+    /// The names of the columns in a SELECT list, including those that will be generated.
     pub fn listed(&self, select: &Select) -> Option<Vec<String>> {
         let has_name = |item: &SelectItem| !matches!(item, SelectItem::UnnamedExpr(expr) if !is_name(expr));
         let mut named = None;
@@ -159,7 +159,7 @@ impl Namer<'_> {
             name_columns(select, self.catalog);
         }
         let select = named.as_ref().unwrap_or(select);
-        // Once for all items: to look for them takes as long as the subqueries are deep.
+        // Resolved once for all items: the time it takes grows with the depth of the subqueries.
         let is_star = |item: &SelectItem| matches!(item, SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..));
         let has_star = select.projection.iter().any(is_star);
         let relations = if has_star { self.relations(&select.from) } else { Vec::new() };
@@ -168,7 +168,7 @@ impl Namer<'_> {
     }
 }
 
-/// The names of an item of a SELECT list over relations.
+/// The names of the columns of an item of a SELECT list.
 fn names_of(item: &SelectItem, relations: &[Relation]) -> Option<Vec<String>> {
     match item {
         SelectItem::ExprWithAlias { alias, .. } => Some(vec![alias.value.clone()]),
@@ -184,12 +184,12 @@ fn names_of(item: &SelectItem, relations: &[Relation]) -> Option<Vec<String>> {
     }
 }
 
-/// Whether an expression has a name in any case. That of `x.k` may be made, where another is called K.
+/// Whether an expression always has its own name. The name of `x.k` may be generated if another column is called K.
 fn is_name(expr: &Expr) -> bool {
     matches!(expr, Expr::Identifier(_))
 }
 
-/// The columns that a `*` over relations shows.
+/// The columns that `*` shows for these relations.
 fn shown(relations: &[Relation], options: &WildcardAdditionalOptions) -> Option<Vec<String>> {
     let excluded = excluded(options);
     let is_shown = |name: &&str| !excluded.iter().any(|excluded| excluded.value == **name);
@@ -200,7 +200,7 @@ fn shown(relations: &[Relation], options: &WildcardAdditionalOptions) -> Option<
     Some(names)
 }
 
-/// The names that are to be left out of a `*`.
+/// The names that a `*` leaves out.
 pub(super) fn excluded(options: &WildcardAdditionalOptions) -> Vec<Ident> {
     let last = |name: &ObjectName| name.0.last().and_then(|part| part.as_ident()).cloned();
     let excluded = match &options.opt_exclude {
@@ -213,7 +213,7 @@ pub(super) fn excluded(options: &WildcardAdditionalOptions) -> Vec<Ident> {
     excluded.into_iter().chain(except.cloned()).collect()
 }
 
-/// The columns that an alias gives, or those there are.
+/// The column names that an alias gives, or else the columns themselves.
 fn renamed(columns: impl FnOnce() -> Option<Vec<String>>, alias: Option<&TableAlias>) -> Option<Vec<String>> {
     match alias {
         Some(alias) if !alias.columns.is_empty() => {

@@ -1,7 +1,7 @@
-//! Which names WITH gives, at each place of a walk over a query.
+//! The names that WITH defines, at each place of a visit of a query.
 //!
-//! The queries of a WITH are visited before the query that it belongs to, each with the names of those before it: in
-//! `WITH p AS (SELECT * FROM p) …` the inner P is not the outer one.
+//! The queries in a WITH are visited before the query that contains it, each with the names defined before it: in `WITH
+//! p AS (SELECT * FROM p) …` the inner P is not the outer one.
 
 use headwater_language::catalog::Catalog;
 use headwater_language::sql::walk_mut;
@@ -12,7 +12,7 @@ use super::relations::Namer;
 /// What a visitor needs in order to know the names.
 pub(super) struct Scope<'a> {
     pub namer: Namer<'a>,
-    /// WITH clauses taken out while the query they belong to is visited, and how many names to keep after it.
+    /// WITH clauses taken out while the query that contains them is visited, and how many names to keep afterwards.
     withs: Vec<(Option<With>, usize)>,
 }
 
@@ -27,7 +27,7 @@ pub(super) trait Scoped<'a>: VisitorMut<Break = ()> + Sized {
     fn scope(&mut self) -> &mut Scope<'a>;
 }
 
-/// Visits the queries of a query's WITH, and takes up their names.
+/// Visits the queries in the WITH of a query, and adds their names.
 pub(super) fn enter<'a>(visitor: &mut impl Scoped<'a>, query: &mut Query) {
     let before = visitor.scope().namer.named.len();
     let mut with = query.with.take();
@@ -42,7 +42,7 @@ pub(super) fn enter<'a>(visitor: &mut impl Scoped<'a>, query: &mut Query) {
     visitor.scope().withs.push((with, before));
 }
 
-/// Puts the WITH of a query back, and forgets its names.
+/// Restores the WITH of a query, and removes its names.
 pub(super) fn leave<'a>(visitor: &mut impl Scoped<'a>, query: &mut Query) {
     if let Some((with, names)) = visitor.scope().withs.pop() {
         query.with = with;

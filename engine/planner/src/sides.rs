@@ -1,4 +1,5 @@
-//! Formats of a declaration's keys and values: which they are, what they can hold, and how a single value is laid out.
+//! The formats of a declaration's keys and values: which they are, what they support, and how a single value is
+//! encoded.
 
 use headwater_formats::format::FormatKind;
 use headwater_formats::record::Side;
@@ -10,7 +11,7 @@ use headwater_language::types::SqlType;
 use super::define::{FormatDefaults, missing};
 use super::properties::SourceProperties;
 
-/// The formats of keys and values, when both can be told.
+/// The formats of keys and values, if both are known.
 pub(super) fn sides(
     create: &ast::CreateSource,
     properties: &SourceProperties,
@@ -32,7 +33,7 @@ pub(super) fn sides(
     Some((key?, value?))
 }
 
-/// Whether the value is written as a record of fields.
+/// Whether the value is written as a record with fields.
 fn wrapping(
     properties: &SourceProperties,
     defaults: &FormatDefaults,
@@ -51,20 +52,20 @@ fn wrapping(
         natural
     };
     if values != 1 {
-        return refuse(format!("property \"WRAP_SINGLE_VALUE\" is for one value column, there are {values}"));
+        return refuse(format!("property \"WRAP_SINGLE_VALUE\" is for a single value column, but there are {values}"));
     }
     match format.map(|format| (format.value.as_str(), said.value)) {
-        Some((name @ ("DELIMITED" | "KAFKA" | "NONE"), true)) => {
-            refuse(format!("format {name} cannot have \"WRAP_SINGLE_VALUE\" = true: it has no records of fields"))
-        }
+        Some((name @ ("DELIMITED" | "KAFKA" | "NONE"), true)) => refuse(format!(
+            "format {name} cannot have \"WRAP_SINGLE_VALUE\" = true: it does not support records with fields"
+        )),
         Some((name @ ("PROTOBUF" | "PROTOBUF_NOSR"), false)) => refuse(format!(
-            "format {name} cannot have \"WRAP_SINGLE_VALUE\" = false: it has nothing but records of fields"
+            "format {name} cannot have \"WRAP_SINGLE_VALUE\" = false: it supports only records with fields"
         )),
         _ => said.value,
     }
 }
 
-/// No key contains a MAP, whatever its format: its entries have no order, so equal keys would differ.
+/// Checks that no key contains a MAP, in any format: the entries of a map have no order, so equal keys could differ.
 fn check_keys(create: &ast::CreateSource, columns: &[ColumnDef], errors: &mut Vec<Diagnostic>) {
     for column in columns.iter().filter(|c| c.role == ColumnRole::Key && contains_map(&c.ty)) {
         let message = map_in_key(&column.name, &column.ty);
@@ -74,12 +75,12 @@ fn check_keys(create: &ast::CreateSource, columns: &[ColumnDef], errors: &mut Ve
     }
 }
 
-/// The message for a column of a key with a MAP in it.
+/// The message for a key column with a MAP in it.
 pub(super) fn map_in_key(name: &str, ty: &SqlType) -> String {
     format!("key column \"{name}\" has the type {ty}: a key cannot contain a MAP")
 }
 
-/// Whether a MAP is anywhere in a type.
+/// Whether a type contains a MAP.
 pub fn contains_map(ty: &SqlType) -> bool {
     match ty {
         SqlType::Map(..) => true,
@@ -101,7 +102,7 @@ fn side(
     let unbuilt = FormatKind::is_unbuilt(&format.value);
     let kind: FormatKind = match format.value.parse() {
         Ok(kind) => kind,
-        // What holds for JSON holds for them: records of fields, maps with STRING keys.
+        // What applies to JSON applies to these formats: records with fields, maps with STRING keys.
         Err(_) if unbuilt => FormatKind::Json,
         Err(error) => {
             errors.push(format_refusal(&error).at(format.span));
@@ -132,7 +133,7 @@ fn side(
     Some(def)
 }
 
-/// Names in AVRO are letters, digits and underscores, and begin with no digit.
+/// Checks names in AVRO, which consist of letters, digits and underscores and do not start with a digit.
 fn check_avro_names(
     format: &ast::Spanned<String>,
     columns: &[ColumnDef],
@@ -145,9 +146,11 @@ fn check_avro_names(
             && chars.all(|c| c.is_ascii_alphanumeric() || c == '_')
     };
     for column in columns.iter().filter(|c| format.value == "AVRO" && c.role == *role && !legal(&c.name)) {
-        let message = format!("format AVRO cannot hold column \"{}\": no name in AVRO is written so", column.name);
+        let message = format!("format AVRO cannot hold column \"{}\": it is not a valid AVRO name", column.name);
         let error = Diagnostic::new(FORMAT, message).at(format.span);
-        errors.push(error.detail("Its names are of letters, digits and underscores, and begin with no digit."));
+        errors.push(
+            error.detail("AVRO names consist of letters, digits and underscores, and cannot start with a digit."),
+        );
     }
 }
 

@@ -1,11 +1,11 @@
-//! `*` and names of sources, settled before DataFusion sees the query.
+//! Expands `*` and resolves the names of sources before DataFusion sees the query.
 //!
-//! Every source has the address columns ROWTIME, ROWPARTITION and ROWOFFSET, which `SELECT *` leaves
-//! out; DataFusion knows no such columns, so `*` over a source becomes the list of its visible
-//! columns here (`super::wildcard`). NATURAL joins become USING for the same reason.
+//! Every source has the address columns ROWTIME, ROWPARTITION and ROWOFFSET, which `SELECT *` leaves out; DataFusion
+//! does not have hidden columns, so `*` over a source is replaced here with the list of its visible columns
+//! (`super::wildcard`). NATURAL joins become USING for the same reason.
 //!
-//! Relations that are neither in the catalog nor a common table expression are reported here, with
-//! their place in the text.
+//! Relations that are neither in the catalog nor a common table expression are reported here, with their location in the
+//! statement.
 
 use std::ops::ControlFlow;
 
@@ -25,14 +25,14 @@ use super::scope::{Scope, Scoped, enter, leave};
 use super::types::resolve;
 use super::{unnamed, wildcard};
 
-/// Settles every `*` and every relation of a query. Reports what does not exist.
+/// Expands every `*` and resolves every relation of a query. Returns the errors for those that do not exist.
 pub fn expand(query: &mut Query, catalog: &Catalog) -> Vec<Diagnostic> {
     let mut expander = Expander::new(catalog);
     walk_mut(query, &mut expander);
     expander.errors
 }
 
-/// Replaces the types that CREATE TYPE made in the CASTs of an expression. Reports what does not exist.
+/// Resolves the types created by CREATE TYPE in the CASTs of an expression. Reports those that do not exist.
 pub fn resolve_types(expr: &mut Expr, catalog: &Catalog, errors: &mut Vec<Diagnostic>) {
     let mut expander = Expander::new(catalog);
     walk_mut(expr, &mut expander);
@@ -41,7 +41,7 @@ pub fn resolve_types(expr: &mut Expr, catalog: &Catalog, errors: &mut Vec<Diagno
 
 struct Expander<'a> {
     scope: Scope<'a>,
-    /// How many subqueries got a name.
+    /// The number of subqueries that were given a name.
     unnamed: usize,
     errors: Vec<Diagnostic>,
 }
@@ -71,7 +71,7 @@ impl VisitorMut for Expander<'_> {
         ControlFlow::Continue(())
     }
 
-    /// `(p JOIN q …) AS z` is a subquery of what the join shows, by its own names.
+    /// Rewrites `(p JOIN q …) AS z` as a subquery that selects what the join shows, under the same names.
     fn post_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<()> {
         if let TableFactor::NestedJoin { table_with_joins, alias: Some(alias) } = factor {
             unnamed::name(table_with_joins, &mut self.unnamed);
@@ -83,7 +83,7 @@ impl VisitorMut for Expander<'_> {
         ControlFlow::Continue(())
     }
 
-    /// After its subqueries: their columns are known then.
+    /// Runs after the subqueries were visited, when their columns are known.
     fn post_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
         select.from.iter_mut().for_each(|from| unnamed::name(from, &mut self.unnamed));
         let mut all = Joined::default();
@@ -96,7 +96,7 @@ impl VisitorMut for Expander<'_> {
         ControlFlow::Continue(())
     }
 
-    /// A CAST may name a type that CREATE TYPE made.
+    /// Resolves the type of a CAST, which CREATE TYPE may have created.
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
         let span = expr.span();
         if let Expr::Cast { data_type, .. } = expr
@@ -157,9 +157,9 @@ impl Expander<'_> {
         self.errors.push(match near {
             Some(near) if near.eq_ignore_ascii_case(&text) => error.hint(other_case(near)),
             Some(near) => error.hint(format!("Did you mean \"{near}\"?")),
-            None => error.hint(
-                "SHOW STREAMS; and SHOW TABLES; list what there is, SHOW TOPICS; the topics to declare one over.",
-            ),
+            None => {
+                error.hint("SHOW STREAMS; and SHOW TABLES; list the existing ones, and SHOW TOPICS; lists the topics.")
+            }
         });
     }
 
@@ -170,7 +170,7 @@ impl Expander<'_> {
                 self.check_excluded(&excluded, &joined.relations);
                 let items = wildcard::all(joined, &excluded, &options);
                 if let Some(last) = excluded.last().filter(|_| items.is_empty()) {
-                    let error = Diagnostic::new(UNKNOWN_COLUMN, "nothing is left of \"*\"");
+                    let error = Diagnostic::new(UNKNOWN_COLUMN, "EXCEPT leaves no column of \"*\"");
                     self.errors.push(error.at_maybe(headwater_language::sql::place(last.span)));
                 }
                 items
@@ -185,7 +185,7 @@ impl Expander<'_> {
         }
     }
 
-    /// `x.*`
+    /// Expands `x.*`.
     fn qualified(&mut self, name: ObjectName, options: WildcardAdditionalOptions, joined: &Joined) -> Vec<SelectItem> {
         let relations = &joined.relations;
         let alias = name.0.last().and_then(|p| p.as_ident()).map(|i| i.value.clone());
@@ -204,34 +204,34 @@ impl Expander<'_> {
         vec![SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::ObjectName(name), options)]
     }
 
-    /// Reports `x.*` where nothing in FROM is called x.
+    /// Reports `x.*` if no relation in FROM is called x.
     fn unknown_alias(&mut self, name: &ObjectName, relations: &[Relation]) {
         let ident = name.0.last().and_then(|part| part.as_ident());
         let alias = ident.map_or_else(|| name.to_string(), |ident| ident.value.clone());
         let names = relations.iter().filter_map(|r| r.alias.as_ref()).map(|a| a.value.as_str());
-        let error = Diagnostic::new(UNKNOWN_COLUMN, format!("nothing in FROM is called \"{alias}\""))
+        let error = Diagnostic::new(UNKNOWN_COLUMN, format!("FROM has no relation \"{alias}\""))
             .at_maybe(ident.and_then(|ident| headwater_language::sql::place(ident.span)));
         self.errors.push(error.nearest_of(&alias, names));
     }
 
-    /// `s->*`: an item for each field of the struct, which must be a column of a source or a field in one.
+    /// Expands `s->*`: an item for each field of the struct, which must be a column of a source or a field of one.
     fn struct_fields(&mut self, access: &Expr, relations: &[Relation]) -> Vec<SelectItem> {
         if let Some(items) = struct_items(access, relations) {
             return items;
         }
         let error =
-            Diagnostic::new(NOT_SUPPORTED, "\"->*\" is only supported behind a struct column of a stream or table");
+            Diagnostic::new(NOT_SUPPORTED, "\"->*\" is supported only after a struct column of a stream or table");
         self.errors
-            .push(error.at_maybe(headwater_language::sql::place(access.span())).hint("Name the fields one by one."));
+            .push(error.at_maybe(headwater_language::sql::place(access.span())).hint("List the fields instead."));
         Vec::new()
     }
 
-    /// Reports what is to be left out of `*` and is not in it, where the columns can be told.
+    /// Reports columns to leave out of `*` that it does not contain, if the columns are known.
     fn check_excluded(&mut self, excluded: &[Ident], relations: &[Relation]) {
         let shown: Option<Vec<Vec<&str>>> = relations.iter().map(Relation::visible).collect();
         let Some(shown) = shown.map(|shown| shown.concat()) else { return };
         for name in excluded.iter().filter(|name| !shown.contains(&name.value.as_str())) {
-            let message = format!("column \"{}\" is not among those of \"*\"", name.value);
+            let message = format!("column \"{}\" is not part of \"*\"", name.value);
             let error = Diagnostic::new(UNKNOWN_COLUMN, message).at_maybe(headwater_language::sql::place(name.span));
             self.errors.push(error.nearest_of(&name.value, shown.iter().copied()));
         }
@@ -250,7 +250,7 @@ impl Expander<'_> {
     }
 }
 
-/// A subquery in FROM.
+/// Builds a subquery in FROM.
 fn selected(items: Vec<SelectItem>, from: &TableWithJoins, alias: &TableAlias) -> Option<TableFactor> {
     let Ok(Expr::Subquery(mut subquery)) = parse_expr("(SELECT 1)") else { return None };
     let SetExpr::Select(select) = subquery.body.as_mut() else { return None };

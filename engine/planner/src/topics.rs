@@ -1,4 +1,4 @@
-//! Tables over topics, as a plan knows them: what the records mean. How they are read is decided above the waterline.
+//! Topics as tables in a plan: how their records are decoded. How they are read is decided above the waterline.
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,10 +12,10 @@ use datafusion::physical_plan::ExecutionPlan;
 use headwater_formats::decode::{RowKind, TopicSpec};
 use headwater_language::catalog::Catalog;
 
-/// Makes the tables that scan topics.
+/// Creates the tables that scan topics.
 pub trait Tables: fmt::Debug + Send + Sync {
-    /// A table over a topic. With `counts` its records are to be counted: a scan that needs no column then parses nothing,
-    /// so that bad records are rows, too.
+    /// A table over a topic. With `counts`, the records are only counted: a scan that needs no column then decodes
+    /// nothing, so that bad records count as rows, too.
     fn table(&self, spec: Arc<TopicSpec>, counts: bool) -> Arc<dyn TableProvider>;
 }
 
@@ -32,13 +32,14 @@ impl TopicTable {
         Self { scanned: tables.table(spec.clone(), false), spec, tables: tables.clone() }
     }
 
-    /// The same, whose records are to be counted. Those of a table are counted by key, and so parsed all the same.
+    /// The same topic, with its records only counted. The records of a table are counted by key, and therefore decoded
+    /// anyway.
     pub fn counted(&self) -> Self {
         let scanned = self.tables.table(self.spec.clone(), self.spec.kind == RowKind::All);
         Self { spec: self.spec.clone(), tables: self.tables.clone(), scanned }
     }
 
-    /// What the topic's records mean.
+    /// How the topic's records are decoded.
     pub fn spec(&self) -> &Arc<TopicSpec> {
         &self.spec
     }
@@ -69,7 +70,7 @@ impl TableProvider for TopicTable {
     }
 }
 
-/// The sources of a catalog snapshot, as DataFusion looks tables up.
+/// The sources of a catalog snapshot, for DataFusion's lookup of tables.
 #[derive(Debug)]
 pub struct Sources {
     catalog: Arc<Catalog>,
@@ -77,7 +78,7 @@ pub struct Sources {
 }
 
 impl Sources {
-    /// The sources of `catalog`, read by what `tables` makes.
+    /// Creates the lookup for the sources of `catalog`; `tables` creates their tables.
     pub fn new(catalog: &Arc<Catalog>, tables: Arc<dyn Tables>) -> Self {
         Self { catalog: catalog.clone(), tables }
     }

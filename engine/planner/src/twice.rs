@@ -1,7 +1,7 @@
-//! Names that two columns of a subquery have.
+//! Ambiguous names: names that two columns of a subquery have.
 //!
-//! In `SELECT z.k FROM (SELECT * FROM (SELECT k FROM p) AS x, (SELECT k FROM q) AS y) AS z` nothing says which K is meant,
-//! and DataFusion takes the left one. A query that only shows both, as `SELECT * FROM … AS z` does, is fine.
+//! In `SELECT z.k FROM (SELECT * FROM (SELECT k FROM p) AS x, (SELECT k FROM q) AS y) AS z` it is not clear which K is
+//! meant, and DataFusion uses the left one. A query that only shows both, such as `SELECT * FROM … AS z`, is fine.
 
 use std::ops::ControlFlow;
 
@@ -14,7 +14,7 @@ use super::merged::using;
 use super::relations::Relation;
 use super::scope::{Scope, Scoped, enter, leave};
 
-/// Reports every such name that a query uses. `*` is settled already. The query is as before afterwards.
+/// Reports every such name that a query uses. Every `*` has been expanded already. The query is unchanged afterwards.
 pub(super) fn check(query: &mut Query, catalog: &Catalog) -> Vec<Diagnostic> {
     let mut twice = Twice { scope: Scope::new(catalog), frames: Vec::new(), errors: Vec::new() };
     walk_mut(query, &mut twice);
@@ -23,16 +23,16 @@ pub(super) fn check(query: &mut Query, catalog: &Catalog) -> Vec<Diagnostic> {
 
 struct Twice<'a> {
     scope: Scope<'a>,
-    /// What names can mean: the innermost query is the last.
+    /// What names can refer to, with the innermost query last.
     frames: Vec<Frame>,
     errors: Vec<Diagnostic>,
 }
 
-/// What names can mean in a SELECT, or in the ORDER BY after it.
+/// What names can refer to in a SELECT, or in the ORDER BY after it.
 #[derive(Default)]
 struct Frame {
     relations: Vec<Relation>,
-    /// Columns of the result, which ORDER BY means first.
+    /// The columns of the result, which ORDER BY looks at first.
     result: Vec<String>,
 }
 
@@ -92,7 +92,7 @@ impl VisitorMut for Twice<'_> {
 }
 
 impl Twice<'_> {
-    /// What is wrong with a name alone: it means the innermost column of that name.
+    /// The error for an unqualified name, which refers to the innermost column of that name.
     fn column(&self, name: &Ident) -> Option<Diagnostic> {
         let may_mean = |frame: &&Frame| {
             let may_have = |relation: &Relation| relation.has(&name.value) != Some(false);
@@ -122,10 +122,10 @@ fn names(from: &TableWithJoins) -> Vec<Ident> {
     nested.chain(from.joins.iter().flat_map(|join| using(&join.join_operator))).collect()
 }
 
-/// What is wrong with a name that two columns of a relation have.
+/// The error for a name that two columns of a relation have.
 fn two(relation: &Relation, name: &Ident) -> Option<Diagnostic> {
     let alias = relation.alias.as_ref().filter(|_| relation.has_twice(&name.value))?;
-    let message = format!("column \"{}\" comes out of \"{}\" twice", name.value, alias.value);
+    let message = format!("column \"{}\" appears twice in \"{}\"", name.value, alias.value);
     let error = Diagnostic::new(AMBIGUOUS_COLUMN, message).at_maybe(place(name.span).or(place(alias.span)));
-    Some(error.hint("Give one of them another name with AS where they are selected."))
+    Some(error.hint("Give one of them another name with AS in the subquery."))
 }

@@ -1,7 +1,8 @@
-//! NOT IN over a subquery, as the dialect compares.
+//! NOT IN with a subquery, with the dialect's comparisons.
 //!
-//! DataFusion plans `x NOT IN (SELECT v …)` as SQL has it: no row is kept as soon as one v is NULL, and none whose x is
-//! NULL. In the dialect a comparison with a NULL is false (`NOT (x = 1)` holds where x is NULL), in NOT IN over a list, too.
+//! DataFusion plans `x NOT IN (SELECT v …)` as SQL does: no row is kept if any v is NULL, and none whose x is NULL. In
+//! the dialect a comparison with NULL is false (`NOT (x = 1)` is true if x is NULL), and this also applies to NOT IN
+//! with a list.
 
 use datafusion::common::Result;
 use datafusion::common::tree_node::Transformed;
@@ -9,7 +10,7 @@ use datafusion::logical_expr::{Join, LogicalPlan};
 use datafusion::optimizer::optimizer::ApplyOrder;
 use datafusion::optimizer::{OptimizerConfig, OptimizerRule};
 
-/// Has anti joins that come of NOT IN take a NULL for equal to nothing, and for no more than that.
+/// Makes the anti joins of NOT IN treat NULL as not equal to anything, and nothing more.
 #[derive(Debug)]
 pub(super) struct TwoValuedNotIn;
 

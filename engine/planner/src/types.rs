@@ -1,11 +1,11 @@
-//! Types of a statement with the names of CREATE TYPE replaced by what they stand for.
+//! Resolves the custom types of CREATE TYPE in the types of a statement.
 
 use headwater_language::catalog::Catalog;
 use headwater_language::diagnostic::{Diagnostic, UNKNOWN_TYPE, nearest};
 use headwater_language::sql::ast::Spanned;
 use headwater_language::types::{SqlType, StructField};
 
-/// Replaces custom types, at any depth. Fails on a name that is no type.
+/// Resolves custom types, at any depth. Fails for a name that is not a type.
 pub fn resolve(ty: &Spanned<SqlType>, catalog: &Catalog) -> Result<SqlType, Box<Diagnostic>> {
     resolve_type(&ty.value, catalog).map_err(|name| {
         let error = Diagnostic::new(UNKNOWN_TYPE, format!("type \"{name}\" does not exist")).at(ty.span);
@@ -17,7 +17,7 @@ pub fn resolve(ty: &Spanned<SqlType>, catalog: &Catalog) -> Result<SqlType, Box<
     })
 }
 
-/// Names of the types that every catalog has.
+/// The names of the built-in types.
 pub const BUILT_IN: [&str; 15] = [
     "BOOLEAN",
     "INT",

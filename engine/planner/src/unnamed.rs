@@ -1,10 +1,12 @@
-//! Subqueries in FROM without a name, in joins that must name their columns: `(SELECT k FROM p) JOIN q USING (k)`.
+//! Subqueries in FROM without a name, in joins that refer to their columns by name: `(SELECT k FROM p) JOIN q USING
+//! (k)`.
 
 use sqlparser::ast::{Ident, JoinConstraint, TableAlias, TableFactor, TableWithJoins};
 
 use super::merged::constraint_mut;
 
-/// Names them by numbers, where a join is USING or NATURAL. The names have a blank, so that they are nobody's.
+/// Numbers them if a join is USING or NATURAL. The generated names contain a space so that they do not clash with
+/// users' names.
 pub(super) fn name(from: &mut TableWithJoins, named: &mut usize) {
     let merges = from.joins.iter_mut().any(|join| {
         let constraint = constraint_mut(&mut join.join_operator);

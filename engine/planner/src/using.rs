@@ -1,8 +1,8 @@
-//! The column of a USING: one name for a value that either side may have.
+//! The merged column of a USING: one name for a value that either side may provide.
 //!
-//! DataFusion takes the left one in every case, and finds it ambiguous in an operator. So the name is replaced where it
-//! stands without a relation, before DataFusion sees the query, and the join is one ON what the columns are. `*` and
-//! NATURAL are settled already. What the columns are says [`super::merged`].
+//! DataFusion always uses the left column, and reports the name as ambiguous in an operator. So unqualified uses of the
+//! name are replaced before DataFusion sees the query, and the join becomes one with ON. `*` and NATURAL have been
+//! rewritten already. What a merged column stands for is determined in [`super::merged`].
 
 use std::ops::ControlFlow;
 
@@ -17,7 +17,7 @@ use super::merged::{Compared, Joined, Merged, constraint_mut};
 use super::relations::Namer;
 use super::scope::{Scope, Scoped, enter, leave};
 
-/// Replaces the columns of every USING in a query by what they are.
+/// Replaces the columns of every USING in a query with their expressions.
 pub(super) fn settle(query: &mut Query, catalog: &Catalog) {
     walk_mut(query, &mut Settler { scope: Scope::new(catalog) });
 }
@@ -68,7 +68,7 @@ impl VisitorMut for Settler<'_> {
                 *item = SelectItem::ExprWithAlias { expr: Expr::Identifier(alias.clone()), alias };
             }
         }
-        // What FROM says of them was replaced when it was read.
+        // FROM has been rewritten already, when it was read.
         let from = std::mem::take(&mut select.from);
         replace(select, &merged, &self.scope.namer);
         select.from = from;
@@ -76,7 +76,7 @@ impl VisitorMut for Settler<'_> {
     }
 }
 
-/// The columns of the USINGs in a FROM, whose joins become joins ON what they are.
+/// The merged columns of the USINGs in a FROM, whose joins are rewritten with ON.
 fn merged(from: &mut [TableWithJoins], namer: &Namer<'_>) -> Vec<Merged> {
     let mut all = Joined::default();
     from.iter_mut().for_each(|from| all.beside(joined(from, namer)));
@@ -103,7 +103,7 @@ fn factor(factor: &mut TableFactor, namer: &Namer<'_>) -> Joined {
     }
 }
 
-/// Where it cannot be told whose a column is, DataFusion decides.
+/// If it is unknown which relation a column belongs to, DataFusion decides.
 fn settle_condition(join: &mut Join, compared: Vec<Compared>, merged: &[Merged], namer: &Namer<'_>) {
     let Some(constraint) = constraint_mut(&mut join.join_operator) else { return };
     if let JoinConstraint::On(condition) = constraint {
@@ -120,7 +120,7 @@ fn operation(left: Expr, op: BinaryOperator, right: Expr) -> Expr {
     Expr::BinaryOp { left: Box::new(left), op, right: Box::new(right) }
 }
 
-/// Replaces the names in a tree, where nothing between hides them.
+/// Replaces the names in a tree, except where an inner definition hides them.
 fn replace(tree: &mut impl VisitMut, merged: &[Merged], namer: &Namer<'_>) {
     walk_mut(tree, &mut Replacer { merged, namer, hidden: Vec::new() });
 }
@@ -128,7 +128,7 @@ fn replace(tree: &mut impl VisitMut, merged: &[Merged], namer: &Namer<'_>) {
 struct Replacer<'a, 'b> {
     merged: &'a [Merged],
     namer: &'a Namer<'b>,
-    /// Names that the subqueries and lambdas around hide; all of them where that cannot be told.
+    /// The names that enclosing subqueries and lambdas hide; all names if that is unknown.
     hidden: Vec<Vec<String>>,
 }
 
@@ -188,12 +188,12 @@ impl VisitorMut for Replacer<'_, '_> {
     }
 }
 
-/// Whether a SELECT list gives a name to an item.
+/// Whether a SELECT list gives this name to an item.
 fn gives(select: &Select, name: &str) -> bool {
     select.projection.iter().any(|item| matches!(item, SelectItem::ExprWithAlias { alias, .. } if alias.value == name))
 }
 
-/// Moves columns to the place of a name in the text.
+/// Moves columns to the location of a name in the statement.
 struct At<'a>(&'a Ident);
 
 impl VisitorMut for At<'_> {

@@ -1,8 +1,8 @@
-//! A SELECT list of very many plain columns, as `*` of a wide source is.
+//! SELECT lists with very many plain columns, such as `*` over a wide source.
 //!
-//! DataFusion compares each item of a SELECT list with all before it, by names that it formats anew each time: 5,000
-//! columns take seconds. So a long list of plain columns is planned as its first item alone, and put back when the
-//! plan stands.
+//! DataFusion compares each item of a SELECT list with all items before it, by names that it formats again each time:
+//! 5,000 columns take seconds. So a long list of plain columns is planned with only its first item, and restored when
+//! the plan is complete.
 
 use std::collections::{HashMap, HashSet};
 
@@ -11,11 +11,11 @@ use datafusion::common::{Column, Result, plan_datafusion_err};
 use datafusion::logical_expr::{Expr, LogicalPlan, Projection};
 use sqlparser::ast::{self, GroupByExpr, OrderByKind, Query, Select, SelectItem, SetExpr, TableFactor};
 
-/// Fewest items for which it is worth it.
+/// The minimum number of items for which this is worthwhile.
 const ITEMS_MIN: usize = 64;
 
-/// Takes the SELECT list out of a query but for its first item and those of ORDER BY, where it is of plain columns of
-/// one source. Gives the names of all its columns.
+/// Removes the items of a query's SELECT list, except the first one and those that ORDER BY uses, if it consists of
+/// plain columns of one source. Returns the names of all its columns.
 pub(super) fn take(query: &mut Query) -> Option<Vec<String>> {
     let ordered = ordered(query)?;
     let SetExpr::Select(select) = query.body.as_mut() else { return None };
@@ -33,7 +33,7 @@ pub(super) fn take(query: &mut Query) -> Option<Vec<String>> {
     Some(names)
 }
 
-/// The columns that ORDER BY names; none where it has other items, or the query has a WITH.
+/// The columns that ORDER BY uses; none if it has other items, or if the query has a WITH.
 fn ordered(query: &Query) -> Option<HashSet<String>> {
     if query.with.is_some() {
         return None;
@@ -48,7 +48,7 @@ fn ordered(query: &Query) -> Option<HashSet<String>> {
     items.iter().map(name).collect()
 }
 
-/// Whether rows go from one source through WHERE to the SELECT list.
+/// Whether rows pass from one source through WHERE to the SELECT list.
 fn is_plain(select: &Select) -> bool {
     let ungrouped =
         matches!(&select.group_by, GroupByExpr::Expressions(items, with) if items.is_empty() && with.is_empty());
@@ -70,7 +70,7 @@ fn column(item: &SelectItem) -> Option<String> {
     }
 }
 
-/// Puts the columns back into the plan's SELECT list.
+/// Restores the columns in the plan's SELECT list.
 pub(super) fn put_back(plan: LogicalPlan, names: &[String]) -> Result<LogicalPlan> {
     let placed = plan.transform_down(|node| {
         let LogicalPlan::Projection(projection) = node else { return Ok(Transformed::no(node)) };
@@ -88,7 +88,7 @@ fn of_columns(projection: Projection, names: &[String]) -> Result<Projection> {
         .collect();
     let column = |name: &String| {
         let column = known.get(name.as_str()).cloned();
-        column.map(Expr::Column).ok_or_else(|| plan_datafusion_err!("column \"{name}\" is missing in the plan"))
+        column.map(Expr::Column).ok_or_else(|| plan_datafusion_err!("column \"{name}\" is missing from the plan"))
     };
     let columns = names.iter().map(column).collect::<Result<Vec<_>>>()?;
     Projection::try_new(columns, projection.input)

@@ -1,10 +1,10 @@
-//! The columns that `*` shows of what FROM has.
+//! The columns that `*` shows for the relations in FROM.
 //!
 //! ```text
 //! p JOIN q                      P_K, P_V, Q_K, Q_W    columns of sources, as ksqlDB calls them
 //! p JOIN q USING (k)            P_K, P_V, Q_W
-//! p JOIN (SELECT …) AS y        P_K, P_V, K, W        a subquery's are what it selects
-//! p JOIN (SELECT …) AS y USING (k)    K, P_V, W       so is a column that is one of them
+//! p JOIN (SELECT …) AS y        P_K, P_V, K, W        a subquery's columns keep their names
+//! p JOIN (SELECT …) AS y USING (k)    K, P_V, W       so does a column merged with one of them
 //! ```
 
 use sqlparser::ast::{
@@ -14,12 +14,12 @@ use sqlparser::ast::{
 use super::merged::{Joined, Shown};
 use super::relations::Relation;
 
-/// What `*` stands for. A relation whose columns cannot be told keeps a `*` of its own.
+/// The items that `*` expands to. A relation whose columns are unknown keeps a `*` of its own.
 pub(super) fn all(joined: &Joined, excluded: &[Ident], options: &WildcardAdditionalOptions) -> Vec<SelectItem> {
     shown(joined, excluded, options, joined.relations.len() > 1)
 }
 
-/// What `*` would stand for if columns of joined sources kept their names.
+/// The items that `*` would expand to if columns of joined sources kept their names.
 pub(super) fn by_own_names(joined: &Joined) -> Vec<SelectItem> {
     shown(joined, &[], &WildcardAdditionalOptions::default(), false)
 }
@@ -39,7 +39,7 @@ fn shown(
     items.collect::<Vec<_>>().concat()
 }
 
-/// What `x.*` stands for when x is a source.
+/// The items that `x.*` expands to if x is a source.
 pub(super) fn of_source(joined: &Joined, at: usize, excluded: &[Ident]) -> Option<Vec<SelectItem>> {
     let relation = &joined.relations[at];
     let (Some(source), Some(alias)) = (&relation.source, &relation.alias) else { return None };
@@ -66,7 +66,8 @@ fn of_source_in_all(
     columns.filter_map(item).collect()
 }
 
-/// A subquery may have two columns of one name: those that keep their names stay columns of a `*`.
+/// The items for a subquery. It may have two columns of the same name: columns that keep their names remain part of a
+/// `*`.
 fn of_subquery(joined: &Joined, at: usize, alias: &Ident, columns: &[&str], excluded: &[Ident]) -> Vec<SelectItem> {
     let mut items = Vec::new();
     let mut run = Vec::new();
@@ -84,7 +85,7 @@ fn of_subquery(joined: &Joined, at: usize, alias: &Ident, columns: &[&str], excl
     items
 }
 
-/// A `*` over a subquery that shows some of its columns; none where there are none.
+/// A `*` over a subquery that shows only some of its columns; none if there are none to show.
 fn star_of(alias: &Ident, columns: &[&str], shown: &[&str]) -> Option<SelectItem> {
     if shown.is_empty() {
         return None;
@@ -113,7 +114,7 @@ fn unknown(relation: &Relation, options: &WildcardAdditionalOptions) -> SelectIt
     }
 }
 
-/// The column of a USING by its own name. That of a FULL join is an expression, which only an alias names.
+/// The merged column of a USING under its own name. That of a FULL join is an expression, which needs an alias.
 fn merged_item(value: &Expr, name: &str) -> SelectItem {
     match value {
         Expr::CompoundIdentifier(_) => SelectItem::UnnamedExpr(value.clone()),

@@ -1,7 +1,7 @@
-//! Windows that WINDOW names, written out where they are used: `OVER w`, `OVER (w)` and `OVER (w ROWS …)`.
+//! Named windows (WINDOW), expanded where they are used: `OVER w`, `OVER (w)` and `OVER (w ROWS …)`.
 //!
-//! DataFusion takes `(w)` for a window of its own with nothing in it. Semantics: the SQL standard's, except that `(w)` alone may
-//! stand for a window with a frame.
+//! DataFusion reads `(w)` as an empty window definition. Semantics: the SQL standard's, except that `(w)` on its own
+//! may refer to a window with a frame.
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -12,7 +12,7 @@ use sqlparser::ast::{
     Expr, Function, Ident, NamedWindowDefinition, NamedWindowExpr, Query, SetExpr, VisitorMut, WindowSpec, WindowType,
 };
 
-/// Writes every named window of a query out. Reports names that there are not, and what cannot be added to a window.
+/// Expands every named window of a query. Reports undefined names, and clauses that cannot be added to a window.
 pub(super) fn settle(query: &mut Query, errors: &mut Vec<Diagnostic>) {
     let mut windows = Windows { scopes: Vec::new(), errors: Vec::new() };
     walk_mut(query, &mut windows);
@@ -20,7 +20,7 @@ pub(super) fn settle(query: &mut Query, errors: &mut Vec<Diagnostic>) {
 }
 
 struct Windows {
-    /// The windows of each query that is being visited; a subquery does not see those around it.
+    /// The windows of each query that is being visited; a subquery does not see those of the outer query.
     scopes: Vec<BTreeMap<String, WindowSpec>>,
     errors: Vec<Diagnostic>,
 }
@@ -71,12 +71,12 @@ impl Windows {
     fn named(&mut self, name: &Ident) -> Option<WindowSpec> {
         let found = self.scopes.last().and_then(|scope| scope.get(&name.value)).cloned();
         if found.is_none() {
-            self.refuse(name, format!("window \"{}\" is not defined by WINDOW", name.value));
+            self.refuse(name, format!("window \"{}\" does not exist", name.value));
         }
         found
     }
 
-    /// A window without the name of another one, whose parts it has instead.
+    /// Replaces the name of another window in a definition with that window's clauses.
     fn settled(&mut self, mut spec: WindowSpec) -> WindowSpec {
         let Some(name) = spec.window_name.take() else { return spec };
         let Some(base) = self.named(&name) else { return spec };
@@ -85,14 +85,14 @@ impl Windows {
             return base;
         }
         let refusal = if !spec.partition_by.is_empty() {
-            Some("PARTITION BY cannot be added to")
+            Some(("add PARTITION BY to", ""))
         } else if !spec.order_by.is_empty() && !base.order_by.is_empty() {
-            Some("ORDER BY cannot be added to one that has it:")
+            Some(("add ORDER BY to", ": it already has one"))
         } else {
-            base.window_frame.is_some().then_some("nothing can be added to one that has a frame:")
+            base.window_frame.is_some().then_some(("extend", ": it has a frame"))
         };
-        if let Some(refusal) = refusal {
-            self.refuse(&name, format!("{refusal} window \"{}\"", name.value));
+        if let Some((change, why)) = refusal {
+            self.refuse(&name, format!("cannot {change} window \"{}\"{why}", name.value));
         }
         WindowSpec {
             window_name: None,

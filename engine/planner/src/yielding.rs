@@ -1,7 +1,8 @@
-//! Joins that let go of their thread now and then.
+//! Joins that yield their thread from time to time.
 //!
-//! DataFusion gives a thread back where a scan is read. A join that makes thousands of rows of each one it has read, below
-//! an aggregate that takes them all, reads nothing for minutes: a query that was stopped would go on, and others wait for the thread.
+//! DataFusion yields where a scan is read. A join that makes thousands of rows from each row it reads, below an
+//! aggregate that consumes them all, reads nothing for minutes: a cancelled query would continue, and other tasks would
+//! wait for the thread.
 
 use std::sync::Arc;
 
@@ -13,7 +14,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::coop::CooperativeExec;
 use datafusion::physical_plan::joins::{CrossJoinExec, HashJoinExec, NestedLoopJoinExec, SortMergeJoinExec};
 
-/// Puts a step that yields above every join.
+/// Inserts a node that yields above every join.
 #[derive(Debug)]
 pub(super) struct YieldingJoins;
 

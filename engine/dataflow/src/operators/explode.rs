@@ -1,7 +1,7 @@
-//! Table functions: each row becomes as many as the longest of its arrays has elements.
+//! Table functions: each row becomes as many rows as its longest array has elements.
 //!
-//! The arrays are zipped by position, the shorter ones filled up with NULL. A row whose arrays are all
-//! NULL or empty goes. Semantics: ksqlDB's. What comes out may be far larger than what went in, so it comes in pieces.
+//! The arrays are combined by position; shorter ones are padded with NULL. A row whose arrays are all NULL or empty is
+//! dropped. Semantics: ksqlDB's. The output may be far larger than the input, so it is produced in pieces.
 
 use std::sync::Arc;
 
@@ -15,34 +15,34 @@ use crate::chunk::Chunk;
 use crate::operator::{Context, Emitted, Operator, Pieces, Port};
 use crate::size::{PIECE_BYTES_MAX, column_bytes, sum};
 
-/// The operator.
+/// The operator for table functions.
 #[derive(Clone, Debug)]
 pub struct Explode {
     arrays: Vec<Expression>,
-    /// Columns of the input that a later step reads, by index; only these are repeated.
+    /// The indices of the input columns that a later step reads; only these are repeated.
     kept: Vec<usize>,
     schema: SchemaRef,
 }
 
-/// Rows that are on their way through the operator.
+/// The rows that the operator is working on.
 #[derive(Debug)]
 struct Exploding {
-    /// The rows that went in, with the columns that are kept.
+    /// The input rows, with the columns that are kept.
     chunk: Chunk,
     arrays: Vec<ArrayRef>,
     schema: SchemaRef,
-    /// How many rows each becomes.
+    /// The number of rows that each input row becomes.
     lengths: Vec<u32>,
-    /// Bytes that each of a row's results has, roughly.
+    /// The approximate size in bytes of each output row of an input row.
     bytes: Vec<usize>,
-    /// The row that is next, and its element.
+    /// The next input row, and the next element in it.
     row: usize,
     element: u32,
 }
 
 impl Explode {
-    /// Adds to the columns of `input` that `is_kept` names one for the elements of each array. Nothing when an expression
-    /// is no array.
+    /// Adds one column with the elements of each array to the columns of `input` that `is_kept` selects. Returns `None`
+    /// if an expression is not an array.
     pub fn new(arrays: Vec<(String, Expression)>, input: &SchemaRef, is_kept: impl Fn(&str) -> bool) -> Option<Self> {
         let kept: Vec<usize> = (0..input.fields().len()).filter(|at| is_kept(input.field(*at).name())).collect();
         let mut fields: Vec<Arc<Field>> = kept.iter().map(|at| input.fields()[*at].clone()).collect();
@@ -54,14 +54,14 @@ impl Explode {
         Some(Self { arrays, kept, schema: Arc::new(Schema::new(fields)) })
     }
 
-    /// The columns of the rows that come out.
+    /// The columns of the output rows.
     pub fn schema(&self) -> &SchemaRef {
         &self.schema
     }
 }
 
 impl Operator for Explode {
-    /// The results of the rows: each as often as its longest array is long.
+    /// Repeats each row as often as its longest array has elements.
     fn push(&mut self, _: Port, chunk: Chunk, cx: &mut Context<'_>) -> Result<Emitted, ArrowError> {
         let arrays: Vec<ArrayRef> =
             self.arrays.iter().map(|array| array.evaluate(&chunk.rows, cx.now_ms, cx.failures)).collect();
@@ -115,22 +115,22 @@ impl Pieces for Exploding {
         (self.row < self.lengths.len()).then(|| (self.chunk.offsets.value(self.row), self.element > 0))
     }
 
-    /// Those of the arrays.
+    /// The size of the arrays in bytes.
     fn bytes(&self) -> usize {
         self.arrays.iter().map(sum).sum()
     }
 }
 
 impl Exploding {
-    /// Goes on to the next row that has results left.
+    /// Moves to the next row that has elements left.
     fn skip(&mut self) {
         while self.row < self.lengths.len() && self.element >= self.lengths[self.row] {
             (self.row, self.element) = (self.row + 1, 0);
         }
     }
 
-    /// The results that are one piece: those of whole rows, so that a commit can be made between two pieces, unless a
-    /// row alone has too many.
+    /// The output rows of the next piece: those of whole input rows, so that a commit can happen between two pieces,
+    /// unless a single row has too many.
     fn runs(&self) -> Vec<Run> {
         let (mut runs, mut left, mut start) = (Vec::new(), PIECE_BYTES_MAX, self.element);
         for row in self.row..self.lengths.len() {
@@ -153,7 +153,7 @@ impl Exploding {
     }
 }
 
-/// Some results of one row: those of the elements from `start` to before `end`.
+/// Some output rows of one input row: those for the elements from `start` to before `end`.
 struct Run {
     row: usize,
     start: u32,
@@ -165,7 +165,7 @@ impl Run {
         (self.end - self.start) as usize
     }
 
-    /// Where the elements are among the values of a list; those beyond its end are NULL.
+    /// The indices of the elements among the values of a list; elements beyond the end of the list are NULL.
     fn elements(&self, list: &ListArray) -> impl Iterator<Item = Option<u32>> {
         let (first, there) = (list.value_offsets()[self.row] as u32, length(list, self.row));
         (self.start..self.end).map(move |at| (at < there).then_some(first + at))

@@ -1,5 +1,5 @@
-//! WHERE: rows stay for which the condition is true. A condition that is NULL or fails is not true, and of a record
-//! without a value nothing is true.
+//! WHERE: keeps the rows for which the condition is true. A condition that is NULL or fails is not true, and no
+//! condition is true for a record without a value.
 
 use arrow::array::{AsArray, BooleanArray};
 use arrow::compute::{and, prep_null_mask_filter};
@@ -9,21 +9,21 @@ use headwater_expression::Expression;
 use crate::chunk::Chunk;
 use crate::operator::{Context, Emitted, Operator, Port};
 
-/// The operator.
+/// The operator for WHERE.
 #[derive(Clone, Debug)]
 pub struct Filter {
     predicate: Expression,
 }
 
 impl Filter {
-    /// Keeps the rows for which `predicate`, a BOOLEAN, is true.
+    /// Creates the operator for `predicate`, which must be a BOOLEAN.
     pub fn new(predicate: Expression) -> Self {
         Self { predicate }
     }
 }
 
 impl Operator for Filter {
-    /// The rows that stay, in their order.
+    /// The rows that are kept, in order.
     fn push(&mut self, _: Port, chunk: Chunk, cx: &mut Context<'_>) -> Result<Emitted, ArrowError> {
         let values = self.predicate.evaluate(&chunk.rows, cx.now_ms, cx.failures);
         let certain = certain(values.as_boolean());

@@ -1,4 +1,4 @@
-//! The operators, one file each.
+//! The operators of a topology, one file each.
 
 mod explode;
 mod filter;

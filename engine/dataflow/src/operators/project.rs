@@ -1,4 +1,4 @@
-//! SELECT: each row becomes another one.
+//! SELECT: computes the columns of the result for each row.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use headwater_expression::Expression;
 use crate::chunk::Chunk;
 use crate::operator::{Context, Emitted, Operator, Port};
 
-/// The operator.
+/// The operator for SELECT.
 #[derive(Clone, Debug)]
 pub struct Project {
     columns: Vec<Column>,
@@ -22,30 +22,31 @@ pub struct Project {
 /// A column of the result.
 #[derive(Clone, Debug)]
 pub struct Column {
-    /// Its name.
+    /// The name of the column.
     pub name: String,
-    /// What it is made of.
+    /// The expression that computes the column.
     pub expr: Expression,
-    /// It is null in the row of a record without a value, whatever the expression makes of nothing.
+    /// Whether the column is null for a record without a value, whatever the expression returns.
     pub needs_value: bool,
 }
 
 impl Project {
-    /// Makes these columns, and with `headers`, a headers column, those of the record.
+    /// Creates the operator for these columns. If `headers` is given, the expression replaces the headers of the
+    /// records.
     pub fn new(columns: Vec<Column>, headers: Option<Expression>) -> Self {
         let field = |column: &Column| Field::new(&column.name, column.expr.data_type().clone(), true);
         let schema = Arc::new(Schema::new(columns.iter().map(field).collect::<Vec<_>>()));
         Self { columns, headers, schema }
     }
 
-    /// The columns of the result; all may be null.
+    /// The columns of the result, all nullable.
     pub fn schema(&self) -> &SchemaRef {
         &self.schema
     }
 }
 
 impl Operator for Project {
-    /// The same rows with the columns of the result.
+    /// Replaces the columns of the rows with those of the result.
     fn push(&mut self, _: Port, chunk: Chunk, cx: &mut Context<'_>) -> Result<Emitted, ArrowError> {
         let valueless = chunk.valued.as_ref().map(|valued| BooleanArray::new(!valued.inner(), None));
         let column = |column: &Column, cx: &mut Context<'_>| {
@@ -75,7 +76,7 @@ impl Operator for Project {
     }
 }
 
-/// The headers that an expression gives; planning has checked that its type can be that.
+/// The headers that an expression returns; its type was checked during planning.
 fn headers_of(expr: &Expression, chunk: &Chunk, cx: &mut Context<'_>) -> Result<ListArray, ArrowError> {
     let values = expr.evaluate(&chunk.rows, cx.now_ms, cx.failures);
     let lists = headwater_expression::headers_of(&values).map_err(ArrowError::CastError)?;

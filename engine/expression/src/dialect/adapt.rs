@@ -1,11 +1,12 @@
-//! Numbers as they are written take the type of what they meet.
+//! Number literals take the type of the values they are combined with.
 //!
-//! `COALESCE(SUM(a), 0)`, `CASE WHEN … THEN price ELSE 0.0 END`: the results of a CASE, arguments of one type and the columns
-//! of a UNION must be of one type, and what is *not* a literal says which. A literal takes that type where its value has
-//! a place in it: 0 and 0.0 are a DECIMAL(9, 2), 0.125 is none. Where there are literals alone, their type is one that has
-//! room for all of them. Results of a CASE within, and elements of constructors, count as if they were given themselves.
+//! `COALESCE(SUM(a), 0)`, `CASE WHEN … THEN price ELSE 0.0 END`: the results of a CASE, arguments that must have the
+//! same type and the columns of a UNION must have one type, and the values that are *not* literals decide which. A
+//! literal takes that type if the type can represent its value: 0 and 0.0 fit a DECIMAL(9, 2), 0.125 does not. If there
+//! are only literals, the type is one that can represent all of them. The results of a nested CASE and the elements of
+//! constructors count as if they were written directly.
 //!
-//! What is left to functions: a call that some variant takes as it is stays as it is.
+//! Function calls come first: a call that some variant of the function accepts unchanged is left unchanged.
 
 use arrow::datatypes::{DataType, i256};
 use datafusion::common::{DFSchema, Result, ScalarValue};
@@ -19,7 +20,7 @@ use super::constructor::{self, Parts};
 use super::convert::decimal_of;
 use super::kind::{Kind, is_null, unaliased};
 
-/// The one type that all of `values` can have when their literals adapt; none where there is none.
+/// The one type that all `values` can have if their literals adapt; none if there is no such type.
 pub(super) fn meeting(values: &[&Expr], schema: &DFSchema) -> Result<Option<SqlType>> {
     let (literals, others): (Vec<&Expr>, Vec<&Expr>) = values.iter().partition(|value| is_literal(value));
     for value in &others {
@@ -31,7 +32,7 @@ pub(super) fn meeting(values: &[&Expr], schema: &DFSchema) -> Result<Option<SqlT
     Ok(if others.is_empty() { together(&literals) } else { None })
 }
 
-/// True for a number as it is written, NULL, and a CASE of such.
+/// Whether an expression is a number literal, NULL, or a CASE with only such results.
 pub(super) fn is_literal(value: &Expr) -> bool {
     match unaliased(value) {
         Expr::Literal(scalar, _) => is_null(value) || Number::of(scalar).is_some(),
@@ -40,7 +41,7 @@ pub(super) fn is_literal(value: &Expr) -> bool {
     }
 }
 
-/// Whether the value can be one of `ty` when only literals in it change their types.
+/// Whether a value can become one of type `ty` if only the literals in it change their types.
 pub(super) fn adapts(value: &Expr, ty: &SqlType, schema: &DFSchema) -> Result<bool> {
     if is_null(value) || Kind::of(value, schema)?.known() == Some(ty) {
         return Ok(true);
@@ -65,13 +66,13 @@ fn all_adapt(values: &[&Expr], ty: &SqlType, schema: &DFSchema) -> Result<bool> 
     values.iter().try_fold(true, |all, value| Ok(all && adapts(value, ty, schema)?))
 }
 
-/// Whether a literal becomes one of `ty` as numbers widen.
+/// Whether a literal becomes one of type `ty` when numbers are widened.
 pub(super) fn widens(literal: &Expr, ty: &SqlType, schema: &DFSchema) -> Result<bool> {
     let found = Kind::of(literal, schema)?;
     Ok(found.known().is_some_and(|found| Number::widens(found, ty)) && adapts(literal, ty, schema)?)
 }
 
-/// A lowered CASE whose literals become those of `ty`, a type that it [`adapts`] to.
+/// Converts the literals of a lowered CASE to `ty`, a type that it [`adapts`] to.
 pub(super) fn case(case: Case, ty: &SqlType, schema: &DFSchema) -> Result<Expr> {
     let brought = |result: Box<Expr>| coerced(*result, ty, schema).map(Box::new);
     let when_then_expr =
@@ -84,7 +85,7 @@ fn results(case: &Case) -> impl Iterator<Item = &Expr> {
     case.when_then_expr.iter().map(|(_, then)| then.as_ref()).chain(case.else_expr.as_deref())
 }
 
-/// The type that has room for all of some literals; none where one of them is no number.
+/// The type that can represent all of some literals; none if one of them is not a number.
 fn together(literals: &[&Expr]) -> Option<SqlType> {
     let mut numbers = Vec::new();
     for literal in literals {
@@ -95,7 +96,7 @@ fn together(literals: &[&Expr]) -> Option<SqlType> {
         return numbers.iter().all(|(number, _)| number.fits(&SqlType::Double)).then_some(SqlType::Double);
     }
     if types.clone().any(|ty| matches!(ty, SqlType::Decimal { .. })) {
-        // As if each were written with the digits of all: 10 beside 2.5 is 10.0.
+        // As if each were written with the digits of all the others: 10 beside 2.5 is 10.0.
         let written = |(number, ty): &(Number, SqlType)| match ty {
             SqlType::Decimal { .. } => ty.clone(),
             _ => number.written(),
@@ -116,8 +117,8 @@ fn each_number(literal: &Expr, found: &mut Vec<(Number, SqlType)>) {
     }
 }
 
-/// The arguments of a function, its literals as values of the type that the others have, where the call has no meaning
-/// otherwise or one that converts the others. Refuses a call that has no meaning at all.
+/// The arguments of a function. Literals are converted to the type of the other arguments if the call has no meaning
+/// otherwise, or only one that converts the other arguments. Rejects a call that has no meaning at all.
 pub(super) fn arguments(function: &Scalar, args: Vec<Expr>, schema: &DFSchema) -> Result<Vec<Expr>> {
     let types = args.iter().map(|arg| Ok(canonical(&arg.get_type(schema)?))).collect::<Result<Vec<_>>>()?;
     if function.takes_exactly(&types) {
@@ -134,8 +135,8 @@ pub(super) fn arguments(function: &Scalar, args: Vec<Expr>, schema: &DFSchema) -
     }
 }
 
-/// The arguments with all literals of one of the types that the other arguments have to do with, where the function
-/// takes them so. `may` says from which type to which a literal goes.
+/// The arguments with all literals converted to one of the types of the other arguments, if the function accepts them
+/// that way. `may` says from which type to which a literal may be converted.
 fn adapted(
     function: &Scalar,
     args: &[Expr],
@@ -157,7 +158,7 @@ fn adapted(
     Ok(None)
 }
 
-/// A type and those of its parts.
+/// A type and the types of its parts.
 fn within(ty: SqlType) -> Vec<SqlType> {
     let parts = match &ty {
         SqlType::Array(item) => within(item.as_ref().clone()),
@@ -169,7 +170,7 @@ fn within(ty: SqlType) -> Vec<SqlType> {
     std::iter::once(ty).chain(parts).collect()
 }
 
-/// The same for one type: of a number, or of an argument as a whole.
+/// Converts the literals to one type: a number literal itself, or an argument as a whole.
 fn adapted_to(
     function: &Scalar,
     args: &[Expr],
@@ -187,7 +188,7 @@ fn adapted_to(
     Ok(function.takes_exactly(&types).then_some(adapted))
 }
 
-/// A number as it is written: its digits, without zeros at the end, and how many of them are after the point.
+/// A number literal: its digits, without trailing zeros, and how many of them are after the decimal point.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Number {
     digits: i256,
@@ -195,7 +196,7 @@ struct Number {
 }
 
 impl Number {
-    /// The number that a literal is; none for other literals, and for a DOUBLE that no DECIMAL is.
+    /// The number of a literal; none for other literals, and for a DOUBLE that no DECIMAL can represent.
     fn of(scalar: &ScalarValue) -> Option<Self> {
         let ty = SqlType::from_arrow(&scalar.data_type()).filter(|ty| ty.is_number() && !scalar.is_null())?;
         let text = match (ty, scalar) {
@@ -216,7 +217,7 @@ impl Number {
         Some(Self { digits, scale })
     }
 
-    /// Whether the number is one of a type.
+    /// Whether a type can represent the number.
     fn fits(&self, ty: &SqlType) -> bool {
         let whole = self.digits.to_i128().filter(|_| self.scale == 0);
         match ty {
@@ -242,7 +243,7 @@ impl Number {
         format!("{sign}{digits}e-{}", self.scale)
     }
 
-    /// The DECIMAL with its digits.
+    /// The smallest DECIMAL type that holds the number's digits.
     fn written(&self) -> SqlType {
         let count = u32::try_from(self.digits.wrapping_abs().to_string().len()).unwrap_or(u32::MAX);
         let most = u32::from(DECIMAL_PRECISION_MAX);
@@ -250,7 +251,7 @@ impl Number {
         SqlType::Decimal { precision: narrow(count.max(self.scale + 1)), scale: narrow(self.scale) }
     }
 
-    /// Whether numbers go from one type to another by themselves: INT, BIGINT, DECIMAL, DOUBLE in this order.
+    /// Whether numbers of one type are implicitly widened to another: INT, BIGINT, DECIMAL, DOUBLE in this order.
     fn widens(from: &SqlType, to: &SqlType) -> bool {
         let rank = |ty: &SqlType| match ty {
             SqlType::Int => 0,
@@ -283,10 +284,10 @@ mod tests {
             let number = Number::read(number).expect("a number");
             let ty = |text: &str| headwater_language::sql::parse_type(text).expect("a type");
             for text in types.split_whitespace() {
-                assert!(number.fits(&ty(text)), "{number:?} is a {text}");
+                assert!(number.fits(&ty(text)), "{number:?} fits {text}");
             }
             for text in others.split_whitespace() {
-                assert!(!number.fits(&ty(text)), "{number:?} is no {text}");
+                assert!(!number.fits(&ty(text)), "{number:?} does not fit {text}");
             }
         }
     }

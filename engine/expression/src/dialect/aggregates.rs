@@ -1,4 +1,4 @@
-//! The aggregates that an expression calls, by themselves and over windows.
+//! Visits the aggregates that an expression calls, both plain calls and calls over windows.
 
 use std::sync::Arc;
 
@@ -7,16 +7,16 @@ use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::logical_expr::expr::WindowFunctionDefinition;
 use datafusion::logical_expr::{AggregateUDF, Expr};
 
-/// A call of an aggregate, which may be changed.
+/// A call of an aggregate, which can be changed in place.
 pub(super) struct Call<'a> {
     pub function: &'a mut Arc<AggregateUDF>,
     pub args: &'a mut Vec<Expr>,
     pub distinct: bool,
-    /// It has an OVER.
+    /// Whether the call has an OVER clause.
     pub over_window: bool,
 }
 
-/// The expression with each aggregate as `settle` leaves it; it says whether it changed anything.
+/// Applies `settle` to each aggregate call of an expression. `settle` returns whether it changed anything.
 pub(super) fn each(expr: Expr, settle: impl Fn(Call<'_>) -> Result<bool>) -> Result<Expr> {
     let settled = expr.transform_up(|mut expr| {
         let changed = match &mut expr {

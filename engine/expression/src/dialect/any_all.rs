@@ -1,15 +1,16 @@
-//! ANY and ALL over a subquery, compared as everywhere in the dialect.
+//! ANY and ALL with a subquery, with the dialect's comparisons.
 //!
 //! ```text
 //! x < ANY (SELECT v …)    EXISTS (SELECT … WHERE x < v)
 //! x < ALL (SELECT v …)    NOT EXISTS (SELECT … WHERE NOT x < v)
 //! ```
 //!
-//! A comparison with a NULL is false, so one of them in `v` makes every ALL false. DataFusion (55) would compare DOUBLEs by their
-//! bits, and finds `x` among the columns of the subquery where one of them has its name: here `v` has a name of its own.
+//! A comparison with NULL is false, so one NULL in `v` makes every ALL false. DataFusion (55) would compare DOUBLEs by
+//! their bits, and it looks `x` up among the columns of the subquery if one of them has that name; so `v` gets a name
+//! of its own here.
 //!
-//! DataFusion takes EXISTS in conditions alone. Elsewhere, as in a SELECT list or in ORDER BY, rows are marked by a join
-//! if the subquery does not refer to the query around it; so they are for IN.
+//! DataFusion supports EXISTS only in conditions. Elsewhere, as in a SELECT list or in ORDER BY, a mark join marks the
+//! rows if the subquery does not refer to the outer query. IN is treated the same way.
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -29,16 +30,16 @@ use super::pass::each_grouped;
 use super::subqueries::{outer, with_keys};
 use super::{correlation, guard, lower};
 
-/// What the values of a subquery are called.
+/// The name of the column with the values of a subquery.
 const VALUE: &str = "headwater_value";
 
-/// What relations are called that mark rows; numbered.
+/// The prefix of the names of relations that mark rows, followed by a number.
 const MARKS: &str = "headwater_marks_";
 
-/// The column that DataFusion adds to rows which are marked.
+/// The column that DataFusion adds to marked rows.
 const MARK: &str = "mark";
 
-/// The expression with EXISTS in place of its ANY and ALL.
+/// Replaces ANY and ALL in an expression with EXISTS.
 pub(super) fn as_exists(expr: Expr, schema: &DFSchema) -> Result<Expr> {
     let replaced = expr.transform_up(|expr| match expr {
         Expr::SetComparison(among) => exists(among, schema).map(Transformed::yes),
@@ -56,12 +57,12 @@ fn exists(among: SetComparison, schema: &DFSchema) -> Result<Expr> {
     let value = outer(value, schema, &mut subquery.outer_ref_columns)?;
     let condition = found(quantifier, op, value, values.column, values.plan.schema())?;
     let plan = with_keys(Filter::new(condition, Arc::new(values.plan)))?;
-    correlation::check_names(&plan, correlation::Kind::AnyAll)?;
+    correlation::check_names(&plan, correlation::SubqueryKind::AnyAll)?;
     let subquery = Subquery { subquery: Arc::new(plan), ..subquery };
     Ok(Expr::Exists(Exists { subquery, negated: is_all(quantifier) }))
 }
 
-/// The condition for the values that decide: those that ANY looks for, or that ALL must not have.
+/// The condition for the values that decide: those that ANY looks for, or that ALL must not contain.
 fn found(quantifier: SetQuantifier, op: Op, value: Expr, column: Expr, schema: &DFSchema) -> Result<Expr> {
     let compared = comparison::lower(op, value, column, schema)?;
     let condition = if is_all(quantifier) { Expr::Not(Box::new(compared)) } else { relax(compared)? };
@@ -72,11 +73,11 @@ fn is_all(quantifier: SetQuantifier) -> bool {
     matches!(quantifier, SetQuantifier::All)
 }
 
-/// The values of a subquery as a column that has its name from nobody.
+/// The values of a subquery, as a column with a generated name.
 pub(super) struct Values {
     pub plan: LogicalPlan,
     pub column: Expr,
-    /// The same column as its query calls it.
+    /// The same column under the name that its query gives it.
     pub shown: Expr,
 }
 
@@ -89,16 +90,18 @@ impl Values {
     }
 }
 
-/// Refuses ANY and ALL that are neither marked nor in a condition: they depend on the query around them.
+/// Rejects ANY and ALL that are neither marked nor in a condition: they refer to the outer query.
 pub(super) fn refused(expr: Expr) -> Result<Expr> {
     expr.apply(|expr| match expr {
-        Expr::SetComparison(among) => Err(correlation::refused(correlation::Kind::AnyAll, &among.subquery.subquery)?),
+        Expr::SetComparison(among) => {
+            Err(correlation::refused(correlation::SubqueryKind::AnyAll, &among.subquery.subquery)?)
+        }
         _ => Ok(TreeNodeRecursion::Continue),
     })?;
     Ok(expr)
 }
 
-/// The plan over rows that are marked, in place of ANY, ALL and IN over subqueries that do not depend on the query around.
+/// Replaces ANY, ALL and IN with subqueries that do not refer to the outer query by marks of the rows.
 pub(super) fn marked(plan: LogicalPlan) -> Result<LogicalPlan> {
     use LogicalPlan::{Aggregate, Projection, Sort, Window};
     if !matches!(plan, Projection(_) | Aggregate(_) | Sort(_) | Window(_)) || !correlation::has_subqueries(&plan)? {
@@ -124,14 +127,14 @@ pub(super) fn marked(plan: LogicalPlan) -> Result<LogicalPlan> {
     }
 }
 
-/// Rows with a mark for each subquery.
+/// Adds a mark to the rows for each subquery.
 struct Marks {
     input: LogicalPlan,
     count: usize,
 }
 
 impl Marks {
-    /// The expression with marks in place of its subqueries.
+    /// Replaces the subqueries of an expression with marks.
     fn in_place(&mut self, expr: Expr) -> Result<Expr> {
         let replaced = expr.transform_up(|expr| {
             Ok(match expr {
@@ -156,15 +159,15 @@ impl Marks {
         Ok(Op::of_native(among.op).is_some() && !is_correlated(&among.subquery.subquery)?)
     }
 
-    /// Marks the rows that have what a subquery over nothing else looks for.
+    /// Marks the rows for which the subquery contains a matching value.
     fn mark(&mut self, among: SetComparison) -> Result<Expr> {
         let SetComparison { expr, subquery, op, quantifier } = among;
-        let Some(op) = Op::of_native(op) else { return internal_err!("a comparison is one of the dialect's") };
+        let Some(op) = Op::of_native(op) else { return internal_err!("ANY or ALL without a comparison operator") };
         let schema = self.input.schema().clone();
         let value = guard::wrap_parts(lower(*expr, &schema)?, &schema)?;
         let values = Values::of(&subquery)?;
         comparison::check_sides(op, (&value, &schema), (&values.shown, subquery.subquery.schema()))?;
-        // A column of a query further out cannot be looked for.
+        // A column of a query further out cannot be compared by a mark join.
         outer(value.clone(), &schema, &mut Vec::new())?;
         let relation = format!("{MARKS}{}", self.count);
         let right = LogicalPlanBuilder::from(values.plan).alias(relation.as_str())?.build()?;

@@ -1,7 +1,8 @@
-//! `+ - * / %` and `||`: result types, and the kernels where DataFusion's differ.
+//! `+ - * / %` and `||`: result types, and kernels where DataFusion's differ.
 //!
-//! INT and BIGINT wrap, and divide towards zero. A DECIMAL result has room for every exact result; a quotient with more
-//! digits is rounded ([`quotient`]). Any division by zero but that of DOUBLEs is an error of that row.
+//! INT and BIGINT wrap around, and division truncates towards zero. A DECIMAL result type has room for every exact
+//! result; a quotient with more digits is rounded ([`quotient`]). Division by zero is an error for that row, except for
+//! DOUBLEs.
 
 use std::sync::Arc;
 
@@ -25,10 +26,10 @@ use super::quotient;
 use super::refusal::{refusal, refuse};
 use super::text::text;
 
-/// Digits after the point that a quotient has at least.
+/// The minimum number of digits after the decimal point in a quotient.
 const QUOTIENT_SCALE_MIN: u8 = 6;
 
-/// The type that an operator gives. Fails for types it does not take; NULL is what the other side is.
+/// The result type of an operator. Fails for types that it does not accept; a NULL operand takes the type of the other.
 pub(super) fn result_type(op: Op, left: &Kind, right: &Kind) -> Result<SqlType> {
     let (left, right) = match (left, right) {
         (Kind::Of(left), Kind::Of(right)) => (left, right),
@@ -53,7 +54,7 @@ fn number_type(op: Op, left: &SqlType, right: &SqlType) -> Result<SqlType> {
     }
 }
 
-/// Precision and scale of an exact number.
+/// Precision and scale of an exact number type.
 pub(super) fn digits(ty: &SqlType) -> (u16, u16) {
     match ty {
         SqlType::Decimal { precision, scale } => (u16::from(*precision), u16::from(*scale)),
@@ -81,7 +82,7 @@ fn decimal_type(op: Op, (p1, s1): (u16, u16), (p2, s2): (u16, u16)) -> Result<Sq
     let most = u16::from(DECIMAL_PRECISION_MAX);
     if scale > most {
         return plan_err!(
-            "the result of {} has {scale} digits after the point, a DECIMAL has {most} at most",
+            "the result of {} has {scale} digits after the decimal point, but a DECIMAL has at most {most}",
             op.symbol()
         );
     }
@@ -89,7 +90,7 @@ fn decimal_type(op: Op, (p1, s1): (u16, u16), (p2, s2): (u16, u16)) -> Result<Sq
     Ok(SqlType::Decimal { precision: narrow(precision.max(scale).max(1)), scale: narrow(scale) })
 }
 
-/// Refuses what an operator does not take, under the columns it stands between.
+/// Rejects operand types that an operator does not accept, at the location of the operands.
 pub(super) fn check(op: Op, left: &Expr, right: &Expr, schema: &DFSchema) -> Result<()> {
     let kinds = (Kind::of(left, schema)?, Kind::of(right, schema)?);
     let exprs = [left, right];
@@ -97,7 +98,7 @@ pub(super) fn check(op: Op, left: &Expr, right: &Expr, schema: &DFSchema) -> Res
     let (one, other) = (kinds.0.name(), kinds.1.name());
     let refused = || format!("operator {} ({}) does not take {one} and {other}: {}", op.symbol(), op.word(), whole());
     if is_null_literal(left) || is_null_literal(right) {
-        let hint = "Say which type the NULL has: CAST(NULL AS INT).";
+        let hint = "Give the NULL a type: CAST(NULL AS INT).";
         return Err(refusal(Diagnostic::new(PLAN, refused()).hint(hint), exprs));
     }
     if result_type(op, &kinds.0, &kinds.1).is_ok() || kinds == (Kind::Null, Kind::Null) {
@@ -112,13 +113,13 @@ pub(super) fn check(op: Op, left: &Expr, right: &Expr, schema: &DFSchema) -> Res
     }
     let texts = kinds.0.known() == Some(&SqlType::String) || kinds.1.known() == Some(&SqlType::String);
     let hint = match texts {
-        true => "A text becomes a number, and a number a text, only by CAST.",
+        true => "Use CAST to convert between strings and numbers.",
         false => "It takes two numbers.",
     };
     Err(refusal(Diagnostic::new(PLAN, refused()).hint(hint), exprs))
 }
 
-/// The operator with both sides of the types it calculates with.
+/// The operator with both operands converted to the types it computes with.
 pub(super) fn lower(op: Op, left: Expr, right: Expr, schema: &DFSchema) -> Result<Expr> {
     check(op, &left, &right, schema)?;
     let kinds = (Kind::of(&left, schema)?, Kind::of(&right, schema)?);
@@ -134,7 +135,7 @@ pub(super) fn lower(op: Op, left: Expr, right: Expr, schema: &DFSchema) -> Resul
     }
 }
 
-/// An integer as the DECIMAL that has its digits.
+/// Converts an integer to the DECIMAL that holds its digits.
 fn exact(expr: Expr, schema: &DFSchema) -> Result<Expr> {
     let ty = match Kind::of(&expr, schema)? {
         Kind::Of(SqlType::Int) => SqlType::Decimal { precision: 10, scale: 0 },
@@ -144,7 +145,7 @@ fn exact(expr: Expr, schema: &DFSchema) -> Result<Expr> {
     widened(expr, &ty, schema)
 }
 
-/// The type of `||`.
+/// The result type of `||`.
 pub(super) fn concat_type(left: &Kind, right: &Kind) -> Result<SqlType> {
     match (left, right) {
         (Kind::Of(SqlType::Bytes), Kind::Of(SqlType::Bytes) | Kind::Null) | (Kind::Null, Kind::Of(SqlType::Bytes)) => {
@@ -155,7 +156,7 @@ pub(super) fn concat_type(left: &Kind, right: &Kind) -> Result<SqlType> {
     }
 }
 
-/// Refuses what `||` does not take.
+/// Rejects operands that `||` does not accept.
 pub(super) fn check_concat(left: &Expr, right: &Expr, schema: &DFSchema) -> Result<()> {
     let kinds = (Kind::of(left, schema)?, Kind::of(right, schema)?);
     if concat_type(&kinds.0, &kinds.1).is_ok() {
@@ -165,14 +166,14 @@ pub(super) fn check_concat(left: &Expr, right: &Expr, schema: &DFSchema) -> Resu
     Err(refuse(message, [left, right]))
 }
 
-/// `||` with both sides of one type.
+/// `||` with both operands converted to one type.
 pub(super) fn lower_concat(left: Expr, right: Expr, schema: &DFSchema) -> Result<Expr> {
     check_concat(&left, &right, schema)?;
     let ty = concat_type(&Kind::of(&left, schema)?, &Kind::of(&right, schema)?)?;
     Ok(Op::Concat.call(widened(left, &ty, schema)?, widened(right, &ty, schema)?))
 }
 
-/// The values of an operator that has no native node. Fails when a row does.
+/// Evaluates an operator that has no native DataFusion node. Fails if it fails for any row.
 pub(super) fn calculate(op: Op, left: &ArrayRef, right: &ArrayRef, wanted: &DataType) -> Result<ArrayRef> {
     match wanted {
         DataType::Int32 => whole::<Int32Type>(op, left, right, i32::wrapping_div, i32::wrapping_rem),
@@ -225,7 +226,7 @@ fn decimal(op: Op, left: &ArrayRef, right: &ArrayRef, wanted: &DataType) -> Resu
     Ok(cast_with_options(&result, wanted, &options)?)
 }
 
-/// Arrow's errors without its words.
+/// Arrow's error as ours, without Arrow's wording.
 pub(super) fn in_words(error: ArrowError) -> datafusion::error::DataFusionError {
     match error {
         ArrowError::DivideByZero => exec_datafusion_err!("division by zero"),
@@ -235,7 +236,7 @@ pub(super) fn in_words(error: ArrowError) -> datafusion::error::DataFusionError 
     }
 }
 
-/// `||`: what is NULL adds nothing.
+/// Evaluates `||`: a NULL operand is skipped.
 pub(super) fn concat(left: &ArrayRef, right: &ArrayRef) -> Result<ArrayRef> {
     if left.data_type() == &DataType::Binary {
         return joined(left.as_binary::<i32>(), right.as_binary());
@@ -244,7 +245,7 @@ pub(super) fn concat(left: &ArrayRef, right: &ArrayRef) -> Result<ArrayRef> {
     joined(left.as_string::<i32>(), right.as_string())
 }
 
-/// Both values of each row, one after the other; NULL is skipped.
+/// Concatenates both values of each row; NULL is skipped.
 fn joined<T: ByteArrayType<Offset = i32>>(left: &GenericByteArray<T>, right: &GenericByteArray<T>) -> Result<ArrayRef> {
     let mut values: Vec<u8> = Vec::with_capacity(left.value_data().len() + right.value_data().len());
     let mut offsets = Vec::with_capacity(left.len() + 1);

@@ -1,4 +1,4 @@
-//! Values given to something of a declared type: a column that INSERT INTO … SELECT fills, an argument, a result.
+//! Implicit conversion of values to a declared type: a column filled by INSERT INTO … SELECT, an argument, a result.
 
 use datafusion::common::{DFSchema, Result};
 use datafusion::logical_expr::Expr;
@@ -8,7 +8,7 @@ use headwater_language::types::SqlType;
 use super::common::{coerced, widest};
 use super::kind::{Kind, is_null};
 
-/// Whether a value is brought to another type by itself: numbers widen, texts become times.
+/// Whether a value is converted to another type implicitly: numbers widen, strings become times.
 pub fn coerces(from: &SqlType, to: &SqlType) -> bool {
     use SqlType as T;
     match (from, to) {
@@ -24,7 +24,8 @@ pub fn coerces(from: &SqlType, to: &SqlType) -> bool {
     }
 }
 
-/// Whether a value of Arrow's type `from` goes where `to` is declared: as [`coerces`], and collections whose parts widen.
+/// Whether a value of Arrow's type `from` is accepted where `to` is declared: as in [`coerces`], and for collections
+/// whose elements widen.
 pub(super) fn accepts(from: &arrow::datatypes::DataType, to: &SqlType) -> bool {
     match Kind::of_arrow(&canonical(from)) {
         Kind::Null => true,
@@ -33,7 +34,7 @@ pub(super) fn accepts(from: &arrow::datatypes::DataType, to: &SqlType) -> bool {
     }
 }
 
-/// `value` as one of the declared type; it is one that [`accepts`].
+/// Converts `value` to the declared type, which [`accepts`] it.
 pub(super) fn assigned(value: Expr, to: &SqlType, schema: &DFSchema) -> Result<Expr> {
     match is_null(&value) || datafusion::logical_expr::ExprSchemable::get_type(&value, schema)?.is_null() {
         true => {

@@ -1,8 +1,8 @@
-//! AVG of DECIMALs rounds half up, as every quotient does.
+//! AVG of DECIMALs rounds half up, like every quotient.
 //!
-//! DataFusion cuts the digits that its result has no place for. So it averages values with one digit more after the
-//! point, and a projection above its node casts the result to the type it would have had: what decides about rounding
-//! is the first digit that is dropped.
+//! DataFusion truncates the digits that do not fit its result type. Therefore the values are averaged with one extra
+//! digit after the decimal point, and a projection above the aggregate casts the result to the original type, which
+//! rounds by the first dropped digit.
 
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, Result};
@@ -13,14 +13,14 @@ use headwater_language::types::{DECIMAL_PRECISION_MAX, SqlType};
 use super::common::widened;
 use super::kind::unaliased;
 
-/// Digits that an average has more after the point than its values.
+/// How many more digits after the decimal point an average has than its values.
 const MORE_DIGITS: u8 = 4;
-/// Digits of a DECIMAL whose sum has room in 38; that of a wider one has it in 76 (`sums`).
+/// The largest precision of a DECIMAL whose sum fits 38 digits; sums of wider ones use 76 (`sums`).
 const SUMMED_NARROW_MAX: u8 = 28;
-/// Digits of the narrower of Arrow's DECIMALs.
+/// The precision of the narrower of Arrow's DECIMALs.
 const NARROW_MAX: u8 = 38;
 
-/// An aggregate or a window function, which averages values with a digit more where they are DECIMALs.
+/// Adds one digit of scale to the DECIMALs averaged by an aggregate or window function.
 pub(super) fn with_a_digit_more(expr: Expr, schema: &DFSchema) -> Result<Expr> {
     let one = |args: &mut Vec<Expr>| -> Result<()> {
         for arg in args {
@@ -42,14 +42,14 @@ pub(super) fn with_a_digit_more(expr: Expr, schema: &DFSchema) -> Result<Expr> {
     Ok(averaged.data)
 }
 
-/// The type of an average that [`with_a_digit_more`] made; none of anything else.
+/// The original type of an average that [`with_a_digit_more`] changed; none for anything else.
 pub(super) fn type_of(expr: &Expr, schema: &DFSchema) -> Result<Option<SqlType>> {
     let mut call = unaliased(expr).clone();
     let Some([arg]) = average(&mut call).map(|args| &args[..]) else { return Ok(None) };
     let Some(SqlType::Decimal { precision, scale }) = SqlType::from_arrow(&arg.get_type(schema)?) else {
         return Ok(None);
     };
-    // One that had no room for another digit is as it was.
+    // An average that had no room for another digit was left unchanged.
     if precision == DECIMAL_PRECISION_MAX {
         return Ok(None);
     }
@@ -58,7 +58,7 @@ pub(super) fn type_of(expr: &Expr, schema: &DFSchema) -> Result<Option<SqlType>>
     Ok(Some(SqlType::Decimal { precision: more(precision), scale: more(scale) }))
 }
 
-/// The arguments of AVG.
+/// The arguments of an AVG call.
 fn average(expr: &mut Expr) -> Option<&mut Vec<Expr>> {
     match expr {
         Expr::AggregateFunction(AggregateFunction { func, params }) if func.name() == "avg" => Some(&mut params.args),

@@ -1,7 +1,7 @@
-//! CAST: which pairs of types there are, and the functions that do it.
+//! CAST: the supported pairs of types, and the functions that convert.
 //!
-//! A text says the type in the call that DataFusion plans ([`CastCall`]); lowered, the type is in the function
-//! ([`CastTo`]), or DataFusion's own cast stands there where it does the same and cannot fail.
+//! DataFusion plans a call with the type as a string ([`CastCall`]). Lowering replaces it with a function that knows
+//! the type ([`CastTo`]), or with DataFusion's own cast if that does the same and cannot fail.
 
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ use headwater_language::diagnostic::{Diagnostic, PLAN};
 use headwater_language::sql::parse_type;
 use headwater_language::types::SqlType;
 
-/// What `CAST(x AS t)` is planned as: a call with x and the text of t.
+/// The function that `CAST(x AS t)` is planned as: a call with x and the text of t.
 pub const CAST: &str = "headwater_cast";
 
 /// CAST as it is planned.
@@ -45,7 +45,7 @@ impl ScalarUDFImpl for CastCall {
     }
 
     fn return_type(&self, _: &[DataType]) -> Result<DataType> {
-        Err(plan_datafusion_err!("the type of a CAST is in its text"))
+        Err(plan_datafusion_err!("the type of a CAST is an argument of the call"))
     }
 
     fn return_field_from_args(&self, args: ReturnFieldArgs<'_>) -> Result<FieldRef> {
@@ -70,10 +70,10 @@ fn no_type() -> datafusion::error::DataFusionError {
     plan_datafusion_err!("a CAST without a type")
 }
 
-/// CAST to one type.
+/// CAST to one type, as it is executed.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub(super) struct CastTo {
-    /// The type that values are brought to.
+    /// The type that values are converted to.
     pub ty: SqlType,
     arrow: DataType,
     signature: Signature,
@@ -101,14 +101,14 @@ impl ScalarUDFImpl for CastTo {
     }
 }
 
-/// The call that brings `value` to `ty`; the pair is known to be one.
+/// The call that converts `value` to `ty`; the pair must be supported.
 pub(super) fn call(value: Expr, ty: &SqlType) -> Result<Expr> {
     let signature = Signature::any(1, Volatility::Immutable);
     let cast = CastTo { ty: ty.clone(), arrow: arrow_type(ty)?, signature };
     Ok(ScalarUDF::from(cast).call(vec![value]))
 }
 
-/// A planned CAST as it is executed. Refuses pairs of types that do not go.
+/// Lowers a planned CAST. Rejects unsupported pairs of types.
 pub(super) fn lower(args: Vec<Expr>, schema: &DFSchema) -> Result<Expr> {
     let [value, Expr::Literal(text, _)] = <[Expr; 2]>::try_from(args).map_err(|_| no_type())? else {
         return Err(no_type());
@@ -117,7 +117,7 @@ pub(super) fn lower(args: Vec<Expr>, schema: &DFSchema) -> Result<Expr> {
     to(value, &ty, schema)
 }
 
-/// The value as one of a type. Refuses pairs of types that do not go.
+/// Converts a value to a type. Rejects unsupported pairs of types.
 pub(super) fn to(value: Expr, ty: &SqlType, schema: &DFSchema) -> Result<Expr> {
     if is_null(&value) {
         return Ok(Expr::Literal(ScalarValue::try_new_null(&arrow_type(ty)?)?, None));
@@ -146,18 +146,18 @@ fn hint(from: &SqlType, to: &SqlType) -> String {
     match (from, to) {
         (SqlType::BigInt | SqlType::Int, SqlType::Timestamp) => "Use FROM_UNIXTIME.".to_owned(),
         (SqlType::Timestamp, SqlType::BigInt) => "Use UNIX_TIMESTAMP.".to_owned(),
-        _ => format!("{from} can become {}.", targets(from)),
+        _ => format!("{from} can be cast to {}.", targets(from)),
     }
 }
 
 fn targets(from: &SqlType) -> &'static str {
     match from {
         SqlType::Boolean | SqlType::Time | SqlType::Bytes => "STRING",
-        SqlType::Int | SqlType::BigInt | SqlType::Double | SqlType::Decimal { .. } => "any type of numbers, or STRING",
-        SqlType::String => "BOOLEAN, any type of numbers, BYTES, DATE, TIME or TIMESTAMP",
+        SqlType::Int | SqlType::BigInt | SqlType::Double | SqlType::Decimal { .. } => "any numeric type or STRING",
+        SqlType::String => "BOOLEAN, any numeric type, BYTES, DATE, TIME or TIMESTAMP",
         SqlType::Date => "TIMESTAMP or STRING",
         SqlType::Timestamp => "DATE, TIME or STRING",
-        _ => "STRING, or another of its kind where every part can be cast",
+        _ => "STRING, or another type of its kind if every part can be cast",
     }
 }
 
@@ -179,7 +179,7 @@ pub(super) fn is_supported(from: &SqlType, to: &SqlType) -> bool {
     }
 }
 
-/// Casts that DataFusion does as we do, and that cannot fail.
+/// Whether DataFusion's cast behaves like the dialect's and cannot fail.
 pub(super) fn is_native(from: &DataType, to: &DataType) -> bool {
     use DataType as D;
     match (from, to) {
@@ -195,12 +195,12 @@ pub(super) fn is_native(from: &DataType, to: &DataType) -> bool {
     }
 }
 
-/// Digits before the point.
+/// The number of digits before the decimal point.
 fn room(precision: u8, scale: i8) -> i16 {
     i16::from(precision) - i16::from(scale)
 }
 
-/// The value of a *literal* text where `ty` is wanted, as an array of one; none when it is not one of the type's.
+/// Parses a string *literal* as a value of `ty`, as an array of one; none if it is not a valid value.
 pub(super) fn from_text(text: &str, ty: &SqlType) -> Option<ArrayRef> {
     if *ty == SqlType::Boolean {
         return Some(Arc::new(BooleanArray::from(vec![boolean(text)?])));
@@ -209,7 +209,7 @@ pub(super) fn from_text(text: &str, ty: &SqlType) -> Option<ArrayRef> {
     convert(&text, &arrow_type(ty).ok()?).ok()
 }
 
-/// `true`, `yes`, `false`, `no` and what they begin with.
+/// Parses `true`, `yes`, `false`, `no` and their prefixes.
 fn boolean(text: &str) -> Option<bool> {
     let text = text.trim().to_lowercase();
     let begins = |word: &str| !text.is_empty() && word.starts_with(&text);

@@ -1,8 +1,8 @@
-//! The one type of several values: IN, ARRAY, MAP and comparisons.
+//! The common type of several values: IN, ARRAY, MAP and comparisons.
 //!
-//! The first value that is not NULL says what kind it is. Numbers widen, structs get the fields of all. *Literals* are
-//! converted freely — `'14.1'` among numbers is a number, 1 among texts a text — and so are those inside constructors;
-//! other expressions only widen.
+//! The first value that is not NULL decides the kind of type. Numbers widen, structs get the fields of all. *Literals*
+//! are converted freely — `'14.1'` among numbers is a number, 1 among strings a string — and so are literals inside
+//! constructors; other expressions only widen.
 
 use datafusion::common::{DFSchema, Result, ScalarValue};
 use datafusion::error::DataFusionError;
@@ -17,7 +17,7 @@ use super::refusal::refuse;
 use super::text::text;
 use super::{adapt, literal};
 
-/// The type that all of `values` can have; none when all are NULL.
+/// The type that all `values` can have; none if all of them are NULL.
 pub(super) fn common_type(values: &[&Expr], schema: &DFSchema) -> Result<Option<SqlType>> {
     let mut common: Option<SqlType> = None;
     for value in values {
@@ -33,10 +33,10 @@ pub(super) fn common_type(values: &[&Expr], schema: &DFSchema) -> Result<Option<
 }
 
 fn mismatch(so_far: &SqlType, value: &Expr, found: &SqlType, all: &[&Expr]) -> DataFusionError {
-    refuse(format!("{so_far} does not go with {found}: {}", text(value)), all.iter().copied())
+    refuse(format!("{so_far} and {found} have no common type: {}", text(value)), all.iter().copied())
 }
 
-/// The type of `so_far` and one more value, if there is one.
+/// The common type of `so_far` and one more value, if there is one.
 fn join(so_far: &SqlType, value: &Expr, found: &SqlType, schema: &DFSchema) -> Result<Option<SqlType>> {
     if let Expr::Literal(scalar, _) = unaliased(value) {
         return join_literal(so_far, scalar, found, value);
@@ -85,7 +85,7 @@ fn join_struct(fields: &[StructField], named: &[(String, &Expr)], schema: &DFSch
     Ok(Some(SqlType::Struct(fields)))
 }
 
-/// A literal goes where its text makes sense.
+/// Joins a literal, which is converted if its text is valid for the type.
 fn join_literal(so_far: &SqlType, scalar: &ScalarValue, found: &SqlType, value: &Expr) -> Result<Option<SqlType>> {
     if scalar.is_null() {
         return Ok(Some(so_far.clone()));
@@ -111,7 +111,7 @@ fn scalar_text(scalar: &ScalarValue) -> Option<&str> {
     }
 }
 
-/// The type of the number that a text is: as it would have been written, though `2e1` is exact.
+/// The type of the number in a string: the type it would have as a literal, except that `2e1` is exact.
 fn literal_number(text: &str) -> Option<SqlType> {
     let text = text.trim();
     let written = literal::type_of(text).ok()?;
@@ -128,16 +128,16 @@ fn converts_from_text(ty: &SqlType) -> bool {
     matches!(ty, SqlType::Boolean | SqlType::Date | SqlType::Time | SqlType::Timestamp | SqlType::Bytes)
 }
 
-/// A text that is none of the type's values.
+/// The error for a string that is not a valid value of the type.
 pub(super) fn bad_text(found: &str, ty: &SqlType, value: &Expr) -> DataFusionError {
     let kind = match ty {
         SqlType::Decimal { .. } => "DECIMAL".to_owned(),
         other => other.to_string(),
     };
-    refuse(format!("text \"{found}\" is no {kind}"), [value])
+    refuse(format!("\"{found}\" is not a valid {kind}"), [value])
 }
 
-/// The type of both, if values of either widen to it.
+/// The wider of two types, if values of one widen to the other.
 pub(super) fn widest(one: &SqlType, other: &SqlType) -> Option<SqlType> {
     Some(match (one, other) {
         (a, b) if a == b => a.clone(),
@@ -161,7 +161,7 @@ fn widest_number(a: &SqlType, b: &SqlType) -> SqlType {
         let precision = u8::try_from((p1 - s1).max(p2 - s2) + scale).ok().filter(|p| *p <= DECIMAL_PRECISION_MAX);
         return match (precision, u8::try_from(scale)) {
             (Some(precision), Ok(scale)) => SqlType::Decimal { precision, scale },
-            // No DECIMAL has both sides' digits.
+            // No DECIMAL has room for the digits of both sides.
             _ => SqlType::Double,
         };
     }
@@ -179,7 +179,7 @@ fn widest_struct(a: &[StructField], b: &[StructField]) -> Option<Vec<StructField
     Some(fields)
 }
 
-/// `value` as a value of `ty`, a type that [`common_type`] found for it.
+/// Converts `value` to `ty`, a type that [`common_type`] found for it.
 pub(super) fn coerced(value: Expr, ty: &SqlType, schema: &DFSchema) -> Result<Expr> {
     if let Expr::Literal(scalar, _) = unaliased(&value) {
         return coerced_literal(scalar, ty, &value);
@@ -211,7 +211,7 @@ fn coerced_literal(scalar: &ScalarValue, ty: &SqlType, value: &Expr) -> Result<E
     Ok(Expr::Literal(ScalarValue::try_from_array(&array, 0)?, None))
 }
 
-/// `value` as a value of a type that holds all of its own type's values.
+/// Converts `value` to a type that can represent all values of its own type.
 pub(super) fn widened(value: Expr, ty: &SqlType, schema: &DFSchema) -> Result<Expr> {
     let wanted = arrow_type(ty)?;
     let found = datafusion::logical_expr::ExprSchemable::get_type(&value, schema)?;

@@ -1,7 +1,7 @@
-//! `= <> < <= > >=` and IS [NOT] DISTINCT FROM: what goes with what, and that NULL makes a comparison false.
+//! `= <> < <= > >=` and IS [NOT] DISTINCT FROM: which types can be compared. A comparison with NULL is false.
 //!
-//! A comparison is two-valued: lowered, it is `(a < b) IS TRUE`. Where NULL and false come to the same, on the way of AND
-//! and OR from the root of a WHERE, [`relax`] takes the IS TRUE away, so that joins and scans know it again.
+//! Comparisons are two-valued: lowered, one is `(a < b) IS TRUE`. Where NULL and false mean the same, as under the ANDs
+//! and ORs at the top of a WHERE, [`relax`] removes the IS TRUE so that joins and scans recognize the comparison.
 
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ use super::ordinary;
 use super::refusal::refusal;
 use super::text::text;
 
-/// The type in which two are compared, if they can be.
+/// The type in which two values are compared, if they can be.
 pub(super) fn comparable(op: Op, left: &SqlType, right: &SqlType) -> Option<SqlType> {
     use SqlType as T;
     match (left, right) {
@@ -33,7 +33,7 @@ pub(super) fn comparable(op: Op, left: &SqlType, right: &SqlType) -> Option<SqlT
     }
 }
 
-/// Refuses what cannot be compared.
+/// Rejects operands that cannot be compared.
 pub(super) fn check(op: Op, left: &Expr, right: &Expr, schema: &DFSchema) -> Result<()> {
     if is_null(left) || is_null(right) {
         return if matches!(op, Op::Distinct | Op::NotDistinct) {
@@ -50,7 +50,7 @@ pub(super) fn check(op: Op, left: &Expr, right: &Expr, schema: &DFSchema) -> Res
     }
 }
 
-/// The same for two sides over rows of their own.
+/// The same check for two operands with separate schemas.
 pub(super) fn check_sides(
     op: Op,
     (left, schema): (&Expr, &DFSchema),
@@ -67,7 +67,7 @@ pub(super) fn check_sides(
     }
 }
 
-/// The refusal of a comparison of two types that have nothing in common.
+/// The error for a comparison of two incompatible types.
 pub(super) fn incomparable(
     op: Op,
     (left, one): (&Expr, &SqlType),
@@ -82,8 +82,8 @@ pub(super) fn incomparable(
     );
     let nested = matches!(one, SqlType::Array(_) | SqlType::Map(..) | SqlType::Struct(_) | SqlType::Boolean);
     let hint = match nested && one == other {
-        true => "Of these only = and <> can be told.".to_owned(),
-        false => format!("Bring one to the other's type: CAST({} AS {one}).", text(right)),
+        true => "These types support only = and <>.".to_owned(),
+        false => format!("Convert one of them: CAST({} AS {one}).", text(right)),
     };
     refusal(Diagnostic::new(PLAN, message).hint(hint), [left, right])
 }
@@ -94,11 +94,11 @@ fn with_null(op: Op, left: &Expr, right: &Expr, schema: &DFSchema) -> Result<Dat
     let message =
         format!("cannot compare {} ({ty}) to NULL with {} ({}): it is never true", text(other), op.symbol(), op.word());
     let not = if op == Op::NotEqual { "NOT " } else { "" };
-    let hint = format!("Ask {} IS {not}NULL.", text(other));
+    let hint = format!("Use {} IS {not}NULL.", text(other));
     Ok(refusal(Diagnostic::new(PLAN, message).hint(hint), [left, right]))
 }
 
-/// The comparison with both sides of one type.
+/// Lowers a comparison, with both operands converted to one type.
 pub(super) fn lower(op: Op, left: Expr, right: Expr, schema: &DFSchema) -> Result<Expr> {
     check(op, &left, &right, schema)?;
     if is_null(&left) || is_null(&right) {
@@ -106,7 +106,7 @@ pub(super) fn lower(op: Op, left: Expr, right: Expr, schema: &DFSchema) -> Resul
     }
     let kinds = (Kind::of(&left, schema)?, Kind::of(&right, schema)?);
     let (Kind::Of(one), Kind::Of(other)) = &kinds else { return Ok(two_valued(op, plain(op, left, right))) };
-    // It was checked above.
+    // The types were checked above.
     let Some(ty) = comparable(op, one, other) else { return Ok(two_valued(op, plain(op, left, right))) };
     let (left, right) = (coerced(left, &ty, schema)?, coerced(right, &ty, schema)?);
     let compared = match ty {
@@ -137,7 +137,7 @@ fn two_valued(op: Op, compared: Expr) -> Expr {
     }
 }
 
-/// A condition where NULL and false come to the same, so that comparisons need not tell them apart.
+/// Simplifies the comparisons of a condition in which NULL and false mean the same.
 pub(super) fn relax(condition: Expr) -> Result<Expr> {
     let relaxed = condition.transform_down(|expr| {
         Ok(match expr {
@@ -151,15 +151,15 @@ pub(super) fn relax(condition: Expr) -> Result<Expr> {
     Ok(relaxed.data)
 }
 
-/// The values of a comparison of DOUBLEs, arrays, maps or structs, which are of one type. Within them NULL equals NULL; a map has
-/// no order.
+/// Compares DOUBLEs, arrays, maps or structs of the same type. InnerFailures them NULL equals NULL; the order of a map's
+/// entries does not matter.
 pub(super) fn compare(op: Op, left: &ArrayRef, right: &ArrayRef) -> Result<ArrayRef> {
     if left.data_type().is_floating() {
         return ordinary::compare(op, left, right);
     }
     let (left, right) = (in_one_form(left)?, in_one_form(right)?);
     let same = make_comparator(&left, &right, SortOptions::default())?;
-    let told = |row: usize| {
+    let compared = |row: usize| {
         let equal = same(row, row).is_eq();
         let known = left.is_valid(row) && right.is_valid(row);
         match op {
@@ -170,7 +170,7 @@ pub(super) fn compare(op: Op, left: &ArrayRef, right: &ArrayRef) -> Result<Array
             _ => Some(equal),
         }
     };
-    Ok(Arc::new((0..left.len()).map(told).collect::<BooleanArray>()))
+    Ok(Arc::new((0..left.len()).map(compared).collect::<BooleanArray>()))
 }
 
 #[cfg(test)]

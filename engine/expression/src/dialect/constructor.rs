@@ -1,7 +1,7 @@
 //! `ARRAY[…]`, `MAP(k := v, …)` and `STRUCT(f := v, …)`.
 //!
-//! The elements of an array, the keys and the values of a map have one type ([`common_type`]). An element that fails is NULL, and
-//! only it.
+//! The elements of an array, the keys of a map and the values of a map each have one type ([`common_type`]). If the
+//! expression of an element fails, only that element is NULL.
 
 use std::sync::Arc;
 
@@ -24,14 +24,14 @@ use super::kind::{Kind, arrow_type, unaliased};
 use super::refusal::{refusal, refuse};
 use super::{guard, kernel};
 
-/// What `ARRAY[…]` is planned as: a call with the elements.
+/// The function that `ARRAY[…]` is planned as: a call with the elements.
 pub const ARRAY: &str = "headwater_array";
-/// What `MAP(…)` is planned as: a call with keys and values in turn.
+/// The function that `MAP(…)` is planned as: a call with alternating keys and values.
 pub const MAP: &str = "headwater_map";
-/// What `STRUCT(…)` is planned as: a call with names and values in turn.
+/// The function that `STRUCT(…)` is planned as: a call with alternating names and values.
 pub const STRUCT: &str = "headwater_struct";
 
-/// What a constructor makes.
+/// The kind of value that a constructor makes.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) enum Form {
     Array,
@@ -39,7 +39,7 @@ pub(super) enum Form {
     Struct(Vec<String>),
 }
 
-/// A constructor; its arguments are the values, those of a map key and value in turn.
+/// A constructor; its arguments are the values, for a map alternating keys and values.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub(super) struct Constructor {
     pub form: Form,
@@ -108,12 +108,12 @@ impl ScalarUDFImpl for Constructor {
                 let length = values.first().map_or(rows, Array::len);
                 Ok(Arc::new(StructArray::try_new_with_length(fields.clone(), values.to_vec(), None, length)?))
             }
-            other => exec_err!("no constructor makes {other}"),
+            other => exec_err!("a constructor cannot make {other}"),
         })
     }
 }
 
-/// The type of all as far as types alone say it: what literals do is told when the call is lowered.
+/// The common type, as far as the types alone determine it; literals are adapted when the call is lowered.
 fn one_type<'a>(types: impl Iterator<Item = &'a DataType>) -> DataType {
     let mut common: Option<SqlType> = None;
     for ty in types {
@@ -126,7 +126,7 @@ fn one_type<'a>(types: impl Iterator<Item = &'a DataType>) -> DataType {
     common.and_then(|ty| arrow_type(&ty).ok()).unwrap_or(DataType::Null)
 }
 
-/// The values row by row: those of the first row, of the second.
+/// Interleaves the values by row: those of the first row, then those of the second, and so on.
 fn row_by_row(values: &[&ArrayRef], ty: &DataType) -> Result<ArrayRef> {
     let values: Vec<ArrayRef> = values.iter().map(|values| convert(values, ty)).collect::<Result<_>>()?;
     let Some(first) = values.first() else { return Ok(new_empty_array(ty)) };
@@ -143,7 +143,7 @@ fn array_of(values: &[ArrayRef], item: &FieldRef) -> Result<ArrayRef> {
     Ok(Arc::new(ListArray::try_new(item.clone(), offsets, items, None)?))
 }
 
-/// Of entries with one key the last one stays.
+/// Makes maps; of several entries with the same key the last one is kept.
 fn map_of(values: &[ArrayRef], entries: &FieldRef) -> Result<ArrayRef> {
     let DataType::Struct(fields) = entries.data_type() else { return exec_err!("a map without entries") };
     let every = |first: usize| values.iter().skip(first).step_by(2).collect::<Vec<_>>();
@@ -166,7 +166,7 @@ fn map_of(values: &[ArrayRef], entries: &FieldRef) -> Result<ArrayRef> {
     Ok(Arc::new(MapArray::try_new(entries.clone(), OffsetBuffer::from_lengths(lengths), pairs, None, false)?))
 }
 
-/// STRUCT as it is planned: its fields' names are among the arguments.
+/// STRUCT as it is planned, with the names of the fields among the arguments.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub(super) struct StructCall {
     signature: Signature,
@@ -188,13 +188,13 @@ impl ScalarUDFImpl for StructCall {
     }
 
     fn return_type(&self, _: &[DataType]) -> Result<DataType> {
-        plan_err!("the names of a STRUCT are in its text")
+        plan_err!("the field names of a STRUCT are arguments of the call")
     }
 
     fn return_field_from_args(&self, args: ReturnFieldArgs<'_>) -> Result<FieldRef> {
         let names = args.scalar_arguments.iter().step_by(2).map(|name| match name {
             Some(ScalarValue::Utf8(Some(name))) => Ok(name.clone()),
-            _ => plan_err!("a STRUCT has names and values"),
+            _ => plan_err!("a STRUCT needs alternating names and values"),
         });
         let types = args.arg_fields.iter().skip(1).step_by(2).map(|field| field.data_type());
         let fields = names.zip(types).map(|(name, ty)| Ok(Field::new(name?, ty.clone(), true)));
@@ -203,18 +203,18 @@ impl ScalarUDFImpl for StructCall {
     }
 
     fn invoke_with_args(&self, _: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        exec_err!("a STRUCT that was not lowered")
+        exec_err!("STRUCT was not lowered")
     }
 }
 
-/// What a lowered constructor holds.
+/// The contents of a lowered constructor.
 pub(super) enum Parts<'a> {
     Array(Vec<&'a Expr>),
     Map(Vec<&'a Expr>, Vec<&'a Expr>),
     Struct(Vec<(String, &'a Expr)>),
 }
 
-/// The parts of an expression that is a constructor.
+/// The contents of an expression, if it is a constructor.
 pub(super) fn parts(expr: &Expr) -> Option<Parts<'_>> {
     let Expr::ScalarFunction(call) = unaliased(expr) else { return None };
     let constructor = call.func.inner().downcast_ref::<Constructor>()?;
@@ -225,7 +225,7 @@ pub(super) fn parts(expr: &Expr) -> Option<Parts<'_>> {
     })
 }
 
-/// A planned ARRAY or MAP with elements of one type.
+/// Lowers an ARRAY or MAP, with elements converted to one type.
 pub(super) fn lower(form: Form, args: Vec<Expr>, schema: &DFSchema) -> Result<Expr> {
     let (word, example) = match form {
         Form::Map => ("MAP", "CAST(NULL AS MAP<STRING, INT>)"),
@@ -233,7 +233,7 @@ pub(super) fn lower(form: Form, args: Vec<Expr>, schema: &DFSchema) -> Result<Ex
     };
     if args.is_empty() {
         let error = Diagnostic::new(PLAN, format!("{word} has no elements, so its type is unknown"));
-        return Err(refusal(error.hint(format!("Give one at least; or say {example}.")), []));
+        return Err(refusal(error.hint(format!("Add an element, or write {example}.")), []));
     }
     let step = if form == Form::Map { 2 } else { 1 };
     let mut types = Vec::with_capacity(step);
@@ -242,30 +242,30 @@ pub(super) fn lower(form: Form, args: Vec<Expr>, schema: &DFSchema) -> Result<Ex
         let Some(ty) = common_type(&values, schema)? else {
             let of = ["elements", "keys", "values"][if step == 1 { 0 } else { part + 1 }];
             let error = Diagnostic::new(PLAN, format!("the {of} of {word} are all NULL, so their type is unknown"));
-            return Err(refusal(error.hint("Say the type of one: CAST(NULL AS INT)."), values));
+            return Err(refusal(error.hint("Give one of them a type: CAST(NULL AS INT)."), values));
         };
         types.push(ty);
     }
     elements(form, args, &types, schema)
 }
 
-/// The constructor with its elements brought to `types` in turn.
+/// The constructor with its elements converted to `types`, in turn.
 fn elements(form: Form, args: Vec<Expr>, types: &[SqlType], schema: &DFSchema) -> Result<Expr> {
     let element = |(arg, ty): (Expr, &SqlType)| guard::wrap(coerced_to(arg, ty, schema)?, schema);
     let args = args.into_iter().zip(types.iter().cycle()).map(element).collect::<Result<_>>()?;
     Ok(Constructor::call(form, args))
 }
 
-/// A planned STRUCT as it is executed.
+/// Lowers a planned STRUCT.
 pub(super) fn lower_struct(args: Vec<Expr>, schema: &DFSchema) -> Result<Expr> {
     let (mut names, mut values): (Vec<String>, Vec<Expr>) = (Vec::new(), Vec::new());
     let mut args = args.into_iter();
     while let (Some(name), Some(value)) = (args.next(), args.next()) {
         let Expr::Literal(ScalarValue::Utf8(Some(name)), _) = name else {
-            return plan_err!("a STRUCT has names and values");
+            return plan_err!("a STRUCT needs alternating names and values");
         };
         if names.contains(&name) {
-            return Err(refuse(format!("field \"{name}\" is twice in STRUCT"), [&value]));
+            return Err(refuse(format!("field \"{name}\" appears twice in STRUCT"), [&value]));
         }
         names.push(name);
         values.push(guard::wrap(value, schema)?);
@@ -273,7 +273,7 @@ pub(super) fn lower_struct(args: Vec<Expr>, schema: &DFSchema) -> Result<Expr> {
     Ok(Constructor::call(Form::Struct(names), values))
 }
 
-/// A lowered constructor as a value of `ty`, a type that was found for it.
+/// Converts a lowered constructor to `ty`, a type that was found for it.
 pub(super) fn coerced(value: Expr, ty: &SqlType, schema: &DFSchema) -> Result<Expr> {
     match (parts(&value), ty) {
         (Some(Parts::Array(values)), SqlType::Array(item)) => {
@@ -295,6 +295,6 @@ pub(super) fn coerced(value: Expr, ty: &SqlType, schema: &DFSchema) -> Result<Ex
             let values = fields.iter().map(field).collect::<Result<_>>()?;
             Ok(Constructor::call(Form::Struct(fields.iter().map(|field| field.name.clone()).collect()), values))
         }
-        _ => plan_err!("a constructor of another kind than {ty}"),
+        _ => plan_err!("the constructor does not make {ty}"),
     }
 }

@@ -1,4 +1,4 @@
-//! The values of a CAST, column by column. Fails when a row does; whose rows those are is for the caller to find.
+//! The conversions of CAST, column by column. They fail if any row fails; the caller finds out which.
 
 use std::sync::Arc;
 
@@ -25,7 +25,7 @@ use super::text_form::texts;
 
 const MS_A_DAY: i64 = 86_400_000;
 
-/// `values` as values of `wanted`. Fails where a value is none.
+/// Converts `values` to the type `wanted`. Fails if a value cannot be converted.
 pub(in crate::dialect) fn convert(values: &ArrayRef, wanted: &DataType) -> Result<ArrayRef> {
     use DataType as D;
     let found = values.data_type();
@@ -64,16 +64,16 @@ pub(in crate::dialect) fn convert(values: &ArrayRef, wanted: &DataType) -> Resul
     }
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "a BIGINT that is no INT wraps, as in Java")]
+#[expect(clippy::cast_possible_truncation, reason = "a BIGINT out of the range of INT wraps around, as in Java")]
 fn low_bits(value: i64) -> i32 {
     value as i32
 }
 
-/// DataFusion's own cast, with the digits of DECIMALs counted.
+/// DataFusion's own cast, plus a check of the digits of DECIMALs.
 fn native(values: &ArrayRef, wanted: &DataType) -> Result<ArrayRef> {
     let options = CastOptions { safe: false, format_options: FormatOptions::default() };
     let found = cast_with_options(values, wanted, &options)
-        .map_err(|_| exec_datafusion_err!("{} has no room for the value", type_name(wanted)))?;
+        .map_err(|_| exec_datafusion_err!("the value is out of range for {}", type_name(wanted)))?;
     let fits = match wanted {
         DataType::Decimal128(precision, _) => {
             found.as_primitive::<Decimal128Type>().validate_decimal_precision(*precision)
@@ -83,37 +83,37 @@ fn native(values: &ArrayRef, wanted: &DataType) -> Result<ArrayRef> {
         }
         _ => Ok(()),
     };
-    fits.map_err(|_| exec_datafusion_err!("{} has no room for the value", type_name(wanted)))?;
+    fits.map_err(|_| exec_datafusion_err!("the value is out of range for {}", type_name(wanted)))?;
     Ok(found)
 }
 
-/// What is before the point, its lowest 64 bits.
+/// The lowest 64 bits of the integer part.
 fn whole_part(values: &ArrayRef) -> Result<ArrayRef> {
     let (wide, scale) = match values.data_type() {
         DataType::Decimal128(_, scale) => (cast(values, &DataType::Decimal256(DECIMAL_PRECISION_MAX, *scale))?, *scale),
         DataType::Decimal256(_, scale) => (values.clone(), *scale),
-        other => return exec_err!("{other} is no DECIMAL"),
+        other => return exec_err!("{other} is not a DECIMAL"),
     };
     let unit = i256::from_i128(10).wrapping_pow(u32::try_from(scale).unwrap_or(0));
     let whole = wide.as_primitive::<Decimal256Type>().unary::<_, Int64Type>(|value| low_64(value.wrapping_div(unit)));
     Ok(Arc::new(whole))
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "a DECIMAL that is no BIGINT wraps, as in Java")]
+#[expect(clippy::cast_possible_truncation, reason = "a DECIMAL out of the range of BIGINT wraps around, as in Java")]
 fn low_64(value: i256) -> i64 {
     let (low, _) = value.to_parts();
     low as i64
 }
 
-/// The nearest DOUBLE of each.
+/// The DOUBLE nearest to each DECIMAL.
 fn double_of_decimal(values: &ArrayRef) -> Result<ArrayRef> {
-    // Both 2^53 and 10^22 are exact, so one division rounds once.
+    // 2^53 and 10^22 are both exact, so one division rounds only once.
     const EXACT: i128 = 1 << 53;
     if let DataType::Decimal128(_, scale @ 0..=22) = values.data_type() {
         let unit = 10_f64.powi(i32::from(*scale));
         let decimals = values.as_primitive::<Decimal128Type>();
         if decimals.iter().flatten().all(|value| value.abs() <= EXACT) {
-            #[expect(clippy::cast_precision_loss, reason = "below 2^53 there is none")]
+            #[expect(clippy::cast_precision_loss, reason = "integers below 2^53 are exact")]
             let doubles = decimals.unary::<_, Float64Type>(|value| value as f64 / unit);
             return Ok(Arc::new(doubles));
         }
@@ -138,7 +138,7 @@ fn map(values: &MapArray, entries: &arrow::datatypes::FieldRef, ordered: bool) -
     Ok(Arc::new(map))
 }
 
-/// Fields by their names: those that are missing are NULL, others are left out.
+/// Converts structs, matching fields by name: missing fields are NULL, additional ones are dropped.
 fn structs(values: &StructArray, fields: &Fields) -> Result<ArrayRef> {
     let column = |name: &str, ty: &DataType| match values.column_by_name(name) {
         Some(column) => convert(column, ty),
@@ -150,9 +150,9 @@ fn structs(values: &StructArray, fields: &Fields) -> Result<ArrayRef> {
     Ok(Arc::new(StructArray::try_new_with_length(fields.clone(), columns, nulls, values.len())?))
 }
 
-/// What texts say.
+/// Parses strings as values of the type.
 fn parse(texts: &StringArray, wanted: &DataType) -> Result<ArrayRef> {
-    let bad = |text: &str| exec_datafusion_err!("text \"{text}\" is no {}", type_name(wanted));
+    let bad = |text: &str| exec_datafusion_err!("\"{text}\" is not a valid {}", type_name(wanted));
     macro_rules! each {
         ($array:ty, $parse:expr) => {{
             let parse = $parse;
@@ -180,7 +180,7 @@ fn parse(texts: &StringArray, wanted: &DataType) -> Result<ArrayRef> {
     }
 }
 
-/// What begins as `true` or `yes` begins, in either case; anything else is false.
+/// Whether a string is a prefix of `true` or `yes`, ignoring case; anything else is false.
 fn says_true(text: &str) -> bool {
     let text = text.trim();
     let begins = |word: &str| word.get(..text.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(text));
@@ -190,7 +190,7 @@ fn says_true(text: &str) -> bool {
 fn from_base64(texts: &StringArray) -> Result<ArrayRef> {
     let mut out = BinaryBuilder::new();
     for text in texts {
-        match text.map(|text| STANDARD.decode(text).map_err(|_| exec_datafusion_err!("text \"{text}\" is not base64")))
+        match text.map(|text| STANDARD.decode(text).map_err(|_| exec_datafusion_err!("\"{text}\" is not valid base64")))
         {
             Some(bytes) => out.append_value(bytes?),
             None => out.append_null(),
@@ -199,7 +199,7 @@ fn from_base64(texts: &StringArray) -> Result<ArrayRef> {
     Ok(Arc::new(out.finish()))
 }
 
-/// Numbers in texts as DECIMALs, rounded half up.
+/// Parses strings as DECIMALs, rounding half up.
 fn decimals<T: AsRef<str>>(
     texts: impl Iterator<Item = Option<T>>,
     precision: u8,
@@ -209,8 +209,8 @@ fn decimals<T: AsRef<str>>(
     let of_text = |text: &str| match Digits::read(text) {
         Some(digits) => digits
             .rounded(precision, scale)
-            .ok_or_else(|| exec_datafusion_err!("{} has no room for {text}", type_name(wanted))),
-        None => Err(exec_datafusion_err!("text \"{text}\" is no {}", type_name(wanted))),
+            .ok_or_else(|| exec_datafusion_err!("{text} is out of range for {}", type_name(wanted))),
+        None => Err(exec_datafusion_err!("\"{text}\" is not a valid {}", type_name(wanted))),
     };
     let values = texts.map(|text| text.map(|text| of_text(text.as_ref())).transpose()).collect::<Result<Vec<_>>>()?;
     match wanted {
@@ -222,7 +222,7 @@ fn decimals<T: AsRef<str>>(
     }
 }
 
-/// Precision and scale of an exact number, exponent allowed.
+/// Precision and scale of a decimal number, which may have an exponent.
 pub(in crate::dialect) fn decimal_digits(text: &str) -> Option<(u8, u8)> {
     let digits = Digits::read(text)?;
     let scale = (digits.digits.len() as i64 - digits.point).max(0);
@@ -230,7 +230,8 @@ pub(in crate::dialect) fn decimal_digits(text: &str) -> Option<(u8, u8)> {
     Some((precision, u8::try_from(scale).ok()?))
 }
 
-/// The digits of an exact number and how many of them are after the point; none where it has more than a DECIMAL has.
+/// The digits of a decimal number and how many of them are after the decimal point; none if it has more than a DECIMAL
+/// allows.
 pub(in crate::dialect) fn decimal_of(text: &str) -> Option<(i256, u32)> {
     let digits = Digits::read(text)?;
     let scale = i8::try_from((digits.digits.len() as i64 - digits.point).max(0)).ok()?;
@@ -238,16 +239,16 @@ pub(in crate::dialect) fn decimal_of(text: &str) -> Option<(i256, u32)> {
     Some((value, u32::try_from(scale).ok()?))
 }
 
-/// A number by its digits, without zeros in front.
+/// A number as its digits, without leading zeros.
 struct Digits {
     negative: bool,
     digits: Vec<u8>,
-    /// How many of the digits are before the point; beyond them, or before the first, are zeros.
+    /// The position of the decimal point, counted from the first digit; missing digits are zeros.
     point: i64,
 }
 
 impl Digits {
-    /// As `BigDecimal` reads it: sign, digits, point, exponent.
+    /// Parses a number as Java's `BigDecimal` does: sign, digits, decimal point, exponent.
     fn read(text: &str) -> Option<Self> {
         let (negative, text) = match text.as_bytes().first()? {
             b'-' => (true, &text[1..]),
@@ -268,7 +269,7 @@ impl Digits {
         Some(Self { negative, digits, point: whole.len() as i64 - zeros as i64 + exponent })
     }
 
-    /// The unscaled value at `scale`, rounded half up; none when it has more than `precision` digits.
+    /// The unscaled value at `scale`, rounded half up; none if it has more than `precision` digits.
     fn rounded(&self, precision: u8, scale: i8) -> Option<i256> {
         let kept = self.point + i64::from(scale);
         if self.digits.is_empty() || kept < 0 {

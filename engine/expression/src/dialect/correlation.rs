@@ -1,9 +1,10 @@
-//! Subqueries that refer to the query around them.
+//! Correlated subqueries: subqueries that refer to the outer query.
 //!
-//! DataFusion (55) computes such a subquery once, for all rows around it: it takes the conditions that refer to them out and joins
-//! by these. That is right only if what is between such a condition and the top does with many rows together what it
-//! would do with those of each row alone. A window function would see all of them, OFFSET count all of them, and an outer join find
-//! a partner among all of them. What it gives for these is wrong or an error in words of its own, so they are refused here.
+//! DataFusion (55) computes such a subquery once for all outer rows: it takes out the conditions that refer to outer
+//! columns and joins on them. That is correct only if the nodes between such a condition and the top of the subquery
+//! give the same result for the rows of many outer rows together as for each outer row alone. A window function would
+//! see all of these rows, OFFSET would count all of them, and an outer join would look for matches among all of them.
+//! For these, DataFusion returns wrong results or an unclear error, so they are rejected here.
 
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, Result};
@@ -18,31 +19,31 @@ use headwater_language::diagnostic::{Diagnostic, PLAN, Span};
 use super::on::each_subquery;
 use crate::errors::{self, correlated, place};
 
-/// What is asked of a subquery.
+/// The kind of a subquery, by how its rows are used.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum SubqueryKind {
     Exists,
     In,
     AnyAll,
     Value,
-    /// All of its rows.
+    /// LATERAL: all rows are used.
     Lateral,
 }
 
-impl Kind {
-    /// What a subquery of this kind is called in messages.
+impl SubqueryKind {
+    /// The name of this kind of subquery in messages.
     fn words(self) -> &'static str {
         match self {
             Self::Exists => "EXISTS",
-            Self::In => "IN over a subquery",
-            Self::AnyAll => "ANY or ALL over a subquery",
-            Self::Value => "a subquery for a value",
+            Self::In => "IN with a subquery",
+            Self::AnyAll => "ANY or ALL with a subquery",
+            Self::Value => "a scalar subquery",
             Self::Lateral => "a LATERAL subquery",
         }
     }
 }
 
-/// Whether the expressions of a node have subqueries.
+/// Whether the expressions of a node contain subqueries.
 pub(super) fn has_subqueries(plan: &LogicalPlan) -> Result<bool> {
     let mut found = false;
     plan.apply_subqueries(|_| {
@@ -52,12 +53,12 @@ pub(super) fn has_subqueries(plan: &LogicalPlan) -> Result<bool> {
     Ok(found)
 }
 
-/// What the subqueries of a node may refer to: its inputs.
+/// The plans that the subqueries of a node may refer to: its inputs.
 pub(super) fn around(plan: &LogicalPlan) -> Result<Vec<LogicalPlan>> {
     Ok(if has_subqueries(plan)? { plan.inputs().into_iter().cloned().collect() } else { Vec::new() })
 }
 
-/// Refuses the subqueries of an expression over `around` that cannot be computed.
+/// Rejects subqueries of an expression over `around` that cannot be computed.
 pub(super) fn check(expr: &Expr, around: &[LogicalPlan]) -> Result<()> {
     expr.apply(|expr| match expr {
         Expr::InSubquery(among) => match first_reference(&among.expr) {
@@ -69,19 +70,19 @@ pub(super) fn check(expr: &Expr, around: &[LogicalPlan]) -> Result<()> {
     each_subquery(expr, &mut |kind, subquery| Correlated { kind, around }.check(&subquery.subquery))
 }
 
-/// Refuses a subquery, changed by now, in which a column around would be taken for one of its own.
-pub(super) fn check_names(plan: &LogicalPlan, kind: Kind) -> Result<()> {
+/// Rejects a rewritten subquery in which DataFusion would confuse an outer column with a column of the subquery.
+pub(super) fn check_names(plan: &LogicalPlan, kind: SubqueryKind) -> Result<()> {
     let references = references(plan)?;
     let captured = plan.exists(|node| Ok(captures(node, &references) && has_references(node)?))?;
     if captured { Err(refused(kind, plan)?) } else { Ok(()) }
 }
 
-/// The refusal of a subquery that depends on the query around it.
-pub(super) fn refused(kind: Kind, plan: &LogicalPlan) -> Result<DataFusionError> {
+/// The error for a correlated subquery that is not supported.
+pub(super) fn refused(kind: SubqueryKind, plan: &LogicalPlan) -> Result<DataFusionError> {
     Ok(carried(correlated(kind.words()).at_maybe(referring_place(plan)?)))
 }
 
-/// The refusal of the first subquery in a condition.
+/// The error for the first subquery in a condition.
 pub(super) fn refused_in(condition: &Expr) -> Result<DataFusionError> {
     let beside = condition.column_refs().into_iter().find_map(|column| column.spans().first().and_then(place));
     let mut first = None;
@@ -91,11 +92,11 @@ pub(super) fn refused_in(condition: &Expr) -> Result<DataFusionError> {
         }
         Ok(())
     })?;
-    let (kind, place) = first.unwrap_or((Kind::Value, None));
+    let (kind, place) = first.unwrap_or((SubqueryKind::Value, None));
     Ok(carried(correlated(kind.words()).at_maybe(place.or(beside))))
 }
 
-/// Refuses the LATERAL subquery on the right of a join if it cannot be computed.
+/// Rejects the LATERAL subquery on the right side of a join if it cannot be computed.
 pub(super) fn check_lateral(join: &Join) -> Result<()> {
     let right = match join.right.as_ref() {
         LogicalPlan::SubqueryAlias(named) => named.input.as_ref(),
@@ -103,15 +104,16 @@ pub(super) fn check_lateral(join: &Join) -> Result<()> {
     };
     match right {
         LogicalPlan::Subquery(subquery) => {
-            Correlated { kind: Kind::Lateral, around: std::slice::from_ref(&join.left) }.check(&subquery.subquery)
+            Correlated { kind: SubqueryKind::Lateral, around: std::slice::from_ref(&join.left) }
+                .check(&subquery.subquery)
         }
         _ => Ok(()),
     }
 }
 
-/// A subquery among what it may refer to.
+/// A subquery together with the plans that it may refer to.
 struct Correlated<'a> {
-    kind: Kind,
+    kind: SubqueryKind,
     around: &'a [LogicalPlan],
 }
 
@@ -125,7 +127,7 @@ impl Correlated<'_> {
         self.walk(plan, &references, true)
     }
 
-    /// Every column is one of the query directly around.
+    /// Checks that a column belongs to the query directly around the subquery.
     fn check_reference(&self, column: &Column, subquery: &LogicalPlan) -> Result<()> {
         if self.around.iter().any(|plan| plan.schema().has_column(column)) {
             return Ok(());
@@ -137,7 +139,8 @@ impl Correlated<'_> {
         Err(if is_below { ungrouped(column, referring_place(subquery)?) } else { too_far(column) })
     }
 
-    /// `is_top` as long as nothing is above that depends on how many rows there are or which.
+    /// Checks the nodes of a plan from the top. `is_top` holds as long as no node above depends on the number or choice
+    /// of rows.
     fn walk(&self, plan: &LogicalPlan, references: &[Column], is_top: bool) -> Result<()> {
         if !is_correlated(plan)? {
             return Ok(());
@@ -149,13 +152,13 @@ impl Correlated<'_> {
         plan.inputs().into_iter().try_for_each(|input| self.walk(input, references, is_top && stays))
     }
 
-    /// Whether a node over rows that a condition with columns around selects comes to the same before it.
+    /// Whether a node gives the same result if it is moved below a condition on outer columns.
     fn is_computed(&self, plan: &LogicalPlan, is_top: bool) -> Result<bool> {
         let below = plan.inputs().into_iter().map(is_correlated).collect::<Result<Vec<_>>>()?;
         Ok(match plan {
             LogicalPlan::Join(join) => self.is_joined(join, &below)?,
             _ if !below.contains(&true) => true,
-            LogicalPlan::Limit(limit) => is_top && self.kind == Kind::Exists && has_a_row(limit)?,
+            LogicalPlan::Limit(limit) => is_top && self.kind == SubqueryKind::Exists && has_a_row(limit)?,
             LogicalPlan::Aggregate(Aggregate { aggr_expr, input, .. }) if aggr_expr.is_empty() => {
                 self.is_distinct(input)?
             }
@@ -170,7 +173,7 @@ impl Correlated<'_> {
         })
     }
 
-    /// Rows of a side that may be missing are selected before the join only.
+    /// Whether a join can be computed. On a side that may be missing, rows must be selected before the join.
     fn is_joined(&self, join: &Join, below: &[bool]) -> Result<bool> {
         let on = has_references(&LogicalPlan::Join(join.clone()))?;
         Ok(match join.join_type {
@@ -181,14 +184,14 @@ impl Correlated<'_> {
         })
     }
 
-    /// Rows that differ in a column by which they are joined are told apart. They are all of one row around if that is an
-    /// equality; EXISTS, IN and their like do not count.
+    /// Whether DISTINCT gives the same result. It distinguishes rows by the columns on which they are joined; with an
+    /// equality all of them belong to one outer row. For EXISTS, IN and the like duplicates do not matter.
     fn is_distinct(&self, input: &LogicalPlan) -> Result<bool> {
-        Ok(self.kind != Kind::Lateral || !input.exists(|node| Ok(has_another_condition(node)))?)
+        Ok(self.kind != SubqueryKind::Lateral || !input.exists(|node| Ok(has_another_condition(node)))?)
     }
 }
 
-/// Whether a LIMIT keeps a row if there is one.
+/// Whether a LIMIT keeps at least one row if there is one.
 fn has_a_row(limit: &Limit) -> Result<bool> {
     let skip = matches!(limit.get_skip_type()?, SkipType::Literal(0));
     let fetch = match limit.get_fetch_type()? {
@@ -198,12 +201,12 @@ fn has_a_row(limit: &Limit) -> Result<bool> {
     Ok(skip && fetch)
 }
 
-/// Whether DataFusion would take a column around for one of the subquery, which has one of the same name.
+/// Whether DataFusion would confuse an outer column with a column of the subquery that has the same name.
 fn captures(plan: &LogicalPlan, references: &[Column]) -> bool {
     matches!(plan, LogicalPlan::Filter(_)) && references.iter().any(|column| plan.schema().has_column(column))
 }
 
-/// Whether a node selects rows by something else than an equality with what is around.
+/// Whether a node selects rows by a condition on outer columns that is not an equality.
 fn has_another_condition(plan: &LogicalPlan) -> bool {
     let LogicalPlan::Filter(Filter { predicate, .. }) = plan else { return false };
     split_conjunction(predicate).into_iter().any(|condition| refers(condition) && !is_equality(condition))
@@ -218,7 +221,7 @@ fn is_equality(condition: &Expr) -> bool {
     is_column(left) && !right.any_column_refs() || is_column(right) && !left.any_column_refs()
 }
 
-/// Whether the plan refers to the query around it. What LATERAL refers to inside it is its own.
+/// Whether a plan refers to the outer query. References of LATERAL subqueries inside the plan do not count.
 pub(super) fn is_correlated(plan: &LogicalPlan) -> Result<bool> {
     if matches!(plan, LogicalPlan::Subquery(_)) {
         return Ok(false);
@@ -234,7 +237,7 @@ pub(super) fn is_correlated(plan: &LogicalPlan) -> Result<bool> {
     Ok(false)
 }
 
-/// Whether the expressions of a node refer to the query around.
+/// Whether the expressions of a node refer to the outer query.
 fn has_references(plan: &LogicalPlan) -> Result<bool> {
     let mut found = false;
     plan.apply_expressions(|expr| {
@@ -260,7 +263,7 @@ fn first_reference(expr: &Expr) -> Option<Column> {
     found
 }
 
-/// The columns around that a plan refers to.
+/// The outer columns that a plan refers to.
 pub(super) fn references(plan: &LogicalPlan) -> Result<Vec<Column>> {
     let mut found: Vec<Column> = Vec::new();
     plan.apply(|node| {
@@ -279,13 +282,13 @@ pub(super) fn references(plan: &LogicalPlan) -> Result<Vec<Column>> {
     Ok(found)
 }
 
-/// The refusal of a column that is of a query further out than the one around.
+/// The error for a column that belongs to a query further out than the one directly around.
 pub(super) fn too_far(column: &Column) -> DataFusionError {
     carried(errors::too_far(&column.flat_name()))
 }
 
 fn ungrouped(column: &Column, place: Option<Span>) -> DataFusionError {
-    let message = format!("in a subquery and neither aggregated nor in GROUP BY around it: {column}");
+    let message = format!("in a subquery and neither aggregated nor in GROUP BY of the outer query: {column}");
     let error = Diagnostic::new(PLAN, message).hint("Add it to GROUP BY, or group in a subquery first.");
     carried(error.at_maybe(place))
 }
@@ -294,7 +297,8 @@ fn carried(diagnostic: Diagnostic) -> DataFusionError {
     DataFusionError::External(Box::new(diagnostic))
 }
 
-/// From the first to the last column beside one of the query around; those have no place themselves.
+/// The location from the first to the last column that is compared with an outer column; outer columns have no location
+/// themselves.
 fn referring_place(plan: &LogicalPlan) -> Result<Option<Span>> {
     let mut found = None;
     plan.apply(|node| {
@@ -306,7 +310,7 @@ fn referring_place(plan: &LogicalPlan) -> Result<Option<Span>> {
     Ok(found)
 }
 
-/// The place of the columns in the topmost node that has some from the text.
+/// The location of the columns in the topmost node that has columns with a location.
 fn first_place(plan: &LogicalPlan) -> Result<Option<Span>> {
     let mut whole: Option<Span> = None;
     plan.apply(|node| {

@@ -1,11 +1,11 @@
-//! DOUBLE beside DECIMAL is DOUBLE.
+//! A DOUBLE combined with a DECIMAL gives a DOUBLE.
 //!
-//! A literal with a point is a DECIMAL, and DataFusion brings a DOUBLE that meets a DECIMAL to
-//! DECIMAL(30, 15), where 1e-20 is 0 and 1e300 has no place. The dialect does it the other way round:
-//! INT < BIGINT < DECIMAL < DOUBLE. So the decimal side is made a DOUBLE before DataFusion looks.
+//! A literal with a decimal point is a DECIMAL, and DataFusion converts a DOUBLE that meets a DECIMAL to DECIMAL(30,
+//! 15), in which 1e-20 is 0 and 1e300 does not fit. The dialect does the opposite: INT < BIGINT < DECIMAL < DOUBLE. So
+//! the DECIMAL side is converted to DOUBLE before DataFusion plans.
 //!
-//! Operators are settled where they are lowered; these are functions, IN with a subquery, joins and unions, of which the
-//! dialect knows nothing.
+//! Operators are handled when they are lowered. This module handles functions of DataFusion, IN with a subquery, joins
+//! and unions.
 
 use std::sync::Arc;
 
@@ -25,7 +25,7 @@ use super::operator::Op;
 use super::refusal::refusal;
 use super::{adapt, cast, guard};
 
-/// Functions of DataFusion whose arguments come to one type, or that only count with DOUBLEs.
+/// Functions of DataFusion that convert their arguments to one type, or that compute only with DOUBLEs.
 const MIXING: &[&str] = &[
     "coalesce",
     "least",
@@ -44,12 +44,12 @@ const MIXING: &[&str] = &[
     "nanvl",
 ];
 
-/// Functions of the dialect choose among their own variants.
+/// Whether a function mixes types. The dialect's own functions choose among their variants.
 fn mixes(name: &str) -> bool {
     MIXING.contains(&name) && headwater_functions::find(name).is_none()
 }
 
-/// Makes the DECIMAL side of a function or an IN a DOUBLE where the other is one.
+/// In a function call or an IN, converts DECIMALs to DOUBLE if another operand is a DOUBLE.
 pub(super) fn settle_one(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
     let settled = match expr {
         Expr::InSubquery(mut among) => {
@@ -78,15 +78,15 @@ fn settle_in_subquery(among: &mut InSubquery, schema: &DFSchema) -> Result<()> {
     Ok(())
 }
 
-/// Refuses an IN over values that cannot be compared with what is looked for.
+/// Rejects an IN whose values cannot be compared with the operand.
 fn check_in_subquery(among: &InSubquery, schema: &DFSchema) -> Result<()> {
     let inner = among.subquery.subquery.schema();
     let column = Expr::from(inner.columns().swap_remove(0));
     check_key((&among.expr, schema), (&column, inner))
 }
 
-/// Makes both sides a time where one is: a text or a DATE beside it becomes one, NULL where it cannot. DataFusion would
-/// compare nanoseconds, and end the query at a text that is no time.
+/// If one side is a TIMESTAMP, converts the other, a string or a DATE, to a TIMESTAMP; it is NULL if it cannot be
+/// converted. DataFusion would compare nanoseconds, and would end the query at a string that is not a valid time.
 fn settle_times(among: &mut InSubquery, found: &DataType, schema: &DFSchema) -> Result<()> {
     let (sought, found) = (Kind::of(&among.expr, schema)?, Kind::of_arrow(found));
     let (Some(one), Some(other)) = (sought.known(), found.known()) else { return Ok(()) };
@@ -109,7 +109,7 @@ fn settle_times(among: &mut InSubquery, found: &DataType, schema: &DFSchema) -> 
     Ok(())
 }
 
-/// Refuses a pair of IN, USING, INTERSECT or EXCEPT that cannot be compared.
+/// Rejects a pair of columns in IN, USING, INTERSECT or EXCEPT that cannot be compared.
 fn check_key((left, left_schema): (&Expr, &DFSchema), (right, right_schema): (&Expr, &DFSchema)) -> Result<()> {
     let kinds = (Kind::of(left, left_schema)?, Kind::of(right, right_schema)?);
     let (Some(one), Some(other)) = (kinds.0.known(), kinds.1.known()) else { return Ok(()) };
@@ -119,7 +119,7 @@ fn check_key((left, left_schema): (&Expr, &DFSchema), (right, right_schema): (&E
     }
 }
 
-/// Makes the DECIMAL side of a join key a DOUBLE where the other is one.
+/// Converts the DECIMAL side of a join key to DOUBLE if the other side is a DOUBLE.
 pub(super) fn settle_join(mut join: Join) -> Result<Join> {
     for (left, right) in &mut join.on {
         check_key((left, join.left.schema()), (right, join.right.schema()))?;
@@ -129,14 +129,14 @@ pub(super) fn settle_join(mut join: Join) -> Result<Join> {
             (decimal, DataType::Float64) if decimal.is_decimal() => *left = doubled(std::mem::take(left)),
             _ => continue,
         }
-        // Of a USING both sides are columns.
+        // Both sides of a USING are columns.
         join.join_constraint = JoinConstraint::On;
     }
     Ok(join)
 }
 
-/// A column of numbers or times in a UNION has the type that all its inputs widen to. A number as it is written has that
-/// of the others where it fits.
+/// Gives a column of numbers or times in a UNION the type that all inputs widen to. A number literal takes the type of
+/// the other inputs if it fits.
 pub(super) fn settle_union(union: Union) -> Result<LogicalPlan> {
     let width = union.inputs.iter().map(|input| input.schema().fields().len()).min().unwrap_or(0);
     (0..width).try_for_each(|at| check_column(&union, at))?;
@@ -152,7 +152,7 @@ pub(super) fn settle_union(union: Union) -> Result<LogicalPlan> {
     Ok(LogicalPlan::Union(Union { inputs: inputs.collect::<Result<_>>()?, schema }))
 }
 
-/// Refuses a column of a UNION that has values of types with nothing in common, as numbers and texts.
+/// Rejects a column of a UNION whose inputs have incompatible types, such as numbers and strings.
 fn check_column(union: &Union, at: usize) -> Result<()> {
     let mut first: Option<SqlType> = None;
     for input in &union.inputs {
@@ -164,8 +164,8 @@ fn check_column(union: &Union, at: usize) -> Result<()> {
         };
         if let Some(before) = first.as_ref().filter(differs) {
             let name = union.inputs[0].schema().field(at).name();
-            let message = format!("the sides of UNION differ in column \"{name}\": {before} and {found}");
-            let hint = format!("Bring them to one type: CAST(… AS {before}).");
+            let message = format!("the sides of UNION have different types in column \"{name}\": {before} and {found}");
+            let hint = format!("Convert one of them: CAST(… AS {before}).");
             return Err(refusal(Diagnostic::new(PLAN, message).hint(hint), []));
         }
         first = first.or(Some(found));
@@ -173,7 +173,7 @@ fn check_column(union: &Union, at: usize) -> Result<()> {
     Ok(())
 }
 
-/// The type of a column of a UNION where every input has numbers in it, or days and times.
+/// The type of a column of a UNION if all inputs are numbers, or dates and times.
 fn common_type(union: &Union, at: usize) -> Result<Option<DataType>> {
     let mut columns: Vec<(SqlType, Option<Expr>)> = Vec::with_capacity(union.inputs.len());
     for input in &union.inputs {
@@ -204,7 +204,7 @@ fn common_type(union: &Union, at: usize) -> Result<Option<DataType>> {
     Ok(common.and_then(|ty| arrow_type(&ty).ok()))
 }
 
-/// The type of two numbers, or of a day and a time.
+/// The common type of two numbers, or of a DATE and a TIMESTAMP.
 fn together(one: &SqlType, other: &SqlType) -> Option<SqlType> {
     match (one, other) {
         (SqlType::Date, SqlType::Timestamp) | (SqlType::Timestamp, SqlType::Date) => Some(SqlType::Timestamp),
@@ -212,13 +212,13 @@ fn together(one: &SqlType, other: &SqlType) -> Option<SqlType> {
     }
 }
 
-/// The number that a column of a SELECT list is, as it is written.
+/// The number literal in a column of a SELECT list.
 fn written(input: &LogicalPlan, at: usize) -> Option<Expr> {
     let LogicalPlan::Projection(projection) = input else { return None };
     projection.expr.get(at).filter(|expr| adapt::is_literal(expr)).cloned()
 }
 
-/// A schema with other types in the columns that have one.
+/// The schema with the given types, where there are any.
 fn with_types(schema: &DFSchema, types: &[Option<DataType>]) -> Result<DFSchema> {
     let fields = schema.iter().enumerate().map(|(at, (qualifier, field))| {
         let field = match types.get(at) {
@@ -230,8 +230,8 @@ fn with_types(schema: &DFSchema, types: &[Option<DataType>]) -> Result<DFSchema>
     DFSchema::new_with_metadata(fields.collect(), schema.metadata().clone())
 }
 
-/// Where one of `parts` is DOUBLE, or what they meet is, those that are DECIMAL become DOUBLE. What has no type yet is
-/// left to DataFusion, which says why.
+/// Converts DECIMALs to DOUBLE if one of `parts`, or the value they are combined with, is a DOUBLE. An expression whose
+/// type is unknown is left to DataFusion, which reports the reason.
 fn settle_all<'a>(parts: impl IntoIterator<Item = &'a mut Expr>, met: Option<&DataType>, schema: &DFSchema) {
     let mut parts: Vec<&mut Expr> = parts.into_iter().collect();
     if met.is_some_and(DataType::is_floating) || parts.iter().any(|part| is_double(part, schema)) {
@@ -247,7 +247,8 @@ fn is_double(expr: &Expr, schema: &DFSchema) -> bool {
     expr.get_type(schema).is_ok_and(|found| found.is_floating())
 }
 
-/// The expression as a DOUBLE. A literal goes by its digits, so that 0.1 is the DOUBLE that 0.1 is in Java.
+/// Converts an expression to DOUBLE. A literal is converted by its decimal digits, so that 0.1 is the same DOUBLE as in
+/// Java.
 fn doubled(expr: Expr) -> Expr {
     if let Expr::Literal(value, metadata) = &expr
         && let Some(number) = value.to_string().parse::<f64>().ok().filter(|_| !value.is_null())

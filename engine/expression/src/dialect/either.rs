@@ -1,7 +1,7 @@
-//! The column of a FULL JOIN … USING: the value of the side that is there.
+//! The column of a FULL JOIN … USING: the value of the side that has a row.
 //!
-//! A function in texts, since only a plan knows the types: those of the sides may be INT and BIGINT, of which neither COALESCE
-//! nor CASE makes one.
+//! It is written into the query as a function call because types are known only when the query is planned: the two
+//! sides may be INT and BIGINT, which neither COALESCE nor CASE would combine.
 
 use arrow::datatypes::DataType;
 use datafusion::common::{DFSchema, Result, exec_err};
@@ -10,10 +10,10 @@ use datafusion::logical_expr::{Case, ColumnarValue, Expr, ScalarFunctionArgs, Sc
 use super::common::{coerced, widest};
 use super::kind::{Kind, arrow_type};
 
-/// Its name in texts.
+/// The name of the function in rewritten queries.
 pub const EITHER: &str = "headwater_either";
 
-/// The function until it is lowered.
+/// The function before it is lowered.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub(super) struct Either {
     signature: Signature,
@@ -42,11 +42,11 @@ impl ScalarUDFImpl for Either {
     }
 
     fn invoke_with_args(&self, _: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        exec_err!("{EITHER} is lowered before it runs")
+        exec_err!("{EITHER} was not lowered")
     }
 }
 
-/// `CASE WHEN left IS NOT NULL THEN left ELSE right END` in the type that both have.
+/// `CASE WHEN left IS NOT NULL THEN left ELSE right END`, in the common type of both.
 pub(super) fn lower(left: Expr, right: Expr, schema: &DFSchema) -> Result<Expr> {
     let (mut then, mut otherwise) = (left.clone(), right);
     if let (Kind::Of(one), Kind::Of(other)) = (Kind::of(&then, schema)?, Kind::of(&otherwise, schema)?)

@@ -1,7 +1,7 @@
-//! MIN and MAX of DOUBLEs: a NaN is the greatest, as in Java and ORDER BY.
+//! MIN and MAX of DOUBLEs: NaN is the greatest value, as in Java and in ORDER BY.
 //!
-//! DataFusion (55) compares the values of a group so that what comes after a NaN takes its place, whatever it is, and begins with
-//! the greatest and the least finite number, which it answers for a group of nothing but Infinity or -Infinity.
+//! DataFusion (55) compares the values of a group in a way that lets any value after a NaN replace it, and starts with
+//! the greatest or least finite number, which it returns for a group that contains only Infinity or -Infinity.
 
 use std::cmp::Ordering;
 use std::sync::Arc;
@@ -18,12 +18,12 @@ use datafusion_functions_aggregate_common::aggregate::groups_accumulator::prim_o
 
 use super::{aggregates, one_form};
 
-/// The expression with MIN and MAX of DOUBLEs that know the order of all of them.
+/// Replaces MIN and MAX of DOUBLEs with versions that order all values correctly.
 pub(super) fn settle(expr: Expr, schema: &DFSchema) -> Result<Expr> {
     aggregates::each(expr, |call| ordered(call.args, call.function, schema))
 }
 
-/// False for any other aggregate, and for values of another type.
+/// Replaces one call. False for any other aggregate, and for values of another type.
 fn ordered(args: &mut [Expr], function: &mut Arc<AggregateUDF>, schema: &DFSchema) -> Result<bool> {
     let wanted = match function.name() {
         "min" => Ordering::Less,
@@ -39,12 +39,12 @@ fn ordered(args: &mut [Expr], function: &mut Arc<AggregateUDF>, schema: &DFSchem
     Ok(true)
 }
 
-/// MIN or MAX of DOUBLEs among which a NaN is the greatest by its bits.
+/// MIN or MAX of DOUBLEs, ordered so that NaN is the greatest.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Extreme {
-    /// How what is wanted compares with the other values.
+    /// How the wanted value compares with the others.
     wanted: Ordering,
-    /// DataFusion's, which is right about values that are not grouped.
+    /// DataFusion's aggregate, which is correct for values that are not grouped.
     of_others: Arc<AggregateUDF>,
 }
 
@@ -88,7 +88,7 @@ impl AggregateUDFImpl for Extreme {
                 *best = value;
             }
         };
-        // What no value is beyond: the greatest NaN there is, and the least.
+        // The start value, which no value is beyond: the greatest NaN, or the least.
         let first = f64::from_bits(if wanted == Ordering::Less { u64::MAX >> 1 } else { u64::MAX });
         let groups = PrimitiveGroupsAccumulator::<Float64Type, _>::new(&DataType::Float64, keep);
         Ok(Box::new(groups.with_starting_value(first)))

@@ -1,8 +1,9 @@
-//! Where guards tell what failed.
+//! Where guards report the values that could not be computed.
 //!
-//! That of a bounded query is a part of its configuration, which every call of a function is handed. A guard inside of another
-//! expression, as around an argument of a function, tells whoever evaluates that expression ([`within`]): what is around it
-//! may yet fail as a whole and be evaluated again in parts, and a continuous query wants to know the row.
+//! The counters of a bounded query are part of its configuration, which every function call receives. A guard inside
+//! another expression, such as around an argument of a function, reports to whoever evaluates that expression
+//! ([`within`]): the outer expression may still fail as a whole and be evaluated again in parts, and a continuous query
+//! needs to know the row.
 
 use std::any::Any;
 use std::cell::RefCell;
@@ -13,59 +14,59 @@ use datafusion::common::config::{ConfigEntry, ConfigExtension, ConfigOptions, Ex
 use datafusion::common::{Result, plan_err};
 use datafusion::error::DataFusionError;
 
-/// Where values that could not be computed are counted: what the counters of a query are.
+/// Counts values that could not be computed: the counters of a query.
 pub trait CountFailures: std::fmt::Debug + Send + Sync {
-    /// Counts values that became NULL. `why` says why the first of them did, in words for a user.
+    /// Counts values that became NULL. `why` returns the reason for the first of them, in words for a user.
     fn add_failures(&self, count: u64, why: &mut dyn FnMut() -> String);
 }
 
-/// The counters of one query.
+/// The counters of one query, as an extension of its configuration.
 #[derive(Clone, Debug)]
 struct Counters(Arc<dyn CountFailures>);
 
-/// Has guards count in `counters` what they make NULL.
+/// Makes guards count the values that they replace with NULL in `counters`.
 pub fn count_in(counters: Arc<dyn CountFailures>, options: &mut ConfigOptions) {
     options.extensions.insert(Counters(counters));
 }
 
-/// What failed inside of an expression while it was evaluated.
+/// The failures inside an expression during one evaluation.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Inside {
-    /// Values that could not be computed.
+pub struct InnerFailures {
+    /// The number of values that could not be computed.
     pub count: u64,
-    /// Why the first of them could not, in words for a user.
+    /// The reason for the first of them, in words for a user.
     pub first: Option<String>,
 }
 
 thread_local! {
-    /// Of the expression that is evaluated by this thread just now. Expressions are evaluated by the thread that asks for
-    /// their values.
-    static INSIDE: RefCell<Option<Inside>> = const { RefCell::new(None) };
+    /// The failures inside the expression that this thread is evaluating. Expressions are evaluated by the thread that
+    /// asks for their values.
+    static INNER: RefCell<Option<InnerFailures>> = const { RefCell::new(None) };
 }
 
-/// Puts back what was there before, also when an evaluation panics.
-struct Before(Option<Inside>);
+/// Restores the previous value when dropped, even if an evaluation panics.
+struct RestoreOnDrop(Option<InnerFailures>);
 
-impl Drop for Before {
+impl Drop for RestoreOnDrop {
     fn drop(&mut self) {
-        INSIDE.set(self.0.take());
+        INNER.set(self.0.take());
     }
 }
 
-/// What `evaluate` gives, and what failed inside of it without making it fail.
-pub fn within<T>(evaluate: impl FnOnce() -> T) -> (T, Inside) {
-    let before = Before(INSIDE.replace(Some(Inside::default())));
+/// Returns the result of `evaluate`, and the failures inside it that did not make it fail.
+pub fn within<T>(evaluate: impl FnOnce() -> T) -> (T, InnerFailures) {
+    let before = RestoreOnDrop(INNER.replace(Some(InnerFailures::default())));
     let value = evaluate();
-    let inside = INSIDE.take().unwrap_or_default();
+    let inside = INNER.take().unwrap_or_default();
     drop(before);
     (value, inside)
 }
 
-/// Counts values that could not be computed, where anybody wants to know.
-pub(super) fn tell(options: &ConfigOptions, count: u64, why: impl FnOnce() -> String) {
-    let is_inside = INSIDE.with_borrow(Option::is_some);
-    if is_inside {
-        INSIDE.with_borrow_mut(|inside| {
+/// Counts values that could not be computed, if anyone is counting.
+pub(super) fn report(options: &ConfigOptions, count: u64, why: impl FnOnce() -> String) {
+    let is_inner = INNER.with_borrow(Option::is_some);
+    if is_inner {
+        INNER.with_borrow_mut(|inside| {
             if let Some(inside) = inside {
                 inside.count += count;
                 inside.first.get_or_insert_with(why);
@@ -77,15 +78,15 @@ pub(super) fn tell(options: &ConfigOptions, count: u64, why: impl FnOnce() -> St
     }
 }
 
-/// Counts a value that could not be computed for this reason.
-pub(super) fn tell_one(options: &ConfigOptions, error: &DataFusionError) {
-    tell(options, 1, || reason(error));
+/// Counts one value that could not be computed because of `error`.
+pub(super) fn report_one(options: &ConfigOptions, error: &DataFusionError) {
+    report(options, 1, || reason(error));
 }
 
-/// Hands on what failed inside of an expression.
-pub(super) fn tell_inside(options: &ConfigOptions, inside: Inside) {
+/// Passes on the failures inside an expression.
+pub(super) fn report_inner(options: &ConfigOptions, inside: InnerFailures) {
     if let Some(first) = inside.first {
-        tell(options, inside.count, || first);
+        report(options, inside.count, || first);
     }
 }
 
@@ -107,7 +108,7 @@ impl ExtensionOptions for Counters {
     }
 
     fn set(&mut self, key: &str, _: &str) -> Result<()> {
-        plan_err!("there is no property {key}")
+        plan_err!("property {key} does not exist")
     }
 
     fn entries(&self) -> Vec<ConfigEntry> {

@@ -1,7 +1,8 @@
-//! `struct->field`: NULL where the struct is NULL.
+//! `struct->field`: NULL if the struct is NULL.
 //!
-//! DataFusion (55) hands out the child array of a struct as it is, so that a struct made NULL by CASE or NULLIF still shows the
-//! values of its fields (no report was found). Here the child has its parent's NULLs, too, at every step of a path.
+//! DataFusion (55) returns the child array of a struct unchanged, so that a struct that CASE or NULLIF made NULL still
+//! shows the values of its fields (no report was found). Here NULLs of the parent also apply to the child, at every
+//! step of a path.
 
 use std::sync::Arc;
 
@@ -16,10 +17,10 @@ use datafusion::logical_expr::{
 
 use super::kernel;
 
-/// The name of DataFusion's function, and of the one that takes its place.
+/// The name of DataFusion's function, and of the one that replaces it.
 pub(super) const GET_FIELD: &str = "get_field";
 
-/// The call with a function that knows the NULLs of structs.
+/// Replaces the call with a function that respects NULL structs.
 pub(super) fn call(call: ScalarFunction) -> Expr {
     if call.func.inner().downcast_ref::<StructField>().is_some() {
         return Expr::ScalarFunction(call);
@@ -28,10 +29,10 @@ pub(super) fn call(call: ScalarFunction) -> Expr {
     Expr::ScalarFunction(ScalarFunction::new_udf(Arc::new(function), call.args))
 }
 
-/// A field of a struct, or a field of that one, and so on.
+/// Takes a field of a struct, then a field of that field, and so on.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct StructField {
-    /// DataFusion's, which knows the types of fields.
+    /// DataFusion's function, which knows the types of fields.
     by_name: Arc<ScalarUDF>,
 }
 
@@ -72,14 +73,14 @@ impl ScalarUDFImpl for StructField {
 fn name(arg: &ColumnarValue) -> Result<String> {
     match arg {
         ColumnarValue::Scalar(ScalarValue::Utf8(Some(name))) => Ok(name.clone()),
-        _ => exec_err!("the name of a field is a text that is the same in every row"),
+        _ => exec_err!("the name of a field must be a constant string"),
     }
 }
 
 fn field(value: &ArrayRef, name: &str) -> Result<ArrayRef> {
     let structs = value.as_any().downcast_ref::<StructArray>();
     let field = structs.and_then(|structs| structs.column_by_name(name));
-    let field = field.ok_or_else(|| exec_datafusion_err!("there is no field \"{name}\""))?;
+    let field = field.ok_or_else(|| exec_datafusion_err!("field \"{name}\" does not exist"))?;
     match value.null_count() {
         0 => Ok(field.clone()),
         _ => Ok(nullif(field, &is_null(value)?)?),

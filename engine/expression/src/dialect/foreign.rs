@@ -1,9 +1,9 @@
-//! Types of DataFusion's own, brought to the dialect's where it has one for their values.
+//! Conversion of DataFusion's own types to the dialect's, where the dialect has a type for their values.
 //!
-//! Functions of DataFusion give unsigned numbers, timestamps in nanoseconds, texts in other layouts. An expression of the
-//! dialect meets none of them: what gives one is cast right there, and what window functions and aggregates give in a
-//! projection above their node. A value that the dialect's type has no room for is NULL, as in any cast. Intervals and
-//! durations, for which the dialect has no type, stay.
+//! DataFusion's functions return unsigned numbers, timestamps in nanoseconds and strings in other layouts, which
+//! expressions of the dialect do not support. So the result of such a function is cast immediately, and the results of
+//! window functions and aggregates are cast in a projection above their node. A value out of range for the dialect's
+//! type is NULL, as in any cast. Intervals and durations, for which the dialect has no type, are left unchanged.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use headwater_language::types::SqlType;
 use super::kind::{Kind, arrow_type};
 use super::{average, cast, guard};
 
-/// The expression as a value of the dialect's type.
+/// Converts an expression to the dialect's type.
 pub(super) fn brought(expr: Expr, schema: &DFSchema) -> Result<Expr> {
     match home(&expr.get_type(schema)?) {
         Some((ty, _)) => as_type(expr, &ty, schema),
@@ -31,8 +31,8 @@ fn as_type(expr: Expr, ty: &SqlType, schema: &DFSchema) -> Result<Expr> {
     }
 }
 
-/// A CAST to a type that is not the dialect's, such as SMALLINT or TIMESTAMP WITH TIME ZONE, made by `own`. A time is
-/// brought to the dialect's TIMESTAMP at once: nanoseconds have no place for the year 1500 or 9999.
+/// A CAST to a type that is not the dialect's, such as SMALLINT or TIMESTAMP WITH TIME ZONE; `own` creates it. A time
+/// is converted to the dialect's TIMESTAMP immediately: nanoseconds cannot represent the year 1500 or 9999.
 pub(super) fn cast(
     value: Expr,
     target: &DataType,
@@ -48,13 +48,14 @@ pub(super) fn cast(
     brought(own(Box::new(value)), schema)
 }
 
-/// Whether it is arithmetic that is left to DataFusion: that of times and intervals.
+/// Whether this is arithmetic on times and intervals, which is left to DataFusion.
 pub(super) fn calculates(binary: &BinaryExpr) -> bool {
     use Operator::{Divide, Minus, Modulo, Multiply, Plus};
     matches!(binary.op, Plus | Minus | Multiply | Divide | Modulo)
 }
 
-/// Arithmetic of times and intervals, guarded: a time may leave the calendar. A DATE beside a TIMESTAMP is one, too.
+/// Arithmetic on times and intervals, guarded because the result may be out of range. A DATE beside a TIMESTAMP is
+/// converted to one.
 pub(super) fn arithmetic(binary: BinaryExpr, schema: &DFSchema) -> Result<Expr> {
     let BinaryExpr { left, op, right } = binary;
     let kinds = [Kind::of(&left, schema)?, Kind::of(&right, schema)?];
@@ -70,10 +71,10 @@ pub(super) fn arithmetic(binary: BinaryExpr, schema: &DFSchema) -> Result<Expr> 
     guard::always(brought(Expr::BinaryExpr(BinaryExpr { left, op, right }), schema)?, schema)
 }
 
-/// Functions of DataFusion that take a DATE for a time in nanoseconds.
+/// Functions of DataFusion that treat a DATE as a time in nanoseconds.
 const OF_TIMES: &[&str] = &["date_trunc", "date_bin"];
 
-/// The arguments of a function of DataFusion.
+/// Converts the arguments of a DataFusion function.
 pub(super) fn arguments(name: &str, args: Vec<Expr>, schema: &DFSchema) -> Result<Vec<Expr>> {
     if !OF_TIMES.contains(&name) {
         return Ok(args);
@@ -85,7 +86,7 @@ pub(super) fn arguments(name: &str, args: Vec<Expr>, schema: &DFSchema) -> Resul
     args.into_iter().map(arg).collect()
 }
 
-/// The plan with what its window functions or aggregates give as values of the dialect's types.
+/// Converts the results of a plan's window functions or aggregates to the dialect's types.
 pub(super) fn brought_plan(plan: LogicalPlan) -> Result<LogicalPlan> {
     let (input, exprs) = match &plan {
         LogicalPlan::Window(window) => (&window.input, &window.window_expr),
@@ -103,7 +104,8 @@ pub(super) fn brought_plan(plan: LogicalPlan) -> Result<LogicalPlan> {
         return Ok(plan);
     }
     let wanted = std::iter::repeat_n(None, given).chain(wanted);
-    // Which set of GROUPING SETS a row is of is for DataFusion alone, and gone once it has planned GROUPING().
+    // The column that identifies the grouping set of a row is internal to DataFusion, and removed once GROUPING() is
+    // planned.
     let seen = schema.iter().zip(wanted).filter(|((_, field), _)| field.name() != Aggregate::INTERNAL_GROUPING_ID);
     let columns = seen.map(|((qualifier, field), wanted)| {
         let column = Expr::Column(Column::new(qualifier.cloned(), field.name()));
@@ -115,14 +117,14 @@ pub(super) fn brought_plan(plan: LogicalPlan) -> Result<LogicalPlan> {
     Projection::try_new(columns, Arc::new(plan)).map(LogicalPlan::Projection)
 }
 
-/// The dialect's type for the values of another one.
+/// The dialect's type for the values of a DataFusion type.
 fn home(found: &DataType) -> Option<(SqlType, DataType)> {
     let ty = SqlType::from_arrow(found)?;
     let wanted = ty.to_arrow().ok()?;
     (wanted != *found).then_some((ty, wanted))
 }
 
-/// Whether each value of a type has a place in the dialect's type for it, or the nearest one.
+/// Whether every value of a type can be converted to the dialect's type for it, exactly or rounded.
 fn is_lossless(found: &DataType) -> bool {
     use DataType as D;
     match found {

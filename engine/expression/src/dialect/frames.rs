@@ -1,7 +1,7 @@
-//! Aggregates of DOUBLEs over frames that move: what has left a frame has no part in its value.
+//! Aggregates of DOUBLEs over sliding window frames: values that have left a frame do not affect its result.
 //!
-//! DataFusion (55) takes it back by subtraction, so that `SUM(x) OVER (ORDER BY k ROWS CURRENT ROW)` of 1e300 and 0.1 was 1e300
-//! and 0.0, and NaN for ever behind an Infinity (no report was found). [`Queue`] does without.
+//! DataFusion (55) subtracts such values, so that `SUM(x) OVER (ORDER BY k ROWS CURRENT ROW)` of 1e300 and 0.1 was
+//! 1e300 and 0.0, and NaN forever after an Infinity (no report was found). [`Queue`] avoids the subtraction.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use headwater_functions::aggregate::Queue;
 
 use super::aggregates;
 
-/// Aggregates of DataFusion that add DOUBLEs, beside SUM and AVG, which add other numbers, too.
+/// DataFusion's aggregates that add DOUBLEs, other than SUM and AVG, which also add other numbers.
 const OF_DOUBLES: &[&str] = &[
     "var",
     "var_pop",
@@ -38,7 +38,7 @@ const OF_DOUBLES: &[&str] = &[
     "regr_sxy",
 ];
 
-/// The expression with window functions that forget what has left their frames.
+/// Replaces window functions with versions that forget the values that have left their frames.
 pub(super) fn settle(expr: Expr, schema: &DFSchema) -> Result<Expr> {
     aggregates::each(expr, |call| {
         if !call.over_window || call.distinct || !adds_doubles(call.function, call.args, schema)? {
@@ -59,10 +59,10 @@ fn adds_doubles(function: &AggregateUDF, args: &[Expr], schema: &DFSchema) -> Re
     }
 }
 
-/// An aggregate of DataFusion with a frame of its own.
+/// A DataFusion aggregate with its own implementation of sliding frames.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Sliding {
-    /// DataFusion's, which is right as long as nothing is taken back.
+    /// DataFusion's aggregate, which is correct as long as nothing is subtracted.
     of_groups: Arc<AggregateUDF>,
 }
 
@@ -130,7 +130,7 @@ impl AggregateUDFImpl for Sliding {
     }
 }
 
-/// What an accumulator is made of, kept for the next one.
+/// The arguments that an accumulator is created with, kept for the next one.
 struct Arguments {
     return_field: FieldRef,
     schema: Schema,

@@ -1,10 +1,10 @@
-//! Where an expression fails for a row, it is NULL for that row.
+//! If an expression fails for a row, its value is NULL for that row.
 //!
-//! DataFusion ends a query at the first error. A guard is a function that holds an expression and evaluates it over its
-//! arguments: the columns it reads, and what must be seen from outside of it, as subqueries and NOW(). When that fails,
-//! the rows are halved until those that fail are alone. To the optimizer it is a call like any other. Continuous queries
-//! do the same at the root of every expression, where they report the row; elements of constructors have their guards
-//! there, too.
+//! DataFusion ends a query at the first error. A guard is a function that contains an expression and evaluates it over
+//! its arguments: the columns that it reads, and parts that must stay visible outside, such as subqueries and NOW(). If
+//! the evaluation fails, the rows are halved until the failing rows are isolated. To the optimizer a guard is an
+//! ordinary call. Continuous queries do the same at the root of every expression, where they report the row; in them,
+//! too, the elements of constructors have their own guards.
 
 use std::collections::BTreeSet;
 use std::hash::{Hash, Hasher};
@@ -39,7 +39,7 @@ use super::ordinary::OR_NULL;
 use super::simplify::simplified;
 use super::user::UserFunction;
 
-/// The expression, guarded where it may fail and stands by itself: there is no lambda around it.
+/// Guards an expression that may fail, unless it is inside a lambda.
 pub(super) fn wrap(expr: Expr, schema: &DFSchema) -> Result<Expr> {
     if !may_fail(&expr) {
         return Ok(expr);
@@ -51,12 +51,12 @@ pub(super) fn wrap(expr: Expr, schema: &DFSchema) -> Result<Expr> {
     }
 }
 
-/// The expression, guarded, though all of it may be DataFusion's own: arithmetic of times, which may fail.
+/// Guards an expression even if it consists only of DataFusion's own nodes: arithmetic on times, which may fail.
 pub(super) fn always(expr: Expr, schema: &DFSchema) -> Result<Expr> {
     if is_closed(&expr, has_predicates) { Guarded::call(expr, schema) } else { Ok(expr) }
 }
 
-/// The largest parts of an expression that can be guarded, guarded: all of it, or the arguments of an aggregate.
+/// Guards the largest parts of an expression that can be guarded: all of it, or the arguments of an aggregate.
 pub(super) fn wrap_parts(expr: Expr, schema: &DFSchema) -> Result<Expr> {
     let guarded = expr.transform_down(|expr| {
         if matches!(expr, Expr::Alias(_) | Expr::Column(_) | Expr::Literal(..)) {
@@ -65,7 +65,8 @@ pub(super) fn wrap_parts(expr: Expr, schema: &DFSchema) -> Result<Expr> {
         if matches!(expr, Expr::Lambda(_)) || !may_fail(&expr) {
             return Ok(Transformed::new(expr, false, TreeNodeRecursion::Jump));
         }
-        // What joins are made of stays outside as long as it is not the argument of something that may fail itself.
+        // Conditions that become joins stay outside the guard, unless they are arguments of something that may fail
+        // itself.
         match is_closed(&expr, has_predicates) || fails_itself(&expr) && is_closed(&expr, |_| false) {
             true => Ok(Transformed::new(Guarded::call(expr, schema)?, true, TreeNodeRecursion::Jump)),
             false => Ok(Transformed::no(expr)),
@@ -74,7 +75,7 @@ pub(super) fn wrap_parts(expr: Expr, schema: &DFSchema) -> Result<Expr> {
     Ok(guarded.data)
 }
 
-/// A condition, guarded: on the way of AND each part by itself, and of a comparison each side, so that joins know it.
+/// Guards a condition: each operand of an AND separately, and each side of a comparison, so that joins recognize it.
 pub(super) fn wrap_condition(condition: Expr, schema: &DFSchema) -> Result<Expr> {
     match condition {
         Expr::BinaryExpr(BinaryExpr { left, op: Operator::And, right }) => {
@@ -91,18 +92,18 @@ pub(super) fn wrap_condition(condition: Expr, schema: &DFSchema) -> Result<Expr>
     }
 }
 
-/// Comparisons that are not true where a side is NULL.
+/// Comparisons that are not true if a side is NULL.
 fn is_null_propagating(op: Operator) -> bool {
     use Operator::{Eq, Gt, GtEq, Lt, LtEq, NotEq};
     matches!(op, Eq | NotEq | Lt | LtEq | Gt | GtEq)
 }
 
-/// Whether an expression may fail for a row. Nodes of DataFusion's own that are left do not: what can fail is a function.
+/// Whether an expression may fail for a row. DataFusion's own nodes that remain cannot fail; only functions can.
 fn may_fail(expr: &Expr) -> bool {
     expr.exists(|node| Ok(fails_itself(node))).unwrap_or(true)
 }
 
-/// Whether an expression may fail for a row where none of its parts does.
+/// Whether an expression may fail for a row in which none of its parts fails.
 fn fails_itself(expr: &Expr) -> bool {
     match expr {
         Expr::ScalarFunction(call) => !is_total(call),
@@ -128,7 +129,8 @@ fn is_total(call: &ScalarFunction) -> bool {
         || names.contains(&function.name())
 }
 
-/// Whether all that an expression reads can be handed to it as arguments; not so where `is_apart` is true of a node.
+/// Whether everything that an expression reads can be passed to it as arguments. False if `is_apart` is true for any
+/// node.
 fn is_closed(expr: &Expr, is_apart: fn(&Expr) -> bool) -> bool {
     let mut bound: BTreeSet<String> = BTreeSet::new();
     let mut free: BTreeSet<String> = BTreeSet::new();
@@ -156,13 +158,13 @@ fn is_closed(expr: &Expr, is_apart: fn(&Expr) -> bool) -> bool {
     closed && free.is_subset(&bound)
 }
 
-/// Conditions with subqueries, of which joins are made.
+/// Conditions with subqueries, which become joins.
 fn has_predicates(node: &Expr) -> bool {
     matches!(node, Expr::InSubquery(_) | Expr::Exists(_) | Expr::SetComparison(_))
 }
 
-/// What is an argument of a guard and no part of what it holds. The time of a query and its like have a value only once
-/// the whole query is simplified, and a random number is drawn once for a row.
+/// Whether a node must be an argument of a guard rather than part of the expression inside. Functions such as NOW() get
+/// a value only when the whole query is simplified, and a random number is drawn once per row.
 fn is_argument(node: &Expr) -> bool {
     match node {
         Expr::Column(_) | Expr::OuterReferenceColumn(..) | Expr::ScalarSubquery(_) => true,
@@ -174,13 +176,13 @@ fn is_argument(node: &Expr) -> bool {
     }
 }
 
-/// Functions that compute an expression of their own, which may fail.
+/// Functions that evaluate an expression of their own, which may fail.
 fn holds_an_expression(call: &ScalarFunction) -> bool {
     let function = call.func.inner();
     function.downcast_ref::<UserFunction>().is_some() || function.downcast_ref::<Guarded>().is_some()
 }
 
-/// The expression over columns that are called by their places among the arguments, and those.
+/// Splits an expression into one over columns named after the positions of the arguments, and those arguments.
 fn split(expr: Expr) -> Result<(Expr, Vec<Expr>)> {
     let mut args: Vec<Expr> = Vec::new();
     let inner = expr.transform_down(|node| {
@@ -197,8 +199,8 @@ fn split(expr: Expr) -> Result<(Expr, Vec<Expr>)> {
     Ok((inner.data, args))
 }
 
-/// Whether what a guard holds has another value at another time. Functions that give the time are its arguments, so it is
-/// only what a statement defined: the time is in its expression.
+/// The volatility of the expression inside a guard. NOW() and the like are arguments of the guard, so only a function
+/// that a statement defined can make it volatile: its expression may contain them.
 fn volatility(expr: &Expr) -> Result<Volatility> {
     if expr.is_volatile() {
         return Ok(Volatility::Volatile);
@@ -210,10 +212,10 @@ fn volatility(expr: &Expr) -> Result<Volatility> {
     Ok(if waits { Volatility::Stable } else { Volatility::Immutable })
 }
 
-/// An expression that is a function of what it reads.
+/// A guarded expression, as a function of what it reads.
 #[derive(Debug)]
 pub(super) struct Guarded {
-    /// The expression over columns that are called by their places among the arguments.
+    /// The expression, over columns named after the positions of the arguments.
     expr: Expr,
     schema: Arc<DFSchema>,
     data_type: DataType,
@@ -238,16 +240,16 @@ impl Guarded {
         Self { expr, schema, data_type, compiled: OnceLock::new(), signature }
     }
 
-    /// The expression in the words of its columns, for plans that are shown.
+    /// The expression with its original columns, to show in plans.
     pub fn with_args(&self, args: &[Expr]) -> Expr {
-        let told = self.expr.clone().transform_up(|node| match &node {
+        let replaced = self.expr.clone().transform_up(|node| match &node {
             Expr::Column(column) => {
                 let arg = column.name.parse::<usize>().ok().and_then(|at| args.get(at));
                 Ok(arg.map_or_else(|| Transformed::no(node.clone()), |arg| Transformed::yes(arg.clone())))
             }
             _ => Ok(Transformed::no(node)),
         });
-        told.map_or_else(|_| self.expr.clone(), |told| told.data)
+        replaced.map_or_else(|_| self.expr.clone(), |replaced| replaced.data)
     }
 
     fn physical(&self) -> Result<&Arc<dyn PhysicalExpr>> {
@@ -265,7 +267,7 @@ impl Guarded {
         Ok(self.compiled.get_or_init(|| compiled))
     }
 
-    /// Its value for every row; NULL for those it fails on, which are told.
+    /// Evaluates the expression for every row; rows for which it fails are NULL and are reported.
     fn evaluate(
         &self,
         physical: &Arc<dyn PhysicalExpr>,
@@ -278,13 +280,13 @@ impl Guarded {
         };
         let whole = |rows: &RecordBatch| {
             let (values, inside) = failures::within(|| value(rows));
-            // Where it fails, its parts are evaluated again.
+            // If it fails, it is evaluated again in parts, which report their own failures.
             if values.is_ok() {
-                failures::tell_inside(options, inside);
+                failures::report_inner(options, inside);
             }
             values
         };
-        by_halves(rows, &self.data_type, &whole, &mut |_, error| failures::tell_one(options, error))
+        by_halves(rows, &self.data_type, &whole, &mut |_, error| failures::report_one(options, error))
     }
 }
 
@@ -323,7 +325,7 @@ impl ScalarUDFImpl for Guarded {
         Ok(Arc::new(Field::new(self.name(), self.data_type.clone(), true)))
     }
 
-    /// Where a query has one time, the expression has it, too.
+    /// Where the query has a fixed time, the expression uses it.
     fn simplify(&self, args: Vec<Expr>, info: &SimplifyContext) -> Result<ExprSimplifyResult> {
         let waits = self.signature.volatility == Volatility::Stable;
         let now = info.query_execution_start_time().filter(|_| waits);
@@ -342,15 +344,15 @@ impl ScalarUDFImpl for Guarded {
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         if self.signature.volatility == Volatility::Stable && clock::now_ms().is_none() {
-            return exec_err!("no time was handed in");
+            return exec_err!("the current time is not set");
         }
         let (physical, inside) = failures::within(|| self.physical());
         let physical = physical?;
-        failures::tell_inside(&args.config_options, inside);
+        failures::report_inner(&args.config_options, inside);
         let wanted = self.schema.fields().iter();
         let column = |(arg, field): (&ColumnarValue, &FieldRef)| {
             let values = arg.to_array(args.number_rows)?;
-            // The optimizer asks what an expression gives for columns of NULL, which have no type then.
+            // When the optimizer evaluates the expression for NULL columns, they have no type.
             Ok(if values.data_type().is_null() { new_null_array(field.data_type(), values.len()) } else { values })
         };
         let columns: Vec<ArrayRef> = args.args.iter().zip(wanted).map(column).collect::<Result<_>>()?;

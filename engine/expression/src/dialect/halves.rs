@@ -1,4 +1,4 @@
-//! Finding the rows on which an expression fails: a batch at a time as long as nothing fails, then in halves.
+//! Finds the rows for which an expression fails: the whole batch is tried first, then its halves.
 
 use arrow::array::{ArrayRef, RecordBatch, new_null_array};
 use arrow::compute::concat;
@@ -6,8 +6,9 @@ use arrow::datatypes::DataType;
 use datafusion::common::Result;
 use datafusion::error::DataFusionError;
 
-/// The value of each row as `whole` gives it for several rows at once. A row on which it fails even alone is NULL of
-/// `data_type`, and `failed` is told its index. Fails itself only when `whole` gives arrays of different types.
+/// The value of each row, where `whole` computes the values of several rows at once. A row for which it fails on its
+/// own is NULL of type `data_type`, and `failed` is called with its index. Fails only if `whole` returns arrays of
+/// different types.
 pub fn by_halves(
     rows: &RecordBatch,
     data_type: &DataType,
@@ -51,10 +52,10 @@ mod tests {
                 false => Ok(rows.column(0).clone()),
             }
         };
-        let mut told = Vec::new();
-        let found = by_halves(&rows, &DataType::Int32, &whole, &mut |row, _| told.push(row)).expect("one type");
-        assert_eq!(told, [0, 4, 10]);
-        let wanted: Int32Array = (0..11).map(|row| (!told.contains(&(row as usize))).then_some(row)).collect();
+        let mut failed = Vec::new();
+        let found = by_halves(&rows, &DataType::Int32, &whole, &mut |row, _| failed.push(row)).expect("one type");
+        assert_eq!(failed, [0, 4, 10]);
+        let wanted: Int32Array = (0..11).map(|row| (!failed.contains(&(row as usize))).then_some(row)).collect();
         assert_eq!(found.as_primitive::<Int32Type>(), &wanted);
         let none = by_halves(&rows.slice(0, 0), &DataType::Int32, &whole, &mut |_, _| {}).expect("one type");
         assert!(none.is_empty());

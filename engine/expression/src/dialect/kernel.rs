@@ -1,11 +1,11 @@
-//! How functions of this room are called: over arrays of one length, and for constants once.
+//! Calling conventions of this module's kernels: over arrays of the same length, or once for constants.
 
 use arrow::array::{Array, ArrayRef, new_null_array};
 use arrow::datatypes::DataType;
 use datafusion::common::{Result, ScalarValue};
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs};
 
-/// What `kernel` gives for the arguments; one value where all of them are constants.
+/// Calls `kernel` with the arguments. The result is a single value if all arguments are constants.
 pub(super) fn evaluate(
     args: &ScalarFunctionArgs,
     kernel: impl FnOnce(&[ArrayRef]) -> Result<ArrayRef>,
@@ -20,7 +20,7 @@ pub(super) fn evaluate(
     }
 }
 
-/// Two arrays, of which one that is NULL without a type gets that of the other.
+/// Two arrays of the same type: an untyped NULL array gets the type of the other.
 pub(super) fn of_one_type(left: &ArrayRef, right: &ArrayRef) -> (ArrayRef, ArrayRef) {
     let typed = |one: &ArrayRef, other: &ArrayRef| match one.data_type() {
         DataType::Null => new_null_array(other.data_type(), one.len()),

@@ -1,9 +1,10 @@
 //! NULL in the body of a lambda.
 //!
-//! Where an operator of numbers meets NULL, the expression that it stands in has no value. By itself that is NULL, as the
-//! operator's own result is; within a lambda it is the call that takes the lambda: `TRANSFORM(ARRAY[1, NULL], x => x + 5)`
-//! is NULL, not an array with NULL in it. An argument of a function, and an element of ARRAY, MAP or STRUCT, is NULL alone.
-//! What is not reached is not met: `x => CASE WHEN x IS NULL THEN 0 ELSE x + 5 END` has a value. Semantics: ksqlDB's.
+//! If an arithmetic operator has a NULL operand, the expression that contains it has no value. Outside a lambda that
+//! means NULL, which is the operator's own result; inside one the whole call that takes the lambda is NULL:
+//! `TRANSFORM(ARRAY[1, NULL], x => x + 5)` is NULL, not an array with a NULL in it. In an argument of a function, or an
+//! element of ARRAY, MAP or STRUCT, only that argument or element is NULL. Branches that are not evaluated do not
+//! count: `x => CASE WHEN x IS NULL THEN 0 ELSE x + 5 END` has a value. Semantics: ksqlDB's.
 
 use std::sync::Arc;
 
@@ -25,9 +26,9 @@ use super::like::LIKE;
 use super::negation::Negation;
 use super::operator::Operation;
 
-/// A lambda, lowered, whose operators of numbers fail where they meet NULL.
+/// A lowered lambda whose arithmetic operators fail for NULL operands.
 pub(super) fn strict(lambda: Expr, schema: &DFSchema) -> Result<Expr> {
-    let told = lambda.transform_down_up(
+    let strict = lambda.transform_down_up(
         |expr| {
             let below = if is_apart(&expr) { TreeNodeRecursion::Jump } else { TreeNodeRecursion::Continue };
             Ok(Transformed::new(expr, false, below))
@@ -37,10 +38,10 @@ pub(super) fn strict(lambda: Expr, schema: &DFSchema) -> Result<Expr> {
             false => Ok(Transformed::no(expr)),
         },
     )?;
-    Ok(told.data)
+    Ok(strict.data)
 }
 
-/// What fails in it is NULL to it: calls of functions, and constructors.
+/// Whether a failure inside the expression makes only the inner value NULL: function calls and constructors.
 fn is_apart(expr: &Expr) -> bool {
     match expr {
         Expr::ScalarFunction(call) => {
@@ -73,7 +74,7 @@ fn is_number(expr: &Expr, schema: &DFSchema) -> Result<bool> {
     Ok(Kind::of(expr, schema)?.known().is_some_and(headwater_language::types::SqlType::is_number))
 }
 
-/// A value that must not be NULL.
+/// A function that returns its argument, and fails if it is NULL.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Present {
     signature: Signature,
@@ -110,7 +111,7 @@ impl ScalarUDFImpl for Present {
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         kernel::evaluate(&args, |arrays: &[ArrayRef]| match arrays[0].null_count() {
             0 => Ok(arrays[0].clone()),
-            _ => exec_err!("an operator in a lambda met NULL"),
+            _ => exec_err!("an operator in a lambda has a NULL operand"),
         })
     }
 }

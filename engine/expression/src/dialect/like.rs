@@ -1,4 +1,5 @@
-//! LIKE: `%` for any characters of a line, `_` for one; no character escapes them unless ESCAPE names it.
+//! LIKE: `%` matches any characters within a line, `_` matches one. Nothing escapes them unless ESCAPE names a
+//! character.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -20,7 +21,7 @@ use super::kind::Kind;
 use super::refusal::{refusal, refuse};
 use super::text::text;
 
-/// What LIKE is planned as: a call with the text, the pattern and, where it was said, the escape.
+/// The function that LIKE is planned as: a call with the string, the pattern and, if given, the escape character.
 pub const LIKE: &str = "headwater_like";
 
 /// LIKE as a function.
@@ -68,7 +69,7 @@ impl ScalarUDFImpl for LikeCall {
     }
 }
 
-/// A planned LIKE, two-valued. Refuses what is no text.
+/// Lowers a planned LIKE, which is two-valued. Rejects operands that are not strings.
 pub(super) fn lower(args: Vec<Expr>, schema: &DFSchema) -> Result<Expr> {
     let is_text = |expr: &Expr| {
         Ok::<_, datafusion::error::DataFusionError>(matches!(
@@ -85,7 +86,7 @@ pub(super) fn lower(args: Vec<Expr>, schema: &DFSchema) -> Result<Expr> {
             kinds.1,
             text(&args[1])
         );
-        let hint = format!("A number becomes a text by CAST({} AS STRING).", text(&args[0]));
+        let hint = format!("Convert it: CAST({} AS STRING).", text(&args[0]));
         return Err(refusal(Diagnostic::new(PLAN, message).hint(hint), &args[..2]));
     }
     let escape = match args.get(2) {
@@ -97,8 +98,8 @@ pub(super) fn lower(args: Vec<Expr>, schema: &DFSchema) -> Result<Expr> {
         return Err(refuse(message, &args[..1]));
     }
     if let Expr::Literal(ScalarValue::Utf8(Some(pattern)), _) = &args[1] {
-        let told = Pattern::read(pattern, escape.and_then(|escape| escape.chars().next()));
-        told.map_err(|why| refuse(why, &args[..1]))?;
+        let pattern = Pattern::read(pattern, escape.and_then(|escape| escape.chars().next()));
+        pattern.map_err(|why| refuse(why, &args[..1]))?;
     }
     Ok(Expr::IsTrue(Box::new(ScalarUDF::from(LikeCall::default()).call(args))))
 }
@@ -116,7 +117,8 @@ fn all_like(texts: &StringArray, pattern: Option<&str>, escape: Option<char>) ->
     Ok(Arc::new(texts.iter().map(|text| text.map(|text| pattern.matches(text, &mut chars))).collect::<BooleanArray>()))
 }
 
-/// Calls `found` with each row that contains a needle. It is looked for in all texts at once: they lie one after the other.
+/// Calls `found` with each row that contains the needle. All strings are searched at once: they are contiguous in
+/// memory.
 fn each_with(texts: &StringArray, needle: &Finder<'_>, mut found: impl FnMut(usize)) {
     let (ends, all) = (texts.value_offsets(), texts.value_data());
     let end_of = |row: usize| ends[row + 1].unsigned_abs() as usize;
@@ -128,7 +130,7 @@ fn each_with(texts: &StringArray, needle: &Finder<'_>, mut found: impl FnMut(usi
         while end_of(row) <= start {
             row += 1;
         }
-        // Otherwise it begins in one text and ends in another.
+        // Otherwise the match starts in one string and ends in another.
         let is_within = start + needle.needle().len() <= end_of(row);
         at = if is_within { end_of(row) } else { start + 1 };
         if is_within && texts.is_valid(row) {
@@ -139,12 +141,12 @@ fn each_with(texts: &StringArray, needle: &Finder<'_>, mut found: impl FnMut(usi
 
 fn each_like(texts: &StringArray, patterns: &StringArray, escape: Option<char>) -> Result<ArrayRef> {
     let mut chars = Vec::new();
-    let told = texts.iter().zip(patterns).map(|(text, pattern)| {
+    let matches = texts.iter().zip(patterns).map(|(text, pattern)| {
         let (Some(text), Some(pattern)) = (text, pattern) else { return Ok(None) };
         let pattern = Pattern::read(pattern, escape).map_err(|why| exec_datafusion_err!("{why}"))?;
         Ok(Some(pattern.matches(text, &mut chars)))
     });
-    Ok(Arc::new(told.collect::<Result<BooleanArray>>()?))
+    Ok(Arc::new(matches.collect::<Result<BooleanArray>>()?))
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -154,10 +156,10 @@ enum Piece {
     Any,
 }
 
-/// A pattern that was read.
+/// A parsed pattern.
 struct Pattern {
     pieces: Vec<Piece>,
-    /// What is between its `%`, where it has no `_`, as patterns mostly are.
+    /// The text between the `%` wildcards, if the pattern has no `_`, which is the usual case.
     parts: Option<Parts>,
 }
 
@@ -179,9 +181,9 @@ impl Pattern {
         Ok(Self { parts: Parts::of(&pieces), pieces })
     }
 
-    /// Whether all of `text` is as the pattern says. `chars` is room for it.
+    /// Whether all of `text` matches the pattern. `chars` is a reusable buffer.
     fn matches(&self, text: &str, chars: &mut Vec<char>) -> bool {
-        // That `%` ends with its line only takes matches away.
+        // That `%` stops at the end of a line can only reduce the matches.
         match self.parts.as_ref().map(|parts| parts.matches(text)) {
             Some(false) => false,
             Some(true) => self.matches_within_lines(text, chars),
@@ -189,7 +191,7 @@ impl Pattern {
         }
     }
 
-    /// The same for a text in which all texts around the `%` were found.
+    /// Whether a string matches, given that all texts between the `%` wildcards were found in it.
     fn matches_within_lines(&self, text: &str, chars: &mut Vec<char>) -> bool {
         !has_line_end(text) || self.matches_text(text, chars)
     }
@@ -200,7 +202,7 @@ impl Pattern {
         self.matches_chars(chars)
     }
 
-    /// Goes back to the last `%` only: what an earlier one could take in more, the last one can, too.
+    /// Backtracks only to the last `%`: whatever an earlier one could match more, the last one can match, too.
     fn matches_chars(&self, text: &[char]) -> bool {
         let (mut at, mut piece) = (0, 0);
         let mut last_any: Option<(usize, usize)> = None;
@@ -229,12 +231,12 @@ impl Pattern {
     }
 }
 
-/// The texts around the `%` of a pattern.
+/// The texts between the `%` wildcards of a pattern.
 struct Parts {
     first: String,
-    /// Those between two `%`.
+    /// The texts between two `%`.
     inner: Vec<Finder<'static>>,
-    /// What is behind the last `%`; `None` when the pattern has none.
+    /// The text after the last `%`; `None` if the pattern has no `%`.
     last: Option<String>,
 }
 
@@ -248,7 +250,7 @@ impl Parts {
         Some(Self { first, inner, last })
     }
 
-    /// The only text of a pattern that has one, between two `%`.
+    /// The only text of a pattern of the form `%text%`.
     fn alone(&self) -> Option<&Finder<'static>> {
         match (self.first.as_str(), self.last.as_deref(), self.inner.as_slice()) {
             ("", Some(""), [finder]) => Some(finder),
@@ -256,7 +258,7 @@ impl Parts {
         }
     }
 
-    /// Whether a text is as the pattern says, if `%` does not end with its line.
+    /// Whether a string matches if `%` does not stop at the end of a line.
     fn matches(&self, text: &str) -> bool {
         let Some(last) = &self.last else { return text == self.first };
         let Some(mut rest) = text.strip_prefix(self.first.as_str()).and_then(|rest| rest.strip_suffix(last.as_str()))
@@ -277,7 +279,7 @@ fn has_line_end(text: &str) -> bool {
     memchr2(b'\n', b'\r', text.as_bytes()).is_some() || !text.is_ascii() && text.contains(ends_line)
 }
 
-/// What `.` does not match in Java.
+/// The characters that `.` does not match in Java.
 fn ends_line(char: char) -> bool {
     matches!(char, '\n' | '\r' | '\u{85}' | '\u{2028}' | '\u{2029}')
 }

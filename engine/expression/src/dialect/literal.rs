@@ -1,8 +1,8 @@
-//! Numbers as they were written, with the types that the dialect gives them.
+//! Number literals, with the types that the dialect gives them.
 //!
-//! `5` is an INTEGER where it fits, else a BIGINT; `1.50` is DECIMAL(3, 2); `1e3` is a DOUBLE. In the tree a number is a
-//! CAST that says so, the only plain CAST there: those that were written are calls of a function by then. `fold` makes
-//! literals of them when the expression has been planned.
+//! `5` is an INTEGER if it fits, otherwise a BIGINT; `1.50` is DECIMAL(3, 2); `1e3` is a DOUBLE. In the tree, a number
+//! is wrapped in a CAST to its type. These are the only plain CASTs in the tree: those that the user wrote are function
+//! calls by then. `fold` converts them to literals when the expression has been planned.
 
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::{Result, ScalarValue};
@@ -11,7 +11,7 @@ use headwater_language::types::{DECIMAL_PRECISION_MAX, SqlType};
 use sqlparser::ast::{self, CastKind, ExactNumberInfo, Value};
 use sqlparser::tokenizer::Span;
 
-/// The type of a number as it was written, with or without a sign. Fails with what is wrong with it.
+/// The type of a number literal, with or without a sign. The error says what is wrong with the number.
 pub fn type_of(text: &str) -> Result<SqlType, String> {
     let digits = text.trim_start_matches(['-', '+']);
     if digits.contains(['e', 'E']) {
@@ -27,14 +27,14 @@ pub fn type_of(text: &str) -> Result<SqlType, String> {
     }
 }
 
-/// One digit before the point at least, though it were zero.
+/// The DECIMAL type of a number, with at least one digit before the decimal point even if it is zero.
 fn decimal_type(whole: &str, fraction: &str) -> Option<SqlType> {
     let before = whole.trim_start_matches('0').len().max(1);
     let precision = u8::try_from(before + fraction.len()).ok().filter(|p| *p <= DECIMAL_PRECISION_MAX)?;
     Some(SqlType::Decimal { precision, scale: u8::try_from(fraction.len()).ok()? })
 }
 
-/// The number as an expression that has its type.
+/// An expression for a number literal that has the literal's type.
 pub fn number(text: &str, span: Span) -> Result<ast::Expr, String> {
     let value = |value: Value| Box::new(ast::Expr::Value(value.with_span(span)));
     let data_type = match type_of(text)? {
@@ -52,7 +52,7 @@ pub fn number(text: &str, span: Span) -> Result<ast::Expr, String> {
     Ok(ast::Expr::Cast { kind: CastKind::Cast, expr: value(inner), data_type, array: false, format: None })
 }
 
-/// The text and place of a number that [`number`] made.
+/// The text and location of a number literal that [`number`] created.
 pub fn written(expr: &ast::Expr) -> Option<(&str, Span)> {
     let value = match expr {
         ast::Expr::Cast { kind: CastKind::Cast, expr, .. } => match expr.as_ref() {
@@ -68,7 +68,7 @@ pub fn written(expr: &ast::Expr) -> Option<(&str, Span)> {
     }
 }
 
-/// A plain number again, where the grammar wants one: LIMIT, positions in ORDER BY and GROUP BY, frames.
+/// Restores a plain number, where the grammar requires one: LIMIT, positions in ORDER BY and GROUP BY, frames.
 pub fn unwrap(expr: &mut ast::Expr) {
     if let Some((text, span)) = written(expr) {
         *expr = ast::Expr::Value(Value::Number(text.to_owned(), false).with_span(span));

@@ -1,4 +1,5 @@
-//! From a planned expression to one in which nothing is left to decide: every node has operands of the types it takes.
+//! Lowers a planned expression to one in which nothing is left to decide: every node has operands of the types it
+//! expects.
 
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, Result, ScalarValue};
@@ -23,8 +24,8 @@ use super::{
     foreign, guard, lambda, like, literal, negation, truncate, user,
 };
 
-/// An expression over `schema` as it is executed. Refuses what has no meaning. An argument that fails is NULL to the
-/// function it is given to.
+/// Lowers an expression over `schema`. Rejects expressions without a meaning. If an argument fails, it is NULL to the
+/// function that it is passed to.
 pub fn lower(expr: Expr, schema: &DFSchema) -> Result<Expr> {
     expr.transform_up(|expr| lower_one(expr, schema)).map(|lowered| lowered.data)
 }
@@ -45,19 +46,20 @@ fn lower_one(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
         )?,
         Expr::ScalarFunction(call) => function(call, schema)?,
         Expr::Not(inner) => {
-            boolean("NOT", &inner, schema)?;
+            boolean("the operand of NOT", &inner, schema)?;
             Expr::Not(inner)
         }
         Expr::BinaryExpr(BinaryExpr { left, op: op @ (Operator::And | Operator::Or), right }) => {
-            boolean(&op.to_string(), &left, schema)?;
-            boolean(&op.to_string(), &right, schema)?;
+            let operand = format!("an operand of {op}");
+            boolean(&operand, &left, schema)?;
+            boolean(&operand, &right, schema)?;
             Expr::BinaryExpr(BinaryExpr { left, op, right })
         }
         Expr::BinaryExpr(binary) if foreign::calculates(&binary) => foreign::arithmetic(binary, schema)?,
         Expr::Between(range) => between(range, schema)?,
         Expr::InList(list) => in_list(list, schema)?,
         Expr::Case(choice) => case(choice, schema)?,
-        // ANY and ALL of a subquery with NULLs in it.
+        // ANY and ALL with a subquery that may contain NULL.
         Expr::SetComparison(_) => Expr::IsTrue(Box::new(doubles::settle_one(expr, schema)?.data)),
         Expr::InSubquery(mut among) => {
             among.expr = Box::new(guard::wrap(*among.expr, schema)?);
@@ -101,7 +103,7 @@ fn function(call: ScalarFunction, schema: &DFSchema) -> Result<Expr> {
             let [left, right] = two(call.args)?;
             either::lower(left, right, schema)
         }
-        // The dialect's own access paths fail with what they read.
+        // The dialect's own element access fails when what it reads fails.
         ELEMENT => Ok(Expr::ScalarFunction(call)),
         GET_FIELD => {
             has_fields(&call.args, schema)?;
@@ -122,27 +124,27 @@ fn function(call: ScalarFunction, schema: &DFSchema) -> Result<Expr> {
     }
 }
 
-/// `->` goes into a STRUCT; DataFusion would look into maps, too.
+/// Checks the operand of `->`, which must be a STRUCT; DataFusion would accept maps, too.
 fn has_fields(args: &[Expr], schema: &DFSchema) -> Result<()> {
     let [value, field, ..] = args else { return Ok(()) };
     let kind = Kind::of(value, schema)?;
     let Kind::Of(ty) = &kind else { return Ok(()) };
     let hint = match ty {
         SqlType::Struct(_) => return Ok(()),
-        SqlType::Map(..) => format!("Look a key up with {}['key'].", text(value)),
-        SqlType::Array(_) => format!("An element is {}[1], the first of them.", text(value)),
+        SqlType::Map(..) => format!("Use {}['key'] to look up a key.", text(value)),
+        SqlType::Array(_) => format!("Use {}[1] for the first element.", text(value)),
         _ => "DESCRIBE shows the type of each column.".to_owned(),
     };
     let field = match field {
         Expr::Literal(ScalarValue::Utf8(Some(name)), _) => name.clone(),
         other => text(other),
     };
-    let message = format!("{} ({ty}) has no field \"{field}\": -> goes into a STRUCT", text(value));
+    let message = format!("{} ({ty}) has no field \"{field}\": -> needs a STRUCT", text(value));
     Err(refusal(Diagnostic::new(PLAN, message).hint(hint), [value]))
 }
 
 fn two(args: Vec<Expr>) -> Result<[Expr; 2]> {
-    <[Expr; 2]>::try_from(args).map_err(|_| datafusion::common::plan_datafusion_err!("an operator has two sides"))
+    <[Expr; 2]>::try_from(args).map_err(|_| datafusion::common::plan_datafusion_err!("an operator needs two operands"))
 }
 
 fn binary(op: Op, left: Expr, right: Expr, schema: &DFSchema) -> Result<Expr> {
@@ -153,15 +155,15 @@ fn binary(op: Op, left: Expr, right: Expr, schema: &DFSchema) -> Result<Expr> {
     }
 }
 
-/// Refuses what is neither true nor false where it must be.
+/// Rejects an expression that is not a BOOLEAN where one is required.
 fn boolean(what: &str, expr: &Expr, schema: &DFSchema) -> Result<()> {
     match Kind::of(expr, schema)? {
         Kind::Null | Kind::Of(SqlType::Boolean) => Ok(()),
-        other => Err(refuse(format!("{what} takes a BOOLEAN, {} is {}", text(expr), other.name()), [expr])),
+        other => Err(refuse(format!("{what} must be a BOOLEAN, but {} is {}", text(expr), other.name()), [expr])),
     }
 }
 
-/// Both ends belong to it; where anything is NULL it is false.
+/// BETWEEN includes both ends; it is false if any operand is NULL.
 fn between(range: Between, schema: &DFSchema) -> Result<Expr> {
     let Between { expr, negated, low, high } = range;
     comparison::check(Op::GreaterOrEqual, &expr, &low, schema)?;
@@ -188,7 +190,7 @@ fn not_if(negated: bool, expr: Expr) -> Expr {
     if negated { Expr::Not(Box::new(expr)) } else { expr }
 }
 
-/// NULL is in no list, and no NULL in the list matches.
+/// IN with a list: NULL is in no list, and a NULL in the list matches nothing.
 fn in_list(found: InList, schema: &DFSchema) -> Result<Expr> {
     let InList { expr, list, negated } = found;
     let kinds = std::iter::once(expr.as_ref()).chain(&list).map(|part| Kind::of(part, schema));
@@ -199,13 +201,13 @@ fn in_list(found: InList, schema: &DFSchema) -> Result<Expr> {
     }
     let values: Vec<&Expr> = std::iter::once(expr.as_ref()).chain(&list).collect();
     let Some(ty) = common_type(&values, schema)? else {
-        return Err(refuse("all of IN is NULL, so nothing can be told", values));
+        return Err(refuse("all values of IN are NULL, so their type is unknown", values));
     };
     let item = |item: Expr| or_null(coerced(item, &ty, schema)?, schema);
     let expr = item(*expr)?;
     let list: Vec<Expr> = list.into_iter().filter(|item| !is_null(item)).map(item).collect::<Result<_>>()?;
     let nested = matches!(ty, SqlType::Array(_) | SqlType::Map(..) | SqlType::Struct(_));
-    let told = match nested {
+    let found = match nested {
         false if list.is_empty() => Expr::Literal(datafusion::common::ScalarValue::Boolean(Some(false)), None),
         false => Expr::IsTrue(Box::new(Expr::InList(InList { expr: Box::new(expr), list, negated: false }))),
         true => {
@@ -214,10 +216,10 @@ fn in_list(found: InList, schema: &DFSchema) -> Result<Expr> {
             list.into_iter().map(equal).reduce(datafusion::logical_expr::or).unwrap_or(never)
         }
     };
-    Ok(not_if(negated, told))
+    Ok(not_if(negated, found))
 }
 
-/// A CASE with an operand becomes one that compares it; all results have one type.
+/// Lowers a CASE. One with an operand becomes one with comparisons; all results get one type.
 fn case(choice: Case, schema: &DFSchema) -> Result<Expr> {
     let Case { expr: operand, mut when_then_expr, mut else_expr } = choice;
     for (when, _) in &mut when_then_expr {
@@ -225,7 +227,7 @@ fn case(choice: Case, schema: &DFSchema) -> Result<Expr> {
         **when = match &operand {
             Some(operand) => comparison::lower(Op::Equal, operand.as_ref().clone(), condition, schema)?,
             None => {
-                boolean("WHEN of a CASE", &condition, schema)?;
+                boolean("a WHEN condition", &condition, schema)?;
                 condition
             }
         };
@@ -242,7 +244,7 @@ fn case(choice: Case, schema: &DFSchema) -> Result<Expr> {
     Ok(Expr::Case(Case { expr: None, when_then_expr, else_expr }))
 }
 
-/// The type that all results of a CASE have; none where they are of types of DataFusion's own, which it brings together.
+/// The common type of the results of a CASE; none if they have types of DataFusion's own, which it combines itself.
 fn case_type(results: &[(&str, &Expr)], schema: &DFSchema) -> Result<Option<SqlType>> {
     let kinds = results.iter().map(|(_, result)| Kind::of(result, schema)).collect::<Result<Vec<_>>>()?;
     if kinds.iter().any(|kind| matches!(kind, Kind::Foreign(_))) {
@@ -254,13 +256,13 @@ fn case_type(results: &[(&str, &Expr)], schema: &DFSchema) -> Result<Option<SqlT
     let differing = |known: &[(&SqlType, &str, &Expr)]| known.iter().position(|(ty, ..)| *ty != known[0].0);
     let Some(&(ty, ..)) = known.first() else {
         let error = Diagnostic::new(PLAN, "the results of CASE are all NULL, so its type is unknown");
-        return Err(refusal(error.hint("Say the type of one: CAST(NULL AS STRING)."), values));
+        return Err(refusal(error.hint("Give one of them a type: CAST(NULL AS STRING)."), values));
     };
     let Some(at) = differing(&known) else { return Ok(Some(ty.clone())) };
     if let Some(ty) = adapt::meeting(&values, schema)? {
         return Ok(Some(ty));
     }
-    // Two that are no literals cannot be helped, so they are the ones to name.
+    // Results that are not literals cannot adapt, so the message names two of those.
     let solid: Vec<_> = known.iter().copied().filter(|(.., result)| !adapt::is_literal(result)).collect();
     let pair = match differing(&solid) {
         Some(at) => (solid[0], solid[at]),
@@ -269,14 +271,14 @@ fn case_type(results: &[(&str, &Expr)], schema: &DFSchema) -> Result<Option<SqlT
     Err(differ(pair.0, pair.1))
 }
 
-/// The refusal of two results of a CASE.
+/// The error for two results of a CASE with different types.
 fn differ(
     (ty, _, first): (&SqlType, &str, &Expr),
     (other_type, word, other): (&SqlType, &str, &Expr),
 ) -> DataFusionError {
     let (one, other_text) = (text(first), text(other));
     let message =
-        format!("the results of CASE differ in type: THEN {one} is {ty}, {word} {other_text} is {other_type}");
-    let hint = format!("Bring them to one: CAST({other_text} AS {ty}).");
+        format!("the results of CASE have different types: THEN {one} is {ty}, {word} {other_text} is {other_type}");
+    let hint = format!("Convert one of them: CAST({other_text} AS {ty}).");
     refusal(Diagnostic::new(PLAN, message).hint(hint), [first, other])
 }

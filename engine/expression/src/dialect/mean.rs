@@ -1,7 +1,8 @@
-//! AVG of whole numbers: the exact sum, divided once.
+//! AVG of integers: the exact sum, divided once.
 //!
-//! DataFusion (55) makes DOUBLEs of them before it adds, so that the mean of 9223372036854775807 and -9223372036854775808 was 0
-//! in place of -0.5, and a frame that moves over them forgot digits. An exact sum can also be taken back.
+//! DataFusion (55) converts them to DOUBLE before it adds, so that the average of 9223372036854775807 and
+//! -9223372036854775808 was 0 instead of -0.5, and a sliding frame over them lost digits. Exact sums also allow values
+//! to be subtracted again.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -19,10 +20,10 @@ use datafusion_functions_aggregate_common::aggregate::groups_accumulator::accumu
 
 use super::aggregates;
 
-/// The type of a sum between two nodes: one of 38 digits has room for as many whole numbers as there can be rows.
+/// The type of a partial sum: 38 digits are enough for as many integers as there can be rows.
 const SUM: DataType = DataType::Decimal128(38, 0);
 
-/// The expression with averages of whole numbers that are exact.
+/// Replaces averages of integers with exact ones.
 pub(super) fn settle(expr: Expr, schema: &DFSchema) -> Result<Expr> {
     aggregates::each(expr, |call| {
         let [value] = &mut call.args[..] else { return Ok(false) };
@@ -190,7 +191,7 @@ struct Means {
     groups: Vec<Sum>,
 }
 
-/// Sums and rows as they are handed from node to node.
+/// The partial state: sums and numbers of rows.
 fn states(sums: &[Sum]) -> Result<Vec<ArrayRef>> {
     let totals = Decimal128Array::from_iter_values(sums.iter().map(|sum| sum.sum)).with_data_type(SUM);
     let rows = UInt64Array::from_iter_values(sums.iter().map(|sum| sum.rows));

@@ -1,12 +1,13 @@
-//! The dialect's expressions: types decided and conversions written out, so that nothing is left for DataFusion to decide.
+//! The dialect's expressions: their types and conversions are made explicit, so that nothing is left for DataFusion to
+//! decide.
 //!
-//! DataFusion plans the tree of an expression; its types, its coercions and its three-valued comparisons are not the
-//! dialect's. So the text goes in with every number typed ([`literal`]) and every CAST and constructor as a call of a
-//! function of this room, operators become `operator::Operation`s on the way (`planner`), and [`lower()`] turns what
-//! came out, from the leaves up, into DataFusion's own nodes with explicit casts, or into kernels of ours where the
-//! semantics differ. `pass` does that for every node of a plan and puts a `guard` where a row may fail.
+//! DataFusion plans the expression tree, but its types, coercions and three-valued comparisons are not the dialect's.
+//! So it receives a tree in which every number literal has a type ([`literal`]) and every CAST and constructor is a
+//! call of a function of this module. `planner` turns operators into `operator::Operation`s, and [`lower()`] converts
+//! the planned expression, bottom up, to DataFusion's own nodes with explicit casts, or to our own kernels where the
+//! semantics differ. `pass` does that for every node of a plan and adds a `guard` where a row may fail.
 //!
-//! Semantics are ksqlDB's. This room knows no catalog and no statements.
+//! Semantics are ksqlDB's. This module knows neither the catalog nor statements.
 
 mod adapt;
 mod aggregates;
@@ -70,7 +71,7 @@ pub use cast::CAST;
 pub use constructor::{ARRAY, MAP, STRUCT};
 pub use either::EITHER;
 pub use failures::{CountFailures, count_in};
-pub use failures::{Inside, within};
+pub use failures::{InnerFailures, within};
 pub use halves::by_halves;
 pub use like::LIKE;
 pub use lower::lower;
@@ -80,12 +81,12 @@ pub use pass::settle_plan;
 pub use simplify::simplified;
 pub use user::{Declared, UserFunction};
 
-/// Plans operators; it goes in front of DataFusion's own planners.
+/// The planner for the dialect's operators; it takes precedence over DataFusion's own.
 pub fn expr_planner(division: Division) -> Arc<dyn ExprPlanner> {
     Arc::new(planner::Operators { division })
 }
 
-/// Adds the functions that rewritten texts call.
+/// Registers the functions that rewritten queries call.
 pub fn register(mut state: SessionState) -> SessionState {
     let functions = [
         ScalarUDF::from(cast::CastCall::default()),
@@ -99,7 +100,7 @@ pub fn register(mut state: SessionState) -> SessionState {
         ScalarUDF::from(operator::Operation::new(operator::Op::NotDistinct)),
     ];
     for function in functions {
-        // Registering replaces a function of the same name; it does not fail for scalar functions.
+        // Registering replaces a function of the same name; for scalar functions it cannot fail.
         let _ = state.register_udf(Arc::new(function));
     }
     state

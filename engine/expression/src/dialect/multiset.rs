@@ -1,9 +1,9 @@
-//! INTERSECT ALL and EXCEPT ALL count: a row is there as often as on the side that has it fewer times, or as often as the
-//! left side has it more times.
+//! INTERSECT ALL and EXCEPT ALL count duplicates: INTERSECT ALL keeps a row as often as it occurs on both sides, EXCEPT
+//! ALL as often as it occurs more on the left side than on the right.
 //!
-//! DataFusion (55) keeps a row of the left side as often as it is there when the right side has it, once or more
-//! (apache/datafusion#12955). Here equal rows are numbered on both sides, and the n-th of one is a partner of the n-th of
-//! the other alone.
+//! DataFusion (55) keeps all copies of a row of the left side if the right side contains it at least once
+//! (apache/datafusion#12955). Here equal rows are numbered on both sides, and the n-th copy on one side matches only
+//! the n-th copy on the other.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use datafusion::logical_expr::{
 
 use super::one_form;
 
-/// The join that DataFusion plans for a set operation, which counts if the operation has ALL.
+/// Changes the join that DataFusion plans for a set operation so that it counts duplicates, if the operation has ALL.
 pub(super) fn settle_join(join: Join) -> Result<LogicalPlan> {
     if !is_all(&join) {
         return Ok(LogicalPlan::Join(join));
@@ -30,15 +30,15 @@ pub(super) fn settle_join(join: Join) -> Result<LogicalPlan> {
     LogicalPlanBuilder::from(LogicalPlan::Join(joined)).project(shown)?.build()
 }
 
-/// Whether a join is an operation with ALL: without it the left side is DISTINCT. Of a left side that was DISTINCT
-/// anyway both keep the same rows.
+/// Whether a join is a set operation with ALL: without ALL its left side is DISTINCT. If the left side was DISTINCT
+/// anyway, both variants keep the same rows.
 fn is_all(join: &Join) -> bool {
     matches!(join.join_type, JoinType::LeftSemi | JoinType::LeftAnti)
         && join.null_equality == NullEquality::NullEqualsNull
         && !matches!(join.left.as_ref(), LogicalPlan::Distinct(Distinct::All(_)))
 }
 
-/// The plan with a column that counts equal rows, and that column.
+/// Adds a column that numbers equal rows; returns the plan and the column.
 fn numbered(plan: &Arc<LogicalPlan>, name: &str) -> Result<(LogicalPlan, Expr)> {
     let columns = plan.schema().columns().into_iter().map(Expr::Column).collect();
     let number = row_number().partition_by(columns).build()?;

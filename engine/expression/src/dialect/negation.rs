@@ -1,6 +1,7 @@
-//! `-x`: INT and BIGINT wrap, as the operators with two sides do; a number as it is written becomes the one with the other sign.
+//! `-x`: INT and BIGINT wrap around, as with the binary operators; a number literal becomes the literal with the
+//! opposite sign.
 //!
-//! DataFusion has a node for it, which refuses unsigned numbers when it is planned and fails for constants that wrap.
+//! DataFusion's own node rejects unsigned numbers when it is planned and fails for constants that wrap around.
 
 use std::sync::Arc;
 
@@ -19,10 +20,10 @@ use super::kind::{Kind, unaliased};
 use super::refusal::refusal;
 use super::text::text;
 
-/// What `-x` is planned as.
+/// The function that `-x` is planned as.
 pub const NEGATE: &str = "headwater_negate";
 
-/// The sign of a number.
+/// Changes the sign of a number.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub(super) struct Negation {
     signature: Signature,
@@ -58,16 +59,16 @@ impl ScalarUDFImpl for Negation {
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         kernel::evaluate(&args, |arrays| match arrays[0].data_type().is_integer() {
             true => Ok(neg_wrapping(&arrays[0])?),
-            // A DECIMAL of as many digits as it may have has room for either sign.
+            // A DECIMAL can represent either sign with the same digits.
             false => Ok(neg(&arrays[0])?),
         })
     }
 }
 
-/// A planned negation as it is executed. Refuses what has no sign.
+/// Lowers a planned negation. Rejects operands that cannot be negated.
 pub(super) fn lower(args: Vec<Expr>, schema: &DFSchema) -> Result<Expr> {
     let [value] = <[Expr; 1]>::try_from(args)
-        .map_err(|_| datafusion::common::plan_datafusion_err!("operator - takes one value here"))?;
+        .map_err(|_| datafusion::common::plan_datafusion_err!("operator - takes one operand here"))?;
     match Kind::of(&value, schema)? {
         Kind::Null => Ok(value),
         Kind::Of(ty) if ty.is_number() => match unaliased(&value) {
@@ -78,7 +79,7 @@ pub(super) fn lower(args: Vec<Expr>, schema: &DFSchema) -> Result<Expr> {
         other => {
             let message = format!("operator - does not take {}: -{}", other.name(), text(&value));
             let hint = match other.known() {
-                Some(SqlType::String) => "A text becomes a number, and a number a text, only by CAST.",
+                Some(SqlType::String) => "Use CAST to convert between strings and numbers.",
                 _ => "It takes a number.",
             };
             Err(refusal(Diagnostic::new(PLAN, message).hint(hint), [&value]))

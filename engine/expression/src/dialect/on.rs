@@ -1,8 +1,9 @@
-//! Subqueries in the ON of a join, and conditions there with columns of the query around.
+//! Subqueries in the ON of a join, and conditions in ON that refer to the outer query.
 //!
-//! DataFusion (55) knows what to do with both in a filter. In ON it moves them by the columns they name in the open, of
-//! which EXISTS has none, into one of the sides, and finds columns of the other among those of a relation that has its name. So they
-//! go to where they mean the same: above an inner join, below an outer one if they are about the side that may be missing.
+//! DataFusion (55) handles both correctly in a filter. In ON it moves them into one of the inputs according to the
+//! columns that they name directly, of which EXISTS has none, and it confuses columns of the other input with those of
+//! a relation of the same name. So they are moved to an equivalent place: above an inner join, or below an outer join
+//! if they concern the side that may be missing.
 
 use std::sync::Arc;
 
@@ -11,17 +12,17 @@ use datafusion::common::{DFSchema, Result};
 use datafusion::logical_expr::utils::{conjunction, split_conjunction_owned};
 use datafusion::logical_expr::{Expr, Filter, Join, JoinType, LogicalPlan, Subquery};
 
-use super::correlation::{self, Kind, references, refers};
+use super::correlation::{self, SubqueryKind, references, refers};
 
-/// A join without such conditions.
-pub(super) struct Apart {
+/// A join with such conditions taken out.
+pub(super) struct SplitJoin {
     pub join: Join,
-    /// Those that are asked of its rows.
+    /// The conditions to apply above the join.
     pub above: Option<Expr>,
 }
 
-impl Apart {
-    /// None if the plan is no join with such conditions.
+impl SplitJoin {
+    /// Takes the conditions out of a join; none if the plan is not a join with such conditions.
     pub fn of(plan: &LogicalPlan) -> Result<Option<Self>> {
         let LogicalPlan::Join(join) = plan else { return Ok(None) };
         let conditions = join.filter.clone().map(split_conjunction_owned).unwrap_or_default();
@@ -40,7 +41,7 @@ impl Apart {
     }
 }
 
-/// The outer join with the condition on the side that may be missing.
+/// Moves the condition of an outer join to the side that may be missing.
 fn below(mut join: Join, condition: Expr) -> Result<Join> {
     let side = match join.join_type {
         JoinType::Left => &mut join.right,
@@ -54,7 +55,7 @@ fn below(mut join: Join, condition: Expr) -> Result<Join> {
     Ok(join)
 }
 
-/// Whether all columns of a condition, those of its subqueries too, are of one schema.
+/// Whether all columns of a condition, including those in its subqueries, belong to one schema.
 fn is_about(condition: &Expr, schema: &DFSchema) -> Result<bool> {
     let mut is_about = condition.column_refs().iter().all(|column| schema.has_column(column)) && !refers(condition);
     each_subquery(condition, &mut |_, subquery| {
@@ -64,24 +65,24 @@ fn is_about(condition: &Expr, schema: &DFSchema) -> Result<bool> {
     Ok(is_about)
 }
 
-/// Whether a condition has a subquery that is not one value for all rows.
+/// Whether a condition contains a subquery that is not one value for all rows.
 fn has_subquery(condition: &Expr) -> Result<bool> {
     let mut found = false;
     each_subquery(condition, &mut |kind, subquery| {
-        found |= kind != Kind::Value || correlation::is_correlated(&subquery.subquery)?;
+        found |= kind != SubqueryKind::Value || correlation::is_correlated(&subquery.subquery)?;
         Ok(())
     })?;
     Ok(found)
 }
 
-/// Hands over the subqueries of an expression.
-pub(super) fn each_subquery(expr: &Expr, see: &mut impl FnMut(Kind, &Subquery) -> Result<()>) -> Result<()> {
+/// Calls `see` with each subquery of an expression.
+pub(super) fn each_subquery(expr: &Expr, see: &mut impl FnMut(SubqueryKind, &Subquery) -> Result<()>) -> Result<()> {
     expr.apply(|expr| {
         match expr {
-            Expr::Exists(exists) => see(Kind::Exists, &exists.subquery),
-            Expr::InSubquery(among) => see(Kind::In, &among.subquery),
-            Expr::SetComparison(among) => see(Kind::AnyAll, &among.subquery),
-            Expr::ScalarSubquery(subquery) => see(Kind::Value, subquery),
+            Expr::Exists(exists) => see(SubqueryKind::Exists, &exists.subquery),
+            Expr::InSubquery(among) => see(SubqueryKind::In, &among.subquery),
+            Expr::SetComparison(among) => see(SubqueryKind::AnyAll, &among.subquery),
+            Expr::ScalarSubquery(subquery) => see(SubqueryKind::Value, subquery),
             _ => Ok(()),
         }?;
         Ok(TreeNodeRecursion::Continue)

@@ -1,8 +1,10 @@
-//! GROUP BY, DISTINCT, UNION, INTERSECT, EXCEPT, IN and PARTITION BY take maps for equal whatever the order of their entries,
-//! and 0.0 for -0.0; ORDER BY takes 0.0 for -0.0, too, and any NaN for the greatest number.
+//! Canonical forms: GROUP BY, DISTINCT, UNION, INTERSECT, EXCEPT, IN and PARTITION BY treat maps as equal whatever the
+//! order of their entries, and 0.0 as equal to -0.0. ORDER BY also treats 0.0 as equal to -0.0, and any NaN as the
+//! greatest number.
 //!
-//! DataFusion tells rows apart, and sorts them, by their bytes. So what it is to tell apart goes through a function that gives
-//! equal values one form; keys of joins become bytes. Comparisons do the same for themselves ([`super::comparison`]).
+//! DataFusion compares and sorts rows by their bytes. So the values that it compares go through a function that gives
+//! equal values one canonical form; keys of joins become bytes. Comparisons do the same themselves
+//! ([`super::comparison`]).
 
 use std::sync::Arc;
 
@@ -10,30 +12,32 @@ use arrow::array::{Array, ArrayRef, BinaryArray};
 use arrow::datatypes::DataType;
 use arrow::row::{RowConverter, SortField};
 use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::common::{DFSchema, NullEquality, Result, not_impl_err};
+use datafusion::common::{DFSchema, NullEquality, Result};
 use datafusion::logical_expr::expr::{InSubquery, Sort};
 use datafusion::logical_expr::{
     Aggregate, ColumnarValue, Distinct, Expr, ExprSchemable, Join, JoinConstraint, LogicalPlan, Projection,
     RecursiveQuery, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility, logical_plan as plan,
 };
 use headwater_functions::{has_forms, has_maps, in_one_form};
+use headwater_language::diagnostic::{Diagnostic, NOT_SUPPORTED};
 
 use super::common::coerced;
 use super::comparison::{comparable, incomparable};
 use super::kind::Kind;
 use super::operator::Op;
 use super::pass::each_grouped;
+use super::refusal::refusal;
 use super::{kernel, ordinary};
 
-/// Names of the functions, as EXPLAIN shows them.
+/// The name of the function, as EXPLAIN shows it.
 pub(super) const ONE_FORM: &str = "one_form";
 pub(super) const IN_ORDER: &str = "in_order";
 pub(super) const BYTES: &str = "bytes_of_one_form";
 
-/// What the values of a subquery are called that are looked for by their one form.
+/// The name of the column with the canonical values of a subquery.
 const KEY: &str = "headwater_key";
 
-/// What a value is told apart by of which equal ones may have several forms.
+/// A function that gives equal values, which may have several representations, the same form.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct OneForm {
     form: Form,
@@ -42,16 +46,16 @@ struct OneForm {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Form {
-    /// The same value as every other that is equal to it.
+    /// A value of the same type, the same for all equal values.
     Value,
-    /// The same value, of DOUBLEs with a NaN that is the greatest.
+    /// A value of the same type in which NaN of a DOUBLE is the greatest.
     Order,
-    /// Bytes that are equal when the values are: keys of joins, whose least and greatest DataFusion wants to know.
+    /// Bytes that are equal if the values are. For keys of joins, of which DataFusion needs the least and the greatest.
     Bytes,
 }
 
 impl Form {
-    /// The expression in this form where it may need it.
+    /// Wraps an expression in the function, if its type needs it.
     fn of(self, expr: Expr, schema: &DFSchema) -> Result<Expr> {
         if !has_forms(&expr.get_type(schema)?) || matches!(&expr, Expr::Literal(value, _) if ordinary::is_plain(value))
         {
@@ -62,12 +66,12 @@ impl Form {
     }
 }
 
-/// The value with its place in the order of all.
+/// The value in the form that ORDER BY sorts by.
 pub(super) fn in_order(expr: Expr, schema: &DFSchema) -> Result<Expr> {
     Form::Order.of(expr, schema)
 }
 
-/// The value in its one form, under the name that it had.
+/// The value in its canonical form, under the name that it had.
 fn named(expr: Expr, schema: &DFSchema) -> Result<Expr> {
     if !has_forms(&expr.get_type(schema)?) {
         return Ok(expr);
@@ -76,7 +80,7 @@ fn named(expr: Expr, schema: &DFSchema) -> Result<Expr> {
     Ok(Form::Value.of(expr.unalias(), schema)?.alias_qualified(relation, name))
 }
 
-/// A plan whose columns have their one form.
+/// Converts all columns of a plan to their canonical form.
 fn columns(input: Arc<LogicalPlan>) -> Result<Arc<LogicalPlan>> {
     if !input.schema().fields().iter().any(|field| has_forms(field.data_type())) {
         return Ok(input);
@@ -124,7 +128,8 @@ fn bytes(values: &ArrayRef) -> Result<ArrayRef> {
     Ok(Arc::new((0..values.len()).map(row).collect::<BinaryArray>()))
 }
 
-/// DISTINCT and ORDER BY in an aggregate, PARTITION BY and ORDER BY of a window function, IN with a subquery.
+/// Applies to DISTINCT and ORDER BY in an aggregate, PARTITION BY and ORDER BY of a window function, and IN with a
+/// subquery.
 pub(super) fn settle_calls(expr: Expr, schema: &DFSchema) -> Result<Expr> {
     let settle_all =
         |parts: Vec<Expr>| parts.into_iter().map(|part| Form::Value.of(part, schema)).collect::<Result<Vec<_>>>();
@@ -152,10 +157,10 @@ pub(super) fn settle_calls(expr: Expr, schema: &DFSchema) -> Result<Expr> {
     Ok(settled.data)
 }
 
-/// Keys by which is sorted in their one form.
+/// Converts sort keys to their canonical form.
 fn sorted(keys: &mut [Sort], schema: &DFSchema) -> Result<()> {
     for key in keys {
-        // Maps have no order: they are refused elsewhere, in their own words.
+        // Maps have no order and are rejected elsewhere, with a message of their own.
         if !has_maps(&key.expr.get_type(schema)?) {
             key.expr = Form::Value.of(std::mem::take(&mut key.expr), schema)?;
         }
@@ -163,7 +168,7 @@ fn sorted(keys: &mut [Sort], schema: &DFSchema) -> Result<()> {
     Ok(())
 }
 
-/// ORDER BY.
+/// Applies to ORDER BY.
 pub(super) fn settle_sort(mut sort: plan::Sort) -> Result<plan::Sort> {
     sorted(&mut sort.expr, sort.input.schema())?;
     Ok(sort)
@@ -174,15 +179,15 @@ fn settle_in_subquery(mut among: InSubquery, schema: &DFSchema) -> Result<InSubq
     let column = Expr::from(inner.schema().columns().swap_remove(0));
     let sides = ((among.expr.as_ref(), schema), (&column, inner.schema().as_ref()));
     let Some((value, key)) = keys(sides.0, sides.1, NullEquality::NullEqualsNothing)? else { return Ok(among) };
-    // Under a name of its own: the column may be needed beside it.
+    // Under a separate name, since the original column may be needed, too.
     let projection = Projection::try_new(vec![key.alias(KEY)], inner)?;
     *among.expr = value;
     among.subquery.subquery = Arc::new(LogicalPlan::Projection(projection));
     Ok(among)
 }
 
-/// Two sides of an equality in their one form, where either may have several: first in the one type in which they are
-/// compared. What is more than a DOUBLE becomes bytes. Where NULL equals NULL, a NaN does a NaN.
+/// Converts both sides of an equality to their canonical form, if either needs it, after converting them to the type in
+/// which they are compared. Types more complex than DOUBLE become bytes. If NULL equals NULL, NaN equals NaN.
 fn keys(
     (left, left_schema): (&Expr, &DFSchema),
     (right, right_schema): (&Expr, &DFSchema),
@@ -206,8 +211,8 @@ fn keys(
     Ok(Some((key(left, left_schema)?, key(right, right_schema)?)))
 }
 
-/// GROUP BY. What is there twice, as in `GROUP BY t.a, a`, is one group: DataFusion (55) fails on it when it plans its
-/// execution.
+/// Applies to GROUP BY. An expression that appears twice, as in `GROUP BY t.a, a`, is grouped by once: DataFusion (55)
+/// would fail when it plans the execution.
 pub(super) fn settle_aggregate(aggregate: Aggregate) -> Result<LogicalPlan> {
     let schema = aggregate.input.schema().clone();
     let named = |expr: Expr| named(expr, &schema);
@@ -221,7 +226,7 @@ pub(super) fn settle_aggregate(aggregate: Aggregate) -> Result<LogicalPlan> {
     Aggregate::try_new(aggregate.input, group, aggregate.aggr_expr).map(LogicalPlan::Aggregate)
 }
 
-/// SELECT DISTINCT, and UNION, INTERSECT and EXCEPT without ALL.
+/// Applies to SELECT DISTINCT, and to UNION, INTERSECT and EXCEPT without ALL.
 pub(super) fn settle_distinct(distinct: Distinct) -> Result<Distinct> {
     Ok(match distinct {
         Distinct::All(input) => Distinct::All(columns(input)?),
@@ -234,23 +239,25 @@ pub(super) fn settle_distinct(distinct: Distinct) -> Result<Distinct> {
     })
 }
 
-/// The pairs of columns by which INTERSECT, EXCEPT and USING join.
+/// Applies to the pairs of columns on which INTERSECT, EXCEPT and USING join.
 pub(super) fn settle_join(mut join: Join) -> Result<Join> {
     for (left, right) in &mut join.on {
         if let Some(keys) = keys((left, join.left.schema()), (right, join.right.schema()), join.null_equality)? {
             (*left, *right) = keys;
-            // Of a USING both sides are columns.
+            // Both sides of a USING are columns.
             join.join_constraint = JoinConstraint::On;
         }
     }
     Ok(join)
 }
 
-/// UNION in a recursive query, which DataFusion tells rows of apart where no function can be put.
+/// Rejects maps in the UNION of a recursive query: DataFusion compares its rows at a point where no function can be
+/// inserted.
 pub(super) fn check_recursive(query: &RecursiveQuery) -> Result<()> {
     let schema = query.static_term.schema();
-    match query.is_distinct && schema.fields().iter().any(|field| has_maps(field.data_type())) {
-        true => not_impl_err!("a recursive UNION of rows with maps; UNION ALL keeps all of them"),
-        false => Ok(()),
+    if !query.is_distinct || !schema.fields().iter().any(|field| has_maps(field.data_type())) {
+        return Ok(());
     }
+    let error = Diagnostic::new(NOT_SUPPORTED, "a recursive UNION of rows with maps is not supported yet");
+    Err(refusal(error.hint("Use UNION ALL, which keeps duplicates."), []))
 }

@@ -1,8 +1,9 @@
-//! EXISTS, IN, ANY and ALL over a subquery that has one row at most: an aggregate without GROUP BY.
+//! EXISTS, IN, ANY and ALL with a subquery that has at most one row: an aggregate without GROUP BY.
 //!
-//! Such a SELECT has its row also where nothing is aggregated, and HAVING alone takes it away. DataFusion (55) joins what the
-//! subquery groups by the columns around it, so that the row of nothing is missing: `EXISTS (SELECT COUNT(*) FROM o2 WHERE o2.b =
-//! o1.a)` was false where no b is equal (apache/datafusion#24960). For subqueries as values it knows better, so they become that:
+//! Such a SELECT returns a row even if there is nothing to aggregate; only HAVING can remove it. DataFusion (55) groups
+//! the subquery by its correlated columns and joins the result, so that this row is missing: `EXISTS (SELECT COUNT(*)
+//! FROM o2 WHERE o2.b = o1.a)` was false where no b is equal (apache/datafusion#24960). It handles scalar subqueries
+//! correctly, so these subqueries are rewritten:
 //!
 //! ```text
 //! EXISTS (SELECT COUNT(*) …)                  true
@@ -11,8 +12,8 @@
 //! x < ALL (SELECT MAX(v) … HAVING p)          NOT (SELECT p …) IS TRUE OR x < (SELECT MAX(v) …)
 //! ```
 //!
-//! Where such an aggregate is deeper in a subquery, or there are totals of ROLLUP and its kind (apache/datafusion#25519), the
-//! query is refused.
+//! If such an aggregate is deeper inside a subquery, or if there are totals of ROLLUP and the like
+//! (apache/datafusion#25519), the query is rejected.
 
 use std::sync::Arc;
 
@@ -26,10 +27,10 @@ use datafusion::logical_expr::{
 use super::correlation::is_correlated;
 use super::operator::Op;
 
-/// The column that says whether there is a row.
+/// The column that says whether the subquery has its row.
 const IS_THERE: &str = "headwater_is_there";
 
-/// The expression with comparisons in place of its subqueries of one row. They are not lowered yet.
+/// Replaces the one-row subqueries of an expression with comparisons, which are not lowered yet.
 pub(super) fn compared(expr: Expr) -> Result<Expr> {
     let compared = expr.transform_up(|expr| {
         Ok(match expr {
@@ -72,12 +73,12 @@ fn with_all(among: SetComparison, op: Op, row: &OneRow) -> Result<Expr> {
     })
 }
 
-/// A correlated subquery that is an aggregate without GROUP BY, under nodes that make no rows.
+/// A correlated subquery that is an aggregate without GROUP BY, below nodes that add no rows.
 struct OneRow {
     aggregate: LogicalPlan,
-    /// The columns of the subquery, over those of the aggregate.
+    /// The columns of the subquery, as expressions over the aggregate.
     columns: Vec<Expr>,
-    /// Which says whether the subquery has its row, where it may not.
+    /// The condition that decides whether the subquery has its row, if there is one.
     condition: Option<Expr>,
     subquery: Subquery,
 }
@@ -91,7 +92,7 @@ impl OneRow {
         let below = row.as_ref().map_or(vec![subquery.subquery.as_ref()], |row| row.aggregate.inputs());
         for plan in below {
             if makes_a_row_of_nothing(plan)? {
-                // In the words of DataFusion for a subquery that it cannot compute, which have ours already.
+                // This is DataFusion's message for a subquery that it cannot compute, which is reworded elsewhere.
                 return not_impl_err!("Physical plan does not support logical expression {kind}(");
             }
         }
@@ -140,7 +141,7 @@ impl OneRow {
         Self { condition: Some(condition), ..self }
     }
 
-    /// An expression over `plan`, whose columns are ours, over the aggregate.
+    /// Rewrites an expression over `plan` as an expression over the aggregate.
     fn over(&self, expr: Expr, plan: &LogicalPlan) -> Result<Expr> {
         let replaced = expr.transform_up(|expr| {
             let Expr::Column(column) = &expr else { return Ok(Transformed::no(expr)) };
@@ -159,7 +160,7 @@ impl OneRow {
         }
     }
 
-    /// The value of its first column; NULL where there is no row.
+    /// The value of the first column; NULL if there is no row.
     fn value_if_there(&self) -> Result<Expr> {
         let field = self.subquery.subquery.schema().field(0);
         let value = self.columns[0].clone();
@@ -179,7 +180,7 @@ impl OneRow {
     }
 }
 
-/// Whether a correlated aggregate in the plan has a row of nothing, which DataFusion loses.
+/// Whether the plan contains a correlated aggregate that returns a row for no input, which DataFusion loses.
 fn makes_a_row_of_nothing(plan: &LogicalPlan) -> Result<bool> {
     plan.exists(|node| match node {
         LogicalPlan::Aggregate(Aggregate { group_expr, input, .. }) => {

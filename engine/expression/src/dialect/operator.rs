@@ -1,4 +1,4 @@
-//! Operators between planning and lowering, and those of them that need a kernel of ours to the end.
+//! Operators between planning and lowering. Those that need a kernel of our own keep this form until execution.
 
 use arrow::array::{Array, ArrayRef, new_null_array};
 use arrow::datatypes::{DataType, Field, FieldRef};
@@ -14,35 +14,35 @@ use std::sync::Arc;
 use super::kind::{Kind, arrow_type};
 use super::{arithmetic, comparison, kernel, ordinary};
 
-/// What IS DISTINCT FROM is planned as.
+/// The function that IS DISTINCT FROM is planned as.
 pub const DISTINCT: &str = "headwater_distinct";
-/// What IS NOT DISTINCT FROM is planned as.
+/// The function that IS NOT DISTINCT FROM is planned as.
 pub const NOT_DISTINCT: &str = "headwater_not_distinct";
 
-/// What becomes of a quotient of DECIMALs that has more digits than its type: the property `decimal.division`.
+/// How `/` treats a quotient of DECIMALs with more digits than its type: the property `decimal.division`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Division {
-    /// It is rounded half up.
+    /// The quotient is rounded half up.
     Rounded,
-    /// It is an error of its row, as in ksqlDB.
+    /// The quotient is an error for its row, as in ksqlDB.
     Exact,
 }
 
 impl Division {
-    /// As the property's word says it.
+    /// The division that a value of the property stands for.
     pub fn of(word: &str) -> Self {
         if word == "exact" { Self::Exact } else { Self::Rounded }
     }
 }
 
-/// An operator with two sides.
+/// A binary operator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Op {
     Add,
     Subtract,
     Multiply,
     Divide,
-    /// `/` where a quotient of DECIMALs that has no end is an error of its row.
+    /// `/`, with an error for the row if a quotient of DECIMALs has more digits than its type.
     DivideExactly,
     Modulo,
     Concat,
@@ -56,7 +56,7 @@ pub(super) enum Op {
     NotDistinct,
 }
 
-/// What an operator is called: in SQL, in ksqlDB's messages, as a function, by DataFusion.
+/// The names of an operator: in SQL, in ksqlDB's messages, as a function, and in DataFusion.
 const NAMES: &[(Op, &str, &str, &str, Operator)] = &[
     (Op::Add, "+", "ADD", "headwater_add", Operator::Plus),
     (Op::Subtract, "-", "SUBTRACT", "headwater_subtract", Operator::Minus),
@@ -76,7 +76,7 @@ const NAMES: &[(Op, &str, &str, &str, Operator)] = &[
 ];
 
 impl Op {
-    /// The operator of sqlparser's tree, where the dialect has it.
+    /// The operator for an operator of sqlparser's tree, if the dialect has it.
     pub fn of(op: &BinaryOperator) -> Option<Self> {
         use BinaryOperator as B;
         Some(match op {
@@ -100,49 +100,49 @@ impl Op {
         NAMES.iter().find(|names| names.0 == self).expect("every operator has its row")
     }
 
-    /// As it is written.
+    /// The operator as written in SQL.
     pub fn symbol(self) -> &'static str {
         self.names().1
     }
 
-    /// As ksqlDB calls it in words.
+    /// The operator's name in ksqlDB's messages.
     pub fn word(self) -> &'static str {
         self.names().2
     }
 
-    /// DataFusion's operator of this name, whatever its semantics.
+    /// DataFusion's operator of the same name, whose semantics may differ.
     pub fn native(self) -> Operator {
         self.names().4
     }
 
-    /// The operator that is one of DataFusion's.
+    /// The operator for one of DataFusion's.
     pub fn of_native(native: Operator) -> Option<Self> {
         NAMES.iter().find(|names| names.4 == native).map(|names| names.0)
     }
 
-    /// True for those that calculate.
+    /// Whether the operator is arithmetic.
     pub fn is_arithmetic(self) -> bool {
         matches!(self, Self::Add | Self::Subtract | Self::Multiply | Self::Modulo) || self.divides()
     }
 
-    /// True for `/`, whatever becomes of a quotient that has no end.
+    /// Whether the operator is `/`, in either variant.
     pub fn divides(self) -> bool {
         matches!(self, Self::Divide | Self::DivideExactly)
     }
 
-    /// True for those that are true or not.
+    /// Whether the operator is a comparison.
     pub fn is_comparison(self) -> bool {
         !self.is_arithmetic() && self != Self::Concat
     }
 
-    /// True for those that only ask whether two values are the same.
+    /// Whether the operator only tests equality.
     pub fn is_equality(self) -> bool {
         matches!(self, Self::Equal | Self::NotEqual | Self::Distinct | Self::NotDistinct)
     }
 
-    /// The operation as a call.
+    /// A call of the operator as a function.
     pub fn call(self, left: Expr, right: Expr) -> Expr {
-        let print = Some(Print::of(self, [&left, &right]));
+        let print = Some(Fingerprint::of(self, [&left, &right]));
         ScalarUDF::from(Operation { print, ..Operation::new(self) }).call(vec![left, right])
     }
 }
@@ -152,34 +152,34 @@ impl Op {
 pub(super) struct Operation {
     pub op: Op,
     signature: Signature,
-    /// None of one that is looked up by its name, before it has operands.
-    print: Option<Print>,
+    /// A fingerprint of the operands; none if the function was looked up by its name and has no operands yet.
+    print: Option<Fingerprint>,
 }
 
-/// What the operands were when the operation was made, in short.
+/// A short fingerprint of the operands of an operation at the time it was created.
 #[derive(Clone, Copy, Debug)]
-struct Print {
-    /// Operations under this one, one side only where they are deep.
+struct Fingerprint {
+    /// The number of nested operations below this one; of a deep expression only one side counts.
     depth: usize,
     mark: u64,
 }
 
-/// From so many operations inside each other on, names are short: DataFusion asks each of them for its name, again and
-/// again, and a name that holds all names below it would make 500 terms a minute's work.
+/// From this depth on, operations have short names: DataFusion asks for the name of each of them again and again, and
+/// names that contain all nested names would make 500 terms take a minute.
 const NAMED_DEPTH_MAX: usize = 16;
 
-impl Print {
+impl Fingerprint {
     fn of(op: Op, sides: [&Expr; 2]) -> Self {
         let mut hasher = DefaultHasher::new();
         op.hash(&mut hasher);
         let mut depth = 0;
         for side in sides {
-            match (print_of(side), side) {
+            match (fingerprint_of(side), side) {
                 (Some(print), _) => {
                     depth = depth.max(print.depth + 1);
                     print.mark.hash(&mut hasher);
                 }
-                // Of which source a column is may be written or not.
+                // The qualifier of a column may or may not be written.
                 (None, Expr::Column(column)) => column.name.hash(&mut hasher),
                 (None, other) => other.hash(&mut hasher),
             }
@@ -188,8 +188,8 @@ impl Print {
     }
 }
 
-/// The print of the operation that an expression is.
-fn print_of(expr: &Expr) -> Option<Print> {
+/// The fingerprint of an expression that is an operation.
+fn fingerprint_of(expr: &Expr) -> Option<Fingerprint> {
     let Expr::ScalarFunction(call) = expr else { return None };
     call.func.inner().downcast_ref::<Operation>()?.print
 }
@@ -230,7 +230,7 @@ impl ScalarUDFImpl for Operation {
 
     fn schema_name(&self, args: &[Expr]) -> Result<String> {
         match self.print {
-            Some(Print { depth, mark }) if depth > NAMED_DEPTH_MAX => Ok(format!("{}#{mark:016x}", self.name())),
+            Some(Fingerprint { depth, mark }) if depth > NAMED_DEPTH_MAX => Ok(format!("{}#{mark:016x}", self.name())),
             _ => Ok(format!("{}({})", self.name(), schema_name_from_exprs(args)?)),
         }
     }
@@ -258,7 +258,7 @@ impl ScalarUDFImpl for Operation {
         kernel::evaluate(&args, |arrays: &[ArrayRef]| {
             let (left, right) = kernel::of_one_type(&arrays[0], &arrays[1]);
             match self.op {
-                // What is NULL has no type where the optimizer asks what comes of it.
+                // NULL has no type when the optimizer evaluates the operator for it.
                 op if left.data_type().is_null() && op.is_arithmetic() => Ok(new_null_array(&wanted, left.len())),
                 op if op.is_arithmetic() => arithmetic::calculate(op, &left, &right, &wanted),
                 Op::Concat => arithmetic::concat(&left, &right),

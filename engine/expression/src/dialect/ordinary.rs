@@ -1,9 +1,9 @@
-//! DOUBLEs as Java compares them: a NaN is neither equal to anything nor less or greater, and 0.0 is -0.0.
+//! DOUBLEs compared as in Java: NaN is not equal to, less than or greater than anything, and 0.0 equals -0.0.
 //!
-//! Arrow compares them by their bits, in which -0.0 is less than 0.0 and NaN equal to itself and greater than all. So a
-//! comparison of DOUBLEs is a kernel of ours, except an equality by which rows may be joined: that one stays DataFusion's, of
-//! sides that are NULL for a NaN ([`or_null`]). What tells rows apart or sorts them (GROUP BY, DISTINCT and their like) is in
-//! [`super::one_form`].
+//! Arrow compares DOUBLEs by their bits, so that -0.0 is less than 0.0, and NaN equals itself and is greater than all
+//! other values. So a comparison of DOUBLEs uses a kernel of our own, except for an equality that rows may be joined
+//! on: it remains DataFusion's, with operands that are NULL for NaN ([`or_null`]). Operations that group or sort rows
+//! (GROUP BY, DISTINCT and the like) are handled in [`super::one_form`].
 
 use std::sync::Arc;
 
@@ -19,10 +19,10 @@ use datafusion::logical_expr::{
 use super::kernel;
 use super::operator::Op;
 
-/// Name of the function, as EXPLAIN shows it.
+/// The name of the function, as EXPLAIN shows it.
 pub(super) const OR_NULL: &str = "ordinary_or_null";
 
-/// The expression for an equality: where it is a DOUBLE, a NaN is NULL, so that it equals nothing, and -0.0 is 0.0.
+/// Prepares an operand of an equality: in a DOUBLE, NaN becomes NULL, which equals nothing, and -0.0 becomes 0.0.
 pub(super) fn or_null(expr: Expr, schema: &DFSchema) -> Result<Expr> {
     if expr.get_type(schema)? != DataType::Float64 || matches!(&expr, Expr::Literal(value, _) if is_plain(value)) {
         return Ok(expr);
@@ -30,7 +30,7 @@ pub(super) fn or_null(expr: Expr, schema: &DFSchema) -> Result<Expr> {
     Ok(ScalarUDF::from(OrNull { signature: Signature::any(1, Volatility::Immutable) }).call(vec![expr]))
 }
 
-/// Whether a constant has one form only.
+/// Whether a constant has only one representation.
 pub(super) fn is_plain(value: &ScalarValue) -> bool {
     match value {
         ScalarValue::Float64(Some(value)) => !value.is_nan() && *value != 0.0,
@@ -38,7 +38,7 @@ pub(super) fn is_plain(value: &ScalarValue) -> bool {
     }
 }
 
-/// A DOUBLE, NULL for a NaN.
+/// A function that returns a DOUBLE, or NULL for NaN.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct OrNull {
     signature: Signature,
@@ -70,7 +70,7 @@ fn doubles(values: &ArrayRef) -> Result<Float64Array> {
     Ok(cast(values, &DataType::Float64)?.as_primitive::<Float64Type>().clone())
 }
 
-/// A comparison of DOUBLEs that is lowered.
+/// Lowers a comparison of DOUBLEs.
 pub(super) fn lower(op: Op, left: Expr, right: Expr, schema: &DFSchema) -> Result<Expr> {
     if op != Op::Equal {
         return Ok(op.call(left, right));
@@ -79,10 +79,10 @@ pub(super) fn lower(op: Op, left: Expr, right: Expr, schema: &DFSchema) -> Resul
     Ok(Expr::BinaryExpr(BinaryExpr { left: Box::new(left), op: op.native(), right: Box::new(right) }))
 }
 
-/// The values of a comparison of DOUBLEs; NULL where a side is.
+/// Compares DOUBLEs; NULL if either side is NULL.
 pub(super) fn compare(op: Op, left: &ArrayRef, right: &ArrayRef) -> Result<ArrayRef> {
     let (left, right) = (doubles(left)?, doubles(right)?);
-    // A NaN is not distinct from a NaN, as a NULL is not from a NULL.
+    // NaN is not distinct from NaN, just as NULL is not distinct from NULL.
     if matches!(op, Op::Distinct | Op::NotDistinct) {
         return Ok(distinct(op == Op::Distinct, &left, &right));
     }
@@ -90,11 +90,11 @@ pub(super) fn compare(op: Op, left: &ArrayRef, right: &ArrayRef) -> Result<Array
     let (left, right) = (left.values(), right.values());
     match holding(op, left.len(), |row| (left[row], right[row])) {
         Some(found) => Ok(Arc::new(BooleanArray::new(found, nulls))),
-        None => exec_err!("{} compares nothing", op.symbol()),
+        None => exec_err!("{} is not a comparison", op.symbol()),
     }
 }
 
-/// The values of a comparison with one number, by an operator that is false where a side is NULL.
+/// Compares DOUBLEs with one number, for operators that are false if a side is NULL.
 pub(super) fn compare_to(op: Op, left: &ArrayRef, right: f64) -> Option<ArrayRef> {
     let left = left.as_primitive_opt::<Float64Type>()?;
     let values = left.values();
@@ -102,7 +102,7 @@ pub(super) fn compare_to(op: Op, left: &ArrayRef, right: f64) -> Option<ArrayRef
     Some(Arc::new(BooleanArray::new(found, left.nulls().cloned())))
 }
 
-/// The rows for which an operator holds. A loop for each of them, so that none is asked for in it.
+/// The rows for which an operator holds, with a separate loop for each operator so that there is no branch inside.
 fn holding(op: Op, rows: usize, sides: impl Fn(usize) -> (f64, f64)) -> Option<BooleanBuffer> {
     Some(match op {
         Op::Equal => BooleanBuffer::collect_bool(rows, |row| sides(row).0 == sides(row).1),

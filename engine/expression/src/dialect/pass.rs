@@ -1,4 +1,4 @@
-//! Every node of a bounded query's plan with its expressions lowered and guarded.
+//! Lowers and guards the expressions of every node in the plan of a bounded query.
 
 use std::sync::Arc;
 
@@ -10,18 +10,19 @@ use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{Expr, Filter, Join, JoinType, LogicalPlan};
 
 use super::comparison::relax;
-use super::on::Apart;
+use super::on::SplitJoin;
 use super::{
     any_all, average, correlation, doubles, extremes, foreign, frames, guard, lower, mean, multiset, one_form, one_row,
     reach, shift, subqueries, sums, truth,
 };
 
-/// The plan as it is executed. Refuses what has no meaning.
+/// Lowers and guards a plan. Rejects expressions without a meaning.
 pub fn settle_plan(plan: LogicalPlan) -> Result<LogicalPlan> {
     plan.transform_up_with_subqueries(settle_node).map(|settled| settled.data)
 }
 
-/// An expression, or every expression of a GROUPING SETS, ROLLUP or CUBE, which have names of their own.
+/// Applies `settle` to an expression, or to every expression in a GROUPING SETS, ROLLUP or CUBE, each of which has its
+/// own name.
 pub(super) fn each_grouped(expr: Expr, settle: &impl Fn(Expr) -> Result<Expr>) -> Result<Expr> {
     let each = |exprs: Vec<Expr>| exprs.into_iter().map(settle).collect::<Result<Vec<_>>>();
     Ok(Expr::GroupingSet(match expr {
@@ -34,8 +35,8 @@ pub(super) fn each_grouped(expr: Expr, settle: &impl Fn(Expr) -> Result<Expr>) -
     }))
 }
 
-/// A join, the condition below it that was in its ON, and the one above.
-fn settle_apart(join: Join, above: Option<Expr>) -> Result<Transformed<LogicalPlan>> {
+/// Lowers a join with a condition that was taken out of its ON and moved above or below it.
+fn settle_split(join: Join, above: Option<Expr>) -> Result<Transformed<LogicalPlan>> {
     let side = |plan: Arc<LogicalPlan>| match plan.as_ref() {
         LogicalPlan::Filter(_) if above.is_none() => {
             settle_node(Arc::unwrap_or_clone(plan)).map(|it| Arc::new(it.data))
@@ -54,8 +55,8 @@ fn settle_apart(join: Join, above: Option<Expr>) -> Result<Transformed<LogicalPl
 }
 
 fn settle_node(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
-    if let Some(Apart { join, above }) = Apart::of(&plan)? {
-        return settle_apart(join, above);
+    if let Some(SplitJoin { join, above }) = SplitJoin::of(&plan)? {
+        return settle_split(join, above);
     }
     let plan = any_all::marked(plan)?;
     let schema = merge_schema(&plan.inputs());

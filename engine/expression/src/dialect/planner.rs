@@ -1,7 +1,7 @@
-//! Operators as DataFusion plans them: each becomes an [`Operation`](super::operator::Operation) until it is lowered.
+//! Planning of operators: each becomes an [`Operation`](super::operator::Operation) until it is lowered.
 //!
-//! Types are known here, if only for now: a column of a UNION may change its type until the whole plan stands. So only
-//! what is certainly wrong is refused here, before DataFusion would refuse it with other words.
+//! The types are known at this point but are preliminary: a column of a UNION may still change its type until the plan
+//! is complete. So only certain errors are reported here, before DataFusion would report them in its own wording.
 
 use datafusion::common::{DFSchema, Result};
 use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
@@ -11,7 +11,7 @@ use super::kind::Kind;
 use super::operator::{Division, Op};
 use super::{arithmetic, comparison};
 
-/// The planner of the dialect's operators.
+/// DataFusion's hook for planning the dialect's operators.
 #[derive(Debug)]
 pub(super) struct Operators {
     pub division: Division,
@@ -21,7 +21,7 @@ impl ExprPlanner for Operators {
     fn plan_binary_op(&self, expr: RawBinaryExpr, schema: &DFSchema) -> Result<PlannerResult<RawBinaryExpr>> {
         let Some(op) = Op::of(&expr.op) else { return Ok(PlannerResult::Original(expr)) };
         let op = if op == Op::Divide && self.division == Division::Exact { Op::DivideExactly } else { op };
-        // What has no type names a column that does not exist, which DataFusion tells with its place.
+        // An operand without a type names a column that does not exist, which DataFusion reports with its location.
         let (Ok(left), Ok(right)) = (Kind::of(&expr.left, schema), Kind::of(&expr.right, schema)) else {
             return Ok(PlannerResult::Original(expr));
         };
@@ -37,7 +37,8 @@ impl ExprPlanner for Operators {
     }
 }
 
-/// Types that only bounded queries know, and arithmetic of times and concatenation of arrays, which the dialect does not have.
+/// Whether a type is available only in bounded queries, or the operation is date arithmetic or array concatenation,
+/// which the dialect does not have.
 fn is_foreign(op: Op, kind: &Kind) -> bool {
     match kind {
         Kind::Foreign(_) => true,

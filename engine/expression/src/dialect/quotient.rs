@@ -1,9 +1,9 @@
 //! Quotients of DECIMALs.
 //!
-//! The scale of the result holds every digit of most quotients. Of one that has more, the last digit that is kept is
-//! rounded half up, as Java's `HALF_UP` does: 2 / 3 is 0.666667 at a scale of six, and -0.5 at none is -1. Under
-//! `decimal.division = 'exact'` ([`Op::DivideExactly`]) such a quotient is an error of its row, as in ksqlDB. A quotient
-//! that does not fit its type, and any division by zero, is an error of its row under both.
+//! The scale of the result type holds every digit of most quotients. If a quotient has more digits, the last digit is
+//! rounded half up, as Java's `HALF_UP` does: 2 / 3 is 0.666667 at a scale of six, and -0.5 is -1 at a scale of zero.
+//! Under `decimal.division = 'exact'` ([`Op::DivideExactly`]) such a quotient is an error for its row, as in ksqlDB. A
+//! quotient that does not fit its type and a division by zero are errors for their row in both cases.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use headwater_language::types::DECIMAL_PRECISION_MAX;
 use super::arithmetic::in_words;
 use super::operator::Op;
 
-/// The quotients at the scale of `wanted`. Fails when a row does.
+/// The quotients at the scale of `wanted`. Fails if any row fails.
 pub(super) fn divide(op: Op, left: &ArrayRef, right: &ArrayRef, wanted: &DataType) -> Result<ArrayRef> {
     let (DataType::Decimal128(precision, scale) | DataType::Decimal256(precision, scale)) = *wanted else {
         return exec_err!("a quotient of DECIMALs is a DECIMAL");
@@ -25,14 +25,14 @@ pub(super) fn divide(op: Op, left: &ArrayRef, right: &ArrayRef, wanted: &DataTyp
     let (left, left_scale) = widest(left)?;
     let (right, right_scale) = widest(right)?;
     let Ok(shift) = u32::try_from(i32::from(scale) + i32::from(right_scale) - i32::from(left_scale)) else {
-        return exec_err!("a quotient with fewer digits after the point than its dividend");
+        return exec_err!("a quotient cannot have fewer digits after the decimal point than its dividend");
     };
     let shift = Shift { places: shift, unit: power_of_ten(shift) };
     let limit = power_of_ten(u32::from(precision));
     let each = |a: i256, b: i256| {
         let quotient = shifted_quotient(a, b, &shift)?;
         if op == Op::DivideExactly && !quotient.exact {
-            return Err(failed(format!("the quotient has more than {scale} digits after the point")));
+            return Err(failed(format!("the quotient has more than {scale} digits after the decimal point")));
         }
         let fits = limit.is_none_or(|limit| quotient.rounded < limit && quotient.rounded > limit.wrapping_neg());
         if fits { Ok(quotient.rounded) } else { Err(too_large()) }
@@ -42,18 +42,18 @@ pub(super) fn divide(op: Op, left: &ArrayRef, right: &ArrayRef, wanted: &DataTyp
     Ok(cast(&quotients, wanted)?)
 }
 
-/// By how many places a dividend is moved, so that the quotient of whole numbers has the digits that are wanted.
+/// How far a dividend is shifted so that the integer quotient has the wanted digits.
 struct Shift {
     places: u32,
-    /// Ten to the power of `places`, where it fits.
+    /// 10 to the power of `places`, if it fits.
     unit: Option<i256>,
 }
 
-/// A quotient as a whole number.
+/// A quotient as an unscaled integer.
 struct Quotient {
-    /// Rounded half up, away from zero.
+    /// The quotient, rounded half up, away from zero.
     rounded: i256,
-    /// Nothing was rounded.
+    /// Whether nothing was rounded.
     exact: bool,
 }
 
@@ -95,16 +95,17 @@ fn shifted_quotient(a: i256, b: i256, shift: &Shift) -> std::result::Result<Quot
     Ok(rounded(whole, rest.wrapping_abs(), b.wrapping_abs(), (shifted < i256::ZERO) != (b < i256::ZERO)))
 }
 
-/// `whole` with what is left of the division, both without signs, put to it.
+/// Rounds the quotient `whole` with the remainder `rest`, both without signs, and applies the sign.
 fn rounded(whole: i256, rest: i256, divisor: i256, negative: bool) -> Quotient {
-    // Twice the rest might not fit.
+    // Twice the remainder might overflow.
     let up = rest >= divisor.wrapping_sub(rest);
     let away = if negative { i256::MINUS_ONE } else { i256::ONE };
     let rounded = if up { whole.wrapping_add(away) } else { whole };
     Quotient { rounded, exact: rest == i256::ZERO }
 }
 
-/// The quotient of a dividend that has no room once it is moved, digit by digit. None where the quotient has none either.
+/// The quotient of a dividend that overflows once it is shifted, computed digit by digit. None if the quotient
+/// overflows, too.
 fn long_quotient(a: i256, b: i256, places: u32) -> Option<Quotient> {
     let (dividend, divisor) = (a.checked_abs()?, b.checked_abs()?);
     let mut whole = dividend.wrapping_div(divisor);
@@ -119,11 +120,12 @@ fn long_quotient(a: i256, b: i256, places: u32) -> Option<Quotient> {
     Some(rounded(whole, rest, divisor, negative))
 }
 
-/// Ten times the rest, divided, and what is left of it: by adding it up, since ten times it might not fit.
+/// Divides ten times the remainder; returns the digit and the new remainder. It adds repeatedly, since ten times the
+/// remainder might overflow.
 fn next_digit(rest: i256, divisor: i256) -> (i256, i256) {
     let (mut digit, mut left) = (i256::ZERO, i256::ZERO);
     for _ in 0..10 {
-        // Both are less than the divisor, a DECIMAL of 76 digits: their sum fits.
+        // Both are less than the divisor, a DECIMAL of at most 76 digits, so their sum fits.
         left = left.wrapping_add(rest);
         if left >= divisor {
             left = left.wrapping_sub(divisor);
@@ -133,7 +135,7 @@ fn next_digit(rest: i256, divisor: i256) -> (i256, i256) {
     (digit, left)
 }
 
-/// A DECIMAL at full width, and its scale.
+/// A DECIMAL array at full width, and its scale.
 fn widest(values: &ArrayRef) -> Result<(Decimal256Array, i8)> {
     match values.data_type() {
         DataType::Decimal128(_, scale) => {
@@ -141,7 +143,7 @@ fn widest(values: &ArrayRef) -> Result<(Decimal256Array, i8)> {
             Ok((wide.as_primitive().clone(), *scale))
         }
         DataType::Decimal256(_, scale) => Ok((values.as_primitive::<Decimal256Type>().clone(), *scale)),
-        other => exec_err!("{other} is no DECIMAL"),
+        other => exec_err!("{other} is not a DECIMAL"),
     }
 }
 
@@ -159,7 +161,7 @@ mod tests {
         cast(&values, &ty).expect("it fits")
     }
 
-    /// The digits of a quotient of whole numbers at a scale, or why there is none.
+    /// The digits of a quotient of integers at a scale, or the error.
     fn quotient(op: Op, a: &str, b: &str, wanted: DataType) -> String {
         let found = divide(op, &decimals(a, 76, 0), &decimals(b, 76, 0), &wanted);
         found.map_or_else(
@@ -173,7 +175,7 @@ mod tests {
 
     #[test]
     fn a_quotient_with_too_many_digits_is_rounded_half_up_or_an_error() {
-        let inexact = "Execution error: the quotient has more than 6 digits after the point";
+        let inexact = "Execution error: the quotient has more than 6 digits after the decimal point";
         let zero = "Execution error: division by zero";
         for (a, b, rounded, exact) in [
             ("1", "4", "250000", "250000"),

@@ -1,4 +1,4 @@
-//! Refusals with their place: what is wrong with an expression, under the columns it names.
+//! Errors about expressions, placed at the columns that the expressions name.
 
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::error::DataFusionError;
@@ -7,19 +7,19 @@ use headwater_language::diagnostic::{Diagnostic, PLAN, Span};
 
 use crate::errors::place;
 
-/// A refusal of a plan; it comes out of DataFusion as it went in.
+/// An error with the location of some expressions. It passes through DataFusion unchanged.
 pub(super) fn refuse<'a>(message: impl Into<String>, about: impl IntoIterator<Item = &'a Expr>) -> DataFusionError {
     refusal(Diagnostic::new(PLAN, message), about)
 }
 
-/// The same with what else is to be said.
+/// The same for a diagnostic that already has details.
 pub(super) fn refusal<'a>(diagnostic: Diagnostic, about: impl IntoIterator<Item = &'a Expr>) -> DataFusionError {
     let span =
         about.into_iter().filter_map(span).reduce(|a, b| Span { start: a.start.min(b.start), end: a.end.max(b.end) });
     DataFusionError::External(Box::new(diagnostic.at_maybe(span)))
 }
 
-/// From the first to the last column that an expression names; literals have no place.
+/// The location from the first to the last column of an expression; literals have no location.
 fn span(expr: &Expr) -> Option<Span> {
     let mut whole: Option<Span> = None;
     // The visit itself cannot fail.

@@ -1,6 +1,6 @@
-//! The default of LAG and LEAD: one type with the value that it stands for.
+//! The default value of LAG and LEAD has the same type as the value that it replaces.
 //!
-//! DataFusion (55) casts it to the type of the value, so that 0.5 among INTs was 0.
+//! DataFusion (55) casts the default to the type of the value, so that 0.5 among INTs was 0.
 
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, Result};
@@ -10,7 +10,7 @@ use super::adapt;
 use super::common::{coerced, common_type};
 use super::kind::{Kind, is_null};
 
-/// The expression with values and defaults of one type.
+/// Converts values and defaults in an expression to one type.
 pub(super) fn settle(expr: Expr, schema: &DFSchema) -> Result<Expr> {
     let settled = expr.transform_up(|expr| {
         let Expr::WindowFunction(mut call) = expr else { return Ok(Transformed::no(expr)) };
@@ -27,7 +27,7 @@ fn is_shift(function: &WindowFunctionDefinition) -> bool {
     matches!(function, WindowFunctionDefinition::WindowUDF(function) if matches!(function.name(), "lag" | "lead"))
 }
 
-/// Brings the value and its default to one type. False where they have it.
+/// Converts a value and its default to one type. False if they have the same type already.
 fn meet(args: &mut [Expr], schema: &DFSchema) -> Result<bool> {
     let [value, _, default] = args else { return Ok(false) };
     let kinds = [Kind::of(value, schema)?, Kind::of(default, schema)?];

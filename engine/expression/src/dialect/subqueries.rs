@@ -1,11 +1,11 @@
-//! EXISTS and IN over a subquery as values, as in a SELECT list: DataFusion has them in conditions alone.
+//! EXISTS and IN with a subquery as values, for example in a SELECT list: DataFusion supports them only in conditions.
 //!
 //! ```text
 //! EXISTS (q)           (SELECT COUNT(*) > 0 FROM (q)) IS TRUE
 //! x IN (SELECT v …)    (SELECT COUNT(*) > 0 FROM (SELECT v …) WHERE v = x) IS TRUE
 //! ```
 //!
-//! A comparison with a NULL is false here as everywhere, so neither is ever NULL.
+//! A comparison with NULL is false here as everywhere in the dialect, so neither is ever NULL.
 
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, DFSchema, Result};
@@ -21,10 +21,10 @@ use super::correlation::refers;
 use super::operator::Op;
 use super::{correlation, guard, lower};
 
-/// What a column is called that a condition needs; numbered.
+/// The prefix of the names of columns that a condition needs, followed by a number.
 const KEY: &str = "headwater_key_";
 
-/// The expression over `schema` with its subqueries as values.
+/// Rewrites the subqueries of an expression over `schema` as values.
 pub(super) fn as_values(expr: Expr, schema: &DFSchema) -> Result<Expr> {
     let settled = expr.transform_up(|expr| {
         Ok(match expr {
@@ -36,7 +36,7 @@ pub(super) fn as_values(expr: Expr, schema: &DFSchema) -> Result<Expr> {
     Ok(settled.data)
 }
 
-/// Whether the subquery has rows, or has none.
+/// Whether the subquery has rows or, if `negated`, has none.
 fn some(subquery: Subquery, negated: bool) -> Result<Expr> {
     let counted = count(lit(1_i64));
     let total = Expr::Column(Column::new_unqualified(counted.schema_name().to_string()));
@@ -51,19 +51,20 @@ fn some(subquery: Subquery, negated: bool) -> Result<Expr> {
 fn among_some(among: InSubquery, schema: &DFSchema) -> Result<Expr> {
     let InSubquery { expr, mut subquery, negated } = among;
     let values = Values::of(&subquery)?;
-    // The subquery is settled by now, so what is put into it must be.
+    // The subquery has been lowered already, so whatever is added to it must be, too.
     let value = guard::wrap_parts(lower(*expr, schema)?, schema)?;
     comparison::check_sides(Op::Equal, (&values.shown, subquery.subquery.schema()), (&value, schema))?;
     let value = outer(value, schema, &mut subquery.outer_ref_columns)?;
     let equal = relax(comparison::lower(Op::Equal, values.column, value, values.plan.schema())?)?;
     let plan = with_keys(Filter::new(equal, Arc::new(values.plan)))?;
-    correlation::check_names(&plan, correlation::Kind::In)?;
+    correlation::check_names(&plan, correlation::SubqueryKind::In)?;
     some(with_plan(subquery, plan), negated)
 }
 
-/// The conditions by which a subquery refers to the query around it, as DataFusion knows them: an equality of a *column* with
-/// what is outside. What it has instead of a column, such as `b + 1` or the one form of a DOUBLE, becomes one. Each column
-/// has a name of its own: DataFusion tells them apart by their last names, of all relations in the subquery.
+/// Rewrites the conditions on outer columns in the form that DataFusion recognizes: an equality of a *column* with an
+/// outer expression. Anything else on the inner side, such as `b + 1` or the canonical form of a DOUBLE, becomes a
+/// column. Each column gets a unique name: DataFusion identifies them by their unqualified names across all relations
+/// of the subquery.
 pub(super) fn with_keys(filter: Filter) -> Result<LogicalPlan> {
     let mut keys = Keys { before: keys_of(&filter.input)?, exprs: Vec::new() };
     let conditions = split_conjunction_owned(filter.predicate.clone()).into_iter().map(|condition| match condition {
@@ -87,9 +88,9 @@ pub(super) fn with_keys(filter: Filter) -> Result<LogicalPlan> {
         .build()
 }
 
-/// The columns by which a subquery refers to the query around it.
+/// The columns on which a subquery is correlated.
 struct Keys {
-    /// How many there are below.
+    /// The number of such columns in the plan below.
     before: usize,
     exprs: Vec<Expr>,
 }
@@ -108,7 +109,7 @@ impl Keys {
         Expr::Column(Column::new_unqualified(self.name(at)))
     }
 
-    /// A condition with keys in place of all its columns.
+    /// Replaces the inner sides of a condition with key columns.
     fn of_columns(&mut self, condition: Expr) -> Result<Expr> {
         let replaced = condition.transform_up(|expr| {
             Ok(match expr {
@@ -120,7 +121,7 @@ impl Keys {
     }
 }
 
-/// How many such columns a plan has by now: DataFusion brings them all to the top.
+/// The number of key columns that a plan already has; DataFusion passes all of them up.
 fn keys_of(plan: &LogicalPlan) -> Result<usize> {
     let mut count = 0;
     plan.apply(|node| {
@@ -133,7 +134,7 @@ fn keys_of(plan: &LogicalPlan) -> Result<usize> {
     Ok(count)
 }
 
-/// An expression of the subquery's own columns.
+/// Whether an expression reads only columns of the subquery.
 fn is_inside(expr: &Expr) -> bool {
     !expr.column_refs().is_empty() && !refers(expr)
 }
@@ -146,7 +147,7 @@ fn with_plan(subquery: Subquery, plan: LogicalPlan) -> Subquery {
     Subquery { subquery: Arc::new(plan), ..subquery }
 }
 
-/// An expression as it is seen from a subquery; the columns it refers to are added to `references`.
+/// An expression as seen from inside a subquery. The columns that it refers to are added to `references`.
 pub(super) fn outer(expr: Expr, schema: &DFSchema, references: &mut Vec<Expr>) -> Result<Expr> {
     let referring = expr.transform_up(|expr| {
         if let Expr::OuterReferenceColumn(_, column) = &expr {

@@ -1,7 +1,7 @@
-//! SUM over DECIMALs: a sum is right, or the query ends; it is never another number.
+//! SUM of DECIMALs: the result is exact or the query fails; it is never a wrong number.
 //!
-//! DataFusion (55) adds within 38 digits and wraps beyond them (apache/datafusion#16406). Here SUM has ten digits more than
-//! what it adds, as far as 76; only sums of DECIMALs of more than 66 digits can need more.
+//! DataFusion (55) adds within 38 digits and wraps around beyond that (apache/datafusion#16406). Here the result of SUM
+//! has ten digits more than its input, up to 76; only sums of DECIMALs with more than 66 digits can overflow.
 
 use std::collections::HashSet;
 use std::mem::size_of_val;
@@ -19,23 +19,23 @@ use headwater_language::types::DECIMAL_PRECISION_MAX;
 
 use super::aggregates;
 
-/// Digits that a sum has more than what it adds.
+/// How many digits more a sum has than its input.
 const MORE_DIGITS: u8 = 10;
 
-/// Digits of the narrower of Arrow's DECIMALs.
+/// The precision of the narrower of Arrow's DECIMALs.
 const NARROW_DIGITS: u8 = 38;
 
-/// The expression with room in its sums.
+/// Widens the sums in an expression.
 pub(super) fn settle(expr: Expr, schema: &DFSchema) -> Result<Expr> {
     aggregates::each(expr, |call| Ok(adds(call.function) && widen(call.args, call.function, schema)?))
 }
 
-/// SUM, and AVG, whose value has four digits more than what it adds.
+/// Whether an aggregate adds its input: SUM, and AVG, whose result has four digits more than its input.
 fn adds(function: &AggregateUDF) -> bool {
     matches!(function.name(), "sum" | "avg")
 }
 
-/// Gives a sum room for what it adds. False where it has it.
+/// Widens the input of a sum. False if it is wide enough already.
 fn widen(args: &mut [Expr], function: &mut Arc<AggregateUDF>, schema: &DFSchema) -> Result<bool> {
     let [value] = args else { return Ok(false) };
     let (DataType::Decimal128(precision, scale) | DataType::Decimal256(precision, scale)) = value.get_type(schema)?
@@ -55,7 +55,7 @@ fn widen(args: &mut [Expr], function: &mut Arc<AggregateUDF>, schema: &DFSchema)
     Ok(true)
 }
 
-/// SUM that fails where its value has no place.
+/// SUM that fails on overflow.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct CheckedSum {
     signature: Signature,
@@ -79,7 +79,7 @@ impl AggregateUDFImpl for CheckedSum {
     fn return_type(&self, types: &[DataType]) -> Result<DataType> {
         match types {
             [DataType::Decimal256(_, scale)] => Ok(DataType::Decimal256(DECIMAL_PRECISION_MAX, *scale)),
-            _ => exec_err!("SUM adds numbers"),
+            _ => exec_err!("SUM needs numbers"),
         }
     }
 
@@ -102,17 +102,17 @@ impl AggregateUDFImpl for CheckedSum {
     }
 }
 
-/// `sum` with another number added or taken away.
+/// The sum after a number was added or subtracted; fails on overflow.
 fn checked(sum: Option<i256>) -> Result<i256> {
     match sum {
         Some(sum) => Ok(sum),
-        None => exec_err!("SUM has more than {DECIMAL_PRECISION_MAX} digits"),
+        None => exec_err!("the result of SUM has more than {DECIMAL_PRECISION_MAX} digits"),
     }
 }
 
-/// The sum as a value of its type, where it has so many digits at most.
+/// The sum as a value of its type; fails if it has too many digits.
 fn value(sum: i256, ty: &DataType) -> Result<ScalarValue> {
-    let DataType::Decimal256(precision, scale) = *ty else { return exec_err!("SUM gives a DECIMAL") };
+    let DataType::Decimal256(precision, scale) = *ty else { return exec_err!("SUM must return a DECIMAL") };
     let limit = i256::from_i128(10).checked_pow(u32::from(precision));
     let fits = limit.is_none_or(|limit| sum < limit && sum > limit.wrapping_neg());
     let sum = checked(fits.then_some(sum))?;
@@ -197,7 +197,7 @@ impl Accumulator for DistinctSum {
     }
 
     fn state(&mut self) -> Result<Vec<ScalarValue>> {
-        let DataType::Decimal256(precision, scale) = self.ty else { return exec_err!("SUM gives a DECIMAL") };
+        let DataType::Decimal256(precision, scale) = self.ty else { return exec_err!("SUM must return a DECIMAL") };
         let values = Decimal256Array::from_iter_values(self.seen.iter().copied());
         let values = Arc::new(values.with_precision_and_scale(precision, scale)?);
         let item = Arc::new(Field::new("item", self.ty.clone(), true));

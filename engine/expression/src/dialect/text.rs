@@ -1,4 +1,4 @@
-//! A planned expression as the dialect writes it, for messages.
+//! A planned expression as text in the dialect, for messages.
 
 use datafusion::common::ScalarValue;
 use datafusion::logical_expr::Expr;
@@ -13,7 +13,7 @@ use super::like::LIKE;
 use super::negation::Negation;
 use super::operator::Operation;
 
-/// The expression as text. What was inserted on the way is left out.
+/// The text of an expression. Whatever planning inserted is left out.
 pub(super) fn text(expr: &Expr) -> String {
     match unaliased(expr) {
         Expr::Column(column) | Expr::OuterReferenceColumn(_, column) => column.name.clone(),
@@ -49,7 +49,7 @@ pub(super) fn text(expr: &Expr) -> String {
     }
 }
 
-/// A call by its name in the dialect. COUNT(*) counts a constant on the way.
+/// A call under its name in the dialect. In a plan, COUNT(*) counts a constant.
 fn called(name: &str, args: &[Expr]) -> String {
     let name = name.to_uppercase();
     match args {

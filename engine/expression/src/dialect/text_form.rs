@@ -1,4 +1,5 @@
-//! Values as text, as ksqlDB's CAST to STRING writes them: Java's numbers, ISO times, `[1, 3]`, `{k=1}`, `Struct{F0=1}`.
+//! Values as strings, in the format of ksqlDB's CAST to STRING: Java's numbers, ISO times, `[1, 3]`, `{k=1}`,
+//! `Struct{F0=1}`.
 
 use arrow::array::{Array, ArrayRef, AsArray, StringArray, StringBuilder};
 use arrow::datatypes::{DataType, TimeUnit};
@@ -7,11 +8,11 @@ use base64::engine::general_purpose::STANDARD;
 use datafusion::common::Result;
 use headwater_functions::to_text;
 
-/// The text of each value; NULL where it is NULL.
+/// The string for each value; NULL if the value is NULL.
 pub(super) fn texts(values: &ArrayRef) -> Result<StringArray> {
     let values = plain(values)?;
     if values.data_type().is_integer() {
-        // Their texts are Arrow's, too, which writes them quicker.
+        // Arrow formats these types the same way, and faster.
         return Ok(arrow::compute::cast(&values, &DataType::Utf8)?.as_string().clone());
     }
     let mut out = StringBuilder::with_capacity(values.len(), values.len() * 8);
@@ -28,7 +29,7 @@ pub(super) fn texts(values: &ArrayRef) -> Result<StringArray> {
     Ok(out.finish())
 }
 
-/// The same values in the types of the dialect.
+/// Converts values to the dialect's types.
 fn plain(values: &ArrayRef) -> Result<ArrayRef> {
     use DataType as D;
     Ok(match values.data_type() {
@@ -55,7 +56,7 @@ fn write(values: &ArrayRef, row: usize, out: &mut String) -> Result<()> {
     Ok(())
 }
 
-/// An element, or `null`.
+/// Writes an element, or `null`.
 fn write_or_null(values: &ArrayRef, row: usize, out: &mut String) -> Result<()> {
     match values.is_null(row) {
         true => out.push_str("null"),
@@ -88,7 +89,7 @@ fn write_map(values: &ArrayRef, row: usize, out: &mut String) -> Result<()> {
     Ok(())
 }
 
-/// Fields that are NULL are left out.
+/// Writes a struct; fields that are NULL are left out.
 fn write_struct(values: &ArrayRef, row: usize, out: &mut String) -> Result<()> {
     let (fields, values) = (values.as_struct().fields(), values.as_struct());
     out.push_str("Struct{");

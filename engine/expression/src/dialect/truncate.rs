@@ -1,6 +1,7 @@
-//! DATE_TRUNC: a TIMESTAMP cut to a unit, in milliseconds.
+//! DATE_TRUNC: truncates a TIMESTAMP to a unit, in milliseconds.
 //!
-//! DataFusion (55) cuts what is longer than a day in nanoseconds, which have no place for the years before 1678 and after 2262.
+//! DataFusion (55) truncates to units longer than a day in nanoseconds, which cannot represent years before 1678 or
+//! after 2262.
 
 use std::sync::Arc;
 
@@ -18,7 +19,7 @@ use super::{cast, guard, kernel};
 
 const DAY_MS: i64 = 86_400_000;
 
-/// The call over a TIMESTAMP; none over a time of day, which DataFusion is right about, and other types.
+/// Lowers a call with a TIMESTAMP; none for TIME, which DataFusion handles correctly, and for other types.
 pub(super) fn lower(call: &ScalarFunction, schema: &DFSchema) -> Result<Option<Expr>> {
     let [unit, time] = &call.args[..] else { return Ok(None) };
     if call.func.name() != "date_trunc" || call.func.inner().downcast_ref::<Truncate>().is_some() {
@@ -53,27 +54,27 @@ impl ScalarUDFImpl for Truncate {
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let Some(ColumnarValue::Scalar(ScalarValue::Utf8(Some(unit)))) = args.args.first() else {
-            return exec_err!("DATE_TRUNC takes a unit that is the same in every row");
+            return exec_err!("the unit of DATE_TRUNC must be a constant");
         };
-        let Some(unit) = Unit::of(unit) else { return exec_err!("DATE_TRUNC has no unit {unit}") };
+        let Some(unit) = Unit::of(unit) else { return exec_err!("DATE_TRUNC does not know the unit {unit}") };
         kernel::evaluate(&args, |arrays| cut(&arrays[1], unit))
     }
 }
 
 fn cut(times: &ArrayRef, unit: Unit) -> Result<ArrayRef> {
     let times = times.as_primitive::<TimestampMillisecondType>();
-    let start = |ms| unit.start(ms).ok_or_else(|| exec_datafusion_err!("there is no TIMESTAMP so early"));
+    let start = |ms| unit.start(ms).ok_or_else(|| exec_datafusion_err!("the result is out of range for TIMESTAMP"));
     let cut: PrimitiveArray<TimestampMillisecondType> = times.try_unary(start)?;
     Ok(Arc::new(cut.with_timezone_opt(times.timezone())))
 }
 
-/// A unit of time to which is cut.
+/// A unit of time to truncate to.
 #[derive(Clone, Copy)]
 enum Unit {
-    /// So many milliseconds.
+    /// A fixed number of milliseconds.
     Fixed(i64),
     Week,
-    /// So many months, from January.
+    /// A number of months, counted from January.
     Months(i64),
 }
 
@@ -93,12 +94,12 @@ impl Unit {
         })
     }
 
-    /// The first instant of the unit that an instant is in, in milliseconds since 1970; none before the first of all.
+    /// The start of the unit that contains an instant, in milliseconds since 1970; none if it is out of range.
     fn start(self, ms: i64) -> Option<i64> {
         let day = ms.div_euclid(DAY_MS);
         let day = match self {
             Self::Fixed(length) => return ms.checked_sub(ms.rem_euclid(length)),
-            // 1970 began on a Thursday, a week begins on Monday.
+            // 1970 started on a Thursday; weeks start on Monday.
             Self::Week => day - (day + 3).rem_euclid(7),
             Self::Months(count) => {
                 let (year, month) = month_of(day);
@@ -109,12 +110,13 @@ impl Unit {
     }
 }
 
-/// Days of 400 years, after which the calendar is the same.
+/// The days in 400 years, after which the calendar repeats.
 const CYCLE_DAYS: i64 = 146_097;
-/// Days from the first of March of the year 0 to 1970.
+/// The days from 1 March of the year 0 to 1 January 1970.
 const FROM_MARCH: i64 = 719_468;
 
-/// The year and the month, from 1, of a day since 1970. Years are counted from March here, so that a leap day ends one.
+/// The year and the month, from 1, of a day counted from 1970. Years start in March here, so that a leap day is the
+/// last day of a year.
 fn month_of(day: i64) -> (i64, i64) {
     let day = day + FROM_MARCH;
     let (cycle, day) = (day.div_euclid(CYCLE_DAYS), day.rem_euclid(CYCLE_DAYS));

@@ -1,13 +1,14 @@
-//! IS TRUE and its kind, as they are computed.
+//! IS TRUE and its variants, written out as comparisons.
 //!
-//! DataFusion (55) says of `x IS TRUE` in a plan that it is never NULL, and of the comparison it computes for it that it may
-//! be; where a plan's schema depends on it, as above a subquery whose SELECT list compares, it refuses its own plan.
+//! In a plan, DataFusion (55) treats `x IS TRUE` as never NULL, but treats the comparison that it computes for it as
+//! nullable. If the schema of a plan depends on it, as above a subquery whose SELECT list contains a comparison,
+//! DataFusion rejects its own plan.
 
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{Result, ScalarValue};
 use datafusion::logical_expr::{BinaryExpr, Expr, Operator};
 
-/// The expression with every IS [NOT] TRUE, FALSE and UNKNOWN as the comparison that it is.
+/// Replaces every IS [NOT] TRUE, FALSE and UNKNOWN with the equivalent comparison.
 pub(super) fn spelled_out(expr: Expr) -> Result<Expr> {
     let spelled = expr.transform_up(|expr| {
         let (inner, same, truth) = match expr {

@@ -1,8 +1,8 @@
-//! A function that a statement defined, as DataFusion calls it.
+//! A function defined by a statement, as a DataFusion function.
 //!
-//! Its expression is evaluated over its arguments as over columns, so each argument is evaluated once, whatever the
-//! expression does with it: `twice(RANDOM())` adds a number to itself. An argument that fails is NULL, as it is to a
-//! function that is built in; where the expression fails, so does the call.
+//! Its expression is evaluated with the arguments as columns, so each argument is evaluated once, however often the
+//! expression uses it: `twice(RANDOM())` adds a number to itself. If an argument fails, it is NULL, as for a built-in
+//! function; if the expression fails, the call fails.
 
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -29,28 +29,28 @@ use super::cast::is_supported;
 use super::kind::{Kind, arrow_type};
 use super::{adapt, failures, guard, lower, simplified};
 
-/// What a statement says of a function.
+/// The declaration of a function.
 #[derive(Debug)]
 pub struct Declared {
-    /// Its name, in capitals.
+    /// The name of the function, in upper case.
     pub name: String,
-    /// Names and types of what it takes.
+    /// Names and types of the arguments.
     pub arguments: Vec<(String, SqlType)>,
-    /// The type of what it gives.
+    /// The type of the result.
     pub returns: SqlType,
-    /// Its expression as it was written.
+    /// The text of its expression.
     pub text: String,
 }
 
-/// A function that a statement defined.
+/// A function defined by a statement.
 #[derive(Debug)]
 pub struct UserFunction {
     declared: Arc<Declared>,
-    /// Its name as DataFusion looks it up.
+    /// The name under which DataFusion looks the function up.
     name: String,
     gives: DataType,
     signature: Signature,
-    /// None where it is only known that it exists.
+    /// The compiled expression; none if only the declaration is known.
     body: Option<Body>,
 }
 
@@ -60,12 +60,12 @@ struct Body {
     names: Arc<DFSchema>,
     logical: Expr,
     physical: Arc<dyn PhysicalExpr>,
-    /// The time of the query, where that is one.
+    /// The current time of the query, if it has a fixed one.
     now: Option<DateTime<Utc>>,
 }
 
 impl Declared {
-    /// The arguments as columns.
+    /// The arguments as a schema of columns.
     pub fn schema(&self) -> Result<SchemaRef> {
         let field = |(name, ty): &(String, SqlType)| Ok(Field::new(name, arrow_type(ty)?, true));
         Ok(Arc::new(Schema::new(self.arguments.iter().map(field).collect::<Result<Vec<_>>>()?)))
@@ -77,7 +77,7 @@ impl Declared {
         format!("{}({})", self.name, arguments.join(", "))
     }
 
-    /// Why arguments of these types are not taken while it is not known which of them are literals.
+    /// The error for arguments of these types, while it is not yet known which of them are literals.
     fn refusal_planned(&self, types: &[DataType]) -> Option<Diagnostic> {
         let is_number = |ty: &DataType| Kind::of_arrow(ty).known().is_some_and(SqlType::is_number);
         let fits =
@@ -87,25 +87,25 @@ impl Declared {
         if fits { None } else { Some(self.refusal(types)) }
     }
 
-    /// That arguments of these types are not taken.
+    /// The error for arguments of these types.
     fn refusal(&self, types: &[DataType]) -> Diagnostic {
         let types: Vec<String> = types.iter().map(type_name).collect();
         let message = format!("function \"{}\" does not accept parameters ({})", self.name, types.join(", "));
-        let hint = format!("DESCRIBE FUNCTION {}; tells how it is defined. CAST converts an argument.", self.name);
+        let hint = format!("Use CAST to convert an argument; DESCRIBE FUNCTION {}; shows the definition.", self.name);
         Diagnostic::new(PLAN, message).detail(format!("It can be called as {}.", self.signature())).hint(hint)
     }
 }
 
 impl UserFunction {
-    /// A function of which only the declaration is known: it can be named, not called.
+    /// A function of which only the declaration is known: it can be named, but not called.
     pub fn declared(declared: Arc<Declared>) -> Result<Self> {
         let gives = arrow_type(&declared.returns)?;
         let name = declared.name.to_lowercase();
         Ok(Self { declared, name, gives, signature: Signature::user_defined(Volatility::Immutable), body: None })
     }
 
-    /// The same with its expression, planned over [`Declared::schema`]. Refuses one without a meaning, or of a type that
-    /// does not become that of the result.
+    /// Adds the expression, planned over [`Declared::schema`]. Rejects an expression without a meaning, or one whose
+    /// type cannot be converted to that of the result.
     pub fn with_body(self, planned: Expr) -> Result<Self> {
         let takes = self.declared.schema()?;
         let names = Arc::new(DFSchema::try_from(takes.as_ref().clone())?);
@@ -141,10 +141,13 @@ impl UserFunction {
         let Declared { name, returns, .. } = &*self.declared;
         let kind = Kind::of_arrow(found);
         let found = kind.name();
-        let message = format!("function \"{name}\" returns {returns}, its expression is {found}");
+        let message = format!("function \"{name}\" returns {returns}, but its expression is {found}");
         let hint = match kind.known().is_some_and(|from| is_supported(from, returns)) {
-            true => format!("Say RETURNS {found}, or convert it: CAST({} AS {returns}).", self.declared.text),
-            false => format!("Say RETURNS {found}."),
+            true => format!(
+                "Declare RETURNS {found}, or convert the expression: CAST({} AS {returns}).",
+                self.declared.text
+            ),
+            false => format!("Declare RETURNS {found}."),
         };
         Diagnostic::new(PLAN, message).hint(hint)
     }
@@ -156,7 +159,8 @@ impl UserFunction {
     }
 }
 
-/// A call with its arguments as the function takes them; literals adapt. Refuses those that do not go.
+/// Converts the arguments of a call to the types that the function declares; literals adapt. Rejects arguments that do
+/// not fit.
 pub(super) fn lower_arguments(function: &UserFunction, args: Vec<Expr>, schema: &DFSchema) -> Result<Vec<Expr>> {
     let types = args.iter().map(|arg| arg.get_type(schema)).collect::<Result<Vec<_>>>()?;
     let wanted = function.declared.arguments.iter().map(|(_, ty)| ty);
@@ -170,7 +174,7 @@ pub(super) fn lower_arguments(function: &UserFunction, args: Vec<Expr>, schema: 
     args.into_iter().zip(wanted).map(|(arg, ty)| guard::wrap(assigned(arg, ty, schema)?, schema)).collect()
 }
 
-/// As volatile as the most volatile function in it.
+/// The volatility of an expression: that of the most volatile function in it.
 fn volatility(expr: &Expr) -> Result<Volatility> {
     if expr.is_volatile() {
         return Ok(Volatility::Volatile);
@@ -190,7 +194,7 @@ impl ScalarUDFImpl for UserFunction {
         &self.signature
     }
 
-    /// Arguments are converted where the call is lowered.
+    /// Arguments are converted when the call is lowered.
     fn coerce_types(&self, types: &[DataType]) -> Result<Vec<DataType>> {
         Ok(types.to_vec())
     }
@@ -202,7 +206,7 @@ impl ScalarUDFImpl for UserFunction {
         }
     }
 
-    /// Where a query has one time, the expression has it, too.
+    /// Where the query has a fixed time, the expression uses it.
     fn simplify(&self, args: Vec<Expr>, info: &SimplifyContext) -> Result<ExprSimplifyResult> {
         let waits = self.signature.volatility == Volatility::Stable;
         let (Some(now), Some(body)) = (info.query_execution_start_time(), &self.body) else {
@@ -227,7 +231,7 @@ impl ScalarUDFImpl for UserFunction {
         let batch = RecordBatch::try_new_with_options(body.takes.clone(), columns, &options)?;
         let (values, inside) = failures::within(|| body.physical.evaluate(&batch));
         let values = as_type(values?.into_array(rows)?, &self.gives)?;
-        failures::tell_inside(&given.config_options, inside);
+        failures::report_inner(&given.config_options, inside);
         match constant {
             true => Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&values, 0)?)),
             false => Ok(ColumnarValue::Array(values)),
@@ -235,7 +239,7 @@ impl ScalarUDFImpl for UserFunction {
     }
 }
 
-/// The same values in another layout, where theirs is another.
+/// The same values in the layout of the wanted type.
 fn as_type(values: ArrayRef, wanted: &DataType) -> Result<ArrayRef> {
     if values.data_type() == wanted { Ok(values) } else { Ok(cast(&values, wanted)?) }
 }

@@ -1,4 +1,4 @@
-//! What DataFusion says of a clause as a whole, in words of the dialect and with the clause's own place.
+//! DataFusion's errors about a clause as a whole, reworded for the dialect and placed at the clause.
 
 use std::ops::ControlFlow;
 
@@ -10,19 +10,19 @@ use sqlparser::ast::{
     Value, ValueWithSpan, Visitor,
 };
 
-use super::retold;
+use super::wording;
 
-/// The same diagnostic better told, where it is about a clause.
-pub(super) fn retell(told: &Diagnostic, query: &Query) -> Option<Diagnostic> {
-    let better = position(&told.message, query)
-        .or_else(|| sides(told, query))
-        .or_else(|| limit(&told.message, query))
-        .or_else(|| condition(&told.message, query))
-        .or_else(|| subquery(&told.message, query));
-    better.map(|better| Diagnostic { span: better.span.or(told.span), ..better })
+/// A better diagnostic for an error about a clause; none if the error is not about one.
+pub(super) fn reword(original: &Diagnostic, query: &Query) -> Option<Diagnostic> {
+    let better = position(&original.message, query)
+        .or_else(|| sides(original, query))
+        .or_else(|| limit(&original.message, query))
+        .or_else(|| condition(&original.message, query))
+        .or_else(|| subquery(&original.message, query));
+    better.map(|better| Diagnostic { span: better.span.or(original.span), ..better })
 }
 
-/// A position in ORDER BY or GROUP BY that no column has.
+/// A position in ORDER BY or GROUP BY that is not the position of a column.
 fn position(message: &str, query: &Query) -> Option<Diagnostic> {
     let ordered = message.strip_prefix("order by column out of bounds, specified: ");
     let grouped = message.strip_prefix("cannot find column with position ");
@@ -32,18 +32,21 @@ fn position(message: &str, query: &Query) -> Option<Diagnostic> {
         _ => return None,
     };
     let span = numbered(clause, given, query);
-    let columns = if rest == "1" { "is one".to_owned() } else { format!("are {rest}") };
-    Some(Diagnostic::new(PLAN, format!("{clause} {given} names no column: there {columns}")).at_maybe(span))
+    let columns = if rest == "1" { "is 1 column".to_owned() } else { format!("are {rest} columns") };
+    Some(
+        Diagnostic::new(PLAN, format!("position {given} in {clause} is not in the SELECT list: there {columns}"))
+            .at_maybe(span),
+    )
 }
 
-/// Where a number is an item of a clause.
+/// The location of a number that is an item of a clause, if it appears there once.
 fn numbered(clause: &'static str, number: &str, query: &Query) -> Option<Span> {
     let mut items = Numbered { clause, number, spans: Vec::new() };
     walk(query, &mut items);
     only(&items.spans)
 }
 
-/// The one place there is. Of several it is not said which is meant.
+/// The only location in the list; none if there are several, since the error does not say which is meant.
 fn only(spans: &[Span]) -> Option<Span> {
     match *spans {
         [span] => Some(span),
@@ -51,7 +54,7 @@ fn only(spans: &[Span]) -> Option<Span> {
     }
 }
 
-/// The places where a number is an item of ORDER BY or GROUP BY.
+/// Collects the locations where a number is an item of ORDER BY or GROUP BY.
 struct Numbered<'a> {
     clause: &'static str,
     number: &'a str,
@@ -88,18 +91,18 @@ impl Visitor for Numbered<'_> {
     }
 }
 
-/// The sides of UNION, INTERSECT or EXCEPT with different numbers of columns.
-fn sides(told: &Diagnostic, query: &Query) -> Option<Diagnostic> {
-    let operator = told.message.strip_suffix(" queries have different number of columns")?;
-    let numbers: Vec<&str> = told.detail.iter().flat_map(|detail| detail.split(' ')).collect();
+/// UNION, INTERSECT or EXCEPT whose sides have different numbers of columns.
+fn sides(original: &Diagnostic, query: &Query) -> Option<Diagnostic> {
+    let operator = original.message.strip_suffix(" queries have different number of columns")?;
+    let numbers: Vec<&str> = original.detail.iter().flat_map(|detail| detail.split(' ')).collect();
     let mut numbers = numbers.into_iter().filter(|word| word.parse::<usize>().is_ok());
     let error = Diagnostic::new(PLAN, format!("the sides of {operator} have different numbers of columns"));
     let error = match (numbers.next(), numbers.next()) {
-        (Some(left), Some(right)) => error.detail(format!("The left side has {left}, the right side {right}.")),
+        (Some(left), Some(right)) => error.detail(format!("The left side has {left}, the right side has {right}.")),
         _ => error,
     };
     match query.body.as_ref() {
-        // Of several it is not said which.
+        // With nested set operations, DataFusion does not say which one is meant.
         SetExpr::SetOperation { left, right, .. } if !is_set(left) && !is_set(right) => {
             Some(error.at_maybe(place(right.span())))
         }
@@ -113,7 +116,7 @@ fn is_set(body: &SetExpr) -> bool {
 
 fn limit(message: &str, query: &Query) -> Option<Diagnostic> {
     let found = message.strip_prefix("expected LIMIT to be an integer or null, but got ")?;
-    let error = Diagnostic::new(PLAN, format!("LIMIT takes a whole number, not a {found}"));
+    let error = Diagnostic::new(PLAN, format!("LIMIT must be an integer, not {found}"));
     match &query.limit_clause {
         Some(LimitClause::LimitOffset { limit: Some(limit), .. }) if !is_number(limit) => {
             Some(error.at_maybe(place(limit.span())))
@@ -126,7 +129,7 @@ fn is_number(expr: &Expr) -> bool {
     matches!(expr, Expr::Value(ValueWithSpan { value: Value::Number(..), .. }))
 }
 
-/// A WHERE or HAVING that is no condition, a HAVING of what is not grouped.
+/// A WHERE or HAVING that is not a BOOLEAN, or a HAVING that uses a column which is not grouped.
 fn condition(message: &str, query: &Query) -> Option<Diagnostic> {
     let SetExpr::Select(select) = query.body.as_ref() else { return None };
     if let (true, Some(having)) = (message.starts_with("HAVING clause references: "), &select.having) {
@@ -142,11 +145,11 @@ fn condition(message: &str, query: &Query) -> Option<Diagnostic> {
         (None, Some(condition)) => ("HAVING", condition),
         _ => return None,
     };
-    let message = format!("{clause} takes a BOOLEAN, \"{}\" is {found}", print::expr(condition));
+    let message = format!("{clause} must be a BOOLEAN, but \"{}\" is {found}", print::expr(condition));
     Some(Diagnostic::new(PLAN, message).at_maybe(place(condition.span())))
 }
 
-/// The ON of the one join that has one, which is no condition.
+/// The condition of the only join with ON, if it is not a BOOLEAN.
 fn only_join(select: &Select) -> Option<Diagnostic> {
     let joins = select.from.iter().flat_map(|from| &from.joins);
     let conditions: Vec<&Expr> = joins
@@ -156,11 +159,11 @@ fn only_join(select: &Select) -> Option<Diagnostic> {
         })
         .collect();
     let [condition] = conditions[..] else { return None };
-    let message = format!("ON takes a BOOLEAN, which \"{}\" is not", print::expr(condition));
+    let message = format!("ON must be a BOOLEAN, but \"{}\" is not", print::expr(condition));
     Some(Diagnostic::new(PLAN, message).at_maybe(place(condition.span())))
 }
 
-/// A subquery that DataFusion cannot compute where it is, under the one subquery of its kind.
+/// A subquery that DataFusion cannot compute, placed at the only subquery of its kind in the query.
 fn subquery(message: &str, query: &Query) -> Option<Diagnostic> {
     let kind: fn(&Expr) -> bool = match message.strip_prefix("physical plan does not support logical expression ") {
         Some(found) if found.starts_with("Exists") => |expr| matches!(expr, Expr::Exists { .. }),
@@ -176,36 +179,38 @@ fn subquery(message: &str, query: &Query) -> Option<Diagnostic> {
         None if !message.contains("ubquery") && !message.contains("outer reference") => return None,
         _ => is_subquery,
     };
-    let told = retold::known(message)?;
+    let reworded = wording::known(message)?;
     if let Some(lateral) =
         lateral(query).filter(|_| message.contains("OuterReference") || message.contains("undecorrelated"))
     {
-        return Some(retold::correlated("a LATERAL subquery").at(lateral));
+        return Some(wording::correlated("a LATERAL subquery").at(lateral));
     }
     let all = subqueries(query);
     let of_kind: Vec<Span> = all.iter().filter(|(expr, _)| kind(expr)).map(|(_, span)| *span).collect();
     if !of_kind.is_empty() {
-        return Some(told.at_maybe(only(&of_kind)));
+        return Some(reworded.at_maybe(only(&of_kind)));
     }
-    // EXISTS, IN, ANY and ALL as values were made subqueries for a value on the way.
+    // EXISTS, IN, ANY and ALL used as values have been rewritten to scalar subqueries by now.
     match &all[..] {
-        [(expr, span)] if retold::is_correlated(&told) => Some(retold::correlated(words(expr)).at(*span)),
-        [(_, span)] => Some(told.at(*span)),
-        _ => Some(told),
+        [(expr, span)] if wording::is_correlated(&reworded) => Some(wording::correlated(words(expr)).at(*span)),
+        [(_, span)] => Some(reworded.at(*span)),
+        _ => Some(reworded),
     }
 }
 
-/// A query that has no plan though every name in it is known: because of its subquery if there is one.
+/// The error for a query that cannot be planned although all of its names exist; its subquery is to blame if it has
+/// one.
 pub(super) fn unplanned(query: &Query) -> Diagnostic {
     match (&subqueries(query)[..], lateral(query)) {
-        ([], None) => retold::unplanned(),
-        ([], Some(lateral)) => retold::correlated("a LATERAL subquery").at(lateral),
-        ([(expr, span)], None) => retold::correlated(words(expr)).at(*span),
-        _ => retold::correlated("a subquery"),
+        ([], None) => wording::unplanned(),
+        ([], Some(lateral)) => wording::correlated("a LATERAL subquery").at(lateral),
+        ([(expr, span)], None) => wording::correlated(words(expr)).at(*span),
+        _ => wording::correlated("a subquery"),
     }
 }
 
-/// The subqueries in expressions of a query, with their places. That of ANY or ALL is one with it.
+/// The subqueries in the expressions of a query, with their locations. The subquery of ANY or ALL is listed once, as the
+/// whole ANY or ALL.
 fn subqueries(query: &Query) -> Vec<(Expr, Span)> {
     let mut found = Vec::new();
     let mut compared: Vec<Span> = Vec::new();
@@ -221,17 +226,17 @@ fn subqueries(query: &Query) -> Vec<(Expr, Span)> {
     found
 }
 
-/// What a subquery in an expression is called in messages.
+/// The name of a kind of subquery in messages.
 fn words(expr: &Expr) -> &'static str {
     match expr {
         Expr::Exists { .. } => "EXISTS",
-        Expr::InSubquery { .. } => "IN over a subquery",
-        Expr::AnyOp { .. } | Expr::AllOp { .. } => "ANY or ALL over a subquery",
-        _ => "a subquery for a value",
+        Expr::InSubquery { .. } => "IN with a subquery",
+        Expr::AnyOp { .. } | Expr::AllOp { .. } => "ANY or ALL with a subquery",
+        _ => "a scalar subquery",
     }
 }
 
-/// Where the first LATERAL subquery is.
+/// The location of the first LATERAL subquery.
 fn lateral(query: &Query) -> Option<Span> {
     let mut found = Laterals(None);
     walk(query, &mut found);

@@ -1,4 +1,4 @@
-//! DataFusion's errors as our diagnostics: its notes become details, its helps hints.
+//! Converts DataFusion's errors to our diagnostics: its notes become details, its helps become hints.
 
 use std::collections::BTreeSet;
 
@@ -12,22 +12,22 @@ use headwater_language::diagnostic::{
 };
 
 use super::our_types::with_our_types;
-use super::{foreign, retold};
+use super::{foreign, wording};
 
-/// What an error of planning or running says to a user. `whole` is the place of the query, for
-/// errors that do not say where they are.
+/// Converts an error of planning or running a query to diagnostics for the user. `whole` is the location of the whole
+/// query, used for errors without a location.
 pub fn diagnose(error: &DataFusionError, whole: Option<Span>) -> Vec<Diagnostic> {
-    read(error, whole).into_iter().map(Told::settled).collect()
+    read(error, whole).into_iter().map(Draft::settled).collect()
 }
 
-/// What is said of an error, and whether the words are not ours.
-pub(super) struct Told {
+/// A diagnostic made from an error, whose wording may still be DataFusion's.
+pub(super) struct Draft {
     pub diagnostic: Diagnostic,
-    /// Nobody has seen yet that the words are for users.
+    /// Whether the wording is DataFusion's and has not been checked to be fit for users.
     pub is_foreign: bool,
 }
 
-impl Told {
+impl Draft {
     fn ours(diagnostic: Diagnostic) -> Self {
         Self { diagnostic, is_foreign: false }
     }
@@ -36,71 +36,71 @@ impl Told {
         Self { diagnostic, is_foreign: true }
     }
 
-    /// Foreign words that show nothing of the inside may pass.
+    /// Accepts DataFusion's wording if it reveals no internals.
     fn plain(diagnostic: Diagnostic) -> Self {
         let texts = [Some(&diagnostic.message), diagnostic.detail.as_ref(), diagnostic.hint.as_ref()];
         let is_foreign = texts.into_iter().flatten().any(|text| foreign::is_inside(text));
         Self { diagnostic, is_foreign }
     }
 
-    /// In our words whatever it was.
+    /// The diagnostic in our wording.
     pub fn settled(self) -> Diagnostic {
         if self.is_foreign { foreign::settle(&self.diagnostic) } else { self.diagnostic }
     }
 }
 
-/// What an error says, before the words that are not ours are replaced.
-pub(super) fn read(error: &DataFusionError, whole: Option<Span>) -> Vec<Told> {
+/// Converts an error to diagnostics, before DataFusion's wording is replaced.
+pub(super) fn read(error: &DataFusionError, whole: Option<Span>) -> Vec<Draft> {
     match error {
         DataFusionError::Collection(errors) => errors.iter().flat_map(|e| read(e, whole)).collect(),
         DataFusionError::Diagnostic(diagnostic, inner) => vec![with_notes(diagnostic, inner, whole)],
         DataFusionError::Context(_, inner) => read(inner, whole),
         DataFusionError::Shared(inner) => read(inner, whole),
         other => match carried(other) {
-            Some(ours) => vec![Told::ours(Diagnostic { span: ours.span.or(whole), ..ours.clone() })],
+            Some(ours) => vec![Draft::ours(Diagnostic { span: ours.span.or(whole), ..ours.clone() })],
             None => vec![one(other, whole)],
         },
     }
 }
 
-/// Why an expression has no value for a row, in one line.
+/// The reason why an expression has no value for a row, in one line.
 pub fn reason(error: &DataFusionError) -> String {
     diagnose(error, None).into_iter().next().map_or_else(|| "it could not be computed".to_owned(), |d| d.message)
 }
 
-fn one(error: &DataFusionError, whole: Option<Span>) -> Told {
+fn one(error: &DataFusionError, whole: Option<Span>) -> Draft {
     match error {
-        DataFusionError::SchemaError(error, _) => Told::ours(schema(error).at_maybe(whole)),
+        DataFusionError::SchemaError(error, _) => Draft::ours(schema(error).at_maybe(whole)),
         DataFusionError::Plan(message) => plan(message, whole),
         DataFusionError::NotImplemented(message) => {
             let diagnostic =
                 Diagnostic::new(headwater_language::diagnostic::NOT_SUPPORTED, plain(message)).at_maybe(whole);
             match foreign::is_ours(&diagnostic.message) {
-                true => Told::ours(Diagnostic { message: format!("{message} (not supported yet)"), ..diagnostic }),
-                false => Told::foreign(diagnostic),
+                true => Draft::ours(Diagnostic { message: format!("{message} (not supported yet)"), ..diagnostic }),
+                false => Draft::foreign(diagnostic),
             }
         }
-        DataFusionError::ResourcesExhausted(message) => Told::ours(exhausted(message)),
+        DataFusionError::ResourcesExhausted(message) => Draft::ours(exhausted(message)),
         DataFusionError::External(error) => external(error.as_ref(), whole),
         DataFusionError::ArrowError(error, _) => {
-            Told::plain(Diagnostic::new(RUNTIME, plain(&error.to_string())).at_maybe(whole))
+            Draft::plain(Diagnostic::new(RUNTIME, plain(&error.to_string())).at_maybe(whole))
         }
         DataFusionError::Execution(message) => {
             let message = plain(message);
-            match retold::known_failure(&message) {
-                Some(known) => Told::ours(known.at_maybe(whole)),
-                None => Told::plain(Diagnostic::new(RUNTIME, message).at_maybe(whole)),
+            match wording::known_failure(&message) {
+                Some(known) => Draft::ours(known.at_maybe(whole)),
+                None => Draft::plain(Diagnostic::new(RUNTIME, message).at_maybe(whole)),
             }
         }
         other => {
             let text = other.strip_backtrace();
             let first = text.lines().next().unwrap_or_default();
-            Told::foreign(Diagnostic::new(INTERNAL, plain(first)).at_maybe(whole))
+            Draft::foreign(Diagnostic::new(INTERNAL, plain(first)).at_maybe(whole))
         }
     }
 }
 
-/// A refusal of ours that went through a writer or reader of others.
+/// A diagnostic of ours inside an error that passed through someone else's reader or writer.
 fn carried<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a Diagnostic> {
     let mut next = Some(error);
     while let Some(error) = next {
@@ -115,9 +115,10 @@ fn carried<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a Diagn
     None
 }
 
-/// The detail is that of the query's memory, which ends with how much may do.
+/// The error for a query that ran out of memory. The detail comes from the memory pool, whose message ends with the
+/// amount that may be enough.
 fn exhausted(message: &str) -> Diagnostic {
-    let error = Diagnostic::new(MEMORY, "the query needs more memory than it may have");
+    let error = Diagnostic::new(MEMORY, "the query exceeds its memory limit");
     let line = message.lines().find_map(|line| line.split_once("; ").filter(|(_, end)| end.ends_with("MB may do")));
     let (detail, enough) = match line {
         Some((detail, end)) => (Some(detail), end.trim_end_matches(" may do")),
@@ -127,28 +128,29 @@ fn exhausted(message: &str) -> Diagnostic {
         Some(detail) => error.detail(format!("{}{}.", detail[..1].to_uppercase(), &detail[1..])),
         None => error,
     };
-    error.hint(format!("Raise it with SET 'query.memory.max' = '{enough}'; or let the query keep fewer rows."))
+    error.hint(format!("Raise the limit with SET 'query.memory.max' = '{enough}'; or make the query keep fewer rows."))
 }
 
-fn plan(message: &str, whole: Option<Span>) -> Told {
+fn plan(message: &str, whole: Option<Span>) -> Draft {
     if let Some(error) = wrong_arguments(message).or_else(|| wrong_lambda(message)) {
-        return Told::ours(error.at_maybe(whole));
+        return Draft::ours(error.at_maybe(whole));
     }
     let field = message.split_once("ield ").and_then(|(_, rest)| rest.strip_suffix(" not found in struct"));
     let message = plain(message);
     match field {
         Some(field) => {
-            Told::ours(Diagnostic::new(PLAN, format!("the struct has no field \"{field}\"")).at_maybe(whole))
+            Draft::ours(Diagnostic::new(PLAN, format!("the struct has no field \"{field}\"")).at_maybe(whole))
         }
-        None if foreign::is_ours(&message) => Told::ours(Diagnostic::new(PLAN, message).at_maybe(whole)),
-        None => Told::foreign(Diagnostic::new(PLAN, message).at_maybe(whole)),
+        None if foreign::is_ours(&message) => Draft::ours(Diagnostic::new(PLAN, message).at_maybe(whole)),
+        None => Draft::foreign(Diagnostic::new(PLAN, message).at_maybe(whole)),
     }
 }
 
-/// Types in signatures of DataFusion's functions that the dialect has none of.
+/// Types in the signatures of DataFusion's functions that do not exist in the dialect.
 const FOREIGN: &[&str] = &["UInt64", "Duration", "Interval", "Float)"];
 
-/// `… No function matches the given name and argument types 'f(Int64)'. … Candidate functions:` and a line for each.
+/// Reads `… No function matches the given name and argument types 'f(Int64)'. … Candidate functions:`, followed by one
+/// line for each candidate.
 fn wrong_arguments(message: &str) -> Option<Diagnostic> {
     let (_, rest) = message.split_once("No function matches the given name and argument types '")?;
     let (call, rest) = rest.split_once("'.")?;
@@ -166,45 +168,45 @@ fn wrong_arguments(message: &str) -> Option<Diagnostic> {
     }
 }
 
-/// `lambda defined 2 params but UDF support only 1`.
+/// Reads `lambda defined 2 params but UDF support only 1`.
 fn wrong_lambda(message: &str) -> Option<Diagnostic> {
     let (_, rest) = message.split_once("lambda defined ")?;
     let (given, taken) = rest.split_once(" params but UDF support only ")?;
-    Some(Diagnostic::new(PLAN, format!("a lambda has {given} parameters, where {taken} can be given to it")))
+    Some(Diagnostic::new(PLAN, format!("the lambda has {given} parameters, but only {taken} can be passed to it")))
 }
 
-fn external(error: &(dyn std::error::Error + Send + Sync + 'static), whole: Option<Span>) -> Told {
+fn external(error: &(dyn std::error::Error + Send + Sync + 'static), whole: Option<Span>) -> Draft {
     if let Some(refused) = error.downcast_ref::<Diagnostic>() {
-        return Told::ours(Diagnostic { span: refused.span.or(whole), ..refused.clone() });
+        return Draft::ours(Diagnostic { span: refused.span.or(whole), ..refused.clone() });
     }
     if let Some(error) = error.downcast_ref::<FormatError>() {
-        return Told::ours(format_refusal(error).at_maybe(whole));
+        return Draft::ours(format_refusal(error).at_maybe(whole));
     }
     if let Some(error) = error.downcast_ref::<DataFusionError>() {
-        let mut told = read(error, whole);
-        if !told.is_empty() {
-            return told.swap_remove(0);
+        let mut drafts = read(error, whole);
+        if !drafts.is_empty() {
+            return drafts.swap_remove(0);
         }
     }
-    Told::plain(Diagnostic::new(RUNTIME, plain(&error.to_string())).at_maybe(whole))
+    Draft::plain(Diagnostic::new(RUNTIME, plain(&error.to_string())).at_maybe(whole))
 }
 
-/// What DataFusion says of a column or an expression that is not one value for a group.
+/// The end of DataFusion's message about a column or expression that is neither grouped nor aggregated.
 const UNGROUPED: &str = " must appear in GROUP BY clause because it's not an aggregate expression";
 
-fn with_notes(diagnostic: &datafusion::common::Diagnostic, inner: &DataFusionError, whole: Option<Span>) -> Told {
+fn with_notes(diagnostic: &datafusion::common::Diagnostic, inner: &DataFusionError, whole: Option<Span>) -> Draft {
     let span = diagnostic.span.and_then(place).or(whole);
     if let DataFusionError::SchemaError(error, _) = root(inner) {
-        return Told::ours(schema(error).at_maybe(span));
+        return Draft::ours(schema(error).at_maybe(span));
     }
     if let Some(name) = diagnostic.message.strip_prefix("Invalid function '").and_then(|m| m.strip_suffix('\'')) {
-        return Told::ours(headwater_functions::unknown(name, []).at_maybe(span));
+        return Draft::ours(headwater_functions::unknown(name, []).at_maybe(span));
     }
     if let Some(column) = diagnostic.message.strip_suffix(UNGROUPED) {
-        return Told::ours(retold::ungrouped(column.trim_matches('\''), &inner.to_string()).at_maybe(span));
+        return Draft::ours(wording::ungrouped(column.trim_matches('\''), &inner.to_string()).at_maybe(span));
     }
     let join = |messages: Vec<&str>| (!messages.is_empty()).then(|| with_our_types(&messages.join(" ")));
-    Told::plain(Diagnostic {
+    Draft::plain(Diagnostic {
         code: PLAN,
         message: plain(&diagnostic.message),
         span,
@@ -214,7 +216,8 @@ fn with_notes(diagnostic: &datafusion::common::Diagnostic, inner: &DataFusionErr
     })
 }
 
-/// Our parser keeps bytes in the columns of sqlparser's places, from 1.
+/// Converts a location of sqlparser's to ours. Our parser stores 1-based byte positions in the column of sqlparser's
+/// locations.
 pub fn place(span: datafusion::common::Span) -> Option<Span> {
     let byte = |column: u64| usize::try_from(column).ok()?.checked_sub(1);
     Some(Span { start: byte(span.start.column)?, end: byte(span.end.column)? })
@@ -232,11 +235,11 @@ fn schema(error: &SchemaError) -> Diagnostic {
     match error {
         SchemaError::FieldNotFound { field, valid_fields } => unknown_column(field, valid_fields),
         SchemaError::AmbiguousReference { field } => {
-            Diagnostic::new(AMBIGUOUS_COLUMN, format!("column \"{}\" is in more than one source", field.name))
-                .hint(format!("Say which one, such as \"a.{}\".", field.name))
+            Diagnostic::new(AMBIGUOUS_COLUMN, format!("column \"{}\" exists in more than one source", field.name))
+                .hint(format!("Qualify it, such as \"a.{}\".", field.name))
         }
         SchemaError::DuplicateQualifiedField { name, .. } | SchemaError::DuplicateUnqualifiedField { name } => {
-            Diagnostic::new(AMBIGUOUS_COLUMN, format!("column \"{name}\" comes out twice"))
+            Diagnostic::new(AMBIGUOUS_COLUMN, format!("column \"{name}\" appears twice in the result"))
                 .hint("Give one of them another name with AS.")
         }
     }
@@ -245,17 +248,17 @@ fn schema(error: &SchemaError) -> Diagnostic {
 fn unknown_column(field: &Column, valid: &[Column]) -> Diagnostic {
     let is_of_a_join = field.relation.as_ref().is_some_and(|relation| relation.table().starts_with("__"));
     if is_of_a_join || is_inside(&field.name) {
-        return retold::unplanned();
+        return wording::unplanned();
     }
     unknown_column_of(&field.name, valid.iter().map(|c| c.name.as_str()).collect())
 }
 
-/// Whether a column has its name from nobody, but by what computes it.
+/// Whether a column's name was generated from the expression that computes it.
 fn is_inside(name: &str) -> bool {
     name.contains('(') || name.starts_with("headwater_") || name.starts_with("__")
 }
 
-/// A column that is none of `names`.
+/// The error for a column that is not one of `names`.
 pub fn unknown_column_of(name: &str, mut names: Vec<&str>) -> Diagnostic {
     names.retain(|name| !is_inside(name));
     let error = Diagnostic::new(UNKNOWN_COLUMN, format!("column \"{name}\" does not exist"));
@@ -272,7 +275,8 @@ pub fn unknown_column_of(name: &str, mut names: Vec<&str>) -> Diagnostic {
     }
 }
 
-/// A foreign message as ours are: lower case at the start, no full stop, no prefix of the engine, our types.
+/// Rewords a message of DataFusion in our style: no prefix of the engine, lower case at the start, no full stop, the
+/// dialect's types.
 fn plain(message: &str) -> String {
     let message = with_our_types(message);
     let mut text = message.trim();

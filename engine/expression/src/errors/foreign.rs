@@ -1,13 +1,14 @@
-//! The gate for messages of DataFusion and Arrow: none passes as it is unless it is plain English about the text.
+//! The filter for messages of DataFusion and Arrow: only plain English that reveals no internals is passed on
+//! unchanged.
 //!
-//! What users meet is listed in our words ([`super::retold`]); everything else becomes one honest message, and the log has the
-//! original at level debug.
+//! Messages that users meet are reworded ([`super::wording`]); all others are replaced by one general message, and the
+//! original is logged at level debug.
 
 use headwater_language::diagnostic::{Diagnostic, INTERNAL, NOT_SUPPORTED, RUNTIME};
 
-use super::retold::{known, pieces};
+use super::wording::{known, pieces};
 
-/// What our own code says through DataFusion's errors of plans.
+/// Beginnings or patterns of messages that our own code reports through DataFusion's plan errors.
 const OURS: &[&str] = &[
     "operator ",
     "an array is indexed by ",
@@ -15,15 +16,14 @@ const OURS: &[&str] = &[
     "only arrays and maps have elements",
     "'{}' is not a unit of time",
     "type \"{}\" does not exist",
-    "a recursive UNION of rows with maps{}",
 ];
 
-/// Whether our own code says this.
+/// Whether a message comes from our own code.
 pub(super) fn is_ours(message: &str) -> bool {
     OURS.iter().any(|begins| message.starts_with(begins) || pieces(begins, message).is_some())
 }
 
-/// What only those know who know the inside: names of types, nodes and values in Rust.
+/// Words that reveal internals: names of types, nodes and values in Rust.
 const INSIDE: &[&str] = &[
     "datafusion",
     "DataFusion",
@@ -96,16 +96,16 @@ const INSIDE: &[&str] = &[
     "metadata",
 ];
 
-/// A message in our words: those of [`KNOWN`], or that there are none.
-pub(super) fn settle(told: &Diagnostic) -> Diagnostic {
-    let known = known(&told.message).filter(|known| told.code != RUNTIME && !is_inside(&known.message));
+/// Rewords a diagnostic as [`KNOWN`] says, or replaces it with a general message.
+pub(super) fn settle(diagnostic: &Diagnostic) -> Diagnostic {
+    let known = known(&diagnostic.message).filter(|known| diagnostic.code != RUNTIME && !is_inside(&known.message));
     match known {
-        Some(known) => known.at_maybe(told.span),
-        None => unknown(told),
+        Some(known) => known.at_maybe(diagnostic.span),
+        None => unknown(diagnostic),
     }
 }
 
-/// Whether a message shows what is inside. What it quotes is not looked at: that may be a user's.
+/// Whether a message reveals internals. Quoted parts are ignored, since they may come from the user.
 pub(super) fn is_inside(message: &str) -> bool {
     let bare = without_quoted(message);
     INSIDE.iter().any(|word| bare.contains(word))
@@ -127,28 +127,29 @@ fn without_quoted(message: &str) -> String {
     bare
 }
 
-/// What is said of a message that is not known, with the same place.
-pub(super) fn unknown(told: &Diagnostic) -> Diagnostic {
-    tracing::debug!(code = %told.code, said = %told.message, detail = told.detail, "a message has no words of ours yet");
-    let error = match told.code {
-        RUNTIME => Diagnostic::new(RUNTIME, "the query failed while it was computed")
-            .detail("The reason has no words for users yet; the log has it at level debug."),
-        INTERNAL => Diagnostic::new(INTERNAL, "the query could not be planned or computed: an error inside")
-            .hint("Please report it with the statement; the log has more at level debug."),
+/// The general message for an error that has no wording of ours, with the same location.
+pub(super) fn unknown(diagnostic: &Diagnostic) -> Diagnostic {
+    tracing::debug!(code = %diagnostic.code, said = %diagnostic.message, detail = diagnostic.detail, "no wording for this error yet");
+    let error = match diagnostic.code {
+        RUNTIME => {
+            Diagnostic::new(RUNTIME, "the query failed at run time").detail("The reason is in the log at level debug.")
+        }
+        INTERNAL => Diagnostic::new(INTERNAL, "internal error while planning or running the query")
+            .hint("Please report this error with the statement; the log has more at level debug."),
         _ => Diagnostic::new(NOT_SUPPORTED, "this query cannot be planned yet")
-            .detail("The reason has no words for users yet; the log has it at level debug.")
-            .hint("Say it in steps: WITH a AS (SELECT …), b AS (SELECT … FROM a) SELECT … FROM b."),
+            .detail("The reason is in the log at level debug.")
+            .hint("Split it into steps: WITH a AS (SELECT …), b AS (SELECT … FROM a) SELECT … FROM b."),
     };
-    error.at_maybe(told.span)
+    error.at_maybe(diagnostic.span)
 }
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn what_is_quoted_is_a_users() {
-        assert!(!is_inside("text \"Int64\" is no INTEGER"));
-        assert!(!is_inside("column 'Field { a }' is not there"));
+    fn quoted_parts_are_ignored() {
+        assert!(!is_inside("\"Int64\" is not a valid INTEGER"));
+        assert!(!is_inside("column 'Field { a }' does not exist"));
         assert!(is_inside("cannot cast Int64"));
         assert!(is_inside("it's a LogicalPlan"));
     }

@@ -1,9 +1,9 @@
-//! Names of Arrow's types in a text, replaced by those of the dialect.
+//! Replaces the names of Arrow's types in a message with the dialect's.
 
 use datafusion::arrow::datatypes::DataType;
 use headwater_language::types::type_name;
 
-/// A text of DataFusion with the dialect's names of types; what is quoted stays as it is.
+/// A message of DataFusion with the dialect's type names. Quoted parts are left unchanged.
 pub fn with_our_types(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
@@ -22,7 +22,7 @@ pub fn with_our_types(text: &str) -> String {
     out
 }
 
-/// The type that a text begins with, in our words, and its length.
+/// The type at the start of a text, named as in the dialect, and the length of its original name.
 fn leading_type(text: &str) -> Option<(String, usize)> {
     let word = text.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(text.len());
     let whole = text[word..].starts_with('(').then(|| closing(text)).flatten();
@@ -37,7 +37,7 @@ fn leading_type(text: &str) -> Option<(String, usize)> {
     None
 }
 
-/// Length up to the parenthesis that closes the first one.
+/// The length up to and including the parenthesis that closes the first one.
 fn closing(text: &str) -> Option<usize> {
     let mut depth = 0;
     for (at, char) in text.char_indices() {

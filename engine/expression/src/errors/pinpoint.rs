@@ -1,7 +1,8 @@
-//! Where in the text an error is, and which of its words are foreign.
+//! Finds the location of an error in the statement, and rewords what is still in DataFusion's wording.
 //!
-//! DataFusion says for some errors only what is wrong: the function, the literal or the field that it names is looked up
-//! in the query here, so that the carets stand under it and not under everything. Its names of types become ours.
+//! Some errors of DataFusion name the function, literal or field that is wrong but not where it is. It is looked up in
+//! the query here, so that the carets mark it and not the whole query. Arrow's type names are replaced with the
+//! dialect's.
 
 use std::ops::ControlFlow;
 
@@ -11,34 +12,34 @@ use headwater_language::sql::expr_forms::is_subquery;
 use headwater_language::sql::{ast, place, walk};
 use sqlparser::ast::{Expr, Query, Spanned as _, TableFactor, UnaryOperator, Value, ValueWithSpan, Visit, Visitor};
 
-use super::diagnose::{Told, read};
-use super::{clause, retold};
+use super::diagnose::{Draft, read};
+use super::{clause, wording};
 
-/// What an error of optimizing a query says to a user. All its names were found by then, so what is missing now was lost when
-/// a subquery became a join.
+/// Converts an error of optimizing a query. All names were resolved by then, so a missing column was lost when a
+/// subquery became a join.
 pub fn diagnose_optimized(error: &DataFusionError, query: &ast::Query) -> Vec<Diagnostic> {
-    let lost = |told: Diagnostic| {
-        let is_name = matches!(told.code, UNKNOWN_COLUMN | AMBIGUOUS_COLUMN | DUPLICATE_COLUMN);
-        if !is_name && told.message != retold::unplanned().message {
-            return told;
+    let lost = |diagnostic: Diagnostic| {
+        let is_name = matches!(diagnostic.code, UNKNOWN_COLUMN | AMBIGUOUS_COLUMN | DUPLICATE_COLUMN);
+        if !is_name && diagnostic.message != wording::unplanned().message {
+            return diagnostic;
         }
-        let told = clause::unplanned(&query.body);
-        Diagnostic { span: told.span.or(Some(query.span)), ..told }
+        let unplanned = clause::unplanned(&query.body);
+        Diagnostic { span: unplanned.span.or(Some(query.span)), ..unplanned }
     };
     diagnose(error, query).into_iter().map(lost).collect()
 }
 
-/// What an error of planning a query says to a user, with the smallest place that is known.
+/// Converts an error of planning a query, with the most precise location that is known.
 pub fn diagnose(error: &DataFusionError, query: &ast::Query) -> Vec<Diagnostic> {
-    let told = read(error, Some(query.span));
-    let in_words = |told: Told| {
-        let diagnostic = narrow(told.diagnostic, query);
-        let retold = clause::retell(&diagnostic, &query.body);
-        retold.unwrap_or_else(|| Told { diagnostic, ..told }.settled())
+    let drafts = read(error, Some(query.span));
+    let reword = |draft: Draft| {
+        let diagnostic = narrow(draft.diagnostic, query);
+        let reworded = clause::reword(&diagnostic, &query.body);
+        reworded.unwrap_or_else(|| Draft { diagnostic, ..draft }.settled())
     };
     let mut all: Vec<Diagnostic> = Vec::new();
-    for found in told.into_iter().map(in_words) {
-        // Of four columns over one window that is wrong each would say so.
+    for found in drafts.into_iter().map(reword) {
+        // Four columns over the same invalid window would each report it.
         if !all.contains(&found) {
             all.push(found);
         }
@@ -47,10 +48,10 @@ pub fn diagnose(error: &DataFusionError, query: &ast::Query) -> Vec<Diagnostic> 
 }
 
 fn narrow(diagnostic: Diagnostic, query: &ast::Query) -> Diagnostic {
-    if retold::is_correlated(&diagnostic) && diagnostic.span != Some(query.span) {
+    if wording::is_correlated(&diagnostic) && diagnostic.span != Some(query.span) {
         return to_subquery(diagnostic, query.body.as_ref());
     }
-    if let Some(place) = retold::too_far_column(&diagnostic).and_then(|column| innermost(&query.body, column)) {
+    if let Some(place) = wording::too_far_column(&diagnostic).and_then(|column| innermost(&query.body, column)) {
         return diagnostic.at(place);
     }
     if diagnostic.span != Some(query.span) {
@@ -60,7 +61,7 @@ fn narrow(diagnostic: Diagnostic, query: &ast::Query) -> Diagnostic {
     Diagnostic { span: named.or(diagnostic.span), ..diagnostic }
 }
 
-/// An error in an expression with the smallest place that is known.
+/// A diagnostic about an expression, with the most precise location that is known.
 pub fn in_expression(diagnostic: Diagnostic, expr: &Expr) -> Diagnostic {
     if diagnostic.span.is_some() {
         return widen(diagnostic, expr);
@@ -69,7 +70,7 @@ pub fn in_expression(diagnostic: Diagnostic, expr: &Expr) -> Diagnostic {
     Diagnostic { span, ..diagnostic }
 }
 
-/// The refusal of a subquery has the columns by which it depends on the query around it for its place.
+/// Moves the error about a correlated subquery from the columns that refer to the outer query to the whole subquery.
 fn to_subquery(diagnostic: Diagnostic, query: &Query) -> Diagnostic {
     let Some(span) = diagnostic.span else { return diagnostic };
     let mut around = Subqueries { span, found: None };
@@ -77,7 +78,7 @@ fn to_subquery(diagnostic: Diagnostic, query: &Query) -> Diagnostic {
     Diagnostic { span: around.found.or(diagnostic.span), ..diagnostic }
 }
 
-/// The innermost subquery around a place: one of an expression, or LATERAL.
+/// Finds the innermost subquery around a location, whether in an expression or LATERAL.
 struct Subqueries {
     span: Span,
     found: Option<Span>,
@@ -107,7 +108,7 @@ impl Visitor for Subqueries {
     }
 }
 
-/// The one place where the innermost of the subqueries that name a column do.
+/// The location of a column in the innermost subquery that names it, if there is only one.
 fn innermost(query: &Query, column: &str) -> Option<Span> {
     let mut named = Named { column, depth: 0, found: Vec::new() };
     walk(query, &mut named);
@@ -116,7 +117,7 @@ fn innermost(query: &Query, column: &str) -> Option<Span> {
     places.next().filter(|_| places.next().is_none())
 }
 
-/// Where a column is named, and how many queries are around.
+/// Finds the locations where a column is named, with the depth of the query around each.
 struct Named<'a> {
     column: &'a str,
     depth: usize,
@@ -150,7 +151,7 @@ impl Visitor for Named<'_> {
     }
 }
 
-/// A refusal of an operator has the columns it stands between for its place: the operator is what is wrong.
+/// Widens the location of an operator's error from its operands to the whole operator.
 pub fn widen(diagnostic: Diagnostic, tree: &impl Visit) -> Diagnostic {
     let Some(span) = diagnostic.span.filter(|_| diagnostic.code == PLAN) else { return diagnostic };
     let mut around = Around { span, found: None };
@@ -158,7 +159,7 @@ pub fn widen(diagnostic: Diagnostic, tree: &impl Visit) -> Diagnostic {
     Diagnostic { span: around.found.or(diagnostic.span), ..diagnostic }
 }
 
-/// The smallest operator around a place.
+/// Finds the smallest operator around a location.
 struct Around {
     span: Span,
     found: Option<Span>,
@@ -192,13 +193,13 @@ impl Visitor for Around {
     }
 }
 
-/// The pieces of a message between quotes of either kind.
+/// The parts of a message in single or double quotes.
 fn quoted_pieces(message: &str) -> Vec<&str> {
     let between = |quote: char| message.split(quote).skip(1).step_by(2);
     between('\'').chain(between('"')).collect()
 }
 
-/// The first literal with this text, or call of a function with this name.
+/// The location of the first literal with this text, or of the first call of a function with this name.
 fn locate(tree: &impl Visit, piece: &str) -> Option<Span> {
     let mut finder = Finder { piece, found: None };
     walk(tree, &mut finder);

@@ -1,8 +1,8 @@
-//! Where the address of a row is among the columns of a plan.
+//! The columns of a plan that hold the address of each row.
 //!
-//! A record has ROWTIME, ROWPARTITION and ROWOFFSET. They are columns of every scan; through subqueries they are carried
-//! along, under names that nobody writes. A row of a join has those of several records. The partitions of the parts of a
-//! UNION ALL stay apart. A row of an aggregate, a DISTINCT or VALUES has no address.
+//! A record has ROWTIME, ROWPARTITION and ROWOFFSET. They are columns of every scan; through subqueries they are passed
+//! on under names that users cannot write. A row of a join has the addresses of several records. In a UNION ALL, the
+//! partitions of different inputs count as different. A row of an aggregate, a DISTINCT or VALUES has no address.
 //!
 //! ```text
 //! rows of               time                lane           position
@@ -11,7 +11,7 @@
 //! several streams       the greatest one    -              the time, then all addresses from left to right
 //! ```
 //!
-//! Tables count as streams where there are no others.
+//! If there are no streams, the tables count as streams.
 
 use std::sync::Arc;
 
@@ -25,33 +25,33 @@ use headwater_formats::decode::{ROWOFFSET, ROWPARTITION, ROWTIME, RowKind};
 use super::super::topics::TopicTable;
 use super::ordinal::ordinals;
 
-/// The columns that hold the address of one record of a row.
+/// The columns that hold the address of one of the records a row is made of.
 #[derive(Clone, Debug)]
 struct Record {
     time: Column,
     partition: Column,
-    /// The offset, and behind it the places of elements of its arrays that became rows.
+    /// The offset, followed by the positions of array elements that became rows.
     positions: Vec<Column>,
     table: bool,
 }
 
 impl Record {
-    /// The same record with its columns called otherwise.
+    /// The same record with its columns renamed.
     fn renamed(self, mut name: impl FnMut(Column) -> Column) -> Self {
         let (time, partition) = (name(self.time), name(self.partition));
         Self { time, partition, positions: self.positions.into_iter().map(name).collect(), table: self.table }
     }
 }
 
-/// A plan, and the addresses of its rows.
+/// A plan with the addresses of its rows.
 pub struct Addressed {
-    /// The plan, with the columns of the addresses.
+    /// The plan, including the columns of the addresses.
     pub plan: LogicalPlan,
     records: Vec<Record>,
 }
 
 impl Addressed {
-    /// Time, lane and the numbers of the position; nothing where rows have no address.
+    /// Time, lane and the numbers of the position; empty if rows have no address.
     pub fn exprs(&self) -> Vec<Expr> {
         let are_tables = self.records.iter().all(|record| record.table);
         let (leading, following): (Vec<&Record>, Vec<&Record>) =
@@ -76,15 +76,15 @@ impl Addressed {
     }
 }
 
-/// Carries addresses up to the top of plans.
+/// Passes addresses up to the top of a plan.
 #[derive(Default)]
 pub struct Carrier {
-    /// Columns that were named, so that no two are called the same.
+    /// The number of columns named so far, so that all names differ.
     named: usize,
 }
 
 impl Carrier {
-    /// The plan with the addresses of its rows among its columns.
+    /// Adds the addresses of the rows to the columns of a plan.
     pub fn carry(&mut self, plan: LogicalPlan) -> Result<Addressed> {
         match plan {
             LogicalPlan::TableScan(scan) => {
@@ -114,7 +114,7 @@ impl Carrier {
         }
     }
 
-    /// The plan over its inputs with their addresses, and the records of each.
+    /// The plan over inputs that pass their addresses on, with the records of each input.
     fn inputs(&mut self, plan: LogicalPlan) -> Result<(LogicalPlan, Vec<Vec<Record>>)> {
         let inputs = plan.inputs().into_iter().cloned().map(|input| self.carry(input));
         let inputs = inputs.collect::<Result<Vec<_>>>()?;
@@ -139,7 +139,7 @@ impl Carrier {
         Ok(Addressed { plan, records })
     }
 
-    /// Rows that arrays become have the places of their elements behind the address of the record.
+    /// Rows made from arrays have the positions of their elements after the address of the record.
     fn unnest(&mut self, unnest: Unnest) -> Result<Addressed> {
         let mut inner = self.carry(Arc::unwrap_or_clone(unnest.input))?;
         let mut columns = unnest.exec_columns;
@@ -208,8 +208,8 @@ impl Carrier {
     }
 }
 
-/// A plan's first columns, and after them the address of its only record, whose partition is told apart from those of
-/// the other parts.
+/// A plan's first columns, followed by the address of its only record, whose partition is distinguished from those of
+/// the other inputs.
 fn part(
     plan: LogicalPlan,
     record: &Record,
@@ -220,7 +220,7 @@ fn part(
     let number = |number: usize| Expr::Literal(ScalarValue::Int64(i64::try_from(number).ok()), None);
     let column = |column: &Column| cast(Expr::Column(column.clone()), DataType::Int64);
     let lane = column(&record.partition) * number(parts) + number(at);
-    // Other parts may have more positions.
+    // Other inputs may have more positions.
     let positions = record.positions.iter().map(column).chain(std::iter::repeat(number(0)));
     let address = [column(&record.time), lane].into_iter().chain(positions);
     let address = address.zip(names).map(|(expr, name)| expr.alias(name.clone()));
@@ -229,7 +229,7 @@ fn part(
     LogicalPlanBuilder::from(plan).project(columns)?.build()
 }
 
-/// The address that the records of a topic have.
+/// The address of the records of a topic.
 fn record(scan: &TableScan) -> Option<Record> {
     let provider = source_as_provider(&scan.source).ok()?;
     let topic = provider.downcast_ref::<TopicTable>()?;

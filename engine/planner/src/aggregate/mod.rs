@@ -1,8 +1,8 @@
-//! Calls of the dialect's aggregates in bounded queries, as they are executed: each with its shape, and where the order
-//! of the records counts with the address of the row.
+//! Calls of the dialect's aggregates in bounded queries, prepared for execution: each with its limits, and with the
+//! address of the row where the order of the records matters.
 //!
-//! How a call may be written is in `call`, where addresses come from in `address`; what an aggregate computes in
-//! `functions/aggregate`.
+//! The clauses of a call are checked in `headwater_expression::aggregate_call`, addresses are handled in `address`;
+//! what an aggregate computes is in `functions/aggregate`.
 
 mod address;
 mod ordinal;
@@ -22,7 +22,7 @@ use headwater_functions::aggregate::{self, Order, Shape, Shared};
 use headwater_language::config::Settings;
 use headwater_language::diagnostic::{Diagnostic, PLAN};
 
-/// How long the arrays are at most that aggregates collect.
+/// The maximum lengths of the arrays that aggregates collect.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     list: usize,
@@ -30,14 +30,14 @@ pub struct Limits {
 }
 
 impl Default for Limits {
-    /// None.
+    /// No limits.
     fn default() -> Self {
         Self { list: usize::MAX, set: usize::MAX }
     }
 }
 
 impl Limits {
-    /// Those of the settings.
+    /// The limits of the settings.
     pub fn of(settings: &Settings) -> Self {
         let limit = |name| match settings.integer(name) {
             limit if limit >= i64::from(i32::MAX) => usize::MAX,
@@ -51,7 +51,7 @@ impl Limits {
     }
 }
 
-/// The plan with every call of an aggregate of the dialect settled. Refuses calls that have no meaning.
+/// Prepares every call of a dialect aggregate in a plan. Rejects calls that have no meaning.
 pub fn settle(plan: LogicalPlan, limits: Limits) -> Result<LogicalPlan> {
     let mut settler = Settler { limits, carrier: address::Carrier::default() };
     let settled = plan.transform_up_with_subqueries(|plan| match plan {
@@ -66,7 +66,7 @@ pub fn settle(plan: LogicalPlan, limits: Limits) -> Result<LogicalPlan> {
     Ok(settled.data)
 }
 
-/// Whether there is a call to settle in it.
+/// Whether an expression contains a call to prepare.
 fn has_call(expr: &Expr) -> bool {
     let is_call = |expr: &Expr| Ok(called(expr).is_some_and(|function| aggregate::unsettled(function).is_some()));
     expr.exists(is_call).unwrap_or(false)
@@ -143,7 +143,7 @@ fn settle_calls(expr: Expr, schema: &DFSchema, address: &[Expr], limits: Limits)
     Ok(settled.data)
 }
 
-/// The aggregate of one call and its arguments.
+/// The aggregate of one call, with its arguments.
 fn settle_call(
     function: Arc<AggregateUDF>,
     mut args: Vec<Expr>,
@@ -164,12 +164,12 @@ fn settle_call(
     let constants = fixed.collect::<Result<_>>()?;
     if let Some(at) = types[..varying].iter().position(DataType::is_null) {
         let message = format!("argument {} of \"{name}\" is NULL, so its type is unknown", at + 1);
-        return Err(refuse(Diagnostic::new(PLAN, message).hint("Say its type: CAST(NULL AS STRING).")));
+        return Err(refuse(Diagnostic::new(PLAN, message).hint("Give it a type: CAST(NULL AS STRING).")));
     }
     let moves = window.is_some_and(|window| !window.window_frame.start_bound.is_unbounded());
     if moves && !recipe.retracts {
         let message = format!("\"{name}\" cannot be computed over a frame whose start moves");
-        let hint = "Begin it at the first row: ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW.";
+        let hint = "Start it at the first row: ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW.";
         return Err(refuse(Diagnostic::new(PLAN, message).hint(hint)));
     }
     let bring = |((arg, has), takes): ((Expr, &DataType), &DataType)| {
@@ -177,7 +177,7 @@ fn settle_call(
     };
     let address = match recipe.order {
         Order::Any => &[],
-        // A window's rows come in its order.
+        // The rows of a window arrive in the order of its ORDER BY.
         Order::Rows if window.is_some_and(|window| !window.order_by.is_empty()) => &[],
         Order::Rows | Order::Records => address,
     };
@@ -195,9 +195,9 @@ fn settle_call(
     Ok((aggregate::shaped(aggregate, recipe, shape), args))
 }
 
-/// An argument that is fixed when the query is made.
+/// An argument that must be constant.
 fn constant(name: &str, at: usize, arg: &Expr) -> Result<ScalarValue> {
-    let hint = format!("DESCRIBE FUNCTION {name}; says what it takes.");
+    let hint = format!("DESCRIBE FUNCTION {name}; shows its arguments.");
     let refuse = |what: &str| {
         let message = format!("argument {at} of \"{name}\" must be {what}");
         refuse(Diagnostic::new(PLAN, message).hint(hint.clone()))

@@ -1,4 +1,4 @@
-//! The places of the elements of arrays that are made rows, side by side: 1, 2, 3 up to the length of the longest.
+//! The positions of array elements that become rows: 1, 2, 3 up to the length of the longest array.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use datafusion::logical_expr::{
     ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
 
-/// The places of the elements of these arrays, as an array.
+/// The positions of the elements of these arrays, as an array.
 pub fn ordinals(arrays: Vec<Expr>) -> Expr {
     ScalarUDF::from(Ordinals { signature: Signature::variadic_any(Volatility::Immutable) }).call(arrays)
 }
@@ -49,7 +49,7 @@ fn item() -> Field {
     Field::new_list_field(DataType::Int64, true)
 }
 
-/// How many elements the array of a row has.
+/// The number of elements in the longest array of a row.
 fn length(arrays: &ArrayRef, row: usize) -> usize {
     if arrays.is_null(row) {
         return 0;

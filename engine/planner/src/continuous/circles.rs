@@ -1,6 +1,6 @@
-//! Records that would go round for ever: a query that reads what it writes, at once or through other queries.
+//! Cycles: a query whose output becomes its own input, directly or through other queries.
 //!
-//! A dead-letter topic is no way round: whoever writes corrected records back means to.
+//! A dead-letter topic does not count as output: whoever writes corrected records back does so on purpose.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -8,7 +8,7 @@ use headwater_language::catalog::{Catalog, QueryDef};
 use headwater_language::diagnostic::{Code, Diagnostic, PROPERTY_VALUE, STREAMING, Span};
 use headwater_language::topology::Topology;
 
-/// Refuses a query that closes a circle. `replaced` is the query that it takes the place of.
+/// Rejects a query that closes a cycle. `replaced` is the query that it replaces.
 pub fn check(
     topology: &Topology,
     catalog: &Catalog,
@@ -18,10 +18,10 @@ pub fn check(
     let (input, Some(output)) = (topology.source(), topology.sink()) else { return Ok(()) };
     if input.topic == output.topic {
         let message = format!("topic \"{}\" would be written by the query that reads it", input.topic);
-        let detail = "Each of its records would come back as input, without an end.";
+        let detail = "Each of its output records would become input again, without end.";
         let error = Diagnostic::new(code, message).at(span).detail(detail);
         return Err(vec![match code {
-            PROPERTY_VALUE => error.hint("Write into another topic: WITH (KAFKA_TOPIC = '…')."),
+            PROPERTY_VALUE => error.hint("Write to another topic: WITH (KAFKA_TOPIC = '…')."),
             _ => error.hint("Insert into another stream."),
         }]);
     }
@@ -30,21 +30,21 @@ pub fn check(
     let between = way.iter().rev().skip(1).rev().map(|query| query.sink());
     let round = [input.name.as_str(), &output.name].into_iter().chain(between).chain([input.name.as_str()]);
     let round: Vec<String> = round.map(|name| format!("\"{name}\"")).collect();
-    let message = format!("the query would close a circle: {}", round.join(" → "));
+    let message = format!("the query would create a cycle: {}", round.join(" → "));
     let step = |query: &&QueryDef| format!("{} reads \"{}\" and writes \"{}\"", query.id, query.source(), query.sink());
     let steps: Vec<String> = way.iter().map(step).collect();
     let detail = format!(
-        "This query reads \"{}\" and writes \"{}\"; {}. Each record would go round without an end.",
+        "This query reads \"{}\" and writes \"{}\"; {}. Each record would be processed again, without end.",
         input.name,
         output.name,
         steps.join("; ")
     );
     let hint =
-        format!("TERMINATE {}; or write into another stream.", way.last().map_or("ALL", |query| query.id.as_str()));
+        format!("TERMINATE {}; or write to another stream.", way.last().map_or("ALL", |query| query.id.as_str()));
     Err(vec![Diagnostic::new(STREAMING, message).at(span).detail(detail).hint(hint)])
 }
 
-/// The shortest run of queries through which records of one topic come into another.
+/// The shortest chain of queries through which records of one topic reach another.
 fn way_back<'a>(from: &str, to: &str, queries: impl Iterator<Item = &'a QueryDef>) -> Option<Vec<&'a QueryDef>> {
     let mut readers: BTreeMap<&str, Vec<&QueryDef>> = BTreeMap::new();
     queries.for_each(|query| readers.entry(&query.topology.source().topic).or_default().push(query));
@@ -53,7 +53,7 @@ fn way_back<'a>(from: &str, to: &str, queries: impl Iterator<Item = &'a QueryDef
         if topic == to {
             return Some(way);
         }
-        // Each topic is looked at once.
+        // Each topic is visited once.
         for query in readers.remove(topic).unwrap_or_default() {
             if let Some(output) = query.topology.sink() {
                 ways.push_back((&output.topic, way.iter().copied().chain([query]).collect()));

@@ -1,5 +1,5 @@
-//! The declaration of the stream or table that `CREATE … AS SELECT` makes, as a user would have written it, so that names,
-//! formats and topic are checked in one place.
+//! The declaration of the stream or table that `CREATE … AS SELECT` creates, in the form that a user would have written
+//! it, so that names, formats and topic are checked in one place.
 
 use headwater_language::definition::SourceDef;
 use headwater_language::diagnostic::{Diagnostic, PROPERTY_CONFLICT, Span};
@@ -8,7 +8,7 @@ use headwater_language::topology::ResultColumn;
 
 use super::lowering::Lowered;
 
-/// The declaration of the stream that a query makes.
+/// The declaration of the stream that a query creates.
 pub fn of(
     create: &ast::CreateAs,
     mut properties: Vec<ast::Property>,
@@ -44,21 +44,22 @@ pub fn of(
     }
 }
 
-/// A result without a key has no key format.
+/// Checks that a result without a key has no key format.
 pub fn check_keyless(properties: &[ast::Property], lowered: &Lowered) -> Result<(), Vec<Diagnostic>> {
     let said = properties.iter().find(|p| p.name.eq_ignore_ascii_case("KEY_FORMAT"));
     let is_none = |text: &ast::Literal| matches!(text, ast::Literal::String(text) if text.eq_ignore_ascii_case("NONE"));
     match said.filter(|said| !is_none(&said.value.value) && !lowered.projection.columns.iter().any(|c| c.key)) {
         None => Ok(()),
         Some(said) => {
-            let message = "the result has no key column, so it has no \"KEY_FORMAT\"";
+            let message = "property \"KEY_FORMAT\" is not allowed: the result has no key column";
             let error = Diagnostic::new(PROPERTY_CONFLICT, message).at(said.name.span);
-            Err(vec![error.hint("Leave it out, say 'NONE', or make a key with PARTITION BY.")])
+            Err(vec![error.hint("Remove it, write 'NONE', or create a key with PARTITION BY.")])
         }
     }
 }
 
-/// What WITH does not say is as in the source, the topic is called like the stream behind the prefix that is set.
+/// Adds what WITH does not set: formats as in the source, and a topic named after the stream, with the prefix that is
+/// set.
 fn inherit(
     properties: &mut Vec<ast::Property>,
     source: &SourceDef,
@@ -98,13 +99,13 @@ fn inherit(
     }
 }
 
-/// Key columns that PARTITION BY made and nobody named.
+/// Key columns whose names PARTITION BY generated.
 pub fn natural(lowered: &Lowered) -> Vec<&str> {
     let made = |column: &&ResultColumn| lowered.projection.rekeyed && column.key && column.name == column.expr;
     lowered.projection.columns.iter().filter(made).map(|column| column.name.as_str()).collect()
 }
 
-/// A delimiter as WITH has it.
+/// A delimiter as it is written in WITH.
 fn delimiter_name(delimiter: u8) -> String {
     match delimiter {
         b' ' => "SPACE".to_owned(),

@@ -1,5 +1,5 @@
-//! The joins of a query, from left to right: each brings one source and compares one expression of it with one
-//! expression of what is joined already.
+//! The joins of a query, from left to right: each adds one source and compares one expression of it with one expression
+//! of the sources joined before.
 
 use headwater_language::diagnostic::{Diagnostic, STREAMING, Span};
 use headwater_language::sql::place;
@@ -14,31 +14,31 @@ use super::scope::{ColumnRef, span_of};
 pub struct JoinOn {
     /// How rows without a match are kept.
     pub kind: JoinKind,
-    /// The expression of what is joined already, and its source.
+    /// The expression of the sources joined before, and the index of its source.
     pub left: (Expr, usize),
-    /// The expression of the new source, and its index.
+    /// The expression of the new source, and the source's index.
     pub right: (Expr, usize),
-    /// The left expression is not the key of the tables joined so far: a foreign key.
+    /// The left expression is not the key of the tables joined so far: a foreign-key join.
     pub is_foreign: bool,
-    /// The place of the condition.
+    /// The location of the condition.
     pub span: Span,
 }
 
 /// Which rows without a match are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum JoinKind {
-    /// None.
+    /// No rows.
     Inner,
-    /// Those of what is joined already.
+    /// The rows of the sources joined before.
     Left,
-    /// Those of the new source.
+    /// The rows of the new source.
     Right,
-    /// Both.
+    /// The rows of both sides.
     Full,
 }
 
 impl JoinKind {
-    /// As SQL writes it.
+    /// The join as written in SQL.
     pub fn words(self) -> &'static str {
         match self {
             Self::Inner => "INNER JOIN",
@@ -59,7 +59,7 @@ impl JoinKind {
     }
 }
 
-/// The joins in FROM, each with the index of the source that it brings; none where FROM has a comma.
+/// The joins in FROM, each with the index of the source that it adds; empty if FROM contains a comma.
 pub fn written<'q>(query: &'q Streaming<'_>) -> impl Iterator<Item = (usize, &'q Join)> {
     let from = if let [from] = &query.select.from[..] { Some(from) } else { None };
     from.into_iter().flat_map(|from| &from.joins).enumerate().map(|(at, join)| (at + 1, join))
@@ -84,7 +84,7 @@ pub fn are_readable(query: &Streaming<'_>) -> bool {
     read(query).len() == written(query).count()
 }
 
-/// Reads one join: its kind, and what is on either side of the one `=` of its condition.
+/// Reads one join: its kind, and both sides of the `=` in its condition.
 pub fn read_one(query: &Streaming<'_>, right: usize, join: &Join) -> Result<JoinOn, Vec<Diagnostic>> {
     let span = place(join.span()).unwrap_or(query.span());
     let refuse = |message: String| Diagnostic::new(STREAMING, message).at(span);
@@ -101,8 +101,9 @@ pub fn read_one(query: &Streaming<'_>, right: usize, join: &Join) -> Result<Join
     if other.1 != right || left.1 >= right {
         let alias = |member: usize| &query.scope.members[member].alias;
         let text = query.scope.text(condition);
-        let message = format!("the condition does not name \"{}\", which is joined: ({text})", alias(right));
-        let detail = format!("Of FROM it names \"{}\" and \"{}\".", alias(left.1), alias(other.1));
+        let message =
+            format!("the join condition does not use \"{}\", the source being joined: ({text})", alias(right));
+        let detail = format!("It uses \"{}\" and \"{}\".", alias(left.1), alias(other.1));
         return Err(vec![refuse(message).detail(detail)]);
     }
     Ok(JoinOn { kind, left, right: other, is_foreign: false, span: span_of(condition, span) })
@@ -111,15 +112,15 @@ pub fn read_one(query: &Streaming<'_>, right: usize, join: &Join) -> Result<Join
 fn condition(join: &Join, span: Span) -> Result<(JoinKind, &Expr), Vec<Diagnostic>> {
     let refuse = |message: &str| Diagnostic::new(STREAMING, message).at(span);
     let Some((kind, constraint)) = JoinKind::of(&join.join_operator) else {
-        return Err(vec![refuse("a continuous join is INNER, LEFT, RIGHT or FULL")]);
+        return Err(vec![refuse("a continuous join must be INNER, LEFT, RIGHT or FULL")]);
     };
     match constraint {
         JoinConstraint::On(condition) => Ok((kind, condition)),
-        _ => Err(vec![refuse("a continuous join needs ON").hint("Say ON a.id = b.id.")]),
+        _ => Err(vec![refuse("a continuous join needs ON").hint("Write ON a.id = b.id.")]),
     }
 }
 
-/// What the one `=` of a condition compares.
+/// The two expressions that a condition compares with `=`.
 fn compared<'e>(
     query: &Streaming<'_>,
     condition: &'e Expr,
@@ -127,19 +128,19 @@ fn compared<'e>(
 ) -> Result<(&'e Expr, &'e Expr), Vec<Diagnostic>> {
     let refuse = |message: String| Diagnostic::new(STREAMING, message).at(span);
     let Expr::BinaryOp { left, op, right } = bare(condition) else {
-        return Err(vec![refuse("ON compares two expressions".to_owned()).hint("Say ON a.id = b.id.")]);
+        return Err(vec![refuse("ON must compare two expressions".to_owned()).hint("Write ON a.id = b.id.")]);
     };
     let text = query.scope.text(condition);
     match op {
         BinaryOperator::Eq => Ok((left, right)),
         BinaryOperator::And | BinaryOperator::Or => {
-            Err(vec![refuse(format!("a join has one condition, not several: {text}"))])
+            Err(vec![refuse(format!("a continuous join supports only one condition: {text}"))])
         }
-        _ => Err(vec![refuse(format!("a join compares with =, not with {op}: {text}"))]),
+        _ => Err(vec![refuse(format!("a continuous join must compare with =, not with {op}: {text}"))]),
     }
 }
 
-/// One side of a condition and the one source that it names.
+/// One side of a condition, and the only source whose columns it uses.
 fn of_one_source(
     query: &Streaming<'_>,
     side: &Expr,
@@ -152,17 +153,18 @@ fn of_one_source(
         return Some((bare(side).clone(), member));
     }
     let (side_text, text) = (query.scope.text(side), query.scope.text(condition));
-    let message =
-        format!("each side of a join condition names columns of one source, \"{side_text}\" does not: ({text})");
+    let message = format!(
+        "each side of a join condition must use columns of exactly one source, but \"{side_text}\" does not: ({text})"
+    );
     errors.push(Diagnostic::new(STREAMING, message).at(span_of(side, query.span())));
     None
 }
 
-/// Whether the left expression is the key of what is joined so far.
+/// Whether the left expression is the key of the sources joined so far.
 fn is_key_so_far(query: &Streaming<'_>, join: &JoinOn, before: &[JoinOn]) -> bool {
     let Some(left) = query.scope.column(&join.left.0) else { return false };
     match before.last() {
-        // A join on a foreign key keeps the key of its left side.
+        // A foreign-key join keeps the key of its left side.
         Some(last) if !last.is_foreign => key::equal_columns(query, before).contains(&left),
         _ => left.member == 0 && is_whole_key(query, &left),
     }

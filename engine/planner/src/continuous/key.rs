@@ -1,14 +1,15 @@
-//! The key of a result: what it is made of, and which columns of SELECT hold it.
+//! The key of a result: its parts, and the columns of SELECT that contain them.
 //!
 //! ```text
 //! GROUP BY                  its expressions
-//! PARTITION BY              its expressions; NULL takes the key away
-//! a join                    a column that its conditions make equal, or ROWKEY where no column holds it
-//! a join on a foreign key   the key of the left side
+//! PARTITION BY              its expressions; NULL removes the key
+//! a join                    a column that its conditions make equal, or ROWKEY if no column contains it
+//! a foreign-key join        the key of the left side
 //! otherwise                 the key of the source
 //! ```
 //!
-//! What is written to a topic has each part of its key in SELECT exactly once; see [`super::rules::keys`].
+//! If the result is written to a topic, SELECT must contain each part of the key exactly once; see
+//! [`super::rules::keys`].
 
 use headwater_language::sql::print;
 use sqlparser::ast::{Expr, Value, ValueWithSpan};
@@ -20,30 +21,30 @@ use super::scope::{ColumnRef, Scope, ident};
 /// The key of a result.
 #[derive(Clone, Debug, Default)]
 pub struct Key {
-    /// Its parts, in order.
+    /// The parts of the key, in order.
     pub parts: Vec<Part>,
-    /// Why it is the key, for the message that a part is missing.
+    /// Why this is the key, for the message about a missing part.
     pub reason: String,
-    /// What SELECT should list.
+    /// The columns that SELECT should list.
     pub example: String,
-    /// What could be done instead.
+    /// An alternative to suggest.
     pub alternative: &'static str,
-    /// The expression behind a key that the join makes because no column holds it.
+    /// The expression of a key that the join creates because no column contains it.
     pub made: Option<Expr>,
 }
 
 /// A part of a key.
 #[derive(Clone, Debug)]
 pub struct Part {
-    /// What it is called where SELECT lacks it.
+    /// The name of the part in the message that SELECT lacks it.
     pub subject: String,
-    /// What it is called where SELECT has it more than once.
+    /// The name of the part in the message that SELECT contains it twice.
     pub repeated: String,
-    /// Its expression, for AS_VALUE.
+    /// The expression, for use in AS_VALUE.
     pub text: String,
-    /// Indices of the items of SELECT that hold it.
+    /// The indices of the items of SELECT that contain it.
     pub items: Vec<usize>,
-    /// `*` has it although it is no item yet.
+    /// `*` includes it, although it is not an item yet.
     pub in_star: bool,
 }
 
@@ -59,7 +60,7 @@ impl Key {
         if query.is_joined() { Self::of_join(query) } else { of_source(query) }
     }
 
-    /// The key of what the joins of a query give.
+    /// The key of the result of a query's joins.
     pub fn of_join(query: &Streaming<'_>) -> Self {
         match joins::read(query).split_last() {
             Some((last, _)) if last.is_foreign => of_left_side(query),
@@ -68,13 +69,13 @@ impl Key {
         }
     }
 
-    /// The place of an item of SELECT in the key, if it is part of it.
+    /// The position of an item of SELECT in the key, if it is part of the key.
     pub fn rank(&self, item: usize) -> Option<usize> {
         self.parts.iter().position(|part| part.items.contains(&item))
     }
 }
 
-/// The expressions of PARTITION BY, each once; none where one is NULL.
+/// The expressions of PARTITION BY, without duplicates; empty if one is NULL.
 pub fn partition_by<'e>(list: &'e [Expr], scope: &Scope) -> Vec<&'e Expr> {
     let mut texts = Vec::new();
     let is_first = |expr: &&Expr| {
@@ -91,11 +92,11 @@ pub fn is_null(expr: &Expr) -> bool {
     matches!(expr, Expr::Value(ValueWithSpan { value: Value::Null, .. }))
 }
 
-/// The name of a key that no column holds: `ROWKEY`, unless a source has such a column.
+/// The name of a key that no column contains: `ROWKEY`, unless a source has such a column.
 pub fn made_name(scope: &Scope) -> String {
     let numbered = (1..).map(|n| format!("ROWKEY_{n}"));
     let mut names = std::iter::once("ROWKEY".to_owned()).chain(numbered);
-    names.find(|name| !scope.has(name)).expect("numbers do not end")
+    names.find(|name| !scope.has(name)).expect("there is always a next number")
 }
 
 /// The columns that the last joins make equal; any of them can be the key.
@@ -126,7 +127,7 @@ fn items_where(query: &Streaming<'_>, mut holds: impl FnMut(&Expr) -> bool) -> V
     items.filter(|(_, item)| holds(&item.expr)).map(|(at, _)| at).collect()
 }
 
-/// A part that messages call by one name.
+/// A part that has the same name in all messages.
 fn part(noun: &str, text: String, items: Vec<usize>) -> Part {
     let subject = format!("{noun} \"{text}\"");
     Part { repeated: subject.clone(), subject, text, items, in_star: false }
@@ -138,14 +139,14 @@ fn example(parts: &[Part]) -> String {
 
 fn among_columns(query: &Streaming<'_>, key: &str) -> String {
     let sink = query.purpose.sink().unwrap_or_default();
-    format!("\"{sink}\" has its key among its columns, under any name: {key}")
+    format!("The columns of \"{sink}\" must include its key, under any name: {key}")
 }
 
 fn grouped(query: &Streaming<'_>) -> Key {
     let of = |group: &Expr| {
         let text = query.scope.text(group);
         let items = items_where(query, |expr| query.scope.text(expr) == text);
-        part("the expression of GROUP BY", text, items)
+        part("the GROUP BY expression", text, items)
     };
     let parts: Vec<Part> = query.groups.iter().map(of).collect();
     let example = example(&parts);
@@ -153,7 +154,7 @@ fn grouped(query: &Streaming<'_>) -> Key {
     Key { parts, reason, example, ..Key::default() }
 }
 
-/// Parts that are found in SELECT by the text that they are lowered to.
+/// Parts that are found in SELECT by comparing lowered expressions.
 fn by_text<'e>(query: &Streaming<'_>, noun: &str, exprs: impl IntoIterator<Item = &'e Expr>) -> Vec<Part> {
     let of = |expr: &Expr| {
         let text = print::expr(&query.scope.lowered(expr));
@@ -164,10 +165,10 @@ fn by_text<'e>(query: &Streaming<'_>, noun: &str, exprs: impl IntoIterator<Item 
 }
 
 fn partitioned(query: &Streaming<'_>, list: &[Expr]) -> Key {
-    let parts = by_text(query, "the expression of PARTITION BY", partition_by(list, &query.scope));
+    let parts = by_text(query, "the PARTITION BY expression", partition_by(list, &query.scope));
     let example = example(&parts);
     let read = query.scope.listed();
-    let reason = format!("{}, with PARTITION BY of what it reads from {read}.", among_columns(query, &example));
+    let reason = format!("{}. PARTITION BY is evaluated on the rows read from {read}.", among_columns(query, &example));
     Key { parts, reason, example, ..Key::default() }
 }
 
@@ -176,15 +177,15 @@ fn of_source(query: &Streaming<'_>) -> Key {
     let columns: Vec<Expr> = query.key_columns(0).map(|name| Expr::Identifier(ident(name))).collect();
     let parts = by_text(query, "the key column", &columns);
     let example = example(&parts);
-    let reason = format!("{}, as that of \"{}\".", among_columns(query, &example), source.name);
-    Key { parts, reason, example, alternative: ", or take another key with PARTITION BY", made: None }
+    let reason = format!("{} (the key of \"{}\").", among_columns(query, &example), source.name);
+    Key { parts, reason, example, alternative: ", or choose another key with PARTITION BY", made: None }
 }
 
 fn qualified(query: &Streaming<'_>, column: &ColumnRef) -> String {
     format!("{}.{}", query.scope.members[column.member].alias, column.name)
 }
 
-/// The part of a join's key that a column holds. `subject` is what it is called where SELECT lacks it.
+/// The part of a join's key that a column contains. `subject` is its name in the message that SELECT lacks it.
 fn part_of_join(query: &Streaming<'_>, subject: &str, column: &ColumnRef) -> Part {
     Part {
         subject: format!("the key {subject}"),
@@ -197,11 +198,11 @@ fn part_of_join(query: &Streaming<'_>, subject: &str, column: &ColumnRef) -> Par
 
 fn key_of_join(query: &Streaming<'_>, parts: Vec<Part>, reason: &str) -> Key {
     let sink = query.purpose.sink().unwrap_or_default();
-    let reason = format!("{reason} \"{sink}\" has it among its columns, under any name.");
+    let reason = format!("{reason} The columns of \"{sink}\" must include it, under any name.");
     Key { example: example(&parts), parts, reason, ..Key::default() }
 }
 
-/// A join on a foreign key has the whole key of its left side.
+/// A foreign-key join has the whole key of its left side.
 fn of_left_side(query: &Streaming<'_>) -> Key {
     let column = |name: &str| ColumnRef { member: 0, name: name.to_owned() };
     let columns = query.key_columns(0).map(column);
@@ -209,7 +210,7 @@ fn of_left_side(query: &Streaming<'_>) -> Key {
     key_of_join(
         query,
         parts,
-        &format!("A join on a foreign key has the whole key of \"{}\".", query.scope.members[0].alias),
+        &format!("The key of a foreign-key join is the whole key of \"{}\".", query.scope.members[0].alias),
     )
 }
 
@@ -223,7 +224,7 @@ fn joined(query: &Streaming<'_>, last: &JoinOn, before: &[JoinOn]) -> Key {
     key_of_join(query, vec![part], "The key of a join is a column of its condition.")
 }
 
-/// The key that is made where no column holds it.
+/// The key that is created because no column contains it.
 fn made(query: &Streaming<'_>, last: &JoinOn) -> Key {
     let name = made_name(&query.scope);
     let part = Part {
@@ -233,6 +234,6 @@ fn made(query: &Streaming<'_>, last: &JoinOn) -> Key {
         in_star: query.selects_all,
         text: name.clone(),
     };
-    let reason = format!("No column of a source holds the key of this join, so it is made as {name}.");
+    let reason = format!("No source column contains the key of this join, so the key column {name} is created.");
     Key { made: Some(last.right.0.clone()), ..key_of_join(query, vec![part], &reason) }
 }

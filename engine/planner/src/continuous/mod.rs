@@ -1,8 +1,7 @@
-//! Continuous queries: from `SELECT … EMIT CHANGES`, `CREATE STREAM … AS` and `INSERT INTO … SELECT`
-//! to a topology.
+//! Continuous queries: plans `SELECT … EMIT CHANGES`, `CREATE STREAM … AS` and `INSERT INTO … SELECT` as topologies.
 //!
-//! One planner for all of them: `query` reads a query once, `rules` says what is wrong with it and what is not built yet,
-//! `lowering` makes its steps, and `sink` what is written, and where. Semantics: ksqlDB's queries.
+//! One planner for all of them: `query` reads a query once, `rules` reports errors and features that are not supported
+//! yet, `lowering` creates the steps, and `sink` determines what is written and where. Semantics: ksqlDB's queries.
 
 mod circles;
 mod declaration;
@@ -35,18 +34,18 @@ pub use sink::{Persistent, THROWS_ON_INVALID_TIME, create_as, insert_select};
 /// A push query.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Push {
-    /// What it does.
+    /// The topology that computes it.
     pub topology: Topology,
-    /// Rows after which it ends.
+    /// The number of rows after which it ends.
     pub limit: Option<u64>,
 }
 
-/// The state in which a query is planned: it knows the functions of statements, too.
+/// The state in which a query is planned, including the functions defined by statements.
 fn state_for(query: &ast::Query, catalog: &Catalog, settings: &Settings) -> Result<SessionState, Vec<Diagnostic>> {
     function::register_called(session(settings), &called(query, catalog), catalog)
 }
 
-/// The functions of statements that a query calls.
+/// The statement-defined functions that a query calls.
 fn called(query: &ast::Query, catalog: &Catalog) -> Vec<FunctionDef> {
     let mut found = function::called([&query.body], catalog);
     for other in function::called(query.partition_by.iter().map(|list| &list.value), catalog) {
@@ -57,12 +56,12 @@ fn called(query: &ast::Query, catalog: &Catalog) -> Vec<FunctionDef> {
     found
 }
 
-/// The state in which a query runs: it knows the functions that the query was planned with.
+/// The state in which a query runs, with the functions that it was planned with.
 pub fn state_of(topology: &Topology, settings: &Settings) -> Result<SessionState, Vec<Diagnostic>> {
     register(session(settings), topology.functions())
 }
 
-/// Plans a push query. Gives every mistake that could be found at once.
+/// Plans a push query. Returns all errors that can be found at once.
 pub fn push(query: &ast::Query, catalog: &Catalog, settings: &Settings) -> Result<Push, Vec<Diagnostic>> {
     let state = state_for(query, catalog, settings)?;
     let (query, lowered) = plan(query, catalog, &state, Purpose::Show)?;
@@ -71,8 +70,8 @@ pub fn push(query: &ast::Query, catalog: &Catalog, settings: &Settings) -> Resul
     Ok(Push { limit: query.limit().ok().flatten(), topology: topology(query.query, catalog, query.first(), lowered) })
 }
 
-/// A query as it was read, and its steps. Gives everything that is wrong with it or, where nothing is, why it has no steps
-/// yet. One that has steps may still be [`not_built`].
+/// The query as read, and its steps. Returns all errors or, if there are none, the reasons why the query is not
+/// supported yet. A query with steps may still be [`not_built`].
 fn plan<'a>(
     query: &'a ast::Query,
     catalog: &Catalog,
@@ -97,7 +96,7 @@ fn plan<'a>(
     }
 }
 
-/// Fails where anything was found.
+/// Returns an error if anything was found.
 fn passed(found: Vec<Diagnostic>) -> Result<(), Vec<Diagnostic>> {
     if found.is_empty() { Ok(()) } else { Err(found) }
 }
@@ -109,7 +108,8 @@ fn topology(query: &ast::Query, catalog: &Catalog, source: &scope::Member, lower
     Topology::linear(source.source.as_ref().clone(), actions, called(query, catalog))
 }
 
-/// The sources that a query joins, each with its topic: their partitions must be as many. None where that need not be.
+/// The sources that a query joins, each with its topic: the topics must have the same number of partitions. Empty if
+/// that does not matter.
 pub fn joined_topics(query: &ast::Query, catalog: &Catalog, settings: &Settings) -> Vec<(String, String)> {
     let Ok(state) = state_for(query, catalog, settings) else { return Vec::new() };
     let Ok(query) = Streaming::read(query, catalog, &state, Purpose::Show) else { return Vec::new() };

@@ -1,4 +1,5 @@
-//! A continuous query as its rules and its lowering see it: read once, with `*` spelt out and every column named.
+//! A continuous query in the form that its rules and its lowering use: read once, with `*` expanded and every column
+//! named.
 
 use std::collections::BTreeSet;
 
@@ -20,19 +21,19 @@ use crate::callee::{Callee, is_aggregate};
 use crate::naming::FreeNames;
 use crate::{naming, star};
 
-/// What becomes of the rows of a query.
+/// What happens to the rows of a query.
 #[derive(Clone, Copy, Debug)]
 pub enum Purpose<'a> {
-    /// They are shown as they come.
+    /// They are shown as they arrive.
     Show,
-    /// They are written to the stream or table that is made for them.
+    /// They are written to the stream or table that is created for them.
     Create(&'a ast::CreateAs),
     /// They are written to a stream that exists.
     Insert(&'a ast::InsertSelect),
 }
 
 impl<'a> Purpose<'a> {
-    /// The stream or table that is written to.
+    /// The name of the stream or table that is written to.
     pub fn sink(self) -> Option<&'a str> {
         match self {
             Self::Show => None,
@@ -41,7 +42,7 @@ impl<'a> Purpose<'a> {
         }
     }
 
-    /// The properties in WITH of what is made.
+    /// The properties in WITH of the stream or table that is created.
     fn properties(self) -> &'a [ast::Property] {
         if let Self::Create(create) = self { &create.properties } else { &[] }
     }
@@ -51,37 +52,37 @@ impl<'a> Purpose<'a> {
 pub struct Streaming<'a> {
     /// The query as it was parsed.
     pub query: &'a ast::Query,
-    /// What becomes of its rows.
+    /// What happens to its rows.
     pub purpose: Purpose<'a>,
     /// The state in which its expressions are planned.
     pub state: &'a SessionState,
-    /// The sources in FROM; empty where one of them is not known.
+    /// The sources in FROM; empty if one of them is unknown.
     pub scope: Scope,
-    /// SELECT as it is written, with `*` spelt out.
+    /// SELECT as it is written, with `*` expanded.
     pub select: Select,
     /// The columns of the result.
     pub items: Vec<Item>,
-    /// `*` was written, not only `s.*`.
+    /// Whether `*` was written, and not only `s.*`.
     pub selects_all: bool,
     /// The expressions of GROUP BY.
     pub groups: Vec<Expr>,
-    /// Relations that do not exist, and `*` that stands for nothing.
+    /// Relations that do not exist, and `*` without columns.
     pub errors: Vec<Diagnostic>,
 }
 
 /// A column of the result.
 #[derive(Clone, Debug)]
 pub struct Item {
-    /// Its name, given or made.
+    /// The name of the column, given or generated.
     pub name: String,
-    /// Its expression as it is written.
+    /// The expression of the column, as written.
     pub expr: Expr,
-    /// Where it is, when it was written.
+    /// The location of the expression, if it was written.
     pub span: Option<Span>,
 }
 
 impl<'a> Streaming<'a> {
-    /// Reads a query. Fails on what is no SELECT.
+    /// Reads a query. Fails if it is not a SELECT.
     pub fn read(
         query: &'a ast::Query,
         catalog: &Catalog,
@@ -106,7 +107,7 @@ impl<'a> Streaming<'a> {
         Ok(Self { query, purpose, state, scope, select: *select, items, selects_all, groups, errors })
     }
 
-    /// The place of the whole query.
+    /// The location of the whole query.
     pub fn span(&self) -> Span {
         self.query.span
     }
@@ -116,7 +117,7 @@ impl<'a> Streaming<'a> {
         self.scope.members.first().expect("a query without a source was refused")
     }
 
-    /// The only source, where there is one.
+    /// The only source, if there is only one.
     pub fn only_source(&self) -> Option<&SourceDef> {
         if let [only] = &self.scope.members[..] { Some(&only.source) } else { None }
     }
@@ -131,33 +132,33 @@ impl<'a> Streaming<'a> {
         self.scope.members[member].source.columns_of(&ColumnRole::Key).map(|column| column.name.as_str())
     }
 
-    /// What the query gives.
+    /// Whether the result of the query is a stream or a table.
     pub fn kind(&self) -> SourceKind {
         let all_tables = (0..self.scope.members.len()).all(|member| self.is_table(member));
         if self.is_grouped() || all_tables { SourceKind::Table } else { SourceKind::Stream }
     }
 
-    /// Whether rows of several sources are combined.
+    /// Whether the query joins several sources.
     pub fn is_joined(&self) -> bool {
         self.select.from.len() > 1 || self.select.from.iter().any(|from| !from.joins.is_empty())
     }
 
-    /// Whether many rows give one.
+    /// Whether the query groups or aggregates rows.
     pub fn is_grouped(&self) -> bool {
         self.has_aggregates() || !self.groups.is_empty() || self.select.having.is_some()
     }
 
-    /// Whether GROUP BY was written, be it `GROUP BY ALL`.
+    /// Whether GROUP BY was written, including `GROUP BY ALL`.
     pub fn has_group_by(&self) -> bool {
         !matches!(&self.select.group_by, GroupByExpr::Expressions(list, _) if list.is_empty())
     }
 
-    /// Whether a column of the result has an aggregate.
+    /// Whether a column of the result contains an aggregate.
     pub fn has_aggregates(&self) -> bool {
         self.items.iter().any(|item| !self.aggregates_in(&item.expr).is_empty())
     }
 
-    /// The calls of aggregates in an expression.
+    /// The aggregate calls in an expression.
     pub fn aggregates_in(&self, expr: &Expr) -> Vec<Expr> {
         let mut found = Vec::new();
         each_own_expr(expr, &mut |expr: &Expr| {
@@ -168,12 +169,12 @@ impl<'a> Streaming<'a> {
         found
     }
 
-    /// Whether an expression is a call of an aggregate.
+    /// Whether an expression is an aggregate call.
     pub fn is_aggregate(&self, expr: &Expr) -> bool {
         called(expr).is_some_and(|name| is_aggregate(&name, self.state))
     }
 
-    /// The calls of table functions in an expression, by name and place.
+    /// The table function calls in an expression, with name and location.
     pub fn table_functions_in(&self, expr: &Expr) -> Vec<(String, Span)> {
         let mut found = Vec::new();
         each_own_expr(expr, &mut |expr: &Expr| {
@@ -183,7 +184,7 @@ impl<'a> Streaming<'a> {
         found
     }
 
-    /// The type of an expression; what is wrong with it is added to `errors`.
+    /// The type of an expression; errors in it are added to `errors`.
     pub fn ty(&self, expr: &Expr, errors: &mut Vec<Diagnostic>) -> Option<SqlType> {
         let span = Some(span_of(expr, self.span()));
         let compiled = Compiler::new(self.state, self.scope.schema())
@@ -192,19 +193,19 @@ impl<'a> Streaming<'a> {
         compiled.map(|(_, ty)| ty).map_err(|found| errors.extend(found)).ok()
     }
 
-    /// A property in WITH, in capitals.
+    /// The value of a property in WITH, in upper case.
     pub fn property(&self, wanted: &str) -> Option<String> {
         let given = self.purpose.properties().iter().find(|p| p.name.eq_ignore_ascii_case(wanted))?;
         if let ast::Literal::String(text) = &given.value.value { Some(text.to_uppercase()) } else { None }
     }
 
-    /// The rows that LIMIT allows, or its place where it is not a whole number.
+    /// The row limit of LIMIT, or the location of the LIMIT if it is not an integer.
     pub fn limit(&self) -> Result<Option<u64>, Option<Span>> {
         limit(&self.query.body)
     }
 }
 
-/// The rows that LIMIT of a continuous query allows, or its place where it is not a whole number.
+/// The row limit of LIMIT in a continuous query, or its location if it is not an integer.
 pub fn limit(body: &sqlparser::ast::Query) -> Result<Option<u64>, Option<Span>> {
     let Some(clause) = &body.limit_clause else { return Ok(None) };
     if let LimitClause::LimitOffset { limit: Some(Expr::Value(value)), offset: None, limit_by } = clause
@@ -217,13 +218,13 @@ pub fn limit(body: &sqlparser::ast::Query) -> Result<Option<u64>, Option<Span>> 
     Err(place(clause.span()))
 }
 
-/// The name of the function that an expression calls, in capitals.
+/// The name of the function that an expression calls, in upper case.
 pub fn called(expr: &Expr) -> Option<String> {
     let Expr::Function(function) = expr else { return None };
     Some(function.name.to_string().to_uppercase())
 }
 
-/// The name that an expression is.
+/// The name, if the expression is a plain name.
 pub fn identifier(expr: &Expr) -> Option<&str> {
     if let Expr::Identifier(name) = expr { Some(&name.value) } else { None }
 }
@@ -232,13 +233,13 @@ fn is_star(item: &SelectItem) -> bool {
     matches!(item, SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..))
 }
 
-/// The columns that SELECT lists. Where `*` is written to a topic the window of a key stays in the key.
+/// The columns that SELECT lists. When `*` is written to a topic, the window of a key stays in the key.
 fn items(select: &Select, scope: &Scope, catalog: &Catalog, without_bounds: bool) -> Vec<Item> {
     let mut select = select.clone();
     select.projection.retain(|item| !(without_bounds && is_bound(item)));
     let written = select.projection.clone();
     if scope.members.len() == 1 {
-        // Names of the only source are taken off, as they are no part of a column's name.
+        // The qualifier of the only source is removed, since it is not part of a column's name.
         select.projection.iter_mut().for_each(|item| unqualify(item, scope));
     }
     naming::name_columns(&mut select, catalog);
@@ -251,7 +252,7 @@ fn unqualify(item: &mut SelectItem, scope: &Scope) {
     }
 }
 
-/// An item as it is written, with the name that it has or got.
+/// An item as written, with its given or generated name.
 fn item(written: &SelectItem, named: &SelectItem) -> Option<Item> {
     let (SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }) = written else { return None };
     let name = match named {
@@ -263,7 +264,7 @@ fn item(written: &SelectItem, named: &SelectItem) -> Option<Item> {
     Some(Item { name, expr: expr.clone(), span: place(written.span()).filter(|_| is_written(expr)) })
 }
 
-/// Whether an item is in the text: what `*` stands for has places of names in FROM alone.
+/// Whether an item is in the statement: the columns that `*` stands for have only the places of names in FROM.
 fn is_written(expr: &Expr) -> bool {
     match expr {
         Expr::CompoundIdentifier(names) => names.last().is_some_and(|name| place(name.span).is_some()),
@@ -271,7 +272,7 @@ fn is_written(expr: &Expr) -> bool {
     }
 }
 
-/// An item that is a bound of a window, under no other name.
+/// Whether an item is a window bound without an alias.
 fn is_bound(item: &SelectItem) -> bool {
     let is_bound = |name: &Ident| [WINDOWSTART, WINDOWEND].contains(&name.value.as_str());
     match item {
@@ -281,7 +282,7 @@ fn is_bound(item: &SelectItem) -> bool {
     }
 }
 
-/// `*` beside PARTITION BY stands for the new key, too, and has the columns of the former one last.
+/// `*` beside PARTITION BY includes the new key, and has the columns of the former key last.
 fn add_key(items: &mut Vec<Item>, partition_by: &[Expr], scope: &Scope) {
     let [only] = &scope.members[..] else { return };
     let former: BTreeSet<&str> = only.source.columns_of(&ColumnRole::Key).map(|c| c.name.as_str()).collect();
@@ -301,7 +302,7 @@ fn add_key(items: &mut Vec<Item>, partition_by: &[Expr], scope: &Scope) {
     }
 }
 
-/// The expressions of GROUP BY; a list that is alone in parentheses is the same as without them.
+/// The expressions of GROUP BY; a single list in parentheses is the same as without them.
 fn groups(select: &Select) -> Vec<Expr> {
     match &select.group_by {
         GroupByExpr::Expressions(list, _) => match &list[..] {

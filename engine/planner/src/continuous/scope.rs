@@ -1,7 +1,7 @@
-//! The sources in FROM and what their columns are called.
+//! The sources in FROM and the names of their columns.
 //!
-//! An expression is kept as it is written. There are two other ways to write it: as [`Scope::text`] for messages and for
-//! comparing, and as [`Scope::lowered`] for the steps of a topology.
+//! Expressions are kept as they are written. Two other forms can be derived: [`Scope::text`] for messages and
+//! comparisons, and [`Scope::lowered`] for the steps of a topology.
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
@@ -29,9 +29,9 @@ pub struct Scope {
 /// A source in FROM.
 #[derive(Clone, Debug)]
 pub struct Member {
-    /// What it is called.
+    /// The name that qualifies its columns.
     pub alias: String,
-    /// What it is.
+    /// The definition of the source.
     pub source: Arc<SourceDef>,
 }
 
@@ -45,7 +45,7 @@ pub struct ColumnRef {
 }
 
 impl Scope {
-    /// The sources of a SELECT; none when FROM has anything else, or nothing.
+    /// Reads the sources of a SELECT; none if FROM is empty or contains anything else.
     pub fn read(select: &Select, catalog: &Catalog) -> Option<Self> {
         let mut members = Vec::new();
         for from in &select.from {
@@ -61,7 +61,7 @@ impl Scope {
         self.members.iter().any(|member| member.has(name))
     }
 
-    /// The column that an expression is, when it is one.
+    /// The column that an expression is, if it is one.
     pub fn column(&self, expr: &Expr) -> Option<ColumnRef> {
         match expr {
             Expr::Identifier(name) => {
@@ -79,15 +79,16 @@ impl Scope {
         }
     }
 
-    /// Every column that an expression names, by source and name.
+    /// All columns that an expression uses.
     pub fn columns_in(&self, expr: &Expr) -> BTreeSet<ColumnRef> {
         let mut found = BTreeSet::new();
         each_own_expr(expr, &mut |expr: &Expr| found.extend(self.column(expr)));
         found
     }
 
-    /// Reports the names in an expression that no source has, or more than one. `clause` is what the expression is part
-    /// of; `others` are names that are allowed there besides. Lambdas bring names of their own, and units of time are words.
+    /// Reports the names in an expression that no source has, or that several have. `clause` is the clause that
+    /// contains the expression; `others` are additional names that are allowed. Lambda parameters and units of time are
+    /// not reported.
     pub fn check(&self, clause: &str, expr: &Expr, others: &[&str], errors: &mut Vec<Diagnostic>) {
         let mut own: BTreeSet<String> = others.iter().map(|name| (*name).to_owned()).collect();
         each_own_expr(expr, &mut |expr: &Expr| {
@@ -126,10 +127,10 @@ impl Scope {
             [] => Some(self.unknown(&name.value, &name.value)),
             [first, ..] => {
                 let listed: Vec<_> = having.iter().map(|m| format!("{}.{}", m.alias, name.value)).collect();
-                let message = format!("column \"{}\" is in more than one source", name.value);
+                let message = format!("column \"{}\" exists in more than one source", name.value);
                 let error =
-                    Diagnostic::new(AMBIGUOUS_COLUMN, message).detail(format!("It is {}.", listed.join(" or ")));
-                Some(error.hint(format!("Say which one, such as {}.{}.", first.alias, name.value)))
+                    Diagnostic::new(AMBIGUOUS_COLUMN, message).detail(format!("It could be {}.", listed.join(" or ")));
+                Some(error.hint(format!("Qualify it, such as {}.{}.", first.alias, name.value)))
             }
         }
     }
@@ -144,7 +145,7 @@ impl Scope {
             }
             None => {
                 let listed: Vec<_> = self.members.iter().map(|m| format!("\"{}\"", m.alias)).collect();
-                let message = format!("nothing in FROM is called \"{}\"", alias.value);
+                let message = format!("FROM has no relation \"{}\"", alias.value);
                 Some(Diagnostic::new(UNKNOWN_COLUMN, message).detail(format!("FROM has {}.", listed.join(", "))))
             }
         }
@@ -156,7 +157,7 @@ impl Scope {
         Diagnostic { message: format!("column \"{text}\" does not exist"), ..error }
     }
 
-    /// An expression as text, its columns with their sources where there is more than one.
+    /// An expression as text; columns are qualified if there is more than one source.
     pub fn text(&self, expr: &Expr) -> String {
         if let Expr::Nested(inner) = expr {
             return self.text(inner);
@@ -174,7 +175,8 @@ impl Scope {
         print::expr(&expr)
     }
 
-    /// An expression over the columns of [`Self::schema`], in which every name has one way to be written. Places stay.
+    /// Rewrites an expression over the columns of [`Self::schema`], so that every name is written in one form. Places
+    /// are kept.
     pub fn lowered(&self, expr: &Expr) -> Expr {
         let mut expr = expr.clone();
         each_name_mut(&mut expr, &mut |name| {
@@ -195,12 +197,12 @@ impl Scope {
         expr
     }
 
-    /// Whether this would be a column of the only source there is.
+    /// Whether these names are a column of the only source.
     fn is_of_only(&self, names: &[Ident]) -> bool {
         matches!((&self.members[..], names), ([only], [alias, _]) if only.alias == alias.value)
     }
 
-    /// What a column is called where there is more than one source: as `*` calls it.
+    /// The name of a column if there is more than one source: the name that `*` gives it.
     pub fn merged_name(&self, column: &ColumnRef) -> String {
         match &self.members[..] {
             [_] => column.name.clone(),
@@ -224,7 +226,7 @@ impl Scope {
         field.clone().with_name(self.merged_name(&column))
     }
 
-    /// What the sources are called, in words.
+    /// The names of the sources, as a phrase.
     pub fn listed(&self) -> String {
         self.members.iter().map(|m| format!("\"{}\"", m.source.name)).collect::<Vec<_>>().join(", ")
     }
@@ -254,26 +256,26 @@ impl Member {
     }
 }
 
-/// A name as it is written: in quotes where it must be. One name has one way to be written.
+/// A name as it is written: quoted if necessary. Each name is written in one form.
 pub fn ident(name: &str) -> Ident {
     if print::name(name) == name { Ident::new(name) } else { Ident::with_quote('`', name) }
 }
 
-/// What is wrong, and the clause that it is wrong in.
+/// Adds the clause to an error.
 fn named_in(clause: &str, error: Diagnostic) -> Diagnostic {
     let detail = match &error.detail {
-        Some(detail) => format!("{clause} names it. {detail}"),
-        None => format!("{clause} names it."),
+        Some(detail) => format!("It is used in {clause}. {detail}"),
+        None => format!("It is used in {clause}."),
     };
     error.detail(detail)
 }
 
-/// The place of an expression, or of the whole.
+/// The location of an expression, or else of the whole query.
 pub fn span_of(expr: &Expr, whole: Span) -> Span {
     place(expr.span()).unwrap_or(whole)
 }
 
-/// Changes the names of columns in an expression.
+/// Calls `change` with every column name in an expression.
 fn each_name_mut(expr: &mut Expr, change: &mut dyn FnMut(&mut Expr)) {
     walk_mut(expr, &mut EachName(change));
 }

@@ -1,6 +1,6 @@
-//! What the expression of a function may say: its arguments, literals and calls of functions that give one value.
+//! What the expression of a function may contain: its arguments, literals and calls of functions that return one value.
 //!
-//! Everything that it may not say is told at once, each with its place.
+//! All errors are reported at once, each with its location.
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
@@ -17,7 +17,7 @@ use sqlparser::ast::{Expr, Function, Spanned as _, Visitor};
 use super::super::callee::{Callee, Caller};
 use super::super::{lambdas, patterns};
 
-/// What is wrong with an expression before it is known what its parts are. Places are those of its text.
+/// The errors that can be found in an expression before it is planned. Places are relative to its text.
 pub(super) fn check(
     name: &str,
     arguments: &[ArgumentDef],
@@ -42,7 +42,7 @@ pub(super) fn check(
 struct Checker<'a> {
     name: &'a str,
     arguments: &'a [ArgumentDef],
-    /// The names of all parameters of lambdas.
+    /// The names of all lambda parameters.
     params: BTreeSet<String>,
     catalog: &'a Catalog,
     state: &'a SessionState,
@@ -59,11 +59,13 @@ impl Visitor for Checker<'_> {
                 let text: Vec<&str> = names.iter().map(|name| name.value.as_str()).collect();
                 let error = Diagnostic::new(UNKNOWN_COLUMN, format!("column \"{}\" does not exist", text.join(".")));
                 let known = self.has(text[0]);
-                let hint = known.then(|| format!("A field of it is {}.", text.join("->")));
-                let error = error.detail("The expression of a function has no columns, only its arguments.");
+                let hint = known.then(|| format!("Use {} to access a field.", text.join("->")));
+                let error = error.detail("The expression of a function can use only its arguments, not columns.");
                 Some(Diagnostic { hint, ..error })
             }
-            query if is_subquery(query) => Some(Diagnostic::new(PLAN, "the expression of a function has no subquery")),
+            query if is_subquery(query) => {
+                Some(Diagnostic::new(PLAN, "a subquery is not allowed in the expression of a function"))
+            }
             Expr::Function(function) => self.call(function),
             _ => None,
         };
@@ -72,7 +74,7 @@ impl Visitor for Checker<'_> {
             other => Some(other.span()),
         };
         self.errors.extend(error.map(|error| error.at_maybe(span.and_then(place))));
-        // What is in a subquery is nobody's.
+        // The contents of a subquery are not checked.
         if is_subquery(expr) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 }
@@ -86,18 +88,19 @@ impl Checker<'_> {
         if self.has(name) || UNITS.iter().any(|(unit, _)| *unit == name) {
             return None;
         }
-        let error = Diagnostic::new(UNKNOWN_COLUMN, format!("\"{name}\" is no argument of function \"{}\"", self.name));
+        let error =
+            Diagnostic::new(UNKNOWN_COLUMN, format!("\"{name}\" is not an argument of function \"{}\"", self.name));
         let names: Vec<String> = self.arguments.iter().map(|argument| format!("\"{}\"", argument.name)).collect();
         let error = error.detail(match names.is_empty() {
-            true => "The function has no arguments, and its expression no columns.".to_owned(),
-            false => format!("Its arguments are {}; its expression has no columns.", names.join(", ")),
+            true => "The function has no arguments, and its expression cannot use columns.".to_owned(),
+            false => format!("Its arguments are {}; its expression cannot use columns.", names.join(", ")),
         });
         Some(error.nearest_of(name, self.arguments.iter().map(|argument| argument.name.as_str())))
     }
 
     fn call(&self, function: &Function) -> Option<Diagnostic> {
         let name = function.name.to_string().to_uppercase();
-        let one_value = "The expression of a function gives one value for its arguments.";
+        let one_value = "The expression of a function must return one value for its arguments.";
         let refuse = |message: String| Some(Diagnostic::new(PLAN, message).detail(one_value));
         let callee = Callee::of(&name, self.state);
         if function.over.is_some() {
@@ -114,8 +117,8 @@ impl Checker<'_> {
             _ if self.catalog.function(&name).is_some() => patterns::check(function),
             Some(Callee::Aggregate) => refuse(format!("\"{name}\" is an aggregate")),
             Some(Callee::Bounded) => {
-                let message = format!("function \"{name}\" is for bounded queries alone");
-                let detail = "What CREATE FUNCTION defines can be called in continuous queries, too.";
+                let message = format!("function \"{name}\" is available only in bounded queries");
+                let detail = "Functions created by CREATE FUNCTION can also be called in continuous queries.";
                 Some(Diagnostic::new(PLAN, message).detail(detail))
             }
             _ => Some(Caller::Function(self.catalog).unknown(&name)),

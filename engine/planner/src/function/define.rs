@@ -1,4 +1,4 @@
-//! CREATE FUNCTION: from the statement to the definition, with everything that is wrong with it.
+//! CREATE FUNCTION: converts the statement to a definition, and reports all errors in it.
 
 use datafusion::execution::session_state::SessionState;
 use headwater_expression::{errors, session, with_body};
@@ -14,13 +14,13 @@ use super::super::callee::Callee;
 use super::super::{star, types};
 use super::{body, called};
 
-/// Most definitions that one function may hold, those it calls included.
+/// The maximum number of definitions in one function, including those of the functions it calls.
 const DEFINITIONS_MAX: usize = 200;
 
-/// Most functions inside each other: they are planned, and read from JSON, one inside the other.
+/// The maximum nesting depth of functions: they are planned, and read from JSON, recursively.
 const DEPTH_MAX: usize = 16;
 
-/// The definition that a statement makes. `text` is the statement. Gives every mistake that could be found at once.
+/// The definition that a statement creates. `text` is the statement. Returns all errors that can be found at once.
 pub fn define(create: &ast::CreateFunction, text: &str, catalog: &Catalog) -> Result<FunctionDef, Vec<Diagnostic>> {
     let state = session(&Settings::default());
     let name = create.name.to_uppercase();
@@ -52,7 +52,7 @@ fn arguments(create: &ast::CreateFunction, catalog: &Catalog, errors: &mut Vec<D
             let message = format!("argument \"{}\" is declared twice", name.value);
             errors.push(Diagnostic::new(DUPLICATE_COLUMN, message).at(name.span));
         }
-        // The expression is looked through even where a type is unknown.
+        // The expression is checked even if a type is unknown.
         let ty = types::resolve(ty, catalog).unwrap_or_else(|error| {
             errors.push(*error);
             SqlType::String
@@ -62,9 +62,9 @@ fn arguments(create: &ast::CreateFunction, catalog: &Catalog, errors: &mut Vec<D
     arguments
 }
 
-/// Names that are built in, or that no call can have.
+/// Rejects names that are built in or that cannot be called.
 fn taken(name: &str, span: Span, state: &SessionState) -> Option<Diagnostic> {
-    let hint = format!("Take another name, such as MY_{name}.");
+    let hint = format!("Choose another name, such as MY_{name}.");
     let words = [Callee::Constructor, Callee::Grouping];
     if Callee::of(name, state).is_some_and(|callee| !words.contains(&callee)) {
         return Some(Diagnostic::new(EXISTS, format!("function \"{name}\" is built in")).at(span).hint(hint));
@@ -75,7 +75,7 @@ fn taken(name: &str, span: Span, state: &SessionState) -> Option<Diagnostic> {
     let own = |call: &Expr| matches!(call, Expr::Function(call) if call.name.to_string() == written);
     let reserved = ["MAP", "STRUCT", "ARRAY"].contains(&name) || name.starts_with("HEADWATER_");
     let callable = !reserved && parsed.is_ok_and(|call| own(&call));
-    let message = format!("\"{name}\" is a word of the language, no function can be called so");
+    let message = format!("\"{name}\" is a reserved word and cannot name a function");
     (!callable).then(|| Diagnostic::new(RESERVED_NAME, message).at(span).hint(hint))
 }
 
@@ -83,21 +83,18 @@ fn check_size(def: &FunctionDef, span: Span) -> Result<(), Vec<Diagnostic>> {
     let (held, depth) = (def.definitions(), def.depth());
     let message = match () {
         () if depth > DEPTH_MAX => {
-            format!(
-                "function \"{}\" has {depth} functions inside each other, at most {DEPTH_MAX} are possible",
-                def.name
-            )
+            format!("function \"{}\" nests {depth} functions, but the maximum is {DEPTH_MAX}", def.name)
         }
         () if held > DEFINITIONS_MAX => {
-            format!("function \"{}\" is made of {held} functions, at most {DEFINITIONS_MAX} are possible", def.name)
+            format!("function \"{}\" consists of {held} functions, but the maximum is {DEFINITIONS_MAX}", def.name)
         }
         () => return Ok(()),
     };
-    let detail = "A function holds those it calls, and those that they call.";
+    let detail = "A function contains all functions that it calls, directly or indirectly.";
     Err(vec![Diagnostic::new(TOO_LARGE, message).at(span).detail(detail)])
 }
 
-/// An error in the expression as one in the statement around it, where a quote in it is written twice.
+/// Moves an error from the text of the expression to the statement, in which a quote is doubled.
 fn in_statement(error: Diagnostic, body: &ast::Spanned<String>) -> Diagnostic {
     let first = body.span.start + 1;
     let byte = |at: usize| {
@@ -107,7 +104,7 @@ fn in_statement(error: Diagnostic, body: &ast::Spanned<String>) -> Diagnostic {
     };
     let span = match error.span {
         Some(span) if span.start < body.value.len() => Span { start: byte(span.start), end: byte(span.end) },
-        // What is missing at its end is missing before the quote.
+        // An error at the end of the expression is placed before the closing quote.
         Some(_) => Span { start: body.span.end.saturating_sub(1), end: body.span.end },
         None => body.span,
     };
@@ -128,12 +125,12 @@ mod tests {
         define(create, text, catalog)
     }
 
-    /// Goal: what can be defined can be read back, and what is too large to be is refused. Method: functions that call the
-    /// one before them, and functions that call the two before them, until one is refused; each that is not goes through
-    /// JSON as the command topic has it.
+    /// Goal: every definition that is accepted can be read back, and one that is too large is rejected. Method:
+    /// functions that call the previous one, and functions that call the previous two, until one is rejected; each
+    /// accepted one goes through JSON as in the command topic.
     #[test]
     fn functions_of_functions_have_an_end() {
-        for (calls, expected) in [(1, "has 17 functions inside each other"), (2, "is made of 232 functions")] {
+        for (calls, expected) in [(1, "nests 17 functions"), (2, "consists of 232 functions")] {
             let mut catalog = Catalog::default();
             let refused = (0..100).find_map(|n: usize| {
                 let called: Vec<String> = (n.saturating_sub(calls)..n).map(|n| format!("f{n}(x)")).collect();
@@ -153,7 +150,7 @@ mod tests {
         }
     }
 
-    /// Goal: places are those of the statement, whatever quotes stand before them. Method: the piece under the place.
+    /// Goal: locations refer to the statement, whatever quotes precede them. Method: the text at the location.
     #[test]
     fn places_are_in_the_statement() {
         for (text, pieces) in [

@@ -1,7 +1,7 @@
-//! Functions that statements define: what a definition must be, and how queries come to know it.
+//! Functions defined by statements: what a definition may contain, and how queries find it.
 //!
-//! A query's plan holds the definitions of the functions it calls, each with those that it calls in turn. So a query that
-//! runs goes on as it was made, whatever becomes of a function later.
+//! A query's plan contains the definitions of the functions that it calls, each with the functions that it calls in
+//! turn. So a running query does not change when a function is replaced or dropped later.
 
 mod body;
 mod define;
@@ -22,7 +22,7 @@ use sqlparser::ast::{Expr, Visit};
 
 pub use define::define;
 
-/// The functions of the catalog that are called in some parts of a statement, by name, each once.
+/// The functions of the catalog that parts of a statement call, by name, without duplicates.
 pub fn called<'a, V: Visit + 'a>(parts: impl IntoIterator<Item = &'a V>, catalog: &Catalog) -> Vec<FunctionDef> {
     let mut names = BTreeSet::new();
     for part in parts {
@@ -38,7 +38,7 @@ pub fn called<'a, V: Visit + 'a>(parts: impl IntoIterator<Item = &'a V>, catalog
     names.iter().filter_map(|name| catalog.function(name)).map(|def| def.as_ref().clone()).collect()
 }
 
-/// Adds the functions that a statement calls, and the names of all others, so that errors can name them.
+/// Adds the functions that a statement calls, and the names of all others so that errors can suggest them.
 pub fn register_called(
     mut state: SessionState,
     called: &[FunctionDef],

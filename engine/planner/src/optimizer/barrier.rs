@@ -1,24 +1,24 @@
-//! Places of a physical plan across which nothing may be concluded about the order of rows.
+//! Barriers in a physical plan: the optimizer must not infer anything about the order of rows across them.
 //!
-//! DataFusion (55) is wrong about six of them, and a [`Barrier`] there keeps it from it:
+//! DataFusion (55) infers wrong orders at these points, and a [`Barrier`] there prevents it:
 //!
-//! * **Above a limit in a subquery.** A sort above is pushed below the limit, which then keeps other rows, and with an
-//!   OFFSET too few of them: `SELECT a FROM (SELECT a FROM t LIMIT 4 OFFSET 3) AS q ORDER BY a` gave one row
+//! * **Above a limit in a subquery.** A sort above is pushed below the limit, which then keeps different rows, and with an
+//!   OFFSET too few of them: `SELECT a FROM (SELECT a FROM t LIMIT 4 OFFSET 3) AS q ORDER BY a` returned one row
 //!   (apache/datafusion#24958 for the number, #25378 for the choice).
-//! * **Below an OFFSET without a LIMIT.** The sort that says which rows are left out is removed, where nobody above wants
+//! * **Below an OFFSET without a LIMIT.** The sort that determines which rows are skipped is removed if no node above needs
 //!   its order (apache/datafusion#23534). The barrier requires the order.
 //! * **Below the side of an outer join that may be missing, and around GROUPING SETS, ROLLUP and CUBE.** A column that a
-//!   condition fixes there, or a literal that is grouped by, counts as constant above, although it is NULL in rows that have
-//!   no partner and in totals, so that sorts by it are removed. No report was found.
-//! * **Above a window function that only rises or falls**, as MAX over an order: it is NULL until there is a value, so the
-//!   order that it is said to have may be the one with NULLs at the other end. No report was found.
-//! * **Below a window function, where expressions are equal**, by a condition as `k - k = k`, or since they are of columns
-//!   that a condition, a join or a projection makes equal, as `PARTITION BY p.k - q.k, p.k`: rows are sorted by the one, and
-//!   PARTITION BY the other is not recognized (a kind of apache/datafusion#9177, which was closed for constants).
-//! * **Above a UNION.** A sort above is pushed below it, and where two columns of an input are one expression the inputs
-//!   are sorted by other ones of them; the plan is then refused by DataFusion itself. No report was found.
+//!   condition fixes there, or a literal in GROUP BY, is treated as constant above, although it is NULL in rows without a
+//!   match and in totals, so that sorts by it are removed. No report was found.
+//! * **Above a monotonic window function**, such as MAX over an order: it is NULL until there is a value, so the order that
+//!   it is said to have may be the one with NULLs at the other end. No report was found.
+//! * **Below a window function, if expressions are equal**, because of a condition such as `k - k = k`, or of columns that
+//!   a condition, a join or a projection makes equal, as in `PARTITION BY p.k - q.k, p.k`: rows are sorted by one, and
+//!   PARTITION BY the other is not recognized (a variant of apache/datafusion#9177, which was closed for constants).
+//! * **Above a UNION.** A sort above is pushed below it, and if two columns of an input are the same expression, the inputs
+//!   are sorted by different ones; DataFusion then rejects its own plan. No report was found.
 //!
-//! It hands its input's stream on, so that it costs nothing when a query runs.
+//! A barrier passes its input's stream on, so it costs nothing at run time.
 
 use std::fmt;
 use std::sync::Arc;
@@ -45,7 +45,7 @@ use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, PlanProperties, replace_children_if_necessary,
 };
 
-/// Puts barriers where they are needed. The first of all rules, since others conclude.
+/// Inserts barriers where they are needed. Runs before all other rules, since those infer orders.
 #[derive(Debug)]
 pub(super) struct Barriers;
 
@@ -63,7 +63,7 @@ impl PhysicalOptimizerRule for Barriers {
     }
 }
 
-/// The plan with its barriers. The last nodes of a query, which only hand its rows out, need none above them.
+/// The plan with its barriers. The last nodes of a query, which only return its rows, need none above them.
 fn with_barriers(plan: Arc<dyn ExecutionPlan>, last: bool) -> Result<Arc<dyn ExecutionPlan>> {
     let below_is_last = last && (is_limit(&plan) || plan.is::<ProjectionExec>());
     let forgotten = forgotten(&plan);
@@ -91,7 +91,7 @@ fn has_totals(plan: &Arc<dyn ExecutionPlan>) -> bool {
     plan.downcast_ref::<AggregateExec>().is_some_and(|aggregate| aggregate.group_expr().has_grouping_set())
 }
 
-/// Whether a plan is said to be in the order of a window function's value that may be NULL.
+/// Whether a plan claims to be ordered by the value of a window function that may be NULL.
 fn is_said_to_rise(plan: &Arc<dyn ExecutionPlan>) -> bool {
     let [input] = plan.children()[..] else { return false };
     if window_functions(plan).is_none() {
@@ -110,8 +110,8 @@ fn window_functions(plan: &Arc<dyn ExecutionPlan>) -> Option<&[Arc<dyn WindowExp
     plan.downcast_ref::<WindowAggExec>().map(WindowAggExec::window_expr).or_else(bounded)
 }
 
-/// Whether a plan is of window functions that might be partitioned or ordered by an expression that is no column and is known
-/// to equal another one.
+/// Whether a plan has window functions that might be partitioned or ordered by an expression that is not a column and
+/// is known to equal another one.
 fn confuses(plan: &Arc<dyn ExecutionPlan>, input: &Arc<dyn ExecutionPlan>) -> bool {
     let Some(functions) = window_functions(plan) else { return false };
     let ordered = functions.iter().flat_map(|function| function.order_by()).map(|by| &by.expr);
@@ -121,7 +121,7 @@ fn confuses(plan: &Arc<dyn ExecutionPlan>, input: &Arc<dyn ExecutionPlan>) -> bo
     classes.any(|class| computes && class.len() > 1 || class.iter().any(|expr| !expr.is::<Column>()))
 }
 
-/// The children of whose columns the plan makes others under the same name.
+/// The children whose columns the plan replaces with others of the same name.
 fn forgotten(plan: &Arc<dyn ExecutionPlan>) -> &'static [usize] {
     if has_totals(plan) {
         return &[0];
@@ -136,13 +136,13 @@ fn forgotten(plan: &Arc<dyn ExecutionPlan>) -> &'static [usize] {
     }
 }
 
-/// Whether anything is concluded of the plan's rows.
+/// Whether the plan claims any order or constants of its rows.
 fn concludes(plan: &Arc<dyn ExecutionPlan>) -> bool {
     let known = plan.equivalence_properties();
     !known.eq_group().is_empty() || plan.output_ordering().is_some()
 }
 
-/// The plan with a barrier above the sort that it hands on, so that the sort is not removed.
+/// The plan with a barrier above the sort whose rows it passes on, so that the sort is not removed.
 fn required(plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
     if let Some(sort) = plan.downcast_ref::<SortExec>() {
         let order = sort.expr().clone();
@@ -154,7 +154,7 @@ fn required(plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
     }
 }
 
-/// A node above which nothing is known of the order of the rows that it hands on.
+/// A node that passes its rows on and claims no order for them.
 #[derive(Debug)]
 pub(super) struct Barrier {
     input: Arc<dyn ExecutionPlan>,

@@ -1,9 +1,10 @@
-//! Conditions move below what they do not depend on, and not below an aggregate that makes rows of nothing.
+//! Pushes conditions below nodes that they do not depend on, but not below an aggregate that returns a row for no
+//! input.
 //!
-//! DataFusion (55) pushes a condition of HAVING below the aggregate when all columns it reads are grouped by, and with it
-//! every condition that reads none: `SELECT COUNT(*) FROM l HAVING (SELECT COUNT(*) FROM r) > 100` counted the rows of
-//! nothing, where it has no row. So it is with the total of ROLLUP. The same fault in Spark: SPARK-17712, SPARK-22983; no report for
-//! DataFusion was found.
+//! DataFusion (55) pushes a condition of HAVING below the aggregate if it reads only grouping columns, and with it
+//! every condition that reads no columns: `SELECT COUNT(*) FROM l HAVING (SELECT COUNT(*) FROM r) > 100` returned the
+//! count of no rows instead of nothing. The same happens with the total of ROLLUP. Spark had the same bug: SPARK-17712,
+//! SPARK-22983; no report for DataFusion was found.
 
 use std::sync::Arc;
 
@@ -15,7 +16,7 @@ use datafusion::optimizer::optimizer::ApplyOrder;
 use datafusion::optimizer::push_down_filter::PushDownFilter as DataFusions;
 use datafusion::optimizer::{OptimizerConfig, OptimizerRule};
 
-/// DataFusion's rule of this name, kept from pushing conditions without columns below aggregates.
+/// DataFusion's rule of this name, except that it does not push conditions without columns below aggregates.
 #[derive(Debug, Default)]
 pub(super) struct PushDownFilter(DataFusions);
 
@@ -47,7 +48,7 @@ impl OptimizerRule for PushDownFilter {
     }
 }
 
-/// The conditions of a filter and of those directly below it, from the lowest, and what is below them all.
+/// The conditions of a filter and of the filters directly below it, from the lowest up, and the plan below all of them.
 fn merged(filter: Filter) -> (Vec<Expr>, Arc<LogicalPlan>) {
     let above = split_conjunction_owned(filter.predicate);
     match Arc::unwrap_or_clone(filter.input) {

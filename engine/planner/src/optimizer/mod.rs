@@ -1,10 +1,10 @@
-//! The rules that bounded queries are optimized with.
+//! The optimizer rules for bounded queries.
 //!
-//! DataFusion's own, without those that give wrong rows, and ours. Every rule that is left out or replaced is named here
-//! with the reason and the upstream report, so that it can return; `tests/tests/optimizer.rs` compares what random queries
-//! give with all rules and without, and would find the next one.
+//! These are DataFusion's own rules, without those that give wrong rows, and ours. Every rule that is left out or
+//! replaced is listed here with the reason and the upstream report, so that it can return; `tests/tests/optimizer.rs`
+//! compares the results of random queries with all rules and without, and would find the next wrong one.
 //!
-//! `query.optimizer.off` leaves out more of them, one by one or all that a plan can be executed without.
+//! `query.optimizer.off` turns off more rules, by name or all that a plan can be executed without.
 
 mod barrier;
 mod filters;
@@ -21,35 +21,35 @@ use headwater_language::diagnostic::{Diagnostic, PROPERTY_VALUE};
 use super::two_valued::TwoValuedNotIn;
 use super::yielding::YieldingJoins;
 
-/// The property that leaves rules out.
+/// The property that turns rules off.
 const OFF: &str = "query.optimizer.off";
 
-/// Stands in [`OFF`] for every rule that a plan can be executed without.
+/// The value of [`OFF`] for all rules that a plan can be executed without.
 const ALL: &str = "all";
 
 type Rule = Arc<dyn OptimizerRule + Send + Sync>;
-/// A rule of the optimizer over physical plans.
+/// A rule of the physical optimizer.
 pub type PhysicalRule = Arc<dyn PhysicalOptimizerRule + Send + Sync>;
 
 /// Rules of DataFusion 55 that are never used.
 ///
-/// * `extract_leaf_expressions` and `push_down_leaf_projections` move fields of structs below joins under names of their
-///   own, and give a name twice where both sides of a join have a field (apache/datafusion#24241: `"__datafusion_extracted_2" is
-///   in more than one source`). They are for files whose columns are read field by field; a record is decoded as a whole.
-/// * `propagate_empty_relation` makes a UNION of which one query has no row for sure into the other query, under the other
-///   query's names: `SELECT k AS a FROM l WHERE false UNION ALL SELECT k AS b FROM l ORDER BY a` did not find its column. Its
-///   joins without a side lose names as well. What is empty costs little to execute. No report was found.
+/// * `extract_leaf_expressions` and `push_down_leaf_projections` move fields of structs below joins under generated names,
+///   and use a name twice if both sides of a join have a field (apache/datafusion#24241: `"__datafusion_extracted_2" is in
+///   more than one source`). They are for files whose columns are read field by field; a record is decoded as a whole.
+/// * `propagate_empty_relation` replaces a UNION in which one query is certainly empty with the other query, under the other
+///   query's names: `SELECT k AS a FROM l WHERE false UNION ALL SELECT k AS b FROM l ORDER BY a` did not find its column.
+///   Joins with an empty side lose names as well. Executing what is empty costs little. No report was found.
 const LEFT_OUT: &[&str] = &["extract_leaf_expressions", "push_down_leaf_projections", "propagate_empty_relation"];
 
 /// Physical rules of DataFusion 55 that are never used.
 ///
-/// * `FilterPushdown` tells the columns of a join apart by their names, so that a condition over `l.i` and `r.i` is
-///   evaluated with one of them alone (apache/datafusion#25296, #25244; corrected by #25259). What it does for filters
-///   that are known when a query is planned is done by `push_down_filter`; that of filters which grow while a query runs,
-///   `FilterPushdown(Post)`, stays: only scans that read newest first use them, and no join is between.
-/// * `LimitAggregation` follows the column of an ORDER BY by its name through what computes it, so that the groups of
-///   `SELECT -i AS i … GROUP BY i ORDER BY i LIMIT 1` are cut by the wrong order. [`top_groups`] takes its place. No report
-///   found.
+/// * `FilterPushdown` distinguishes the columns of a join by their names, so that a condition over `l.i` and `r.i` is
+///   evaluated with only one of them (apache/datafusion#25296, #25244; fixed by #25259). For filters that are known when a
+///   query is planned, `push_down_filter` does the same. The variant for filters that grow while a query runs,
+///   `FilterPushdown(Post)`, stays: only scans that read newest first use them, and there is no join in between.
+/// * `LimitAggregation` follows the column of an ORDER BY by its name through the expression that computes it, so that the
+///   groups of `SELECT -i AS i … GROUP BY i ORDER BY i LIMIT 1` are limited by the wrong order. [`top_groups`] replaces it.
+///   No report was found.
 const LEFT_OUT_PHYSICAL: &[&str] = &["FilterPushdown", "LimitAggregation"];
 
 /// Rules that plans cannot be executed without.
@@ -63,29 +63,29 @@ const NEEDED: &[&str] = &[
     "decorrelate_lateral_join",
 ];
 
-/// Physical rules that plans cannot be executed without, or that only look.
+/// Physical rules that plans cannot be executed without, or that only check the plan.
 const NEEDED_PHYSICAL: &[&str] =
     &["barriers", "OutputRequirements", "join_selection", "EnsureRequirements", "EnsureCooperative", "SanityCheckPlan"];
 
-/// The rules of one query.
+/// The rules for one query.
 pub(super) struct Rules {
     pub logical: Vec<Rule>,
     pub physical: Vec<PhysicalRule>,
 }
 
 impl Rules {
-    /// The rules that the settings allow, those of the tables that are scanned included.
+    /// The rules that the settings allow, including those of the tables that are scanned.
     pub fn of(settings: &Settings, of_tables: &[PhysicalRule]) -> Self {
         let off = off(settings);
         Self::without(&off, off.contains(&ALL), of_tables)
     }
 
-    /// The rules that a plan cannot be executed without.
+    /// Only the rules that a plan cannot be executed without.
     pub fn fewest() -> Self {
         Self::without(&[], true, &[])
     }
 
-    /// The rules without those of some names, or all that can be left out.
+    /// The rules without some, by name, or without all that can be left out.
     fn without(off: &[&str], all: bool, of_tables: &[PhysicalRule]) -> Self {
         let (mut logical, mut physical) = (logical(), physical(of_tables));
         logical.retain(|rule| !(off.contains(&rule.name()) || all && !NEEDED.contains(&rule.name())));
@@ -98,7 +98,7 @@ fn off(settings: &Settings) -> Vec<&str> {
     settings.get(OFF).split(',').map(str::trim).filter(|name| !name.is_empty()).collect()
 }
 
-/// Refuses names in `query.optimizer.off` that are of no rule, or of one that cannot be left out.
+/// Rejects names in `query.optimizer.off` that are not rules, or that cannot be left out.
 pub fn check(settings: &Settings, of_tables: &[PhysicalRule]) -> Result<(), Vec<Diagnostic>> {
     let off = off(settings);
     if off.is_empty() {
@@ -110,7 +110,7 @@ pub fn check(settings: &Settings, of_tables: &[PhysicalRule]) -> Result<(), Vec<
     let names: Vec<&str> = std::iter::once(ALL).chain(names).chain(physical).collect();
     let refuse = |name: &str| {
         let error = Diagnostic::new(PROPERTY_VALUE, format!("property \"{OFF}\" cannot be \"{name}\""));
-        error.detail(format!("It takes names of rules, with commas between: {}.", names.join(", ")))
+        error.detail(format!("It takes names of rules, separated by commas: {}.", names.join(", ")))
     };
     let unknown: Vec<Diagnostic> = off.iter().filter(|name| !names.contains(name)).map(|name| refuse(name)).collect();
     if unknown.is_empty() { Ok(()) } else { Err(unknown) }
@@ -150,7 +150,7 @@ fn physical(of_tables: &[PhysicalRule]) -> Vec<PhysicalRule> {
 mod tests {
     use super::*;
 
-    /// A new version of DataFusion may rename a rule that is left out, and would then use it again.
+    /// A new version of DataFusion may rename a rule that is left out, which would then be used again.
     #[test]
     fn every_rule_that_is_named_exists() {
         let logical: Vec<String> = Optimizer::new().rules.iter().map(|rule| rule.name().to_owned()).collect();
@@ -168,9 +168,9 @@ mod tests {
     #[test]
     fn names_of_rules_are_checked() {
         let mut settings = Settings::default();
-        settings.set(OFF, "push_down_limit, all").expect("a text");
+        settings.set(OFF, "push_down_limit, all").expect("a string");
         assert!(check(&settings, &[]).is_ok());
-        settings.set(OFF, "push_down_limits").expect("a text");
+        settings.set(OFF, "push_down_limits").expect("a string");
         assert_eq!(check(&settings, &[]).map_err(|errors| errors[0].code), Err(PROPERTY_VALUE));
     }
 }

@@ -1,6 +1,7 @@
-//! `GROUP BY k ORDER BY k LIMIT n` and `SELECT k, MAX(v) … GROUP BY k ORDER BY MAX(v) DESC LIMIT n` keep n groups in memory.
+//! `GROUP BY k ORDER BY k LIMIT n` and `SELECT k, MAX(v) … GROUP BY k ORDER BY MAX(v) DESC LIMIT n` keep only n groups
+//! in memory.
 //!
-//! In place of DataFusion's `LimitAggregation`, which follows the ordered column through projections by its name.
+//! This replaces DataFusion's `LimitAggregation`, which follows the ordered column through projections by its name.
 
 use std::sync::Arc;
 
@@ -17,11 +18,11 @@ use datafusion::physical_plan::repartition::RepartitionExec;
 use datafusion::physical_plan::sorts::sort::SortExec;
 use datafusion::physical_plan::{ExecutionPlan, replace_children_if_necessary};
 
-/// Tells aggregates how many groups are wanted, and by which order.
+/// Tells aggregates how many groups are needed, and in which order.
 #[derive(Debug)]
 pub(super) struct TopGroups;
 
-/// Which groups are wanted: the first by one column of a plan.
+/// Which groups are needed: the first ones, ordered by one column of a plan.
 #[derive(Clone, Copy)]
 struct Wanted {
     column: usize,
@@ -58,7 +59,7 @@ fn wanted(sort: &SortExec) -> Option<Wanted> {
     Some(Wanted { column, descending: first.options.descending, nulls_first: first.options.nulls_first, groups })
 }
 
-/// The plan with its aggregate limited, if there is one below nodes that hand each row on as it is.
+/// The plan with its aggregate limited, if there is one below nodes that pass each row on unchanged.
 fn limit(plan: &Arc<dyn ExecutionPlan>, wanted: Wanted) -> Option<Arc<dyn ExecutionPlan>> {
     if let Some(aggregate) = plan.downcast_ref::<AggregateExec>() {
         if !keeps(aggregate, wanted) {
@@ -66,7 +67,7 @@ fn limit(plan: &Arc<dyn ExecutionPlan>, wanted: Wanted) -> Option<Arc<dyn Execut
         }
         let options = LimitOptions::new_with_order(wanted.groups, wanted.descending);
         let limited: Arc<dyn ExecutionPlan> = Arc::new(aggregate.with_new_limit_options(Some(options)));
-        // Of two aggregates on top of each other the lower one has key and value at the same places.
+        // If two aggregates are stacked, key and value have the same positions in the lower one.
         let finishes = aggregate.mode().input_mode() == AggregateInputMode::Partial;
         return Some(match finishes.then(|| limit(aggregate.input(), wanted)).flatten() {
             Some(input) => replace_children_if_necessary(limited, vec![input]).ok()?,
@@ -83,8 +84,8 @@ fn limit(plan: &Arc<dyn ExecutionPlan>, wanted: Wanted) -> Option<Arc<dyn Execut
     replace_children_if_necessary(plan.clone(), vec![child]).ok()
 }
 
-/// Whether the aggregate can tell the wanted groups while it goes on: there is one key, and the order is by it or by the
-/// one MIN or MAX, which only comes nearer to the front.
+/// Whether the aggregate can decide which groups are needed while it runs: there is one key, and the order is by the
+/// key or by the only MIN or MAX, which only moves towards the front.
 fn keeps(aggregate: &AggregateExec, wanted: Wanted) -> bool {
     let [(key, _)] = aggregate.group_expr().expr() else { return false };
     if aggregate.group_expr().has_grouping_set() || aggregate.filter_expr().iter().any(Option::is_some) {
@@ -95,15 +96,15 @@ fn keeps(aggregate: &AggregateExec, wanted: Wanted) -> bool {
     let Some((value, descending)) = aggregate.get_minmax_desc() else {
         return aggregate.aggr_expr().is_empty() && wanted.column == 0 && are_kept(&key_type, &key_type);
     };
-    // A value that was NULL so far moves away from the front where NULLs are first.
+    // If NULLs are first, a group moves away from the front when its first value arrives.
     wanted.column == 1
         && descending == wanted.descending
         && !wanted.nulls_first
         && are_kept(&key_type, value.data_type())
 }
 
-/// Whether groups with keys and values of these types can be kept. DOUBLEs cannot: a NaN among the keys is not found
-/// again, for which DataFusion (55) panics (no report was found).
+/// Whether groups with keys and values of these types can be limited. DOUBLEs cannot: a NaN among the keys is not found
+/// again, which makes DataFusion (55) panic (no report was found).
 fn are_kept(key: &DataType, value: &DataType) -> bool {
     topk_types_supported(key, value) && !key.is_floating() && !value.is_floating()
 }

@@ -1,27 +1,27 @@
-//! Formats of values that joins, groups and the state of aggregates cannot have.
+//! Value formats that do not support joins, grouping or the state of aggregates.
 
 use headwater_language::diagnostic::{Diagnostic, STREAMING};
 
 use crate::continuous::query::{Streaming, called};
 
-/// Aggregates whose state is one plain value, which any format can hold.
+/// Aggregates whose state is a single plain value, which any format can hold.
 const PLAIN_STATE: &[&str] = &["COUNT", "MAX", "MIN", "SUM", "SUM_LIST"];
 
-/// Values in format KAFKA are not joined.
+/// Values in the format KAFKA cannot be joined.
 pub fn of_joined_values(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) {
     if query.select.from.len() == 1 && query.is_joined() {
         values_in_kafka(query, "JOIN", errors);
     }
 }
 
-/// Values in format KAFKA are not grouped.
+/// Values in the format KAFKA cannot be grouped.
 pub fn of_grouped_values(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) {
     if query.is_grouped() {
         values_in_kafka(query, "GROUP BY", errors);
     }
 }
 
-/// Values in format KAFKA can be read record by record only.
+/// Values in the format KAFKA can only be read record by record.
 fn values_in_kafka(query: &Streaming<'_>, clause: &str, errors: &mut Vec<Diagnostic>) {
     let kafka = query.scope.members.iter().filter(|m| m.source.value.format == "KAFKA");
     let names: Vec<String> = kafka.map(|m| format!("\"{}\"", m.source.name)).collect();
@@ -32,7 +32,7 @@ fn values_in_kafka(query: &Streaming<'_>, clause: &str, errors: &mut Vec<Diagnos
     }
 }
 
-/// The state of an aggregate is written in the format of the result's values.
+/// The state of an aggregate is stored in the value format of the result.
 pub fn of_state(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) {
     let inherited = query.scope.members.first().map(|m| m.source.value.format.clone());
     let format = query.property("VALUE_FORMAT").or_else(|| query.property("FORMAT")).or(inherited);
@@ -44,6 +44,6 @@ pub fn of_state(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) {
     let nested: Vec<&str> = names.iter().map(String::as_str).filter(|name| !PLAIN_STATE.contains(name)).collect();
     if !nested.is_empty() {
         let message = format!("format DELIMITED cannot hold the state of {}", nested.join(", "));
-        errors.push(Diagnostic::new(STREAMING, message).at(query.span()).hint("Say WITH (VALUE_FORMAT='JSON')."));
+        errors.push(Diagnostic::new(STREAMING, message).at(query.span()).hint("Use WITH (VALUE_FORMAT='JSON')."));
     }
 }

@@ -1,4 +1,4 @@
-//! Calls of functions, and subqueries, in every clause.
+//! Function calls and subqueries, in every clause.
 
 use std::ops::ControlFlow;
 
@@ -12,7 +12,7 @@ use crate::continuous::query::Streaming;
 use crate::continuous::scope::span_of;
 use crate::patterns;
 
-/// Every function exists and is where it can be, and nothing is a query of its own.
+/// Every function exists and is in an allowed place, and there are no subqueries.
 pub fn called(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) {
     let mut checker = Checker { query, in_select: true, errors };
     walk(&query.select.projection, &mut checker);
@@ -38,7 +38,7 @@ impl Visitor for Checker<'_> {
         let span = span_of(expr, self.query.span());
         match expr {
             subquery if is_subquery(subquery) => {
-                let message = "a subquery cannot be part of a continuous query";
+                let message = "subqueries are not allowed in continuous queries";
                 self.errors.push(Diagnostic::new(STREAMING, message).at(span));
             }
             Expr::Function(call) => {
@@ -55,10 +55,10 @@ impl Checker<'_> {
     fn function(&mut self, call: &Function, span: Span) {
         let name = call.name.to_string().to_uppercase();
         match Callee::of(&name, self.query.state) {
-            // Window functions are not built yet, whatever they are.
+            // Window functions are not supported yet, whatever function they call.
             _ if call.over.is_some() => {}
             Some(callee) if !self.in_select && callee.makes_rows() => {
-                let message = format!("table function {name} can only be in SELECT");
+                let message = format!("table function {name} is allowed only in SELECT");
                 self.errors.push(Diagnostic::new(STREAMING, message).at(span));
             }
             Some(callee) if callee.is_continuous() => {}
@@ -66,7 +66,7 @@ impl Checker<'_> {
         }
     }
 
-    /// A call is marked by its name; that of a query that groups or joins as a whole, as far as its arguments reach.
+    /// The location of a call is its name; for calls that group or join it extends over the arguments.
     fn place(&self, call: &Function, span: Span) -> Span {
         let name = call.name.0.first().and_then(|part| part.as_ident()).and_then(|name| place(name.span));
         name.filter(|_| !self.query.is_grouped() && !self.query.is_joined()).unwrap_or(span)

@@ -10,10 +10,10 @@ use crate::continuous::joins::{JoinKind, JoinOn, is_whole_key, read, read_one, w
 use crate::continuous::query::Streaming;
 use crate::sides::{contains_map, map_in_key};
 
-/// FROM has no comma.
+/// FROM contains no comma.
 pub fn without_comma(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) {
     if query.select.from.len() > 1 {
-        let message = "sources are joined with JOIN … ON, not with a comma";
+        let message = "sources must be joined with JOIN … ON, not with a comma";
         errors.push(Diagnostic::new(STREAMING, message).at(query.span()));
     }
 }
@@ -23,20 +23,21 @@ pub fn sources_once(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) {
     for (right, _) in written(query) {
         let name = &query.scope.members[right].source.name;
         if query.scope.members[..right].iter().any(|member| member.source.name == *name) {
-            let message = format!("\"{name}\" cannot be joined to \"{name}\": a source is there once");
+            let message = format!("\"{name}\" cannot be joined to itself");
             errors.push(Diagnostic::new(STREAMING, message).at(query.span()));
         }
     }
 }
 
-/// Each join has one condition, which compares the new source with what is joined already.
+/// Each join has one condition, which compares the new source with the sources joined before.
 pub fn conditions(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) {
     for (right, join) in written(query) {
         errors.extend(read_one(query, right, join).err().into_iter().flatten());
     }
 }
 
-/// Joins of two streams say how far apart in time their records may be, and no others.
+/// A join of two streams needs WITHIN, which limits how far apart in time their records may be; other joins do not
+/// allow it.
 pub fn within(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) {
     let joins: Vec<_> = written(query).collect();
     for join in read(query) {
@@ -53,21 +54,21 @@ fn within_fits(query: &Streaming<'_>, right: usize, within: Option<Span>, span: 
         None if streams => {
             let message = "a join of two streams needs WITHIN";
             let error = Diagnostic::new(STREAMING, message).at(span);
-            errors.push(error.hint("Say how far apart in time two records may be: WITHIN 1 HOUR."));
+            errors.push(error.hint("Set how far apart in time two records may be, for example WITHIN 1 HOUR."));
         }
         Some(within) if !streams => {
-            errors.push(Diagnostic::new(STREAMING, "WITHIN is for joins of two streams").at(within));
+            errors.push(Diagnostic::new(STREAMING, "WITHIN is only for joins of two streams").at(within));
         }
         _ => {}
     }
 }
 
-/// What is joined so far is a table when all of it is.
+/// Whether the sources joined so far are all tables.
 fn is_table_before(query: &Streaming<'_>, right: usize) -> bool {
     (0..right).all(|member| query.is_table(member))
 }
 
-/// Both sides of a condition have one type, and it can be a key.
+/// Both sides of a condition have the same type, and it is allowed in a key.
 pub fn types(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) {
     for join in read(query) {
         let sides = [&join.left.0, &join.right.0];
@@ -75,8 +76,8 @@ pub fn types(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) {
         if left != right {
             let message = "the two sides of the join condition have different types";
             let [a, b] = sides.map(|side| query.scope.text(side));
-            let detail = format!("{a} is {left}, {b} is {right}.");
-            let hint = format!("Say ON CAST({a} AS {right}) = {b}, or the other way round.");
+            let detail = format!("{a} is {left}, but {b} is {right}.");
+            let hint = format!("Use ON CAST({a} AS {right}) = {b}, or the other way round.");
             errors.push(Diagnostic::new(STREAMING, message).at(join.span).detail(detail).hint(hint));
         } else if contains_map(&left) {
             let column = query.scope.column(&join.left.0);
@@ -99,7 +100,7 @@ pub fn streams_and_tables(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) {
     }
 }
 
-/// What is joined by a join, as messages call it.
+/// The two sides of a join, as messages name them.
 fn aliases<'q>(query: &'q Streaming<'_>, join: &JoinOn) -> [&'q str; 2] {
     [join.left.1, join.right.1].map(|member| query.scope.members[member].alias.as_str())
 }
@@ -114,7 +115,8 @@ fn table_to_stream(query: &Streaming<'_>, join: &JoinOn) -> Diagnostic {
 fn stream_to_table(query: &Streaming<'_>, join: &JoinOn, errors: &mut Vec<Diagnostic>) {
     if matches!(join.kind, JoinKind::Right | JoinKind::Full) {
         let [left, right] = aliases(query, join);
-        let message = format!("a stream is joined to a table by INNER or LEFT: {left} {} {right}", join.kind.words());
+        let message =
+            format!("a stream can only be joined to a table with INNER or LEFT: {left} {} {right}", join.kind.words());
         errors.push(Diagnostic::new(STREAMING, message).at(join.span));
     }
     errors.extend(not_on_primary_key(query, join));
@@ -128,23 +130,24 @@ fn table_to_table(query: &Streaming<'_>, join: &JoinOn, is_later: bool, errors: 
     let condition = format!("{} = {}", query.scope.text(&join.left.0), query.scope.text(&join.right.0));
     let mut refuse = |message: String| errors.push(Diagnostic::new(STREAMING, message).at(join.span));
     if join.is_foreign && matches!(join.kind, JoinKind::Right | JoinKind::Full) {
-        refuse(format!("a {} on a foreign key is not possible: {condition}", join.kind.words()));
+        refuse(format!("a foreign-key join cannot be a {}: {condition}", join.kind.words()));
     }
     if join.is_foreign && is_later {
-        refuse(format!("a join on a foreign key is the first of several: {condition}"));
+        refuse(format!("a foreign-key join must come before all other joins: {condition}"));
     }
 }
 
-/// The error for a table that is joined on anything but its primary key.
+/// The error for a table that is not joined on its primary key.
 fn not_on_primary_key(query: &Streaming<'_>, join: &JoinOn) -> Option<Diagnostic> {
     let (right, member) = (&join.right.0, join.right.1);
     if query.scope.column(right).is_some_and(|column| is_whole_key(query, &column)) {
         return None;
     }
     let listed: Vec<&str> = query.key_columns(member).collect();
-    let message = format!("table \"{}\" is joined on its primary key only", query.scope.members[member].source.name);
+    let message =
+        format!("table \"{}\" can be joined only on its primary key", query.scope.members[member].source.name);
     let detail = format!(
-        "The condition is {} = {}, the primary key is ({}).",
+        "The condition is {} = {}, but the primary key is ({}).",
         query.scope.text(&join.left.0),
         query.scope.text(right),
         listed.join(", ")
@@ -152,7 +155,7 @@ fn not_on_primary_key(query: &Streaming<'_>, join: &JoinOn) -> Option<Diagnostic
     Some(Diagnostic::new(STREAMING, message).at(join.span).detail(detail))
 }
 
-/// Windows of both sides are alike, or neither has any; what is windowed keeps its key.
+/// Either both sides have windows of the same kind and size, or neither has windows; windowed sources keep their key.
 pub fn windows(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) {
     for join in read(query) {
         let members = [join.left.1, join.right.1].map(|at| &query.scope.members[at]);
@@ -162,11 +165,11 @@ pub fn windows(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) {
     }
 }
 
-/// What keeps the windows of two sides from being joined.
+/// Why the windows of two sides cannot be joined.
 fn mismatch(query: &Streaming<'_>, join: &JoinOn, windows: [Option<WindowDef>; 2]) -> Option<&'static str> {
     let [Some(left), Some(right)] = windows else {
         let one = windows.iter().any(Option::is_some);
-        return one.then_some("a source with windows cannot be joined to one without");
+        return one.then_some("a windowed source cannot be joined to one without windows");
     };
     let is_session = |window: WindowDef| window == WindowDef::Session;
     let size = |window: WindowDef| match window {
@@ -174,21 +177,21 @@ fn mismatch(query: &Streaming<'_>, join: &JoinOn, windows: [Option<WindowDef>; 2
         WindowDef::Session => None,
     };
     if is_session(left) != is_session(right) {
-        return Some("session windows cannot be joined to windows of time");
+        return Some("session windows cannot be joined to time windows");
     }
-    // As in ksqlDB, whose keys of registered schemas do not know the size of their windows.
+    // As in ksqlDB, whose keys with registered schemas do not record the size of their windows.
     let is_registered = |member: usize| FormatKind::is_registered(&query.scope.members[member].source.key.format);
     let registered = [join.left.1, join.right.1].into_iter().all(is_registered);
     let is_key = |expr| query.scope.column(expr).is_some_and(|column| is_whole_key(query, &column));
     let on_keys = [&join.left.0, &join.right.0].into_iter().all(is_key);
     (!on_keys || (size(left) != size(right) && !registered)).then_some(
-        "sources with windows are joined on their keys, with windows of one size: they cannot be repartitioned",
+        "windowed sources must be joined on their keys and have windows of the same size: they cannot be repartitioned",
     )
 }
 
 fn windowed(alias: &str, window: Option<WindowDef>) -> String {
     match window {
-        Some(window) => format!("\"{alias}\" is {} windowed", window.word()),
-        None => format!("\"{alias}\" is not windowed"),
+        Some(window) => format!("\"{alias}\" has {} windows", window.word()),
+        None => format!("\"{alias}\" has no windows"),
     }
 }

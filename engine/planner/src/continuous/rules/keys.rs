@@ -1,4 +1,5 @@
-//! The key of the result: PARTITION BY, and what SELECT must have of the key of what is written.
+//! The key of the result: PARTITION BY, and the key columns that SELECT must contain if the result is written to a
+//! topic.
 
 use headwater_language::diagnostic::{Diagnostic, PROJECTION_KEY, STREAMING};
 use headwater_language::sql::print;
@@ -8,12 +9,12 @@ use crate::continuous::query::Streaming;
 use crate::continuous::scope::span_of;
 use crate::define::ROWHEADERS;
 
-/// Each expression is once in PARTITION BY, or NULL is alone there.
+/// PARTITION BY contains each expression once, or only NULL.
 pub fn partition_by(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) {
     let Some(list) = &query.query.partition_by else { return };
     if list.value.iter().any(key::is_null) {
         if list.value.len() > 1 {
-            let message = "NULL stands alone in PARTITION BY: it takes the key away";
+            let message = "NULL must be the only expression in PARTITION BY: it removes the key";
             errors.push(Diagnostic::new(STREAMING, message).at(list.span));
         }
         return;
@@ -22,7 +23,7 @@ pub fn partition_by(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) {
     for expr in &list.value {
         let text = print::expr(&query.scope.lowered(expr));
         if seen.contains(&text) {
-            let message = format!("\"{text}\" is twice in PARTITION BY");
+            let message = format!("\"{text}\" appears twice in PARTITION BY");
             errors.push(Diagnostic::new(STREAMING, message).at(span_of(expr, list.span)));
         } else {
             seen.push(text);
@@ -30,7 +31,7 @@ pub fn partition_by(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) {
     }
 }
 
-/// Each part of the key of what is written is in SELECT exactly once.
+/// If the result is written to a topic, SELECT contains each part of its key exactly once.
 pub fn selected_once(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) {
     if query.purpose.sink().is_none() {
         return;
@@ -40,11 +41,11 @@ pub fn selected_once(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) {
     errors.extend(key.parts.iter().filter_map(|part| repeated(query, part)));
 }
 
-/// The first part that SELECT lacks; the message names the others.
+/// The first part of the key that SELECT lacks; the message names the others.
 fn missing(query: &Streaming<'_>, key: &Key) -> Option<Diagnostic> {
     let part = key.parts.iter().find(|part| part.items.is_empty() && !part.in_star)?;
-    let message = format!("{} is missing in SELECT", part.subject);
-    let hint = format!("Say SELECT {}, …{}.", key.example, key.alternative);
+    let message = format!("{} is missing from SELECT", part.subject);
+    let hint = format!("Write SELECT {}, …{}.", key.example, key.alternative);
     Some(Diagnostic::new(PROJECTION_KEY, message).at(query.span()).detail(key.reason.as_str()).hint(hint))
 }
 
@@ -52,18 +53,18 @@ fn repeated(query: &Streaming<'_>, part: &Part) -> Option<Diagnostic> {
     let [first, second, ..] = part.items[..] else { return None };
     let [first, second] = [first, second].map(|at| &query.items[at]);
     let message =
-        format!("{} is more than once in SELECT, as \"{}\" and \"{}\"", part.repeated, first.name, second.name);
+        format!("{} appears more than once in SELECT, as \"{}\" and \"{}\"", part.repeated, first.name, second.name);
     let hint = format!("Copy it into the value with AS_VALUE({}).", part.text);
     Some(Diagnostic::new(PROJECTION_KEY, message).at(second.span.unwrap_or(query.span())).hint(hint))
 }
 
-/// What is written has something besides its key.
+/// If the result is written to a topic, it has value columns besides its key.
 pub fn values(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) {
     let Some(sink) = query.purpose.sink() else { return };
     let key = Key::of(query);
     let is_value = |(at, name): (usize, &str)| name != ROWHEADERS && key.rank(at).is_none();
     if !query.items.iter().map(|item| item.name.as_str()).enumerate().any(is_value) {
-        let message = format!("SELECT has nothing but the key of \"{sink}\": there is no value column");
+        let message = format!("SELECT contains only the key of \"{sink}\" and no value column");
         errors.push(Diagnostic::new(STREAMING, message).at(query.span()));
     }
 }

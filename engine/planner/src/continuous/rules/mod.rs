@@ -1,8 +1,8 @@
-//! What a continuous query must be, one rule a function, in the order in which a user meets them.
+//! The rules that a continuous query must follow, one function each, in the order in which users meet them.
 //!
-//! Every rule is asked, so that all mistakes come at once; only what would follow from another mistake is left out. What is
-//! right and not built yet is in [`not_built`], which speaks only when nothing else is wrong.
-//! Semantics: ksqlDB's queries.
+//! All rules are checked, so that all errors are reported at once; only errors that follow from another are left out.
+//! Features that are valid but not supported yet are in [`not_built`], which is checked only if there are no other
+//! errors. Semantics: ksqlDB's queries.
 
 pub mod clauses;
 mod formats;
@@ -19,17 +19,17 @@ use headwater_language::diagnostic::{Diagnostic, NOT_SUPPORTED, Span};
 
 use super::query::Streaming;
 
-/// Adds what is wrong with a query.
+/// A rule: adds the errors that it finds in a query.
 type Rule = fn(&Streaming<'_>, &mut Vec<Diagnostic>);
 
-/// What must be known of a query for a rule to make sense.
+/// What a rule needs to know about a query.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Needs {
-    /// Its text.
+    /// Only its text.
     Text,
     /// The sources in FROM.
     Sources,
-    /// The sources, and what `*` stands for.
+    /// The sources, and the columns that `*` stands for.
     Columns,
 }
 use Needs::{Columns, Sources, Text};
@@ -77,13 +77,14 @@ const RULES: &[(Needs, Rule)] = &[
     (Columns, formats::of_state),
 ];
 
-/// The rules for the result of a query that is right so far and whose expressions can be compiled.
+/// The rules for the result of a query that has no errors so far and whose expressions can be compiled.
 const RESULT: &[Rule] = &[keys::selected_once, keys::values, clauses::something_selected];
 
-/// The rules for what is written to.
+/// The rules for the stream or table that is written to.
 const SINK: &[Rule] = &[tables::created, tables::inserted];
 
-/// Adds what is wrong with a query. Gives whether its expressions can be compiled, so that more can be found in them.
+/// Adds the errors of a query. Returns whether its expressions can be compiled, so that more errors can be found in
+/// them.
 pub fn check(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) -> bool {
     errors.extend(query.errors.iter().cloned());
     let mut can_be_compiled = Columns.are_met(query);
@@ -95,7 +96,7 @@ pub fn check(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) -> bool {
     can_be_compiled
 }
 
-/// Adds what the first of the rules for the result finds.
+/// Adds the errors that the first failing rule for the result finds.
 pub fn check_result(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) {
     for rule in RESULT {
         if errors.is_empty() {
@@ -104,14 +105,14 @@ pub fn check_result(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) {
     }
 }
 
-/// Adds what is wrong with writing the result of a query.
+/// Adds the errors about writing the result of a query.
 pub fn check_sink(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) {
     SINK.iter().filter(|_| Columns.are_met(query)).for_each(|rule| rule(query, errors));
 }
 
-/// The refusal of what is not built yet.
+/// The error for a feature that is not supported yet.
 pub fn not_yet(what: &str, span: Span) -> Diagnostic {
     Diagnostic::new(NOT_SUPPORTED, format!("{what} is not supported yet"))
         .at(span)
-        .hint("Without EMIT CHANGES a query reads what is in the topics now, and all of SQL is allowed.")
+        .hint("Without EMIT CHANGES a query reads the current contents of the topics and supports all of SQL.")
 }

@@ -1,4 +1,4 @@
-//! Names of columns, in every clause.
+//! Column names, in every clause.
 
 use headwater_language::diagnostic::Diagnostic;
 use sqlparser::ast::{Expr, SelectItem};
@@ -8,7 +8,7 @@ use crate::continuous::joins;
 use crate::continuous::key::{self, Key};
 use crate::continuous::query::Streaming;
 
-/// Every name is that of one column. Conditions of joins are looked at with their joins.
+/// Every name belongs to exactly one column. Join conditions are checked with their joins.
 pub fn of_columns(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) {
     let (scope, made) = (&query.scope, key::made_name(&query.scope));
     let bounds: &[&str] = if has_bounds(query) { &BOUNDS } else { &[] };
@@ -23,15 +23,16 @@ pub fn of_columns(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) {
     query.groups.iter().for_each(|group| check("GROUP BY", group));
     query.select.having.iter().for_each(|having| check("HAVING", having));
     let listed = query.query.partition_by.iter().flat_map(|list| &list.value);
-    listed.for_each(|expr| scope.check("PARTITION BY, which works on what is read,", expr, &selected, errors));
+    listed.for_each(|expr| scope.check("PARTITION BY, which is evaluated on the input rows", expr, &selected, errors));
 }
 
-/// Whether there is a key that no column holds, as far as the joins can be read.
+/// Whether the key may be one that no column contains, as far as the joins can be read.
 fn may_make_key(query: &Streaming<'_>) -> bool {
     query.is_joined() && (!joins::are_readable(query) || Key::of_join(query).made.is_some())
 }
 
-/// Whether the bounds of windows are names: over one source, where [`super::windows::bounds`] says where they may be.
+/// Whether window bounds are valid names: only over one source. [`super::windows::bounds`] checks where they may be
+/// used.
 fn has_bounds(query: &Streaming<'_>) -> bool {
     let grouped = query.has_aggregates() || !query.groups.is_empty();
     grouped && query.query.window.is_some() && query.only_source().is_some()

@@ -1,5 +1,5 @@
-//! What of a query that is right is not built yet. Asked last: where something is only not supported, there is no mistake
-//! to look for.
+//! Valid features that are not supported yet. Checked last: if a feature is merely unsupported, the user need not look
+//! for mistakes.
 
 use std::ops::ControlFlow;
 
@@ -13,10 +13,10 @@ use crate::callee::is_aggregate;
 use crate::continuous::query::Streaming;
 use crate::continuous::scope::span_of;
 
-/// What has no steps of a topology yet.
+/// The rules for features that have no steps in a topology yet.
 const STEPS: &[Rule] = &[window, clauses, calls];
 
-/// What of a query cannot run yet, its source aside.
+/// The features of a query that are not supported yet, apart from its source.
 pub fn check(query: &Streaming<'_>) -> Vec<Diagnostic> {
     let mut errors = Vec::new();
     join(query, &mut errors);
@@ -59,7 +59,7 @@ fn clauses(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) {
     errors.extend(found.iter().filter(|(there, _)| *there).map(|(_, what)| not_yet(what, whole)));
 }
 
-/// Aggregates and window functions.
+/// Reports aggregates and window functions.
 fn calls(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) {
     let mut calls = Calls { query, errors };
     walk(&query.select.projection, &mut calls);
@@ -89,7 +89,7 @@ impl Visitor for Calls<'_> {
     }
 }
 
-/// What of reading its source is not built yet.
+/// The kinds of sources that are not supported yet.
 pub fn source(query: &Streaming<'_>) -> Vec<Diagnostic> {
     let Some(source) = query.only_source() else { return Vec::new() };
     let span = query.select.from.first().and_then(|from| place(from.span())).unwrap_or(query.span());

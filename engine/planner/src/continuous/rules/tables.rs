@@ -1,4 +1,4 @@
-//! What a table, or a source with windows, does not allow, and what CREATE and INSERT INTO make of one.
+//! What is not allowed for tables and windowed sources, and what CREATE and INSERT INTO require.
 
 use headwater_language::definition::SourceKind;
 use headwater_language::diagnostic::{Diagnostic, STREAMING};
@@ -6,7 +6,7 @@ use headwater_language::diagnostic::{Diagnostic, STREAMING};
 use crate::continuous::query::{Purpose, Streaming};
 use crate::define::source_kind;
 
-/// Rows of a table keep their key, and so do windows.
+/// Rows of a table and of a windowed source keep their key.
 pub fn partition_by(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) {
     let (Some(list), Some(source)) = (&query.query.partition_by, query.only_source()) else { return };
     let why = match (source.kind, source.window) {
@@ -14,47 +14,48 @@ pub fn partition_by(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) {
         (_, Some(_)) => "has windows in its keys",
         _ => return,
     };
-    let message = format!("PARTITION BY is for streams without windows, \"{}\" {why}", source.name);
+    let message = format!("PARTITION BY is only for streams without windows, but \"{}\" {why}", source.name);
     errors.push(Diagnostic::new(STREAMING, message).at(list.span));
 }
 
-/// Rows of a table with windows are not written on.
+/// Rows of a windowed table cannot be written to another topic.
 pub fn windowed(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) {
     let Some(source) = query.only_source().filter(|source| source.kind == SourceKind::Table) else { return };
     if source.window.is_some() && query.purpose.sink().is_some() && !query.is_grouped() {
-        let message = format!("\"{}\" is a table with windows: its rows can be shown, not written on", source.name);
+        let message =
+            format!("\"{}\" is a windowed table: its rows can be shown, but not written to another topic", source.name);
         errors.push(Diagnostic::new(STREAMING, message).at(query.span()));
     }
 }
 
-/// A row of a table does not become several, which would have one key.
+/// A row of a table cannot become several rows, which would have the same key.
 pub fn table_functions(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) {
     let Some(source) = query.only_source().filter(|source| source.kind == SourceKind::Table) else { return };
     for (name, span) in query.items.iter().flat_map(|item| query.table_functions_in(&item.expr)) {
         if !query.is_grouped() {
-            let message = format!("table function {name} is for streams, \"{}\" is a table", source.name);
+            let message = format!("table function {name} is only for streams, but \"{}\" is a table", source.name);
             errors.push(Diagnostic::new(STREAMING, message).at(span));
         }
     }
 }
 
-/// CREATE STREAM makes a stream of streams, CREATE TABLE a table of tables.
+/// CREATE STREAM needs a query that gives a stream, CREATE TABLE one that gives a table.
 pub fn created(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) {
     let Purpose::Create(create) = query.purpose else { return };
     let (found, wanted) = (query.kind(), source_kind(create.kind));
     if wanted != found {
         let (given, said) = (found.word().to_uppercase(), wanted.word().to_uppercase());
-        let message = format!("this SELECT gives a {given}, not a {said}");
+        let message = format!("the result of this SELECT is a {given}, not a {said}");
         let error = Diagnostic::new(STREAMING, message).at(create.name.span);
-        errors.push(error.hint(format!("Say CREATE {given} {} AS SELECT ….", create.name.value)));
+        errors.push(error.hint(format!("Use CREATE {given} {} AS SELECT ….", create.name.value)));
     }
 }
 
-/// INSERT INTO takes rows of a stream.
+/// INSERT INTO … SELECT accepts only the rows of a stream.
 pub fn inserted(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) {
     let (Purpose::Insert(_), Some(source)) = (query.purpose, query.only_source()) else { return };
     if source.kind == SourceKind::Table && !query.is_grouped() {
-        let message = format!("\"{}\" is a table: only the rows of a stream are inserted", source.name);
+        let message = format!("\"{}\" is a table: INSERT INTO … SELECT can only read a stream", source.name);
         errors.push(Diagnostic::new(STREAMING, message).at(query.span()));
     }
 }

@@ -1,4 +1,4 @@
-//! WINDOW and the bounds of windows.
+//! WINDOW, and the bounds of windows.
 
 use headwater_formats::decode::{WINDOWEND, WINDOWSTART};
 use headwater_language::diagnostic::{Diagnostic, STREAMING};
@@ -8,23 +8,23 @@ use sqlparser::ast::Expr;
 use crate::continuous::query::{Streaming, identifier};
 use crate::continuous::scope::span_of;
 
-/// The columns that a windowed aggregation has by itself.
+/// The columns that a windowed aggregation adds.
 pub const BOUNDS: [&str; 2] = [WINDOWSTART, WINDOWEND];
 
-/// WINDOW belongs to GROUP BY over a stream.
+/// WINDOW requires GROUP BY over a stream.
 pub fn of_groups(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) {
     let Some(window) = &query.query.window else { return };
     if query.groups.is_empty() {
-        let message = "WINDOW needs a GROUP BY: it is groups that have windows";
+        let message = "WINDOW needs a GROUP BY";
         errors.push(Diagnostic::new(STREAMING, message).at(window.span));
     }
     if query.only_source().is_some() && query.is_table(0) {
-        let message = format!("WINDOW is for streams, {} is a table", query.scope.listed());
+        let message = format!("WINDOW is only for streams, but {} is a table", query.scope.listed());
         errors.push(Diagnostic::new(STREAMING, message).at(window.span));
     }
 }
 
-/// The bounds of windows belong to SELECT.
+/// Window bounds are allowed only in SELECT.
 pub fn bounds(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) {
     if query.query.window.is_none() || query.only_source().is_none() {
         return;
@@ -47,7 +47,7 @@ fn no_bounds(query: &Streaming<'_>, place: &str, expr: &Expr, errors: &mut Vec<D
         };
         let Some(name) = name.filter(|name| BOUNDS.contains(name)) else { return };
         let message = format!("window bound \"{name}\" cannot be part of {place}");
-        let detail = "It is only there in the SELECT list of a windowed aggregation.";
+        let detail = "It exists only in the SELECT list of a windowed aggregation.";
         errors.push(Diagnostic::new(STREAMING, message).at(span_of(expr, query.span())).detail(detail));
     });
 }
