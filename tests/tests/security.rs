@@ -122,10 +122,10 @@ fn tls_and_mutual_tls_get_in() {
 fn wrong_password_is_told() {
     for mechanism in ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] {
         let words = sasl(mechanism, "bob", "wr0ng-secret");
-        is_told(SASL, &words, Kind::Authentication, "sasl.password", "does not accept the credentials");
+        is_told(SASL, &words, Kind::Authentication, "sasl.password", "rejected the credentials");
     }
     let words = sasl_tls("PLAIN", "alice", "wr0ng-secret");
-    is_told(SASL_TLS, &words, Kind::Authentication, "sasl.password", "does not accept the credentials");
+    is_told(SASL_TLS, &words, Kind::Authentication, "sasl.password", "rejected the credentials");
 }
 
 #[test]

@@ -237,7 +237,7 @@ async fn data_frames_are_checked_before_they_are_written() {
         "{unknown}"
     );
     let text = write(vec![("item", id)]).await.unwrap_err();
-    assert!(text.contains("column \"item\" is STRING, the rows have INT: cast it"), "{text}");
+    assert!(text.contains("column \"item\" is of type STRING, but the rows have type INT: add a CAST"), "{text}");
     assert_eq!(ask(&ctx, "SELECT id, item FROM orders").await[1..], ["| 5  | fig  |"]);
     let copied = ctx.table("orders").await.unwrap().write_table("orders", DataFrameWriteOptions::new()).await;
     let copied = copied.unwrap_err().strip_backtrace();

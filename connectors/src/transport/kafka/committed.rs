@@ -1,4 +1,4 @@
-//! The offsets that are committed under a group, in librdkafka's form.
+//! The offsets committed under a group, in librdkafka's types.
 
 use std::collections::BTreeMap;
 
@@ -12,15 +12,15 @@ use super::connection::ANSWER_TIMEOUT;
 use super::context::Context;
 use crate::transport::{Position, TransportError, TransportErrorKind};
 
-/// The offsets committed under the group of a client. Offsets of an open transaction are asked for again and again until
-/// the time is over.
+/// The offsets committed under the group of a client. Offsets of an open transaction are requested again until the
+/// timeout.
 pub(super) fn of_group(
     client: &BaseConsumer<Context>,
     partitions: &[TopicPartition],
 ) -> KafkaResult<BTreeMap<TopicPartition, Option<Position>>> {
     let places = partitions.iter().map(|p| (p.topic.to_string(), p.partition, Offset::Invalid));
     let list: TopicPartitionList = places.collect();
-    // The list is gone when this returns, before its client is: rdkafka's consumer waits for ever for a list it gave.
+    // The list is dropped when this returns, before its client: rdkafka's consumer waits forever for a list it returned.
     let found = client.committed_offsets(list, ANSWER_TIMEOUT)?;
     let read = |element: &TopicPartitionListElem<'_>| {
         element.error()?;
@@ -31,7 +31,7 @@ pub(super) fn of_group(
     found.elements().iter().map(read).collect()
 }
 
-/// Places as librdkafka takes them.
+/// Positions as a librdkafka list.
 pub(super) fn list(places: &BTreeMap<TopicPartition, Position>) -> KafkaResult<TopicPartitionList> {
     let mut list = TopicPartitionList::with_capacity(places.len());
     for (partition, place) in places {
@@ -42,12 +42,12 @@ pub(super) fn list(places: &BTreeMap<TopicPartition, Position>) -> KafkaResult<T
     Ok(list)
 }
 
-/// What could not be done.
+/// The failed action, as text for an error message.
 pub(super) fn doing(group: &str) -> String {
     format!("the offsets committed under group \"{group}\" could not be read")
 }
 
-/// The other cause that offsets do not come in time.
+/// Adds another possible cause to a timeout: an open transaction.
 pub(super) fn held_back(mut error: TransportError) -> TransportError {
     if error.kind == TransportErrorKind::Timeout {
         error.message.push_str("; an open transaction may be holding them back");

@@ -1,5 +1,5 @@
-//! Messages in the order they arrive become events: batches of one partition each, cut by size,
-//! and the end of each bounded range. Knows offsets, but neither queues nor clients.
+//! Turns messages, in order of arrival, into events: batches of one partition each, limited in size, and the end of
+//! each bounded range. Knows offsets, but neither queues nor clients.
 
 use std::collections::VecDeque;
 
@@ -12,50 +12,50 @@ use super::native::Message;
 use crate::transport::columns::{Columns, Sizes};
 use crate::transport::{Lost, ReadPlan, ReadRange, SourceEvent, TopicId, TransportError};
 
-/// Makes events of the messages of one plan.
+/// Turns the messages of one plan into events.
 pub(super) struct Sorter {
     ranges: Vec<Range>,
     wanted: Wanted,
     batch_records_max: usize,
     events: VecDeque<Result<SourceEvent, TransportError>>,
-    /// The batch that grows, and the place of its range.
+    /// The growing batch, and the index of its range.
     growing: Option<(usize, Columns)>,
-    /// Of the latest batch: the next one is expected to be as large.
+    /// The size of the latest batch; the next one is expected to be as large.
     sizes: Sizes,
-    /// Places of ranges that ended since someone asked.
+    /// Indices of ranges that ended since [`Self::take_ended`] was last called.
     ended: Vec<usize>,
-    /// Places of ranges that do not go on by themselves, since someone asked, and why.
+    /// Indices of ranges that cannot continue by themselves, and why, since [`Self::take_halted`] was last called.
     halted: Vec<(usize, Halt)>,
 }
 
 /// A range and whether its end was reached.
 struct Range {
     partition: TopicPartition,
-    /// The topic that is meant, if it is known.
+    /// The id of the topic to read, if it is known.
     id: Option<TopicId>,
     end: Option<i64>,
-    /// The offset that is expected next.
+    /// The next expected offset.
     next: i64,
     finished: bool,
 }
 
-/// librdkafka's words for a log whose records differ from those that were read, by the epochs of its leaders.
+/// librdkafka's text for a log whose records differ from those that were read, by the epochs of its leaders.
 const DIVERGED: &str = "log truncation detected";
 
 impl Range {
-    /// True when a read that goes on at this offset is over.
+    /// Whether a read that continues at this offset is complete.
     fn reached(&self, next: i64) -> bool {
         self.end.is_some_and(|end| next >= end)
     }
 }
 
-/// True when there is nothing in the range, whatever the partition holds.
+/// Whether the range is empty, whatever the partition contains.
 pub(super) fn is_empty(range: &ReadRange) -> bool {
     range.end.is_some_and(|end| range.start >= end)
 }
 
 impl Sorter {
-    /// For the ranges of a plan; empty ones are finished at once.
+    /// A sorter for the ranges of a plan; empty ones are finished at once.
     pub(super) fn new(plan: &ReadPlan) -> Self {
         let mut sorter = Self {
             ranges: Vec::with_capacity(plan.ranges.len()),
@@ -82,7 +82,7 @@ impl Sorter {
         sorter
     }
 
-    /// Takes a message of the range at `place`. What lies outside the range or was read before is dropped.
+    /// Handles a message of the range at `index`. Messages outside the range or already read are dropped.
     pub(super) fn sort(&mut self, place: usize, message: &Message<'_>) {
         let range = &self.ranges[place];
         if range.finished {
@@ -107,7 +107,7 @@ impl Sorter {
         }
     }
 
-    /// Nothing more is in the log now. Where it ends before a bounded range does, someone must look why.
+    /// The log currently ends here. If a bounded range ends later, the caller must find out why.
     fn end_of_log(&mut self, place: usize, offset: i64) {
         let range = &mut self.ranges[place];
         if range.reached(offset) {
@@ -123,7 +123,7 @@ impl Sorter {
         }
     }
 
-    /// librdkafka goes on with this range no longer: it does not know where.
+    /// librdkafka stops reading this range because it does not know where to continue.
     fn halt(&mut self, place: usize, message: &Message<'_>) {
         let range = &mut self.ranges[place];
         range.next = range.next.max(message.offset());
@@ -131,7 +131,7 @@ impl Sorter {
         self.halted.push((place, if diverged { Halt::Diverged } else { Halt::OutOfRange }));
     }
 
-    /// The ranges that did not go on since the last call.
+    /// The ranges that stopped since the last call.
     pub(super) fn take_halted(&mut self) -> Vec<(usize, Halted)> {
         let halted = std::mem::take(&mut self.halted).into_iter().filter(|(place, _)| !self.ranges[*place].finished);
         let described = |(place, halt): (usize, Halt)| {
@@ -141,7 +141,7 @@ impl Sorter {
         halted.map(described).collect()
     }
 
-    /// Offsets of a range are lost. Gives the offset at which it goes on, if it does.
+    /// Records that offsets of a range are lost. Returns the offset at which it continues, if it does.
     pub(super) fn lose(&mut self, place: usize, lost: Lost) -> Option<i64> {
         let range = &mut self.ranges[place];
         range.next = lost.to;
@@ -157,7 +157,7 @@ impl Sorter {
         (!range.finished).then_some(range.next)
     }
 
-    /// Ends the batch that grows: nothing more has arrived.
+    /// Ends the growing batch: nothing more has arrived.
     pub(super) fn cut(&mut self) {
         if let Some((place, columns)) = self.growing.take() {
             self.sizes = columns.sizes();
@@ -171,17 +171,17 @@ impl Sorter {
         self.events.pop_front()
     }
 
-    /// The places of ranges that ended since the last call.
+    /// The indices of ranges that ended since the last call.
     pub(super) fn take_ended(&mut self) -> Vec<usize> {
         std::mem::take(&mut self.ended)
     }
 
-    /// True when every range was read to its end.
+    /// Whether every range was read to its end.
     pub(super) fn is_finished(&self) -> bool {
         self.ranges.iter().all(|range| range.finished)
     }
 
-    /// True when some range has an end that is not reached yet.
+    /// Whether some bounded range has not reached its end yet.
     pub(super) fn awaits_end(&self) -> bool {
         self.ranges.iter().any(|range| range.end.is_some() && !range.finished)
     }
@@ -219,7 +219,7 @@ impl Sorter {
         self.cut();
         let partition = &self.ranges[place].partition;
         let doing = match errors::is_damage(code) {
-            true => format!("{partition} is damaged at offset {offset}"),
+            true => format!("{partition} is corrupted at offset {offset}"),
             false => format!("{partition} could not be read from offset {offset} on"),
         };
         let mut error = errors::failed(&doing, code);

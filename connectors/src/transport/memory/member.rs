@@ -1,4 +1,4 @@
-//! A place in a consumer group of a simulated cluster.
+//! A member of a consumer group of a simulated cluster.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,14 +10,14 @@ use super::Shared;
 use super::group::{MemberId, Place};
 use crate::transport::{GroupPlan, Member, MemberEvent, Membership, Position, TransportError};
 
-/// A member. The cluster keeps its next event; what it has seen is kept here, so that one whose
-/// session ended still believes in its place until it asks.
+/// A member. The cluster keeps its next event; its own view of the membership is kept here, so that a member whose
+/// session has ended still acts on it until it polls.
 pub(super) struct MemoryMember {
     cluster: Shared,
     plan: GroupPlan,
     process: Arc<str>,
     id: MemberId,
-    /// From `Assigned` until it is released or lost.
+    /// Set from `Assigned` until it is released or lost.
     place: Option<Place>,
 }
 
@@ -29,7 +29,7 @@ impl MemoryMember {
 }
 
 impl Member for MemoryMember {
-    /// Never waits: no time passes in a simulated cluster while nobody calls it.
+    /// Never blocks: in a simulated cluster no time passes during a call.
     fn poll(&mut self, _: Duration) -> Result<Option<MemberEvent>, TransportError> {
         let mut cluster = self.cluster.lock();
         cluster.check_topics(&self.plan)?;
@@ -49,7 +49,7 @@ impl Member for MemoryMember {
 
     fn release(&mut self) -> Result<(), TransportError> {
         let mut cluster = self.cluster.lock();
-        // A member that lost its session while releasing has nothing to release: it joins again at its next poll.
+        // A member that lost its session while releasing has nothing to release: it rejoins at its next poll.
         if cluster.group(&self.plan.group).is_member(self.id) && !cluster.release(&self.plan.group, self.id) {
             return Err(TransportError::invalid(format!(
                 "no partitions are revoked from this member of group \"{}\"",
