@@ -21,7 +21,7 @@ use headwater_connectors::transport::{
 use headwater_engine::answer::{Answer, Condition, Facts};
 use headwater_engine::config::Settings;
 use headwater_engine::diagnostic::Diagnostic;
-use headwater_engine::{Driver, Engine, Session, Step};
+use headwater_engine::{Driver, Engine, Session, StepOutcome};
 use headwater_formats::record::{OutBatch, TopicPartition};
 use parking_lot::Mutex;
 
@@ -194,7 +194,7 @@ impl World {
         let mut idle = 0;
         while idle < 50 {
             self.now_ms += 100;
-            idle = if driver.step(self.now_ms, Duration::ZERO)? == Step::Idle { idle + 1 } else { 0 };
+            idle = if driver.step(self.now_ms, Duration::ZERO)? == StepOutcome::Idle { idle + 1 } else { 0 };
         }
         Ok(())
     }
@@ -538,7 +538,7 @@ async fn a_running_query_whose_topic_is_created_again_does_not_begin_anew() {
     engine.ask(&mut session, "RESUME CSAS_T_2 FROM EARLIEST;").await.unwrap();
     await_that("it reads again", || async { written().unwrap().iter().map(|mark| mark.end).sum::<i64>() > 21 }).await;
     assert_eq!(condition(&engine).await, Condition::Running);
-    engine.rest();
+    engine.stop_queries();
 }
 
 /// Waits, for ten seconds at most.

@@ -57,7 +57,7 @@ async fn run(commands: &Path) -> String {
     let orders = [r#"{"ITEM":"fig","QTY":3,"SHIP":{"CITY":"Oslo"}}"#, r#"{"ITEM":"pear","QTY":1}"#, "{"];
     write(&cluster, "orders", &orders);
     let engine = Engine::driven(Arc::new(cluster.clone()), &Settings::default());
-    Drive::new(&cluster, Mode::OneBatch).to_rest(&engine).await.expect("rest");
+    Drive::new(&cluster, Mode::OneBatch).until_idle(&engine).await.expect("rest");
     rows(&engine, "SELECT * FROM large;").await + &rows(&engine, "SELECT kind, reason FROM processing_log;").await
 }
 

@@ -9,7 +9,7 @@ use headwater_connectors::transport::Transport;
 use headwater_connectors::transport::faults::FaultyTransport;
 use headwater_connectors::transport::memory::MemoryTransport;
 use headwater_engine::config::Settings;
-use headwater_engine::{Driver, Engine, Session, Step};
+use headwater_engine::{Driver, Engine, Session, StepOutcome};
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
 
@@ -200,7 +200,7 @@ impl World {
             return Ok(false);
         };
         match driver.step(now_ms, if has_threads { THREAD_WAIT } else { Duration::ZERO }) {
-            Ok(step) => Ok(step == Step::Idle && driver.is_settled()),
+            Ok(step) => Ok(step == StepOutcome::Idle && driver.is_settled()),
             // Whatever it was, the driver is thrown away, as the supervisor does.
             Err(_) => {
                 process.drivers.remove(&id);

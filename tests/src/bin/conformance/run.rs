@@ -9,7 +9,7 @@ use headwater_engine::config::Settings;
 use headwater_engine::definition::SourceDef;
 use headwater_engine::diagnostic::{Diagnostic, INTERNAL, NOT_SUPPORTED, UNKNOWN_PROPERTY};
 use headwater_engine::sql::ast::{Literal, StatementKind};
-use headwater_engine::{Driver, Engine, Session, Step, sql};
+use headwater_engine::{Driver, Engine, Session, StepOutcome, sql};
 
 use crate::case::{Case, Record};
 use crate::json::Json;
@@ -227,7 +227,7 @@ fn drain(id: &str, driver: &mut Driver, now_ms: &mut i64) -> Result<bool, Stop> 
     for _ in 0..STEPS_MAX {
         *now_ms += STEP_MS;
         let step = driver.step(*now_ms, Duration::ZERO).map_err(|e| Stop::Fault(format!("query {id}: {e}")))?;
-        if step == Step::Idle && driver.is_settled() {
+        if step == StepOutcome::Idle && driver.is_settled() {
             return Ok(worked);
         }
         worked = true;
