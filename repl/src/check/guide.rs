@@ -44,9 +44,9 @@ Directives, which end with ; like statements:
 Repeatable answers:
   Records without a timestamp get 0, 1970-01-01; NOW() and UNIX_TIMESTAMP() return the current time.
   The order of rows from several partitions is not defined: use ORDER BY. Plans are those of one
-  processor ('query.partitions' is 1). Queries run in every mode (--modes), so their answers must not
-  depend on how input is divided or which process crashes; the offsets of their output records
-  (ROWOFFSET) do depend on it.
+  processor ('query.partitions' is 1). Queries run in every mode (--modes), so their answers must
+  not depend on how input is divided or on which process crashes; the offsets of their output
+  records (ROWOFFSET) do depend on it.
 
 Exit codes:
   0  all answers match    1  some do not    2  invalid usage, or a path that cannot be read"#;

@@ -28,8 +28,8 @@ pub fn summary(
         lines.push(format!("{} {verb} rejected; SHOW REJECTS; lists them", counted(read.rejects, "record")));
     }
     if read.valueless > 0 {
-        let verb = if read.valueless == 1 { "is" } else { "are" };
-        lines.push(format!("{} without a value {verb} not rows of a stream", counted(read.valueless, "record")));
+        let verb = if read.valueless == 1 { "is not a row" } else { "are not rows" };
+        lines.push(format!("{} without a value {verb} of a stream", counted(read.valueless, "record")));
     }
     if let Some(reason) = first_failure.filter(|_| read.failures > 0) {
         let (failed, verb) = (counted(read.failures, "value"), if read.failures == 1 { "is" } else { "are" });

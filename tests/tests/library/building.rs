@@ -1,4 +1,4 @@
-//! What a builder refuses, and when.
+//! What a builder rejects, and when.
 
 use std::time::{Duration, Instant};
 
@@ -26,7 +26,7 @@ async fn cluster_error(builder: KafkaTableBuilder) -> (TransportErrorKind, Strin
     }
 }
 
-/// Mistakes of the description are found without a cluster, all at once.
+/// Mistakes in the description are found without a cluster, all at once.
 #[tokio::test]
 async fn every_mistake_is_reported_at_once() {
     let wrong = KafkaTable::builder("nowhere:1", "orders")
