@@ -103,18 +103,18 @@ pub enum MemberEvent {
 pub struct Membership {
     group: Arc<str>,
     /// What the transport that created it knows about the member: its id and the group's generation.
-    place: Option<Arc<dyn Any + Send + Sync>>,
+    member: Option<Arc<dyn Any + Send + Sync>>,
 }
 
 impl Membership {
     /// A group without members, for which anyone may commit offsets.
     pub fn outside(group: &str) -> Self {
-        Self { group: Arc::from(group), place: None }
+        Self { group: Arc::from(group), member: None }
     }
 
     /// The membership of one member, in the types of the transport that will commit with it.
-    pub(crate) fn inside(group: &str, place: impl Any + Send + Sync) -> Self {
-        Self { group: Arc::from(group), place: Some(Arc::new(place)) }
+    pub(crate) fn of_member(group: &str, member: impl Any + Send + Sync) -> Self {
+        Self { group: Arc::from(group), member: Some(Arc::new(member)) }
     }
 
     /// The group's name.
@@ -122,16 +122,16 @@ impl Membership {
         &self.group
     }
 
-    /// What [`Self::inside`] was given; `None` for [`Self::outside`]. Fails for a membership of another transport.
-    pub(crate) fn place<T: Any>(&self) -> Result<Option<&T>, TransportError> {
-        let Some(place) = self.place.as_deref() else { return Ok(None) };
+    /// What [`Self::of_member`] was given; `None` for [`Self::outside`]. Fails for a membership of another transport.
+    pub(crate) fn member<T: Any>(&self) -> Result<Option<&T>, TransportError> {
+        let Some(member) = self.member.as_deref() else { return Ok(None) };
         let message = || format!("the membership of group \"{}\" belongs to another transport", self.group);
-        place.downcast_ref().map(Some).ok_or_else(|| TransportError::invalid(message()))
+        member.downcast_ref().map(Some).ok_or_else(|| TransportError::invalid(message()))
     }
 }
 
 impl fmt::Debug for Membership {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Membership").field("group", &self.group).field("inside", &self.place.is_some()).finish()
+        f.debug_struct("Membership").field("group", &self.group).field("inside", &self.member.is_some()).finish()
     }
 }

@@ -51,7 +51,7 @@ pub trait Transport: Send + Sync + fmt::Debug {
 
     /// Opens a doorbell at the next offset to read of each partition. It rings when a reader of committed records would
     /// find something there, or when the log no longer reaches that offset.
-    fn doorbell(&self, places: &BTreeMap<TopicPartition, i64>) -> Result<Box<dyn Doorbell>, TransportError>;
+    fn doorbell(&self, offsets: &BTreeMap<TopicPartition, i64>) -> Result<Box<dyn Doorbell>, TransportError>;
 
     /// Joins a consumer group, which assigns the partitions of its topics to its members. A member reads its partitions
     /// through separate sources; the group only says which ones. A topic that does not exist is reported here;

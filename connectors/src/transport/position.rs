@@ -8,8 +8,8 @@ use std::sync::Arc;
 /// ```
 /// use headwater_connectors::transport::Position;
 ///
-/// let place = Position::from(17);
-/// assert_eq!((place.offset, &*place.note), (17, ""));
+/// let position = Position::from(17);
+/// assert_eq!((position.offset, &*position.note), (17, ""));
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Position {

@@ -88,8 +88,8 @@ impl Transport for FaultyTransport {
         Ok(opened.into_iter().map(hold).collect())
     }
 
-    fn doorbell(&self, places: &BTreeMap<TopicPartition, i64>) -> Result<Box<dyn Doorbell>, TransportError> {
-        let bell = self.inner.call(Call::OpenDoorbell, |inner| inner.doorbell(places))?;
+    fn doorbell(&self, offsets: &BTreeMap<TopicPartition, i64>) -> Result<Box<dyn Doorbell>, TransportError> {
+        let bell = self.inner.call(Call::OpenDoorbell, |inner| inner.doorbell(offsets))?;
         Ok(Box::new(FaultyDoorbell::new(self.inner.hold(bell))))
     }
 

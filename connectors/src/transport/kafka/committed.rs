@@ -18,26 +18,26 @@ pub(super) fn of_group(
     client: &BaseConsumer<Context>,
     partitions: &[TopicPartition],
 ) -> KafkaResult<BTreeMap<TopicPartition, Option<Position>>> {
-    let places = partitions.iter().map(|p| (p.topic.to_string(), p.partition, Offset::Invalid));
-    let list: TopicPartitionList = places.collect();
+    let positions = partitions.iter().map(|p| (p.topic.to_string(), p.partition, Offset::Invalid));
+    let list: TopicPartitionList = positions.collect();
     // The list is dropped when this returns, before its client: rdkafka's consumer waits forever for a list it returned.
     let found = client.committed_offsets(list, ANSWER_TIMEOUT)?;
     let read = |element: &TopicPartitionListElem<'_>| {
         element.error()?;
         let offset = element.offset().to_raw().filter(|offset| *offset >= 0);
-        let place = offset.map(|offset| Position { offset, note: element.metadata().into() });
-        Ok((TopicPartition::new(element.topic(), element.partition()), place))
+        let position = offset.map(|offset| Position { offset, note: element.metadata().into() });
+        Ok((TopicPartition::new(element.topic(), element.partition()), position))
     };
     found.elements().iter().map(read).collect()
 }
 
 /// Positions as a librdkafka list.
-pub(super) fn list(places: &BTreeMap<TopicPartition, Position>) -> KafkaResult<TopicPartitionList> {
-    let mut list = TopicPartitionList::with_capacity(places.len());
-    for (partition, place) in places {
+pub(super) fn list(positions: &BTreeMap<TopicPartition, Position>) -> KafkaResult<TopicPartitionList> {
+    let mut list = TopicPartitionList::with_capacity(positions.len());
+    for (partition, position) in positions {
         let mut element = list.add_partition(&partition.topic, partition.partition);
-        element.set_offset(Offset::Offset(place.offset))?;
-        element.set_metadata(&*place.note);
+        element.set_offset(Offset::Offset(position.offset))?;
+        element.set_metadata(&*position.note);
     }
     Ok(list)
 }

@@ -17,8 +17,8 @@ use rdkafka::producer::{DeliveryResult, ProducerContext};
 use rdkafka::types::{RDKafkaErrorCode, RDKafkaRespErr};
 
 use super::properties::Properties;
-use super::seat::Seat;
-use super::setback::{self, Said};
+use super::rebalances::Rebalances;
+use super::setback::{self, BatchOutcome};
 use super::{errors, token};
 use crate::transport::TransportError;
 
@@ -32,7 +32,7 @@ pub(super) struct Context {
 #[derive(Default)]
 pub(super) struct Watch {
     reported: Mutex<Reported>,
-    seat: Mutex<Seat>,
+    rebalances: Mutex<Rebalances>,
 }
 
 #[derive(Debug, Default)]
@@ -125,8 +125,8 @@ impl Watch {
     }
 
     /// The group events of a client that is a member of a group.
-    pub(super) fn seat(&self) -> MutexGuard<'_, Seat> {
-        self.seat.lock()
+    pub(super) fn rebalances(&self) -> MutexGuard<'_, Rebalances> {
+        self.rebalances.lock()
     }
 
     /// Whether a record was not delivered for a known cause.
@@ -150,11 +150,11 @@ impl Watch {
         self.reported.lock().setbacks.clear();
     }
 
-    fn note(&self, said: Said<'_>) {
+    fn note(&self, outcome: BatchOutcome<'_>) {
         let setbacks = &mut self.reported.lock().setbacks;
-        match said.setback {
-            Some(cause) => drop(setbacks.insert(said.partition.to_owned(), cause)),
-            None => drop(setbacks.remove(said.partition)),
+        match outcome.setback {
+            Some(cause) => drop(setbacks.insert(outcome.partition.to_owned(), cause)),
+            None => drop(setbacks.remove(outcome.partition)),
         }
     }
 
@@ -184,7 +184,7 @@ impl ClientContext for Context {
             "ERROR" if reason.contains("topic does not exist") => {
                 self.watch.report(RDKafkaErrorCode::UnknownTopicOrPartition, reason.to_owned());
             }
-            setback::FACILITY => setback::said(&message).into_iter().for_each(|said| self.watch.note(said)),
+            setback::FACILITY => setback::outcome(&message).into_iter().for_each(|outcome| self.watch.note(outcome)),
             setback::PARTITIONS => setback::denied(&message).into_iter().for_each(|(topic, partition)| {
                 let code = RDKafkaErrorCode::TopicAuthorizationFailed;
                 let failed = Failed { topic: topic.to_owned(), partition, code };
@@ -213,7 +213,7 @@ impl ClientContext for Context {
 impl ConsumerContext for Context {
     /// Replaces rdkafka's own, which would make the client read what it is assigned.
     fn rebalance(&self, client: &BaseConsumer<Self>, code: RDKafkaRespErr, partitions: &mut TopicPartitionList) {
-        self.watch.seat().rebalance(client, code, partitions);
+        self.watch.rebalances().rebalance(client, code, partitions);
     }
 }
 

@@ -44,7 +44,7 @@ pub(super) struct Doorbells {
 
 /// A bell on its way to the thread.
 struct Bell {
-    places: BTreeMap<TopicPartition, i64>,
+    offsets: BTreeMap<TopicPartition, i64>,
     ring: Weak<Ring>,
 }
 
@@ -80,10 +80,10 @@ impl Doorbells {
     pub(super) fn hang(
         &self,
         properties: &Properties,
-        places: &BTreeMap<TopicPartition, i64>,
+        offsets: &BTreeMap<TopicPartition, i64>,
     ) -> Result<Box<dyn Doorbell>, TransportError> {
         let ring = Arc::<Ring>::default();
-        let mut bell = Bell { places: places.clone(), ring: Arc::downgrade(&ring) };
+        let mut bell = Bell { offsets: offsets.clone(), ring: Arc::downgrade(&ring) };
         let mut thread = self.thread.lock();
         if let Some(running) = &*thread {
             match running.send(bell) {
@@ -95,8 +95,8 @@ impl Doorbells {
         // The receiving end is held here.
         let _ = sender.send(bell);
         let (client, _watch) = connection::open::<BaseConsumer<Context>>(properties, &Role::Doorbell)?;
-        let porter = Porter::new(client, bells, Arc::clone(&self.thread));
-        let spawned = std::thread::Builder::new().name("doorbells".to_owned()).spawn(move || porter.watch());
+        let waiting = BellThread::new(client, bells, Arc::clone(&self.thread));
+        let spawned = std::thread::Builder::new().name("doorbells".to_owned()).spawn(move || waiting.watch());
         spawned.map_err(|error| not_started(&error))?;
         *thread = Some(sender);
         Ok(Box::new(Listener(ring)))
@@ -110,28 +110,28 @@ impl Drop for Doorbells {
 }
 
 /// The thread that waits.
-struct Porter {
+struct BellThread {
     inbox: Inbox,
     bells: Receiver<Bell>,
     /// The channel to this thread, which it removes when it ends.
     thread: Arc<Mutex<Option<Sender<Bell>>>>,
     /// By the partition's index in the inbox.
-    doors: Vec<Door>,
+    watched: Vec<Watched>,
     numbers: BTreeMap<TopicPartition, usize>,
 }
 
 /// A partition and its bells.
 #[derive(Default)]
-struct Door {
+struct Watched {
     /// The next offset to read, while the partition is read.
     reads_at: Option<i64>,
     bells: Vec<(i64, Weak<Ring>)>,
 }
 
-impl Porter {
+impl BellThread {
     fn new(client: BaseConsumer<Context>, bells: Receiver<Bell>, thread: Arc<Mutex<Option<Sender<Bell>>>>) -> Self {
         let inbox = Inbox::new(Arc::new(client), MESSAGES_MAX);
-        Self { inbox, bells, thread, doors: Vec::new(), numbers: BTreeMap::new() }
+        Self { inbox, bells, thread, watched: Vec::new(), numbers: BTreeMap::new() }
     }
 
     /// Waits and rings until nobody has listened for a while.
@@ -142,7 +142,7 @@ impl Porter {
             self.renew();
             connection::serve(self.inbox.client());
             self.wait();
-            if self.doors.iter().any(|door| !door.bells.is_empty()) {
+            if self.watched.iter().any(|partition| !partition.bells.is_empty()) {
                 needed_at = Instant::now();
             } else if needed_at.elapsed() > KEPT && self.retire() {
                 return;
@@ -178,8 +178,8 @@ impl Porter {
     }
 
     fn hang(&mut self, bell: &Bell) {
-        for (partition, place) in &bell.places {
-            if self.hang_at(partition, *place, &bell.ring).is_err() {
+        for (partition, offset) in &bell.offsets {
+            if self.hang_at(partition, *offset, &bell.ring).is_err() {
                 ring(&bell.ring);
             }
         }
@@ -187,15 +187,15 @@ impl Porter {
 
     /// Hangs a bell at one partition and reads it from the bell's offset, or from an earlier one if other bells wait
     /// there.
-    fn hang_at(&mut self, partition: &TopicPartition, place: i64, ring: &Weak<Ring>) -> Result<(), Code> {
+    fn hang_at(&mut self, partition: &TopicPartition, offset: i64, ring: &Weak<Ring>) -> Result<(), Code> {
         let number = self.number(partition)?;
-        let door = &mut self.doors[number];
-        door.bells.push((place, Weak::clone(ring)));
-        if door.reads_at.is_none_or(|at| place < at) {
-            let restarted = self.inbox.restart(number, place);
-            door.reads_at = restarted.is_ok().then_some(place);
+        let partition = &mut self.watched[number];
+        partition.bells.push((offset, Weak::clone(ring)));
+        if partition.reads_at.is_none_or(|at| offset < at) {
+            let restarted = self.inbox.restart(number, offset);
+            partition.reads_at = restarted.is_ok().then_some(offset);
             if restarted.is_err() {
-                door.bells.drain(..).for_each(|(_, bell)| self::ring(&bell));
+                partition.bells.drain(..).for_each(|(_, bell)| self::ring(&bell));
             }
         }
         Ok(())
@@ -207,7 +207,7 @@ impl Porter {
         }
         let number = self.inbox.add(&partition.topic, partition.partition)?;
         self.numbers.insert(partition.clone(), number);
-        self.doors.push(Door::default());
+        self.watched.push(Watched::default());
         Ok(number)
     }
 
@@ -215,9 +215,9 @@ impl Porter {
     fn wait(&mut self) {
         let came: Vec<_> = self.inbox.take(LOOK).filter_map(|message| came(&message)).collect();
         for (number, beyond) in came {
-            let door = &mut self.doors[number];
-            door.reads_at = door.reads_at.map(|at| at.max(beyond));
-            let ringing = door.bells.extract_if(.., |(place, _)| *place < beyond);
+            let partition = &mut self.watched[number];
+            partition.reads_at = partition.reads_at.map(|at| at.max(beyond));
+            let ringing = partition.bells.extract_if(.., |(offset, _)| *offset < beyond);
             ringing.for_each(|(_, bell)| ring(&bell));
             self.pause(number);
         }
@@ -225,8 +225,8 @@ impl Porter {
 
     /// Takes down bells that nobody listens to or that rang at another partition.
     fn take_down(&mut self) {
-        for number in 0..self.doors.len() {
-            self.doors[number].bells.retain(|(_, bell)| bell.upgrade().is_some_and(|ring| !*ring.rang.lock()));
+        for number in 0..self.watched.len() {
+            self.watched[number].bells.retain(|(_, bell)| bell.upgrade().is_some_and(|ring| !*ring.rang.lock()));
             self.pause(number);
         }
     }
@@ -234,15 +234,15 @@ impl Porter {
     /// Starts a new inbox when most partitions of the current one are no longer waited for: librdkafka keeps requesting
     /// every topic it has a handle of, even those that are gone.
     fn renew(&mut self) {
-        let unused = self.doors.iter().filter(|door| door.bells.is_empty()).count();
-        if unused <= UNUSED_MAX || 2 * unused < self.doors.len() {
+        let unused = self.watched.iter().filter(|partition| partition.bells.is_empty()).count();
+        if unused <= UNUSED_MAX || 2 * unused < self.watched.len() {
             return;
         }
         self.inbox = Inbox::new(Arc::clone(self.inbox.client()), MESSAGES_MAX);
-        let (mut doors, numbers) = (std::mem::take(&mut self.doors), std::mem::take(&mut self.numbers));
+        let (mut watched, numbers) = (std::mem::take(&mut self.watched), std::mem::take(&mut self.numbers));
         for (partition, number) in numbers {
-            for (place, bell) in doors[number].bells.drain(..) {
-                if self.hang_at(&partition, place, &bell).is_err() {
+            for (offset, bell) in watched[number].bells.drain(..) {
+                if self.hang_at(&partition, offset, &bell).is_err() {
                     ring(&bell);
                 }
             }
@@ -251,20 +251,20 @@ impl Porter {
 
     /// Stops reading a partition without bells.
     fn pause(&mut self, number: usize) {
-        let door = &mut self.doors[number];
-        if door.bells.is_empty() && door.reads_at.take().is_some() {
+        let partition = &mut self.watched[number];
+        if partition.bells.is_empty() && partition.reads_at.take().is_some() {
             self.inbox.stop(number);
         }
     }
 }
 
-impl Drop for Porter {
+impl Drop for BellThread {
     /// However this thread ends, all bells ring, so that nobody waits in vain.
     fn drop(&mut self) {
         if std::thread::panicking() {
             *self.thread.lock() = None;
         }
-        self.doors.iter().flat_map(|door| &door.bells).for_each(|(_, bell)| ring(bell));
+        self.watched.iter().flat_map(|partition| &partition.bells).for_each(|(_, bell)| ring(bell));
         self.bells.try_iter().for_each(|bell| ring(&bell.ring));
     }
 }

@@ -1,10 +1,10 @@
 //! A member of a consumer group, with its own client that reads nothing.
 //!
-//! librdkafka serves the group on its own thread and reports events through callbacks of [`Seat`], which run inside
+//! librdkafka serves the group on its own thread and reports events through callbacks of [`Rebalances`], which run inside
 //! `poll`. Only the eager protocol has the steps that [`Member`] promises: everything is revoked before anything is
 //! assigned.
 //!
-//! [`Seat`]: super::seat::Seat
+//! [`Rebalances`]: super::rebalances::Rebalances
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -57,7 +57,7 @@ impl KafkaMember {
             if let Some(Err(error)) = self.consumer.poll(wait) {
                 self.check(&error)?;
             }
-            if let Some(event) = self.watch.seat().take_event() {
+            if let Some(event) = self.watch.rebalances().take_event() {
                 return Ok(Some(event));
             }
         }
@@ -110,7 +110,7 @@ impl Member for KafkaMember {
     }
 
     fn release(&mut self) -> Result<(), TransportError> {
-        if !self.watch.seat().release() {
+        if !self.watch.rebalances().release() {
             return Err(TransportError::invalid(format!(
                 "no partitions are revoked from this member of group \"{}\"",
                 self.plan.group
@@ -148,7 +148,7 @@ impl Member for KafkaMember {
     }
 
     fn membership(&self) -> Membership {
-        Membership::inside(&self.plan.group, self.watch.seat().place())
+        Membership::of_member(&self.plan.group, self.watch.rebalances().generation())
     }
 }
 
@@ -156,9 +156,9 @@ impl Drop for KafkaMember {
     /// The client closes itself when it is dropped, and waits until everything is released.
     fn drop(&mut self) {
         let releasing = {
-            let mut seat = self.watch.seat();
-            seat.leave();
-            seat.release()
+            let mut rebalances = self.watch.rebalances();
+            rebalances.leave();
+            rebalances.release()
         };
         if releasing && let Err(error) = self.consumer.unassign() {
             tracing::debug!(group = self.plan.group, %error, "partitions were not released");

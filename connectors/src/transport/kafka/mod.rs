@@ -6,7 +6,7 @@
 //!                                    │     └─ inquiry       what happened to offsets that are gone
 //!                                    ├─ doorbell            waits for new records in logs that nobody reads now
 //!                                    ├─ sink ─ producer ─ native   records and transactions
-//!                                    └─ member ─ seat       a member of a consumer group
+//!                                    └─ member ─ rebalances   a member of a consumer group
 //! ```
 //!
 //! What it deliberately does not know: formats, SQL, and whether the broker is Kafka's own.
@@ -25,7 +25,7 @@ mod out_record;
 mod producer;
 mod properties;
 mod property_names;
-mod seat;
+mod rebalances;
 mod setback;
 mod sink;
 mod sorter;
@@ -93,8 +93,8 @@ impl Transport for KafkaTransport {
         source::open(&self.properties, plans)
     }
 
-    fn doorbell(&self, places: &BTreeMap<TopicPartition, i64>) -> Result<Box<dyn Doorbell>, TransportError> {
-        self.doorbells.hang(&self.properties, places)
+    fn doorbell(&self, offsets: &BTreeMap<TopicPartition, i64>) -> Result<Box<dyn Doorbell>, TransportError> {
+        self.doorbells.hang(&self.properties, offsets)
     }
 
     fn join_group(&self, plan: GroupPlan) -> Result<Box<dyn Member>, TransportError> {

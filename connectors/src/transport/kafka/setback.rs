@@ -13,7 +13,7 @@ pub(super) const DEBUG: &str = "msg";
 
 /// What a log line says about a batch of records.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Said<'a> {
+pub(super) struct BatchOutcome<'a> {
     /// The partition, as the line names it.
     pub partition: &'a str,
     /// Why the batch was not accepted and is being retried, as text that begins with the cause and ends with the
@@ -23,15 +23,15 @@ pub(super) struct Said<'a> {
 
 /// Parses a line of this facility: `[thrd:HOST:PORT/ID]: HOST:PORT/ID: TOPIC [P]: MessageSet with N message(s) …
 /// encountered error: Broker: TEXT (actions Refresh,Retry)`, or the same with `delivered`. `None` for other lines.
-pub(super) fn said(line: &str) -> Option<Said<'_>> {
+pub(super) fn outcome(line: &str) -> Option<BatchOutcome<'_>> {
     let (subject, said) = line.split_once(": MessageSet with ")?;
     let (broker, partition) = subject.rsplit_once(": ")?;
     if said.ends_with("delivered") {
-        return Some(Said { partition, setback: None });
+        return Some(BatchOutcome { partition, setback: None });
     }
     let (words, actions) = said.split_once(" encountered error: ")?.1.split_once(" (actions ")?;
     // A batch that is not retried fails with its own code.
-    actions.contains("Retry").then(|| Said { partition, setback: Some(cause(words, broker)) })
+    actions.contains("Retry").then(|| BatchOutcome { partition, setback: Some(cause(words, broker)) })
 }
 
 /// The log facility where librdkafka writes that a partition could not be added to a transaction. Its records are then
@@ -72,7 +72,7 @@ mod tests {
     }
 
     fn setback(line: &str) -> Option<String> {
-        let said = said(line)?;
+        let said = outcome(line)?;
         assert_eq!(said.partition, "a.b [3]");
         said.setback
     }
@@ -95,9 +95,9 @@ mod tests {
 
     #[test]
     fn batches_that_are_not_retried_and_other_lines_are_not_setbacks() {
-        assert_eq!(said(&line("Broker: Message size too large", "Permanent,MsgNotPersisted")), None);
+        assert_eq!(outcome(&line("Broker: Message size too large", "Permanent,MsgNotPersisted")), None);
         let taken = "[thrd:b:1/1]: b:1/1: t [0]: MessageSet with 5 message(s) (MsgId 1, BaseSeq 0) delivered";
-        assert_eq!(said(taken), Some(Said { partition: "t [0]", setback: None }));
-        assert_eq!(said("[thrd:b:1/1]: b:1/1: t [0]: Produce MessageSet with 5 message(s) (90 bytes, …)"), None);
+        assert_eq!(outcome(taken), Some(BatchOutcome { partition: "t [0]", setback: None }));
+        assert_eq!(outcome("[thrd:b:1/1]: b:1/1: t [0]: Produce MessageSet with 5 message(s) (90 bytes, …)"), None);
     }
 }

@@ -15,7 +15,7 @@ use super::native::OutTopic;
 use super::out_record::{check, headers_in, record};
 use super::producer::{POLL_INTERVAL, Producer};
 use super::properties::{Properties, Role};
-use super::seat::Place;
+use super::rebalances::MemberGeneration;
 use super::{committed, errors};
 use crate::transport::{Membership, Position, Sink, SinkOptions, TransportError, TransportErrorKind};
 
@@ -120,8 +120,9 @@ impl KafkaSink {
     ) -> Result<(), TransportError> {
         let group = membership.group();
         let doing = format!("the offsets of group \"{group}\" could not be added to the transaction");
-        let place = membership.place::<Place>()?;
-        let inside = place.map(|place| place.metadata().ok_or_else(|| not_inside(&doing))).transpose()?;
+        let generation = membership.member::<MemberGeneration>()?;
+        let inside =
+            generation.map(|generation| generation.metadata().ok_or_else(|| not_inside(&doing))).transpose()?;
         if offsets.is_empty() {
             return Ok(());
         }

@@ -67,7 +67,7 @@ impl Sorter {
             ended: Vec::new(),
             halted: Vec::new(),
         };
-        for (place, range) in plan.ranges.iter().enumerate() {
+        for (index, range) in plan.ranges.iter().enumerate() {
             sorter.ranges.push(Range {
                 partition: range.partition.clone(),
                 id: plan.ids.get(&range.partition.topic).copied(),
@@ -76,45 +76,45 @@ impl Sorter {
                 finished: false,
             });
             if is_empty(range) {
-                sorter.finish(place);
+                sorter.finish(index);
             }
         }
         sorter
     }
 
     /// Handles a message of the range at `index`. Messages outside the range or already read are dropped.
-    pub(super) fn sort(&mut self, place: usize, message: &Message<'_>) {
-        let range = &self.ranges[place];
+    pub(super) fn sort(&mut self, index: usize, message: &Message<'_>) {
+        let range = &self.ranges[index];
         if range.finished {
             return;
         }
         match message.error() {
             None if message.offset() < range.next => {}
-            None if range.reached(message.offset()) => self.finish(place),
+            None if range.reached(message.offset()) => self.finish(index),
             None => {
                 let last = range.reached(message.offset() + 1);
-                self.push(place, message);
+                self.push(index, message);
                 if last {
-                    self.finish(place);
+                    self.finish(index);
                 }
             }
-            Some(Code::PartitionEOF) => self.end_of_log(place, message.offset()),
-            Some(Code::AutoOffsetReset) => self.halt(place, message),
+            Some(Code::PartitionEOF) => self.end_of_log(index, message.offset()),
+            Some(Code::AutoOffsetReset) => self.halt(index, message),
             Some(code) => {
                 let offset = if message.offset() >= 0 { message.offset() } else { range.next };
-                self.fail(place, offset, code, &message.reason());
+                self.fail(index, offset, code, &message.reason());
             }
         }
     }
 
     /// The log currently ends here. If a bounded range ends later, the caller must find out why.
-    fn end_of_log(&mut self, place: usize, offset: i64) {
-        let range = &mut self.ranges[place];
+    fn end_of_log(&mut self, index: usize, offset: i64) {
+        let range = &mut self.ranges[index];
         if range.reached(offset) {
-            self.finish(place);
+            self.finish(index);
         } else if range.end.is_some() {
             range.next = range.next.max(offset);
-            self.halted.push((place, Halt::Short));
+            self.halted.push((index, Halt::Short));
         } else if offset > range.next {
             range.next = offset;
             let passed = SourceEvent::Passed(range.partition.clone(), offset);
@@ -124,44 +124,44 @@ impl Sorter {
     }
 
     /// librdkafka stops reading this range because it does not know where to continue.
-    fn halt(&mut self, place: usize, message: &Message<'_>) {
-        let range = &mut self.ranges[place];
+    fn halt(&mut self, index: usize, message: &Message<'_>) {
+        let range = &mut self.ranges[index];
         range.next = range.next.max(message.offset());
         let diverged = message.reason().contains(DIVERGED);
-        self.halted.push((place, if diverged { Halt::Diverged } else { Halt::OutOfRange }));
+        self.halted.push((index, if diverged { Halt::Diverged } else { Halt::OutOfRange }));
     }
 
     /// The ranges that stopped since the last call.
     pub(super) fn take_halted(&mut self) -> Vec<(usize, Halted)> {
-        let halted = std::mem::take(&mut self.halted).into_iter().filter(|(place, _)| !self.ranges[*place].finished);
-        let described = |(place, halt): (usize, Halt)| {
-            let Range { partition, id, end, next, .. } = &self.ranges[place];
-            (place, Halted { partition: partition.clone(), id: *id, next: *next, end: *end, halt })
+        let halted = std::mem::take(&mut self.halted).into_iter().filter(|(index, _)| !self.ranges[*index].finished);
+        let described = |(index, halt): (usize, Halt)| {
+            let Range { partition, id, end, next, .. } = &self.ranges[index];
+            (index, Halted { partition: partition.clone(), id: *id, next: *next, end: *end, halt })
         };
         halted.map(described).collect()
     }
 
     /// Records that offsets of a range are lost. Returns the offset at which it continues, if it does.
-    pub(super) fn lose(&mut self, place: usize, lost: Lost) -> Option<i64> {
-        let range = &mut self.ranges[place];
+    pub(super) fn lose(&mut self, index: usize, lost: Lost) -> Option<i64> {
+        let range = &mut self.ranges[index];
         range.next = lost.to;
         let (is_over, ends) = (range.reached(lost.to), lost.ends_range());
         self.cut();
         self.events.push_back(Ok(SourceEvent::Lost(lost)));
         if ends {
-            self.close(place);
+            self.close(index);
         } else if is_over {
-            self.finish(place);
+            self.finish(index);
         }
-        let range = &self.ranges[place];
+        let range = &self.ranges[index];
         (!range.finished).then_some(range.next)
     }
 
     /// Ends the growing batch: nothing more has arrived.
     pub(super) fn cut(&mut self) {
-        if let Some((place, columns)) = self.growing.take() {
+        if let Some((index, columns)) = self.growing.take() {
             self.sizes = columns.sizes();
-            let batch = columns.finish(self.ranges[place].partition.clone());
+            let batch = columns.finish(self.ranges[index].partition.clone());
             self.events.push_back(Ok(SourceEvent::Batch(batch)));
         }
     }
@@ -186,16 +186,16 @@ impl Sorter {
         self.ranges.iter().any(|range| range.end.is_some() && !range.finished)
     }
 
-    fn push(&mut self, place: usize, message: &Message<'_>) {
+    fn push(&mut self, index: usize, message: &Message<'_>) {
         let fits = |(at, columns): &(usize, Columns)| {
-            *at == place && columns.len() < self.batch_records_max && !columns.is_full()
+            *at == index && columns.len() < self.batch_records_max && !columns.is_full()
         };
         if !self.growing.as_ref().is_some_and(fits) {
             self.cut();
         }
         let (wanted, sizes) = (self.wanted, self.sizes);
-        let (_, columns) = self.growing.get_or_insert_with(|| (place, Columns::new(wanted, sizes)));
-        self.ranges[place].next = message.offset() + 1;
+        let (_, columns) = self.growing.get_or_insert_with(|| (index, Columns::new(wanted, sizes)));
+        self.ranges[index].next = message.offset() + 1;
         columns.push(message.offset(), message.timestamp_ms(), message.key(), message.value());
         if let Some(headers) = columns.headers() {
             message.for_each_header(|name, value| headers.push(name, value));
@@ -203,21 +203,21 @@ impl Sorter {
         }
     }
 
-    fn finish(&mut self, place: usize) {
+    fn finish(&mut self, index: usize) {
         self.cut();
-        self.close(place);
-        let partition = self.ranges[place].partition.clone();
+        self.close(index);
+        let partition = self.ranges[index].partition.clone();
         self.events.push_back(Ok(SourceEvent::Finished(partition)));
     }
 
-    fn close(&mut self, place: usize) {
-        self.ranges[place].finished = true;
-        self.ended.push(place);
+    fn close(&mut self, index: usize) {
+        self.ranges[index].finished = true;
+        self.ended.push(index);
     }
 
-    fn fail(&mut self, place: usize, offset: i64, code: Code, reason: &str) {
+    fn fail(&mut self, index: usize, offset: i64, code: Code, reason: &str) {
         self.cut();
-        let partition = &self.ranges[place].partition;
+        let partition = &self.ranges[index].partition;
         let doing = match errors::is_damage(code) {
             true => format!("{partition} is corrupted at offset {offset}"),
             false => format!("{partition} could not be read from offset {offset} on"),

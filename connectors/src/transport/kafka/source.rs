@@ -92,7 +92,7 @@ struct KafkaSource {
 struct Reader {
     inbox: Inbox,
     /// For each partition started, the index of its range in the plan.
-    places: Vec<usize>,
+    range_indices: Vec<usize>,
     client: Client,
     progress_at: Instant,
 }
@@ -101,12 +101,12 @@ impl KafkaSource {
     fn open(client: Option<&Client>, plan: &ReadPlan) -> Result<Self, TransportError> {
         let busy = plan.ranges.iter().enumerate().filter(|(_, range)| !is_empty(range));
         let mut reader = client.map(|client| Reader::new(client, plan.batch_records_max));
-        for (place, range) in busy {
+        for (range_index, range) in busy {
             let reader = reader.as_mut().expect("a client is created if a range is not empty");
             let TopicPartition { topic, partition } = &range.partition;
             let started = reader.inbox.start(topic, *partition, range.start);
             started.map_err(|code| errors::failed(&format!("{} could not be read", range.partition), code))?;
-            reader.places.push(place);
+            reader.range_indices.push(range_index);
         }
         Ok(Self { sorter: Sorter::new(plan), reader })
     }
@@ -135,7 +135,7 @@ impl Reader {
     fn new(client: &Client, batch_records_max: usize) -> Self {
         Self {
             inbox: Inbox::new(Arc::clone(&client.consumer), batch_records_max.min(MESSAGES_MAX)),
-            places: Vec::new(),
+            range_indices: Vec::new(),
             client: client.clone(),
             progress_at: Instant::now(),
         }
@@ -148,12 +148,12 @@ impl Reader {
         for message in self.inbox.take(wait) {
             arrived = true;
             if let Some(index) = message.index() {
-                sorter.sort(self.places[index], &message);
+                sorter.sort(self.range_indices[index], &message);
             }
         }
         sorter.cut();
-        for (place, halted) in sorter.take_halted() {
-            self.look_into(sorter, place, &halted)?;
+        for (range_index, halted) in sorter.take_halted() {
+            self.look_into(sorter, range_index, &halted)?;
         }
         for ended in sorter.take_ended() {
             self.stop(ended);
@@ -166,9 +166,9 @@ impl Reader {
     }
 
     /// Finds out why a range does not continue, and restarts it if possible.
-    fn look_into(&mut self, sorter: &mut Sorter, place: usize, halted: &Halted) -> Result<(), TransportError> {
+    fn look_into(&mut self, sorter: &mut Sorter, range_index: usize, halted: &Halted) -> Result<(), TransportError> {
         let resume = match inquire(&self.client.properties, halted)? {
-            Some(lost) => sorter.lose(place, lost),
+            Some(lost) => sorter.lose(range_index, lost),
             // The records exist and will still be fetched.
             None if halted.halt == Halt::Short => return Ok(()),
             None => {
@@ -176,7 +176,7 @@ impl Reader {
                 Some(halted.next)
             }
         };
-        let index = self.places.iter().position(|at| *at == place);
+        let index = self.range_indices.iter().position(|at| *at == range_index);
         if let (Some(offset), Some(index)) = (resume, index) {
             let restarted = self.inbox.restart(index, offset);
             restarted.map_err(|code| errors::failed(&format!("{} could not be read", halted.partition), code))?;
@@ -185,8 +185,8 @@ impl Reader {
     }
 
     /// Stops fetching a range that has ended.
-    fn stop(&mut self, place: usize) {
-        if let Some(index) = self.places.iter().position(|at| *at == place) {
+    fn stop(&mut self, range_index: usize) {
+        if let Some(index) = self.range_indices.iter().position(|at| *at == range_index) {
             self.inbox.stop(index);
         }
     }

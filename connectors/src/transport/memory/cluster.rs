@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use headwater_formats::record::{RecordLimits, TopicPartition, partitioner};
 
-use super::group::{Group, MemberId, Place};
+use super::group::{Group, MemberGeneration, MemberId};
 use super::log::{Log, Record, TransactionId};
 use crate::transport::{
     GroupPlan, Membership, NewTopic, Position, TopicId, TopicInfo, TransportError, TransportErrorKind,
@@ -191,7 +191,7 @@ impl Cluster {
     }
 
     /// The partition of a record that does not name one.
-    pub(super) fn place(&mut self, topic: &str, key: Option<&[u8]>) -> Result<i32, TransportError> {
+    pub(super) fn partition_for(&mut self, topic: &str, key: Option<&[u8]>) -> Result<i32, TransportError> {
         let topic = self.topics.get_mut(topic).ok_or_else(|| TransportError::unknown_topic(topic))?;
         let partitions = topic.info.partitions;
         Ok(match key {
@@ -259,7 +259,7 @@ impl Cluster {
         offsets: &BTreeMap<TopicPartition, Position>,
     ) -> Result<(), TransportError> {
         self.check_open(claim)?;
-        self.check_place(membership, offsets)?;
+        self.check_member(membership, offsets)?;
         self.group(membership.group()).commit(offsets);
         self.finish(claim, true)
     }
@@ -270,7 +270,7 @@ impl Cluster {
         membership: &Membership,
         offsets: &BTreeMap<TopicPartition, Position>,
     ) -> Result<(), TransportError> {
-        self.check_place(membership, offsets)?;
+        self.check_member(membership, offsets)?;
         self.group(membership.group()).commit(offsets);
         Ok(())
     }
@@ -343,15 +343,15 @@ impl Cluster {
     }
 
     /// As in Kafka, the group is checked only when there are offsets; a member without an assignment fails the check.
-    fn check_place(
+    fn check_member(
         &mut self,
         membership: &Membership,
         offsets: &BTreeMap<TopicPartition, Position>,
     ) -> Result<(), TransportError> {
-        let current = match membership.place::<Option<Place>>()? {
+        let current = match membership.member::<Option<MemberGeneration>>()? {
             None => true,
             Some(None) => false,
-            Some(Some(place)) => offsets.is_empty() || self.group(membership.group()).is_current(*place),
+            Some(Some(member)) => offsets.is_empty() || self.group(membership.group()).is_current(*member),
         };
         let fact = || format!("the member is not part of the current generation of group \"{}\"", membership.group());
         current.then_some(()).ok_or_else(|| TransportError::fenced(fact()))

@@ -24,7 +24,7 @@ pub(super) type MemberId = u64;
 
 /// A member and a generation: the member may commit as long as the group is in this generation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct MemberGeneration {
     /// The member.
     pub member: MemberId,
     /// The generation of the assignment.
@@ -36,14 +36,14 @@ pub(super) struct Place {
 pub(super) struct Group {
     generation: u64,
     joined: MemberId,
-    members: BTreeMap<MemberId, Seat>,
+    members: BTreeMap<MemberId, Joined>,
     offsets: BTreeMap<TopicPartition, Position>,
     /// Number of partitions of each topic when they were last assigned.
     shared: BTreeMap<Arc<str>, i32>,
 }
 
 #[derive(Debug)]
-struct Seat {
+struct Joined {
     topics: Vec<Arc<str>>,
     /// The process that the member belongs to.
     process: Arc<str>,
@@ -68,7 +68,7 @@ impl Group {
     /// Adds a member, which waits for the next generation.
     pub(super) fn join(&mut self, topics: Vec<Arc<str>>, process: Arc<str>) -> MemberId {
         self.joined += 1;
-        self.members.insert(self.joined, Seat { topics, process, state: State::Waiting });
+        self.members.insert(self.joined, Joined { topics, process, state: State::Waiting });
         self.begin_rebalance();
         self.joined
     }
@@ -88,7 +88,7 @@ impl Group {
     /// Removes all members of a process, without an event.
     pub(super) fn expire(&mut self, process: &str) {
         let before = self.members.len();
-        self.members.retain(|_, seat| &*seat.process != process);
+        self.members.retain(|_, joined| &*joined.process != process);
         if self.members.len() < before {
             self.begin_rebalance();
         }
@@ -102,45 +102,45 @@ impl Group {
     /// The next event of a member; each is returned once.
     pub(super) fn take_event(&mut self, member: MemberId) -> Option<MemberEvent> {
         let state = &mut self.members.get_mut(&member)?.state;
-        let (told, next) = match std::mem::replace(state, State::Waiting) {
+        let (event, next) = match std::mem::replace(state, State::Waiting) {
             State::Assigned(partitions) => (Some(MemberEvent::Assigned(partitions)), State::Holding),
             State::Revoking => (Some(MemberEvent::Revoked), State::Revoked),
             quiet => (None, quiet),
         };
         *state = next;
-        told
+        event
     }
 
     /// Confirms that a member released what was revoked; false if nothing was.
     pub(super) fn release(&mut self, member: MemberId) -> bool {
-        let seat = self.members.get_mut(&member).filter(|seat| matches!(seat.state, State::Revoked));
-        let Some(seat) = seat else { return false };
-        seat.state = State::Waiting;
+        let joined = self.members.get_mut(&member).filter(|joined| matches!(joined.state, State::Revoked));
+        let Some(joined) = joined else { return false };
+        joined.state = State::Waiting;
         true
     }
 
     /// A member and its current generation.
-    pub(super) fn place(&self, member: MemberId) -> Place {
-        Place { member, generation: self.generation }
+    pub(super) fn generation_of(&self, member: MemberId) -> MemberGeneration {
+        MemberGeneration { member, generation: self.generation }
     }
 
     /// Whether offsets may be committed by this member and generation.
-    pub(super) fn is_current(&self, place: Place) -> bool {
-        place.generation == self.generation && self.is_member(place.member)
+    pub(super) fn is_current(&self, member: MemberGeneration) -> bool {
+        member.generation == self.generation && self.is_member(member.member)
     }
 
     /// Assigns the partitions once every member waits. `partitions` returns the number of partitions of a topic.
     pub(super) fn settle(&mut self, partitions: impl Fn(&str) -> i32) {
-        let waits = |seat: &Seat| matches!(seat.state, State::Waiting);
+        let waits = |joined: &Joined| matches!(joined.state, State::Waiting);
         if self.members.is_empty() || !self.members.values().all(waits) {
             return;
         }
         self.generation += 1;
-        let topics = self.members.values().flat_map(|seat| &seat.topics);
+        let topics = self.members.values().flat_map(|joined| &joined.topics);
         self.shared = topics.map(|topic| (Arc::clone(topic), partitions(topic))).collect();
         let mut shares = self.shares(partitions);
-        for (member, seat) in &mut self.members {
-            seat.state = State::Assigned(shares.remove(member).unwrap_or_default());
+        for (member, joined) in &mut self.members {
+            joined.state = State::Assigned(shares.remove(member).unwrap_or_default());
         }
     }
 
@@ -163,13 +163,13 @@ impl Group {
 
     /// Commits offsets.
     pub(super) fn commit(&mut self, offsets: &BTreeMap<TopicPartition, Position>) {
-        self.offsets.extend(offsets.iter().map(|(partition, place)| (partition.clone(), place.clone())));
+        self.offsets.extend(offsets.iter().map(|(partition, position)| (partition.clone(), position.clone())));
     }
 
     /// Revokes the partitions of every member. An assignment that a member has not seen is withdrawn without an event.
     fn begin_rebalance(&mut self) {
-        for seat in self.members.values_mut() {
-            seat.state = match std::mem::replace(&mut seat.state, State::Waiting) {
+        for joined in self.members.values_mut() {
+            joined.state = match std::mem::replace(&mut joined.state, State::Waiting) {
                 State::Assigned(_) | State::Waiting => State::Waiting,
                 State::Holding | State::Revoking => State::Revoking,
                 State::Revoked => State::Revoked,
@@ -178,10 +178,10 @@ impl Group {
     }
 
     fn shares(&self, partitions: impl Fn(&str) -> i32) -> BTreeMap<MemberId, Vec<TopicPartition>> {
-        let topics: BTreeSet<_> = self.members.values().flat_map(|seat| &seat.topics).collect();
+        let topics: BTreeSet<_> = self.members.values().flat_map(|joined| &joined.topics).collect();
         let mut shares: BTreeMap<MemberId, Vec<TopicPartition>> = BTreeMap::new();
         for topic in topics {
-            let wants = |(_, seat): &(&MemberId, &Seat)| seat.topics.contains(topic);
+            let wants = |(_, joined): &(&MemberId, &Joined)| joined.topics.contains(topic);
             let wanting: Vec<_> = self.members.iter().filter(wants).map(|(member, _)| *member).collect();
             for (member, share) in wanting.iter().zip(range::shares(partitions(topic), wanting.len())) {
                 let named = share.map(|partition| TopicPartition::new(Arc::clone(topic), partition));
@@ -220,13 +220,13 @@ mod tests {
         let mut group = Group::default();
         let first = join(&mut group, "a");
         assert_eq!(assigned(&mut group, first), [0, 1, 2]);
-        let place = group.place(first);
+        let member = group.generation_of(first);
         let second = join(&mut group, "b");
         assert_eq!(group.take_event(second), None);
         assert!(!group.release(first), "it has not seen the revocation yet");
-        assert!(group.is_current(place), "what was done so far may be committed");
+        assert!(group.is_current(member), "what was done so far may be committed");
         give_up(&mut group, first);
-        assert!(!group.is_current(place));
+        assert!(!group.is_current(member));
         assert_eq!((assigned(&mut group, first), assigned(&mut group, second)), (vec![0, 1], vec![2]));
     }
 
@@ -243,11 +243,11 @@ mod tests {
         let mut group = Group::default();
         let first = join(&mut group, "a");
         assigned(&mut group, first);
-        let place = group.place(first);
+        let member = group.generation_of(first);
         let second = join(&mut group, "b");
         group.expire("a");
         group.settle(|_| 3);
-        assert!(!group.is_member(first) && !group.is_current(place));
+        assert!(!group.is_member(first) && !group.is_current(member));
         assert_eq!(assigned(&mut group, second), [0, 1, 2]);
     }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use headwater_formats::record::TopicPartition;
 
 use super::Shared;
-use super::group::{MemberId, Place};
+use super::group::{MemberGeneration, MemberId};
 use crate::transport::{GroupPlan, Member, MemberEvent, Membership, Position, TransportError};
 
 /// A member. The cluster keeps its next event; its own view of the membership is kept here, so that a member whose
@@ -18,13 +18,13 @@ pub(super) struct MemoryMember {
     process: Arc<str>,
     id: MemberId,
     /// Set from `Assigned` until it is released or lost.
-    place: Option<Place>,
+    generation: Option<MemberGeneration>,
 }
 
 impl MemoryMember {
     pub(super) fn join(cluster: Shared, plan: GroupPlan, process: Arc<str>) -> Result<Self, TransportError> {
         let id = cluster.lock().join(&plan, &process)?;
-        Ok(Self { cluster, plan, process, id, place: None })
+        Ok(Self { cluster, plan, process, id, generation: None })
     }
 }
 
@@ -35,14 +35,14 @@ impl Member for MemoryMember {
         cluster.check_topics(&self.plan)?;
         if !cluster.group(&self.plan.group).is_member(self.id) {
             self.id = cluster.join(&self.plan, &self.process)?;
-            if self.place.take().is_some() {
+            if self.generation.take().is_some() {
                 return Ok(Some(MemberEvent::Lost));
             }
         }
         let group = cluster.group(&self.plan.group);
         let event = group.take_event(self.id);
         if let Some(MemberEvent::Assigned(_)) = event {
-            self.place = Some(group.place(self.id));
+            self.generation = Some(group.generation_of(self.id));
         }
         Ok(event)
     }
@@ -56,7 +56,7 @@ impl Member for MemoryMember {
                 self.plan.group
             )));
         }
-        self.place = None;
+        self.generation = None;
         Ok(())
     }
 
@@ -78,7 +78,7 @@ impl Member for MemoryMember {
     }
 
     fn membership(&self) -> Membership {
-        Membership::inside(&self.plan.group, self.place)
+        Membership::of_member(&self.plan.group, self.generation)
     }
 }
 

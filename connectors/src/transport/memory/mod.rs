@@ -164,8 +164,8 @@ impl Transport for MemoryTransport {
         Ok(plans.into_iter().map(open).collect())
     }
 
-    fn doorbell(&self, places: &BTreeMap<TopicPartition, i64>) -> Result<Box<dyn Doorbell>, TransportError> {
-        Ok(Box::new(MemoryDoorbell::new(Arc::clone(&self.cluster), places.clone())))
+    fn doorbell(&self, offsets: &BTreeMap<TopicPartition, i64>) -> Result<Box<dyn Doorbell>, TransportError> {
+        Ok(Box::new(MemoryDoorbell::new(Arc::clone(&self.cluster), offsets.clone())))
     }
 
     fn join_group(&self, plan: GroupPlan) -> Result<Box<dyn Member>, TransportError> {

@@ -20,9 +20,9 @@ use crate::transport::{MemberEvent, TransportError};
 
 /// The membership state of one client: written by callbacks, read by its [`KafkaMember`](super::member::KafkaMember).
 #[derive(Default)]
-pub(super) struct Seat {
+pub(super) struct Rebalances {
     events: VecDeque<Result<MemberEvent, TransportError>>,
-    place: Place,
+    generation: MemberGeneration,
     /// `Revoked` was returned and is not confirmed yet.
     releasing: bool,
     /// The client is about to be closed: revocations will not be confirmed any more.
@@ -31,16 +31,16 @@ pub(super) struct Seat {
 
 /// The member id and generation under which offsets are committed; `None` while the member has no assignment.
 #[derive(Clone, Default)]
-pub(super) struct Place(Option<Arc<ConsumerGroupMetadata>>);
+pub(super) struct MemberGeneration(Option<Arc<ConsumerGroupMetadata>>);
 
-impl Place {
+impl MemberGeneration {
     /// The member id and generation as a transaction needs them.
     pub(super) fn metadata(&self) -> Option<&ConsumerGroupMetadata> {
         self.0.as_deref()
     }
 }
 
-impl Seat {
+impl Rebalances {
     /// Handles an event of the group. It is kept until the next poll, and answered at once if the caller need not
     /// confirm it.
     pub(super) fn rebalance(
@@ -69,15 +69,15 @@ impl Seat {
     }
 
     /// The current member id and generation.
-    pub(super) fn place(&self) -> Place {
-        self.place.clone()
+    pub(super) fn generation(&self) -> MemberGeneration {
+        self.generation.clone()
     }
 
     /// Confirms a revocation; false if there is none.
     pub(super) fn release(&mut self) -> bool {
         let releasing = std::mem::take(&mut self.releasing);
         if releasing {
-            self.place = Place(None);
+            self.generation = MemberGeneration(None);
         }
         releasing
     }
@@ -91,7 +91,7 @@ impl Seat {
     /// librdkafka forgets member id and generation one by one when it loses them. Without both, a commit would count as
     /// one from outside the group, which is not checked.
     fn assigned(&mut self, client: &BaseConsumer<Context>, partitions: &TopicPartitionList) -> KafkaResult<()> {
-        self.place = Place(client.group_metadata().map(Arc::new));
+        self.generation = MemberGeneration(client.group_metadata().map(Arc::new));
         let named = |(topic, partition): &(String, i32)| TopicPartition::new(topic.as_str(), *partition);
         let mut assigned: Vec<_> = partitions.to_topic_map().keys().map(named).collect();
         assigned.sort_unstable();
@@ -100,7 +100,7 @@ impl Seat {
     }
 
     fn lost(&mut self, client: &BaseConsumer<Context>) -> KafkaResult<()> {
-        (self.place, self.releasing) = (Place(None), false);
+        (self.generation, self.releasing) = (MemberGeneration(None), false);
         self.events.push_back(Ok(MemberEvent::Lost));
         client.unassign()
     }
