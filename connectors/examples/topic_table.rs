@@ -1,10 +1,11 @@
-//! A topic as a table of a DataFusion program: written by INSERT, read by SQL. The topic `orders` must exist.
+//! A Kafka topic as a table of a DataFusion program: INSERT writes to it, SELECT reads it. The topic `orders` must
+//! exist.
 //!
 //! ```sh
 //! cargo run -p headwater-connectors --example topic_table -- 127.0.0.1:9092
 //! ```
 //!
-//! README.md shows the middle of [`run`]; `tests/tests/library.rs` runs it and compares the two.
+//! README.md shows the body of [`run`]; `tests/tests/library.rs` runs it and compares the two.
 
 use std::sync::Arc;
 
@@ -22,7 +23,7 @@ async fn main() -> Result<()> {
     Ok(())
 }
 
-/// Writes two orders, and gives the newest ones that are dear.
+/// Writes two orders, and returns the newest orders that cost more than 0.5.
 pub async fn run(brokers: &str) -> Result<Vec<RecordBatch>> {
     let orders = KafkaTable::builder(brokers, "orders")
         .key_column("id", DataType::Int64)

@@ -1,13 +1,13 @@
-//! Topics: where records come from and go to, and topics as tables of DataFusion.
+//! Kafka topics: reading and writing their records, and topics as DataFusion tables.
 //!
-//! * [`transport`]: sources, sinks and what else a cluster is asked, in batches both ways;
-//! * [`table`]: a topic as a DataFusion table; any program's, by [`table::KafkaTable`].
+//! * [`transport`]: sources, sinks and administration of a cluster, in batches both ways;
+//! * [`table`]: a topic as a DataFusion table, for the engine and, as [`table::KafkaTable`], for any program.
 //!
-//! Nothing here knows SQL. What records are, and what is in them, is `headwater_formats`.
+//! Nothing here knows SQL. Records and their formats are in `headwater_formats`.
 
-/// The DataFusion that [`table`] is for, and within it its Arrow: those of another version have other types.
+/// The version of DataFusion that [`table`] is built for, which includes its Arrow: the types of other versions differ.
 pub use datafusion;
-/// What is in records: formats by name, addresses, what a record could not be read for.
+/// Records and their contents: formats by name, addresses, the reasons why a record could not be decoded.
 pub use headwater_formats as formats;
 
 pub mod table;

@@ -81,8 +81,8 @@ impl Engine {
     }
 
     /// Commits and stops the persistent queries of this process. Blocks.
-    pub fn rest(&self) {
-        self.process.rest();
+    pub fn stop_queries(&self) {
+        self.process.stop_queries();
     }
 
     /// The catalog after every command that is in the command topic now. If the topic can no longer be followed, this is the

@@ -1,3 +1,3 @@
--- Two topics are being written right now. This is what is in them.
+-- Two topics are being written to right now. This is what they contain.
 SHOW TOPICS;
 PRINT 'orders' FROM BEGINNING LIMIT 2;

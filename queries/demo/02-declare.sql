@@ -1,4 +1,4 @@
--- A stream is every record of a topic as a row; a table is the latest value of each key.
+-- A stream has a row for every record of a topic; a table has the latest value of each key.
 CREATE STREAM IF NOT EXISTS orders (
     order_id STRING KEY,
     customer_id STRING,

@@ -1,4 +1,4 @@
--- The newest five orders. The topic is read from its end, so this takes as long for a billion.
+-- The newest five orders. The topic is read from its end, so this is just as fast with a billion records.
 SELECT ROWTIME, order_id, customer_id, amount
 FROM orders
 ORDER BY ROWTIME DESC

@@ -1,4 +1,4 @@
--- Who buys most? Orders joined with what is known of their customers now.
+-- Who buys most? Orders joined with the current customers.
 SELECT c.customer_id, c.name, c.tier, COUNT(*) AS orders, SUM(o.amount) AS spent
 FROM orders o
 JOIN customers c ON o.customer_id = c.customer_id

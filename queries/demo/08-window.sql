@@ -1,4 +1,4 @@
--- Full SQL: the dearest order of each country, by a window function.
+-- Full SQL: the most expensive order of each country, with a window function.
 SELECT country, order_id, amount
 FROM (
     SELECT ship_to->country AS country, order_id, amount,

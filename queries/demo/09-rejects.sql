@@ -1,4 +1,4 @@
--- Nothing is lost silently: a record that could not be read is listed with its address and the reason.
+-- Nothing is lost silently: records that could not be read are listed with their address and the reason.
 SELECT order_id, amount, ARRAY_LENGTH(items) AS kinds
 FROM orders
 ORDER BY ROWTIME DESC

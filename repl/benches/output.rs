@@ -1,9 +1,9 @@
-//! Rows a second through the writers of results, beside arrow's own writers on the same rows in
-//! the same run: `cargo bench -p headwater --bench output [-- ROWS RUNS]`.
+//! Throughput of the result writers in rows per second, compared with arrow's own writers on the same rows in the same
+//! run: `cargo bench -p headwater --bench output [-- ROWS RUNS]`.
 //!
-//! A row is an order: two texts, an INT, a DECIMAL, a TIMESTAMP, a DOUBLE and a BOOLEAN, in batches of
-//! 8,192. Runs take turns, so that a slow moment of the machine meets all. Printed are the
-//! fastest, the median and the slowest run in millions of rows a second of one thread.
+//! A row is an order: two STRINGs, an INT, a DECIMAL, a TIMESTAMP, a DOUBLE and a BOOLEAN, in batches of 8,192. The
+//! writers take turns, so that a slow moment of the machine affects all of them. It prints the fastest, the median and
+//! the slowest run, in millions of rows per second on one thread.
 
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use headwater_repl::output::{Fit, Output, RowWriter};
 
 const BATCH_ROWS: usize = 8_192;
 
-/// One way of writing rows.
+/// A writer of rows, with its name.
 type Writer = (&'static str, fn(&[RecordBatch], &mut dyn Write));
 
 const WRITERS: &[Writer] = &[
@@ -42,7 +42,7 @@ fn main() {
             seconds.push(started.elapsed().as_secs_f64());
         }
     }
-    println!("{rows} rows, {runs} runs, millions of rows a second: fastest, median, slowest");
+    println!("{rows} rows, {runs} runs, millions of rows per second: fastest, median, slowest");
     for ((name, _), seconds) in WRITERS.iter().zip(&mut seconds) {
         seconds.sort_by(f64::total_cmp);
         let rate = |seconds: f64| rows as f64 / seconds / 1e6;
@@ -68,7 +68,7 @@ fn arrow_json(batches: &[RecordBatch], out: &mut dyn Write) {
     batches.iter().try_for_each(|batch| writer.write(batch)).expect("the sink takes everything");
 }
 
-/// Takes everything and counts it, so that nothing is left out as useless.
+/// Accepts and counts all bytes, so that the compiler cannot optimize the writing away.
 struct Counting(u64);
 
 impl Write for Counting {

@@ -1,4 +1,4 @@
-//! The program from its arguments to its exit code, readable top to bottom.
+//! The program from its arguments to its exit code.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, IsTerminal, Write};
@@ -28,24 +28,23 @@ use crate::settings::Settings;
 use crate::shell::shell;
 use crate::{logs, pager, process};
 
-/// How long threads are waited for at the end.
+/// How long to wait for threads at the end.
 const THREADS_END_MAX: Duration = Duration::from_secs(2);
-/// Stack of a thread that plans statements: 100 queries inside each other need 4 MB, 10,000 names in a WITH 30 MB.
+/// Stack size of a thread that plans statements: 100 nested queries need 4 MB, 10,000 names in a WITH 30 MB.
 const STACK_BYTES: usize = 128 << 20;
-/// Said at the end of a script that made persistent queries.
-const RUNS_ELSEWHERE: &str =
-    "note: persistent queries run while a shell or `headwater run` of their service is open; this script ends here.";
-/// Lines of standard input that are read ahead.
+/// Printed at the end of a script that created persistent queries.
+const RUNS_ELSEWHERE: &str = "note: persistent queries run only while a shell or `headwater run` with their service id is open; this script has ended.";
+/// Maximum number of lines of standard input that are read ahead.
 const INPUT_LINES_MAX: usize = 64;
 
-/// How the program ends. Documented in `--help`; scripts rely on it.
+/// How the program ends; the value is the exit code. Documented in `--help`; scripts rely on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ending {
-    /// Everything was done, or nobody wanted to read the rest.
+    /// Everything was done, or the reader of the output closed it.
     Done = 0,
     /// A statement failed.
     Failed = 1,
-    /// Wrong usage.
+    /// The command line is not valid.
     Usage = 2,
     /// The cluster or the broker could not be used.
     Cluster = 3,
@@ -53,22 +52,22 @@ pub enum Ending {
     Interrupted = 130,
 }
 
-/// A connection to a cluster: who answers statements, and the way the demo writes.
+/// A connection to a cluster: what answers statements, what runs queries, and the transport that the demo writes to.
 pub struct Connection {
-    /// Who answers.
+    /// Answers statements.
     pub ask: Arc<dyn Ask>,
-    /// Who runs persistent queries.
+    /// Runs persistent queries.
     pub serve: Arc<dyn Serve>,
-    /// The cluster.
+    /// The transport of the cluster.
     pub transport: Arc<dyn Transport>,
 }
 
-/// Connects to the brokers at an address. Fails in words, as they are shown to the user.
+/// Connects to the brokers at an address. The error is the text shown to the user.
 pub type Connect = fn(&Options, bootstrap: &str, &Handle) -> Result<Connection, String>;
 
-/// Runs the program on the arguments of this process.
+/// Runs the program with the arguments of this process.
 pub fn main(connect: Connect) -> ExitCode {
-    // clap shows help and wrong usage itself, and ends with 0 and 2.
+    // clap itself prints help and usage errors, and exits with 0 and 2.
     process::report_panics();
     let low = LowArgs::parse();
     if process::output_is_closed() {
@@ -98,37 +97,38 @@ fn run(low: LowArgs, around: &Surroundings, connect: Connect) -> Ending {
     }
     let interrupt = match Interrupt::listen(is_service(&options)) {
         Ok(interrupt) => interrupt,
-        Err(error) => return complain(&format!("could not listen to Ctrl-C: {error}"), Ending::Cluster),
+        Err(error) => return complain(&format!("could not listen for Ctrl-C: {error}"), Ending::Cluster),
     };
     let cluster = match runtime.block_on(Cluster::open(&options)) {
         Ok(cluster) => cluster,
         Err(message) => return complain(&message, Ending::Cluster),
     };
     if let Some(notice) = cluster.notice().filter(|_| around.errors_are_terminal || is_broker(&options)) {
-        tell(&notice);
+        print_error(&notice);
     }
     let ending = match &options.work {
         Work::Broker { .. } => serve(&runtime, interrupt),
         _ => work(&options, around, &cluster, &runtime, interrupt, connect, &log_output),
     };
     let ending = match ending {
-        // A service that is asked to end ends well, also while it starts.
+        // A service that is asked to end succeeds, even while it starts.
         Ending::Interrupted if matches!(options.work, Work::Run { until_idle: false, .. }) => Ending::Done,
         ending => ending,
     };
     runtime.block_on(cluster.close());
-    // Threads that still use librdkafka or OpenSSL must not run on while `exit` takes these libraries
-    // down: that corrupts the heap. A query that was given up ends its threads within moments.
+    // Threads that still use librdkafka or OpenSSL must not continue while `exit` unloads these libraries: that
+    // corrupts the heap. The threads of a cancelled query end within moments.
     runtime.shutdown_timeout(THREADS_END_MAX);
     ending
 }
 
-/// Threads that plan: what a statement may nest (K0204) must not outgrow them. Memory is taken as it is used.
+/// A runtime whose threads have enough stack for the deepest statement that is accepted (K0204). Memory is only
+/// allocated as it is used.
 fn deep_runtime() -> std::io::Result<Runtime> {
     tokio::runtime::Builder::new_multi_thread().enable_all().thread_stack_size(STACK_BYTES).build()
 }
 
-/// Checks test files; Ctrl-C ends the process as it does any other.
+/// Runs test files; Ctrl-C ends the process with the default action.
 fn check(runtime: &Runtime, paths: &[PathBuf], rules: &Rules, colored: bool) -> Ending {
     let mut out = std::io::stdout();
     let mut reporter = Reporter { out: &mut out, colored };
@@ -139,7 +139,7 @@ fn check(runtime: &Runtime, paths: &[PathBuf], rules: &Rules, colored: bool) -> 
     }
 }
 
-/// Keeps the broker running until the process is asked to end.
+/// Runs the broker until the process is asked to end.
 fn serve(runtime: &Runtime, mut interrupt: Interrupt) -> Ending {
     runtime.block_on(interrupt.pressed());
     Ending::Done
@@ -179,12 +179,12 @@ fn work(
     if matches!(options.work, Work::Scripts { .. } | Work::Input) && serve.is_working() {
         session.screen.note(RUNS_ELSEWHERE);
     }
-    // What this process's queries have done so far is committed, and their partitions are free at once.
-    serve.rest();
+    // Commits what this process's queries have done so far, and releases their partitions at once.
+    serve.stop_queries();
     ending(ran)
 }
 
-/// Connects on another thread, so that Ctrl-C need not wait for a cluster that does not answer.
+/// Connects on another thread, so that Ctrl-C does not wait for a cluster that does not answer.
 async fn connected(
     options: &Options,
     cluster: &Cluster,
@@ -198,17 +198,17 @@ async fn connected(
         connected = connecting => match connected {
             Ok(Ok(connection)) => Ok(connection),
             Ok(Err(message)) => Err(complain(&message, Ending::Cluster)),
-            Err(error) => Err(complain(&format!("connecting ran into a fault of ours: {error}"), Ending::Cluster)),
+            Err(error) => Err(complain(&format!("internal error while connecting: {error}"), Ending::Cluster)),
         },
     }
 }
 
-/// What `--set` and `--define` said, as the statements they stand for: the engine checks them.
+/// Runs the settings of `--set` and `--define` as SET and DEFINE statements, which the engine checks.
 fn set_up(session: &mut Session, options: &Options) -> Result<(), Stop> {
     let statements = session_statements(&options.session, &options.variables);
     statements.iter().try_for_each(|statement| session.run_quietly(statement)).inspect_err(|stop| {
         if *stop == Stop::Failed {
-            tell("headwater: the statement is made of --config, --set or --define");
+            print_error("headwater: this statement comes from --config, --set or --define");
         }
     })
 }
@@ -218,11 +218,11 @@ fn scripts(session: &mut Session, files: &[PathBuf], texts: &[String]) -> Result
     texts.iter().try_for_each(|text| session.run_text(text))
 }
 
-/// Applies files, which describe a service.
+/// Applies the files that describe a service.
 fn apply(session: &mut Session, serve: &Arc<dyn Serve>, files: &[PathBuf]) -> Result<(), Stop> {
     session.apply_with(serve.clone());
     let texts = session.read_all(files)?;
-    // All that is wrong is reported, not only the first of it.
+    // Report the errors of all files, not only the first one.
     let scripts = || files.iter().zip(&texts);
     let checked: Vec<_> =
         scripts().map(|(file, text)| session.within(file, |session| session.check_text(text))).collect();
@@ -230,20 +230,20 @@ fn apply(session: &mut Session, serve: &Arc<dyn Serve>, files: &[PathBuf]) -> Re
     scripts().try_for_each(|(file, text)| session.within(file, |session| session.run_text(text)))
 }
 
-/// Applies files and runs the service's queries until the process is asked to end, or they have stopped for good: all
-/// of them, or the first when that is enough.
+/// Applies files and runs the service's queries until the process is asked to end, or until all of them (with `first`,
+/// one of them) have failed permanently.
 fn headless(session: &mut Session, serve: &Arc<dyn Serve>, files: &[PathBuf], first: bool) -> Result<(), Stop> {
     apply(session, serve, files)?;
     serve.work();
     session.screen.note(
-        "Persistent queries of this service run here, also those that are created later. SIGTERM or Ctrl-C ends this process; \
-         what is done by then is committed.",
+        "Running the persistent queries of this service, including those created later. SIGTERM or Ctrl-C ends this process; \
+         all work done until then is committed.",
     );
     session.end_asked(first)
 }
 
-/// Runs standard input statement by statement, as it comes. It is read by another thread, so that
-/// Ctrl-C is heard also while nothing comes.
+/// Runs standard input statement by statement, as it arrives. Another thread reads it, so that Ctrl-C works even while
+/// no input arrives.
 fn input(session: &mut Session) -> Result<(), Stop> {
     let mut script = Script::default();
     let mut lines = input_lines();
@@ -264,7 +264,7 @@ fn input(session: &mut Session) -> Result<(), Stop> {
 fn input_lines() -> mpsc::Receiver<std::io::Result<String>> {
     let (sender, receiver) = mpsc::channel(INPUT_LINES_MAX);
     std::thread::spawn(move || {
-        // Nobody receives once a statement has failed.
+        // Nobody receives lines after a statement has failed.
         std::io::stdin().lock().lines().try_for_each(|line| sender.blocking_send(line)).ok()
     });
     receiver
@@ -279,7 +279,7 @@ fn prompt(
 ) -> Result<(), Stop> {
     let greeting = format!("Headwater {} on {}. Type help, or exit.", env!("CARGO_PKG_VERSION"), cluster.bootstrap());
     session.screen.say(&greeting).map_err(|_| Stop::Closed)?;
-    // A log that goes elsewhere is left to go there.
+    // A log that is redirected stays redirected.
     let log_output = around.errors_are_terminal.then_some(log_output);
     match shell(session, history_file(around), options.color_output, log_output) {
         Ok(left) => left,
@@ -299,10 +299,10 @@ fn demo(
     log_output: &LogOutput,
 ) -> Result<(), Stop> {
     let _feeder = Feeder::start(transport).map_err(|error| {
-        session.screen.error(&format!("could not feed the topics of the demo: {error}"));
+        session.screen.error(&format!("could not write to the topics of the demo: {error}"));
         Stop::Failed
     })?;
-    // The tour is one page to scroll through, not nine results to leave one by one.
+    // The tour is one page to scroll through, not nine results that are paged one by one.
     session.settings.pager = false;
     tour(session)?;
     session.settings.pager = true;
@@ -321,7 +321,7 @@ fn ending(ran: Result<(), Stop>) -> Ending {
     }
 }
 
-/// Whether it works until it is asked to end.
+/// Whether the work runs until the process is asked to end.
 fn is_service(options: &Options) -> bool {
     matches!(options.work, Work::Run { .. } | Work::Broker { .. })
 }
@@ -331,12 +331,12 @@ fn is_broker(options: &Options) -> bool {
 }
 
 fn complain(message: &str, ending: Ending) -> Ending {
-    tell(&format!("headwater: {message}"));
+    print_error(&format!("headwater: {message}"));
     ending
 }
 
-/// Writes to standard error; that it is closed is no reason to panic.
-fn tell(text: &str) {
+/// Writes to standard error; if that is closed, the text is dropped.
+fn print_error(text: &str) {
     let _ = writeln!(std::io::stderr(), "{text}");
 }
 
@@ -345,7 +345,7 @@ fn manner(options: &Options, around: &Surroundings) -> Manner {
         is_terminal: around.output_is_terminal,
         color_errors: options.color_errors,
         progress: around.errors_are_terminal,
-        // Scripts are not read page by page.
+        // The output of scripts is not paged.
         pager: pager::find(&around.variables).filter(|_| matches!(options.work, Work::Shell | Work::Demo)),
     }
 }

@@ -1,4 +1,4 @@
-//! The command line as it was typed. What it means is decided in [`crate::options`].
+//! The command line as it was typed. [`crate::options`] decides what it means.
 
 use std::path::PathBuf;
 
@@ -7,11 +7,11 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::check::{GUIDE, Mode};
 use crate::output::Output;
 
-/// The whole command line.
+/// The command line.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "headwater", version, about = ABOUT, after_help = AFTER_HELP)]
 pub struct LowArgs {
-    /// What every way of running takes.
+    /// Options that every subcommand has.
     #[command(flatten)]
     pub common: Common,
 
@@ -19,56 +19,56 @@ pub struct LowArgs {
     #[arg(short = 'e', long = "execute", value_name = "SQL", allow_hyphen_values = true)]
     pub execute: Vec<String>,
 
-    /// A file of statements to run instead of a shell; runs before -e
+    /// A file of statements to run instead of a shell; may be given several times, and runs before -e
     #[arg(short = 'f', long = "file", value_name = "FILE")]
     pub file: Vec<PathBuf>,
 
-    /// Another way of running
+    /// The subcommand
     #[command(subcommand)]
     pub way: Option<Way>,
 }
 
-/// Arguments of the shell, of scripts and of the demo.
+/// Options of the shell, scripts and all subcommands.
 #[derive(Args, Clone, Debug, Default)]
 pub struct Common {
-    /// The Kafka cluster; without it a broker runs inside this process [env: HEADWATER_BOOTSTRAP_SERVER]
+    /// The Kafka cluster to use; without it, a broker runs inside this process [env: HEADWATER_BOOTSTRAP_SERVER]
     #[arg(long, global = true, value_name = "HOST:PORT")]
     pub bootstrap_server: Option<String>,
 
-    /// The folder of the broker inside this process [default: ~/.local/share/headwater]
+    /// The data folder of the broker inside this process [default: ~/.local/share/headwater]
     #[arg(long, global = true, value_name = "DIR")]
     pub data: Option<PathBuf>,
 
-    /// The installation that definitions belong to; processes with one id see each other's
+    /// The service that definitions belong to; processes with the same id share their definitions
     #[arg(long, global = true, value_name = "NAME")]
     pub service_id: Option<String>,
 
-    /// A file of properties, one `name=value` a line; `kafka.*` go to the Kafka client
+    /// A file of properties, one `name=value` per line; properties with the prefix `kafka.` configure the Kafka client
     #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
 
-    /// A property, as in the file; wins over it
+    /// Sets a property, as in the file, and overrides it
     #[arg(long = "set", global = true, value_name = "NAME=VALUE")]
     pub set: Vec<String>,
 
-    /// A variable, used as ${NAME} in statements
+    /// Defines a variable, used as ${NAME} in statements
     #[arg(short = 'd', long = "define", global = true, value_name = "NAME=VALUE")]
     pub define: Vec<String>,
 
-    /// How answers are written
+    /// The output format
     #[arg(long, global = true, value_enum, default_value_t, ignore_case = true)]
     pub output: Output,
 
-    /// When to colour
+    /// When to use colors
     #[arg(long, global = true, value_enum, default_value_t)]
     pub color: Color,
 
-    /// Tell more in the log; twice for still more [env: HEADWATER_LOG]
+    /// Log more; twice for even more [env: HEADWATER_LOG]
     #[arg(short = 'v', long, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
 }
 
-/// When output is coloured.
+/// When output is colored.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Color {
     /// On a terminal, unless NO_COLOR is set.
@@ -80,50 +80,52 @@ pub enum Color {
     Never,
 }
 
-/// Ways of running other than the shell.
+/// The subcommands.
 #[derive(Clone, Debug, Subcommand)]
 pub enum Way {
-    /// Runs the broker alone, for other processes and other Kafka clients
+    /// Runs only the broker, for other processes and other Kafka clients
     Broker {
         /// The address to listen on
         #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:9092")]
         listen: String,
     },
-    /// Applies files of statements and runs their persistent queries, until SIGTERM or Ctrl-C
+    /// Applies files of statements and runs their persistent queries until SIGTERM or Ctrl-C
     Run {
-        /// Statements: CREATE, CREATE … AS SELECT, INSERT INTO … SELECT, SET, DEFINE; anything that already exists is left unchanged
+        /// Files of statements: CREATE, CREATE … AS SELECT, INSERT INTO … SELECT, SET, DEFINE; anything that already
+        /// exists is left unchanged
         #[arg(required = true, value_name = "FILE")]
         files: Vec<PathBuf>,
 
-        /// End when all input that is there now is processed and committed
+        /// Exit when all input that exists now is processed and committed
         #[arg(long)]
         until_idle: bool,
 
-        /// End with 1 as soon as one query has stopped for good; without it the process ends when all have
+        /// Exit with status 1 as soon as one query has stopped permanently; without it, the process exits when all have
         #[arg(long, conflicts_with = "until_idle")]
         exit_on_failure: bool,
     },
-    /// Runs files of statements with the answers they must give, in memory: `headwater test --help` shows how to write one
+    /// Runs test files, which contain statements and their expected answers, in memory; see `headwater test --help` for
+    /// the format
     #[command(after_help = GUIDE)]
     Test {
-        /// Test files, and folders in which every *.test is one
+        /// Test files, and folders whose *.test files are run
         #[arg(required = true, value_name = "PATH")]
         paths: Vec<PathBuf>,
 
-        /// Write the answers that are found into the files; read what changed
+        /// Write the actual answers to the files; review the changes afterwards
         #[arg(long)]
         accept: bool,
 
-        /// How persistent queries are driven; what a file answers must be the same in all
+        /// How persistent queries are run; the answers of a file must be the same in all modes
         #[arg(long, value_enum, value_delimiter = ',', value_name = "MODE", default_values_t = Mode::ALL)]
         modes: Vec<Mode>,
 
-        /// Also compare each stream that a query made with what the bounded query gives, unless the file says
+        /// Also compare each stream written by a query with the result of the bounded query, unless the file contains
         /// `-- not judged: why`
         #[arg(long)]
         judge: bool,
     },
-    /// Starts everything, feeds two topics, shows a tour of queries, and leaves you in the shell
+    /// Starts a broker, writes to two topics, shows a tour of queries, and opens the shell
     Demo,
 }
 
@@ -135,13 +137,13 @@ the same shell works on your cluster. Statements end with `;`. Type `help` in th
 const AFTER_HELP: &str = "\
 Examples:
   headwater demo
-      streams that are alive, a tour of queries over them, then a shell to ask your own
+      live streams and a tour of queries over them, then a shell for your own queries
   headwater
       a shell; the broker inside it keeps its topics in a folder and can be written to by any client
   headwater --bootstrap-server kafka-1:9092 -e 'SHOW TOPICS;'
       one statement on a cluster
   headwater --output json -e 'SELECT * FROM orders LIMIT 10;' | jq .AMOUNT
-      rows for another program: one JSON object a line, nothing else
+      rows for another program: one JSON object per line and nothing else
   headwater -f schema.sql --define topic=orders_v2
       a script, with ${topic} replaced in it; `cat schema.sql | headwater` does the same
   headwater --config prod.properties --set kafka.sasl.password=...
@@ -151,9 +153,9 @@ Examples:
   headwater test queries/ --accept
       runs the statements of every *.test file and writes what they answer; without --accept, compares
   headwater broker --listen 127.0.0.1:9092 --data ./topics
-      the broker alone
+      only the broker
 
 Exit codes:
   0  everything was done          1  a statement, a test or a query failed; a script stops there
-  2  wrong usage                  3  the cluster or the broker could not be used
+  2  invalid usage                3  the cluster or the broker could not be used
   130  Ctrl-C outside the shell";

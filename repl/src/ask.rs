@@ -1,7 +1,7 @@
-//! What the shell needs of the engine, and nothing more.
+//! The interfaces through which the shell uses the engine.
 //!
-//! It is apart so that the shell can be tested without topics, and so that the same shell can one
-//! day talk to a server: whoever answers statements implements [`Ask`].
+//! They are separate so that the shell can be tested without topics, and so that the same shell can later talk to a
+//! server: anything that answers statements implements [`Ask`].
 
 use async_trait::async_trait;
 use datafusion::error::DataFusionError;
@@ -9,32 +9,30 @@ use headwater_engine::Ran;
 use headwater_engine::answer::Answer;
 use headwater_engine::diagnostic::{Diagnostic, INTERNAL};
 
-/// Someone who answers statements.
+/// Answers statements.
 #[async_trait]
 pub trait Ask: Send + Sync {
-    /// Runs one statement (its text ends with `;`; variables are not yet replaced) and gives its
-    /// answer. Fails with everything that is wrong with it, spans counted in `statement`. Dropping
-    /// the future gives the statement up.
+    /// Runs one statement and returns its answer. The text ends with `;`, and its variables are not replaced yet. Fails
+    /// with all errors of the statement, whose spans refer to `statement`. Dropping the future cancels the statement.
     async fn ask(&self, statement: &str) -> Result<Answer, Vec<Diagnostic>>;
 
-    /// The names that may be typed now, for completion. Called when Tab is pressed, at most once
-    /// between two statements; it should not wait long for a cluster.
+    /// The names that can be typed now, for completion. Called when Tab is pressed, at most once between two
+    /// statements; it should not wait long for a cluster.
     fn vocabulary(&self) -> Vocabulary;
 
-    /// What a user is told when the rows of an answer break off.
+    /// The errors to report when the rows of an answer end early.
     fn diagnose(&self, failure: DataFusionError) -> Vec<Diagnostic> {
         vec![Diagnostic::new(INTERNAL, failure.strip_backtrace())]
     }
 
-    /// The diagnostics in words and in order of position, with the text that was typed; spans are
-    /// counted in `text`.
+    /// Formats the diagnostics in order of position, with the text that was typed; spans refer to `text`.
     fn render(&self, diagnostics: &[Diagnostic], text: &str) -> String;
 }
 
-/// The names that may be typed.
+/// The names that can be typed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Vocabulary {
-    /// Words of the language, in capitals.
+    /// Keywords of the language, in upper case.
     pub keywords: Vec<String>,
     /// Streams and tables.
     pub sources: Vec<SourceName>,
@@ -44,9 +42,9 @@ pub struct Vocabulary {
     pub with_properties: Vec<String>,
     /// Properties of SET, such as `auto.offset.reset`.
     pub session_properties: Vec<String>,
-    /// Topics of the cluster, as it spells them.
+    /// Topics of the cluster, in their exact spelling.
     pub topics: Vec<String>,
-    /// Built-in types and the user's own.
+    /// Built-in types and user-defined types.
     pub types: Vec<String>,
     /// Variables, without `${}`.
     pub variables: Vec<String>,
@@ -55,39 +53,38 @@ pub struct Vocabulary {
 /// A stream or table with its columns.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SourceName {
-    /// Its name as it is stored.
+    /// Its name in the catalog.
     pub name: String,
-    /// Its columns as they are stored, pseudo columns included where wanted.
+    /// Its columns as named in the catalog, including pseudo columns where they can be used.
     pub columns: Vec<String>,
 }
 
-/// What a process needs of the engine that does a part of the service's work besides asking: it runs
-/// persistent queries.
+/// Runs the persistent queries of a service.
 #[async_trait]
 pub trait Serve: Send + Sync {
-    /// Finds what is wrong with a statement of a file that describes a service, before any is applied: that it cannot be
-    /// read, or describes no service.
+    /// Checks a statement of a file that describes a service before any statement is applied: it must parse, and be
+    /// allowed in such a file.
     fn check(&self, statement: &str) -> Result<(), Vec<Diagnostic>>;
 
     /// Applies one statement of a file that describes a service: anything that already exists is left unchanged.
     async fn apply(&self, statement: &str) -> Result<Answer, Vec<Diagnostic>>;
 
-    /// From now on the persistent queries run here.
+    /// Starts running the persistent queries in this process.
     fn work(&self);
 
-    /// True when persistent queries run here.
+    /// Whether this process runs the persistent queries.
     fn is_working(&self) -> bool;
 
-    /// Runs the persistent queries until all input that is there is processed and committed, or `stopped`
-    /// says so. Gives what each of them did.
+    /// Runs the persistent queries until all existing input is processed and committed, or until `stopped` returns
+    /// true. Returns what each of them did.
     async fn until_idle(&self, stopped: Box<dyn Fn() -> bool + Send>) -> Result<Vec<Ran>, Vec<Diagnostic>>;
 
-    /// Why those persistent queries of this process stopped that cannot go on by themselves.
+    /// The errors of the persistent queries of this process that have stopped permanently.
     fn failures(&self) -> Vec<Diagnostic>;
 
-    /// How many persistent queries this process has, those that stopped included.
+    /// Number of persistent queries of this process, including those that stopped.
     fn queries(&self) -> usize;
 
     /// Commits and stops the persistent queries of this process. Blocks.
-    fn rest(&self);
+    fn stop_queries(&self);
 }

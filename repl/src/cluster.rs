@@ -1,7 +1,7 @@
-//! Where the topics are: a cluster elsewhere, or the broker inside this process.
+//! The cluster with the topics: an external one, or the broker inside this process.
 //!
-//! A folder belongs to one process at a time. A second shell on the same folder does not fail: it
-//! joins the broker of the first, and goes on with a broker of its own on the same address when the first has ended.
+//! A data folder belongs to one process at a time. A second shell on the same folder uses the broker of the first, and
+//! starts its own broker on the same address when the first has ended.
 
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
@@ -12,47 +12,47 @@ use headwater_broker::{ADVICE, Broker, Config, Joined, StartError, running_broke
 use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 
-use crate::options::{Options, Place, Work};
+use crate::options::{Location, Options, Work};
 
-/// How often a process that joined looks whether the folder is still in use.
+/// How often a process that joined checks whether the folder is still in use.
 const LOOK_INTERVAL: Duration = Duration::from_millis(100);
-/// How long a folder is waited for whose process is just starting or ending.
+/// How long to wait for a folder whose process is starting or ending.
 const FOLDER_WAIT_MAX: Duration = Duration::from_secs(10);
 
-/// A cluster that can be connected to.
+/// A cluster to connect to.
 #[derive(Debug)]
 pub struct Cluster {
     bootstrap: String,
-    kind: Kind,
+    hosting: Hosting,
 }
 
 #[derive(Debug)]
-enum Kind {
-    Elsewhere,
+enum Hosting {
+    External,
     /// The broker of this process.
-    Ours(Broker),
+    Own(Broker),
     /// The broker of another process on the same folder.
-    Joined(Heir),
+    Joined(Successor),
 }
 
-/// Goes on with the broker of another process when that has ended. Clients find it where the other one was: they
-/// connect again and their statements go on.
+/// Takes over the broker of another process when that process has ended. Clients find it at the same address: they
+/// reconnect and their statements continue.
 #[derive(Debug)]
-struct Heir {
-    /// Kept as long as this process looks for a broker of the folder.
+struct Successor {
+    /// Kept while this process waits for the folder.
     _joined: Option<Joined>,
     watching: JoinHandle<()>,
     broker: Arc<Mutex<Option<Broker>>>,
 }
 
 impl Cluster {
-    /// Finds or starts the cluster. Fails in words. A cluster elsewhere is not looked at yet:
-    /// whoever connects to it finds out whether it is there.
+    /// Finds or starts the cluster. The error is text for the user. An external cluster is not contacted yet:
+    /// connecting to it shows whether it exists.
     pub async fn open(options: &Options) -> Result<Self, String> {
-        let config = match &options.place {
-            Place::Cluster(brokers) => return Ok(Self { bootstrap: brokers.clone(), kind: Kind::Elsewhere }),
-            Place::Folder(folder) => Config::in_folder(folder),
-            Place::Memory => Config::in_memory(),
+        let config = match &options.location {
+            Location::Cluster(brokers) => return Ok(Self { bootstrap: brokers.clone(), hosting: Hosting::External }),
+            Location::Folder(folder) => Config::in_folder(folder),
+            Location::Memory => Config::in_memory(),
         };
         match &options.work {
             Work::Broker { listen } => started(Config { listen: address(listen)?, ..config }).await,
@@ -60,40 +60,40 @@ impl Cluster {
         }
     }
 
-    /// The address that Kafka clients connect to.
+    /// The address for Kafka clients.
     pub fn bootstrap(&self) -> &str {
         &self.bootstrap
     }
 
-    /// What the user should know about it, in one line.
+    /// A one-line notice for the user, if any.
     pub fn notice(&self) -> Option<String> {
-        match self.kind {
-            Kind::Elsewhere => None,
-            Kind::Joined(_) => Some(format!("joined the broker of another headwater, on {}", self.bootstrap)),
-            Kind::Ours(_) => Some(format!("a broker for any Kafka client listens on {}; {ADVICE}", self.bootstrap)),
+        match self.hosting {
+            Hosting::External => None,
+            Hosting::Joined(_) => Some(format!("using the broker of another headwater process, on {}", self.bootstrap)),
+            Hosting::Own(_) => Some(format!("a broker for any Kafka client listens on {}; {ADVICE}", self.bootstrap)),
         }
     }
 
-    /// Ends the broker of this process, if there is one: what was written reaches the disk.
+    /// Stops the broker of this process, if there is one; its data is written to disk.
     pub async fn close(self) {
-        match self.kind {
-            Kind::Elsewhere => {}
-            Kind::Ours(broker) => broker.shutdown().await,
-            Kind::Joined(heir) => heir.close().await,
+        match self.hosting {
+            Hosting::External => {}
+            Hosting::Own(broker) => broker.shutdown().await,
+            Hosting::Joined(heir) => heir.close().await,
         }
     }
 }
 
-/// Starts the broker of a folder, or joins the one that runs there.
+/// Starts the broker of a folder, or uses the one that already runs there.
 async fn start_or_join(config: Config) -> Result<Cluster, String> {
     let begun = Instant::now();
     loop {
         match Broker::start(config.clone()).await {
             Err(StartError::Locked { folder, running: Some(address) }) => {
-                let kind = Kind::Joined(Heir::watch(folder, Config { listen: address, ..config }));
-                return Ok(Cluster { bootstrap: address.to_string(), kind });
+                let hosting = Hosting::Joined(Successor::watch(folder, Config { listen: address, ..config }));
+                return Ok(Cluster { bootstrap: address.to_string(), hosting });
             }
-            // The other process is about to start its broker, or has just ended it.
+            // The other process is about to start its broker, or has just stopped it.
             Err(StartError::Locked { .. }) if begun.elapsed() < FOLDER_WAIT_MAX => {}
             started => return ours(started),
         }
@@ -101,17 +101,17 @@ async fn start_or_join(config: Config) -> Result<Cluster, String> {
     }
 }
 
-impl Heir {
+impl Successor {
     fn watch(folder: PathBuf, config: Config) -> Self {
         let joined = Joined::join(&folder)
-            .inspect_err(|error| tracing::warn!(%error, "could not note that a folder was joined"));
+            .inspect_err(|error| tracing::warn!(%error, "could not register as a user of the data folder"));
         let broker = Arc::new(Mutex::new(None));
         let watching = tokio::spawn(take_over(folder, config, Arc::clone(&broker)));
         Self { _joined: joined.ok(), watching, broker }
     }
 
     async fn close(self) {
-        // A broker that is just starting is waited for, so that it is not cut off at its first steps.
+        // Wait for a broker that is just starting, so that its start is not interrupted.
         let mut broker = self.broker.lock().await;
         self.watching.abort();
         if let Some(broker) = broker.take() {
@@ -120,7 +120,7 @@ impl Heir {
     }
 }
 
-/// Waits until nobody has the folder and starts a broker there. Another process that waits, too, may be first.
+/// Waits until no process has the folder, and starts a broker there. Another waiting process may be faster.
 async fn take_over(folder: PathBuf, config: Config, broker: Arc<Mutex<Option<Broker>>>) {
     let mut reported = String::new();
     loop {
@@ -128,11 +128,11 @@ async fn take_over(folder: PathBuf, config: Config, broker: Arc<Mutex<Option<Bro
         if !is_free(&folder).await {
             continue;
         }
-        let mut place = broker.lock().await;
+        let mut location = broker.lock().await;
         match Broker::start(config.clone()).await {
             Ok(started) => {
                 tracing::info!(address = %started.address(), "took the broker over from a process that has ended");
-                *place = Some(started);
+                *location = Some(started);
                 return;
             }
             Err(StartError::Locked { .. }) => {}
@@ -145,7 +145,7 @@ async fn take_over(folder: PathBuf, config: Config, broker: Arc<Mutex<Option<Bro
     }
 }
 
-/// Looks on a thread that may wait.
+/// Checks on a blocking thread.
 async fn is_free(folder: &Path) -> bool {
     let folder = folder.to_owned();
     let look = tokio::task::spawn_blocking(move || folder.is_dir() && running_broker(&folder).is_none());
@@ -158,12 +158,13 @@ async fn started(config: Config) -> Result<Cluster, String> {
 
 fn ours(started: Result<Broker, StartError>) -> Result<Cluster, String> {
     let broker = started.map_err(|error| error.to_string())?;
-    Ok(Cluster { bootstrap: broker.address().to_string(), kind: Kind::Ours(broker) })
+    Ok(Cluster { bootstrap: broker.address().to_string(), hosting: Hosting::Own(broker) })
 }
 
 fn address(listen: &str) -> Result<SocketAddr, String> {
-    let found = listen.to_socket_addrs().map_err(|error| format!("--listen \"{listen}\" is no address: {error}"))?;
-    found.into_iter().next().ok_or_else(|| format!("--listen \"{listen}\" names no address of this machine"))
+    let found =
+        listen.to_socket_addrs().map_err(|error| format!("--listen \"{listen}\" is not an address: {error}"))?;
+    found.into_iter().next().ok_or_else(|| format!("--listen \"{listen}\" is not an address of this machine"))
 }
 
 #[cfg(test)]
@@ -178,7 +179,7 @@ mod tests {
         Options::resolve(low, &Surroundings::default()).unwrap()
     }
 
-    /// Goal: two shells on one folder share one broker, and the broker alone does not join.
+    /// Goal: two shells on one folder share one broker, and `headwater broker` does not join.
     #[tokio::test]
     async fn a_second_shell_joins_the_first() {
         let folder = tempfile::tempdir().unwrap();
@@ -187,15 +188,15 @@ mod tests {
         let second = Cluster::open(&options(&["--data", data])).await.unwrap();
         assert_eq!(first.bootstrap(), second.bootstrap());
         assert!(first.notice().unwrap().contains("production data belongs in a real Kafka cluster"));
-        assert!(second.notice().unwrap().starts_with("joined the broker"));
+        assert!(second.notice().unwrap().starts_with("using the broker"));
         let alone = Cluster::open(&options(&["broker", "--listen", "127.0.0.1:0", "--data", data])).await;
         assert!(alone.unwrap_err().contains("in use by another process"));
         second.close().await;
         first.close().await;
     }
 
-    /// Goal: the end of the first shell is not the end of the second. Method: the first closes its broker, and the
-    /// same address answers again.
+    /// Goal: the second shell continues when the first ends. Method: the first stops its broker, and the same address
+    /// answers again.
     #[tokio::test(flavor = "multi_thread")]
     async fn a_second_shell_takes_over_when_the_first_ends() {
         let folder = tempfile::tempdir().unwrap();

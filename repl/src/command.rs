@@ -1,5 +1,5 @@
-//! The shell's own commands, which need no `;`: help, output, history, run script, spool, set cli,
-//! clear, version, exit. Everything else on a line is SQL.
+//! The shell's own commands, which need no `;`: help, output, history, run script, spool, set cli, clear, version,
+//! exit. Any other line is SQL.
 //!
 //! ```
 //! use headwater_repl::command::{Command, parse};
@@ -16,15 +16,15 @@ use crate::output::Output;
 pub enum Command {
     /// Explains all commands, or one.
     Help(Option<String>),
-    /// Shows or sets how answers are written.
+    /// Shows or sets the output format.
     Output(Option<Output>),
     /// Lists the statements typed before.
     History,
     /// Runs the statements and commands of a file.
     RunScript(String),
-    /// Copies all output into a file, or stops doing so.
+    /// Copies all output to a file, or stops doing so.
     Spool(Option<String>),
-    /// Sets something about how results are shown.
+    /// Changes how results are shown.
     SetCli(CliSetting),
     /// Clears the screen.
     Clear,
@@ -37,31 +37,31 @@ pub enum Command {
 /// What `set cli` sets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CliSetting {
-    /// Whether long cells go on in the next line.
+    /// Whether long cells are wrapped.
     Wrap(bool),
-    /// The width of every column; `None` measures.
+    /// The width of every column; `None` to fit the contents.
     ColumnWidth(Option<usize>),
     /// Whether long results go through a pager.
     Pager(bool),
 }
 
-/// Every command with its usage and what it does, in the order in which help lists them.
+/// Every command with its usage and description, in the order in which help lists them.
 pub const COMMANDS: &[(&str, &str, &str)] = &[
     ("help", "help [command]", "explains the commands of the shell, or one of them"),
-    ("output", "output [table|vertical|csv|json]", "shows or sets how answers are written"),
-    ("run", "run script 'file'", "runs the statements of a file; stops at the first that fails"),
-    ("spool", "spool 'file' | spool off", "copies all that is shown into a file, until it is turned off"),
-    ("history", "history", "lists the statements typed before"),
-    ("set cli", "set cli wrap on|off", "wraps or clips cells that are too long"),
-    ("set cli", "set cli column-width <n>", "gives every column of a table this width; 0 measures"),
+    ("output", "output [table|vertical|csv|json]", "shows or sets the output format"),
+    ("run", "run script 'file'", "runs the statements of a file; stops at the first one that fails"),
+    ("spool", "spool 'file' | spool off", "copies all output to a file until it is turned off"),
+    ("history", "history", "lists earlier statements"),
+    ("set cli", "set cli wrap on|off", "wraps or truncates cells that are too long"),
+    ("set cli", "set cli column-width <n>", "sets the width of table columns; 0 fits them to their contents"),
     ("set cli", "set cli pager on|off", "shows long and wide results through a pager ($PAGER, or less)"),
     ("clear", "clear", "clears the screen"),
     ("version", "version", "shows the version"),
     ("exit", "exit, quit, or Ctrl-D", "leaves the shell; Ctrl-C stops a running query"),
 ];
 
-/// The command on a line; `None` when the line is no command but the beginning of a statement, an
-/// error in words when it is a command used wrongly.
+/// The command on a line; `None` if the line is the beginning of a statement, an error message if it is a command with
+/// invalid arguments.
 pub fn parse(line: &str) -> Option<Result<Command, String>> {
     let line = line.trim().trim_end_matches(';').trim_end();
     let (word, rest) = split_word(line);
@@ -87,11 +87,13 @@ fn parse_output(rest: &str) -> Result<Command, String> {
     if rest.is_empty() {
         return Ok(Command::Output(None));
     }
-    // ksqlDB's name for the table.
+    // ksqlDB's name for the table format.
     let name = if unquoted(rest).eq_ignore_ascii_case("tabular") { "table" } else { unquoted(rest) };
     match Output::from_str(name, true) {
         Ok(output) => Ok(Command::Output(Some(output))),
-        Err(_) => Err(format!("output \"{name}\" does not exist; there are table, vertical, csv and json")),
+        Err(_) => {
+            Err(format!("output format \"{name}\" does not exist; the formats are table, vertical, csv and json"))
+        }
     }
 }
 
@@ -130,9 +132,9 @@ fn parse_setting(name: &str, value: &str) -> Result<CliSetting, String> {
         "pager" => on_or_off(name, value).map(CliSetting::Pager),
         "column-width" => match value.parse::<usize>() {
             Ok(width) => Ok(CliSetting::ColumnWidth(Some(width).filter(|width| *width > 0))),
-            Err(_) => Err(format!("\"{value}\" is not a width; set cli column-width takes a whole number")),
+            Err(_) => Err(format!("\"{value}\" is not a width; set cli column-width needs a whole number")),
         },
-        _ => Err(format!("setting \"{name}\" does not exist; there are wrap, column-width and pager")),
+        _ => Err(format!("setting \"{name}\" does not exist; the settings are wrap, column-width and pager")),
     }
 }
 
@@ -140,7 +142,7 @@ fn on_or_off(name: &str, value: &str) -> Result<bool, String> {
     match value.to_ascii_lowercase().as_str() {
         "on" => Ok(true),
         "off" => Ok(false),
-        _ => Err(format!("set cli {name} takes on or off")),
+        _ => Err(format!("set cli {name} must be on or off")),
     }
 }
 

@@ -1,7 +1,7 @@
-//! What may come at the cursor: the completion of the prompt.
+//! Completion at the prompt: the names that fit at the cursor.
 //!
-//! It looks at the pieces before the cursor and not at the grammar, so it works on half-typed
-//! statements; it offers too much rather than too little.
+//! It uses the tokens before the cursor and not the grammar, so it works on half-typed statements; it offers too much
+//! rather than too little.
 
 use crate::ask::{SourceName, Vocabulary};
 use crate::command::COMMANDS;
@@ -11,17 +11,17 @@ use crate::lexeme::{Kind, Lexeme, lexemes};
 /// the cursor), and the byte at which that word begins. Candidates are sorted and whole words.
 pub fn complete(text: &str, names: &Vocabulary) -> (usize, Vec<String>) {
     let pieces = lexemes(text);
-    let (start, place) = place(text, &pieces);
+    let (start, expected) = expected_at(text, &pieces);
     let typed = &text[start..];
-    let mut found: Vec<String> = match place {
-        Place::Word => words(text, &pieces, typed, names),
-        Place::Begin => with_commands(typed, names),
-        Place::ColumnOf(source) => spelled(columns_of(&source, text, names), typed),
-        Place::WithProperty => spelled(&names.with_properties, typed),
-        Place::SessionProperty => names.session_properties.clone(),
-        Place::Topic => names.topics.clone(),
-        Place::Variable => names.variables.clone(),
-        Place::Nothing => Vec::new(),
+    let mut found: Vec<String> = match expected {
+        Expected::Word => words(text, &pieces, typed, names),
+        Expected::Begin => with_commands(typed, names),
+        Expected::ColumnOf(source) => spelled(columns_of(&source, text, names), typed),
+        Expected::WithProperty => spelled(&names.with_properties, typed),
+        Expected::SessionProperty => names.session_properties.clone(),
+        Expected::Topic => names.topics.clone(),
+        Expected::Variable => names.variables.clone(),
+        Expected::Nothing => Vec::new(),
     };
     found.retain(|candidate| begins_with(candidate, typed));
     found.sort();
@@ -29,77 +29,77 @@ pub fn complete(text: &str, names: &Vocabulary) -> (usize, Vec<String>) {
     (start, found)
 }
 
-/// What the cursor stands in.
+/// What is expected at the cursor.
 #[derive(Debug, PartialEq, Eq)]
-enum Place {
+enum Expected {
     /// The first word of a statement.
     Begin,
-    /// A word anywhere else.
+    /// Any other word.
     Word,
-    /// Behind `source.`.
+    /// A column, after `source.`.
     ColumnOf(String),
-    /// Inside the parentheses of WITH.
+    /// A property in the parentheses of WITH.
     WithProperty,
-    /// Inside the quotes of SET or UNSET.
+    /// A property in the quotes of SET or UNSET.
     SessionProperty,
-    /// Where a topic is named.
+    /// A topic.
     Topic,
-    /// Inside `${`.
+    /// A variable, after `${`.
     Variable,
-    /// In a comment or string that is nobody's business.
+    /// Nothing, in a comment or any other string.
     Nothing,
 }
 
-fn place(text: &str, pieces: &[Lexeme]) -> (usize, Place) {
+fn expected_at(text: &str, pieces: &[Lexeme]) -> (usize, Expected) {
     if let Some(open) = open_variable(text) {
-        return (open, Place::Variable);
+        return (open, Expected::Variable);
     }
     let solid: Vec<&Lexeme> =
         pieces.iter().filter(|piece| !matches!(piece.kind, Kind::Space | Kind::Comment)).collect();
     let word = |piece: &Lexeme| text[piece.range.clone()].to_ascii_uppercase();
     match pieces.last() {
-        Some(last) if last.kind == Kind::Comment => (text.len(), Place::Nothing),
+        Some(last) if last.kind == Kind::Comment => (text.len(), Expected::Nothing),
         Some(last) if last.kind == Kind::Text && !last.closed => (
             last.range.start + 1,
-            place_of_text(&solid[..solid.len() - 1].iter().map(|piece| word(piece)).collect::<Vec<_>>()),
+            expected_in_text(&solid[..solid.len() - 1].iter().map(|piece| word(piece)).collect::<Vec<_>>()),
         ),
         Some(last) if last.kind == Kind::Word => {
             let before: Vec<String> = solid[..solid.len() - 1].iter().map(|piece| word(piece)).collect();
-            (last.range.start, place_of_word(&before))
+            (last.range.start, expected_word(&before))
         }
-        _ => (text.len(), place_of_word(&solid.iter().map(|piece| word(piece)).collect::<Vec<_>>())),
+        _ => (text.len(), expected_word(&solid.iter().map(|piece| word(piece)).collect::<Vec<_>>())),
     }
 }
 
-/// The byte behind a `${` that is not closed.
+/// The byte after a `${` that is not closed.
 fn open_variable(text: &str) -> Option<usize> {
     let open = text.rfind("${")? + 2;
     text[open..].chars().all(|c| c.is_alphanumeric() || c == '_').then_some(open)
 }
 
-/// What a string is for, from the pieces before its quote.
-fn place_of_text(before: &[String]) -> Place {
+/// What a string is expected to contain, from the tokens before it.
+fn expected_in_text(before: &[String]) -> Expected {
     let words: Vec<&str> = before.iter().map(String::as_str).collect();
     match words.as_slice() {
-        [.., "SET" | "UNSET"] => Place::SessionProperty,
-        [.., "PRINT"] | [.., "KAFKA_TOPIC", "="] => Place::Topic,
-        _ => Place::Nothing,
+        [.., "SET" | "UNSET"] => Expected::SessionProperty,
+        [.., "PRINT"] | [.., "KAFKA_TOPIC", "="] => Expected::Topic,
+        _ => Expected::Nothing,
     }
 }
 
-fn place_of_word(before: &[String]) -> Place {
+fn expected_word(before: &[String]) -> Expected {
     let words: Vec<&str> = before.iter().map(String::as_str).collect();
     match words.as_slice() {
-        [] | [.., ";"] => Place::Begin,
-        [.., "PRINT"] => Place::Topic,
-        [.., source, "."] => Place::ColumnOf((*source).to_string()),
-        [.., "=" | ">" | "-"] => Place::Word,
-        words if in_with(words) => Place::WithProperty,
-        _ => Place::Word,
+        [] | [.., ";"] => Expected::Begin,
+        [.., "PRINT"] => Expected::Topic,
+        [.., source, "."] => Expected::ColumnOf((*source).to_string()),
+        [.., "=" | ">" | "-"] => Expected::Word,
+        words if in_with(words) => Expected::WithProperty,
+        _ => Expected::Word,
     }
 }
 
-/// Whether the last open parenthesis is that of `WITH (`.
+/// Whether the innermost open parenthesis is that of `WITH (`.
 fn in_with(words: &[&str]) -> bool {
     let mut depth = 0;
     for (at, word) in words.iter().enumerate().rev() {
@@ -115,7 +115,7 @@ fn in_with(words: &[&str]) -> bool {
 
 fn words(text: &str, pieces: &[Lexeme], typed: &str, names: &Vocabulary) -> Vec<String> {
     let mentioned = mentioned(text, pieces, names);
-    // Without a source in sight any column may be meant, but only once something is typed.
+    // If no source is named, offer the columns of all sources, but only once something is typed.
     let sources: Vec<&SourceName> =
         if mentioned.is_empty() && !typed.is_empty() { names.sources.iter().collect() } else { mentioned };
     let columns: Vec<String> = sources.iter().flat_map(|source| source.columns.iter().cloned()).collect();
@@ -129,13 +129,13 @@ fn with_commands(typed: &str, names: &Vocabulary) -> Vec<String> {
     spelled(&names.keywords, typed).into_iter().chain(commands).collect()
 }
 
-/// The sources that the statement names, before the cursor.
+/// The sources that the statement names before the cursor.
 fn mentioned<'a>(text: &str, pieces: &[Lexeme], names: &'a Vocabulary) -> Vec<&'a SourceName> {
     let said: Vec<String> = pieces.iter().filter_map(|piece| stored_name(piece, text)).collect();
     names.sources.iter().filter(|source| said.contains(&source.name)).collect()
 }
 
-/// The columns of a source, or of the source behind an alias (`orders o`, `orders AS o`).
+/// The columns of a source, or of the source with an alias (`orders o`, `orders AS o`).
 fn columns_of<'a>(said: &str, text: &str, names: &'a Vocabulary) -> &'a [String] {
     let words: Vec<String> = lexemes(text).iter().filter_map(|piece| stored_name(piece, text)).collect();
     let behind_alias = words.windows(2).find(|pair| pair[1] == said && is_source(&pair[0], names)).map(|pair| &pair[0]);
@@ -151,7 +151,7 @@ fn is_source(name: &str, names: &Vocabulary) -> bool {
     names.sources.iter().any(|source| source.name == name)
 }
 
-/// The name that a piece stands for, as the catalog stores it.
+/// The name of a token as the catalog stores it.
 fn stored_name(piece: &Lexeme, text: &str) -> Option<String> {
     let text = &text[piece.range.clone()];
     match piece.kind {
@@ -161,8 +161,7 @@ fn stored_name(piece: &Lexeme, text: &str) -> Option<String> {
     }
 }
 
-/// Names as they would be typed: small letters when the user types small letters, backticks where
-/// the name needs them.
+/// Names as they would be typed: in lower case if the user types lower case, in backticks if the name needs them.
 fn spelled(names: &[String], typed: &str) -> Vec<String> {
     let small = typed.chars().next().is_some_and(char::is_lowercase);
     let spell = |name: &String| match name {
@@ -173,8 +172,8 @@ fn spelled(names: &[String], typed: &str) -> Vec<String> {
     names.iter().map(spell).collect()
 }
 
-/// Whether a name can be typed without backticks: anything that upper-casing leaves alone. Keywords
-/// of several words pass too.
+/// Whether a name can be typed without backticks, that is, whether upper-casing does not change it. Keywords of several
+/// words also pass.
 fn is_plain(name: &str) -> bool {
     !name.is_empty()
         && name.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || matches!(c, '_' | ' ' | '.'))
@@ -204,7 +203,7 @@ mod tests {
         }
     }
 
-    /// `|` stands where the word begins.
+    /// Checks the candidates; `|` marks where the word begins.
     fn check(text: &str, expected: &[&str]) {
         let at = text.find('|').expect("a mark");
         let (start, found) = complete(&text.replace('|', ""), &names());
@@ -213,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn words_where_they_belong() {
+    fn candidates_fit_their_position() {
         check("|se", &["select", "set", "set cli"]);
         check("|sp", &["spool"]);
         check("SELECT 1; |SE", &["SELECT", "SET", "set cli"]);
@@ -250,10 +249,10 @@ mod tests {
     }
 
     #[test]
-    fn any_text_is_taken() {
+    fn any_text_is_accepted() {
         for text in ["", "é", "'", "`", "${", ".", "a.", "日本", "(((", "-- ", "SELECT ..", "WITH ("] {
             let found = complete(text, &names());
-            assert!(text.is_char_boundary(found.0), "{text}: words replace what begins at {}", found.0);
+            assert!(text.is_char_boundary(found.0), "{text}: candidates replace the text from {}", found.0);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! From an address to an engine that answers.
+//! Connects to a cluster and creates the engine.
 
 use std::sync::Arc;
 
@@ -21,7 +21,8 @@ use tokio::sync::Mutex;
 pub fn connect(options: &Options, bootstrap: &str, runtime: &Handle) -> Result<Connection, String> {
     let mut properties = options.kafka.clone();
     properties.insert("bootstrap.servers".to_owned(), bootstrap.to_owned());
-    let transport: Arc<dyn Transport> = Arc::new(KafkaTransport::connect(properties).map_err(|error| told(&error))?);
+    let transport: Arc<dyn Transport> =
+        Arc::new(KafkaTransport::connect(properties).map_err(|error| describe(&error))?);
     let mut settings = Settings::default();
     settings.set("service.id", &options.service_id).map_err(|error| error.to_string())?;
     let engine = Engine::new(transport.clone(), &settings);
@@ -31,7 +32,7 @@ pub fn connect(options: &Options, bootstrap: &str, runtime: &Handle) -> Result<C
     Ok(Connection { ask: engine.clone(), serve: engine, transport })
 }
 
-fn told(error: &TransportError) -> String {
+fn describe(error: &TransportError) -> String {
     let diagnostic = transport(error);
     match &diagnostic.hint {
         Some(hint) => format!("{}\n  hint: {hint}", diagnostic.message),
@@ -39,7 +40,7 @@ fn told(error: &TransportError) -> String {
     }
 }
 
-/// An engine and the one session of this shell.
+/// An engine and the session of this shell.
 struct EngineAsk {
     engine: Engine,
     session: Mutex<Session>,
@@ -54,8 +55,7 @@ impl Ask for EngineAsk {
     }
 
     fn vocabulary(&self) -> Vocabulary {
-        // Called from the prompt's own thread, where waiting is allowed. Without a cluster the words
-        // of the language are still completed.
+        // Called on the prompt's thread, which may block. Without a cluster, keywords are still completed.
         let words = self.runtime.block_on(async { self.engine.words(&*self.session.lock().await).await });
         Vocabulary {
             keywords: words.keywords,
@@ -109,7 +109,7 @@ impl Serve for EngineAsk {
         self.engine.queries()
     }
 
-    fn rest(&self) {
-        self.engine.rest();
+    fn stop_queries(&self) {
+        self.engine.stop_queries();
     }
 }

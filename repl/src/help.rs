@@ -1,21 +1,24 @@
-//! What `help` says.
+//! The text of the `help` command.
 
 use clap::ValueEnum;
 
 use crate::command::COMMANDS;
 use crate::output::Output;
 
-/// Statements to begin with, shown under the commands.
+/// Statements to start with, shown below the commands.
 const STATEMENTS: &[(&str, &str)] = &[
     ("SHOW TOPICS;", "the topics of the cluster"),
-    ("PRINT 'orders' FROM BEGINNING LIMIT 3;", "the records of a topic as they are"),
+    ("PRINT 'orders' FROM BEGINNING LIMIT 3;", "the raw records of a topic"),
     (
         "CREATE STREAM orders (id STRING KEY, amount DECIMAL(9, 2))\n    WITH (KAFKA_TOPIC = 'orders', VALUE_FORMAT = 'JSON');",
-        "a topic as rows",
+        "declares a topic as a stream",
     ),
-    ("SHOW STREAMS; SHOW TABLES; DESCRIBE orders;", "what has been declared"),
+    ("SHOW STREAMS; SHOW TABLES; DESCRIBE orders;", "the streams and tables, and the columns of one"),
     ("SELECT * FROM orders ORDER BY ROWTIME DESC LIMIT 5;", "the newest rows"),
-    ("SHOW FUNCTIONS; SHOW PROPERTIES; SHOW REJECTS;", "what there is to use, and what could not be read"),
+    (
+        "SHOW FUNCTIONS; SHOW PROPERTIES; SHOW REJECTS;",
+        "the functions, the settings, and the records that could not be read",
+    ),
 ];
 
 /// The text for all commands, or for those whose name begins with `topic`.
@@ -25,12 +28,12 @@ pub fn text(topic: Option<&str>) -> String {
     let found: Vec<_> =
         COMMANDS.iter().filter(|(name, usage, _)| usage.starts_with(&topic) || topic.starts_with(name)).collect();
     if found.is_empty() {
-        return format!("There is no command \"{topic}\".\n\n{}", everything());
+        return format!("Command \"{topic}\" does not exist.\n\n{}", everything());
     }
     found.iter().map(|(_, usage, does)| format!("{usage}\n    {does}")).collect::<Vec<_>>().join("\n")
 }
 
-/// The name under which `output` knows a format.
+/// The name of a format in the `output` command.
 pub fn output_name(output: Output) -> String {
     output.to_possible_value().map(|value| value.get_name().to_string()).unwrap_or_default()
 }
@@ -40,7 +43,7 @@ fn everything() -> String {
     let commands = COMMANDS.iter().map(|(_, usage, does)| format!("  {usage:width$}  {does}\n"));
     let statements = STATEMENTS.iter().map(|(sql, does)| format!("  -- {does}\n  {sql}\n"));
     format!(
-        "Statements end with `;` and may take several lines. Commands need no `;`:\n\n{}\nStatements to begin with:\n\n{}",
+        "Statements end with `;` and may span several lines. Commands need no `;`:\n\n{}\nStatements to start with:\n\n{}",
         commands.collect::<String>(),
         statements.collect::<String>().trim_end()
     )
@@ -56,10 +59,10 @@ mod tests {
         let all = text(None);
         for (name, usage, _) in COMMANDS {
             assert!(all.contains(usage));
-            assert!(!text(Some(name)).contains("There is no command"), "{name}");
+            assert!(!text(Some(name)).contains("does not exist"), "{name}");
         }
         assert!(text(Some("run script")).starts_with("run script 'file'"));
-        assert!(text(Some("nothing")).starts_with("There is no command \"nothing\""));
+        assert!(text(Some("nothing")).starts_with("Command \"nothing\" does not exist"));
         assert!(parse("help").is_some());
     }
 }

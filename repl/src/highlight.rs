@@ -1,4 +1,4 @@
-//! Colours for SQL that is being typed.
+//! Colors for SQL that is being typed.
 
 use std::collections::HashSet;
 
@@ -10,8 +10,8 @@ const NUMBER: &str = "\x1b[35m";
 const COMMENT: &str = "\x1b[2m";
 const PLAIN: &str = "\x1b[0m";
 
-/// Colours `line`, which goes on from `before` (the lines of the same statement above it: a string
-/// or comment that began there goes on here). Only colours are added.
+/// Colors `line`, which continues `before` (the earlier lines of the same statement, in which a string or comment may
+/// have begun). Only colors are added.
 pub fn highlight(before: &str, line: &str, keywords: &HashSet<String>) -> String {
     let text = format!("{before}{line}");
     let mut painted = String::with_capacity(line.len() * 2);
@@ -43,7 +43,7 @@ fn color(kind: Kind, piece: &str, keywords: &HashSet<String>) -> Option<&'static
 mod tests {
     use super::*;
 
-    /// Colours as `<k …>`, so that the test can be read.
+    /// Checks with colors written as `<k …>`, to be readable.
     fn check(before: &str, line: &str, expected: &str) {
         let keywords = HashSet::from(["SELECT".to_string(), "FROM".to_string()]);
         let painted = highlight(before, line, &keywords);
@@ -57,13 +57,13 @@ mod tests {
     }
 
     #[test]
-    fn pieces_are_coloured_by_what_they_are() {
+    fn tokens_are_colored_by_kind() {
         check("", "select a, 1 From `from` -- x", "<k select> a, <n 1> <k From> `from` <c -- x>");
         check("", "select 'it''s; open", "<k select> <t 'it''s; open>");
     }
 
     #[test]
-    fn a_line_goes_on_from_the_lines_above() {
+    fn a_line_continues_the_lines_above() {
         check("select 'a\n", "b' from x", "<t b'> <k from> x");
         check("select\n", "from", "<k from>");
     }

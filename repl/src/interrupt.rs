@@ -1,7 +1,7 @@
-//! Ctrl-C as a value that can be waited for, so that it stops what runs and not the process.
+//! Ctrl-C as a value that can be awaited, so that it stops the running statement and not the process.
 //!
-//! The signal is listened to from the start to the end of the process. At the prompt the terminal
-//! hands Ctrl-C over as a key and no signal is sent.
+//! The process handles the signal from its start to its end. At the prompt, the terminal delivers Ctrl-C as a key and
+//! no signal is sent.
 
 use std::io;
 use std::task::Poll;
@@ -9,19 +9,19 @@ use std::task::Poll;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
-/// Hears Ctrl-C.
+/// Receives Ctrl-C.
 #[derive(Clone, Debug)]
 pub struct Interrupt {
     presses: watch::Receiver<u64>,
 }
 
-/// Presses Ctrl-C, as a test does.
+/// Sends Ctrl-C, for tests.
 #[derive(Debug)]
 pub struct Presser(watch::Sender<u64>);
 
 impl Interrupt {
-    /// Listens to Ctrl-C on a thread of its own: those of the queries may all be busy computing. A service is asked to
-    /// end by SIGTERM and by SIGHUP, too, which are the same to it from the start. Fails when the process may not listen.
+    /// Listens for Ctrl-C on a separate thread, because the threads of queries may all be busy. A service also treats
+    /// SIGTERM and SIGHUP as a request to end, from its start. Fails if the signals cannot be handled.
     pub fn listen(is_service: bool) -> io::Result<Self> {
         let (presser, interrupt) = Self::pair();
         let listening = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -43,22 +43,21 @@ impl Interrupt {
         Ok(interrupt)
     }
 
-    /// One that hears only its presser.
+    /// An instance that only receives what its presser sends.
     pub fn pair() -> (Presser, Self) {
         let (sender, presses) = watch::channel(0);
         (Presser(sender), Self { presses })
     }
 
-    /// Waits for Ctrl-C; returns at once for one that was pressed since the last call or
-    /// [`Self::forget`]. May be dropped and called again without losing one.
+    /// Waits for Ctrl-C; returns at once if it was pressed since the last call or since [`Self::forget`]. Cancel safe.
     pub async fn pressed(&mut self) {
         if self.presses.changed().await.is_err() {
-            // Nobody can press any more.
+            // Nothing can be sent any more.
             std::future::pending::<()>().await;
         }
     }
 
-    /// Forgets what was pressed so far: it was meant for something that is over.
+    /// Forgets earlier presses, which were meant for something that is over.
     pub fn forget(&mut self) {
         self.presses.mark_unchanged();
     }
@@ -71,7 +70,7 @@ impl Presser {
     }
 }
 
-/// Waits for any of the signals; false when none will come any more.
+/// Waits for any of the signals; false when none can arrive any more.
 async fn heard(signals: &mut [Signal]) -> bool {
     std::future::poll_fn(|cx| {
         let mut open = false;
@@ -93,7 +92,7 @@ mod tests {
     use futures::FutureExt;
 
     #[test]
-    fn a_press_is_heard_once_and_can_be_forgotten() {
+    fn a_press_is_received_once_and_can_be_forgotten() {
         let (presser, mut interrupt) = Interrupt::pair();
         assert_eq!(interrupt.pressed().now_or_never(), None);
         presser.press();

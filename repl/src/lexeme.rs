@@ -1,16 +1,16 @@
-//! The smallest pieces of a text that is being typed: words, quotes, comments.
+//! The tokens of a text that is being typed: words, quoted strings, comments.
 //!
-//! The engine's parser refuses what is wrong; this one takes everything, half-typed text above all,
-//! because it serves the prompt: is the statement complete, what is to be coloured, what may come
-//! at the cursor. It knows the lexical rules of the dialect (`''` inside strings, `--` and `/* */`
-//! comments, backticks and double quotes round names) and nothing of its grammar.
+//! Unlike the engine's parser, this one accepts any text, because it serves the prompt, where statements are
+//! half-typed: it tells whether a statement is complete, what to color, and what to complete at the cursor. It knows
+//! the lexical rules of the dialect (`''` inside strings, `--` and `/* */` comments, backticks and double quotes around
+//! names) but not its grammar.
 
 use std::ops::Range;
 
-/// What a piece of text is.
+/// The kind of a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// Blanks and line ends.
+    /// White space and line endings.
     Space,
     /// `-- …` or `/* … */`.
     Comment,
@@ -26,18 +26,18 @@ pub enum Kind {
     Sign,
 }
 
-/// A piece of text.
+/// A token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lexeme {
-    /// What it is.
+    /// Its kind.
     pub kind: Kind,
-    /// Its bytes.
+    /// Its range of bytes.
     pub range: Range<usize>,
-    /// False when the text ended before it did: an open quote or block comment.
+    /// Whether it is complete: false for an open quote or block comment at the end of the text.
     pub closed: bool,
 }
 
-/// All pieces of a text, without a gap. Never fails, whatever the text is.
+/// All tokens of a text, without gaps. Never fails.
 pub fn lexemes(text: &str) -> Vec<Lexeme> {
     let mut found = Vec::new();
     let mut start = 0;
@@ -49,7 +49,7 @@ pub fn lexemes(text: &str) -> Vec<Lexeme> {
     found
 }
 
-/// The byte behind the `;` that ends the first statement of a text, if it is there.
+/// The byte after the `;` that ends the first statement of a text, if there is one.
 pub fn statement_end(text: &str) -> Option<usize> {
     let mut start = 0;
     while start < text.len() {
@@ -62,7 +62,7 @@ pub fn statement_end(text: &str) -> Option<usize> {
     None
 }
 
-/// The byte at which something other than blanks and comments begins; the length when nothing does.
+/// The byte at which something other than white space and comments begins; the length of the text if nothing does.
 pub fn content_start(text: &str) -> usize {
     let mut start = 0;
     while start < text.len() {
@@ -75,7 +75,7 @@ pub fn content_start(text: &str) -> usize {
     text.len()
 }
 
-/// The first piece of a text that is not empty: kind, length in bytes, whether it is closed.
+/// The first token of a non-empty text: kind, length in bytes, whether it is complete.
 fn first(text: &str) -> (Kind, usize, bool) {
     let character = text.chars().next().expect("callers stop at the end of the text");
     match character {
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn content_begins_behind_comments() {
+    fn content_begins_after_comments() {
         assert_eq!(content_start(" -- a\n /* b */ SELECT"), 15);
         assert_eq!(content_start("  -- a"), 6);
         assert_eq!(content_start(" /* open"), 1);

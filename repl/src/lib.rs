@@ -1,11 +1,11 @@
 //! The shell and the command line of Headwater.
 //!
-//! A command line becomes [`options::Options`]; [`app`] opens the cluster, connects to the engine
-//! (anyone who implements [`ask::Ask`]) and runs the work in a [`session::Session`]. Text goes in
-//! through [`script`], answers come out through [`output`]. [`check`] runs users' tests, in memory.
+//! A command line becomes [`options::Options`]; [`app`] opens the cluster, connects to the engine (anything that
+//! implements [`ask::Ask`]) and runs the work in a [`session::Session`]. [`script`] splits text into statements,
+//! [`output`] formats answers. [`check`] runs test files in memory.
 //!
-//! This room knows terminals. It knows no SQL beyond where a statement ends, and no Kafka beyond
-//! the feed of the demo; only [`check`] holds an engine of its own.
+//! Only this crate uses the terminal. It knows no SQL beyond where a statement ends, and no Kafka beyond the demo's
+//! writer; only [`check`] creates an engine of its own.
 
 pub mod app;
 pub mod args;

@@ -1,4 +1,4 @@
-//! The log on standard error: warnings, unless more is asked for. While a line is typed at the prompt, what is logged is
+//! The log on standard error: warnings, unless more is requested. While a line is typed at the prompt, log lines are
 //! printed above it.
 
 use std::io::{self, Write};
@@ -9,10 +9,11 @@ use rustyline::ExternalPrinter;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
-/// The variable that says what is logged, as `warn` or `headwater=debug,rdkafka=info`.
+/// The environment variable with the log filter, such as `warn` or `headwater=debug,rdkafka=info`.
 pub const VARIABLE: &str = "HEADWATER_LOG";
 
-/// Where log lines go: to the prompt's printer while there is one, else to standard error. Clones are the same.
+/// Where log lines go: to the prompt's printer while there is one, otherwise to standard error. Clones share the
+/// printer.
 #[derive(Clone, Default)]
 pub struct LogOutput(Arc<Mutex<Option<Box<dyn ExternalPrinter + Send>>>>);
 
@@ -23,12 +24,12 @@ pub struct Line {
 }
 
 impl LogOutput {
-    /// From now on lines are printed above the line that is typed.
+    /// From now on, prints lines above the line that is being typed.
     pub fn print_with(&self, printer: Box<dyn ExternalPrinter + Send>) {
         *self.0.lock() = Some(printer);
     }
 
-    /// From now on lines go to standard error again.
+    /// From now on, writes lines to standard error again.
     pub fn print_plainly(&self) {
         *self.0.lock() = None;
     }
@@ -54,7 +55,7 @@ impl Write for Line {
 }
 
 impl Drop for Line {
-    /// A log that cannot be written is no reason to stop.
+    /// A line that cannot be written is dropped.
     fn drop(&mut self) {
         let mut printer = self.output.0.lock();
         let text = String::from_utf8_lossy(&self.text).into_owned();
@@ -65,12 +66,12 @@ impl Drop for Line {
     }
 }
 
-/// Begins to log to `output`. `wanted` is the value of [`VARIABLE`]; without it `verbosity` decides: 0 warnings,
-/// 1 changes of state, 2 decisions. Fails in words when `wanted` cannot be understood.
+/// Starts logging to `output`. `wanted` is the value of [`VARIABLE`]; without it `verbosity` decides: 0 for warnings, 1
+/// also for changes of state, 2 also for decisions. Fails when `wanted` is not a valid filter.
 pub fn start(wanted: Option<&str>, verbosity: u8, color: bool, output: LogOutput) -> Result<(), String> {
     let directives = wanted.filter(|text| !text.is_empty()).unwrap_or_else(|| directives(verbosity));
-    let filter = EnvFilter::try_new(directives).map_err(|error| format!("{VARIABLE} is not understood: {error}"))?;
-    // A subscriber that is there already was set by a test.
+    let filter = EnvFilter::try_new(directives).map_err(|error| format!("{VARIABLE} is not valid: {error}"))?;
+    // If a subscriber exists, a test has set it.
     let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(output).with_ansi(color).try_init();
     Ok(())
 }
@@ -92,15 +93,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_wanted_must_be_understood() {
+    fn the_filter_must_be_valid() {
         let error = start(Some("=x=y="), 0, false, LogOutput::default()).unwrap_err();
-        assert!(error.starts_with("HEADWATER_LOG is not understood"));
+        assert!(error.starts_with("HEADWATER_LOG is not valid"));
         for verbosity in 0..3 {
             assert!(EnvFilter::try_new(directives(verbosity)).is_ok());
         }
     }
 
-    /// A prompt that keeps what is printed above it.
+    /// A prompt that records what is printed above it.
     struct Prompt(Arc<Mutex<Vec<String>>>);
 
     impl ExternalPrinter for Prompt {

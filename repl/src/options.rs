@@ -1,8 +1,7 @@
-//! What the command line means here: which cluster, which work, which settings.
+//! The meaning of the command line: which cluster, which work, which settings.
 //!
-//! Arguments, the properties file and the environment are brought together once; where they speak
-//! of one thing the more deliberate wins: an argument over `--set`, over the environment, over the
-//! file. Nothing later looks at an environment variable or a file of settings again.
+//! Combines arguments, the properties file and the environment once. An argument overrides `--set`, which overrides the
+//! environment, which overrides the file. Nothing else reads environment variables or files of settings.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -14,57 +13,57 @@ use crate::check::Rules;
 use crate::output::Output;
 use crate::properties;
 
-/// The variable that names a cluster.
+/// The environment variable with the cluster's address.
 pub const BOOTSTRAP_VARIABLE: &str = "HEADWATER_BOOTSTRAP_SERVER";
-/// The prefix of properties that go to the Kafka client as they are.
+/// The prefix of properties that are passed to the Kafka client.
 pub const KAFKA_PREFIX: &str = "kafka.";
-/// The service id when none is given: ksqlDB's, so that its definitions are found.
+/// The default service id: ksqlDB's, so that its definitions are found.
 pub const SERVICE_ID_DEFAULT: &str = "default_";
 
-/// What the surroundings say, gathered in one place so that tests can say it too.
+/// The environment of the process, in one location so that tests can replace it.
 #[derive(Clone, Debug, Default)]
 pub struct Surroundings {
     /// The environment variables.
     pub variables: BTreeMap<String, String>,
-    /// Standard input is a terminal.
+    /// Whether standard input is a terminal.
     pub input_is_terminal: bool,
-    /// Standard output is a terminal.
+    /// Whether standard output is a terminal.
     pub output_is_terminal: bool,
-    /// Standard error is a terminal.
+    /// Whether standard error is a terminal.
     pub errors_are_terminal: bool,
 }
 
-/// What is to be done, and how.
+/// What to do, and how.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// What is to be done.
+    /// What to do.
     pub work: Work,
     /// Where the topics are.
-    pub place: Place,
-    /// The installation that definitions belong to.
+    pub location: Location,
+    /// The service that definitions belong to.
     pub service_id: String,
-    /// Properties for the Kafka client, by librdkafka's names.
+    /// Properties of the Kafka client, by librdkafka's names.
     pub kafka: BTreeMap<String, String>,
-    /// Properties of the session; the engine refuses unknown ones.
+    /// Properties of the session; the engine rejects unknown ones.
     pub session: BTreeMap<String, String>,
     /// Variables of the session.
     pub variables: Vec<(String, String)>,
-    /// How answers are written.
+    /// The output format.
     pub output: Output,
-    /// Whether standard output is coloured.
+    /// Whether standard output is colored.
     pub color_output: bool,
-    /// Whether standard error is coloured.
+    /// Whether standard error is colored.
     pub color_errors: bool,
-    /// How much the log tells: 0 warnings, 1 changes of state, 2 decisions.
+    /// How much to log: 0 warnings, 1 changes of state, 2 decisions.
     pub verbosity: u8,
 }
 
-/// What is to be done.
+/// What to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Work {
-    /// Ask at a prompt.
+    /// Open the shell.
     Shell,
-    /// Run what comes from standard input.
+    /// Run standard input.
     Input,
     /// Run these files, then these texts.
     Scripts {
@@ -73,23 +72,23 @@ pub enum Work {
         /// Texts.
         texts: Vec<String>,
     },
-    /// Feed topics, show the tour, then the prompt if there is a terminal.
+    /// Write demo records, show the tour, then open the shell if there is a terminal.
     Demo,
-    /// Run the broker alone on this address.
+    /// Run only the broker.
     Broker {
         /// The address to listen on.
         listen: String,
     },
-    /// Statements that describe a service, and its queries run.
+    /// Apply the statements that describe a service, and run its queries.
     Run {
-        /// Their files.
+        /// The files of statements.
         files: Vec<PathBuf>,
-        /// End when all input that is there is processed.
+        /// Exit when all existing input is processed.
         until_idle: bool,
-        /// End as soon as one query has stopped for good.
+        /// Exit as soon as one query has stopped permanently.
         exit_on_failure: bool,
     },
-    /// Check test files, in memory.
+    /// Run test files, in memory.
     Test {
         /// Files and folders.
         paths: Vec<PathBuf>,
@@ -100,24 +99,23 @@ pub enum Work {
 
 /// Where the topics are.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Place {
-    /// On a cluster with these brokers.
+pub enum Location {
+    /// On the cluster with these brokers.
     Cluster(String),
-    /// In a folder, behind the broker inside this process.
+    /// In a folder, on the broker inside this process.
     Folder(PathBuf),
-    /// Nowhere for long: behind a broker inside this process that forgets.
+    /// In memory, on a broker inside this process.
     Memory,
 }
 
 impl Options {
-    /// Decides what the arguments mean. Fails in words when they contradict each other or a file
-    /// cannot be read.
+    /// Interprets the arguments. Fails when they contradict each other or a file cannot be read.
     pub fn resolve(low: LowArgs, around: &Surroundings) -> Result<Self, String> {
         let mut settings = Settings::gather(&low.common)?;
         settings.check_prefixes()?;
         let mut work = work(&low, around)?;
-        let place = place(&low.common, &mut settings, &work, around)?;
-        if let Place::Cluster(brokers) = &place {
+        let location = location(&low.common, &mut settings, &work, around)?;
+        if let Location::Cluster(brokers) = &location {
             check_ports(brokers)?;
         }
         let variables: Vec<(String, String)> =
@@ -128,7 +126,7 @@ impl Options {
         let service_id = low.common.service_id.clone().or(settings.service_id);
         Ok(Self {
             work,
-            place,
+            location,
             service_id: service_id.unwrap_or_else(|| SERVICE_ID_DEFAULT.to_string()),
             kafka: settings.kafka,
             session: settings.session,
@@ -141,7 +139,7 @@ impl Options {
     }
 }
 
-/// What `--set` and `--define` said, as the statements they stand for: the engine checks them.
+/// The settings of `--set` and `--define` as SET and DEFINE statements, which the engine checks.
 pub fn session_statements(session: &BTreeMap<String, String>, variables: &[(String, String)]) -> Vec<String> {
     let text = |text: &str| format!("'{}'", text.replace('\'', "''"));
     let sets = session.iter().map(|(name, value)| format!("SET {} = {};", text(name), text(value)));
@@ -149,7 +147,7 @@ pub fn session_statements(session: &BTreeMap<String, String>, variables: &[(Stri
     sets.chain(defines).collect()
 }
 
-/// Properties sorted by who they are for.
+/// Properties, sorted by their recipient.
 #[derive(Default)]
 struct Settings {
     bootstrap_set: Option<String>,
@@ -173,7 +171,8 @@ impl Settings {
         Ok(settings)
     }
 
-    /// A property of the Kafka client without its prefix would be refused with its value beside it, which may be a password.
+    /// Rejects a Kafka client property without its prefix, because the engine's error would show its value, which may
+    /// be a password.
     fn check_prefixes(&self) -> Result<(), String> {
         match self.session.keys().find(|name| is_client_property(name)) {
             Some(name) => Err(format!("property \"{name}\" does not exist; did you mean {KAFKA_PREFIX}{name}?")),
@@ -196,7 +195,7 @@ impl Settings {
 fn work(low: &LowArgs, around: &Surroundings) -> Result<Work, String> {
     let has_scripts = !low.execute.is_empty() || !low.file.is_empty();
     match &low.way {
-        Some(_) if has_scripts => Err("-e and -f run statements; they cannot be given with a subcommand".into()),
+        Some(_) if has_scripts => Err("-e and -f cannot be used with a subcommand".into()),
         Some(Way::Broker { listen }) => Ok(Work::Broker { listen: listen.clone() }),
         Some(Way::Demo) => Ok(Work::Demo),
         Some(Way::Run { files, until_idle, exit_on_failure }) => {
@@ -213,50 +212,51 @@ fn work(low: &LowArgs, around: &Surroundings) -> Result<Work, String> {
     }
 }
 
-fn place(common: &Common, settings: &mut Settings, work: &Work, around: &Surroundings) -> Result<Place, String> {
+fn location(common: &Common, settings: &mut Settings, work: &Work, around: &Surroundings) -> Result<Location, String> {
     let argument = common.bootstrap_server.clone();
     let variable = around.variables.get(BOOTSTRAP_VARIABLE).filter(|value| !value.is_empty()).cloned();
     let chosen = argument.clone().or(settings.bootstrap_set.take());
     let surrounding = variable.or(settings.bootstrap_in_file.take());
     if matches!(work, Work::Test { .. }) {
-        // Whatever the surroundings say: tests touch no cluster.
+        // Whatever the environment says, tests use no cluster.
         let is_given = chosen.is_some() || common.data.is_some();
-        let fact = "`headwater test` runs in memory; it takes no cluster and no --data";
-        return if is_given { Err(fact.into()) } else { Ok(Place::Memory) };
+        let fact = "`headwater test` runs in memory; a cluster or --data cannot be given";
+        return if is_given { Err(fact.into()) } else { Ok(Location::Memory) };
     }
     match (chosen, &common.data, surrounding) {
         (Some(_), Some(_), _) => {
-            Err("a cluster and --data were given; the folder is for the broker inside this process".into())
+            Err("a cluster and --data cannot be given together; the folder is for the broker inside this process"
+                .into())
         }
         (Some(_), None, _) if matches!(work, Work::Broker { .. }) => {
-            Err("a cluster was given; `headwater broker` runs a broker of its own".into())
+            Err("`headwater broker` runs its own broker; a cluster cannot be given".into())
         }
-        (Some(brokers), None, _) => Ok(Place::Cluster(brokers)),
-        (None, Some(folder), _) => Ok(Place::Folder(folder.clone())),
-        (None, None, Some(brokers)) if !matches!(work, Work::Broker { .. }) => Ok(Place::Cluster(brokers)),
-        (None, None, _) if *work == Work::Demo => Ok(Place::Memory),
-        (None, None, _) => data_folder(around).map(Place::Folder),
+        (Some(brokers), None, _) => Ok(Location::Cluster(brokers)),
+        (None, Some(folder), _) => Ok(Location::Folder(folder.clone())),
+        (None, None, Some(brokers)) if !matches!(work, Work::Broker { .. }) => Ok(Location::Cluster(brokers)),
+        (None, None, _) if *work == Work::Demo => Ok(Location::Memory),
+        (None, None, _) => data_folder(around).map(Location::Folder),
     }
 }
 
-/// librdkafka cuts a port that is too large to one that is not, and asks there.
+/// librdkafka truncates a port that is too large, and connects to the wrong port.
 fn check_ports(brokers: &str) -> Result<(), String> {
     let port = |broker: &'_ str| broker.rsplit_once(':').map(|(_, port)| port.to_owned());
     let is_wrong =
         |port: &String| port.bytes().all(|b| b.is_ascii_digit()) && !port.parse::<u16>().is_ok_and(|p| p > 0);
     match brokers.split(',').filter_map(port).find(is_wrong) {
-        Some(port) => Err(format!("\"{brokers}\" has the port {port}; ports are from 1 to 65535")),
+        Some(port) => Err(format!("invalid port {port} in \"{brokers}\"; ports are from 1 to 65535")),
         None => Ok(()),
     }
 }
 
-/// `$XDG_DATA_HOME/headwater`, else `~/.local/share/headwater`.
+/// `$XDG_DATA_HOME/headwater`, otherwise `~/.local/share/headwater`.
 fn data_folder(around: &Surroundings) -> Result<PathBuf, String> {
     folder(around, "XDG_DATA_HOME", ".local/share")
-        .ok_or_else(|| "HOME is not set; say with --data where topics are kept".into())
+        .ok_or_else(|| "HOME is not set; choose the data folder with --data".into())
 }
 
-/// `$XDG_STATE_HOME/headwater/history`, else `~/.local/state/headwater/history`; none without a home.
+/// `$XDG_STATE_HOME/headwater/history`, otherwise `~/.local/state/headwater/history`; `None` without a home.
 pub fn history_file(around: &Surroundings) -> Option<PathBuf> {
     folder(around, "XDG_STATE_HOME", ".local/state").map(|folder| folder.join("history"))
 }
@@ -281,7 +281,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_port_that_is_none_is_refused() {
+    fn an_invalid_port_is_rejected() {
         for (brokers, good) in [("a:9092,b", true), ("a:70000", false), ("a:1,b:0", false), ("[::1]:9092", true)] {
             assert_eq!(check_ports(brokers).is_ok(), good, "{brokers}");
         }
@@ -298,8 +298,8 @@ mod tests {
         Options::resolve(low, &around(variables))
     }
 
-    fn place_of(arguments: &[&str], variables: &[(&str, &str)]) -> Place {
-        resolve(arguments, variables).unwrap().place
+    fn location_of(arguments: &[&str], variables: &[(&str, &str)]) -> Location {
+        resolve(arguments, variables).unwrap().location
     }
 
     #[test]
@@ -309,23 +309,26 @@ mod tests {
     }
 
     #[test]
-    fn topics_are_where_the_most_deliberate_word_says() {
+    fn the_location_of_topics_follows_the_order_of_precedence() {
         let env = [(BOOTSTRAP_VARIABLE, "env:1"), ("HOME", "/home/u")];
         let home = [("HOME", "/home/u")];
-        let cluster = |address: &str| Place::Cluster(address.into());
-        assert_eq!(place_of(&[], &home), Place::Folder("/home/u/.local/share/headwater".into()));
-        assert_eq!(place_of(&[], &[("XDG_DATA_HOME", "/d"), ("HOME", "/h")]), Place::Folder("/d/headwater".into()));
-        assert_eq!(place_of(&[], &env), cluster("env:1"));
-        assert_eq!(place_of(&["--bootstrap-server", "a:1", "--set", "bootstrap.servers=s:1"], &env), cluster("a:1"));
-        assert_eq!(place_of(&["--set", "bootstrap.servers=s:1"], &env), cluster("s:1"));
-        assert_eq!(place_of(&["--data", "here"], &env), Place::Folder("here".into()));
-        assert_eq!(place_of(&["demo"], &home), Place::Memory);
-        assert_eq!(place_of(&["test", "a.test"], &env), Place::Memory);
-        assert_eq!(place_of(&["broker"], &env), Place::Folder("/home/u/.local/share/headwater".into()));
+        let cluster = |address: &str| Location::Cluster(address.into());
+        assert_eq!(location_of(&[], &home), Location::Folder("/home/u/.local/share/headwater".into()));
+        assert_eq!(
+            location_of(&[], &[("XDG_DATA_HOME", "/d"), ("HOME", "/h")]),
+            Location::Folder("/d/headwater".into())
+        );
+        assert_eq!(location_of(&[], &env), cluster("env:1"));
+        assert_eq!(location_of(&["--bootstrap-server", "a:1", "--set", "bootstrap.servers=s:1"], &env), cluster("a:1"));
+        assert_eq!(location_of(&["--set", "bootstrap.servers=s:1"], &env), cluster("s:1"));
+        assert_eq!(location_of(&["--data", "here"], &env), Location::Folder("here".into()));
+        assert_eq!(location_of(&["demo"], &home), Location::Memory);
+        assert_eq!(location_of(&["test", "a.test"], &env), Location::Memory);
+        assert_eq!(location_of(&["broker"], &env), Location::Folder("/home/u/.local/share/headwater".into()));
     }
 
     #[test]
-    fn contradictions_are_refused() {
+    fn contradictions_are_rejected() {
         for arguments in [
             &["--bootstrap-server", "a:1", "--data", "d"][..],
             &["-e", "SELECT 1;", "demo"],
@@ -343,24 +346,24 @@ mod tests {
     }
 
     #[test]
-    fn properties_go_to_whom_they_are_for() {
+    fn properties_go_to_their_recipients() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("x.properties");
         std::fs::write(&file, "bootstrap.servers=f:1\nkafka.sasl.username=u\nksql.service.id=s1\na.b=1\nc=2\n")
             .unwrap();
         let file = file.to_str().unwrap();
         let options = resolve(&["--config", file, "--set", "a.b=3", "--set", "kafka.debug=all"], &[]).unwrap();
-        assert_eq!(options.place, Place::Cluster("f:1".into()));
+        assert_eq!(options.location, Location::Cluster("f:1".into()));
         assert_eq!(options.service_id, "s1");
         let pairs = |map: &BTreeMap<String, String>| format!("{map:?}");
         assert_eq!(pairs(&options.kafka), r#"{"debug": "all", "sasl.username": "u"}"#);
         assert_eq!(pairs(&options.session), r#"{"a.b": "3", "c": "2"}"#);
         let env = [(BOOTSTRAP_VARIABLE, "env:1")];
-        assert_eq!(place_of(&["--config", file], &env), Place::Cluster("env:1".into()));
+        assert_eq!(location_of(&["--config", file], &env), Location::Cluster("env:1".into()));
     }
 
     #[test]
-    fn a_client_property_without_its_prefix_is_refused_without_its_value() {
+    fn a_client_property_without_its_prefix_is_rejected_without_its_value() {
         for name in ["sasl.password", "ssl.key.password", "security.protocol", "sasl.oauthbearer.client.secret"] {
             let error = resolve(&["--set", &format!("{name}=hidden")], &[("HOME", "/h")]).unwrap_err();
             assert_eq!(error, format!("property \"{name}\" does not exist; did you mean kafka.{name}?"));
@@ -369,7 +372,7 @@ mod tests {
     }
 
     #[test]
-    fn work_is_what_was_asked_for() {
+    fn arguments_decide_the_work() {
         let home = [("HOME", "/h")];
         let work = |arguments: &[&str]| resolve(arguments, &home).unwrap().work;
         assert_eq!(work(&[]), Work::Shell);
@@ -392,7 +395,7 @@ mod tests {
     }
 
     #[test]
-    fn colour_is_for_terminals() {
+    fn colors_are_for_terminals() {
         let on = Surroundings { output_is_terminal: true, ..around(&[("HOME", "/h")]) };
         assert!(colored(Color::Auto, true, &on));
         assert!(!colored(Color::Auto, false, &on));

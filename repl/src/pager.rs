@@ -1,28 +1,28 @@
-//! Where the bytes of one result go: straight on, or through a pager once it is long.
+//! Where the bytes of one result go: directly to the output, or through a pager if the result is long.
 //!
-//! A result is held back until it is longer than the screen; only then is a pager started. One
-//! that is slow is not held back for long: it then goes straight on. Never more than a screenful is
-//! held, and a pager that does not read stops the query from running ahead.
+//! A result is held back until it is longer than the screen; only then is a pager started. A slow result is held back
+//! only for a short time and then written directly. At most one screenful is held back, and a pager that does not read
+//! makes the query wait.
 
 use std::io::{self, Write};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// How long a short result may be held back in the hope that it ends.
+/// How long a short result may be held back until it ends.
 pub const HELD_MAX: Duration = Duration::from_millis(400);
-/// Most bytes that are held back.
+/// Maximum number of bytes that are held back.
 pub const HELD_BYTES_MAX: usize = 1 << 20;
 
-/// The way of one result.
+/// How one result is written.
 #[derive(Debug)]
 pub enum Flow {
-    /// Straight on.
+    /// Directly.
     Direct,
     /// Held back until it ends, is long, or is slow.
     Holding(Held),
     /// Through a pager.
     Paging(Child),
-    /// To nobody: the pager was left.
+    /// To nothing: the user has quit the pager.
     Left,
 }
 
@@ -30,21 +30,20 @@ pub enum Flow {
 #[derive(Debug)]
 pub struct Held {
     bytes: Vec<u8>,
-    /// When the first bytes came.
+    /// When the first bytes arrived.
     since: Option<Instant>,
-    /// Bytes and lines beyond which a pager is started.
+    /// Numbers of bytes and lines above which a pager is started.
     lines_max: usize,
     pager: String,
 }
 
 impl Flow {
-    /// Holds a result back until it has more than `lines_max` lines; then `pager`, a shell command,
-    /// is started.
+    /// Holds a result back until it has more than `lines_max` lines; then starts `pager`, a shell command.
     pub fn holding(pager: String, lines_max: usize) -> Self {
         Self::Holding(Held { bytes: Vec::new(), since: None, lines_max, pager })
     }
 
-    /// Takes bytes. Fails with [`io::ErrorKind::BrokenPipe`] once the pager was left.
+    /// Writes bytes. Fails with [`io::ErrorKind::BrokenPipe`] after the user has quit the pager.
     pub fn write(&mut self, bytes: &[u8], out: &mut dyn Write) -> io::Result<()> {
         match self {
             Self::Direct => out.write_all(bytes),
@@ -61,7 +60,7 @@ impl Flow {
         }
     }
 
-    /// Lets a slow result go on straight. Called now and then while it runs.
+    /// Writes a slow result directly. Called repeatedly while it runs.
     pub fn release_when_slow(&mut self, out: &mut dyn Write) -> io::Result<()> {
         match self {
             Self::Holding(held) if held.since.is_some_and(|since| since.elapsed() > HELD_MAX) => self.release(out),
@@ -69,7 +68,7 @@ impl Flow {
         }
     }
 
-    /// Ends the result: what is held back goes on; a pager is waited for until its user leaves it.
+    /// Ends the result: writes what was held back, or waits until the user quits the pager.
     pub fn end(&mut self, out: &mut dyn Write) -> io::Result<()> {
         match std::mem::replace(self, Self::Direct) {
             Self::Holding(held) => out.write_all(&held.bytes),
@@ -81,12 +80,12 @@ impl Flow {
         }
     }
 
-    /// Whether the terminal belongs to a pager now.
+    /// Whether a pager is using the terminal.
     pub fn is_paging(&self) -> bool {
         matches!(self, Self::Paging(_))
     }
 
-    /// Whether the pager was left before the result ended.
+    /// Whether the user quit the pager before the result ended.
     pub fn is_left(&self) -> bool {
         matches!(self, Self::Left)
     }
@@ -123,7 +122,7 @@ impl Held {
     }
 }
 
-/// The pager to use: `$PAGER`, else `less` where it can be found; none when `$PAGER` is empty.
+/// The pager to use: `$PAGER`, otherwise `less` if it is found; `None` if `$PAGER` is empty.
 pub fn find(variables: &std::collections::BTreeMap<String, String>) -> Option<String> {
     match variables.get("PAGER") {
         Some(pager) => Some(pager.trim().to_string()).filter(|pager| !pager.is_empty() && pager != "cat"),
@@ -135,8 +134,8 @@ pub fn find(variables: &std::collections::BTreeMap<String, String>) -> Option<St
     }
 }
 
-/// Starts a pager. `less` ends by itself on short texts (F), keeps colours (R) and long lines (S),
-/// and leaves the text on the screen (X), unless its user has said otherwise.
+/// Starts a pager. Unless the user has set LESS, `less` exits by itself on short texts (F), keeps colors (R), does not
+/// wrap lines (S) and leaves the text on the screen (X).
 fn start(pager: &str) -> io::Result<Child> {
     let mut command = Command::new("sh");
     command.arg("-c").arg(pager).stdin(Stdio::piped());
@@ -151,7 +150,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_short_result_goes_straight_on_at_its_end() {
+    fn a_short_result_is_written_directly_at_its_end() {
         let mut out = Vec::new();
         let mut flow = Flow::holding("false".into(), 3);
         flow.write(b"a\nb\n", &mut out).unwrap();
@@ -160,7 +159,7 @@ mod tests {
         assert_eq!(out, b"a\nb\n");
     }
 
-    /// Goal: a long result reaches the pager whole. Method: a pager that copies into a file.
+    /// Goal: a long result reaches the pager completely. Method: a pager that copies to a file.
     #[test]
     fn a_long_result_goes_through_the_pager() {
         let folder = tempfile::tempdir().unwrap();
@@ -176,8 +175,8 @@ mod tests {
         assert!(out.is_empty());
     }
 
-    /// Goal: leaving the pager stops the result and is told apart from a closed output. Method: a
-    /// pager that ends at once, fed until its pipe breaks.
+    /// Goal: quitting the pager stops the result and is distinguished from a closed output. Method: a pager that exits
+    /// at once, written to until its pipe breaks.
     #[test]
     fn a_pager_that_was_left_stops_the_result() {
         let mut out = Vec::new();
@@ -190,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn the_pager_is_what_the_user_says() {
+    fn the_user_chooses_the_pager() {
         let find = |name: &str, value: &str| find(&[(name.to_string(), value.to_string())].into());
         assert_eq!(find("PAGER", "most -s"), Some("most -s".into()));
         assert_eq!(find("PAGER", ""), None);

@@ -1,19 +1,19 @@
-//! What this process has of the system: descriptors, and a standard output that is open.
+//! System resources of this process: file descriptors, and whether standard output is open.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Raises the number of files that may be open to what the system permits: each query holds several connections
-/// and pipes. A system that refuses leaves it as it is.
+/// Raises the number of files that may be open to the maximum that the system permits: each query has several
+/// connections and pipes. Nothing changes if the system refuses.
 pub fn raise_descriptors() {
     let _ = rlimit::increase_nofile_limit(u64::MAX);
 }
 
-/// Whether standard output was closed before the start (`>&-`).
+/// Whether standard output was closed at the start (`>&-`).
 static OUTPUT_WAS_CLOSED: AtomicBool = AtomicBool::new(false);
 
-/// Looks before Rust puts `/dev/null` in the place of what is closed: from then on it is the same as with a service manager
-/// or a library that starts programs without output, which open `/dev/null` for reading, too.
+/// Runs before Rust replaces closed descriptors with `/dev/null`. Afterwards it would look the same as a service
+/// manager or library that starts programs without output, which also opens `/dev/null` for reading.
 #[ctor::ctor(unsafe)]
 fn look_at_output() {
     let descriptors = Path::new("/proc/self/fd");
@@ -21,19 +21,19 @@ fn look_at_output() {
     OUTPUT_WAS_CLOSED.store(is_closed, Ordering::Relaxed);
 }
 
-/// True when standard output was closed before the start (`>&-`), where the system tells.
+/// Whether standard output was closed at the start (`>&-`), if the system reports it.
 pub fn output_is_closed() -> bool {
     OUTPUT_WAS_CLOSED.load(Ordering::Relaxed)
 }
 
-/// Says in words why a thread could not be started, where that is what a panic says: libraries start threads, too.
+/// Explains panics that mean that a thread could not be started, which also occur in libraries.
 pub fn report_panics() {
     let standard = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
         let words = headwater_formats::panic::words(panic.payload());
         match words.contains("spawn") && words.contains("thread") {
             true => eprintln!(
-                "headwater: could not start a thread: the system permits no more (ulimit -u, or the memory that is left)"
+                "headwater: could not start a thread: the system's limit is reached (ulimit -u, or available memory)"
             ),
             false => standard(panic),
         }

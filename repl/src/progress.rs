@@ -1,4 +1,4 @@
-//! The line that tells how far a long scan is: records, rate, share of the range, time left.
+//! The progress line of a long scan: records, rate, percentage, remaining time.
 
 use std::time::Duration;
 
@@ -6,12 +6,12 @@ use headwater_engine::answer::Snapshot;
 
 use crate::output::summary::{counted, grouped, rate};
 
-/// How long a query runs before it is said how far it is.
+/// How long a query runs before its progress is shown.
 pub const QUIET_AT_FIRST: Duration = Duration::from_millis(500);
-/// How often the line is drawn again.
+/// How often the line is redrawn.
 pub const PERIOD: Duration = Duration::from_millis(150);
 
-/// The line for a moment; `None` while there is nothing worth saying.
+/// The line at one moment; `None` while there is nothing useful to show.
 pub fn line(read: Snapshot, elapsed: Duration) -> Option<String> {
     if elapsed < QUIET_AT_FIRST || read.records_read == 0 {
         return None;
@@ -29,9 +29,9 @@ pub fn line(read: Snapshot, elapsed: Duration) -> Option<String> {
     Some(line)
 }
 
-/// How much of the range is behind us, from 0 to 1; none when the range is not known.
+/// The fraction of the range that was read, from 0 to 1; `None` if the range is not known.
 fn share(read: Snapshot) -> Option<f64> {
-    // Counts stay far below 2^53, and a share needs no more than two digits.
+    // Counts are far below 2^53, and the percentage needs only two digits.
     #[allow(clippy::cast_precision_loss)]
     let share = |done: u64, total: u64| done as f64 / total as f64;
     (read.offsets_total > 0).then(|| share(read.offsets_done.min(read.offsets_total), read.offsets_total))
@@ -55,7 +55,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_line_says() {
+    fn the_line_at_various_moments() {
         let line = |records, done, total, ms| line(read(records, done, total), Duration::from_millis(ms));
         assert_eq!(line(1_000, 10, 100, 499), None);
         assert_eq!(line(0, 0, 100, 900), None);

@@ -1,12 +1,11 @@
-//! Properties as people write them: `name=value` lines of a file and of `--set`.
+//! Properties as people write them: the `name=value` lines of a file and of `--set`.
 //!
-//! The file is a Java properties file without its rarer escapes, so a ksqlDB server's file can be
-//! read: `#` and `!` begin comments, `=` or `:` stands between name and value, a `\` at the end
-//! goes on in the next line.
+//! The file is a Java properties file without the rarer escapes, so that a ksqlDB server's file can be read: `#` and
+//! `!` begin comments, `=` or `:` separates name and value, and a `\` at the end continues the line.
 
 use std::path::Path;
 
-/// The properties of a file, in its order.
+/// The properties of a file, in order.
 pub fn read(path: &Path) -> Result<Vec<(String, String)>, String> {
     let text =
         std::fs::read_to_string(path).map_err(|error| format!("could not read \"{}\": {error}", path.display()))?;
@@ -70,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_not_there_is_named() {
+    fn a_missing_file_is_named() {
         let error = read(Path::new("/nowhere/x.properties")).unwrap_err();
         assert!(error.starts_with("could not read \"/nowhere/x.properties\""), "{error}");
     }

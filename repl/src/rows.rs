@@ -1,7 +1,7 @@
-//! One answer's rows from the stream to the screen: at once, interruptible, with progress.
+//! Writes one answer's rows from the stream to the screen: immediately, interruptibly, with progress.
 //!
-//! Only a batch is in memory at a time, and the stream is not asked for the next one before the
-//! last is written: a slow reader slows the query.
+//! Only one batch is in memory at a time, and the next one is not requested before the last is written: a slow reader
+//! slows the query.
 
 use std::io::{self, Write};
 use std::time::{Duration, Instant};
@@ -18,9 +18,9 @@ use crate::progress;
 use crate::screen::{Paging, Screen};
 use crate::settings::Settings;
 
-/// Rows that a table waits for to find its widths, if they come within [`FIRST_CHUNK_WAIT`].
+/// Number of rows that a table waits for to determine its widths, if they arrive within [`FIRST_CHUNK_WAIT`].
 const FIRST_CHUNK_ROWS: usize = 200;
-/// How long a table waits for more rows before it shows the first.
+/// How long a table waits for more rows before it shows the first ones.
 const FIRST_CHUNK_WAIT: Duration = Duration::from_millis(30);
 
 /// Why showing an answer ended early.
@@ -30,7 +30,7 @@ pub enum Broken {
     Interrupted,
     /// The query failed.
     Query(DataFusionError),
-    /// The screen could not be written.
+    /// The screen could not be written to.
     Output(io::Error),
 }
 
@@ -40,20 +40,20 @@ impl From<io::Error> for Broken {
     }
 }
 
-/// What showing an answer needs.
+/// What is needed to show an answer.
 pub struct Show<'a> {
-    /// Where it is shown.
+    /// The screen to show it on.
     pub screen: &'a mut Screen,
-    /// What stops it.
+    /// What can stop it.
     pub interrupt: &'a mut Interrupt,
-    /// How it is shown.
+    /// How to show it.
     pub settings: Settings,
-    /// When the statement began.
+    /// When the statement started.
     pub started: Instant,
 }
 
 impl Show<'_> {
-    /// Shows all rows and gives their number. The table is closed also when the rows break off.
+    /// Shows all rows and returns their number. The table is completed even if the rows end early.
     pub async fn rows(&mut self, rows: &mut Rows) -> Result<u64, Broken> {
         let schema = rows.stream.schema();
         let (fit, paging) = self.fit(schema.fields().len());
@@ -81,14 +81,14 @@ impl Show<'_> {
                 break;
             }
         }
-        // Of a query that failed before its first row an empty table would say that there is none.
+        // After a failure before the first row, an empty table would suggest an empty result.
         if end.is_ok() || count > 0 && self.settings.output.is_for_people() {
             writer.end(self.screen)?;
         }
         end.map(|()| count)
     }
 
-    /// Shows lines as they come.
+    /// Shows lines as they arrive.
     pub async fn lines<E>(
         &mut self,
         mut lines: impl Stream<Item = Result<String, E>> + Unpin,
@@ -112,7 +112,7 @@ impl Show<'_> {
         }
     }
 
-    /// How a table of so many columns is fitted: to the screen if it can be, else into the pager.
+    /// How a table with this many columns is shown: fitted to the screen if possible, otherwise in the pager.
     pub fn fit(&self, columns: usize) -> (Fit, Paging) {
         let Settings { output, wrap, column_width, pager } = self.settings;
         let width = self.screen.size().map(|size| size.columns);
@@ -125,7 +125,7 @@ impl Show<'_> {
         }
     }
 
-    /// The next batch; draws the progress line while it waits.
+    /// The next batch; draws the progress line while waiting.
     async fn next<S>(&mut self, stream: &mut S, progress: Option<&Progress>) -> Result<Option<RecordBatch>, Broken>
     where
         S: Stream<Item = Result<RecordBatch, DataFusionError>> + Unpin,
@@ -135,13 +135,13 @@ impl Show<'_> {
                 biased;
                 () = self.interrupt.pressed() => return Err(Broken::Interrupted),
                 batch = stream.next() => return batch.transpose().map_err(Broken::Query),
-                () = tokio::time::sleep(progress::PERIOD) => self.tell_progress(progress)?,
+                () = tokio::time::sleep(progress::PERIOD) => self.show_progress(progress)?,
             }
         }
     }
 
-    /// A table finds its widths in its first chunk, so rows that come in small batches are
-    /// gathered for a moment. Gives what came and why no more came, if that is a failure.
+    /// A table determines its widths from its first chunk, so rows that arrive in small batches are collected for a
+    /// moment. Returns the rows, and the failure that ended them, if any.
     async fn first_chunk(&mut self, first: RecordBatch, rows: &mut Rows) -> (RecordBatch, Result<(), Broken>) {
         if self.settings.output != Output::Table {
             return (first, Ok(()));
@@ -174,7 +174,7 @@ impl Show<'_> {
         Ok(self.screen.release_when_slow()?)
     }
 
-    fn tell_progress(&mut self, progress: Option<&Progress>) -> io::Result<()> {
+    fn show_progress(&mut self, progress: Option<&Progress>) -> io::Result<()> {
         self.screen.release_when_slow()?;
         let Some(progress) = progress else { return Ok(()) };
         if let Some(line) = progress::line(progress.snapshot(), self.started.elapsed()) {
@@ -187,13 +187,13 @@ impl Show<'_> {
 /// Why showing lines ended early.
 #[derive(Debug)]
 pub enum LinesBroken<E> {
-    /// For a reason that rows know too.
+    /// For a reason that also applies to rows.
     Broken(Broken),
-    /// The stream said why.
+    /// The stream failed.
     Failed(E),
 }
 
-/// Lines in each format: as they are for people, one cell called `line` for programs.
+/// Lines in each format: unchanged for people, one cell named `line` for programs.
 struct LineWriter {
     output: Output,
     begun: bool,

@@ -1,8 +1,8 @@
-//! What the user sees: standard output with its pager and spool file, and standard error with
-//! errors, notes and the progress line.
+//! What the user sees: standard output with its pager and spool file, and standard error with errors, notes and the
+//! progress line.
 //!
-//! Everything that is shown goes through here, so that the progress line is cleared before
-//! anything else is written, the spool file has all that was shown, and tests can look.
+//! All output goes through here, so that the progress line is cleared before anything else is written, the spool file
+//! contains all output, and tests can inspect it.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -23,11 +23,11 @@ pub struct Size {
 /// How a screen behaves.
 #[derive(Clone, Debug, Default)]
 pub struct Manner {
-    /// Standard output is a terminal.
+    /// Whether standard output is a terminal.
     pub is_terminal: bool,
-    /// Errors are coloured.
+    /// Whether errors are colored.
     pub color_errors: bool,
-    /// A progress line may be drawn on standard error.
+    /// Whether a progress line may be drawn on standard error.
     pub progress: bool,
     /// The pager for long results: a shell command.
     pub pager: Option<String>,
@@ -38,9 +38,9 @@ pub struct Manner {
 pub enum Paging {
     /// No.
     Never,
-    /// Once it is longer than the screen.
+    /// If it is longer than the screen.
     WhenLong,
-    /// From the first line: it is wider than the screen.
+    /// From the first line, because it is wider than the screen.
     Always,
 }
 
@@ -55,7 +55,7 @@ pub struct Screen {
 }
 
 impl Screen {
-    /// The screen of this process.
+    /// The standard output and standard error of this process.
     pub fn standard(manner: Manner) -> Self {
         Self::new(Box::new(io::stdout()), Box::new(io::stderr()), manner)
     }
@@ -65,7 +65,7 @@ impl Screen {
         Self { out, errors, manner, flow: Flow::Direct, spool: None, progress_shown: false }
     }
 
-    /// The size of the terminal now; none when output goes elsewhere.
+    /// The current size of the terminal; `None` if output goes elsewhere.
     pub fn size(&self) -> Option<Size> {
         if !self.manner.is_terminal {
             return None;
@@ -74,7 +74,7 @@ impl Screen {
         Some(Size { columns: usize::from(width.0), lines: usize::from(height.0) })
     }
 
-    /// Whether results can go through a pager.
+    /// Whether results can be shown in a pager.
     pub fn has_pager(&self) -> bool {
         self.manner.is_terminal && self.manner.pager.is_some()
     }
@@ -84,18 +84,18 @@ impl Screen {
         let (Some(size), Some(pager)) = (self.size(), &self.manner.pager) else { return };
         self.flow = match paging {
             Paging::Never => Flow::Direct,
-            // The prompt and the summary need their lines too.
+            // The prompt and the summary also need lines.
             Paging::WhenLong => Flow::holding(pager.clone(), size.lines.saturating_sub(3)),
             Paging::Always => Flow::holding(pager.clone(), 0),
         };
     }
 
-    /// Lets a slow result be seen. Called now and then while it runs.
+    /// Shows a slow result. Called repeatedly while it runs.
     pub fn release_when_slow(&mut self) -> io::Result<()> {
         self.flow.release_when_slow(&mut self.out)
     }
 
-    /// Ends a result, waiting for its pager. True when the user left the pager before the end.
+    /// Ends a result and waits for its pager. True if the user quit the pager before the end.
     pub fn end_result(&mut self) -> io::Result<bool> {
         let left = self.flow.is_left();
         self.hide_progress();
@@ -104,7 +104,7 @@ impl Screen {
         Ok(left)
     }
 
-    /// Whether the user left the pager of the current result.
+    /// Whether the user quit the pager of the current result.
     pub fn pager_was_left(&self) -> bool {
         self.flow.is_left()
     }
@@ -115,20 +115,19 @@ impl Screen {
         self.write_all(b"\n")
     }
 
-    /// Shows lines on standard error, with what a terminal would obey made visible. A standard error that is closed is no reason to
-    /// stop, so this does not fail.
+    /// Shows lines on standard error, with control characters escaped. If standard error is closed, they are dropped.
     pub fn note(&mut self, text: &str) {
         let text = &*visible(text);
-        self.tell(text, text);
+        self.write_error(text, text);
     }
 
-    /// Shows errors on standard error, coloured on a terminal; a spool file has no colours.
+    /// Shows errors on standard error, colored on a terminal; a spool file gets no colors.
     pub fn error(&mut self, text: &str) {
         let text = &*visible(text);
-        if self.manner.color_errors { self.tell(&colored(text), text) } else { self.tell(text, text) }
+        if self.manner.color_errors { self.write_error(&colored(text), text) } else { self.write_error(text, text) }
     }
 
-    fn tell(&mut self, shown: &str, spooled: &str) {
+    fn write_error(&mut self, shown: &str, spooled: &str) {
         self.hide_progress();
         let _ = self.out.flush();
         let _ = self.errors.write_all(shown.trim_end().as_bytes());
@@ -138,7 +137,7 @@ impl Screen {
         self.to_spool(b"\n");
     }
 
-    /// Draws the progress line, where there is a terminal that is not the pager's.
+    /// Draws the progress line, if standard error is a terminal and no pager is using it.
     pub fn show_progress(&mut self, line: &str) {
         if !self.manner.progress || self.flow.is_paging() {
             return;
@@ -166,13 +165,13 @@ impl Screen {
         self.out.flush()
     }
 
-    /// Copies what is shown from now on into a file, which is made or emptied; `None` stops it.
+    /// Copies all further output to a file, which is created or truncated; `None` stops it.
     pub fn spool(&mut self, file: Option<&Path>) -> io::Result<()> {
         self.spool = file.map(File::create).transpose()?;
         Ok(())
     }
 
-    /// Copies into the spool file only: what the user typed is on the terminal already.
+    /// Writes only to the spool file, because the terminal already shows what the user typed.
     pub fn to_spool(&mut self, bytes: &[u8]) {
         if let Some(file) = &mut self.spool
             && let Err(error) = file.write_all(bytes)
@@ -188,7 +187,7 @@ impl Write for Screen {
         self.hide_progress();
         self.to_spool(bytes);
         match self.manner.is_terminal {
-            // The one gate to a terminal: whatever the format, a record cannot command it.
+            // All output to a terminal passes here, so that no record can control it, whatever the format.
             true => self.flow.write(visible(&String::from_utf8_lossy(bytes)).as_bytes(), &mut self.out)?,
             false => self.flow.write(bytes, &mut self.out)?,
         }
@@ -204,7 +203,7 @@ const RED: &str = "\x1b[1;31m";
 const CYAN: &str = "\x1b[36m";
 const PLAIN: &str = "\x1b[0m";
 
-/// Errors with their messages and carets in red and their hints in cyan.
+/// Colors errors: messages and carets red, hints cyan.
 fn colored(text: &str) -> String {
     let paint = |line: &str| match line.trim_start() {
         hint if hint.starts_with("hint:") => format!("{CYAN}{line}{PLAIN}"),
@@ -230,14 +229,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn errors_are_coloured_by_line() {
+    fn errors_are_colored_by_line() {
         let text =
             "K0102: column \"A^\" does not exist\n  line 1, column 8\n    1 | SELECT a^b\n      |        ^^\n  hint: x";
         let expected = "\x1b[1;31mK0102: column \"A^\" does not exist\x1b[0m\n  line 1, column 8\n    1 | SELECT a^b\n\x1b[1;31m      |        ^^\x1b[0m\n\x1b[36m  hint: x\x1b[0m";
         assert_eq!(colored(text), expected);
     }
 
-    /// A writer that can be looked at.
+    /// A writer whose contents can be inspected.
     #[derive(Clone, Default)]
     struct Shown(std::sync::Arc<std::sync::Mutex<Vec<u8>>>);
 
@@ -252,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn no_way_to_a_terminal_lets_a_control_through() {
+    fn control_characters_never_reach_a_terminal() {
         let (out, errors) = (Shown::default(), Shown::default());
         let manner = Manner { is_terminal: true, ..Manner::default() };
         let mut screen = Screen::new(Box::new(out.clone()), Box::new(errors.clone()), manner);
@@ -272,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn the_spool_file_has_what_was_shown() {
+    fn the_spool_file_contains_what_was_shown() {
         let file = tempfile::NamedTempFile::new().unwrap();
         let mut screen = Screen::new(Box::new(io::sink()), Box::new(io::sink()), Manner::default());
         screen.say("before").unwrap();

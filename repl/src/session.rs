@@ -1,7 +1,7 @@
-//! A session: statements and commands run one after the other, and their answers shown.
+//! A session: runs statements and commands one after the other, and shows their answers.
 //!
-//! This is the way every text takes, typed at the prompt or read from a file:
-//! [`Session::run`] → step → ask → show → summary. The first failure ends it.
+//! Every text takes this path, whether typed at the prompt or read from a file: [`Session::run`] → item → ask → show →
+//! summary. The first failure ends it.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -23,25 +23,25 @@ use crate::output::section::write_sections;
 use crate::output::summary::summary;
 use crate::rows::{Broken, LinesBroken, Show};
 use crate::screen::Screen;
-use crate::script::{Script, Step};
+use crate::script::{Item, Script};
 use crate::settings::Settings;
 
-/// How often it is looked whether queries have stopped for good.
+/// How often to check whether queries have stopped permanently.
 const LOOK: Duration = Duration::from_millis(500);
 
-/// Scripts that may run scripts that run scripts: a script that runs itself ends here.
+/// Maximum nesting of scripts that run scripts: a script that runs itself ends here.
 pub const SCRIPT_DEPTH_MAX: usize = 16;
 
-/// Why a run ended before its end.
+/// Why a run ended early.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stop {
     /// A statement failed; its errors have been shown.
     Failed,
-    /// The same, because the cluster could not be reached.
+    /// A statement failed because the cluster could not be reached.
     Unreachable,
     /// Ctrl-C.
     Interrupted,
-    /// Nobody reads our output any more.
+    /// The reader of the output has closed it.
     Closed,
     /// The user wants to leave.
     Exit,
@@ -49,26 +49,26 @@ pub enum Stop {
 
 /// A user's session.
 pub struct Session {
-    /// Who answers.
+    /// Answers statements.
     pub ask: Arc<dyn Ask>,
-    /// Where it is shown.
+    /// The screen for answers.
     pub screen: Screen,
-    /// How it is shown.
+    /// How answers are shown.
     pub settings: Settings,
-    /// What stops a statement.
+    /// What can stop a statement.
     pub interrupt: Interrupt,
-    /// What was typed before, oldest first.
+    /// The statements typed before, oldest first.
     pub history: Vec<String>,
     runtime: Handle,
-    /// The scripts that run each other, the innermost last.
+    /// The scripts that are running, the innermost last.
     scripts: Vec<PathBuf>,
-    /// Messages about what was done are not shown.
+    /// Whether messages about success are hidden.
     quiet: bool,
-    /// Statements are applied here and not asked.
+    /// Set if statements describe a service and are applied.
     serve: Option<Arc<dyn Serve>>,
 }
 
-/// Why a statement was not done.
+/// Why a statement failed.
 enum Failure {
     Refused(Vec<Diagnostic>),
     Broken(Broken),
@@ -81,8 +81,8 @@ impl From<Broken> for Failure {
 }
 
 impl Session {
-    /// A session whose statements run on `runtime`. Its methods block the calling thread, which must
-    /// not be one of the runtime's.
+    /// A session whose statements run on `runtime`. Its methods block the calling thread, which must not be one of the
+    /// runtime's.
     pub fn new(ask: Arc<dyn Ask>, screen: Screen, settings: Settings, interrupt: Interrupt, runtime: Handle) -> Self {
         Self {
             ask,
@@ -97,23 +97,23 @@ impl Session {
         }
     }
 
-    /// Runs every step of a script that is complete.
+    /// Runs every complete item of a script.
     pub fn run(&mut self, script: &mut Script) -> Result<(), Stop> {
-        while let Some(step) = script.next_step() {
-            match step {
-                Step::Statement { text, start } => self.statement(&text, start, script)?,
-                Step::Command(command) => self.command(command)?,
+        while let Some(item) = script.next_item() {
+            match item {
+                Item::Statement { text, start } => self.statement(&text, start, script)?,
+                Item::Command(command) => self.command(command)?,
             }
         }
         Ok(())
     }
 
-    /// Runs a whole text.
+    /// Runs a complete text.
     pub fn run_text(&mut self, text: &str) -> Result<(), Stop> {
         self.run(&mut Script::whole(text))
     }
 
-    /// Runs a text without showing what was done, only what was refused.
+    /// Runs a text and shows only errors.
     pub fn run_quietly(&mut self, text: &str) -> Result<(), Stop> {
         self.quiet = true;
         let ran = self.run_text(text);
@@ -121,13 +121,13 @@ impl Session {
         ran
     }
 
-    /// Runs a file. Each line is shown in errors as the file has it.
+    /// Runs a file. Errors show each line as it is in the file.
     pub fn run_file(&mut self, file: &Path) -> Result<(), Stop> {
         let text = self.read(file)?;
         self.within(file, |session| session.run_text(&text))
     }
 
-    /// Does something with a script, which is named in errors.
+    /// Runs `work` as part of a script, which errors then name.
     pub fn within<T>(&mut self, script: &Path, work: impl FnOnce(&mut Self) -> T) -> T {
         self.scripts.push(script.to_owned());
         let done = work(self);
@@ -135,7 +135,7 @@ impl Session {
         done
     }
 
-    /// A file that a script names: beside the script if it is there, else in the working folder.
+    /// A file that a script names: in the script's folder if it exists there, otherwise in the working directory.
     fn beside_script(&self, file: &str) -> PathBuf {
         let beside = self.scripts.last().and_then(|script| script.parent()).map(|folder| folder.join(file));
         beside.filter(|file| file.exists()).unwrap_or_else(|| PathBuf::from(file))
@@ -143,10 +143,10 @@ impl Session {
 
     fn read(&mut self, file: &Path) -> Result<String, Stop> {
         match std::fs::read_to_string(file) {
-            // Editors of Windows begin a file with a byte order mark.
+            // Windows editors begin a file with a byte order mark.
             Ok(text) => Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text)),
             Err(error) => {
-                let by = self.scripts.last().map(|script| format!(", which \"{}\" runs", script.display()));
+                let by = self.scripts.last().map(|script| format!(", which is run by \"{}\"", script.display()));
                 let by = by.unwrap_or_default();
                 self.screen.error(&format!("could not read \"{}\"{by}: {error}", file.display()));
                 Err(Stop::Failed)
@@ -154,28 +154,28 @@ impl Session {
         }
     }
 
-    /// The texts of files, each read once: it may be a pipe. Fails when one cannot be read, after all were tried.
+    /// The texts of files, each read once because it may be a pipe. Fails if any cannot be read, after trying all of
+    /// them.
     pub fn read_all(&mut self, files: &[PathBuf]) -> Result<Vec<String>, Stop> {
         let read: Vec<Result<String, Stop>> = files.iter().map(|file| self.read(file)).collect();
         read.into_iter().collect()
     }
 
-    /// Shows what is wrong with a text that is to be applied, all of it and before any of it is. Scripts that it runs are
-    /// looked into, too.
+    /// Shows all errors of a text before any of it is applied. Scripts that it runs are checked, too.
     pub fn check_text(&mut self, text: &str) -> Result<(), Stop> {
         let Some(serve) = self.serve.clone() else { return Ok(()) };
         let mut script = Script::whole(text);
         let mut checked = Ok(());
-        while let Some(step) = script.next_step() {
-            let found = match step {
-                Step::Statement { text, start } => serve.check(&text).map_err(|errors| {
+        while let Some(item) = script.next_item() {
+            let found = match item {
+                Item::Statement { text, start } => serve.check(&text).map_err(|errors| {
                     let (shown, start) = script.shown(start);
                     self.refused(errors, &shown, start)
                 }),
-                Step::Command(Ok(Command::Exit)) => break,
-                Step::Command(Ok(Command::RunScript(file))) => self.check_script(&self.beside_script(&file)),
-                Step::Command(Ok(_)) => Ok(()),
-                Step::Command(Err(message)) => {
+                Item::Command(Ok(Command::Exit)) => break,
+                Item::Command(Ok(Command::RunScript(file))) => self.check_script(&self.beside_script(&file)),
+                Item::Command(Ok(_)) => Ok(()),
+                Item::Command(Err(message)) => {
                     self.screen.error(&message);
                     Err(Stop::Failed)
                 }
@@ -186,7 +186,7 @@ impl Session {
     }
 
     fn check_script(&mut self, file: &Path) -> Result<(), Stop> {
-        // Running it tells that it runs itself; a pipe can be read once, and that is then.
+        // A script that runs itself fails when it is run; a pipe can be read only once, so it is not read here.
         if self.scripts.len() >= SCRIPT_DEPTH_MAX || file.exists() && !file.is_file() {
             return Ok(());
         }
@@ -194,12 +194,12 @@ impl Session {
         self.within(file, |session| session.check_text(&text))
     }
 
-    /// From now on statements describe a service: they are applied.
+    /// From now on, statements describe a service and are applied.
     pub fn apply_with(&mut self, serve: Arc<dyn Serve>) {
         self.serve = Some(serve);
     }
 
-    /// Runs the service's queries until they are idle. Asked to end, it ends early and cleanly.
+    /// Runs the service's queries until they are idle. If the process is asked to end, it ends early and cleanly.
     pub fn until_idle(&mut self) -> Result<(), Stop> {
         let Some(serve) = self.serve.clone() else { return Ok(()) };
         let runtime = self.runtime.clone();
@@ -216,20 +216,20 @@ impl Session {
             running.await
         });
         match ran {
-            Ok(Ok(ran)) => self.tell(ran),
+            Ok(Ok(ran)) => self.report(ran),
             Ok(Err(diagnostics)) => Err(self.refused(diagnostics, "", 0)),
             Err(error) => Err(self.refused(vec![panicked(&error)], "", 0)),
         }
     }
 
-    /// Says what queries did; fails when one could not go on.
-    fn tell(&mut self, ran: Vec<Ran>) -> Result<(), Stop> {
+    /// Reports what queries did; fails if one of them failed.
+    fn report(&mut self, ran: Vec<Ran>) -> Result<(), Stop> {
         let mut errors = Vec::new();
         for Ran { query, records_read, records_written, complaints, took, error, paused, .. } in ran {
             let complaints = if complaints > 0 { format!(", {complaints} complaints") } else { String::new() };
             let seconds = took.as_secs_f64();
             self.screen.note(&match paused {
-                true => format!("{query} is paused: nothing was done"),
+                true => format!("{query} is paused and processed nothing"),
                 false => format!(
                     "{query}: {records_read} records read, {records_written} written{complaints} in {seconds:.3} s"
                 ),
@@ -239,8 +239,8 @@ impl Session {
         if errors.is_empty() { Ok(()) } else { Err(self.refused(errors, "", 0)) }
     }
 
-    /// Waits until the process is asked to end, or its queries have stopped for good: all of them, or the `first`. Fails
-    /// when some query had stopped by then.
+    /// Waits until the process is asked to end, or until all queries (with `first`, one of them) have stopped
+    /// permanently. Fails if a query has stopped by then.
     pub fn end_asked(&mut self, first: bool) -> Result<(), Stop> {
         let Some(serve) = self.serve.clone() else { return Ok(()) };
         let runtime = self.runtime.clone();
@@ -254,7 +254,7 @@ impl Session {
         if failures.is_empty() { Ok(()) } else { Err(self.refused(failures, "", 0)) }
     }
 
-    /// Waits for something else than a statement, or for Ctrl-C.
+    /// Waits for an event other than a statement, or for Ctrl-C.
     pub fn wait<T>(&mut self, event: impl Future<Output = T>) -> Result<T, Stop> {
         let runtime = self.runtime.clone();
         runtime.block_on(async {
@@ -306,8 +306,8 @@ impl Session {
         }
     }
 
-    /// Asks on another thread, so that Ctrl-C is heard also while a statement is being planned, and
-    /// a panic ends the statement and not the shell.
+    /// Runs the statement on another thread, so that Ctrl-C works even while it is planned, and a panic ends the
+    /// statement and not the shell.
     async fn asked(&mut self, text: &str) -> Result<Answer, Failure> {
         let (ask, statement) = (self.ask.clone(), text.to_string());
         let serve = self.serve.clone();
@@ -335,7 +335,7 @@ impl Session {
         let elapsed = started.elapsed();
         let count = match shown {
             Ok(count) => Some(count),
-            // The user has seen enough: the query ends, the session goes on.
+            // The user has seen enough: the query ends, the session continues.
             Err(Broken::Output(_)) if self.screen.pager_was_left() => None,
             Err(broken) => {
                 self.screen.end_result()?;
@@ -356,7 +356,7 @@ impl Session {
         Show { screen: &mut self.screen, interrupt: &mut self.interrupt, settings: self.settings, started }
     }
 
-    /// Ends a result that was written in one go.
+    /// Ends a result that was written at once.
     fn ended(&mut self, written: Result<(), Broken>) -> Result<(), Broken> {
         let left = self.screen.end_result()?;
         if left { Ok(()) } else { written }
@@ -370,7 +370,7 @@ impl Session {
         Ok(())
     }
 
-    /// Something for people: under the rows where people read them, else on standard error.
+    /// Shows a message for people: below the rows if people read them, otherwise on standard error.
     fn remark(&mut self, line: &str) -> io::Result<()> {
         if self.settings.output.is_for_people() {
             self.screen.say(line)?;
@@ -380,8 +380,8 @@ impl Session {
         Ok(())
     }
 
-    /// Shows errors with the text as it was typed; `start` is where the statement begins in it. Gives what they mean
-    /// for the run.
+    /// Shows errors with the text as it was typed, in which the statement begins at `start`. Returns how they end the
+    /// run.
     fn refused(&mut self, mut diagnostics: Vec<Diagnostic>, shown: &str, start: usize) -> Stop {
         for span in diagnostics.iter_mut().filter_map(|diagnostic| diagnostic.span.as_mut()) {
             *span = Span { start: span.start + start, end: span.end + start };
@@ -436,19 +436,19 @@ impl Session {
     fn run_script(&mut self, file: &str) -> Result<(), Stop> {
         if self.scripts.len() >= SCRIPT_DEPTH_MAX {
             self.screen.error(&format!(
-                "scripts run each other more than {SCRIPT_DEPTH_MAX} deep; does \"{file}\" run itself?"
+                "scripts are nested more than {SCRIPT_DEPTH_MAX} levels deep; does \"{file}\" run itself?"
             ));
             return Err(Stop::Failed);
         }
         let ran = self.run_file(&self.beside_script(file));
-        // `exit` in a script ends the script.
+        // `exit` in a script ends only the script.
         if ran == Err(Stop::Exit) { Ok(()) } else { ran }
     }
 
     fn spool(&mut self, file: Option<&str>) -> Result<(), Stop> {
         match self.screen.spool(file.map(Path::new)) {
             Ok(()) => {
-                let message = file.map_or("Spooling is off.".into(), |file| format!("Spooling into \"{file}\"."));
+                let message = file.map_or("Spooling is off.".into(), |file| format!("Spooling to \"{file}\"."));
                 self.remark(&message).map_err(|error| self.output_failed(&error))
             }
             Err(error) => {
@@ -459,7 +459,7 @@ impl Session {
     }
 }
 
-/// A task that ends when nobody waits for it any more.
+/// A task that is aborted when it is dropped.
 struct Aborting<T>(tokio::task::JoinHandle<T>);
 
 impl<T> Drop for Aborting<T> {
@@ -468,7 +468,7 @@ impl<T> Drop for Aborting<T> {
     }
 }
 
-/// Waits until queries have stopped for good.
+/// Waits until queries have stopped permanently.
 async fn stopped(serve: &dyn Serve, first: bool) {
     loop {
         let (failed, all) = (serve.failures().len(), serve.queries());
@@ -481,7 +481,7 @@ async fn stopped(serve: &dyn Serve, first: bool) {
 
 fn panicked(error: &tokio::task::JoinError) -> Diagnostic {
     tracing::error!(%error, "a statement panicked");
-    Diagnostic::new(INTERNAL, "the statement ran into a fault of ours")
-        .detail(format!("{error}. The shell goes on; other statements are not affected."))
+    Diagnostic::new(INTERNAL, "internal error in the statement")
+        .detail(format!("{error}. This is a bug in Headwater. The shell continues; other statements are not affected."))
         .hint("Please report the statement together with the log above.")
 }

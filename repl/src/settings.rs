@@ -1,4 +1,4 @@
-//! How results are shown: what `output` and `set cli` change.
+//! How results are shown: the settings that `output` and `set cli` change.
 
 use crate::command::CliSetting;
 use crate::output::Output;
@@ -6,23 +6,23 @@ use crate::output::Output;
 /// How results are shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// The format.
+    /// The output format.
     pub output: Output,
-    /// Whether long cells go on in the next line.
+    /// Whether long cells are wrapped.
     pub wrap: bool,
-    /// A width for every column; `None` measures.
+    /// A width for every column; `None` to fit the contents.
     pub column_width: Option<usize>,
     /// Whether long results go through the pager.
     pub pager: bool,
 }
 
 impl Settings {
-    /// What a shell begins with.
+    /// The initial settings of a shell.
     pub fn new(output: Output) -> Self {
         Self { output, wrap: true, column_width: None, pager: true }
     }
 
-    /// Changes one thing and says so.
+    /// Changes one setting and returns a message about it.
     pub fn apply(&mut self, setting: CliSetting) -> String {
         let on = |on| if on { "on" } else { "off" };
         match setting {
@@ -36,7 +36,9 @@ impl Settings {
             }
             CliSetting::ColumnWidth(width) => {
                 self.column_width = width;
-                width.map_or("Columns are measured.".into(), |width| format!("Columns are {width} wide."))
+                width.map_or("Columns fit their contents.".into(), |width| {
+                    format!("Columns are {width} characters wide.")
+                })
             }
         }
     }

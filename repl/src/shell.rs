@@ -1,4 +1,4 @@
-//! The prompt: lines until a statement is complete, history, completion, colours.
+//! The prompt: reads lines until a statement is complete, with history, completion and colors.
 
 use std::borrow::Cow;
 use std::cell::RefCell;
@@ -22,14 +22,13 @@ use crate::session::{Session, Stop};
 const PROMPT: &str = "headwater> ";
 const PROMPT_GOES_ON: &str = "        -> ";
 const PROMPT_COLORED: &str = "\x1b[1;36mheadwater>\x1b[0m ";
-/// Statements that are remembered.
+/// Maximum number of statements in the history.
 pub const HISTORY_MAX: usize = 5_000;
-/// A statement longer than this (a pasted load of INSERTs) is run but not remembered.
+/// A longer statement (such as many pasted INSERTs) is run but not added to the history.
 pub const HISTORY_ENTRY_BYTES_MAX: usize = 64 * 1024;
 
-/// Asks at the prompt until the user leaves. `history` is the file that remembers; without one
-/// nothing is remembered. What is logged meanwhile is printed above the line that is typed. Fails when there is no
-/// terminal to ask on.
+/// Runs the prompt until the user leaves. `history` is the history file; without one, nothing is saved. Log lines are
+/// printed above the line that is being typed. Fails if there is no terminal.
 pub fn shell(
     session: &mut Session,
     history: Option<PathBuf>,
@@ -59,9 +58,9 @@ fn ask(session: &mut Session, prompt: &mut Prompt) -> rustyline::Result<Result<(
                 continue;
             }
             Err(ReadlineError::Eof) => return Ok(Ok(())),
-            // One byte in another encoding, as of a terminal or a paste in Latin-1.
+            // A byte in another encoding, for example from a terminal or a paste in Latin-1.
             Err(ReadlineError::Io(error)) if error.kind() == std::io::ErrorKind::InvalidData => {
-                session.screen.error("what was typed is not UTF-8; the line is dropped");
+                session.screen.error("the input is not valid UTF-8; the line is ignored");
                 continue;
             }
             Err(error) => return Err(error),
@@ -76,7 +75,7 @@ fn ask(session: &mut Session, prompt: &mut Prompt) -> rustyline::Result<Result<(
         match ran {
             Ok(()) if !script.is_empty() => continue,
             Ok(()) => {}
-            // What was typed behind a statement that failed was meant to follow its success.
+            // Text after a failed statement was meant to follow its success.
             Err(Stop::Failed | Stop::Unreachable) => {}
             Err(Stop::Interrupted) => session.screen.note("Stopped."),
             Err(Stop::Exit) => return Ok(Ok(())),
@@ -88,7 +87,7 @@ fn ask(session: &mut Session, prompt: &mut Prompt) -> rustyline::Result<Result<(
     }
 }
 
-/// The line editor with what it has to know.
+/// The line editor and its state.
 struct Prompt {
     editor: Editor<Assistant, DefaultHistory>,
     file: Option<PathBuf>,
@@ -136,7 +135,7 @@ impl Prompt {
         }
     }
 
-    /// Remembers what was typed, at once and on disk: a shell that is killed forgets nothing.
+    /// Adds what was typed to the history, at once and on disk: a shell that is killed loses nothing.
     fn remember(&mut self) -> Option<String> {
         let entry = self.typed.trim();
         if entry.is_empty() || entry.len() > HISTORY_ENTRY_BYTES_MAX {
@@ -147,7 +146,7 @@ impl Prompt {
             && let Some(file) = &self.file
             && let Err(error) = self.editor.append_history(file)
         {
-            tracing::warn!(file = %file.display(), %error, "the history could not be written");
+            tracing::warn!(file = %file.display(), %error, "could not write the history");
             self.file = None;
         }
         Some(entry)
@@ -164,7 +163,7 @@ impl Prompt {
             _ => Ok(()),
         });
         if let Err(error) = loaded {
-            tracing::warn!(file = %file.display(), %error, "the history cannot be kept");
+            tracing::warn!(file = %file.display(), %error, "could not read the history");
             self.file = None;
         }
     }
@@ -174,15 +173,15 @@ fn make_folder(file: &Path) -> std::io::Result<()> {
     file.parent().map_or(Ok(()), std::fs::create_dir_all)
 }
 
-/// What the editor asks while a line is being typed.
+/// What the editor needs while a line is typed.
 #[derive(Helper, Hinter, Validator)]
 struct Assistant {
     ask: Arc<dyn Ask>,
-    /// Asked for when first needed, forgotten after each statement: it may have made new names.
+    /// Requested when first needed, dropped after each statement, which may have created new names.
     names: RefCell<Option<Vocabulary>>,
     keywords: HashSet<String>,
     files: FilenameCompleter,
-    /// The lines of the statement above this one.
+    /// The earlier lines of the statement.
     before: String,
     color: bool,
 }
@@ -205,7 +204,7 @@ impl Assistant {
         let names = names.get_or_insert_with(|| self.ask.vocabulary());
         let text = format!("{}{}", self.before, &line[..pos]);
         let (start, found) = complete(&text, names);
-        // A word that began on a line above cannot be replaced here.
+        // A word that began on an earlier line cannot be replaced here.
         start.checked_sub(self.before.len()).map_or((pos, Vec::new()), |start| (start, found))
     }
 }
@@ -243,7 +242,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn files_are_named_by_commands() {
+    fn commands_name_files() {
         assert!(names_a_file(" RUN SCRIPT 'a"));
         assert!(names_a_file("spool 'x"));
         assert!(!names_a_file("SELECT 'x"));

@@ -1,5 +1,5 @@
-//! The binary as its users run it: a child process with arguments and pipes, on the broker it
-//! carries. Every child ends with its test.
+//! The binary as its users run it: a child process with arguments and pipes, on its own broker. Every child ends with
+//! its test.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
@@ -48,12 +48,13 @@ fn programs_get_rows_and_nothing_else() {
     let rows = "{\"ID\":1,\"NOTE\":\"a, \\\"b\\\"\",\"AMOUNT\":12345678901234567.80}\n{\"ID\":2,\"NOTE\":null,\"AMOUNT\":2.50}\n";
     assert_eq!(text(&done.stdout), rows);
     assert!(text(&done.stderr).contains("2 rows in "), "{}", text(&done.stderr));
-    // What was written and declared is there in the next run.
+    // The next run sees what was written and declared.
     let again = run(data.path(), &["--output", "csv", "-e", "SELECT id, note, amount FROM o ORDER BY id;"]);
     assert_eq!(text(&again.stdout), "ID,NOTE,AMOUNT\n1,\"a, \"\"b\"\"\",12345678901234567.80\n2,,2.50\n");
 }
 
-/// Who starts programs without output opens `/dev/null` for reading, too, like Rust where it finds it closed.
+/// A program started without output often gets `/dev/null` opened for reading, too, as Rust does when it finds it
+/// closed.
 #[test]
 fn no_output_is_fine_and_a_closed_one_is_not() {
     let data = tempfile::tempdir().unwrap();
@@ -68,7 +69,7 @@ fn no_output_is_fine_and_a_closed_one_is_not() {
 }
 
 #[test]
-fn a_failure_stops_and_is_told_by_the_exit_code() {
+fn a_failure_stops_and_sets_the_exit_code() {
     let data = tempfile::tempdir().unwrap();
     let file = data.path().join("script.sql");
     std::fs::write(&file, "SHOW TYPES;\n\nSELECT nothing\nFROM nowhere;\nSHOW VARIABLES;\n").unwrap();
@@ -112,8 +113,8 @@ fn standard_input_is_run_as_it_comes() {
     assert_eq!(child.0.wait().unwrap().code(), Some(0));
 }
 
-/// Goal: a second process on the folder of a first one works with its broker, and Ctrl-C ends a
-/// process that is no shell with 130. Method: the first waits for input while the second writes.
+/// Goal: a second process on the folder of a first one uses its broker, and Ctrl-C ends a process that is not a shell
+/// with 130. Method: the first waits for input while the second writes.
 #[test]
 fn a_second_process_joins_and_ctrl_c_ends_the_first() {
     let data = tempfile::tempdir().unwrap();
@@ -136,7 +137,7 @@ fn a_second_process_joins_and_ctrl_c_ends_the_first() {
 }
 
 #[test]
-fn nobody_reading_is_no_failure() {
+fn a_closed_pipe_is_not_a_failure() {
     let data = tempfile::tempdir().unwrap();
     let mut child =
         Running(headwater(data.path(), &["--output", "csv", "-e", ORDERS, "-e", "SELECT * FROM o;"]).spawn().unwrap());
@@ -153,10 +154,10 @@ fn the_demo_shows_its_tour_and_ends() {
     let done = run(data.path(), &["demo"]);
     let (out, errors) = (text(&done.stdout), text(&done.stderr));
     assert_eq!(done.status.code(), Some(0), "{out}\n{errors}");
-    let stops = headwater_repl::demo::tour::STOPS.len();
-    assert!((1..=stops).all(|stop| out.contains(&format!("\n{stop}/{stops}  "))), "{out}");
+    let pages = headwater_repl::demo::tour::PAGES.len();
+    assert!((1..=pages).all(|page| out.contains(&format!("\n{page}/{pages}  "))), "{out}");
     assert!(out.contains("records were rejected"), "{out}");
-    // A second demo goes on with the topics of the first.
+    // A second demo continues with the topics of the first.
     assert_eq!(run(data.path(), &["demo"]).status.code(), Some(0));
 }
 

@@ -1,5 +1,5 @@
-//! The session at its boundary: text goes in, text comes out; who answers is a stand-in.
-// The helpers of a test fail like the test itself.
+//! The session at its boundary: text in, text out; a stand-in answers statements.
+// The helpers of a test may panic like the test itself.
 #![allow(clippy::unwrap_used)]
 
 use std::io::{self, Write};
@@ -42,7 +42,7 @@ impl Ask for StandIn {
             "PRINT" => {
                 Ok(Answer::Lines(Box::pin(futures::stream::iter(["one", "two \u{1b}[0m"].map(|line| Ok(line.into()))))))
             }
-            "PANIC" => panic!("a fault"),
+            "PANIC" => panic!("a bug"),
             _ => Err(vec![
                 Diagnostic::new(UNKNOWN_COLUMN, "second").at(Span { start: 4, end: 5 }),
                 Diagnostic::new(SYNTAX, "first").at(Span { start: 0, end: 3 }),
@@ -130,7 +130,7 @@ impl Write for Closed {
     }
 }
 
-/// A session with what it writes.
+/// A session and what it writes.
 struct Desk {
     session: Session,
     out: Paper,
@@ -152,7 +152,7 @@ fn desk_with(output: Output, screen: Screen, out: Paper, errors: Paper) -> Desk 
     Desk { session, out, errors, presser, _runtime: runtime }
 }
 
-/// Runs a text and compares all that was written; times are made to look alike.
+/// Runs a text and compares all output; times are replaced.
 fn check(output: Output, text: &str, ends: Result<(), Stop>, out: &str, errors: &str) {
     let mut desk = desk(output);
     assert_eq!(desk.session.run_text(text), ends);
@@ -160,7 +160,7 @@ fn check(output: Output, text: &str, ends: Result<(), Stop>, out: &str, errors: 
     assert_eq!(timeless(&desk.errors.text()), errors);
 }
 
-/// `in 0.012 s` as `in T`.
+/// Replaces `in 0.012 s` with `in T`.
 fn timeless(text: &str) -> String {
     let mut parts = text.split(" in 0.");
     let first = parts.next().unwrap_or_default().to_string();
@@ -213,7 +213,7 @@ fn a_script_stops_at_the_first_failure_with_lines_of_the_file() {
 }
 
 #[test]
-fn rows_that_break_off_are_closed_and_explained() {
+fn rows_that_end_early_are_completed_and_explained() {
     check(
         Output::Table,
         "BREAK;",
@@ -227,12 +227,12 @@ fn rows_that_break_off_are_closed_and_explained() {
 fn a_panic_ends_the_statement_and_not_the_session() {
     let mut desk = desk(Output::Table);
     assert_eq!(desk.session.run_text("PANIC;"), Err(Stop::Failed));
-    assert!(desk.errors.text().starts_with("K0901: the statement ran into a fault of ours"));
+    assert!(desk.errors.text().starts_with("K0901: internal error in the statement"));
     assert_eq!(desk.session.run_text("SELECT 1;"), Ok(()));
 }
 
-/// Goal: Ctrl-C stops a query that would run for ever, and only that query. Method: a thread that
-/// presses once the first row is on paper.
+/// Goal: Ctrl-C stops a query that would run forever, and only that query. Method: a thread that presses it once the
+/// first row is written.
 #[test]
 fn ctrl_c_stops_the_query() {
     let mut desk = desk(Output::Json);
@@ -264,12 +264,12 @@ fn commands_between_statements() {
         "Output is csv.\n3 rows in T\n2 records were rejected; SHOW REJECTS; lists them\n"
     });
     check(Output::Table, "output xml\n", Err(Stop::Failed), "", {
-        "output \"xml\" does not exist; there are table, vertical, csv and json\n"
+        "output format \"xml\" does not exist; the formats are table, vertical, csv and json\n"
     });
 }
 
 #[test]
-fn scripts_run_scripts_but_not_for_ever() {
+fn scripts_run_scripts_but_not_forever() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name).display().to_string();
     std::fs::write(path("inner.sql"), "SHOW x;\nexit\nbad;").unwrap();
@@ -282,7 +282,7 @@ fn scripts_run_scripts_but_not_for_ever() {
         "{\"Variable Name\":\"ORDERS\",\"Value\":\"orders\"}\n{\"line\":\"one\"}\n{\"line\":\"two \\u001b[0m\"}\n"
     );
     assert_eq!(desk.session.run_file(path("loop.sql").as_ref()), Err(Stop::Failed));
-    assert!(desk.errors.text().contains("more than 16 deep"));
+    assert!(desk.errors.text().contains("more than 16 levels deep"));
     assert_eq!(desk.session.run_file(path("none.sql").as_ref()), Err(Stop::Failed));
     assert!(desk.errors.text().contains("could not read"));
 }
@@ -299,7 +299,7 @@ fn a_spool_file_copies_what_is_shown() {
 }
 
 #[test]
-fn settings_are_said_quietly() {
+fn settings_are_applied_quietly() {
     let mut desk = desk(Output::Table);
     assert_eq!(desk.session.run_quietly("SET 'a' = 'b'; DEFINE x = 'y';"), Ok(()));
     assert_eq!((desk.out.text(), desk.errors.text()), (String::new(), String::new()));

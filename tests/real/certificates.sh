@@ -1,6 +1,7 @@
-# Sourced: certificates for the TLS doors of a secure cluster. For tests only: every key is thrown away with the folder.
+# Sourced: certificates for the TLS listeners of a secure cluster. For tests only: every key is deleted with the folder.
 
-# certificates DIR: two authorities (the second signed nothing), the broker's certificate and the client "carol".
+# certificates DIR: two authorities (the second has signed nothing), the broker's certificate and that of the client
+# "carol".
 certificates() {
   [ -e "$1/complete" ] && return 0
   need openssl openssl

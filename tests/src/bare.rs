@@ -1,10 +1,12 @@
-//! The bare reader: a topic read to its end with librdkafka's batch call, counting bytes and nothing else.
+//! The baseline reader: reads a topic to its end with librdkafka's batch call and only counts bytes.
 //!
-//! It is the limit that Headwater's bounded reads are measured against, so it is tuned no worse than a sensible user
-//! would: one consumer queue for all partitions, large batches, no offset commits, no CRC check (librdkafka's default).
-//! Two settings were found by trying, see [`SETTINGS`].
-//! Apart because `rd_kafka_consume_batch_queue` has no safe wrapper: this is the only file here with unsafe code. The
-//! reader of `headwater-connectors` is another one on purpose: a limit must not share code with what it limits.
+//! Headwater's bounded reads are measured against it, so it is tuned as a sensible user would: one consumer queue for
+//! all partitions, large batches, no offset commits, no CRC check (librdkafka's default). Two settings were found by
+//! experiment, see [`SETTINGS`].
+//!
+//! It is a separate file because `rd_kafka_consume_batch_queue` has no safe wrapper: this is the only file here with
+//! unsafe code. The reader of `headwater-connectors` is deliberately separate: a baseline must not share code with what
+//! is measured against it.
 
 #![allow(unsafe_code)]
 
@@ -18,9 +20,9 @@ use rdkafka::error::KafkaError;
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use rdkafka_sys as sys;
 
-/// What the reader asks of librdkafka. Fetches of 2 MiB a partition cost a third less CPU than the default of 1 MiB, and
-/// 4 MiB no less again; the default wait of one second of a partition whose queue is full shows as pauses when the
-/// reader is fast.
+/// The librdkafka properties of the reader. Fetches of 2 MiB per partition use a third less CPU than the default of 1
+/// MiB, and 4 MiB bring no further gain; with the default wait of one second for a partition whose queue is full, a
+/// fast reader would pause.
 pub const SETTINGS: [(&str, &str); 5] = [
     ("group.id", "bare-reader"),
     ("enable.auto.commit", "false"),
@@ -29,11 +31,11 @@ pub const SETTINGS: [(&str, &str); 5] = [
     ("fetch.queue.backoff.ms", "5"),
 ];
 
-/// Most messages in one call.
+/// Maximum number of messages per call.
 const BATCH_MESSAGES_MAX: usize = 10_000;
-/// Longest wait of one call for its batch to fill up.
+/// Maximum time that one call waits for its batch to fill.
 const BATCH_WAIT_MS: i32 = 10;
-/// Longest time without a message before the read is given up.
+/// Maximum time without a message, after which the read fails.
 const STALL_MAX: Duration = Duration::from_secs(30);
 const METADATA_WAIT_MAX: Duration = Duration::from_secs(10);
 
@@ -46,11 +48,12 @@ pub struct Counted {
     pub bytes: u64,
 }
 
-/// Reads every partition of a topic from its start to the high watermark taken at the start. The topic must be a plain
-/// one: where the last offset of a partition is a transaction marker the end is never met, and the read is given up.
+/// Reads every partition of a topic from its start to the high watermark at the start of the call. The topic must not
+/// be transactional: if the last offset of a partition is a transaction marker, the end is never reached and the read
+/// fails.
 ///
-/// `settings` are librdkafka properties on top of [`SETTINGS`]. Fails when the cluster cannot be reached, the
-/// topic does not exist, or nothing comes for 30 s.
+/// `settings` are librdkafka properties in addition to [`SETTINGS`]. Fails when the cluster cannot be reached, the
+/// topic does not exist, or nothing arrives for 30 s.
 pub fn read_to_end(bootstrap: &str, topic: &str, settings: &[(String, String)]) -> Result<Counted, Box<dyn Error>> {
     let consumer = consumer(bootstrap, settings)?;
     let mut ends = Ends::take(&consumer, topic)?;
@@ -66,7 +69,12 @@ pub fn read_to_end(bootstrap: &str, topic: &str, settings: &[(String, String)]) 
         if queue.take_batch(|message| counted.add(message, &mut ends))? {
             last = Instant::now();
         } else if last.elapsed() > STALL_MAX {
-            return Err(format!("nothing came for {} s, {} partitions are open", STALL_MAX.as_secs(), ends.left).into());
+            return Err(format!(
+                "nothing arrived for {} s, {} partitions have not reached their end",
+                STALL_MAX.as_secs(),
+                ends.left
+            )
+            .into());
         }
     }
     Ok(counted)
@@ -93,7 +101,7 @@ impl Counted {
     }
 }
 
-/// The high watermark of each partition, and how many are not reached.
+/// The high watermark of each partition, and how many have not been reached.
 struct Ends {
     ends: Vec<i64>,
     left: usize,
@@ -120,7 +128,7 @@ impl Ends {
         (0..).zip(&self.ends).filter(|(_, end)| **end > 0).map(|(partition, _)| partition).collect()
     }
 
-    /// Notes a record; false when it came after the end was taken.
+    /// Records that an offset was read; false if it is after the end.
     fn pass(&mut self, partition: i32, offset: i64) -> bool {
         let end = self.ends[partition as usize];
         if offset + 1 == end {
@@ -130,7 +138,7 @@ impl Ends {
     }
 }
 
-/// The consumer's queue and the array that batches are put into.
+/// The consumer's queue and the array for its batches.
 struct Queue<'a> {
     queue: *mut sys::rd_kafka_queue_t,
     messages: Vec<*mut sys::rd_kafka_message_t>,
@@ -142,15 +150,15 @@ impl<'a> Queue<'a> {
         // SAFETY: the handle is alive as long as `consumer` is borrowed, that is as long as this queue is.
         let queue = unsafe { sys::rd_kafka_queue_get_consumer(consumer.client().native_ptr()) };
         if queue.is_null() {
-            return Err("librdkafka gave no consumer queue".into());
+            return Err("librdkafka returned no consumer queue".into());
         }
         Ok(Self { queue, messages: vec![ptr::null_mut(); BATCH_MESSAGES_MAX], _consumer: consumer })
     }
 
-    /// Waits for the next batch and shows each of its messages; false when none came. Errors that librdkafka puts in
-    /// place of a message end the read.
+    /// Waits for the next batch and passes each of its messages to `show`; false if there was none. An error that
+    /// librdkafka returns in place of a message ends the read.
     fn take_batch(&mut self, mut show: impl FnMut(&sys::rd_kafka_message_t)) -> Result<bool, Box<dyn Error>> {
-        // SAFETY: the queue is alive and the array has room for as many pointers as are said.
+        // SAFETY: the queue is alive and the array has room for the given number of pointers.
         let got = unsafe {
             sys::rd_kafka_consume_batch_queue(
                 self.queue,
@@ -159,10 +167,10 @@ impl<'a> Queue<'a> {
                 self.messages.len(),
             )
         };
-        let got = usize::try_from(got).map_err(|_| "librdkafka refused to read a batch")?;
+        let got = usize::try_from(got).map_err(|_| "librdkafka could not read a batch")?;
         let mut failed = None;
         for message in &self.messages[..got] {
-            // SAFETY: the first `got` pointers are messages of ours until they are destroyed, here and only here.
+            // SAFETY: we own the first `got` messages until they are destroyed, which happens only here.
             unsafe {
                 match (**message).err {
                     sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR => show(&**message),
@@ -177,12 +185,12 @@ impl<'a> Queue<'a> {
 
 impl Drop for Queue<'_> {
     fn drop(&mut self) {
-        // SAFETY: the reference is ours since `of` and is given back once.
+        // SAFETY: we have owned the reference since `of`, and release it once.
         unsafe { sys::rd_kafka_queue_destroy(self.queue) };
     }
 }
 
-/// The text of a message that carries an error: librdkafka puts it where the value would be.
+/// The text of a message that carries an error: librdkafka stores it in place of the value.
 ///
 /// # Safety
 /// `message` must not be destroyed.

@@ -1,12 +1,12 @@
-//! Where the built programs are.
+//! The paths of the built programs.
 
 use std::env;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-/// The `headwater` program that belongs to this build: `$HEADWATER_BIN` when set, else the one beside this executable
-/// in the target folder. `cargo test --workspace` builds it along with the tests. Panics when it is missing and says how to build it:
-/// without it no test that needs it can go on.
+/// The `headwater` program of this build: `$HEADWATER_BIN` if set, otherwise the one next to this executable in the
+/// target folder. `cargo test --workspace` builds it together with the tests. If it is missing, this panics with the
+/// command that builds it, because no test that needs it can continue.
 pub fn headwater() -> &'static Path {
     static FOUND: OnceLock<PathBuf> = OnceLock::new();
     FOUND.get_or_init(|| match env::var_os("HEADWATER_BIN") {
@@ -28,7 +28,7 @@ fn beside_this_executable() -> PathBuf {
     }
     let path = folder.join(format!("headwater{}", env::consts::EXE_SUFFIX));
     let how = "cargo build --release --workspace --bin headwater, or set HEADWATER_BIN";
-    // Not built from here: the cargo that runs the tests holds the lock of the target folder.
+    // Not built here, because the cargo that runs the tests holds the lock of the target folder.
     assert!(path.exists(), "{} is missing: {how}", path.display());
     path
 }

@@ -1,15 +1,15 @@
-//! What the integration tests and the benchmarks share.
+//! Code shared by the integration tests and the benchmarks.
 //!
-//! * [`bare`]: the reader that is the limit of every bounded read;
-//! * [`binary`]: where the built programs are;
-//! * [`load`]: writes them to a topic;
-//! * [`nexmark`]: generated bids and auctions, without anything that moves;
-//! * [`optimizer`]: random queries, and whether their answers are right;
-//! * [`readme`]: the commands of a Markdown page and whether they still do what it says;
-//! * [`scratch`]: names and topics that are gone afterwards;
+//! * [`bare`]: the reader that is the baseline of bounded reads;
+//! * [`binary`]: the paths of the built programs;
+//! * [`load`]: writes records to a topic;
+//! * [`nexmark`]: generated bids and auctions, without I/O;
+//! * [`optimizer`]: random queries, and whether their answers are correct;
+//! * [`readme`]: the commands of a Markdown page, and whether their output is still correct;
+//! * [`scratch`]: names and topics that are deleted afterwards;
 //! * [`simulation`]: the whole engine on a cluster in memory, with faults from a seed;
-//! * [`transport_contract`]: what every transport must do, run over each of them;
-//! * [`usage`]: what a command costs.
+//! * [`transport_contract`]: what every transport must do, run for each of them;
+//! * [`usage`]: the cost of a command.
 
 pub mod bare;
 pub mod binary;
@@ -22,7 +22,7 @@ pub mod simulation;
 pub mod transport_contract;
 pub mod usage;
 
-/// How a program ends: its error is told on standard error as plain text.
+/// Ends a program: an error is printed to standard error as plain text.
 pub fn ended(ran: Result<(), Box<dyn std::error::Error>>) -> std::process::ExitCode {
     match ran {
         Ok(()) => std::process::ExitCode::SUCCESS,

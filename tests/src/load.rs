@@ -1,4 +1,4 @@
-//! Writes generated records to a topic, fast: topic creation, and one producer with large batches.
+//! Writes generated records to a topic quickly: creates the topic, and uses one producer with large batches.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -12,13 +12,13 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::DeliveryResult;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext};
 
-/// Longest wait for a full send buffer to drain, for the last acknowledgements and for a topic to be made.
+/// Maximum time for a full send buffer to drain, for the last acknowledgements and for creating a topic.
 const WAIT_MAX: Duration = Duration::from_secs(60);
-/// Records between two looks at the delivery reports.
+/// Number of records between two polls for delivery reports.
 const RECORDS_PER_POLL: u64 = 1_000;
 
-/// Creates a topic that keeps everything (`retention.ms=-1`: generated records are older than any retention), with
-/// as many replicas as the cluster's default. Fails when the topic exists.
+/// Creates a topic that keeps everything (`retention.ms=-1`, because generated records are older than any retention),
+/// with the cluster's default number of replicas. Fails when the topic exists.
 pub fn create_topic(bootstrap: &str, topic: &str, partitions: i32) -> Result<(), Box<dyn Error>> {
     let admin: AdminClient<DefaultClientContext> = ClientConfig::new().set("bootstrap.servers", bootstrap).create()?;
     let replication = TopicReplication::Fixed(-1);
@@ -35,7 +35,8 @@ pub fn create_topic(bootstrap: &str, topic: &str, partitions: i32) -> Result<(),
     }
 }
 
-/// A writer to one topic. Records with one key stay in order and go where the Java client puts them (murmur2).
+/// A writer to one topic. Records with the same key stay in order and go to the partition that the Java client would
+/// choose (murmur2).
 pub struct Load {
     producer: BaseProducer<Deliveries>,
     failed: Arc<AtomicU64>,
@@ -44,7 +45,7 @@ pub struct Load {
 }
 
 impl Load {
-    /// Opens a writer. `compression` is one of librdkafka's names, `none` among them.
+    /// Opens a writer. `compression` is one of librdkafka's names, including `none`.
     pub fn open(bootstrap: &str, topic: &str, compression: &str) -> Result<Self, KafkaError> {
         let failed = Arc::new(AtomicU64::new(0));
         let producer = ClientConfig::new()
@@ -60,7 +61,7 @@ impl Load {
         Ok(Self { producer, failed, topic: topic.to_owned(), written: 0 })
     }
 
-    /// Takes one record; waits while the send buffer is full.
+    /// Writes one record; waits while the send buffer is full.
     pub fn write(&mut self, key: &[u8], value: &[u8], timestamp_ms: i64) -> Result<(), KafkaError> {
         let mut record = BaseRecord::to(&self.topic).key(key).payload(value).timestamp(timestamp_ms);
         while let Err((error, back)) = self.producer.send(record) {
@@ -77,7 +78,7 @@ impl Load {
         Ok(())
     }
 
-    /// Waits until every record is acknowledged; fails when one was not. Gives the number of records.
+    /// Waits until every record is acknowledged and returns their number; fails when one was not acknowledged.
     pub fn finish(self) -> Result<u64, Box<dyn Error>> {
         self.producer.flush(WAIT_MAX)?;
         match self.failed.load(Ordering::Relaxed) {
@@ -87,7 +88,7 @@ impl Load {
     }
 }
 
-/// Counts the records that the broker did not take.
+/// Counts the records that were not delivered.
 struct Deliveries(Arc<AtomicU64>);
 
 impl ClientContext for Deliveries {}

@@ -1,10 +1,9 @@
-//! Bids and auctions as the Nexmark benchmark makes them: the same records from the same seed.
+//! Bids and auctions like those of the Nexmark benchmark: the same records for the same seed.
 //!
-//! Apart from everything that moves, so that a test or a decode benchmark can use the records
-//! without Kafka. The shape follows Nexmark's own generator: half of all bids go to one hot auction,
-//! half come through four hot channels, prices span six orders of magnitude, and bids arrive up to
-//! two seconds late. The first 5,000,000 bids of seed 1 have 215.7 bytes on average and hold 10,004 channels and 346,031
-//! pairs of a 10 s window and an auction.
+//! It does no I/O, so that a test or a decoding benchmark can use the records without Kafka. The shape follows
+//! Nexmark's own generator: half of all bids are on one hot auction, half come through four hot channels, prices span
+//! six orders of magnitude, and bids arrive up to two seconds late. The first 5,000,000 bids of seed 1 have 215.7 bytes
+//! on average, and contain 10,004 channels and 346,031 pairs of a 10 s window and an auction.
 //!
 //! ```
 //! use headwater_tests::nexmark::Bids;
@@ -16,25 +15,25 @@
 
 use std::io::Write;
 
-/// Time of the first bid in ms since the epoch, before its lateness.
+/// Timestamp of the first bid in ms since the epoch, before its lateness is subtracted.
 pub const START_MS: i64 = 1_700_000_000_000;
 /// Bids in one second of event time.
 pub const BIDS_PER_SECOND: u64 = 10_000;
-/// Most a bid is older than the newest bid before it.
+/// Maximum lateness: how much older a bid may be than the newest bid before it.
 pub const LATE_MS_MAX: u64 = 2_000;
 /// Different channels: four hot ones and `channel-0` to `channel-9999`.
 pub const CHANNELS: u64 = 10_004;
 
-/// Three auctions are opened for every fifty bids.
+/// Number of auctions opened for every fifty bids.
 const AUCTIONS_PER_BIDS: (u64, u64) = (3, 50);
 const FIRST_AUCTION: u64 = 1_000;
-/// Auctions that take bids at one time; the first of every so many is the hot one.
+/// Number of auctions that are open at the same time; the first of every this many is the hot one.
 const AUCTIONS_OPEN: u64 = 100;
 const FIRST_PERSON: u64 = 1_000;
 const BIDS_PER_PERSON: u64 = 50;
 const PERSONS_ACTIVE: u64 = 1_000;
 const HOT_CHANNELS: [&str; 4] = ["Google", "Facebook", "Baidu", "Apple"];
-/// Mean length of the filler of a bid: brings the mean record to 216 bytes.
+/// Mean length of the filler of a bid, which makes the mean record 216 bytes long.
 const BID_EXTRA_BYTES: u64 = 34;
 const AUCTION_EXTRA_BYTES: u64 = 60;
 
@@ -43,15 +42,15 @@ const AUCTION_EXTRA_BYTES: u64 = 60;
 pub struct Bid {
     /// The auction; also the record's key, as text.
     pub auction: u64,
-    /// Who bids.
+    /// The bidder.
     pub bidder: u64,
     /// The price offered, in cents.
     pub price: u64,
-    /// Where the bid came in.
+    /// The channel of the bid.
     pub channel: String,
     /// The page it came from.
     pub url: String,
-    /// When it was made, in ms since the epoch.
+    /// The time of the bid, in ms since the epoch.
     pub date_time_ms: i64,
     /// Filler.
     pub extra: String,
@@ -69,7 +68,7 @@ impl Bid {
     }
 }
 
-/// All bids of one seed, without end.
+/// The endless sequence of bids of one seed.
 #[derive(Clone, Debug)]
 pub struct Bids {
     random: Random,
@@ -133,7 +132,7 @@ impl Iterator for Bids {
     }
 }
 
-/// Auctions that are open or were by the time that so many bids are made.
+/// Number of auctions opened by the time that this many bids are made.
 pub fn auctions_for(bids: u64) -> u64 {
     bids * AUCTIONS_PER_BIDS.0 / AUCTIONS_PER_BIDS.1
 }
@@ -145,17 +144,17 @@ pub struct Auction {
     pub id: u64,
     /// What is sold.
     pub item_name: String,
-    /// A longer text about it.
+    /// A longer description.
     pub description: String,
     /// First price, in cents.
     pub initial_bid: u64,
     /// Price below which it is not sold, in cents.
     pub reserve: u64,
-    /// When it opened, in ms since the epoch.
+    /// Opening time, in ms since the epoch.
     pub date_time_ms: i64,
-    /// When it closes, in ms since the epoch.
+    /// Closing time, in ms since the epoch.
     pub expires_ms: i64,
-    /// Who sells.
+    /// The seller.
     pub seller: u64,
     /// Its category, 10 to 14.
     pub category: u64,
@@ -176,7 +175,7 @@ impl Auction {
     }
 }
 
-/// All auctions of one seed, without end: the ones that the bids of [`Bids`] are made on.
+/// The endless sequence of auctions of one seed, on which the bids of [`Bids`] are made.
 #[derive(Clone, Debug)]
 pub struct Auctions {
     random: Random,
@@ -220,7 +219,7 @@ fn page(channel: u64) -> String {
     format!("https://www.nexmark.com/{}/{}/{}/item.htm?query=1", words.letters(5), words.letters(5), words.letters(5))
 }
 
-/// SplitMix64. Written out, so that no change of a dependency ever changes the records.
+/// SplitMix64, implemented here so that no change of a dependency changes the records.
 #[derive(Clone, Debug)]
 struct Random(u64);
 
@@ -233,18 +232,18 @@ impl Random {
         z ^ (z >> 31)
     }
 
-    /// A number from 0 to `end - 1`; the bias of the shortcut is below one in 2^40 for the ends used here.
+    /// A number from 0 to `end - 1`; the bias is below one in 2^40 for the values of `end` used here.
     fn below(&mut self, end: u64) -> u64 {
         ((u128::from(self.next()) * u128::from(end)) >> 64) as u64
     }
 
-    /// A price in cents, from 1 to 1,000,000 whole units, every order of magnitude equally often.
+    /// A price in cents, from 1 to 1,000,000 whole units, with every order of magnitude equally likely.
     fn price(&mut self) -> u64 {
         let unit = self.below(1 << 32) as f64 / (1_u64 << 32) as f64;
         (10_f64.powf(unit * 6.0) * 100.0).round() as u64
     }
 
-    /// Letters whose number varies by a fifth around the mean.
+    /// A number of letters that varies by a fifth around the mean.
     fn filler(&mut self, mean: u64) -> String {
         let length = mean - mean / 5 + self.below(2 * (mean / 5) + 1);
         self.letters(length)
@@ -267,13 +266,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn same_seed_same_bids_and_another_seed_others() {
+    fn a_seed_determines_the_bids() {
         let first: Vec<Bid> = Bids::new(7).take(1_000).collect();
         assert_eq!(first, Bids::new(7).take(1_000).collect::<Vec<_>>());
         assert_ne!(first, Bids::new(8).take(1_000).collect::<Vec<_>>());
     }
 
-    /// The records must not change under anyone who compares figures over time: these bytes are pinned.
+    /// These bytes are pinned: the records must not change, so that figures stay comparable over time.
     #[test]
     fn first_bid_is_pinned() {
         let mut json = Vec::new();
@@ -299,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn mean_size_is_what_the_figures_are_for() {
+    fn mean_size_is_as_documented() {
         let bids = 100_000;
         let mut json = Vec::new();
         Bids::new(1).take(bids).for_each(|bid| bid.write_json(&mut json));

@@ -1,4 +1,4 @@
-//! Names that nothing else has, and the topics under them: deleted when a program is done with them.
+//! Unique names, and topics named after them that are deleted when a program ends.
 
 use std::error::Error;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -10,15 +10,15 @@ use rdkafka::client::DefaultClientContext;
 
 const CLUSTER_WAIT_MAX: Duration = Duration::from_secs(30);
 
-/// A fresh name, good for a service id. Dropping it deletes every topic whose name contains it: the program's own, those of
-/// queries, and the command topic of a service of this name.
+/// A unique name that can be a service id. Dropping it deletes every topic whose name contains it: the program's own,
+/// those of queries, and the command topic of a service with this name.
 pub struct Scratch {
     bootstrap: String,
     name: String,
 }
 
 impl Scratch {
-    /// A name that no earlier one begins with or contains, in this process or another one. It begins with `program`.
+    /// A name that begins with `program` and is not part of any other, in this process or another one.
     pub fn new(bootstrap: &str, program: &str) -> Self {
         static MADE: AtomicU32 = AtomicU32::new(0);
         let number = MADE.fetch_add(1, Ordering::Relaxed);
@@ -32,7 +32,7 @@ impl Scratch {
         &self.name
     }
 
-    /// The name of a topic under it.
+    /// The name of a topic that contains it.
     pub fn topic(&self, what: &str) -> String {
         format!("{}_{what}", self.name)
     }

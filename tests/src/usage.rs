@@ -1,7 +1,7 @@
-//! What a command costs: wall time, time to its first line, CPU seconds and peak memory.
+//! The cost of a command: wall time, time to its first line, CPU seconds and peak memory.
 //!
-//! The kernel tells a parent only the sum over all its children, and the largest of their memories. So every measured
-//! command runs under a small process of its own ([`supervise`]), whose only child it is.
+//! The kernel reports to a parent only the sum over all its children, and the largest of their memories. So every
+//! measured command runs under its own small process ([`supervise`]), as its only child.
 
 use std::error::Error;
 use std::fs;
@@ -14,12 +14,12 @@ use std::time::{Duration, Instant};
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeVal;
 
-/// What one run of a command cost and said.
+/// The cost and the output of one run of a command.
 #[derive(Clone, Debug)]
 pub struct Run {
     /// From the start of the process to its end.
     pub wall: Duration,
-    /// From the start of the process to its first line on standard output; `None` when there was none.
+    /// From the start of the process to its first line on standard output; `None` if there was none.
     pub first_line: Option<Duration>,
     /// User and system time of all its threads.
     pub cpu_seconds: f64,
@@ -34,7 +34,7 @@ pub struct Run {
 /// The argument that makes a program call [`supervise`]: `PROGRAM SUPERVISE REPORT COMMAND…`.
 pub const SUPERVISE: &str = "supervise";
 
-/// Runs a command to its end and measures it. `supervisor` is a program that hands its arguments to [`supervise`] when
+/// Runs a command to its end and measures it. `supervisor` is a program that passes its arguments to [`supervise`] when
 /// the first is [`SUPERVISE`]. Fails when the command cannot be run or does not exit with 0.
 pub fn measure(supervisor: &Path, command: &[&str]) -> Result<Run, Box<dyn Error>> {
     let report = tempfile::NamedTempFile::new()?;
@@ -71,7 +71,8 @@ fn read_lines(stdout: impl Read, started: Instant) -> Result<(String, Option<Dur
     Ok((text, first))
 }
 
-/// Runs `command` with the streams of this process and writes what it cost to the file `report`; gives its exit code.
+/// Runs `command` with the standard streams of this process and writes its cost to the file `report`; returns its exit
+/// code.
 pub fn supervise(report: &Path, command: &[String]) -> Result<i32, Box<dyn Error>> {
     let (program, arguments) = command.split_first().ok_or("no command to supervise")?;
     let status = Command::new(program).args(arguments).status().map_err(|e| format!("could not run {program}: {e}"))?;
@@ -96,7 +97,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn first_line_is_told_from_the_rest() {
+    fn first_line_is_separated_from_the_rest() {
         let (text, first) = read_lines("one\ntwo\n".as_bytes(), Instant::now()).unwrap();
         assert_eq!(text, "one\ntwo\n");
         assert!(first.is_some());

@@ -1,5 +1,5 @@
-//! Goal: the program does from outside what it promises: exit codes, what goes to which stream, definitions that
-//! survive, one broker for a folder, records of other clients. Method: the built binary as a child process.
+//! Goal: the program behaves as documented: exit codes, what goes to which stream, definitions that survive a restart,
+//! one broker per folder, records of other clients. Method: the built binary as a child process.
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -38,7 +38,7 @@ fn succeed(data: &Path, args: &[&str]) -> String {
     stdout(&output)
 }
 
-/// A broker alone, killed when dropped.
+/// `headwater broker`, killed when dropped.
 struct Broker {
     child: Child,
     address: String,
@@ -52,10 +52,10 @@ impl Broker {
             .spawn()
             .expect("the program starts");
         let mut lines = BufReader::new(child.stderr.take().expect("a pipe")).lines();
-        let notice = lines.next().expect("the broker says where it listens").expect("text");
+        let notice = lines.next().expect("the broker prints its address").expect("text");
         let word = notice.split_whitespace().find(|word| word.starts_with("127.0.0.1:")).expect("an address");
         let address = word.trim_matches(|c: char| !c.is_ascii_digit()).to_owned();
-        // The pipe is read on, or the broker would wait for it.
+        // The pipe is read to the end, or the broker would block on it.
         std::thread::spawn(move || lines.for_each(drop));
         Self { child, address }
     }
@@ -83,7 +83,7 @@ impl Drop for Broker {
 }
 
 #[test]
-fn values_that_could_not_be_computed_are_counted_wherever_they_are() {
+fn failed_values_are_counted_anywhere_in_an_expression() {
     let data = TempDir::new().expect("a folder");
     for (select, note) in [
         ("CAST('x' AS INT)", "1 value could not be computed and is NULL; the first: \"x\" is not a valid INTEGER"),
@@ -92,9 +92,9 @@ fn values_that_could_not_be_computed_are_counted_wherever_they_are() {
         ("IFNULL(k / 0, 7) FROM (VALUES (1), (2), (3)) AS v(k)", "3 values could not be computed and are NULL"),
         ("LEN(TRIM(CAST(ABS(k / (k - 2)) AS STRING))) FROM (VALUES (1), (2), (3)) AS v(k)", "1 value could not be"),
     ] {
-        let told = run(data.path(), &["-e", &format!("SELECT {select};")]);
-        let told = stdout(&told) + &stderr(&told);
-        assert!(told.contains(note), "{select}: {told}");
+        let printed = run(data.path(), &["-e", &format!("SELECT {select};")]);
+        let printed = stdout(&printed) + &stderr(&printed);
+        assert!(printed.contains(note), "{select}: {printed}");
     }
 }
 
@@ -111,7 +111,7 @@ fn definitions_and_records_survive_a_restart() {
 }
 
 #[test]
-fn a_statement_that_fails_ends_the_script_with_1_and_says_where() {
+fn a_failing_statement_ends_the_script_with_1_and_its_position() {
     let data = TempDir::new().expect("a folder");
     let output = run(data.path(), &["--output", "json", "-e", "SELECT * FROM nowhere;", "-e", "SHOW TOPICS;"]);
     assert_eq!(output.status.code(), Some(1));
@@ -120,8 +120,8 @@ fn a_statement_that_fails_ends_the_script_with_1_and_says_where() {
     assert!(said.contains("K0101") && said.contains("^^^^^^^"), "{said}");
 }
 
-/// Goal: what may be nested is planned without outgrowing a stack, and long sums do not take forever. Method: nearly as deep
-/// as statements may be.
+/// Goal: statements may be nested as deeply as allowed without overflowing the stack, and long sums are planned
+/// quickly. Method: almost the maximum nesting.
 #[test]
 fn deep_statements_are_answered() {
     let data = TempDir::new().expect("a folder");
@@ -182,7 +182,7 @@ fn a_broker_killed_with_9_loses_nothing_acknowledged() {
     let broker = Broker::start(data.path());
     assert!(broker.ask(&["-e", CREATE]).status.success());
     broker.produce("orders", &values.iter().map(String::as_str).collect::<Vec<_>>());
-    // Dropping it is kill -9.
+    // Dropping it kills it with SIGKILL.
     drop(broker);
     let counted = succeed(data.path(), &["--output", "csv", "-e", "SELECT COUNT(*) AS n, SUM(qty) AS s FROM orders;"]);
     assert_eq!(counted, "N,S\n500,124750\n");
@@ -190,7 +190,7 @@ fn a_broker_killed_with_9_loses_nothing_acknowledged() {
 
 #[cfg(unix)]
 #[test]
-fn copy_keeps_what_a_file_is() {
+fn copy_keeps_permissions_and_links() {
     use std::os::unix::fs::{PermissionsExt, symlink};
     let data = TempDir::new().expect("a folder");
     let path = |name: &str| data.path().join(name);
@@ -239,8 +239,8 @@ fn the_demo_shows_its_tour_and_ends() {
     assert!(said.contains("REVENUE") && said.contains("value"), "{said}");
 }
 
-/// Goal: scripts may run side by side on one folder, whoever ends first. Method: both make a stream and read it, one of
-/// them with more to do; the file of one begins with a byte order mark.
+/// Goal: scripts can run concurrently on one folder, whichever ends first. Method: both create a stream and read it,
+/// one of them with more to do; one file begins with a byte order mark.
 #[test]
 fn two_scripts_on_one_folder_both_succeed() {
     let data = TempDir::new().expect("a folder");
@@ -268,18 +268,18 @@ fn with_test(text: &str) -> (TempDir, std::path::PathBuf) {
     (folder, file)
 }
 
-/// Runs `headwater test` as a stranger would: the home is empty, and stays so.
+/// Runs `headwater test` with an empty home, which must stay empty.
 fn test(folder: &Path, args: &[&str]) -> Output {
     let home = TempDir::new().expect("a folder");
     let output = command(&["test"]).args(args).current_dir(folder).env("HOME", home.path()).output();
-    assert_eq!(std::fs::read_dir(home.path()).expect("a folder").count(), 0, "a test leaves nothing on the disk");
+    assert_eq!(std::fs::read_dir(home.path()).expect("a folder").count(), 0, "a test leaves nothing on disk");
     output.expect("the program starts")
 }
 
-/// Goal: the whole life of a test file: filled in, right, wrong, accepted. Method: one file with a persistent query, raw
+/// Goal: the life of a test file: filled in, correct, wrong, accepted. Method: one file with a persistent query, raw
 /// records, a script, a plan and an error.
 #[test]
-fn a_test_is_filled_in_checked_told_and_accepted() {
+fn a_test_is_filled_in_checked_reported_and_accepted() {
     let text = "-- kept\n\\run 'service.sql';\n\\produce orders\n  \
                 key x'00000001' value '{\"QTY\": 3}' timestamp 7 headers (a = 'b'),\n  \
                 key x'00000002' value null,\n  value 'broken';\n\n\
@@ -323,11 +323,11 @@ fn a_test_is_filled_in_checked_told_and_accepted() {
 }
 
 #[test]
-fn a_test_that_cannot_be_one_says_why() {
+fn an_invalid_test_is_reported() {
     let (folder, _) = with_test("SELECT 1;\n");
     std::fs::create_dir(folder.path().join("empty")).expect("a folder");
     for (args, code, words) in [
-        (&["orders.test"][..], 1, "nothing is expected"),
+        (&["orders.test"][..], 1, "expects no answer"),
         (&["empty"], 2, "no *.test files in \"empty\""),
         (&["orders.test", "nowhere.test"], 2, "could not read \"nowhere.test\""),
         (&["orders.test", "--data", "x"], 2, "runs in memory"),
@@ -345,10 +345,10 @@ fn a_test_that_cannot_be_one_says_why() {
     assert!(text.starts_with("SELECT 1;\n----\n+"), "{text}");
 }
 
-/// Goal: what depends on how input is cut is told, and can be left out. Method: the offsets of what a query wrote, which
-/// depend on its commits.
+/// Goal: an answer that depends on how input is divided is reported, and can be excluded. Method: the offsets of a
+/// query's output, which depend on its commits.
 #[test]
-fn a_test_that_depends_on_how_it_is_driven_is_told() {
+fn an_answer_that_depends_on_the_mode_is_reported() {
     let insert = "INSERT INTO orders VALUES (1, 'a', 1), (2, 'b', 2);";
     let text =
         format!("{CREATE}\nCREATE STREAM c AS SELECT id, qty FROM orders;\n{insert}\nSELECT ROWOFFSET FROM c;\n");

@@ -1,6 +1,6 @@
-//! Goal: a program that uses DataFusion reads and writes topics with nothing but `KafkaTable` and its own `SessionContext`.
-//! Method: the embedded broker, topics that a client of any kind may have filled, and SQL and DataFrames over them; the
-//! examples of README.md are run, and compared with its text.
+//! Goal: a program that uses DataFusion reads and writes topics with only `KafkaTable` and its own `SessionContext`.
+//! Method: the embedded broker, topics that any client may have filled, and SQL and DataFrames over them; the examples
+//! of README.md are run, and compared with its text.
 #![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
 
 #[path = "library/building.rs"]
@@ -32,18 +32,18 @@ async fn the_example_runs() {
     assert_eq!(shown(&rows), ["| id | item |", "| 2  | pear |"]);
 }
 
-/// What README.md shows for other projects' tests.
+/// The example in README.md for the tests of other projects.
 #[tokio::test]
 async fn a_test_of_another_project_has_a_broker_of_its_own() {
     let broker = Broker::start(Config::in_memory()).await.expect("the broker starts");
     let brokers = broker.address().to_string();
-    // … any Kafka client, here a table of a topic that is not there:
+    // … any Kafka client, here a table of a topic that does not exist:
     let built = KafkaTable::builder(&brokers, "none").headers_column("h").value_format("JSON").build().await;
     assert!(matches!(built, Err(TableError::Cluster(error)) if error.kind == TransportErrorKind::UnknownTopic));
     broker.shutdown().await;
 }
 
-/// Every block of Rust in README.md is lines of a program that is run here.
+/// Every Rust block in README.md is part of a program that is run here.
 #[test]
 fn the_readme_shows_what_is_run() {
     let read = |path: &str| fs::read_to_string(workspace().join(path)).unwrap();

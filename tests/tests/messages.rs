@@ -1,7 +1,7 @@
-//! Goal: nothing that a user is told shows what the engine is made of: no nodes of plans, no types or notation of Rust, no
-//! links to issues of others. Method: statements that are wrong in ways that the planner below finds, one of each kind and
-//! many put together at random from pieces that are wrong, are asked of the real engine on the memory transport; what
-//! they answer is searched for the words that only the inside has.
+//! Goal: no message reveals internals of the engine: no plan nodes, no Rust types or notation, no links to issues of
+//! other projects. Method: statements with mistakes that DataFusion's planner finds, one of each kind and many composed
+//! at random of wrong parts, are run on the real engine on the memory transport; their errors are searched for words
+//! that only the implementation uses.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use headwater_engine::config::Settings;
 use headwater_engine::diagnostic::{Diagnostic, render};
 use headwater_engine::{Engine, Session};
 
-/// Words that no user needs to know.
+/// Words that a user need not know.
 const INSIDE: &[&str] = &[
     "datafusion",
     "DataFusion",
@@ -70,7 +70,7 @@ const BEFORE: &[&str] = &[
     "INSERT INTO r VALUES (1, 1, 1.50, MAP('a' := 1), STRUCT(x := 1, y := 'z'), '2020-01-01T00:00:00', NULL);",
 ];
 
-/// Each is refused, in words.
+/// Statements that are rejected with a proper message.
 const REFUSED: &[&str] = &[
     "SELECT l.k, t.x FROM l CROSS JOIN UNNEST(l.a) AS t(x);",
     "SELECT l.k, t.x FROM l, UNNEST(l.a) AS t(x);",
@@ -191,7 +191,7 @@ async fn each_kind_of_mistake_is_refused_in_words() {
     let mut wrong = Vec::new();
     for statement in REFUSED {
         match asked.ask(statement).await {
-            Ok(()) => wrong.push(format!("{statement}\n  is not refused")),
+            Ok(()) => wrong.push(format!("{statement}\n  is not rejected")),
             Err(errors) => wrong.extend(leaks(&errors).map(|leak| complaint(&leak, &errors, statement))),
         }
     }
@@ -211,7 +211,7 @@ async fn mistakes_put_together_at_random_are_refused_in_words() {
             wrong.extend(leaks(&errors).map(|leak| complaint(&leak, &errors, &statement)));
         }
     }
-    assert!(refused > 300, "only {refused} were refused");
+    assert!(refused > 300, "only {refused} were rejected");
     wrong.truncate(20);
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
 }
@@ -220,17 +220,17 @@ fn complaint(leak: &str, errors: &[Diagnostic], statement: &str) -> String {
     format!("{leak:?} in\n{}", render(errors, statement))
 }
 
-/// The words of the inside in what is said, and what says nothing.
+/// The internal words in the errors, and errors that explain nothing.
 fn leaks(errors: &[Diagnostic]) -> impl Iterator<Item = String> {
     let texts = errors.iter().flat_map(|error| [Some(&error.message), error.detail.as_ref(), error.hint.as_ref()]);
     let bare: Vec<String> = texts.flatten().map(|text| without_quoted(text)).collect();
     let unknown = errors.iter().any(|error| error.message.contains("cannot be planned yet") || error.code.0 == "K0901");
     let words =
         INSIDE.iter().filter(move |word| bare.iter().any(|text| text.contains(**word))).map(ToString::to_string);
-    words.collect::<Vec<_>>().into_iter().chain(unknown.then(|| "no words".to_owned()))
+    words.collect::<Vec<_>>().into_iter().chain(unknown.then(|| "no explanation".to_owned()))
 }
 
-/// What is quoted is the user's own.
+/// The text without quoted parts, which are the user's own.
 fn without_quoted(text: &str) -> String {
     text.split('"').step_by(2).collect::<Vec<_>>().join(" ")
 }
@@ -253,7 +253,7 @@ impl Asked {
         asked
     }
 
-    /// A statement, and its rows to the last.
+    /// Runs a statement and reads all of its rows.
     async fn ask(&mut self, statement: &str) -> Result<(), Vec<Diagnostic>> {
         match self.engine.ask(&mut self.session, statement).await? {
             Answer::Rows(rows) => {
@@ -265,10 +265,10 @@ impl Asked {
     }
 }
 
-/// Numbers that are the same in every run.
+/// Pseudo-random numbers that are the same in every run.
 struct Random(u64);
 
-/// Expressions over both streams, right and wrong ones.
+/// Valid and invalid expressions over both streams.
 const EXPRESSIONS: &[&str] = &[
     "l.k",
     "l.i",

@@ -1,6 +1,7 @@
-//! Goal: records that are gone before a query read them are noticed, and a query whose place in a topic is gone stops until
-//! the user says where it goes on. Method: queries over a cluster in memory, in which records, topics, partitions and
-//! offsets come and go; drivers are stepped by hand, and where the supervisor matters queries run until they are idle.
+//! Goal: records that are gone before a query read them are noticed, and a query whose position in a topic is gone
+//! stops until the user says where to continue. Method: queries over a cluster in memory, whose records, topics,
+//! partitions and offsets change; drivers are stepped manually, and where the supervisor matters queries run until they
+//! are idle.
 #![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
 
 use std::collections::BTreeMap;
@@ -21,7 +22,7 @@ use headwater_connectors::transport::{
 use headwater_engine::answer::{Answer, Condition, Facts};
 use headwater_engine::config::Settings;
 use headwater_engine::diagnostic::Diagnostic;
-use headwater_engine::{Driver, Engine, Session, Step};
+use headwater_engine::{Driver, Engine, Session, StepOutcome};
 use headwater_formats::record::{OutBatch, TopicPartition};
 use parking_lot::Mutex;
 
@@ -29,10 +30,10 @@ const SOURCE: &str = "CREATE STREAM s (n BIGINT) WITH (KAFKA_TOPIC = 's', PARTIT
 const TABLE: &str = "CREATE TABLE k (k STRING PRIMARY KEY, n BIGINT) WITH (KAFKA_TOPIC = 's', VALUE_FORMAT = 'JSON');";
 const QUERY: &str = "CREATE STREAM t AS SELECT n, ROWPARTITION AS p, ROWOFFSET AS o FROM s;";
 
-/// What happens to the cluster.
+/// A change of the cluster.
 type Event = Box<dyn FnOnce(&MemoryTransport) + Send>;
 
-/// A cluster to which something happens when a bounded query has frozen its offsets and is about to read.
+/// A cluster that changes after a bounded query has frozen its offsets and before it reads.
 #[derive(Clone)]
 struct Gate {
     cluster: MemoryTransport,
@@ -80,7 +81,7 @@ struct World {
     now_ms: i64,
 }
 
-/// A cluster whose sources do not look whether a topic is still the same.
+/// A cluster whose sources do not check whether a topic is still the same.
 #[derive(Debug)]
 struct Blind(MemoryTransport);
 
@@ -107,7 +108,7 @@ impl Transport for Blind {
     }
 }
 
-/// Opens another source for each event, at the offsets where it is.
+/// Opens a new source for each event, at the current offsets.
 struct BlindSource {
     cluster: MemoryTransport,
     plan: ReadPlan,
@@ -149,22 +150,22 @@ impl World {
         self.engine.ask(&mut self.session, statement).await.unwrap_or_else(|errors| panic!("{statement}: {errors:?}"))
     }
 
-    /// The rows of a statement, a text each.
+    /// The rows of a statement, as one text each.
     async fn rows(&mut self, statement: &str) -> Vec<String> {
-        let Answer::Rows(rows) = self.say(statement).await else { panic!("{statement} gives rows") };
+        let Answer::Rows(rows) = self.say(statement).await else { panic!("{statement} returns rows") };
         let batches: Vec<RecordBatch> = rows.stream.try_collect().await.unwrap();
         texts(&batches)
     }
 
-    /// Why a bounded query fails when this happens before it reads.
+    /// Why a bounded query fails when this event happens before it reads.
     async fn failure(&mut self, statement: &str, event: impl FnOnce(&MemoryTransport) + Send + 'static) -> Diagnostic {
         *self.event.lock() = Some(Box::new(event));
-        let Answer::Rows(rows) = self.say(statement).await else { panic!("{statement} gives rows") };
+        let Answer::Rows(rows) = self.say(statement).await else { panic!("{statement} returns rows") };
         let error = rows.stream.try_collect::<Vec<_>>().await.expect_err(statement);
         headwater_engine::failure::diagnose(&error, None).remove(0)
     }
 
-    /// Writes records with these numbers as their values.
+    /// Writes records with these numbers as values.
     fn write(&self, partition: i32, numbers: Range<i64>) {
         write(&self.cluster, partition, numbers);
     }
@@ -189,24 +190,24 @@ impl World {
         self.engine.driver(&self.query, Arc::new(self.cluster.clone())).await.unwrap()
     }
 
-    /// Steps a driver, 100 ms apart, until all that is there is committed.
+    /// Steps a driver, 100 ms apart, until all existing input is committed.
     fn drive(&mut self, driver: &mut Driver) -> Result<(), TransportError> {
         let mut idle = 0;
         while idle < 50 {
             self.now_ms += 100;
-            idle = if driver.step(self.now_ms, Duration::ZERO)? == Step::Idle { idle + 1 } else { 0 };
+            idle = if driver.step(self.now_ms, Duration::ZERO)? == StepOutcome::Idle { idle + 1 } else { 0 };
         }
         Ok(())
     }
 
-    /// Starts the query, lets it do what there is to do, and stops it.
+    /// Starts the query, lets it finish the existing input, and stops it.
     async fn run(&mut self) -> Result<(), TransportError> {
         let mut driver = self.driver().await;
         self.drive(&mut driver)?;
         driver.finish(self.now_ms)
     }
 
-    /// What the query wrote: partition and number of the records it read.
+    /// The output of the query: partition and number of each input record.
     async fn written(&mut self) -> Vec<String> {
         self.rows("SELECT p, n FROM t ORDER BY ROWPARTITION, ROWOFFSET;").await
     }
@@ -221,7 +222,7 @@ impl World {
     }
 }
 
-/// A query's consumer group, as EXPLAIN shows it.
+/// The consumer group of a query, as shown by EXPLAIN.
 async fn group_of(engine: &Engine, session: &mut Session, query: &str) -> String {
     let answer = engine.ask(session, &format!("EXPLAIN {query};")).await.unwrap();
     let Answer::Facts(Facts::QueryDescriptions(described)) = answer else { panic!("EXPLAIN describes the query") };
@@ -279,7 +280,7 @@ async fn unread_records_that_are_deleted_while_a_query_is_stopped_are_a_gap() {
     world.run().await.unwrap();
     assert_eq!(world.written().await, numbered(0, (0..10).chain(70..110)));
     assert_eq!(world.gaps().await, [GAP]);
-    // It is told once.
+    // It is reported once.
     world.run().await.unwrap();
     assert_eq!(world.gaps().await.len(), 1);
 }
@@ -316,7 +317,7 @@ async fn what_was_read_may_be_deleted() {
     for round in 0..3 {
         world.write_in_transaction(0, round * 10..round * 10 + 10);
         world.run().await.unwrap();
-        // All records, and the marker behind them.
+        // All records, and the marker after them.
         world.delete_before(0, i64::MAX);
         world.run().await.unwrap();
     }
@@ -332,7 +333,7 @@ async fn the_same_holds_for_a_query_that_runs_on() {
     world.drive(&mut driver).unwrap();
     world.now_ms += 20_000;
     world.drive(&mut driver).unwrap();
-    // As by kill -9: nothing is said to anybody.
+    // Like kill -9: nothing is committed or released.
     drop(driver);
     world.delete_before(0, i64::MAX);
     world.run().await.unwrap();
@@ -354,11 +355,11 @@ async fn a_truncated_log_stops_the_query_until_the_user_says_where_to_go_on() {
         world.run().await.unwrap();
         world.write(0, 20..22);
         world.run().await.unwrap();
-        // The other partition goes on where it was.
+        // The other partition continues where it was.
         let (zero, one): (Vec<_>, Vec<_>) = world.written().await.into_iter().partition(|row| row.starts_with('0'));
         assert_eq!(zero, numbered(0, (0..10).chain(again).chain(20..22)), "{from}");
         assert_eq!(one, numbered(1, 0..10));
-        // It was said of that loss and of no later one.
+        // RESUME applied to that loss and not to a later one.
         world.cluster.truncate(&TopicPartition::new("s", 0), 2).unwrap();
         assert_eq!(world.run().await.unwrap_err().kind, TransportErrorKind::Lost);
         world.cluster.truncate(&TopicPartition::new("s", 1), 2).unwrap();
@@ -403,7 +404,7 @@ async fn a_topic_that_is_created_again_stops_the_query() {
     }
 }
 
-/// A client may go on to read where it was, in the topic that has the name now: none of that is ever committed.
+/// A client may continue reading at the old offset in the new topic of the same name: nothing of it is ever committed.
 #[tokio::test]
 async fn nothing_of_a_topic_that_is_created_again_is_committed() {
     let mut world = World::new(&[]).await;
@@ -422,7 +423,7 @@ async fn nothing_of_a_topic_that_is_created_again_is_committed() {
     assert_eq!(world.written().await, numbered(0, (0..10).chain(100..130)));
 }
 
-/// "From now on" is from when it was said, whenever the query runs.
+/// RESUME … FROM LATEST means the time of the statement, whenever the query runs.
 #[tokio::test]
 async fn resume_from_latest_begins_where_the_log_ended_when_it_was_said() {
     let mut world = World::new(&[]).await;
@@ -439,7 +440,7 @@ async fn resume_from_latest_begins_where_the_log_ended_when_it_was_said() {
     let mut written = world.written().await;
     written.sort_by_key(|row| row.split(' ').map(|n| n.parse::<i64>().unwrap()).collect::<Vec<_>>());
     assert_eq!(written, all);
-    // A topic that is made after it was said holds nothing else but what came from then on.
+    // A topic that is created after the statement contains only later records.
     world.recreate();
     world.run().await.unwrap_err();
     world.say(&format!("RESUME {} FROM LATEST;", world.query)).await;
@@ -449,7 +450,7 @@ async fn resume_from_latest_begins_where_the_log_ended_when_it_was_said() {
     assert!(world.written().await.contains(&"0 300".to_owned()));
 }
 
-/// A process that is put out of its group meanwhile looks at the topic anew when it is in it again.
+/// A process that was removed from its group checks the topic again when it has rejoined.
 #[tokio::test]
 async fn a_topic_that_is_created_again_is_noticed_by_who_joins_again() {
     let mut world = World::new(&["SET 'auto.offset.reset' = 'latest';"]).await;
@@ -464,7 +465,7 @@ async fn a_topic_that_is_created_again_is_noticed_by_who_joins_again() {
     world.cluster.expire_members();
     let error = world.drive(&mut driver).unwrap_err();
     assert!(error.message.contains("topic \"s\" was deleted and created again"), "{error}");
-    // Where it is the offsets alone that are gone, that is told.
+    // If only the offsets are gone, the error says so.
     drop(driver);
     let mut world = World::new(&[]).await;
     let mut driver = world.driver().await;
@@ -489,7 +490,7 @@ async fn offsets_that_expired_stop_the_query() {
     world.write(0, 10..20);
     world.say(&format!("RESUME {};", world.query)).await;
     let ran = world.engine.run_until_idle(|| false).await.unwrap();
-    let error = ran[0].error.clone().expect("nobody knows where to go on");
+    let error = ran[0].error.clone().expect("the position is unknown");
     assert!(error.message.contains("the committed offset of s[0] is gone"), "{error}");
     let hint = error.hint.unwrap();
     assert!(hint.contains(&format!("RESUME {} FROM EARLIEST;", world.query)), "{hint}");
@@ -499,15 +500,15 @@ async fn offsets_that_expired_stop_the_query() {
     world.write(0, 20..22);
     world.engine.run_until_idle(|| false).await.unwrap();
     assert_eq!(world.written().await, numbered(0, (0..10).chain(20..22)));
-    // Once more, the user is asked once more.
+    // The next time, the user must decide again.
     let group = world.group().await;
     world.cluster.expire_offsets(&group);
     let ran = world.engine.run_until_idle(|| false).await.unwrap();
     assert!(ran[0].error.is_some());
 }
 
-/// A topic takes the offsets committed for it along when it is deleted, so that nothing in the group tells of it: what does is
-/// that the query had begun.
+/// When a topic is deleted, its committed offsets are deleted too, so nothing in the group shows that it existed. That
+/// the query had already started shows it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_running_query_whose_topic_is_created_again_does_not_begin_anew() {
     let cluster = MemoryTransport::default();
@@ -519,7 +520,7 @@ async fn a_running_query_whose_topic_is_created_again_does_not_begin_anew() {
     write(&cluster, 0, 0..10);
     let condition = async |engine: &Engine| {
         let answer = engine.ask(&mut Session::new(Settings::default()), "SHOW QUERIES;").await.unwrap();
-        let Answer::Facts(Facts::Queries(listed)) = answer else { panic!("SHOW QUERIES gives a list") };
+        let Answer::Facts(Facts::Queries(listed)) = answer else { panic!("SHOW QUERIES returns a list") };
         listed[0].state.condition
     };
     let written = || cluster.admin().watermarks("T", headwater_connectors::transport::Isolation::ReadCommitted);
@@ -538,10 +539,10 @@ async fn a_running_query_whose_topic_is_created_again_does_not_begin_anew() {
     engine.ask(&mut session, "RESUME CSAS_T_2 FROM EARLIEST;").await.unwrap();
     await_that("it reads again", || async { written().unwrap().iter().map(|mark| mark.end).sum::<i64>() > 21 }).await;
     assert_eq!(condition(&engine).await, Condition::Running);
-    engine.rest();
+    engine.stop_queries();
 }
 
-/// Waits, for ten seconds at most.
+/// Waits for at most ten seconds.
 async fn await_that<F: Future<Output = bool>>(what: &str, holds: impl Fn() -> F) {
     for _ in 0..500 {
         if holds().await {
@@ -549,7 +550,7 @@ async fn await_that<F: Future<Output = bool>>(what: &str, holds: impl Fn() -> F)
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    panic!("{what}: not within ten seconds");
+    panic!("{what}: not reached within ten seconds");
 }
 
 #[tokio::test]
@@ -577,7 +578,7 @@ async fn partitions_that_are_added_are_read_from_their_beginning() {
     }
 }
 
-/// Two processes begin a query at once; whichever is first, the other's partitions are not taken for new ones.
+/// Two processes start a query at once; whichever is first, the other's partitions do not count as new.
 #[tokio::test]
 async fn who_begins_later_does_not_begin_elsewhere() {
     let mut world = World::new(&["SET 'auto.offset.reset' = 'latest';"]).await;
@@ -634,7 +635,7 @@ async fn a_topic_that_is_cut_or_created_again_while_a_bounded_query_reads_is_an_
     }
 }
 
-/// Forwards, by the latest of each key, and backwards.
+/// Reads forward, the latest record of each key, and backward.
 const BOUNDED: [&str; 4] = [
     "SELECT n FROM s;",
     "SELECT COUNT(*) FROM s;",
@@ -642,7 +643,7 @@ const BOUNDED: [&str; 4] = [
     "SELECT n FROM k;",
 ];
 
-/// A scan that is planned first and one that is planned last see the same records, whatever is written between.
+/// The first and the last scan that is planned see the same records, whatever is written in between.
 #[tokio::test]
 async fn all_scans_of_a_query_read_the_same_range() {
     let mut world = World::new(&[]).await;

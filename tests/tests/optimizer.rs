@@ -1,12 +1,13 @@
-//! Goal: no rule of the optimizer changes what a query answers. Method: random queries over random tables, from a seed, give the
-//! same rows with all rules, in two parts and in one, and without; and what must be equal by the meaning of SQL is.
+//! Goal: no rule of the optimizer changes the answer of a query. Method: random queries over random tables, from a
+//! seed, return the same rows with all rules, in two partitions and in one, and without rules; and queries that are
+//! equal by the meaning of SQL return equal rows.
 //!
-//! `HEADWATER_FUZZ=N` tries the tables of so many seeds, and `HEADWATER_FUZZ_SEED=S` begins with another one. A failure names
-//! the rules without which the query would be right.
+//! `HEADWATER_FUZZ=N` tries the tables of N seeds, and `HEADWATER_FUZZ_SEED=S` starts with seed S. A failure names the
+//! rules without which the query would be correct.
 
 use headwater_tests::optimizer::{QUERIES, run};
 
-/// Seeds of every run of the tests.
+/// Number of seeds in every test run.
 const SEEDS: u64 = 25;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -20,7 +21,7 @@ async fn rules_change_nothing() {
         refused += tally.refused;
         failures.extend(wrong);
     }
-    println!("{checked} laws checked, {refused} said nothing, {} broken", failures.len());
+    println!("{checked} laws checked, {refused} not applicable, {} broken", failures.len());
     assert!(failures.is_empty(), "{}", failures.join("\n"));
-    assert!(refused < checked, "most queries are refused: {refused} of {}", checked + refused);
+    assert!(refused < checked, "most queries are rejected: {refused} of {}", checked + refused);
 }

@@ -1,8 +1,8 @@
-//! Goal: what an older version wrote into the command topic runs in this one. Method: each file of `queries/plans/` holds
-//! the commands of a topic as they were written, one a line; they are read back by the engine on the memory transport, a
-//! record goes through the query, and what comes out is compared with the file beside it.
+//! Goal: what an older version wrote to the command topic runs in this one. Method: each file of `queries/plans/`
+//! contains the commands of a topic as they were written, one per line; the engine reads them on the memory transport,
+//! records go through the query, and its output is compared with the file next to the commands.
 //!
-//! A change of the topology's or the catalog's shape adds a file here; the older ones are never changed.
+//! A change of the topology's or the catalog's serialized form adds a file here; older files are never changed.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ use headwater_tests::binary::workspace;
 
 const COMMANDS: &str = "_headwater-default__command_topic";
 
-/// Writes texts to partition 0 of a topic that is made for them.
+/// Writes texts to partition 0 of a topic, which is created if necessary.
 fn write(cluster: &MemoryTransport, topic: &str, lines: &[&str]) {
     if cluster.admin().topic(topic).expect("an answer").is_none() {
         let new = NewTopic { name: topic.to_owned(), partitions: 1, replicas: None, settings: Default::default() };
@@ -41,12 +41,12 @@ fn write(cluster: &MemoryTransport, topic: &str, lines: &[&str]) {
 async fn rows(engine: &Engine, statement: &str) -> String {
     let mut session = Session::new(Settings::default());
     let answer = engine.ask(&mut session, statement).await.expect("an answer");
-    let Answer::Rows(rows) = answer else { panic!("{statement} gives rows") };
+    let Answer::Rows(rows) = answer else { panic!("{statement} returns rows") };
     let batches: Vec<_> = rows.stream.try_collect().await.expect("rows");
     pretty_format_batches(&batches).expect("printable rows").to_string() + "\n"
 }
 
-/// The result of the query of a file over three records.
+/// The output of the query of a file for three records.
 async fn run(commands: &Path) -> String {
     let cluster = MemoryTransport::default();
     let text = std::fs::read_to_string(commands).expect("a readable file");
@@ -57,7 +57,7 @@ async fn run(commands: &Path) -> String {
     let orders = [r#"{"ITEM":"fig","QTY":3,"SHIP":{"CITY":"Oslo"}}"#, r#"{"ITEM":"pear","QTY":1}"#, "{"];
     write(&cluster, "orders", &orders);
     let engine = Engine::driven(Arc::new(cluster.clone()), &Settings::default());
-    Drive::new(&cluster, Mode::OneBatch).to_rest(&engine).await.expect("rest");
+    Drive::new(&cluster, Mode::OneBatch).until_idle(&engine).await.expect("rest");
     rows(&engine, "SELECT * FROM large;").await + &rows(&engine, "SELECT kind, reason FROM processing_log;").await
 }
 
@@ -74,8 +74,8 @@ async fn every_older_plan_runs() {
         if std::env::var_os("ACCEPT").is_some() && !wanted.exists() {
             std::fs::write(&wanted, &result).expect("a writable folder");
         }
-        let wanted = std::fs::read_to_string(&wanted).expect("a result beside the commands");
+        let wanted = std::fs::read_to_string(&wanted).expect("a result next to the commands");
         assert_eq!(result, wanted, "{}", commands.display());
     }
-    assert!(found > 0, "there are no plans");
+    assert!(found > 0, "no plans were found");
 }

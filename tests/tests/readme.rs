@@ -1,5 +1,5 @@
-//! Goal: what README.md tells a newcomer to type works, and prints what it says. Method: every marked block of the page
-//! is run from top to bottom with the built program; see `headwater_tests::readme` for the marks.
+//! Goal: the commands in README.md work, and print what the page shows. Method: every marked block of the page is run
+//! from top to bottom with the built program; see `headwater_tests::readme` for the marks.
 
 use std::fs;
 use std::process::Command;
@@ -9,7 +9,7 @@ use headwater_tests::readme::stage::Stage;
 use headwater_tests::readme::{Kind, blocks, script_commands};
 
 fn page() -> String {
-    fs::read_to_string(workspace().join("README.md")).expect("README.md is there and is text")
+    fs::read_to_string(workspace().join("README.md")).expect("README.md can be read")
 }
 
 #[test]
@@ -22,7 +22,7 @@ fn every_command_does_what_the_page_says() {
     assert!(failures.is_empty(), "{}", failures.join("\n\n"));
 }
 
-/// A run of CI must be what a newcomer runs: the second command of the page, and no copy of it.
+/// CI must run what a newcomer runs: the second command of the page itself, not a copy of it.
 #[test]
 fn second_command_is_the_one_that_ci_runs() {
     let page = page();

@@ -1,8 +1,8 @@
-//! Goal: the rooms import each other as ARCHITECTURE.md says, and no other way. Method: every path in the sources that names
-//! another room is an arrow; the page's block of arrows must have the same ones, each from a line to lines below it, so
-//! that there is no circle.
+//! Goal: the rooms import each other as ARCHITECTURE.md says, and in no other way. Method: every path in the sources
+//! that names another room is an arrow; the page's block of arrows must be the same, each from a line to lines below
+//! it, so that there is no cycle.
 //!
-//! `ACCEPT=1 cargo test --release --workspace --test rooms` writes the arrows into the page, in the order of its lines.
+//! `ACCEPT=1 cargo test --release --workspace --test rooms` writes the arrows to the page, in the order of its lines.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -10,10 +10,10 @@ use std::path::{Path, PathBuf};
 
 use regex::Regex;
 
-/// Rooms of a room's file: those it imports.
+/// The rooms that each room imports.
 type Arrows = BTreeMap<String, BTreeSet<String>>;
 
-/// A crate, where its sources are, and its rooms: the modules of its root that are listed, and one for all the rest.
+/// A crate, its source folder, and its rooms: the listed modules of its root, and one for all others.
 struct Crate {
     name: &'static str,
     src: &'static str,
@@ -71,9 +71,12 @@ fn rooms_import_as_the_page_says() {
     for room in found.keys().chain(drawn.keys()).collect::<BTreeSet<_>>() {
         let none = BTreeSet::new();
         let (found, drawn) = (found.get(room).unwrap_or(&none), drawn.get(room).unwrap_or(&none));
-        wrong.extend(found.difference(drawn).map(|to| format!("{room} imports {to}, and the page has no such arrow")));
-        wrong
-            .extend(drawn.difference(found).map(|to| format!("the page has an arrow {room} → {to}, and it is not so")));
+        wrong.extend(found.difference(drawn).map(|to| format!("{room} imports {to}, but the page has no such arrow")));
+        wrong.extend(
+            drawn
+                .difference(found)
+                .map(|to| format!("the page has an arrow {room} → {to}, but {room} does not import it")),
+        );
     }
     let floor = |room: &String| order.iter().position(|listed| listed == room);
     for (room, to) in drawn.iter().flat_map(|(room, all)| all.iter().map(move |to| (room, to))) {
@@ -84,7 +87,7 @@ fn rooms_import_as_the_page_says() {
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
 }
 
-/// The rooms of a block in their order, and the arrows of each.
+/// The rooms of a block in order, and the arrows of each.
 fn read(block: &str) -> (Vec<String>, Arrows) {
     let lines = block.lines().map(|line| line.split_once('→').unwrap_or((line, "")));
     let names =
@@ -173,7 +176,7 @@ fn paths(of: &Crate, module: &[String], text: &str) -> BTreeSet<&'static str> {
     found
 }
 
-/// The first words of the items of a group in braces, which begins before `text`.
+/// The first words of the items of a group in braces that begins before `text`.
 fn items(text: &str) -> Vec<String> {
     let (mut depth, mut all, mut item) = (0, Vec::new(), String::new());
     for char in text.chars() {

@@ -1,6 +1,6 @@
-//! Goal: persistent queries keep their promise from outside: files applied again change nothing, a process that is asked
-//! to end ends cleanly, one that is killed loses and doubles nothing, two share the work. Method: the built binary as
-//! child processes on the broker it carries.
+//! Goal: persistent queries keep their guarantees: applying a file again changes nothing, a process that is asked to
+//! end ends cleanly, a killed one loses and duplicates nothing, and two processes share the work. Method: the built
+//! binary as child processes on its own broker.
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -13,7 +13,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tempfile::TempDir;
 
-/// Longest wait for anything: it is reached only when a promise is broken.
+/// Maximum time to wait for anything; reached only when a guarantee is broken.
 const LIMIT: Duration = Duration::from_secs(60);
 
 const SERVICE: &str = "
@@ -71,14 +71,14 @@ impl Place {
         self.ask(&["-e", &insert(numbers)]);
     }
 
-    /// A process that works until it is ended.
+    /// Starts a process that works until it is ended.
     fn start(&self) -> Working {
         let (data, file) = (self.data(), self.file());
         let mut command = command(&["--data", &data], &["run", &file]);
         Working(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the program starts"))
     }
 
-    /// What `headwater run` says of a file that it refuses.
+    /// The error of `headwater run` for a file that it rejects.
     fn refused(&self) -> String {
         let refused = run(&["--data", &self.data()], &["run", &self.file(), "--until-idle"]);
         let text = String::from_utf8_lossy(&refused.stderr).into_owned();
@@ -93,7 +93,7 @@ impl Place {
     }
 }
 
-/// A child, killed when dropped.
+/// A child process, killed when dropped.
 struct Working(Child);
 
 impl Working {
@@ -102,18 +102,20 @@ impl Working {
         kill(pid, signal).expect("a running child");
     }
 
-    /// True when one of its threads has this name.
+    /// Whether one of its threads has this name.
     fn has_thread(&self, name: &str) -> bool {
         let threads = std::fs::read_dir(format!("/proc/{}/task", self.0.id())).expect("a running child");
         let names = threads.flatten().map(|thread| std::fs::read_to_string(thread.path().join("comm")));
         names.flatten().any(|comm| comm.trim() == name)
     }
 
-    /// Waits until it says that its queries run. It must have been started with a pipe.
+    /// Waits until it reports that its queries run. It must have been started with a pipe.
     fn await_work(&mut self) {
         let mut lines = BufReader::new(self.0.stderr.take().expect("a pipe")).lines();
         let mut said = Vec::new();
-        while !said.last().is_some_and(|line: &String| line.starts_with("Persistent queries of this service run here"))
+        while !said
+            .last()
+            .is_some_and(|line: &String| line.starts_with("Running the persistent queries of this service"))
         {
             said.push(lines.next().unwrap_or_else(|| panic!("it ended: {}", said.join("\n"))).expect("text"));
         }
@@ -123,14 +125,14 @@ impl Working {
 
 impl Drop for Working {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // It may have ended already.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
 }
 
 #[test]
-fn a_file_is_applied_as_often_as_one_likes() {
+fn a_file_can_be_applied_repeatedly() {
     let place = Place::new(SERVICE);
     place.ask(&["run", &place.file(), "--until-idle"]);
     place.insert(0..10);
@@ -144,7 +146,7 @@ fn a_file_is_applied_as_often_as_one_likes() {
 }
 
 #[test]
-fn what_is_not_for_it_is_refused_before_anything_is_applied() {
+fn an_unsuitable_file_is_rejected_before_anything_is_applied() {
     let source =
         "CREATE STREAM s (k STRING KEY, n INT) WITH (KAFKA_TOPIC = 's', PARTITIONS = 1, VALUE_FORMAT = 'JSON');";
     let place = Place::new(&format!("{source}\nSELECT * FROM s;\nCREATE STREAM t AS SELEKT * FROM s;\n"));
@@ -163,13 +165,13 @@ fn a_pipe_is_a_file_that_can_be_read_once() {
         let pipe = pipe.clone();
         std::thread::spawn(move || std::fs::write(pipe, SERVICE))
     };
-    let told = place.ask(&["run", &pipe, "--until-idle"]);
+    let printed = place.ask(&["run", &pipe, "--until-idle"]);
     writer.join().expect("no panic").expect("a pipe that is read");
-    assert!(told.contains("created by query"), "{told}");
+    assert!(printed.contains("created by query"), "{printed}");
 }
 
 #[test]
-fn scripts_that_a_file_runs_are_looked_into_and_what_is_behind_exit_is_not() {
+fn scripts_of_a_file_are_checked_up_to_exit() {
     let place = Place::new("");
     let script = format!("{}.inner", place.file());
     std::fs::write(&script, "SELECT 1;\n").expect("a writable file");
@@ -180,10 +182,10 @@ fn scripts_that_a_file_runs_are_looked_into_and_what_is_behind_exit_is_not() {
     assert!(!place.ask(&["-e", "SHOW TYPES;"]).contains("| A "));
 }
 
-/// Goal: what is read ahead is written once, in order, also over a restart. Method: enough records at once that a
-/// thread reads ahead.
+/// Goal: records that are read ahead are written once, in order, even across a restart. Method: enough records at once
+/// for a thread to read ahead.
 #[test]
-fn what_comes_in_bulk_is_written_once() {
+fn records_in_bulk_are_written_once() {
     let place = Place::new(SERVICE);
     place.ask(&["run", &place.file(), "--until-idle"]);
     for bulk in 0..2 {
@@ -199,35 +201,35 @@ fn what_comes_in_bulk_is_written_once() {
     assert_eq!(place.count(&format!("({steps}) AS u WHERE step > 0")), 6_000 - 2);
 }
 
-/// Goal: queries that let go of their input while nothing comes hear what comes then, also one behind the other.
-/// Method: the thread is waited for that listens for them.
+/// Goal: queries that closed their input while idle receive new records, even in a chain. Method: wait for the thread
+/// that listens for them.
 #[test]
-fn queries_that_rest_go_on() {
+fn idle_queries_continue() {
     let place = Place::new(SERVICE);
     let working = place.start();
-    await_so("its broker is there", || place.folder.path().join("data").exists());
+    await_that("its broker runs", || place.folder.path().join("data").exists());
     for (round, rows) in [(0..10), (10..20)].into_iter().enumerate() {
         if round > 0 {
-            await_so("both rest", || working.has_thread("doorbells"));
+            await_that("both are idle", || working.has_thread("doorbells"));
         }
-        await_so("the records are taken", || {
+        await_that("the records are accepted", || {
             run(&["--data", &place.data()], &["-e", &insert(rows.clone())]).status.success()
         });
-        await_so("the records have come out", || place.count("by_n") == 5 * (round as u64 + 1));
+        await_that("the records are in the output", || place.count("by_n") == 5 * (round as u64 + 1));
     }
 }
 
-/// Waits until something is so.
-fn await_so(what: &str, mut so: impl FnMut() -> bool) {
+/// Waits until a condition holds.
+fn await_that(what: &str, mut so: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !so() {
-        assert!(begun.elapsed() < LIMIT, "{what}: not so after {LIMIT:?}");
+        assert!(begun.elapsed() < LIMIT, "{what}: not reached after {LIMIT:?}");
         sleep(Duration::from_millis(100));
     }
 }
 
 #[test]
-fn a_statement_that_changed_is_refused() {
+fn a_changed_statement_is_rejected() {
     let source =
         "CREATE STREAM s (k STRING KEY, n INT) WITH (KAFKA_TOPIC = 's', PARTITIONS = 1, VALUE_FORMAT = 'JSON');";
     let place = Place::new(source);
@@ -244,7 +246,7 @@ fn asked_to_end_it_ends_cleanly() {
     place.ask(&["run", &place.file(), "--until-idle"]);
     place.insert(0..100);
     let mut working = place.start();
-    // It is asked at some moment of its work, whichever.
+    // It is asked at some moment during its work.
     sleep(Duration::from_millis(800));
     working.signal(Signal::SIGTERM);
     let ended = working.0.wait().expect("an end");
@@ -253,9 +255,9 @@ fn asked_to_end_it_ends_cleanly() {
     assert_eq!(place.count("by_n"), 50);
 }
 
-/// The broker and the engine die together, at moments that differ from run to run.
+/// The broker and the engine are killed together, at moments that vary between runs.
 #[test]
-fn killed_it_loses_and_doubles_nothing() {
+fn killed_it_loses_and_duplicates_nothing() {
     let place = Place::new(SERVICE);
     place.ask(&["run", &place.file(), "--until-idle"]);
     for round in 0..4 {
@@ -271,9 +273,9 @@ fn killed_it_loses_and_doubles_nothing() {
     assert!(place.ask(&["--output", "json", "-e", late]).contains(":0}"), "the order of a key is kept");
 }
 
-/// What the broker would refuse, and with it all that was written beside it, is left out and told.
+/// A record that the broker would reject together with its whole batch is left out and reported.
 #[test]
-fn a_record_that_the_topic_does_not_take_stops_nothing() {
+fn a_record_that_the_topic_rejects_does_not_stop_the_query() {
     let place = Place::new(
         "CREATE STREAM s (k STRING KEY, v STRING) WITH (KAFKA_TOPIC = 's', PARTITIONS = 2, VALUE_FORMAT = 'JSON');
 CREATE STREAM twice WITH (DLQ_TOPIC = 'dead') AS SELECT k, v, v AS w FROM s;",
@@ -286,13 +288,13 @@ CREATE STREAM twice WITH (DLQ_TOPIC = 'dead') AS SELECT k, v, v AS w FROM s;",
     place.ask(&["-f", &script.display().to_string()]);
     place.ask(&["run", &place.file(), "--until-idle"]);
     assert_eq!(place.count("twice"), 2);
-    let told = place.ask(&["--output", "csv", "-e", "SELECT KIND, REASON FROM PROCESSING_LOG;"]);
-    assert!(told.contains("SERIALIZATION") && told.contains("max.message.bytes"), "{told}");
+    let printed = place.ask(&["--output", "csv", "-e", "SELECT KIND, REASON FROM PROCESSING_LOG;"]);
+    assert!(printed.contains("SERIALIZATION") && printed.contains("max.message.bytes"), "{printed}");
     place.ask(&["-e", "CREATE STREAM dead (v STRING) WITH (KAFKA_TOPIC = 'dead', VALUE_FORMAT = 'JSON');"]);
     assert_eq!(place.count("dead"), 1);
 }
 
-/// Two processes on one broker apply the same file at the same moment; one of them dies, and the other does the rest.
+/// Two processes on one broker apply the same file at the same moment; one is killed, and the other does the rest.
 #[test]
 fn two_share_the_work_and_one_takes_over() {
     let place = Place::new(SERVICE);
@@ -321,13 +323,13 @@ fn two_share_the_work_and_one_takes_over() {
         assert!(begun.elapsed() < LIMIT, "only {} rows", count());
         sleep(Duration::from_millis(200));
     }
-    // Nothing more comes: what is there is there once.
+    // No more input arrives: each row is in the output once.
     sleep(Duration::from_secs(2));
     assert_eq!(count(), 1000);
     second.signal(Signal::SIGTERM);
 }
 
-/// A broker alone, killed when dropped.
+/// `headwater broker`, killed when dropped.
 struct Broker {
     child: Child,
     address: String,
@@ -338,7 +340,7 @@ impl Broker {
         let mut command = command(&[], &["broker", "--listen", "127.0.0.1:0", "--data", data]);
         let mut child = command.stderr(Stdio::piped()).spawn().expect("the program starts");
         let mut lines = BufReader::new(child.stderr.take().expect("a pipe")).lines();
-        let notice = lines.next().expect("the broker says where it listens").expect("text");
+        let notice = lines.next().expect("the broker prints its address").expect("text");
         let word = notice.split_whitespace().find(|word| word.starts_with("127.0.0.1:")).expect("an address");
         let address = word.trim_matches(|c: char| !c.is_ascii_digit()).to_owned();
         std::thread::spawn(move || lines.for_each(drop));

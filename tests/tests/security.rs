@@ -1,8 +1,8 @@
-//! Goal: right credentials get in through every door of a real Kafka, and wrong ones are told within seconds what is
-//! wrong and which setting to look at, never with the password. Method: one connection a case against a cluster that
-//! `tests/real/kafka up --secure` started; its doors and users are in `tests/real/settings.sh`.
+//! Goal: valid credentials work with every listener of a real Kafka, and invalid ones are reported within seconds with
+//! the cause and the setting to check, never with the password. Method: one connection per case to a cluster started by
+//! `tests/real/kafka up --secure`; its listeners and users are in `tests/real/settings.sh`.
 //!
-//! The address comes from `HEADWATER_TEST_KAFKA_SECURE`, the folder of certificates from
+//! The address is taken from `HEADWATER_TEST_KAFKA_SECURE`, the folder of certificates from
 //! `HEADWATER_TEST_KAFKA_CERTIFICATES`. Without such a cluster these tests are ignored.
 
 use std::collections::BTreeMap;
@@ -12,20 +12,20 @@ use std::time::{Duration, Instant};
 use headwater_connectors::transport::kafka::KafkaTransport;
 use headwater_connectors::transport::{NewTopic, Transport, TransportError, TransportErrorKind as Kind};
 
-/// Longest time after which a failed first connection is told; far more than it takes, far less than a user waits.
-const TOLD_MAX: Duration = Duration::from_secs(15);
+/// Maximum time until a failed first connection is reported: far more than it takes, far less than a user waits.
+const REPORT_MAX: Duration = Duration::from_secs(15);
 
-/// Where the doors are: ports after the one of the address.
+/// The ports of the listeners, relative to that of the address.
 const SASL: u16 = 0;
 const SASL_TLS: u16 = 1;
 const MUTUAL_TLS: u16 = 2;
 const TLS: u16 = 3;
 
-/// The secrets of the users that the tests log in with; none may ever be shown.
+/// The passwords of the users that the tests log in as; none may ever be shown.
 const SECRETS: [&str; 5] = ["admin-secret", "alice-secret", "bob-secret", "wr0ng-secret", "changeit"];
 
 fn wanted(name: &str) -> String {
-    env::var(name).unwrap_or_else(|_| panic!("{name} is not set: see the head of this file"))
+    env::var(name).unwrap_or_else(|_| panic!("{name} is not set: see the top of this file"))
 }
 
 fn address(door: u16) -> String {
@@ -35,7 +35,8 @@ fn address(door: u16) -> String {
     format!("{host}:{}", port + door)
 }
 
-/// librdkafka properties as a user writes them, one NAME=VALUE a word; CERTS/ is the folder of certificates.
+/// librdkafka properties as a user writes them, separated by spaces as NAME=VALUE; CERTS/ is the folder of
+/// certificates.
 fn properties(door: u16, words: &str) -> BTreeMap<String, String> {
     let certificates = wanted("HEADWATER_TEST_KAFKA_CERTIFICATES") + "/";
     let pair = |word: &str| {
@@ -57,18 +58,18 @@ fn sasl_tls(mechanism: &str, user: &str, password: &str) -> String {
     sasl(mechanism, user, password).replace("SASL_PLAINTEXT", "SASL_SSL") + " ssl.ca.location=CERTS/ca.pem"
 }
 
-/// Gets in and asks for something.
+/// Connects and makes a request.
 fn enters(door: u16, words: &str) {
     let cluster = KafkaTransport::connect(properties(door, words)).unwrap_or_else(|why| panic!("{words}: {why}"));
     cluster.admin().topics().unwrap_or_else(|why| panic!("{words}: {why}"));
     assert_no_secret(&format!("{cluster:?}"));
 }
 
-/// Is told why not: what kind of failure, which setting, and words of the cause.
-fn is_told(door: u16, words: &str, kind: Kind, setting: &str, cause: &str) {
+/// The connection fails: the kind of failure, the setting to check, and a part of the cause.
+fn is_rejected(door: u16, words: &str, kind: Kind, setting: &str, cause: &str) {
     let started = Instant::now();
     let error = KafkaTransport::connect(properties(door, words)).expect_err(words);
-    assert!(started.elapsed() < TOLD_MAX, "{words}: told after {:?}", started.elapsed());
+    assert!(started.elapsed() < REPORT_MAX, "{words}: reported after {:?}", started.elapsed());
     assert_eq!((error.kind, error.setting.as_deref()), (kind, Some(setting)), "{words}: {error}");
     assert!(error.message.contains(cause), "{words}: no \"{cause}\" in: {error}");
     assert_no_secret(&format!("{error} {error:?}"));
@@ -76,7 +77,7 @@ fn is_told(door: u16, words: &str, kind: Kind, setting: &str, cause: &str) {
 
 fn assert_no_secret(shown: &str) {
     for secret in SECRETS {
-        assert!(!shown.contains(secret), "a secret shows: {shown}");
+        assert!(!shown.contains(secret), "a secret is shown: {shown}");
     }
 }
 
@@ -119,43 +120,43 @@ fn tls_and_mutual_tls_get_in() {
 
 #[test]
 #[ignore = "needs a secure Kafka: tests/real/kafka up --secure"]
-fn wrong_password_is_told() {
+fn wrong_password_is_reported() {
     for mechanism in ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] {
         let words = sasl(mechanism, "bob", "wr0ng-secret");
-        is_told(SASL, &words, Kind::Authentication, "sasl.password", "does not accept the credentials");
+        is_rejected(SASL, &words, Kind::Authentication, "sasl.password", "rejected the credentials");
     }
     let words = sasl_tls("PLAIN", "alice", "wr0ng-secret");
-    is_told(SASL_TLS, &words, Kind::Authentication, "sasl.password", "does not accept the credentials");
+    is_rejected(SASL_TLS, &words, Kind::Authentication, "sasl.password", "rejected the credentials");
 }
 
 #[test]
 #[ignore = "needs a secure Kafka: tests/real/kafka up --secure"]
-fn mechanism_that_the_door_does_not_have_is_told() {
+fn unsupported_mechanism_is_reported() {
     let words = sasl_tls("SCRAM-SHA-256", "bob", "bob-secret");
-    is_told(SASL_TLS, &words, Kind::Authentication, "sasl.mechanisms", "mechanism");
+    is_rejected(SASL_TLS, &words, Kind::Authentication, "sasl.mechanisms", "mechanism");
 }
 
 #[test]
 #[ignore = "needs a secure Kafka: tests/real/kafka up --secure"]
-fn wrong_protocol_for_the_door_is_told() {
-    is_told(SASL, "security.protocol=PLAINTEXT", Kind::Unreachable, "security.protocol", "TLS or SASL");
-    is_told(TLS, "security.protocol=PLAINTEXT", Kind::Unreachable, "security.protocol", "TLS or SASL");
+fn wrong_protocol_is_reported() {
+    is_rejected(SASL, "security.protocol=PLAINTEXT", Kind::Unreachable, "security.protocol", "TLS or SASL");
+    is_rejected(TLS, "security.protocol=PLAINTEXT", Kind::Unreachable, "security.protocol", "TLS or SASL");
     let tls = "security.protocol=SSL ssl.ca.location=CERTS/ca.pem";
-    is_told(SASL, tls, Kind::Tls, "security.protocol", "PLAINTEXT");
+    is_rejected(SASL, tls, Kind::Tls, "security.protocol", "PLAINTEXT");
 }
 
 #[test]
 #[ignore = "needs a secure Kafka: tests/real/kafka up --secure"]
-fn certificates_that_do_not_fit_are_told() {
+fn invalid_certificates_are_reported() {
     let unknown = "security.protocol=SSL ssl.ca.location=CERTS/other-ca.pem";
-    is_told(TLS, unknown, Kind::Tls, "ssl.ca.location", "certificate verify failed");
+    is_rejected(TLS, unknown, Kind::Tls, "ssl.ca.location", "certificate verify failed");
     let without = "security.protocol=SSL ssl.ca.location=CERTS/ca.pem";
-    is_told(MUTUAL_TLS, without, Kind::Tls, "ssl.certificate.location", "certificate");
+    is_rejected(MUTUAL_TLS, without, Kind::Tls, "ssl.certificate.location", "certificate");
 }
 
 #[test]
 #[ignore = "needs a secure Kafka: tests/real/kafka up --secure"]
-fn key_that_cannot_be_opened_is_refused_without_its_password() {
+fn unreadable_key_is_reported_without_its_password() {
     let key = "ssl.certificate.location=CERTS/carol.crt.pem ssl.key.location=CERTS/carol.encrypted.key.pem";
     let words = format!("security.protocol=SSL ssl.ca.location=CERTS/ca.pem {key} ssl.key.password=wr0ng-secret");
     let error = KafkaTransport::connect(properties(MUTUAL_TLS, &words)).expect_err("the key cannot be opened");
@@ -165,7 +166,7 @@ fn key_that_cannot_be_opened_is_refused_without_its_password() {
 
 #[test]
 #[ignore = "needs a secure Kafka: tests/real/kafka up --secure"]
-fn user_without_the_right_is_told_so() {
+fn missing_permission_is_reported() {
     let name = format!("not_for_alice_{:08x}", rand::random::<u32>());
     let topic = NewTopic { name, partitions: 1, replicas: None, settings: BTreeMap::new() };
     let create = |user: &str, password: &str| -> Result<(), TransportError> {
@@ -178,11 +179,11 @@ fn user_without_the_right_is_told_so() {
 
 /// Needs no cluster: nothing listens on this port.
 #[test]
-fn dead_address_is_told() {
+fn dead_address_is_reported() {
     let started = Instant::now();
     let properties = [("bootstrap.servers".to_owned(), "127.0.0.1:1".to_owned())];
     let error = KafkaTransport::connect(properties.into()).expect_err("nothing listens there");
-    assert!(started.elapsed() < TOLD_MAX, "told after {:?}", started.elapsed());
+    assert!(started.elapsed() < REPORT_MAX, "reported after {:?}", started.elapsed());
     assert_eq!((error.kind, error.setting.as_deref()), (Kind::Unreachable, Some("bootstrap.servers")), "{error}");
     assert!(error.message.contains("127.0.0.1:1"), "{error}");
 }

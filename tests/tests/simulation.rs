@@ -1,18 +1,18 @@
-//! Goal: whatever fails and whoever dies, each row is written once and in order. Method: simulations of the whole engine
-//! on a cluster in memory from a few seeds; `simulate` runs a thousand. And the simulations are tested themselves: every
-//! call fails in every way, a seed is a run, and rows that are doubled are seen.
+//! Goal: whatever fails or crashes, each row is written once and in order. Method: simulations of the whole engine on a
+//! cluster in memory from a few seeds; the program `simulate` runs more. The simulations themselves are tested too:
+//! every call fails in every way, a seed determines the run, and duplicated rows are detected.
 
 use std::collections::BTreeMap;
 
 use headwater_tests::simulation::{Guarantee, Outcome, Simulation, Threads};
 
-/// Seeds of every run of the tests.
+/// Number of seeds in every test run.
 const SEEDS: u64 = 40;
-/// Seeds that are run twice, and seeds that are run with threads.
+/// Numbers of seeds that are run twice, and of seeds that are run with threads.
 const SEEDS_TWICE: u64 = 5;
 const SEEDS_IN_THREADS: u64 = 10;
 
-/// Runs some seeds, of which none may fail.
+/// Runs some seeds, none of which may fail.
 async fn run(seeds: u64, threads: Threads) -> Vec<Outcome> {
     let (mut outcomes, mut failures) = (Vec::new(), Vec::new());
     for seed in 0..seeds {
@@ -33,7 +33,7 @@ async fn a_few_seeds_write_each_row_once_and_every_call_fails_in_them() {
         outcome.trace.faults().into_iter().for_each(|(fault, count)| *faults.entry(fault).or_default() += count);
     }
     let never: Vec<_> = faults.iter().filter(|(_, count)| **count == 0).map(|(fault, _)| fault).collect();
-    assert!(never.is_empty(), "these never failed so: {never:?}\nof {faults:?}");
+    assert!(never.is_empty(), "these never failed in this way: {never:?}\nof {faults:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -58,7 +58,7 @@ async fn a_seed_gives_the_same_run_each_time() {
     }
 }
 
-/// Without transactions the same faults double rows, and lose none: what looks for doubled rows finds them.
+/// Without transactions the same faults duplicate rows and lose none: the checks detect duplicates.
 #[tokio::test(flavor = "multi_thread")]
 async fn at_least_once_doubles_and_is_seen() {
     let mut doubled = 0;
@@ -68,5 +68,5 @@ async fn at_least_once_doubles_and_is_seen() {
             doubled += 1;
         }
     }
-    assert!(doubled > 0, "no seed doubled a row");
+    assert!(doubled > 0, "no seed duplicated a row");
 }

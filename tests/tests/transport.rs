@@ -1,7 +1,8 @@
-//! The transport contract over memory, the embedded broker and a real cluster.
+//! The transport contract for memory, the embedded broker and a real cluster.
 //!
-//! The real cluster is the one that `HEADWATER_TEST_KAFKA=host:port` names. Its test is ignored, and run with
-//! `--include-ignored` (`.ci/run kafka cluster`). Topic names carry a random part, so that runs can follow each other on one cluster.
+//! The real cluster is named by `HEADWATER_TEST_KAFKA=host:port`. Its test is ignored by default, and run with
+//! `--include-ignored` (`.ci/run kafka cluster`). Topic names have a random part, so that several runs can use one
+//! cluster.
 #![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
 
 use std::collections::BTreeMap;
@@ -38,7 +39,7 @@ fn memory() {
         compact: Some(&compact),
         doomed: &doomed,
         doom: &|| doomed.expire_members(),
-        // What a transaction holds is never seen from outside: a commit is one step.
+        // The offsets of an open transaction are never visible: a commit is one step.
         pend_offset: None,
     });
 }
@@ -52,7 +53,7 @@ fn embedded_broker() {
 }
 
 #[test]
-#[ignore = "skipped: needs a real Kafka, named by HEADWATER_TEST_KAFKA=host:port"]
+#[ignore = "needs a real Kafka: HEADWATER_TEST_KAFKA=host:port"]
 fn real_kafka() {
     let address = std::env::var("HEADWATER_TEST_KAFKA").expect("HEADWATER_TEST_KAFKA=host:port names a real Kafka");
     check_kafka(&address, Some(await_compaction));
@@ -60,7 +61,7 @@ fn real_kafka() {
 
 fn check_kafka(address: &str, compact: Option<fn(&KafkaTransport, &TopicPartition)>) {
     let transport = connect(address, &[]);
-    // The shortest times that brokers take by default.
+    // The shortest times that brokers allow by default.
     let doomed = connect(address, &[("max.poll.interval.ms", "6000"), ("session.timeout.ms", "6000")]);
     let delete_records = |partition: &TopicPartition, offset| delete_records(address, partition, offset);
     let compact = compact.map(|compact| {
@@ -92,7 +93,7 @@ fn connect(address: &str, more: &[(&str, &str)]) -> KafkaTransport {
     KafkaTransport::connect(properties.collect()).unwrap()
 }
 
-/// Opens a transaction with a client of its own, as far as it goes before it is committed.
+/// Opens a transaction with a separate client, up to the point before the commit.
 fn pend_offset(address: &str, group: &str, partition: &TopicPartition, offset: i64) -> EndTransaction {
     let limit = Duration::from_secs(30);
     let create = |name: &str, value: &str| {
@@ -112,8 +113,8 @@ fn pend_offset(address: &str, group: &str, partition: &TopicPartition, offset: i
     })
 }
 
-/// A transaction that the broker gave up is the sink's no longer, and neither is its transactional id: another sink
-/// goes on where the last commit was.
+/// A transaction that the broker aborted no longer belongs to the sink, and neither does its transactional id: another
+/// sink continues after the last commit.
 fn check_slow_transaction(address: &str, prefix: &str) {
     println!("a transaction that takes too long");
     let transport = connect(address, &[("transaction.timeout.ms", "1000")]);
@@ -132,9 +133,9 @@ fn check_slow_transaction(address: &str, prefix: &str) {
     let mut slow = open();
     write(&mut *slow);
     let begun = Instant::now();
-    // The record, then the marker of the broker.
+    // The record, then the marker written by the broker.
     while transport.admin().watermarks(&name, Isolation::ReadCommitted).unwrap()[0].end < 2 {
-        assert!(begun.elapsed() < limit, "the broker gives the transaction up");
+        assert!(begun.elapsed() < limit, "the broker aborts the transaction");
         std::thread::sleep(Duration::from_millis(50));
     }
     let late = slow.commit(&Membership::outside(&name), &offsets, limit).unwrap_err();
@@ -147,9 +148,9 @@ fn check_slow_transaction(address: &str, prefix: &str) {
     assert_eq!(committed[&partition], Some(3.into()));
 }
 
-/// A topic measures batches as they come to it. Records that do not compress go into batches that it takes.
+/// A topic limits batches as they arrive. Records that do not compress are put into batches that it accepts.
 fn check_compressed(address: &str, prefix: &str) {
-    println!("records that are compressed for a topic of small batches");
+    println!("compressed records for a topic with small batches");
     let name = format!("{prefix}-compressed");
     let settings = BTreeMap::from([("max.message.bytes".to_owned(), "20000".to_owned())]);
     let topic = NewTopic { name: name.clone(), partitions: 1, replicas: None, settings };
@@ -160,7 +161,7 @@ fn check_compressed(address: &str, prefix: &str) {
     for codec in ["gzip", "snappy", "lz4", "zstd"] {
         let transport = connect(address, &[("compression.type", codec)]);
         let limits = transport.admin().record_limits(&name).unwrap();
-        assert_eq!(limits.bytes_max, None, "a record may become smaller");
+        assert_eq!(limits.bytes_max, None, "a record may become smaller when compressed");
         let batch_bytes_max = limits.batch_bytes_max;
         let transactional_id = Some(name.clone());
         let mut sink =
@@ -183,8 +184,8 @@ fn one_record(topic: &Arc<str>, payload: &[u8]) -> OutBatch {
     }
 }
 
-/// Waits until the log cleaner has come by, which it does every 15 seconds unless told otherwise. Only closed segments
-/// are cleaned, so one more record closes the one that is open.
+/// Waits until the log cleaner has run, which it does every 15 seconds by default. Only closed segments are cleaned, so
+/// one more record closes the open segment.
 fn await_compaction(transport: &KafkaTransport, partition: &TopicPartition) {
     let begun = Instant::now();
     std::thread::sleep(Duration::from_millis(200));
@@ -192,7 +193,7 @@ fn await_compaction(transport: &KafkaTransport, partition: &TopicPartition) {
     sink.write(&one_record(&partition.topic, b"last")).unwrap();
     sink.flush(Duration::from_secs(10)).unwrap();
     while first_offset(transport, partition) == 0 {
-        assert!(begun.elapsed() < Duration::from_secs(60), "the log cleaner has not come by");
+        assert!(begun.elapsed() < Duration::from_secs(60), "the log cleaner has not run");
         std::thread::sleep(Duration::from_millis(500));
     }
 }
@@ -212,7 +213,7 @@ fn first_offset(transport: &KafkaTransport, partition: &TopicPartition) -> i64 {
     }
 }
 
-/// Adds partitions as an operator would, with a client of its own.
+/// Adds partitions as an operator would, with a separate client.
 fn add_partitions(address: &str, topic: &str, count: i32) {
     let admin: AdminClient<_> = ClientConfig::new().set("bootstrap.servers", address).create().unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
@@ -220,7 +221,7 @@ fn add_partitions(address: &str, topic: &str, count: i32) {
     runtime.block_on(admin.create_partitions([&wanted], &AdminOptions::new())).unwrap()[0].as_ref().unwrap();
 }
 
-/// Deletes records as an operator would, with a client of its own.
+/// Deletes records as an operator would, with a separate client.
 fn delete_records(address: &str, partition: &TopicPartition, offset: i64) {
     let admin: AdminClient<_> = ClientConfig::new().set("bootstrap.servers", address).create().unwrap();
     let places = [(partition.topic.to_string(), partition.partition, Offset::Offset(offset))];

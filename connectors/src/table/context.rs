@@ -1,4 +1,4 @@
-//! What a query hands to its scans, by way of DataFusion's session.
+//! What a query passes to its scans through DataFusion's session.
 
 use std::sync::Arc;
 
@@ -6,37 +6,37 @@ use super::frozen::FrozenLogs;
 use super::progress::Progress;
 use crate::transport::{Isolation, Lost, Transport, TransportError};
 
-/// Capabilities of one bounded query. Registered as an extension of the session's configuration;
-/// a scan planned without one fails.
+/// What the scans of one bounded query need. Registered as an extension of the session's configuration; planning a scan
+/// without one fails.
 #[derive(Clone, Debug)]
 pub struct ScanContext {
-    /// The cluster the topics are on.
+    /// The cluster that holds the topics.
     pub transport: Arc<dyn Transport>,
-    /// Which records are seen.
+    /// Which records are visible.
     pub isolation: Isolation,
     /// The counters of the query.
     pub progress: Arc<Progress>,
-    /// The logs of its topics.
+    /// The logs of the query's topics.
     pub frozen: Arc<FrozenLogs>,
-    /// What becomes of the query when records are gone that it was to read.
+    /// What happens to the query when records are deleted before they are read.
     pub on_loss: OnLoss,
     /// Whether each scan checks, once it has read everything, that its topic is still the one it was planned for. False
-    /// where whoever runs the query does so once for all of its scans ([`Self::check_topics`]).
+    /// if the caller checks once for all scans of the query ([`Self::check_topics`]).
     pub scans_check_topics: bool,
 }
 
-/// What becomes of a query when records are gone that it was to read.
+/// What happens to a query when records are deleted before they are read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnLoss {
-    /// It fails: an answer is of the whole range.
+    /// The query fails, because an answer must cover the whole range.
     #[default]
     Fail,
-    /// It goes on with what there is, and [`Progress::lost`] says what is missing.
+    /// The query continues with the remaining records, and [`Progress::lost`] lists the lost ones.
     Note,
 }
 
 impl ScanContext {
-    /// Records are gone.
+    /// Reports lost records: an error, or an entry in [`Progress::lost`].
     pub fn lose(&self, lost: Lost) -> Result<(), TransportError> {
         match self.on_loss {
             OnLoss::Fail => Err(lost.into()),
@@ -47,7 +47,7 @@ impl ScanContext {
         }
     }
 
-    /// Looks, when all is read, whether the topics are still those that the scans were planned for. Blocks.
+    /// Checks, after everything was read, that the topics are still those that the scans were planned for. Blocks.
     pub fn check_topics(&self) -> Result<(), TransportError> {
         self.frozen.recreated(self.transport.admin())?.into_iter().try_for_each(|lost| self.lose(lost))
     }

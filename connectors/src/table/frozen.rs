@@ -1,4 +1,5 @@
-//! The logs of a query's topics as they were when the query first looked at them: every scan of it reads from the same ends.
+//! The logs of a query's topics, frozen when the query first looks at them: all of its scans read up to the same
+//! offsets.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,14 +12,14 @@ use crate::transport::{Admin, Extent, Isolation, LossCause, Lost, TransportError
 /// The logs of one query, each frozen when a scan first asks for it.
 #[derive(Debug, Default)]
 pub struct FrozenLogs {
-    topics: Mutex<BTreeMap<Arc<str>, Place>>,
+    topics: Mutex<BTreeMap<Arc<str>, Slot>>,
 }
 
-/// The log of a topic once it is frozen; who asks first freezes it, the others wait.
-type Place = Arc<Mutex<Option<Arc<Extent>>>>;
+/// The log of a topic once it is frozen. The first scan that asks freezes it; the others wait.
+type Slot = Arc<Mutex<Option<Arc<Extent>>>>;
 
 impl FrozenLogs {
-    /// The logs of a topic. Blocks where they are not frozen yet; fails as the cluster's answers fail.
+    /// Returns the frozen logs of a topic. Blocks if they are not frozen yet; fails if the cluster cannot be asked.
     pub fn of(&self, admin: &dyn Admin, topic: &Arc<str>, isolation: Isolation) -> Result<Arc<Extent>, TransportError> {
         let place = self.topics.lock().entry(topic.clone()).or_default().clone();
         let mut frozen = place.lock();
@@ -30,8 +31,8 @@ impl FrozenLogs {
         Ok(extent)
     }
 
-    /// The topics that were deleted and created again since they were frozen: what was read of them is of either. To be
-    /// asked when all is read. Blocks; fails as the cluster's answers fail.
+    /// The topics that were deleted and created again since they were frozen, so that the records read may come from
+    /// either topic. Call it after everything was read. Blocks; fails if the cluster cannot be asked.
     pub fn recreated(&self, admin: &dyn Admin) -> Result<Vec<Lost>, TransportError> {
         let frozen: Vec<_> = self.topics.lock().iter().map(|(topic, place)| (topic.clone(), place.clone())).collect();
         let mut lost = Vec::new();
@@ -46,7 +47,8 @@ impl FrozenLogs {
     }
 }
 
-/// Whether a topic is another than the one that is meant. One that is gone was there until all was read.
+/// Whether a topic is not the expected one. A topic that no longer exists counts as the expected one: it existed until
+/// everything was read.
 fn is_other<T: PartialEq>(found: Result<T, TransportError>, meant: T) -> Result<bool, TransportError> {
     match found {
         Ok(found) => Ok(found != meant),
@@ -80,7 +82,7 @@ mod tests {
         assert_eq!(lost, ["topic \"again\" was deleted and created again while it was read"]);
     }
 
-    /// What is written or created later is not seen by scans that are planned later.
+    /// Records written and topics created after the first scan are not visible to scans that are planned later.
     #[test]
     fn is_frozen_once() {
         let cluster = MemoryTransport::new();

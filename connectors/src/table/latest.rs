@@ -1,9 +1,9 @@
-//! A topic read as a table: the latest record of each key, none where that is a tombstone.
+//! A topic read as a table: the latest record of each key, or no row if that record is a tombstone.
 //!
-//! Within a partition the later offset wins. Where writers put one key into several partitions
-//! (partitioners differ between clients) the partition whose latest record is younger wins, and the
-//! higher partition where both are equally old. Records without a key are no rows; a record that
-//! cannot be decoded leaves the row before it standing.
+//! Within a partition, the record with the highest offset wins. If a key occurs in several partitions (partitioners
+//! differ between clients), the partition whose latest record has the highest timestamp wins, and the highest partition
+//! if they are equal. Records without a key are not rows; a record that cannot be decoded leaves the previous row of
+//! its key in place.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -28,11 +28,11 @@ use headwater_formats::record::RawBatch;
 use super::reader::{Flow, ReadMetrics, open, read_to_end, spawn_reader};
 use super::scan::{Scan, write_ranges};
 
-/// Batches that wait for the consumer.
+/// Maximum number of batches that wait for the consumer.
 const BATCHES_AHEAD_MAX: usize = 2;
-/// Stored rows below which it is not worth while to throw out the superseded ones.
+/// Number of stored rows below which superseded rows are not removed.
 const COMPACT_ROWS_MIN: usize = 65_536;
-/// Bytes that an entry of the key map takes beside the key itself, estimated.
+/// Estimated size of an entry of the key map, in bytes, without the key itself.
 const ENTRY_BYTES: usize = 64;
 
 /// The physical plan node of a scan for the latest record of each key.
@@ -44,7 +44,7 @@ pub struct LatestPerKeyExec {
 }
 
 impl LatestPerKeyExec {
-    /// A scan in one output partition.
+    /// A scan with one output partition.
     pub fn new(scan: Scan) -> Self {
         let properties = PlanProperties::new(
             EquivalenceProperties::new(scan.schema.clone()),
@@ -56,12 +56,12 @@ impl LatestPerKeyExec {
         Self { scan, properties, metrics: ExecutionPlanMetricsSet::new() }
     }
 
-    /// What is read.
+    /// The scan of the topic.
     pub fn scan(&self) -> &Scan {
         &self.scan
     }
 
-    /// The scan with the key columns added behind the columns asked for.
+    /// The scan with the key columns added after the requested columns.
     fn with_keys(&self) -> Scan {
         let keys = self.scan.spec.all_columns().into_iter().enumerate();
         let keys = keys.filter(|(_, c)| {
@@ -150,7 +150,7 @@ impl ExecutionPlan for LatestPerKeyExec {
     }
 }
 
-/// The rows that stand, by partition and key.
+/// The current rows, by partition and key.
 struct Latest {
     converter: RowConverter,
     width: usize,
@@ -164,7 +164,7 @@ struct Latest {
 #[derive(Clone, Copy)]
 struct Entry {
     timestamp_ms: i64,
-    /// Where its row is; `None` for a tombstone.
+    /// The position of its row; `None` for a tombstone.
     row: Option<(usize, usize)>,
 }
 
@@ -212,7 +212,7 @@ impl Latest {
         self.partitions.values().map(HashMap::len).sum()
     }
 
-    /// Copies the standing rows together once most of what is stored is superseded.
+    /// Copies the current rows together once most of the stored rows are superseded.
     fn compact_when_stale(&mut self) -> Result<()> {
         if self.rows_stored < COMPACT_ROWS_MIN || self.rows_stored < 2 * self.entries() {
             return Ok(());
@@ -221,7 +221,7 @@ impl Latest {
             self.partitions.values_mut().flat_map(|m| m.values_mut()).filter_map(|e| e.row.as_mut()).collect();
         let places: Vec<(usize, usize)> = standing.iter().map(|place| **place).collect();
         let freed: usize = self.batches.iter().map(RecordBatch::get_array_memory_size).sum();
-        // In parts, for an array of texts holds 2 GiB at most.
+        // In parts, because a string array holds at most 2 GiB.
         let parts = places.chunks(COMPACT_ROWS_MIN).map(|part| interleave(&self.batches, part));
         let batches: Vec<RecordBatch> = parts.filter_map(Result::transpose).collect::<Result<_>>()?;
         standing.iter_mut().enumerate().for_each(|(n, place)| **place = (n / COMPACT_ROWS_MIN, n % COMPACT_ROWS_MIN));
@@ -232,7 +232,7 @@ impl Latest {
         Ok(())
     }
 
-    /// Hands the standing rows on in batches, by partition and place, until `sink` wants no more.
+    /// Passes the current rows on in batches, ordered by partition and position, until `sink` wants no more.
     fn emit(mut self, batch_size: usize, sink: &mut dyn FnMut(RecordBatch) -> bool) -> Result<()> {
         let mut places = self.resolve();
         places.sort_unstable();
@@ -245,7 +245,7 @@ impl Latest {
         Ok(())
     }
 
-    /// One place for each key over all partitions.
+    /// One position for each key over all partitions.
     fn resolve(&mut self) -> Vec<(usize, usize)> {
         let mut all: HashMap<Box<[u8]>, Entry> = HashMap::default();
         for (_, entries) in std::mem::take(&mut self.partitions) {
@@ -264,7 +264,7 @@ impl Latest {
     }
 }
 
-/// For each row the record of the raw batch it came from.
+/// For each row, the index of its record in the raw batch.
 fn record_indices(records: usize, kept: Option<&BooleanArray>) -> impl Iterator<Item = usize> {
     (0..records).filter(move |record| kept.is_none_or(|kept| kept.value(*record)))
 }

@@ -1,12 +1,13 @@
-//! A topic as a DataFusion table: partitions become record-batch streams that end.
+//! A topic as a DataFusion table: partitions become streams of record batches that end.
 //!
-//! A scan is planned with its offsets frozen: the ends of the log when the query first looked at it (`frozen`), less what
-//! the predicate rules out (`prune`, `ranges`). It runs forward in several output partitions
-//! (`scan`), backwards under a Top-K by time or offset (`newest`), or to the end for the latest
-//! record of each key (`latest`). All three poll and decode in one place (`reader`), and `headwater_formats::decode` makes rows.
+//! The offsets of a scan are frozen when it is planned: they end where the log ended when the query first looked at it
+//! (`frozen`), and exclude what the predicates rule out (`prune`, `ranges`). A scan runs forward in several output
+//! partitions (`scan`), backward under a Top-K by time or offset (`newest`), or to the end for the latest record of
+//! each key (`latest`). All three poll and decode in one place (`reader`), with the decoder of
+//! `headwater_formats::decode`.
 //!
-//! The engine plans its scans over a [`TopicTable`], whose context is its own. Any other program that uses DataFusion
-//! registers a [`KafkaTable`] (`kafka_table`), which needs nothing but a `SessionContext`; see there.
+//! The engine plans its scans over a [`TopicTable`] and provides the context. Any other program that uses DataFusion
+//! registers a [`KafkaTable`] (`kafka_table`), which needs only a `SessionContext`.
 
 mod context;
 mod frozen;

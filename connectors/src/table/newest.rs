@@ -1,11 +1,10 @@
 //! Newest first: reading partitions backwards for `ORDER BY ROWTIME|ROWOFFSET DESC LIMIT n`.
 //!
-//! The sort above the scan stays, so rows may come in any order; what this saves is reading. The
-//! scan reads the end of every partition in a round, hands it to the Top-K above, and then looks at
-//! the predicate by which the Top-K says what could still enter its heap. For ROWOFFSET that is a
-//! bound on offsets. For ROWTIME the cluster is asked for the first offset whose record is at least
-//! that young: every record before it is older, so the range ends there. Rounds grow, so a bound
-//! that never comes costs at most a small part more than a forward scan.
+//! The sort above the scan stays, so rows may arrive in any order; what this saves is reading. The scan reads the end
+//! of every partition in one round, passes it to the Top-K above, and then evaluates the dynamic predicate in which the
+//! Top-K says what could still enter its heap. For ROWOFFSET this is a bound on offsets. For ROWTIME the cluster is
+//! asked for the first offset whose record is at least that recent: every record before it is older, so the range can
+//! start there. Rounds grow, so if a bound never comes the cost is at most slightly more than a forward scan.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -33,12 +32,12 @@ use super::reader::{Flow, ReadMetrics, external, open, read_to_end, spawn_reader
 use super::scan::{Scan, TopicScanExec};
 use crate::transport::{Isolation, LossCause, Lost, ReadRange, TransportError};
 
-/// Offsets of each partition that the first round reads, at least.
+/// Minimum number of offsets of each partition in the first round.
 const FIRST_ROUND_OFFSETS: i64 = 256;
-/// By how much each round is longer than the one before.
+/// Factor by which each round is longer than the one before.
 const ROUND_GROWTH: i64 = 4;
 
-/// By what the youngest records come first.
+/// The column that determines which records are newest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewestFirst {
     column: &'static str,
@@ -51,7 +50,7 @@ impl fmt::Display for NewestFirst {
     }
 }
 
-/// Turns the scan under a Top-K by ROWTIME or ROWOFFSET DESC into one that reads newest first.
+/// Turns the scan under a Top-K by ROWTIME or ROWOFFSET DESC into one that reads the newest records first.
 #[derive(Debug)]
 pub struct NewestFirstRule;
 
@@ -82,7 +81,7 @@ fn turn(sort: &SortExec) -> Option<Arc<dyn ExecutionPlan>> {
     rebuild(sort.input(), column.index(), rows)
 }
 
-/// The same plan over a newest-first scan, when column `index` of `plan` is an address column.
+/// The same plan over a newest-first scan, if column `index` of `plan` is an address column.
 fn rebuild(plan: &Arc<dyn ExecutionPlan>, index: usize, rows: usize) -> Option<Arc<dyn ExecutionPlan>> {
     if let Some(scan) = plan.downcast_ref::<TopicScanExec>() {
         let newest = newest_by(scan.scan(), index, rows)?;
@@ -93,8 +92,7 @@ fn rebuild(plan: &Arc<dyn ExecutionPlan>, index: usize, rows: usize) -> Option<A
     replace_children_if_necessary(plan.clone(), vec![rebuild(child, index, rows)?]).ok()
 }
 
-/// The column of the input that comes out of `plan` as column `index`, when `plan` hands each row
-/// on as it is or drops it.
+/// The input column that becomes column `index` of `plan`, if `plan` passes each row on unchanged or drops it.
 fn input_column(plan: &Arc<dyn ExecutionPlan>, index: usize) -> Option<usize> {
     if let Some(projection) = plan.downcast_ref::<ProjectionExec>() {
         return Some(projection.expr().get(index)?.expr.downcast_ref::<Column>()?.index());
@@ -109,7 +107,7 @@ fn input_column(plan: &Arc<dyn ExecutionPlan>, index: usize) -> Option<usize> {
 
 fn newest_by(scan: &Scan, index: usize, rows: usize) -> Option<NewestFirst> {
     let column = match scan.schema.field(index).name().as_str() {
-        // The cluster looks times up among committed records only.
+        // The cluster finds offsets by time among committed records only.
         ROWTIME if scan.spec.event_time.is_none() && scan.context.isolation == Isolation::ReadCommitted => ROWTIME,
         ROWOFFSET => ROWOFFSET,
         _ => return None,
@@ -117,7 +115,7 @@ fn newest_by(scan: &Scan, index: usize, rows: usize) -> Option<NewestFirst> {
     Some(NewestFirst { column, rows })
 }
 
-/// Starts the thread that reads backwards and fills `builder`.
+/// Starts the thread that reads backward and fills `builder`.
 pub fn read_newest_first(
     scan: &Scan,
     newest: &NewestFirst,
@@ -156,14 +154,14 @@ pub fn read_newest_first(
     Ok(())
 }
 
-/// Waits until the consumer has taken what was sent, so that its predicate knows of it.
+/// Waits until the consumer has received what was sent, so that its predicate takes it into account.
 fn wait_until_taken<T>(tx: &tokio::sync::mpsc::Sender<T>) {
     while tx.capacity() < tx.max_capacity() && !tx.is_closed() {
         std::thread::sleep(std::time::Duration::from_micros(200));
     }
 }
 
-/// What is left to read, from the ends backwards.
+/// The offsets that remain to be read, from the ends backward.
 struct Rounds {
     column: &'static str,
     left: BTreeMap<TopicPartition, (i64, i64)>,
@@ -178,7 +176,7 @@ impl Rounds {
         Self { column: newest.column, left: ranges.iter().map(bounds).collect(), step, first: true }
     }
 
-    /// The ranges of the next round; `None` when nothing that is left can matter.
+    /// The ranges of the next round; `None` when none of the remaining offsets can matter.
     fn next(&mut self, scan: &Scan, dynamic: &[Arc<dyn PhysicalExpr>]) -> Result<Option<Vec<ReadRange>>> {
         if !std::mem::take(&mut self.first) {
             self.narrow(scan, dynamic)?;
@@ -190,7 +188,7 @@ impl Rounds {
         Ok((!round.is_empty()).then_some(round))
     }
 
-    /// Gives up the offsets that the dynamic predicates rule out; they count as done.
+    /// Drops the offsets that the dynamic predicates rule out; they count as done.
     fn narrow(&mut self, scan: &Scan, dynamic: &[Arc<dyn PhysicalExpr>]) -> Result<()> {
         let starts = self.starts(scan, dynamic)?;
         for (partition, least) in starts {
@@ -202,7 +200,7 @@ impl Rounds {
         Ok(())
     }
 
-    /// For each partition the first offset that may still matter.
+    /// For each partition, the first offset that may still matter.
     fn starts(&mut self, scan: &Scan, dynamic: &[Arc<dyn PhysicalExpr>]) -> Result<BTreeMap<TopicPartition, i64>> {
         let least = |p: &TopicPartition| (p.clone(), bounds(dynamic, self.column, p.partition).min);
         let bounded: BTreeMap<_, _> = self.left.keys().map(least).filter(|(_, min)| *min > 0).collect();
@@ -215,8 +213,8 @@ impl Rounds {
         Ok(firsts.into_iter().map(|(partition, first)| (partition, first.unwrap_or(i64::MAX))).collect())
     }
 
-    /// The cluster looks times up among the records that it has. Where the log begins later than what is left to read,
-    /// nobody knows any more whether what is between would have mattered.
+    /// Fails if the log now starts after an offset that remains to be read. The cluster finds offsets by time among the
+    /// existing records only, so whether a deleted record would have mattered is unknown.
     fn check_starts(&mut self, scan: &Scan) -> Result<(), TransportError> {
         let marks = scan.context.transport.admin().watermarks(&scan.spec.topic, scan.context.isolation)?;
         for (partition, (start, end)) in &mut self.left {
@@ -231,12 +229,12 @@ impl Rounds {
     }
 }
 
-/// Cuts the last `step` offsets off what is left of a partition.
+/// Takes the last `step` offsets from what remains of a partition.
 fn take_end(partition: &TopicPartition, left: &mut (i64, i64), step: i64) -> ReadRange {
     let (start, end) = *left;
     let cut = end.saturating_sub(step).max(start);
     *left = (start, cut);
     let range = ReadRange { partition: partition.clone(), start: cut, end: Some(end) };
-    debug_assert!(range_len(&range) > 0, "a round reads something of each partition that is left");
+    debug_assert!(range_len(&range) > 0, "a round reads something of each remaining partition");
     range
 }

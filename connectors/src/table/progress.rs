@@ -1,5 +1,5 @@
-//! How far a bounded query is, the records it could not decode, and what it could not compute: counters that its
-//! threads write and that anyone may read at any time.
+//! Progress of a bounded query, the records it could not decode, and the expressions it could not compute: counters
+//! that its threads write and that anyone may read at any time.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 
 use crate::transport::Lost;
 
-/// Most rejects that are kept with their reason; beyond it they are only counted.
+/// Maximum number of rejects that are kept with their reason; further ones are only counted.
 pub const REJECTS_KEPT_MAX: usize = 1_000;
 
 /// Counters of one bounded query, shared by all its scans.
@@ -34,20 +34,20 @@ pub struct Snapshot {
     pub records_read: u64,
     /// Bytes of keys and values of these records.
     pub bytes_read: u64,
-    /// Offsets behind us, gaps included.
+    /// Offsets already read, including gaps.
     pub offsets_done: u64,
-    /// Offsets that are to be read in all, gaps included.
+    /// Offsets to read in total, including gaps.
     pub offsets_total: u64,
     /// Records that could not be decoded.
     pub rejects: u64,
-    /// Records of streams that are no rows because they have no value.
+    /// Records of streams that are not rows because they have no value.
     pub valueless: u64,
-    /// Values that an expression could not compute and that are NULL.
+    /// Values that are NULL because an expression could not be computed.
     pub failures: u64,
 }
 
 impl Progress {
-    /// Adds offsets to the whole of what is to be read.
+    /// Adds offsets to the total.
     pub fn add_total(&self, offsets: u64) {
         self.offsets_total.fetch_add(offsets, Ordering::Relaxed);
     }
@@ -73,13 +73,13 @@ impl Progress {
         self.valueless.fetch_add(records, Ordering::Relaxed);
     }
 
-    /// Adds a value that could not be computed; the reason of the first is kept, in words for a user.
+    /// Adds values that could not be computed; the reason of the first one is kept, as text for the user.
     pub fn add_failures(&self, count: u64, reason: impl FnOnce() -> String) {
         self.failures.fetch_add(count, Ordering::Relaxed);
         self.first_failure.get_or_init(reason);
     }
 
-    /// Adds offsets that were to be read and are gone.
+    /// Adds offsets that were deleted before they were read.
     pub fn add_lost(&self, lost: Lost) {
         let mut all = self.lost.lock();
         if !all.contains(&lost) {
@@ -87,12 +87,12 @@ impl Progress {
         }
     }
 
-    /// The offsets that are gone, in the order in which that was noticed.
+    /// The lost offsets, in the order in which they were noticed.
     pub fn lost(&self) -> Vec<Lost> {
         self.lost.lock().clone()
     }
 
-    /// Why the first of the values that could not be computed could not.
+    /// Why the first value that could not be computed failed.
     pub fn first_failure(&self) -> Option<&str> {
         self.first_failure.get().map(String::as_str)
     }
@@ -111,7 +111,7 @@ impl Progress {
         }
     }
 
-    /// The rejects kept so far, in the order they were found.
+    /// The rejects kept so far, in the order in which they were found.
     pub fn rejects(&self) -> Vec<Reject> {
         self.kept.lock().clone()
     }

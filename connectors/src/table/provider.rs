@@ -1,4 +1,4 @@
-//! The DataFusion table over a topic: plans a scan with its offsets frozen.
+//! The DataFusion table over a topic. Plans a scan and freezes its offsets.
 
 use std::sync::Arc;
 
@@ -32,20 +32,20 @@ impl TopicTable {
         Self { schema: spec.schema(), spec, counts: false }
     }
 
-    /// The same stream, whose records are to be counted: a scan that needs no column then parses nothing, so
-    /// that bad records are rows, too. Any other scan parses every record.
+    /// The same stream for counting records: a scan that needs no column then parses nothing, so that records that
+    /// cannot be decoded are rows too. Any other scan parses every record.
     pub fn counted(&self) -> Self {
         let (spec, schema) = (self.spec.clone(), self.schema.clone());
         Self { counts: spec.kind == RowKind::All, spec, schema }
     }
 
-    /// What the topic's records mean.
+    /// The description of the topic's records.
     pub fn spec(&self) -> &Arc<TopicSpec> {
         &self.spec
     }
 
-    /// Predicates that bound what is read. For a table none does: an older record of a key must
-    /// still be superseded by a later one that the predicate rules out.
+    /// Predicates that limit what is read. There are none for a table: a later record that the predicate rules out must
+    /// still supersede an earlier record of its key.
     fn pruning(&self, state: &dyn Session, filters: &[Expr]) -> Result<Vec<Arc<dyn PhysicalExpr>>> {
         if self.spec.kind == RowKind::LatestPerKey {
             return Ok(Vec::new());
@@ -66,7 +66,7 @@ impl TopicTable {
         frozen.map_err(external)
     }
 
-    /// Plans a scan in a context that is given. Freezes its offsets, unless the context has frozen them before.
+    /// Plans a scan with the given context. Freezes its offsets, unless the context has already frozen them.
     pub(super) async fn scan_in(
         &self,
         context: &ScanContext,

@@ -1,9 +1,9 @@
-//! Which values of an address column a predicate lets through: the arithmetic of pruning.
+//! Which values of an address column satisfy a predicate: the arithmetic of pruning.
 //!
-//! [`interval`] gives a range that holds every value for which the predicate can be true; what it
-//! does not understand it lets through, so a scan of the range and the predicate applied again
-//! give the same rows as a scan of everything. It reads physical expressions, so it serves static
-//! predicates and the ones that a Top-K tightens while it runs.
+//! [`interval`] returns a range that contains every value for which the predicate can be true. Expressions that it does
+//! not understand do not limit the range, so a scan of the range with the predicate applied again returns the same rows
+//! as a full scan. It works on physical expressions, both static predicates and those that a Top-K tightens while it
+//! runs.
 
 use std::sync::Arc;
 
@@ -21,29 +21,29 @@ const ADDRESS: [&str; 3] = [ROWTIME, ROWPARTITION, ROWOFFSET];
 /// Inclusive bounds; empty when `min > max`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Interval {
-    /// Least value.
+    /// The lowest value.
     pub min: i64,
-    /// Greatest value.
+    /// The highest value.
     pub max: i64,
 }
 
 impl Interval {
-    /// Everything.
+    /// All values.
     pub const FULL: Self = Self { min: i64::MIN, max: i64::MAX };
-    /// Nothing.
+    /// No value.
     pub const EMPTY: Self = Self { min: i64::MAX, max: i64::MIN };
 
-    /// True when no value is inside.
+    /// Whether the interval contains no value.
     pub fn is_empty(self) -> bool {
         self.min > self.max
     }
 
-    /// The values in both.
+    /// The values in both intervals.
     pub fn and(self, other: Self) -> Self {
         Self { min: self.min.max(other.min), max: self.max.min(other.max) }
     }
 
-    /// The least interval around both.
+    /// The smallest interval that contains both.
     pub fn or(self, other: Self) -> Self {
         match (self.is_empty(), other.is_empty()) {
             (true, _) => other,
@@ -57,12 +57,12 @@ impl Interval {
     }
 }
 
-/// The columns of a scan that pruning knows, by their names in the expressions.
+/// The columns that pruning knows, by their names in the expressions.
 #[derive(Clone, Copy, Debug)]
 pub struct Target<'a> {
-    /// The column whose interval is asked for.
+    /// The column whose interval is computed.
     pub column: &'a str,
-    /// A column with one known value, such as the partition of the range in question.
+    /// A column with a known value, such as the partition of the range.
     pub known: Option<(&'a str, i64)>,
 }
 
@@ -79,7 +79,7 @@ pub fn interval(predicate: &Arc<dyn PhysicalExpr>, target: Target<'_>) -> Interv
         return list_interval(list, target);
     }
     if let Some(test) = expr.downcast_ref::<IsNullExpr>() {
-        // A scan's address columns are never null; a Top-K asks for nulls because it sorts them first.
+        // A scan's address columns are never null; a Top-K tests for nulls because it sorts them first.
         let never = column_name(test.arg()).is_some_and(|name| ADDRESS.contains(&name));
         return if never { Interval::EMPTY } else { Interval::FULL };
     }
@@ -144,7 +144,7 @@ fn satisfying(op: Operator, literal: i64) -> Interval {
     }
 }
 
-/// The column under casts that cannot change which integers compare how.
+/// The name of the column, ignoring casts that do not affect integer comparison.
 fn column_name(expr: &Arc<dyn PhysicalExpr>) -> Option<&str> {
     if let Some(column) = expr.downcast_ref::<Column>() {
         return Some(column.name());
@@ -168,7 +168,7 @@ mod tests {
     use datafusion::execution::context::SessionContext;
     use datafusion::prelude::{Expr, col, lit};
 
-    /// The interval of ROWOFFSET under a predicate, in partition 1.
+    /// Checks the interval of ROWOFFSET under a predicate, in partition 1.
     fn check(predicate: Expr, expected: Interval) {
         use arrow::datatypes::{DataType, Field, Schema};
         let fields = [(ROWOFFSET, DataType::Int64), (ROWPARTITION, DataType::Int32), ("X", DataType::Int64)]
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_understood_lets_everything_through() {
+    fn an_unknown_predicate_does_not_limit_the_range() {
         check(offset().not_eq(lit(5_i64)), Interval::FULL);
         check((offset() + lit(1_i64)).gt(lit(5_i64)), Interval::FULL);
         check(offset().gt(lit(5_i64)).or(other().eq(lit(1_i64))), Interval::FULL);

@@ -1,4 +1,4 @@
-//! Which offsets a bounded scan reads: the log as it is now, less what the predicate rules out.
+//! Which offsets a bounded scan reads: those in the log now, except those that the predicates rule out.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,21 +10,21 @@ use headwater_formats::record::TopicPartition;
 use super::prune::{Interval, Target, interval};
 use crate::transport::{Admin, Extent, Isolation, ReadRange, TopicId, TransportError, Watermarks};
 
-/// The offsets a scan reads, frozen when the scan is planned.
+/// The offsets that a scan reads, frozen when it is planned.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FrozenRanges {
-    /// What is read, in order of partition; ranges with nothing in them are left out.
+    /// The ranges to read, ordered by partition; empty ranges are left out.
     pub ranges: Vec<ReadRange>,
     /// Number of partitions of the topic.
     pub partitions: usize,
     /// Offsets of the topic that are not read.
     pub skipped: u64,
-    /// The topic that they are of, where the cluster tells it.
+    /// The topic's id, if the cluster reports it.
     pub id: Option<TopicId>,
 }
 
 impl FrozenRanges {
-    /// Number of offsets that are read, gaps included.
+    /// Number of offsets that are read, including gaps.
     pub fn offsets(&self) -> u64 {
         self.ranges.iter().map(range_len).sum()
     }
@@ -35,10 +35,10 @@ pub fn range_len(range: &ReadRange) -> u64 {
     range.end.map_or(0, |end| u64::try_from(end - range.start).unwrap_or(0))
 }
 
-/// Freezes what a scan of `topic`, whose logs are `extent`, reads under `predicates` (all of them hold).
+/// Freezes what a scan of `topic` with the logs `extent` reads under `predicates`, which are combined with AND.
 ///
-/// `record_time` says that ROWTIME is the record's own timestamp, which the cluster can look up.
-/// Fails as the cluster's answers fail.
+/// `record_time` says that ROWTIME is the record's own timestamp, which the cluster can search by. Fails if the cluster
+/// cannot be asked.
 pub fn freeze(
     admin: &dyn Admin,
     topic: &Arc<str>,
@@ -50,7 +50,7 @@ pub fn freeze(
     let watermarks = &extent.marks;
     let mut ranges: Vec<ReadRange> =
         (0_i32..).zip(watermarks).map(|(p, w)| by_offset(topic, p, *w, predicates)).collect();
-    // The cluster looks times up among committed records only.
+    // The cluster finds offsets by time among committed records only.
     if record_time && isolation == Isolation::ReadCommitted {
         start_by_time(admin, &mut ranges, predicates)?;
     }
@@ -74,7 +74,7 @@ fn by_offset(topic: &Arc<str>, partition: i32, log: Watermarks, predicates: &[Ar
     ReadRange { partition: TopicPartition::new(topic.clone(), partition), start, end: Some(end.max(start)) }
 }
 
-/// Moves the start of each range to the first record that can be young enough.
+/// Moves the start of each range to the first record that can be recent enough.
 fn start_by_time(
     admin: &dyn Admin,
     ranges: &mut [ReadRange],

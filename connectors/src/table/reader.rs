@@ -1,4 +1,4 @@
-//! The moving part of a scan: a thread that polls a source, decodes and hands batches on.
+//! The thread of a scan: it polls a source, decodes records and passes batches on.
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -14,15 +14,15 @@ use headwater_formats::record::{RawBatch, TopicPartition};
 use super::context::ScanContext;
 use crate::transport::{ReadPlan, ReadRange, Source, SourceEvent};
 
-/// How long a poll waits before the reader looks whether anyone still wants its rows.
+/// Timeout of a poll, after which the reader checks whether anyone still wants its rows.
 const POLL: Duration = Duration::from_millis(100);
 
-/// Whether the consumer of the rows wants more.
+/// Whether the consumer wants more rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Flow {
-    /// Go on.
+    /// Continue.
     More,
-    /// The consumer has enough or is gone.
+    /// The consumer has enough or was dropped.
     Stop,
 }
 
@@ -42,18 +42,18 @@ impl ReadMetrics {
     }
 }
 
-/// Opens a source of its own for `ranges`.
+/// Opens a source for `ranges`.
 pub fn open(context: &ScanContext, plan: ReadPlan) -> Result<Box<dyn Source>> {
     let mut sources = context.transport.open_sources(vec![plan]).map_err(external)?;
     sources.pop().ok_or_else(|| DataFusionError::Internal("the transport opened no source".to_owned()))
 }
 
-/// A transport's or format's error as one of DataFusion, kept whole inside.
+/// Wraps an error of a transport or format as a DataFusion error.
 pub fn external(error: impl std::error::Error + Send + Sync + 'static) -> DataFusionError {
     DataFusionError::External(Box::new(error))
 }
 
-/// Runs a reader on a thread that may wait. A panic in it is an error of this query and of no other.
+/// Runs a reader on a blocking thread. A panic in it becomes an error of this query only.
 pub fn spawn_reader(
     builder: &mut RecordBatchReceiverStreamBuilder,
     read: impl FnOnce() -> Result<()> + Send + 'static,
@@ -65,9 +65,9 @@ pub fn spawn_reader(
     });
 }
 
-/// Reads `ranges` to their ends and hands each decoded batch to `sink`, with the raw one it came
-/// from. Blocks; ends early when the sink says stop or `wanted` turns false. Records that are gone before they were read
-/// end it as the context says.
+/// Reads `ranges` to their ends and passes each decoded batch to `sink`, together with the raw batch. Blocks; ends
+/// early when the sink returns [`Flow::Stop`] or `wanted` becomes false. If records were deleted before they were read,
+/// the context decides whether it fails.
 pub fn read_to_end(
     source: &mut dyn Source,
     ranges: &[ReadRange],
@@ -121,7 +121,7 @@ fn add(counter: &Count, by: u64) {
     counter.add(usize::try_from(by).unwrap_or(usize::MAX));
 }
 
-/// How far each range is read.
+/// How far each range has been read.
 struct Covered {
     /// Next offset and end of each range that is not finished.
     open: BTreeMap<TopicPartition, (i64, i64)>,
@@ -133,7 +133,7 @@ impl Covered {
         Self { open: ranges.iter().map(bounds).collect() }
     }
 
-    /// Offsets that a batch puts behind us, the gap before it included.
+    /// Number of offsets that a batch covers, including the gap before it.
     fn advance(&mut self, raw: &RawBatch) -> u64 {
         let (Some((next, _)), Some(last)) = (self.open.get_mut(&raw.origin), raw.offsets.last()) else { return 0 };
         let offsets = last + 1 - *next;
@@ -141,7 +141,7 @@ impl Covered {
         u64::try_from(offsets).unwrap_or(0)
     }
 
-    /// Offsets from the last batch to the end of the range.
+    /// Number of offsets from the last batch to the end of the range.
     fn finish(&mut self, partition: &TopicPartition) -> u64 {
         let left = self.open.remove(partition).map_or(0, |(next, end)| end - next);
         u64::try_from(left).unwrap_or(0)

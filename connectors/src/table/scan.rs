@@ -1,4 +1,4 @@
-//! The forward scan: each output partition reads its share of the ranges in order of offset.
+//! The forward scan: each output partition reads its share of the ranges in offset order.
 
 use std::fmt;
 use std::sync::Arc;
@@ -25,9 +25,9 @@ use super::ranges::{FrozenRanges, range_len};
 use super::reader::{Flow, ReadMetrics, external, open, read_to_end, spawn_reader};
 use crate::transport::{ReadPlan, ReadRange, Source, TransportError};
 
-/// Most decoded batches that wait for the consumer of one output partition.
+/// Maximum number of decoded batches that wait for the consumer of one output partition.
 const BATCHES_AHEAD_MAX: usize = 4;
-/// Records in the first batches of a scan that needs only a few rows.
+/// Number of records in the first batches of a scan that needs only a few rows.
 const FEW_RECORDS: usize = 512;
 
 /// What a scan of a topic reads.
@@ -35,17 +35,17 @@ const FEW_RECORDS: usize = 512;
 pub struct Scan {
     /// The topic and its columns.
     pub spec: Arc<TopicSpec>,
-    /// The columns that come out, as indices into [`TopicSpec::all_columns`].
+    /// The columns returned, as indices into [`TopicSpec::all_columns`].
     pub projection: Vec<usize>,
-    /// Their schema.
+    /// The schema of these columns.
     pub schema: SchemaRef,
-    /// The query's capabilities.
+    /// The context of the query.
     pub context: ScanContext,
     /// The offsets that are read.
     pub frozen: FrozenRanges,
-    /// Rows after which each output partition may stop.
+    /// Number of rows after which each output partition may stop.
     pub limit: Option<usize>,
-    /// The records are only counted: see [`RecordDecoder::counting`].
+    /// Records are only counted: see [`RecordDecoder::counting`].
     pub counts: bool,
 }
 
@@ -78,17 +78,17 @@ pub struct TopicScanExec {
     scan: Scan,
     /// The ranges of each output partition.
     splits: Vec<Vec<ReadRange>>,
-    /// Set when the youngest records are wanted first.
+    /// Set if the newest records are read first.
     newest: Option<NewestFirst>,
     /// Predicates that tighten while the query runs.
     dynamic: Vec<Arc<dyn PhysicalExpr>>,
-    /// Sources that share one client, opened by whichever output partition runs first.
+    /// Sources that share one client, opened by the output partition that runs first.
     opened: Arc<Mutex<Option<Opened>>>,
     properties: Arc<PlanProperties>,
     metrics: ExecutionPlanMetricsSet,
 }
 
-/// The sources of all output partitions that are not taken yet, or why there are none.
+/// The sources that output partitions have not taken yet, or why they could not be opened.
 type Opened = std::result::Result<Vec<Option<Box<dyn Source>>>, TransportError>;
 
 impl fmt::Debug for dyn Source {
@@ -98,7 +98,7 @@ impl fmt::Debug for dyn Source {
 }
 
 impl TopicScanExec {
-    /// A scan whose ranges are spread over at most `partitions` output partitions.
+    /// A scan whose ranges are distributed over at most `partitions` output partitions.
     pub fn new(scan: Scan, partitions: usize) -> Self {
         let splits = split(&scan.frozen.ranges, partitions);
         Self::with_splits(scan, splits, None, Vec::new())
@@ -133,13 +133,13 @@ impl TopicScanExec {
         &self.scan
     }
 
-    /// The same scan in one output partition that reads the youngest records first.
+    /// The same scan in one output partition that reads the newest records first.
     pub fn newest_first(&self, newest: NewestFirst) -> Self {
         Self::with_splits(self.scan.clone(), vec![self.scan.frozen.ranges.clone()], Some(newest), self.dynamic.clone())
     }
 
-    /// Takes the source of an output partition, opening all of them on one client at first. A cluster
-    /// that did not answer once is not asked again by the other partitions.
+    /// Takes the source of an output partition; the first call opens all of them on one client. If the cluster does not
+    /// answer, the other partitions do not ask it again.
     fn take_source(
         opened: &Mutex<Option<Opened>>,
         context: &ScanContext,
@@ -206,7 +206,7 @@ impl DisplayAs for TopicScanExec {
     }
 }
 
-/// Writes the ranges read and what is skipped.
+/// Writes the ranges that are read and the number of skipped offsets.
 pub fn write_ranges(f: &mut fmt::Formatter<'_>, frozen: &FrozenRanges) -> fmt::Result {
     let range = |r: &ReadRange| format!("{}: {}..{}", r.partition.partition, r.start, r.end.unwrap_or(i64::MAX));
     let ranges: Vec<String> = frozen.ranges.iter().map(range).collect();
@@ -297,7 +297,7 @@ fn leaf(node: Arc<TopicScanExec>, children: &[Arc<dyn ExecutionPlan>]) -> Result
     if children.is_empty() { Ok(node) } else { Err(DataFusionError::Internal("a scan has no children".to_owned())) }
 }
 
-/// Spreads ranges over at most `partitions` parts so that the longest part is short.
+/// Distributes ranges over at most `partitions` parts of similar length.
 fn split(ranges: &[ReadRange], partitions: usize) -> Vec<Vec<ReadRange>> {
     let parts = partitions.clamp(1, ranges.len().max(1));
     let mut splits: Vec<(u64, Vec<ReadRange>)> = vec![(0, Vec::new()); parts];

@@ -1,4 +1,4 @@
-//! Has a `SessionContext` read topics as the engine does.
+//! Configures a `SessionContext` to read topics as the engine does.
 
 use std::sync::Arc;
 
@@ -8,23 +8,23 @@ use datafusion::prelude::SessionContext;
 
 use super::newest::NewestFirstRule;
 
-/// The rules that plans over topics are optimized with, behind DataFusion's own.
+/// The optimizer rules for plans over topics, which run after DataFusion's own.
 pub fn optimizer_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
     vec![Arc::new(NewestFirstRule)]
 }
 
-/// Adds [`optimizer_rules`] to a context, once however often it is called: `ORDER BY "ROWTIME" DESC LIMIT n` and
-/// `ORDER BY "ROWOFFSET" DESC LIMIT n` then read topics from their ends and only as far as needed. Answers are the same
-/// without. Predicates bound what is read in any context.
+/// Adds [`optimizer_rules`] to a context; calling it again has no effect. `ORDER BY "ROWTIME" DESC LIMIT n` and `ORDER
+/// BY "ROWOFFSET" DESC LIMIT n` then read topics from their ends and only as far as needed. Results are the same
+/// without it, and predicates limit what is read in any context.
 ///
-/// Queries that are planned before are not affected.
+/// Queries that are already planned are not affected.
 pub fn register_optimizer(ctx: &SessionContext) {
     let state = ctx.state_ref();
     let mut state = state.write();
     *state = with_optimizer(SessionStateBuilder::new_from_existing(state.clone())).build();
 }
 
-/// As [`register_optimizer`], for a state that is being built.
+/// Like [`register_optimizer`], for a state that is being built.
 #[must_use]
 pub fn with_optimizer(mut builder: SessionStateBuilder) -> SessionStateBuilder {
     let known = builder.physical_optimizers().get_or_insert_default().rules.clone();

@@ -33,56 +33,59 @@ pub trait Admin: Send + Sync {
     /// One topic; `None` when it does not exist.
     fn topic(&self, name: &str) -> Result<Option<TopicInfo>, TransportError>;
 
-    /// Creates a topic and waits until it can be read and written. Fails as `TopicExists` only for a topic that can be.
+    /// Creates a topic and waits until it can be read and written. Fails with `TopicExists` only if the topic can
+    /// already be read and written.
     fn create_topic(&self, topic: &NewTopic) -> Result<(), TransportError>;
 
     /// Deletes a topic and waits until it is gone.
     fn delete_topic(&self, name: &str) -> Result<(), TransportError>;
 
-    /// Log start and end of each partition of a topic, in order of partition. The end is the last
-    /// stable offset when `isolation` is read_committed, else the high watermark.
+    /// The first and the end offset of each partition of a topic, in partition order. The end is the last stable offset
+    /// if `isolation` is read_committed, otherwise the high watermark.
     fn watermarks(&self, topic: &str, isolation: Isolation) -> Result<Vec<Watermarks>, TransportError>;
 
-    /// The topic's id and the ends of its logs. What is read by them later is of this topic and no other of its name when
-    /// the id is still the same then.
+    /// The topic's id and the ends of its logs. If the id is still the same after the logs were read up to these ends,
+    /// everything read belongs to this topic and not to another one of the same name.
     fn extent(&self, topic: &str, isolation: Isolation) -> Result<Extent, TransportError>;
 
-    /// The id of a topic as it is now; `None` from a cluster that gives none.
+    /// The current id of a topic; `None` if the cluster does not report ids.
     fn topic_id(&self, topic: &str) -> Result<Option<TopicId>, TransportError>;
 
-    /// The properties of a topic that may change while it is read; `None` when it does not exist. The answer may be some
-    /// seconds old. Meant for callers that ask every few seconds: one request to the cluster answers all of them, and of
-    /// those that ask at the same time some must ask again later, which is reported as [`TransportErrorKind::Timeout`](super::TransportErrorKind::Timeout).
+    /// The properties of a topic that may change while it is read; `None` when it does not exist. The answer may be
+    /// some seconds old. Intended for callers that ask every few seconds: they share one request to the cluster. Of
+    /// several concurrent callers some may have to ask again later, which is reported as
+    /// [`TransportErrorKind::Timeout`](super::TransportErrorKind::Timeout).
     fn glance(&self, topic: &str) -> Result<Option<Glance>, TransportError>;
 
     /// As [`Self::glance`], but the answer is requested after this call begins. Concurrent callers wait for one answer
     /// together.
     fn glance_now(&self, topic: &str) -> Result<Option<Glance>, TransportError>;
 
-    /// For each partition given, the first offset whose record's timestamp is at or after the given
-    /// time in ms; `None` where there is no such record. Every record before the offset is older.
+    /// For each partition given, the offset of the first record whose timestamp is at or after the given time in ms;
+    /// `None` if there is no such record. Every earlier record is older.
     fn offsets_for_times(
         &self,
         times_ms: &BTreeMap<TopicPartition, i64>,
     ) -> Result<BTreeMap<TopicPartition, Option<i64>>, TransportError>;
 
-    /// The topic's settings by name, as the cluster shows them.
+    /// The topic's settings by name, as the cluster reports them.
     fn topic_settings(&self, topic: &str) -> Result<BTreeMap<String, String>, TransportError>;
 
-    /// The places committed under a consumer group for these partitions; `None` where there is none. An offset
-    /// that is part of an open transaction is waited for: what a killed writer left open ends when its transactional
-    /// id is taken again or its transaction times out. Until then this fails as [`TransportErrorKind::Timeout`](super::TransportErrorKind::Timeout).
+    /// The positions committed under a consumer group for these partitions; `None` for those without one. Waits for an
+    /// offset that is part of an open transaction; if the writer was killed, the transaction ends when its
+    /// transactional id is acquired again or when it times out. Until then this fails with
+    /// [`TransportErrorKind::Timeout`](super::TransportErrorKind::Timeout).
     fn committed_offsets(
         &self,
         group: &str,
         partitions: &[TopicPartition],
     ) -> Result<BTreeMap<TopicPartition, Option<Position>>, TransportError>;
 
-    /// The limits of a topic for its records. A record beyond them is refused, and with it the whole batch and, in a
-    /// transaction, everything else.
+    /// The limits of a topic for its records. A record that exceeds them is rejected together with its whole batch and,
+    /// in a transaction, with everything else.
     fn record_limits(&self, topic: &str) -> Result<RecordLimits, TransportError>;
 
-    /// How many members each of these consumer groups has now; 0 for one that does not exist.
+    /// The current number of members of each of these consumer groups; 0 for a group that does not exist.
     fn group_members(&self, groups: &[String]) -> Result<BTreeMap<String, usize>, TransportError>;
 }
 
@@ -115,23 +118,23 @@ pub struct NewTopic {
 pub struct Watermarks {
     /// First offset that exists.
     pub start: i64,
-    /// One past the last offset that may be read.
+    /// The offset after the last one that may be read.
     pub end: i64,
 }
 
-/// A topic's logs at one moment.
+/// The logs of a topic at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Extent {
-    /// The topic's id; `None` of a cluster that gives none.
+    /// The topic's id; `None` if the cluster does not report ids.
     pub id: Option<TopicId>,
-    /// Both ends of each partition, in their order.
+    /// The ends of each partition's log, in partition order.
     pub marks: Vec<Watermarks>,
 }
 
 /// The properties of a topic that may change while it is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Glance {
-    /// The topic's id; `None` of a cluster that gives none.
+    /// The topic's id; `None` if the cluster does not report ids.
     pub id: Option<TopicId>,
     /// Number of partitions.
     pub partitions: i32,

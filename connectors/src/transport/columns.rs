@@ -1,16 +1,16 @@
-//! Builds a [`RawBatch`] record by record, without an allocation for each: what every transport
-//! that receives one record at a time shares. Parts that nobody wants are counted and not copied.
+//! Builds a [`RawBatch`] record by record without an allocation for each; shared by all transports that receive one
+//! record at a time. Parts that are not wanted are counted but not copied.
 
 use arrow::array::BinaryArray;
 use arrow::array::builder::NullBufferBuilder;
 use arrow::buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 use headwater_formats::record::{HeaderColumn, RawBatch, TopicPartition, Wanted};
 
-/// Most bytes of keys or of values in one batch, before its last record: a batch is cut here, so that a run of
-/// large records neither takes much memory nor leaves the reach of 32-bit offsets.
+/// Maximum bytes of keys or of values in one batch, before its last record. Batches end here so that a run of large
+/// records neither uses much memory nor exceeds 32-bit offsets.
 pub(super) const BATCH_BYTES_MAX: usize = 16 << 20;
 
-/// The columns of a batch while they grow.
+/// The growing columns of a batch.
 pub(super) struct Columns {
     wanted: Wanted,
     offsets: Vec<i64>,
@@ -21,7 +21,7 @@ pub(super) struct Columns {
     payload_bytes: u64,
 }
 
-/// How large a batch was, so that the next one is allocated once.
+/// The size of a batch, used to allocate the next one only once.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Sizes {
     records: usize,
@@ -30,7 +30,7 @@ pub(super) struct Sizes {
 }
 
 impl Columns {
-    /// Empty columns with room for a batch like the last one.
+    /// Empty columns with room for a batch of the expected size.
     pub(super) fn new(wanted: Wanted, expected: Sizes) -> Self {
         let room = |wanted: bool, bytes: usize| if wanted { (expected.records, bytes) } else { (0, 0) };
         Self {
@@ -49,12 +49,12 @@ impl Columns {
         self.offsets.len()
     }
 
-    /// True when the batch must be cut because of its bytes.
+    /// Whether the batch must end because of its size in bytes.
     pub(super) fn is_full(&self) -> bool {
         self.keys.bytes.len() >= BATCH_BYTES_MAX || self.values.bytes.len() >= BATCH_BYTES_MAX
     }
 
-    /// Adds a record. Its headers, when [`Self::headers`] gives a column, are added to that next.
+    /// Adds a record. If [`Self::headers`] returns a column, the caller adds the record's headers to it next.
     pub(super) fn push(&mut self, offset: i64, timestamp_ms: i64, key: Option<&[u8]>, value: Option<&[u8]>) {
         self.offsets.push(offset);
         self.timestamps_ms.push(timestamp_ms);
@@ -68,17 +68,17 @@ impl Columns {
         self.payload_bytes += (key.map_or(0, <[u8]>::len) + value.map_or(0, <[u8]>::len)) as u64;
     }
 
-    /// The column of headers, when they are wanted: each record pushes its own and then ends them.
+    /// The header column, if headers are wanted: for each record, push its headers and then end it.
     pub(super) fn headers(&mut self) -> Option<&mut HeaderColumn> {
         self.headers.as_mut()
     }
 
-    /// How large this batch is.
+    /// The size of this batch.
     pub(super) fn sizes(&self) -> Sizes {
         Sizes { records: self.len(), key_bytes: self.keys.bytes.len(), value_bytes: self.values.bytes.len() }
     }
 
-    /// The batch of these records of `origin`.
+    /// The batch of these records, which come from `origin`.
     pub(super) fn finish(mut self, origin: TopicPartition) -> RawBatch {
         let value_nulls = self.values.nulls.finish();
         let batch = RawBatch {
@@ -116,7 +116,8 @@ impl Payloads {
     fn push(&mut self, payload: Option<&[u8]>) {
         self.bytes.extend_from_slice(payload.unwrap_or_default());
         self.nulls.append(payload.is_some());
-        let end = i32::try_from(self.bytes.len()).expect("a batch is cut long before 2 GiB and a record is below 1 GB");
+        let end =
+            i32::try_from(self.bytes.len()).expect("a batch ends long before 2 GiB and a record is smaller than 1 GB");
         self.ends.push(end);
     }
 

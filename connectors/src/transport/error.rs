@@ -1,4 +1,4 @@
-//! Why a transport could not do what it was asked, named by what the caller should do about it.
+//! Why a transport could not do what it was asked; the kinds say what the caller should do.
 //!
 //! ```
 //! use headwater_connectors::transport::{TransportError, TransportErrorKind};
@@ -11,17 +11,17 @@
 use std::fmt;
 use std::sync::Arc;
 
-/// Why a transport could not do what it was asked. Made by a constructor for each kind; [`Self::new`] is for a kind that
-/// is only known when it happens, such as that of a broker's error code.
+/// Why a transport could not do what it was asked. There is a constructor for each kind; [`Self::new`] is for kinds
+/// that are determined at run time, for example from a broker's error code.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 #[non_exhaustive]
 pub struct TransportError {
     /// What the caller should do.
     pub kind: TransportErrorKind,
-    /// The cause in words for a user, lower case, without passwords.
+    /// The cause as text for a user, lower case, without passwords.
     pub message: String,
-    /// The setting to look at, such as `bootstrap.servers`, when there is one.
+    /// The setting to check, such as `bootstrap.servers`, if there is one.
     pub setting: Option<Arc<str>>,
 }
 
@@ -30,36 +30,37 @@ pub struct TransportError {
 pub enum TransportErrorKind {
     /// No broker can be reached: check the address and the network.
     Unreachable,
-    /// The broker does not accept the credentials: check them.
+    /// The broker rejects the credentials: check them.
     Authentication,
     /// The TLS handshake failed: check the certificates and the security protocol.
     Tls,
-    /// The credentials are accepted, but do not permit this: ask for the permission.
+    /// The credentials are valid but do not permit this: request the permission.
     Authorization,
     /// The topic does not exist.
     UnknownTopic,
     /// The topic already exists.
     TopicExists,
-    /// A setting or argument is not accepted; trying again will not help.
+    /// A setting or argument is not valid; trying again will not help.
     Invalid,
-    /// The topic does not accept a record: read again what it accepts ([`Admin::record_limits`]), and leave out what
-    /// does not fit.
+    /// The topic rejects a record: ask again for its limits ([`Admin::record_limits`]), and leave out records that
+    /// exceed them.
     ///
     /// [`Admin::record_limits`]: super::Admin::record_limits
     Refused,
     /// The cluster did not answer in time; trying again may help.
     Timeout,
-    /// Another process took over this transactional id or this place in a group, or the transaction took too
-    /// long: what was written is lost, and work continues with another sink or the next `Assigned`.
+    /// Another process acquired this transactional id or replaced this member of the group, or the transaction took too
+    /// long: what was written is lost, and work continues with another sink or after the next `Assigned`.
     Fenced,
-    /// Records are gone, or an offset is: trying again will not find them. The caller decides whether it needs them.
+    /// Records or a committed offset are gone: trying again will not find them. The caller decides whether it needs
+    /// them.
     Lost,
     /// Anything else.
     Other,
 }
 
 impl TransportError {
-    /// An error of a kind that is only known when it happens.
+    /// An error of a kind that is determined at run time.
     pub fn new(kind: TransportErrorKind, message: impl Into<String>) -> Self {
         Self { kind, message: message.into(), setting: None }
     }
@@ -79,12 +80,12 @@ impl TransportError {
         Self::new(TransportErrorKind::UnknownTopic, format!("topic \"{name}\" does not exist"))
     }
 
-    /// A setting or argument is not accepted; trying again will not help.
+    /// A setting or argument is not valid; trying again will not help.
     pub fn invalid(message: impl Into<String>) -> Self {
         Self::new(TransportErrorKind::Invalid, message)
     }
 
-    /// A topic does not accept a record: leave it out.
+    /// A topic rejects a record: leave it out.
     pub fn refused(message: impl Into<String>) -> Self {
         Self::new(TransportErrorKind::Refused, message)
     }
@@ -94,7 +95,7 @@ impl TransportError {
         Self::new(TransportErrorKind::Timeout, message)
     }
 
-    /// Another process has the transactional id or the place in the group: give up what was written.
+    /// Another process has the transactional id or the membership of the group: discard what was written.
     pub fn fenced(message: impl Into<String>) -> Self {
         Self::new(TransportErrorKind::Fenced, message)
     }
@@ -109,7 +110,7 @@ impl TransportError {
         Self::new(TransportErrorKind::Other, message)
     }
 
-    /// A bug in Headwater, and no fault of the cluster.
+    /// A bug in Headwater, not an error of the cluster.
     ///
     /// ```
     /// # use headwater_connectors::transport::TransportError;
@@ -119,7 +120,7 @@ impl TransportError {
         Self::other(format!("internal error: {cause}"))
     }
 
-    /// The same error with the setting to look at.
+    /// The same error with the setting to check.
     pub fn with_setting(self, setting: impl Into<Arc<str>>) -> Self {
         Self { setting: Some(setting.into()), ..self }
     }

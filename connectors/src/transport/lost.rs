@@ -1,7 +1,7 @@
-//! Records that a reader was to read and that the cluster has no longer.
+//! Records that a reader expected and that the cluster no longer has.
 //!
-//! Apart because it is a fact of its own: who reads decides what becomes of it. A bounded query fails or says so below
-//! its result; a continuous one goes on behind a gap and stops where its place in the log is gone.
+//! The reader decides what to do about them: a bounded query fails or adds a note to its result; a continuous query
+//! continues after the gap, and stops if its position in the log is gone.
 
 use std::fmt;
 
@@ -16,30 +16,30 @@ pub struct Lost {
     pub partition: TopicPartition,
     /// How they were lost.
     pub cause: LossCause,
-    /// The first offset that is lost.
+    /// The first lost offset.
     pub from: i64,
-    /// The first offset behind them.
+    /// The first offset after the lost ones.
     pub to: i64,
 }
 
-/// How records are lost before they are read.
+/// How records were lost before they were read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LossCause {
-    /// Retention or an operator deleted the first records of the log: it begins at [`Lost::to`] now.
+    /// Retention or an operator deleted the first records of the log: it now starts at [`Lost::to`].
     Deleted,
-    /// The log ends before [`Lost::to`], where it reached before.
+    /// The log ends before [`Lost::to`], although it reached that offset earlier.
     Truncated,
-    /// The topic was deleted, and created again under the same name: all that it has are other records.
+    /// The topic was deleted and created again under the same name: all of its records are different ones.
     Recreated,
 }
 
 impl Lost {
-    /// How many offsets are lost. Not each of them had a record: transactions and compaction leave some without.
+    /// The number of lost offsets. Not every offset has a record: transactions and compaction leave gaps.
     pub fn count(&self) -> u64 {
         u64::try_from(self.to - self.from).unwrap_or(0)
     }
 
-    /// True when reading cannot go on behind them: what the partition has now, if anything, is something else.
+    /// Whether reading cannot continue after them: what the partition contains now, if anything, is something else.
     pub fn ends_range(&self) -> bool {
         self.cause != LossCause::Deleted
     }

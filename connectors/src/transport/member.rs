@@ -1,4 +1,4 @@
-//! Consumer groups: a member, the events it receives, and its membership, under which offsets are committed.
+//! Consumer groups: a member, the events it receives, and its membership, with which offsets are committed.
 
 use std::any::Any;
 use std::collections::BTreeMap;
@@ -10,7 +10,7 @@ use headwater_formats::record::TopicPartition;
 
 use super::{Position, TransportError};
 
-/// What a member of a consumer group wants.
+/// The group and the topics that a member joins for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GroupPlan {
     /// The group's name.
@@ -19,15 +19,15 @@ pub struct GroupPlan {
     pub topics: Vec<Arc<str>>,
 }
 
-/// A place in a consumer group: the broker says which partitions are this member's, until it says otherwise.
+/// A member of a consumer group: the broker assigns partitions to it, and revokes them again.
 ///
 /// ```text
 /// Assigned ─┬─ Revoked ─ (last commit) ─ release ─┬─ Assigned …
 ///           └─ Lost ──────────────────────────────┘
 /// ```
 ///
-/// Every `Assigned` is ended by a `Revoked` or a `Lost` before the next one, also when it held no partition. Dropping
-/// the member leaves the group at once, which takes as long as the coordinator takes to answer, at most seconds.
+/// Every `Assigned` is ended by a `Revoked` or a `Lost` before the next one, even if it had no partitions. Dropping the
+/// member leaves the group immediately; this takes as long as the coordinator takes to answer, at most seconds.
 ///
 /// ```
 /// use std::time::Duration;
@@ -43,7 +43,7 @@ pub struct GroupPlan {
 /// let mut first = cluster.join_group(plan.clone())?;
 /// assert!(matches!(first.poll(Duration::ZERO)?, Some(MemberEvent::Assigned(all)) if all.len() == 4));
 ///
-/// // Another member joins: the first gives everything up, and then each has a half.
+/// // Another member joins: the first releases everything, and then each gets half of the partitions.
 /// let mut second = cluster.join_group(plan)?;
 /// assert_eq!(second.poll(Duration::ZERO)?, None);
 /// assert_eq!(first.poll(Duration::ZERO)?, Some(MemberEvent::Revoked));
@@ -58,61 +58,63 @@ pub trait Member: Send {
     /// again will not help; it waits for a coordinator that cannot be reached.
     fn poll(&mut self, timeout: Duration) -> Result<Option<MemberEvent>, TransportError>;
 
-    /// Confirms that the revoked partitions are released. To be called once after each [`MemberEvent::Revoked`]: the group
-    /// waits for it, and no member makes progress meanwhile. Refused when nothing was revoked.
+    /// Confirms that the revoked partitions are released. Must be called once after each [`MemberEvent::Revoked`]: the
+    /// group waits for it, and no member makes progress meanwhile. An error when nothing was revoked.
     fn release(&mut self) -> Result<(), TransportError>;
 
-    /// Commits the place of each partition under this member's place in the group, outside of any transaction: for
-    /// readers that promise at least once, and where nothing was written. Fails as [`TransportErrorKind::Fenced`](super::TransportErrorKind::Fenced) when
-    /// the member's place is no longer the group's.
+    /// Commits a position for each partition as this member of the group, outside of any transaction: for at-least-once
+    /// readers, and when nothing was written. Fails with
+    /// [`TransportErrorKind::Fenced`](super::TransportErrorKind::Fenced) when the member no longer belongs to the
+    /// group's current generation.
     fn commit(&mut self, offsets: &BTreeMap<TopicPartition, Position>) -> Result<(), TransportError>;
 
-    /// The offsets committed under the group for these partitions, whichever member they are assigned to, like
-    /// [`Admin::committed_offsets`](super::Admin::committed_offsets), which needs a client of its own for it.
+    /// The offsets committed under the group for these partitions, whichever member they are assigned to.
+    /// [`Admin::committed_offsets`](super::Admin::committed_offsets) does the same with a separate client.
     fn committed(
         &self,
         partitions: &[TopicPartition],
     ) -> Result<BTreeMap<TopicPartition, Option<Position>>, TransportError>;
 
-    /// Makes the group check how many partitions its topics have, and rebalance when there are more. To be
-    /// called when more are known to exist ([`Admin::glance`](super::Admin::glance)); without it a group learns of it some minutes later.
+    /// Makes the group check how many partitions its topics have, and rebalance when there are more. Call it when more
+    /// are known to exist ([`Admin::glance`](super::Admin::glance)); otherwise a group notices some minutes later.
     fn refresh(&mut self) -> Result<(), TransportError>;
 
-    /// This member's place as it is now, for [`Sink::commit`](super::Sink::commit): that of the latest `Assigned`, until it is released
-    /// or lost. Without one it is a place that every commit refuses as [`TransportErrorKind::Fenced`](super::TransportErrorKind::Fenced).
+    /// The current membership, for [`Sink::commit`](super::Sink::commit): that of the latest `Assigned`, until it is
+    /// released or lost. Without an assignment, every commit with it fails with
+    /// [`TransportErrorKind::Fenced`](super::TransportErrorKind::Fenced).
     fn membership(&self) -> Membership;
 }
 
 /// What happens to a member of a group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MemberEvent {
-    /// This member now has these partitions and no others; there may be none. In order.
+    /// This member now has these partitions and no others, in order; there may be none.
     Assigned(Vec<TopicPartition>),
-    /// All partitions are being revoked. Work done so far may still be committed; then
-    /// [`Member::release`] is called, and an `Assigned` follows. A group waits for minutes, not forever: a commit that
-    /// comes later fails as [`TransportErrorKind::Fenced`](super::TransportErrorKind::Fenced).
+    /// All partitions are being revoked. Work done so far may still be committed; then call [`Member::release`], after
+    /// which an `Assigned` follows. The group waits for minutes, not forever: a later commit fails with
+    /// [`TransportErrorKind::Fenced`](super::TransportErrorKind::Fenced).
     Revoked,
     /// All partitions already belong to other members: nothing can be committed any more. An `Assigned` follows.
     Lost,
 }
 
-/// A place in a consumer group, under which offsets are committed.
+/// A membership of a consumer group, with which offsets are committed.
 #[derive(Clone)]
 pub struct Membership {
     group: Arc<str>,
-    /// What the transport that made it knows of the member: its id and the group's generation.
-    place: Option<Arc<dyn Any + Send + Sync>>,
+    /// What the transport that created it knows about the member: its id and the group's generation.
+    member: Option<Arc<dyn Any + Send + Sync>>,
 }
 
 impl Membership {
-    /// A group without members, whose offsets anybody may commit.
+    /// A group without members, for which anyone may commit offsets.
     pub fn outside(group: &str) -> Self {
-        Self { group: Arc::from(group), place: None }
+        Self { group: Arc::from(group), member: None }
     }
 
-    /// A member's place, in the terms of the transport that will be asked to commit under it.
-    pub(crate) fn inside(group: &str, place: impl Any + Send + Sync) -> Self {
-        Self { group: Arc::from(group), place: Some(Arc::new(place)) }
+    /// The membership of one member, in the types of the transport that will commit with it.
+    pub(crate) fn of_member(group: &str, member: impl Any + Send + Sync) -> Self {
+        Self { group: Arc::from(group), member: Some(Arc::new(member)) }
     }
 
     /// The group's name.
@@ -120,16 +122,16 @@ impl Membership {
         &self.group
     }
 
-    /// What [`Self::inside`] was given; `None` outside. A place on another transport is refused.
-    pub(crate) fn place<T: Any>(&self) -> Result<Option<&T>, TransportError> {
-        let Some(place) = self.place.as_deref() else { return Ok(None) };
-        let message = || format!("the place in group \"{}\" belongs to another transport", self.group);
-        place.downcast_ref().map(Some).ok_or_else(|| TransportError::invalid(message()))
+    /// What [`Self::of_member`] was given; `None` for [`Self::outside`]. Fails for a membership of another transport.
+    pub(crate) fn member<T: Any>(&self) -> Result<Option<&T>, TransportError> {
+        let Some(member) = self.member.as_deref() else { return Ok(None) };
+        let message = || format!("the membership of group \"{}\" belongs to another transport", self.group);
+        member.downcast_ref().map(Some).ok_or_else(|| TransportError::invalid(message()))
     }
 }
 
 impl fmt::Debug for Membership {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Membership").field("group", &self.group).field("inside", &self.place.is_some()).finish()
+        f.debug_struct("Membership").field("group", &self.group).field("inside", &self.member.is_some()).finish()
     }
 }

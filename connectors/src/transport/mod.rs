@@ -1,10 +1,9 @@
-//! Where records come from and go to: [`Source`], [`Sink`] and [`Admin`], in batches both ways, and [`Member`], which
-//! says whose partitions are whose.
+//! Reading and writing topics: [`Source`], [`Sink`] and [`Admin`], in batches both ways, and [`Member`], which assigns
+//! partitions to the readers of a group.
 //!
-//! All calls block the calling thread for at most the timeout they are given (or the transport's
-//! own, which is named where there is one); asynchronous callers use a blocking thread. Nothing
-//! above this room knows which transport it talks to: `memory` for simulation and tests, `kafka`
-//! for the rest (the embedded broker speaks the Kafka protocol too).
+//! All calls block the calling thread for at most the timeout they are given, or the transport's own documented
+//! timeout; asynchronous callers use a blocking thread. Code above this module does not know which transport it uses:
+//! `memory` for simulation and tests, `kafka` for everything else (the embedded broker also speaks the Kafka protocol).
 //!
 //! ```text
 //! Source:  open_sources → poll* (Batch … Lost … Batch, Finished for each bounded range) → drop
@@ -45,18 +44,18 @@ pub trait Transport: Send + Sync + fmt::Debug {
     /// Topics, offsets and settings of the cluster.
     fn admin(&self) -> &dyn Admin;
 
-    /// Opens one source for each plan. The sources share one connection to each broker and may be
-    /// driven by different threads. A topic or partition that does not exist is reported here or by the first
-    /// poll. Plans whose ranges are all empty send no request.
+    /// Opens one source for each plan. The sources share one connection to each broker and may be used by different
+    /// threads. A topic or partition that does not exist is reported here or by the first poll. If the ranges of all
+    /// plans are empty, no request is sent.
     fn open_sources(&self, plans: Vec<ReadPlan>) -> Result<Vec<Box<dyn Source>>, TransportError>;
 
     /// Opens a doorbell at the next offset to read of each partition. It rings when a reader of committed records would
     /// find something there, or when the log no longer reaches that offset.
-    fn doorbell(&self, places: &BTreeMap<TopicPartition, i64>) -> Result<Box<dyn Doorbell>, TransportError>;
+    fn doorbell(&self, offsets: &BTreeMap<TopicPartition, i64>) -> Result<Box<dyn Doorbell>, TransportError>;
 
     /// Joins a consumer group, which assigns the partitions of its topics to its members. A member reads its partitions
-    /// through sources of its own; the group only says which they are. A topic that does not exist is reported here;
-    /// the first partitions are returned by [`Member::poll`].
+    /// through separate sources; the group only says which ones. A topic that does not exist is reported here;
+    /// [`Member::poll`] returns the first assignment.
     fn join_group(&self, plan: GroupPlan) -> Result<Box<dyn Member>, TransportError>;
 
     /// Opens a sink.

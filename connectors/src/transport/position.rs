@@ -8,20 +8,20 @@ use std::sync::Arc;
 /// ```
 /// use headwater_connectors::transport::Position;
 ///
-/// let place = Position::from(17);
-/// assert_eq!((place.offset, &*place.note), (17, ""));
+/// let position = Position::from(17);
+/// assert_eq!((position.offset, &*position.note), (17, ""));
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Position {
     /// The next offset to read.
     pub offset: i64,
-    /// Text committed with the offset, at most 4,096 bytes; may be empty. Clients that know nothing of it replace it by
-    /// an empty one.
+    /// Text committed with the offset, at most 4,096 bytes; may be empty. Clients that do not know about it replace it
+    /// with an empty one.
     pub note: Arc<str>,
 }
 
 impl Position {
-    /// A place with a note.
+    /// A position with a note.
     pub fn new(offset: i64, note: &Arc<str>) -> Self {
         Self { offset, note: Arc::clone(note) }
     }

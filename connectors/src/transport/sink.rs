@@ -11,10 +11,10 @@ use super::{Membership, Position, TransportError};
 /// How a sink writes.
 #[derive(Clone, Debug, Default)]
 pub struct SinkOptions {
-    /// With an id every write is inside a transaction and opening fences the id's former owner.
+    /// With an id, every write is inside a transaction, and opening the sink fences the id's former owner.
     pub transactional_id: Option<String>,
-    /// Replaces a timestamp that the transport cannot write by the nearest one that it can; otherwise it is an error. There
-    /// is one: librdkafka cannot write 0, 1970-01-01T00:00:00.000Z.
+    /// Replaces a timestamp that the transport cannot write with the nearest one that it can; otherwise it is an error.
+    /// The only such timestamp is 0, 1970-01-01T00:00:00.000Z, with librdkafka.
     pub nearest_time: bool,
     /// Maximum size in bytes of the records sent as one batch; `None` for the transport's default. Needed where a
     /// topic accepts less ([`RecordLimits`](headwater_formats::record::RecordLimits)).
@@ -55,20 +55,20 @@ pub struct SinkOptions {
 /// # Ok::<(), headwater_connectors::transport::TransportError>(())
 /// ```
 pub trait Sink: Send {
-    /// Queues all records of the batch; each partition's records are sent in order. Waits while the
-    /// send buffer is full. A delivery that fails later is reported by `flush` or `commit`.
+    /// Queues all records of the batch; each partition's records are sent in order. Blocks while the send buffer is
+    /// full. A delivery that fails later is reported by `flush` or `commit`.
     fn write(&mut self, batch: &OutBatch) -> Result<(), TransportError>;
 
     /// Waits until every record is acknowledged, at most `timeout`.
     fn flush(&mut self, timeout: Duration) -> Result<(), TransportError>;
 
-    /// Begins a transaction; only with a transactional id, once before each commit or abort.
+    /// Begins a transaction. Only with a transactional id, and once before each commit or abort.
     fn begin(&mut self) -> Result<(), TransportError>;
 
-    /// Commits the records written since `begin` and `offsets` (the place of each partition, under the
-    /// consumer group of `membership`), all or nothing. A membership that is no
-    /// longer the group's is refused as [`TransportErrorKind::Fenced`](super::TransportErrorKind::Fenced): nothing is committed, and the
-    /// transaction waits for [`Self::abort`]. Without offsets the group is not asked.
+    /// Commits the records written since `begin` and `offsets` (the position of each partition, under the consumer
+    /// group of `membership`) atomically. Fails with [`TransportErrorKind::Fenced`](super::TransportErrorKind::Fenced)
+    /// if the membership is no longer current: nothing is committed, and the transaction waits for [`Self::abort`].
+    /// Without offsets the group is not checked.
     fn commit(
         &mut self,
         membership: &Membership,
@@ -76,7 +76,8 @@ pub trait Sink: Send {
         timeout: Duration,
     ) -> Result<(), TransportError>;
 
-    /// Aborts the transaction: the records written since `begin` are discarded. Fails as [`TransportErrorKind::Fenced`](super::TransportErrorKind::Fenced) when the transaction is
-    /// no longer this sink's, because of another owner or of its own slowness: then only another sink writes again.
+    /// Aborts the transaction: the records written since `begin` are discarded. Fails with
+    /// [`TransportErrorKind::Fenced`](super::TransportErrorKind::Fenced) when this sink no longer owns the transaction,
+    /// because of another owner or because it took too long: then only a new sink can write.
     fn abort(&mut self, timeout: Duration) -> Result<(), TransportError>;
 }

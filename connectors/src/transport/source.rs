@@ -9,7 +9,7 @@ use super::{Lost, TopicIds, TransportError};
 /// What one source reads.
 #[derive(Clone, Debug)]
 pub struct ReadPlan {
-    /// The ranges, each of another partition.
+    /// The ranges, each of a different partition.
     pub ranges: Vec<ReadRange>,
     /// The parts of each record that are copied.
     pub wanted: Wanted,
@@ -21,16 +21,16 @@ pub struct ReadPlan {
     pub ids: TopicIds,
 }
 
-/// A run of offsets of one partition.
+/// A range of offsets of one partition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReadRange {
     /// The partition.
     pub partition: TopicPartition,
-    /// First offset that is read. Where the log starts later, the offsets in between are [`SourceEvent::Lost`], and
-    /// reading continues at the first offset that exists.
+    /// First offset to read. If the log starts later, the offsets in between are [`SourceEvent::Lost`], and reading
+    /// continues at the first offset that exists.
     pub start: i64,
-    /// First offset that is not read, at most the end that the log has or had: where the log ends before it, the offsets
-    /// in between are lost. `None` reads forever.
+    /// First offset not to read, at most the current or an earlier end of the log: if the log ends before it, the
+    /// offsets in between are lost. `None` reads forever.
     pub end: Option<i64>,
 }
 
@@ -40,7 +40,7 @@ pub enum Isolation {
     /// Only committed ones; reading ends at the last stable offset.
     #[default]
     ReadCommitted,
-    /// All; reading ends at the high watermark.
+    /// All records; reading ends at the high watermark.
     ReadUncommitted,
 }
 
@@ -77,28 +77,25 @@ pub enum Isolation {
 /// # Ok::<(), headwater_connectors::transport::TransportError>(())
 /// ```
 pub trait Source: Send {
-    /// Waits at most `timeout` for the next event, but returns the first records at once: a batch is
-    /// never held back to be filled.
+    /// Waits at most `timeout` for the next event. The first records are returned at once: a batch is never held back
+    /// to fill it.
     fn poll(&mut self, timeout: Duration) -> Result<SourceEvent, TransportError>;
 }
 
 /// What a poll of a [`Source`] returns.
 #[derive(Debug)]
-#[allow(
-    clippy::large_enum_variant,
-    reason = "an event carries thousands of records: its own size is nothing beside them"
-)]
+#[allow(clippy::large_enum_variant, reason = "an event holds thousands of records, so its own size does not matter")]
 pub enum SourceEvent {
-    /// The next records of one partition, never empty, never outside their range, never below what was read of it.
+    /// The next records of one partition: never empty, always within the range, in order and without repetition.
     Batch(RawBatch),
     /// Offsets of a range are lost. Reading continues after them, unless [`Lost::ends_range`]: then the range returns
     /// nothing more, not even `Finished`.
     Lost(Lost),
-    /// Everything below this offset was read, in a range without an end. Returned at the end of the log when what precedes
-    /// the offset is not a record, but a transaction marker or a record that was compacted away.
+    /// Everything below this offset was read, in a range without an end. Returned at the end of the log when the last
+    /// offsets belong to transaction markers or to records that were compacted away.
     Passed(TopicPartition, i64),
-    /// The range of this partition has been read to its end, even if its last offsets are transaction
-    /// markers or were compacted away. Returned once for each bounded range.
+    /// The range of this partition has been read to its end, even if its last offsets belong to transaction markers or
+    /// were compacted away. Returned once for each bounded range.
     Finished(TopicPartition),
     /// Nothing arrived within the timeout.
     Idle,

@@ -1,4 +1,5 @@
-//! What distinguishes a topic from another one of the same name: a cluster gives every topic an id when it is created.
+//! Topic ids, which distinguish a topic from another one of the same name: a cluster assigns an id to every topic it
+//! creates.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -8,9 +9,9 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-/// The id of a topic, never used twice: a topic that is deleted and created again has another one.
+/// The id of a topic, never reused: a topic that is deleted and created again has a different id.
 ///
-/// It is written as Kafka's tools write it.
+/// It is written in the format of Kafka's tools.
 ///
 /// ```
 /// use headwater_connectors::transport::TopicId;

@@ -266,7 +266,7 @@ mod tests {
         let mut board = Board::new(Arc::new(cluster.clone()), "s");
         board.show(&status(State::Running), 0);
         assert!(cluster.admin().topics().expect("an answer").is_empty(), "the first failure creates the topic");
-        let error = || Diagnostic::new(TRANSPORT, "not authorized to write topic \"T\"");
+        let error = || Diagnostic::new(TRANSPORT, "not authorized to write to topic \"T\"");
         board.show(&status(State::Retrying(error(), 5_000)), 1_000);
         board.show(&status(State::Retrying(error(), 5_000)), 2_000);
         let found = seen(2_000).remove("Q").expect("it fails");

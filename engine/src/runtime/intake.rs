@@ -47,10 +47,7 @@ struct ReaderThread {
     heard_at: Instant,
 }
 
-#[allow(
-    clippy::large_enum_variant,
-    reason = "an event carries thousands of records: its own size is nothing beside them"
-)]
+#[allow(clippy::large_enum_variant, reason = "an event holds thousands of records, so its own size does not matter")]
 enum Sent {
     Event(Result<SourceEvent, TransportError>),
     /// The thread has ended and returns the source.

@@ -106,7 +106,7 @@ impl Process {
     }
 
     /// Commits and stops the persistent queries of this process. Blocks.
-    pub fn rest(&self) {
+    pub fn stop_queries(&self) {
         self.worker.end();
     }
 

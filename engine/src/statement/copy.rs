@@ -123,7 +123,7 @@ async fn write(mut rows: Rows, target: Target, query: Span) -> Answered {
     unfinished.rename().map_err(|e| failed("write", &e))?;
     let rejects = rows.progress.snapshot().rejects;
     let rejected = (rejects > 0).then(|| format!("{rejects} records were rejected; SHOW REJECTS; lists them"));
-    let lost = rows.progress.lost().into_iter().map(|lost| format!("not complete: {lost}"));
+    let lost = rows.progress.lost().into_iter().map(|lost| format!("incomplete result: {lost}"));
     let warnings = lost.chain(rejected).collect();
     let rows = if count == 1 { "row" } else { "rows" };
     let message = format!("{count} {rows} written to \"{}\"", target.path.display());

@@ -1,16 +1,17 @@
-//! What differs between two texts, line by line, as `diff -u` shows it: a few lines around each change.
+//! The difference between two texts, line by line, as `diff -u` shows it: with a few lines around each change.
 
-/// Lines shown around a change.
+/// Number of lines shown around a change.
 const CONTEXT: usize = 3;
-/// Most pairs of lines that are compared for the shortest difference: more is shown as one replaced block.
+/// Maximum number of line pairs that are compared to find the shortest difference; longer texts are shown as one
+/// replaced block.
 const PAIRS_MAX: usize = 4_000_000;
 
 /// A line of a difference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Line<'a> {
-    /// A run of lines begins, at this line of the old text, from 0.
+    /// A run of lines begins, at this line of the old text, counted from 0.
     From(usize),
-    /// In both.
+    /// In both texts.
     Same(&'a str),
     /// Only in the old text.
     Gone(&'a str),
@@ -18,7 +19,7 @@ pub enum Line<'a> {
     New(&'a str),
 }
 
-/// The lines that differ with some around them; empty when all are the same.
+/// The lines that differ, with some lines around them; empty if the texts are the same.
 pub fn difference<'a>(old: &[&'a str], new: &[&'a str]) -> Vec<Line<'a>> {
     let all = edits(old, new);
     let changes: Vec<usize> = (0..all.len()).filter(|at| !matches!(all[*at], Line::Same(_))).collect();
@@ -55,7 +56,7 @@ fn edits<'a>(old: &[&'a str], new: &[&'a str]) -> Vec<Line<'a>> {
     all
 }
 
-/// The edits between texts that begin and end differently.
+/// The edits between texts that differ in their first and in their last line.
 fn middle<'a>(old: &[&'a str], new: &[&'a str]) -> Vec<Line<'a>> {
     let (mut i, mut j) = (0, 0);
     let mut all = Vec::with_capacity(old.len() + new.len());
@@ -80,7 +81,7 @@ fn middle<'a>(old: &[&'a str], new: &[&'a str]) -> Vec<Line<'a>> {
     all
 }
 
-/// Length of the longest common subsequence of what is left from each pair of places on.
+/// Length of the longest common subsequence of the remaining lines, for each pair of positions.
 fn common_lengths(old: &[&str], new: &[&str]) -> Vec<u32> {
     let width = new.len() + 1;
     let mut common = vec![0; (old.len() + 1) * width];
@@ -99,7 +100,7 @@ fn common_lengths(old: &[&str], new: &[&str]) -> Vec<u32> {
 mod tests {
     use super::*;
 
-    /// Texts as one character a line; the difference as one word a line.
+    /// Compares texts of one character per line; the difference has one word per line.
     fn check(old: &'static str, new: &'static str, expected: &str) {
         let lines = |text: &'static str| text.split_terminator(' ').collect::<Vec<_>>();
         let (old, new) = (lines(old), lines(new));
@@ -113,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn changes_are_shown_with_what_is_around_them() {
+    fn changes_are_shown_with_their_context() {
         check("a b c", "a b c", "");
         check("a b c", "a x c", "@0 a -b +x c");
         check("", "a b", "@0 +a +b");
@@ -123,13 +124,13 @@ mod tests {
     }
 
     #[test]
-    fn far_changes_have_runs_of_their_own() {
+    fn distant_changes_have_separate_runs() {
         check("1 2 3 4 5 6 7 8 9", "x 2 3 4 5 6 7 8 9 y", "@0 -1 +x 2 3 4 @6 7 8 9 +y");
         check("1 2 3 4 5 6 7", "1 x 2 3 4 5 6", "@0 1 +x 2 3 4 5 6 -7");
     }
 
     #[test]
-    fn what_is_too_long_to_compare_is_replaced() {
+    fn texts_too_long_to_compare_are_replaced() {
         let old: Vec<String> = (0..3_000).map(|n| n.to_string()).collect();
         let new: Vec<String> = (0..3_000).map(|n| (n + 1).to_string()).collect();
         let text = |lines: &'static [String]| lines.iter().map(String::as_str).collect::<Vec<_>>();

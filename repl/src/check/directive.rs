@@ -1,5 +1,5 @@
-//! What a test file may say besides SQL: topics, raw records, scripts. A directive begins with `\`, which no statement
-//! does, and ends with `;` like one. This file only reads them; [`super::stage`] does what they say.
+//! The directives of test files: topics, raw records and scripts. A directive begins with `\`, unlike any statement,
+//! and ends with `;`. This file only parses them; [`super::stage`] carries them out.
 //!
 //! ```text
 //! \topic orders partitions 2;
@@ -16,71 +16,71 @@ use crate::lexeme::{Kind, Lexeme, content_start, lexemes};
 /// A directive.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Directive {
-    /// A topic that is there before anything is declared over it.
-    Topic { name: Said<String>, partitions: Said<i32> },
-    /// Records as another client would write them.
-    Produce { topic: Said<String>, records: Vec<Record> },
-    /// The statements of a file, one after another.
+    /// Creates a topic before anything is declared over it.
+    Topic { name: Spanned<String>, partitions: Spanned<i32> },
+    /// Writes records as another client would.
+    Produce { topic: Spanned<String>, records: Vec<Record> },
+    /// Runs the statements of a file, one after another.
     Run(String),
 }
 
-/// Something with its place in the text.
+/// A value with its position in the text.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Said<T> {
+pub(super) struct Spanned<T> {
     pub value: T,
     pub span: Span,
 }
 
-/// A record; what is `None` was not said, or is null.
+/// A record; parts that are missing or null are `None`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Record {
     pub key: Option<Vec<u8>>,
     pub value: Option<Vec<u8>>,
     pub timestamp_ms: Option<i64>,
-    pub partition: Option<Said<i32>>,
+    pub partition: Option<Spanned<i32>>,
     pub headers: Vec<(String, Option<Vec<u8>>)>,
 }
 
-const HINT: &str = "There are \\topic NAME [partitions N]; \\produce TOPIC record, …; and \\run 'FILE';";
+const HINT: &str = "The directives are \\topic NAME [partitions N]; \\produce TOPIC record, …; and \\run 'FILE';";
 const RECORD: &str = "key, value, timestamp, partition or headers";
 
-/// The directive that a statement is; `None` when it is SQL.
+/// Parses a statement as a directive; `None` if it is SQL.
 pub(super) fn parse(text: &str) -> Option<Result<Directive, Diagnostic>> {
     let start = content_start(text);
-    text[start..].starts_with('\\').then(|| Reader::new(text, start + 1).directive())
+    text[start..].starts_with('\\').then(|| Parser::new(text, start + 1).directive())
 }
 
-/// Words, texts and signs of a directive.
-struct Reader<'a> {
+/// A parser for the words, strings and symbols of a directive.
+struct Parser<'a> {
     text: &'a str,
     lexemes: Vec<Lexeme>,
     at: usize,
 }
 
-type Read<T> = Result<T, Diagnostic>;
+type Parsed<T> = Result<T, Diagnostic>;
 
-impl<'a> Reader<'a> {
+impl<'a> Parser<'a> {
     fn new(text: &'a str, start: usize) -> Self {
         let is_said = |lexeme: &Lexeme| !matches!(lexeme.kind, Kind::Space | Kind::Comment);
         let shift = |lexeme: Lexeme| Lexeme { range: lexeme.range.start + start..lexeme.range.end + start, ..lexeme };
         Self { text, lexemes: lexemes(&text[start..]).into_iter().filter(is_said).map(shift).collect(), at: 0 }
     }
 
-    fn directive(mut self) -> Read<Directive> {
+    fn directive(mut self) -> Parsed<Directive> {
         let directive = if self.takes("topic") {
-            let name = self.name("the name of a topic")?;
-            let one = Said { value: 1, span: name.span };
+            let name = self.name("a topic name")?;
+            let one = Spanned { value: 1, span: name.span };
             let partitions = if self.takes("partitions") { self.number("a number of partitions")? } else { one };
             Directive::Topic { name, partitions }
         } else if self.takes("produce") {
-            let topic = self.name("the name of a topic")?;
+            let topic = self.name("a topic name")?;
             let mut records = vec![self.record()?];
             while self.takes(",") {
                 records.push(self.record()?);
             }
             Directive::Produce { topic, records }
         } else if self.takes("run") {
-            Directive::Run(self.name("a file in quotes")?.value)
+            Directive::Run(self.name("a quoted file name")?.value)
         } else {
             return Err(self.unexpected("a directive").hint(HINT));
         };
@@ -88,7 +88,7 @@ impl<'a> Reader<'a> {
         if self.at < self.lexemes.len() { Err(self.unexpected("\";\"")) } else { Ok(directive) }
     }
 
-    fn record(&mut self) -> Read<Record> {
+    fn record(&mut self) -> Parsed<Record> {
         let mut record = Record::default();
         let start = self.at;
         let mut has_value = false;
@@ -101,7 +101,7 @@ impl<'a> Reader<'a> {
             } else if self.takes("timestamp") {
                 record.timestamp_ms = Some(self.number("milliseconds since 1970")?.value);
             } else if self.takes("partition") {
-                record.partition = Some(self.number("the number of a partition")?);
+                record.partition = Some(self.number("a partition number")?);
             } else if self.takes("headers") {
                 record.headers = self.headers()?;
             } else if self.at == start {
@@ -112,16 +112,16 @@ impl<'a> Reader<'a> {
         }
         if !has_value {
             let error = Diagnostic::new(SYNTAX, "a record needs a value").at(self.span_from(start));
-            return Err(error.hint("Say value null for a record without one."));
+            return Err(error.hint("Write value null for a tombstone."));
         }
         Ok(record)
     }
 
-    fn headers(&mut self) -> Read<Vec<(String, Option<Vec<u8>>)>> {
+    fn headers(&mut self) -> Parsed<Vec<(String, Option<Vec<u8>>)>> {
         let mut headers = Vec::new();
         self.expect("(")?;
         loop {
-            let name = self.name("the name of a header")?.value;
+            let name = self.name("a header name")?.value;
             self.expect("=")?;
             headers.push((name, self.bytes()?));
             if !self.takes(",") {
@@ -133,23 +133,25 @@ impl<'a> Reader<'a> {
     }
 
     /// `'text'`, `x'hex'` or `null`.
-    fn bytes(&mut self) -> Read<Option<Vec<u8>>> {
+    fn bytes(&mut self) -> Parsed<Option<Vec<u8>>> {
         if self.takes("null") {
             return Ok(None);
         }
         let is_hex = self.takes("x");
         let Some(text) = self.quoted(&[Kind::Text])? else {
-            return Err(self.unexpected("a text in single quotes, x'hex' or null"));
+            return Err(self.unexpected("a string in single quotes, x'hex' or null"));
         };
         if !is_hex {
             return Ok(Some(text.value.into_bytes()));
         }
-        let wrong = || Diagnostic::new(LITERAL, "hex takes two digits a byte").at(text.span);
+        let wrong = || {
+            Diagnostic::new(LITERAL, "invalid hexadecimal string: two digits are needed for each byte").at(text.span)
+        };
         unhex(&text.value).map(Some).ok_or_else(wrong)
     }
 
-    /// A word, or anything in quotes. Case stays.
-    fn name(&mut self, what: &str) -> Read<Said<String>> {
+    /// A word, or anything in quotes. Case is preserved.
+    fn name(&mut self, what: &str) -> Parsed<Spanned<String>> {
         if let Some(quoted) = self.quoted(&[Kind::Text, Kind::QuotedName])? {
             return Ok(quoted);
         }
@@ -158,36 +160,36 @@ impl<'a> Reader<'a> {
                 let value = self.text[word.range.clone()].to_owned();
                 let span = Span { start: word.range.start, end: word.range.end };
                 self.at += 1;
-                Ok(Said { value, span })
+                Ok(Spanned { value, span })
             }
             None => Err(self.unexpected(what)),
         }
     }
 
-    fn quoted(&mut self, kinds: &[Kind]) -> Read<Option<Said<String>>> {
+    fn quoted(&mut self, kinds: &[Kind]) -> Parsed<Option<Spanned<String>>> {
         let Some(lexeme) = self.lexemes.get(self.at).filter(|lexeme| kinds.contains(&lexeme.kind)) else {
             return Ok(None);
         };
         let span = Span { start: lexeme.range.start, end: lexeme.range.end };
         let text = &self.text[lexeme.range.clone()];
         if !lexeme.closed {
-            return Err(Diagnostic::new(SYNTAX, "a quote is not closed").at(span));
+            return Err(Diagnostic::new(SYNTAX, "unterminated quoted string").at(span));
         }
         let quote = &text[..1];
         self.at += 1;
-        Ok(Some(Said { value: text[1..text.len() - 1].replace(&quote.repeat(2), quote), span }))
+        Ok(Some(Spanned { value: text[1..text.len() - 1].replace(&quote.repeat(2), quote), span }))
     }
 
-    /// A whole number, not negative.
-    fn number<N: std::str::FromStr>(&mut self, what: &str) -> Read<Said<N>> {
+    /// A non-negative integer.
+    fn number<N: std::str::FromStr>(&mut self, what: &str) -> Parsed<Spanned<N>> {
         let found = self.lexemes.get(self.at).filter(|lexeme| lexeme.kind == Kind::Number);
         let read = found.and_then(|lexeme| Some((lexeme.range.clone(), self.text[lexeme.range.clone()].parse().ok()?)));
         let Some((range, value)) = read else { return Err(self.unexpected(what)) };
         self.at += 1;
-        Ok(Said { value, span: Span { start: range.start, end: range.end } })
+        Ok(Spanned { value, span: Span { start: range.start, end: range.end } })
     }
 
-    /// Takes a word, in any case, or a sign, if it is next.
+    /// Consumes a word, in any case, or a symbol, if it is next.
     fn takes(&mut self, word: &str) -> bool {
         let next = self.lexemes.get(self.at).filter(|lexeme| matches!(lexeme.kind, Kind::Word | Kind::Sign));
         let is_next = next.is_some_and(|lexeme| self.text[lexeme.range.clone()].eq_ignore_ascii_case(word));
@@ -195,7 +197,7 @@ impl<'a> Reader<'a> {
         is_next
     }
 
-    fn expect(&mut self, sign: &str) -> Read<()> {
+    fn expect(&mut self, sign: &str) -> Parsed<()> {
         if self.takes(sign) { Ok(()) } else { Err(self.unexpected(&format!("\"{sign}\""))) }
     }
 
@@ -206,7 +208,7 @@ impl<'a> Reader<'a> {
                 format!("found \"{}\"", &self.text[it.range.clone()]),
                 Span { start: it.range.start, end: it.range.end },
             ),
-            None => ("the directive ends".to_owned(), Span { start: end, end }),
+            None => ("found the end of the directive".to_owned(), Span { start: end, end }),
         };
         Diagnostic::new(SYNTAX, format!("expected {expected}, {found}")).at(span)
     }
@@ -259,21 +261,25 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_told_with_its_place() {
-        for (text, message, place) in [
+    fn errors_have_the_right_span() {
+        for (text, message, wrong) in [
             ("\\produse s value 'x';", "expected a directive, found \"produse\"", "produse"),
             ("\\produce s;", "expected key, value, timestamp, partition or headers, found \";\"", ";"),
             ("\\produce s key 'a' timestamp 1;", "a record needs a value", "key 'a' timestamp 1"),
-            ("\\produce s value x'0g';", "hex takes two digits a byte", "'0g'"),
-            ("\\produce s value 1;", "expected a text in single quotes, x'hex' or null, found \"1\"", "1"),
-            ("\\produce s value 'a' value", "expected a text in single quotes, x'hex' or null, the directive ends", ""),
-            ("\\produce s value 'a", "a quote is not closed", "'a"),
+            ("\\produce s value x'0g';", "invalid hexadecimal string: two digits are needed for each byte", "'0g'"),
+            ("\\produce s value 1;", "expected a string in single quotes, x'hex' or null, found \"1\"", "1"),
+            (
+                "\\produce s value 'a' value",
+                "expected a string in single quotes, x'hex' or null, found the end of the directive",
+                "",
+            ),
+            ("\\produce s value 'a", "unterminated quoted string", "'a"),
             ("\\produce s value 'a' timestamp -1;", "expected milliseconds since 1970, found \"-\"", "-"),
             ("\\produce s value 'a' headers (b 'c');", "expected \"=\", found \"'c'\"", "'c'"),
             ("\\topic s partitions 1 2;", "expected \";\", found \"2\"", "2"),
-            ("\\", "expected a directive, the directive ends", ""),
+            ("\\", "expected a directive, found the end of the directive", ""),
         ] {
-            assert_eq!(refused(text), (message.to_owned(), place.to_owned()), "{text}");
+            assert_eq!(refused(text), (message.to_owned(), wrong.to_owned()), "{text}");
         }
     }
 }

@@ -1,7 +1,8 @@
-//! A test file as text: statements, the line `----` under those whose answer is expected, the answer, an empty line.
+//! The text of a test file: statements, the line `----` below each statement whose answer is checked, the answer, an
+//! empty line.
 //!
-//! Nothing of the text is lost: a file that was read prints the same bytes, and accepting answers changes answers
-//! only. What a statement is, is for others.
+//! Parsing loses nothing: a parsed file prints the same bytes, and accepting answers changes only answers. Statements
+//! are not interpreted here.
 //!
 //! ```
 //! use headwater_repl::check::TestFile;
@@ -17,18 +18,18 @@ use std::ops::Range;
 use super::split::cut;
 use crate::lexeme::{content_start, lexemes, statement_end};
 
-/// The line between a statement and what it answers.
+/// The line between a statement and its answer.
 pub const RULE: &str = "----";
 
 /// A test file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TestFile {
     pieces: Vec<Piece>,
-    /// The line end of its first line: new lines get the same.
+    /// The line ending of the first line, which is also used for new lines.
     line_end: &'static str,
 }
 
-/// A statement with everything that stands before it since the last one, and its answer; or what is behind the last.
+/// A statement with its answer and everything between it and the previous statement; or the text after the last one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Piece {
     line: usize,
@@ -36,19 +37,19 @@ pub struct Piece {
     expected: Option<Expected>,
 }
 
-/// The answer that is expected, as it is in the file.
+/// The expected answer, exactly as in the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Expected {
     /// The line `----`.
     rule: String,
     /// The lines of the answer.
     answer: String,
-    /// The empty line that ends it; nothing at the end of the file.
+    /// The empty line that ends it, or nothing at the end of the file.
     end: String,
 }
 
 impl TestFile {
-    /// Reads a file. Fails in words, with the line, when an answer is not ended before the next statement.
+    /// Parses a file. Fails, with the line number, when an answer does not end before the next statement.
     pub fn parse(text: &str) -> Result<Self, String> {
         let has_returns = text.find('\n').is_some_and(|end| text[..end].ends_with('\r'));
         let mut file = Self { pieces: Vec::new(), line_end: if has_returns { "\r\n" } else { "\n" } };
@@ -63,12 +64,12 @@ impl TestFile {
                 end: first_line(&text[rule.end + answer..]).to_owned(),
             };
             if let Some(within) = expected.answer.lines().position(is_rule) {
-                let fact = "an answer ends with an empty line, and the next statement follows it";
-                return Err(format!("line {}: {RULE} stands inside an answer; {fact}", line + within));
+                let fact = "an answer must be followed by an empty line";
+                return Err(format!("line {}: {RULE} inside an answer; {fact}", line + within));
             }
             at = rule.end + answer + expected.end.len();
             line += lines(&expected.answer) + lines(&expected.end);
-            file.pieces.last_mut().expect("a block is a piece at least").expected = Some(expected);
+            file.pieces.last_mut().expect("a block has at least one piece").expected = Some(expected);
         }
         file.take_rest(&text[at..], line);
         Ok(file)
@@ -79,13 +80,13 @@ impl TestFile {
         &self.pieces
     }
 
-    /// True when an answer is expected somewhere.
+    /// Whether an answer is expected anywhere.
     pub fn expects_something(&self) -> bool {
         self.pieces.iter().any(|piece| piece.expected.is_some())
     }
 
-    /// Takes what the pieces answered: where an answer is expected, or under every statement when none is. `None` leaves
-    /// a piece as it is. Gives the number of answers that changed.
+    /// Replaces the expected answers by `answers`, or, if none is expected, adds the answer of every statement. `None`
+    /// leaves a piece unchanged. Returns the number of answers that changed.
     pub fn accept(&mut self, answers: &[Option<&str>]) -> usize {
         let fills = !self.expects_something();
         let mut changed = 0;
@@ -120,7 +121,7 @@ impl TestFile {
         }
     }
 
-    /// The statements of the text over a rule. Gives the line of what follows.
+    /// Adds the statements above a rule. Returns the line number after them.
     fn take_block(&mut self, block: &str, line: usize) -> usize {
         let cut = cut(block);
         let last = cut.statements.len().max(1) - 1;
@@ -133,7 +134,7 @@ impl TestFile {
         line
     }
 
-    /// What is behind the last answer.
+    /// Adds the text after the last answer.
     fn take_rest(&mut self, rest: &str, line: usize) {
         let cut = cut(rest);
         let behind = Some(cut.rest).filter(|range| !range.is_empty());
@@ -151,17 +152,18 @@ impl TestFile {
 }
 
 impl Piece {
-    /// The line that its statement begins in, from 1.
+    /// The line on which the statement begins, counted from 1.
     pub fn line(&self) -> usize {
         self.line
     }
 
-    /// False when it is blanks and comments.
+    /// Whether the piece has a statement, and not only white space and comments.
     pub fn has_statement(&self) -> bool {
         content_place(&self.input) < self.input.len()
     }
 
-    /// The statement with the comments before it, its lines ended by `\n` whatever the file has.
+    /// The statement with the comments before it, with `
+    /// ` as line endings.
     pub fn statement(&self) -> String {
         let mut text = without_mark(&self.input);
         while let Some(end) = text.find('\n').filter(|end| is_blank(&text[..*end])) {
@@ -175,12 +177,12 @@ impl Piece {
         first_line(&self.input[content_place(&self.input)..]).trim_end()
     }
 
-    /// The lines of the answer that is expected; `None` when it does not matter.
+    /// The lines of the expected answer; `None` if the answer is not checked.
     pub fn expected(&self) -> Option<Vec<&str>> {
         self.expected.as_ref().map(|expected| expected.answer.lines().map(str::trim_end).collect())
     }
 
-    /// The line of the file that the answer begins in, from 1.
+    /// The line of the file on which the answer begins, counted from 1.
     pub fn answer_line(&self) -> usize {
         self.line + lines(&self.input[content_place(&self.input)..]) + 1
     }
@@ -205,7 +207,7 @@ impl fmt::Display for TestFile {
     }
 }
 
-/// The next line `----` that is not inside a string, a quoted name or a comment that began at or behind `start`.
+/// The next line `----` that is not inside a string, a quoted name or a comment that began at or after `start`.
 fn next_rule(text: &str, start: usize) -> Option<Range<usize>> {
     let mut at = start;
     while at < text.len() {
@@ -218,9 +220,9 @@ fn next_rule(text: &str, start: usize) -> Option<Range<usize>> {
     None
 }
 
-/// True when the line at `rule` is inside a string or comment of the statements at `start`. One that is never closed is an
-/// error to be shown, and no reason to miss the rule: what is open there must be closed, and its statement be the last
-/// before the next rule.
+/// Whether the line at `rule` is inside a string or comment of the statements at `start`. An unterminated one is an
+/// error to be reported and does not hide the rule: the string or comment must be closed, and its statement must be the
+/// last one before the next rule.
 fn is_inside(text: &str, start: usize, rule: usize) -> bool {
     if lexemes(&text[start..rule]).last().is_none_or(|last| last.closed) {
         return false;
@@ -240,12 +242,12 @@ fn is_inside(text: &str, start: usize, rule: usize) -> bool {
     false
 }
 
-/// Length of the lines before the first empty one.
+/// Number of bytes before the first empty line.
 fn answer_length(text: &str) -> usize {
     text.split_inclusive('\n').take_while(|line| !is_blank(line)).map(str::len).sum()
 }
 
-/// The first line with its end.
+/// The first line, including its line ending.
 fn first_line(text: &str) -> &str {
     text.split_inclusive('\n').next().unwrap_or("")
 }
@@ -262,13 +264,13 @@ fn lines(text: &str) -> usize {
     text.matches('\n').count()
 }
 
-/// The byte at which a statement begins, behind a mark, blanks and comments.
+/// The byte at which a statement begins, after a byte order mark, white space and comments.
 fn content_place(text: &str) -> usize {
     let behind = without_mark(text);
     text.len() - behind.len() + content_start(behind)
 }
 
-/// Editors of Windows begin a file with a byte order mark.
+/// Removes the byte order mark that Windows editors add.
 fn without_mark(text: &str) -> &str {
     text.strip_prefix('\u{feff}').unwrap_or(text)
 }
@@ -316,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_the_line_ends_it_prints_as_it_was() {
+    fn a_file_prints_as_it_was_whatever_its_line_endings() {
         assert_eq!(
             pieces("\u{feff}A\r\n x;\r\n----\r\n1 \r\n\r\nB;\r\n----"),
             [piece(1, "A\n x;\n", Some("1")), piece(6, "B;\n", Some(""))]
@@ -327,20 +329,20 @@ mod tests {
     }
 
     #[test]
-    fn a_rule_in_a_string_or_comment_is_none() {
+    fn a_rule_in_a_string_or_comment_does_not_count() {
         assert_eq!(pieces("A 'x\n----\ny';\n----\n1\n"), [piece(1, "A 'x\n----\ny';\n", Some("1"))]);
         assert_eq!(pieces("/*\n----\n*/ A;\n----\n1\n"), [piece(3, "/*\n----\n*/ A;\n", Some("1"))]);
     }
 
     #[test]
-    fn a_string_that_is_never_closed_hides_no_rule() {
+    fn an_unterminated_string_does_not_hide_a_rule() {
         let text = "A 'x;\n----\nK0202: not closed\n  1 | A 'x;\n    |   ^\n\nB 'y';\n----\n1\n";
         let answers: Vec<_> = pieces(text).into_iter().map(|(line, ..)| line).collect();
         assert_eq!(answers, [1, 7]);
     }
 
     #[test]
-    fn an_answer_without_an_end_is_refused_with_its_line() {
+    fn an_answer_without_an_end_is_an_error_with_its_line() {
         let error = TestFile::parse("A;\n----\n1\nB;\n----\n2\n").unwrap_err();
         assert!(error.starts_with("line 5: ----"), "{error}");
     }
@@ -349,12 +351,12 @@ mod tests {
         let mut file = parsed(text);
         file.accept(answers);
         let again = file.to_string();
-        assert_eq!(parsed(&again).accept(answers), 0, "what was accepted is what is expected: {again:?}");
+        assert_eq!(parsed(&again).accept(answers), 0, "an accepted answer is expected afterwards: {again:?}");
         again
     }
 
     #[test]
-    fn accepting_changes_answers_and_nothing_else() {
+    fn accepting_changes_only_answers() {
         let text = "-- a\nA;\n----\nold\n\nB;\n\n\nC;\n----\nsame \n\n-- end\n";
         let found = accepted(text, &[Some("1\n2"), Some("b"), Some("same"), None]);
         assert_eq!(found, "-- a\nA;\n----\n1\n2\n\nB;\n\n\nC;\n----\nsame \n\n-- end\n");

@@ -1,10 +1,10 @@
-//! What `headwater test --help` teaches: the format of a test file, by an example that a test of ours runs.
+//! The text of `headwater test --help`: the format of a test file, with an example that a test runs.
 
-/// How test files are written.
-pub const GUIDE: &str = r#"A test file is statements, each followed by a line ---- and what it answers. An empty line ends an
-answer. Everything runs in memory, on topics that are new for each file:
+/// Describes the format of test files.
+pub const GUIDE: &str = r#"A test file contains statements, each followed by a line ---- and the expected answer. An empty line
+ends an answer. Everything runs in memory, and every file starts without topics:
 
-  -- Orders above 2 go on.
+  -- Keep orders above 2.
   CREATE STREAM orders (id INT KEY, total DOUBLE)
     WITH (KAFKA_TOPIC = 'orders', PARTITIONS = 1, VALUE_FORMAT = 'JSON');
   CREATE STREAM dear AS SELECT * FROM orders WHERE total > 2;
@@ -27,49 +27,49 @@ answer. Everything runs in memory, on topics that are new for each file:
     detail: The columns here are "ID", "TOTAL", "ROWTIME", "ROWPARTITION", "ROWOFFSET".
 
 Answers:
-  Write the statements, run `headwater test --accept FILE`, and read what it wrote. A line ----
-  without an answer below is filled in; in a file without any ----, every statement gets its answer.
-  A statement without ---- must succeed; its answer does not matter.
+  Write the statements, run `headwater test --accept FILE`, and review the answers that it added:
+  below each line ---- or, in a file without any ----, below every statement.
+  A statement without ---- must succeed; its answer is not checked.
   Errors, plans (EXPLAIN), PRINT, SHOW and DESCRIBE are answers, too. EMIT CHANGES needs a LIMIT
-  that is reached. Answers are kept without empty lines and without blanks at the ends of lines.
-  A line ---- inside a string, a quoted name or a comment is part of it.
+  that is reached. Answers are written without empty lines and without trailing white space.
+  A line ---- inside a string, a quoted name or a comment does not count.
 
 Directives, which end with ; like statements:
-  \topic NAME [partitions N];      a topic that is there before it is declared
-  \produce TOPIC record, record;   records as any client would write them; a record is
+  \topic NAME [partitions N];      creates a topic before it is declared
+  \produce TOPIC record, record;   writes records as any client would; a record is
       [key BYTES] value BYTES [timestamp MS] [partition N] [headers (NAME = BYTES, ...)]
-      where BYTES is 'text', x'hex' or null: value null is a tombstone
-  \run 'service.sql';              the statements of a file, beside the test file
+      where BYTES is 'text', x'hex' or null; value null makes a tombstone
+  \run 'service.sql';              runs the statements of a file in the same folder
 
-What makes files stable:
-  Records without a time have the time 0, 1970-01-01; NOW() and UNIX_TIMESTAMP() are of the present.
-  The order of rows of several partitions is not settled: say ORDER BY. Plans are those of one
-  processor ('query.partitions' is 1). Queries are driven in every mode (--modes), so that their
-  answers hold however input is cut and whoever crashes; the offsets of what a query writes
-  (ROWOFFSET) do not.
+Repeatable answers:
+  Records without a timestamp get 0, 1970-01-01; NOW() and UNIX_TIMESTAMP() return the current time.
+  The order of rows from several partitions is not defined: use ORDER BY. Plans are those of one
+  processor ('query.partitions' is 1). Queries run in every mode (--modes), so their answers must
+  not depend on how input is divided or on which process crashes; the offsets of their output
+  records (ROWOFFSET) do depend on it.
 
 Exit codes:
-  0  all is as it says    1  something is not    2  wrong usage, or a path that cannot be read"#;
+  0  all answers match    1  some do not    2  invalid usage, or a path that cannot be read"#;
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::check::{Reporter, Rules, check};
 
-    /// Goal: the example of the help is true. Method: it is cut out and checked like a user's file.
+    /// Goal: the example in the help is correct. Method: it is extracted and run like a user's file.
     #[test]
-    fn the_example_gives_what_it_says() {
+    fn the_example_is_correct() {
         let example = GUIDE.lines().skip(2).take_while(|line| *line != "Answers:");
         let example: String = example.map(|line| format!("{}\n", line.strip_prefix("  ").unwrap_or(line))).collect();
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("guide.test");
         std::fs::write(&file, example).unwrap();
-        let mut told = Vec::new();
-        let mut reporter = Reporter { out: &mut told, colored: false };
+        let mut printed = Vec::new();
+        let mut reporter = Reporter { out: &mut printed, colored: false };
         let rules = Rules { judge: true, ..Rules::default() };
         let runtime = tokio::runtime::Runtime::new().unwrap();
         let tally = runtime.block_on(check(&[file], &rules, &mut reporter)).unwrap();
-        assert_eq!((tally.passed, tally.failed), (5, 0), "{}", String::from_utf8_lossy(&told));
+        assert_eq!((tally.passed, tally.failed), (5, 0), "{}", String::from_utf8_lossy(&printed));
     }
 
     #[test]

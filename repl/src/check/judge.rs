@@ -1,7 +1,8 @@
-//! The judge: when input ends, a stream that a query made holds what the bounded query over the same records gives.
+//! The judge: when input ends, a stream written by a query must contain the result of the bounded query over the same
+//! records.
 //!
-//! It needs no expected answer, so it finds what an accepted one hides. A file that has a reason to differ says
-//! `-- not judged: why`.
+//! It needs no expected answer, so it finds errors that an accepted answer hides. A file with a reason to differ
+//! contains `-- not judged: why`.
 
 use headwater_engine::config::Settings;
 use headwater_engine::sql::ast::{Query, StatementKind};
@@ -9,15 +10,15 @@ use headwater_engine::{Engine, Session, sql};
 
 use super::stage::answer;
 
-/// What a file says that is not judged.
+/// Marks a file that is not judged.
 pub(super) const NOT_JUDGED: &str = "-- not judged:";
 
-/// One complaint for each stream that is not what its bounded query gives. Streams that several queries write are
-/// left out.
+/// One complaint for each stream that differs from the result of its bounded query. Streams written by several queries
+/// are skipped.
 pub(super) async fn judge(engine: &Engine) -> Vec<String> {
     let catalog = match engine.catalog().await {
         Ok(catalog) => catalog,
-        Err(errors) => return vec![format!("the judge has no catalog: {errors:?}")],
+        Err(errors) => return vec![format!("the catalog could not be read: {errors:?}")],
     };
     let mut complaints = Vec::new();
     for query in catalog
@@ -36,14 +37,14 @@ pub(super) async fn judge(engine: &Engine) -> Vec<String> {
         let found = sorted(engine, &format!("SELECT {names} FROM `{}`;", query.sink())).await;
         if wanted != found {
             let (wanted, found) = (wanted.join("\n"), found.join("\n"));
-            let fact = format!("\"{}\" is not what its bounded query gives", query.sink());
+            let fact = format!("\"{}\" differs from the result of its bounded query", query.sink());
             complaints.push(format!("{fact}\n  bounded:\n{wanted}\n  continuous:\n{found}"));
         }
     }
     complaints
 }
 
-/// The lines of a result in an order of their own.
+/// The lines of a result, sorted.
 async fn sorted(engine: &Engine, statement: &str) -> Vec<String> {
     let mut session = Session::new(Settings::default());
     let (Ok(text) | Err(text)) = answer(engine, &mut session, statement).await;

@@ -1,13 +1,13 @@
-//! `headwater test`: files of statements with the answers they must give, run on a cluster in memory.
+//! `headwater test`: files of statements with their expected answers, run on a cluster in memory.
 //!
 //! ```text
 //! paths → file (pieces of text) → stage (cluster, engine, session; directive, mode) → judge → report
 //! ```
 //!
-//! The real engine answers, over a transport in memory, and persistent queries are driven step by step in virtual
-//! time: nothing is on a network or a disk, nothing waits, and a file gives the same each time. A file with persistent
-//! queries is played in every [`Mode`]; whatever the mode, the answers must be those of the first one.
-//! `tests/tests/queries.rs` runs the files of `queries/` through this room.
+//! The real engine runs over a transport in memory, and persistent queries are driven step by step in virtual time:
+//! there is no network, no disk and no waiting, and a file gives the same answers each time. A file with persistent
+//! queries is run in every [`Mode`]; the answers must be the same in all of them. `tests/tests/queries.rs` runs the
+//! files of `queries/` with this module.
 
 mod difference;
 mod directive;
@@ -36,20 +36,20 @@ use report::counted;
 pub use report::{Failure, FileReport, Reporter, Wrong};
 use stage::{Outcome, Played, play};
 
-/// The words for what a file says and what was answered.
+/// The labels of an expected and an actual answer.
 const FILE: (&str, &str) = ("expected", "found");
 
 /// How files are checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rules {
-    /// The ways in which persistent queries are driven. The first one's answers are compared with the file, those of
-    /// the others with the first one's. Not empty.
+    /// The modes in which persistent queries are driven; not empty. The answers in the first mode are compared with the
+    /// file, those in the other modes with the first.
     pub modes: Vec<Mode>,
-    /// Whether each stream that a query made must hold what the bounded query gives.
+    /// Whether each stream written by a query must contain the result of the bounded query.
     pub judge: bool,
-    /// Whether files take the answers that were found.
+    /// Whether the actual answers are written to the files.
     pub accept: bool,
-    /// Statements that every file begins with: SET and DEFINE.
+    /// Statements to run before each file: SET and DEFINE.
     pub session: Vec<String>,
 }
 
@@ -59,20 +59,20 @@ impl Default for Rules {
     }
 }
 
-/// What was found in all files.
+/// The totals of all files.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
-    /// Files.
+    /// Number of files.
     pub files: usize,
-    /// Statements that gave what they should.
+    /// Number of statements with the expected answer.
     pub passed: usize,
-    /// Statements that did not, and other failures.
+    /// Number of statements without it, and of other failures.
     pub failed: usize,
 }
 
-/// Checks files and folders of files and tells about each as soon as it is done. Fails in words, one line a problem,
-/// and before anything is run when a path cannot be read, a folder holds no test, or the rules are wrong. That nobody
-/// reads the report is no failure.
+/// Runs files and folders of files, and reports each one when it is done. Fails, with one line for each problem and
+/// before anything is run, when a path cannot be read, a folder contains no test, or the rules are not valid. A report
+/// that nobody reads is not an error.
 pub async fn check(paths: &[PathBuf], rules: &Rules, reporter: &mut Reporter<'_>) -> Result<Tally, String> {
     let files = paths::files(paths)?;
     check_session(&rules.session).await?;
@@ -92,7 +92,7 @@ pub async fn check(paths: &[PathBuf], rules: &Rules, reporter: &mut Reporter<'_>
     }
     let Tally { files, passed, failed } = tally;
     if can_be_accepted {
-        let _ = writeln!(reporter.out, "`headwater test --accept PATH` writes what was found into the files");
+        let _ = writeln!(reporter.out, "`headwater test --accept PATH` writes the actual answers to the files");
     }
     let summary = format!("{}, {} passed, {failed} failed", counted(files, "file"), counted(passed, "statement"));
     let _ = writeln!(reporter.out, "{summary}");
@@ -108,12 +108,12 @@ async fn check_session(statements: &[String]) -> Result<(), String> {
     Ok(())
 }
 
-/// Checks one file. A fault of the engine is a failure of the file and not of the others.
+/// Runs one file. A panic in the engine fails only this file.
 async fn check_file(path: &Path, text: String, rules: &Rules) -> FileReport {
     let (path, rules) = (path.to_owned(), rules.clone());
     match tokio::spawn(async move { check_text(&path, &text, &rules).await }).await {
         Ok(report) => report,
-        Err(error) => FileReport::failed(format!("it ran into a fault of ours: {error}")),
+        Err(error) => FileReport::failed(format!("internal error: {error}")),
     }
 }
 
@@ -123,20 +123,20 @@ async fn check_text(path: &Path, text: &str, rules: &Rules) -> FileReport {
         Err(problem) => return FileReport::failed(problem),
     };
     if !file.pieces().iter().any(Piece::has_statement) {
-        return FileReport::failed("there is no statement in it".to_owned());
+        return FileReport::failed("the file contains no statement".to_owned());
     }
     if !file.expects_something() && !rules.accept {
-        let fact = format!("nothing is expected: there is no line {RULE} under a statement");
-        return FileReport::failed(format!("{fact}\n`headwater test --accept` writes what each answers"));
+        let fact = format!("the file expects no answer: there is no line {RULE} below a statement");
+        return FileReport::failed(format!("{fact}\n`headwater test --accept` adds the answer of each statement"));
     }
-    let (first_mode, others) = rules.modes.split_first().expect("rules have a mode");
+    let (first_mode, others) = rules.modes.split_first().expect("the rules have at least one mode");
     let first = play(path, &file, *first_mode, rules).await;
     let mut report = FileReport { statements: first.outcomes.iter().flatten().count(), ..FileReport::default() };
     if rules.accept {
         report.accept(path, &mut file, &first);
     }
     report.compare(&file, &first);
-    // What fails already would fail in every mode.
+    // A file that already fails would fail in every mode.
     if first.is_continuous && report.failures.is_empty() {
         for mode in others {
             let driven = play(path, &file, *mode, rules).await;
@@ -148,20 +148,20 @@ async fn check_text(path: &Path, text: &str, rules: &Rules) -> FileReport {
 
 impl FileReport {
     fn failed(why: String) -> Self {
-        Self { failures: vec![Failure { statement: None, wrong: Wrong::Told(why) }], ..Self::default() }
+        Self { failures: vec![Failure { statement: None, wrong: Wrong::Message(why) }], ..Self::default() }
     }
 
-    /// Statements that failed, in whatever mode.
+    /// Number of failed statements, in any mode.
     fn failed_statements(&self) -> usize {
         self.failures.iter().filter_map(|failure| failure.statement.as_ref()).collect::<BTreeSet<_>>().len()
     }
 
-    /// Statements that failed, and what failed beyond them.
+    /// Number of failed statements and of other failures.
     fn failed_all(&self) -> usize {
         self.failed_statements() + self.failures.iter().filter(|failure| failure.statement.is_none()).count()
     }
 
-    /// Takes the answers into the file, and writes it when they are others.
+    /// Replaces the answers, and writes the file if they changed.
     fn accept(&mut self, path: &Path, file: &mut TestFile, played: &Played) {
         let taken = |outcome: &'_ Option<Outcome>| outcome.clone().filter(|it| it.fault.is_none()).map(|it| it.text);
         let answers: Vec<Option<String>> = played.outcomes.iter().map(taken).collect();
@@ -169,42 +169,42 @@ impl FileReport {
         if self.accepted > 0
             && let Err(error) = std::fs::write(path, file.to_string())
         {
-            self.told(None, format!("could not write \"{}\": {error}", path.display()));
+            self.fail(None, format!("could not write \"{}\": {error}", path.display()));
         }
     }
 
-    /// Each statement against what the file says.
+    /// Compares each answer with the file.
     fn compare(&mut self, file: &TestFile, played: &Played) {
         for (piece, outcome) in file.pieces().iter().zip(&played.outcomes) {
             let Some(outcome) = outcome else { continue };
             let found: Vec<&str> = outcome.text.lines().collect();
             match (piece.expected(), &outcome.fault) {
-                (_, Some(fault)) => self.told(Some(piece), format!("{}\n{fault}", outcome.text).trim().to_owned()),
+                (_, Some(fault)) => self.fail(Some(piece), format!("{}\n{fault}", outcome.text).trim().to_owned()),
                 (Some(expected), None) if expected != found => {
                     self.differs(piece, &expected, &found, FILE);
                 }
-                (None, None) if outcome.is_error => self.told(Some(piece), outcome.text.clone()),
+                (None, None) if outcome.is_error => self.fail(Some(piece), outcome.text.clone()),
                 _ => {}
             }
         }
-        played.complaints.iter().for_each(|complaint| self.told(None, complaint.clone()));
+        played.complaints.iter().for_each(|complaint| self.fail(None, complaint.clone()));
     }
 
-    /// Each statement against what it answered in another mode.
+    /// Compares each answer with that of the first mode.
     fn compare_modes(&mut self, file: &TestFile, first: (Mode, &Played), driven: (Mode, &Played)) {
         let outcomes = first.1.outcomes.iter().zip(&driven.1.outcomes);
         for (piece, outcomes) in file.pieces().iter().zip(outcomes) {
             let (Some(wanted), Some(found)) = outcomes else { continue };
             if let Some(fault) = &found.fault {
-                self.told(Some(piece), format!("driven {}: {fault}", driven.0.name()));
+                self.fail(Some(piece), format!("mode {}: {fault}", driven.0.name()));
             } else if wanted.text != found.text && (piece.expected().is_some() || found.is_error) {
                 let wanted: Vec<&str> = wanted.text.lines().collect();
                 let found: Vec<&str> = found.text.lines().collect();
                 self.differs(piece, &wanted, &found, (first.0.name(), driven.0.name()));
             }
         }
-        let driven_as = |complaint: &String| format!("driven {}: {complaint}", driven.0.name());
-        driven.1.complaints.iter().for_each(|complaint| self.told(None, driven_as(complaint)));
+        let driven_as = |complaint: &String| format!("mode {}: {complaint}", driven.0.name());
+        driven.1.complaints.iter().for_each(|complaint| self.fail(None, driven_as(complaint)));
     }
 
     fn differs(&mut self, piece: &Piece, expected: &[&str], found: &[&str], sides: (&'static str, &'static str)) {
@@ -214,8 +214,8 @@ impl FileReport {
         self.failures.push(Failure { statement: Some((piece.line(), piece.title().to_owned())), wrong });
     }
 
-    fn told(&mut self, piece: Option<&Piece>, words: String) {
+    fn fail(&mut self, piece: Option<&Piece>, words: String) {
         let statement = piece.map(|piece| (piece.line(), piece.title().to_owned()));
-        self.failures.push(Failure { statement, wrong: Wrong::Told(words) });
+        self.failures.push(Failure { statement, wrong: Wrong::Message(words) });
     }
 }

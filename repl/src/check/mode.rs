@@ -1,5 +1,5 @@
-//! The ways in which persistent queries are driven by tests: whatever the cut and whoever dies, they
-//! write the same. Time is virtual, chance has a seed, so a run can be repeated.
+//! The modes in which tests drive persistent queries: however input is divided and whatever crashes, the output must be
+//! the same. Time is virtual and randomness has a seed, so a run can be repeated.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use headwater_connectors::transport::memory::MemoryTransport;
 use headwater_connectors::transport::{Transport, TransportError};
 use headwater_engine::catalog::QueryDef;
 use headwater_engine::diagnostic::Diagnostic;
-use headwater_engine::{Driver, Engine, Step};
+use headwater_engine::{Driver, Engine, StepOutcome};
 use parking_lot::Mutex;
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
@@ -23,18 +23,18 @@ use rand::{Rng as _, SeedableRng as _};
 pub enum Mode {
     /// One record at a time.
     RowAtATime,
-    /// All that is there at once.
+    /// All available records at once.
     OneBatch,
-    /// Batches cut by chance, from a seed.
+    /// Batches of random size, from a seed.
     RandomCuts(u64),
-    /// The process dies before each commit, and after it before it hears of it.
+    /// The process crashes before each commit, and after each commit before it receives the reply.
     CrashAtEveryCommit,
     /// Two processes share the partitions.
     TwoInstances,
 }
 
 impl Mode {
-    /// All of them, with one seed.
+    /// All modes, with one seed.
     pub const ALL: [Self; 5] =
         [Self::OneBatch, Self::RowAtATime, Self::RandomCuts(7), Self::CrashAtEveryCommit, Self::TwoInstances];
 
@@ -51,10 +51,12 @@ impl Mode {
 
     fn help(self) -> &'static str {
         match self {
-            Self::OneBatch => "All records that are there at once",
+            Self::OneBatch => "All available records at once",
             Self::RowAtATime => "One record at a time",
-            Self::RandomCuts(_) => "Batches cut by chance, the same each time",
-            Self::CrashAtEveryCommit => "The process dies before each commit, and after it before it hears of it",
+            Self::RandomCuts(_) => "Batches of random size, the same each time",
+            Self::CrashAtEveryCommit => {
+                "The process crashes before each commit, and after each commit before it receives the reply"
+            }
             Self::TwoInstances => "Two processes share the partitions",
         }
     }
@@ -110,7 +112,7 @@ pub struct Drive {
     has_driven: bool,
 }
 
-/// Steps without an end mean that a query never comes to rest.
+/// Maximum number of steps, after which a query counts as never idle.
 const STEPS_MAX: usize = 1_000_000;
 /// Virtual time that a step takes, in ms.
 const STEP_MS: i64 = 100;
@@ -129,14 +131,14 @@ impl Drive {
         Self { transports, drivers: BTreeMap::new(), now_ms: 0, has_driven: false }
     }
 
-    /// True when there was a persistent query: without one all modes are the same.
+    /// Whether there was a persistent query: without one, all modes are the same.
     pub fn has_driven(&self) -> bool {
         self.has_driven
     }
 
-    /// Starts and stops drivers as the catalog says, and drives all until nothing is left to do. Fails in words when
-    /// a query fails, or never comes to rest.
-    pub async fn to_rest(&mut self, engine: &Engine) -> Result<(), String> {
+    /// Starts and stops drivers according to the catalog, and drives all of them until nothing is left to do. Fails,
+    /// with the reason, when a query fails or never becomes idle.
+    pub async fn until_idle(&mut self, engine: &Engine) -> Result<(), String> {
         let catalog = engine.catalog().await.map_err(|errors| messages(&errors))?;
         self.drivers.retain(|id, (query, _)| catalog.query(id).is_some_and(|q| q == query && !q.paused));
         for query in catalog.queries().filter(|q| !q.paused) {
@@ -147,15 +149,15 @@ impl Drive {
         let mut quiet = 0;
         for _ in 0..STEPS_MAX {
             quiet = if self.round(engine).await? { quiet + 1 } else { 0 };
-            // Time for every open epoch to end, and for what it wrote to be read by others.
+            // Time for every open epoch to end, and for other queries to read its output.
             if quiet > 20 {
                 return Ok(());
             }
         }
-        Err("the persistent queries do not come to rest: one may write what another reads, in a circle".to_owned())
+        Err("the persistent queries never become idle: their topics may form a cycle".to_owned())
     }
 
-    /// One step of every driver. True when none did anything.
+    /// Runs one step of every driver. True if none did anything.
     async fn round(&mut self, engine: &Engine) -> Result<bool, String> {
         let mut quiet = true;
         for (id, (_, drivers)) in &mut self.drivers {
@@ -168,25 +170,25 @@ impl Drive {
     }
 }
 
-/// One step of one query in one process. True when there was nothing to do.
+/// Runs one step of one query in one process. True if there was nothing to do.
 async fn step(
     engine: &Engine,
     id: &str,
     transport: &Arc<dyn Transport>,
-    place: &mut Option<Driver>,
+    slot: &mut Option<Driver>,
     now_ms: i64,
 ) -> Result<bool, String> {
-    let Some(driver) = place else {
+    let Some(driver) = slot else {
         let made = engine.driver(id, transport.clone()).await;
-        *place = Some(made.map_err(|errors| format!("query {id} cannot start: {}", messages(&errors)))?);
+        *slot = Some(made.map_err(|errors| format!("query {id} cannot start: {}", messages(&errors)))?);
         return Ok(false);
     };
     match driver.step(now_ms, Duration::ZERO) {
-        Ok(Step::Idle) => Ok(driver.is_settled()),
+        Ok(StepOutcome::Idle) => Ok(driver.is_settled()),
         Ok(_) => Ok(false),
         Err(error) => {
-            // Whatever it was, a driver that failed is thrown away, as the supervisor does.
-            *place = None;
+            // A driver that failed is discarded, as the supervisor does.
+            *slot = None;
             if is_planned(&error) { Ok(false) } else { Err(format!("query {id} failed: {}", error.message)) }
         }
     }

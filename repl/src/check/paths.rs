@@ -1,14 +1,14 @@
-//! Which files are meant by the paths that a user gives.
+//! Finds the test files in the paths that a user gives.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Files of a folder that are tests end with it.
+/// The file name extension of tests in folders.
 const EXTENSION: &str = "test";
 
-/// The files themselves, and every `*.test` below the folders in the order of their names; each once. What is hidden is
-/// left out, and folders that are links are not followed. Fails with one line a path that cannot be read or holds no
-/// test.
+/// The files given, and every `*.test` file in the folders given, in the order of their names; each once. Hidden files
+/// are skipped, and symbolic links to folders are not followed. Fails with one line for each path that cannot be read
+/// or contains no test.
 pub(super) fn files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, String> {
     let mut files = Vec::new();
     let mut problems = Vec::new();

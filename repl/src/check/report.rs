@@ -1,4 +1,5 @@
-//! What is wrong with a file, and how it is told: a line a file, under it each statement that failed with what differs.
+//! The result of a test file and how it is printed: a line for the file, and below it each failed statement with its
+//! difference.
 
 use std::fmt::Display;
 use std::io::{self, Write};
@@ -12,54 +13,54 @@ const DIM: &str = "\x1b[2m";
 const BOLD: &str = "\x1b[1m";
 const PLAIN: &str = "\x1b[0m";
 
-/// What was found in one file.
+/// The result of one file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FileReport {
-    /// Statements that were run.
+    /// Number of statements that were run.
     pub statements: usize,
-    /// Those of them that failed, and what is wrong beyond statements.
+    /// Failed statements, and other failures.
     pub failures: Vec<Failure>,
-    /// Answers that were written into the file.
+    /// Number of answers that were written to the file.
     pub accepted: usize,
 }
 
-/// Something that is wrong.
+/// A failure.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
-    /// Where: the statement's line and its first line; `None` when it is about the whole file.
+    /// The failed statement: its line number and its first line; `None` for a failure of the whole file.
     pub statement: Option<(usize, String)>,
-    /// What is wrong.
+    /// What failed.
     pub wrong: Wrong,
 }
 
-/// What is wrong with a statement.
+/// How a statement failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Wrong {
-    /// Its answer is another one.
+    /// Its answer differs.
     Differs {
-        /// The line of the file that the expected answer begins in.
+        /// The line of the file on which the expected answer begins.
         line: usize,
-        /// What was expected.
+        /// The expected answer.
         expected: Vec<String>,
-        /// What was found.
+        /// The actual answer.
         found: Vec<String>,
-        /// The words for both, where they are not "expected" and "found".
+        /// The labels of the two.
         sides: (&'static str, &'static str),
     },
-    /// Anything else, in words.
-    Told(String),
+    /// Any other failure, as text.
+    Message(String),
 }
 
-/// How reports are written.
+/// Prints reports.
 pub struct Reporter<'a> {
-    /// Where to.
+    /// The output.
     pub out: &'a mut dyn Write,
-    /// Whether in colours.
+    /// Whether to use colors.
     pub colored: bool,
 }
 
 impl Reporter<'_> {
-    /// Tells about a file.
+    /// Prints the report of a file.
     pub fn file(&mut self, path: &Path, report: &FileReport) -> io::Result<()> {
         let count = counted(report.statements, "statement");
         let path = path.display();
@@ -84,11 +85,11 @@ impl Reporter<'_> {
 
     fn failure(&mut self, failure: &Failure) -> io::Result<()> {
         if let Some((line, statement)) = &failure.statement {
-            let place = self.painted(BOLD, &format!("line {line}: {statement}"));
-            writeln!(self.out, "  {place}")?;
+            let heading = self.painted(BOLD, &format!("line {line}: {statement}"));
+            writeln!(self.out, "  {heading}")?;
         }
         match &failure.wrong {
-            Wrong::Told(words) => words.lines().try_for_each(|line| writeln!(self.out, "    {line}")),
+            Wrong::Message(words) => words.lines().try_for_each(|line| writeln!(self.out, "    {line}")),
             Wrong::Differs { line, expected, found, sides } => {
                 self.sides(*sides)?;
                 let expected: Vec<&str> = expected.iter().map(String::as_str).collect();
@@ -127,34 +128,34 @@ pub(super) fn counted<N: Display + PartialEq + From<u8>>(count: N, what: &str) -
 mod tests {
     use super::*;
 
-    fn told(report: &FileReport, colored: bool) -> String {
+    fn printed(report: &FileReport, colored: bool) -> String {
         let mut out = Vec::new();
         Reporter { out: &mut out, colored }.file(Path::new("a.test"), report).unwrap();
         String::from_utf8(out).unwrap()
     }
 
     #[test]
-    fn a_failure_says_where_and_what() {
+    fn a_failure_has_a_position_and_a_reason() {
         let lines = |text: &str| text.lines().map(str::to_owned).collect::<Vec<_>>();
         let wrong = Wrong::Differs { line: 9, expected: lines("a\nb"), found: lines("a\nc"), sides: ("old", "new") };
         let failures = vec![
             Failure { statement: Some((7, "SELECT 1;".to_owned())), wrong },
-            Failure { statement: None, wrong: Wrong::Told("it is\nso".to_owned()) },
+            Failure { statement: None, wrong: Wrong::Message("it is\nso".to_owned()) },
         ];
         let report = FileReport { statements: 3, failures, accepted: 0 };
         assert_eq!(
-            told(&report, false),
+            printed(&report, false),
             "FAIL a.test\n  line 7: SELECT 1;\n    --- old\n    +++ new\n    @@ line 9 @@\n     a\n    -b\n    +c\n    \
              it is\n    so\n"
         );
-        assert!(told(&report, true).contains("\x1b[31m-b\x1b[0m\n"));
+        assert!(printed(&report, true).contains("\x1b[31m-b\x1b[0m\n"));
     }
 
     #[test]
-    fn a_file_that_is_right_takes_a_line() {
+    fn a_file_that_passes_takes_one_line() {
         let report = FileReport { statements: 1, ..FileReport::default() };
-        assert_eq!(told(&report, false), "ok   a.test (1 statement)\n");
+        assert_eq!(printed(&report, false), "ok   a.test (1 statement)\n");
         let report = FileReport { statements: 2, accepted: 2, ..FileReport::default() };
-        assert_eq!(told(&report, false), "new  a.test (2 statements, 2 answers accepted)\n");
+        assert_eq!(printed(&report, false), "new  a.test (2 statements, 2 answers accepted)\n");
     }
 }

@@ -1,4 +1,4 @@
-//! Answers as plain text for test files: the same whatever the terminal, the time it took and the batches it came in.
+//! Answers as plain text for test files: independent of the terminal, of timing and of the division into batches.
 
 use arrow::array::RecordBatch;
 use arrow::util::display::FormatOptions;
@@ -11,7 +11,7 @@ use super::file::RULE;
 use crate::output::facts::sections;
 use crate::output::section::Section;
 
-/// The text of an answer. Waits until it is complete; fails where its rows break off.
+/// The text of an answer. Waits until it is complete; fails if its rows end early.
 pub(super) async fn text(answer: Answer) -> Result<String, Vec<Diagnostic>> {
     Ok(match answer {
         Answer::Done { message, warnings } => {
@@ -26,7 +26,7 @@ pub(super) async fn text(answer: Answer) -> Result<String, Vec<Diagnostic>> {
                 batches.push(batch.map_err(|error| headwater_engine::failure::diagnose(&error, None))?);
             }
             let rejects = rows.progress.snapshot().rejects;
-            // NULL and an empty text are told apart.
+            // NULL and an empty string look different.
             let options = FormatOptions::default().with_null("null");
             let table = pretty_format_batches_with_options(&batches, &options);
             let table = table.map_err(|e| headwater_engine::failure::diagnose(&e.into(), None))?.to_string();
@@ -48,8 +48,8 @@ fn section(section: &Section) -> String {
     out
 }
 
-/// An answer as a file can hold it: an empty line would end it and a rule would begin another one, so it has neither,
-/// and no blanks at the ends of lines, which editors take away.
+/// Makes an answer fit into a file: it has no empty line, which would end it, no `----`, which would begin another
+/// answer, and no trailing white space, which editors remove.
 pub(super) fn fit(text: &str) -> String {
     let lines = text.lines().map(str::trim_end).filter(|line| !line.is_empty());
     lines.map(|line| if line == RULE { "\\----" } else { line }).collect::<Vec<_>>().join("\n")

@@ -1,19 +1,19 @@
-//! Where the statements of a text are: apart because a test file and a script that it runs are cut the same way.
+//! Splits a text into statements; test files and the scripts that they run are split the same way.
 
 use std::ops::Range;
 
 use crate::lexeme::{content_start, statement_end};
 
-/// A text cut behind its statements.
+/// A text split after each statement.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Cut {
-    /// Each statement with what stands before it, up to its `;` and the end of that line when only a comment follows.
+    /// Each statement with the text before it, up to its `;`, and up to the end of the line if only a comment follows.
     pub statements: Vec<Range<usize>>,
-    /// What is behind the last one: blanks and comments.
+    /// The text after the last statement: white space and comments.
     pub rest: Range<usize>,
 }
 
-/// Cuts a text. A last statement may lack its `;`; a lone `;` belongs to the statement before it.
+/// Splits a text. The last statement may lack its `;`; a lone `;` belongs to the statement before it.
 pub(super) fn cut(text: &str) -> Cut {
     let mut statements: Vec<Range<usize>> = Vec::new();
     let mut at = 0;
@@ -34,7 +34,7 @@ pub(super) fn cut(text: &str) -> Cut {
     Cut { statements, rest: at..text.len() }
 }
 
-/// Length of the line that the text begins with, its end included, when nothing but a comment is in it; else 0.
+/// Length of the first line, including its line ending, if it contains nothing but a comment; otherwise 0.
 fn blank_rest_of_line(text: &str) -> usize {
     let length = text.find('\n').map_or(text.len(), |end| end + 1);
     if content_start(&text[..length]) == length { length } else { 0 }
@@ -51,7 +51,7 @@ mod tests {
     }
 
     #[test]
-    fn statements_keep_what_stands_before_them() {
+    fn statements_keep_the_text_before_them() {
         check("-- a\nA; -- b\nB;C;\n-- c\n", &["-- a\nA; -- b\n", "B;", "C;\n"], "-- c\n");
         check("A;;\n ;\nB", &["A;;\n ;\n", "B"], "");
         check("A '; ''' ; /* ; */ B", &["A '; ''' ;", " /* ; */ B"], "");

@@ -1,5 +1,5 @@
-//! Where the statements of a file are played: a cluster in memory and the real engine over it, both new for each file
-//! and mode, with the persistent queries driven to rest after each statement.
+//! Runs the statements of a file: on a cluster in memory and the real engine, both new for each file and mode. After
+//! each statement, the persistent queries are driven until they are idle.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use headwater_engine::failure::transport;
 use headwater_engine::{Engine, Session};
 use headwater_formats::record::{OutBatch, header_lists};
 
-use super::directive::{self, Directive, Record, Said};
+use super::directive::{self, Directive, Record, Spanned};
 use super::file::TestFile;
 use super::judge::{NOT_JUDGED, judge};
 use super::mode::{Drive, Mode};
@@ -22,41 +22,41 @@ use super::report::counted;
 use super::split::cut;
 use super::{Rules, show};
 
-/// How long an answer may take.
+/// Maximum time for an answer.
 const ENDLESS: Duration = Duration::from_secs(15);
 
-/// What a statement answered.
+/// The answer of a statement.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Outcome {
-    /// The answer as a file can hold it.
+    /// The answer in the form of a test file.
     pub text: String,
-    /// It was an error.
+    /// Whether it is an error.
     pub is_error: bool,
-    /// Why the statement fails whatever is expected.
+    /// Why the statement fails whatever answer is expected.
     pub fault: Option<String>,
 }
 
-/// What a file answered.
+/// The answers of a file.
 #[derive(Debug)]
 pub(super) struct Played {
-    /// One outcome a piece; `None` for one without a statement.
+    /// One outcome for each piece; `None` for a piece without a statement.
     pub outcomes: Vec<Option<Outcome>>,
-    /// It made persistent queries, so the modes may differ.
+    /// Whether it created persistent queries, so that the modes may differ.
     pub is_continuous: bool,
-    /// What the judge says.
+    /// The complaints of the judge.
     pub complaints: Vec<String>,
 }
 
-/// Plays a file in one mode; `path` is where the scripts are looked for that it runs.
+/// Runs a file in one mode; the scripts that it runs are found relative to `path`.
 pub(super) async fn play(path: &Path, file: &TestFile, mode: Mode, rules: &Rules) -> Played {
     let mut stage = Stage::new(path, mode);
     for statement in &rules.session {
-        // What is wrong with them was told when the first file was played.
+        // Their errors were reported when the first file was run.
         let _ = answer(&stage.engine, &mut stage.session, statement).await;
     }
     let mut outcomes = Vec::new();
     for piece in file.pieces() {
-        // A rule with no statement over it is asked, too: an empty statement has an empty answer.
+        // A rule without a statement above it counts as an empty statement, which has an empty answer.
         let asks = piece.has_statement() || piece.expected().is_some();
         outcomes.push(if asks { Some(stage.outcome(&piece.statement()).await) } else { None });
     }
@@ -65,7 +65,7 @@ pub(super) async fn play(path: &Path, file: &TestFile, mode: Mode, rules: &Rules
     Played { outcomes, is_continuous: stage.drive.has_driven(), complaints }
 }
 
-/// The answer to one statement, as a file can hold it. The error is rendered, with carets.
+/// The answer to one statement in the form of a test file. Errors are rendered, with carets.
 pub(super) async fn answer(engine: &Engine, session: &mut Session, statement: &str) -> Result<String, String> {
     let answered = match engine.ask(session, statement).await {
         Ok(answer) => show::text(answer).await,
@@ -82,7 +82,7 @@ struct Stage {
     engine: Engine,
     session: Session,
     drive: Drive,
-    /// A query failed or never rests: the file is wrong, and driving on would take long for nothing.
+    /// A query failed or never becomes idle: the file has failed, and driving on would only take time.
     is_stuck: bool,
     folder: PathBuf,
 }
@@ -99,16 +99,16 @@ impl Stage {
 
     async fn outcome(&mut self, statement: &str) -> Outcome {
         let answered = tokio::time::timeout(ENDLESS, self.perform(statement)).await;
-        // A push query without a LIMIT that is reached has no place in a file.
+        // A push query in a file must reach its LIMIT.
         let Ok(answered) = answered else {
             let fault = format!(
-                "no end within {} s: a query with EMIT CHANGES needs a LIMIT that the records before it reach, and \
+                "the statement did not end within {} s: a query with EMIT CHANGES needs a LIMIT that existing records reach, and \
                  SET 'auto.offset.reset' = 'earliest'; to see them",
                 ENDLESS.as_secs()
             );
             return Outcome { text: String::new(), is_error: true, fault: Some(fault) };
         };
-        let fault = if self.is_stuck { None } else { self.drive.to_rest(&self.engine).await.err() };
+        let fault = if self.is_stuck { None } else { self.drive.until_idle(&self.engine).await.err() };
         self.is_stuck |= fault.is_some();
         let is_error = answered.is_err();
         let (Ok(text) | Err(text)) = answered;
@@ -116,17 +116,17 @@ impl Stage {
     }
 
     async fn perform(&mut self, statement: &str) -> Result<String, String> {
-        let told = |error: Diagnostic| show::fit(&render(&[error], statement));
+        let rendered = |error: Diagnostic| show::fit(&render(&[error], statement));
         match directive::parse(statement) {
             None => answer(&self.engine, &mut self.session, statement).await,
-            Some(Err(error)) => Err(told(error)),
-            Some(Ok(Directive::Topic { name, partitions })) => self.make_topic(name, partitions).map_err(told),
-            Some(Ok(Directive::Produce { topic, records })) => self.produce(&topic, &records).map_err(told),
+            Some(Err(error)) => Err(rendered(error)),
+            Some(Ok(Directive::Topic { name, partitions })) => self.make_topic(name, partitions).map_err(rendered),
+            Some(Ok(Directive::Produce { topic, records })) => self.produce(&topic, &records).map_err(rendered),
             Some(Ok(Directive::Run(file))) => self.run(&file).await,
         }
     }
 
-    fn make_topic(&self, name: Said<String>, partitions: Said<i32>) -> Result<String, Diagnostic> {
+    fn make_topic(&self, name: Spanned<String>, partitions: Spanned<i32>) -> Result<String, Diagnostic> {
         let (span, count) = (name.span, partitions.value);
         let admin = self.cluster.admin();
         if admin.topic(&name.value).map_err(|e| transport(&e))?.is_some() {
@@ -137,8 +137,8 @@ impl Stage {
         Ok(format!("Topic \"{}\" created with {}", new.name, counted(count, "partition")))
     }
 
-    /// Writes records as another client would: nothing looks at what is in them.
-    fn produce(&self, topic: &Said<String>, records: &[Record]) -> Result<String, Diagnostic> {
+    /// Writes records as another client would, without checking their contents.
+    fn produce(&self, topic: &Spanned<String>, records: &[Record]) -> Result<String, Diagnostic> {
         let failed = |error: TransportError| transport(&error).at(topic.span);
         let Some(info) = self.cluster.admin().topic(&topic.value).map_err(failed)? else {
             return Err(self.unknown_topic(topic));
@@ -146,7 +146,7 @@ impl Stage {
         for partition in records.iter().filter_map(|record| record.partition.as_ref()) {
             if partition.value >= info.partitions {
                 let has = counted(info.partitions, "partition");
-                let fact = format!("topic \"{}\" has {has}, counted from 0", info.name);
+                let fact = format!("topic \"{}\" has {has}, numbered from 0", info.name);
                 return Err(Diagnostic::new(TOPIC_MISMATCH, fact).at(partition.span));
             }
         }
@@ -157,21 +157,21 @@ impl Stage {
         Ok(format!("{} produced to topic \"{}\"", counted(records.len(), "record"), topic.value))
     }
 
-    fn unknown_topic(&self, topic: &Said<String>) -> Diagnostic {
+    fn unknown_topic(&self, topic: &Spanned<String>) -> Diagnostic {
         let error = Diagnostic::new(UNKNOWN_TOPIC, format!("topic \"{}\" does not exist", topic.value)).at(topic.span);
-        let error = error.hint(format!("Make it first: \\topic '{}' partitions 1;", topic.value));
+        let error = error.hint(format!("Create it first: \\topic '{}' partitions 1;", topic.value));
         let topics = self.cluster.admin().topics().unwrap_or_default();
         error.nearest_of(&topic.value, topics.iter().map(|info| info.name.as_str()))
     }
 
-    /// Runs the statements of a file up to the first that fails. The answers, one below the other.
+    /// Runs the statements of a file up to the first that fails. Returns the answers, one below the other.
     async fn run(&mut self, file: &str) -> Result<String, String> {
         let path = self.folder.join(file);
         let text = std::fs::read_to_string(&path).map_err(|error| format!("could not read \"{file}\": {error}"))?;
         let text = text.strip_prefix('\u{feff}').unwrap_or(&text).replace("\r\n", "\n");
         let mut answers = Vec::new();
         for range in cut(&text).statements {
-            // Lines of errors are those of the file.
+            // Errors have the line numbers of the file.
             let statement = "\n".repeat(text[..range.start].matches('\n').count()) + &text[range];
             match answer(&self.engine, &mut self.session, &statement).await {
                 Ok(answer) => answers.push(answer),
@@ -185,17 +185,17 @@ impl Stage {
     }
 }
 
-/// An answer without the part of a group's name that is another one each time, so that a file gives the same.
+/// Removes the random part of a group's name from an answer, so that a file always gives the same answers.
 async fn without_chance(engine: &Engine, text: String) -> String {
     let Ok(catalog) = engine.catalog().await else { return text };
     let unique = catalog.queries().filter_map(|query| query.unique.as_ref());
     unique.fold(text, |text, unique| text.replace(&format!("_{unique}"), ""))
 }
 
-/// What a session begins with. Plans and the order of rows must not depend on the processors of a machine.
+/// The initial settings of a session. Plans and the order of rows must not depend on the number of processors.
 fn settings() -> Settings {
     let mut settings = Settings::default();
-    settings.set("query.partitions", "1").expect("a property and a value that it takes");
+    settings.set("query.partitions", "1").expect("the property and its value are valid");
     settings
 }
 

@@ -1,7 +1,7 @@
 //! The records of the demo: orders with nested items, and customers that change.
 //!
-//! Still: the same seed and times give the same records. About one order in [`BROKEN_EVERY`] is
-//! broken, as in real topics, and now and then a customer is deleted.
+//! Deterministic: the same seed and times give the same records. About one order in [`BROKEN_EVERY`] is invalid, as in
+//! real topics, and occasionally a customer is deleted.
 
 use std::fmt::Write;
 use std::sync::Arc;
@@ -16,16 +16,16 @@ use rand::{Rng, SeedableRng};
 pub const ORDERS: &str = "orders";
 /// The topic of customers.
 pub const CUSTOMERS: &str = "customers";
-/// Customers there are.
+/// Number of customers.
 pub const CUSTOMERS_COUNT: u32 = 500;
-/// One order in so many cannot be decoded.
+/// One order in this many cannot be decoded.
 pub const BROKEN_EVERY: u32 = 200;
-/// One change of a customer in so many deletes them.
+/// One change of a customer in this many is a deletion.
 const DELETED_EVERY: u32 = 25;
-/// Most kinds of items in one order.
+/// Maximum number of different items in one order.
 const ITEMS_MAX: u32 = 5;
 
-/// What is sold: number and price in cents.
+/// The items for sale: number and price in cents.
 const GOODS: &[(&str, u32)] = &[
     ("TEA-SENCHA", 1_290),
     ("TEA-ASSAM", 990),
@@ -58,7 +58,7 @@ const LAST_NAMES: &[&str] = &["Almeida", "Berg", "Costa", "Dubois", "Eriksen", "
 const TIERS: &[&str] = &["BRONZE", "BRONZE", "BRONZE", "SILVER", "SILVER", "GOLD"];
 const STATUSES: &[&str] = &["PAID", "PAID", "PAID", "SHIPPED", "SHIPPED", "CANCELLED"];
 
-/// A source of records.
+/// A generator of records.
 #[derive(Debug)]
 pub struct Feed {
     random: StdRng,
@@ -66,13 +66,13 @@ pub struct Feed {
 }
 
 impl Feed {
-    /// A source that gives the same records for the same seed. `orders` is the number of orders that
-    /// were made before: the next one is numbered after them.
+    /// A generator that gives the same records for the same seed. `orders` is the number of earlier orders: the next
+    /// one is numbered after them.
     pub fn new(seed: u64, orders: u64) -> Self {
         Self { random: StdRng::seed_from_u64(seed), orders }
     }
 
-    /// A record for each customer, at one time (ms since the epoch).
+    /// A record for each customer, all with one timestamp (ms since the epoch).
     pub fn all_customers(&mut self, at_ms: i64) -> OutBatch {
         let mut batch = Batch::new(CUSTOMERS);
         for number in 0..CUSTOMERS_COUNT {
@@ -82,7 +82,7 @@ impl Feed {
         batch.finish()
     }
 
-    /// Changes of customers, one at each time: mostly a new city or tier, now and then a deletion.
+    /// Changes of customers, one at each time: mostly a new city or tier, sometimes a deletion.
     pub fn customer_changes(&mut self, at_ms: impl Iterator<Item = i64>) -> OutBatch {
         let mut batch = Batch::new(CUSTOMERS);
         for at_ms in at_ms {
@@ -133,13 +133,13 @@ impl Feed {
         )
     }
 
-    /// Some customers buy far more than others.
+    /// Some customers place far more orders than others.
     fn customer_number(&mut self) -> u32 {
         let bound = self.random.random_range(1..=CUSTOMERS_COUNT);
         self.random.random_range(0..bound)
     }
 
-    /// The items of an order as JSON, and what they cost together.
+    /// The items of an order as JSON, and their total price.
     fn items(&mut self) -> (String, u32) {
         let (mut text, mut cents) = (String::new(), 0);
         for position in 0..self.random.random_range(1..=ITEMS_MAX) {
@@ -153,7 +153,7 @@ impl Feed {
         (text, cents)
     }
 
-    /// An order as it comes out of a producer with a fault.
+    /// An order as a faulty producer would write it.
     fn broken(&mut self, order: &str) -> Vec<u8> {
         match self.random.random_range(0..4) {
             0 => order.as_bytes()[..order.len() / 2].to_vec(),
@@ -180,7 +180,7 @@ fn of<'a>(list: &[&'a str], number: u32) -> &'a str {
     list[number as usize % list.len()]
 }
 
-/// Records on their way into an [`OutBatch`].
+/// Collects records for an [`OutBatch`].
 struct Batch {
     topic: Arc<str>,
     keys: BinaryBuilder,
@@ -223,7 +223,7 @@ mod tests {
 
     const SEED: u64 = 7;
 
-    /// Goal: the demo is the same for everybody. Method: one seed twice, records compared.
+    /// Goal: the demo is the same for everybody. Method: generate records twice from one seed and compare them.
     #[test]
     fn one_seed_gives_one_feed() {
         let records = || Feed::new(SEED, 0).orders(0..1_000).values;
@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn an_order_costs_what_its_items_cost() {
+    fn an_order_costs_as_much_as_its_items() {
         let orders = Feed::new(SEED, 0).orders(0..100);
         for value in orders.values.iter().flatten() {
             let Ok(order) = serde_json::from_slice::<serde_json::Value>(value) else { continue };
@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn customers_change_and_some_go() {
+    fn customers_change_and_some_are_deleted() {
         let mut feed = Feed::new(SEED, 0);
         let all = feed.all_customers(5);
         assert_eq!((all.len(), all.values.null_count()), (500, 0));

@@ -1,5 +1,4 @@
-//! Writes the demo's records: a load that reaches some hours back, then a few records a second
-//! for as long as the demo lasts.
+//! Writes the demo's records: first the orders of the last hours, then a few records per second while the demo runs.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,47 +12,48 @@ use headwater_connectors::transport::{
 
 use super::feed::{CUSTOMERS, Feed, ORDERS};
 
-/// Orders that are there when the demo begins.
+/// Number of orders that exist when the demo begins.
 pub const ORDERS_AT_START: i64 = 20_000;
-/// How far back the first of them lies.
+/// How far back the first of them is.
 const REACHES_BACK_MS: i64 = 6 * 3_600_000;
-/// Changes of customers in that time.
+/// Number of changes of customers in that time.
 const CHANGES_AT_START: i64 = 300;
-/// Records in one write.
+/// Number of records per write.
 const WRITE_RECORDS: i64 = 2_000;
-/// Time between two orders later on.
+/// Time between two later orders.
 const PERIOD: Duration = Duration::from_millis(100);
-/// One customer changes in so many orders.
+/// One customer changes for every this many orders.
 const CHANGE_EVERY: u64 = 20;
 const PARTITIONS: i32 = 4;
 const FLUSH_MAX: Duration = Duration::from_secs(30);
-/// The seed of the demo: everybody sees the same load.
+/// The seed of the demo: everybody sees the same records.
 const SEED: u64 = 2_026;
 
-/// A feed that runs until it is dropped.
+/// Writes records until it is dropped.
 pub struct Feeder {
     stop: Option<Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Feeder {
-    /// Creates the topics, writes the load unless they have records already, and goes on feeding in a
-    /// thread. Returns when the load is written; fails when it cannot be.
+    /// Creates the topics, writes the first records unless the topics already have some, and continues on a thread.
+    /// Returns when the first records are written; fails when they cannot be.
     pub fn start(transport: &Arc<dyn Transport>) -> Result<Self, TransportError> {
         for topic in [ORDERS, CUSTOMERS] {
             create(&**transport, topic)?;
         }
         let mut sink = transport.open_sink(SinkOptions::default())?;
         let written = orders_written(&**transport)?;
-        // Where an earlier demo has written, go on with other orders.
+        // If an earlier demo has written orders, continue with new ones.
         let mut feed = Feed::new(SEED ^ written, written);
         if written == 0 {
             load(&mut feed, &mut *sink, now_ms())?;
         }
         let (stop, stopped) = channel();
-        let thread = std::thread::Builder::new().name("demo-feed".into()).spawn(move || go_on(feed, sink, &stopped));
+        let thread =
+            std::thread::Builder::new().name("demo-feed".into()).spawn(move || keep_feeding(feed, sink, &stopped));
         let thread = thread
-            .map_err(|error| TransportError::other(format!("could not start the thread of the feed: {error}")))?;
+            .map_err(|error| TransportError::other(format!("could not start the demo's feeder thread: {error}")))?;
         Ok(Self { stop: Some(stop), thread: Some(thread) })
     }
 }
@@ -64,7 +64,7 @@ impl Drop for Feeder {
         if let Some(thread) = self.thread.take()
             && thread.join().is_err()
         {
-            tracing::warn!("the feed of the demo panicked");
+            tracing::warn!("the demo's feeder thread panicked");
         }
     }
 }
@@ -77,13 +77,13 @@ fn create(transport: &dyn Transport, name: &str) -> Result<(), TransportError> {
     }
 }
 
-/// Orders that the topic has had, those of earlier demos.
+/// Number of orders that earlier demos wrote to the topic.
 fn orders_written(transport: &dyn Transport) -> Result<u64, TransportError> {
     let ends = transport.admin().watermarks(ORDERS, Isolation::ReadCommitted)?;
     Ok(ends.iter().map(|ends| ends.end.unsigned_abs()).sum())
 }
 
-/// Writes every customer and then the orders of the last hours, spread evenly.
+/// Writes every customer and then the orders of the last hours, evenly distributed.
 fn load(feed: &mut Feed, sink: &mut dyn Sink, now_ms: i64) -> Result<(), TransportError> {
     let first_ms = now_ms - REACHES_BACK_MS;
     sink.write(&feed.all_customers(first_ms))?;
@@ -95,19 +95,19 @@ fn load(feed: &mut Feed, sink: &mut dyn Sink, now_ms: i64) -> Result<(), Transpo
     sink.flush(FLUSH_MAX)
 }
 
-/// The times of some of `count` events that are spread evenly over the load.
+/// The times of some of `count` events that are evenly distributed over the last hours.
 fn spread(first_ms: i64, count: i64, which: std::ops::Range<i64>) -> impl Iterator<Item = i64> {
     which.map(move |index| first_ms + index * REACHES_BACK_MS / count)
 }
 
-fn go_on(mut feed: Feed, mut sink: Box<dyn Sink>, stopped: &Receiver<()>) {
+fn keep_feeding(mut feed: Feed, mut sink: Box<dyn Sink>, stopped: &Receiver<()>) {
     for round in 1_u64.. {
         match stopped.recv_timeout(PERIOD) {
             Err(RecvTimeoutError::Timeout) => {}
             Ok(()) | Err(RecvTimeoutError::Disconnected) => break,
         }
         if let Err(error) = one_round(&mut feed, &mut *sink, round) {
-            tracing::warn!(%error, "the feed of the demo has stopped");
+            tracing::warn!(%error, "the demo's feeder thread has stopped");
             return;
         }
     }
@@ -135,7 +135,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_load_is_spread_over_the_last_hours() {
+    fn orders_are_distributed_over_the_last_hours() {
         let times: Vec<i64> = spread(1_000, 4, 0..4).collect();
         assert_eq!(times, [1_000, 5_401_000, 10_801_000, 16_201_000]);
         assert_eq!(spread(1_000, 4, 2..3).collect::<Vec<_>>(), [10_801_000]);

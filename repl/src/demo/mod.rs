@@ -1,7 +1,7 @@
-//! `headwater demo`: two topics that are alive, and a tour of queries over them.
+//! `headwater demo`: two topics with live data, and a tour of queries over them.
 //!
-//! * [`feed`]: the records, from a seed and a time; it writes nothing itself;
-//! * [`feeder`]: writes them, a load at first and then a few a second;
+//! * [`feed`]: generates the records from a seed and a time;
+//! * [`feeder`]: writes them, many at first and then a few per second;
 //! * [`tour`]: the statements that are shown.
 
 pub mod feed;

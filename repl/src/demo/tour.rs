@@ -1,14 +1,14 @@
 //! The tour of the demo: statements with a title, run and shown one after the other.
 //!
-//! Each stop is a file of `queries/demo`: its first comment is the title, the rest is what a user
-//! would type. They are files so that people can run and change them, and tests check them.
+//! Each page is a file of `queries/demo`: its first comment is the title, the rest is what a user would type. They are
+//! files so that people can run and change them, and so that tests check them.
 
 use std::io;
 
 use crate::session::{Session, Stop};
 
-/// The stops in the order in which they are shown.
-pub const STOPS: &[&str] = &[
+/// The pages in the order in which they are shown.
+pub const PAGES: &[&str] = &[
     include_str!("../../../queries/demo/01-topics.sql"),
     include_str!("../../../queries/demo/02-declare.sql"),
     include_str!("../../../queries/demo/03-newest.sql"),
@@ -20,10 +20,10 @@ pub const STOPS: &[&str] = &[
     include_str!("../../../queries/demo/09-rejects.sql"),
 ];
 
-/// Runs the tour. Ctrl-C skips the rest of a stop.
+/// Runs the tour. Ctrl-C skips the rest of a page.
 pub fn tour(session: &mut Session) -> Result<(), Stop> {
-    for (index, stop) in STOPS.iter().enumerate() {
-        let (title, sql) = parts(stop);
+    for (index, page) in PAGES.iter().enumerate() {
+        let (title, sql) = parts(page);
         if let Err(error) = show(session, index + 1, title, sql) {
             tracing::debug!(%error, "the tour could not be shown");
             return Err(Stop::Closed);
@@ -41,12 +41,12 @@ fn show(session: &mut Session, number: usize, title: &str, sql: &str) -> io::Res
     if !session.settings.output.is_for_people() {
         return Ok(());
     }
-    session.screen.say(&format!("\n{number}/{}  {title}\n", STOPS.len()))?;
+    session.screen.say(&format!("\n{number}/{}  {title}\n", PAGES.len()))?;
     sql.lines().try_for_each(|line| session.screen.say(&format!("    {line}")))?;
     session.screen.say("")
 }
 
-/// Title and statements of a file.
+/// The title and the statements of a file.
 fn parts(file: &str) -> (&str, &str) {
     let (title, sql) = file.split_once('\n').unwrap_or((file, ""));
     (title.trim_start_matches('-').trim(), sql.trim())
@@ -55,19 +55,19 @@ fn parts(file: &str) -> (&str, &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::script::{Script, Step};
+    use crate::script::{Item, Script};
 
     #[test]
-    fn every_stop_has_a_title_and_statements() {
-        for stop in STOPS {
-            assert!(stop.starts_with("-- "), "{stop}");
-            let (title, sql) = parts(stop);
+    fn every_page_has_a_title_and_statements() {
+        for page in PAGES {
+            assert!(page.starts_with("-- "), "{page}");
+            let (title, sql) = parts(page);
             assert!(!title.is_empty());
             let mut script = Script::whole(sql);
-            let mut steps = std::iter::from_fn(|| script.next_step()).peekable();
-            assert!(steps.peek().is_some(), "{title}");
+            let mut items = std::iter::from_fn(|| script.next_item()).peekable();
+            assert!(items.peek().is_some(), "{title}");
             assert!(
-                steps.all(|step| matches!(step, Step::Statement { ref text, .. } if text.ends_with(';'))),
+                items.all(|item| matches!(item, Item::Statement { ref text, .. } if text.ends_with(';'))),
                 "{title}"
             );
         }

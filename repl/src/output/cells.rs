@@ -1,5 +1,5 @@
-//! The cells of one column of a chunk, as text in one buffer, with the width each takes on a
-//! terminal: what the table measures before it draws.
+//! The cells of one column of a chunk, as text in one buffer, with their widths on a terminal: the table measures them
+//! before it draws.
 
 use arrow::array::Array;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
@@ -9,7 +9,7 @@ use headwater_engine::row_text::value::push_text;
 
 use crate::visible::is_visible;
 
-/// Texts one after the other, with ends and widths.
+/// Texts in one buffer, with their ends and widths.
 #[derive(Default)]
 pub struct Cells {
     text: String,
@@ -18,7 +18,7 @@ pub struct Cells {
 }
 
 impl Cells {
-    /// Prints every row of a column; what a terminal would obey is made visible.
+    /// Formats every row of a column; control characters are escaped.
     pub fn of(array: &arrow::array::ArrayRef) -> Self {
         let column = Column::of(array);
         let mut cells = Self::default();
@@ -55,13 +55,13 @@ impl Cells {
     }
 }
 
-/// The columns that a text takes on a terminal.
+/// The number of terminal columns that a text takes.
 pub fn width_of(text: &str) -> usize {
     if text.is_ascii() { text.len() } else { text.width() }
 }
 
-/// Splits a text so that the first part takes at most `width` columns. The first part has at least
-/// one character, so that splitting again and again ends.
+/// Splits a text so that the first part takes at most `width` columns. The first part has at least one character, so
+/// that repeated splitting ends.
 pub fn split_at_width(text: &str, width: usize) -> (&str, &str) {
     if text.is_ascii() {
         return text.split_at(width.max(1).min(text.len()));
@@ -76,8 +76,8 @@ pub fn split_at_width(text: &str, width: usize) -> (&str, &str) {
     (text, "")
 }
 
-/// Writes a text with its control characters made visible (`\n`, `\u{1b}`): what comes out of a
-/// topic must not move the cursor or recolour the screen.
+/// Appends a text with its control characters escaped (`
+/// `, `\u{1b}`): the contents of a topic must not move the cursor or change the colors of the screen.
 pub fn push_printable(out: &mut String, raw: &str) {
     if raw.chars().all(is_visible) {
         return out.push_str(raw);
@@ -95,7 +95,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn widths_are_those_of_a_terminal() {
+    fn widths_are_terminal_columns() {
         assert_eq!(width_of("abc"), 3);
         assert_eq!(width_of("日本"), 4);
         assert_eq!(split_at_width("日本語", 5), ("日本", "語"));
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_a_terminal_would_obey_is_left() {
+    fn control_characters_are_escaped() {
         let mut out = String::new();
         push_printable(&mut out, "a\n\u{1b}[31m\tb\u{9b}");
         assert_eq!(out, "a\\n\\u{1b}[31m\\tb\\u{9b}");

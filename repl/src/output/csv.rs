@@ -1,4 +1,4 @@
-//! Rows as CSV, as `COPY … TO 'file.csv'` writes them, too.
+//! Rows as CSV, in the same form as `COPY … TO 'file.csv'`.
 
 use std::io::{self, Write};
 

@@ -1,4 +1,4 @@
-//! Rows as JSON, one object a line, as `COPY … TO 'file.json'` writes them, too.
+//! Rows as JSON, one object per line, in the same form as `COPY … TO 'file.json'`.
 
 use std::io::{self, Write};
 

@@ -1,7 +1,6 @@
-//! Answers as text, one file a format, all of one shape ([`RowWriter`]).
+//! Answers as text, with one file for each format. All implement [`RowWriter`].
 //!
-//! Writers take record batches and know neither terminals nor pagers; where the text goes is the
-//! caller's business.
+//! Writers receive record batches and know neither terminals nor pagers; the caller decides where the text goes.
 
 pub mod cells;
 mod csv;
@@ -26,25 +25,25 @@ pub use json::Json;
 pub use table::{Fit, Table, width_min};
 pub use vertical::Vertical;
 
-/// Bytes that are gathered before they are written out.
+/// Minimum number of bytes that are collected before they are written out.
 pub const WRITE_BYTES_MIN: usize = 1 << 16;
 
-/// How answers are written.
+/// The output format.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Output {
     /// A box with aligned columns.
     #[default]
     Table,
-    /// One line a column.
+    /// One line per column.
     Vertical,
     /// Comma-separated values with a header line.
     Csv,
-    /// One JSON object a line, and nothing else on standard output.
+    /// One JSON object per line, and nothing else on standard output.
     Json,
 }
 
 impl Output {
-    /// Whether people read it: messages and summaries may stand between rows.
+    /// Whether people read it: messages and summaries may appear between rows.
     pub fn is_for_people(self) -> bool {
         matches!(self, Self::Table | Self::Vertical)
     }
@@ -66,24 +65,24 @@ impl Output {
 /// begin → batch* → end
 /// ```
 pub trait RowWriter {
-    /// Takes the columns; writes a header that needs no rows.
+    /// Receives the columns, and writes a header that does not depend on the rows.
     fn begin(&mut self, schema: &Schema, out: &mut dyn Write) -> io::Result<()>;
 
     /// Writes rows. Fails only when `out` does.
     fn batch(&mut self, batch: &RecordBatch, out: &mut dyn Write) -> io::Result<()>;
 
-    /// Writes what stands under the last row.
+    /// Writes what follows the last row.
     fn end(&mut self, out: &mut dyn Write) -> io::Result<()>;
 }
 
-/// A column name without anything a terminal would obey.
+/// A column name with control characters escaped.
 fn cells_name(name: &str) -> String {
     let mut printable = String::with_capacity(name.len());
     cells::push_printable(&mut printable, name);
     printable
 }
 
-/// Writes an object with one text.
+/// Writes a JSON object with one string.
 pub fn push_json_line(out: &mut String, name: &str, text: &str) {
     out.push('{');
     push_string(out, name);
@@ -92,7 +91,7 @@ pub fn push_json_line(out: &mut String, name: &str, text: &str) {
     out.push('}');
 }
 
-/// Writes one cell, in quotes if it needs them.
+/// Writes one cell, quoted if necessary.
 pub fn push_csv_cell(out: &mut String, text: &str) {
     let start = out.len();
     out.push_str(text);

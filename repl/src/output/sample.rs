@@ -1,4 +1,4 @@
-//! Small batches for the tests of this room.
+//! Small batches for the tests of this module.
 
 use std::sync::Arc;
 
@@ -51,7 +51,7 @@ fn map() -> ArrayRef {
     Arc::new(map.finish())
 }
 
-/// Rows of a text and a number.
+/// Rows of a string and a number.
 pub fn pairs(rows: &[(&str, Option<i64>)]) -> RecordBatch {
     let names = StringArray::from_iter_values(rows.iter().map(|(name, _)| *name));
     let numbers = Int64Array::from_iter(rows.iter().map(|(_, number)| *number));
@@ -68,18 +68,18 @@ pub fn doubles(values: &[f64]) -> RecordBatch {
     RecordBatch::try_from_iter([("D", Arc::new(Float64Array::from(values.to_vec())) as ArrayRef)]).unwrap()
 }
 
-/// One column of texts.
+/// One column of strings.
 pub fn strings(name: &str, values: &[Option<&str>]) -> RecordBatch {
     let column: ArrayRef = Arc::new(StringArray::from(values.to_vec()));
     RecordBatch::try_from_iter_with_nullable([(name, column, true)]).unwrap()
 }
 
-/// What a format makes of batches, without a limit of width.
+/// The text of batches in a format, without a limit on the width.
 pub fn written(output: Output, batches: &[RecordBatch]) -> String {
     written_by(&mut *output.writer(Fit { width: None, wrap: true, column_width: None }), batches)
 }
 
-/// What a writer makes of batches; without any, of no rows of [`pairs`].
+/// The text that a writer produces from batches; without batches, from no rows of [`pairs`].
 pub fn written_by(writer: &mut dyn RowWriter, batches: &[RecordBatch]) -> String {
     let mut out = Vec::new();
     let schema = batches.first().map_or_else(pairs_schema, RecordBatch::schema);

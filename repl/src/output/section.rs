@@ -1,4 +1,4 @@
-//! Sections: tables of text with an optional heading, in every format. Facts are shown as these.
+//! Sections: tables of text with an optional heading, in every format. Facts are shown as sections.
 
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -12,13 +12,13 @@ use super::{Fit, Output};
 /// A table of text with an optional heading.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Section {
-    /// Heading over the table; none for a statement with one section.
+    /// Heading above the table; `None` if it is the only section of a statement.
     pub title: Option<String>,
     /// Column names.
     pub columns: Vec<String>,
-    /// Rows, each with one cell a column.
+    /// Rows, with one cell per column.
     pub rows: Vec<Vec<String>>,
-    /// Free text under the table (a printed plan, a remark).
+    /// Free text below the table, such as a plan or a remark.
     pub text: Option<String>,
 }
 
@@ -29,7 +29,7 @@ impl Section {
         Self { columns, rows: rows.into_iter().collect(), ..Self::default() }
     }
 
-    /// A table of names with a value each.
+    /// A table of name and value pairs.
     pub fn pairs<'a>(columns: [&str; 2], pairs: impl IntoIterator<Item = (&'a str, String)>) -> Self {
         Self::table(&columns, pairs.into_iter().map(|(name, value)| vec![name.to_owned(), value]))
     }
@@ -39,7 +39,7 @@ impl Section {
         Self { text: Some(text), ..Self::default() }
     }
 
-    /// The same under a heading.
+    /// The same section with a heading.
     #[must_use]
     pub fn titled(self, title: impl Into<String>) -> Self {
         Self { title: Some(title.into()), ..self }
@@ -80,7 +80,7 @@ fn write_rows(section: &Section, output: Output, fit: Fit, out: &mut dyn Write) 
     writer.end(out)
 }
 
-/// Free text keeps its lines for people; for programs it is one cell called `text`.
+/// Free text keeps its lines for people; for programs it is one cell named `text`.
 fn write_text(section: &Section, output: Output, out: &mut dyn Write) -> io::Result<()> {
     let Some(text) = &section.text else { return Ok(()) };
     if !output.is_for_people() {
@@ -95,7 +95,7 @@ fn write_text(section: &Section, output: Output, out: &mut dyn Write) -> io::Res
     Ok(())
 }
 
-/// The section as a batch of text; for programs a heading would be lost, so it becomes no column.
+/// The section as a batch of strings, without its heading, which programs do not need.
 fn batch_of(section: &Section) -> RecordBatch {
     let fields: Vec<Field> = section.columns.iter().map(|name| Field::new(name, DataType::Utf8, true)).collect();
     let column = |position: usize| -> ArrayRef {

@@ -1,11 +1,11 @@
-//! What stands under a result: rows, time, what was read for them, and what could not be read.
+//! The summary below a result: rows, time, what was read, and what could not be read.
 
 use std::time::Duration;
 
 use headwater_connectors::transport::Lost;
 use headwater_engine::answer::Snapshot;
 
-/// The lines under a result: always one, more when records were rejected, are gone or are no rows, or values could not be
+/// The lines below a result: always one; more if records were rejected, lost or not rows, or if values could not be
 /// computed.
 pub fn summary(
     rows: u64,
@@ -22,14 +22,14 @@ pub fn summary(
         }
     }
     let mut lines = vec![first];
-    lines.extend(lost.iter().map(|lost| format!("not complete: {lost}")));
+    lines.extend(lost.iter().map(|lost| format!("incomplete result: {lost}")));
     if read.rejects > 0 {
         let verb = if read.rejects == 1 { "was" } else { "were" };
         lines.push(format!("{} {verb} rejected; SHOW REJECTS; lists them", counted(read.rejects, "record")));
     }
     if read.valueless > 0 {
-        let verb = if read.valueless == 1 { "is" } else { "are" };
-        lines.push(format!("{} without a value {verb} no row of a stream", counted(read.valueless, "record")));
+        let verb = if read.valueless == 1 { "is not a row" } else { "are not rows" };
+        lines.push(format!("{} without a value {verb} of a stream", counted(read.valueless, "record")));
     }
     if let Some(reason) = first_failure.filter(|_| read.failures > 0) {
         let (failed, verb) = (counted(read.failures, "value"), if read.failures == 1 { "is" } else { "are" });
@@ -38,7 +38,7 @@ pub fn summary(
     lines
 }
 
-/// Records a second, rounded; none for a time too short to divide by.
+/// Records per second, rounded; `None` if the time is too short.
 pub fn rate(records: u64, elapsed: Duration) -> Option<u64> {
     let ms = elapsed.as_millis();
     if ms == 0 {
@@ -52,7 +52,7 @@ pub fn counted(number: u64, thing: &str) -> String {
     format!("{} {thing}{}", grouped(number), if number == 1 { "" } else { "s" })
 }
 
-/// A number with its thousands apart: `12,345`.
+/// A number with thousands separators: `12,345`.
 pub fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
@@ -86,9 +86,9 @@ mod tests {
             summary(1, Duration::from_millis(500), read, Some("division by zero"), &[lost]),
             [
                 "1 row in 0.500 s; read 50,000 records (100,000/s)",
-                "not complete: 60 offsets of orders[2] lost (40 to 99): deleted before being read",
+                "incomplete result: 60 offsets of orders[2] lost (40 to 99): deleted before being read",
                 "3 records were rejected; SHOW REJECTS; lists them",
-                "1 record without a value is no row of a stream",
+                "1 record without a value is not a row of a stream",
                 "2 values could not be computed and are NULL; the first: division by zero"
             ]
         );
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn thousands_stand_apart() {
+    fn thousands_are_separated() {
         assert_eq!([0, 999, 1_000, 1_234_567].map(grouped), ["0", "999", "1,000", "1,234,567"]);
     }
 }

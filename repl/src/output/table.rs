@@ -1,10 +1,9 @@
 //! Rows as a box with aligned columns.
 //!
-//! Rows are drawn as they come, so the widths are those of the first chunk; a later chunk that
-//! needs more gets a new header with columns a quarter wider than it needs, so that this happens
-//! seldom. What does not fit is wrapped inside its column, or clipped with `…`. Without a known
-//! width (not a terminal) nothing is wrapped or clipped: a cell beyond [`COLUMN_WIDTH_MAX`] sticks
-//! out of its column instead.
+//! Rows are drawn as they arrive, so the widths are determined by the first chunk. If a later chunk needs more, it gets
+//! a new header, with columns a quarter wider than necessary so that this seldom happens. Cells that are too long are
+//! wrapped or truncated with `…`. If the screen width is not known (not a terminal), nothing is wrapped or truncated: a
+//! cell longer than [`COLUMN_WIDTH_MAX`] exceeds its column instead.
 
 use std::io::{self, Write};
 
@@ -15,21 +14,21 @@ use headwater_engine::row_text::column::is_number;
 use super::cells::{Cells, split_at_width, width_of};
 use super::{RowWriter, WRITE_BYTES_MIN};
 
-/// Widest that a column is padded to when the width of the screen is not known.
+/// Maximum width that a column is padded to if the width of the screen is not known.
 pub const COLUMN_WIDTH_MAX: usize = 200;
-/// Narrowest that a column is squeezed to; what still does not fit then runs over the edge.
+/// Minimum width of a column; a table that is still too wide runs over the edge.
 pub const COLUMN_WIDTH_MIN: usize = 8;
-/// Most lines that one row is wrapped into; what is left is clipped.
+/// Maximum number of lines of one row; the rest is truncated.
 pub const WRAP_LINES_MAX: usize = 40;
 
 /// How a table is fitted to the screen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fit {
-    /// Columns of the terminal; `None` for no limit.
+    /// Width of the terminal in columns; `None` for no limit.
     pub width: Option<usize>,
-    /// Whether long cells go on in the next line (else they are clipped).
+    /// Whether long cells are wrapped; otherwise they are truncated.
     pub wrap: bool,
-    /// A width for every column; `None` to measure.
+    /// A width for every column; `None` to fit the contents.
     pub column_width: Option<usize>,
 }
 
@@ -38,9 +37,9 @@ pub struct Table {
     fit: Fit,
     names: Vec<String>,
     right: Vec<bool>,
-    /// Widths the cells ask for, of all chunks so far.
+    /// The widths that the cells of all chunks so far need.
     natural: Vec<usize>,
-    /// Widths the columns have; empty until the first chunk is drawn.
+    /// The widths of the columns; empty until the first chunk is drawn.
     widths: Vec<usize>,
     buffer: String,
 }
@@ -51,7 +50,7 @@ impl Table {
         Self { fit, names: vec![], right: vec![], natural: vec![], widths: vec![], buffer: String::new() }
     }
 
-    /// Gives the columns their widths for a chunk, and draws a header when they are new.
+    /// Sets the widths of the columns for a chunk, and draws a header if they changed.
     fn lay_out(&mut self, cells: &[Cells]) {
         let first = self.widths.is_empty();
         for (natural, cells) in self.natural.iter_mut().zip(cells) {
@@ -110,7 +109,7 @@ impl Table {
         written
     }
 
-    /// Draws one row: a line, or several where cells are wrapped.
+    /// Draws one row: one line, or several if cells are wrapped.
     fn push_lines(&mut self, cells: &[(&str, usize)], right: &[bool]) {
         let fits = |&((_, width), column): &((_, usize), &usize)| width <= *column;
         if self.fit.width.is_none() && self.fit.column_width.is_none()
@@ -128,7 +127,7 @@ impl Table {
         }
     }
 
-    /// Draws the next line of a wrapped row and leaves the rest; the last line is clipped.
+    /// Draws the next line of a wrapped row and keeps the rest; the last line is truncated.
     fn push_part(&mut self, rests: &mut [&str], right: &[bool], last: bool) {
         let mut clipped: Vec<String> = vec![String::new(); rests.len()];
         let mut parts = vec![("", 0); rests.len()];
@@ -194,13 +193,13 @@ impl RowWriter for Table {
     }
 }
 
-/// The narrowest that a table of so many columns can be squeezed to.
+/// The minimum width of a table with this many columns.
 pub fn width_min(columns: usize) -> usize {
     columns * (COLUMN_WIDTH_MIN + 3) + 1
 }
 
-/// Widths for columns that ask for `natural`: the widest are squeezed first, all to one width, so
-/// that narrow columns stay whole.
+/// Widths for columns that need `natural`: the widest are reduced first, all to the same width, so that narrow columns
+/// stay complete.
 fn fitted(natural: &[usize], fit: Fit) -> Vec<usize> {
     if let Some(width) = fit.column_width {
         return vec![width.max(1); natural.len()];
@@ -213,8 +212,8 @@ fn fitted(natural: &[usize], fit: Fit) -> Vec<usize> {
     natural.iter().map(|width| (*width).min(cap)).collect()
 }
 
-/// The greatest cap under which the widths fit into `room`: columns from the narrowest on take what
-/// they ask for as long as that is less than an even share of what is left.
+/// The largest maximum with which the widths fit into `room`: starting with the narrowest, columns get the width they
+/// need while it is less than an equal share of the remaining space.
 fn cap_for(natural: &[usize], room: usize) -> usize {
     let mut sorted = natural.to_vec();
     sorted.sort_unstable();
@@ -242,7 +241,7 @@ mod tests {
     const FREE: Fit = Fit { width: None, wrap: true, column_width: None };
 
     #[test]
-    fn numbers_stand_right_and_text_left() {
+    fn numbers_are_aligned_right_and_text_left() {
         let batch = sample::pairs(&[("a", Some(1)), ("日本", None), ("long name", Some(1_000))]);
         check(
             FREE,
@@ -260,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn no_rows_still_show_the_columns() {
+    fn columns_are_shown_without_rows() {
         check(
             FREE,
             &[],
@@ -293,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn long_cells_are_clipped_when_wrapping_is_off() {
+    fn long_cells_are_truncated_when_wrapping_is_off() {
         let batch = sample::pairs(&[("abcdefghijklmnopqrstuvwxyz", Some(1))]);
         check(
             Fit { width: Some(20), wrap: false, column_width: None },
@@ -332,7 +331,7 @@ mod tests {
     }
 
     #[test]
-    fn a_given_column_width_holds() {
+    fn a_given_column_width_is_used() {
         let batch = sample::pairs(&[("abcdef", Some(12_345))]);
         check(
             Fit { width: Some(80), wrap: true, column_width: Some(4) },

@@ -1,4 +1,4 @@
-//! Rows one below the other, a line a column: for rows too wide for a table.
+//! Rows one below the other, with one line per column: for rows too wide for a table.
 //!
 //! ```text
 //! -[ row 1 ]-
@@ -19,7 +19,7 @@ use super::cells::{push_printable, width_of};
 /// Writes rows one below the other.
 #[derive(Default)]
 pub struct Vertical {
-    /// Column names, padded to one width, with the bar behind them.
+    /// Column names, padded to the same width and followed by a bar.
     heads: Vec<String>,
     rows: u64,
     buffer: String,
@@ -65,7 +65,7 @@ mod tests {
     use crate::output::Output;
 
     #[test]
-    fn every_type_stands_on_its_line() {
+    fn every_type_has_its_line() {
         let text = sample::written(Output::Vertical, &[sample::every_type()]);
         let expected = r#"-[ row 1 ]-
 B  | true

@@ -1,4 +1,5 @@
-//! Fills a topic with Nexmark-like bids (and another with their auctions), for benchmarks and for trying things out.
+//! Fills a topic with Nexmark-like bids (and another one with their auctions), for benchmarks and for trying things
+//! out.
 //!
 //! ```text
 //! cargo run --release -p headwater-tests --bin bids -- --bootstrap-server 127.0.0.1:29110 --records 5000000
@@ -11,7 +12,7 @@ use clap::Parser;
 use headwater_tests::load::{self, Load};
 use headwater_tests::nexmark::{Auctions, Bids, auctions_for};
 
-/// Fill topics with Nexmark-like bids and auctions: the same records from the same seed.
+/// Fill topics with Nexmark-like bids and auctions: the same records for the same seed.
 #[derive(Parser)]
 struct Arguments {
     /// Address of a broker, HOST:PORT
@@ -20,19 +21,19 @@ struct Arguments {
     /// Topic for the bids; it must not exist
     #[arg(long, default_value = "bids")]
     topic: String,
-    /// Topic for the auctions that the bids are made on; none are written without it
+    /// Topic for the auctions of the bids; without it, none are written
     #[arg(long)]
     auctions_topic: Option<String>,
     /// Number of bids; there are three auctions for every fifty
     #[arg(long, default_value_t = 5_000_000)]
     records: u64,
-    /// Partitions of each topic
+    /// Number of partitions of each topic
     #[arg(long, default_value_t = 4)]
     partitions: i32,
-    /// none, gzip, snappy, lz4 or zstd
+    /// Compression: none, gzip, snappy, lz4 or zstd
     #[arg(long, default_value = "none")]
     compression: String,
-    /// Another seed gives other records
+    /// Seed of the records
     #[arg(long, default_value_t = 1)]
     seed: u64,
 }
@@ -62,7 +63,7 @@ fn write_auctions(arguments: &Arguments, topic: &str) -> Result<(), Box<dyn Erro
     })
 }
 
-/// Creates the topic and writes every record; `encode` writes the value and gives the key and the timestamp.
+/// Creates the topic and writes every record; `encode` writes the value and returns the key and the timestamp.
 fn write<T>(
     arguments: &Arguments,
     topic: &str,

@@ -1,4 +1,4 @@
-//! Many simulations by one command; a failure is replayed by its seed.
+//! Runs many simulations with one command; a failure is replayed by its seed.
 //!
 //! ```text
 //! cargo run --release -p headwater-tests --bin simulate -- --seeds 1000
@@ -14,7 +14,7 @@ use headwater_tests::simulation::{Guarantee, Simulation, Threads};
 /// Run the whole engine on a cluster in memory, with faults from a seed.
 #[derive(Parser)]
 struct Arguments {
-    /// How many seeds to run
+    /// Number of seeds to run
     #[arg(long, default_value_t = 1_000)]
     seeds: u64,
     /// The first seed
@@ -23,7 +23,7 @@ struct Arguments {
     /// Run only this seed
     #[arg(long, conflicts_with_all = ["seeds", "from"])]
     seed: Option<u64>,
-    /// Read and write in threads, as the product does: a seed then gives another run each time
+    /// Read and write on threads, as the product does; a seed then gives a different run each time
     #[arg(long)]
     threads: bool,
 }

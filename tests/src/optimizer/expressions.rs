@@ -4,7 +4,7 @@ use super::Random;
 use super::queries::Writer;
 use super::tables::Ty;
 
-/// A value that expressions may use, with the ways to write it.
+/// A value that expressions may use, and the ways to write it.
 #[derive(Clone, Debug)]
 pub struct Column {
     pub texts: Vec<String>,
@@ -17,11 +17,11 @@ impl Column {
     }
 }
 
-/// What can be said at one place of a query.
+/// What an expression at one position of a query may use.
 #[derive(Clone, Copy)]
 pub struct Scope<'a> {
     pub columns: &'a [Column],
-    /// How deep subqueries may still be.
+    /// How deeply subqueries may still be nested.
     pub depth: usize,
 }
 
@@ -30,7 +30,7 @@ impl Writer<'_> {
     pub fn value(&mut self, ty: Ty, scope: Scope<'_>, size: usize) -> String {
         let of_type: Vec<&Column> = scope.columns.iter().filter(|column| column.ty == ty).collect();
         if ty == Ty::Double && self.random.one_in(12) {
-            // A NaN, which no record has.
+            // NaN, which does not occur in records.
             return "(0e0 / 0e0)".to_owned();
         }
         if size == 0 || self.random.one_in(2) {
@@ -82,7 +82,7 @@ impl Writer<'_> {
         }
     }
 
-    /// Something that is true or not, or NULL where a BOOLEAN is.
+    /// A condition that is true or false, or NULL where BOOLEAN columns are.
     pub fn condition(&mut self, scope: Scope<'_>, size: usize) -> String {
         let size = size.saturating_sub(1);
         let ty = *self.random.pick(&[Ty::Int, Ty::Int, Ty::Big, Ty::Text, Ty::Double]);

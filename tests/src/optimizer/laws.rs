@@ -1,4 +1,4 @@
-//! What must equal what.
+//! The laws: which queries must return the same rows.
 
 use super::expressions::{Column, Scope};
 use super::queries::{Select, Writer, order_by_all};
@@ -8,13 +8,13 @@ use super::{Random, Table};
 /// Compares the rows of a law's sides.
 type Holds = dyn Fn(Vec<Table>) -> Option<(Table, Table)> + Send + Sync;
 
-/// Queries and what is true of their rows.
+/// Queries, and a relation that must hold between their rows.
 pub struct Law {
     pub name: &'static str,
     pub sides: Vec<Side>,
-    /// Gives the two tables that differ, where the law is broken.
+    /// Returns the two tables that differ, if the law is broken.
     pub holds: Box<Holds>,
-    /// Whether all sides are one query, so that it is refused by all of them or by none.
+    /// Whether all sides are the same query, so that either all of them or none is rejected.
     pub same_query: bool,
 }
 
@@ -31,7 +31,7 @@ impl Side {
     }
 }
 
-/// A law about a random query.
+/// A random law about a random query.
 pub fn any(random: &mut Random, tables: &[Source]) -> Law {
     let kind = random.below(16);
     let mut writer = Writer { random, tables, windows: true, failures: true };
@@ -49,7 +49,7 @@ pub fn any(random: &mut Random, tables: &[Source]) -> Law {
     }
 }
 
-/// With rules and without, the rows are the same; in the same order where ORDER BY says it.
+/// With and without optimizer rules, the rows are the same, in the same order if ORDER BY determines it.
 fn without_rules(writer: &mut Writer<'_>) -> Law {
     let (query, is_ordered) = query(writer);
     let side = |off, partitions| Side { query: query.clone(), off, partitions };
@@ -71,7 +71,7 @@ fn query(writer: &mut Writer<'_>) -> (String, bool) {
         let op = *writer.random.pick(&["UNION", "UNION ALL", "INTERSECT", "EXCEPT"]);
         text = format!("{text} {op} {}", other.text());
     } else if writer.random.one_in(4) {
-        // An order by name, which means the column of the result.
+        // ORDER BY a name refers to the column of the result.
         let by: Vec<&str> = select.list.iter().map(|(_, name)| name.as_str()).collect();
         let direction = *writer.random.pick(&["", " DESC", " NULLS FIRST", " DESC NULLS LAST"]);
         let limit = if writer.random.one_in(2) { writer.limit() } else { String::new() };
@@ -88,9 +88,9 @@ fn rest(names: &[&str]) -> String {
     names[1..].iter().map(|name| format!(", {name}")).collect()
 }
 
-/// The rows of which a condition holds, of which it does not, and of which nothing is known, are all rows.
+/// The rows for which a condition is true, false and unknown are together all rows.
 fn parts(writer: &mut Writer<'_>) -> Law {
-    // An expression that fails is NULL as a whole, so that neither it nor NOT of it keeps the row.
+    // An expression that fails is NULL as a whole, so neither it nor its negation keeps the row.
     (writer.windows, writer.failures) = (false, false);
     let select = Select { condition: None, ..writer.plain(&[], 2) };
     let columns = select.from.columns.clone();
@@ -109,22 +109,22 @@ fn parts(writer: &mut Writer<'_>) -> Law {
     Law { name: "a condition parts the rows", sides, holds: Box::new(holds), same_query: false }
 }
 
-/// As many rows as a condition keeps are those for which it is true.
+/// The number of rows that a condition keeps is the number of rows for which it is true.
 fn counted(writer: &mut Writer<'_>) -> Law {
     let select = writer.plain(&[Ty::Int], 2);
     let Some(condition) = select.condition.clone() else { return without_rules(writer) };
     let of = &select.from.text;
     let kept = format!("SELECT 1 AS one FROM {of} WHERE {condition}");
-    let told = format!("SELECT COUNT(CASE WHEN {condition} THEN 1 ELSE CAST(NULL AS INT) END) AS n FROM {of}");
+    let counted = format!("SELECT COUNT(CASE WHEN {condition} THEN 1 ELSE CAST(NULL AS INT) END) AS n FROM {of}");
     let holds = |tables: Vec<Table>| {
         let counted = vec![vec![tables[0].len().to_string()]];
         differing(counted, tables[1].clone())
     };
-    let sides = vec![Side::new(kept), Side::new(told)];
+    let sides = vec![Side::new(kept), Side::new(counted)];
     Law { name: "a condition keeps rows for which it is true", sides, holds: Box::new(holds), same_query: false }
 }
 
-/// UNION, INTERSECT and EXCEPT are what they are of multisets.
+/// UNION, INTERSECT and EXCEPT follow the definitions for multisets.
 fn set_operation(writer: &mut Writer<'_>) -> Law {
     let left = writer.plain(&[], 1);
     let right = Select { distinct: writer.random.one_in(5), ..writer.plain(&left.types, 1) };
@@ -160,7 +160,7 @@ fn combined(op: &str, left: Table, mut right: Table) -> Table {
     found
 }
 
-/// LIMIT and OFFSET cut what is there without them.
+/// LIMIT and OFFSET select from the rows without them.
 fn limited(writer: &mut Writer<'_>) -> Law {
     let select = writer.select(None, 2);
     let ordered = format!("{}{}", select.text(), order_by_all(select.types.len()));
@@ -174,7 +174,7 @@ fn limited(writer: &mut Writer<'_>) -> Law {
     Law { name: "LIMIT cuts", sides, holds: Box::new(holds), same_query: false }
 }
 
-/// A subquery may have its name before the query or in it.
+/// A subquery can be named in WITH or in place.
 fn named_before(writer: &mut Writer<'_>) -> Law {
     let inner = writer.select(None, 1);
     let name = "z";
@@ -194,7 +194,7 @@ fn named_before(writer: &mut Writer<'_>) -> Law {
     law_of_two("a name before is the same as within", before, inside)
 }
 
-/// A condition that is always true, and that nobody can know, changes nothing.
+/// Adding a condition that is always true, but not provably so, changes nothing.
 fn nothing_can_be_known(writer: &mut Writer<'_>) -> Law {
     let select = writer.select(None, 2);
     let always =
@@ -208,7 +208,7 @@ fn law_of_two(name: &'static str, one: String, other: String) -> Law {
     Law { name, sides: vec![Side::new(one), Side::new(other)], holds: Box::new(holds), same_query: false }
 }
 
-/// The column of a USING is that of either side.
+/// The column of a USING is the first non-NULL value of the two sides.
 fn joined_using(writer: &mut Writer<'_>) -> Law {
     let shared: Vec<&str> = writer.tables[0]
         .columns
@@ -240,7 +240,7 @@ fn joined_using(writer: &mut Writer<'_>) -> Law {
     law_of_two("USING is the value of either side", one, other)
 }
 
-/// EXISTS holds where there are rows to count, and IN where there is a row that is equal.
+/// EXISTS is true if there are rows to count, and IN if one of them is equal.
 fn some_row(writer: &mut Writer<'_>) -> Law {
     let inner = *writer.random.pick(&["r", "m"]);
     let aggregates = ["", " HAVING COUNT(*) = 0", " HAVING COUNT(*) > 1", " HAVING MAX(z.k) IS NULL"];
@@ -273,7 +273,7 @@ fn some_row(writer: &mut Writer<'_>) -> Law {
     law_of_two("EXISTS and IN are about rows", query(&condition), query(&meant))
 }
 
-/// A LEFT JOIN is a RIGHT JOIN from the other side.
+/// A LEFT JOIN is a RIGHT JOIN with the sides swapped.
 fn swapped(writer: &mut Writer<'_>) -> Law {
     let columns: Vec<Column> = writer.tables[..2]
         .iter()

@@ -1,11 +1,11 @@
-//! Random queries over random tables, and whether what they answer is right.
+//! Random queries over random tables, and whether their answers are correct.
 //!
 //! ```text
-//! seed → tables (a few rows, many NULLs and equal values) → queries → laws (what must equal what) → or who is to blame
+//! seed → tables (a few rows, many NULLs and equal values) → queries → laws (what must be equal) → the rule to blame
 //! ```
 //!
-//! Nothing here computes a query by itself: a law compares two ways in which the engine gives the same rows. The
-//! first is the query with all rules of the optimizer and without any.
+//! Nothing here computes the result of a query: a law compares two ways in which the engine must return the same rows.
+//! The first law compares a query with all optimizer rules and without any.
 
 mod expressions;
 mod laws;
@@ -25,22 +25,22 @@ use headwater_engine::{Engine, Session};
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
 
-/// Queries over the tables of one seed.
+/// Number of queries over the tables of one seed.
 pub const QUERIES: usize = 20;
 
-/// The property that leaves rules of the optimizer out.
+/// The property that disables optimizer rules.
 const OFF: &str = "query.optimizer.off";
 
-/// What was tried.
+/// Counts of what was tried.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
-    /// Laws that were checked.
+    /// Number of laws checked.
     pub checked: usize,
-    /// Laws that said nothing, since a query was refused.
+    /// Number of laws that could not be checked because a query was rejected.
     pub refused: usize,
 }
 
-/// Tries queries over the tables of a seed. Gives what was wrong, in words that say how to see it.
+/// Tries queries over the tables of a seed. Returns the failures, with the statements that reproduce them.
 pub async fn run(seed: u64, queries: usize) -> (Tally, Vec<String>) {
     let mut random = Random(StdRng::seed_from_u64(seed));
     let world = World::new(&mut random).await;
@@ -56,7 +56,7 @@ pub async fn run(seed: u64, queries: usize) -> (Tally, Vec<String>) {
     (tally, wrong)
 }
 
-/// Rows as texts, in order.
+/// Rows as text, in order.
 type Table = Vec<Vec<String>>;
 
 enum Verdict {
@@ -65,7 +65,7 @@ enum Verdict {
     Broken(String),
 }
 
-/// Tables in an engine of their own.
+/// Tables in a separate engine.
 struct World {
     engine: Engine,
     tables: Vec<tables::Table>,
@@ -84,12 +84,12 @@ impl World {
         world
     }
 
-    /// Statements that make the tables.
+    /// The statements that create the tables.
     fn script(&self) -> String {
         self.tables.iter().map(|table| format!("{}\n{}\n", table.declaration(), table.insertion())).collect()
     }
 
-    /// What a query answers; its errors in words.
+    /// The rows of a query, or its errors as text.
     async fn rows(&self, query: &str, way: Way<'_>) -> Result<Table, String> {
         let rows = AssertUnwindSafe(self.rows_or_panic(query, way)).catch_unwind().await;
         rows.unwrap_or_else(|_| Err("INTERNAL panic".to_owned()))
@@ -102,16 +102,19 @@ impl World {
         }
         settings.set("query.partitions", way.partitions).expect("a number");
         let mut session = Session::new(settings);
-        let told = |errors: Vec<headwater_engine::diagnostic::Diagnostic>| {
+        let message = |errors: Vec<headwater_engine::diagnostic::Diagnostic>| {
             let internal = errors.iter().any(|error| error.code == INTERNAL);
             let words: Vec<String> = errors.iter().map(|error| format!("{}: {}", error.code, error.message)).collect();
             format!("{}{}", if internal { "INTERNAL " } else { "" }, words.join("; "))
         };
-        let Answer::Rows(rows) = self.engine.ask(&mut session, &format!("{query};")).await.map_err(told)? else {
+        let Answer::Rows(rows) = self.engine.ask(&mut session, &format!("{query};")).await.map_err(message)? else {
             return Err("INTERNAL no rows".to_owned());
         };
-        let batches: Vec<_> =
-            rows.stream.try_collect().await.map_err(|error| told(headwater_engine::failure::diagnose(&error, None)))?;
+        let batches: Vec<_> = rows
+            .stream
+            .try_collect()
+            .await
+            .map_err(|error| message(headwater_engine::failure::diagnose(&error, None)))?;
         let options = FormatOptions::default().with_null("NULL");
         let mut table = Table::new();
         for batch in &batches {
@@ -120,7 +123,7 @@ impl World {
                 .iter()
                 .map(|column| ArrayFormatter::try_new(column, &options).expect("printable"))
                 .collect();
-            // 0.0 and -0.0 are one number, of which a group shows either.
+            // 0.0 and -0.0 are equal, and a group may show either.
             let cell = |row: usize, column: &ArrayFormatter<'_>| match column.value(row).to_string() {
                 zero if zero == "-0.0" => "0.0".to_owned(),
                 text => text,
@@ -136,11 +139,11 @@ impl World {
             let way = Way { off: side.off, partitions: side.partitions };
             match self.rows(&side.query, way).await {
                 Ok(rows) => sides.push(rows),
-                Err(told) if told.starts_with("INTERNAL") => {
-                    return Verdict::Broken(format!("{}\n  {} gives {told}", law.name, side.query));
+                Err(message) if message.starts_with("INTERNAL") => {
+                    return Verdict::Broken(format!("{}\n  {} returns {message}", law.name, side.query));
                 }
-                Err(told) if law.same_query && sides.is_empty() => return self.refused_by_all(law, &told).await,
-                // Without rules less can be computed.
+                Err(message) if law.same_query && sides.is_empty() => return self.refused_by_all(law, &message).await,
+                // Without the rules some queries cannot be planned.
                 Err(_) => return Verdict::Refused,
             }
         }
@@ -154,22 +157,22 @@ impl World {
         Verdict::Broken(format!("{}{blame}\n{sides}  left {left:?}\n  right {right:?}", law.name))
     }
 
-    async fn refused_by_all(&self, law: &laws::Law, told: &str) -> Verdict {
+    async fn refused_by_all(&self, law: &laws::Law, message: &str) -> Verdict {
         for side in &law.sides[1..] {
             if self.rows(&side.query, Way { off: side.off, partitions: side.partitions }).await.is_ok() {
                 return Verdict::Broken(format!(
-                    "{}\n  {}\n  is refused only with all rules: {told}",
+                    "{}\n  {}\n  is rejected only with all rules: {message}",
                     law.name, side.query
                 ));
             }
         }
         if std::env::var_os("HEADWATER_FUZZ_REFUSED").is_some() {
-            println!("{told}\n    {}", law.sides[0].query);
+            println!("{message}\n    {}", law.sides[0].query);
         }
         Verdict::Refused
     }
 
-    /// The rules without which a query gives other rows than with them.
+    /// The rules without which a query returns different rows.
     async fn blame(&self, law: &laws::Law) -> String {
         let (Some(first), Some(last)) = (law.sides.first(), law.sides.last()) else { return String::new() };
         let mut guilty = Vec::new();
@@ -185,7 +188,7 @@ impl World {
         format!(" (right without {})", guilty.join(" or without "))
     }
 
-    /// The rules that can be left out, by the names that the property takes.
+    /// The rules that can be disabled, by the names that the property accepts.
     async fn rules(&self) -> Vec<String> {
         let mut settings = Settings::default();
         settings.set(OFF, "?").expect("a text");
@@ -203,7 +206,7 @@ struct Way<'a> {
     partitions: &'a str,
 }
 
-/// Chances.
+/// A source of random choices.
 pub(crate) struct Random(StdRng);
 
 impl Random {

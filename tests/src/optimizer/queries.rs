@@ -1,43 +1,43 @@
-//! Queries: what they select of what, and subqueries that refer to the query around them.
+//! Random queries, including subqueries that refer to the enclosing query.
 
 use super::Random;
 use super::expressions::{Column, Scope};
 use super::tables::{Table, Ty};
 
-/// Joins by which two relations come together.
+/// The joins of two relations.
 const JOINS: [&str; 6] = ["JOIN", "JOIN", "LEFT JOIN", "LEFT JOIN", "RIGHT JOIN", "FULL JOIN"];
 
-/// Names of columns of a result: those of the tables, so that they are taken for each other, and others.
+/// Names of result columns: those of the tables, to provoke ambiguity, and others.
 const NAMES: [&str; 8] = ["k", "i", "s", "f", "n", "a", "b", "c"];
 
-/// Names of relations: those of tables and columns among them.
+/// Names of relations, including those of tables and columns.
 const RELATIONS: [&str; 8] = ["l", "r", "q", "p", "i", "k", "s", "z"];
 
 /// Writes queries over tables.
 pub struct Writer<'a> {
     pub random: &'a mut Random,
     pub tables: &'a [Table],
-    /// Whether a SELECT may have window functions, whose values WHERE changes.
+    /// Whether a SELECT may have window functions, whose values depend on WHERE.
     pub windows: bool,
     /// Whether an expression may fail for a row.
     pub failures: bool,
 }
 
-/// What a query reads.
+/// The FROM clause of a query.
 #[derive(Clone, Debug)]
 pub struct From {
     pub text: String,
     pub columns: Vec<Column>,
-    /// Names of the relations in it.
+    /// The names of its relations.
     names: Vec<String>,
-    /// Whether it gives its rows in one order, whatever a plan does.
+    /// Whether its rows always have the same order, whatever the plan.
     pub steady: bool,
 }
 
 /// The parts of `SELECT list FROM from WHERE …`.
 #[derive(Clone, Debug)]
 pub struct Select {
-    /// Expressions and the names that they get.
+    /// Expressions and their names.
     pub list: Vec<(String, String)>,
     pub types: Vec<Ty>,
     pub from: From,
@@ -48,7 +48,7 @@ pub struct Select {
 }
 
 impl Select {
-    /// The text with other conditions, or none.
+    /// The text with another condition, or none.
     pub fn text_where(&self, condition: Option<&str>) -> String {
         let list: Vec<String> = self.list.iter().map(|(value, name)| format!("{value} AS {name}")).collect();
         let condition = condition.map_or(String::new(), |condition| format!(" WHERE {condition}"));
@@ -89,7 +89,7 @@ impl Writer<'_> {
             return self.table(taken);
         }
         let (text, names, types, steady) = match self.random.below(4) {
-            // One that only a few rows come out of.
+            // A subquery that returns only a few rows.
             0 => {
                 let select = self.without_windows(|writer| writer.plain(&[], 0));
                 let names: Vec<String> = select.list.iter().map(|(_, name)| name.clone()).collect();
@@ -118,7 +118,7 @@ impl Writer<'_> {
         From { text: format!("({text}) AS {name}"), columns, names: vec![name], steady }
     }
 
-    /// What is written without window functions, which say in what order a plan has its rows.
+    /// Writes something without window functions, which would depend on the order of rows in a plan.
     fn without_windows<T>(&mut self, write: impl FnOnce(&mut Self) -> T) -> T {
         let windows = std::mem::replace(&mut self.windows, false);
         let written = write(self);
@@ -152,7 +152,7 @@ impl Writer<'_> {
         {
             return joined;
         }
-        // A name that both sides have says nothing.
+        // A name that both sides have is ambiguous.
         let is_shared = |text: &String, others: &[Column]| others.iter().any(|column| column.texts.contains(text));
         let keep = |columns: &[Column], others: &[Column]| {
             columns
@@ -194,7 +194,7 @@ impl Writer<'_> {
         }
     }
 
-    /// A join USING a column that both sides have, under one name each.
+    /// A join USING a column that both sides have, with one name on each.
     fn join_using(&mut self, left: &From, right: &From, kind: &str) -> Option<From> {
         let plain = |column: &Column| column.texts.iter().find(|text| !text.contains('.')).cloned();
         let shared: Vec<(String, Ty)> = left
@@ -225,7 +225,7 @@ impl Writer<'_> {
         })
     }
 
-    /// A SELECT without groups: of these types, or of some.
+    /// A SELECT without groups, with the given types or random ones.
     pub fn plain(&mut self, types: &[Ty], depth: usize) -> Select {
         let from = if depth == 0 { self.table(&[]) } else { self.from(depth) };
         let types = if types.is_empty() { self.types() } else { types.to_vec() };
@@ -240,7 +240,7 @@ impl Writer<'_> {
         Select { list: self.named(list), types, from, condition, grouping: String::new(), distinct: false }
     }
 
-    /// A value over other rows, which does not depend on how equal ones are ordered.
+    /// A window function whose value does not depend on the order of equal rows.
     fn window(&mut self, ty: Ty, scope: Scope<'_>) -> String {
         let call = match ty {
             Ty::Big if self.random.one_in(2) => "COUNT(*)".to_owned(),
@@ -287,7 +287,7 @@ impl Writer<'_> {
         }
     }
 
-    /// A SELECT with groups, or one row of all.
+    /// A SELECT with groups, or with one row for all rows.
     pub fn grouped(&mut self, depth: usize) -> Select {
         let from = self.from(depth);
         let columns = from.columns.clone();
@@ -309,14 +309,14 @@ impl Writer<'_> {
         Select { list: self.named(list), types, from, condition, grouping, distinct: self.random.one_in(8) }
     }
 
-    /// What is grouped by: mostly a column.
+    /// What is grouped by: usually a column.
     fn key(&mut self, scope: Scope<'_>) -> Column {
         let column = scope.columns[self.random.below(scope.columns.len())].clone();
         let text = match self.random.one_in(4) {
             true => self.value(column.ty, scope, 1),
             false => column.text(self.random),
         };
-        // A constant would be a position.
+        // A constant would be an ordinal position.
         let is_constant =
             !scope.columns.iter().any(|column| column.texts.iter().any(|name| text.contains(name.as_str())));
         if is_constant { self.key(scope) } else { Column { texts: vec![text], ty: column.ty } }
@@ -350,12 +350,12 @@ impl Writer<'_> {
         Column { texts: vec![format!("{text}{filter}")], ty }
     }
 
-    /// A subquery over a table that refers to a column around it, or to none.
+    /// A subquery over a table that refers to a column of the enclosing query, or to none.
     fn inner(&mut self, outer: Scope<'_>) -> (From, String) {
         let from = self.table(&[]);
         let columns = from.columns.clone();
         let inner = Scope { columns: &columns, depth: 0 };
-        // Names of the inner table hide those around it, so only those that say their relation are used.
+        // Names of the inner table hide outer ones, so only qualified outer names are used.
         let is_foreign = |text: &&String| {
             text.split_once('.').is_some_and(|(relation, _)| !from.names.iter().any(|name| name == relation))
         };
@@ -385,7 +385,7 @@ impl Writer<'_> {
         (from, condition)
     }
 
-    /// A subquery of one row at most.
+    /// A subquery of at most one row.
     pub fn scalar(&mut self, ty: Ty, outer: Scope<'_>) -> String {
         let (from, condition) = self.inner(outer);
         let columns = from.columns.clone();
@@ -398,7 +398,7 @@ impl Writer<'_> {
         format!("(SELECT {value} FROM {}{condition})", from.text)
     }
 
-    /// The rows that IN and EXISTS look at: those of a table, groups, or the one row of all.
+    /// The rows for IN and EXISTS: those of a table, of groups, or a single row for all rows.
     fn some_rows(&mut self, ty: Ty, outer: Scope<'_>) -> String {
         let (from, condition) = self.inner(outer);
         let columns = from.columns.clone();
@@ -443,7 +443,7 @@ impl Writer<'_> {
     }
 }
 
-/// ` ORDER BY 1, 2, …`: an order in which only equal rows are beside each other by chance.
+/// ` ORDER BY 1, 2, …`: an order that is unique except for equal rows.
 pub fn order_by_all(columns: usize) -> String {
     let all: Vec<String> = (1..=columns).map(|at| at.to_string()).collect();
     format!(" ORDER BY {}", all.join(", "))

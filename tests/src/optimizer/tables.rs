@@ -1,4 +1,4 @@
-//! A few tables with a few rows: many are equal, many are NULL, and columns of several tables have one name.
+//! Random tables with few rows: many are equal, many are NULL, and several tables have columns of the same name.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use headwater_formats::record::OutBatch;
 
 use super::Random;
 
-/// What kind of value an expression has.
+/// The type of an expression.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ty {
     Int,
@@ -32,7 +32,7 @@ impl Ty {
         }
     }
 
-    /// A value as it is written in SQL.
+    /// A random value as an SQL literal.
     pub fn literal(self, random: &mut Random) -> String {
         match self {
             Self::Int => random.pick(&["0", "1", "2", "3", "-1", "10"]).to_string(),
@@ -44,7 +44,7 @@ impl Ty {
     }
 }
 
-/// The names of columns and what is in them.
+/// The names and types of columns.
 const COLUMNS: [(&str, Ty); 7] = [
     ("k", Ty::Int),
     ("i", Ty::Int),
@@ -55,16 +55,16 @@ const COLUMNS: [(&str, Ty); 7] = [
     ("d", Ty::Double),
 ];
 
-/// A table, which is a stream.
+/// A table, declared as a stream.
 #[derive(Debug)]
 pub struct Table {
     pub name: &'static str,
     pub columns: Vec<(&'static str, Ty)>,
-    /// Literals of SQL.
+    /// Rows of SQL literals.
     rows: Vec<Vec<String>>,
 }
 
-/// Tables of which each has some of the columns.
+/// Tables that each have some of the columns.
 pub fn some(random: &mut Random) -> Vec<Table> {
     ["l", "r", "m"].into_iter().map(|name| one(random, name)).collect()
 }

@@ -1,14 +1,14 @@
-//! Whether a command printed what a page says, apart from what differs from run to run.
+//! Compares the output of a command with a page, ignoring what differs between runs.
 //!
-//! Both sides are normalised alike: times of day, durations, rates and loopback ports become names, and runs of blanks
-//! or of rule characters become one, because a wider duration widens its column. A line that is only `...` or `…` in the
-//! expected text stands for any number of lines.
+//! Both sides are normalized: times of day, durations, rates and loopback ports are replaced by names, and runs of
+//! spaces or of line-drawing characters by a single one, because a longer duration widens its column. In the expected
+//! text, a line that is only `...` or `…` matches any number of lines.
 
 use std::sync::LazyLock;
 
 use regex::Regex;
 
-/// What is replaced by what, in this order.
+/// The patterns and their replacements, in this order.
 static RULES: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
     let rules = [
         (r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}:\d{2}([.,]\d+)?Z?", "<time>"),
@@ -24,14 +24,14 @@ static RULES: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
     rules.map(|(pattern, name)| (Regex::new(pattern).expect("a pattern written here"), name)).into()
 });
 
-/// True when what was printed is what was expected.
+/// Whether the printed text matches the expected one.
 pub fn agrees(expected: &str, printed: &str) -> bool {
     let expected = lines(expected);
     let printed = lines(printed);
     matches(&expected, &printed)
 }
 
-/// The text as it is compared, without blank lines at its ends.
+/// The normalized lines of a text, without blank lines at its ends.
 fn lines(text: &str) -> Vec<String> {
     text.trim().lines().map(normal).collect()
 }
@@ -56,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_differs_from_run_to_run_agrees() {
+    fn differences_between_runs_are_ignored() {
         let same = [
             ("3 rows in 12 ms; read 50,000 records (1,200,000/s)", "3 rows in 1.250 s; read 50,000 records (40,000/s)"),
             ("| 2026-01-02 03:04:05 | 7 |", "| 2026-11-21T08:00:00.123 | 7 |"),
@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn what_matters_does_not_agree() {
+    fn real_differences_are_found() {
         for (expected, printed) in
             [("1 row", "2 rows"), ("read 50,000 records", "read 49,999 records"), ("a", "a\nb"), ("a\nb", "a")]
         {
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn dots_stand_for_any_lines() {
+    fn dots_match_any_lines() {
         for printed in ["a\nb", "a\nx\nb", "a\nb\nb"] {
             assert!(agrees("a\n...\nb", printed));
         }

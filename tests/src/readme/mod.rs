@@ -1,33 +1,33 @@
-//! The commands of a Markdown page: which there are, and whether they still do what the page says.
+//! The commands of a Markdown page, and whether their output still matches the page.
 //!
-//! What the info string of a code block means here:
+//! The meaning of a code block's info string:
 //!
 //! | block | meaning |
 //! |---|---|
-//! | `` ```sh `` | a bash script; it must exit with 0, its output does not matter |
-//! | `` ```console `` | commands after `$ ` (continued after `> `), each with what it prints: compared, see [`compare`] |
+//! | `` ```sh `` | a bash script; it must exit with 0, its output is ignored |
+//! | `` ```console `` | commands after `$ ` (continued after `> `), each followed by its output, which is compared: see [`compare`] |
 //! | `` ```sql `` | statements for `headwater` on standard input; it must exit with 0 |
-//! | `` ```sh ci `` | run by `.ci/run` and not here: the command that runs this very test |
-//! | any other | prose: never run |
+//! | `` ```sh ci `` | run by `.ci/run` and not here: the command that runs this test itself |
+//! | any other | not run |
 //!
-//! Blocks run from top to bottom in one folder that looks like a fresh clone ([`stage`]), so a later one sees what an
-//! earlier one made. This file only reads; it runs nothing.
+//! Blocks run from top to bottom in one folder that looks like a fresh clone ([`stage`]), so a block sees the results
+//! of earlier ones. This file only parses; it runs nothing.
 
 pub mod compare;
 pub mod stage;
 
-/// A code block that says what can be run.
+/// A code block that can be run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Block {
-    /// Line of the page that its first line stands on, from 1.
+    /// Line of the page on which its text begins, counted from 1.
     pub line: usize,
-    /// What is to be done with it.
+    /// How to run it.
     pub kind: Kind,
     /// Its text.
     pub text: String,
 }
 
-/// What is to be done with a [`Block`].
+/// How to run a [`Block`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// A script for bash.
@@ -40,12 +40,12 @@ pub enum Kind {
     Statements,
 }
 
-/// One command of a [`Kind::Session`] and what it prints.
+/// One command of a [`Kind::Session`] and its output.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Exchange {
-    /// The command, of several lines where it was continued.
+    /// The command; it has several lines if it was continued.
     pub command: String,
-    /// The lines printed, standard output and standard error together.
+    /// Its output, standard output and standard error together.
     pub expected: String,
 }
 
@@ -73,14 +73,14 @@ fn kind(info: &str) -> Option<Kind> {
     }
 }
 
-/// The lines of all scripts that are commands, in order, comments and empty lines left out.
+/// The command lines of all scripts, in order, without comments and empty lines.
 pub fn script_commands(blocks: &[Block]) -> Vec<(&str, Kind)> {
     let scripts = blocks.iter().filter(|block| matches!(block.kind, Kind::Script | Kind::CiScript));
     let lines = scripts.flat_map(|block| block.text.lines().map(|line| (line.trim(), block.kind)));
     lines.filter(|(line, _)| !line.is_empty() && !line.starts_with('#')).collect()
 }
 
-/// The commands of a session with what each prints. Lines before the first `$ ` are left out.
+/// The commands of a session with their output. Lines before the first `$ ` are ignored.
 pub fn exchanges(session: &str) -> Vec<Exchange> {
     let mut found: Vec<Exchange> = Vec::new();
     for line in session.lines() {
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn session_is_commands_and_what_they_print() {
+    fn a_session_has_commands_and_their_output() {
         let found = exchanges("$ headwater -e \"SELECT\n> 1\"\n1\n$ true\n$ echo a; echo b\na\nb\n");
         let exchange =
             |command: &str, expected: &str| Exchange { command: command.to_owned(), expected: expected.to_owned() };

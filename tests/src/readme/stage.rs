@@ -1,9 +1,9 @@
-//! Where the commands of a page are run: a folder that looks like a fresh clone, with `headwater` on the path.
+//! Runs the commands of a page: in a folder that looks like a fresh clone, with `headwater` on the path.
 //!
-//! The folder holds links to what the workspace holds, so nothing that a command writes beside them lands in the
-//! workspace. `cargo run` is taken to mean the program that is built already: building again inside a test would wait
-//! for the lock of the build that runs it. Every process of a command is in a process group of its own, and all groups
-//! are ended when the stage is dropped, brokers in the background included.
+//! The folder contains links to the files of the workspace, so that nothing a command writes ends up in the workspace.
+//! `cargo run` starts the program that is already built: building inside a test would wait for the lock of the build
+//! that runs the test. Every command has its own process group, and all groups are ended when the stage is dropped,
+//! including brokers in the background.
 
 use std::error::Error;
 use std::fs::{self, File};
@@ -22,34 +22,34 @@ use tempfile::TempDir;
 use super::compare::agrees;
 use super::{Block, Kind, exchanges};
 
-/// Longest time that one command may take: only a hanging one takes so long.
+/// Maximum time of one command; only a hanging command takes that long.
 const COMMAND_MAX: Duration = Duration::from_secs(600);
-/// Longest wait for a process group to end of its own accord.
+/// Maximum time for a process group to end by itself.
 const END_MAX: Duration = Duration::from_secs(10);
 
-/// Stands in for cargo on the path.
+/// Replaces cargo on the path.
 const CARGO: &str = "#!/bin/bash\n\
     # cargo run … -- ARGUMENTS: the built program.\n\
-    [ \"$1\" = run ] || { echo \"only 'cargo run' can be used here\" >&2; exit 1; }\n\
+    [ \"$1\" = run ] || { echo \"only 'cargo run' is supported here\" >&2; exit 1; }\n\
     while [ $# -gt 0 ] && [ \"$1\" != -- ]; do shift; done\n\
     shift\n\
     exec headwater \"$@\"\n";
 
-/// A folder to run commands in; dropping it ends whatever they left running.
+/// A folder to run commands in; dropping it ends all processes that are still running.
 pub struct Stage {
     folder: TempDir,
     programs: TempDir,
     groups: Vec<Pid>,
 }
 
-/// What a command did.
+/// The result of a command.
 struct Ended {
     status: ExitStatus,
     printed: String,
 }
 
 impl Stage {
-    /// A stage over the files of `workspace` with the program `headwater`.
+    /// A stage with the files of `workspace` and the program `headwater`.
     pub fn new(workspace: &Path, headwater: &Path) -> io::Result<Self> {
         let stage = Self { folder: tempfile::tempdir()?, programs: tempfile::tempdir()?, groups: Vec::new() };
         for entry in fs::read_dir(workspace)? {
@@ -65,7 +65,7 @@ impl Stage {
         Ok(stage)
     }
 
-    /// Runs a block; the error says what a reader of the page would have seen instead.
+    /// Runs a block; the error shows what a reader of the page would have seen.
     pub fn run(&mut self, block: &Block) -> Result<(), String> {
         match block.kind {
             Kind::CiScript => Ok(()),
@@ -89,18 +89,17 @@ impl Stage {
         let ended = self.perform(&["bash", "-c", command], None).map_err(|e| e.to_string())?;
         match agrees(expected, &ended.printed) {
             true => Ok(()),
-            false => Err(format!("$ {command}\n--- the page says\n{expected}--- it printed\n{}", ended.printed)),
+            false => Err(format!("$ {command}\n--- expected\n{expected}--- printed\n{}", ended.printed)),
         }
     }
 
-    /// Runs a command to its end. What it prints goes through a file, so that a process it leaves in the background
-    /// does not hold up the reading.
+    /// Runs a command to its end. Its output goes to a file, so that a background process does not delay the reading.
     fn perform(&mut self, command: &[&str], stdin: Option<&str>) -> Result<Ended, Box<dyn Error>> {
         let output = tempfile::NamedTempFile::new()?;
         let mut child =
             self.command(command, stdin)?.stdout(output.reopen()?).stderr(append(output.path())?).spawn()?;
         self.groups.push(Pid::from_raw(i32::try_from(child.id())?));
-        let status = wait(&mut child)?.ok_or_else(|| format!("still runs after {} s", COMMAND_MAX.as_secs()))?;
+        let status = wait(&mut child)?.ok_or_else(|| format!("still running after {} s", COMMAND_MAX.as_secs()))?;
         Ok(Ended { status, printed: fs::read_to_string(output.path())? })
     }
 
@@ -132,7 +131,7 @@ impl Drop for Stage {
     }
 }
 
-/// Standard input that holds a text; without one it is empty.
+/// Standard input with a text; empty without one.
 fn input(text: Option<&str>) -> io::Result<Stdio> {
     let Some(text) = text else { return Ok(Stdio::null()) };
     let file = tempfile::NamedTempFile::new()?;
@@ -144,7 +143,7 @@ fn append(path: &Path) -> io::Result<File> {
     File::options().append(true).open(path)
 }
 
-/// Waits for a child; `None` when it takes too long.
+/// Waits for a child; `None` if it takes too long.
 fn wait(child: &mut Child) -> io::Result<Option<ExitStatus>> {
     let started = Instant::now();
     while started.elapsed() < COMMAND_MAX {
@@ -156,7 +155,7 @@ fn wait(child: &mut Child) -> io::Result<Option<ExitStatus>> {
     Ok(None)
 }
 
-/// Ends all processes of a group: asks first, then kills. A group that is gone already is no error.
+/// Ends all processes of a group: with SIGTERM, then SIGKILL. A group that has already ended is not an error.
 fn end(group: Pid) {
     let asked = Instant::now();
     while killpg(group, Signal::SIGTERM).is_ok() {
@@ -199,11 +198,11 @@ mod tests {
     }
 
     #[test]
-    fn failing_script_and_wrong_output_are_told_with_what_was_printed() {
+    fn failing_scripts_and_wrong_output_are_reported_with_the_output() {
         let results = run("```sh\necho seen\nfalse\necho not reached\n```\n```console\n$ echo 2 >&2\n1\n```\n");
         let script = results[0].clone().unwrap_err();
         assert!(script.contains("seen") && !script.contains("not reached"));
-        assert!(results[1].clone().unwrap_err().ends_with("--- the page says\n1\n--- it printed\n2\n"));
+        assert!(results[1].clone().unwrap_err().ends_with("--- expected\n1\n--- printed\n2\n"));
     }
 
     #[test]
@@ -224,7 +223,7 @@ mod tests {
         let page = format!("```sh\nsleep 1000 & echo $! >{}\n```\n", pid_file.display());
         stage.run(&blocks(&page)[0]).unwrap();
         let pid = Pid::from_raw(fs::read_to_string(&pid_file).unwrap().trim().parse().unwrap());
-        assert!(nix::sys::signal::kill(pid, None).is_ok(), "it runs while the stage is there");
+        assert!(nix::sys::signal::kill(pid, None).is_ok(), "it runs while the stage exists");
         drop(stage);
         let state = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
         assert!(state.is_empty() || state.contains(") Z "), "it is still running: {state}");

@@ -1,4 +1,4 @@
-//! What goes wrong in a simulation: faults by chance, and notes of each call that was made and of each that failed.
+//! The faults of a simulation: random failures, and a record of every call and failure.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,13 +9,13 @@ use parking_lot::Mutex;
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
 
-/// Faults by chance in one process, until they are switched off.
+/// Random faults of one process, until they are switched off.
 pub(super) struct Chaos {
     process: usize,
     chance: Mutex<StdRng>,
     on: Arc<AtomicBool>,
     notes: Arc<Notes>,
-    /// Half of all batches are given whole: large ones stay large.
+    /// Whether half of all batches are left whole, so that large ones stay large.
     whole_batches: bool,
 }
 
@@ -55,12 +55,12 @@ impl Plan for Chaos {
     }
 }
 
-/// Of how many calls one fails: of those that are made often fewer, so that something gets done.
+/// One in how many calls fails: fewer of those that are frequent, so that progress is possible.
 fn one_in(call: Call) -> u32 {
     match call {
         Call::Poll | Call::PollMember | Call::Watermarks => 200,
         Call::Commit | Call::CommitOffsets => 12,
-        // It is made seldom: users drop few streams.
+        // It is rare: users drop few streams.
         Call::DeleteTopic => 2,
         Call::OpenDoorbell
         | Call::Wait
@@ -89,32 +89,32 @@ fn one_in(call: Call) -> u32 {
     }
 }
 
-/// Something that the transport of a process was asked.
+/// An event in the transport of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Noted {
     /// A call, and how it failed if it did.
     Call {
-        /// The process, numbered as they started.
+        /// The process, numbered in the order of starting.
         process: usize,
         /// The call.
         call: Call,
-        /// How it failed.
+        /// How it failed, if it did.
         fault: Option<Fault>,
     },
-    /// A batch was cut to so many records.
+    /// A batch was cut.
     Cut {
-        /// The process, numbered as they started.
+        /// The process, numbered in the order of starting.
         process: usize,
-        /// What was left.
+        /// Number of remaining records.
         records: usize,
     },
 }
 
-/// All that was asked, in order.
+/// All events, in order.
 #[derive(Debug, Default)]
 pub(super) struct Notes {
     all: Mutex<Vec<Noted>>,
-    /// How many calls each thread of an engine's own made, by its name.
+    /// Number of calls by each thread of an engine, by thread name.
     threads: Mutex<BTreeMap<String, u64>>,
 }
 

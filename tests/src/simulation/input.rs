@@ -1,4 +1,4 @@
-//! The records of a simulation's input, by themselves or inside a foreign transaction that goes on, ends or fails.
+//! Writes the input of a simulation, with or without a transaction of another writer that continues, commits or aborts.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,23 +12,23 @@ use headwater_formats::record::partitioner::partition_of;
 use rand::Rng as _;
 use rand::rngs::StdRng;
 
-/// Partitions of the input at first, and at most.
+/// Number of partitions of the input at first, and at most.
 const PARTITIONS: i32 = 3;
 const PARTITIONS_MAX: i32 = 5;
-/// Different keys.
+/// Number of different keys.
 const KEYS: u32 = 7;
-/// Records at once, usually and when it is much.
+/// Number of records at once, usually and in a burst.
 const FEW: std::ops::RangeInclusive<usize> = 1..=6;
 const MANY: std::ops::Range<usize> = 4_000..8_000;
 
-/// Who writes the input.
+/// The writer of the input.
 pub(super) struct Input {
     cluster: MemoryTransport,
-    /// A foreign transaction.
+    /// An open transaction of another writer.
     open: Option<Box<dyn Sink>>,
     partitions: i32,
     next: i64,
-    /// Sometimes much comes at once, so that a query reads ahead.
+    /// Whether there are bursts, so that a query reads ahead.
     in_floods: bool,
 }
 
@@ -37,7 +37,7 @@ impl Input {
         Self { cluster: cluster.clone(), open: None, partitions: PARTITIONS, next: 1, in_floods }
     }
 
-    /// Some records.
+    /// Writes some records.
     pub(super) fn produce(&mut self, chance: &mut StdRng, now_ms: i64) {
         let count = match self.in_floods && chance.random_range(0..20) == 0 {
             true => chance.random_range(MANY),
@@ -57,7 +57,7 @@ impl Input {
                 let key = format!("k{}", chance.random_range(0..KEYS));
                 let value = format!("{{\"n\": {}}}", self.next);
                 self.next += 1;
-                // A key is always in one partition of so many, as a client would place it.
+                // A key is always in the same partition for a given number of partitions, as with a real client.
                 (partition_of(key.as_bytes(), self.partitions), key, value)
             })
             .collect();
@@ -71,7 +71,7 @@ impl Input {
         }
     }
 
-    /// Ends the transaction that is open, or begins one with these records.
+    /// Ends the open transaction, or begins one with these records.
     fn produce_in_transaction(&mut self, batch: &OutBatch, commits: bool) {
         if let Some(mut open) = self.open.take() {
             let ended = match commits {
@@ -87,8 +87,8 @@ impl Input {
         self.open = Some(sink);
     }
 
-    /// The input gets one more partition, unless it has all it ever gets; false then. Records of a key go on in another
-    /// one, so their order is one of each partition.
+    /// Adds a partition to the input; false if it already has the maximum. Records of a key then go to another
+    /// partition, so order is guaranteed only within each partition.
     pub(super) fn grow(&mut self) -> bool {
         if self.partitions == PARTITIONS_MAX {
             return false;
@@ -98,7 +98,7 @@ impl Input {
         true
     }
 
-    /// Nothing holds readers back any more.
+    /// Ends the open transaction, so that readers are no longer blocked.
     pub(super) fn end(&mut self) {
         if let Some(mut open) = self.open.take() {
             open.abort(Duration::ZERO).expect("the end of a foreign transaction");

@@ -1,5 +1,5 @@
-//! What the queries of a simulation wrote must be what bounded queries over their input give: each row once, in the
-//! order of its key.
+//! Checks that the queries of a simulation wrote the same rows as bounded queries over their input: each row once, and
+//! in order for each key.
 
 use std::collections::BTreeMap;
 
@@ -11,15 +11,15 @@ use headwater_engine::config::Settings;
 use headwater_engine::diagnostic::Diagnostic;
 use headwater_engine::{Engine, Session};
 
-/// The rows of a stream that a query made are those of the bounded query, and those of one key and
-/// one partition of the input are in the order of their offsets.
+/// Checks that a stream written by a query has the rows of the bounded query, and that the rows of one key and one
+/// partition of the input are in offset order.
 pub(super) async fn check(engine: &Engine, source: &str, sink: &str, wanted: &str) -> Result<(), String> {
     let value = if sink == "FIRST" { "n" } else { "twice" };
     let found = format!("SELECT k AS key, {value} AS value, p, o FROM {sink} ORDER BY ROWPARTITION, ROWOFFSET;");
     let found = rows(engine, &found).await.map_err(words)?;
     let wanted = rows(engine, &format!("{wanted};")).await.map_err(words)?;
     if wanted.is_empty() {
-        return Err(format!("nothing arrived in {source}: the simulation shows nothing"));
+        return Err(format!("nothing arrived in {source}, so the simulation tests nothing"));
     }
     if sorted(&found) != sorted(&wanted) {
         return Err(difference(sink, &sorted(&found), &sorted(&wanted)));
@@ -39,16 +39,16 @@ fn in_order(sink: &str, found: &[Row]) -> Result<(), String> {
     Ok(())
 }
 
-/// What a statement answers: columns `key`, `value`, partition and offset.
+/// The rows of a statement with the columns `key`, `value`, partition and offset.
 pub(super) async fn rows(engine: &Engine, statement: &str) -> Result<Vec<Row>, Vec<String>> {
     let mut session = Session::new(Settings::default());
-    // In one part, so that its calls come in one order.
+    // In one partition, so that its calls have a fixed order.
     let settings = ["SET 'query.partitions' = '1';", statement];
     let mut answer = None;
     for statement in settings {
         answer = Some(engine.ask(&mut session, statement).await.map_err(messages)?);
     }
-    let Some(Answer::Rows(rows)) = answer else { return Err(vec![format!("{statement} gave no rows")]) };
+    let Some(Answer::Rows(rows)) = answer else { return Err(vec![format!("{statement} returned no rows")]) };
     let batches: Vec<RecordBatch> = rows.stream.try_collect().await.map_err(|error| vec![error.to_string()])?;
     Ok(batches.iter().flat_map(rows_of).collect())
 }
@@ -67,7 +67,7 @@ pub(super) fn sorted(rows: &[Row]) -> Vec<Row> {
     rows
 }
 
-/// A row of a result and the record that it came from.
+/// A row of a result and the address of its input record.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Row {
     partition: i32,
@@ -101,5 +101,8 @@ fn difference(sink: &str, found: &[Row], wanted: &[Row]) -> String {
     let lost = counts.iter().filter(|(_, count)| **count > 0).count();
     let doubled = counts.iter().filter(|(_, count)| **count < 0).count();
     let example = counts.iter().find(|(_, count)| **count != 0).map(|(row, _)| row);
-    format!("{sink}: {lost} rows lost, {doubled} doubled or made up, of {}; such as {example:?}", wanted.len())
+    format!(
+        "{sink}: {lost} rows lost, {doubled} duplicated or unexpected, of {}; for example {example:?}",
+        wanted.len()
+    )
 }

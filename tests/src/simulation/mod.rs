@@ -1,13 +1,13 @@
 //! The whole engine on a cluster in memory, with virtual time and faults, all from one seed.
 //!
-//! Several processes run two queries in a chain while records arrive, some of them in foreign
-//! transactions that commit, abort or hang, and while a user asks for this and that. Processes die, fall silent and come
-//! back as zombies; every call of their transports may fail, or its reply may be lost. Then faults end, everything is
-//! driven to rest, and what the queries wrote
-//! must be what a bounded query over their input gives: each row once, in the order of its key.
+//! Several processes run two queries in a chain while records arrive, some of them in transactions of other writers
+//! that commit, abort or hang, and while a user runs statements. Processes crash, fall silent and return as zombies;
+//! every call of their transports may fail, or its reply may be lost. Then the faults end, the queries are driven until
+//! they are idle, and their output must equal the result of a bounded query over their input: each row once, and in
+//! order for each key.
 //!
-//! Stepped, all of it is one thread, and a seed gives the same run each time. With the threads that read ahead and write
-//! in the product, the order of calls is the system's.
+//! When stepped, everything runs on one thread, and a seed gives the same run each time. With the threads that read
+//! ahead and write in the product, the system determines the order of calls.
 
 mod chaos;
 mod input;
@@ -22,52 +22,52 @@ pub use self::chaos::Noted;
 pub use self::trace::Trace;
 use self::world::World;
 
-/// Things that happen in one simulation before the faults end.
+/// Number of events in one simulation before the faults end.
 const ACTIONS: usize = 400;
 
 /// One simulation.
 #[derive(Clone, Copy, Debug)]
 pub struct Simulation {
-    /// All chance comes of it.
+    /// The seed of all randomness.
     pub seed: u64,
-    /// What its queries promise.
+    /// The guarantee of its queries.
     pub guarantee: Guarantee,
     /// How its queries are driven.
     pub threads: Threads,
 }
 
-/// What the queries of a simulation promise.
+/// The processing guarantee of the queries of a simulation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Guarantee {
     /// Each row once.
     ExactlyOnce,
-    /// Each row once or more often: with it a simulation is expected to fail for some seeds, which shows
-    /// that its checks see what they look for.
+    /// Each row at least once: with it, a simulation is expected to fail for some seeds, which shows that its checks
+    /// work.
     AtLeastOnce,
 }
 
 /// Which threads read and write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Threads {
-    /// None but the one that steps.
+    /// Only the one that steps.
     Stepped,
     /// Those of the product.
     Own,
 }
 
-/// How a simulation went.
+/// The result of a simulation.
 #[derive(Debug)]
 pub struct Outcome {
-    /// What went wrong, if something did.
+    /// What went wrong, if anything.
     pub result: Result<(), String>,
-    /// All that happened.
+    /// Everything that happened.
     pub trace: Trace,
-    /// How many calls each thread made, by its name.
+    /// Number of calls of each thread, by thread name.
     pub calls_by_thread: BTreeMap<String, u64>,
 }
 
 impl Simulation {
-    /// A seed, stepped.
+    /// A stepped simulation with a seed.
     pub fn stepped(seed: u64, guarantee: Guarantee) -> Self {
         Self { seed, guarantee, threads: Threads::Stepped }
     }

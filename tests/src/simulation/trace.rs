@@ -1,4 +1,4 @@
-//! All that happened in a simulation, to be compared with another run of its seed and to be counted.
+//! Everything that happened in a simulation, to compare it with another run of its seed and to count faults.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -21,12 +21,12 @@ pub struct Trace {
 }
 
 impl Trace {
-    /// The notes, and the records of a cluster as it is now.
+    /// The events, and the current records of a cluster.
     pub(super) fn of(notes: &Notes, cluster: &MemoryTransport) -> Self {
         Self { notes: notes.all(), records: records(cluster) }
     }
 
-    /// How often each call failed in each way; every call and way is there.
+    /// How often each call failed in each way; contains every combination.
     pub fn faults(&self) -> BTreeMap<(Call, Fault), u64> {
         let none = Call::ALL.iter().flat_map(|call| Fault::ALL.map(|fault| ((*call, fault), 0)));
         let mut counts: BTreeMap<_, _> = none.collect();
@@ -38,7 +38,7 @@ impl Trace {
         counts
     }
 
-    /// Where two traces part, in words; `None` when they are the same.
+    /// The first difference of two traces, as text; `None` if they are the same.
     pub fn difference(&self, other: &Self) -> Option<String> {
         let notes = parting(&self.notes, &other.notes).map(|at| ("call", at));
         notes
@@ -47,14 +47,14 @@ impl Trace {
     }
 }
 
-/// The first place where two lists differ, and what is there.
+/// The first index at which two lists differ, and the two elements.
 fn parting<T: PartialEq + std::fmt::Debug>(one: &[T], two: &[T]) -> Option<(usize, String, String)> {
     let at = (0..one.len().max(two.len())).find(|at| one.get(*at) != two.get(*at))?;
     Some((at, format!("{:?}", one.get(at)), format!("{:?}", two.get(at))))
 }
 
-/// All records of a cluster. Of the command topic it is only said that there is one: each command has an id of its own,
-/// which is drawn anew in each run.
+/// All records of a cluster. The records of the command topic are only counted: each command has an id that is random
+/// in each run.
 fn records(cluster: &MemoryTransport) -> Vec<String> {
     let topics = cluster.admin().topics().expect("a cluster without faults");
     let of_topic = |name: &str, partition| {

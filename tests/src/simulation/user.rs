@@ -1,5 +1,5 @@
-//! Someone who asks a process for something while all the faults happen. What is answered must be right: an answer is
-//! wrong only by being an error that was planned.
+//! A user who runs statements while faults happen. Every answer must be correct; the only errors allowed are planned
+//! ones.
 
 use headwater_engine::config::Settings;
 use headwater_engine::{Engine, Session};
@@ -8,26 +8,26 @@ use rand::rngs::StdRng;
 
 use super::judge::{self, messages, sorted};
 
-/// Something to be asked.
+/// A statement of the user.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Wish {
     /// The input since some time.
     Rows {
-        /// In ms.
+        /// Start in ms.
         since_ms: i64,
     },
-    /// What there is and how it is.
+    /// A SHOW or DESCRIBE statement.
     Show(&'static str),
-    /// A stream of the user's own, with its topic.
+    /// Creates a stream, with its topic.
     Create(u32),
-    /// The end of it, with its topic.
+    /// Drops the stream, with its topic.
     Drop(u32),
-    /// A record of its own.
+    /// Inserts a record into the stream.
     Insert(u32),
 }
 
 impl Wish {
-    /// A wish by chance.
+    /// A random statement.
     pub(super) fn draw(chance: &mut StdRng, now_ms: i64) -> Self {
         let stream = chance.random_range(0..3);
         match chance.random_range(0..8) {
@@ -40,8 +40,8 @@ impl Wish {
         }
     }
 
-    /// Asks an engine under faults. Fails when the answer differs from that of an engine without, and on an error that
-    /// was not planned.
+    /// Runs the statement on an engine with faults. Fails when the answer differs from that of an engine without
+    /// faults, or when an error was not planned.
     pub(super) async fn ask(self, faulty: &Engine, sound: &Engine) -> Result<(), String> {
         let statement = self.statement();
         let answer = match self {
@@ -68,7 +68,7 @@ impl Wish {
         }
     }
 
-    /// Whether an error is one that faults explain: a statement that failed may have been done, in part or entirely.
+    /// Whether faults explain an error: a statement that failed may have been executed partly or completely.
     fn may_say(self, error: &str) -> bool {
         let follows: &[&str] = match self {
             Self::Rows { .. } | Self::Show(_) => &[],
@@ -79,7 +79,7 @@ impl Wish {
     }
 }
 
-/// The errors of a query; fails when its rows are others than those without faults.
+/// The errors of a query; fails when its rows differ from those without faults.
 async fn rows(faulty: &Engine, sound: &Engine, statement: &str) -> Result<Result<(), Vec<String>>, String> {
     let found = match judge::rows(faulty, statement).await {
         Ok(found) => found,
@@ -88,7 +88,7 @@ async fn rows(faulty: &Engine, sound: &Engine, statement: &str) -> Result<Result
     let wanted = judge::rows(sound, statement).await.map_err(|errors| errors.join("; "))?;
     match sorted(&found) == sorted(&wanted) {
         true => Ok(Ok(())),
-        false => Err(format!("{statement} gave {} rows under faults and {} without", found.len(), wanted.len())),
+        false => Err(format!("{statement} returned {} rows with faults and {} without", found.len(), wanted.len())),
     }
 }
 

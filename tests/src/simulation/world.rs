@@ -1,4 +1,4 @@
-//! The processes of a simulation and what happens to them.
+//! The processes of a simulation, and the events that affect them.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use headwater_connectors::transport::Transport;
 use headwater_connectors::transport::faults::FaultyTransport;
 use headwater_connectors::transport::memory::MemoryTransport;
 use headwater_engine::config::Settings;
-use headwater_engine::{Driver, Engine, Session, Step};
+use headwater_engine::{Driver, Engine, Session, StepOutcome};
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
 
@@ -19,13 +19,14 @@ use super::trace::Trace;
 use super::user::Wish;
 use super::{Guarantee, Simulation, Threads, judge};
 
-/// Rounds without a fault after which a query must be at rest.
+/// Maximum number of rounds without faults until queries are idle.
 const ROUNDS_MAX: usize = 20_000;
-/// Rounds without work after which everything is at rest: longer than a query takes to look for new partitions.
+/// Number of rounds without work after which everything is idle: longer than a query waits before checking for new
+/// partitions.
 const QUIET_ROUNDS: usize = 50;
 /// How long a step waits for threads.
 const THREAD_WAIT: Duration = Duration::from_millis(1);
-/// How long threads may take to do what is left when they are waited for.
+/// Maximum time for threads to finish their work.
 const THREADS_DONE_MAX: Duration = Duration::from_secs(30);
 
 const SETUP: [&str; 3] = [
@@ -40,16 +41,16 @@ struct Process {
     transport: Arc<dyn Transport>,
     engine: Engine,
     drivers: BTreeMap<String, Driver>,
-    /// It is not scheduled until then, in ms.
+    /// Not scheduled before this time, in ms.
     silent_until_ms: i64,
 }
 
-/// All there is in a simulation.
+/// The state of a simulation.
 pub(super) struct World {
     simulation: Simulation,
     chance: StdRng,
     cluster: MemoryTransport,
-    /// One that meets no faults.
+    /// An engine without faults.
     engine: Engine,
     queries: Vec<String>,
     processes: Vec<Process>,
@@ -90,7 +91,7 @@ impl World {
         Ok(world)
     }
 
-    /// Lets things happen, then lets them end well, and looks at what came of it.
+    /// Runs random events, then lets everything finish without faults, and checks the result.
     pub(super) async fn live(&mut self, actions: usize) -> Result<(), String> {
         for _ in 0..actions {
             self.act().await?;
@@ -100,14 +101,14 @@ impl World {
         loop {
             self.rest().await?;
             match self.check().await {
-                // A thread may still have had something to do.
+                // A thread may have had work left.
                 Err(_) if self.has_threads() && begun.elapsed() < THREADS_DONE_MAX => {}
                 checked => return checked,
             }
         }
     }
 
-    /// What happened.
+    /// Returns what happened.
     pub(super) fn end(self) -> (Trace, BTreeMap<String, u64>) {
         drop(self.processes);
         (Trace::of(&self.notes, &self.cluster), self.notes.threads())
@@ -117,7 +118,7 @@ impl World {
         self.simulation.threads == Threads::Own
     }
 
-    /// A new process, under a name that none had before.
+    /// Starts a new process, with a name that was not used before.
     fn start(&mut self) {
         let cluster = self.cluster.process(&format!("process {}", self.started));
         let (faults, notes) = (self.faults.clone(), self.notes.clone());
@@ -137,7 +138,7 @@ impl World {
             25..26 if self.processes.len() < 4 => self.start(),
             26..27 if self.processes.len() > 1 => self.leave(),
             27..28 if self.input.grow() => {}
-            // Long enough for queries that find nothing then to let go of what they hold.
+            // Long enough for queries without input to close their clients.
             28..30 => self.now_ms += 11_000,
             30..36 => self.ask().await?,
             _ => {
@@ -149,14 +150,14 @@ impl World {
         Ok(())
     }
 
-    /// A user asks one of the processes for something.
+    /// A user runs a statement on one of the processes.
     async fn ask(&mut self) -> Result<(), String> {
         let process = self.chance.random_range(0..self.processes.len());
         let wish = Wish::draw(&mut self.chance, self.now_ms);
         wish.ask(&self.processes[process].engine, &self.engine).await
     }
 
-    /// Kill -9: nothing is said to anybody, and the session ends by itself. Another process begins.
+    /// Like kill -9: nothing is committed, and the session times out. Another process starts.
     fn crash(&mut self) {
         let process = self.chance.random_range(0..self.processes.len());
         let dead = self.processes.swap_remove(process);
@@ -165,7 +166,7 @@ impl World {
         self.start();
     }
 
-    /// A process is put out of its groups while it believes to be in them, and wakes up later.
+    /// A process is removed from its groups without noticing, and wakes up later.
     fn fall_silent(&mut self) {
         let until = self.now_ms + self.chance.random_range(100..3_000);
         let process = self.chance.random_range(0..self.processes.len());
@@ -174,17 +175,17 @@ impl World {
         process.silent_until_ms = until;
     }
 
-    /// SIGTERM: what is done is committed, unless that fails.
+    /// Like SIGTERM: completed work is committed, unless that fails.
     fn leave(&mut self) {
         let process = self.chance.random_range(0..self.processes.len());
         let leaving = self.processes.swap_remove(process);
         for mut driver in leaving.drivers.into_values() {
-            // A commit that fails is a crash.
+            // A failed commit counts as a crash.
             let _ = driver.finish(self.now_ms);
         }
     }
 
-    /// One step of one query in one process. True when there was nothing to do.
+    /// One step of one query in one process. True if there was nothing to do.
     async fn step(&mut self, process: usize, query: usize) -> Result<bool, String> {
         let (id, now_ms, has_threads) = (self.queries[query].clone(), self.now_ms, self.has_threads());
         let process = &mut self.processes[process];
@@ -200,8 +201,8 @@ impl World {
             return Ok(false);
         };
         match driver.step(now_ms, if has_threads { THREAD_WAIT } else { Duration::ZERO }) {
-            Ok(step) => Ok(step == Step::Idle && driver.is_settled()),
-            // Whatever it was, the driver is thrown away, as the supervisor does.
+            Ok(step) => Ok(step == StepOutcome::Idle && driver.is_settled()),
+            // A driver that failed is discarded, as the supervisor does.
             Err(_) => {
                 process.drivers.remove(&id);
                 Ok(false)
@@ -230,7 +231,7 @@ impl World {
                 return Ok(());
             }
         }
-        Err("the queries do not come to rest".to_owned())
+        Err("the queries never become idle".to_owned())
     }
 
     async fn check(&self) -> Result<(), String> {

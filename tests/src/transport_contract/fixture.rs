@@ -1,4 +1,4 @@
-//! Small steps that the checks are made of.
+//! Helpers for the checks.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use headwater_formats::record::{OutBatch, RawBatch, TopicPartition, Wanted, head
 
 use super::Subject;
 
-/// Longest wait for anything: it is reached only when a promise is broken.
+/// Maximum time to wait for anything; reached only when a promise is broken.
 pub const LIMIT: Duration = Duration::from_secs(30);
 
 /// A header.
@@ -30,23 +30,23 @@ pub struct Row {
     pub headers: Vec<Header>,
 }
 
-/// A record of partition 0 with a time of its own.
+/// A record of partition 0 without an explicit timestamp.
 pub fn row(key: &str, value: &str) -> Row {
     Row { timestamp_ms: 1_000, key: Some(key.into()), value: Some(value.into()), ..Row::default() }
 }
 
 impl Subject<'_> {
-    /// Makes a topic that keeps everything.
+    /// Creates a topic that keeps everything.
     pub fn topic(&self, partitions: i32) -> Arc<str> {
         self.topic_with(partitions, &[])
     }
 
-    /// Makes a topic with settings.
+    /// Creates a topic with settings.
     pub fn topic_with(&self, partitions: i32, settings: &[(&str, &str)]) -> Arc<str> {
         self.make(&self.prefix, partitions, settings)
     }
 
-    /// Makes a topic beside the one that is named as the prefix.
+    /// Creates a topic in addition to the one named after the prefix.
     pub fn topic_named(&self, name: &str, partitions: i32) -> Arc<str> {
         self.make(name, partitions, &[])
     }
@@ -92,8 +92,8 @@ impl Subject<'_> {
         }
     }
 
-    /// Waits until no transaction of partition 0 is open any more, and returns where its log ends. A commit returns when it
-    /// is decided; the marker that shows it to readers may follow later.
+    /// Waits until no transaction of partition 0 is open, and returns the end of its log. A commit returns when it is
+    /// decided; the marker that makes it visible may follow later.
     pub fn await_decided(&self, topic: &str) -> i64 {
         let end = |isolation| self.transport.admin().watermarks(topic, isolation).unwrap()[0].end;
         let begun = Instant::now();
@@ -102,12 +102,12 @@ impl Subject<'_> {
             if decided == written {
                 return written;
             }
-            assert!(begun.elapsed() < LIMIT, "{topic} is decided up to {decided} of {written}");
+            assert!(begun.elapsed() < LIMIT, "the last stable offset of {topic} is {decided}, its end {written}");
             std::thread::sleep(Duration::from_millis(5));
         }
     }
 
-    /// Opens one source on these ranges.
+    /// Opens one source for these ranges.
     pub fn source(&self, ranges: Vec<ReadRange>, isolation: Isolation, wanted: Wanted) -> Box<dyn Source> {
         let plan = ReadPlan { ranges, wanted, isolation, batch_records_max: 100, ids: TopicIds::new() };
         self.transport.open_sources(vec![plan]).unwrap().pop().unwrap()
@@ -125,13 +125,13 @@ pub fn range(topic: &Arc<str>, partition: i32, start: i64, end: Option<i64>) -> 
     ReadRange { partition: TopicPartition::new(Arc::clone(topic), partition), start, end }
 }
 
-/// Reads until every range is finished, each exactly once, and checks every batch on the way.
+/// Reads until every range is finished, each exactly once, and checks every batch.
 pub fn drain(source: &mut dyn Source) -> Vec<RawBatch> {
     let begun = Instant::now();
     let (mut batches, mut finished) = (Vec::new(), BTreeSet::new());
     let mut reached = BTreeMap::new();
     let mut idle = 0;
-    // After the last end nothing follows: three empty polls in a row say so.
+    // Nothing follows the last end: three polls in a row are empty.
     while idle < 3 || finished.is_empty() {
         match source.poll(Duration::from_millis(20)).unwrap() {
             SourceEvent::Batch(batch) => {
@@ -154,7 +154,7 @@ pub fn drain(source: &mut dyn Source) -> Vec<RawBatch> {
     batches
 }
 
-/// Reads until something comes.
+/// Reads until something arrives.
 pub fn next(source: &mut dyn Source) -> Result<SourceEvent, TransportError> {
     let begun = Instant::now();
     while begun.elapsed() < LIMIT {
@@ -163,15 +163,15 @@ pub fn next(source: &mut dyn Source) -> Result<SourceEvent, TransportError> {
             event => return Ok(event),
         }
     }
-    panic!("nothing came within {LIMIT:?}");
+    panic!("nothing arrived within {LIMIT:?}");
 }
 
-/// The error of an outcome that must fail.
+/// The error of a call that must fail.
 pub fn error<T>(outcome: Result<T, TransportError>) -> TransportErrorKind {
-    outcome.err().expect("must be refused").kind
+    outcome.err().expect("the call must fail").kind
 }
 
-/// Rows as a batch to be written, each to its partition.
+/// A batch that writes each row to its partition.
 pub fn batch(topic: &Arc<str>, rows: &[Row]) -> OutBatch {
     OutBatch {
         topic: Arc::clone(topic),
@@ -186,7 +186,7 @@ pub fn batch(topic: &Arc<str>, rows: &[Row]) -> OutBatch {
     }
 }
 
-/// The records of a batch in which everything was wanted.
+/// The records of a batch for which everything was wanted.
 pub fn rows(batch: &RawBatch) -> Vec<Row> {
     let (keys, values) = (batch.keys.as_ref().unwrap(), batch.values.as_ref().unwrap());
     let payload = |column: &BinaryArray, at| column.is_valid(at).then(|| column.value(at).to_vec());

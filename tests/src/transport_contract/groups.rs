@@ -1,7 +1,7 @@
-//! Who has a partition may commit for it, and nobody else.
+//! Only the member to which a partition is assigned may commit for it.
 //!
-//! One thread serves all members of a check in turn. How long a cluster takes to share partitions out is its own
-//! affair: a check waits for the outcome.
+//! One thread serves all members of a check in turn. A cluster may take any time to assign partitions: a check waits
+//! for the outcome.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,10 +17,10 @@ use headwater_formats::record::TopicPartition;
 use super::Subject;
 use super::fixture::{LIMIT, batch, error, row};
 
-/// Longest wait for a group to settle: a session that times out, then a rebalance, on a machine with much else to do.
+/// Maximum time for a group to settle: a session timeout and a rebalance, on a busy machine.
 const SETTLED_LIMIT: Duration = Duration::from_secs(90);
 
-/// A member and what it has, as far as it was told.
+/// A member and the partitions of its latest event.
 struct Party {
     member: Box<dyn Member>,
     has: Option<Vec<TopicPartition>>,
@@ -32,16 +32,16 @@ impl Party {
         Self { member: transport.join_group(plan).unwrap(), has: None }
     }
 
-    /// The next event, if one comes soon; nothing is released.
+    /// The next event, if one arrives soon; nothing is released.
     fn poll(&mut self) -> Option<MemberEvent> {
         let event = self.member.poll(Duration::from_millis(20)).unwrap();
         match &event {
             Some(MemberEvent::Assigned(partitions)) => {
-                assert!(self.has.is_none(), "what one had is revoked before it is assigned again");
+                assert!(self.has.is_none(), "partitions are revoked before they are assigned again");
                 assert!(partitions.is_sorted());
                 self.has = Some(partitions.clone());
             }
-            Some(MemberEvent::Revoked) => assert!(self.has.is_some(), "one is told once"),
+            Some(MemberEvent::Revoked) => assert!(self.has.is_some(), "a revocation is reported once"),
             Some(MemberEvent::Lost) => self.has = None,
             None => {}
         }
@@ -62,14 +62,14 @@ impl Party {
         let begun = Instant::now();
         loop {
             match self.poll() {
-                None => assert!(begun.elapsed() < SETTLED_LIMIT, "nothing comes"),
+                None => assert!(begun.elapsed() < SETTLED_LIMIT, "no event arrives"),
                 Some(event) => return event,
             }
         }
     }
 }
 
-/// Serves all members until together they have `all`, each partition once.
+/// Serves all members until together they have the partitions `all`, each once.
 fn await_shares(parties: &mut [&mut Party], all: &[TopicPartition]) {
     let begun = Instant::now();
     loop {
@@ -87,7 +87,7 @@ fn await_shares(parties: &mut [&mut Party], all: &[TopicPartition]) {
         }
         assert!(
             begun.elapsed() < SETTLED_LIMIT,
-            "not shared out: {:?}",
+            "not assigned: {:?}",
             parties.iter().map(|p| &p.has).collect::<Vec<_>>()
         );
     }
@@ -129,10 +129,10 @@ pub fn alone(subject: &Subject<'_>) {
     all.extend(partitions(&other, 2));
     all.sort();
     one.expect(&MemberEvent::Assigned(all.clone()));
-    // It stays so, and who has nothing to release is told.
+    // It stays so, and releasing without a revocation is an error.
     assert_eq!((0..10).find_map(|_| one.poll()), None);
     assert_eq!(error(one.member.release()), TransportErrorKind::Invalid);
-    // Who comes back gets all again.
+    // A member that rejoins gets all partitions again.
     drop(one);
     let mut again = Party::join(subject.transport, &subject.prefix, &[&topic, &other]);
     again.expect(&MemberEvent::Assigned(all));
@@ -150,17 +150,17 @@ pub fn joining(subject: &Subject<'_>) {
     first.expect(&MemberEvent::Assigned(all.clone()));
     let mut second = Party::join(subject.transport, &subject.prefix, &[&topic]);
     first.expect(&MemberEvent::Revoked);
-    // The group waits for the first, however long it takes, and what that did so far may be committed.
+    // The group waits for the first, however long it takes, and its work so far may be committed.
     assert_eq!((0..10).find_map(|_| first.poll().or(second.poll())), None);
     let mut sink = subject.transactional_sink();
     commit(&mut *sink, &topic, "last", &first.member.membership(), 7).unwrap();
     first.release();
     await_shares(&mut [&mut first, &mut second], &all);
     assert_eq!(committed(subject, &topic), Some(7));
-    // A member is told the same, also of what another one has.
+    // Every member sees the same, even for partitions of another member.
     for party in [&first, &second] {
-        let told: Vec<_> = party.member.committed(&all).unwrap().into_iter().collect();
-        assert_eq!(told, all.iter().cloned().zip([Some(7.into()), None, None]).collect::<Vec<_>>());
+        let seen: Vec<_> = party.member.committed(&all).unwrap().into_iter().collect();
+        assert_eq!(seen, all.iter().cloned().zip([Some(7.into()), None, None]).collect::<Vec<_>>());
     }
 }
 
@@ -172,7 +172,7 @@ pub fn leaving(subject: &Subject<'_>) {
     let [first, mut second, mut third] = members;
     drop(first);
     await_shares(&mut [&mut second, &mut third], &all);
-    // One that goes while it was to release holds nobody up either.
+    // A member that leaves instead of releasing does not delay the others either.
     let mut fourth = Party::join(subject.transport, &subject.prefix, &[&topic]);
     second.expect(&MemberEvent::Revoked);
     drop(second);
@@ -186,7 +186,7 @@ pub fn too_many(subject: &Subject<'_>) {
     let all = partitions(&topic, 1);
     let mut members = [(); 2].map(|()| Party::join(subject.transport, &subject.prefix, &[&topic]));
     await_shares(&mut members.each_mut(), &all);
-    // The one with nothing has a place all the same: it is asked like the other when someone comes.
+    // The one without partitions is a member nevertheless: it must release like the other when someone joins.
     let [mut first, mut second] = members;
     let mut third = Party::join(subject.transport, &subject.prefix, &[&topic]);
     first.expect(&MemberEvent::Revoked);
@@ -201,7 +201,7 @@ pub fn committing(subject: &Subject<'_>) {
     let all = partitions(&topic, 1);
     let mut sink = subject.transactional_sink();
     let mut member = Party::join(subject.transport, &subject.prefix, &[&topic]);
-    // Before it has a place it commits nothing, not even like one from outside.
+    // Before its first assignment it cannot commit, not even as if from outside the group.
     assert_eq!(error(commit(&mut *sink, &topic, "early", &member.member.membership(), 1)), TransportErrorKind::Fenced);
     sink.abort(LIMIT).unwrap();
     member.expect(&MemberEvent::Assigned(all.clone()));
@@ -209,7 +209,7 @@ pub fn committing(subject: &Subject<'_>) {
     commit(&mut *sink, &topic, "one", &place, 11).unwrap();
     commit(&mut *sink, &topic, "two", &place, 12).unwrap();
     assert_eq!(committed(subject, &topic), Some(12));
-    // Two markers more than records, and the aborted transaction, which may have left nothing at all.
+    // Two records, two markers, and the aborted transaction, which may have left nothing.
     let end = subject.await_decided(&topic);
     assert_eq!(keys(subject, &topic, end), ["one", "two"]);
 }
@@ -227,12 +227,12 @@ pub fn old_generation(subject: &Subject<'_>) {
     assert_eq!(error(commit(&mut *sink, &topic, "fenced", &old, 6)), TransportErrorKind::Fenced);
     sink.abort(LIMIT).unwrap();
     assert_eq!(committed(subject, &topic), Some(5));
-    // The same sink goes on under the new place.
+    // The same sink continues in the new generation.
     commit(&mut *sink, &topic, "after", &first.member.membership(), 8).unwrap();
     assert_eq!(committed(subject, &topic), Some(8));
     subject.await_ends(&topic, Isolation::ReadCommitted, &[6, 0]);
     assert_eq!(keys(subject, &topic, 6), ["before", "after"]);
-    // Nor is a place one's own any more when one has left.
+    // After leaving, a member cannot commit either.
     let place = second.member.membership();
     drop(second);
     await_shares(&mut [&mut first], &all);
@@ -240,8 +240,8 @@ pub fn old_generation(subject: &Subject<'_>) {
     sink.abort(LIMIT).unwrap();
 }
 
-/// A group that is asked to look finds partitions that were added, and offsets that are committed by its members alone stay
-/// beside those of transactions.
+/// A group that is asked to refresh finds new partitions, and offsets committed by its members alone coexist with those
+/// of transactions.
 pub fn growing(subject: &Subject<'_>) {
     let topic = subject.topic(1);
     let mut member = Party::join(subject.transport, &subject.prefix, &[&topic]);
@@ -250,9 +250,9 @@ pub fn growing(subject: &Subject<'_>) {
     assert_eq!((0..10).find_map(|_| member.poll()), None, "nothing has changed");
     (subject.add_partitions)(&topic, 3);
     let begun = Instant::now();
-    // A broker that is asked may hear of it a little later.
+    // A broker may learn of the partitions a little later.
     while member.poll() != Some(MemberEvent::Revoked) {
-        assert!(begun.elapsed() < SETTLED_LIMIT, "nobody is asked to give up");
+        assert!(begun.elapsed() < SETTLED_LIMIT, "no partition is revoked");
         member.member.refresh().unwrap();
     }
     let place = Position::new(5, &"by itself".into());
@@ -260,8 +260,8 @@ pub fn growing(subject: &Subject<'_>) {
     member.member.commit(&all).unwrap();
     member.release();
     await_shares(&mut [&mut member], &partitions(&topic, 3));
-    let told = member.member.committed(&partitions(&topic, 3)).unwrap().into_values().collect::<Vec<_>>();
-    assert_eq!(told, [Some(place), None, None]);
+    let seen = member.member.committed(&partitions(&topic, 3)).unwrap().into_values().collect::<Vec<_>>();
+    assert_eq!(seen, [Some(place), None, None]);
 }
 
 pub fn silent(subject: &Subject<'_>) {
@@ -271,7 +271,7 @@ pub fn silent(subject: &Subject<'_>) {
     let mut zombie = Party::join(subject.doomed, &subject.prefix, &[&topic]);
     zombie.expect(&MemberEvent::Assigned(all.clone()));
     let mut heir = Party::join(subject.transport, &subject.prefix, &[&topic]);
-    // It is not polled from here on.
+    // It is not polled from now on.
     (subject.doom)();
     await_shares(&mut [&mut heir], &all);
     let place = zombie.member.membership();
@@ -279,7 +279,7 @@ pub fn silent(subject: &Subject<'_>) {
     sink.abort(LIMIT).unwrap();
     assert_eq!(committed(subject, &topic), None);
     commit(&mut *sink, &topic, "heir", &heir.member.membership(), 4).unwrap();
-    // It learns of it, and is taken in again. A group that asked before it gave up is heard asking all the same.
+    // It receives `Lost` and rejoins. If the group asked it to release before removing it, that event is also received.
     match zombie.next() {
         MemberEvent::Lost => {}
         MemberEvent::Revoked => zombie.release(),
@@ -299,7 +299,7 @@ pub fn pending(subject: &Subject<'_>) {
         let end = pend_offset(&subject.prefix, &partition, offset);
         thread::scope(|scope| {
             scope.spawn(move || {
-                // Long enough to be asked for meanwhile; the check holds however it comes.
+                // Long enough for a request in between; the check holds in either case.
                 thread::sleep(Duration::from_millis(500));
                 end(commit);
             });

@@ -1,4 +1,4 @@
-//! What is gone before it was read is said, and what is not gone is not.
+//! Records that are gone before they are read are reported as lost, and no others.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,9 +12,9 @@ use headwater_formats::record::{TopicPartition, Wanted};
 use super::Subject;
 use super::fixture::{LIMIT, Row, batch, next, range, row, rows};
 
-/// What came of a range.
+/// What was read of a range.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Told {
+struct Outcome {
     values: Vec<String>,
     lost: Vec<(LossCause, i64, i64)>,
     finished: bool,
@@ -35,19 +35,19 @@ fn open(subject: &Subject<'_>, topic: &Arc<str>, start: i64, end: Option<i64>, i
     subject.transport.open_sources(vec![plan]).unwrap().pop().unwrap()
 }
 
-/// Reads until the range ends in whatever way, or `values` were read and something was lost.
-fn told(source: &mut dyn Source, values: usize) -> Told {
-    let mut told = Told::default();
+/// Reads until the range ends, or until `values` were read and something was lost.
+fn read(source: &mut dyn Source, values: usize) -> Outcome {
+    let mut outcome = Outcome::default();
     loop {
         match next(source).unwrap() {
-            SourceEvent::Batch(batch) => told.values.extend(rows(&batch).into_iter().map(value)),
-            SourceEvent::Finished(_) => told.finished = true,
-            SourceEvent::Lost(Lost { cause, from, to, .. }) => told.lost.push((cause, from, to)),
+            SourceEvent::Batch(batch) => outcome.values.extend(rows(&batch).into_iter().map(value)),
+            SourceEvent::Finished(_) => outcome.finished = true,
+            SourceEvent::Lost(Lost { cause, from, to, .. }) => outcome.lost.push((cause, from, to)),
             SourceEvent::Passed(..) | SourceEvent::Idle => {}
         }
-        let ended = told.lost.last().is_some_and(|(cause, ..)| *cause != LossCause::Deleted);
-        if told.finished || ended || !told.lost.is_empty() && told.values.len() >= values {
-            return told;
+        let ended = outcome.lost.last().is_some_and(|(cause, ..)| *cause != LossCause::Deleted);
+        if outcome.finished || ended || !outcome.lost.is_empty() && outcome.values.len() >= values {
+            return outcome;
         }
     }
 }
@@ -56,10 +56,10 @@ fn value(row: Row) -> String {
     String::from_utf8(row.value.unwrap()).unwrap()
 }
 
-fn check(subject: &Subject<'_>, topic: &Arc<str>, start: i64, end: Option<i64>, expected: &Told) {
+fn check(subject: &Subject<'_>, topic: &Arc<str>, start: i64, end: Option<i64>, expected: &Outcome) {
     let mut source = open(subject, topic, start, end, TopicIds::new());
     let enough = end.map_or(expected.values.len(), |_| usize::MAX);
-    assert_eq!(told(&mut *source, enough), *expected, "{start}..{end:?}");
+    assert_eq!(read(&mut *source, enough), *expected, "{start}..{end:?}");
 }
 
 fn values(all: &[&str]) -> Vec<String> {
@@ -73,25 +73,25 @@ pub fn deleted(subject: &Subject<'_>) {
     let ends = subject.transport.admin().watermarks(&topic, Isolation::ReadCommitted).unwrap();
     assert_eq!((ends[0].start, ends[0].end), (6, 10));
     let lost = |from, to| vec![(LossCause::Deleted, from, to)];
-    let some = Told { values: values(&["v6", "v7"]), lost: lost(2, 6), finished: true };
+    let some = Outcome { values: values(&["v6", "v7"]), lost: lost(2, 6), finished: true };
     check(subject, &topic, 2, Some(8), &some);
-    check(subject, &topic, 0, Some(4), &Told { values: vec![], lost: lost(0, 4), finished: true });
-    check(subject, &topic, 6, Some(8), &Told { lost: vec![], ..some });
-    let all = Told { values: values(&["v6", "v7", "v8", "v9"]), lost: lost(1, 6), finished: false };
+    check(subject, &topic, 0, Some(4), &Outcome { values: vec![], lost: lost(0, 4), finished: true });
+    check(subject, &topic, 6, Some(8), &Outcome { lost: vec![], ..some });
+    let all = Outcome { values: values(&["v6", "v7", "v8", "v9"]), lost: lost(1, 6), finished: false };
     check(subject, &topic, 1, None, &all);
     (subject.delete_records)(&TopicPartition::new(topic.clone(), 0), 10);
-    check(subject, &topic, 0, Some(10), &Told { values: vec![], lost: lost(0, 10), finished: true });
+    check(subject, &topic, 0, Some(10), &Outcome { values: vec![], lost: lost(0, 10), finished: true });
 }
 
-/// A range reaches as far as the log did, so a log that ends before it was cut.
+/// A range ends where the log once ended, so a log that ends earlier was truncated.
 pub fn truncated(subject: &Subject<'_>) {
     let topic = subject.topic(1);
     subject.write(&topic, &written(3));
     let lost = |from, to| vec![(LossCause::Truncated, from, to)];
     let read = values(&["v0", "v1", "v2"]);
-    check(subject, &topic, 0, Some(9), &Told { values: read, lost: lost(3, 9), finished: false });
-    check(subject, &topic, 5, Some(9), &Told { values: vec![], lost: lost(3, 9), finished: false });
-    check(subject, &topic, 5, None, &Told { values: vec![], lost: lost(3, 5), finished: false });
+    check(subject, &topic, 0, Some(9), &Outcome { values: read, lost: lost(3, 9), finished: false });
+    check(subject, &topic, 5, Some(9), &Outcome { values: vec![], lost: lost(3, 9), finished: false });
+    check(subject, &topic, 5, None, &Outcome { values: vec![], lost: lost(3, 5), finished: false });
 }
 
 fn id(subject: &Subject<'_>, topic: &str) -> Option<TopicId> {
@@ -109,19 +109,19 @@ fn recreate(subject: &Subject<'_>, topic: &Arc<str>, records: usize) {
 pub fn recreated(subject: &Subject<'_>) {
     let topic = subject.topic(1);
     subject.write(&topic, &written(5));
-    let first = id(subject, &topic).expect("this cluster gives ids");
+    let first = id(subject, &topic).expect("this cluster reports ids");
     let ids = || TopicIds::from([(topic.clone(), first)]);
     let mut running = open(subject, &topic, 0, None, ids());
-    let SourceEvent::Batch(_) = next(&mut *running).unwrap() else { panic!("a batch comes") };
+    let SourceEvent::Batch(_) = next(&mut *running).unwrap() else { panic!("a batch arrives") };
     recreate(subject, &topic, 3);
     assert_ne!(id(subject, &topic), Some(first));
-    let cause = |source: &mut dyn Source| told(source, usize::MAX).lost[0].0;
+    let cause = |source: &mut dyn Source| read(source, usize::MAX).lost[0].0;
     assert_eq!(cause(&mut *running), LossCause::Recreated);
     assert_eq!(cause(&mut *open(subject, &topic, 0, Some(5), ids())), LossCause::Recreated);
     assert_eq!(cause(&mut *open(subject, &topic, 5, None, ids())), LossCause::Recreated);
 }
 
-/// Who looks again and again sees another topic, more partitions, and that a topic is gone.
+/// A caller that checks repeatedly notices another topic, new partitions, and the deletion of a topic.
 pub fn glances(subject: &Subject<'_>) {
     let topic = subject.topic(1);
     let admin = subject.transport.admin();
@@ -145,7 +145,7 @@ pub fn glances(subject: &Subject<'_>) {
     await_glance(None);
 }
 
-/// A place behind the last record is no loss when markers are deleted, so it is told where they end.
+/// If markers after the last record are deleted, that is not a loss, so their end is reported.
 pub fn passed(subject: &Subject<'_>) {
     let topic = subject.topic(1);
     let mut source = open(subject, &topic, 0, None, TopicIds::new());
@@ -153,13 +153,13 @@ pub fn passed(subject: &Subject<'_>) {
     sink.begin().unwrap();
     sink.write(&batch(&topic, &written(2))).unwrap();
     sink.commit(&Membership::outside("group"), &BTreeMap::new(), LIMIT).unwrap();
-    let SourceEvent::Batch(batch) = next(&mut *source).unwrap() else { panic!("a batch comes first") };
+    let SourceEvent::Batch(batch) = next(&mut *source).unwrap() else { panic!("a batch arrives first") };
     assert_eq!(&batch.offsets[..], [0, 1]);
     let SourceEvent::Passed(partition, offset) = next(&mut *source).unwrap() else { panic!("then the marker") };
     assert_eq!((partition, offset), (TopicPartition::new(topic.clone(), 0), 3));
-    // Records are passed without saying so.
+    // Records are read without a `Passed` event.
     subject.write(&topic, &[row("k", "last")]);
-    let SourceEvent::Batch(batch) = next(&mut *source).unwrap() else { panic!("a batch comes") };
+    let SourceEvent::Batch(batch) = next(&mut *source).unwrap() else { panic!("a batch arrives") };
     assert_eq!(&batch.offsets[..], [3]);
     (0..10).for_each(|_| assert!(matches!(source.poll(Duration::from_millis(20)).unwrap(), SourceEvent::Idle)));
 }

@@ -46,7 +46,7 @@ pub fn empty_range(subject: &Subject<'_>) {
     let ranges = vec![range(&topic, 0, 3, Some(3)), range(&topic, 1, 0, Some(0))];
     let mut source = subject.source(ranges, Isolation::ReadCommitted, Wanted::ALL);
     assert!(drain(&mut *source).is_empty());
-    // Beside one that is not empty.
+    // Next to a range that is not empty.
     let ranges = vec![range(&topic, 1, 0, Some(0)), range(&topic, 0, 2, Some(3))];
     let mut source = subject.source(ranges, Isolation::ReadCommitted, Wanted::ALL);
     assert_eq!(drain(&mut *source).len(), 1);
@@ -54,7 +54,7 @@ pub fn empty_range(subject: &Subject<'_>) {
 
 pub fn compacted(subject: &Subject<'_>) {
     let Some(compact) = subject.compact else { return println!("skipped: this cluster does not compact") };
-    // As little lag as Kafka allows; each record later than the segment's time begins a new segment.
+    // The shortest lag that Kafka allows; a record later than the segment's time begins a new segment.
     let settings = [
         ("cleanup.policy", "compact"),
         ("segment.ms", "100"),
@@ -65,7 +65,7 @@ pub fn compacted(subject: &Subject<'_>) {
     let written: Vec<_> = (0..100).map(|n| row(&format!("k{}", n % 7), &format!("v{n}"))).collect();
     subject.write(&topic, &written);
     compact(&TopicPartition::new(topic.clone(), 0));
-    // The end of the range, and the whole of the second one, are gone.
+    // The end of the first range, and all of the second, are gone.
     check_range(subject, 0, 90, &[]);
     check_range(subject, 10, 50, &[]);
     check_range(subject, 0, 94, &["v93"]);
@@ -77,7 +77,7 @@ pub fn unbounded(subject: &Subject<'_>) {
     let mut source = subject.source(vec![range(&topic, 0, 0, None)], Isolation::ReadCommitted, Wanted::ALL);
     for value in ["first", "second"] {
         subject.write(&topic, &[row("k", value)]);
-        let SourceEvent::Batch(batch) = next(&mut *source).unwrap() else { panic!("a batch comes") };
+        let SourceEvent::Batch(batch) = next(&mut *source).unwrap() else { panic!("a batch arrives") };
         assert_eq!(values(&rows(&batch)), [value]);
     }
 }

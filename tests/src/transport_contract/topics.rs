@@ -17,7 +17,7 @@ fn new_topic(subject: &Subject<'_>, partitions: i32) -> NewTopic {
 
 pub fn lifecycle(subject: &Subject<'_>) {
     let admin = subject.transport.admin();
-    // One replica is said, for a cluster of several nodes has another default; one must then do to write.
+    // One replica is given explicitly, because a larger cluster has another default; writes then need only one.
     let settings = [("cleanup.policy", "compact"), ("min.insync.replicas", "1")];
     let settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
     admin.create_topic(&NewTopic { replicas: Some(1), settings, ..new_topic(subject, 3) }).unwrap();
@@ -32,7 +32,7 @@ pub fn lifecycle(subject: &Subject<'_>) {
     admin.delete_topic(&topic).unwrap();
     assert_eq!(admin.topic(&topic).unwrap(), None);
     assert!(!admin.topics().unwrap().iter().any(|info| info.name == expected.name));
-    // Made again it is another topic.
+    // A topic that is created again is a different topic.
     admin.create_topic(&new_topic(subject, 1)).unwrap();
     subject.await_ends(&topic, Isolation::ReadCommitted, &[0]);
 }

@@ -1,4 +1,4 @@
-//! What belongs together is seen together or not at all.
+//! The records of a transaction become visible together or not at all.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +16,7 @@ fn keys(rows: &[Row]) -> Vec<&str> {
     rows.iter().map(|row| std::str::from_utf8(row.key.as_ref().unwrap()).unwrap()).collect()
 }
 
-/// The last offset is the marker: a range up to it ends all the same.
+/// The last offset is a marker: a range up to it ends nevertheless.
 pub fn committed(subject: &Subject<'_>) {
     let topic = subject.topic(2);
     let mut sink = subject.transactional_sink();
@@ -41,7 +41,7 @@ pub fn aborted(subject: &Subject<'_>) {
     subject.await_ends(&topic, Isolation::ReadCommitted, &[3]);
     assert!(subject.read(&topic, 0, 3, Isolation::ReadCommitted).is_empty());
     assert_eq!(subject.read(&topic, 0, 3, Isolation::ReadUncommitted).len(), 2);
-    // Between others, and at the end again.
+    // Between other records, and again at the end.
     sink.begin().unwrap();
     sink.write(&batch(&topic, &[row("kept", "3")])).unwrap();
     sink.commit(&Membership::outside("group"), &no_offsets(), LIMIT).unwrap();
@@ -78,7 +78,7 @@ pub fn offsets(subject: &Subject<'_>) {
         subject.transport.admin().committed_offsets(&subject.prefix, &both).unwrap().into_values().collect::<Vec<_>>()
     };
     assert_eq!(committed(), [None, None]);
-    let noted = Position::new(17, &"a note of ours".into());
+    let noted = Position::new(17, &"a note".into());
     let mut sink = subject.transactional_sink();
     sink.begin().unwrap();
     sink.write(&batch(&topic, &[row("k", "v")])).unwrap();
@@ -100,11 +100,11 @@ pub fn fencing(subject: &Subject<'_>) {
     old.write(&batch(&topic, &[row("old", "1")])).unwrap();
     old.flush(LIMIT).unwrap();
     let mut new = subject.transactional_sink();
-    // What the old owner left open is aborted; it learns of it at the latest when it commits.
+    // The old owner's open transaction is aborted; it fails at the latest when it commits.
     let late = old.write(&batch(&topic, &[row("late", "2")]));
     let commit = late.and_then(|()| old.commit(&Membership::outside("group"), &no_offsets(), LIMIT));
     assert_eq!(error(commit), TransportErrorKind::Fenced);
-    // It does not take back what is another's.
+    // It does not acquire the id again.
     assert_eq!(error(old.abort(LIMIT)), TransportErrorKind::Fenced);
     new.begin().unwrap();
     new.write(&batch(&topic, &[row("new", "3")])).unwrap();
@@ -128,8 +128,8 @@ pub fn misuse(subject: &Subject<'_>) {
     sink.abort(LIMIT).unwrap();
 }
 
-/// A record that the topic refuses is told as the cause, whatever is written with it, and nothing of it is left in the next
-/// transaction.
+/// A record that the topic rejects is reported as the cause, whatever is written with it, and leaves nothing in the
+/// next transaction.
 pub fn refused(subject: &Subject<'_>) {
     let topic = subject.topic_with(1, &[("max.message.bytes", "20000")]);
     let large = Row { value: Some(vec![7; 100_000]), ..row("k", "") };

@@ -1,4 +1,4 @@
-//! Bells that wait for a log to go on.
+//! Doorbells, which wait for new records in a log.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,14 +10,15 @@ use headwater_formats::record::TopicPartition;
 use super::Subject;
 use super::fixture::{LIMIT, Row, batch, row};
 
-/// A bell rings for records at or behind its place, of any of its partitions, and for no others; many hang at one log.
+/// A bell rings for records at or after its offset, in any of its partitions, and for no others; a log may have many
+/// bells.
 pub fn records(subject: &Subject<'_>) {
     let topic = subject.topic(2);
     subject.write(&topic, &[row("k", "read already")]);
     let (mut first, mut second, mut other) =
         (hang(subject, &topic, &[(0, 1)]), hang(subject, &topic, &[(0, 1), (1, 0)]), hang(subject, &topic, &[(1, 0)]));
     let mut late = hang(subject, &topic, &[(0, 0)]);
-    assert!(rings(&mut *late), "there is something already");
+    assert!(rings(&mut *late), "there is already a record");
     drop(hang(subject, &topic, &[(0, 0), (1, 0)]));
     assert!(is_silent(&mut [&mut *first, &mut *second, &mut *other]));
     subject.write(&topic, &[row("k", "new")]);
@@ -26,14 +27,14 @@ pub fn records(subject: &Subject<'_>) {
     assert!(is_silent(&mut [&mut *other]));
     subject.write(&topic, &[Row { partition: 1, ..row("k", "newer") }]);
     assert!(rings(&mut *other));
-    // The same log, after nobody waited there.
+    // The same log, after a time without bells.
     let mut again = hang(subject, &topic, &[(0, 2)]);
     assert!(is_silent(&mut [&mut *again]));
     subject.write(&topic, &[row("k", "newest")]);
     assert!(rings(&mut *again));
 }
 
-/// Nobody reads what an open transaction holds back; what is at the end of the log may be a marker alone.
+/// Readers do not see what an open transaction holds back; the end of the log may be a lone marker.
 pub fn markers(subject: &Subject<'_>) {
     let topic = subject.topic(1);
     let mut bell = hang(subject, &topic, &[(0, 0)]);
@@ -51,15 +52,16 @@ pub fn markers(subject: &Subject<'_>) {
     assert!(is_silent(&mut [&mut *behind_marker]));
 }
 
-/// A place that is no place any more rings, too.
+/// A bell at an offset that does not exist also rings.
 pub fn beyond(subject: &Subject<'_>) {
     let topic = subject.topic(1);
     subject.write(&topic, &[row("k", "v")]);
     let mut beyond = hang(subject, &topic, &[(0, 5)]);
-    assert!(rings(&mut *beyond), "the log does not reach so far");
+    assert!(rings(&mut *beyond), "the log ends earlier");
 }
 
-/// A topic that is deleted and created again while bells hang there. Those of the former topic may ring or not; a new one does.
+/// A topic is deleted and created again while it has bells. The bells of the old topic may ring or not; a new one
+/// rings.
 pub fn recreated(subject: &Subject<'_>) {
     let topic = subject.topic(1);
     let mut former = hang(subject, &topic, &[(0, 0)]);
@@ -87,7 +89,7 @@ fn rings(bell: &mut dyn Doorbell) -> bool {
     true
 }
 
-/// None rings for nothing within a while. They may, but one that always does is none.
+/// No bell rings for nothing within a short time. It may happen once, but a bell that always rings is useless.
 fn is_silent(bells: &mut [&mut dyn Doorbell]) -> bool {
     (0..10).all(|_| bells.iter_mut().all(|bell| !bell.wait(Duration::from_millis(100))))
 }

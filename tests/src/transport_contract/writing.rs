@@ -1,4 +1,4 @@
-//! What a record is made of, and where it goes.
+//! The parts of a record, and its partition.
 
 use arrow::array::BinaryArray;
 use headwater_connectors::transport::{Isolation, TransportErrorKind};
@@ -7,7 +7,7 @@ use headwater_formats::record::OutBatch;
 use super::Subject;
 use super::fixture::{LIMIT, Row, batch, error, row};
 
-/// Everything about a row but its place.
+/// Everything about a row but its address.
 fn content(rows: Vec<Row>) -> Vec<Row> {
     rows.into_iter().map(|row| Row { offset: 0, ..row }).collect()
 }
@@ -52,11 +52,11 @@ pub fn large(subject: &Subject<'_>) {
     let large = |byte: u8| Row { value: Some(vec![byte; 3_000_000]), ..row("large", "") };
     let written = vec![row("small", "v"), large(1), large(2), row("small", "v")];
     subject.write(&topic, &written);
-    assert!(content(subject.read(&topic, 0, 4, Isolation::ReadCommitted)) == written, "large records come back");
+    assert!(content(subject.read(&topic, 0, 4, Isolation::ReadCommitted)) == written, "large records are read back");
 }
 
 pub fn placing(subject: &Subject<'_>) {
-    // murmur2 of the key without its sign, from the tests of Kafka's own client, over seven partitions.
+    // murmur2 of the key without the sign bit, from the tests of Kafka's own client, for seven partitions.
     let hashes = [("21", 1_173_551_340_i64), ("foobar", 1_357_151_166), ("abc", 479_470_107)];
     let topic = subject.topic(7);
     let keys: BinaryArray = hashes.iter().map(|(key, _)| Some(key.as_bytes())).collect();
@@ -86,7 +86,7 @@ pub fn refusals(subject: &Subject<'_>) {
     let topic = subject.topic(2);
     let outside = Row { partition: 2, ..row("k", "v") };
     assert_eq!(error(sink.write(&batch(&topic, &[outside]))), TransportErrorKind::Invalid);
-    // The sink still writes what is right.
+    // The sink still writes valid records.
     sink.write(&batch(&topic, &[row("k", "v")])).unwrap();
     sink.flush(LIMIT).unwrap();
     subject.await_ends(&topic, Isolation::ReadCommitted, &[1, 0]);

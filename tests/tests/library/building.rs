@@ -1,4 +1,4 @@
-//! What a builder refuses, and when.
+//! What a builder rejects, and when.
 
 use std::time::{Duration, Instant};
 
@@ -26,7 +26,7 @@ async fn cluster_error(builder: KafkaTableBuilder) -> (TransportErrorKind, Strin
     }
 }
 
-/// Mistakes of the description are found without a cluster, all at once.
+/// Mistakes in the description are found without a cluster, all at once.
 #[tokio::test]
 async fn every_mistake_is_reported_at_once() {
     let wrong = KafkaTable::builder("nowhere:1", "orders")
@@ -39,7 +39,7 @@ async fn every_mistake_is_reported_at_once() {
         .event_time("when");
     let expected = [
         "column \"item\" appears twice",
-        "column \"ROWTIME\" has the name of a column that every table has",
+        "column name \"ROWTIME\" is reserved",
         "format KAFKA cannot hold key column \"id\" of type BOOLEAN",
         "value format \"JSN\" does not exist (Did you mean JSON?)",
         "the event time column \"when\" does not exist",
@@ -47,8 +47,8 @@ async fn every_mistake_is_reported_at_once() {
     assert_eq!(mistakes(wrong).await, expected);
     let bare = KafkaTable::builder("nowhere:1", "orders").latest_per_key();
     let error = DataFusionError::from(bare.build().await.unwrap_err());
-    let expected = "External error: topic \"orders\" cannot be a table: it has no columns; the latest record per key needs \
-                    a key column; it has no value format";
+    let expected = "External error: topic \"orders\" cannot be a table: the table has no columns; a table of the \
+                    latest record per key needs a key column; the value format is missing";
     assert_eq!(error.to_string(), expected);
 }
 
@@ -64,7 +64,7 @@ async fn a_topic_must_exist_and_names_are_exact() {
     assert_eq!(names, ["Item", "ROWTIME", "ROWPARTITION", "ROWOFFSET"]);
     let bare = build("orders").without_address_columns().build().await.unwrap();
     assert_eq!(bare.schema().fields().len(), 1);
-    let property = ["property \"client.id\" is given for a cluster that is connected already"];
+    let property = ["property \"client.id\" cannot be set: the cluster is already connected"];
     assert_eq!(mistakes(build("orders").property("client.id", "x")).await, property);
 }
 

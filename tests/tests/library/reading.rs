@@ -1,4 +1,4 @@
-//! Queries over topics: SQL, DataFrames, how much is read, and what becomes of bad records.
+//! Queries over topics: SQL, DataFrames, how much is read, and what happens to bad records.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,7 +20,7 @@ use super::world::{World, ask, context, refusal, shown, sql};
 const FRUIT: &str = "INSERT INTO orders (id, item, price) VALUES
     (1, 'apple', 0.40), (2, 'pear', 0.55), (3, 'apple', 0.38), (NULL, NULL, NULL)";
 
-/// A topic of orders with [`FRUIT`] in it, and a table of shelves by item.
+/// A topic of orders that contains [`FRUIT`], and a table of shelves by item.
 async fn fruit(world: &World) -> SessionContext {
     let orders = world.orders("orders", 3).build().await.unwrap();
     world.create("shelves", 2);
@@ -63,7 +63,7 @@ async fn data_frames_do_what_sql_does() {
     assert_eq!(joined.collect().await.unwrap().iter().map(RecordBatch::num_rows).sum::<usize>(), 1);
 }
 
-/// Numbers in two partitions, with rising times.
+/// Numbers in two partitions, with rising timestamps.
 async fn numbers(world: &World, count: usize) -> KafkaTable {
     world.create("n", 2);
     let table = world.json("n").key_column("k", DataType::Int32).value_column("n", DataType::Int64);
@@ -120,7 +120,7 @@ async fn a_table_has_the_latest_record_of_each_key() {
     let ctx = fruit(&world).await;
     let all = "SELECT item, shelf FROM shelves ORDER BY item";
     assert_eq!(ask(&ctx, all).await, ["| item  | shelf |", "| apple | 7     |", "| pear  | 5     |"]);
-    // What a predicate rules out still takes the place of what was before.
+    // A record that the predicate rules out still supersedes the earlier one.
     assert_eq!(ask(&ctx, "SELECT COUNT(*) AS n FROM shelves WHERE shelf = 4").await, ["| n |", "| 0 |"]);
     world.produce("shelves", 1, &[(Some(b"pear"), None)]);
     assert_eq!(ask(&ctx, all).await, ["| item  | shelf |", "| apple | 7     |"]);
@@ -142,7 +142,7 @@ async fn bad_records_are_counted_with_their_addresses() {
     addresses.sort();
     assert_eq!(addresses, [("orders[0]".to_owned(), 1, Side::Value), ("orders[0]".to_owned(), 2, Side::Key)]);
     assert!(rejects.iter().all(|bad| !bad.reason.is_empty()));
-    // Each query apart, where that is wanted.
+    // Each query has its own counters, if requested.
     let progress = Arc::new(Progress::default());
     ctx.read_table(Arc::new(table.with_progress(progress.clone()))).unwrap().collect().await.unwrap();
     assert_eq!((progress.snapshot().rejects, table.progress().snapshot().rejects), (2, 2));
@@ -150,7 +150,7 @@ async fn bad_records_are_counted_with_their_addresses() {
     assert!(analyzed.contains("rejects=2"), "{analyzed}");
 }
 
-/// Records of a transaction that is open are read only where that is asked for.
+/// Records of an open transaction are read only on request.
 #[tokio::test(flavor = "multi_thread")]
 async fn committed_records_are_read_unless_told_otherwise() {
     let world = World::new().await;
@@ -182,7 +182,7 @@ fn records_of(value: &str, headers: Option<ListArray>) -> OutBatch {
     }
 }
 
-/// Headers are columns that queries read and statements do not write.
+/// Headers are columns that queries can read and statements cannot write.
 #[tokio::test(flavor = "multi_thread")]
 async fn headers_are_columns() {
     let world = World::new().await;
@@ -198,7 +198,7 @@ async fn headers_are_columns() {
     assert!(refused.contains("column \"trace\" cannot be written"), "{refused}");
 }
 
-/// Offsets are frozen when a query is planned: what is written before it runs is not seen.
+/// Offsets are frozen when a query is planned: what is written before it runs is not visible.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_query_reads_what_was_there_when_it_was_planned() {
     let world = World::new().await;
@@ -207,7 +207,7 @@ async fn a_query_reads_what_was_there_when_it_was_planned() {
     sql(&ctx, FRUIT).await.unwrap();
     let rows = datafusion::physical_plan::collect(planned, ctx.task_ctx()).await.unwrap();
     assert_eq!(rows.iter().map(RecordBatch::num_rows).sum::<usize>(), 4);
-    // So a statement that writes what it reads ends.
+    // Therefore a statement that reads the topic it writes to ends.
     let own = sql(&ctx, "INSERT INTO orders (id) SELECT id FROM orders").await.unwrap();
     assert_eq!(shown(&own), ["| count |", "| 8     |"]);
     assert_eq!(ask(&ctx, "SELECT COUNT(*) AS n FROM orders").await, ["| n  |", "| 16 |"]);
@@ -229,7 +229,7 @@ async fn dropping_the_rows_stops_the_reading() {
     assert!(read < 20_000, "{read} records were read");
 }
 
-/// A topic that is made anew between planning and reading is another one.
+/// A topic that is created again between planning and reading is a different topic.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_topic_that_was_created_again_fails_the_query() {
     let world = World::new().await;

@@ -18,7 +18,7 @@ use headwater_formats::record::OutBatch;
 /// Key and value of a record.
 pub type Record<'a> = (Option<&'a [u8]>, Option<&'a [u8]>);
 
-/// A broker of its own, and a connection to it.
+/// An embedded broker, and a connection to it.
 pub struct World {
     pub brokers: String,
     pub cluster: Arc<dyn Transport>,
@@ -39,7 +39,7 @@ impl World {
         tokio::task::block_in_place(|| self.cluster.admin().create_topic(&topic)).unwrap();
     }
 
-    /// Writes records as any client would, with rising timestamps from `first_ms` on.
+    /// Writes records as any client would, with rising timestamps starting at `first_ms`.
     pub fn produce(&self, topic: &str, first_ms: i64, records: &[Record<'_>]) {
         let times: Vec<i64> = (first_ms..).take(records.len()).collect();
         let batch = OutBatch {
@@ -53,7 +53,7 @@ impl World {
         self.send(&batch);
     }
 
-    /// Writes records as they are.
+    /// Writes records unchanged.
     pub fn send(&self, batch: &OutBatch) {
         tokio::task::block_in_place(|| {
             let mut sink = self.cluster.open_sink(SinkOptions::default()).unwrap();
@@ -67,7 +67,7 @@ impl World {
         KafkaTable::on(self.cluster.clone(), topic).value_format("JSON")
     }
 
-    /// A topic that is made for orders: id BIGINT KEY, item, price.
+    /// Creates a topic for orders: id BIGINT KEY, item, price.
     pub fn orders(&self, topic: &str, partitions: i32) -> KafkaTableBuilder {
         self.create(topic, partitions);
         self.json(topic)
@@ -97,7 +97,7 @@ pub async fn ask(ctx: &SessionContext, query: &str) -> Vec<String> {
     shown(&sql(ctx, query).await.unwrap())
 }
 
-/// The words of the error that a query ends with.
+/// The text of the error of a query.
 pub async fn refusal(ctx: &SessionContext, query: &str) -> String {
     sql(ctx, query).await.unwrap_err().strip_backtrace()
 }

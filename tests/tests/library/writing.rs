@@ -1,4 +1,4 @@
-//! Statements that append to topics: every type there and back, transactions, and what is refused.
+//! Statements that append to topics: every type written and read back, transactions, and what is rejected.
 
 use std::sync::Arc;
 
@@ -50,7 +50,7 @@ fn nested() -> Vec<(DataType, [&'static str; 2])> {
     ]
 }
 
-/// Two rows with values and one of NULLs, a column for each type.
+/// Two rows with values and one with NULLs, and a column for each type.
 fn rows_of(types: &[(DataType, [&str; 2])]) -> RecordBatch {
     let fields: Vec<Field> = (0..).zip(types).map(|(n, (t, _))| Field::new(format!("c{n}"), t.clone(), true)).collect();
     let schema = Arc::new(Schema::new(fields));
@@ -64,7 +64,7 @@ fn rows_of(types: &[(DataType, [&str; 2])]) -> RecordBatch {
     RecordBatch::try_new(schema, rows.columns().iter().map(with_nulls).collect()).unwrap()
 }
 
-/// Writes rows by a DataFrame, and reads them as they were written.
+/// Writes rows with a DataFrame, and reads them back.
 async fn there_and_back(world: &World, topic: &str, format: &str, rows: &RecordBatch) -> (KafkaTable, RecordBatch) {
     world.create(topic, 1);
     let table = KafkaTable::on(world.cluster.clone(), topic).value_format(format);
@@ -102,7 +102,7 @@ async fn kafka_carries_one_column_of_each_of_its_types() {
     for (n, column) in scalars().into_iter().filter(|(data_type, _)| held.contains(data_type)).enumerate() {
         let rows = rows_of(&[column]);
         let (table, read) = there_and_back(&world, &format!("bare{n}"), "KAFKA", &rows).await;
-        // A value that is NULL is a record without a value, which is no row.
+        // A NULL value is a record without a value, which is not a row.
         assert_eq!(read, rows.slice(0, 2));
         assert_eq!(table.progress().snapshot().valueless, 1);
     }
@@ -160,7 +160,7 @@ async fn records_take_the_time_of_their_column() {
     assert!(bad.contains("row 2 cannot be written to topic \"t\": the timestamp column holds \"yesterday\""), "{bad}");
 }
 
-/// What other clients find in the records.
+/// What other clients see in the records.
 #[tokio::test(flavor = "multi_thread")]
 async fn formats_are_laid_out_as_they_are_described() {
     let world = World::new().await;
@@ -177,7 +177,7 @@ async fn formats_are_laid_out_as_they_are_described() {
     sql(&ctx, "INSERT INTO bare (k, l, a) VALUES (1, 'one', 'y')").await.unwrap();
     sql(&ctx, "INSERT INTO bare (k, a) VALUES (1, NULL)").await.unwrap();
     let rows = ask(&ctx, "SELECT k, replace(a, chr(9), '<TAB>') AS a FROM raw ORDER BY \"ROWOFFSET\"").await;
-    // The last record has no value, and is no row.
+    // The last record has no value, and is not a row.
     let expected = [
         "| k                 | a       |",
         "|                   | x<TAB>5 |",
@@ -187,7 +187,7 @@ async fn formats_are_laid_out_as_they_are_described() {
     assert_eq!(ask(&ctx, "SELECT k, l, a FROM bare").await, ["| k | l   | a |", "| 1 | one | y |"]);
 }
 
-/// A key is deleted from a table by a NULL that is the whole value.
+/// A NULL that is the whole value deletes its key from a table.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_null_value_deletes_a_key() {
     let world = World::new().await;
@@ -200,7 +200,7 @@ async fn a_null_value_deletes_a_key() {
     assert_eq!(ask(&ctx, "SELECT k, v FROM t").await, ["| k | v |", "| b | 2 |"]);
 }
 
-/// Only what is appended: DataFusion's other ways of writing are refused by name.
+/// Records can only be appended: DataFusion's other kinds of writes are rejected by name.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_not_an_append_is_refused() {
     let world = World::new().await;
@@ -217,7 +217,8 @@ async fn what_is_not_an_append_is_refused() {
     assert_eq!(ask(&ctx, "INSERT INTO orders VALUES (1, 'fig', 2.0)").await[1], "| 1     |");
 }
 
-/// A DataFrame's columns go by name; a type that would lose something is refused before anything is written.
+/// The columns of a DataFrame are matched by name; a type that would lose information is rejected before anything is
+/// written.
 #[tokio::test(flavor = "multi_thread")]
 async fn data_frames_are_checked_before_they_are_written() {
     let world = World::new().await;
@@ -237,7 +238,7 @@ async fn data_frames_are_checked_before_they_are_written() {
         "{unknown}"
     );
     let text = write(vec![("item", id)]).await.unwrap_err();
-    assert!(text.contains("column \"item\" is STRING, the rows have INT: cast it"), "{text}");
+    assert!(text.contains("column \"item\" is of type STRING, but the rows have type INT: add a CAST"), "{text}");
     assert_eq!(ask(&ctx, "SELECT id, item FROM orders").await[1..], ["| 5  | fig  |"]);
     let copied = ctx.table("orders").await.unwrap().write_table("orders", DataFrameWriteOptions::new()).await;
     let copied = copied.unwrap_err().strip_backtrace();
@@ -246,7 +247,7 @@ async fn data_frames_are_checked_before_they_are_written() {
     plain.sort(vec![ident("ROWTIME").sort(true, true)]).unwrap();
 }
 
-/// A table with connections of its own gives its transactions more time than the transport does.
+/// A table with its own connections gives its transactions more time than the transport's default.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_table_with_its_own_connections_writes_transactions() {
     let world = World::new().await;
@@ -266,7 +267,7 @@ async fn a_transactional_statement_writes_all_or_nothing() {
     let table = world.orders("orders", 2).transactional_id("loader").build().await.unwrap();
     let shelves = world.orders("keyed", 2).latest_per_key().transactional_id("keyed").build().await.unwrap();
     let ctx = context([("orders", &table), ("keyed", &shelves)]);
-    // In one part, rows come in their order: the first batch is sent, the second cannot be.
+    // In one partition, rows are in order: the first batch is sent, the second cannot be.
     ctx.state_ref().write().config_mut().options_mut().execution.target_partitions = 1;
     let count = "SELECT COUNT(*) AS n FROM orders";
     let failing = "INSERT INTO keyed (id) SELECT CASE WHEN n < 9000 THEN n END FROM generate_series(1, 9999) AS t (n)";
@@ -274,7 +275,7 @@ async fn a_transactional_statement_writes_all_or_nothing() {
     assert!(failed.contains("nothing was written to topic \"keyed\": the transaction was rolled back"), "{failed}");
     assert!(failed.contains(" cannot be written to topic \"keyed\": key column \"id\" cannot be NULL"), "{failed}");
     assert_eq!(ask(&ctx, "SELECT COUNT(*) AS n FROM keyed").await[1], "| 0 |");
-    // A query that fails half way rolls back as well; the next statement goes on.
+    // A query that fails halfway is also rolled back; the next statement works.
     let divides = "INSERT INTO orders (id) SELECT 1 / (9000 - n) FROM generate_series(1, 9999) AS t (n)";
     let failed = refusal(&ctx, divides).await;
     assert!(failed.contains("rolled back") && failed.contains("Divide by zero"), "{failed}");
@@ -297,7 +298,7 @@ async fn without_a_transaction_the_error_says_what_may_be_there() {
     assert!(failed.contains("row 9000 cannot be written"), "{failed}");
 }
 
-/// A cancelled statement is rolled back, and its turn ends with it.
+/// A cancelled statement is rolled back, and the next one can run.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cancelled_statement_is_rolled_back() {
     let world = World::new().await;
@@ -310,7 +311,7 @@ async fn a_cancelled_statement_is_rolled_back() {
     assert_eq!(ask(&ctx, "SELECT COUNT(*) AS n FROM orders").await[1], "| 1 |");
 }
 
-/// Another owner of the transactional id ends the statement of the first; nothing of it is read.
+/// Another owner of the transactional id ends the running statement, of which nothing becomes visible.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_statement_whose_id_is_taken_fails_as_fenced() {
     let world = World::new().await;
@@ -326,7 +327,7 @@ async fn a_statement_whose_id_is_taken_fails_as_fenced() {
     assert_eq!(ask(&ctx, "SELECT id FROM orders ORDER BY id").await, ["| id |", "| 1  |", "| 3  |"]);
 }
 
-/// Records that the broker does not take are an error of the statement.
+/// Records that the broker rejects are an error of the statement.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_broker_refuses_fails_the_statement() {
     let world = World::new().await;

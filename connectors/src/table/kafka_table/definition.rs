@@ -1,5 +1,5 @@
-//! From the description of a table to what its records mean, with every mistake that is in it. Still: nothing is asked of
-//! a cluster here.
+//! Turns the description of a table into a [`TopicSpec`], or reports all mistakes in it. The cluster is not contacted
+//! here.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -14,27 +14,27 @@ use headwater_formats::record::Side;
 
 use super::error::TableError;
 
-/// The format of keys that have columns when nothing is said about it.
+/// The default format of keys that have columns.
 const KEY_FORMAT: FormatKind = FormatKind::Kafka;
-/// The delimiter when nothing is said about it.
+/// The default delimiter.
 const DELIMITER: u8 = b',';
 
-/// A table as it was described.
+/// The description of a table.
 #[derive(Clone, Debug)]
 pub struct Definition {
     pub topic: String,
     pub kind: RowKind,
     pub columns: Vec<(String, Role)>,
-    /// What was wrong with it when it was said.
+    /// The mistakes that the builder has already found.
     pub mistakes: Mistakes,
     pub key: Format,
     pub value: Format,
-    /// The column with the event time, and the pattern of its texts.
+    /// The event time column, and the pattern if it holds text.
     pub event_time: Option<(String, Option<String>)>,
     pub window: Option<KeyWindow>,
 }
 
-/// Where a column is in a record.
+/// Which part of a record a column is read from.
 #[derive(Clone, Debug)]
 pub enum Role {
     Key(DataType),
@@ -43,7 +43,7 @@ pub enum Role {
     Headers,
 }
 
-/// What was said about the format of one side.
+/// The options of one side's format, as described.
 #[derive(Clone, Debug, Default)]
 pub struct Format {
     pub name: Option<String>,
@@ -68,7 +68,7 @@ impl Definition {
         }
     }
 
-    /// What the topic's records mean, or every mistake.
+    /// The description of the topic's records, or all mistakes.
     pub fn spec(&self) -> Result<TopicSpec, TableError> {
         let mut mistakes = self.check_columns();
         let key = self.side(Side::Key, &self.key, &mut mistakes);
@@ -87,19 +87,19 @@ impl Definition {
     fn check_columns(&self) -> Mistakes {
         let mut mistakes = self.mistakes.clone();
         if self.columns.is_empty() {
-            mistakes.push("it has no columns".to_owned());
+            mistakes.push("the table has no columns".to_owned());
         }
         let mut seen = BTreeSet::new();
         for (name, _) in &self.columns {
             if self.is_reserved(name) {
-                mistakes.push(format!("column \"{name}\" has the name of a column that every table has"));
+                mistakes.push(format!("column name \"{name}\" is reserved"));
             } else if !seen.insert(name) {
                 mistakes.push(format!("column \"{name}\" appears twice"));
             }
         }
         let has_key = self.columns.iter().any(|(_, role)| matches!(role, Role::Key(_)));
         if self.kind == RowKind::LatestPerKey && !has_key {
-            mistakes.push("the latest record per key needs a key column".to_owned());
+            mistakes.push("a table of the latest record per key needs a key column".to_owned());
         }
         if self.window.is_some() && !has_key {
             mistakes.push("a windowed key needs a key column".to_owned());
@@ -112,7 +112,7 @@ impl Definition {
             || self.window.is_some() && [WINDOWSTART, WINDOWEND].contains(&name)
     }
 
-    /// The fields of one side in their order.
+    /// The fields of one side in order.
     fn fields(&self, side: Side) -> Vec<FieldRef> {
         let field = |(name, role): &(String, Role)| match (role, side) {
             (Role::Key(data_type), Side::Key) | (Role::Value(data_type), Side::Value) => {
@@ -123,7 +123,7 @@ impl Definition {
         self.columns.iter().filter_map(field).collect()
     }
 
-    /// The format of one side; none where it is not known.
+    /// The format of one side; `None` if it is not known.
     fn side(&self, side: Side, said: &Format, mistakes: &mut Mistakes) -> Option<SideSpec> {
         let fields = self.fields(side);
         let format = said.kind(side, fields.is_empty()).map_err(|mistake| mistakes.push(mistake)).ok()?;
@@ -143,7 +143,7 @@ impl Definition {
         Some(SideSpec { format, layout })
     }
 
-    /// The columns in their order; those of the window follow the last one of the key.
+    /// The columns in order; those of the window follow the last key column.
     fn spec_columns(&self) -> Vec<Column> {
         let (mut keys, mut values) = (0.., 0..);
         let last_key = self.columns.iter().rposition(|(_, role)| matches!(role, Role::Key(_)));
@@ -178,7 +178,7 @@ impl Format {
                 None => format!("{side} {error}"),
             }),
             (None, Side::Key) => Ok(if has_no_columns { FormatKind::None } else { KEY_FORMAT }),
-            (None, Side::Value) => Err("it has no value format".to_owned()),
+            (None, Side::Value) => Err("the value format is missing".to_owned()),
         }
     }
 
@@ -211,9 +211,9 @@ fn bigint(name: &str, origin: ColumnOrigin) -> Column {
     Column { field: Arc::new(Field::new(name, DataType::Int64, true)), origin }
 }
 
-/// The columns of types that the format cannot hold.
+/// The columns whose types the format does not support.
 fn unfit_columns(format: FormatKind, side: Side, layout: &Layout) -> Mistakes {
-    // That NONE holds no columns at all is said once, not column by column.
+    // That NONE holds no columns at all is reported once, not for each column.
     if format == FormatKind::None {
         return Mistakes::new();
     }
@@ -234,13 +234,13 @@ fn unfit_time(name: &str, data_type: &DataType, format: Option<&str>) -> Option<
     match (data_type, format) {
         (DataType::Int64 | DataType::Timestamp(TimeUnit::Millisecond, None), None) => None,
         (DataType::Utf8, Some(_)) => ColumnTimes::new(format).err().map(|error| error.to_string()),
-        (DataType::Utf8, None) => Some(format!("event time column \"{name}\" is a text and needs a pattern")),
-        (_, Some(_)) => Some(format!("event time column \"{name}\" is not a text, and has a pattern")),
+        (DataType::Utf8, None) => Some(format!("event time column \"{name}\" is Utf8 and needs a pattern")),
+        (_, Some(_)) => Some(format!("event time column \"{name}\" is not Utf8 and cannot have a pattern")),
         _ => Some(format!("event time column \"{name}\" must be Int64, Timestamp(ms) or Utf8, not {data_type}")),
     }
 }
 
-/// The type as formats know it: views and large texts are plain ones, and whatever is nested may be NULL.
+/// The type as formats know it: string views and large strings become plain strings, and nested fields become nullable.
 fn plain(data_type: &DataType) -> DataType {
     let nullable = |field: &FieldRef| Arc::new(Field::new(field.name(), plain(field.data_type()), true));
     match data_type {
@@ -253,7 +253,7 @@ fn plain(data_type: &DataType) -> DataType {
     }
 }
 
-/// The entries of a map, of which only the values may be NULL.
+/// The entries of a map: only the values may be NULL.
 fn map_entries(entries: &FieldRef) -> FieldRef {
     let DataType::Struct(fields) = entries.data_type() else { return entries.clone() };
     let field = |(at, field): (usize, &FieldRef)| Field::new(field.name(), plain(field.data_type()), at > 0);
@@ -265,7 +265,7 @@ fn map_entries(entries: &FieldRef) -> FieldRef {
 mod tests {
     use super::*;
 
-    /// The mistakes of a table over JSON values that is `changed`.
+    /// The mistakes of a table over JSON values after `changed` was applied.
     fn mistakes(changed: impl FnOnce(&mut Definition)) -> Vec<String> {
         let mut definition = Definition::new("t");
         definition.value.name = Some("json".to_owned());
@@ -284,19 +284,19 @@ mod tests {
     }
 
     #[test]
-    fn says_everything_that_is_wrong_at_once() {
+    fn reports_all_mistakes_at_once() {
         assert_eq!(mistakes(|_| ()), [""; 0]);
         let all = mistakes(|definition| {
             definition.value.name = Some("JSN".to_owned());
             definition.columns.push(("price".to_owned(), Role::Headers));
             definition.columns.push((ROWTIME.to_owned(), Role::Headers));
-            definition.mistakes.push("said before".to_owned());
+            definition.mistakes.push("found by the builder".to_owned());
             definition.event_time = Some(("when".to_owned(), None));
         });
         let expected = [
-            "said before",
+            "found by the builder",
             "column \"price\" appears twice",
-            "column \"ROWTIME\" has the name of a column that every table has",
+            "column name \"ROWTIME\" is reserved",
             "value format \"JSN\" does not exist (Did you mean JSON?)",
             "the event time column \"when\" does not exist",
         ];
@@ -323,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn what_needs_a_key_says_so() {
+    fn a_missing_key_column_is_reported() {
         let keyless = |changed: fn(&mut Definition)| {
             mistakes(|definition| {
                 definition.columns.remove(0);
@@ -332,7 +332,7 @@ mod tests {
         };
         assert_eq!(keyless(|_| ()), [""; 0]);
         let latest = keyless(|definition| definition.kind = RowKind::LatestPerKey);
-        assert_eq!(latest, ["the latest record per key needs a key column"]);
+        assert_eq!(latest, ["a table of the latest record per key needs a key column"]);
         assert_eq!(keyless(|definition| definition.key.name = Some("KAFKA".to_owned())), [""; 0]);
         let none = mistakes(|definition| definition.key.name = Some("NONE".to_owned()));
         assert_eq!(none, ["format NONE holds no columns, but there are key columns: \"id\" BIGINT"]);

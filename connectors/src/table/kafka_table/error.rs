@@ -6,10 +6,11 @@ use datafusion::error::DataFusionError;
 
 use crate::transport::TransportError;
 
-/// Why a [`KafkaTable`](super::KafkaTable) could not be built. Within DataFusion it is a `DataFusionError::External`.
+/// Why a [`KafkaTable`](super::KafkaTable) could not be built. As a DataFusion error it is a
+/// `DataFusionError::External`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TableError {
-    /// The description is wrong: it has to be changed. Nothing was asked of the cluster.
+    /// The description is wrong and must be changed. The cluster was not contacted.
     #[error("{}", described(.topic, .mistakes))]
     Definition {
         /// The topic.
@@ -17,8 +18,8 @@ pub enum TableError {
         /// Every mistake, each a sentence without a full stop.
         mistakes: Vec<String>,
     },
-    /// The cluster cannot be reached, does not accept the credentials, or does not have the topic: its
-    /// [`kind`](TransportError::kind) says which.
+    /// The cluster cannot be reached, rejects the credentials, or does not have the topic; see the error's
+    /// [`kind`](TransportError::kind).
     #[error(transparent)]
     Cluster(#[from] TransportError),
 }

@@ -1,4 +1,4 @@
-//! A topic as a table of anybody's `SessionContext`: queries read it, INSERT and `write_table` append to it.
+//! A topic as a table of any `SessionContext`: queries read it, INSERT and `write_table` append to it.
 //!
 //! ```text
 //! builder ─ definition ─→ KafkaTable ─┬─ scan          TopicTable, in a context of its own
@@ -37,7 +37,7 @@ use super::provider::TopicTable;
 use crate::transport::{Isolation, Transport};
 use headwater_formats::decode::TopicSpec;
 
-/// A Kafka topic as a DataFusion table. Made by [`KafkaTable::builder`]; cheap to clone.
+/// A Kafka topic as a DataFusion table. Created by [`KafkaTable::builder`]; cheap to clone.
 ///
 /// ```no_run
 /// use std::sync::Arc;
@@ -65,35 +65,36 @@ use headwater_formats::decode::TopicSpec;
 ///
 /// # Columns
 ///
-/// The declared columns in their order, and after them ROWTIME (the record's timestamp, ms since the epoch), ROWPARTITION
-/// and ROWOFFSET, unless the builder leaves them out. Names are exact. DataFusion folds names without quotes to lower
-/// case, so SQL quotes `"ROWTIME"`, and expressions say `ident(ROWTIME)` instead of `col("ROWTIME")`. All columns are
-/// nullable: a record may lack any field.
+/// The declared columns in order, followed by ROWTIME (the record's timestamp, ms since the epoch), ROWPARTITION and
+/// ROWOFFSET, unless the builder leaves these out. Names are case-sensitive. DataFusion folds unquoted names to lower
+/// case, so write `"ROWTIME"` in SQL, and `ident(ROWTIME)` instead of `col("ROWTIME")` in expressions. All columns are
+/// nullable, because a record may lack any field.
 ///
 /// # What a query reads
 ///
-/// Each scan ends at the high watermarks of the moment when it was planned, or at the last stable offsets where only
-/// committed records are read, which is the default. Records that come later are not seen; a query that names a topic
-/// twice plans two scans. Predicates on ROWTIME, ROWPARTITION and ROWOFFSET bound the offsets that are read. Dropping the
-/// stream of rows stops reading.
+/// Each scan ends at the high watermarks of the moment when it was planned, or at the last stable offsets if only
+/// committed records are read, which is the default. Records that arrive later are not visible; a query that names a
+/// topic twice plans two scans. Predicates on ROWTIME, ROWPARTITION and ROWOFFSET limit the offsets that are read.
+/// Dropping the stream of rows stops reading.
 ///
-/// A record that cannot be decoded is left out and counted, with its address: see [`Self::progress`]. Records that are
-/// deleted before they are read fail the query, unless [`KafkaTableBuilder::on_loss`] says otherwise.
+/// A record that cannot be decoded is left out and counted, with its address: see [`Self::progress`]. If records are
+/// deleted before they are read, the query fails, unless [`KafkaTableBuilder::on_loss`] says otherwise.
 ///
 /// # What is written
 ///
-/// `INSERT INTO` and `DataFrame::write_table` append a record for each row, and give the number of rows once the cluster
-/// has acknowledged all of them. Columns are found by name; those that are not given are NULL. ROWTIME, where given,
-/// becomes the record's timestamp. A row whose key columns are all NULL becomes a record without a key. Records with a
-/// key go where the Java client puts them (murmur2). A NULL that is the whole value, in KAFKA or in JSON that is not
-/// wrapped, is read as no row: it deletes the key of a table.
+/// `INSERT INTO` and `DataFrame::write_table` append a record for each row, and return the number of rows once the
+/// cluster has acknowledged all of them. Columns are matched by name; missing ones are NULL. ROWTIME, if given, becomes
+/// the record's timestamp. A row whose key columns are all NULL becomes a record without a key. Records with a key go
+/// to the partition that the Java client would choose (murmur2). If the whole value is NULL, which is possible in KAFKA
+/// and in unwrapped JSON, the record is a tombstone: it is not read as a row, and deletes its key from a table.
 ///
-/// With a transactional id ([`KafkaTableBuilder::transactional_id`]) a statement is one transaction: all of its rows or
-/// none. Without one the producer is idempotent, and what was sent before a failure stays; the error says so.
+/// With a transactional id ([`KafkaTableBuilder::transactional_id`]), a statement is one transaction: either all of its
+/// rows are written or none. Without one the producer is idempotent, and rows sent before a failure remain in the
+/// topic; the error says so.
 #[derive(Clone)]
 pub struct KafkaTable {
     rows: Arc<TopicTable>,
-    /// The columns that are shown: those of `rows`, maybe without the address columns at the end.
+    /// The visible columns: those of `rows`, possibly without the address columns at the end.
     schema: SchemaRef,
     cluster: Arc<dyn Transport>,
     isolation: Isolation,
@@ -103,33 +104,33 @@ pub struct KafkaTable {
 }
 
 impl KafkaTable {
-    /// Begins to describe a table over `topic`, on the cluster that these brokers (`host:port`, with commas between) are
-    /// of. Nothing connects before [`KafkaTableBuilder::build`].
+    /// Starts the description of a table over `topic`, on the cluster of these brokers (`host:port`, separated by
+    /// commas). Nothing connects before [`KafkaTableBuilder::build`].
     pub fn builder(brokers: &str, topic: &str) -> KafkaTableBuilder {
         KafkaTableBuilder::new(brokers, topic)
     }
 
-    /// As [`Self::builder`], on a cluster that is connected already: several tables then share its connections.
+    /// Like [`Self::builder`], on a cluster that is already connected: several tables then share its connections.
     pub fn on(cluster: Arc<dyn Transport>, topic: &str) -> KafkaTableBuilder {
         KafkaTableBuilder::on(cluster, topic)
     }
 
-    /// The cluster, to be shared with other tables by [`Self::on`].
+    /// The cluster, to be shared with other tables through [`Self::on`].
     pub fn cluster(&self) -> &Arc<dyn Transport> {
         &self.cluster
     }
 
-    /// What all scans of this table and its clones have read so far, and the records that could not be decoded:
-    /// [`Progress::snapshot`] counts them, [`Progress::rejects`] has their addresses and reasons.
+    /// What all scans of this table and of its clones have read so far, and the records that could not be decoded:
+    /// [`Progress::snapshot`] has their number, [`Progress::rejects`] their addresses and reasons.
     ///
-    /// A query that is run twice counts twice. `EXPLAIN ANALYZE` shows the counters of each scan apart, and
-    /// [`Self::with_progress`] keeps those of some queries apart.
+    /// A query that is run twice is counted twice. `EXPLAIN ANALYZE` shows the counters of each scan separately, and
+    /// [`Self::with_progress`] keeps separate counters for some queries.
     pub fn progress(&self) -> &Arc<Progress> {
         &self.progress
     }
 
-    /// The same table, whose scans count in `progress`. To be registered or read ([`SessionContext::read_table`]) for a
-    /// query whose counters matter; one `Progress` may be given to all tables of a query.
+    /// The same table, with scans that count in `progress`. Register or read it ([`SessionContext::read_table`]) for a
+    /// query whose counters matter; all tables of a query may share one `Progress`.
     ///
     /// [`SessionContext::read_table`]: datafusion::prelude::SessionContext::read_table
     #[must_use]
@@ -137,12 +138,12 @@ impl KafkaTable {
         Self { progress, ..self.clone() }
     }
 
-    /// What the topic's records mean.
+    /// The description of the topic's records.
     pub fn spec(&self) -> &Arc<TopicSpec> {
         self.rows.spec()
     }
 
-    /// The context of one scan. Its offsets are not frozen yet.
+    /// The context of one scan, whose offsets are not frozen yet.
     fn context(&self) -> ScanContext {
         ScanContext {
             transport: self.cluster.clone(),
@@ -155,7 +156,7 @@ impl KafkaTable {
     }
 }
 
-/// The columns that are shown of a topic.
+/// The visible columns of a topic.
 fn shown(spec: &TopicSpec, has_address: bool) -> SchemaRef {
     let all = spec.schema();
     if has_address { all } else { Arc::new(Schema::new(all.fields()[..spec.columns.len()].to_vec())) }

@@ -1,4 +1,4 @@
-//! Rows of a statement as records: which column goes where, and what no record can hold.
+//! Converts the rows of a statement to records: which column goes into which part, and which values cannot be written.
 
 use std::sync::Arc;
 
@@ -13,33 +13,33 @@ use headwater_formats::record::OutBatch;
 
 use crate::table::reader::external;
 
-/// How the rows of a statement become records of a topic: checked when the statement is planned.
+/// How the rows of a statement become records of a topic; checked when the statement is planned.
 #[derive(Clone, Debug)]
 pub struct RecordShape {
     spec: Arc<TopicSpec>,
-    /// Index of each key field among the columns of the rows; none where it is not given.
+    /// For each key field, the index of its column in the rows; `None` if it is not given.
     key: Vec<Option<usize>>,
-    /// The same of each value field.
+    /// The same for each value field.
     value: Vec<Option<usize>>,
     time: Time,
-    /// Columns of the rows that records do not have: an INSERT gives them as NULL.
+    /// Columns of the rows that cannot be written, so that an INSERT must leave them NULL.
     unwritable: Vec<usize>,
 }
 
 /// Where the timestamp of a record comes from.
 #[derive(Clone, Copy, Debug)]
 enum Time {
-    /// ROWTIME, of this index.
+    /// The ROWTIME column, at this index.
     Given(usize),
-    /// The event time column, of this index.
+    /// The event time column, at this index.
     Event(usize),
-    /// The time of sending.
+    /// The time at which the record is sent.
     Now,
 }
 
 impl RecordShape {
-    /// Finds the columns of `rows` by their names. Fails where `table`, which is what a user sees of the topic, has no
-    /// such column, where one is there twice or of another type, and where the topic cannot be written.
+    /// Matches the columns of `rows` by name. Fails when `table`, the columns that a user sees, does not have such a
+    /// column, when a column is given twice or with an incompatible type, and when the topic is read-only.
     pub fn of(spec: &Arc<TopicSpec>, table: &SchemaRef, rows: &SchemaRef) -> Result<Self> {
         check_writable(spec)?;
         rows.fields().iter().enumerate().try_for_each(|(at, field)| check_column(table, rows, at, field))?;
@@ -75,7 +75,7 @@ impl RecordShape {
     }
 }
 
-/// Makes records of the rows of one statement.
+/// Encodes the rows of one statement as records.
 pub struct RecordEncoder {
     shape: RecordShape,
     key: Box<dyn Encoder>,
@@ -85,7 +85,7 @@ pub struct RecordEncoder {
 }
 
 impl RecordEncoder {
-    /// The next rows as records. Fails, and names the row by its number in the statement, where one is not a record.
+    /// Encodes the next rows. Fails when a row cannot be written, naming it by its number in the statement.
     pub fn encode(&mut self, rows: &RecordBatch) -> Result<OutBatch> {
         let spec = &self.shape.spec;
         self.check_null(rows)?;
@@ -102,7 +102,7 @@ impl RecordEncoder {
         Ok(OutBatch { topic, partitions: None, keys, values, timestamps_ms, headers: None })
     }
 
-    /// Where rows are told apart by the key, each has all of it.
+    /// The key columns must not be NULL in a table, where the key identifies a row.
     fn check_keys(&self, keys: &[ArrayRef], rows: usize) -> Result<()> {
         if self.shape.spec.kind == RowKind::All {
             return Ok(());
@@ -113,7 +113,7 @@ impl RecordEncoder {
         Err(self.refuse_row(row, &format!("key column \"{name}\" cannot be NULL")))
     }
 
-    /// Columns that no record has are NULL in every row.
+    /// Columns that cannot be written must be NULL in every row.
     fn check_null(&self, rows: &RecordBatch) -> Result<()> {
         for at in &self.shape.unwritable {
             let column = rows.column(*at);
@@ -137,7 +137,7 @@ impl RecordEncoder {
         DataFusionError::Execution(format!("row {number} cannot be written to topic \"{}\": {why}", self.shape.topic()))
     }
 
-    /// The timestamps of the records; none where all are the time of sending.
+    /// The timestamps of the records; `None` if all records get the time at which they are sent.
     fn times(&self, rows: &RecordBatch) -> Result<Option<ScalarBuffer<i64>>> {
         match self.shape.time {
             Time::Now => Ok(None),
@@ -167,12 +167,12 @@ impl RecordEncoder {
     }
 }
 
-/// The columns of one side with the types of its fields.
+/// The columns of one side, cast to the types of its fields.
 fn columns(fields: &[FieldRef], given: &[Option<usize>], rows: &RecordBatch) -> Result<Vec<ArrayRef>> {
     fields.iter().zip(given).map(|(field, at)| conform(field, *at, rows)).collect()
 }
 
-/// A column of the rows with the type of its field; NULL where it is not given.
+/// A column of the rows, cast to the type of its field; NULL if it is not given.
 fn conform(field: &FieldRef, at: Option<usize>, rows: &RecordBatch) -> Result<ArrayRef> {
     let options = CastOptions { safe: false, ..CastOptions::default() };
     match at.map(|at| rows.column(at)).filter(|column| column.data_type() != &DataType::Null) {
@@ -204,16 +204,18 @@ fn check_column(table: &SchemaRef, rows: &SchemaRef, at: usize, field: &FieldRef
     }
     if !fits(given, wanted.data_type()) {
         let (wanted, given) = (sql_name(wanted.data_type()), sql_name(given));
-        return Err(refuse(format!("column \"{name}\" is {wanted}, the rows have {given}: cast it")));
+        return Err(refuse(format!(
+            "column \"{name}\" is of type {wanted}, but the rows have type {given}: add a CAST"
+        )));
     }
     Ok(())
 }
 
 fn untimed(event: &str) -> String {
-    format!("column \"{event}\" must be given: it holds the time of the records")
+    format!("column \"{event}\" is required: it holds the event time of the records")
 }
 
-/// Columns of the rows that are not written.
+/// Columns of the rows that cannot be written.
 fn unwritable(spec: &TopicSpec, rows: &SchemaRef) -> Vec<usize> {
     let is_written = |name: &String| {
         let origin = spec.columns.iter().find(|column| column.field.name() == name).map(|column| &column.origin);
@@ -225,7 +227,7 @@ fn unwritable(spec: &TopicSpec, rows: &SchemaRef) -> Vec<usize> {
     (0..rows.fields().len()).filter(|at| !is_written(rows.field(*at).name())).collect()
 }
 
-/// Whether every value of one type is one of the other: nothing is cut, rounded or turned into a text.
+/// Whether every value of type `given` can be converted to `wanted` without truncation, rounding or conversion to text.
 fn fits(given: &DataType, wanted: &DataType) -> bool {
     use DataType::{
         Binary, BinaryView, Dictionary, FixedSizeBinary, Float32, Float64, Int8, Int16, Int32, Int64, LargeBinary,

@@ -1,4 +1,4 @@
-//! The end of a statement that writes, as DataFusion wants it.
+//! The DataFusion sink at the end of a statement that writes.
 
 use std::fmt;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ pub struct TopicSink {
 }
 
 impl TopicSink {
-    /// A sink for rows with these columns, of which the shape was made.
+    /// A sink for rows with these columns, which `shape` was made for.
     pub fn new(writer: Arc<Writer>, shape: RecordShape, rows: SchemaRef) -> Self {
         Self { writer, shape, rows }
     }

@@ -1,7 +1,8 @@
-//! One statement's records to their topic: a transaction where there is an id, else acknowledged one by one.
+//! Writes the records of one statement: in a transaction if there is an id, otherwise acknowledged one by one.
 //!
-//! Sinks block, so a statement writes on a thread of its own; its rows come through a channel. When that ends without
-//! [`Message::End`], the statement was cancelled or its query failed, and what it wrote is rolled back if it can be.
+//! Sinks block, so a statement writes on its own thread, which receives rows through a channel. If the channel closes
+//! without [`Message::End`], the statement was cancelled or its query failed, and what it wrote is rolled back if
+//! possible.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -20,9 +21,9 @@ use super::records::RecordEncoder;
 use crate::table::reader::external;
 use crate::transport::{Membership, Sink, SinkOptions, Transport, TransportError};
 
-/// Most batches of rows that wait to be written.
+/// Maximum number of batches of rows that wait to be written.
 const BATCHES_AHEAD_MAX: usize = 2;
-/// Longest wait for the cluster to acknowledge the last records of a statement.
+/// Maximum time for the cluster to acknowledge the last records of a statement.
 const ACKNOWLEDGED_MAX: Duration = Duration::from_secs(60);
 
 /// Writes the statements of one table.
@@ -30,18 +31,19 @@ pub struct Writer {
     cluster: Arc<dyn Transport>,
     topic: Arc<str>,
     transactional_id: Option<String>,
-    /// Statements with a transactional id take turns: a second owner would fence the first.
+    /// Statements with a transactional id run one after the other: a second sink with the same id would fence the
+    /// first.
     turns: Arc<Turns<()>>,
     /// The sink of the last statement. A producer needs half a second before its first record, so it is kept; after a
-    /// failure it is thrown away.
+    /// failure it is discarded.
     spare: Mutex<Option<Box<dyn Sink>>>,
 }
 
-/// What the thread of a statement is told.
+/// A message to the thread of a statement.
 enum Message {
     /// More rows.
     Rows(RecordBatch),
-    /// There are no more.
+    /// All rows have been sent.
     End,
 }
 
@@ -52,18 +54,18 @@ impl fmt::Debug for Writer {
 }
 
 impl Writer {
-    /// A writer that has not connected yet.
+    /// A writer that is not connected yet.
     pub fn new(cluster: Arc<dyn Transport>, topic: Arc<str>, transactional_id: Option<String>) -> Self {
         Self { cluster, topic, transactional_id, turns: Arc::default(), spare: Mutex::new(None) }
     }
 
-    /// The id of its transactions, if it has one.
+    /// The transactional id, if there is one.
     pub fn transactional_id(&self) -> Option<&str> {
         self.transactional_id.as_deref()
     }
 
-    /// Writes all rows as one statement and gives their number. When it returns, every record is acknowledged, or it
-    /// says what is not.
+    /// Writes all rows as one statement and returns their number. On success every record is acknowledged; otherwise
+    /// the error says what may have been written.
     pub async fn write(self: &Arc<Self>, rows: SendableRecordBatchStream, encoder: RecordEncoder) -> Result<u64> {
         let turn = match self.transactional_id {
             Some(_) => Some(self.turns.clone().lock_owned().await),
@@ -73,7 +75,7 @@ impl Writer {
         let writer = self.clone();
         let writing = tokio::task::spawn_blocking(move || writer.run(received, encoder, turn));
         let fed = feed(rows, batches).await;
-        // Waited for in any case: what was written is rolled back before the query's error is reported.
+        // Always wait for the thread: what was written is rolled back before the query's error is reported.
         let written = writing.await.unwrap_or_else(|ended| Err(ended_early(ended)));
         written.map_err(|Failure { error, outcome }| {
             let error = fed.err().unwrap_or(error);
@@ -81,7 +83,7 @@ impl Writer {
         })
     }
 
-    /// The thread of a statement. Keeps its turn until the transaction has ended.
+    /// The thread of a statement. It holds the statement's turn until the transaction has ended.
     fn run(
         &self,
         received: mpsc::Receiver<Message>,
@@ -98,7 +100,7 @@ impl Writer {
         }
     }
 
-    /// A sink that is ready to write, in a transaction where there is an id.
+    /// A sink that is ready to write, with a transaction open if there is an id.
     fn open(&self) -> Result<Box<dyn Sink>, TransportError> {
         let spare = self.spare.lock().take();
         let mut sink = match spare {
@@ -116,23 +118,23 @@ impl Writer {
     }
 }
 
-/// Hands the rows of a query to the thread that writes them, until it wants no more.
+/// Sends the rows of a query to the thread that writes them, until that thread ends.
 async fn feed(mut rows: SendableRecordBatchStream, batches: mpsc::Sender<Message>) -> Result<()> {
     while let Some(batch) = rows.try_next().await? {
         if batches.send(Message::Rows(batch)).await.is_err() {
             return Ok(());
         }
     }
-    // A thread that is gone has failed, and says why itself.
+    // If the thread has ended, it failed and returns the cause itself.
     let _ = batches.send(Message::End).await;
     Ok(())
 }
 
-/// A statement that was not written.
+/// Why a statement failed, and what was written.
 struct Failure {
-    /// Why, as far as the writer knows: where the query failed, its own error is the cause.
+    /// The cause as far as the writer knows it; if the query failed, its own error is the cause.
     error: DataFusionError,
-    /// What is in the topic nevertheless, where that is known.
+    /// What the topic contains nevertheless, if that is known.
     outcome: Option<String>,
 }
 
@@ -140,10 +142,10 @@ struct Failure {
 struct Statement<'a> {
     writer: &'a Writer,
     encoder: RecordEncoder,
-    /// Opened by the first row.
+    /// Opened for the first row.
     sink: Option<Box<dyn Sink>>,
     rows: u64,
-    /// Whether the rows are written is not known any more, unless the transaction can be rolled back.
+    /// Whether it is unknown if the rows were written, unless the transaction can be rolled back.
     commit_tried: bool,
 }
 
@@ -164,7 +166,7 @@ impl Statement<'_> {
         if self.sink.is_none() {
             self.sink = Some(self.writer.open().map_err(external)?);
         }
-        let sink = self.sink.as_mut().expect("a sink was opened for the first rows");
+        let sink = self.sink.as_mut().expect("the sink was opened for the first rows");
         self.rows += rows.num_rows() as u64;
         sink.write(&records).map_err(external)
     }
@@ -172,14 +174,14 @@ impl Statement<'_> {
     fn finish(&mut self) -> Result<(), TransportError> {
         let Some(sink) = &mut self.sink else { return Ok(()) };
         let Some(id) = self.writer.transactional_id() else { return sink.flush(ACKNOWLEDGED_MAX) };
-        // By itself it would be part of the commit, whose failure leaves more open.
+        // Flushed first: the commit would do it too, but a failed commit leaves more in doubt.
         sink.flush(ACKNOWLEDGED_MAX)?;
         self.commit_tried = true;
-        // Nothing was consumed, so no group has offsets in it.
+        // The statement consumed nothing, so the transaction contains no offsets.
         sink.commit(&Membership::outside(id), &BTreeMap::new(), ACKNOWLEDGED_MAX)
     }
 
-    /// Rolls back what was written, and says what became of it.
+    /// Rolls back what was written, and reports the outcome.
     fn give_up(self, error: DataFusionError) -> Failure {
         let (topic, rows) = (&self.writer.topic, self.rows);
         let outcome = match (self.sink, self.writer.transactional_id()) {
@@ -189,7 +191,7 @@ impl Statement<'_> {
                 Err(why) if self.commit_tried => {
                     format!("it is not known whether the rows were written to topic \"{topic}\" ({why})")
                 }
-                // Without a commit the cluster rolls back what the sink could not.
+                // Without a commit, the cluster rolls back what the sink could not.
                 _ => format!("nothing was written to topic \"{topic}\": the transaction was rolled back"),
             },
         };
@@ -197,7 +199,7 @@ impl Statement<'_> {
     }
 }
 
-/// The thread panicked, or the runtime ended.
+/// Converts the failure of the thread: it panicked, or the runtime shut down.
 fn ended_early(ended: tokio::task::JoinError) -> Failure {
     let error = match ended.try_into_panic() {
         Ok(panic) => DataFusionError::Internal(format!("a writer panicked: {}", words(panic.as_ref()))),

@@ -1,4 +1,4 @@
-//! Questions about a cluster, which fail as a plan says.
+//! An [`Admin`] whose calls fail according to a plan.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use crate::transport::{
     Admin, Extent, Glance, Isolation, NewTopic, Position, TopicId, TopicInfo, Transport, TransportError, Watermarks,
 };
 
-/// The [`Admin`] of a transport under a plan.
+/// The [`Admin`] of a transport that follows a plan.
 pub(super) struct FaultyAdmin(pub(super) Gate<Arc<dyn Transport>>);
 
 impl FaultyAdmin {

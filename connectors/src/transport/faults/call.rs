@@ -1,6 +1,6 @@
-//! Every call that can fail, and how.
+//! The calls of a transport that can fail, and how they fail.
 
-/// Defines [`Call`] together with the list of all calls, so that neither is ever without a part of the other.
+/// Defines [`Call`] together with the list of all calls, so that the two always agree.
 macro_rules! calls {
     ($($(#[$doc:meta])* $call:ident,)*) => {
         /// A call of a transport that can fail.
@@ -10,7 +10,7 @@ macro_rules! calls {
         }
 
         impl Call {
-            /// All calls, in their order.
+            /// All calls, in order.
             pub const ALL: &[Self] = &[$(Self::$call,)*];
         }
     };
@@ -82,13 +82,13 @@ calls! {
 /// How a call fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Fault {
-    /// It is refused: nothing has happened.
+    /// The call is refused: nothing happened.
     Refused,
-    /// It is done, but its reply is lost.
+    /// The call succeeds, but its reply is lost.
     ReplyLost,
 }
 
 impl Fault {
-    /// Both.
+    /// All faults.
     pub const ALL: [Self; 2] = [Self::Refused, Self::ReplyLost];
 }

@@ -1,13 +1,14 @@
-//! The one place that decides whether a call is made, and the only way to what is behind it.
+//! Decides for each call whether it is made or fails.
 //!
-//! What a gate holds can be reached by naming the [`Call`] alone, so that no call of a transport passes by the plan.
+//! The inner value of a gate is only accessible by naming the [`Call`], so that every call of a transport follows the
+//! plan.
 
 use std::sync::Arc;
 
 use super::{Call, Fault, Plan};
 use crate::transport::TransportError;
 
-/// Something of a transport under a plan.
+/// A part of a transport that follows a plan.
 pub(super) struct Gate<T> {
     inner: T,
     plan: Arc<dyn Plan>,
@@ -18,12 +19,12 @@ impl<T> Gate<T> {
         Self { inner, plan }
     }
 
-    /// Something that was opened by a call, under the same plan.
+    /// Wraps something that a call opened, with the same plan.
     pub(super) fn hold<U>(&self, inner: U) -> Gate<U> {
         Gate::new(inner, Arc::clone(&self.plan))
     }
 
-    /// Makes a call as far as the plan lets it.
+    /// Makes a call unless the plan makes it fail.
     pub(super) fn call<R>(
         &self,
         call: Call,
@@ -32,7 +33,7 @@ impl<T> Gate<T> {
         decide(self.plan.as_ref(), call, || make(&self.inner))
     }
 
-    /// As [`Self::call`], of one that changes what it is made of.
+    /// Like [`Self::call`], for a call that needs `&mut`.
     pub(super) fn call_mut<R>(
         &mut self,
         call: Call,
@@ -41,8 +42,8 @@ impl<T> Gate<T> {
         decide(self.plan.as_ref(), call, || make(&mut self.inner))
     }
 
-    /// Makes a call that has no way to fail but to give another answer: the one to give when it is refused, and the one
-    /// to give when its reply is lost.
+    /// Makes a call that cannot return an error: `refused` and `lost` are returned instead when it is refused and when
+    /// its reply is lost.
     pub(super) fn call_infallible<R>(&mut self, call: Call, make: impl FnOnce(&mut T) -> R, refused: R, lost: R) -> R {
         match self.plan.fault(call) {
             None => make(&mut self.inner),
@@ -54,12 +55,12 @@ impl<T> Gate<T> {
         }
     }
 
-    /// What is known without a call.
+    /// Reads something that needs no call.
     pub(super) fn known<R>(&self, look: impl FnOnce(&T) -> R) -> R {
         look(&self.inner)
     }
 
-    /// How many of so many records a poll gives.
+    /// How many of `records` a poll returns.
     pub(super) fn cut(&self, records: usize) -> usize {
         self.plan.cut(records).clamp(1, records)
     }

@@ -1,4 +1,4 @@
-//! A member of a consumer group whose calls fail as a plan says.
+//! A member of a consumer group whose calls fail according to a plan.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use super::Call;
 use super::gate::Gate;
 use crate::transport::{Member, MemberEvent, Membership, Position, TransportError};
 
-/// A member under a plan.
+/// A member that follows a plan.
 pub(super) struct FaultyMember(pub(super) Gate<Box<dyn Member>>);
 
 impl Member for FaultyMember {
@@ -36,7 +36,7 @@ impl Member for FaultyMember {
         self.0.call_mut(Call::Refresh, |member| member.refresh())
     }
 
-    /// Asks nobody, so it cannot fail.
+    /// Makes no request, so it cannot fail.
     fn membership(&self) -> Membership {
         self.0.known(|member| member.membership())
     }

@@ -1,7 +1,7 @@
-//! A transport that does what another one does, with batches cut and calls failing as a plan says.
+//! A transport that wraps another one, cuts its batches and makes its calls fail according to a plan.
 //!
-//! The plan is asked before each call, without an exception: see [`Call`]. It may let the call pass, refuse it (nothing
-//! has happened), or let it pass and lose the reply (it has happened, and the caller does not know).
+//! The plan is asked before every call: see [`Call`]. It may let the call through, refuse it (nothing happened), or
+//! make it and lose the reply (it happened, but the caller does not know).
 //!
 //! ```
 //! use std::sync::Arc;
@@ -10,7 +10,7 @@
 //! use headwater_connectors::transport::faults::{Call, Fault, FaultyTransport, Plan};
 //! use headwater_connectors::transport::memory::MemoryTransport;
 //!
-//! /// Nobody learns which topics there are.
+//! /// Topics cannot be listed.
 //! struct NoTopics;
 //!
 //! impl Plan for NoTopics {
@@ -48,23 +48,23 @@ use self::sink::FaultySink;
 use super::{Admin, Doorbell, GroupPlan, Member, ReadPlan, Sink, SinkOptions, Source, Transport, TransportError};
 use headwater_formats::record::TopicPartition;
 
-/// What goes wrong, and when.
+/// What fails, and when.
 pub trait Plan: Send + Sync {
     /// Whether this call fails, and how.
     fn fault(&self, call: Call) -> Option<Fault>;
 
-    /// How many of so many records that are there a poll gives, at least 1.
+    /// How many of the `records` available a poll returns, at least 1.
     fn cut(&self, records: usize) -> usize;
 }
 
-/// A transport under a plan.
+/// A transport that follows a plan.
 pub struct FaultyTransport {
     inner: Gate<Arc<dyn Transport>>,
     admin: FaultyAdmin,
 }
 
 impl FaultyTransport {
-    /// Does what `inner` does, as far as `plan` lets it.
+    /// Wraps `inner`, following `plan`.
     pub fn new(inner: Arc<dyn Transport>, plan: Arc<dyn Plan>) -> Self {
         let inner = Gate::new(inner, plan);
         Self { admin: FaultyAdmin(inner.hold(inner.known(Arc::clone))), inner }
@@ -88,8 +88,8 @@ impl Transport for FaultyTransport {
         Ok(opened.into_iter().map(hold).collect())
     }
 
-    fn doorbell(&self, places: &BTreeMap<TopicPartition, i64>) -> Result<Box<dyn Doorbell>, TransportError> {
-        let bell = self.inner.call(Call::OpenDoorbell, |inner| inner.doorbell(places))?;
+    fn doorbell(&self, offsets: &BTreeMap<TopicPartition, i64>) -> Result<Box<dyn Doorbell>, TransportError> {
+        let bell = self.inner.call(Call::OpenDoorbell, |inner| inner.doorbell(offsets))?;
         Ok(Box::new(FaultyDoorbell::new(self.inner.hold(bell))))
     }
 

@@ -1,4 +1,4 @@
-//! Sources and doorbells, which fail as a plan says.
+//! Sources and doorbells that fail according to a plan.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::transport::{Doorbell, Source, SourceEvent, TransportError};
 /// A source whose batches are cut.
 pub(super) struct FaultySource {
     inner: Gate<Box<dyn Source>>,
-    /// What was cut off the last batch.
+    /// The rest of the last batch.
     rest: Option<RawBatch>,
 }
 
@@ -49,7 +49,7 @@ fn slice(raw: &RawBatch, start: usize, length: usize) -> RawBatch {
     }
 }
 
-/// A doorbell that rings late or for nothing, which is all it may do wrong.
+/// A doorbell that may ring late or for nothing, which is all that can go wrong.
 pub(super) struct FaultyDoorbell {
     inner: Gate<Box<dyn Doorbell>>,
     has_rung: bool,

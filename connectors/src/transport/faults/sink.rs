@@ -1,4 +1,4 @@
-//! A sink whose calls fail as a plan says.
+//! A sink whose calls fail according to a plan.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use super::Call;
 use super::gate::Gate;
 use crate::transport::{Membership, Position, Sink, TransportError};
 
-/// A sink under a plan.
+/// A sink that follows a plan.
 pub(super) struct FaultySink(pub(super) Gate<Box<dyn Sink>>);
 
 impl Sink for FaultySink {

@@ -1,7 +1,7 @@
 //! Topics, offsets and settings of a cluster.
 //!
-//! Questions go through a client that has connected once; the one that makes and deletes topics,
-//! and the one that sees open transactions, are made when they are first needed.
+//! Most requests use a client that is already connected. The client that creates and deletes topics, and the one that
+//! sees open transactions, are created on first use.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -30,19 +30,20 @@ use crate::transport::{
     Watermarks,
 };
 
-/// Longest wait until a topic that was made can be used, or one that was deleted is gone.
+/// Maximum time until a new topic can be used, or a deleted topic is gone.
 const SETTLED_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Pause between two looks at whether it is.
+/// Pause between two checks.
 const SETTLED_INTERVAL: Duration = Duration::from_millis(5);
 
-/// How long who is asked may take to answer before it is looked up again who that is; twice as long each time.
+/// First timeout of a request, after which the leader or controller is looked up again; doubled for each attempt.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Bytes around a single record in a batch: the batch's header of 61, and lengths, attributes and deltas at their most.
+/// Overhead of a single record in a batch, in bytes: the batch header of 61 bytes, and the maximum of lengths,
+/// attributes and deltas.
 const FRAME_BYTES: usize = 61 + 26;
 
-/// Longest pause between two services of an admin client's own queue.
+/// Maximum pause between two polls of an admin client's own queue.
 const SERVE_INTERVAL: Duration = Duration::from_millis(20);
 
 /// The [`Admin`] of a Kafka cluster.
@@ -55,7 +56,7 @@ pub(super) struct KafkaAdmin {
 }
 
 impl KafkaAdmin {
-    /// Connects: this is where a wrong address or password shows.
+    /// Connects; a wrong address or password is reported here.
     pub(super) fn connect(properties: &Properties) -> Result<Self, TransportError> {
         let committed = Connection::new(properties, &Role::Metadata(Isolation::ReadCommitted))?;
         committed.prove()?;
@@ -63,7 +64,7 @@ impl KafkaAdmin {
         Ok(Self { properties: properties.clone(), committed, uncommitted, changes, glances })
     }
 
-    /// Calls the client that sees the log as `isolation` says.
+    /// Calls the client that sees the log at this isolation level.
     fn on<T>(
         &self,
         isolation: Isolation,
@@ -96,7 +97,7 @@ impl KafkaAdmin {
         asked.map_err(|error| self.committed.failed(doing, &error))
     }
 
-    /// Waits until `settled` says so.
+    /// Waits until `settled` returns true.
     fn settle(&self, doing: &str, settled: impl Fn() -> Result<bool, TransportError>) -> Result<(), TransportError> {
         let begun = Instant::now();
         while !settled()? {
@@ -113,7 +114,7 @@ impl KafkaAdmin {
         Ok(())
     }
 
-    /// Both ends of every partition, read at the same time.
+    /// Both ends of every partition's log, requested in parallel.
     fn ends(&self, topic: &str, partitions: i32, isolation: Isolation) -> Result<Vec<Watermarks>, TransportError> {
         let doing = format!("the offsets of topic \"{topic}\" could not be read");
         let all = |at: Offset| {
@@ -129,7 +130,8 @@ impl KafkaAdmin {
         Ok(start.into_values().zip(end.into_values()).map(|(start, end)| Watermarks { start, end }).collect())
     }
 
-    /// The offset at each place: a time in ms as its offset, or one of librdkafka's names for an end. -1 for none.
+    /// The offset for each partition: for a time in ms, or for one of librdkafka's special offsets that name an end of
+    /// the log. -1 if there is none.
     fn offsets(
         &self,
         isolation: Isolation,
@@ -143,9 +145,9 @@ impl KafkaAdmin {
         let list: TopicPartitionList = places.into_iter().collect();
         let find = |client: &BaseConsumer<Context>, patience| {
             let found = client.offsets_for_times(list.clone(), patience)?;
-            // Each partition has an answer of its own, and one whose leader is gone has an error there.
+            // Each partition has its own result, which is an error if its leader is gone.
             let failed = found.elements().iter().find_map(|element| element.error().err());
-            failed.filter(errors::passes).map_or(Ok(found), Err)
+            failed.filter(errors::is_temporary).map_or(Ok(found), Err)
         };
         let ask = |client: &BaseConsumer<Context>| {
             patiently(client.client(), topics.iter().map(String::as_str), |patience| find(client, patience))
@@ -212,15 +214,15 @@ impl Admin for KafkaAdmin {
     }
 
     fn watermarks(&self, topic: &str, isolation: Isolation) -> Result<Vec<Watermarks>, TransportError> {
-        // The client that is asked for the ends looks the topic up, so that it knows who leads its partitions now.
+        // The client that requests the ends looks up the topic first, so that it knows the current leaders.
         let info = self.on(isolation, |connection| connection.topic(topic))?;
         let info = info.ok_or_else(|| TransportError::unknown_topic(topic))?;
         self.ends(topic, info.partitions, isolation)
     }
 
     fn extent(&self, topic: &str, isolation: Isolation) -> Result<Extent, TransportError> {
-        // Both are told before the offsets are asked for: those of a topic that is made meanwhile are not taken for those of
-        // the one before it.
+        // Both are requested before the offsets, so that offsets of a topic created in between are not mistaken for
+        // those of its predecessor.
         let (id, info) = thread::scope(|scope| {
             let id = scope.spawn(|| inquiry::topic_id(&self.committed, topic));
             let info = self.on(isolation, |connection| connection.topic(topic));
@@ -247,8 +249,8 @@ impl Admin for KafkaAdmin {
         times_ms: &BTreeMap<TopicPartition, i64>,
     ) -> Result<BTreeMap<TopicPartition, Option<i64>>, TransportError> {
         let doing = "the offsets for these times could not be read";
-        // Below zero are the protocol's names for ends of the log. The oldest time that a record has is -1, for
-        // none: nothing is before it, so the first record is asked for by the earliest offset.
+        // Values below zero are the protocol's special offsets. The oldest possible timestamp is -1, which means none:
+        // no record is older, so the earliest offset is requested instead.
         let at = |time_ms: i64| if time_ms < 0 { Offset::Beginning } else { Offset::Offset(time_ms) };
         let places = times_ms.iter().map(|(p, time)| (p.topic.to_string(), p.partition, at(*time))).collect();
         let found = self.offsets(Isolation::ReadCommitted, doing, places)?;
@@ -256,7 +258,7 @@ impl Admin for KafkaAdmin {
     }
 
     fn topic_settings(&self, topic: &str) -> Result<BTreeMap<String, String>, TransportError> {
-        // rdkafka shows a missing topic as one without settings, so it is looked up first.
+        // rdkafka returns a missing topic as one without settings, so the topic is looked up first.
         self.topic(topic)?.ok_or_else(|| TransportError::unknown_topic(topic))?;
         let doing = format!("the settings of topic \"{topic}\" could not be read");
         let changes = self.changes()?;
@@ -284,7 +286,7 @@ impl Admin for KafkaAdmin {
         let settings = self.topic_settings(topic)?;
         let number = |name: &str| settings.get(name).and_then(|value| value.parse::<i64>().ok());
         let bytes = number("max.message.bytes").and_then(|bytes| usize::try_from(bytes).ok());
-        // A batch that compression makes no smaller goes as it is.
+        // A batch that compression does not shrink is sent uncompressed.
         let batch_bytes_max = bytes.map(|bytes| bytes.saturating_sub(FRAME_BYTES));
         let bytes_max = batch_bytes_max.filter(|_| !self.properties.compresses());
         let appends_time = settings.get("message.timestamp.type").is_some_and(|kind| kind == "LogAppendTime");
@@ -299,7 +301,7 @@ impl Admin for KafkaAdmin {
     }
 
     fn group_members(&self, groups: &[String]) -> Result<BTreeMap<String, usize>, TransportError> {
-        // One question for all groups there are costs as much as one for a single group.
+        // A request for all groups costs as much as one for a single group.
         let one = match groups {
             [] => return Ok(BTreeMap::new()),
             [group] => Some(group.as_str()),
@@ -312,7 +314,7 @@ impl Admin for KafkaAdmin {
     }
 }
 
-/// When a later attempt fails as `sign`, the one before it, which had no answer, succeeded.
+/// If a retry fails with `sign`, an earlier attempt that got no answer had succeeded.
 fn of_attempt(patience: Duration, results: Vec<TopicResult>, sign: Code) -> Vec<TopicResult> {
     let judge = |result| match result {
         Err((name, code)) if code == sign && patience > PATIENCE => Ok(name),
@@ -331,7 +333,7 @@ fn of_one_topic(doing: &str, results: Vec<TopicResult>) -> Result<(), TransportE
 
 const LEGAL_NAMES: &str = "a topic's name has 1 to 249 letters, digits, \".\", \"_\" or \"-\"";
 
-/// The broker's reason for refusing a setting is lost in rdkafka, so the settings are shown.
+/// rdkafka drops the broker's reason for rejecting a setting, so the error shows the settings.
 fn with_settings(mut error: TransportError, topic: &NewTopic) -> TransportError {
     if error.kind == TransportErrorKind::Invalid {
         let settings: Vec<_> = topic.settings.iter().map(|(name, value)| format!("{name}={value}")).collect();
@@ -342,13 +344,14 @@ fn with_settings(mut error: TransportError, topic: &NewTopic) -> TransportError 
     error
 }
 
-/// A change that takes the cluster longer goes on there.
+/// Options with a timeout; a change that takes longer continues in the cluster.
 fn within(patience: Duration) -> AdminOptions {
     AdminOptions::new().request_timeout(Some(patience)).operation_timeout(Some(ANSWER_TIMEOUT))
 }
 
-/// Asks with ever more patience. librdkafka waits for whoever led a partition, or was the controller, when this client
-/// last looked, even if it has been gone for long; so where no answer comes the topics are looked up between two attempts.
+/// Repeats a request with growing timeouts. librdkafka waits for the broker that was the leader or controller when this
+/// client last looked, even if that broker has long been gone; so after each attempt without an answer the topics are
+/// looked up again.
 fn patiently<'a, T>(
     client: &Client<Context>,
     topics: impl Iterator<Item = &'a str> + Clone,
@@ -357,18 +360,18 @@ fn patiently<'a, T>(
     let mut patience = PATIENCE;
     loop {
         let asked = ask(patience);
-        if patience >= ANSWER_TIMEOUT || !asked.as_ref().is_err_and(errors::passes) {
+        if patience >= ANSWER_TIMEOUT || !asked.as_ref().is_err_and(errors::is_temporary) {
             return asked;
         }
         for topic in topics.clone() {
-            // What it cannot tell now it is asked again after the next attempt.
+            // If this fails, the next attempt looks them up again.
             let _ = client.fetch_metadata(Some(topic), ANSWER_TIMEOUT);
         }
         patience = (patience * 2).min(ANSWER_TIMEOUT);
     }
 }
 
-/// The value in `cell`, made when it is not there yet.
+/// The value in `cell`, created on first use.
 fn lazily<T>(
     cell: &Mutex<Option<Arc<T>>>,
     make: impl FnOnce() -> Result<T, TransportError>,
@@ -380,7 +383,7 @@ fn lazily<T>(
     Ok(Arc::clone(cell.insert(Arc::new(make()?))))
 }
 
-/// Waits for an answer in this thread, serving the client's own queue meanwhile.
+/// Waits for an answer on this thread, polling the client's own queue meanwhile.
 fn wait<T>(client: &AdminClient<Context>, answer: impl Future<Output = T>) -> T {
     let waker = Waker::from(Arc::new(Unpark(thread::current())));
     let mut answer = std::pin::pin!(answer);

@@ -1,4 +1,4 @@
-//! The offsets that are committed under a group, in librdkafka's form.
+//! The offsets committed under a group, in librdkafka's types.
 
 use std::collections::BTreeMap;
 
@@ -12,42 +12,42 @@ use super::connection::ANSWER_TIMEOUT;
 use super::context::Context;
 use crate::transport::{Position, TransportError, TransportErrorKind};
 
-/// The offsets committed under the group of a client. Offsets of an open transaction are asked for again and again until
-/// the time is over.
+/// The offsets committed under the group of a client. Offsets of an open transaction are requested again until the
+/// timeout.
 pub(super) fn of_group(
     client: &BaseConsumer<Context>,
     partitions: &[TopicPartition],
 ) -> KafkaResult<BTreeMap<TopicPartition, Option<Position>>> {
-    let places = partitions.iter().map(|p| (p.topic.to_string(), p.partition, Offset::Invalid));
-    let list: TopicPartitionList = places.collect();
-    // The list is gone when this returns, before its client is: rdkafka's consumer waits for ever for a list it gave.
+    let positions = partitions.iter().map(|p| (p.topic.to_string(), p.partition, Offset::Invalid));
+    let list: TopicPartitionList = positions.collect();
+    // The list is dropped when this returns, before its client: rdkafka's consumer waits forever for a list it returned.
     let found = client.committed_offsets(list, ANSWER_TIMEOUT)?;
     let read = |element: &TopicPartitionListElem<'_>| {
         element.error()?;
         let offset = element.offset().to_raw().filter(|offset| *offset >= 0);
-        let place = offset.map(|offset| Position { offset, note: element.metadata().into() });
-        Ok((TopicPartition::new(element.topic(), element.partition()), place))
+        let position = offset.map(|offset| Position { offset, note: element.metadata().into() });
+        Ok((TopicPartition::new(element.topic(), element.partition()), position))
     };
     found.elements().iter().map(read).collect()
 }
 
-/// Places as librdkafka takes them.
-pub(super) fn list(places: &BTreeMap<TopicPartition, Position>) -> KafkaResult<TopicPartitionList> {
-    let mut list = TopicPartitionList::with_capacity(places.len());
-    for (partition, place) in places {
+/// Positions as a librdkafka list.
+pub(super) fn list(positions: &BTreeMap<TopicPartition, Position>) -> KafkaResult<TopicPartitionList> {
+    let mut list = TopicPartitionList::with_capacity(positions.len());
+    for (partition, position) in positions {
         let mut element = list.add_partition(&partition.topic, partition.partition);
-        element.set_offset(Offset::Offset(place.offset))?;
-        element.set_metadata(&*place.note);
+        element.set_offset(Offset::Offset(position.offset))?;
+        element.set_metadata(&*position.note);
     }
     Ok(list)
 }
 
-/// What could not be done.
+/// The failed action, as text for an error message.
 pub(super) fn doing(group: &str) -> String {
     format!("the offsets committed under group \"{group}\" could not be read")
 }
 
-/// The other cause that offsets do not come in time.
+/// Adds another possible cause to a timeout: an open transaction.
 pub(super) fn held_back(mut error: TransportError) -> TransportError {
     if error.kind == TransportErrorKind::Timeout {
         error.message.push_str("; an open transaction may be holding them back");

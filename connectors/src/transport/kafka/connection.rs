@@ -1,5 +1,5 @@
-//! One librdkafka client with what was reported to it: how it is made, how its callbacks are served, and
-//! how a first connection is proved within seconds although librdkafka would try for ever.
+//! A librdkafka client and what was reported to it: how it is created, how its callbacks are served, and how a first
+//! connection fails within seconds although librdkafka would retry forever.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
@@ -17,33 +17,34 @@ use super::errors;
 use super::properties::{Properties, Role};
 use crate::transport::{TopicInfo, TransportError, TransportErrorKind};
 
-/// Longest wait for a first connection.
+/// Maximum time for a first connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long the only broker given may be out of reach before a first connection fails. Not at once: `localhost` is
-/// often tried as `::1` first, where nobody listens. When there are several, others get the whole time.
+/// How long a single configured broker may be unreachable before a first connection fails. Not immediately, because
+/// `localhost` is often tried as `::1` first, where nothing listens. With several brokers, the others get the whole
+/// [`CONNECT_TIMEOUT`].
 const UNREACHABLE_GRACE: Duration = Duration::from_millis(1_500);
 
-/// Longest wait for one answer of the cluster.
+/// Maximum time for one answer of the cluster.
 pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long a question is asked again that a lost broker or a change of leaders left without an answer.
+/// How long a request is retried after the cluster lost a broker or moved a leader.
 const CHANGE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Pause before it is asked again.
+/// Pause between two retries.
 const CHANGE_INTERVAL: Duration = Duration::from_millis(200);
 
-/// Pause between two looks at what librdkafka reported.
+/// Pause between two checks of what librdkafka reported.
 const LOOK_INTERVAL: Duration = Duration::from_millis(5);
 
-/// Callbacks that are served at once, each a line of the log or an error: enough to keep up when `debug`
-/// properties ask for many lines, and too few to be felt.
+/// Maximum number of callbacks served at once, each a log line or an error: enough to keep up when `debug` properties
+/// request many lines, and few enough not to be noticed.
 pub(super) const SERVED_MAX: usize = 16;
 
-/// Creates a client of any kind, with a watch on what is reported to it.
+/// Creates a client of any kind, with a [`Watch`] that collects what is reported to it.
 ///
-/// OpenSSL is initialized before librdkafka would do it: by default it frees its tables when the process exits, and
-/// a client's threads, which then still run, crash on them.
+/// OpenSSL is initialized here, before librdkafka does it: librdkafka's way frees OpenSSL's tables when the process
+/// exits, and the threads of a client, which are still running, then crash.
 pub(super) fn open<C>(properties: &Properties, role: &Role) -> Result<(C, Arc<Watch>), TransportError>
 where
     C: FromClientConfigAndContext<Context>,
@@ -55,11 +56,12 @@ where
     Ok((client, watch))
 }
 
-/// What librdkafka says when the system has no more of something for now: threads, descriptors, memory.
+/// librdkafka's messages when the system temporarily lacks threads, file descriptors or memory.
 const SHORTAGES: &[&str] =
     &["Failed to create thread", "Timed out waiting for", "Too many open files", "Cannot allocate memory"];
 
-/// librdkafka refuses a configuration whose properties do not go together, a certificate that is not there, …
+/// The error for a client that could not be created: librdkafka rejects properties that contradict each other, a
+/// missing certificate and the like.
 fn not_made(properties: &Properties, error: &KafkaError) -> TransportError {
     let reason = match error {
         KafkaError::ClientCreation(reason) | KafkaError::ClientConfig(_, reason, ..) => reason.clone(),
@@ -77,7 +79,7 @@ fn not_made(properties: &Properties, error: &KafkaError) -> TransportError {
     }
 }
 
-/// A client that asks for topics and offsets.
+/// A client that requests topics and offsets.
 pub(super) struct Connection {
     consumer: Arc<BaseConsumer<Context>>,
     watch: Arc<Watch>,
@@ -85,22 +87,22 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    /// Makes the client; it connects when it is first used.
+    /// Creates the client, which connects on first use.
     pub(super) fn new(properties: &Properties, role: &Role) -> Result<Self, TransportError> {
         let (consumer, watch) = open::<BaseConsumer<Context>>(properties, role)?;
         Ok(Self { consumer: Arc::new(consumer), watch, properties: properties.clone() })
     }
 
-    /// Calls librdkafka, which may wait. Callbacks are served before, and meanwhile when the call may
-    /// need a new token to go on.
+    /// Calls librdkafka, which may block. Callbacks are served before, and also during the call if it may need a new
+    /// token.
     pub(super) fn call<T>(&self, call: impl FnOnce(&BaseConsumer<Context>) -> T) -> T {
         serve(&self.consumer);
         let consumer = &self.consumer;
         served(&self.properties, || serve_and_pause(consumer), || call(consumer))
     }
 
-    /// Calls librdkafka again while its answer is that a broker went away or that a partition is about to get
-    /// another leader: in a cluster that lost one of its brokers this is over within seconds.
+    /// Repeats a call while it fails because a broker went away or a partition is about to get another leader; in a
+    /// cluster that lost one of its brokers this is over within seconds.
     pub(super) fn ask<T>(
         &self,
         doing: &str,
@@ -126,13 +128,13 @@ impl Connection {
         match topic.error() {
             None => Ok(Some(info(topic))),
             Some(RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART) => Ok(None),
-            // The topic is there; its partitions are about to get their leaders.
+            // The topic exists; its partitions are about to get leaders.
             Some(RDKafkaRespErr::RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE) => Ok(Some(info(topic))),
             Some(code) => Err(errors::failed(&doing, code.into())),
         }
     }
 
-    /// An error of a call; when there was no answer it says from whom and for how long.
+    /// Converts an error of a call; a timeout names the brokers and the time.
     pub(super) fn failed(&self, doing: &str, error: &KafkaError) -> TransportError {
         let mut failed = errors::call_failed(doing, error);
         if matches!(failed.kind, TransportErrorKind::Timeout | TransportErrorKind::Unreachable) {
@@ -148,7 +150,7 @@ impl Connection {
         (self.consumer, self.watch)
     }
 
-    /// Waits until a broker answered once.
+    /// Waits until a broker has answered once.
     pub(super) fn prove(&self) -> Result<(), TransportError> {
         let begun = Instant::now();
         let given_up = Arc::new(AtomicBool::new(false));
@@ -170,8 +172,8 @@ impl Connection {
         proved
     }
 
-    /// Asks for metadata until there is an answer, [`CONNECT_TIMEOUT`] is over or nobody waits any more. In a thread
-    /// of its own, because the call cannot be interrupted when the error callback knows better.
+    /// Requests metadata until there is an answer, [`CONNECT_TIMEOUT`] has passed or nobody waits any more. On its own
+    /// thread, because the call cannot be interrupted when the error callback already knows the cause.
     fn ask_in_background(&self, given_up: &Arc<AtomicBool>) -> mpsc::Receiver<()> {
         let (tell, answer) = mpsc::channel();
         let (consumer, given_up) = (Arc::clone(&self.consumer), Arc::clone(given_up));
@@ -179,7 +181,7 @@ impl Connection {
             let deadline = Instant::now() + CONNECT_TIMEOUT;
             while Instant::now() < deadline && !given_up.load(Ordering::Relaxed) {
                 if consumer.fetch_metadata(None, deadline - Instant::now()).is_ok() {
-                    // Nobody listens when the first connection was given up.
+                    // Nobody listens if the first connection was given up.
                     let _ = tell.send(());
                     return;
                 }
@@ -189,7 +191,7 @@ impl Connection {
         answer
     }
 
-    /// The error of a first connection, as soon as it is certain.
+    /// The error of a first connection, once it is certain.
     fn verdict(&self) -> Option<TransportError> {
         let failure = self.watch.failure()?;
         let certain = matches!(failure.code, Code::Authentication | Code::SSL);
@@ -210,24 +212,24 @@ impl Connection {
     }
 }
 
-/// Tries again, for `patience` at most, what failed because the cluster is changing.
+/// Repeats a call for at most `patience` while it fails because the cluster is changing.
 pub(super) fn while_changing<T>(patience: Duration, ask: impl Fn() -> KafkaResult<T>) -> KafkaResult<T> {
     let begun = Instant::now();
     loop {
         match ask() {
-            Err(error) if errors::passes(&error) && begun.elapsed() < patience => thread::sleep(CHANGE_INTERVAL),
+            Err(error) if errors::is_temporary(&error) && begun.elapsed() < patience => thread::sleep(CHANGE_INTERVAL),
             answered => return answered,
         }
     }
 }
 
-/// The names that Kafka takes; librdkafka makes no handle for others.
+/// Whether Kafka accepts the name of a topic; librdkafka creates no handle for others.
 pub(super) fn is_legal(name: &str) -> bool {
     let letter = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
     (1..=249).contains(&name.len()) && name.chars().all(letter) && name != "." && name != ".."
 }
 
-/// A topic as metadata shows it.
+/// A topic as metadata describes it.
 pub(super) fn info(topic: &MetadataTopic) -> TopicInfo {
     let replicas = topic.partitions().iter().map(|partition| partition.replicas().len()).max().unwrap_or(0);
     TopicInfo {
@@ -237,10 +239,10 @@ pub(super) fn info(topic: &MetadataTopic) -> TopicInfo {
     }
 }
 
-/// Serves callbacks that wait, without waiting itself. rdkafka does not say whether one was served.
+/// Serves pending callbacks without blocking. rdkafka does not report whether there was one.
 pub(super) fn serve(consumer: &BaseConsumer<Context>) {
     for _ in 0..SERVED_MAX {
-        // An error is returned here too; the context knows of it by then.
+        // An error is also returned here; by then the context has recorded it.
         drop(consumer.poll(Duration::ZERO));
     }
 }
@@ -250,12 +252,12 @@ fn serve_and_pause(consumer: &BaseConsumer<Context>) {
     thread::sleep(Duration::from_millis(1));
 }
 
-/// Runs `call`, with `poll` meanwhile when a token may have to be renewed for it to end.
+/// Runs `call`, with `poll` in parallel if a token may have to be renewed for it to finish.
 pub(super) fn served<T>(properties: &Properties, poll: impl Fn() + Send + Sync, call: impl FnOnce() -> T) -> T {
     if properties.renews_token() { while_polled(poll, call) } else { call() }
 }
 
-/// Runs `call`, and `poll` again and again in another thread until it ends.
+/// Runs `call`, and `poll` repeatedly on another thread until it finishes.
 pub(super) fn while_polled<T>(poll: impl Fn() + Send + Sync, call: impl FnOnce() -> T) -> T {
     let done = AtomicBool::new(false);
     thread::scope(|scope| {
@@ -274,9 +276,9 @@ pub(super) fn while_polled<T>(poll: impl Fn() + Send + Sync, call: impl FnOnce()
 mod tests {
     use super::*;
 
-    /// Goal: one lost broker costs a pause and no error; what will not pass is reported at once.
+    /// Goal: a lost broker costs a pause and no error; permanent errors are reported immediately.
     #[test]
-    fn what_a_change_of_leaders_leaves_unanswered_is_asked_again() {
+    fn requests_are_retried_while_leaders_change() {
         use std::cell::Cell;
 
         let asked = Cell::new(0);

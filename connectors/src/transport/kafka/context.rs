@@ -1,5 +1,5 @@
-//! What librdkafka reports outside of calls: failures of connections, log lines, and the wish for a
-//! new token. librdkafka retries for ever, so this is the only place where a failure shows.
+//! What librdkafka reports outside of calls: connection failures, log lines, and requests for a new token. librdkafka
+//! retries forever, so failures are reported only here.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -17,8 +17,8 @@ use rdkafka::producer::{DeliveryResult, ProducerContext};
 use rdkafka::types::{RDKafkaErrorCode, RDKafkaRespErr};
 
 use super::properties::Properties;
-use super::seat::Seat;
-use super::setback::{self, Said};
+use super::rebalances::Rebalances;
+use super::setback::{self, BatchOutcome};
 use super::{errors, token};
 use crate::transport::TransportError;
 
@@ -31,37 +31,37 @@ pub(super) struct Context {
 /// What was reported to one client, for the code that waits on it.
 #[derive(Default)]
 pub(super) struct Watch {
-    told: Mutex<Told>,
-    seat: Mutex<Seat>,
+    reported: Mutex<Reported>,
+    rebalances: Mutex<Rebalances>,
 }
 
 #[derive(Debug, Default)]
-struct Told {
+struct Reported {
     failure: Option<Failure>,
     failing_since: Option<Instant>,
     undelivered: Undelivered,
-    /// Why the latest records of a partition are not taken for now.
+    /// Why the latest records of a partition are not being accepted.
     setbacks: BTreeMap<String, String>,
 }
 
-/// The latest failure of a connection.
+/// The latest connection failure.
 #[derive(Clone, Debug)]
 pub(super) struct Failure {
     /// librdkafka's code.
     pub code: RDKafkaErrorCode,
-    /// Its words, without secrets.
+    /// Its message, without secrets.
     pub reason: String,
     /// When it was reported.
     pub at: Instant,
 }
 
-/// Records that were not delivered since someone last looked.
+/// Records that were not delivered since the last check.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Undelivered {
     /// How many.
     pub count: u64,
-    /// One of them: of those that say why the most, the first.
-    pub telling: Option<Failed>,
+    /// The most informative of them; the first if there are several.
+    pub clearest: Option<Failed>,
 }
 
 /// A record that was not delivered.
@@ -71,7 +71,7 @@ pub(super) struct Failed {
     pub topic: String,
     /// Its partition.
     pub partition: i32,
-    /// Why, as far as it is known: often only that another record failed before it.
+    /// The cause as far as it is known: often only that another record failed before.
     pub code: RDKafkaErrorCode,
 }
 
@@ -81,29 +81,30 @@ impl Undelivered {
         self.note(failed);
     }
 
-    /// Keeps it where it says more than what is kept.
+    /// Keeps the failure if it is more informative than the current one.
     fn note(&mut self, failed: Failed) {
-        let says_more = |known: &Failed| errors::says_little(failed.code) < errors::says_little(known.code);
-        if self.telling.as_ref().is_none_or(says_more) {
-            self.telling = Some(failed);
+        let is_clearer = |known: &Failed| errors::vagueness(failed.code) < errors::vagueness(known.code);
+        if self.clearest.as_ref().is_none_or(is_clearer) {
+            self.clearest = Some(failed);
         }
     }
 }
 
 impl Context {
-    /// Callbacks that write into `watch`.
+    /// Callbacks that record into `watch`.
     pub(super) fn new(properties: Properties, watch: Arc<Watch>) -> Self {
         Self { properties, watch }
     }
 }
 
 impl Watch {
-    /// The latest failure of a connection, if any.
+    /// The latest connection failure, if any.
     pub(super) fn failure(&self) -> Option<Failure> {
-        self.told.lock().failure.clone()
+        self.reported.lock().failure.clone()
     }
 
-    /// Adds the latest failure of a connection, if any, to an error that may come of it. True when there was one.
+    /// Appends the latest connection failure, if any, to an error that it may have caused. Returns whether there was
+    /// one.
     pub(super) fn add_cause(&self, error: &mut TransportError) -> bool {
         let failure = self.failure();
         if let Some(failure) = &failure {
@@ -112,59 +113,59 @@ impl Watch {
         failure.is_some()
     }
 
-    /// When the first failure since something worked was reported.
+    /// When the first failure since the last success was reported.
     pub(super) fn failing_since(&self) -> Option<Instant> {
-        self.told.lock().failing_since
+        self.reported.lock().failing_since
     }
 
-    /// Something worked: forgets failures.
+    /// Forgets failures, after a success.
     pub(super) fn clear(&self) {
-        let mut told = self.told.lock();
-        (told.failure, told.failing_since) = (None, None);
+        let mut reported = self.reported.lock();
+        (reported.failure, reported.failing_since) = (None, None);
     }
 
-    /// The events of the group, for a client that is in one.
-    pub(super) fn seat(&self) -> MutexGuard<'_, Seat> {
-        self.seat.lock()
+    /// The group events of a client that is a member of a group.
+    pub(super) fn rebalances(&self) -> MutexGuard<'_, Rebalances> {
+        self.rebalances.lock()
     }
 
-    /// True when a record was not delivered and it is known why.
+    /// Whether a record was not delivered for a known cause.
     pub(super) fn knows_cause(&self) -> bool {
-        let told = self.told.lock();
-        told.undelivered.telling.as_ref().is_some_and(|failed| errors::says_little(failed.code) == 0)
+        let reported = self.reported.lock();
+        reported.undelivered.clearest.as_ref().is_some_and(|failed| errors::vagueness(failed.code) == 0)
     }
 
     /// Takes the delivery failures.
     pub(super) fn take_undelivered(&self) -> Undelivered {
-        std::mem::take(&mut self.told.lock().undelivered)
+        std::mem::take(&mut self.reported.lock().undelivered)
     }
 
-    /// Why some of the records that were written last are not taken for now, if it is so.
+    /// Why some of the latest records are not being accepted, if so.
     pub(super) fn setback(&self) -> Option<String> {
-        self.told.lock().setbacks.values().next().cloned()
+        self.reported.lock().setbacks.values().next().cloned()
     }
 
-    /// Other records are written: what was said of those before is over.
+    /// Forgets why earlier records were not accepted: other records are being written now.
     pub(super) fn forget_setbacks(&self) {
-        self.told.lock().setbacks.clear();
+        self.reported.lock().setbacks.clear();
     }
 
-    fn note(&self, said: Said<'_>) {
-        let setbacks = &mut self.told.lock().setbacks;
-        match said.setback {
-            Some(cause) => drop(setbacks.insert(said.partition.to_owned(), cause)),
-            None => drop(setbacks.remove(said.partition)),
+    fn note(&self, outcome: BatchOutcome<'_>) {
+        let setbacks = &mut self.reported.lock().setbacks;
+        match outcome.setback {
+            Some(cause) => drop(setbacks.insert(outcome.partition.to_owned(), cause)),
+            None => drop(setbacks.remove(outcome.partition)),
         }
     }
 
-    fn tell(&self, code: RDKafkaErrorCode, reason: String) {
-        // "All brokers are down" says no more than the failure before it.
+    fn report(&self, code: RDKafkaErrorCode, reason: String) {
+        // "All brokers are down" adds nothing to the failure before it.
         if code == RDKafkaErrorCode::AllBrokersDown {
             return;
         }
-        let (mut told, at) = (self.told.lock(), Instant::now());
-        told.failing_since.get_or_insert(at);
-        told.failure = Some(Failure { code: errors::true_code(code, &reason), reason, at });
+        let (mut reported, at) = (self.reported.lock(), Instant::now());
+        reported.failing_since.get_or_insert(at);
+        reported.failure = Some(Failure { code: errors::true_code(code, &reason), reason, at });
     }
 }
 
@@ -176,18 +177,18 @@ impl ClientContext for Context {
         tracing::debug!(target: "librdkafka", facility, "{message}");
         let reason = message.split_once(": ").map_or(message.as_str(), |(_, reason)| reason);
         match facility {
-            // A connection that the broker closed makes a line but no error, and so does a topic that is gone.
+            // If the broker closes a connection or a topic is gone, librdkafka logs a line but reports no error.
             "FAIL" if self.watch.failure().is_none() => {
-                self.watch.tell(RDKafkaErrorCode::BrokerTransportFailure, reason.to_owned());
+                self.watch.report(RDKafkaErrorCode::BrokerTransportFailure, reason.to_owned());
             }
             "ERROR" if reason.contains("topic does not exist") => {
-                self.watch.tell(RDKafkaErrorCode::UnknownTopicOrPartition, reason.to_owned());
+                self.watch.report(RDKafkaErrorCode::UnknownTopicOrPartition, reason.to_owned());
             }
-            setback::FACILITY => setback::said(&message).into_iter().for_each(|said| self.watch.note(said)),
+            setback::FACILITY => setback::outcome(&message).into_iter().for_each(|outcome| self.watch.note(outcome)),
             setback::PARTITIONS => setback::denied(&message).into_iter().for_each(|(topic, partition)| {
                 let code = RDKafkaErrorCode::TopicAuthorizationFailed;
                 let failed = Failed { topic: topic.to_owned(), partition, code };
-                self.watch.told.lock().undelivered.note(failed);
+                self.watch.reported.lock().undelivered.note(failed);
             }),
             _ => {}
         }
@@ -197,22 +198,22 @@ impl ClientContext for Context {
         let reason = self.properties.redact(reason);
         tracing::debug!(target: "librdkafka", %error, "{reason}");
         if let Some(code) = error.rdkafka_error_code() {
-            self.watch.tell(code, reason);
+            self.watch.report(code, reason);
         }
     }
 
     fn generate_oauth_token(&self, config: Option<&str>) -> Result<OAuthToken, Box<dyn Error>> {
         match self.properties.value("enable.sasl.oauthbearer.unsecure.jwt") {
             Some("true") => Ok(token::unsecured(config.unwrap_or_default(), chrono::Utc::now().timestamp())?),
-            _ => Err("only unsecured tokens can be made here: set enable.sasl.oauthbearer.unsecure.jwt=true".into()),
+            _ => Err("only unsecured tokens are supported: set enable.sasl.oauthbearer.unsecure.jwt=true".into()),
         }
     }
 }
 
 impl ConsumerContext for Context {
-    /// In place of rdkafka's own, which would have the client read what it is assigned.
+    /// Replaces rdkafka's own, which would make the client read what it is assigned.
     fn rebalance(&self, client: &BaseConsumer<Self>, code: RDKafkaRespErr, partitions: &mut TopicPartitionList) {
-        self.watch.seat().rebalance(client, code, partitions);
+        self.watch.rebalances().rebalance(client, code, partitions);
     }
 }
 
@@ -223,6 +224,6 @@ impl ProducerContext for Context {
         let Err((error, message)) = result else { return };
         let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown);
         let failed = Failed { topic: message.topic().to_owned(), partition: message.partition(), code };
-        self.watch.told.lock().undelivered.add(failed);
+        self.watch.reported.lock().undelivered.add(failed);
     }
 }

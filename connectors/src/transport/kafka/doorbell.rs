@@ -1,11 +1,11 @@
-//! One client and one thread that wait for the logs of many queries to go on: a thread that reads a little of what comes
-//! and rings the doorbells concerned.
+//! One client and one thread that wait for new records on behalf of many queries: the thread reads a little of what
+//! arrives and rings the doorbells concerned.
 //!
 //! ```text
-//! hang (place of each partition) ─→ thread: the lowest place of each is read on ─→ ring whoever is behind what came
+//! hang (offset of each partition) ─→ thread: reads each partition from its lowest offset ─→ rings bells below what came
 //! ```
 //!
-//! The client is made for the first bell and closed some time after the last one is taken down.
+//! The client is created for the first bell and closed some time after the last one is dropped.
 
 use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
@@ -23,32 +23,32 @@ use super::native::{Inbox, Message};
 use super::properties::{Properties, Role};
 use crate::transport::{Doorbell, TransportError};
 
-/// Longest wait for something to come, after which bells are hung that were brought meanwhile.
+/// Maximum time to wait for messages, after which new bells are hung.
 const LOOK: Duration = Duration::from_millis(200);
 
 /// How long a client without bells is kept.
 const KEPT: Duration = Duration::from_secs(30);
 
-/// Partitions without a bell that are kept, at least.
+/// Minimum number of partitions without a bell that are kept.
 const UNUSED_MAX: usize = 200;
 
-/// Messages taken at once. One is enough to ring, and more than some wait nowhere.
+/// Number of messages taken at once. One is enough to ring, and there are never many.
 const MESSAGES_MAX: usize = 256;
 
 /// The bells of one transport.
 #[derive(Default)]
 pub(super) struct Doorbells {
-    /// The way to the thread, while there is one.
+    /// The channel to the thread, while it runs.
     thread: Arc<Mutex<Option<Sender<Bell>>>>,
 }
 
 /// A bell on its way to the thread.
 struct Bell {
-    places: BTreeMap<TopicPartition, i64>,
+    offsets: BTreeMap<TopicPartition, i64>,
     ring: Weak<Ring>,
 }
 
-/// Whether it rang, for the one who listens.
+/// Whether a bell rang; shared with its listener.
 #[derive(Default)]
 struct Ring {
     rang: Mutex<bool>,
@@ -63,7 +63,7 @@ fn ring(ring: &Weak<Ring>) {
     }
 }
 
-/// The listener's end of a bell, which takes it down when it is dropped.
+/// The listener's end of a bell; dropping it takes the bell down.
 struct Listener(Arc<Ring>);
 
 impl Doorbell for Listener {
@@ -80,10 +80,10 @@ impl Doorbells {
     pub(super) fn hang(
         &self,
         properties: &Properties,
-        places: &BTreeMap<TopicPartition, i64>,
+        offsets: &BTreeMap<TopicPartition, i64>,
     ) -> Result<Box<dyn Doorbell>, TransportError> {
         let ring = Arc::<Ring>::default();
-        let mut bell = Bell { places: places.clone(), ring: Arc::downgrade(&ring) };
+        let mut bell = Bell { offsets: offsets.clone(), ring: Arc::downgrade(&ring) };
         let mut thread = self.thread.lock();
         if let Some(running) = &*thread {
             match running.send(bell) {
@@ -92,11 +92,11 @@ impl Doorbells {
             }
         }
         let (sender, bells) = channel();
-        // Its other end is held here.
+        // The receiving end is held here.
         let _ = sender.send(bell);
         let (client, _watch) = connection::open::<BaseConsumer<Context>>(properties, &Role::Doorbell)?;
-        let porter = Porter::new(client, bells, Arc::clone(&self.thread));
-        let spawned = std::thread::Builder::new().name("doorbells".to_owned()).spawn(move || porter.watch());
+        let waiting = BellThread::new(client, bells, Arc::clone(&self.thread));
+        let spawned = std::thread::Builder::new().name("doorbells".to_owned()).spawn(move || waiting.watch());
         spawned.map_err(|error| not_started(&error))?;
         *thread = Some(sender);
         Ok(Box::new(Listener(ring)))
@@ -110,28 +110,28 @@ impl Drop for Doorbells {
 }
 
 /// The thread that waits.
-struct Porter {
+struct BellThread {
     inbox: Inbox,
     bells: Receiver<Bell>,
-    /// The way to this thread, which it takes away when it ends.
+    /// The channel to this thread, which it removes when it ends.
     thread: Arc<Mutex<Option<Sender<Bell>>>>,
-    /// By the number of its partition in the inbox.
-    doors: Vec<Door>,
+    /// By the partition's index in the inbox.
+    watched: Vec<Watched>,
     numbers: BTreeMap<TopicPartition, usize>,
 }
 
-/// A partition, and the bells that hang at it.
+/// A partition and its bells.
 #[derive(Default)]
-struct Door {
-    /// The next offset that is read, while it is.
+struct Watched {
+    /// The next offset to read, while the partition is read.
     reads_at: Option<i64>,
     bells: Vec<(i64, Weak<Ring>)>,
 }
 
-impl Porter {
+impl BellThread {
     fn new(client: BaseConsumer<Context>, bells: Receiver<Bell>, thread: Arc<Mutex<Option<Sender<Bell>>>>) -> Self {
         let inbox = Inbox::new(Arc::new(client), MESSAGES_MAX);
-        Self { inbox, bells, thread, doors: Vec::new(), numbers: BTreeMap::new() }
+        Self { inbox, bells, thread, watched: Vec::new(), numbers: BTreeMap::new() }
     }
 
     /// Waits and rings until nobody has listened for a while.
@@ -142,7 +142,7 @@ impl Porter {
             self.renew();
             connection::serve(self.inbox.client());
             self.wait();
-            if self.doors.iter().any(|door| !door.bells.is_empty()) {
+            if self.watched.iter().any(|partition| !partition.bells.is_empty()) {
                 needed_at = Instant::now();
             } else if needed_at.elapsed() > KEPT && self.retire() {
                 return;
@@ -150,7 +150,7 @@ impl Porter {
         }
     }
 
-    /// Hangs the bells that were brought; false when none can be brought any more.
+    /// Hangs new bells; false once no more can arrive.
     fn hang_new(&mut self) -> bool {
         loop {
             match self.bells.try_recv() {
@@ -161,7 +161,7 @@ impl Porter {
         }
     }
 
-    /// Takes the way to this thread away, unless somebody has used it just now.
+    /// Removes the channel to this thread, unless somebody has just used it.
     fn retire(&mut self) -> bool {
         let mut thread = self.thread.lock();
         match self.bells.try_recv() {
@@ -178,23 +178,24 @@ impl Porter {
     }
 
     fn hang(&mut self, bell: &Bell) {
-        for (partition, place) in &bell.places {
-            if self.hang_at(partition, *place, &bell.ring).is_err() {
+        for (partition, offset) in &bell.offsets {
+            if self.hang_at(partition, *offset, &bell.ring).is_err() {
                 ring(&bell.ring);
             }
         }
     }
 
-    /// Hangs a bell at one partition and has it read on from the place, or from an earlier one where others wait.
-    fn hang_at(&mut self, partition: &TopicPartition, place: i64, ring: &Weak<Ring>) -> Result<(), Code> {
+    /// Hangs a bell at one partition and reads it from the bell's offset, or from an earlier one if other bells wait
+    /// there.
+    fn hang_at(&mut self, partition: &TopicPartition, offset: i64, ring: &Weak<Ring>) -> Result<(), Code> {
         let number = self.number(partition)?;
-        let door = &mut self.doors[number];
-        door.bells.push((place, Weak::clone(ring)));
-        if door.reads_at.is_none_or(|at| place < at) {
-            let restarted = self.inbox.restart(number, place);
-            door.reads_at = restarted.is_ok().then_some(place);
+        let partition = &mut self.watched[number];
+        partition.bells.push((offset, Weak::clone(ring)));
+        if partition.reads_at.is_none_or(|at| offset < at) {
+            let restarted = self.inbox.restart(number, offset);
+            partition.reads_at = restarted.is_ok().then_some(offset);
             if restarted.is_err() {
-                door.bells.drain(..).for_each(|(_, bell)| self::ring(&bell));
+                partition.bells.drain(..).for_each(|(_, bell)| self::ring(&bell));
             }
         }
         Ok(())
@@ -206,74 +207,74 @@ impl Porter {
         }
         let number = self.inbox.add(&partition.topic, partition.partition)?;
         self.numbers.insert(partition.clone(), number);
-        self.doors.push(Door::default());
+        self.watched.push(Watched::default());
         Ok(number)
     }
 
-    /// Rings for what comes within a moment.
+    /// Rings for what arrives within a short time.
     fn wait(&mut self) {
         let came: Vec<_> = self.inbox.take(LOOK).filter_map(|message| came(&message)).collect();
         for (number, beyond) in came {
-            let door = &mut self.doors[number];
-            door.reads_at = door.reads_at.map(|at| at.max(beyond));
-            let ringing = door.bells.extract_if(.., |(place, _)| *place < beyond);
+            let partition = &mut self.watched[number];
+            partition.reads_at = partition.reads_at.map(|at| at.max(beyond));
+            let ringing = partition.bells.extract_if(.., |(offset, _)| *offset < beyond);
             ringing.for_each(|(_, bell)| ring(&bell));
-            self.rest(number);
+            self.pause(number);
         }
     }
 
-    /// Takes down the bells that nobody listens to, or that rang at another door.
+    /// Takes down bells that nobody listens to or that rang at another partition.
     fn take_down(&mut self) {
-        for number in 0..self.doors.len() {
-            self.doors[number].bells.retain(|(_, bell)| bell.upgrade().is_some_and(|ring| !*ring.rang.lock()));
-            self.rest(number);
+        for number in 0..self.watched.len() {
+            self.watched[number].bells.retain(|(_, bell)| bell.upgrade().is_some_and(|ring| !*ring.rang.lock()));
+            self.pause(number);
         }
     }
 
-    /// Begins a new inbox when most of what it has is not waited for any more: librdkafka goes on to ask for topics that it has
-    /// a handle of, also of those that are gone.
+    /// Starts a new inbox when most partitions of the current one are no longer waited for: librdkafka keeps requesting
+    /// every topic it has a handle of, even those that are gone.
     fn renew(&mut self) {
-        let unused = self.doors.iter().filter(|door| door.bells.is_empty()).count();
-        if unused <= UNUSED_MAX || 2 * unused < self.doors.len() {
+        let unused = self.watched.iter().filter(|partition| partition.bells.is_empty()).count();
+        if unused <= UNUSED_MAX || 2 * unused < self.watched.len() {
             return;
         }
         self.inbox = Inbox::new(Arc::clone(self.inbox.client()), MESSAGES_MAX);
-        let (mut doors, numbers) = (std::mem::take(&mut self.doors), std::mem::take(&mut self.numbers));
+        let (mut watched, numbers) = (std::mem::take(&mut self.watched), std::mem::take(&mut self.numbers));
         for (partition, number) in numbers {
-            for (place, bell) in doors[number].bells.drain(..) {
-                if self.hang_at(&partition, place, &bell).is_err() {
+            for (offset, bell) in watched[number].bells.drain(..) {
+                if self.hang_at(&partition, offset, &bell).is_err() {
                     ring(&bell);
                 }
             }
         }
     }
 
-    /// Reads no more of a partition where no bell hangs.
-    fn rest(&mut self, number: usize) {
-        let door = &mut self.doors[number];
-        if door.bells.is_empty() && door.reads_at.take().is_some() {
+    /// Stops reading a partition without bells.
+    fn pause(&mut self, number: usize) {
+        let partition = &mut self.watched[number];
+        if partition.bells.is_empty() && partition.reads_at.take().is_some() {
             self.inbox.stop(number);
         }
     }
 }
 
-impl Drop for Porter {
-    /// Whatever ends this thread, nobody waits for it in vain.
+impl Drop for BellThread {
+    /// However this thread ends, all bells ring, so that nobody waits in vain.
     fn drop(&mut self) {
         if std::thread::panicking() {
             *self.thread.lock() = None;
         }
-        self.doors.iter().flat_map(|door| &door.bells).for_each(|(_, bell)| ring(bell));
+        self.watched.iter().flat_map(|partition| &partition.bells).for_each(|(_, bell)| ring(bell));
         self.bells.try_iter().for_each(|bell| ring(&bell.ring));
     }
 }
 
-/// The number of the partition that something came to, and the offset behind it.
+/// The index of the partition that a message belongs to, and the offset after it.
 fn came(message: &Message<'_>) -> Option<(usize, i64)> {
     let beyond = match message.error() {
         None => message.offset() + 1,
         Some(Code::PartitionEOF) => message.offset(),
-        // The source that is opened then reports what is wrong.
+        // The source that is then opened reports the error.
         Some(_) => i64::MAX,
     };
     Some((message.index()?, beyond))

@@ -1,18 +1,18 @@
-//! What librdkafka reports, as [`TransportError`]s: kinds by what the caller should do, messages
-//! with the cause, and the setting to look at.
+//! Converts librdkafka's errors to [`TransportError`]s: kinds by what the caller should do, messages with the cause,
+//! and the setting to check.
 
 use rdkafka::error::KafkaError;
 use rdkafka::types::RDKafkaErrorCode as Code;
 
 use crate::transport::{TransportError, TransportErrorKind as Kind};
 
-/// An error of a call: `doing` says in a verb phrase what could not be done, such as `topic "t" could not be read`.
+/// An error of a call: `doing` says what failed, such as `topic "t" could not be read`.
 pub(super) fn failed(doing: &str, code: Code) -> TransportError {
-    told(doing, code, &reason_of(code))
+    failed_with_reason(doing, code, &reason_of(code))
 }
 
-/// As [`failed`], with what librdkafka said instead of the words for the code.
-pub(super) fn told(doing: &str, code: Code, reason: &str) -> TransportError {
+/// Like [`failed`], with librdkafka's message instead of the text for the code.
+pub(super) fn failed_with_reason(doing: &str, code: Code, reason: &str) -> TransportError {
     let kind = kind_of(code);
     let error = TransportError::new(kind, format!("{doing}: {reason}"));
     match setting_of(kind) {
@@ -21,7 +21,7 @@ pub(super) fn told(doing: &str, code: Code, reason: &str) -> TransportError {
     }
 }
 
-/// As [`failed`], for the errors of rdkafka.
+/// Like [`failed`], for rdkafka's errors.
 pub(super) fn call_failed(doing: &str, error: &KafkaError) -> TransportError {
     let code = match error {
         KafkaError::AdminOp(code) => Some(*code),
@@ -65,8 +65,9 @@ pub(super) fn kind_of(code: Code) -> Kind {
     }
 }
 
-/// How little a code says of the cause: 0 names it, 1 says that it took too long, 2 that something failed before.
-pub(super) fn says_little(code: Code) -> u8 {
+/// How uninformative a code is: 0 names the cause, 1 says that something took too long, 2 that something else failed
+/// before.
+pub(super) fn vagueness(code: Code) -> u8 {
     match code {
         Code::PurgeQueue | Code::PurgeInflight | Code::State | Code::Fatal | Code::DestroyBroker => 2,
         Code::MessageTimedOut | Code::OperationTimedOut | Code::TimedOutQueue | Code::RequestTimedOut => 1,
@@ -74,9 +75,9 @@ pub(super) fn says_little(code: Code) -> u8 {
     }
 }
 
-/// The cluster lost a broker or moves a partition: the same question has an answer in a moment, also one that went to
+/// The cluster lost a broker or is moving a partition: the same request will succeed in a moment, even one that went to
 /// a broker that is gone.
-pub(super) fn passes(error: &KafkaError) -> bool {
+pub(super) fn is_temporary(error: &KafkaError) -> bool {
     let code = match error {
         KafkaError::AdminOp(code) => Some(*code),
         other => other.rdkafka_error_code(),
@@ -106,17 +107,17 @@ pub(super) fn passes(error: &KafkaError) -> bool {
     })
 }
 
-/// The topic or partition is not there.
+/// The topic or partition does not exist.
 pub(super) fn is_unknown_topic(code: Code) -> bool {
     kind_of(code) == Kind::UnknownTopic
 }
 
-/// What is stored is not what was written.
+/// The stored data is damaged.
 pub(super) fn is_damage(code: Code) -> bool {
     matches!(code, Code::InvalidMessage | Code::BadMessage | Code::BadCompression)
 }
 
-/// The broker or the client does not take what it was given; another try will not help.
+/// The broker or the client rejects what it was given; trying again will not help.
 fn is_refusal(code: Code) -> bool {
     matches!(
         code,
@@ -142,22 +143,22 @@ fn setting_of(kind: Kind) -> Option<&'static str> {
     }
 }
 
-/// librdkafka's words for a code, as the end of a sentence.
+/// librdkafka's text for a code, as the end of a sentence.
 pub(super) fn reason_of(code: Code) -> String {
-    // rdkafka shows a code as `Name (Broker: Words)`.
+    // rdkafka formats a code as `Name (Broker: Text)`.
     let shown = code.to_string();
     let words = shown.split_once(" (").and_then(|(_, tail)| tail.strip_suffix(')')).unwrap_or(&shown);
     as_reason(words)
 }
 
-/// librdkafka's words, as the end of a sentence or its beginning within one.
+/// librdkafka's text, to be used within a sentence.
 pub(super) fn as_reason(words: &str) -> String {
     let words = words.trim_start_matches("Broker: ").trim_start_matches("Local: ");
     let mut letters = words.chars();
     letters.next().map(|first| first.to_lowercase().chain(letters).collect()).unwrap_or_default()
 }
 
-/// The code that fits the message: a handshake that fails during a read is reported as a broken connection.
+/// The code that fits the message: a handshake that fails during a read is reported as a lost connection.
 pub(super) fn true_code(code: Code, reason: &str) -> Code {
     if code != Code::BrokerTransportFailure {
         code
@@ -173,16 +174,14 @@ pub(super) fn true_code(code: Code, reason: &str) -> Code {
 /// A connection that could not be established, from what librdkafka's error callback reported.
 pub(super) fn connection_failed(bootstrap: &str, code: Code, reason: &str) -> TransportError {
     let reason = trimmed(reason);
-    // With TLS 1.3 the broker looks at our certificate after the handshake: its alert comes as a failed read.
+    // With TLS 1.3 the broker checks our certificate after the handshake, so its alert arrives as a failed read.
     let kind = if reason.contains("tls alert") { Kind::Tls } else { kind_of(code) };
     let (kind, fact, setting) = match kind {
-        Kind::Authentication => {
-            (Kind::Authentication, "the broker does not accept the credentials", login_setting(&reason))
-        }
+        Kind::Authentication => (Kind::Authentication, "the broker rejected the credentials", login_setting(&reason)),
         Kind::Tls => (Kind::Tls, "TLS handshake failed", tls_setting(&reason)),
         _ if reason.contains(TOO_MANY_CONNECTIONS) => (
             Kind::Unreachable,
-            "the broker refused the connection: it has reached its limit of connections",
+            "the broker refused the connection: it has reached its connection limit",
             "bootstrap.servers",
         ),
         _ if closed_by_peer(&reason) => {
@@ -195,7 +194,7 @@ pub(super) fn connection_failed(bootstrap: &str, code: Code, reason: &str) -> Tr
     TransportError::new(kind, message).with_setting(setting)
 }
 
-/// Nothing at all came back within the time of a first connection.
+/// Nothing was received within [`CONNECT_TIMEOUT`](super::connection).
 pub(super) fn connection_timed_out(bootstrap: &str, waited_ms: u128) -> TransportError {
     let message = format!(
         "no broker can be reached: no answer within {waited_ms} ms; is this the address of a Kafka broker? \
@@ -204,7 +203,7 @@ pub(super) fn connection_timed_out(bootstrap: &str, waited_ms: u128) -> Transpor
     TransportError::unreachable(message).with_setting("bootstrap.servers")
 }
 
-/// How librdkafka calls the code with which the embedded broker answers the first request then.
+/// librdkafka's text for the code with which the embedded broker then answers the first request.
 const TOO_MANY_CONNECTIONS: &str = "Throttling quota has been exceeded";
 
 fn closed_by_peer(reason: &str) -> bool {
@@ -212,7 +211,7 @@ fn closed_by_peer(reason: &str) -> bool {
 }
 
 fn login_setting(reason: &str) -> &'static str {
-    // "invalid credentials with SASL mechanism SCRAM-SHA-256" is about the password all the same.
+    // "invalid credentials with SASL mechanism SCRAM-SHA-256" is about the password nevertheless.
     let of_mechanism = ["mechanism handshake failed", "OAUTHBEARER"].iter().any(|mark| reason.contains(mark));
     if of_mechanism { "sasl.mechanisms" } else { "sasl.password" }
 }
@@ -228,7 +227,7 @@ fn tls_setting(reason: &str) -> &'static str {
     }
 }
 
-/// Without "(after 3ms in state CONNECT)", which differs from attempt to attempt and says nothing to a user.
+/// Without "(after 3ms in state CONNECT)", which differs between attempts and does not help a user.
 fn trimmed(reason: &str) -> String {
     reason.rsplit_once(" (after ").map_or(reason, |(head, _)| head).to_owned()
 }
@@ -245,10 +244,10 @@ mod tests {
     }
 
     #[test]
-    fn a_cause_says_more_than_what_came_of_it() {
+    fn a_cause_is_more_informative_than_its_consequences() {
         let order = [Code::TopicAuthorizationFailed, Code::MessageTimedOut, Code::PurgeQueue];
-        assert!(order.is_sorted_by_key(|code| says_little(*code)));
-        assert_eq!(says_little(Code::PurgeInflight), says_little(Code::State));
+        assert!(order.is_sorted_by_key(|code| vagueness(*code)));
+        assert_eq!(vagueness(Code::PurgeInflight), vagueness(Code::State));
     }
 
     #[test]
@@ -273,7 +272,7 @@ mod tests {
                       due to broker version < 0.10 (see api.version.request configuration) (after 1ms in state APIVERSION_QUERY)";
         let error = connection_failed("127.0.0.1:1", Code::BrokerTransportFailure, reason);
         assert_eq!((error.kind, error.setting.as_deref()), (Kind::Unreachable, Some("bootstrap.servers")));
-        assert!(error.message.contains("limit of connections") && !error.message.contains("TLS"), "{}", error.message);
+        assert!(error.message.contains("connection limit") && !error.message.contains("TLS"), "{}", error.message);
 
         let reason = "ssl://127.0.0.1:1/bootstrap: Receive failed: error:0A000412:SSL routines::ssl/tls alert bad \
                       certificate: SSL alert number 42";

@@ -1,5 +1,5 @@
-//! What may change of topics while they are read, asked for together: however many queries of a process look, there is one
-//! request every few seconds, for all the topics that anybody looked at lately.
+//! The properties of topics that may change while they are read, requested together: however many queries of a process
+//! ask, there is one request every few seconds for all topics asked for lately.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -16,33 +16,34 @@ use crate::transport::{Glance, TransportError};
 /// Maximum age of an answer. A caller that asks every few seconds sees a change within twice that time.
 const AGE_MAX: Duration = Duration::from_secs(2);
 
-/// A topic that nobody looked at for so long is not asked for with others.
+/// A topic that nobody asked for within this time is not requested with the others.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(60);
 
 /// How long to wait for an answer. Callers have other things to do, and ask again.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// How long nobody asks after no answer came: of many who look, one at a time waits while a cluster is away.
+/// How long requests pause after one without an answer: while a cluster is down, only one of many callers waits at a
+/// time.
 const PAUSE: Duration = Duration::from_secs(5);
 
-/// Topics that were looked at.
+/// The topics that were asked for.
 #[derive(Default)]
 pub(super) struct Glances {
     topics: Mutex<BTreeMap<String, Seen>>,
-    /// Held by the one who asks: when no answer came the last time.
+    /// Locked by the caller that sends a request: when the last request without an answer was sent.
     asking: Mutex<Option<Instant>>,
 }
 
 struct Seen {
     wanted_at: Instant,
-    /// When the question was sent that was answered last.
+    /// When the last answered request was sent.
     asked_at: Option<Instant>,
     answered_at: Option<Instant>,
     answer: Option<Glance>,
 }
 
 impl Glances {
-    /// A topic as it was a moment ago; `None` when it does not exist.
+    /// A recent description of a topic; `None` when it does not exist.
     pub(super) fn of(&self, connection: &Connection, topic: &str) -> Result<Option<Glance>, TransportError> {
         if let Some(answer) = self.known(topic) {
             return Ok(answer);
@@ -51,7 +52,7 @@ impl Glances {
         self.ask_unless_failed(failed_at, connection, topic)
     }
 
-    /// A topic as it is now.
+    /// A new description of a topic; `None` when it does not exist.
     pub(super) fn now(&self, connection: &Connection, topic: &str) -> Result<Option<Glance>, TransportError> {
         let called_at = Instant::now();
         self.known(topic);
@@ -82,7 +83,7 @@ impl Glances {
         asked
     }
 
-    /// The answer that is young enough, if there is one. Notes that someone wants it.
+    /// The answer that is recent enough, if there is one. Records that someone asked for the topic.
     fn known(&self, topic: &str) -> Option<Option<Glance>> {
         let now = Instant::now();
         let mut topics = self.topics.lock();
@@ -119,7 +120,7 @@ impl Glances {
     }
 }
 
-/// Someone else asks, or has just asked in vain.
+/// Someone else is asking, or has just asked without getting an answer.
 fn later(topic: &str) -> TransportError {
     TransportError::timeout(format!("topic \"{topic}\" is already being looked up; try again later"))
 }

@@ -1,8 +1,8 @@
-//! What became of offsets that the broker does not give out: a client of its own asks for the ends of the log and for the
-//! topic's id, when a range cannot go on and never before.
+//! Finds out what happened to offsets that the broker does not return: a separate client requests the ends of the log
+//! and the topic's id, but only when a range cannot continue.
 //!
-//! Apart because it is rare, and because it is the one place that distinguishes a log that starts later from one that ends earlier
-//! and from another topic's.
+//! It is the only place that distinguishes a log that starts later from one that ends earlier and from another topic's
+//! log.
 
 use headwater_formats::record::TopicPartition;
 use rdkafka::consumer::Consumer;
@@ -12,41 +12,41 @@ use super::properties::{Properties, Role};
 use super::{errors, native};
 use crate::transport::{Isolation, LossCause, Lost, TopicId, TransportError};
 
-/// Why a range does not go on.
+/// Why a range does not continue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Halt {
-    /// The broker does not have its next offset.
+    /// The broker does not have the next offset.
     OutOfRange,
-    /// The broker has other records before it than those that were read.
+    /// The broker has different records before the next offset than those that were read.
     Diverged,
     /// The log ends before the range does.
     Short,
 }
 
-/// A range that does not go on.
+/// A range that does not continue.
 pub(super) struct Halted {
     pub partition: TopicPartition,
-    /// The topic that is meant, if it is known.
+    /// The id of the topic to read, if it is known.
     pub id: Option<TopicId>,
     /// The next offset to read.
     pub next: i64,
-    /// The first that is not read; none for a range without an end.
+    /// The first offset that is not read; `None` for a range without an end.
     pub end: Option<i64>,
     pub halt: Halt,
 }
 
-/// Asks the cluster. `None` when nothing is lost: the range can go on.
+/// Asks the cluster. Returns `None` when nothing is lost and the range can continue.
 pub(super) fn inquire(properties: &Properties, halted: &Halted) -> Result<Option<Lost>, TransportError> {
     let TopicPartition { topic, partition } = &halted.partition;
     let connection = Connection::new(properties, &Role::Metadata(Isolation::ReadUncommitted))?;
     let doing = format!("{} could not be looked up", halted.partition);
-    // Asked first: marks of a topic that is made meanwhile are not taken for those of the one before.
+    // Requested first, so that watermarks of a topic created in between are not mistaken for those of its predecessor.
     let id = topic_id(&connection, topic)?;
     let marks = connection.ask(&doing, |client| client.fetch_watermarks(topic, *partition, ANSWER_TIMEOUT))?;
     Ok(halted.judge(id, marks))
 }
 
-/// The id of a topic that exists; `None` from a cluster that gives none.
+/// The id of a topic that exists; `None` if the cluster does not report ids.
 pub(super) fn topic_id(connection: &Connection, topic: &str) -> Result<Option<TopicId>, TransportError> {
     let described = describe(connection, topic)?.ok_or_else(|| TransportError::unknown_topic(topic))?;
     Ok(id_of(&described))
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn tells_what_became_of_offsets() {
+    fn finds_out_what_happened_to_offsets() {
         use LossCause::{Deleted, Recreated, Truncated};
 
         let (bounded, unbounded) = (halted(Some(100), Halt::OutOfRange), halted(None, Halt::OutOfRange));
@@ -117,7 +117,7 @@ mod tests {
         assert_eq!(judged(&bounded, 1, (0, 30)), Some((Truncated, 30, 100)));
         assert_eq!(judged(&bounded, 2, (0, 30)), Some((Recreated, 40, 100)));
         assert_eq!(judged(&unbounded, 2, (0, 300)), Some((Recreated, 40, 40)));
-        assert_eq!(judged(&unbounded, 1, (0, 40)), None, "it was so for a moment");
+        assert_eq!(judged(&unbounded, 1, (0, 40)), None, "a temporary state");
         assert_eq!(judged(&halted(Some(100), Halt::Short), 1, (0, 80)), Some((Truncated, 80, 100)));
         assert_eq!(judged(&halted(Some(100), Halt::Short), 1, (0, 100)), None);
         assert_eq!(judged(&halted(None, Halt::Diverged), 1, (0, 70)), Some((Truncated, 40, 40)));

@@ -1,10 +1,10 @@
-//! A place in a consumer group, held by a client of its own that reads nothing.
+//! A member of a consumer group, with its own client that reads nothing.
 //!
-//! librdkafka serves the group from its own thread and reports events through callbacks of [`Seat`], which
-//! run inside of `poll`. Only the eager protocol has the steps that [`Member`] promises: all is revoked before
-//! anything is assigned.
+//! librdkafka serves the group on its own thread and reports events through callbacks of [`Rebalances`], which run inside
+//! `poll`. Only the eager protocol has the steps that [`Member`] promises: everything is revoked before anything is
+//! assigned.
 //!
-//! [`Seat`]: super::seat::Seat
+//! [`Rebalances`]: super::rebalances::Rebalances
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,10 +21,11 @@ use super::properties::{Properties, Role, invalid};
 use super::{committed, errors};
 use crate::transport::{GroupPlan, Member, MemberEvent, Membership, Position, TransportError, TransportErrorKind};
 
-/// Longest single wait, so that callbacks are served meanwhile.
+/// Maximum single wait, so that callbacks are served regularly.
 const WAIT_MAX: Duration = Duration::from_millis(500);
 
-/// How long a topic may be unknown to a broker before it counts as gone: brokers hear of a new one in turn.
+/// How long a broker may not know a topic before the topic counts as deleted: brokers learn of a new topic one after
+/// the other.
 const GONE_MAX: Duration = Duration::from_secs(3);
 
 /// A member of a group.
@@ -38,7 +39,7 @@ pub(super) struct KafkaMember {
 }
 
 impl KafkaMember {
-    /// Makes the client and begins to join.
+    /// Creates the client and starts to join the group.
     pub(super) fn join(properties: &Properties, plan: GroupPlan) -> Result<Self, TransportError> {
         check_eager(properties)?;
         let doing = format!("group \"{}\" could not be joined", plan.group);
@@ -49,21 +50,21 @@ impl KafkaMember {
         Ok(Self { consumer, watch, plan, doing, topic_missed_at: None })
     }
 
-    /// Serves what came, waiting at most so long for something. With a broker away many lines of the log are among it, which
-    /// must not hold back what the group says.
+    /// Serves what arrived, waiting at most `wait` for something. With a broker down, much of it is log lines, which
+    /// must not delay the group's events.
     fn next_event(&mut self, wait: Duration) -> Result<Option<Result<MemberEvent, TransportError>>, TransportError> {
         for wait in [wait].into_iter().chain([Duration::ZERO; SERVED_MAX]) {
             if let Some(Err(error)) = self.consumer.poll(wait) {
                 self.check(&error)?;
             }
-            if let Some(event) = self.watch.seat().take_event() {
+            if let Some(event) = self.watch.rebalances().take_event() {
                 return Ok(Some(event));
             }
         }
         Ok(None)
     }
 
-    /// Errors that end the membership. Lost connections and coordinators are found again by librdkafka.
+    /// Errors that end the membership. librdkafka reconnects and finds a new coordinator by itself.
     fn check(&mut self, error: &KafkaError) -> Result<(), TransportError> {
         let Some(code) = error.rdkafka_error_code() else { return Ok(()) };
         match errors::kind_of(code) {
@@ -71,12 +72,12 @@ impl KafkaMember {
                 self.topic_missed_at.get_or_insert_with(Instant::now);
                 Ok(())
             }
-            _ if passes(code) => Ok(()),
+            _ if is_temporary(code) => Ok(()),
             _ => Err(errors::failed(&self.doing, code)),
         }
     }
 
-    /// Looks the topics up when one of them was missed for a while.
+    /// Looks up the topics when one of them has been missing for a while.
     fn check_topics(&mut self) -> Result<(), TransportError> {
         if self.topic_missed_at.is_none_or(|at| at.elapsed() < GONE_MAX) {
             return Ok(());
@@ -109,7 +110,7 @@ impl Member for KafkaMember {
     }
 
     fn release(&mut self) -> Result<(), TransportError> {
-        if !self.watch.seat().release() {
+        if !self.watch.rebalances().release() {
             return Err(TransportError::invalid(format!(
                 "no partitions are revoked from this member of group \"{}\"",
                 self.plan.group
@@ -140,24 +141,24 @@ impl Member for KafkaMember {
     }
 
     fn refresh(&mut self) -> Result<(), TransportError> {
-        // librdkafka compares the metadata of its topics only when it receives that of all topics.
+        // librdkafka checks the metadata of its topics only when it receives the metadata of all topics.
         let doing = format!("the topics of group \"{}\" could not be looked up", self.plan.group);
         let found = self.consumer.fetch_metadata(None, ANSWER_TIMEOUT);
         found.map(drop).map_err(|error| errors::call_failed(&doing, &error))
     }
 
     fn membership(&self) -> Membership {
-        Membership::inside(&self.plan.group, self.watch.seat().place())
+        Membership::of_member(&self.plan.group, self.watch.rebalances().generation())
     }
 }
 
 impl Drop for KafkaMember {
-    /// The client closes itself when it is dropped, and for that it waits until all is given up.
+    /// The client closes itself when it is dropped, and waits until everything is released.
     fn drop(&mut self) {
         let releasing = {
-            let mut seat = self.watch.seat();
-            seat.leave();
-            seat.release()
+            let mut rebalances = self.watch.rebalances();
+            rebalances.leave();
+            rebalances.release()
         };
         if releasing && let Err(error) = self.consumer.unassign() {
             tracing::debug!(group = self.plan.group, %error, "partitions were not released");
@@ -165,8 +166,8 @@ impl Drop for KafkaMember {
     }
 }
 
-/// What librdkafka gets over without anybody's help: it looks for the coordinator again, or joins again.
-fn passes(code: Code) -> bool {
+/// Errors that librdkafka recovers from by itself: it finds the coordinator again, or rejoins.
+fn is_temporary(code: Code) -> bool {
     let connection = matches!(
         errors::kind_of(code),
         TransportErrorKind::Unreachable
@@ -188,7 +189,7 @@ fn passes(code: Code) -> bool {
     connection || group
 }
 
-/// Refuses protocols that take partitions away one by one.
+/// Rejects protocols that revoke partitions one by one.
 fn check_eager(properties: &Properties) -> Result<(), TransportError> {
     let bad = [("partition.assignment.strategy", "cooperative"), ("group.protocol", "consumer")];
     for (name, mark) in bad {

@@ -1,12 +1,12 @@
-//! The transport over Kafka, by librdkafka: real clusters and the embedded broker alike.
+//! The transport over Kafka, by librdkafka: for real clusters and the embedded broker.
 //!
 //! ```text
 //! connect ─ properties ─ connection ─┬─ admin               topics, offsets, settings
 //!                                    ├─ source ─ sorter ─ native (the one unsafe folder)
-//!                                    │     └─ inquiry       what became of offsets that are gone
-//!                                    ├─ doorbell            what comes to logs that nobody reads now
+//!                                    │     └─ inquiry       what happened to offsets that are gone
+//!                                    ├─ doorbell            waits for new records in logs that nobody reads now
 //!                                    ├─ sink ─ producer ─ native   records and transactions
-//!                                    └─ member ─ seat       a place in a consumer group
+//!                                    └─ member ─ rebalances   a member of a consumer group
 //! ```
 //!
 //! What it deliberately does not know: formats, SQL, and whether the broker is Kafka's own.
@@ -25,7 +25,7 @@ mod out_record;
 mod producer;
 mod properties;
 mod property_names;
-mod seat;
+mod rebalances;
 mod setback;
 mod sink;
 mod sorter;
@@ -66,11 +66,11 @@ pub struct KafkaTransport {
 }
 
 impl KafkaTransport {
-    /// Connects to a cluster; `properties` are librdkafka's, with `bootstrap.servers` at least.
+    /// Connects to a cluster; `properties` are librdkafka's and must include `bootstrap.servers`.
     ///
-    /// Fails within about five seconds, with the cause and the setting to look at, when a property is unknown or its
-    /// value bad, when no broker can be reached, and when TLS or the login does not come about. After that, lost
-    /// connections are made again without a word.
+    /// Fails within about five seconds, with the cause and the setting to check, when a property is unknown or has an
+    /// invalid value, when no broker can be reached, and when the TLS handshake or the login fails. Later, lost
+    /// connections are re-established silently.
     pub fn connect(properties: BTreeMap<String, String>) -> Result<Self, TransportError> {
         let properties = Properties::check(properties)?;
         let admin = KafkaAdmin::connect(&properties)?;
@@ -93,8 +93,8 @@ impl Transport for KafkaTransport {
         source::open(&self.properties, plans)
     }
 
-    fn doorbell(&self, places: &BTreeMap<TopicPartition, i64>) -> Result<Box<dyn Doorbell>, TransportError> {
-        self.doorbells.hang(&self.properties, places)
+    fn doorbell(&self, offsets: &BTreeMap<TopicPartition, i64>) -> Result<Box<dyn Doorbell>, TransportError> {
+        self.doorbells.hang(&self.properties, offsets)
     }
 
     fn join_group(&self, plan: GroupPlan) -> Result<Box<dyn Member>, TransportError> {

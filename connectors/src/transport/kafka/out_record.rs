@@ -1,4 +1,4 @@
-//! Records as librdkafka takes them, and those that it would misunderstand.
+//! Converts records for librdkafka, and rejects those that it would misinterpret.
 
 use arrow::array::{Array, AsArray, ListArray};
 use headwater_formats::record::OutBatch;
@@ -7,22 +7,22 @@ use rdkafka::producer::BaseRecord;
 
 use crate::transport::TransportError;
 
-/// What librdkafka can write instead of 0, which it takes for "now".
+/// The timestamp written instead of 0, which librdkafka interprets as "now".
 const NEAREST_TO_0_MS: i64 = 1;
 
-/// What librdkafka would misunderstand: a partition that is not there, and the time 0, which it takes for "now".
+/// Rejects what librdkafka would misinterpret: a partition that does not exist, and the timestamp 0, which means "now".
 pub(super) fn check(batch: &OutBatch, partitions: i32, nearest_time: bool) -> Result<(), TransportError> {
     let topic = &batch.topic;
     let outside = |partition: &&i32| !(0..partitions).contains(*partition);
     if let Some(partition) = batch.partitions.as_ref().and_then(|given| given.iter().find(outside)) {
         return Err(TransportError::invalid(format!(
-            "topic \"{topic}\" has {partitions} partitions and no partition {partition}"
+            "topic \"{topic}\" has {partitions} partitions, so partition {partition} does not exist"
         )));
     }
     let times = batch.timestamps_ms.as_deref().unwrap_or_default();
     if !nearest_time && times.contains(&0) {
-        let fact = "a record with the timestamp 0 (1970-01-01T00:00:00.000Z) cannot be written to Kafka by librdkafka";
-        return Err(TransportError::invalid(format!("{fact}: topic \"{topic}\"; the nearest that can is 1")));
+        let fact = "a record with the timestamp 0 (1970-01-01T00:00:00.000Z) cannot be written by librdkafka";
+        return Err(TransportError::invalid(format!("{fact}: topic \"{topic}\"; the nearest possible timestamp is 1")));
     }
     Ok(())
 }
@@ -47,7 +47,7 @@ pub(super) fn record(batch: &OutBatch, row: usize, headers: OwnedHeaders) -> Bas
     }
 }
 
-/// The headers of a record, or `None` when it has none.
+/// The headers of a record, or `None` if it has none.
 fn headers_of(headers: &ListArray, row: usize) -> Option<OwnedHeaders> {
     if headers.is_null(row) || headers.value_length(row) == 0 {
         return None;

@@ -1,7 +1,8 @@
-//! The client of a sink: what is queued in it, what comes back, and what it is asked to say when nothing does.
+//! The client of a sink: its queue, the reports of deliveries, and the log lines it is asked for when acknowledgements
+//! are missing.
 //!
-//! Flushing goes past rdkafka, whose own flush asks librdkafka to flush for no time at all: then nothing stops to
-//! linger, see [`native::flush`].
+//! Flushing bypasses rdkafka, whose flush calls librdkafka with a timeout of zero, so that batches continue to linger;
+//! see [`native::flush`].
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -23,23 +24,23 @@ use super::out_record::time_of;
 use super::properties::{Properties, Role};
 use crate::transport::{TransportError, TransportErrorKind};
 
-/// Pause between two looks at what was acknowledged, and at a full send buffer.
+/// Pause between two checks for acknowledgements, and between two attempts while the send buffer is full.
 pub(super) const POLL_INTERVAL: Duration = Duration::from_millis(1);
 
-/// Longest single wait of a flush, so that what came back is served meanwhile.
+/// Maximum single wait of a flush, so that reports are served meanwhile.
 const FLUSH_WAIT_MAX: Duration = Duration::from_millis(10);
 
-/// Requests until a connection stays: the first is answered by a broker known by its address alone, to which another
-/// connection is opened once the answer says which broker it is.
+/// Number of requests until a connection is stable: the first is answered by a broker known only by its address; once
+/// the answer says which broker it is, another connection is opened to it.
 const CONNECTING_QUESTIONS: usize = 2;
 
-/// How long a connection is waited for before the transactional id is taken.
+/// How long to wait for a connection before acquiring the transactional id.
 const CONNECTED_MAX: Duration = Duration::from_secs(1);
 
-/// Events served at once, each a failed record, an error or a line of the log.
+/// Number of events served at once, each a failed record, an error or a log line.
 const SERVED_MAX: usize = 64;
 
-/// How long acknowledgements are waited for before librdkafka is to say what keeps them.
+/// How long to wait for acknowledgements before librdkafka is asked to log the cause.
 const QUIET_MAX: Duration = Duration::from_secs(1);
 
 /// How long to wait for the cause of a failure that was reported without one.
@@ -51,14 +52,15 @@ pub(super) struct Producer {
     watch: Arc<Watch>,
     properties: Properties,
     role: Role,
-    /// librdkafka says what keeps acknowledgements.
+    /// Whether librdkafka logs what delays acknowledgements.
     says_why: AtomicBool,
-    /// A record was not delivered: the client is renewed before the next transaction.
+    /// Whether a record was not delivered, so that the client must be replaced before the next transaction.
     is_out_of_step: AtomicBool,
 }
 
 impl Producer {
-    /// Makes the client. With a transactional id, its former owner is fenced before this returns. `topic` is one that exists.
+    /// Creates the client. With a transactional id, its former owner is fenced before this returns. `topic` is one that
+    /// exists.
     pub(super) fn open(properties: &Properties, role: Role, topic: Option<&str>) -> Result<Self, TransportError> {
         let (client, watch) = connection::open(properties, &role)?;
         let producer = Self {
@@ -73,7 +75,7 @@ impl Producer {
         Ok(producer)
     }
 
-    /// Takes the transactional id, if it has one.
+    /// Acquires the transactional id, if there is one.
     fn take_id(&self, topic: Option<&str>) -> Result<(), TransportError> {
         if !self.role.is_transactional() {
             return Ok(());
@@ -82,8 +84,9 @@ impl Producer {
         self.call("could not acquire the transactional id", |p| p.init_transactions(ANSWER_TIMEOUT))
     }
 
-    /// Begins with another client where this one would number its records other than the broker expects: librdkafka (2.12) counts
-    /// a record that was refused, and all that follow it on the partition are refused as out of order. `topic` is one that exists.
+    /// Replaces the client if its sequence numbers differ from those that the broker expects: librdkafka (2.12) counts
+    /// a record that was rejected, and all following records of the partition are then rejected as out of order.
+    /// `topic` is one that exists.
     pub(super) fn renew(&mut self, topic: Option<&str>) -> Result<(), TransportError> {
         let (client, watch) = connection::open(&self.properties, &self.role)?;
         (self.client, self.watch) = (Arc::new(client), watch);
@@ -93,8 +96,8 @@ impl Producer {
         Ok(())
     }
 
-    /// Waits a moment for a first connection, by a question about a topic: asked before there is one, librdkafka looks for
-    /// the coordinator half a second later. Where none comes, what is asked then says why.
+    /// Waits a moment for a first connection, by looking up a topic: without a connection librdkafka looks for the
+    /// coordinator half a second later. If there is no connection, the next call reports the cause.
     fn connect(&self, topic: Option<&str>) {
         let Some(topic) = topic else { return };
         let ask = |client: &BaseProducer<Context>| client.client().fetch_metadata(Some(topic), CONNECTED_MAX);
@@ -105,7 +108,7 @@ impl Producer {
         }
     }
 
-    /// Calls librdkafka, which may wait.
+    /// Calls librdkafka, which may block.
     pub(super) fn call<T>(
         &self,
         doing: &str,
@@ -115,7 +118,7 @@ impl Producer {
         connection::served(&self.properties, poll, || call(&self.client)).map_err(|error| self.failed(doing, &error))
     }
 
-    /// An error with its true cause: a fatal one hides it, and so does a connection that is lost.
+    /// An error with its real cause, which a fatal error or a lost connection hides.
     pub(super) fn failed(&self, doing: &str, error: &KafkaError) -> TransportError {
         if let Some((code, _)) = self.client.client().fatal_error() {
             return given_up(errors::failed(doing, code));
@@ -127,8 +130,8 @@ impl Producer {
         failed
     }
 
-    /// Queues one record, waiting while the send buffer is full. The wait has an end: records that
-    /// are not acknowledged in time fail and leave the buffer.
+    /// Queues one record, waiting while the send buffer is full. The wait ends: records that are not acknowledged in
+    /// time fail and leave the buffer.
     pub(super) fn send(&self, mut record: BaseRecord<'_, [u8], [u8]>) -> Result<(), TransportError> {
         let mut full_since = None;
         loop {
@@ -143,7 +146,7 @@ impl Producer {
         }
     }
 
-    /// Queues one record that has no headers, as [`Self::send`] does.
+    /// Queues one record without headers, like [`Self::send`].
     pub(super) fn send_plain(&self, topic: &OutTopic, batch: &OutBatch, row: usize) -> Result<(), TransportError> {
         let key = batch.keys.is_valid(row).then(|| batch.keys.value(row));
         let value = batch.values.is_valid(row).then(|| batch.values.value(row));
@@ -158,7 +161,8 @@ impl Producer {
         }
     }
 
-    /// Waits until every record is acknowledged, at most `timeout`. In a transaction not for what is not sent any more.
+    /// Waits at most `timeout` until every record is acknowledged. In a transaction it does not wait for records that
+    /// are no longer sent.
     pub(super) fn flush(&self, timeout: Duration, in_transaction: bool) -> Result<(), TransportError> {
         let begun = Instant::now();
         while !native::flush(&self.client, FLUSH_WAIT_MAX) {
@@ -186,27 +190,27 @@ impl Producer {
         OutTopic::new(&self.client, name)
     }
 
-    /// True when a record was not delivered: the client is to be renewed before the next transaction.
+    /// Whether a record was not delivered, so that the client must be replaced before the next transaction.
     pub(super) fn is_out_of_step(&self) -> bool {
         self.is_out_of_step.load(Ordering::Relaxed)
     }
 
-    /// True when another owner took the transactional id, or the client can never write again for another cause.
+    /// Whether another owner acquired the transactional id, or the client can never write again for another reason.
     pub(super) fn is_given_up(&self) -> bool {
         self.client.client().fatal_error().is_some()
     }
 
-    /// Takes one event of what came back.
+    /// Serves one pending event.
     pub(super) fn poll(&self) {
         self.client.poll(Duration::ZERO);
     }
 
-    /// What went wrong so far is of no later transaction.
+    /// Forgets what went wrong so far, so that it is not reported for a later transaction.
     pub(super) fn forget_setbacks(&self) {
         self.watch.forget_setbacks();
     }
 
-    /// Aborts the open transaction. librdkafka drops what is queued and waits until someone has taken the reports of it.
+    /// Aborts the open transaction. librdkafka drops the queued records and waits until their reports have been served.
     pub(super) fn abort(&self, timeout: Duration) -> Result<(), TransportError> {
         let aborted = connection::while_polled(|| self.pause(), || self.client.abort_transaction(timeout));
         aborted.map_err(|error| self.failed("the transaction could not be aborted", &error))?;
@@ -214,8 +218,8 @@ impl Producer {
         Ok(())
     }
 
-    /// A record could not be queued. One that failed before it may have ended the transaction, and is the true cause: it is
-    /// reported a moment after librdkafka knows of it.
+    /// The error for a record that could not be queued. An earlier record that failed may have ended the transaction
+    /// and is then the real cause, which is reported a moment after librdkafka knows it.
     fn not_queued(&self, topic: &str, error: &KafkaError) -> TransportError {
         let begun = Instant::now();
         while self.role.is_transactional() && !self.watch.knows_cause() && begun.elapsed() < CAUSE_MAX {
@@ -227,25 +231,26 @@ impl Producer {
         }
     }
 
-    /// Waits a moment for room in the send buffer, which is full since some time.
+    /// Waits a moment for space in the send buffer, which has been full since `since`.
     fn pause_full(&self, since: &mut Option<Instant>) {
         let since = since.get_or_insert_with(Instant::now);
         self.ask_why(*since);
         self.pause();
     }
 
-    /// Serves what came back, then waits a moment. Not by a poll that waits: rdkafka spins through its last millisecond.
+    /// Serves pending events, then sleeps a moment. Not a poll with a timeout: rdkafka busy-waits through its last
+    /// millisecond.
     fn pause(&self) {
         self.serve();
         thread::sleep(POLL_INTERVAL);
     }
 
-    /// Serves what came back. rdkafka serves one event a call, and does not say whether there was one.
+    /// Serves pending events. rdkafka serves one event per call, and does not report whether there was one.
     pub(super) fn serve(&self) {
         (0..SERVED_MAX).for_each(|_| self.client.poll(Duration::ZERO));
     }
 
-    /// Takes the reports of records that were given up, so that none is taken for one of the next transaction.
+    /// Takes the reports of discarded records, so that none is attributed to the next transaction.
     fn forget_reports(&self) {
         let begun = Instant::now();
         while self.client.in_flight_count() > 0 && begun.elapsed() < CAUSE_MAX {
@@ -254,31 +259,31 @@ impl Producer {
         self.watch.take_undelivered();
     }
 
-    /// Has librdkafka say what keeps acknowledgements that are waited for since some time.
+    /// Makes librdkafka log what delays acknowledgements, if they have been missing for a while.
     fn ask_why(&self, since: Instant) {
         if since.elapsed() >= QUIET_MAX && !self.says_why.swap(true, Ordering::Relaxed) {
             native::set_log_level(&self.client, RDKafkaLogLevel::Debug);
         }
     }
 
-    /// Has librdkafka write no more lines than a user asked for.
+    /// Makes librdkafka log only what the user asked for.
     fn ask_no_more(&self) {
         if self.says_why.swap(false, Ordering::Relaxed) && !self.properties.logs_details() {
             native::set_log_level(&self.client, RDKafkaLogLevel::Info);
         }
     }
 
-    /// The records that were not delivered, as one error.
+    /// The undelivered records, as one error.
     fn check_delivered(&self) -> Result<(), TransportError> {
         let undelivered = self.watch.take_undelivered();
-        let Some(Failed { topic, partition, code }) = undelivered.telling else { return Ok(()) };
+        let Some(Failed { topic, partition, code }) = undelivered.clearest else { return Ok(()) };
         self.is_out_of_step.store(true, Ordering::Relaxed);
         let doing = match code {
-            Code::TopicAuthorizationFailed => format!("not authorized to write topic \"{topic}\""),
+            Code::TopicAuthorizationFailed => format!("not authorized to write to topic \"{topic}\""),
             _ if undelivered.count == 1 => format!("a record could not be delivered to {topic}[{partition}]"),
             _ => format!("{} records could not be delivered, the first to {topic}[{partition}]", undelivered.count),
         };
-        let doing = if errors::says_little(code) > 0 { self.with_setback(doing) } else { doing };
+        let doing = if errors::vagueness(code) > 0 { self.with_setback(doing) } else { doing };
         let mut error = self.failed(&doing, &KafkaError::MessageProduction(code));
         if code == Code::MessageSizeTooLarge {
             error.setting = Some("max.message.bytes of the topic".into());
@@ -286,7 +291,7 @@ impl Producer {
         Err(error)
     }
 
-    /// What went wrong, behind the broker's own words for why if it gave any.
+    /// Prepends the broker's reason, if it gave one.
     fn with_setback(&self, doing: String) -> String {
         match self.watch.setback() {
             Some(cause) => format!("{cause}: {doing}"),
@@ -295,7 +300,7 @@ impl Producer {
     }
 }
 
-/// A broker reports the same error for both causes, and librdkafka names one of them.
+/// A broker reports the same error for both causes, and librdkafka names only one of them.
 fn given_up(mut error: TransportError) -> TransportError {
     if error.kind == TransportErrorKind::Fenced {
         error.message.push_str(", or the transaction took longer than transaction.timeout.ms");

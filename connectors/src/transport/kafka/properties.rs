@@ -1,7 +1,7 @@
-//! The properties a user gives and those each kind of client needs beside them.
+//! The properties that a user sets, and those that each kind of client needs in addition.
 //!
-//! librdkafka itself says what is a property and which values it takes; here unknown names get the
-//! nearest known one, several mistakes are reported together, and secrets are kept out of every text.
+//! librdkafka decides which properties and values are valid; this file adds the nearest known name to the error,
+//! reports several mistakes together, and keeps secrets out of every message.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -15,40 +15,40 @@ use super::property_names::{ALIASES, NAMES, RESERVED, is_secret};
 use super::setback;
 use crate::transport::{Isolation, TransportError};
 
-/// Properties that were checked, with the secrets among them kept apart from every text.
+/// Properties that were checked. Secrets among them are kept out of every message.
 #[derive(Clone)]
 pub(super) struct Properties {
     given: BTreeMap<String, String>,
 }
 
-/// What a client is made for.
+/// What a client is used for.
 #[derive(Clone, Debug)]
 pub(super) enum Role {
-    /// Topics and offsets as one isolation level sees them.
+    /// Looking up topics and offsets at one isolation level.
     Metadata(Isolation),
-    /// Making and deleting topics, reading settings.
+    /// Creating and deleting topics, reading settings.
     Admin,
-    /// Offsets committed under a consumer group.
+    /// Reading the offsets committed under a consumer group.
     Group(String),
-    /// A place in a consumer group.
+    /// Being a member of a consumer group.
     Member(String),
     /// Reading by `sources` queues.
     Source { isolation: Isolation, bounded: bool, sources: usize },
-    /// Waiting for records to come.
+    /// Waiting for new records.
     Doorbell,
-    /// Writing, inside transactions when there is an id.
+    /// Writing, in transactions if there is an id.
     Sink { transactional_id: Option<String>, batch_bytes_max: Option<usize> },
 }
 
 impl Role {
-    /// True of a sink with a transactional id.
+    /// Whether this is a sink with a transactional id.
     pub(super) fn is_transactional(&self) -> bool {
         matches!(self, Self::Sink { transactional_id: Some(_), .. })
     }
 }
 
-/// Properties of every client. Metrics are not pushed: a broker that Headwater asks for records need not
-/// collect Headwater's. Reconnecting starts quickly, because a first connection must fail or succeed in seconds.
+/// Properties of every client. Metrics are not pushed: a broker that serves Headwater need not collect its metrics.
+/// Reconnecting starts quickly, because a first connection must fail or succeed within seconds.
 const COMMON: &[(&str, &str)] = &[
     ("client.id", "headwater"),
     ("reconnect.backoff.ms", "20"),
@@ -58,11 +58,11 @@ const COMMON: &[(&str, &str)] = &[
     ("allow.auto.create.topics", "false"),
 ];
 
-/// Properties of every reading client. A topic that the broker does not know fails at once: whoever makes one waits
-/// until it is known. A full queue is looked at again after a few ms (librdkafka waits a second), so a queue may be
-/// short without starving its reader. Checksums are looked at: without, librdkafka asks for a damaged batch for ever, or gives
-/// out what is in it. Fetches of 2 MiB a partition cost less CPU than the default of 1 MiB, and larger
-/// ones no less again.
+/// Properties of every reading client. A topic that the broker does not know fails at once: whoever creates a topic
+/// waits until it is known. A full queue is checked again after a few ms (librdkafka waits a second), so a queue may be
+/// short without starving its reader. Checksums are verified: otherwise librdkafka requests a damaged batch forever, or
+/// returns its contents. Fetches of 2 MiB per partition use less CPU than the default of 1 MiB; larger ones bring no
+/// further gain.
 const SOURCE: &[(&str, &str)] = &[
     ("fetch.queue.backoff.ms", "5"),
     ("fetch.error.backoff.ms", "50"),
@@ -71,18 +71,18 @@ const SOURCE: &[(&str, &str)] = &[
     ("topic.metadata.propagation.max.ms", "0"),
 ];
 
-/// How long a broker holds back a fetch that finds nothing, in ms. At the end of a bounded range nothing is what
-/// there is: after a transaction marker only an empty fetch tells that the end is reached.
+/// How long a broker holds back a fetch that finds nothing, in ms. At the end of a bounded range there is nothing to
+/// find: after a transaction marker, only an empty fetch tells that the end is reached.
 const BOUNDED_FETCH_WAIT_MS: &str = "10";
 
-/// The same of a read without an end, which is answered as soon as there is something: all that a longer wait changes is how
-/// often nothing is asked for and told.
+/// The same for a read without an end, which is answered as soon as there is something: a longer wait only reduces the
+/// number of empty fetches.
 const FETCH_WAIT_MS: &str = "1500";
 
-/// A secret of so many bytes is no part of other words by chance.
+/// A secret of at least this many bytes does not occur in other words by chance.
 const LONG_SECRET_BYTES: usize = 8;
 
-/// Properties of a client that waits for records to come: it needs no more of them than that one is there, and its fetches are
+/// Properties of a client that waits for new records: it only needs to know that there is one, and its fetches are
 /// answered soon, because a partition that is added to them waits for that.
 const DOORBELL: &[(&str, &str)] = &[
     ("fetch.message.max.bytes", "4096"),
@@ -93,14 +93,14 @@ const DOORBELL: &[(&str, &str)] = &[
     RECONNECT_LATER,
 ];
 
-/// Records that all queues of a client may hold before it stops fetching.
+/// Number of records that all queues of a client may hold before it stops fetching.
 const QUEUED_RECORDS_MAX: usize = 100_000;
 
-/// Bytes that all queues of a client may hold before it stops fetching, in KiB.
+/// Number of KiB that all queues of a client may hold before it stops fetching.
 const QUEUED_KBYTES_MAX: usize = 48 * 1024;
 
-/// Properties of every member of a group. A process that is killed is given up after the shortest session that
-/// brokers take by default. With `range` the same partitions of several topics go to one member.
+/// Properties of every member of a group. A process that was killed loses its session after the shortest time that
+/// brokers allow by default. With `range`, the same partitions of several topics are assigned to one member.
 const MEMBER: &[(&str, &str)] = &[
     ("session.timeout.ms", "6000"),
     ("heartbeat.interval.ms", "2000"),
@@ -108,13 +108,13 @@ const MEMBER: &[(&str, &str)] = &[
     RECONNECT_LATER,
 ];
 
-/// What lives as long as a query asks a broker that is away less and less often, which librdkafka does with jitter: of
-/// hundreds of queries each has some clients.
+/// Clients that live as long as a query retry an unreachable broker less and less often, with jitter: hundreds of
+/// queries have several clients each.
 const RECONNECT_LATER: (&str, &str) = ("reconnect.backoff.max.ms", "5000");
 
-/// Properties of every writing client: few large requests, one report for each record that fails and none for
-/// the others, and partitions as the Java client chooses them. The buffer keeps every connection busy. With five times
-/// as many records nothing was written faster, but what is still in it makes a commit wait five times as long.
+/// Properties of every writing client: few large requests, a report only for records that fail, and partitions as the
+/// Java client chooses them. The buffer keeps every connection busy. With five times as many records writing was not
+/// faster, but a commit waits five times as long for what is still in the buffer.
 const SINK: &[(&str, &str)] = &[
     ("batch.num.messages", "100000"),
     ("queue.buffering.max.messages", "100000"),
@@ -125,28 +125,29 @@ const SINK: &[(&str, &str)] = &[
     ("partitioner", "murmur2_random"),
 ];
 
-/// Bytes of a batch (`batch.size`) where the topic takes so many.
+/// Maximum bytes of a batch (`batch.size`), if the topic allows it.
 const BATCH_BYTES_MAX: usize = 1_000_000;
 
-/// Of a client that writes outside transactions: someone waits for each record.
+/// For a client that writes outside transactions: someone waits for each record.
 const SINK_PLAIN: &[(&str, &str)] = &[("linger.ms", "10"), ("message.timeout.ms", "60000")];
 
-/// Of a client that writes inside transactions: nobody sees a record before the commit, and a commit does not linger, so
-/// a batch may wait to be full.
+/// For a client that writes in transactions: nobody sees a record before the commit, and a commit does not linger, so a
+/// batch may wait until it is full.
 ///
-/// Idle connections are closed soon because of a fault of librdkafka (2.12): it goes on to wait for a group's coordinator
-/// that it knew after the broker has left the cluster, so offsets sent to the transaction wait without an end, whatever
-/// their timeout, until a connection to any other broker opens or closes. With this one does, early enough for the
+/// Idle connections are closed soon because of a bug in librdkafka (2.12): it waits for a group coordinator that it
+/// knows after the broker has left the cluster, so adding offsets to the transaction blocks indefinitely, whatever the
+/// timeout, until a connection to any other broker opens or closes. With this setting one does, early enough for the
 /// transaction to be committed although a cluster takes 10 s to notice that the broker is gone.
 const SINK_TRANSACTIONAL: &[(&str, &str)] =
     &[("linger.ms", "50"), ("connections.max.idle.ms", "2000"), RECONNECT_LATER];
 
-/// How long a transaction may be open, in ms: longer than a cluster needs to do without a broker that it lost (10 s and some).
-/// What a killed process leaves open holds its readers back until then; librdkafka's own default is a minute.
+/// How long a transaction may be open, in ms: longer than a cluster needs to recover from losing a broker (a little
+/// over 10 s). A transaction left open by a killed process blocks its readers for that long; librdkafka's default is a
+/// minute.
 const TRANSACTION_TIMEOUT_MS: u32 = 20_000;
 
 impl Properties {
-    /// Checks every property with librdkafka and reports all that are wrong.
+    /// Checks every property with librdkafka and reports all that are invalid.
     pub(super) fn check(given: BTreeMap<String, String>) -> Result<Self, TransportError> {
         let wrong: Vec<_> = given.iter().filter_map(|(name, value)| complaint(name, value)).collect();
         let properties = Self { given };
@@ -160,7 +161,7 @@ impl Properties {
         }
     }
 
-    /// The addresses to start from.
+    /// The addresses of the brokers to connect to first.
     pub(super) fn bootstrap(&self) -> &str {
         self.value("bootstrap.servers").unwrap_or_default()
     }
@@ -170,17 +171,17 @@ impl Properties {
         names_of(name).find_map(|name| self.given.get(name)).map(String::as_str)
     }
 
-    /// True when the lines of a client's log are wanted that a user asked for.
+    /// Whether a user asked for details in a client's log.
     pub(super) fn logs_details(&self) -> bool {
         self.given.contains_key("debug")
     }
 
-    /// True when a token must be renewed from time to time, also while a call waits.
+    /// Whether a token must be renewed from time to time, even while a call blocks.
     pub(super) fn renews_token(&self) -> bool {
         self.value("sasl.mechanisms").is_some_and(|m| m.eq_ignore_ascii_case("OAUTHBEARER"))
     }
 
-    /// True when records are compressed on their way, to a size that nobody knows before.
+    /// Whether records are compressed, so that their size on the wire is not known in advance.
     pub(super) fn compresses(&self) -> bool {
         self.value("compression.type").is_some_and(|codec| codec != "none")
     }
@@ -205,7 +206,7 @@ impl Properties {
         config
     }
 
-    /// Connections that a broker closed are reported in log lines of level `Info` and nowhere else.
+    /// librdkafka reports connections that a broker closed only as log lines of level `Info`.
     fn log_level(&self, role: &Role) -> RDKafkaLogLevel {
         match role {
             Role::Admin => RDKafkaLogLevel::Emerg,
@@ -220,13 +221,13 @@ impl Properties {
         }
     }
 
-    /// A transaction must outlast a request and the delivery of a record, so longer ones that are given lengthen it.
+    /// A transaction must outlast a request and the delivery of a record, so longer timeouts for these lengthen it.
     fn transaction_timeout_ms(&self) -> u32 {
         let given = ["socket.timeout.ms", "message.timeout.ms"].into_iter().filter_map(|name| self.value(name));
         given.filter_map(|value| value.parse().ok()).fold(TRANSACTION_TIMEOUT_MS, u32::max)
     }
 
-    /// The text with every secret taken out.
+    /// Replaces every secret in the text.
     pub(super) fn redact(&self, text: &str) -> String {
         let secrets: BTreeSet<_> = self.given.iter().filter(|(name, _)| is_secret(name)).map(|(_, v)| v).collect();
         let hide = |text: String, secret: &&String| hidden(&text, secret);
@@ -234,8 +235,8 @@ impl Properties {
     }
 }
 
-/// A text without a secret. A short one is taken out only as a word of its own: what else would be garbled would tell
-/// it to whoever can guess the words.
+/// Replaces a secret in the text. A short one is replaced only as a word of its own: garbling other words would reveal
+/// it to anyone who can guess these words.
 fn hidden(text: &str, secret: &str) -> String {
     if secret.len() >= LONG_SECRET_BYTES {
         return text.replace(secret, "[redacted]");
@@ -305,21 +306,21 @@ impl Role {
         }
     }
 
-    /// Values that the code relies on; `RESERVED` refuses them from a user.
+    /// Values that the code relies on; a user may not set them (`RESERVED`).
     fn forced(&self) -> Vec<(&'static str, String)> {
         let mut forced = match self {
             Self::Metadata(_) => vec![("isolation.level", level(self.isolation()))],
-            // Read committed also means: no offset of a transaction that is still open.
+            // Read committed also excludes offsets of a transaction that is still open.
             Self::Group(group) | Self::Member(group) => {
                 vec![("group.id", group.clone()), ("isolation.level", level(self.isolation()))]
             }
             Self::Source { .. } | Self::Doorbell => vec![
                 ("isolation.level", level(self.isolation())),
                 ("enable.partition.eof", "true".into()),
-                // Where an offset is not there any more is found out, not guessed.
+                // When an offset no longer exists, `inquiry` finds out why.
                 ("auto.offset.reset", "error".into()),
             ],
-            // Nobody takes the lines of this client: librdkafka would print them to standard error.
+            // Nobody reads the log of this client: librdkafka would print it to standard error.
             Self::Admin => return vec![("log_level", "0".into())],
             Self::Sink { transactional_id, .. } => {
                 let mut forced = vec![("delivery.report.only.error", "true".into())];
@@ -340,16 +341,16 @@ fn level(isolation: Isolation) -> String {
     }
 }
 
-/// A property's name and the other names it goes by.
+/// A property's name and its aliases.
 fn names_of(name: &str) -> impl Iterator<Item = &str> {
     let group = ALIASES.iter().find(|group| group.contains(&name)).copied().unwrap_or_default();
     std::iter::once(name).chain(group.iter().copied())
 }
 
-/// What is wrong with one property, and the name to look at.
+/// What is wrong with one property, and the setting to check.
 fn complaint(name: &str, value: &str) -> Option<(String, String)> {
     let why = if name == "isolation.level" {
-        "\"isolation.level\" is set by Headwater itself: say --set isolation.level=read_uncommitted".to_owned()
+        "\"isolation.level\" is set by Headwater itself: use --set isolation.level=read_uncommitted".to_owned()
     } else if RESERVED.contains(&name) {
         format!("\"{name}\" is set by Headwater itself and cannot be changed")
     } else {
@@ -358,12 +359,12 @@ fn complaint(name: &str, value: &str) -> Option<(String, String)> {
     Some((name.to_owned(), why))
 }
 
-/// Why librdkafka does not take the property.
+/// Why librdkafka rejects the property.
 fn refusal(name: &str, value: &str) -> Option<String> {
     match ClientConfig::new().set(name, value).create_native_config().err()? {
         KafkaError::ClientConfig(RDKafkaConfRes::RD_KAFKA_CONF_UNKNOWN, ..) => Some(unknown(name)),
         KafkaError::ClientConfig(_, reason, ..) => Some(reason),
-        KafkaError::Nul(_) => Some(format!("\"{name}\" contains a zero byte")),
+        KafkaError::Nul(_) => Some(format!("\"{name}\" contains a NUL byte")),
         other => Some(other.to_string()),
     }
 }
@@ -376,7 +377,7 @@ fn unknown(name: &str) -> String {
     }
 }
 
-/// The known name with the smallest edit distance, when that is within half the length.
+/// The known name with the smallest edit distance, if that is within half the length.
 fn nearest(name: &str) -> Option<&'static str> {
     let distance = |known: &&&str| strsim::levenshtein(known, &name.to_lowercase());
     let near = NAMES.iter().min_by_key(distance)?;
@@ -398,7 +399,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_an_unknown_name_with_the_nearest() {
+    fn an_unknown_name_is_rejected_with_the_nearest() {
         let error = check(&[("sasl.pasword", "secret")]).unwrap_err();
         assert_eq!(error.message, "\"sasl.pasword\" is not a property of librdkafka; did you mean \"sasl.password\"?");
         assert_eq!(error.kind, TransportErrorKind::Invalid);
@@ -407,14 +408,14 @@ mod tests {
     }
 
     #[test]
-    fn refuses_a_bad_value_with_the_reason_and_reports_all() {
+    fn invalid_values_are_reported_together_with_reasons() {
         let error = check(&[("socket.timeout.ms", "soon"), ("fetch.wait.max.mss", "1")]).unwrap_err();
         assert!(error.message.contains("fetch.wait.max.ms\"?"), "{}", error.message);
         assert!(error.message.contains("socket.timeout.ms"), "{}", error.message);
     }
 
     #[test]
-    fn refuses_what_it_sets_itself_and_a_missing_address() {
+    fn reserved_properties_and_a_missing_address_are_rejected() {
         assert!(check(&[("isolation.level", "read_committed")]).unwrap_err().message.contains("set by Headwater"));
         let error = Properties::check(BTreeMap::new()).unwrap_err();
         assert_eq!(error.setting.as_deref(), Some("bootstrap.servers"));
@@ -430,7 +431,7 @@ mod tests {
     }
 
     #[test]
-    fn a_short_secret_is_taken_out_as_a_word_only() {
+    fn a_short_secret_is_redacted_as_a_word_only() {
         let properties = check(&[("sasl.password", "boot")]).unwrap();
         let text = "127.0.0.1:9092/bootstrap: login with boot, \"boot\" or reboot failed";
         let wanted = "127.0.0.1:9092/bootstrap: login with [redacted], \"[redacted]\" or reboot failed";
@@ -448,7 +449,7 @@ mod tests {
     }
 
     #[test]
-    fn every_role_makes_a_configuration_librdkafka_takes() {
+    fn librdkafka_accepts_the_configuration_of_every_role() {
         let sink = |id: Option<&str>| Role::Sink { transactional_id: id.map(str::to_owned), batch_bytes_max: Some(9) };
         let source = Role::Source { isolation: Isolation::ReadUncommitted, bounded: false, sources: 9 };
         let (group, member) = (Role::Group("g".into()), Role::Member("g".into()));

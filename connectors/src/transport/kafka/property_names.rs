@@ -1,8 +1,8 @@
-//! The names of librdkafka's properties, as a table: for the nearest name to a mistyped one, for
-//! what must not be shown and for what a user may not set. Whether a name or value is accepted is
-//! librdkafka's own decision, so a name that is missing here only goes without a suggestion.
+//! The names of librdkafka's properties, as a table: to suggest the nearest name for a mistyped one, and to list what
+//! must not be shown and what a user may not set. librdkafka itself decides whether a name or value is valid, so a name
+//! that is missing here merely is not suggested.
 
-/// Names that are suggested for an unknown one (librdkafka 2.12), in order of the alphabet.
+/// Names that are suggested for an unknown one (librdkafka 2.12), in alphabetical order.
 pub(super) const NAMES: &[&str] = &[
     "acks",
     "allow.auto.create.topics",
@@ -171,7 +171,7 @@ pub(super) const RESERVED: &[&str] = &[
     "transactional.id",
 ];
 
-/// Groups of names that mean the same property.
+/// Groups of names for the same property.
 pub(super) const ALIASES: &[&[&str]] = &[
     &["bootstrap.servers", "metadata.broker.list"],
     &["sasl.mechanisms", "sasl.mechanism"],
@@ -180,12 +180,12 @@ pub(super) const ALIASES: &[&[&str]] = &[
     &["message.timeout.ms", "delivery.timeout.ms"],
 ];
 
-/// True for the name of a property of the Kafka client that a user may set, and for one that looks like a secret of it.
+/// Whether this is a property of the Kafka client that a user may set, or looks like one of its secrets.
 pub fn is_client_property(name: &str) -> bool {
     NAMES.contains(&name) || ALIASES.iter().any(|names| names.contains(&name)) || is_secret(name)
 }
 
-/// True when the property's value must never be shown.
+/// Whether the property's value must never be shown.
 pub fn is_secret(name: &str) -> bool {
     const MARKS: [&str; 6] = ["password", "secret", "passphrase", ".pem", "private.key", "oauthbearer.config"];
     MARKS.iter().any(|mark| name.contains(mark)) || name == "sasl.jaas.config"
@@ -201,7 +201,7 @@ mod tests {
 
     #[test]
     fn librdkafka_knows_every_name() {
-        // Most refuse the value, but not as unknown.
+        // Most reject the value, but not as an unknown name.
         let unknown = |name: &&&str| {
             let made = ClientConfig::new().set(**name, "?").create_native_config();
             matches!(made, Err(KafkaError::ClientConfig(RDKafkaConfRes::RD_KAFKA_CONF_UNKNOWN, ..)))

@@ -1,45 +1,45 @@
-//! Why records are not taken for now. librdkafka writes again and again what a broker may take later, and once its time is
-//! over says no more than that: the broker's own words are in a line of its log, and nowhere else.
+//! Why records are not being accepted. librdkafka retries what a broker may accept later, and after its timeout reports
+//! only the timeout: the broker's reason is in a log line of librdkafka and nowhere else.
 
 use super::errors::as_reason;
 
-/// Where librdkafka writes such a line, and about each batch that was taken.
+/// The log facility of such lines, and of a line for each batch that was accepted.
 pub(super) const FACILITY: &str = "MSGSET";
 
-/// What has librdkafka write such lines, two for each request, once its log has the level for them. That is raised while a
-/// writer waits for acknowledgements that do not come: the lines wait in one queue with the reports of deliveries, from which
-/// few are taken at a time.
+/// The `debug` context that makes librdkafka write such lines, two for each request, once its log level includes them.
+/// The level is raised while a writer waits for missing acknowledgements: the lines share a queue with the delivery
+/// reports, from which few are taken at a time.
 pub(super) const DEBUG: &str = "msg";
 
-/// What a line of the log says of a batch of records.
+/// What a log line says about a batch of records.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Said<'a> {
+pub(super) struct BatchOutcome<'a> {
     /// The partition, as the line names it.
     pub partition: &'a str,
-    /// Why it was not taken and is sent again, in words that begin with the cause and end with the broker; none when it was
-    /// taken.
+    /// Why the batch was not accepted and is being retried, as text that begins with the cause and ends with the
+    /// broker; `None` if it was accepted.
     pub setback: Option<String>,
 }
 
-/// What a line of the facility says: `[thrd:HOST:PORT/ID]: HOST:PORT/ID: TOPIC [P]: MessageSet with N message(s) … encountered
-/// error: Broker: WORDS (actions Refresh,Retry)`, or the same with `delivered`. None when it is another one.
-pub(super) fn said(line: &str) -> Option<Said<'_>> {
+/// Parses a line of this facility: `[thrd:HOST:PORT/ID]: HOST:PORT/ID: TOPIC [P]: MessageSet with N message(s) …
+/// encountered error: Broker: TEXT (actions Refresh,Retry)`, or the same with `delivered`. `None` for other lines.
+pub(super) fn outcome(line: &str) -> Option<BatchOutcome<'_>> {
     let (subject, said) = line.split_once(": MessageSet with ")?;
     let (broker, partition) = subject.rsplit_once(": ")?;
     if said.ends_with("delivered") {
-        return Some(Said { partition, setback: None });
+        return Some(BatchOutcome { partition, setback: None });
     }
     let (words, actions) = said.split_once(" encountered error: ")?.1.split_once(" (actions ")?;
-    // What is not sent again fails with its own code.
-    actions.contains("Retry").then(|| Said { partition, setback: Some(cause(words, broker)) })
+    // A batch that is not retried fails with its own code.
+    actions.contains("Retry").then(|| BatchOutcome { partition, setback: Some(cause(words, broker)) })
 }
 
-/// Where librdkafka writes that a partition could not be made a part of a transaction. Its records are then thrown away, and
-/// told of without a cause.
+/// The log facility where librdkafka writes that a partition could not be added to a transaction. Its records are then
+/// discarded and reported without a cause.
 pub(super) const PARTITIONS: &str = "ADDPARTS";
 
-/// The topic and the partition that a line of [`PARTITIONS`] says no right is there to write to: `[thrd:…]: HOST:PORT/ID: Failed to
-/// add partition "TOPIC" [P] to transaction: Broker: Topic authorization failed`. None when it is another line.
+/// The topic and partition that may not be written to, from a line of [`PARTITIONS`]: `[thrd:…]: HOST:PORT/ID: Failed
+/// to add partition "TOPIC" [P] to transaction: Broker: Topic authorization failed`. `None` for other lines.
 pub(super) fn denied(line: &str) -> Option<(&str, i32)> {
     let subject = line.split_once("Failed to add partition \"")?.1;
     let subject = subject.strip_suffix(" to transaction: Broker: Topic authorization failed")?;
@@ -47,7 +47,7 @@ pub(super) fn denied(line: &str) -> Option<(&str, i32)> {
     Some((topic, partition.strip_suffix(']')?.parse().ok()?))
 }
 
-/// `broker` ends with `HOST:PORT/ID`.
+/// Formats the cause; `broker` ends with `HOST:PORT/ID`.
 fn cause(words: &str, broker: &str) -> String {
     let fact = match words.contains("Disk error") {
         true => "disk full or broken".to_owned(),
@@ -72,7 +72,7 @@ mod tests {
     }
 
     fn setback(line: &str) -> Option<String> {
-        let said = said(line)?;
+        let said = outcome(line)?;
         assert_eq!(said.partition, "a.b [3]");
         said.setback
     }
@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_right_is_told_with_its_partition() {
+    fn a_missing_permission_is_reported_with_its_partition() {
         let line =
             |words: &str| format!("[thrd:b:1/1]: b:1/1: Failed to add partition \"a.b\" [3] to transaction: {words}");
         assert_eq!(denied(&line("Broker: Topic authorization failed")), Some(("a.b", 3)));
@@ -94,10 +94,10 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_sent_again_and_other_lines_are_no_setback() {
-        assert_eq!(said(&line("Broker: Message size too large", "Permanent,MsgNotPersisted")), None);
+    fn batches_that_are_not_retried_and_other_lines_are_not_setbacks() {
+        assert_eq!(outcome(&line("Broker: Message size too large", "Permanent,MsgNotPersisted")), None);
         let taken = "[thrd:b:1/1]: b:1/1: t [0]: MessageSet with 5 message(s) (MsgId 1, BaseSeq 0) delivered";
-        assert_eq!(said(taken), Some(Said { partition: "t [0]", setback: None }));
-        assert_eq!(said("[thrd:b:1/1]: b:1/1: t [0]: Produce MessageSet with 5 message(s) (90 bytes, …)"), None);
+        assert_eq!(outcome(taken), Some(BatchOutcome { partition: "t [0]", setback: None }));
+        assert_eq!(outcome("[thrd:b:1/1]: b:1/1: t [0]: Produce MessageSet with 5 message(s) (90 bytes, …)"), None);
     }
 }

@@ -1,5 +1,5 @@
-//! Writing: records are queued in librdkafka and sent in large batches; transactions tie them to
-//! the offsets they were made from.
+//! Writing: records are queued in librdkafka and sent in large batches; transactions include the input offsets that
+//! they were computed from.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -15,18 +15,18 @@ use super::native::OutTopic;
 use super::out_record::{check, headers_in, record};
 use super::producer::{POLL_INTERVAL, Producer};
 use super::properties::{Properties, Role};
-use super::seat::Place;
+use super::rebalances::MemberGeneration;
 use super::{committed, errors};
 use crate::transport::{Membership, Position, Sink, SinkOptions, TransportError, TransportErrorKind};
 
-/// Records queued between two services of what came back.
+/// Number of records queued between two polls for events.
 const SERVE_RECORDS: usize = 4_096;
 
 /// A writer.
 pub(super) struct KafkaSink {
     producer: Producer,
     transaction: Transaction,
-    /// Each topic that was written to.
+    /// The topics that were written to.
     topics: HashMap<Arc<str>, Known>,
     groups: HashMap<String, ConsumerGroupMetadata>,
     nearest_time: bool,
@@ -38,7 +38,7 @@ struct Known {
     topic: OutTopic,
 }
 
-/// Where the sink is between `begin` and `commit`.
+/// The state of the sink's transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Transaction {
     /// The sink has no transactional id.
@@ -47,12 +47,12 @@ enum Transaction {
     None,
     /// Records may be written.
     Open,
-    /// The offsets are part of the transaction: what is left is to commit.
+    /// The offsets are part of the transaction: only the commit remains.
     Committing,
 }
 
 impl KafkaSink {
-    /// Makes the client. With a transactional id, its former owner is fenced before this returns.
+    /// Creates the client. With a transactional id, its former owner is fenced before this returns.
     pub(super) fn open(properties: &Properties, options: SinkOptions) -> Result<Self, TransportError> {
         let SinkOptions { transactional_id, nearest_time, batch_bytes_max, topic } = options;
         let transaction = if transactional_id.is_some() { Transaction::None } else { Transaction::Never };
@@ -62,19 +62,19 @@ impl KafkaSink {
         Ok(Self { producer, transaction, topics, groups, nearest_time })
     }
 
-    /// Begins with another client.
+    /// Replaces the client.
     fn renew(&mut self) -> Result<(), TransportError> {
         let topic = self.topics.keys().next().cloned();
         self.topics.clear();
         self.producer.renew(topic.as_deref())
     }
 
-    /// Number of partitions of a topic, asked for once.
+    /// Number of partitions of a topic, looked up once.
     fn partitions(&mut self, topic: &Arc<str>) -> Result<i32, TransportError> {
         if let Some(known) = self.topics.get(topic) {
             return Ok(known.partitions);
         }
-        let doing = format!("topic \"{topic}\" could not be written");
+        let doing = format!("topic \"{topic}\" could not be written to");
         let metadata = self.producer.call(&doing, |p| p.client().fetch_metadata(Some(topic), ANSWER_TIMEOUT))?;
         let found = metadata.topics().iter().find(|found| found.name() == &**topic);
         let found = found.ok_or_else(|| TransportError::unknown_topic(topic))?;
@@ -90,7 +90,7 @@ impl KafkaSink {
         Ok(partitions)
     }
 
-    /// Makes sure that there is metadata of a group, in the form that a transaction takes.
+    /// Ensures that the metadata of a group exists, in the form that a transaction needs.
     fn name_group(&mut self, group: &str) -> Result<(), TransportError> {
         if !self.groups.contains_key(group) {
             self.groups.insert(group.to_owned(), group_metadata(group)?);
@@ -104,14 +104,14 @@ impl KafkaSink {
         }
         let why = match self.transaction {
             Transaction::Never => "the sink has no transactional id",
-            Transaction::None => "no transaction was begun",
+            Transaction::None => "no transaction has begun",
             Transaction::Open => "a transaction is already open",
             Transaction::Committing => "a commit is in progress",
         };
         Err(TransportError::invalid(format!("{doing}: {why}")))
     }
 
-    /// Adds offsets to the transaction under a place in their group, which the broker checks.
+    /// Adds offsets to the transaction with the membership of their group, which the broker checks.
     fn add_offsets(
         &mut self,
         membership: &Membership,
@@ -120,8 +120,9 @@ impl KafkaSink {
     ) -> Result<(), TransportError> {
         let group = membership.group();
         let doing = format!("the offsets of group \"{group}\" could not be added to the transaction");
-        let place = membership.place::<Place>()?;
-        let inside = place.map(|place| place.metadata().ok_or_else(|| not_inside(&doing))).transpose()?;
+        let generation = membership.member::<MemberGeneration>()?;
+        let inside =
+            generation.map(|generation| generation.metadata().ok_or_else(|| not_inside(&doing))).transpose()?;
         if offsets.is_empty() {
             return Ok(());
         }
@@ -189,8 +190,8 @@ impl Sink for KafkaSink {
     fn abort(&mut self, timeout: Duration) -> Result<(), TransportError> {
         self.must_be(&[Transaction::Open, Transaction::Committing], "cannot abort")?;
         if self.producer.is_out_of_step() && !self.producer.is_given_up() {
-            // librdkafka (2.12) may wait forever for records behind one that was refused. The next owner of the id ends the
-            // transaction. A sink that lost the id to a new owner does not take it back.
+            // librdkafka (2.12) may wait forever for records queued after one that was rejected. The next owner of the
+            // id ends the transaction. A sink that lost the id to a new owner does not acquire it again.
             self.renew()?;
         } else {
             self.producer.abort(timeout)?;
@@ -200,12 +201,12 @@ impl Sink for KafkaSink {
     }
 }
 
-/// A member that waits for the next generation may not commit as if the group had no members.
+/// The error for a member that waits for the next generation: it may not commit as if the group had no members.
 fn not_inside(doing: &str) -> TransportError {
     TransportError::fenced(format!("{doing}: the member is not part of its current generation"))
 }
 
-/// The metadata of a group without members, in the form that a transaction takes. Only a consumer returns it, so one is
+/// The metadata of a group without members, in the form that a transaction needs. Only a consumer returns it, so one is
 /// created that has no broker and never connects.
 fn group_metadata(group: &str) -> Result<ConsumerGroupMetadata, TransportError> {
     let doing = format!("could not create the metadata of group \"{group}\"");

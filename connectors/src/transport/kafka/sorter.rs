@@ -1,5 +1,5 @@
-//! Messages in the order they arrive become events: batches of one partition each, cut by size,
-//! and the end of each bounded range. Knows offsets, but neither queues nor clients.
+//! Turns messages, in order of arrival, into events: batches of one partition each, limited in size, and the end of
+//! each bounded range. Knows offsets, but neither queues nor clients.
 
 use std::collections::VecDeque;
 
@@ -12,50 +12,50 @@ use super::native::Message;
 use crate::transport::columns::{Columns, Sizes};
 use crate::transport::{Lost, ReadPlan, ReadRange, SourceEvent, TopicId, TransportError};
 
-/// Makes events of the messages of one plan.
+/// Turns the messages of one plan into events.
 pub(super) struct Sorter {
     ranges: Vec<Range>,
     wanted: Wanted,
     batch_records_max: usize,
     events: VecDeque<Result<SourceEvent, TransportError>>,
-    /// The batch that grows, and the place of its range.
+    /// The growing batch, and the index of its range.
     growing: Option<(usize, Columns)>,
-    /// Of the latest batch: the next one is expected to be as large.
+    /// The size of the latest batch; the next one is expected to be as large.
     sizes: Sizes,
-    /// Places of ranges that ended since someone asked.
+    /// Indices of ranges that ended since [`Self::take_ended`] was last called.
     ended: Vec<usize>,
-    /// Places of ranges that do not go on by themselves, since someone asked, and why.
+    /// Indices of ranges that cannot continue by themselves, and why, since [`Self::take_halted`] was last called.
     halted: Vec<(usize, Halt)>,
 }
 
 /// A range and whether its end was reached.
 struct Range {
     partition: TopicPartition,
-    /// The topic that is meant, if it is known.
+    /// The id of the topic to read, if it is known.
     id: Option<TopicId>,
     end: Option<i64>,
-    /// The offset that is expected next.
+    /// The next expected offset.
     next: i64,
     finished: bool,
 }
 
-/// librdkafka's words for a log whose records differ from those that were read, by the epochs of its leaders.
+/// librdkafka's text for a log whose records differ from those that were read, by the epochs of its leaders.
 const DIVERGED: &str = "log truncation detected";
 
 impl Range {
-    /// True when a read that goes on at this offset is over.
+    /// Whether a read that continues at this offset is complete.
     fn reached(&self, next: i64) -> bool {
         self.end.is_some_and(|end| next >= end)
     }
 }
 
-/// True when there is nothing in the range, whatever the partition holds.
+/// Whether the range is empty, whatever the partition contains.
 pub(super) fn is_empty(range: &ReadRange) -> bool {
     range.end.is_some_and(|end| range.start >= end)
 }
 
 impl Sorter {
-    /// For the ranges of a plan; empty ones are finished at once.
+    /// A sorter for the ranges of a plan; empty ones are finished at once.
     pub(super) fn new(plan: &ReadPlan) -> Self {
         let mut sorter = Self {
             ranges: Vec::with_capacity(plan.ranges.len()),
@@ -67,7 +67,7 @@ impl Sorter {
             ended: Vec::new(),
             halted: Vec::new(),
         };
-        for (place, range) in plan.ranges.iter().enumerate() {
+        for (index, range) in plan.ranges.iter().enumerate() {
             sorter.ranges.push(Range {
                 partition: range.partition.clone(),
                 id: plan.ids.get(&range.partition.topic).copied(),
@@ -76,45 +76,45 @@ impl Sorter {
                 finished: false,
             });
             if is_empty(range) {
-                sorter.finish(place);
+                sorter.finish(index);
             }
         }
         sorter
     }
 
-    /// Takes a message of the range at `place`. What lies outside the range or was read before is dropped.
-    pub(super) fn sort(&mut self, place: usize, message: &Message<'_>) {
-        let range = &self.ranges[place];
+    /// Handles a message of the range at `index`. Messages outside the range or already read are dropped.
+    pub(super) fn sort(&mut self, index: usize, message: &Message<'_>) {
+        let range = &self.ranges[index];
         if range.finished {
             return;
         }
         match message.error() {
             None if message.offset() < range.next => {}
-            None if range.reached(message.offset()) => self.finish(place),
+            None if range.reached(message.offset()) => self.finish(index),
             None => {
                 let last = range.reached(message.offset() + 1);
-                self.push(place, message);
+                self.push(index, message);
                 if last {
-                    self.finish(place);
+                    self.finish(index);
                 }
             }
-            Some(Code::PartitionEOF) => self.end_of_log(place, message.offset()),
-            Some(Code::AutoOffsetReset) => self.halt(place, message),
+            Some(Code::PartitionEOF) => self.end_of_log(index, message.offset()),
+            Some(Code::AutoOffsetReset) => self.halt(index, message),
             Some(code) => {
                 let offset = if message.offset() >= 0 { message.offset() } else { range.next };
-                self.fail(place, offset, code, &message.reason());
+                self.fail(index, offset, code, &message.reason());
             }
         }
     }
 
-    /// Nothing more is in the log now. Where it ends before a bounded range does, someone must look why.
-    fn end_of_log(&mut self, place: usize, offset: i64) {
-        let range = &mut self.ranges[place];
+    /// The log currently ends here. If a bounded range ends later, the caller must find out why.
+    fn end_of_log(&mut self, index: usize, offset: i64) {
+        let range = &mut self.ranges[index];
         if range.reached(offset) {
-            self.finish(place);
+            self.finish(index);
         } else if range.end.is_some() {
             range.next = range.next.max(offset);
-            self.halted.push((place, Halt::Short));
+            self.halted.push((index, Halt::Short));
         } else if offset > range.next {
             range.next = offset;
             let passed = SourceEvent::Passed(range.partition.clone(), offset);
@@ -123,45 +123,45 @@ impl Sorter {
         }
     }
 
-    /// librdkafka goes on with this range no longer: it does not know where.
-    fn halt(&mut self, place: usize, message: &Message<'_>) {
-        let range = &mut self.ranges[place];
+    /// librdkafka stops reading this range because it does not know where to continue.
+    fn halt(&mut self, index: usize, message: &Message<'_>) {
+        let range = &mut self.ranges[index];
         range.next = range.next.max(message.offset());
         let diverged = message.reason().contains(DIVERGED);
-        self.halted.push((place, if diverged { Halt::Diverged } else { Halt::OutOfRange }));
+        self.halted.push((index, if diverged { Halt::Diverged } else { Halt::OutOfRange }));
     }
 
-    /// The ranges that did not go on since the last call.
+    /// The ranges that stopped since the last call.
     pub(super) fn take_halted(&mut self) -> Vec<(usize, Halted)> {
-        let halted = std::mem::take(&mut self.halted).into_iter().filter(|(place, _)| !self.ranges[*place].finished);
-        let described = |(place, halt): (usize, Halt)| {
-            let Range { partition, id, end, next, .. } = &self.ranges[place];
-            (place, Halted { partition: partition.clone(), id: *id, next: *next, end: *end, halt })
+        let halted = std::mem::take(&mut self.halted).into_iter().filter(|(index, _)| !self.ranges[*index].finished);
+        let described = |(index, halt): (usize, Halt)| {
+            let Range { partition, id, end, next, .. } = &self.ranges[index];
+            (index, Halted { partition: partition.clone(), id: *id, next: *next, end: *end, halt })
         };
         halted.map(described).collect()
     }
 
-    /// Offsets of a range are lost. Gives the offset at which it goes on, if it does.
-    pub(super) fn lose(&mut self, place: usize, lost: Lost) -> Option<i64> {
-        let range = &mut self.ranges[place];
+    /// Records that offsets of a range are lost. Returns the offset at which it continues, if it does.
+    pub(super) fn lose(&mut self, index: usize, lost: Lost) -> Option<i64> {
+        let range = &mut self.ranges[index];
         range.next = lost.to;
         let (is_over, ends) = (range.reached(lost.to), lost.ends_range());
         self.cut();
         self.events.push_back(Ok(SourceEvent::Lost(lost)));
         if ends {
-            self.close(place);
+            self.close(index);
         } else if is_over {
-            self.finish(place);
+            self.finish(index);
         }
-        let range = &self.ranges[place];
+        let range = &self.ranges[index];
         (!range.finished).then_some(range.next)
     }
 
-    /// Ends the batch that grows: nothing more has arrived.
+    /// Ends the growing batch: nothing more has arrived.
     pub(super) fn cut(&mut self) {
-        if let Some((place, columns)) = self.growing.take() {
+        if let Some((index, columns)) = self.growing.take() {
             self.sizes = columns.sizes();
-            let batch = columns.finish(self.ranges[place].partition.clone());
+            let batch = columns.finish(self.ranges[index].partition.clone());
             self.events.push_back(Ok(SourceEvent::Batch(batch)));
         }
     }
@@ -171,31 +171,31 @@ impl Sorter {
         self.events.pop_front()
     }
 
-    /// The places of ranges that ended since the last call.
+    /// The indices of ranges that ended since the last call.
     pub(super) fn take_ended(&mut self) -> Vec<usize> {
         std::mem::take(&mut self.ended)
     }
 
-    /// True when every range was read to its end.
+    /// Whether every range was read to its end.
     pub(super) fn is_finished(&self) -> bool {
         self.ranges.iter().all(|range| range.finished)
     }
 
-    /// True when some range has an end that is not reached yet.
+    /// Whether some bounded range has not reached its end yet.
     pub(super) fn awaits_end(&self) -> bool {
         self.ranges.iter().any(|range| range.end.is_some() && !range.finished)
     }
 
-    fn push(&mut self, place: usize, message: &Message<'_>) {
+    fn push(&mut self, index: usize, message: &Message<'_>) {
         let fits = |(at, columns): &(usize, Columns)| {
-            *at == place && columns.len() < self.batch_records_max && !columns.is_full()
+            *at == index && columns.len() < self.batch_records_max && !columns.is_full()
         };
         if !self.growing.as_ref().is_some_and(fits) {
             self.cut();
         }
         let (wanted, sizes) = (self.wanted, self.sizes);
-        let (_, columns) = self.growing.get_or_insert_with(|| (place, Columns::new(wanted, sizes)));
-        self.ranges[place].next = message.offset() + 1;
+        let (_, columns) = self.growing.get_or_insert_with(|| (index, Columns::new(wanted, sizes)));
+        self.ranges[index].next = message.offset() + 1;
         columns.push(message.offset(), message.timestamp_ms(), message.key(), message.value());
         if let Some(headers) = columns.headers() {
             message.for_each_header(|name, value| headers.push(name, value));
@@ -203,23 +203,23 @@ impl Sorter {
         }
     }
 
-    fn finish(&mut self, place: usize) {
+    fn finish(&mut self, index: usize) {
         self.cut();
-        self.close(place);
-        let partition = self.ranges[place].partition.clone();
+        self.close(index);
+        let partition = self.ranges[index].partition.clone();
         self.events.push_back(Ok(SourceEvent::Finished(partition)));
     }
 
-    fn close(&mut self, place: usize) {
-        self.ranges[place].finished = true;
-        self.ended.push(place);
+    fn close(&mut self, index: usize) {
+        self.ranges[index].finished = true;
+        self.ended.push(index);
     }
 
-    fn fail(&mut self, place: usize, offset: i64, code: Code, reason: &str) {
+    fn fail(&mut self, index: usize, offset: i64, code: Code, reason: &str) {
         self.cut();
-        let partition = &self.ranges[place].partition;
+        let partition = &self.ranges[index].partition;
         let doing = match errors::is_damage(code) {
-            true => format!("{partition} is damaged at offset {offset}"),
+            true => format!("{partition} is corrupted at offset {offset}"),
             false => format!("{partition} could not be read from offset {offset} on"),
         };
         let mut error = errors::failed(&doing, code);

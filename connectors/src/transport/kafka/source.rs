@@ -1,5 +1,5 @@
-//! Reading: the partitions of one plan deliver into one queue, from which batches are taken as soon
-//! as there is something. All sources that are opened together share one client.
+//! Reading: the partitions of one plan deliver to one queue, from which batches are taken as soon as there are records.
+//! All sources that are opened together share one client.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -18,27 +18,27 @@ use super::properties::{Properties, Role};
 use super::sorter::{Sorter, is_empty};
 use crate::transport::{ReadPlan, Source, SourceEvent, TransportError, TransportErrorKind};
 
-/// How long a bounded read may see nothing while its brokers cannot be reached, before it fails. Below this, lost
-/// connections are retried without a word.
+/// How long a bounded read may receive nothing while its brokers are unreachable before it fails. Until then, lost
+/// connections are retried silently.
 const OUTAGE_MAX: Duration = Duration::from_secs(30);
 
-/// How long a partition may be gone before a read of it fails.
+/// How long a partition may be missing before a read of it fails.
 const GONE_MAX: Duration = Duration::from_secs(3);
 
-/// Longest single wait, so that callbacks are served meanwhile.
+/// Maximum single wait, so that callbacks are served regularly.
 const WAIT_MAX: Duration = Duration::from_millis(500);
 
-/// Most messages taken at once: enough for the largest batches, and a limit on the array of pointers.
+/// Maximum number of messages taken at once: enough for the largest batches, and a limit for the array of pointers.
 const MESSAGES_MAX: usize = 65_536;
 
-/// Opens one source for each plan, all on one client. When every range is empty no client is made.
+/// Opens one source for each plan, all on one client. No client is created when every range is empty.
 pub(super) fn open(properties: &Properties, plans: Vec<ReadPlan>) -> Result<Vec<Box<dyn Source>>, TransportError> {
     let client = open_client(properties, &plans)?;
     let open_one = |plan| KafkaSource::open(client.as_ref(), &plan).map(|source| Box::new(source) as Box<dyn Source>);
     plans.into_iter().map(open_one).collect()
 }
 
-/// Pause before a range goes on that was out of its log for a moment.
+/// Pause before a range continues whose offset was temporarily outside the log.
 const RESTART_PAUSE: Duration = Duration::from_millis(100);
 
 /// What the sources of one call share.
@@ -75,7 +75,7 @@ fn check_partitions(connection: &Connection, plans: &[&ReadPlan]) -> Result<(), 
     for (topic, highest) in highest {
         let partitions = connection.partitions(topic)?.ok_or_else(|| TransportError::unknown_topic(topic))?;
         if highest >= partitions {
-            let fact = format!("topic \"{topic}\" has {partitions} partitions and no partition {highest}");
+            let fact = format!("topic \"{topic}\" has {partitions} partitions, so partition {highest} does not exist");
             return Err(TransportError::invalid(fact));
         }
     }
@@ -88,11 +88,11 @@ struct KafkaSource {
     reader: Option<Reader>,
 }
 
-/// The queue that the ranges which are not empty deliver into.
+/// The queue that the non-empty ranges deliver to.
 struct Reader {
     inbox: Inbox,
-    /// For each partition started, its place in the plan.
-    places: Vec<usize>,
+    /// For each partition started, the index of its range in the plan.
+    range_indices: Vec<usize>,
     client: Client,
     progress_at: Instant,
 }
@@ -101,12 +101,12 @@ impl KafkaSource {
     fn open(client: Option<&Client>, plan: &ReadPlan) -> Result<Self, TransportError> {
         let busy = plan.ranges.iter().enumerate().filter(|(_, range)| !is_empty(range));
         let mut reader = client.map(|client| Reader::new(client, plan.batch_records_max));
-        for (place, range) in busy {
-            let reader = reader.as_mut().expect("a client is made when a range is not empty");
+        for (range_index, range) in busy {
+            let reader = reader.as_mut().expect("a client is created if a range is not empty");
             let TopicPartition { topic, partition } = &range.partition;
             let started = reader.inbox.start(topic, *partition, range.start);
             started.map_err(|code| errors::failed(&format!("{} could not be read", range.partition), code))?;
-            reader.places.push(place);
+            reader.range_indices.push(range_index);
         }
         Ok(Self { sorter: Sorter::new(plan), reader })
     }
@@ -135,25 +135,25 @@ impl Reader {
     fn new(client: &Client, batch_records_max: usize) -> Self {
         Self {
             inbox: Inbox::new(Arc::clone(&client.consumer), batch_records_max.min(MESSAGES_MAX)),
-            places: Vec::new(),
+            range_indices: Vec::new(),
             client: client.clone(),
             progress_at: Instant::now(),
         }
     }
 
-    /// Takes what has arrived, waiting at most `wait` for the first of it, and hands it to the sorter.
+    /// Takes what has arrived, waiting at most `wait` for the first message, and passes it to the sorter.
     fn receive(&mut self, sorter: &mut Sorter, wait: Duration) -> Result<(), TransportError> {
         connection::serve(self.inbox.client());
         let mut arrived = false;
         for message in self.inbox.take(wait) {
             arrived = true;
             if let Some(index) = message.index() {
-                sorter.sort(self.places[index], &message);
+                sorter.sort(self.range_indices[index], &message);
             }
         }
         sorter.cut();
-        for (place, halted) in sorter.take_halted() {
-            self.look_into(sorter, place, &halted)?;
+        for (range_index, halted) in sorter.take_halted() {
+            self.look_into(sorter, range_index, &halted)?;
         }
         for ended in sorter.take_ended() {
             self.stop(ended);
@@ -165,18 +165,18 @@ impl Reader {
         Ok(())
     }
 
-    /// Finds out why a range does not go on, and has it go on if it can.
-    fn look_into(&mut self, sorter: &mut Sorter, place: usize, halted: &Halted) -> Result<(), TransportError> {
+    /// Finds out why a range does not continue, and restarts it if possible.
+    fn look_into(&mut self, sorter: &mut Sorter, range_index: usize, halted: &Halted) -> Result<(), TransportError> {
         let resume = match inquire(&self.client.properties, halted)? {
-            Some(lost) => sorter.lose(place, lost),
-            // It is still being fetched, and what is missing comes.
+            Some(lost) => sorter.lose(range_index, lost),
+            // The records exist and will still be fetched.
             None if halted.halt == Halt::Short => return Ok(()),
             None => {
                 thread::sleep(RESTART_PAUSE);
                 Some(halted.next)
             }
         };
-        let index = self.places.iter().position(|at| *at == place);
+        let index = self.range_indices.iter().position(|at| *at == range_index);
         if let (Some(offset), Some(index)) = (resume, index) {
             let restarted = self.inbox.restart(index, offset);
             restarted.map_err(|code| errors::failed(&format!("{} could not be read", halted.partition), code))?;
@@ -184,15 +184,15 @@ impl Reader {
         Ok(())
     }
 
-    /// Nothing more is fetched of a range that ended.
-    fn stop(&mut self, place: usize) {
-        if let Some(index) = self.places.iter().position(|at| *at == place) {
+    /// Stops fetching a range that has ended.
+    fn stop(&mut self, range_index: usize) {
+        if let Some(index) = self.range_indices.iter().position(|at| *at == range_index) {
             self.inbox.stop(index);
         }
     }
 
-    /// The failure that keeps reading from going on, after a while without any progress. An unbounded read
-    /// waits for brokers as long as it takes.
+    /// The failure that prevents reading, after some time without progress. An unbounded read waits for brokers as long
+    /// as it takes.
     fn check_failure(&self, awaits_end: bool) -> Result<(), TransportError> {
         let Some(failure) = self.client.watch.failure().filter(|failure| failure.at > self.progress_at) else {
             return Ok(());
@@ -200,14 +200,14 @@ impl Reader {
         let waited = self.progress_at.elapsed();
         match errors::kind_of(failure.code) {
             TransportErrorKind::UnknownTopic if waited >= GONE_MAX => {
-                Err(errors::told("a topic can no longer be read", failure.code, &failure.reason))
+                Err(errors::failed_with_reason("the topic can no longer be read", failure.code, &failure.reason))
             }
             _ if awaits_end && waited >= OUTAGE_MAX => {
                 let mut error =
                     errors::connection_failed(self.client.properties.bootstrap(), failure.code, &failure.reason);
                 error
                     .message
-                    .push_str(&format!("; reading is given up after {} s without a connection", OUTAGE_MAX.as_secs()));
+                    .push_str(&format!("; gave up reading after {} s without a connection", OUTAGE_MAX.as_secs()));
                 Err(error)
             }
             _ => Ok(()),

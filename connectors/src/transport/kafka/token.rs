@@ -1,6 +1,5 @@
-//! Unsecured tokens for OAUTHBEARER (RFC 7515, appendix A.5): a name without a signature, which
-//! test clusters accept. rdkafka hands the making of tokens to its user, so librdkafka's own maker is
-//! not reached.
+//! Unsecured tokens for OAUTHBEARER (RFC 7515, appendix A.5): a name without a signature, which test clusters accept.
+//! rdkafka leaves the creation of tokens to its user, so librdkafka's own code for them is not used.
 
 use std::collections::BTreeMap;
 
@@ -12,8 +11,8 @@ use serde_json::json;
 /// How long a token is valid unless `lifeSeconds` says otherwise, in seconds.
 const LIFE_SECONDS: i64 = 3_600;
 
-/// The token that `sasl.oauthbearer.config` describes by `principal=NAME`, and optionally
-/// `lifeSeconds=N` and `scope=A,B`, made at `now_s` (seconds since the epoch).
+/// The token that `sasl.oauthbearer.config` describes by `principal=NAME` and optionally `lifeSeconds=N` and
+/// `scope=A,B`, issued at `now_s` (seconds since the epoch).
 pub(super) fn unsecured(config: &str, now_s: i64) -> Result<OAuthToken, String> {
     let fields: BTreeMap<_, _> = config.split_whitespace().filter_map(|field| field.split_once('=')).collect();
     let principal = fields.get("principal").ok_or("sasl.oauthbearer.config has no principal=NAME")?;

@@ -1,24 +1,23 @@
-//! The state of a simulated cluster: topics, transactional ids and groups, changed only by calls and
-//! never by time.
+//! The state of a simulated cluster: topics, transactional ids and groups. It changes only by calls, never by time.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use headwater_formats::record::{RecordLimits, TopicPartition, partitioner};
 
-use super::group::{Group, MemberId, Place};
+use super::group::{Group, MemberGeneration, MemberId};
 use super::log::{Log, Record, TransactionId};
 use crate::transport::{
     GroupPlan, Membership, NewTopic, Position, TopicId, TopicInfo, TransportError, TransportErrorKind,
 };
 
-/// The setting that says how large a record may be, in bytes.
+/// The setting with the maximum size of a record, in bytes.
 const BYTES_MAX: &str = "max.message.bytes";
 
-/// Everything there is.
+/// The state of a cluster.
 #[derive(Debug, Default)]
 pub(super) struct Cluster {
-    /// The time of records that are written without one, in ms.
+    /// The timestamp of records that are written without one, in ms.
     pub now_ms: i64,
     topics: BTreeMap<String, Topic>,
     topics_made: u128,
@@ -33,13 +32,13 @@ struct Topic {
     info: TopicInfo,
     settings: BTreeMap<String, String>,
     logs: Vec<Log>,
-    /// Records without a key so far: they go round the partitions.
+    /// Number of records without a key so far, which are distributed round-robin.
     keyless: usize,
-    /// Values that hold these bytes are refused.
+    /// Values that contain these bytes are rejected.
     refused: Option<Vec<u8>>,
 }
 
-/// Who holds a transactional id, and the transaction that is open under it.
+/// The owner of a transactional id, and the open transaction if there is one.
 #[derive(Debug, Default)]
 struct Owner {
     epoch: u64,
@@ -52,7 +51,7 @@ struct Transaction {
     written: BTreeSet<TopicPartition>,
 }
 
-/// The right to write under a transactional id, until someone else takes it.
+/// The right to write with a transactional id, until someone else acquires it.
 #[derive(Clone, Debug)]
 pub(super) struct Claim {
     pub transactional_id: String,
@@ -70,7 +69,7 @@ impl Cluster {
         self.topics.get(name).map(|topic| &topic.info)
     }
 
-    /// The settings a topic was made with.
+    /// The settings of a topic.
     pub(super) fn settings(&self, topic: &str) -> Result<&BTreeMap<String, String>, TransportError> {
         self.topics.get(topic).map(|topic| &topic.settings).ok_or_else(|| TransportError::unknown_topic(topic))
     }
@@ -82,13 +81,13 @@ impl Cluster {
         Ok(())
     }
 
-    /// Has a topic refuse values that hold some bytes.
+    /// Makes a topic reject values that contain these bytes.
     pub(super) fn refuse(&mut self, topic: &str, bytes: &[u8]) -> Result<(), TransportError> {
         self.topics.get_mut(topic).ok_or_else(|| TransportError::unknown_topic(topic))?.refused = Some(bytes.to_vec());
         Ok(())
     }
 
-    /// What a topic takes of a record, by its settings.
+    /// The limits of a topic for its records, from its settings.
     pub(super) fn limits(&self, topic: &str) -> Result<RecordLimits, TransportError> {
         let settings = self.settings(topic)?;
         let bytes = settings.get(BYTES_MAX).and_then(|bytes| bytes.parse().ok());
@@ -100,7 +99,7 @@ impl Cluster {
         })
     }
 
-    /// Fails when a topic does not take a record.
+    /// Fails when a topic rejects a record.
     fn check_taken(&self, topic: &str, record: &Record) -> Result<(), TransportError> {
         let limits = self.limits(topic)?;
         let length = |payload: &Option<Vec<u8>>| payload.as_ref().map_or(0, Vec::len);
@@ -119,15 +118,15 @@ impl Cluster {
         Err(TransportError::refused(format!("a record could not be written to topic \"{topic}\": {why}")))
     }
 
-    /// Makes a topic.
+    /// Creates a topic.
     pub(super) fn create(&mut self, new: &NewTopic) -> Result<(), TransportError> {
         if self.topics.contains_key(&new.name) {
             let fact = format!("topic \"{}\" already exists", new.name);
             return Err(TransportError::new(TransportErrorKind::TopicExists, fact));
         }
         let partitions = usize::try_from(new.partitions).ok().filter(|partitions| *partitions > 0);
-        let partitions =
-            partitions.ok_or_else(|| TransportError::invalid(format!("topic \"{}\" needs a partition", new.name)))?;
+        let partitions = partitions
+            .ok_or_else(|| TransportError::invalid(format!("topic \"{}\" needs at least one partition", new.name)))?;
         let info =
             TopicInfo { name: new.name.clone(), partitions: new.partitions, replicas: new.replicas.unwrap_or(1) };
         let logs = std::iter::repeat_with(Log::default).take(partitions).collect();
@@ -143,7 +142,7 @@ impl Cluster {
         self.topics.get(name).map(|topic| topic.id).ok_or_else(|| TransportError::unknown_topic(name))
     }
 
-    /// Adds partitions until there are so many.
+    /// Adds partitions until there are `partitions` of them.
     pub(super) fn grow(&mut self, name: &str, partitions: i32) -> Result<(), TransportError> {
         let topic = self.topics.get_mut(name).ok_or_else(|| TransportError::unknown_topic(name))?;
         let wanted = usize::try_from(partitions).unwrap_or(0).max(topic.logs.len());
@@ -152,12 +151,12 @@ impl Cluster {
         Ok(())
     }
 
-    /// A group's offsets expire.
+    /// Drops the committed offsets of a group, as when they expire.
     pub(super) fn forget_offsets(&mut self, group: &str) {
         self.group(group).forget_offsets();
     }
 
-    /// Begins a rebalance when there are partitions that the group does not know of.
+    /// Begins a rebalance when the group's topics have new partitions.
     pub(super) fn refresh(&mut self, group: &str) {
         let partitions = |topic: &str| self.topics.get(topic).map_or(0, |topic| topic.info.partitions);
         if let Some(group) = self.groups.get_mut(group) {
@@ -166,7 +165,7 @@ impl Cluster {
         }
     }
 
-    /// Deletes a topic and all that is in it.
+    /// Deletes a topic and its records.
     pub(super) fn delete(&mut self, name: &str) -> Result<(), TransportError> {
         self.topics.remove(name).map(drop).ok_or_else(|| TransportError::unknown_topic(name))
     }
@@ -183,7 +182,7 @@ impl Cluster {
         at.and_then(|at| logs.get(at)).ok_or_else(|| no_partition(partition))
     }
 
-    /// The log of a partition, to be changed.
+    /// The log of a partition, for changes.
     pub(super) fn log_mut(&mut self, partition: &TopicPartition) -> Result<&mut Log, TransportError> {
         let topic =
             self.topics.get_mut(&*partition.topic).ok_or_else(|| TransportError::unknown_topic(&partition.topic))?;
@@ -191,8 +190,8 @@ impl Cluster {
         at.and_then(|at| topic.logs.get_mut(at)).ok_or_else(|| no_partition(partition))
     }
 
-    /// The partition for a record that names none.
-    pub(super) fn place(&mut self, topic: &str, key: Option<&[u8]>) -> Result<i32, TransportError> {
+    /// The partition of a record that does not name one.
+    pub(super) fn partition_for(&mut self, topic: &str, key: Option<&[u8]>) -> Result<i32, TransportError> {
         let topic = self.topics.get_mut(topic).ok_or_else(|| TransportError::unknown_topic(topic))?;
         let partitions = topic.info.partitions;
         Ok(match key {
@@ -200,12 +199,12 @@ impl Cluster {
             None => {
                 topic.keyless += 1;
                 let at = (topic.keyless - 1) % topic.logs.len();
-                i32::try_from(at).expect("below the number of partitions")
+                i32::try_from(at).expect("less than the number of partitions")
             }
         })
     }
 
-    /// Appends a record, inside the transaction that is open under `claim` if there is one.
+    /// Appends a record, in the transaction that is open under `claim` if there is one.
     pub(super) fn append(
         &mut self,
         claim: Option<&Claim>,
@@ -219,7 +218,7 @@ impl Cluster {
             Some(claim) => {
                 let open = self.owner(claim)?.open.as_mut();
                 let open =
-                    open.ok_or_else(|| TransportError::invalid("records cannot be written: no transaction was begun"))?;
+                    open.ok_or_else(|| TransportError::invalid("records cannot be written: no transaction has begun"))?;
                 open.written.insert(partition.clone());
                 Some(open.id)
             }
@@ -228,7 +227,7 @@ impl Cluster {
         Ok(())
     }
 
-    /// Takes a transactional id; what its former owner left open is aborted.
+    /// Acquires a transactional id; an open transaction of its former owner is aborted.
     pub(super) fn claim(&mut self, transactional_id: String) -> Claim {
         let owner = self.owners.entry(transactional_id.clone()).or_default();
         owner.epoch += 1;
@@ -251,7 +250,8 @@ impl Cluster {
         Ok(())
     }
 
-    /// Commits the open transaction and with it `offsets`, or nothing at all: then it stays open.
+    /// Commits the open transaction together with `offsets`. If this fails, nothing is committed and the transaction
+    /// stays open.
     pub(super) fn commit(
         &mut self,
         claim: &Claim,
@@ -259,7 +259,7 @@ impl Cluster {
         offsets: &BTreeMap<TopicPartition, Position>,
     ) -> Result<(), TransportError> {
         self.check_open(claim)?;
-        self.check_place(membership, offsets)?;
+        self.check_member(membership, offsets)?;
         self.group(membership.group()).commit(offsets);
         self.finish(claim, true)
     }
@@ -270,17 +270,17 @@ impl Cluster {
         membership: &Membership,
         offsets: &BTreeMap<TopicPartition, Position>,
     ) -> Result<(), TransportError> {
-        self.check_place(membership, offsets)?;
+        self.check_member(membership, offsets)?;
         self.group(membership.group()).commit(offsets);
         Ok(())
     }
 
-    /// Gives up the open transaction.
+    /// Aborts the open transaction.
     pub(super) fn abort(&mut self, claim: &Claim) -> Result<(), TransportError> {
         self.finish(claim, false)
     }
 
-    /// Takes a member into a group.
+    /// Adds a member to a group.
     pub(super) fn join(&mut self, plan: &GroupPlan, process: &Arc<str>) -> Result<MemberId, TransportError> {
         self.check_topics(plan)?;
         let member = self.group(&plan.group).join(plan.topics.clone(), Arc::clone(process));
@@ -288,20 +288,20 @@ impl Cluster {
         Ok(member)
     }
 
-    /// A member goes.
+    /// Removes a member.
     pub(super) fn leave(&mut self, group: &str, member: MemberId) {
         self.group(group).leave(member);
         self.settle(group);
     }
 
-    /// A member gives up what was revoked; false when nothing was.
+    /// Confirms that a member released what was revoked; false if nothing was.
     pub(super) fn release(&mut self, group: &str, member: MemberId) -> bool {
         let released = self.group(group).release(member);
         self.settle(group);
         released
     }
 
-    /// The sessions of a process end in every group.
+    /// Ends the sessions of a process in every group.
     pub(super) fn expire(&mut self, process: &str) {
         let names: Vec<_> = self.groups.keys().cloned().collect();
         for name in names {
@@ -315,17 +315,17 @@ impl Cluster {
         plan.topics.iter().try_for_each(|topic| self.logs(topic).map(drop))
     }
 
-    /// A group, which is there as soon as someone names it.
+    /// A group, created on first use.
     pub(super) fn group(&mut self, name: &str) -> &mut Group {
         self.groups.entry(name.to_owned()).or_default()
     }
 
-    /// The place committed under a group.
+    /// The position committed under a group.
     pub(super) fn committed(&self, group: &str, partition: &TopicPartition) -> Option<Position> {
         self.groups.get(group)?.offset(partition)
     }
 
-    /// How many members a group has.
+    /// Number of members of a group.
     pub(super) fn members(&self, group: &str) -> usize {
         self.groups.get(group).map_or(0, Group::members)
     }
@@ -339,19 +339,19 @@ impl Cluster {
 
     fn check_open(&mut self, claim: &Claim) -> Result<(), TransportError> {
         let open = self.owner(claim)?.open.as_ref();
-        open.map(drop).ok_or_else(|| TransportError::invalid("there is no transaction to end"))
+        open.map(drop).ok_or_else(|| TransportError::invalid("no transaction has begun"))
     }
 
-    /// As in Kafka, a group is asked only when there are offsets; a member without a place asks nobody.
-    fn check_place(
+    /// As in Kafka, the group is checked only when there are offsets; a member without an assignment fails the check.
+    fn check_member(
         &mut self,
         membership: &Membership,
         offsets: &BTreeMap<TopicPartition, Position>,
     ) -> Result<(), TransportError> {
-        let current = match membership.place::<Option<Place>>()? {
+        let current = match membership.member::<Option<MemberGeneration>>()? {
             None => true,
             Some(None) => false,
-            Some(Some(place)) => offsets.is_empty() || self.group(membership.group()).is_current(*place),
+            Some(Some(member)) => offsets.is_empty() || self.group(membership.group()).is_current(*member),
         };
         let fact = || format!("the member is not part of the current generation of group \"{}\"", membership.group());
         current.then_some(()).ok_or_else(|| TransportError::fenced(fact()))
@@ -375,7 +375,7 @@ impl Cluster {
     }
 
     fn owner(&mut self, claim: &Claim) -> Result<&mut Owner, TransportError> {
-        let owner = self.owners.get_mut(&claim.transactional_id).expect("a claim is made together with its owner");
+        let owner = self.owners.get_mut(&claim.transactional_id).expect("a claim is created together with its owner");
         match owner.epoch == claim.epoch {
             true => Ok(owner),
             false => {
@@ -387,5 +387,5 @@ impl Cluster {
 }
 
 fn no_partition(partition: &TopicPartition) -> TransportError {
-    TransportError::invalid(format!("topic \"{}\" has no partition {}", partition.topic, partition.partition))
+    TransportError::invalid(format!("topic \"{}\" does not have partition {}", partition.topic, partition.partition))
 }

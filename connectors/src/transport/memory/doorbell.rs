@@ -1,4 +1,4 @@
-//! Waiting for the logs of a simulated cluster to go on.
+//! Waiting for new records in the logs of a simulated cluster.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -8,26 +8,26 @@ use headwater_formats::record::TopicPartition;
 use super::Shared;
 use crate::transport::{Doorbell, Isolation};
 
-/// A bell at places, which looks at the logs each time it is asked.
+/// A bell at an offset of each partition, which checks the logs whenever it is asked.
 pub(super) struct MemoryDoorbell {
     cluster: Shared,
-    places: BTreeMap<TopicPartition, i64>,
+    offsets: BTreeMap<TopicPartition, i64>,
 }
 
 impl MemoryDoorbell {
-    pub(super) fn new(cluster: Shared, places: BTreeMap<TopicPartition, i64>) -> Self {
-        Self { cluster, places }
+    pub(super) fn new(cluster: Shared, offsets: BTreeMap<TopicPartition, i64>) -> Self {
+        Self { cluster, offsets }
     }
 }
 
 impl Doorbell for MemoryDoorbell {
-    /// Never waits: no time passes in a simulated cluster while nobody calls it.
+    /// Never blocks: in a simulated cluster no time passes during a call.
     fn wait(&mut self, _: Duration) -> bool {
         let cluster = self.cluster.lock();
-        let goes_on = |(partition, place): (&TopicPartition, &i64)| {
+        let goes_on = |(partition, offset): (&TopicPartition, &i64)| {
             let log = cluster.log(partition);
-            log.is_ok_and(|log| log.watermarks(Isolation::ReadCommitted).end != *place)
+            log.is_ok_and(|log| log.watermarks(Isolation::ReadCommitted).end != *offset)
         };
-        self.places.iter().any(goes_on)
+        self.offsets.iter().any(goes_on)
     }
 }

@@ -1,15 +1,15 @@
-//! A consumer group: who is in it, whose each partition is, and the offsets committed under it.
+//! A consumer group: its members, the assignment of partitions, and the committed offsets.
 //!
-//! Apart because it is still: members join, leave and release by calls, their events wait
-//! until they poll, and nothing happens by time.
+//! It has no clock and no threads: members join, leave and release by calls, their events wait until they poll, and
+//! nothing happens by time.
 //!
 //! ```text
-//! Waiting → Assigned → Holding → Revoked → Waiting
-//!              └ another rebalance before the member has asked: it never knew ┘
+//! Waiting → Assigned → Holding → Revoking → Revoked → Waiting
+//!              └ another rebalance before the member has polled: back to Waiting, without an event
 //! ```
 //!
-//! A rebalance begins when a member comes or goes, and ends when every member waits: then the generation rises
-//! and the partitions are shared out again.
+//! A rebalance begins when a member joins or leaves, and ends when every member waits: then the generation increases
+//! and the partitions are assigned again.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -19,142 +19,142 @@ use headwater_formats::record::TopicPartition;
 use super::range;
 use crate::transport::{MemberEvent, Position};
 
-/// A member, numbered in the order of joining; never used twice in a group.
+/// A member, numbered in the order of joining; never reused within a group.
 pub(super) type MemberId = u64;
 
-/// A member's place: it may commit as long as both are the group's.
+/// A member and a generation: the member may commit as long as the group is in this generation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Place {
-    /// Who.
+pub(super) struct MemberGeneration {
+    /// The member.
     pub member: MemberId,
-    /// In which sharing out.
+    /// The generation of the assignment.
     pub generation: u64,
 }
 
-/// A group.
+/// A consumer group.
 #[derive(Debug, Default)]
 pub(super) struct Group {
     generation: u64,
     joined: MemberId,
-    members: BTreeMap<MemberId, Seat>,
+    members: BTreeMap<MemberId, Joined>,
     offsets: BTreeMap<TopicPartition, Position>,
-    /// Partitions of each topic when they were last shared out.
+    /// Number of partitions of each topic when they were last assigned.
     shared: BTreeMap<Arc<str>, i32>,
 }
 
 #[derive(Debug)]
-struct Seat {
+struct Joined {
     topics: Vec<Arc<str>>,
-    /// The process that the member lives and dies with.
+    /// The process that the member belongs to.
     process: Arc<str>,
     state: State,
 }
 
 #[derive(Debug)]
 enum State {
-    /// Has nothing, until the next generation.
+    /// Has no partitions until the next generation.
     Waiting,
     /// Has not seen its assignment yet.
     Assigned(Vec<TopicPartition>),
-    /// Knows what it has.
+    /// Has seen its assignment.
     Holding,
-    /// Has not seen that its partitions are revoked yet.
+    /// Has not seen yet that its partitions are revoked.
     Revoking,
-    /// Knows that it must.
+    /// Has seen the revocation.
     Revoked,
 }
 
 impl Group {
-    /// Takes a member in; it waits for the next generation.
+    /// Adds a member, which waits for the next generation.
     pub(super) fn join(&mut self, topics: Vec<Arc<str>>, process: Arc<str>) -> MemberId {
         self.joined += 1;
-        self.members.insert(self.joined, Seat { topics, process, state: State::Waiting });
+        self.members.insert(self.joined, Joined { topics, process, state: State::Waiting });
         self.begin_rebalance();
         self.joined
     }
 
-    /// How many there are.
+    /// Number of members.
     pub(super) fn members(&self) -> usize {
         self.members.len()
     }
 
-    /// A member goes, whatever it holds.
+    /// Removes a member, whatever it holds.
     pub(super) fn leave(&mut self, member: MemberId) {
         if self.members.remove(&member).is_some() {
             self.begin_rebalance();
         }
     }
 
-    /// All members of a process go, without a word to them.
+    /// Removes all members of a process, without an event.
     pub(super) fn expire(&mut self, process: &str) {
         let before = self.members.len();
-        self.members.retain(|_, seat| &*seat.process != process);
+        self.members.retain(|_, joined| &*joined.process != process);
         if self.members.len() < before {
             self.begin_rebalance();
         }
     }
 
-    /// True when the member is in the group.
+    /// Whether the member is in the group.
     pub(super) fn is_member(&self, member: MemberId) -> bool {
         self.members.contains_key(&member)
     }
 
-    /// The next event of a member, which is returned once.
+    /// The next event of a member; each is returned once.
     pub(super) fn take_event(&mut self, member: MemberId) -> Option<MemberEvent> {
         let state = &mut self.members.get_mut(&member)?.state;
-        let (told, next) = match std::mem::replace(state, State::Waiting) {
+        let (event, next) = match std::mem::replace(state, State::Waiting) {
             State::Assigned(partitions) => (Some(MemberEvent::Assigned(partitions)), State::Holding),
             State::Revoking => (Some(MemberEvent::Revoked), State::Revoked),
             quiet => (None, quiet),
         };
         *state = next;
-        told
+        event
     }
 
-    /// A member gives up what was revoked; false when nothing was.
+    /// Confirms that a member released what was revoked; false if nothing was.
     pub(super) fn release(&mut self, member: MemberId) -> bool {
-        let seat = self.members.get_mut(&member).filter(|seat| matches!(seat.state, State::Revoked));
-        let Some(seat) = seat else { return false };
-        seat.state = State::Waiting;
+        let joined = self.members.get_mut(&member).filter(|joined| matches!(joined.state, State::Revoked));
+        let Some(joined) = joined else { return false };
+        joined.state = State::Waiting;
         true
     }
 
-    /// The place that a member has now.
-    pub(super) fn place(&self, member: MemberId) -> Place {
-        Place { member, generation: self.generation }
+    /// A member and its current generation.
+    pub(super) fn generation_of(&self, member: MemberId) -> MemberGeneration {
+        MemberGeneration { member, generation: self.generation }
     }
 
-    /// True when offsets may be committed from this place.
-    pub(super) fn is_current(&self, place: Place) -> bool {
-        place.generation == self.generation && self.is_member(place.member)
+    /// Whether offsets may be committed by this member and generation.
+    pub(super) fn is_current(&self, member: MemberGeneration) -> bool {
+        member.generation == self.generation && self.is_member(member.member)
     }
 
-    /// Shares the partitions out when every member waits. `partitions` gives the number of a topic's partitions.
+    /// Assigns the partitions once every member waits. `partitions` returns the number of partitions of a topic.
     pub(super) fn settle(&mut self, partitions: impl Fn(&str) -> i32) {
-        let waits = |seat: &Seat| matches!(seat.state, State::Waiting);
+        let waits = |joined: &Joined| matches!(joined.state, State::Waiting);
         if self.members.is_empty() || !self.members.values().all(waits) {
             return;
         }
         self.generation += 1;
-        let topics = self.members.values().flat_map(|seat| &seat.topics);
+        let topics = self.members.values().flat_map(|joined| &joined.topics);
         self.shared = topics.map(|topic| (Arc::clone(topic), partitions(topic))).collect();
         let mut shares = self.shares(partitions);
-        for (member, seat) in &mut self.members {
-            seat.state = State::Assigned(shares.remove(member).unwrap_or_default());
+        for (member, joined) in &mut self.members {
+            joined.state = State::Assigned(shares.remove(member).unwrap_or_default());
         }
     }
 
-    /// The place committed for a partition.
+    /// The position committed for a partition.
     pub(super) fn offset(&self, partition: &TopicPartition) -> Option<Position> {
         self.offsets.get(partition).cloned()
     }
 
-    /// Nothing was ever committed, as far as anybody can see.
+    /// Forgets all committed offsets.
     pub(super) fn forget_offsets(&mut self) {
         self.offsets.clear();
     }
 
-    /// Begins a rebalance when a topic has more partitions than were shared out.
+    /// Begins a rebalance when a topic has more partitions than were assigned.
     pub(super) fn refresh(&mut self, partitions: impl Fn(&str) -> i32) {
         if self.shared.iter().any(|(topic, shared)| partitions(topic) != *shared) {
             self.begin_rebalance();
@@ -163,13 +163,13 @@ impl Group {
 
     /// Commits offsets.
     pub(super) fn commit(&mut self, offsets: &BTreeMap<TopicPartition, Position>) {
-        self.offsets.extend(offsets.iter().map(|(partition, place)| (partition.clone(), place.clone())));
+        self.offsets.extend(offsets.iter().map(|(partition, position)| (partition.clone(), position.clone())));
     }
 
-    /// Revokes the partitions of every member. An assignment that a member has not seen never happened.
+    /// Revokes the partitions of every member. An assignment that a member has not seen is withdrawn without an event.
     fn begin_rebalance(&mut self) {
-        for seat in self.members.values_mut() {
-            seat.state = match std::mem::replace(&mut seat.state, State::Waiting) {
+        for joined in self.members.values_mut() {
+            joined.state = match std::mem::replace(&mut joined.state, State::Waiting) {
                 State::Assigned(_) | State::Waiting => State::Waiting,
                 State::Holding | State::Revoking => State::Revoking,
                 State::Revoked => State::Revoked,
@@ -178,10 +178,10 @@ impl Group {
     }
 
     fn shares(&self, partitions: impl Fn(&str) -> i32) -> BTreeMap<MemberId, Vec<TopicPartition>> {
-        let topics: BTreeSet<_> = self.members.values().flat_map(|seat| &seat.topics).collect();
+        let topics: BTreeSet<_> = self.members.values().flat_map(|joined| &joined.topics).collect();
         let mut shares: BTreeMap<MemberId, Vec<TopicPartition>> = BTreeMap::new();
         for topic in topics {
-            let wants = |(_, seat): &(&MemberId, &Seat)| seat.topics.contains(topic);
+            let wants = |(_, joined): &(&MemberId, &Joined)| joined.topics.contains(topic);
             let wanting: Vec<_> = self.members.iter().filter(wants).map(|(member, _)| *member).collect();
             for (member, share) in wanting.iter().zip(range::shares(partitions(topic), wanting.len())) {
                 let named = share.map(|partition| TopicPartition::new(Arc::clone(topic), partition));
@@ -220,18 +220,18 @@ mod tests {
         let mut group = Group::default();
         let first = join(&mut group, "a");
         assert_eq!(assigned(&mut group, first), [0, 1, 2]);
-        let place = group.place(first);
+        let member = group.generation_of(first);
         let second = join(&mut group, "b");
         assert_eq!(group.take_event(second), None);
-        assert!(!group.release(first), "it does not know yet");
-        assert!(group.is_current(place), "what was done so far may be committed");
+        assert!(!group.release(first), "it has not seen the revocation yet");
+        assert!(group.is_current(member), "what was done so far may be committed");
         give_up(&mut group, first);
-        assert!(!group.is_current(place));
+        assert!(!group.is_current(member));
         assert_eq!((assigned(&mut group, first), assigned(&mut group, second)), (vec![0, 1], vec![2]));
     }
 
     #[test]
-    fn a_share_that_nobody_was_told_of_is_not_revoked() {
+    fn an_assignment_that_was_not_seen_is_not_revoked() {
         let mut group = Group::default();
         let first = join(&mut group, "a");
         let second = join(&mut group, "a");
@@ -239,20 +239,20 @@ mod tests {
     }
 
     #[test]
-    fn a_process_that_is_gone_holds_nobody_up() {
+    fn an_expired_process_does_not_delay_the_others() {
         let mut group = Group::default();
         let first = join(&mut group, "a");
         assigned(&mut group, first);
-        let place = group.place(first);
+        let member = group.generation_of(first);
         let second = join(&mut group, "b");
         group.expire("a");
         group.settle(|_| 3);
-        assert!(!group.is_member(first) && !group.is_current(place));
+        assert!(!group.is_member(first) && !group.is_current(member));
         assert_eq!(assigned(&mut group, second), [0, 1, 2]);
     }
 
     #[test]
-    fn a_member_too_many_has_nothing_and_is_asked_for_it_all_the_same() {
+    fn a_surplus_member_has_no_partitions_but_must_release() {
         let mut group = Group::default();
         let members = [(); 4].map(|()| join(&mut group, "a"));
         let shares = members.map(|member| assigned(&mut group, member));

@@ -1,11 +1,11 @@
-//! One partition's log: records and transaction markers, each with an offset. Who may see what
-//! follows from the transactions that are still open.
+//! One partition's log: records and transaction markers, each with an offset. What a reader sees depends on the
+//! transactions that are still open.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::transport::{Isolation, Watermarks};
 
-/// A transaction, numbered in the order they begin; never used twice.
+/// A transaction, numbered in the order of beginning; never reused.
 pub(super) type TransactionId = u64;
 
 /// A record with all its parts.
@@ -17,7 +17,7 @@ pub(super) struct Record {
     pub headers: Vec<(String, Option<Vec<u8>>)>,
 }
 
-/// What lies at an offset.
+/// What is stored at an offset.
 #[derive(Clone, Debug)]
 enum Entry {
     Record {
@@ -28,28 +28,28 @@ enum Entry {
     Marker,
 }
 
-/// A partition. Offsets that were compacted away are simply not there.
+/// The log of a partition. Offsets that were compacted away have no entry.
 #[derive(Debug, Default)]
 pub(super) struct Log {
     start: i64,
     end: i64,
     entries: BTreeMap<i64, Entry>,
-    /// First offset of each transaction that is open here.
+    /// First offset of each transaction that is open in this log.
     open: BTreeMap<TransactionId, i64>,
     aborted: BTreeSet<TransactionId>,
 }
 
-/// The next thing a reader meets.
+/// What a reader sees next.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Seen<'a> {
-    /// A record that may be seen, at this offset.
+    /// A visible record, at this offset.
     Record(i64, &'a Record),
-    /// Nothing more below this offset, which is where reading goes on.
+    /// No more visible records before this offset, at which reading continues.
     End(i64),
 }
 
 impl Log {
-    /// Appends a record and gives its offset.
+    /// Appends a record and returns its offset.
     pub(super) fn append(&mut self, record: Record, transaction: Option<TransactionId>) -> i64 {
         if let Some(id) = transaction {
             self.open.entry(id).or_insert(self.end);
@@ -57,7 +57,7 @@ impl Log {
         self.put(Entry::Record { record, transaction })
     }
 
-    /// Ends a transaction that wrote here with a marker.
+    /// Writes a marker that ends a transaction in this log.
     pub(super) fn end_transaction(&mut self, id: TransactionId, committed: bool) {
         if self.open.remove(&id).is_none() {
             return;
@@ -75,7 +75,7 @@ impl Log {
         offset
     }
 
-    /// Both ends of the log, as far as a reader may read.
+    /// Both ends of the log for this isolation level.
     pub(super) fn watermarks(&self, isolation: Isolation) -> Watermarks {
         let stable = || self.open.values().copied().min().unwrap_or(self.end);
         let end = match isolation {
@@ -85,7 +85,7 @@ impl Log {
         Watermarks { start: self.start, end: end.max(self.start) }
     }
 
-    /// The first record at or after `offset` that may be seen.
+    /// The first visible record at or after `offset`.
     pub(super) fn next(&self, offset: i64, isolation: Isolation) -> Seen<'_> {
         let Watermarks { start, end } = self.watermarks(isolation);
         let from = offset.max(start);
@@ -102,7 +102,7 @@ impl Log {
         isolation == Isolation::ReadUncommitted || !transaction.is_some_and(|id| self.aborted.contains(&id))
     }
 
-    /// The first offset whose record is at or after a time.
+    /// The offset of the first record at or after a time.
     pub(super) fn offset_for_time(&self, time_ms: i64) -> Option<i64> {
         let end = self.watermarks(Isolation::ReadCommitted).end;
         self.entries.range(self.start..end).find_map(|(offset, entry)| match entry {
@@ -117,15 +117,15 @@ impl Log {
         self.entries = self.entries.split_off(&self.start);
     }
 
-    /// The records at and behind `offset` are gone, as when a replica takes over that never had them.
+    /// Removes the records at and after `offset`, as when a replica that never had them becomes the leader.
     pub(super) fn truncate(&mut self, offset: i64) {
         self.end = offset.clamp(self.start, self.end);
         drop(self.entries.split_off(&self.end));
         self.open.retain(|_, first| *first < self.end);
     }
 
-    /// Removes records that a later one of the same key replaces, and markers: what compaction leaves
-    /// when it has all the time it wants. Nothing that is not stable yet is touched.
+    /// Removes markers and the records that a later one of the same key supersedes: the result of complete compaction.
+    /// Offsets after the last stable one are not touched.
     pub(super) fn compact(&mut self) {
         let end = self.watermarks(Isolation::ReadCommitted).end;
         let mut latest = BTreeSet::new();

@@ -1,10 +1,10 @@
-//! A cluster in memory, for simulation and tests: deterministic, without a clock, a thread or chance
-//! of its own.
+//! A cluster in memory, for simulation and tests: deterministic, without clock, threads or randomness of its own.
 //!
-//! It keeps Kafka's rules as far as a reader or writer can see them: markers take an offset, an open
-//! transaction holds back the last stable offset, taking a transactional id fences its former owner,
-//! compaction leaves gaps, a rebalance waits until everybody has released. Time passes only by
-//! [`MemoryTransport::set_now_ms`], sessions end only by [`MemoryTransport::expire_members`], and `poll` never waits.
+//! It follows Kafka's rules as far as a reader or writer can observe them: markers take an offset, an open transaction
+//! holds back the last stable offset, acquiring a transactional id fences its former owner, compaction leaves gaps, and
+//! a rebalance waits until every member has released its partitions. Time passes only through
+//! [`MemoryTransport::set_now_ms`], sessions end only through [`MemoryTransport::expire_members`], and `poll` never
+//! blocks.
 //!
 //! What it deliberately does not know: the protocol, connections, and anything but bytes.
 
@@ -33,7 +33,7 @@ use self::sink::MemorySink;
 use self::source::MemorySource;
 use super::{Admin, Doorbell, GroupPlan, Member, ReadPlan, Sink, SinkOptions, Source, Transport, TransportError};
 
-/// The one state that all handles of a cluster share.
+/// The state that all handles of a cluster share.
 type Shared = Arc<Mutex<Cluster>>;
 
 /// A cluster in memory. Clones are the same cluster.
@@ -62,8 +62,8 @@ impl MemoryTransport {
         Self { admin: Arc::new(MemoryAdmin { cluster: Arc::clone(&cluster) }), cluster, process: "".into() }
     }
 
-    /// The same cluster as another process sees it: members that join through this handle and its clones are
-    /// those that its [`Self::expire_members`] expires.
+    /// The same cluster as seen by another process: [`Self::expire_members`] expires the members that joined through
+    /// this handle and its clones.
     ///
     /// ```
     /// use std::time::Duration;
@@ -85,56 +85,56 @@ impl MemoryTransport {
         Self { process: name.into(), ..self.clone() }
     }
 
-    /// Ends the sessions of all group members of this process, as when it was silent for too long: their groups go on
-    /// without them. They learn of it by [`super::MemberEvent::Lost`] when they next ask, and then join again.
-    /// A process that is gone for good is one whose members are expired before they are dropped.
+    /// Ends the sessions of all group members of this process, as when it has been silent for too long: their groups
+    /// continue without them. They receive [`super::MemberEvent::Lost`] when they next poll, and then rejoin. To
+    /// simulate a killed process, expire its members before dropping them.
     pub fn expire_members(&self) {
         self.cluster.lock().expire(&self.process);
     }
 
-    /// Sets the time, in ms since the epoch, of records that are written without one.
+    /// Sets the timestamp, in ms since the epoch, of records that are written without one.
     pub fn set_now_ms(&self, now_ms: i64) {
         self.cluster.lock().now_ms = now_ms;
     }
 
-    /// Deletes the records of a partition below `offset`, as retention does. Fails when there is no such partition.
+    /// Deletes the records of a partition below `offset`, as retention does. Fails if the partition does not exist.
     pub fn delete_records(&self, partition: &TopicPartition, offset: i64) -> Result<(), TransportError> {
         self.cluster.lock().log_mut(partition)?.delete_before(offset);
         Ok(())
     }
 
-    /// Changes a setting of a topic, as an operator does. Of the settings it obeys `max.message.bytes`, here the bytes of
-    /// a record's key and value, and a `cleanup.policy` with `compact`, which refuses records without a key. Fails when
-    /// there is no such topic.
+    /// Changes a setting of a topic, as an operator does. Two settings have an effect: `max.message.bytes`, here the
+    /// bytes of a record's key and value, and a `cleanup.policy` with `compact`, which rejects records without a key.
+    /// Fails if the topic does not exist.
     pub fn set(&self, topic: &str, name: &str, value: &str) -> Result<(), TransportError> {
         self.cluster.lock().set(topic, name, value)
     }
 
-    /// Has a topic refuse records whose value holds these bytes, which none of its settings shows. Fails when there is
-    /// no such topic.
+    /// Makes a topic reject records whose value contains these bytes, which none of its settings shows. Fails if the
+    /// topic does not exist.
     pub fn refuse(&self, topic: &str, bytes: &[u8]) -> Result<(), TransportError> {
         self.cluster.lock().refuse(topic, bytes)
     }
 
-    /// Takes the records of a partition at and behind `offset` away, as when a replica takes over that never had them.
-    /// Fails when there is no such partition.
+    /// Removes the records of a partition at and after `offset`, as when a replica that never had them becomes the
+    /// leader. Fails if the partition does not exist.
     pub fn truncate(&self, partition: &TopicPartition, offset: i64) -> Result<(), TransportError> {
         self.cluster.lock().log_mut(partition)?.truncate(offset);
         Ok(())
     }
 
-    /// Adds partitions to a topic until it has so many. Fails when there is no such topic.
+    /// Adds partitions to a topic until it has `partitions` of them. Fails if the topic does not exist.
     pub fn add_partitions(&self, topic: &str, partitions: i32) -> Result<(), TransportError> {
         self.cluster.lock().grow(topic, partitions)
     }
 
-    /// The offsets committed under a group expire.
+    /// Drops the offsets committed under a group, as when they expire.
     pub fn expire_offsets(&self, group: &str) {
         self.cluster.lock().forget_offsets(group);
     }
 
-    /// Compacts a partition as far as it ever can be: also its last records and markers may leave gaps. Fails
-    /// when there is no such partition.
+    /// Compacts a partition completely, so that even its last records and markers may leave gaps. Fails if the
+    /// partition does not exist.
     pub fn compact(&self, partition: &TopicPartition) -> Result<(), TransportError> {
         self.cluster.lock().log_mut(partition)?.compact();
         Ok(())
@@ -164,8 +164,8 @@ impl Transport for MemoryTransport {
         Ok(plans.into_iter().map(open).collect())
     }
 
-    fn doorbell(&self, places: &BTreeMap<TopicPartition, i64>) -> Result<Box<dyn Doorbell>, TransportError> {
-        Ok(Box::new(MemoryDoorbell::new(Arc::clone(&self.cluster), places.clone())))
+    fn doorbell(&self, offsets: &BTreeMap<TopicPartition, i64>) -> Result<Box<dyn Doorbell>, TransportError> {
+        Ok(Box::new(MemoryDoorbell::new(Arc::clone(&self.cluster), offsets.clone())))
     }
 
     fn join_group(&self, plan: GroupPlan) -> Result<Box<dyn Member>, TransportError> {

@@ -1,9 +1,9 @@
-//! How a topic's partitions are shared out: neighbours together, and the first members have one more, as
-//! Kafka's `range` does.
+//! Kafka's `range` assignment of a topic's partitions: each member gets consecutive partitions, and the first members
+//! get one more.
 
 use std::ops::Range;
 
-/// The run of partitions of each of `members`, in their order.
+/// The consecutive partitions of each of `members`, in their order.
 pub(super) fn shares(partitions: i32, members: usize) -> impl Iterator<Item = Range<i32>> {
     let members = i32::try_from(members).unwrap_or(i32::MAX).max(1);
     let (each, more) = (partitions / members, partitions % members);

@@ -36,7 +36,7 @@ impl Sink for MemorySink {
             let key = payload(&batch.keys, row);
             let partition = match &batch.partitions {
                 Some(partitions) => partitions[row],
-                None => cluster.place(&batch.topic, key.as_deref())?,
+                None => cluster.partition_for(&batch.topic, key.as_deref())?,
             };
             let record = Record {
                 timestamp_ms: batch.timestamps_ms.as_ref().map_or(cluster.now_ms, |times| times[row]),

@@ -12,7 +12,7 @@ use crate::transport::{
     Isolation, LossCause, Lost, ReadPlan, ReadRange, Source, SourceEvent, TopicId, TransportError, Watermarks,
 };
 
-/// A reader of the ranges of one plan, which takes its partitions in turn.
+/// A reader of the ranges of one plan, which reads its partitions in turn.
 pub(super) struct MemorySource {
     cluster: Shared,
     reading: VecDeque<Position>,
@@ -21,10 +21,10 @@ pub(super) struct MemorySource {
     batch_records_max: usize,
 }
 
-/// How far a range is read.
+/// How far a range has been read.
 struct Position {
     partition: TopicPartition,
-    /// The topic that is meant.
+    /// The id of the topic to read.
     id: Option<TopicId>,
     next: i64,
     end: Option<i64>,
@@ -50,7 +50,7 @@ impl MemorySource {
 }
 
 impl Source for MemorySource {
-    /// Never waits: no time passes in a simulated cluster while nobody calls it.
+    /// Never blocks: in a simulated cluster no time passes during a call.
     fn poll(&mut self, _: Duration) -> Result<SourceEvent, TransportError> {
         let cluster = self.cluster.lock();
         for _ in 0..self.reading.len() {
@@ -78,7 +78,7 @@ impl Position {
         self.end.is_some_and(|end| self.next >= end)
     }
 
-    /// What is lost, or the next records of the range, or `None` when there is none yet.
+    /// The lost offsets or the next records of the range; `None` if there are none yet.
     fn next_event(
         &mut self,
         cluster: &Cluster,
@@ -111,7 +111,7 @@ impl Position {
         SourceEvent::Lost(Lost { partition: self.partition.clone(), cause, from, to })
     }
 
-    /// The next records of the range, or `None` when there is none yet.
+    /// The next records of the range; `None` if there are none yet.
     fn read(&mut self, log: &Log, wanted: Wanted, isolation: Isolation, records_max: usize) -> Option<RawBatch> {
         let mut columns = Columns::new(wanted, Sizes::default());
         while columns.len() < records_max && !columns.is_full() && !self.is_at_end() {
@@ -123,7 +123,7 @@ impl Position {
                         self.next = offset + 1;
                     }
                 }
-                // The end of a log that was truncated is behind us.
+                // If the log was truncated, its end may be before the position.
                 Seen::End(offset) if offset <= self.next => break,
                 Seen::End(_) if columns.len() > 0 => break,
                 Seen::End(offset) => {

@@ -257,5 +257,5 @@ async fn running_queries_go_on_without_the_topic() {
             tokio::time::sleep(Duration::from_millis(1_200)).await;
         }
     }
-    engine.rest();
+    engine.stop_queries();
 }

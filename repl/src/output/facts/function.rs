@@ -4,7 +4,7 @@ use headwater_engine::answer::{CalledAs, FunctionDescription, FunctionKind};
 
 use crate::output::section::Section;
 
-/// What the function is, how it is called, and examples.
+/// The kind of the function, its signatures, and examples.
 pub(super) fn sections(described: &FunctionDescription) -> Vec<Section> {
     let FunctionDescription { variants, examples, .. } = described;
     let mut sections = vec![facts(described)];

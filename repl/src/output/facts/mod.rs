@@ -1,4 +1,4 @@
-//! Facts as sections: what SHOW, DESCRIBE and EXPLAIN tell becomes tables of text, one file a kind of fact, all of one
+//! Formats the facts of SHOW, DESCRIBE and EXPLAIN as sections, with one file for each kind of fact. All have the same
 //! shape: `sections(facts) -> Vec<Section>`.
 
 mod function;

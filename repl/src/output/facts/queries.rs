@@ -5,7 +5,7 @@ use headwater_engine::answer::QueryListing;
 use super::query::{failures, state};
 use crate::output::section::Section;
 
-/// The list of queries, and below it why some of them fail.
+/// The list of queries, and below it the reasons why some of them fail.
 pub(super) fn sections(listed: &[QueryListing]) -> Vec<Section> {
     let row = |query: &QueryListing| {
         vec![

@@ -1,4 +1,4 @@
-//! EXPLAIN of a persistent query, and what other statements say of one.
+//! EXPLAIN of a persistent query, and the parts of it that other statements also show.
 
 use headwater_engine::answer::{
     Condition, Lag, OpenTransaction, PartitionLag, ProcessFailure, QueryDescription, QueryFailure, QueryState,
@@ -8,7 +8,7 @@ use headwater_engine::answer::{
 use super::time::{to_the_millisecond, to_the_second};
 use crate::output::section::Section;
 
-/// Its properties, its topology, why it fails and what it did here.
+/// Its properties, its topology, its failures and its statistics.
 pub(super) fn sections(described: &QueryDescription) -> Vec<Section> {
     let QueryDescription { query, state: is, group, failures: failing, statistics: did } = described;
     let mut facts = vec![
@@ -30,7 +30,7 @@ pub(super) fn sections(described: &QueryDescription) -> Vec<Section> {
     sections
 }
 
-/// What a query is doing, and that it lost something.
+/// The state of a query, and how many offsets it lost.
 pub(super) fn state(QueryState { condition: is, lost }: QueryState) -> String {
     let word = condition(is);
     if lost > 0 { format!("{word} ({lost} offsets lost)") } else { word.to_owned() }
@@ -47,12 +47,12 @@ fn condition(condition: Condition) -> &'static str {
     }
 }
 
-/// Why a query fails, by process; none when it does not.
+/// Why a query fails, by process; `None` if it does not.
 pub(super) fn failures(query: &str, failing: &[ProcessFailure]) -> Option<Section> {
     let row = |failure: &ProcessFailure| {
         let next = match failure.next_try_ms {
             Some(at_ms) => to_the_millisecond(at_ms).unwrap_or_default(),
-            None => "never: stopped until RESUME or a change".to_owned(),
+            None => "none; stopped until RESUME or a change".to_owned(),
         };
         vec![failure.process.clone(), failure.reason.clone(), failure.attempts.to_string(), next]
     };
@@ -111,7 +111,7 @@ pub(super) fn lag(Lag { group, topic, partitions }: &Lag) -> Section {
     Section::table(&columns, partitions.iter().map(row)).titled(format!("Consumer group {group} on {topic}"))
 }
 
-/// What an open transaction holds back, and since when.
+/// How many offsets an open transaction holds back, and since when.
 fn held_back(OpenTransaction { start, offsets, since_ms }: OpenTransaction) -> String {
     let since = since_ms.and_then(to_the_second).map(|time| format!(" since {time}"));
     format!("holds back {offsets} offsets from {start}{}", since.unwrap_or_default())
@@ -122,14 +122,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_open_transaction_is_said_with_what_it_holds_back() {
+    fn an_open_transaction_is_shown_with_its_offsets() {
         let open = OpenTransaction { start: 0, offsets: 2, since_ms: Some(60_000) };
         assert_eq!(held_back(open), "holds back 2 offsets from 0 since 1970-01-01T00:01:00Z");
         assert_eq!(held_back(OpenTransaction { since_ms: None, ..open }), "holds back 2 offsets from 0");
     }
 
     #[test]
-    fn a_state_says_what_was_lost() {
+    fn a_state_includes_lost_offsets() {
         assert_eq!(state(QueryState { condition: Condition::NotRunning, lost: 0 }), "NOT RUNNING");
         assert_eq!(state(QueryState { condition: Condition::Running, lost: 60 }), "RUNNING (60 offsets lost)");
     }

@@ -5,7 +5,7 @@ use headwater_formats::record::Reject;
 
 use crate::output::section::Section;
 
-/// The list of records that were not read, and below it that there were more.
+/// The rejected records, and below them a note if there were more.
 pub(super) fn sections(rejects: Option<&Rejects>) -> Vec<Section> {
     let Some(Rejects { kept, total }) = rejects else {
         return vec![Section::text("No query has run yet.".to_owned())];
@@ -22,7 +22,7 @@ pub(super) fn sections(rejects: Option<&Rejects>) -> Vec<Section> {
     };
     let mut section = Section::table(&["Topic", "Partition", "Offset", "Side", "Reason"], kept.iter().map(row));
     if *total > kept.len() as u64 {
-        section.text = Some(format!("The first {} of {total} rejects are listed.", kept.len()));
+        section.text = Some(format!("Only the first {} of {total} rejected records are listed.", kept.len()));
     }
     vec![section]
 }

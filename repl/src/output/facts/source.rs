@@ -6,7 +6,7 @@ use headwater_engine::definition::{ColumnDef, ColumnRole, SourceDef, SourceKind}
 use super::query;
 use crate::output::section::Section;
 
-/// Its columns; where EXTENDED was said its topic, the offsets and its queries, too.
+/// Its columns; with EXTENDED also its topic, the offsets and its queries.
 pub(super) fn sections(SourceDescription { source, extended }: &SourceDescription) -> Vec<Section> {
     let columns = columns(source);
     let Some((topic, queries)) = extended else {

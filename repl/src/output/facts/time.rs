@@ -1,8 +1,8 @@
-//! Times of answers in words.
+//! Formats the times in answers.
 
 use chrono::{DateTime, SecondsFormat};
 
-/// A time in ms since the epoch as a date and a time of day with milliseconds; none for one that no calendar has.
+/// A time in ms since the epoch as date and time of day with milliseconds; `None` if it is outside the calendar.
 pub(super) fn to_the_millisecond(ms: i64) -> Option<String> {
     DateTime::from_timestamp_millis(ms).map(|time| time.to_rfc3339_opts(SecondsFormat::Millis, true))
 }

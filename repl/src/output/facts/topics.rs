@@ -4,7 +4,7 @@ use headwater_engine::answer::TopicListing;
 
 use crate::output::section::Section;
 
-/// The list of topics, with a column for the offsets where they were asked for.
+/// The list of topics, with the offsets if they were requested.
 pub(super) fn sections(listed: &[TopicListing], extended: bool) -> Vec<Section> {
     let row = |topic: &TopicListing| {
         let shape = [topic.name.clone(), topic.partitions.to_string(), topic.replicas.to_string()];

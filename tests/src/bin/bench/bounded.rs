@@ -1,7 +1,7 @@
-//! Bounded SELECTs over a topic of bids, each beside the bare reader in the same minute.
+//! Bounded SELECTs over a topic of bids, each measured next to the baseline reader in the same minute.
 //!
-//! Rates are of whole processes, from their start to their end, for Headwater and for the bare reader alike: a user
-//! waits for both. Every answer is checked against what the bare reader counted before its time is taken for good.
+//! Rates are those of whole processes, from start to end, for Headwater and for the baseline reader: a user waits for
+//! both. Every answer is compared with the baseline's count before its time is used.
 
 use std::error::Error;
 use std::path::PathBuf;
@@ -26,28 +26,28 @@ const COUNT: &str = "SELECT COUNT(*) AS n FROM bids;";
 const NEWEST: &str = "SELECT * FROM bids ORDER BY ROWTIME DESC LIMIT 10;";
 const LIMIT: &str = "SELECT * FROM bids LIMIT 10;";
 
-/// Records behind the first row of the embedded broker.
+/// Number of records in the topic for the first row of the embedded broker.
 const EMBEDDED_RECORDS: usize = 1_000;
 const MEGABYTE: f64 = 1_048_576.0;
 
-/// What is measured, where.
+/// What to measure, and where.
 #[derive(clap::Args)]
 pub struct Arguments {
     /// Address of a broker, HOST:PORT
     #[arg(long)]
     bootstrap_server: String,
-    /// A topic that the program bids has filled
+    /// A topic that was filled by the program bids
     #[arg(long, default_value = "bids")]
     topic: String,
-    /// How often each is measured
+    /// Number of runs of each measurement
     #[arg(long, default_value_t = 5)]
     pairs: usize,
-    /// Where the embedded broker listens while it is filled
+    /// Address of the embedded broker while it is filled
     #[arg(long, default_value = "127.0.0.1:29500")]
     embedded_listen: String,
 }
 
-/// Measures everything and prints the table; fails when an answer is wrong, not when a target is missed.
+/// Runs all measurements and prints the table. Fails when an answer is wrong, but not when a target is missed.
 pub fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     let shell = Shell::at_cluster(binary::headwater(), &arguments.bootstrap_server);
     shell.run(&DEFINE.replace("{topic}", &arguments.topic))?;
@@ -68,7 +68,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// The bare reader and Headwater, one right after the other.
+/// A run of the baseline reader and the run of Headwater right after it.
 struct Pair {
     bare: Run,
     ours: Run,
@@ -83,10 +83,10 @@ fn pairs(arguments: &Arguments, shell: &Shell, sql: &str) -> Result<Vec<Pair>, B
             let ours = shell.run(sql)?;
             let found = sum_of(&ours, "N")?;
             if found != records {
-                return Err(format!("{sql} saw {found} records, the bare reader {records}").into());
+                return Err(format!("{sql} counted {found} records, the baseline reader {records}").into());
             }
             eprintln!(
-                "pair {number}: bare {:.2} s, headwater {:.2} s",
+                "pair {number}: baseline {:.2} s, headwater {:.2} s",
                 bare.wall.as_secs_f64(),
                 ours.wall.as_secs_f64()
             );
@@ -110,23 +110,23 @@ fn add_pairs(table: &mut Table, name: &str, pairs: &[Pair], ratio: f64) {
     let each = |figure: &dyn Fn(&Pair) -> f64| pairs.iter().map(figure).collect::<Vec<_>>();
     let rate = |run: &Run, pair: &Pair| pair.records as f64 / run.wall.as_secs_f64();
     let cpu = |run: &Run, pair: &Pair| run.cpu_seconds / (pair.records as f64 / 1e6);
-    table.add(&format!("{name}, bare reader, records/s"), 0, each(&|pair| rate(&pair.bare, pair)), None);
-    table.add(&format!("{name}, bare reader, CPU s/M"), 2, each(&|pair| cpu(&pair.bare, pair)), None);
+    table.add(&format!("{name}, baseline reader, records/s"), 0, each(&|pair| rate(&pair.bare, pair)), None);
+    table.add(&format!("{name}, baseline reader, CPU s/M"), 2, each(&|pair| cpu(&pair.bare, pair)), None);
     table.add(&format!("{name}, records/s"), 0, each(&|pair| rate(&pair.ours, pair)), None);
     let ratios = each(&|pair| rate(&pair.ours, pair) / rate(&pair.bare, pair));
-    table.add(&format!("{name}, ratio to bare reader"), 2, ratios, Some(Target::AtLeast(ratio)));
+    table.add(&format!("{name}, ratio to baseline reader"), 2, ratios, Some(Target::AtLeast(ratio)));
     let cpus = each(&|pair| cpu(&pair.ours, pair));
     table.add(&format!("{name}, CPU s/M"), 2, cpus, Some(Target::Below(1.0)));
     let peaks = each(&|pair| pair.ours.peak_bytes as f64 / MEGABYTE);
     table.add(&format!("{name}, peak memory, MB"), 0, peaks, Some(Target::Below(512.0)));
 }
 
-/// A query that should read next to nothing: its time to the first row and its share of the records.
+/// A query that needs to read very little: the time to its first row, and the share of the records that it reads.
 fn add_few(table: &mut Table, name: &str, runs: &[Run], records: u64) -> Result<(), Box<dyn Error>> {
     let mut shares = Vec::new();
     for run in runs {
         if run.stdout.lines().count() != 10 {
-            return Err(format!("{name} gave not ten rows:\n{}", run.stdout).into());
+            return Err(format!("{name} did not return ten rows:\n{}", run.stdout).into());
         }
         shares.push(100.0 * records_read(run)? as f64 / records as f64);
     }
@@ -139,7 +139,7 @@ fn first_row(run: &Run) -> f64 {
     run.first_line.unwrap_or(Duration::MAX).as_secs_f64()
 }
 
-/// Seconds from the command to its first row on the embedded broker, over a folder that holds a few records.
+/// Seconds from the command to its first row on the embedded broker, with a data folder that contains a few records.
 fn embedded(arguments: &Arguments) -> Result<Vec<f64>, Box<dyn Error>> {
     let folder = tempfile::tempdir()?;
     fill(arguments, folder.path().to_path_buf())?;
@@ -148,7 +148,8 @@ fn embedded(arguments: &Arguments) -> Result<Vec<f64>, Box<dyn Error>> {
     Ok(repeat(arguments, &shell, "SELECT * FROM bids;")?.iter().map(first_row).collect())
 }
 
-/// Lets an embedded broker of its own process take the records, so that the measured ones start over a folder.
+/// Writes the records through an embedded broker in its own process, so that the measured ones start with a filled
+/// folder.
 fn fill(arguments: &Arguments, folder: PathBuf) -> Result<(), Box<dyn Error>> {
     let _broker = Broker::start(&arguments.embedded_listen, folder)?;
     load::create_topic(&arguments.embedded_listen, "bids", 1)?;
@@ -163,7 +164,7 @@ fn fill(arguments: &Arguments, folder: PathBuf) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// `headwater broker` as a child; dropping it asks it to end and waits for it.
+/// `headwater broker` as a child process; dropping it stops it and waits for it.
 struct Broker(Child);
 
 impl Broker {

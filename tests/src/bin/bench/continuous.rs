@@ -1,8 +1,9 @@
-//! Continuous queries that write exactly once, each beside the bare copy in the same minute.
+//! Continuous exactly-once queries, each measured next to the baseline copy in the same minute.
 //!
-//! Rates are of the work as each program tells it: from opening its clients (and joining its group) until everything that was in the
-//! topic is read, written and committed. CPU, memory and the broker's CPU are of whole processes with their starts.
-//! After every run another client counts what a read_committed consumer sees; a wrong number ends the benchmark.
+//! Rates are based on the time that each program reports for its work: from opening its clients (and joining its group)
+//! until all existing records of the topic are read, written and committed. CPU, memory and the broker's CPU are those
+//! of whole processes, including their start. After every run another client counts what a read_committed consumer
+//! sees; a wrong number ends the benchmark.
 
 use std::error::Error;
 use std::path::PathBuf;
@@ -21,42 +22,42 @@ use crate::report;
 use crate::streams::{Peer, Summary, Tuning};
 use crate::table::Table;
 
-/// Longest time of one measured command; then it is ended and the benchmark fails.
+/// Maximum time of one measured command, after which it is stopped and the benchmark fails.
 const COMMAND_SECONDS_MAX: &str = "900";
-/// From the end of a command until its output is counted, again and again for at most the longer one.
+/// Pause between the end of a command and counting its output, which is repeated for at most the longer time.
 const MARKERS_WAIT: Duration = Duration::from_millis(200);
 const MARKERS_WAIT_MAX: Duration = Duration::from_secs(20);
 
-/// What is measured, where.
+/// What to measure, and where.
 #[derive(Args)]
 pub struct Arguments {
-    /// Address of a broker, HOST:PORT. With one of tests/real/kafka its own CPU is reported too
+    /// Address of a broker, HOST:PORT. If tests/real/kafka started it, the broker's CPU is also reported
     #[arg(long)]
     bootstrap_server: String,
-    /// A topic that the program bids has filled
+    /// A topic that was filled by the program bids
     #[arg(long, default_value = "bids")]
     topic: String,
-    /// How often each is measured
+    /// Number of runs of each measurement
     #[arg(long, default_value_t = 5)]
     pairs: usize,
     /// The queries, separated by commas
     #[arg(long = "queries", value_enum, value_delimiter = ',', default_value = "q0,q1,q2")]
     queries: Vec<Query>,
-    /// Run Kafka Streams beside, from the Maven project in this folder [default: tests/streams]
+    /// Also run Kafka Streams, from the Maven project in this folder [default: tests/streams]
     #[arg(long, value_name = "DIR", num_args = 0..=1)]
     streams: Option<Option<PathBuf>>,
-    /// Stream threads of Kafka Streams
+    /// Number of stream threads of Kafka Streams
     #[arg(long, default_value_t = 2)]
     streams_threads: u32,
-    /// Leave Kafka Streams' producer as it is, instead of linger 100 ms and batches of 256 KB
+    /// Use Kafka Streams' default producer settings instead of linger 100 ms and batches of 256 KB
     #[arg(long)]
     streams_plain_producer: bool,
-    /// Leave Headwater out: only the limits and the peer
+    /// Do not run Headwater, only the baselines and Kafka Streams
     #[arg(long)]
     only_yardsticks: bool,
 }
 
-/// Measures everything and prints the table; fails when an output is wrong, not when a target is missed.
+/// Runs all measurements and prints the table. Fails when an output is wrong, but not when a target is missed.
 pub fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     let bench = Bench::new(arguments)?;
     let mut table = Table::default();
@@ -75,27 +76,27 @@ pub fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// One run and what the broker spent meanwhile.
+/// One run, and the CPU time of the broker during it.
 pub struct Cost {
-    /// The command.
+    /// The run of the command.
     pub run: Run,
-    /// What the program says that its work took.
+    /// The time that the program reports for its work.
     pub seconds: f64,
-    /// CPU seconds of all nodes; `None` when their processes are not known.
+    /// CPU seconds of all nodes; `None` if their processes are not known.
     pub broker_seconds: Option<f64>,
 }
 
-/// Everything that ran within a minute of each other.
+/// Runs that took place within a minute of each other.
 pub struct Round {
     /// Records in the input topic.
     pub records: f64,
-    /// The bare read, for queries that write little.
+    /// The baseline read, for queries that write little.
     pub read: Option<Cost>,
-    /// The bare copy.
+    /// The baseline copy.
     pub copy: Cost,
     /// Headwater.
     pub ours: Option<Cost>,
-    /// Kafka Streams, and what it says of itself.
+    /// Kafka Streams, and the summary that it prints.
     pub peer: Option<(Cost, Summary)>,
 }
 
@@ -104,7 +105,7 @@ struct Bench<'a> {
     cluster: Option<Cluster>,
     peer: Option<Peer>,
     partitions: i32,
-    /// This program, for the bare loops.
+    /// This program, for the baseline loops.
     own: String,
 }
 
@@ -112,7 +113,7 @@ impl<'a> Bench<'a> {
     fn new(arguments: &'a Arguments) -> Result<Self, Box<dyn Error>> {
         let cluster = Cluster::find(&arguments.bootstrap_server);
         if cluster.is_none() {
-            eprintln!("no node of tests/real/kafka at {}: its CPU is not measured", arguments.bootstrap_server);
+            eprintln!("no node of tests/real/kafka at {}; its CPU is not measured", arguments.bootstrap_server);
         }
         let project = |given: &Option<PathBuf>| given.clone().unwrap_or(binary::workspace().join("tests/streams"));
         let peer = arguments.streams.as_ref().map(|given| Peer::build(&project(given))).transpose()?;
@@ -135,19 +136,19 @@ impl<'a> Bench<'a> {
     fn read(&self) -> Result<Cost, Box<dyn Error>> {
         let Arguments { bootstrap_server, topic, .. } = self.arguments;
         let cost = self.cost(&[&self.own, "bare", "--bootstrap-server", bootstrap_server, "--topic", topic])?;
-        Ok(Cost { seconds: told_seconds(&cost.run.stdout)?, ..cost })
+        Ok(Cost { seconds: reported_seconds(&cost.run.stdout)?, ..cost })
     }
 
-    /// The bare copy, and the number of records it says it copied.
+    /// The baseline copy, and the number of records that it reports.
     fn copy(&self) -> Result<(Cost, f64), Box<dyn Error>> {
         let Arguments { bootstrap_server, topic, .. } = self.arguments;
         let scratch = Scratch::new(bootstrap_server, "bench");
         let to = scratch.topic("copy");
         let places = ["--bootstrap-server", bootstrap_server, "--topic", topic, "--to", &to, "--keep-key"];
         let cost = self.cost(&[[self.own.as_str(), "copy"].as_slice(), &places].concat())?;
-        let cost = Cost { seconds: told_seconds(&cost.run.stdout)?, ..cost };
+        let cost = Cost { seconds: reported_seconds(&cost.run.stdout)?, ..cost };
         let records: u64 = cost.run.stdout.split(' ').next().unwrap_or_default().parse()?;
-        self.verify("the bare copy", &to, records)?;
+        self.verify("the baseline copy", &to, records)?;
         Ok((cost, records as f64))
     }
 
@@ -160,7 +161,7 @@ impl<'a> Bench<'a> {
         let (program, file) = (binary::headwater().display().to_string(), file.path().display().to_string());
         let place = ["--bootstrap-server", bootstrap_server, "--service-id", scratch.name()];
         let cost = self.cost(&[[program.as_str(), "run", &file, "--until-idle"].as_slice(), &place].concat())?;
-        let cost = Cost { seconds: told_seconds(&cost.run.stderr)?, ..cost };
+        let cost = Cost { seconds: reported_seconds(&cost.run.stderr)?, ..cost };
         self.verify("Headwater", &to, expected)?;
         Ok(cost)
     }
@@ -178,7 +179,7 @@ impl<'a> Bench<'a> {
         Ok((Cost { seconds: summary.seconds, ..cost }, summary))
     }
 
-    /// Runs a command, ends it when it takes too long, and looks at the broker before and after.
+    /// Runs a command with a time limit, and measures the broker's CPU before and after.
     fn cost(&self, command: &[&str]) -> Result<Cost, Box<dyn Error>> {
         let spent = || self.cluster.as_ref().map(Cluster::cpu_seconds).transpose();
         let limited = ["timeout", "--foreground", "--kill-after=10", COMMAND_SECONDS_MAX];
@@ -188,7 +189,8 @@ impl<'a> Bench<'a> {
         Ok(Cost { seconds: run.wall.as_secs_f64(), run, broker_seconds })
     }
 
-    /// The broker acknowledges a commit before it has marked every partition: what is missing may come soon.
+    /// The broker acknowledges a commit before it has written the markers of every partition, so missing records may
+    /// become visible soon.
     fn verify(&self, who: &str, topic: &str, expected: u64) -> Result<(), Box<dyn Error>> {
         let begun = Instant::now();
         loop {
@@ -205,10 +207,10 @@ impl<'a> Bench<'a> {
     }
 }
 
-/// The seconds of a line like `5000000 records in 7.123 s`, the last one of a text.
-fn told_seconds(text: &str) -> Result<f64, Box<dyn Error>> {
+/// The seconds in the last line of a text like `5000000 records in 7.123 s`.
+fn reported_seconds(text: &str) -> Result<f64, Box<dyn Error>> {
     let seconds = |line: &str| line.rsplit_once(" in ")?.1.strip_suffix(" s")?.parse().ok();
-    text.lines().rev().find_map(seconds).ok_or_else(|| format!("no line tells seconds in: {text}").into())
+    text.lines().rev().find_map(seconds).ok_or_else(|| format!("no line with a time in: {text}").into())
 }
 
 #[cfg(test)]
@@ -216,11 +218,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn seconds_are_told_in_the_last_line_that_has_them() {
+    fn seconds_are_read_from_the_last_line_that_has_them() {
         assert_eq!(
-            told_seconds("5 records in 7.1 s\nnote: CSAS_Q0_1: 5 records read, 5 written in 2.5 s\nend\n").unwrap(),
+            reported_seconds("5 records in 7.1 s\nnote: CSAS_Q0_1: 5 records read, 5 written in 2.5 s\nend\n").unwrap(),
             2.5
         );
-        assert!(told_seconds("nothing in particular\n").is_err());
+        assert!(reported_seconds("nothing in particular\n").is_err());
     }
 }

@@ -1,7 +1,8 @@
-//! The bare copy: what any exactly once query must at least do, with librdkafka and without looking at a record.
+//! The baseline copy: the minimum work of any exactly-once query, done with librdkafka and without parsing a record.
 //!
-//! It reads batches, writes the same bytes and timestamps to the same partitions of another topic, and each second puts
-//! the offsets into the transaction and commits it. One thread and the best plain loop: a limit should be one.
+//! It reads batches, writes the same bytes and timestamps to the same partitions of another topic, and every second
+//! adds the offsets to the transaction and commits it. It is a simple, well-tuned loop on one thread, because it is to
+//! be a limit.
 
 use std::error::Error;
 use std::time::{Duration, Instant};
@@ -16,11 +17,11 @@ use crate::librdkafka::{Record, Topic};
 use crate::reader::Reader;
 
 const COMMIT_INTERVAL: Duration = Duration::from_secs(1);
-/// Longest wait for one call about a transaction.
+/// Maximum time for one call about a transaction.
 const TRANSACTION_WAIT_MAX: Duration = Duration::from_secs(60);
 
-/// The producer, tuned as one should: batches as large as the broker takes, and room for what comes in a second.
-/// Delivery reports of what went well would cost a message each; a failure fails the commit.
+/// The properties of a well-tuned producer: the largest batches that the broker allows, and space for the records of a
+/// second. Delivery reports of successful records would cost a message each; a failure makes the commit fail.
 const SETTINGS: [(&str, &str); 8] = [
     ("enable.idempotence", "true"),
     ("linger.ms", "50"),
@@ -32,24 +33,24 @@ const SETTINGS: [(&str, &str); 8] = [
     ("transaction.timeout.ms", "60000"),
 ];
 
-/// What is copied, where.
+/// What to copy, and where.
 #[derive(Args)]
 pub struct Arguments {
     /// Address of a broker, HOST:PORT
     #[arg(long)]
     bootstrap_server: String,
-    /// The topic to read, up to the records that are in it now
+    /// The topic to read, up to the records that it contains now
     #[arg(long, default_value = "bids")]
     topic: String,
-    /// The topic to write; it must not exist, and stays. Without it one is made and deleted afterwards
+    /// The topic to write to; it must not exist, and is kept. Without it, a topic is created and deleted afterwards
     #[arg(long)]
     to: Option<String>,
-    /// Write the keys too, as a query does whose output has the key of its input
+    /// Also write the keys, as a query does whose output has the key of its input
     #[arg(long)]
     keep_key: bool,
 }
 
-/// Copies, and prints one line: `5000000 records in 7.123 s`.
+/// Copies the topic, and prints one line: `5000000 records in 7.123 s`.
 pub fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     let scratch = Scratch::new(&arguments.bootstrap_server, "bench");
     let to = arguments.to.clone().unwrap_or_else(|| scratch.topic("copy"));

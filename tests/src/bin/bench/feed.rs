@@ -1,4 +1,4 @@
-//! A steady stream of bids, paced by the clock; `dateTime` is when the record was made, in microseconds.
+//! Writes bids at a steady rate; `dateTime` is the time at which the record was created, in microseconds.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use rdkafka::ClientConfig;
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 
-/// How long the producer waits for a batch to fill: librdkafka's default, part of every latency.
+/// How long the producer waits for a batch to fill: librdkafka's default, which is part of every latency.
 const LINGER_MS: &str = "5";
 const PACE: Duration = Duration::from_millis(1);
 const FLUSH_WAIT_MAX: Duration = Duration::from_secs(30);
@@ -25,7 +25,7 @@ pub struct Feed {
 }
 
 impl Feed {
-    /// Starts to write so many bids a second to a topic, evenly.
+    /// Starts writing the given number of bids per second to a topic, evenly paced.
     pub fn start(bootstrap: &str, topic: &str, per_second: u64) -> Result<Self, Box<dyn Error>> {
         let producer: BaseProducer = ClientConfig::new()
             .set("bootstrap.servers", bootstrap)
@@ -40,12 +40,12 @@ impl Feed {
         Ok(Self { stopped, thread })
     }
 
-    /// Fails when the thread has ended by itself.
+    /// Fails if the thread has ended.
     pub fn check(&self) -> Result<(), Box<dyn Error>> {
         if self.thread.is_finished() { Err("the feed has ended".into()) } else { Ok(()) }
     }
 
-    /// Ends it; gives the number of records when all are acknowledged.
+    /// Stops the thread and returns the number of records once all are acknowledged.
     pub fn stop(self) -> Result<u64, Box<dyn Error>> {
         self.stopped.store(true, Ordering::Relaxed);
         let written = self.thread.join().map_err(|_| "the feed panicked")?;
@@ -53,7 +53,7 @@ impl Feed {
     }
 }
 
-/// Now, in microseconds since the epoch.
+/// The current time in microseconds since the epoch.
 pub fn now_us() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_micros()).unwrap_or(i64::MAX)

@@ -1,5 +1,5 @@
-//! What many queries cost that have nothing to do: CPU, memory, threads and open files of one process, and how soon they are
-//! awake again.
+//! The cost of many idle queries: CPU, memory, threads and open files of one process, and how quickly they become
+//! active again.
 
 use std::error::Error;
 use std::fmt::Write;
@@ -17,16 +17,16 @@ use crate::running::Running;
 use crate::table::{Table, Target};
 use crate::{process, reader};
 
-/// Records that every query has passed through before it is idle.
+/// Number of records that every query has processed before it is idle.
 const RECORDS: u64 = 1_000;
 const START_WAIT_MAX: Duration = Duration::from_secs(300);
-/// From the last output until the process counts as idle: queries let go of what they hold after 10 s.
+/// Time from the last output until the process counts as idle: queries close their clients after 10 s.
 const SETTLE: Duration = Duration::from_secs(20);
 const SAMPLES: u32 = 6;
 const SAMPLE_INTERVAL: Duration = Duration::from_secs(5);
 const MEGABYTE: f64 = 1_048_576.0;
 
-/// What is measured, where.
+/// What to measure, and where.
 #[derive(Args)]
 pub struct Arguments {
     /// Address of a broker, HOST:PORT
@@ -35,7 +35,7 @@ pub struct Arguments {
     /// Number of persistent queries, all over one topic
     #[arg(long, default_value_t = 100)]
     queries: usize,
-    /// Partitions of the topic, and so of each output
+    /// Number of partitions of the topic, and so of each output
     #[arg(long, default_value_t = 4)]
     partitions: i32,
 }
@@ -63,13 +63,13 @@ pub fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     let woke = begun.elapsed().as_secs_f64();
     headwater.stop()?;
     println!(
-        "{queries} queries of {partitions} partitions, up in {started:.1} s, one more record through all in {woke:.1} s"
+        "{queries} queries of {partitions} partitions, started in {started:.1} s, processed one more record in {woke:.1} s"
     );
     println!("{table}");
     Ok(())
 }
 
-/// Waits until readers of each output get past so many offsets.
+/// Waits until committed readers can read past the given number of offsets of each output.
 fn await_offsets(
     headwater: &mut Running,
     consumer: &BaseConsumer,

@@ -1,7 +1,7 @@
-//! How long a record takes through q0: from its producer's clock to a read_committed consumer of the output.
+//! The latency of a record through q0: from its producer's clock to a read_committed consumer of the output.
 //!
-//! Both are other clients (librdkafka) in one process, so one clock measures. The producer's linger of 5 ms and the wait
-//! for the next commit are part of it.
+//! Both are other clients (librdkafka) in one process, so there is only one clock. The producer's linger of 5 ms and
+//! the wait for the next commit are included.
 
 use std::error::Error;
 use std::time::{Duration, Instant};
@@ -20,32 +20,32 @@ use crate::running::Running;
 
 const PARTITIONS: i32 = 4;
 const START_WAIT_MAX: Duration = Duration::from_secs(60);
-/// From the first record of the output until records count.
+/// Time from the first record of the output until records are measured.
 const WARM_UP: Duration = Duration::from_secs(5);
-/// Longest wait for the last records after the feed has ended.
+/// Maximum time to wait for the last records after the feed has ended.
 const DRAIN_WAIT_MAX: Duration = Duration::from_secs(30);
-/// What is doubled would come within this.
+/// Duplicates would arrive within this time.
 const DOUBLED_WAIT: Duration = Duration::from_secs(1);
 const POLL_WAIT: Duration = Duration::from_millis(100);
 
-/// What is measured, where.
+/// What to measure, and where.
 #[derive(Args)]
 pub struct Arguments {
     /// Address of a broker, HOST:PORT
     #[arg(long)]
     bootstrap_server: String,
-    /// Records a second, evenly paced
+    /// Records per second, evenly paced
     #[arg(long, default_value_t = 10_000)]
     rate: u64,
-    /// How long
+    /// Duration of the measurement
     #[arg(long, default_value_t = 20)]
     seconds: u64,
-    /// Headwater's commit interval: a reader sees a record only after the commit
+    /// Headwater's commit interval; readers see a record only after its commit
     #[arg(long, default_value_t = 100)]
     commit_interval_ms: u64,
 }
 
-/// Measures, and prints p50, p99 and the largest; fails when a record is missing or doubled.
+/// Measures, and prints p50, p99 and the maximum. Fails when a record is missing or duplicated.
 pub fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     let Arguments { bootstrap_server, rate, seconds, commit_interval_ms } = arguments;
     let scratch = Scratch::new(bootstrap_server, "bench");
@@ -55,8 +55,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     let setting = format!("commit.interval.ms={commit_interval_ms}");
     let mut headwater = Running::start(bootstrap_server, scratch.name(), &statements, &[&setting])?;
     let consumer = reader::consumer(bootstrap_server, "bench-latency")?;
-    headwater
-        .until("the output topic is there", START_WAIT_MAX, || Ok(reader::partitions_of(&consumer, &to).is_ok()))?;
+    headwater.until("the output topic exists", START_WAIT_MAX, || Ok(reader::partitions_of(&consumer, &to).is_ok()))?;
     reader::assign_from_start(&consumer, &to, reader::partitions_of(&consumer, &to)?)?;
     let feed = Feed::start(bootstrap_server, &from, *rate)?;
     let latencies_us = measure(&consumer, &mut headwater, feed, Duration::from_secs(*seconds))?;
@@ -65,7 +64,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Reads the output until it holds all that the feed has written.
+/// Reads the output until it contains everything that was written.
 fn measure(
     consumer: &BaseConsumer,
     headwater: &mut Running,
@@ -107,7 +106,7 @@ struct Output<'a> {
 }
 
 impl Output<'_> {
-    /// Takes the next record, if one comes soon; its latency counts when it was made within the window.
+    /// Takes the next record, if one arrives soon; its latency counts if it was created within the window.
     fn poll(&mut self, window: Option<&std::ops::Range<i64>>) -> Result<u64, Box<dyn Error>> {
         let message = match self.consumer.poll(POLL_WAIT) {
             None | Some(Err(KafkaError::PartitionEOF(_))) => return Ok(0),
@@ -124,7 +123,7 @@ impl Output<'_> {
     }
 }
 
-/// When the record was made. The name is upper case unless the statement quotes it.
+/// When the record was created. The name is upper case unless the statement quotes it.
 fn made_us(value: &[u8]) -> Result<i64, Box<dyn Error>> {
     let row: serde_json::Value = serde_json::from_slice(value)?;
     row["DATETIME"].as_i64().ok_or_else(|| format!("no number \"DATETIME\" in the row {row}").into())
@@ -137,7 +136,7 @@ fn summary(mut latencies_us: Vec<i64>, commit_interval_ms: u64) -> Result<String
     let (p50, p99, max) = (at(50), at(99), at(100));
     let records = latencies_us.len();
     Ok(format!(
-        "{records} records, commits each {commit_interval_ms} ms: p50 {p50:.1} ms, p99 {p99:.1} ms, max {max:.1} ms"
+        "{records} records, commits every {commit_interval_ms} ms: p50 {p50:.1} ms, p99 {p99:.1} ms, max {max:.1} ms"
     ))
 }
 
@@ -148,7 +147,7 @@ mod tests {
     #[test]
     fn percentiles_are_of_the_sorted_latencies() {
         let latencies_us = (0..=100).rev().map(|ms| ms * 1_000).collect();
-        let expected = "101 records, commits each 100 ms: p50 50.0 ms, p99 99.0 ms, max 100.0 ms";
+        let expected = "101 records, commits every 100 ms: p50 50.0 ms, p99 99.0 ms, max 100.0 ms";
         assert_eq!(summary(latencies_us, 100).unwrap(), expected);
         assert!(summary(Vec::new(), 100).is_err());
     }

@@ -1,8 +1,8 @@
-//! The two calls of librdkafka that have no safe wrapper: reading a batch, and producing to a topic handle.
+//! The two calls of librdkafka without a safe wrapper: reading a batch, and producing to a topic handle.
 //!
-//! Apart because this is the only unsafe code of the benchmark. The reader of `headwater_tests::bare` stays another one:
-//! it only counts, ends at a watermark and is the yardstick of bounded reads; this one also tells ends of partitions,
-//! without which a topic written in transactions cannot be read to its end.
+//! It is a separate file because it contains the only unsafe code of the benchmark. The reader of
+//! `headwater_tests::bare` is separate: it only counts, ends at a watermark and is the baseline of bounded reads; this
+//! one also reports ends of partitions, without which a topic written in transactions cannot be read to its end.
 
 #![allow(unsafe_code)]
 
@@ -18,38 +18,38 @@ use rdkafka_sys as sys;
 use sys::rd_kafka_resp_err_t as code;
 use sys::rd_kafka_vtype_t as vtype;
 
-/// Most messages in one call.
+/// Maximum number of messages per call.
 const BATCH_MESSAGES_MAX: usize = 10_000;
-/// Longest wait of one call for its batch to fill up.
+/// Maximum time that one call waits for its batch to fill.
 const BATCH_WAIT_MS: i32 = 10;
-/// Longest wait for room in the producer's queue before it is tried again.
+/// Pause before a record is tried again when the producer's queue is full.
 const ROOM_WAIT: Duration = Duration::from_millis(10);
 
 /// A record as librdkafka holds it.
 #[derive(Clone, Copy, Debug)]
 pub struct Record<'a> {
-    /// Where it is.
+    /// Its partition.
     pub partition: i32,
-    /// Where it is within the partition.
+    /// Its offset.
     pub offset: i64,
-    /// In ms since the epoch.
+    /// Its timestamp in ms since the epoch.
     pub timestamp_ms: i64,
-    /// Its key, `None` when it has none.
+    /// Its key, if it has one.
     pub key: Option<&'a [u8]>,
-    /// Its value, `None` when it has none.
+    /// Its value, if it has one.
     pub value: Option<&'a [u8]>,
 }
 
-/// What a batch is made of.
+/// An element of a batch.
 #[derive(Clone, Copy, Debug)]
 pub enum Taken<'a> {
     /// A record.
     Record(Record<'a>),
-    /// The end of a partition as far as this reader may see; only with `enable.partition.eof`.
+    /// The end of a partition as far as this reader can see; only with `enable.partition.eof`.
     End(i32),
 }
 
-/// The queue of a consumer and the array that batches are put into. Drop it before its consumer.
+/// The queue of a consumer and the array for its batches. Drop it before its consumer.
 pub struct Queue {
     queue: *mut sys::rd_kafka_queue_t,
     messages: Vec<*mut sys::rd_kafka_message_t>,
@@ -58,27 +58,28 @@ pub struct Queue {
 impl Queue {
     /// The queue of all partitions that are assigned to the consumer.
     pub fn of(consumer: &BaseConsumer) -> Result<Self, Box<dyn Error>> {
-        // SAFETY: the handle is alive as long as the consumer is; the queue holds a reference of its own to it.
+        // SAFETY: the handle is alive as long as the consumer is; the queue holds its own reference to it.
         let queue = unsafe { sys::rd_kafka_queue_get_consumer(consumer.client().native_ptr()) };
         if queue.is_null() {
-            return Err("librdkafka gave no consumer queue".into());
+            return Err("librdkafka returned no consumer queue".into());
         }
         Ok(Self { queue, messages: vec![ptr::null_mut(); BATCH_MESSAGES_MAX] })
     }
 
-    /// Waits for the next batch and shows all of it; false when nothing came. An error that librdkafka puts in place of
-    /// a message fails the batch, and so does the first failure of `show`; every message is given back all the same.
+    /// Waits for the next batch and passes all of it to `show`; false if nothing arrived. An error that librdkafka
+    /// returns in place of a message fails the batch, and so does the first failure of `show`; every message is
+    /// destroyed nevertheless.
     pub fn take_batch(
         &mut self,
         mut show: impl FnMut(Taken<'_>) -> Result<(), Box<dyn Error>>,
     ) -> Result<bool, Box<dyn Error>> {
         let (first, room) = (self.messages.as_mut_ptr(), self.messages.len());
-        // SAFETY: the queue is alive and the array has room for as many pointers as are said.
+        // SAFETY: the queue is alive and the array has room for the given number of pointers.
         let got = unsafe { sys::rd_kafka_consume_batch_queue(self.queue, BATCH_WAIT_MS, first, room) };
-        let got = usize::try_from(got).map_err(|_| "librdkafka refused to read a batch")?;
+        let got = usize::try_from(got).map_err(|_| "librdkafka could not read a batch")?;
         let mut shown = Ok(());
         for message in &self.messages[..got] {
-            // SAFETY: the first `got` pointers are messages of ours until they are destroyed, here and only here.
+            // SAFETY: we own the first `got` messages until they are destroyed, which happens only here.
             unsafe {
                 if shown.is_ok() {
                     shown = taken(&**message).and_then(&mut show);
@@ -92,7 +93,7 @@ impl Queue {
 
 impl Drop for Queue {
     fn drop(&mut self) {
-        // SAFETY: the reference is ours since `of` and is given back once.
+        // SAFETY: we have owned the reference since `of`, and release it once.
         unsafe { sys::rd_kafka_queue_destroy(self.queue) };
     }
 }
@@ -104,43 +105,43 @@ unsafe fn taken(message: &sys::rd_kafka_message_t) -> Result<Taken<'_>, Box<dyn 
     let (key, value) = unsafe { (bytes(message.key, message.key_len), bytes(message.payload, message.len)) };
     match message.err {
         code::RD_KAFKA_RESP_ERR_NO_ERROR => {
-            // SAFETY: the message is alive; no kind of timestamp is asked for.
+            // SAFETY: the message is alive; the kind of timestamp is not requested.
             let timestamp_ms = unsafe { sys::rd_kafka_message_timestamp(message, ptr::null_mut()) };
             Ok(Taken::Record(Record { partition: message.partition, offset: message.offset, timestamp_ms, key, value }))
         }
         code::RD_KAFKA_RESP_ERR__PARTITION_EOF => Ok(Taken::End(message.partition)),
-        // librdkafka puts the text of an error where the value would be.
+        // librdkafka stores the text of an error in place of the value.
         error => Err(value.map_or(format!("{error:?}"), |text| String::from_utf8_lossy(text).into_owned()).into()),
     }
 }
 
 /// # Safety
-/// `pointer` must be null or point to so many bytes that live for `'a`.
+/// `pointer` must be null or point to `length` bytes that live for `'a`.
 unsafe fn bytes<'a>(pointer: *const std::ffi::c_void, length: usize) -> Option<&'a [u8]> {
-    // SAFETY: as said above.
+    // SAFETY: guaranteed by the caller.
     (!pointer.is_null()).then(|| unsafe { slice::from_raw_parts(pointer.cast::<u8>(), length) })
 }
 
-/// A topic to produce to by its handle: librdkafka looks up no name for each record.
+/// A topic to produce to by its handle: librdkafka does not look up the name for each record.
 pub struct Topic<'a> {
     topic: *mut sys::rd_kafka_topic_t,
     producer: &'a BaseProducer,
 }
 
 impl<'a> Topic<'a> {
-    /// The handle of a topic. Fails when the name is none.
+    /// The handle of a topic. Fails when the name is not valid.
     pub fn of(producer: &'a BaseProducer, name: &str) -> Result<Self, Box<dyn Error>> {
         let name = CString::new(name)?;
         let client = producer.client().native_ptr();
-        // SAFETY: the client is alive while the producer is borrowed; null asks for the client's own topic settings.
+        // SAFETY: the client is alive while the producer is borrowed; null selects the client's default topic configuration.
         let topic = unsafe { sys::rd_kafka_topic_new(client, name.as_ptr(), ptr::null_mut()) };
         if topic.is_null() {
-            return Err("librdkafka gave no topic".into());
+            return Err("librdkafka returned no topic handle".into());
         }
         Ok(Self { topic, producer })
     }
 
-    /// Puts a copy of the record into the producer's queue for the same partition; waits while the queue is full.
+    /// Queues a copy of the record for the same partition; waits while the queue is full.
     pub fn produce(&self, record: &Record<'_>) -> Result<(), Box<dyn Error>> {
         loop {
             match self.try_produce(record) {
@@ -180,7 +181,7 @@ impl<'a> Topic<'a> {
 
 impl Drop for Topic<'_> {
     fn drop(&mut self) {
-        // SAFETY: the reference is ours since `of` and is given back once.
+        // SAFETY: we have owned the handle since `of`, and release it once.
         unsafe { sys::rd_kafka_topic_destroy(self.topic) };
     }
 }

@@ -1,4 +1,4 @@
-//! Benchmarks against a real Kafka, each a ratio between two things measured in the same run.
+//! Benchmarks against a real Kafka, each a ratio of two measurements in the same run.
 //!
 //! ```text
 //! tests/real/kafka up --jit full
@@ -33,7 +33,7 @@ use std::time::Instant;
 use clap::{Args, Parser, Subcommand};
 use headwater_tests::{bare, usage};
 
-/// Measure Headwater against the limits of the same machine in the same minute.
+/// Measure Headwater against baselines on the same machine in the same minute.
 #[derive(Parser)]
 #[command(after_help = AFTER_HELP)]
 struct Arguments {
@@ -42,14 +42,14 @@ struct Arguments {
 }
 
 const AFTER_HELP: &str = "\
-Begin with a real Kafka and 5,000,000 bids in its topic \"bids\":
+Start a real Kafka and 5,000,000 bids in its topic \"bids\":
   tests/real/kafka up --jit full
   cargo build --release --workspace --bins
   target/release/bids --bootstrap-server 127.0.0.1:29110
 Then for example:
   bench bounded --bootstrap-server 127.0.0.1:29110
   bench continuous --bootstrap-server 127.0.0.1:29110 --pairs 3 --streams
-      q0, q1 and q2 exactly once, beside the bare copy and Kafka Streams
+      q0, q1 and q2 exactly once, compared with the baseline copy and Kafka Streams
   bench latency --bootstrap-server 127.0.0.1:29110
 
 The headwater beside this program is measured; HEADWATER_BIN names another one. Benchmarks write to
@@ -57,23 +57,24 @@ topics bench_... and delete them. Figures from a machine that does other work sa
 
 #[derive(Subcommand)]
 enum Command {
-    /// Read a topic to its end with librdkafka's batch call and count bytes: the limit of every bounded read
+    /// Read a topic to its end with librdkafka's batch call and count bytes: the baseline of bounded reads
     Bare(Bare),
-    /// Bounded SELECTs over the bids beside the bare reader, in pairs
+    /// Measure bounded SELECTs over the bids and the baseline reader, in pairs
     Bounded(bounded::Arguments),
-    /// Copy a topic with librdkafka in transactions of one second, undecoded: the limit of every exactly once query
+    /// Copy a topic with librdkafka in transactions of one second, without decoding: the baseline of exactly-once
+    /// queries
     Copy(copy::Arguments),
-    /// Continuous queries that write exactly once, beside the bare copy and on demand Kafka Streams, in pairs
+    /// Measure continuous exactly-once queries, the baseline copy and optionally Kafka Streams, in pairs
     Continuous(continuous::Arguments),
-    /// Time from a record's producer through a query to a read_committed consumer, at a steady rate
+    /// Measure the time from a record's producer through a query to a read_committed consumer, at a steady rate
     Latency(latency::Arguments),
-    /// A steady rate through a query for minutes: whether its memory stays flat
+    /// Run a steady rate through a query for minutes, to see whether its memory stays constant
     Soak(soak::Arguments),
-    /// CPU, memory and threads of one process with many queries that have nothing to do
+    /// Measure CPU, memory and threads of one process with many idle queries
     Idle(idle::Arguments),
-    /// Rows a second of every family of functions, beside DataFusion's nearest; needs no Kafka
+    /// Measure every family of functions against DataFusion's closest equivalents; needs no Kafka
     Functions(functions::Arguments),
-    /// Run a command and write what it cost to a file: used by the other benchmarks
+    /// Run a command and write its cost to a file; used by the other benchmarks
     #[command(hide = true)]
     Supervise {
         report: PathBuf,
@@ -90,7 +91,7 @@ struct Bare {
     /// The topic
     #[arg(long, default_value = "bids")]
     topic: String,
-    /// A librdkafka property NAME=VALUE on top of the reader's own; may be repeated
+    /// A librdkafka property NAME=VALUE in addition to the reader's own; may be repeated
     #[arg(long = "set", value_parser = property)]
     settings: Vec<(String, String)>,
 }
@@ -122,6 +123,6 @@ fn run_bare(arguments: &Bare) -> Result<(), Box<dyn Error>> {
 }
 
 fn property(text: &str) -> Result<(String, String), String> {
-    let (name, value) = text.split_once('=').ok_or("a property is NAME=VALUE")?;
+    let (name, value) = text.split_once('=').ok_or("a property has the form NAME=VALUE")?;
     Ok((name.to_owned(), value.to_owned()))
 }

@@ -1,4 +1,4 @@
-//! What the kernel says of another process while it runs: CPU time, memory, threads. Linux only, as the benchmarks are.
+//! CPU time, memory and threads of another running process, from the kernel. Linux only, like the benchmarks.
 
 use std::error::Error;
 use std::fs;
@@ -6,30 +6,32 @@ use std::path::{Path, PathBuf};
 
 use headwater_tests::binary;
 
-/// Ticks of `/proc/PID/stat` in a second: fixed for programs, whatever the kernel's own clock is.
+/// Ticks of `/proc/PID/stat` per second: fixed in the interface, whatever the kernel's own clock is.
 const TICKS_PER_SECOND: f64 = 100.0;
 
 /// User and system time of all threads of a process since its start.
 pub fn cpu_seconds(pid: u32) -> Result<f64, Box<dyn Error>> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    parse_cpu_ticks(&stat).map(|ticks| ticks / TICKS_PER_SECOND).ok_or_else(|| format!("not understood: {stat}").into())
+    parse_cpu_ticks(&stat)
+        .map(|ticks| ticks / TICKS_PER_SECOND)
+        .ok_or_else(|| format!("unexpected format: {stat}").into())
 }
 
-/// `PID (NAME) S …`: the name may hold anything, so the fields are counted from its end.
+/// `PID (NAME) S …`: the name may contain anything, so the fields are counted from its end.
 fn parse_cpu_ticks(stat: &str) -> Option<f64> {
     let (_, fields) = stat.rsplit_once(')')?;
     let mut times = fields.split_whitespace().skip(11);
     Some(times.next()?.parse::<f64>().ok()? + times.next()?.parse::<f64>().ok()?)
 }
 
-/// Resident memory, threads and open files of a process now.
+/// The current resident memory, threads and open files of a process.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Status {
     /// Resident size.
     pub resident_bytes: f64,
     /// Number of threads.
     pub threads: f64,
-    /// Number of descriptors.
+    /// Number of file descriptors.
     pub open_files: f64,
 }
 
@@ -46,7 +48,7 @@ fn find_number(status: &str, name: &str) -> Option<f64> {
     line.split_whitespace().next()?.parse().ok()
 }
 
-/// Where `tests/real/kafka` keeps what it needs, and the benchmark its build of Kafka Streams.
+/// The folder of `tests/real/kafka` and of the benchmark's build of Kafka Streams.
 pub fn parts() -> PathBuf {
     std::env::var_os("HEADWATER_PARTS").map_or_else(|| binary::workspace().join(".parts"), PathBuf::from)
 }
@@ -57,7 +59,7 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// The cluster that has a node at this address; `None` when the script has started none.
+    /// The cluster with a node at this address; `None` if the script has not started it.
     pub fn find(bootstrap: &str) -> Option<Self> {
         let address = format!("://{},", bootstrap.split(',').next()?);
         let homes = fs::read_dir(parts().join("clusters")).ok()?;
@@ -74,7 +76,7 @@ impl Cluster {
     }
 }
 
-/// The nodes whose pid files are in a folder and that run.
+/// The running nodes whose pid files are in a folder.
 fn pids(home: &Path) -> Vec<u32> {
     let read = |number| fs::read_to_string(home.join(format!("{number}.pid"))).ok()?.trim().parse().ok();
     (1..=3).filter_map(read).filter(|pid| is_broker(*pid)).collect()
@@ -89,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn cpu_time_is_found_behind_any_name() {
+    fn cpu_time_is_found_after_any_name() {
         let stat = "7 (a) b (c) S 1 7 7 0 -1 4194304 100 0 0 0 250 50 0 0 20 0 9 0 1 2 3";
         assert_eq!(parse_cpu_ticks(stat), Some(300.0));
         assert_eq!(parse_cpu_ticks("7"), None);

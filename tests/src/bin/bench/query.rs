@@ -5,7 +5,7 @@ use clap::ValueEnum;
 /// Nexmark's queries without state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Query {
-    /// Pass through: every column as it is
+    /// Pass through: every column unchanged
     Q0,
     /// Price in another currency, five of seven columns
     Q1,
@@ -19,7 +19,7 @@ const QUERY: &str = "CREATE STREAM {name} WITH (KAFKA_TOPIC = '{to}', VALUE_FORM
 const AUCTION_DIVISOR: u64 = 123;
 
 impl Query {
-    /// How it is called in figures, statements and names of topics.
+    /// The name in figures, statements and topics.
     pub fn name(self) -> &'static str {
         match self {
             Self::Q0 => "q0",
@@ -28,12 +28,12 @@ impl Query {
         }
     }
 
-    /// The statement that starts it under a name; the stream of bids must be defined.
+    /// The statement that creates it under a name; the stream of bids must be defined.
     pub fn statement(self, name: &str, to: &str) -> String {
         QUERY.replace("{name}", name).replace("{to}", to).replace("{select}", self.select())
     }
 
-    /// Whether it keeps the bid whose record has this key: the auction as text.
+    /// Whether it keeps the bid whose record has this key, which is the auction as text.
     pub fn keeps(self, key: Option<&[u8]>) -> bool {
         let auction = || std::str::from_utf8(key?).ok()?.parse::<u64>().ok();
         self != Self::Q2 || auction().is_some_and(|auction| auction.is_multiple_of(AUCTION_DIVISOR))

@@ -1,6 +1,8 @@
-//! Reads a topic from its start to what was committed when the read began: no record of an open or aborted transaction.
+//! Reads a topic from its start to what was committed when the read began, without records of open or aborted
+//! transactions.
 //!
-//! It serves the bare copy as its input, and the other benchmarks as the foreign reader that counts what a query wrote.
+//! It is the input of the baseline copy, and the independent reader with which the other benchmarks count what a query
+//! wrote.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -12,11 +14,11 @@ use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
 use crate::librdkafka::{Queue, Record, Taken};
 
-/// Longest time without a record or an end before the read is given up.
+/// Maximum time without a record or an end, after which the read fails.
 const STALL_MAX: Duration = Duration::from_secs(30);
 const CLUSTER_WAIT_MAX: Duration = Duration::from_secs(10);
 
-/// A consumer that sees what is committed, tuned as the bare reader is.
+/// A read_committed consumer, tuned like the baseline reader.
 pub fn consumer(bootstrap: &str, group: &str) -> Result<BaseConsumer, Box<dyn Error>> {
     let mut config = ClientConfig::new();
     config.set("bootstrap.servers", bootstrap);
@@ -27,7 +29,7 @@ pub fn consumer(bootstrap: &str, group: &str) -> Result<BaseConsumer, Box<dyn Er
     Ok(config.create()?)
 }
 
-/// Gives a consumer all partitions of a topic, from their starts.
+/// Assigns all partitions of a topic to a consumer, from their starts.
 pub fn assign_from_start(consumer: &BaseConsumer, topic: &str, partitions: i32) -> Result<(), Box<dyn Error>> {
     let mut assignment = TopicPartitionList::new();
     for partition in 0..partitions {
@@ -45,22 +47,22 @@ pub fn partitions_of(consumer: &BaseConsumer, topic: &str) -> Result<i32, Box<dy
     }
 }
 
-/// A read on its way.
+/// A read in progress.
 pub struct Reader {
     queue: Queue,
     consumer: BaseConsumer,
     topic: String,
     /// Partitions of the topic.
     pub partitions: i32,
-    /// The end of each partition that is not reached.
+    /// The end of each partition that has not been reached.
     open: BTreeMap<i32, i64>,
-    /// The offset after the last record shown, of each partition that had one.
+    /// The offset after the last record returned, for each partition that had one.
     next: BTreeMap<i32, i64>,
     last: Instant,
 }
 
 impl Reader {
-    /// Begins a read and takes the ends.
+    /// Begins a read and determines the ends.
     pub fn open(bootstrap: &str, topic: &str, group: &str) -> Result<Self, Box<dyn Error>> {
         let consumer = consumer(bootstrap, group)?;
         let partitions = partitions_of(&consumer, topic)?;
@@ -71,7 +73,7 @@ impl Reader {
         Ok(Self { queue, consumer, topic, partitions, open, next: BTreeMap::new(), last: Instant::now() })
     }
 
-    /// Shows the records of the next batch; false when the end is reached.
+    /// Passes the records of the next batch to `show`; false when the end is reached.
     pub fn next_batch(
         &mut self,
         mut show: impl FnMut(&Record<'_>) -> Result<(), Box<dyn Error>>,
@@ -88,12 +90,16 @@ impl Reader {
         if any {
             self.last = Instant::now();
         } else if self.last.elapsed() > STALL_MAX {
-            return Err(format!("nothing came for {STALL_MAX:?}, {} partitions are open", self.open.len()).into());
+            return Err(format!(
+                "nothing arrived for {STALL_MAX:?}, {} partitions have not reached their end",
+                self.open.len()
+            )
+            .into());
         }
         Ok(!self.open.is_empty())
     }
 
-    /// Where the read is, as offsets to commit.
+    /// The current positions, as offsets to commit.
     pub fn positions(&self) -> Result<TopicPartitionList, Box<dyn Error>> {
         let mut positions = TopicPartitionList::new();
         for (partition, offset) in &self.next {
@@ -104,11 +110,11 @@ impl Reader {
 
     /// The group of the reader, for offsets in a transaction.
     pub fn group(&self) -> Result<ConsumerGroupMetadata, Box<dyn Error>> {
-        Ok(self.consumer.group_metadata().ok_or("the consumer is in no group")?)
+        Ok(self.consumer.group_metadata().ok_or("the consumer is not in a group")?)
     }
 }
 
-/// Notes a record; false when it came after the end was taken.
+/// Records that an offset was read; false if it is after the end.
 fn pass(open: &mut BTreeMap<i32, i64>, next: &mut BTreeMap<i32, i64>, record: &Record<'_>) -> bool {
     let Some(end) = open.get(&record.partition).copied() else { return false };
     if record.offset + 1 >= end {
@@ -121,7 +127,7 @@ fn pass(open: &mut BTreeMap<i32, i64>, next: &mut BTreeMap<i32, i64>, record: &R
     before
 }
 
-/// The end of each partition that has something.
+/// The end of each partition that is not empty.
 fn ends(consumer: &BaseConsumer, topic: &str, partitions: i32) -> Result<BTreeMap<i32, i64>, Box<dyn Error>> {
     let mut ends = BTreeMap::new();
     for partition in 0..partitions {
@@ -133,7 +139,7 @@ fn ends(consumer: &BaseConsumer, topic: &str, partitions: i32) -> Result<BTreeMa
     Ok(ends)
 }
 
-/// What is committed and what is there, of each partition: for whoever looks for missing records.
+/// The last stable offset and the end of each partition, to find missing records.
 pub fn stable_ends(bootstrap: &str, topic: &str) -> Result<String, Box<dyn Error>> {
     let look = |isolation: &str| -> Result<BTreeMap<i32, i64>, Box<dyn Error>> {
         let mut config = ClientConfig::new();
@@ -146,14 +152,14 @@ pub fn stable_ends(bootstrap: &str, topic: &str) -> Result<String, Box<dyn Error
     Ok(format!("stable ends: {}", shown.collect::<Vec<_>>().join(", ")))
 }
 
-/// Offsets of a topic that a reader of committed records gets past, markers included; 0 while there is no such topic.
-/// The consumer must read committed records.
+/// Number of offsets of a topic that a reader of committed records can read past, including markers; 0 if the topic
+/// does not exist. The consumer must read committed records.
 pub fn stable_offsets(consumer: &BaseConsumer, topic: &str) -> Result<u64, Box<dyn Error>> {
     let Ok(partitions) = partitions_of(consumer, topic) else { return Ok(0) };
     Ok(ends(consumer, topic, partitions)?.values().map(|end| end.unsigned_abs()).sum())
 }
 
-/// Number of committed records of a topic that `wanted` says yes to.
+/// Number of committed records of a topic for which `wanted` returns true.
 pub fn count(bootstrap: &str, topic: &str, wanted: impl Fn(&Record<'_>) -> bool) -> Result<u64, Box<dyn Error>> {
     let mut reader = Reader::open(bootstrap, topic, "bench-count")?;
     let mut counted = 0;

@@ -1,4 +1,4 @@
-//! The figures of rounds, as rows of the table.
+//! Adds the figures of rounds to the table.
 
 use crate::continuous::{Cost, Round};
 use crate::streams::Summary;
@@ -6,7 +6,7 @@ use crate::table::{Table, Target};
 
 const MEGABYTE: f64 = 1_048_576.0;
 
-/// Wall times of one round, for who watches.
+/// Wall times of one round, to show progress.
 pub fn walls(round: &Round) -> String {
     let peer = round.peer.as_ref().map(|(cost, _)| cost);
     let named = [
@@ -19,11 +19,11 @@ pub fn walls(round: &Round) -> String {
     shown.collect::<Vec<_>>().join(", ")
 }
 
-/// Adds all figures of a query. `writes_little` holds it against the bare read instead of the bare copy.
+/// Adds all figures of a query. `writes_little` compares it with the baseline read instead of the baseline copy.
 pub fn add(table: &mut Table, name: &str, writes_little: bool, rounds: &[Round]) {
     let rows = &mut Rows { table, query: name, rounds };
-    rows.cost("bare read", None, |round| round.read.as_ref());
-    rows.cost("bare copy", None, |round| Some(&round.copy));
+    rows.cost("baseline read", None, |round| round.read.as_ref());
+    rows.cost("baseline copy", None, |round| Some(&round.copy));
     rows.cost("Headwater", Some(Target::Below(1.2)), |round| round.ours.as_ref());
     add_ours(rows, writes_little);
     rows.cost("Kafka Streams", None, |round| round.peer.as_ref().map(|(cost, _)| cost));
@@ -35,14 +35,14 @@ fn add_ours(rows: &mut Rows<'_>, writes_little: bool) {
         true => (None, None),
         false => (Some(Target::AtLeast(0.7)), Some(Target::Below(1.5))),
     };
-    rows.add("Headwater, records/s, ratio to bare copy", 2, of_copy, |round| {
+    rows.add("Headwater, records/s, ratio to baseline copy", 2, of_copy, |round| {
         Some(rate(round.ours.as_ref()?, round) / rate(&round.copy, round))
     });
-    rows.add("Headwater, records/s, ratio to bare read", 2, Some(Target::AtLeast(0.8)), |round| {
+    rows.add("Headwater, records/s, ratio to baseline read", 2, Some(Target::AtLeast(0.8)), |round| {
         Some(rate(round.ours.as_ref()?, round) / rate(round.read.as_ref()?, round))
     });
     rows.add("Headwater, whole command, s", 2, None, |round| Some(round.ours.as_ref()?.run.wall.as_secs_f64()));
-    rows.add("Headwater, CPU, ratio to bare copy", 2, cpu_of_copy, |round| {
+    rows.add("Headwater, CPU, ratio to baseline copy", 2, cpu_of_copy, |round| {
         Some(round.ours.as_ref()?.run.cpu_seconds / round.copy.run.cpu_seconds)
     });
 }
@@ -81,7 +81,7 @@ impl Rows<'_> {
         }
     }
 
-    /// Adds what one way of doing the work costs itself, and the broker; only the latter has a target of its own.
+    /// Adds the cost of one program and of the broker during its run; only the latter has a target.
     fn cost(&mut self, who: &str, of_broker: Option<Target>, of: impl Fn(&Round) -> Option<&Cost>) {
         self.add(&format!("{who}, records/s"), 0, None, |round| Some(rate(of(round)?, round)));
         self.add(&format!("{who}, CPU s/M"), 2, None, |round| Some(cpu(of(round)?, round)));
@@ -96,7 +96,7 @@ fn rate(cost: &Cost, round: &Round) -> f64 {
     round.records / cost.seconds
 }
 
-/// CPU seconds for a million records of the input.
+/// CPU seconds per million records of the input.
 fn cpu(cost: &Cost, round: &Round) -> f64 {
     cost.run.cpu_seconds / (round.records / 1e6)
 }

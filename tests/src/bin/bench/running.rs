@@ -1,4 +1,4 @@
-//! `headwater run` as a child that stays: started over statements, watched, ended as an operator would.
+//! `headwater run` as a child process: started with statements, watched, and stopped as an operator would.
 
 use std::error::Error;
 use std::process::{Child, Command, Stdio};
@@ -10,19 +10,19 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tempfile::TempDir;
 
-/// Longest wait for a clean end after SIGTERM.
+/// Maximum time for a clean exit after SIGTERM.
 const END_WAIT_MAX: Duration = Duration::from_secs(60);
 const LOOK_INTERVAL: Duration = Duration::from_millis(100);
 
 /// The process. Dropping it kills it.
 pub struct Running {
     child: Child,
-    /// Holds the statements and what the process says.
+    /// Contains the statements and the output of the process.
     folder: TempDir,
 }
 
 impl Running {
-    /// Starts it at a cluster under a service id; `settings` are properties NAME=VALUE.
+    /// Starts it on a cluster with a service id; `settings` are properties NAME=VALUE.
     pub fn start(
         bootstrap: &str,
         service_id: &str,
@@ -47,7 +47,7 @@ impl Running {
         self.child.id()
     }
 
-    /// Fails with what it said when it has ended.
+    /// Fails, with its output, if it has ended.
     pub fn check(&mut self) -> Result<(), Box<dyn Error>> {
         match self.child.try_wait()? {
             None => Ok(()),
@@ -55,7 +55,7 @@ impl Running {
         }
     }
 
-    /// Waits until something is so, and no longer than `longest`; fails early when the process ends.
+    /// Waits at most `longest` until a condition holds; fails early when the process ends.
     pub fn until(
         &mut self,
         what: &str,
@@ -66,14 +66,16 @@ impl Running {
         while !so()? {
             self.check()?;
             if begun.elapsed() > longest {
-                return Err(format!("{what}: not so after {longest:?}; headwater run says:\n{}", self.log()).into());
+                return Err(
+                    format!("{what}: not reached after {longest:?}; output of headwater run:\n{}", self.log()).into()
+                );
             }
             thread::sleep(LOOK_INTERVAL);
         }
         Ok(())
     }
 
-    /// Asks it to end with SIGTERM and waits; fails when it takes too long or does not exit with 0.
+    /// Stops it with SIGTERM and waits; fails when it takes too long or does not exit with 0.
     pub fn stop(mut self) -> Result<(), Box<dyn Error>> {
         kill(Pid::from_raw(i32::try_from(self.pid())?), Signal::SIGTERM)?;
         let begun = Instant::now();
@@ -82,7 +84,7 @@ impl Running {
                 Some(status) if status.success() => return Ok(()),
                 Some(status) => return Err(format!("after SIGTERM: {status}:\n{}", self.log()).into()),
                 None if begun.elapsed() > END_WAIT_MAX => {
-                    return Err(format!("still there {END_WAIT_MAX:?} after SIGTERM:\n{}", self.log()).into());
+                    return Err(format!("still running {END_WAIT_MAX:?} after SIGTERM:\n{}", self.log()).into());
                 }
                 None => thread::sleep(LOOK_INTERVAL),
             }
@@ -96,7 +98,7 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // It may have ended, and is waited for either way.
+        // It may have ended already; it is waited for in either case.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

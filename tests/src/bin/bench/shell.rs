@@ -1,30 +1,30 @@
-//! How the benchmarks call `headwater`, and what they read from what it says.
+//! Runs `headwater` for the benchmarks, and parses its output.
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
 
 use headwater_tests::usage::{Run, measure};
 
-/// `headwater` pointed at one place: a cluster, or the folder of an embedded broker.
+/// `headwater` on a cluster, or with an embedded broker on a folder.
 pub struct Shell {
     program: PathBuf,
     place: Vec<String>,
 }
 
 impl Shell {
-    /// At a real cluster. The definitions go under a service id of the benchmark's own.
+    /// On a real cluster. The definitions belong to the benchmark's own service id.
     pub fn at_cluster(program: &Path, bootstrap: &str) -> Self {
         let place = ["--bootstrap-server", bootstrap, "--service-id", "headwater_bench"].map(str::to_owned);
         Self { program: program.to_owned(), place: place.into() }
     }
 
-    /// With the embedded broker over a folder.
+    /// With the embedded broker on a folder.
     pub fn at_folder(program: &Path, folder: &Path) -> Self {
         let place = ["--data".to_owned(), folder.display().to_string()];
         Self { program: program.to_owned(), place: place.into() }
     }
 
-    /// Runs statements in a process of their own, rows as JSON, and measures it.
+    /// Runs statements in a new process, with rows as JSON, and measures it.
     pub fn run(&self, sql: &str) -> Result<Run, Box<dyn Error>> {
         let program = self.program.display().to_string();
         let mut command = vec![program.as_str()];
@@ -34,7 +34,8 @@ impl Shell {
     }
 }
 
-/// Records that a query read, from the summary under its result: `3 rows in 0.5 s; read 50,000 records (…)`.
+/// The number of records that a query read, from the summary below its result: `3 rows in 0.5 s; read 50,000 records
+/// (…)`.
 pub fn records_read(run: &Run) -> Result<u64, Box<dyn Error>> {
     find_records_read(&run.stderr).ok_or_else(|| format!("no records read in the summary:\n{}", run.stderr).into())
 }
@@ -45,7 +46,7 @@ fn find_records_read(text: &str) -> Option<u64> {
     number.replace(',', "").parse().ok()
 }
 
-/// The sum of one field over all rows of a result in JSON.
+/// The sum of one field over all rows of a JSON result.
 pub fn sum_of(run: &Run, field: &str) -> Result<u64, Box<dyn Error>> {
     let mut sum = 0;
     for line in run.stdout.lines() {

@@ -1,4 +1,5 @@
-//! Whether memory stays flat: a steady load through q0 for minutes, the resident size of the process every five seconds.
+//! Whether memory stays constant: a steady load through q0 for minutes, with the resident size of the process every
+//! five seconds.
 
 use std::error::Error;
 use std::thread;
@@ -17,28 +18,28 @@ use crate::table::{Table, Target};
 
 const PARTITIONS: i32 = 4;
 const SAMPLE_INTERVAL: Duration = Duration::from_secs(5);
-/// Longest wait for the output to be complete after the feed has ended, and between two looks at it.
+/// Maximum time until the output is complete after the feed has ended, and pause between two checks.
 const DRAIN_WAIT_MAX: Duration = Duration::from_secs(60);
 const DRAIN_LOOK: Duration = Duration::from_secs(2);
-/// The median of the second half may be this much above the one of the first.
+/// Maximum ratio of the median of the second half to that of the first.
 const GROWTH_MAX: f64 = 1.05;
 const MEGABYTE: f64 = 1_048_576.0;
 
-/// What is measured, where.
+/// What to measure, and where.
 #[derive(Args)]
 pub struct Arguments {
     /// Address of a broker, HOST:PORT
     #[arg(long)]
     bootstrap_server: String,
-    /// How long; ten minutes at the default rate need 7 GB of disk for the topics
+    /// Duration in minutes; ten minutes at the default rate need 7 GB of disk for the topics
     #[arg(long, default_value_t = 10)]
     minutes: u64,
-    /// Records a second, evenly paced
+    /// Records per second, evenly paced
     #[arg(long, default_value_t = 20_000)]
     rate: u64,
 }
 
-/// Measures, and prints the memory of both halves; fails when the output is incomplete.
+/// Measures, and prints the memory of both halves. Fails when the output is incomplete.
 pub fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     let Arguments { bootstrap_server, minutes, rate } = arguments;
     let scratch = Scratch::new(bootstrap_server, "bench");
@@ -54,7 +55,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     headwater.stop()?;
     let table = report(&sizes, cpu_seconds / (written as f64 / 1e6));
     println!("{written} records in {minutes} minutes\n{table}");
-    println!("{}", if table.missed().is_empty() { "memory is flat" } else { "memory is not flat" });
+    println!("{}", if table.missed().is_empty() { "memory is constant" } else { "memory is not constant" });
     Ok(())
 }
 
@@ -71,7 +72,7 @@ fn sample(headwater: &mut Running, feed: &Feed, length: Duration) -> Result<Vec<
     Ok(sizes)
 }
 
-/// Waits until the output holds every record, and fails when it holds more.
+/// Waits until the output contains every record, and fails when it contains more.
 fn drain(headwater: &mut Running, bootstrap: &str, to: &str, written: u64) -> Result<(), Box<dyn Error>> {
     let mut found = 0;
     headwater.until("the output has every record", DRAIN_WAIT_MAX, || {
@@ -79,7 +80,7 @@ fn drain(headwater: &mut Running, bootstrap: &str, to: &str, written: u64) -> Re
         found = count(bootstrap, to, |_| true)?;
         Ok(found >= written)
     })?;
-    if found == written { Ok(()) } else { Err(format!("{found} records in the output of {written}").into()) }
+    if found == written { Ok(()) } else { Err(format!("the output has {found} records instead of {written}").into()) }
 }
 
 fn report(sizes: &[f64], cpu_per_million: f64) -> Table {
@@ -105,7 +106,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn growth_of_the_second_half_is_told() {
+    fn growth_of_the_second_half_is_reported() {
         assert!(report(&[100.0, 101.0, 99.0, 102.0], 1.0).missed().is_empty());
         assert_eq!(report(&[100.0, 100.0, 120.0, 120.0], 1.0).missed(), ["second half to first, medians"]);
     }

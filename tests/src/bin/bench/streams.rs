@@ -1,4 +1,4 @@
-//! Kafka Streams as the peer: builds the Maven project `tests/streams` once and runs its queries.
+//! Kafka Streams for comparison: builds the Maven project `tests/streams` once and runs its queries.
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use std::process::Command;
 use crate::process;
 use crate::query::Query;
 
-/// The producer as one tunes it for throughput.
+/// Producer settings tuned for throughput.
 const TUNED: [&str; 4] = ["--linger-ms", "100", "--batch-bytes", "262144"];
 const HEAP: &str = "-Xmx1g";
 
@@ -16,27 +16,29 @@ pub struct Peer {
     class_path: String,
 }
 
-/// How a run is configured.
+/// The configuration of a run.
 #[derive(Clone, Copy, Debug)]
 pub struct Tuning {
-    /// Stream threads.
+    /// Number of stream threads.
     pub threads: u32,
-    /// Kafka Streams' own producer settings instead of the tuned ones.
+    /// Kafka Streams' default producer settings instead of the tuned ones.
     pub plain_producer: bool,
 }
 
 impl Peer {
-    /// Builds the project; Maven fetches what is missing. Needs a JDK of at least 17 and Maven.
+    /// Builds the project; Maven downloads missing dependencies. Needs Maven and a JDK of version 17 or later.
     pub fn build(project: &Path) -> Result<Self, Box<dyn Error>> {
         let folder = std::path::absolute(process::parts().join("streams"))?;
         if !maven(project, &folder, &["--offline"])? && !maven(project, &folder, &[])? {
-            return Err(format!("could not build {}: run \"mvn package\" there to see why", project.display()).into());
+            return Err(
+                format!("could not build {}: run \"mvn package\" there to see the error", project.display()).into()
+            );
         }
         let folder = folder.display();
         Ok(Self { class_path: format!("{folder}/classes:{folder}/jars/*") })
     }
 
-    /// The command that runs a query to the end of the topic. The topic to write must exist.
+    /// The command that runs a query to the end of the topic. The output topic must exist.
     pub fn command(&self, place: [&str; 3], id: &str, query: Query, tuning: Tuning) -> Vec<String> {
         let [bootstrap, topic, to] = place;
         let threads = tuning.threads.to_string();
@@ -57,27 +59,27 @@ fn maven(project: &Path, folder: &Path, options: &[&str]) -> Result<bool, Box<dy
         .args(options)
         .arg("package")
         .output()
-        .map_err(|error| format!("could not run mvn, Maven with a JDK is needed: {error}"))?;
+        .map_err(|error| format!("could not run mvn (Maven and a JDK are required): {error}"))?;
     Ok(built.status.success())
 }
 
-/// What a run says of itself, from the start of the JVM.
+/// The summary that a run prints, measured from the start of the JVM.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Summary {
     /// Records read.
     pub records: f64,
-    /// Until all of them were committed.
+    /// Seconds until all of them were committed.
     pub seconds: f64,
-    /// Records of the second half, when the JVM has compiled most of what it will.
+    /// Number of records in the second half, when the JVM has compiled most of the code.
     pub warm_records: f64,
-    /// How long the second half took.
+    /// Seconds for the second half.
     pub warm_seconds: f64,
     /// CPU time of the whole process in the second half.
     pub warm_cpu_seconds: f64,
 }
 
 impl Summary {
-    /// From what the run printed.
+    /// Parses the output of a run.
     pub fn parse(stdout: &str) -> Result<Self, Box<dyn Error>> {
         let summary: serde_json::Value = serde_json::from_str(stdout.trim())?;
         let number = |name: &str| summary[name].as_f64().ok_or_else(|| format!("no \"{name}\" in {stdout}"));

@@ -1,13 +1,13 @@
-//! The table of figures that a benchmark prints: min, median and max of each, beside its target.
+//! The table of figures that a benchmark prints: min, median and max of each, and its target.
 
 use std::fmt;
 
-/// What a figure should be; its median is held against it.
+/// The target of a figure, with which its median is compared.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Target {
-    /// At least this.
+    /// At least this value.
     AtLeast(f64),
-    /// Less than this.
+    /// Less than this value.
     Below(f64),
 }
 
@@ -29,7 +29,7 @@ impl fmt::Display for Target {
     }
 }
 
-/// Figures under their names, in the order they were added.
+/// Figures with their names, in the order they were added.
 #[derive(Debug, Default)]
 pub struct Table {
     rows: Vec<Row>,
@@ -44,13 +44,13 @@ struct Row {
 }
 
 impl Table {
-    /// Adds a figure with one value for each run, shown with so many digits after the point.
+    /// Adds a figure with one value for each run, shown with the given number of decimal places.
     pub fn add(&mut self, name: &str, digits: usize, values: Vec<f64>, target: Option<Target>) {
         assert!(!values.is_empty(), "{name} was measured at least once");
         self.rows.push(Row { name: name.to_owned(), values, digits, target });
     }
 
-    /// The names of the figures whose median misses its target.
+    /// The names of the figures whose median misses the target.
     pub fn missed(&self) -> Vec<&str> {
         let missed = |row: &&Row| row.target.is_some_and(|target| !target.met(row.median()));
         self.rows.iter().filter(missed).map(|row| row.name.as_str()).collect()
@@ -64,7 +64,7 @@ impl Row {
         sorted
     }
 
-    /// The middle value; of an even number the lower of the two in the middle.
+    /// The middle value; for an even number of values, the lower of the two middle ones.
     fn median(&self) -> f64 {
         self.sorted()[(self.values.len() - 1) / 2]
     }
@@ -94,7 +94,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn median_is_held_against_the_target() {
+    fn median_is_compared_with_the_target() {
         let mut table = Table::default();
         table.add("ratio", 2, vec![0.9, 0.7, 0.85], Some(Target::AtLeast(0.8)));
         table.add("memory", 0, vec![600.0, 500.0, 700.0], Some(Target::Below(512.0)));

@@ -1,6 +1,6 @@
-//! A case as the data folder holds it: what is said, what comes in, what must come out.
+//! A conformance case: its statements, its input and the expected output.
 //!
-//! One case of a file is one run for each of its formats.
+//! One case of a file is run once for each of its formats.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -15,23 +15,23 @@ pub struct Case {
     pub file: String,
     /// Its name.
     pub name: String,
-    /// The format that `{FORMAT}` stands for.
+    /// The value of `{FORMAT}`.
     pub format: Option<String>,
-    /// The statements in order.
+    /// The statements, in order.
     pub statements: Vec<String>,
     /// Settings by name.
     pub properties: Vec<(String, String)>,
-    /// Topics that exist beforehand.
+    /// Topics that exist before the statements.
     pub topics: Vec<Json>,
-    /// Records in order.
+    /// Input records, in order.
     pub inputs: Vec<Record>,
-    /// Records expected, in order for each topic.
+    /// Expected output records, in order for each topic.
     pub outputs: Vec<Record>,
-    /// The message of the refusal that is expected.
+    /// The message of the expected error.
     pub refusal: Option<String>,
     /// What must exist afterwards.
     pub post: Json,
-    /// False for a case that ksqlDB itself does not run.
+    /// False if ksqlDB itself does not run the case.
     pub enabled: bool,
 }
 
@@ -44,26 +44,27 @@ pub struct Record {
     pub key: Json,
     /// Its value.
     pub value: Json,
-    /// Its time in ms, where the case says one. One that comes in without has 0, one that goes out any.
+    /// Its timestamp in ms, if specified. Without it, an input record has timestamp 0, and an output record may have
+    /// any.
     pub timestamp_ms: Option<i64>,
-    /// Its headers, where the case says something about them: name and value in base64.
+    /// Its headers, if specified: name and value in base64.
     pub headers: Option<Vec<(String, Option<String>)>>,
-    /// The window that its key carries.
+    /// The window in its key.
     pub window: Option<Window>,
 }
 
-/// A window of a key.
+/// A window in a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Window {
-    /// First ms.
+    /// Start in ms.
     pub start_ms: i64,
     /// End in ms.
     pub end_ms: i64,
-    /// A session, not a window of time.
+    /// Whether it is a session window, not a time window.
     pub is_session: bool,
 }
 
-/// Reads every case under a folder, by name of file. Fails when a file cannot be read as cases.
+/// Reads all cases of a folder, in the order of their file names. Fails when a file cannot be parsed.
 pub fn read_all(folder: &Path) -> Result<Vec<Case>, String> {
     let entries = fs::read_dir(folder).map_err(|e| format!("{}: {e}", folder.display()))?;
     let mut files: Vec<PathBuf> = entries.filter_map(|e| Some(e.ok()?.path())).collect();
@@ -147,7 +148,7 @@ fn window(json: &Json) -> Window {
 }
 
 impl Case {
-    /// The records expected, by topic in order.
+    /// The expected records, by topic, in order.
     pub fn wanted(&self) -> BTreeMap<&str, Vec<&Record>> {
         let mut wanted: BTreeMap<&str, Vec<&Record>> = BTreeMap::new();
         self.outputs.iter().for_each(|record| wanted.entry(&record.topic).or_default().push(record));

@@ -1,12 +1,11 @@
-//! Whether a value is the one that is expected: numbers by their value at the precision of the type, everything else to
-//! the letter.
+//! Compares a value with the expected one: numbers by value, at the precision of the type, everything else literally.
 
 use headwater_engine::types::SqlType;
 
 use crate::json::Json;
 use crate::payload::Shape;
 
-/// Where and how a payload differs from what is expected; none when it does not.
+/// How a payload differs from the expected one, with the path; `None` if it does not.
 pub fn payload(shape: &Shape<'_>, wanted: &Json, found: &Json) -> Option<String> {
     match shape {
         Shape::Unknown => untyped(wanted, found, "$"),
@@ -42,7 +41,7 @@ fn typed(ty: &SqlType, wanted: &Json, found: &Json, path: &str) -> Option<String
     }
 }
 
-/// The members of one object are those of the other. In a record (`is_record`) a member that is missing is null.
+/// Compares the members of two objects. In a record (`is_record`) a missing member is null.
 fn object<'a>(
     member_type: &impl Fn(&str) -> Option<&'a SqlType>,
     wanted: &Json,
@@ -69,8 +68,8 @@ fn object<'a>(
     })
 }
 
-/// A record whose members have the names of its columns: as a record is read, without regard to case where no column has
-/// the very name.
+/// A record whose members have the names of its columns, matched as records are read: ignoring case unless a column has
+/// exactly that name.
 fn with_names_of<'a>(record: &Json, member_type: &impl Fn(&str) -> Option<&'a SqlType>) -> Json {
     let Json::Object(members) = record else { return record.clone() };
     let name = |name: &String| match member_type(name).is_none() && member_type(&name.to_uppercase()).is_some() {
@@ -92,7 +91,7 @@ fn untyped(wanted: &Json, found: &Json, path: &str) -> Option<String> {
     }
 }
 
-/// A number as its sign, its digits without zeros at either end, and the power of ten of the last one.
+/// A number as its sign, its digits without leading and trailing zeros, and the power of ten of the last digit.
 fn decimal(text: &str) -> Option<(bool, String, i64)> {
     let (mantissa, exponent) = match text.split_once(['e', 'E']) {
         Some((mantissa, exponent)) => (mantissa, exponent.parse::<i64>().ok()?),
@@ -139,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn names_of_columns_are_found_without_regard_to_case() {
+    fn column_names_are_matched_ignoring_case() {
         let (low, up) = (Json::parse(r#"{"a":1}"#).expect("good"), Json::parse(r#"{"A":1}"#).expect("good"));
         assert_eq!(payload(&Shape::Record(&[("A", &SqlType::Int)]), &low, &up), None);
         assert!(payload(&Shape::Record(&[("a", &SqlType::Int)]), &up, &low).is_some());

@@ -1,11 +1,11 @@
-//! Whether a refusal names the same things as ksqlDB's: every quoted or upper-case identifier and type of its message.
+//! Whether an error names the same objects as ksqlDB's: every quoted or upper-case identifier and type of its message.
 //! The wording may differ, the objects may not.
 
 use headwater_engine::diagnostic::Diagnostic;
 
-/// What ksqlDB's message names and ours does not.
-pub fn unnamed(expected: &str, told: &[Diagnostic]) -> Vec<String> {
-    let said: Vec<String> = told
+/// The objects that ksqlDB's message names and ours does not.
+pub fn unnamed(expected: &str, errors: &[Diagnostic]) -> Vec<String> {
+    let said: Vec<String> = errors
         .iter()
         .flat_map(|d| [Some(&d.message), d.detail.as_ref(), d.hint.as_ref()])
         .flatten()
@@ -25,7 +25,7 @@ pub fn unnamed(expected: &str, told: &[Diagnostic]) -> Vec<String> {
     missing
 }
 
-/// What a message names: quoted pieces, and words in upper case outside of them.
+/// The objects that a message names: quoted parts, and words in upper case outside of them.
 fn objects(message: &str) -> Vec<String> {
     let without_links: Vec<&str> = message.split_whitespace().filter(|word| !word.contains("://")).collect();
     let message = without_links.join(" ");
@@ -56,12 +56,12 @@ fn words(text: &str) -> impl Iterator<Item = String> {
     text.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|word| !word.is_empty()).map(str::to_owned)
 }
 
-/// A word of at least two letters without a small one.
+/// A word of at least two letters without a lower-case letter.
 fn is_upper(word: &str) -> bool {
     word.chars().filter(char::is_ascii_uppercase).count() > 1 && !word.chars().any(char::is_lowercase)
 }
 
-/// Without quotes, in capitals, and with one name for each type.
+/// The text without quotes, in upper case, and with one name for each type.
 fn plain(text: &str) -> String {
     let unquoted: String = text.chars().filter(|c| !matches!(c, '\'' | '"' | '`')).collect();
     let mut out = String::new();

@@ -1,7 +1,7 @@
-//! JSON with its numbers to the letter: `1.10` stays `1.10`, and members keep their order.
+//! JSON with literal numbers: `1.10` stays `1.10`, and members keep their order.
 //!
-//! Apart because serde_json reads numbers into binary ones unless a feature is on that would change it for the whole
-//! program.
+//! It is a separate module because serde_json converts numbers to binary unless a feature is enabled that would affect
+//! the whole program.
 
 use std::fmt::{self, Write as _};
 
@@ -23,7 +23,7 @@ pub enum Json {
 }
 
 impl Json {
-    /// Reads one value and nothing after it.
+    /// Parses one value and nothing after it.
     pub fn parse(text: &str) -> Result<Self, String> {
         let mut reader = Reader { text, at: 0 };
         let value = reader.value()?;
@@ -39,22 +39,22 @@ impl Json {
         }
     }
 
-    /// The elements of an array; of anything else there are none.
+    /// The elements of an array; empty for anything else.
     pub fn items(&self) -> &[Self] {
         if let Self::Array(items) = self { items } else { &[] }
     }
 
-    /// A string.
+    /// The value of a string.
     pub fn text(&self) -> Option<&str> {
         if let Self::Text(text) = self { Some(text) } else { None }
     }
 
-    /// A whole number.
+    /// The value of an integer.
     pub fn integer(&self) -> Option<i64> {
         if let Self::Number(text) = self { text.parse().ok() } else { None }
     }
 
-    /// The same with every string changed, names of members too.
+    /// The same value with every string changed, including the names of members.
     pub fn map_text(&self, change: &impl Fn(&str) -> String) -> Self {
         match self {
             Self::Text(text) => Self::Text(change(text)),
@@ -180,7 +180,7 @@ impl Reader<'_> {
         Ok(Json::Array(items))
     }
 
-    /// The end of a string is found here, its escapes are serde_json's.
+    /// Only the end of a string is found here; serde_json handles its escapes.
     fn string(&mut self) -> Result<String, String> {
         let mut escaped = false;
         let close = self.rest().char_indices().skip(1).find(|(_, c)| {
@@ -192,7 +192,7 @@ impl Reader<'_> {
             return Err(self.fault("a string"));
         };
         let quoted = &self.rest()[..=close];
-        // Control characters may stand in the strings of a record that a query wrote.
+        // The strings of a record that a query wrote may contain control characters.
         let text = serde_json::from_str(quoted).map_err(|e| format!("byte {}: {e}", self.at))?;
         self.at += close + 1;
         Ok(text)
@@ -215,14 +215,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_stay_as_they_are_written() {
+    fn numbers_are_kept_literally() {
         let text = r#"{"a":[1.10,-2E+3,true,null],"b":"x\"\n","c":{}}"#;
         assert_eq!(Json::parse(text).expect("good").to_string(), text);
         assert_eq!(Json::parse(r#"[1, "é\u00e9"]"#).expect("good").items()[1].text(), Some("éé"));
     }
 
     #[test]
-    fn what_is_no_json_is_told() {
+    fn invalid_json_is_an_error() {
         for text in ["", "{", "[1,]", "{\"a\"}", "nul", "1 2", "\"abc", "-"] {
             assert!(Json::parse(text).is_err(), "{text}");
         }

@@ -1,11 +1,11 @@
-//! Runs ksqlDB's functional cases, given as a folder of data, on the real engine over a cluster in memory.
+//! Runs ksqlDB's functional test cases, from a folder of data, on the real engine over a cluster in memory.
 //!
 //! ```text
 //! cargo run --release --workspace --bin conformance -- qtt ../shared/conformance/qtt --summary
 //! cargo run --release --workspace --bin conformance -- qtt ../shared/conformance/qtt --filter cast --verbose
 //! ```
 //!
-//! It knows no case: what a case needs is in its data, and how it is judged in the README of the data.
+//! The program contains no case: the data describes what each case needs, and the README of the data how it is judged.
 
 mod base64;
 mod case;
@@ -32,7 +32,7 @@ use crate::case::Case;
 use crate::report::Judged;
 use crate::run::{Outcome, Status};
 
-/// Run ksqlDB's functional cases and count what passes.
+/// Run ksqlDB's functional test cases and count how many pass.
 #[derive(Parser)]
 struct Arguments {
     #[command(subcommand)]
@@ -41,40 +41,40 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Query translation tests: statements, records in, records out
+    /// Query translation tests: statements, input records, expected output records
     Qtt(Qtt),
 }
 
 #[derive(Args)]
 struct Qtt {
-    /// Folder with the cases, or one whose folder qtt has them
+    /// Folder with the cases, or a folder whose subfolder qtt contains them
     folder: PathBuf,
     /// Run only cases whose file or name contains this text
     #[arg(long)]
     filter: Option<String>,
-    /// Write how every case ended into this file
+    /// Write the result of every case to this file
     #[arg(long)]
     json: Option<PathBuf>,
-    /// How many cases run side by side
+    /// Number of cases to run in parallel
     #[arg(long, default_value_t = 2)]
     jobs: usize,
-    /// Tell why cases did not pass, or passed with another complaint
+    /// Print why cases did not pass, and which passed with a different error message
     #[arg(long)]
     verbose: bool,
-    /// Give the figures of parts of the dialect, too
+    /// Also print the figures of parts of the dialect
     #[arg(long)]
     summary: bool,
-    /// Fail when a count is below what this file holds
+    /// Fail when a count is below the one in this file
     #[arg(long, conflicts_with = "filter")]
     floor: Option<PathBuf>,
-    /// Write what was reached into the floor, where it is higher
+    /// Raise the counts in the file to those of this run
     #[arg(long, requires = "floor")]
     raise: bool,
 }
 
 fn main() -> ExitCode {
     let Command::Qtt(qtt) = Arguments::parse().command;
-    // A case that panics is told with its reason, once.
+    // A case that panics is reported once, with its reason.
     std::panic::set_hook(Box::new(|_| {}));
     ended(run_all(&qtt))
 }
@@ -105,7 +105,7 @@ fn run_all(qtt: &Qtt) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Runs one case by itself, so that its panic is its own.
+/// Runs one case separately, so that a panic affects only this case.
 async fn judge(case: Case) -> Judged {
     let playing = case.clone();
     let outcome = match tokio::spawn(async move { run::run(&playing).await }).await {

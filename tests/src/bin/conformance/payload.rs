@@ -1,4 +1,4 @@
-//! The records of a case to the bytes of a topic and back, by the format that the topic's stream or table declares.
+//! Converts the records of a case to bytes and back, in the format that the topic's stream or table declares.
 
 use headwater_engine::definition::{ColumnRole, SideDef, SourceDef, WindowDef};
 use headwater_engine::types::SqlType;
@@ -6,17 +6,17 @@ use headwater_engine::types::SqlType;
 use crate::case::Window;
 use crate::json::Json;
 
-/// One half of the records of a topic.
+/// The keys or the values of a topic.
 pub struct Half<'a> {
     format: &'a str,
-    /// Types of its columns by name.
+    /// Types of its columns, by name.
     columns: Vec<(&'a str, &'a SqlType)>,
     wrapped: bool,
 }
 
-/// What a payload holds.
+/// What a payload contains.
 pub enum Shape<'a> {
-    /// Nothing is known about it.
+    /// Unknown.
     Unknown,
     /// A bare value.
     Value(&'a SqlType),
@@ -35,7 +35,7 @@ impl<'a> Half<'a> {
         Self::new(source, &source.value, &ColumnRole::Value)
     }
 
-    /// Of a topic that nothing was declared over.
+    /// The payloads of a topic without a declaration.
     pub fn undeclared(format: &'a str) -> Self {
         Self { format, columns: Vec::new(), wrapped: true }
     }
@@ -45,7 +45,7 @@ impl<'a> Half<'a> {
         Self { format: &side.format, columns, wrapped: side.wrapped }
     }
 
-    /// What its payloads hold.
+    /// What its payloads contain.
     pub fn shape(&self) -> Shape<'_> {
         match (self.format, &self.columns[..]) {
             ("DELIMITED" | "NONE", _) | (_, []) => Shape::Unknown,
@@ -54,7 +54,7 @@ impl<'a> Half<'a> {
         }
     }
 
-    /// A payload as the format writes it; `None` for none.
+    /// A payload in the format; `None` for a null payload.
     pub fn encode(&self, value: &Json) -> Option<Vec<u8>> {
         match (self.format, value) {
             (_, Json::Null) | ("NONE", _) => None,
@@ -65,7 +65,8 @@ impl<'a> Half<'a> {
         }
     }
 
-    /// As the serializers of Kafka write it; what does not fit the type is text, as a foreign writer might have it.
+    /// Encodes as Kafka's serializers do; a value that does not fit the type becomes text, as another writer might
+    /// produce.
     fn encode_kafka(&self, value: &Json) -> Vec<u8> {
         let text = value.text().map_or_else(|| value.to_string(), str::to_owned);
         let bytes = match self.columns.first().map(|(_, ty)| *ty) {
@@ -77,7 +78,7 @@ impl<'a> Half<'a> {
         bytes.unwrap_or(text.into_bytes())
     }
 
-    /// The value of a payload. Bytes that the format would not have written are shown as text.
+    /// The value of a payload. Bytes that the format cannot have written are shown as text.
     pub fn decode(&self, payload: Option<&[u8]>) -> Json {
         let Some(payload) = payload else { return Json::Null };
         let text = String::from_utf8_lossy(payload).into_owned();
@@ -99,7 +100,7 @@ impl<'a> Half<'a> {
     }
 }
 
-/// A key with its window behind it, as Kafka Streams writes it.
+/// A key followed by its window, as Kafka Streams writes it.
 pub fn with_window(key: Option<Vec<u8>>, window: Option<Window>) -> Option<Vec<u8>> {
     let Some(window) = window else { return key };
     let mut key = key?;
@@ -110,7 +111,7 @@ pub fn with_window(key: Option<Vec<u8>>, window: Option<Window>) -> Option<Vec<u
     Some(key)
 }
 
-/// A key without its window, and the window; a key that is too short for one has none.
+/// A key without its window, and the window; a key that is too short has no window.
 pub fn without_window(key: &[u8], window: Option<WindowDef>) -> (&[u8], Option<Window>) {
     split(key, window).unwrap_or((key, None))
 }

@@ -1,4 +1,5 @@
-//! What must exist after a case: streams and tables with their schema and formats, topics of sources and sinks.
+//! Checks what must exist after a case: streams and tables with their schemas and formats, and the topics of sources
+//! and sinks.
 
 use headwater_connectors::transport::Transport as _;
 use headwater_engine::catalog::Catalog;
@@ -10,7 +11,7 @@ use regex::Regex;
 use crate::json::Json;
 use crate::stage::Stage;
 
-/// What is not as it must be.
+/// The differences from what must exist.
 pub fn check(post: &Json, catalog: &Catalog, stage: &Stage) -> Vec<String> {
     let sources = post.get("sources").map_or(&[][..], Json::items);
     let mut wrong: Vec<String> = sources.iter().flat_map(|wanted| source(wanted, catalog)).collect();
@@ -58,7 +59,7 @@ fn format(json: Option<&Json>) -> Option<&str> {
     json.and_then(|json| json.text().or_else(|| json.get("format")?.text()))
 }
 
-/// A schema as text in one form: keys first, each column with its type.
+/// A schema in a canonical form: keys first, each column with its type.
 fn columns(schema: &str) -> Option<String> {
     let parsed = sql::parse(&format!("CREATE STREAM S ({schema}) WITH (KAFKA_TOPIC = 's');"));
     let StatementKind::CreateSource(create) = &parsed.statements.first()?.kind else { return None };
@@ -77,7 +78,7 @@ fn column(name: &str, ty: &SqlType, is_key: bool) -> String {
     format!("`{name}` {ty}{}", if is_key { " KEY" } else { "" })
 }
 
-/// A topic of a source or sink. Others are internal to ksqlDB.
+/// A topic of a source or sink. Other topics are internal to ksqlDB.
 fn topic(wanted: &Json, catalog: &Catalog, stage: &Stage) -> Vec<String> {
     let name = wanted.get("name").and_then(Json::text).unwrap_or_default();
     let Some(source) = catalog.sources().find(|source| source.topic == name) else { return Vec::new() };
@@ -95,12 +96,12 @@ fn topic(wanted: &Json, catalog: &Catalog, stage: &Stage) -> Vec<String> {
     wrong
 }
 
-/// Sources and sinks whose topics have a name that none may have.
+/// Sources and sinks whose topics have a forbidden name.
 fn blacklisted(topics: &Json, catalog: &Catalog) -> Vec<String> {
     let Some(pattern) = topics.get("blacklist").and_then(Json::text) else { return Vec::new() };
     let Ok(pattern) = Regex::new(&format!("^(?:{pattern})$")) else {
         return vec![format!("post: the pattern {pattern} cannot be read")];
     };
     let matching = catalog.sources().filter(|source| pattern.is_match(&source.topic));
-    matching.map(|source| format!("post: no topic may be named {}", source.topic)).collect()
+    matching.map(|source| format!("post: forbidden topic name {}", source.topic)).collect()
 }

@@ -1,4 +1,4 @@
-//! What a run gave: for people, for programs, and for the floor under which it may not fall.
+//! Reports the results of a run: for people, for programs, and for the floor, below which counts may not fall.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -11,17 +11,17 @@ use crate::case::Case;
 use crate::run::{Outcome, Status, counts};
 use crate::subset;
 
-/// A case and how it ended.
+/// A case and its outcome.
 pub type Judged = (Case, Outcome);
 
-/// The counts of each file, and if asked for why cases did not pass.
+/// The counts of each file, and if requested, why cases did not pass.
 pub fn print(judged: &[Judged], is_verbose: bool) {
     let mut files: BTreeMap<&str, Vec<&Judged>> = BTreeMap::new();
     judged.iter().for_each(|one| files.entry(&one.0.file).or_default().push(one));
     for (file, cases) in files {
         println!("{file}: {}", words(counts(cases.iter().map(|(_, outcome)| outcome))));
-        for (case, outcome) in cases.iter().filter(|(_, outcome)| is_verbose && is_worth_telling(outcome)) {
-            print!("{}", told(case, outcome));
+        for (case, outcome) in cases.iter().filter(|(_, outcome)| is_verbose && is_notable(outcome)) {
+            print!("{}", described(case, outcome));
         }
     }
 }
@@ -35,8 +35,8 @@ fn words([passed, failed, unsupported, excluded]: [usize; 4]) -> String {
     format!("{passed} passed, {failed} failed, {unsupported} unsupported, {excluded} excluded")
 }
 
-/// What failed, and what passed with another complaint than ksqlDB's.
-fn is_worth_telling(outcome: &Outcome) -> bool {
+/// Cases that failed, and those that passed with a different error message than ksqlDB's.
+fn is_notable(outcome: &Outcome) -> bool {
     match outcome.status {
         Status::Passed => outcome.refused && !outcome.same_complaint,
         Status::Failed | Status::Unsupported => true,
@@ -44,8 +44,8 @@ fn is_worth_telling(outcome: &Outcome) -> bool {
     }
 }
 
-fn told(case: &Case, outcome: &Outcome) -> String {
-    let how = if outcome.refused { "other complaint" } else { word(outcome.status) };
+fn described(case: &Case, outcome: &Outcome) -> String {
+    let how = if outcome.refused { "different message" } else { word(outcome.status) };
     let mut text = format!("  {how}: {}\n", case.title());
     for line in outcome.reason.lines() {
         let _ = writeln!(text, "    {line}");
@@ -65,13 +65,13 @@ fn word(status: Status) -> &'static str {
     }
 }
 
-/// The figures of the parts of the dialect that are scored by themselves.
+/// The figures of the parts of the dialect that are counted separately.
 pub fn print_summary(judged: &[Judged]) {
     for (what, part) in parts(judged) {
         let share = |count: usize| 100.0 * count as f64 / part.of.max(1) as f64;
         print!("{what}: {} of {} ({:.1} %)", part.good, part.of, share(part.good));
         match part.same {
-            Some(same) => println!(", with the same complaint {same} ({:.1} %)", share(same)),
+            Some(same) => println!(", with the same objects in the message {same} ({:.1} %)", share(same)),
             None => println!(),
         }
     }
@@ -106,7 +106,7 @@ fn parts(judged: &[Judged]) -> Vec<(&'static str, Part)> {
     ]
 }
 
-/// Writes every case for programs.
+/// Writes every case as JSON.
 pub fn write_json(judged: &[Judged], path: &Path) -> Result<(), String> {
     let case = |(case, outcome): &Judged| {
         json!({
@@ -138,7 +138,7 @@ fn heights(judged: &[Judged]) -> BTreeMap<String, usize> {
     heights
 }
 
-/// Fails when a count is below the floor; a floor that does not exist is one of zeros.
+/// Fails when a count is below the floor; a missing floor counts as zeros.
 pub fn check_floor(judged: &[Judged], path: &Path) -> Result<(), String> {
     let floor = read_floor(path)?;
     let heights = heights(judged);
@@ -148,7 +148,7 @@ pub fn check_floor(judged: &[Judged], path: &Path) -> Result<(), String> {
     if below.is_empty() { Ok(()) } else { Err(format!("{}: {}", path.display(), below.join(", "))) }
 }
 
-/// Raises the floor to what was reached. It never sinks.
+/// Raises the floor to the current counts. It is never lowered.
 pub fn raise_floor(judged: &[Judged], path: &Path) -> Result<(), String> {
     let mut floor = read_floor(path)?;
     for (name, height) in heights(judged) {

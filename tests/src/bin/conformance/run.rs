@@ -1,4 +1,5 @@
-//! Plays one case on the real planner, tasks and formats: statements, then records one at a time, each to completion.
+//! Runs one case on the real planner, tasks and formats: its statements, then its records one at a time, each until the
+//! queries are idle.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,7 +10,7 @@ use headwater_engine::config::Settings;
 use headwater_engine::definition::SourceDef;
 use headwater_engine::diagnostic::{Diagnostic, INTERNAL, NOT_SUPPORTED, UNKNOWN_PROPERTY};
 use headwater_engine::sql::ast::{Literal, StatementKind};
-use headwater_engine::{Driver, Engine, Session, Step, sql};
+use headwater_engine::{Driver, Engine, Session, StepOutcome, sql};
 
 use crate::case::{Case, Record};
 use crate::json::Json;
@@ -17,73 +18,73 @@ use crate::payload::{Half, with_window, without_window};
 use crate::stage::{PARTITIONS, Stage, Written};
 use crate::{base64, compare, complaint, post, subset};
 
-/// Steps without an end mean that a query never comes to rest.
+/// Maximum number of steps, after which a query counts as never idle.
 const STEPS_MAX: usize = 10_000;
-/// Virtual time at which a case begins, in ms: functions of the present give one that is past 1970.
+/// Virtual time at which a case begins, in ms: after 1970 for functions that return the current time.
 const BEGIN_MS: i64 = 1_700_000_000_000;
 /// Virtual time that a step takes, in ms: longer than any commit interval.
 const STEP_MS: i64 = 20_000;
 
-/// How a case ended.
+/// The result of a case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Status {
-    /// As it should.
+    /// As expected.
     Passed,
-    /// Otherwise.
+    /// Not as expected.
     Failed,
-    /// Refused for want of support.
+    /// Rejected because something is not supported yet.
     Unsupported,
     /// Not to be run.
     Excluded,
 }
 
-/// How a case ended and why.
+/// The result of a case, and why.
 #[derive(Clone, Debug)]
 pub struct Outcome {
-    /// How.
+    /// The result.
     pub status: Status,
-    /// Why, in one or more lines; of a case that passed, what it was refused with.
+    /// Why, in one or more lines; for a case that passed by an error, that error.
     pub reason: String,
-    /// A check of ours refused its statements.
+    /// Whether our engine rejected its statements with an error.
     pub refused: bool,
-    /// … and named what ksqlDB's message names.
+    /// Whether that error also names the objects in ksqlDB's message.
     pub same_complaint: bool,
 }
 
 impl Outcome {
-    /// One that was not refused as expected.
+    /// The outcome of a case that was not rejected as expected.
     pub fn new(status: Status, reason: impl Into<String>) -> Self {
         Self { status, reason: reason.into(), refused: false, same_complaint: false }
     }
 }
 
-/// Why a case did not go through.
+/// Why a case ended early.
 enum Stop {
-    /// Statements were refused.
+    /// Statements were rejected.
     Refused(Vec<Diagnostic>),
-    /// Something else than expected happened.
+    /// Something unexpected happened.
     Fault(String),
 }
 
 /// Runs one case.
 pub async fn run(case: &Case) -> Outcome {
     if !case.enabled {
-        return Outcome::new(Status::Excluded, "it is not enabled");
+        return Outcome::new(Status::Excluded, "not enabled");
     }
     if let Some(function) = subset::test_function(case) {
         return Outcome::new(Status::Excluded, format!("{function} exists only inside ksqlDB's tests"));
     }
     match (play(case).await, &case.refusal) {
         (Ok(()), None) => Outcome::new(Status::Passed, ""),
-        (Ok(()), Some(wanted)) => Outcome::new(Status::Failed, format!("not refused; expected: {wanted}")),
+        (Ok(()), Some(wanted)) => Outcome::new(Status::Failed, format!("no error; expected: {wanted}")),
         (Err(Stop::Fault(reason)), _) => Outcome::new(Status::Failed, reason),
         (Err(Stop::Refused(errors)), wanted) => judge(&errors, wanted.as_deref()),
     }
 }
 
-/// What a refusal means for the case.
+/// The outcome of a case whose statements were rejected.
 fn judge(errors: &[Diagnostic], wanted: Option<&str>) -> Outcome {
-    let reason = errors.iter().map(told).collect::<Vec<_>>().join("\n");
+    let reason = errors.iter().map(described).collect::<Vec<_>>().join("\n");
     let is_unsupported = |d: &Diagnostic| d.code == NOT_SUPPORTED || d.message.contains("not supported yet");
     if errors.iter().any(is_unsupported) {
         return Outcome::new(Status::Unsupported, reason);
@@ -102,7 +103,7 @@ fn judge(errors: &[Diagnostic], wanted: Option<&str>) -> Outcome {
     }
 }
 
-fn told(error: &Diagnostic) -> String {
+fn described(error: &Diagnostic) -> String {
     let more = [("detail", &error.detail), ("hint", &error.hint)];
     let more = more.iter().filter_map(|(name, text)| Some(format!("\n  {name}: {}", text.as_ref()?)));
     format!("{error}{}", more.collect::<String>())
@@ -113,7 +114,7 @@ async fn play(case: &Case) -> Result<(), Stop> {
     for topic in &case.topics {
         let name = topic.get("name").and_then(Json::text).unwrap_or_default();
         let partitions = topic.get("partitions").and_then(Json::integer).and_then(|p| i32::try_from(p).ok());
-        // A topic without a number of partitions has as many as its declaration says.
+        // A topic without a number of partitions gets the number in its declaration.
         let partitions = partitions.or_else(|| case.statements.iter().find_map(|s| declared(s, name)).flatten());
         make(&stage, name, partitions.unwrap_or(PARTITIONS))?;
     }
@@ -140,9 +141,9 @@ async fn play(case: &Case) -> Result<(), Stop> {
     if differences.is_empty() { Ok(()) } else { Err(Stop::Fault(differences.join("\n"))) }
 }
 
-/// An engine and a session as ksqlDB's tests have them: queries read from the beginning, see every change, and quotients
-/// of DECIMALs are exact. A
-/// property that the engine does not know is one of ksqlDB's own machinery, and left out.
+/// An engine and a session configured like those of ksqlDB's tests: queries read from the beginning and emit every
+/// change, and quotients of DECIMALs are exact. Properties that the engine does not know belong to ksqlDB's internals,
+/// and are ignored.
 async fn begin(stage: &Stage, case: &Case) -> Result<(Engine, Session), Stop> {
     let engine = Engine::driven(Arc::new(stage.clone()), &Settings::default());
     let mut session = Session::new(Settings::default());
@@ -164,7 +165,7 @@ fn make(stage: &Stage, topic: &str, partitions: i32) -> Result<(), Stop> {
     stage.make_topic(topic, partitions).map_err(|e| Stop::Fault(e.to_string()))
 }
 
-/// The topic of a declaration is there beforehand, unless the declaration makes it.
+/// Creates the topic of a declaration beforehand, unless the declaration creates it.
 fn make_declared_topic(stage: &Stage, statement: &str) -> Result<(), Stop> {
     match declared_topic(statement) {
         Some((topic, None)) if !topic.is_empty() => make(stage, &topic, PARTITIONS),
@@ -172,7 +173,7 @@ fn make_declared_topic(stage: &Stage, statement: &str) -> Result<(), Stop> {
     }
 }
 
-/// The partitions that a statement declares for a topic, when it declares anything over it.
+/// The partitions that a statement declares for a topic, if it declares something over it.
 fn declared(statement: &str, topic: &str) -> Option<Option<i32>> {
     declared_topic(statement).filter(|(name, _)| name == topic).map(|(_, partitions)| partitions)
 }
@@ -208,7 +209,7 @@ impl Queries {
         Ok(Self { drivers, now_ms: BEGIN_MS })
     }
 
-    /// Every query in order, until none finds anything to do.
+    /// Drives every query in order, until all are idle.
     fn drain(&mut self) -> Result<(), Stop> {
         let mut worked = true;
         while worked {
@@ -221,18 +222,18 @@ impl Queries {
     }
 }
 
-/// Drives one query until nothing is left to do and all is committed. True when it did anything.
+/// Drives one query until nothing is left to do and everything is committed. True if it did anything.
 fn drain(id: &str, driver: &mut Driver, now_ms: &mut i64) -> Result<bool, Stop> {
     let mut worked = false;
     for _ in 0..STEPS_MAX {
         *now_ms += STEP_MS;
         let step = driver.step(*now_ms, Duration::ZERO).map_err(|e| Stop::Fault(format!("query {id}: {e}")))?;
-        if step == Step::Idle && driver.is_settled() {
+        if step == StepOutcome::Idle && driver.is_settled() {
             return Ok(worked);
         }
         worked = true;
     }
-    Err(Stop::Fault(format!("query {id} does not come to rest")))
+    Err(Stop::Fault(format!("query {id} never becomes idle")))
 }
 
 fn feed(stage: &Stage, case: &Case, catalog: &Catalog, record: &Record) -> Result<(), Stop> {
@@ -247,7 +248,7 @@ fn feed(stage: &Stage, case: &Case, catalog: &Catalog, record: &Record) -> Resul
     };
     let headers = record.headers.clone().unwrap_or_default().into_iter();
     let header = |(name, value): (String, Option<String>)| {
-        let bytes = value.map(|v| base64::decode(&v).ok_or_else(|| fault(format!("{v} is no base64"))));
+        let bytes = value.map(|v| base64::decode(&v).ok_or_else(|| fault(format!("{v} is not valid base64"))));
         Ok((name, bytes.transpose()?))
     };
     let written = Written {
@@ -259,26 +260,26 @@ fn feed(stage: &Stage, case: &Case, catalog: &Catalog, record: &Record) -> Resul
     stage.feed(&record.topic, written).map_err(|e| fault(e.to_string()))
 }
 
-/// The format of a topic that a case describes and nothing is declared over.
+/// The format of a topic that a case describes and that no stream or table declares.
 fn declared_format<'a>(topics: &'a [Json], topic: &str, side: &str) -> &'a str {
     let described = topics.iter().find(|t| t.get("name").and_then(Json::text) == Some(topic));
     let format = described.and_then(|t| t.get(side).or(t.get("format"))).and_then(Json::text);
     format.unwrap_or(if side == "keyFormat" { "KAFKA" } else { "JSON" })
 }
 
-/// The stream or table over a topic: that of a query before one that was only declared.
+/// The stream or table over a topic: one written by a query takes precedence.
 fn source_of<'a>(catalog: &'a Catalog, topic: &str) -> Option<&'a SourceDef> {
     let over = || catalog.sources().filter(|source| source.topic == topic);
     over().find(|source| catalog.query_behind(&source.name).is_some()).or_else(|| over().next()).map(Arc::as_ref)
 }
 
-/// How the records of the topics differ from those that are expected.
+/// The differences between the records of the topics and the expected ones.
 fn outputs(stage: &Stage, case: &Case, catalog: &Catalog) -> Vec<String> {
     let mut differences = Vec::new();
     for (topic, wanted) in case.wanted() {
         let found = stage.written(topic);
         let Some(source) = source_of(catalog, topic) else {
-            differences.push(format!("{topic}: no stream or table is over this topic"));
+            differences.push(format!("{topic}: no stream or table reads this topic"));
             continue;
         };
         for (at, (wanted, found)) in wanted.iter().zip(&found).enumerate() {
@@ -325,7 +326,7 @@ fn differing<T: PartialEq + std::fmt::Debug>(what: &str, wanted: &T, found: &T) 
     (wanted != found).then(|| format!("{what}: expected {wanted:?}, found {found:?}"))
 }
 
-/// How often each status occurs, in the order of the enum.
+/// The number of outcomes with each status, in the order of the enum.
 pub fn counts<'a>(outcomes: impl IntoIterator<Item = &'a Outcome>) -> [usize; 4] {
     let mut counts: BTreeMap<usize, usize> = BTreeMap::new();
     outcomes.into_iter().for_each(|outcome| *counts.entry(outcome.status as usize).or_default() += 1);

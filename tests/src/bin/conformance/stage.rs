@@ -1,5 +1,5 @@
-//! The cluster that a case plays on: in memory, every record in partition 0 as in ksqlDB's own driver of topologies, and
-//! what queries write is noted in the order of writing.
+//! The cluster of a case: in memory, with every record in partition 0 as in ksqlDB's own driver of topologies. It
+//! records what queries write, in the order of writing.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -15,7 +15,7 @@ use headwater_connectors::transport::{
 use headwater_formats::record::{OutBatch, TopicPartition, header_lists, headers_at};
 use parking_lot::Mutex;
 
-/// Partitions of a topic when nobody says otherwise.
+/// Default number of partitions of a topic.
 pub const PARTITIONS: i32 = 4;
 
 /// Headers of a record: names and values.
@@ -34,10 +34,10 @@ pub struct Written {
     pub headers: Headers,
 }
 
-/// What was written, by topic in order.
+/// What was written, by topic, in order.
 type Notes = Arc<Mutex<BTreeMap<String, Vec<Written>>>>;
 
-/// A cluster that notes what is written. Clones are the same cluster.
+/// A cluster that records what is written. Clones share the cluster.
 #[derive(Clone, Default)]
 pub struct Stage {
     cluster: MemoryTransport,
@@ -45,7 +45,7 @@ pub struct Stage {
 }
 
 impl Stage {
-    /// Makes a topic unless it is there.
+    /// Creates a topic unless it exists.
     pub fn make_topic(&self, name: &str, partitions: i32) -> Result<(), TransportError> {
         let admin = self.cluster.admin();
         if admin.topic(name)?.is_some() {
@@ -54,7 +54,7 @@ impl Stage {
         admin.create_topic(&NewTopic { name: name.to_owned(), partitions, replicas: None, settings: BTreeMap::new() })
     }
 
-    /// Writes a record without a note.
+    /// Writes a record without recording it.
     pub fn feed(&self, topic: &str, record: Written) -> Result<(), TransportError> {
         let batch = OutBatch {
             topic: Arc::from(topic),

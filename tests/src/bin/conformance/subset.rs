@@ -1,4 +1,4 @@
-//! Which parts of the dialect a case needs, told by the words of its statements: its outcome plays no part.
+//! Which parts of the dialect a case needs, derived from the words of its statements and not from its outcome.
 
 use headwater_engine::sql;
 
@@ -41,10 +41,10 @@ const TEST_FUNCTIONS: &[&str] = &[
     "BACKWARD_CONCAT",
 ];
 
-/// Formats whose payloads begin with the id of a registered schema, and their kin.
+/// Formats that need a schema registry, and similar ones.
 const REGISTRY_FORMATS: &[&str] = &["AVRO", "PROTOBUF", "PROTOBUF_NOSR", "JSON_SR"];
 
-/// Functions that hold state.
+/// Functions that need state.
 const AGGREGATES: &[&str] = &[
     "COUNT",
     "COUNT_DISTINCT",
@@ -66,20 +66,20 @@ const AGGREGATES: &[&str] = &[
     "LATEST_BY_OFFSET",
 ];
 
-/// The function of ksqlDB's tests that a case calls, if there is one.
+/// The function of ksqlDB's tests that a case calls, if any.
 pub fn test_function(case: &Case) -> Option<String> {
     let words = statement_words(case);
     calls(&words).find(|name| TEST_FUNCTIONS.contains(name)).map(str::to_owned)
 }
 
-/// A format with a registry, or one of its kin, is named by a statement or a topic.
+/// Whether a statement or topic uses one of [`REGISTRY_FORMATS`].
 pub fn needs_registry(case: &Case) -> bool {
     let topics = case.topics.iter().flat_map(|topic| words_of(&topic.to_string()));
     let statements = case.statements.iter().flat_map(|statement| words_of(statement));
     topics.chain(statements).any(|word| REGISTRY_FORMATS.contains(&word.as_str()))
 }
 
-/// A query of the case holds state: it groups, joins, has windows, or keeps a table.
+/// Whether a query of the case needs state: it groups, joins, has windows, or maintains a table.
 pub fn needs_state(case: &Case) -> bool {
     let words = statement_words(case);
     let has = |phrase: &[&str]| words.windows(phrase.len()).any(|found| found.iter().eq(phrase));
@@ -104,19 +104,19 @@ fn statement_words(case: &Case) -> Vec<String> {
     case.statements.iter().flat_map(|statement| words_of(&without_text(statement))).collect()
 }
 
-/// A statement without what stands between apostrophes.
+/// A statement without its string literals.
 fn without_text(statement: &str) -> String {
     statement.split('\'').step_by(2).collect::<Vec<_>>().join(" ")
 }
 
-/// Words in capitals; an opening bracket is one, too.
+/// Words in upper case; an opening parenthesis counts as a word.
 fn words_of(text: &str) -> Vec<String> {
     let upper = text.to_uppercase().replace('(', " ( ");
     let word = |word: &&str| !word.is_empty();
     upper.split(|c: char| !c.is_alphanumeric() && c != '_' && c != '(').filter(word).map(str::to_owned).collect()
 }
 
-/// Names before an opening bracket.
+/// Names before an opening parenthesis.
 fn calls(words: &[String]) -> impl Iterator<Item = &str> {
     words.windows(2).filter(|pair| pair[1] == "(").map(|pair| pair[0].as_str())
 }

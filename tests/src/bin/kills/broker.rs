@@ -1,6 +1,7 @@
-//! kill -9 of one of three brokers, again and again: leaders, coordinators of groups and of transactions move.
+//! Repeatedly kills (kill -9) one of three brokers: leaders and the coordinators of groups and transactions move.
 //!
-//! Two copies are enough to go on (`min.insync.replicas` is 2 of 3), so commits must come while the broker is away.
+//! Two replicas are enough to continue (`min.insync.replicas` is 2 of 3), so commits must succeed while the broker is
+//! down.
 
 use std::error::Error;
 use std::time::Duration;
@@ -11,18 +12,18 @@ use crate::cluster::{Cluster, NODES};
 use crate::instance::Instance;
 use crate::trial::{self, Options, Trial};
 
-/// Longest wait for the blow, and longest absence from the first commits without the broker.
+/// Maximum time before a kill, and maximum downtime after the first commits without the broker.
 const BEFORE_MAX: Duration = Duration::from_secs(5);
 const ABSENCE_MAX: Duration = Duration::from_secs(4);
 
-/// How often.
+/// Number of kills.
 #[derive(Args)]
 pub struct Arguments {
     #[command(flatten)]
     options: Options,
 }
 
-/// Starts the cluster and holds the trial.
+/// Starts the cluster and runs the trial.
 pub fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     let cluster = Cluster::up()?;
     trial::hold(cluster.bootstrap(), &arguments.options, |trial| strike(trial, &cluster, arguments.options.runs))
@@ -41,7 +42,7 @@ fn strike(trial: &mut Trial, cluster: &Cluster, runs: u32) -> Result<Instance, B
         cluster.start(node)?;
         let copies = cluster.await_copies()?.as_secs_f64();
         trial.report(&format!(
-            "broker {node} killed, commits of both queries within {commits:.1} s, all copies {copies:.1} s after its start"
+            "broker {node} killed, commits of both queries within {commits:.1} s, all replicas in sync {copies:.1} s after its restart"
         ))?;
     }
     trial.await_commits(&mut instance)?;

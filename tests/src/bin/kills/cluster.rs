@@ -1,4 +1,4 @@
-//! Three brokers of `tests/real/kafka`: killed and started again one at a time.
+//! Three brokers of `tests/real/kafka`, which are killed and restarted one at a time.
 
 use std::error::Error;
 use std::process::{Command, Stdio};
@@ -10,23 +10,23 @@ use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 
-/// Brokers, and copies of everything.
+/// Number of brokers, and of replicas of everything.
 pub const NODES: usize = 3;
 
 const ANSWER_MAX: Duration = Duration::from_secs(5);
-/// How long copies may take to be complete again.
+/// Maximum time until all replicas are in sync again.
 const COPY_MAX: Duration = Duration::from_secs(90);
 const LOOK_INTERVAL: Duration = Duration::from_millis(200);
 
-/// The cluster. Dropping it ends all brokers and removes their data.
+/// The cluster. Dropping it stops all brokers and removes their data.
 pub struct Cluster {
     bootstrap: String,
 }
 
 impl Cluster {
-    /// Starts a fresh one.
+    /// Starts a new cluster.
     pub fn up() -> Result<Self, Box<dyn Error>> {
-        // Made before the start, so that a start that fails half way leaves nothing behind.
+        // Created before the start, so that a partial start is cleaned up.
         let mut cluster = Self { bootstrap: String::new() };
         cluster.bootstrap = kafka("up", None)?.trim().to_owned();
         Ok(cluster)
@@ -37,17 +37,17 @@ impl Cluster {
         &self.bootstrap
     }
 
-    /// kill -9 of a broker, counted from 1.
+    /// Kills a broker (kill -9), numbered from 1.
     pub fn kill(&self, node: usize) -> Result<(), Box<dyn Error>> {
         kafka("kill", Some(node)).map(drop)
     }
 
-    /// Starts a broker again over its data and waits until it is up.
+    /// Restarts a broker with its data and waits until it is up.
     pub fn start(&self, node: usize) -> Result<(), Box<dyn Error>> {
         kafka("start", Some(node)).map(drop)
     }
 
-    /// Waits until every partition has all its copies in sync: only then may the next broker die.
+    /// Waits until all replicas of every partition are in sync: only then may the next broker be killed.
     pub fn await_copies(&self) -> Result<Duration, Box<dyn Error>> {
         let mut config = ClientConfig::new();
         config.set("bootstrap.servers", &self.bootstrap).set_log_level(RDKafkaLogLevel::Emerg);
@@ -56,7 +56,7 @@ impl Cluster {
             match behind(&consumer) {
                 Ok(0) => return Ok(begun.elapsed()),
                 behind if begun.elapsed() > COPY_MAX => {
-                    return Err(format!("after {COPY_MAX:?} copies are not in sync: {behind:?}").into());
+                    return Err(format!("replicas are not in sync after {COPY_MAX:?}: {behind:?}").into());
                 }
                 _ => thread::sleep(LOOK_INTERVAL),
             }
@@ -67,19 +67,19 @@ impl Cluster {
 impl Drop for Cluster {
     fn drop(&mut self) {
         if let Err(error) = kafka("down", None) {
-            eprintln!("could not end the brokers: {error}");
+            eprintln!("could not stop the brokers: {error}");
         }
     }
 }
 
-/// Number of partitions that lack a copy.
+/// Number of partitions with a missing replica.
 fn behind(consumer: &BaseConsumer) -> Result<usize, Box<dyn Error>> {
     let metadata = consumer.fetch_metadata(None, ANSWER_MAX)?;
     let partitions = metadata.topics().iter().flat_map(|topic| topic.partitions());
     Ok(partitions.filter(|partition| partition.isr().len() < NODES).count())
 }
 
-/// Calls the script and gives what it printed.
+/// Runs the script and returns its output.
 fn kafka(command: &str, node: Option<usize>) -> Result<String, Box<dyn Error>> {
     let script = binary::workspace().join("tests/real/kafka");
     let done = Command::new(&script)

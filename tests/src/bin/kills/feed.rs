@@ -1,7 +1,7 @@
-//! The load: numbered records at a steady rate, and what the cluster said to each.
+//! The load: numbered records at a steady rate, and the delivery report of each.
 //!
-//! The producer is idempotent and asks all replicas, so an acknowledged record is in the topic once. One that was given
-//! up may be there or not, and nothing is expected of it.
+//! The producer is idempotent and waits for all replicas, so an acknowledged record is in the topic exactly once. A
+//! record that was not acknowledged may be in the topic or not; nothing is expected of it.
 
 use std::error::Error;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -19,27 +19,27 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext};
 
 const KEYS: usize = 1_000;
 const PACE: Duration = Duration::from_millis(5);
-/// Most records of one feed: a gigabyte of topics.
+/// Maximum number of records of one feed: a gigabyte of topics.
 const RECORDS_MAX: usize = 10_000_000;
-/// Longest life of one feed.
+/// Maximum duration of one feed.
 const LIFE_MAX: Duration = Duration::from_secs(3_600);
-/// How long a record is tried, and how long the last ones are waited for: longer than any broker is away.
+/// How long a record is retried, and how long to wait for the last ones: longer than any broker is down.
 const DELIVERY_MAX: Duration = Duration::from_secs(120);
 
-/// A record as it was sent; its number is its place in the list.
+/// A record as it was sent; its number is its index in the list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sent {
     /// Number of its key.
     pub key: usize,
-    /// How many records of this key were before it.
+    /// Number of earlier records with this key.
     pub seq: usize,
-    /// Where it is; none when it was not acknowledged.
-    pub place: Option<Place>,
+    /// Its partition and offset; `None` if it was not acknowledged.
+    pub address: Option<Address>,
 }
 
-/// Where a record is. A broker that has forgotten the offset of what it took twice says -1.
+/// The address of a record. A broker that has forgotten the offset of a duplicate reports -1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct Address {
     /// Its partition.
     pub partition: i32,
     /// Its offset.
@@ -61,7 +61,7 @@ pub struct Feed {
 }
 
 impl Feed {
-    /// Starts to write so many records a second to a topic, with keys by the seed.
+    /// Starts writing the given number of records per second to a topic, with keys derived from the seed.
     pub fn start(bootstrap: &str, topic: &str, per_second: u64, seed: u64) -> Result<Self, Box<dyn Error>> {
         let producer = ClientConfig::new()
             .set("bootstrap.servers", bootstrap)
@@ -85,17 +85,17 @@ impl Feed {
         Ok(Self { stopped, written, thread })
     }
 
-    /// Number of records until now.
+    /// Number of records so far.
     pub fn written(&self) -> usize {
         self.written.load(Ordering::Relaxed)
     }
 
-    /// Fails when the thread has ended by itself.
+    /// Fails if the thread has ended.
     pub fn check(&self) -> Result<(), Box<dyn Error>> {
         if self.thread.is_finished() { Err("the feed has ended by itself".into()) } else { Ok(()) }
     }
 
-    /// Ends it, waits for the last acknowledgements and gives all records.
+    /// Stops the thread, waits for the last acknowledgements and returns all records.
     pub fn stop(self) -> Result<Vec<Sent>, Box<dyn Error>> {
         self.stopped.store(true, Ordering::Relaxed);
         let sent = self.thread.join().map_err(|_| "the feed panicked")?;
@@ -118,7 +118,7 @@ impl Writer {
         while !stopped.load(Ordering::Relaxed) {
             let due = usize::try_from(begun.elapsed().as_micros() * u128::from(per_second) / 1_000_000)?;
             if due > RECORDS_MAX || begun.elapsed() > LIFE_MAX {
-                return Err(format!("the feed ends after {RECORDS_MAX} records or {LIFE_MAX:?}").into());
+                return Err(format!("the feed is limited to {RECORDS_MAX} records and {LIFE_MAX:?}").into());
             }
             while self.sent.len() < due {
                 self.write_next()?;
@@ -134,7 +134,7 @@ impl Writer {
         let key = self.chance.random_range(0..KEYS);
         let (number, seq) = (self.sent.len(), self.seqs[key]);
         self.seqs[key] += 1;
-        self.sent.push(Sent { key, seq, place: None });
+        self.sent.push(Sent { key, seq, address: None });
         let (text, value) = (key_text(key), format!(r#"{{"n":{number},"seq":{seq}}}"#));
         let mut record = BaseRecord::with_opaque_to(&self.topic, number).key(&text).payload(&value);
         while let Err((error, back)) = self.producer.send(record) {
@@ -150,22 +150,22 @@ impl Writer {
     fn finish(&mut self) -> Result<Vec<Sent>, Failure> {
         self.producer.flush(DELIVERY_MAX)?;
         let mut sent = std::mem::take(&mut self.sent);
-        let places = self.producer.context().places.lock().unwrap_or_else(PoisonError::into_inner);
-        for (number, place) in places.iter() {
-            sent[*number].place = Some(*place);
+        let addresses = self.producer.context().addresses.lock().unwrap_or_else(PoisonError::into_inner);
+        for (number, address) in addresses.iter() {
+            sent[*number].address = Some(*address);
         }
         Ok(sent)
     }
 }
 
-/// Notes where records came to be.
+/// Records the addresses of acknowledged records.
 #[derive(Default)]
 struct Acknowledged {
-    places: Mutex<Vec<(usize, Place)>>,
+    addresses: Mutex<Vec<(usize, Address)>>,
 }
 
 impl ClientContext for Acknowledged {
-    // A broker that is away is part of the game; what fails for good shows in the records.
+    // A broker is expected to be down at times; permanent failures show in the records.
     fn error(&self, _: KafkaError, _: &str) {}
 
     fn log(&self, _: rdkafka::config::RDKafkaLogLevel, _: &str, _: &str) {}
@@ -176,8 +176,8 @@ impl ProducerContext for Acknowledged {
 
     fn delivery(&self, result: &DeliveryResult<'_>, number: usize) {
         if let Ok(record) = result {
-            let place = Place { partition: record.partition(), offset: record.offset() };
-            self.places.lock().unwrap_or_else(PoisonError::into_inner).push((number, place));
+            let address = Address { partition: record.partition(), offset: record.offset() };
+            self.addresses.lock().unwrap_or_else(PoisonError::into_inner).push((number, address));
         }
     }
 }

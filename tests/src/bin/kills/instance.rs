@@ -1,4 +1,4 @@
-//! Processes of one service: `headwater run` over the same file, started, killed, ended as an operator would.
+//! Processes of one service: `headwater run` with the same file, started, killed, and stopped as an operator would.
 
 use std::error::Error;
 use std::fs::{self, File};
@@ -11,15 +11,15 @@ use headwater_tests::binary;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-/// Longest wait for a clean end after SIGTERM: a transaction that a broker keeps waiting is part of it.
+/// Maximum time for a clean exit after SIGTERM, including a transaction that a broker delays.
 const END_WAIT_MAX: Duration = Duration::from_secs(60);
-/// Longest wait for a run until idle.
+/// Maximum time for a run until idle.
 const IDLE_WAIT_MAX: Duration = Duration::from_secs(180);
 const LOOK_INTERVAL: Duration = Duration::from_millis(20);
-/// Bytes of a log that are shown with an error.
+/// Number of bytes of a log that are shown with an error.
 const SHOWN_MAX: usize = 4_000;
 
-/// What every process of the service is started with.
+/// The configuration of every process of the service.
 pub struct Service {
     bootstrap: String,
     id: String,
@@ -29,7 +29,7 @@ pub struct Service {
 }
 
 impl Service {
-    /// A service of this id; `folder` is made and takes the statements and what each process says.
+    /// A service with this id; `folder` is created for the statements and the output of each process.
     pub fn new(
         bootstrap: &str,
         id: &str,
@@ -43,12 +43,12 @@ impl Service {
         Ok(Self { bootstrap, id, folder, commit_interval_ms, started: 0 })
     }
 
-    /// Starts a process that stays.
+    /// Starts a process that keeps running.
     pub fn start(&mut self) -> Result<Instance, Box<dyn Error>> {
         self.spawn(&[])
     }
 
-    /// Runs a process until all that is there is processed and committed. Fails when it does not exit with 0 in time.
+    /// Runs a process until all existing input is processed and committed. Fails when it does not exit with 0 in time.
     pub fn run_until_idle(&mut self) -> Result<(), Box<dyn Error>> {
         self.spawn(&["--until-idle"])?.wait("headwater run --until-idle", IDLE_WAIT_MAX)
     }
@@ -77,7 +77,7 @@ pub struct Instance {
 }
 
 impl Instance {
-    /// Fails with what it said when it has ended.
+    /// Fails, with its output, if it has ended.
     pub fn check(&mut self) -> Result<(), Box<dyn Error>> {
         match self.child.try_wait()? {
             None => Ok(()),
@@ -85,7 +85,7 @@ impl Instance {
         }
     }
 
-    /// kill -9. Fails when it had ended before.
+    /// Kills it (kill -9). Fails if it had already ended.
     pub fn kill(mut self) -> Result<(), Box<dyn Error>> {
         self.check()?;
         self.child.kill()?;
@@ -93,7 +93,7 @@ impl Instance {
         Ok(())
     }
 
-    /// Asks it to end with SIGTERM and waits; fails when it takes too long or does not exit with 0.
+    /// Stops it with SIGTERM and waits; fails when it takes too long or does not exit with 0.
     pub fn stop(mut self) -> Result<(), Box<dyn Error>> {
         self.check()?;
         kill(Pid::from_raw(i32::try_from(self.child.id())?), Signal::SIGTERM)?;
@@ -109,10 +109,10 @@ impl Instance {
                 None => thread::sleep(LOOK_INTERVAL),
             }
         }
-        Err(self.said(&format!("{what} is still there after {longest:?}")))
+        Err(self.said(&format!("{what} is still running after {longest:?}")))
     }
 
-    /// An error with the end of what the process said.
+    /// An error with the end of the process's output.
     pub fn said(&self, what: &str) -> Box<dyn Error> {
         let text = fs::read_to_string(&self.log).unwrap_or_default();
         let from = text.len().saturating_sub(SHOWN_MAX);
@@ -123,7 +123,7 @@ impl Instance {
 
 impl Drop for Instance {
     fn drop(&mut self) {
-        // It may have ended, and is waited for either way.
+        // It may have ended already; it is waited for in either case.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -1,5 +1,5 @@
-//! The verdict: a foreign reader that sees only what is committed reads an output from its start, and every record is
-//! held against what was sent.
+//! The verdict: an independent read_committed reader reads an output from its start, and every record is compared with
+//! what was sent.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -15,39 +15,39 @@ use serde_json::Value;
 
 use crate::feed::{Sent, key_text};
 
-/// The filter of the query keeps numbers that this does not divide.
+/// The query keeps numbers that are not divisible by this.
 pub const DROPPED_DIVISOR: usize = 7;
 
 const POLL_WAIT: Duration = Duration::from_millis(100);
-/// Longest time without a record or an end before the read is given up.
+/// Maximum time without a record or an end, after which the read fails.
 const STALL_MAX: Duration = Duration::from_secs(60);
-/// How many faults are told one by one.
+/// Number of failures that are described individually.
 const EXAMPLES_MAX: usize = 10;
 
 /// What was found in an output.
 #[derive(Debug, Default)]
 pub struct Verdict {
-    /// Records that are expected and there.
+    /// Expected records that were found.
     pub records: usize,
-    /// Acknowledged records that pass the filter and are not there.
+    /// Acknowledged records that pass the filter and are missing.
     pub lost: usize,
-    /// Records that are there again.
+    /// Duplicate records.
     pub doubled: usize,
-    /// Records that come after a later one of the same key in the same partition.
+    /// Records that follow a later record of the same key in the same partition.
     pub out_of_order: usize,
-    /// Records that nobody sent, or that are not as they were sent.
+    /// Records that were never sent, or that differ from what was sent.
     pub wrong: usize,
-    /// The first faults, each with its address.
+    /// The first failures, each with its address.
     pub examples: Vec<String>,
 }
 
 impl Verdict {
-    /// True when nothing is wrong with the output.
+    /// Whether the output is correct.
     pub fn is_good(&self) -> bool {
         self.lost + self.doubled + self.out_of_order + self.wrong == 0
     }
 
-    /// Both together.
+    /// The sum of two verdicts.
     pub fn and(mut self, other: Self) -> Self {
         self.records += other.records;
         self.lost += other.lost;
@@ -58,7 +58,7 @@ impl Verdict {
         self
     }
 
-    fn tell(&mut self, example: impl FnOnce() -> String) {
+    fn add_example(&mut self, example: impl FnOnce() -> String) {
         if self.examples.len() < EXAMPLES_MAX {
             self.examples.push(example());
         }
@@ -73,7 +73,7 @@ impl fmt::Display for Verdict {
     }
 }
 
-/// Reads an output to what is committed now and judges it.
+/// Reads an output up to what is committed now and judges it.
 pub fn judge(bootstrap: &str, topic: &str, partitions: i32, sent: &[Sent]) -> Result<Verdict, Box<dyn Error>> {
     let consumer: BaseConsumer = ClientConfig::new()
         .set("bootstrap.servers", bootstrap)
@@ -93,17 +93,17 @@ pub fn judge(bootstrap: &str, topic: &str, partitions: i32, sent: &[Sent]) -> Re
         match consumer.poll(POLL_WAIT) {
             Some(Ok(record)) => trial.hear(&record),
             Some(Err(KafkaError::PartitionEOF(partition))) => open[usize::try_from(partition)?] = false,
-            // A broker may be away for a while.
+            // A broker may be down for a while.
             Some(Err(_)) | None if last.elapsed() < STALL_MAX => continue,
             Some(Err(error)) => return Err(error.into()),
-            None => return Err(format!("nothing came from topic \"{topic}\" for {STALL_MAX:?}").into()),
+            None => return Err(format!("nothing arrived from topic \"{topic}\" for {STALL_MAX:?}").into()),
         }
         last = Instant::now();
     }
     Ok(trial.close(topic))
 }
 
-/// What is known of an output while it is read.
+/// The state of an output while it is read.
 struct Trial<'a> {
     sent: &'a [Sent],
     seen: Vec<bool>,
@@ -138,27 +138,27 @@ impl<'a> Trial<'a> {
             row.as_ref().and_then(|row| Some((row, self.sent.get(row.number).filter(|sent| is_as(row, sent))?)));
         let Some((row, sent)) = known else {
             self.verdict.wrong += 1;
-            return self.verdict.tell(|| format!("wrong: {row:?} at {}", address()));
+            return self.verdict.add_example(|| format!("wrong: {row:?} at {}", address()));
         };
         if std::mem::replace(&mut self.seen[row.number], true) {
             self.verdict.doubled += 1;
-            return self.verdict.tell(|| format!("doubled: {row:?} at {}", address()));
+            return self.verdict.add_example(|| format!("doubled: {row:?} at {}", address()));
         }
         self.verdict.records += 1;
         let latest = self.latest.entry((partition, sent.key)).or_insert(sent.seq);
         if *latest > sent.seq {
             self.verdict.out_of_order += 1;
-            self.verdict.tell(|| format!("out of order: {row:?} at {}", address()));
+            self.verdict.add_example(|| format!("out of order: {row:?} at {}", address()));
         }
         *latest = sent.seq.max(*latest);
     }
 
-    /// What was never heard is lost.
+    /// Records that were never seen are lost.
     fn close(mut self, topic: &str) -> Verdict {
         for (number, (sent, seen)) in self.sent.iter().zip(&self.seen).enumerate() {
-            if !seen && passes(number) && sent.place.is_some() {
+            if !seen && passes(number) && sent.address.is_some() {
                 self.verdict.lost += 1;
-                self.verdict.tell(|| format!("lost from {topic}: {sent:?} with number {number}"));
+                self.verdict.add_example(|| format!("lost from {topic}: {sent:?} with number {number}"));
             }
         }
         self.verdict
@@ -169,7 +169,7 @@ fn passes(number: usize) -> bool {
     !number.is_multiple_of(DROPPED_DIVISOR)
 }
 
-/// The columns of a record. A query that has another key has this one in the value.
+/// The columns of a record. A query with a different key has this key in the value.
 fn row(key: Option<&[u8]>, value: Option<&[u8]>) -> Option<Row> {
     let columns: Value = serde_json::from_slice(value?).ok()?;
     let number = |name: &str| columns[name].as_i64();
@@ -186,10 +186,10 @@ fn row(key: Option<&[u8]>, value: Option<&[u8]>) -> Option<Row> {
     })
 }
 
-/// Whether a record is the one that was sent, read where it was acknowledged.
+/// Whether a record is the one that was sent, read from its acknowledged address.
 fn is_as(row: &Row, sent: &Sent) -> bool {
-    let placed = sent.place.is_none_or(|place| {
-        row.partition == i64::from(place.partition) && (place.offset < 0 || row.offset == place.offset)
+    let placed = sent.address.is_none_or(|address| {
+        row.partition == i64::from(address.partition) && (address.offset < 0 || row.offset == address.offset)
     });
     passes(row.number) && row.seq == sent.seq && row.key == key_text(sent.key) && placed
 }
@@ -197,12 +197,12 @@ fn is_as(row: &Row, sent: &Sent) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::feed::Place;
+    use crate::feed::Address;
 
-    /// Three records of one key, numbers 0 to 2; the filter drops the first.
+    /// Three records of one key, numbered 0 to 2; the filter drops the first.
     fn sent() -> Vec<Sent> {
-        let place = |offset| Some(Place { partition: 3, offset });
-        (0..3).map(|n| Sent { key: 5, seq: n, place: place(n as i64) }).collect()
+        let address = |offset| Some(Address { partition: 3, offset });
+        (0..3).map(|n| Sent { key: 5, seq: n, address: address(n as i64) }).collect()
     }
 
     fn judged(rows: &[(usize, i64)]) -> Verdict {
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn each_fault_is_told() {
+    fn each_failure_is_reported() {
         assert_eq!(judged(&[(1, 1)]).to_string(), "1 records, 1 lost, 0 doubled, 0 out of order");
         assert_eq!(judged(&[(1, 1), (2, 2), (2, 2)]).to_string(), "2 records, 0 lost, 1 doubled, 0 out of order");
         assert_eq!(judged(&[(2, 2), (1, 1)]).to_string(), "2 records, 0 lost, 0 doubled, 1 out of order");
@@ -235,7 +235,7 @@ mod tests {
     #[test]
     fn nothing_is_expected_of_what_was_not_acknowledged() {
         let mut sent = sent();
-        sent[2].place = None;
+        sent[2].address = None;
         let mut trial = Trial::new(&sent);
         let value = br#"{"K":"key-005","N":1,"SEQ":1,"P":3,"O":1}"#;
         trial.hear_row(row(None, Some(value)), 0, &String::new);

@@ -1,12 +1,13 @@
-//! Exactly once on a real Kafka, proved by violence: records are numbered on their way in and counted on their way out.
+//! Tests exactly-once processing on a real Kafka by killing processes: input records are numbered, and output records
+//! are counted.
 //!
 //! ```text
 //! feed → input topic → kept (a filter) → regrouped (another key) → judge
 //!                        └ headwater run ┘   ← what is killed, or the brokers under it
 //! ```
 //!
-//! A run is one blow at a random moment under load. After the last one the load ends, the output becomes complete, and
-//! a foreign reader that sees only what is committed looks for each acknowledged record: once, at its place.
+//! A run is one kill at a random moment under load. After the last one the load ends, the output becomes complete, and
+//! an independent read_committed reader looks for each acknowledged record: once, and in order.
 
 mod broker;
 mod cluster;
@@ -26,7 +27,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::instance::Instance;
 use crate::trial::{Options, Trial};
 
-/// Kill Headwater or brokers at random moments under load, and look whether every record came out exactly once.
+/// Kill Headwater or brokers at random moments under load, and check that every record is processed exactly once.
 #[derive(Parser)]
 #[command(after_help = AFTER_HELP)]
 struct Arguments {
@@ -35,13 +36,13 @@ struct Arguments {
 }
 
 const AFTER_HELP: &str = "\
-Begin with a real Kafka:
+Start a real Kafka:
   tests/real/kafka up
   cargo build --release --workspace --bins
 Then:
   kills engine --bootstrap-server 127.0.0.1:29110
   kills members --bootstrap-server 127.0.0.1:29110 --runs 10
-  kills broker --runs 10          starts three brokers itself, and ends them
+  kills broker --runs 10          starts and stops three brokers itself
 
 Each ends with a line such as
   50 runs: 1234567 records, 0 lost, 0 doubled, 0 out of order
@@ -51,15 +52,15 @@ and what headwater said is kept when something is wrong.";
 
 #[derive(Subcommand)]
 enum Command {
-    /// kill -9 of the only `headwater run`, started again each time
+    /// Kill the only `headwater run` (kill -9), and start it again each time
     Engine(AtCluster),
-    /// kill -9 of one of three brokers, started again each time
+    /// Kill one of three brokers (kill -9), and start it again each time
     Broker(broker::Arguments),
-    /// Other processes of the same service come and go, by SIGTERM or kill -9, while the first works
+    /// Start other processes of the same service and stop them, by SIGTERM or kill -9, while the first works
     Members(AtCluster),
 }
 
-/// A cluster that is there, and how often.
+/// An existing cluster, and the options of the trial.
 #[derive(Args)]
 struct AtCluster {
     /// Address of a broker, HOST:PORT
@@ -70,7 +71,7 @@ struct AtCluster {
 }
 
 impl AtCluster {
-    /// Holds a trial with so many blows.
+    /// Runs a trial with this many kills.
     fn hold(
         &self,
         strike: impl FnOnce(&mut Trial, u32) -> Result<Instance, Box<dyn Error>>,

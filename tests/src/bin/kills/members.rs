@@ -1,5 +1,5 @@
-//! Other processes of the same service come and go while the first works: they take some of its partitions, and it takes
-//! them back from those that leave and from those that die.
+//! Other processes of the same service come and go while the first works: they take over some of its partitions, and it
+//! takes them back when they leave or are killed.
 
 use std::error::Error;
 use std::time::Duration;
@@ -7,13 +7,13 @@ use std::time::Duration;
 use crate::instance::Instance;
 use crate::trial::Trial;
 
-/// Of so many visits one is of two processes.
+/// In one of this many runs, two processes join.
 const TWO_ONE_IN: usize = 3;
-/// Longest stay, and longest pause after it.
+/// Maximum time that they stay, and maximum pause afterwards.
 const STAY_MAX: Duration = Duration::from_secs(9);
 const PAUSE_MAX: Duration = Duration::from_secs(3);
 
-/// The blows; gives the process that works at the end.
+/// Runs the trial; returns the process that is running at the end.
 pub fn strike(trial: &mut Trial, runs: u32) -> Result<Instance, Box<dyn Error>> {
     let mut first = trial.service.start()?;
     trial.await_commits(&mut first)?;
@@ -26,7 +26,7 @@ pub fn strike(trial: &mut Trial, runs: u32) -> Result<Instance, Box<dyn Error>> 
     Ok(first)
 }
 
-/// One or two others come, stay and go; gives it in words.
+/// Starts one or two other processes and ends them; returns a description.
 fn visit(trial: &mut Trial) -> Result<String, Box<dyn Error>> {
     let mut others = vec![trial.service.start()?];
     if trial.once_in(TWO_ONE_IN) {

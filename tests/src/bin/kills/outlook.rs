@@ -1,5 +1,5 @@
-//! The service as other clients see it while the trial goes on: what its queries have committed, whether a transaction
-//! is open in an output, who is in its groups.
+//! The service as other clients see it during the trial: what its queries have committed, whether a transaction is open
+//! in an output, and the members of its groups.
 
 use std::error::Error;
 use std::thread;
@@ -13,10 +13,10 @@ use crate::instance::Instance;
 
 const ANSWER_MAX: Duration = Duration::from_secs(5);
 const LOOK_INTERVAL: Duration = Duration::from_millis(100);
-/// Longest time without a commit of some query. One that fails again and again waits up to 15 s between two attempts.
+/// Maximum time without a commit of some query. A query that fails repeatedly waits up to 15 s between two attempts.
 const SILENCE_MAX: Duration = Duration::from_secs(100);
 
-/// A view on a service.
+/// A view of a service.
 pub struct Outlook {
     bootstrap: String,
     service_id: String,
@@ -24,12 +24,12 @@ pub struct Outlook {
     partitions: i32,
     committed: BaseConsumer,
     written: BaseConsumer,
-    /// A client for each group of the service, in the order of their names.
+    /// A client for each group of the service, by name.
     groups: Vec<BaseConsumer>,
 }
 
 impl Outlook {
-    /// A view on a service whose queries read and write these topics, of so many partitions each.
+    /// A view of a service whose queries read and write these topics, with this many partitions each.
     pub fn new(bootstrap: &str, service_id: &str, topics: &[&str], partitions: i32) -> Result<Self, Box<dyn Error>> {
         Ok(Self {
             bootstrap: bootstrap.to_owned(),
@@ -42,14 +42,14 @@ impl Outlook {
         })
     }
 
-    /// Waits until each of `queries` queries has committed more than now of every partition, and gives how long it took.
-    /// Fails after [`SILENCE_MAX`], or when the process that should work ends.
+    /// Waits until each of `queries` queries has committed a higher offset of every partition, and returns how long it
+    /// took. Fails after [`SILENCE_MAX`], or when the process that should work ends.
     pub fn await_commits(&mut self, queries: usize, instance: &mut Instance) -> Result<Duration, Box<dyn Error>> {
         let begun = Instant::now();
         let mut before: Option<Vec<i64>> = None;
         loop {
             instance.check()?;
-            // No answer, while a broker is away or a group is not there yet, tells nothing.
+            // An error while a broker is down or a group does not exist yet is ignored.
             let now = self.positions(queries).ok();
             if let (Some(before), Some(now)) = (&before, &now)
                 && is_above(now, before)
@@ -58,7 +58,7 @@ impl Outlook {
             }
             before = before.or(now);
             if begun.elapsed() > SILENCE_MAX {
-                return Err(instance.said(&format!("no commit of some query or partition for {SILENCE_MAX:?}")));
+                return Err(instance.said(&format!("some query or partition had no commit for {SILENCE_MAX:?}")));
             }
             thread::sleep(LOOK_INTERVAL);
         }
@@ -75,12 +75,12 @@ impl Outlook {
         Ok(false)
     }
 
-    /// Members of each group of the service, in the order of their names.
+    /// The number of members of each group of the service, by name.
     pub fn members(&self) -> Result<Vec<usize>, Box<dyn Error>> {
         Ok(self.find_groups()?.into_iter().map(|(_, members)| members).collect())
     }
 
-    /// The offsets that the queries have committed, of every partition. Fails until there is one of each.
+    /// The offsets that the queries have committed, of every partition. Fails until all of them exist.
     fn positions(&mut self, queries: usize) -> Result<Vec<i64>, Box<dyn Error>> {
         if self.groups.len() != queries {
             let found = self.find_groups()?;

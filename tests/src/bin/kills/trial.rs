@@ -1,4 +1,4 @@
-//! What all trials share: the load and the queries before the blows, the verdict after them.
+//! What all trials share: the load and the queries before the kills, and the verdict afterwards.
 
 use std::error::Error;
 use std::path::PathBuf;
@@ -18,35 +18,35 @@ use crate::outlook::Outlook;
 
 const PARTITIONS: i32 = 4;
 const QUERIES: usize = 2;
-/// Longest time in which a process that works must make the output more complete, after the load.
+/// After the load, the maximum time in which a working process must make the output more complete.
 const DRAIN_SILENCE_MAX: Duration = Duration::from_secs(100);
 const DRAIN_LOOK: Duration = Duration::from_secs(2);
 
-/// What every trial can be told.
+/// Options of every trial.
 #[derive(Args, Clone, Debug)]
 pub struct Options {
-    /// Number of blows
+    /// Number of kills
     #[arg(long, default_value_t = 10)]
     pub runs: u32,
-    /// Records a second, evenly paced
+    /// Records per second, evenly paced
     #[arg(long, default_value_t = 3_000)]
     rate: u64,
     /// Headwater's commit interval
     #[arg(long, default_value_t = 500)]
     commit_interval_ms: u64,
-    /// Another seed gives other keys, moments and victims
+    /// Seed of keys, moments and victims
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Folder for what the processes say: kept when it is named or something is wrong
+    /// Folder for the output of the processes; kept if it is given or something failed
     #[arg(long)]
     logs: Option<PathBuf>,
 }
 
-/// A trial on its way: the load runs, and a service may be started over it.
+/// A trial in progress: the load runs, and a service can be started.
 pub struct Trial {
     /// Starts processes.
     pub service: Service,
-    /// What others see of it.
+    /// The view of other clients.
     pub outlook: Outlook,
     chance: StdRng,
     feed: Feed,
@@ -56,31 +56,31 @@ pub struct Trial {
 }
 
 impl Trial {
-    /// A random whole number of the range, by the seed.
+    /// A random number in the range, from the seed.
     pub fn pick(&mut self, range: std::ops::Range<usize>) -> usize {
         self.chance.random_range(range)
     }
 
-    /// True once in so many times, by the seed.
+    /// True once in this many times, from the seed.
     pub fn once_in(&mut self, times: usize) -> bool {
         self.pick(0..times) == 0
     }
 
-    /// Sleeps for a random while up to `longest`, by the seed.
+    /// Sleeps for a random time up to `longest`, from the seed.
     pub fn pause(&mut self, longest: Duration) -> Duration {
         let pause = longest.mul_f64(self.chance.random());
         thread::sleep(pause);
         pause
     }
 
-    /// Waits until both queries have committed something, and gives how long it took.
+    /// Waits until both queries have committed something, and returns how long it took.
     pub fn await_commits(&mut self, instance: &mut Instance) -> Result<Duration, Box<dyn Error>> {
         let waited = self.outlook.await_commits(QUERIES, instance)?;
         self.slowest = self.slowest.max(waited);
         Ok(waited)
     }
 
-    /// Ends a run with a line on what it was.
+    /// Ends a run and prints a line about it.
     pub fn report(&mut self, what: &str) -> Result<(), Box<dyn Error>> {
         self.feed.check()?;
         self.run += 1;
@@ -89,8 +89,8 @@ impl Trial {
     }
 }
 
-/// Holds a trial: `strike` deals the blows and gives the process that is left. Fails when the output is not what it must
-/// be, or does not become complete.
+/// Runs a trial: `strike` does the killing and returns the remaining process. Fails when the output is wrong, or does
+/// not become complete.
 pub fn hold(
     bootstrap: &str,
     options: &Options,
@@ -103,12 +103,12 @@ pub fn hold(
     match &held {
         Ok(()) if options.logs.is_none() => fs::remove_dir_all(&folder)?,
         Ok(()) => {}
-        Err(_) => eprintln!("seed {}: what headwater said is in {}", options.seed, folder.display()),
+        Err(_) => eprintln!("seed {}: the output of headwater is in {}", options.seed, folder.display()),
     }
     held
 }
 
-/// The topics of a trial and where it takes place.
+/// The topics and the location of a trial.
 struct Court<'a> {
     bootstrap: &'a str,
     options: &'a Options,
@@ -131,7 +131,7 @@ impl<'a> Court<'a> {
         let mut left = strike(&mut trial)?;
         let seconds = begun.elapsed().as_secs();
         let sent = trial.feed.stop()?;
-        let acknowledged = sent.iter().filter(|sent| sent.place.is_some()).count();
+        let acknowledged = sent.iter().filter(|sent| sent.address.is_some()).count();
         let slowest = trial.slowest.as_secs_f64();
         println!(
             "{} records sent in {seconds} s, {acknowledged} acknowledged; longest wait for a commit {slowest:.1} s",
@@ -167,7 +167,7 @@ impl<'a> Court<'a> {
         )
     }
 
-    /// Waits until the process that is left has made the output complete.
+    /// Waits until the remaining process has made the output complete.
     fn drain(&self, sent: &[Sent], left: &mut Instance) -> Result<(), Box<dyn Error>> {
         let (mut lost, mut moved_at) = (usize::MAX, Instant::now());
         loop {
@@ -180,7 +180,9 @@ impl<'a> Court<'a> {
                 (lost, moved_at) = (now, Instant::now());
             }
             if moved_at.elapsed() > DRAIN_SILENCE_MAX {
-                return Err(left.said(&format!("{now} records missing, and none came for {DRAIN_SILENCE_MAX:?}")));
+                return Err(
+                    left.said(&format!("{now} records are missing, and none arrived for {DRAIN_SILENCE_MAX:?}"))
+                );
             }
             thread::sleep(DRAIN_LOOK);
         }
@@ -195,6 +197,6 @@ impl<'a> Court<'a> {
         let verdict = self.judge(sent)?;
         verdict.examples.iter().for_each(|example| eprintln!("{example}"));
         println!("{} runs: {verdict}", self.options.runs);
-        if verdict.is_good() { Ok(()) } else { Err("the output is not what it must be".into()) }
+        if verdict.is_good() { Ok(()) } else { Err("the output is wrong".into()) }
     }
 }

@@ -1,4 +1,4 @@
-//! What rdkafka lacks: topics described with their ids.
+//! Describes topics with their ids, which rdkafka does not support.
 
 use std::collections::BTreeMap;
 use std::ffi::{CString, c_char};
@@ -14,13 +14,13 @@ use crate::transport::kafka::context::Context;
 
 /// A topic as the cluster describes it.
 pub(in crate::transport::kafka) struct Described {
-    /// Its id; 0 of a cluster that gives none.
+    /// Its id; 0 if the cluster does not report ids.
     pub id: u128,
     /// Number of partitions.
     pub partitions: usize,
 }
 
-/// Describes topics by their names, which must differ; each is described, or has an error of its own.
+/// Describes topics by name; the names must differ. Each topic has a description or an error of its own.
 pub(in crate::transport::kafka) fn describe(
     client: &Client<Context>,
     topics: &[&str],
@@ -31,8 +31,8 @@ pub(in crate::transport::kafka) fn describe(
     let mut names: Vec<*const c_char> = names.iter().map(|name| name.as_ptr()).collect();
     let timeout_ms = i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX);
     let rk = client.native_ptr();
-    // SAFETY: the client is alive; names are C strings that are copied; what is made here is given back at the end of
-    // this function, before the client, and an error text that nobody wants is not written.
+    // SAFETY: the client is alive; names are C strings and are copied; what is created here is destroyed at the end of
+    // this function, before the client; a null error buffer is not written to.
     let event = unsafe {
         let names = Owned::new(
             sys::rd_kafka_TopicCollection_of_topic_names(names.as_mut_ptr(), names.len()),
@@ -43,15 +43,15 @@ pub(in crate::transport::kafka) fn describe(
         sys::rd_kafka_AdminOptions_set_request_timeout(options.raw.as_ptr(), timeout_ms, ptr::null_mut(), 0);
         let queue = Owned::new(sys::rd_kafka_queue_new(rk), sys::rd_kafka_queue_destroy)?;
         sys::rd_kafka_DescribeTopics(rk, names.raw.as_ptr(), options.raw.as_ptr(), queue.raw.as_ptr());
-        // An answer comes in any case, if only that the time is over.
+        // There is always an event, at the latest when the request times out.
         let event = sys::rd_kafka_queue_poll(queue.raw.as_ptr(), timeout_ms.saturating_add(ANSWER_SLACK_MS));
         Owned::new(event, sys::rd_kafka_event_destroy).map_err(|_| RDKafkaErrorCode::OperationTimedOut)?
     };
-    // SAFETY: the event is alive until it is given back, and so are the descriptions in it.
+    // SAFETY: the event is alive until it is destroyed, and so are the descriptions in it.
     unsafe { descriptions(event.raw) }
 }
 
-/// How much longer than librdkafka an answer is waited for, in ms.
+/// How much longer than librdkafka's own timeout to wait for an answer, in ms.
 const ANSWER_SLACK_MS: i32 = 5_000;
 
 /// The descriptions in an event.
@@ -62,7 +62,7 @@ unsafe fn descriptions(
     event: NonNull<sys::rd_kafka_event_t>,
 ) -> Result<BTreeMap<String, Result<Described, RDKafkaErrorCode>>, RDKafkaErrorCode> {
     let mut count = 0;
-    // SAFETY: the event is alive; of another kind it has no result. The count is written with the array.
+    // SAFETY: the event is alive; an event of another kind has no result. The count is written with the array.
     let topics = unsafe {
         let code = sys::rd_kafka_event_error(event.as_ptr());
         if code != RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR {
@@ -84,12 +84,12 @@ unsafe fn descriptions(
     Ok((0..count).map(one).collect())
 }
 
-/// What a description says.
+/// Converts a description.
 ///
 /// # Safety
 /// The description must be alive.
 unsafe fn described(topic: *const sys::rd_kafka_TopicDescription_t) -> Result<Described, RDKafkaErrorCode> {
-    // SAFETY: all that is asked for belongs to the description, and a description without an error has an id.
+    // SAFETY: everything returned belongs to the description, and a description without an error has an id.
     unsafe {
         let code = sys::rd_kafka_error_code(sys::rd_kafka_TopicDescription_error(topic));
         if code != RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR {
@@ -104,14 +104,14 @@ unsafe fn described(topic: *const sys::rd_kafka_TopicDescription_t) -> Result<De
     }
 }
 
-/// Something of librdkafka's that is given back once.
+/// A value of librdkafka that is destroyed once.
 struct Owned<T> {
     raw: NonNull<T>,
     give_back: unsafe extern "C" fn(*mut T),
 }
 
 impl<T> Owned<T> {
-    /// Takes what librdkafka made; fails when it made nothing.
+    /// Takes ownership of what librdkafka created; fails if it is null.
     fn new(raw: *mut T, give_back: unsafe extern "C" fn(*mut T)) -> Result<Self, RDKafkaErrorCode> {
         let raw = NonNull::new(raw).ok_or(RDKafkaErrorCode::Unknown)?;
         Ok(Self { raw, give_back })
@@ -120,7 +120,7 @@ impl<T> Owned<T> {
 
 impl<T> Drop for Owned<T> {
     fn drop(&mut self) {
-        // SAFETY: it came from librdkafka together with the function that takes it back, and this is called once.
+        // SAFETY: it came from librdkafka together with the function that destroys it, and this is called once.
         unsafe { (self.give_back)(self.raw.as_ptr()) };
     }
 }

@@ -1,4 +1,4 @@
-//! A queue into which the partitions of one source deliver, and what it gives at a time.
+//! A queue that receives the messages of all partitions of one source.
 
 use std::ffi::CString;
 use std::ptr::{self, NonNull};
@@ -13,7 +13,7 @@ use super::last_error;
 use super::message::Message;
 use crate::transport::kafka::context::Context;
 
-/// A queue into which partitions of one client deliver.
+/// A queue that receives the messages of partitions of one client.
 pub(in crate::transport::kafka) struct Inbox {
     started: Vec<Started>,
     queue: NonNull<sys::rd_kafka_queue_t>,
@@ -28,16 +28,16 @@ struct Started {
     running: bool,
 }
 
-// SAFETY: librdkafka's queues, topics and messages are not bound to a thread, and the inbox is used
-// by one thread at a time because all that touches them takes it by `&mut` or owns it.
+// SAFETY: librdkafka's queues, topics and messages are not bound to a thread, and an inbox is used by one thread at a
+// time because everything that touches them takes it by `&mut` or owns it.
 unsafe impl Send for Inbox {}
 
 impl Inbox {
-    /// An empty queue of `client` that takes at most `messages_max` at a time.
+    /// An empty queue of `client` that returns at most `messages_max` messages at a time.
     pub(in crate::transport::kafka) fn new(client: Arc<BaseConsumer<Context>>, messages_max: usize) -> Self {
         // SAFETY: the client is alive; the queue is destroyed in `drop`, before the client.
         let queue = unsafe { sys::rd_kafka_queue_new(client.client().native_ptr()) };
-        let queue = NonNull::new(queue).expect("librdkafka makes a queue or aborts");
+        let queue = NonNull::new(queue).expect("librdkafka returns a queue or aborts");
         Self { started: Vec::new(), queue, slots: vec![ptr::null_mut(); messages_max.max(1)], client }
     }
 
@@ -46,8 +46,8 @@ impl Inbox {
         &self.client
     }
 
-    /// Starts delivery of a partition from `offset` on. Messages carry the index of the partition:
-    /// 0 for the first one started, and so on.
+    /// Starts delivery of a partition from `offset` on. Messages carry the index of the partition: 0 for the first one
+    /// started, and so on.
     pub(in crate::transport::kafka) fn start(
         &mut self,
         topic: &str,
@@ -58,7 +58,7 @@ impl Inbox {
         self.restart(index, offset)
     }
 
-    /// Gives a partition an index, under which [`Self::restart`] begins delivery.
+    /// Gives a partition an index, with which [`Self::restart`] starts delivery.
     pub(in crate::transport::kafka) fn add(&mut self, topic: &str, partition: i32) -> Result<usize, RDKafkaErrorCode> {
         let name = CString::new(topic).map_err(|_| RDKafkaErrorCode::InvalidTopic)?;
         // SAFETY: the client is alive and the name a C string; a null configuration means the default one.
@@ -69,12 +69,12 @@ impl Inbox {
         Ok(self.started.len() - 1)
     }
 
-    /// Ends delivery of a partition; what it delivered and was not taken is dropped.
+    /// Stops delivery of a partition; messages that were not taken yet are dropped.
     pub(in crate::transport::kafka) fn stop(&mut self, index: usize) {
         self.started[index].stop();
     }
 
-    /// Begins delivery of a partition again, at another offset.
+    /// Starts delivery of a partition again, at another offset.
     pub(in crate::transport::kafka) fn restart(&mut self, index: usize, offset: i64) -> Result<(), RDKafkaErrorCode> {
         let queue = self.queue;
         let started = &mut self.started[index];
@@ -82,11 +82,11 @@ impl Inbox {
         started.start(queue, offset)
     }
 
-    /// What has arrived, at least one message unless `timeout` passes. It never waits for more than
-    /// the first one.
+    /// Returns the messages that have arrived: at least one unless `timeout` passes. It never waits for more than the
+    /// first one.
     ///
-    /// `rd_kafka_consume_batch_queue` waits until its array is full or its time is over. So it is asked
-    /// for all there is without waiting, and only when there is nothing, for one message with waiting.
+    /// `rd_kafka_consume_batch_queue` waits until its array is full or its timeout passes. So it is called without a
+    /// timeout for everything there is, and only if there is nothing, with a timeout for one message.
     pub(in crate::transport::kafka) fn take(&mut self, timeout: Duration) -> Messages<'_> {
         let mut count = self.fill(0, self.slots.len(), Duration::ZERO);
         if count == 0 && !timeout.is_zero() {
@@ -115,7 +115,7 @@ impl Drop for Inbox {
             // SAFETY: the handle came from `rd_kafka_topic_new`, is destroyed once, and its partition is stopped.
             unsafe { sys::rd_kafka_topic_destroy(started.topic.as_ptr()) };
         }
-        // SAFETY: nothing delivers into the queue any more, and the client is still alive.
+        // SAFETY: nothing delivers to the queue any more, and the client is still alive.
         unsafe { sys::rd_kafka_queue_destroy(self.queue.as_ptr()) };
     }
 }
@@ -137,7 +137,7 @@ impl Started {
     }
 }
 
-/// The messages of one [`Inbox::take`], in the order they arrived.
+/// The messages of one [`Inbox::take`], in order of arrival.
 pub(in crate::transport::kafka) struct Messages<'a> {
     inbox: &'a mut Inbox,
     next: usize,
@@ -146,7 +146,7 @@ pub(in crate::transport::kafka) struct Messages<'a> {
 }
 
 impl<'a> Messages<'a> {
-    /// Index of the partition a message is of.
+    /// Index of the partition that a message belongs to.
     fn index(&mut self, message: &sys::rd_kafka_message_t) -> Option<usize> {
         let is_of = |s: &Started| s.topic.as_ptr() == message.rkt && s.partition == message.partition;
         if !self.inbox.started.get(self.hint).is_some_and(is_of) {
@@ -163,7 +163,7 @@ impl<'a> Iterator for Messages<'a> {
         let raw = *self.inbox.slots[..self.count].get(self.next)?;
         self.next += 1;
         let raw = NonNull::new(raw).expect("librdkafka filled this slot");
-        // SAFETY: the pointer is ours and not yet destroyed, see the contract in `native`.
+        // SAFETY: we own the pointer and have not destroyed it yet, see the contract in `native`.
         let index = self.index(unsafe { raw.as_ref() });
         // SAFETY: the same, and this slot is not read again.
         Some(unsafe { Message::new(raw, index) })

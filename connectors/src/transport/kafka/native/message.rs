@@ -1,4 +1,4 @@
-//! One message as librdkafka keeps it: its parts borrowed, and destroyed once.
+//! One message of librdkafka: its parts are borrowed, and it is destroyed once.
 
 use std::ffi::CStr;
 use std::marker::PhantomData;
@@ -17,7 +17,7 @@ pub(in crate::transport::kafka) struct Message<'a> {
 }
 
 impl Message<'_> {
-    /// Takes over a message, which is destroyed when this value is dropped.
+    /// Takes ownership of a message, which is destroyed when this value is dropped.
     ///
     /// # Safety
     /// The message must be alive, and nobody else may destroy it.
@@ -30,7 +30,7 @@ impl Message<'_> {
         unsafe { self.raw.as_ref() }
     }
 
-    /// Index of the partition it is of, `None` for an event of the whole client.
+    /// Index of the partition it belongs to; `None` for an event of the whole client.
     pub(in crate::transport::kafka) fn index(&self) -> Option<usize> {
         self.index
     }
@@ -41,19 +41,19 @@ impl Message<'_> {
         (code != RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR).then(|| code.into())
     }
 
-    /// librdkafka's words for [`Self::error`].
+    /// librdkafka's text for [`Self::error`].
     pub(in crate::transport::kafka) fn reason(&self) -> String {
         // SAFETY: the message is alive; the text belongs to it or is static.
         let text = unsafe { sys::rd_kafka_message_errstr(self.raw.as_ptr()) };
         if text.is_null() { String::new() } else { text_of(text) }
     }
 
-    /// Its offset; for the end of a partition the next offset that will be written.
+    /// Its offset; for the end of a partition, the offset of the next record to be written.
     pub(in crate::transport::kafka) fn offset(&self) -> i64 {
         self.raw().offset
     }
 
-    /// Its time in ms since the epoch, -1 where it has none.
+    /// Its timestamp in ms since the epoch; -1 if it has none.
     pub(in crate::transport::kafka) fn timestamp_ms(&self) -> i64 {
         // SAFETY: the message is alive; a null type is not written to.
         unsafe { sys::rd_kafka_message_timestamp(self.raw.as_ptr(), ptr::null_mut()) }
@@ -71,10 +71,10 @@ impl Message<'_> {
         unsafe { slice_of(self.raw().payload.cast(), self.raw().len) }
     }
 
-    /// Calls `each` with name and value of every header, in order.
+    /// Calls `each` with the name and value of every header, in order.
     pub(in crate::transport::kafka) fn for_each_header(&self, mut each: impl FnMut(&[u8], Option<&[u8]>)) {
         let mut list = ptr::null_mut();
-        // SAFETY: the message is alive and owns the list it gives.
+        // SAFETY: the message is alive and owns the list it returns.
         let found = unsafe { sys::rd_kafka_message_headers(self.raw.as_ptr(), &mut list) };
         if found != RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR {
             return;
@@ -94,7 +94,7 @@ impl Message<'_> {
 
 impl Drop for Message<'_> {
     fn drop(&mut self) {
-        // SAFETY: the message is ours and this is the only place that destroys it.
+        // SAFETY: we own the message, and only this destroys it.
         unsafe { sys::rd_kafka_message_destroy(self.raw.as_ptr()) };
     }
 }
@@ -104,6 +104,6 @@ impl Drop for Message<'_> {
 /// # Safety
 /// Unless null, `data` must be valid for `len` bytes for as long as the result is used.
 unsafe fn slice_of<'a>(data: *const u8, len: usize) -> Option<&'a [u8]> {
-    // SAFETY: promised by the caller.
+    // SAFETY: guaranteed by the caller.
     (!data.is_null()).then(|| unsafe { std::slice::from_raw_parts(data, len) })
 }

@@ -1,11 +1,11 @@
-//! The one folder with unsafe code: reading batches of messages through librdkafka's C interface,
-//! for which rdkafka has no safe wrapper (its own gives one message, or one future, at a time), writing to
-//! a topic by its handle (rdkafka looks the name up for each record), two small calls that it wraps in
-//! a way that does not serve, and one that it lacks (the ids of topics, in `describe`).
+//! The only folder with unsafe code. It calls librdkafka's C interface where rdkafka has no suitable wrapper: reading
+//! batches of messages (rdkafka returns one message, or one future, at a time), writing to a topic by its handle
+//! (rdkafka looks up the name for each record), flushing a producer, polling an admin client, setting the log level,
+//! and describing topics with their ids (`describe`).
 //!
-//! An [`Inbox`] is a queue into which the partitions of one source deliver, by librdkafka's simple
-//! consumer: no group, so no coordinator is asked. [`Inbox::take`] gives what has arrived as
-//! [`Message`]s.
+//! An [`Inbox`] is a queue that receives the messages of all partitions of one source through librdkafka's simple
+//! consumer: there is no group, so no coordinator is involved. [`Inbox::take`] returns the [`Message`]s that have
+//! arrived.
 //!
 //! # Contract
 //!
@@ -47,16 +47,16 @@ pub(super) use self::message::Message;
 pub(super) use self::out_topic::OutTopic;
 use super::context::Context;
 
-/// Serves what waits on the main queue of an admin client, such as a token that must be renewed: rdkafka polls
-/// only the queue of its answers.
+/// Serves the main queue of an admin client, for example when a token must be renewed: rdkafka polls only the queue
+/// with its answers.
 pub(super) fn serve_admin(admin: &AdminClient<Context>) {
     // SAFETY: the client is alive, and its callbacks are librdkafka's own.
     unsafe { sys::rd_kafka_poll(admin.inner().native_ptr(), 0) };
 }
 
-/// Waits at most `timeout` until every record is acknowledged or failed, and says whether it is so. While this runs
-/// no batch lingers; rdkafka calls it with no time to wait, and then only what lingered long enough leaves.
-/// The reports of records that failed are to be polled for meanwhile.
+/// Waits at most `timeout` until every record is acknowledged or has failed, and returns whether that is so. While this
+/// runs no batch lingers. rdkafka instead calls it with a timeout of zero, so that only batches that have lingered long
+/// enough are sent. Poll for the reports of failed records meanwhile.
 pub(super) fn flush(producer: &BaseProducer<Context>, timeout: Duration) -> bool {
     let wait_ms = i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX);
     // SAFETY: the producer is alive, and librdkafka's clients may be used from any thread.
@@ -64,14 +64,14 @@ pub(super) fn flush(producer: &BaseProducer<Context>, timeout: Duration) -> bool
     left == RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR
 }
 
-/// Has the client write the lines of its log up to a level, of those that its `debug` property asks for.
+/// Sets the level up to which the client writes log lines, of those that its `debug` property enables.
 pub(super) fn set_log_level(producer: &BaseProducer<Context>, level: RDKafkaLogLevel) {
     // SAFETY: the producer is alive; the level is a number that is stored.
     unsafe { sys::rd_kafka_set_log_level(producer.client().native_ptr(), level as i32) };
 }
 
 fn text_of(text: *const c_char) -> String {
-    // SAFETY: librdkafka's texts are C strings that live at least as long as this call.
+    // SAFETY: librdkafka's strings are C strings that live at least as long as this call.
     unsafe { CStr::from_ptr(text) }.to_string_lossy().into_owned()
 }
 

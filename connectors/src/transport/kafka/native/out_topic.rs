@@ -1,4 +1,4 @@
-//! A topic that is written to by its handle; rdkafka looks the name up for each record.
+//! A topic that is written to by its handle; rdkafka looks up the name for each record.
 
 use std::ffi::CString;
 use std::ptr::{self, NonNull};
@@ -11,7 +11,7 @@ use rdkafka_sys as sys;
 use super::last_error;
 use crate::transport::kafka::context::Context;
 
-/// The partition number that leaves the choice to the client's partitioner (`RD_KAFKA_PARTITION_UA`).
+/// The partition number that lets the client's partitioner choose (`RD_KAFKA_PARTITION_UA`).
 const PARTITIONER: i32 = -1;
 
 /// A topic that is written to by its handle.
@@ -22,7 +22,7 @@ pub(in crate::transport::kafka) struct OutTopic {
 
 // SAFETY: librdkafka's handles may be used from any thread.
 unsafe impl Send for OutTopic {}
-// SAFETY: and from several at once.
+// SAFETY: they may also be used from several threads at once.
 unsafe impl Sync for OutTopic {}
 
 impl OutTopic {
@@ -32,14 +32,14 @@ impl OutTopic {
         name: &str,
     ) -> Result<Self, RDKafkaErrorCode> {
         let name = CString::new(name).map_err(|_| RDKafkaErrorCode::InvalidTopic)?;
-        // SAFETY: the client is alive; null asks for its own topic settings.
+        // SAFETY: the client is alive; null selects its default topic configuration.
         let topic = unsafe { sys::rd_kafka_topic_new(producer.client().native_ptr(), name.as_ptr(), ptr::null_mut()) };
         let topic = NonNull::new(topic).ok_or_else(last_error)?;
         Ok(Self { topic, producer: producer.clone() })
     }
 
-    /// Queues a copy of a record without headers. `partition` is none for the client's partitioner to choose,
-    /// `timestamp_ms` for the time of now. Fails at once when the queue is full.
+    /// Queues a copy of a record without headers. Without a `partition` the client's partitioner chooses one, without a
+    /// `timestamp_ms` the record gets the current time. Fails immediately when the queue is full.
     pub(in crate::transport::kafka) fn produce(
         &self,
         partition: Option<i32>,
@@ -79,12 +79,12 @@ impl OutTopic {
 
 impl Drop for OutTopic {
     fn drop(&mut self) {
-        // SAFETY: the handle is ours since `new` and is given back once; the client is still alive.
+        // SAFETY: we have owned the handle since `new` and destroy it once; the client is still alive.
         unsafe { sys::rd_kafka_topic_destroy(self.topic.as_ptr()) };
     }
 }
 
-/// A payload as librdkafka takes it: null for none.
+/// A payload as librdkafka takes it: null for `None`.
 fn parts(bytes: Option<&[u8]>) -> (*const u8, usize) {
     bytes.map_or((ptr::null(), 0), |bytes| (bytes.as_ptr(), bytes.len()))
 }

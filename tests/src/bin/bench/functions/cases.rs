@@ -1,14 +1,14 @@
-//! What is measured: expressions of each family, and what DataFusion has that is nearest.
+//! The expressions that are measured, by family, and DataFusion's closest equivalents.
 
-/// One expression and its peer.
+/// An expression and its equivalent.
 pub struct Case {
-    /// Where it belongs.
+    /// The family of the expression.
     pub family: &'static str,
     /// The expression in Headwater's dialect.
     pub ours: &'static str,
-    /// DataFusion's nearest; `None` where it has nothing like it.
+    /// DataFusion's closest expression; `None` if there is none.
     pub theirs: Option<&'static str>,
-    /// Why Headwater may be slower than half of it, or why it has no peer.
+    /// Why Headwater may be slower than half of DataFusion's rate, or why there is no equivalent.
     pub reason: Option<&'static str>,
 }
 
@@ -17,7 +17,7 @@ const fn pair(family: &'static str, ours: &'static str, theirs: &'static str) ->
 }
 
 impl Case {
-    /// The same with the reason for being slower than half of its peer.
+    /// The same case with a reason for being slower than half of DataFusion's rate.
     const fn slow(self, reason: &'static str) -> Self {
         Self { reason: Some(reason), ..self }
     }
@@ -40,7 +40,7 @@ pub const CASES: &[Case] = &[
     pair("operators", "D BETWEEN 10 AND 500", "\"D\" BETWEEN 10 AND 500"),
     pair("operators", "R IN ('fig', 'date', 'pear')", "\"R\" IN ('fig', 'date', 'pear')"),
     pair("operators", "S LIKE '%apple%'", "\"S\" LIKE '%apple%'")
-        .slow("in Java % ends with its line, so every text found is looked through for line ends"),
+        .slow("in Java % does not match line ends, so every match is searched for them"),
     pair("operators", "S LIKE 'or_nge%'", "\"S\" LIKE 'or_nge%'"),
     pair("operators", "S || R", "\"S\" || \"R\""),
     pair("operators", "I > 10 AND D < 500", "\"I\" > 10 AND \"D\" < 500"),
@@ -54,16 +54,15 @@ pub const CASES: &[Case] = &[
     pair("math", "ABS(D)", "abs(\"D\")"),
     pair("math", "SQRT(D)", "sqrt(\"D\")"),
     pair("math", "ROUND(D, 2)", "round(\"D\", 2)")
-        .slow("Java rounds the shortest decimal form: which side of the middle a number is on must be certain"),
+        .slow("Java rounds the shortest decimal form, so ties must be decided exactly"),
     pair("math", "FLOOR(D)", "floor(\"D\")"),
     pair("math", "POWER(D, 2)", "power(\"D\", 2)"),
     pair("math", "SIN(D)", "sin(\"D\")"),
     pair("math", "GREATEST(I, J)", "greatest(\"I\", \"J\")"),
     alone("math", "GEO_DISTANCE(D / 200, D / 100, 10.5e0, 20.5e0)"),
     pair("text", "UCASE(S)", "upper(\"S\")")
-        .slow("what was changed is checked to be UTF-8 once more, as there is no unsafe code"),
-    pair("text", "INITCAP(S)", "initcap(\"S\")")
-        .slow("letters beyond ASCII as in Java, and spaces before the first word go"),
+        .slow("the result is validated as UTF-8 again, because there is no unsafe code"),
+    pair("text", "INITCAP(S)", "initcap(\"S\")").slow("non-ASCII letters as in Java, and leading spaces are removed"),
     pair("text", "LEN(S)", "character_length(\"S\")"),
     pair("text", "SUBSTRING(S, 3, 5)", "substr(\"S\", 3, 5)"),
     pair("text", "TRIM(S)", "trim(\"S\")"),
@@ -89,8 +88,7 @@ pub const CASES: &[Case] = &[
     alone("url", "URL_ENCODE_PARAM(S)"),
     pair("conditional", "COALESCE(I, J, 0)", "coalesce(\"I\", \"J\", 0)"),
     pair("conditional", "IFNULL(I, 0)", "nvl(\"I\", 0)"),
-    pair("conditional", "NULLIF(R, 'fig')", "nullif(\"R\", 'fig')")
-        .slow("a constant is compared as a column of its own"),
+    pair("conditional", "NULLIF(R, 'fig')", "nullif(\"R\", 'fig')").slow("a constant is compared as a column"),
     pair(
         "conditional",
         "CASE WHEN I < 0 THEN 'low' WHEN I < 500 THEN 'mid' ELSE 'high' END",
@@ -100,9 +98,9 @@ pub const CASES: &[Case] = &[
     pair("collections", "M['pear']", "\"M\"['pear']"),
     pair("collections", "ARRAY_LENGTH(A)", "array_length(\"A\")"),
     pair("collections", "ARRAY_CONTAINS(A, 7)", "array_has(\"A\", 7)"),
-    pair("collections", "ARRAY_MAX(A)", "array_max(\"A\")").slow("one kernel for every type, by places of elements"),
+    pair("collections", "ARRAY_MAX(A)", "array_max(\"A\")").slow("one kernel for every type, by positions of elements"),
     pair("collections", "ARRAY_SORT(A)", "array_sort(\"A\")")
-        .slow("one stable kernel for every type, by places of elements; the direction is a value of each row"),
+        .slow("one stable kernel for every type, by positions of elements; the direction is a value of each row"),
     pair("collections", "ARRAY_DISTINCT(A)", "array_distinct(\"A\")"),
     pair("collections", "ARRAY_UNION(A, A2)", "array_union(\"A\", \"A2\")"),
     pair("collections", "ARRAY_EXCEPT(A, A2)", "array_except(\"A\", \"A2\")"),
@@ -117,7 +115,7 @@ pub const CASES: &[Case] = &[
     alone("collections", "MAP_UNION(M, M)"),
     alone("collections", "AS_MAP(MAP_KEYS(M), MAP_VALUES(M))"),
     pair("lambda", "TRANSFORM(A, x => x + 1)", "array_transform(\"A\", x -> x + 1)")
-        .slow("an operator that meets NULL makes the array NULL, so elements are looked through"),
+        .slow("an operator with a NULL operand makes the array NULL, so elements are checked"),
     pair("lambda", "FILTER(A, x => x > 7)", "array_filter(\"A\", x -> x > 7)"),
     alone("lambda", "REDUCE(A, 0, (state, x) => state + x)"),
     alone("lambda", "TRANSFORM(M, (k, v) => UCASE(k), (k, v) => v + 1)"),

@@ -1,7 +1,7 @@
-//! Expressions over columns in memory: rows a second of each of Headwater's, beside DataFusion's nearest.
+//! Expressions over columns in memory: the rate of each of Headwater's, compared with DataFusion's closest equivalent.
 //!
-//! No topic and no format takes part. Both sides are compiled once and evaluate the same batch in turns, so that each
-//! figure is a ratio of one moment. Where Headwater is slower than half of its peer the table says why.
+//! No topic and no format is involved. Both sides are compiled once and evaluate the same batch in turns, so that each
+//! ratio compares the same moment. If Headwater is slower than half of DataFusion's rate, the table gives the reason.
 
 mod cases;
 mod rows;
@@ -24,28 +24,29 @@ use headwater_engine::sql::parse_expr;
 
 use cases::{CASES, Case};
 
-/// Least share of DataFusion's rate that goes without a reason.
+/// Minimum share of DataFusion's rate that needs no reason.
 const RATIO_MIN: f64 = 0.5;
-/// Both sides are measured for so long in each turn.
+/// How long each side is measured in each turn.
 const TURN: Duration = Duration::from_millis(15);
 
-/// What is measured.
+/// What to measure.
 #[derive(Args)]
 pub struct Arguments {
-    /// Only families and expressions that contain this text
+    /// Measure only families and expressions that contain this text
     #[arg(long, default_value = "")]
     filter: String,
-    /// Turns of each side; the median of their ratios is shown
+    /// Number of turns of each side; the median of their ratios is shown
     #[arg(long, default_value_t = 9)]
     turns: usize,
 }
 
-/// Measures and prints a line a case. Fails when one is slower than half of DataFusion's without a reason.
+/// Runs the measurements and prints a line for each case. Fails when a case is slower than half of DataFusion's rate
+/// without a reason.
 pub fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     let batch = rows::batch();
     let wanted = |case: &&Case| [case.family, case.ours].iter().any(|text| text.contains(&arguments.filter));
     let mut missed = Vec::new();
-    println!("{} rows a batch, 1 of {} is null", batch.num_rows(), rows::NULL_EVERY);
+    println!("{} rows per batch, 1 in {} is null", batch.num_rows(), rows::NULL_EVERY);
     println!("{:<12} {:>10} {:>10} {:>6}  expression", "family", "rows/s", "DataFusion", "ratio");
     for case in CASES.iter().filter(wanted) {
         let measured = measure(case, &batch, arguments.turns).map_err(|error| format!("{}: {error}", case.ours))?;
@@ -85,7 +86,7 @@ fn measure(case: &Case, batch: &RecordBatch, turns: usize) -> Result<Measured, B
     })
 }
 
-/// Rows a second over one turn.
+/// Rows per second over one turn.
 fn rate(evaluate: &Evaluate, rows: usize) -> Result<f64, Box<dyn Error>> {
     let begun = Instant::now();
     let mut times = 0;
@@ -96,16 +97,16 @@ fn rate(evaluate: &Evaluate, rows: usize) -> Result<f64, Box<dyn Error>> {
     Ok((times * rows) as f64 / begun.elapsed().as_secs_f64())
 }
 
-/// What functions give that give the time, in ms since the epoch.
+/// The current time for functions that return it, in ms since the epoch.
 const NOW_MS: i64 = 1_700_000_000_000;
 
-/// Headwater's evaluation, as a continuous query does it.
+/// Headwater's evaluation, as in a continuous query.
 fn ours(text: &str, batch: &RecordBatch) -> Result<Evaluate, Box<dyn Error>> {
     let state = headwater_engine::expression::session(&headwater_engine::config::Settings::default());
-    let told = |errors: Vec<Diagnostic>| errors.into_iter().map(|e| e.message).collect::<Vec<_>>().join("; ");
+    let messages = |errors: Vec<Diagnostic>| errors.into_iter().map(|e| e.message).collect::<Vec<_>>().join("; ");
     let compiler = Compiler::new(&state, batch.schema())?;
     let expr = parse_expr(text).map_err(|error| error.message)?;
-    let (expression, _) = compiler.compile(&expr, text, None).map_err(told)?;
+    let (expression, _) = compiler.compile(&expr, text, None).map_err(messages)?;
     let mut failures = Vec::new();
     expression.evaluate(batch, NOW_MS, &mut failures);
     if let Some(failure) = failures.first() {
@@ -118,9 +119,9 @@ fn ours(text: &str, batch: &RecordBatch) -> Result<Evaluate, Box<dyn Error>> {
     }))
 }
 
-/// DataFusion's evaluation of its own expression.
+/// DataFusion's evaluation of its expression.
 fn theirs(text: &str, batch: &RecordBatch) -> Result<Evaluate, Box<dyn Error>> {
-    // The default parser knows no lambdas.
+    // The default parser does not support lambdas.
     let config = SessionConfig::new().set_str("datafusion.sql_parser.dialect", "duckdb");
     let state = SessionContext::new_with_config(config).state();
     let schema = DFSchema::try_from(batch.schema().as_ref().clone())?;

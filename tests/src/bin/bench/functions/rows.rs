@@ -1,4 +1,4 @@
-//! The batch that expressions are evaluated over: columns of every kind, the same in every run.
+//! The batch that expressions are evaluated over: columns of every type, the same in every run.
 
 use std::sync::Arc;
 
@@ -10,9 +10,9 @@ use arrow::array::{
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
-/// Rows of a batch: what a query usually has in hand.
+/// Number of rows of a batch, as is usual in a query.
 const ROWS: usize = 8_192;
-/// One of so many values is null.
+/// One value in this many is null.
 pub const NULL_EVERY: usize = 20;
 const SEED: u64 = 7;
 const WORDS: [&str; 8] = ["orange", "pear", "Quince", "apple tart", "fig", "blackcurrant", "Mango", "date"];

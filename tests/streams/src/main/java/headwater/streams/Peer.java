@@ -41,15 +41,15 @@ import org.apache.kafka.streams.kstream.Consumed;
 import org.apache.kafka.streams.kstream.Produced;
 
 /**
- * Nexmark's q0, q1 and q2 over a topic of bids as one would write them in Kafka Streams, exactly once, with commits each
- * second. Serdes are written by hand over Jackson's streaming interface: less work than ksqlDB does for a row, so its
- * figures are a limit of what ksqlDB can reach.
+ * Nexmark's q0, q1 and q2 over a topic of bids, written for Kafka Streams, exactly once, with a commit every second.
+ * Serdes are written by hand with Jackson's streaming interface: they do less work per row than ksqlDB, so the figures
+ * are an upper limit for ksqlDB.
  *
  * <pre>java -cp 'FOLDER/classes:FOLDER/jars/*' headwater.streams.Peer --bootstrap-server 127.0.0.1:29110 --query q0 --to out</pre>
  *
- * Ends when the group has committed every record that was there at the start, and prints one line of JSON: records and
- * seconds (from the start of the JVM), CPU seconds of the process, and all three of the second half alone ("warm").
- * The topic to write to must exist.
+ * Ends when the group has committed every record that existed at the start, and prints one line of JSON: records and
+ * seconds (from the start of the JVM), CPU seconds of the process, and the same for the second half alone ("warm").
+ * The output topic must exist.
  */
 public final class Peer {
     private static final Duration END_MAX = Duration.ofMinutes(10);
@@ -57,7 +57,7 @@ public final class Peer {
     private static final String USAGE = "options: --bootstrap-server HOST:PORT [--topic bids] --to TOPIC"
             + " [--query q0|q1|q2] [--id ID] [--threads N] [--linger-ms MS] [--batch-bytes BYTES]";
 
-    /** Records that came out of the deserializer: all threads share it. */
+    /** Number of deserialized records; all threads share it. */
     private static final LongAdder seen = new LongAdder();
 
     public static void main(String[] arguments) throws Exception {
@@ -137,7 +137,7 @@ public final class Peer {
         return builder.build();
     }
 
-    // What the run cost.
+    // The cost of the run.
 
     private record Mark(long records, double seconds, double cpuSeconds) {
         static Mark now() {
@@ -161,7 +161,7 @@ public final class Peer {
         return ends;
     }
 
-    /** Waits until the group has committed all ends; gives the line of JSON. */
+    /** Waits until the group has committed all ends; returns the line of JSON. */
     private static String watch(
             Admin admin, String group, Map<TopicPartition, Long> ends, AtomicReference<Throwable> failure) throws Exception {
         long total = ends.values().stream().mapToLong(Long::longValue).sum();

@@ -1,9 +1,9 @@
-//! The rebalances of a group as its client sees them, and how the client responds: by taking an assignment
-//! without reading a byte of it.
+//! The rebalances of a group as its client sees them, and how the client responds: it accepts an assignment without
+//! reading any of it.
 //!
-//! librdkafka keeps two lists apart: what the group gave, and what the application assigned to the client. An
-//! assignment is answered with an empty list, so the client has nothing to fetch and the group is content. A
-//! revocation is answered by `release`, and until then librdkafka keeps up its heartbeats and the group waits.
+//! librdkafka keeps two separate lists: what the group assigned, and what the application assigned to the client. The
+//! response to an assignment is an empty list, so the client has nothing to fetch and the group is satisfied. A
+//! revocation is confirmed by `release`; until then librdkafka continues its heartbeats and the group waits.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -18,30 +18,31 @@ use super::context::Context;
 use super::errors;
 use crate::transport::{MemberEvent, TransportError};
 
-/// The seat of one client: written by callbacks, read by its member.
+/// The membership state of one client: written by callbacks, read by its [`KafkaMember`](super::member::KafkaMember).
 #[derive(Default)]
-pub(super) struct Seat {
+pub(super) struct Rebalances {
     events: VecDeque<Result<MemberEvent, TransportError>>,
-    place: Place,
+    generation: MemberGeneration,
     /// `Revoked` was returned and is not confirmed yet.
     releasing: bool,
-    /// The client is about to be closed: nobody will answer any more.
+    /// The client is about to be closed: revocations will not be confirmed any more.
     leaving: bool,
 }
 
-/// A place in a group, under which offsets are committed; none while the member has nothing.
+/// The member id and generation under which offsets are committed; `None` while the member has no assignment.
 #[derive(Clone, Default)]
-pub(super) struct Place(Option<Arc<ConsumerGroupMetadata>>);
+pub(super) struct MemberGeneration(Option<Arc<ConsumerGroupMetadata>>);
 
-impl Place {
-    /// Member and generation, in the form that a transaction wants.
+impl MemberGeneration {
+    /// The member id and generation as a transaction needs them.
     pub(super) fn metadata(&self) -> Option<&ConsumerGroupMetadata> {
         self.0.as_deref()
     }
 }
 
-impl Seat {
-    /// Takes what the group says. It is kept until the next poll, and answered here where nobody needs to be asked.
+impl Rebalances {
+    /// Handles an event of the group. It is kept until the next poll, and answered at once if the caller need not
+    /// confirm it.
     pub(super) fn rebalance(
         &mut self,
         client: &BaseConsumer<Context>,
@@ -62,35 +63,35 @@ impl Seat {
         }
     }
 
-    /// The next event, which is the same as a poll's.
+    /// The next event, in the form that `poll` returns.
     pub(super) fn take_event(&mut self) -> Option<Result<MemberEvent, TransportError>> {
         self.events.pop_front()
     }
 
-    /// The place as it is now.
-    pub(super) fn place(&self) -> Place {
-        self.place.clone()
+    /// The current member id and generation.
+    pub(super) fn generation(&self) -> MemberGeneration {
+        self.generation.clone()
     }
 
-    /// Ends the wait of a revocation; false when there is none.
+    /// Confirms a revocation; false if there is none.
     pub(super) fn release(&mut self) -> bool {
         let releasing = std::mem::take(&mut self.releasing);
         if releasing {
-            self.place = Place(None);
+            self.generation = MemberGeneration(None);
         }
         releasing
     }
 
-    /// From now on everything is given up at once.
+    /// From now on everything is released immediately.
     pub(super) fn leave(&mut self) {
         self.leaving = true;
     }
 
-    /// The place is taken here and nowhere later: while it is answered the group stands still, and afterwards
-    /// librdkafka forgets member and generation one by one when it loses them. Without both a commit would
-    /// pass for one from outside, which is not checked.
+    /// The generation is read here and not later: the group waits while an assignment is answered, and afterwards
+    /// librdkafka forgets member id and generation one by one when it loses them. Without both, a commit would count as
+    /// one from outside the group, which is not checked.
     fn assigned(&mut self, client: &BaseConsumer<Context>, partitions: &TopicPartitionList) -> KafkaResult<()> {
-        self.place = Place(client.group_metadata().map(Arc::new));
+        self.generation = MemberGeneration(client.group_metadata().map(Arc::new));
         let named = |(topic, partition): &(String, i32)| TopicPartition::new(topic.as_str(), *partition);
         let mut assigned: Vec<_> = partitions.to_topic_map().keys().map(named).collect();
         assigned.sort_unstable();
@@ -99,7 +100,7 @@ impl Seat {
     }
 
     fn lost(&mut self, client: &BaseConsumer<Context>) -> KafkaResult<()> {
-        (self.place, self.releasing) = (Place(None), false);
+        (self.generation, self.releasing) = (MemberGeneration(None), false);
         self.events.push_back(Ok(MemberEvent::Lost));
         client.unassign()
     }
