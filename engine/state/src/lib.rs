@@ -3,6 +3,13 @@
 //! A store is asked for batches of keys and knows nothing of what the values mean. The runtime restores it from its
 //! changelog topic, seals it at each commit and writes what changed in the same transaction as the output.
 
+mod bytes;
+#[cfg(test)]
+mod contract;
+mod memory;
+mod record_key;
 mod store;
+mod table;
 
+pub use memory::MemoryStore;
 pub use store::{Changes, Store};

@@ -23,17 +23,20 @@ pub trait Store: Debug + Send {
     /// Sets the value of each key in a window; a null value removes the key. No key appears twice.
     fn put(&mut self, window: i64, keys: &BinaryArray, values: &BinaryArray);
 
-    /// Drops all windows that start before `start`. The changelog keeps their records until its retention deletes them.
+    /// Drops all windows that start before `start`, which are not put into again. Those with changes are dropped by the next
+    /// seal, so that the changes still come out; until then [`Self::get`] may or may not find their keys. The changelog keeps
+    /// their records until its retention deletes them.
     fn expire(&mut self, start: i64);
 
-    /// What has changed since the last seal, ordered by window and key. Fails as [`Self::get`] does.
+    /// What has changed since the last seal, ordered by window and key. A key that has the value again that it had then is
+    /// left out. Fails as [`Self::get`] does.
     fn changes(&self) -> Result<Changes, ArrowError>;
 
-    /// Ends the epoch: the changes since the last seal, after which there are none.
+    /// Ends the epoch: the changes since the last seal, after which there are none. Where it fails it has changed nothing.
     fn seal(&mut self) -> Result<Changes, ArrowError>;
 
     /// Takes over records of the changelog, in their order: the keys as [`Changes::record_keys`] writes them, a null value for a
-    /// removed key. Fails on a key that is not one of these, with its index.
+    /// removed key. They are no changes. Fails on a key that is not one of these, with its index, and takes none then.
     fn restore(&mut self, keys: &BinaryArray, values: &BinaryArray) -> Result<(), ArrowError>;
 
     /// The number of keys.

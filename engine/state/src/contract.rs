@@ -1,0 +1,219 @@
+//! What holds for every store. Each check takes a function that makes an empty one.
+
+use std::collections::BTreeMap;
+
+use arrow::array::{Array, BinaryArray};
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+
+use super::store::{Changes, Store};
+
+type Make = fn() -> Box<dyn Store>;
+
+/// Runs all checks.
+pub(crate) fn holds(make: Make) {
+    values_are_those_put_last(make);
+    changes_are_in_order_and_each_key_comes_once(make);
+    a_key_that_is_as_it_was_is_no_change(make);
+    sealing_ends_an_epoch(make);
+    an_expired_window_is_gone_once_its_changes_are_sealed(make);
+    records_restore_what_was_sealed(make);
+    keys_that_are_no_record_keys_are_refused(make);
+    random_operations_agree_with_a_model(make);
+}
+
+fn column(values: &[Option<&str>]) -> BinaryArray {
+    values.iter().map(|value| value.map(str::as_bytes)).collect()
+}
+
+fn put(store: &mut dyn Store, window: i64, pairs: &[(&str, Option<&str>)]) {
+    let keys: Vec<_> = pairs.iter().map(|(key, _)| Some(*key)).collect();
+    let values: Vec<_> = pairs.iter().map(|(_, value)| *value).collect();
+    store.put(window, &column(&keys), &column(&values));
+}
+
+fn get(store: &dyn Store, window: i64, keys: &[&str]) -> Vec<Option<String>> {
+    let keys: Vec<_> = keys.iter().map(|key| Some(*key)).collect();
+    let values = store.get(window, &column(&keys)).expect("the values fit");
+    values.iter().map(|value| value.map(text)).collect()
+}
+
+/// Each change as `window key before→value`, with `-` for none.
+fn show(changes: &Changes) -> Vec<String> {
+    let value = |values: &BinaryArray, row| if values.is_null(row) { "-".to_owned() } else { text(values.value(row)) };
+    let row = |row| {
+        let (before, now) = (value(&changes.before, row), value(&changes.values, row));
+        format!("{} {} {before}→{now}", changes.windows.value(row), text(changes.keys.value(row)))
+    };
+    (0..changes.keys.len()).map(row).collect()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn values_are_those_put_last(make: Make) {
+    let mut store = make();
+    assert_eq!(get(&*store, 0, &["a"]), [None]);
+    put(&mut *store, 0, &[("a", Some("1")), ("", Some("empty key")), ("b", Some(""))]);
+    put(&mut *store, 10, &[("a", Some("another window"))]);
+    put(&mut *store, 0, &[("a", Some("longer than before")), ("c", None)]);
+    let found = get(&*store, 0, &["b", "a", "c", "", "a"]).into_iter().map(|value| value.unwrap_or("-".into()));
+    assert_eq!(found.collect::<Vec<_>>(), ["", "longer than before", "-", "empty key", "longer than before"]);
+    assert_eq!((store.len(), store.is_empty()), (4, false));
+    put(&mut *store, 0, &[("a", None), ("", None), ("b", None)]);
+    put(&mut *store, 10, &[("a", None)]);
+    assert_eq!((store.len(), store.is_empty()), (0, true));
+    assert_eq!(get(&*store, 0, &["a", "", "b"]), [None, None, None]);
+}
+
+fn changes_are_in_order_and_each_key_comes_once(make: Make) {
+    let mut store = make();
+    put(&mut *store, 0, &[("b", Some("1")), ("ab", Some("1")), ("a", Some("1")), ("\u{e9}", Some("1"))]);
+    put(&mut *store, -10, &[("z", Some("1"))]);
+    put(&mut *store, 0, &[("b", Some("2"))]);
+    let expected = ["-10 z -→1", "0 a -→1", "0 ab -→1", "0 b -→2", "0 \u{e9} -→1"];
+    let changes = store.changes().expect("they fit");
+    assert_eq!(show(&changes), expected);
+    assert_eq!(store.changes().expect("they fit"), changes, "asking changes nothing");
+}
+
+fn a_key_that_is_as_it_was_is_no_change(make: Make) {
+    let mut store = make();
+    put(&mut *store, 0, &[("a", Some("1")), ("b", Some("1")), ("c", Some("1"))]);
+    store.seal().expect("they fit");
+    put(&mut *store, 0, &[("a", Some("2")), ("b", None), ("new", Some("1")), ("c", Some("3"))]);
+    put(&mut *store, 0, &[("a", Some("1")), ("b", Some("1")), ("new", None), ("c", Some("4"))]);
+    assert_eq!(show(&store.seal().expect("they fit")), ["0 c 1→4"]);
+    assert_eq!(get(&*store, 0, &["a", "b", "new"]), [Some("1".into()), Some("1".into()), None]);
+}
+
+fn sealing_ends_an_epoch(make: Make) {
+    let mut store = make();
+    put(&mut *store, 0, &[("a", Some("1")), ("b", Some("1"))]);
+    assert_eq!(show(&store.seal().expect("they fit")), ["0 a -→1", "0 b -→1"]);
+    assert_eq!(show(&store.seal().expect("they fit")), [""; 0]);
+    put(&mut *store, 0, &[("a", Some("22")), ("b", None), ("c", Some("1"))]);
+    put(&mut *store, 0, &[("a", Some("333"))]);
+    assert_eq!(show(&store.seal().expect("they fit")), ["0 a 1→333", "0 b 1→-", "0 c -→1"]);
+    put(&mut *store, 0, &[("b", Some("2"))]);
+    assert_eq!(show(&store.changes().expect("they fit")), ["0 b -→2"]);
+}
+
+fn an_expired_window_is_gone_once_its_changes_are_sealed(make: Make) {
+    let mut store = make();
+    for window in [0, 10, 20] {
+        put(&mut *store, window, &[("a", Some("1")), ("b", Some("1"))]);
+    }
+    store.expire(20);
+    let expected = ["0 a -→1", "0 b -→1", "10 a -→1", "10 b -→1", "20 a -→1", "20 b -→1"];
+    assert_eq!(show(&store.seal().expect("they fit")), expected, "what changed in them still comes out");
+    assert_eq!(store.len(), 2);
+    assert_eq!(get(&*store, 0, &["a"]), [None]);
+    assert_eq!(get(&*store, 20, &["a"]), [Some("1".into())]);
+    store.expire(21);
+    assert!(store.is_empty(), "there was nothing to wait for");
+    assert_eq!(show(&store.seal().expect("they fit")), [""; 0], "it is no change that they are gone");
+}
+
+fn records_restore_what_was_sealed(make: Make) {
+    let (mut one, mut other) = (make(), make());
+    put(&mut *one, -5, &[("a", Some("1")), ("b", Some("1"))]);
+    put(&mut *one, 7, &[("a", Some("2")), ("c", Some(""))]);
+    let first = one.seal().expect("they fit");
+    put(&mut *one, 7, &[("a", None), ("d", Some("4"))]);
+    let second = one.seal().expect("they fit");
+    assert_eq!(first.record_keys().value(2), b"a\0\0\0\0\0\0\0\x07");
+    for changes in [&first, &second, &second] {
+        other.restore(&changes.record_keys(), &changes.values).expect("these are record keys");
+    }
+    assert_eq!(show(&other.changes().expect("they fit")), [""; 0], "restored records are no changes");
+    assert_eq!(other.len(), one.len());
+    for (window, key) in [(-5, "a"), (-5, "b"), (7, "a"), (7, "c"), (7, "d")] {
+        assert_eq!(get(&*other, window, &[key]), get(&*one, window, &[key]), "{window} {key}");
+    }
+    put(&mut *other, 7, &[("d", Some("5")), ("a", Some("6"))]);
+    assert_eq!(show(&other.changes().expect("they fit")), ["7 a -→6", "7 d 4→5"]);
+}
+
+fn keys_that_are_no_record_keys_are_refused(make: Make) {
+    for (key, bytes) in [(Some("1234567"), "7 bytes"), (None, "no bytes")] {
+        let mut store = make();
+        let keys = column(&[Some("k12345678"), key]);
+        let error = store.restore(&keys, &column(&[Some("1"), Some("2")])).expect_err("the second is too short");
+        let expected = format!("the key of changelog record 1 has {bytes}, expected a key and the 8 bytes");
+        assert!(error.to_string().contains(&expected), "{error}");
+    }
+}
+
+type Model = BTreeMap<(i64, Vec<u8>), Vec<u8>>;
+
+/// What has changed between two states, in order.
+fn difference(before: &Model, now: &Model) -> Vec<String> {
+    let keys: std::collections::BTreeSet<_> = before.keys().chain(now.keys()).collect();
+    let shown = |value: Option<&Vec<u8>>| value.map_or("-".into(), |value| text(value));
+    let changed = keys.into_iter().filter(|key| before.get(key) != now.get(key));
+    changed.map(|k| format!("{} {} {}→{}", k.0, text(&k.1), shown(before.get(k)), shown(now.get(k)))).collect()
+}
+
+/// Goal: a store is a map that remembers. Method: random operations from each seed, on the store and on a `BTreeMap`; what
+/// is sealed is also restored to another store, which has to have the same keys in the end.
+fn random_operations_agree_with_a_model(make: Make) {
+    for seed in 0..200 {
+        let mut rng = StdRng::seed_from_u64(seed);
+        let (mut store, mut restored) = (make(), make());
+        let (mut now, mut sealed) = (Model::new(), Model::new());
+        let mut open = 0;
+        for step in 0..60 {
+            let at = format!("seed {seed}, step {step}");
+            let window = (open + rng.random_range(0..4)) * 10;
+            match rng.random_range(0..10) {
+                0 => {
+                    assert_eq!(show(&store.changes().expect("they fit")), difference(&sealed, &now), "{at}");
+                    let changes = store.seal().expect("they fit");
+                    assert_eq!(show(&changes), difference(&sealed, &now), "{at}");
+                    restored.restore(&changes.record_keys(), &changes.values).expect("these are record keys");
+                    now.retain(|(window, _), _| *window >= open * 10);
+                    sealed = now.clone();
+                    assert_eq!(store.len(), now.len(), "{at}");
+                }
+                1 => {
+                    open += rng.random_range(0..2);
+                    // The model drops them all with the next seal: those without changes show nothing until then.
+                    store.expire(open * 10);
+                }
+                2..5 => {
+                    let keys = random_keys(&mut rng);
+                    let found = store.get(window, &BinaryArray::from_iter_values(&keys)).expect("they fit");
+                    let expected: Vec<_> = keys.iter().map(|key| now.get(&(window, key.clone()))).collect();
+                    assert_eq!(found, BinaryArray::from_iter(expected), "{at}");
+                }
+                _ => {
+                    let keys = random_keys(&mut rng);
+                    let values: Vec<_> = keys.iter().map(|_| random_value(&mut rng)).collect();
+                    store.put(window, &BinaryArray::from_iter_values(&keys), &BinaryArray::from_iter(&values));
+                    for (key, value) in keys.into_iter().zip(values) {
+                        match value {
+                            Some(value) => drop(now.insert((window, key), value)),
+                            None => drop(now.remove(&(window, key))),
+                        }
+                    }
+                }
+            }
+        }
+        restored.expire(open * 10);
+        store.seal().expect("they fit");
+        sealed.retain(|(window, _), _| *window >= open * 10);
+        assert_eq!(restored.len(), sealed.len(), "seed {seed}");
+    }
+}
+
+/// Some keys, each once.
+fn random_keys(rng: &mut StdRng) -> Vec<Vec<u8>> {
+    let keys = (0..rng.random_range(0..8)).map(|_| format!("{}", rng.random_range(0..15)).into_bytes());
+    keys.collect::<std::collections::BTreeSet<_>>().into_iter().collect()
+}
+
+fn random_value(rng: &mut StdRng) -> Option<Vec<u8>> {
+    rng.random_bool(0.7).then(|| vec![b'0' + rng.random_range(0..3); rng.random_range(0..4)])
+}

@@ -1,0 +1,40 @@
+//! Keys of changelog records: the key, then the start of its window as 8 bytes, the most significant first.
+
+use arrow::array::{Array, BinaryArray};
+use arrow::error::ArrowError;
+
+use super::bytes::BytesBuilder;
+use super::store::Changes;
+
+/// Bytes of a window's start at the end of a record's key.
+pub(crate) const WINDOW_BYTES: usize = size_of::<i64>();
+
+impl Changes {
+    /// The keys of the records that the changes become, as [`Store::restore`](super::Store::restore) takes them: each key and
+    /// the start of its window, 0 for state without windows, as 8 bytes, the most significant first. A store gives no changes
+    /// whose keys would not fit.
+    pub fn record_keys(&self) -> BinaryArray {
+        let mut out = BytesBuilder::new(self.keys.len(), self.keys.value_data().len() + self.keys.len() * WINDOW_BYTES);
+        for (window, row) in self.windows.values().iter().zip(0..) {
+            out.push_parts(&[self.keys.value(row), &window.to_be_bytes()]).expect("checked when the changes were made");
+        }
+        out.finish()
+    }
+}
+
+/// The window and the key of a record's key; `None` if it is too short to be one.
+pub(crate) fn split(record_key: &[u8]) -> Option<(i64, &[u8])> {
+    let (key, window) = record_key.split_last_chunk::<WINDOW_BYTES>()?;
+    Some((i64::from_be_bytes(*window), key))
+}
+
+/// The windows and keys of records' keys. Fails on the first that is not one.
+pub(crate) fn split_all(record_keys: &BinaryArray) -> Result<Vec<(i64, &[u8])>, ArrowError> {
+    let refused = |index: usize, record_key: Option<&[u8]>| {
+        let found = record_key.map_or("no bytes".to_owned(), |key| format!("{} bytes", key.len()));
+        let expected = format!("a key and the {WINDOW_BYTES} bytes of a window's start");
+        ArrowError::ParseError(format!("the key of changelog record {index} has {found}, expected {expected}"))
+    };
+    let keys = record_keys.iter().enumerate();
+    keys.map(|(index, key)| key.and_then(split).ok_or_else(|| refused(index, key))).collect()
+}
