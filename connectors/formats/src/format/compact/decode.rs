@@ -158,7 +158,7 @@ impl<'a> Reader<'a> {
             return None;
         };
         self.rest[payload as usize] = rest;
-        if bits % 8 > 0 && bitmap[bits / 8] >> (bits % 8) != 0 {
+        if !bits.is_multiple_of(8) && bitmap[bits / 8] >> (bits % 8) != 0 {
             self.refuse(payload, "a bitmap of nulls has bits beyond its values");
             return None;
         }
