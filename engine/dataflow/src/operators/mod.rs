@@ -3,6 +3,8 @@
 mod explode;
 mod filter;
 mod project;
+#[cfg(test)]
+mod testing;
 
 pub use explode::Explode;
 pub use filter::Filter;
