@@ -46,10 +46,24 @@ fn kafka_reads_back_what_it_writes() {
 }
 
 #[test]
+fn compact_reads_back_what_it_writes() {
+    round_trips(FormatKind::Compact, 3, |rng| rng.random_range(0..8));
+}
+
+#[test]
 fn damaged_payloads_cost_their_row_and_nothing_else() {
+    damaged_rows(|rng| FormatKind::ALL[rng.random_range(0..3)]);
+}
+
+#[test]
+fn damaged_compact_payloads_cost_their_row_and_nothing_else() {
+    damaged_rows(|_| FormatKind::Compact);
+}
+
+fn damaged_rows(kind: fn(&mut StdRng) -> FormatKind) {
     for seed in 0..SEEDS {
         let mut rng = StdRng::seed_from_u64(seed);
-        let kind = FormatKind::ALL[rng.random_range(0..3)];
+        let kind = kind(&mut rng);
         let count = if kind == FormatKind::Kafka { 1 } else { rng.random_range(1..8) };
         let layout = random_layout(&mut rng, kind, 3, count);
         let column = |field: &Arc<Field>| random_column(&mut rng, field.data_type(), ROWS);

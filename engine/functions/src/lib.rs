@@ -19,6 +19,7 @@ mod conditional;
 mod convert;
 mod delegate;
 mod element;
+pub mod fold;
 mod higher;
 mod json;
 mod limited;

@@ -25,19 +25,25 @@ impl Selected {
     /// Creates a column for each field of `projection`; fails if a field does not exist, is requested twice or has an
     /// unsupported type.
     pub(crate) fn try_new(layout: &Layout, projection: &[usize]) -> Result<Self, FormatError> {
-        let mut by_field = vec![None; layout.fields.len()];
-        for (column, field) in projection.iter().enumerate() {
-            match by_field.get_mut(*field) {
-                Some(free @ None) => *free = Some(column),
-                _ => return Err(FormatError::projection(*field)),
-            }
-        }
+        let by_field = by_field(layout, projection)?;
         let column = |field: &FieldRef| Column::try_new(field.data_type());
         // For fields that are not requested, only the type is checked.
         layout.fields.iter().try_for_each(|field| column(field).map(drop))?;
         let columns = projection.iter().map(|field| column(&layout.fields[*field])).collect::<Result<_, _>>()?;
         Ok(Self { fields: layout.fields.clone(), columns, by_field })
     }
+}
+
+/// For every field, its place in the projection; fails if a field does not exist or is requested twice.
+pub(crate) fn by_field(layout: &Layout, projection: &[usize]) -> Result<Vec<Option<usize>>, FormatError> {
+    let mut by_field = vec![None; layout.fields.len()];
+    for (column, field) in projection.iter().enumerate() {
+        match by_field.get_mut(*field) {
+            Some(free @ None) => *free = Some(column),
+            _ => return Err(FormatError::projection(*field)),
+        }
+    }
+    Ok(by_field)
 }
 
 /// The rows of a batch being decoded into columns.

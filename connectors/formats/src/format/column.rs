@@ -215,7 +215,8 @@ impl Values {
     }
 }
 
-fn valid_decimal(precision: u8, scale: i8, precision_max: u8) -> bool {
+/// True for a precision and scale that a DECIMAL of this many digits at most may have.
+pub(crate) fn valid_decimal(precision: u8, scale: i8, precision_max: u8) -> bool {
     (1..=precision_max).contains(&precision) && (0..=precision as i8).contains(&scale)
 }
 

@@ -8,6 +8,7 @@ use std::str::FromStr;
 use arrow::datatypes::{DataType, FieldRef};
 
 use super::batch::Selected;
+use super::compact::{self, CompactDecoder, CompactEncoder};
 use super::delimited::{DelimitedDecoder, DelimitedEncoder};
 use super::json::{JsonDecoder, JsonEncoder};
 use super::kafka::{KafkaDecoder, KafkaEncoder};
@@ -47,7 +48,12 @@ pub enum FormatKind {
     Kafka,
     /// No columns and no payload; for keys.
     None,
+    /// The columns as bytes, for topics that belong to a query; users cannot name it.
+    Compact,
 }
+
+/// The name of the format in definitions that are kept.
+const COMPACT: &str = "COMPACT";
 
 /// Names of ksqlDB's formats that are not supported yet.
 const LATER: [&str; 5] = ["AVRO", "PROTOBUF", "PROTOBUF_NOSR", "JSON_SR", "JSON_SCHEMA"];
@@ -100,6 +106,7 @@ impl fmt::Display for FormatKind {
             Self::Delimited => "DELIMITED",
             Self::Kafka => "KAFKA",
             Self::None => "NONE",
+            Self::Compact => COMPACT,
         })
     }
 }
@@ -107,7 +114,7 @@ impl fmt::Display for FormatKind {
 impl FromStr for FormatKind {
     type Err = FormatError;
 
-    /// Reads a name in any case. A format of ksqlDB that is not supported yet and an unknown name are different
+    /// Reads a name in any case, one that users may give: [`FormatKind::Compact`] has none. A format of ksqlDB that is not supported yet and an unknown name are different
     /// errors.
     fn from_str(name: &str) -> Result<Self, FormatError> {
         let upper = name.trim().to_uppercase();
@@ -125,8 +132,13 @@ impl FromStr for FormatKind {
 }
 
 impl FormatKind {
-    /// All formats, in the order of the documentation.
+    /// All formats that users can name, in the order of the documentation.
     pub const ALL: [Self; 4] = [Self::Json, Self::Delimited, Self::Kafka, Self::None];
+
+    /// The format of a definition that is kept: one that users can name, or that of a topic that belongs to a query.
+    pub fn of_definition(name: &str) -> Result<Self, FormatError> {
+        if name == COMPACT { Ok(Self::Compact) } else { name.parse() }
+    }
 
     /// True for the name of a format of ksqlDB that is not supported yet.
     pub fn is_unbuilt(name: &str) -> bool {
@@ -163,6 +175,7 @@ impl FormatKind {
         use DataType::{Binary, Float64, Int32, Int64, List, Map, Struct, Utf8};
         match (self, data_type) {
             (Self::None, _) => false,
+            (Self::Compact, other) => compact::supports(other),
             (Self::Kafka, other) => matches!(other, Int32 | Int64 | Float64 | Utf8 | Binary),
             (Self::Delimited, other) => !other.is_nested(),
             (Self::Json, List(item)) => self.supports_type(item.data_type()),
@@ -230,12 +243,13 @@ impl FormatKind {
     /// is requested twice or has a type that the format does not support.
     pub fn decoder(&self, layout: &Layout, projection: &[usize]) -> Result<Box<dyn Decoder>, FormatError> {
         self.check_types(layout, "")?;
-        let selected = Selected::try_new(layout, projection)?;
+        let selected = || Selected::try_new(layout, projection);
         Ok(match self {
-            Self::Json => Box::new(JsonDecoder::new(selected, layout.is_record())),
-            Self::Delimited => Box::new(DelimitedDecoder::new(selected, layout.delimiter)),
-            Self::Kafka => Box::new(KafkaDecoder::try_new(layout, selected)?),
-            Self::None => Box::new(NoneDecoder),
+            Self::Json => Box::new(JsonDecoder::new(selected()?, layout.is_record())),
+            Self::Delimited => Box::new(DelimitedDecoder::new(selected()?, layout.delimiter)),
+            Self::Kafka => Box::new(KafkaDecoder::try_new(layout, selected()?)?),
+            Self::None => selected().map(|_| Box::new(NoneDecoder))?,
+            Self::Compact => Box::new(CompactDecoder::try_new(layout, projection)?),
         })
     }
 
@@ -247,6 +261,7 @@ impl FormatKind {
             Self::Delimited => Box::new(DelimitedEncoder::new(layout)),
             Self::Kafka => Box::new(KafkaEncoder::try_new(layout)?),
             Self::None => Box::new(NoneEncoder),
+            Self::Compact => Box::new(CompactEncoder::new(layout)),
         })
     }
 }

@@ -19,6 +19,7 @@
 
 mod batch;
 mod column;
+mod compact;
 mod delimited;
 mod json;
 mod kafka;

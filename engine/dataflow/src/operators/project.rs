@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray, BooleanArray, ListArray, RecordBatch, RecordBatchOptions};
+use arrow::buffer::NullBuffer;
 use arrow::compute::nullif;
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use arrow::error::ArrowError;
-use headwater_expression::Expression;
+use headwater_expression::{Expression, Failure};
 
-use crate::chunk::Chunk;
+use crate::chunk::{Before, Chunk};
 use crate::operator::{Context, Emitted, Operator, Port};
 
 /// The operator for SELECT.
@@ -17,6 +18,7 @@ pub struct Project {
     columns: Vec<Column>,
     headers: Option<Expression>,
     schema: SchemaRef,
+    gives_before: bool,
 }
 
 /// A column of the result.
@@ -36,7 +38,13 @@ impl Project {
     pub fn new(columns: Vec<Column>, headers: Option<Expression>) -> Self {
         let field = |column: &Column| Field::new(&column.name, column.expr.data_type().clone(), true);
         let schema = Arc::new(Schema::new(columns.iter().map(field).collect::<Vec<_>>()));
-        Self { columns, headers, schema }
+        Self { columns, headers, schema, gives_before: false }
+    }
+
+    /// The same, but rows of a table carry what they were before, too, which is computed a second time.
+    #[allow(dead_code, reason = "`lower` asks for it once a topology has tables")]
+    pub fn with_before(self) -> Self {
+        Self { gives_before: true, ..self }
     }
 
     /// The columns of the result, all nullable.
@@ -45,26 +53,45 @@ impl Project {
     }
 }
 
-impl Operator for Project {
-    /// Replaces the columns of the rows with those of the result.
-    fn push(&mut self, _: Port, chunk: Chunk, cx: &mut Context<'_>) -> Result<Emitted, ArrowError> {
-        let valueless = chunk.valued.as_ref().map(|valued| BooleanArray::new(!valued.inner(), None));
-        let column = |column: &Column, cx: &mut Context<'_>| {
-            let values = column.expr.evaluate(&chunk.rows, cx.now_ms, cx.failures);
+impl Project {
+    fn rows(
+        &self,
+        rows: &RecordBatch,
+        valued: Option<&NullBuffer>,
+        now_ms: i64,
+        failures: &mut Vec<Failure>,
+    ) -> Result<RecordBatch, ArrowError> {
+        let valueless = valued.map(|valued| BooleanArray::new(!valued.inner(), None));
+        let mut column = |column: &Column| {
+            let values = column.expr.evaluate(rows, now_ms, failures);
             match &valueless {
                 Some(valueless) if column.needs_value => nullif(&values, valueless),
                 _ => Ok(values),
             }
         };
-        let columns = self.columns.iter().map(|c| column(c, cx)).collect::<Result<Vec<ArrayRef>, ArrowError>>()?;
-        let headers = match &self.headers {
-            Some(expr) => Some(headers_of(expr, &chunk, cx)?),
+        let columns = self.columns.iter().map(&mut column).collect::<Result<Vec<ArrayRef>, ArrowError>>()?;
+        let options = RecordBatchOptions::new().with_row_count(Some(rows.num_rows()));
+        RecordBatch::try_new_with_options(self.schema.clone(), columns, &options)
+    }
+}
+
+impl Operator for Project {
+    /// The same rows with the columns of the result.
+    fn push(&mut self, _: Port, chunk: Chunk, cx: &mut Context<'_>) -> Result<Emitted, ArrowError> {
+        let rows = self.rows(&chunk.rows, chunk.valued.as_ref(), cx.now_ms, cx.failures)?;
+        let before = match chunk.before.as_ref().filter(|_| self.gives_before) {
+            // What fails on a row was reported when the row came in itself.
+            Some(Before { rows, valued }) => {
+                let rows = self.rows(rows, valued.as_ref(), cx.now_ms, &mut Vec::new())?;
+                Some(Before { rows, valued: valued.clone() })
+            }
             None => None,
         };
-        let options = RecordBatchOptions::new().with_row_count(Some(chunk.len()));
-        let rows = RecordBatch::try_new_with_options(self.schema.clone(), columns, &options)?;
-        let chunk = chunk.with_rows(rows);
-        Ok(Emitted::from(Chunk { headers: headers.or_else(|| chunk.headers.clone()), ..chunk }))
+        let headers = match &self.headers {
+            Some(expr) => Some(headers_of(expr, &chunk, cx)?),
+            None => chunk.headers.clone(),
+        };
+        Ok(Emitted::from(Chunk { before, headers, ..chunk.with_rows(rows) }))
     }
 
     fn grows(&self) -> bool {
@@ -81,4 +108,32 @@ fn headers_of(expr: &Expression, chunk: &Chunk, cx: &mut Context<'_>) -> Result<
     let values = expr.evaluate(&chunk.rows, cx.now_ms, cx.failures);
     let lists = headwater_expression::headers_of(&values).map_err(ArrowError::CastError)?;
     Ok(lists.as_list().clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{compiled, cx, shown, table};
+    use super::*;
+
+    /// Goal: `before` is computed like the row, and only if asked for. Method: an expression that fails on 0.
+    #[test]
+    fn what_was_before_is_computed_if_asked_for() {
+        let columns = |needs_value| vec![Column { name: "a".to_owned(), expr: compiled("10 / a"), needs_value }];
+        let push = |mut project: Project| {
+            let mut failures = Vec::new();
+            let mut context = cx!();
+            context.failures = &mut failures;
+            let chunk = table(&[Some(5), None, Some(0)], &[Some(0), Some(2), None]);
+            let Ok(Emitted::Rows(chunk)) = project.push(Port(0), chunk, &mut context) else { panic!("rows come out") };
+            (chunk, failures.iter().map(|failure| failure.row).collect::<Vec<_>>())
+        };
+        for needs_value in [false, true] {
+            let (chunk, failed) = push(Project::new(columns(needs_value), None).with_before());
+            assert_eq!(shown(&chunk), ["0: null→2", "1: 5→-", "2: -→null"]);
+            assert_eq!(failed, [2], "what failed before is not reported again");
+            let (chunk, failed) = push(Project::new(columns(needs_value), None));
+            assert!(chunk.before.is_none());
+            assert_eq!(failed, [2]);
+        }
+    }
 }

@@ -202,7 +202,7 @@ impl SourceDef {
     /// The format of one side of the records. A key without columns has format NONE, whatever was declared.
     pub fn format_of(&self, side: &SideDef, role: &ColumnRole) -> Result<FormatKind, FormatError> {
         let is_keyless = *role == ColumnRole::Key && self.columns_of(role).next().is_none();
-        if is_keyless { Ok(FormatKind::None) } else { side.format.parse() }
+        if is_keyless { Ok(FormatKind::None) } else { FormatKind::of_definition(&side.format) }
     }
 
     fn side_spec(&self, side: &SideDef, role: &ColumnRole) -> Result<SideSpec, String> {

@@ -1,0 +1,307 @@
+//! GROUP BY: rows are added to the state of their group, and groups that change come out.
+//!
+//! A batch is grouped once, by window and key; the states of its groups are read, changed as columns and written, with one
+//! call of the store in each direction for a window. Either each row gives its group as it is after that row, or each group
+//! comes out once at the barrier.
+
+mod encoding;
+mod grouping;
+#[cfg(test)]
+mod tests;
+mod windowing;
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, Int64Array, RecordBatch, RecordBatchOptions, UInt32Array};
+use arrow::buffer::NullBuffer;
+use arrow::compute::{concat, take};
+use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
+use arrow::error::ArrowError;
+use headwater_formats::decode::{WINDOWEND, WINDOWSTART};
+use headwater_functions::fold::{Fold, fold};
+use headwater_language::diagnostic::{Diagnostic, INTERNAL};
+use headwater_language::topology::{AggregateCall, Aggregation};
+use headwater_state::Store;
+
+use crate::chunk::{Before, Chunk};
+use crate::operator::{Context, Emitted, Operator, Port};
+use encoding::{Encoding, States};
+use grouping::{Groups, group};
+use windowing::{Arrived, Windows, arrive};
+
+/// The operator.
+#[derive(Clone, Debug)]
+pub struct Aggregate {
+    /// Indices of the columns that make a group.
+    groups: Vec<usize>,
+    windows: Option<Windows>,
+    calls: Vec<Call>,
+    /// How the key of a group is encoded.
+    key: Encoding,
+    /// How its state is encoded.
+    state: Encoding,
+    /// The index of its store in [`Context::stores`].
+    store: usize,
+    emits_every_change: bool,
+    gives_before: bool,
+    schema: SchemaRef,
+}
+
+/// A call of an aggregate.
+#[derive(Clone, Debug)]
+struct Call {
+    fold: Arc<dyn Fold>,
+    /// Indices of the columns that it takes.
+    args: Vec<usize>,
+    /// Its columns among those of all calls.
+    state: Range<usize>,
+}
+
+/// What a batch makes of its groups.
+struct Changed {
+    /// The values to be put, by window.
+    puts: Vec<(i64, BinaryArray, BinaryArray)>,
+    emitted: Emitted,
+}
+
+impl Aggregate {
+    /// Aggregates rows with the columns of `input`, with the state at the index `store`. With `emits_every_change` each row gives
+    /// its group as it is then, otherwise each changed group comes out at the barrier. With `gives_before`, rows carry what their
+    /// groups were before. Fails if a column does not exist, or an aggregate or a type of window is not supported.
+    pub fn new(
+        aggregation: &Aggregation,
+        input: &SchemaRef,
+        store: usize,
+        emits_every_change: bool,
+        gives_before: bool,
+    ) -> Result<Self, Vec<Diagnostic>> {
+        let Aggregation { groups, window, calls, .. } = aggregation;
+        let groups = indices(groups, input)?;
+        let windows = window.map(|window| {
+            let refused = || internal(format!("{} windows are not supported yet", window.def.word()));
+            Windows::new(window).ok_or_else(refused)
+        });
+        let windows = windows.transpose()?;
+        let mut states = Vec::new();
+        let folds = calls.iter().map(|call| Call::new(call, input, &mut states)).collect::<Result<Vec<_>, _>>()?;
+        let group_fields: Vec<FieldRef> =
+            groups.iter().map(|at| Arc::new(input.field(*at).clone().with_nullable(true))).collect();
+        let mut fields = group_fields.clone();
+        let bounds: &[&str] = if windows.is_some() { &[WINDOWSTART, WINDOWEND] } else { &[] };
+        fields.extend(bounds.iter().map(|name| Arc::new(Field::new(*name, DataType::Int64, true))));
+        let result = |(call, fold): (&AggregateCall, &Call)| Field::new(&call.column, fold.fold.data_type(), true);
+        fields.extend(calls.iter().zip(&folds).map(result).map(Arc::new));
+        Ok(Self {
+            groups,
+            windows,
+            calls: folds,
+            key: Encoding::new(group_fields).map_err(internal)?,
+            state: States::encoding(states).map_err(internal)?,
+            store,
+            emits_every_change,
+            gives_before,
+            schema: Arc::new(Schema::new(fields)),
+        })
+    }
+
+    /// The columns of the result; all may be null.
+    pub fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    /// The rows that belong to a group: those of records with a value, with no null in what makes a group.
+    fn arrived(&self, chunk: &Chunk, stream_time_ms: i64) -> Arrived {
+        let nulls = self.groups.iter().filter_map(|at| chunk.rows.column(*at).logical_nulls());
+        let masks: Vec<NullBuffer> = nulls.chain(chunk.valued.clone()).filter(|nulls| nulls.null_count() > 0).collect();
+        let belongs = |row: usize| masks.iter().all(|mask| mask.is_valid(row));
+        arrive(chunk.times_ms.values(), belongs, self.windows, stream_time_ms)
+    }
+
+    /// Computes what rows make of their groups. Changes nothing.
+    fn changed(&self, chunk: &Chunk, starts: Vec<i64>, store: &dyn Store) -> Result<Changed, ArrowError> {
+        let columns = self.group_columns(chunk);
+        let keys = self.key.encode(&columns, chunk.len())?;
+        let groups = group(&keys, &starts);
+        let keys = take(&keys, &UInt32Array::from(groups.firsts.clone()), None)?.as_binary::<i32>().clone();
+        let before = self.states(&groups, &keys, store)?;
+        let mut states = before.clone();
+        let times_ms = states.advance(&groups.numbers, &chunk.times_ms, &chunk.offsets);
+        let mut running = Vec::new();
+        for call in &self.calls {
+            let args: Vec<ArrayRef> = call.args.iter().map(|at| chunk.rows.column(*at).clone()).collect();
+            let state = &before.columns[call.state.clone()];
+            let added = call.fold.add(state, &groups.numbers, &args, self.emits_every_change)?;
+            states.columns.splice(call.state.clone(), added.state);
+            running.extend(added.running);
+        }
+        let values = states.encode(&self.state)?;
+        let emitted = match self.emits_every_change {
+            false => Emitted::Nothing,
+            true => {
+                let before = self.gives_before.then(|| self.before_each(&groups, &before, &running)).transpose()?;
+                let rows = Results { groups: columns, starts: starts.into(), results: running, before };
+                let chunk = self.chunk(rows, times_ms, chunk.offsets.clone())?;
+                Emitted::from(Chunk { origins: chunk.origins.clone(), ..chunk })
+            }
+        };
+        let part = |array: &BinaryArray, groups: &Range<usize>| array.slice(groups.start, groups.len());
+        let put = |(start, groups): &(i64, Range<usize>)| (*start, part(&keys, groups), part(&values, groups));
+        Ok(Changed { puts: groups.windows.iter().map(put).collect(), emitted })
+    }
+
+    fn group_columns(&self, chunk: &Chunk) -> Vec<ArrayRef> {
+        self.groups.iter().map(|at| chunk.rows.column(*at).clone()).collect()
+    }
+
+    /// The states of groups in the store.
+    fn states(&self, groups: &Groups, keys: &BinaryArray, store: &dyn Store) -> Result<States, ArrowError> {
+        let get = |(start, groups): &(i64, Range<usize>)| store.get(*start, &keys.slice(groups.start, groups.len()));
+        let values = groups.windows.iter().map(get).collect::<Result<Vec<_>, _>>()?;
+        match values.as_slice() {
+            [values] => States::decode(&self.state, values),
+            several => {
+                let several: Vec<&dyn Array> = several.iter().map(|values| values as &dyn Array).collect();
+                States::decode(&self.state, concat(&several)?.as_binary())
+            }
+        }
+    }
+
+    /// The results of groups.
+    fn results(&self, states: &States) -> Vec<ArrayRef> {
+        self.calls.iter().map(|call| call.fold.result(&states.columns[call.state.clone()])).collect()
+    }
+
+    /// The results of each row's group before that row: those after the row before it in the same group, or else those in the
+    /// store.
+    fn before_each(&self, groups: &Groups, before: &States, running: &[ArrayRef]) -> Result<Previous, ArrowError> {
+        let count = groups.firsts.len() as u32;
+        let mut last: Vec<u32> = (0..count).collect();
+        let previous = |(row, number): (u32, &u32)| std::mem::replace(&mut last[*number as usize], count + row);
+        let places: UInt32Array = (0..).zip(&groups.numbers).map(previous).collect::<Vec<_>>().into();
+        let exists = |place: &u32| *place >= count || before.times_ms.is_valid(*place as usize);
+        let valued = NullBuffer::from(places.values().iter().map(exists).collect::<Vec<_>>());
+        let each = |(stored, running): (ArrayRef, &ArrayRef)| {
+            take(&concat(&[stored.as_ref(), running.as_ref()])?, &places, None)
+        };
+        let results = self.results(before).into_iter().zip(running).map(each).collect::<Result<_, _>>()?;
+        Ok(Previous { results, valued: Some(valued) })
+    }
+
+    /// The groups that have changed since the last barrier, by the offsets of the records that changed them last.
+    fn changed_groups(&self, store: &dyn Store) -> Result<Emitted, ArrowError> {
+        let changes = store.changes()?;
+        if changes.values.null_count() > 0 {
+            return Err(ArrowError::ComputeError("a group was removed, and rows are only added to it".to_owned()));
+        }
+        let states = States::decode(&self.state, &changes.values)?;
+        let before = self.gives_before.then(|| {
+            let before = States::decode(&self.state, &changes.before)?;
+            Ok::<_, ArrowError>(Previous { results: self.results(&before), valued: changes.before.nulls().cloned() })
+        });
+        let groups = self.key.decode(&changes.keys)?;
+        let (starts, results) = (changes.windows, self.results(&states));
+        let rows = Results { groups, starts, results, before: before.transpose()? };
+        let mut order: Vec<u32> = (0..states.offsets.len() as u32).collect();
+        order.sort_by_key(|row| states.offsets.value(*row as usize));
+        self.chunk(rows, states.times_ms, states.offsets)?.take(&UInt32Array::from(order)).map(Emitted::from)
+    }
+
+    /// The rows that come out.
+    fn chunk(&self, rows: Results, times_ms: Int64Array, offsets: Int64Array) -> Result<Chunk, ArrowError> {
+        let Results { groups, starts, results, before } = rows;
+        let windows = self.windows.map(|windows| {
+            let ends = starts.values().iter().map(|start| windows.end(*start)).collect::<Vec<_>>();
+            [starts, Int64Array::from(ends)]
+        });
+        let bounds = windows.iter().flatten().map(|bound| Arc::new(bound.clone()) as ArrayRef);
+        let keys: Vec<ArrayRef> = groups.into_iter().chain(bounds).collect();
+        let batch = |results: Vec<ArrayRef>| {
+            let columns = keys.iter().cloned().chain(results).collect();
+            let options = RecordBatchOptions::new().with_row_count(Some(offsets.len()));
+            RecordBatch::try_new_with_options(self.schema.clone(), columns, &options)
+        };
+        let before = before.map(|Previous { results, valued }| {
+            let valued = valued.filter(|valued| valued.null_count() > 0);
+            Ok::<_, ArrowError>(Before { rows: batch(results)?, valued })
+        });
+        let (rows, before) = (batch(results)?, before.transpose()?);
+        Ok(Chunk { rows, times_ms, offsets, headers: None, valued: None, windows, before, origins: None })
+    }
+}
+
+/// Rows of groups with their results.
+struct Results {
+    groups: Vec<ArrayRef>,
+    /// The starts of their windows.
+    starts: Int64Array,
+    results: Vec<ArrayRef>,
+    /// The results before, where they are given.
+    before: Option<Previous>,
+}
+
+/// Results before, and which groups had some.
+struct Previous {
+    results: Vec<ArrayRef>,
+    valued: Option<NullBuffer>,
+}
+
+impl Operator for Aggregate {
+    /// Adds rows to their groups. Rows with a null in what makes a group belong to none, nor does one without a value.
+    fn push(&mut self, _: Port, chunk: Chunk, cx: &mut Context<'_>) -> Result<Emitted, ArrowError> {
+        debug_assert!(chunk.before.is_none(), "rows of a table are not only added");
+        let Arrived { rows, starts, late, stream_time_ms } = self.arrived(&chunk, *cx.stream_time_ms);
+        let store = &mut cx.stores[self.store];
+        let mut emitted = Emitted::Nothing;
+        if !rows.is_empty() {
+            let chunk = if rows.len() == chunk.len() { chunk } else { chunk.take(&UInt32Array::from(rows))? };
+            let changed = self.changed(&chunk, starts, &**store)?;
+            // From here on nothing fails: what is pushed again after a failure must find the store as it was.
+            changed.puts.iter().for_each(|(start, keys, values)| store.put(*start, keys, values));
+            emitted = changed.emitted;
+        }
+        *cx.stream_time_ms = stream_time_ms;
+        cx.late.extend(late);
+        if let Some(windows) = self.windows {
+            store.expire(windows.expired_before(stream_time_ms));
+        }
+        Ok(emitted)
+    }
+
+    fn barrier(&mut self, cx: &mut Context<'_>) -> Result<Emitted, ArrowError> {
+        match self.emits_every_change {
+            true => Ok(Emitted::Nothing),
+            false => self.changed_groups(&*cx.stores[self.store]),
+        }
+    }
+
+    fn grows(&self) -> bool {
+        false
+    }
+
+    fn fresh(&self) -> Box<dyn Operator> {
+        Box::new(self.clone())
+    }
+}
+
+impl Call {
+    /// The call, whose columns are added to those of the calls before.
+    fn new(call: &AggregateCall, input: &SchemaRef, states: &mut Vec<Field>) -> Result<Self, Vec<Diagnostic>> {
+        let args = indices(&call.args, input)?;
+        let types: Vec<DataType> = args.iter().map(|at| input.field(*at).data_type().clone()).collect();
+        let refused = || internal(format!("continuous queries cannot compute {} yet", call.function));
+        let fold = fold(&call.function, &types).ok_or_else(refused)?;
+        let start = states.len();
+        states.extend(fold.state());
+        Ok(Self { fold, args, state: start..states.len() })
+    }
+}
+
+fn indices(names: &[String], input: &SchemaRef) -> Result<Vec<usize>, Vec<Diagnostic>> {
+    let index = |name: &String| input.index_of(name).map_err(|_| internal(format!("column \"{name}\" does not exist")));
+    names.iter().map(index).collect()
+}
+
+fn internal(what: impl ToString) -> Vec<Diagnostic> {
+    vec![Diagnostic::new(INTERNAL, what.to_string())]
+}

@@ -1,0 +1,75 @@
+//! What the tests of operators share: rows of a table with an INT column `a`, and what comes out as text.
+
+use std::sync::Arc;
+
+use arrow::array::{AsArray, Int32Array, RecordBatch};
+use arrow::buffer::NullBuffer;
+use arrow::datatypes::{DataType, Field, Int32Type, Schema};
+use headwater_expression::{Compiler, Expression, session};
+use headwater_language::config::Settings;
+use headwater_language::sql::parse_expr;
+
+use crate::chunk::{Before, Chunk};
+
+/// A context of its own, in which nothing has happened.
+macro_rules! cx {
+    () => {
+        $crate::operator::Context {
+            now_ms: 0,
+            stream_time_ms: &mut i64::MIN.clone(),
+            stores: &mut [],
+            failures: &mut Vec::new(),
+            late: &mut Vec::new(),
+        }
+    };
+}
+pub(crate) use cx;
+
+fn schema() -> Arc<Schema> {
+    Arc::new(Schema::new(vec![Field::new("A", DataType::Int32, true)]))
+}
+
+/// An expression over `a`.
+pub(crate) fn compiled(text: &str) -> Expression {
+    let state = session(&Settings::default());
+    let compiler = Compiler::new(&state, schema()).expect("the columns are plain");
+    compiler.compile(&parse_expr(text).expect("it is an expression"), text, None).expect("it compiles").0
+}
+
+/// Changes of a table, from `before` to `after`, where there is a row.
+pub(crate) fn table(after: &[Option<i32>], before: &[Option<i32>]) -> Chunk {
+    let rows = |values: &[Option<i32>]| {
+        RecordBatch::try_new(schema(), vec![Arc::new(Int32Array::from(values.to_vec()))]).expect("it has that column")
+    };
+    let valued = |values: &[Option<i32>]| Some(values.iter().map(Option::is_some).collect::<NullBuffer>());
+    let offsets: Vec<i64> = (0..after.len() as i64).collect();
+    Chunk {
+        rows: rows(after),
+        times_ms: offsets.clone().into(),
+        offsets: offsets.into(),
+        headers: None,
+        valued: valued(after),
+        windows: None,
+        before: Some(Before { rows: rows(before), valued: valued(before) }),
+        origins: None,
+    }
+}
+
+/// The values of the only column.
+pub(crate) fn integers(rows: &RecordBatch) -> Vec<Option<i32>> {
+    rows.column(0).as_primitive::<Int32Type>().iter().collect()
+}
+
+/// Each row as `offset: before→after`, with `-` where there is none.
+pub(crate) fn shown(chunk: &Chunk) -> Vec<String> {
+    let before = chunk.before.as_ref().expect("rows carry what they were before");
+    let value = |rows: &RecordBatch, valued: &Option<NullBuffer>, row: usize| match valued {
+        Some(valued) if valued.is_null(row) => "-".to_owned(),
+        _ => integers(rows)[row].map_or("null".to_owned(), |value| value.to_string()),
+    };
+    let row = |row| {
+        let (before, after) = (value(&before.rows, &before.valued, row), value(&chunk.rows, &chunk.valued, row));
+        format!("{}: {before}→{after}", chunk.offsets.value(row))
+    };
+    (0..chunk.len()).map(row).collect()
+}
