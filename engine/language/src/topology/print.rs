@@ -86,8 +86,8 @@ impl Display for AggregateWindow {
 
 /// A length of time in the longest unit of which it is a whole number.
 fn duration(ms: i64) -> String {
-    let whole = |(length, _): &&(i64, &str)| ms != 0 && ms % length == 0;
-    let (length, unit) = UNITS.iter().find(whole).copied().unwrap_or((1, "MILLISECONDS"));
+    let unit = UNITS.iter().find(|(length, _)| ms != 0 && ms % length == 0);
+    let (length, unit) = unit.copied().unwrap_or((1_000, "SECONDS"));
     format!("{} {unit}", ms / length)
 }
 
