@@ -1,10 +1,11 @@
 //! Goal: what an older version wrote to the command topic runs in this one. Method: each file of `queries/plans/`
 //! contains the commands of a topic as they were written, one per line; the engine reads them on the memory transport,
-//! records go through the query, and its output is compared with the file next to the commands.
+//! records go through the query, and its output is compared with the file next to the commands. The plans themselves are
+//! printed, compared with another file, and written again as they were.
 //!
 //! A change of the topology's or the catalog's serialized form adds a file here; older files are never changed.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::array::BinaryArray;
@@ -18,6 +19,10 @@ use headwater_engine::{Engine, Session};
 use headwater_formats::record::OutBatch;
 use headwater_repl::check::{Drive, Mode};
 use headwater_tests::binary::workspace;
+use serde_json::Value;
+
+/// Plans whose operations cannot run yet.
+const NOT_YET: [&str; 1] = ["0006-aggregate"];
 
 const COMMANDS: &str = "_headwater-default__command_topic";
 
@@ -61,21 +66,52 @@ async fn run(commands: &Path) -> String {
     rows(&engine, "SELECT * FROM large;").await + &rows(&engine, "SELECT kind, reason FROM processing_log;").await
 }
 
+/// The commands of each plan.
+fn plans() -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(workspace().join("queries/plans")).expect("a folder");
+    let paths = entries.map(|entry| entry.expect("an entry").path());
+    let plans: Vec<PathBuf> = paths.filter(|path| path.extension().is_some_and(|e| e == "commands")).collect();
+    assert!(!plans.is_empty(), "there are no plans");
+    plans
+}
+
+/// Compares a text with the file beside the commands that has this extension.
+fn compare(commands: &Path, extension: &str, found: &str) {
+    let wanted = commands.with_extension(extension);
+    if std::env::var_os("ACCEPT").is_some() && !wanted.exists() {
+        std::fs::write(&wanted, found).expect("a writable folder");
+    }
+    let wanted = std::fs::read_to_string(&wanted).expect("a file beside the commands");
+    assert_eq!(found, wanted, "{}", commands.display());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn every_older_plan_runs() {
-    let mut found = 0;
-    for entry in std::fs::read_dir(workspace().join("queries/plans")).expect("a folder") {
-        let commands = entry.expect("an entry").path();
-        if commands.extension().is_none_or(|e| e != "commands") {
-            continue;
-        }
-        found += 1;
-        let (result, wanted) = (run(&commands).await, commands.with_extension("result"));
-        if std::env::var_os("ACCEPT").is_some() && !wanted.exists() {
-            std::fs::write(&wanted, &result).expect("a writable folder");
-        }
-        let wanted = std::fs::read_to_string(&wanted).expect("a result next to the commands");
-        assert_eq!(result, wanted, "{}", commands.display());
+    let can_run = |path: &PathBuf| path.file_stem().is_none_or(|name| NOT_YET.iter().all(|later| name != *later));
+    for commands in plans().into_iter().filter(can_run) {
+        compare(&commands, "result", &run(&commands).await);
     }
-    assert!(found > 0, "no plans were found");
+}
+
+/// The topology of the query in a command, if it has one.
+fn topology_in(command: &str) -> Option<Value> {
+    let command: Value = serde_json::from_str(command).expect("a command");
+    let query = ["create_query", "define_query"].iter().find_map(|kind| command["change"].get(kind))?;
+    Some(query["query"]["topology"].clone())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_older_plan_is_printed_and_written_as_it_was() {
+    for commands in plans() {
+        let cluster = MemoryTransport::default();
+        let text = std::fs::read_to_string(&commands).expect("a readable file");
+        write(&cluster, COMMANDS, &text.lines().collect::<Vec<_>>());
+        let engine = Engine::driven(Arc::new(cluster), &Settings::default());
+        let catalog = engine.catalog().await.expect("a catalog");
+        let printed: Vec<String> = catalog.queries().map(|query| format!("{}\n", query.topology)).collect();
+        compare(&commands, "plan", &printed.concat());
+        let written = catalog.queries().map(|query| serde_json::to_value(&query.topology).expect("plain data"));
+        let read: Vec<Value> = text.lines().filter_map(topology_in).collect();
+        assert_eq!(written.collect::<Vec<_>>(), read, "{}", commands.display());
+    }
 }

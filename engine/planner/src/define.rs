@@ -404,9 +404,19 @@ fn window(
     }
 }
 
+/// What a cluster does with old records of a topic that is made for a stream or table. The rows of a table are kept; those
+/// of old windows are not. Semantics: ksqlDB's.
+pub fn cleanup_policy(kind: SourceKind, window: Option<WindowDef>) -> &'static str {
+    match (kind, window) {
+        (SourceKind::Stream, _) => "delete",
+        (SourceKind::Table, None) => "compact",
+        (SourceKind::Table, Some(_)) => "compact,delete",
+    }
+}
+
 fn wanted_topic(properties: &SourceProperties, kind: SourceKind) -> Option<WantedTopic> {
     let partitions = properties.partitions.as_ref()?;
-    let policy = if kind == SourceKind::Table { "compact" } else { "delete" };
+    let policy = cleanup_policy(kind, None);
     let mut settings = BTreeMap::from([("cleanup.policy".to_owned(), policy.to_owned())]);
     if let Some(retention) = &properties.retention_ms {
         settings.insert("retention.ms".to_owned(), retention.value.to_string());

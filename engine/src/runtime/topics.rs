@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use headwater_connectors::transport::{Admin, NewTopic, TransportError, TransportErrorKind};
 
+/// What the cluster does with old records of a topic.
+pub const CLEANUP: &str = "cleanup.policy";
 /// How long a topic keeps a record after the record's timestamp, in ms; -1 for forever.
 pub const RETENTION: &str = "retention.ms";
 /// The largest batch of records that a topic accepts, in bytes.
@@ -35,7 +37,7 @@ pub fn make_if_missing(admin: &dyn Admin, topic: &NewTopic) -> Result<(), Transp
 
 /// Creates the topic of the processing log again after someone deleted it. Blocks.
 pub fn make_processing_log(admin: &dyn Admin, name: &str) -> Result<(), TransportError> {
-    let settings = BTreeMap::from([("cleanup.policy".to_owned(), "delete".to_owned())]);
+    let settings = BTreeMap::from([(CLEANUP.to_owned(), "delete".to_owned())]);
     make_if_missing(admin, &NewTopic { name: name.to_owned(), partitions: 1, replicas: None, settings })
 }
 

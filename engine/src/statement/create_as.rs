@@ -1,4 +1,5 @@
-//! CREATE STREAM … AS SELECT: creates a persistent query and the stream that it writes.
+//! CREATE STREAM … AS SELECT and CREATE TABLE … AS SELECT: creates a persistent query and the stream or table that it
+//! writes.
 
 use headwater_connectors::transport::Admin;
 use headwater_language::catalog::Catalog;
@@ -12,7 +13,7 @@ use super::{Answered, Context};
 use crate::answer::Answer;
 use crate::runtime::blocking;
 
-/// Creates the query and its stream.
+/// Creates the query and its stream or table.
 pub(crate) async fn run(create: &ast::CreateAs, context: &mut Context<'_>) -> Answered {
     let catalog = context.catalog().await?;
     if let (true, Some(existing)) = (create.if_not_exists, catalog.source(&create.name)) {
@@ -28,7 +29,8 @@ pub(crate) async fn run(create: &ast::CreateAs, context: &mut Context<'_>) -> An
     let after = persist(planned, create.or_replace, context).await?;
     let made = after.query_behind(&create.name).map(|query| query.id.clone()).unwrap_or_default();
     let verb = if catalog.query(&made).is_some() { "replaced" } else { "created" };
-    Ok(Answer::done(format!("Stream \"{}\" {verb} by query {made}", create.name.value)))
+    let kind = if create.kind == ast::SourceKind::Table { "Table" } else { "Stream" };
+    Ok(Answer::done(format!("{kind} \"{}\" {verb} by query {made}", create.name.value)))
 }
 
 /// Checks that joined sources have the same number of partitions, so that equal keys meet.
@@ -48,4 +50,55 @@ fn compare_partitions(admin: &dyn Admin, joined: &[(String, String)], span: Span
     let detail = format!("\"{first}\" has {count} partitions, \"{other}\" has {others}.");
     let hint = format!("Copy one: CREATE STREAM … WITH (PARTITIONS={count}) AS SELECT * FROM {other};");
     Err(vec![Diagnostic::new(STREAMING, message).at(span).detail(detail).hint(hint)])
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use headwater_connectors::transport::memory::MemoryTransport;
+    use headwater_language::config::{AGGREGATES, Settings};
+
+    use crate::answer::Answer;
+    use crate::{Engine, Session};
+
+    /// What is answered to `replacing`, once a table counts the records of a stream.
+    async fn answer_to(replacing: &str) -> String {
+        let engine = Engine::driven(Arc::new(MemoryTransport::new()), &Settings::default());
+        let mut settings = Settings::default();
+        settings.set(AGGREGATES, "true").expect("a property");
+        let mut session = Session::new(settings);
+        for statement in [
+            "CREATE STREAM s (k INT KEY, a INT) WITH (KAFKA_TOPIC = 's', PARTITIONS = 1, FORMAT = 'JSON');",
+            "CREATE TABLE t AS SELECT a, COUNT(*) AS n FROM s WINDOW TUMBLING (SIZE 1 HOUR) GROUP BY a;",
+        ] {
+            engine.ask(&mut session, statement).await.expect("a good statement");
+        }
+        match engine.ask(&mut session, replacing).await {
+            Ok(Answer::Done { message, .. }) => message,
+            Ok(_) => panic!("{replacing} is done"),
+            Err(errors) => errors.iter().map(|error| format!("{error}")).collect(),
+        }
+    }
+
+    #[tokio::test]
+    async fn columns_are_added_to_what_is_aggregated() {
+        let statement = "CREATE OR REPLACE TABLE t AS SELECT a, COUNT(*) AS n, COUNT(*) * 2 AS twice FROM s
+                         WINDOW TUMBLING (SIZE 1 HOUR) GROUP BY a;";
+        let answer = answer_to(statement).await;
+        assert!(answer.contains("Table \"T\" replaced by query CTAS_T_"), "{answer}");
+    }
+
+    #[tokio::test]
+    async fn state_stays_what_it_is() {
+        for changed in [
+            "a, COUNT(*) AS n FROM s WINDOW TUMBLING (SIZE 1 HOUR) WHERE a > 0 GROUP BY a",
+            "a, COUNT(k) AS n FROM s WINDOW TUMBLING (SIZE 1 HOUR) GROUP BY a",
+            "a, COUNT(*) AS n FROM s WINDOW TUMBLING (SIZE 1 HOUR, RETENTION 9 DAYS) GROUP BY a",
+            "a, COUNT(*) AS n, COUNT(k) AS m FROM s WINDOW TUMBLING (SIZE 1 HOUR) GROUP BY a",
+        ] {
+            let answer = answer_to(&format!("CREATE OR REPLACE TABLE t AS SELECT {changed};")).await;
+            assert!(answer.contains("its query keeps state"), "{changed}: {answer}");
+        }
+    }
 }

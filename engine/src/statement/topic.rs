@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use headwater_connectors::transport::{Admin, NewTopic, TopicInfo, TransportError};
 use headwater_language::catalog::owner_of;
-use headwater_language::definition::SourceDef;
+use headwater_language::definition::{SourceDef, SourceKind};
 use headwater_language::diagnostic::{Diagnostic, MISSING_PROPERTY, OWNED_TOPIC, Span, TOPIC_MISMATCH};
-use headwater_planner::define::{Definition, WantedTopic};
+use headwater_planner::define::{Definition, WantedTopic, cleanup_policy};
 
 use crate::failure::transport;
 use crate::runtime::complaints::PROCESSING_LOG;
-use crate::runtime::topics::{self, BYTES_MAX, RETENTION};
+use crate::runtime::topics::{self, BYTES_MAX, CLEANUP, RETENTION};
 
 /// Makes sure that the topic of a definition exists as it was declared. Blocks.
 pub(super) fn ensure(admin: &dyn Admin, definition: &Definition, name: Span) -> Result<(), Vec<Diagnostic>> {
@@ -47,21 +47,23 @@ fn never_made(topic: &str, name: Span) -> Diagnostic {
 }
 
 /// Fills in what WITH does not specify about a query's new topic from the input: the number of partitions, the largest
-/// record and the retention. Output has the timestamps of the input, so with a shorter retention the cluster would
-/// delete records as soon as they are written. Blocks.
+/// record and, for a stream, the retention. Output has the timestamps of the input, so with a shorter retention the
+/// cluster would delete records as soon as they are written. Blocks.
 pub(super) fn fill_from_input(
     admin: &dyn Admin,
     definition: &mut Definition,
     (input, partitions): (&str, i32),
     span: Span,
 ) -> Result<(), TransportError> {
-    let delete = || BTreeMap::from([("cleanup.policy".to_owned(), "delete".to_owned())]);
-    let wanted =
-        definition.topic.get_or_insert_with(|| WantedTopic { partitions, replicas: None, settings: delete(), span });
+    let SourceDef { kind, window, .. } = definition.source;
+    let nothing = || WantedTopic { partitions, replicas: None, settings: BTreeMap::new(), span };
+    let wanted = definition.topic.get_or_insert_with(nothing);
+    wanted.settings.insert(CLEANUP.to_owned(), cleanup_policy(kind, window).to_owned());
     let mut theirs = admin.topic_settings(input)?;
     let kept = match definition.retention_ms {
         Some(ms) => Some(ms.to_string()),
-        None => theirs.remove(RETENTION),
+        // A table has its rows until they are replaced.
+        None => theirs.remove(RETENTION).filter(|_| kind == SourceKind::Stream),
     };
     wanted.settings.extend(kept.map(|ms| (RETENTION.to_owned(), ms)));
     wanted.settings.extend(theirs.remove(BYTES_MAX).map(|bytes| (BYTES_MAX.to_owned(), bytes)));
@@ -99,6 +101,7 @@ mod tests {
     use headwater_connectors::transport::memory::MemoryTransport;
 
     use super::*;
+    use crate::answer::Answer;
     use crate::{Engine, Session};
     use headwater_language::config::Settings;
 
@@ -140,5 +143,51 @@ mod tests {
             ["O", "P"],
         );
         assert_eq!(found.await, [Some("5000".to_owned()), Some("7000".to_owned())]);
+    }
+
+    /// What was answered to the last of some statements, and the settings of topic "T".
+    async fn table_of(statements: &str) -> (String, BTreeMap<String, String>) {
+        let cluster = MemoryTransport::new();
+        let settings = BTreeMap::from([(RETENTION.to_owned(), "5000".to_owned())]);
+        let topic = NewTopic { name: "kept".to_owned(), partitions: 3, replicas: None, settings };
+        cluster.admin().create_topic(&topic).expect("a new topic");
+        let engine = Engine::driven(std::sync::Arc::new(cluster.clone()), &Settings::default());
+        let mut session = Session::new(Settings::default());
+        let declared = "CREATE STREAM s (k INT KEY, a INT) WITH (KAFKA_TOPIC = 'kept', FORMAT = 'JSON');
+                        SET 'headwater.unfinished.aggregates' = 'true';";
+        let mut answered = String::new();
+        for statement in declared.split_inclusive(';').chain(statements.split_inclusive(';')) {
+            if let Answer::Done { message, .. } = engine.ask(&mut session, statement).await.expect("a good statement") {
+                answered = message;
+            }
+        }
+        (answered, cluster.admin().topic_settings("T").expect("a topic"))
+    }
+
+    fn has(settings: &BTreeMap<String, String>, policy: &str, retention: Option<&str>) {
+        assert_eq!(settings.get(CLEANUP).map(String::as_str), Some(policy));
+        assert_eq!(settings.get(RETENTION).map(String::as_str), retention);
+    }
+
+    #[tokio::test]
+    async fn a_table_keeps_the_latest_row_of_each_key() {
+        let (answered, settings) = table_of("CREATE TABLE t AS SELECT k, COUNT(*) AS n FROM s GROUP BY k;").await;
+        assert!(answered.contains("Table \"T\" created by query CTAS_T_"), "{answered}");
+        has(&settings, "compact", None);
+    }
+
+    #[tokio::test]
+    async fn windows_are_kept_as_long_as_their_retention() {
+        let created = |with: &str, window: &str| {
+            format!("CREATE TABLE t {with} AS SELECT k, COUNT(*) AS n FROM s WINDOW TUMBLING ({window}) GROUP BY k;")
+        };
+        let settings = |statement: String| async move { table_of(&statement).await.1 };
+        has(&settings(created("", "SIZE 10 SECONDS")).await, "compact,delete", Some("86400000"));
+        let short = "SIZE 10 SECONDS, GRACE PERIOD 0 SECONDS";
+        has(&settings(created("", short)).await, "compact,delete", Some("10000"));
+        has(&settings(created("WITH (RETENTION_MS = 9000)", short)).await, "compact,delete", Some("10000"));
+        let longer = created("WITH (RETENTION_MS = 11000, PARTITIONS = 1)", short);
+        has(&settings(longer).await, "compact,delete", Some("11000"));
+        has(&settings(created("WITH (RETENTION_MS = -1)", short)).await, "compact,delete", Some("-1"));
     }
 }

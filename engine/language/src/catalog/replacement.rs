@@ -3,7 +3,7 @@
 use super::change::Refusal;
 use super::query::QueryDef;
 use crate::definition::{ColumnRole, SideDef, SourceDef};
-use crate::topology::{Projection, ResultColumn, Topology};
+use crate::topology::{Action, Projection, ResultColumn, Topology};
 
 /// Whether `next` may replace `current`: columns may only be added at the end, and nothing else may differ. The
 /// semantics are those of ksqlDB's CREATE OR REPLACE.
@@ -30,8 +30,8 @@ pub fn check_source(current: &SourceDef, next: &SourceDef) -> Result<(), Refusal
     if same { Ok(()) } else { refuse("topic, formats, timestamp and window may not change") }
 }
 
-/// Whether `next` may continue at the position of `current`: it must read the same input and have the same key. The
-/// semantics are those of ksqlDB's CREATE OR REPLACE for a query without state.
+/// Whether `next` may continue at the position of `current`: it must read the same input, have the same key, and keep the
+/// same state. The semantics are those of ksqlDB's CREATE OR REPLACE.
 pub fn check_query(current: &QueryDef, next: &QueryDef) -> Result<(), Refusal> {
     let refuse = |what: &str| Err(Refusal::Incompatible(current.sink().to_owned(), what.to_owned()));
     let (input, other) = (current.topology.source(), next.topology.source());
@@ -45,8 +45,26 @@ pub fn check_query(current: &QueryDef, next: &QueryDef) -> Result<(), Refusal> {
     if keys(&current.topology) != keys(&next.topology) {
         return refuse("the key of its query may not change");
     }
+    if !have_the_same_state(&current.topology, &next.topology) {
+        return refuse("its query keeps state, so only the columns that it makes of its groups may change");
+    }
     if current.property("processing.guarantee") != next.property("processing.guarantee") {
         return refuse("the processing guarantee of its query may not change");
     }
     Ok(())
+}
+
+/// Whether what one query has in its stores and topics is what the other would have there. Without state this holds for
+/// any two; with state, all that happens before the last projection must be the same.
+fn have_the_same_state(current: &Topology, next: &Topology) -> bool {
+    let has_state = |topology: &Topology| topology.stores().next().is_some() || topology.exchanges().next().is_some();
+    (!has_state(current) && !has_state(next)) || steps(current) == steps(next)
+}
+
+/// What happens between the source and the last projection.
+fn steps(topology: &Topology) -> Vec<&Action> {
+    let actions = topology.nodes().iter().map(|node| &node.action);
+    let mut steps: Vec<&Action> = actions.filter(|a| !matches!(a, Action::Source(_) | Action::Sink(_))).collect();
+    steps.pop_if(|last| matches!(last, Action::Project(_)));
+    steps
 }

@@ -1,14 +1,14 @@
 //! Settings: the properties, their values and their meaning.
 //!
-//! [`PROPERTIES`] lists all of them. A session starts with a copy of the process's settings, which SET changes. A
-//! value is checked when it is set, never when it is used. Properties of the Kafka client (`kafka.*`) are not here;
-//! they belong to the transport.
+//! [`PROPERTIES`] has all of them, [`listed`] those that users are shown. A session starts with a copy of the process's
+//! settings, which SET changes. A value is checked when it is set, never when it is used. Properties of the Kafka
+//! client (`kafka.*`) are not here; they belong to the transport.
 
 mod property;
 
 use std::collections::BTreeMap;
 
-pub use property::{DECIMAL_DIVISION, PROPERTIES, Property, ValueKind};
+pub use property::{AGGREGATES, DECIMAL_DIVISION, PROPERTIES, Property, ValueKind};
 
 use crate::diagnostic::{Diagnostic, PROPERTY_VALUE, UNKNOWN_PROPERTY};
 
@@ -65,13 +65,18 @@ impl Settings {
     }
 }
 
+/// The properties that are listed and suggested.
+pub fn listed() -> impl Iterator<Item = &'static Property> {
+    PROPERTIES.iter().filter(|property| !property.is_hidden())
+}
+
 /// The property with this name or alias. Fails on an unknown name, suggesting the nearest one.
 pub fn find(name: &str) -> Result<&'static Property, Box<Diagnostic>> {
     let plain = name.strip_prefix("ksql.streams.").unwrap_or(name);
     let found = PROPERTIES.iter().find(|p| p.answers_to(name) || p.answers_to(plain));
     found.ok_or_else(|| {
         let error = Diagnostic::new(UNKNOWN_PROPERTY, format!("property \"{name}\" does not exist"));
-        let names = PROPERTIES.iter().map(|p| p.name);
+        let names = listed().map(|p| p.name);
         if is_of_client(plain) {
             let hint = format!("Properties of the Kafka client are given at the start: --set kafka.{plain}=…");
             return Box::new(error.hint(hint));
@@ -112,6 +117,15 @@ mod tests {
         assert_eq!(unknown.hint.as_deref(), Some("Did you mean \"auto.offset.reset\"?"));
         assert_eq!(settings.set("auto.offset.reset", "none").unwrap_err().code, PROPERTY_VALUE);
         assert_eq!(settings.set("query.memory.max", "lots").unwrap_err().code, PROPERTY_VALUE);
+    }
+
+    #[test]
+    fn what_is_being_built_can_be_set_and_is_not_listed() {
+        let mut settings = Settings::default();
+        assert_eq!(settings.get(AGGREGATES), "false");
+        settings.set(AGGREGATES, "true").unwrap();
+        assert_eq!(settings.get(AGGREGATES), "true");
+        assert!(listed().all(|property| property.name != AGGREGATES));
     }
 
     #[test]

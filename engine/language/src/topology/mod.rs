@@ -23,11 +23,12 @@ pub use stored::VERSION;
 ///
 /// ```text
 /// source-1 → filter-1 → explode-1 → project-1 → sink-1
+/// source-1 → project-1 → exchange-1 → aggregate-1 → project-2 → sink-1
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(from = "stored::Stored", into = "stored::Stored")]
+#[serde(try_from = "stored::Stored", into = "stored::Stored")]
 pub struct Topology {
-    /// The version of the shape: one higher than [`VERSION`] was written by a newer program.
+    /// The version of the shape, which is at most [`VERSION`].
     version: u32,
     /// The nodes, each after its inputs.
     nodes: Vec<Node>,
@@ -36,7 +37,8 @@ pub struct Topology {
 }
 
 /// A node of a topology.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Node {
     /// The name by which other nodes refer to it.
     pub id: NodeId,
@@ -48,11 +50,12 @@ pub struct Node {
 
 /// The name of a node, made of its operation and a number among the nodes with that operation, such as `filter-1`. It
 /// does not change when nodes with other operations are added or removed.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct NodeId(String);
 
 /// The operation of a node.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Action {
     /// Reads rows from the records of a topic, as it was declared when the query was planned.
     Source(Box<SourceDef>),
@@ -175,6 +178,33 @@ impl Topology {
         })
     }
 
+    /// The topics of its own through which its rows go, as definitions.
+    pub fn exchanges(&self) -> impl Iterator<Item = &SourceDef> {
+        self.nodes.iter().filter_map(|node| match &node.action {
+            Action::Exchange(exchange) => Some(exchange.as_ref()),
+            _ => None,
+        })
+    }
+
+    /// The names of its stores.
+    pub fn stores(&self) -> impl Iterator<Item = &str> {
+        self.nodes.iter().filter_map(|node| match &node.action {
+            Action::Aggregate(aggregation) => Some(aggregation.store.as_str()),
+            _ => None,
+        })
+    }
+
+    /// The same topology where the names of its own topics begin with `prefix`; see also [`changelog_topic`].
+    pub fn with_own_topics(&self, prefix: &str) -> Self {
+        let mut topology = self.clone();
+        for node in &mut topology.nodes {
+            if let Action::Exchange(exchange) = &mut node.action {
+                exchange.topic = format!("{prefix}{}", exchange.topic);
+            }
+        }
+        topology
+    }
+
     /// The last projection, which defines the columns of the result. Every topology has one.
     pub fn result(&self) -> Option<&Projection> {
         self.nodes.iter().rev().find_map(|node| match &node.action {
@@ -182,6 +212,11 @@ impl Topology {
             _ => None,
         })
     }
+}
+
+/// The name of the topic of a store's changes, where the names of a query's own topics begin with `prefix`.
+pub fn changelog_topic(prefix: &str, store: &str) -> String {
+    format!("{prefix}{store}-changelog")
 }
 
 impl Action {

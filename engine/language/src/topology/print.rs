@@ -2,8 +2,12 @@
 
 use std::fmt::{self, Display, Formatter};
 
-use super::{Action, Projection, ResultColumn, Topology};
-use crate::definition::{FunctionDef, SourceDef};
+use super::{Action, AggregateCall, AggregateWindow, Aggregation, Projection, ResultColumn, Topology};
+use crate::definition::{ColumnRole, FunctionDef, SourceDef, WindowDef};
+
+/// The units of time, the longest first, with their lengths in ms.
+const UNITS: [(i64, &str); 5] =
+    [(86_400_000, "DAYS"), (3_600_000, "HOURS"), (60_000, "MINUTES"), (1_000, "SECONDS"), (1, "MILLISECONDS")];
 
 impl Display for Topology {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
@@ -30,8 +34,11 @@ impl Display for Action {
                 write!(f, "[ EXPLODE ] {}", columns.join(", "))
             }
             Self::Project(projection) => projection.fmt(f),
-            Self::Exchange(topic) => write!(f, "[ EXCHANGE ] {}", named(topic)),
-            Self::Aggregate(aggregation) => write!(f, "[ AGGREGATE ] {}", aggregation.groups.join(", ")),
+            Self::Exchange(topic) => {
+                let key = topic.columns_of(&ColumnRole::Key).map(|column| column.name.as_str());
+                write!(f, "[ EXCHANGE ] by {}, key {}", quoted(key), topic.key.format)
+            }
+            Self::Aggregate(aggregation) => aggregation.fmt(f),
             Self::Sink(sink) => write!(f, "[ SINK ] {}", named(sink)),
         }
     }
@@ -40,6 +47,48 @@ impl Display for Action {
 fn named(source: &SourceDef) -> String {
     let SourceDef { kind, name, topic, key, value, .. } = source;
     format!("{} \"{name}\", topic \"{topic}\", key {}, value {}", kind.word(), key.format, value.format)
+}
+
+/// Names in quotes, separated by commas.
+fn quoted<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
+    names.into_iter().map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(", ")
+}
+
+impl Display for Aggregation {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let Self { store, groups, window, calls } = self;
+        let calls: Vec<String> = calls.iter().map(AggregateCall::to_string).collect();
+        let groups = quoted(groups.iter().map(String::as_str));
+        write!(f, "[ AGGREGATE ] {} BY {groups}", calls.join(", "))?;
+        if let Some(window) = window {
+            write!(f, " {window}")?;
+        }
+        write!(f, ", store \"{store}\"")
+    }
+}
+
+impl Display for AggregateCall {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let args = if self.args.is_empty() { "*".to_owned() } else { quoted(self.args.iter().map(String::as_str)) };
+        write!(f, "{}({args}) AS \"{}\"", self.function, self.column)
+    }
+}
+
+impl Display for AggregateWindow {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "WINDOW {} (", self.def.word())?;
+        if let WindowDef::Tumbling(size_ms) | WindowDef::Hopping(size_ms) = self.def {
+            write!(f, "SIZE {}, ", duration(size_ms))?;
+        }
+        write!(f, "RETENTION {}, GRACE PERIOD {})", duration(self.retention_ms), duration(self.grace_ms))
+    }
+}
+
+/// A length of time in the longest unit of which it is a whole number.
+fn duration(ms: i64) -> String {
+    let unit = UNITS.iter().find(|(length, _)| ms != 0 && ms % length == 0);
+    let (length, unit) = unit.copied().unwrap_or((1_000, "SECONDS"));
+    format!("{} {unit}", ms / length)
 }
 
 impl Display for Projection {

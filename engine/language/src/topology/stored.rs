@@ -1,22 +1,47 @@
-//! The form of a topology in the command topic, which all versions so far share: one source and its steps.
+//! The forms of a topology in the command topic.
+//!
+//! ```text
+//! version   form    since then
+//! 1         steps   filter, project
+//! 2         steps   explode
+//! 3         steps   functions
+//! 4         nodes   exchange, aggregate
+//! ```
 //!
 //! A topology is written for the oldest program that can run it, so that several releases can share a command topic.
 
-use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
-use super::{Action, Exploded, Projection, Topology};
+use serde::de::{DeserializeOwned, Error as _};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
+
+use super::{Action, Exploded, Node, NodeId, Projection, Topology};
 use crate::definition::{FunctionDef, SourceDef};
 
 /// The version of the shape that this program knows; a higher one was written by a newer program.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
+
+/// The first version that is written as nodes.
+const NODES: u32 = 4;
 
 /// The JSON form of a topology.
+#[derive(Clone, Serialize)]
+#[serde(untagged)]
+pub(super) enum Stored {
+    /// Up to version 3.
+    Steps(Steps),
+    /// Since version 4.
+    Nodes(Nodes),
+}
+
+/// A source, steps in a line, and a sink.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Stored {
+pub(super) struct Steps {
     version: u32,
     input: SourceDef,
-    steps: Vec<StoredStep>,
+    steps: Vec<Step>,
     output: Option<SourceDef>,
     /// Since version 3.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -25,7 +50,7 @@ pub(super) struct Stored {
 
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
-enum StoredStep {
+enum Step {
     Filter {
         predicate: String,
     },
@@ -36,21 +61,82 @@ enum StoredStep {
     Project(Projection),
 }
 
+/// The graph as it is.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Nodes {
+    version: u32,
+    nodes: Vec<Node>,
+    functions: Vec<FunctionDef>,
+}
+
 /// The oldest version whose programs can run this topology with these functions.
 pub(super) fn version_of(actions: &[Action], functions: &[FunctionDef]) -> u32 {
+    if actions.iter().any(|action| matches!(action, Action::Exchange(_) | Action::Aggregate(_))) {
+        return NODES;
+    }
     if !functions.is_empty() {
         return 3;
     }
     if actions.iter().any(|action| matches!(action, Action::Explode { .. })) { 2 } else { 1 }
 }
 
-impl From<Stored> for Topology {
-    fn from(stored: Stored) -> Self {
-        let Stored { version, input, steps, output, functions } = stored;
+impl<'de> Deserialize<'de> for Stored {
+    /// Looks at the version first: of the shape of a newer one nothing is known.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let json = Value::deserialize(deserializer)?;
+        let version = json.get("version").and_then(Value::as_u64);
+        match version.ok_or_else(|| D::Error::missing_field("version"))? {
+            version if version > u64::from(VERSION) => Err(D::Error::custom(format!(
+                "its plan has version {version}, but this process supports up to {VERSION}"
+            ))),
+            version if version >= u64::from(NODES) => of_json(json).map(Self::Nodes),
+            _ => of_json(json).map(Self::Steps),
+        }
+    }
+}
+
+fn of_json<T: DeserializeOwned, E: serde::de::Error>(json: Value) -> Result<T, E> {
+    serde_json::from_value(json).map_err(E::custom)
+}
+
+impl TryFrom<Stored> for Topology {
+    type Error = String;
+
+    fn try_from(stored: Stored) -> Result<Self, String> {
+        match stored {
+            Stored::Steps(steps) => Ok(steps.into()),
+            Stored::Nodes(Nodes { version, nodes, functions }) => {
+                check(&nodes)?;
+                Ok(Self { version, nodes, functions })
+            }
+        }
+    }
+}
+
+/// Checks what all of a program relies on: rows come from a source, and each node follows its inputs.
+fn check(nodes: &[Node]) -> Result<(), String> {
+    let mut known: BTreeSet<&NodeId> = BTreeSet::new();
+    for node in nodes {
+        if let Some(missing) = node.inputs.iter().find(|input| !known.contains(input)) {
+            return Err(format!("node {} comes before its input {missing}", node.id));
+        }
+        if node.inputs.is_empty() != matches!(node.action, Action::Source(_)) {
+            return Err(format!("node {} does not have the inputs of its operation", node.id));
+        }
+        if !known.insert(&node.id) {
+            return Err(format!("there are two nodes {}", node.id));
+        }
+    }
+    if nodes.is_empty() { Err("it has no nodes".to_owned()) } else { Ok(()) }
+}
+
+impl From<Steps> for Topology {
+    fn from(Steps { version, input, steps, output, functions }: Steps) -> Self {
         let action = |step| match step {
-            StoredStep::Filter { predicate } => Action::Filter { predicate },
-            StoredStep::Explode { columns } => Action::Explode { columns },
-            StoredStep::Project(projection) => Action::Project(projection),
+            Step::Filter { predicate } => Action::Filter { predicate },
+            Step::Explode { columns } => Action::Explode { columns },
+            Step::Project(projection) => Action::Project(projection),
         };
         let topology = Self::linear(input, steps.into_iter().map(action).collect(), functions);
         let topology = Self { version, ..topology };
@@ -63,14 +149,63 @@ impl From<Stored> for Topology {
 
 impl From<Topology> for Stored {
     fn from(topology: Topology) -> Self {
+        if topology.version >= NODES {
+            let Topology { version, nodes, functions } = topology;
+            return Self::Nodes(Nodes { version, nodes, functions });
+        }
         let (input, output) = (topology.source().clone(), topology.sink().cloned());
-        let step = |node: super::Node| match node.action {
-            Action::Filter { predicate } => Some(StoredStep::Filter { predicate }),
-            Action::Explode { columns } => Some(StoredStep::Explode { columns }),
-            Action::Project(projection) => Some(StoredStep::Project(projection)),
+        let step = |node: Node| match node.action {
+            Action::Filter { predicate } => Some(Step::Filter { predicate }),
+            Action::Explode { columns } => Some(Step::Explode { columns }),
+            Action::Project(projection) => Some(Step::Project(projection)),
+            // These are not among the steps, and the others make it a graph.
             Action::Source(_) | Action::Sink(_) | Action::Exchange(_) | Action::Aggregate(_) => None,
         };
         let steps = topology.nodes.into_iter().filter_map(step).collect();
-        Self { version: topology.version, input, steps, output, functions: topology.functions }
+        Self::Steps(Steps { version: topology.version, input, steps, output, functions: topology.functions })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Topology, String> {
+        serde_json::from_str(text).map_err(|error| error.to_string())
+    }
+
+    fn refused(text: &str, why: &str) {
+        match read(text) {
+            Err(found) => assert!(found.starts_with(why), "{found}"),
+            Ok(topology) => panic!("{text} is {topology}"),
+        }
+    }
+
+    #[test]
+    fn a_newer_version_is_recognized_whatever_its_shape() {
+        let why = "its plan has version 5, but this process supports up to 4";
+        refused(r#"{"version":5,"regions":[{"id":"a"}]}"#, why);
+        refused(r#"{"version":5,"nodes":[],"functions":[]}"#, why);
+    }
+
+    #[test]
+    fn nodes_follow_their_inputs() {
+        let filter = |id: &str, input: &str| {
+            format!(r#"{{"id":"{id}","inputs":["{input}"],"action":{{"filter":{{"predicate":"TRUE"}}}}}}"#)
+        };
+        let of = |nodes: &str| format!(r#"{{"version":4,"nodes":[{nodes}],"functions":[]}}"#);
+        refused(&of(""), "it has no nodes");
+        refused(&of(&filter("filter-1", "filter-2")), "node filter-1 comes before its input filter-2");
+        let rootless = r#"{"id":"filter-1","inputs":[],"action":{"filter":{"predicate":"TRUE"}}}"#;
+        refused(&of(rootless), "node filter-1 does not have the inputs of its operation");
+    }
+
+    #[test]
+    fn what_a_version_does_not_have_is_refused() {
+        refused(r#"{"version":4,"nodes":[],"functions":[],"regions":[]}"#, "unknown field `regions`");
+        let action = r#"{"version":4,"nodes":[{"id":"a","inputs":[],"action":{"sample":{}}}],"functions":[]}"#;
+        refused(action, "unknown variant `sample`");
+        refused(r#"{"version":1,"nodes":[],"functions":[]}"#, "unknown field `nodes`");
+        refused(r#"{"nodes":[],"functions":[]}"#, "missing field `version`");
     }
 }

@@ -1,4 +1,4 @@
-//! Continuous queries: plans `SELECT … EMIT CHANGES`, `CREATE STREAM … AS` and `INSERT INTO … SELECT` as topologies.
+//! Continuous queries: plans `SELECT … EMIT CHANGES`, `CREATE … AS SELECT` and `INSERT INTO … SELECT` as topologies.
 //!
 //! One planner for all of them: `query` reads a query once, `rules` reports errors and features that are not supported
 //! yet, `lowering` creates the steps, and `sink` determines what is written and where. Semantics: ksqlDB's queries.
@@ -12,6 +12,7 @@ mod query;
 mod rules;
 mod scope;
 mod sink;
+mod window;
 
 use datafusion::execution::session_state::SessionState;
 use headwater_expression::{register, session};
@@ -20,7 +21,7 @@ use headwater_language::config::Settings;
 use headwater_language::definition::FunctionDef;
 use headwater_language::diagnostic::Diagnostic;
 use headwater_language::sql::ast;
-use headwater_language::topology::{Action, Topology};
+use headwater_language::topology::Topology;
 use lowering::Lowered;
 use query::{Purpose, Streaming};
 use rules::not_built;
@@ -64,7 +65,7 @@ pub fn state_of(topology: &Topology, settings: &Settings) -> Result<SessionState
 /// Plans a push query. Returns all errors that can be found at once.
 pub fn push(query: &ast::Query, catalog: &Catalog, settings: &Settings) -> Result<Push, Vec<Diagnostic>> {
     let state = state_for(query, catalog, settings)?;
-    let (query, lowered) = plan(query, catalog, &state, Purpose::Show)?;
+    let (query, lowered) = plan(query, catalog, &state, settings, Purpose::Show)?;
     passed(not_built::check(&query))?;
     passed(not_built::source(&query))?;
     Ok(Push { limit: query.limit().ok().flatten(), topology: topology(query.query, catalog, query.first(), lowered) })
@@ -76,9 +77,10 @@ fn plan<'a>(
     query: &'a ast::Query,
     catalog: &Catalog,
     state: &'a SessionState,
+    settings: &Settings,
     purpose: Purpose<'a>,
 ) -> Result<(Streaming<'a>, Lowered), Vec<Diagnostic>> {
-    let query = Streaming::read(query, catalog, state, purpose)?;
+    let query = Streaming::read(query, catalog, state, settings, purpose)?;
     let mut errors = Vec::new();
     let can_be_compiled = rules::check(&query, &mut errors);
     let lowered = match can_be_compiled && not_built::can_be_lowered(&query) {
@@ -102,17 +104,14 @@ fn passed(found: Vec<Diagnostic>) -> Result<(), Vec<Diagnostic>> {
 }
 
 fn topology(query: &ast::Query, catalog: &Catalog, source: &scope::Member, lowered: Lowered) -> Topology {
-    let filter = lowered.predicate.map(|predicate| Action::Filter { predicate });
-    let explode = (!lowered.exploded.is_empty()).then_some(Action::Explode { columns: lowered.exploded });
-    let actions = filter.into_iter().chain(explode).chain([Action::Project(lowered.projection)]).collect();
-    Topology::linear(source.source.as_ref().clone(), actions, called(query, catalog))
+    Topology::linear(source.source.as_ref().clone(), lowered.into_actions(), called(query, catalog))
 }
 
 /// The sources that a query joins, each with its topic: the topics must have the same number of partitions. Empty if
 /// that does not matter.
 pub fn joined_topics(query: &ast::Query, catalog: &Catalog, settings: &Settings) -> Vec<(String, String)> {
     let Ok(state) = state_for(query, catalog, settings) else { return Vec::new() };
-    let Ok(query) = Streaming::read(query, catalog, &state, Purpose::Show) else { return Vec::new() };
+    let Ok(query) = Streaming::read(query, catalog, &state, settings, Purpose::Show) else { return Vec::new() };
     if !query.is_joined() || joins::read(&query).iter().any(|join| join.is_foreign) {
         return Vec::new();
     }

@@ -8,15 +8,18 @@ use headwater_expression::Compiler;
 use headwater_expression::errors::diagnose;
 use headwater_formats::decode::{WINDOWEND, WINDOWSTART};
 use headwater_language::catalog::Catalog;
+use headwater_language::config::{AGGREGATES, Settings};
 use headwater_language::definition::{ColumnRole, SourceDef, SourceKind};
 use headwater_language::diagnostic::{Diagnostic, Span};
 use headwater_language::sql::{ast, each_own_expr, place, print};
+use headwater_language::topology::AggregateWindow;
 use headwater_language::types::SqlType;
 use sqlparser::ast::{Expr, GroupByExpr, Ident, LimitClause, Select, SelectItem, SetExpr, Spanned as _, Value};
 
 use super::key;
 use super::rules::{clauses, not_yet};
 use super::scope::{Member, Scope, span_of};
+use super::window;
 use crate::callee::{Callee, is_aggregate};
 use crate::naming::FreeNames;
 use crate::{naming, star};
@@ -56,6 +59,8 @@ pub struct Streaming<'a> {
     pub purpose: Purpose<'a>,
     /// The state in which its expressions are planned.
     pub state: &'a SessionState,
+    /// Whether it may have aggregates, which are being built.
+    pub may_aggregate: bool,
     /// The sources in FROM; empty if one of them is unknown.
     pub scope: Scope,
     /// SELECT as it is written, with `*` expanded.
@@ -87,6 +92,7 @@ impl<'a> Streaming<'a> {
         query: &'a ast::Query,
         catalog: &Catalog,
         state: &'a SessionState,
+        settings: &Settings,
         purpose: Purpose<'a>,
     ) -> Result<Self, Vec<Diagnostic>> {
         let mut body = query.body.clone();
@@ -104,7 +110,9 @@ impl<'a> Streaming<'a> {
         }
         let selects_all = written.projection.iter().any(|item| matches!(item, SelectItem::Wildcard(_)));
         let groups = groups(&select);
-        Ok(Self { query, purpose, state, scope, select: *select, items, selects_all, groups, errors })
+        let may_aggregate = settings.get(AGGREGATES) == "true";
+        let select = *select;
+        Ok(Self { query, purpose, state, may_aggregate, scope, select, items, selects_all, groups, errors })
     }
 
     /// The location of the whole query.
@@ -153,9 +161,31 @@ impl<'a> Streaming<'a> {
         !matches!(&self.select.group_by, GroupByExpr::Expressions(list, _) if list.is_empty())
     }
 
-    /// Whether a column of the result contains an aggregate.
+    /// The windows of its groups, or what is wrong with them; none without WINDOW.
+    pub fn windows(&self) -> Option<Result<AggregateWindow, Vec<Diagnostic>>> {
+        let written = self.query.window.as_ref()?;
+        Some(window::read(&written.value, self.is_final(), written.span))
+    }
+
+    /// Whether EMIT FINAL was written.
+    pub fn is_final(&self) -> bool {
+        self.query.emit.as_ref().is_some_and(|emit| emit.value == ast::Emit::Final)
+    }
+
+    /// The aggregates of SELECT.
+    pub fn selected_aggregates(&self) -> Vec<Expr> {
+        self.items.iter().flat_map(|item| self.aggregates_in(&item.expr)).collect()
+    }
+
+    /// The aggregates of SELECT and HAVING.
+    pub fn aggregates(&self) -> Vec<Expr> {
+        let having = self.select.having.iter().flat_map(|having| self.aggregates_in(having));
+        self.selected_aggregates().into_iter().chain(having).collect()
+    }
+
+    /// Whether a column of the result has an aggregate.
     pub fn has_aggregates(&self) -> bool {
-        self.items.iter().any(|item| !self.aggregates_in(&item.expr).is_empty())
+        !self.selected_aggregates().is_empty()
     }
 
     /// The aggregate calls in an expression.

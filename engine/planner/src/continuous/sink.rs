@@ -1,6 +1,6 @@
-//! What a persistent query writes: a stream of its own, or one that exists.
+//! What a persistent query writes: a stream or table of its own, or a stream that exists.
 //!
-//! The result of `CREATE STREAM … AS` is lowered to the declaration that a user would have written
+//! The result of `CREATE … AS` is lowered to the declaration that a user would have written
 //! for it, so that names, formats and topic are checked in one place.
 
 use headwater_expression::dialect::coerces;
@@ -8,10 +8,10 @@ use headwater_language::catalog::{Catalog, QueryDef, owner_of};
 use headwater_language::config::{DECIMAL_DIVISION, Settings};
 use headwater_language::definition::{ColumnRole, SourceDef, SourceKind};
 use headwater_language::diagnostic::{
-    Diagnostic, INSERT, PROPERTY_VALUE, STREAMING, Span, UNKNOWN_SOURCE, format_refusal,
+    Diagnostic, INSERT, PROPERTY_CONFLICT, PROPERTY_VALUE, STREAMING, Span, UNKNOWN_SOURCE, format_refusal,
 };
 use headwater_language::sql::ast;
-use headwater_language::topology::{ResultColumn, Topology};
+use headwater_language::topology::{AggregateWindow, ResultColumn, Topology};
 
 use super::query::{Purpose, Streaming};
 use super::rules::not_built;
@@ -24,7 +24,7 @@ pub const THROWS_ON_INVALID_TIME: &str = "timestamp.throw.on.invalid";
 /// A persistent query as planned: what it writes to, and the query itself, which has no number yet.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Persistent {
-    /// The stream that is made for it, with the topic it needs; none for INSERT INTO.
+    /// The stream or table that is made for it, with the topic it needs; none for INSERT INTO.
     pub definition: Option<Definition>,
     /// The query.
     pub query: QueryDef,
@@ -66,7 +66,7 @@ impl QueryProperties {
     }
 }
 
-/// Plans `CREATE STREAM … AS SELECT`. Gives every mistake that could be found at once.
+/// Plans `CREATE … AS SELECT`. Gives every mistake that could be found at once.
 pub fn create_as(
     create: &ast::CreateAs,
     text: &str,
@@ -76,8 +76,8 @@ pub fn create_as(
     let mut errors = Vec::new();
     let (properties, sink_properties) = QueryProperties::take(&create.properties, &mut errors);
     let state = state_for(&create.query, catalog, settings)?;
-    let planned = plan(&create.query, catalog, &state, Purpose::Create(create));
-    let (query, lowered) = planned.map_err(|found| together(&mut errors, found))?;
+    let planned = plan(&create.query, catalog, &state, settings, Purpose::Create(create));
+    let (query, mut lowered) = planned.map_err(|found| together(&mut errors, found))?;
     passed(errors)?;
     passed(not_built::check(&query))?;
     let source = &query.first().source;
@@ -87,13 +87,17 @@ pub fn create_as(
     let natural = declaration::natural(&lowered);
     let mut definition = define_made(&declared, text, catalog, &FormatDefaults::from(settings), &natural)?;
     // A key that stays keeps its window.
-    definition.source.window = source.window.filter(|_| !lowered.projection.rekeyed);
+    let kept = source.window.filter(|_| !lowered.projection.rekeyed);
+    definition.source.window = lowered.windows().map_or(kept, |windows| Some(windows.def));
+    set_retention(&mut definition, &create.properties, lowered.windows())?;
+    lowered.write_keys_as(&definition.source.key);
     check_built(&query, &definition.source, create.name.span)?;
     let topology = topology(&create.query, catalog, query.first(), lowered).into_sink(definition.source.clone());
     let replaced = catalog.query_behind(&create.name).filter(|_| create.or_replace);
     circles::check(&topology, catalog, replaced.map(AsRef::as_ref), (create.name.span, PROPERTY_VALUE))?;
     check_dead_letters(&topology, &properties)?;
-    let prefix = format!("CSAS_{}", definition.source.name);
+    let kind = if create.kind == ast::SourceKind::Table { "CTAS" } else { "CSAS" };
+    let prefix = format!("{kind}_{}", definition.source.name);
     let query = QueryDef { owns_sink: true, ..query_def(prefix, text, topology, &properties, settings) };
     Ok(Persistent { definition: Some(definition), query, span: create.name.span })
 }
@@ -114,7 +118,7 @@ pub fn insert_select(
     }
     let target = target(insert, catalog, &mut errors);
     let state = state_for(&insert.query, catalog, settings)?;
-    let planned = plan(&insert.query, catalog, &state, Purpose::Insert(insert));
+    let planned = plan(&insert.query, catalog, &state, settings, Purpose::Insert(insert));
     let (query, mut lowered) = planned.map_err(|found| together(&mut errors, found))?;
     if let Some(target) = &target {
         fit(&mut lowered.projection.columns, target, insert.target.span, &mut errors);
@@ -127,6 +131,26 @@ pub fn insert_select(
     check_dead_letters(&topology, &properties)?;
     let query = query_def("INSERTQUERY".to_owned(), text, topology, &properties, settings);
     Ok(Persistent { definition: None, query, span: insert.target.span })
+}
+
+/// A table with windows keeps them as long as the query does, or for RETENTION_MS where that is longer; a table without
+/// windows keeps each row. Semantics: ksqlDB's RETENTION_MS.
+fn set_retention(
+    definition: &mut Definition,
+    properties: &[ast::Property],
+    windows: Option<AggregateWindow>,
+) -> Result<(), Vec<Diagnostic>> {
+    if let Some(windows) = windows {
+        let longer = |ms: i64| if ms < 0 { ms } else { ms.max(windows.retention_ms) };
+        definition.retention_ms = Some(definition.retention_ms.map_or(windows.retention_ms, longer));
+        return Ok(());
+    }
+    let said = properties.iter().find(|property| property.name.eq_ignore_ascii_case("RETENTION_MS"));
+    let Some(said) = said.filter(|_| definition.source.kind == SourceKind::Table) else { return Ok(()) };
+    let message =
+        format!("property \"RETENTION_MS\" is not for table \"{}\", which has no windows", definition.source.name);
+    let error = Diagnostic::new(PROPERTY_CONFLICT, message).at(said.name.span);
+    Err(vec![error.detail("A table keeps the latest row of each key.")])
 }
 
 /// Dead letters are no input and no result of their query.

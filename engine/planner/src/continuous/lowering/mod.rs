@@ -1,20 +1,22 @@
-//! From a query that is right to the steps of a topology: filter, explode, project.
+//! From a query that is right to the steps of a topology: filter, explode, aggregate, project.
 //!
 //! Expressions are lowered over the columns of all sources; what aggregates and joins need besides are steps of their own.
 
+mod aggregate;
 mod explode;
 
 use std::sync::Arc;
 
 use arrow::array::new_empty_array;
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, SchemaRef};
 use headwater_expression::Compiler;
 use headwater_expression::errors::diagnose;
+use headwater_language::definition::SideDef;
 use headwater_language::diagnostic::{
     AMBIGUOUS_COLUMN, DUPLICATE_COLUMN, Diagnostic, PLAN, RESERVED_NAME, Span, UNKNOWN_COLUMN,
 };
 use headwater_language::sql::print;
-use headwater_language::topology::{Exploded, Projection, ResultColumn};
+use headwater_language::topology::{Action, AggregateWindow, Projection, ResultColumn};
 use headwater_language::types::SqlType;
 use sqlparser::ast::Expr;
 
@@ -27,20 +29,43 @@ use crate::define::ROWHEADERS;
 /// The steps of a query as text.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Lowered {
-    /// WHERE.
-    pub predicate: Option<String>,
-    /// What table functions add.
-    pub exploded: Vec<Exploded>,
-    /// SELECT and PARTITION BY.
+    /// What becomes of rows before the result is computed, in order.
+    steps: Vec<Action>,
+    /// The result: SELECT and PARTITION BY.
     pub projection: Projection,
     /// Place of each column of the projection, where it was written.
     pub spans: Vec<Option<Span>>,
 }
 
+impl Lowered {
+    /// All steps, the projection last.
+    pub fn into_actions(self) -> Vec<Action> {
+        self.steps.into_iter().chain([Action::Project(self.projection)]).collect()
+    }
+
+    /// The windows of its groups.
+    pub fn windows(&self) -> Option<AggregateWindow> {
+        self.steps
+            .iter()
+            .find_map(|step| if let Action::Aggregate(aggregation) = step { aggregation.window } else { None })
+    }
+
+    /// Has keys written in the format of the result's wherever the query writes rows for itself, so that it spreads them
+    /// over partitions alike.
+    pub fn write_keys_as(&mut self, key: &SideDef) {
+        for step in &mut self.steps {
+            if let Action::Exchange(exchange) = step {
+                exchange.key = key.clone();
+            }
+        }
+    }
+}
+
 /// Lowers a query. What is wrong with its expressions is added to `errors`; what is there already, such as names that do not
 /// exist, is not reported again.
 pub fn lower(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) -> Option<Lowered> {
-    if !joins::are_readable(query) {
+    // What is wrong with a group is wrong with all that is made of it.
+    if !joins::are_readable(query) || (query.is_grouped() && !errors.is_empty()) {
         return None;
     }
     match steps(query) {
@@ -62,26 +87,69 @@ fn is_about_a_name(error: &Diagnostic) -> bool {
 }
 
 fn steps(query: &Streaming<'_>) -> Result<Lowered, Vec<Diagnostic>> {
-    let in_query = |error| diagnose(&error, Some(query.span()));
-    let compiler = Compiler::new(query.state, query.scope.schema()).map_err(in_query)?;
+    let compiler = compiler(query, query.scope.schema())?;
     let mut errors = Vec::new();
-    let predicate = predicate(query, &compiler, &mut errors);
+    let filter =
+        query.select.selection.as_ref().and_then(|written| {
+            condition("WHERE", (written, query.scope.lowered(written)), query, &compiler, &mut errors)
+        });
     let key = Key::of(query);
-    let mut items = items(query, &key);
-    let mut misplaced = Vec::new();
-    let (exploded, schema) = explode::extract(&mut items, &compiler, query.span(), &mut misplaced);
-    if !misplaced.is_empty() {
-        errors.append(&mut misplaced);
-        return Err(errors);
-    }
-    let compiler = Compiler::new(query.state, schema).map_err(in_query)?;
+    let made = match query.is_grouped() {
+        true => of_groups(query, &compiler),
+        false => of_rows(query, &key, &compiler),
+    };
+    let Before { steps, items, schema } = match made {
+        Ok(made) => made,
+        Err(found) => return Err(errors.into_iter().chain(found).collect()),
+    };
+    let compiler = self::compiler(query, schema)?;
     let mut columns = Columns { query, compiler, key, found: Vec::new(), headers: None, errors };
     items.iter().enumerate().for_each(|(at, item)| columns.add(at, item));
     if !columns.errors.is_empty() {
         return Err(columns.errors);
     }
     let (projection, spans) = columns.projection();
-    Ok(Lowered { predicate, exploded, projection, spans })
+    Ok(Lowered { steps: filter.into_iter().chain(steps).collect(), projection, spans })
+}
+
+fn compiler<'a>(query: &Streaming<'a>, schema: SchemaRef) -> Result<Compiler<'a>, Vec<Diagnostic>> {
+    Compiler::new(query.state, schema).map_err(|error| diagnose(&error, Some(query.span())))
+}
+
+/// What comes before the result.
+struct Before {
+    /// The steps after WHERE.
+    steps: Vec<Action>,
+    /// SELECT over the columns of the last of them.
+    items: Vec<Item>,
+    /// Those columns.
+    schema: SchemaRef,
+}
+
+/// SELECT over rows, which table functions may multiply.
+fn of_rows(query: &Streaming<'_>, key: &Key, compiler: &Compiler<'_>) -> Result<Before, Vec<Diagnostic>> {
+    let mut items = items(query, key);
+    let mut misplaced = Vec::new();
+    let (columns, schema) = explode::extract(&mut items, compiler, query.span(), &mut misplaced);
+    if !misplaced.is_empty() {
+        return Err(misplaced);
+    }
+    let explode = (!columns.is_empty()).then_some(Action::Explode { columns });
+    Ok(Before { steps: explode.into_iter().collect(), items, schema })
+}
+
+/// SELECT and HAVING over groups.
+fn of_groups(query: &Streaming<'_>, rows: &Compiler<'_>) -> Result<Before, Vec<Diagnostic>> {
+    let mut grouped = aggregate::lower(query, rows)?;
+    let compiler = compiler(query, grouped.schema.clone())?;
+    let over_groups = |item: &Item| Item { expr: grouped.over_groups(query, &item.expr), ..item.clone() };
+    let items = query.items.iter().map(over_groups).collect();
+    let mut errors = Vec::new();
+    let filter = query.select.having.as_ref().and_then(|written| {
+        condition("HAVING", (written, grouped.over_groups(query, written)), query, &compiler, &mut errors)
+    });
+    grouped.steps.extend(filter);
+    if errors.is_empty() { Ok(Before { steps: grouped.steps, items, schema: grouped.schema }) } else { Err(errors) }
 }
 
 /// The items of SELECT over the columns of the sources.
@@ -95,14 +163,19 @@ fn items(query: &Streaming<'_>, key: &Key) -> Vec<Item> {
     query.items.iter().map(|item| Item { expr: lowered(item), ..item.clone() }).collect()
 }
 
-fn predicate(query: &Streaming<'_>, compiler: &Compiler<'_>, errors: &mut Vec<Diagnostic>) -> Option<String> {
-    let written = query.select.selection.as_ref()?;
-    let (filter, text) = (query.scope.lowered(written), query.scope.text(written));
-    let span = span_of(written, query.span());
+/// The filter of a condition, which is given as written and over the columns of `compiler`.
+fn condition(
+    clause: &str,
+    (written, filter): (&Expr, Expr),
+    query: &Streaming<'_>,
+    compiler: &Compiler<'_>,
+    errors: &mut Vec<Diagnostic>,
+) -> Option<Action> {
+    let (text, span) = (query.scope.text(written), span_of(written, query.span()));
     match compiler.compile(&filter, &text, Some(span)) {
-        Ok((_, SqlType::Boolean)) => return Some(print::expr(&filter)),
+        Ok((_, SqlType::Boolean)) => return Some(Action::Filter { predicate: print::expr(&filter) }),
         Ok((_, ty)) => {
-            let message = format!("WHERE takes a BOOLEAN, \"{text}\" is {ty}");
+            let message = format!("{clause} takes a BOOLEAN, \"{text}\" is {ty}");
             errors.push(Diagnostic::new(PLAN, message).at(span));
         }
         Err(found) => errors.extend(found),

@@ -52,24 +52,13 @@ fn name_of(query: &Streaming<'_>, group: &Expr) -> String {
     item.map_or(text, |item| item.name.clone())
 }
 
-/// The aggregates of SELECT.
-fn selected(query: &Streaming<'_>) -> Vec<Expr> {
-    query.items.iter().flat_map(|item| query.aggregates_in(&item.expr)).collect()
-}
-
-/// The aggregates of SELECT and HAVING.
-fn aggregates(query: &Streaming<'_>) -> Vec<Expr> {
-    let having = query.select.having.iter().flat_map(|having| query.aggregates_in(having));
-    selected(query).into_iter().chain(having).collect()
-}
-
 /// GROUP BY has an aggregate to go with, and an aggregate that is written a GROUP BY.
 pub fn something_aggregated(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) {
-    if !query.groups.is_empty() && aggregates(query).is_empty() {
+    if !query.groups.is_empty() && query.aggregates().is_empty() {
         let message = "GROUP BY needs an aggregate in SELECT or HAVING";
         errors.push(Diagnostic::new(STREAMING, message).at(query.span()).hint("Add one, such as COUNT(*)."));
     }
-    let alone = selected(query);
+    let alone = query.selected_aggregates();
     if query.groups.is_empty() && query.purpose.sink().is_some() && !alone.is_empty() {
         let texts: Vec<String> = alone.iter().map(|aggregate| query.scope.text(aggregate)).collect();
         let message = format!("aggregates that are written to a topic need a GROUP BY: {}", texts.join(", "));
@@ -79,7 +68,7 @@ pub fn something_aggregated(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>)
 
 /// No aggregate takes another, and what must be constant is.
 pub fn arguments(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) {
-    for aggregate in &aggregates(query) {
+    for aggregate in &query.aggregates() {
         let (Some(name), span) = (called(aggregate), span_of(aggregate, query.span())) else { continue };
         let arguments = arguments_of(aggregate);
         for inner in arguments.iter().flat_map(|argument| query.aggregates_in(argument)).filter_map(|a| called(&a)) {
@@ -110,7 +99,7 @@ pub fn filter(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) {
 /// Aggregates over a table take rows back.
 pub fn tables(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) {
     let all_tables = (0..query.scope.members.len()).all(|member| query.is_table(member));
-    let mut stuck: Vec<String> = aggregates(query).iter().filter_map(called).collect();
+    let mut stuck: Vec<String> = query.aggregates().iter().filter_map(called).collect();
     stuck.retain(|name| !aggregate::retracts(name));
     stuck.dedup();
     if all_tables && !stuck.is_empty() {

@@ -13,7 +13,7 @@ mod keys;
 mod names;
 pub mod not_built;
 mod tables;
-mod windows;
+pub mod windows;
 
 use headwater_language::diagnostic::{Diagnostic, NOT_SUPPORTED, Span};
 
@@ -57,6 +57,7 @@ const RULES: &[(Needs, Rule)] = &[
     (Sources, tables::windowed),
     (Sources, tables::table_functions),
     (Columns, windows::of_groups),
+    (Columns, windows::lengths),
     (Columns, windows::bounds),
     (Columns, joins::without_comma),
     (Columns, formats::of_joined_values),

@@ -3,18 +3,20 @@
 
 use std::ops::ControlFlow;
 
-use headwater_language::definition::SourceKind;
+use headwater_language::definition::{SourceDef, SourceKind};
 use headwater_language::diagnostic::{Diagnostic, format_refusal};
+use headwater_language::sql::ast::{self, WindowKind};
 use headwater_language::sql::{place, walk};
-use sqlparser::ast::{Expr, Spanned as _, Visitor};
+use sqlparser::ast::{Expr, Function, FunctionArg, FunctionArguments, Spanned as _, Visitor};
 
 use super::{Rule, not_yet};
 use crate::callee::is_aggregate;
-use crate::continuous::query::Streaming;
+use crate::continuous::query::{Purpose, Streaming};
 use crate::continuous::scope::span_of;
+use crate::define::ROWHEADERS;
 
 /// The rules for features that have no steps in a topology yet.
-const STEPS: &[Rule] = &[window, clauses, calls];
+const STEPS: &[Rule] = &[window, emission, headers, clauses, calls];
 
 /// The features of a query that are not supported yet, apart from its source.
 pub fn check(query: &Streaming<'_>) -> Vec<Diagnostic> {
@@ -31,8 +33,47 @@ pub fn can_be_lowered(query: &Streaming<'_>) -> bool {
     errors.is_empty()
 }
 
+/// The aggregates that continuous queries have.
+const AGGREGATES: &[&str] = &["COUNT"];
+
+/// Whether what groups a query is built, as far as this is one: a table of one stream whose rows are grouped.
+fn is_grouping_built(query: &Streaming<'_>) -> bool {
+    let Purpose::Create(create) = query.purpose else { return false };
+    let is_stream = |source: &SourceDef| source.kind == SourceKind::Stream && source.window.is_none();
+    query.may_aggregate
+        && create.kind == ast::SourceKind::Table
+        && query.only_source().is_some_and(is_stream)
+        && !query.groups.is_empty()
+        && !query.groups.iter().any(is_of_several)
+        && query.query.partition_by.is_none()
+}
+
+/// Whether an expression of GROUP BY stands for several groupings.
+fn is_of_several(group: &Expr) -> bool {
+    matches!(group, Expr::GroupingSets(_) | Expr::Cube(_) | Expr::Rollup(_))
+}
+
 fn window(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) {
-    errors.extend(query.query.window.as_ref().map(|window| not_yet("WINDOW", window.span)));
+    let Some(window) = &query.query.window else { return };
+    let what = match window.value.kind {
+        WindowKind::Tumbling { .. } if is_grouping_built(query) => return,
+        WindowKind::Hopping { .. } if is_grouping_built(query) => "WINDOW HOPPING",
+        WindowKind::Session { .. } if is_grouping_built(query) => "WINDOW SESSION",
+        _ => "WINDOW",
+    };
+    errors.push(not_yet(what, window.span));
+}
+
+/// Results that wait for the end of their window.
+fn emission(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) {
+    let emit = query.query.emit.as_ref().filter(|_| query.is_final() && is_grouping_built(query));
+    errors.extend(emit.map(|emit| not_yet("EMIT FINAL", emit.span)));
+}
+
+/// Headers of what many records gave.
+fn headers(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) {
+    let given = query.items.iter().find(|item| item.name == ROWHEADERS && is_grouping_built(query));
+    errors.extend(given.map(|item| not_yet("ROWHEADERS beside GROUP BY", item.span.unwrap_or(query.span()))));
 }
 
 fn join(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) {
@@ -46,9 +87,10 @@ fn clauses(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) {
     if let Some(with) = &query.query.body.with {
         errors.push(not_yet("WITH in a continuous query", place(with.span()).unwrap_or(whole)));
     }
+    let is_built = is_grouping_built(query);
     let found = [
-        (query.has_group_by(), "GROUP BY in a continuous query"),
-        (select.having.is_some(), "HAVING in a continuous query"),
+        (query.has_group_by() && !is_built, "GROUP BY in a continuous query"),
+        (select.having.is_some() && !is_built, "HAVING in a continuous query"),
         (select.distinct.is_some(), "DISTINCT in a continuous query"),
         (select.qualify.is_some(), "QUALIFY in a continuous query"),
         (!select.named_window.is_empty(), "a named window in a continuous query"),
@@ -64,6 +106,9 @@ fn calls(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) {
     let mut calls = Calls { query, errors };
     walk(&query.select.projection, &mut calls);
     walk(&query.select.selection, &mut calls);
+    if is_grouping_built(query) {
+        walk(&query.select.having, &mut calls);
+    }
     query.query.partition_by.iter().flat_map(|list| &list.value).for_each(|expr| {
         walk(expr, &mut calls);
     });
@@ -82,11 +127,30 @@ impl Visitor for Calls<'_> {
         let (name, span) = (call.name.to_string().to_uppercase(), span_of(expr, self.query.span()));
         if call.over.is_some() {
             self.errors.push(not_yet("a window function in a continuous query", span));
-        } else if is_aggregate(&name, self.query.state) {
+        } else if is_aggregate(&name, self.query.state) && !self.is_built(&name) {
             self.errors.push(not_yet(&format!("the aggregate {name} in a continuous query"), span));
+        } else if is_aggregate(&name, self.query.state) && !has_plain_arguments(call) {
+            self.errors.push(not_yet(&format!("{name} with DISTINCT, FILTER or ORDER BY in a continuous query"), span));
         }
         ControlFlow::Continue(())
     }
+}
+
+impl Calls<'_> {
+    fn is_built(&self, name: &str) -> bool {
+        AGGREGATES.contains(&name) && is_grouping_built(self.query)
+    }
+}
+
+/// Whether an aggregate takes the values of its arguments as they come.
+fn has_plain_arguments(call: &Function) -> bool {
+    let FunctionArguments::List(list) = &call.args else { return false };
+    let is_plain = |arg: &FunctionArg| matches!(arg, FunctionArg::Unnamed(_));
+    list.duplicate_treatment.is_none()
+        && list.clauses.is_empty()
+        && list.args.iter().all(is_plain)
+        && call.filter.is_none()
+        && call.within_group.is_empty()
 }
 
 /// The kinds of sources that are not supported yet.

@@ -24,6 +24,11 @@ pub fn of_groups(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) {
     }
 }
 
+/// The lengths in WINDOW are valid.
+pub fn lengths(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) {
+    errors.extend(query.windows().and_then(Result::err).into_iter().flatten());
+}
+
 /// Window bounds are allowed only in SELECT.
 pub fn bounds(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) {
     if query.query.window.is_none() || query.only_source().is_none() {

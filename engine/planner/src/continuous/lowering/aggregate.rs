@@ -1,0 +1,273 @@
+//! GROUP BY and aggregates: rows become their groups with the arguments of the calls, go to the partition of their group,
+//! and are aggregated there. SELECT and HAVING are expressions over what comes out.
+//!
+//! ```text
+//! SELECT UCASE(k) AS k, COUNT(v) * 2 AS n FROM s GROUP BY UCASE(k)
+//!
+//! project    UCASE(K) AS K KEY, V AS A1, ROWPARTITION AS ORIGIN_PARTITION, ROWOFFSET AS ORIGIN_OFFSET
+//! filter     K IS NOT NULL
+//! exchange   by K
+//! aggregate  COUNT(A1) AS KSQL_AGG_VARIABLE_0 BY K
+//! project    K AS K KEY, KSQL_AGG_VARIABLE_0 * 2 AS N
+//! ```
+
+use std::collections::BTreeSet;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use headwater_expression::Compiler;
+use headwater_expression::errors::diagnose;
+use headwater_formats::decode::{ROWOFFSET, ROWPARTITION};
+use headwater_functions::aggregate;
+use headwater_language::definition::{ColumnDef, ColumnRole, SideDef, SourceDef, SourceKind};
+use headwater_language::diagnostic::Diagnostic;
+use headwater_language::sql::{each_own_expr, print, walk_mut};
+use headwater_language::topology::{Action, AggregateCall, Aggregation, Projection, ResultColumn};
+use headwater_language::types::SqlType;
+use sqlparser::ast::{Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, Spanned as _, VisitorMut};
+
+use crate::continuous::query::{Streaming, called};
+use crate::continuous::rules::windows::BOUNDS;
+use crate::continuous::scope::{ident, span_of};
+use crate::define::RESERVED;
+
+/// The partition and the offset of the record that a row of an exchange is made of.
+const ORIGIN: [&str; 2] = ["ORIGIN_PARTITION", "ORIGIN_OFFSET"];
+
+/// The node by which rows go to the partition of their group, and its topic.
+const EXCHANGE: &str = "exchange-1";
+
+/// The node that aggregates, and its store.
+const STORE: &str = "aggregate-1";
+
+/// The format of rows that the program writes for itself.
+const COMPACT: &str = "COMPACT";
+
+/// A grouped query up to its groups.
+pub struct Grouped {
+    /// The steps that make groups of rows.
+    pub steps: Vec<Action>,
+    /// The columns of groups.
+    pub schema: SchemaRef,
+    /// The columns of groups and calls, by the text of their expression.
+    columns: Vec<(String, String)>,
+}
+
+/// Lowers GROUP BY and the calls of aggregates. `compiler` knows the rows that are grouped.
+pub fn lower(query: &Streaming<'_>, compiler: &Compiler<'_>) -> Result<Grouped, Vec<Diagnostic>> {
+    let names = Names::of(query);
+    let mut grouping = Grouping { query, compiler, names, columns: Vec::new(), args: Vec::new(), errors: Vec::new() };
+    let groups: Vec<ResultColumn> = query.groups.iter().filter_map(|group| grouping.group(group)).collect();
+    let calls: Vec<AggregateCall> = query.aggregates().iter().filter_map(|call| grouping.call(call)).collect();
+    let Grouping { columns, args, mut errors, .. } = grouping;
+    let window = query.windows().transpose().map_err(|found| errors.extend(found)).ok().flatten();
+    if !errors.is_empty() {
+        return Err(errors);
+    }
+    let names = groups.iter().map(|group| group.name.clone()).collect();
+    let aggregation = Aggregation { store: STORE.to_owned(), groups: names, window, calls };
+    let schema = schema(&groups, &aggregation);
+    Ok(Grouped { steps: steps(groups, args, aggregation), schema, columns })
+}
+
+/// The rows of each group, their exchange, and what aggregates them.
+fn steps(groups: Vec<ResultColumn>, args: Vec<ResultColumn>, aggregation: Aggregation) -> Vec<Action> {
+    let is_known = |group: &ResultColumn| format!("{} IS NOT NULL", ident(&group.name));
+    let predicate = groups.iter().map(is_known).collect::<Vec<_>>().join(" AND ");
+    let origin = ORIGIN.into_iter().zip([(ROWPARTITION, SqlType::Int), (ROWOFFSET, SqlType::BigInt)]);
+    let origin =
+        origin.map(|(name, (expr, ty))| ResultColumn { name: name.to_owned(), expr: expr.to_owned(), ty, key: false });
+    let columns: Vec<ResultColumn> = groups.into_iter().chain(args).chain(origin).collect();
+    let exchange = exchange(&columns);
+    vec![
+        Action::Project(Projection { columns, headers: None, rekeyed: true }),
+        Action::Filter { predicate },
+        Action::Exchange(Box::new(exchange)),
+        Action::Aggregate(aggregation),
+    ]
+}
+
+/// The topic of rows with these columns. What writes the result says how its keys are written.
+fn exchange(columns: &[ResultColumn]) -> SourceDef {
+    let column = |column: &ResultColumn| ColumnDef {
+        name: column.name.clone(),
+        ty: column.ty.clone(),
+        role: if column.key { ColumnRole::Key } else { ColumnRole::Value },
+    };
+    let side = SideDef { format: COMPACT.to_owned(), wrapped: true, delimiter: b',' };
+    SourceDef {
+        name: EXCHANGE.to_owned(),
+        kind: SourceKind::Stream,
+        read_only: false,
+        columns: columns.iter().map(column).collect(),
+        topic: EXCHANGE.to_owned(),
+        key: side.clone(),
+        value: side,
+        event_time: None,
+        window: None,
+        statement: String::new(),
+    }
+}
+
+/// The columns of what an aggregation gives.
+fn schema(groups: &[ResultColumn], aggregation: &Aggregation) -> SchemaRef {
+    let field = |name: &str, ty: &SqlType| {
+        let data_type = ty.to_arrow().expect("custom types are replaced before a column is compiled");
+        Field::new(name, data_type, true)
+    };
+    let groups = groups.iter().map(|group| field(&group.name, &group.ty));
+    let bounds = BOUNDS.into_iter().filter(|_| aggregation.window.is_some());
+    let bounds = bounds.map(|name| field(name, &SqlType::BigInt));
+    let calls = aggregation.calls.iter().map(|call| field(&call.column, &call.ty));
+    Arc::new(Schema::new(groups.chain(bounds).chain(calls).collect::<Vec<_>>()))
+}
+
+/// Makes columns of groups, and of calls and their arguments.
+struct Grouping<'a> {
+    query: &'a Streaming<'a>,
+    compiler: &'a Compiler<'a>,
+    names: Names,
+    /// The columns of groups and calls, by the text of their expression.
+    columns: Vec<(String, String)>,
+    /// The columns of arguments.
+    args: Vec<ResultColumn>,
+    errors: Vec<Diagnostic>,
+}
+
+impl Grouping<'_> {
+    fn group(&mut self, group: &Expr) -> Option<ResultColumn> {
+        let name = self.column_of(group, "KSQL_COL_");
+        Some(ResultColumn { name, key: true, ..self.compiled(group)? })
+    }
+
+    /// A call, unless there is one already.
+    fn call(&mut self, call: &Expr) -> Option<AggregateCall> {
+        let text = self.query.scope.text(call);
+        if self.columns.iter().any(|(known, _)| *known == text) {
+            return None;
+        }
+        let column = self.column_of(call, "KSQL_AGG_VARIABLE_");
+        let args = arguments(call).into_iter().map(|argument| self.argument(argument)).collect::<Option<Vec<_>>>()?;
+        let (function, args) = (called(call)?, args.into_iter().unzip::<_, _, Vec<_>, Vec<_>>());
+        let ty = self.result_of(call, &args.1)?;
+        Some(AggregateCall { column, function, args: args.0, ty })
+    }
+
+    /// The type of what a call gives for arguments of these types.
+    fn result_of(&mut self, call: &Expr, args: &[DataType]) -> Option<SqlType> {
+        let span = span_of(call, self.query.span());
+        let chosen = aggregate::chosen(aggregate::find(&called(call)?)?, args);
+        let chosen = chosen.map_err(|error| self.errors.extend(diagnose(&error, Some(span)))).ok()?;
+        SqlType::from_arrow(&chosen.returns)
+    }
+
+    /// The column of an argument, and its type. Equal arguments share one.
+    fn argument(&mut self, argument: &Expr) -> Option<(String, DataType)> {
+        let found = self.compiled(argument)?;
+        let data_type = found.ty.to_arrow().ok()?;
+        if let Some(known) = self.args.iter().find(|known| known.expr == found.expr) {
+            return Some((known.name.clone(), data_type));
+        }
+        let name = self.names.free(None, "A", 1);
+        self.args.push(ResultColumn { name: name.clone(), ..found });
+        Some((name, data_type))
+    }
+
+    /// The name of the column of an expression: as in the result, where it is a column of it.
+    fn column_of(&mut self, expr: &Expr, made: &str) -> String {
+        let scope = &self.query.scope;
+        let text = scope.text(expr);
+        let item = self.query.items.iter().find(|item| scope.text(&item.expr) == text);
+        let name = self.names.free(item.map(|item| item.name.clone()), made, 0);
+        self.columns.push((text, name.clone()));
+        name
+    }
+
+    /// A column without a name.
+    fn compiled(&mut self, expr: &Expr) -> Option<ResultColumn> {
+        let (text, span) = (self.query.scope.text(expr), span_of(expr, self.query.span()));
+        let lowered = self.query.scope.lowered(expr);
+        match self.compiler.compile(&lowered, &text, Some(span)) {
+            Ok((_, ty)) => Some(ResultColumn { name: String::new(), expr: print::expr(&lowered), ty, key: false }),
+            Err(found) => {
+                self.errors.extend(found);
+                None
+            }
+        }
+    }
+}
+
+/// The arguments of a call; none for `COUNT(*)`.
+fn arguments(call: &Expr) -> Vec<&Expr> {
+    let Expr::Function(function) = call else { return Vec::new() };
+    let FunctionArguments::List(list) = &function.args else { return Vec::new() };
+    let argument = |argument| match argument {
+        &FunctionArg::Unnamed(FunctionArgExpr::Expr(ref expr)) => Some(expr),
+        _ => None,
+    };
+    list.args.iter().filter_map(argument).collect()
+}
+
+/// Names that are in use.
+struct Names(BTreeSet<String>);
+
+impl Names {
+    /// Those that no column of a group may have: they mean something else in an expression over groups.
+    fn of(query: &Streaming<'_>) -> Self {
+        let mut used: BTreeSet<String> = RESERVED.iter().chain(&ORIGIN).map(|name| (*name).to_owned()).collect();
+        for expr in query.items.iter().map(|item| &item.expr).chain(&query.select.having) {
+            each_own_expr(expr, &mut |expr: &Expr| {
+                if let Expr::Lambda(lambda) = expr {
+                    used.extend(lambda.params.iter().map(|param| param.name.value.clone()));
+                }
+            });
+        }
+        Self(used)
+    }
+
+    /// The wanted name, unless it is in use or none is wanted; then `made` with a number from `first`.
+    fn free(&mut self, wanted: Option<String>, made: &str, first: usize) -> String {
+        let numbered = (first..).map(|n| format!("{made}{n}"));
+        let name = wanted.into_iter().chain(numbered).find(|name| !self.0.contains(name));
+        let name = name.expect("numbers do not end");
+        self.0.insert(name.clone());
+        name
+    }
+}
+
+impl Grouped {
+    /// An expression over the columns of groups. Its places stay.
+    pub fn over_groups(&self, query: &Streaming<'_>, expr: &Expr) -> Expr {
+        let mut expr = expr.clone();
+        if !self.replace(query, &mut expr) {
+            walk_mut(&mut expr, &mut Replacing { query, grouped: self });
+        }
+        query.scope.lowered(&expr)
+    }
+
+    /// Makes a column of an expression that is one.
+    fn replace(&self, query: &Streaming<'_>, expr: &mut Expr) -> bool {
+        let text = query.scope.text(expr);
+        let Some((_, column)) = self.columns.iter().find(|(known, _)| *known == text) else { return false };
+        *expr = Expr::Identifier(Ident { span: expr.span(), ..ident(column) });
+        true
+    }
+}
+
+struct Replacing<'a> {
+    query: &'a Streaming<'a>,
+    grouped: &'a Grouped,
+}
+
+impl VisitorMut for Replacing<'_> {
+    type Break = ();
+
+    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        // A literal may be the name of a field.
+        if !matches!(expr, Expr::Value(_)) {
+            self.grouped.replace(self.query, expr);
+        }
+        ControlFlow::Continue(())
+    }
+}
