@@ -30,7 +30,7 @@ const NODES: u32 = 4;
 #[serde(untagged)]
 pub(super) enum Stored {
     /// Up to version 3.
-    Steps(Steps),
+    Steps(Box<Steps>),
     /// Since version 4.
     Nodes(Nodes),
 }
@@ -105,7 +105,7 @@ impl TryFrom<Stored> for Topology {
 
     fn try_from(stored: Stored) -> Result<Self, String> {
         match stored {
-            Stored::Steps(steps) => Ok(steps.into()),
+            Stored::Steps(steps) => Ok((*steps).into()),
             Stored::Nodes(Nodes { version, nodes, functions }) => {
                 check(&nodes)?;
                 Ok(Self { version, nodes, functions })
@@ -161,8 +161,9 @@ impl From<Topology> for Stored {
             // These are not among the steps, and the others make it a graph.
             Action::Source(_) | Action::Sink(_) | Action::Exchange(_) | Action::Aggregate(_) => None,
         };
-        let steps = topology.nodes.into_iter().filter_map(step).collect();
-        Self::Steps(Steps { version: topology.version, input, steps, output, functions: topology.functions })
+        let Topology { version, nodes, functions } = topology;
+        let steps = nodes.into_iter().filter_map(step).collect();
+        Self::Steps(Box::new(Steps { version, input, steps, output, functions }))
     }
 }
 
