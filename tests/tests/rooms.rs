@@ -38,6 +38,7 @@ const CRATES: &[Crate] = &[
     Crate { name: "functions", src: "engine/functions/src", rooms: &[], rest: "functions" },
     Crate { name: "expression", src: "engine/expression/src", rooms: &["dialect", "errors"], rest: "expression" },
     Crate { name: "planner", src: "engine/planner/src", rooms: &[], rest: "planner" },
+    Crate { name: "state", src: "engine/state/src", rooms: &[], rest: "state" },
     Crate { name: "dataflow", src: "engine/dataflow/src", rooms: &[], rest: "dataflow" },
     Crate {
         name: "engine",

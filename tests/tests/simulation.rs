@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use headwater_tests::simulation::{Guarantee, Outcome, Simulation, Threads};
 
 /// Number of seeds in every test run.
-const SEEDS: u64 = 40;
+const SEEDS: u64 = 60;
 /// Numbers of seeds that are run twice, and of seeds that are run with threads.
 const SEEDS_TWICE: u64 = 5;
 const SEEDS_IN_THREADS: u64 = 10;

@@ -7,9 +7,9 @@ use arrow::datatypes::FieldRef;
 use arrow::error::ArrowError;
 use headwater_formats::decode::{DecodedRows, ROWOFFSET, ROWPARTITION, ROWTIME, WINDOWEND, WINDOWSTART};
 use headwater_formats::record::RawBatch;
+use headwater_language::topology::{ORIGIN_OFFSET, ORIGIN_PARTITION};
 
 use super::chunk::{Chunk, Origins};
-use super::columns::{ORIGIN_OFFSET, ORIGIN_PARTITION};
 use super::stage::Input;
 
 /// Decoded records, among whose columns are event time and offset, as a chunk; none where there are no rows.

@@ -7,12 +7,7 @@ use headwater_formats::decode::{ROWOFFSET, ROWTIME, TopicSpec, WINDOWEND, WINDOW
 use headwater_language::definition::{ColumnRole, SourceDef};
 use headwater_language::diagnostic::Diagnostic;
 use headwater_language::sql::{each_expr, parse_expr};
-use headwater_language::topology::{Action, Node, Projection};
-
-/// The column of an exchange with the partition of the record that a row came from, INT.
-pub const ORIGIN_PARTITION: &str = "ORIGIN_PARTITION";
-/// The column of an exchange with the offset of that record, BIGINT.
-pub const ORIGIN_OFFSET: &str = "ORIGIN_OFFSET";
+use headwater_language::topology::{Action, Node, ORIGIN_OFFSET, ORIGIN_PARTITION, Projection};
 
 /// The columns of an input that the nodes of a stage need, event time and offset included.
 pub fn referenced<'a>(

@@ -14,7 +14,7 @@ use headwater_language::topology::{Action, Exploded, Node, Projection, ResultCol
 
 use super::columns::{names_in, needs_value};
 use super::operator::Operator;
-use super::operators::{Column, Explode, Filter, Project};
+use super::operators::{Aggregate, Column, Explode, Filter, Project};
 
 /// An operator, and the columns of the rows that come out of it.
 pub type Lowered = (Arc<dyn Operator>, SchemaRef);
@@ -29,7 +29,7 @@ pub struct Lowering<'a> {
     pub state: &'a SessionState,
     /// The source whose rows come in.
     pub input: &'a SourceDef,
-    /// The index of its store among those of the stage, if it has one.
+    /// The index of its store among those of the stage, if it has one; they are those of the aggregations before it.
     pub store: usize,
     /// A group that changes several times between two commits is emitted each time.
     pub emits_every_change: bool,
@@ -54,11 +54,22 @@ impl Lowering<'_> {
             }
             Action::Project(projection) => {
                 let project = project(projection, &compiler()?, self.input)?;
+                let project = if self.store > 0 && self.needs_before() { project.with_before() } else { project };
                 let schema = project.schema().clone();
                 (Arc::new(project), schema)
             }
-            Action::Aggregate(_) => return Err(vec![Diagnostic::new(INTERNAL, "no operator aggregates yet")]),
+            Action::Aggregate(aggregation) => {
+                let (every, before) = (self.emits_every_change, self.needs_before());
+                let aggregate = Aggregate::new(aggregation, self.rows, self.store, every, before)?;
+                let schema = aggregate.schema().clone();
+                (Arc::new(aggregate), schema)
+            }
         })
+    }
+
+    /// Whether a later operator looks at what rows were before they changed: a filter, to see whether it kept them.
+    fn needs_before(&self) -> bool {
+        self.later.iter().any(|node| matches!(node.action, Action::Filter { .. }))
     }
 }
 

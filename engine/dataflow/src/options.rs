@@ -1,5 +1,7 @@
 //! What is decided about a query besides its topology.
 
+use headwater_language::topology::changelog_topic;
+
 /// What the settings of a query decide about how it runs.
 #[derive(Clone, Debug, Default)]
 pub struct CompileOptions {
@@ -19,6 +21,6 @@ impl CompileOptions {
 
     /// The changelog topic of a store.
     pub fn changelog(&self, store: &str) -> String {
-        format!("{}{store}-changelog", self.own_topics)
+        changelog_topic(&self.own_topics, store)
     }
 }

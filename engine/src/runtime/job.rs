@@ -8,10 +8,7 @@ use headwater_formats::record::{TopicPartition, Wanted};
 use headwater_language::catalog::QueryDef;
 use headwater_language::config::{DECIMAL_DIVISION, Settings};
 use headwater_language::diagnostic::Diagnostic;
-use headwater_planner::continuous::{self, THROWS_ON_INVALID_TIME};
-
-/// The property that decides whether each change of a group is emitted or only the last of a commit; ksqlDB's.
-const CACHE_BYTES: &str = "cache.max.bytes.buffering";
+use headwater_planner::continuous::{self, CACHE_BYTES, THROWS_ON_INVALID_TIME};
 
 /// A compiled query, ready for a driver.
 #[derive(Clone)]

@@ -7,7 +7,6 @@ use std::collections::BTreeMap;
 
 use headwater_connectors::transport::{Admin, NewTopic, TransportError, TransportErrorKind};
 use headwater_language::catalog::QueryDef;
-use headwater_language::topology::Action;
 
 use super::job::own_topics;
 use super::opening::partitions_of;
@@ -51,10 +50,6 @@ pub(crate) fn delete(admin: &dyn Admin, query: &QueryDef, service_id: &str) -> R
 /// The names of the topics, and whether each is a changelog.
 fn names(query: &QueryDef, service_id: &str) -> Vec<(String, bool)> {
     let options = own_topics(service_id, query);
-    let name = |action: &Action| match action {
-        Action::Exchange(topic) => Some((options.own_topic(&topic.topic), false)),
-        Action::Aggregate(aggregation) => Some((options.changelog(&aggregation.store), true)),
-        _ => None,
-    };
-    query.topology.nodes().iter().filter_map(|node| name(&node.action)).collect()
+    let exchanges = query.topology.exchanges().map(|exchange| (options.own_topic(&exchange.topic), false));
+    exchanges.chain(query.topology.stores().map(|store| (options.changelog(store), true))).collect()
 }

@@ -5,7 +5,9 @@
 //! contains `-- not judged: why`.
 
 use headwater_engine::config::Settings;
+use headwater_engine::definition::WindowDef;
 use headwater_engine::sql::ast::{Query, StatementKind};
+use headwater_engine::topology::{Action, AggregateWindow, Aggregation, Topology};
 use headwater_engine::{Engine, Session, sql};
 
 use super::stage::answer;
@@ -30,10 +32,11 @@ pub(super) async fn judge(engine: &Engine) -> Vec<String> {
         let (Some(StatementKind::CreateAs(create)), Some(result)) = (statement, query.topology.result()) else {
             continue;
         };
-        let bounded = Query { emit: None, partition_by: None, ..create.query };
+        let bounded = bounded(Query { emit: None, partition_by: None, ..create.query }, &query.topology);
         let names: Vec<String> = result.columns.iter().map(|c| format!("`{}`", c.name)).collect();
         let names = names.join(", ");
-        let wanted = sorted(engine, &format!("SELECT {names} FROM ({bounded}) AS judged;")).await;
+        let groups = grouped(&query.topology);
+        let wanted = sorted(engine, &format!("SELECT {names} FROM ({bounded}) AS judged{groups};")).await;
         let found = sorted(engine, &format!("SELECT {names} FROM `{}`;", query.sink())).await;
         if wanted != found {
             let (wanted, found) = (wanted.join("\n"), found.join("\n"));
@@ -42,6 +45,28 @@ pub(super) async fn judge(engine: &Engine) -> Vec<String> {
         }
     }
     complaints
+}
+
+/// The bounded query for the judge: windows are time buckets.
+fn bounded(query: Query, topology: &Topology) -> Query {
+    match aggregation(topology).and_then(|aggregation| aggregation.window) {
+        Some(AggregateWindow { def: WindowDef::Tumbling(size_ms), .. }) => sql::in_buckets(&query, size_ms),
+        _ => query,
+    }
+}
+
+/// Rows with a NULL among what groups them are in no group of a continuous query.
+fn grouped(topology: &Topology) -> String {
+    let keys = topology.result().into_iter().flat_map(|result| &result.columns).filter(|column| column.key);
+    let present: Vec<String> = keys.map(|column| format!("`{}` IS NOT NULL", column.name)).collect();
+    if aggregation(topology).is_some() { format!(" WHERE {}", present.join(" AND ")) } else { String::new() }
+}
+
+fn aggregation(topology: &Topology) -> Option<&Aggregation> {
+    topology.nodes().iter().find_map(|node| match &node.action {
+        Action::Aggregate(aggregation) => Some(aggregation),
+        _ => None,
+    })
 }
 
 /// The lines of a result, sorted.

@@ -11,11 +11,15 @@ use headwater_engine::config::Settings;
 use headwater_engine::diagnostic::Diagnostic;
 use headwater_engine::{Engine, Session};
 
-/// Checks that a stream written by a query has the rows of the bounded query, and that the rows of one key and one
-/// partition of the input are in offset order.
+/// Checks that a stream or table written by a query has the rows of the bounded query, and that the rows of one key and one
+/// partition of the input are in offset order. For a count, the offset is the start of its window.
 pub(super) async fn check(engine: &Engine, source: &str, sink: &str, wanted: &str) -> Result<(), String> {
-    let value = if sink == "FIRST" { "n" } else { "twice" };
-    let found = format!("SELECT k AS key, {value} AS value, p, o FROM {sink} ORDER BY ROWPARTITION, ROWOFFSET;");
+    let columns = match sink {
+        "FIRST" => "n AS value, p, o",
+        "SECOND" => "twice AS value, p, o",
+        _ => "n AS value, CAST(0 AS INT) AS p, WINDOWSTART AS o",
+    };
+    let found = format!("SELECT k AS key, {columns} FROM {sink} ORDER BY ROWPARTITION, ROWOFFSET;");
     let found = rows(engine, &found).await.map_err(words)?;
     let wanted = rows(engine, &format!("{wanted};")).await.map_err(words)?;
     if wanted.is_empty() {

@@ -83,10 +83,22 @@ fn records_of(cluster: &MemoryTransport, partition: &TopicPartition) -> Vec<Stri
                     _ => "null".to_owned(),
                 };
                 let (offset, time) = (batch.offsets[row], batch.timestamps_ms[row]);
-                format!("{partition}@{offset} {time} {} {}", text(&batch.keys), text(&batch.values))
+                let topic = without_unique(&partition.topic);
+                let partition = partition.partition;
+                format!("{topic}[{partition}]@{offset} {time} {} {}", text(&batch.keys), text(&batch.values))
             })),
             SourceEvent::Lost(_) | SourceEvent::Passed(..) => {}
             SourceEvent::Finished(_) | SourceEvent::Idle => return records,
         }
     }
+}
+
+/// The name of a topic, without the part that makes the topics of a query unique: it is random in each run.
+fn without_unique(topic: &str) -> String {
+    let is_unique = |part: &str| part.len() == 8 && part.chars().all(|c| c.is_ascii_hexdigit());
+    let parts = topic.split('_').map(|part| match part.split_once('-') {
+        Some((unique, rest)) if is_unique(unique) => rest,
+        _ => part,
+    });
+    parts.collect::<Vec<_>>().join("_")
 }

@@ -78,7 +78,7 @@ fn certain(values: &BooleanArray) -> BooleanArray {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{compiled, cx, integers, shown, table};
+    use super::super::for_tests::{compiled, cx, integers, shown, table};
     use super::*;
 
     /// Goal: what comes out is what has changed of the rows that stay. Method: each of the cases once, `a > 10` staying.

@@ -42,7 +42,6 @@ impl Project {
     }
 
     /// The same, but rows of a table carry what they were before, too, which is computed a second time.
-    #[allow(dead_code, reason = "`lower` asks for it once a topology has tables")]
     pub fn with_before(self) -> Self {
         Self { gives_before: true, ..self }
     }
@@ -112,7 +111,7 @@ fn headers_of(expr: &Expression, chunk: &Chunk, cx: &mut Context<'_>) -> Result<
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{compiled, cx, shown, table};
+    use super::super::for_tests::{compiled, cx, shown, table};
     use super::*;
 
     /// Goal: `before` is computed like the row, and only if asked for. Method: an expression that fails on 0.

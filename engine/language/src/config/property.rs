@@ -148,6 +148,13 @@ pub const PROPERTIES: &[Property] = &[
         about: "How often new persistent queries commit; their rows become visible to readers with the commit.",
     },
     Property {
+        name: "cache.max.bytes.buffering",
+        alias: Some("ksql.streams.cache.max.bytes.buffering"),
+        default: "10485760",
+        kind: ValueKind::Integer(0, i64::MAX),
+        about: "0: new persistent queries write every change of a table; otherwise the last change per key and commit.",
+    },
+    Property {
         name: "output.topic.name.prefix",
         alias: Some("ksql.output.topic.name.prefix"),
         default: "",

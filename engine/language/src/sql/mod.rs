@@ -12,6 +12,7 @@
 //! ```
 
 pub mod ast;
+mod buckets;
 mod clauses;
 mod cursor;
 mod data_type;
@@ -33,6 +34,7 @@ mod token;
 pub mod variables;
 mod walk;
 
+pub use buckets::in_buckets;
 pub use make::{call, take};
 pub use scan::is_complete;
 pub use token::place;

@@ -5,6 +5,11 @@ use serde::{Deserialize, Serialize};
 use crate::definition::WindowDef;
 use crate::types::SqlType;
 
+/// The column of an exchange with the partition of the record that a row came from, INT.
+pub const ORIGIN_PARTITION: &str = "ORIGIN_PARTITION";
+/// The column of an exchange with the offset of that record, BIGINT.
+pub const ORIGIN_OFFSET: &str = "ORIGIN_OFFSET";
+
 /// An aggregation. Its rows have the columns of the groups, then WINDOWSTART and WINDOWEND (BIGINT, ms since the epoch)
 /// where it has a window, then those of the calls.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::definition::{FunctionDef, SourceDef};
 use crate::types::SqlType;
 
-pub use aggregation::{AggregateCall, AggregateWindow, Aggregation};
+pub use aggregation::{AggregateCall, AggregateWindow, Aggregation, ORIGIN_OFFSET, ORIGIN_PARTITION};
 pub use stored::VERSION;
 
 /// A query as a graph of nodes through which rows flow: from sources, through operations, to a sink or to the reader
@@ -192,17 +192,6 @@ impl Topology {
             Action::Aggregate(aggregation) => Some(aggregation.store.as_str()),
             _ => None,
         })
-    }
-
-    /// The same topology where the names of its own topics begin with `prefix`; see also [`changelog_topic`].
-    pub fn with_own_topics(&self, prefix: &str) -> Self {
-        let mut topology = self.clone();
-        for node in &mut topology.nodes {
-            if let Action::Exchange(exchange) = &mut node.action {
-                exchange.topic = format!("{prefix}{}", exchange.topic);
-            }
-        }
-        topology
     }
 
     /// The last projection, which defines the columns of the result. Every topology has one.

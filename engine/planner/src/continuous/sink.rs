@@ -21,6 +21,9 @@ use crate::define::{Definition, FormatDefaults, define_made, owned, real_first};
 /// Whether a record whose timestamp column cannot be read stops the query.
 pub const THROWS_ON_INVALID_TIME: &str = "timestamp.throw.on.invalid";
 
+/// The bytes that the last changes of a table may take up between two commits; 0 to write every change.
+pub const CACHE_BYTES: &str = "cache.max.bytes.buffering";
+
 /// A persistent query as planned: what it writes to, and the query itself, which has no number yet.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Persistent {
@@ -178,7 +181,8 @@ fn query_def(
     // What is set now is the query's for ever; a default may change with the program.
     let kept = ["processing.guarantee", "commit.interval.ms", DECIMAL_DIVISION].into_iter();
     // Programs that do not know it would keep to its default.
-    let kept = kept.chain(Some(THROWS_ON_INVALID_TIME).filter(|name| settings.given(name).is_some()));
+    let later = [THROWS_ON_INVALID_TIME, CACHE_BYTES].into_iter().filter(|name| settings.given(name).is_some());
+    let kept = kept.chain(later);
     let kept = kept.map(|name| (name.to_owned(), settings.get(name).to_owned()));
     let start = settings.given("auto.offset.reset").unwrap_or("earliest").to_owned();
     QueryDef {

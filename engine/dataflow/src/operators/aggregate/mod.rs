@@ -141,8 +141,8 @@ impl Aggregate {
             true => {
                 let before = self.gives_before.then(|| self.before_each(&groups, &before, &running)).transpose()?;
                 let rows = Results { groups: columns, starts: starts.into(), results: running, before };
-                let chunk = self.chunk(rows, times_ms, chunk.offsets.clone())?;
-                Emitted::from(Chunk { origins: chunk.origins.clone(), ..chunk })
+                let changed = self.chunk(rows, times_ms, chunk.offsets.clone())?;
+                Emitted::from(Chunk { origins: chunk.origins.clone(), ..changed })
             }
         };
         let part = |array: &BinaryArray, groups: &Range<usize>| array.slice(groups.start, groups.len());

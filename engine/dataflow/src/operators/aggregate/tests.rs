@@ -179,8 +179,8 @@ fn a_row_closes_the_window_that_the_next_one_misses() {
         "5@11 a 10000 20000 2 0",
     ];
     assert_eq!(shown, expected);
-    let reason = "the row is late: its window [0, 10000) closed at 12000 ms of stream time (grace period 2000 ms), \
-                  which is 12000 ms now";
+    let reason = "the row is late: its window [0, 10000) closed at stream time 12000 (grace period 2000 ms), \
+                  and stream time is 12000";
     assert_eq!(twin.late, [(4, reason.to_owned())]);
     assert_eq!(twin.stream_time_ms, 12_000);
 }

@@ -58,8 +58,8 @@ impl Windows {
 
     fn late(self, row: usize, start_ms: i64, stream_time_ms: i64) -> Late {
         let (end, close, grace) = (self.end(start_ms), self.close(start_ms), self.grace_ms);
-        let window = format!("its window [{start_ms}, {end}) closed at {close} ms of stream time");
-        let reason = format!("the row is late: {window} (grace period {grace} ms), which is {stream_time_ms} ms now");
+        let window = format!("its window [{start_ms}, {end}) closed at stream time {close} (grace period {grace} ms)");
+        let reason = format!("the row is late: {window}, and stream time is {stream_time_ms}");
         Late { row, reason }
     }
 }
@@ -77,10 +77,10 @@ pub fn arrive(times: &[i64], belongs: impl Fn(usize) -> bool, windows: Option<Wi
         if !belongs(row) {
             continue;
         }
+        arrived.stream_time_ms = arrived.stream_time_ms.max(time);
         let start = match windows {
             None => 0,
             Some(windows) => {
-                arrived.stream_time_ms = arrived.stream_time_ms.max(time);
                 let start = windows.start(time);
                 if windows.close(start) <= arrived.stream_time_ms {
                     arrived.late.push(windows.late(row, start, arrived.stream_time_ms));
@@ -107,7 +107,8 @@ mod tests {
         assert_eq!(arrived.rows, [0, 2, 3, 6]);
         assert_eq!(arrived.starts, [0, 0, 10, 40]);
         assert_eq!(arrived.late.iter().map(|late| late.row).collect::<Vec<_>>(), [4, 5, 7]);
-        let reason = "the row is late: its window [-10, 0) closed at 2 ms of stream time (grace period 2 ms), which is 40 ms now";
+        let reason =
+            "the row is late: its window [-10, 0) closed at stream time 2 (grace period 2 ms), and stream time is 40";
         assert_eq!(arrived.late[2].reason, reason);
         assert_eq!(arrived.stream_time_ms, 40);
         assert_eq!(WINDOWS.expired_before(40), 11, "window 10 is kept for 30 ms after its start");
@@ -118,6 +119,6 @@ mod tests {
         let arrived = arrive(&[i64::MIN, i64::MAX], |_| true, Some(WINDOWS), i64::MIN);
         assert_eq!(arrived.rows.len() + arrived.late.len(), 2);
         let arrived = arrive(&[i64::MAX, i64::MIN], |_| true, None, 7);
-        assert_eq!((arrived.starts, arrived.stream_time_ms), (vec![0, 0], 7));
+        assert_eq!((arrived.starts, arrived.stream_time_ms), (vec![0, 0], i64::MAX));
     }
 }

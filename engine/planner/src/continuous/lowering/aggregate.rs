@@ -23,7 +23,9 @@ use headwater_functions::aggregate;
 use headwater_language::definition::{ColumnDef, ColumnRole, SideDef, SourceDef, SourceKind};
 use headwater_language::diagnostic::Diagnostic;
 use headwater_language::sql::{each_own_expr, print, walk_mut};
-use headwater_language::topology::{Action, AggregateCall, Aggregation, Projection, ResultColumn};
+use headwater_language::topology::{
+    Action, AggregateCall, Aggregation, ORIGIN_OFFSET, ORIGIN_PARTITION, Projection, ResultColumn,
+};
 use headwater_language::types::SqlType;
 use sqlparser::ast::{Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, Spanned as _, VisitorMut};
 
@@ -33,7 +35,7 @@ use crate::continuous::scope::{ident, span_of};
 use crate::define::RESERVED;
 
 /// The partition and the offset of the record that a row of an exchange is made of.
-const ORIGIN: [&str; 2] = ["ORIGIN_PARTITION", "ORIGIN_OFFSET"];
+const ORIGIN: [&str; 2] = [ORIGIN_PARTITION, ORIGIN_OFFSET];
 
 /// The node by which rows go to the partition of their group, and its topic.
 const EXCHANGE: &str = "exchange-1";

@@ -1,0 +1,19 @@
+//! Tumbling windows as plain SQL, for what has no WINDOW.
+
+use sqlparser::ast::{GroupByExpr, SetExpr};
+
+use super::ast::Query;
+use super::parse_expr;
+
+/// The same query without WINDOW, grouped by time buckets of `size_ms` besides: it gives a row for each group and window
+/// that has records. A query that is not grouped is only without WINDOW.
+pub fn in_buckets(query: &Query, size_ms: i64) -> Query {
+    let mut bucketed = Query { window: None, ..query.clone() };
+    if let SetExpr::Select(select) = bucketed.body.body.as_mut()
+        && let GroupByExpr::Expressions(groups, _) = &mut select.group_by
+        && let Ok(bucket) = parse_expr(&format!("FLOOR(ROWTIME / {size_ms}e0)"))
+    {
+        groups.push(bucket);
+    }
+    bucketed
+}
