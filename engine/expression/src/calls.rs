@@ -5,14 +5,14 @@
 use std::ops::ControlFlow;
 
 use headwater_functions::{ADDING, UNIT_CALL, UNITS};
-use headwater_language::sql::{call, walk_mut};
+use headwater_language::sql::{Tree, call, walk_mut};
 use sqlparser::ast::{
-    Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, OneOrManyWithParens, Value, VisitMut, VisitorMut,
+    Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, OneOrManyWithParens, Value, VisitorMut,
 };
 
 /// Writes every unit in a tree as the call that carries it, and quotes the parameters of lambdas, which
 /// DataFusion would write in small letters.
-pub fn rewrite(tree: &mut impl VisitMut) {
+pub fn rewrite(tree: &mut impl Tree) {
     walk_mut(tree, &mut Calls);
 }
 

@@ -5,14 +5,14 @@ use std::ops::ControlFlow;
 
 use headwater_language::catalog::Catalog;
 use headwater_language::diagnostic::{Diagnostic, RESERVED_NAME};
-use headwater_language::sql::{place, walk};
-use sqlparser::ast::{Expr, Query, Select, Visit, Visitor};
+use headwater_language::sql::{Tree, place, walk};
+use sqlparser::ast::{Expr, Query, Select, Visitor};
 
 use super::continuous::Scope;
 
 /// Tells the parameters in an expression that may not be called so. `columns` is what they would be confused with, as in
 /// "a column"; `is_column` knows it by its name.
-pub fn check(expr: &impl Visit, columns: &str, is_column: impl Fn(&str) -> bool, errors: &mut Vec<Diagnostic>) {
+pub fn check(expr: &impl Tree, columns: &str, is_column: impl Fn(&str) -> bool, errors: &mut Vec<Diagnostic>) {
     let mut params = Params { columns, is_column, around: Vec::new(), queries: 0, errors };
     walk(expr, &mut params);
 }
