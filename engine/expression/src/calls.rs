@@ -5,14 +5,14 @@
 use std::ops::ControlFlow;
 
 use headwater_functions::{ADDING, UNIT_CALL, UNITS};
-use headwater_language::sql::{call, walk_mut};
+use headwater_language::sql::{Tree, call, walk_mut};
 use sqlparser::ast::{
-    Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, OneOrManyWithParens, Value, VisitMut, VisitorMut,
+    Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, OneOrManyWithParens, Value, VisitorMut,
 };
 
 /// Replaces each unit of time with the call that carries it, and quotes lambda parameters, which DataFusion would
 /// otherwise fold to lower case.
-pub fn rewrite(tree: &mut impl VisitMut) {
+pub fn rewrite(tree: &mut impl Tree) {
     walk_mut(tree, &mut Calls);
 }
 

@@ -1,7 +1,7 @@
 //! The DataFusion session that expressions are planned in: parser options, and the functions and operators of the
 //! dialect.
 
-use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
+use datafusion::execution::{SessionState, SessionStateBuilder, SessionStateDefaults as Defaults};
 use datafusion::prelude::SessionConfig;
 use headwater_language::config::{DECIMAL_DIVISION, Settings};
 
@@ -19,11 +19,24 @@ pub fn builder(mut config: SessionConfig, settings: &Settings) -> SessionStateBu
     options.enable_ident_normalization = false;
     options.collect_spans = true;
     options.parse_float_as_decimal = true;
-    let mut builder = SessionStateBuilder::new_with_default_features().with_config(config);
+    let mut builder = of_datafusion().with_config(config);
     // The dialect's operators take precedence over DataFusion's, which support more types.
     let division = Division::of(settings.get(DECIMAL_DIVISION));
     builder.expr_planners().get_or_insert_default().insert(0, dialect::expr_planner(division));
     builder
+}
+
+/// The functions and operators of DataFusion, without its file formats: nothing here reads or writes files with them, and
+/// they would make the binary larger.
+fn of_datafusion() -> SessionStateBuilder {
+    let functions = Defaults::default_table_functions();
+    SessionStateBuilder::new()
+        .with_expr_planners(Defaults::default_expr_planners())
+        .with_scalar_functions(Defaults::default_scalar_functions())
+        .with_higher_order_functions(Defaults::default_higher_order_functions())
+        .with_aggregate_functions(Defaults::default_aggregate_functions())
+        .with_window_functions(Defaults::default_window_functions())
+        .with_table_functions(functions.into_iter().map(|function| (function.name().to_owned(), function)).collect())
 }
 
 /// Adds the functions of the dialect to a state.

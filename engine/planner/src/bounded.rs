@@ -3,9 +3,11 @@
 //! The query is rewritten where the dialect differs (`star`, `rewrite`) and planned by DataFusion, which supports all
 //! of its SQL. Its errors are converted to our diagnostics.
 
+use std::pin::Pin;
 use std::sync::Arc;
 
 use datafusion::catalog::{CatalogProvider, MemoryCatalogProvider};
+use datafusion::error::Result as DataFusionResult;
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::LogicalPlan;
@@ -16,7 +18,7 @@ use headwater_language::catalog::Catalog;
 use headwater_language::config::Settings;
 use headwater_language::diagnostic::{Diagnostic, NOT_SUPPORTED, Span, UNKNOWN_FUNCTION};
 use headwater_language::sql::{ast, each_expr, place};
-use sqlparser::ast::{Expr, Statement as SqlStatement};
+use sqlparser::ast::{Expr, Query as SqlQuery, Statement as SqlStatement};
 
 use super::aggregate::Limits;
 use super::callee::{Callee, Caller};
@@ -101,12 +103,46 @@ pub fn with_fewest_rules(state: SessionState) -> SessionState {
     state
 }
 
-/// Plans a bounded query. Returns all errors that can be found at once.
-pub async fn plan(
-    query: &ast::Query,
-    catalog: &Arc<Catalog>,
-    state: &SessionState,
-) -> Result<LogicalPlan, Vec<Diagnostic>> {
+/// A future that resolves to a plan, or to all errors that can be found at once.
+pub type Planning<'a> = Pin<Box<dyn Future<Output = Result<LogicalPlan, Vec<Diagnostic>>> + Send + 'a>>;
+
+/// Plans a bounded query.
+///
+/// Not an `async fn`, which would be compiled in the crate that awaits it, together with DataFusion's SQL planner.
+pub fn plan<'a>(query: &'a ast::Query, catalog: &'a Catalog, state: &'a SessionState) -> Planning<'a> {
+    Box::pin(async move {
+        let rewritten = rewrite(query, catalog, state)?;
+        let statement = PlannedStatement::Statement(Box::new(SqlStatement::Query(rewritten.body)));
+        let planned = state.statement_to_plan(statement).await;
+        let limits = state.config().get_extension::<Limits>().as_deref().copied().unwrap_or_default();
+        match planned.and_then(|plan| settle(plan, &rewritten.names, limits)) {
+            Ok(plan) => match extremes::check(&plan) {
+                wrong if wrong.is_empty() => Ok(plan),
+                wrong => Err(wrong),
+            },
+            Err(error) => {
+                Err(errors::diagnose_in(&error, query).into_iter().map(|told| nearest(told, state)).collect())
+            }
+        }
+    })
+}
+
+/// A query in the form that DataFusion plans.
+struct Rewritten {
+    body: Box<SqlQuery>,
+    names: Names,
+}
+
+/// Names that were removed from a query and are put back into its plan.
+struct Names {
+    /// Columns of a wide projection.
+    wide: Option<Vec<String>>,
+    /// Names that are not those of columns.
+    beside: beside::Names,
+}
+
+/// Rewrites a query where the dialect differs from DataFusion's.
+fn rewrite(query: &ast::Query, catalog: &Catalog, state: &SessionState) -> Result<Rewritten, Vec<Diagnostic>> {
     check_bounded(query)?;
     let mut body = query.body.clone();
     groups::settle(&mut body, state);
@@ -127,28 +163,18 @@ pub async fn plan(
         return Err(errors);
     }
     around::rename(&mut body, catalog);
-    let columns = wide::take(&mut body);
-    let names = beside::take(&mut body);
-    let statement = PlannedStatement::Statement(Box::new(SqlStatement::Query(body)));
-    let limits = state.config().get_extension::<Limits>().as_deref().copied().unwrap_or_default();
-    let whole = |plan| match &columns {
-        Some(columns) => wide::put_back(plan, columns),
-        None => Ok(plan),
+    let names = Names { wide: wide::take(&mut body), beside: beside::take(&mut body) };
+    Ok(Rewritten { body, names })
+}
+
+/// Puts the removed names back into a plan, and resolves what DataFusion left open.
+fn settle(plan: LogicalPlan, names: &Names, limits: Limits) -> DataFusionResult<LogicalPlan> {
+    let plan = match &names.wide {
+        Some(columns) => wide::put_back(plan, columns)?,
+        None => plan,
     };
-    let planned = state
-        .statement_to_plan(statement)
-        .await
-        .and_then(whole)
-        .and_then(|plan| beside::put_back(plan, &names))
-        .and_then(counting::count_unparsed);
-    let planned = planned.and_then(dialect::settle_plan);
-    match planned.and_then(|plan| aggregate::settle(plan, limits)) {
-        Ok(plan) => match extremes::check(&plan) {
-            wrong if wrong.is_empty() => Ok(plan),
-            wrong => Err(wrong),
-        },
-        Err(error) => Err(errors::diagnose_in(&error, query).into_iter().map(|told| nearest(told, state)).collect()),
-    }
+    let plan = counting::count_unparsed(beside::put_back(plan, &names.beside)?)?;
+    aggregate::settle(dialect::settle_plan(plan)?, limits)
 }
 
 /// The unknown functions of a query that is not planned because of other errors.

@@ -5,14 +5,14 @@ use std::ops::ControlFlow;
 
 use headwater_language::catalog::Catalog;
 use headwater_language::diagnostic::{Diagnostic, RESERVED_NAME};
-use headwater_language::sql::{place, walk};
-use sqlparser::ast::{Expr, Query, Select, Visit, Visitor};
+use headwater_language::sql::{Tree, place, walk};
+use sqlparser::ast::{Expr, Query, Select, Visitor};
 
 use super::continuous::Scope;
 
 /// Reports the lambda parameters in an expression whose names are not allowed. `columns` describes what they could be
 /// confused with, such as "a column"; `is_column` recognizes its names.
-pub fn check(expr: &impl Visit, columns: &str, is_column: impl Fn(&str) -> bool, errors: &mut Vec<Diagnostic>) {
+pub fn check(expr: &impl Tree, columns: &str, is_column: impl Fn(&str) -> bool, errors: &mut Vec<Diagnostic>) {
     let mut params = Params { columns, is_column, around: Vec::new(), queries: 0, errors };
     walk(expr, &mut params);
 }

@@ -7,10 +7,10 @@
 use std::ops::ControlFlow;
 
 use headwater_language::catalog::Catalog;
-use headwater_language::sql::walk_mut;
+use headwater_language::sql::{Tree, walk_mut};
 use sqlparser::ast::{
     BinaryOperator, Expr, Ident, Join, JoinConstraint, OrderByKind, Query, Select, SelectItem, SetExpr, TableFactor,
-    TableWithJoins, VisitMut, VisitorMut,
+    TableWithJoins, VisitorMut,
 };
 
 use super::merged::{Compared, Joined, Merged, constraint_mut};
@@ -121,7 +121,7 @@ fn operation(left: Expr, op: BinaryOperator, right: Expr) -> Expr {
 }
 
 /// Replaces the names in a tree, except where an inner definition hides them.
-fn replace(tree: &mut impl VisitMut, merged: &[Merged], namer: &Namer<'_>) {
+fn replace(tree: &mut impl Tree, merged: &[Merged], namer: &Namer<'_>) {
     walk_mut(tree, &mut Replacer { merged, namer, hidden: Vec::new() });
 }
 

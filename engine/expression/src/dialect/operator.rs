@@ -181,7 +181,8 @@ impl Fingerprint {
                 }
                 // The qualifier of a column may or may not be written.
                 (None, Expr::Column(column)) => column.name.hash(&mut hasher),
-                (None, other) => other.hash(&mut hasher),
+                // As the traits of DataFusion hash it, so that one instance of the whole tree's hashing is compiled.
+                (None, other) => other.hash(&mut (&mut hasher as &mut dyn Hasher)),
             }
         }
         Self { depth, mark: hasher.finish() }

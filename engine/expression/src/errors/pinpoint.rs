@@ -9,8 +9,8 @@ use std::ops::ControlFlow;
 use datafusion::error::DataFusionError;
 use headwater_language::diagnostic::{AMBIGUOUS_COLUMN, DUPLICATE_COLUMN, Diagnostic, PLAN, Span, UNKNOWN_COLUMN};
 use headwater_language::sql::expr_forms::is_subquery;
-use headwater_language::sql::{ast, place, walk};
-use sqlparser::ast::{Expr, Query, Spanned as _, TableFactor, UnaryOperator, Value, ValueWithSpan, Visit, Visitor};
+use headwater_language::sql::{Tree, ast, place, walk};
+use sqlparser::ast::{Expr, Query, Spanned as _, TableFactor, UnaryOperator, Value, ValueWithSpan, Visitor};
 
 use super::diagnose::{Draft, read};
 use super::{clause, wording};
@@ -152,7 +152,7 @@ impl Visitor for Named<'_> {
 }
 
 /// Widens the location of an operator's error from its operands to the whole operator.
-pub fn widen(diagnostic: Diagnostic, tree: &impl Visit) -> Diagnostic {
+pub fn widen(diagnostic: Diagnostic, tree: &impl Tree) -> Diagnostic {
     let Some(span) = diagnostic.span.filter(|_| diagnostic.code == PLAN) else { return diagnostic };
     let mut around = Around { span, found: None };
     walk(tree, &mut around);
@@ -200,7 +200,7 @@ fn quoted_pieces(message: &str) -> Vec<&str> {
 }
 
 /// The location of the first literal with this text, or of the first call of a function with this name.
-fn locate(tree: &impl Visit, piece: &str) -> Option<Span> {
+fn locate(tree: &impl Tree, piece: &str) -> Option<Span> {
     let mut finder = Finder { piece, found: None };
     walk(tree, &mut finder);
     finder.found

@@ -8,7 +8,7 @@ use headwater_language::config::Settings;
 use headwater_language::diagnostic::Span;
 use headwater_language::sql::parse_expr;
 
-use crate::shown;
+use crate::shown::shown;
 
 /// A time for what gives the time.
 const NOW_MS: i64 = 1_700_000_000_000;

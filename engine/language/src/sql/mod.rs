@@ -38,7 +38,7 @@ pub use buckets::in_buckets;
 pub use make::{call, take};
 pub use scan::is_complete;
 pub use token::place;
-pub use walk::{each_expr, each_own_expr, join_condition, walk, walk_mut};
+pub use walk::{Tree, each_expr, each_own_expr, join_condition, walk, walk_mut};
 
 use std::ops::Range;
 

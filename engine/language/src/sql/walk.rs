@@ -1,28 +1,87 @@
 //! Visitors over sqlparser's trees.
 //!
-//! sqlparser's traversal, with its thousands of functions, is compiled again for every type of visitor; with twenty
-//! of them, that was two thirds of the engine's code. So all visitors of the engine share the two instances here: one
-//! that reads and one that changes the tree.
+//! sqlparser's traversal, with its thousands of functions, is compiled again for every type of visitor, and in every
+//! crate that starts one; with twenty visitors, that was two thirds of the engine's code. So all visitors share the two
+//! instances here, one that reads and one that changes the tree, and this crate alone has them: [`Tree`] is implemented
+//! without a type parameter where sqlparser's traversal begins.
 
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
-    Expr, JoinConstraint, JoinOperator, ObjectName, Query, Select, Statement, TableFactor, ValueWithSpan, Visit,
-    VisitMut, Visitor, VisitorMut,
+    Expr, JoinConstraint, JoinOperator, ObjectName, OrderBy, OrderByExpr, Query, Select, SelectItem, Statement,
+    TableFactor, ValueWithSpan, Visit, VisitMut, Visitor, VisitorMut,
 };
 
+/// What can be walked: nodes of sqlparser's trees, and lists of them.
+pub trait Tree {
+    /// Visits every node. Returns false if the visitor stopped the walk.
+    fn look(&self, visitor: &mut dyn Visitor<Break = ()>) -> bool;
+
+    /// Visits every node mutably. Returns false if the visitor stopped the walk.
+    fn change(&mut self, visitor: &mut dyn VisitorMut<Break = ()>) -> bool;
+}
+
+/// Makes trees of nodes. Not inlined, so that other crates call the traversal instead of compiling their own.
+macro_rules! trees {
+    ($($node:ty),*) => {
+        $(impl Tree for $node {
+            #[inline(never)]
+            fn look(&self, visitor: &mut dyn Visitor<Break = ()>) -> bool {
+                self.visit(&mut Looking(visitor)).is_continue()
+            }
+
+            #[inline(never)]
+            fn change(&mut self, visitor: &mut dyn VisitorMut<Break = ()>) -> bool {
+                VisitMut::visit(self, &mut Changing(visitor)).is_continue()
+            }
+        })*
+    };
+}
+
+trees!(Expr, OrderBy, OrderByExpr, Query, Select, SelectItem);
+
+impl<T: Tree> Tree for Box<T> {
+    fn look(&self, visitor: &mut dyn Visitor<Break = ()>) -> bool {
+        self.as_ref().look(visitor)
+    }
+
+    fn change(&mut self, visitor: &mut dyn VisitorMut<Break = ()>) -> bool {
+        self.as_mut().change(visitor)
+    }
+}
+
+impl<T: Tree> Tree for Option<T> {
+    fn look(&self, visitor: &mut dyn Visitor<Break = ()>) -> bool {
+        self.iter().all(|tree| tree.look(visitor))
+    }
+
+    fn change(&mut self, visitor: &mut dyn VisitorMut<Break = ()>) -> bool {
+        self.iter_mut().all(|tree| tree.change(visitor))
+    }
+}
+
+impl<T: Tree> Tree for Vec<T> {
+    fn look(&self, visitor: &mut dyn Visitor<Break = ()>) -> bool {
+        self.iter().all(|tree| tree.look(visitor))
+    }
+
+    fn change(&mut self, visitor: &mut dyn VisitorMut<Break = ()>) -> bool {
+        self.iter_mut().all(|tree| tree.change(visitor))
+    }
+}
+
 /// Visits every node of a tree. Returns false if the visitor stopped the walk.
-pub fn walk(tree: &impl Visit, visitor: &mut dyn Visitor<Break = ()>) -> bool {
-    tree.visit(&mut Looking(visitor)).is_continue()
+pub fn walk(tree: &impl Tree, visitor: &mut dyn Visitor<Break = ()>) -> bool {
+    tree.look(visitor)
 }
 
 /// Visits every node of a tree mutably. Returns false if the visitor stopped the walk.
-pub fn walk_mut(tree: &mut impl VisitMut, visitor: &mut dyn VisitorMut<Break = ()>) -> bool {
-    tree.visit(&mut Changing(visitor)).is_continue()
+pub fn walk_mut(tree: &mut impl Tree, visitor: &mut dyn VisitorMut<Break = ()>) -> bool {
+    tree.change(visitor)
 }
 
 /// Calls a function for every expression of a tree, outer expressions first.
-pub fn each_expr(tree: &impl Visit, tell: &mut dyn FnMut(&Expr)) {
+pub fn each_expr(tree: &impl Tree, tell: &mut dyn FnMut(&Expr)) {
     walk(tree, &mut Telling(tell));
 }
 
@@ -38,7 +97,7 @@ impl Visitor for Telling<'_> {
 }
 
 /// Calls a function for every expression of a tree, outer expressions first, except for those in subqueries.
-pub fn each_own_expr(tree: &impl Visit, tell: &mut dyn FnMut(&Expr)) {
+pub fn each_own_expr(tree: &impl Tree, tell: &mut dyn FnMut(&Expr)) {
     walk(tree, &mut TellingOwn { tell, depth: 0 });
 }
 

@@ -18,12 +18,12 @@ use headwater_language::catalog::Catalog;
 use headwater_language::definition::FunctionDef;
 use headwater_language::diagnostic::Diagnostic;
 use headwater_language::sql;
-use sqlparser::ast::{Expr, Visit};
+use sqlparser::ast::Expr;
 
 pub use define::define;
 
 /// The functions of the catalog that parts of a statement call, by name, without duplicates.
-pub fn called<'a, V: Visit + 'a>(parts: impl IntoIterator<Item = &'a V>, catalog: &Catalog) -> Vec<FunctionDef> {
+pub fn called<'a, T: sql::Tree + 'a>(parts: impl IntoIterator<Item = &'a T>, catalog: &Catalog) -> Vec<FunctionDef> {
     let mut names = BTreeSet::new();
     for part in parts {
         sql::each_expr(part, &mut |expr| {

@@ -1,4 +1,10 @@
-//! Every example of the aggregates' documentation, run as a query.
+//! Every example of the aggregates' documentation, run as a query. Those of the scalar functions need no planner: they are in
+//! `engine/functions/tests`.
+
+#![allow(clippy::disallowed_macros, clippy::disallowed_methods, clippy::disallowed_types, reason = "a test moves")]
+
+#[path = "../../functions/tests/evaluated/shown.rs"]
+mod shown;
 
 use std::sync::Arc;
 
@@ -8,12 +14,13 @@ use datafusion::physical_plan::collect;
 use datafusion::prelude::SessionConfig;
 use headwater_formats::decode::TopicSpec;
 use headwater_functions::aggregate::FUNCTIONS;
+use headwater_language::catalog::Catalog;
 use headwater_language::config::Settings;
 use headwater_language::sql::{ast::StatementKind, parse};
 use headwater_planner::bounded::{self, Outside};
 use headwater_planner::topics::Tables;
 
-use crate::shown;
+use shown::shown;
 
 #[derive(Debug)]
 struct NoTables;
@@ -35,7 +42,7 @@ async fn answer(text: &str) -> Result<String, String> {
         runtime: Arc::default(),
     };
     let state = bounded::state(&Arc::default(), &Settings::default(), outside);
-    let plan = bounded::plan(&query, &Arc::default(), &state).await.map_err(|errors| format!("{errors:?}"))?;
+    let plan = bounded::plan(&query, &Catalog::default(), &state).await.map_err(|errors| format!("{errors:?}"))?;
     let plan = state.create_physical_plan(&plan).await.map_err(|error| error.to_string())?;
     let schema = plan.schema();
     let rows = collect(plan, state.task_ctx()).await.map_err(|error| error.to_string())?;
