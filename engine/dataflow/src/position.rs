@@ -7,6 +7,6 @@ pub enum TaskPosition {
     Done,
     /// All records before this offset have come out, and nothing of the one at it.
     Before(i64),
-    /// Something of the record at this offset has come out, and something is left.
+    /// Part of the record at this offset has come out or has changed the state, and part is left: no commit is possible.
     Within(i64),
 }

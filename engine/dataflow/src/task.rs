@@ -290,7 +290,8 @@ impl Task {
         self.commands.pop_front()
     }
 
-    /// How far it is.
+    /// How far it is. A task with stores is within a record until the whole batch has come out: what is left of the batch may
+    /// have changed its state, and a commit must not have the state of records that are read again.
     pub fn position(&mut self) -> TaskPosition {
         let (offset, begun) = loop {
             match self.left.last_mut() {
@@ -302,7 +303,7 @@ impl Task {
                 },
             }
         };
-        match begun || self.last_out == Some(offset) {
+        match begun || self.last_out == Some(offset) || self.has_state() {
             true => TaskPosition::Within(offset),
             false => TaskPosition::Before(offset),
         }
