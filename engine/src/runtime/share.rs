@@ -310,7 +310,11 @@ impl Share {
             }
             if self.epoch_bytes - bytes_before >= STEP_BYTES_MAX {
                 self.perform_all(id, Some(&raw), status)?;
-                return self.pause(raw, now_ms);
+                match self.tasks.get(id)?.position() {
+                    // The next advance ends the batch.
+                    TaskPosition::Done => {}
+                    position => return self.pause(raw, position, now_ms),
+                }
             }
         }
         self.send_dead(now_ms)?;
@@ -330,10 +334,8 @@ impl Share {
     }
 
     /// Keeps a batch that is only partly processed, and records how far it is.
-    fn pause(&mut self, raw: RawBatch, now_ms: i64) -> Result<(), TransportError> {
+    fn pause(&mut self, raw: RawBatch, position: TaskPosition, now_ms: i64) -> Result<(), TransportError> {
         self.send_dead(now_ms)?;
-        let (id, _) = self.tasks.reader(&raw.origin)?;
-        let position = self.tasks.get(id)?.position();
         self.mid_record = matches!(position, TaskPosition::Within(_));
         if let TaskPosition::Before(offset) = position {
             self.passed.remove(&raw.origin);
