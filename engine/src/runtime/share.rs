@@ -41,7 +41,7 @@ const SUSPEND_AFTER_MS: i64 = 10_000;
 
 /// What a step did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Step {
+pub enum StepOutcome {
     /// It did some work: another step may find more at once.
     Worked,
     /// Nothing arrived within the wait.
@@ -250,11 +250,11 @@ impl Share {
         status: &QueryStatus,
         now_ms: i64,
         wait: Duration,
-    ) -> Result<Step, TransportError> {
+    ) -> Result<StepOutcome, TransportError> {
         if self.current.is_some() {
             self.begin(job, now_ms)?;
             self.go_on(status, now_ms)?;
-            return Ok(Step::Worked);
+            return Ok(StepOutcome::Worked);
         }
         if self.intake.is_suspended() {
             return self.wake(now_ms, wait);
@@ -262,21 +262,21 @@ impl Share {
         let left = self.open_since_ms.map(|since| since + job.commit_interval_ms() - now_ms);
         let left = left.map_or(wait, |left| Duration::from_millis(u64::try_from(left).unwrap_or(0)).min(wait));
         match self.intake.poll(left)? {
-            SourceEvent::Idle => Ok(Step::Idle),
+            SourceEvent::Idle => Ok(StepOutcome::Idle),
             SourceEvent::Passed(partition, offset) => {
                 match self.moved.get_mut(&partition) {
                     Some(next) => *next = offset,
                     None => drop(self.passed.insert(partition, offset)),
                 }
-                Ok(Step::Worked)
+                Ok(StepOutcome::Worked)
             }
-            SourceEvent::Lost(lost) => self.lose(&lost, job, status, now_ms).map(|()| Step::Worked),
+            SourceEvent::Lost(lost) => self.lose(&lost, job, status, now_ms).map(|()| StepOutcome::Worked),
             SourceEvent::Finished(partition) => {
                 self.begin(job, now_ms)?;
                 if let Some(end) = self.unfinished.remove(&partition) {
                     self.moved.insert(partition, end);
                 }
-                Ok(Step::Worked)
+                Ok(StepOutcome::Worked)
             }
             SourceEvent::Batch(raw) => {
                 self.begin(job, now_ms)?;
@@ -284,18 +284,18 @@ impl Share {
                 self.tasks.get(id)?.handle(&Event::Records(port, &raw)).map_err(fault)?;
                 self.current = Some(raw);
                 self.go_on(status, now_ms)?;
-                Ok(Step::Worked)
+                Ok(StepOutcome::Worked)
             }
         }
     }
 
     /// Waits until records arrive, and then opens the input again.
-    fn wake(&mut self, now_ms: i64, wait: Duration) -> Result<Step, TransportError> {
+    fn wake(&mut self, now_ms: i64, wait: Duration) -> Result<StepOutcome, TransportError> {
         let woke = self.intake.wake(wait)?;
         if woke {
             self.busy_at_ms = now_ms;
         }
-        Ok(if woke { Step::Worked } else { Step::Idle })
+        Ok(if woke { StepOutcome::Worked } else { StepOutcome::Idle })
     }
 
     /// Continues with the current batch until all of its output is produced, or as much as a step may write.
