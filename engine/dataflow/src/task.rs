@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use arrow::array::{Array, BinaryArray, Int64Array, RecordBatch};
+use arrow::array::{Array, BinaryArray, RecordBatch};
 use arrow::error::ArrowError;
 use headwater_expression::Failure;
 use headwater_formats::decode::RecordDecoder;
@@ -24,6 +24,7 @@ use headwater_formats::panic::words;
 use headwater_formats::record::{OutBatch, RawBatch, Reject, TopicPartition};
 use headwater_state::{MemoryStore, Store};
 
+use super::addresses::Addresses;
 use super::arrival;
 use super::chunk::Chunk;
 use super::complaint::{Complaint, ComplaintKind, Wrong};
@@ -32,7 +33,7 @@ use super::output::{Output, Placement, Unwritten};
 use super::position::TaskPosition;
 use super::size::{PIECE_BYTES_MAX, bytes_of, piece};
 use super::stage::{Input, Stage, Target};
-use super::withheld::{Addresses, Complaining, Withheld};
+use super::withheld::Withheld;
 
 /// Number of a commit of one query in one process, from 1.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -79,10 +80,8 @@ pub enum Command {
 pub struct Written {
     /// The records.
     pub batch: OutBatch,
-    /// The input that they were made from.
-    pub origin: TopicPartition,
-    /// For each record the offset of the record in it that it was made from or, of a group, that changed it last.
-    pub offsets: Int64Array,
+    /// The records that they were made from.
+    pub addresses: Addresses,
 }
 
 /// One stage of a running query for one partition.
@@ -352,7 +351,7 @@ impl Task {
         match chunk.len() {
             0 | 1 => {
                 let reason = format!("the row could not be processed: {why}");
-                self.complain(ComplaintKind::Processing, &Addresses::of(&chunk), 0, Wrong::Row, reason);
+                self.complain(ComplaintKind::Processing, &self.addresses(&chunk), 0, Wrong::Row, reason);
             }
             rows => {
                 let half = rows / 2;
@@ -385,8 +384,8 @@ impl Task {
             Target::Output(at) => return self.put_out(&chunk, at, now_ms),
             Target::Operator(at, port) => (at, port),
         };
+        let (mut failures, mut late, addresses) = (Vec::new(), Vec::new(), self.addresses(&chunk));
         let operator = &mut self.operators[at].0;
-        let (mut failures, mut late, addresses) = (Vec::new(), Vec::new(), Addresses::of(&chunk));
         let (stream_time_ms, stores) = (&mut self.stream_time_ms, &mut self.stores[..]);
         let mut cx = Context { now_ms, stream_time_ms, stores, failures: &mut failures, late: &mut late };
         let emitted = operator.push(port, chunk, &mut cx)?;
@@ -425,7 +424,7 @@ impl Task {
     }
 
     fn put_out(&mut self, chunk: &Chunk, at: usize, now_ms: i64) -> Result<(), ArrowError> {
-        let last = chunk.offsets.values().last().copied();
+        let (last, addresses) = (chunk.offsets.values().last().copied(), self.addresses(chunk));
         let Some(output) = self.outputs.get_mut(at) else {
             self.commands.push_back(Command::Show(chunk.rows.clone()));
             self.last_out = last;
@@ -433,12 +432,10 @@ impl Task {
         };
         let (batch, unwritten) = output.encode(chunk, self.partition, now_ms)?;
         if !batch.is_empty() {
-            let (origin, offsets) = (self.inputs[self.port.0].origin.clone(), chunk.offsets.clone());
-            let offsets = offsets_without(&offsets, &unwritten);
-            self.commands.push_back(Command::Write(Written { batch, origin, offsets }));
+            let addresses = without(addresses.clone(), &unwritten);
+            self.commands.push_back(Command::Write(Written { batch, addresses }));
             self.last_out = last;
         }
-        let addresses = Addresses::of(chunk);
         for bad in unwritten {
             self.complain(ComplaintKind::Serialization, &addresses, bad.row, Wrong::Side(bad.side), bad.reason);
         }
@@ -447,8 +444,12 @@ impl Task {
 
     /// Complains about a row of a chunk.
     fn complain(&mut self, kind: ComplaintKind, addresses: &Addresses, row: usize, wrong: Wrong, reason: String) {
-        let (input, topic) = (&self.inputs[self.port.0].origin, &self.stage.origin);
-        self.withheld.add_row(&Complaining { input, topic, addresses }, kind, row, wrong, reason);
+        self.withheld.add_row(addresses, kind, row, wrong, reason);
+    }
+
+    /// The records that the rows of a chunk came from.
+    fn addresses(&self, chunk: &Chunk) -> Addresses {
+        Addresses::of(chunk, &self.inputs[self.port.0].origin, &self.stage.origin)
     }
 
     /// Reports what is wrong with records that have come out entirely.
@@ -460,11 +461,11 @@ impl Task {
     }
 }
 
-/// The offsets of the rows that were written.
-fn offsets_without(offsets: &Int64Array, unwritten: &[Unwritten]) -> Int64Array {
+/// The addresses of the rows that were written.
+fn without(addresses: Addresses, unwritten: &[Unwritten]) -> Addresses {
     if unwritten.is_empty() {
-        return offsets.clone();
+        return addresses;
     }
     let out: BTreeSet<usize> = unwritten.iter().map(|bad| bad.row).collect();
-    offsets.values().iter().enumerate().filter(|(row, _)| !out.contains(row)).map(|(_, offset)| *offset).collect()
+    addresses.filter(|row| !out.contains(&row))
 }

@@ -158,18 +158,21 @@ fn a_barrier_goes_ahead_of_records_that_are_left() {
     assert_eq!(drain(&mut task), (vec![1, 2], vec![Epoch(2)]));
 }
 
-/// The task of the second stage of a table that counts rows and emits every change, and the records of its exchange that
-/// these values of `a` become.
-fn counting(values: &[i32]) -> (Task, RawBatch) {
+/// The task of the second stage of a table that counts rows, whose topic accepts values of `bytes_max`, and the records of its
+/// exchange that these values of `a` become.
+fn counting(values: &[i32], emits_every_change: bool, bytes_max: Option<usize>) -> (Task, RawBatch) {
     let text = "CREATE TABLE t AS SELECT a, COUNT(*) AS n FROM s GROUP BY a;";
     let mut settings = Settings::default();
     settings.set(AGGREGATES, "true").expect("a property");
     let StatementKind::CreateAs(create) = statement(text) else { panic!("a table is created") };
     let topology = continuous::create_as(&create, text, &catalog(), &settings).expect("a plan").query.topology;
-    let options = CompileOptions { emits_every_change: true, ..CompileOptions::default() };
+    let options = CompileOptions { emits_every_change, ..CompileOptions::default() };
     let compiled = Compiled::new(&topology, &session(&settings), &options).expect("it compiles");
-    let placement = Placement { partitions: 1, limits: RecordLimits::default() };
-    let placements: BTreeMap<_, _> = compiled.outputs().map(|topic| (topic.to_owned(), placement)).collect();
+    let placement = |topic: &str| {
+        let limits = RecordLimits { bytes_max: bytes_max.filter(|_| topic == "T"), ..RecordLimits::default() };
+        (topic.to_owned(), Placement { partitions: 1, limits })
+    };
+    let placements: BTreeMap<_, _> = compiled.outputs().map(placement).collect();
     let task = |stage| compiled.task(TaskId { stage, partition: 0 }, &placements).expect("formats exist");
     let mut first = task(0);
     first.handle(&Event::Records(Port(0), &records(values))).expect("records");
@@ -179,7 +182,7 @@ fn counting(values: &[i32]) -> (Task, RawBatch) {
     let Some(Command::Write(Written { batch, .. })) = first.poll_command() else { panic!("rows are exchanged") };
     let exchanged = RawBatch {
         origin: TopicPartition::new(batch.topic, 0),
-        offsets: (0..values.len() as i64).collect::<Vec<_>>().into(),
+        offsets: (100..100 + values.len() as i64).collect::<Vec<_>>().into(),
         timestamps_ms: batch.timestamps_ms.expect("event times"),
         keys: Some(batch.keys),
         values: Some(batch.values),
@@ -194,7 +197,7 @@ fn counting(values: &[i32]) -> (Task, RawBatch) {
 /// of it comes out.
 #[test]
 fn a_batch_that_has_changed_state_is_committed_as_a_whole() {
-    let (mut task, exchanged) = counting(&[7, 7, 8]);
+    let (mut task, exchanged) = counting(&[7, 7, 8], true, None);
     task.handle(&Event::Records(Port(0), &exchanged)).expect("records");
     let mut positions = Vec::new();
     while task.advance(NOW_MS).expect("it goes on") && positions.last() != Some(&TaskPosition::Done) {
@@ -202,6 +205,30 @@ fn a_batch_that_has_changed_state_is_committed_as_a_whole() {
     }
     assert!(positions.len() > 1, "{positions:?}");
     assert!(!positions.iter().any(|position| matches!(position, TaskPosition::Before(_))), "{positions:?}");
+}
+
+/// Goal: a complaint about a group has the address of the record in the query's input, not that in its exchange. Method: the
+/// topic accepts no record.
+#[test]
+fn a_group_that_cannot_be_written_has_the_address_of_its_last_record() {
+    for (emits_every_change, offsets) in [(true, vec![0, 1, 2]), (false, vec![1, 2])] {
+        let (mut task, exchanged) = counting(&[7, 7, 8], emits_every_change, Some(0));
+        task.handle(&Event::Records(Port(0), &exchanged)).expect("records");
+        while task.position() != TaskPosition::Done {
+            task.advance(NOW_MS).expect("it goes on");
+        }
+        task.handle(&Event::Barrier(Epoch(1))).expect("a barrier");
+        while task.passes_barrier() {
+            task.advance(NOW_MS).expect("it goes on");
+        }
+        let commands = std::iter::from_fn(|| task.poll_command());
+        let address = |command| match command {
+            Command::Complain(complaint) => Some((complaint.origin, complaint.offset)),
+            _ => None,
+        };
+        let expected: Vec<_> = offsets.into_iter().map(|offset| (TopicPartition::new("s", 0), offset)).collect();
+        assert_eq!(commands.filter_map(address).collect::<Vec<_>>(), expected);
+    }
 }
 
 impl Task {

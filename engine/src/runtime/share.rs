@@ -383,19 +383,20 @@ impl Share {
 
     /// Writes records that were made from those at `offsets`, except those that the topic is known to refuse.
     fn write(&mut self, written: Written, raw: Option<&RawBatch>, status: &QueryStatus) -> Result<(), TransportError> {
-        let Written { batch, origin, offsets } = written;
-        let refused = self.refusals.of(&origin, offsets.values());
+        let Written { batch, addresses } = written;
+        let (input, offsets) = (&addresses.input, addresses.offsets.clone());
+        let refused = self.refusals.of(input, offsets.values());
         let (batch, offsets) = match refused.is_empty() {
             true => (batch, offsets),
             false => without(&batch, &offsets, refused.iter().map(|(row, ..)| *row)).map_err(fault)?,
         };
         let mut reported = None;
-        for (_, offset, reason) in refused {
+        for (row, offset, reason) in refused {
             // All rows of an exploded record share one complaint.
             if reported.replace(offset) == Some(offset) {
                 continue;
             }
-            let (kind, origin) = (ComplaintKind::Serialization, origin.clone());
+            let (kind, (origin, offset)) = (ComplaintKind::Serialization, addresses.record(row));
             self.complain(&Complaint { kind, origin, offset, side: None, expr: None, reason }, raw, status);
         }
         if batch.is_empty() {
@@ -405,7 +406,7 @@ impl Share {
         if !self.exchanges.contains(&batch.topic) {
             self.tally.wrote(batch.len() as u64);
         }
-        self.outbox.put(Work::Write(batch, MadeOf::Records(origin, offsets)))
+        self.outbox.put(Work::Write(batch, MadeOf::Records(addresses.input, offsets)))
     }
 
     fn complain(&mut self, complaint: &Complaint, raw: Option<&RawBatch>, status: &QueryStatus) {

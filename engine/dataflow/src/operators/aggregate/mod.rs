@@ -126,7 +126,7 @@ impl Aggregate {
         let keys = take(&keys, &UInt32Array::from(groups.firsts.clone()), None)?.as_binary::<i32>().clone();
         let before = self.states(&groups, &keys, store)?;
         let mut states = before.clone();
-        let times_ms = states.advance(&groups.numbers, &chunk.times_ms, &chunk.offsets);
+        let times_ms = states.advance(&groups.numbers, chunk);
         let mut running = Vec::new();
         for call in &self.calls {
             let args: Vec<ArrayRef> = call.args.iter().map(|at| chunk.rows.column(*at).clone()).collect();
@@ -204,7 +204,9 @@ impl Aggregate {
         let rows = Results { groups, starts, results, before: before.transpose()? };
         let mut order: Vec<u32> = (0..states.offsets.len() as u32).collect();
         order.sort_by_key(|row| states.offsets.value(*row as usize));
-        self.chunk(rows, states.times_ms, states.offsets)?.take(&UInt32Array::from(order)).map(Emitted::from)
+        let origins = states.origins();
+        let changed = Chunk { origins, ..self.chunk(rows, states.times_ms, states.offsets)? };
+        changed.take(&UInt32Array::from(order)).map(Emitted::from)
     }
 
     /// The rows that come out.
