@@ -135,6 +135,7 @@ impl Store for MemoryStore {
                     table.restore(hash(key), key, values.is_valid(row).then(|| values.value(row)));
                     row += 1;
                 }
+                table.shrink();
             });
         }
         let windows = self.windows.iter().filter(|(_, table)| table.is_empty()).map(|(window, _)| *window).collect();
@@ -200,6 +201,26 @@ mod tests {
             store.seal().expect("it is small");
         }
         assert_eq!(store.len(), 10);
+        assert!(store.bytes() < 32 << 10, "{} bytes", store.bytes());
+    }
+
+    /// Goal: a restore takes no more memory than what it restores. Method: a changelog that is far longer than the state.
+    #[test]
+    fn what_later_records_replace_is_given_back() {
+        let mut store = MemoryStore::default();
+        for round in 0..2_000_u32 {
+            let key = [&round.to_be_bytes()[..], &0_i64.to_be_bytes()].concat();
+            for value in [Some(&[0_u8; 100][..]), None] {
+                let keys = BinaryArray::from_vec(vec![&key]);
+                store.restore(&keys, &BinaryArray::from_opt_vec(vec![value])).expect("a record key");
+            }
+        }
+        let keys = BinaryArray::from_vec(vec![b"k\0\0\0\0\0\0\0\0"]);
+        store.restore(&keys, &keys).expect("a record key");
+        for bytes in 0..2_000 {
+            store.restore(&keys, &BinaryArray::from_vec(vec![&vec![0; bytes]])).expect("a record key");
+        }
+        assert_eq!(store.len(), 1);
         assert!(store.bytes() < 32 << 10, "{} bytes", store.bytes());
     }
 

@@ -152,6 +152,11 @@ impl Table {
             }
         }
         self.sealed = Vec::new();
+        self.shrink();
+    }
+
+    /// Rewrites the buffer if more than half of it is unused.
+    pub(crate) fn shrink(&mut self) {
         if self.unused > UNUSED_BYTES.max(self.data.len() / 2) {
             self.rewrite();
         }
