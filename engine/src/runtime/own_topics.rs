@@ -1,7 +1,7 @@
 //! The topics that belong to one query alone: its exchanges, and the changelogs of its stores.
 //!
-//! They are created when the query first runs and deleted when it is terminated. Nothing in an exchange is deleted before
-//! it is read, and a changelog keeps the last value of each key, so neither has a retention.
+//! They are created when the query first runs and deleted when it is terminated. An exchange must keep its records until they
+//! are read, and a changelog keeps the last value of each key, so neither has a retention time.
 
 use std::collections::BTreeMap;
 
@@ -12,14 +12,14 @@ use super::job::own_topics;
 use super::opening::partitions_of;
 use super::topics::{self, BYTES_MAX, CLEANUP, RETENTION, TIMESTAMP_TYPE, WORDS_BYTES};
 
-/// Creates the topics that a query lacks, with as many partitions as its output. Blocks.
+/// Creates the topics of a query that do not exist, with the number of partitions of its output. Blocks.
 pub(super) fn ensure(admin: &dyn Admin, query: &QueryDef, service_id: &str) -> Result<(), TransportError> {
     let names = names(query, service_id);
     let (Some(sink), false) = (query.topology.sink(), names.is_empty()) else { return Ok(()) };
     let partitions = partitions_of(admin, &sink.topic)?;
     let input = admin.topic_settings(&query.topology.source().topic)?;
     let bytes_max = input.get(BYTES_MAX).and_then(|bytes| bytes.parse::<i64>().ok());
-    // A record of an exchange carries the address of the record that it was made from.
+    // A record of an exchange also has the address of the record that it was made from.
     let bytes_max = bytes_max.map(|bytes| bytes.saturating_add(WORDS_BYTES).min(i32::MAX.into()).to_string());
     for (name, is_changelog) in names {
         let settings = settings(is_changelog, bytes_max.as_deref());
@@ -40,10 +40,12 @@ fn settings(is_changelog: bool, bytes_max: Option<&str>) -> BTreeMap<String, Str
 /// Deletes the topics of a query that was terminated. If one cannot be deleted, the others still are, and the first error
 /// is returned. Blocks.
 pub(crate) fn delete(admin: &dyn Admin, query: &QueryDef, service_id: &str) -> Result<(), TransportError> {
-    let is_gone = |error: &TransportError| error.kind == TransportErrorKind::UnknownTopic;
-    let deleted = names(query, service_id).into_iter().map(|(name, _)| admin.delete_topic(&name));
-    deleted
-        .fold(Ok(()), |first, next| first.and(next.or_else(|error| if is_gone(&error) { Ok(()) } else { Err(error) })))
+    let failure = |(name, _): (String, bool)| match admin.delete_topic(&name) {
+        Err(error) if error.kind != TransportErrorKind::UnknownTopic => Some(error),
+        _ => None,
+    };
+    let failures: Vec<TransportError> = names(query, service_id).into_iter().filter_map(failure).collect();
+    failures.into_iter().next().map_or(Ok(()), Err)
 }
 
 /// The names of the topics, and whether each is a changelog.
