@@ -1,6 +1,6 @@
-//! How far a task is.
+//! The progress of a task within a batch.
 
-/// How far a task is with the batch that was handled last, once its commands are performed.
+/// The progress of a task with the batch that it handled last, once its commands have been performed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TaskPosition {
     /// All of its records have come out.

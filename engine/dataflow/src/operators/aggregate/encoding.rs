@@ -1,5 +1,5 @@
-//! What a store keeps of a group, as bytes: its columns as its key; its event time, the addresses of the record that changed it
-//! last and its states as the value.
+//! The bytes that a store keeps of a group: its GROUP BY columns as the key; its event time, the addresses of the record that
+//! changed it last, and the states of its aggregates as the value.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use headwater_formats::format::{BadRow, FormatError, FormatKind, Layout};
 
 use crate::chunk::{Chunk, Origins};
 
-/// Columns as bytes, in format COMPACT.
+/// Encodes columns as bytes, in format COMPACT.
 #[derive(Clone, Debug)]
 pub struct Encoding {
     layout: Layout,
@@ -18,20 +18,20 @@ pub struct Encoding {
 }
 
 impl Encoding {
-    /// The encoding of columns. Fails on a type that the format does not hold.
+    /// The encoding of these columns. Fails on a type that the format does not support.
     pub fn new(fields: Vec<FieldRef>) -> Result<Self, FormatError> {
         let layout = Layout { fields, wrapped: false, delimiter: 0 };
         FormatKind::Compact.encoder(&layout)?;
         Ok(Self { all: (0..layout.fields.len()).collect(), layout })
     }
 
-    /// The columns as bytes, a value for each row. Fails if they exceed 2 GiB.
+    /// Encodes the columns, as one value for each row. Fails if the values exceed 2 GiB.
     pub fn encode(&self, columns: &[ArrayRef], rows: usize) -> Result<BinaryArray, ArrowError> {
         let encoded = FormatKind::Compact.encoder(&self.layout).map_err(internal)?.encode(columns, rows, None);
         first(encoded.bad).map(|()| encoded.payloads)
     }
 
-    /// The columns of bytes. Fails if they are damaged.
+    /// Decodes the columns. Fails if the bytes are damaged.
     pub fn decode(&self, payloads: &BinaryArray) -> Result<Vec<ArrayRef>, ArrowError> {
         let decoded = FormatKind::Compact.decoder(&self.layout, &self.all).map_err(internal)?.decode(payloads);
         first(decoded.bad).map(|()| decoded.columns)
@@ -49,21 +49,21 @@ fn first(bad: Vec<BadRow>) -> Result<(), ArrowError> {
     }
 }
 
-/// What is kept of groups, besides their keys.
+/// The states of groups, without their keys.
 #[derive(Clone, Debug)]
 pub struct States {
-    /// The highest event time of the rows of each group, in ms since the epoch; null for a new one.
+    /// The highest event time of each group's rows, in ms since the epoch; null for a new group.
     pub times_ms: Int64Array,
-    /// The offset of the record that changed it last; null for a new one.
+    /// The offset of the record that changed each group last; null for a new group.
     pub offsets: Int64Array,
     /// The record of the query's input that this record came from; null where it is that one itself, and for a new group.
     pub origins: Origins,
-    /// The columns of all folds, one after the other.
+    /// The state columns of all folds, in order.
     pub columns: Vec<ArrayRef>,
 }
 
 impl States {
-    /// The encoding of states whose folds have these columns.
+    /// The encoding of states whose folds have these state columns.
     pub fn encoding(columns: impl IntoIterator<Item = Field>) -> Result<Encoding, FormatError> {
         let own = [("time", DataType::Int64), ("offset", DataType::Int64)];
         let origin = [("origin_partition", DataType::Int32), ("origin_offset", DataType::Int64)];
@@ -71,7 +71,7 @@ impl States {
         Encoding::new(own.chain(columns).map(Arc::new).collect())
     }
 
-    /// Reads states; null is a new group.
+    /// Decodes states; a null value is a new group.
     pub fn decode(encoding: &Encoding, values: &BinaryArray) -> Result<Self, ArrowError> {
         let mut columns = encoding.decode(values)?;
         let states = columns.split_off(4);
@@ -80,7 +80,7 @@ impl States {
         Ok(Self { times_ms, offsets, origins, columns: states })
     }
 
-    /// Writes states.
+    /// Encodes the states.
     pub fn encode(&self, encoding: &Encoding) -> Result<BinaryArray, ArrowError> {
         let Origins { partitions, offsets } = self.origins.clone();
         let times: [ArrayRef; 2] = [Arc::new(self.times_ms.clone()), Arc::new(self.offsets.clone())];
@@ -89,7 +89,7 @@ impl States {
         encoding.encode(&columns, self.times_ms.len())
     }
 
-    /// Adds the rows of a chunk to the times and addresses of their groups; the time of each row's group after that row.
+    /// Updates the times and addresses of groups with the rows of a chunk. Returns the time of each row's group after that row.
     pub fn advance(&mut self, groups: &[u32], chunk: &Chunk) -> Int64Array {
         let mut times: Vec<i64> = self.times_ms.iter().map(|time| time.unwrap_or(i64::MIN)).collect();
         let mut last: Vec<Option<usize>> = vec![None; times.len()];
@@ -116,7 +116,7 @@ impl States {
     }
 }
 
-/// The values of groups, for each one the value of its last row in a batch, if it has rows there.
+/// The value of each group's last row in a batch, or the value before if the batch has no row of the group.
 fn latest<T: ArrowPrimitiveType>(
     before: &PrimitiveArray<T>,
     last: &[Option<usize>],

@@ -1,4 +1,4 @@
-//! Which window each row belongs to, and which rows are late.
+//! Assigns rows to windows, and finds the rows that are late.
 
 use headwater_language::definition::WindowDef;
 use headwater_language::topology::AggregateWindow;
@@ -16,9 +16,9 @@ pub struct Windows {
 /// The rows of a batch that belong to a group.
 #[derive(Debug)]
 pub struct Arrived {
-    /// Their indices in the batch.
+    /// The index of each row in the batch.
     pub rows: Vec<u32>,
-    /// The start of the window of each.
+    /// The start of each row's window.
     pub starts: Vec<i64>,
     /// The rows that are late.
     pub late: Vec<Late>,
@@ -64,8 +64,8 @@ impl Windows {
     }
 }
 
-/// Gives the rows that `belongs` takes their windows, each at the stream time that it makes: a row can be late because of the
-/// one before it, wherever batches are cut. Without windows, all are in window 0.
+/// Assigns the rows for which `belongs` is true to their windows. Stream time advances with each row, so a row can be late
+/// because of the one before it, wherever batches are cut. Without windows, all rows are in window 0.
 pub fn arrive(times: &[i64], belongs: impl Fn(usize) -> bool, windows: Option<Windows>, stream_time: i64) -> Arrived {
     let mut arrived = Arrived {
         rows: Vec::with_capacity(times.len()),
