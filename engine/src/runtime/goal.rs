@@ -19,13 +19,13 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// The ends of a query's input at one moment, and then those of its exchanges.
 pub struct Goal {
     ends: BTreeMap<TopicPartition, i64>,
-    /// Exchanges whose ends count once everything before is committed, the next one last.
+    /// The exchanges that must be committed after that, the next one last.
     exchanges: Vec<Arc<str>>,
     looked_at_ms: i64,
 }
 
 impl Goal {
-    /// The goal to commit everything that is in the topics of a query now, and what becomes of it.
+    /// The goal to commit everything that is in the input topics of a query now, and the exchanged rows that result.
     pub fn now(transport: &dyn Transport, inputs: &[InputTopic<'_>]) -> Result<Self, TransportError> {
         let topics = |is_exchange: bool| inputs.iter().filter(move |input| input.is_exchange == is_exchange);
         let mut ends = BTreeMap::new();

@@ -1,5 +1,4 @@
-//! Restoring the state of a share: its changelogs are read up to their ends at the last commit, into the stores of its
-//! tasks.
+//! Restores the state of a share: reads its changelogs up to the last commit into the stores of its tasks.
 //!
 //! A restore is done in steps, so that the share keeps its place in the group however long it takes.
 
@@ -24,12 +23,12 @@ pub(super) struct Restore {
     sources: Vec<Box<dyn Source>>,
     /// The task and the store that each changelog belongs to.
     stores: BTreeMap<TopicPartition, (TaskId, usize)>,
-    /// How many changelogs are not read to their ends.
+    /// The number of changelogs that are not read to their ends yet.
     unfinished: usize,
 }
 
 impl Restore {
-    /// Opens the changelogs of some tasks; none if there is nothing to restore. Call it after the committed offsets were read.
+    /// Opens the changelogs of some tasks; `None` if there is nothing to restore. Call it after the committed offsets were read.
     /// A task with a stream time had state at the last commit.
     pub(super) fn begin(
         transport: &dyn Transport,
@@ -84,10 +83,10 @@ struct Changelogs<'a> {
 }
 
 impl Changelogs<'_> {
-    /// What is to be read of a changelog; none if it is empty. Fails if it is although there was state.
+    /// The range to read of a changelog; `None` if it is empty. Fails if it is empty and `has_state`.
     ///
-    /// It ends with the last record of any transaction: a commit whose offsets are visible may still lack its marker in the
-    /// changelog, and until it is there, reading waits.
+    /// The range includes open transactions: a commit whose offsets are visible may still lack its marker in the changelog.
+    /// Reading waits for the marker.
     fn range(&mut self, partition: &TopicPartition, has_state: bool) -> Result<Option<ReadRange>, TransportError> {
         let topic = &partition.topic;
         if !self.extents.contains_key(topic) {

@@ -56,9 +56,9 @@ pub(super) struct Share {
     pub(super) outbox: Outbox,
     pub(super) intake: Intake,
     pub(super) tasks: Tasks,
-    /// Topics that the query both writes and reads: their records are not counted.
+    /// The exchanges, which the query both writes and reads. Their records are not counted.
     exchanges: BTreeSet<Arc<str>>,
-    /// State that is being restored; nothing is read before.
+    /// The restore in progress; nothing is read until it is done.
     restore: Option<Restore>,
     /// Offsets that were deleted before they were read, which are reported once the state is restored.
     gaps: Vec<Lost>,
@@ -412,7 +412,7 @@ impl Share {
     fn complain(&mut self, complaint: &Complaint, raw: Option<&RawBatch>, status: &QueryStatus) {
         self.tally.complained();
         status.complained(complaint);
-        // The record of an exchange is not the one that the complaint is about.
+        // A record of an exchange is not the record that the complaint is about.
         self.complaints.add(complaint, raw.filter(|raw| raw.origin == complaint.origin));
     }
 
