@@ -47,6 +47,21 @@ pub struct Added {
 
 /// The aggregate with this name, in upper case, for arguments of these types; `None` if continuous queries do not support it.
 /// This is the list of the supported ones.
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use arrow::array::{ArrayRef, AsArray, Int64Array, StringArray};
+/// use arrow::datatypes::{DataType, Int64Type};
+/// use headwater_functions::fold::fold;
+///
+/// let count = fold("COUNT", &[DataType::Utf8]).expect("continuous queries support it");
+/// let new_group: ArrayRef = Arc::new(Int64Array::new_null(1));
+/// let names: ArrayRef = Arc::new(StringArray::from(vec![Some("a"), None]));
+/// let added = count.add(&[new_group], &[0, 0], &[names], false)?;
+/// assert_eq!(count.result(&added.state).as_primitive::<Int64Type>().value(0), 1);
+/// # Ok::<(), arrow::error::ArrowError>(())
+/// ```
 pub fn fold(name: &str, args: &[DataType]) -> Option<Arc<dyn Fold>> {
     match (name, args) {
         ("COUNT", [] | [_]) => Some(Arc::new(Count)),
