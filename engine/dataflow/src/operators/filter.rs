@@ -82,7 +82,7 @@ mod tests {
     use super::super::for_tests::{compiled, cx, integers, shown, table};
     use super::*;
 
-    /// Goal: what comes out is what has changed of the rows that stay. Method: each of the cases once, `a > 10` staying.
+    /// Goal: the emitted rows are the changes of the rows that are kept. Method: each case once, with the condition `a > 10`.
     #[test]
     fn changes_of_a_table_become_changes_of_what_stays() {
         let mut filter = Filter::new(compiled("a > 10"));

@@ -219,7 +219,7 @@ impl Columns<'_> {
         }
     }
 
-    /// `… AS ROWHEADERS` gives the headers of the record.
+    /// Handles `… AS ROWHEADERS`, which sets the headers of the record.
     fn add_headers(&mut self, expr: &Expr, text: &str, span: Option<Span>) {
         if self.headers.is_some() {
             self.errors.push(Diagnostic::new(DUPLICATE_COLUMN, "ROWHEADERS appears twice in SELECT").at_maybe(span));
