@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use headwater_connectors::transport::{
-    Extent, Isolation, LossCause, Lost, ReadPlan, ReadRange, Source, SourceEvent, TopicIds, Transport, TransportError,
+    Extent, Isolation, ReadPlan, ReadRange, Source, SourceEvent, TopicIds, Transport, TransportError,
 };
 use headwater_dataflow::{Compiled, Event, TaskId};
 use headwater_formats::record::{TopicPartition, Wanted};
@@ -98,8 +98,8 @@ impl Changelogs<'_> {
         let mark = usize::try_from(partition.partition).ok().and_then(|at| marks.get(at));
         let mark = mark.ok_or_else(|| TransportError::other(format!("{partition} does not exist")))?;
         if mark.end == 0 && has_state {
-            let (partition, cause) = (partition.clone(), LossCause::Recreated);
-            return Err(Lost { partition, cause, from: 0, to: 0 }.into());
+            let message = format!("the state in {partition} is gone: the topic was deleted and created again");
+            return Err(TransportError::lost(message));
         }
         let range = ReadRange { partition: partition.clone(), start: mark.start, end: Some(mark.end) };
         Ok((mark.start < mark.end).then_some(range))
@@ -134,5 +134,17 @@ mod tests {
         let range = changelogs.range(&TopicPartition::new("c", 0), true).expect("state").expect("a record");
         assert_eq!((range.start, range.end), (0, Some(1)));
         sink.commit(&Membership::outside("g"), &BTreeMap::new(), Duration::ZERO).expect("a commit");
+    }
+
+    #[test]
+    fn state_whose_changelog_is_empty_is_reported_as_lost() {
+        let cluster = MemoryTransport::new();
+        let topic = NewTopic { name: "c".into(), partitions: 1, replicas: None, settings: BTreeMap::new() };
+        cluster.admin().create_topic(&topic).expect("a new topic");
+        let mut changelogs = Changelogs { transport: &cluster, extents: BTreeMap::new(), ids: TopicIds::new() };
+        let partition = TopicPartition::new("c", 0);
+        assert_eq!(changelogs.range(&partition, false), Ok(None));
+        let error = changelogs.range(&partition, true).expect_err("there was state");
+        assert_eq!(error.message, "the state in c[0] is gone: the topic was deleted and created again");
     }
 }
