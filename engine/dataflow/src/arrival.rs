@@ -12,7 +12,7 @@ use headwater_language::topology::{ORIGIN_OFFSET, ORIGIN_PARTITION};
 use super::chunk::{Chunk, Origins};
 use super::stage::Input;
 
-/// Decoded records, among whose columns are event time and offset, as a chunk; none where there are no rows.
+/// Decoded records as a chunk; `None` if there are no rows. Event time and offset must be among their columns.
 pub fn chunk(decoded: DecodedRows, raw: &RawBatch, input: &Input) -> Result<Option<Chunk>, ArrowError> {
     let rows = decoded.rows;
     if rows.num_rows() == 0 {
@@ -40,9 +40,9 @@ pub fn chunk(decoded: DecodedRows, raw: &RawBatch, input: &Input) -> Result<Opti
     Ok(Some(Chunk { times_ms, offsets, headers, valued, windows, rows, before: None, origins }))
 }
 
-/// The addresses that the records of an exchange carry.
+/// The addresses in the columns of an exchange's records.
 fn origins(rows: &RecordBatch) -> Result<Origins, ArrowError> {
-    let missing = || ArrowError::SchemaError("a record of an exchange carries no address".to_owned());
+    let missing = || ArrowError::SchemaError("a record of an exchange has no address".to_owned());
     let column = |name: &str| rows.column_by_name(name).ok_or_else(missing);
     let partitions = column(ORIGIN_PARTITION)?.as_primitive_opt().ok_or_else(missing)?.clone();
     let offsets = column(ORIGIN_OFFSET)?.as_primitive_opt().ok_or_else(missing)?.clone();

@@ -27,9 +27,9 @@ pub struct Chunk {
     pub valued: Option<NullBuffer>,
     /// Start and end of the window in each row's key, in ms, if it is written to the output.
     pub windows: Option<[Int64Array; 2]>,
-    /// The rows of a table before they changed, where a later operator looks at them.
+    /// The rows of a table before they changed, if a later operator needs them.
     pub before: Option<Before>,
-    /// The records of the query's input that the rows came from, where `offsets` are those of an exchange.
+    /// The records of the query's input that the rows came from, if `offsets` are those of an exchange.
     pub origins: Option<Origins>,
 }
 
@@ -152,7 +152,7 @@ impl Origins {
     }
 }
 
-/// The columns of some rows with something done to each of them, so that `len` rows result.
+/// Applies `change` to each column of some rows, which yields `len` rows.
 fn changed(
     rows: &RecordBatch,
     len: usize,
@@ -162,7 +162,7 @@ fn changed(
     RecordBatch::try_new_with_options(rows.schema(), columns, &RecordBatchOptions::new().with_row_count(Some(len)))
 }
 
-/// Marks of rows with the same done to them; `None` when all rows that result are marked.
+/// Applies `change` to the marks of some rows; `None` if all rows that result are marked.
 fn marks(
     valued: Option<NullBuffer>,
     change: impl Fn(&dyn Array) -> Result<ArrayRef, ArrowError>,

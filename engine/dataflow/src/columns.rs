@@ -28,7 +28,7 @@ pub fn referenced<'a>(
     Ok((0..schema.fields().len()).filter(|i| names.contains(schema.field(*i).name())).collect())
 }
 
-/// Every name that may be a column's, in the expressions of some nodes and as it is.
+/// The names in some nodes that may be names of columns: those in their expressions, and those that they list.
 pub fn names_in<'a>(nodes: impl IntoIterator<Item = &'a Node>) -> Result<BTreeSet<String>, Vec<Diagnostic>> {
     let mut names = BTreeSet::new();
     for node in nodes {
@@ -58,12 +58,12 @@ fn texts(node: &Node) -> Vec<&str> {
     }
 }
 
-/// Calls `tell` with all names in an expression that may be names of columns.
-fn columns_of(expr: &sqlparser::ast::Expr, tell: &mut dyn FnMut(&str)) {
+/// Calls `found` with each name in an expression that may be the name of a column.
+fn columns_of(expr: &sqlparser::ast::Expr, found: &mut dyn FnMut(&str)) {
     use sqlparser::ast::Expr;
     each_expr(expr, &mut |expr| match expr {
-        Expr::Identifier(name) => tell(&name.value),
-        Expr::CompoundIdentifier(names) => names.iter().for_each(|name| tell(&name.value)),
+        Expr::Identifier(name) => found(&name.value),
+        Expr::CompoundIdentifier(names) => names.iter().for_each(|name| found(&name.value)),
         _ => {}
     });
 }

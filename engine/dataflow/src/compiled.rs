@@ -1,4 +1,4 @@
-//! A topology made ready to run: its stages, with the topics that each reads and writes.
+//! A compiled topology: its stages, with the topics that each of them reads and writes.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use super::output::Placement;
 use super::stage::{Stage, stages};
 use super::task::Task;
 
-/// A topology that is ready to run: what all its tasks share.
+/// A topology that is ready to run. All of its tasks share it, so a clone is cheap.
 #[derive(Clone)]
 pub struct Compiled {
     stages: Arc<[Arc<Stage>]>,
@@ -28,7 +28,7 @@ pub struct Compiled {
 pub struct TaskId {
     /// The index of the stage.
     pub stage: usize,
-    /// The partition, which has this number in each topic that the stage reads.
+    /// The number of the partition that it reads of each topic.
     pub partition: i32,
 }
 
@@ -39,18 +39,18 @@ pub struct InputTopic<'a> {
     pub topic: &'a Arc<str>,
     /// The index of the stage that reads it.
     pub stage: usize,
-    /// Where its records go in, in each task of the stage.
+    /// The port of the stage's tasks that gets its records.
     pub port: Port,
-    /// Whether the query writes it, too.
+    /// Whether it is an exchange, which the query also writes.
     pub is_exchange: bool,
 }
 
 impl Compiled {
-    /// Compiles a topology with the functions that `state` knows. Fails on one that a newer program
-    /// wrote, or whose expressions have no meaning any more.
+    /// Compiles a topology with the functions of `state`. Fails if a newer version of the program wrote it, or if one of its
+    /// expressions is no longer valid.
     pub fn new(topology: &Topology, state: &SessionState, options: &CompileOptions) -> Result<Self, Vec<Diagnostic>> {
         if topology.version() > VERSION {
-            let message = "the query was made by a newer version of Headwater, which this one does not understand";
+            let message = "the query was created by a newer version of Headwater, which this version cannot run";
             return Err(vec![Diagnostic::new(INTERNAL, message)]);
         }
         let stages = stages(topology, state, options)?.into_iter().map(Arc::new).collect();
@@ -63,7 +63,7 @@ impl Compiled {
         &result.schema
     }
 
-    /// The topics that are read: those of its sources, then those of its exchanges.
+    /// The topics that it reads: those of its sources, then its exchanges.
     pub fn inputs(&self) -> Vec<InputTopic<'_>> {
         let mut inputs: Vec<InputTopic<'_>> = Vec::new();
         for (stage, of_stage) in self.stages.iter().enumerate() {
@@ -76,12 +76,12 @@ impl Compiled {
         inputs
     }
 
-    /// The topics that are written: its exchanges, and its sink.
+    /// The topics that it writes: its exchanges and its sink.
     pub fn outputs(&self) -> impl Iterator<Item = &str> {
         self.stages.iter().flat_map(|stage| &stage.outputs).map(|written| written.sink.topic.as_str())
     }
 
-    /// The changelog topics of a stage's stores, in their order.
+    /// The changelog topics of a stage, in the order of its stores.
     pub fn changelogs(&self, stage: usize) -> &[Arc<str>] {
         &self.stages[stage].changelogs
     }
@@ -91,14 +91,13 @@ impl Compiled {
         self.stages.len()
     }
 
-    /// The parts of each record that its tasks look at.
+    /// The parts of each record that its tasks need.
     pub fn wanted(&self) -> Result<Wanted, FormatError> {
         let inputs = self.stages.iter().flat_map(|stage| &stage.inputs);
         inputs.map(|input| input.wanted()).try_fold(Wanted::NOTHING, |all, wanted| Ok(all.and(wanted?)))
     }
 
-    /// A task of a stage, which has handled nothing and whose stores are empty. `placements` are those of the topics that
-    /// the query writes.
+    /// A new task of a stage, with empty stores. `placements` are those of the topics that the query writes.
     pub fn task(&self, id: TaskId, placements: &BTreeMap<String, Placement>) -> Result<Task, FormatError> {
         Task::new(&self.stages[id.stage], id.partition, self.stops_on_time, placements)
     }

@@ -12,19 +12,19 @@ pub struct Complaint {
     pub origin: TopicPartition,
     /// The offset of the record in its partition.
     pub offset: i64,
-    /// The side (key or value) of the input or output record that is wrong; none if the error concerns the row.
+    /// The side (key or value) of the input or output record that is invalid; `None` if the error concerns the row.
     pub side: Option<Side>,
-    /// The expression that failed, if it was one.
+    /// The expression that failed; `None` if no expression was involved.
     pub expr: Option<String>,
     /// The reason, in words for a user.
     pub reason: String,
 }
 
-/// The part of a record that is wrong.
+/// The part of a record that the error concerns.
 pub enum Wrong {
-    /// One half of it, or of the record that it became.
+    /// The key or the value of the record, or of the output record.
     Side(Side),
-    /// The value of an expression.
+    /// An expression that failed for the row, as SQL text.
     Expression(String),
     /// The row as a whole.
     Row,
@@ -46,7 +46,7 @@ impl Complaint {
         Self { kind, origin, offset, side, expr, reason: shortened(reason) }
     }
 
-    /// Side and reason in one line.
+    /// The side, if there is one, and the reason, in one line.
     pub fn text(&self) -> String {
         match self.side {
             Some(side) => format!("{side}: {}", self.reason),
@@ -64,7 +64,7 @@ pub enum ComplaintKind {
     Processing,
     /// The output record could not be encoded, and was skipped.
     Serialization,
-    /// Its window had closed, and it was skipped.
+    /// The window of the row had closed, and the row was skipped.
     Late,
 }
 

@@ -4,6 +4,7 @@
 //! A [`Task`] runs a topology for one partition. It has no clock, no thread and no cluster: the runtime gives it
 //! batches and performs its commands, and so does a simulation. The result does not depend on the size of the batches.
 
+mod addresses;
 mod arrival;
 mod chunk;
 mod columns;
@@ -22,6 +23,7 @@ mod task;
 mod task_tests;
 mod withheld;
 
+pub use addresses::Addresses;
 pub use chunk::Chunk;
 pub use compiled::{Compiled, InputTopic, TaskId};
 pub use complaint::{Complaint, ComplaintKind};

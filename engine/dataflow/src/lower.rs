@@ -16,27 +16,27 @@ use super::columns::{names_in, needs_value};
 use super::operator::Operator;
 use super::operators::{Aggregate, Column, Explode, Filter, Project};
 
-/// An operator, and the columns of the rows that come out of it.
+/// An operator, and the columns of the rows that it emits.
 pub type Lowered = (Arc<dyn Operator>, SchemaRef);
 
-/// What a node is lowered with.
+/// The context in which a node is lowered.
 pub struct Lowering<'a> {
     /// The nodes after it.
     pub later: &'a [Node],
-    /// The columns of the rows that come in.
+    /// The columns of the rows that it receives.
     pub rows: &'a SchemaRef,
-    /// The functions that are known.
+    /// The session with the functions that expressions may call.
     pub state: &'a SessionState,
-    /// The source whose rows come in.
+    /// The source of the query.
     pub input: &'a SourceDef,
-    /// The index of its store among those of the stage, if it has one; they are those of the aggregations before it.
+    /// The number of stores in the stage before it, which is the index of its own store if it has one.
     pub store: usize,
-    /// A group that changes several times between two commits is emitted each time.
+    /// Whether every change of a group is emitted, not only the last one before a commit.
     pub emits_every_change: bool,
 }
 
 impl Lowering<'_> {
-    /// The operator of a node that does something to rows: not of a source, an exchange or a sink.
+    /// The operator of a node that processes rows. Fails for a source, an exchange or a sink, which have none.
     pub fn lower(&self, action: &Action) -> Result<Lowered, Vec<Diagnostic>> {
         let compiler = || Compiler::new(self.state, self.rows.clone()).map_err(|e| diagnose(&e, None));
         Ok(match action {
@@ -67,7 +67,7 @@ impl Lowering<'_> {
         })
     }
 
-    /// Whether a later operator looks at what rows were before they changed: a filter, to see whether it kept them.
+    /// Whether a later operator needs the rows before they changed. A filter does, to delete a row that it no longer keeps.
     fn needs_before(&self) -> bool {
         self.later.iter().any(|node| matches!(node.action, Action::Filter { .. }))
     }
@@ -86,7 +86,7 @@ fn explode(columns: &[Exploded], later: &[Node], compiler: &Compiler<'_>) -> Res
     let arrays = columns.iter().map(array).collect::<Result<Vec<_>, _>>()?;
     let read = names_in(later)?;
     let explode = Explode::new(arrays, compiler.schema(), |name| read.contains(name));
-    explode.ok_or_else(|| vec![Diagnostic::new(INTERNAL, "a table function gives no rows")])
+    explode.ok_or_else(|| vec![Diagnostic::new(INTERNAL, "a table function does not return an array")])
 }
 
 fn project(projection: &Projection, compiler: &Compiler<'_>, input: &SourceDef) -> Result<Project, Vec<Diagnostic>> {

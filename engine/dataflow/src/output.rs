@@ -93,9 +93,9 @@ impl Output {
         };
         let values = self.value.encode(chunk, chunk.valued.as_ref());
         let (times, bad_times) = self.times(chunk)?;
-        let told = |side: Side| move |bad: BadRow| Unwritten { row: bad.row, side, reason: bad.reason };
-        let mut unwritten: Vec<Unwritten> = keys.1.into_iter().map(told(Side::Key)).collect();
-        unwritten.extend(values.1.into_iter().chain(bad_times).map(told(Side::Value)));
+        let of_side = |side: Side| move |bad: BadRow| Unwritten { row: bad.row, side, reason: bad.reason };
+        let mut unwritten: Vec<Unwritten> = keys.1.into_iter().map(of_side(Side::Key)).collect();
+        unwritten.extend(values.1.into_iter().chain(bad_times).map(of_side(Side::Value)));
         let parts = Parts { keys: keys.0, values: values.0, times, headers: chunk.headers.clone() };
         self.refuse(&parts, now_ms, &mut unwritten);
         let parts = if unwritten.is_empty() { parts } else { parts.without(&unwritten)? };

@@ -1,12 +1,12 @@
-//! How far a task is.
+//! The progress of a task within a batch.
 
-/// How far a task is with the batch that was handled last, once its commands are performed.
+/// The progress of a task with the batch that it handled last, once its commands have been performed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TaskPosition {
-    /// All of its records have come out.
+    /// All rows of the batch have been emitted.
     Done,
-    /// All records before this offset have come out, and nothing of the one at it.
+    /// The rows of all records before this offset have been emitted, and none of the record at it.
     Before(i64),
-    /// Something of the record at this offset has come out, and something is left.
+    /// Part of the record at this offset was emitted or has changed the state, and part is left: no commit is possible.
     Within(i64),
 }

@@ -19,21 +19,21 @@ use super::operator::{Operator, Port};
 use super::options::CompileOptions;
 use super::output::{Output, Placement};
 
-/// A part of a topology that runs without an exchange: one task for each partition.
+/// A part of a topology without an exchange inside it. Each partition of it is a [`Task`](super::Task).
 pub struct Stage {
-    /// What it reads, one topic for each port of its tasks.
+    /// The topics that it reads, one for each port of its tasks.
     pub inputs: Vec<Input>,
-    /// The operators as they were made; each task has its own.
+    /// The operators before any row was pushed; each task gets its own copies.
     pub operators: Vec<Wired>,
-    /// What it writes; none where rows are shown.
+    /// The topics that it writes; none if its rows are shown to a user.
     pub outputs: Vec<OutputTopic>,
     /// The changelog topic of each of its stores.
     pub changelogs: Vec<Arc<str>>,
     /// The topic of the query's input, which complaints name.
     pub origin: Arc<str>,
-    /// The columns of what comes out last.
+    /// The columns of the rows that its last operator emits.
     pub schema: SchemaRef,
-    /// Whether the result of the query comes out of it.
+    /// Whether it is the last stage, which emits the result of the query.
     pub is_last: bool,
 }
 
@@ -43,42 +43,42 @@ pub struct Input {
     pub spec: Arc<TopicSpec>,
     /// The columns that are decoded, by index in those of the spec.
     pub projection: Vec<usize>,
-    /// Where its rows go.
+    /// The first operators or outputs that get its rows.
     pub entry: Vec<Target>,
-    /// Whether it is a topic of the query's own, whose rows carry the address of the record they came from.
+    /// Whether it is an exchange, whose rows have columns with the address of the record they came from.
     pub is_exchange: bool,
-    /// Records without a value stay records without a value.
+    /// Whether records without a value become rows without a value; otherwise they are skipped.
     pub keeps_valueless: bool,
-    /// The window of its keys goes on to the output.
+    /// Whether the window in its keys is passed on to the output.
     pub forwards_windows: bool,
-    /// Its headers go on to the output.
+    /// Whether its headers are passed on to the output.
     pub forwards_headers: bool,
 }
 
 /// A topic that a stage writes.
 pub struct OutputTopic {
-    /// Its declaration.
+    /// The declaration of the topic.
     pub sink: SourceDef,
     /// The columns of the rows that become its records.
     pub schema: SchemaRef,
-    /// The key is another than the input's.
+    /// Whether the key differs from the input's.
     pub rekeyed: bool,
 }
 
-/// Where rows go on.
+/// The next step for rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Target {
-    /// To the operator with this index, at one of its ports.
+    /// The operator with this index, at one of its ports.
     Operator(usize, Port),
-    /// Out of the task, to the topic with this index or, where the query has none, to whoever is shown its rows.
+    /// The output topic with this index or, in a query without a sink, the user who reads its rows.
     Output(usize),
 }
 
-/// An operator, and where what comes out of it goes.
+/// An operator and the next steps for the rows that it emits.
 pub struct Wired {
     /// The operator.
     pub operator: Arc<dyn Operator>,
-    /// Where its rows go.
+    /// The next steps for its rows.
     pub to: Vec<Target>,
 }
 
@@ -89,7 +89,7 @@ impl Input {
         Ok(if self.keeps_valueless { decoder.keeping_valueless() } else { decoder })
     }
 
-    /// The parts of each record that it looks at.
+    /// The parts of each record that its decoder reads or that are passed on.
     pub fn wanted(&self) -> Result<Wanted, FormatError> {
         let wanted = RecordDecoder::new(&self.spec, &self.projection)?.wanted();
         Ok(Wanted { headers: wanted.headers || self.forwards_headers, ..wanted })
@@ -99,7 +99,7 @@ impl Input {
 impl OutputTopic {
     /// An encoder of its records.
     pub fn open(&self, placements: &BTreeMap<String, Placement>) -> Result<Output, FormatError> {
-        let missing = || FormatError::Unfit(format!("nothing is known about topic \"{}\"", self.sink.topic));
+        let missing = || FormatError::Unfit(format!("topic \"{}\" was not looked up", self.sink.topic));
         let placement = *placements.get(&self.sink.topic).ok_or_else(missing)?;
         Output::new(&self.sink, &self.schema, self.rekeyed, placement)
     }
@@ -119,14 +119,14 @@ pub fn stages(
     numbers.into_iter().map(wire).collect()
 }
 
-/// In which stage a node is, and in which one its rows go on. Only for an exchange are these different ones.
+/// The stage of a node, and the stage that gets its rows. They differ only for an exchange.
 #[derive(Clone, Copy)]
 struct Place {
     at: usize,
     next: usize,
 }
 
-/// The places of all nodes. Nodes that are connected without an exchange between them are in one stage.
+/// The stages of all nodes. Nodes that are connected without an exchange in between share a stage.
 fn places(nodes: &[Node]) -> Vec<Place> {
     let mut places: Vec<Place> = Vec::new();
     let mut unused = 0;
@@ -147,20 +147,20 @@ fn places(nodes: &[Node]) -> Vec<Place> {
     places
 }
 
-/// One stage while it is made from the nodes of its topology.
+/// Builds one stage from the nodes of its topology.
 struct Wiring<'a> {
     topology: &'a Topology,
     state: &'a SessionState,
     options: &'a CompileOptions,
     places: &'a [Place],
     number: usize,
-    /// The columns of the rows that come out of each node.
+    /// The columns of the rows that each node emits.
     schemas: BTreeMap<&'a NodeId, SchemaRef>,
     inputs: Vec<(&'a NodeId, Input)>,
     operators: Vec<(&'a NodeId, Arc<dyn Operator>)>,
     outputs: Vec<(&'a NodeId, OutputTopic)>,
     changelogs: Vec<Arc<str>>,
-    /// The columns of the rows that came out last.
+    /// The columns of the rows that the last node added emits.
     schema: SchemaRef,
 }
 
@@ -210,7 +210,7 @@ impl<'a> Wiring<'a> {
         })
     }
 
-    /// Adds a node of this stage, whose inputs were added before.
+    /// Adds a node of this stage after its inputs.
     fn add(&mut self, at: usize, node: &'a Node) -> Result<(), Vec<Diagnostic>> {
         if let Some(from) = node.inputs.first().and_then(|id| self.schemas.get(id)) {
             self.schema = from.clone();
@@ -275,12 +275,12 @@ impl<'a> Wiring<'a> {
         Ok(())
     }
 
-    /// The definition of a topic of the query's own, with its full name.
+    /// The definition of an exchange, with the full name of its topic.
     fn own(&self, topic: &SourceDef) -> SourceDef {
         SourceDef { topic: self.options.own_topic(&topic.topic), ..topic.clone() }
     }
 
-    /// Where the rows of a node go: to each port that takes them, and out where an output does or nobody.
+    /// The next steps for the rows of a node: the ports and outputs that have it as their input, or else the first output.
     fn targets(&self, id: &NodeId) -> Vec<Target> {
         let operator = |id: &NodeId| self.operators.iter().position(|(other, _)| *other == id);
         let output = |id: &NodeId| self.outputs.iter().position(|(other, _)| *other == id);

@@ -1,21 +1,21 @@
 //! One stage of a running query for one partition: records in, commands out.
 //!
 //! ```text
-//! handle(Restore)*, handle(Resume)                   its state is that of the last commit
-//! handle(Records) → advance* → Write*, Complain* …   as often as records come
-//! handle(Barrier) → advance* → Write*, Log* Reached  everything before it has come out
-//! handle(Committed)                                  it will never come again
+//! handle(Restore)*, handle(Resume)                   restores the state of the last commit
+//! handle(Records) → advance* → Write*, Complain* …   for each batch
+//! handle(Barrier) → advance* → Write*, Log*, Reached emits everything before it
+//! handle(Committed)                                  the epoch is final
 //! ```
 //!
-//! A task never waits and never fails on a record: what is wrong with one comes out as a complaint
-//! with its address. Rows that become many or long come out piece by piece, in the order of their records, so that what
-//! waits to be written is bounded and a commit can be made between two records of one batch.
+//! A task never waits and never fails because of a record: an invalid record becomes a complaint with its address. Large
+//! output is emitted piece by piece, in the order of the records. So the output that waits to be written is bounded, and a
+//! task without state can commit between two records of one batch.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use arrow::array::{Array, BinaryArray, Int64Array, RecordBatch};
+use arrow::array::{Array, BinaryArray, RecordBatch};
 use arrow::error::ArrowError;
 use headwater_expression::Failure;
 use headwater_formats::decode::RecordDecoder;
@@ -24,6 +24,7 @@ use headwater_formats::panic::words;
 use headwater_formats::record::{OutBatch, RawBatch, Reject, TopicPartition};
 use headwater_state::{MemoryStore, Store};
 
+use super::addresses::Addresses;
 use super::arrival;
 use super::chunk::Chunk;
 use super::complaint::{Complaint, ComplaintKind, Wrong};
@@ -32,13 +33,13 @@ use super::output::{Output, Placement, Unwritten};
 use super::position::TaskPosition;
 use super::size::{PIECE_BYTES_MAX, bytes_of, piece};
 use super::stage::{Input, Stage, Target};
-use super::withheld::{Addresses, Complaining, Withheld};
+use super::withheld::Withheld;
 
-/// Number of a commit of one query in one process, from 1.
+/// The number of a commit of one query in one process, starting at 1.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Epoch(pub u64);
 
-/// What happens to a task.
+/// An event for a task.
 #[derive(Debug)]
 pub enum Event<'a> {
     /// Records of the changelog of the store with this index, in their order.
@@ -47,13 +48,13 @@ pub enum Event<'a> {
     Resume(i64),
     /// The next records of one of its inputs.
     Records(Port, &'a RawBatch),
-    /// An epoch ends: everything that belongs to it is to come out.
+    /// An epoch ends: everything that belongs to it is to be emitted.
     Barrier(Epoch),
     /// An epoch is committed.
     Committed(Epoch),
 }
 
-/// What is to be done for a task.
+/// An action that a task asks its driver for.
 #[derive(Debug)]
 #[allow(
     clippy::large_enum_variant,
@@ -66,23 +67,21 @@ pub enum Command {
     Log(OutBatch),
     /// Rows to be shown, with the columns of [`Compiled::result_schema`].
     Show(RecordBatch),
-    /// Something is wrong with a record.
+    /// A record could not be processed, or not entirely.
     Complain(Complaint),
-    /// All of this epoch has come out.
+    /// Everything that belongs to this epoch has been emitted.
     Reached(Epoch),
-    /// The query stops before this record, for good: what came before it has come out, and nothing comes after it.
+    /// The query stops before this record. Everything before it has been emitted; nothing follows.
     Stop(Complaint),
 }
 
-/// Records to be written, and what they were made from.
+/// Records to be written, with the addresses of the records that they were made from.
 #[derive(Debug)]
 pub struct Written {
     /// The records.
     pub batch: OutBatch,
-    /// The input that they were made from.
-    pub origin: TopicPartition,
-    /// For each record the offset of the record in it that it was made from or, of a group, that changed it last.
-    pub offsets: Int64Array,
+    /// The addresses of the records that they were made from.
+    pub addresses: Addresses,
 }
 
 /// One stage of a running query for one partition.
@@ -92,7 +91,7 @@ pub struct Task {
     partition: i32,
     /// The inputs, one for each port.
     pub(super) inputs: Vec<TaskInput>,
-    /// Each with where its rows go.
+    /// The operators, each with the next steps for its rows.
     pub(super) operators: Vec<(Box<dyn Operator>, Vec<Target>)>,
     outputs: Vec<Output>,
     stores: Vec<Box<dyn Store>>,
@@ -101,17 +100,17 @@ pub struct Task {
     /// The port of the records that were handled last.
     port: Port,
     commands: VecDeque<Command>,
-    /// What is left to be done of it, the first records last.
+    /// The rows that are left of the batch, the first records last.
     left: Vec<Left>,
-    /// What is wrong with records that have not come out entirely.
+    /// Complaints about records whose rows have not all been emitted.
     withheld: Withheld,
-    /// The record whose rows came out last.
+    /// The offset of the record whose rows were emitted last.
     last_out: Option<i64>,
-    /// What the query stops at once all before it has come out.
+    /// The record at which the query stops once everything before it has been emitted.
     stop: Option<Complaint>,
-    /// The barrier that goes through the operators.
+    /// The barrier that is passing through the operators.
     barrier: Option<Passing>,
-    /// For each operator the bytes of a row that came out of it lately; none before the first.
+    /// For each operator the recent size of the rows that it emits, in bytes per row received; `None` before its first row.
     pub(super) growth: Vec<Option<usize>>,
 }
 
@@ -119,33 +118,33 @@ pub struct Task {
 pub(super) struct TaskInput {
     origin: TopicPartition,
     decoder: RecordDecoder,
-    /// Where its rows go.
+    /// The first steps for its rows.
     pub(super) entry: Vec<Target>,
 }
 
-/// Some rows and where they go on.
+/// Rows that are left to be processed.
 #[allow(clippy::large_enum_variant, reason = "there is one for thousands of rows: its own size is nothing beside them")]
 enum Left {
-    /// They are to go there.
+    /// Rows and their next step.
     Rows(Chunk, Target),
-    /// They come out of the operator with this index piece by piece.
+    /// Rows that the operator with this index emits piece by piece.
     Pieces(Box<dyn Pieces>, usize),
 }
 
-/// A barrier on its way through the operators, ahead of the records that are left.
+/// A barrier that passes through the operators ahead of the records that are left.
 struct Passing {
     epoch: Epoch,
-    /// Index of the operator that it comes to next.
+    /// The index of the operator that it reaches next.
     at: usize,
-    /// How much was left to be done before it came: what is above that came out of operators it went through.
+    /// The length of `left` when it began: what is above was emitted by operators that it has passed.
     left: usize,
 }
 
-/// Rows that go through SELECT or a table function before it is known how long they become there.
+/// Rows that are pushed to an operator that grows rows before their size there is known.
 const FIRST_ROWS: usize = 1_024;
 
 impl Task {
-    /// A task of a stage for one partition, which has handled nothing and whose stores are empty.
+    /// A new task of a stage for one partition, with empty stores.
     pub(super) fn new(
         stage: &Arc<Stage>,
         partition: i32,
@@ -180,9 +179,8 @@ impl Task {
         })
     }
 
-    /// Takes an event; the batch before is to be done with. What is to be done about it is given by
-    /// [`Self::poll_command`] and, while [`Self::advance`] says that something is left, after that. Fails only on an
-    /// internal error.
+    /// Handles an event. The batch before must be finished. The commands that follow are returned by [`Self::poll_command`],
+    /// now and after each [`Self::advance`] that returns true. Fails only on an internal error.
     pub fn handle(&mut self, event: &Event<'_>) -> Result<(), ArrowError> {
         match event {
             Event::Restore(store, raw) => {
@@ -199,13 +197,13 @@ impl Task {
                 self.barrier = Some(Passing { epoch: *epoch, at: 0, left: self.left.len() });
                 Ok(())
             }
-            // What was sealed for the commit needs no second look.
+            // The stores were sealed at the barrier.
             Event::Committed(_) => Ok(()),
         }
     }
 
-    /// Goes on with what was handled last by a piece of bounded size. `now_ms` is the present, in ms since the epoch. False
-    /// when nothing was left to do.
+    /// Continues with the event that was handled last, by a piece of bounded size. `now_ms` is the current time, in ms since
+    /// the epoch. Returns false if nothing was left to do.
     pub fn advance(&mut self, now_ms: i64) -> Result<bool, ArrowError> {
         if self.barrier.as_ref().is_some_and(|barrier| self.left.len() <= barrier.left) {
             self.pass_barrier(now_ms)?;
@@ -229,18 +227,18 @@ impl Task {
         Ok(true)
     }
 
-    /// True while a barrier has not come out yet.
+    /// True until a barrier has passed all operators.
     pub fn passes_barrier(&self) -> bool {
         self.barrier.is_some()
     }
 
-    /// Takes the barrier through the next operator, or out after the last one.
+    /// Passes the barrier to the next operator or, after the last one, ends the epoch.
     fn pass_barrier(&mut self, now_ms: i64) -> Result<(), ArrowError> {
         let Some(barrier) = &mut self.barrier else { return Ok(()) };
         let (epoch, at) = (barrier.epoch, barrier.at);
         barrier.at += 1;
         match self.operators.get_mut(at) {
-            // An expression is computed when its row comes in, so that none fails now.
+            // Expressions are evaluated when a row is pushed, so none fails now.
             Some((operator, _)) => {
                 let (failures, late) = (&mut Vec::new(), &mut Vec::new());
                 let (stream_time_ms, stores) = (&mut self.stream_time_ms, &mut self.stores[..]);
@@ -256,7 +254,7 @@ impl Task {
         Ok(())
     }
 
-    /// Has what changed in the stores written to their changelogs.
+    /// Seals the stores and has their changes written to the changelogs.
     fn seal(&mut self, now_ms: i64) -> Result<(), ArrowError> {
         for (store, topic) in self.stores.iter_mut().zip(&self.stage.changelogs) {
             let changes = store.seal()?;
@@ -285,12 +283,13 @@ impl Task {
         (self.stream_time_ms > i64::MIN).then_some(self.stream_time_ms)
     }
 
-    /// The next thing to be done, in order.
+    /// The next command, in order; `None` if there is none now.
     pub fn poll_command(&mut self) -> Option<Command> {
         self.commands.pop_front()
     }
 
-    /// How far it is.
+    /// Its progress. A task with stores is within a record until the whole batch has been emitted: what is left of the batch may
+    /// have changed its state, and a commit must not have the state of records that are read again.
     pub fn position(&mut self) -> TaskPosition {
         let (offset, begun) = loop {
             match self.left.last_mut() {
@@ -302,7 +301,7 @@ impl Task {
                 },
             }
         };
-        match begun || self.last_out == Some(offset) {
+        match begun || self.last_out == Some(offset) || self.has_state() {
             true => TaskPosition::Within(offset),
             false => TaskPosition::Before(offset),
         }
@@ -338,8 +337,8 @@ impl Task {
         Ok(())
     }
 
-    /// Takes rows through an operator, or out. Where they become too much for
-    /// one batch they go in halves; a row that is too much alone is skipped and reported.
+    /// Pushes rows to an operator or an output. If that fails, for instance because they become too large, they are pushed in
+    /// halves; a single row for which it fails is skipped and reported.
     fn rows(&mut self, chunk: Chunk, to: Target, now_ms: i64) {
         let chunk = self.first_piece(chunk, to);
         let attempt = catch_unwind(AssertUnwindSafe(|| self.apply(chunk.clone(), to, now_ms)));
@@ -351,7 +350,7 @@ impl Task {
         match chunk.len() {
             0 | 1 => {
                 let reason = format!("the row could not be processed: {why}");
-                self.complain(ComplaintKind::Processing, &Addresses::of(&chunk), 0, Wrong::Row, reason);
+                self.complain(ComplaintKind::Processing, &self.addresses(&chunk), 0, Wrong::Row, reason);
             }
             rows => {
                 let half = rows / 2;
@@ -361,7 +360,7 @@ impl Task {
         }
     }
 
-    /// As many of the first rows as are worked on at once; the others are left for later.
+    /// The first rows, as many as are processed at once; the others are left for later.
     fn first_piece(&mut self, chunk: Chunk, to: Target) -> Chunk {
         let rows = match to {
             Target::Operator(at, _) if !self.operators[at].0.grows() => chunk.len(),
@@ -384,8 +383,8 @@ impl Task {
             Target::Output(at) => return self.put_out(&chunk, at, now_ms),
             Target::Operator(at, port) => (at, port),
         };
+        let (mut failures, mut late, addresses) = (Vec::new(), Vec::new(), self.addresses(&chunk));
         let operator = &mut self.operators[at].0;
-        let (mut failures, mut late, addresses) = (Vec::new(), Vec::new(), Addresses::of(&chunk));
         let (stream_time_ms, stores) = (&mut self.stream_time_ms, &mut self.stores[..]);
         let mut cx = Context { now_ms, stream_time_ms, stores, failures: &mut failures, late: &mut late };
         let emitted = operator.push(port, chunk, &mut cx)?;
@@ -408,7 +407,7 @@ impl Task {
         Ok(())
     }
 
-    /// Has what came out of the operator at an index go on.
+    /// Passes on what the operator at an index emitted.
     fn emit(&mut self, emitted: Emitted, at: usize) {
         match emitted {
             Emitted::Nothing => {}
@@ -417,14 +416,14 @@ impl Task {
         }
     }
 
-    /// Sends rows of the operator at an index where they go.
+    /// Passes rows of the operator at an index to the next steps.
     fn send(&mut self, chunk: Chunk, at: usize) {
         let to = self.operators[at].1.iter().rev();
         self.left.extend(to.map(|to| Left::Rows(chunk.clone(), *to)));
     }
 
     fn put_out(&mut self, chunk: &Chunk, at: usize, now_ms: i64) -> Result<(), ArrowError> {
-        let last = chunk.offsets.values().last().copied();
+        let (last, addresses) = (chunk.offsets.values().last().copied(), self.addresses(chunk));
         let Some(output) = self.outputs.get_mut(at) else {
             self.commands.push_back(Command::Show(chunk.rows.clone()));
             self.last_out = last;
@@ -432,12 +431,10 @@ impl Task {
         };
         let (batch, unwritten) = output.encode(chunk, self.partition, now_ms)?;
         if !batch.is_empty() {
-            let (origin, offsets) = (self.inputs[self.port.0].origin.clone(), chunk.offsets.clone());
-            let offsets = offsets_without(&offsets, &unwritten);
-            self.commands.push_back(Command::Write(Written { batch, origin, offsets }));
+            let addresses = without(addresses.clone(), &unwritten);
+            self.commands.push_back(Command::Write(Written { batch, addresses }));
             self.last_out = last;
         }
-        let addresses = Addresses::of(chunk);
         for bad in unwritten {
             self.complain(ComplaintKind::Serialization, &addresses, bad.row, Wrong::Side(bad.side), bad.reason);
         }
@@ -446,11 +443,15 @@ impl Task {
 
     /// Complains about a row of a chunk.
     fn complain(&mut self, kind: ComplaintKind, addresses: &Addresses, row: usize, wrong: Wrong, reason: String) {
-        let (input, topic) = (&self.inputs[self.port.0].origin, &self.stage.origin);
-        self.withheld.add_row(&Complaining { input, topic, addresses }, kind, row, wrong, reason);
+        self.withheld.add_row(addresses, kind, row, wrong, reason);
     }
 
-    /// Reports what is wrong with records that have come out entirely.
+    /// The records that the rows of a chunk came from.
+    fn addresses(&self, chunk: &Chunk) -> Addresses {
+        Addresses::of(chunk, &self.inputs[self.port.0].origin, &self.stage.origin)
+    }
+
+    /// Reports the complaints about records whose rows have all been emitted.
     fn release(&mut self) {
         if !self.withheld.is_empty() {
             let position = self.position();
@@ -459,11 +460,11 @@ impl Task {
     }
 }
 
-/// The offsets of the rows that were written.
-fn offsets_without(offsets: &Int64Array, unwritten: &[Unwritten]) -> Int64Array {
+/// The addresses of the rows that were written.
+fn without(addresses: Addresses, unwritten: &[Unwritten]) -> Addresses {
     if unwritten.is_empty() {
-        return offsets.clone();
+        return addresses;
     }
     let out: BTreeSet<usize> = unwritten.iter().map(|bad| bad.row).collect();
-    offsets.values().iter().enumerate().filter(|(row, _)| !out.contains(row)).map(|(_, offset)| *offset).collect()
+    addresses.filter(|row| !out.contains(&row))
 }

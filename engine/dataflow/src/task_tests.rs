@@ -7,9 +7,9 @@ use arrow::array::AsArray;
 use arrow::datatypes::Int32Type;
 use arrow::error::ArrowError;
 use headwater_expression::session;
-use headwater_formats::record::{RawBatch, TopicPartition};
+use headwater_formats::record::{RawBatch, RecordLimits, TopicPartition};
 use headwater_language::catalog::{Catalog, CatalogChange};
-use headwater_language::config::Settings;
+use headwater_language::config::{AGGREGATES, Settings};
 use headwater_language::sql::{ast::StatementKind, parse};
 use headwater_language::topology::Topology;
 use headwater_planner::continuous;
@@ -19,9 +19,10 @@ use super::chunk::Chunk;
 use super::compiled::{Compiled, TaskId};
 use super::operator::{Context, Emitted, Operator, Port};
 use super::options::CompileOptions;
+use super::output::Placement;
 use super::position::TaskPosition;
 use super::stage::Target;
-use super::task::{Command, Epoch, Event, Task};
+use super::task::{Command, Epoch, Event, Task, Written};
 
 const STREAM: &str = "CREATE STREAM s (a INT) WITH (KAFKA_TOPIC = 's', PARTITIONS = 1, VALUE_FORMAT = 'JSON');";
 const NOW_MS: i64 = 1_700_000_000_000;
@@ -32,15 +33,19 @@ fn statement(text: &str) -> StatementKind {
     parsed.statements.remove(0).kind
 }
 
+/// A catalog with the stream `s`.
+fn catalog() -> Catalog {
+    let StatementKind::CreateSource(create) = statement(STREAM) else { panic!("a stream is declared") };
+    let defaults = FormatDefaults::from(&Settings::default());
+    let defined = define(&create, STREAM, &Catalog::default(), &defaults).expect("a stream");
+    let change = CatalogChange::DefineSource { source: Box::new(defined.source), replace: false };
+    Catalog::default().apply(&change).expect("the name is free")
+}
+
 /// The topology of a push query over the stream `s`.
 fn topology(query: &str) -> Topology {
-    let settings = Settings::default();
-    let StatementKind::CreateSource(create) = statement(STREAM) else { panic!("a stream is declared") };
-    let defined = define(&create, STREAM, &Catalog::default(), &FormatDefaults::from(&settings)).expect("a stream");
-    let change = CatalogChange::DefineSource { source: Box::new(defined.source), replace: false };
-    let catalog = Catalog::default().apply(&change).expect("the name is free");
     let StatementKind::Query(query) = statement(query) else { panic!("a query is asked") };
-    continuous::push(&query, &catalog, &settings).expect("it can be continuous").topology
+    continuous::push(&query, &catalog(), &Settings::default()).expect("it can be continuous").topology
 }
 
 fn task(query: &str) -> Task {
@@ -151,6 +156,79 @@ fn a_barrier_goes_ahead_of_records_that_are_left() {
         task.advance(NOW_MS).expect("it goes on");
     }
     assert_eq!(drain(&mut task), (vec![1, 2], vec![Epoch(2)]));
+}
+
+/// The task of the second stage of a table that counts rows, whose topic accepts values of `bytes_max`, and the records of its
+/// exchange that these values of `a` become.
+fn counting(values: &[i32], emits_every_change: bool, bytes_max: Option<usize>) -> (Task, RawBatch) {
+    let text = "CREATE TABLE t AS SELECT a, COUNT(*) AS n FROM s GROUP BY a;";
+    let mut settings = Settings::default();
+    settings.set(AGGREGATES, "true").expect("a property");
+    let StatementKind::CreateAs(create) = statement(text) else { panic!("a table is created") };
+    let topology = continuous::create_as(&create, text, &catalog(), &settings).expect("a plan").query.topology;
+    let options = CompileOptions { emits_every_change, ..CompileOptions::default() };
+    let compiled = Compiled::new(&topology, &session(&settings), &options).expect("it compiles");
+    let placement = |topic: &str| {
+        let limits = RecordLimits { bytes_max: bytes_max.filter(|_| topic == "T"), ..RecordLimits::default() };
+        (topic.to_owned(), Placement { partitions: 1, limits })
+    };
+    let placements: BTreeMap<_, _> = compiled.outputs().map(placement).collect();
+    let task = |stage| compiled.task(TaskId { stage, partition: 0 }, &placements).expect("formats exist");
+    let mut first = task(0);
+    first.handle(&Event::Records(Port(0), &records(values))).expect("records");
+    while first.position() != TaskPosition::Done {
+        first.advance(NOW_MS).expect("it goes on");
+    }
+    let Some(Command::Write(Written { batch, .. })) = first.poll_command() else { panic!("rows are exchanged") };
+    let exchanged = RawBatch {
+        origin: TopicPartition::new(batch.topic, 0),
+        offsets: (100..100 + values.len() as i64).collect::<Vec<_>>().into(),
+        timestamps_ms: batch.timestamps_ms.expect("event times"),
+        keys: Some(batch.keys),
+        values: Some(batch.values),
+        value_nulls: None,
+        headers: None,
+        payload_bytes: 0,
+    };
+    (task(1), exchanged)
+}
+
+/// Goal: no commit holds the state of a record that is read again. Method: the state has the whole batch before the first row
+/// of it comes out.
+#[test]
+fn a_batch_that_has_changed_state_is_committed_as_a_whole() {
+    let (mut task, exchanged) = counting(&[7, 7, 8], true, None);
+    task.handle(&Event::Records(Port(0), &exchanged)).expect("records");
+    let mut positions = Vec::new();
+    while task.advance(NOW_MS).expect("it goes on") && positions.last() != Some(&TaskPosition::Done) {
+        positions.push(task.position());
+    }
+    assert!(positions.len() > 1, "{positions:?}");
+    assert!(!positions.iter().any(|position| matches!(position, TaskPosition::Before(_))), "{positions:?}");
+}
+
+/// Goal: a complaint about a group has the address of the record in the query's input, not that in its exchange. Method: the
+/// topic accepts no record.
+#[test]
+fn a_group_that_cannot_be_written_has_the_address_of_its_last_record() {
+    for (emits_every_change, offsets) in [(true, vec![0, 1, 2]), (false, vec![1, 2])] {
+        let (mut task, exchanged) = counting(&[7, 7, 8], emits_every_change, Some(0));
+        task.handle(&Event::Records(Port(0), &exchanged)).expect("records");
+        while task.position() != TaskPosition::Done {
+            task.advance(NOW_MS).expect("it goes on");
+        }
+        task.handle(&Event::Barrier(Epoch(1))).expect("a barrier");
+        while task.passes_barrier() {
+            task.advance(NOW_MS).expect("it goes on");
+        }
+        let commands = std::iter::from_fn(|| task.poll_command());
+        let address = |command| match command {
+            Command::Complain(complaint) => Some((complaint.origin, complaint.offset)),
+            _ => None,
+        };
+        let expected: Vec<_> = offsets.into_iter().map(|offset| (TopicPartition::new("s", 0), offset)).collect();
+        assert_eq!(commands.filter_map(address).collect::<Vec<_>>(), expected);
+    }
 }
 
 impl Task {

@@ -28,7 +28,7 @@ use super::outbox::Work;
 use super::own_topics;
 use super::query_status::{QueryStatus, State};
 use super::refusals::Refusals;
-pub use super::share::Step;
+pub use super::share::StepOutcome;
 use super::share::{Committing, Share};
 use crate::failure;
 use headwater_dataflow::Epoch;
@@ -90,7 +90,7 @@ impl Driver {
 
     /// Handles one event of the group or the source. `now_ms` is the current time, `wait` the longest time to wait.
     /// After an error the driver must be dropped.
-    pub fn step(&mut self, now_ms: i64, wait: Duration) -> Result<Step, TransportError> {
+    pub fn step(&mut self, now_ms: i64, wait: Duration) -> Result<StepOutcome, TransportError> {
         let for_group = match &self.share {
             Some(share) if share.is_finished(&self.job) => wait.min(LOOK),
             Some(_) => Duration::ZERO,
@@ -98,7 +98,7 @@ impl Driver {
         };
         if let Some(event) = self.member.poll(for_group)? {
             self.regroup(event, now_ms)?;
-            return Ok(Step::Worked);
+            return Ok(StepOutcome::Worked);
         }
         self.look(now_ms)?;
         let step = match &mut self.share {
@@ -107,10 +107,10 @@ impl Driver {
                     share.lose_gaps(&self.job, &self.status, now_ms)?;
                     self.status.set_state(State::Running);
                 }
-                return Ok(Step::Worked);
+                return Ok(StepOutcome::Worked);
             }
             Some(share) => share.read(&self.job, &self.status, now_ms, wait)?,
-            None => Step::Idle,
+            None => StepOutcome::Idle,
         };
         if let Some((_, error)) = self.share.as_mut().and_then(|share| share.stopped.take()) {
             // Everything before the record that stops the query is committed first.
@@ -120,9 +120,9 @@ impl Driver {
         self.reap(now_ms)?;
         if self.share.as_ref().is_some_and(|share| share.is_due(&self.job, now_ms)) {
             self.commit(now_ms)?;
-            return Ok(Step::Worked);
+            return Ok(StepOutcome::Worked);
         }
-        Ok(if self.is_done(now_ms)? { Step::Done } else { step })
+        Ok(if self.is_done(now_ms)? { StepOutcome::Done } else { step })
     }
 
     /// Checks whether a topic was recreated, and has the group assign partitions that were added.

@@ -1,4 +1,4 @@
-//! The topics that a query reads, as its driver knows them: its sources, and its own exchanges.
+//! What a driver knows about the topics that its query reads: its sources and its exchanges.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -20,7 +20,7 @@ struct Input {
 }
 
 impl Inputs {
-    /// The inputs of a compiled query, of which nothing is known yet.
+    /// The inputs of a compiled query, before any of them was looked up.
     pub(super) fn of(compiled: &Compiled) -> Self {
         let input = |InputTopic { topic, stage, port, is_exchange }: InputTopic<'_>| {
             (topic.clone(), Input { stage, port, is_exchange, lookout: Lookout::new(topic) })
@@ -39,12 +39,12 @@ impl Inputs {
         Some((TaskId { stage: input.stage, partition: partition.partition }, input.port))
     }
 
-    /// The topics that the query writes, too.
+    /// The exchanges, which the query also writes.
     pub(super) fn exchanges(&self) -> BTreeSet<Arc<str>> {
         self.0.iter().filter(|(_, input)| input.is_exchange).map(|(topic, _)| topic.clone()).collect()
     }
 
-    /// Whether the query writes a topic, too.
+    /// Whether a topic is an exchange, which the query also writes.
     pub(super) fn is_exchange(&self, topic: &str) -> bool {
         self.0.get(topic).is_some_and(|input| input.is_exchange)
     }
@@ -66,12 +66,12 @@ impl Inputs {
         self.0.values_mut().for_each(|input| input.lookout.forget_partitions());
     }
 
-    /// Looks at the topics for which it is time. Returns the first that has changed, and how.
+    /// Checks the topics that are due. Returns one that has changed, and how; a recreated one first.
     pub(super) fn look(&mut self, admin: &dyn Admin, now_ms: i64) -> Option<(Arc<str>, Seen)> {
         self.first_changed(|lookout| lookout.look(admin, now_ms))
     }
 
-    /// Looks at these topics now.
+    /// Checks these topics now. Returns the first one that was recreated.
     pub(super) fn look_now<'t>(
         &mut self,
         admin: &dyn Admin,
@@ -86,7 +86,7 @@ impl Inputs {
     fn first_changed(&mut self, mut look: impl FnMut(&mut Lookout) -> Seen) -> Option<(Arc<str>, Seen)> {
         let seen = self.0.iter_mut().map(|(topic, input)| (topic.clone(), look(&mut input.lookout)));
         let changed: Vec<_> = seen.filter(|(_, seen)| *seen != Seen::Same).collect();
-        // That a topic is another one matters most.
+        // A recreated topic matters most.
         let other = changed.iter().find(|(_, seen)| *seen == Seen::Other);
         other.or(changed.first()).cloned()
     }

@@ -1,6 +1,7 @@
 //! Output that is far larger than its input is written piece by piece, in more than one epoch, each row once.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use headwater_connectors::transport::memory::MemoryTransport;
 use headwater_connectors::transport::{SinkOptions, Transport};
@@ -19,16 +20,20 @@ async fn ask(engine: &Engine, session: &mut Session, statement: &str) -> Answer 
     engine.ask(session, statement).await.unwrap_or_else(|errors| panic!("{statement}: {errors:?}"))
 }
 
-/// Writes all records to the topic `s` at once, so that they are read as one batch.
-fn fill(cluster: &MemoryTransport) {
+const SOURCE: &str = "CREATE STREAM s (n INT, v STRING, tags ARRAY<STRING>) \
+                      WITH (KAFKA_TOPIC = 's', PARTITIONS = 1, VALUE_FORMAT = 'JSON');";
+const QUERY: &str = "CREATE STREAM o AS SELECT n, v, EXPLODE(tags) AS tag FROM s;";
+
+/// Writes records to the topic `s` at once, so that they are read as one batch.
+fn fill(cluster: &MemoryTransport, records: usize) {
     let elements: Vec<String> = (0..ELEMENTS).map(|at| format!("\"t{at}\"")).collect();
     let text = "x".repeat(TEXT_BYTES);
     let record = |n| format!(r#"{{"N":{n},"V":"{text}","TAGS":[{}]}}"#, elements.join(",")).into_bytes();
-    let values: Vec<Option<Vec<u8>>> = (0..RECORDS).map(|n| Some(record(n))).collect();
+    let values: Vec<Option<Vec<u8>>> = (0..records).map(|n| Some(record(n))).collect();
     let batch = OutBatch {
         topic: "s".into(),
-        partitions: Some(vec![0; RECORDS].into()),
-        keys: vec![None::<&[u8]>; RECORDS].into_iter().collect(),
+        partitions: Some(vec![0; records].into()),
+        keys: vec![None::<&[u8]>; records].into_iter().collect(),
         values: values.iter().map(Option::as_deref).collect(),
         timestamps_ms: None,
         headers: None,
@@ -40,27 +45,52 @@ fn fill(cluster: &MemoryTransport) {
 /// between two epochs. Method: one batch of records yields more bytes than an epoch may have.
 #[tokio::test]
 async fn rows_that_are_multiplied_come_out_in_several_epochs_each_once() {
-    use futures::TryStreamExt as _;
-
     let cluster = MemoryTransport::new();
     let engine = Engine::new(Arc::new(cluster.clone()), &Settings::default());
     let mut session = Session::new(Settings::default());
     engine.process().apply_first();
-    let source = "CREATE STREAM s (n INT, v STRING, tags ARRAY<STRING>) \
-                  WITH (KAFKA_TOPIC = 's', PARTITIONS = 1, VALUE_FORMAT = 'JSON');";
-    ask(&engine, &mut session, source).await;
-    ask(&engine, &mut session, "CREATE STREAM o AS SELECT n, v, EXPLODE(tags) AS tag FROM s;").await;
-    fill(&cluster);
+    ask(&engine, &mut session, SOURCE).await;
+    ask(&engine, &mut session, QUERY).await;
+    fill(&cluster, RECORDS);
     let ran = engine.run_until_idle(|| false).await.expect("it runs");
     assert!(ran[0].error.is_none(), "{ran:?}");
     assert_eq!((ran[0].records_read, ran[0].records_written), (RECORDS as u64, (RECORDS * ELEMENTS) as u64));
     let markers = cluster.admin().watermarks("O", headwater_connectors::transport::Isolation::ReadCommitted);
     let markers = markers.expect("a topic")[0].end - (RECORDS * ELEMENTS) as i64;
     assert!(markers > 1, "{markers} commits");
-    let query = "SELECT COUNT(*) AS n, COUNT(DISTINCT CAST(n AS STRING) + tag) AS d, MIN(LEN(v)) AS l FROM o;";
-    let Answer::Rows(rows) = ask(&engine, &mut session, query).await else { panic!("no rows") };
-    let batches: Vec<_> = rows.stream.try_collect().await.expect("a row");
-    let number = |at: usize| arrow::util::display::array_value_to_string(batches[0].column(at), 0).expect("a number");
     let all = (RECORDS * ELEMENTS).to_string();
-    assert_eq!([number(0), number(1), number(2)], [all.clone(), all, TEXT_BYTES.to_string()]);
+    assert_eq!(written(&engine, &mut session).await, [all.clone(), all, TEXT_BYTES.to_string()]);
+}
+
+/// The number of rows that were written, that of different ones, and the length of their shortest text.
+async fn written(engine: &Engine, session: &mut Session) -> [String; 3] {
+    use futures::TryStreamExt as _;
+
+    let query = "SELECT COUNT(*) AS n, COUNT(DISTINCT CAST(n AS STRING) + tag) AS d, MIN(LEN(v)) AS l FROM o;";
+    let Answer::Rows(rows) = ask(engine, session, query).await else { panic!("no rows") };
+    let batches: Vec<_> = rows.stream.try_collect().await.expect("a row");
+    [0, 1, 2].map(|at| arrow::util::display::array_value_to_string(batches[0].column(at), 0).expect("a number"))
+}
+
+/// Goal: a commit right after the last piece of a batch has the offset after the batch. Method: a batch whose last piece fills a
+/// step, after which the driver ends and another one continues.
+#[tokio::test]
+async fn the_last_piece_of_a_batch_is_committed_with_its_offset() {
+    const FEW: usize = 15;
+    let cluster = MemoryTransport::new();
+    let engine = Engine::driven(Arc::new(cluster.clone()), &Settings::default());
+    let mut session = Session::new(Settings::default());
+    ask(&engine, &mut session, SOURCE).await;
+    ask(&engine, &mut session, QUERY).await;
+    fill(&cluster, FEW);
+    let mut driver = engine.driver("CSAS_O_2", Arc::new(cluster.clone())).await.expect("a query");
+    while driver.is_settled() {
+        driver.step(0, Duration::ZERO).expect("a step");
+    }
+    driver.finish(0).expect("a commit");
+    drop(driver);
+    let mut next = engine.driver("CSAS_O_2", Arc::new(cluster.clone())).await.expect("a query");
+    (0..20).try_for_each(|step| next.step(step * 10_000, Duration::ZERO).map(drop)).expect("it continues");
+    let all = (FEW * ELEMENTS).to_string();
+    assert_eq!(written(&engine, &mut session).await, [all.clone(), all, TEXT_BYTES.to_string()]);
 }

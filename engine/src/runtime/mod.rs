@@ -56,7 +56,7 @@ use headwater_planner::continuous::THROWS_ON_INVALID_TIME;
 
 pub(crate) use blocking::{blocking, refused};
 pub use command_log::CommandLog;
-pub use driver::{Driver, Step as StepOutcome};
+pub use driver::{Driver, StepOutcome};
 pub use headwater_language::catalog::OWN_TOPICS;
 pub use process::{Asked, Process};
 pub use query_status::StatusSnapshot;

@@ -45,7 +45,7 @@ const LATE_MAX: Duration = Duration::from_secs(1);
 pub(super) enum Work {
     /// Begin a transaction.
     Begin,
-    /// Write records, with what they were made of.
+    /// Write records, with what they were made from.
     Write(OutBatch, MadeOf),
     /// Commit the transaction with these offsets.
     Commit(Membership, BTreeMap<TopicPartition, Position>),

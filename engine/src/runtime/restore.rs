@@ -1,5 +1,4 @@
-//! Restoring the state of a share: its changelogs are read up to their ends at the last commit, into the stores of its
-//! tasks.
+//! Restores the state of a share: reads its changelogs up to the last commit into the stores of its tasks.
 //!
 //! A restore is done in steps, so that the share keeps its place in the group however long it takes.
 
@@ -8,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use headwater_connectors::transport::{
-    Extent, Isolation, LossCause, Lost, ReadPlan, ReadRange, Source, SourceEvent, TopicIds, Transport, TransportError,
+    Extent, Isolation, ReadPlan, ReadRange, Source, SourceEvent, TopicIds, Transport, TransportError,
 };
 use headwater_dataflow::{Compiled, Event, TaskId};
 use headwater_formats::record::{TopicPartition, Wanted};
@@ -24,13 +23,13 @@ pub(super) struct Restore {
     sources: Vec<Box<dyn Source>>,
     /// The task and the store that each changelog belongs to.
     stores: BTreeMap<TopicPartition, (TaskId, usize)>,
-    /// How many changelogs are not read to their ends.
+    /// The number of changelogs that are not read to their ends yet.
     unfinished: usize,
 }
 
 impl Restore {
-    /// Opens the changelogs of some tasks; none if there is nothing to restore. Call it when no transaction of a former
-    /// owner is open any more. A task with a stream time had state at the last commit.
+    /// Opens the changelogs of some tasks; `None` if there is nothing to restore. Call it after the committed offsets were read.
+    /// A task with a stream time had state at the last commit.
     pub(super) fn begin(
         transport: &dyn Transport,
         compiled: &Compiled,
@@ -84,11 +83,14 @@ struct Changelogs<'a> {
 }
 
 impl Changelogs<'_> {
-    /// What is to be read of a changelog; none if it is empty. Fails if it is although there was state.
+    /// The range to read of a changelog; `None` if it is empty. Fails if it is empty and `has_state`.
+    ///
+    /// The range includes open transactions: a commit whose offsets are visible may still lack its marker in the changelog.
+    /// Reading waits for the marker.
     fn range(&mut self, partition: &TopicPartition, has_state: bool) -> Result<Option<ReadRange>, TransportError> {
         let topic = &partition.topic;
         if !self.extents.contains_key(topic) {
-            let extent = self.transport.admin().extent(topic, Isolation::ReadCommitted)?;
+            let extent = self.transport.admin().extent(topic, Isolation::ReadUncommitted)?;
             self.ids.extend(extent.id.map(|id| (topic.clone(), id)));
             self.extents.insert(topic.clone(), extent);
         }
@@ -96,8 +98,8 @@ impl Changelogs<'_> {
         let mark = usize::try_from(partition.partition).ok().and_then(|at| marks.get(at));
         let mark = mark.ok_or_else(|| TransportError::other(format!("{partition} does not exist")))?;
         if mark.end == 0 && has_state {
-            let (partition, cause) = (partition.clone(), LossCause::Recreated);
-            return Err(Lost { partition, cause, from: 0, to: 0 }.into());
+            let message = format!("the state in {partition} is gone: the topic was deleted and created again");
+            return Err(TransportError::lost(message));
         }
         let range = ReadRange { partition: partition.clone(), start: mark.start, end: Some(mark.end) };
         Ok((mark.start < mark.end).then_some(range))
@@ -106,4 +108,43 @@ impl Changelogs<'_> {
 
 fn unknown(partition: &TopicPartition) -> TransportError {
     TransportError::internal(format!("no store is restored from {partition}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use headwater_connectors::transport::memory::MemoryTransport;
+    use headwater_connectors::transport::{Membership, NewTopic, SinkOptions};
+    use headwater_formats::record::OutBatch;
+
+    use super::*;
+
+    /// Goal: a restore includes a commit whose marker is not in the changelog yet. Method: a transaction that is still open.
+    #[test]
+    fn a_changelog_ends_after_a_transaction_that_is_not_finished() {
+        let cluster = MemoryTransport::new();
+        let topic = NewTopic { name: "c".into(), partitions: 1, replicas: None, settings: BTreeMap::new() };
+        cluster.admin().create_topic(&topic).expect("a new topic");
+        let options = SinkOptions { transactional_id: Some("q-0".into()), ..SinkOptions::default() };
+        let mut sink = cluster.open_sink(options).expect("a sink");
+        let bytes = || [Some(&b"k"[..])].into_iter().collect();
+        let (keys, values, partitions) = (bytes(), bytes(), Some(vec![0].into()));
+        let record = OutBatch { topic: "c".into(), partitions, keys, values, timestamps_ms: None, headers: None };
+        sink.begin().and_then(|()| sink.write(&record)).expect("a record");
+        let mut changelogs = Changelogs { transport: &cluster, extents: BTreeMap::new(), ids: TopicIds::new() };
+        let range = changelogs.range(&TopicPartition::new("c", 0), true).expect("state").expect("a record");
+        assert_eq!((range.start, range.end), (0, Some(1)));
+        sink.commit(&Membership::outside("g"), &BTreeMap::new(), Duration::ZERO).expect("a commit");
+    }
+
+    #[test]
+    fn state_whose_changelog_is_empty_is_reported_as_lost() {
+        let cluster = MemoryTransport::new();
+        let topic = NewTopic { name: "c".into(), partitions: 1, replicas: None, settings: BTreeMap::new() };
+        cluster.admin().create_topic(&topic).expect("a new topic");
+        let mut changelogs = Changelogs { transport: &cluster, extents: BTreeMap::new(), ids: TopicIds::new() };
+        let partition = TopicPartition::new("c", 0);
+        assert_eq!(changelogs.range(&partition, false), Ok(None));
+        let error = changelogs.range(&partition, true).expect_err("there was state");
+        assert_eq!(error.message, "the state in c[0] is gone: the topic was deleted and created again");
+    }
 }

@@ -1,19 +1,16 @@
 //! The partitions that the group assigned to one driver, and the tasks that process them: records in, commands out to
 //! the outbox, up to the next commit.
 
+mod output;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use arrow::array::{AsArray, Int64Array};
-use arrow::compute::filter;
-use arrow::datatypes::Int64Type;
 use arrow::error::ArrowError;
-use headwater_connectors::transport::{
-    Admin, Isolation, Lost, Position, ReadPlan, ReadRange, SourceEvent, TransportError, TransportErrorKind,
-};
-use headwater_dataflow::{Command, Complaint, ComplaintKind, Epoch, Event, TaskId, TaskPosition, Written};
-use headwater_formats::record::{OutBatch, RawBatch, TopicPartition};
+use headwater_connectors::transport::{Isolation, Lost, Position, ReadPlan, ReadRange, SourceEvent, TransportError};
+use headwater_dataflow::{Epoch, Event, TaskPosition};
+use headwater_formats::record::{RawBatch, TopicPartition};
 
 use super::complaints::Complaints;
 use super::intake::Intake;
@@ -22,11 +19,10 @@ use super::note::Note;
 use super::opening::Opening;
 use super::outbox::{Outbox, Work};
 use super::query_status::{QueryStatus, Tally};
-use super::refusals::{MadeOf, Refusals, all_but};
+use super::refusals::Refusals;
 use super::restore::Restore;
 use super::start::{Start, StartContext};
 use super::tasks::Tasks;
-use super::{stopped_by, topics};
 
 /// Most records to take from the source at once.
 const BATCH_RECORDS_MAX: usize = 16_384;
@@ -41,7 +37,7 @@ const SUSPEND_AFTER_MS: i64 = 10_000;
 
 /// What a step did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Step {
+pub enum StepOutcome {
     /// It did some work: another step may find more at once.
     Worked,
     /// Nothing arrived within the wait.
@@ -56,9 +52,9 @@ pub(super) struct Share {
     pub(super) outbox: Outbox,
     pub(super) intake: Intake,
     pub(super) tasks: Tasks,
-    /// Topics that the query both writes and reads: their records are not counted.
+    /// The exchanges, which the query both writes and reads. Their records are not counted.
     exchanges: BTreeSet<Arc<str>>,
-    /// State that is being restored; nothing is read before.
+    /// The restore in progress; nothing is read until it is done.
     restore: Option<Restore>,
     /// Offsets that were deleted before they were read, which are reported once the state is restored.
     gaps: Vec<Lost>,
@@ -250,11 +246,11 @@ impl Share {
         status: &QueryStatus,
         now_ms: i64,
         wait: Duration,
-    ) -> Result<Step, TransportError> {
+    ) -> Result<StepOutcome, TransportError> {
         if self.current.is_some() {
             self.begin(job, now_ms)?;
             self.go_on(status, now_ms)?;
-            return Ok(Step::Worked);
+            return Ok(StepOutcome::Worked);
         }
         if self.intake.is_suspended() {
             return self.wake(now_ms, wait);
@@ -262,21 +258,21 @@ impl Share {
         let left = self.open_since_ms.map(|since| since + job.commit_interval_ms() - now_ms);
         let left = left.map_or(wait, |left| Duration::from_millis(u64::try_from(left).unwrap_or(0)).min(wait));
         match self.intake.poll(left)? {
-            SourceEvent::Idle => Ok(Step::Idle),
+            SourceEvent::Idle => Ok(StepOutcome::Idle),
             SourceEvent::Passed(partition, offset) => {
                 match self.moved.get_mut(&partition) {
                     Some(next) => *next = offset,
                     None => drop(self.passed.insert(partition, offset)),
                 }
-                Ok(Step::Worked)
+                Ok(StepOutcome::Worked)
             }
-            SourceEvent::Lost(lost) => self.lose(&lost, job, status, now_ms).map(|()| Step::Worked),
+            SourceEvent::Lost(lost) => self.lose(&lost, job, status, now_ms).map(|()| StepOutcome::Worked),
             SourceEvent::Finished(partition) => {
                 self.begin(job, now_ms)?;
                 if let Some(end) = self.unfinished.remove(&partition) {
                     self.moved.insert(partition, end);
                 }
-                Ok(Step::Worked)
+                Ok(StepOutcome::Worked)
             }
             SourceEvent::Batch(raw) => {
                 self.begin(job, now_ms)?;
@@ -284,18 +280,18 @@ impl Share {
                 self.tasks.get(id)?.handle(&Event::Records(port, &raw)).map_err(fault)?;
                 self.current = Some(raw);
                 self.go_on(status, now_ms)?;
-                Ok(Step::Worked)
+                Ok(StepOutcome::Worked)
             }
         }
     }
 
     /// Waits until records arrive, and then opens the input again.
-    fn wake(&mut self, now_ms: i64, wait: Duration) -> Result<Step, TransportError> {
+    fn wake(&mut self, now_ms: i64, wait: Duration) -> Result<StepOutcome, TransportError> {
         let woke = self.intake.wake(wait)?;
         if woke {
             self.busy_at_ms = now_ms;
         }
-        Ok(if woke { Step::Worked } else { Step::Idle })
+        Ok(if woke { StepOutcome::Worked } else { StepOutcome::Idle })
     }
 
     /// Continues with the current batch until all of its output is produced, or as much as a step may write.
@@ -310,7 +306,11 @@ impl Share {
             }
             if self.epoch_bytes - bytes_before >= STEP_BYTES_MAX {
                 self.perform_all(id, Some(&raw), status)?;
-                return self.pause(raw, now_ms);
+                match self.tasks.get(id)?.position() {
+                    // The next advance ends the batch.
+                    TaskPosition::Done => {}
+                    position => return self.pause(raw, position, now_ms),
+                }
             }
         }
         self.send_dead(now_ms)?;
@@ -330,10 +330,8 @@ impl Share {
     }
 
     /// Keeps a batch that is only partly processed, and records how far it is.
-    fn pause(&mut self, raw: RawBatch, now_ms: i64) -> Result<(), TransportError> {
+    fn pause(&mut self, raw: RawBatch, position: TaskPosition, now_ms: i64) -> Result<(), TransportError> {
         self.send_dead(now_ms)?;
-        let (id, _) = self.tasks.reader(&raw.origin)?;
-        let position = self.tasks.get(id)?.position();
         self.mid_record = matches!(position, TaskPosition::Within(_));
         if let TaskPosition::Before(offset) = position {
             self.passed.remove(&raw.origin);
@@ -361,95 +359,6 @@ impl Share {
         self.tasks.note_times(&mut self.notes);
         Ok(())
     }
-
-    /// Performs the commands of a task.
-    fn perform_all(&mut self, id: TaskId, raw: Option<&RawBatch>, status: &QueryStatus) -> Result<(), TransportError> {
-        while let Some(command) = self.tasks.poll_command(id) {
-            match command {
-                Command::Write(written) => self.write(written, raw, status)?,
-                Command::Log(changes) => {
-                    self.epoch_bytes += changes.payload_bytes();
-                    self.outbox.put(Work::Write(changes, MadeOf::State))?;
-                }
-                Command::Complain(complaint) => self.complain(&complaint, raw, status),
-                Command::Stop(complaint) => self.stopped = Some((complaint.offset, stopped_by(&complaint))),
-                Command::Show(_) | Command::Reached(_) => {}
-            }
-        }
-        Ok(())
-    }
-
-    /// Writes records that were made from those at `offsets`, except those that the topic is known to refuse.
-    fn write(&mut self, written: Written, raw: Option<&RawBatch>, status: &QueryStatus) -> Result<(), TransportError> {
-        let Written { batch, origin, offsets } = written;
-        let refused = self.refusals.of(&origin, offsets.values());
-        let (batch, offsets) = match refused.is_empty() {
-            true => (batch, offsets),
-            false => without(&batch, &offsets, refused.iter().map(|(row, ..)| *row)).map_err(fault)?,
-        };
-        let mut reported = None;
-        for (_, offset, reason) in refused {
-            // All rows of an exploded record share one complaint.
-            if reported.replace(offset) == Some(offset) {
-                continue;
-            }
-            let (kind, origin) = (ComplaintKind::Serialization, origin.clone());
-            self.complain(&Complaint { kind, origin, offset, side: None, expr: None, reason }, raw, status);
-        }
-        if batch.is_empty() {
-            return Ok(());
-        }
-        self.epoch_bytes += batch.payload_bytes();
-        if !self.exchanges.contains(&batch.topic) {
-            self.tally.wrote(batch.len() as u64);
-        }
-        self.outbox.put(Work::Write(batch, MadeOf::Records(origin, offsets)))
-    }
-
-    fn complain(&mut self, complaint: &Complaint, raw: Option<&RawBatch>, status: &QueryStatus) {
-        self.tally.complained();
-        status.complained(complaint);
-        // The record of an exchange is not the one that the complaint is about.
-        self.complaints.add(complaint, raw.filter(|raw| raw.origin == complaint.origin));
-    }
-
-    /// Sends dead letters to the outbox at once, since they may be many and large.
-    fn send_dead(&mut self, now_ms: i64) -> Result<(), TransportError> {
-        let Some(letters) = self.complaints.take_dead(now_ms) else { return Ok(()) };
-        if self.refusals.is_silent(&letters.topic) {
-            return Ok(());
-        }
-        self.epoch_bytes += letters.payload_bytes();
-        self.outbox.put(Work::Write(letters, MadeOf::Complaints))
-    }
-
-    /// Writes the complaints of the epoch to the processing log and creates its topic if it is missing. Complaints that
-    /// the topic does not accept do not stop the query.
-    pub(super) fn log_complaints(
-        &mut self,
-        admin: &dyn Admin,
-        status: &QueryStatus,
-        now_ms: i64,
-    ) -> Result<(), TransportError> {
-        self.send_dead(now_ms)?;
-        let mut unlogged = self.complaints.take_unlogged();
-        if let Some(entries) = self.complaints.take_log(now_ms) {
-            // It may have been deleted since. librdkafka would then wait for it until the transaction times out.
-            self.log_missing |= matches!(admin.glance(&entries.topic), Ok(None));
-            let made = if self.log_missing { topics::make_processing_log(admin, &entries.topic) } else { Ok(()) };
-            match made {
-                Ok(()) if self.refusals.is_silent(&entries.topic) => unlogged += entries.len() as u64,
-                Ok(()) => {
-                    self.log_missing = false;
-                    self.outbox.put(Work::Write(entries, MadeOf::Complaints))?;
-                }
-                Err(error) if error.kind == TransportErrorKind::Authorization => unlogged += entries.len() as u64,
-                Err(error) => return Err(error),
-            }
-        }
-        status.unlogged(unlogged);
-        Ok(())
-    }
 }
 
 /// How the input is read from where the query continues.
@@ -461,16 +370,6 @@ fn plan(job: &Job, start: &Start) -> Result<ReadPlan, TransportError> {
         batch_records_max: BATCH_RECORDS_MAX,
         ids: start.ids.clone(),
     })
-}
-
-/// A batch and its offsets without the given rows.
-fn without(
-    batch: &OutBatch,
-    offsets: &Int64Array,
-    rows: impl Iterator<Item = usize>,
-) -> Result<(OutBatch, Int64Array), ArrowError> {
-    let keep = all_but(batch.len(), rows);
-    Ok((batch.filter(&keep)?, filter(offsets, &keep)?.as_primitive::<Int64Type>().clone()))
 }
 
 /// An Arrow error as an internal one.

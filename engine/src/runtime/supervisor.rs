@@ -18,7 +18,7 @@ use headwater_language::catalog::{Catalog, QueryDef};
 use headwater_language::diagnostic::{Diagnostic, INTERNAL, LOST};
 
 use super::descriptors::room_for_queries;
-use super::driver::{Driver, Step};
+use super::driver::{Driver, StepOutcome};
 use super::job::Job;
 use super::query_status::{QueryStatus, State, StatusSnapshot};
 use super::refusals::Refusals;
@@ -377,7 +377,7 @@ impl Runner {
         while !self.stop.is_set() {
             self.status.beat(now_ms());
             // If this fails, dropping the driver discards what is not committed.
-            if driver.step(now_ms(), WAIT)? == Step::Done {
+            if driver.step(now_ms(), WAIT)? == StepOutcome::Done {
                 break;
             }
         }

@@ -1,4 +1,4 @@
-//! The tasks of a share: one for each stage and partition, and which of them reads which partition.
+//! The tasks of a share, one for each stage and partition, and the partitions that each of them reads.
 
 use std::collections::BTreeMap;
 
@@ -19,7 +19,7 @@ pub(super) struct Tasks {
 }
 
 impl Tasks {
-    /// The tasks that read these partitions, at the stream times of the last commit, with empty stores.
+    /// The tasks that read these partitions, with the stream times of the last commit and empty stores.
     pub(super) fn open(
         job: &Job,
         inputs: &Inputs,

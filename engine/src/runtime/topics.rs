@@ -8,6 +8,8 @@ use headwater_connectors::transport::{Admin, NewTopic, TransportError, Transport
 pub const CLEANUP: &str = "cleanup.policy";
 /// How long a topic keeps a record after the record's timestamp, in ms; -1 for forever.
 pub const RETENTION: &str = "retention.ms";
+/// Whether a record keeps its timestamp or gets the time at which the cluster appends it.
+pub(super) const TIMESTAMP_TYPE: &str = "message.timestamp.type";
 /// The largest batch of records that a topic accepts, in bytes.
 pub const BYTES_MAX: &str = "max.message.bytes";
 /// Bytes that a record of Headwater's own topics may have in addition to the record it was made from, such as the headers of

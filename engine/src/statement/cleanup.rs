@@ -1,4 +1,4 @@
-//! What is left of a query that was terminated: the topics that belonged to it alone.
+//! Deletes the topics that belonged to terminated queries alone.
 
 use std::sync::Arc;
 
@@ -9,8 +9,8 @@ use super::Context;
 use crate::answer::Answer;
 use crate::runtime::{blocking, own_topics};
 
-/// Deletes the topics of the queries that are in `before` and not in `after`. The answer warns of those that could not be
-/// deleted. Call it when the queries have ended in this process.
+/// Deletes the own topics of the queries that are in `before` and not in `after`. Topics that could not be deleted become
+/// warnings of the answer. Call it when the queries have ended in this process.
 pub(super) async fn cleanup(
     answer: Answer,
     (before, after): (&Catalog, &Catalog),

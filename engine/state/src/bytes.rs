@@ -1,4 +1,4 @@
-//! A column of bytes being built, which says when it is full: Arrow's own builder panics then.
+//! A builder for a column of bytes that returns an error when the column is full, where Arrow's own builder panics.
 
 use arrow::array::{BinaryArray, NullBufferBuilder};
 use arrow::buffer::{Buffer, OffsetBuffer, ScalarBuffer};
@@ -31,7 +31,7 @@ impl BytesBuilder {
         }
     }
 
-    /// Adds a value that is made of parts. Fails if the column would exceed 2 GiB.
+    /// Adds a value that consists of several parts. Fails if the column would exceed 2 GiB.
     pub(crate) fn push_parts(&mut self, parts: &[&[u8]]) -> Result<(), ArrowError> {
         let end = self.data.len() + parts.iter().map(|part| part.len()).sum::<usize>();
         let end = i32::try_from(end).map_err(|_| full())?;

@@ -1,4 +1,4 @@
-//! What holds for every store. Each check takes a function that makes an empty one.
+//! Checks that every store passes. Each check takes a function that creates an empty store.
 
 use std::collections::BTreeMap;
 
@@ -154,7 +154,7 @@ fn keys_that_are_no_record_keys_are_refused(make: Make) {
 
 type Model = BTreeMap<(i64, Vec<u8>), Vec<u8>>;
 
-/// What has changed between two states, in order.
+/// The differences between two states, in order.
 fn difference(before: &Model, now: &Model) -> Vec<String> {
     let keys: std::collections::BTreeSet<_> = before.keys().chain(now.keys()).collect();
     let shown = |value: Option<&Vec<u8>>| value.map_or("-".into(), |value| text(value));
@@ -162,8 +162,8 @@ fn difference(before: &Model, now: &Model) -> Vec<String> {
     changed.map(|k| format!("{} {} {}→{}", k.0, text(&k.1), shown(before.get(k)), shown(now.get(k)))).collect()
 }
 
-/// Goal: a store is a map that remembers. Method: random operations from each seed, on the store and on a `BTreeMap`; what
-/// is sealed is also restored to another store, which has to have the same keys in the end.
+/// Goal: a store behaves like a map and knows its changes. Method: random operations from each seed, on the store and on a
+/// `BTreeMap`; sealed changes are also restored to another store, which must have the same keys in the end.
 fn random_operations_agree_with_a_model(make: Make) {
     for seed in 0..200 {
         let mut rng = StdRng::seed_from_u64(seed);

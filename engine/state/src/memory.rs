@@ -1,4 +1,4 @@
-//! The store in memory: one hash table for each window, dropped whole when the window expires.
+//! The store in memory: a hash table for each window, which is dropped when the window expires.
 
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, Hasher};
@@ -29,7 +29,7 @@ use super::table::Table;
 #[derive(Debug, Default)]
 pub struct MemoryStore {
     windows: BTreeMap<i64, Table>,
-    /// Windows that start before this have expired; those that are still here have changes.
+    /// Windows that start before this have expired. Those that are still in `windows` have changes.
     expired: Option<i64>,
     /// Windows that expired without changes since the last seal.
     gone: BTreeMap<i64, Table>,
@@ -38,7 +38,7 @@ pub struct MemoryStore {
 }
 
 impl MemoryStore {
-    /// Does something to the table of a window, which is made if there is none.
+    /// Changes the table of a window, which is created if there is none.
     fn with_table(&mut self, window: i64, change: impl FnOnce(&mut Table)) {
         let table = self.windows.entry(window).or_default();
         let (len, bytes) = (table.len(), table.bytes());
@@ -47,7 +47,7 @@ impl MemoryStore {
         self.bytes = self.bytes + table.bytes() - bytes;
     }
 
-    /// Takes out the windows among some for which `takes` is true.
+    /// Removes and returns those of some windows for which `takes` is true.
     fn take_windows(&mut self, windows: Vec<i64>, takes: impl Fn(i64, &Table) -> bool) -> Vec<(i64, Table)> {
         let mut taken = Vec::new();
         for window in windows {
@@ -62,11 +62,11 @@ impl MemoryStore {
         taken
     }
 
-    /// Takes out the windows before `start` for which `takes` is true; the next seal removes their keys from the changelog.
+    /// Removes the windows before `start` for which `takes` is true. The next seal removes their keys from the changelog.
     fn let_go(&mut self, start: i64, takes: impl Fn(&Table) -> bool) {
         let windows = self.windows.range(..start).map(|(window, _)| *window).collect();
         for (window, table) in self.take_windows(windows, |_, table| takes(table)) {
-            // Keys that were put into an expired window are in no changelog.
+            // Keys that were put into the window after it expired are in no changelog.
             self.gone.entry(window).or_insert(table);
         }
     }
@@ -127,7 +127,7 @@ impl Store for MemoryStore {
     fn restore(&mut self, keys: &BinaryArray, values: &BinaryArray) -> Result<(), ArrowError> {
         debug_assert!(keys.len() == values.len(), "a value for each key");
         let keys = split_all(keys)?;
-        // Consecutive records are often of one window.
+        // Consecutive records often belong to one window.
         let mut row = 0;
         for run in keys.chunk_by(|(one, _), (next, _)| one == next) {
             self.with_table(run[0].0, |table| {
@@ -135,6 +135,7 @@ impl Store for MemoryStore {
                     table.restore(hash(key), key, values.is_valid(row).then(|| values.value(row)));
                     row += 1;
                 }
+                table.shrink();
             });
         }
         let windows = self.windows.iter().filter(|(_, table)| table.is_empty()).map(|(window, _)| *window).collect();
@@ -151,7 +152,7 @@ impl Store for MemoryStore {
     }
 }
 
-/// What `add` adds of each of some windows, which come in order.
+/// The changes that `add` appends for each window, in order.
 fn collect<'t>(
     tables: impl Iterator<Item = (&'t i64, &'t Table)>,
     add: impl Fn(i64, &Table, &mut [BytesBuilder; 3]) -> Result<usize, ArrowError>,
@@ -200,6 +201,26 @@ mod tests {
             store.seal().expect("it is small");
         }
         assert_eq!(store.len(), 10);
+        assert!(store.bytes() < 32 << 10, "{} bytes", store.bytes());
+    }
+
+    /// Goal: a restore takes no more memory than what it restores. Method: a changelog that is far longer than the state.
+    #[test]
+    fn what_later_records_replace_is_given_back() {
+        let mut store = MemoryStore::default();
+        for round in 0..2_000_u32 {
+            let key = [&round.to_be_bytes()[..], &0_i64.to_be_bytes()].concat();
+            for value in [Some(&[0_u8; 100][..]), None] {
+                let keys = BinaryArray::from_vec(vec![&key]);
+                store.restore(&keys, &BinaryArray::from_opt_vec(vec![value])).expect("a record key");
+            }
+        }
+        let keys = BinaryArray::from_vec(vec![b"k\0\0\0\0\0\0\0\0"]);
+        store.restore(&keys, &keys).expect("a record key");
+        for bytes in 0..2_000 {
+            store.restore(&keys, &BinaryArray::from_vec(vec![&vec![0; bytes]])).expect("a record key");
+        }
+        assert_eq!(store.len(), 1);
         assert!(store.bytes() < 32 << 10, "{} bytes", store.bytes());
     }
 

@@ -6,13 +6,13 @@ use arrow::error::ArrowError;
 use super::bytes::BytesBuilder;
 use super::store::Changes;
 
-/// Bytes of a window's start at the end of a record's key.
+/// The length of a window's start at the end of a record's key.
 pub(crate) const WINDOW_BYTES: usize = size_of::<i64>();
 
 impl Changes {
-    /// The keys of the records that the changes become, as [`Store::restore`](super::Store::restore) takes them: each key and
-    /// the start of its window, 0 for state without windows, as 8 bytes, the most significant first. A store gives no changes
-    /// whose keys would not fit.
+    /// The keys of the changelog records, in the form that [`Store::restore`](super::Store::restore) expects: each key, followed
+    /// by the start of its window (0 for state without windows) as 8 bytes, the most significant first. They always fit: the
+    /// store has checked their size.
     pub fn record_keys(&self) -> BinaryArray {
         let mut out = BytesBuilder::new(self.keys.len(), self.keys.value_data().len() + self.keys.len() * WINDOW_BYTES);
         for (window, row) in self.windows.values().iter().zip(0..) {

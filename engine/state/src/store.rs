@@ -1,10 +1,10 @@
-//! What all stores are: values by window and key, in batches, with the changes of the current epoch.
+//! The trait of all stores, which hold values by window and key and know the changes of the current epoch.
 //!
 //! ```text
-//! restore(records)*  → ready            before the first row
-//! get(keys), put(keys, values)*         as often as rows come
-//! changes()          → Changes          at a barrier, before it is sealed
-//! seal()             → Changes          the epoch ends: they become records of the changelog
+//! restore(records)*                     before the first row
+//! get(keys), put(keys, values)*         for each batch of rows
+//! changes()          → Changes          at a barrier, before the seal
+//! seal()             → Changes          ends the epoch: they become records of the changelog
 //! ```
 
 use std::fmt::Debug;
@@ -14,51 +14,51 @@ use arrow::error::ArrowError;
 
 /// Values by window and key, of one partition of a query.
 ///
-/// A window is named by its start in ms since the epoch; state without windows is in window 0.
+/// A window is identified by its start, in ms since the epoch. State without windows is in window 0.
 pub trait Store: Debug + Send {
-    /// The value of each key in a window; null where there is none. Fails only if the values of a batch do not fit in one
-    /// array (2 GiB).
+    /// The value of each key in a window; null if the key does not exist. Fails only if the values of a batch exceed the size
+    /// of one array (2 GiB).
     fn get(&self, window: i64, keys: &BinaryArray) -> Result<BinaryArray, ArrowError>;
 
     /// Sets the value of each key in a window; a null value removes the key. No key appears twice.
     fn put(&mut self, window: i64, keys: &BinaryArray, values: &BinaryArray);
 
-    /// Drops all windows that start before `start`. What has changed in them still shows in [`Self::changes`]; the next seal
-    /// removes their keys from the changelog.
+    /// Drops all windows that start before `start`. [`Self::changes`] still includes their changes; the next seal removes their
+    /// keys from the changelog.
     fn expire(&mut self, start: i64);
 
-    /// What has changed since the last seal, ordered by window and key. A key that has the value again that it had then is
-    /// left out. Fails as [`Self::get`] does.
+    /// The changes since the last seal, ordered by window and key. A key whose value is the same as then is left out. Fails as
+    /// [`Self::get`] does.
     fn changes(&self) -> Result<Changes, ArrowError>;
 
-    /// Ends the epoch: what is to be written to the changelog, ordered by window and key, after which there are no changes. These
-    /// are the changes since the last seal, and the keys of windows that have expired, without a value.
+    /// Ends the epoch and returns what is to be written to the changelog, ordered by window and key: the changes since the last
+    /// seal, and the keys of expired windows with a null value.
     fn seal(&mut self) -> Result<Changes, ArrowError>;
 
-    /// Takes over records of the changelog, in their order: the keys as [`Changes::record_keys`] writes them, a null value for a
-    /// removed key. They are no changes. Fails on a key that is not one of these, with its index, and takes none then.
+    /// Applies records of the changelog in order: keys in the form of [`Changes::record_keys`], with a null value for a removed
+    /// key. They do not count as changes. Fails if a key does not have that form, and applies nothing then.
     fn restore(&mut self, keys: &BinaryArray, values: &BinaryArray) -> Result<(), ArrowError>;
 
     /// The number of keys.
     fn len(&self) -> usize;
 
-    /// True when there is no key.
+    /// True if there are no keys.
     fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Memory in bytes, roughly.
+    /// The approximate memory in use, in bytes.
     fn bytes(&self) -> usize;
 }
 
-/// What has changed in a store since the last seal, each key once.
+/// The changes of a store since the last seal, with each key once.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Changes {
-    /// The start of the window of each key, in ms since the epoch.
+    /// The start of each key's window, in ms since the epoch.
     pub windows: Int64Array,
     /// The keys; never null.
     pub keys: BinaryArray,
-    /// The values now; null for a removed key.
+    /// The new values; null for a removed key.
     pub values: BinaryArray,
     /// The values at the last seal; null for a new key.
     pub before: BinaryArray,

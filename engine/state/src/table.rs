@@ -1,8 +1,7 @@
-//! The keys of one window in memory, with what they were at the last seal.
+//! The keys and values of one window in memory, with the values at the last seal.
 //!
-//! Keys and values are in one buffer, each value behind its key and overwritten in place while it fits there. A hash table
-//! finds the entry of a key; nothing is allocated for a single key. What is no longer used of the buffer is given back when
-//! it is more than half of it.
+//! Keys and values share one buffer. A value follows its key and is overwritten in place while it fits. A hash table finds
+//! the entry of a key, so nothing is allocated for a single key. The buffer is rewritten when more than half of it is unused.
 
 use arrow::error::ArrowError;
 use hashbrown::HashTable;
@@ -15,12 +14,12 @@ const UNUSED_BYTES: usize = 4 << 10;
 /// The keys of one window.
 #[derive(Debug, Default)]
 pub(crate) struct Table {
-    /// Places of entries, by the hashes of their keys.
+    /// Indices of entries, by the hashes of their keys.
     index: HashTable<u32>,
     entries: Vec<Entry>,
-    /// Places in `entries` that are not in use.
+    /// Indices in `entries` that are not in use.
     free: Vec<u32>,
-    /// Keys, each with the room for its value after it.
+    /// The keys, each followed by the room for its value.
     data: Vec<u8>,
     /// Bytes of `data` that no entry uses.
     unused: usize,
@@ -36,25 +35,25 @@ pub(crate) struct Table {
 #[derive(Debug)]
 struct Entry {
     hash: u64,
-    /// Where the key starts in the buffer.
+    /// The start of the key in the buffer.
     start: usize,
     key_bytes: u32,
     value_bytes: u32,
-    /// Bytes for a value after the key.
+    /// The number of bytes reserved for the value after the key.
     room: u32,
     /// False if the key was removed since the last seal.
     present: bool,
     before: Before,
 }
 
-/// What a key was at the last seal.
+/// The value of a key at the last seal.
 #[derive(Clone, Copy, Debug)]
 enum Before {
-    /// It has not been changed since.
+    /// The same as now: the key has not changed since.
     Unchanged,
-    /// It did not exist.
+    /// None: the key did not exist.
     Absent,
-    /// It had this value in the buffer for them.
+    /// This part of the buffer `sealed`.
     Value { start: usize, bytes: u32 },
 }
 
@@ -64,12 +63,12 @@ impl Table {
         self.len
     }
 
-    /// True when there is neither a key nor a change.
+    /// True if it has neither keys nor changes.
     pub(crate) fn is_empty(&self) -> bool {
         self.index.is_empty()
     }
 
-    /// Memory in bytes, roughly.
+    /// The approximate memory in use, in bytes.
     pub(crate) fn bytes(&self) -> usize {
         let places = self.free.capacity() + self.changed.capacity();
         self.index.allocation_size()
@@ -79,7 +78,7 @@ impl Table {
             + self.sealed.capacity()
     }
 
-    /// True when a key was changed since the last seal.
+    /// True if a key has changed since the last seal.
     pub(crate) fn has_changes(&self) -> bool {
         !self.changed.is_empty()
     }
@@ -104,7 +103,7 @@ impl Table {
         }
     }
 
-    /// Sets the value of a key, or removes it, as it was at the last seal.
+    /// Sets the value of a key at the last seal, or removes the key.
     pub(crate) fn restore(&mut self, hash: u64, key: &[u8], value: Option<&[u8]>) {
         match (self.find(hash, key), value) {
             (Some(at), Some(_)) => self.set(at, value),
@@ -117,7 +116,7 @@ impl Table {
         }
     }
 
-    /// Adds the changed keys, in their order, to columns of keys, values, and values at the last seal.
+    /// Appends the changed keys in order to columns of keys, values, and values at the last seal. Returns their number.
     pub(crate) fn changes(&self, [keys, values, before]: &mut [BytesBuilder; 3]) -> Result<usize, ArrowError> {
         let mut changed: Vec<u32> =
             self.changed.iter().copied().filter(|at| self.value(*at) != self.value_before(*at)).collect();
@@ -130,7 +129,7 @@ impl Table {
         Ok(changed.len())
     }
 
-    /// Adds the keys that had a value at the last seal, in their order, to the same columns: without a value now.
+    /// Appends the keys that had a value at the last seal in order to the same columns, with a null value. Returns their number.
     pub(crate) fn removals(&self, [keys, values, before]: &mut [BytesBuilder; 3]) -> Result<usize, ArrowError> {
         let had_value = |at: &u32| !matches!(self.entries[*at as usize].before, Before::Absent);
         let mut removed: Vec<u32> = self.index.iter().copied().filter(had_value).collect();
@@ -143,7 +142,7 @@ impl Table {
         Ok(removed.len())
     }
 
-    /// Forgets what keys were before: there are no changes then.
+    /// Ends the epoch: the values now are those at the last seal, and there are no changes.
     pub(crate) fn seal(&mut self) {
         for at in std::mem::take(&mut self.changed) {
             match self.entries[at as usize].present {
@@ -152,6 +151,11 @@ impl Table {
             }
         }
         self.sealed = Vec::new();
+        self.shrink();
+    }
+
+    /// Rewrites the buffer if more than half of it is unused.
+    pub(crate) fn shrink(&mut self) {
         if self.unused > UNUSED_BYTES.max(self.data.len() / 2) {
             self.rewrite();
         }
@@ -180,7 +184,7 @@ impl Table {
         }
     }
 
-    /// Keeps the value of a key that is about to change for the first time since the last seal.
+    /// Keeps the value of a key that changes for the first time since the last seal.
     fn remember(&mut self, at: u32) {
         let entry = &mut self.entries[at as usize];
         if matches!(entry.before, Before::Unchanged) {
@@ -231,7 +235,7 @@ impl Table {
         at
     }
 
-    /// Gives up the entry of a key that was removed.
+    /// Frees the entry of a key that was removed.
     fn forget(&mut self, at: u32) {
         let entry = &self.entries[at as usize];
         debug_assert!(!entry.present, "its key has been counted out");
@@ -242,7 +246,7 @@ impl Table {
         self.free.push(at);
     }
 
-    /// Copies what is in use of the buffer to a new one.
+    /// Copies the used parts of the buffer to a new one.
     fn rewrite(&mut self) {
         let mut data = Vec::with_capacity(self.data.len() - self.unused);
         for at in &self.index {
@@ -257,7 +261,7 @@ impl Table {
     }
 }
 
-/// The length of a key or value, which comes from a column of at most 2 GiB.
+/// The length of a key or value. It fits, since columns have at most 2 GiB.
 fn length(bytes: &[u8]) -> u32 {
     u32::try_from(bytes.len()).expect("a value of a column is shorter than 2 GiB")
 }

@@ -47,7 +47,7 @@ pub(super) async fn judge(engine: &Engine) -> Vec<String> {
     complaints
 }
 
-/// The bounded query for the judge: windows are time buckets.
+/// The bounded query for the judge: a tumbling window becomes a time bucket.
 fn bounded(query: Query, topology: &Topology) -> Query {
     match aggregation(topology).and_then(|aggregation| aggregation.window) {
         Some(AggregateWindow { def: WindowDef::Tumbling(size_ms), .. }) => sql::in_buckets(&query, size_ms),
@@ -55,7 +55,7 @@ fn bounded(query: Query, topology: &Topology) -> Query {
     }
 }
 
-/// Rows with a NULL among what groups them are in no group of a continuous query.
+/// The condition that leaves out groups with a NULL, which a continuous query does not have.
 fn grouped(topology: &Topology) -> String {
     let keys = topology.result().into_iter().flat_map(|result| &result.columns).filter(|column| column.key);
     let present: Vec<String> = keys.map(|column| format!("`{}` IS NOT NULL", column.name)).collect();

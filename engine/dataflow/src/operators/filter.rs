@@ -1,8 +1,8 @@
 //! WHERE: keeps the rows for which the condition is true. A condition that is NULL or fails is not true, and no
 //! condition is true for a record without a value.
 //!
-//! For a row that carries what was there before, the condition is evaluated for both, so that what comes out is how the rows
-//! that are kept have changed: one that is no longer kept goes on as a delete, one that was not kept before as an insert.
+//! For a row of a table, which includes the row before the change, the condition is evaluated for both. A row that is no longer
+//! kept becomes a delete, and a row that was not kept before becomes an insert.
 
 use arrow::array::{AsArray, BooleanArray, RecordBatch};
 use arrow::buffer::NullBuffer;
@@ -27,7 +27,7 @@ impl Filter {
 }
 
 impl Filter {
-    /// True for rows that stay.
+    /// True for the rows that are kept.
     fn stays(
         &self,
         rows: &RecordBatch,
@@ -44,7 +44,8 @@ impl Filter {
     }
 }
 
-/// The rows of a table that stay or stayed before: those that stay no longer are deleted, those that did not are new.
+/// The rows of a table that are kept or were kept before: those that are no longer kept are deletes, the others are new or
+/// changed.
 fn changed(chunk: Chunk, stays: &BooleanArray, stayed: &BooleanArray) -> Result<Chunk, ArrowError> {
     let marks =
         |mask: &BooleanArray| Some(NullBuffer::new(mask.values().clone())).filter(|marks| marks.null_count() > 0);
@@ -53,11 +54,11 @@ fn changed(chunk: Chunk, stays: &BooleanArray, stayed: &BooleanArray) -> Result<
 }
 
 impl Operator for Filter {
-    /// The rows that stay, and those that stayed before, in their order.
+    /// The rows that are kept or were kept before, in their order.
     fn push(&mut self, _: Port, chunk: Chunk, cx: &mut Context<'_>) -> Result<Emitted, ArrowError> {
         let stays = self.stays(&chunk.rows, chunk.valued.as_ref(), cx.now_ms, cx.failures)?;
         let Some(before) = &chunk.before else { return chunk.filter(&stays).map(Emitted::from) };
-        // What fails on a row was reported when the row came in itself.
+        // A failure for the row before was reported when that row was pushed.
         let stayed = self.stays(&before.rows, before.valued.as_ref(), cx.now_ms, &mut Vec::new())?;
         changed(chunk, &stays, &stayed).map(Emitted::from)
     }
@@ -81,7 +82,7 @@ mod tests {
     use super::super::for_tests::{compiled, cx, integers, shown, table};
     use super::*;
 
-    /// Goal: what comes out is what has changed of the rows that stay. Method: each of the cases once, `a > 10` staying.
+    /// Goal: the emitted rows are the changes of the rows that are kept. Method: each case once, with the condition `a > 10`.
     #[test]
     fn changes_of_a_table_become_changes_of_what_stays() {
         let mut filter = Filter::new(compiled("a > 10"));

@@ -41,7 +41,7 @@ impl Project {
         Self { columns, headers, schema, gives_before: false }
     }
 
-    /// The same, but rows of a table carry what they were before, too, which is computed a second time.
+    /// The same operator, which also computes the result for the rows of a table before they changed.
     pub fn with_before(self) -> Self {
         Self { gives_before: true, ..self }
     }
@@ -79,7 +79,7 @@ impl Operator for Project {
     fn push(&mut self, _: Port, chunk: Chunk, cx: &mut Context<'_>) -> Result<Emitted, ArrowError> {
         let rows = self.rows(&chunk.rows, chunk.valued.as_ref(), cx.now_ms, cx.failures)?;
         let before = match chunk.before.as_ref().filter(|_| self.gives_before) {
-            // What fails on a row was reported when the row came in itself.
+            // A failure for the row before was reported when that row was pushed.
             Some(Before { rows, valued }) => {
                 let rows = self.rows(rows, valued.as_ref(), cx.now_ms, &mut Vec::new())?;
                 Some(Before { rows, valued: valued.clone() })

@@ -1,4 +1,4 @@
-//! COUNT(*), the rows of a group, and COUNT(x), those in which `x` is not null.
+//! COUNT(*), the number of rows of a group, and COUNT(x), the number of rows in which `x` is not null.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use arrow::error::ArrowError;
 
 use super::{Added, Fold};
 
-/// The aggregate.
+/// The fold for COUNT.
 #[derive(Debug)]
 pub(super) struct Count;
 

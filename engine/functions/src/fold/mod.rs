@@ -1,8 +1,8 @@
 //! Aggregates of continuous queries, as folds over columns.
 //!
-//! The groups that a batch of rows belongs to have numbers from 0, and the state of all of them is in columns with a row for
-//! each: nothing is boxed for a group, and an aggregate goes over a batch once. States are kept by whoever has them, as bytes
-//! of their columns, so a fold itself has none.
+//! The groups of a batch are numbered from 0, and their states are columns with one row per group. So nothing is allocated
+//! for a single group, and an aggregate processes a batch in one pass. A fold itself has no state: its caller keeps the
+//! columns.
 
 mod count;
 
@@ -17,36 +17,51 @@ use count::Count;
 
 /// An aggregate of a continuous query.
 pub trait Fold: Debug + Send + Sync {
-    /// The columns of its state. All of them are null in the row of a group that has had no rows.
+    /// The columns of its state. They are null for a group without rows.
     fn state(&self) -> Vec<Field>;
 
     /// The type of its result.
     fn data_type(&self) -> DataType;
 
-    /// Adds rows to the state of their groups. `groups` has the number of each row's group, `args` the arguments, `state` a row
-    /// for each group. With `running`, it also gives the result after each row.
+    /// Adds rows to the states of their groups. `groups` has the group number of each row, `args` the arguments of each row, and
+    /// `state` a row for each group. With `running`, the result after each row is returned, too.
     fn add(&self, state: &[ArrayRef], groups: &[u32], args: &[ArrayRef], running: bool) -> Result<Added, ArrowError>;
 
     /// The result of each group.
     fn result(&self, state: &[ArrayRef]) -> ArrayRef;
 
-    /// Whether rows that were added can be taken out again, as an aggregate over a table needs.
+    /// Whether rows can be removed again, which an aggregate over a table requires.
     fn can_undo(&self) -> bool {
         false
     }
 }
 
-/// What adding rows gives.
+/// The outcome of adding rows.
 #[derive(Clone, Debug)]
 pub struct Added {
     /// The state after all rows.
     pub state: Vec<ArrayRef>,
-    /// The result of each row's group after that row, where it was asked for.
+    /// The result of each row's group after that row, if it was requested.
     pub running: Option<ArrayRef>,
 }
 
-/// The aggregate with a name, in upper case, for arguments of these types; `None` if continuous queries have none. This is
-/// the list of them.
+/// The aggregate with this name, in upper case, for arguments of these types; `None` if continuous queries do not support it.
+/// This is the list of the supported ones.
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use arrow::array::{ArrayRef, AsArray, Int64Array, StringArray};
+/// use arrow::datatypes::{DataType, Int64Type};
+/// use headwater_functions::fold::fold;
+///
+/// let count = fold("COUNT", &[DataType::Utf8]).expect("continuous queries support it");
+/// let new_group: ArrayRef = Arc::new(Int64Array::new_null(1));
+/// let names: ArrayRef = Arc::new(StringArray::from(vec![Some("a"), None]));
+/// let added = count.add(&[new_group], &[0, 0], &[names], false)?;
+/// assert_eq!(count.result(&added.state).as_primitive::<Int64Type>().value(0), 1);
+/// # Ok::<(), arrow::error::ArrowError>(())
+/// ```
 pub fn fold(name: &str, args: &[DataType]) -> Option<Arc<dyn Fold>> {
     match (name, args) {
         ("COUNT", [] | [_]) => Some(Arc::new(Count)),

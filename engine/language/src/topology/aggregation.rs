@@ -1,25 +1,25 @@
-//! GROUP BY in a topology: what makes a group, its window, and the calls of aggregates.
+//! GROUP BY in a topology: the columns of a group, its windows, and the calls of aggregates.
 
 use serde::{Deserialize, Serialize};
 
 use crate::definition::WindowDef;
 use crate::types::SqlType;
 
-/// The column of an exchange with the partition of the record that a row came from, INT.
+/// The column of an exchange, an INT, with the partition of the record that a row came from.
 pub const ORIGIN_PARTITION: &str = "ORIGIN_PARTITION";
-/// The column of an exchange with the offset of that record, BIGINT.
+/// The column of an exchange, a BIGINT, with the offset of that record.
 pub const ORIGIN_OFFSET: &str = "ORIGIN_OFFSET";
 
-/// An aggregation. Its rows have the columns of the groups, then WINDOWSTART and WINDOWEND (BIGINT, ms since the epoch)
-/// where it has a window, then those of the calls.
+/// An aggregation. Its rows have the GROUP BY columns, then WINDOWSTART and WINDOWEND (BIGINT, ms since the epoch) if it has
+/// windows, then the results of the calls.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Aggregation {
-    /// The name of its store, which is the end of its changelog topic's name.
+    /// The name of its store, from which the name of its changelog topic is derived.
     pub store: String,
-    /// The columns of the input that make a group; rows with a null in one of them belong to none.
+    /// The GROUP BY columns of the input. A row with a null in one of them belongs to no group.
     pub groups: Vec<String>,
-    /// The windows of its groups.
+    /// The windows of its groups; `None` for GROUP BY without WINDOW.
     pub window: Option<AggregateWindow>,
     /// The calls of aggregates.
     pub calls: Vec<AggregateCall>,
@@ -33,7 +33,7 @@ pub struct AggregateWindow {
     pub def: WindowDef,
     /// How long after its end a window accepts rows, in ms of stream time.
     pub grace_ms: i64,
-    /// How long its state is kept after its start, in ms of stream time: at least size and grace.
+    /// How long the state of a window is kept after its start, in ms of stream time: at least its size and grace period.
     pub retention_ms: i64,
 }
 
@@ -45,7 +45,7 @@ pub struct AggregateCall {
     pub column: String,
     /// The name of the function, in upper case.
     pub function: String,
-    /// The columns of the input that it takes; none for `COUNT(*)`.
+    /// The columns of the input that are its arguments; none for `COUNT(*)`.
     pub args: Vec<String>,
     /// The type of its result.
     #[serde(with = "crate::definition::type_text")]

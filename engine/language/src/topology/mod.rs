@@ -71,10 +71,10 @@ pub enum Action {
     },
     /// Computes a new row from each row.
     Project(Projection),
-    /// Sends each row to the partition of its key, through a topic of the query's own. What follows is another stage. The
-    /// topic of the definition is the end of that topic's name.
+    /// Sends each row to the partition of its key, through a topic that belongs to the query. The nodes after it are another
+    /// stage. The definition has the name of that topic without the query's prefix.
     Exchange(Box<SourceDef>),
-    /// Keeps a row for each group of rows in a store, and passes on the groups that have changed.
+    /// Aggregates each group of rows in a store, and passes on the groups that have changed.
     Aggregate(Aggregation),
     /// Writes rows as records to a topic.
     Sink(Box<SourceDef>),
@@ -178,7 +178,7 @@ impl Topology {
         })
     }
 
-    /// The topics of its own through which its rows go, as definitions.
+    /// The exchanges, as definitions whose topics lack the query's prefix.
     pub fn exchanges(&self) -> impl Iterator<Item = &SourceDef> {
         self.nodes.iter().filter_map(|node| match &node.action {
             Action::Exchange(exchange) => Some(exchange.as_ref()),
@@ -203,7 +203,7 @@ impl Topology {
     }
 }
 
-/// The name of the topic of a store's changes, where the names of a query's own topics begin with `prefix`.
+/// The name of a store's changelog topic. `prefix` is the prefix of the query's own topics.
 pub fn changelog_topic(prefix: &str, store: &str) -> String {
     format!("{prefix}{store}-changelog")
 }

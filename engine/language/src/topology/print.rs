@@ -5,7 +5,7 @@ use std::fmt::{self, Display, Formatter};
 use super::{Action, AggregateCall, AggregateWindow, Aggregation, Projection, ResultColumn, Topology};
 use crate::definition::{ColumnRole, FunctionDef, SourceDef, WindowDef};
 
-/// The units of time, the longest first, with their lengths in ms.
+/// The units of time, the longest first, each with its length in ms.
 const UNITS: [(i64, &str); 5] =
     [(86_400_000, "DAYS"), (3_600_000, "HOURS"), (60_000, "MINUTES"), (1_000, "SECONDS"), (1, "MILLISECONDS")];
 
@@ -84,7 +84,7 @@ impl Display for AggregateWindow {
     }
 }
 
-/// A length of time in the longest unit of which it is a whole number.
+/// A duration in the largest unit in which it is a whole number.
 fn duration(ms: i64) -> String {
     let unit = UNITS.iter().find(|(length, _)| ms != 0 && ms % length == 0);
     let (length, unit) = unit.copied().unwrap_or((1_000, "SECONDS"));

@@ -1,7 +1,7 @@
 //! The forms of a topology in the command topic.
 //!
 //! ```text
-//! version   form    since then
+//! version   form    added
 //! 1         steps   filter, project
 //! 2         steps   explode
 //! 3         steps   functions
@@ -35,7 +35,7 @@ pub(super) enum Stored {
     Nodes(Nodes),
 }
 
-/// A source, steps in a line, and a sink.
+/// The form of a topology without branches: a source, steps, and a sink.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Steps {
@@ -61,7 +61,7 @@ enum Step {
     Project(Projection),
 }
 
-/// The graph as it is.
+/// The form of any topology: its nodes.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Nodes {
@@ -82,7 +82,7 @@ pub(super) fn version_of(actions: &[Action], functions: &[FunctionDef]) -> u32 {
 }
 
 impl<'de> Deserialize<'de> for Stored {
-    /// Looks at the version first: of the shape of a newer one nothing is known.
+    /// Reads the version first, since the shape of a newer version is unknown.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let json = Value::deserialize(deserializer)?;
         let version = json.get("version").and_then(Value::as_u64);
@@ -114,7 +114,7 @@ impl TryFrom<Stored> for Topology {
     }
 }
 
-/// Checks what all of a program relies on: rows come from a source, and each node follows its inputs.
+/// Checks the invariants of a topology: only sources have no inputs, each node follows its inputs, and ids are unique.
 fn check(nodes: &[Node]) -> Result<(), String> {
     let mut known: BTreeSet<&NodeId> = BTreeSet::new();
     for node in nodes {
@@ -158,7 +158,7 @@ impl From<Topology> for Stored {
             Action::Filter { predicate } => Some(Step::Filter { predicate }),
             Action::Explode { columns } => Some(Step::Explode { columns }),
             Action::Project(projection) => Some(Step::Project(projection)),
-            // These are not among the steps, and the others make it a graph.
+            // Source and sink are stored apart. The others exist only in topologies that are stored as nodes.
             Action::Source(_) | Action::Sink(_) | Action::Exchange(_) | Action::Aggregate(_) => None,
         };
         let Topology { version, nodes, functions } = topology;

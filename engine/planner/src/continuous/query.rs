@@ -161,7 +161,7 @@ impl<'a> Streaming<'a> {
         !matches!(&self.select.group_by, GroupByExpr::Expressions(list, _) if list.is_empty())
     }
 
-    /// The windows of its groups, or what is wrong with them; none without WINDOW.
+    /// The windows of its groups, or their errors; `None` without WINDOW.
     pub fn windows(&self) -> Option<Result<AggregateWindow, Vec<Diagnostic>>> {
         let written = self.query.window.as_ref()?;
         Some(window::read(&written.value, self.is_final(), written.span))

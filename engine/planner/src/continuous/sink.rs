@@ -1,4 +1,4 @@
-//! What a persistent query writes: a stream or table of its own, or a stream that exists.
+//! The sink of a persistent query: a new stream or table, or an existing stream.
 //!
 //! The result of `CREATE … AS` is lowered to the declaration that a user would have written
 //! for it, so that names, formats and topic are checked in one place.
@@ -21,24 +21,24 @@ use crate::define::{Definition, FormatDefaults, define_made, owned, real_first};
 /// Whether a record whose timestamp column cannot be read stops the query.
 pub const THROWS_ON_INVALID_TIME: &str = "timestamp.throw.on.invalid";
 
-/// The bytes that the last changes of a table may take up between two commits; 0 to write every change.
+/// The property that limits the bytes of a table's changes between two commits; with 0 every change is written.
 pub const CACHE_BYTES: &str = "cache.max.bytes.buffering";
 
-/// A persistent query as planned: what it writes to, and the query itself, which has no number yet.
+/// A planned persistent query and its sink. The query has no number yet.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Persistent {
-    /// The stream or table that is made for it, with the topic it needs; none for INSERT INTO.
+    /// The stream or table that is created for it, with its topic; `None` for INSERT INTO.
     pub definition: Option<Definition>,
     /// The query.
     pub query: QueryDef,
-    /// Where its target is named.
+    /// The span of the target's name.
     pub span: Span,
 }
 
-/// Properties in WITH that are the query's and not its sink's.
+/// The properties in WITH that belong to the query and not to its sink.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct QueryProperties {
-    /// DLQ_TOPIC: where records go that could not be read, computed or written.
+    /// DLQ_TOPIC: the topic for records that could not be read, processed or written.
     pub dlq_topic: Option<ast::Spanned<String>>,
     /// QUERY_ID: the name of the query.
     pub id: Option<ast::Spanned<String>>,
@@ -69,7 +69,7 @@ impl QueryProperties {
     }
 }
 
-/// Plans `CREATE … AS SELECT`. Gives every mistake that could be found at once.
+/// Plans `CREATE … AS SELECT`. Returns all errors found.
 pub fn create_as(
     create: &ast::CreateAs,
     text: &str,
@@ -105,7 +105,7 @@ pub fn create_as(
     Ok(Persistent { definition: Some(definition), query, span: create.name.span })
 }
 
-/// Plans `INSERT INTO … SELECT`. Gives every mistake that could be found at once.
+/// Plans `INSERT INTO … SELECT`. Returns all errors found.
 pub fn insert_select(
     insert: &ast::InsertSelect,
     text: &str,
@@ -115,8 +115,8 @@ pub fn insert_select(
     let mut errors = Vec::new();
     let (properties, others) = QueryProperties::take(&insert.properties, &mut errors);
     for other in others {
-        let message = format!("property \"{}\" is not for INSERT INTO … SELECT", other.name.value);
-        let detail = "It takes QUERY_ID and DLQ_TOPIC; everything else is the target's own.";
+        let message = format!("property \"{}\" cannot be used with INSERT INTO … SELECT", other.name.value);
+        let detail = "It accepts QUERY_ID and DLQ_TOPIC; all other properties belong to the target.";
         errors.push(Diagnostic::new(PROPERTY_VALUE, message).at(other.name.span).detail(detail));
     }
     let target = target(insert, catalog, &mut errors);
@@ -136,8 +136,8 @@ pub fn insert_select(
     Ok(Persistent { definition: None, query, span: insert.target.span })
 }
 
-/// A table with windows keeps them as long as the query does, or for RETENTION_MS where that is longer; a table without
-/// windows keeps each row. Semantics: ksqlDB's RETENTION_MS.
+/// Sets the retention of a table with windows: that of the query, or RETENTION_MS if that is longer. A table without windows
+/// has no retention. Semantics: ksqlDB's RETENTION_MS.
 fn set_retention(
     definition: &mut Definition,
     properties: &[ast::Property],
@@ -150,16 +150,18 @@ fn set_retention(
     }
     let said = properties.iter().find(|property| property.name.eq_ignore_ascii_case("RETENTION_MS"));
     let Some(said) = said.filter(|_| definition.source.kind == SourceKind::Table) else { return Ok(()) };
-    let message =
-        format!("property \"RETENTION_MS\" is not for table \"{}\", which has no windows", definition.source.name);
+    let message = format!(
+        "property \"RETENTION_MS\" cannot be used with table \"{}\", which has no windows",
+        definition.source.name
+    );
     let error = Diagnostic::new(PROPERTY_CONFLICT, message).at(said.name.span);
     Err(vec![error.detail("A table keeps the latest row of each key.")])
 }
 
-/// Dead letters are no input and no result of their query.
+/// Checks that dead letters are not written to the input or the sink of their query.
 fn check_dead_letters(topology: &Topology, properties: &QueryProperties) -> Result<(), Vec<Diagnostic>> {
     let Some(dead) = &properties.dlq_topic else { return Ok(()) };
-    if let Some(error) = owned(dead, "Take another topic for dead letters.") {
+    if let Some(error) = owned(dead, "Choose another topic for dead letters.") {
         return Err(vec![error]);
     }
     let taken = [Some(&topology.source().topic), topology.sink().map(|sink| &sink.topic)];
@@ -167,7 +169,7 @@ fn check_dead_letters(topology: &Topology, properties: &QueryProperties) -> Resu
         return Ok(());
     }
     let message = format!("DLQ_TOPIC is \"{}\", which the query reads or writes itself", dead.value);
-    let detail = "A bad record would come back again and again, or stand among the results.";
+    let detail = "Bad records would be read again, or end up among the results.";
     Err(vec![Diagnostic::new(PROPERTY_VALUE, message).at(dead.span).detail(detail)])
 }
 
@@ -178,9 +180,9 @@ fn query_def(
     properties: &QueryProperties,
     settings: &Settings,
 ) -> QueryDef {
-    // What is set now is the query's for ever; a default may change with the program.
+    // The current settings belong to the query for good; a later version may have other defaults.
     let kept = ["processing.guarantee", "commit.interval.ms", DECIMAL_DIVISION].into_iter();
-    // Programs that do not know it would keep to its default.
+    // Versions that do not know these properties would use their defaults.
     let later = [THROWS_ON_INVALID_TIME, CACHE_BYTES].into_iter().filter(|name| settings.given(name).is_some());
     let kept = kept.chain(later);
     let kept = kept.map(|name| (name.to_owned(), settings.get(name).to_owned()));
@@ -202,12 +204,12 @@ fn query_def(
     }
 }
 
-/// What was found before, and after it what was found now.
+/// The errors found before, followed by those found now.
 fn together(before: &mut Vec<Diagnostic>, found: Vec<Diagnostic>) -> Vec<Diagnostic> {
     real_first(std::mem::take(before).into_iter().chain(found).collect())
 }
 
-/// A query that is right may need what is not built yet.
+/// Reports features that a valid query uses and that are not supported yet.
 fn check_built(query: &Streaming<'_>, sink: &SourceDef, span: Span) -> Result<(), Vec<Diagnostic>> {
     let format = sink.unbuilt_format().map(|error| format_refusal(&error).at(span));
     passed(not_built::source(query).into_iter().chain(format).collect())
@@ -238,8 +240,8 @@ fn target(insert: &ast::InsertSelect, catalog: &Catalog, errors: &mut Vec<Diagno
     found.is_empty().then(|| source.as_ref().clone())
 }
 
-/// The columns of a result as the target has them: the same names in the same order, of types that
-/// can be brought to the target's.
+/// Checks that a result has the columns of the target in the same order, and casts those of other types where that is
+/// implicit.
 fn fit(columns: &mut [ResultColumn], target: &SourceDef, span: Span, errors: &mut Vec<Diagnostic>) {
     let matches = columns.len() == target.columns.len()
         && columns.iter().zip(&target.columns).all(|(found, wanted)| {
@@ -251,14 +253,14 @@ fn fit(columns: &mut [ResultColumn], target: &SourceDef, span: Span, errors: &mu
             .columns
             .iter()
             .map(|c| format!("{} {}{}", c.name, c.ty, if c.role == ColumnRole::Key { " KEY" } else { "" }));
-        let message = format!("the columns of SELECT are not those of \"{}\"", target.name);
+        let message = format!("the columns of SELECT do not match those of \"{}\"", target.name);
         let detail = format!(
-            "SELECT gives ({}), \"{}\" has ({}).",
+            "SELECT returns ({}), \"{}\" has ({}).",
             found.collect::<Vec<_>>().join(", "),
             target.name,
             wanted.collect::<Vec<_>>().join(", ")
         );
-        let hint = "Give the same columns in the same order under the same names, with AS and CAST where they differ.";
+        let hint = "Select the same columns in the same order, with AS and CAST where names or types differ.";
         errors.push(Diagnostic::new(STREAMING, message).at(span).detail(detail).hint(hint));
         return;
     }

@@ -1,15 +1,15 @@
-//! WINDOW with all of its lengths, those that were left out included. Semantics: ksqlDB's windows.
+//! Reads WINDOW and fills in the default RETENTION and GRACE PERIOD. Semantics: ksqlDB's windows.
 
 use headwater_language::definition::WindowDef;
 use headwater_language::diagnostic::{Diagnostic, STREAMING, Span};
 use headwater_language::sql::ast::{Duration, Window, WindowKind};
 use headwater_language::topology::AggregateWindow;
 
-/// How long, from their start, windows without a GRACE PERIOD accept rows: 24 hours.
+/// How long after their start windows without a GRACE PERIOD accept rows: 24 hours.
 const OPEN_MS: i64 = 86_400_000;
 
-/// The windows that a clause describes, whose place is `span`. Those that are `is_final` are shown once they end, and do
-/// not wait for rows that are late unless a GRACE PERIOD says so. Fails on lengths that cannot be.
+/// The windows of a clause at `span`. With `is_final` (EMIT FINAL) the default GRACE PERIOD is 0, so that results are emitted
+/// when a window ends. Fails on invalid durations.
 pub fn read(window: &Window, is_final: bool, span: Span) -> Result<AggregateWindow, Vec<Diagnostic>> {
     let mut errors = Vec::new();
     let mut ms = |word: &str, duration: Duration| length(word, duration, span, &mut errors);
@@ -21,7 +21,7 @@ pub fn read(window: &Window, is_final: bool, span: Span) -> Result<AggregateWind
         WindowKind::Hopping { size, advance } => {
             let (size_ms, advance_ms) = (ms("SIZE", size), ms("ADVANCE BY", advance));
             if advance_ms > size_ms {
-                let message = format!("windows cannot ADVANCE BY {advance}, more than their SIZE of {size}");
+                let message = format!("ADVANCE BY {advance} exceeds the window SIZE of {size}");
                 errors.push(refusal(message, span));
             }
             (WindowDef::Hopping(size_ms), size_ms)
@@ -38,7 +38,7 @@ pub fn read(window: &Window, is_final: bool, span: Span) -> Result<AggregateWind
     if errors.is_empty() { Ok(AggregateWindow { def, grace_ms, retention_ms }) } else { Err(errors) }
 }
 
-/// A length in ms, which is positive and fits 63 bits; 1 where it is not.
+/// A duration in ms. If it is not positive or does not fit in 63 bits, that is reported and 1 is returned.
 fn length(word: &str, duration: Duration, span: Span, errors: &mut Vec<Diagnostic>) -> i64 {
     let message = match duration.ms() {
         Some(ms) if ms > 0 => return ms,
@@ -56,11 +56,11 @@ fn too_short(window: &Window, least_ms: i64, span: Span) -> Diagnostic {
     };
     let message = "RETENTION must cover the windows and their GRACE PERIOD";
     let detail = format!("With a {grace}, they accept rows for {} SECONDS.", seconds(least_ms));
-    let hint = format!("Say RETENTION {} SECONDS or more, or a shorter GRACE PERIOD.", seconds(least_ms));
+    let hint = format!("Specify RETENTION {} SECONDS or more, or a shorter GRACE PERIOD.", seconds(least_ms));
     refusal(message, span).detail(detail).hint(hint)
 }
 
-/// Whole seconds that are at least as long.
+/// A duration in seconds, rounded up.
 fn seconds(ms: i64) -> i64 {
     ms / 1_000 + i64::from(ms % 1_000 > 0)
 }
@@ -74,7 +74,7 @@ mod tests {
     use super::*;
     use headwater_language::sql::ast::StatementKind;
 
-    /// What a clause is read as: its lengths, or what is wrong with it.
+    /// The grace period and the retention of a clause, or its errors.
     fn read_as(clause: &str) -> Result<(i64, i64), String> {
         let parsed = headwater_language::sql::parse(&format!("SELECT * FROM s WINDOW {clause} EMIT CHANGES;"));
         let StatementKind::Query(query) = &parsed.statements[0].kind else { panic!("{clause}") };
@@ -106,7 +106,7 @@ mod tests {
     fn lengths_are_positive_and_fit() {
         assert_eq!(read_as("TUMBLING (SIZE 0 SECONDS)"), Err("SIZE must be longer than 0 SECONDS".to_owned()));
         let hopping = read_as("HOPPING (SIZE 1 MINUTE, ADVANCE BY 2 MINUTES)");
-        assert_eq!(hopping, Err("windows cannot ADVANCE BY 2 MINUTES, more than their SIZE of 1 MINUTES".to_owned()));
+        assert_eq!(hopping, Err("ADVANCE BY 2 MINUTES exceeds the window SIZE of 1 MINUTES".to_owned()));
         assert!(read_as("HOPPING (SIZE 1 MINUTE, ADVANCE BY 0 SECONDS)").is_err());
         assert!(read_as("SESSION (0 SECONDS)").is_err());
         assert!(read_as("TUMBLING (SIZE 9999999999999999 DAYS)").is_err());

@@ -1,4 +1,4 @@
-//! Payloads to columns, one column of all payloads after the other.
+//! Decodes payloads to columns: each column of all payloads at once.
 
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ use super::super::types::sql_name;
 use super::super::{BadRow, Decoded, Decoder, Layout};
 use super::VERSION;
 
-/// The decoder of all fields, which gives the requested ones.
+/// Decodes all fields and returns the requested ones.
 pub(in super::super) struct CompactDecoder {
     fields: Vec<FieldRef>,
     projection: Vec<usize>,
@@ -64,11 +64,11 @@ fn without(column: &ArrayRef, bad: &[BadRow]) -> ArrayRef {
     nullif(column, &BooleanArray::from(is_bad)).expect("every type can be null")
 }
 
-/// All payloads, each read up to somewhere.
+/// Reads all payloads side by side, each from its own position.
 struct Reader<'a> {
-    /// What is left of each; nothing of a bad one.
+    /// The rest of each payload; empty for a bad one.
     rest: Vec<&'a [u8]>,
-    /// The bad ones with the field that was being read and the reason, in the order in which they were found.
+    /// The bad payloads with the field that was being read and the reason, in the order of detection.
     bad: Vec<(u32, Option<usize>, String)>,
     is_bad: Vec<bool>,
     /// The field that is being read.
@@ -81,7 +81,7 @@ impl<'a> Reader<'a> {
         Self { rest, bad: Vec::new(), is_bad: vec![false; payloads.len()], field: None }
     }
 
-    /// Makes a payload bad, unless it is.
+    /// Marks a payload as bad. The first reason is kept.
     #[cold]
     fn refuse(&mut self, payload: u32, reason: impl Into<String>) {
         if !std::mem::replace(&mut self.is_bad[payload as usize], true) {
@@ -126,7 +126,7 @@ impl<'a> Reader<'a> {
         None
     }
 
-    /// Checks the versions, and gives the payloads that there are.
+    /// Checks the versions. Returns which payloads are not null.
     fn versions(&mut self, payloads: &BinaryArray, rows: &[u32]) -> Vec<bool> {
         let present: Vec<bool> = (0..payloads.len()).map(|row| payloads.is_valid(row)).collect();
         for row in rows.iter().filter(|row| present[**row as usize]) {
@@ -139,7 +139,7 @@ impl<'a> Reader<'a> {
         present
     }
 
-    /// Which payloads have a value for each field.
+    /// For each field, which payloads have a value.
     fn field_nulls(&mut self, fields: &[FieldRef], rows: &[u32], present: &[bool]) -> Vec<NullBuffer> {
         let mut valid = vec![vec![false; rows.len()]; fields.len()];
         for row in rows.iter().filter(|row| present[**row as usize]) {
@@ -165,7 +165,7 @@ impl<'a> Reader<'a> {
         Some(bitmap)
     }
 
-    /// Values that may be null. `places` are the payloads they are in; none is in a payload where `parents` is null.
+    /// Reads values that may be null. `places` has the payload of each value; a value whose parent is null is not stored.
     fn column(&mut self, data_type: &DataType, places: &[u32], parents: &NullBuffer) -> ArrayRef {
         let mut valid = Vec::with_capacity(places.len());
         for run in places.chunk_by(|one, next| one == next) {
@@ -182,7 +182,7 @@ impl<'a> Reader<'a> {
         self.values(data_type, places, &NullBuffer::from(valid))
     }
 
-    /// Values, in the payloads where `valid` says so, and null elsewhere.
+    /// Reads the values that are valid; the others are null and not stored.
     fn values(&mut self, data_type: &DataType, places: &[u32], valid: &NullBuffer) -> ArrayRef {
         let nulls = Some(valid.clone()).filter(|valid| valid.null_count() > 0);
         match data_type {
@@ -292,7 +292,7 @@ impl<'a> Reader<'a> {
         (OffsetBuffer::new(ScalarBuffer::from(offsets)), Buffer::from_vec(data))
     }
 
-    /// The lengths of lists, as offsets, and the payloads that their elements are in.
+    /// Reads the lengths of lists. Returns them as offsets, with the payload of each element.
     fn elements(&mut self, data_type: &DataType, places: &[u32], valid: &NullBuffer) -> (OffsetBuffer<i32>, Vec<u32>) {
         let (mut offsets, mut elements) = (Vec::with_capacity(places.len() + 1), Vec::new());
         offsets.push(0);
@@ -302,7 +302,7 @@ impl<'a> Reader<'a> {
                 first = elements.len();
             }
             let length = valid.is_valid(at).then(|| self.length(*payload, data_type)).flatten().unwrap_or(0);
-            // Each element has a bit in a bitmap, at least: no length makes more room than the payload is worth.
+            // Each element takes at least one bit of a bitmap, so a wrong length cannot allocate far more than the payload.
             let bits = self.rest[*payload as usize].len().saturating_mul(8);
             match elements.len() - first + length {
                 beyond if beyond > bits => {
@@ -325,7 +325,7 @@ impl<'a> Reader<'a> {
             .expect("a key and a value for each entry")
     }
 
-    /// Refuses payloads that go on after the last value.
+    /// Marks payloads with bytes after the last value as bad.
     fn ends(&mut self) {
         self.field = None;
         for payload in 0..self.rest.len() as u32 {

@@ -1,4 +1,4 @@
-//! Columns to payloads: the size of each payload first, then all bytes into one buffer.
+//! Encodes columns to payloads: computes the size of each payload first, then writes all bytes into one buffer.
 
 use arrow::array::{Array, ArrayRef, ArrowPrimitiveType, AsArray, BinaryArray};
 use arrow::buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
@@ -11,7 +11,7 @@ use super::super::batch::{Payloads, conform, is_present};
 use super::super::{BadRow, Encoded, Encoder, Layout};
 use super::VERSION;
 
-/// The encoder of all fields.
+/// Encodes all fields of a layout.
 pub(in super::super) struct CompactEncoder {
     layout: Layout,
 }
@@ -48,7 +48,7 @@ impl Encoder for CompactEncoder {
 
 const FULL: &str = "the payloads of this batch exceed 2 GiB";
 
-/// Where each payload starts, and the end of the last. Those that do not fit any more are bad, and get size 0.
+/// The start of each payload, and the end of the last one. Payloads that no longer fit are bad and get size 0.
 fn place(sizes: &mut [usize]) -> (Vec<i32>, Vec<BadRow>) {
     let (mut offsets, mut bad, mut end) = (Vec::with_capacity(sizes.len() + 1), Vec::new(), 0_i32);
     offsets.push(end);
@@ -65,12 +65,12 @@ fn place(sizes: &mut [usize]) -> (Vec<i32>, Vec<BadRow>) {
     (offsets, bad)
 }
 
-/// Takes the bytes of payloads, those of each in their order.
+/// Receives the bytes of payloads; those of one payload arrive in order.
 trait Out {
     fn put(&mut self, payload: u32, bytes: &[u8]);
 }
 
-/// How many bytes each payload has.
+/// Counts the bytes of each payload.
 struct Sizes(Vec<usize>);
 
 impl Out for Sizes {
@@ -80,7 +80,7 @@ impl Out for Sizes {
     }
 }
 
-/// The bytes of all payloads, and where each goes on.
+/// The bytes of all payloads, and the position at which each of them continues.
 struct Bytes {
     data: Vec<u8>,
     at: Vec<usize>,
@@ -95,7 +95,7 @@ impl Out for Bytes {
     }
 }
 
-/// A value: the payload it belongs to, and its index in its column. Those of a payload are consecutive.
+/// A value, as its payload and its index in the column. The values of a payload are consecutive.
 type Place = (u32, u32);
 
 /// Writes the payloads of some rows.
@@ -188,7 +188,7 @@ fn bytes<'a>(places: &[Place], value: impl Fn(usize) -> &'a [u8], out: &mut impl
     }
 }
 
-/// Writes the length of each list, and gives the places of their elements.
+/// Writes the length of each list. Returns the places of the elements.
 fn elements(offsets: &OffsetBuffer<i32>, places: &[Place], out: &mut impl Out) -> Vec<Place> {
     let mut elements = Vec::new();
     for (payload, at) in places {

@@ -1,11 +1,11 @@
-//! COMPACT: the columns of a row as bytes, for topics that belong to a query and that nobody else reads. It holds every type
-//! and gives each value back bit by bit; users cannot name it.
+//! COMPACT: a binary format for the topics that belong to one query. It supports every type and restores each value bit by
+//! bit. Users cannot name it in WITH.
 //!
 //! A payload is a version byte, a bitmap of the fields that are null, and the values of the others:
 //!
 //! ```text
 //! payload    = VERSION bitmap(fields) values(field)…
-//! bitmap(n)  = n bits in as many bytes as that takes, the first the lowest of its byte; set where null, those left over are zero
+//! bitmap(n)  = n bits, from the lowest bit of the first byte on; 1 for null; unused bits of the last byte are 0
 //! values     = the values that are not null, one after the other:
 //!     BOOLEAN              one byte, 0 or 1
 //!     INT, DATE, TIME      4 bytes, the least significant first
@@ -20,8 +20,8 @@
 //! length     = 7 bits a byte, the lowest first; the highest bit of a byte is set if another follows
 //! ```
 //!
-//! Nested values are by columns within a payload, so that both directions go through a batch column by column. Numbers are
-//! not checked: a DECIMAL with more digits than its type, or a TIME beyond midnight, comes back as it was.
+//! Nested values are stored by column within a payload, so that encoder and decoder process a batch column by column. Numbers
+//! are not validated: a DECIMAL with more digits than its type, or a TIME after midnight, is restored unchanged.
 
 mod decode;
 mod encode;
@@ -39,7 +39,7 @@ pub(super) use encode::CompactEncoder;
 /// The first byte of every payload.
 const VERSION: u8 = 1;
 
-/// True if the format holds the type.
+/// True if the format supports the type.
 pub(super) fn supports(data_type: &DataType) -> bool {
     match data_type {
         DataType::Decimal128(precision, scale) => valid_decimal(*precision, *scale, 38),

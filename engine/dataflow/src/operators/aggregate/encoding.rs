@@ -1,13 +1,16 @@
-//! What a store keeps of a group, as bytes: its columns as its key; its event time, its offset and its states as the value.
+//! The bytes that a store keeps of a group: its GROUP BY columns as the key; its event time, the addresses of the record that
+//! changed it last, and the states of its aggregates as the value.
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, BinaryArray, Int64Array};
+use arrow::array::{Array, ArrayRef, ArrowPrimitiveType, AsArray, BinaryArray, Int64Array, PrimitiveArray};
 use arrow::datatypes::{DataType, Field, FieldRef};
 use arrow::error::ArrowError;
 use headwater_formats::format::{BadRow, FormatError, FormatKind, Layout};
 
-/// Columns as bytes, in format COMPACT.
+use crate::chunk::{Chunk, Origins};
+
+/// Encodes columns as bytes, in format COMPACT.
 #[derive(Clone, Debug)]
 pub struct Encoding {
     layout: Layout,
@@ -15,20 +18,20 @@ pub struct Encoding {
 }
 
 impl Encoding {
-    /// The encoding of columns. Fails on a type that the format does not hold.
+    /// The encoding of these columns. Fails on a type that the format does not support.
     pub fn new(fields: Vec<FieldRef>) -> Result<Self, FormatError> {
         let layout = Layout { fields, wrapped: false, delimiter: 0 };
         FormatKind::Compact.encoder(&layout)?;
         Ok(Self { all: (0..layout.fields.len()).collect(), layout })
     }
 
-    /// The columns as bytes, a value for each row. Fails if they exceed 2 GiB.
+    /// Encodes the columns, as one value for each row. Fails if the values exceed 2 GiB.
     pub fn encode(&self, columns: &[ArrayRef], rows: usize) -> Result<BinaryArray, ArrowError> {
         let encoded = FormatKind::Compact.encoder(&self.layout).map_err(internal)?.encode(columns, rows, None);
         first(encoded.bad).map(|()| encoded.payloads)
     }
 
-    /// The columns of bytes. Fails if they are damaged.
+    /// Decodes the columns. Fails if the bytes are damaged.
     pub fn decode(&self, payloads: &BinaryArray) -> Result<Vec<ArrayRef>, ArrowError> {
         let decoded = FormatKind::Compact.decoder(&self.layout, &self.all).map_err(internal)?.decode(payloads);
         first(decoded.bad).map(|()| decoded.columns)
@@ -46,51 +49,82 @@ fn first(bad: Vec<BadRow>) -> Result<(), ArrowError> {
     }
 }
 
-/// What is kept of groups, besides their keys.
+/// The states of groups, without their keys.
 #[derive(Clone, Debug)]
 pub struct States {
-    /// The highest event time of the rows of each group, in ms since the epoch; null for a new one.
+    /// The highest event time of each group's rows, in ms since the epoch; null for a new group.
     pub times_ms: Int64Array,
-    /// The offset of the record that changed it last; null for a new one.
+    /// The offset of the record that changed each group last; null for a new group.
     pub offsets: Int64Array,
-    /// The columns of all folds, one after the other.
+    /// The record of the query's input that this record came from; null where it is that one itself, and for a new group.
+    pub origins: Origins,
+    /// The state columns of all folds, in order.
     pub columns: Vec<ArrayRef>,
 }
 
 impl States {
-    /// The encoding of states whose folds have these columns.
+    /// The encoding of states whose folds have these state columns.
     pub fn encoding(columns: impl IntoIterator<Item = Field>) -> Result<Encoding, FormatError> {
-        let own = ["time", "offset"].map(|name| Field::new(name, DataType::Int64, true));
-        Encoding::new(own.into_iter().chain(columns).map(Arc::new).collect())
+        let own = [("time", DataType::Int64), ("offset", DataType::Int64)];
+        let origin = [("origin_partition", DataType::Int32), ("origin_offset", DataType::Int64)];
+        let own = own.into_iter().chain(origin).map(|(name, data_type)| Field::new(name, data_type, true));
+        Encoding::new(own.chain(columns).map(Arc::new).collect())
     }
 
-    /// Reads states; null is a new group.
+    /// Decodes states; a null value is a new group.
     pub fn decode(encoding: &Encoding, values: &BinaryArray) -> Result<Self, ArrowError> {
         let mut columns = encoding.decode(values)?;
-        let states = columns.split_off(2);
-        let [times_ms, offsets] = [0, 1].map(|at| columns[at].as_primitive().clone());
-        Ok(Self { times_ms, offsets, columns: states })
+        let states = columns.split_off(4);
+        let [times_ms, offsets, of_input] = [0, 1, 3].map(|at| columns[at].as_primitive().clone());
+        let origins = Origins { partitions: columns[2].as_primitive().clone(), offsets: of_input };
+        Ok(Self { times_ms, offsets, origins, columns: states })
     }
 
-    /// Writes states.
+    /// Encodes the states.
     pub fn encode(&self, encoding: &Encoding) -> Result<BinaryArray, ArrowError> {
-        let own: [ArrayRef; 2] = [Arc::new(self.times_ms.clone()), Arc::new(self.offsets.clone())];
-        let columns: Vec<_> = own.into_iter().chain(self.columns.iter().cloned()).collect();
+        let Origins { partitions, offsets } = self.origins.clone();
+        let times: [ArrayRef; 2] = [Arc::new(self.times_ms.clone()), Arc::new(self.offsets.clone())];
+        let origins: [ArrayRef; 2] = [Arc::new(partitions), Arc::new(offsets)];
+        let columns: Vec<_> = times.into_iter().chain(origins).chain(self.columns.iter().cloned()).collect();
         encoding.encode(&columns, self.times_ms.len())
     }
 
-    /// Adds rows to the times and offsets of their groups; the time of each row's group after that row.
-    pub fn advance(&mut self, groups: &[u32], times_ms: &Int64Array, row_offsets: &Int64Array) -> Int64Array {
+    /// Updates the times and addresses of groups with the rows of a chunk. Returns the time of each row's group after that row.
+    pub fn advance(&mut self, groups: &[u32], chunk: &Chunk) -> Int64Array {
         let mut times: Vec<i64> = self.times_ms.iter().map(|time| time.unwrap_or(i64::MIN)).collect();
-        let mut offsets: Vec<i64> = self.offsets.iter().map(Option::unwrap_or_default).collect();
+        let mut last: Vec<Option<usize>> = vec![None; times.len()];
         let mut running = Vec::with_capacity(groups.len());
-        for ((group, time), offset) in groups.iter().zip(times_ms.values()).zip(row_offsets.values()) {
+        for ((row, group), time) in groups.iter().enumerate().zip(chunk.times_ms.values()) {
             let latest = &mut times[*group as usize];
             *latest = (*latest).max(*time);
-            offsets[*group as usize] = *offset;
+            last[*group as usize] = Some(row);
             running.push(*latest);
         }
-        (self.times_ms, self.offsets) = (times.into(), offsets.into());
+        self.times_ms = times.into();
+        self.offsets = latest(&self.offsets, &last, Some(&chunk.offsets));
+        let origins = chunk.origins.as_ref();
+        self.origins = Origins {
+            partitions: latest(&self.origins.partitions, &last, origins.map(|origins| &origins.partitions)),
+            offsets: latest(&self.origins.offsets, &last, origins.map(|origins| &origins.offsets)),
+        };
         running.into()
     }
+
+    /// The records of the query's input that changed the groups last, where the groups know them.
+    pub fn origins(&self) -> Option<Origins> {
+        (self.origins.partitions.null_count() + self.origins.offsets.null_count() == 0).then(|| self.origins.clone())
+    }
+}
+
+/// The value of each group's last row in a batch, or the value before if the batch has no row of the group.
+fn latest<T: ArrowPrimitiveType>(
+    before: &PrimitiveArray<T>,
+    last: &[Option<usize>],
+    rows: Option<&PrimitiveArray<T>>,
+) -> PrimitiveArray<T> {
+    let value = |(before, last): (Option<T::Native>, &Option<usize>)| match last {
+        Some(row) => rows.map(|rows| rows.value(*row)),
+        None => before,
+    };
+    before.iter().zip(last).map(value).collect()
 }

@@ -1,4 +1,4 @@
-//! The groups in a batch of rows, with numbers from 0.
+//! Groups the rows of a batch by window and key. Groups are numbered from 0.
 
 use std::hash::{BuildHasher, Hasher};
 use std::ops::Range;
@@ -14,7 +14,7 @@ pub struct Groups {
     pub numbers: Vec<u32>,
     /// The first row of each group.
     pub firsts: Vec<u32>,
-    /// The windows in ascending order, each with its groups.
+    /// The starts of the windows in ascending order, each with the numbers of its groups.
     pub windows: Vec<(i64, Range<usize>)>,
 }
 
@@ -47,7 +47,7 @@ fn hash(start: i64, key: &[u8]) -> u64 {
     hasher.finish()
 }
 
-/// Numbers groups anew, so that those of a window have consecutive numbers.
+/// Renumbers the groups, so that those of a window have consecutive numbers.
 fn by_window(mut numbers: Vec<u32>, mut firsts: Vec<u32>, starts: &[i64]) -> Groups {
     let start = |first: &u32| starts[*first as usize];
     if !firsts.is_sorted_by_key(start) {

@@ -1,8 +1,8 @@
-//! GROUP BY: rows are added to the state of their group, and groups that change come out.
+//! GROUP BY: adds rows to the state of their group, and emits the groups that change.
 //!
-//! A batch is grouped once, by window and key; the states of its groups are read, changed as columns and written, with one
-//! call of the store in each direction for a window. Either each row gives its group as it is after that row, or each group
-//! comes out once at the barrier.
+//! A batch is grouped once, by window and key. The states of its groups are read, changed as columns and written, with one
+//! read and one write of the store for each window. The operator emits either the group of each row as it is after that row,
+//! or each changed group once, at the barrier.
 
 mod encoding;
 mod grouping;
@@ -30,16 +30,16 @@ use encoding::{Encoding, States};
 use grouping::{Groups, group};
 use windowing::{Arrived, Windows, arrive};
 
-/// The operator.
+/// The operator for GROUP BY.
 #[derive(Clone, Debug)]
 pub struct Aggregate {
-    /// Indices of the columns that make a group.
+    /// The indices of the GROUP BY columns.
     groups: Vec<usize>,
     windows: Option<Windows>,
     calls: Vec<Call>,
-    /// How the key of a group is encoded.
+    /// The encoding of a group's key.
     key: Encoding,
-    /// How its state is encoded.
+    /// The encoding of a group's state.
     state: Encoding,
     /// The index of its store in [`Context::stores`].
     store: usize,
@@ -52,23 +52,24 @@ pub struct Aggregate {
 #[derive(Clone, Debug)]
 struct Call {
     fold: Arc<dyn Fold>,
-    /// Indices of the columns that it takes.
+    /// The indices of the columns that are its arguments.
     args: Vec<usize>,
-    /// Its columns among those of all calls.
+    /// The positions of its state among the state columns of all calls.
     state: Range<usize>,
 }
 
-/// What a batch makes of its groups.
+/// The effect of a batch on its groups.
 struct Changed {
-    /// The values to be put, by window.
+    /// The keys and values to be put, by window.
     puts: Vec<(i64, BinaryArray, BinaryArray)>,
     emitted: Emitted,
 }
 
 impl Aggregate {
-    /// Aggregates rows with the columns of `input`, with the state at the index `store`. With `emits_every_change` each row gives
-    /// its group as it is then, otherwise each changed group comes out at the barrier. With `gives_before`, rows carry what their
-    /// groups were before. Fails if a column does not exist, or an aggregate or a type of window is not supported.
+    /// Creates the operator for rows with the columns of `input`, with its state in the store at the index `store`. With
+    /// `emits_every_change` it emits the group of each row, otherwise each changed group at the barrier. With `gives_before` the
+    /// rows include their groups before the change. Fails if a column does not exist, or if an aggregate or a type of window is
+    /// not supported.
     pub fn new(
         aggregation: &Aggregation,
         input: &SchemaRef,
@@ -110,7 +111,7 @@ impl Aggregate {
         &self.schema
     }
 
-    /// The rows that belong to a group: those of records with a value, with no null in what makes a group.
+    /// The rows that belong to a group: those of records with a value and without a null in a GROUP BY column.
     fn arrived(&self, chunk: &Chunk, stream_time_ms: i64) -> Arrived {
         let nulls = self.groups.iter().filter_map(|at| chunk.rows.column(*at).logical_nulls());
         let masks: Vec<NullBuffer> = nulls.chain(chunk.valued.clone()).filter(|nulls| nulls.null_count() > 0).collect();
@@ -118,7 +119,7 @@ impl Aggregate {
         arrive(chunk.times_ms.values(), belongs, self.windows, stream_time_ms)
     }
 
-    /// Computes what rows make of their groups. Changes nothing.
+    /// Computes the effect of rows on their groups. Changes nothing.
     fn changed(&self, chunk: &Chunk, starts: Vec<i64>, store: &dyn Store) -> Result<Changed, ArrowError> {
         let columns = self.group_columns(chunk);
         let keys = self.key.encode(&columns, chunk.len())?;
@@ -126,7 +127,7 @@ impl Aggregate {
         let keys = take(&keys, &UInt32Array::from(groups.firsts.clone()), None)?.as_binary::<i32>().clone();
         let before = self.states(&groups, &keys, store)?;
         let mut states = before.clone();
-        let times_ms = states.advance(&groups.numbers, &chunk.times_ms, &chunk.offsets);
+        let times_ms = states.advance(&groups.numbers, chunk);
         let mut running = Vec::new();
         for call in &self.calls {
             let args: Vec<ArrayRef> = call.args.iter().map(|at| chunk.rows.column(*at).clone()).collect();
@@ -172,8 +173,8 @@ impl Aggregate {
         self.calls.iter().map(|call| call.fold.result(&states.columns[call.state.clone()])).collect()
     }
 
-    /// The results of each row's group before that row: those after the row before it in the same group, or else those in the
-    /// store.
+    /// The results of each row's group before that row: those after the previous row of the group in the batch, or else those
+    /// in the store.
     fn before_each(&self, groups: &Groups, before: &States, running: &[ArrayRef]) -> Result<Previous, ArrowError> {
         let count = groups.firsts.len() as u32;
         let mut last: Vec<u32> = (0..count).collect();
@@ -188,11 +189,11 @@ impl Aggregate {
         Ok(Previous { results, valued: Some(valued) })
     }
 
-    /// The groups that have changed since the last barrier, by the offsets of the records that changed them last.
+    /// The groups that have changed since the last barrier, ordered by the offset of the record that changed them last.
     fn changed_groups(&self, store: &dyn Store) -> Result<Emitted, ArrowError> {
         let changes = store.changes()?;
         if changes.values.null_count() > 0 {
-            return Err(ArrowError::ComputeError("a group was removed, and rows are only added to it".to_owned()));
+            return Err(ArrowError::ComputeError("a group was removed, but rows can only be added".to_owned()));
         }
         let states = States::decode(&self.state, &changes.values)?;
         let before = self.gives_before.then(|| {
@@ -204,10 +205,12 @@ impl Aggregate {
         let rows = Results { groups, starts, results, before: before.transpose()? };
         let mut order: Vec<u32> = (0..states.offsets.len() as u32).collect();
         order.sort_by_key(|row| states.offsets.value(*row as usize));
-        self.chunk(rows, states.times_ms, states.offsets)?.take(&UInt32Array::from(order)).map(Emitted::from)
+        let origins = states.origins();
+        let changed = Chunk { origins, ..self.chunk(rows, states.times_ms, states.offsets)? };
+        changed.take(&UInt32Array::from(order)).map(Emitted::from)
     }
 
-    /// The rows that come out.
+    /// The rows to emit.
     fn chunk(&self, rows: Results, times_ms: Int64Array, offsets: Int64Array) -> Result<Chunk, ArrowError> {
         let Results { groups, starts, results, before } = rows;
         let windows = self.windows.map(|windows| {
@@ -236,18 +239,18 @@ struct Results {
     /// The starts of their windows.
     starts: Int64Array,
     results: Vec<ArrayRef>,
-    /// The results before, where they are given.
+    /// The results before the change, if they are emitted.
     before: Option<Previous>,
 }
 
-/// Results before, and which groups had some.
+/// The results of groups before a change; a group that was new has none.
 struct Previous {
     results: Vec<ArrayRef>,
     valued: Option<NullBuffer>,
 }
 
 impl Operator for Aggregate {
-    /// Adds rows to their groups. Rows with a null in what makes a group belong to none, nor does one without a value.
+    /// Adds rows to their groups. A row without a value, or with a null in a GROUP BY column, belongs to no group.
     fn push(&mut self, _: Port, chunk: Chunk, cx: &mut Context<'_>) -> Result<Emitted, ArrowError> {
         debug_assert!(chunk.before.is_none(), "rows of a table are not only added");
         let Arrived { rows, starts, late, stream_time_ms } = self.arrived(&chunk, *cx.stream_time_ms);
@@ -256,7 +259,7 @@ impl Operator for Aggregate {
         if !rows.is_empty() {
             let chunk = if rows.len() == chunk.len() { chunk } else { chunk.take(&UInt32Array::from(rows))? };
             let changed = self.changed(&chunk, starts, &**store)?;
-            // From here on nothing fails: what is pushed again after a failure must find the store as it was.
+            // Nothing fails from here on: if rows are pushed again after a failure, the store must not have changed.
             changed.puts.iter().for_each(|(start, keys, values)| store.put(*start, keys, values));
             emitted = changed.emitted;
         }
@@ -285,7 +288,7 @@ impl Operator for Aggregate {
 }
 
 impl Call {
-    /// The call, whose columns are added to those of the calls before.
+    /// The call. Its state columns are appended to `states`.
     fn new(call: &AggregateCall, input: &SchemaRef, states: &mut Vec<Field>) -> Result<Self, Vec<Diagnostic>> {
         let args = indices(&call.args, input)?;
         let types: Vec<DataType> = args.iter().map(|at| input.field(*at).data_type().clone()).collect();

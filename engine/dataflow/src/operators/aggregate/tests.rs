@@ -195,18 +195,23 @@ fn windows_expire_with_stream_time_but_what_changed_still_comes_out() {
 }
 
 #[test]
-fn origins_go_on_with_every_change() {
-    let mut twin = Twin::new(None, true, false);
-    let mut origins = None;
-    let rows = chunk(&[(A, None, 1), (None, None, 2), (B, None, 3)], 4);
-    twin.with(|aggregate, cx| {
-        let emitted = aggregate.push(Port(0), rows, cx).expect("nothing fails");
-        if let Emitted::Rows(chunk) = &emitted {
-            origins = chunk.origins.as_ref().map(|origins| origins.offsets.values().to_vec());
-        }
-        emitted
-    });
-    assert_eq!(origins, Some(vec![8, 12]));
+fn a_group_has_the_origin_of_its_last_change() {
+    for (every_change, expected) in [(true, [8, 12, 14]), (false, [12, 14, 14])] {
+        let mut twin = Twin::new(None, every_change, false);
+        let mut origins = Vec::new();
+        let mut keep = |emitted: Emitted| {
+            if let Emitted::Rows(Chunk { origins: Some(found), .. }) = &emitted {
+                assert!(found.partitions.values().iter().all(|partition| *partition == 7));
+                origins.extend_from_slice(found.offsets.values());
+            }
+            emitted
+        };
+        let rows = chunk(&[(A, None, 1), (None, None, 2), (B, None, 3), (A, None, 4)], 4);
+        twin.with(|aggregate, cx| keep(aggregate.push(Port(0), rows, cx).expect("nothing fails")));
+        twin.with(|aggregate, cx| keep(aggregate.barrier(cx).expect("nothing fails")));
+        assert_eq!(origins, expected[..origins.len()]);
+        assert_eq!(origins.len(), if every_change { 3 } else { 2 });
+    }
 }
 
 /// Numbers that look random, from a seed (a linear congruence).

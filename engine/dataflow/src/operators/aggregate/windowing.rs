@@ -1,4 +1,4 @@
-//! Which window each row belongs to, and which rows are late.
+//! Assigns rows to windows, and finds the rows that are late.
 
 use headwater_language::definition::WindowDef;
 use headwater_language::topology::AggregateWindow;
@@ -16,9 +16,9 @@ pub struct Windows {
 /// The rows of a batch that belong to a group.
 #[derive(Debug)]
 pub struct Arrived {
-    /// Their indices in the batch.
+    /// The index of each row in the batch.
     pub rows: Vec<u32>,
-    /// The start of the window of each.
+    /// The start of each row's window.
     pub starts: Vec<i64>,
     /// The rows that are late.
     pub late: Vec<Late>,
@@ -46,26 +46,26 @@ impl Windows {
         start_ms.saturating_add(self.size_ms)
     }
 
-    /// When a window takes no rows any more, in stream time.
-    fn close(self, start_ms: i64) -> i64 {
-        self.end(start_ms).saturating_add(self.grace_ms)
+    /// When a window stops accepting rows, in stream time; `None` if that is later than any time.
+    fn close(self, start_ms: i64) -> Option<i64> {
+        start_ms.checked_add(self.size_ms)?.checked_add(self.grace_ms)
     }
 
-    /// Windows that start before this are not kept any longer.
+    /// Windows that start before this are no longer kept.
     pub fn expired_before(self, stream_time_ms: i64) -> i64 {
-        stream_time_ms.saturating_sub(self.retention_ms).saturating_add(1)
+        stream_time_ms.checked_sub(self.retention_ms).map_or(i64::MIN, |start| start.saturating_add(1))
     }
 
-    fn late(self, row: usize, start_ms: i64, stream_time_ms: i64) -> Late {
-        let (end, close, grace) = (self.end(start_ms), self.close(start_ms), self.grace_ms);
+    fn late(self, row: usize, start_ms: i64, (close, stream_time_ms): (i64, i64)) -> Late {
+        let (end, grace) = (self.end(start_ms), self.grace_ms);
         let window = format!("its window [{start_ms}, {end}) closed at stream time {close} (grace period {grace} ms)");
         let reason = format!("the row is late: {window}, and stream time is {stream_time_ms}");
         Late { row, reason }
     }
 }
 
-/// Gives the rows that `belongs` takes their windows, each at the stream time that it makes: a row can be late because of the
-/// one before it, wherever batches are cut. Without windows, all are in window 0.
+/// Assigns the rows for which `belongs` is true to their windows. Stream time advances with each row, so a row can be late
+/// because of the one before it, wherever batches are cut. Without windows, all rows are in window 0.
 pub fn arrive(times: &[i64], belongs: impl Fn(usize) -> bool, windows: Option<Windows>, stream_time: i64) -> Arrived {
     let mut arrived = Arrived {
         rows: Vec::with_capacity(times.len()),
@@ -82,8 +82,8 @@ pub fn arrive(times: &[i64], belongs: impl Fn(usize) -> bool, windows: Option<Wi
             None => 0,
             Some(windows) => {
                 let start = windows.start(time);
-                if windows.close(start) <= arrived.stream_time_ms {
-                    arrived.late.push(windows.late(row, start, arrived.stream_time_ms));
+                if let Some(close) = windows.close(start).filter(|close| *close <= arrived.stream_time_ms) {
+                    arrived.late.push(windows.late(row, start, (close, arrived.stream_time_ms)));
                     continue;
                 }
                 start
@@ -115,9 +115,12 @@ mod tests {
     }
 
     #[test]
-    fn no_time_is_too_far_away() {
-        let arrived = arrive(&[i64::MIN, i64::MAX], |_| true, Some(WINDOWS), i64::MIN);
-        assert_eq!(arrived.rows.len() + arrived.late.len(), 2);
+    fn a_window_that_ends_beyond_all_times_never_closes() {
+        let arrived = arrive(&[i64::MIN, i64::MAX, i64::MAX, i64::MAX - 9], |_| true, Some(WINDOWS), i64::MIN);
+        assert_eq!(arrived.rows, [0, 1, 2]);
+        assert_eq!(arrived.starts[1..], [i64::MAX - 7, i64::MAX - 7]);
+        assert_eq!(WINDOWS.expired_before(i64::MIN), i64::MIN, "the first window is kept");
+        assert_eq!(WINDOWS.expired_before(i64::MIN + 30), i64::MIN + 1);
         let arrived = arrive(&[i64::MAX, i64::MIN], |_| true, None, 7);
         assert_eq!((arrived.starts, arrived.stream_time_ms), (vec![0, 0], i64::MAX));
     }

@@ -1,5 +1,5 @@
-//! GROUP BY and aggregates: rows become their groups with the arguments of the calls, go to the partition of their group,
-//! and are aggregated there. SELECT and HAVING are expressions over what comes out.
+//! GROUP BY and aggregates. Rows are reduced to the GROUP BY columns and the arguments of the calls, sent to the partition of
+//! their group, and aggregated there. SELECT and HAVING are expressions over the columns of the aggregation.
 //!
 //! ```text
 //! SELECT UCASE(k) AS k, COUNT(v) * 2 AS n FROM s GROUP BY UCASE(k)
@@ -34,29 +34,29 @@ use crate::continuous::rules::windows::BOUNDS;
 use crate::continuous::scope::{ident, span_of};
 use crate::define::RESERVED;
 
-/// The partition and the offset of the record that a row of an exchange is made of.
+/// The columns of an exchange with the address of the record that a row came from.
 const ORIGIN: [&str; 2] = [ORIGIN_PARTITION, ORIGIN_OFFSET];
 
-/// The node by which rows go to the partition of their group, and its topic.
+/// The id of the exchange, which is also the name of its topic without the query's prefix.
 const EXCHANGE: &str = "exchange-1";
 
-/// The node that aggregates, and its store.
+/// The id of the aggregation, which is also the name of its store.
 const STORE: &str = "aggregate-1";
 
-/// The format of rows that the program writes for itself.
+/// The format of the topics that belong to a query.
 const COMPACT: &str = "COMPACT";
 
-/// A grouped query up to its groups.
+/// The lowered GROUP BY of a query.
 pub struct Grouped {
-    /// The steps that make groups of rows.
+    /// The steps from rows to groups.
     pub steps: Vec<Action>,
-    /// The columns of groups.
+    /// The columns of the aggregation.
     pub schema: SchemaRef,
-    /// The columns of groups and calls, by the text of their expression.
+    /// The column of each GROUP BY expression and call, by its SQL text.
     columns: Vec<(String, String)>,
 }
 
-/// Lowers GROUP BY and the calls of aggregates. `compiler` knows the rows that are grouped.
+/// Lowers GROUP BY and the calls of aggregates. `compiler` has the columns of the rows before GROUP BY.
 pub fn lower(query: &Streaming<'_>, compiler: &Compiler<'_>) -> Result<Grouped, Vec<Diagnostic>> {
     let names = Names::of(query);
     let mut grouping = Grouping { query, compiler, names, columns: Vec::new(), args: Vec::new(), errors: Vec::new() };
@@ -73,7 +73,7 @@ pub fn lower(query: &Streaming<'_>, compiler: &Compiler<'_>) -> Result<Grouped, 
     Ok(Grouped { steps: steps(groups, args, aggregation), schema, columns })
 }
 
-/// The rows of each group, their exchange, and what aggregates them.
+/// The steps that reduce rows to these columns, exchange them and aggregate them.
 fn steps(groups: Vec<ResultColumn>, args: Vec<ResultColumn>, aggregation: Aggregation) -> Vec<Action> {
     let is_known = |group: &ResultColumn| format!("{} IS NOT NULL", ident(&group.name));
     let predicate = groups.iter().map(is_known).collect::<Vec<_>>().join(" AND ");
@@ -90,7 +90,7 @@ fn steps(groups: Vec<ResultColumn>, args: Vec<ResultColumn>, aggregation: Aggreg
     ]
 }
 
-/// The topic of rows with these columns. What writes the result says how its keys are written.
+/// The definition of an exchange with these columns. Its key format is set later, to that of the result.
 fn exchange(columns: &[ResultColumn]) -> SourceDef {
     let column = |column: &ResultColumn| ColumnDef {
         name: column.name.clone(),
@@ -112,7 +112,7 @@ fn exchange(columns: &[ResultColumn]) -> SourceDef {
     }
 }
 
-/// The columns of what an aggregation gives.
+/// The columns of an aggregation.
 fn schema(groups: &[ResultColumn], aggregation: &Aggregation) -> SchemaRef {
     let field = |name: &str, ty: &SqlType| {
         let data_type = ty.to_arrow().expect("custom types are replaced before a column is compiled");
@@ -125,12 +125,12 @@ fn schema(groups: &[ResultColumn], aggregation: &Aggregation) -> SchemaRef {
     Arc::new(Schema::new(groups.chain(bounds).chain(calls).collect::<Vec<_>>()))
 }
 
-/// Makes columns of groups, and of calls and their arguments.
+/// Assigns columns to GROUP BY expressions, calls, and arguments of calls.
 struct Grouping<'a> {
     query: &'a Streaming<'a>,
     compiler: &'a Compiler<'a>,
     names: Names,
-    /// The columns of groups and calls, by the text of their expression.
+    /// The column of each GROUP BY expression and call, by its SQL text.
     columns: Vec<(String, String)>,
     /// The columns of arguments.
     args: Vec<ResultColumn>,
@@ -143,7 +143,7 @@ impl Grouping<'_> {
         Some(ResultColumn { name, key: true, ..self.compiled(group)? })
     }
 
-    /// A call, unless there is one already.
+    /// A call; `None` if an equal one has a column already.
     fn call(&mut self, call: &Expr) -> Option<AggregateCall> {
         let text = self.query.scope.text(call);
         if self.columns.iter().any(|(known, _)| *known == text) {
@@ -156,7 +156,7 @@ impl Grouping<'_> {
         Some(AggregateCall { column, function, args: args.0, ty })
     }
 
-    /// The type of what a call gives for arguments of these types.
+    /// The type of a call's result for arguments of these types.
     fn result_of(&mut self, call: &Expr, args: &[DataType]) -> Option<SqlType> {
         let span = span_of(call, self.query.span());
         let chosen = aggregate::chosen(aggregate::find(&called(call)?)?, args);
@@ -164,7 +164,7 @@ impl Grouping<'_> {
         SqlType::from_arrow(&chosen.returns)
     }
 
-    /// The column of an argument, and its type. Equal arguments share one.
+    /// The column of an argument, and its type. Equal arguments share a column.
     fn argument(&mut self, argument: &Expr) -> Option<(String, DataType)> {
         let found = self.compiled(argument)?;
         let data_type = found.ty.to_arrow().ok()?;
@@ -176,7 +176,7 @@ impl Grouping<'_> {
         Some((name, data_type))
     }
 
-    /// The name of the column of an expression: as in the result, where it is a column of it.
+    /// A name for the column of an expression: that of its column in SELECT, or `made` and a number.
     fn column_of(&mut self, expr: &Expr, made: &str) -> String {
         let scope = &self.query.scope;
         let text = scope.text(expr);
@@ -211,11 +211,11 @@ fn arguments(call: &Expr) -> Vec<&Expr> {
     list.args.iter().filter_map(argument).collect()
 }
 
-/// Names that are in use.
+/// The names that are in use.
 struct Names(BTreeSet<String>);
 
 impl Names {
-    /// Those that no column of a group may have: they mean something else in an expression over groups.
+    /// The names that no column of an aggregation may have, because they have another meaning in expressions over it.
     fn of(query: &Streaming<'_>) -> Self {
         let mut used: BTreeSet<String> = RESERVED.iter().chain(&ORIGIN).map(|name| (*name).to_owned()).collect();
         for expr in query.items.iter().map(|item| &item.expr).chain(&query.select.having) {
@@ -228,7 +228,7 @@ impl Names {
         Self(used)
     }
 
-    /// The wanted name, unless it is in use or none is wanted; then `made` with a number from `first`.
+    /// The wanted name if it is free, otherwise `made` followed by the first free number from `first` on.
     fn free(&mut self, wanted: Option<String>, made: &str, first: usize) -> String {
         let numbered = (first..).map(|n| format!("{made}{n}"));
         let name = wanted.into_iter().chain(numbered).find(|name| !self.0.contains(name));
@@ -239,7 +239,7 @@ impl Names {
 }
 
 impl Grouped {
-    /// An expression over the columns of groups. Its places stay.
+    /// The same expression over the columns of the aggregation. Spans are kept.
     pub fn over_groups(&self, query: &Streaming<'_>, expr: &Expr) -> Expr {
         let mut expr = expr.clone();
         if !self.replace(query, &mut expr) {
@@ -248,7 +248,7 @@ impl Grouped {
         query.scope.lowered(&expr)
     }
 
-    /// Makes a column of an expression that is one.
+    /// Replaces an expression that has a column by that column. Returns whether it did.
     fn replace(&self, query: &Streaming<'_>, expr: &mut Expr) -> bool {
         let text = query.scope.text(expr);
         let Some((_, column)) = self.columns.iter().find(|(known, _)| *known == text) else { return false };

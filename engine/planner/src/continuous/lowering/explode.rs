@@ -1,4 +1,4 @@
-//! Table functions in SELECT: what they give becomes columns of a step before the projection.
+//! Table functions in SELECT: their results become columns of a step before the projection.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;

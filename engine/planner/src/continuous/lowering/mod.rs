@@ -1,6 +1,6 @@
-//! From a query that is right to the steps of a topology: filter, explode, aggregate, project.
+//! Lowers a query that passed the rules to the steps of a topology: filter, explode, aggregate, project.
 //!
-//! Expressions are lowered over the columns of all sources; what aggregates and joins need besides are steps of their own.
+//! Expressions are lowered over the columns of all sources. Aggregates and table functions become steps of their own.
 
 mod aggregate;
 mod explode;
@@ -29,11 +29,11 @@ use crate::define::ROWHEADERS;
 /// The steps of a query as text.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Lowered {
-    /// What becomes of rows before the result is computed, in order.
+    /// The steps before the result is computed, in order.
     steps: Vec<Action>,
     /// The result: SELECT and PARTITION BY.
     pub projection: Projection,
-    /// Place of each column of the projection, where it was written.
+    /// The span of each column of the projection, if it was written.
     pub spans: Vec<Option<Span>>,
 }
 
@@ -50,8 +50,7 @@ impl Lowered {
             .find_map(|step| if let Action::Aggregate(aggregation) = step { aggregation.window } else { None })
     }
 
-    /// Has keys written in the format of the result's wherever the query writes rows for itself, so that it spreads them
-    /// over partitions alike.
+    /// Sets the key format of all exchanges to that of the result, so that both assign keys to the same partitions.
     pub fn write_keys_as(&mut self, key: &SideDef) {
         for step in &mut self.steps {
             if let Action::Exchange(exchange) = step {
@@ -61,10 +60,10 @@ impl Lowered {
     }
 }
 
-/// Lowers a query. What is wrong with its expressions is added to `errors`; what is there already, such as names that do not
-/// exist, is not reported again.
+/// Lowers a query. Errors in its expressions are added to `errors`, except those that are there already, such as names that
+/// do not exist.
 pub fn lower(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) -> Option<Lowered> {
-    // What is wrong with a group is wrong with all that is made of it.
+    // An error in GROUP BY would cause further errors in SELECT and HAVING.
     if !joins::are_readable(query) || (query.is_grouped() && !errors.is_empty()) {
         return None;
     }
@@ -81,7 +80,7 @@ pub fn lower(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) -> Option<Lowe
     }
 }
 
-/// Whether an error is that of a name, which has a rule of its own.
+/// Whether an error is about a name; the rules for names report those.
 fn is_about_a_name(error: &Diagnostic) -> bool {
     [UNKNOWN_COLUMN, AMBIGUOUS_COLUMN, RESERVED_NAME].contains(&error.code)
 }
@@ -116,17 +115,17 @@ fn compiler<'a>(query: &Streaming<'a>, schema: SchemaRef) -> Result<Compiler<'a>
     Compiler::new(query.state, schema).map_err(|error| diagnose(&error, Some(query.span())))
 }
 
-/// What comes before the result.
+/// The steps before the result.
 struct Before {
     /// The steps after WHERE.
     steps: Vec<Action>,
-    /// SELECT over the columns of the last of them.
+    /// SELECT over the columns of the last step.
     items: Vec<Item>,
     /// Those columns.
     schema: SchemaRef,
 }
 
-/// SELECT over rows, which table functions may multiply.
+/// SELECT over rows, with its table functions.
 fn of_rows(query: &Streaming<'_>, key: &Key, compiler: &Compiler<'_>) -> Result<Before, Vec<Diagnostic>> {
     let mut items = items(query, key);
     let mut misplaced = Vec::new();
@@ -163,7 +162,7 @@ fn items(query: &Streaming<'_>, key: &Key) -> Vec<Item> {
     query.items.iter().map(|item| Item { expr: lowered(item), ..item.clone() }).collect()
 }
 
-/// The filter of a condition, which is given as written and over the columns of `compiler`.
+/// The filter for a condition, which is passed as it was written and over the columns of `compiler`.
 fn condition(
     clause: &str,
     (written, filter): (&Expr, Expr),
@@ -175,7 +174,7 @@ fn condition(
     match compiler.compile(&filter, &text, Some(span)) {
         Ok((_, SqlType::Boolean)) => return Some(Action::Filter { predicate: print::expr(&filter) }),
         Ok((_, ty)) => {
-            let message = format!("{clause} takes a BOOLEAN, \"{text}\" is {ty}");
+            let message = format!("{clause} requires a BOOLEAN, but \"{text}\" is {ty}");
             errors.push(Diagnostic::new(PLAN, message).at(span));
         }
         Err(found) => errors.extend(found),
@@ -220,10 +219,10 @@ impl Columns<'_> {
         }
     }
 
-    /// `… AS ROWHEADERS` gives the headers of the record.
+    /// Handles `… AS ROWHEADERS`, which sets the headers of the record.
     fn add_headers(&mut self, expr: &Expr, text: &str, span: Option<Span>) {
         if self.headers.is_some() {
-            self.errors.push(Diagnostic::new(DUPLICATE_COLUMN, "ROWHEADERS is given twice").at_maybe(span));
+            self.errors.push(Diagnostic::new(DUPLICATE_COLUMN, "ROWHEADERS appears twice in SELECT").at_maybe(span));
         }
         let checked = self.compiler.compile(expr, text, span).and_then(|(expression, _)| {
             let empty: Arc<dyn arrow::array::Array> = new_empty_array(expression.data_type());

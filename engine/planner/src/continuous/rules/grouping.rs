@@ -9,7 +9,7 @@ use crate::continuous::query::{Streaming, called};
 use crate::continuous::scope::span_of;
 use crate::sides::{contains_map, map_in_key};
 
-/// Each expression is once in GROUP BY, by itself, and is no aggregate; its values can be a key.
+/// Each GROUP BY expression appears once, is not a list and not an aggregate, and has a type that a key may have.
 pub fn expressions(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) {
     let mut seen: Vec<String> = Vec::new();
     for group in &query.groups {
@@ -17,11 +17,11 @@ pub fn expressions(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) {
         let refuse = |message: String| Diagnostic::new(STREAMING, message).at(span_of(group, query.span()));
         if let Expr::Tuple(list) = group {
             let list: Vec<String> = list.iter().map(|expr| query.scope.text(expr)).collect();
-            let message = format!("GROUP BY takes expressions one by one, \"({})\" is a list", list.join(", "));
+            let message = format!("GROUP BY takes separate expressions, not the list \"({})\"", list.join(", "));
             errors.push(refuse(message));
         } else if seen.contains(&text) {
             let of = query.only_source().map(|source| format!(" of \"{}\"", source.name)).unwrap_or_default();
-            errors.push(refuse(format!("\"{text}\"{of} is twice in GROUP BY")));
+            errors.push(refuse(format!("\"{text}\"{of} appears twice in GROUP BY")));
         } else {
             seen.push(text);
             can_be_a_key(query, group, errors);
@@ -45,14 +45,14 @@ fn can_be_a_key(query: &Streaming<'_>, group: &Expr, errors: &mut Vec<Diagnostic
     errors.extend(found.into_iter().filter(|error| error.code == PLAN));
 }
 
-/// What an expression of GROUP BY is called in the result.
+/// The name of a GROUP BY expression in the result.
 fn name_of(query: &Streaming<'_>, group: &Expr) -> String {
     let text = query.scope.text(group);
     let item = query.items.iter().find(|item| query.scope.text(&item.expr) == text);
     item.map_or(text, |item| item.name.clone())
 }
 
-/// GROUP BY has an aggregate to go with, and an aggregate that is written a GROUP BY.
+/// GROUP BY requires an aggregate, and an aggregate that is written to a topic requires GROUP BY.
 pub fn something_aggregated(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) {
     if !query.groups.is_empty() && query.aggregates().is_empty() {
         let message = "GROUP BY needs an aggregate in SELECT or HAVING";
@@ -66,7 +66,7 @@ pub fn something_aggregated(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>)
     }
 }
 
-/// No aggregate takes another, and what must be constant is.
+/// Aggregates are not nested, and arguments that must be constant are literals.
 pub fn arguments(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) {
     for aggregate in &query.aggregates() {
         let (Some(name), span) = (called(aggregate), span_of(aggregate, query.span())) else { continue };
@@ -86,30 +86,29 @@ pub fn arguments(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) {
     }
 }
 
-/// WHERE filters rows, which are not grouped yet.
+/// WHERE contains no aggregates: it filters rows before they are grouped.
 pub fn filter(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) {
     let Some(filter) = query.select.selection.as_ref().filter(|_| query.is_grouped()) else { return };
     for aggregate in query.aggregates_in(filter).iter().filter_map(called) {
         let message = format!("WHERE cannot contain the aggregate {aggregate}");
         let error = Diagnostic::new(STREAMING, message).at(span_of(filter, query.span()));
-        errors.push(error.hint("HAVING filters groups."));
+        errors.push(error.hint("Use HAVING to filter groups."));
     }
 }
 
-/// Aggregates over a table take rows back.
+/// Aggregates over a table can retract rows.
 pub fn tables(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) {
     let all_tables = (0..query.scope.members.len()).all(|member| query.is_table(member));
     let mut stuck: Vec<String> = query.aggregates().iter().filter_map(called).collect();
     stuck.retain(|name| !aggregate::retracts(name));
     stuck.dedup();
     if all_tables && !stuck.is_empty() {
-        let message =
-            format!("these aggregates are for streams, not for a table, whose rows change: {}", stuck.join(", "));
+        let message = format!("these aggregates cannot be used over a table, whose rows change: {}", stuck.join(", "));
         errors.push(Diagnostic::new(STREAMING, message).at(query.span()));
     }
 }
 
-/// A row that becomes several is in no group.
+/// Table functions are not combined with aggregates or GROUP BY.
 pub fn table_functions(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) {
     for (name, span) in query.items.iter().flat_map(|item| query.table_functions_in(&item.expr)) {
         if query.is_grouped() {
@@ -119,7 +118,7 @@ pub fn table_functions(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) {
     }
 }
 
-/// What is not aggregated is an expression of GROUP BY, or made of those.
+/// SELECT and HAVING use columns only inside aggregates and GROUP BY expressions.
 pub fn everything_grouped(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) {
     if !query.is_grouped() {
         return;
@@ -140,7 +139,7 @@ pub fn everything_grouped(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) {
     }
 }
 
-/// Columns that no aggregate and no expression of GROUP BY holds.
+/// The columns in an expression that are outside of aggregates and GROUP BY expressions.
 fn loose(query: &Streaming<'_>, expr: &Expr, groups: &[String]) -> Vec<Expr> {
     if groups.contains(&query.scope.text(expr)) || query.is_aggregate(expr) {
         return Vec::new();
@@ -164,7 +163,7 @@ fn arguments_of(call: &Expr) -> Vec<Expr> {
     list.args.iter().map(argument).collect()
 }
 
-/// The expressions right inside of an expression.
+/// The direct children of an expression.
 fn children(expr: &Expr) -> Vec<Expr> {
     struct Children {
         depth: usize,

@@ -33,10 +33,10 @@ pub fn can_be_lowered(query: &Streaming<'_>) -> bool {
     errors.is_empty()
 }
 
-/// The aggregates that continuous queries have.
+/// The aggregates that continuous queries support.
 const AGGREGATES: &[&str] = &["COUNT"];
 
-/// Whether what groups a query is built, as far as this is one: a table of one stream whose rows are grouped.
+/// Whether GROUP BY is supported in this query: it must create a table from one stream that is not windowed.
 fn is_grouping_built(query: &Streaming<'_>) -> bool {
     let Purpose::Create(create) = query.purpose else { return false };
     let is_stream = |source: &SourceDef| source.kind == SourceKind::Stream && source.window.is_none();
@@ -48,7 +48,7 @@ fn is_grouping_built(query: &Streaming<'_>) -> bool {
         && query.query.partition_by.is_none()
 }
 
-/// Whether an expression of GROUP BY stands for several groupings.
+/// Whether a GROUP BY expression defines several groupings (GROUPING SETS, CUBE, ROLLUP).
 fn is_of_several(group: &Expr) -> bool {
     matches!(group, Expr::GroupingSets(_) | Expr::Cube(_) | Expr::Rollup(_))
 }
@@ -64,13 +64,13 @@ fn window(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) {
     errors.push(not_yet(what, window.span));
 }
 
-/// Results that wait for the end of their window.
+/// EMIT FINAL, which emits the result of a window when it closes.
 fn emission(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) {
     let emit = query.query.emit.as_ref().filter(|_| query.is_final() && is_grouping_built(query));
     errors.extend(emit.map(|emit| not_yet("EMIT FINAL", emit.span)));
 }
 
-/// Headers of what many records gave.
+/// ROWHEADERS in a query with GROUP BY, whose results come from many records.
 fn headers(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) {
     let given = query.items.iter().find(|item| item.name == ROWHEADERS && is_grouping_built(query));
     errors.extend(given.map(|item| not_yet("ROWHEADERS beside GROUP BY", item.span.unwrap_or(query.span()))));
@@ -142,7 +142,7 @@ impl Calls<'_> {
     }
 }
 
-/// Whether an aggregate takes the values of its arguments as they come.
+/// Whether an aggregate is called without DISTINCT, FILTER, ORDER BY and named arguments.
 fn has_plain_arguments(call: &Function) -> bool {
     let FunctionArguments::List(list) = &call.args else { return false };
     let is_plain = |arg: &FunctionArg| matches!(arg, FunctionArg::Unnamed(_));

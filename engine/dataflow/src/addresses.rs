@@ -1,0 +1,52 @@
+//! The records that rows came from, for complaints about them.
+
+use std::sync::Arc;
+
+use arrow::array::{Int64Array, PrimitiveArray};
+use headwater_formats::record::TopicPartition;
+
+use super::chunk::{Chunk, Origins};
+
+/// The addresses of the records that the rows of a chunk came from: those in the input of the task and, where that is an
+/// exchange, those in the input of the query.
+#[derive(Clone, Debug)]
+pub struct Addresses {
+    /// The partition that the task reads.
+    pub input: TopicPartition,
+    /// The offset of each record in it or, of a group, that of the record that changed it last.
+    pub offsets: Int64Array,
+    /// The topic of the query's input.
+    topic: Arc<str>,
+    /// The records of that topic, where `input` is an exchange.
+    origins: Option<Origins>,
+}
+
+impl Addresses {
+    /// The addresses of a chunk of a task that reads `input`, in a query over `topic`.
+    pub(super) fn of(chunk: &Chunk, input: &TopicPartition, topic: &Arc<str>) -> Self {
+        let (offsets, origins) = (chunk.offsets.clone(), chunk.origins.clone());
+        Self { input: input.clone(), offsets, topic: topic.clone(), origins }
+    }
+
+    /// The record of the query's input that a row came from.
+    pub fn record(&self, row: usize) -> (TopicPartition, i64) {
+        match &self.origins {
+            Some(Origins { partitions, offsets }) => {
+                (TopicPartition::new(self.topic.clone(), partitions.value(row)), offsets.value(row))
+            }
+            None => (self.input.clone(), self.offsets.value(row)),
+        }
+    }
+
+    /// Those of the rows for which `keep` is true.
+    #[must_use]
+    pub(super) fn filter(self, keep: impl Fn(usize) -> bool) -> Self {
+        let rows: Vec<usize> = (0..self.offsets.len()).filter(|row| keep(*row)).collect();
+        let offsets = |offsets: Int64Array| -> Int64Array { rows.iter().map(|row| offsets.value(*row)).collect() };
+        let origins = self.origins.map(|Origins { partitions, offsets: of_input }| Origins {
+            partitions: rows.iter().map(|row| partitions.value(*row)).collect::<PrimitiveArray<_>>(),
+            offsets: offsets(of_input),
+        });
+        Self { offsets: offsets(self.offsets), origins, ..self }
+    }
+}
