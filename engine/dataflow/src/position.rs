@@ -7,6 +7,6 @@ pub enum TaskPosition {
     Done,
     /// All records before this offset have come out, and nothing of the one at it.
     Before(i64),
-    /// Something of the record at this offset has come out, and something is left.
+    /// Something of the record at this offset has come out or changed the state, and something is left.
     Within(i64),
 }

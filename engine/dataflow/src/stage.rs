@@ -29,6 +29,8 @@ pub struct Stage {
     pub outputs: Vec<OutputTopic>,
     /// The changelog topic of each of its stores.
     pub changelogs: Vec<Arc<str>>,
+    /// The index of the first operator with a store.
+    first_store: Option<usize>,
     /// The topic of the query's input, which complaints name.
     pub origin: Arc<str>,
     /// The columns of what comes out last.
@@ -80,6 +82,16 @@ pub struct Wired {
     pub operator: Arc<dyn Operator>,
     /// Where its rows go.
     pub to: Vec<Target>,
+}
+
+impl Stage {
+    /// Whether rows that go there may have changed a store. A store comes before all outputs of its stage.
+    pub fn is_after_store(&self, to: Target) -> bool {
+        self.first_store.is_some_and(|store| match to {
+            Target::Operator(at, _) => at > store,
+            Target::Output(_) => true,
+        })
+    }
 }
 
 impl Input {
@@ -160,6 +172,7 @@ struct Wiring<'a> {
     operators: Vec<(&'a NodeId, Arc<dyn Operator>)>,
     outputs: Vec<(&'a NodeId, OutputTopic)>,
     changelogs: Vec<Arc<str>>,
+    first_store: Option<usize>,
     /// The columns of the rows that came out last.
     schema: SchemaRef,
 }
@@ -183,6 +196,7 @@ impl<'a> Wiring<'a> {
             operators: Vec::new(),
             outputs: Vec::new(),
             changelogs: Vec::new(),
+            first_store: None,
             schema: Arc::new(Schema::empty()),
         }
     }
@@ -204,6 +218,7 @@ impl<'a> Wiring<'a> {
             operators: self.operators.into_iter().zip(to).map(wired).collect(),
             outputs: self.outputs.into_iter().map(|(_, output)| output).collect(),
             changelogs: self.changelogs,
+            first_store: self.first_store,
             origin: Arc::from(self.topology.source().topic.as_str()),
             schema: self.schema,
             is_last: self.places.last().is_some_and(|last| last.at == self.number),
@@ -233,6 +248,7 @@ impl<'a> Wiring<'a> {
                 };
                 let (operator, schema) = lowering.lower(action)?;
                 if let Action::Aggregate(aggregation) = action {
+                    self.first_store.get_or_insert(self.operators.len());
                     self.changelogs.push(self.options.changelog(&aggregation.store).into());
                 }
                 self.operators.push((&node.id, operator));

@@ -295,9 +295,13 @@ impl Task {
         let (offset, begun) = loop {
             match self.left.last_mut() {
                 None => return TaskPosition::Done,
-                Some(Left::Rows(chunk, _)) => break (chunk.offsets.value(0), false),
-                Some(Left::Pieces(pieces, _)) => match pieces.position() {
-                    Some(position) => break position,
+                // Their stores have changed, so that a commit must not come between them.
+                Some(Left::Rows(chunk, to)) => break (chunk.offsets.value(0), self.stage.is_after_store(*to)),
+                Some(Left::Pieces(pieces, at)) => match pieces.position() {
+                    Some((offset, begun)) => {
+                        let is_after_store = self.operators[*at].1.iter().any(|to| self.stage.is_after_store(*to));
+                        break (offset, begun || is_after_store);
+                    }
                     None => drop(self.left.pop()),
                 },
             }

@@ -275,8 +275,9 @@ impl Operator for Aggregate {
         }
     }
 
+    /// No commit comes between the rows of one push.
     fn grows(&self) -> bool {
-        false
+        self.emits_every_change
     }
 
     fn fresh(&self) -> Box<dyn Operator> {
