@@ -29,8 +29,8 @@ pub(super) struct Restore {
 }
 
 impl Restore {
-    /// Opens the changelogs of some tasks; none if there is nothing to restore. Call it when no transaction of a former
-    /// owner is open any more. A task with a stream time had state at the last commit.
+    /// Opens the changelogs of some tasks; none if there is nothing to restore. Call it when the committed offsets are known.
+    /// A task with a stream time had state at the last commit.
     pub(super) fn begin(
         transport: &dyn Transport,
         compiled: &Compiled,
@@ -88,7 +88,9 @@ impl Changelogs<'_> {
     fn range(&mut self, partition: &TopicPartition, has_state: bool) -> Result<Option<ReadRange>, TransportError> {
         let topic = &partition.topic;
         if !self.extents.contains_key(topic) {
-            let extent = self.transport.admin().extent(topic, Isolation::ReadCommitted)?;
+            // A commit may have reached the offsets and not yet the changelog, whose stable end would be before it. The
+            // restore waits for transactions that are open here.
+            let extent = self.transport.admin().extent(topic, Isolation::ReadUncommitted)?;
             self.ids.extend(extent.id.map(|id| (topic.clone(), id)));
             self.extents.insert(topic.clone(), extent);
         }
