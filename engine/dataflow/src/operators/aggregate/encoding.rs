@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, BinaryArray, Int64Array};
+use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, Int32Array, Int64Array};
 use arrow::datatypes::{DataType, Field, FieldRef};
 use arrow::error::ArrowError;
 use headwater_formats::format::{BadRow, FormatError, FormatKind, Layout};
+
+use crate::chunk::{Chunk, Origins};
 
 /// Columns as bytes, in format COMPACT.
 #[derive(Clone, Debug)]
@@ -53,6 +55,8 @@ pub struct States {
     pub times_ms: Int64Array,
     /// The offset of the record that changed it last; null for a new one.
     pub offsets: Int64Array,
+    /// Where that record came from; null for a new group, and where nothing is known about it.
+    origins: Origins,
     /// The columns of all folds, one after the other.
     pub columns: Vec<ArrayRef>,
 }
@@ -60,37 +64,63 @@ pub struct States {
 impl States {
     /// The encoding of states whose folds have these columns.
     pub fn encoding(columns: impl IntoIterator<Item = Field>) -> Result<Encoding, FormatError> {
-        let own = ["time", "offset"].map(|name| Field::new(name, DataType::Int64, true));
+        let own = [
+            ("time", DataType::Int64),
+            ("offset", DataType::Int64),
+            ("origin partition", DataType::Int32),
+            ("origin offset", DataType::Int64),
+        ];
+        let own = own.map(|(name, data_type)| Field::new(name, data_type, true));
         Encoding::new(own.into_iter().chain(columns).map(Arc::new).collect())
     }
 
     /// Reads states; null is a new group.
     pub fn decode(encoding: &Encoding, values: &BinaryArray) -> Result<Self, ArrowError> {
         let mut columns = encoding.decode(values)?;
-        let states = columns.split_off(2);
-        let [times_ms, offsets] = [0, 1].map(|at| columns[at].as_primitive().clone());
-        Ok(Self { times_ms, offsets, columns: states })
+        let states = columns.split_off(4);
+        let [times_ms, offsets, origin_offsets] = [0, 1, 3].map(|at| columns[at].as_primitive().clone());
+        let origins = Origins { partitions: columns[2].as_primitive().clone(), offsets: origin_offsets };
+        Ok(Self { times_ms, offsets, origins, columns: states })
     }
 
     /// Writes states.
     pub fn encode(&self, encoding: &Encoding) -> Result<BinaryArray, ArrowError> {
-        let own: [ArrayRef; 2] = [Arc::new(self.times_ms.clone()), Arc::new(self.offsets.clone())];
+        let Origins { partitions, offsets } = &self.origins;
+        let own: [ArrayRef; 4] = [
+            Arc::new(self.times_ms.clone()),
+            Arc::new(self.offsets.clone()),
+            Arc::new(partitions.clone()),
+            Arc::new(offsets.clone()),
+        ];
         let columns: Vec<_> = own.into_iter().chain(self.columns.iter().cloned()).collect();
         encoding.encode(&columns, self.times_ms.len())
     }
 
-    /// Adds rows to the times and offsets of their groups; the time of each row's group after that row.
-    pub fn advance(&mut self, groups: &[u32], times_ms: &Int64Array, row_offsets: &Int64Array) -> Int64Array {
+    /// Where the records came from that changed the groups last, if it is known.
+    pub fn origins(&self) -> Option<Origins> {
+        (self.origins.partitions.null_count() == 0).then(|| self.origins.clone())
+    }
+
+    /// Adds rows to the times and addresses of their groups; the time of each row's group after that row.
+    pub fn advance(&mut self, groups: &[u32], rows: &Chunk) -> Int64Array {
         let mut times: Vec<i64> = self.times_ms.iter().map(|time| time.unwrap_or(i64::MIN)).collect();
-        let mut offsets: Vec<i64> = self.offsets.iter().map(Option::unwrap_or_default).collect();
+        let mut last: Vec<usize> = vec![0; times.len()];
         let mut running = Vec::with_capacity(groups.len());
-        for ((group, time), offset) in groups.iter().zip(times_ms.values()).zip(row_offsets.values()) {
+        for (row, (group, time)) in groups.iter().zip(rows.times_ms.values()).enumerate() {
             let latest = &mut times[*group as usize];
             *latest = (*latest).max(*time);
-            offsets[*group as usize] = *offset;
+            last[*group as usize] = row;
             running.push(*latest);
         }
-        (self.times_ms, self.offsets) = (times.into(), offsets.into());
+        self.times_ms = times.into();
+        self.offsets = last.iter().map(|row| rows.offsets.value(*row)).collect();
+        self.origins = match &rows.origins {
+            Some(Origins { partitions, offsets }) => Origins {
+                partitions: last.iter().map(|row| partitions.value(*row)).collect(),
+                offsets: last.iter().map(|row| offsets.value(*row)).collect(),
+            },
+            None => Origins { partitions: Int32Array::new_null(last.len()), offsets: Int64Array::new_null(last.len()) },
+        };
         running.into()
     }
 }

@@ -24,7 +24,7 @@ use headwater_language::diagnostic::{Diagnostic, INTERNAL};
 use headwater_language::topology::{AggregateCall, Aggregation};
 use headwater_state::Store;
 
-use crate::chunk::{Before, Chunk};
+use crate::chunk::{Before, Chunk, Origins};
 use crate::operator::{Context, Emitted, Operator, Port};
 use encoding::{Encoding, States};
 use grouping::{Groups, group};
@@ -126,7 +126,7 @@ impl Aggregate {
         let keys = take(&keys, &UInt32Array::from(groups.firsts.clone()), None)?.as_binary::<i32>().clone();
         let before = self.states(&groups, &keys, store)?;
         let mut states = before.clone();
-        let times_ms = states.advance(&groups.numbers, &chunk.times_ms, &chunk.offsets);
+        let times_ms = states.advance(&groups.numbers, chunk);
         let mut running = Vec::new();
         for call in &self.calls {
             let args: Vec<ArrayRef> = call.args.iter().map(|at| chunk.rows.column(*at).clone()).collect();
@@ -141,8 +141,8 @@ impl Aggregate {
             true => {
                 let before = self.gives_before.then(|| self.before_each(&groups, &before, &running)).transpose()?;
                 let rows = Results { groups: columns, starts: starts.into(), results: running, before };
-                let changed = self.chunk(rows, times_ms, chunk.offsets.clone())?;
-                Emitted::from(Chunk { origins: chunk.origins.clone(), ..changed })
+                let address = (chunk.offsets.clone(), chunk.origins.clone());
+                Emitted::from(self.chunk(rows, times_ms, address)?)
             }
         };
         let part = |array: &BinaryArray, groups: &Range<usize>| array.slice(groups.start, groups.len());
@@ -204,11 +204,17 @@ impl Aggregate {
         let rows = Results { groups, starts, results, before: before.transpose()? };
         let mut order: Vec<u32> = (0..states.offsets.len() as u32).collect();
         order.sort_by_key(|row| states.offsets.value(*row as usize));
-        self.chunk(rows, states.times_ms, states.offsets)?.take(&UInt32Array::from(order)).map(Emitted::from)
+        let address = (states.offsets.clone(), states.origins());
+        self.chunk(rows, states.times_ms, address)?.take(&UInt32Array::from(order)).map(Emitted::from)
     }
 
-    /// The rows that come out.
-    fn chunk(&self, rows: Results, times_ms: Int64Array, offsets: Int64Array) -> Result<Chunk, ArrowError> {
+    /// The rows that come out, with the offsets and origins of the records that changed their groups.
+    fn chunk(
+        &self,
+        rows: Results,
+        times_ms: Int64Array,
+        (offsets, origins): (Int64Array, Option<Origins>),
+    ) -> Result<Chunk, ArrowError> {
         let Results { groups, starts, results, before } = rows;
         let windows = self.windows.map(|windows| {
             let ends = starts.values().iter().map(|start| windows.end(*start)).collect::<Vec<_>>();
@@ -226,7 +232,7 @@ impl Aggregate {
             Ok::<_, ArrowError>(Before { rows: batch(results)?, valued })
         });
         let (rows, before) = (batch(results)?, before.transpose()?);
-        Ok(Chunk { rows, times_ms, offsets, headers: None, valued: None, windows, before, origins: None })
+        Ok(Chunk { rows, times_ms, offsets, headers: None, valued: None, windows, before, origins })
     }
 }
 
