@@ -10,7 +10,15 @@ use headwater_language::catalog::QueryDef;
 
 use super::job::own_topics;
 use super::opening::partitions_of;
-use super::topics::{self, BYTES_MAX, RETENTION, WORDS_BYTES};
+use super::topics::{self, BYTES_MAX, CLEANUP, RETENTION, WORDS_BYTES};
+
+/// The settings of a changelog.
+const CHANGELOG: &[(&str, &str)] = &[(CLEANUP, "compact")];
+
+/// The settings of an exchange, whatever the cluster's are: no record goes before it is read, and each keeps the event time
+/// of its row.
+const EXCHANGE: &[(&str, &str)] =
+    &[(CLEANUP, "delete"), (RETENTION, "-1"), ("retention.bytes", "-1"), ("message.timestamp.type", "CreateTime")];
 
 /// Creates the topics that a query lacks, with as many partitions as its output. Blocks.
 pub(super) fn ensure(admin: &dyn Admin, query: &QueryDef, service_id: &str) -> Result<(), TransportError> {
@@ -24,13 +32,8 @@ pub(super) fn ensure(admin: &dyn Admin, query: &QueryDef, service_id: &str) -> R
     for (name, is_changelog) in names {
         let mut settings: BTreeMap<String, String> =
             bytes_max.iter().map(|b| (BYTES_MAX.to_owned(), b.clone())).collect();
-        match is_changelog {
-            true => drop(settings.insert("cleanup.policy".to_owned(), "compact".to_owned())),
-            false => {
-                settings.insert("cleanup.policy".to_owned(), "delete".to_owned());
-                settings.insert(RETENTION.to_owned(), "-1".to_owned());
-            }
-        }
+        let own = if is_changelog { CHANGELOG } else { EXCHANGE };
+        settings.extend(own.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
         topics::make_if_missing(admin, &NewTopic { name, partitions, replicas: None, settings })?;
     }
     Ok(())
@@ -52,4 +55,40 @@ fn names(query: &QueryDef, service_id: &str) -> Vec<(String, bool)> {
     let options = own_topics(service_id, query);
     let exchanges = query.topology.exchanges().map(|exchange| (options.own_topic(&exchange.topic), false));
     exchanges.chain(query.topology.stores().map(|store| (options.changelog(store), true))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use headwater_connectors::transport::Transport as _;
+    use headwater_connectors::transport::memory::MemoryTransport;
+    use headwater_language::config::Settings;
+
+    use super::*;
+    use crate::{Engine, Session};
+
+    /// Goal: neither the size nor the time limits of a cluster change what an exchange holds. Method: the settings that its
+    /// topic is created with.
+    #[tokio::test]
+    async fn an_exchange_keeps_every_record_and_its_time() {
+        let cluster = MemoryTransport::new();
+        let engine = Engine::driven(Arc::new(cluster.clone()), &Settings::default());
+        let mut session = Session::new(Settings::default());
+        for statement in [
+            "SET 'headwater.unfinished.aggregates' = 'true';",
+            "CREATE STREAM s (k STRING KEY) WITH (KAFKA_TOPIC = 's', PARTITIONS = 1, VALUE_FORMAT = 'JSON');",
+            "CREATE TABLE o AS SELECT k, COUNT(*) AS n FROM s GROUP BY k;",
+        ] {
+            engine.ask(&mut session, statement).await.unwrap_or_else(|errors| panic!("{statement}: {errors:?}"));
+        }
+        let catalog = engine.catalog().await.expect("it is known");
+        let query = catalog.queries().next().expect("there is one");
+        ensure(cluster.admin(), query, "default").expect("there is room");
+        let of = |name: &str| cluster.admin().topic_settings(name).expect("it exists");
+        for (name, is_changelog) in names(query, "default") {
+            let (settings, own) = (of(&name), if is_changelog { CHANGELOG } else { EXCHANGE });
+            own.iter().for_each(|(name, value)| assert_eq!(settings.get(*name).map(String::as_str), Some(*value)));
+        }
+    }
 }
