@@ -53,7 +53,7 @@ impl Lowering<'_> {
                 (Arc::new(explode), schema)
             }
             Action::Project(projection) => {
-                let project = project(projection, &compiler()?, self.input)?;
+                let project = project(projection, &compiler()?, self.input, self.makes_groups())?;
                 let project = if self.store > 0 && self.needs_before() { project.with_before() } else { project };
                 let schema = project.schema().clone();
                 (Arc::new(project), schema)
@@ -65,6 +65,11 @@ impl Lowering<'_> {
                 (Arc::new(aggregate), schema)
             }
         })
+    }
+
+    /// Whether the key of its rows groups them: they are sent to the partition of their group.
+    fn makes_groups(&self) -> bool {
+        self.later.iter().any(|node| matches!(node.action, Action::Exchange(_)))
     }
 
     /// Whether a later operator needs the rows before they changed. A filter does, to delete a row that it no longer keeps.
@@ -89,13 +94,19 @@ fn explode(columns: &[Exploded], later: &[Node], compiler: &Compiler<'_>) -> Res
     explode.ok_or_else(|| vec![Diagnostic::new(INTERNAL, "a table function does not return an array")])
 }
 
-fn project(projection: &Projection, compiler: &Compiler<'_>, input: &SourceDef) -> Result<Project, Vec<Diagnostic>> {
+/// The operator of a projection. If it `makes_groups`, its key is what groups them.
+fn project(
+    projection: &Projection,
+    compiler: &Compiler<'_>,
+    input: &SourceDef,
+    makes_groups: bool,
+) -> Result<Project, Vec<Diagnostic>> {
     let column = |c: &ResultColumn| -> Result<_, Vec<Diagnostic>> {
         let data_type = c.ty.to_arrow().map_err(|name| vec![Diagnostic::new(INTERNAL, name)])?;
         let expr = compile(&c.expr, compiler)?.into_type(data_type);
         let of_value = || needs_value(&c.expr, input, compiler.schema());
         let needs_value = projection.rekeyed && c.key && of_value()?;
-        Ok(Column { name: c.name.clone(), expr, needs_value })
+        Ok(Column { name: c.name.clone(), expr, needs_value, is_group: makes_groups && c.key })
     };
     let columns = projection.columns.iter().map(column).collect::<Result<Vec<_>, _>>()?;
     let headers = projection.headers.as_deref().map(|text| compile(text, compiler)).transpose()?;

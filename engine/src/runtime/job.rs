@@ -10,6 +10,9 @@ use headwater_language::config::{DECIMAL_DIVISION, Settings};
 use headwater_language::diagnostic::Diagnostic;
 use headwater_planner::continuous::{self, CACHE_BYTES, THROWS_ON_INVALID_TIME};
 
+/// Most bytes of a group in the names of topics, which have 249 bytes at most.
+const GROUP_BYTES_MAX: usize = 200;
+
 /// A compiled query, ready for a driver.
 #[derive(Clone)]
 pub struct Job {
@@ -88,10 +91,38 @@ fn settings_of(query: &QueryDef) -> Result<Settings, Box<Diagnostic>> {
 
 /// How the topics that belong to a query alone are named.
 pub(super) fn own_topics(service_id: &str, query: &QueryDef) -> CompileOptions {
-    CompileOptions { own_topics: format!("{}-", group_of(service_id, query)), ..CompileOptions::default() }
+    CompileOptions { own_topics: topic_prefix(&group_of(service_id, query)), ..CompileOptions::default() }
+}
+
+/// What the names of a query's own topics begin with: its group, as far as a topic's name can hold it. A table may have any
+/// name, and one of any length; the end of the group tells it from all others.
+fn topic_prefix(group: &str) -> String {
+    let is_legal = |letter: char| letter.is_ascii_alphanumeric() || "._-".contains(letter);
+    let legal: String = group.chars().map(|letter| if is_legal(letter) { letter } else { '_' }).collect();
+    match legal.len() {
+        0..=GROUP_BYTES_MAX => format!("{legal}-"),
+        bytes => {
+            let half = GROUP_BYTES_MAX / 2;
+            format!("{}{}-", &legal[..half], &legal[bytes - half..])
+        }
+    }
 }
 
 /// The consumer group of a query of a service id.
 pub fn group_of(service_id: &str, query: &QueryDef) -> String {
     format!("{}{service_id}query_{}", super::OWN_TOPICS, query.unique_name())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn topics_have_names_that_a_cluster_takes() {
+        assert_eq!(topic_prefix("_headwater-a.b_c-1query_CTAS_T_1"), "_headwater-a.b_c-1query_CTAS_T_1-");
+        assert_eq!(topic_prefix("query_CTAS_odd n\u{e4}me/x_2_75b9"), "query_CTAS_odd_n_me_x_2_75b9-");
+        let long = topic_prefix(&format!("_headwater-query_CTAS_{}_3_75b9", "X".repeat(300)));
+        assert!(long.starts_with("_headwater-query_CTAS_X") && long.ends_with("X_3_75b9-"), "{long}");
+        assert_eq!(long.len(), GROUP_BYTES_MAX + 1);
+    }
 }

@@ -8,6 +8,7 @@ use headwater_connectors::transport::{SinkOptions, Transport};
 use headwater_formats::record::OutBatch;
 use headwater_language::config::Settings;
 
+use super::driver::{Driver, StepOutcome};
 use crate::answer::Answer;
 use crate::{Engine, Session};
 
@@ -93,4 +94,56 @@ async fn the_last_piece_of_a_batch_is_committed_with_its_offset() {
     (0..20).try_for_each(|step| next.step(step * 10_000, Duration::ZERO).map(drop)).expect("it continues");
     let all = (FEW * ELEMENTS).to_string();
     assert_eq!(written(&engine, &mut session).await, [all.clone(), all, TEXT_BYTES.to_string()]);
+}
+
+/// Goal: a group that comes out with each of its rows counts each of them once, though one batch of records comes out in
+/// several steps. Method: a commit is due after each step, and the process dies after a few.
+#[tokio::test]
+async fn a_batch_of_groups_that_is_cut_by_commits_is_counted_once() {
+    use futures::TryStreamExt as _;
+
+    const ROWS: usize = 1_200;
+    const GROUPS: usize = 7;
+    let cluster = MemoryTransport::new();
+    let engine = Engine::driven(Arc::new(cluster.clone()), &Settings::default());
+    let mut session = Session::new(Settings::default());
+    for statement in [
+        "SET 'headwater.unfinished.aggregates' = 'true';",
+        "SET 'cache.max.bytes.buffering' = '0';",
+        "CREATE STREAM s (k STRING KEY, v INT) WITH (KAFKA_TOPIC = 's', PARTITIONS = 1, VALUE_FORMAT = 'JSON');",
+        "CREATE TABLE o AS SELECT k, COUNT(*) AS n, k + k + k + k AS a, k + k + k + k AS b FROM s GROUP BY k;",
+    ] {
+        ask(&engine, &mut session, statement).await;
+    }
+    let keys: Vec<String> = (0..GROUPS).map(|at| format!("{at}{}", "x".repeat(TEXT_BYTES))).collect();
+    let batch = OutBatch {
+        topic: "s".into(),
+        partitions: Some(vec![0; ROWS].into()),
+        keys: (0..ROWS).map(|row| Some(keys[row % GROUPS].as_bytes())).collect(),
+        values: vec![Some(&b"{}"[..]); ROWS].into_iter().collect(),
+        timestamps_ms: None,
+        headers: None,
+    };
+    cluster.open_sink(SinkOptions::default()).and_then(|mut sink| sink.write(&batch)).expect("records");
+    let catalog = engine.catalog().await.expect("it is known");
+    let query = catalog.queries().next().expect("there is one");
+    let (mut now_ms, mut idle) = (1_000, 0);
+    let mut lives = [4, 3, 4, 60].into_iter().cycle();
+    while idle < 4 {
+        let transport = Arc::new(cluster.process("a process"));
+        let mut driver = Driver::of(query.clone(), "default", transport).expect("it can run");
+        for _ in 0..lives.next().expect("it goes on") {
+            now_ms += 10_000;
+            let step = driver.step(now_ms, std::time::Duration::ZERO).expect("nothing fails");
+            idle = if step == StepOutcome::Idle { idle + 1 } else { 0 };
+        }
+    }
+    let changes = "CREATE STREAM changes (k STRING KEY, n BIGINT) WITH (KAFKA_TOPIC = 'O', VALUE_FORMAT = 'JSON');";
+    ask(&engine, &mut session, changes).await;
+    let query = "SELECT SUM(changes) AS changes, SUM(n) AS n \
+                 FROM (SELECT k, COUNT(*) AS changes, MAX(n) AS n FROM changes GROUP BY k) AS g;";
+    let Answer::Rows(rows) = ask(&engine, &mut session, query).await else { panic!("no rows") };
+    let batches: Vec<_> = rows.stream.try_collect().await.expect("a row");
+    let number = |at: usize| arrow::util::display::array_value_to_string(batches[0].column(at), 0).expect("a number");
+    assert_eq!([number(0), number(1)], [ROWS.to_string(), ROWS.to_string()]);
 }

@@ -31,9 +31,9 @@ pub(super) fn ensure(admin: &dyn Admin, query: &QueryDef, service_id: &str) -> R
 /// The settings of a topic: those that a query relies on, whatever the defaults of the cluster are.
 fn settings(is_changelog: bool, bytes_max: Option<&str>) -> BTreeMap<String, String> {
     let (cleanup, retention) = if is_changelog { ("compact", None) } else { ("delete", Some("-1")) };
+    let kept = [(CLEANUP, Some(cleanup)), (RETENTION, retention), ("retention.bytes", retention)];
     // The timestamp of a record of an exchange is the event time of its row.
-    let settings = [(CLEANUP, Some(cleanup)), (RETENTION, retention), (TIMESTAMP_TYPE, Some("CreateTime"))];
-    let settings = settings.into_iter().chain([(BYTES_MAX, bytes_max)]);
+    let settings = kept.into_iter().chain([(TIMESTAMP_TYPE, Some("CreateTime")), (BYTES_MAX, bytes_max)]);
     settings.filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned()))).collect()
 }
 
@@ -96,6 +96,7 @@ mod tests {
             assert_eq!(setting(TIMESTAMP_TYPE), Some("CreateTime"), "{name}");
             assert_eq!(setting(CLEANUP), Some(if is_changelog { "compact" } else { "delete" }), "{name}");
             assert_eq!(setting(RETENTION), (!is_changelog).then_some("-1"), "{name}");
+            assert_eq!(setting("retention.bytes"), (!is_changelog).then_some("-1"), "{name}");
         }
     }
 

@@ -8,6 +8,7 @@ use arrow::compute::nullif;
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use headwater_expression::{Expression, Failure};
+use headwater_functions::in_one_form;
 
 use crate::chunk::{Before, Chunk};
 use crate::operator::{Context, Emitted, Operator, Port};
@@ -30,6 +31,8 @@ pub struct Column {
     pub expr: Expression,
     /// Whether the column is null for a record without a value, whatever the expression returns.
     pub needs_value: bool,
+    /// Whether equal values get one form, such as 0.0 and -0.0, since they make one group.
+    pub is_group: bool,
 }
 
 impl Project {
@@ -63,6 +66,7 @@ impl Project {
         let valueless = valued.map(|valued| BooleanArray::new(!valued.inner(), None));
         let mut column = |column: &Column| {
             let values = column.expr.evaluate(rows, now_ms, failures);
+            let values = if column.is_group { in_one_form(&values)? } else { values };
             match &valueless {
                 Some(valueless) if column.needs_value => nullif(&values, valueless),
                 _ => Ok(values),
@@ -117,7 +121,8 @@ mod tests {
     /// Goal: `before` is computed like the row, and only if asked for. Method: an expression that fails on 0.
     #[test]
     fn what_was_before_is_computed_if_asked_for() {
-        let columns = |needs_value| vec![Column { name: "a".to_owned(), expr: compiled("10 / a"), needs_value }];
+        let columns =
+            |needs_value| vec![Column { name: "a".to_owned(), expr: compiled("10 / a"), needs_value, is_group: false }];
         let push = |mut project: Project| {
             let mut failures = Vec::new();
             let mut context = cx!();
