@@ -20,7 +20,7 @@ use crate::help;
 use crate::interrupt::Interrupt;
 use crate::output::facts::sections;
 use crate::output::section::write_sections;
-use crate::output::summary::summary;
+use crate::output::summary::{counted, summary};
 use crate::rows::{Broken, LinesBroken, Show};
 use crate::screen::Screen;
 use crate::script::{Item, Script};
@@ -226,12 +226,14 @@ impl Session {
     fn report(&mut self, ran: Vec<Ran>) -> Result<(), Stop> {
         let mut errors = Vec::new();
         for Ran { query, records_read, records_written, complaints, took, error, paused, .. } in ran {
-            let complaints = if complaints > 0 { format!(", {complaints} complaints") } else { String::new() };
+            let errors_text =
+                if complaints > 0 { format!(", {}", counted(complaints, "error")) } else { String::new() };
             let seconds = took.as_secs_f64();
             self.screen.note(&match paused {
                 true => format!("{query} is paused and processed nothing"),
                 false => format!(
-                    "{query}: {records_read} records read, {records_written} written{complaints} in {seconds:.3} s"
+                    "{query}: {} read, {records_written} written{errors_text} in {seconds:.3} s",
+                    counted(records_read, "record")
                 ),
             });
             errors.extend(error);

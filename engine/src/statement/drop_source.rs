@@ -66,8 +66,12 @@ fn check(
 
 /// The error when queries use the stream.
 fn in_use(name: &ast::Name, ids: &[String]) -> Diagnostic {
-    let message = format!("\"{}\" cannot be dropped: {} use it", name.value, ids.join(", "));
-    let hint = format!("TERMINATE {};", ids.first().map_or("ALL", String::as_str));
+    let users = match ids {
+        [id] => format!("query {id} uses it"),
+        ids => format!("queries {} use it", ids.join(", ")),
+    };
+    let message = format!("\"{}\" cannot be dropped: {users}", name.value);
+    let hint = ids.iter().map(|id| format!("TERMINATE {id};")).collect::<Vec<_>>().join(" ");
     Diagnostic::new(IN_USE, message).hint(hint)
 }
 

@@ -74,8 +74,9 @@ fn check(topic: &str, found: &TopicInfo, wanted: &WantedTopic) -> Result<(), Vec
     let mut errors = Vec::new();
     let mut differs = |what: &str, there: i32, said: i32| {
         if there != said {
-            let message = format!("topic \"{topic}\" exists with {there} {what}, not {said}");
-            let hint = format!("Leave {} out, or say {there}.", what.to_uppercase());
+            let unit = if there == 1 { what.trim_end_matches('s') } else { what };
+            let message = format!("topic \"{topic}\" exists with {there} {unit}, not {said}");
+            let hint = format!("Omit {}, or set it to {there}.", what.to_uppercase());
             errors.push(Diagnostic::new(TOPIC_MISMATCH, message).at(wanted.span).hint(hint));
         }
     };
