@@ -65,7 +65,7 @@ pub enum Command {
     Write(Written),
     /// Records to be written to the changelog topic of a store.
     Log(OutBatch),
-    /// Rows to be shown, with the columns of [`Compiled::result_schema`].
+    /// Rows to be shown, with the columns of [`Compiled::result_schema`](super::Compiled::result_schema).
     Show(RecordBatch),
     /// A record could not be processed, or not entirely.
     Complain(Complaint),
