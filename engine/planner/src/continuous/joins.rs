@@ -101,8 +101,10 @@ pub fn read_one(query: &Streaming<'_>, right: usize, join: &Join) -> Result<Join
     if other.1 != right || left.1 >= right {
         let alias = |member: usize| &query.scope.members[member].alias;
         let text = query.scope.text(condition);
-        let message =
-            format!("the join condition does not use \"{}\", the source being joined: ({text})", alias(right));
+        let message = format!(
+            "the join condition does not use \"{}\", the source in FROM that is being joined: ({text})",
+            alias(right)
+        );
         let detail = format!("It uses \"{}\" and \"{}\".", alias(left.1), alias(other.1));
         return Err(vec![refuse(message).detail(detail)]);
     }
