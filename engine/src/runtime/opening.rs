@@ -4,9 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use headwater_connectors::transport::{
-    Admin, Isolation, Member, SinkOptions, Transport, TransportError, TransportErrorKind,
-};
+use headwater_connectors::transport::{Isolation, Member, SinkOptions, Transport, TransportError, TransportErrorKind};
 use headwater_dataflow::Placement;
 use headwater_formats::record::{RecordLimits, TopicPartition};
 
@@ -16,6 +14,7 @@ use super::inputs::Inputs;
 use super::job::Job;
 use super::outbox::Outbox;
 use super::refusals::Refusals;
+use super::topics::partitions_of;
 
 /// What a share is opened with.
 pub(super) struct Opening<'a> {
@@ -94,9 +93,4 @@ impl Opening<'_> {
         };
         self.job.compiled.outputs().map(placement).collect()
     }
-}
-
-/// How many partitions a topic has. Fails if it does not exist. Blocks.
-pub(super) fn partitions_of(admin: &dyn Admin, topic: &str) -> Result<i32, TransportError> {
-    Ok(admin.topic(topic)?.ok_or_else(|| TransportError::unknown_topic(topic))?.partitions)
 }

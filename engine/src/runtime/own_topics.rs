@@ -9,14 +9,13 @@ use headwater_connectors::transport::{Admin, NewTopic, TransportError, Transport
 use headwater_language::catalog::QueryDef;
 
 use super::job::own_topics;
-use super::opening::partitions_of;
 use super::topics::{self, BYTES_MAX, CLEANUP, RETENTION, TIMESTAMP_TYPE, WORDS_BYTES};
 
 /// Creates the topics of a query that do not exist, with the number of partitions of its output. Blocks.
 pub(super) fn ensure(admin: &dyn Admin, query: &QueryDef, service_id: &str) -> Result<(), TransportError> {
     let names = names(query, service_id);
     let (Some(sink), false) = (query.topology.sink(), names.is_empty()) else { return Ok(()) };
-    let partitions = partitions_of(admin, &sink.topic)?;
+    let partitions = topics::partitions_of(admin, &sink.topic)?;
     let input = admin.topic_settings(&query.topology.source().topic)?;
     let bytes_max = input.get(BYTES_MAX).and_then(|bytes| bytes.parse::<i64>().ok());
     // A record of an exchange also has the address of the record that it was made from.

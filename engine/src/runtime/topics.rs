@@ -16,6 +16,11 @@ pub const BYTES_MAX: &str = "max.message.bytes";
 /// a dead letter that say what is wrong.
 pub(super) const WORDS_BYTES: i64 = 16 * 1024;
 
+/// How many partitions a topic has. Fails if it does not exist. Blocks.
+pub fn partitions_of(admin: &dyn Admin, topic: &str) -> Result<i32, TransportError> {
+    Ok(admin.topic(topic)?.ok_or_else(|| TransportError::unknown_topic(topic))?.partitions)
+}
+
 /// Creates a topic for dead letters unless it exists, with the partitions and the retention of the input and a size
 /// limit that fits its records. Blocks.
 pub fn make_like(admin: &dyn Admin, name: String, (input, partitions): (&str, i32)) -> Result<(), TransportError> {

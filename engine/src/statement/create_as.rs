@@ -6,12 +6,13 @@ use headwater_language::catalog::Catalog;
 use headwater_language::diagnostic::{Diagnostic, NOT_SUPPORTED, STREAMING, Span};
 use headwater_language::sql::ast;
 use headwater_planner::continuous as planner;
+use headwater_planner::define::source_kind;
 
-use super::persist::{partitions_of, persist};
-use super::wording::exists_already;
+use super::persist::persist;
+use super::wording::{capital, exists_already};
 use super::{Answered, Context};
 use crate::answer::Answer;
-use crate::runtime::blocking;
+use crate::runtime::{blocking, refused, topics};
 
 /// Creates the query and its stream or table.
 pub(crate) async fn run(create: &ast::CreateAs, context: &mut Context<'_>) -> Answered {
@@ -29,7 +30,7 @@ pub(crate) async fn run(create: &ast::CreateAs, context: &mut Context<'_>) -> An
     let after = persist(planned, create.or_replace, context).await?;
     let made = after.query_behind(&create.name).map(|query| query.id.clone()).unwrap_or_default();
     let verb = if catalog.query(&made).is_some() { "replaced" } else { "created" };
-    let kind = if create.kind == ast::SourceKind::Table { "Table" } else { "Stream" };
+    let kind = capital(source_kind(create.kind).word());
     Ok(Answer::done(format!("{kind} \"{}\" {verb} by query {made}", create.name.value)))
 }
 
@@ -42,7 +43,7 @@ async fn check_partitions(query: &ast::Query, catalog: &Catalog, context: &Conte
 
 /// Blocks.
 fn compare_partitions(admin: &dyn Admin, joined: &[(String, String)], span: Span) -> Result<(), Vec<Diagnostic>> {
-    let counted = joined.iter().map(|(name, topic)| Ok((name, partitions_of(admin, topic)?)));
+    let counted = joined.iter().map(|(name, topic)| Ok((name, topics::partitions_of(admin, topic).map_err(refused)?)));
     let counted = counted.collect::<Result<Vec<_>, Vec<Diagnostic>>>()?;
     let Some((first, count)) = counted.first() else { return Ok(()) };
     let Some((other, others)) = counted.iter().find(|(_, others)| others != count) else { return Ok(()) };

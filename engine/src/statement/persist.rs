@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use headwater_connectors::transport::{Admin, Transport};
+use headwater_connectors::transport::Transport;
 use headwater_language::catalog::{Catalog, CatalogChange};
-use headwater_language::diagnostic::{Diagnostic, Span, UNKNOWN_TOPIC};
+use headwater_language::diagnostic::{Diagnostic, Span};
 use headwater_language::sql::{self, ast};
 use headwater_planner::continuous::Persistent;
 use headwater_planner::define::Definition;
@@ -44,7 +44,7 @@ fn make_topics(
     span: Span,
 ) -> Result<(), Vec<Diagnostic>> {
     let admin = transport.admin();
-    let partitions = partitions_of(admin, input)?;
+    let partitions = topics::partitions_of(admin, input).map_err(refused)?;
     if let Some(mut definition) = definition {
         if admin.topic(&definition.source.topic).map_err(refused)?.is_none() {
             topic::fill_from_input(admin, &mut definition, (input, partitions), span).map_err(refused)?;
@@ -52,13 +52,6 @@ fn make_topics(
         topic::ensure(admin, &definition, span)?;
     }
     dead_letters.map_or(Ok(()), |name| topics::make_like(admin, name, (input, partitions)).map_err(refused))
-}
-
-/// How many partitions a topic has. Fails if it does not exist. Blocks.
-pub(super) fn partitions_of(admin: &dyn Admin, topic: &str) -> Result<i32, Vec<Diagnostic>> {
-    let found = admin.topic(topic).map_err(refused)?;
-    let missing = || vec![Diagnostic::new(UNKNOWN_TOPIC, format!("topic \"{topic}\" does not exist"))];
-    found.map(|found| found.partitions).ok_or_else(missing)
 }
 
 /// Declares the processing log, a stream like any other, with the first persistent query.
