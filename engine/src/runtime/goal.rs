@@ -99,26 +99,18 @@ fn is_empty(transport: &dyn Transport, ranges: Vec<ReadRange>) -> Result<bool, T
 
 #[cfg(test)]
 mod tests {
-    use headwater_connectors::transport::memory::MemoryTransport;
-    use headwater_connectors::transport::{GroupPlan, Membership, NewTopic, SinkOptions};
+    use headwater_connectors::transport::{GroupPlan, Membership};
     use headwater_dataflow::Port;
-    use headwater_formats::record::OutBatch;
 
+    use super::super::for_tests::{cluster_with, open_transaction, record_of};
     use super::*;
 
     /// Goal: a query is not up to date before a commit to its exchange is finished and its rows are processed. Method: a
     /// transaction that is open at first.
     #[test]
     fn an_exchange_ends_after_a_transaction_that_is_not_finished() {
-        let (cluster, topic) = (MemoryTransport::new(), Arc::<str>::from("e"));
-        let new = NewTopic { name: "e".into(), partitions: 1, replicas: None, settings: BTreeMap::new() };
-        cluster.admin().create_topic(&new).expect("a new topic");
-        let options = SinkOptions { transactional_id: Some("q-0".into()), ..SinkOptions::default() };
-        let mut sink = cluster.open_sink(options).expect("a sink");
-        let bytes = || [Some(&b"k"[..])].into_iter().collect();
-        let (keys, values, partitions) = (bytes(), bytes(), Some(vec![0].into()));
-        let record = OutBatch { topic: topic.clone(), partitions, keys, values, timestamps_ms: None, headers: None };
-        sink.begin().and_then(|()| sink.write(&record)).expect("a record");
+        let (cluster, topic) = (cluster_with("e"), Arc::<str>::from("e"));
+        let mut sink = open_transaction(&cluster, &record_of("e"));
         let mut member =
             cluster.join_group(GroupPlan { group: "q".into(), topics: vec![topic.clone()] }).expect("a member");
         let input = InputTopic { topic: &topic, stage: 1, port: Port(0), is_exchange: true };

@@ -71,22 +71,14 @@ fn first_time(transport: &dyn Transport, partition: &TopicPartition, start: i64,
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
-    use headwater_connectors::transport::memory::MemoryTransport;
-    use headwater_connectors::transport::{NewTopic, SinkOptions};
     use headwater_formats::record::OutBatch;
 
+    use super::super::for_tests::{cluster_with, open_transaction};
     use super::*;
 
     #[test]
     fn an_open_transaction_is_reported_with_what_it_blocks() {
-        let cluster = MemoryTransport::new();
-        let topic = NewTopic { name: "t".to_owned(), partitions: 1, replicas: None, settings: BTreeMap::new() };
-        cluster.admin().create_topic(&topic).expect("a new topic");
-        let options = SinkOptions { transactional_id: Some("id".to_owned()), ..SinkOptions::default() };
-        let mut sink = cluster.open_sink(options).expect("a sink");
-        sink.begin().expect("begins");
+        let cluster = cluster_with("t");
         let batch = OutBatch {
             topic: "t".into(),
             partitions: Some(vec![0, 0].into()),
@@ -95,7 +87,7 @@ mod tests {
             timestamps_ms: Some(vec![60_000, 61_000].into()),
             headers: None,
         };
-        sink.write(&batch).expect("writes");
+        let _open = open_transaction(&cluster, &batch);
         let partition = TopicPartition::new("t", 0);
         let open = OpenTransaction { start: 0, offsets: 2, since_ms: Some(60_000) };
         assert_eq!(held_back(&cluster, &partition, 0, 2), Some(open));

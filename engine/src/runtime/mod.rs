@@ -11,6 +11,8 @@ pub(crate) mod complaints;
 mod dead_letters;
 mod descriptors;
 mod driver;
+#[cfg(test)]
+mod for_tests;
 mod goal;
 mod inputs;
 mod intake;

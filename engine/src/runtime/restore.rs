@@ -13,6 +13,7 @@ use headwater_dataflow::{Compiled, Event, TaskId};
 use headwater_formats::record::{TopicPartition, Wanted};
 
 use super::share::fault;
+use super::start::mark;
 use super::tasks::Tasks;
 
 /// Most records to take from a changelog at once.
@@ -94,9 +95,7 @@ impl Changelogs<'_> {
             self.ids.extend(extent.id.map(|id| (topic.clone(), id)));
             self.extents.insert(topic.clone(), extent);
         }
-        let marks = &self.extents[topic].marks;
-        let mark = usize::try_from(partition.partition).ok().and_then(|at| marks.get(at));
-        let mark = mark.ok_or_else(|| TransportError::other(format!("{partition} does not exist")))?;
+        let mark = mark(&self.extents[topic].marks, partition)?;
         if mark.end == 0 && has_state {
             let message = format!("the state in {partition} is gone: the topic was deleted and created again");
             return Err(TransportError::lost(message));
@@ -112,24 +111,16 @@ fn unknown(partition: &TopicPartition) -> TransportError {
 
 #[cfg(test)]
 mod tests {
-    use headwater_connectors::transport::memory::MemoryTransport;
-    use headwater_connectors::transport::{Membership, NewTopic, SinkOptions};
-    use headwater_formats::record::OutBatch;
+    use headwater_connectors::transport::Membership;
 
+    use super::super::for_tests::{cluster_with, open_transaction, record_of};
     use super::*;
 
     /// Goal: a restore includes a commit whose marker is not in the changelog yet. Method: a transaction that is still open.
     #[test]
     fn a_changelog_ends_after_a_transaction_that_is_not_finished() {
-        let cluster = MemoryTransport::new();
-        let topic = NewTopic { name: "c".into(), partitions: 1, replicas: None, settings: BTreeMap::new() };
-        cluster.admin().create_topic(&topic).expect("a new topic");
-        let options = SinkOptions { transactional_id: Some("q-0".into()), ..SinkOptions::default() };
-        let mut sink = cluster.open_sink(options).expect("a sink");
-        let bytes = || [Some(&b"k"[..])].into_iter().collect();
-        let (keys, values, partitions) = (bytes(), bytes(), Some(vec![0].into()));
-        let record = OutBatch { topic: "c".into(), partitions, keys, values, timestamps_ms: None, headers: None };
-        sink.begin().and_then(|()| sink.write(&record)).expect("a record");
+        let cluster = cluster_with("c");
+        let mut sink = open_transaction(&cluster, &record_of("c"));
         let mut changelogs = Changelogs { transport: &cluster, extents: BTreeMap::new(), ids: TopicIds::new() };
         let range = changelogs.range(&TopicPartition::new("c", 0), true).expect("state").expect("a record");
         assert_eq!((range.start, range.end), (0, Some(1)));
@@ -138,9 +129,7 @@ mod tests {
 
     #[test]
     fn state_whose_changelog_is_empty_is_reported_as_lost() {
-        let cluster = MemoryTransport::new();
-        let topic = NewTopic { name: "c".into(), partitions: 1, replicas: None, settings: BTreeMap::new() };
-        cluster.admin().create_topic(&topic).expect("a new topic");
+        let cluster = cluster_with("c");
         let mut changelogs = Changelogs { transport: &cluster, extents: BTreeMap::new(), ids: TopicIds::new() };
         let partition = TopicPartition::new("c", 0);
         assert_eq!(changelogs.range(&partition, false), Ok(None));

@@ -105,7 +105,7 @@ impl Start {
         let committed = Committed::read(context.member, partitions, &extent)?;
         let mut stuck = Vec::new();
         for partition in partitions {
-            let mark = mark(&extent, partition)?;
+            let mark = mark(&extent.marks, partition)?;
             match context.begin(partition, &committed, &extent, mark)? {
                 Ok(begin) => self.add(partition, begin, context, mark),
                 Err(why) => stuck.push(why),
@@ -229,8 +229,7 @@ impl StartContext<'_> {
     /// open transactions, and a broker may report it late.
     fn is_behind_the_end(&self, partition: &TopicPartition, offset: i64) -> Result<bool, TransportError> {
         let marks = self.admin.watermarks(&partition.topic, Isolation::ReadUncommitted)?;
-        let mark = usize::try_from(partition.partition).ok().and_then(|at| marks.get(at));
-        Ok(mark.is_some_and(|mark| offset > mark.end))
+        Ok(mark(&marks, partition).is_ok_and(|mark| offset > mark.end))
     }
 
     fn gone(&self, partition: &TopicPartition, cause: LossCause, offset: i64, mark: Watermarks) -> String {
@@ -290,8 +289,9 @@ fn count(extent: &Extent) -> i32 {
     i32::try_from(extent.marks.len()).unwrap_or(i32::MAX)
 }
 
-fn mark(extent: &Extent, partition: &TopicPartition) -> Result<Watermarks, TransportError> {
-    let mark = usize::try_from(partition.partition).ok().and_then(|at| extent.marks.get(at)).copied();
+/// The watermarks of a partition among those of its topic. Fails if the topic has no such partition.
+pub(super) fn mark(marks: &[Watermarks], partition: &TopicPartition) -> Result<Watermarks, TransportError> {
+    let mark = usize::try_from(partition.partition).ok().and_then(|at| marks.get(at)).copied();
     mark.ok_or_else(|| TransportError::other(format!("{partition} does not exist")))
 }
 

@@ -111,17 +111,26 @@ mod tests {
         Ok(admin.topic_settings(topic)?.remove(RETENTION))
     }
 
-    /// The settings of two topics after statements ran beside a topic "kept" that keeps its records for 5 s.
-    async fn retention_after(statements: &str, topics: [&str; 2]) -> [Option<String>; 2] {
+    /// A cluster after statements ran beside a topic "kept" that keeps its records for 5 s, and the answer to the last of them.
+    async fn after(statements: &str) -> (MemoryTransport, String) {
         let cluster = MemoryTransport::new();
         let settings = BTreeMap::from([(RETENTION.to_owned(), "5000".to_owned())]);
         let topic = NewTopic { name: "kept".to_owned(), partitions: 3, replicas: None, settings };
         cluster.admin().create_topic(&topic).expect("a new topic");
         let engine = Engine::driven(std::sync::Arc::new(cluster.clone()), &Settings::default());
         let mut session = Session::new(Settings::default());
+        let mut answered = String::new();
         for statement in statements.split_inclusive(';') {
-            engine.ask(&mut session, statement).await.expect("a good statement");
+            if let Answer::Done { message, .. } = engine.ask(&mut session, statement).await.expect("a good statement") {
+                answered = message;
+            }
         }
+        (cluster, answered)
+    }
+
+    /// The retention of two topics after these statements.
+    async fn retention_after(statements: &str, topics: [&str; 2]) -> [Option<String>; 2] {
+        let (cluster, _) = after(statements).await;
         topics.map(|topic| retention_of(cluster.admin(), topic).expect("a topic"))
     }
 
@@ -148,20 +157,9 @@ mod tests {
 
     /// What was answered to the last of some statements, and the settings of topic "T".
     async fn table_of(statements: &str) -> (String, BTreeMap<String, String>) {
-        let cluster = MemoryTransport::new();
-        let settings = BTreeMap::from([(RETENTION.to_owned(), "5000".to_owned())]);
-        let topic = NewTopic { name: "kept".to_owned(), partitions: 3, replicas: None, settings };
-        cluster.admin().create_topic(&topic).expect("a new topic");
-        let engine = Engine::driven(std::sync::Arc::new(cluster.clone()), &Settings::default());
-        let mut session = Session::new(Settings::default());
         let declared = "CREATE STREAM s (k INT KEY, a INT) WITH (KAFKA_TOPIC = 'kept', FORMAT = 'JSON');
                         SET 'headwater.unfinished.aggregates' = 'true';";
-        let mut answered = String::new();
-        for statement in declared.split_inclusive(';').chain(statements.split_inclusive(';')) {
-            if let Answer::Done { message, .. } = engine.ask(&mut session, statement).await.expect("a good statement") {
-                answered = message;
-            }
-        }
+        let (cluster, answered) = after(&format!("{declared}{statements}")).await;
         (answered, cluster.admin().topic_settings("T").expect("a topic"))
     }
 
