@@ -68,7 +68,15 @@ impl Inputs {
 
     /// Checks the topics that are due. Returns one that has changed, and how; a recreated one first.
     pub(super) fn look(&mut self, admin: &dyn Admin, now_ms: i64) -> Option<(Arc<str>, Seen)> {
-        self.first_changed(|lookout| lookout.look(admin, now_ms))
+        let mut changed = None;
+        for (topic, input) in &mut self.0 {
+            match input.lookout.look(admin, now_ms) {
+                Seen::Same => {}
+                Seen::Other => return Some((topic.clone(), Seen::Other)),
+                seen => changed = changed.or_else(|| Some((topic.clone(), seen))),
+            }
+        }
+        changed
     }
 
     /// Checks these topics now. Returns the first one that was recreated.
@@ -81,13 +89,5 @@ impl Inputs {
         let inputs = self.0.iter_mut().filter(|(topic, _)| topics.contains(topic));
         let mut seen = inputs.map(|(topic, input)| (topic.clone(), input.lookout.look_now(admin)));
         seen.find(|(_, seen)| *seen == Seen::Other)
-    }
-
-    fn first_changed(&mut self, mut look: impl FnMut(&mut Lookout) -> Seen) -> Option<(Arc<str>, Seen)> {
-        let seen = self.0.iter_mut().map(|(topic, input)| (topic.clone(), look(&mut input.lookout)));
-        let changed: Vec<_> = seen.filter(|(_, seen)| *seen != Seen::Same).collect();
-        // A recreated topic matters most.
-        let other = changed.iter().find(|(_, seen)| *seen == Seen::Other);
-        other.or(changed.first()).cloned()
     }
 }
