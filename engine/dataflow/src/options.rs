@@ -1,7 +1,5 @@
 //! Settings of a query that are not part of its topology.
 
-use headwater_language::topology::changelog_topic;
-
 /// The settings that decide how a topology runs.
 #[derive(Clone, Debug, Default)]
 pub struct CompileOptions {
@@ -21,6 +19,6 @@ impl CompileOptions {
 
     /// The full name of a store's changelog topic.
     pub fn changelog(&self, store: &str) -> String {
-        changelog_topic(&self.own_topics, store)
+        format!("{}{store}-changelog", self.own_topics)
     }
 }

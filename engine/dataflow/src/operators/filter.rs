@@ -24,9 +24,7 @@ impl Filter {
     pub fn new(predicate: Expression) -> Self {
         Self { predicate }
     }
-}
 
-impl Filter {
     /// True for the rows that are kept.
     fn stays(
         &self,

@@ -53,9 +53,7 @@ impl Project {
     pub fn schema(&self) -> &SchemaRef {
         &self.schema
     }
-}
 
-impl Project {
     fn rows(
         &self,
         rows: &RecordBatch,

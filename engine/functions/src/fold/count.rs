@@ -39,10 +39,6 @@ impl Fold for Count {
     fn result(&self, state: &[ArrayRef]) -> ArrayRef {
         Arc::new(Int64Array::from(counts(&state[0])))
     }
-
-    fn can_undo(&self) -> bool {
-        true
-    }
 }
 
 /// The counts of groups, 0 for a new one.

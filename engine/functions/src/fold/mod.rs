@@ -29,11 +29,6 @@ pub trait Fold: Debug + Send + Sync {
 
     /// The result of each group.
     fn result(&self, state: &[ArrayRef]) -> ArrayRef;
-
-    /// Whether rows can be removed again, which an aggregate over a table requires.
-    fn can_undo(&self) -> bool {
-        false
-    }
 }
 
 /// The outcome of adding rows.

@@ -203,11 +203,6 @@ impl Topology {
     }
 }
 
-/// The name of a store's changelog topic. `prefix` is the prefix of the query's own topics.
-pub fn changelog_topic(prefix: &str, store: &str) -> String {
-    format!("{prefix}{store}-changelog")
-}
-
 impl Action {
     /// The word for the operation.
     fn word(&self) -> &'static str {
