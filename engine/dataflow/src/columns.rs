@@ -32,9 +32,14 @@ pub fn referenced<'a>(
 pub fn names_in<'a>(nodes: impl IntoIterator<Item = &'a Node>) -> Result<BTreeSet<String>, Vec<Diagnostic>> {
     let mut names = BTreeSet::new();
     for node in nodes {
-        if let Action::Aggregate(aggregation) = &node.action {
-            let args = aggregation.calls.iter().flat_map(|call| &call.args);
-            names.extend(aggregation.groups.iter().chain(args).cloned());
+        match &node.action {
+            Action::Aggregate(aggregation) => {
+                let args = aggregation.calls.iter().flat_map(|call| &call.args);
+                names.extend(aggregation.groups.iter().chain(args).cloned());
+            }
+            Action::Table(table) => names.extend(table.key.iter().cloned()),
+            Action::Join(join) => names.extend([&join.left, &join.right].map(|side| side.key.clone())),
+            _ => {}
         }
         for text in texts(node) {
             let expr = parse_expr(text).map_err(|e| vec![e])?;
@@ -49,7 +54,8 @@ pub fn names_in<'a>(nodes: impl IntoIterator<Item = &'a Node>) -> Result<BTreeSe
 /// The expressions of a node.
 fn texts(node: &Node) -> Vec<&str> {
     match &node.action {
-        Action::Source(_) | Action::Exchange(_) | Action::Aggregate(_) | Action::Sink(_) => Vec::new(),
+        Action::Source(_) | Action::Exchange(_) | Action::Sink(_) => Vec::new(),
+        Action::Aggregate(_) | Action::Table(_) | Action::Join(_) => Vec::new(),
         Action::Filter { predicate } => vec![predicate],
         Action::Explode { columns } => columns.iter().map(|c| c.expr.as_str()).collect(),
         Action::Project(Projection { columns, headers, .. }) => {

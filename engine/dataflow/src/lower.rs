@@ -43,6 +43,9 @@ impl Lowering<'_> {
             Action::Source(_) | Action::Exchange(_) | Action::Sink(_) => {
                 return Err(vec![Diagnostic::new(INTERNAL, "a topic is not an operator")]);
             }
+            Action::Table(_) | Action::Join(_) => {
+                return Err(vec![Diagnostic::new(INTERNAL, "tables and joins cannot run yet")]);
+            }
             Action::Filter { predicate } => {
                 let filter = Filter::new(compile(predicate, &compiler()?)?.into_type(DataType::Boolean));
                 (Arc::new(filter), self.rows.clone())

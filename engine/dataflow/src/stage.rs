@@ -232,9 +232,8 @@ impl<'a> Wiring<'a> {
                     emits_every_change: self.options.emits_every_change,
                 };
                 let (operator, schema) = lowering.lower(action)?;
-                if let Action::Aggregate(aggregation) = action {
-                    self.changelogs.push(self.options.changelog(&aggregation.store).into());
-                }
+                let changelog = |store: &str| self.options.changelog(store).into();
+                self.changelogs.extend(action.stores().into_iter().map(changelog));
                 self.operators.push((&node.id, operator));
                 self.schema = schema;
             }

@@ -9,9 +9,11 @@ mod count;
 use std::fmt::Debug;
 use std::sync::Arc;
 
-use arrow::array::ArrayRef;
+use arrow::array::{ArrayRef, Int64Array};
+use arrow::buffer::BooleanBuffer;
 use arrow::datatypes::{DataType, Field};
 use arrow::error::ArrowError;
+use datafusion::common::ScalarValue;
 
 use count::Count;
 
@@ -23,43 +25,69 @@ pub trait Fold: Debug + Send + Sync {
     /// The type of its result.
     fn data_type(&self) -> DataType;
 
-    /// Adds rows to the states of their groups. `groups` has the group number of each row, `args` the arguments of each row, and
-    /// `state` a row for each group. With `running`, the result after each row is returned, too.
-    fn add(&self, state: &[ArrayRef], groups: &[u32], args: &[ArrayRef], running: bool) -> Result<Added, ArrowError>;
+    /// Whether rows can be undone, so that it can aggregate a table.
+    fn can_undo(&self) -> bool {
+        false
+    }
+
+    /// Folds rows into the states of their groups, in order. `state` has a row for each group. With `running`, the result after
+    /// each row is returned, too. A row that cannot be folded changes nothing and is returned as rejected.
+    fn fold(&self, state: &[ArrayRef], rows: &Rows<'_>, running: bool) -> Result<Folded, ArrowError>;
+
+    /// Merges the states of groups, which is what session windows need: row `i` of `state` becomes part of the group `into[i]`,
+    /// among `groups` new groups. A group into which nothing is merged has a null state. Fails if a merged state is out of range.
+    fn merge(&self, state: &[ArrayRef], into: &[u32], groups: usize) -> Result<Vec<ArrayRef>, ArrowError>;
 
     /// The result of each group.
     fn result(&self, state: &[ArrayRef]) -> ArrayRef;
 }
 
-/// The outcome of adding rows.
+/// Rows to be folded.
+#[derive(Clone, Copy, Debug)]
+pub struct Rows<'a> {
+    /// The number of each row's group.
+    pub groups: &'a [u32],
+    /// The arguments of each row.
+    pub args: &'a [ArrayRef],
+    /// The rows that are undone: they were folded before and are taken out again. `None` if there are none. They only occur if
+    /// [`Fold::can_undo`].
+    pub undone: Option<&'a BooleanBuffer>,
+    /// A number for each row that is higher than that of all rows that arrived before it, in earlier batches, too. Never null.
+    pub order: &'a Int64Array,
+}
+
+/// The outcome of folding rows.
 #[derive(Clone, Debug)]
-pub struct Added {
+pub struct Folded {
     /// The state after all rows.
     pub state: Vec<ArrayRef>,
     /// The result of each row's group after that row, if it was requested.
     pub running: Option<ArrayRef>,
+    /// The indices of rows that could not be folded, in ascending order, each with the reason for the processing log.
+    pub rejected: Vec<(usize, String)>,
 }
 
-/// The aggregate with this name, in upper case, for arguments of these types; `None` if continuous queries do not support it.
-/// This is the list of the supported ones.
+/// The aggregate with this name, in upper case, for arguments of these types, followed by arguments that are constants; `None`
+/// if continuous queries do not support it. This is the list of the supported ones.
 ///
 /// ```
 /// use std::sync::Arc;
 ///
 /// use arrow::array::{ArrayRef, AsArray, Int64Array, StringArray};
 /// use arrow::datatypes::{DataType, Int64Type};
-/// use headwater_functions::fold::fold;
+/// use headwater_functions::fold::{Rows, fold};
 ///
-/// let count = fold("COUNT", &[DataType::Utf8]).expect("continuous queries support it");
+/// let count = fold("COUNT", &[DataType::Utf8], &[]).expect("continuous queries support it");
 /// let new_group: ArrayRef = Arc::new(Int64Array::new_null(1));
 /// let names: ArrayRef = Arc::new(StringArray::from(vec![Some("a"), None]));
-/// let added = count.add(&[new_group], &[0, 0], &[names], false)?;
-/// assert_eq!(count.result(&added.state).as_primitive::<Int64Type>().value(0), 1);
+/// let rows = Rows { groups: &[0, 0], args: &[names], undone: None, order: &Int64Array::from(vec![7, 8]) };
+/// let folded = count.fold(&[new_group], &rows, false)?;
+/// assert_eq!(count.result(&folded.state).as_primitive::<Int64Type>().value(0), 1);
 /// # Ok::<(), arrow::error::ArrowError>(())
 /// ```
-pub fn fold(name: &str, args: &[DataType]) -> Option<Arc<dyn Fold>> {
-    match (name, args) {
-        ("COUNT", [] | [_]) => Some(Arc::new(Count)),
+pub fn fold(name: &str, args: &[DataType], constants: &[ScalarValue]) -> Option<Arc<dyn Fold>> {
+    match (name, args, constants) {
+        ("COUNT", [] | [_], []) => Some(Arc::new(Count)),
         _ => None,
     }
 }

@@ -23,6 +23,9 @@ pub struct Aggregation {
     pub window: Option<AggregateWindow>,
     /// The calls of aggregates.
     pub calls: Vec<AggregateCall>,
+    /// Whether a group is emitted only once, when its window has closed (EMIT FINAL).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_final: bool,
 }
 
 /// The windows of an aggregation.
@@ -47,6 +50,9 @@ pub struct AggregateCall {
     pub function: String,
     /// The columns of the input that are its arguments; none for `COUNT(*)`.
     pub args: Vec<String>,
+    /// The arguments that follow, which are constants, as SQL text.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub constants: Vec<String>,
     /// The type of its result.
     #[serde(with = "crate::definition::type_text")]
     pub ty: SqlType,

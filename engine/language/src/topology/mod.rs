@@ -5,6 +5,7 @@
 //! Nothing here runs.
 
 mod aggregation;
+mod join;
 mod print;
 mod stored;
 
@@ -16,6 +17,7 @@ use crate::definition::{FunctionDef, SourceDef};
 use crate::types::SqlType;
 
 pub use aggregation::{AggregateCall, AggregateWindow, Aggregation, ORIGIN_OFFSET, ORIGIN_PARTITION};
+pub use join::{Join, JoinForm, JoinKind, JoinSide, TableStore};
 pub use stored::VERSION;
 
 /// A query as a graph of nodes through which rows flow: from sources, through operations, to a sink or to the reader
@@ -76,6 +78,10 @@ pub enum Action {
     Exchange(Box<SourceDef>),
     /// Aggregates each group of rows in a store, and passes on the groups that have changed.
     Aggregate(Aggregation),
+    /// Keeps the rows of a table in a store, and passes on their changes.
+    Table(TableStore),
+    /// Joins two inputs.
+    Join(Join),
     /// Writes rows as records to a topic.
     Sink(Box<SourceDef>),
 }
@@ -117,15 +123,67 @@ pub struct ResultColumn {
     pub key: bool,
 }
 
+/// Adds the nodes of a topology one by one.
+///
+/// ```
+/// use headwater_language::topology::{Action, Builder};
+///
+/// let mut builder = Builder::default();
+/// # let source: headwater_language::definition::SourceDef = serde_json::from_value(serde_json::json!({
+/// #     "name": "S", "kind": "stream", "columns": [], "topic": "s",
+/// #     "key": { "format": "NONE" }, "value": { "format": "JSON" }, "statement": "",
+/// # })).expect("a definition");
+/// let source = builder.add(Action::Source(Box::new(source)), &[]);
+/// let filter = builder.add(Action::Filter { predicate: "A > 1".to_owned() }, &[&source]);
+/// assert_eq!(filter.to_string(), "filter-1");
+/// ```
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Builder {
+    nodes: Vec<Node>,
+}
+
+impl Builder {
+    /// Adds a node after its inputs, one for each port. Returns its id.
+    pub fn add(&mut self, action: Action, inputs: &[&NodeId]) -> NodeId {
+        let id = next_id(&self.nodes, &action);
+        let inputs = inputs.iter().map(|id| (*id).clone()).collect();
+        self.nodes.push(Node { id: id.clone(), inputs, action });
+        id
+    }
+
+    /// The nodes so far.
+    pub fn nodes(&self) -> &[Node] {
+        &self.nodes
+    }
+
+    /// The nodes so far, to be changed.
+    pub fn nodes_mut(&mut self) -> impl Iterator<Item = &mut Node> {
+        self.nodes.iter_mut()
+    }
+
+    /// The topology of a push query; [`Topology::into_sink`] adds a sink.
+    pub fn finish(self, functions: Vec<FunctionDef>) -> Topology {
+        let version = stored::version_of(self.nodes.iter().map(|node| &node.action), &functions);
+        Topology { version, nodes: self.nodes, functions }
+    }
+}
+
+/// The id of the next node with an operation.
+fn next_id(nodes: &[Node], action: &Action) -> NodeId {
+    let alike = nodes.iter().filter(|node| node.action.word() == action.word()).count();
+    NodeId(format!("{}-{}", action.word(), alike + 1))
+}
+
 impl Topology {
     /// A topology with one source, followed by operations in a line. It is a push query until [`Self::into_sink`]
     /// adds a sink.
     pub fn linear(source: SourceDef, actions: Vec<Action>, functions: Vec<FunctionDef>) -> Self {
-        let version = stored::version_of(&actions, &functions);
-        let mut topology = Self { version, nodes: Vec::new(), functions };
-        topology.append(Action::Source(Box::new(source)));
-        actions.into_iter().for_each(|action| topology.append(action));
-        topology
+        let mut builder = Builder::default();
+        let mut last = builder.add(Action::Source(Box::new(source)), &[]);
+        for action in actions {
+            last = builder.add(action, &[&last]);
+        }
+        builder.finish(functions)
     }
 
     /// Adds a node that writes the rows to `sink`.
@@ -136,10 +194,8 @@ impl Topology {
 
     /// Adds a node after the last one.
     fn append(&mut self, action: Action) {
-        let alike = self.nodes.iter().filter(|node| node.action.word() == action.word()).count();
-        let id = NodeId(format!("{}-{}", action.word(), alike + 1));
         let inputs = self.nodes.last().map(|last| last.id.clone()).into_iter().collect();
-        self.nodes.push(Node { id, inputs, action });
+        self.nodes.push(Node { id: next_id(&self.nodes, &action), inputs, action });
     }
 
     /// The minimum version of the program that can run it.
@@ -188,10 +244,7 @@ impl Topology {
 
     /// The names of its stores.
     pub fn stores(&self) -> impl Iterator<Item = &str> {
-        self.nodes.iter().filter_map(|node| match &node.action {
-            Action::Aggregate(aggregation) => Some(aggregation.store.as_str()),
-            _ => None,
-        })
+        self.nodes.iter().flat_map(|node| node.action.stores())
     }
 
     /// The last projection, which defines the columns of the result. Every topology has one.
@@ -204,6 +257,16 @@ impl Topology {
 }
 
 impl Action {
+    /// The names of its stores, in the order in which the operator knows them.
+    pub fn stores(&self) -> Vec<&str> {
+        match self {
+            Self::Aggregate(aggregation) => vec![&aggregation.store],
+            Self::Table(table) => vec![&table.store],
+            Self::Join(join) => join.stores().collect(),
+            _ => Vec::new(),
+        }
+    }
+
     /// The word for the operation.
     fn word(&self) -> &'static str {
         match self {
@@ -213,6 +276,8 @@ impl Action {
             Self::Project(_) => "project",
             Self::Exchange(_) => "exchange",
             Self::Aggregate(_) => "aggregate",
+            Self::Table(_) => "table",
+            Self::Join(_) => "join",
             Self::Sink(_) => "sink",
         }
     }

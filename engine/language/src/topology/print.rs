@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Display, Formatter};
 
-use super::{Action, AggregateCall, AggregateWindow, Aggregation, Projection, ResultColumn, Topology};
+use super::{Action, AggregateCall, AggregateWindow, Aggregation, Join, JoinForm, Projection, ResultColumn, Topology};
 use crate::definition::{ColumnRole, FunctionDef, SourceDef, WindowDef};
 
 /// The units of time, the longest first, each with its length in ms.
@@ -39,6 +39,11 @@ impl Display for Action {
                 write!(f, "[ EXCHANGE ] by {}, key {}", quoted(key), topic.key.format)
             }
             Self::Aggregate(aggregation) => aggregation.fmt(f),
+            Self::Table(table) => {
+                let key = quoted(table.key.iter().map(String::as_str));
+                write!(f, "[ TABLE ] by {key}, store \"{}\"", table.store)
+            }
+            Self::Join(join) => join.fmt(f),
             Self::Sink(sink) => write!(f, "[ SINK ] {}", named(sink)),
         }
     }
@@ -56,20 +61,34 @@ fn quoted<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
 
 impl Display for Aggregation {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let Self { store, groups, window, calls } = self;
+        let Self { store, groups, window, calls, is_final } = self;
         let calls: Vec<String> = calls.iter().map(AggregateCall::to_string).collect();
         let groups = quoted(groups.iter().map(String::as_str));
         write!(f, "[ AGGREGATE ] {} BY {groups}", calls.join(", "))?;
         if let Some(window) = window {
             write!(f, " {window}")?;
         }
-        write!(f, ", store \"{store}\"")
+        write!(f, "{}, store \"{store}\"", if *is_final { " EMIT FINAL" } else { "" })
+    }
+}
+
+impl Display for Join {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "[ {} ] on \"{}\" = \"{}\"", self.kind.words(), self.left.key, self.right.key)?;
+        if let JoinForm::Streams { before_ms, after_ms, grace_ms } = self.form {
+            write!(f, " WITHIN ({}, {})", duration(before_ms), duration(after_ms))?;
+            grace_ms.map_or(Ok(()), |ms| write!(f, " GRACE PERIOD {}", duration(ms)))?;
+        }
+        let stores: Vec<&str> = self.stores().collect();
+        write!(f, ", store {}", quoted(stores))
     }
 }
 
 impl Display for AggregateCall {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let args = if self.args.is_empty() { "*".to_owned() } else { quoted(self.args.iter().map(String::as_str)) };
+        let columns = self.args.iter().map(|column| format!("\"{column}\""));
+        let args: Vec<String> = columns.chain(self.constants.iter().cloned()).collect();
+        let args = if args.is_empty() { "*".to_owned() } else { args.join(", ") };
         write!(f, "{}({args}) AS \"{}\"", self.function, self.column)
     }
 }

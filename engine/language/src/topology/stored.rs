@@ -5,7 +5,7 @@
 //! 1         steps   filter, project
 //! 2         steps   explode
 //! 3         steps   functions
-//! 4         nodes   exchange, aggregate
+//! 4         nodes   exchange, aggregate, table, join
 //! ```
 //!
 //! A topology is written for the oldest program that can run it, so that several releases can share a command topic.
@@ -71,14 +71,13 @@ pub(super) struct Nodes {
 }
 
 /// The oldest version whose programs can run this topology with these functions.
-pub(super) fn version_of(actions: &[Action], functions: &[FunctionDef]) -> u32 {
-    if actions.iter().any(|action| matches!(action, Action::Exchange(_) | Action::Aggregate(_))) {
-        return NODES;
-    }
-    if !functions.is_empty() {
-        return 3;
-    }
-    if actions.iter().any(|action| matches!(action, Action::Explode { .. })) { 2 } else { 1 }
+pub(super) fn version_of<'a>(actions: impl Iterator<Item = &'a Action>, functions: &[FunctionDef]) -> u32 {
+    let of = |action: &Action| match action {
+        Action::Source(_) | Action::Filter { .. } | Action::Project(_) | Action::Sink(_) => 1,
+        Action::Explode { .. } => 2,
+        Action::Exchange(_) | Action::Aggregate(_) | Action::Table(_) | Action::Join(_) => NODES,
+    };
+    actions.map(of).chain((!functions.is_empty()).then_some(3)).max().unwrap_or(1)
 }
 
 impl<'de> Deserialize<'de> for Stored {
@@ -159,7 +158,8 @@ impl From<Topology> for Stored {
             Action::Explode { columns } => Some(Step::Explode { columns }),
             Action::Project(projection) => Some(Step::Project(projection)),
             // Source and sink are stored apart. The others exist only in topologies that are stored as nodes.
-            Action::Source(_) | Action::Sink(_) | Action::Exchange(_) | Action::Aggregate(_) => None,
+            Action::Source(_) | Action::Sink(_) => None,
+            Action::Exchange(_) | Action::Aggregate(_) | Action::Table(_) | Action::Join(_) => None,
         };
         let Topology { version, nodes, functions } = topology;
         let steps = nodes.into_iter().filter_map(step).collect();

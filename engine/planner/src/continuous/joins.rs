@@ -3,6 +3,7 @@
 
 use headwater_language::diagnostic::{Diagnostic, STREAMING, Span};
 use headwater_language::sql::place;
+use headwater_language::topology::JoinKind;
 use sqlparser::ast::{BinaryOperator, Expr, Join, JoinConstraint, JoinOperator, Spanned as _};
 
 use super::key;
@@ -24,39 +25,15 @@ pub struct JoinOn {
     pub span: Span,
 }
 
-/// Which rows without a match are kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum JoinKind {
-    /// No rows.
-    Inner,
-    /// The rows of the sources joined before.
-    Left,
-    /// The rows of the new source.
-    Right,
-    /// The rows of both sides.
-    Full,
-}
-
-impl JoinKind {
-    /// The join as written in SQL.
-    pub fn words(self) -> &'static str {
-        match self {
-            Self::Inner => "INNER JOIN",
-            Self::Left => "LEFT OUTER JOIN",
-            Self::Right => "RIGHT OUTER JOIN",
-            Self::Full => "FULL OUTER JOIN",
-        }
-    }
-
-    fn of(operator: &JoinOperator) -> Option<(Self, &JoinConstraint)> {
-        Some(match operator {
-            JoinOperator::Join(c) | JoinOperator::Inner(c) => (Self::Inner, c),
-            JoinOperator::Left(c) | JoinOperator::LeftOuter(c) => (Self::Left, c),
-            JoinOperator::Right(c) | JoinOperator::RightOuter(c) => (Self::Right, c),
-            JoinOperator::FullOuter(c) => (Self::Full, c),
-            _ => return None,
-        })
-    }
+/// The kind of a join, and its condition; `None` for joins that continuous queries do not have.
+fn kind_of(operator: &JoinOperator) -> Option<(JoinKind, &JoinConstraint)> {
+    Some(match operator {
+        JoinOperator::Join(c) | JoinOperator::Inner(c) => (JoinKind::Inner, c),
+        JoinOperator::Left(c) | JoinOperator::LeftOuter(c) => (JoinKind::Left, c),
+        JoinOperator::Right(c) | JoinOperator::RightOuter(c) => (JoinKind::Right, c),
+        JoinOperator::FullOuter(c) => (JoinKind::Full, c),
+        _ => return None,
+    })
 }
 
 /// The joins in FROM, each with the index of the source that it adds; empty if FROM contains a comma.
@@ -113,7 +90,7 @@ pub fn read_one(query: &Streaming<'_>, right: usize, join: &Join) -> Result<Join
 
 fn condition(join: &Join, span: Span) -> Result<(JoinKind, &Expr), Vec<Diagnostic>> {
     let refuse = |message: &str| Diagnostic::new(STREAMING, message).at(span);
-    let Some((kind, constraint)) = JoinKind::of(&join.join_operator) else {
+    let Some((kind, constraint)) = kind_of(&join.join_operator) else {
         return Err(vec![refuse("a continuous join must be INNER, LEFT, RIGHT or FULL")]);
     };
     match constraint {

@@ -12,9 +12,10 @@
 //! [`super::rules::keys`].
 
 use headwater_language::sql::print;
+use headwater_language::topology::JoinKind;
 use sqlparser::ast::{Expr, Value, ValueWithSpan};
 
-use super::joins::{self, JoinKind, JoinOn};
+use super::joins::{self, JoinOn};
 use super::query::{Streaming, identifier};
 use super::scope::{ColumnRef, Scope, ident};
 

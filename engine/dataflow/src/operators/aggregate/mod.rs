@@ -19,7 +19,7 @@ use arrow::compute::{concat, take};
 use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use headwater_formats::decode::{WINDOWEND, WINDOWSTART};
-use headwater_functions::fold::{Fold, fold};
+use headwater_functions::fold::{Fold, Rows, fold};
 use headwater_language::diagnostic::{Diagnostic, INTERNAL};
 use headwater_language::topology::{AggregateCall, Aggregation};
 use headwater_state::Store;
@@ -132,9 +132,10 @@ impl Aggregate {
         for call in &self.calls {
             let args: Vec<ArrayRef> = call.args.iter().map(|at| chunk.rows.column(*at).clone()).collect();
             let state = &before.columns[call.state.clone()];
-            let added = call.fold.add(state, &groups.numbers, &args, self.emits_every_change)?;
-            states.columns.splice(call.state.clone(), added.state);
-            running.extend(added.running);
+            let rows = Rows { groups: &groups.numbers, args: &args, undone: None, order: &chunk.offsets };
+            let folded = call.fold.fold(state, &rows, self.emits_every_change)?;
+            states.columns.splice(call.state.clone(), folded.state);
+            running.extend(folded.running);
         }
         let values = states.encode(&self.state)?;
         let emitted = match self.emits_every_change {
@@ -293,7 +294,7 @@ impl Call {
         let args = indices(&call.args, input)?;
         let types: Vec<DataType> = args.iter().map(|at| input.field(*at).data_type().clone()).collect();
         let refused = || internal(format!("continuous queries cannot compute {} yet", call.function));
-        let fold = fold(&call.function, &types).ok_or_else(refused)?;
+        let fold = fold(&call.function, &types, &[]).ok_or_else(refused)?;
         let start = states.len();
         states.extend(fold.state());
         Ok(Self { fold, args, state: start..states.len() })

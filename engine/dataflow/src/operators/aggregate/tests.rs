@@ -24,6 +24,7 @@ fn aggregation(grace_ms: Option<i64>) -> Aggregation {
         column: column.to_owned(),
         function: "COUNT".to_owned(),
         args: args.iter().map(|arg| (*arg).to_owned()).collect(),
+        constants: Vec::new(),
         ty: SqlType::BigInt,
     };
     let def = WindowDef::Tumbling(10_000);
@@ -32,6 +33,7 @@ fn aggregation(grace_ms: Option<i64>) -> Aggregation {
         groups: vec!["K".to_owned()],
         window: grace_ms.map(|grace_ms| AggregateWindow { def, grace_ms, retention_ms: 10_000 + grace_ms }),
         calls: vec![call("N", &[]), call("NX", &["X"])],
+        is_final: false,
     }
 }
 

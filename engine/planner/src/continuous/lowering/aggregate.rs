@@ -68,7 +68,7 @@ pub fn lower(query: &Streaming<'_>, compiler: &Compiler<'_>) -> Result<Grouped, 
         return Err(errors);
     }
     let names = groups.iter().map(|group| group.name.clone()).collect();
-    let aggregation = Aggregation { store: STORE.to_owned(), groups: names, window, calls };
+    let aggregation = Aggregation { store: STORE.to_owned(), groups: names, window, calls, is_final: query.is_final() };
     let schema = schema(&groups, &aggregation);
     Ok(Grouped { steps: steps(groups, args, aggregation), schema, columns })
 }
@@ -153,7 +153,7 @@ impl Grouping<'_> {
         let args = arguments(call).into_iter().map(|argument| self.argument(argument)).collect::<Option<Vec<_>>>()?;
         let (function, args) = (called(call)?, args.into_iter().unzip::<_, _, Vec<_>, Vec<_>>());
         let ty = self.result_of(call, &args.1)?;
-        Some(AggregateCall { column, function, args: args.0, ty })
+        Some(AggregateCall { column, function, args: args.0, constants: Vec::new(), ty })
     }
 
     /// The type of a call's result for arguments of these types.

@@ -4,9 +4,10 @@ use headwater_formats::format::FormatKind;
 use headwater_language::definition::WindowDef;
 use headwater_language::diagnostic::{Diagnostic, STREAMING, Span};
 use headwater_language::sql::place;
+use headwater_language::topology::JoinKind;
 use sqlparser::ast::Spanned as _;
 
-use crate::continuous::joins::{JoinKind, JoinOn, is_whole_key, read, read_one, written};
+use crate::continuous::joins::{JoinOn, is_whole_key, read, read_one, written};
 use crate::continuous::query::Streaming;
 use crate::sides::{contains_map, map_in_key};
 
