@@ -7,9 +7,9 @@ use arrow::datatypes::FieldRef;
 use arrow::error::ArrowError;
 use headwater_formats::decode::{DecodedRows, ROWOFFSET, ROWPARTITION, ROWTIME, WINDOWEND, WINDOWSTART};
 use headwater_formats::record::RawBatch;
-use headwater_language::topology::{ORIGIN_OFFSET, ORIGIN_PARTITION};
 
-use super::chunk::{Chunk, Origins};
+use super::chunk::Chunk;
+use super::exchange::Received;
 use super::stage::Input;
 
 /// Decoded records as a chunk; `None` if there are no rows. Event time and offset must be among their columns.
@@ -31,22 +31,18 @@ pub fn chunk(decoded: DecodedRows, raw: &RawBatch, input: &Input) -> Result<Opti
     };
     let (times_ms, offsets) = (column(ROWTIME)?, column(ROWOFFSET)?);
     let windows = if input.forwards_windows { Some([column(WINDOWSTART)?, column(WINDOWEND)?]) } else { None };
-    let origins = if input.is_exchange { Some(origins(&rows)?) } else { None };
-    let (headers, valued) = (headers.filter(any_header), decoded.valued);
+    let headers = headers.filter(any_header);
+    if let Some(exchange) = &input.exchange {
+        let Received { rows, origins, clocks_ms, valued, before } = exchange.detach(&rows)?;
+        let (origins, clocks_ms) = (Some(origins), Some(clocks_ms));
+        return Ok(Some(Chunk { times_ms, offsets, headers, valued, windows, rows, before, origins, clocks_ms }));
+    }
+    let valued = decoded.valued;
     let rows = match &valued {
         Some(valued) => without_address(rows, valued)?,
         None => rows,
     };
-    Ok(Some(Chunk { times_ms, offsets, headers, valued, windows, rows, before: None, origins }))
-}
-
-/// The addresses in the columns of an exchange's records.
-fn origins(rows: &RecordBatch) -> Result<Origins, ArrowError> {
-    let missing = || ArrowError::SchemaError("a record of an exchange has no address".to_owned());
-    let column = |name: &str| rows.column_by_name(name).ok_or_else(missing);
-    let partitions = column(ORIGIN_PARTITION)?.as_primitive_opt().ok_or_else(missing)?.clone();
-    let offsets = column(ORIGIN_OFFSET)?.as_primitive_opt().ok_or_else(missing)?.clone();
-    Ok(Origins { partitions, offsets })
+    Ok(Some(Chunk { times_ms, offsets, headers, valued, windows, rows, before: None, origins: None, clocks_ms: None }))
 }
 
 /// For a record without a value (a tombstone), expressions see only the key: the pseudo columns are NULL. Semantics:

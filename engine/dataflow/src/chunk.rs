@@ -10,6 +10,7 @@ use arrow::buffer::NullBuffer;
 use arrow::compute::{filter, take};
 use arrow::error::ArrowError;
 
+use super::clocks::SourcePartition;
 use super::size::{bytes_of, column_bytes, row_bytes, sum};
 
 /// Rows of one partition, in the order of their records.
@@ -31,6 +32,9 @@ pub struct Chunk {
     pub before: Option<Before>,
     /// The records of the query's input that the rows came from, if `offsets` are those of an exchange.
     pub origins: Option<Origins>,
+    /// The stream time of each row's source partition at that row, in ms since the epoch, if the rows came through an exchange;
+    /// never null.
+    pub clocks_ms: Option<Int64Array>,
 }
 
 /// The rows of a table before they changed.
@@ -42,10 +46,12 @@ pub struct Before {
     pub valued: Option<NullBuffer>,
 }
 
-/// Partitions and offsets of records, one for each row; never null.
+/// The addresses of records of the query's input, one for each row; never null.
 #[derive(Clone, Debug)]
 pub struct Origins {
-    /// The partition of the input's topic.
+    /// The index of the source among those of the topology.
+    pub sources: Int32Array,
+    /// The partition of its topic.
     pub partitions: Int32Array,
     /// The offset in it.
     pub offsets: Int64Array,
@@ -109,6 +115,7 @@ impl Chunk {
             windows: self.windows.as_ref().map(|windows| windows.each_ref().map(|times| times.slice(start, length))),
             before: self.before.as_ref().map(|before| before.slice(start, length)),
             origins: self.origins.as_ref().map(|origins| origins.slice(start, length)),
+            clocks_ms: self.clocks_ms.as_ref().map(|clocks| clocks.slice(start, length)),
         }
     }
 
@@ -122,10 +129,12 @@ impl Chunk {
             let rows = changed(&before.rows, times_ms.len(), &change)?;
             Ok::<_, ArrowError>(Before { rows, valued: marks(before.valued, &change)? })
         });
-        let origins = self.origins.map(|Origins { partitions, offsets }| {
-            let partitions = change(&partitions)?.as_primitive().clone();
-            Ok::<_, ArrowError>(Origins { partitions, offsets: integers(&offsets)? })
+        let origins = self.origins.map(|Origins { sources, partitions, offsets }| {
+            let [sources, partitions] = [sources, partitions].map(|column| change(&column));
+            let (sources, partitions) = (sources?.as_primitive().clone(), partitions?.as_primitive().clone());
+            Ok::<_, ArrowError>(Origins { sources, partitions, offsets: integers(&offsets)? })
         });
+        let clocks_ms = self.clocks_ms.as_ref().map(integers);
         Ok(Self {
             rows: changed(&self.rows, times_ms.len(), &change)?,
             offsets: integers(&self.offsets)?,
@@ -134,6 +143,7 @@ impl Chunk {
             windows: windows.transpose()?,
             before: before.transpose()?,
             origins: origins.transpose()?,
+            clocks_ms: clocks_ms.transpose()?,
             times_ms,
         })
     }
@@ -147,8 +157,14 @@ impl Before {
 }
 
 impl Origins {
+    /// The source partition of a row.
+    pub fn source(&self, row: usize) -> SourcePartition {
+        SourcePartition { source: self.sources.value(row), partition: self.partitions.value(row) }
+    }
+
     fn slice(&self, start: usize, length: usize) -> Self {
-        Self { partitions: self.partitions.slice(start, length), offsets: self.offsets.slice(start, length) }
+        let [sources, partitions] = [&self.sources, &self.partitions].map(|column| column.slice(start, length));
+        Self { sources, partitions, offsets: self.offsets.slice(start, length) }
     }
 }
 

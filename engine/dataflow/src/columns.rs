@@ -7,24 +7,26 @@ use headwater_formats::decode::{ROWOFFSET, ROWTIME, TopicSpec, WINDOWEND, WINDOW
 use headwater_language::definition::{ColumnRole, SourceDef};
 use headwater_language::diagnostic::Diagnostic;
 use headwater_language::sql::{each_expr, parse_expr};
-use headwater_language::topology::{Action, Node, ORIGIN_OFFSET, ORIGIN_PARTITION, Projection};
+use headwater_language::topology::{Action, Node, Projection};
+
+use super::exchange::Exchange;
 
 /// The columns of an input that the nodes of a stage need, event time and offset included.
 pub fn referenced<'a>(
     nodes: impl Iterator<Item = &'a Node>,
     spec: &TopicSpec,
     with_windows: bool,
-    with_origin: bool,
+    exchange: Option<&Exchange>,
 ) -> Result<Vec<usize>, Vec<Diagnostic>> {
     let schema = spec.schema();
     let mut names: BTreeSet<String> = [ROWTIME, ROWOFFSET].map(str::to_owned).into();
     if with_windows {
         names.extend([WINDOWSTART, WINDOWEND].map(str::to_owned));
     }
-    if with_origin {
-        names.extend([ORIGIN_PARTITION, ORIGIN_OFFSET].map(str::to_owned));
-    }
     names.extend(names_in(nodes)?);
+    let needed = exchange.iter().flat_map(|exchange| exchange.needed(|name| names.contains(name)));
+    let needed: Vec<String> = needed.map(str::to_owned).collect();
+    names.extend(needed);
     Ok((0..schema.fields().len()).filter(|i| names.contains(schema.field(*i).name())).collect())
 }
 

@@ -68,7 +68,7 @@ impl Compiled {
         let mut inputs: Vec<InputTopic<'_>> = Vec::new();
         for (stage, of_stage) in self.stages.iter().enumerate() {
             for (port, input) in of_stage.inputs.iter().enumerate() {
-                let (topic, is_exchange) = (&input.spec.topic, input.is_exchange);
+                let (topic, is_exchange) = (&input.spec.topic, input.exchange.is_some());
                 inputs.push(InputTopic { topic, stage, port: Port(port), is_exchange });
             }
         }

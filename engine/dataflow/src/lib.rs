@@ -7,9 +7,11 @@
 mod addresses;
 mod arrival;
 mod chunk;
+mod clocks;
 mod columns;
 mod compiled;
 mod complaint;
+mod exchange;
 mod lower;
 mod operator;
 mod operators;
@@ -25,6 +27,7 @@ mod withheld;
 
 pub use addresses::Addresses;
 pub use chunk::Chunk;
+pub use clocks::{Clocks, SourcePartition};
 pub use compiled::{Compiled, InputTopic, TaskId};
 pub use complaint::{Complaint, ComplaintKind};
 pub use operator::Port;

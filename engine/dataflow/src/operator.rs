@@ -12,6 +12,7 @@ use headwater_expression::Failure;
 use headwater_state::Store;
 
 use super::chunk::Chunk;
+use super::clocks::{Clocks, SourcePartition};
 
 /// An input of an operator or a task. An operator with one input has port 0, and a join has ports 0 and 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -22,9 +23,10 @@ pub struct Port(pub usize);
 pub struct Context<'a> {
     /// The current time, in ms since the epoch.
     pub now_ms: i64,
-    /// The stream time of the task: the highest event time of its rows so far, in ms since the epoch; `i64::MIN` before the
-    /// first row. An operator that uses stream time advances it with each row.
-    pub stream_time_ms: &'a mut i64,
+    /// The stream times that the task knows. An operator that uses stream time advances it with each row.
+    pub clocks: &'a mut Clocks,
+    /// The source partition of the rows, for a chunk without [`Chunk::origins`].
+    pub source: SourcePartition,
     /// The stores of the task, in the order of the nodes that own them.
     pub stores: &'a mut [Box<dyn Store>],
     /// The operator adds each row for which an expression failed.

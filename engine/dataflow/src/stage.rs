@@ -9,11 +9,12 @@ use headwater_expression::errors::diagnose;
 use headwater_formats::decode::{RecordDecoder, TopicSpec};
 use headwater_formats::format::FormatError;
 use headwater_formats::record::Wanted;
-use headwater_language::definition::SourceDef;
+use headwater_language::definition::{SourceDef, SourceKind};
 use headwater_language::diagnostic::{Diagnostic, INTERNAL};
 use headwater_language::topology::{Action, Node, NodeId, Topology};
 
 use super::columns::referenced;
+use super::exchange::Exchange;
 use super::lower::Lowering;
 use super::operator::{Operator, Port};
 use super::options::CompileOptions;
@@ -29,8 +30,8 @@ pub struct Stage {
     pub outputs: Vec<OutputTopic>,
     /// The changelog topic of each of its stores.
     pub changelogs: Vec<Arc<str>>,
-    /// The topic of the query's input, which complaints name.
-    pub origin: Arc<str>,
+    /// The topics of the query's sources, which complaints name.
+    pub origins: Arc<[Arc<str>]>,
     /// The columns of the rows that its last operator emits.
     pub schema: SchemaRef,
     /// Whether it is the last stage, which emits the result of the query.
@@ -45,8 +46,10 @@ pub struct Input {
     pub projection: Vec<usize>,
     /// The first operators or outputs that get its rows.
     pub entry: Vec<Target>,
-    /// Whether it is an exchange, whose rows have columns with the address of the record they came from.
-    pub is_exchange: bool,
+    /// The columns that an exchange adds to those of its rows; `None` if it is a source.
+    pub exchange: Option<Exchange>,
+    /// The index of the source among those of the topology; 0 for an exchange.
+    pub source: i32,
     /// Whether records without a value become rows without a value; otherwise they are skipped.
     pub keeps_valueless: bool,
     /// Whether the window in its keys is passed on to the output.
@@ -63,6 +66,8 @@ pub struct OutputTopic {
     pub schema: SchemaRef,
     /// Whether the key differs from the input's.
     pub rekeyed: bool,
+    /// The columns that an exchange adds to those of its rows; `None` if it is the sink.
+    pub exchange: Option<Exchange>,
 }
 
 /// The next step for rows.
@@ -193,7 +198,8 @@ impl<'a> Wiring<'a> {
                 self.add(at, node)?;
             }
             if let (Action::Exchange(topic), true) = (&node.action, self.places[at].next == self.number) {
-                self.read(node, topic, true)?;
+                let (topic, exchange) = self.own(node, topic);
+                self.read(node, topic, Some(exchange))?;
             }
         }
         let entries: Vec<_> = self.inputs.iter().map(|(id, _)| self.targets(id)).collect();
@@ -204,7 +210,7 @@ impl<'a> Wiring<'a> {
             operators: self.operators.into_iter().zip(to).map(wired).collect(),
             outputs: self.outputs.into_iter().map(|(_, output)| output).collect(),
             changelogs: self.changelogs,
-            origin: Arc::from(self.topology.source().topic.as_str()),
+            origins: self.topology.sources().map(|source| Arc::from(source.topic.as_str())).collect(),
             schema: self.schema,
             is_last: self.places.last().is_some_and(|last| last.at == self.number),
         })
@@ -216,11 +222,16 @@ impl<'a> Wiring<'a> {
             self.schema = from.clone();
         }
         match &node.action {
-            Action::Source(source) => return self.read(node, source, false),
-            Action::Exchange(topic) => self.write(node, self.own(topic), true),
+            Action::Source(source) => return self.read(node, source.as_ref().clone(), None),
+            Action::Exchange(topic) => {
+                let (sink, exchange) = self.own(node, topic);
+                let schema = exchange.schema(&self.schema);
+                self.outputs.push((&node.id, OutputTopic { sink, schema, rekeyed: true, exchange: Some(exchange) }));
+            }
             Action::Sink(sink) => {
                 let rekeyed = self.topology.result().is_some_and(|result| result.rekeyed);
-                self.write(node, sink.as_ref().clone(), rekeyed);
+                let (sink, schema) = (sink.as_ref().clone(), self.schema.clone());
+                self.outputs.push((&node.id, OutputTopic { sink, schema, rekeyed, exchange: None }));
             }
             action => {
                 let lowering = Lowering {
@@ -242,13 +253,10 @@ impl<'a> Wiring<'a> {
         Ok(())
     }
 
-    fn write(&mut self, node: &'a Node, sink: SourceDef, rekeyed: bool) {
-        self.outputs.push((&node.id, OutputTopic { sink, schema: self.schema.clone(), rekeyed }));
-    }
-
     /// Adds an input.
-    fn read(&mut self, node: &'a Node, source: &SourceDef, is_exchange: bool) -> Result<(), Vec<Diagnostic>> {
-        let source = if is_exchange { self.own(source) } else { source.clone() };
+    fn read(&mut self, node: &'a Node, source: SourceDef, exchange: Option<Exchange>) -> Result<(), Vec<Diagnostic>> {
+        let is_table = exchange.is_none() && source.kind == SourceKind::Table;
+        let number = self.topology.sources().take_while(|other| **other != source).count();
         let spec = source.topic_spec().map_err(|why| vec![Diagnostic::new(INTERNAL, why)])?;
         let topology = self.topology;
         let has_exchange = topology.nodes().iter().any(|node| matches!(node.action, Action::Exchange(_)));
@@ -257,16 +265,17 @@ impl<'a> Wiring<'a> {
             !has_exchange && topology.sink().is_some() && topology.result().is_some_and(|p| p.headers.is_none());
         let is_here = |(node, place): (&'a Node, &Place)| (place.at == self.number).then_some(node);
         let nodes = topology.nodes().iter().zip(self.places).filter_map(is_here);
-        let projection = referenced(nodes, &spec, forwards_windows, is_exchange)?;
+        let projection = referenced(nodes, &spec, forwards_windows, exchange.as_ref())?;
         let schema = spec.schema().project(&projection).map_err(|e| diagnose(&e.into(), None))?;
-        self.schema = Arc::new(schema);
+        self.schema = Arc::new(exchange.as_ref().map_or(schema.clone(), |exchange| exchange.rows(&schema)));
         self.schemas.insert(&node.id, self.schema.clone());
         let input = Input {
             spec: Arc::new(spec),
             projection,
             entry: Vec::new(),
-            is_exchange,
-            keeps_valueless: !has_exchange && topology.sink().is_some(),
+            source: if exchange.is_some() { 0 } else { i32::try_from(number).unwrap_or(i32::MAX) },
+            exchange,
+            keeps_valueless: is_table || (!has_exchange && topology.sink().is_some()),
             forwards_windows,
             forwards_headers,
         };
@@ -274,9 +283,11 @@ impl<'a> Wiring<'a> {
         Ok(())
     }
 
-    /// The definition of an exchange, with the full name of its topic.
-    fn own(&self, topic: &SourceDef) -> SourceDef {
-        SourceDef { topic: self.options.own_topic(&topic.topic), ..topic.clone() }
+    /// The definition of an exchange's topic with its full name and all columns, and the columns that the exchange adds.
+    fn own(&self, node: &Node, topic: &SourceDef) -> (SourceDef, Exchange) {
+        let exchange = Exchange::of(topic, self.topology.is_table(&node.id));
+        let topic = SourceDef { topic: self.options.own_topic(&topic.topic), ..topic.clone() };
+        (exchange.declare(topic), exchange)
     }
 
     /// The next steps for the rows of a node: the ports and outputs that have it as their input, or else the first output.

@@ -15,19 +15,22 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use arrow::array::{Array, BinaryArray, RecordBatch};
+use arrow::array::{Array, AsArray, BinaryArray, BooleanArray, Int64Array, RecordBatch};
+use arrow::compute::filter;
 use arrow::error::ArrowError;
 use headwater_expression::Failure;
 use headwater_formats::decode::RecordDecoder;
 use headwater_formats::format::FormatError;
 use headwater_formats::panic::words;
 use headwater_formats::record::{OutBatch, RawBatch, Reject, TopicPartition};
-use headwater_state::{MemoryStore, Store};
+use headwater_state::{MemoryStore, NOTE_KEY, Store};
 
 use super::addresses::Addresses;
 use super::arrival;
-use super::chunk::Chunk;
+use super::chunk::{Chunk, Origins};
+use super::clocks::{Clocks, SourcePartition};
 use super::complaint::{Complaint, ComplaintKind, Wrong};
+use super::exchange::Exchange;
 use super::operator::{Context, Emitted, Late, Operator, Pieces, Port};
 use super::output::{Output, Placement, Unwritten};
 use super::position::TaskPosition;
@@ -44,8 +47,8 @@ pub struct Epoch(pub u64);
 pub enum Event<'a> {
     /// Records of the changelog of the store with this index, in their order.
     Restore(usize, &'a RawBatch),
-    /// The state is that of the last commit, at this stream time in ms since the epoch.
-    Resume(i64),
+    /// The stream time of the partition that an input reads was this at the last commit, in ms since the epoch.
+    Resume(Port, i64),
     /// The next records of one of its inputs.
     Records(Port, &'a RawBatch),
     /// An epoch ends: everything that belongs to it is to be emitted.
@@ -95,8 +98,10 @@ pub struct Task {
     pub(super) operators: Vec<(Box<dyn Operator>, Vec<Target>)>,
     outputs: Vec<Output>,
     stores: Vec<Box<dyn Store>>,
-    /// The highest event time of its rows, in ms since the epoch.
-    stream_time_ms: i64,
+    /// The stream times of the source partitions that its rows came from.
+    clocks: Clocks,
+    /// Those that the changelog has, with the changes that were sealed last.
+    logged_clocks: Clocks,
     /// The port of the records that were handled last.
     port: Port,
     commands: VecDeque<Command>,
@@ -168,7 +173,8 @@ impl Task {
             operators,
             outputs,
             stores: stage.changelogs.iter().map(store).collect(),
-            stream_time_ms: i64::MIN,
+            clocks: Clocks::default(),
+            logged_clocks: Clocks::default(),
             port: Port(0),
             commands: VecDeque::new(),
             left: Vec::new(),
@@ -183,13 +189,11 @@ impl Task {
     /// now and after each [`Self::advance`] that returns true. Fails only on an internal error.
     pub fn handle(&mut self, event: &Event<'_>) -> Result<(), ArrowError> {
         match event {
-            Event::Restore(store, raw) => {
-                let missing = || ArrowError::ParseError("a changelog record has no key".to_owned());
-                let values = || raw.values.clone().unwrap_or_else(|| BinaryArray::new_null(raw.len()));
-                self.stores[*store].restore(raw.keys.as_ref().ok_or_else(missing)?, &values())
-            }
-            Event::Resume(stream_time_ms) => {
-                self.stream_time_ms = *stream_time_ms;
+            Event::Restore(store, raw) => self.restore(*store, raw),
+            Event::Resume(port, time_ms) => {
+                if let Some(source) = self.source(*port) {
+                    self.clocks.advance(source, *time_ms);
+                }
                 Ok(())
             }
             Event::Records(port, raw) => self.records(*port, raw),
@@ -241,8 +245,9 @@ impl Task {
             // Expressions are evaluated when a row is pushed, so none fails now.
             Some((operator, _)) => {
                 let (failures, late) = (&mut Vec::new(), &mut Vec::new());
-                let (stream_time_ms, stores) = (&mut self.stream_time_ms, &mut self.stores[..]);
-                let emitted = operator.barrier(&mut Context { now_ms, stream_time_ms, stores, failures, late })?;
+                let (clocks, stores) = (&mut self.clocks, &mut self.stores[..]);
+                let source = SourcePartition { source: 0, partition: self.partition };
+                let emitted = operator.barrier(&mut Context { now_ms, clocks, source, stores, failures, late })?;
                 self.emit(emitted, at);
             }
             None => {
@@ -254,23 +259,51 @@ impl Task {
         Ok(())
     }
 
-    /// Seals the stores and has their changes written to the changelogs.
+    /// Seals the stores, and has their changes and the stream times written to the changelogs.
     fn seal(&mut self, now_ms: i64) -> Result<(), ArrowError> {
-        for (store, topic) in self.stores.iter_mut().zip(&self.stage.changelogs) {
-            let changes = store.seal()?;
-            let rows = changes.keys.len();
-            if rows > 0 {
-                self.commands.push_back(Command::Log(OutBatch {
-                    topic: topic.clone(),
-                    partitions: Some(vec![self.partition; rows].into()),
-                    keys: changes.record_keys(),
-                    values: changes.values,
-                    timestamps_ms: Some(vec![now_ms; rows].into()),
-                    headers: None,
-                }));
-            }
+        for store in 0..self.stores.len() {
+            let changes = self.stores[store].seal()?;
+            self.log(store, changes.record_keys(), changes.values, now_ms);
+        }
+        if self.has_state() && self.clocks != self.logged_clocks {
+            let note = self.clocks.to_bytes();
+            let [keys, values] = [&NOTE_KEY[..], &note].map(|bytes| BinaryArray::from_vec(vec![bytes]));
+            self.log(0, keys, values, now_ms);
+            self.logged_clocks = self.clocks.clone();
         }
         Ok(())
+    }
+
+    /// Has records written to the changelog of a store.
+    fn log(&mut self, store: usize, keys: BinaryArray, values: BinaryArray, now_ms: i64) {
+        let rows = keys.len();
+        if rows > 0 {
+            self.commands.push_back(Command::Log(OutBatch {
+                topic: self.stage.changelogs[store].clone(),
+                partitions: Some(vec![self.partition; rows].into()),
+                keys,
+                values,
+                timestamps_ms: Some(vec![now_ms; rows].into()),
+                headers: None,
+            }));
+        }
+    }
+
+    /// Restores the stream times from their record, and a store from all others.
+    fn restore(&mut self, store: usize, raw: &RawBatch) -> Result<(), ArrowError> {
+        let missing = || ArrowError::ParseError("a changelog record has no key".to_owned());
+        let keys = raw.keys.as_ref().ok_or_else(missing)?;
+        let values = raw.values.clone().unwrap_or_else(|| BinaryArray::new_null(raw.len()));
+        let is_note = |row: usize| keys.value(row) == NOTE_KEY;
+        let Some(note) = (0..raw.len()).rev().find(|row| is_note(*row)) else {
+            return self.stores[store].restore(keys, &values);
+        };
+        let damaged = || ArrowError::ParseError("the stream times in a changelog are damaged".to_owned());
+        self.clocks = Clocks::from_bytes(values.value(note)).ok_or_else(damaged)?;
+        self.logged_clocks = self.clocks.clone();
+        let others: BooleanArray = (0..raw.len()).map(|row| Some(!is_note(row))).collect();
+        let of = |column: &BinaryArray| filter(column, &others).map(|column| column.as_binary::<i32>().clone());
+        self.stores[store].restore(&of(keys)?, &of(&values)?)
     }
 
     /// Whether it has stores.
@@ -278,9 +311,25 @@ impl Task {
         !self.stores.is_empty()
     }
 
-    /// The stream time of its rows so far, in ms since the epoch; `None` before the first.
-    pub fn stream_time_ms(&self) -> Option<i64> {
-        (self.stream_time_ms > i64::MIN).then_some(self.stream_time_ms)
+    /// The stream times that it knows.
+    pub fn clocks(&self) -> &Clocks {
+        &self.clocks
+    }
+
+    /// The stream time of the partition that an input reads or, for an exchange, the latest that it knows, in ms since the
+    /// epoch; `None` before the first row.
+    pub fn stream_time_ms(&self, port: Port) -> Option<i64> {
+        match self.source(port) {
+            Some(source) => self.clocks.get(source),
+            None => self.clocks.latest(),
+        }
+    }
+
+    /// The source partition that an input reads; `None` for an exchange.
+    fn source(&self, port: Port) -> Option<SourcePartition> {
+        let input = &self.stage.inputs[port.0];
+        let source = SourcePartition { source: input.source, partition: self.partition };
+        input.exchange.is_none().then_some(source)
     }
 
     /// The next command, in order; `None` if there is none now.
@@ -384,9 +433,10 @@ impl Task {
             Target::Operator(at, port) => (at, port),
         };
         let (mut failures, mut late, addresses) = (Vec::new(), Vec::new(), self.addresses(&chunk));
+        let source = self.own_source();
         let operator = &mut self.operators[at].0;
-        let (stream_time_ms, stores) = (&mut self.stream_time_ms, &mut self.stores[..]);
-        let mut cx = Context { now_ms, stream_time_ms, stores, failures: &mut failures, late: &mut late };
+        let (clocks, stores) = (&mut self.clocks, &mut self.stores[..]);
+        let mut cx = Context { now_ms, clocks, source, stores, failures: &mut failures, late: &mut late };
         let emitted = operator.push(port, chunk, &mut cx)?;
         if operator.grows() {
             let bytes = match &emitted {
@@ -424,12 +474,17 @@ impl Task {
 
     fn put_out(&mut self, chunk: &Chunk, at: usize, now_ms: i64) -> Result<(), ArrowError> {
         let (last, addresses) = (chunk.offsets.values().last().copied(), self.addresses(chunk));
+        let source = self.own_source();
         let Some(output) = self.outputs.get_mut(at) else {
             self.commands.push_back(Command::Show(chunk.rows.clone()));
             self.last_out = last;
             return Ok(());
         };
-        let (batch, unwritten) = output.encode(chunk, self.partition, now_ms)?;
+        let exchanged = match &self.stage.outputs[at].exchange {
+            Some(exchange) => Some(stamped(chunk, exchange, source, &mut self.clocks)?),
+            None => None,
+        };
+        let (batch, unwritten) = output.encode(exchanged.as_ref().unwrap_or(chunk), self.partition, now_ms)?;
         if !batch.is_empty() {
             let addresses = without(addresses.clone(), &unwritten);
             self.commands.push_back(Command::Write(Written { batch, addresses }));
@@ -448,7 +503,12 @@ impl Task {
 
     /// The records that the rows of a chunk came from.
     fn addresses(&self, chunk: &Chunk) -> Addresses {
-        Addresses::of(chunk, &self.inputs[self.port.0].origin, &self.stage.origin)
+        Addresses::of(chunk, &self.inputs[self.port.0].origin, &self.stage.origins)
+    }
+
+    /// The source partition of the records that were handled last, for rows without an origin.
+    fn own_source(&self) -> SourcePartition {
+        SourcePartition { source: self.stage.inputs[self.port.0].source, partition: self.partition }
     }
 
     /// Reports the complaints about records whose rows have all been emitted.
@@ -458,6 +518,23 @@ impl Task {
             self.commands.extend(self.withheld.release(position).map(Command::Complain));
         }
     }
+}
+
+/// Rows for an exchange, with the addresses of their records in the sources, and with stream times.
+fn stamped(chunk: &Chunk, exchange: &Exchange, own: SourcePartition, clocks: &mut Clocks) -> Result<Chunk, ArrowError> {
+    let origins = chunk.origins.clone().unwrap_or_else(|| Origins {
+        sources: vec![own.source; chunk.len()].into(),
+        partitions: vec![own.partition; chunk.len()].into(),
+        offsets: chunk.offsets.clone(),
+    });
+    let clock = |row: usize| {
+        let (source, partition) = (origins.sources.value(row), origins.partitions.value(row));
+        let time_ms = chunk.times_ms.value(row);
+        let known = chunk.clocks_ms.as_ref().map_or(time_ms, |clocks| clocks.value(row).max(time_ms));
+        clocks.advance(SourcePartition { source, partition }, known)
+    };
+    let clocks_ms: Int64Array = (0..chunk.len()).map(clock).collect::<Vec<_>>().into();
+    exchange.attach(chunk.clone(), origins, clocks_ms)
 }
 
 /// The addresses of the rows that were written.

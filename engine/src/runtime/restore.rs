@@ -30,7 +30,7 @@ pub(super) struct Restore {
 
 impl Restore {
     /// Opens the changelogs of some tasks; `None` if there is nothing to restore. Call it after the committed offsets were read.
-    /// A task with a stream time had state at the last commit.
+    /// A task that had started had state at the last commit.
     pub(super) fn begin(
         transport: &dyn Transport,
         compiled: &Compiled,
@@ -39,7 +39,7 @@ impl Restore {
         let mut changelogs = Changelogs { transport, extents: BTreeMap::new(), ids: TopicIds::new() };
         let (mut ranges, mut stores) = (Vec::new(), BTreeMap::new());
         for id in tasks.ids() {
-            let has_state = tasks.get(id)?.stream_time_ms().is_some();
+            let has_state = tasks.has_started(id);
             for (store, topic) in compiled.changelogs(id.stage).iter().enumerate() {
                 let partition = TopicPartition::new(topic.clone(), id.partition);
                 if let Some(range) = changelogs.range(&partition, has_state)? {

@@ -1,6 +1,6 @@
 //! The tasks of a share, one for each stage and partition, and the partitions that each of them reads.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use headwater_connectors::transport::TransportError;
 use headwater_dataflow::{Command, Epoch, Event, Placement, Port, Task, TaskId};
@@ -16,6 +16,8 @@ pub(super) struct Tasks {
     tasks: BTreeMap<TaskId, Task>,
     /// The task that reads each partition, and at which port.
     readers: BTreeMap<TopicPartition, (TaskId, Port)>,
+    /// The tasks that had processed rows at the last commit.
+    started: BTreeSet<TaskId>,
 }
 
 impl Tasks {
@@ -32,12 +34,11 @@ impl Tasks {
         for (id, _) in readers.values() {
             tasks.insert(*id, job.compiled.task(*id, placements).map_err(TransportError::internal)?);
         }
-        let mut opened = Self { tasks, readers };
+        let mut opened = Self { tasks, readers, started: BTreeSet::new() };
         for (partition, note) in notes {
-            if let (Some(time_ms), Some((id, _))) = (note.time_ms, opened.readers.get(partition)) {
-                let task = opened.tasks.get_mut(id).expect("each reader has its task");
-                let time_ms = task.stream_time_ms().map_or(time_ms, |known| known.max(time_ms));
-                task.handle(&Event::Resume(time_ms)).map_err(fault)?;
+            if let (Some(time_ms), Some((id, port))) = (note.time_ms, opened.readers.get(partition).copied()) {
+                opened.started.insert(id);
+                opened.get(id)?.handle(&Event::Resume(port, time_ms)).map_err(fault)?;
             }
         }
         Ok(opened)
@@ -51,6 +52,11 @@ impl Tasks {
     /// A task.
     pub(super) fn get(&mut self, id: TaskId) -> Result<&mut Task, TransportError> {
         self.tasks.get_mut(&id).ok_or_else(|| TransportError::internal(format!("there is no task {id:?}")))
+    }
+
+    /// Whether a task had processed rows at the last commit. If it has stores, they had state.
+    pub(super) fn has_started(&self, id: TaskId) -> bool {
+        self.started.contains(&id)
     }
 
     /// The task that reads a partition, and at which port.
@@ -69,12 +75,11 @@ impl Tasks {
         self.tasks.values_mut().try_for_each(|task| task.handle(&Event::Committed(epoch))).map_err(fault)
     }
 
-    /// Keeps the stream times of tasks with state in the notes of what they read.
+    /// Keeps the stream times of tasks in the notes of what they read.
     pub(super) fn note_times(&self, notes: &mut BTreeMap<TopicPartition, Note>) {
-        for (partition, (id, _)) in &self.readers {
-            let task = self.tasks.get(id).filter(|task| task.has_state());
-            if let (Some(task), Some(note)) = (task, notes.get_mut(partition)) {
-                note.time_ms = task.stream_time_ms();
+        for (partition, (id, port)) in &self.readers {
+            if let (Some(task), Some(note)) = (self.tasks.get(id), notes.get_mut(partition)) {
+                note.time_ms = task.stream_time_ms(*port);
             }
         }
     }

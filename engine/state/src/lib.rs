@@ -12,4 +12,5 @@ mod store;
 mod table;
 
 pub use memory::MemoryStore;
+pub use record_key::NOTE_KEY;
 pub use store::{Changes, Store};

@@ -9,6 +9,10 @@ use super::store::Changes;
 /// The length of a window's start at the end of a record's key.
 pub(crate) const WINDOW_BYTES: usize = size_of::<i64>();
 
+/// The key of the changelog record with what a task remembers beside its stores. No key of a store is like it, since no window
+/// starts at the lowest time.
+pub const NOTE_KEY: [u8; WINDOW_BYTES] = i64::MIN.to_be_bytes();
+
 impl Changes {
     /// The keys of the changelog records, in the form that [`Store::restore`](super::Store::restore) expects: each key, followed
     /// by the start of its window (0 for state without windows) as 8 bytes, the most significant first. They always fit: the

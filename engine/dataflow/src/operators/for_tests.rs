@@ -16,7 +16,8 @@ macro_rules! cx {
     () => {
         $crate::operator::Context {
             now_ms: 0,
-            stream_time_ms: &mut i64::MIN.clone(),
+            clocks: &mut Default::default(),
+            source: $crate::clocks::SourcePartition { source: 0, partition: 0 },
             stores: &mut [],
             failures: &mut Vec::new(),
             late: &mut Vec::new(),
@@ -52,6 +53,7 @@ pub(crate) fn table(after: &[Option<i32>], before: &[Option<i32>]) -> Chunk {
         windows: None,
         before: Some(Before { rows: rows(before), valued: valued(before) }),
         origins: None,
+        clocks_ms: None,
     }
 }
 

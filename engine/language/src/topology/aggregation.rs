@@ -5,11 +5,6 @@ use serde::{Deserialize, Serialize};
 use crate::definition::WindowDef;
 use crate::types::SqlType;
 
-/// The column of an exchange, an INT, with the partition of the record that a row came from.
-pub const ORIGIN_PARTITION: &str = "ORIGIN_PARTITION";
-/// The column of an exchange, a BIGINT, with the offset of that record.
-pub const ORIGIN_OFFSET: &str = "ORIGIN_OFFSET";
-
 /// An aggregation. Its rows have the GROUP BY columns, then WINDOWSTART and WINDOWEND (BIGINT, ms since the epoch) if it has
 /// windows, then the results of the calls.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -13,10 +13,10 @@ use std::fmt::{self, Display, Formatter};
 
 use serde::{Deserialize, Serialize};
 
-use crate::definition::{FunctionDef, SourceDef};
+use crate::definition::{FunctionDef, SourceDef, SourceKind};
 use crate::types::SqlType;
 
-pub use aggregation::{AggregateCall, AggregateWindow, Aggregation, ORIGIN_OFFSET, ORIGIN_PARTITION};
+pub use aggregation::{AggregateCall, AggregateWindow, Aggregation};
 pub use join::{Join, JoinForm, JoinKind, JoinSide, TableStore};
 pub use stored::VERSION;
 
@@ -240,6 +240,17 @@ impl Topology {
             Action::Exchange(exchange) => Some(exchange.as_ref()),
             _ => None,
         })
+    }
+
+    /// Whether the rows of a node are the changes of a table; otherwise they are the rows of a stream.
+    pub fn is_table(&self, id: &NodeId) -> bool {
+        let Some(node) = self.nodes.iter().find(|node| node.id == *id) else { return false };
+        match &node.action {
+            Action::Source(source) => source.kind == SourceKind::Table,
+            Action::Table(_) | Action::Aggregate(_) => true,
+            Action::Join(join) => join.form == JoinForm::Tables,
+            _ => node.inputs.first().is_some_and(|input| self.is_table(input)),
+        }
     }
 
     /// The names of its stores.

@@ -66,7 +66,8 @@ impl States {
     /// The encoding of states whose folds have these state columns.
     pub fn encoding(columns: impl IntoIterator<Item = Field>) -> Result<Encoding, FormatError> {
         let own = [("time", DataType::Int64), ("offset", DataType::Int64)];
-        let origin = [("origin_partition", DataType::Int32), ("origin_offset", DataType::Int64)];
+        let place = [("origin_source", DataType::Int32), ("origin_partition", DataType::Int32)];
+        let origin = place.into_iter().chain([("origin_offset", DataType::Int64)]);
         let own = own.into_iter().chain(origin).map(|(name, data_type)| Field::new(name, data_type, true));
         Encoding::new(own.chain(columns).map(Arc::new).collect())
     }
@@ -74,17 +75,18 @@ impl States {
     /// Decodes states; a null value is a new group.
     pub fn decode(encoding: &Encoding, values: &BinaryArray) -> Result<Self, ArrowError> {
         let mut columns = encoding.decode(values)?;
-        let states = columns.split_off(4);
-        let [times_ms, offsets, of_input] = [0, 1, 3].map(|at| columns[at].as_primitive().clone());
-        let origins = Origins { partitions: columns[2].as_primitive().clone(), offsets: of_input };
+        let states = columns.split_off(5);
+        let [times_ms, offsets, of_input] = [0, 1, 4].map(|at| columns[at].as_primitive().clone());
+        let [sources, partitions] = [2, 3].map(|at| columns[at].as_primitive().clone());
+        let origins = Origins { sources, partitions, offsets: of_input };
         Ok(Self { times_ms, offsets, origins, columns: states })
     }
 
     /// Encodes the states.
     pub fn encode(&self, encoding: &Encoding) -> Result<BinaryArray, ArrowError> {
-        let Origins { partitions, offsets } = self.origins.clone();
+        let Origins { sources, partitions, offsets } = self.origins.clone();
         let times: [ArrayRef; 2] = [Arc::new(self.times_ms.clone()), Arc::new(self.offsets.clone())];
-        let origins: [ArrayRef; 2] = [Arc::new(partitions), Arc::new(offsets)];
+        let origins: [ArrayRef; 3] = [Arc::new(sources), Arc::new(partitions), Arc::new(offsets)];
         let columns: Vec<_> = times.into_iter().chain(origins).chain(self.columns.iter().cloned()).collect();
         encoding.encode(&columns, self.times_ms.len())
     }
@@ -104,6 +106,7 @@ impl States {
         self.offsets = latest(&self.offsets, &last, Some(&chunk.offsets));
         let origins = chunk.origins.as_ref();
         self.origins = Origins {
+            sources: latest(&self.origins.sources, &last, origins.map(|origins| &origins.sources)),
             partitions: latest(&self.origins.partitions, &last, origins.map(|origins| &origins.partitions)),
             offsets: latest(&self.origins.offsets, &last, origins.map(|origins| &origins.offsets)),
         };

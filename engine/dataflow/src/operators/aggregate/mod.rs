@@ -25,6 +25,7 @@ use headwater_language::topology::{AggregateCall, Aggregation};
 use headwater_state::Store;
 
 use crate::chunk::{Before, Chunk};
+use crate::clocks::{Clocks, SourcePartition};
 use crate::operator::{Context, Emitted, Operator, Port};
 use encoding::{Encoding, States};
 use grouping::{Groups, group};
@@ -112,11 +113,16 @@ impl Aggregate {
     }
 
     /// The rows that belong to a group: those of records with a value and without a null in a GROUP BY column.
-    fn arrived(&self, chunk: &Chunk, stream_time_ms: i64) -> Arrived {
+    fn arrived(&self, chunk: &Chunk, clocks: &mut Clocks, own: SourcePartition) -> Arrived {
         let nulls = self.groups.iter().filter_map(|at| chunk.rows.column(*at).logical_nulls());
         let masks: Vec<NullBuffer> = nulls.chain(chunk.valued.clone()).filter(|nulls| nulls.null_count() > 0).collect();
         let belongs = |row: usize| masks.iter().all(|mask| mask.is_valid(row));
-        arrive(chunk.times_ms.values(), belongs, self.windows, stream_time_ms)
+        let clock = |row: usize| {
+            let time_ms = chunk.clocks_ms.as_ref().unwrap_or(&chunk.times_ms).value(row);
+            let source = chunk.origins.as_ref().map_or(own, |origins| origins.source(row));
+            clocks.advance(source, time_ms)
+        };
+        arrive(chunk.times_ms.values(), belongs, self.windows, clock)
     }
 
     /// Computes the effect of rows on their groups. Changes nothing.
@@ -230,7 +236,8 @@ impl Aggregate {
             Ok::<_, ArrowError>(Before { rows: batch(results)?, valued })
         });
         let (rows, before) = (batch(results)?, before.transpose()?);
-        Ok(Chunk { rows, times_ms, offsets, headers: None, valued: None, windows, before, origins: None })
+        let (headers, valued, origins, clocks_ms) = (None, None, None, None);
+        Ok(Chunk { rows, times_ms, offsets, headers, valued, windows, before, origins, clocks_ms })
     }
 }
 
@@ -254,7 +261,9 @@ impl Operator for Aggregate {
     /// Adds rows to their groups. A row without a value, or with a null in a GROUP BY column, belongs to no group.
     fn push(&mut self, _: Port, chunk: Chunk, cx: &mut Context<'_>) -> Result<Emitted, ArrowError> {
         debug_assert!(chunk.before.is_none(), "rows of a table are not only added");
-        let Arrived { rows, starts, late, stream_time_ms } = self.arrived(&chunk, *cx.stream_time_ms);
+        // If rows are pushed again after a failure, the clocks must not have changed either.
+        let mut clocks = cx.clocks.clone();
+        let Arrived { rows, starts, late } = self.arrived(&chunk, &mut clocks, cx.source);
         let store = &mut cx.stores[self.store];
         let mut emitted = Emitted::Nothing;
         if !rows.is_empty() {
@@ -264,10 +273,10 @@ impl Operator for Aggregate {
             changed.puts.iter().for_each(|(start, keys, values)| store.put(*start, keys, values));
             emitted = changed.emitted;
         }
-        *cx.stream_time_ms = stream_time_ms;
+        *cx.clocks = clocks;
         cx.late.extend(late);
-        if let Some(windows) = self.windows {
-            store.expire(windows.expired_before(stream_time_ms));
+        if let (Some(windows), Some(latest)) = (self.windows, cx.clocks.latest()) {
+            store.expire(windows.expired_before(latest));
         }
         Ok(emitted)
     }

@@ -12,6 +12,7 @@ use headwater_state::{Changes, MemoryStore, Store};
 
 use super::Aggregate;
 use crate::chunk::{Chunk, Origins};
+use crate::clocks::{Clocks, SourcePartition};
 use crate::operator::{Context, Emitted, Late, Operator, Port};
 
 fn schema() -> SchemaRef {
@@ -44,8 +45,11 @@ fn chunk(rows: &[Row], first_offset: i64) -> Chunk {
     let keys: StringArray = rows.iter().map(|row| row.0).collect();
     let args: Int32Array = rows.iter().map(|row| row.1).collect();
     let offsets: Vec<i64> = (first_offset..).take(rows.len()).collect();
-    let origins =
-        Origins { partitions: vec![7; rows.len()].into(), offsets: offsets.iter().map(|at| at * 2).collect() };
+    let origins = Origins {
+        sources: vec![0; rows.len()].into(),
+        partitions: vec![7; rows.len()].into(),
+        offsets: offsets.iter().map(|at| at * 2).collect(),
+    };
     Chunk {
         rows: RecordBatch::try_new(schema(), vec![Arc::new(keys), Arc::new(args)]).expect("it has these columns"),
         times_ms: rows.iter().map(|row| row.2 * 1000).collect(),
@@ -55,6 +59,7 @@ fn chunk(rows: &[Row], first_offset: i64) -> Chunk {
         windows: None,
         before: None,
         origins: Some(origins),
+        clocks_ms: None,
     }
 }
 
@@ -62,7 +67,7 @@ fn chunk(rows: &[Row], first_offset: i64) -> Chunk {
 struct Twin {
     aggregate: Aggregate,
     stores: Vec<Box<dyn Store>>,
-    stream_time_ms: i64,
+    clocks: Clocks,
     late: Vec<(i64, String)>,
     pushed: i64,
 }
@@ -74,7 +79,7 @@ impl Twin {
         Self {
             aggregate: aggregate.expect("COUNT is supported"),
             stores: vec![Box::new(MemoryStore::default())],
-            stream_time_ms: i64::MIN,
+            clocks: Clocks::default(),
             late: Vec::new(),
             pushed: 0,
         }
@@ -84,7 +89,8 @@ impl Twin {
         let mut late: Vec<Late> = Vec::new();
         let mut cx = Context {
             now_ms: 0,
-            stream_time_ms: &mut self.stream_time_ms,
+            clocks: &mut self.clocks,
+            source: SourcePartition { source: 0, partition: 0 },
             stores: &mut self.stores,
             failures: &mut Vec::new(),
             late: &mut late,
@@ -184,7 +190,7 @@ fn a_row_closes_the_window_that_the_next_one_misses() {
     let reason = "the row is late: its window [0, 10000) closed at stream time 12000 (grace period 2000 ms), \
                   and stream time is 12000";
     assert_eq!(twin.late, [(4, reason.to_owned())]);
-    assert_eq!(twin.stream_time_ms, 12_000);
+    assert_eq!(twin.clocks.latest(), Some(12_000));
 }
 
 #[test]
@@ -249,7 +255,7 @@ fn cuts_change_nothing() {
                     rest = others;
                 }
                 shown.extend(twin.with(|aggregate, cx| aggregate.barrier(cx).expect("nothing fails")));
-                (shown, twin.seal(), std::mem::take(&mut twin.late), twin.stream_time_ms, twin.stores[0].len())
+                (shown, twin.seal(), std::mem::take(&mut twin.late), twin.clocks.latest(), twin.stores[0].len())
             };
             let whole = run(&mut |rest| rest);
             assert!(whole.0.len() > 2, "seed {seed}");
@@ -280,7 +286,7 @@ fn a_push_that_fails_changes_nothing() {
         assert!(cx.late.is_empty());
         Emitted::Nothing
     });
-    assert_eq!(twin.stream_time_ms, 1_000);
+    assert_eq!(twin.clocks.latest(), Some(1_000));
     assert_eq!(
         twin.seal().windows,
         Int64Array::from(vec![10_000, 10_000]),

@@ -22,8 +22,6 @@ pub struct Arrived {
     pub starts: Vec<i64>,
     /// The rows that are late.
     pub late: Vec<Late>,
-    /// Stream time after the batch.
-    pub stream_time_ms: i64,
 }
 
 impl Windows {
@@ -64,26 +62,27 @@ impl Windows {
     }
 }
 
-/// Assigns the rows for which `belongs` is true to their windows. Stream time advances with each row, so a row can be late
+/// Assigns the rows for which `belongs` is true to their windows. `clock` advances stream time by a row, so a row can be late
 /// because of the one before it, wherever batches are cut. Without windows, all rows are in window 0.
-pub fn arrive(times: &[i64], belongs: impl Fn(usize) -> bool, windows: Option<Windows>, stream_time: i64) -> Arrived {
-    let mut arrived = Arrived {
-        rows: Vec::with_capacity(times.len()),
-        starts: Vec::with_capacity(times.len()),
-        late: Vec::new(),
-        stream_time_ms: stream_time,
-    };
+pub fn arrive(
+    times: &[i64],
+    belongs: impl Fn(usize) -> bool,
+    windows: Option<Windows>,
+    mut clock: impl FnMut(usize) -> i64,
+) -> Arrived {
+    let (rows, starts) = (Vec::with_capacity(times.len()), Vec::with_capacity(times.len()));
+    let mut arrived = Arrived { rows, starts, late: Vec::new() };
     for ((row, at), time) in times.iter().enumerate().zip(0_u32..).map(|((row, time), at)| ((row, at), *time)) {
         if !belongs(row) {
             continue;
         }
-        arrived.stream_time_ms = arrived.stream_time_ms.max(time);
+        let stream_time_ms = clock(row);
         let start = match windows {
             None => 0,
             Some(windows) => {
                 let start = windows.start(time);
-                if let Some(close) = windows.close(start).filter(|close| *close <= arrived.stream_time_ms) {
-                    arrived.late.push(windows.late(row, start, (close, arrived.stream_time_ms)));
+                if let Some(close) = windows.close(start).filter(|close| *close <= stream_time_ms) {
+                    arrived.late.push(windows.late(row, start, (close, stream_time_ms)));
                     continue;
                 }
                 start
@@ -101,27 +100,37 @@ mod tests {
 
     const WINDOWS: Windows = Windows { size_ms: 10, grace_ms: 2, retention_ms: 30 };
 
+    /// A clock that starts at a time.
+    fn clock(times: &[i64], start: i64) -> impl FnMut(usize) -> i64 {
+        let mut now = start;
+        move |row| {
+            now = now.max(times[row]);
+            now
+        }
+    }
+
     #[test]
     fn rows_are_late_by_the_time_that_they_make() {
-        let arrived = arrive(&[5, 11, 9, 12, 9, 1, 40, -1], |row| row != 1, Some(WINDOWS), i64::MIN);
+        let times = [5, 11, 9, 12, 9, 1, 40, -1];
+        let arrived = arrive(&times, |row| row != 1, Some(WINDOWS), clock(&times, i64::MIN));
         assert_eq!(arrived.rows, [0, 2, 3, 6]);
         assert_eq!(arrived.starts, [0, 0, 10, 40]);
         assert_eq!(arrived.late.iter().map(|late| late.row).collect::<Vec<_>>(), [4, 5, 7]);
         let reason =
             "the row is late: its window [-10, 0) closed at stream time 2 (grace period 2 ms), and stream time is 40";
         assert_eq!(arrived.late[2].reason, reason);
-        assert_eq!(arrived.stream_time_ms, 40);
         assert_eq!(WINDOWS.expired_before(40), 11, "window 10 is kept for 30 ms after its start");
     }
 
     #[test]
     fn a_window_that_ends_beyond_all_times_never_closes() {
-        let arrived = arrive(&[i64::MIN, i64::MAX, i64::MAX, i64::MAX - 9], |_| true, Some(WINDOWS), i64::MIN);
+        let times = [i64::MIN, i64::MAX, i64::MAX, i64::MAX - 9];
+        let arrived = arrive(&times, |_| true, Some(WINDOWS), clock(&times, i64::MIN));
         assert_eq!(arrived.rows, [0, 1, 2]);
         assert_eq!(arrived.starts[1..], [i64::MAX - 7, i64::MAX - 7]);
         assert_eq!(WINDOWS.expired_before(i64::MIN), i64::MIN, "the first window is kept");
         assert_eq!(WINDOWS.expired_before(i64::MIN + 30), i64::MIN + 1);
-        let arrived = arrive(&[i64::MAX, i64::MIN], |_| true, None, 7);
-        assert_eq!((arrived.starts, arrived.stream_time_ms), (vec![0, 0], i64::MAX));
+        let arrived = arrive(&[i64::MAX, i64::MIN], |_| true, None, |_| i64::MAX);
+        assert_eq!(arrived.starts, [0, 0]);
     }
 }

@@ -4,7 +4,7 @@
 //! ```text
 //! SELECT UCASE(k) AS k, COUNT(v) * 2 AS n FROM s GROUP BY UCASE(k)
 //!
-//! project    UCASE(K) AS K KEY, V AS A1, ROWPARTITION AS ORIGIN_PARTITION, ROWOFFSET AS ORIGIN_OFFSET
+//! project    UCASE(K) AS K KEY, V AS A1
 //! filter     K IS NOT NULL
 //! exchange   by K
 //! aggregate  COUNT(A1) AS KSQL_AGG_VARIABLE_0 BY K
@@ -18,14 +18,11 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use headwater_expression::Compiler;
 use headwater_expression::errors::diagnose;
-use headwater_formats::decode::{ROWOFFSET, ROWPARTITION};
 use headwater_functions::aggregate;
 use headwater_language::definition::{ColumnDef, ColumnRole, SideDef, SourceDef, SourceKind};
 use headwater_language::diagnostic::Diagnostic;
 use headwater_language::sql::{each_own_expr, print, walk_mut};
-use headwater_language::topology::{
-    Action, AggregateCall, Aggregation, ORIGIN_OFFSET, ORIGIN_PARTITION, Projection, ResultColumn,
-};
+use headwater_language::topology::{Action, AggregateCall, Aggregation, Projection, ResultColumn};
 use headwater_language::types::SqlType;
 use sqlparser::ast::{Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, Spanned as _, VisitorMut};
 
@@ -33,9 +30,6 @@ use crate::continuous::query::{Streaming, called};
 use crate::continuous::rules::windows::BOUNDS;
 use crate::continuous::scope::{ident, span_of};
 use crate::define::RESERVED;
-
-/// The columns of an exchange with the address of the record that a row came from.
-const ORIGIN: [&str; 2] = [ORIGIN_PARTITION, ORIGIN_OFFSET];
 
 /// The id of the exchange, which is also the name of its topic without the query's prefix.
 const EXCHANGE: &str = "exchange-1";
@@ -77,10 +71,7 @@ pub fn lower(query: &Streaming<'_>, compiler: &Compiler<'_>) -> Result<Grouped, 
 fn steps(groups: Vec<ResultColumn>, args: Vec<ResultColumn>, aggregation: Aggregation) -> Vec<Action> {
     let is_known = |group: &ResultColumn| format!("{} IS NOT NULL", ident(&group.name));
     let predicate = groups.iter().map(is_known).collect::<Vec<_>>().join(" AND ");
-    let origin = ORIGIN.into_iter().zip([(ROWPARTITION, SqlType::Int), (ROWOFFSET, SqlType::BigInt)]);
-    let origin =
-        origin.map(|(name, (expr, ty))| ResultColumn { name: name.to_owned(), expr: expr.to_owned(), ty, key: false });
-    let columns: Vec<ResultColumn> = groups.into_iter().chain(args).chain(origin).collect();
+    let columns: Vec<ResultColumn> = groups.into_iter().chain(args).collect();
     let exchange = exchange(&columns);
     vec![
         Action::Project(Projection { columns, headers: None, rekeyed: true }),
@@ -217,7 +208,7 @@ struct Names(BTreeSet<String>);
 impl Names {
     /// The names that no column of an aggregation may have, because they have another meaning in expressions over it.
     fn of(query: &Streaming<'_>) -> Self {
-        let mut used: BTreeSet<String> = RESERVED.iter().chain(&ORIGIN).map(|name| (*name).to_owned()).collect();
+        let mut used: BTreeSet<String> = RESERVED.iter().map(|name| (*name).to_owned()).collect();
         for expr in query.items.iter().map(|item| &item.expr).chain(&query.select.having) {
             each_own_expr(expr, &mut |expr: &Expr| {
                 if let Expr::Lambda(lambda) = expr {

@@ -1,0 +1,82 @@
+//! Stream time, which is kept for each partition of the query's sources.
+//!
+//! A row that passes an exchange takes the stream time of its own partition along. So whether a row is late depends on the
+//! rows before it in its partition alone, and not on the speed at which partitions are read.
+
+use std::collections::BTreeMap;
+
+/// A partition of one of the sources of a query.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SourcePartition {
+    /// The index of the source among those of the topology.
+    pub source: i32,
+    /// The number of its partition.
+    pub partition: i32,
+}
+
+/// The stream times that a task knows: for each partition the highest event time of its rows so far, in ms since the epoch.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Clocks(BTreeMap<SourcePartition, i64>);
+
+impl Clocks {
+    /// Advances the stream time of a partition, and returns it.
+    pub fn advance(&mut self, partition: SourcePartition, time_ms: i64) -> i64 {
+        let known = self.0.entry(partition).or_insert(time_ms);
+        *known = (*known).max(time_ms);
+        *known
+    }
+
+    /// The stream time of a partition; `None` before its first row.
+    pub fn get(&self, partition: SourcePartition) -> Option<i64> {
+        self.0.get(&partition).copied()
+    }
+
+    /// The highest stream time; `None` before the first row.
+    pub fn latest(&self) -> Option<i64> {
+        self.0.values().copied().max()
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = (SourcePartition, i64)> {
+        self.0.iter().map(|(partition, time_ms)| (*partition, *time_ms))
+    }
+
+    /// The bytes in which they are stored: 16 for each partition, with its source, its number and its time, each with the most
+    /// significant byte first.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let bytes = |(partition, time_ms): (SourcePartition, i64)| {
+            let SourcePartition { source, partition } = partition;
+            [&source.to_be_bytes()[..], &partition.to_be_bytes(), &time_ms.to_be_bytes()].concat()
+        };
+        self.iter().flat_map(bytes).collect()
+    }
+
+    /// Reads what [`Self::to_bytes`] returned; `None` if the bytes are damaged.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (chunks, rest) = bytes.as_chunks::<16>();
+        let read = |bytes: &[u8; 16]| {
+            let (source, rest) = bytes.split_first_chunk::<4>()?;
+            let (partition, time_ms) = rest.split_first_chunk::<4>()?;
+            let (source, partition) = (i32::from_be_bytes(*source), i32::from_be_bytes(*partition));
+            Some((SourcePartition { source, partition }, i64::from_be_bytes(time_ms.try_into().ok()?)))
+        };
+        if rest.is_empty() { chunks.iter().map(read).collect::<Option<_>>().map(Self) } else { None }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_never_goes_back() {
+        let [one, other] = [(0, 1), (1, 1)].map(|(source, partition)| SourcePartition { source, partition });
+        let mut clocks = Clocks::default();
+        assert_eq!(clocks.latest(), None);
+        assert_eq!([5, -3, 9].map(|time| clocks.advance(one, time)), [5, 5, 9]);
+        clocks.advance(other, i64::MIN);
+        assert_eq!((clocks.get(one), clocks.get(other), clocks.latest()), (Some(9), Some(i64::MIN), Some(9)));
+        assert_eq!(Clocks::from_bytes(&clocks.to_bytes()), Some(clocks.clone()));
+        assert_eq!(Clocks::from_bytes(&clocks.to_bytes()[1..]), None);
+    }
+}
