@@ -109,7 +109,7 @@ impl Driver {
                 }
                 return Ok(StepOutcome::Worked);
             }
-            Some(share) => share.read(&self.job, &self.status, now_ms, wait)?,
+            Some(share) => share.read(self.transport.admin(), &self.inputs, &self.job, &self.status, now_ms, wait)?,
             None => StepOutcome::Idle,
         };
         if let Some((_, error)) = self.share.as_mut().and_then(|share| share.stopped.take()) {
