@@ -55,7 +55,7 @@ pub enum Event<'a> {
     Rows(Port, Chunk),
     /// An epoch ends: everything that belongs to it is to be emitted.
     Barrier(Epoch),
-    /// An epoch is committed.
+    /// The oldest epoch that was not committed yet is: readers see its state.
     Committed(Epoch),
 }
 
@@ -226,8 +226,10 @@ impl Task {
                 self.barrier = Some(Passing { epoch: *epoch, at: 0, left: self.left.len() });
                 Ok(())
             }
-            // The stores were sealed at the barrier.
-            Event::Committed(_) => Ok(()),
+            Event::Committed(_) => {
+                self.stores.iter_mut().for_each(|store| store.commit());
+                Ok(())
+            }
         }
     }
 

@@ -259,6 +259,8 @@ impl Driver {
         let Some(share) = self.share.as_mut().filter(|share| share.open_since_ms.is_some()) else { return Ok(()) };
         debug_assert!(!share.mid_record, "the output of a record is committed as a whole");
         share.outbox.settle()?;
+        self.reap(now_ms)?;
+        let Some(share) = &mut self.share else { return Ok(()) };
         self.epoch = Epoch(self.epoch.0 + 1);
         share.barrier(self.epoch, &self.job, &self.status, now_ms)?;
         share.log_complaints(self.transport.admin(), &self.status, now_ms)?;
