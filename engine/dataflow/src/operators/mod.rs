@@ -8,8 +8,10 @@ mod filter;
 mod for_tests;
 mod grouping;
 mod project;
+mod table;
 
 pub use aggregate::Aggregate;
 pub use explode::Explode;
 pub use filter::Filter;
 pub use project::{Column, Project};
+pub use table::Table;
