@@ -256,6 +256,7 @@ impl<'a> Wiring<'a> {
                     input: self.topology.source(),
                     store: self.changelogs.len(),
                     emits_every_change: self.options.emits_every_change,
+                    receives_table: node.inputs.first().is_some_and(|input| self.topology.is_table(input)),
                 };
                 let (operator, schema) = lowering.lower(action)?;
                 let changelog = |store: &str| self.options.changelog(store).into();
@@ -276,8 +277,9 @@ impl<'a> Wiring<'a> {
         let topology = self.topology;
         let has_exchange = topology.nodes().iter().any(|node| matches!(node.action, Action::Exchange(_)));
         let forwards_windows = !has_exchange && topology.sink().is_some_and(|sink| sink.window.is_some());
-        let forwards_headers =
-            !has_exchange && topology.sink().is_some() && topology.result().is_some_and(|p| p.headers.is_none());
+        let keeps_headers = topology.result().is_some_and(|result| result.headers.is_none());
+        // A row of a table may come out when its record is long gone.
+        let forwards_headers = !has_exchange && !is_table && topology.sink().is_some() && keeps_headers;
         let is_here = |(node, place): (&'a Node, &Place)| (place.at == self.number).then_some(node);
         let nodes = topology.nodes().iter().zip(self.places).filter_map(is_here);
         let projection = referenced(nodes, &spec, forwards_windows, exchange.as_ref())?;

@@ -1,13 +1,17 @@
 //! The operators of a topology, one file each.
 
 mod aggregate;
+mod encoding;
 mod explode;
 mod filter;
 #[cfg(test)]
 mod for_tests;
+mod grouping;
 mod project;
+mod table;
 
 pub use aggregate::Aggregate;
 pub use explode::Explode;
 pub use filter::Filter;
 pub use project::{Column, Project};
+pub use table::Table;

@@ -226,6 +226,11 @@ impl Topology {
         self.sources().next().expect("a topology begins with a source")
     }
 
+    /// Whether it reads a topic as a table.
+    pub fn reads_table(&self, topic: &str) -> bool {
+        self.sources().any(|source| source.topic == topic && source.kind == SourceKind::Table)
+    }
+
     /// The sink; none for a push query.
     pub fn sink(&self) -> Option<&SourceDef> {
         self.nodes.iter().find_map(|node| match &node.action {

@@ -1,9 +1,10 @@
-//! Lowers a query that passed the rules to the steps of a topology: filter, explode, aggregate, project.
+//! Lowers a query that passed the rules to the steps of a topology: table, filter, explode, aggregate, project.
 //!
 //! Expressions are lowered over the columns of all sources. Aggregates and table functions become steps of their own.
 
 mod aggregate;
 mod explode;
+mod table;
 
 use std::sync::Arc;
 
@@ -108,7 +109,8 @@ fn steps(query: &Streaming<'_>) -> Result<Lowered, Vec<Diagnostic>> {
         return Err(columns.errors);
     }
     let (projection, spans) = columns.projection();
-    Ok(Lowered { steps: filter.into_iter().chain(steps).collect(), projection, spans })
+    let table = table::step(query);
+    Ok(Lowered { steps: table.into_iter().chain(filter).chain(steps).collect(), projection, spans })
 }
 
 fn compiler<'a>(query: &Streaming<'a>, schema: SchemaRef) -> Result<Compiler<'a>, Vec<Diagnostic>> {

@@ -3,7 +3,6 @@
 
 use std::ops::ControlFlow;
 
-use headwater_language::definition::{SourceDef, SourceKind};
 use headwater_language::diagnostic::{Diagnostic, format_refusal};
 use headwater_language::sql::ast::{self, WindowKind};
 use headwater_language::sql::{place, walk};
@@ -36,13 +35,12 @@ pub fn can_be_lowered(query: &Streaming<'_>) -> bool {
 /// The aggregates that continuous queries support.
 const AGGREGATES: &[&str] = &["COUNT"];
 
-/// Whether GROUP BY is supported in this query: it must create a table from one stream that is not windowed.
+/// Whether GROUP BY is supported in this query: it must create a table from one source that is not windowed.
 fn is_grouping_built(query: &Streaming<'_>) -> bool {
     let Purpose::Create(create) = query.purpose else { return false };
-    let is_stream = |source: &SourceDef| source.kind == SourceKind::Stream && source.window.is_none();
     query.may_aggregate
         && create.kind == ast::SourceKind::Table
-        && query.only_source().is_some_and(is_stream)
+        && query.only_source().is_some_and(|source| source.window.is_none())
         && !query.groups.is_empty()
         && !query.groups.iter().any(is_of_several)
         && query.query.partition_by.is_none()
@@ -153,10 +151,9 @@ fn has_plain_arguments(call: &Function) -> bool {
         && call.within_group.is_empty()
 }
 
-/// The kinds of sources that are not supported yet.
+/// The formats of sources that are not supported yet.
 pub fn source(query: &Streaming<'_>) -> Vec<Diagnostic> {
     let Some(source) = query.only_source() else { return Vec::new() };
     let span = query.select.from.first().and_then(|from| place(from.span())).unwrap_or(query.span());
-    let table = (source.kind == SourceKind::Table).then(|| not_yet("a continuous query over a table", span));
-    table.into_iter().chain(source.unbuilt_format().map(|error| format_refusal(&error).at(span))).collect()
+    source.unbuilt_format().map(|error| format_refusal(&error).at(span)).into_iter().collect()
 }
