@@ -164,8 +164,8 @@ fn check_dead_letters(topology: &Topology, properties: &QueryProperties) -> Resu
     if let Some(error) = owned(dead, "Choose another topic for dead letters.") {
         return Err(vec![error]);
     }
-    let taken = [Some(&topology.source().topic), topology.sink().map(|sink| &sink.topic)];
-    if !taken.contains(&Some(&dead.value)) {
+    let mut taken = topology.sources().chain(topology.sink()).map(|source| &source.topic);
+    if !taken.any(|topic| *topic == dead.value) {
         return Ok(());
     }
     let message = format!("DLQ_TOPIC is \"{}\", which the query reads or writes itself", dead.value);
