@@ -1,10 +1,12 @@
 //! The operators of a topology, one file each.
 
 mod aggregate;
+mod encoding;
 mod explode;
 mod filter;
 #[cfg(test)]
 mod for_tests;
+mod grouping;
 mod project;
 
 pub use aggregate::Aggregate;

@@ -4,8 +4,6 @@
 //! read and one write of the store for each window. The operator emits either the group of each row as it is after that row,
 //! or each changed group once, at the barrier.
 
-mod encoding;
-mod grouping;
 #[cfg(test)]
 mod tests;
 mod windowing;
@@ -27,8 +25,8 @@ use headwater_state::Store;
 use crate::chunk::{Before, Chunk};
 use crate::clocks::{Clocks, SourcePartition};
 use crate::operator::{Context, Emitted, Operator, Port};
-use encoding::{Encoding, States};
-use grouping::{Groups, group};
+use crate::operators::encoding::{Encoding, States};
+use crate::operators::grouping::{Groups, group};
 use windowing::{Arrived, Windows, arrive};
 
 /// The operator for GROUP BY.
