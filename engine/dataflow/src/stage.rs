@@ -117,9 +117,7 @@ pub fn stages(
     options: &CompileOptions,
 ) -> Result<Vec<Stage>, Vec<Diagnostic>> {
     let places = places(topology.nodes());
-    let mut numbers: Vec<usize> = places.iter().flat_map(|place| [place.at, place.next]).collect();
-    numbers.sort_unstable();
-    numbers.dedup();
+    let numbers = in_order(&places);
     let wire = |number: usize| Wiring::new(topology, state, options, &places, number).wire();
     numbers.into_iter().map(wire).collect()
 }
@@ -150,6 +148,21 @@ fn places(nodes: &[Node]) -> Vec<Place> {
         places.push(Place { at, next });
     }
     places
+}
+
+/// The numbers of all stages, each after those that it gets rows from.
+fn in_order(places: &[Place]) -> Vec<usize> {
+    let mut depths: BTreeMap<usize, usize> = places.iter().flat_map(|place| [(place.at, 0), (place.next, 0)]).collect();
+    // A path has at most as many steps as there are stages.
+    for _ in 0..depths.len() {
+        for Place { at, next } in places.iter().filter(|place| place.at != place.next) {
+            let deeper = depths[at] + 1;
+            depths.entry(*next).and_modify(|depth| *depth = deeper.max(*depth));
+        }
+    }
+    let mut numbers: Vec<usize> = depths.keys().copied().collect();
+    numbers.sort_by_key(|number| depths[number]);
+    numbers
 }
 
 /// Builds one stage from the nodes of its topology.

@@ -51,6 +51,8 @@ pub enum Event<'a> {
     Resume(Port, i64),
     /// The next records of one of its inputs.
     Records(Port, &'a RawBatch),
+    /// The next rows of an exchange that does not pass through its topic.
+    Rows(Port, Chunk),
     /// An epoch ends: everything that belongs to it is to be emitted.
     Barrier(Epoch),
     /// An epoch is committed.
@@ -66,6 +68,8 @@ pub enum Event<'a> {
 pub enum Command {
     /// Records to be written to a topic.
     Write(Written),
+    /// Rows for the tasks of another stage, which must be handled before the next event of this task.
+    Exchange(Exchanged),
     /// Records to be written to the changelog topic of a store.
     Log(OutBatch),
     /// Rows to be shown, with the columns of [`Compiled::result_schema`](super::Compiled::result_schema).
@@ -87,6 +91,15 @@ pub struct Written {
     pub addresses: Addresses,
 }
 
+/// Rows for the tasks of another stage.
+#[derive(Debug)]
+pub struct Exchanged {
+    /// The topic of the exchange.
+    pub topic: Arc<str>,
+    /// The rows for each partition.
+    pub rows: Vec<(i32, Chunk)>,
+}
+
 /// One stage of a running query for one partition.
 pub struct Task {
     stage: Arc<Stage>,
@@ -104,6 +117,10 @@ pub struct Task {
     logged_clocks: Clocks,
     /// The port of the records that were handled last.
     port: Port,
+    /// Whether rows for exchanges are passed on as they are, instead of as records of their topics.
+    exchanges_rows: bool,
+    /// The number of rows that it got from exchanges that way, over all processes.
+    received: i64,
     commands: VecDeque<Command>,
     /// The rows that are left of the batch, the first records last.
     left: Vec<Left>,
@@ -176,6 +193,8 @@ impl Task {
             clocks: Clocks::default(),
             logged_clocks: Clocks::default(),
             port: Port(0),
+            exchanges_rows: false,
+            received: 0,
             commands: VecDeque::new(),
             left: Vec::new(),
             withheld: Withheld::default(),
@@ -197,6 +216,7 @@ impl Task {
                 Ok(())
             }
             Event::Records(port, raw) => self.records(*port, raw),
+            Event::Rows(port, chunk) => self.receive(*port, chunk),
             Event::Barrier(epoch) => {
                 self.barrier = Some(Passing { epoch: *epoch, at: 0, left: self.left.len() });
                 Ok(())
@@ -266,7 +286,7 @@ impl Task {
             self.log(store, changes.record_keys(), changes.values, now_ms);
         }
         if self.has_state() && self.clocks != self.logged_clocks {
-            let note = self.clocks.to_bytes();
+            let note = [&self.received.to_be_bytes()[..], &self.clocks.to_bytes()].concat();
             let [keys, values] = [&NOTE_KEY[..], &note].map(|bytes| BinaryArray::from_vec(vec![bytes]));
             self.log(0, keys, values, now_ms);
             self.logged_clocks = self.clocks.clone();
@@ -299,7 +319,9 @@ impl Task {
             return self.stores[store].restore(keys, &values);
         };
         let damaged = || ArrowError::ParseError("the stream times in a changelog are damaged".to_owned());
-        self.clocks = Clocks::from_bytes(values.value(note)).ok_or_else(damaged)?;
+        let (received, clocks) = values.value(note).split_first_chunk::<8>().ok_or_else(damaged)?;
+        self.received = i64::from_be_bytes(*received);
+        self.clocks = Clocks::from_bytes(clocks).ok_or_else(damaged)?;
         self.logged_clocks = self.clocks.clone();
         let others: BooleanArray = (0..raw.len()).map(|row| Some(!is_note(row))).collect();
         let of = |column: &BinaryArray| filter(column, &others).map(|column| column.as_binary::<i32>().clone());
@@ -384,6 +406,22 @@ impl Task {
         }
         self.release();
         Ok(())
+    }
+
+    /// Takes rows of an exchange, which are numbered in the order in which they arrive.
+    fn receive(&mut self, port: Port, chunk: &Chunk) -> Result<(), ArrowError> {
+        debug_assert!(self.left.is_empty() && self.withheld.is_empty(), "one batch after the other");
+        (self.port, self.last_out) = (port, None);
+        let chunk = arrival::received(chunk, &self.stage.inputs[port.0], self.partition, self.received)?;
+        self.received += chunk.len() as i64;
+        let entry = self.inputs[port.0].entry.iter().rev();
+        self.left.extend(entry.map(|to| Left::Rows(chunk.clone(), *to)));
+        Ok(())
+    }
+
+    /// Whether rows for exchanges are passed on as they are from now on, instead of as records of their topics.
+    pub fn exchange_rows(&mut self, exchanges_rows: bool) {
+        self.exchanges_rows = exchanges_rows;
     }
 
     /// Pushes rows to an operator or an output. If that fails, for instance because they become too large, they are pushed in
@@ -481,7 +519,13 @@ impl Task {
             return Ok(());
         };
         let exchanged = match &self.stage.outputs[at].exchange {
-            Some(exchange) => Some(stamped(chunk, exchange, source, &mut self.clocks)?),
+            Some(exchange) => {
+                let split = stamped(chunk, exchange, source, &mut self.clocks)?;
+                if self.exchanges_rows {
+                    return self.send_rows(split, at);
+                }
+                Some(exchange.attach(split)?)
+            }
             None => None,
         };
         let (batch, unwritten) = output.encode(exchanged.as_ref().unwrap_or(chunk), self.partition, now_ms)?;
@@ -491,6 +535,27 @@ impl Task {
             self.last_out = last;
         }
         for bad in unwritten {
+            self.complain(ComplaintKind::Serialization, &addresses, bad.row, Wrong::Side(bad.side), bad.reason);
+        }
+        Ok(())
+    }
+
+    /// Sends rows to the tasks of the stage that reads the exchange with this index.
+    fn send_rows(&mut self, chunk: Chunk, at: usize) -> Result<(), ArrowError> {
+        self.last_out = chunk.offsets.values().last().copied();
+        let (partitions, unsent) = self.outputs[at].places(&chunk);
+        let mut places: BTreeMap<i32, Vec<u32>> = BTreeMap::new();
+        for (row, partition) in (0..).zip(&partitions) {
+            if !unsent.iter().any(|bad| bad.row == row as usize) {
+                places.entry(*partition).or_default().push(row);
+            }
+        }
+        let of = |(partition, rows): (i32, Vec<u32>)| Ok((partition, chunk.clone().take(&rows.into())?));
+        let rows = places.into_iter().map(of).collect::<Result<_, ArrowError>>()?;
+        let topic = Arc::from(self.stage.outputs[at].sink.topic.as_str());
+        self.commands.push_back(Command::Exchange(Exchanged { topic, rows }));
+        let addresses = self.addresses(&chunk);
+        for bad in unsent {
             self.complain(ComplaintKind::Serialization, &addresses, bad.row, Wrong::Side(bad.side), bad.reason);
         }
         Ok(())
@@ -534,7 +599,7 @@ fn stamped(chunk: &Chunk, exchange: &Exchange, own: SourcePartition, clocks: &mu
         clocks.advance(SourcePartition { source, partition }, known)
     };
     let clocks_ms: Int64Array = (0..chunk.len()).map(clock).collect::<Vec<_>>().into();
-    exchange.attach(chunk.clone(), origins, clocks_ms)
+    exchange.split(chunk.clone(), origins, clocks_ms)
 }
 
 /// The addresses of the rows that were written.

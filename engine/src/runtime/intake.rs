@@ -66,6 +66,12 @@ impl Intake {
         Ok(intake)
     }
 
+    /// Reads another plan from now on.
+    pub(super) fn read(&mut self, plan: ReadPlan) -> Result<(), TransportError> {
+        (self.reader, self.source, self.plan) = (None, None, plan);
+        self.open_source()
+    }
+
     /// Waits at most `timeout` for the next event, like [`Source::poll`]. Must not be called while suspended.
     pub(super) fn poll(&mut self, timeout: Duration) -> Result<SourceEvent, TransportError> {
         let event = self.take(timeout)?;

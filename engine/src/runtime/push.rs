@@ -171,7 +171,7 @@ impl PushReader {
                     Command::Stop(complaint) => {
                         return Err(DataFusionError::External(Box::new(stopped_by(&complaint))));
                     }
-                    Command::Write(_) | Command::Log(_) | Command::Reached(_) => {}
+                    Command::Write(_) | Command::Exchange(_) | Command::Log(_) | Command::Reached(_) => {}
                 }
             }
             if self.left == Some(0) || rows.is_closed() || !task.advance(now_ms)? {

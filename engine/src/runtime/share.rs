@@ -8,11 +8,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::error::ArrowError;
-use headwater_connectors::transport::{Isolation, Lost, Position, ReadPlan, ReadRange, SourceEvent, TransportError};
+use headwater_connectors::transport::{
+    Admin, Isolation, Lost, Position, ReadPlan, ReadRange, SourceEvent, TransportError,
+};
 use headwater_dataflow::{Epoch, Event, TaskPosition};
 use headwater_formats::record::{RawBatch, TopicPartition};
 
 use super::complaints::Complaints;
+use super::inputs::Inputs;
 use super::intake::Intake;
 use super::job::Job;
 use super::note::Note;
@@ -21,7 +24,7 @@ use super::outbox::{Outbox, Work};
 use super::query_status::{QueryStatus, Tally};
 use super::refusals::Refusals;
 use super::restore::Restore;
-use super::start::{Start, StartContext};
+use super::start::{Start, StartContext, mark};
 use super::tasks::Tasks;
 
 /// Most records to take from the source at once.
@@ -56,6 +59,10 @@ pub(super) struct Share {
     exchanges: BTreeSet<Arc<str>>,
     /// The restore in progress; nothing is read until it is done.
     restore: Option<Restore>,
+    /// What is read once everything in `phase` is, the next one last.
+    later: Vec<ReadPlan>,
+    /// The partitions that must be read to their ends before the next of `later`.
+    phase: BTreeSet<TopicPartition>,
     /// Offsets that were deleted before they were read, which are reported once the state is restored.
     gaps: Vec<Lost>,
     /// The batch whose output its task has not fully produced yet.
@@ -112,12 +119,23 @@ impl Share {
         let admin = transport.admin();
         let context = StartContext { admin, member, query: &job.query, inputs, goal, positioned };
         let start = Start::find(&context, partitions)?;
-        let end = |range: &ReadRange| range.end.map(|end| (range.partition.clone(), end));
-        let unfinished = start.ranges.iter().filter_map(end).collect();
         let mut tasks = Tasks::open(job, inputs, &placements, &start.notes)?;
         let restore = Restore::begin(transport.as_ref(), &job.compiled, &mut tasks)?;
+        let whole = plan(job, &start)?;
+        let mut later = match is_whole(inputs, partitions, &start) {
+            true => {
+                tasks.exchange_in_memory(inputs.exchanges());
+                phases(admin, job, inputs, whole)?
+            }
+            false => vec![whole],
+        };
+        let end = |range: &ReadRange| range.end.map(|end| (range.partition.clone(), end));
+        let unfinished = later.iter().flat_map(|plan| &plan.ranges).filter_map(end).collect();
+        let plan = later.pop().ok_or_else(|| TransportError::internal("a share reads nothing"))?;
         let share = Self {
-            intake: Intake::open(opening.transport.clone(), plan(job, &start)?, job.in_threads.then_some(AHEAD_FROM))?,
+            phase: partitions_of(&plan),
+            later,
+            intake: Intake::open(opening.transport.clone(), plan, job.in_threads.then_some(AHEAD_FROM))?,
             outbox,
             tasks,
             exchanges: inputs.exchanges(),
@@ -270,7 +288,14 @@ impl Share {
             SourceEvent::Finished(partition) => {
                 self.begin(job, now_ms)?;
                 if let Some(end) = self.unfinished.remove(&partition) {
-                    self.moved.insert(partition, end);
+                    self.moved.insert(partition.clone(), end);
+                }
+                self.phase.remove(&partition);
+                if self.phase.is_empty()
+                    && let Some(plan) = self.later.pop()
+                {
+                    self.phase = partitions_of(&plan);
+                    self.intake.read(plan)?;
                 }
                 Ok(StepOutcome::Worked)
             }
@@ -299,13 +324,13 @@ impl Share {
         let Some(raw) = self.current.take() else { return Ok(()) };
         let (bytes_before, (id, _)) = (self.epoch_bytes, self.tasks.reader(&raw.origin)?);
         loop {
-            self.perform_all(id, Some(&raw), status)?;
+            self.perform_all(id, Some(&raw), status, now_ms)?;
             let is_left = self.tasks.get(id)?.advance(now_ms).map_err(fault)?;
             if !is_left {
                 break;
             }
             if self.epoch_bytes - bytes_before >= STEP_BYTES_MAX {
-                self.perform_all(id, Some(&raw), status)?;
+                self.perform_all(id, Some(&raw), status, now_ms)?;
                 match self.tasks.get(id)?.position() {
                     // The next advance ends the batch.
                     TaskPosition::Done => {}
@@ -353,7 +378,7 @@ impl Share {
             self.tasks.get(id)?.handle(&Event::Barrier(epoch)).map_err(fault)?;
             while self.tasks.get(id)?.passes_barrier() {
                 self.tasks.get(id)?.advance(now_ms).map_err(fault)?;
-                self.perform_all(id, None, status)?;
+                self.perform_all(id, None, status, now_ms)?;
             }
         }
         self.tasks.note_times(&mut self.notes);
@@ -370,6 +395,40 @@ fn plan(job: &Job, start: &Start) -> Result<ReadPlan, TransportError> {
         batch_records_max: BATCH_RECORDS_MAX,
         ids: start.ids.clone(),
     })
+}
+
+/// Whether a share has all partitions of all inputs, so that rows can pass exchanges in memory.
+fn is_whole(inputs: &Inputs, partitions: &[TopicPartition], start: &Start) -> bool {
+    let has_all = |topic: &Arc<str>| {
+        let owned = partitions.iter().filter(|partition| partition.topic == *topic).count();
+        start.partitions.get(topic).is_some_and(|all| usize::try_from(*all).is_ok_and(|all| all == owned))
+    };
+    inputs.topics().iter().all(has_all)
+}
+
+/// What a share reads whose rows pass exchanges in memory, the first plan last: the records that are left in the exchanges, those
+/// of later stages first, and then the sources.
+fn phases(admin: &dyn Admin, job: &Job, inputs: &Inputs, whole: ReadPlan) -> Result<Vec<ReadPlan>, TransportError> {
+    let (left, sources): (Vec<_>, Vec<_>) =
+        whole.ranges.iter().cloned().partition(|range| inputs.is_exchange(&range.partition.topic));
+    let mut phases = vec![ReadPlan { ranges: sources, ..whole.clone() }];
+    for exchange in job.compiled.inputs().into_iter().filter(|input| input.is_exchange) {
+        let marks = admin.watermarks(exchange.topic, Isolation::ReadUncommitted)?;
+        let of_exchange = left.iter().filter(|range| range.partition.topic == *exchange.topic);
+        let range = |range: &ReadRange| {
+            let end = mark(&marks, &range.partition)?.end;
+            Ok::<_, TransportError>((range.start < end).then(|| ReadRange { end: Some(end), ..range.clone() }))
+        };
+        let ranges = of_exchange.filter_map(|left| range(left).transpose()).collect::<Result<Vec<_>, _>>()?;
+        if !ranges.is_empty() {
+            phases.push(ReadPlan { ranges, ..whole.clone() });
+        }
+    }
+    Ok(phases)
+}
+
+fn partitions_of(plan: &ReadPlan) -> BTreeSet<TopicPartition> {
+    plan.ranges.iter().map(|range| range.partition.clone()).collect()
 }
 
 /// An Arrow error as an internal one.
