@@ -89,7 +89,8 @@ impl Correlation {
         if is_flat { f64::NAN } else { coefficient.clamp(-1.0, 1.0) }
     }
 
-    fn numbers(&self) -> [f64; 5] {
+    /// Its numbers after the count.
+    pub fn numbers(&self) -> [f64; 5] {
         [self.mean_x, self.mean_y, self.squares_x, self.squares_y, self.products]
     }
 }

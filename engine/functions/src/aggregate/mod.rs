@@ -15,7 +15,7 @@ mod collect_set;
 pub(crate) mod correlation;
 pub(crate) mod deviation;
 mod ends;
-mod histogram;
+pub(crate) mod histogram;
 mod place;
 mod queue;
 mod recipe;
