@@ -134,6 +134,18 @@ pub fn fold(name: &str, args: &[DataType], constants: &[ScalarValue]) -> Option<
     }
 }
 
+/// The constant that SQL text means: an INT or a BOOLEAN, which are the types of all constants of aggregates; `None` for any
+/// other text.
+pub fn constant(text: &str) -> Option<ScalarValue> {
+    let boolean = || match text {
+        _ if text.eq_ignore_ascii_case("true") => Some(true),
+        _ if text.eq_ignore_ascii_case("false") => Some(false),
+        _ => None,
+    };
+    let integer = text.parse().ok().map(|number: i32| ScalarValue::Int32(Some(number)));
+    integer.or_else(|| Some(ScalarValue::Boolean(Some(boolean()?))))
+}
+
 /// The maximum length of a collected array, which is its only constant; there is no maximum if it is missing.
 fn limit_of(constants: &[ScalarValue]) -> Option<usize> {
     match constants {

@@ -6,10 +6,12 @@
 
 mod encoding;
 mod grouping;
+mod rejection;
 #[cfg(test)]
 mod tests;
 mod windowing;
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -18,8 +20,9 @@ use arrow::buffer::NullBuffer;
 use arrow::compute::{concat, take};
 use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use arrow::error::ArrowError;
+use headwater_expression::Failure;
 use headwater_formats::decode::{WINDOWEND, WINDOWSTART};
-use headwater_functions::fold::{Fold, Rows, fold};
+use headwater_functions::fold::{Fold, Rows, constant, fold};
 use headwater_language::diagnostic::{Diagnostic, INTERNAL};
 use headwater_language::topology::{AggregateCall, Aggregation};
 use headwater_state::Store;
@@ -28,6 +31,7 @@ use crate::chunk::{Before, Chunk};
 use crate::operator::{Context, Emitted, Operator, Port};
 use encoding::{Encoding, States};
 use grouping::{Groups, group};
+use rejection::{Rejected, rejected};
 use windowing::{Arrived, Windows, arrive};
 
 /// The operator for GROUP BY.
@@ -51,11 +55,21 @@ pub struct Aggregate {
 /// A call of an aggregate.
 #[derive(Clone, Debug)]
 struct Call {
+    /// The call as EXPLAIN shows it.
+    text: String,
     fold: Arc<dyn Fold>,
     /// The indices of the columns that are its arguments.
     args: Vec<usize>,
     /// The positions of its state among the state columns of all calls.
     state: Range<usize>,
+}
+
+/// The outcome of folding a batch.
+enum Outcome {
+    /// All rows can be folded.
+    Changed(Changed),
+    /// Some rows cannot be folded by one of the calls, and are to be left out.
+    Rejected(Vec<Rejected>),
 }
 
 /// The effect of a batch on its groups.
@@ -120,20 +134,24 @@ impl Aggregate {
     }
 
     /// Computes the effect of rows on their groups. Changes nothing.
-    fn changed(&self, chunk: &Chunk, starts: Vec<i64>, store: &dyn Store) -> Result<Changed, ArrowError> {
+    fn changed(&self, chunk: &Chunk, starts: &[i64], store: &dyn Store) -> Result<Outcome, ArrowError> {
         let columns = self.group_columns(chunk);
         let keys = self.key.encode(&columns, chunk.len())?;
-        let groups = group(&keys, &starts);
+        let groups = group(&keys, starts);
         let keys = take(&keys, &UInt32Array::from(groups.firsts.clone()), None)?.as_binary::<i32>().clone();
         let before = self.states(&groups, &keys, store)?;
         let mut states = before.clone();
         let times_ms = states.advance(&groups.numbers, chunk);
         let mut running = Vec::new();
-        for call in &self.calls {
-            let args: Vec<ArrayRef> = call.args.iter().map(|at| chunk.rows.column(*at).clone()).collect();
-            let state = &before.columns[call.state.clone()];
-            let rows = Rows { groups: &groups.numbers, args: &args, undone: None, order: &chunk.offsets };
-            let folded = call.fold.fold(state, &rows, self.emits_every_change)?;
+        let args: Vec<Vec<ArrayRef>> = self.calls.iter().map(|call| call.columns(chunk)).collect();
+        let rows = |args| Rows { groups: &groups.numbers, args, undone: None, order: &chunk.offsets };
+        let rows: Vec<Rows<'_>> = args.iter().map(|args| rows(args)).collect();
+        for (call, own) in self.calls.iter().zip(&rows) {
+            let folded = call.fold.fold(&before.columns[call.state.clone()], own, self.emits_every_change)?;
+            if !folded.rejected.is_empty() {
+                let groups = folded.rejected.iter().map(|(row, _)| groups.numbers[*row]).collect();
+                return rejected(&self.calls, &rows, &before.columns, &groups).map(Outcome::Rejected);
+            }
             states.columns.splice(call.state.clone(), folded.state);
             running.extend(folded.running);
         }
@@ -142,14 +160,38 @@ impl Aggregate {
             false => Emitted::Nothing,
             true => {
                 let before = self.gives_before.then(|| self.before_each(&groups, &before, &running)).transpose()?;
-                let rows = Results { groups: columns, starts: starts.into(), results: running, before };
+                let rows = Results { groups: columns, starts: starts.to_vec().into(), results: running, before };
                 let changed = self.chunk(rows, times_ms, chunk.offsets.clone())?;
                 Emitted::from(Chunk { origins: chunk.origins.clone(), ..changed })
             }
         };
         let part = |array: &BinaryArray, groups: &Range<usize>| array.slice(groups.start, groups.len());
         let put = |(start, groups): &(i64, Range<usize>)| (*start, part(&keys, groups), part(&values, groups));
-        Ok(Changed { puts: groups.windows.iter().map(put).collect(), emitted })
+        Ok(Outcome::Changed(Changed { puts: groups.windows.iter().map(put).collect(), emitted }))
+    }
+
+    /// Computes the effect of the rows that all calls can fold. The others are added to `failures`. Changes nothing.
+    fn changed_by(
+        &self,
+        mut chunk: Chunk,
+        Arrived { rows, starts, .. }: &Arrived,
+        store: &dyn Store,
+        failures: &mut Vec<Failure>,
+    ) -> Result<Option<Changed>, ArrowError> {
+        // Each row with its index in the chunk that was pushed.
+        let (mut rows, mut starts) = (rows.clone(), starts.clone());
+        while !rows.is_empty() {
+            let rejected = match self.changed(&chunk, &starts, store)? {
+                Outcome::Changed(changed) => return Ok(Some(changed)),
+                Outcome::Rejected(rejected) => rejected,
+            };
+            let gone: BTreeSet<usize> = rejected.iter().map(|rejected| rejected.row).collect();
+            let kept: Vec<u32> = (0..rows.len() as u32).filter(|at| !gone.contains(&(*at as usize))).collect();
+            failures.extend(rejected.into_iter().map(|it| it.into_failure(|row| rows[row] as usize)));
+            (rows, starts) = kept.iter().map(|at| (rows[*at as usize], starts[*at as usize])).unzip();
+            chunk = chunk.take(&UInt32Array::from(kept))?;
+        }
+        Ok(None)
     }
 
     fn group_columns(&self, chunk: &Chunk) -> Vec<ArrayRef> {
@@ -254,16 +296,16 @@ impl Operator for Aggregate {
     /// Adds rows to their groups. A row without a value, or with a null in a GROUP BY column, belongs to no group.
     fn push(&mut self, _: Port, chunk: Chunk, cx: &mut Context<'_>) -> Result<Emitted, ArrowError> {
         debug_assert!(chunk.before.is_none(), "rows of a table are not only added");
-        let Arrived { rows, starts, late, stream_time_ms } = self.arrived(&chunk, *cx.stream_time_ms);
-        let store = &mut cx.stores[self.store];
+        let arrived = self.arrived(&chunk, *cx.stream_time_ms);
+        let (store, rows) = (&mut cx.stores[self.store], &arrived.rows);
+        let chunk = if rows.len() == chunk.len() { chunk } else { chunk.take(&UInt32Array::from(rows.clone()))? };
         let mut emitted = Emitted::Nothing;
-        if !rows.is_empty() {
-            let chunk = if rows.len() == chunk.len() { chunk } else { chunk.take(&UInt32Array::from(rows))? };
-            let changed = self.changed(&chunk, starts, &**store)?;
+        if let Some(changed) = self.changed_by(chunk, &arrived, &**store, cx.failures)? {
             // Nothing fails from here on: if rows are pushed again after a failure, the store must not have changed.
             changed.puts.iter().for_each(|(start, keys, values)| store.put(*start, keys, values));
             emitted = changed.emitted;
         }
+        let Arrived { late, stream_time_ms, .. } = arrived;
         *cx.stream_time_ms = stream_time_ms;
         cx.late.extend(late);
         if let Some(windows) = self.windows {
@@ -294,10 +336,16 @@ impl Call {
         let args = indices(&call.args, input)?;
         let types: Vec<DataType> = args.iter().map(|at| input.field(*at).data_type().clone()).collect();
         let refused = || internal(format!("continuous queries cannot compute {} yet", call.function));
-        let fold = fold(&call.function, &types, &[]).ok_or_else(refused)?;
+        let constants = call.constants.iter().map(|text| constant(text)).collect::<Option<Vec<_>>>();
+        let fold = constants.and_then(|constants| fold(&call.function, &types, &constants)).ok_or_else(refused)?;
         let start = states.len();
         states.extend(fold.state());
-        Ok(Self { fold, args, state: start..states.len() })
+        Ok(Self { text: call.to_string(), fold, args, state: start..states.len() })
+    }
+
+    /// The arguments of rows.
+    fn columns(&self, chunk: &Chunk) -> Vec<ArrayRef> {
+        self.args.iter().map(|at| chunk.rows.column(*at).clone()).collect()
     }
 }
 
