@@ -225,15 +225,20 @@ impl Grouping<'_> {
     }
 }
 
-/// The arguments of a call; none for `COUNT(*)`.
+/// The arguments of a call, without parentheses; none for `COUNT(*)`.
 fn arguments(call: &Expr) -> Vec<&Expr> {
     let Expr::Function(function) = call else { return Vec::new() };
     let FunctionArguments::List(list) = &function.args else { return Vec::new() };
     let argument = |argument| match argument {
-        &FunctionArg::Unnamed(FunctionArgExpr::Expr(ref expr)) => Some(expr),
+        &FunctionArg::Unnamed(FunctionArgExpr::Expr(ref expr)) => Some(inner(expr)),
         _ => None,
     };
     list.args.iter().filter_map(argument).collect()
+}
+
+/// An expression without the parentheses around it.
+fn inner(expr: &Expr) -> &Expr {
+    if let Expr::Nested(expr) = expr { inner(expr) } else { expr }
 }
 
 /// The names that are in use.
