@@ -6,6 +6,8 @@
 
 mod changes;
 #[cfg(test)]
+mod table_tests;
+#[cfg(test)]
 mod tests;
 mod windowing;
 
