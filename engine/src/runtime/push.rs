@@ -172,7 +172,7 @@ impl PushReader {
                     Command::Stop(complaint) => {
                         return Err(DataFusionError::External(Box::new(stopped_by(&complaint))));
                     }
-                    Command::Write(_) | Command::Log(_) | Command::Reached(_) => {}
+                    Command::Write(_) | Command::Exchange(_) | Command::Log(_) | Command::Reached(_) => {}
                 }
             }
             if self.left == Some(0) || rows.is_closed() {

@@ -221,7 +221,7 @@ impl Topology {
         })
     }
 
-    /// The source, if there is only one.
+    /// The first source, after which a result inherits formats and settings.
     pub fn source(&self) -> &SourceDef {
         self.sources().next().expect("a topology begins with a source")
     }

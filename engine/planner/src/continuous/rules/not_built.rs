@@ -10,6 +10,7 @@ use sqlparser::ast::{Expr, Function, FunctionArg, FunctionArguments, Spanned as 
 
 use super::{Rule, not_yet};
 use crate::callee::is_aggregate;
+use crate::continuous::joins;
 use crate::continuous::query::{Purpose, Streaming};
 use crate::continuous::scope::span_of;
 use crate::define::ROWHEADERS;
@@ -40,7 +41,8 @@ fn is_grouping_built(query: &Streaming<'_>) -> bool {
     let Purpose::Create(create) = query.purpose else { return false };
     query.may_aggregate
         && create.kind == ast::SourceKind::Table
-        && query.only_source().is_some_and(|source| source.window.is_none())
+        && !query.reads_tables()
+        && query.scope.members.iter().all(|member| member.source.window.is_none())
         && !query.groups.is_empty()
         && !query.groups.iter().any(is_of_several)
         && query.query.partition_by.is_none()
@@ -75,8 +77,21 @@ fn headers(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) {
 }
 
 fn join(query: &Streaming<'_>, errors: &mut Vec<Diagnostic>) {
-    if query.is_joined() {
+    if !query.is_joined() {
+        return;
+    }
+    if !query.may_aggregate || query.purpose.sink().is_none() {
         errors.push(not_yet("a join in a continuous query", query.span()));
+        return;
+    }
+    for join in joins::read(query) {
+        let is_windowed = |member: usize| query.scope.members[member].source.window.is_some();
+        let what = match () {
+            () if join.is_foreign => "a foreign-key join",
+            () if is_windowed(join.right.1) => "a join of windowed sources",
+            () => continue,
+        };
+        errors.push(not_yet(what, join.span));
     }
 }
 
@@ -151,9 +166,9 @@ fn has_plain_arguments(call: &Function) -> bool {
         && call.within_group.is_empty()
 }
 
-/// The formats of sources that are not supported yet.
+/// The sources that are not supported yet.
 pub fn source(query: &Streaming<'_>) -> Vec<Diagnostic> {
-    let Some(source) = query.only_source() else { return Vec::new() };
     let span = query.select.from.first().and_then(|from| place(from.span())).unwrap_or(query.span());
-    source.unbuilt_format().map(|error| format_refusal(&error).at(span)).into_iter().collect()
+    let formats = query.scope.members.iter().filter_map(|member| member.source.unbuilt_format());
+    formats.map(|error| format_refusal(&error).at(span)).collect()
 }
