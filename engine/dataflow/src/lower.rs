@@ -10,9 +10,9 @@ use headwater_functions::rows_of;
 use headwater_language::definition::SourceDef;
 use headwater_language::diagnostic::{Diagnostic, INTERNAL};
 use headwater_language::sql::parse_expr;
-use headwater_language::topology::{Action, Exploded, Node, Projection, ResultColumn};
+use headwater_language::topology::{Action, Exploded, Node, Projection, ResultColumn, names_in};
 
-use super::columns::{names_in, needs_value};
+use super::columns::needs_value;
 use super::operator::Operator;
 use super::operators::{Aggregate, Column, Explode, Filter, Project, Table};
 

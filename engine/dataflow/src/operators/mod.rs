@@ -9,6 +9,8 @@ mod for_tests;
 mod grouping;
 mod project;
 mod table;
+#[cfg(test)]
+mod table_tests;
 
 pub use aggregate::Aggregate;
 pub use explode::Explode;

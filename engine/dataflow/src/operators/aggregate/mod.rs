@@ -7,6 +7,8 @@
 mod changes;
 mod rejection;
 #[cfg(test)]
+mod table_tests;
+#[cfg(test)]
 mod tests;
 mod windowing;
 
