@@ -7,9 +7,11 @@ mod filter;
 #[cfg(test)]
 mod for_tests;
 mod grouping;
+mod join;
 mod project;
 
 pub use aggregate::Aggregate;
 pub use explode::Explode;
 pub use filter::Filter;
+pub use join::{JoinStreamTable, JoinTables};
 pub use project::{Column, Project};

@@ -226,6 +226,16 @@ impl Topology {
         self.sources().next().expect("a topology begins with a source")
     }
 
+    /// The source of the rows of a node: the first one, if they come from several.
+    pub fn source_of(&self, id: &NodeId) -> &SourceDef {
+        let node = self.nodes.iter().find(|node| node.id == *id);
+        match node.map(|node| (&node.action, node.inputs.first())) {
+            Some((Action::Source(source), _)) => source,
+            Some((_, Some(input))) => self.source_of(input),
+            _ => self.source(),
+        }
+    }
+
     /// The sink; none for a push query.
     pub fn sink(&self) -> Option<&SourceDef> {
         self.nodes.iter().find_map(|node| match &node.action {
