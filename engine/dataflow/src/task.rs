@@ -55,7 +55,7 @@ pub enum Event<'a> {
     Rows(Port, Chunk),
     /// An epoch ends: everything that belongs to it is to be emitted.
     Barrier(Epoch),
-    /// An epoch is committed.
+    /// The oldest epoch that was not committed yet is: readers see its state.
     Committed(Epoch),
 }
 
@@ -124,12 +124,12 @@ pub struct Task {
     commands: VecDeque<Command>,
     /// The rows that are left of the batch, the first records last.
     left: Vec<Left>,
-    /// Complaints about records whose rows have not all been emitted.
-    withheld: Withheld,
     /// The offset of the record whose rows were emitted last.
     last_out: Option<i64>,
-    /// The record at which the query stops once everything before it has been emitted.
-    stop: Option<Complaint>,
+    /// The record of an input at which the query stops once everything before it has been emitted.
+    stop: Option<(Port, Complaint)>,
+    /// Whether rows wait until they are released.
+    merges: bool,
     /// The barrier that is passing through the operators.
     barrier: Option<Passing>,
     /// For each operator the recent size of the rows that it emits, in bytes per row received; `None` before its first row.
@@ -142,6 +142,10 @@ pub(super) struct TaskInput {
     decoder: RecordDecoder,
     /// The first steps for its rows.
     pub(super) entry: Vec<Target>,
+    /// Rows that were not released yet.
+    pending: Option<Chunk>,
+    /// Complaints about records whose rows have not all been emitted.
+    withheld: Withheld,
 }
 
 /// Rows that are left to be processed.
@@ -175,7 +179,8 @@ impl Task {
     ) -> Result<Self, FormatError> {
         let input = |input: &Input| -> Result<TaskInput, FormatError> {
             let origin = TopicPartition::new(input.spec.topic.clone(), partition);
-            Ok(TaskInput { origin, decoder: input.decoder()?, entry: input.entry.clone() })
+            let (entry, withheld) = (input.entry.clone(), Withheld::default());
+            Ok(TaskInput { origin, decoder: input.decoder()?, entry, pending: None, withheld })
         };
         let inputs = stage.inputs.iter().map(input).collect::<Result<_, _>>()?;
         let outputs = stage.outputs.iter().map(|output| output.open(placements)).collect::<Result<_, _>>()?;
@@ -197,9 +202,9 @@ impl Task {
             received: 0,
             commands: VecDeque::new(),
             left: Vec::new(),
-            withheld: Withheld::default(),
             last_out: None,
             stop: None,
+            merges: false,
             barrier: None,
         })
     }
@@ -221,8 +226,10 @@ impl Task {
                 self.barrier = Some(Passing { epoch: *epoch, at: 0, left: self.left.len() });
                 Ok(())
             }
-            // The stores were sealed at the barrier.
-            Event::Committed(_) => Ok(()),
+            Event::Committed(_) => {
+                self.stores.iter_mut().for_each(|store| store.commit());
+                Ok(())
+            }
         }
     }
 
@@ -235,8 +242,8 @@ impl Task {
         }
         match self.left.pop() {
             None => {
-                let stop = self.stop.take().map(Command::Stop);
-                self.commands.extend(stop);
+                let stop = self.stop.take_if(|(port, _)| self.inputs[port.0].pending.is_none());
+                self.commands.extend(stop.map(|(_, complaint)| Command::Stop(complaint)));
                 return Ok(!self.commands.is_empty());
             }
             Some(Left::Rows(chunk, to)) => self.rows(chunk, to, now_ms),
@@ -247,7 +254,7 @@ impl Task {
                 }
             }
         }
-        self.release();
+        self.report();
         Ok(true)
     }
 
@@ -359,12 +366,43 @@ impl Task {
         self.commands.pop_front()
     }
 
+    /// The same task, which keeps the rows of records until they are released.
+    pub(super) fn merging(self) -> Self {
+        Self { merges: true, ..self }
+    }
+
+    /// The event time in ms and the offset of the first row of an input that was not released; `None` if there is none.
+    pub fn head(&self, port: Port) -> Option<(i64, i64)> {
+        let pending = self.inputs[port.0].pending.as_ref()?;
+        Some((pending.times_ms.value(0), pending.offsets.value(0)))
+    }
+
+    /// Releases the rows of an input up to the first one whose event time is above `until_ms`. The rows that were released before
+    /// must be finished.
+    pub fn release(&mut self, port: Port, until_ms: i64) {
+        debug_assert!(self.left.is_empty(), "one batch after the other");
+        (self.port, self.last_out) = (port, None);
+        let input = &mut self.inputs[port.0];
+        if let Some(pending) = input.pending.take() {
+            let rows = pending.times_ms.values().iter().take_while(|time| **time <= until_ms).count();
+            let chunk = pending.slice(0, rows);
+            input.pending = (rows < pending.len()).then(|| pending.slice(rows, pending.len() - rows));
+            if rows > 0 {
+                self.left.extend(input.entry.iter().rev().map(|to| Left::Rows(chunk.clone(), *to)));
+            }
+        }
+        self.report();
+    }
+
     /// Its progress. A task with stores is within a record until the whole batch has been emitted: what is left of the batch may
     /// have changed its state, and a commit must not have the state of records that are read again.
     pub fn position(&mut self) -> TaskPosition {
         let (offset, begun) = loop {
             match self.left.last_mut() {
-                None => return TaskPosition::Done,
+                None => {
+                    let pending = self.inputs[self.port.0].pending.as_ref();
+                    return pending.map_or(TaskPosition::Done, |rows| TaskPosition::Before(rows.offsets.value(0)));
+                }
                 Some(Left::Rows(chunk, _)) => break (chunk.offsets.value(0), false),
                 Some(Left::Pieces(pieces, _)) => match pieces.position() {
                     Some(position) => break position,
@@ -380,7 +418,7 @@ impl Task {
 
     fn records(&mut self, port: Port, raw: &RawBatch) -> Result<(), ArrowError> {
         debug_assert_eq!(raw.origin, self.inputs[port.0].origin, "an input has one partition");
-        debug_assert!(self.left.is_empty() && self.withheld.is_empty(), "one batch after the other");
+        debug_assert!(self.left.is_empty() && self.inputs[port.0].pending.is_none(), "one batch after the other");
         (self.port, self.last_out) = (port, None);
         let mut decoded = self.inputs[port.0].decoder.decode(raw)?;
         let stop_at = decoded.untimed.filter(|_| self.stops_on_time);
@@ -390,8 +428,8 @@ impl Task {
             let address = (raw.origin.clone(), offset);
             let complaint = Complaint::new(ComplaintKind::Deserialization, address, Wrong::Side(side), reason);
             match stop_at == Some(offset) {
-                true => self.stop = Some(complaint),
-                false => self.withheld.add(offset, complaint),
+                true => self.stop = Some((port, complaint)),
+                false => self.inputs[port.0].withheld.add(offset, complaint),
             }
         }
         if let Some(chunk) = arrival::chunk(decoded, raw, &self.stage.inputs[port.0])? {
@@ -400,17 +438,19 @@ impl Task {
                 None => chunk,
             };
             if !chunk.is_empty() {
-                let entry = self.inputs[port.0].entry.iter().rev();
-                self.left.extend(entry.map(|to| Left::Rows(chunk.clone(), *to)));
+                self.inputs[port.0].pending = Some(chunk);
             }
         }
-        self.release();
+        match self.merges {
+            true => self.report(),
+            false => self.release(port, i64::MAX),
+        }
         Ok(())
     }
 
     /// Takes rows of an exchange, which are numbered in the order in which they arrive.
     fn receive(&mut self, port: Port, chunk: &Chunk) -> Result<(), ArrowError> {
-        debug_assert!(self.left.is_empty() && self.withheld.is_empty(), "one batch after the other");
+        debug_assert!(self.left.is_empty(), "one batch after the other");
         (self.port, self.last_out) = (port, None);
         let chunk = arrival::received(chunk, &self.stage.inputs[port.0], self.partition, self.received)?;
         self.received += chunk.len() as i64;
@@ -563,7 +603,7 @@ impl Task {
 
     /// Complains about a row of a chunk.
     fn complain(&mut self, kind: ComplaintKind, addresses: &Addresses, row: usize, wrong: Wrong, reason: String) {
-        self.withheld.add_row(addresses, kind, row, wrong, reason);
+        self.inputs[self.port.0].withheld.add_row(addresses, kind, row, wrong, reason);
     }
 
     /// The records that the rows of a chunk came from.
@@ -577,10 +617,11 @@ impl Task {
     }
 
     /// Reports the complaints about records whose rows have all been emitted.
-    fn release(&mut self) {
-        if !self.withheld.is_empty() {
+    fn report(&mut self) {
+        if !self.inputs[self.port.0].withheld.is_empty() {
             let position = self.position();
-            self.commands.extend(self.withheld.release(position).map(Command::Complain));
+            let complaints = self.inputs[self.port.0].withheld.release(position);
+            self.commands.extend(complaints.map(Command::Complain));
         }
     }
 }

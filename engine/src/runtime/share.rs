@@ -1,6 +1,7 @@
 //! The partitions that the group assigned to one driver, and the tasks that process them: records in, commands out to
 //! the outbox, up to the next commit.
 
+mod merge;
 mod output;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -16,7 +17,7 @@ use headwater_formats::record::{RawBatch, TopicPartition};
 
 use super::complaints::Complaints;
 use super::inputs::Inputs;
-use super::intake::Intake;
+use super::intakes::Intakes;
 use super::job::Job;
 use super::note::Note;
 use super::opening::Opening;
@@ -26,6 +27,7 @@ use super::refusals::Refusals;
 use super::restore::Restore;
 use super::start::{Start, StartContext, mark};
 use super::tasks::Tasks;
+use merge::{Merge, Run};
 
 /// Most records to take from the source at once.
 const BATCH_RECORDS_MAX: usize = 16_384;
@@ -53,7 +55,9 @@ pub enum StepOutcome {
 pub(super) struct Share {
     /// Dropped first, so that the open transaction is aborted even if reading is stuck.
     pub(super) outbox: Outbox,
-    pub(super) intake: Intake,
+    pub(super) intakes: Intakes,
+    /// What was read and waits for its turn, of a query that merges its inputs.
+    merge: Option<Merge>,
     pub(super) tasks: Tasks,
     /// The exchanges, which the query both writes and reads. Their records are not counted.
     exchanges: BTreeSet<Arc<str>>,
@@ -135,7 +139,8 @@ impl Share {
         let share = Self {
             phase: partitions_of(&plan),
             later,
-            intake: Intake::open(opening.transport.clone(), plan, job.in_threads.then_some(AHEAD_FROM))?,
+            merge: merge(job, &plan, inputs, &tasks)?,
+            intakes: Intakes::open(transport, plan, job.in_threads.then_some(AHEAD_FROM), job.compiled.merges())?,
             outbox,
             tasks,
             exchanges: inputs.exchanges(),
@@ -230,12 +235,13 @@ impl Share {
 
     /// Closes input and output when there was nothing to do for a while. Returns true if they are closed.
     pub(super) fn suspend(&mut self, job: &Job, now_ms: i64) -> Result<bool, TransportError> {
-        let idle = !self.is_open() && now_ms - self.busy_at_ms >= SUSPEND_AFTER_MS;
+        let is_waiting = self.merge.as_ref().is_some_and(Merge::is_waiting);
+        let idle = !self.is_open() && !is_waiting && now_ms - self.busy_at_ms >= SUSPEND_AFTER_MS;
         if idle && self.outbox.is_awake() {
             self.outbox.suspend()?;
         }
         if idle && !job.until_idle {
-            self.intake.suspend()?;
+            self.intakes.suspend()?;
         }
         Ok(idle)
     }
@@ -260,6 +266,8 @@ impl Share {
 
     pub(super) fn read(
         &mut self,
+        admin: &dyn Admin,
+        inputs: &Inputs,
         job: &Job,
         status: &QueryStatus,
         now_ms: i64,
@@ -270,12 +278,13 @@ impl Share {
             self.go_on(status, now_ms)?;
             return Ok(StepOutcome::Worked);
         }
-        if self.intake.is_suspended() {
+        if self.intakes.is_suspended() {
             return self.wake(now_ms, wait);
         }
         let left = self.open_since_ms.map(|since| since + job.commit_interval_ms() - now_ms);
         let left = left.map_or(wait, |left| Duration::from_millis(u64::try_from(left).unwrap_or(0)).min(wait));
-        match self.intake.poll(left)? {
+        let Some(event) = self.next_event(admin, left)? else { return Ok(StepOutcome::Worked) };
+        match event {
             SourceEvent::Idle => Ok(StepOutcome::Idle),
             SourceEvent::Passed(partition, offset) => {
                 match self.moved.get_mut(&partition) {
@@ -295,14 +304,17 @@ impl Share {
                     && let Some(plan) = self.later.pop()
                 {
                     self.phase = partitions_of(&plan);
-                    self.intake.read(plan)?;
+                    self.merge = merge(job, &plan, inputs, &self.tasks)?;
+                    self.intakes.read(plan)?;
                 }
                 Ok(StepOutcome::Worked)
             }
             SourceEvent::Batch(raw) => {
                 self.begin(job, now_ms)?;
-                let (id, port) = self.tasks.reader(&raw.origin)?;
-                self.tasks.get(id)?.handle(&Event::Records(port, &raw)).map_err(fault)?;
+                if self.merge.is_none() {
+                    let (id, port) = self.tasks.reader(&raw.origin)?;
+                    self.tasks.get(id)?.handle(&Event::Records(port, &raw)).map_err(fault)?;
+                }
                 self.current = Some(raw);
                 self.go_on(status, now_ms)?;
                 Ok(StepOutcome::Worked)
@@ -310,9 +322,34 @@ impl Share {
         }
     }
 
+    /// The next event to process; `None` if something was read that has to wait for its turn.
+    fn next_event(&mut self, admin: &dyn Admin, wait: Duration) -> Result<Option<SourceEvent>, TransportError> {
+        let Some(merge) = &mut self.merge else { return self.intakes.poll(&BTreeSet::new(), wait).map(Some) };
+        if let Some(event) = merge.control() {
+            return Ok(Some(event));
+        }
+        let mut run = merge.next(&mut self.tasks)?;
+        if run.is_none() && merge.is_waiting() {
+            merge.ask(admin)?;
+            run = merge.next(&mut self.tasks)?;
+        }
+        if let Some(run) = run {
+            run.release(&mut self.tasks)?;
+            let Run { batch, .. } = run;
+            return Ok(Some(SourceEvent::Batch(batch)));
+        }
+        match self.intakes.poll(&merge.lacking(), wait)? {
+            SourceEvent::Idle => Ok(Some(SourceEvent::Idle)),
+            event => {
+                merge.add(event);
+                Ok(None)
+            }
+        }
+    }
+
     /// Waits until records arrive, and then opens the input again.
     fn wake(&mut self, now_ms: i64, wait: Duration) -> Result<StepOutcome, TransportError> {
-        let woke = self.intake.wake(wait)?;
+        let woke = self.intakes.wake(wait)?;
         if woke {
             self.busy_at_ms = now_ms;
         }
@@ -340,6 +377,14 @@ impl Share {
         }
         self.send_dead(now_ms)?;
         self.mid_record = false;
+        let (_, port) = self.tasks.reader(&raw.origin)?;
+        if let (Some((_, offset)), Some(merge)) = (self.tasks.get(id)?.head(port), &mut self.merge) {
+            // The other rows of the batch wait for their turn.
+            self.passed.remove(&raw.origin);
+            self.moved.insert(raw.origin.clone(), offset);
+            merge.put_back(raw);
+            return Ok(());
+        }
         let next = match &self.stopped {
             Some((offset, _)) => Some(*offset),
             None => raw.offsets.last().map(|last| last + 1),
@@ -395,6 +440,11 @@ fn plan(job: &Job, start: &Start) -> Result<ReadPlan, TransportError> {
         batch_records_max: BATCH_RECORDS_MAX,
         ids: start.ids.clone(),
     })
+}
+
+/// The merge of the inputs of a plan; `None` if the query does not merge them.
+fn merge(job: &Job, plan: &ReadPlan, inputs: &Inputs, tasks: &Tasks) -> Result<Option<Merge>, TransportError> {
+    job.compiled.merges().then(|| Merge::of(plan, inputs, tasks)).transpose()
 }
 
 /// Whether a share has all partitions of all inputs, so that rows can pass exchanges in memory.

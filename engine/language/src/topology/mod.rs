@@ -236,6 +236,11 @@ impl Topology {
         }
     }
 
+    /// Whether it reads a topic as a table.
+    pub fn reads_table(&self, topic: &str) -> bool {
+        self.sources().any(|source| source.topic == topic && source.kind == SourceKind::Table)
+    }
+
     /// The sink; none for a push query.
     pub fn sink(&self) -> Option<&SourceDef> {
         self.nodes.iter().find_map(|node| match &node.action {

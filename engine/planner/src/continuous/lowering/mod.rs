@@ -1,10 +1,11 @@
-//! Lowers a query that passed the rules to the nodes of a topology: sources, joins, filter, explode, aggregate, project.
+//! Lowers a query that passed the rules to the nodes of a topology: sources, table, joins, filter, explode, aggregate, project.
 //!
 //! Expressions are lowered over the columns of all sources. Aggregates and table functions become steps of their own.
 
 mod aggregate;
 mod explode;
 mod join;
+mod table;
 
 use std::sync::Arc;
 
@@ -172,7 +173,7 @@ fn nodes(query: &Streaming<'_>, is_valid: bool) -> Result<Lowered, Vec<Diagnosti
         return Err(columns.errors);
     }
     let (projection, spans) = columns.projection();
-    for step in filter.into_iter().chain(steps) {
+    for step in table::step(query).into_iter().chain(filter).chain(steps) {
         last = add(&mut builder, step, &[&last]);
     }
     Ok(Lowered { builder, last, projection, spans })

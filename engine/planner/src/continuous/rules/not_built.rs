@@ -3,7 +3,6 @@
 
 use std::ops::ControlFlow;
 
-use headwater_language::definition::SourceKind;
 use headwater_language::diagnostic::{Diagnostic, format_refusal};
 use headwater_language::sql::ast::{self, WindowKind};
 use headwater_language::sql::{place, walk};
@@ -37,12 +36,11 @@ pub fn can_be_lowered(query: &Streaming<'_>) -> bool {
 /// The aggregates that continuous queries support.
 const AGGREGATES: &[&str] = &["COUNT"];
 
-/// Whether GROUP BY is supported in this query: it must create a table from one stream that is not windowed.
+/// Whether GROUP BY is supported in this query: it must create a table from sources that are not windowed.
 fn is_grouping_built(query: &Streaming<'_>) -> bool {
     let Purpose::Create(create) = query.purpose else { return false };
     query.may_aggregate
         && create.kind == ast::SourceKind::Table
-        && !query.reads_tables()
         && query.scope.members.iter().all(|member| member.source.window.is_none())
         && !query.groups.is_empty()
         && !query.groups.iter().any(is_of_several)
@@ -167,11 +165,9 @@ fn has_plain_arguments(call: &Function) -> bool {
         && call.within_group.is_empty()
 }
 
-/// The sources that are not supported yet.
+/// The formats of sources that are not supported yet.
 pub fn source(query: &Streaming<'_>) -> Vec<Diagnostic> {
     let span = query.select.from.first().and_then(|from| place(from.span())).unwrap_or(query.span());
-    let table = query.only_source().filter(|source| source.kind == SourceKind::Table);
-    let table = table.map(|_| not_yet("a continuous query over a table", span));
     let formats = query.scope.members.iter().filter_map(|member| member.source.unbuilt_format());
-    table.into_iter().chain(formats.map(|error| format_refusal(&error).at(span))).collect()
+    formats.map(|error| format_refusal(&error).at(span)).collect()
 }
