@@ -268,6 +268,11 @@ impl Topology {
         }
     }
 
+    /// Whether it aggregates rows.
+    pub fn aggregates(&self) -> bool {
+        self.nodes.iter().any(|node| matches!(node.action, Action::Aggregate(_)))
+    }
+
     /// The names of its stores.
     pub fn stores(&self) -> impl Iterator<Item = &str> {
         self.nodes.iter().flat_map(|node| node.action.stores())
