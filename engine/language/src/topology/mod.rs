@@ -228,6 +228,16 @@ impl Topology {
         self.sources().next().expect("a topology begins with a source")
     }
 
+    /// The source of the rows of a node: the first one, if they come from several.
+    pub fn source_of(&self, id: &NodeId) -> &SourceDef {
+        let node = self.nodes.iter().find(|node| node.id == *id);
+        match node.map(|node| (&node.action, node.inputs.first())) {
+            Some((Action::Source(source), _)) => source,
+            Some((_, Some(input))) => self.source_of(input),
+            _ => self.source(),
+        }
+    }
+
     /// Whether it reads a topic as a table.
     pub fn reads_table(&self, topic: &str) -> bool {
         self.sources().any(|source| source.topic == topic && source.kind == SourceKind::Table)

@@ -28,7 +28,7 @@ use sqlparser::ast::{Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Iden
 use crate::continuous::query::{Streaming, called};
 use crate::continuous::rules::not_yet;
 use crate::continuous::rules::windows::BOUNDS;
-use crate::continuous::scope::{ident, span_of};
+use crate::continuous::scope::{Scope, ident, span_of};
 use crate::define::RESERVED;
 
 /// The id of the aggregation, which is also the name of its store.
@@ -237,7 +237,8 @@ impl Grouped {
         if !self.replace(query, &mut expr) {
             walk_mut(&mut expr, &mut Replacing { query, grouped: self });
         }
-        query.scope.lowered(&expr)
+        // A column of the aggregation may have the name of a column of one of several sources.
+        if query.is_joined() { Scope::default().lowered(&expr) } else { query.scope.lowered(&expr) }
     }
 
     /// Replaces an expression that has a column by that column. Returns whether it did.

@@ -39,7 +39,6 @@ fn is_grouping_built(query: &Streaming<'_>) -> bool {
     let Purpose::Create(create) = query.purpose else { return false };
     query.may_aggregate
         && create.kind == ast::SourceKind::Table
-        && !query.reads_tables()
         && query.scope.members.iter().all(|member| member.source.window.is_none())
         && !query.groups.is_empty()
         && !query.groups.iter().any(is_of_several)
@@ -165,7 +164,7 @@ fn has_plain_arguments(call: &Function) -> bool {
         && call.within_group.is_empty()
 }
 
-/// The sources that are not supported yet.
+/// The formats of sources that are not supported yet.
 pub fn source(query: &Streaming<'_>) -> Vec<Diagnostic> {
     let span = query.select.from.first().and_then(|from| place(from.span())).unwrap_or(query.span());
     let formats = query.scope.members.iter().filter_map(|member| member.source.unbuilt_format());
