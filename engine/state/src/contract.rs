@@ -19,6 +19,7 @@ pub(crate) fn holds(make: Make) {
     an_expired_window_is_gone_once_its_changes_are_sealed(make);
     records_restore_what_was_sealed(make);
     keys_that_are_no_record_keys_are_refused(make);
+    each_key_is_visited_once(make);
     random_operations_agree_with_a_model(make);
 }
 
@@ -150,6 +151,18 @@ fn keys_that_are_no_record_keys_are_refused(make: Make) {
         let expected = format!("the key of changelog record 1 has {bytes}, expected a key and the 8 bytes");
         assert!(error.to_string().contains(&expected), "{error}");
     }
+}
+
+fn each_key_is_visited_once(make: Make) {
+    let mut store = make();
+    put(&mut *store, 0, &[("a", Some("1")), ("b", Some("1"))]);
+    put(&mut *store, 10, &[("a", Some("2"))]);
+    store.seal().expect("they fit");
+    put(&mut *store, 0, &[("a", Some("3")), ("b", None), ("c", Some(""))]);
+    let mut found = Vec::new();
+    store.each(&mut |window, key, value| found.push(format!("{window} {} {}", text(key), text(value))));
+    found.sort();
+    assert_eq!(found, ["0 a 3", "0 c ", "10 a 2"]);
 }
 
 type Model = BTreeMap<(i64, Vec<u8>), Vec<u8>>;

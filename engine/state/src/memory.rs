@@ -143,6 +143,10 @@ impl Store for MemoryStore {
         Ok(())
     }
 
+    fn each(&self, visit: &mut dyn FnMut(i64, &[u8], &[u8])) {
+        self.windows.iter().for_each(|(window, table)| table.each(|key, value| visit(*window, key, value)));
+    }
+
     fn len(&self) -> usize {
         self.len
     }

@@ -39,6 +39,10 @@ pub trait Store: Debug + Send {
     /// key. They do not count as changes. Fails if a key does not have that form, and applies nothing then.
     fn restore(&mut self, keys: &BinaryArray, values: &BinaryArray) -> Result<(), ArrowError>;
 
+    /// Calls `visit` with the window, the key and the value of each key, in no particular order. An operator that keeps something
+    /// in memory beside its store derives it from these after a restore.
+    fn each(&self, visit: &mut dyn FnMut(i64, &[u8], &[u8]));
+
     /// The number of keys.
     fn len(&self) -> usize;
 

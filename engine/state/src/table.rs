@@ -88,6 +88,12 @@ impl Table {
         self.find(hash, key).and_then(|at| self.value(at))
     }
 
+    /// Calls `visit` with each key that has a value, and the value.
+    pub(crate) fn each(&self, mut visit: impl FnMut(&[u8], &[u8])) {
+        let pairs = self.index.iter().filter_map(|at| self.value(*at).map(|value| (self.key(*at), value)));
+        pairs.for_each(|(key, value)| visit(key, value));
+    }
+
     /// Sets the value of a key, or removes it.
     pub(crate) fn put(&mut self, hash: u64, key: &[u8], value: Option<&[u8]>) {
         match (self.find(hash, key), value) {
