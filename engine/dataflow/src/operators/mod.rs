@@ -7,6 +7,7 @@ mod filter;
 #[cfg(test)]
 mod for_tests;
 mod grouping;
+mod join;
 mod project;
 
 pub use aggregate::Aggregate;
